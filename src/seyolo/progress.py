@@ -1,0 +1,96 @@
+"""Progress of long work: bars on a terminal, a plain line now and then elsewhere. Always on stderr."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as RichProgress
+
+Advance = Callable[[int, str], None]
+
+
+class Progress(Protocol):
+    """Where long work tells how far it is."""
+
+    def message(self, text: str) -> None:
+        """One line that stays."""
+
+    def task(self, title: str, total: int) -> _Task:
+        """A context manager that gives a function `advance(count, note)`."""
+
+
+class _Task(Protocol):
+    def __enter__(self) -> Advance: ...
+
+    def __exit__(self, *exc: object) -> bool | None: ...
+
+
+class Silent:
+    """Says nothing: for use from Python."""
+
+    def message(self, text: str) -> None:
+        del text
+
+    @contextmanager
+    def task(self, title: str, total: int) -> Iterator[Advance]:
+        del title, total
+        yield lambda count, note: None
+
+
+class Lines:
+    """A plain line every `interval_s` seconds, for logs and pipes."""
+
+    def __init__(self, interval_s: float = 20.0, clock: Callable[[], float] = time.monotonic) -> None:
+        self.interval_s = interval_s
+        self.clock = clock
+
+    def message(self, text: str) -> None:
+        print(text, file=sys.stderr, flush=True)
+
+    @contextmanager
+    def task(self, title: str, total: int) -> Iterator[Advance]:
+        done, last = 0, self.clock()
+
+        def advance(count: int, note: str) -> None:
+            nonlocal done, last
+            done += count
+            if self.clock() - last >= self.interval_s:
+                last = self.clock()
+                self.message(f"{title} {done}/{total} {note}".rstrip())
+
+        yield advance
+
+
+class Bars:
+    """A bar per task on a terminal."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+
+    def message(self, text: str) -> None:
+        self.console.print(text, highlight=False)
+
+    @contextmanager
+    def task(self, title: str, total: int) -> Iterator[Advance]:
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(compact=True),
+            TextColumn("{task.fields[note]}"),
+        )
+        with RichProgress(*columns, console=self.console, transient=True) as bars:
+            task = bars.add_task(title, total=total, note="")
+            yield lambda count, note: bars.update(task, advance=count, note=note)
+
+
+def console_progress() -> Progress:
+    """Bars when stderr is a terminal, lines otherwise."""
+    console = Console(stderr=True)
+    return Bars(console) if console.is_terminal else Lines()
