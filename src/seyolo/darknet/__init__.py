@@ -1,0 +1,1 @@
+"""The Darknet description of a network: sections, wiring, cost, weights, edits and the zoo. numpy only."""

@@ -1,0 +1,226 @@
+"""Edits of a description: pure functions from one `Network` to another.
+
+All insertions go through `insert`, which keeps every reference, absolute or relative, on the layer it meant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import accumulate
+from typing import Literal, NamedTuple, TypeVar, get_args
+
+from seyolo.darknet.cfg import Network
+from seyolo.darknet.graph import channels, check_picture_size, yolo_layers
+from seyolo.darknet.placement import Place, layers_to_gate, require_place
+from seyolo.darknet.sections import (
+    AvgPool,
+    Cbam,
+    Convolutional,
+    Join,
+    Reference,
+    ScaleChannels,
+    Section,
+    Shortcut,
+    Yolo,
+)
+from seyolo.errors import ModelError
+
+GateKind = Literal["se", "cbam"]
+LEAST_HIDDEN = 8
+Tensor = TypeVar("Tensor")
+
+
+class Edited(NamedTuple):
+    """A network and, per layer of the old one, its index in the new one."""
+
+    network: Network
+    layer_map: tuple[int, ...]
+
+
+def insert(network: Network, after: Mapping[int, Sequence[Section]]) -> Edited:
+    """Inserts sections behind layers; all that read such a layer then read the last section behind it.
+
+    The references of the inserted sections name layers of the old network, and mean them as they were:
+    without what is inserted behind them. Key -1 inserts in front of the first layer.
+    """
+    counts = [len(after.get(index, ())) for index in range(-1, len(network.layers))]
+    shifts = list(accumulate(counts))[: len(network.layers)]
+    layer_map = tuple(index + shift for index, shift in enumerate(shifts))
+    layers: list[Section] = list(after.get(-1, ()))
+    for index, section in enumerate(network.layers):
+        layers.append(section.moved(lambda layer: layer_map[layer] + len(after.get(layer, ()))))
+        layers += [new.moved(layer_map.__getitem__) for new in after.get(index, ())]
+    return Edited(replace(network, layers=tuple(layers)), layer_map)
+
+
+def moved_state(state: Mapping[str, Tensor], layer_map: Sequence[int]) -> dict[str, Tensor]:
+    """The tensors of the old network under the names they have in the new one."""
+    result = {}
+    for name, tensor in state.items():
+        prefix, index, rest = name.split(".", 2)
+        result[f"{prefix}.{layer_map[int(index)]}.{rest}"] = tensor
+    return result
+
+
+@dataclass(frozen=True)
+class Gate:
+    """One attached gate, in the numbering of the new network.
+
+    `source` is the layer it scales, `output` its last layer. An SE gate has its two convolutions at `squeeze`
+    and `excite`; a CBAM gate is the one layer `cbam`.
+    """
+
+    kind: GateKind
+    place: Place
+    join: Join
+    source: int
+    output: int
+    squeeze: int | None = None
+    excite: int | None = None
+    cbam: int | None = None
+
+
+class Attached(NamedTuple):
+    """A network with gates, per old layer its new index, and the gates in the order of the layers."""
+
+    network: Network
+    layer_map: tuple[int, ...]
+    gates: tuple[Gate, ...]
+
+
+def attach(
+    network: Network,
+    kind: GateKind,
+    at: str | Sequence[str] = ("residual",),
+    reduction: int = 16,
+    join: Join = "scale",
+) -> Attached:
+    """Attaches attention: Squeeze-and-Excitation (Hu 2018) or CBAM (Woo 2018).
+
+    Args:
+        network: stays as it is.
+        kind: `se` in Darknet's own sections, `cbam` as one `[cbam]` section.
+        at: one or several of `residual`, `stage`, `neck`, `head`, see `seyolo.darknet.placement`. A layer
+            that two places share gets one gate.
+        reduction: the squeezed width is channels / reduction, and at least 8.
+        join: `scale` gives s·x, `add` gives x + s·x.
+
+    Raises:
+        ModelError: an option that does not exist, or a place the network does not have.
+    """
+    _check_choice("attention", kind, get_args(GateKind))
+    _check_choice("join", join, get_args(Join))
+    if reduction < 1:
+        raise ModelError(f"the reduction ratio must be at least 1, got {reduction}")
+    wanted = _wanted(network, (at,) if isinstance(at, str) else at)
+    widths = channels(network)
+    sections = {layer: _gate_sections(kind, layer, widths[layer], reduction, join) for layer in wanted}
+    edited = insert(network, sections)
+    gates = [
+        _gate(kind, wanted[layer], join, edited.layer_map[layer], len(sections[layer])) for layer in sections
+    ]
+    return Attached(*edited, tuple(gates))
+
+
+def _check_choice(what: str, value: str, choices: Sequence[str]) -> None:
+    if value not in choices:
+        raise ModelError(f"there is no {what} {value!r}; choose one of {', '.join(choices)}")
+
+
+def _wanted(network: Network, at: Sequence[str]) -> dict[int, Place]:
+    """Layer to gate -> place, in the order of the layers."""
+    if not at:
+        raise ModelError("name at least one place to attach attention")
+    found: dict[int, Place] = {}
+    for name in at:
+        place = require_place(network, name)
+        found = dict.fromkeys(layers_to_gate(network, place), place) | found
+    return dict(sorted(found.items()))
+
+
+def _gate_sections(kind: GateKind, layer: int, width: int, reduction: int, join: Join) -> list[Section]:
+    hidden = max(width // reduction, LEAST_HIDDEN)
+    if kind == "cbam":
+        return [Cbam(hidden=hidden, join=join)]
+    features = (Reference(layer),)
+    sections: list[Section] = [
+        AvgPool(),
+        Convolutional(filters=hidden, size=1, stride=1, pad=1, activation="relu"),
+        Convolutional(filters=width, size=1, stride=1, pad=1, activation="logistic"),
+        ScaleChannels(from_=features),
+    ]
+    return [*sections, Shortcut(from_=features)] if join == "add" else sections
+
+
+def _gate(kind: GateKind, place: Place, join: Join, source: int, num_sections: int) -> Gate:
+    output = source + num_sections
+    if kind == "cbam":
+        return Gate(kind, place, join, source, output, cbam=output)
+    return Gate(kind, place, join, source, output, squeeze=source + 2, excite=source + 3)
+
+
+def set_classes(network: Network, num_classes: int) -> Network:
+    """The network for `num_classes` classes: every `[yolo]` and the convolution in front of it.
+
+    Raises:
+        ModelError: `num_classes` below 1.
+        CfgError: a `[yolo]` without a convolution in front.
+    """
+    if num_classes < 1:
+        raise ModelError(f"a detector has at least one class, got {num_classes}")
+    changed: dict[int, Section] = {}
+    for index in yolo_layers(network):
+        section, front = _yolo(network, index), network.layers[index - 1] if index else None
+        if not isinstance(front, Convolutional):
+            raise network.error(index, "needs a convolution in front of it to change the classes")
+        changed[index] = replace(section, classes=num_classes)
+        changed[index - 1] = replace(front, filters=len(section.masked_anchors) * (5 + num_classes))
+    return _with_layers(network, changed)
+
+
+def set_anchors(network: Network, anchors: Sequence[tuple[float, float]]) -> Network:
+    """The network with these (width, height) anchors in input pixels.
+
+    They are sorted by area; each `[yolo]` takes those its mask numbers, as before.
+
+    Raises:
+        ModelError: not as many anchors as the `[yolo]` sections list, or a side that is not positive.
+    """
+    if any(not 0 < side < float("inf") for anchor in anchors for side in anchor):
+        raise ModelError(f"anchors need positive sides in pixels, got {list(anchors)}")
+    ordered = sorted(anchors, key=lambda anchor: (anchor[0] * anchor[1], anchor))
+    flat = tuple(float(side) for anchor in ordered for side in anchor)
+    changed: dict[int, Section] = {}
+    for index in yolo_layers(network):
+        section = _yolo(network, index)
+        if section.num != len(anchors):
+            raise ModelError(f"{network.source} lists {section.num} anchors, got {len(anchors)}")
+        changed[index] = replace(section, anchors=flat)
+    return _with_layers(network, changed)
+
+
+def set_size(network: Network, height: int, width: int) -> Network:
+    """The network for pictures of (`height`, `width`) pixels.
+
+    Raises:
+        CfgError: a side that is no multiple of the largest stride.
+    """
+    check_picture_size(network, height, width)
+    return replace(network, net=replace(network.net, height=height, width=width))
+
+
+def set_letterbox(network: Network, letterbox: bool) -> Network:
+    """The network that keeps (`True`) or ignores (`False`) the aspect ratio of the pictures it reads."""
+    return replace(network, net=replace(network.net, letter_box=letterbox))
+
+
+def _yolo(network: Network, index: int) -> Yolo:
+    section = network.layers[index]
+    assert isinstance(section, Yolo)
+    return section
+
+
+def _with_layers(network: Network, changed: Mapping[int, Section]) -> Network:
+    layers = (changed.get(index, section) for index, section in enumerate(network.layers))
+    return replace(network, layers=tuple(layers))

@@ -1,0 +1,295 @@
+"""The typed sections of a Darknet cfg, as AlexeyAB's Darknet defines them.
+
+Each section is a frozen dataclass whose fields are the keys that change the forward pass, with Darknet's
+own defaults. Keys that only matter in Darknet's training are kept, in order, in `extras` and printed back.
+A key that would change the result and is not supported is refused unless it holds its neutral value.
+`[cbam]` is seyolo's own section: Darknet has no form for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import ClassVar, Literal, Self
+
+Activation = Literal[
+    "linear", "leaky", "relu", "relu6", "logistic", "swish", "mish", "hard_mish", "hardtan", "tanh", "elu"
+]
+Join = Literal["scale", "add"]
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Another layer, by its absolute index; `relative` only says how the cfg spells it."""
+
+    layer: int
+    relative: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """What every section has: kept training keys and the line it came from (not compared)."""
+
+    kind: ClassVar[str]
+    training_keys: ClassVar[frozenset[str]] = frozenset()
+    neutral_values: ClassVar[dict[str, str]] = {}
+
+    extras: tuple[tuple[str, str], ...] = ()
+    line: int = field(default=0, compare=False)
+
+    def references(self) -> tuple[Reference, ...]:
+        """The layers this section names besides the one in front of it."""
+        return ()
+
+    def moved(self, new_layer: Callable[[int], int]) -> Self:
+        """The same section with every named layer `n` replaced by `new_layer(n)`."""
+        del new_layer
+        return self
+
+
+def _move(references: tuple[Reference, ...], new_layer: Callable[[int], int]) -> tuple[Reference, ...]:
+    return tuple(Reference(new_layer(reference.layer), reference.relative) for reference in references)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Net(Section):
+    """`[net]`: the picture the network reads."""
+
+    kind: ClassVar[str] = "net"
+    training_keys: ClassVar[frozenset[str]] = frozenset(
+        """batch subdivisions momentum decay learning_rate burn_in max_batches policy steps scales step scale
+        gamma power angle saturation exposure hue aspect center mosaic mosaic_bound cutmix mixup blur
+        gaussian_noise flip max_crop min_crop crop time_steps track augment_speed try_fix_nan optimized_memory
+        workspace_size_limit_MB dynamic_minibatch sequential_subdivisions num_steps seq_scales ema_alpha
+        use_cuda_graph loss_scale max_chart_loss adversarial_lr attention label_smooth_eps sgdr_cycle
+        sgdr_mult reset adam B1 B2 eps weights_reject_freq equidistant_point badlabels_rejection_percentage
+        num_sigmas_reject_badlabels unsupervised contrastive contrastive_jit_flip contrastive_color
+        contrastive_neg_max show_receptive_field random classes init_sequential_subdivisions sequence
+        """.split()
+    )
+
+    width: int = 416
+    height: int = 416
+    channels: int = 3
+    letter_box: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Convolutional(Section):
+    """`[convolutional]`: convolution, optional batch normalisation, activation.
+
+    `pad=1` pads `size // 2`; otherwise `padding` pixels. `stride_x`/`stride_y` override `stride` when set.
+    """
+
+    kind: ClassVar[str] = "convolutional"
+    training_keys: ClassVar[frozenset[str]] = frozenset(
+        """stopbackward dont_update burnin_update train_only_bn time_normalizer assisted_excitation
+        keep_delta_gpu grad_centr learning_rate decay""".split()
+    )
+    neutral_values: ClassVar[dict[str, str]] = dict.fromkeys(
+        """xnor binary bin_output use_bin_output antialiasing sway rotate stretch stretch_sway angle dot
+        coordconv reverse flipped dontload dontloadscales""".split(),
+        "0",
+    ) | {"share_index": "-1000000000"}
+
+    batch_normalize: int = 0
+    filters: int = 1
+    size: int = 1
+    stride: int = 1
+    stride_x: int = 0
+    stride_y: int = 0
+    pad: int = 0
+    padding: int = 0
+    groups: int = 1
+    dilation: int = 1
+    activation: Activation = "logistic"
+
+    @property
+    def strides(self) -> tuple[int, int]:
+        """Vertical and horizontal stride in pixels."""
+        return self.stride_y or self.stride, self.stride_x or self.stride
+
+    @property
+    def kernel_dilation(self) -> int:
+        """Darknet ignores the dilation of a 1x1 kernel."""
+        return self.dilation if self.size > 1 else 1
+
+    @property
+    def padding_px(self) -> int:
+        """Zero padding on every side in pixels."""
+        return (self.size // 2 if self.pad else self.padding) * self.kernel_dilation
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaxPool(Section):
+    """`[maxpool]`: pads `size - 1` in all by default, `padding // 2` of it on the left and top."""
+
+    kind: ClassVar[str] = "maxpool"
+    training_keys: ClassVar[frozenset[str]] = frozenset(["stopbackward"])
+    neutral_values: ClassVar[dict[str, str]] = {
+        "maxpool_depth": "0",
+        "antialiasing": "0",
+        "out_channels": "1",
+    }
+
+    size: int = 0
+    stride: int = 1
+    stride_x: int = 0
+    stride_y: int = 0
+    padding: int = -1
+
+    @property
+    def strides(self) -> tuple[int, int]:
+        """Vertical and horizontal stride in pixels."""
+        return self.stride_y or self.stride, self.stride_x or self.stride
+
+    @property
+    def kernel_px(self) -> int:
+        """Window side in pixels; the stride when the cfg gives none."""
+        return self.size or self.stride
+
+    @property
+    def padding_px(self) -> int:
+        """Padding in all (both sides together) in pixels."""
+        return self.kernel_px - 1 if self.padding < 0 else self.padding
+
+
+@dataclass(frozen=True, kw_only=True)
+class AvgPool(Section):
+    """`[avgpool]`: the mean over the whole picture, one value per channel."""
+
+    kind: ClassVar[str] = "avgpool"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Upsample(Section):
+    """`[upsample]`: nearest neighbour, `stride` times larger."""
+
+    kind: ClassVar[str] = "upsample"
+
+    stride: int = 2
+    scale: float = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dropout(Section):
+    """`[dropout]`: nothing at inference; kept so that layer indices stay what they are."""
+
+    kind: ClassVar[str] = "dropout"
+    training_keys: ClassVar[frozenset[str]] = frozenset(
+        """probability dropblock dropblock_size_rel dropblock_size_abs""".split()
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Route(Section):
+    """`[route]`: concatenates layers along the channels, or takes part `group_id` of `groups` of each."""
+
+    kind: ClassVar[str] = "route"
+    training_keys: ClassVar[frozenset[str]] = frozenset(["stopbackward"])
+
+    layers: tuple[Reference, ...] = ()
+    groups: int = 1
+    group_id: int = 0
+
+    def references(self) -> tuple[Reference, ...]:
+        return self.layers
+
+    def moved(self, new_layer: Callable[[int], int]) -> Self:
+        return replace(self, layers=_move(self.layers, new_layer))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shortcut(Section):
+    """`[shortcut]`: adds the named layers to the one in front, the first min(c) channels of each."""
+
+    kind: ClassVar[str] = "shortcut"
+    neutral_values: ClassVar[dict[str, str]] = {"weights_type": "none", "weights_normalization": "none"}
+
+    from_: tuple[Reference, ...] = ()
+    activation: Activation = "linear"
+
+    def references(self) -> tuple[Reference, ...]:
+        return self.from_
+
+    def moved(self, new_layer: Callable[[int], int]) -> Self:
+        return replace(self, from_=_move(self.from_, new_layer))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScaleChannels(Section):
+    """`[scale_channels]`: the named layer times the one in front, one factor per channel (SE)."""
+
+    kind: ClassVar[str] = "scale_channels"
+    neutral_values: ClassVar[dict[str, str]] = {"scale_wh": "0"}
+
+    from_: tuple[Reference, ...] = ()
+    activation: Activation = "linear"
+
+    def references(self) -> tuple[Reference, ...]:
+        return self.from_
+
+    def moved(self, new_layer: Callable[[int], int]) -> Self:
+        return replace(self, from_=_move(self.from_, new_layer))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sam(Section):
+    """`[sam]`: the named layer times the one in front, element by element."""
+
+    kind: ClassVar[str] = "sam"
+
+    from_: tuple[Reference, ...] = ()
+    activation: Activation = "linear"
+
+    def references(self) -> tuple[Reference, ...]:
+        return self.from_
+
+    def moved(self, new_layer: Callable[[int], int]) -> Self:
+        return replace(self, from_=_move(self.from_, new_layer))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cbam(Section):
+    """`[cbam]`: channel, then spatial attention (Woo 2018) on the layer in front. seyolo's own section.
+
+    `hidden` is the width of the shared MLP, `size` the side of the spatial kernel in pixels.
+    `join=scale` gives s·x, `join=add` gives x + s·x.
+    """
+
+    kind: ClassVar[str] = "cbam"
+
+    hidden: int = 16
+    size: int = 7
+    join: Join = "scale"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Yolo(Section):
+    """`[yolo]`: decodes anchors into boxes.
+
+    `anchors` are (width, height) pairs in input pixels, `mask` picks this layer's. `scale_x_y` stretches the
+    cell offset; with `new_coords` the numbers in front are already sigmoids and sizes are (2t)² · anchor.
+    """
+
+    kind: ClassVar[str] = "yolo"
+    training_keys: ClassVar[frozenset[str]] = frozenset(
+        """jitter ignore_thresh truth_thresh iou_thresh iou_thresh_kind random resize iou_loss iou_normalizer
+        cls_normalizer obj_normalizer delta_normalizer max_delta beta_nms nms_kind max focal_loss
+        label_smooth_eps counters_per_class objectness_smooth thresh map show_details total bias_match rescore
+        coords softmax absolute object_scale noobject_scale class_scale coord_scale embedding_layer sim_thresh
+        dets_for_track dets_for_show track_ciou_norm track_history_size truth_thresh_kind""".split()
+    )
+
+    mask: tuple[int, ...] = ()
+    anchors: tuple[float, ...] = ()
+    classes: int = 20
+    num: int = 1
+    scale_x_y: float = 1.0
+    new_coords: bool = False
+
+    @property
+    def masked_anchors(self) -> tuple[tuple[float, float], ...]:
+        """This layer's (width, height) anchors in input pixels."""
+        mask = self.mask or tuple(range(self.num))
+        return tuple((self.anchors[2 * m], self.anchors[2 * m + 1]) for m in mask)

@@ -1,0 +1,205 @@
+"""Random valid networks for property tests: `networks()`.
+
+Every network wires up, its picture is 32 or 64 pixels a side, its channels are few, and each layer is read by
+some other layer or is a `[yolo]`. Together the blocks use every section seyolo knows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from hypothesis import strategies as st
+
+from seyolo.darknet.cfg import Network
+from seyolo.darknet.sections import (
+    AvgPool,
+    Cbam,
+    Convolutional,
+    Dropout,
+    MaxPool,
+    Net,
+    Reference,
+    Route,
+    Sam,
+    ScaleChannels,
+    Section,
+    Shortcut,
+    Upsample,
+    Yolo,
+)
+
+WIDTHS = (4, 6, 8, 12)
+ACTIVATIONS = ("leaky", "relu", "mish", "swish", "linear", "logistic", "relu6")
+MAX_STRIDE = 8
+POOLED = 0
+
+
+@dataclass
+class Sketch:
+    """A network under construction; `widths` and `spans` are the channels and the stride of every layer.
+
+    The stride is `POOLED` behind `[avgpool]`.
+    """
+
+    draw: Callable[[st.SearchStrategy[Any]], Any]
+    layers: list[Section] = field(default_factory=list)
+    widths: list[int] = field(default_factory=list)
+    spans: list[int] = field(default_factory=list)
+
+    @property
+    def last(self) -> int:
+        return len(self.layers) - 1
+
+    def choose(self, *options: Any) -> Any:
+        return self.draw(st.sampled_from(options))
+
+    def add(self, section: Section, width: int | None = None, span: int | None = None) -> int:
+        self.layers.append(section)
+        self.widths.append(self.widths[-1] if width is None else width)
+        self.spans.append(self.spans[-1] if span is None else span)
+        return self.last
+
+    def reference(self, layer: int) -> Reference:
+        return Reference(layer, relative=self.draw(st.booleans()))
+
+    def conv(self, width: int, *, size: int = 3, stride: int = 1, groups: int = 1, **keys: Any) -> int:
+        span = (self.spans[-1] if self.spans else 1) * stride
+        keys = {"batch_normalize": self.choose(1, 0), "activation": self.choose(*ACTIVATIONS)} | keys
+        section = Convolutional(filters=width, size=size, stride=stride, pad=1, groups=groups, **keys)
+        return self.add(section, width, span)
+
+
+def plain(sketch: Sketch) -> None:
+    size = sketch.choose(1, 3, 5)
+    sketch.conv(sketch.choose(*WIDTHS), size=size, dilation=sketch.choose(1, 2) if size == 3 else 1)
+
+
+def downsample(sketch: Sketch) -> None:
+    if sketch.spans[-1] < MAX_STRIDE:
+        sketch.conv(sketch.choose(*WIDTHS), stride=2)
+
+
+def depthwise(sketch: Sketch) -> None:
+    width = sketch.widths[-1]
+    sketch.conv(width, groups=width)
+
+
+def grouped(sketch: Sketch) -> None:
+    if sketch.widths[-1] % 2 == 0:
+        sketch.conv(sketch.choose(*WIDTHS), groups=2)
+
+
+def residual(sketch: Sketch) -> None:
+    trunk = sketch.last
+    sketch.conv(sketch.choose(4, 8), size=1)
+    sketch.conv(sketch.widths[trunk])
+    if sketch.choose(False, True):
+        sketch.add(Dropout(extras=(("probability", ".2"),)))
+    sketch.add(Shortcut(from_=(sketch.reference(trunk),), activation=sketch.choose("linear", "leaky")))
+
+
+def uneven_shortcut(sketch: Sketch) -> None:
+    trunk = sketch.last
+    sketch.conv(sketch.choose(*WIDTHS))
+    sketch.add(Shortcut(from_=(sketch.reference(trunk),)))
+
+
+def triple_shortcut(sketch: Sketch) -> None:
+    first, width = sketch.last, sketch.widths[-1]
+    second = sketch.conv(width)
+    sketch.conv(width)
+    sketch.add(Shortcut(from_=(sketch.reference(first), sketch.reference(second))))
+
+
+def pool(sketch: Sketch) -> None:
+    sketch.add(MaxPool(size=sketch.choose(2, 3, 5), stride=1))
+
+
+def pool_down(sketch: Sketch) -> None:
+    if sketch.spans[-1] < MAX_STRIDE:
+        sketch.add(MaxPool(size=sketch.choose(2, 3), stride=2), span=2 * sketch.spans[-1])
+
+
+def upsample(sketch: Sketch) -> None:
+    if sketch.spans[-1] > 1:
+        sketch.add(Upsample(stride=2), span=sketch.spans[-1] // 2)
+
+
+def concatenate(sketch: Sketch) -> None:
+    front = sketch.last
+    equal = [layer for layer in range(front) if sketch.spans[layer] == sketch.spans[front]]
+    if equal and sketch.widths[front] <= 24:
+        others = sketch.draw(st.lists(st.sampled_from(equal), min_size=1, max_size=2, unique=True))
+        layers = sketch.draw(st.permutations([front, *others]))
+        width = sum(sketch.widths[layer] for layer in layers)
+        sketch.add(Route(layers=tuple(sketch.reference(layer) for layer in layers)), width)
+
+
+def split(sketch: Sketch) -> None:
+    front, width = sketch.last, sketch.widths[-1]
+    if width % 2 == 0:
+        part = sketch.choose(0, 1)
+        sketch.add(Route(layers=(sketch.reference(front),), groups=2, group_id=part), width // 2)
+        inner = sketch.conv(sketch.choose(4, 8))
+        both = (sketch.reference(inner), sketch.reference(front))
+        sketch.add(Route(layers=both), sketch.widths[inner] + width)
+        sketch.conv(sketch.choose(*WIDTHS), size=1)
+
+
+def squeeze_and_excite(sketch: Sketch) -> None:
+    source, width, span = sketch.last, sketch.widths[-1], sketch.spans[-1]
+    sketch.add(AvgPool(), span=POOLED)
+    sketch.conv(4, size=1, batch_normalize=0, activation="relu")
+    sketch.conv(width, size=1, batch_normalize=0, activation="logistic")
+    sketch.add(ScaleChannels(from_=(sketch.reference(source),)), span=span)
+    if sketch.choose(False, True):
+        sketch.add(Shortcut(from_=(sketch.reference(source),)))
+
+
+def spatial_attention(sketch: Sketch) -> None:
+    source = sketch.last
+    sketch.conv(sketch.widths[-1], size=1, activation="logistic")
+    sketch.add(Sam(from_=(sketch.reference(source),)))
+
+
+def cbam(sketch: Sketch) -> None:
+    sketch.add(Cbam(hidden=sketch.choose(2, 4), size=sketch.choose(3, 7), join=sketch.choose("scale", "add")))
+
+
+DARKNET_BLOCKS = (
+    plain, downsample, depthwise, grouped, residual, residual, uneven_shortcut, triple_shortcut, pool,
+    pool_down, upsample, concatenate, split, squeeze_and_excite, spatial_attention,
+)  # fmt: skip
+
+
+def head(sketch: Sketch, classes: int, mask: tuple[int, ...], anchors: tuple[float, ...]) -> None:
+    sketch.conv(len(mask) * (5 + classes), size=1, batch_normalize=0, activation="linear")
+    sketch.add(Yolo(mask=mask, anchors=anchors, classes=classes, num=len(anchors) // 2))
+
+
+@st.composite
+def networks(
+    draw: st.DrawFn, max_blocks: int = 6, with_cbam: bool = True, heads: tuple[int, ...] = (1, 2)
+) -> Network:
+    """A random valid `Network` of a stem, up to `max_blocks` blocks and one or two heads.
+
+    Without `with_cbam` every section has a form in Darknet, so `.weights` can be written.
+    """
+    sketch = Sketch(draw)
+    sketch.conv(draw(st.sampled_from(WIDTHS)), stride=draw(st.sampled_from((1, 2))))
+    blocks = (*DARKNET_BLOCKS, cbam) if with_cbam else DARKNET_BLOCKS
+    for block in draw(st.lists(st.sampled_from(blocks), min_size=1, max_size=max_blocks)):
+        block(sketch)
+    body = sketch.last
+    classes = draw(st.integers(1, 3))
+    anchors = (4.0, 5.0, 8.0, 7.5, 12.0, 16.0, 20.0, 24.0)
+    head(sketch, classes, (2, 3), anchors)
+    if draw(st.sampled_from(heads)) == 2:
+        source = draw(st.sampled_from([i for i in range(body + 1) if sketch.spans[i] != POOLED]))
+        sketch.add(Route(layers=(sketch.reference(source),)), sketch.widths[source], sketch.spans[source])
+        head(sketch, classes, (0, 1), anchors)
+    height, width = draw(st.sampled_from([(32, 32), (32, 64), (64, 32)]))
+    net = Net(width=width, height=height, letter_box=draw(st.booleans()), extras=(("batch", "1"),))
+    return Network(net, tuple(sketch.layers), "random")

@@ -1,0 +1,213 @@
+"""Parsing and printing: values, messages with file and line, and parse ∘ print ∘ parse."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from strategies import networks
+
+from seyolo.darknet.cfg import SECTION_TYPES, parse_cfg, read_cfg
+from seyolo.darknet.sections import Convolutional, Dropout, MaxPool, Reference, Route, Yolo
+from seyolo.errors import CfgError
+
+SMALL = """\
+# a comment
+[net]
+batch=1
+width=64
+height = 32   ; another
+channels=3
+
+[convolutional]
+batch_normalize=1
+filters=8
+size=3
+stride=2
+pad=1
+activation=leaky
+
+[maxpool]
+size=2
+stride=2
+
+[route]
+layers=-1, 1
+
+[convolutional]
+filters=14
+size=1
+activation=linear
+
+[yolo]
+mask=0,1
+anchors=10,13, 16.5,30
+classes=2
+num=2
+jitter=.3
+"""
+
+PRINTED = """\
+[net]
+width=64
+height=32
+channels=3
+batch=1
+
+[convolutional]
+batch_normalize=1
+filters=8
+size=3
+stride=2
+pad=1
+activation=leaky
+
+[maxpool]
+size=2
+stride=2
+
+[route]
+layers=-1,1
+
+[convolutional]
+filters=14
+size=1
+stride=1
+activation=linear
+
+[yolo]
+mask=0,1
+anchors=10,13,16.5,30
+classes=2
+num=2
+jitter=.3
+"""
+
+
+def test_values_and_lines() -> None:
+    network = parse_cfg(SMALL, "small.cfg")
+    assert (network.net.height, network.net.width, network.net.line) == (32, 64, 2)
+    conv, pool, route, _, yolo = network.layers
+    assert isinstance(conv, Convolutional)
+    assert (conv.filters, conv.padding_px, conv.strides, conv.line) == (8, 1, (2, 2), 8)
+    assert isinstance(pool, MaxPool)
+    assert (pool.kernel_px, pool.padding_px) == (2, 1)
+    assert isinstance(route, Route)
+    assert route.layers == (Reference(1, relative=True), Reference(1, relative=False))
+    assert isinstance(yolo, Yolo)
+    assert yolo.masked_anchors == ((10, 13), (16.5, 30))
+    assert yolo.extras == (("jitter", ".3"),)
+
+
+def test_printed_text_is_pinned() -> None:
+    assert parse_cfg(SMALL).to_cfg() == PRINTED
+
+
+@given(networks())
+def test_parse_print_parse_is_the_identity(network) -> None:
+    text = network.to_cfg()
+    again = parse_cfg(text)
+    assert again == network
+    assert again.to_cfg() == text
+
+
+def test_every_section_occurs_in_the_random_networks() -> None:
+    seen: set[str] = set()
+
+    @given(networks(max_blocks=8))
+    def collect(network) -> None:
+        seen.update(section.kind for section in network.layers)
+
+    collect()
+    assert seen == {section.kind for section in SECTION_TYPES.values()} - {"net"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "text"),
+    [
+        ("[maxpool]", "[maxpol]", 16, "section [maxpol] is not supported"),
+        ("[maxpool]", "[maxpool", 16, "a section name ends with ']'"),
+        ("size=2\n", "sise=2\n", 17, "has no key 'sise'; did you mean 'size'?"),
+        ("size=2\n", "size=2.5\n", 17, "size=2.5: expected a whole number"),
+        ("size=2\n", "size=99999999999\n", 17, "larger than 16777216"),
+        ("size=2\n", "size=2\nsize=3\n", 18, "size= stands twice with different values"),
+        ("size=2\n", "maxpool_depth=1\n", 17, "maxpool_depth=1 is not supported, only maxpool_depth=0"),
+        ("layers=-1, 1", "layers=-3", 21, "layer 2 has no layer -3 in front of it"),
+        ("layers=-1, 1", "layers=2", 21, "layer 2 reads layer 2, which is not in front of it"),
+        ("layers=-1, 1", "layers=" + 257 * "-1,", 21, "257 values are more than the 256"),
+        ("layers=-1, 1", "", 20, "[route] needs layers="),
+        ("layers=-1, 1", "layers=-1\ngroups=2\ngroup_id=2", 20, "group_id=2 is not below groups=2"),
+        ("activation=leaky", "activation=leeky", 14, "activation=leeky: expected one of linear, leaky"),
+        ("filters=8", "filters=0", 8, "filters=0 is below 1"),
+        ("mask=0,1", "mask=0,2", 28, "mask=(0, 2) names anchors beyond num=2"),
+        ("num=2", "num=3", 28, "num=3 needs 6 numbers in anchors=, got 4"),
+        ("16.5", "nan", 30, "expected a finite number"),
+        ("16.5", "-1", 28, "anchors must be positive"),
+        ("[maxpool]", "[net]", 16, "[net] stands once, at the top"),
+        ("width=64", "width 64", 4, "expected key=value, got 'width 64'"),
+        ("# a comment", "size=1", 1, "a key stands in front of the first section"),
+        ("[net]", "[dropout]", 2, "a network starts with a [net] section"),
+        ("[maxpool]\nsize=2\nstride=2", "[cbam]\nsize=4", 16, "[cbam] size=4 must be odd"),
+        ("[route]\nlayers=-1, 1", "[sam]\nfrom=0,1", 20, "[sam] takes one layer in from="),
+    ],
+)
+def test_errors_name_file_and_line(old: str, new: str, line: int, text: str) -> None:
+    assert old in SMALL
+    with pytest.raises(CfgError) as caught:
+        parse_cfg(SMALL.replace(old, new, 1), "small.cfg")
+    assert str(caught.value).startswith(f"small.cfg:{line}: ")
+    assert text in str(caught.value)
+
+
+def test_files_that_are_no_cfg(tmp_path: Path) -> None:
+    with pytest.raises(CfgError, match=r"absent\.cfg: there is no such file"):
+        read_cfg(tmp_path / "absent.cfg")
+    (tmp_path / "binary.cfg").write_bytes(b"\xff\xfe\x00\x01")
+    with pytest.raises(CfgError, match="cannot be read as text"):
+        read_cfg(tmp_path / "binary.cfg")
+    for text in ("", "# nothing\n", "[net]\n"):
+        with pytest.raises(CfgError, match=r"starts with a \[net\]|has no layers"):
+            parse_cfg(text)
+    with pytest.raises(CfgError, match="4097 layers are more than the 4096"):
+        parse_cfg("[net]\n" + "[dropout]\n" * 4097)
+    with pytest.raises(CfgError, match="4194305 characters are more than the 4194304"):
+        parse_cfg(" " * (2**22 + 1))
+
+
+PIECES = st.sampled_from(
+    [
+        *SMALL.splitlines(),
+        *(f"[{name}]" for name in SECTION_TYPES),
+        "from=-1",
+        "groups=3",
+        "stride=-2",
+        "=",
+        "[]",
+    ]
+)
+
+
+@given(st.lists(st.one_of(PIECES, st.text(max_size=20)), max_size=40).map("\n".join))
+def test_any_text_gives_a_network_or_a_cfg_error(text: str) -> None:
+    try:
+        network = parse_cfg("[net]\n" + text)
+    except CfgError:
+        return
+    assert parse_cfg(network.to_cfg()) == network
+
+
+def test_training_keys_are_kept_in_order() -> None:
+    text = "[net]\nlearning_rate=.1\npolicy=steps\n[dropout]\nprobability=.5\ndropblock=1\n"
+    network = parse_cfg(text)
+    assert network.net.extras == (("learning_rate", ".1"), ("policy", "steps"))
+    assert network.layers == (Dropout(extras=(("probability", ".5"), ("dropblock", "1"))),)
+
+
+def test_real_cfgs_survive_printing(shared_data: Path) -> None:
+    paths = sorted((shared_data / "darknet").glob("*.cfg"))
+    assert len(paths) == 5
+    for path in paths:
+        network = read_cfg(path)
+        assert parse_cfg(network.to_cfg()) == network
