@@ -1,0 +1,159 @@
+"""What a detector found in one picture: boxes, scores and classes as columns, and their ways out.
+
+`Detections` is the one result type of the project. `Detections.from_raw` is the whole post-processing:
+network output to boxes in pixels of the photo. It filters by objectness before it touches the class
+columns, so its cost follows the number of promising cells and not the size of the output.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from jaxtyping import Float32, Int, Int64, Shaped
+
+from seyolo.boxes import cxcywh_to_xyxy, suppress, xyxy_to_cxcywh
+from seyolo.errors import BackendError, UsageError
+from seyolo.letterbox import Placement
+
+MAX_CANDIDATES = 30_000
+"""So many (box, class) pairs, the best ones, go into the suppression; its time grows with their square."""
+
+
+@dataclass(frozen=True, eq=False)
+class Detections:
+    """Detections of one picture, best score first when they come from a detector.
+
+    Attributes:
+        boxes: left, top, right, bottom in pixels of the photo.
+        scores: in [0, 1].
+        class_ids: from 0.
+
+    Raises:
+        UsageError: the columns do not have these shapes; the text gives expected and actual.
+    """
+
+    boxes: Float32[np.ndarray, "n 4"]
+    scores: Float32[np.ndarray, " n"]
+    class_ids: Int64[np.ndarray, " n"]
+
+    def __post_init__(self) -> None:
+        num = len(np.atleast_1d(self.scores))
+        columns = (
+            ("boxes", (num, 4), np.float32),
+            ("scores", (num,), np.float32),
+            ("class_ids", (num,), np.int64),
+        )
+        for name, expected, dtype in columns:
+            column = np.asarray(getattr(self, name), dtype=dtype)
+            if column.shape != expected:
+                raise UsageError(f"Detections: {name} must have shape {expected}, got {column.shape}")
+            object.__setattr__(self, name, column)
+
+    @classmethod
+    def empty(cls) -> Self:
+        """No detections."""
+        return cls(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64))
+
+    @classmethod
+    def from_raw(
+        cls,
+        raw: Float32[np.ndarray, "p columns"],
+        placement: Placement,
+        confidence: float = 0.25,
+        iou_threshold: float = 0.6,
+        max_detections: int = 300,
+    ) -> Self:
+        """Post-processes the raw output of one picture.
+
+        Every (box, class) pair whose score, objectness times class probability, reaches `confidence` is a
+        candidate, so one box may be found as several classes. Suppression happens on the input, where boxes
+        are not yet clipped; a box that lies outside the photo (on the padding) is dropped after it.
+
+        Args:
+            raw: rows of cx, cy, w, h in pixels of the network's input, objectness, class probabilities.
+            placement: where the photo lies in that input.
+            confidence: smallest score kept, in [0, 1].
+            iou_threshold: overlap above which the worse of two boxes of a class goes, in [0, 1].
+            max_detections: the best so many are kept.
+
+        Raises:
+            UsageError: `raw` does not have at least six columns.
+        """
+        if raw.ndim != 2 or raw.shape[1] < 6:
+            raise UsageError(f"raw output must have shape (boxes, 5 + classes), got {raw.shape}")
+        rows, class_ids, scores = _candidates(raw, confidence)
+        boxes = cxcywh_to_xyxy(raw[rows, :4])
+        kept = suppress(boxes, scores, class_ids, iou_threshold, max_detections)
+        photo_boxes = placement.to_source(boxes[kept])
+        visible = np.all(photo_boxes[:, 2:] > photo_boxes[:, :2], axis=1)
+        kept = kept[visible]
+        return cls(photo_boxes[visible], scores[kept], class_ids[kept])
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    def select(self, index: Shaped[np.ndarray, " m"] | slice) -> Self:
+        """Some of the detections, by a boolean mask, indices or a slice."""
+        return type(self)(self.boxes[index], self.scores[index], self.class_ids[index])
+
+    def to_dicts(self, names: Sequence[str]) -> list[dict[str, Any]]:
+        """Plain values for JSON: `name`, `class_id`, `score` and `box` (xyxy in pixels) of each detection."""
+        columns = zip(self.boxes.tolist(), self.scores.tolist(), self.class_ids.tolist(), strict=True)
+        return [
+            {"name": names[class_id], "class_id": class_id, "score": score, "box": box}
+            for box, score, class_id in columns
+        ]
+
+    def to_coco(self, image_id: int | str) -> list[dict[str, Any]]:
+        """Rows of a COCO results file: `bbox` is left, top, width, height; `category_id` is the class id."""
+        sizes = self.boxes[:, 2:] - self.boxes[:, :2]
+        boxes_ltwh = np.concatenate([self.boxes[:, :2], sizes], axis=1).tolist()
+        columns = zip(boxes_ltwh, self.scores.tolist(), self.class_ids.tolist(), strict=True)
+        return [
+            {"image_id": image_id, "category_id": class_id, "bbox": box, "score": score}
+            for box, score, class_id in columns
+        ]
+
+    def to_yolo(self, height: int, width: int) -> list[str]:
+        """Lines of a YOLO label file: class id, then cx, cy, w, h as fractions of the photo's size in px."""
+        limit = np.array([width, height, width, height], dtype=np.float32)
+        boxes_cxcywh = (xyxy_to_cxcywh(self.boxes) / limit).tolist()
+        return [
+            " ".join([str(class_id), *(f"{value:.6f}" for value in box)])
+            for class_id, box in zip(self.class_ids.tolist(), boxes_cxcywh, strict=True)
+        ]
+
+    def to_supervision(self) -> Any:
+        """The same as `supervision.Detections`, for that library's annotators, trackers and zones.
+
+        Raises:
+            BackendError: supervision is not installed.
+        """
+        try:
+            supervision = importlib.import_module("supervision")
+        except ModuleNotFoundError:
+            raise BackendError(
+                'supervision is not installed; get it with: pip install "seyolo[supervision]"'
+            ) from None
+        return supervision.Detections(xyxy=self.boxes, confidence=self.scores, class_id=self.class_ids)
+
+
+def _candidates(
+    raw: Float32[np.ndarray, "p columns"], confidence: float
+) -> tuple[Int[np.ndarray, " m"], Int64[np.ndarray, " m"], Float32[np.ndarray, " m"]]:
+    """Row, class and score of every pair that reaches `confidence`, at most the `MAX_CANDIDATES` best."""
+    # A class probability is at most 1, so objectness bounds the score; the rest is never read.
+    promising = np.flatnonzero(raw[:, 4] >= confidence)
+    pair_scores = raw[promising, 5:] * raw[promising, 4:5]
+    positions, class_ids = np.nonzero(pair_scores >= confidence)
+    scores = pair_scores[positions, class_ids]
+    rows = promising[positions]
+    if len(scores) > MAX_CANDIDATES:
+        best = np.argpartition(-scores, MAX_CANDIDATES)[:MAX_CANDIDATES]
+        best.sort()
+        rows, class_ids, scores = rows[best], class_ids[best], scores[best]
+    return rows, class_ids, scores

@@ -1,0 +1,202 @@
+"""Detections: worked cases of the post-processing, its properties, and the ways out."""
+
+from __future__ import annotations
+
+import sys
+import types
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from seyolo import detections
+from seyolo.boxes import iou_matrix
+from seyolo.detections import Detections
+from seyolo.errors import BackendError, UsageError
+from seyolo.letterbox import Placement, place
+
+SAME = Placement(scale_x=1, scale_y=1, left=0, top=0, source_height=100, source_width=200)
+
+
+def raw_of(*rows: list[float]) -> np.ndarray:
+    return np.array(rows, dtype=np.float32)
+
+
+def sample() -> Detections:
+    return Detections(
+        np.array([[10, 20, 50, 40], [0, 0, 100, 50]], np.float32), np.array([0.5, 0.25]), np.array([1, 0])
+    )
+
+
+def test_score_is_objectness_times_class_probability() -> None:
+    found = Detections.from_raw(raw_of([50, 40, 20, 10, 0.8, 0.5, 0.1]), SAME)
+    # 0.8 * 0.5 = 0.4 stays, 0.8 * 0.1 = 0.08 goes; 50 -+ 20/2, 40 -+ 10/2
+    np.testing.assert_allclose(found.scores, [0.4])
+    np.testing.assert_array_equal(found.class_ids, [0])
+    np.testing.assert_array_equal(found.boxes, [[40, 35, 60, 45]])
+    assert (found.boxes.dtype, found.scores.dtype, found.class_ids.dtype) == (
+        np.float32,
+        np.float32,
+        np.int64,
+    )
+
+
+def test_one_box_may_be_found_as_two_classes() -> None:
+    found = Detections.from_raw(raw_of([50, 40, 20, 10, 1.0, 0.5, 0.75]), SAME)
+    np.testing.assert_array_equal(found.class_ids, [1, 0])
+    np.testing.assert_allclose(found.scores, [0.75, 0.5])
+
+
+def test_a_score_equal_to_the_confidence_is_kept() -> None:
+    raw = raw_of([50, 40, 20, 10, 0.5, 0.5])
+    assert len(Detections.from_raw(raw, SAME, confidence=0.25)) == 1
+    assert len(Detections.from_raw(raw, SAME, confidence=0.26)) == 0
+
+
+def test_suppression_is_per_class_and_by_the_threshold() -> None:
+    # Boxes 20 wide, shifted by 4: intersection 16, union 24, IoU 0.667.
+    one = [50.0, 40, 20, 10, 1, 0.9, 0]
+    near = [54.0, 40, 20, 10, 1, 0.8, 0]
+    other_class = [54.0, 40, 20, 10, 1, 0, 0.7]
+    raw = raw_of(one, near, other_class)
+    np.testing.assert_allclose(Detections.from_raw(raw, SAME, iou_threshold=0.6).scores, [0.9, 0.7])
+    np.testing.assert_allclose(Detections.from_raw(raw, SAME, iou_threshold=0.7).scores, [0.9, 0.8, 0.7])
+
+
+def test_boxes_come_back_through_the_letterbox() -> None:
+    # A photo of 200x400 in a 100x100 input: scale 1/4, 50 rows of picture, 25 rows of grey on top.
+    placement = place((200, 400), (100, 100))
+    found = Detections.from_raw(raw_of([50, 50, 20, 10, 1, 1]), placement)
+    # x: (50 -+ 10) * 4; y: (50 -+ 5 - 25) * 4
+    np.testing.assert_allclose(found.boxes, [[160, 80, 240, 120]])
+
+
+def test_a_box_on_the_padding_is_dropped_and_one_across_the_border_is_clipped() -> None:
+    placement = place((200, 400), (100, 100))
+    raw = raw_of([50, 10, 20, 10, 1, 1], [5, 50, 20, 10, 1, 0.9])
+    found = Detections.from_raw(raw, placement)
+    np.testing.assert_allclose(found.boxes, [[0, 80, 60, 120]])
+    np.testing.assert_allclose(found.scores, [0.9])
+
+
+def test_only_the_best_candidates_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(detections, "MAX_CANDIDATES", 3)
+    raw = raw_of(*([10 + 15 * i, 50, 8, 8, 1, 0.3 + 0.1 * i] for i in range(6)))
+    np.testing.assert_allclose(Detections.from_raw(raw, SAME).scores, [0.8, 0.7, 0.6], rtol=1e-6)
+
+
+def test_at_most_max_detections() -> None:
+    raw = raw_of(*([10 + 15 * i, 50, 8, 8, 1, 0.3 + 0.1 * i] for i in range(6)))
+    np.testing.assert_allclose(Detections.from_raw(raw, SAME, max_detections=2).scores, [0.8, 0.7], rtol=1e-6)
+
+
+def test_nothing_found() -> None:
+    for raw in (np.zeros((0, 6), np.float32), raw_of([50, 40, 20, 10, 0, 0.9]), raw_of([np.nan] * 6)):
+        found = Detections.from_raw(raw, SAME)
+        assert (len(found), found.boxes.shape) == (0, (0, 4))
+
+
+@pytest.mark.parametrize("shape", [(6,), (2, 5), (1, 3, 6)])
+def test_raw_of_a_wrong_shape_is_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(UsageError, match=r"\(boxes, 5 \+ classes\), got"):
+        Detections.from_raw(np.zeros(shape, np.float32), SAME)
+
+
+raw_rows = st.lists(
+    st.tuples(
+        *[st.floats(-50, 250, width=32)] * 2,
+        *[st.floats(0, 300, width=32)] * 2,
+        *[st.floats(0, 1, width=32)] * 3,
+    ),
+    max_size=25,
+)
+
+
+@settings(deadline=None, max_examples=60)
+@given(raw_rows, st.integers(1, 300), st.integers(1, 300), st.floats(0.05, 0.9), st.floats(0.1, 0.9))
+def test_properties(rows: list[tuple[float, ...]], height: int, width: int, low: float, iou: float) -> None:
+    raw = np.array(rows, dtype=np.float32).reshape(-1, 7)
+    found = Detections.from_raw(raw, place((height, width), (200, 200), "stretch"), low, iou)
+    assert np.all(np.diff(found.scores) <= 0)
+    assert np.all(found.scores >= np.float32(low))
+    assert np.all(found.boxes[:, :2] < found.boxes[:, 2:])
+    assert np.all(found.boxes >= 0)
+    assert np.all(found.boxes <= [width, height, width, height])
+    assert set(found.class_ids.tolist()) <= {0, 1}
+
+
+@settings(deadline=None, max_examples=60)
+@given(raw_rows, st.floats(0.1, 0.9))
+def test_kept_boxes_of_a_class_overlap_no_more_than_the_threshold(
+    rows: list[tuple[float, ...]], iou: float
+) -> None:
+    raw = np.array(rows, dtype=np.float32).reshape(-1, 7)
+    # A picture so large that nothing is clipped, since clipping changes overlaps.
+    far = Placement(scale_x=1, scale_y=1, left=-1000, top=-1000, source_height=3000, source_width=3000)
+    found = Detections.from_raw(raw, far, 0.05, iou)
+    overlaps = iou_matrix(found.boxes, found.boxes)
+    same_class = found.class_ids[:, None] == found.class_ids[None]
+    assert np.all(overlaps[np.triu(same_class, k=1)] <= iou + 1e-3)
+
+
+def test_columns_are_checked_and_converted() -> None:
+    with pytest.raises(UsageError, match=r"boxes must have shape \(2, 4\), got \(2, 5\)"):
+        Detections(np.zeros((2, 5)), np.zeros(2), np.zeros(2))
+    with pytest.raises(UsageError, match=r"class_ids must have shape \(2,\), got \(3,\)"):
+        Detections(np.zeros((2, 4)), np.zeros(2), np.zeros(3))
+    with pytest.raises(UsageError, match=r"scores must have shape"):
+        Detections(np.zeros((2, 4)), np.zeros((2, 1)), np.zeros(2))
+    converted = Detections(np.zeros((2, 4)), np.zeros(2), np.zeros(2, np.int32))
+    assert converted.class_ids.dtype == np.int64
+
+
+def test_select_and_empty() -> None:
+    assert len(Detections.empty()) == 0
+    chosen = sample().select(sample().class_ids == 0)
+    np.testing.assert_array_equal(chosen.boxes, [[0, 0, 100, 50]])
+
+
+def test_to_dicts() -> None:
+    assert sample().to_dicts(["cat", "dog"]) == [
+        {"name": "dog", "class_id": 1, "score": 0.5, "box": [10, 20, 50, 40]},
+        {"name": "cat", "class_id": 0, "score": 0.25, "box": [0, 0, 100, 50]},
+    ]
+
+
+def test_to_coco_gives_left_top_width_height() -> None:
+    assert sample().to_coco(7) == [
+        {"image_id": 7, "category_id": 1, "bbox": [10, 20, 40, 20], "score": 0.5},
+        {"image_id": 7, "category_id": 0, "bbox": [0, 0, 100, 50], "score": 0.25},
+    ]
+
+
+def test_to_yolo_gives_fractions_of_the_photo() -> None:
+    # In a photo of 200x100: centre (30, 30), size 40x20 and centre (50, 25), size 100x50.
+    assert sample().to_yolo(100, 200) == [
+        "1 0.150000 0.300000 0.200000 0.200000",
+        "0 0.250000 0.250000 0.500000 0.500000",
+    ]
+
+
+def test_to_supervision(monkeypatch: pytest.MonkeyPatch) -> None:
+    @dataclass
+    class Theirs:
+        xyxy: np.ndarray
+        confidence: np.ndarray
+        class_id: np.ndarray
+
+    module = types.ModuleType("supervision")
+    monkeypatch.setattr(module, "Detections", Theirs, raising=False)
+    monkeypatch.setitem(sys.modules, "supervision", module)
+    theirs = sample().to_supervision()
+    np.testing.assert_array_equal(theirs.xyxy, sample().boxes)
+    np.testing.assert_array_equal(theirs.confidence, [0.5, 0.25])
+    np.testing.assert_array_equal(theirs.class_id, [1, 0])
+
+
+def test_to_supervision_names_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "supervision", None)
+    with pytest.raises(BackendError, match=r'pip install "seyolo\[supervision\]"'):
+        sample().to_supervision()

@@ -1,0 +1,114 @@
+"""Letterboxing and its inverse: cases worked by hand, then any size of picture and input."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from seyolo.letterbox import Mode, letterbox, place, resize, to_tensor
+
+SIDES = st.integers(1, 5000)
+INPUT_SIDES = st.integers(1, 20).map(lambda cells: 32 * cells)
+MODES: st.SearchStrategy[Mode] = st.sampled_from(["letterbox", "stretch"])
+PARTS = st.floats(0, 1, width=32)
+
+
+def test_wide_picture_worked_by_hand() -> None:
+    image = np.full((100, 200, 3), 255, dtype=np.uint8)
+    fitted, placement = letterbox(image, (320, 320))
+    # 320 / 200 = 1.6: 160 rows of picture between (320 - 160) / 2 = 80 rows of grey on either side.
+    assert (placement.scale_x, placement.scale_y, placement.left, placement.top) == (1.6, 1.6, 0, 80)
+    assert (fitted[:80] == 114).all()
+    assert (fitted[80:240] == 255).all()
+    assert (fitted[240:] == 114).all()
+    box = np.array([[50, 25, 100, 75]], dtype=np.float32)
+    np.testing.assert_allclose(placement.to_input(box), [[80, 120, 160, 200]], rtol=1e-6)
+
+
+def test_stretch_worked_by_hand() -> None:
+    image = np.zeros((100, 200, 3), dtype=np.uint8)
+    fitted, placement = letterbox(image, (320, 416), mode="stretch")
+    assert fitted.shape == (320, 416, 3)
+    assert not fitted.any()
+    box = np.array([[50, 25, 100, 75]], dtype=np.float32)
+    # x * 416 / 200 = 2.08 x, y * 320 / 100 = 3.2 y.
+    np.testing.assert_allclose(placement.to_input(box), [[104, 80, 208, 240]], rtol=1e-6)
+
+
+def test_boxes_outside_the_picture_are_clipped_to_it() -> None:
+    placement = place((100, 200), (320, 320))
+    on_the_grey = np.array([[-10, 0, 330, 320]], dtype=np.float32)
+    assert placement.to_source(on_the_grey).tolist() == [[0, 0, 200, 100]]
+
+
+@settings(deadline=None)
+@given(
+    st.tuples(SIDES, SIDES), st.tuples(INPUT_SIDES, INPUT_SIDES), MODES, st.tuples(PARTS, PARTS, PARTS, PARTS)
+)
+def test_source_to_input_and_back(
+    source_size: tuple[int, int],
+    size: tuple[int, int],
+    mode: Mode,
+    parts: tuple[float, float, float, float],
+) -> None:
+    (source_height, source_width), (height, width) = source_size, size
+    placement = place(source_size, size, mode)
+    x, y = np.sort(parts[:2]) * source_width, np.sort(parts[2:]) * source_height
+    boxes = np.array([[x[0], y[0], x[1], y[1]]], dtype=np.float64)
+    on_input = placement.to_input(boxes)
+    assert (on_input >= -1e-3).all()
+    assert (on_input <= np.array([width, height, width, height]) + 1e-3).all()
+    np.testing.assert_allclose(placement.to_source(on_input), boxes, atol=1e-3)
+
+
+@settings(deadline=None)
+@given(st.integers(1, 900), st.integers(1, 900), MODES)
+def test_to_source_is_exact_in_float32(height: int, width: int, mode: Mode) -> None:
+    placement = place((height, width), (320, 416), mode)
+    boxes = np.array([[0, 0, width, height], [width / 3, height / 7, width / 2, height]], dtype=np.float32)
+    back = placement.to_source(placement.to_input(boxes))
+    assert back.dtype == np.float32
+    # One unit in the last place at 416 px of input, seen in pixels of the source.
+    tolerance = 1e-3 + 2**-15 / min(placement.scale_x, placement.scale_y)
+    np.testing.assert_allclose(back, boxes, atol=tolerance)
+
+
+@pytest.mark.parametrize("mode", ["letterbox", "stretch"])
+@pytest.mark.parametrize("source_size", [(1, 1), (1, 5000), (5000, 1), (3, 2), (319, 321), (320, 320)])
+def test_any_picture_fills_the_input_as_placed(source_size: tuple[int, int], mode: Mode) -> None:
+    fitted, placement = letterbox(np.full((*source_size, 3), 250, dtype=np.uint8), (320, 320), mode)
+    assert fitted.shape == (320, 320, 3)
+    assert placement == place(source_size, (320, 320), mode)
+    rows, columns = np.nonzero(fitted[..., 0] == 250)
+    whole = np.array([[0, 0, source_size[1], source_size[0]]], dtype=np.float64)
+    painted = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
+    np.testing.assert_allclose(placement.to_input(whole)[0], painted, atol=1e-9)
+
+
+def test_a_picture_keeps_its_pixels_where_a_box_says() -> None:
+    image = np.zeros((240, 416, 3), dtype=np.uint8)
+    image[60:120, 104:208] = 255
+    fitted, placement = letterbox(image, (320, 320))
+    box = placement.to_input(np.array([[104, 60, 208, 120]], dtype=np.float64))[0]
+    rows, columns = np.nonzero((fitted[..., 0] > 127) & (fitted[..., 0] != 114))
+    found = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
+    np.testing.assert_allclose(found, box, atol=0.6)
+
+
+def test_shrinking_averages_all_pixels() -> None:
+    # One white pixel of each 4x4 block: the mean is 255 / 16 = 15.9 everywhere; bilinear would miss or hit.
+    image = np.zeros((64, 64, 3), dtype=np.uint8)
+    image[::4, ::4] = 255
+    assert (resize(image, (16, 16)) == 16).all()
+
+
+def test_to_tensor_is_rgb_planes_in_unit_range() -> None:
+    image = np.zeros((2, 3, 3), dtype=np.uint8)
+    image[0, 1] = (255, 51, 0)  # blue, green, red
+    planes = to_tensor(image)
+    assert planes.shape == (3, 2, 3)
+    assert planes.dtype == np.float32
+    np.testing.assert_allclose(planes[:, 0, 1], [0, 0.2, 1], rtol=1e-6)
+    assert planes.sum() == pytest.approx(1.2)
