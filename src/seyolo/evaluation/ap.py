@@ -1,0 +1,259 @@
+"""COCO average precision over boxes, with truths that neither help nor hurt.
+
+faster-coco-eval does the matching and the accumulation (Lin et al. 2014: IoU 0.50 to 0.95 in steps of 0.05,
+101 recall points, the best 100 detections of a picture). Notable is how *ignored* truths enter. COCO's
+`iscrowd` measures such a truth by intersection over the detection's own area, so a small box anywhere inside
+it is forgiven; that is not what "this hand is too small to count" means. Here an ignored truth gets an area
+outside every range, which keeps the plain IoU: it is no miss when unfound, and its detection is no hit.
+COCO then forgives left-over detections by *their* area, which fits pixel masks but not hands measured by a
+rotated quadrilateral; instead we forgive a detection when the truth it overlaps most is an ignored one with
+an IoU of at least 0.5. A second detection of an ignored hand, or one too loose for IoU 0.75, is thereby
+no false positive either, and at IoU 0.5 the rule is PASCAL VOC's rule for `difficult` objects.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+from faster_coco_eval.core.coco import COCO
+from faster_coco_eval.core.faster_eval_api import COCOeval_faster
+from jaxtyping import Bool, Float, Int
+
+from seyolo.boxes import area_xyxy, iou_matrix
+from seyolo.detections import Detections
+from seyolo.errors import DataError
+
+AREA_RANGES_PX2 = {"all": (0.0, 1e10), "small": (0.0, 32.0**2)}
+"""COCO's own ranges; the ends are included."""
+
+OUTSIDE_PX2 = -1.0
+"""An area in no range: COCO ignores what has it."""
+
+FORGIVING_IOU = 0.5
+
+_LOGGER = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Truth:
+    """The labelled objects of one picture.
+
+    Args:
+        boxes_xyxy: pixels of the source picture.
+        class_ids: from 0.
+        ignore: objects that are neither a miss when unfound nor a hit when found; None means none.
+        height: of the picture in pixels.
+        width: of the picture in pixels.
+    """
+
+    boxes_xyxy: Float[np.ndarray, "n 4"]
+    class_ids: Int[np.ndarray, " n"]
+    ignore: Bool[np.ndarray, " n"] | None
+    height: int
+    width: int
+
+    def ignored(self) -> Bool[np.ndarray, " n"]:
+        """`ignore` as an array, whether or not it was given."""
+        return np.zeros(len(self.class_ids), dtype=bool) if self.ignore is None else self.ignore
+
+
+@dataclass(frozen=True)
+class ClassMetrics:
+    """AP of one class, nan when no picture shows it."""
+
+    ap: float
+    ap50: float
+    num_objects: int
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """What a detector scored; every share is in [0, 1], a mean over the classes that have truths.
+
+    Without a single truth that counts there is nothing to average and the shares are nan; with truths and no
+    detection they are 0.
+
+    Args:
+        ap: COCO AP, mean over the IoU thresholds 0.50 to 0.95.
+        ap50: AP at IoU 0.50.
+        ap75: AP at IoU 0.75.
+        ap_small: COCO AP of objects of at most 32² pixels in the source picture.
+        recall: COCO AR, the share found with all detections, mean over the thresholds.
+        recall50: the share found at IoU 0.50.
+        num_images: pictures evaluated.
+        num_objects: truths that count (ignored ones do not).
+        per_class: by class id.
+    """
+
+    ap: float
+    ap50: float
+    ap75: float
+    ap_small: float
+    recall: float
+    recall50: float
+    num_images: int
+    num_objects: int
+    per_class: tuple[ClassMetrics, ...]
+
+    def to_dict(self) -> dict[str, object]:
+        """Plain values for JSON; nan, which JSON does not know, becomes None."""
+        per_class = [_without_nan(asdict(metrics)) for metrics in self.per_class]
+        return {**_without_nan(asdict(self)), "per_class": per_class}
+
+
+def average_precision(
+    truths: Sequence[Truth],
+    predictions: Sequence[Detections],
+    num_classes: int,
+    max_detections: int = 100,
+) -> Metrics:
+    """COCO AP of `predictions` against `truths`.
+
+    Args:
+        truths: one per picture; a picture without objects still makes its detections false positives.
+        predictions: one per truth, in the same order, pixels of the source picture.
+        num_classes: every class id is below it.
+        max_detections: how many of a picture's best detections of a class count; COCO takes 100.
+
+    Raises:
+        DataError: a class id is not below `num_classes`.
+    """
+    assert len(truths) == len(predictions), (len(truths), len(predictions))
+    _check_classes(truths, predictions, num_classes)
+    counts = _count_objects(truths, num_classes)
+    if not truths:
+        return _summarise(
+            np.full((10, 101, num_classes, 2), -1.0), np.full((10, num_classes, 2), -1.0), 0, counts
+        )
+    ids = range(1, num_classes + 1)
+    images = [{"id": i, "height": t.height, "width": t.width} for i, t in enumerate(truths, start=1)]
+    common = {"images": images, "categories": [{"id": i, "name": str(i)} for i in ids]}
+    precision, recall = _run_coco(
+        {**common, "annotations": _truth_annotations(truths)},
+        {**common, "annotations": _prediction_annotations(truths, predictions)},
+        max_detections,
+    )
+    return _summarise(precision, recall, len(truths), counts)
+
+
+def _check_classes(truths: Sequence[Truth], predictions: Sequence[Detections], num_classes: int) -> None:
+    for what, items in (("a label", truths), ("a detection", predictions)):
+        highest = max((int(item.class_ids.max()) for item in items if len(item.class_ids)), default=0)
+        if highest >= num_classes:
+            raise DataError(
+                f"{what} has class {highest}, but there are {num_classes} classes (0 to {num_classes - 1}): "
+                "use a network trained for this data set's classes"
+            )
+
+
+def _count_objects(truths: Sequence[Truth], num_classes: int) -> list[int]:
+    counts = np.zeros(num_classes, dtype=np.int64)
+    for truth in truths:
+        counts += np.bincount(truth.class_ids[~truth.ignored()], minlength=num_classes)
+    return [int(count) for count in counts]
+
+
+def _truth_annotations(truths: Sequence[Truth]) -> list[dict[str, object]]:
+    annotations: list[dict[str, object]] = []
+    for image_id, truth in enumerate(truths, start=1):
+        areas = np.where(truth.ignored(), OUTSIDE_PX2, area_xyxy(truth.boxes_xyxy))
+        annotations += _annotations(image_id, truth.boxes_xyxy, truth.class_ids, areas)
+    return _numbered(annotations)
+
+
+def _prediction_annotations(
+    truths: Sequence[Truth], predictions: Sequence[Detections]
+) -> list[dict[str, object]]:
+    annotations: list[dict[str, object]] = []
+    for image_id, (truth, found) in enumerate(zip(truths, predictions, strict=True), start=1):
+        areas = np.where(_forgiven(truth, found), OUTSIDE_PX2, area_xyxy(found.boxes))
+        rows = _annotations(image_id, found.boxes, found.class_ids, areas)
+        for row, score in zip(rows, found.scores.tolist(), strict=True):
+            row["score"] = score
+        annotations += rows
+    return _numbered(annotations)
+
+
+def _annotations(
+    image_id: int,
+    boxes_xyxy: Float[np.ndarray, "n 4"],
+    class_ids: Int[np.ndarray, " n"],
+    areas: Float[np.ndarray, " n"],
+) -> list[dict[str, object]]:
+    boxes_xywh = boxes_xyxy.astype(np.float64)
+    boxes_xywh[:, 2:] -= boxes_xywh[:, :2]
+    rows = zip(boxes_xywh.tolist(), (class_ids + 1).tolist(), areas.tolist(), strict=True)
+    return [
+        {"image_id": image_id, "category_id": category_id, "bbox": box, "area": area_px2, "iscrowd": 0}
+        for box, category_id, area_px2 in rows
+    ]
+
+
+def _numbered(annotations: list[dict[str, object]]) -> list[dict[str, object]]:
+    # COCO's matcher takes an id of 0 for "not matched".
+    for annotation_id, annotation in enumerate(annotations, start=1):
+        annotation["id"] = annotation_id
+    return annotations
+
+
+def _forgiven(truth: Truth, found: Detections) -> Bool[np.ndarray, " n"]:
+    """Detections whose most overlapping truth of their class is an ignored one."""
+    ignored = truth.ignored()
+    if not ignored.any() or len(found) == 0:
+        return np.zeros(len(found), dtype=bool)
+    same_class = found.class_ids[:, None] == truth.class_ids[None]
+    overlap = iou_matrix(found.boxes, truth.boxes_xyxy) * same_class
+    best = overlap.argmax(axis=1)
+    forgiven: Bool[np.ndarray, " n"] = ignored[best] & (overlap.max(axis=1) >= FORGIVING_IOU)
+    return forgiven
+
+
+def _run_coco(
+    truth: dict[str, object], predictions: dict[str, object], max_detections: int
+) -> tuple[Float[np.ndarray, "10 101 classes ranges"], Float[np.ndarray, "10 classes ranges"]]:
+    """Precision and recall by IoU threshold, recall point, class and area range; -1 where no truth is."""
+    say = _LOGGER.debug
+    coco_truth, coco_predictions = COCO(truth, print_function=say), COCO(predictions, print_function=say)
+    run = COCOeval_faster(coco_truth, coco_predictions, iouType="bbox", print_function=say)
+    run.params.maxDets = [max_detections]
+    run.params.areaRng = [list(limits) for limits in AREA_RANGES_PX2.values()]
+    run.params.areaRngLbl = list(AREA_RANGES_PX2)
+    run.evaluate()
+    run.accumulate()
+    return np.asarray(run.eval["precision"])[..., 0], np.asarray(run.eval["recall"])[..., 0]
+
+
+def _summarise(
+    precision: Float[np.ndarray, "10 101 classes ranges"],
+    recall: Float[np.ndarray, "10 classes ranges"],
+    num_images: int,
+    counts: list[int],
+) -> Metrics:
+    every = precision[..., 0]
+    return Metrics(
+        ap=_mean(every),
+        ap50=_mean(every[0]),
+        ap75=_mean(every[5]),
+        ap_small=_mean(precision[..., 1]),
+        recall=_mean(recall[..., 0]),
+        recall50=_mean(recall[0, :, 0]),
+        num_images=num_images,
+        num_objects=sum(counts),
+        per_class=tuple(
+            ClassMetrics(_mean(every[:, :, i]), _mean(every[0, :, i]), count)
+            for i, count in enumerate(counts)
+        ),
+    )
+
+
+def _mean(values: Float[np.ndarray, "*any"]) -> float:
+    counted = values[values > -1]
+    return float(counted.mean()) if counted.size else math.nan
+
+
+def _without_nan(values: dict[str, object]) -> dict[str, object]:
+    return {k: None if isinstance(v, float) and math.isnan(v) else v for k, v in values.items()}

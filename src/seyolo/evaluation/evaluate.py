@@ -1,0 +1,156 @@
+"""A network or a runtime backend over a whole split: detections, and their average precision.
+
+Both kinds of model become one small function from a batch of pictures to raw predictions, so that a figure
+means the same whichever runs. Pictures are letterboxed by the loader and the boxes come back through each
+picture's own placement: AP is measured in the pixels of the source picture, as COCO does it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from jaxtyping import Float32, UInt8
+
+from seyolo.boxes import cxcywh_to_xyxy
+from seyolo.data.datasets import Sample
+from seyolo.data.loader import EvaluationLoader
+from seyolo.detections import Detections
+from seyolo.evaluation.ap import Metrics, Truth, average_precision
+from seyolo.letterbox import Mode, Placement
+from seyolo.network.build import DarknetModel
+from seyolo.progress import Progress, Silent
+from seyolo.runtime.backend import Backend
+
+Infer = Callable[[UInt8[torch.Tensor, "B 3 H W"]], Float32[np.ndarray, "B P columns"]]
+"""From RGB bytes to raw predictions: cx, cy, w, h in input pixels, objectness, class probabilities."""
+
+
+def predict(
+    model: DarknetModel | Backend,
+    samples: Sequence[Sample],
+    size_hw: tuple[int, int],
+    *,
+    batch_size: int = 16,
+    confidence: float = 0.001,
+    iou_threshold: float = 0.65,
+    max_detections: int = 300,
+    bfloat16: bool = False,
+    progress: Progress | None = None,
+) -> list[Detections]:
+    """Detections of every picture, in the order of `samples`, in pixels of the source pictures.
+
+    Args:
+        model: a network, which runs on the device it is on, or a runtime backend.
+        samples: pictures; their labels are not looked at.
+        size_hw: the network's input.
+        batch_size: pictures at a time.
+        confidence: detections below are dropped; 0.001 keeps the tail AP needs.
+        iou_threshold: of non-maximum suppression.
+        max_detections: per picture.
+        bfloat16: a network runs under autocast; no effect on a backend, whose precision is in its file.
+        progress: told after every batch; None says nothing.
+    """
+    outputs = _raw_outputs(
+        model, samples, size_hw, batch_size=batch_size, bfloat16=bfloat16, progress=progress
+    )
+    return [
+        Detections.from_raw(raw, placement, confidence, iou_threshold, max_detections)
+        for raw, placement, _ in outputs
+    ]
+
+
+def evaluate(
+    model: DarknetModel | Backend,
+    samples: Sequence[Sample],
+    size_hw: tuple[int, int],
+    *,
+    batch_size: int = 16,
+    confidence: float = 0.001,
+    iou_threshold: float = 0.65,
+    max_detections: int = 300,
+    bfloat16: bool = False,
+    progress: Progress | None = None,
+) -> Metrics:
+    """COCO AP of a model on labelled pictures; arguments as in `predict`.
+
+    Raises:
+        DataError: a label's class is not one of the model's.
+    """
+    truths: list[Truth] = []
+    predictions: list[Detections] = []
+    outputs = _raw_outputs(
+        model, samples, size_hw, batch_size=batch_size, bfloat16=bfloat16, progress=progress
+    )
+    for raw, placement, sample in outputs:
+        predictions.append(Detections.from_raw(raw, placement, confidence, iou_threshold, max_detections))
+        truths.append(truth_of(sample, placement.source_height, placement.source_width))
+    return average_precision(truths, predictions, len(model.names))
+
+
+def truth_of(sample: Sample, height: int, width: int) -> Truth:
+    """A sample's labels in pixels of its picture, which has the given height and width."""
+    scale = np.array([width, height, width, height], dtype=np.float32)
+    boxes_xyxy = cxcywh_to_xyxy(sample.boxes_cxcywh * scale)
+    return Truth(boxes_xyxy, sample.class_ids, None, height, width)
+
+
+def _raw_outputs(
+    model: DarknetModel | Backend,
+    samples: Sequence[Sample],
+    size_hw: tuple[int, int],
+    *,
+    batch_size: int,
+    bfloat16: bool,
+    progress: Progress | None,
+) -> Iterator[tuple[Float32[np.ndarray, "P columns"], Placement, Sample]]:
+    report = Silent() if progress is None else progress
+    loader = EvaluationLoader(samples, size_hw, batch_size, _letterbox_mode(model))
+    with _inferring(model, bfloat16) as infer, report.task("evaluating", len(samples)) as advance:
+        for images, placements, batch in loader:
+            yield from zip(infer(images), placements, batch, strict=True)
+            advance(len(batch), "")
+
+
+def _letterbox_mode(model: DarknetModel | Backend) -> Mode:
+    """How the model wants pictures fitted: its description's or its file's word, as in detection."""
+    if not isinstance(model, DarknetModel):
+        return model.letterbox_mode
+    return "letterbox" if model.network.net.letter_box else "stretch"
+
+
+@contextmanager
+def _inferring(model: DarknetModel | Backend, bfloat16: bool) -> Iterator[Infer]:
+    """The model as a function of a batch; a network is in evaluation mode meanwhile."""
+    if not isinstance(model, DarknetModel):
+        yield _backend_function(model)
+        return
+    was_training = model.training
+    model.eval()
+    try:
+        yield _network_function(model, bfloat16)
+    finally:
+        model.train(was_training)
+
+
+def _network_function(model: DarknetModel, bfloat16: bool) -> Infer:
+    device = next(model.parameters()).device
+
+    def infer(images: UInt8[torch.Tensor, "B 3 H W"]) -> Float32[np.ndarray, "B P columns"]:
+        # Autocast inside, so that the generator never leaves a mode of torch switched on for its caller.
+        with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=bfloat16):
+            batch = images.to(device, non_blocking=True).contiguous(memory_format=torch.channels_last)
+            raw = model(batch.float().div_(255))
+        predictions: Float32[np.ndarray, "B P columns"] = raw.float().cpu().numpy()
+        return predictions
+
+    return infer
+
+
+def _backend_function(backend: Backend) -> Infer:
+    def infer(images: UInt8[torch.Tensor, "B 3 H W"]) -> Float32[np.ndarray, "B P columns"]:
+        return backend.infer(images.numpy().astype(np.float32) / 255)
+
+    return infer

@@ -1,0 +1,127 @@
+"""The two-fold protocol of the Oxford Hand data set.
+
+*all* counts every hand, which is what the YOLO repositories report. *official* follows Mittal, Zisserman and
+Torr 2011: only hands whose rotated quadrilateral has more than 1,500 px² in the original picture count, and
+smaller ones neither help nor hurt. Detections are upright boxes in both, so truths are the upright boxes
+around the four corners, clipped to the picture. Corners and areas come from `oxford_boxes.csv`, which the
+converter writes, since YOLO labels hold neither.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool, Float32
+
+from seyolo.boxes import clip_xyxy
+from seyolo.data.datasets import Sample
+from seyolo.data.oxford_annotations import CORNERS
+from seyolo.detections import Detections
+from seyolo.errors import DataError
+from seyolo.evaluation.ap import Metrics, Truth, average_precision
+
+OFFICIAL_AREA_PX2 = 1500.0
+"""Hands must be larger than this to count in the official protocol."""
+
+BOXES_FILE = "oxford_boxes.csv"
+"""Its name beside the `data.yaml` of a converted data set."""
+
+PictureKey = tuple[str, str]
+"""Split folder and file name: names repeat between splits."""
+
+
+@dataclass
+class _Picture:
+    """The hands of one picture as the file lists them."""
+
+    height: int = 0
+    width: int = 0
+    corners_xy: list[list[float]] = field(default_factory=list)
+    areas_px2: list[float] = field(default_factory=list)
+
+    def boxes_xyxy(self) -> Float32[np.ndarray, "n 4"]:
+        corners = np.array(self.corners_xy, dtype=np.float32).reshape(-1, 4, 2)
+        boxes = np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1)
+        return clip_xyxy(boxes, self.height, self.width)
+
+    def is_small(self) -> Bool[np.ndarray, " n"]:
+        small: Bool[np.ndarray, " n"] = np.array(self.areas_px2) <= OFFICIAL_AREA_PX2
+        return small
+
+
+def oxford_metrics(
+    samples: Sequence[Sample], predictions: Sequence[Detections], boxes_csv: str | Path
+) -> dict[str, Metrics]:
+    """AP under both protocols.
+
+    Args:
+        samples: pictures of a converted Oxford Hand split.
+        predictions: one per sample, in pixels of the picture; all of class 0.
+        boxes_csv: the `oxford_boxes.csv` of the same conversion.
+
+    Returns:
+        `all` and `official`.
+
+    Raises:
+        DataError: the file is missing or damaged, or knows no hands of a picture whose label has some.
+    """
+    pictures = _read_pictures(Path(boxes_csv))
+    found = [_picture_of(sample, pictures, Path(boxes_csv)) for sample in samples]
+    return {
+        "all": average_precision([_truth(picture, official=False) for picture in found], predictions, 1),
+        "official": average_precision([_truth(picture, official=True) for picture in found], predictions, 1),
+    }
+
+
+def _truth(picture: _Picture, *, official: bool) -> Truth:
+    boxes_xyxy = picture.boxes_xyxy()
+    ignore = picture.is_small() if official else None
+    return Truth(boxes_xyxy, np.zeros(len(boxes_xyxy), dtype=np.int64), ignore, picture.height, picture.width)
+
+
+def _picture_of(sample: Sample, pictures: dict[PictureKey, _Picture], boxes_csv: Path) -> _Picture:
+    picture = pictures.get((sample.image.parent.name, sample.image.name))
+    if picture is not None:
+        return picture
+    if len(sample.class_ids):
+        raise DataError(
+            f"{boxes_csv}: no row for {sample.image.parent.name}/{sample.image.name}, whose label has "
+            f"{len(sample.class_ids)} hands; convert the Oxford Hand archive again with `seyolo data oxford`"
+        )
+    return _Picture()
+
+
+def _read_pictures(boxes_csv: Path) -> dict[PictureKey, _Picture]:
+    pictures: dict[PictureKey, _Picture] = defaultdict(_Picture)
+    try:
+        with boxes_csv.open(encoding="utf-8", newline="") as file:
+            for line, row in enumerate(csv.DictReader(file), start=2):
+                _add_row(pictures[row["split"], row["image"]], row, f"{boxes_csv}:{line}")
+    except OSError as error:
+        raise DataError(
+            f"{boxes_csv}: cannot be read ({error.strerror}); the official protocol needs this file, which "
+            "`seyolo data oxford` writes"
+        ) from None
+    except KeyError as error:
+        raise DataError(f"{boxes_csv}: has no column {error}; convert the archive again") from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{boxes_csv}: not a table ({error}); convert the archive again") from None
+    return dict(pictures)
+
+
+def _add_row(picture: _Picture, row: dict[str, str], where: str) -> None:
+    try:
+        picture.height, picture.width = int(row["height"]), int(row["width"])
+        corners_xy = [float(row[f"{corner}_{axis}"]) for corner in CORNERS for axis in "xy"]
+        area_px2 = float(row["area_px2"])
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{where}: {error}; convert the archive again") from None
+    if not np.isfinite([*corners_xy, area_px2]).all():
+        raise DataError(f"{where}: a number is not finite; convert the archive again")
+    picture.corners_xy.append(corners_xy)
+    picture.areas_px2.append(area_px2)

@@ -1,0 +1,150 @@
+"""Whole splits through a model: boxes come back in source pixels, whatever runs and however it is batched."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from seyolo.darknet.zoo import network_from_name
+from seyolo.data.datasets import Sample
+from seyolo.errors import DataError
+from seyolo.evaluation.evaluate import evaluate, predict, truth_of
+from seyolo.network.build import build
+from seyolo.runtime.torch_backend import TorchBackend
+
+SIZE_HW = (96, 128)
+BOXES_XYXY = {(200, 300): [60, 40, 180, 120], (300, 150): [30, 90, 120, 210], (90, 90): [10, 10, 50, 80]}
+"""Height and width of each picture, and its one object."""
+
+
+class RedFinder:
+    """A backend that predicts the extent of pure red, at every place of a batch it is asked about."""
+
+    name = "red"
+    input_size = SIZE_HW
+    names = ("red",)
+
+    def __init__(self, letterbox_mode: str) -> None:
+        self.letterbox_mode = letterbox_mode
+
+    def infer(self, batch: np.ndarray) -> np.ndarray:
+        assert batch.dtype == np.float32
+        return np.stack([self._find(image) for image in batch])
+
+    @staticmethod
+    def _find(image: np.ndarray) -> np.ndarray:
+        rows, columns = np.nonzero((image[0] > 0.5) & (image[2] < 0.25))
+        left, top, right, bottom = columns.min(), rows.min(), columns.max() + 1, rows.max() + 1
+        centre = [(left + right) / 2, (top + bottom) / 2, right - left, bottom - top]
+        return np.array([[*centre, 0.9, 1.0]], dtype=np.float32)
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    """Threads of such a small network would only wait for each other."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def samples(tmp_path: Path) -> list[Sample]:
+    out = []
+    for (height, width), (left, top, right, bottom) in BOXES_XYXY.items():
+        image = np.full((height, width, 3), 60, dtype=np.uint8)
+        image[top:bottom, left:right] = (0, 0, 255)
+        path = tmp_path / f"{height}.png"
+        cv2.imwrite(str(path), image)
+        centre = [(left + right) / 2 / width, (top + bottom) / 2 / height]
+        box = [*centre, (right - left) / width, (bottom - top) / height]
+        out.append(Sample(path, np.array([box], dtype=np.float32), np.zeros(1, dtype=np.int64)))
+    return out
+
+
+@pytest.fixture
+def model():
+    network = network_from_name("yolov3-tiny@0.125", num_classes=1)
+    return build(network, ["red"], torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize("mode", ["letterbox", "stretch"])
+def test_boxes_come_back_in_source_pixels(samples: list[Sample], mode: str) -> None:
+    found = predict(RedFinder(mode), samples, SIZE_HW, batch_size=2)
+    for detections, expected in zip(found, BOXES_XYXY.values(), strict=True):
+        # One pixel of the input is at most 300 / 96 = 3.1 of the source.
+        np.testing.assert_allclose(detections.boxes, [expected], atol=3.2)
+
+
+@pytest.mark.parametrize("mode", ["letterbox", "stretch"])
+def test_a_perfect_detector_scores_one(samples: list[Sample], mode: str) -> None:
+    metrics = evaluate(RedFinder(mode), samples, SIZE_HW)
+    assert metrics.ap50 == pytest.approx(1)
+    assert metrics.ap > 0.7
+    assert (metrics.num_images, metrics.num_objects) == (3, 3)
+
+
+def test_a_label_the_model_does_not_know_is_refused(samples: list[Sample]) -> None:
+    strange = Sample(samples[0].image, samples[0].boxes_cxcywh, np.ones(1, dtype=np.int64))
+    with pytest.raises(DataError, match="class 1"):
+        evaluate(RedFinder("letterbox"), [strange], SIZE_HW)
+
+
+def test_truth_in_pixels_by_hand() -> None:
+    # Centre (0.5, 0.5) of 200x100 (width x height) is (100, 50); half sizes are 20 and 25.
+    sample = Sample(Path("x"), np.array([[0.5, 0.5, 0.2, 0.5]], dtype=np.float32), np.array([0]))
+    np.testing.assert_allclose(truth_of(sample, 100, 200).boxes_xyxy, [[80, 25, 120, 75]], rtol=1e-6)
+
+
+def test_network_and_backend_agree_for_any_batch_size(samples: list[Sample], model) -> None:
+    options = {"confidence": 0.002, "max_detections": 20}
+    once = predict(model, samples, SIZE_HW, batch_size=3, **options)
+    assert all(len(detections) == 20 for detections in once)
+    singly = predict(model, samples, SIZE_HW, batch_size=1, **options)
+    for one, other in zip(once, singly, strict=True):
+        np.testing.assert_allclose(one.scores, other.scores, rtol=1e-4)
+    backend = predict(TorchBackend(model), samples, SIZE_HW, batch_size=3, **options)
+    for one, other in zip(once, backend, strict=True):
+        np.testing.assert_allclose(one.scores, other.scores, rtol=1e-4)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_a_network_is_left_as_it_was(samples: list[Sample], model, training: bool) -> None:
+    model.train(training)
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    evaluate(model, samples, SIZE_HW)
+    assert model.training is training
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+    assert torch.is_grad_enabled()
+    assert not torch.is_inference_mode_enabled()
+
+
+def test_autocast_changes_scores_little(samples: list[Sample], model) -> None:
+    full = predict(model, samples, SIZE_HW, confidence=0.0, max_detections=5)
+    half = predict(model, samples, SIZE_HW, confidence=0.0, max_detections=5, bfloat16=True)
+    for one, other in zip(full, half, strict=True):
+        np.testing.assert_allclose(one.scores, other.scores, rtol=0.05)
+    assert any(not np.array_equal(a.scores, b.scores) for a, b in zip(full, half, strict=True))
+
+
+def test_progress_counts_every_picture(samples: list[Sample]) -> None:
+    class Recorder:
+        def __init__(self) -> None:
+            self.total, self.counts = 0, []
+
+        def message(self, text: str) -> None:
+            raise AssertionError(text)
+
+        @contextmanager
+        def task(self, title: str, total: int):
+            self.total = total
+            yield lambda count, note: self.counts.append(count)
+
+    recorder = Recorder()
+    predict(RedFinder("letterbox"), samples, SIZE_HW, batch_size=2, progress=recorder)
+    assert (recorder.total, recorder.counts) == (3, [2, 1])
