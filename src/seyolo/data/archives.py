@@ -1,0 +1,110 @@
+"""Taking chosen files out of an archive from somewhere, without letting it write anywhere else.
+
+Notable: an archive with a member that would land outside the folder, or with a link or device, is refused
+as a whole. Only the wanted members are written, as plain files, up to a limit of their real size.
+"""
+
+from __future__ import annotations
+
+import gzip
+import lzma
+import stat
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import IO
+
+from seyolo.errors import DataError
+
+MAX_BYTES = 4 << 30
+MAX_FILES = 200_000
+
+Wanted = Callable[[PurePosixPath], bool]
+
+_COPY_BYTES = 1 << 20
+_ZIP_ENCRYPTED = 1
+_BROKEN = (
+    tarfile.TarError,
+    gzip.BadGzipFile,
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    NotImplementedError,
+)
+
+
+def extract(archive: Path, folder: Path, wanted: Wanted, max_bytes: int = MAX_BYTES) -> None:
+    """Writes the wanted members of a .zip or a .tar of any compression into an existing folder.
+
+    Args:
+        archive: the archive.
+        folder: where the files go, under their names in the archive.
+        wanted: chooses members by their name.
+        max_bytes: how much may be written in all.
+
+    Raises DataError when the archive is broken, unsafe or too large, and OSError when writing fails.
+    """
+    try:
+        files = _zip_files if archive.suffix.lower() == ".zip" else _tar_files
+        _write(files(archive, wanted), archive, folder, max_bytes)
+    except FileNotFoundError:
+        raise DataError(f"{archive}: no such file") from None
+    except _BROKEN as error:
+        raise DataError(f"{archive}: the archive is broken ({error}); download it again") from error
+
+
+def _write(files: Iterable[tuple[str, IO[bytes]]], archive: Path, folder: Path, max_bytes: int) -> None:
+    left = max_bytes
+    for num_files, (name, content) in enumerate(files, start=1):
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with target.open("wb") as file:
+            while block := content.read(min(_COPY_BYTES, left + 1)):
+                left -= len(block)
+                if left < 0 or num_files > MAX_FILES:
+                    raise DataError(
+                        f"{archive}: holds more than {max_bytes} bytes or {MAX_FILES} files; "
+                        "if it is the right one, unpack it yourself and pass the folder"
+                    )
+                file.write(block)
+
+
+def _tar_files(archive: Path, wanted: Wanted) -> Iterator[tuple[str, IO[bytes]]]:
+    with tarfile.open(archive) as tar:
+        for member in tar:
+            _check_name(member.name, archive)
+            if not member.isdir() and not member.isfile():
+                raise DataError(
+                    f"{archive}: {member.name} is a link or device; the archive is not to be trusted"
+                )
+            if member.isfile() and wanted(PurePosixPath(member.name)):
+                content = tar.extractfile(member)
+                assert content is not None, "a regular file has content"
+                yield member.name, content
+
+
+def _zip_files(archive: Path, wanted: Wanted) -> Iterator[tuple[str, IO[bytes]]]:
+    with zipfile.ZipFile(archive) as container:
+        for member in container.infolist():
+            _check_name(member.filename, archive)
+            if stat.S_ISLNK(member.external_attr >> 16):
+                raise DataError(f"{archive}: {member.filename} is a link; the archive is not to be trusted")
+            if member.flag_bits & _ZIP_ENCRYPTED:
+                raise DataError(
+                    f"{archive}: {member.filename} is encrypted; unpack it yourself and pass the folder"
+                )
+            if not member.is_dir() and wanted(PurePosixPath(member.filename)):
+                with container.open(member) as content:
+                    yield member.filename, content
+
+
+def _check_name(name: str, archive: Path) -> None:
+    """Refuses a name that could lead out of the folder on any system."""
+    absolute = name.startswith(("/", "\\")) or PureWindowsPath(name).drive
+    if absolute or ".." in PureWindowsPath(name).parts:
+        raise DataError(
+            f"{archive}: {name} leads out of the archive's folder; the archive is not to be trusted"
+        )

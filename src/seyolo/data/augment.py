@@ -1,0 +1,281 @@
+"""Training pictures made from source pictures: mosaics of 1 to n² tiles, scale, crop, flip and colour.
+
+Pure functions over numpy and OpenCV; all chance comes from the generator passed in.
+
+Notable: scale, crop, flip and position of a source picture are one affine map, and `cv2.warpAffine` computes
+just the pixels of its tile of the output, so no larger canvas is ever made. The map samples from the level of
+a small pyramid whose resolution is nearest to the output's, since bilinear sampling of a picture four
+times too large would alias, and evaluation pictures are shrunk without aliasing. Tiles come from guillotine
+cuts, so one output holds objects of several scales; together with the zoom inside a tile the size of
+objects is about log-uniform, from the whole input down to a few pixels.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from jaxtyping import Float, Float32, Int64, UInt8
+
+from seyolo.boxes import area_xyxy, cxcywh_to_xyxy, xyxy_to_cxcywh
+from seyolo.letterbox import PAD_GREY
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """The recipe.
+
+    Attributes:
+        mosaic: probability that a training picture is a mosaic; else it is one letterboxed picture.
+        grid_probabilities: entry i is the probability that a mosaic has (i + 1)² tiles.
+        scale_min, scale_max: range of the log-uniform zoom. 1 just covers the tile in a mosaic, and is
+            the letterbox scale in a single picture.
+        aspect: a picture's width over height changes by a factor up to `1 + aspect`, or its inverse.
+        translate: how far a picture may leave its tile (or the tile the picture), as a part of the shorter
+            one; below 1, so that something of the picture always shows.
+        keep_object: probability that a crop is placed so as to hold one of the picture's objects.
+        flip: probability of mirroring left and right, drawn per source picture.
+        hue: greatest shift, as a part of the colour circle,
+        saturation, value: and greatest relative change of each; all drawn per source picture.
+        min_visible: a box stays when at least this part of its area is still visible,
+        min_side_px: and what is visible is at least this wide and high.
+    """
+
+    mosaic: float = 1.0
+    grid_probabilities: tuple[float, ...] = (0.5, 0.25, 0.12, 0.08, 0.05)
+    scale_min: float = 0.7
+    scale_max: float = 1.4
+    aspect: float = 0.15
+    translate: float = 0.05
+    keep_object: float = 0.8
+    flip: float = 0.5
+    hue: float = 0.015
+    saturation: float = 0.7
+    value: float = 0.4
+    min_visible: float = 0.3
+    min_side_px: float = 3.0
+
+    def plain(self) -> Augmentation:
+        """The recipe for the last epochs: single pictures near the scale they are evaluated at."""
+        return replace(self, mosaic=0.3, scale_min=0.5, scale_max=1.25)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A decoded source picture and its labels.
+
+    Attributes:
+        levels: BGR pictures, each half the size of the one before; see `pyramid`.
+        boxes_cxcywh: (n, 4) in parts of the picture's width and height.
+        class_ids: (n,).
+    """
+
+    levels: tuple[UInt8[np.ndarray, "h w 3"], ...]
+    boxes_cxcywh: Float32[np.ndarray, "n 4"]
+    class_ids: Int64[np.ndarray, " n"]
+
+
+class Tile(NamedTuple):
+    """A rectangle of the output in whole pixels; right and bottom are exclusive."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+    @property
+    def width(self) -> int:
+        return self.right - self.left
+
+    @property
+    def height(self) -> int:
+        return self.bottom - self.top
+
+
+class Layout(NamedTuple):
+    """Where the source pictures of one training picture go: `tiles` of a square of `size_px`.
+
+    In a mosaic, zoom 1 covers the tile; otherwise it fits the picture into it.
+    """
+
+    tiles: tuple[Tile, ...]
+    size_px: int
+    is_mosaic: bool
+
+
+class AxisMap(NamedTuple):
+    """Output position = `scale` * (position as a part of the source picture, 0 to 1) + `shift`, per axis.
+
+    `scale` is the extent of the whole picture in output pixels, negative in x when it is mirrored.
+    """
+
+    scale_x: float
+    scale_y: float
+    shift_x: float
+    shift_y: float
+
+
+def pyramid(image: UInt8[np.ndarray, "h w 3"], num_levels: int = 4) -> tuple[UInt8[np.ndarray, "h w 3"], ...]:
+    """The picture and its halvings by pixel averaging, ending early where a side would fall below 16 px."""
+    levels = [image]
+    while len(levels) < num_levels and min(levels[-1].shape[:2]) >= 32:
+        height, width = levels[-1].shape[:2]
+        levels.append(cv2.resize(levels[-1], (width // 2, height // 2), interpolation=cv2.INTER_AREA))
+    return tuple(levels)
+
+
+def draw_layout(recipe: Augmentation, size_px: int, generator: np.random.Generator) -> Layout:
+    """The tiles of the next training picture, a square of `size_px`; each needs a source picture."""
+    whole = Tile(0, 0, size_px, size_px)
+    if generator.random() >= recipe.mosaic:
+        return Layout((whole,), size_px, is_mosaic=False)
+    probabilities = np.asarray(recipe.grid_probabilities, dtype=np.float64)
+    side = 1 + int(generator.choice(len(probabilities), p=probabilities / probabilities.sum()))
+    return Layout(guillotine(whole, side * side, generator), size_px, is_mosaic=True)
+
+
+def guillotine(whole: Tile, num_tiles: int, generator: np.random.Generator) -> tuple[Tile, ...]:
+    """Disjoint tiles that cover `whole`: the largest is cut across its longer side until there are enough.
+
+    A cut falls between 35 % and 65 % of the side. Tiles are never cut below 2 px.
+    """
+    tiles = [whole]
+    while len(tiles) < num_tiles:
+        tile = tiles.pop(max(range(len(tiles)), key=lambda index: tiles[index].width * tiles[index].height))
+        part = generator.uniform(0.35, 0.65)
+        if tile.width >= tile.height:
+            middle = tile.left + max(1, round(tile.width * part))
+            tiles += [tile._replace(right=middle), tile._replace(left=middle)]
+        else:
+            middle = tile.top + max(1, round(tile.height * part))
+            tiles += [tile._replace(bottom=middle), tile._replace(top=middle)]
+    return tuple(tiles)
+
+
+def compose(
+    pictures: Sequence[Picture], layout: Layout, recipe: Augmentation, generator: np.random.Generator
+) -> tuple[UInt8[np.ndarray, "s s 3"], Float32[np.ndarray, "m 5"]]:
+    """Draws one source picture into each tile of the layout.
+
+    Args:
+        pictures: as many as the layout has tiles.
+
+    Returns:
+        The BGR training picture, and its targets: class id, centre x, centre y, width, height in pixels.
+    """
+    canvas = np.full((layout.size_px, layout.size_px, 3), PAD_GREY, dtype=np.uint8)
+    targets = []
+    for picture, tile in zip(pictures, layout.tiles, strict=True):
+        axis_map = _draw_map(picture, tile, layout.is_mosaic, recipe, generator)
+        reached = _reached(tile, axis_map)
+        pixels = _sample(picture, reached, axis_map)
+        jitter_colour(pixels, recipe, generator)
+        canvas[reached.top : reached.bottom, reached.left : reached.right] = pixels
+        targets.append(_targets(picture, tile, axis_map, recipe))
+    return canvas, np.concatenate(targets)
+
+
+def jitter_colour(
+    image: UInt8[np.ndarray, "h w 3"], recipe: Augmentation, generator: np.random.Generator
+) -> None:
+    """Shifts hue and scales saturation and value of a BGR picture at random, in place."""
+    hue, saturation, value = generator.uniform(-1, 1, 3) * (recipe.hue, recipe.saturation, recipe.value)
+    ramp = np.arange(256)
+    # OpenCV's 8-bit hue counts half degrees; the tables make one pass over the pixels do for all three.
+    columns = [(ramp + 180 * hue) % 180, ramp * (1 + saturation), ramp * (1 + value)]
+    table = np.clip(np.stack(columns, axis=-1), 0, 255).astype(np.uint8)[None]
+    hsv = cv2.cvtColor(image, cv2.COLOR_BGR2HSV)
+    cv2.LUT(hsv, table, dst=hsv)
+    cv2.cvtColor(hsv, cv2.COLOR_HSV2BGR, dst=image)
+
+
+def _draw_map(
+    picture: Picture, tile: Tile, cover: bool, recipe: Augmentation, generator: np.random.Generator
+) -> AxisMap:
+    height, width = picture.levels[0].shape[:2]
+    fits = tile.width / width, tile.height / height
+    zoom = math.exp(generator.uniform(math.log(recipe.scale_min), math.log(recipe.scale_max)))
+    scale = (max(fits) if cover else min(fits)) * zoom
+    stretch = (1 + recipe.aspect) ** (generator.uniform(-1, 1) / 2)
+    extent_x, extent_y = width * scale * stretch, height * scale / stretch
+    is_mirrored = generator.random() < recipe.flip
+    wanted = _draw_wanted(picture, is_mirrored, recipe, generator)
+    shift_x = _draw_shift(tile.width, extent_x, wanted[0::2], recipe.translate, generator) + tile.left
+    shift_y = _draw_shift(tile.height, extent_y, wanted[1::2], recipe.translate, generator) + tile.top
+    if is_mirrored:
+        return AxisMap(-extent_x, extent_y, shift_x + extent_x, shift_y)
+    return AxisMap(extent_x, extent_y, shift_x, shift_y)
+
+
+def _draw_wanted(
+    picture: Picture, is_mirrored: bool, recipe: Augmentation, generator: np.random.Generator
+) -> Float[np.ndarray, "4"]:
+    """What the crop should hold, an object or nothing: xyxy in parts of the picture after mirroring."""
+    num_objects = len(picture.boxes_cxcywh)
+    if num_objects == 0 or generator.random() >= recipe.keep_object:
+        return np.array([1.0, 1.0, 0.0, 0.0])
+    box: Float[np.ndarray, "4"] = cxcywh_to_xyxy(picture.boxes_cxcywh[generator.integers(num_objects)])
+    return np.array([1 - box[2], box[1], 1 - box[0], box[3]]) if is_mirrored else box
+
+
+def _draw_shift(
+    side: int,
+    extent: float,
+    wanted: Float[np.ndarray, "2"],
+    translate: float,
+    generator: np.random.Generator,
+) -> float:
+    """Where a picture `extent` long starts in a tile `side` long, so that the wanted part lies in the tile.
+
+    The picture stays inside the tile (or covers it, when it is longer) up to `translate`. A wanted part
+    longer than the tile covers it; a reversed one (1, 0) leaves all shifts open.
+    """
+    slack = translate * min(side, extent)
+    limits = min(0.0, side - extent) - slack, max(0.0, side - extent) + slack
+    bounds = sorted((-wanted[0] * extent, side - wanted[1] * extent))
+    low, high = np.clip(bounds, *limits)
+    return float(generator.uniform(low, high))
+
+
+def _reached(tile: Tile, axis_map: AxisMap) -> Tile:
+    """The pixels of the tile that the source picture reaches, at least in part."""
+    left, right = sorted((axis_map.shift_x, axis_map.shift_x + axis_map.scale_x))
+    top, bottom = axis_map.shift_y, axis_map.shift_y + axis_map.scale_y
+    return Tile(
+        left=max(tile.left, math.floor(left)),
+        top=max(tile.top, math.floor(top)),
+        right=min(tile.right, math.ceil(right)),
+        bottom=min(tile.bottom, math.ceil(bottom)),
+    )
+
+
+def _sample(picture: Picture, reached: Tile, axis_map: AxisMap) -> UInt8[np.ndarray, "h w 3"]:
+    """The pixels of the rectangle `reached`, sampled from the level of the pyramid that suits the scale."""
+    height, width = picture.levels[0].shape[:2]
+    shrink = math.sqrt(height * width / abs(axis_map.scale_x * axis_map.scale_y))
+    level = picture.levels[min(max(round(math.log2(shrink)), 0), len(picture.levels) - 1)]
+    scale_x, scale_y = axis_map.scale_x / level.shape[1], axis_map.scale_y / level.shape[0]
+    # The map speaks of continuous positions, OpenCV of pixel centres: half a pixel on either side.
+    shift_x = axis_map.shift_x - reached.left + scale_x / 2 - 0.5
+    shift_y = axis_map.shift_y - reached.top + scale_y / 2 - 0.5
+    matrix = np.array([[scale_x, 0, shift_x], [0, scale_y, shift_y]])
+    return cv2.warpAffine(level, matrix, (reached.width, reached.height), borderMode=cv2.BORDER_REPLICATE)
+
+
+def _targets(
+    picture: Picture, tile: Tile, axis_map: AxisMap, recipe: Augmentation
+) -> Float32[np.ndarray, "m 5"]:
+    """The boxes that stay visible in the tile: class id, cx, cy, w, h in pixels of the canvas."""
+    extent = np.array([axis_map.scale_x, axis_map.scale_y])
+    centres = picture.boxes_cxcywh[:, :2] * extent + (axis_map.shift_x, axis_map.shift_y)
+    sides = picture.boxes_cxcywh[:, 2:] * np.abs(extent)
+    whole = cxcywh_to_xyxy(np.concatenate([centres, sides], axis=1))
+    visible = np.clip(whole, (tile.left, tile.top) * 2, (tile.right, tile.bottom) * 2)
+    stays = area_xyxy(visible) >= recipe.min_visible * area_xyxy(whole)
+    stays &= (visible[:, 2:] - visible[:, :2]).min(axis=1) >= recipe.min_side_px
+    boxes = xyxy_to_cxcywh(visible[stays])
+    return np.concatenate([picture.class_ids[stays, None], boxes], axis=1, dtype=np.float32)

@@ -1,0 +1,81 @@
+"""The `.mat` annotations of Oxford Hand (Mittal, Zisserman and Torr 2011).
+
+A file (MATLAB 5) holds `boxes`, a cell array (1, N) with a (1, 1) struct per hand: the corners a, b, c, d of
+a rotated quadrilateral as 1x2 float64 in **(y, x)** order, and sometimes a fifth field for left or right.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from scipy.io import loadmat
+from scipy.io.matlab import MatReadError
+
+from seyolo.errors import DataError
+
+CORNERS = ("a", "b", "c", "d")
+
+_SIDES = {"l": "left", "left": "left", "r": "right", "right": "right"}
+# What scipy raises for files that are damaged, of MATLAB 7.3 or of another structure.
+_MAT_ERRORS = (
+    MatReadError,
+    OSError,
+    NotImplementedError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    LookupError,
+    EOFError,
+    OverflowError,
+    MemoryError,
+    struct.error,
+    zlib.error,
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Hand:
+    """One annotation: corners_xy (4, 2) float64 in pixels of the picture, and `left`, `right` or nothing."""
+
+    corners_xy: np.ndarray
+    side: str
+
+    @property
+    def area_px2(self) -> float:
+        """Area of the quadrilateral by the shoelace formula."""
+        x, y = self.corners_xy.T
+        return float(abs(x @ np.roll(y, -1) - y @ np.roll(x, -1)) / 2)
+
+    def box_xyxy(self) -> np.ndarray:
+        """The upright box around the corners, (4,) float64 pixels, not clipped."""
+        return np.concatenate([self.corners_xy.min(axis=0), self.corners_xy.max(axis=0)])
+
+
+def read_annotation(path: str | Path) -> list[Hand]:
+    """Reads the hands of one picture; raises DataError naming the file when it is not of the form above."""
+    try:
+        return [_hand(cell) for cell in loadmat(path)["boxes"].ravel()]
+    except _MAT_ERRORS as error:
+        raise DataError(
+            f"{path}: cannot be read as an Oxford Hand annotation ({error!r}); expected a MATLAB 5 file with "
+            "`boxes` of corners a, b, c, d: take it from the archive again"
+        ) from error
+
+
+def _hand(cell: object) -> Hand:
+    record = np.asarray(cell).ravel()[0]
+    corners_yx = np.array([np.asarray(record[corner], np.float64).reshape(2) for corner in CORNERS])
+    if not np.isfinite(corners_yx).all():
+        raise ValueError("a corner is not finite")
+    return Hand(corners_yx[:, ::-1], _side(record))
+
+
+def _side(record: np.void) -> str:
+    """Left or right stands in the value or in the name of a further field; which differs between files."""
+    fields = [field for field in record.dtype.names or () if field not in CORNERS]
+    texts = [str(text).strip().lower() for field in fields for text in (*np.ravel(record[field]), field)]
+    return next((_SIDES[text] for text in texts if text in _SIDES), "")

@@ -1,0 +1,211 @@
+"""An articulated hand in three dimensions: anatomy, poses and views, no pixels.
+
+The hand lies in the plane z = 0 with the wrist at the origin, fingers along +y, thumb at -x and the palm
+facing +z. Lengths are in units of 100 mm and follow an average adult hand. A pose bends the joints, a view
+turns the whole and sets it on the picture (x right, y down, z towards the viewer).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+KNUCKLES = np.array([[-0.31, 0.88, 0.0], [-0.09, 0.93, 0.0], [0.12, 0.89, 0.0], [0.31, 0.79, 0.0]])
+PHALANGES = np.array([[0.43, 0.26, 0.20], [0.48, 0.30, 0.21], [0.44, 0.29, 0.21], [0.34, 0.21, 0.19]])
+FINGER_RADII = np.array(
+    [
+        [0.110, 0.095, 0.085, 0.070],
+        [0.112, 0.098, 0.087, 0.072],
+        [0.107, 0.093, 0.082, 0.068],
+        [0.095, 0.080, 0.070, 0.058],
+    ]
+)
+THUMB_BASE = np.array([-0.20, 0.20, 0.06])
+THUMB_BONES = np.array([0.42, 0.34, 0.26])
+THUMB_RADII = np.array([0.170, 0.125, 0.110, 0.085])
+PALM_RIM = np.array(
+    [
+        [-0.17, 0.10, 0.0, 0.13],
+        [0.19, 0.10, 0.0, 0.14],
+        [-0.30, 0.82, 0.0, 0.12],
+        [-0.09, 0.86, 0.0, 0.12],
+        [0.30, 0.74, 0.0, 0.11],
+        [0.29, 0.40, 0.0, 0.14],
+    ]
+)
+"""Spheres (x, y, z, radius) whose hull is the palm."""
+
+POSES = {
+    "open": (0.0, 0.0, 0.0, 0.0, 0.0),
+    "flat": (0.25, 0.03, 0.03, 0.03, 0.03),
+    "relaxed": (0.3, 0.2, 0.28, 0.33, 0.38),
+    "grab": (0.45, 0.5, 0.5, 0.5, 0.5),
+    "fist": (1.0, 1.0, 1.0, 1.0, 1.0),
+    "point": (1.0, 0.0, 1.0, 1.0, 1.0),
+    "victory": (1.0, 0.0, 0.0, 1.0, 1.0),
+    "thumb": (0.0, 1.0, 1.0, 1.0, 1.0),
+    "three": (1.0, 0.0, 0.0, 0.0, 1.0),
+    "four": (1.0, 0.0, 0.0, 0.0, 0.0),
+    "horns": (1.0, 0.0, 1.0, 1.0, 0.0),
+    "call": (0.0, 1.0, 1.0, 1.0, 0.0),
+    "pinch": (0.6, 0.6, 0.2, 0.15, 0.1),
+}
+"""How far thumb, index, middle, ring and little finger are curled: 0 straight, 1 folded into the palm."""
+
+POSE_WEIGHTS = (4.0, 1.5, 2.0, 2.0, 2.0, 1.5, 1.5, 1.0, 1.0, 1.0, 0.7, 0.7, 1.0)
+
+
+@dataclass(frozen=True)
+class Hand:
+    """A posed hand; positions in the units of its last view (100 mm, or pixels once `placed`).
+
+    Attributes:
+        joints: (5, 4, 3) xyz, thumb first, from the base joint to the tip.
+        radii: (5, 4) thickness at each joint.
+        dorsal: (5, 3, 3) unit vectors, for each bone the direction its nail or knuckle side faces.
+        palm: (6, 4) spheres xyz, radius, whose hull is the palm.
+        palm_lines: (3, 6, 3) three creases of the palm.
+        forearm: (2, 4) spheres xyz, radius, at the wrist and where the forearm ends.
+    """
+
+    joints: Array
+    radii: Array
+    dorsal: Array
+    palm: Array
+    palm_lines: Array
+    forearm: Array
+
+    def bounds(self) -> tuple[Array, Array]:
+        """Least and greatest xy of the hand without its forearm."""
+        centres = np.concatenate([self.joints.reshape(-1, 3), self.palm[:, :3]])[:, :2]
+        radii = np.concatenate([self.radii.reshape(-1), self.palm[:, 3]])[:, None]
+        return (centres - radii).min(axis=0), (centres + radii).max(axis=0)
+
+    def placed(self, centre_xy: tuple[float, float], size_px: float) -> Hand:
+        """The hand with its bounds centred on `centre_xy` and their longer side `size_px` long."""
+        low, high = self.bounds()
+        scale = size_px / float((high - low).max())
+        offset = np.append(np.array(centre_xy) - (low + high) / 2 * scale, 0.0)
+        return self.moved(scale, offset)
+
+    def moved(self, scale: float, offset: Array) -> Hand:
+        """The hand scaled about the origin, then shifted by `offset` (3,)."""
+        return Hand(
+            self.joints * scale + offset,
+            self.radii * scale,
+            self.dorsal,
+            _move_spheres(self.palm, scale, offset),
+            self.palm_lines * scale + offset,
+            _move_spheres(self.forearm, scale, offset),
+        )
+
+    def turned(self, rotation: Array) -> Hand:
+        """The hand after a rotation (or mirroring) matrix (3, 3) about its wrist."""
+        turn = rotation.T
+        return replace(
+            self,
+            joints=self.joints @ turn,
+            dorsal=self.dorsal @ turn,
+            palm=np.concatenate([self.palm[:, :3] @ turn, self.palm[:, 3:]], axis=1),
+            palm_lines=self.palm_lines @ turn,
+            forearm=np.concatenate([self.forearm[:, :3] @ turn, self.forearm[:, 3:]], axis=1),
+        )
+
+
+def random_hand(generator: np.random.Generator) -> Hand:
+    """A left or right hand of random build in a random pose, seen from a random side; wrist at the origin."""
+    poses = list(POSES.values())
+    weights = np.array(POSE_WEIGHTS) / sum(POSE_WEIGHTS)
+    curls = np.clip(
+        np.array(poses[generator.choice(len(poses), p=weights)]) + generator.normal(0, 0.06, 5), 0, 1
+    )
+    return pose_hand(curls, generator).turned(_random_view(generator))
+
+
+def pose_hand(curls: Array, generator: np.random.Generator) -> Hand:
+    """A right hand with curls (5,) in [0, 1], see `POSES`, palm to the viewer; build and splay are drawn."""
+    length, thickness = generator.uniform(0.9, 1.1), generator.uniform(0.88, 1.15)
+    splay = np.deg2rad([-9.0, -2.0, 6.0, 15.0]) * generator.uniform(0.2, 1.6) * (1 - 1.2 * curls[1:])
+    chains = [_thumb_chain(curls[0], generator)]
+    for finger in range(4):
+        bends = np.deg2rad(np.array([82.0, 100.0, 60.0]) * curls[finger + 1] + generator.normal(0, 3, 3))
+        chains.append(
+            _finger_chain(KNUCKLES[finger], PHALANGES[finger] * length, splay[finger], np.cumsum(bends))
+        )
+    return Hand(
+        joints=np.stack([joints for joints, _ in chains]),
+        radii=np.concatenate([THUMB_RADII[None], FINGER_RADII]) * thickness,
+        dorsal=np.stack([dorsal for _, dorsal in chains]),
+        palm=PALM_RIM * np.array([1, 1, 1, thickness]),
+        palm_lines=_palm_lines(),
+        forearm=_forearm(generator, thickness),
+    )
+
+
+def _finger_chain(knuckle: Array, lengths: Array, splay: float, bends: Array) -> tuple[Array, Array]:
+    along = np.array([np.sin(splay), np.cos(splay), 0.0])
+    palmar = np.array([0.0, 0.0, 1.0])
+    cosine, sine = np.cos(bends)[:, None], np.sin(bends)[:, None]
+    steps = (cosine * along + sine * palmar) * lengths[:, None]
+    return np.concatenate([knuckle[None], knuckle + np.cumsum(steps, axis=0)]), sine * along - cosine * palmar
+
+
+def _thumb_chain(curl: float, generator: np.random.Generator) -> tuple[Array, Array]:
+    out = generator.uniform(28, 52) - 6 * curl
+    outward = np.deg2rad(
+        np.array([out, out - 8 - 40 * curl, out - 12 - 95 * curl]) + generator.normal(0, 4, 3)
+    )
+    forward = np.deg2rad(np.array([14 + 24 * curl, 8 + 24 * curl, 4 + 8 * curl]) + generator.normal(0, 4, 3))
+    directions = np.stack(
+        [-np.sin(outward) * np.cos(forward), np.cos(outward) * np.cos(forward), np.sin(forward)], axis=1
+    )
+    joints = np.concatenate(
+        [THUMB_BASE[None], THUMB_BASE + np.cumsum(directions * THUMB_BONES[:, None], axis=0)]
+    )
+    nail = np.array([-0.55, 0.2, -0.8])
+    dorsal = nail - directions * (directions @ nail)[:, None]
+    return joints, dorsal / np.linalg.norm(dorsal, axis=1, keepdims=True)
+
+
+def _palm_lines() -> Array:
+    steps = np.linspace(0, 1, 6)
+    heart = np.stack([0.33 - 0.46 * steps, 0.60 + 0.16 * steps**2, 0.14 + 0 * steps], axis=1)
+    head = np.stack([-0.36 + 0.56 * steps, 0.60 - 0.20 * steps**1.6, 0.14 + 0 * steps], axis=1)
+    life = np.stack([-0.36 + 0.34 * np.sin(steps * 1.8), 0.58 - 0.46 * steps, 0.14 + 0 * steps], axis=1)
+    return np.stack([heart, head, life])
+
+
+def _forearm(generator: np.random.Generator, thickness: float) -> Array:
+    aside, bend = np.deg2rad(generator.normal(0, 14)), np.deg2rad(generator.normal(0, 22))
+    length = generator.uniform(0.35, 2.4)
+    direction = np.array([np.sin(aside) * np.cos(bend), -np.cos(aside) * np.cos(bend), np.sin(bend)])
+    wrist, elbow = 0.25 * thickness, (0.25 + 0.07 * length) * thickness
+    return np.array([[0.0, 0.01, 0.0, wrist], [*(direction * length), elbow]])
+
+
+def _random_view(generator: np.random.Generator) -> Array:
+    side = np.diag([generator.choice([-1.0, 1.0]), 1.0, 1.0])
+    yaw = np.deg2rad(np.clip(generator.normal(0, 28), -62, 62)) + np.pi * generator.integers(2)
+    pitch = np.deg2rad(np.clip(generator.normal(0, 20), -50, 50))
+    roll = generator.uniform(0, 2 * np.pi)
+    stretch = np.diag([generator.uniform(0.9, 1.1), 1.0, 1.0])
+    to_picture = np.diag([1.0, -1.0, 1.0])
+    return np.asarray(to_picture @ _turn(2, roll) @ stretch @ _turn(0, pitch) @ _turn(1, yaw) @ side)
+
+
+def _turn(axis: int, angle: float) -> Array:
+    """Rotation matrix (3, 3) about one of the axes x, y, z (0, 1, 2)."""
+    first, second = [(1, 2), (2, 0), (0, 1)][axis]
+    matrix = np.eye(3)
+    matrix[first, first] = matrix[second, second] = np.cos(angle)
+    matrix[second, first] = np.sin(angle)
+    matrix[first, second] = -np.sin(angle)
+    return matrix
+
+
+def _move_spheres(spheres: Array, scale: float, offset: Array) -> Array:
+    return np.asarray(spheres * scale + np.append(offset, 0.0))

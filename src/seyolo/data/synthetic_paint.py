@@ -1,0 +1,171 @@
+"""Colours, light, layers and the camera: what every synthetic picture is painted with.
+
+A thing is a height map over a window of the picture. `relief` lights the heights (Lambert, with the
+hollows darkened), `tint` turns brightness into the thing's colour, `paste` lays it on the picture.
+Hands and distractors go through the same three steps, so shading alone tells nothing about which is which.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Image = NDArray[np.uint8]
+Floats = NDArray[np.float32]
+Array = NDArray[np.floating[Any]]
+
+LIGHTNESS_RANGE = (24.0, 84.0)
+"""CIE L* of the skin tones drawn, from very dark to very light skin."""
+
+
+@dataclass(frozen=True)
+class Light:
+    """Where the light of one picture comes from.
+
+    Attributes:
+        direction: unit vector towards the light; x right, y down, z towards the viewer.
+        ambient: brightness of what faces away from the light, 0 to 1.
+    """
+
+    direction: tuple[float, float, float]
+    ambient: float
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A painted window of a picture: colours (h, w, 3) BGR, alpha (h, w) in [0, 1], its place in pixels."""
+
+    colours: Image
+    alpha: Floats
+    left: int
+    top: int
+
+
+def random_light(generator: np.random.Generator) -> Light:
+    """Draws a light somewhere in front of the scene."""
+    azimuth = generator.uniform(0, 2 * np.pi)
+    elevation = generator.uniform(0.35, 1.3)
+    flat = np.cos(elevation)
+    direction = (flat * np.cos(azimuth), flat * np.sin(azimuth), np.sin(elevation))
+    return Light(
+        (float(direction[0]), float(direction[1]), float(direction[2])), generator.uniform(0.25, 0.6)
+    )
+
+
+def skin_tone(generator: np.random.Generator) -> Floats:
+    """Draws a human skin colour (3,) BGR in 0..255 under white light.
+
+    Lightness is uniform over `LIGHTNESS_RANGE`; hue (40 to 70 degrees in CIE Lab) is between red and yellow,
+    and chroma is greatest for middle tones.
+    """
+    low, high = LIGHTNESS_RANGE
+    lightness = generator.uniform(low, high)
+    middle = np.sin(np.pi * (lightness - low + 6) / (high - low + 12))
+    chroma = (10 + 17 * middle) * generator.uniform(0.75, 1.2)
+    hue = np.deg2rad(generator.uniform(40, 70))
+    lab = np.array([[[lightness, chroma * np.cos(hue), chroma * np.sin(hue)]]], np.float32)
+    return np.asarray(np.clip(cv2.cvtColor(lab, cv2.COLOR_Lab2BGR)[0, 0] * 255, 0, 255), np.float32)
+
+
+def object_colour(generator: np.random.Generator, skin_share: float = 0.35) -> Floats:
+    """Draws a colour (3,) BGR in 0..255 for a background or a thing, a skin tone in `skin_share` of cases."""
+    if generator.random() < skin_share:
+        return skin_tone(generator)
+    hue, saturation = generator.uniform(0, 180), 200 * generator.random() ** 1.5
+    hsv = np.array([[[hue, saturation, generator.uniform(25, 245)]]], np.uint8)
+    return np.asarray(cv2.cvtColor(hsv, cv2.COLOR_HSV2BGR)[0, 0], np.float32)
+
+
+def relief(heights: Floats, light: Light) -> Floats:
+    """Lights a height map (h, w) in pixels: brightness (h, w) in [0, 1], 0.85 for a surface in full light."""
+    slope_x = np.clip(cv2.Sobel(heights, cv2.CV_32F, 1, 0, scale=1 / 8), -2.5, 2.5)
+    slope_y = np.clip(cv2.Sobel(heights, cv2.CV_32F, 0, 1, scale=1 / 8), -2.5, 2.5)
+    x, y, z = light.direction
+    facing = (z - x * slope_x - y * slope_y) / np.sqrt(1 + slope_x * slope_x + slope_y * slope_y)
+    reach = max(3, int(max(heights.shape) * 0.05) | 1)
+    hollow = np.clip((cv2.blur(heights, (reach, reach)) - heights) * (2.0 / reach), 0, 0.35)
+    brightness = light.ambient + (1 - light.ambient) * np.maximum(facing, 0) - hollow
+    return np.asarray(cv2.blur(np.clip(brightness * 0.85, 0, 1), (3, 3)), np.float32)
+
+
+def tint(brightness: Floats, tone: Floats, sheen: float = 0.0) -> Image:
+    """Colours (h, w, 3) BGR of a surface of `tone` at a brightness (h, w); `sheen` whitens the brightest."""
+    steps = np.linspace(0, 1.25, 256, dtype=np.float32)[:, None]
+    # Light that enters skin and comes back is redder: blue and green fall off faster in the shade.
+    ramp = steps ** np.array([1.2, 1.1, 1.0], np.float32) * tone
+    ramp += sheen * 255 * np.clip(steps - 0.95, 0, 1)
+    return colour_levels(brightness, ramp)
+
+
+def colour_levels(levels: Array, table: Array) -> Image:
+    """Colours (h, w, 3) for levels (h, w) in [0, 1] from a table (256, 3) in 0..255."""
+    plane = (levels * np.float32(255)).astype(np.uint8)
+    return np.asarray(
+        cv2.LUT(cv2.merge([plane] * 3), np.clip(table, 0, 255).astype(np.uint8)[None]), np.uint8
+    )
+
+
+def paste(image: Image, layer: Layer) -> None:
+    """Blends a layer into `image`; the layer must lie inside it."""
+    height, width = layer.alpha.shape
+    region = image[layer.top : layer.top + height, layer.left : layer.left + width]
+    region[:] = cv2.blendLinear(layer.colours, np.ascontiguousarray(region), layer.alpha, 1 - layer.alpha)
+
+
+def paint_polygons(
+    image: Image, polygons: list[Floats], colour: Floats, light: Light, roundness_px: float
+) -> None:
+    """Paints polygons, each (n, 2) xy in pixels, as one solid whose rims are rounded over `roundness_px`."""
+    height, width = image.shape[:2]
+    points = np.concatenate(polygons)
+    left, top = np.clip(np.floor(points.min(axis=0)).astype(int) - 1, 0, (width, height))
+    right, bottom = np.clip(np.ceil(points.max(axis=0)).astype(int) + 1, 0, (width, height))
+    if right - left < 2 or bottom - top < 2:
+        return
+    cover = np.zeros((bottom - top, right - left), np.uint8)
+    for polygon in polygons:
+        fixed = np.round((polygon - (left, top)) * 16).astype(np.int32)
+        cv2.fillPoly(cover, [fixed], 255, cv2.LINE_AA, 4)
+    heights = rounded_heights(cover, roundness_px)
+    colours = tint(relief(heights, light), colour, 0.3)
+    paste(image, Layer(colours, cover.astype(np.float32) * np.float32(1 / 255), int(left), int(top)))
+
+
+def rounded_heights(cover: Image, roundness_px: float) -> Floats:
+    """Heights (h, w) of a slab where `cover` (h, w) is 255, its rim a quarter circle of `roundness_px`."""
+    inside = cv2.distanceTransform((cover > 127).astype(np.uint8), cv2.DIST_L2, 5)
+    fall = roundness_px - np.minimum(inside, roundness_px)
+    heights = np.sqrt(np.maximum(roundness_px * roundness_px - fall * fall, 0))
+    # The distance has ridges where two sides are equally near; unsmoothed they show as scratches.
+    smoothing = max(3, int(roundness_px * 0.4) | 1)
+    return np.asarray(cv2.blur(heights, (smoothing, smoothing)), np.float32)
+
+
+def illuminate(image: Image, generator: np.random.Generator) -> Image:
+    """Casts coloured, uneven light over the picture; a few pictures lose their colour altogether."""
+    height, width = image.shape[:2]
+    cast = np.exp(generator.normal(0, generator.choice([0.06, 0.2, 0.35]), 3))
+    exposure = generator.uniform(0.55, 1.25) / cast.mean()
+    uneven = generator.uniform(0.7, 1.25, (2, 2)).astype(np.float32)
+    gains = cv2.resize(uneven[..., None] * (cast * exposure).astype(np.float32), (width, height))
+    lit = cv2.multiply(image, gains, dtype=cv2.CV_8U)
+    if generator.random() < 0.06:
+        lit = cv2.cvtColor(cv2.cvtColor(lit, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR)
+    return np.asarray(lit, np.uint8)
+
+
+def photograph(image: Image, generator: np.random.Generator) -> Image:
+    """Softens the picture as a lens would and adds a sensor's noise."""
+    if generator.random() < 0.5:
+        image = np.asarray(cv2.GaussianBlur(image, (0, 0), generator.uniform(0.4, 1.3)), np.uint8)
+    if generator.random() < 0.6:
+        # A tile of noise laid out at a random shift is many times cheaper than fresh noise for every pixel.
+        tile = generator.normal(0, generator.uniform(1, 9), (64, 64, 3)).astype(np.float32)
+        height, width = image.shape[:2]
+        grain = np.tile(tile, (-(-height // 64), -(-width // 64), 1))[:height, :width]
+        image = np.asarray(cv2.add(image, grain, dtype=cv2.CV_8U), np.uint8)
+    return image
