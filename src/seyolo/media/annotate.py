@@ -1,0 +1,142 @@
+"""Detections drawn on a photo, and photos on one sheet.
+
+Line width and text follow the size of the picture, so that a thumbnail and a 24-megapixel photo are both
+legible. A class keeps its colour in every picture and every run: neighbouring ids are a golden angle apart on
+the colour wheel.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from jaxtyping import UInt8
+
+from seyolo.detections import Detections
+from seyolo.errors import UsageError
+from seyolo.letterbox import letterbox
+
+Colour = tuple[int, int, int]
+"""Blue, green, red, 0 to 255."""
+
+FONT = cv2.FONT_HERSHEY_SIMPLEX
+BLACK: Colour = (0, 0, 0)
+WHITE: Colour = (255, 255, 255)
+GOLDEN_ANGLE_DEGREES = 137.50776
+FIRST_HUE_DEGREES = 140.0
+
+
+@dataclass(frozen=True)
+class _Pen:
+    """How thick and how large things are drawn on one picture."""
+
+    line_px: int
+    font_scale: float
+    text_px: int
+    margin_px: int
+
+
+def class_colour(class_id: int) -> Colour:
+    """The colour of a class, the same everywhere."""
+    hue_degrees = (FIRST_HUE_DEGREES + class_id * GOLDEN_ANGLE_DEGREES) % 360
+    brightness = 255 if class_id % 2 == 0 else 215
+    # OpenCV keeps hues in half degrees so that they fit a byte.
+    pixel = np.array([[[hue_degrees / 2, 225, brightness]]], dtype=np.uint8)
+    blue, green, red = cv2.cvtColor(pixel, cv2.COLOR_HSV2BGR)[0, 0].tolist()
+    return blue, green, red
+
+
+def draw(
+    image: UInt8[np.ndarray, "H W 3"], detections: Detections, names: Sequence[str]
+) -> UInt8[np.ndarray, "H W 3"]:
+    """A copy of the BGR photo with every detection's box, class and score; the best are drawn on top."""
+    canvas = np.ascontiguousarray(image).copy()
+    pen = _pen(*canvas.shape[:2])
+    worst_first = np.argsort(detections.scores, kind="stable").tolist()
+    for index in worst_first:
+        _draw_box(canvas, detections.boxes[index], class_colour(int(detections.class_ids[index])), pen)
+    for index in worst_first:
+        class_id = int(detections.class_ids[index])
+        text = f"{names[class_id]} {detections.scores[index]:.2f}"
+        _draw_label(canvas, text, detections.boxes[index], class_colour(class_id), pen)
+    return canvas
+
+
+def contact_sheet(
+    images: Sequence[UInt8[np.ndarray, "_ _ 3"]], columns: int = 4, cell_px: int = 320, gap_px: int = 6
+) -> UInt8[np.ndarray, "H W 3"]:
+    """Photos of any size side by side on white, row by row, each fitted into a square of `cell_px`.
+
+    Raises:
+        UsageError: no pictures, or no columns.
+    """
+    if not images or columns < 1 or cell_px < 1:
+        raise UsageError(
+            f"a contact sheet needs pictures, columns, a cell size; got {len(images)}, {columns}, {cell_px}"
+        )
+    columns = min(columns, len(images))
+    step = cell_px + gap_px
+    sheet = np.full(
+        (math.ceil(len(images) / columns) * step + gap_px, columns * step + gap_px, 3), 255, np.uint8
+    )
+    for index, image in enumerate(images):
+        top, left = gap_px + index // columns * step, gap_px + index % columns * step
+        sheet[top : top + cell_px, left : left + cell_px] = letterbox(image, (cell_px, cell_px))[0]
+    return sheet
+
+
+def _pen(height: int, width: int) -> _Pen:
+    size_px = (height + width) / 2
+    font_scale = max(0.35, size_px / 1300)
+    (_, text_px), _ = cv2.getTextSize("A", FONT, font_scale, 1)
+    return _Pen(
+        line_px=max(1, round(size_px / 320)),
+        font_scale=font_scale,
+        text_px=max(1, round(size_px / 750)),
+        margin_px=max(2, round(text_px * 0.4)),
+    )
+
+
+def _draw_box(canvas: UInt8[np.ndarray, "H W 3"], box_xyxy: np.ndarray, colour: Colour, pen: _Pen) -> None:
+    height, width = canvas.shape[:2]
+    left, top, right, bottom = (round(float(value)) for value in box_xyxy)
+    # A box spans 0 to width, pixels end at width - 1: without this the line at the border is lost.
+    cv2.rectangle(canvas, (left, top), (min(right, width - 1), min(bottom, height - 1)), colour, pen.line_px)
+
+
+def _draw_label(
+    canvas: UInt8[np.ndarray, "H W 3"], text: str, box_xyxy: np.ndarray, colour: Colour, pen: _Pen
+) -> None:
+    (text_width, text_height), baseline = cv2.getTextSize(text, FONT, pen.font_scale, pen.text_px)
+    label_width, label_height = text_width + 2 * pen.margin_px, text_height + baseline + pen.margin_px
+    left, top = label_corner(
+        box_xyxy, (label_height, label_width), (canvas.shape[0], canvas.shape[1]), pen.line_px
+    )
+    cv2.rectangle(canvas, (left, top), (left + label_width - 1, top + label_height - 1), colour, cv2.FILLED)
+    origin = left + pen.margin_px, top + pen.margin_px // 2 + text_height + 1
+    cv2.putText(canvas, text, origin, FONT, pen.font_scale, text_colour(colour), pen.text_px, cv2.LINE_AA)
+
+
+def label_corner(
+    box_xyxy: np.ndarray, label_size: tuple[int, int], image_size: tuple[int, int], line_px: int
+) -> tuple[int, int]:
+    """Left and top of a label: above its box, inside where there is no room, on the picture if it fits."""
+    label_height, label_width = label_size
+    box_left, box_top = round(float(box_xyxy[0])), round(float(box_xyxy[1]))
+    outer = line_px // 2
+    above = box_top - outer - label_height
+    top = above if above >= 0 else box_top + outer
+    left = max(0, min(box_left - outer, image_size[1] - label_width))
+    return left, max(0, min(top, image_size[0] - label_height))
+
+
+def text_colour(background: Colour) -> Colour:
+    """Black or white, whichever has the higher contrast with `background` (WCAG 2: at least 4.5 to 1)."""
+    channels = np.array(background) / 255
+    linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
+    luminance = float(linear @ [0.0722, 0.7152, 0.2126])
+    # Contrast is (light + 0.05) / (dark + 0.05); black and white tie at sqrt(1.05 * 0.05) - 0.05.
+    return BLACK if luminance > 0.179 else WHITE

@@ -1,0 +1,112 @@
+"""What the bytes of a picture file say about it: its size without decoding, and whether all of it is there.
+
+Notable: sizes are those of the picture as OpenCV shows it, so an Exif orientation that turns the picture by a
+quarter swaps height and width. Decoders differ in what they do with a truncated file (many fill the rest
+with grey), so truncation is found from the file's own structure: end marker of JPEG, chunks of PNG,
+declared length of WebP and BMP.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+
+_JPEG_START = b"\xff\xd8"
+_PNG_START = b"\x89PNG\r\n\x1a\n"
+_JPEG_END_OF_IMAGE = 0xD9
+_JPEG_START_OF_SCAN = 0xDA
+_JPEG_APP1 = 0xE1
+_JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_JPEG_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
+_EXIF_ORIENTATION = 0x0112
+
+
+def header_size(data: bytes) -> tuple[int, int] | None:
+    """Returns (height, width) in pixels from the header of a JPEG or PNG; None when only decoding tells."""
+    return _jpeg_size(data) or _png_size(data)
+
+
+def is_complete(data: bytes) -> bool:
+    """Whether the picture reaches its end, whatever comes after it.
+
+    Tells for JPEG, PNG, WebP and BMP; other kinds count as complete unless empty, their decoders refuse the rest.
+    """
+    if data.startswith(_JPEG_START):
+        return any(marker == _JPEG_END_OF_IMAGE for marker, _, _ in _jpeg_segments(data))
+    if data.startswith(_PNG_START):
+        return _png_is_complete(data)
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return len(data) >= 8 + int.from_bytes(data[4:8], "little")
+    if data[:2] == b"BM" and len(data) >= 6:
+        return len(data) >= int.from_bytes(data[2:6], "little")
+    return len(data) > 0
+
+
+def _jpeg_segments(data: bytes) -> list[tuple[int, int, int]]:
+    """Lists (marker, payload start, payload end) up to the end of image or file (ITU-T T.81, annex B).
+
+    Segments are walked by their lengths, since one may hold a thumbnail: a whole JPEG with its own end.
+    A segment whose declared length runs over the end of the file is left out.
+    """
+    segments: list[tuple[int, int, int]] = []
+    position = 2
+    while (found := _JPEG_MARKER.search(data, position)) is not None:
+        marker, start = data[found.end() - 1], found.end()
+        if marker == _JPEG_END_OF_IMAGE:
+            return [*segments, (marker, start, start)]
+        end = start + int.from_bytes(data[start : start + 2], "big")
+        if end < start + 2 or end > len(data):
+            return segments
+        segments.append((marker, start + 2, end))
+        position = end
+    return segments
+
+
+def _jpeg_size(data: bytes) -> tuple[int, int] | None:
+    if not data.startswith(_JPEG_START):
+        return None
+    orientation = 1
+    # The header ends at the first scan, so nothing behind it needs a look; 256 KiB hold all but odd headers.
+    for marker, start, end in _jpeg_segments(data[: 1 << 18]):
+        if marker == _JPEG_APP1 and data[start : start + 6] == b"Exif\0\0":
+            orientation = _exif_orientation(data[start + 6 : end])
+        if marker in _JPEG_FRAMES and end - start >= 5:
+            height, width = struct.unpack_from(">HH", data, start + 1)
+            size = (width, height) if orientation >= 5 else (height, width)
+            return size if height and width else None
+        if marker == _JPEG_START_OF_SCAN:
+            return None
+    return None
+
+
+def _exif_orientation(tiff: bytes) -> int:
+    """Returns the orientation tag (1-8) of the first TIFF directory, 1 where there is none."""
+    order = {b"II": "<", b"MM": ">"}.get(tiff[:2])
+    if order is None or len(tiff) < 8:
+        return 1
+    (directory,) = struct.unpack_from(f"{order}I", tiff, 4)
+    if directory + 2 > len(tiff):
+        return 1
+    (num_entries,) = struct.unpack_from(f"{order}H", tiff, directory)
+    for entry in range(directory + 2, min(directory + 2 + 12 * num_entries, len(tiff) - 11), 12):
+        tag, _, _, value = struct.unpack_from(f"{order}HHIH", tiff, entry)
+        if tag == _EXIF_ORIENTATION:
+            return value if 1 <= value <= 8 else 1
+    return 1
+
+
+def _png_size(data: bytes) -> tuple[int, int] | None:
+    """Returns the size in IHDR; None where an eXIf chunk may turn the picture, so that it is decoded."""
+    if not data.startswith(_PNG_START) or data[12:16] != b"IHDR" or len(data) < 24 or b"eXIf" in data:
+        return None
+    width, height = struct.unpack_from(">II", data, 16)
+    return (height, width) if height and width else None
+
+
+def _png_is_complete(data: bytes) -> bool:
+    position = len(_PNG_START)
+    while position + 12 <= len(data):
+        if data[position + 4 : position + 8] == b"IEND":
+            return True
+        position += 12 + int.from_bytes(data[position : position + 4], "big")
+    return False

@@ -1,0 +1,1 @@
+"""Running a finished detector: one protocol, one file per runtime, and their benchmark."""

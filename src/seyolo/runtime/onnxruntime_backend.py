@@ -1,0 +1,157 @@
+"""ONNX files on ONNX Runtime.
+
+seyolo's exporter writes what a detector has to know into the file's metadata: `names` (JSON list),
+`input_size` (JSON [height, width]) and `letterbox` (`letterbox` or `stretch`). A file without them works as
+well: the size is read from the graph, classes are numbered, photos are letterboxed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from jaxtyping import Float32
+from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
+
+from seyolo.errors import BackendError
+from seyolo.letterbox import Mode
+from seyolo.runtime.backend import class_names
+
+PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+INPUT_TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
+# ONNX Runtime's exceptions share no base but Exception.
+REFUSALS = (
+    ort_errors.Fail,
+    ort_errors.InvalidArgument,
+    ort_errors.InvalidGraph,
+    ort_errors.InvalidProtobuf,
+    ort_errors.NoSuchFile,
+    ort_errors.NotImplemented,
+    ort_errors.RuntimeException,
+)
+
+
+class OnnxRuntimeBackend:
+    """An ONNX detector with the box decoding inside: one picture input, one output (N, P, 5 + C).
+
+    Args:
+        path: the `.onnx` file.
+        threads: of this session; by default one per core.
+        device: `cpu`, or `cuda` with the onnxruntime-gpu package.
+        names: the classes, instead of those in the metadata.
+
+    Raises:
+        BackendError: ONNX Runtime refuses the file, it is no such detector, or the device is not there.
+    """
+
+    name = "onnxruntime"
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        threads: int | None = None,
+        device: str = "cpu",
+        names: Sequence[str] | None = None,
+    ) -> None:
+        self._path = Path(path)
+        self._session = _open_session(self._path, threads, device)
+        metadata = self._session.get_modelmeta().custom_metadata_map
+        self._input = self._only(self._session.get_inputs(), "input", 4)
+        self._output = self._only(self._session.get_outputs(), "output", 3)
+        if self._input.type not in INPUT_TYPES:
+            raise BackendError(f"{self._path}: the input is {self._input.type}, expected 32 or 16 bit floats")
+        self.input_size = self._read_size(metadata)
+        self.letterbox_mode = self._read_mode(metadata)
+        self.names = class_names(names or self._read_names(metadata), self._count_classes(), self._path)
+
+    def infer(self, batch: Float32[np.ndarray, "n 3 h w"]) -> Float32[np.ndarray, "n p columns"]:
+        """Runs the network; a graph of fixed batch 1 is run once per picture.
+
+        Raises:
+            BackendError: the batch does not have the shape the graph takes.
+        """
+        expected = (3, *self.input_size)
+        if batch.shape[1:] != expected:
+            raise BackendError(f"{self._path}: expected pictures of shape {expected}, got {batch.shape[1:]}")
+        if len(batch) > 1 and self._input.shape[0] == 1:
+            return np.concatenate([self._run(batch[i : i + 1]) for i in range(len(batch))])
+        return self._run(batch)
+
+    def _run(self, batch: Float32[np.ndarray, "n 3 h w"]) -> Float32[np.ndarray, "n p columns"]:
+        typed = np.ascontiguousarray(batch, dtype=INPUT_TYPES[self._input.type])
+        try:
+            (raw,) = self._session.run([self._output.name], {self._input.name: typed})
+        except REFUSALS as error:
+            raise BackendError(f"{self._path}: ONNX Runtime stopped: {error}") from None
+        return np.asarray(raw, dtype=np.float32)
+
+    def _only(self, values: Sequence[Any], role: str, rank: int) -> Any:
+        shapes = ", ".join(f"{value.name} {value.shape}" for value in values)
+        if len(values) != 1 or len(values[0].shape) != rank:
+            form = "(N, 3, H, W)" if role == "input" else "(N, boxes, 5 + classes)"
+            raise BackendError(
+                f"{self._path}: expected one {role} of shape {form}, found {shapes}; "
+                "export it with: seyolo export MODEL OUT.onnx"
+            )
+        return values[0]
+
+    def _read_size(self, metadata: Mapping[str, str]) -> tuple[int, int]:
+        size = self._json(metadata, "input_size", list(self._input.shape[2:]))
+        match size:
+            case [int(height), int(width)] if height > 0 and width > 0:
+                return height, width
+        raise BackendError(
+            f"{self._path}: the input size {size} is not fixed; export with fixed height and width, "
+            "or write input_size into the metadata"
+        )
+
+    def _read_mode(self, metadata: Mapping[str, str]) -> Mode:
+        match metadata.get("letterbox", "letterbox"):
+            case "letterbox":
+                return "letterbox"
+            case "stretch":
+                return "stretch"
+            case other:
+                raise BackendError(
+                    f"{self._path}: metadata letterbox={other!r}, expected letterbox or stretch"
+                )
+
+    def _read_names(self, metadata: Mapping[str, str]) -> list[str] | None:
+        names = self._json(metadata, "names", None)
+        # Some other exporters write a Python dict here, which is not JSON's business to guess.
+        return [str(name) for name in names] if isinstance(names, list) else None
+
+    def _json(self, metadata: Mapping[str, str], key: str, default: Any) -> Any:
+        try:
+            return json.loads(metadata[key]) if key in metadata else default
+        except json.JSONDecodeError:
+            return default
+
+    def _count_classes(self) -> int:
+        columns = self._output.shape[2]
+        if not isinstance(columns, int):
+            columns = self._run(np.zeros((1, 3, *self.input_size), np.float32)).shape[2]
+        if columns < 6:
+            raise BackendError(f"{self._path}: the output has {columns} columns, expected 5 + classes")
+        return int(columns - 5)
+
+
+def _open_session(path: Path, threads: int | None, device: str) -> Any:
+    provider = PROVIDERS.get(device.partition(":")[0])
+    if provider not in onnxruntime.get_available_providers():
+        raise BackendError(
+            f"this ONNX Runtime cannot run on {device!r}; use cpu, or install onnxruntime-gpu for cuda"
+        )
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    if threads is not None:
+        options.intra_op_num_threads = threads
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=[provider])
+    except REFUSALS as error:
+        raise BackendError(f"{path}: ONNX Runtime cannot read this file: {error}") from None

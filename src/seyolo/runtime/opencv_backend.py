@@ -1,0 +1,120 @@
+"""Darknet cfg + weights on OpenCV's own reader, which OpenCV 5 no longer has.
+
+Also the project's independent witness: it shares no code with our network, so parity with it means something.
+OpenCV gives centre and size as fractions of the input, and class scores already multiplied by the objectness
+and zeroed below a threshold that a cfg may set; we set it to 0 and divide the objectness out again.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+from jaxtyping import Float32
+
+from seyolo.darknet.cfg import read_cfg
+from seyolo.darknet.graph import num_classes
+from seyolo.darknet.sections import Cbam
+from seyolo.darknet.weights import read_weights
+from seyolo.errors import BackendError
+from seyolo.letterbox import Mode
+from seyolo.runtime.backend import class_names
+
+
+def can_read(cfg: str | Path) -> bool:
+    """Whether this OpenCV can run the network: it has the reader, and every section is Darknet's own.
+
+    Raises:
+        CfgError: the file is not a network.
+    """
+    network = read_cfg(cfg)
+    return hasattr(cv2.dnn, "readNetFromDarknet") and not any(isinstance(s, Cbam) for s in network.layers)
+
+
+class OpenCvBackend:
+    """A Darknet network on OpenCV's DNN module, CPU, float32.
+
+    Args:
+        cfg: the description.
+        weights: the `.weights` file.
+        threads: OpenCV has one setting for the whole process; this changes it.
+        names: the classes; numbered without them.
+
+    Raises:
+        BackendError: this OpenCV has no Darknet reader, or it refuses the files.
+        CfgError: the cfg is not a detector.
+        WeightsError: the weights are too short or too long for it.
+    """
+
+    name = "opencv"
+
+    def __init__(
+        self,
+        cfg: str | Path,
+        weights: str | Path,
+        *,
+        threads: int | None = None,
+        names: Sequence[str] | None = None,
+    ) -> None:
+        network = read_cfg(cfg)
+        # OpenCV reads weights that are too short or too long without a word.
+        read_weights(weights, network)
+        self.input_size = network.net.height, network.net.width
+        self.letterbox_mode: Mode = "letterbox" if network.net.letter_box else "stretch"
+        self.names = class_names(names, num_classes(network), cfg)
+        if threads is not None:
+            cv2.setNumThreads(threads)
+        self._net = _read_net(Path(cfg), Path(weights))
+        self._outputs = self._net.getUnconnectedOutLayersNames()
+
+    def infer(self, batch: Float32[np.ndarray, "n 3 h w"]) -> Float32[np.ndarray, "n p columns"]:
+        """Runs the network once per picture, since OpenCV plans its memory anew when the batch changes."""
+        return np.stack([self._infer_one(image) for image in batch])
+
+    def _infer_one(self, image: Float32[np.ndarray, "3 h w"]) -> Float32[np.ndarray, "p columns"]:
+        self._net.setInput(image[None])
+        rows = np.concatenate(self._net.forward(self._outputs), axis=0)
+        return to_raw(rows, self.input_size)
+
+
+def to_raw(
+    rows: Float32[np.ndarray, "p columns"], input_size: tuple[int, int]
+) -> Float32[np.ndarray, "p columns"]:
+    """OpenCV's rows (fractions of the input, class scores times objectness) as raw output in pixels.
+
+    Where the objectness is 0 the class probabilities are lost and stay 0.
+    """
+    height, width = input_size
+    raw = rows.astype(np.float32)
+    raw[:, :4] *= np.array([width, height, width, height], dtype=np.float32)
+    objectness = raw[:, 4:5]
+    np.divide(raw[:, 5:], objectness, out=raw[:, 5:], where=objectness > 0)
+    return raw
+
+
+def without_threshold(cfg_text: str) -> str:
+    """The cfg with `thresh=0` in every `[yolo]`, so that OpenCV zeroes no score."""
+    text = re.sub(r"(?m)^\s*thresh\s*=.*\n?", "", cfg_text)
+    return re.sub(r"(?m)^(\s*\[yolo\])[^\n]*$", r"\1\nthresh=0", text)
+
+
+def _read_net(cfg: Path, weights: Path) -> cv2.dnn.Net:
+    if not hasattr(cv2.dnn, "readNetFromDarknet"):
+        raise BackendError(
+            f"OpenCV {cv2.__version__} no longer reads Darknet files; convert {cfg.name} with: "
+            f"seyolo export {cfg.name} {cfg.stem}.onnx"
+        )
+    description = without_threshold(cfg.read_text(encoding="utf-8")).encode()
+    try:
+        net = cv2.dnn.readNetFromDarknet(
+            np.frombuffer(description, np.uint8), np.fromfile(weights, dtype=np.uint8)
+        )
+    except cv2.error as error:
+        raise BackendError(f"{cfg}: OpenCV cannot read this network: {error.err or error}") from None
+    except OSError as error:
+        raise BackendError(f"{weights}: cannot be read: {error.strerror}") from None
+    net.setPreferableBackend(cv2.dnn.DNN_BACKEND_OPENCV)
+    return net

@@ -1,0 +1,95 @@
+"""Checkpoints, and Darknet networks where OpenCV cannot read them, on PyTorch in eager mode and float32."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import torch
+from jaxtyping import Float32
+
+from seyolo.darknet.cfg import read_cfg
+from seyolo.darknet.graph import num_classes
+from seyolo.darknet.weights import read_weights
+from seyolo.errors import BackendError
+from seyolo.letterbox import Mode
+from seyolo.model_file import ModelFile, read_model_file
+from seyolo.network.build import DarknetModel, from_file
+from seyolo.runtime.backend import class_names
+
+
+class TorchBackend:
+    """A model of ours, put into evaluation mode.
+
+    Args:
+        model: is moved to `device` and switched to `eval()`.
+        threads: PyTorch has one setting for the whole process; this changes it.
+        device: anything `torch.device` understands.
+
+    Raises:
+        BackendError: there is no such device here.
+    """
+
+    name = "torch"
+
+    def __init__(self, model: DarknetModel, *, threads: int | None = None, device: str = "cpu") -> None:
+        if threads is not None:
+            torch.set_num_threads(threads)
+        self._device = torch_device(device)
+        self._model = model.to(self._device).eval()
+        net = model.network.net
+        self.names = model.names
+        self.input_size = net.height, net.width
+        self.letterbox_mode: Mode = "letterbox" if net.letter_box else "stretch"
+
+    @classmethod
+    def open(
+        cls,
+        path: str | Path,
+        weights: str | Path | None = None,
+        *,
+        threads: int | None = None,
+        device: str = "cpu",
+        names: Sequence[str] | None = None,
+    ) -> Self:
+        """Opens a `.safetensors` checkpoint, or a `.cfg` with its `.weights`.
+
+        Raises:
+            ModelError, CfgError, WeightsError: a damaged file, or files that do not belong together.
+            BackendError: there is no such device here, or the number of names is wrong.
+        """
+        file = read_model_file(path) if weights is None else _read_darknet(path, weights)
+        if names is not None:
+            names = class_names(names, len(file.names), path)
+            file = ModelFile(file.network, file.state, names, file.provenance)
+        return cls(from_file(file), threads=threads, device=device)
+
+    def infer(self, batch: Float32[np.ndarray, "n 3 h w"]) -> Float32[np.ndarray, "n p columns"]:
+        """Runs the network; copying the output back waits for the device, so a clock around it is right."""
+        with torch.inference_mode():
+            images = torch.from_numpy(np.ascontiguousarray(batch)).to(self._device)
+            raw: Float32[np.ndarray, "n p columns"] = self._model(images).float().cpu().numpy()
+        return raw
+
+
+def _read_darknet(cfg: str | Path, weights: str | Path) -> ModelFile:
+    network = read_cfg(cfg)
+    names = class_names(None, num_classes(network), cfg)
+    return ModelFile(network, read_weights(weights, network), names, {})
+
+
+def torch_device(name: str) -> torch.device:
+    """The device of that name.
+
+    Raises:
+        BackendError: no such device, or none here.
+    """
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise BackendError(f"{name!r} is no device; use cpu or cuda") from None
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise BackendError(f"PyTorch sees no GPU here, so it cannot run on {name!r}; use cpu")
+    return device

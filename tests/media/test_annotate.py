@@ -1,0 +1,129 @@
+"""What lands on the picture, by pixels."""
+
+from __future__ import annotations
+
+import colorsys
+
+import numpy as np
+import pytest
+
+from seyolo.detections import Detections
+from seyolo.errors import UsageError
+from seyolo.media.annotate import BLACK, WHITE, class_colour, contact_sheet, draw, label_corner, text_colour
+
+
+def found(*boxes: list[float], class_ids: list[int] | None = None) -> Detections:
+    num = len(boxes)
+    ids = [0] * num if class_ids is None else class_ids
+    scores = np.linspace(0.9, 0.5, num)
+    return Detections(np.array(boxes, np.float32).reshape(-1, 4), scores, np.array(ids, np.int64))
+
+
+def test_the_photo_itself_stays_as_it_is() -> None:
+    image = np.full((100, 160, 3), 128, np.uint8)
+    drawn = draw(image, found([20, 30, 80, 90]), ["hand"])
+    assert np.all(image == 128)
+    assert drawn.shape == image.shape
+    assert np.any(drawn != image)
+
+
+def test_nothing_found_draws_nothing() -> None:
+    image = np.full((100, 160, 3), 128, np.uint8)
+    np.testing.assert_array_equal(draw(image, Detections.empty(), ["hand"]), image)
+
+
+def test_the_line_runs_along_the_box_in_the_colour_of_its_class() -> None:
+    image = np.zeros((200, 200, 3), np.uint8)
+    drawn = draw(image, found([40, 60, 120, 160], class_ids=[3]), list("abcd"))
+    colour = class_colour(3)
+    for x, y in [(40, 100), (120, 100), (80, 160), (110, 60)]:
+        assert tuple(drawn[y, x].tolist()) == colour
+    assert np.all(drawn[100:150, 50:110] == 0)  # crisp: nothing bleeds inside
+
+
+def test_a_box_that_fills_the_picture_is_seen_on_all_sides() -> None:
+    drawn = draw(np.zeros((200, 300, 3), np.uint8), found([0, 0, 300, 200]), ["hand"])
+    colour = class_colour(0)
+    for x, y in [(0, 100), (299, 100), (150, 199), (290, 0)]:
+        assert tuple(drawn[y, x].tolist()) == colour
+
+
+def test_lines_grow_with_the_picture() -> None:
+    def line_px(side: int) -> int:
+        box = [side * 0.25, side * 0.25, side * 0.75, side * 0.75]
+        drawn = draw(np.zeros((side, side, 3), np.uint8), found(box), ["hand"])
+        return int(np.count_nonzero(drawn[side // 2, : side // 2].any(axis=1)))
+
+    assert line_px(200) == 1
+    assert line_px(3200) == pytest.approx(10, abs=1)
+
+
+def test_the_best_box_is_drawn_on_top() -> None:
+    drawn = draw(
+        np.zeros((200, 200, 3), np.uint8),
+        found([50, 80, 150, 180], [50, 80, 150, 180], class_ids=[1, 0]),
+        list("ab"),
+    )
+    assert tuple(drawn[130, 50].tolist()) == class_colour(1)
+
+
+@pytest.mark.parametrize(
+    ("box", "expected"),
+    [
+        ([50, 60, 90, 90], (49, 39)),  # above: 60 - 1 - 20, and flush with the outer edge of the 2 px line
+        ([50, 10, 90, 90], (49, 11)),  # no room above 10 px: inside, below the line
+        ([180, 60, 199, 90], (120, 39)),  # pushed left until its 80 px fit into 200
+        ([0, 60, 40, 90], (0, 39)),
+        ([10, 95, 40, 99], (9, 74)),
+    ],
+)
+def test_labels_stay_on_the_picture(box: list[float], expected: tuple[int, int]) -> None:
+    assert label_corner(np.array(box), (20, 80), (100, 200), line_px=2) == expected
+
+
+def test_colours_are_stable_and_neighbours_differ() -> None:
+    assert class_colour(0) == class_colour(0)
+    colours = [class_colour(index) for index in range(80)]
+    assert len(set(colours)) == 80
+    hues = [colorsys.rgb_to_hsv(red / 255, green / 255, blue / 255)[0] for blue, green, red in colours]
+    apart = np.abs(np.diff(hues))
+    assert np.all(np.minimum(apart, 1 - apart) > 0.3)  # a golden angle is 0.38 of the wheel
+
+
+def test_text_reads_on_every_class_colour() -> None:
+    def luminance(colour: tuple[int, int, int]) -> float:
+        linear = [
+            v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in (c / 255 for c in colour)
+        ]
+        return 0.0722 * linear[0] + 0.7152 * linear[1] + 0.2126 * linear[2]
+
+    for index in range(80):
+        light, dark = sorted((luminance(class_colour(index)), luminance(text_colour(class_colour(index)))))[
+            ::-1
+        ]
+        assert (light + 0.05) / (dark + 0.05) > 4.5  # WCAG 2 contrast, level AA
+    assert text_colour((255, 255, 255)) == BLACK
+    assert text_colour((0, 0, 0)) == WHITE
+
+
+def test_contact_sheet_puts_pictures_row_by_row() -> None:
+    images = [np.full((10, 20, 3), grey, np.uint8) for grey in (10, 20, 30)]
+    sheet = contact_sheet(images, columns=2, cell_px=40, gap_px=4)
+    # Two columns and two rows of 40 with gaps of 4 around: 3 * 4 + 2 * 40.
+    assert sheet.shape == (92, 92, 3)
+    centres = [sheet[24, 24, 0], sheet[24, 68, 0], sheet[68, 24, 0], sheet[68, 68, 0]]
+    assert centres == [10, 20, 30, 255]
+    assert sheet[24, 2, 0] == 255
+
+
+def test_contact_sheet_of_fewer_pictures_than_columns_has_no_empty_ones() -> None:
+    assert contact_sheet([np.zeros((5, 5, 3), np.uint8)], columns=4, cell_px=40, gap_px=4).shape == (
+        48,
+        48,
+        3,
+    )
+
+
+def test_contact_sheet_of_nothing_is_refused() -> None:
+    with pytest.raises(UsageError, match="needs pictures"):
+        contact_sheet([])

@@ -1,0 +1,110 @@
+"""Sizes from headers against OpenCV's decoder, and truncated files of every format."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from seyolo.media.picture_format import header_size, is_complete
+from seyolo.media.pictures import encoded_size, find_pictures
+
+ENDINGS = [".jpg", ".png", ".bmp", ".webp", ".tiff"]
+
+
+def encoded(ending: str, height: int = 48, width: int = 64, options: tuple[int, ...] = ()) -> bytes:
+    pixels = np.random.default_rng(0).integers(0, 255, (height, width, 3), dtype=np.uint8)
+    return bytes(cv2.imencode(ending, pixels, options)[1])
+
+
+def shown_size(data: bytes) -> tuple[int, ...]:
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    assert image is not None
+    return image.shape[:2]
+
+
+def orientation_tiff(orientation: int, order: str) -> bytes:
+    """A TIFF directory with one entry, the orientation."""
+    mark = b"II*\0" if order == "<" else b"MM\0*"
+    entry = struct.pack(f"{order}HHIHH", 0x0112, 3, 1, orientation, 0)
+    return mark + struct.pack(f"{order}IH", 8, 1) + entry + bytes(4)
+
+
+def jpeg_with_segment(jpeg: bytes, marker: int, payload: bytes) -> bytes:
+    return jpeg[:2] + bytes([0xFF, marker]) + struct.pack(">H", len(payload) + 2) + payload + jpeg[2:]
+
+
+def png_with_orientation(png: bytes, orientation: int) -> bytes:
+    body = b"eXIf" + orientation_tiff(orientation, "<")
+    return png[:33] + struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body)) + png[33:]
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_sizes_agree_with_opencv(ending: str) -> None:
+    data = encoded(ending)
+    assert encoded_size(data, "x") == shown_size(data) == (48, 64)
+    assert header_size(data) == ((48, 64) if ending in {".jpg", ".png"} else None)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("orientation", [1, 2, 3, 4, 5, 6, 7, 8])
+def test_sizes_of_turned_pictures_agree_with_opencv(orientation: int, order: str) -> None:
+    exif = b"Exif\0\0" + orientation_tiff(orientation, order)
+    jpeg = jpeg_with_segment(encoded(".jpg"), 0xE1, exif)
+    assert header_size(jpeg) == shown_size(jpeg)
+    png = png_with_orientation(encoded(".png"), orientation)
+    assert encoded_size(png, "x.png") == shown_size(png)
+
+
+def test_the_header_suffices_for_the_size() -> None:
+    for ending in (".jpg", ".png"):
+        assert header_size(encoded(ending)[:700]) == (48, 64)
+
+
+@pytest.mark.parametrize("ending", [".jpg", ".png", ".bmp", ".webp"])
+@pytest.mark.parametrize("missing", [1, 12, 200, 0.3, 0.9])
+def test_truncated_files_are_not_complete(ending: str, missing: float) -> None:
+    data = encoded(ending)
+    assert is_complete(data)
+    cut = int(missing if missing >= 1 else len(data) * missing)
+    assert not is_complete(data[: len(data) - cut])
+
+
+@pytest.mark.parametrize("progressive", [0, 1])
+def test_jpegs_with_a_tail_or_restarts_or_several_scans_are_complete(progressive: int) -> None:
+    options = (cv2.IMWRITE_JPEG_PROGRESSIVE, progressive, cv2.IMWRITE_JPEG_RST_INTERVAL, 4)
+    data = encoded(".jpg", options=options)
+    assert is_complete(data + b"\0\0 some tail")
+    assert not is_complete(data[:-2])  # all but the end marker
+
+
+def test_a_thumbnail_does_not_count_as_the_end() -> None:
+    data = jpeg_with_segment(encoded(".jpg"), 0xE2, encoded(".jpg", 8, 8))
+    assert header_size(data) == (48, 64)
+    assert is_complete(data)
+    assert not is_complete(data[:-400])
+
+
+def test_fill_bytes_between_jpeg_segments_are_allowed() -> None:
+    data = encoded(".jpg")
+    assert is_complete(data[:2] + b"\xff\xff" + data[2:])
+
+
+@given(st.sampled_from([b"\xff\xd8\xff\xe1", b"\x89PNG\r\n\x1a\n", b"RIFF", b"BM", b""]), st.binary(max_size=60))
+def test_no_bytes_break_the_reading(start: bytes, rest: bytes) -> None:
+    assert is_complete(start + rest) in (True, False)
+    size = header_size(start + rest)
+    assert size is None or min(size) > 0
+
+
+def test_shared_photos_agree_with_opencv(shared_data: Path) -> None:
+    for path in find_pictures([shared_data / "darknet" / "images"]):
+        data = path.read_bytes()
+        assert is_complete(data)
+        assert encoded_size(data, path) == shown_size(data)

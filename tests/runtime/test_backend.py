@@ -1,0 +1,54 @@
+"""Choosing a runtime by the file, and what is said when that cannot be done."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from seyolo.errors import BackendError
+from seyolo.runtime.backend import class_names, open_backend
+
+
+def test_unknown_endings_and_missing_files(tmp_path: Path) -> None:
+    with pytest.raises(BackendError, match=r"no runtime reads '\.pt'; give \.onnx, \.safetensors or \.cfg"):
+        open_backend(tmp_path / "model.pt")
+    with pytest.raises(BackendError, match="a name without ending"):
+        open_backend(tmp_path / "model")
+    with pytest.raises(BackendError, match=r"model\.onnx: there is no such model file"):
+        open_backend(tmp_path / "model.onnx")
+
+
+def test_a_cfg_needs_its_weights(tmp_path: Path) -> None:
+    (tmp_path / "net.cfg").write_text("[net]\n")
+    with pytest.raises(BackendError, match=r"net\.weights: there is no such weights file for net\.cfg"):
+        open_backend(tmp_path / "net.cfg")
+    with pytest.raises(BackendError, match=r"other\.weights: there is no such weights file"):
+        open_backend(tmp_path / "net.cfg", tmp_path / "other.weights")
+
+
+def test_threads_are_at_least_one(tmp_path: Path) -> None:
+    (tmp_path / "m.onnx").touch()
+    with pytest.raises(BackendError, match="threads must be at least 1, got 0"):
+        open_backend(tmp_path / "m.onnx", threads=0)
+
+
+def test_a_checkpoint_without_torch_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "m.safetensors").touch()
+    for module in [
+        name for name in sys.modules if name.startswith(("seyolo.network", "seyolo.runtime.torch"))
+    ]:
+        monkeypatch.delitem(sys.modules, module)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(BackendError, match=r'pip install "seyolo\[train\]"'):
+        open_backend(tmp_path / "m.safetensors")
+
+
+def test_class_names() -> None:
+    assert class_names(["a", "b"], 2, "x") == ("a", "b")
+    assert len(set(class_names(None, 3, "x"))) == 3
+    with pytest.raises(BackendError, match="x: the network has 3 classes, but 2 names are given"):
+        class_names(["a", "b"], 3, "x")

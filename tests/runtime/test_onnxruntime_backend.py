@@ -1,0 +1,148 @@
+"""ONNX Runtime over graphs made here with onnx.helper, so no exporter of ours is involved."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from seyolo.errors import BackendError
+from seyolo.runtime.backend import open_backend
+from seyolo.runtime.onnxruntime_backend import OnnxRuntimeBackend
+
+NUM_CLASSES = 2
+Shape = list[int | str]
+
+
+def write_model(
+    path: Path,
+    *,
+    image: Shape | None = None,
+    output: Shape | None = None,
+    metadata: dict[str, str] | None = None,
+    element: int = TensorProto.FLOAT,
+    num_outputs: int = 1,
+) -> Path:
+    """A graph that gives the mean of each colour plane as a row: raw[n, p, c] = mean[n, p] * (c + 1)."""
+    image = [1, 3, 32, 64] if image is None else image
+    output = [image[0], 3, 5 + NUM_CLASSES] if output is None else output
+    factors = np.arange(1, 6 + NUM_CLASSES).reshape(1, 1, -1)
+    nodes = [
+        helper.make_node("ReduceMean", ["images", "axes"], ["means"], keepdims=0),
+        helper.make_node("Unsqueeze", ["means", "last"], ["column"]),
+        helper.make_node("Mul", ["column", "factors"], ["raw0"]),
+        *(helper.make_node("Identity", ["raw0"], [f"raw{i}"]) for i in range(1, num_outputs)),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "means",
+        [helper.make_tensor_value_info("images", element, image)],
+        [helper.make_tensor_value_info(f"raw{i}", element, output) for i in range(num_outputs)],
+        [
+            helper.make_tensor("axes", TensorProto.INT64, [2], [2, 3]),
+            helper.make_tensor("last", TensorProto.INT64, [1], [2]),
+            helper.make_tensor("factors", element, factors.shape, factors.ravel().tolist()),
+        ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    helper.set_model_props(model, metadata or {})
+    onnx.checker.check_model(model)
+    onnx.save(model, path)
+    return path
+
+
+def batch_of(num: int) -> np.ndarray:
+    return np.random.default_rng(0).random((num, 3, 32, 64), dtype=np.float32)
+
+
+def expected_raw(batch: np.ndarray) -> np.ndarray:
+    return batch.mean(axis=(2, 3))[:, :, None] * np.arange(1, 6 + NUM_CLASSES)
+
+
+def test_defaults_without_metadata(tmp_path: Path) -> None:
+    backend = OnnxRuntimeBackend(write_model(tmp_path / "m.onnx"))
+    assert backend.name == "onnxruntime"
+    assert backend.input_size == (32, 64)
+    assert backend.letterbox_mode == "letterbox"
+    assert len(backend.names) == NUM_CLASSES
+    assert len(set(backend.names)) == NUM_CLASSES
+
+
+def test_metadata_tells_names_size_and_preprocessing(tmp_path: Path) -> None:
+    metadata = {"names": json.dumps(["hand", "foot"]), "input_size": "[32, 64]", "letterbox": "stretch"}
+    backend = OnnxRuntimeBackend(write_model(tmp_path / "m.onnx", metadata=metadata))
+    assert backend.names == ("hand", "foot")
+    assert backend.letterbox_mode == "stretch"
+
+
+@pytest.mark.parametrize("batch", [1, "N"])
+@pytest.mark.parametrize("num", [1, 3])
+def test_output(tmp_path: Path, batch: int | str, num: int) -> None:
+    """A fixed batch of 1 takes several pictures too, one after the other."""
+    backend = OnnxRuntimeBackend(write_model(tmp_path / "m.onnx", image=[batch, 3, 32, 64]), threads=1)
+    raw = backend.infer(batch_of(num))
+    assert raw.dtype == np.float32
+    np.testing.assert_allclose(raw, expected_raw(batch_of(num)), rtol=1e-5)
+
+
+def test_half_precision_in_float32_out(tmp_path: Path) -> None:
+    backend = OnnxRuntimeBackend(write_model(tmp_path / "m.onnx", element=TensorProto.FLOAT16))
+    raw = backend.infer(batch_of(1))
+    assert raw.dtype == np.float32
+    np.testing.assert_allclose(raw, expected_raw(batch_of(1)), rtol=5e-3)
+
+
+def test_symbolic_sizes_come_from_the_metadata(tmp_path: Path) -> None:
+    symbolic: Shape = ["N", 3, "H", "W"]
+    path = write_model(
+        tmp_path / "m.onnx", image=symbolic, output=["N", "P", "C"], metadata={"input_size": "[32, 64]"}
+    )
+    backend = OnnxRuntimeBackend(path)
+    assert backend.input_size == (32, 64)
+    assert len(backend.names) == NUM_CLASSES
+    with pytest.raises(BackendError, match=r"input size .* is not fixed"):
+        OnnxRuntimeBackend(write_model(tmp_path / "n.onnx", image=symbolic))
+
+
+def test_given_names_win_and_must_fit(tmp_path: Path) -> None:
+    path = write_model(tmp_path / "m.onnx", metadata={"names": '["hand", "foot"]'})
+    assert open_backend(path, names=["left", "right"]).names == ("left", "right")
+    with pytest.raises(BackendError, match="has 2 classes, but 1 names"):
+        open_backend(path, names=["left"])
+    with pytest.raises(BackendError, match="has 2 classes, but 3 names"):
+        open_backend(write_model(tmp_path / "n.onnx", metadata={"names": '["a", "b", "c"]'}))
+
+
+def test_names_that_are_no_json_are_not_guessed(tmp_path: Path) -> None:
+    backend = OnnxRuntimeBackend(write_model(tmp_path / "m.onnx", metadata={"names": "{0: 'hand'}"}))
+    assert "hand" not in str(backend.names)
+
+
+def test_graphs_that_are_no_detector_of_ours(tmp_path: Path) -> None:
+    with pytest.raises(BackendError, match=r"expected one output of shape \(N, boxes, 5 \+ classes\)"):
+        OnnxRuntimeBackend(write_model(tmp_path / "two.onnx", num_outputs=2))
+    with pytest.raises(BackendError, match="letterbox='zoom'"):
+        OnnxRuntimeBackend(write_model(tmp_path / "zoom.onnx", metadata={"letterbox": "zoom"}))
+
+
+def test_pictures_of_another_size(tmp_path: Path) -> None:
+    backend = OnnxRuntimeBackend(write_model(tmp_path / "m.onnx"))
+    with pytest.raises(BackendError, match=r"expected pictures of shape \(3, 32, 64\), got \(3, 64, 64\)"):
+        backend.infer(np.zeros((1, 3, 64, 64), np.float32))
+
+
+@pytest.mark.parametrize("content", [b"", b"not onnx", b"\x08\x09\x12\x04junk"])
+def test_files_of_something_else(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "bad.onnx"
+    path.write_bytes(content)
+    with pytest.raises(BackendError, match=r"bad\.onnx"):
+        open_backend(path)
+
+
+def test_a_device_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(BackendError, match="cannot run on 'tpu'"):
+        open_backend(write_model(tmp_path / "m.onnx"), device="tpu")

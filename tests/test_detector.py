@@ -1,0 +1,111 @@
+"""The façade, over a backend that finds what the picture says."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from seyolo.detector import Detector
+from seyolo.errors import BackendError, DataError, UsageError
+from seyolo.letterbox import Mode
+
+
+class BrightSpot:
+    """A backend that boxes all pixels brighter than half, so answers can be worked out by hand."""
+
+    name = "bright"
+    input_size = (100, 100)
+    names = ("spot",)
+    letterbox_mode: Mode = "letterbox"
+
+    def infer(self, batch: np.ndarray) -> np.ndarray:
+        assert batch.dtype == np.float32
+        assert batch.shape[1:] == (3, 100, 100)
+        rows, columns = np.nonzero(batch[0].min(axis=0) > 0.5)
+        left, top, right, bottom = columns.min(), rows.min(), columns.max() + 1, rows.max() + 1
+        box = [(left + right) / 2, (top + bottom) / 2, right - left, bottom - top]
+        return np.array([[[*box, 0.8, 0.5]]], np.float32)
+
+
+def photo() -> np.ndarray:
+    """A black photo 200x400 with a white box from (100, 40) to (180, 120)."""
+    image = np.zeros((200, 400, 3), np.uint8)
+    image[40:120, 100:180] = 255
+    return image
+
+
+def test_a_photo_comes_back_in_its_own_pixels() -> None:
+    found = Detector(BrightSpot()).detect(photo())
+    # The scale is exactly 1/4 and the box lies on multiples of 4.
+    np.testing.assert_allclose(found.boxes, [[100, 40, 180, 120]], atol=1e-3)
+    np.testing.assert_allclose(found.scores, [0.4])
+
+
+def test_paths_and_arrays_give_the_same(tmp_path: Path) -> None:
+    path = tmp_path / "photo.png"
+    cv2.imwrite(str(path), photo())
+    detector = Detector(BrightSpot())
+    from_array, from_text, from_path = detector.detect_many([photo(), str(path), path])
+    np.testing.assert_array_equal(from_array.boxes, from_text.boxes)
+    np.testing.assert_array_equal(from_array.boxes, from_path.boxes)
+
+
+def test_pictures_reach_the_network_as_rgb() -> None:
+    class RedOnly(BrightSpot):
+        def infer(self, batch: np.ndarray) -> np.ndarray:
+            red, green, blue = batch[0, :, 50, 50]
+            assert (red, green, blue) == (1, 0, 0)
+            return np.zeros((1, 0, 6), np.float32)
+
+    red_in_bgr = np.zeros((100, 100, 3), np.uint8)
+    red_in_bgr[..., 2] = 255
+    assert len(Detector(RedOnly()).detect(red_in_bgr)) == 0
+
+
+def test_detect_many_reads_a_picture_when_its_turn_comes(tmp_path: Path) -> None:
+    results = Detector(BrightSpot()).detect_many([photo(), tmp_path / "missing.jpg"])
+    assert len(next(results)) == 1
+    with pytest.raises(DataError, match="no such picture"):
+        next(results)
+
+
+def test_confidence_is_the_smallest_score() -> None:
+    assert len(Detector(BrightSpot(), confidence=0.41).detect(photo())) == 0
+
+
+def test_names_replace_those_of_the_file() -> None:
+    assert Detector(BrightSpot()).names == ("spot",)
+    assert Detector(BrightSpot(), names=["lamp"]).names == ("lamp",)
+    with pytest.raises(BackendError, match="1 classes, but 2 names"):
+        Detector(BrightSpot(), names=["a", "b"])
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        np.zeros((4, 4), np.uint8),
+        np.zeros((4, 4, 4), np.uint8),
+        np.zeros((4, 4, 3)),
+        np.zeros((0, 4, 3), np.uint8),
+    ],
+)
+def test_arrays_that_are_no_pictures_are_refused(image: np.ndarray) -> None:
+    with pytest.raises(UsageError, match=r"\(height, width, 3\) of uint8 in BGR order, got"):
+        Detector(BrightSpot()).detect(image)
+
+
+@pytest.mark.parametrize("option", ["confidence", "iou_threshold"])
+def test_thresholds_lie_between_0_and_1(option: str) -> None:
+    with pytest.raises(UsageError, match=f"{option} must be between 0 and 1, got 25"):
+        Detector(BrightSpot(), **{option: 25})  # type: ignore[arg-type]
+
+
+def test_importing_the_detector_imports_no_torch() -> None:
+    code = "import sys, seyolo.detector; print([n for n in ('torch', 'onnxruntime') if n in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
