@@ -1,0 +1,56 @@
+"""What a MODEL is, as a description: a zoo name, a `.cfg` or a `.safetensors` checkpoint. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from seyolo.darknet.cfg import Network, read_cfg
+from seyolo.darknet.placement import layers_to_gate
+from seyolo.darknet.zoo import is_zoo_name, network_from_name, zoo_names
+from seyolo.errors import UsageError
+from seyolo.model_file import ModelFile, read_model_file
+
+CHECKPOINT = ".safetensors"
+
+
+def describe(model: str | Path, num_classes: int | None = None) -> tuple[Network, ModelFile | None]:
+    """The description of a MODEL, and the checkpoint it came in if it did.
+
+    Args:
+        model: a zoo name, a `.cfg` or a `.safetensors` checkpoint.
+        num_classes: of a zoo network; a file keeps its own.
+
+    Raises:
+        ModelError: an unknown name, or a missing or damaged checkpoint.
+        CfgError: a cfg that cannot be read.
+        UsageError: a file of another kind.
+    """
+    path = Path(model)
+    if is_zoo_name(str(model)):
+        return network_from_name(str(model), num_classes), None
+    if path.suffix == CHECKPOINT:
+        file = read_model_file(path)
+        return file.network, file
+    if path.suffix == ".cfg":
+        return read_cfg(path), None
+    if path.suffix == ".weights":
+        raise UsageError(
+            f"{path}: weights alone are no model; give its .cfg as the model and this as weights"
+        )
+    if path.suffix or path.exists():
+        message = f"{path}: a model is a .cfg, a {CHECKPOINT} checkpoint"
+        raise UsageError(f"{message}, or one of {', '.join(zoo_names())} (with @WIDTH if wanted)")
+    return network_from_name(str(model), num_classes), None
+
+
+def attention_places(network: Network, kind: str | None, at: str | Sequence[str]) -> tuple[str, ...]:
+    """Where gates go: the places named, or `residual`, or `neck` in a network without residual branches.
+
+    Raises:
+        UsageError: places without a kind of attention.
+    """
+    places = (at,) if isinstance(at, str) else tuple(at)
+    if kind is None and places:
+        raise UsageError("--at says where attention goes; say which with --attention se or cbam")
+    return places or (("residual",) if layers_to_gate(network, "residual") else ("neck",))

@@ -1,0 +1,138 @@
+"""Export to ONNX with decoding inside, and non-maximum suppression too if asked.
+
+Input `images` (N, 3, H, W) float32 RGB in [0, 1]. Output `raw` (N, P, 5+C) as `DarknetModel.forward`
+gives it, or with `nms=True` output `detections` (M, 7): picture number in the batch, x0, y0, x1, y1 in
+input pixels, score, class. The metadata tells a runtime the rest: `names` and `input_size` (JSON),
+`letterbox` (`letterbox` or `stretch`), `cfg`, `producer`.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from jaxtyping import Float32
+
+from seyolo.darknet.graph import check_picture_size
+from seyolo.errors import ExportError, UsageError
+from seyolo.export.nms import append_nms, reference_detections
+from seyolo.export.parity import TOLERANCE, relative_error, require_parity, sample_picture
+from seyolo.export.translate import to_onnx
+from seyolo.files import replacing
+from seyolo.network.build import DarknetModel, from_file, to_file
+from seyolo.network.folding import fold_batch_norm
+
+ONLY_ERRORS = 3
+"""ONNX Runtime's log level."""
+ROUNDING_MARGIN = 5.0
+"""Two float32 programs round differently, so both may be this much further from float64 than ours is."""
+MOST_ROUNDING = 2e-3
+
+
+def export_onnx(
+    model: DarknetModel,
+    path: str | Path,
+    *,
+    nms: bool = False,
+    dynamic_batch: bool = False,
+    size: tuple[int, int] | None = None,
+    confidence: float = 0.25,
+    iou_threshold: float = 0.6,
+    max_detections: int = 300,
+) -> Path:
+    """Writes one self-contained ONNX file, after ONNX Runtime has given what the model gives.
+
+    Args:
+        model: stays as it is; batch normalisation is folded in the file.
+        path: of the file, replaced when all checks have passed.
+        nms: suppression inside, with the three settings below; `max_detections` counts per class.
+        dynamic_batch: any number of pictures at once instead of one.
+        size: (height, width) in pixels, the one of `[net]` by default.
+        confidence, iou_threshold: smallest score kept, overlap above which the worse box goes; in [0, 1].
+
+    Raises:
+        CfgError: `size` is no multiple of the largest stride.
+        ExportError: ONNX Runtime gives another output than the model; nothing is written then.
+    """
+    if not (0 <= confidence <= 1 and 0 <= iou_threshold <= 1 and max_detections > 0):
+        raise UsageError("confidence and IoU threshold lie in [0, 1], max_detections is at least 1")
+    height, width = size or (model.network.net.height, model.network.net.width)
+    check_picture_size(model.network, height, width)
+    pictures = sample_picture(height, width, np.random.default_rng(0), num_pictures=2 if dynamic_batch else 1)
+    proto = to_onnx(fold_batch_norm(to_file(model)), (height, width), dynamic_batch)
+    with replacing(path) as temporary:
+        onnx.save(_described(proto, model, (height, width)), str(temporary))
+        exported_raw = _run(temporary, pictures)
+        _require_equal_raw(exported_raw, model, pictures)
+        if nms:
+            suppressed = append_nms(proto, confidence, iou_threshold, max_detections)
+            onnx.save(_described(suppressed, model, (height, width)), str(temporary))
+            expected = reference_detections(exported_raw, confidence, iou_threshold, max_detections)
+            _require_equal_detections(_run(temporary, pictures), expected, confidence)
+    return Path(path)
+
+
+def _require_equal_raw(
+    actual: Float32[np.ndarray, "N P columns"], model: DarknetModel, pictures: Float32[np.ndarray, "N 3 H W"]
+) -> None:
+    """Compares with the model; where that is beyond float32, with the model in float64.
+
+    A network that is hardly trained can magnify rounding to more than `TOLERANCE`. How much it does, its own
+    float32 output shows.
+    """
+    raw = _infer(model, pictures, torch.float32)
+    if relative_error(actual, raw) > TOLERANCE:
+        exact = _infer(model, pictures, torch.float64)
+        rounding = min(relative_error(raw, exact), MOST_ROUNDING)
+        require_parity(actual, exact, "ONNX Runtime", max(TOLERANCE, ROUNDING_MARGIN * rounding))
+
+
+def _infer(
+    model: DarknetModel, pictures: Float32[np.ndarray, "N 3 H W"], precision: torch.dtype
+) -> Float32[np.ndarray, "N P columns"]:
+    """The model's own output on the CPU, from a copy in evaluation mode."""
+    copy = from_file(to_file(model)).to(precision)
+    with torch.inference_mode():
+        raw: Float32[np.ndarray, "N P columns"] = copy(torch.from_numpy(pictures).to(precision)).numpy()
+    return raw
+
+
+def _described(proto: onnx.ModelProto, model: DarknetModel, size: tuple[int, int]) -> onnx.ModelProto:
+    onnx.helper.set_model_props(
+        proto,
+        {
+            "names": json.dumps(list(model.names)),
+            "input_size": json.dumps(list(size)),
+            "letterbox": "letterbox" if model.network.net.letter_box else "stretch",
+            "cfg": model.network.to_cfg(),
+            "producer": "seyolo",
+        },
+    )
+    return proto
+
+
+def _run(path: Path, pictures: Float32[np.ndarray, "N 3 H W"]) -> Any:
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = ONLY_ERRORS
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    return session.run(None, {"images": pictures})[0]
+
+
+def _require_equal_detections(
+    actual: Float32[np.ndarray, "m 7"], expected: Float32[np.ndarray, "n 7"], confidence: float
+) -> None:
+    """Compares suppressed boxes as sets; those whose score lies on the threshold may differ."""
+    clear = [rows[np.abs(rows[:, 5] - confidence) > TOLERANCE] for rows in (actual, expected)]
+    ordered = [rows[np.lexsort((rows[:, 1], rows[:, 5], rows[:, 6], rows[:, 0]))] for rows in clear]
+    columns = slice(1, 6)
+    same = ordered[0].shape == ordered[1].shape and np.array_equal(ordered[0][:, ::6], ordered[1][:, ::6])
+    if not same or relative_error(ordered[0][:, columns], ordered[1][:, columns]) > TOLERANCE:
+        counts = f"{len(actual)} boxes instead of {len(expected)}"
+        raise ExportError(
+            f"suppression inside the ONNX file finds other boxes ({counts}); nothing was written"
+        )

@@ -1,0 +1,68 @@
+"""The check every export passes before it gets its name: same picture, same numbers."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from jaxtyping import Float, Float32
+
+from seyolo.errors import ExportError
+
+TOLERANCE = 1e-4
+"""Largest error relative to the largest value: on trained networks rounding stays ten times below."""
+
+
+def sample_picture(
+    height: int, width: int, generator: np.random.Generator, num_pictures: int = 1
+) -> Float32[np.ndarray, "N 3 H W"]:
+    """Pictures in [0, 1] with the statistics of photographs: soft shapes, edges and some grain."""
+    pictures = []
+    for _ in range(num_pictures):
+        coarse = generator.random((max(2, height // 32), max(2, width // 32), 3), dtype=np.float32)
+        picture: Float32[np.ndarray, "H W 3"] = cv2.resize(
+            coarse, (width, height), interpolation=cv2.INTER_CUBIC
+        )
+        left, top = int(generator.integers(width)), int(generator.integers(height))
+        picture[top:, left:] = 1 - picture[top:, left:]
+        picture += generator.normal(0, 0.02, picture.shape).astype(np.float32)
+        pictures.append(np.clip(picture, 0, 1).transpose(2, 0, 1))
+    return np.ascontiguousarray(pictures, dtype=np.float32)
+
+
+def relative_error(
+    actual: Float[np.ndarray, "... columns"], expected: Float[np.ndarray, "... columns"]
+) -> float:
+    """How far two raw outputs are apart, relative to the largest expected value.
+
+    Boxes (pixels) and scores (probabilities) are compared on scales of their own, and the worse counts:
+    on one scale, pixels would hide any wrong score. Infinite when shapes differ or a number is not finite.
+    """
+    if actual.shape != expected.shape or not np.isfinite(actual).all() or not np.isfinite(expected).all():
+        return float("inf")
+    parts = (slice(0, 4), slice(4, None))
+    return max(_peak_error(actual[..., part], expected[..., part]) for part in parts)
+
+
+def _peak_error(actual: Float[np.ndarray, "..."], expected: Float[np.ndarray, "..."]) -> float:
+    if not expected.size:
+        return 0.0
+    peak = max(float(np.abs(expected).max()), float(np.finfo(np.float32).tiny))
+    return float(np.abs(actual.astype(np.float64) - expected).max()) / peak
+
+
+def require_parity(
+    actual: Float[np.ndarray, "... columns"],
+    expected: Float[np.ndarray, "... columns"],
+    runtime: str,
+    tolerance: float = TOLERANCE,
+) -> float:
+    """The relative error.
+
+    Raises:
+        ExportError: it is above `tolerance`.
+    """
+    error = relative_error(actual, expected)
+    if error > tolerance:
+        message = f"{runtime} gives another output than the model: relative error {error:.1e}, at most"
+        raise ExportError(f"{message} {tolerance:.0e} is accepted; nothing was written")
+    return error

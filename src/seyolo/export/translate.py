@@ -1,0 +1,260 @@
+"""A description and its weights as an ONNX graph, section by section: no tracing, no torch.
+
+Tracing takes ten seconds and gigabytes to find what the description already says. Operators are kept to
+those that ONNX Runtime, OpenVINO and OpenCV all run. Batch normalisation must be folded beforehand.
+
+Shape letters: N pictures, A anchors, H and W cells, C classes, P = H·W·A predictions of one `[yolo]`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from seyolo.darknet import graph
+from seyolo.darknet.graph import Shape
+from seyolo.darknet.sections import (
+    Activation,
+    AvgPool,
+    Cbam,
+    Convolutional,
+    Dropout,
+    MaxPool,
+    Route,
+    Sam,
+    ScaleChannels,
+    Section,
+    Shortcut,
+    Upsample,
+    Yolo,
+)
+from seyolo.model_file import ModelFile
+from seyolo.network.head import MAX_LOG_SIZE
+from seyolo.network.layers import LEAKY_SLOPE
+
+OPSET = 17
+IR_VERSION = 8
+PICTURES = "images"
+RAW = "raw"
+
+
+def to_onnx(model_file: ModelFile, size: tuple[int, int], dynamic_batch: bool = False) -> onnx.ModelProto:
+    """The network with decoding inside, for pictures of `size` (height, width) pixels.
+
+    Args:
+        model_file: without batch normalisation, see `network.folding`.
+        size: multiples of the largest stride.
+        dynamic_batch: any number of pictures instead of one.
+    """
+    translation = _Translation(model_file, size)
+    translation.add_layers()
+    batch = "batch" if dynamic_batch else 1
+    inputs = [helper.make_tensor_value_info(PICTURES, TensorProto.FLOAT, [batch, 3, *size])]
+    num_columns = 5 + graph.num_classes(model_file.network)
+    output_shape = [batch, translation.num_predictions, num_columns]
+    outputs = [helper.make_tensor_value_info(RAW, TensorProto.FLOAT, output_shape)]
+    body = helper.make_graph(
+        translation.nodes, "seyolo", inputs, outputs, initializer=translation.initializers
+    )
+    opset = helper.make_opsetid("", OPSET)
+    return helper.make_model(body, opset_imports=[opset], ir_version=IR_VERSION, producer_name="seyolo")
+
+
+class _Translation:
+    """The graph under construction; values are named after their layer."""
+
+    def __init__(self, model_file: ModelFile, size: tuple[int, int]) -> None:
+        network = model_file.network
+        self.sections = network.layers
+        self.state = model_file.state
+        self.size = size
+        self.inputs = graph.inputs(network)
+        picture = Shape(network.net.channels, *size)
+        self.shapes = (*graph.shapes(network, *size), picture)  # [-1] is the picture
+        self.nodes: list[onnx.NodeProto] = []
+        self.initializers: list[TensorProto] = []
+        self.num_predictions = 0
+        self._known_tensors: set[str] = set()
+        self._values = [PICTURES]  # of layer i at i + 1, so that -1 + 1 is the picture
+
+    def add_layers(self) -> None:
+        writers: dict[type[Section], Callable[[int, Any, list[str]], str]] = {
+            Convolutional: self._convolution,
+            MaxPool: self._max_pool,
+            AvgPool: lambda index, _, inputs: self._node("GlobalAveragePool", inputs),
+            Upsample: self._upsample,
+            Dropout: lambda index, _, inputs: inputs[0],
+            Route: self._route,
+            Shortcut: self._shortcut,
+            ScaleChannels: self._multiply,
+            Sam: self._multiply,
+            Cbam: self._cbam,
+            Yolo: self._yolo,
+        }
+        heads: list[str] = []
+        for index, section in enumerate(self.sections):
+            inputs = [self._values[source + 1] for source in self.inputs[index]]
+            self._values.append(writers[type(section)](index, section, inputs))
+            if isinstance(section, Yolo):
+                heads.append(self._values[-1])
+        self.nodes.append(helper.make_node("Concat", heads, [RAW], axis=1))
+
+    def _node(self, operator: str, inputs: Sequence[str], **attributes: Any) -> str:
+        output = f"layer{len(self._values) - 1}_{operator.lower()}_{len(self.nodes)}"
+        self.nodes.append(helper.make_node(operator, inputs, [output], name=output, **attributes))
+        return output
+
+    def _constant(self, value: object, dtype: type[np.generic] = np.float32) -> str:
+        name = f"constant_{len(self.initializers)}"
+        self.initializers.append(numpy_helper.from_array(np.asarray(value, dtype), name))
+        return name
+
+    def _tensor(self, name: str) -> str:
+        if name not in self._known_tensors:  # CBAM's MLP runs twice
+            self._known_tensors.add(name)
+            self.initializers.append(numpy_helper.from_array(self.state[name], name))
+        return name
+
+    def _slice(self, value: str, start: int, end: int, axis: int) -> str:
+        bounds = [self._constant([bound], np.int64) for bound in (start, end, axis)]
+        return self._node("Slice", [value, *bounds])
+
+    def _clip(self, value: str, low: float | None, high: float) -> str:
+        return self._node("Clip", [value, "" if low is None else self._constant(low), self._constant(high)])
+
+    def _activate(self, value: str, activation: Activation) -> str:
+        def times(factor: str) -> str:
+            return self._node("Mul", [value, factor])
+
+        def ramp() -> str:
+            half = times(self._constant(0.5))
+            return self._clip(self._node("Add", [half, self._constant(1.0)]), 0.0, 1.0)
+
+        writers: dict[Activation, Callable[[], str]] = {
+            "linear": lambda: value,
+            "leaky": lambda: self._node("LeakyRelu", [value], alpha=LEAKY_SLOPE),
+            "relu": lambda: self._node("Relu", [value]),
+            "relu6": lambda: self._clip(value, 0.0, 6.0),
+            "logistic": lambda: self._node("Sigmoid", [value]),
+            "swish": lambda: times(self._node("Sigmoid", [value])),
+            "mish": lambda: times(self._node("Tanh", [self._node("Softplus", [value])])),
+            "hard_mish": lambda: times(ramp()),
+            "hardtan": lambda: self._clip(value, -1.0, 1.0),
+            "tanh": lambda: self._node("Tanh", [value]),
+            "elu": lambda: self._node("Elu", [value]),
+        }
+        return writers[activation]()
+
+    def _conv(self, value: str, module: str, kernel: int, **attributes: object) -> str:
+        tensors = [self._tensor(f"{module}.weight")]
+        if f"{module}.bias" in self.state:
+            tensors.append(self._tensor(f"{module}.bias"))
+        return self._node("Conv", [value, *tensors], kernel_shape=[kernel, kernel], **attributes)
+
+    def _convolution(self, index: int, section: Convolutional, inputs: list[str]) -> str:
+        value = self._conv(
+            inputs[0],
+            f"layers.{index}.conv",
+            section.size,
+            strides=section.strides,
+            pads=[section.padding_px] * 4,
+            dilations=[section.kernel_dilation] * 2,
+            group=section.groups,
+        )
+        return self._activate(value, section.activation)
+
+    def _max_pool(self, _: int, section: MaxPool, inputs: list[str]) -> str:
+        before = section.padding_px // 2
+        pads = [before] * 2 + [section.padding_px - before] * 2
+        kernel = [section.kernel_px] * 2
+        return self._node("MaxPool", inputs, kernel_shape=kernel, strides=section.strides, pads=pads)
+
+    def _upsample(self, _: int, section: Upsample, inputs: list[str]) -> str:
+        scales = self._constant([1, 1, section.stride, section.stride])
+        value = self._node(
+            "Resize",
+            [inputs[0], "", scales],
+            mode="nearest",
+            nearest_mode="floor",
+            coordinate_transformation_mode="asymmetric",
+        )
+        return value if section.scale == 1.0 else self._node("Mul", [value, self._constant(section.scale)])
+
+    def _route(self, index: int, section: Route, inputs: list[str]) -> str:
+        if section.groups > 1:
+            parts = [
+                self._slice(value, width * section.group_id, width * (section.group_id + 1), 1)
+                for value, width in zip(inputs, self._widths(index, section.groups), strict=True)
+            ]
+        else:
+            parts = inputs
+        return parts[0] if len(parts) == 1 else self._node("Concat", parts, axis=1)
+
+    def _widths(self, index: int, groups: int = 1) -> list[int]:
+        return [self.shapes[source].channels // groups for source in self.inputs[index]]
+
+    def _shortcut(self, index: int, section: Shortcut, inputs: list[str]) -> str:
+        total, width = inputs[0], self._widths(index)[0]
+        for other, other_width in zip(inputs[1:], self._widths(index)[1:], strict=True):
+            total = self._add_shared(total, width, other, other_width)
+        return self._activate(total, section.activation)
+
+    def _add_shared(self, front: str, width: int, other: str, other_width: int) -> str:
+        if other_width >= width:
+            other = other if other_width == width else self._slice(other, 0, width, 1)
+            return self._node("Add", [front, other])
+        shared = self._node("Add", [self._slice(front, 0, other_width, 1), other])
+        return self._node("Concat", [shared, self._slice(front, other_width, width, 1)], axis=1)
+
+    def _multiply(self, _: int, section: ScaleChannels | Sam, inputs: list[str]) -> str:
+        factors, features = inputs
+        return self._activate(self._node("Mul", [features, factors]), section.activation)
+
+    def _cbam(self, index: int, section: Cbam, inputs: list[str]) -> str:
+        features = inputs[0]
+        answers = []
+        for pool in ("GlobalAveragePool", "GlobalMaxPool"):
+            hidden = self._conv(self._node(pool, [features]), f"layers.{index}.squeeze", 1)
+            answers.append(self._conv(self._node("Relu", [hidden]), f"layers.{index}.excite", 1))
+        channel_gate = self._node("Sigmoid", [self._node("Add", answers)])
+        gated = self._node("Mul", [features, channel_gate])
+        maps = [self._node(reduce, [gated], axes=[1], keepdims=1) for reduce in ("ReduceMean", "ReduceMax")]
+        joined = self._node("Concat", maps, axis=1)
+        pads = [section.size // 2] * 4
+        logits = self._conv(joined, f"layers.{index}.spatial", section.size, pads=pads)
+        gated = self._node("Mul", [gated, self._node("Sigmoid", [logits])])
+        return self._node("Add", [features, gated]) if section.join == "add" else gated
+
+    def _yolo(self, index: int, section: Yolo, inputs: list[str]) -> str:
+        shape = self.shapes[index]
+        anchors = np.asarray(section.masked_anchors, np.float64)
+        num = shape.height * shape.width * len(anchors)
+        self.num_predictions += num
+        last = self._node("Transpose", inputs, perm=[0, 2, 3, 1])
+        rows = self._node("Reshape", [last, self._constant([-1, num, 5 + section.classes], np.int64)])
+        offsets, sizes = self._slice(rows, 0, 2, 2), self._slice(rows, 2, 4, 2)
+        scores = self._slice(rows, 4, 5 + section.classes, 2)
+        cells = shape.height * shape.width
+        if section.new_coords:
+            factors = self._node("Mul", [sizes, sizes])
+            scale_wh = np.tile(4 * anchors, (cells, 1))
+        else:
+            offsets, scores = self._node("Sigmoid", [offsets]), self._node("Sigmoid", [scores])
+            factors = self._node("Exp", [self._clip(sizes, None, MAX_LOG_SIZE)])
+            scale_wh = np.tile(anchors, (cells, 1))
+        stride_xy, origins = self._cells(shape, section, len(anchors))
+        stretched = self._node("Mul", [offsets, self._constant(stride_xy * section.scale_x_y)])
+        centres = self._node("Add", [stretched, self._constant(origins)])
+        boxes = self._node("Mul", [factors, self._constant(scale_wh)])
+        return self._node("Concat", [centres, boxes, scores], axis=2)
+
+    def _cells(self, shape: Shape, section: Yolo, num_anchors: int) -> tuple[Any, Any]:
+        """The stride as (x, y), and per prediction where an offset of 0 lies in input pixels, (P, 2)."""
+        stride_xy = np.array([self.size[1] / shape.width, self.size[0] / shape.height])
+        rows, columns = np.mgrid[: shape.height, : shape.width]
+        corners = np.stack([columns.ravel(), rows.ravel()], axis=1) - (section.scale_x_y - 1) / 2
+        return stride_xy, np.repeat(corners * stride_xy, num_anchors, axis=0)

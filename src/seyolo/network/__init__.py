@@ -1,0 +1,1 @@
+"""The torch module of a network description: layers, attention, decoding, and the builder."""

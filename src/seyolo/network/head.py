@@ -1,0 +1,76 @@
+"""Decoding of a `[yolo]` layer: from logits per cell and anchor to boxes in input pixels.
+
+Shape letters: N pictures, A anchors, H and W cells, C classes, P = H·W·A predictions.
+Decoding is float32 whatever the precision of the network: in bfloat16 a box is off by up to two pixels.
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float, Float32
+from torch import Tensor, nn
+
+from seyolo.darknet.sections import Yolo
+
+MAX_LOG_SIZE = 10.0
+"""exp of more than this overflows nothing, yet is far beyond any picture (22,026 anchors wide)."""
+
+
+class YoloHead(nn.Module):
+    """`[yolo]`: arranges and decodes what the convolution in front predicts.
+
+    Attributes:
+        anchors: (A, 2) widths and heights in input pixels.
+        scale_x_y: how far a centre may leave its cell: offsets span (1 ± scale) / 2.
+        new_coords: the numbers in front are already in [0, 1] and sizes are (2t)² · anchor.
+    """
+
+    anchors: Float32[Tensor, "A 2"]
+
+    def __init__(self, section: Yolo) -> None:
+        super().__init__()
+        anchors = torch.tensor(section.masked_anchors, dtype=torch.float32).reshape(-1, 2)
+        self.register_buffer("anchors", anchors, persistent=False)
+        self.num_classes = section.classes
+        self.scale_x_y = section.scale_x_y
+        self.new_coords = section.new_coords
+
+    def forward(self, x: Float[Tensor, "N A*(5+C) H W"]) -> Float[Tensor, "N H W A 5+C"]:
+        """The convolution's channels as (anchor, number); a view, nothing is copied."""
+        return torch.unflatten(x.permute(0, 2, 3, 1), -1, (len(self.anchors), 5 + self.num_classes))
+
+    def decode(
+        self, logits: Float[Tensor, "N H W A 5+C"], stride_hw: tuple[float, float]
+    ) -> Float32[Tensor, "N P 5+C"]:
+        """Boxes and probabilities, row-major cells, anchors innermost.
+
+        Args:
+            logits: what `forward` returns, any precision.
+            stride_hw: input pixels per cell, vertically and horizontally.
+
+        Returns:
+            Per prediction cx, cy, w, h in input pixels, objectness and class probabilities in [0, 1].
+        """
+        logits = logits.float()
+        offsets, sizes = logits[..., :2], logits[..., 2:4]
+        scores = logits[..., 4:]
+        if self.new_coords:
+            factors = (2 * sizes) ** 2
+        else:
+            offsets, scores = torch.sigmoid(offsets), torch.sigmoid(scores)
+            factors = sizes.clamp(max=MAX_LOG_SIZE).exp()
+        cells, stride_xy = self._cells(logits, stride_hw)
+        centres = (offsets * self.scale_x_y - (self.scale_x_y - 1) / 2 + cells) * stride_xy
+        return torch.cat([centres, factors * self.anchors.float(), scores], dim=-1).flatten(1, 3)
+
+    @staticmethod
+    def _cells(
+        logits: Tensor, stride_hw: tuple[float, float]
+    ) -> tuple[Float32[Tensor, "H W 1 2"], Float32[Tensor, "2"]]:
+        """Per cell its column and row, and the stride as (x, y)."""
+        height, width = logits.shape[1:3]
+        device = logits.device
+        columns = torch.arange(width, device=device, dtype=torch.float32).expand(height, width)
+        rows = torch.arange(height, device=device, dtype=torch.float32)[:, None].expand(height, width)
+        stride_xy = torch.tensor(stride_hw[::-1], device=device, dtype=torch.float32)
+        return torch.stack([columns, rows], dim=-1)[:, :, None, :], stride_xy

@@ -1,0 +1,47 @@
+"""Darknet files: both, right, or none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from calibrated_models import CONVOLUTION, calibrated, pictures, small_network
+from seyolo import models
+from seyolo.darknet.zoo import network_from_name
+from seyolo.errors import ExportError
+from seyolo.export.darknet import export_darknet
+from seyolo.export.formats import export
+from seyolo.models import load
+
+IMAGES = pictures(64, 64)
+
+
+def test_exported_files_are_the_model(tmp_path: Path) -> None:
+    model = calibrated(network_from_name("se-yolov3@0.125", num_classes=2), IMAGES)
+    cfg, weights = export(model, tmp_path / "new" / "slim.cfg")
+    assert sorted(file.name for file in cfg.parent.iterdir()) == ["slim.cfg", "slim.weights"]
+    with torch.no_grad():
+        assert torch.equal(load(cfg, weights)(IMAGES), model(IMAGES))
+
+
+def test_cbam_is_refused_by_name_and_onnx_proposed(tmp_path: Path) -> None:
+    model = calibrated(network_from_name("cbam-yolov3-tiny@0.125", num_classes=1), IMAGES)
+    with pytest.raises(ExportError, match=r"cbam.*ONNX"):
+        export(model, tmp_path / "slim.cfg")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_files_that_read_back_differently_are_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def wrong(path: Path, network: object, state: dict[str, np.ndarray]) -> None:
+        real(path, network, state | {"layers.0.bn.bias": state["layers.0.bn.bias"] + 1})  # type: ignore[arg-type]
+
+    real = models.write_weights
+    monkeypatch.setattr(models, "write_weights", wrong)
+    with pytest.raises(ExportError, match="reads back as another network"):
+        export_darknet(calibrated(small_network(CONVOLUTION), IMAGES), tmp_path / "x.cfg")
+    assert list(tmp_path.iterdir()) == []
