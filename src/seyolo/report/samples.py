@@ -1,0 +1,106 @@
+"""Sample detections of the dense and the slim network on the same pictures, one above the other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+from jaxtyping import UInt8
+
+from seyolo.detections import Detections
+from seyolo.errors import UsageError
+from seyolo.files import replacing
+from seyolo.media.annotate import FONT, class_colour, draw
+
+Picture = UInt8[np.ndarray, "_ _ 3"]
+Sheet = UInt8[np.ndarray, "H W 3"]
+
+INK = (43, 43, 43)
+WHITE = 255
+GAP_PX = 10
+LABEL_PX = 30
+MAX_LABELLED = 8
+"""With more boxes on a small picture their labels hide what was found."""
+
+
+def plot_samples(
+    images: Sequence[Picture],
+    dense: Sequence[Detections],
+    slim: Sequence[Detections],
+    names: Sequence[str],
+    path: str | Path,
+    *,
+    columns: int = 4,
+    cell_px: int = 320,
+    confidence: float = 0.25,
+) -> None:
+    """Writes a sheet of pictures in pairs of rows: what the dense network found, below it the slim one.
+
+    Args:
+        images: BGR pictures of any size.
+        dense: what the dense network found in each, in pixels of the picture.
+        slim: the same of the slim network.
+        names: of the classes.
+        path: picture to write, in the format of its ending.
+        columns: pictures side by side.
+        cell_px: side of the square that each picture is fitted into.
+        confidence: detections below are not drawn. Above eight on a picture, boxes go without labels.
+
+    Raises:
+        UsageError: no pictures, or the path's ending is no picture format.
+    """
+    if not images:
+        raise UsageError("a sheet of sample detections needs at least one picture; the split has none")
+    rows = []
+    for start in range(0, len(images), columns):
+        chosen = slice(start, start + columns)
+        for title, found in (("dense", dense), ("slim", slim)):
+            pictures = [
+                _drawn(image, detections, names, cell_px, confidence)
+                for image, detections in zip(images[chosen], found[chosen], strict=True)
+            ]
+            rows.append(_row(title, pictures, min(columns, len(images)), cell_px))
+    _write(np.concatenate(rows), Path(path))
+
+
+def _drawn(
+    image: Picture, detections: Detections, names: Sequence[str], cell_px: int, confidence: float
+) -> Sheet:
+    """A picture at its size on the sheet, with boxes: drawn after resizing, so that text stays legible."""
+    scale = cell_px / max(image.shape[:2])
+    height, width = (max(1, round(side * scale)) for side in image.shape[:2])
+    interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    resized = cv2.resize(image, (width, height), interpolation=interpolation)
+    shown = detections.select(detections.scores >= confidence)
+    scaled = Detections(shown.boxes * scale, shown.scores, shown.class_ids)
+    return draw(resized, scaled, names) if len(scaled) <= MAX_LABELLED else _outlined(resized, scaled)
+
+
+def _outlined(image: Picture, detections: Detections) -> Sheet:
+    """The picture with bare boxes."""
+    canvas = image.copy()
+    for box, class_id in zip(detections.boxes, detections.class_ids.tolist(), strict=True):
+        left, top, right, bottom = (round(float(value)) for value in box)
+        cv2.rectangle(canvas, (left, top), (right - 1, bottom - 1), class_colour(class_id), 1, cv2.LINE_AA)
+    return canvas
+
+
+def _row(title: str, pictures: Sequence[Sheet], columns: int, cell_px: int) -> Sheet:
+    """Pictures side by side in square white cells, under a line that says whose detections they show."""
+    height = max(picture.shape[0] for picture in pictures)
+    width = GAP_PX + columns * (cell_px + GAP_PX)
+    row = np.full((LABEL_PX + height + GAP_PX, width, 3), WHITE, dtype=np.uint8)
+    cv2.putText(row, title, (GAP_PX, LABEL_PX - 9), FONT, 0.6, INK, 1, cv2.LINE_AA)
+    for column, picture in enumerate(pictures):
+        left = GAP_PX + column * (cell_px + GAP_PX) + (cell_px - picture.shape[1]) // 2
+        row[LABEL_PX : LABEL_PX + picture.shape[0], left : left + picture.shape[1]] = picture
+    return row
+
+
+def _write(sheet: Sheet, path: Path) -> None:
+    if not cv2.haveImageWriter(str(path)):
+        raise UsageError(f"{path}: no picture format has the ending {path.suffix!r}; use .png or .jpg")
+    with replacing(path) as temporary:
+        cv2.imwrite(str(temporary), sheet)

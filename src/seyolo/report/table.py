@@ -1,0 +1,154 @@
+"""The before/after table of a slimming run, for a terminal and for Markdown.
+
+Stages are columns and quantities are rows: four stages, three splits and two runtimes fit into 80 columns
+that way, and the last column has room to say what slimming changed. Both come from one list of rows.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+MISSING = "–"
+SUFFIXES = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
+
+
+@dataclass(frozen=True)
+class Row:
+    """One quantity over all stages.
+
+    Args:
+        name: the quantity with its split or runtime.
+        cells: one text per stage.
+        change: last stage against first, empty when either is missing.
+        group: rows of a group stand together.
+    """
+
+    name: str
+    cells: tuple[str, ...]
+    change: str
+    group: str
+
+
+def count_text(value: float) -> str:
+    """A count with three digits and a suffix: 10.9 M, 9.60 G, 512."""
+    for factor, suffix in SUFFIXES:
+        # Rounding first, so that 999,999 becomes 1.00 M and not 1000 k.
+        if float(f"{value:.3g}") >= factor:
+            return f"{_three_digits(value / factor)} {suffix}"
+    return f"{value:.0f}"
+
+
+def size_text(size_bytes: float) -> str:
+    """A file's size in decimal units: 43.6 MB."""
+    text = count_text(size_bytes)
+    return f"{text.replace('k', 'K')}B" if text[-1].isalpha() else f"{text} B"
+
+
+def share_text(value: float) -> str:
+    """An AP: 0.772; nan, where no object was there to find, is a dash."""
+    return MISSING if math.isnan(value) else f"{value:.3f}"
+
+
+def latency_text(milliseconds: float) -> str:
+    """A duration with three digits: 7.70 ms."""
+    return f"{_three_digits(milliseconds)} ms"
+
+
+def rows(results: Mapping[str, Any]) -> list[Row]:
+    """The rows of both tables.
+
+    Args:
+        results: as in `results.json`: `stages`, each with stage, params, size_bytes, macs, input_size,
+            metrics {split: {ap, ap50}} and latency_ms {runtime: p50}. A stage may lack a split or a runtime.
+    """
+    stages: Sequence[Mapping[str, Any]] = results["stages"]
+    splits = _keys(stages, "metrics")
+    out = [
+        _row("Parameters", "size", [s["params"] for s in stages], count_text, _ratio),
+        _row("File", "size", [s["size_bytes"] for s in stages], size_text, _ratio),
+        _row(_macs_title(stages), "size", [s["macs"] for s in stages], count_text, _ratio),
+    ]
+    for key, title in (("ap", "AP"), ("ap50", "AP@0.5")):
+        for split in splits:
+            values = [s.get("metrics", {}).get(split, {}).get(key) for s in stages]
+            out.append(_row(f"{title} {split}", title, values, share_text, _difference))
+    for runtime in _keys(stages, "latency_ms"):
+        values = [s.get("latency_ms", {}).get(runtime) for s in stages]
+        out.append(_row(f"p50 {runtime}", "latency", values, latency_text, _speed_up))
+    return out
+
+
+def stage_table(results: Mapping[str, Any]) -> Table:
+    """The table of `results.json` for a terminal of 80 columns; `results` as in `rows`."""
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("", no_wrap=True)
+    for title in _titles(results):
+        table.add_column(title, justify="right", no_wrap=True)
+    body = rows(results)
+    for row, following in zip(body, [*body[1:], None], strict=True):
+        ends_group = following is not None and following.group != row.group
+        table.add_row(row.name, *row.cells, row.change, end_section=ends_group)
+    return table
+
+
+def markdown_table(results: Mapping[str, Any]) -> str:
+    """The same table as Markdown, ending with a line feed."""
+    header = ["", *_titles(results)]
+    lines = [header, ["---", *["---:"] * (len(header) - 1)]]
+    lines += [[row.name, *row.cells, row.change] for row in rows(results)]
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+
+
+def _titles(results: Mapping[str, Any]) -> list[str]:
+    stages = [str(stage["stage"]) for stage in results["stages"]]
+    return [*stages, f"vs {stages[0]}"]
+
+
+def _keys(stages: Sequence[Mapping[str, Any]], group: str) -> list[str]:
+    """The keys any stage has, in the order they first appear."""
+    return list(dict.fromkeys(key for stage in stages for key in stage.get(group, {})))
+
+
+def _macs_title(stages: Sequence[Mapping[str, Any]]) -> str:
+    size = stages[0]["input_size"]
+    height, width = (size, size) if isinstance(size, int) else size
+    return f"MACs @{height}" if height == width else f"MACs @{height}x{width}"
+
+
+def _row(
+    name: str,
+    group: str,
+    values: Sequence[float | None],
+    text: Callable[[float], str],
+    change: Callable[[float, float], str],
+) -> Row:
+    cells = tuple(MISSING if value is None else text(value) for value in values)
+    first, last = values[0], values[-1]
+    known = first is not None and last is not None and not math.isnan(first) and not math.isnan(last)
+    return Row(name, cells, change(first, last) if known else "", group)  # type: ignore[arg-type]
+
+
+def _ratio(first: float, last: float) -> str:
+    return f"{100 * last / first:.1f} %" if first else ""
+
+
+def _difference(first: float, last: float) -> str:
+    # A rounded zero must not carry a sign: -0.0001 would read as a loss.
+    difference = round(last - first, 3) or 0.0
+    return f"{difference:+.3f}".replace("-", "−") if difference else "0.000"
+
+
+def _speed_up(first: float, last: float) -> str:
+    return f"{first / last:.2f}x faster" if last <= first else f"{last / first:.2f}x slower"
+
+
+def _three_digits(value: float) -> str:
+    rounded = float(f"{value:.3g}")
+    decimals = 2 if rounded < 10 else 1 if rounded < 100 else 0
+    return f"{value:.{decimals}f}"
