@@ -1,0 +1,1 @@
+"""Training: label assignment, loss, optimiser, sparsity, weight averaging, checkpoints and the loop."""

@@ -1,0 +1,38 @@
+"""An exponential moving average of a model's weights, which generalises better than the last step."""
+
+from __future__ import annotations
+
+import copy
+import math
+
+import torch
+from torch import nn
+
+
+class MovingAverage:
+    """Keeps an averaged copy of a model.
+
+    The decay grows from 0 to `decay` as `decay · (1 - exp(-updates / ramp_updates))`, so that the first,
+    random weights are forgotten quickly.
+
+    Args:
+        model: the model to follow; copied.
+        decay: the share of the old average kept in one update once ramped up.
+        ramp_updates: how slowly the decay grows.
+        updates: updates already made, when a run is resumed.
+    """
+
+    def __init__(self, model: nn.Module, decay: float, ramp_updates: float, updates: int = 0) -> None:
+        self.model = copy.deepcopy(model).eval().requires_grad_(False)
+        self.decay = decay
+        self.ramp_updates = ramp_updates
+        self.updates = updates
+
+    @torch.no_grad()
+    def update(self, model: nn.Module) -> None:
+        """Moves the average towards `model`'s weights and running statistics."""
+        self.updates += 1
+        weight = 1 - self.decay * (1 - math.exp(-self.updates / self.ramp_updates))
+        mine, theirs = self.model.state_dict(), model.state_dict()
+        names = [name for name, value in mine.items() if value.is_floating_point()]
+        torch._foreach_lerp_([mine[name] for name in names], [theirs[name] for name in names], weight)

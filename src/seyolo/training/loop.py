@@ -1,0 +1,352 @@
+"""The training loop: one run from a model and a data set to the best checkpoint, resumable at every epoch.
+
+A run's folder holds `config.json`, `environment.json`, `results.csv`, `state.safetensors` (to resume), and
+the models `best.safetensors` (by AP on the validation splits) and `last.safetensors`, both with averaged weights.
+"""
+
+from __future__ import annotations
+
+import copy
+import csv
+import io
+import math
+import statistics
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from seyolo.data.augment import Augmentation
+from seyolo.data.datasets import Dataset, Sample
+from seyolo.data.loader import TrainingLoader
+from seyolo.errors import DataError, TrainingError
+from seyolo.evaluation.evaluate import evaluate
+from seyolo.files import write_json, write_text
+from seyolo.model_file import read_model_file, write_model_file
+from seyolo.network.build import DarknetModel, from_file, to_file
+from seyolo.progress import Progress, Silent
+from seyolo.training.checkpoint import (
+    RunState,
+    optimizer_tensors,
+    read_run_state,
+    restore_optimizer,
+    write_run_state,
+)
+from seyolo.training.ema import MovingAverage
+from seyolo.training.environment import describe_environment
+from seyolo.training.loss import DetectionLoss, LossModule, LossWeights
+from seyolo.training.optimizer import learning_rate_factor, make_optimizer
+from seyolo.training.sparsity import Sparsity
+
+STATE_FILE = "state.safetensors"
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How to train.
+
+    `size_px` is the side of the square input. The last `plain_epochs` share of the run sees single pictures
+    instead of mosaics. `mixed_precision` uses bfloat16 autocast where the device gains from it.
+    """
+
+    epochs: int = 100
+    batch_size: int = 16
+    size_px: int = 416
+    learning_rate: float = 1.5e-3
+    weight_decay: float = 0.02
+    warmup_epochs: float = 1.0
+    plain_share: float = 0.15
+    average_decay: float = 0.999
+    average_ramp_updates: float = 300.0
+    top_k: int = 10
+    gradient_clip: float = 10.0
+    loss: LossWeights = field(default_factory=LossWeights)
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    multi_scale: bool = False
+    evaluations: int = 8
+    seed: int = 0
+    device: str = "cpu"
+    mixed_precision: bool = True
+    loader_workers: int = 1
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """The best averaged model, its validation score and one row per epoch."""
+
+    model: DarknetModel
+    best_ap: float
+    best_epoch: int
+    history: list[dict[str, Any]]
+
+
+def validation_splits(dataset: Dataset) -> list[str]:
+    """The splits that checkpoints are chosen on: `val` and any other whose name starts with it."""
+    return sorted(name for name in dataset.splits if name.startswith("val"))
+
+
+def train(
+    model: DarknetModel,
+    dataset: Dataset,
+    config: TrainConfig,
+    folder: str | Path,
+    *,
+    sparsity: Sparsity | None = None,
+    resume: bool = False,
+    progress: Progress | None = None,
+    title: str = "train",
+) -> TrainResult:
+    """Trains `model` on the data set's `train` split.
+
+    Args:
+        model: starting point; it is trained in place, the result is its average.
+        dataset: needs `train` and at least one validation split.
+        config: how.
+        folder: the run's folder; its checkpoints are written here after every epoch.
+        sparsity: a method that pushes channels to zero.
+        resume: continue the run in `folder` exactly where its last finished epoch left it.
+        progress: where to tell how far it is.
+        title: the run's name in progress lines.
+
+    Raises:
+        TrainingError: the loss stops being finite, or there is nothing to resume.
+    """
+    run = _Run(model, dataset, config, Path(folder), sparsity=sparsity, progress=progress, title=title)
+    if resume:
+        run.restore()
+    else:
+        run.begin()
+    for epoch in range(run.epoch, config.epochs):
+        run.train_epoch(epoch)
+    return run.result()
+
+
+class _Run:
+    """The moving parts of one run; `train` reads top to bottom what happens with them."""
+
+    def __init__(
+        self,
+        model: DarknetModel,
+        dataset: Dataset,
+        config: TrainConfig,
+        folder: Path,
+        *,
+        sparsity: Sparsity | None = None,
+        progress: Progress | None = None,
+        title: str = "",
+    ) -> None:
+        self.config, self.folder, self.sparsity = config, folder, sparsity
+        self.progress, self.title = progress or Silent(), title
+        self.device = torch.device(config.device)
+        self.model = model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.step_module = LossModule(self.model, DetectionLoss(model.yolo_heads, config.loss, config.top_k))
+        self.optimizer = make_optimizer(self.model, config.learning_rate, config.weight_decay, self.device)
+        self.average = MovingAverage(self.model, config.average_decay, config.average_ramp_updates)
+        train_samples = dataset.split("train")
+        self.loader = TrainingLoader(
+            train_samples,
+            config.size_px,
+            config.batch_size,
+            config.augmentation,
+            config.seed,
+            workers=config.loader_workers,
+        )
+        self.validation = {name: dataset.split(name) for name in validation_splits(dataset)}
+        if not self.validation:
+            raise DataError(f"{dataset.source}: training needs a `val` split to choose its checkpoint on")
+        for name, samples in {"train": train_samples, **self.validation}.items():
+            if not any(len(sample.class_ids) for sample in samples):
+                raise DataError(
+                    f"{dataset.source}: the {name} split has no labelled object; check its label files"
+                )
+        self.epoch, self.best_ap, self.best_epoch = 0, -1.0, -1
+        self.history: list[dict[str, Any]] = []
+        self.num_steps = config.epochs * len(self.loader)
+
+    def begin(self) -> None:
+        """Prepares the folder of a new run."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_json(self.folder / "config.json", asdict(self.config))
+        write_json(self.folder / "environment.json", describe_environment())
+
+    def train_epoch(self, epoch: int) -> None:
+        """One pass over the data, evaluation when due, and everything written to the folder."""
+        start = time.monotonic()
+        parts, num_pictures = self._run_steps(epoch)
+        seconds = time.monotonic() - start
+        row: dict[str, Any] = {
+            "epoch": epoch + 1,
+            "seconds": round(seconds, 2),
+            "pictures_per_s": round(num_pictures / seconds, 2),
+            "learning_rate": self.optimizer.param_groups[0]["lr"],
+            **dict(zip(("box", "objectness", "classes"), parts, strict=True)),
+        }
+        if self.sparsity is not None and epoch + 1 == self.config.epochs:
+            self.sparsity.finish(self.average.model)
+        if self._evaluation_due(epoch):
+            row |= self._evaluate()
+        self.history.append(row)
+        self.epoch = epoch + 1
+        self._keep(row)
+        self.progress.message(f"{self.title} {_describe(row, self.config.epochs)}")
+
+    def _run_steps(self, epoch: int) -> tuple[list[float], int]:
+        self.model.train()
+        plain = epoch >= self.config.epochs * (1 - self.config.plain_share)
+        augmentation = self.config.augmentation.plain() if plain else None
+        total = torch.zeros(3, device=self.device)
+        num_pictures = 0
+        batches = self.loader.epoch(epoch, augmentation=augmentation, size_px=self._size_px(epoch))
+        with self.progress.task(
+            f"{self.title} epoch {epoch + 1}/{self.config.epochs}", len(self.loader)
+        ) as advance:
+            for index, (images, targets) in enumerate(batches):
+                total += self.take_step(epoch * len(self.loader) + index, images, targets)
+                num_pictures += len(images)
+                advance(1, "")
+        mean = (total / len(self.loader)).tolist()
+        if not all(math.isfinite(value) for value in mean):
+            raise TrainingError(
+                f"the loss is not finite in epoch {epoch + 1}; lower the learning rate "
+                f"({self.config.learning_rate:g}) and resume or start again"
+            )
+        return mean, num_pictures
+
+    def take_step(self, step: int, images: Tensor, targets: Tensor) -> Tensor:
+        warmup = min(int(self.config.warmup_epochs * len(self.loader)), self.num_steps // 4)
+        factor = learning_rate_factor(step, self.num_steps, max(1, warmup))
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.config.learning_rate * factor
+        images = images.to(self.device, non_blocking=True).float().div_(255)
+        images = images.contiguous(memory_format=torch.channels_last)
+        targets = targets.to(self.device, non_blocking=True)
+        enabled = self.config.mixed_precision
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=enabled):
+            loss, parts = self.step_module(images, targets)
+        self.optimizer.zero_grad()
+        loss.backward()
+        if self.sparsity is not None:
+            self.sparsity.before_step(self.model)
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.gradient_clip)
+        self.optimizer.step()
+        if self.sparsity is not None:
+            self.sparsity.after_step(self.model, self.optimizer.param_groups[0]["lr"], step / self.num_steps)
+        self.average.update(self.model)
+        return parts
+
+    def _size_px(self, epoch: int) -> int:
+        """With multi-scale, each epoch draws its side from 75 % to 125 % in steps of the largest stride."""
+        if not self.config.multi_scale or epoch >= self.config.epochs * (1 - self.config.plain_share):
+            return self.config.size_px
+        generator = torch.Generator().manual_seed(self.config.seed * 100_003 + epoch)
+        low, high = round(self.config.size_px * 0.75 / 32), round(self.config.size_px * 1.25 / 32)
+        return 32 * int(torch.randint(low, high + 1, (), generator=generator))
+
+    def _evaluation_due(self, epoch: int) -> bool:
+        interval = max(1, self.config.epochs // max(1, self.config.evaluations))
+        return (epoch + 1) % interval == 0 or epoch + 1 == self.config.epochs
+
+    def _evaluate(self) -> dict[str, float]:
+        row: dict[str, float] = {}
+        size = (self.config.size_px, self.config.size_px)
+        for name, samples in self.validation.items():
+            metrics = evaluate(self.average.model, samples, size_hw=size, batch_size=32)
+            row |= {f"{name}_ap": metrics.ap, f"{name}_ap50": metrics.ap50}
+        row["ap"] = sum(row[f"{name}_ap"] for name in self.validation) / len(self.validation)
+        return row
+
+    def _keep(self, row: dict[str, Any]) -> None:
+        """Writes models, table and state; the state last, since a resumed run trusts it."""
+        file = to_file(self.average.model)
+        write_model_file(self.folder / "last.safetensors", file)
+        # With sparsity only the last weights hold what the method promises.
+        if "ap" in row and (row["ap"] > self.best_ap or self.sparsity is not None):
+            self.best_ap, self.best_epoch = row["ap"], row["epoch"]
+            write_model_file(self.folder / "best.safetensors", file)
+        write_results(self.folder / "results.csv", self.history)
+        tensors = {
+            "model": self.model.state_dict(),
+            "average": self.average.model.state_dict(),
+            "optimizer": optimizer_tensors(self.optimizer),
+            "sparsity": self.sparsity.state() if self.sparsity is not None else {},
+        }
+        values = {
+            "epoch": self.epoch,
+            "updates": self.average.updates,
+            "best_ap": self.best_ap,
+            "best_epoch": self.best_epoch,
+            "history": self.history,
+            "epochs": self.config.epochs,
+        }
+        write_run_state(self.folder / STATE_FILE, RunState(tensors, values))
+
+    def restore(self) -> None:
+        """Takes back the state of the run in the folder."""
+        state = read_run_state(self.folder / STATE_FILE)
+        if state.values["epochs"] != self.config.epochs:
+            raise TrainingError(
+                f"{self.folder}: the run was planned for {state.values['epochs']} epochs, "
+                f"not {self.config.epochs}; resume it with the same settings or start a new one"
+            )
+        try:
+            self.model.load_state_dict(state.tensors["model"])
+            self.average.model.load_state_dict(state.tensors["average"])
+        except RuntimeError as error:
+            raise TrainingError(f"{self.folder}: the run is of another network ({error})") from None
+        restore_optimizer(self.optimizer, state.tensors["optimizer"])
+        if self.sparsity is not None and "sparsity" in state.tensors:
+            self.sparsity.restore(state.tensors["sparsity"])
+        self.average.updates = state.values["updates"]
+        self.epoch, self.history = state.values["epoch"], state.values["history"]
+        self.best_ap, self.best_epoch = state.values["best_ap"], state.values["best_epoch"]
+
+    def result(self) -> TrainResult:
+        """The best model, read back from the folder."""
+        model = from_file(read_model_file(self.folder / "best.safetensors"))
+        return TrainResult(model, self.best_ap, self.best_epoch, self.history)
+
+
+def _describe(row: dict[str, Any], epochs: int) -> str:
+    text = f"epoch {row['epoch']}/{epochs}: {row['pictures_per_s']:.1f} pictures/s, box {row['box']:.3f}, "
+    text += f"objectness {row['objectness']:.3f}"
+    scores = [f"{key} {value:.3f}" for key, value in row.items() if key.endswith(("_ap", "_ap50"))]
+    return ", ".join([text, *scores])
+
+
+def write_results(path: Path, history: Sequence[dict[str, Any]]) -> None:
+    """Writes one line per epoch; columns are the union of all rows' keys in order of appearance."""
+    columns = list(dict.fromkeys(key for row in history for key in row))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(history)
+    write_text(path, text.getvalue())
+
+
+def measure_step_seconds(
+    model: DarknetModel, dataset: Dataset, config: TrainConfig, num_steps: int = 4
+) -> float:
+    """Median seconds of a training step beside the running loader; `model` stays as it is."""
+    with tempfile.TemporaryDirectory() as folder:
+        run = _Run(copy.deepcopy(model), dataset, config, Path(folder))
+        run.model.train()
+        durations = []
+        batches = run.loader.epoch(0)
+        for images, targets in islice(batches, 2 + num_steps):
+            start = time.monotonic()
+            run.take_step(0, images, targets)
+            durations.append(time.monotonic() - start)
+    return statistics.median(durations[2:] or durations)
+
+
+def calibration_samples(dataset: Dataset, count: int, seed: int) -> list[Sample]:
+    """`count` pictures of the train split, drawn by seed: for recalibrating statistics."""
+    samples = dataset.split("train")
+    order = torch.randperm(len(samples), generator=torch.Generator().manual_seed(seed))
+    return [samples[int(i)] for i in order[:count]]

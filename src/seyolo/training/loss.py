@@ -1,0 +1,138 @@
+"""The detection loss: CIoU for boxes, binary cross-entropy for objectness and classes.
+
+Objectness learns the assignment's quality (an IoU-aware target), so that the score ranks boxes by how well
+they fit. Classes learn on positives only. Every term is divided by the sum of qualities in the batch.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from jaxtyping import Float
+from torch import Tensor
+
+from seyolo.network.build import DarknetModel
+from seyolo.network.head import YoloHead
+from seyolo.training.assign import Assignment, Level, assign, candidates
+
+
+def complete_iou(a: Float[Tensor, "*n 4"], b: Float[Tensor, "*n 4"]) -> tuple[Tensor, Tensor]:
+    """IoU and complete IoU (Zheng 2020) of boxes given as cx, cy, w, h, pair by pair.
+
+    Returns:
+        IoU in [0, 1] and CIoU in [-1.5, 1], which also counts centre distance and aspect ratio.
+    """
+    a_low, a_high = a[..., :2] - a[..., 2:] / 2, a[..., :2] + a[..., 2:] / 2
+    b_low, b_high = b[..., :2] - b[..., 2:] / 2, b[..., :2] + b[..., 2:] / 2
+    overlap = (torch.minimum(a_high, b_high) - torch.maximum(a_low, b_low)).clamp(min=0).prod(-1)
+    union = a[..., 2:].prod(-1) + b[..., 2:].prod(-1) - overlap
+    iou = overlap / union.clamp(min=1e-7)
+    diagonal = (torch.maximum(a_high, b_high) - torch.minimum(a_low, b_low)).square().sum(-1)
+    distance = (a[..., :2] - b[..., :2]).square().sum(-1) / diagonal.clamp(min=1e-7)
+    angle_a = torch.atan(a[..., 2] / a[..., 3].clamp(min=1e-7))
+    angle_b = torch.atan(b[..., 2] / b[..., 3].clamp(min=1e-7))
+    aspect = (4 / math.pi**2) * (angle_b - angle_a).square()
+    with torch.no_grad():
+        weight = aspect / (1 - iou + aspect).clamp(min=1e-7)
+    return iou, iou - distance - weight * aspect
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """How much each term counts."""
+
+    box: float = 7.5
+    objectness: float = 0.5
+    classes: float = 0.5
+
+
+class DetectionLoss:
+    """Computes the loss of one model's head outputs against a batch of targets.
+
+    Args:
+        heads: the model's [yolo] layers in order.
+        weights: how much each term counts.
+        top_k: positives per object at most.
+    """
+
+    def __init__(
+        self, heads: Sequence[YoloHead], weights: LossWeights | None = None, top_k: int = 10
+    ) -> None:
+        self.heads = heads
+        self.weights = weights or LossWeights()
+        self.top_k = top_k
+
+    def __call__(self, logits: Sequence[Tensor], targets: Tensor, size_px: int) -> tuple[Tensor, Tensor]:
+        """The loss of a batch.
+
+        Args:
+            logits: per [yolo] layer (N, H, W, A, 5+C), undecoded.
+            targets: (M, 6) picture index, class id, cx, cy, w, h in input pixels.
+            size_px: side of the square input in pixels.
+
+        Returns:
+            The scalar to minimise, and its detached parts (box, objectness, classes).
+        """
+        levels = [_level(head, x, size_px) for head, x in zip(self.heads, logits, strict=True)]
+        grids = list(zip(self.heads, logits, levels, strict=True))
+        decoded = torch.cat([head.decode(x.float(), (v.stride_y, v.stride_x)) for head, x, v in grids], 1)
+        flat = torch.cat([_as_logits(head, x.float()).flatten(1, 3) for head, x, _ in grids], 1)
+        picture, class_ids, boxes = targets[:, 0].long(), targets[:, 1].long(), targets[:, 2:6]
+        indices, valid = candidates(boxes[:, :2], levels)
+        candidate_boxes = decoded[picture[:, None], indices, :4]
+        iou, ciou = complete_iou(candidate_boxes, boxes[:, None, :].expand_as(candidate_boxes))
+        with torch.no_grad():
+            scores = decoded[..., 4:5] * decoded[..., 5:]
+        assigned = assign(
+            scores.detach(),
+            iou.detach(),
+            indices,
+            valid,
+            picture=picture,
+            class_ids=class_ids,
+            top_k=self.top_k,
+        )
+        parts = _terms(flat, ciou, class_ids, assigned)
+        weights = parts.new_tensor([self.weights.box, self.weights.objectness, self.weights.classes])
+        return (parts * weights).sum(), parts.detach()
+
+
+def _terms(flat: Tensor, ciou: Tensor, class_ids: Tensor, assigned: Assignment) -> Tensor:
+    """Box, objectness and class terms, each divided by the batch's total quality."""
+    total = assigned.quality.sum().clamp(min=1)
+    wanted = torch.zeros_like(flat[..., 4])
+    wanted[assigned.picture, assigned.prediction] = assigned.quality
+    objectness = F.binary_cross_entropy_with_logits(flat[..., 4], wanted, reduction="sum")
+    box = ((1 - ciou[assigned.target, assigned.column]) * assigned.quality).sum()
+    class_logits = flat[assigned.picture, assigned.prediction, 5:]
+    wanted_class = F.one_hot(class_ids[assigned.target], class_logits.shape[-1]).to(class_logits.dtype)
+    classes = F.binary_cross_entropy_with_logits(class_logits, wanted_class, reduction="none").sum(-1)
+    return torch.stack([box, objectness, (classes * assigned.quality).sum()]) / total
+
+
+def _as_logits(head: YoloHead, x: Tensor) -> Tensor:
+    """With `new_coords` the convolution in front has applied the sigmoid already: undo it."""
+    return torch.logit(x, eps=1e-6) if head.new_coords else x
+
+
+def _level(head: YoloHead, logits: Tensor, size_px: int) -> Level:
+    _, height, width, num_anchors, _ = logits.shape
+    return Level(height, width, size_px / height, size_px / width, num_anchors, max(1, int(head.scale_x_y)))
+
+
+class LossModule(torch.nn.Module):
+    """Model and loss as one module, so that wrappers for several processes see a single forward pass."""
+
+    def __init__(self, model: DarknetModel, loss: DetectionLoss) -> None:
+        super().__init__()
+        self.model = model
+        self.loss = loss
+
+    def forward(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """Loss and its parts of images (N, 3, S, S) in [0, 1] and targets (M, 6)."""
+        logits = self.model.forward_heads(images)
+        return self.loss(logits, targets, images.shape[-1])  # type: ignore[no-any-return]

@@ -1,0 +1,97 @@
+"""Fitting a network to a data set before training: classes, input size, anchors, centre range, attention."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import islice
+
+import numpy as np
+import torch
+
+from seyolo.darknet import edit
+from seyolo.darknet.cfg import Network
+from seyolo.darknet.edit import GateKind, set_anchors, set_classes, set_letterbox, set_size
+from seyolo.darknet.graph import yolo_layers
+from seyolo.darknet.sections import Join, Yolo
+from seyolo.data.anchors import kmeans_anchors
+from seyolo.data.augment import Augmentation
+from seyolo.data.datasets import Dataset, Sample
+from seyolo.data.loader import TrainingLoader
+from seyolo.models import load
+from seyolo.network.attention import attach
+from seyolo.network.build import DarknetModel, build, from_file, to_file
+from seyolo.training.loop import TrainConfig
+
+CENTRE_RANGE = 2.0
+"""`scale_x_y` of networks trained from scratch: a centre may lie in the next cell, so several cells learn it."""
+ANCHOR_BATCHES = 60
+
+
+@dataclass(frozen=True)
+class Attention:
+    """Which attention to attach, where, and how: the arguments of `attach`."""
+
+    kind: GateKind
+    at: tuple[str, ...] = ("residual",)
+    reduction: int = 16
+    join: Join = "scale"
+
+
+def fit_to_data(network: Network, num_classes: int, size_px: int) -> Network:
+    """The network for these classes and this square, letterboxed input; everything else as it is."""
+    return set_letterbox(set_size(set_classes(network, num_classes), size_px, size_px), True)
+
+
+def fit_from_scratch(
+    network: Network, samples: Sequence[Sample], augmentation: Augmentation, size_px: int, seed: int
+) -> Network:
+    """The network with anchors of its own for untrained weights.
+
+    The anchors come from k-means over the boxes as training will show them, after augmentation: mosaics hold
+    objects far smaller than the pictures do.
+    """
+    section = network.layers[yolo_layers(network)[0]]
+    assert isinstance(section, Yolo)
+    loader = TrainingLoader(samples, size_px, 16, augmentation, seed)
+    batches = islice(loader.epoch(0), ANCHOR_BATCHES)
+    sizes = np.concatenate([targets[:, 4:6].numpy() for _, targets in batches])
+    anchors = kmeans_anchors(sizes, section.num, np.random.default_rng(seed))
+    rounded = [(round(float(w), 1), round(float(h), 1)) for w, h in anchors.sizes_wh]
+    return set_centre_range(set_anchors(network, rounded), CENTRE_RANGE)
+
+
+def set_centre_range(network: Network, scale_x_y: float) -> Network:
+    """The network with this `scale_x_y` in every [yolo] section."""
+    layers = (replace(s, scale_x_y=scale_x_y) if isinstance(s, Yolo) else s for s in network.layers)
+    return replace(network, layers=tuple(layers))
+
+
+def starting_model(
+    spec: str,
+    dataset: Dataset,
+    config: TrainConfig,
+    weights: str | None = None,
+    attention: Attention | None = None,
+) -> DarknetModel:
+    """The model training starts from, fitted to the data set.
+
+    Args:
+        spec: zoo name, cfg or checkpoint.
+        dataset: gives the class names and, for untrained weights, the anchors.
+        config: gives size, augmentation and the seed of random weights.
+        weights: file to start from.
+        attention: attached on top; on trained weights it starts at the identity.
+    """
+    generator = torch.Generator().manual_seed(config.seed)
+    model = load(spec, weights, num_classes=len(dataset.names), names=dataset.names)
+    network = fit_to_data(model.network, len(dataset.names), config.size_px)
+    if weights is not None or spec.endswith(".safetensors"):
+        file = replace(to_file(model), network=network)
+        trained = from_file(file)
+        return trained if attention is None else attach(trained, **asdict(attention))
+    if attention is not None:
+        network = edit.attach(network, **asdict(attention)).network
+    samples = dataset.split("train")
+    network = fit_from_scratch(network, samples, config.augmentation, config.size_px, config.seed)
+    return build(network, dataset.names, generator)

@@ -1,0 +1,163 @@
+"""Sparsity training: making the scales of batch normalisation say which channels are not needed.
+
+`L1` adds s·sign(γ) to the gradient, as Network Slimming (Liu 2017) publishes it. `ProximalL1` shrinks |γ| by
+lr·s after the step and reaches exact zeros. `Steered` follows a budget: pressure first, then the channels
+that the budget leaves out fade to zero while the rest of the network learns to do without them, so that the
+cut itself changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from seyolo.errors import UsageError
+from seyolo.network.build import DarknetModel
+
+
+class Sparsity(Protocol):
+    """What the training loop calls around the optimiser's step."""
+
+    def before_step(self, model: DarknetModel) -> None:
+        """Changes gradients, after the backward pass."""
+
+    def after_step(self, model: DarknetModel, learning_rate: float, progress: float) -> None:
+        """Changes weights, after the step; `progress` is the share of the run that is done, in [0, 1]."""
+
+    def state(self) -> dict[str, Tensor]:
+        """What a resumed run needs, as named tensors."""
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Takes back what `state` gave."""
+
+    def finish(self, model: DarknetModel) -> None:
+        """Leaves in a finished (averaged) model what the method promises, exact zeros for instance."""
+
+
+def sparse_scales(model: DarknetModel) -> dict[str, nn.BatchNorm2d]:
+    """Every batch normalisation of the model by its layer's name, `layers.12.bn`."""
+    return {name: module for name, module in model.named_modules() if isinstance(module, nn.BatchNorm2d)}
+
+
+class _Stateless:
+    """A method without memory and without anything to finish."""
+
+    def state(self) -> dict[str, Tensor]:
+        return {}
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        del state
+
+    def finish(self, model: DarknetModel) -> None:
+        del model
+
+
+class L1(_Stateless):
+    """Adds s·sign(γ) to the gradient of every batch-normalisation scale (Liu 2017)."""
+
+    def __init__(self, strength: float) -> None:
+        self.strength = strength
+
+    def before_step(self, model: DarknetModel) -> None:
+        for bn in sparse_scales(model).values():
+            assert bn.weight.grad is not None
+            bn.weight.grad.add_(torch.sign(bn.weight.detach()), alpha=self.strength)
+
+    def after_step(self, model: DarknetModel, learning_rate: float, progress: float) -> None:
+        del model, learning_rate, progress
+
+
+class ProximalL1(_Stateless):
+    """Shrinks |γ| by lr·s after each step and stops at zero: the proximal operator of s·|γ|."""
+
+    def __init__(self, strength: float) -> None:
+        self.strength = strength
+
+    def before_step(self, model: DarknetModel) -> None:
+        del model
+
+    @torch.no_grad()
+    def after_step(self, model: DarknetModel, learning_rate: float, progress: float) -> None:
+        del progress
+        for bn in sparse_scales(model).values():
+            bn.weight.copy_(nn.functional.softshrink(bn.weight, learning_rate * self.strength))
+
+
+Choice = Mapping[str, Tensor]
+"""Per batch normalisation (`layers.12.bn`) a bool vector that is True for the channels to fade out."""
+
+
+class Steered:
+    """Pressure, then a choice by the budget, then a fade of what was not chosen.
+
+    Up to `choose_at` every scale feels L1 (proximal). There `choose` says which channels the budget leaves
+    out, and from then on their γ and β shrink to zero in even steps until `faded_at`; the rest trains freely.
+
+    Args:
+        strength: s of the proximal pressure.
+        choose: the model -> per batch normalisation, which channels to fade.
+        choose_at: share of the run at which the choice is made.
+        faded_at: share of the run at which the faded channels are exactly zero.
+    """
+
+    def __init__(
+        self,
+        strength: float,
+        choose: Callable[[DarknetModel], Choice],
+        choose_at: float = 0.3,
+        faded_at: float = 0.8,
+    ) -> None:
+        self.pressure = ProximalL1(strength)
+        self.choose = choose
+        self.choose_at = choose_at
+        self.faded_at = faded_at
+        self.fading: dict[str, Tensor] = {}
+        self.remaining = 1.0
+
+    def before_step(self, model: DarknetModel) -> None:
+        del model
+
+    def after_step(self, model: DarknetModel, learning_rate: float, progress: float) -> None:
+        if progress < self.choose_at:
+            self.pressure.after_step(model, learning_rate, progress)
+            return
+        if not self.fading:
+            self.fading = dict(self.choose(model))
+        span = max(self.faded_at - self.choose_at, 1e-9)
+        remaining = max(0.0, 1 - (progress - self.choose_at) / span)
+        self._fade(model, remaining / self.remaining if self.remaining > 0 else 0.0)
+        self.remaining = remaining
+
+    @torch.no_grad()
+    def _fade(self, model: DarknetModel, factor: float) -> None:
+        layers = sparse_scales(model)
+        for name, fading in self.fading.items():
+            for parameter in (layers[name].weight, layers[name].bias):
+                parameter[fading.to(parameter.device)] *= factor
+
+    def state(self) -> dict[str, Tensor]:
+        return {**self.fading, "remaining": torch.tensor(self.remaining, dtype=torch.float64)}
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        self.fading = {name: value for name, value in state.items() if name != "remaining"}
+        self.remaining = float(state["remaining"])
+
+    def finish(self, model: DarknetModel) -> None:
+        self._fade(model, 0.0)
+
+
+def make_sparsity(method: str, strength: float) -> Sparsity:
+    """The method of that name: `l1` (subgradient, as published) or `proximal`.
+
+    Raises:
+        UsageError: the name is unknown or the strength is not positive.
+    """
+    methods: dict[str, type[L1] | type[ProximalL1]] = {"l1": L1, "proximal": ProximalL1}
+    if method not in methods:
+        raise UsageError(f"--sparsity {method}: there are {', '.join(methods)}")
+    if not strength > 0:
+        raise UsageError(f"--s {strength}: the strength of sparsity training must be above 0")
+    return methods[method](strength)

@@ -1,0 +1,68 @@
+"""Sparsity methods: the published subgradient, exact zeros, and a steered fade that ends at zero."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from seyolo.darknet import zoo
+from seyolo.errors import UsageError
+from seyolo.network.build import build
+from seyolo.training.sparsity import L1, ProximalL1, Steered, make_sparsity, sparse_scales
+
+
+@pytest.fixture
+def model():
+    return build(zoo.yolov3_tiny(num_classes=1, width=0.125), generator=torch.Generator().manual_seed(0))
+
+
+def test_l1_adds_s_times_the_sign(model) -> None:
+    bn = next(iter(sparse_scales(model).values()))
+    with torch.no_grad():
+        bn.weight[:3] = torch.tensor([2.0, -0.5, 0.0])
+    for other in sparse_scales(model).values():
+        other.weight.grad = torch.zeros_like(other.weight)
+    L1(0.01).before_step(model)
+    assert bn.weight.grad[:3].tolist() == pytest.approx([0.01, -0.01, 0.0])
+
+
+def test_proximal_shrinks_by_lr_times_s_and_stops_at_zero(model) -> None:
+    bn = next(iter(sparse_scales(model).values()))
+    with torch.no_grad():
+        bn.weight[:3] = torch.tensor([1.0, -0.005, 0.02])
+    ProximalL1(0.1).after_step(model, learning_rate=0.1, progress=0.0)
+    assert bn.weight[:3].tolist() == pytest.approx([0.99, 0.0, 0.01])
+
+
+def _half_of_the_first(model):
+    name, bn = next(iter(sparse_scales(model).items()))
+    return {name: torch.arange(bn.num_features) % 2 == 0}
+
+
+def test_steered_fades_linearly_to_exact_zero_and_leaves_the_rest(model) -> None:
+    bn = next(iter(sparse_scales(model).values()))
+    sparsity = Steered(0.0, _half_of_the_first, choose_at=0.2, faded_at=0.6)
+    for step in range(10):
+        sparsity.after_step(model, learning_rate=0.1, progress=step / 10)
+        if step == 4:  # half of the way from 0.2 to 0.6
+            assert bn.weight[0].item() == pytest.approx(0.5)
+    assert (bn.weight[0::2] == 0).all()
+    assert (bn.bias[0::2] == 0).all()
+    assert (bn.weight[1::2] == 1).all()
+
+
+def test_steered_continues_from_its_state(model) -> None:
+    bn = next(iter(sparse_scales(model).values()))
+    first = Steered(0.0, _half_of_the_first, choose_at=0.0, faded_at=1.0)
+    first.after_step(model, 0.1, 0.5)
+    second = Steered(0.0, lambda _: pytest.fail("the choice is made once"), choose_at=0.0, faded_at=1.0)
+    second.restore(first.state())
+    second.after_step(model, 0.1, 0.75)
+    assert bn.weight[0].item() == pytest.approx(0.25)
+
+
+def test_unknown_method_and_strength_are_refused() -> None:
+    with pytest.raises(UsageError, match="there are l1, proximal"):
+        make_sparsity("l3", 0.1)
+    with pytest.raises(UsageError, match="above 0"):
+        make_sparsity("l1", 0.0)
