@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from seyolo.darknet.cfg import Network, parse_cfg
-from seyolo.export.parity import sample_picture
+from seyolo.exporting.parity import sample_picture
 from seyolo.network.build import DarknetModel, build
 from seyolo.network.layers import BATCH_NORM_MOMENTUM
 

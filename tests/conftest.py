@@ -1,10 +1,37 @@
-"""Fixtures every test may use."""
+"""Settings and fixtures of all tests."""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import cv2
 import pytest
+from hypothesis import HealthCheck, settings
+
+from seyolo.data.synthetic import write_dataset
+
+# How long an example takes says more about the machine and its other work than about the code.
+settings.register_profile("seyolo", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("seyolo")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Two runtimes with a pool each on a busy machine wait for one another far longer than they compute.
+
+    PyTorch is not imported for this: by now the tests that use it have.
+    """
+    torch = sys.modules.get("torch")
+    before = cv2.getNumThreads(), torch.get_num_threads() if torch else 0
+    cv2.setNumThreads(1)
+    if torch:
+        torch.set_num_threads(1)
+    yield
+    cv2.setNumThreads(before[0])
+    if torch:
+        torch.set_num_threads(before[1])
 
 
 @pytest.fixture(scope="session")
@@ -14,3 +41,10 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"needs the shared data folder ({folder} is absent)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_hands(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The `data.yaml` of a few small synthetic pictures in the splits train, val and test."""
+    folder = tmp_path_factory.mktemp("hands") / "data"
+    return write_dataset(folder, num_train=12, num_val=6, num_test=4, size_px=(64, 96), seed=0)

@@ -42,7 +42,6 @@ def test_formats_worked_by_hand() -> None:
     assert area_xyxy(np.array([[2.0, 3, 8, 13], [8.0, 3, 2, 13]])).tolist() == [60, 0]
 
 
-@settings(deadline=None)
 @given(SEEDS)
 def test_formats_are_inverse_and_keep_float32(seed: int) -> None:
     boxes = random_boxes(20, np.random.default_rng(seed))
@@ -64,7 +63,7 @@ def test_iou_worked_by_hand() -> None:
     np.testing.assert_allclose(iou_matrix(a, b), [[1 / 7, 1, 0, 0]], rtol=1e-6)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(SEEDS, st.integers(0, 8), st.integers(0, 8))
 def test_iou_agrees_with_a_loop(seed: int, num_rows: int, num_columns: int) -> None:
     generator = np.random.default_rng(seed)
@@ -75,7 +74,7 @@ def test_iou_agrees_with_a_loop(seed: int, num_rows: int, num_columns: int) -> N
     np.testing.assert_allclose(ious, expected, atol=1e-6)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(SEEDS, st.integers(1, 25), st.sampled_from([0.1, 0.45, 0.61, 0.9]))
 @example(seed=0, num_boxes=60, iou_threshold=0.45)
 def test_suppress_agrees_with_a_loop(seed: int, num_boxes: int, iou_threshold: float) -> None:

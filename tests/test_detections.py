@@ -114,7 +114,7 @@ raw_rows = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(raw_rows, st.integers(1, 300), st.integers(1, 300), st.floats(0.05, 0.9), st.floats(0.1, 0.9))
 def test_properties(rows: list[tuple[float, ...]], height: int, width: int, low: float, iou: float) -> None:
     raw = np.array(rows, dtype=np.float32).reshape(-1, 7)
@@ -127,7 +127,7 @@ def test_properties(rows: list[tuple[float, ...]], height: int, width: int, low:
     assert set(found.class_ids.tolist()) <= {0, 1}
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(raw_rows, st.floats(0.1, 0.9))
 def test_kept_boxes_of_a_class_overlap_no_more_than_the_threshold(
     rows: list[tuple[float, ...]], iou: float

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from seyolo.letterbox import Mode, letterbox, place, resize, to_tensor
@@ -43,7 +44,6 @@ def test_boxes_outside_the_picture_are_clipped_to_it() -> None:
     assert placement.to_source(on_the_grey).tolist() == [[0, 0, 200, 100]]
 
 
-@settings(deadline=None)
 @given(
     st.tuples(SIDES, SIDES), st.tuples(INPUT_SIDES, INPUT_SIDES), MODES, st.tuples(PARTS, PARTS, PARTS, PARTS)
 )
@@ -63,7 +63,6 @@ def test_source_to_input_and_back(
     np.testing.assert_allclose(placement.to_source(on_input), boxes, atol=1e-3)
 
 
-@settings(deadline=None)
 @given(st.integers(1, 900), st.integers(1, 900), MODES)
 def test_to_source_is_exact_in_float32(height: int, width: int, mode: Mode) -> None:
     placement = place((height, width), (320, 416), mode)
@@ -102,6 +101,73 @@ def test_shrinking_averages_all_pixels() -> None:
     image = np.zeros((64, 64, 3), dtype=np.uint8)
     image[::4, ::4] = 255
     assert (resize(image, (16, 16)) == 16).all()
+
+
+def dead_leaves(height: int, width: int) -> np.ndarray:
+    """Discs of all sizes that hide one another: edges and flat parts as in photos (Lee 2001)."""
+    generator = np.random.default_rng(0)
+    image = np.full((height, width, 3), 128, dtype=np.uint8)
+    for radius_px in np.sort(2 / generator.random(1500).clip(0.02) ** 0.5)[::-1]:
+        centre = (int(generator.integers(width)), int(generator.integers(height)))
+        cv2.circle(image, centre, int(radius_px), generator.integers(0, 256, 3).tolist(), -1, cv2.LINE_AA)
+    return image
+
+
+# 3.08 times smaller, 6.15 times, odd sides, and sides that shrink by different factors.
+SHRINKINGS = [
+    ((360, 640), (117, 208)),
+    ((720, 1280), (117, 208)),
+    ((359, 639), (117, 208)),
+    ((721, 1279), (117, 208)),
+    ((360, 640), (208, 208)),
+]
+
+
+@pytest.mark.parametrize(("source_size", "size"), SHRINKINGS)
+def test_shrinking_comes_close_to_the_exact_average(
+    source_size: tuple[int, int], size: tuple[int, int]
+) -> None:
+    image = dead_leaves(*source_size)
+    exact = cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA).astype(int)
+    bilinear = cv2.resize(image, size[::-1], interpolation=cv2.INTER_LINEAR).astype(int)
+    difference = np.abs(resize(image, size) - exact).mean()
+    assert difference < 1.5
+    assert difference < 0.4 * np.abs(bilinear - exact).mean()
+
+
+@pytest.mark.parametrize("vertical", [False, True])
+@pytest.mark.parametrize("target_px", [40, 83, 100, 160])
+@pytest.mark.parametrize("source_px", [250, 251, 256])
+def test_a_linear_gradient_keeps_its_values(source_px: int, target_px: int, vertical: bool) -> None:
+    ramp = np.arange(source_px, dtype=np.uint8)
+    image = np.repeat(np.repeat(ramp[None, :, None], source_px, axis=0), 3, axis=2)
+    size = (target_px, target_px // 2) if vertical else (target_px // 2, target_px)
+    resized = resize(image.transpose(1, 0, 2).copy() if vertical else image, size)[..., 0]
+    line = resized[:, target_px // 4] if vertical else resized[target_px // 4]
+    # The centre of pixel i lies at (i + 0.5) * source / target of the source, which has the value x - 0.5.
+    expected = (np.arange(target_px) + 0.5) * source_px / target_px - 0.5
+    error = (line - expected)[1:-1]
+    assert np.abs(error).max() <= 1.5  # up to three steps, each rounded to whole levels
+    assert abs(error.mean()) < 0.5  # a whole pixel of shift would be 1, rounding halves up is up to 0.5
+
+
+@pytest.mark.parametrize(("source_size", "size"), SHRINKINGS)
+def test_shrinking_moves_nothing(source_size: tuple[int, int], size: tuple[int, int]) -> None:
+    (height, width), centre = source_size, (0.31, 0.64)
+    y, x = np.mgrid[:height, :width] + 0.5
+    spread_px = 0.03 * height
+    blob = 250 * np.exp(-((x - centre[0] * width) ** 2 + (y - centre[1] * height) ** 2) / (2 * spread_px**2))
+    resized = resize(np.repeat(blob.astype(np.uint8)[..., None], 3, axis=2), size)[..., 0].astype(float)
+    found_x = (resized.sum(axis=0) * (np.arange(size[1]) + 0.5)).sum() / resized.sum()
+    found_y = (resized.sum(axis=1) * (np.arange(size[0]) + 0.5)).sum() / resized.sum()
+    np.testing.assert_allclose([found_x, found_y], [centre[0] * size[1], centre[1] * size[0]], atol=0.03)
+
+
+def test_to_tensor_agrees_with_opencv() -> None:
+    image = np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype=np.uint8)
+    blob = cv2.dnn.blobFromImage(image, scalefactor=1 / 255, swapRB=True)[0]
+    np.testing.assert_allclose(to_tensor(image), blob, rtol=1e-6)
+    assert to_tensor(image).flags.c_contiguous
 
 
 def test_to_tensor_is_rgb_planes_in_unit_range() -> None:

@@ -56,7 +56,7 @@ def test_anyone_can_read_the_metadata(path: Path, model_file: ModelFile) -> None
     assert json.loads(metadata["names"]) == ["hand — 手"]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(share=st.floats(0, 1, exclude_max=True))
 def test_every_truncation_is_named(path: Path, share: float) -> None:
     whole = path.read_bytes()

@@ -85,14 +85,36 @@ def _fit(
 
 
 def resize(image: UInt8[np.ndarray, "H W 3"], size: tuple[int, int]) -> UInt8[np.ndarray, "h w 3"]:
-    """The picture at `size` (height, width): averaged when it shrinks below half, else bilinear."""
+    """The picture at `size` (height, width): bilinear, and averaged over blocks of pixels below half.
+
+    Bilinear reads 2x2 pixels whatever the scale: below half it would skip some and small things would
+    flicker. OpenCV averages whole blocks many times faster than fractions of pixels, so only whole blocks
+    are averaged and bilinear does the rest, less than a factor of two. Nothing moves by that.
+    """
     height, width = size
     if image.shape[:2] == size:
         return image
-    shrinks_much = height * 2 < image.shape[0] or width * 2 < image.shape[1]
-    # Bilinear reads 2x2 pixels whatever the scale: below half it skips pixels and small things flicker.
-    interpolation = cv2.INTER_AREA if shrinks_much else cv2.INTER_LINEAR
-    return cv2.resize(image, (width, height), interpolation=interpolation)
+    image = _halved(image, size)
+    rows, columns = height * _block(image.shape[0], height), width * _block(image.shape[1], width)
+    if image.shape[:2] != (rows, columns):
+        image = cv2.resize(image, (columns, rows), interpolation=cv2.INTER_LINEAR)
+    if (rows, columns) != size:
+        image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+    return image
+
+
+def _halved(image: UInt8[np.ndarray, "H W 3"], size: tuple[int, int]) -> UInt8[np.ndarray, "h w 3"]:
+    """The picture halved while that is exact and leaves at least twice `size` (height, width)."""
+    height, width = image.shape[:2]
+    while height % 2 == 0 and width % 2 == 0 and height >= 4 * size[0] and width >= 4 * size[1]:
+        height, width = height // 2, width // 2
+        image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+    return image
+
+
+def _block(source_px: int, target_px: int) -> int:
+    """The largest power of two that fits into source / target, at least 1."""
+    return 1 << max(0, (source_px // target_px).bit_length() - 1)
 
 
 def letterbox(
@@ -120,5 +142,8 @@ def letterbox(
 
 def to_tensor(image: UInt8[np.ndarray, "h w 3"]) -> Float32[np.ndarray, "3 h w"]:
     """BGR bytes as OpenCV reads them to what networks take: planes of RGB, float32 in [0, 1]."""
-    planes: Float32[np.ndarray, "3 h w"] = cv2.dnn.blobFromImage(image, scalefactor=1 / 255, swapRB=True)[0]
+    planes: Float32[np.ndarray, "3 h w"] = np.empty((3, *image.shape[:2]), dtype=np.float32)
+    # Plane by plane is over ten times faster than `cv2.dnn.blobFromImage`.
+    for plane, channel in zip(planes, reversed(cv2.split(image)), strict=True):
+        np.multiply(channel, np.float32(1 / 255), out=plane, dtype=np.float32)
     return planes

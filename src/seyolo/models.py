@@ -30,6 +30,7 @@ def load(
     weights: str | Path | None = None,
     num_classes: int | None = None,
     names: Sequence[str] | None = None,
+    generator: torch.Generator | None = None,
 ) -> DarknetModel:
     """A model in evaluation mode.
 
@@ -42,6 +43,7 @@ def load(
             tensor of equal name and shape is taken. A checkpoint has its own; else they are random.
         num_classes: by default as many as `names`, or as the description has.
         names: one name per class.
+        generator: for what starts at random.
 
     Raises:
         ModelError: an unknown name, a missing or damaged checkpoint, or weights none of which fit.
@@ -61,7 +63,7 @@ def load(
         _take(state, own.state, network, provenance, str(model))
     if weights is not None:
         _take(state, _read_state(model, Path(weights), described), network, provenance, str(weights))
-    return _assemble(network, state, names, provenance).eval()
+    return _assemble(network, state, names, provenance, generator).eval()
 
 
 def save(model: DarknetModel, path: str | Path) -> None:
@@ -128,12 +130,16 @@ def _take(
 
 
 def _assemble(
-    network: Network, state: State, names: Sequence[str] | None, provenance: dict[str, object]
+    network: Network,
+    state: State,
+    names: Sequence[str] | None,
+    provenance: dict[str, object],
+    generator: torch.Generator | None,
 ) -> DarknetModel:
     if len(state) == len(tensor_shapes(network)):
         names = default_names(count_classes(network)) if names is None else tuple(names)
         return from_file(ModelFile(network, state, names, provenance))
-    model = build(network, names)
+    model = build(network, names, generator)
     model.load_state_dict(
         model.state_dict() | {name: torch.from_numpy(value) for name, value in state.items()}
     )

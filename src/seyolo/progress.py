@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
 from rich.console import Console
@@ -21,14 +21,8 @@ class Progress(Protocol):
     def message(self, text: str) -> None:
         """One line that stays."""
 
-    def task(self, title: str, total: int) -> _Task:
+    def task(self, title: str, total: int) -> AbstractContextManager[Advance]:
         """A context manager that gives a function `advance(count, note)`."""
-
-
-class _Task(Protocol):
-    def __enter__(self) -> Advance: ...
-
-    def __exit__(self, *exc: object) -> bool | None: ...
 
 
 class Silent:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import networks
 
@@ -116,6 +116,7 @@ def test_parse_print_parse_is_the_identity(network) -> None:
 def test_every_section_occurs_in_the_random_networks() -> None:
     seen: set[str] = set()
 
+    @settings(max_examples=150, derandomize=True)
     @given(networks(max_blocks=8))
     def collect(network) -> None:
         seen.update(section.kind for section in network.layers)

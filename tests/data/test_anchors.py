@@ -70,7 +70,7 @@ def test_no_anchors_asked_for() -> None:
         kmeans_anchors(np.ones((3, 2)), 0, generator())
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(st.tuples(st.integers(1, 60), st.integers(1, 60)), min_size=6, max_size=40, unique=True))
 def test_anchors_stay_within_the_data_and_more_of_them_cover_no_less(sizes: list[tuple[int, int]]) -> None:
     sizes_wh = np.array(sizes)

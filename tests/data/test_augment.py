@@ -56,13 +56,13 @@ def box_errors(recipe: Augmentation, seed: int) -> np.ndarray:
     return cxcywh_to_xyxy(targets[:, 1:]) - painted.reshape(-1, 4)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 2**31))
 def test_boxes_of_a_mosaic_lie_on_what_was_painted(seed: int) -> None:
     assert np.abs(box_errors(COLOURLESS, seed)).max(initial=0) < 1.5
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 2**31))
 def test_boxes_of_a_single_picture_lie_on_what_was_painted(seed: int) -> None:
     assert np.abs(box_errors(COLOURLESS.plain(), seed)).max(initial=0) < 1.5
@@ -125,7 +125,7 @@ def test_boxes_thinner_than_the_limit_go() -> None:
     assert targets[:, 0].tolist() == [1]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(1, 30), st.integers(16, 200), st.integers(0, 2**31))
 def test_tiles_cover_the_square_once(num_tiles: int, size_px: int, seed: int) -> None:
     tiles = guillotine(Tile(0, 0, size_px, size_px), num_tiles, np.random.default_rng(seed))
@@ -144,7 +144,7 @@ def test_grid_probabilities_choose_the_number_of_tiles() -> None:
     assert set(counts) == {4, 16}
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.sampled_from([(1, 1), (1, 5000), (4000, 1), (5, 3)]), st.booleans(), st.integers(0, 2**31))
 def test_tiny_and_thin_pictures_are_no_trouble(size: tuple[int, int], is_plain: bool, seed: int) -> None:
     recipe = Augmentation().plain() if is_plain else Augmentation()

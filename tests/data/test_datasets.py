@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from seyolo.data.datasets import label_path, load_dataset, write_data_yaml
@@ -243,7 +243,6 @@ class TestLabels:
         with pytest.raises(DataError, match=r"x\.txt: not a text file"):
             read_labels(path, 1, no_size)
 
-    @settings(deadline=None)
     @given(
         st.tuples(st.floats(-0.2, 1.2), st.floats(-0.2, 1.2), st.floats(0.001, 1.2), st.floats(0.001, 1.2)),
         st.integers(1, 400),

@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.io import savemat
 
@@ -117,7 +117,6 @@ class TestAnnotations:
         with pytest.raises(DataError, match=r"x\.mat: cannot be read"):
             read_annotation(path)
 
-    @settings(deadline=None)
     @given(
         st.floats(-50, 50), st.floats(-50, 50), st.floats(1, 80), st.floats(1, 80), st.floats(0, 2 * math.pi)
     )

@@ -89,7 +89,7 @@ def test_a_paste_mixes_by_alpha() -> None:
 
 
 @given(st.integers(0, 10**6))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_the_box_is_tight_around_the_mask(seed: int) -> None:
     rendered = rendered_hand(seed)
     mask = rendered.hand_mask(120, 160)
@@ -100,7 +100,7 @@ def test_the_box_is_tight_around_the_mask(seed: int) -> None:
 
 
 @given(st.integers(0, 10**6), st.floats(18, 100))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_the_box_follows_the_skeleton_not_the_forearm(seed: int, size_px: float) -> None:
     generator = np.random.default_rng(seed)
     hand = random_hand(generator).placed((150.0, 140.0), size_px)
@@ -144,7 +144,7 @@ def test_open_fingers_are_separate_limbs() -> None:
 
 
 @given(st.integers(0, 10**6), st.integers(64, 150), st.integers(64, 150))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_boxes_lie_inside_the_picture(seed: int, height: int, width: int) -> None:
     image, boxes_xyxy = draw_scene(np.random.default_rng(seed), height, width)
     assert image.shape == (height, width, 3)

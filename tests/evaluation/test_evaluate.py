@@ -44,15 +44,6 @@ class RedFinder:
         return np.array([[*centre, 0.9, 1.0]], dtype=np.float32)
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    """Threads of such a small network would only wait for each other."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture
 def samples(tmp_path: Path) -> list[Sample]:
     out = []

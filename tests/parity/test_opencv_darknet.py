@@ -12,7 +12,7 @@ import torch
 
 from calibrated_models import calibrated, photo, pictures
 from seyolo.darknet.zoo import network_from_name
-from seyolo.export.parity import relative_error
+from seyolo.exporting.parity import relative_error
 from seyolo.models import load, save
 from seyolo.network.build import DarknetModel
 

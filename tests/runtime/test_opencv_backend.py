@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-import torch
 
 from seyolo.boxes import iou_matrix
 from seyolo.detector import Detector
@@ -17,18 +15,6 @@ from seyolo.media.pictures import read_picture
 from seyolo.runtime.backend import open_backend
 from seyolo.runtime.opencv_backend import OpenCvBackend, can_read, to_raw, without_threshold
 from seyolo.runtime.torch_backend import TorchBackend
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Two runtimes with a pool each on a busy machine wait for one another far longer than they compute."""
-    before = cv2.getNumThreads(), torch.get_num_threads()
-    cv2.setNumThreads(1)
-    torch.set_num_threads(1)
-    yield
-    cv2.setNumThreads(before[0])
-    torch.set_num_threads(before[1])
-
 
 TINY = """[net]
 width=64

@@ -34,10 +34,10 @@ from seyolo.data.synthetic_render import Mask, render_hand
 from seyolo.data.synthetic_scene import draw_background, draw_distractor
 from seyolo.errors import DataError, UsageError
 
-NUM_HANDS_SHARES = (0.12, 0.36, 0.24, 0.12, 0.08, 0.05, 0.03)
-"""Share of the pictures with 0, 1, ... 6 hands."""
+NUM_HANDS_SHARES = (0.1, 0.36, 0.26, 0.14, 0.14)
+"""Share of the pictures with 0, 1, ... 4 hands."""
 
-SMALLEST_HAND_PX = 18.0
+SMALLEST_HAND_PX = 32.0
 LARGEST_HAND_SHARE = 0.6
 SMALLEST_SIDE_PX = 64
 LEAST_INSIDE_SHARE = 0.5
@@ -67,7 +67,7 @@ def draw_scene(generator: np.random.Generator, height: int, width: int) -> tuple
         raise UsageError(f"a synthetic picture of {height}x{width} is too small; use at least 64x64")
     light = random_light(generator)
     image = draw_background(generator, height, width)
-    for _ in range(generator.integers(0, 8)):
+    for _ in range(generator.integers(0, 5)):
         draw_distractor(image, generator, light)
     num_hands = int(generator.choice(len(NUM_HANDS_SHARES), p=NUM_HANDS_SHARES))
     largest_px = LARGEST_HAND_SHARE * min(height, width)

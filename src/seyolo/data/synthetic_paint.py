@@ -148,8 +148,8 @@ def rounded_heights(cover: Image, roundness_px: float) -> Floats:
 def illuminate(image: Image, generator: np.random.Generator) -> Image:
     """Casts coloured, uneven light over the picture; a few pictures lose their colour altogether."""
     height, width = image.shape[:2]
-    cast = np.exp(generator.normal(0, generator.choice([0.06, 0.2, 0.35]), 3))
-    exposure = generator.uniform(0.55, 1.25) / cast.mean()
+    cast = np.exp(generator.normal(0, generator.choice([0.05, 0.1, 0.2]), 3))
+    exposure = generator.uniform(0.75, 1.2) / cast.mean()
     uneven = generator.uniform(0.7, 1.25, (2, 2)).astype(np.float32)
     gains = cv2.resize(uneven[..., None] * (cast * exposure).astype(np.float32), (width, height))
     lit = cv2.multiply(image, gains, dtype=cv2.CV_8U)

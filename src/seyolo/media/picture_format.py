@@ -29,7 +29,8 @@ def header_size(data: bytes) -> tuple[int, int] | None:
 def is_complete(data: bytes) -> bool:
     """Whether the picture reaches its end, whatever comes after it.
 
-    Tells for JPEG, PNG, WebP and BMP; other kinds count as complete unless empty, their decoders refuse the rest.
+    Tells for JPEG, PNG, WebP and BMP; other kinds count as complete unless empty: their decoders refuse
+    what is cut short.
     """
     if data.startswith(_JPEG_START):
         return any(marker == _JPEG_END_OF_IMAGE for marker, _, _ in _jpeg_segments(data))

@@ -48,7 +48,7 @@ def decode_picture(data: bytes, source: str | Path) -> UInt8[np.ndarray, "H W 3"
 
 
 def check_complete(data: bytes, source: str | Path) -> None:
-    """Raises DataError, which names `source`, when the bytes of a picture file end before the picture does."""
+    """Raises DataError, naming `source`, when the bytes of a picture file end before the picture does."""
     if not data:
         raise DataError(f"{source}: the picture is empty (0 bytes)")
     if not is_complete(data):

@@ -22,7 +22,7 @@ IOU_POWER = 6.0
 
 @dataclass(frozen=True)
 class Level:
-    """One [yolo] layer's grid: cells, strides in pixels, anchors per cell, cells an object reaches per axis."""
+    """One [yolo] layer's grid: cells, strides in pixels, anchors per cell, cells an object reaches a side."""
 
     height: int
     width: int

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import copy
 import math
+from typing import Generic, TypeVar
 
 import torch
 from torch import nn
 
+Model = TypeVar("Model", bound=nn.Module)
 
-class MovingAverage:
+
+class MovingAverage(Generic[Model]):
     """Keeps an averaged copy of a model.
 
     The decay grows from 0 to `decay` as `decay · (1 - exp(-updates / ramp_updates))`, so that the first,
@@ -22,8 +25,8 @@ class MovingAverage:
         updates: updates already made, when a run is resumed.
     """
 
-    def __init__(self, model: nn.Module, decay: float, ramp_updates: float, updates: int = 0) -> None:
-        self.model = copy.deepcopy(model).eval().requires_grad_(False)
+    def __init__(self, model: Model, decay: float, ramp_updates: float, updates: int = 0) -> None:
+        self.model: Model = copy.deepcopy(model).eval().requires_grad_(False)
         self.decay = decay
         self.ramp_updates = ramp_updates
         self.updates = updates

@@ -1,7 +1,7 @@
 """The training loop: one run from a model and a data set to the best checkpoint, resumable at every epoch.
 
 A run's folder holds `config.json`, `environment.json`, `results.csv`, `state.safetensors` (to resume), and
-the models `best.safetensors` (by AP on the validation splits) and `last.safetensors`, both with averaged weights.
+two models with averaged weights: `best.safetensors` (by AP on the validation splits) and `last.safetensors`.
 """
 
 from __future__ import annotations
@@ -228,9 +228,10 @@ class _Run:
         targets = targets.to(self.device, non_blocking=True)
         enabled = self.config.mixed_precision
         with torch.autocast(self.device.type, torch.bfloat16, enabled=enabled):
-            loss, parts = self.step_module(images, targets)
+            outcome: tuple[Tensor, Tensor] = self.step_module(images, targets)
+        loss, parts = outcome
         self.optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]  # torch gives it no types
         if self.sparsity is not None:
             self.sparsity.before_step(self.model)
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.gradient_clip)

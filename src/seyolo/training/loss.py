@@ -135,4 +135,4 @@ class LossModule(torch.nn.Module):
     def forward(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Loss and its parts of images (N, 3, S, S) in [0, 1] and targets (M, 6)."""
         logits = self.model.forward_heads(images)
-        return self.loss(logits, targets, images.shape[-1])  # type: ignore[no-any-return]
+        return self.loss(logits, targets, images.shape[-1])

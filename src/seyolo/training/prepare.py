@@ -24,7 +24,7 @@ from seyolo.network.build import DarknetModel, build, from_file, to_file
 from seyolo.training.loop import TrainConfig
 
 CENTRE_RANGE = 2.0
-"""`scale_x_y` of networks trained from scratch: a centre may lie in the next cell, so several cells learn it."""
+"""`scale_x_y` of untrained networks: centres may lie in the next cell, so several cells learn an object."""
 ANCHOR_BATCHES = 60
 
 
@@ -84,14 +84,14 @@ def starting_model(
         attention: attached on top; on trained weights it starts at the identity.
     """
     generator = torch.Generator().manual_seed(config.seed)
-    model = load(spec, weights, num_classes=len(dataset.names), names=dataset.names)
+    model = load(spec, weights, names=dataset.names, generator=generator)
     network = fit_to_data(model.network, len(dataset.names), config.size_px)
     if weights is not None or spec.endswith(".safetensors"):
         file = replace(to_file(model), network=network)
         trained = from_file(file)
-        return trained if attention is None else attach(trained, **asdict(attention))
+        return trained if attention is None else attach(trained, **asdict(attention), generator=generator)
     if attention is not None:
         network = edit.attach(network, **asdict(attention)).network
     samples = dataset.split("train")
     network = fit_from_scratch(network, samples, config.augmentation, config.size_px, config.seed)
-    return build(network, dataset.names, generator)
+    return build(network, dataset.names, torch.Generator().manual_seed(config.seed))

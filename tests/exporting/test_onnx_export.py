@@ -12,15 +12,15 @@ import onnxruntime
 import pytest
 import torch
 
-import seyolo.export.onnx as exporter
+import seyolo.exporting.onnx as exporter
 from calibrated_models import CONVOLUTION, calibrated, pictures, small_network
 from seyolo.darknet.cfg import parse_cfg
 from seyolo.darknet.edit import set_letterbox
 from seyolo.darknet.zoo import network_from_name
 from seyolo.errors import CfgError, ExportError, UsageError
-from seyolo.export.formats import export
-from seyolo.export.onnx import export_onnx
-from seyolo.export.parity import relative_error
+from seyolo.exporting.formats import export
+from seyolo.exporting.onnx import export_onnx
+from seyolo.exporting.parity import relative_error
 from seyolo.network.build import DarknetModel
 
 IMAGES = pictures(64, 64, num=3, seed=9)
@@ -152,7 +152,7 @@ def test_the_file_says_what_a_detector_has_to_know(tmp_path: Path) -> None:
 def test_a_failed_parity_check_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = calibrated(small_network(CONVOLUTION), IMAGES)
     (tmp_path / "x.onnx").write_text("the old file")
-    monkeypatch.setattr("seyolo.export.translate.LEAKY_SLOPE", 0.11)
+    monkeypatch.setattr("seyolo.exporting.translate.LEAKY_SLOPE", 0.11)
     with pytest.raises(ExportError, match="ONNX Runtime gives another output than the model"):
         export_onnx(model, tmp_path / "x.onnx")
     assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("x.onnx", "the old file")]

@@ -12,8 +12,8 @@ from calibrated_models import CONVOLUTION, calibrated, pictures, small_network
 from seyolo import models
 from seyolo.darknet.zoo import network_from_name
 from seyolo.errors import ExportError
-from seyolo.export.darknet import export_darknet
-from seyolo.export.formats import export
+from seyolo.exporting.darknet import export_darknet
+from seyolo.exporting.formats import export
 from seyolo.models import load
 
 IMAGES = pictures(64, 64)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from seyolo.errors import ExportError
-from seyolo.export.parity import relative_error, require_parity, sample_picture
+from seyolo.exporting.parity import relative_error, require_parity, sample_picture
 
 RAW = np.array([[[100.0, 50, 30, 20, 0.01, 0.5], [10, 20, 30, 40, 0.02, 0.25]]], np.float32)
 

@@ -20,9 +20,9 @@ from jaxtyping import Float32
 
 from seyolo.darknet.graph import check_picture_size
 from seyolo.errors import ExportError, UsageError
-from seyolo.export.nms import append_nms, reference_detections
-from seyolo.export.parity import TOLERANCE, relative_error, require_parity, sample_picture
-from seyolo.export.translate import to_onnx
+from seyolo.exporting.nms import append_nms, reference_detections
+from seyolo.exporting.parity import TOLERANCE, relative_error, require_parity, sample_picture
+from seyolo.exporting.translate import to_onnx
 from seyolo.files import replacing
 from seyolo.network.build import DarknetModel, from_file, to_file
 from seyolo.network.folding import fold_batch_norm

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from seyolo.errors import UsageError
-from seyolo.export.darknet import export_darknet
-from seyolo.export.onnx import export_onnx
+from seyolo.exporting.darknet import export_darknet
+from seyolo.exporting.onnx import export_onnx
 from seyolo.network.build import DarknetModel
 
 

@@ -1,0 +1,35 @@
+# Every target sets up what it needs: a fresh machine needs Python 3.11 or newer and nothing else.
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test check format
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(STAMP) ## make .venv with seyolo and its development tools
+
+demo: $(STAMP) ## the main job, small, on drawn hands: about five minutes in all
+	$(RUN)/seyolo demo
+
+test: $(STAMP) ## run all tests
+	$(RUN)/python -m pytest -q
+
+check: $(STAMP) ## format, lint and types, changing nothing
+	$(RUN)/ruff format --check .
+	$(RUN)/ruff check .
+	$(RUN)/mypy
+
+format: $(STAMP) ## format and mend what the linter can
+	$(RUN)/ruff format .
+	$(RUN)/ruff check --fix .
+
+# Bytecode of the big wheels is compiled when first used: doing it here would cost half a minute for code
+# that never runs.
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(RUN)/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt -e '.[dev]'
+	@touch $@

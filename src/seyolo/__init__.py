@@ -1,0 +1,71 @@
+"""seyolo: add attention to YOLO detectors of the Darknet family, train, slim and ship them.
+
+Public names load on first use, so that `import seyolo` is quick and `Detector` needs no PyTorch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from seyolo import api
+    from seyolo.api import evaluate, slim, train
+    from seyolo.comparison import benchmark
+    from seyolo.detections import Detections
+    from seyolo.detector import Detector
+    from seyolo.errors import SeyoloError
+    from seyolo.exporting.formats import export
+    from seyolo.models import load, save
+    from seyolo.network.attention import attach
+    from seyolo.pruning.plan import Plan
+    from seyolo.pruning.prune import prune
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Detections",
+    "Detector",
+    "Plan",
+    "SeyoloError",
+    "__version__",
+    "api",
+    "attach",
+    "benchmark",
+    "evaluate",
+    "export",
+    "load",
+    "prune",
+    "save",
+    "slim",
+    "train",
+]
+
+_HOMES = {
+    "Detections": "seyolo.detections",
+    "Detector": "seyolo.detector",
+    "Plan": "seyolo.pruning.plan",
+    "SeyoloError": "seyolo.errors",
+    "attach": "seyolo.network.attention",
+    "benchmark": "seyolo.comparison",
+    "evaluate": "seyolo.api",
+    "export": "seyolo.exporting.formats",
+    "load": "seyolo.models",
+    "prune": "seyolo.pruning.prune",
+    "save": "seyolo.models",
+    "slim": "seyolo.api",
+    "train": "seyolo.api",
+}
+"""Where each public name lives."""
+
+
+def __getattr__(name: str) -> Any:
+    if name == "api":
+        return import_module("seyolo.api")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'seyolo' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

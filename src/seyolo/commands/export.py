@@ -1,0 +1,66 @@
+"""`seyolo export`: a model for other programs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+import seyolo
+from seyolo.commands.options import MODEL_DEFAULTS, Json, ModelOptions
+from seyolo.commands.output import check_target, show
+from seyolo.darknet.edit import set_classes, set_size
+from seyolo.darknet.zoo import is_zoo_name, network_from_name
+from seyolo.files import write_text
+
+
+def export(
+    model: str,
+    out: Path,
+    /,
+    *,
+    nms: Annotated[bool, Parameter(negative=())] = False,
+    dynamic_batch: Annotated[bool, Parameter(negative=())] = False,
+    size: int | None = None,
+    start: ModelOptions = MODEL_DEFAULTS,
+    json: Json = None,
+) -> None:
+    """Write a model as .onnx, .cfg with .weights, or .safetensors; the ending of OUT chooses.
+
+    What is written is compared with the model before it gets its name. A zoo name without weights gives the
+    .cfg alone, or an .onnx with random weights.
+
+    Args:
+        model: a checkpoint, a .cfg with its weights, or a zoo name.
+        out: the file.
+        nms: non-maximum suppression inside the .onnx.
+        dynamic_batch: an .onnx that takes any number of pictures at once.
+        size: side of the square input in pixels; by default the model's.
+        json: write the list of files here; - is stdout.
+    """
+    check_target(json)
+    untrained = is_zoo_name(model) and start.weights is None
+    if untrained and out.suffix == ".cfg" and not nms:
+        written: tuple[Path, ...] = (_write_description(model, out, size, start),)
+    else:
+        written = seyolo.api.export_file(
+            model,
+            out,
+            nms=nms,
+            dynamic_batch=dynamic_batch,
+            size=size,
+            random=untrained,
+            **start.as_keywords(),
+        )
+    remark = " (random weights)" if untrained and out.suffix != ".cfg" else ""
+    value = {"files": [str(path) for path in written], "random_weights": bool(remark)}
+    show(value, "wrote " + " and ".join(str(path) for path in written) + remark, json)
+
+
+def _write_description(model: str, out: Path, size: int | None, start: ModelOptions) -> Path:
+    network = start.attached(network_from_name(model, start.num_classes))
+    if start.num_classes is not None:
+        network = set_classes(network, start.num_classes)
+    write_text(out, (network if size is None else set_size(network, size, size)).to_cfg())
+    return out

@@ -1,0 +1,119 @@
+"""Options that several verbs share, as frozen dataclasses that the command line flattens into flags."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal, TypedDict
+
+from cyclopts import Parameter
+
+from seyolo import comparison
+from seyolo.darknet.cfg import Network
+from seyolo.darknet.edit import attach
+from seyolo.described import attention_places
+from seyolo.runtime.backend import Backend
+
+AttentionKind = Literal["se", "cbam"]
+AttentionPlace = Literal["residual", "stage", "neck", "head"]
+Repeatable = Parameter(negative=())
+"""For options that may be given several times."""
+
+Json = Annotated[Path | None, Parameter(name="--json", allow_leading_hyphen=True)]
+"""A file for the results as JSON; `-` is stdout, which then carries nothing else."""
+
+
+class ModelKeywords(TypedDict):
+    """`ModelOptions` as keyword arguments."""
+
+    weights: Path | None
+    num_classes: int | None
+    attention: AttentionKind | None
+    at: tuple[AttentionPlace, ...]
+    reduction: int
+    join: Literal["scale", "add"]
+
+
+@Parameter(name="*", group="Model")
+@dataclass(frozen=True)
+class ModelOptions:
+    """What may follow wherever MODEL stands.
+
+    Attributes:
+        weights: Darknet weights or a checkpoint to start from.
+        num_classes: number of classes; by default what the data or the model has.
+        attention: attach Squeeze-and-Excitation or CBAM gates.
+        at: where to attach; may be given several times. By default residual, or neck where there is none.
+        reduction: a gate squeezes to channels / reduction.
+        join: scale gives s·x, add gives x + s·x.
+    """
+
+    weights: Path | None = None
+    num_classes: int | None = None
+    attention: AttentionKind | None = None
+    at: Annotated[tuple[AttentionPlace, ...], Repeatable] = ()
+    reduction: int = 16
+    join: Literal["scale", "add"] = "scale"
+
+    def as_keywords(self) -> ModelKeywords:
+        """The options as keyword arguments of the functions that open models."""
+        return {
+            "weights": self.weights,
+            "num_classes": self.num_classes,
+            "attention": self.attention,
+            "at": self.at,
+            "reduction": self.reduction,
+            "join": self.join,
+        }
+
+    def attached(self, network: Network) -> Network:
+        """The description with the gates asked for.
+
+        Raises:
+            UsageError: a place without a kind.
+            ModelError: a place the network does not have.
+        """
+        places = attention_places(network, self.attention, self.at)
+        if self.attention is None:
+            return network
+        return attach(network, self.attention, places, self.reduction, self.join).network
+
+
+@Parameter(name="*", group="Run")
+@dataclass(frozen=True)
+class RunOptions:
+    """What every training verb takes.
+
+    Attributes:
+        batch: pictures per step.
+        lr: peak learning rate.
+        seed: of everything random.
+        device: cpu, cuda or cuda:N.
+        name: the run's folder is runs/VERB/NAME; by default the verb, numbered when taken.
+        resume: go on with the run in this folder; its settings are kept, other options are not needed.
+    """
+
+    batch: int = 16
+    lr: float = 1.5e-3
+    seed: int = 0
+    device: str = "cpu"
+    name: str | None = None
+    resume: Path | None = None
+
+
+MODEL_DEFAULTS = ModelOptions()
+RUN_DEFAULTS = RunOptions()
+
+
+def open_detector(
+    model: str,
+    options: ModelOptions,
+    *,
+    device: str,
+    threads: int | None = None,
+    random: bool = False,
+) -> Backend:
+    """A MODEL with its options, ready to run."""
+    return comparison.open_detector(
+        model, device=device, threads=threads, random=random, **options.as_keywords()
+    )

@@ -1,0 +1,72 @@
+"""What verbs print: one readable form on stdout, the same as JSON where asked for, remarks on stderr."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console, RenderableType
+from rich.table import Table
+
+from seyolo.errors import UsageError
+from seyolo.files import write_json
+
+STDOUT = Path("-")
+
+
+def show(value: Mapping[str, object], readable: RenderableType, target: Path | None) -> None:
+    """Prints `readable`, and writes `value` as JSON to `target`; with `-` only the JSON is printed."""
+    if target == STDOUT:
+        print(json.dumps(json_value(value), indent=2))
+        return
+    if target is not None:
+        write_json(target, json_value(value))
+    print_readable(readable)
+
+
+def print_readable(readable: RenderableType) -> None:
+    """Prints a table or text to stdout; text is not wrapped, so that it can be copied and searched."""
+    Console(soft_wrap=isinstance(readable, str)).print(readable, highlight=False, markup=False)
+
+
+def check_target(target: Path | None) -> None:
+    """Refuses a JSON target that is an option by mistake, before any work is done."""
+    if target is not None and target != STDOUT and str(target).startswith("-"):
+        raise UsageError(f"--json {target}: give a file, or - for stdout")
+
+
+def remark(text: str) -> None:
+    """One line on stderr."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def json_value(value: object) -> object:
+    """The value with nan, which JSON does not know, as None, and paths as text."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): json_value(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [json_value(item) for item in value]
+    return str(value) if isinstance(value, Path) else value
+
+
+def table(rows: Sequence[Mapping[str, object]], title: str | None = None) -> Table:
+    """Rows of equal keys as a table; numbers to the right."""
+    out = Table(box=SIMPLE_HEAD, pad_edge=False, title=title, title_justify="left")
+    for key, value in rows[0].items() if rows else ():
+        is_number = isinstance(value, int | float)
+        out.add_column(key.replace("_", " "), justify="right" if is_number else "left")
+    for row in rows:
+        out.add_row(*(_cell(value) for value in row.values()))
+    return out
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, float):
+        return "–" if math.isnan(value) else f"{value:.3f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)

@@ -1,0 +1,82 @@
+"""`seyolo train`: dense training, sparsity training, fine-tuning."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+import seyolo
+from seyolo.commands.options import MODEL_DEFAULTS, RUN_DEFAULTS, Json, ModelOptions, RunOptions
+from seyolo.commands.output import check_target, show
+from seyolo.commands.settings import matching_classes, required
+from seyolo.data.datasets import load_dataset
+from seyolo.progress import console_progress
+from seyolo.runs import new_run, resumable
+
+
+def train(
+    *,
+    data: Path | None = None,
+    model: str | None = None,
+    sparsity: Literal["l1", "proximal"] | None = None,
+    s: float | None = None,
+    epochs: int = 100,
+    size: int = 416,
+    multi_scale: Annotated[bool, Parameter(negative=())] = False,
+    start: ModelOptions = MODEL_DEFAULTS,
+    run: RunOptions = RUN_DEFAULTS,
+    json: Json = None,
+) -> None:
+    """Train a detector, dense or with sparsity, or fine-tune one.
+
+    Args:
+        data: a data.yaml with the splits train and val.
+        model: a zoo name such as yolov3@0.25, a .cfg or a checkpoint; by default the checkpoint in --weights.
+        sparsity: push batch-normalisation scales to zero: l1 by its subgradient as published, or proximal.
+        s: strength of the sparsity; 0.01 unless given.
+        epochs: passes over the training pictures.
+        size: side of the square input in pixels.
+        multi_scale: draw another input size for each epoch.
+        json: write the result here as JSON, too; - is stdout.
+    """
+    check_target(json)
+    progress = console_progress()
+    if run.resume is not None:
+        folder = run.resume
+        with resumable("train", folder):
+            result = seyolo.api.resume_train(folder, progress)
+    else:
+        data = required(data, "--data")
+        matching_classes(start.num_classes, len(load_dataset(data).names), str(data))
+        folder = new_run("train", run.name)
+        with resumable("train", folder):
+            result = seyolo.train(
+                data,
+                model,
+                weights=start.weights,
+                attention=start.attention,
+                at=start.at,
+                reduction=start.reduction,
+                join=start.join,
+                sparsity=sparsity,
+                s=s,
+                epochs=epochs,
+                batch=run.batch,
+                size=size,
+                lr=run.lr,
+                seed=run.seed,
+                device=run.device,
+                multi_scale=multi_scale,
+                folder=folder,
+                progress=progress,
+            )
+    best = folder / "best.safetensors"
+    value = {
+        "checkpoint": best,
+        "best_ap": result.best_ap,
+        "best_epoch": result.best_epoch,
+        "history": result.history,
+    }
+    show(value, f"best AP on val {result.best_ap:.3f} in epoch {result.best_epoch}: {best}", json)

@@ -1,0 +1,1 @@
+"""Slimming: channel groups, importance, budgets, plans, surgery, folding and recalibration."""

@@ -1,0 +1,235 @@
+"""Allocation: how many channels each group keeps so that every budget holds.
+
+One global threshold on importance, as in Network Slimming (Liu 2017): the counts it leaves are rounded to
+the nearest multiple, never below the floor of one multiple (or the width where that is smaller), and the
+lowest threshold that meets the budgets is found by bisection. What then still fits is added back in whole
+multiples, the most important first.
+
+Scope `all` cuts every group that is not fixed; `plain` only convolutions that no shortcut touches, the
+published cut. `channels=` counts the output channels of the convolutions in scope.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import lcm
+from typing import Literal
+
+import numpy as np
+
+from seyolo.darknet.cfg import Network
+from seyolo.errors import BudgetError, UsageError
+from seyolo.pruning.atoms import IntArray
+from seyolo.pruning.budget import Budget, format_count
+from seyolo.pruning.cost_model import CostModel
+from seyolo.pruning.groups import Group, Groups
+from seyolo.pruning.importance import FloatArray
+
+Scope = Literal["all", "plain"]
+
+
+@dataclass(frozen=True)
+class Limit:
+    """A budget as a bound on a cost of the kept counts that never falls when a count rises."""
+
+    budget: Budget
+    cost: Callable[[IntArray], int]
+    most: int
+    dense: int
+
+    def holds(self, counts: IntArray) -> bool:
+        """Whether (groups,) kept channels are within the budget."""
+        return self.cost(counts) <= self.most
+
+
+@dataclass(frozen=True, eq=False)
+class Ladder:
+    """What one group may keep: `steps` ascending, and the importance of its channels in order of rank.
+
+    `ranked` (num_channels,) never rises; in a divided group the r-th best of every part share a place and the
+    largest of their scores, since they stay together.
+    """
+
+    steps: IntArray
+    ranked: FloatArray
+
+    def nearest(self, count: int) -> int:
+        """The step closest to `count`; of two equally close the larger."""
+        distance = np.abs(self.steps - count)
+        return int(self.steps[np.flatnonzero(distance == distance.min())[-1]])
+
+    def above(self, count: int) -> int | None:
+        """The next step after `count`."""
+        higher = self.steps[self.steps > count]
+        return int(higher[0]) if len(higher) else None
+
+
+def allocate(
+    network: Network,
+    groups: Groups,
+    scores: Sequence[FloatArray],
+    budgets: Sequence[Budget],
+    *,
+    scope: Scope = "all",
+    multiple: int = 8,
+    size: tuple[int, int] | None = None,
+) -> tuple[IntArray, ...]:
+    """The kept channels of each group, ascending indices in [0, num_channels).
+
+    Args:
+        network: the dense network.
+        groups: its groups.
+        scores: per group (num_channels,) importance; a group with an infinite score stays whole.
+        budgets: all of them hold in the result.
+        scope: `all`, or `plain` for convolutions that no shortcut touches.
+        multiple: kept counts are multiples of this, or the whole width.
+        size: (height, width) in pixels at which MACs count; by default the `[net]` size.
+
+    Raises:
+        BudgetError: a budget cannot be met, with the nearest that can; or nothing can be cut at all.
+        UsageError: an unknown scope or a multiple below 1.
+    """
+    cuttable = _cuttable(groups, scores, scope, multiple)
+    ladders = [
+        _ladder(group, score, multiple if cut else None)
+        for group, score, cut in zip(groups.groups, scores, cuttable, strict=True)
+    ]
+    limits = _limits(network, groups, budgets, cuttable, size)
+    floors = np.array([ladder.steps[0] for ladder in ladders])
+    _check_feasible(limits, floors, scope, multiple)
+    counts = _add_back(ladders, limits, _by_threshold(ladders, limits, floors))
+    return tuple(
+        _best(group, score, int(count))
+        for group, score, count in zip(groups.groups, scores, counts, strict=True)
+    )
+
+
+def _cuttable(groups: Groups, scores: Sequence[FloatArray], scope: Scope, multiple: int) -> list[bool]:
+    if scope not in ("all", "plain"):
+        raise UsageError(f"there is no scope {scope!r}; choose all or plain")
+    if multiple < 1:
+        raise UsageError(f"multiple={multiple}: channels are kept in multiples of at least 1")
+    result = [
+        not group.fixed and not (scope == "plain" and group.in_shortcut) and bool(np.isfinite(score).all())
+        for group, score in zip(groups.groups, scores, strict=True)
+    ]
+    if not any(result):
+        raise BudgetError(
+            f"nothing can be cut in scope {scope}: no convolution there is free and has an importance "
+            "(importance bn needs batch normalisation; norm does not)"
+        )
+    return result
+
+
+def _ladder(group: Group, scores: FloatArray, multiple: int | None) -> Ladder:
+    """The ladder of a group; None as multiple: it stays whole."""
+    width, num_parts = group.num_channels, group.num_parts
+    step = width if multiple is None else lcm(multiple, num_parts)
+    steps = np.array([*range(step, width, step), width])
+    by_part = -np.sort(-np.stack([scores[group.parts == part] for part in range(num_parts)]), axis=1)
+    return Ladder(steps, np.repeat(by_part.max(axis=0), num_parts))
+
+
+def _limits(
+    network: Network,
+    groups: Groups,
+    budgets: Sequence[Budget],
+    cuttable: Sequence[bool],
+    size: tuple[int, int] | None,
+) -> list[Limit]:
+    model = CostModel(network, groups, size)
+    members = np.array([len(g.layers) if cut else 0 for g, cut in zip(groups.groups, cuttable, strict=True)])
+    costs: dict[str, Callable[[IntArray], int]] = {
+        "macs": model.macs,
+        "params": model.params,
+        "channels": lambda counts: int(members @ counts),
+    }
+    limits = []
+    for budget in budgets:
+        dense = costs[budget.kind](model.widths)
+        limits.append(Limit(budget, costs[budget.kind], budget.limit(dense), dense))
+    return limits
+
+
+def _check_feasible(limits: Sequence[Limit], floors: IntArray, scope: Scope, multiple: int) -> None:
+    for limit in limits:
+        least = limit.cost(floors)
+        if least > limit.most:
+            way_out = "a smaller multiple" if scope == "all" else "a smaller multiple or scope all"
+            raise BudgetError(
+                f"budget {limit.budget} cannot be met: every group keeps at least {multiple} channels (or "
+                f"its width), and with what scope {scope} does not cut that leaves {_amount(limit, least)}; "
+                f"the nearest budget is {_nearest(limit, least)}, or take {way_out}"
+            )
+
+
+def _amount(limit: Limit, least: int) -> str:
+    return f"{format_count(least)} of {format_count(limit.dense)} {limit.budget.kind}"
+
+
+def _nearest(limit: Limit, least: int) -> str:
+    """The nearest feasible budget as text, rounded to the feasible side."""
+    kind = limit.budget.kind
+    if kind == "channels":
+        removed = limit.dense - least
+        share = np.floor(removed / limit.dense * 1000) / 10
+        return f"{kind}={share:g}%" if limit.budget.is_share else f"{kind}={removed}"
+    share = np.ceil(least / limit.dense * 1000) / 10
+    return f"{kind}={share:g}%" if limit.budget.is_share else f"{kind}={least}"
+
+
+def _by_threshold(ladders: Sequence[Ladder], limits: Sequence[Limit], floors: IntArray) -> IntArray:
+    """The counts of the lowest global threshold that meets every limit."""
+
+    def counts_at(threshold: float) -> IntArray:
+        return np.array([ladder.nearest(int((ladder.ranked > threshold).sum())) for ladder in ladders])
+
+    scores = [ladder.ranked for ladder in ladders if len(ladder.steps) > 1]
+    thresholds = np.unique(np.concatenate([[-np.inf], *scores]))
+    low, high = 0, len(thresholds)
+    while low < high:
+        middle = (low + high) // 2
+        counts = counts_at(thresholds[middle])
+        if all(limit.holds(counts) for limit in limits):
+            high = middle
+        else:
+            low = middle + 1
+    return counts_at(thresholds[low]) if low < len(thresholds) else floors
+
+
+def _add_back(ladders: Sequence[Ladder], limits: Sequence[Limit], counts: IntArray) -> IntArray:
+    """Climbs ladders while the limits hold, the most important step first.
+
+    Among equals the group that kept the smallest share climbs, so that equal scores narrow all groups alike.
+    A step that does not fit never will, since costs only grow.
+    """
+    counts = counts.copy()
+
+    def entry(index: int) -> list[tuple[float, float, int, int]]:
+        ladder, count = ladders[index], int(counts[index])
+        above = ladder.above(count)
+        if above is None:
+            return []
+        return [(-float(ladder.ranked[count:above].mean()), count / len(ladder.ranked), index, above)]
+
+    heap = [item for index in range(len(ladders)) for item in entry(index)]
+    heapq.heapify(heap)
+    while heap:
+        _, _, index, above = heapq.heappop(heap)
+        before, counts[index] = counts[index], above
+        if all(limit.holds(counts) for limit in limits):
+            for item in entry(index):
+                heapq.heappush(heap, item)
+        else:
+            counts[index] = before
+    return counts
+
+
+def _best(group: Group, scores: FloatArray, count: int) -> IntArray:
+    """The most important `count` channels, equally many of each part; of equals the first."""
+    per_part = count // group.num_parts
+    order = np.argsort(-scores, kind="stable")
+    kept = [order[group.parts[order] == part][:per_part] for part in range(group.num_parts)]
+    return np.sort(np.concatenate(kept))

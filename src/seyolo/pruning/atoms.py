@@ -1,0 +1,149 @@
+"""One walk over the graph: an atom per output channel of every convolution, and what ties atoms together.
+
+The output of each layer is a vector of atoms. A convolution makes new ones, `[shortcut]` ties the first
+min(c) elementwise, `[scale_channels]`, `[sam]` and a depthwise convolution tie elementwise, `[route]`
+concatenates or takes a part, everything else passes its vector on (`[cbam]` scales every channel by itself;
+its hidden units are no atoms). What `[yolo]` or the end of the network reads is fixed, and so is the
+picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seyolo.darknet.cfg import Network
+from seyolo.darknet.graph import PICTURE, channels, inputs
+from seyolo.darknet.sections import Convolutional, Route, Sam, ScaleChannels, Section, Shortcut, Yolo
+
+IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """A vector of atoms in equal parts, of which each must keep equally many."""
+
+    vector: IntArray
+    num_parts: int
+
+
+class Ties:
+    """Union-find over atoms; the root of a set is its lowest atom."""
+
+    def __init__(self, num_atoms: int) -> None:
+        self._parent = list(range(num_atoms))
+
+    def root(self, atom: int) -> int:
+        """The lowest atom tied to this one."""
+        parent = self._parent
+        while parent[atom] != atom:
+            parent[atom] = parent[parent[atom]]
+            atom = parent[atom]
+        return atom
+
+    def tie(self, first: IntArray, second: IntArray) -> None:
+        """Ties two vectors of equal length elementwise."""
+        for one, other in zip(first.tolist(), second.tolist(), strict=True):
+            low, high = sorted((self.root(one), self.root(other)))
+            self._parent[high] = low
+
+    def roots(self) -> IntArray:
+        """Per atom its root."""
+        return np.array([self.root(atom) for atom in range(len(self._parent))], dtype=np.int64)
+
+
+@dataclass
+class Walk:
+    """What the walk finds.
+
+    Attributes:
+        owner: (atoms,) the convolution of each atom, -1 for the picture.
+        channel: (atoms,) its output channel there.
+        ties: which atoms go together.
+        fixed: (atoms,) may not be removed.
+        in_shortcut: (atoms,) read or added by a shortcut.
+        picture: the atoms of the picture.
+        vectors: per layer the atoms of its output.
+        splits: where parts must stay equal.
+    """
+
+    owner: IntArray
+    channel: IntArray
+    ties: Ties
+    fixed: BoolArray
+    in_shortcut: BoolArray
+    picture: IntArray
+    vectors: list[IntArray] = field(default_factory=list)
+    splits: list[Split] = field(default_factory=list)
+
+
+def is_depthwise(section: Convolutional, in_channels: int) -> bool:
+    """Whether every input channel has output channels of its own."""
+    return section.groups > 1 and section.groups == in_channels
+
+
+def walk_atoms(network: Network) -> Walk:
+    """Walks over any network.
+
+    Raises:
+        CfgError: the network cannot be wired.
+    """
+    channels(network)  # refuses what cannot be wired
+    walk = _start(network)
+    made = len(walk.picture)
+    for section, sources in zip(network.layers, inputs(network), strict=True):
+        read = [walk.picture if source == PICTURE else walk.vectors[source] for source in sources]
+        if isinstance(section, Convolutional):
+            walk.vectors.append(np.arange(made, made + section.filters))
+            made += section.filters
+            _convolution(walk, section, read[0], walk.vectors[-1])
+        else:
+            walk.vectors.append(_pass_on(walk, section, read))
+    walk.fixed[walk.picture] = True
+    walk.fixed[walk.vectors[-1]] = True
+    return walk
+
+
+def _start(network: Network) -> Walk:
+    """A walk that knows its atoms, but nothing about them yet."""
+    widths = [(PICTURE, network.net.channels)]
+    widths += [(i, s.filters) for i, s in enumerate(network.layers) if isinstance(s, Convolutional)]
+    owner = np.concatenate([np.full(width, layer, dtype=np.int64) for layer, width in widths])
+    channel = np.concatenate([np.arange(width) for _, width in widths])
+    fixed, in_shortcut = np.zeros((2, len(owner)), dtype=bool)
+    picture = np.arange(network.net.channels)
+    return Walk(owner, channel, Ties(len(owner)), fixed, in_shortcut, picture)
+
+
+def _convolution(walk: Walk, section: Convolutional, read: IntArray, made: IntArray) -> None:
+    if is_depthwise(section, len(read)):
+        walk.ties.tie(np.repeat(read, section.filters // len(read)), made)
+    elif section.groups > 1:
+        walk.splits += [Split(read, section.groups), Split(made, section.groups)]
+
+
+def _pass_on(walk: Walk, section: Section, read: Sequence[IntArray]) -> IntArray:
+    """The atoms a layer without channels of its own puts out; notes what it ties, splits or fixes."""
+    if isinstance(section, Route):
+        return np.concatenate([_part(walk, section, vector) for vector in read])
+    if isinstance(section, Shortcut):
+        for other in read[1:]:
+            width = min(len(read[0]), len(other))
+            walk.ties.tie(read[0][:width], other[:width])
+            walk.in_shortcut[read[0]] = walk.in_shortcut[other] = True
+    elif isinstance(section, ScaleChannels | Sam):
+        walk.ties.tie(read[0], read[1])
+    elif isinstance(section, Yolo):
+        walk.fixed[read[0]] = True
+    return read[0]
+
+
+def _part(walk: Walk, section: Route, vector: IntArray) -> IntArray:
+    if section.groups == 1:
+        return vector
+    walk.splits.append(Split(vector, section.groups))
+    return np.split(vector, section.groups)[section.group_id]

@@ -1,0 +1,214 @@
+"""The plan: which channels go, as data that can be printed, written to JSON, read back and applied.
+
+A plan knows the network it was made for by a fingerprint of its layers and is refused on any other.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Self, TypedDict
+
+import numpy as np
+
+from seyolo.darknet.cfg import Network
+from seyolo.darknet.sections import Convolutional, Net
+from seyolo.errors import PlanError
+from seyolo.pruning.atoms import BoolArray, IntArray
+from seyolo.pruning.cost_model import CostModel
+from seyolo.pruning.groups import Group, Groups, find_groups, keep_masks
+
+
+class GroupCut(TypedDict):
+    """One group: its convolutions, and the output channels of the first of them that stay and go.
+
+    A convolution that owns two channels of every slot stands twice in `layers`.
+    """
+
+    layers: list[int]
+    kept: list[int]
+    removed: list[int]
+
+
+class Width(TypedDict):
+    """Filters of one convolution before and after."""
+
+    layer: int
+    before: int
+    after: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a cut does.
+
+    Attributes:
+        params, macs: of the slim network, exact, MACs at `input_size`.
+        dense_params, dense_macs: of the network before.
+        input_size: (height, width) in pixels.
+        groups: every group that is not fixed.
+        widths: every convolution.
+        blocks_removed: indices of the shortcuts whose residual block goes as a whole.
+        budget: the limits as text.
+        scope: `all` or `plain`.
+        multiple: what kept counts are multiples of.
+        fingerprint: of the network the plan is for.
+    """
+
+    params: int
+    macs: int
+    dense_params: int
+    dense_macs: int
+    input_size: tuple[int, int]
+    groups: tuple[GroupCut, ...]
+    widths: tuple[Width, ...]
+    blocks_removed: tuple[int, ...]
+    budget: str
+    scope: str
+    multiple: int
+    fingerprint: str
+
+    def to_json(self) -> str:
+        """The plan as indented JSON."""
+        return json.dumps(asdict(self), indent=2) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Reads what `to_json` wrote.
+
+        Raises:
+            PlanError: not JSON, or not a plan.
+        """
+        try:
+            return cls.from_dict(json.loads(text))
+        except ValueError as error:
+            raise PlanError(f"a plan is JSON, this is not: {error}") from None
+
+    @classmethod
+    def from_dict(cls, value: Any) -> Self:
+        """The plan of parsed JSON.
+
+        Raises:
+            PlanError: a key is missing or holds something else.
+        """
+        try:
+            height, width = value["input_size"]
+            return cls(
+                params=int(value["params"]),
+                macs=int(value["macs"]),
+                dense_params=int(value["dense_params"]),
+                dense_macs=int(value["dense_macs"]),
+                input_size=(int(height), int(width)),
+                groups=tuple(_group_cut(cut) for cut in value["groups"]),
+                widths=tuple(_width(width) for width in value["widths"]),
+                blocks_removed=tuple(int(layer) for layer in value["blocks_removed"]),
+                budget=str(value["budget"]),
+                scope=str(value["scope"]),
+                multiple=int(value["multiple"]),
+                fingerprint=str(value["fingerprint"]),
+            )
+        except (KeyError, IndexError, TypeError, ValueError) as error:
+            raise PlanError(f"this is not a plan: {type(error).__name__} at {error}") from None
+
+    def table(self) -> list[tuple[int, int, int]]:
+        """Rows (layer, filters before, filters after), one per convolution."""
+        return [(width["layer"], width["before"], width["after"]) for width in self.widths]
+
+    def masks(self, network: Network) -> tuple[BoolArray, ...]:
+        """Per layer (C,): True for the output channels that stay.
+
+        Raises:
+            PlanError: the plan is for another network, or was edited into something impossible.
+        """
+        if self.fingerprint != fingerprint(network):
+            raise PlanError(f"the plan is for another network than {network.source}; make a new plan for it")
+        groups = find_groups(network)
+        free = [group for group in groups.groups if not group.fixed]
+        if len(free) != len(self.groups):
+            raise PlanError(f"the plan has {len(self.groups)} groups, the network {len(free)}")
+        cuts = iter(self.groups)
+        kept = [
+            np.arange(group.num_channels) if group.fixed else _kept_slots(group, next(cuts))
+            for group in groups.groups
+        ]
+        return keep_masks(groups, kept)
+
+
+def describe_cut(
+    network: Network,
+    groups: Groups,
+    kept: Sequence[IntArray],
+    *,
+    budget: str,
+    scope: str,
+    multiple: int,
+    size: tuple[int, int] | None = None,
+) -> Plan:
+    """The plan that keeps the channels `kept` of each group; `size` is (height, width) in pixels."""
+    size = size or (network.net.height, network.net.width)
+    model = CostModel(network, groups, size)
+    counts = np.array([len(indices) for indices in kept])
+    return Plan(
+        params=model.params(counts),
+        macs=model.macs(counts),
+        dense_params=model.params(model.widths),
+        dense_macs=model.macs(model.widths),
+        input_size=size,
+        groups=tuple(
+            _cut(group, indices)
+            for group, indices in zip(groups.groups, kept, strict=True)
+            if not group.fixed
+        ),
+        widths=_widths(network, keep_masks(groups, kept)),
+        blocks_removed=(),
+        budget=budget,
+        scope=scope,
+        multiple=multiple,
+        fingerprint=fingerprint(network),
+    )
+
+
+def fingerprint(network: Network) -> str:
+    """SHA-256 of what the layers compute; training keys and the picture's size do not count."""
+    layers = tuple(replace(section, extras=()) for section in network.layers)
+    text = Network(Net(channels=network.net.channels), layers).to_cfg()
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _cut(group: Group, kept: IntArray) -> GroupCut:
+    removed = np.setdiff1d(np.arange(group.num_channels), kept)
+    first = group.members[0]
+    return GroupCut(layers=list(group.layers), kept=first[kept].tolist(), removed=first[removed].tolist())
+
+
+def _widths(network: Network, masks: Sequence[BoolArray]) -> tuple[Width, ...]:
+    return tuple(
+        Width(layer=index, before=section.filters, after=int(masks[index].sum()))
+        for index, section in enumerate(network.layers)
+        if isinstance(section, Convolutional)
+    )
+
+
+def _kept_slots(group: Group, cut: GroupCut) -> IntArray:
+    where = f"group of layers {cut['layers']}"
+    if cut["layers"] != list(group.layers):
+        raise PlanError(f"{where}: the network has {list(group.layers)} there")
+    if sorted(cut["kept"] + cut["removed"]) != sorted(group.members[0].tolist()):
+        raise PlanError(f"{where}: kept and removed together must name each of its channels once")
+    if not cut["kept"]:
+        raise PlanError(f"{where}: at least one channel stays")
+    kept = np.flatnonzero(np.isin(group.members[0], cut["kept"]))
+    if len(set(np.bincount(group.parts[kept], minlength=group.num_parts).tolist())) > 1:
+        raise PlanError(f"{where}: each of its {group.num_parts} parts must keep equally many channels")
+    return kept
+
+
+def _group_cut(value: Mapping[str, Any]) -> GroupCut:
+    layers, kept, removed = ([int(n) for n in value[key]] for key in ("layers", "kept", "removed"))
+    return GroupCut(layers=layers, kept=kept, removed=removed)
+
+
+def _width(value: Mapping[str, Any]) -> Width:
+    return Width(layer=int(value["layer"]), before=int(value["before"]), after=int(value["after"]))

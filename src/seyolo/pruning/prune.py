@@ -1,0 +1,87 @@
+"""`prune`: groups, importance, allocation, folding and surgery in one call, and each half by itself.
+
+`make_plan` decides and cuts nothing; `prune_by` cuts what a plan says, also one that was read from JSON.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from seyolo.model_file import ModelFile
+from seyolo.network.build import DarknetModel, from_file, to_file
+from seyolo.pruning.allocate import Scope, allocate
+from seyolo.pruning.budget import parse_budgets
+from seyolo.pruning.fold import fold_constants
+from seyolo.pruning.groups import find_groups
+from seyolo.pruning.importance import Method, importance
+from seyolo.pruning.plan import Plan, describe_cut
+from seyolo.pruning.surgery import slice_network
+
+
+def prune(
+    model: DarknetModel,
+    budget: str | Sequence[str],
+    *,
+    scope: Scope = "all",
+    multiple: int = 8,
+    method: Method = "bn",
+    generator: np.random.Generator | None = None,
+    size: tuple[int, int] | None = None,
+) -> tuple[DarknetModel, Plan]:
+    """A slim copy of a model, in evaluation mode, and the plan that made it; the model stays as it is.
+
+    Constants of removed channels are folded. Recalibrate the batch normalisation afterwards, then fine-tune.
+
+    Args:
+        model: the dense model.
+        budget: `macs=30%`, `params=2.4M`, `channels=85%` (removed), or several that hold together.
+        scope: `all`, or `plain` for convolutions that no shortcut touches.
+        multiple: kept channels are multiples of this, or the whole width.
+        method: the importance: `bn`, `norm` or `random`.
+        generator: the source of `random`.
+        size: (height, width) in pixels at which MACs count; by default the model's `[net]` size.
+
+    Raises:
+        UsageError: a budget or option that makes no sense.
+        BudgetError: the budget cannot be met, with the nearest that can.
+    """
+    plan = make_plan(
+        model, budget, scope=scope, multiple=multiple, method=method, generator=generator, size=size
+    )
+    return prune_by(model, plan), plan
+
+
+def make_plan(
+    model: DarknetModel,
+    budget: str | Sequence[str],
+    *,
+    scope: Scope = "all",
+    multiple: int = 8,
+    method: Method = "bn",
+    generator: np.random.Generator | None = None,
+    size: tuple[int, int] | None = None,
+) -> Plan:
+    """The plan alone; arguments and errors as in `prune`."""
+    budgets = parse_budgets(budget)
+    dense = to_file(model)
+    groups = find_groups(dense.network)
+    scores = importance(groups, dense.state, method, generator=generator)
+    kept = allocate(dense.network, groups, scores, budgets, scope=scope, multiple=multiple, size=size)
+    text = ",".join(str(budget) for budget in budgets)
+    return describe_cut(dense.network, groups, kept, budget=text, scope=scope, multiple=multiple, size=size)
+
+
+def prune_by(model: DarknetModel, plan: Plan) -> DarknetModel:
+    """The slim model of a plan, in evaluation mode; budget and scope are noted in its provenance.
+
+    Raises:
+        PlanError: the plan is for another network, or was edited into something impossible.
+    """
+    dense = to_file(model)
+    masks = plan.masks(dense.network)
+    folded = fold_constants(dense.network, dense.state, masks)
+    network, state = slice_network(dense.network, folded, masks)
+    provenance = {**dense.provenance, "pruned": {"budget": plan.budget, "scope": plan.scope}}
+    return from_file(ModelFile(network, state, dense.names, provenance))

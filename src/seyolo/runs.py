@@ -1,0 +1,69 @@
+"""Where runs land: `runs/<verb>/<name>/`, a fresh folder for each, or the one that is resumed."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+
+from seyolo.errors import SeyoloError, TrainingError, UsageError
+
+RUNS = Path("runs")
+STATE_PATTERNS = ("state.safetensors", "*/best.safetensors", "*/state.safetensors", "pruned.safetensors")
+"""What a run leaves once it has something worth going on with."""
+
+
+def new_run(verb: str, name: str | None = None, root: Path = RUNS) -> Path:
+    """The folder of a new run, not made yet: `name`, or the verb itself, numbered when that is taken.
+
+    Raises:
+        UsageError: `name` is taken, or is no plain folder name.
+    """
+    if name is not None:
+        if not name or Path(name).name != name or name.startswith("."):
+            raise UsageError(f"--name {name!r}: give one plain folder name, without slashes")
+        folder = root / verb / name
+        if folder.exists():
+            message = f"{folder}: there is a run of this name already"
+            raise UsageError(f"{message}; choose another --name, or go on with it: --resume {folder}")
+        return folder
+    names = (verb if number == 1 else f"{verb}-{number}" for number in count(1))
+    return next(folder for folder in (root / verb / name for name in names) if not folder.exists())
+
+
+def existing_run(folder: str | Path, marker: str) -> Path:
+    """The folder of a run to resume, which holds the file `marker`.
+
+    Raises:
+        TrainingError: there is no such run.
+    """
+    folder = Path(folder)
+    if not (folder / marker).is_file():
+        raise TrainingError(f"{folder}: there is no run to resume here (it has no {marker}); name its folder")
+    return folder
+
+
+@contextmanager
+def resumable(verb: str, folder: Path) -> Iterator[None]:
+    """Lets Ctrl-C tell how to go on, and removes a run that was refused before it had anything to keep.
+
+    Raises:
+        KeyboardInterrupt: as it came, with the command that resumes the run as its text.
+    """
+    is_new = not folder.exists()
+    try:
+        yield
+    except KeyboardInterrupt:
+        if folder.exists():
+            raise KeyboardInterrupt(f"go on with: seyolo {verb} --resume {folder}") from None
+        raise
+    except (SeyoloError, OSError):
+        if is_new and folder.exists() and not _has_results(folder):
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def _has_results(folder: Path) -> bool:
+    return any(True for pattern in STATE_PATTERNS for _ in folder.glob(pattern))

@@ -1,0 +1,105 @@
+"""`seyolo info`: numbers of published networks, its options, and JSON."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from running import Run, assert_refused
+
+
+def read(run: Run, *arguments: object) -> dict[str, object]:
+    outcome = run("info", *arguments, "--json", "-")
+    assert outcome.code == 0, outcome.err
+    value = json.loads(outcome.out)
+    assert isinstance(value, dict)
+    return value
+
+
+def test_yolov3_of_one_class_has_its_published_size(run: Run) -> None:
+    value = read(run, "yolov3", "--num-classes", 1)
+    assert round(float(str(value["params"])) / 1e6, 1) == 61.5
+    assert round(float(str(value["macs"])) / 1e9, 1) == 32.6
+    assert value["input_size"] == [416, 416]
+    assert value["num_classes"] == 1
+
+
+def test_macs_grow_with_the_square_of_the_size(run: Run) -> None:
+    small, large = (read(run, "yolov3-tiny", "--size", size) for size in (224, 448))
+    assert 4 * int(str(small["macs"])) == large["macs"]
+    assert small["params"] == large["params"]
+
+
+def test_layers_add_up(run: Run) -> None:
+    value = read(run, "yolov3-tiny@0.25", "--attention", "se", "--at", "neck", "--at", "head")
+    layers = value["layers"]
+    assert isinstance(layers, list)
+    assert sum(layer["params"] for layer in layers) == value["params"]
+    assert sum(layer["macs"] for layer in layers) == value["macs"]
+    assert sum(layer["kind"] == "scale_channels" for layer in layers) == 3  # one neck, two heads
+
+
+def test_a_checkpoint_tells_its_names(run: Run, checkpoint: Path) -> None:
+    value = read(run, checkpoint)
+    assert value["names"] == ["class 0"]
+    assert value["input_size"] == [64, 64]
+
+
+def test_the_table_ends_with_the_sums(run: Run) -> None:
+    lines = run("info", "yolov3-tiny").out.rstrip().splitlines()
+    assert lines[-1] == "8,852,366 parameters, 2.782 GMACs at 416x416"
+
+
+def test_json_to_a_file_keeps_the_table(run: Run, tmp_path: Path) -> None:
+    outcome = run("info", "yolov3-tiny", "--json", "info.json")
+    assert "parameters" in outcome.out
+    assert json.loads((tmp_path / "info.json").read_text())["params"] == 8_852_366
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (["yolov9"], ["yolov9", "close names"]),
+        (["yolov3", "--at", "neck"], ["--at", "--attention"]),
+        (["yolov3-tiny", "--attention", "se", "--at", "residual"], ["residual", "neck"]),
+        (["yolov3", "--size", "100"], ["100", "32"]),
+        (["missing.safetensors"], ["missing.safetensors", "no such"]),
+        (["missing.cfg"], ["missing.cfg"]),
+        (["x.weights"], ["weights alone"]),
+    ],
+)
+def test_what_cannot_be_described_is_named(run: Run, arguments: list[str], parts: list[str]) -> None:
+    assert_refused(run("info", *arguments), *parts)
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("[net]\n[recurrent]\n", "cfg:2"),
+        ("[net]\n[convolutional]\nfilters=x\n", "cfg:3"),
+        ("[net]\n[convolutional]\nfilters=8\n[route]\nlayers=7\n", "cfg:"),
+        ("[net]\n[route]\nlayers=0\n", "cfg:"),
+        ("", "cfg"),
+    ],
+    ids=["unknown section", "no number", "wrong reference", "cyclic reference", "empty"],
+)
+def test_a_bad_cfg_is_named_with_its_line(run: Run, tmp_path: Path, text: str, part: str) -> None:
+    (tmp_path / "net.cfg").write_text(text)
+    assert_refused(run("info", "net.cfg"), "net." + part)
+
+
+@pytest.mark.parametrize("change", [-4, 4])
+def test_weights_of_another_length_are_refused(
+    run: Run, tmp_path: Path, checkpoint: Path, change: int
+) -> None:
+    assert run("export", checkpoint, "net.cfg").code == 0
+    weights = tmp_path / "net.weights"
+    data = weights.read_bytes()
+    weights.write_bytes(data[:change] if change < 0 else data + bytes(change))
+    assert_refused(run("info", "net.cfg", "--weights", weights), "net.weights")
+
+
+def test_a_checkpoint_of_something_else_is_refused(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").write_bytes(b"PK\x03\x04 a pickle")
+    assert_refused(run("info", "model.safetensors"), "pickled")

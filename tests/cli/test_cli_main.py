@@ -1,0 +1,136 @@
+"""What holds for every verb: help, exit codes, errors as one line, and no PyTorch where it is not needed."""
+
+from __future__ import annotations
+
+import errno
+import inspect
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from running import Run, assert_refused
+from safetensors import SafetensorError
+
+import seyolo
+from seyolo.cli import DATA_VERBS, VERBS, main, make_app, mendable
+
+REPORTS = """
+import sys, time
+start = time.perf_counter()
+from seyolo.cli import main
+code = main(sys.argv[1:])
+heavy = [name for name in ("torch", "numpy", "cv2", "onnxruntime") if name in sys.modules]
+print(code, ",".join(heavy) or "none", file=sys.stderr)
+"""
+
+
+def run_python(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", script, *arguments], capture_output=True, text=True, timeout=120, check=False
+    )
+
+
+def test_help_lists_every_verb_and_loads_no_heavy_library() -> None:
+    done = run_python(REPORTS, "--help")
+    assert done.stderr.split() == ["0", "none"]
+    for verb in [*VERBS, "data"]:
+        assert verb in done.stdout
+
+
+def test_help_is_quick() -> None:
+    def cpu_seconds() -> float:
+        before = os.times()
+        run_python(REPORTS, "--help")
+        after = os.times()
+        return after.children_user + after.children_system - before.children_user - before.children_system
+
+    # The promise is half a second on a quiet machine; processor time on a busy one may double.
+    assert min(cpu_seconds() for _ in range(3)) < 1.0
+
+
+def test_no_arguments_print_the_help(run: Run) -> None:
+    outcome = run()
+    assert outcome.code == 0
+    assert "slim" in outcome.out
+
+
+def test_version(run: Run) -> None:
+    assert run("--version").out.strip() == seyolo.__version__
+
+
+@pytest.mark.parametrize("verb", [*VERBS, *(f"data {verb}" for verb in DATA_VERBS)])
+def test_a_verbs_help_is_its_docstring(verb: str, run: Run) -> None:
+    names = verb.split()
+    function, *_ = make_app().parse_commands(names)
+    command = make_app()
+    for name in names:
+        command = command[name]
+    first_line = (inspect.getdoc(command.default_command) or "").splitlines()[0]
+    assert first_line.rstrip(".").startswith((VERBS | DATA_VERBS)[names[-1]].rstrip(".").split(",")[0])
+    assert run(*names, "--help").code == 0
+    assert function
+
+
+@pytest.mark.parametrize(
+    ("line", "part"),
+    [
+        (["trian"], '"train"'),
+        (["info"], "MODEL"),
+        (["info", "yolov3", "--sise", "64"], "--size"),
+        (["info", "yolov3", "--attention", "eca"], '"se", "cbam"'),
+        (["val", "yolov3", "--data", "x.yaml", "--protocol", "voc"], '"coco", "oxford"'),
+        (["prune", "yolov3", "out.safetensors"], "--budget"),
+        (["train", "--data", "x.yaml", "--epochs", "many"], "--epochs"),
+    ],
+)
+def test_a_mistyped_line_names_what_fits(line: list[str], part: str, run: Run) -> None:
+    assert_refused(run(*line), part)
+
+
+def test_json_takes_a_file_or_a_dash(run: Run) -> None:
+    assert_refused(run("info", "yolov3-tiny", "--json", "--size"), "--json --size", "- for stdout")
+
+
+def test_missing_pytorch_says_how_to_get_it(hands: Path) -> None:
+    script = (
+        "import sys; sys.modules['torch'] = None\nfrom seyolo.cli import main\nsys.exit(main(sys.argv[1:]))"
+    )
+    done = run_python(script, "train", "--data", str(hands), "--model", "yolov3-tiny@0.125")
+    assert done.returncode == 2
+    assert done.stderr.strip().endswith('pip install "seyolo[train]"')
+
+
+def test_info_and_detect_need_no_pytorch(onnx: Path, picture: Path) -> None:
+    assert run_python(REPORTS, "info", "yolov3").stderr.split()[0] == "0"
+    done = run_python(REPORTS, "detect", str(onnx), str(picture), "--json", "-")
+    code, heavy = done.stderr.splitlines()[-1].split()
+    assert code == "0"
+    assert "torch" not in heavy.split(",")
+
+
+def test_a_full_disk_is_a_message() -> None:
+    assert mendable(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "runs/x")) == (
+        "runs/x: No space left on device; free some space and go on"
+    )
+    text = "Error while serializing: I/O error: No space left on device (os error 28)"
+    assert mendable(SafetensorError(text)) == "No space left on device; free some space and go on"
+
+
+def test_a_bug_of_ours_is_not_dressed_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert mendable(ModuleNotFoundError("no", name="seyolo.nonsense")) is None
+    assert mendable(SafetensorError("invalid dtype")) is None
+
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("seyolo.commands.info.describe", broken)
+    with pytest.raises(ZeroDivisionError):
+        main(["info", "yolov3"])
+
+
+def test_a_reader_that_closes_the_pipe_is_no_error() -> None:
+    line = f"{sys.executable} -m seyolo info yolov3 --json - | head -c 1"
+    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=120, check=False)
+    assert (done.stdout, done.stderr) == ("{", "")

@@ -1,0 +1,261 @@
+"""The verbs that take a finished model: detect, val, export, prune, benchmark."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from running import MODEL, Run, assert_refused
+
+from seyolo.darknet.cfg import read_cfg
+from seyolo.model_file import read_model_file
+
+
+def test_detect_writes_pictures_and_json(run: Run, onnx: Path, picture: Path, tmp_path: Path) -> None:
+    outcome = run("detect", onnx, picture.parent, "--out", "found", "--confidence", 0.001)
+    assert outcome.code == 0, outcome.err
+    value = json.loads((tmp_path / "found" / "detections.json").read_text())
+    assert value["runtime"] == "onnxruntime"
+    assert [Path(row["picture"]).name for row in value["pictures"]] == ["000000.jpg", "000001.jpg"]
+    assert all(row["detections"] for row in value["pictures"])
+    for row in value["pictures"]:
+        annotated = cv2.imread(row["annotated"])
+        assert annotated is not None
+        assert annotated.shape == (row["height"], row["width"], 3)
+        for found in row["detections"]:
+            assert found["name"] == "class 0"
+            assert 0.001 <= found["score"] <= 1
+            left, top, right, bottom = found["box"]
+            assert 0 <= left < right <= row["width"]
+            assert 0 <= top < bottom <= row["height"]
+
+
+def test_detect_agrees_across_runtimes(run: Run, checkpoint: Path, onnx: Path, picture: Path) -> None:
+    found = []
+    for model in (checkpoint, onnx):
+        value = json.loads(run("detect", model, picture, "--confidence", 0.001, "--json", "-").out)
+        found.append([item["score"] for item in value["pictures"][0]["detections"]])
+    assert found[0]
+    np.testing.assert_allclose(found[0], found[1], atol=1e-4)
+
+
+def test_detect_without_out_makes_a_run_folder(run: Run, onnx: Path, picture: Path, tmp_path: Path) -> None:
+    assert run("detect", onnx, picture).code == 0
+    assert run("detect", onnx, picture).code == 0
+    assert (tmp_path / "runs/detect/detect/detections.json").is_file()
+    assert (tmp_path / "runs/detect/detect-2" / picture.name).is_file()
+
+
+def test_detect_with_json_alone_draws_nothing(run: Run, onnx: Path, picture: Path, tmp_path: Path) -> None:
+    outcome = run("detect", onnx, picture, "--json", "-")
+    assert json.loads(outcome.out)["pictures"][0]["annotated"] is None
+    assert not (tmp_path / "runs").exists()
+
+
+def test_detect_takes_names_from_a_file(run: Run, onnx: Path, picture: Path, tmp_path: Path) -> None:
+    (tmp_path / "hand.names").write_text("hand\n\n")
+    outcome = run("detect", onnx, picture, "--names", "hand.names", "--confidence", 0.001, "--json", "-")
+    assert {item["name"] for item in json.loads(outcome.out)["pictures"][0]["detections"]} == {"hand"}
+    (tmp_path / "hand.names").write_text("left\nright\n")
+    assert_refused(run("detect", onnx, picture, "--names", "hand.names"), "1 classes", "2 names")
+
+
+def test_pictures_of_equal_names_do_not_overwrite_each_other(
+    run: Run, onnx: Path, picture: Path, tmp_path: Path
+) -> None:
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        shutil.copy(picture, tmp_path / folder / "same.jpg")
+    assert run("detect", onnx, "a", "b", "--out", "found").code == 0
+    assert (tmp_path / "found/same.jpg").is_file()
+    assert (tmp_path / "found/same-2.jpg").is_file()
+
+
+def test_a_truncated_picture_is_named_and_the_others_are_done(
+    run: Run, onnx: Path, picture: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "in").mkdir()
+    shutil.copy(picture, tmp_path / "in/good.jpg")
+    (tmp_path / "in/bad.jpg").write_bytes(picture.read_bytes()[:-400])
+    outcome = run("detect", onnx, "in", "--out", "found")
+    assert outcome.code == 2
+    assert "1 of 2 pictures" in outcome.err
+    assert "bad.jpg" in outcome.err
+    assert (tmp_path / "found/good.jpg").is_file()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        (["none.onnx", "."], "none.onnx"),
+        (["yolov3-tiny", "."], "--weights"),
+        (["model.txt", "."], "model.txt"),
+    ],
+)
+def test_detect_refuses_a_model_that_is_none(
+    run: Run, tmp_path: Path, picture: Path, arguments: list[str], part: str
+) -> None:
+    shutil.copy(picture, tmp_path)
+    (tmp_path / "model.txt").write_text("no")
+    assert_refused(run("detect", *arguments), part)
+
+
+def test_detect_refuses_sources_without_pictures(run: Run, onnx: Path, tmp_path: Path) -> None:
+    assert_refused(run("detect", onnx), "needs pictures")
+    assert_refused(run("detect", onnx, tmp_path), "no pictures")
+    assert_refused(run("detect", onnx, "gone.jpg"), "gone.jpg")
+
+
+def test_a_gpu_that_is_not_there_is_refused(run: Run, checkpoint: Path, hands: Path, picture: Path) -> None:
+    assert_refused(run("detect", checkpoint, picture, "--device", "tpu"), "tpu")
+    assert_refused(run("val", checkpoint, "--data", hands, "--device", "tpu"), "tpu")
+    assert_refused(run("train", "--data", hands, "--model", MODEL, "--device", "tpu"), "tpu")
+
+
+def test_val_measures_all_but_train(run: Run, checkpoint: Path, onnx: Path, hands: Path) -> None:
+    by_model = {}
+    for model in (checkpoint, onnx):
+        outcome = run("val", model, "--data", hands, "--json", "-")
+        assert outcome.code == 0, outcome.err
+        by_model[model] = json.loads(outcome.out)["metrics"]
+    assert list(by_model[checkpoint]) == ["val", "test"]
+    for split, metrics in by_model[checkpoint].items():
+        assert metrics["ap"] == pytest.approx(by_model[onnx][split]["ap"], abs=1e-3)
+        assert 0 <= metrics["ap"] <= metrics["ap50"] <= 1
+
+
+def test_val_of_one_split_at_another_size(run: Run, checkpoint: Path, onnx: Path, hands: Path) -> None:
+    outcome = run("val", checkpoint, "--data", hands, "--split", "test", "--size", 96)
+    assert outcome.code == 0, outcome.err
+    assert "test" in outcome.out
+    assert_refused(run("val", onnx, "--data", hands, "--size", 96), "--size 96", "64x64")
+    assert_refused(run("val", onnx, "--data", hands, "--split", "tset"), "tset", "train, val, test")
+
+
+def test_val_by_the_oxford_protocol_needs_its_table(run: Run, onnx: Path, hands: Path) -> None:
+    assert_refused(run("val", onnx, "--data", hands, "--protocol", "oxford"), "oxford_boxes.csv")
+
+
+def test_export_writes_each_format(run: Run, checkpoint: Path, tmp_path: Path) -> None:
+    for name in ("a.onnx", "nms.onnx", "a.cfg", "copy.safetensors"):
+        flags = ["--nms"] if name == "nms.onnx" else []
+        outcome = run("export", checkpoint, name, *flags)
+        assert outcome.code == 0, outcome.err
+        assert (tmp_path / name).is_file()
+    assert (tmp_path / "a.weights").is_file()
+    back = run("export", "a.cfg", "back.safetensors")  # takes the weights beside the cfg
+    assert back.code == 0, back.err
+    before, after = (read_model_file(path).state for path in (checkpoint, tmp_path / "back.safetensors"))
+    for name, values in before.items():
+        np.testing.assert_array_equal(values, after[name])
+
+
+def test_export_of_a_zoo_name_writes_its_cfg(run: Run, tmp_path: Path) -> None:
+    outcome = run("export", "yolov3-tiny@0.25", "net.cfg", "--num-classes", 3, "--size", 96)
+    assert outcome.code == 0, outcome.err
+    network = read_cfg(tmp_path / "net.cfg")
+    assert (network.net.height, network.net.width) == (96, 96)
+    assert [path.name for path in tmp_path.iterdir()] == ["net.cfg"]
+    assert_refused(run("export", "net.cfg", "net.onnx"), "no trained weights")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        (["CHECKPOINT", "a.tflite"], "a.tflite"),
+        (["CHECKPOINT", "a.cfg", "--nms"], "non-maximum"),
+        (["CHECKPOINT", "a.safetensors", "--nms"], "--nms"),
+        (["cbam-yolov3-tiny@0.125", "a.onnx", "--size", "50"], "32"),
+    ],
+)
+def test_export_refuses_what_a_format_cannot_hold(
+    run: Run, checkpoint: Path, tmp_path: Path, arguments: list[str], part: str
+) -> None:
+    line = [checkpoint if argument == "CHECKPOINT" else argument for argument in arguments]
+    assert_refused(run("export", *line), part)
+    assert not list(tmp_path.iterdir())
+
+
+def test_cbam_to_darknet_names_onnx(run: Run, checkpoint: Path, tmp_path: Path) -> None:
+    outcome = run("export", checkpoint, "a.cfg", "--attention", "cbam")
+    assert_refused(outcome, "cbam", "ONNX")
+    assert not list(tmp_path.iterdir())
+
+
+def test_prune_meets_its_budget_and_writes_its_plan(
+    run: Run, checkpoint: Path, hands: Path, tmp_path: Path
+) -> None:
+    outcome = run(
+        "prune", checkpoint, "slim.safetensors", "--budget", "macs=60%", "--budget", "params=90%",
+        "--multiple", 2, "--data", hands, "--json", "-",
+    )  # fmt: skip
+    assert outcome.code == 0, outcome.err
+    plan = json.loads(outcome.out)
+    assert plan == json.loads((tmp_path / "slim.plan.json").read_text())
+    dense, slim = (
+        json.loads(run("info", model, "--json", "-").out) for model in (checkpoint, "slim.safetensors")
+    )
+    assert slim["macs"] == plan["macs"] <= 0.6 * dense["macs"]
+    assert slim["params"] == plan["params"] <= 0.9 * dense["params"]
+    assert set(plan["groups"][0]) == {"layers", "kept", "removed"}
+
+
+def test_recalibration_changes_statistics_and_nothing_else(
+    run: Run, checkpoint: Path, hands: Path, tmp_path: Path
+) -> None:
+    common = ["--budget", "channels=20%", "--scope", "plain", "--multiple", "1"]
+    assert run("prune", checkpoint, "a.safetensors", *common).code == 0
+    assert run("prune", checkpoint, "b.safetensors", *common, "--data", hands).code == 0
+    plain, fresh = (read_model_file(tmp_path / name).state for name in ("a.safetensors", "b.safetensors"))
+    changed = {name.split(".")[-1] for name in plain if not np.array_equal(plain[name], fresh[name])}
+    assert changed == {"running_mean", "running_var"}
+
+
+@pytest.mark.parametrize(
+    ("budget", "part"),
+    [("macs=1%", "nearest budget"), ("flops=30%", "macs, params, channels"), ("macs=0%", "above 0%")],
+)
+def test_an_impossible_budget_writes_nothing(
+    run: Run, checkpoint: Path, tmp_path: Path, budget: str, part: str
+) -> None:
+    assert_refused(run("prune", checkpoint, "slim.safetensors", "--budget", budget), part)
+    assert not list(tmp_path.iterdir())
+
+
+def test_prune_refuses_an_untrained_network_and_a_strange_ending(run: Run, checkpoint: Path) -> None:
+    assert_refused(run("prune", MODEL, "slim.safetensors", "--budget", "macs=90%"), "--weights")
+    assert_refused(run("prune", checkpoint, "slim.onnx", "--budget", "macs=90%"), "slim.onnx")
+
+
+def test_a_full_disk_leaves_no_half_file(
+    run: Run, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device", "slim.safetensors")
+
+    monkeypatch.setattr("seyolo.files.os.replace", full)
+    outcome = run("prune", checkpoint, "slim.safetensors", "--budget", "macs=90%")
+    assert_refused(outcome, "No space left on device", "free some space")
+    assert not list(tmp_path.iterdir())
+
+
+def test_benchmark_compares_models_in_one_run(run: Run, checkpoint: Path, onnx: Path, hands: Path) -> None:
+    outcome = run(
+        "benchmark", checkpoint, onnx, onnx, MODEL, "--repeats", 2, "--num-classes", 1, "--json", "-"
+    )
+    assert outcome.code == 0, outcome.err
+    models = json.loads(outcome.out)["models"]
+    assert [model["runtime"] for model in models] == ["torch", "onnxruntime", "onnxruntime", "torch"]
+    assert len({model["name"] for model in models}) == 4
+    assert all(0 < model["p50_ms"] <= model["p95_ms"] <= model["total_p95_ms"] for model in models)
+    with_ap = run("benchmark", onnx, "--repeats", 1, "--data", hands, "--json", "-")
+    metrics = json.loads(with_ap.out)["models"][0]["metrics"]
+    assert set(metrics) == {"val", "test"}
+
+
+def test_benchmark_needs_a_model(run: Run) -> None:
+    assert_refused(run("benchmark"), "needs models")

@@ -1,0 +1,202 @@
+"""`train` and `slim` end to end on a few drawn hands: runs, resuming, refusals."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from running import MODEL, SIZE_PX, Run, assert_refused
+
+from seyolo.model_file import read_model_file
+from seyolo.training import loop
+
+TINY = ["--model", MODEL, "--size", SIZE_PX, "--batch", 4]
+
+
+def interrupt_in(monkeypatch: pytest.MonkeyPatch, title: str, epoch: int) -> None:
+    """Ctrl-C when the run of that title begins this epoch (from 0)."""
+    whole = loop._Run.train_epoch
+
+    def train_epoch(self: Any, number: int) -> None:
+        if (self.title, number) == (title, epoch):
+            raise KeyboardInterrupt
+        whole(self, number)
+
+    monkeypatch.setattr(loop._Run, "train_epoch", train_epoch)
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_stopped_training_run_resumes_to_the_same_weights(
+    run: Run, hands: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = ["train", "--data", hands, *TINY, "--epochs", 2, "--attention", "se"]
+    with monkeypatch.context() as patch:
+        interrupt_in(patch, "train", 1)
+        outcome = run(*line, "--name", "stopped")
+    assert outcome.code == 130
+    assert outcome.err.splitlines()[-1] == (
+        "interrupted; go on with: seyolo train --resume runs/train/stopped"
+    )
+    assert run("train", "--resume", "runs/train/stopped").code == 0
+    assert run(*line, "--name", "whole").code == 0
+    stopped, whole = (tmp_path / "runs/train" / name for name in ("stopped", "whole"))
+    assert len(rows(stopped / "results.csv")) == 2
+    left, right = (read_model_file(folder / "last.safetensors").state for folder in (stopped, whole))
+    for name, values in left.items():
+        np.testing.assert_array_equal(values, right[name], err_msg=name)
+
+
+def test_training_starts_from_a_checkpoint_and_reports_as_json(
+    run: Run, hands: Path, checkpoint: Path, tmp_path: Path
+) -> None:
+    outcome = run(
+        "train", "--data", hands, "--weights", checkpoint, "--size", SIZE_PX, "--batch", 4, "--epochs", 1,
+        "--sparsity", "l1", "--s", 0.02, "--json", "-",
+    )  # fmt: skip
+    assert outcome.code == 0, outcome.err
+    value = json.loads(outcome.out)
+    assert value["checkpoint"] == "runs/train/train/best.safetensors"
+    assert value["best_epoch"] == 1
+    settings = json.loads((tmp_path / "runs/train/train/command.json").read_text())
+    assert (settings["model"], settings["sparsity"], settings["strength"]) == (str(checkpoint), "l1", 0.02)
+    trained = read_model_file(tmp_path / value["checkpoint"])
+    assert trained.names == ("hand",)
+
+
+@pytest.mark.parametrize(
+    ("flags", "parts"),
+    [
+        (["--s", "0.01"], ["--s", "--sparsity"]),
+        (["--sparsity", "l1", "--s", "0"], ["--s 0"]),
+        (["--at", "neck"], ["--attention"]),
+        (["--num-classes", "7"], ["--num-classes 7", "1 classes"]),
+        (["--name", "../up"], ["--name"]),
+        (["--size", "65"], ["65"]),
+    ],
+)
+def test_training_refuses_options_that_make_no_sense(
+    run: Run, hands: Path, tmp_path: Path, flags: list[str], parts: list[str]
+) -> None:
+    assert_refused(run("train", "--data", hands, "--model", MODEL, "--epochs", 1, *flags), *parts)
+    assert not list(tmp_path.glob("runs/train/*"))
+
+
+def test_a_taken_name_is_refused_and_named(run: Run, hands: Path, tmp_path: Path) -> None:
+    (tmp_path / "runs/train/mine").mkdir(parents=True)
+    outcome = run("train", "--data", hands, *TINY, "--name", "mine")
+    assert_refused(outcome, "runs/train/mine", "--resume runs/train/mine")
+
+
+def test_there_is_nothing_to_resume(run: Run, tmp_path: Path) -> None:
+    assert_refused(run("train", "--resume", "runs/train/none"), "runs/train/none", "no run to resume")
+    assert_refused(run("slim", "--resume", tmp_path), "no run to resume")
+    assert_refused(run("train"), "--data is missing")
+    assert_refused(run("slim"), "--data is missing")
+
+
+def bad_label(folder: Path, row: str) -> Path:
+    """A data set of one picture whose label is `row`."""
+    for split in ("train", "val"):
+        (folder / "images" / split).mkdir(parents=True)
+        (folder / "labels" / split).mkdir(parents=True)
+        (folder / f"labels/{split}/a.txt").write_text(row + "\n")
+    (folder / "data.yaml").write_text("train: images/train\nval: images/val\nnames: [hand]\n")
+    return folder / "data.yaml"
+
+
+@pytest.mark.parametrize(
+    ("row", "part"),
+    [
+        ("1 0.5 0.5 0.2 0.2", "a.txt:1"),
+        ("0 nan 0.5 0.2 0.2", "a.txt:1"),
+        ("0 0.5 0.5 1.8 0.2", "a.txt:1"),
+        ("0 0.5 0.5", "a.txt:1"),
+    ],
+    ids=["class out of range", "nan", "outside the picture", "too few numbers"],
+)
+def test_a_bad_label_is_named_before_training(
+    run: Run, picture: Path, tmp_path: Path, row: str, part: str
+) -> None:
+    data = bad_label(tmp_path / "bad", row)
+    for split in ("train", "val"):
+        (data.parent / f"images/{split}/a.jpg").write_bytes(picture.read_bytes())
+    for verb in ("train", "slim"):
+        assert_refused(run(verb, "--data", data, *TINY, "--epochs", 1), part)
+    assert not list(tmp_path.glob("runs/*/*"))
+
+
+def test_a_truncated_training_picture_is_named(run: Run, picture: Path, tmp_path: Path) -> None:
+    data = bad_label(tmp_path / "bad", "0 0.5 0.5 0.2 0.2")
+    for split in ("train", "val"):
+        (data.parent / f"images/{split}/a.jpg").write_bytes(picture.read_bytes()[:-300])
+    outcome = run("train", "--data", data, *TINY, "--epochs", 1)
+    assert_refused(outcome, "a.jpg", "truncated")
+
+
+def test_an_empty_or_missing_data_set_is_refused(run: Run, tmp_path: Path) -> None:
+    data = bad_label(tmp_path / "empty", "")
+    assert_refused(run("train", "--data", data, *TINY), "no pictures")
+    assert_refused(run("slim", "--data", "gone/data.yaml", *TINY), "gone/data.yaml")
+    (tmp_path / "typo.yaml").write_text("tarin: images\nnames: [hand]\n")
+    assert_refused(run("train", "--data", "typo.yaml", *TINY), "tarin", "train")
+
+
+def test_a_full_disk_stops_training_with_its_last_epoch_intact(
+    run: Run, hands: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = loop.write_run_state
+
+    def write_once(path: Path, state: Any) -> None:
+        if state.values["epoch"] == 2:
+            raise OSError(28, "No space left on device", str(path))
+        write(path, state)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "write_run_state", write_once)
+        outcome = run("train", "--data", hands, *TINY, "--epochs", 2)
+    assert_refused(outcome, "state.safetensors", "No space left")
+    assert not list(tmp_path.rglob("*.partial*"))
+    assert run("train", "--resume", "runs/train/train").code == 0
+    assert len(rows(tmp_path / "runs/train/train/results.csv")) == 2
+
+
+def test_slim_stops_and_resumes_and_leaves_all_it_promises(
+    run: Run, hands: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        interrupt_in(patch, "sparse", 0)
+        outcome = run(
+            "slim", "--data", hands, *TINY, "--epochs", 1, "--attention", "se", "--budget", "macs=80%"
+        )
+    assert outcome.code == 130
+    assert "estimated time" in outcome.err
+    assert outcome.err.splitlines()[-1].endswith("seyolo slim --resume runs/slim/slim")
+    outcome = run("slim", "--resume", "runs/slim/slim", "--json", "-")
+    assert outcome.code == 0, outcome.err
+    results = json.loads(outcome.out)
+    assert [stage["stage"] for stage in results["stages"]] == ["dense", "sparse", "pruned", "finetuned"]
+    dense, slim = results["stages"][0], results["stages"][-1]
+    assert slim["macs"] == results["plan"]["macs"] <= 0.8 * dense["macs"]
+    assert set(slim["metrics"]) == {"val", "test"}
+    assert set(slim["latency_ms"]) == {"torch", "onnxruntime"}
+    folder = tmp_path / "runs/slim/slim"
+    for name in (
+        "config.json", "environment.json", "results.json", "plan.json", "table.md", "channels.png",
+        "curves.png", "samples.jpg", "slim.safetensors", "slim.cfg", "slim.weights", "slim.onnx",
+    ):  # fmt: skip
+        assert (folder / name).is_file(), name
+    assert not list(folder.glob(".*"))
+
+
+def test_slim_refuses_an_impossible_budget_before_training(run: Run, hands: Path, tmp_path: Path) -> None:
+    outcome = run("slim", "--data", hands, *TINY, "--budget", "macs=5%")
+    assert_refused(outcome, "nearest budget")
+    assert not list(tmp_path.glob("runs/slim/*"))

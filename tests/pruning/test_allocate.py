@@ -1,0 +1,180 @@
+"""Allocation: hand-worked thresholds, budgets met closely, floors, multiples, refusals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from strategies import networks
+from test_groups import conv, group_of, network_of
+
+from seyolo.darknet.cfg import Network
+from seyolo.darknet.cost import cost
+from seyolo.darknet.sections import Convolutional
+from seyolo.darknet.zoo import network_from_name
+from seyolo.errors import BudgetError, UsageError
+from seyolo.pruning.allocate import Scope, allocate
+from seyolo.pruning.atoms import IntArray
+from seyolo.pruning.budget import parse_budgets
+from seyolo.pruning.cost_model import CostModel
+from seyolo.pruning.groups import Groups, find_groups
+from seyolo.pruning.importance import FloatArray
+
+
+def uniform_scores(groups: Groups, seed: int = 0) -> list[FloatArray]:
+    rng = np.random.default_rng(seed)
+    return [rng.random(group.num_channels) for group in groups.groups]
+
+
+def cut(
+    network: Network,
+    budget: str | Sequence[str],
+    scores: Sequence[FloatArray] | None = None,
+    scope: Scope = "all",
+    multiple: int = 8,
+) -> tuple[Groups, tuple[IntArray, ...]]:
+    groups = find_groups(network)
+    scores = uniform_scores(groups) if scores is None else scores
+    return groups, allocate(network, groups, scores, parse_budgets(budget), scope=scope, multiple=multiple)
+
+
+def counts_of(kept: Sequence[IntArray]) -> IntArray:
+    return np.array([len(indices) for indices in kept])
+
+
+def test_one_global_threshold_by_hand() -> None:
+    # Six channels, half must go: the three best are 9, 8 and 7, wherever they are.
+    network = network_of(conv(3), conv(3))
+    groups = find_groups(network)
+    scores = uniform_scores(groups)
+    scores[1], scores[2] = np.array([9.0, 1.0, 8.0]), np.array([2.0, 7.0, 3.0])
+    _, kept = cut(network, "channels=50%", scores, multiple=1)
+    assert [indices.tolist() for indices in kept[1:3]] == [[0, 2], [1]]
+
+
+def test_every_group_keeps_one_multiple_or_its_width() -> None:
+    network = network_of(conv(24), conv(6), conv(16))
+    scores = uniform_scores(find_groups(network))
+    scores[1] *= 1e-6
+    _, kept = cut(network, "channels=40%", scores)
+    assert len(kept[1]) == 8  # least important, yet one multiple stays; 46 * 0.6 = 27.6, so at most 27 stay
+    assert len(kept[2]) == 6  # narrower than a multiple
+    assert len(kept[3]) == 8
+
+
+def test_equal_scores_narrow_all_groups_alike() -> None:
+    network = network_from_name("yolov3-tiny", 1)
+    groups = find_groups(network)
+    scores = [np.ones(group.num_channels) for group in groups.groups]
+    _, kept = cut(network, "macs=30%", scores)
+    shares = [
+        len(indices) / group.num_channels
+        for group, indices in zip(groups.groups, kept, strict=True)
+        if not group.fixed and group.num_channels >= 64  # one multiple is a small share of those
+    ]
+    assert max(shares) - min(shares) < 0.13
+    assert abs(np.mean(shares) - 0.3**0.5) < 0.05
+
+
+@pytest.mark.parametrize("name", ["yolov3@0.5", "se-yolov3@0.5", "cbam-yolov3-tiny", "yolov3-spp@0.5"])
+@pytest.mark.parametrize("budget", ["macs=30%", "params=20%", "channels=60%", "macs=50%,params=500k"])
+def test_budgets_are_met_closely(name: str, budget: str) -> None:
+    network = network_from_name(name, 1)
+    groups, kept = cut(network, budget)
+    model, dense, counts = CostModel(network, groups), cost(network), counts_of(kept)
+    members = np.array([0 if group.fixed else len(group.layers) for group in groups.groups])
+    fill = []
+    for limit in parse_budgets(budget):
+        values = {
+            "macs": (model.macs(counts), dense.macs),
+            "params": (model.params(counts), dense.params),
+            "channels": (int(members @ counts), int(members @ model.widths)),
+        }
+        value, whole = values[limit.kind]
+        fill.append(value / limit.limit(whole))
+    assert 0.985 < max(fill) <= 1
+    for group, indices in zip(groups.groups, kept, strict=True):
+        assert len(indices) % 8 == 0 or len(indices) == group.num_channels
+        assert len(indices) == group.num_channels or not group.fixed
+
+
+def test_plain_scope_leaves_shortcuts_alone() -> None:
+    network = network_from_name("yolov3", 1)
+    groups, kept = cut(network, "channels=85%", scope="plain", multiple=1)
+    plain = [
+        (group.num_channels, len(indices))
+        for group, indices in zip(groups.groups, kept, strict=True)
+        if not group.fixed and not group.in_shortcut
+    ]
+    assert len(plain) == 44  # 23 residual bottlenecks and 21 convolutions of the neck and the heads
+    widths, stay = np.array(plain).T
+    assert stay.sum() == int(widths.sum() * 0.15)
+    for group, indices in zip(groups.groups, kept, strict=True):
+        assert not group.in_shortcut or len(indices) == group.num_channels
+
+
+def test_each_part_of_a_split_keeps_its_own_best() -> None:
+    network = network_of(conv(8), "[route]\nlayers=-1\ngroups=2\ngroup_id=1\n", conv(8))
+    groups = find_groups(network)
+    scores = uniform_scores(groups)
+    split = groups.groups.index(group_of(groups, 0))
+    scores[split] = np.array([1, 2, 3, 4, 9, 6, 7, 8.0]) * 1e-3
+    _, kept = cut(network, "channels=60%", scores, multiple=2)
+    # The first part's best is its channel 3, the second's is 4.
+    assert kept[split].tolist() == [3, 4]
+
+
+def test_impossible_budgets_name_the_nearest() -> None:
+    network = network_from_name("yolov3-tiny@0.25", 1)
+    with pytest.raises(BudgetError, match="nearest budget is macs=") as caught:
+        cut(network, "macs=1%")
+    nearest = str(caught.value).split("nearest budget is ")[1].split(",")[0]
+    groups, kept = cut(network, nearest)
+    assert len(counts_of(kept)) == len(groups.groups)
+    for budget in ("params=10", "channels=99%", "channels=100k"):
+        kind = budget.split("=", maxsplit=1)[0]
+        with pytest.raises(BudgetError, match=f"nearest budget is {kind}=") as caught:
+            cut(network, budget)
+        cut(network, str(caught.value).split("nearest budget is ")[1].split(",")[0])
+
+
+def test_nothing_to_cut() -> None:
+    network = network_of(conv(8), conv(8))
+    scores = [np.full(group.num_channels, np.inf) for group in find_groups(network).groups]
+    with pytest.raises(BudgetError, match="nothing can be cut"):
+        cut(network, "macs=50%", scores)
+
+
+def test_bad_options() -> None:
+    network = network_of(conv(8), conv(8))
+    with pytest.raises(UsageError, match="all or plain"):
+        cut(network, "macs=50%", scope="some")  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="at least 1"):
+        cut(network, "macs=50%", multiple=0)
+
+
+@settings(max_examples=40)
+@given(network=networks(), percent=st.integers(20, 95), seed=st.integers(0, 99))
+def test_any_graph_meets_its_budget_or_says_why(network: Network, percent: int, seed: int) -> None:
+    groups = find_groups(network)
+    scores = uniform_scores(groups, seed)
+    try:
+        _, kept = cut(network, f"macs={percent}%", scores, multiple=2)
+    except BudgetError:
+        return
+    model = CostModel(network, groups)
+    counts = counts_of(kept)
+    most = model.macs(model.widths) * percent // 100
+    assert model.macs(counts) <= most
+    widths = {i: s.filters for i, s in enumerate(network.layers) if isinstance(s, Convolutional)}
+    assert all(counts >= 1)
+    assert len(widths) > 0
+    for index, group in enumerate(groups.groups):
+        # Nothing more would fit: the next step of any group passes the budget.
+        step = np.lcm(2, group.num_parts)
+        more = min(group.num_channels, (counts[index] // step + 1) * step)
+        if not group.fixed and more > counts[index]:
+            assert model.macs(np.where(np.arange(len(counts)) == index, more, counts)) > most

@@ -1,0 +1,54 @@
+"""Importance: hand-worked scores."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from masking import random_state
+from test_groups import conv, network_of
+
+from seyolo.errors import UsageError
+from seyolo.pruning.groups import find_groups
+from seyolo.pruning.importance import importance
+
+NETWORK = network_of(conv(2), conv(2), "[shortcut]\nfrom=0\nactivation=linear\n")
+GROUPS = find_groups(NETWORK)  # the picture, (0, 1), and the head
+
+
+def scaled_state() -> dict[str, np.ndarray]:  # type: ignore[type-arg]
+    state = random_state(NETWORK, np.random.default_rng(0))
+    state["layers.0.bn.weight"] = np.array([-3.0, 1.0])
+    state["layers.1.bn.weight"] = np.array([1.0, 2.0])
+    return state
+
+
+def test_bn_takes_the_largest_tied_scale() -> None:
+    picture, tied, head = importance(GROUPS, scaled_state())
+    np.testing.assert_array_equal(tied, [3, 2])
+    assert np.isinf(picture).all()
+    assert np.isinf(head).all()  # no batch normalisation, so no score: stays whole
+
+
+def test_bn_mean_and_per_layer() -> None:
+    np.testing.assert_array_equal(importance(GROUPS, scaled_state(), tied="mean")[1], [2, 1.5])
+    # Layer 0 has mean 2: 1.5 and 0.5; layer 1 has mean 1.5: 2/3 and 4/3.
+    np.testing.assert_allclose(importance(GROUPS, scaled_state(), per_layer=True)[1], [1.5, 4 / 3])
+
+
+def test_norm_is_the_length_of_the_kernel() -> None:
+    state = scaled_state()
+    state["layers.0.conv.weight"][:] = 1.0  # 3 inputs x 9: sqrt(27)
+    state["layers.1.conv.weight"][:] = 0.5  # 2 inputs x 9 / 4: sqrt(4.5)
+    np.testing.assert_allclose(importance(GROUPS, state, "norm")[1], np.sqrt([27, 27]))
+
+
+def test_random_is_seeded() -> None:
+    one, two = (importance(GROUPS, {}, "random", generator=np.random.default_rng(5)) for _ in range(2))
+    np.testing.assert_array_equal(one[1], two[1])
+    with pytest.raises(UsageError, match="generator"):
+        importance(GROUPS, {}, "random")
+
+
+def test_unknown_method() -> None:
+    with pytest.raises(UsageError, match="bn, norm or random"):
+        importance(GROUPS, {}, "magic")  # type: ignore[arg-type]

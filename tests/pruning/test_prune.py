@@ -1,0 +1,84 @@
+"""The façade: prune a model, prune by a plan from JSON, keep the original."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from seyolo.darknet.cost import cost
+from seyolo.darknet.zoo import network_from_name
+from seyolo.errors import BudgetError, PlanError
+from seyolo.network.build import DarknetModel, build, to_file
+from seyolo.pruning.plan import Plan
+from seyolo.pruning.prune import make_plan, prune, prune_by
+
+
+def random_model(name: str) -> DarknetModel:
+    model = build(network_from_name(name, 2), ["left", "right"], torch.Generator().manual_seed(0)).eval()
+    rng = np.random.default_rng(0)
+    for module in model.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.weight.data = torch.from_numpy(rng.random(module.num_features, dtype=np.float32))
+            module.bias.data = torch.from_numpy(rng.normal(size=module.num_features).astype(np.float32))
+    return model
+
+
+@pytest.mark.parametrize("name", ["se-yolov3@0.25", "cbam-yolov3@0.25", "yolov3-tiny@0.5", "yolov3-spp@0.25"])
+def test_slim_model_is_what_the_plan_says(name: str) -> None:
+    model = random_model(name)
+    before = to_file(model)
+    slim, plan = prune(model, "macs=40%")
+    built = cost(slim.network)
+    assert (plan.params, plan.macs) == (built.params, built.macs)
+    assert plan.params == sum(parameter.numel() for parameter in slim.parameters())
+    assert 0.38 < plan.macs / plan.dense_macs <= 0.4
+    assert slim.names == ("left", "right")
+    assert slim.provenance["pruned"] == {"budget": "macs=40%", "scope": "all"}
+    assert slim(torch.rand(1, 3, 64, 64)).isfinite().all()
+    after = to_file(model)
+    assert after.network == before.network
+    assert after.provenance == before.provenance
+    assert all(np.array_equal(array, before.state[key]) for key, array in after.state.items())
+
+
+def test_a_plan_from_json_cuts_the_same() -> None:
+    model = random_model("se-yolov3@0.25")
+    slim, plan = prune(model, ["params=50%", "macs=50%"])
+    again = to_file(prune_by(model, Plan.from_json(plan.to_json())))
+    assert again.network == slim.network
+    for name, array in to_file(slim).state.items():
+        np.testing.assert_array_equal(array, again.state[name])
+    with pytest.raises(PlanError, match="another network"):
+        prune_by(slim, plan)
+
+
+def test_faded_channels_cost_nothing() -> None:
+    """Sparsity training ends with scale and shift at zero for what the budget leaves out: a free cut."""
+    model = random_model("se-yolov3@0.25")
+    plan = make_plan(model, "macs=30%")
+    with torch.no_grad():
+        for index, mask in enumerate(plan.masks(model.network)):
+            norm = getattr(model.layers[index], "bn", None)
+            if isinstance(norm, torch.nn.BatchNorm2d):
+                norm.weight[torch.from_numpy(~mask)] = 0
+                norm.bias[torch.from_numpy(~mask)] = 0
+    picture = torch.rand(1, 3, 96, 96, generator=torch.Generator().manual_seed(0))
+    slim, second = prune(model, "macs=30%")
+    assert second.groups == plan.groups
+    with torch.no_grad():
+        torch.testing.assert_close(slim(picture), model(picture), rtol=1e-3, atol=1e-3)
+
+
+def test_importance_can_be_chosen() -> None:
+    model = random_model("yolov3-tiny@0.5")
+    plans = [
+        make_plan(model, "macs=50%", method=method, generator=np.random.default_rng(0))  # type: ignore[arg-type]
+        for method in ("bn", "norm", "random")
+    ]
+    assert len({plan.to_json() for plan in plans}) == 3
+
+
+def test_infeasible_budget() -> None:
+    with pytest.raises(BudgetError, match="nearest"):
+        prune(random_model("yolov3-tiny@0.25"), "params=100")

@@ -1,0 +1,131 @@
+"""The house's plan, held: which room may import which, and where PyTorch is let in."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import seyolo
+
+SOURCE = Path(seyolo.__file__).parent
+
+ROOMS = {
+    "base": [
+        "errors", "files", "boxes", "detections", "letterbox", "darknet", "model_file", "described",
+        "progress", "runs", "runtime", "media", "detector",
+    ],
+    "network": ["network", "models"],
+    "torch_runtime": ["runtime.torch_backend"],
+    "data": ["data"],
+    "evaluation": ["evaluation"],
+    "training": ["training"],
+    "exporting": ["exporting"],
+    "pruning": ["pruning"],
+    "report": ["report"],
+    "pipeline": ["pipeline"],
+    "surface": ["__init__", "api", "comparison"],
+    "commands": ["commands"],
+    "cli": ["cli", "__main__"],
+}  # fmt: skip
+
+LIBRARY = {"base", "network", "torch_runtime", "data", "evaluation", "training", "exporting", "pruning"}
+MAY_IMPORT = {
+    "base": set(),
+    "network": {"base"},
+    "torch_runtime": {"base", "network"},
+    "data": {"base", "network"},
+    "evaluation": {"base", "network", "data"},
+    "training": {"base", "network", "data", "evaluation"},
+    "exporting": {"base", "network"},
+    "pruning": {"base", "network", "exporting"},
+    "report": LIBRARY - {"training"},
+    "pipeline": {*LIBRARY, "report"},
+    "surface": {*LIBRARY, "report", "pipeline"},
+    "commands": {"base", "data", "report", "surface"},
+    "cli": {"base"},
+}
+# The one door from a runtime's choice to PyTorch: an import inside a function, taken when it is chosen.
+DOOR = ("seyolo.runtime.backend", "seyolo.runtime.torch_backend")
+
+TORCH_ROOMS = {"network", "torch_runtime", "training", "exporting", "pipeline"}
+TORCH_MODULES = {"seyolo.data.loader", "seyolo.evaluation.evaluate", "seyolo.pruning.recalibrate"}
+
+
+def module_name(path: Path) -> str:
+    return ".".join(["seyolo", *path.relative_to(SOURCE).with_suffix("").parts])
+
+
+MODULES = {module_name(path): path for path in sorted(SOURCE.rglob("*.py"))}
+
+
+def room_of(module: str) -> str:
+    """The room whose longest prefix the module has; `seyolo` itself is the surface."""
+    inner = module.removeprefix("seyolo.") if module != "seyolo" else "__init__"
+    matches = [
+        (len(prefix), room)
+        for room, prefixes in ROOMS.items()
+        for prefix in prefixes
+        if inner == prefix or inner.startswith(prefix + ".")
+    ]
+    assert matches, f"{module} belongs to no room: give it one here and in the README's file tree"
+    return max(matches)[1]
+
+
+def imports(path: Path) -> set[str]:
+    """Modules that run when this one does, or when one of its functions does; not those for types only."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    only_types = {
+        inner
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+        for inner in ast.walk(node)
+    }
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if node in only_types:
+            continue
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are absolute here"
+            module = node.module or ""
+            inner = {f"{module}.{alias.name}" for alias in node.names}
+            found |= {name for name in inner if name in MODULES} or {module}
+    return found
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_imports_only_from_rooms_below(module: str) -> None:
+    room = room_of(module)
+    for imported in imports(MODULES[module]):
+        if imported.partition(".")[0] == "seyolo" and (module, imported) != DOOR:
+            other = room_of(imported)
+            assert other == room or other in MAY_IMPORT[room], (
+                f"{module} ({room}) imports {imported} ({other})"
+            )
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_pytorch_is_imported_where_it_is_let_in(module: str) -> None:
+    lets_in = room_of(module) in TORCH_ROOMS or module in TORCH_MODULES
+    assert lets_in or "torch" not in {name.partition(".")[0] for name in imports(MODULES[module])}
+
+
+def test_nothing_for_the_base_install_loads_pytorch() -> None:
+    names = [
+        module.removesuffix(".__init__")
+        for module in MODULES
+        if (room_of(module) in {"base", "data", "commands", "cli"} and module not in TORCH_MODULES)
+        or module in {"seyolo.__init__", "seyolo.comparison"}
+    ]
+    names.remove("seyolo.__main__")
+    assert len(names) > 40
+    script = f"import sys\nfor name in {names!r}: __import__(name)\nprint('torch' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=300, check=True
+    )
+    assert done.stdout.strip() == "False"

@@ -1,0 +1,195 @@
+"""`slim` from pictures to table on a handful of small pictures: its files, resuming, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from seyolo import pipeline
+from seyolo.darknet.cost import cost
+from seyolo.data.datasets import load_dataset
+from seyolo.detector import Detector
+from seyolo.errors import BudgetError, TrainingError
+from seyolo.model_file import read_model_file
+from seyolo.pipeline import SlimConfig, slim
+from seyolo.progress import Advance, Silent
+from seyolo.runtime.backend import open_backend
+from seyolo.training.prepare import Attention
+
+STAGES = ["dense", "sparse", "pruned", "finetuned"]
+
+
+@pytest.fixture(scope="module")
+def config(tiny_hands: Path) -> SlimConfig:
+    return SlimConfig(
+        data=str(tiny_hands),
+        model="yolov3-tiny@0.125",
+        size_px=64,
+        epochs=1,
+        sparse_epochs=2,
+        finetune_epochs=1,
+        batch_size=4,
+        multiple=2,
+    )
+
+
+@pytest.fixture(scope="module")
+def whole(config: SlimConfig, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """A run that nothing disturbs."""
+    folder = tmp_path_factory.mktemp("slim")
+    return folder, slim(config, folder)
+
+
+@pytest.fixture
+def untimed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leaves out the slowest part, exporting every stage to time it."""
+    timed = {stage: {"torch": 1.0, "onnxruntime": 1.0} for stage in STAGES}
+    monkeypatch.setattr(pipeline, "measure_latency", lambda models, folder: timed)
+
+
+class StopIn(Silent):
+    """Interrupts at the second step of the task with this title."""
+
+    def __init__(self, title: str) -> None:
+        self.title = title
+
+    @contextmanager
+    def task(self, title: str, total: int) -> Iterator[Advance]:
+        done = 0
+
+        def advance(count: int, note: str) -> None:
+            nonlocal done
+            done += count
+            if title == self.title and done == 2:
+                raise KeyboardInterrupt
+
+        yield advance
+
+
+def test_the_folder_of_a_run(whole: tuple[Path, dict[str, Any]]) -> None:
+    files = """config.json environment.json dense sparse finetuned plan.json pruned.safetensors
+    slim.safetensors slim.cfg slim.weights slim.onnx dense.onnx
+    results.json table.md channels.png curves.png scales.png samples.jpg"""
+    assert {path.name for path in whole[0].iterdir()} == set(files.split())
+
+
+def test_the_keys_of_the_results(whole: tuple[Path, dict[str, Any]], config: SlimConfig) -> None:
+    folder, results = whole
+    assert json.loads((folder / "results.json").read_text()) == results
+    assert {"stages", "plan", "budget", "seed", "data"} <= results.keys()
+    assert (results["budget"], results["seed"], results["data"]) == (["macs=30%"], 0, config.data)
+    assert [stage["stage"] for stage in results["stages"]] == STAGES
+    keys = {"stage", "params", "size_bytes", "macs", "input_size", "metrics", "latency_ms"}
+    for stage in results["stages"]:
+        assert stage.keys() == keys
+        assert stage["input_size"] == [64, 64]
+        assert stage["metrics"].keys() == {"val", "test"}
+        assert all(metrics.keys() == {"ap", "ap50"} for metrics in stage["metrics"].values())
+        assert stage["latency_ms"].keys() == {"torch", "onnxruntime"}
+        assert min(stage["latency_ms"].values()) > 0
+    assert results["plan"] == json.loads((folder / "plan.json").read_text())
+    assert {"params", "macs", "groups", "blocks_removed"} <= results["plan"].keys()
+
+
+def test_the_budget_is_kept_and_the_numbers_are_those_of_the_files(
+    whole: tuple[Path, dict[str, Any]],
+) -> None:
+    folder, results = whole
+    dense, sparse, pruned, finetuned = results["stages"]
+    assert sparse["macs"] == dense["macs"]
+    assert finetuned["macs"] == pruned["macs"] == results["plan"]["macs"] <= 0.3 * dense["macs"]
+    assert finetuned["params"] == pruned["params"] == results["plan"]["params"] < dense["params"]
+    assert finetuned["size_bytes"] == (folder / "slim.safetensors").stat().st_size < dense["size_bytes"]
+    network = read_model_file(folder / "slim.safetensors").network
+    assert cost(network, 64, 64).macs == finetuned["macs"]
+
+
+def test_the_cut_changes_nothing_after_sparsity_training(whole: tuple[Path, dict[str, Any]]) -> None:
+    """The channels that go have scale and shift 0, and every activation here is leaky: f(0) = 0."""
+    sparse = read_model_file(whole[0] / "sparse" / "best.safetensors")
+    pruned = read_model_file(whole[0] / "pruned.safetensors")
+    for index in range(len(sparse.network.layers)):
+        name = f"layers.{index}.bn.weight"
+        if name in sparse.state:
+            kept = sparse.state[name][sparse.state[name] != 0]
+            np.testing.assert_array_equal(kept, pruned.state[name])
+
+
+def test_the_slim_files_agree(whole: tuple[Path, dict[str, Any]], tiny_hands: Path) -> None:
+    folder, _ = whole
+    names = ("slim.safetensors", "slim.onnx", "slim.cfg")
+    batch = np.random.default_rng(0).random((1, 3, 64, 64), dtype=np.float32)
+    expected, *others = (open_backend(folder / name).infer(batch) for name in names)
+    for raw in others:
+        np.testing.assert_allclose(raw, expected, rtol=1e-3, atol=1e-3)
+    network = cv2.dnn.readNetFromDarknet(str(folder / "slim.cfg"), str(folder / "slim.weights"))
+    assert len(network.getUnconnectedOutLayersNames()) == 2
+    detector = Detector(folder / "slim.onnx", confidence=0.0)
+    assert detector.names == ("hand",)
+    photo = load_dataset(tiny_hands).split("test")[0].image
+    assert len(detector.detect(photo)) > 0
+
+
+def test_a_run_stopped_on_the_way_gives_the_same_result(
+    whole: tuple[Path, dict[str, Any]], config: SlimConfig, tmp_path: Path, untimed: None
+) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        slim(config, tmp_path, progress=StopIn("sparse epoch 2/2"))
+    resumed = slim(config, tmp_path, resume=True)
+    folder, results = whole
+    ours, theirs = (read_model_file(path / "slim.safetensors") for path in (tmp_path, folder))
+    assert ours.network == theirs.network
+    assert [name for name in theirs.state if not np.array_equal(ours.state[name], theirs.state[name])] == []
+    for stage in (*resumed["stages"], *results["stages"]):
+        stage["latency_ms"] = {}
+    assert resumed == results
+
+
+def test_what_is_refused_at_once(
+    whole: tuple[Path, dict[str, Any]], config: SlimConfig, tmp_path: Path
+) -> None:
+    with pytest.raises(TrainingError, match="holds a run already; resume it or choose another"):
+        slim(config, whole[0])
+    with pytest.raises(TrainingError, match="started with other settings"):
+        slim(replace(config, seed=1), whole[0], resume=True)
+    with pytest.raises(TrainingError, match="there is no run to resume here"):
+        slim(config, tmp_path, resume=True)
+
+
+def test_an_infeasible_budget_is_refused_before_anything_is_trained(
+    config: SlimConfig, tmp_path: Path
+) -> None:
+    with pytest.raises(BudgetError, match="macs"):
+        slim(replace(config, budget=("macs=0.001%",)), tmp_path)
+    assert list(tmp_path.iterdir()) == []  # so that the same name may be used with another budget
+
+
+def test_cbam_has_no_darknet_form(config: SlimConfig, tmp_path: Path, untimed: None) -> None:
+    cbam = replace(
+        config,
+        attention=Attention("cbam", at=("head",)),
+        budget=("macs=60%",),
+        epochs=0,
+        sparse_epochs=0,
+        finetune=False,
+    )
+    results = slim(cbam, tmp_path)
+    assert [stage["stage"] for stage in results["stages"]] == STAGES[:3]
+    assert results["artefacts"]["slim.cfg + slim.weights"].startswith("not applicable")
+    assert not (tmp_path / "slim.cfg").exists()
+    raw = open_backend(tmp_path / "slim.onnx").infer(np.zeros((1, 3, 64, 64), np.float32))
+    assert raw.shape == (1, 3 * (2 * 2 + 4 * 4), 6)
+
+
+def test_a_stage_of_no_epochs_is_the_one_before_it(config: SlimConfig, tmp_path: Path, untimed: None) -> None:
+    results = slim(replace(config, epochs=0, sparse_epochs=0, finetune_epochs=0), tmp_path)
+    sizes = {stage["stage"]: stage["size_bytes"] for stage in results["stages"]}
+    assert sizes["sparse"] == sizes["dense"] > sizes["finetuned"] == sizes["pruned"]

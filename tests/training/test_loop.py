@@ -1,0 +1,227 @@
+"""The training loop on a handful of small pictures: its files, exact resuming, and what it refuses."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from seyolo.darknet import zoo
+from seyolo.data.datasets import Dataset, load_dataset
+from seyolo.errors import DataError, TrainingError
+from seyolo.model_file import read_model_file
+from seyolo.network.build import DarknetModel, build
+from seyolo.progress import Advance, Silent
+from seyolo.training.loop import (
+    TrainConfig,
+    TrainResult,
+    calibration_samples,
+    measure_step_seconds,
+    train,
+    validation_splits,
+    write_results,
+)
+from seyolo.training.sparsity import L1, Choice, Sparsity, Steered, sparse_scales
+
+CONFIG = TrainConfig(epochs=2, batch_size=4, size_px=64, evaluations=2, warmup_epochs=0.5)
+FILES = {
+    "config.json",
+    "environment.json",
+    "results.csv",
+    "state.safetensors",
+    "best.safetensors",
+    "last.safetensors",
+}
+
+
+@pytest.fixture(scope="module")
+def dataset(tiny_hands: Path) -> Dataset:
+    return load_dataset(tiny_hands)
+
+
+def fresh_model(width: float = 0.125) -> DarknetModel:
+    network = zoo.yolov3_tiny(num_classes=1, width=width, scale_x_y=2.0)
+    return build(network, ("hand",), torch.Generator().manual_seed(0))
+
+
+def weights_of(path: Path) -> dict[str, np.ndarray]:
+    return read_model_file(path).state
+
+
+def read_rows(folder: Path) -> list[dict[str, str]]:
+    with (folder / "results.csv").open(encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def mean_scale(path: Path) -> float:
+    scales = [value for name, value in weights_of(path).items() if name.endswith("bn.weight")]
+    return float(np.abs(np.concatenate(scales)).mean())
+
+
+class StopIn(Silent):
+    """Interrupts at the second step of the task with this title."""
+
+    def __init__(self, title: str) -> None:
+        self.title = title
+
+    @contextmanager
+    def task(self, title: str, total: int) -> Iterator[Advance]:
+        done = 0
+
+        def advance(count: int, note: str) -> None:
+            nonlocal done
+            done += count
+            if title == self.title and done == 2:
+                raise KeyboardInterrupt
+
+        yield advance
+
+
+@pytest.fixture(scope="module")
+def run(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, TrainResult]:
+    """A run of two epochs that nothing disturbs."""
+    folder = tmp_path_factory.mktemp("run")
+    return folder, train(fresh_model(), dataset, CONFIG, folder)
+
+
+def test_a_run_writes_its_files(run: tuple[Path, TrainResult]) -> None:
+    folder, result = run
+    assert {path.name for path in folder.iterdir()} == FILES
+    assert json.loads((folder / "config.json").read_text())["batch_size"] == 4
+    assert json.loads((folder / "environment.json").read_text())["packages"]["torch"] == torch.__version__
+    rows = read_rows(folder)
+    assert [row["epoch"] for row in rows] == ["1", "2"]
+    assert {"box", "objectness", "classes", "learning_rate", "val_ap", "val_ap50", "ap"} <= rows[0].keys()
+    best = max(result.history, key=lambda row: row["ap"])
+    assert result.best_ap == best["ap"]
+    assert float(rows[result.best_epoch - 1]["ap"]) == result.best_ap
+    best_state = weights_of(folder / "best.safetensors")
+    assert all(np.array_equal(value, best_state[name]) for name, value in result.model.state_dict().items())
+    assert result.model.names == ("hand",)
+
+
+def test_training_changes_every_tensor(run: tuple[Path, TrainResult]) -> None:
+    trained = weights_of(run[0] / "last.safetensors")
+    unchanged = [
+        name for name, value in fresh_model().state_dict().items() if np.array_equal(value, trained[name])
+    ]
+    assert unchanged == []
+
+
+def every_second_channel(model: DarknetModel) -> Choice:
+    return {name: torch.arange(bn.num_features) % 2 == 0 for name, bn in sparse_scales(model).items()}
+
+
+def steered() -> Steered:
+    return Steered(0.1, every_second_channel, choose_at=0.2, faded_at=0.7)
+
+
+def without_times(history: list[dict[str, object]]) -> list[dict[str, object]]:
+    return [
+        {key: value for key, value in row.items() if key not in {"seconds", "pictures_per_s"}}
+        for row in history
+    ]
+
+
+def check_resumed(
+    dataset: Dataset,
+    folder: Path,
+    undisturbed: tuple[Path, TrainResult],
+    sparsity: tuple[Sparsity | None, Sparsity | None],
+) -> None:
+    """Stops in the middle of epoch 2, resumes, and compares with a run that was not stopped."""
+    with pytest.raises(KeyboardInterrupt):
+        train(
+            fresh_model(), dataset, CONFIG, folder, sparsity=sparsity[0], progress=StopIn("train epoch 2/2")
+        )
+    assert [row["epoch"] for row in read_rows(folder)] == ["1"]
+    resumed = train(fresh_model(), dataset, CONFIG, folder, sparsity=sparsity[1], resume=True)
+    expected_folder, expected = undisturbed
+    assert without_times(resumed.history) == without_times(expected.history)
+    ours, theirs = (weights_of(path / "last.safetensors") for path in (folder, expected_folder))
+    assert [name for name in theirs if not np.array_equal(ours[name], theirs[name])] == []
+
+
+def test_a_stopped_run_resumes_exactly(
+    dataset: Dataset, run: tuple[Path, TrainResult], tmp_path: Path
+) -> None:
+    check_resumed(dataset, tmp_path, run, (None, None))
+
+
+def test_a_stopped_sparse_run_resumes_exactly(dataset: Dataset, tmp_path: Path) -> None:
+    whole = train(fresh_model(), dataset, CONFIG, tmp_path / "whole", sparsity=steered())
+    check_resumed(dataset, tmp_path / "stopped", (tmp_path / "whole", whole), (steered(), steered()))
+    for name, bn in sparse_scales(whole.model).items():
+        assert (bn.weight[0::2] == 0).all(), name
+        assert (bn.weight[1::2] != 0).all(), name
+
+
+def test_what_cannot_be_resumed(dataset: Dataset, run: tuple[Path, TrainResult], tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="there is no run to resume here"):
+        train(fresh_model(), dataset, CONFIG, tmp_path, resume=True)
+    with pytest.raises(TrainingError, match="planned for 2 epochs, not 3"):
+        train(fresh_model(), dataset, replace(CONFIG, epochs=3), run[0], resume=True)
+    with pytest.raises(TrainingError, match="the run is of another network"):
+        train(fresh_model(width=0.25), dataset, CONFIG, run[0], resume=True)
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_its_state(
+    dataset: Dataset, run: tuple[Path, TrainResult], tmp_path: Path
+) -> None:
+    shutil.copytree(run[0], tmp_path, dirs_exist_ok=True)
+    before = (tmp_path / "state.safetensors").read_bytes()
+    model = fresh_model()
+    with torch.no_grad():
+        next(model.parameters())[0] = float("nan")
+    with pytest.raises(TrainingError, match=r"not finite in epoch 1; lower the learning rate \(0\.0015\)"):
+        train(model, dataset, CONFIG, tmp_path)
+    assert (tmp_path / "state.safetensors").read_bytes() == before
+
+
+def test_l1_makes_the_scales_smaller(dataset: Dataset, run: tuple[Path, TrainResult], tmp_path: Path) -> None:
+    train(fresh_model(), dataset, CONFIG, tmp_path, sparsity=L1(10.0))
+    assert mean_scale(tmp_path / "last.safetensors") < mean_scale(run[0] / "last.safetensors") - 1e-3
+
+
+def test_data_that_cannot_be_trained_on(dataset: Dataset, tmp_path: Path) -> None:
+    only_train = replace(dataset, splits={"train": dataset.splits["train"]})
+    with pytest.raises(DataError, match=r"needs a `val` split"):
+        train(fresh_model(), only_train, CONFIG, tmp_path)
+    shutil.copytree(dataset.root, tmp_path / "data")
+    for label in (tmp_path / "data" / "labels" / "val").iterdir():
+        label.write_text("")
+    with pytest.raises(DataError, match="the val split has no labelled object"):
+        train(fresh_model(), load_dataset(tmp_path / "data" / "data.yaml"), CONFIG, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_checkpoints_are_chosen_on_every_validation_split(dataset: Dataset) -> None:
+    splits = dict.fromkeys(("val_small", "test", "val", "train"), dataset.splits["val"])
+    assert validation_splits(replace(dataset, splits=splits)) == ["val", "val_small"]
+
+
+def test_measuring_a_step_leaves_the_model_as_it_is(dataset: Dataset) -> None:
+    model = fresh_model()
+    assert measure_step_seconds(model, dataset, CONFIG, num_steps=1) > 0
+    for name, value in fresh_model().state_dict().items():
+        assert torch.equal(model.state_dict()[name], value), name
+
+
+def test_calibration_pictures_are_drawn_by_seed(dataset: Dataset) -> None:
+    drawn = [[sample.image for sample in calibration_samples(dataset, 5, seed)] for seed in (0, 0, 1)]
+    assert len(set(drawn[0])) == 5
+    assert drawn[0] == drawn[1] != drawn[2]
+    assert len(calibration_samples(dataset, 1000, 0)) == len(dataset.split("train"))
+
+
+def test_the_table_has_the_columns_of_all_rows(tmp_path: Path) -> None:
+    write_results(tmp_path / "results.csv", [{"epoch": 1, "box": 0.5}, {"epoch": 2, "ap": 0.25}])
+    assert (tmp_path / "results.csv").read_text() == "epoch,box,ap\n1,0.5,\n2,,0.25\n"
