@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import sys
 import warnings
 from collections.abc import Sequence
@@ -16,7 +15,6 @@ from importlib import metadata
 from typing import TextIO
 
 from cyclopts import App, CycloptsError
-from safetensors import SafetensorError
 
 from seyolo.errors import SeyoloError
 
@@ -72,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         # Whoever read our output has seen enough; without this the interpreter complains at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except (SeyoloError, OSError, ModuleNotFoundError, SafetensorError) as error:
+    except (SeyoloError, OSError, ModuleNotFoundError) as error:
         text = mendable(error)
         if text is None:
             raise
@@ -90,9 +88,7 @@ def mendable(error: Exception) -> str | None:
         package = (error.name or "").partition(".")[0]
         advice = f'needs {package}, which is not installed; get it with: pip install "seyolo[train]"'
         return f"this {advice}" if package in TRAIN_PACKAGES else None
-    # The writer of safetensors hides the system's error in a text.
-    number = re.search(r"os error (\d+)", str(error))
-    return _system_error(OSError(int(number[1]), os.strerror(int(number[1])))) if number else None
+    return None
 
 
 def _stop(text: str, code: int) -> int:

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 from running import Run, assert_refused
-from safetensors import SafetensorError
 
 import seyolo
 from seyolo.cli import DATA_VERBS, VERBS, main, make_app, mendable
@@ -114,13 +113,11 @@ def test_a_full_disk_is_a_message() -> None:
     assert mendable(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "runs/x")) == (
         "runs/x: No space left on device; free some space and go on"
     )
-    text = "Error while serializing: I/O error: No space left on device (os error 28)"
-    assert mendable(SafetensorError(text)) == "No space left on device; free some space and go on"
 
 
 def test_a_bug_of_ours_is_not_dressed_up(monkeypatch: pytest.MonkeyPatch) -> None:
     assert mendable(ModuleNotFoundError("no", name="seyolo.nonsense")) is None
-    assert mendable(SafetensorError("invalid dtype")) is None
+    assert mendable(ZeroDivisionError()) is None
 
     def broken(*_: object) -> None:
         raise ZeroDivisionError

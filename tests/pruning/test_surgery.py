@@ -20,6 +20,7 @@ from strategies import networks
 
 from seyolo.darknet.cfg import Network, parse_cfg
 from seyolo.darknet.cost import cost
+from seyolo.darknet.sections import Cbam
 from seyolo.darknet.weights import tensor_shapes
 from seyolo.darknet.zoo import network_from_name
 from seyolo.errors import PlanError
@@ -29,6 +30,7 @@ from seyolo.pruning.surgery import slice_network
 
 ZOO = [
     "yolov3@0.125", "yolov3-spp@0.125", "yolov3-tiny@0.25", "se-yolov3@0.125", "se-yolov3-tiny@0.25",
+    "cbam-yolov3@0.125", "cbam-yolov3-tiny@0.25",
 ]  # fmt: skip
 
 
@@ -54,7 +56,7 @@ def check_cut(network: Network, state: State, rng: np.random.Generator) -> None:
 
 
 @settings(max_examples=60)
-@given(network=networks(with_cbam=False), seed=st.integers(0, 2**16))
+@given(network=networks(), seed=st.integers(0, 2**16))
 def test_sliced_equals_masked_on_any_graph(network: Network, seed: int) -> None:
     rng = np.random.default_rng(seed)
     check_cut(network, random_state(network, rng), rng)
@@ -72,9 +74,8 @@ def small(network: Network) -> Network:
     return parse_cfg(text)
 
 
-def relu_before_cbam(join: str) -> Network:
-    """Behind relu the largest kept channel is never below a removed one, which is zero."""
-    convolution = "[convolutional]\nbatch_normalize=1\nfilters=8\nsize=3\nstride=1\npad=1\nactivation=relu\n"
+def with_two_gates(join: str) -> Network:
+    convolution = "[convolutional]\nbatch_normalize=1\nfilters=8\nsize=3\nstride=1\npad=1\nactivation=leaky\n"
     head = "[convolutional]\nfilters=6\nsize=1\nstride=1\nactivation=linear\n"
     yolo = "[yolo]\nmask=0\nanchors=4,4\nclasses=1\nnum=1\n"
     cbam = f"[cbam]\nhidden=3\nsize=5\njoin={join}\n"
@@ -84,17 +85,18 @@ def relu_before_cbam(join: str) -> Network:
 @pytest.mark.parametrize("join", ["scale", "add"])
 def test_sliced_equals_masked_through_cbam(join: str) -> None:
     rng = np.random.default_rng(0)
-    network = relu_before_cbam(join)
+    network = with_two_gates(join)
     check_cut(network, random_state(network, rng), rng)
 
 
 def test_cbam_tensors_by_hand() -> None:
     # 8 channels, 2 stay: the mean over 8 of which 6 are zero is 2/8 of the mean over the 2.
-    network = relu_before_cbam("scale")
+    network = with_two_gates("scale")
     state = random_state(network, np.random.default_rng(0))
     masks = [np.ones(width, dtype=bool) for width in (8, 8, 8, 8, 6, 6)]
     masks[0] = masks[1] = np.arange(8) < 2
-    _, tensors = slice_network(network, state, masks)
+    slim, tensors = slice_network(network, state, masks)
+    assert [layer.floor for layer in slim.layers if isinstance(layer, Cbam)] == [True, False]
     spatial = state["layers.1.spatial.weight"]
     np.testing.assert_allclose(tensors["layers.1.spatial.weight"][:, 0], spatial[:, 0] * 0.25)
     np.testing.assert_array_equal(tensors["layers.1.spatial.weight"][:, 1], spatial[:, 1])
@@ -103,7 +105,7 @@ def test_cbam_tensors_by_hand() -> None:
 
 
 @settings(max_examples=30)
-@given(network=networks(with_cbam=False), seed=st.integers(0, 2**16))
+@given(network=networks(), seed=st.integers(0, 2**16))
 def test_removing_silent_channels_changes_nothing(network: Network, seed: int) -> None:
     """Scale and shift zero in front of f(0) = 0; the mean of SE gates sees only zeros, too."""
     rng = np.random.default_rng(seed)

@@ -223,6 +223,7 @@ class CbamLayer(nn.Module):
         self.excite = make_convolution(section.hidden, in_channels, 1)
         self.spatial = make_convolution(2, 1, section.size, padding=section.size // 2, bias=False)
         self.adds = section.join == "add"
+        self.floor = section.floor
 
     def forward(self, x: Features) -> Features:
         gated = x * self._channel_gate(x)
@@ -237,7 +238,10 @@ class CbamLayer(nn.Module):
         return self.excite(functional.relu(self.squeeze(pooled)))  # type: ignore[no-any-return]
 
     def _spatial_gate(self, x: Features) -> Float[Tensor, "N 1 H W"]:
-        maps = torch.cat([x.mean(1, keepdim=True), x.amax(1, keepdim=True)], dim=1)
+        maximum = x.amax(1, keepdim=True)
+        if self.floor:
+            maximum = maximum.clamp(min=0)
+        maps = torch.cat([x.mean(1, keepdim=True), maximum], dim=1)
         return torch.sigmoid(self.spatial(maps))
 
 

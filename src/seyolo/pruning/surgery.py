@@ -46,10 +46,11 @@ def slice_network(
                 raise PlanError(f"layer {index} would lose all of its {section.filters} channels")
             layers.append(_slim_section(section, read, masks[index]))
             own = _slice_convolution(section, own, read, masks[index])
+        elif isinstance(section, Cbam):
+            layers.append(replace(section, floor=section.floor or not read.all()))
+            own = _slice_cbam(own, read)
         else:
             layers.append(section)
-            if isinstance(section, Cbam):
-                own = _slice_cbam(own, read)
         tensors |= {f"layers.{index}.{name}": np.array(array, order="C") for name, array in own.items()}
     return replace(network, layers=tuple(layers)), tensors
 
@@ -89,7 +90,8 @@ def _slice_convolution(section: Convolutional, tensors: Tensors, read: BoolArray
 def _slice_cbam(tensors: Tensors, kept: BoolArray) -> Tensors:
     """The shared MLP loses inputs and outputs; the spatial kernel's mean plane is rescaled.
 
-    The mean over C channels of which only C' are not zero is C'/C times the mean over those C'.
+    The mean over C channels of which only C' are not zero is C'/C times the mean over those C'. Their zeros also
+    bound the maximum from below: that is the section's `floor`.
     """
     channels = np.flatnonzero(kept)
     spatial = tensors["spatial.weight"].copy()

@@ -1,0 +1,55 @@
+"""Writing in one step: the old file or the new one, and errors that say which file."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors import SafetensorError
+from safetensors.numpy import save_file
+
+from seyolo.files import replacing, write_json, write_text
+
+
+def test_a_file_appears_when_it_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "x.json"
+    write_json(path, {"a": 1})
+    assert json.loads(path.read_text()) == {"a": 1}
+    assert [file.name for file in path.parent.iterdir()] == ["x.json"]
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "x.txt"
+    write_text(path, "old")
+    with pytest.raises(ZeroDivisionError), replacing(path) as temporary:
+        assert temporary.suffix == ".txt"
+        temporary.write_text("half")
+        raise ZeroDivisionError
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_an_error_of_the_system_names_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "x.txt"
+    with pytest.raises(OSError, match=r"x\.txt") as caught, replacing(path):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # as `write` does: without a name
+    assert caught.value.errno == errno.ENOSPC
+    with pytest.raises(FileNotFoundError, match=r"gone"), replacing(path):
+        (tmp_path / "gone").read_text()
+
+
+def test_the_writer_of_safetensors_is_no_exception(tmp_path: Path) -> None:
+    path = tmp_path / "x.safetensors"
+    with pytest.raises(IsADirectoryError, match=r"x\.safetensors"), replacing(path) as temporary:
+        temporary.mkdir()
+        try:
+            save_file({"a": np.zeros(3, np.float32)}, temporary)
+        finally:
+            temporary.rmdir()
+    with pytest.raises(SafetensorError), replacing(path):
+        raise SafetensorError("invalid dtype")
+    assert not list(tmp_path.iterdir())
