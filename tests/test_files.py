@@ -25,7 +25,7 @@ def test_a_file_appears_when_it_is_whole(tmp_path: Path) -> None:
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
     path = tmp_path / "x.txt"
     write_text(path, "old")
-    with pytest.raises(ZeroDivisionError), replacing(path) as temporary:
+    with pytest.raises(ZeroDivisionError), replacing(path) as temporary:  # noqa: PT012
         assert temporary.suffix == ".txt"
         temporary.write_text("half")
         raise ZeroDivisionError
@@ -44,7 +44,7 @@ def test_an_error_of_the_system_names_the_file(tmp_path: Path) -> None:
 
 def test_the_writer_of_safetensors_is_no_exception(tmp_path: Path) -> None:
     path = tmp_path / "x.safetensors"
-    with pytest.raises(IsADirectoryError, match=r"x\.safetensors"), replacing(path) as temporary:
+    with pytest.raises(IsADirectoryError, match=r"x\.safetensors"), replacing(path) as temporary:  # noqa: PT012
         temporary.mkdir()
         try:
             save_file({"a": np.zeros(3, np.float32)}, temporary)

@@ -387,7 +387,7 @@ def prune_file(
     *,
     budget: str | Sequence[str],
     scope: Scope = "all",
-    multiple: int = 8,
+    multiple: int | None = None,
     dataset: Dataset | None = None,
     size: int | None = None,
     seed: int = 0,

@@ -59,7 +59,7 @@ class SlimConfig:
     attention: Attention | None = None
     budget: tuple[str, ...] = ("macs=30%",)
     size_px: int = 416
-    epochs: int = 28
+    epochs: int = 30
     sparse_epochs: int | None = None
     finetune_epochs: int | None = None
     finetune: bool = True
@@ -67,15 +67,15 @@ class SlimConfig:
     learning_rate: float = 1.5e-3
     strength: float = 0.2
     scope: Scope = "all"
-    multiple: int = 8
+    multiple: int | None = None
     seed: int = 0
     device: str = "cpu"
     train: dict[str, Any] = field(default_factory=dict)
 
     def stage_epochs(self) -> dict[str, int]:
         """Epochs of each training stage in order."""
-        sparse = self.sparse_epochs if self.sparse_epochs is not None else max(1, round(self.epochs * 0.4))
-        tune = self.finetune_epochs if self.finetune_epochs is not None else max(1, round(self.epochs * 0.6))
+        sparse = self.sparse_epochs if self.sparse_epochs is not None else max(1, round(self.epochs / 3))
+        tune = self.finetune_epochs if self.finetune_epochs is not None else max(1, round(self.epochs * 1.4))
         return {"dense": self.epochs, "sparse": sparse, "finetuned": tune if self.finetune else 0}
 
     def train_config(self, stage: str) -> TrainConfig:

@@ -21,7 +21,7 @@ from seyolo.data.augment import (
     pyramid,
 )
 
-COLOURLESS = replace(Augmentation(), hue=0.0, saturation=0.0, value=0.0)
+COLOURLESS = replace(Augmentation(), hue=0.0, saturation=0.0, value=0.0, gamma=0.0)
 BOX = (0.30, 0.35, 0.20, 0.30)
 """The white rectangle of `marked_picture`: cx, cy, w, h in parts."""
 
@@ -198,8 +198,16 @@ def test_colour_without_gains_keeps_grey_and_full_colours() -> None:
 def test_value_gain_scales_brightness_only() -> None:
     image = np.full((4, 4, 3), 100, dtype=np.uint8)
     jitter_colour(image, replace(COLOURLESS, value=0.5), np.random.default_rng(1))
-    _, _, part = np.random.default_rng(1).uniform(-1, 1, 3)
-    assert np.unique(image).tolist() == [int(100 * (1 + 0.5 * part))]
+    _, _, part, _ = np.random.default_rng(1).uniform(-1, 1, 4)
+    assert np.unique(image).tolist() == [round(100 * (1 + 0.5 * part))]
+
+
+def test_gamma_bends_brightness_between_fixed_ends() -> None:
+    image = np.repeat(np.array([0, 64, 255], dtype=np.uint8), 3).reshape(1, 3, 3)
+    jitter_colour(image, replace(COLOURLESS, gamma=0.5), np.random.default_rng(3))
+    exponent = np.exp(0.5 * np.random.default_rng(3).uniform(-1, 1, 4)[3])
+    assert image[0, :, 0].tolist() == [0, round(255 * (64 / 255) ** exponent), 255]
+    assert image[0, 1, 0] != 64
 
 
 def test_the_same_seed_gives_the_same_picture() -> None:
@@ -232,7 +240,7 @@ def test_a_crop_that_keeps_its_object_shows_all_of_it(flip: float) -> None:
 def test_hue_shifts_around_the_colour_circle() -> None:
     image = np.full((2, 2, 3), (0, 0, 255), dtype=np.uint8)
     jitter_colour(image, replace(COLOURLESS, hue=0.1), np.random.default_rng(0))
-    part, _, _ = np.random.default_rng(0).uniform(-1, 1, 3)
+    part, *_ = np.random.default_rng(0).uniform(-1, 1, 4)
     # 18 * 0.27 = 4.9, so hue 4 of 180 (8 degrees): green rises to 255 * 8 / 60 = 34.
     assert round(18 * part, 1) == 4.9
     assert image[0, 0].tolist() == pytest.approx([0, 34, 255], abs=1)

@@ -106,6 +106,7 @@ def test_colours_arrive_as_rgb(tmp_path: Path) -> None:
         hue=0.0,
         saturation=0.0,
         value=0.0,
+        gamma=0.0,
     )
     images, _ = next(iter(TrainingLoader([sample], 64, 1, still, seed=0).epoch(0)))
     assert images[0, :, 32, 32].tolist() == [0, 0, 255]

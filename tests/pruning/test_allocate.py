@@ -34,7 +34,7 @@ def cut(
     budget: str | Sequence[str],
     scores: Sequence[FloatArray] | None = None,
     scope: Scope = "all",
-    multiple: int = 8,
+    multiple: int | None = None,
 ) -> tuple[Groups, tuple[IntArray, ...]]:
     groups = find_groups(network)
     scores = uniform_scores(groups) if scores is None else scores
@@ -63,6 +63,19 @@ def test_every_group_keeps_one_multiple_or_its_width() -> None:
     assert len(kept[1]) == 8  # least important, yet one multiple stays; 46 * 0.6 = 27.6, so at most 27 stay
     assert len(kept[2]) == 6  # narrower than a multiple
     assert len(kept[3]) == 8
+
+
+def test_wide_groups_climb_in_sixteens_from_a_floor_of_eight() -> None:
+    network = network_of(conv(128), conv(120))
+    scores = uniform_scores(find_groups(network))
+    for share in range(10, 90, 5):
+        _, kept = cut(network, f"channels={share}%", scores)
+        assert len(kept[1]) == 8 or len(kept[1]) % 16 == 0
+        assert len(kept[2]) % 8 == 0
+    _, kept = cut(network, "channels=93%", scores)
+    assert [len(indices) for indices in kept[1:3]] == [8, 8]
+    counts = {len(cut(network, f"channels={share}%", scores, multiple=8)[1][1]) for share in range(10, 90, 5)}
+    assert any(count % 16 == 8 and count > 8 for count in counts)
 
 
 def test_equal_scores_narrow_all_groups_alike() -> None:

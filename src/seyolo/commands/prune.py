@@ -20,7 +20,7 @@ def prune(
     *,
     budget: Annotated[tuple[str, ...], Repeatable],
     scope: Literal["all", "plain"] = "all",
-    multiple: int = 8,
+    multiple: int | None = None,
     data: Path | None = None,
     size: int | None = None,
     seed: int = 0,
@@ -36,7 +36,7 @@ def prune(
         budget: macs=30%, macs=1.2G, params=2.4M, channels=85% (removed); may be given several times, then all
             hold.
         scope: all, or plain for convolutions that no shortcut touches, as the published cut does.
-        multiple: kept channels are multiples of this.
+        multiple: kept channels are multiples of this [default: 8, and 16 in groups of 128 and more].
         data: a data.yaml; its train split recalibrates the batch normalisation after the cut.
         size: side of the square input in pixels at which MACs count; by default the model's.
         seed: of the choice of pictures for recalibration.

@@ -254,8 +254,8 @@ class Cbam(Section):
     """`[cbam]`: channel, then spatial attention (Woo 2018) on the layer in front. seyolo's own section.
 
     `hidden` is the width of the shared MLP, `size` the side of the spatial kernel in pixels.
-    `join=scale` gives s·x, `join=add` gives x + s·x. `floor=1` stands where channels were cut: they were zero,
-    so the maximum over the channels never falls below zero.
+    `join=scale` gives s·x, `join=add` gives x + s·x. `floor=1` stands where channels were cut: they were
+    zero, so the maximum over the channels never falls below zero.
     """
 
     kind: ClassVar[str] = "cbam"

@@ -40,7 +40,8 @@ class Augmentation:
         keep_object: probability that a crop is placed so as to hold one of the picture's objects.
         flip: probability of mirroring left and right, drawn per source picture.
         hue: greatest shift, as a part of the colour circle,
-        saturation, value: and greatest relative change of each; all drawn per source picture.
+        saturation, value: and greatest relative change of each,
+        gamma: and greatest |log| of the exponent of its brightness; all drawn per source picture.
         min_visible: a box stays when at least this part of its area is still visible,
         min_side_px: and what is visible is at least this wide and high.
     """
@@ -56,6 +57,7 @@ class Augmentation:
     hue: float = 0.015
     saturation: float = 0.7
     value: float = 0.4
+    gamma: float = 0.35
     min_visible: float = 0.3
     min_side_px: float = 3.0
 
@@ -182,12 +184,14 @@ def compose(
 def jitter_colour(
     image: UInt8[np.ndarray, "h w 3"], recipe: Augmentation, generator: np.random.Generator
 ) -> None:
-    """Shifts hue and scales saturation and value of a BGR picture at random, in place."""
-    hue, saturation, value = generator.uniform(-1, 1, 3) * (recipe.hue, recipe.saturation, recipe.value)
+    """Shifts hue, scales saturation and value and bends value of a BGR picture at random, in place."""
+    ranges = recipe.hue, recipe.saturation, recipe.value, recipe.gamma
+    hue, saturation, value, gamma = generator.uniform(-1, 1, 4) * ranges
     ramp = np.arange(256)
+    bent = 255 * (ramp / 255) ** math.exp(gamma)
     # OpenCV's 8-bit hue counts half degrees; the tables make one pass over the pixels do for all three.
-    columns = [(ramp + 180 * hue) % 180, ramp * (1 + saturation), ramp * (1 + value)]
-    table = np.clip(np.stack(columns, axis=-1), 0, 255).astype(np.uint8)[None]
+    columns = [np.floor(ramp + 180 * hue) % 180, ramp * (1 + saturation), bent * (1 + value)]
+    table = np.clip(np.rint(np.stack(columns, axis=-1)), 0, 255).astype(np.uint8)[None]
     hsv = cv2.cvtColor(image, cv2.COLOR_BGR2HSV)
     cv2.LUT(hsv, table, dst=hsv)
     cv2.cvtColor(hsv, cv2.COLOR_HSV2BGR, dst=image)

@@ -36,6 +36,13 @@ BATCH_NORM_EPSILON = 1e-6
 BATCH_NORM_MOMENTUM = 0.03
 """Weight of the newest batch in the running statistics: batches here are small, so they average long."""
 
+NARROW_CHANNELS = range(5, 16)
+"""Widths whose batch normalisation trains faster on contiguous planes than on channels-last memory.
+
+On a CPU torch walks channels-last memory in vectors of 16 channels and falls back to single numbers below
+that: with 8 channels it takes five times as long as on planes, and still twice as long with the copies.
+"""
+
 Features = Float[Tensor, "N C H W"]
 
 
@@ -98,8 +105,12 @@ class ConvolutionLayer(nn.Module):
         )
         self.bn = make_batch_norm(section.filters) if section.batch_normalize else nn.Identity()
         self.activation = make_activation(section.activation)
+        self.is_narrow = section.batch_normalize and section.filters in NARROW_CHANNELS
 
     def forward(self, x: Features) -> Features:
+        if self.is_narrow and self.training and not x.is_cuda:
+            planes = self.activation(self.bn(self.conv(x).contiguous()))
+            return planes.contiguous(memory_format=torch.channels_last)  # type: ignore[no-any-return]
         return self.activation(self.bn(self.conv(x)))  # type: ignore[no-any-return]
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from seyolo.model_file import ModelFile
 from seyolo.network.build import DarknetModel, from_file, to_file
-from seyolo.pruning.allocate import Scope, allocate
+from seyolo.pruning.allocate import FLOOR, Scope, allocate
 from seyolo.pruning.budget import parse_budgets
 from seyolo.pruning.fold import fold_constants
 from seyolo.pruning.groups import find_groups
@@ -25,7 +25,7 @@ def prune(
     budget: str | Sequence[str],
     *,
     scope: Scope = "all",
-    multiple: int = 8,
+    multiple: int | None = None,
     method: Method = "bn",
     generator: np.random.Generator | None = None,
     size: tuple[int, int] | None = None,
@@ -38,7 +38,8 @@ def prune(
         model: the dense model.
         budget: `macs=30%`, `params=2.4M`, `channels=85%` (removed), or several that hold together.
         scope: `all`, or `plain` for convolutions that no shortcut touches.
-        multiple: kept channels are multiples of this, or the whole width.
+        multiple: kept channels are multiples of this, or the whole width; by default 8, and 16 in groups of
+            128 channels and more.
         method: the importance: `bn`, `norm` or `random`.
         generator: the source of `random`.
         size: (height, width) in pixels at which MACs count; by default the model's `[net]` size.
@@ -58,7 +59,7 @@ def make_plan(
     budget: str | Sequence[str],
     *,
     scope: Scope = "all",
-    multiple: int = 8,
+    multiple: int | None = None,
     method: Method = "bn",
     generator: np.random.Generator | None = None,
     size: tuple[int, int] | None = None,
@@ -70,7 +71,9 @@ def make_plan(
     scores = importance(groups, dense.state, method, generator=generator)
     kept = allocate(dense.network, groups, scores, budgets, scope=scope, multiple=multiple, size=size)
     text = ",".join(str(budget) for budget in budgets)
-    return describe_cut(dense.network, groups, kept, budget=text, scope=scope, multiple=multiple, size=size)
+    return describe_cut(
+        dense.network, groups, kept, budget=text, scope=scope, multiple=multiple or FLOOR, size=size
+    )
 
 
 def prune_by(model: DarknetModel, plan: Plan) -> DarknetModel:

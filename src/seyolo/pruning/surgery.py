@@ -90,8 +90,8 @@ def _slice_convolution(section: Convolutional, tensors: Tensors, read: BoolArray
 def _slice_cbam(tensors: Tensors, kept: BoolArray) -> Tensors:
     """The shared MLP loses inputs and outputs; the spatial kernel's mean plane is rescaled.
 
-    The mean over C channels of which only C' are not zero is C'/C times the mean over those C'. Their zeros also
-    bound the maximum from below: that is the section's `floor`.
+    The mean over C channels of which only C' are not zero is C'/C times the mean over those C'. Their zeros
+    also bound the maximum from below: that is the section's `floor`.
     """
     channels = np.flatnonzero(kept)
     spatial = tensors["spatial.weight"].copy()
