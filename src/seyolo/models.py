@@ -14,8 +14,8 @@ import torch
 
 from seyolo.darknet.cfg import Network
 from seyolo.darknet.edit import set_classes
+from seyolo.darknet.graph import detection_layers
 from seyolo.darknet.graph import num_classes as count_classes
-from seyolo.darknet.graph import yolo_layers
 from seyolo.darknet.weights import read_weights, tensor_shapes, write_weights
 from seyolo.darknet.zoo import is_zoo_name, network_from_name
 from seyolo.described import CHECKPOINT, describe
@@ -119,7 +119,9 @@ def _take(
     if not fitting:
         raise ModelError(f"{source_name}: none of its {len(source)} tensors fits {network.source}")
     heads = {
-        f"layers.{layer - 1}.conv.{part}" for layer in yolo_layers(network) for part in ("weight", "bias")
+        f"layers.{layer - 1}.conv.{part}"
+        for layer in detection_layers(network)
+        for part in ("weight", "bias")
     }
     if source.keys() - fitting.keys() - heads:
         message = f"{source_name}: only {len(fitting)} of its {len(source)} tensors fit {network.source}"

@@ -18,9 +18,14 @@ from seyolo.darknet.sections import (
     Cbam,
     Convolutional,
     Dropout,
+    Implicit,
+    LocalAvgPool,
     MaxPool,
     Net,
     Reference,
+    Region,
+    Reorg,
+    Reorg3d,
     Route,
     Sam,
     ScaleChannels,
@@ -31,7 +36,7 @@ from seyolo.darknet.sections import (
 )
 
 WIDTHS = (4, 6, 8, 12)
-ACTIVATIONS = ("leaky", "relu", "mish", "swish", "linear", "logistic", "relu6")
+ACTIVATIONS = ("leaky", "relu", "mish", "swish", "linear", "logistic", "relu6", "selu", "gelu", "lhtan")
 MAX_STRIDE = 8
 POOLED = 0
 
@@ -113,6 +118,43 @@ def triple_shortcut(sketch: Sketch) -> None:
     sketch.add(Shortcut(from_=(sketch.reference(first), sketch.reference(second))))
 
 
+def weighted_shortcut(sketch: Sketch) -> None:
+    trunk = sketch.last
+    sketch.conv(sketch.choose(sketch.widths[trunk], *WIDTHS))
+    sketch.add(
+        Shortcut(
+            from_=(sketch.reference(trunk),),
+            weights_type=sketch.choose("per_feature", "per_channel"),
+            weights_normalization=sketch.choose("none", "relu", "softmax"),
+        )
+    )
+
+
+def reorganise(sketch: Sketch) -> None:
+    """As in YOLOv2: space to depth beside what a strided convolution makes of the same layer."""
+    front, width, span = sketch.last, sketch.widths[-1], sketch.spans[-1]
+    if span >= MAX_STRIDE or width > 12:
+        return
+    section = Reorg(stride=2) if width % 4 == 0 and sketch.choose(False, True) else Reorg3d(stride=2)
+    mixed = sketch.add(section, 4 * width, 2 * span)
+    sketch.add(Route(layers=(sketch.reference(front),)), width, span)
+    beside = sketch.conv(sketch.choose(*WIDTHS), stride=2)
+    layers = (sketch.reference(mixed), sketch.reference(beside))
+    sketch.add(Route(layers=layers), 4 * width + sketch.widths[beside])
+    sketch.conv(sketch.choose(*WIDTHS), size=1)
+
+
+def local_average(sketch: Sketch) -> None:
+    sketch.add(LocalAvgPool(size=sketch.choose(2, 3), stride=1))
+
+
+def maximum_over_channels(sketch: Sketch) -> None:
+    width = sketch.widths[-1]
+    if width % 2 == 0:
+        sketch.add(MaxPool(maxpool_depth=True, out_channels=width // 2), width // 2)
+        sketch.conv(sketch.choose(*WIDTHS), size=1)
+
+
 def pool(sketch: Sketch) -> None:
     sketch.add(MaxPool(size=sketch.choose(2, 3, 5), stride=1))
 
@@ -164,19 +206,36 @@ def spatial_attention(sketch: Sketch) -> None:
     sketch.add(Sam(from_=(sketch.reference(source),)))
 
 
+def factor_per_pixel(sketch: Sketch) -> None:
+    source, width = sketch.last, sketch.widths[-1]
+    sketch.conv(1, size=1, activation="logistic")
+    sketch.add(ScaleChannels(from_=(sketch.reference(source),), scale_wh=True), width)
+
+
+def learned_factor(sketch: Sketch) -> None:
+    source, width, span = sketch.last, sketch.widths[-1], sketch.spans[-1]
+    sketch.add(Implicit(filters=width, mean=1.0), width, POOLED)
+    sketch.add(ScaleChannels(from_=(sketch.reference(source),)), width, span)
+
+
 def cbam(sketch: Sketch) -> None:
     sketch.add(Cbam(hidden=sketch.choose(2, 4), size=sketch.choose(3, 7), join=sketch.choose("scale", "add")))
 
 
 DARKNET_BLOCKS = (
     plain, downsample, depthwise, grouped, residual, residual, uneven_shortcut, triple_shortcut, pool,
-    pool_down, upsample, concatenate, split, squeeze_and_excite, spatial_attention,
+    pool_down, upsample, concatenate, split, squeeze_and_excite, spatial_attention, weighted_shortcut,
+    reorganise, local_average, maximum_over_channels, factor_per_pixel, learned_factor,
 )  # fmt: skip
 
 
 def head(sketch: Sketch, classes: int, mask: tuple[int, ...], anchors: tuple[float, ...]) -> None:
     sketch.conv(len(mask) * (5 + classes), size=1, batch_normalize=0, activation="linear")
-    sketch.add(Yolo(mask=mask, anchors=anchors, classes=classes, num=len(anchors) // 2))
+    if sketch.choose(False, False, True):
+        first, last = 2 * mask[0], 2 * mask[-1] + 2
+        sketch.add(Region(anchors=anchors[first:last], classes=classes, num=len(mask), softmax=True))
+    else:
+        sketch.add(Yolo(mask=mask, anchors=anchors, classes=classes, num=len(anchors) // 2))
 
 
 @st.composite

@@ -19,7 +19,7 @@ from seyolo.darknet.edit import (
     set_letterbox,
     set_size,
 )
-from seyolo.darknet.graph import channels, inputs, num_classes, shapes, yolo_layers
+from seyolo.darknet.graph import channels, detection_layers, inputs, num_classes, shapes
 from seyolo.darknet.placement import PLACES, layers_to_gate
 from seyolo.darknet.sections import Cbam, Convolutional, Dropout, Reference, Route, Yolo
 from seyolo.darknet.weights import tensor_shapes
@@ -176,7 +176,7 @@ def test_set_classes() -> None:
     changed = set_classes(network, 2)
     assert changed == yolov3(2, width=0.125)
     assert num_classes(changed) == 2
-    assert [channels(changed)[index] for index in yolo_layers(changed)] == [21, 21, 21]  # 3 * (5 + 2)
+    assert [channels(changed)[index] for index in detection_layers(changed)] == [21, 21, 21]  # 3 * (5 + 2)
     assert num_classes(network) == 80
     with pytest.raises(ModelError, match="at least one class"):
         set_classes(network, 0)

@@ -14,12 +14,12 @@ from seyolo.darknet.graph import (
     Shape,
     channels,
     consumers,
+    detection_layers,
     inputs,
     max_stride,
     num_classes,
     shapes,
     strides,
-    yolo_layers,
 )
 from seyolo.darknet.sections import Route
 from seyolo.errors import CfgError
@@ -74,9 +74,9 @@ def test_convolution_without_padding_shrinks() -> None:
 YOLO = "[yolo]\nmask=0\nanchors=1,1\nnum=1\nclasses={}\n"
 
 
-def test_yolo_layers_and_classes() -> None:
+def test_detection_layers_and_classes() -> None:
     network = network_of(CONV.format(7, 1), YOLO.format(2), "[route]\nlayers=0\n", YOLO.format(2))
-    assert yolo_layers(network) == (1, 3)
+    assert detection_layers(network) == (1, 3)
     assert num_classes(network) == 2
     assert shapes(network)[3] == (7, 32, 64)
 
@@ -201,7 +201,7 @@ def test_random_networks_wire_up(network: Network) -> None:
             assert (shape.height * span, shape.width * span) == (network.net.height, network.net.width)
     for source, readers in enumerate(consumers(network)):
         assert all(source in inputs(network)[reader] for reader in readers)
-        assert readers or source in yolo_layers(network)
+        assert readers or source in detection_layers(network)
     for index, sources in enumerate(inputs(network)):
         assert all(PICTURE <= source < index for source in sources)
         if not isinstance(network.layers[index], Route):

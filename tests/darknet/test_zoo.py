@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from seyolo.darknet.cfg import parse_cfg
-from seyolo.darknet.graph import inputs, shapes, yolo_layers
+from seyolo.darknet.graph import detection_layers, inputs, shapes
 from seyolo.darknet.sections import Convolutional, Yolo
 from seyolo.darknet.zoo import (
     is_zoo_name,
@@ -26,7 +26,7 @@ def test_layer_counts_and_heads_as_published() -> None:
     ):
         assert len(network.layers) == count
         outputs = shapes(network)
-        assert {index: outputs[index] for index in yolo_layers(network)} == heads
+        assert {index: outputs[index] for index in detection_layers(network)} == heads
 
 
 def test_wiring_as_published() -> None:
@@ -69,7 +69,7 @@ def test_every_name_prints_and_wires_up(name: str) -> None:
     network = network_from_name(name, 3)
     assert network.source == name
     assert parse_cfg(network.to_cfg()) == network
-    assert {shapes(network)[index].channels for index in yolo_layers(network)} == {24}
+    assert {shapes(network)[index].channels for index in detection_layers(network)} == {24}
 
 
 @pytest.mark.parametrize(

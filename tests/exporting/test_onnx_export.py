@@ -120,6 +120,19 @@ def test_every_section_and_activation(tmp_path: Path, activation: str) -> None:
     assert relative_error(run(path, images), output(model, images)) < 1e-4
 
 
+def test_the_floor_of_a_cut_cbam(tmp_path: Path) -> None:
+    layers = "[convolutional]\nfilters=4\nsize=3\npad=1\nactivation=linear\n[cbam]\nhidden=2\n{}"
+    models = [calibrated(small_network(layers.format(key)), IMAGES) for key in ("floor=1\n", "")]
+    for model in models:
+        model.load_state_dict(models[0].state_dict())
+        model.get_parameter("layers.0.conv.bias").data -= 20  # every channel is below zero everywhere
+        model.get_parameter("layers.1.spatial.weight").data.fill_(0.1)
+    path = export_onnx(models[0], tmp_path / "x.onnx", size=(32, 32), dynamic_batch=True)
+    images = IMAGES[:, :, :32, :32].contiguous()
+    assert relative_error(run(path, images), output(models[0], images)) < 1e-4
+    assert relative_error(output(models[1], images), output(models[0], images)) > 1e-2
+
+
 @pytest.mark.parametrize("keys", ["scale_x_y=1.2", "scale_x_y=2.0\nnew_coords=1"])
 def test_decoding_variants(tmp_path: Path, keys: str) -> None:
     cfg = small_network(CONVOLUTION).to_cfg().replace("[yolo]", f"[yolo]\n{keys}")

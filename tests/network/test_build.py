@@ -40,9 +40,7 @@ def test_forward_is_the_decoded_heads_in_order() -> None:
     with torch.no_grad():
         decoded = [
             head.decode(logits, (stride, stride))
-            for head, logits, stride in zip(
-                model.yolo_heads, model.forward_heads(images), (32, 16), strict=True
-            )
+            for head, logits, stride in zip(model.heads, model.forward_heads(images), (32, 16), strict=True)
         ]
         torch.testing.assert_close(model(images), torch.cat(decoded, dim=1), rtol=0, atol=0)
 

@@ -39,7 +39,7 @@ TARGETS = torch.tensor([[0, 1, 40.0, 30.0, 30.0, 40.0], [1, 0, 60.0, 64.0, 50.0,
 
 def test_every_parameter_of_the_heads_gets_a_finite_gradient() -> None:
     model = _model()
-    loss, parts = LossModule(model, DetectionLoss(model.yolo_heads))(torch.rand(2, 3, 96, 96), TARGETS)
+    loss, parts = LossModule(model, DetectionLoss(model.heads))(torch.rand(2, 3, 96, 96), TARGETS)
     loss.backward()
     assert torch.isfinite(parts).all()
     gradients = [parameter.grad for parameter in model.parameters()]
@@ -48,7 +48,7 @@ def test_every_parameter_of_the_heads_gets_a_finite_gradient() -> None:
 
 def test_a_batch_without_objects_only_costs_objectness() -> None:
     model = _model()
-    _, parts = LossModule(model, DetectionLoss(model.yolo_heads))(torch.rand(2, 3, 96, 96), torch.zeros(0, 6))
+    _, parts = LossModule(model, DetectionLoss(model.heads))(torch.rand(2, 3, 96, 96), torch.zeros(0, 6))
     assert parts[0] == 0
     assert parts[1] > 0
     assert parts[2] == 0
@@ -57,7 +57,7 @@ def test_a_batch_without_objects_only_costs_objectness() -> None:
 def test_steps_on_one_batch_bring_the_loss_down() -> None:
     torch.manual_seed(0)
     model = _model()
-    module = LossModule(model, DetectionLoss(model.yolo_heads))
+    module = LossModule(model, DetectionLoss(model.heads))
     images = torch.rand(2, 3, 96, 96)
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
     losses = []

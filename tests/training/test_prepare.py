@@ -12,7 +12,7 @@ import torch
 from calibrated_models import calibrated, pictures
 from seyolo.darknet import zoo
 from seyolo.darknet.cfg import Network
-from seyolo.darknet.graph import num_classes, yolo_layers
+from seyolo.darknet.graph import detection_layers, num_classes
 from seyolo.darknet.sections import Cbam, ScaleChannels, Yolo
 from seyolo.data.anchors import iou_of_sizes
 from seyolo.data.augment import Augmentation
@@ -34,7 +34,7 @@ def dataset(tiny_hands: Path) -> Dataset:
 
 
 def heads_of(network: Network) -> list[Yolo]:
-    sections = [network.layers[index] for index in yolo_layers(network)]
+    sections = [network.layers[index] for index in detection_layers(network)]
     return [section for section in sections if isinstance(section, Yolo)]
 
 
@@ -44,7 +44,7 @@ def test_fit_to_data_changes_classes_and_size_only() -> None:
     fitted = fit_to_data(network, num_classes=3, size_px=96)
     assert (fitted.net.height, fitted.net.width, fitted.net.letter_box) == (96, 96, True)
     assert num_classes(fitted) == 3
-    assert all(fitted.layers[index - 1].filters == 3 * (5 + 3) for index in yolo_layers(fitted))
+    assert all(fitted.layers[index - 1].filters == 3 * (5 + 3) for index in detection_layers(fitted))
     unfitted = [replace(head, classes=80) for head in heads_of(fitted)]
     assert unfitted == heads_of(network)
     with pytest.raises(CfgError, match="32"):

@@ -11,7 +11,7 @@ from seyolo.commands.output import check_target, show, table
 from seyolo.darknet.cfg import Network
 from seyolo.darknet.cost import Cost, cost
 from seyolo.darknet.edit import set_classes, set_size
-from seyolo.darknet.graph import num_classes, yolo_layers
+from seyolo.darknet.graph import detection_layers, num_classes
 from seyolo.darknet.sections import Convolutional
 from seyolo.darknet.weights import read_weights
 from seyolo.described import CHECKPOINT, describe
@@ -77,7 +77,7 @@ def _layers(network: Network, counted: Cost) -> list[dict[str, object]]:
 def _summary(model: str, network: Network, counted: Cost) -> str:
     net = network.net
     return (
-        f"{model}: {len(network.layers)} layers, {len(yolo_layers(network))} detection layers, "
+        f"{model}: {len(network.layers)} layers, {len(detection_layers(network))} detection layers, "
         f"{num_classes(network)} classes\n"
         f"{counted.params:,} parameters, {counted.macs / 1e9:.3f} GMACs at {net.width}x{net.height}\n"
     )

@@ -19,10 +19,16 @@ from seyolo.darknet.sections import (
     AvgPool,
     Cbam,
     Convolutional,
+    Detection,
     Dropout,
+    Implicit,
+    LocalAvgPool,
     MaxPool,
     Net,
     Reference,
+    Region,
+    Reorg,
+    Reorg3d,
     Route,
     Sam,
     ScaleChannels,
@@ -41,18 +47,35 @@ SECTION_TYPES: types.MappingProxyType[str, type[Section]] = types.MappingProxyTy
         "conv": Convolutional,
         "maxpool": MaxPool,
         "max": MaxPool,
+        "local_avgpool": LocalAvgPool,
+        "local_avg": LocalAvgPool,
         "avgpool": AvgPool,
         "avg": AvgPool,
         "upsample": Upsample,
         "dropout": Dropout,
+        "reorg": Reorg,
+        "reorg3d": Reorg3d,
+        "implicit": Implicit,
         "route": Route,
         "shortcut": Shortcut,
         "scale_channels": ScaleChannels,
         "sam": Sam,
         "cbam": Cbam,
         "yolo": Yolo,
+        "region": Region,
     }
 )
+OUT_OF_SCOPE: types.MappingProxyType[str, str] = types.MappingProxyType(
+    {
+        **dict.fromkeys(["rnn", "gru", "lstm", "conv_lstm", "crnn", "history"], "a recurrent layer"),
+        "gaussian_yolo": "Gaussian YOLOv3",
+        "contrastive": "contrastive learning",
+        "detection": "YOLOv1",
+        "local": "YOLOv1",
+        **dict.fromkeys(["connected", "conn", "softmax", "soft", "cost", "crop"], "a classification layer"),
+    }
+)
+"""Darknet's sections that seyolo leaves out on purpose, and what they belong to."""
 MAX_LAYERS = 4096
 MAX_NUMBER = 1 << 24
 MAX_PARTS = 256
@@ -152,10 +175,7 @@ def _split(text: str, source: str) -> Iterator[_RawSection]:
 def _parse_section(raw: _RawSection, index: int, source: str) -> Section:
     section_type = SECTION_TYPES.get(raw.name)
     if section_type is None:
-        known = sorted({kind.kind for kind in SECTION_TYPES.values()})
-        raise CfgError(
-            f"section [{raw.name}] is not supported; supported are {', '.join(known)}", source, raw.line
-        )
+        raise _unknown_section(raw, source)
     if (section_type is Net) != (index < 0):
         raise CfgError("[net] stands once, at the top", source, raw.line)
     converters = _converters(section_type.kind)
@@ -176,6 +196,13 @@ def _parse_section(raw: _RawSection, index: int, source: str) -> Section:
     section = section_type(**values, extras=tuple(extras), line=raw.line)
     _check_values(section, source)
     return section
+
+
+def _unknown_section(raw: _RawSection, source: str) -> CfgError:
+    known = ", ".join(sorted({kind.kind for kind in SECTION_TYPES.values()}))
+    reason = OUT_OF_SCOPE.get(raw.name)
+    name = f"section [{raw.name}]" + (f" ({reason})" if reason else "")
+    return CfgError(f"{name} is not supported; supported are {known}", source, raw.line)
 
 
 def _check_extra(section_type: type[Section], key: str, text: str, source: str, line: int) -> None:
@@ -211,8 +238,10 @@ def _check_values(section: Section, source: str) -> None:
         )
     if isinstance(section, Cbam) and section.size % 2 == 0:
         raise CfgError(f"[cbam] size={section.size} must be odd", source, section.line)
-    if isinstance(section, Yolo):
-        _check_yolo(section, source)
+    if isinstance(section, Shortcut):
+        _check_weighting(section, source)
+    if isinstance(section, Yolo | Region):
+        _check_detection(section, source)
 
 
 _LEAST: types.MappingProxyType[type[Section], dict[str, int]] = types.MappingProxyType(
@@ -222,25 +251,39 @@ _LEAST: types.MappingProxyType[type[Section], dict[str, int]] = types.MappingPro
             "filters": 1, "size": 1, "stride": 1, "stride_x": 0, "stride_y": 0, "padding": 0, "groups": 1,
             "dilation": 1, "batch_normalize": 0,
         },
-        MaxPool: {"stride": 1, "stride_x": 0, "stride_y": 0, "size": 0},
+        MaxPool: {"stride": 1, "stride_x": 0, "stride_y": 0, "size": 0, "out_channels": 1},
+        LocalAvgPool: {"stride": 1, "stride_x": 0, "stride_y": 0, "size": 0},
+        Reorg: {"stride": 1},
+        Reorg3d: {"stride": 1},
+        Implicit: {"filters": 1},
         Upsample: {"stride": 1},
         Route: {"groups": 1, "group_id": 0},
         Cbam: {"hidden": 1, "size": 1},
         Yolo: {"classes": 1, "num": 1},
+        Region: {"classes": 1, "num": 1},
     }
 )  # fmt: skip
 
 
-def _check_yolo(section: Yolo, source: str) -> None:
-    if len(section.anchors) != 2 * section.num:
-        message = f"[yolo] num={section.num} needs {2 * section.num} numbers in anchors="
+def _check_weighting(section: Shortcut, source: str) -> None:
+    if section.weights_type == "none" and section.weights_normalization != "none":
+        raise CfgError("[shortcut] weights_normalization= needs a weights_type=", source, section.line)
+
+
+def _check_detection(section: Detection, source: str) -> None:
+    kind = section.kind
+    if len(section.anchors) < 2 * section.num:
+        message = f"[{kind}] num={section.num} needs {2 * section.num} numbers in anchors="
         raise CfgError(f"{message}, got {len(section.anchors)}", source, section.line)
-    if any(not 0 <= m < section.num for m in section.mask):
+    if any(side <= 0 for side in section.anchors):
+        raise CfgError(f"[{kind}] anchors must be positive", source, section.line)
+    if isinstance(section, Region):
+        if not section.softmax:
+            raise CfgError("[region] is only supported with softmax=1", source, section.line)
+    elif any(not 0 <= m < section.num for m in section.mask):
         raise CfgError(
             f"[yolo] mask={section.mask} names anchors beyond num={section.num}", source, section.line
         )
-    if any(side <= 0 for side in section.anchors):
-        raise CfgError("[yolo] anchors must be positive", source, section.line)
 
 
 Converter = Callable[[str, int], Any]

@@ -11,18 +11,19 @@ from itertools import accumulate
 from typing import Literal, NamedTuple, TypeVar, get_args
 
 from seyolo.darknet.cfg import Network
-from seyolo.darknet.graph import channels, check_picture_size, yolo_layers
+from seyolo.darknet.graph import channels, check_picture_size, detection_layers, strides
 from seyolo.darknet.placement import Place, layers_to_gate, require_place
 from seyolo.darknet.sections import (
     AvgPool,
     Cbam,
     Convolutional,
+    Detection,
     Join,
     Reference,
+    Region,
     ScaleChannels,
     Section,
     Shortcut,
-    Yolo,
 )
 from seyolo.errors import ModelError
 
@@ -161,17 +162,17 @@ def _gate(kind: GateKind, place: Place, join: Join, source: int, num_sections: i
 
 
 def set_classes(network: Network, num_classes: int) -> Network:
-    """The network for `num_classes` classes: every `[yolo]` and the convolution in front of it.
+    """The network for `num_classes` classes: every detection layer and the convolution in front of it.
 
     Raises:
         ModelError: `num_classes` below 1.
-        CfgError: a `[yolo]` without a convolution in front.
+        CfgError: a detection layer without a convolution in front.
     """
     if num_classes < 1:
         raise ModelError(f"a detector has at least one class, got {num_classes}")
     changed: dict[int, Section] = {}
-    for index in yolo_layers(network):
-        section, front = _yolo(network, index), network.layers[index - 1] if index else None
+    for index in detection_layers(network):
+        section, front = _detection(network, index), network.layers[index - 1] if index else None
         if not isinstance(front, Convolutional):
             raise network.error(index, "needs a convolution in front of it to change the classes")
         changed[index] = replace(section, classes=num_classes)
@@ -182,21 +183,24 @@ def set_classes(network: Network, num_classes: int) -> Network:
 def set_anchors(network: Network, anchors: Sequence[tuple[float, float]]) -> Network:
     """The network with these (width, height) anchors in input pixels.
 
-    They are sorted by area; each `[yolo]` takes those its mask numbers, as before.
+    They are sorted by area; each `[yolo]` takes those its mask numbers, as before. A `[region]` counts its
+    anchors in cells.
 
     Raises:
-        ModelError: not as many anchors as the `[yolo]` sections list, or a side that is not positive.
+        ModelError: not as many anchors as the detection sections list, or a side that is not positive.
     """
     if any(not 0 < side < float("inf") for anchor in anchors for side in anchor):
         raise ModelError(f"anchors need positive sides in pixels, got {list(anchors)}")
     ordered = sorted(anchors, key=lambda anchor: (anchor[0] * anchor[1], anchor))
-    flat = tuple(float(side) for anchor in ordered for side in anchor)
+    flat = [float(side) for anchor in ordered for side in anchor]
     changed: dict[int, Section] = {}
-    for index in yolo_layers(network):
-        section = _yolo(network, index)
+    for index in detection_layers(network):
+        section = _detection(network, index)
         if section.num != len(anchors):
             raise ModelError(f"{network.source} lists {section.num} anchors, got {len(anchors)}")
-        changed[index] = replace(section, anchors=flat)
+        span = strides(network)[index]
+        unit = float(span) if isinstance(section, Region) and span is not None else 1.0
+        changed[index] = replace(section, anchors=tuple(side / unit for side in flat))
     return _with_layers(network, changed)
 
 
@@ -215,9 +219,9 @@ def set_letterbox(network: Network, letterbox: bool) -> Network:
     return replace(network, net=replace(network.net, letter_box=letterbox))
 
 
-def _yolo(network: Network, index: int) -> Yolo:
+def _detection(network: Network, index: int) -> Detection:
     section = network.layers[index]
-    assert isinstance(section, Yolo)
+    assert isinstance(section, Detection)
     return section
 
 

@@ -15,14 +15,18 @@ from seyolo.darknet.cfg import Network
 from seyolo.darknet.sections import (
     AvgPool,
     Convolutional,
+    Detection,
+    Implicit,
+    LocalAvgPool,
     MaxPool,
+    Reorg,
+    Reorg3d,
     Route,
     Sam,
     ScaleChannels,
     Section,
     Shortcut,
     Upsample,
-    Yolo,
 )
 from seyolo.errors import CfgError
 
@@ -50,7 +54,8 @@ def inputs(network: Network) -> tuple[tuple[int, ...], ...]:
     """Per layer the layers it reads, in order; -1 is the picture.
 
     A `[route]` reads only what it names. `[shortcut]`, `[sam]` and `[scale_channels]` read the layer in front
-    first, then what they name: for `[scale_channels]` the factors, then the features to be scaled.
+    first, then what they name: for `[scale_channels]` the factors, then the features to be scaled. An
+    `[implicit]` counts as reading the layer in front, though it takes nothing from it.
     """
     return tuple(
         tuple(reference.layer for reference in section.references())
@@ -70,20 +75,20 @@ def consumers(network: Network) -> tuple[tuple[int, ...], ...]:
     return tuple(tuple(layers) for layers in readers)
 
 
-def yolo_layers(network: Network) -> tuple[int, ...]:
-    """The indices of the `[yolo]` layers."""
-    return tuple(index for index, section in enumerate(network.layers) if isinstance(section, Yolo))
+def detection_layers(network: Network) -> tuple[int, ...]:
+    """The indices of the `[yolo]` and `[region]` layers."""
+    return tuple(index for index, section in enumerate(network.layers) if isinstance(section, Detection))
 
 
 def num_classes(network: Network) -> int:
-    """The number of classes all `[yolo]` layers share.
+    """The number of classes all `[yolo]` and `[region]` layers share.
 
     Raises:
-        CfgError: there is no `[yolo]` layer, or two of them differ.
+        CfgError: there is no such layer, or two of them differ.
     """
-    counts = [(i, layer.classes) for i, layer in enumerate(network.layers) if isinstance(layer, Yolo)]
+    counts = [(i, layer.classes) for i, layer in enumerate(network.layers) if isinstance(layer, Detection)]
     if not counts:
-        raise CfgError("the network has no [yolo] layer, so it detects nothing", network.source)
+        raise CfgError("the network has no [yolo] or [region] layer, so it detects nothing", network.source)
     first, expected = counts[0]
     for index, count in counts:
         if count != expected:
@@ -100,9 +105,10 @@ def channels(network: Network) -> tuple[int, ...]:
     widths: list[int] = []
     for index, sources in enumerate(inputs(network)):
         for source in sources:
-            if source != PICTURE and isinstance(network.layers[source], Yolo):
+            front = network.layers[source]
+            if source != PICTURE and isinstance(front, Detection):
                 raise network.error(
-                    index, f"reads layer {source}, a [yolo], whose output is boxes; use [route]"
+                    index, f"reads layer {source}, a [{front.kind}], whose output is boxes; use [route]"
                 )
         read = [network.net.channels if source == PICTURE else widths[source] for source in sources]
         widths.append(_out_channels(network, index, read))
@@ -118,21 +124,55 @@ def _out_channels(network: Network, index: int, read: Sequence[int]) -> int:
             message = f"groups={section.groups} must divide the {read[0]} channels it reads and"
             raise network.error(index, f"{message} filters={section.filters}")
         return section.filters
+    if isinstance(section, Implicit):
+        return section.filters
     if isinstance(section, Route):
-        for source, width in zip(section.references(), read, strict=True):
-            if width % section.groups:
-                message = f"groups={section.groups} does not divide the {width} channels of layer"
-                raise network.error(index, f"{message} {source.layer}")
-        return sum(width // section.groups for width in read)
-    if isinstance(section, ScaleChannels | Sam) and read[0] != read[1]:
-        message = f"multiplies {read[1]} channels of layer {section.from_[0].layer} with"
-        raise network.error(index, f"{message} {read[0]} of the layer in front; they must be equal")
-    if isinstance(section, Yolo):
-        _check_yolo(network, index, section, read[0])
+        return _route_channels(network, index, section, read)
+    if isinstance(section, ScaleChannels | Sam):
+        return _product_channels(network, index, section, read)
+    if isinstance(section, Reorg | Reorg3d | MaxPool):
+        return _rearranged_channels(network, index, section, read[0])
+    if isinstance(section, Detection):
+        _check_detection(network, index, section, read[0])
     return read[0]
 
 
-def _check_yolo(network: Network, index: int, section: Yolo, width: int) -> None:
+def _route_channels(network: Network, index: int, section: Route, read: Sequence[int]) -> int:
+    for source, width in zip(section.references(), read, strict=True):
+        if width % section.groups:
+            message = f"groups={section.groups} does not divide the {width} channels of layer"
+            raise network.error(index, f"{message} {source.layer}")
+    return sum(width // section.groups for width in read)
+
+
+def _product_channels(network: Network, index: int, section: ScaleChannels | Sam, read: Sequence[int]) -> int:
+    factors, features = read
+    if isinstance(section, ScaleChannels) and section.scale_wh:
+        if factors != 1:
+            raise network.error(index, f"scale_wh=1 needs one channel in front, got {factors}")
+    elif factors != features:
+        message = f"multiplies {features} channels of layer {section.from_[0].layer} with"
+        raise network.error(index, f"{message} {factors} of the layer in front; they must be equal")
+    return features
+
+
+def _rearranged_channels(network: Network, index: int, section: Reorg | Reorg3d | MaxPool, width: int) -> int:
+    if isinstance(section, MaxPool):
+        if not section.maxpool_depth:
+            return width
+        if width % section.out_channels:
+            message = f"out_channels={section.out_channels} does not divide the {width} channels in front"
+            raise network.error(index, message)
+        return section.out_channels
+    area = section.stride**2
+    if isinstance(section, Reorg) and width % area:
+        raise network.error(
+            index, f"stride={section.stride} needs a multiple of {area} channels, got {width}"
+        )
+    return width * area
+
+
+def _check_detection(network: Network, index: int, section: Detection, width: int) -> None:
     num_anchors = len(section.masked_anchors)
     expected = num_anchors * (5 + section.classes)
     if width != expected:
@@ -144,8 +184,8 @@ def _check_yolo(network: Network, index: int, section: Yolo, width: int) -> None
 def strides(network: Network) -> tuple[Fraction | None, ...]:
     """Per layer how many picture pixels one cell spans (the larger of both directions).
 
-    None after `[avgpool]`, where one cell spans whatever there is. Below 1 where the network upsamples past
-    the picture.
+    None after `[avgpool]` and `[implicit]`, where one cell spans whatever there is. Below 1 where the network
+    upsamples past the picture.
     """
     spans: list[Fraction | None] = []
     for index, sources in enumerate(inputs(network)):
@@ -159,10 +199,14 @@ def strides(network: Network) -> tuple[Fraction | None, ...]:
 
 def _stride(section: Section, read: Sequence[Fraction | None]) -> Fraction | None:
     known = [span for span in read if span is not None]
-    if isinstance(section, AvgPool) or not known:
+    if isinstance(section, AvgPool | Implicit) or not known:
         return None
-    if isinstance(section, Convolutional | MaxPool):
+    if isinstance(section, MaxPool) and section.maxpool_depth:
+        return known[0]
+    if isinstance(section, Convolutional | MaxPool | LocalAvgPool):
         return known[0] * max(section.strides)
+    if isinstance(section, Reorg | Reorg3d):
+        return known[0] * section.stride
     if isinstance(section, Upsample):
         return known[0] / section.stride
     return max(known)
@@ -217,23 +261,33 @@ def _out_size(network: Network, index: int, read: Sequence[Shape]) -> tuple[int,
     if isinstance(section, Convolutional):
         reach = section.kernel_dilation * (section.size - 1) + 1
         size = _windows(front.size, 2 * section.padding_px, reach, section.strides)
-    elif isinstance(section, MaxPool):
+    elif isinstance(section, MaxPool) and section.maxpool_depth:
+        size = front.size
+    elif isinstance(section, MaxPool | LocalAvgPool):
         size = _windows(front.size, section.padding_px, section.kernel_px, section.strides)
-    elif isinstance(section, AvgPool):
+    elif isinstance(section, AvgPool | Implicit):
         size = (1, 1)
     elif isinstance(section, Upsample):
         size = (front.height * section.stride, front.width * section.stride)
-    elif isinstance(section, ScaleChannels):
+    elif isinstance(section, Reorg | Reorg3d):
+        size = _shrunk(network, index, front.size, section.stride)
+    elif isinstance(section, ScaleChannels) and not section.scale_wh:
         if front.size != (1, 1):
             raise network.error(index, f"needs 1x1 factors in front, got {_text(front.size)}")
         size = read[1].size
     else:
-        if isinstance(section, Route | Shortcut | Sam):
+        if isinstance(section, Route | Shortcut | Sam | ScaleChannels):
             _check_equal_sizes(network, index, read)
         size = front.size
     if min(size) < 1:
         raise network.error(index, f"nothing is left of the {_text(front.size)} in front")
     return size
+
+
+def _shrunk(network: Network, index: int, size: tuple[int, int], step: int) -> tuple[int, int]:
+    if size[0] % step or size[1] % step:
+        raise network.error(index, f"stride={step} does not divide the {_text(size)} in front")
+    return size[0] // step, size[1] // step
 
 
 def _windows(size: tuple[int, int], padding: int, reach: int, steps: tuple[int, int]) -> tuple[int, int]:

@@ -13,7 +13,7 @@ from itertools import groupby
 from typing import Literal, get_args
 
 from seyolo.darknet.cfg import Network
-from seyolo.darknet.graph import PICTURE, channels, inputs, strides, yolo_layers
+from seyolo.darknet.graph import PICTURE, channels, detection_layers, inputs, strides
 from seyolo.darknet.sections import Convolutional, Dropout, Route, ScaleChannels, Shortcut, Upsample
 from seyolo.errors import ModelError
 
@@ -74,7 +74,7 @@ def _neck(network: Network) -> Iterable[int]:
 
 
 def _head(network: Network) -> Iterable[int]:
-    for index in yolo_layers(network):
+    for index in detection_layers(network):
         last = _without_dropout(network, index - 1)
         if last > 0 and isinstance(network.layers[last], Convolutional):
             yield last - 1

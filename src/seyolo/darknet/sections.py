@@ -13,9 +13,13 @@ from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal, Self
 
 Activation = Literal[
-    "linear", "leaky", "relu", "relu6", "logistic", "swish", "mish", "hard_mish", "hardtan", "tanh", "elu"
-]
+    "linear", "leaky", "relu", "relu6", "logistic", "swish", "mish", "hard_mish", "hardtan", "tanh", "elu",
+    "selu", "gelu", "loggy", "relie", "ramp", "plse", "lhtan",
+]  # fmt: skip
 Join = Literal["scale", "add"]
+WeightsType = Literal["none", "per_feature", "per_layer", "per_channel"]
+"""`per_layer` is Darknet's other name for `per_feature`: one weight for each added layer."""
+WeightsNormalization = Literal["none", "relu", "avg_relu", "softmax"]
 
 
 @dataclass(frozen=True)
@@ -57,14 +61,16 @@ class Net(Section):
 
     kind: ClassVar[str] = "net"
     training_keys: ClassVar[frozenset[str]] = frozenset(
-        """batch subdivisions momentum decay learning_rate burn_in max_batches policy steps scales step scale
-        gamma power angle saturation exposure hue aspect center mosaic mosaic_bound cutmix mixup blur
-        gaussian_noise flip max_crop min_crop crop time_steps track augment_speed try_fix_nan optimized_memory
+        """batch subdivisions momentum decay learning_rate learning_rate_min burn_in max_batches policy steps
+        scales step scale gamma power angle saturation exposure hue aspect center mosaic mosaic_bound cutmix
+        mixup blur gaussian_noise flip max_crop min_crop crop time_steps track augment_speed try_fix_nan
+        optimized_memory
         workspace_size_limit_MB dynamic_minibatch sequential_subdivisions num_steps seq_scales ema_alpha
         use_cuda_graph loss_scale max_chart_loss adversarial_lr attention label_smooth_eps sgdr_cycle
         sgdr_mult reset adam B1 B2 eps weights_reject_freq equidistant_point badlabels_rejection_percentage
         num_sigmas_reject_badlabels unsupervised contrastive contrastive_jit_flip contrastive_color
         contrastive_neg_max show_receptive_field random classes init_sequential_subdivisions sequence
+        max_ratio min_ratio clip notruth inputs
         """.split()
     )
 
@@ -84,13 +90,13 @@ class Convolutional(Section):
     kind: ClassVar[str] = "convolutional"
     training_keys: ClassVar[frozenset[str]] = frozenset(
         """stopbackward dont_update burnin_update train_only_bn time_normalizer assisted_excitation
-        keep_delta_gpu grad_centr learning_rate decay""".split()
+        keep_delta_gpu grad_centr learning_rate decay stream wait_stream""".split()
     )
     neutral_values: ClassVar[dict[str, str]] = dict.fromkeys(
         """xnor binary bin_output use_bin_output antialiasing sway rotate stretch stretch_sway angle dot
         coordconv reverse flipped dontload dontloadscales""".split(),
         "0",
-    ) | {"share_index": "-1000000000"}
+    ) | {"share_index": "-1000000000", "cbn": "0"}
 
     batch_normalize: int = 0
     filters: int = 1
@@ -121,16 +127,10 @@ class Convolutional(Section):
 
 
 @dataclass(frozen=True, kw_only=True)
-class MaxPool(Section):
-    """`[maxpool]`: pads `size - 1` in all by default, `padding // 2` of it on the left and top."""
+class _Pool(Section):
+    """A window that slides; pads `size - 1` in all by default, `padding // 2` of it on the left and top."""
 
-    kind: ClassVar[str] = "maxpool"
     training_keys: ClassVar[frozenset[str]] = frozenset(["stopbackward"])
-    neutral_values: ClassVar[dict[str, str]] = {
-        "maxpool_depth": "0",
-        "antialiasing": "0",
-        "out_channels": "1",
-    }
 
     size: int = 0
     stride: int = 1
@@ -155,6 +155,28 @@ class MaxPool(Section):
 
 
 @dataclass(frozen=True, kw_only=True)
+class MaxPool(_Pool):
+    """`[maxpool]`: the largest number in a window.
+
+    With `maxpool_depth` it looks across channels instead: output channel g is the largest of the input
+    channels g, g + `out_channels`, g + 2·`out_channels`, … of the same pixel.
+    """
+
+    kind: ClassVar[str] = "maxpool"
+    neutral_values: ClassVar[dict[str, str]] = {"antialiasing": "0", "maxpool_zero_nonmax": "0"}
+
+    maxpool_depth: bool = False
+    out_channels: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocalAvgPool(_Pool):
+    """`[local_avgpool]`: the mean of what of a window lies inside the picture."""
+
+    kind: ClassVar[str] = "local_avgpool"
+
+
+@dataclass(frozen=True, kw_only=True)
 class AvgPool(Section):
     """`[avgpool]`: the mean over the whole picture, one value per channel."""
 
@@ -172,6 +194,45 @@ class Upsample(Section):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Reorg(Section):
+    """`[reorg]`: space to depth as YOLOv2 has it, with the channels in a peculiar order.
+
+    The memory of C channels of H x W is read as C / s² channels of H·s x W·s, and of that the pixels s apart
+    become channels. AlexeyAB's Darknet calls it reorg_old.
+    """
+
+    kind: ClassVar[str] = "reorg"
+    neutral_values: ClassVar[dict[str, str]] = {"reverse": "0", "flatten": "0", "extra": "0"}
+
+    stride: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reorg3d(Section):
+    """`[reorg3d]`: space to depth; output channel (y·s + x)·C + c is pixel (y, x) of each s x s block."""
+
+    kind: ClassVar[str] = "reorg3d"
+    neutral_values: ClassVar[dict[str, str]] = {"reverse": "0"}
+
+    stride: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Implicit(Section):
+    """`[implicit]`: learned constants, `filters` channels of 1 x 1, whatever the picture.
+
+    It stands in front of a `[scale_channels]`. `mean` is where training starts.
+    """
+
+    kind: ClassVar[str] = "implicit"
+    training_keys: ClassVar[frozenset[str]] = frozenset(["std"])
+    neutral_values: ClassVar[dict[str, str]] = {"atoms": "1"}
+
+    filters: int = 128
+    mean: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
 class Dropout(Section):
     """`[dropout]`: nothing at inference; kept so that layer indices stay what they are."""
 
@@ -186,7 +247,7 @@ class Route(Section):
     """`[route]`: concatenates layers along the channels, or takes part `group_id` of `groups` of each."""
 
     kind: ClassVar[str] = "route"
-    training_keys: ClassVar[frozenset[str]] = frozenset(["stopbackward"])
+    training_keys: ClassVar[frozenset[str]] = frozenset(["stopbackward", "stream", "wait_stream"])
 
     layers: tuple[Reference, ...] = ()
     groups: int = 1
@@ -201,13 +262,23 @@ class Route(Section):
 
 @dataclass(frozen=True, kw_only=True)
 class Shortcut(Section):
-    """`[shortcut]`: adds the named layers to the one in front, the first min(c) channels of each."""
+    """`[shortcut]`: adds the named layers to the one in front, the first min(c) channels of each.
+
+    With a `weights_type` every added layer has a learned weight, or one per channel, which
+    `weights_normalization` turns into shares.
+    """
 
     kind: ClassVar[str] = "shortcut"
-    neutral_values: ClassVar[dict[str, str]] = {"weights_type": "none", "weights_normalization": "none"}
 
     from_: tuple[Reference, ...] = ()
     activation: Activation = "linear"
+    weights_type: WeightsType = "none"
+    weights_normalization: WeightsNormalization = "none"
+
+    @property
+    def num_inputs(self) -> int:
+        """How many layers are added, the one in front included."""
+        return 1 + len(self.from_)
 
     def references(self) -> tuple[Reference, ...]:
         return self.from_
@@ -218,13 +289,16 @@ class Shortcut(Section):
 
 @dataclass(frozen=True, kw_only=True)
 class ScaleChannels(Section):
-    """`[scale_channels]`: the named layer times the one in front, one factor per channel (SE)."""
+    """`[scale_channels]`: the named layer times the one in front, one factor per channel (SE).
+
+    With `scale_wh` the layer in front has one channel and gives one factor per pixel.
+    """
 
     kind: ClassVar[str] = "scale_channels"
-    neutral_values: ClassVar[dict[str, str]] = {"scale_wh": "0"}
 
     from_: tuple[Reference, ...] = ()
     activation: Activation = "linear"
+    scale_wh: bool = False
 
     def references(self) -> tuple[Reference, ...]:
         return self.from_
@@ -295,3 +369,29 @@ class Yolo(Section):
         """This layer's (width, height) anchors in input pixels."""
         mask = self.mask or tuple(range(self.num))
         return tuple((self.anchors[2 * m], self.anchors[2 * m + 1]) for m in mask)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Region(Section):
+    """`[region]`: YOLOv2's detections; classes exclude each other. `anchors` are (width, height) in cells."""
+
+    kind: ClassVar[str] = "region"
+    training_keys: ClassVar[frozenset[str]] = frozenset(
+        """jitter resize rescore thresh absolute random coord_scale object_scale noobject_scale mask_scale
+        class_scale bias_match focal_loss max classfix""".split()
+    )
+    neutral_values: ClassVar[dict[str, str]] = {"coords": "4", "log": "0", "sqrt": "0", "background": "0"}
+
+    anchors: tuple[float, ...] = ()
+    classes: int = 20
+    num: int = 1
+    softmax: bool = False
+
+    @property
+    def masked_anchors(self) -> tuple[tuple[float, float], ...]:
+        """The (width, height) anchors in cells."""
+        return tuple((self.anchors[2 * i], self.anchors[2 * i + 1]) for i in range(self.num))
+
+
+Detection = Yolo | Region
+"""The sections that put out detections."""

@@ -3,7 +3,8 @@
 `tensor_shapes` is the one place that names the tensors; `.weights` files, checkpoints and the torch module
 all use these names. A `.weights` file is a header (version; pictures seen, 64 bit from version 0.2 on) and
 float32 numbers, per convolution: bias, then scale, mean and variance of its batch normalisation, then the
-kernel. It holds no names, so the count alone tells whether it fits.
+kernel; per weighted `[shortcut]` and `[implicit]` its weights. It holds no names, so the count alone tells
+whether it fits.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import numpy.typing as npt
 
 from seyolo.darknet.cfg import Network
 from seyolo.darknet.graph import PICTURE, channels, inputs
-from seyolo.darknet.sections import Cbam, Convolutional, Section
+from seyolo.darknet.sections import Cbam, Convolutional, Implicit, Section, Shortcut
 from seyolo.errors import ExportError, WeightsError
 from seyolo.files import replacing
 
@@ -34,7 +35,9 @@ def tensor_shapes(network: Network) -> dict[str, tuple[int, ...]]:
 
     `layers.{i}.conv.weight` (out, in / groups, height, width); `layers.{i}.bn.{weight,bias,running_mean,
     running_var}` with batch normalisation, else `layers.{i}.conv.bias`; for `[cbam]` the shared MLP
-    `layers.{i}.{squeeze,excite}.{weight,bias}` as 1x1 convolutions and `layers.{i}.spatial.weight`.
+    `layers.{i}.{squeeze,excite}.{weight,bias}` as 1x1 convolutions and `layers.{i}.spatial.weight`;
+    `layers.{i}.weights` of a weighted `[shortcut]`, (inputs,) or (inputs, channels), and of an `[implicit]`,
+    (filters,).
 
     Raises:
         CfgError: wrong wiring, or more than `MAX_PARAMETERS` numbers.
@@ -65,6 +68,11 @@ def layer_tensor_shapes(section: Section, in_channels: int) -> dict[str, tuple[i
             "excite.bias": (in_channels,),
             "spatial.weight": (1, 2, section.size, section.size),
         }
+    if isinstance(section, Implicit):
+        return {"weights": (section.filters,)}
+    if isinstance(section, Shortcut) and section.weights_type != "none":
+        per_channel = section.weights_type == "per_channel"
+        return {"weights": (section.num_inputs, in_channels) if per_channel else (section.num_inputs,)}
     return {}
 
 
@@ -144,7 +152,9 @@ def check_state(
         raise WeightsError(f"the network has no tensor {min(left_over)} ({len(left_over)} left over)")
 
 
-_FILE_ORDER = ("conv.bias", "bn.bias", "bn.weight", "bn.running_mean", "bn.running_var", "conv.weight")
+_FILE_ORDER = (
+    "conv.bias", "bn.bias", "bn.weight", "bn.running_mean", "bn.running_var", "conv.weight", "weights",
+)  # fmt: skip
 _Entry = tuple[int, str, tuple[int, ...]]
 
 

@@ -1,4 +1,4 @@
-"""A description and its weights as an ONNX graph, section by section: no tracing, no torch.
+"""A description and its weights as an ONNX graph, section by section, without tracing.
 
 Tracing takes ten seconds and gigabytes to find what the description already says. Operators are kept to
 those that ONNX Runtime, OpenVINO and OpenCV all run. Batch normalisation must be folded beforehand.
@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 import onnx
+import torch
+from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from seyolo.darknet import graph
@@ -22,8 +24,14 @@ from seyolo.darknet.sections import (
     AvgPool,
     Cbam,
     Convolutional,
+    Detection,
     Dropout,
+    Implicit,
+    LocalAvgPool,
     MaxPool,
+    Region,
+    Reorg,
+    Reorg3d,
     Route,
     Sam,
     ScaleChannels,
@@ -34,7 +42,15 @@ from seyolo.darknet.sections import (
 )
 from seyolo.model_file import ModelFile
 from seyolo.network.head import MAX_LOG_SIZE
-from seyolo.network.layers import LEAKY_SLOPE
+from seyolo.network.layers import (
+    GELU_CUBIC,
+    GELU_LINEAR,
+    LEAKY_SLOPE,
+    RELIE_SLOPE,
+    SELU_ALPHA,
+    SELU_SCALE,
+    shortcut_shares,
+)
 
 OPSET = 17
 IR_VERSION = 8
@@ -85,6 +101,10 @@ class _Translation:
         writers: dict[type[Section], Callable[[int, Any, list[str]], str]] = {
             Convolutional: self._convolution,
             MaxPool: self._max_pool,
+            LocalAvgPool: self._local_avg_pool,
+            Reorg: self._reorg,
+            Reorg3d: lambda _, section, inputs: self._space_to_depth(inputs[0], section.stride),
+            Implicit: self._implicit,
             AvgPool: lambda index, _, inputs: self._node("GlobalAveragePool", inputs),
             Upsample: self._upsample,
             Dropout: lambda index, _, inputs: inputs[0],
@@ -93,13 +113,14 @@ class _Translation:
             ScaleChannels: self._multiply,
             Sam: self._multiply,
             Cbam: self._cbam,
-            Yolo: self._yolo,
+            Yolo: self._detection,
+            Region: self._detection,
         }
         heads: list[str] = []
         for index, section in enumerate(self.sections):
             inputs = [self._values[source + 1] for source in self.inputs[index]]
             self._values.append(writers[type(section)](index, section, inputs))
-            if isinstance(section, Yolo):
+            if isinstance(section, Detection):
                 heads.append(self._values[-1])
         self.nodes.append(helper.make_node("Concat", heads, [RAW], axis=1))
 
@@ -146,8 +167,32 @@ class _Translation:
             "hardtan": lambda: self._clip(value, -1.0, 1.0),
             "tanh": lambda: self._node("Tanh", [value]),
             "elu": lambda: self._node("Elu", [value]),
+            "selu": lambda: self._node("Selu", [value], alpha=SELU_ALPHA, gamma=SELU_SCALE),
+            "gelu": lambda: self._gelu(value),
+            "loggy": lambda: self._affine(self._node("Sigmoid", [value]), 2.0, -1.0),
+            "relie": lambda: self._node("LeakyRelu", [value], alpha=RELIE_SLOPE),
+            "ramp": lambda: self._node("Add", [self._node("Relu", [value]), times(self._constant(0.1))]),
+            "plse": lambda: self._flattened(value, (-4.0, 4.0), 0.01, 0.125, 0.5),
+            "lhtan": lambda: self._flattened(value, (0.0, 1.0), 0.001, 1.0, 0.0),
         }
         return writers[activation]()
+
+    def _affine(self, value: str, factor: float, added: float) -> str:
+        scaled = self._node("Mul", [value, self._constant(factor)])
+        return self._node("Add", [scaled, self._constant(added)])
+
+    def _gelu(self, value: str) -> str:
+        square = self._node("Mul", [value, value])
+        inner = self._node("Mul", [value, self._affine(square, GELU_CUBIC, GELU_LINEAR)])
+        return self._node("Mul", [value, self._affine(self._node("Tanh", [inner]), 0.5, 0.5)])
+
+    def _flattened(
+        self, value: str, bounds: tuple[float, float], slope: float, factor: float, added: float
+    ) -> str:
+        """factor · x + added inside the bounds, and `slope` outside."""
+        inside = self._clip(value, *bounds)
+        outside = self._node("Mul", [self._node("Sub", [value, inside]), self._constant(slope)])
+        return self._node("Add", [self._affine(inside, factor, added), outside])
 
     def _conv(self, value: str, module: str, kernel: int, **attributes: object) -> str:
         tensors = [self._tensor(f"{module}.weight")]
@@ -167,11 +212,32 @@ class _Translation:
         )
         return self._activate(value, section.activation)
 
-    def _max_pool(self, _: int, section: MaxPool, inputs: list[str]) -> str:
-        before = section.padding_px // 2
-        pads = [before] * 2 + [section.padding_px - before] * 2
-        kernel = [section.kernel_px] * 2
-        return self._node("MaxPool", inputs, kernel_shape=kernel, strides=section.strides, pads=pads)
+    def _max_pool(self, index: int, section: MaxPool, inputs: list[str]) -> str:
+        if section.maxpool_depth:
+            return self._max_over_channels(index, section, inputs[0])
+        return self._node("MaxPool", inputs, **_window(section))
+
+    def _max_over_channels(self, index: int, section: MaxPool, value: str) -> str:
+        width, step = self._widths(index)[0], section.out_channels
+        parts = [self._slice(value, start, start + step, 1) for start in range(0, width, step)]
+        return parts[0] if len(parts) == 1 else self._node("Max", parts)
+
+    def _local_avg_pool(self, _: int, section: LocalAvgPool, inputs: list[str]) -> str:
+        return self._node("AveragePool", inputs, count_include_pad=0, **_window(section))
+
+    def _space_to_depth(self, value: str, step: int) -> str:
+        return self._node("SpaceToDepth", [value], blocksize=step)
+
+    def _reorg(self, index: int, section: Reorg, inputs: list[str]) -> str:
+        front, step = self.shapes[self.inputs[index][0]], section.stride
+        spread = [-1, front.channels // step**2, front.height * step, front.width * step]
+        value = self._node("Reshape", [inputs[0], self._constant(spread, np.int64)])
+        mixed = self._space_to_depth(value, step)
+        return self._node("Reshape", [mixed, self._constant([-1, *self.shapes[index]], np.int64)])
+
+    def _implicit(self, index: int, section: Implicit, inputs: list[str]) -> str:
+        del inputs
+        return self._constant(self.state[f"layers.{index}.weights"].reshape(1, section.filters, 1, 1))
 
     def _upsample(self, _: int, section: Upsample, inputs: list[str]) -> str:
         scales = self._constant([1, 1, section.stride, section.stride])
@@ -198,10 +264,25 @@ class _Translation:
         return [self.shapes[source].channels // groups for source in self.inputs[index]]
 
     def _shortcut(self, index: int, section: Shortcut, inputs: list[str]) -> str:
+        if section.weights_type != "none":
+            inputs = self._weighted(index, section, inputs)
         total, width = inputs[0], self._widths(index)[0]
         for other, other_width in zip(inputs[1:], self._widths(index)[1:], strict=True):
             total = self._add_shared(total, width, other, other_width)
         return self._activate(total, section.activation)
+
+    def _weighted(self, index: int, section: Shortcut, inputs: list[str]) -> list[str]:
+        """The inputs of a shortcut times their weights, each as wide as what of it is added."""
+        weights = torch.from_numpy(self.state[f"layers.{index}.weights"])
+        shares = shortcut_shares(weights, section.weights_normalization).numpy()
+        widths = self._widths(index)
+        weighted = []
+        for value, share, width in zip(inputs, shares, widths, strict=True):
+            shared = min(width, widths[0])
+            part = value if shared == width else self._slice(value, 0, shared, 1)
+            factors = self._constant(np.reshape(share, (1, -1, 1, 1))[:, :shared])
+            weighted.append(self._node("Mul", [part, factors]))
+        return weighted
 
     def _add_shared(self, front: str, width: int, other: str, other_width: int) -> str:
         if other_width >= width:
@@ -223,15 +304,17 @@ class _Translation:
         channel_gate = self._node("Sigmoid", [self._node("Add", answers)])
         gated = self._node("Mul", [features, channel_gate])
         maps = [self._node(reduce, [gated], axes=[1], keepdims=1) for reduce in ("ReduceMean", "ReduceMax")]
+        if section.floor:
+            maps[1] = self._node("Relu", [maps[1]])
         joined = self._node("Concat", maps, axis=1)
         pads = [section.size // 2] * 4
         logits = self._conv(joined, f"layers.{index}.spatial", section.size, pads=pads)
         gated = self._node("Mul", [gated, self._node("Sigmoid", [logits])])
         return self._node("Add", [features, gated]) if section.join == "add" else gated
 
-    def _yolo(self, index: int, section: Yolo, inputs: list[str]) -> str:
+    def _detection(self, index: int, section: Detection, inputs: list[str]) -> str:
         shape = self.shapes[index]
-        anchors = np.asarray(section.masked_anchors, np.float64)
+        anchors = self._anchors_px(shape, section)
         num = shape.height * shape.width * len(anchors)
         self.num_predictions += num
         last = self._node("Transpose", inputs, perm=[0, 2, 3, 1])
@@ -239,22 +322,45 @@ class _Translation:
         offsets, sizes = self._slice(rows, 0, 2, 2), self._slice(rows, 2, 4, 2)
         scores = self._slice(rows, 4, 5 + section.classes, 2)
         cells = shape.height * shape.width
-        if section.new_coords:
+        if isinstance(section, Yolo) and section.new_coords:
             factors = self._node("Mul", [sizes, sizes])
             scale_wh = np.tile(4 * anchors, (cells, 1))
         else:
-            offsets, scores = self._node("Sigmoid", [offsets]), self._node("Sigmoid", [scores])
+            offsets, scores = self._node("Sigmoid", [offsets]), self._probabilities(section, scores)
             factors = self._node("Exp", [self._clip(sizes, None, MAX_LOG_SIZE)])
             scale_wh = np.tile(anchors, (cells, 1))
-        stride_xy, origins = self._cells(shape, section, len(anchors))
-        stretched = self._node("Mul", [offsets, self._constant(stride_xy * section.scale_x_y)])
+        scale_x_y = section.scale_x_y if isinstance(section, Yolo) else 1.0
+        stride_xy, origins = self._cells(shape, scale_x_y, len(anchors))
+        stretched = self._node("Mul", [offsets, self._constant(stride_xy * scale_x_y)])
         centres = self._node("Add", [stretched, self._constant(origins)])
         boxes = self._node("Mul", [factors, self._constant(scale_wh)])
         return self._node("Concat", [centres, boxes, scores], axis=2)
 
-    def _cells(self, shape: Shape, section: Yolo, num_anchors: int) -> tuple[Any, Any]:
+    def _anchors_px(self, shape: Shape, section: Detection) -> NDArray[np.float64]:
+        anchors = np.asarray(section.masked_anchors, np.float64)
+        return anchors * self._stride_xy(shape) if isinstance(section, Region) else anchors
+
+    def _stride_xy(self, shape: Shape) -> NDArray[np.float64]:
+        return np.array([self.size[1] / shape.width, self.size[0] / shape.height])
+
+    def _probabilities(self, section: Detection, scores: str) -> str:
+        """Objectness and class logits (N, P, 1+C) as probabilities."""
+        if isinstance(section, Yolo):
+            return self._node("Sigmoid", [scores])
+        objectness = self._node("Sigmoid", [self._slice(scores, 0, 1, 2)])
+        classes = self._node("Softmax", [self._slice(scores, 1, 1 + section.classes, 2)], axis=2)
+        return self._node("Concat", [objectness, classes], axis=2)
+
+    def _cells(self, shape: Shape, scale_x_y: float, num_anchors: int) -> tuple[Any, Any]:
         """The stride as (x, y), and per prediction where an offset of 0 lies in input pixels, (P, 2)."""
-        stride_xy = np.array([self.size[1] / shape.width, self.size[0] / shape.height])
+        stride_xy = self._stride_xy(shape)
         rows, columns = np.mgrid[: shape.height, : shape.width]
-        corners = np.stack([columns.ravel(), rows.ravel()], axis=1) - (section.scale_x_y - 1) / 2
+        corners = np.stack([columns.ravel(), rows.ravel()], axis=1) - (scale_x_y - 1) / 2
         return stride_xy, np.repeat(corners * stride_xy, num_anchors, axis=0)
+
+
+def _window(section: MaxPool | LocalAvgPool) -> dict[str, Any]:
+    """The attributes of a pooling node."""
+    before = section.padding_px // 2
+    pads = [before] * 2 + [section.padding_px - before] * 2
+    return {"kernel_shape": [section.kernel_px] * 2, "strides": section.strides, "pads": pads}

@@ -20,12 +20,19 @@ from torch import Tensor, nn
 
 from seyolo.darknet import graph
 from seyolo.darknet.cfg import Network
-from seyolo.darknet.sections import ScaleChannels, Yolo
+from seyolo.darknet.sections import Region, ScaleChannels, Yolo
 from seyolo.darknet.weights import tensor_shapes
 from seyolo.errors import ModelError
 from seyolo.model_file import ModelFile, default_names
-from seyolo.network.head import YoloHead
-from seyolo.network.layers import LEAKY_SLOPE, CbamLayer, ConvolutionLayer, make_layer
+from seyolo.network.head import RegionHead, YoloHead
+from seyolo.network.layers import (
+    LEAKY_SLOPE,
+    CbamLayer,
+    ConvolutionLayer,
+    ImplicitLayer,
+    WeightedShortcutLayer,
+    make_layer,
+)
 
 OBJECTNESS_PRIOR = 0.01
 """Share of predictions that start out as objects: without it the first steps only unlearn false boxes."""
@@ -42,7 +49,7 @@ class DarknetModel(nn.Module):
         names: one name per class.
         provenance: where the weights come from, as JSON values.
         layers: one module per section, indexed as in the cfg.
-        yolo_heads: the `[yolo]` layers in order.
+        heads: the detection layers in order.
 
     Raises:
         CfgError: the description cannot be wired or has no `[yolo]` layer.
@@ -68,8 +75,8 @@ class DarknetModel(nn.Module):
         self._unread_after = _unread_after(self._inputs)
 
     @property
-    def yolo_heads(self) -> list[YoloHead]:
-        """The `[yolo]` layers in order."""
+    def heads(self) -> list[YoloHead]:
+        """The detection layers in order."""
         return [layer for layer in self.layers if isinstance(layer, YoloHead)]
 
     def forward(self, images: Float[Tensor, "N 3 H W"]) -> Float32[Tensor, "N P 5+C"]:
@@ -79,18 +86,18 @@ class DarknetModel(nn.Module):
             images: RGB in [0, 1]; H and W multiples of the network's largest stride.
 
         Returns:
-            cx, cy, w, h in input pixels, objectness and class probabilities, in the order of the `[yolo]`
+            cx, cy, w, h in input pixels, objectness and class probabilities, in the order of the detection
             layers, inside one row-major cells with anchors innermost.
         """
         height, width = images.shape[2:]
         raw = [
             head.decode(logits, (height / logits.shape[1], width / logits.shape[2]))
-            for head, logits in zip(self.yolo_heads, self.forward_heads(images), strict=True)
+            for head, logits in zip(self.heads, self.forward_heads(images), strict=True)
         ]
         return torch.cat(raw, dim=1)
 
     def forward_heads(self, images: Float[Tensor, "N 3 H W"]) -> list[Float[Tensor, "N H W A 5+C"]]:
-        """Undecoded predictions of each `[yolo]` layer in order: tx, ty, tw, th, objectness, classes."""
+        """Undecoded predictions of each detection layer in order: tx, ty, tw, th, objectness, classes."""
         outputs: dict[int, Tensor] = {graph.PICTURE: images}
         heads: list[Tensor] = []
         for index, layer in enumerate(self.layers):
@@ -121,6 +128,10 @@ class DarknetModel(nn.Module):
                     _fill_convolution(module, generator)
                 elif isinstance(module, nn.BatchNorm2d):
                     module.reset_parameters()
+                elif isinstance(module, ImplicitLayer):
+                    nn.init.constant_(module.weights, module.mean)
+                elif isinstance(module, WeightedShortcutLayer):
+                    nn.init.ones_(module.weights)
         for convolution, head in self._head_convolutions():
             _fill_head(convolution, head, generator)
         for gate in self._gate_convolutions():
@@ -178,6 +189,8 @@ def _make_layers(network: Network) -> Iterator[nn.Module]:
     for section, sources in zip(network.layers, graph.inputs(network), strict=True):
         if isinstance(section, Yolo):
             yield YoloHead(section)
+        elif isinstance(section, Region):
+            yield RegionHead(section)
         else:
             yield make_layer(section, [widths[source] for source in sources])
 

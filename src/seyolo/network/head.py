@@ -1,4 +1,4 @@
-"""Decoding of a `[yolo]` layer: from logits per cell and anchor to boxes in input pixels.
+"""Decoding of detection layers: from logits per cell and anchor to boxes in input pixels.
 
 Shape letters: N pictures, A anchors, H and W cells, C classes, P = H·W·A predictions.
 Decoding is float32 whatever the precision of the network: in bfloat16 a box is off by up to two pixels.
@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Float32
 from torch import Tensor, nn
 
-from seyolo.darknet.sections import Yolo
+from seyolo.darknet.sections import Region, Yolo
 
 MAX_LOG_SIZE = 10.0
 """exp of more than this overflows nothing, yet is far beyond any picture (22,026 anchors wide)."""
@@ -20,7 +20,7 @@ class YoloHead(nn.Module):
     """`[yolo]`: arranges and decodes what the convolution in front predicts.
 
     Attributes:
-        anchors: (A, 2) widths and heights in input pixels.
+        anchors: (A, 2) widths and heights in input pixels, see `anchors_px`.
         scale_x_y: how far a centre may leave its cell: offsets span (1 ± scale) / 2.
         new_coords: the numbers in front are already in [0, 1] and sizes are (2t)² · anchor.
     """
@@ -57,11 +57,19 @@ class YoloHead(nn.Module):
         if self.new_coords:
             factors = (2 * sizes) ** 2
         else:
-            offsets, scores = torch.sigmoid(offsets), torch.sigmoid(scores)
+            offsets, scores = torch.sigmoid(offsets), self._probabilities(scores)
             factors = sizes.clamp(max=MAX_LOG_SIZE).exp()
         cells, stride_xy = self._cells(logits, stride_hw)
         centres = (offsets * self.scale_x_y - (self.scale_x_y - 1) / 2 + cells) * stride_xy
-        return torch.cat([centres, factors * self.anchors.float(), scores], dim=-1).flatten(1, 3)
+        return torch.cat([centres, factors * self.anchors_px(stride_xy), scores], dim=-1).flatten(1, 3)
+
+    def anchors_px(self, stride_xy: Float32[Tensor, "2"]) -> Float32[Tensor, "A 2"]:
+        """The anchors in input pixels; `stride_xy` is pixels per cell."""
+        del stride_xy
+        return self.anchors.float()
+
+    def _probabilities(self, logits: Float32[Tensor, "*n 1+C"]) -> Float32[Tensor, "*n 1+C"]:
+        return torch.sigmoid(logits)
 
     @staticmethod
     def _cells(
@@ -74,3 +82,17 @@ class YoloHead(nn.Module):
         rows = torch.arange(height, device=device, dtype=torch.float32)[:, None].expand(height, width)
         stride_xy = torch.tensor(stride_hw[::-1], device=device, dtype=torch.float32)
         return torch.stack([columns, rows], dim=-1)[:, :, None, :], stride_xy
+
+
+class RegionHead(YoloHead):
+    """`[region]`, YOLOv2: `anchors` are in cells, and the classes of a prediction share one probability."""
+
+    def __init__(self, section: Region) -> None:
+        anchors = tuple(side for anchor in section.masked_anchors for side in anchor)
+        super().__init__(Yolo(anchors=anchors, classes=section.classes, num=section.num))
+
+    def anchors_px(self, stride_xy: Float32[Tensor, "2"]) -> Float32[Tensor, "A 2"]:
+        return self.anchors.float() * stride_xy
+
+    def _probabilities(self, logits: Float32[Tensor, "*n 1+C"]) -> Float32[Tensor, "*n 1+C"]:
+        return torch.cat([torch.sigmoid(logits[..., :1]), torch.softmax(logits[..., 1:], -1)], dim=-1)

@@ -21,16 +21,26 @@ from seyolo.darknet.sections import (
     Cbam,
     Convolutional,
     Dropout,
+    Implicit,
+    LocalAvgPool,
     MaxPool,
+    Reorg,
+    Reorg3d,
     Route,
     Sam,
     ScaleChannels,
     Section,
     Shortcut,
     Upsample,
+    WeightsNormalization,
 )
 
 LEAKY_SLOPE = 0.1
+RELIE_SLOPE = 0.01
+SELU_SCALE, SELU_ALPHA = 1.0507, 1.6732
+GELU_LINEAR, GELU_CUBIC = 0.797885, 0.035677
+SHORTCUT_EPSILON = 1e-4
+"""Added to the sum of a shortcut's weights before it divides them, as Darknet does."""
 BATCH_NORM_EPSILON = 1e-6
 """Inside the root. OpenCV's value: on real networks it agrees with OpenCV's reader to 4e-6."""
 BATCH_NORM_MOMENTUM = 0.03
@@ -46,11 +56,52 @@ that: with 8 channels it takes five times as long as on planes, and still twice 
 Features = Float[Tensor, "N C H W"]
 
 
-class HardMish(nn.Module):
-    """AlexeyAB's hard mish: x above 0, x²/2 + x down to -2, 0 below."""
+class Elementwise(nn.Module):
+    """A function of every single number, for activations torch has no module for."""
+
+    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.function = function
 
     def forward(self, x: Tensor) -> Tensor:
-        return x * (x * 0.5 + 1).clamp(0, 1)
+        return self.function(x)
+
+
+def hard_mish(x: Tensor) -> Tensor:
+    """x above 0, x²/2 + x down to -2, 0 below."""
+    return x * (x * 0.5 + 1).clamp(0, 1)
+
+
+def selu(x: Tensor) -> Tensor:
+    """With Darknet's rounded constants."""
+    return torch.where(x >= 0, SELU_SCALE * x, SELU_SCALE * SELU_ALPHA * torch.expm1(x.clamp(max=0)))
+
+
+def gelu(x: Tensor) -> Tensor:
+    """By tanh, with Darknet's rounded constants."""
+    return 0.5 * x * (1 + torch.tanh(GELU_LINEAR * x + GELU_CUBIC * x**3))
+
+
+def loggy(x: Tensor) -> Tensor:
+    """The logistic function, stretched to (-1, 1)."""
+    return 2 * torch.sigmoid(x) - 1
+
+
+def ramp(x: Tensor) -> Tensor:
+    """0.1·x, and x more above 0."""
+    return torch.relu(x) + 0.1 * x
+
+
+def plse(x: Tensor) -> Tensor:
+    """x/8 + 1/2 between -4 and 4, nearly flat outside."""
+    inside = x.clamp(-4, 4)
+    return 0.125 * inside + 0.5 + 0.01 * (x - inside)
+
+
+def lhtan(x: Tensor) -> Tensor:
+    """x between 0 and 1, nearly flat outside."""
+    inside = x.clamp(0, 1)
+    return inside + 0.001 * (x - inside)
 
 
 def make_activation(name: Activation) -> nn.Module:
@@ -64,10 +115,17 @@ def make_activation(name: Activation) -> nn.Module:
         "logistic": nn.Sigmoid,
         "swish": nn.SiLU,
         "mish": nn.Mish,
-        "hard_mish": HardMish,
+        "hard_mish": lambda: Elementwise(hard_mish),
         "hardtan": nn.Hardtanh,
         "tanh": nn.Tanh,
         "elu": nn.ELU,
+        "selu": lambda: Elementwise(selu),
+        "gelu": lambda: Elementwise(gelu),
+        "loggy": lambda: Elementwise(loggy),
+        "relie": lambda: nn.LeakyReLU(RELIE_SLOPE),
+        "ramp": lambda: Elementwise(ramp),
+        "plse": lambda: Elementwise(plse),
+        "lhtan": lambda: Elementwise(lhtan),
     }
     return factories[name]()
 
@@ -147,6 +205,83 @@ class MaxPoolLayer(nn.Module):
         return (padded_side - self.kernel) // stride + 1
 
 
+class MaxOverChannelsLayer(nn.Module):
+    """`[maxpool] maxpool_depth=1`: output channel g is the largest of the channels g, g + C', g + 2·C', …"""
+
+    def __init__(self, section: MaxPool) -> None:
+        super().__init__()
+        self.out_channels = section.out_channels
+
+    def forward(self, x: Features) -> Features:
+        return torch.unflatten(x, 1, (-1, self.out_channels)).amax(1)
+
+
+class LocalAvgPoolLayer(nn.Module):
+    """`[local_avgpool]`: the mean over the part of the window that lies inside."""
+
+    def __init__(self, section: LocalAvgPool) -> None:
+        super().__init__()
+        self.kernel = section.kernel_px
+        self.strides = section.strides
+        self.padding = section.padding_px
+
+    def forward(self, x: Features) -> Features:
+        before = self.padding // 2
+        pads = (before, self.padding - before) * 2
+        inside = functional.pad(torch.ones_like(x[:1, :1]), pads)
+        sums, shares = (
+            functional.avg_pool2d(values, self.kernel, self.strides)
+            for values in (functional.pad(x, pads), inside)
+        )
+        return sums / shares
+
+
+class Reorg3dLayer(nn.Module):
+    """`[reorg3d]`: space to depth; output channel (y·s + x)·C + c is pixel (y, x) of each s x s block."""
+
+    def __init__(self, section: Reorg3d) -> None:
+        super().__init__()
+        self.stride = section.stride
+
+    def forward(self, x: Features) -> Features:
+        return space_to_depth(x, self.stride)
+
+
+class ReorgLayer(nn.Module):
+    """`[reorg]`: C channels are read as C / s² channels s times as wide and high, then space to depth."""
+
+    def __init__(self, section: Reorg) -> None:
+        super().__init__()
+        self.stride = section.stride
+
+    def forward(self, x: Features) -> Features:
+        num, channels, height, width = x.shape
+        step = self.stride
+        spread = x.reshape(num, channels // step**2, height * step, width * step)
+        mixed = space_to_depth(spread, step)
+        return mixed.reshape(num, channels * step**2, height // step, width // step)
+
+
+def space_to_depth(x: Features, step: int) -> Features:
+    """(N, C, H, W) -> (N, s²·C, H / s, W / s), the position in the block outermost among the channels."""
+    num, channels, height, width = x.shape
+    blocks = x.reshape(num, channels, height // step, step, width // step, step)
+    outermost = blocks.permute(0, 3, 5, 1, 2, 4)
+    return outermost.reshape(num, channels * step**2, height // step, width // step)
+
+
+class ImplicitLayer(nn.Module):
+    """`[implicit]`: learned constants (1, C, 1, 1), whatever it is given."""
+
+    def __init__(self, section: Implicit) -> None:
+        super().__init__()
+        self.mean = section.mean
+        self.weights = nn.Parameter(torch.empty(section.filters))
+
+    def forward(self, _: Features) -> Features:
+        return self.weights[None, :, None, None]
+
+
 class AvgPoolLayer(nn.Module):
     """`[avgpool]`: the mean of each channel over the whole picture, (N, C, 1, 1)."""
 
@@ -200,6 +335,37 @@ class ShortcutLayer(nn.Module):
         return self.activation(total)  # type: ignore[no-any-return]
 
 
+class WeightedShortcutLayer(ShortcutLayer):
+    """`[shortcut]` with `weights_type`: each added layer times its weight, one in all or one per channel."""
+
+    def __init__(self, section: Shortcut, in_channels: int) -> None:
+        super().__init__(section)
+        per_channel = section.weights_type == "per_channel"
+        shape = (section.num_inputs, in_channels) if per_channel else (section.num_inputs,)
+        self.weights = nn.Parameter(torch.empty(shape))
+        self.normalization = section.weights_normalization
+
+    def forward(self, front: Features, *others: Features) -> Features:
+        width = front.shape[1]
+        shares = shortcut_shares(self.weights, self.normalization)
+        weighted = [
+            x[:, :width] * share.reshape(-1, 1, 1)[: x.shape[1]]
+            for x, share in zip((front, *others), shares, strict=True)
+        ]
+        return super().forward(*weighted)
+
+
+def shortcut_shares(weights: Tensor, normalization: WeightsNormalization) -> Tensor:
+    """What each input of a weighted shortcut is multiplied by: (inputs,) or (inputs, channels)."""
+    if normalization == "none":
+        return weights
+    if normalization == "softmax":
+        positive = torch.exp(weights - weights.amax(0, keepdim=True))
+    else:
+        positive = torch.relu(weights)
+    return positive / (positive.sum(0, keepdim=True) + SHORTCUT_EPSILON)
+
+
 def _add_shared_channels(front: Features, other: Features) -> Features:
     width, other_width = front.shape[1], other.shape[1]
     if width == other_width:
@@ -210,7 +376,7 @@ def _add_shared_channels(front: Features, other: Features) -> Features:
 
 
 class MultiplyLayer(nn.Module):
-    """`[scale_channels]` and `[sam]`: factors (N, C, 1, 1) or (N, C, H, W) times features."""
+    """`[scale_channels]` and `[sam]`: factors (N, C, 1, 1), (N, 1, H, W) or (N, C, H, W) times features."""
 
     def __init__(self, section: ScaleChannels | Sam) -> None:
         super().__init__()
@@ -257,7 +423,7 @@ class CbamLayer(nn.Module):
 
 
 def make_layer(section: Section, in_channels: Sequence[int]) -> nn.Module:
-    """The module of any section but `[net]` and `[yolo]`.
+    """The module of any section but `[net]` and the detections.
 
     Args:
         section: the section.
@@ -265,12 +431,18 @@ def make_layer(section: Section, in_channels: Sequence[int]) -> nn.Module:
     """
     factories: dict[type[Section], Callable[..., nn.Module]] = {
         Convolutional: lambda s: ConvolutionLayer(s, in_channels[0]),
-        MaxPool: MaxPoolLayer,
+        MaxPool: lambda s: MaxOverChannelsLayer(s) if s.maxpool_depth else MaxPoolLayer(s),
+        LocalAvgPool: LocalAvgPoolLayer,
+        Reorg: ReorgLayer,
+        Reorg3d: Reorg3dLayer,
+        Implicit: ImplicitLayer,
         AvgPool: lambda _: AvgPoolLayer(),
         Upsample: UpsampleLayer,
         Dropout: lambda _: nn.Identity(),
         Route: RouteLayer,
-        Shortcut: ShortcutLayer,
+        Shortcut: lambda s: (
+            ShortcutLayer(s) if s.weights_type == "none" else WeightedShortcutLayer(s, in_channels[0])
+        ),
         ScaleChannels: MultiplyLayer,
         Sam: MultiplyLayer,
         Cbam: lambda s: CbamLayer(s, in_channels[0]),

@@ -1,10 +1,10 @@
-"""One walk over the graph: an atom per output channel of every convolution, and what ties atoms together.
+"""One walk over the graph: an atom per channel that a layer makes, and what ties atoms together.
 
-The output of each layer is a vector of atoms. A convolution makes new ones, `[shortcut]` ties the first
-min(c) elementwise, `[scale_channels]`, `[sam]` and a depthwise convolution tie elementwise, `[route]`
-concatenates or takes a part, everything else passes its vector on (`[cbam]` scales every channel by itself;
-its hidden units are no atoms). What `[yolo]` or the end of the network reads is fixed, and so is the
-picture.
+The output of each layer is a vector of atoms. Convolutions and `[implicit]` make new ones, `[shortcut]` ties
+the first min(c) elementwise, `[scale_channels]`, `[sam]` and a depthwise convolution tie elementwise,
+`[route]` concatenates or takes a part, `[reorg]` and `[reorg3d]` repeat, everything else passes its vector on
+(`[cbam]` scales every channel by itself; its hidden units are no atoms). What a detection layer, a maximum
+over channels or the end of the network reads is fixed, and so is the picture.
 """
 
 from __future__ import annotations
@@ -17,7 +17,19 @@ from numpy.typing import NDArray
 
 from seyolo.darknet.cfg import Network
 from seyolo.darknet.graph import PICTURE, channels, inputs
-from seyolo.darknet.sections import Convolutional, Route, Sam, ScaleChannels, Section, Shortcut, Yolo
+from seyolo.darknet.sections import (
+    Convolutional,
+    Detection,
+    Implicit,
+    MaxPool,
+    Reorg,
+    Reorg3d,
+    Route,
+    Sam,
+    ScaleChannels,
+    Section,
+    Shortcut,
+)
 
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
@@ -61,7 +73,7 @@ class Walk:
     """What the walk finds.
 
     Attributes:
-        owner: (atoms,) the convolution of each atom, -1 for the picture.
+        owner: (atoms,) the layer that makes each atom, -1 for the picture.
         channel: (atoms,) its output channel there.
         ties: which atoms go together.
         fixed: (atoms,) may not be removed.
@@ -97,10 +109,11 @@ def walk_atoms(network: Network) -> Walk:
     made = len(walk.picture)
     for section, sources in zip(network.layers, inputs(network), strict=True):
         read = [walk.picture if source == PICTURE else walk.vectors[source] for source in sources]
-        if isinstance(section, Convolutional):
+        if isinstance(section, Convolutional | Implicit):
             walk.vectors.append(np.arange(made, made + section.filters))
             made += section.filters
-            _convolution(walk, section, read[0], walk.vectors[-1])
+            if isinstance(section, Convolutional):
+                _convolution(walk, section, read[0], walk.vectors[-1])
         else:
             walk.vectors.append(_pass_on(walk, section, read))
     walk.fixed[walk.picture] = True
@@ -111,7 +124,8 @@ def walk_atoms(network: Network) -> Walk:
 def _start(network: Network) -> Walk:
     """A walk that knows its atoms, but nothing about them yet."""
     widths = [(PICTURE, network.net.channels)]
-    widths += [(i, s.filters) for i, s in enumerate(network.layers) if isinstance(s, Convolutional)]
+    makers = Convolutional | Implicit
+    widths += [(i, s.filters) for i, s in enumerate(network.layers) if isinstance(s, makers)]
     owner = np.concatenate([np.full(width, layer, dtype=np.int64) for layer, width in widths])
     channel = np.concatenate([np.arange(width) for _, width in widths])
     fixed, in_shortcut = np.zeros((2, len(owner)), dtype=bool)
@@ -136,10 +150,35 @@ def _pass_on(walk: Walk, section: Section, read: Sequence[IntArray]) -> IntArray
             walk.ties.tie(read[0][:width], other[:width])
             walk.in_shortcut[read[0]] = walk.in_shortcut[other] = True
     elif isinstance(section, ScaleChannels | Sam):
-        walk.ties.tie(read[0], read[1])
-    elif isinstance(section, Yolo):
+        return _product(walk, section, read[0], read[1])
+    elif isinstance(section, Reorg):
+        return _reorg(walk, section, read[0])
+    elif isinstance(section, Reorg3d):
+        return np.tile(read[0], section.stride**2)
+    elif isinstance(section, Detection):
         walk.fixed[read[0]] = True
+    elif isinstance(section, MaxPool) and section.maxpool_depth:
+        walk.fixed[read[0]] = True
+        return read[0][: section.out_channels]
     return read[0]
+
+
+def _product(walk: Walk, section: ScaleChannels | Sam, factors: IntArray, features: IntArray) -> IntArray:
+    if isinstance(section, ScaleChannels) and section.scale_wh:
+        walk.fixed[factors] = True  # one factor per pixel for all channels
+    else:
+        walk.ties.tie(factors, features)
+    return features
+
+
+def _reorg(walk: Walk, section: Reorg, read: IntArray) -> IntArray:
+    """s² neighbours in the order of the channels end up mixed in s⁴ channels, so they go together."""
+    area = section.stride**2
+    neighbours = read.reshape(-1, area)
+    for column in neighbours.T[1:]:
+        walk.ties.tie(neighbours[:, 0], column)
+    # Before the last step the channels are (position in the block, set of neighbours); it splits each in s².
+    return np.repeat(np.tile(neighbours[:, 0], area), area)
 
 
 def _part(walk: Walk, section: Route, vector: IntArray) -> IntArray:

@@ -12,7 +12,7 @@ import numpy as np
 
 from seyolo.darknet.cfg import Network
 from seyolo.darknet.graph import inputs, shapes
-from seyolo.darknet.sections import Cbam, Convolutional
+from seyolo.darknet.sections import Cbam, Convolutional, Implicit, Shortcut
 from seyolo.pruning.atoms import IntArray, is_depthwise
 from seyolo.pruning.groups import Groups
 
@@ -53,6 +53,12 @@ class CostModel:
                 terms.append(self._cbam(section, written))
                 self._fixed_params += section.hidden + 2 * section.size**2
                 self._fixed_macs += 2 * section.size**2 * num_cells
+            elif isinstance(section, Implicit):
+                terms.append(self._per_channel(written, 1))
+            elif isinstance(section, Shortcut) and section.weights_type == "per_channel":
+                terms.append(self._per_channel(written, section.num_inputs))
+            elif isinstance(section, Shortcut) and section.weights_type != "none":
+                self._fixed_params += section.num_inputs
         self._stack(terms)
 
     def params(self, counts: IntArray) -> int:
@@ -91,6 +97,10 @@ class CostModel:
         """Squeeze and excite: two 1x1 convolutions that run twice, and the bias of the second."""
         hidden = section.hidden
         return _Term(None, self._per_group(written), 1, 4 * hidden, 2 * hidden, 1)
+
+    def _per_channel(self, written: IntArray, num_params: int) -> _Term:
+        """Parameters for each channel and no convolution."""
+        return _Term(None, self._per_group(written), 1, 0, 0, num_params)
 
     def _per_group(self, slots: IntArray) -> IntArray:
         return np.bincount(self._group_of_slot[slots], minlength=len(self.widths))

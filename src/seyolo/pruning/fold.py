@@ -2,18 +2,19 @@
 
 A channel whose batch-normalisation scale is zero puts out act(β) at every pixel. Cutting it takes that
 constant from everyone who reads it; folding gives it back: a convolution's sum of kernel x constant goes
-into its running mean (or its bias). Constants travel through pooling, upsampling, concatenation and
-shortcuts; behind a gate (`[scale_channels]`, `[sam]`, `[cbam]`) they depend on the picture and count as
-zero. Exact inside the picture and for unpadded kernels; at a zero-padded border the dense network adds
-less, so there it is approximate.
+into its running mean (or its bias). Constants travel through pooling, upsampling, reorganisation,
+concatenation and shortcuts; behind a gate (`[scale_channels]`, `[sam]`, `[cbam]`) they depend on the picture
+and count as zero. Exact inside the picture and for unpadded kernels; at a zero-padded border the dense
+network adds less, so there it is approximate.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from seyolo.darknet.cfg import Network
@@ -22,14 +23,19 @@ from seyolo.darknet.sections import (
     Activation,
     Cbam,
     Convolutional,
+    Detection,
+    Implicit,
+    MaxPool,
+    Reorg,
+    Reorg3d,
     Route,
     Sam,
     ScaleChannels,
     Section,
     Shortcut,
     Upsample,
-    Yolo,
 )
+from seyolo.network.layers import make_activation, shortcut_shares
 from seyolo.pruning.atoms import BoolArray, is_depthwise
 from seyolo.pruning.importance import FloatArray, State
 
@@ -50,7 +56,7 @@ def constants_of(network: Network, state: State, masks: Sequence[BoolArray]) -> 
         if isinstance(section, Convolutional):
             constant = _of_convolution(section, state, index)
         else:
-            constant = _passed_on(section, read)
+            constant = _passed_on(section, read, state.get(f"layers.{index}.weights"))
         constants.append(np.where(masks[index], 0.0, constant))
     return tuple(constants)
 
@@ -98,38 +104,45 @@ def _of_convolution(section: Convolutional, state: State, index: int) -> FloatAr
     return activate(section.activation, state[f"layers.{index}.bn.bias"].astype(np.float64))
 
 
-def _passed_on(section: Section, read: Sequence[FloatArray]) -> FloatArray:
+def _passed_on(section: Section, read: Sequence[FloatArray], weights: NDArray[Any] | None) -> FloatArray:
+    if isinstance(section, Shortcut):
+        return activate(section.activation, _total(section, read, weights))
+    if isinstance(section, Implicit):
+        return np.zeros(section.filters)
+    if isinstance(section, ScaleChannels | Sam | Cbam | Detection):
+        return np.zeros_like(read[-1])
+    return _rearranged(section, read)
+
+
+def _rearranged(section: Section, read: Sequence[FloatArray]) -> FloatArray:
+    """The constants where the section puts their channels."""
     if isinstance(section, Route):
         parts = [np.split(vector, section.groups)[section.group_id] for vector in read]
         return np.concatenate(parts)
-    if isinstance(section, Shortcut):
-        total = read[0].copy()
-        for other in read[1:]:
-            width = min(len(total), len(other))
-            total[:width] += other[:width]
-        return activate(section.activation, total)
-    if isinstance(section, ScaleChannels | Sam | Cbam | Yolo):
-        return np.zeros_like(read[0])
+    if isinstance(section, Reorg):
+        area = section.stride**2
+        return np.repeat(np.tile(read[0][::area], area), area)
+    if isinstance(section, Reorg3d):
+        return np.tile(read[0], section.stride**2)
+    if isinstance(section, MaxPool) and section.maxpool_depth:
+        return np.zeros(section.out_channels)
     return read[0] * section.scale if isinstance(section, Upsample) else read[0]
 
 
+def _total(section: Shortcut, read: Sequence[FloatArray], weights: NDArray[Any] | None) -> FloatArray:
+    if weights is None:
+        shares = np.ones((len(read), 1))
+    else:
+        values = torch.from_numpy(weights.astype(np.float64))
+        shares = shortcut_shares(values, section.weights_normalization).numpy().reshape(len(read), -1)
+    total = np.zeros_like(read[0])
+    for vector, share in zip(read, shares, strict=True):
+        width = min(len(total), len(vector))
+        total[:width] += vector[:width] * share[:width]
+    return total
+
+
 def activate(name: Activation, x: FloatArray) -> FloatArray:
-    """Darknet's activation functions in numpy."""
-    functions: dict[Activation, Callable[[FloatArray], FloatArray]] = {
-        "linear": lambda x: x,
-        "leaky": lambda x: np.where(x > 0, x, 0.1 * x),
-        "relu": lambda x: np.maximum(x, 0),
-        "relu6": lambda x: np.clip(x, 0, 6),
-        "logistic": _logistic,
-        "swish": lambda x: x * _logistic(x),
-        "mish": lambda x: x * np.tanh(np.logaddexp(0, x)),
-        "hard_mish": lambda x: x * np.clip(0.5 * x + 1, 0, 1),
-        "hardtan": lambda x: np.clip(x, -1, 1),
-        "tanh": np.tanh,
-        "elu": lambda x: np.where(x > 0, x, np.expm1(np.minimum(x, 0))),
-    }
-    return functions[name](x)
-
-
-def _logistic(x: FloatArray) -> FloatArray:
-    return 0.5 * (1 + np.tanh(0.5 * x))
+    """Darknet's activation functions on numpy arrays."""
+    result: FloatArray = make_activation(name)(torch.from_numpy(x.copy())).numpy()
+    return result

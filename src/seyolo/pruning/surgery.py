@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from seyolo.darknet.cfg import Network
 from seyolo.darknet.graph import PICTURE, inputs
-from seyolo.darknet.sections import Cbam, Convolutional, Section
+from seyolo.darknet.sections import Cbam, Convolutional, Implicit, Section
 from seyolo.errors import PlanError
 from seyolo.pruning.atoms import BoolArray, is_depthwise
 
@@ -41,16 +41,21 @@ def slice_network(
     for index, (section, sources) in enumerate(zip(network.layers, inputs(network), strict=True)):
         read = np.ones(network.net.channels, dtype=bool) if sources[0] == PICTURE else masks[sources[0]]
         own = _tensors_of(state, index)
+        if isinstance(section, Convolutional | Implicit) and not masks[index].any():
+            raise PlanError(f"layer {index} would lose all of its {section.filters} channels")
         if isinstance(section, Convolutional):
-            if not masks[index].any():
-                raise PlanError(f"layer {index} would lose all of its {section.filters} channels")
             layers.append(_slim_section(section, read, masks[index]))
             own = _slice_convolution(section, own, read, masks[index])
         elif isinstance(section, Cbam):
             layers.append(replace(section, floor=section.floor or not read.all()))
             own = _slice_cbam(own, read)
+        elif isinstance(section, Implicit):
+            layers.append(replace(section, filters=int(masks[index].sum())))
+            own = {"weights": own["weights"][masks[index]]}
         else:
             layers.append(section)
+            if "weights" in own and own["weights"].ndim == 2:
+                own = {"weights": own["weights"][:, read]}
         tensors |= {f"layers.{index}.{name}": np.array(array, order="C") for name, array in own.items()}
     return replace(network, layers=tuple(layers)), tensors
 
@@ -59,7 +64,7 @@ def _tensors_of(state: Mapping[str, NDArray[Any]], index: int) -> Tensors:
     prefix = f"layers.{index}."
     names = (
         "conv.weight conv.bias bn.weight bn.bias bn.running_mean bn.running_var "
-        "squeeze.weight squeeze.bias excite.weight excite.bias spatial.weight"
+        "squeeze.weight squeeze.bias excite.weight excite.bias spatial.weight weights"
     ).split()
     return {name: state[prefix + name] for name in names if prefix + name in state}
 

@@ -96,9 +96,9 @@ def to_raw(
 
 
 def without_threshold(cfg_text: str) -> str:
-    """The cfg with `thresh=0` in every `[yolo]`, so that OpenCV zeroes no score."""
+    """The cfg with `thresh=0` in every detection layer, so that OpenCV zeroes no score."""
     text = re.sub(r"(?m)^\s*thresh\s*=.*\n?", "", cfg_text)
-    return re.sub(r"(?m)^(\s*\[yolo\])[^\n]*$", r"\1\nthresh=0", text)
+    return re.sub(r"(?m)^(\s*\[(?:yolo|region)\])[^\n]*$", r"\1\nthresh=0", text)
 
 
 def _read_net(cfg: Path, weights: Path) -> cv2.dnn.Net:

@@ -145,7 +145,7 @@ class _Run:
         self.progress, self.title = progress or Silent(), title
         self.device = torch.device(config.device)
         self.model = model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.step_module = LossModule(self.model, DetectionLoss(model.yolo_heads, config.loss, config.top_k))
+        self.step_module = LossModule(self.model, DetectionLoss(model.heads, config.loss, config.top_k))
         self.optimizer = make_optimizer(self.model, config.learning_rate, config.weight_decay, self.device)
         self.average = MovingAverage(self.model, config.average_decay, config.average_ramp_updates)
         train_samples = dataset.split("train")

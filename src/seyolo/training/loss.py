@@ -7,16 +7,16 @@ they fit. Classes learn on positives only. Every term is divided by the sum of q
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F  # noqa: N812
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from seyolo.network.build import DarknetModel
-from seyolo.network.head import YoloHead
+from seyolo.network.head import RegionHead, YoloHead
 from seyolo.training.assign import Assignment, Level, assign, candidates
 
 
@@ -65,6 +65,7 @@ class DetectionLoss:
         self.heads = heads
         self.weights = weights or LossWeights()
         self.top_k = top_k
+        self.class_loss = exclusive_classes if isinstance(heads[0], RegionHead) else independent_classes
 
     def __call__(self, logits: Sequence[Tensor], targets: Tensor, size_px: int) -> tuple[Tensor, Tensor]:
         """The loss of a batch.
@@ -96,21 +97,36 @@ class DetectionLoss:
             class_ids=class_ids,
             top_k=self.top_k,
         )
-        parts = _terms(flat, ciou, class_ids, assigned)
+        parts = _terms(flat, ciou, class_ids, assigned, self.class_loss)
         weights = parts.new_tensor([self.weights.box, self.weights.objectness, self.weights.classes])
         return (parts * weights).sum(), parts.detach()
 
 
-def _terms(flat: Tensor, ciou: Tensor, class_ids: Tensor, assigned: Assignment) -> Tensor:
+ClassLoss = Callable[[Tensor, Tensor], Tensor]
+"""(n, C) logits and (n,) class ids -> (n,) losses."""
+
+
+def independent_classes(logits: Float[Tensor, "n c"], class_ids: Int[Tensor, " n"]) -> Float[Tensor, " n"]:
+    """Binary cross-entropy, summed over the classes."""
+    wanted = F.one_hot(class_ids, logits.shape[-1]).to(logits.dtype)
+    return F.binary_cross_entropy_with_logits(logits, wanted, reduction="none").sum(-1)
+
+
+def exclusive_classes(logits: Float[Tensor, "n c"], class_ids: Int[Tensor, " n"]) -> Float[Tensor, " n"]:
+    """Cross-entropy over classes that share one probability, as in `[region]`."""
+    return F.cross_entropy(logits, class_ids, reduction="none")
+
+
+def _terms(
+    flat: Tensor, ciou: Tensor, class_ids: Tensor, assigned: Assignment, class_loss: ClassLoss
+) -> Tensor:
     """Box, objectness and class terms, each divided by the batch's total quality."""
     total = assigned.quality.sum().clamp(min=1)
     wanted = torch.zeros_like(flat[..., 4])
     wanted[assigned.picture, assigned.prediction] = assigned.quality
     objectness = F.binary_cross_entropy_with_logits(flat[..., 4], wanted, reduction="sum")
     box = ((1 - ciou[assigned.target, assigned.column]) * assigned.quality).sum()
-    class_logits = flat[assigned.picture, assigned.prediction, 5:]
-    wanted_class = F.one_hot(class_ids[assigned.target], class_logits.shape[-1]).to(class_logits.dtype)
-    classes = F.binary_cross_entropy_with_logits(class_logits, wanted_class, reduction="none").sum(-1)
+    classes = class_loss(flat[assigned.picture, assigned.prediction, 5:], class_ids[assigned.target])
     return torch.stack([box, objectness, (classes * assigned.quality).sum()]) / total
 
 

@@ -12,8 +12,8 @@ import torch
 from seyolo.darknet import edit
 from seyolo.darknet.cfg import Network
 from seyolo.darknet.edit import GateKind, set_anchors, set_classes, set_letterbox, set_size
-from seyolo.darknet.graph import yolo_layers
-from seyolo.darknet.sections import Join, Yolo
+from seyolo.darknet.graph import detection_layers
+from seyolo.darknet.sections import Detection, Join, Yolo
 from seyolo.data.anchors import kmeans_anchors
 from seyolo.data.augment import Augmentation
 from seyolo.data.datasets import Dataset, Sample
@@ -51,8 +51,8 @@ def fit_from_scratch(
     The anchors come from k-means over the boxes as training will show them, after augmentation: mosaics hold
     objects far smaller than the pictures do.
     """
-    section = network.layers[yolo_layers(network)[0]]
-    assert isinstance(section, Yolo)
+    section = network.layers[detection_layers(network)[0]]
+    assert isinstance(section, Detection)
     loader = TrainingLoader(samples, size_px, 16, augmentation, seed)
     batches = islice(loader.epoch(0), ANCHOR_BATCHES)
     sizes = np.concatenate([targets[:, 4:6].numpy() for _, targets in batches])
