@@ -3,12 +3,14 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+OPENCV5 := .venv-opencv5
+OPENCV5_STAMP := $(OPENCV5)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check format
+.PHONY: help install demo test test-opencv5 check format
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(STAMP) ## make .venv with seyolo and its development tools
 
@@ -17,6 +19,10 @@ demo: $(STAMP) ## the main job, small, on drawn hands: about five minutes in all
 
 test: $(STAMP) ## run all tests
 	$(RUN)/python -m pytest -q
+
+test-opencv5: $(STAMP) $(OPENCV5_STAMP) ## what we export on OpenCV 5, in an environment of its own
+	$(RUN)/python tests/opencv5/write_models.py build/opencv5
+	$(OPENCV5)/bin/python -m pytest -q --noconftest tests/opencv5
 
 check: $(STAMP) ## format, lint and types, changing nothing
 	$(RUN)/ruff format --check .
@@ -32,4 +38,9 @@ format: $(STAMP) ## format and mend what the linter can
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(RUN)/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt -e '.[dev]'
+	@touch $@
+
+$(OPENCV5_STAMP): pyproject.toml
+	$(PYTHON) -m venv $(OPENCV5)
+	$(OPENCV5)/bin/python -m pip install --quiet --disable-pip-version-check --no-compile -e . 'opencv-python-headless>=5' pytest
 	@touch $@

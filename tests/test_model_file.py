@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
-from calibrated_models import CONVOLUTION, small_network
 from seyolo.darknet.weights import tensor_shapes
 from seyolo.errors import ModelError
 from seyolo.model_file import ModelFile, read_model_file, write_model_file
+from small_networks import CONVOLUTION, small_network
 
 
 @pytest.fixture

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from calibrated_models import CONVOLUTION, calibrated, pictures, small_network
 from seyolo.darknet.zoo import network_from_name
 from seyolo.errors import CfgError, ExportError, ModelError, UsageError, WeightsError
 from seyolo.models import load, save
 from seyolo.network.build import DarknetModel
+from seyolo.network.random_weights import calibrated
+from small_networks import CONVOLUTION, pictures, small_network
 
 IMAGES = pictures(64, 64)
 TINY = "yolov3-tiny@0.125"

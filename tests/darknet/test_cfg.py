@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from strategies import networks
 
 from seyolo.darknet.cfg import SECTION_TYPES, parse_cfg, read_cfg
+from seyolo.darknet.edit import insert
 from seyolo.darknet.sections import Convolutional, Dropout, MaxPool, Reference, Route, Yolo
 from seyolo.errors import CfgError
 
@@ -50,7 +51,9 @@ jitter=.3
 """
 
 PRINTED = """\
+# a comment
 [net]
+; another
 width=64
 height=32
 channels=3
@@ -105,6 +108,40 @@ def test_printed_text_is_pinned() -> None:
     assert parse_cfg(SMALL).to_cfg() == PRINTED
 
 
+def test_comments_stay_with_their_section() -> None:
+    text = """
+# the picture
+[net]
+width=32
+height=32  # as trained
+
+# Downsample
+; twice
+[convolutional]
+#filters=16
+filters=12
+activation=linear
+# no keys follow
+[yolo]
+# the last word
+anchors=1,1
+num=1
+classes=7
+"""
+    network = parse_cfg(text)
+    assert network.net.comments == ("# the picture",)
+    assert network.net.notes == ("# as trained",)
+    assert network.layers[0].comments == ("# Downsample", "; twice")
+    printed = network.to_cfg()
+    for line in text.split("\n"):
+        assert line.partition("  ")[2] or line in printed
+    assert "# Downsample\n; twice\n[convolutional]\n#filters=16\n" in printed
+    assert "# no keys follow\n[yolo]\n# the last word\n" in printed
+    assert parse_cfg(printed).to_cfg() == printed
+    with_gate = insert(network, {-1: [Dropout()]}).network
+    assert "[dropout]\n\n# Downsample\n; twice\n[convolutional]" in with_gate.to_cfg()
+
+
 @given(networks())
 def test_parse_print_parse_is_the_identity(network) -> None:
     text = network.to_cfg()
@@ -154,7 +191,12 @@ def test_every_section_occurs_in_the_random_networks() -> None:
         ("[maxpool]", "[lstm]", 16, "section [lstm] (a recurrent layer) is not supported"),
         ("[yolo]", "[Gaussian_yolo]", 28, "(Gaussian YOLOv3) is not supported"),
         ("[yolo]\nmask=0,1", "[region]", 28, "only supported with softmax=1"),
-        ("[maxpool]", "[shortcut]\nfrom=0\nweights_normalization=relu", 16, "needs a weights_type="),
+        (
+            "[maxpool]\nsize=2\nstride=2",
+            "[shortcut]\nfrom=0\nweights_normalization=relu",
+            16,
+            "needs a weights_type=",
+        ),
         ("[route]\nlayers=-1, 1", "[sam]\nfrom=0,1", 20, "[sam] takes one layer in from="),
     ],
 )

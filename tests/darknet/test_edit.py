@@ -14,6 +14,7 @@ from seyolo.darknet.edit import (
     attach,
     insert,
     moved_state,
+    remove_blocks,
     set_anchors,
     set_classes,
     set_letterbox,
@@ -21,7 +22,7 @@ from seyolo.darknet.edit import (
 )
 from seyolo.darknet.graph import channels, detection_layers, inputs, num_classes, shapes
 from seyolo.darknet.placement import PLACES, layers_to_gate
-from seyolo.darknet.sections import Cbam, Convolutional, Dropout, Reference, Route, Yolo
+from seyolo.darknet.sections import Cbam, Convolutional, Dropout, Reference, Route, Shortcut, Yolo
 from seyolo.darknet.weights import tensor_shapes
 from seyolo.darknet.zoo import network_from_name, yolov3, yolov3_tiny
 from seyolo.errors import CfgError, ModelError
@@ -118,6 +119,41 @@ def test_cbam_by_hand() -> None:
     assert all(attached.network.layers[gate.output].join == "add" for gate in attached.gates)  # type: ignore[attr-defined]
     neck = [i for i, s in enumerate(attached.network.layers) if isinstance(s, Route) and len(s.layers) == 2]
     assert [inputs(attached.network)[i][1] for i in neck] == [65, 39]  # the long routes read the gated maps
+
+
+def test_blocks_are_removed_and_references_follow() -> None:
+    network = yolov3(1)
+    # Shortcut 8 ends the first block of the second stage; 33 and 36 are the last two of the third, and the
+    # long route of the neck reads 36: it then reads 30, which is 30 - 3 = 27 now.
+    shortened = remove_blocks(network, [8, 36, 33])
+    assert len(shortened.network.layers) == len(network.layers) - 9
+    assert [i for i, new in enumerate(shortened.layer_map) if new is None] == [6, 7, 8, *range(31, 37)]
+    stand_in = {8: 5, 33: 30, 36: 30}
+    new_inputs = inputs(shortened.network)
+    for index, sources in enumerate(inputs(network)):
+        if (new := shortened.layer_map[index]) is not None:
+            expected = [shortened.layer_map[stand_in.get(s, s)] if s >= 0 else s for s in sources]
+            assert list(new_inputs[new]) == expected
+    neck = [section for section in shortened.network.layers if isinstance(section, Route)][-1]
+    assert [reference.layer for reference in neck.layers][1] == 27
+    assert parse_cfg(shortened.network.to_cfg()) == shortened.network
+    moved = moved_state(tensor_shapes(network), shortened.layer_map)
+    assert moved == tensor_shapes(shortened.network)
+
+
+@pytest.mark.parametrize(
+    ("block", "message"),
+    [
+        ("[convolutional]\nfilters=4", "no \\[shortcut\\] of two layers"),
+        ("[convolutional]\nfilters=4\n[shortcut]\nfrom=-2\nactivation=leaky", "does more than add"),
+        ("[convolutional]\nfilters=4\n[shortcut]\nfrom=-2\n[route]\nlayers=-1,-2", "read outside its"),
+    ],
+)
+def test_blocks_that_cannot_go(block: str, message: str) -> None:
+    network = parse_cfg(f"[net]\nwidth=8\nheight=8\n[convolutional]\nfilters=4\n{block}\n")
+    shortcuts = [i for i, section in enumerate(network.layers) if isinstance(section, Shortcut)]
+    with pytest.raises(ModelError, match=message):
+        remove_blocks(network, shortcuts or [1])
 
 
 def test_places_of_the_zoo() -> None:

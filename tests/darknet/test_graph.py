@@ -179,10 +179,10 @@ def test_picture_sizes_that_do_not_fit(size: tuple[int, int], text: str) -> None
         (("[upsample]\nstride=4096\n",), "layer 0): the network needs more than 32 GiB for one picture"),
         (("[convolutional]\nfilters=16777216\n" * 2,), "layer 0): the network needs more than 32 GiB"),
         (("[maxpool]\nstride=16777216\n",), "layer 0): the stride of the network passes 65536 here"),
-        ((CONV.format(8, 1), "[route]\nlayers=-1,-1\n" * 60), "layer 22): more than 16777216 channels"),
+        ((CONV.format(8, 1), "[route]\nlayers=-1,-1\n" * 60), "layer 18): more than 1048576 channels"),
         (
             (CONV.format(8, 1), ("[route]\nlayers=" + "-1," * 255 + "-1\n") * 100),
-            "layer 3): more than 16777216 channels",
+            "layer 3): more than 1048576 channels",
         ),
     ],
 )

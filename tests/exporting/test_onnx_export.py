@@ -13,7 +13,6 @@ import pytest
 import torch
 
 import seyolo.exporting.onnx as exporter
-from calibrated_models import CONVOLUTION, calibrated, pictures, small_network
 from seyolo.darknet.cfg import parse_cfg
 from seyolo.darknet.edit import set_letterbox
 from seyolo.darknet.zoo import network_from_name
@@ -22,6 +21,8 @@ from seyolo.exporting.formats import export
 from seyolo.exporting.onnx import export_onnx
 from seyolo.exporting.parity import relative_error
 from seyolo.network.build import DarknetModel
+from seyolo.network.random_weights import calibrated
+from small_networks import CONVOLUTION, pictures, small_network
 
 IMAGES = pictures(64, 64, num=3, seed=9)
 SIZE = (64, 64)
@@ -174,7 +175,7 @@ def test_a_failed_parity_check_leaves_nothing(tmp_path: Path, monkeypatch: pytes
 def detecting_model() -> DarknetModel:
     """A model that finds plenty, of three classes."""
     model = calibrated(small_network(CONVOLUTION * 2, classes=3, size=64), IMAGES)
-    for convolution, head in model._head_convolutions():
+    for convolution, head in model.head_convolutions():
         assert convolution.bias is not None
         convolution.bias.data.view(len(head.anchors), -1)[:, 4:] += 4
     return model

@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 
-from calibrated_models import CONVOLUTION, calibrated, pictures, small_network
 from seyolo.darknet.zoo import network_from_name
 from seyolo.errors import ModelError
 from seyolo.network.attention import attach
 from seyolo.network.build import DarknetModel
+from seyolo.network.random_weights import calibrated
+from small_networks import CONVOLUTION, pictures, small_network
 
 IMAGES = pictures(64, 64, num=2)
 

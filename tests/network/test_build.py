@@ -8,12 +8,13 @@ import pytest
 import torch
 from torch import nn
 
-from calibrated_models import CONVOLUTION, calibrated, pictures, small_network
 from seyolo.darknet.cfg import parse_cfg
 from seyolo.darknet.weights import tensor_shapes
 from seyolo.darknet.zoo import network_from_name
 from seyolo.errors import CfgError, ModelError
 from seyolo.network.build import build, from_file, to_file
+from seyolo.network.random_weights import calibrated
+from small_networks import CONVOLUTION, pictures, small_network
 
 ZOO = ["yolov3@0.125", "yolov3-tiny@0.25", "yolov3-spp@0.125", "se-yolov3@0.125", "cbam-yolov3@0.125"]
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import torch
 
-from calibrated_models import CONVOLUTION, calibrated, pictures, small_network
 from seyolo.darknet.weights import tensor_shapes
 from seyolo.darknet.zoo import network_from_name
 from seyolo.network.build import from_file, to_file
 from seyolo.network.folding import fold_batch_norm
+from seyolo.network.random_weights import calibrated
+from small_networks import CONVOLUTION, pictures, small_network
 
 
 def test_the_folded_model_computes_the_same() -> None:

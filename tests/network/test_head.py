@@ -7,8 +7,8 @@ import math
 import pytest
 import torch
 
-from seyolo.darknet.sections import Yolo
-from seyolo.network.head import YoloHead
+from seyolo.darknet.sections import Region, Yolo
+from seyolo.network.head import RegionHead, YoloHead
 
 
 def head(**options: object) -> YoloHead:
@@ -44,6 +44,15 @@ def test_new_coords_are_not_squashed_again() -> None:
     raw = head(scale_x_y=2.0, new_coords=True).decode(numbers, (8.0, 8.0))
     # cx = (0.75·2 - 0.5)·8, cy = (0.25·2 - 0.5)·8, w = (2·0.5)²·10, h = (2·1)²·20
     assert raw[0, 0].tolist() == pytest.approx([8.0, 0.0, 10.0, 80.0, 0.9, 0.2])
+
+
+def test_region_anchors_are_in_cells_and_classes_exclude_each_other() -> None:
+    region = RegionHead(Region(anchors=(1, 2, 0.5, 3), num=2, classes=3, softmax=True))
+    logits = torch.zeros(1, 1, 2, 2, 8)
+    logits[0, 0, 1, 1] = torch.tensor([0, 0, math.log(2), 0, math.log(3), math.log(2), 0, 0])
+    raw = region.decode(logits, (32.0, 16.0))
+    # cx = (0.5 + 1)·16, cy = 0.5·32, w = 2·0.5·16, h = 3·32, objectness 3/4, classes 2:1:1
+    assert raw[0, 3].tolist() == pytest.approx([24, 16, 16, 96, 0.75, 0.5, 0.25, 0.25])
 
 
 def test_decoding_is_float32_and_finite_whatever_comes() -> None:

@@ -13,8 +13,12 @@ from hypothesis import strategies as st
 from seyolo.darknet.sections import (
     Cbam,
     Convolutional,
+    Implicit,
+    LocalAvgPool,
     MaxPool,
     Reference,
+    Reorg,
+    Reorg3d,
     Route,
     ScaleChannels,
     Shortcut,
@@ -59,6 +63,57 @@ def test_maxpool_is_darknets_loop(
     np.testing.assert_array_equal(actual, expected)
 
 
+@settings(max_examples=40)
+@given(
+    side=st.tuples(st.integers(1, 8), st.integers(1, 8)),
+    size=st.integers(1, 4),
+    strides=st.tuples(st.integers(1, 3), st.integers(1, 3)),
+)
+def test_local_avgpool_is_darknets_loop(side: tuple[int, int], size: int, strides: tuple[int, int]) -> None:
+    section = LocalAvgPool(size=size, stride_y=strides[0], stride_x=strides[1])
+    x = np.random.default_rng(0).random(side)
+    offset = (size - 1) // 2
+    expected = np.zeros([(side[k] - 1) // strides[k] + 1 for k in (0, 1)])
+    for row, column in np.ndindex(*expected.shape):
+        top, left = row * strides[0] - offset, column * strides[1] - offset
+        # Only pixels inside the picture are counted.
+        window = x[max(top, 0) : max(top + size, 0), max(left, 0) : max(left + size, 0)]
+        expected[row, column] = window.mean()
+    actual = make_layer(section, [1])(torch.from_numpy(x)[None, None])[0, 0].numpy()
+    np.testing.assert_allclose(actual, expected, rtol=1e-12)
+
+
+def test_maximum_over_channels() -> None:
+    layer = make_layer(MaxPool(maxpool_depth=True, out_channels=2), [6])
+    # Channel 0 is the largest of channels 0, 2 and 4.
+    assert layer(channels(1, 2, 5, 4, 3, 6)).flatten().tolist() == [5, 6]
+
+
+@pytest.mark.parametrize(("height", "width"), [(4, 6), (6, 2), (8, 8)])
+def test_reorg_is_darknets_loop(height: int, width: int) -> None:
+    """As `reorg_cpu` runs it for `[reorg]`: its width, height and channels are those of the input."""
+    num, step = 8, 2
+    flat = np.random.default_rng(0).random(num * height * width)
+    expected = np.empty_like(flat)
+    narrow = num // step**2
+    for k, j, i in np.ndindex(num, height, width):
+        offset, c2 = divmod(k, narrow)
+        x, y = i * step + offset % step, j * step + offset // step
+        expected[i + width * (j + height * k)] = flat[x + width * step * (y + height * step * c2)]
+    out = make_layer(Reorg(stride=step), [num])(torch.from_numpy(flat).reshape(1, num, height, width))
+    assert out.shape == (1, num * 4, height // 2, width // 2)
+    np.testing.assert_array_equal(out.numpy().ravel(), expected)
+
+
+def test_reorg3d_is_space_to_depth_with_the_position_outermost() -> None:
+    x = torch.arange(2 * 4 * 6).reshape(1, 2, 4, 6)
+    out = make_layer(Reorg3d(stride=2), [2])(x)
+    assert out.shape == (1, 8, 2, 3)
+    for y, z, channel in np.ndindex(2, 2, 2):
+        block = (y * 2 + z) * 2 + channel
+        assert torch.equal(out[0, block], x[0, channel, y::2, z::2])
+
+
 ACTIVATIONS = {
     "linear": lambda x: x,
     "leaky": lambda x: x if x > 0 else 0.1 * x,
@@ -71,6 +126,13 @@ ACTIVATIONS = {
     "hardtan": lambda x: min(max(x, -1.0), 1.0),
     "tanh": lambda x: 2 / (1 + math.exp(-2 * x)) - 1,
     "elu": lambda x: x if x >= 0 else math.exp(x) - 1,
+    "selu": lambda x: 1.0507 * x if x >= 0 else 1.0507 * 1.6732 * (math.exp(x) - 1),
+    "gelu": lambda x: 0.5 * x * (1 + math.tanh(0.797885 * x + 0.035677 * x**3)),
+    "loggy": lambda x: 2 / (1 + math.exp(-x)) - 1,
+    "relie": lambda x: x if x > 0 else 0.01 * x,
+    "ramp": lambda x: x * (x > 0) + 0.1 * x,
+    "plse": lambda x: 0.01 * (x + 4) if x < -4 else 0.01 * (x - 4) + 1 if x > 4 else 0.125 * x + 0.5,
+    "lhtan": lambda x: 0.001 * x if x < 0 else 0.001 * (x - 1) + 1 if x > 1 else x,
 }
 
 
@@ -105,6 +167,55 @@ def test_shortcut_adds_several_layers_before_its_activation() -> None:
     # 1 + 2 - 8 = -5, times 0.1
     total = make_layer(section, [1, 1, 1])(channels(1.0), channels(2.0), channels(-8.0))
     assert total.item() == pytest.approx(-0.5)
+
+
+def share(weight: float, weights: tuple[float, ...], normalization: str) -> float:
+    """A weight of a shortcut as Darknet's loop normalises it, written for one number."""
+    if normalization == "relu":
+        return max(weight, 0) / (1e-4 + sum(max(w, 0) for w in weights))
+    if normalization == "softmax":
+        return math.exp(weight - max(weights)) / (1e-4 + sum(math.exp(w - max(weights)) for w in weights))
+    return weight
+
+
+@pytest.mark.parametrize("normalization", ["none", "relu", "softmax"])
+@pytest.mark.parametrize("kind", ["per_feature", "per_channel"])
+def test_weighted_shortcut_is_darknets_formula(kind: str, normalization: str) -> None:
+    section = Shortcut(
+        from_=(Reference(0), Reference(1)),
+        weights_type=kind,  # type: ignore[arg-type]
+        weights_normalization=normalization,  # type: ignore[arg-type]
+    )
+    layer = make_layer(section, [2, 2, 1])
+    per_channel = [[0.5, -1.0], [2.0, 0.25], [1.0, 3.0]]
+    values = per_channel if kind == "per_channel" else [row[0] for row in per_channel]
+    layer.load_state_dict({"weights": torch.tensor(values)})
+    inputs = [1.0, 10.0], [100.0, 1000.0], [7.0]
+    expected = []
+    for channel in range(2):
+        weights = tuple(row[channel if kind == "per_channel" else 0] for row in per_channel)
+        terms = [
+            share(weight, weights, normalization) * values[channel]
+            for weight, values in zip(weights, inputs, strict=True)
+            if channel < len(values)
+        ]
+        expected.append(sum(terms))
+    with torch.no_grad():
+        total = layer(*(channels(*values) for values in inputs))
+    assert total.flatten().tolist() == pytest.approx(expected, rel=1e-5)
+
+
+def test_implicit_is_what_it_learned() -> None:
+    layer = make_layer(Implicit(filters=3), [5])
+    layer.load_state_dict({"weights": torch.tensor([1.0, 2.0, 3.0])})
+    assert layer(torch.zeros(2, 5, 4, 4)).shape == (1, 3, 1, 1)
+    assert layer(torch.zeros(2, 5, 4, 4)).flatten().tolist() == [1, 2, 3]
+
+
+def test_one_factor_per_pixel() -> None:
+    layer = make_layer(ScaleChannels(from_=(Reference(0),), scale_wh=True), [1, 2])
+    factors, features = torch.tensor([[[[10.0, 100.0]]]]), torch.tensor([[[[1.0, 2.0]], [[3.0, 4.0]]]])
+    assert layer(factors, features).flatten().tolist() == [10, 200, 30, 400]
 
 
 def test_route_concatenates_whole_layers_or_the_same_part_of_each() -> None:

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 import torch
 
-from calibrated_models import calibrated, photo, pictures
 from seyolo.darknet.zoo import network_from_name
 from seyolo.exporting.parity import relative_error
 from seyolo.models import load, save
 from seyolo.network.build import DarknetModel
+from seyolo.network.random_weights import calibrated
+from small_networks import photo, pictures
 
 pytestmark = pytest.mark.skipif(
     not hasattr(cv2.dnn, "readNetFromDarknet"), reason="this OpenCV no longer reads Darknet files"

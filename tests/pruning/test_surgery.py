@@ -121,9 +121,9 @@ def silence(state: State, masks: Any) -> State:
     """Zeroes what a removed channel's convolution says: scale and shift, or kernel and bias without them."""
     result = {name: array.copy() for name, array in state.items()}
     for name, array in result.items():
-        _, index, module, kind = name.split(".")
-        own = module == "bn" and kind in ("weight", "bias")
-        bare = module == "conv" and f"layers.{index}.bn.weight" not in state
+        index, tensor = name.removeprefix("layers.").split(".", 1)
+        own = tensor in ("bn.weight", "bn.bias")
+        bare = tensor.startswith("conv") and f"layers.{index}.bn.weight" not in state
         if own or bare:
             array[~masks[int(index)]] = 0
     return result

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 
-from calibrated_models import calibrated, pictures
 from seyolo.darknet import zoo
 from seyolo.darknet.cfg import Network
 from seyolo.darknet.graph import detection_layers, num_classes
@@ -21,8 +20,10 @@ from seyolo.data.loader import TrainingLoader
 from seyolo.errors import CfgError
 from seyolo.models import load, save
 from seyolo.network.build import DarknetModel
+from seyolo.network.random_weights import calibrated
 from seyolo.training.loop import TrainConfig
 from seyolo.training.prepare import Attention, fit_from_scratch, fit_to_data, starting_model
+from small_networks import pictures
 
 TINY = "yolov3-tiny@0.125"
 CONFIG = TrainConfig(size_px=64)

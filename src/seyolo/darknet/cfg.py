@@ -146,13 +146,19 @@ def parse_cfg(text: str, source: str = "<cfg>") -> Network:
 class _RawSection:
     name: str
     line: int
-    entries: list[tuple[str, str, int]]
+    comments: tuple[str, ...]
+    entries: list[tuple[str, str, int]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
 def _split(text: str, source: str) -> Iterator[_RawSection]:
     current: _RawSection | None = None
+    comments: list[str] = []
     for line_number, line in enumerate(text.splitlines(), start=1):
-        content = line.split("#", 1)[0].split(";", 1)[0].strip()
+        before = line.split("#", 1)[0].split(";", 1)[0]
+        content, comment = before.strip(), line[len(before) :].strip()
+        if comment:
+            comments.append(comment)
         if not content:
             continue
         if content.startswith("["):
@@ -160,7 +166,8 @@ def _split(text: str, source: str) -> Iterator[_RawSection]:
                 raise CfgError(f"a section name ends with ']': {content!r}", source, line_number)
             if current is not None:
                 yield current
-            current = _RawSection(content[1:-1].strip().lower(), line_number, [])
+            current = _RawSection(content[1:-1].strip().lower(), line_number, tuple(comments))
+            comments = []
             continue
         key, equals, value = content.partition("=")
         if not equals or not key.strip():
@@ -168,7 +175,10 @@ def _split(text: str, source: str) -> Iterator[_RawSection]:
         if current is None:
             raise CfgError("a key stands in front of the first section", source, line_number)
         current.entries.append((key.strip(), value.strip(), line_number))
+        current.notes += comments
+        comments = []
     if current is not None:
+        current.notes += comments
         yield current
 
 
@@ -193,7 +203,8 @@ def _parse_section(raw: _RawSection, index: int, source: str) -> Section:
         else:
             _check_extra(section_type, key, text, source, line)
             extras.append((key, text))
-    section = section_type(**values, extras=tuple(extras), line=raw.line)
+    values |= {"extras": tuple(extras), "comments": raw.comments, "notes": tuple(raw.notes)}
+    section = section_type(**values, line=raw.line)
     _check_values(section, source)
     return section
 
@@ -294,7 +305,7 @@ def _converters(kind: str) -> dict[str, tuple[str, Converter]]:
     """Per cfg key: the field's name and how its text is read (the text and the layer's index)."""
     section_type = SECTION_TYPES[kind]
     hints = get_type_hints(section_type)
-    names = [f.name for f in fields(section_type) if f.name not in ("extras", "line")]
+    names = [f.name for f in fields(section_type) if f.name not in _NOT_KEYS]
     return {name.rstrip("_"): (name, _converter(hints[name])) for name in names}
 
 
@@ -360,17 +371,22 @@ def _reference(text: str, index: int) -> Reference:
     return Reference(layer, relative=value < 0)
 
 
+_NOT_KEYS = frozenset(["extras", "comments", "notes", "line"])
+
+
 def _print_section(section: Section, index: int) -> str:
-    lines = [f"[{section.kind}]"]
+    lines: list[str] = []
     for spec in fields(section):
-        if spec.name in ("extras", "line"):
+        if spec.name in _NOT_KEYS:
             continue
         value = getattr(section, spec.name)
         default = spec.default if spec.default is not MISSING else None
         if value != default or spec.name in _ALWAYS_PRINTED:
             lines.append(f"{spec.name.rstrip('_')}={_print_value(value, index)}")
     lines += [f"{key}={value}" for key, value in section.extras]
-    return "\n".join(lines) + "\n"
+    # Inside a section without keys a comment would be taken for one of the next section.
+    above, inside = (section.comments, section.notes) if lines else (section.comments + section.notes, ())
+    return "\n".join([*above, f"[{section.kind}]", *inside, *lines]) + "\n"
 
 
 _ALWAYS_PRINTED = frozenset(

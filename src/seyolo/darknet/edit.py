@@ -1,6 +1,7 @@
 """Edits of a description: pure functions from one `Network` to another.
 
-All insertions go through `insert`, which keeps every reference, absolute or relative, on the layer it meant.
+All insertions go through `insert`, all removals through `remove_blocks`: both keep every reference, absolute
+or relative, on the layer it meant.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from itertools import accumulate
 from typing import Literal, NamedTuple, TypeVar, get_args
 
 from seyolo.darknet.cfg import Network
-from seyolo.darknet.graph import channels, check_picture_size, detection_layers, strides
+from seyolo.darknet.graph import channels, check_picture_size, consumers, detection_layers, strides
 from seyolo.darknet.placement import Place, layers_to_gate, require_place
 from seyolo.darknet.sections import (
     AvgPool,
@@ -55,12 +56,59 @@ def insert(network: Network, after: Mapping[int, Sequence[Section]]) -> Edited:
     return Edited(replace(network, layers=tuple(layers)), layer_map)
 
 
-def moved_state(state: Mapping[str, Tensor], layer_map: Sequence[int]) -> dict[str, Tensor]:
-    """The tensors of the old network under the names they have in the new one."""
+class Shortened(NamedTuple):
+    """A network and, per layer of the old one, its index in the new one, or None where it was removed."""
+
+    network: Network
+    layer_map: tuple[int | None, ...]
+
+
+def residual_block(network: Network, shortcut: int) -> range:
+    """The layers of a residual block, its branch and the shortcut that ends it; in front is the trunk.
+
+    Raises:
+        ModelError: `shortcut` ends no block that could go without changing what others read.
+    """
+    section = network.layers[shortcut] if 0 <= shortcut < len(network.layers) else None
+    if not isinstance(section, Shortcut) or len(section.from_) != 1:
+        raise ModelError(f"layer {shortcut} of {network.source} is no [shortcut] of two layers")
+    trunk = section.from_[0].layer
+    block, widths, readers = range(trunk + 1, shortcut + 1), channels(network), consumers(network)
+    plain = section.activation == "linear" and section.weights_type == "none"
+    if not plain or len(block) < 2 or widths[trunk] != widths[shortcut]:
+        raise ModelError(f"layer {shortcut} of {network.source} does more than add a branch to its trunk")
+    for layer in block[:-1]:
+        if not set(readers[layer]) <= set(block):
+            raise ModelError(f"layer {layer} of {network.source} is also read outside its residual block")
+    return block
+
+
+def remove_blocks(network: Network, shortcuts: Sequence[int]) -> Shortened:
+    """The network without the residual blocks that end in these shortcuts; who read one reads its trunk.
+
+    Raises:
+        ModelError: a layer that ends no removable block, see `residual_block`.
+    """
+    stand_in = list(range(len(network.layers)))
+    for shortcut in sorted(shortcuts):
+        block = residual_block(network, shortcut)
+        for layer in block:
+            stand_in[layer] = stand_in[block.start - 1]
+    kept = [layer for layer, other in enumerate(stand_in) if layer == other]
+    position = {layer: new for new, layer in enumerate(kept)}
+    layers = tuple(network.layers[i].moved(lambda layer: position[stand_in[layer]]) for i in kept)
+    layer_map = tuple(position.get(layer) for layer in range(len(network.layers)))
+    return Shortened(replace(network, layers=layers), layer_map)
+
+
+def moved_state(state: Mapping[str, Tensor], layer_map: Sequence[int | None]) -> dict[str, Tensor]:
+    """The tensors of the old network under the names they have in the new one, without removed layers."""
     result = {}
     for name, tensor in state.items():
         prefix, index, rest = name.split(".", 2)
-        result[f"{prefix}.{layer_map[int(index)]}.{rest}"] = tensor
+        new_index = layer_map[int(index)]
+        if new_index is not None:
+            result[f"{prefix}.{new_index}.{rest}"] = tensor
     return result
 
 

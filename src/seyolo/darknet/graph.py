@@ -33,7 +33,7 @@ from seyolo.errors import CfgError
 PICTURE = -1
 MAX_ACTIVATIONS = 1 << 33
 """Most numbers all layers of one picture may hold together (32 GiB as float32)."""
-MAX_CHANNELS = 1 << 24
+MAX_CHANNELS = 1 << 20
 MAX_STRIDE = 1 << 16
 
 

@@ -32,13 +32,21 @@ class Reference:
 
 @dataclass(frozen=True, kw_only=True)
 class Section:
-    """What every section has: kept training keys and the line it came from (not compared)."""
+    """What every section has besides its keys.
+
+    Attributes:
+        extras: training keys, kept in order.
+        comments, notes: comment lines above the section and inside it; not compared.
+        line: where it came from; not compared.
+    """
 
     kind: ClassVar[str]
     training_keys: ClassVar[frozenset[str]] = frozenset()
     neutral_values: ClassVar[dict[str, str]] = {}
 
     extras: tuple[tuple[str, str], ...] = ()
+    comments: tuple[str, ...] = field(default=(), compare=False)
+    notes: tuple[str, ...] = field(default=(), compare=False)
     line: int = field(default=0, compare=False)
 
     def references(self) -> tuple[Reference, ...]:

@@ -132,12 +132,13 @@ class DarknetModel(nn.Module):
                     nn.init.constant_(module.weights, module.mean)
                 elif isinstance(module, WeightedShortcutLayer):
                     nn.init.ones_(module.weights)
-        for convolution, head in self._head_convolutions():
+        for convolution, head in self.head_convolutions():
             _fill_head(convolution, head, generator)
         for gate in self._gate_convolutions():
             nn.init.zeros_(gate.weight)
 
-    def _head_convolutions(self) -> Iterator[tuple[nn.Conv2d, YoloHead]]:
+    def head_convolutions(self) -> Iterator[tuple[nn.Conv2d, YoloHead]]:
+        """Each detection layer and the convolution in front of it."""
         for index, head in enumerate(self.layers):
             if isinstance(head, YoloHead):
                 front = self.layers[self._inputs[index][0]]

@@ -171,8 +171,8 @@ def describe_cut(
 
 
 def fingerprint(network: Network) -> str:
-    """SHA-256 of what the layers compute; training keys and the picture's size do not count."""
-    layers = tuple(replace(section, extras=()) for section in network.layers)
+    """SHA-256 of what the layers compute; training keys, comments and the picture's size do not count."""
+    layers = tuple(replace(section, extras=(), comments=(), notes=()) for section in network.layers)
     text = Network(Net(channels=network.net.channels), layers).to_cfg()
     return hashlib.sha256(text.encode()).hexdigest()
 

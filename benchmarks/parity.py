@@ -1,0 +1,126 @@
+"""How far our output is from OpenCV 4's Darknet reader and from ONNX Runtime, network by network.
+
+    python benchmarks/parity.py [--real FOLDER] [--out docs/parity.md] [NAME ...]
+
+Real networks (`x.cfg` with `x.weights` in FOLDER) look at FOLDER/images/dog.jpg. Networks of the zoo have their
+published size and depth and random weights whose statistics were calibrated on a picture. The error is the
+largest difference, relative to the largest value, of boxes and of scores (the worse of the two).
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+
+from seyolo.darknet.cost import cost
+from seyolo.darknet.graph import num_classes
+from seyolo.darknet.zoo import network_from_name, zoo_names
+from seyolo.errors import BackendError
+from seyolo.exporting.onnx import export_onnx
+from seyolo.exporting.parity import relative_error, sample_picture
+from seyolo.files import write_text
+from seyolo.models import load, save
+from seyolo.network.build import DarknetModel
+from seyolo.network.random_weights import calibrated
+from seyolo.runtime.backend import open_backend
+from seyolo.runtime.opencv_backend import OpenCvBackend
+
+HEADER = "| network | size | params | GMACs | OpenCV 4 | ONNX Runtime |\n|---|---|---:|---:|---:|---:|\n"
+
+
+@dataclass(frozen=True)
+class Case:
+    """A model and the picture it looks at; `files` are cfg and weights to hand to OpenCV as they are."""
+
+    name: str
+    model: DarknetModel
+    picture: torch.Tensor
+    files: tuple[Path, Path] | None = None
+
+
+def real_cases(folder: Path) -> Iterator[Case]:
+    """Every cfg of the folder with its weights."""
+    photo = cv2.imread(str(folder / "images" / "dog.jpg"))
+    for cfg in sorted(folder.glob("*.cfg")):
+        weights = cfg.with_suffix(".weights")
+        model = load(cfg, weights)
+        net = model.network.net
+        resized = cv2.resize(photo, (net.width, net.height))[:, :, ::-1]
+        picture = torch.from_numpy(resized.transpose(2, 0, 1)[None].astype(np.float32) / 255)
+        yield Case(cfg.stem, model, picture, (cfg, weights))
+
+
+def zoo_cases(names: list[str]) -> Iterator[Case]:
+    """Networks of the zoo with calibrated random weights."""
+    for name in names:
+        network = network_from_name(name)
+        size = network.net.height, network.net.width
+        picture = torch.from_numpy(sample_picture(*size, np.random.default_rng(4)))
+        yield Case(name, calibrated(network, picture), picture)
+
+
+def joined(raw: np.ndarray) -> np.ndarray:
+    """Rows with class scores times objectness, as OpenCV gives them and detection uses them."""
+    rows: np.ndarray = raw.copy()
+    rows[..., 5:] *= rows[..., 4:5]
+    return rows
+
+
+def opencv_error(case: Case, expected: np.ndarray, folder: Path) -> float | None:
+    """None where OpenCV cannot read the network."""
+    if case.files is None:
+        save(case.model, folder / "x.cfg")
+    cfg, weights = case.files or (folder / "x.cfg", folder / "x.weights")
+    try:
+        backend = OpenCvBackend(cfg, weights)
+    except BackendError:
+        return None
+    return relative_error(joined(backend.infer(case.picture.numpy())), joined(expected))
+
+
+def onnx_error(case: Case, expected: np.ndarray, folder: Path) -> float:
+    """Of the exported file on ONNX Runtime."""
+    path = export_onnx(case.model, folder / "x.onnx")
+    return relative_error(joined(open_backend(path).infer(case.picture.numpy())), joined(expected))
+
+
+def row(case: Case) -> str:
+    """One line of the table."""
+    network = case.model.network
+    with torch.inference_mode():
+        expected = case.model(case.picture).numpy()
+    with tempfile.TemporaryDirectory() as name:
+        errors = opencv_error(case, expected, Path(name)), onnx_error(case, expected, Path(name))
+    counted = cost(network)
+    figures = " | ".join("cannot read it" if error is None else f"{error:.1e}" for error in errors)
+    size = f"{network.net.width}x{network.net.height}, {num_classes(network)} classes"
+    return f"| {case.name} | {size} | {counted.params / 1e6:.2f} M | {counted.macs / 1e9:.2f} | {figures} |"
+
+
+def main() -> None:
+    """Prints the table row by row and writes it."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="*", help="networks of the zoo; all without gates by default")
+    parser.add_argument("--real", type=Path, help="a folder of cfg files with weights")
+    parser.add_argument("--out", type=Path, help="write the table here, too")
+    options = parser.parse_args()
+    plain = [name for name in zoo_names() if not name.startswith(("se-", "cbam-"))]
+    rows = []
+    print(HEADER, end="", flush=True)
+    for cases in (real_cases(options.real) if options.real else (), zoo_cases(options.names or plain)):
+        for case in cases:
+            rows.append(row(case))
+            print(rows[-1], flush=True)
+    if options.out:
+        write_text(options.out, HEADER + "\n".join(rows) + "\n")
+
+
+if __name__ == "__main__":
+    main()

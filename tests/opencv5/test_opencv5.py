@@ -1,0 +1,68 @@
+"""The way to OpenCV 5: its own DNN engine against ONNX Runtime and the model, on files of `write_models.py`.
+
+`make test-opencv5` runs this in an environment of its own, with OpenCV 5 and the base install, no PyTorch.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from pathlib import Path
+
+import cv2
+import numpy as np
+import onnxruntime
+import pytest
+
+import seyolo
+
+FOLDER = Path(os.environ.get("SEYOLO_OPENCV5_MODELS", "build/opencv5"))
+NAMES = sorted(path.name.removesuffix(".nms.onnx") for path in FOLDER.glob("*.nms.onnx"))
+
+pytestmark = [
+    pytest.mark.skipif(int(cv2.__version__.split(".")[0]) < 5, reason="needs OpenCV 5: make test-opencv5"),
+    pytest.mark.skipif(not NAMES, reason=f"needs the files of write_models.py in {FOLDER}"),
+]
+
+
+def run(path: Path, images: np.ndarray) -> np.ndarray:
+    net = cv2.dnn.readNetFromONNX(str(path))
+    net.setInput(images)
+    result: np.ndarray = net.forward()
+    return result
+
+
+def error(actual: np.ndarray, expected: np.ndarray) -> float:
+    assert actual.shape == expected.shape
+    parts = (slice(0, 4), slice(4, None))
+    return max(
+        float(np.abs(actual[..., p] - expected[..., p]).max() / np.abs(expected[..., p]).max()) for p in parts
+    )
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_one_picture_and_any_number_of_pictures(name: str) -> None:
+    pictures, expected = np.load(FOLDER / "pictures.npy"), np.load(FOLDER / f"{name}.npy")
+    assert error(run(FOLDER / f"{name}.onnx", pictures[:1]), expected[:1]) < 1e-3
+    assert error(run(FOLDER / f"{name}.dynamic.onnx", pictures), expected) < 1e-3
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_suppression_inside(name: str) -> None:
+    picture = np.load(FOLDER / "pictures.npy")[:1]
+    path = FOLDER / f"{name}.nms.onnx"
+    expected = onnxruntime.InferenceSession(str(path)).run(None, {"images": picture})[0]
+    rows = run(path, picture).reshape(-1, 7)
+    assert len(rows) == len(expected) > 0
+    ordered = [r[np.lexsort((r[:, 1], r[:, 5], r[:, 6]))] for r in (rows, expected)]
+    np.testing.assert_allclose(ordered[0], ordered[1], rtol=1e-2, atol=0.5)
+
+
+def test_the_base_install_detects_without_torch(tmp_path: Path) -> None:
+    assert importlib.util.find_spec("torch") is None
+    picture = (np.load(FOLDER / "pictures.npy")[0].transpose(1, 2, 0)[..., ::-1] * 255).astype(np.uint8)
+    cv2.imwrite(str(tmp_path / "x.png"), picture)
+    detector = seyolo.Detector(FOLDER / "yolov4-tiny.onnx")
+    found = detector.detect(tmp_path / "x.png")
+    assert len(found) > 0
+    assert found.boxes.shape == (len(found), 4)

@@ -1,0 +1,42 @@
+"""Writes ONNX files, pictures and expected outputs for `test_opencv5.py`, which runs without PyTorch.
+
+python tests/opencv5/write_models.py FOLDER
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from seyolo.darknet.zoo import network_from_name
+from seyolo.exporting.onnx import export_onnx
+from seyolo.exporting.parity import sample_picture
+from seyolo.network.random_weights import calibrated
+
+NETWORKS = (
+    "yolov2-tiny", "yolov3@0.25", "yolov3-spp@0.25", "yolov4@0.25", "yolov4-tiny", "yolov4-csp@0.25",
+    "yolov7-tiny", "enetb0-coco", "yolo-fastest-1.1", "se-yolov3@0.25", "cbam-yolov3@0.25",
+)  # fmt: skip
+SIZE = (320, 320)
+
+
+def main() -> None:
+    """Two pictures, and per network the raw output of the model and three files."""
+    folder = Path(sys.argv[1])
+    folder.mkdir(parents=True, exist_ok=True)
+    pictures = sample_picture(*SIZE, np.random.default_rng(0), num_pictures=2)
+    np.save(folder / "pictures.npy", pictures)
+    for name in NETWORKS:
+        model = calibrated(network_from_name(name, num_classes=2), torch.from_numpy(pictures))
+        with torch.inference_mode():
+            np.save(folder / f"{name}.npy", model(torch.from_numpy(pictures)).numpy())
+        export_onnx(model, folder / f"{name}.onnx", size=SIZE)
+        export_onnx(model, folder / f"{name}.dynamic.onnx", size=SIZE, dynamic_batch=True)
+        export_onnx(model, folder / f"{name}.nms.onnx", size=SIZE, nms=True, confidence=0.3)
+
+
+if __name__ == "__main__":
+    main()
