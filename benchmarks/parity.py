@@ -2,9 +2,9 @@
 
     python benchmarks/parity.py [--real FOLDER] [--out docs/parity.md] [NAME ...]
 
-Real networks (`x.cfg` with `x.weights` in FOLDER) look at FOLDER/images/dog.jpg. Networks of the zoo have their
-published size and depth and random weights whose statistics were calibrated on a picture. The error is the
-largest difference, relative to the largest value, of boxes and of scores (the worse of the two).
+Real networks (`x.cfg` with `x.weights` in FOLDER) look at FOLDER/images/dog.jpg. Networks of the zoo have
+their published size and depth and random weights whose statistics were calibrated on a picture. The error is
+the largest difference, relative to the largest value, of boxes and of scores (the worse of the two).
 """
 
 from __future__ import annotations

@@ -126,8 +126,8 @@ def test_the_floor_of_a_cut_cbam(tmp_path: Path) -> None:
     models = [calibrated(small_network(layers.format(key)), IMAGES) for key in ("floor=1\n", "")]
     for model in models:
         model.load_state_dict(models[0].state_dict())
-        model.get_parameter("layers.0.conv.bias").data -= 20  # every channel is below zero everywhere
-        model.get_parameter("layers.1.spatial.weight").data.fill_(0.1)
+        model.get_parameter("layers.0.conv.bias").data -= 2  # every channel is below zero everywhere
+        model.get_parameter("layers.1.spatial.weight").data.fill_(0.01)
     path = export_onnx(models[0], tmp_path / "x.onnx", size=(32, 32), dynamic_batch=True)
     images = IMAGES[:, :, :32, :32].contiguous()
     assert relative_error(run(path, images), output(models[0], images)) < 1e-4

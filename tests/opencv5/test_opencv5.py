@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
+import shutil
 from pathlib import Path
 
 import cv2
@@ -16,6 +18,7 @@ import pytest
 
 import seyolo
 
+DOCS = Path(__file__).parents[2] / "docs" / "opencv5.md"
 FOLDER = Path(os.environ.get("SEYOLO_OPENCV5_MODELS", "build/opencv5"))
 NAMES = sorted(path.name.removesuffix(".nms.onnx") for path in FOLDER.glob("*.nms.onnx"))
 
@@ -56,6 +59,22 @@ def test_suppression_inside(name: str) -> None:
     assert len(rows) == len(expected) > 0
     ordered = [r[np.lexsort((r[:, 1], r[:, 5], r[:, 6]))] for r in (rows, expected)]
     np.testing.assert_allclose(ordered[0], ordered[1], rtol=1e-2, atol=0.5)
+
+
+def test_the_move_in_the_docs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    code = re.findall(r"```python\n(.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL)[0]
+    assert code.count("\n") <= 13
+    picture = (np.load(FOLDER / "pictures.npy")[0].transpose(1, 2, 0)[..., ::-1] * 255).astype(np.uint8)
+    cv2.imwrite(str(tmp_path / "dog.png"), picture)
+    shutil.copy(FOLDER / "yolov4-tiny.onnx", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    values: dict[str, np.ndarray] = {}
+    exec(code.replace("416", str(len(picture))).replace("dog.jpg", "dog.png"), values)
+    found = seyolo.Detector("yolov4-tiny.onnx", iou_threshold=0.45).detect("dog.png")
+    corners = np.clip(values["boxes"][:, :2], 0, None)
+    assert len(corners) > 0
+    for corner in corners:  # the detector may report a box for its second class, too
+        assert np.abs(found.boxes[:, :2] - corner).max(axis=1).min() < 0.5
 
 
 def test_the_base_install_detects_without_torch(tmp_path: Path) -> None:

@@ -9,10 +9,15 @@ from cyclopts import Parameter
 
 import seyolo
 from seyolo.commands.options import MODEL_DEFAULTS, Json, ModelOptions
-from seyolo.commands.output import check_target, show
+from seyolo.commands.output import check_target, remark, show
 from seyolo.darknet.edit import set_classes, set_size
 from seyolo.darknet.zoo import is_zoo_name, network_from_name
 from seyolo.files import write_text
+
+NMS_REMARK = (
+    "suppression inside: ONNX Runtime and OpenCV 5's default engine run this file; OpenCV's classic engine, "
+    "the only one of OpenCV 4, gives wrong rows for it"
+)
 
 
 def export(
@@ -53,9 +58,15 @@ def export(
             random=untrained,
             **start.as_keywords(),
         )
-    remark = " (random weights)" if untrained and out.suffix != ".cfg" else ""
-    value = {"files": [str(path) for path in written], "random_weights": bool(remark)}
-    show(value, "wrote " + " and ".join(str(path) for path in written) + remark, json)
+    is_random = untrained and out.suffix != ".cfg"
+    value = {"files": [str(path) for path in written], "random_weights": is_random}
+    if nms:
+        remark(NMS_REMARK)
+    show(
+        value,
+        "wrote " + " and ".join(str(path) for path in written) + (" (random weights)" if is_random else ""),
+        json,
+    )
 
 
 def _write_description(model: str, out: Path, size: int | None, start: ModelOptions) -> Path:
