@@ -84,7 +84,7 @@ def net(layers: str, size: int = 64) -> str:
         net("[convolutional]\nfilters=1000000\nsize=1\n" * 9, size=16777216),
         net("[upsample]\nstride=4096\n" * 9),
         net("[convolutional]\nfilters=64\n" + "[route]\nlayers=-1,-1,-1,-1\n" * 40),
-        net("[convolutional]\nfilters=64\n" + "[reorg3d]\nstride=8\n" * 2, size=64),
+        net("[convolutional]\nfilters=1024\n" + "[reorg3d]\nstride=8\n" * 2, size=64),
         net("[implicit]\nfilters=16777216\n" * 90),
     ],
 )
