@@ -1,18 +1,23 @@
-"""The zoo: layer counts and wiring as published, the width multiplier, and names."""
+"""The zoo: YOLOv3's layer counts and wiring as published, the width multiplier, gates, and names."""
 
 from __future__ import annotations
 
 import pytest
 
-from seyolo.darknet.cfg import parse_cfg
-from seyolo.darknet.graph import detection_layers, inputs, shapes
-from seyolo.darknet.sections import Convolutional, Yolo
+from seyolo.darknet.cfg import Network, parse_cfg
+from seyolo.darknet.graph import channels, detection_layers, inputs, num_classes, shapes
+from seyolo.darknet.sections import Cbam, Convolutional, Detection, Route, ScaleChannels, Section, Yolo
 from seyolo.darknet.zoo import (
+    ZOO,
+    csresnext50_panet_spp,
+    enetb0_coco,
     is_zoo_name,
     network_from_name,
+    yolo_fastest_1_1,
     yolov3,
     yolov3_spp,
     yolov3_tiny,
+    yolov4_tiny,
     zoo_names,
 )
 from seyolo.errors import ModelError
@@ -63,17 +68,102 @@ def test_width_rounds_to_multiples_of_eight() -> None:
     assert filters(0.01)[-2:] == [8, 18]  # never below 8, and 3 * (5 + 1) in front of [yolo]
 
 
+def test_width_keeps_published_filters_below_eight() -> None:
+    def first(width: float) -> list[int]:
+        layers = yolo_fastest_1_1(1, width).layers[:7]
+        return [section.filters for section in layers if isinstance(section, Convolutional)]
+
+    assert first(1) == [8, 8, 8, 4, 8, 8, 4]
+    assert first(0.5) == [8, 8, 8, 4, 8, 8, 4]
+    assert first(2) == [16, 16, 16, 8, 16, 16, 8]
+
+
+def test_gates_groups_and_halves_follow_the_width() -> None:
+    def convolutions(network: Network) -> list[Convolutional]:
+        return [section for section in network.layers if isinstance(section, Convolutional)]
+
+    def squeeze_and_depthwise(width: float) -> list[tuple[int, int]]:
+        return [(section.filters, section.groups) for section in convolutions(enetb0_coco(1, width))[6:11]]
+
+    assert squeeze_and_depthwise(1) == [(96, 1), (96, 96), (16, 1), (96, 1), (24, 1)]
+    assert squeeze_and_depthwise(0.5) == [(48, 1), (48, 48), (8, 1), (48, 1), (16, 1)]
+    # 128 * 0.375 = 48 filters: the most groups, out of 32, that divide them are 16
+    grouped = [section for section in convolutions(csresnext50_panet_spp(1, 0.375)) if section.groups > 1]
+    assert (grouped[0].filters, grouped[0].groups) == (48, 16)
+    assert (grouped[-1].filters, grouped[-1].groups) == (384, 32)
+    halved = yolov4_tiny(1, 0.25)
+    half = halved.layers[3]
+    assert isinstance(half, Route)
+    assert (half.groups, half.group_id) == (2, 1)
+    assert channels(halved)[2:4] == (16, 8)
+
+
 @pytest.mark.parametrize("name", [*zoo_names(), "yolov3@0.5", "se-yolov3-spp@.25"])
 def test_every_name_prints_and_wires_up(name: str) -> None:
     assert is_zoo_name(name)
     network = network_from_name(name, 3)
     assert network.source == name
     assert parse_cfg(network.to_cfg()) == network
-    assert {shapes(network)[index].channels for index in detection_layers(network)} == {24}
+    outputs = shapes(network)
+    for index in detection_layers(network):
+        section = network.layers[index]
+        assert isinstance(section, Detection)
+        assert outputs[index].channels == len(section.masked_anchors) * (5 + 3)
+
+
+@pytest.mark.parametrize("width", [0.25, 0.375])
+@pytest.mark.parametrize("name", ZOO)
+def test_every_width_wires_up(name: str, width: float) -> None:
+    network = ZOO[name](num_classes=1, width=width)
+    shapes(network)
+    heads = [index - 1 for index in detection_layers(network)]
+    for index, section in enumerate(network.layers):
+        if isinstance(section, Convolutional) and index not in heads:
+            # yolo-fastest-1.1 publishes 4 filters
+            assert section.filters % 8 == 0 or (name, section.filters) == ("yolo-fastest-1.1", 4)
 
 
 @pytest.mark.parametrize(
-    ("name", "close"), [("yolo3", "yolov3"), ("yolov3-smp", "yolov3-spp"), ("se_yolov3@0.5", "se-yolov3")]
+    "name", ["yolov2", "csresnext50-panet-spp", "enetb0-coco", "mobilenetv2-yolov3-lite"]
+)
+def test_the_narrowest_has_the_same_layers(name: str) -> None:
+    """All its filters are equal, but an inverted residual adds only where the published one does."""
+    network = ZOO[name](num_classes=1, width=0.01)
+    shapes(network)
+    assert [section.kind for section in network.layers] == [section.kind for section in ZOO[name]().layers]
+
+
+def test_classes_are_those_of_the_published_network_unless_told() -> None:
+    assert num_classes(network_from_name("yolov4-tiny")) == 80
+    assert num_classes(network_from_name("yolov2-voc")) == 20
+    assert num_classes(network_from_name("yolov2-tiny-voc@0.5")) == 20
+    assert num_classes(network_from_name("yolov2-voc", 80)) == 80
+
+
+@pytest.mark.parametrize(
+    ("name", "count"),
+    [
+        ("yolov4", 23),  # residual branches
+        ("yolov7", 8),  # concatenations of its neck: two each way, four ELAN blocks
+        ("yolov2-tiny", 1),  # the head
+    ],
+)
+def test_prefixes_gate_whatever_the_network_has(name: str, count: int) -> None:
+    def gates(prefix: str, kind: type[Section]) -> int:
+        return sum(isinstance(section, kind) for section in network_from_name(prefix + name).layers)
+
+    assert gates("", ScaleChannels) == gates("", Cbam) == 0
+    assert gates("se-", ScaleChannels) == gates("cbam-", Cbam) == count
+
+
+@pytest.mark.parametrize(
+    ("name", "close"),
+    [
+        ("yolo3", "yolov3"),
+        ("yolov3-smp", "yolov3-spp"),
+        ("se_yolov3@0.5", "se-yolov3"),
+        ("yolov4_csp", "yolov4-csp"),
+    ],
 )
 def test_unknown_names_get_close_ones(name: str, close: str) -> None:
     assert not is_zoo_name(name)

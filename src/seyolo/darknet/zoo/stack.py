@@ -1,0 +1,197 @@
+"""The builder all networks of the zoo share: one method per section, and each returns the index of its layer.
+
+Filters are given as published. `width` multiplies them, rounded to multiples of 8 and not below 8 unless the
+published number is; at width 1 they are the published ones exactly. The convolution in front of a detection
+keeps its filters; depthwise kernels and gates are as wide as the features they work on; groups shrink to what
+still divides.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from seyolo.darknet.cfg import Network
+from seyolo.darknet.sections import (
+    Activation,
+    AvgPool,
+    Convolutional,
+    Dropout,
+    MaxPool,
+    Net,
+    Reference,
+    Region,
+    Reorg,
+    Route,
+    Sam,
+    ScaleChannels,
+    Section,
+    Shortcut,
+    Upsample,
+    Yolo,
+)
+from seyolo.errors import ModelError
+
+MAX_WIDTH = 8.0
+PICTURE_CHANNELS = 3
+FAR = 10
+"""Layers further back than this are spelled by their absolute index."""
+
+
+@dataclass
+class Stack:
+    """Layers under construction, how many channels each has, and the choices that all of them share.
+
+    Raises:
+        ModelError: `num_classes` below 1 or `width` outside (0, 8].
+    """
+
+    num_classes: int
+    width: float
+    activation: Activation = "leaky"
+    layers: list[Section] = field(default_factory=list)
+    channels: list[int] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        if self.num_classes < 1:
+            raise ModelError(f"a detector has at least one class, got num_classes={self.num_classes}")
+        if not 0 < self.width <= MAX_WIDTH:
+            limits = f"above 0 and at most {MAX_WIDTH:g}"
+            raise ModelError(f"the width multiplier must be {limits}, got {self.width:g}")
+
+    @property
+    def last(self) -> int:
+        """The index of the newest layer."""
+        return len(self.layers) - 1
+
+    def conv(
+        self,
+        filters: int,
+        size: int = 1,
+        stride: int = 1,
+        *,
+        activation: Activation | None = None,
+        groups: int = 1,
+    ) -> int:
+        """A convolution with batch normalisation; by default with the activation all layers share."""
+        scaled = self._scaled(filters)
+        divisor = math.gcd(groups, self._front, scaled)
+        return self._conv(scaled, size, stride, activation=activation or self.activation, groups=divisor)
+
+    def depthwise(self, size: int, stride: int = 1) -> int:
+        """One kernel per channel, with batch normalisation."""
+        return self._conv(self._front, size, stride, activation=self.activation, groups=self._front)
+
+    def maxpool(self, size: int, stride: int) -> int:
+        """A maximum over `size` pixels."""
+        return self._add(MaxPool(size=size, stride=stride), self._front)
+
+    def upsample(self) -> int:
+        """Twice the resolution, nearest neighbour."""
+        return self._add(Upsample(stride=2), self._front)
+
+    def reorg(self) -> int:
+        """Half the resolution, four times the channels."""
+        return self._add(Reorg(stride=2), 4 * self._front)
+
+    def dropout(self) -> int:
+        """Nothing at inference."""
+        return self._add(Dropout(), self._front)
+
+    def route(self, *layers: int) -> int:
+        """The concatenation of layers, in this order."""
+        return self._add(Route(layers=self._spelled(layers)), sum(self.channels[layer] for layer in layers))
+
+    def second_half(self) -> int:
+        """The second half of the channels in front."""
+        section = Route(layers=self._spelled([self.last]), groups=2, group_id=1)
+        return self._add(section, self._front // 2)
+
+    def shortcut(self, layer: int, activation: Activation = "linear") -> int:
+        """The layer in front plus another."""
+        return self._add(Shortcut(from_=self._spelled([layer]), activation=activation), self._front)
+
+    def squeeze_excitation(self, hidden: int) -> int:
+        """The layer in front, each channel times its gate (SE, Hu 2018)."""
+        features = self.last
+        self._add(AvgPool(), self._front)
+        self._conv(self._scaled(hidden), activation=self.activation, batch_normalize=0)
+        self._conv(self.channels[features], activation="logistic", batch_normalize=0)
+        return self._add(ScaleChannels(from_=self._spelled([features])), self.channels[features])
+
+    def spatial_attention(self) -> int:
+        """The layer in front times the sigmoid of a 1x1 convolution of it (SAM as in YOLOv4)."""
+        features = self.last
+        self._conv(self._front, activation="logistic")
+        return self._add(Sam(from_=self._spelled([features])), self._front)
+
+    def yolo(
+        self, mask: Sequence[int], anchors: Sequence[float], scale_x_y: float = 1.0, new_coords: bool = False
+    ) -> int:
+        """A detection and the convolution in front of it. `anchors` in pixels; `mask` picks this layer's."""
+        activation: Activation = "logistic" if new_coords else "linear"
+        self._conv(len(mask) * (5 + self.num_classes), activation=activation, batch_normalize=0)
+        section = Yolo(
+            mask=tuple(mask),
+            anchors=tuple(float(side) for side in anchors),
+            classes=self.num_classes,
+            num=len(anchors) // 2,
+            scale_x_y=scale_x_y,
+            new_coords=new_coords,
+            extras=(("jitter", ".3"), ("ignore_thresh", ".7"), ("truth_thresh", "1"), ("random", "1")),
+        )
+        return self._add(section, self._front)
+
+    def region(self, anchors: tuple[float, ...]) -> int:
+        """YOLOv2's detection and the convolution in front of it. `anchors` in cells."""
+        num = len(anchors) // 2
+        self._conv(num * (5 + self.num_classes), activation="linear", batch_normalize=0)
+        return self._add(
+            Region(anchors=anchors, classes=self.num_classes, num=num, softmax=True), self._front
+        )
+
+    def network(self, source: str, size_px: int) -> Network:
+        """The description, for letterboxed pictures of `size_px` x `size_px`."""
+        extras = (("batch", "1"), ("subdivisions", "1"))
+        net = Net(width=size_px, height=size_px, channels=PICTURE_CHANNELS, letter_box=True, extras=extras)
+        return Network(net, tuple(self.layers), source)
+
+    @property
+    def _front(self) -> int:
+        """The channels of the newest layer."""
+        return self.channels[-1] if self.channels else PICTURE_CHANNELS
+
+    def _scaled(self, filters: int) -> int:
+        if self.width == 1:
+            return filters
+        return max(min(8, filters), math.floor(self.width * filters / 8 + 0.5) * 8)
+
+    def _conv(
+        self,
+        filters: int,
+        size: int = 1,
+        stride: int = 1,
+        *,
+        activation: Activation,
+        groups: int = 1,
+        batch_normalize: int = 1,
+    ) -> int:
+        section = Convolutional(
+            batch_normalize=batch_normalize,
+            filters=filters,
+            size=size,
+            stride=stride,
+            pad=1,
+            groups=groups,
+            activation=activation,
+        )
+        return self._add(section, filters)
+
+    def _add(self, section: Section, channels: int) -> int:
+        self.layers.append(section)
+        self.channels.append(channels)
+        return self.last
+
+    def _spelled(self, layers: Sequence[int]) -> tuple[Reference, ...]:
+        return tuple(Reference(layer, relative=len(self.layers) - layer <= FAR) for layer in layers)

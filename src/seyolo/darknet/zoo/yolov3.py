@@ -1,0 +1,116 @@
+"""YOLOv3 (Redmon 2018) and what was made of its tiny sibling: SPP, tiny, tiny-3l and tiny-PRN (Wang 2019).
+
+All functions raise `ModelError` for `num_classes` below 1 or a `width` outside (0, 8].
+"""
+
+from __future__ import annotations
+
+from seyolo.darknet.cfg import Network
+from seyolo.darknet.zoo.blocks import (
+    COCO_ANCHORS,
+    TINY_ANCHORS,
+    bottlenecks,
+    merge,
+    prn_heads,
+    pyramid,
+    residual,
+)
+from seyolo.darknet.zoo.stack import Stack
+
+SMALL_OBJECT_ANCHORS = (4, 7, 7, 15, 13, 25, 25, 42, 41, 67, 75, 94, 91, 162, 158, 205, 250, 332)
+
+
+def yolov3(num_classes: int = 80, width: float = 1.0, scale_x_y: float = 1.0) -> Network:
+    """YOLOv3: Darknet-53 and three heads at strides 32, 16 and 8; 107 layers, 416x416 pixels."""
+    stack = Stack(num_classes, width)
+    stages = _darknet53(stack)
+    narrow = bottlenecks(stack, 512, 3)
+    _heads(stack, stages, narrow, scale_x_y)
+    return stack.network("yolov3", 416)
+
+
+def yolov3_spp(num_classes: int = 80, width: float = 1.0, scale_x_y: float = 1.0) -> Network:
+    """YOLOv3 with spatial pyramid pooling (5, 9, 13 pixel windows) in front of the first head; 114 layers."""
+    stack = Stack(num_classes, width)
+    stages = _darknet53(stack)
+    bottlenecks(stack, 512, 1)
+    stack.conv(512, 1)
+    stack.route(*reversed(pyramid(stack)))
+    narrow = bottlenecks(stack, 512, 2)
+    _heads(stack, stages, narrow, scale_x_y)
+    return stack.network("yolov3-spp", 416)
+
+
+def yolov3_tiny(num_classes: int = 80, width: float = 1.0, scale_x_y: float = 1.0) -> Network:
+    """YOLOv3-tiny: a plain backbone and two heads at strides 32 and 16; 24 layers, 416x416 pixels.
+
+    The second head takes the anchors 0, 1, 2; Darknet's published file has 1, 2, 3 by mistake.
+    """
+    stack = Stack(num_classes, width)
+    _, lateral = _tiny(stack)
+    stack.conv(1024, 3)
+    narrow = bottlenecks(stack, 256, 1)
+    stack.yolo((3, 4, 5), TINY_ANCHORS, scale_x_y)
+    merge(stack, narrow, lateral, 128)
+    stack.conv(256, 3)
+    stack.yolo((0, 1, 2), TINY_ANCHORS, scale_x_y)
+    return stack.network("yolov3-tiny", 416)
+
+
+def yolov3_tiny_3l(num_classes: int = 80, width: float = 1.0) -> Network:
+    """YOLOv3-tiny with a third head at stride 8 and anchors for small objects; 31 layers, 608x608 pixels."""
+    stack = Stack(num_classes, width)
+    finer, fine = _tiny(stack)
+    stack.conv(1024, 3)
+    source = bottlenecks(stack, 256, 1)
+    stack.yolo((6, 7, 8), SMALL_OBJECT_ANCHORS)
+    for filters, lateral, mask in ((256, fine, (3, 4, 5)), (128, finer, (0, 1, 2))):
+        merge(stack, source, lateral, 128)
+        source = stack.conv(filters, 3)
+        stack.yolo(mask, SMALL_OBJECT_ANCHORS)
+    return stack.network("yolov3-tiny-3l", 608)
+
+
+def yolov3_tiny_prn(num_classes: int = 80, width: float = 1.0) -> Network:
+    """YOLOv3-tiny with partial residual connections instead of concatenations; 28 layers, 416x416 pixels.
+
+    As published, its second head takes the anchors 1, 2, 3.
+    """
+    stack = Stack(num_classes, width)
+    _, lateral = _tiny(stack)
+    source = stack.last - 1
+    stack.conv(512, 3)
+    stack.shortcut(source, "leaky")
+    prn_heads(stack, lateral)
+    return stack.network("yolov3-tiny-prn", 416)
+
+
+def _darknet53(stack: Stack) -> list[int]:
+    """Returns the last layer of each stage."""
+    stages = []
+    stack.conv(32, 3)
+    for filters, repeats in ((64, 1), (128, 2), (256, 8), (512, 8), (1024, 4)):
+        stack.conv(filters, 3, 2)
+        for _ in range(repeats):
+            residual(stack, filters // 2, filters)
+        stages.append(stack.last)
+    return stages
+
+
+def _heads(stack: Stack, stages: list[int], narrow: int, scale_x_y: float) -> None:
+    stack.yolo((6, 7, 8), COCO_ANCHORS, scale_x_y)
+    for filters, lateral, mask in ((256, stages[-2], (3, 4, 5)), (128, stages[-3], (0, 1, 2))):
+        merge(stack, narrow, lateral, filters)
+        narrow = bottlenecks(stack, filters, 3)
+        stack.yolo(mask, COCO_ANCHORS, scale_x_y)
+
+
+def _tiny(stack: Stack) -> tuple[int, int]:
+    """The backbone up to its last pooling; returns the convolutions of strides 8 and 16."""
+    convolutions = []
+    for filters in (16, 32, 64, 128, 256):
+        convolutions.append(stack.conv(filters, 3))
+        stack.maxpool(2, 2)
+    stack.conv(512, 3)
+    stack.maxpool(2, 1)
+    return convolutions[-2], convolutions[-1]
