@@ -369,7 +369,7 @@ def chosen_model(model: str | Path | None, weights: str | Path | None) -> tuple[
 def make_attention(
     model: str | Network, kind: GateKind | None, at: str | Sequence[str], reduction: int, join: Join
 ) -> Attention | None:
-    """The gates asked for; at `residual` when no place is named, or in the `neck` where there is no residual.
+    """The gates asked for; without a place at the first the network has of `residual`, `neck` and `head`.
 
     Raises:
         UsageError: a place without a kind.

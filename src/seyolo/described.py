@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from seyolo.darknet.cfg import Network, read_cfg
-from seyolo.darknet.placement import layers_to_gate
-from seyolo.darknet.zoo import is_zoo_name, network_from_name, zoo_names
+from seyolo.darknet.placement import default_place
+from seyolo.darknet.zoo import ZOO, is_zoo_name, network_from_name
 from seyolo.errors import UsageError
 from seyolo.model_file import ModelFile, read_model_file
 
@@ -40,12 +40,12 @@ def describe(model: str | Path, num_classes: int | None = None) -> tuple[Network
         )
     if path.suffix or path.exists():
         message = f"{path}: a model is a .cfg, a {CHECKPOINT} checkpoint"
-        raise UsageError(f"{message}, or one of {', '.join(zoo_names())} (with @WIDTH if wanted)")
+        raise UsageError(f"{message}, or one of {', '.join(ZOO)} (se- or cbam- in front, @WIDTH behind)")
     return network_from_name(str(model), num_classes), None
 
 
 def attention_places(network: Network, kind: str | None, at: str | Sequence[str]) -> tuple[str, ...]:
-    """Where gates go: the places named, or `residual`, or `neck` in a network without residual branches.
+    """Where gates go: the places named, or the first the network has of `residual`, `neck` and `head`.
 
     Raises:
         UsageError: places without a kind of attention.
@@ -53,4 +53,4 @@ def attention_places(network: Network, kind: str | None, at: str | Sequence[str]
     places = (at,) if isinstance(at, str) else tuple(at)
     if kind is None and places:
         raise UsageError("--at says where attention goes; say which with --attention se or cbam")
-    return places or (("residual",) if layers_to_gate(network, "residual") else ("neck",))
+    return places or (default_place(network),)

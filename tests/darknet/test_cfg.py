@@ -179,7 +179,7 @@ def test_every_section_occurs_in_the_random_networks() -> None:
         ("layers=-1, 1", "layers=-1\ngroups=2\ngroup_id=2", 20, "group_id=2 is not below groups=2"),
         ("activation=leaky", "activation=leeky", 14, "activation=leeky: expected one of linear, leaky"),
         ("filters=8", "filters=0", 8, "filters=0 is below 1"),
-        ("mask=0,1", "mask=0,2", 28, "mask=(0, 2) names anchors beyond num=2"),
+        ("mask=0,1", "mask=0,2", 28, "mask=(0, 2) names anchors beyond the 2 in anchors="),
         ("num=2", "num=3", 28, "num=3 needs 6 numbers in anchors=, got 4"),
         ("16.5", "nan", 30, "expected a finite number"),
         ("16.5", "-1", 28, "anchors must be positive"),

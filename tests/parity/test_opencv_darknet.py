@@ -10,11 +10,16 @@ import numpy as np
 import pytest
 import torch
 
-from seyolo.darknet.zoo import network_from_name
+from seyolo.darknet.edit import set_size
+from seyolo.darknet.zoo import ZOO, network_from_name
+from seyolo.detections import Detections
 from seyolo.exporting.parity import relative_error
+from seyolo.letterbox import letterbox
+from seyolo.media.pictures import read_picture
 from seyolo.models import load, save
 from seyolo.network.build import DarknetModel
 from seyolo.network.random_weights import calibrated
+from seyolo.runtime.opencv_backend import OpenCvBackend
 from small_networks import photo, pictures
 
 pytestmark = pytest.mark.skipif(
@@ -22,19 +27,23 @@ pytestmark = pytest.mark.skipif(
 )
 
 TOLERANCE = 1e-4
-RANDOM_TOLERANCE = 1e-3
-"""Random networks magnify rounding; every fault tested below is ten times beyond."""
+RANDOM_TOLERANCE = 5e-3
+"""Random networks magnify rounding; every fault tested below is well beyond."""
 REAL = ["yolo-fastest-1.1", "yolo-fastest-1.1-xl", "MobileNetV2-YOLOv3-Nano-coco", "yolo-fastest-se-voc"]
 REAL += ["yoloface-50k"]
+PICTURES = ["dog.jpg", "eagle.jpg", "giraffe.jpg", "horses.jpg", "person.jpg"]
+UNREADABLE = ("yolov4-sam-mish", "cspx-p7-mish")
+"""Networks OpenCV's reader refuses; `test_naive_darknet.py` has another witness for them."""
 
 
 def opencv_rows(cfg: Path, weights: Path, images: torch.Tensor) -> np.ndarray:
     """What OpenCV returns with no score zeroed: fractions of the picture, class scores times objectness."""
-    text = re.sub(r"\[yolo\]", "[yolo]\nthresh=0", cfg.read_text())
+    text = re.sub(r"\[(yolo|region)\]", r"[\1]\nthresh=0", re.sub(r"(?m)^thresh *=.*$", "", cfg.read_text()))
     net = cv2.dnn.readNetFromDarknet(np.frombuffer(text.encode(), np.uint8), np.fromfile(weights, np.uint8))
     net.setPreferableBackend(cv2.dnn.DNN_BACKEND_OPENCV)
     net.setInput(images.numpy())
-    return np.concatenate(net.forward(net.getUnconnectedOutLayersNames()))
+    outputs = net.forward(net.getUnconnectedOutLayersNames())
+    return np.concatenate([output.reshape(-1, output.shape[-1]) for output in outputs])
 
 
 def our_rows(model: DarknetModel, images: torch.Tensor) -> np.ndarray:
@@ -46,27 +55,58 @@ def our_rows(model: DarknetModel, images: torch.Tensor) -> np.ndarray:
     return rows
 
 
+@pytest.mark.parametrize("picture", PICTURES)
 @pytest.mark.parametrize("name", REAL)
-def test_real_networks_on_a_real_picture(shared_data: Path, name: str) -> None:
+def test_real_networks_on_real_pictures(shared_data: Path, name: str, picture: str) -> None:
     cfg, weights = (shared_data / "darknet" / f"{name}{ending}" for ending in (".cfg", ".weights"))
     model = load(cfg, weights)
     size = model.network.net.height, model.network.net.width
-    images = photo(str(shared_data / "darknet" / "images" / "dog.jpg"), size)
+    images = photo(str(shared_data / "darknet" / "images" / picture), size)
     ours = our_rows(model, images)
     assert relative_error(ours, opencv_rows(cfg, weights, images)) < TOLERANCE
     if name != "yoloface-50k":
-        assert (
-            ours[:, 5:].max() > 0.5
-        )  # the dog, the bicycle or the car is seen: the comparison is not of noise
+        assert ours[:, 5:].max() > 0.3  # something is seen: the comparison is not of noise
 
 
-ZOO = ["yolov3@0.125", "yolov3-tiny", "yolov3-spp@0.125", "se-yolov3@0.125"]
+@pytest.mark.parametrize("name", REAL)
+def test_detections_on_real_pictures_agree(shared_data: Path, name: str) -> None:
+    cfg, weights = (shared_data / "darknet" / f"{name}{ending}" for ending in (".cfg", ".weights"))
+    model, witness = load(cfg, weights), OpenCvBackend(cfg, weights)
+    for picture in PICTURES:
+        image = read_picture(shared_data / "darknet" / "images" / picture)
+        fitted, placement = letterbox(image, witness.input_size, witness.letterbox_mode)
+        images = torch.from_numpy(fitted[None, :, :, ::-1].transpose(0, 3, 1, 2).astype(np.float32) / 255)
+        with torch.no_grad():
+            raws = model(images)[0].numpy(), witness.infer(images.numpy())[0]
+        ours, theirs = (Detections.from_raw(raw, placement, 0.3) for raw in raws)
+        assert ours.class_ids.tolist() == theirs.class_ids.tolist()
+        np.testing.assert_allclose(ours.scores, theirs.scores, atol=1e-3)
+        np.testing.assert_allclose(ours.boxes, theirs.boxes, atol=0.1)
+        if picture == "dog.jpg" and name in REAL[:3]:
+            names = (shared_data / "darknet" / "coco.names").read_text().split("\n")
+            assert {"dog", "bicycle"} <= {names[class_id] for class_id in ours.class_ids}
+            assert {"car", "truck"} & {names[class_id] for class_id in ours.class_ids}
 
 
-@pytest.mark.parametrize("name", ZOO)
-def test_zoo_networks_with_calibrated_random_weights(tmp_path: Path, name: str) -> None:
-    images = pictures(416, 416, seed=4)
-    model = calibrated(network_from_name(name, num_classes=2), images)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in ZOO if name not in UNREADABLE])
+def test_every_family_at_its_published_size_and_depth(tmp_path: Path, name: str) -> None:
+    network = network_from_name(name)
+    images = pictures(network.net.height, network.net.width, seed=4)
+    model = calibrated(network, images)
+    save(model, tmp_path / "x.cfg")
+    rows = opencv_rows(tmp_path / "x.cfg", tmp_path / "x.weights", images)
+    ours = our_rows(model, images)
+    assert relative_error(ours, rows) < RANDOM_TOLERANCE
+    assert ours[:, 5:].std() > 1e-3
+
+
+@pytest.mark.parametrize(
+    "name", ["se-yolov3@0.125", "se-yolov4@0.125", "se-yolov2-tiny@0.25", "se-yolov7-tiny@0.25"]
+)
+def test_attached_gates(tmp_path: Path, name: str) -> None:
+    images = pictures(320, 320, seed=4)
+    model = calibrated(set_size(network_from_name(name, num_classes=2), 320, 320), images)
     save(model, tmp_path / "x.cfg")
     rows = opencv_rows(tmp_path / "x.cfg", tmp_path / "x.weights", images)
     assert relative_error(our_rows(model, images), rows) < RANDOM_TOLERANCE
@@ -87,4 +127,4 @@ def test_the_comparison_notices_faults(tmp_path: Path, fault: str) -> None:
         text = text.replace("[shortcut]\nfrom=-3", "[route]\nlayers=-1", 1)
     (tmp_path / "x.cfg").write_text(text)
     rows = opencv_rows(tmp_path / "x.cfg", tmp_path / "x.weights", other)
-    assert relative_error(our_rows(model, images), rows) > 10 * RANDOM_TOLERANCE
+    assert relative_error(our_rows(model, images), rows) > 2 * RANDOM_TOLERANCE

@@ -43,7 +43,8 @@ class ModelOptions:
         weights: Darknet weights or a checkpoint to start from.
         num_classes: number of classes; by default what the data or the model has.
         attention: attach Squeeze-and-Excitation or CBAM gates.
-        at: where to attach; may be given several times. By default residual, or neck where there is none.
+        at: where to attach; may be given several times. By default the first
+            the model has of residual, neck and head.
         reduction: a gate squeezes to channels / reduction.
         join: scale gives s·x, add gives x + s·x.
     """

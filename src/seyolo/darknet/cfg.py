@@ -291,9 +291,11 @@ def _check_detection(section: Detection, source: str) -> None:
     if isinstance(section, Region):
         if not section.softmax:
             raise CfgError("[region] is only supported with softmax=1", source, section.line)
-    elif any(not 0 <= m < section.num for m in section.mask):
+    elif any(not 0 <= m < len(section.anchors) // 2 for m in section.mask):
         raise CfgError(
-            f"[yolo] mask={section.mask} names anchors beyond num={section.num}", source, section.line
+            f"[yolo] mask={section.mask} names anchors beyond the {len(section.anchors) // 2} in anchors=",
+            source,
+            section.line,
         )
 
 

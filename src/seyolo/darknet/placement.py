@@ -32,6 +32,12 @@ def layers_to_gate(network: Network, place: Place) -> tuple[int, ...]:
     return tuple(dict.fromkeys(finders[place](network)))
 
 
+def default_place(network: Network) -> Place:
+    """Where gates go unless told: the first place the network has of `residual`, `neck` and `head`."""
+    order: tuple[Place, ...] = ("residual", "neck", "head")
+    return next((place for place in order if layers_to_gate(network, place)), "head")
+
+
 def require_place(network: Network, place: str) -> Place:
     """`place` as a `Place`.
 

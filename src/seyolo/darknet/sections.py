@@ -362,7 +362,8 @@ class Yolo(Section):
         cls_normalizer obj_normalizer delta_normalizer max_delta beta_nms nms_kind max focal_loss
         label_smooth_eps counters_per_class objectness_smooth thresh map show_details total bias_match rescore
         coords softmax absolute object_scale noobject_scale class_scale coord_scale embedding_layer sim_thresh
-        dets_for_track dets_for_show track_ciou_norm track_history_size truth_thresh_kind""".split()
+        dets_for_track dets_for_show track_ciou_norm track_history_size truth_thresh_kind
+        uc_normalizer beta1""".split()
     )
 
     mask: tuple[int, ...] = ()

@@ -20,7 +20,7 @@ from types import MappingProxyType
 
 from seyolo.darknet.cfg import Network
 from seyolo.darknet.edit import GateKind, attach
-from seyolo.darknet.placement import Place, layers_to_gate
+from seyolo.darknet.placement import default_place
 from seyolo.darknet.zoo.mobile import (
     enetb0_coco,
     mobilenetv2_yolov3_lite,
@@ -126,8 +126,6 @@ ZOO: MappingProxyType[str, Callable[..., Network]] = MappingProxyType(
 _NAME = re.compile(
     rf"(?:(?P<gate>se|cbam)-)?(?P<base>{'|'.join(map(re.escape, ZOO))})(?:@(?P<width>\d*\.?\d+))?"
 )
-_GATED_PLACES: tuple[Place, ...] = ("residual", "neck", "head")
-"""Where a prefix attaches gates: the first of these that the network has."""
 
 
 def zoo_names() -> tuple[str, ...]:
@@ -158,6 +156,5 @@ def network_from_name(name: str, num_classes: int | None = None) -> Network:
     network = ZOO[match["base"]](**classes, width=float(match["width"] or 1))
     gates: dict[str | None, GateKind] = {"se": "se", "cbam": "cbam"}
     if gate := gates.get(match["gate"]):
-        place = next(place for place in _GATED_PLACES if layers_to_gate(network, place))
-        network = attach(network, gate, place).network
+        network = attach(network, gate, default_place(network)).network
     return replace(network, source=name)
