@@ -53,3 +53,27 @@ def test_the_writer_of_safetensors_is_no_exception(tmp_path: Path) -> None:
     with pytest.raises(SafetensorError), replacing(path):
         raise SafetensorError("invalid dtype")
     assert not list(tmp_path.iterdir())
+
+
+def test_links_and_devices_stay_what_they_are(tmp_path: Path) -> None:
+    (tmp_path / "real.txt").write_text("old")
+    (tmp_path / "link.txt").symlink_to("real.txt")
+    write_text(tmp_path / "link.txt", "new")
+    assert (tmp_path / "link.txt").is_symlink()
+    assert (tmp_path / "real.txt").read_text() == "new"
+    write_text(os.devnull, "nothing")
+    assert not Path(os.devnull).is_file()
+    if Path("/dev/full").exists():
+        with pytest.raises(OSError, match="/dev/full") as caught:
+            write_text("/dev/full", "x")
+        assert caught.value.errno == errno.ENOSPC
+
+
+def test_messages_never_show_the_temporary_name(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(NotADirectoryError, match=r"is a file, not a folder.*file"):
+        write_text(tmp_path / "file" / "x.json", "x")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(IsADirectoryError) as caught:
+        write_text(tmp_path / "folder", "x")
+    assert caught.value.filename == str(tmp_path / "folder")

@@ -7,6 +7,7 @@ Thin: each puts together what the rooms offer. Training runs write down what the
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -18,14 +19,14 @@ from seyolo.darknet.sections import Join
 from seyolo.data.augment import Augmentation
 from seyolo.data.datasets import Dataset, Sample, load_dataset
 from seyolo.described import CHECKPOINT, attention_places, describe
-from seyolo.errors import ModelError, TrainingError, UsageError
+from seyolo.errors import DataError, ModelError, TrainingError, UsageError
 from seyolo.evaluation.ap import Metrics
 from seyolo.evaluation.evaluate import evaluate as evaluate_samples
 from seyolo.evaluation.evaluate import predict
 from seyolo.evaluation.oxford import BOXES_FILE, oxford_metrics
 from seyolo.exporting.formats import export
 from seyolo.files import write_json
-from seyolo.model_file import read_model_file
+from seyolo.model_file import default_names, read_model_file
 from seyolo.models import load, save
 from seyolo.network.attention import attach
 from seyolo.network.build import DarknetModel, from_file, to_file
@@ -38,13 +39,14 @@ from seyolo.pruning.prune import prune
 from seyolo.runs import existing_run, new_run
 from seyolo.runtime.backend import Backend
 from seyolo.runtime.torch_backend import TorchBackend, torch_device
-from seyolo.training.loop import STATE_FILE, TrainConfig, TrainResult
+from seyolo.training.loop import TrainConfig, TrainResult, can_resume
 from seyolo.training.loop import train as run_train
 from seyolo.training.prepare import Attention, starting_model
 from seyolo.training.sparsity import make_sparsity
 
 DEFAULT_MODEL = "yolov3@0.25"
 DEFAULT_STRENGTH = 0.01
+MAX_LEARNING_RATE = 10.0
 SETTINGS_FILE = "command.json"
 
 
@@ -128,6 +130,7 @@ def train(
         SeyoloError: one of its kinds, for whatever the user can mend.
     """
     model, weights = chosen_model(model, weights)
+    check_training(epochs=epochs, batch=batch, lr=lr, seed=seed, device=device)
     settings = TrainSettings(
         data=str(data),
         model=model,
@@ -156,7 +159,7 @@ def resume_train(folder: str | Path, progress: Progress | None = None) -> TrainR
     folder = existing_run(folder, SETTINGS_FILE)
     values = _read_json(folder / SETTINGS_FILE)
     values["attention"] = _attention_of(values["attention"])
-    return _train(TrainSettings(**values), folder, (folder / STATE_FILE).exists(), progress)
+    return _train(TrainSettings(**values), folder, can_resume(folder), progress)
 
 
 def slim(
@@ -204,7 +207,11 @@ def slim(
         SeyoloError: one of its kinds, for whatever the user can mend.
     """
     model, weights = chosen_model(model, weights)
-    torch_device(device)
+    has_weights = weights is not None or Path(model).suffix == CHECKPOINT
+    stages = [SlimConfig.epochs if epochs is None else epochs, sparse_epochs or 0, finetune_epochs or 0]
+    check_training(epochs=min(stages), batch=batch, lr=lr, seed=seed, device=device, least_epochs=0)
+    if stages[0] == 0 and not has_weights:
+        raise UsageError("--epochs 0 leaves out dense training: give trained weights with --weights")
     config = SlimConfig(
         data=str(data),
         model=model,
@@ -240,6 +247,24 @@ def resume_slim(folder: str | Path, progress: Progress | None = None) -> dict[st
     return run_slim(SlimConfig(**values), folder, resume=True, progress=progress)
 
 
+def _check_classes(model: DarknetModel | Backend, dataset: Dataset) -> None:
+    """Refuses data of other classes than the model's, and warns where only the names differ.
+
+    Raises:
+        DataError: another number of classes.
+    """
+    if len(model.names) != len(dataset.names):
+        raise DataError(
+            f"{dataset.source}: has {len(dataset.names)} classes ({', '.join(dataset.names[:5])}), "
+            f"the model {len(model.names)} ({', '.join(model.names[:5])})"
+        )
+    numbered = tuple(model.names) == default_names(len(model.names))
+    if not numbered and tuple(model.names) != tuple(dataset.names):
+        pairs = zip(model.names, dataset.names, strict=True)
+        mine, theirs = next(pair for pair in pairs if pair[0] != pair[1])
+        warnings.warn(f"{dataset.source}: calls {theirs!r} what the model calls {mine!r}", stacklevel=3)
+
+
 def evaluate(
     model: str | Path | DarknetModel | Backend,
     data: str | Path | Dataset,
@@ -259,6 +284,7 @@ def evaluate(
     """
     detector = open_model(model) if isinstance(model, str | Path) else model
     dataset = data if isinstance(data, Dataset) else load_dataset(data)
+    _check_classes(detector, dataset)
     size_hw = input_size(detector, size)
     return {
         name: evaluate_samples(detector, samples, size_hw, progress=progress)
@@ -276,6 +302,7 @@ def evaluate_oxford(
 ) -> dict[str, dict[str, Metrics]]:
     """AP by the Oxford Hand protocols, `all` and `official`, per split; arguments as in `evaluate`."""
     dataset = data if isinstance(data, Dataset) else load_dataset(data)
+    _check_classes(model, dataset)
     size_hw = input_size(model, size)
     table = dataset.source.parent / BOXES_FILE
     return {
@@ -316,8 +343,20 @@ def open_model(
         describe(model)
         raise ModelError(f"{model}: has no trained weights; give them with --weights FILE")
     loaded = load(model, weights, num_classes)
+    if not random:
+        _require_trained(loaded, model, weights)
     gates = make_attention(loaded.network, attention, at, reduction, join)
     return (loaded if gates is None else attach(loaded, **asdict(gates))).to(target)
+
+
+def _require_trained(loaded: DarknetModel, model: str | Path, weights: str | Path | None) -> None:
+    """Refuses a model of which some tensors are random: it would be measured, cut or shipped as trained."""
+    transfer = loaded.provenance.get("transfer")
+    left = transfer.get("random", 0) if isinstance(transfer, dict) else 0
+    if left:
+        source = model if weights is None else f"{weights} for {model}"
+        message = f"{source}: {left} tensors have no trained weights (other classes, or another network)"
+        raise ModelError(f"{message}; train it first: seyolo train --model {model} --weights FILE")
 
 
 def open_on_torch(
@@ -357,8 +396,31 @@ def input_size(model: DarknetModel | Backend, size: int | None) -> tuple[int, in
     return model.input_size
 
 
+def check_training(
+    *, epochs: int, batch: int, lr: float, seed: int, device: str, least_epochs: int = 1
+) -> None:
+    """Refuses settings no training can run with.
+
+    Raises:
+        UsageError: a number out of its range.
+        BackendError: no such device.
+    """
+    torch_device(device)
+    if epochs < least_epochs:
+        raise UsageError(f"--epochs {epochs}: at least {least_epochs}")
+    if batch < 1:
+        raise UsageError(f"--batch {batch}: at least one picture per step")
+    if not 0 < lr <= MAX_LEARNING_RATE:
+        raise UsageError(f"--lr {lr:g}: a learning rate above 0 and at most {MAX_LEARNING_RATE:g}")
+    if not 0 <= seed < 1 << 32:
+        raise UsageError(f"--seed {seed}: a whole number from 0 to {(1 << 32) - 1}")
+
+
 def chosen_model(model: str | Path | None, weights: str | Path | None) -> tuple[str, str | None]:
     """MODEL and weights to start from: a checkpoint given as weights alone is the model, too."""
+    for file in (model, weights):
+        if file is not None and Path(file).suffix == ".onnx":
+            raise UsageError(f"{file}: an .onnx file cannot be trained; give the checkpoint it was made from")
     if model is not None:
         return str(model), None if weights is None else str(weights)
     if weights is not None and Path(weights).suffix == CHECKPOINT:
@@ -375,7 +437,7 @@ def make_attention(
         UsageError: a place without a kind.
     """
     network = describe(model)[0] if isinstance(model, str) else model
-    places = attention_places(network, kind, at)
+    places = attention_places(network, kind, at, reduction, join)
     if kind is None:
         return None
     return Attention(kind, places, reduction, join)
@@ -407,6 +469,8 @@ def prune_file(
     """
     if out.suffix not in (CHECKPOINT, ".cfg"):
         raise UsageError(f"{out}: a slim model is written as {CHECKPOINT} or .cfg")
+    if out.resolve() == Path(model).resolve():
+        raise UsageError(f"{out}: is the model to be cut; write the slim one to another file")
     dense = resized(open_model(model, device=device, **options), size)
     slim_model, plan = prune(dense, budget, scope=scope, multiple=multiple)
     slim_model = slim_model.to(torch_device(device))
@@ -434,7 +498,7 @@ def export_file(
         nms, dynamic_batch: as in `seyolo.export`.
         size: side of the square input in pixels; by default the model's.
     """
-    if out.suffix == CHECKPOINT and (nms or dynamic_batch):
+    if out.suffix != ".onnx" and (nms or dynamic_batch):
         raise UsageError(f"{out}: --nms and --dynamic-batch are for .onnx")
     opened = resized(open_model(model, random=random, **options), size)
     if out.suffix == CHECKPOINT:

@@ -15,6 +15,7 @@ import seyolo
 from seyolo.darknet.edit import GateKind
 from seyolo.darknet.sections import Join
 from seyolo.data.datasets import Dataset, load_dataset
+from seyolo.errors import UsageError
 from seyolo.media.pictures import read_picture
 from seyolo.runtime.backend import MODEL_ENDINGS, Backend, open_backend
 from seyolo.runtime.benchmark import Timing
@@ -51,6 +52,8 @@ def open_detector(
         ModelError: a network without weights.
     """
     path = Path(model)
+    if path.suffix == ".onnx" and (weights, num_classes, attention, tuple(at)) != (None, None, None, ()):
+        raise UsageError(f"{path}: an .onnx file is run as it is; leave --weights and the model options out")
     is_darknet = weights is None or Path(weights).suffix != ".safetensors"
     as_it_is = num_classes is None and attention is None and not at and is_darknet
     has_weights = path.suffix != ".cfg" or weights is not None or path.with_suffix(".weights").is_file()
@@ -71,7 +74,7 @@ def open_detector(
 
 
 def benchmark(
-    models: Sequence[str | Path] | Mapping[str, Backend],
+    models: str | Path | Sequence[str | Path] | Mapping[str, Backend],
     data: str | Path | Dataset | None = None,
     *,
     repeats: int = 50,
@@ -81,8 +84,8 @@ def benchmark(
     """Latency of models measured against each other in one run, at batch 1.
 
     Args:
-        models: `.onnx`, checkpoints, `.cfg` with weights beside, or zoo names, which run with random weights;
-            or open backends by name.
+        models: one or several `.onnx`, checkpoints, `.cfg` with weights beside, or zoo names, which run with
+            random weights; or open backends by name.
         data: its pictures are used when given, else one drawn 1280x720 picture.
         repeats: timed rounds.
         threads: of the CPU.
@@ -92,6 +95,8 @@ def benchmark(
         UsageError: no models.
         BackendError, ModelError: one that cannot be opened.
     """
+    if isinstance(models, str | Path):
+        models = [models]
     if not isinstance(models, Mapping):
         models = {
             name: open_detector(path, threads=threads, device=device, random=True)

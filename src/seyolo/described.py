@@ -44,13 +44,17 @@ def describe(model: str | Path, num_classes: int | None = None) -> tuple[Network
     return network_from_name(str(model), num_classes), None
 
 
-def attention_places(network: Network, kind: str | None, at: str | Sequence[str]) -> tuple[str, ...]:
+def attention_places(
+    network: Network, kind: str | None, at: str | Sequence[str], reduction: int = 16, join: str = "scale"
+) -> tuple[str, ...]:
     """Where gates go: the places named, or the first the network has of `residual`, `neck` and `head`.
 
     Raises:
-        UsageError: places without a kind of attention.
+        UsageError: places, a reduction or a way to join without a kind of attention.
     """
     places = (at,) if isinstance(at, str) else tuple(at)
     if kind is None and places:
         raise UsageError("--at says where attention goes; say which with --attention se or cbam")
+    if kind is None and (reduction, join) != (16, "scale"):
+        raise UsageError("--reduction and --join shape attention; say which with --attention se or cbam")
     return places or (default_place(network),)

@@ -61,7 +61,8 @@ class Detector:
         )
         self.names = self.backend.names
         if names is not None:
-            self.names = class_names(names, len(self.names), str(path))
+            source = path if isinstance(path, str | Path) else f"this {path.name} model"
+            self.names = class_names(names, len(self.names), source)
 
     def detect(self, image: Picture) -> Detections:
         """Detections in one photo, in its own pixels, best score first.

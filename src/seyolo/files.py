@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,19 +19,42 @@ def replacing(path: str | Path) -> Iterator[Path]:
     """Yields a temporary path beside `path` and renames it onto `path` when the block succeeds.
 
     The temporary name keeps the ending, since many writers choose the format by it. When the block
-    raises, the temporary file is removed and `path` stays as it was.
+    raises, the temporary file is removed and `path` stays as it was. A symbolic link keeps pointing where it
+    did, and a device or pipe is written to, not replaced.
 
     Raises:
         OSError: what the system refuses, always with `path` as its file name.
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
+    target = Path(os.path.realpath(path))
+    is_special = target.exists() and not target.is_file() and not target.is_dir()
+    folder = Path(tempfile.gettempdir()) if is_special else target.parent
+    temporary = folder / f".{target.stem}.{os.getpid()}.partial{target.suffix}"
+    with _naming(Path(path), temporary):
+        _make_folder(folder)
+        try:
+            yield temporary
+            if is_special:
+                target.write_bytes(temporary.read_bytes())
+            else:
+                os.replace(temporary, target)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def _make_folder(folder: Path) -> None:
     try:
-        yield temporary
-        os.replace(temporary, path)
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise NotADirectoryError(errno.ENOTDIR, "is a file, not a folder", str(folder)) from None
+
+
+@contextmanager
+def _naming(path: Path, temporary: Path) -> Iterator[None]:
+    """Errors of the system inside speak of `path`, not of the temporary file or of no file at all."""
+    try:
+        yield
     except OSError as error:
-        if error.filename is not None or error.errno is None:
+        if error.errno is None or error.filename not in (None, str(temporary), temporary):
             raise
         raise OSError(error.errno, error.strerror, str(path)) from error
     except SafetensorError as error:
@@ -38,8 +63,6 @@ def replacing(path: str | Path) -> Iterator[Path]:
         if number is None:
             raise
         raise OSError(int(number[1]), os.strerror(int(number[1])), str(path)) from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def write_text(path: str | Path, text: str) -> None:

@@ -40,7 +40,8 @@ def load(
     Args:
         model: a zoo name, a `.cfg` or a `.safetensors` checkpoint.
         weights: Darknet weights, whole or a backbone (`darknet53.conv.74`), or a checkpoint, from which every
-            tensor of equal name and shape is taken. A checkpoint has its own; else they are random.
+            tensor of equal name and shape is taken; where all are equal, its anchors and names are, too. A
+            checkpoint as MODEL has its own; else they are random.
         num_classes: by default as many as `names`, or as the description has.
         names: one name per class.
         generator: for what starts at random.
@@ -55,6 +56,9 @@ def load(
     wanted = len(names) if names is not None else num_classes
     described, own = describe(model, wanted)
     network = described if wanted in (None, count_classes(described)) else set_classes(described, wanted)
+    if own is None and weights is not None and Path(weights).suffix == CHECKPOINT:
+        own = _same_network(Path(weights), network)
+        network = described = own.network if own is not None else network
     if names is None and own is not None and network is described:
         names = own.names
     provenance = dict(own.provenance) if own is not None else {}
@@ -93,6 +97,12 @@ def write_darknet(cfg: Path, model_file: ModelFile) -> Path:
         new_cfg.write_text(model_file.network.to_cfg(), encoding="utf-8")
         write_weights(new_weights, model_file.network, model_file.state)
     return weights
+
+
+def _same_network(weights: Path, network: Network) -> ModelFile | None:
+    """The checkpoint, when its network has the same tensors: then its anchors and names hold, too."""
+    file = read_model_file(weights)
+    return file if tensor_shapes(file.network) == tensor_shapes(network) else None
 
 
 def _read_state(model: str | Path, weights: Path, described: Network) -> State:

@@ -38,7 +38,7 @@ from seyolo.report.table import markdown_table
 from seyolo.runtime.backend import open_backend
 from seyolo.runtime.benchmark import benchmark
 from seyolo.training.environment import describe_environment
-from seyolo.training.loop import STATE_FILE, TrainConfig, calibration_samples, measure_step_seconds, train
+from seyolo.training.loop import TrainConfig, calibration_samples, can_resume, measure_step_seconds, train
 from seyolo.training.prepare import Attention, starting_model
 from seyolo.training.sparsity import Choice, Steered, sparse_scales
 
@@ -188,7 +188,7 @@ class _SlimRun:
 
     def _train(self, stage: str, model: DarknetModel, sparsity: Steered | None = None) -> DarknetModel:
         folder = self.folder / stage
-        resume = (folder / STATE_FILE).exists()
+        resume = can_resume(folder)
         config = self.config.train_config(stage)
         return train(
             model,

@@ -28,7 +28,7 @@ def test_check_lists_problems_and_exits_with_2(run: Run, tmp_path: Path) -> None
     outcome = run("data", "check", "drawn/data.yaml")
     assert outcome.code == 2
     assert f"{Path('drawn/labels/train/000000.txt')}:1" in outcome.out
-    assert "1 problems" in outcome.err
+    assert "one problem; mend" in outcome.err
 
 
 def test_anchors_cover_the_boxes(run: Run, hands: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -11,8 +12,11 @@ import numpy as np
 import pytest
 from running import MODEL, Run, assert_refused
 
+import seyolo
 from seyolo.darknet.cfg import read_cfg
+from seyolo.darknet.edit import set_anchors
 from seyolo.model_file import read_model_file
+from seyolo.network.build import from_file, to_file
 
 
 def test_detect_writes_pictures_and_json(run: Run, onnx: Path, picture: Path, tmp_path: Path) -> None:
@@ -259,3 +263,59 @@ def test_benchmark_compares_models_in_one_run(run: Run, checkpoint: Path, onnx: 
 
 def test_benchmark_needs_a_model(run: Run) -> None:
     assert_refused(run("benchmark"), "needs models")
+
+
+def test_annotated_pictures_never_replace_the_photos(
+    run: Run, onnx: Path, picture: Path, tmp_path: Path
+) -> None:
+    photo = tmp_path / "photos" / "a.jpg"
+    photo.parent.mkdir()
+    shutil.copy(picture, photo)
+    before = photo.read_bytes()
+    assert_refused(run("detect", onnx, photo, "--out", "photos"), "would write over photos/a.jpg")
+    assert photo.read_bytes() == before
+
+
+def test_a_checkpoint_given_as_weights_brings_its_anchors_and_names(
+    run: Run, checkpoint: Path, hands: Path, tmp_path: Path
+) -> None:
+    model = seyolo.load(checkpoint, names=["hand"])
+    model = from_file(replace(to_file(model), network=set_anchors(model.network, [(4.0, 5.0)] * 6)))
+    seyolo.save(model, tmp_path / "own.safetensors")
+    loaded = seyolo.load(MODEL, tmp_path / "own.safetensors", num_classes=1)
+    assert loaded.names == ("hand",)
+    assert loaded.network.layers == model.network.layers
+    line = ["--data", hands, "--split", "test", "--json", "-"]
+    assert run("val", MODEL, "--weights", "own.safetensors", "--num-classes", 1, *line).out == (
+        run("val", "own.safetensors", *line).out
+    )
+
+
+def test_half_random_models_are_refused(run: Run, checkpoint: Path, hands: Path, tmp_path: Path) -> None:
+    data = ["--data", hands]
+    assert_refused(run("val", checkpoint, "--num-classes", 3, *data), "no trained weights", "train it first")
+    with pytest.warns(UserWarning, match="tensors fit"):
+        other = run("export", "yolov3@0.125", "--weights", checkpoint, "x.onnx")
+    assert_refused(other, "no trained weights")
+    assert not (tmp_path / "x.onnx").exists()
+
+
+def test_data_of_other_classes_are_refused(run: Run, checkpoint: Path, hands: Path, tmp_path: Path) -> None:
+    yaml = f"path: {hands.parent}\ntest: images/test\nnames: [left, right]\n"
+    (tmp_path / "two.yaml").write_text(yaml)
+    assert_refused(run("val", checkpoint, "--data", "two.yaml"), "2 classes (left, right)", "the model 1")
+
+
+def test_options_a_file_cannot_follow_are_refused(
+    run: Run, onnx: Path, checkpoint: Path, picture: Path
+) -> None:
+    assert_refused(run("detect", onnx, picture, "--attention", "se"), "run as it is")
+    assert_refused(run("export", checkpoint, "x.cfg", "--dynamic-batch"), "are for .onnx")
+    assert_refused(run("info", MODEL, "--reduction", 4), "--attention")
+    assert_refused(run("prune", checkpoint, checkpoint, "--budget", "macs=80%"), "is the model to be cut")
+
+
+def test_several_values_stand_behind_one_flag(run: Run) -> None:
+    outcome = run("info", "yolov3@0.125", "--attention", "se", "--at", "neck", "head", "--json", "-")
+    assert outcome.code == 0, outcome.err
+    assert sum(row["kind"] == "scale_channels" for row in json.loads(outcome.out)["layers"]) == 5

@@ -200,3 +200,31 @@ def test_slim_refuses_an_impossible_budget_before_training(run: Run, hands: Path
     outcome = run("slim", "--data", hands, *TINY, "--budget", "macs=5%")
     assert_refused(outcome, "nearest budget")
     assert not list(tmp_path.glob("runs/slim/*"))
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        (["--batch", 0], "--batch 0"),
+        (["--lr", "nan"], "--lr nan"),
+        (["--lr", "inf"], "--lr inf"),
+        (["--seed", -1], "--seed -1"),
+        (["--epochs", 0], "--epochs 0"),
+        (["--device", "mps"], "cpu or cuda"),
+        (["--weights", "x.onnx"], "cannot be trained"),
+    ],
+)
+@pytest.mark.parametrize("verb", ["train", "slim"])
+def test_settings_no_training_can_run_with(
+    run: Run, hands: Path, tmp_path: Path, verb: str, options: list[object], text: str
+) -> None:
+    assert_refused(run(verb, "--data", hands, *TINY, *options), text)
+    assert not list(tmp_path.rglob("*.json"))
+
+
+def test_a_run_that_lost_its_state_is_not_started_again(run: Run, hands: Path, tmp_path: Path) -> None:
+    assert run("train", "--data", hands, *TINY, "--epochs", 1, "--name", "lost").code == 0
+    (tmp_path / "runs/train/lost/state.safetensors").unlink()
+    before = (tmp_path / "runs/train/lost/best.safetensors").read_bytes()
+    assert_refused(run("train", "--resume", "runs/train/lost"), "state.safetensors is gone")
+    assert (tmp_path / "runs/train/lost/best.safetensors").read_bytes() == before

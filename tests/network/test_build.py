@@ -11,7 +11,7 @@ from torch import nn
 from seyolo.darknet.cfg import parse_cfg
 from seyolo.darknet.weights import tensor_shapes
 from seyolo.darknet.zoo import network_from_name
-from seyolo.errors import CfgError, ModelError
+from seyolo.errors import CfgError, ModelError, UsageError
 from seyolo.network.build import build, from_file, to_file
 from seyolo.network.random_weights import calibrated
 from small_networks import CONVOLUTION, pictures, small_network
@@ -130,3 +130,10 @@ def test_what_cannot_be_a_detector_is_refused() -> None:
         build(small_network(CONVOLUTION), ["hand", "face"])
     with pytest.raises(CfgError, match=r"no \[yolo\]"):
         build(parse_cfg("[net]\n[convolutional]\nfilters=4\n", "backbone.cfg"))
+
+
+@pytest.mark.parametrize("shape", [(3, 32, 32), (1, 1, 32, 32), (1, 3, 100, 32)])
+def test_pictures_of_a_wrong_shape_are_refused(shape: tuple[int, ...]) -> None:
+    model = build(small_network(CONVOLUTION * 2))
+    with pytest.raises(UsageError, match=r"\(N, 3, H, W\) with H and W multiples of"):
+        model(torch.zeros(shape))

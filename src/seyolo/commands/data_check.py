@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Group
-
 from seyolo.commands.options import Json
-from seyolo.commands.output import check_target, show, table
-from seyolo.data.check import check_dataset
+from seyolo.commands.output import STDOUT, check_target, print_readable, show, table
+from seyolo.data.check import Problem, check_dataset
 from seyolo.data.datasets import load_dataset
 from seyolo.errors import DataError
 
@@ -23,15 +21,17 @@ def check(data: Path, /, *, json: Json = None) -> None:
     """
     check_target(json)
     report = check_dataset(load_dataset(data))
-    lines = [
-        f"{problem.file}:{problem.line}: {problem.text}"
-        if problem.line
-        else f"{problem.file}: {problem.text}"
-        for problem in report.problems
-    ]
-    show(report.to_dict(), Group(table(_figures(report.rows())), *lines), json)
+    show(report.to_dict(), table(_figures(report.rows())), json)
+    if json != STDOUT and report.problems:
+        print_readable("\n".join(map(_line, report.problems)))
     if report.problems:
-        raise DataError(f"{data}: {len(report.problems)} problems; mend the files listed")
+        count = "one problem" if len(report.problems) == 1 else f"{len(report.problems)} problems"
+        raise DataError(f"{data}: {count}; mend the files listed")
+
+
+def _line(problem: Problem) -> str:
+    place = f"{problem.file}:{problem.line}" if problem.line else str(problem.file)
+    return f"{place}: {problem.text.removeprefix(f'{place}: ')}"
 
 
 def _figures(rows: Sequence[dict[str, object]]) -> list[dict[str, object]]:

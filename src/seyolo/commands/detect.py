@@ -16,6 +16,7 @@ from seyolo.media.annotate import draw
 from seyolo.media.pictures import find_pictures, read_picture
 from seyolo.progress import console_progress
 from seyolo.runs import new_run
+from seyolo.runtime.backend import class_names
 
 Row = dict[str, object]
 MOST_LISTED = 5
@@ -56,13 +57,15 @@ def detect(
         backend,
         confidence=confidence,
         iou_threshold=iou,
-        names=None if names is None else read_names(names),
+        names=None if names is None else class_names(read_names(names), len(backend.names), model),
     )
     folder = new_run("detect") if out is None and json is None else out
+    places = list(_places(pictures, folder))
+    _check_places(pictures, places)
     rows: list[Row] = []
     unreadable: list[str] = []
     with console_progress().task("detecting", len(pictures)) as advance:
-        for picture, place in zip(pictures, _places(pictures, folder), strict=True):
+        for picture, place in zip(pictures, places, strict=True):
             try:
                 rows.append(_detect_one(detector, picture, place))
             except DataError as error:
@@ -124,6 +127,14 @@ def _places(pictures: Sequence[Path], folder: Path | None) -> Iterator[Path | No
         yield None if folder is None else folder / name
 
 
+def _check_places(pictures: Sequence[Path], places: Sequence[Path | None]) -> None:
+    """Refuses to write annotated pictures over the photos themselves."""
+    sources = {picture.resolve() for picture in pictures}
+    for place in places:
+        if place is not None and place.resolve() in sources:
+            raise UsageError(f"--out {place.parent}: would write over {place}; give another folder")
+
+
 def _lines(rows: Sequence[Row]) -> Iterator[str]:
     for row in rows:
         found = row["detections"]
@@ -135,4 +146,5 @@ def _lines(rows: Sequence[Row]) -> Iterator[str]:
 def _unreadable_text(unreadable: Sequence[str], total: int) -> str:
     listed = "\n  ".join(unreadable[:MOST_LISTED])
     more = f"\n  and {len(unreadable) - MOST_LISTED} more" if len(unreadable) > MOST_LISTED else ""
-    return f"{len(unreadable)} of {total} pictures could not be read, the others are done:\n  {listed}{more}"
+    rest = ", the others are done" if len(unreadable) < total else ""
+    return f"{len(unreadable)} of {total} pictures could not be read{rest}:\n  {listed}{more}"

@@ -16,8 +16,8 @@ from seyolo.runtime.backend import Backend
 
 AttentionKind = Literal["se", "cbam"]
 AttentionPlace = Literal["residual", "stage", "neck", "head"]
-Repeatable = Parameter(negative=())
-"""For options that may be given several times."""
+Repeatable = Parameter(negative=(), consume_multiple=True, show_default=False)
+"""For options that take several values, after one another or each behind its own flag."""
 
 Json = Annotated[Path | None, Parameter(name="--json", allow_leading_hyphen=True)]
 """A file for the results as JSON; `-` is stdout, which then carries nothing else."""
@@ -74,7 +74,7 @@ class ModelOptions:
             UsageError: a place without a kind.
             ModelError: a place the network does not have.
         """
-        places = attention_places(network, self.attention, self.at)
+        places = attention_places(network, self.attention, self.at, self.reduction, self.join)
         if self.attention is None:
             return network
         return attach(network, self.attention, places, self.reduction, self.join).network

@@ -64,6 +64,7 @@ def prune(
         {"": "slim", "params": plan.params, "MACs": plan.macs},
     ]
     show(parse(plan.to_json()), table(rows), json)
-    remark(f"wrote {out} and {plan_path}")
+    files = [out, out.with_suffix(".weights")] if out.suffix == ".cfg" else [out]
+    remark(f"wrote {', '.join(map(str, files))} and {plan_path}")
     if dataset is None:
         remark("batch normalisation is as it was: give --data to recalibrate it, or fine-tune (seyolo train)")

@@ -137,7 +137,8 @@ def write_weights(
     with replacing(path) as temporary, temporary.open("wb") as file:
         file.write(struct.pack("<3iQ", 0, 2, 5, seen))
         for _, name, _ in _file_order(network, len(network.layers)):
-            np.ascontiguousarray(state[name], dtype="<f4").tofile(file)
+            # Not numpy's own tofile: it forgets why the system refused.
+            file.write(np.ascontiguousarray(state[name], dtype="<f4").data)
 
 
 def check_state(

@@ -22,7 +22,7 @@ from seyolo.darknet import graph
 from seyolo.darknet.cfg import Network
 from seyolo.darknet.sections import Region, ScaleChannels, Yolo
 from seyolo.darknet.weights import tensor_shapes
-from seyolo.errors import ModelError
+from seyolo.errors import ModelError, UsageError
 from seyolo.model_file import ModelFile, default_names
 from seyolo.network.head import RegionHead, YoloHead
 from seyolo.network.layers import (
@@ -73,6 +73,7 @@ class DarknetModel(nn.Module):
         self.layers = nn.ModuleList(_make_layers(network))
         self._inputs = graph.inputs(network)
         self._unread_after = _unread_after(self._inputs)
+        self._step = graph.max_stride(network)
 
     @property
     def heads(self) -> list[YoloHead]:
@@ -88,7 +89,14 @@ class DarknetModel(nn.Module):
         Returns:
             cx, cy, w, h in input pixels, objectness and class probabilities, in the order of the detection
             layers, inside one row-major cells with anchors innermost.
+
+        Raises:
+            UsageError: not a batch of pictures, or a side that is no multiple of the largest stride.
         """
+        channels = self.network.net.channels
+        if images.ndim != 4 or images.shape[1] != channels or any(s % self._step for s in images.shape[2:]):
+            expected = f"(N, {channels}, H, W) with H and W multiples of {self._step}"
+            raise UsageError(f"pictures must have shape {expected}, got {tuple(images.shape)}")
         height, width = images.shape[2:]
         raw = [
             head.decode(logits, (height / logits.shape[1], width / logits.shape[2]))

@@ -96,7 +96,7 @@ class OnnxRuntimeBackend:
             form = "(N, 3, H, W)" if role == "input" else "(N, boxes, 5 + classes)"
             raise BackendError(
                 f"{self._path}: expected one {role} of shape {form}, found {shapes}; "
-                "export it with: seyolo export MODEL OUT.onnx"
+                "export it without --nms: seyolo export MODEL OUT.onnx"
             )
         return values[0]
 

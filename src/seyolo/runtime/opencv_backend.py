@@ -17,11 +17,24 @@ from jaxtyping import Float32
 
 from seyolo.darknet.cfg import read_cfg
 from seyolo.darknet.graph import num_classes
-from seyolo.darknet.sections import Cbam
+from seyolo.darknet.sections import (
+    Cbam,
+    Convolutional,
+    Implicit,
+    LocalAvgPool,
+    MaxPool,
+    Reorg3d,
+    Sam,
+    ScaleChannels,
+    Section,
+    Shortcut,
+)
 from seyolo.darknet.weights import read_weights
 from seyolo.errors import BackendError
 from seyolo.letterbox import Mode
 from seyolo.runtime.backend import class_names
+
+KNOWN_ACTIVATIONS = frozenset(["linear", "leaky", "relu", "swish", "mish", "logistic", "tanh"])
 
 
 def can_read(cfg: str | Path) -> bool:
@@ -30,8 +43,21 @@ def can_read(cfg: str | Path) -> bool:
     Raises:
         CfgError: the file is not a network.
     """
-    network = read_cfg(cfg)
-    return hasattr(cv2.dnn, "readNetFromDarknet") and not any(isinstance(s, Cbam) for s in network.layers)
+    sections = read_cfg(cfg).layers
+    return hasattr(cv2.dnn, "readNetFromDarknet") and not any(map(_is_foreign, sections))
+
+
+def _is_foreign(section: Section) -> bool:
+    """Whether OpenCV's reader refuses the section, or reads it as something else without a word."""
+    if isinstance(section, Cbam | Implicit | LocalAvgPool | Reorg3d | Sam):
+        return True
+    if isinstance(section, Convolutional) and section.activation not in KNOWN_ACTIVATIONS:
+        return True
+    return (
+        (isinstance(section, Shortcut) and section.weights_type != "none")
+        or (isinstance(section, MaxPool) and section.maxpool_depth)
+        or (isinstance(section, ScaleChannels) and section.scale_wh)
+    )
 
 
 class OpenCvBackend:

@@ -90,6 +90,8 @@ def torch_device(name: str) -> torch.device:
         device = torch.device(name)
     except RuntimeError:
         raise BackendError(f"{name!r} is no device; use cpu or cuda") from None
+    if device.type not in ("cpu", "cuda"):
+        raise BackendError(f"{name!r}: training and inference run on cpu or cuda")
     if device.type == "cuda" and not torch.cuda.is_available():
         raise BackendError(f"PyTorch sees no GPU here, so it cannot run on {name!r}; use cpu")
     return device

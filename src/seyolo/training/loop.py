@@ -127,6 +127,19 @@ def train(
     return run.result()
 
 
+def can_resume(folder: Path) -> bool:
+    """Whether a run's folder holds a finished epoch to go on from.
+
+    Raises:
+        TrainingError: epochs were finished, but the state to go on from is gone.
+    """
+    if (folder / STATE_FILE).exists():
+        return True
+    if (folder / "results.csv").exists():
+        raise TrainingError(f"{folder}: {STATE_FILE} is gone, so this run cannot go on; start a new one")
+    return False
+
+
 class _Run:
     """The moving parts of one run; `train` reads top to bottom what happens with them."""
 
