@@ -499,7 +499,7 @@ def export_file(
         size: side of the square input in pixels; by default the model's.
     """
     if out.suffix != ".onnx" and (nms or dynamic_batch):
-        raise UsageError(f"{out}: --nms and --dynamic-batch are for .onnx")
+        raise UsageError(f"{out}: non-maximum suppression and a dynamic batch are for .onnx")
     opened = resized(open_model(model, random=random, **options), size)
     if out.suffix == CHECKPOINT:
         save(opened, out)

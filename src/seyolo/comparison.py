@@ -54,7 +54,7 @@ def open_detector(
     path = Path(model)
     if path.suffix == ".onnx" and (weights, num_classes, attention, tuple(at)) != (None, None, None, ()):
         raise UsageError(f"{path}: an .onnx file is run as it is; leave --weights and the model options out")
-    is_darknet = weights is None or Path(weights).suffix != ".safetensors"
+    is_darknet = weights is None or (path.suffix == ".cfg" and Path(weights).suffix != ".safetensors")
     as_it_is = num_classes is None and attention is None and not at and is_darknet
     has_weights = path.suffix != ".cfg" or weights is not None or path.with_suffix(".weights").is_file()
     if path.suffix == ".onnx" or (as_it_is and path.suffix in MODEL_ENDINGS and (has_weights or not random)):

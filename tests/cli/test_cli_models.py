@@ -265,9 +265,7 @@ def test_benchmark_needs_a_model(run: Run) -> None:
     assert_refused(run("benchmark"), "needs models")
 
 
-def test_annotated_pictures_never_replace_the_photos(
-    run: Run, onnx: Path, picture: Path, tmp_path: Path
-) -> None:
+def test_annotated_pictures_never_replace_photos(run: Run, onnx: Path, picture: Path, tmp_path: Path) -> None:
     photo = tmp_path / "photos" / "a.jpg"
     photo.parent.mkdir()
     shutil.copy(picture, photo)
@@ -306,11 +304,9 @@ def test_data_of_other_classes_are_refused(run: Run, checkpoint: Path, hands: Pa
     assert_refused(run("val", checkpoint, "--data", "two.yaml"), "2 classes (left, right)", "the model 1")
 
 
-def test_options_a_file_cannot_follow_are_refused(
-    run: Run, onnx: Path, checkpoint: Path, picture: Path
-) -> None:
+def test_options_a_file_cannot_follow(run: Run, onnx: Path, checkpoint: Path, picture: Path) -> None:
     assert_refused(run("detect", onnx, picture, "--attention", "se"), "run as it is")
-    assert_refused(run("export", checkpoint, "x.cfg", "--dynamic-batch"), "are for .onnx")
+    assert_refused(run("export", checkpoint, "x.cfg", "--dynamic-batch"), "a dynamic batch")
     assert_refused(run("info", MODEL, "--reduction", 4), "--attention")
     assert_refused(run("prune", checkpoint, checkpoint, "--budget", "macs=80%"), "is the model to be cut")
 

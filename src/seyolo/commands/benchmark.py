@@ -9,6 +9,7 @@ import seyolo
 from seyolo.commands.options import MODEL_DEFAULTS, Json, ModelOptions, open_detector
 from seyolo.commands.output import check_target, show, table
 from seyolo.comparison import unique_names
+from seyolo.darknet.zoo import is_zoo_name
 from seyolo.data.datasets import load_dataset
 from seyolo.errors import UsageError
 from seyolo.progress import console_progress
@@ -27,6 +28,7 @@ def benchmark(
 
     Args:
         models: .onnx files, checkpoints, .cfg files with their weights; zoo names run with random weights.
+            Weights and model options are for the zoo names and .cfg files among them.
         data: a data.yaml; its pictures are used, and AP is measured on every split but train (needs PyTorch).
         repeats: timed rounds.
         threads: of the CPU.
@@ -38,7 +40,9 @@ def benchmark(
         raise UsageError("benchmark needs models: seyolo benchmark MODEL...")
     dataset = None if data is None else load_dataset(data)
     backends = {
-        name: open_detector(str(model), start, device=device, threads=threads, random=True)
+        name: open_detector(
+            str(model), _options_for(str(model), start), device=device, threads=threads, random=True
+        )
         for name, model in unique_names(models).items()
     }
     timings = seyolo.benchmark(backends, dataset, repeats=repeats)
@@ -67,3 +71,8 @@ def benchmark(
             }
         )
     show({"models": values}, table(rows), json)
+
+
+def _options_for(model: str, options: ModelOptions) -> ModelOptions:
+    """Among several models the options mean those that are not complete in themselves."""
+    return options if is_zoo_name(model) or model.endswith(".cfg") else MODEL_DEFAULTS
