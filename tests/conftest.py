@@ -12,6 +12,9 @@ from hypothesis import HealthCheck, settings
 
 from seyolo.data.synthetic import write_dataset
 
+# The random networks of tests/darknet serve other folders, too.
+sys.path.append(str(Path(__file__).resolve().parent / "darknet"))
+
 # How long an example takes says more about the machine and its other work than about the code.
 settings.register_profile("seyolo", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("seyolo")

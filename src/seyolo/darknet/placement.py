@@ -2,7 +2,7 @@
 
 residual  on the branch of each two-input shortcut, just before the addition
 stage     behind the last shortcut of each run of shortcuts with one resolution, before the downsampling
-neck      behind each concatenation that follows an upsampling: where the detection part joins resolutions
+neck      behind each concatenation or addition where the detection part joins what was upsampled with more
 head      in front of the last convolution before each `[yolo]`
 """
 
@@ -75,7 +75,9 @@ def _neck(network: Network) -> Iterable[int]:
         section = network.layers[index]
         known = any(source != PICTURE and behind_upsample[source] for source in sources)
         behind_upsample.append(known or isinstance(section, Upsample))
-        if isinstance(section, Route) and known and len(set(sources)) > 1:
+        joins = known and len(set(sources)) > 1
+        lateral = any(source == PICTURE or not behind_upsample[source] for source in sources)
+        if joins and (isinstance(section, Route) or (isinstance(section, Shortcut) and lateral)):
             yield index
 
 
