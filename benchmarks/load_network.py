@@ -2,8 +2,8 @@
 
     python benchmarks/load_network.py [--model yolov4]
 
-Writes the network with random weights to a temporary folder first, in a process of its own, so that the peak is
-that of loading alone.
+Writes the network with random weights to a temporary folder first, in a process of its own, so that the peak
+is that of loading alone.
 """
 
 from __future__ import annotations

@@ -46,9 +46,9 @@ def activate(name: str, x: Array) -> Array:
     if name == "mish":
         return x * np.tanh(np.log1p(np.exp(np.minimum(x, 20))) + np.maximum(x - 20, 0))
     if name == "logistic":
-        return 1 / (1 + np.exp(-x))
+        return 1 / (1 + np.exp(-np.clip(x, -700, 700)))
     if name == "swish":
-        return x / (1 + np.exp(-x))
+        return x / (1 + np.exp(-np.clip(x, -700, 700)))
     assert name == "linear", name
     return x
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from strategies import networks
-from test_opencv_darknet import RANDOM_TOLERANCE, UNREADABLE, opencv_rows, our_rows
+from test_opencv_darknet import RANDOM_TOLERANCE, UNREADABLE, as_suppressed, opencv_rows, our_rows
 
 from seyolo.darknet.cfg import Network
 from seyolo.darknet.cost import cost
@@ -57,13 +57,13 @@ def test_slim_networks_of_every_family(tmp_path: Path, name: str) -> None:
     images = pictures(network.net.height, network.net.width, seed=6)
     model = slim_model(network, images)
     ours = our_rows(model, images)
-    assert ours[:, 5:].std() > 1e-3
+    assert ours[:, :4].std() > 1e-3
     save(model, tmp_path / "slim.cfg")
     again = load(tmp_path / "slim.cfg", tmp_path / "slim.weights")
     np.testing.assert_array_equal(our_rows(again, images), ours)
     if name not in UNREADABLE and hasattr(cv2.dnn, "readNetFromDarknet"):
         rows = opencv_rows(tmp_path / "slim.cfg", tmp_path / "slim.weights", images)
-        assert relative_error(ours, rows) < RANDOM_TOLERANCE
+        assert relative_error(as_suppressed(ours, rows, network), rows) < RANDOM_TOLERANCE
     session = onnxruntime.InferenceSession(str(export_onnx(model, tmp_path / "slim.onnx")))
     with torch.no_grad():
         raw = model(images).numpy()

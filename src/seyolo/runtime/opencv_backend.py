@@ -2,7 +2,8 @@
 
 Also the project's independent witness: it shares no code with our network, so parity with it means something.
 OpenCV gives centre and size as fractions of the input, and class scores already multiplied by the objectness
-and zeroed below a threshold that a cfg may set; we set it to 0 and divide the objectness out again.
+and zeroed below a threshold that a cfg may set; we set it to 0 and divide the objectness out again. The class
+scores of a `[region]` it also suppresses by itself (IoU 0.4), which cannot be switched off.
 """
 
 from __future__ import annotations
