@@ -18,7 +18,7 @@ from seyolo.network.random_weights import calibrated
 
 NETWORKS = (
     "yolov2-tiny", "yolov3@0.25", "yolov3-spp@0.25", "yolov4@0.25", "yolov4-tiny", "yolov4-csp@0.25",
-    "yolov7-tiny", "enetb0-coco", "yolo-fastest-1.1", "se-yolov3@0.25", "cbam-yolov3@0.25",
+    "yolov7-tiny", "enetb0-coco", "yolo-fastest-1.1", "se-yolov3@0.25",
 )  # fmt: skip
 SIZE = (320, 320)
 
@@ -32,10 +32,14 @@ def main() -> None:
     for name in NETWORKS:
         model = calibrated(network_from_name(name, num_classes=2), torch.from_numpy(pictures))
         with torch.inference_mode():
-            np.save(folder / f"{name}.npy", model(torch.from_numpy(pictures)).numpy())
+            raw = model(torch.from_numpy(pictures)).numpy()
+        np.save(folder / f"{name}.npy", raw)
         export_onnx(model, folder / f"{name}.onnx", size=SIZE)
         export_onnx(model, folder / f"{name}.dynamic.onnx", size=SIZE, dynamic_batch=True)
-        export_onnx(model, folder / f"{name}.nms.onnx", size=SIZE, nms=True, confidence=0.3)
+        scores = np.sort((raw[0, :, 5:] * raw[0, :, 4:5]).ravel())
+        between = float(scores[-21:-19].mean())  # no score lies on the threshold
+        export_onnx(model, folder / f"{name}.nms.onnx", size=SIZE, nms=True, confidence=between)
+    export_onnx(model, folder / "nothing.nms.onnx", size=SIZE, nms=True, confidence=1.0)
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ def errors(model: DarknetModel, images: torch.Tensor, folder: Path) -> float:
 
 @pytest.mark.parametrize(
     ("name", "size"),
-    [("yolov4-sam-mish@0.125", 64), ("cspx-p7-mish@0.0625", 128), ("yolov3-tiny@0.25", 96)],
+    [("yolov4-sam-mish@0.125", 128), ("cspx-p7-mish@0.0625", 256), ("yolov3-tiny@0.25", 96)],
 )
 def test_networks_of_the_zoo(tmp_path: Path, name: str, size: int) -> None:
     images = pictures(size, size, seed=2)
@@ -40,7 +40,7 @@ LAYERS = {
     "reorg3d": "[reorg3d]\nstride=2\n[convolutional]\nfilters=8\nsize=1\nactivation=leaky\n",
     "local_avgpool": "[local_avgpool]\nsize=3\nstride=2\n",
     "maxima over channels": "[maxpool]\nmaxpool_depth=1\nout_channels=2\n",
-    "implicit": "[implicit]\nfilters=8\n[scale_channels]\nfrom=-2\n",
+    "implicit": "[implicit]\nfilters=8\nmean=1\n[scale_channels]\nfrom=-2\n",
     "per_feature": "[convolutional]\nfilters=8\nsize=3\npad=1\nactivation=swish\n"
     "[shortcut]\nfrom=-2,-1\nweights_type=per_feature\nweights_normalization=softmax\n",
     "per_channel": "[convolutional]\nfilters=12\nsize=3\npad=1\nactivation=leaky\n"

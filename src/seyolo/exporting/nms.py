@@ -22,7 +22,10 @@ def append_nms(
     """
     result = onnx.ModelProto()
     result.CopyFrom(proto)
+    raw_shape = proto.graph.output[0].type.tensor_type.shape.dim
+    num_boxes, num_classes = raw_shape[1].dim_value, raw_shape[2].dim_value - 5
     result.graph.initializer.extend(_constants(confidence, iou_threshold, max_detections))
+    result.graph.initializer.extend(_index_weights(num_boxes, num_classes))
     result.graph.node.extend(_nodes())
     del result.graph.output[:]
     output = helper.make_tensor_value_info("detections", TensorProto.FLOAT, ["num_detections", 7])
@@ -36,11 +39,20 @@ def _constants(confidence: float, iou_threshold: float, max_detections: int) -> 
         "nms_confidence": np.array([confidence], np.float32),
         "nms_iou": np.array([iou_threshold], np.float32),
         "nms_max": np.array([max_detections], np.int64),
-        "nms_box_index": np.array([0, 2], np.int64),
     }
     bounds = {f"nms_{value}": np.array([value], np.int64) for value in (0, 1, 2, 4, 5)}
+    bounds |= {"nms_box_rows": np.array([-1, 4], np.int64), "nms_score_rows": np.array([-1, 1], np.int64)}
     bounds["nms_end"] = np.array([np.iinfo(np.int64).max], np.int64)
     return [numpy_helper.from_array(value, name) for name, value in (values | bounds).items()]
+
+
+def _index_weights(num_boxes: int, num_classes: int) -> list[TensorProto]:
+    """What (picture, class, box) count for in the row of a box, and in the row of a score."""
+    weights = {
+        "nms_box_weights": [num_boxes, 0, 1],
+        "nms_score_weights": [num_classes * num_boxes, num_boxes, 1],
+    }
+    return [numpy_helper.from_array(np.array([row], np.int64), name) for name, row in weights.items()]
 
 
 def _nodes() -> list[onnx.NodeProto]:
@@ -76,16 +88,17 @@ def _score_nodes() -> list[onnx.NodeProto]:
 
 
 def _selection_nodes() -> list[onnx.NodeProto]:
-    """Suppression, and the rows of `detections` gathered by its (picture, class, box) triples."""
+    """Suppression, and the rows of `detections` gathered by its (picture, class, box) triples.
+
+    By row numbers and not by GatherND, in which OpenCV 5.0 crashes when nothing was found.
+    """
     node = helper.make_node
     # The operator reads (y, x) pairs; overlap is the same with the axes swapped, so (x, y) serve as well.
     inputs = ["nms_corners", "nms_scores", "nms_max", "nms_iou", "nms_confidence"]
     return [
         node("NonMaxSuppression", inputs, ["nms_chosen"]),
-        node("Gather", ["nms_chosen", "nms_box_index"], ["nms_picture_box"], axis=1),
-        node("GatherND", ["nms_corners", "nms_picture_box"], ["nms_boxes"]),
-        node("GatherND", ["nms_scores", "nms_chosen"], ["nms_chosen_scores"]),
-        node("Unsqueeze", ["nms_chosen_scores", "nms_1"], ["nms_score_column"]),
+        *_gather("nms_corners", "nms_box_rows", "nms_box_weights", "nms_boxes"),
+        *_gather("nms_scores", "nms_score_rows", "nms_score_weights", "nms_score_column"),
         node("Cast", ["nms_chosen"], ["nms_numbers"], to=TensorProto.FLOAT),
         _columns("nms_numbers", "0", "1", "nms_pictures", axis="nms_1"),
         _columns("nms_numbers", "1", "2", "nms_class_ids", axis="nms_1"),
@@ -95,6 +108,17 @@ def _selection_nodes() -> list[onnx.NodeProto]:
             ["detections"],
             axis=1,
         ),
+    ]
+
+
+def _gather(source: str, rows: str, weights: str, output: str) -> list[onnx.NodeProto]:
+    """The rows of `source`, made two-dimensional, that the chosen triples mean."""
+    node = helper.make_node
+    return [
+        node("Reshape", [source, rows], [f"{output}_rows"]),
+        node("Mul", ["nms_chosen", weights], [f"{output}_parts"]),
+        node("ReduceSum", [f"{output}_parts", "nms_1"], [f"{output}_numbers"], keepdims=0),
+        node("Gather", [f"{output}_rows", f"{output}_numbers"], [output], axis=0),
     ]
 
 

@@ -94,7 +94,6 @@ class _Translation:
         self.nodes: list[onnx.NodeProto] = []
         self.initializers: list[TensorProto] = []
         self.num_predictions = 0
-        self._known_tensors: set[str] = set()
         self._values = [PICTURES]  # of layer i at i + 1, so that -1 + 1 is the picture
 
     def add_layers(self) -> None:
@@ -135,9 +134,7 @@ class _Translation:
         return name
 
     def _tensor(self, name: str) -> str:
-        if name not in self._known_tensors:  # CBAM's MLP runs twice
-            self._known_tensors.add(name)
-            self.initializers.append(numpy_helper.from_array(self.state[name], name))
+        self.initializers.append(numpy_helper.from_array(self.state[name], name))
         return name
 
     def _slice(self, value: str, start: int, end: int, axis: int) -> str:
@@ -297,11 +294,12 @@ class _Translation:
 
     def _cbam(self, index: int, section: Cbam, inputs: list[str]) -> str:
         features = inputs[0]
-        answers = []
-        for pool in ("GlobalAveragePool", "GlobalMaxPool"):
-            hidden = self._conv(self._node(pool, [features]), f"layers.{index}.squeeze", 1)
-            answers.append(self._conv(self._node("Relu", [hidden]), f"layers.{index}.excite", 1))
-        channel_gate = self._node("Sigmoid", [self._node("Add", answers)])
+        # The shared MLP runs once, on both pooled vectors as two rows.
+        pools = [self._node(pool, [features]) for pool in ("GlobalAveragePool", "GlobalMaxPool")]
+        hidden = self._conv(self._node("Concat", pools, axis=2), f"layers.{index}.squeeze", 1)
+        answers = self._conv(self._node("Relu", [hidden]), f"layers.{index}.excite", 1)
+        total = self._node("Add", [self._slice(answers, row, row + 1, 2) for row in (0, 1)])
+        channel_gate = self._node("Sigmoid", [total])
         gated = self._node("Mul", [features, channel_gate])
         maps = [self._node(reduce, [gated], axes=[1], keepdims=1) for reduce in ("ReduceMean", "ReduceMax")]
         if section.floor:
