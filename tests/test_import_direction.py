@@ -52,7 +52,12 @@ MAY_IMPORT = {
 DOOR = ("seyolo.runtime.backend", "seyolo.runtime.torch_backend")
 
 TORCH_ROOMS = {"network", "torch_runtime", "training", "exporting", "pipeline"}
-TORCH_MODULES = {"seyolo.data.loader", "seyolo.evaluation.evaluate", "seyolo.pruning.recalibrate"}
+TORCH_MODULES = {
+    "seyolo.data.loader",
+    "seyolo.evaluation.evaluate",
+    "seyolo.pruning.fold",
+    "seyolo.pruning.recalibrate",
+}
 
 
 def module_name(path: Path) -> str:

@@ -177,7 +177,7 @@ def test_picture_sizes_that_do_not_fit(size: tuple[int, int], text: str) -> None
     [
         (("[upsample]\nstride=4096\n" * 2,), "layer 1): the stride of the network passes 65536 here"),
         (("[upsample]\nstride=4096\n",), "layer 0): the network needs more than 32 GiB for one picture"),
-        (("[convolutional]\nfilters=16777216\n" * 2,), "layer 0): the network needs more than 32 GiB"),
+        (("[convolutional]\nfilters=16777216\n" * 2,), "layer 0): more than 1048576 channels"),
         (("[maxpool]\nstride=16777216\n",), "layer 0): the stride of the network passes 65536 here"),
         ((CONV.format(8, 1), "[route]\nlayers=-1,-1\n" * 60), "layer 18): more than 1048576 channels"),
         (

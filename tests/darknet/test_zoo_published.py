@@ -280,6 +280,6 @@ def meaning(network: Network) -> list[dict[str, object]]:
 
 
 def numbers(section: Section) -> dict[str, object]:
-    spelling = {"extras", "line", "layers", "from_", "pad", "padding"}
+    spelling = {"extras", "comments", "notes", "line", "layers", "from_", "pad", "padding"}
     found = {spec.name: getattr(section, spec.name) for spec in fields(section) if spec.name not in spelling}
     return found | ({"padding_px": section.padding_px} if isinstance(section, Convolutional) else {})

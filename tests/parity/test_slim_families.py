@@ -11,7 +11,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from strategies import networks
-from test_opencv_darknet import RANDOM_TOLERANCE, UNREADABLE, as_suppressed, opencv_rows, our_rows
+from test_opencv_darknet import UNREADABLE, as_suppressed, opencv_rows, our_rows
 
 from seyolo.darknet.cfg import Network
 from seyolo.darknet.cost import cost
@@ -29,13 +29,14 @@ from seyolo.pruning.recalibrate import recalibrate
 from small_networks import pictures
 
 SMALL_SIDE = 256
+TOLERANCE = 1e-2
+"""On narrow random networks; a wrong channel gives 1e-1 and more."""
 
 
 def small(name: str) -> Network:
     """The family at a quarter of its width, for two classes, on a small picture."""
     network = network_from_name(f"{name}@0.25", num_classes=2)
-    step = max_stride(network)
-    side = max(step, SMALL_SIDE // step * step)
+    side = max(SMALL_SIDE, 8 * max_stride(network))  # statistics of fewer cells than 8 x 8 magnify rounding
     return set_size(network, side, side)
 
 
@@ -63,11 +64,11 @@ def test_slim_networks_of_every_family(tmp_path: Path, name: str) -> None:
     np.testing.assert_array_equal(our_rows(again, images), ours)
     if name not in UNREADABLE and hasattr(cv2.dnn, "readNetFromDarknet"):
         rows = opencv_rows(tmp_path / "slim.cfg", tmp_path / "slim.weights", images)
-        assert relative_error(as_suppressed(ours, rows, network), rows) < RANDOM_TOLERANCE
+        assert relative_error(as_suppressed(ours, rows, network), rows) < TOLERANCE
     session = onnxruntime.InferenceSession(str(export_onnx(model, tmp_path / "slim.onnx")))
     with torch.no_grad():
         raw = model(images).numpy()
-    assert relative_error(session.run(None, {"images": images.numpy()})[0], raw) < RANDOM_TOLERANCE
+    assert relative_error(session.run(None, {"images": images.numpy()})[0], raw) < TOLERANCE
 
 
 @settings(max_examples=25)

@@ -15,7 +15,7 @@ from seyolo.darknet.cfg import Network
 from seyolo.network.build import DarknetModel, build
 from seyolo.network.layers import BATCH_NORM_MOMENTUM
 
-HEAD_GAIN = 10.0
+HEAD_GAIN = 4.0
 """On the kernels in front of the detections, whose start in training is near zero: logits spread about 1."""
 
 
