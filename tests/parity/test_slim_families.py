@@ -6,7 +6,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import onnxruntime
 import pytest
 import torch
 from hypothesis import given, settings
@@ -30,7 +29,7 @@ from small_networks import pictures
 
 SMALL_SIDE = 256
 TOLERANCE = 1e-2
-"""On narrow random networks; a wrong channel gives 1e-1 and more."""
+"""Narrow random networks magnify rounding even more than those of full width."""
 
 
 def small(name: str) -> Network:
@@ -65,10 +64,7 @@ def test_slim_networks_of_every_family(tmp_path: Path, name: str) -> None:
     if name not in UNREADABLE and hasattr(cv2.dnn, "readNetFromDarknet"):
         rows = opencv_rows(tmp_path / "slim.cfg", tmp_path / "slim.weights", images)
         assert relative_error(as_suppressed(ours, rows, network), rows) < TOLERANCE
-    session = onnxruntime.InferenceSession(str(export_onnx(model, tmp_path / "slim.onnx")))
-    with torch.no_grad():
-        raw = model(images).numpy()
-    assert relative_error(session.run(None, {"images": images.numpy()})[0], raw) < TOLERANCE
+    export_onnx(model, tmp_path / "slim.onnx")  # compares with ONNX Runtime before it writes
 
 
 @settings(max_examples=25)
@@ -81,4 +77,4 @@ def test_slim_random_graphs_are_exported(tmp_path_factory: pytest.TempPathFactor
     except BudgetError:
         return
     recalibrate(slim, [images])
-    export_onnx(slim, tmp_path_factory.getbasetemp() / "random.onnx")  # compares before it writes
+    export_onnx(slim, tmp_path_factory.getbasetemp() / "random.onnx")
