@@ -50,7 +50,7 @@ def main() -> None:
     parser.add_argument("--model", default="yolov3")
     parser.add_argument("--budget", default="macs=30%")
     parser.add_argument("--size", type=int, default=416)
-    parser.add_argument("--multiple", type=int, default=8)
+    parser.add_argument("--multiple", type=int, help="as in seyolo prune; by default 8, 16 in wide groups")
     parser.add_argument("--repeats", type=int, default=20)
     arguments = parser.parse_args()
     dense = random_model(arguments.model, arguments.size, seed=0)
