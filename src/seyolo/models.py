@@ -58,7 +58,9 @@ def load(
     network = described if wanted in (None, count_classes(described)) else set_classes(described, wanted)
     if own is None and weights is not None and Path(weights).suffix == CHECKPOINT:
         own = _same_network(Path(weights), network)
-        network = described = own.network if own is not None else network
+        if own is not None:  # the whole model: nothing is left to be read from the weights
+            model, weights = weights, None
+            network = described = own.network
     if names is None and own is not None and network is described:
         names = own.names
     provenance = dict(own.provenance) if own is not None else {}

@@ -241,12 +241,13 @@ def set_anchors(network: Network, anchors: Sequence[tuple[float, float]]) -> Net
         raise ModelError(f"anchors need positive sides in pixels, got {list(anchors)}")
     ordered = sorted(anchors, key=lambda anchor: (anchor[0] * anchor[1], anchor))
     flat = [float(side) for anchor in ordered for side in anchor]
+    spans = strides(network)
     changed: dict[int, Section] = {}
     for index in detection_layers(network):
         section = _detection(network, index)
         if section.num != len(anchors):
             raise ModelError(f"{network.source} lists {section.num} anchors, got {len(anchors)}")
-        span = strides(network)[index]
+        span = spans[index]
         unit = float(span) if isinstance(section, Region) and span is not None else 1.0
         changed[index] = replace(section, anchors=tuple(side / unit for side in flat))
     return _with_layers(network, changed)

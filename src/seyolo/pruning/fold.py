@@ -36,7 +36,7 @@ from seyolo.darknet.sections import (
     Upsample,
 )
 from seyolo.network.layers import make_activation, shortcut_shares
-from seyolo.pruning.atoms import BoolArray, is_depthwise
+from seyolo.pruning.atoms import BoolArray, is_depthwise, mixed_by_reorg
 from seyolo.pruning.importance import FloatArray, State
 
 
@@ -120,8 +120,7 @@ def _rearranged(section: Section, read: Sequence[FloatArray]) -> FloatArray:
         parts = [np.split(vector, section.groups)[section.group_id] for vector in read]
         return np.concatenate(parts)
     if isinstance(section, Reorg):
-        area = section.stride**2
-        return np.repeat(np.tile(read[0][::area], area), area)
+        return mixed_by_reorg(read[0][:: section.stride**2], section.stride)
     if isinstance(section, Reorg3d):
         return np.tile(read[0], section.stride**2)
     if isinstance(section, MaxPool) and section.maxpool_depth:
