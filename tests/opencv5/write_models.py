@@ -31,6 +31,8 @@ def main() -> None:
     np.save(folder / "pictures.npy", pictures)
     for name in NETWORKS:
         model = calibrated(network_from_name(name, num_classes=2), torch.from_numpy(pictures))
+        for convolution, _ in model.head_convolutions():
+            convolution.weight.data *= 2.5  # some scores pass a detector's threshold
         with torch.inference_mode():
             raw = model(torch.from_numpy(pictures)).numpy()
         np.save(folder / f"{name}.npy", raw)
