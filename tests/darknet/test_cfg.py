@@ -178,11 +178,14 @@ def test_every_section_occurs_in_the_random_networks() -> None:
         ("layers=-1, 1", "", 20, "[route] needs layers="),
         ("layers=-1, 1", "layers=-1\ngroups=2\ngroup_id=2", 20, "group_id=2 is not below groups=2"),
         ("activation=leaky", "activation=leeky", 14, "activation=leeky: expected one of linear, leaky"),
-        ("filters=8", "filters=0", 8, "filters=0 is below 1"),
-        ("mask=0,1", "mask=0,2", 28, "mask=(0, 2) names anchors beyond the 2 in anchors="),
+        ("filters=8", "filters=0", 10, "filters=0: expected at least 1"),
+        ("mask=0,1", "mask=0,2", 28, "mask=0,2 names anchors beyond num=2; they count from 0"),
+        ("mask=0,1", "mask=1,1", 28, "mask=1,1 names an anchor twice"),
         ("num=2", "num=3", 28, "num=3 needs 6 numbers in anchors=, got 4"),
         ("16.5", "nan", 30, "expected a finite number"),
-        ("16.5", "-1", 28, "anchors must be positive"),
+        ("16.5", "-1", 30, "expected a number above 0"),
+        ("16.5,30", "16.5,30,4", 28, "anchors= are pairs of width and height, got 5 numbers"),
+        ("size=2\n", "size=2\npadding=3\n", 16, "without a pixel; at most 2 (both sides together)"),
         ("[maxpool]", "[net]", 16, "[net] stands once, at the top"),
         ("width=64", "width 64", 4, "expected key=value, got 'width 64'"),
         ("# a comment", "size=1", 1, "a key stands in front of the first section"),
@@ -206,6 +209,56 @@ def test_errors_name_file_and_line(old: str, new: str, line: int, text: str) -> 
         parse_cfg(SMALL.replace(old, new, 1), "small.cfg")
     assert str(caught.value).startswith(f"small.cfg:{line}: ")
     assert text in str(caught.value)
+
+
+OUT_OF_BOUNDS = {
+    "net": ["width=0", "height=-32", "channels=0", "letter_box=5", "letter_box=-1", "width=4_16", "width=٤"],
+    "convolutional": [
+        "pad=-1", "pad=2", "padding=-1", "batch_normalize=-1", "batch_normalize=2", "filters=-8", "size=0",
+        "stride=0", "stride=-1", "stride_x=0", "stride_y=-2", "groups=0", "dilation=0", "dilation=-2",
+        "antialiasing=-1", "filters=" + 5000 * "9",
+    ],
+    "maxpool": [
+        "size=0", "size=-2", "stride=0", "stride=-2", "stride_x=0", "stride_y=-1", "padding=-1",
+        "maxpool_depth=2", "out_channels=0", "antialiasing=2",
+    ],
+    "local_avgpool": ["size=0", "stride=-1", "padding=-3"],
+    "upsample": ["stride=0", "stride=-2", "scale=0", "scale=-1", "scale=nan", "scale=1e30"],
+    "reorg": ["stride=0", "reverse=2"],
+    "reorg3d": ["stride=-1"],
+    "implicit": ["filters=0", "mean=inf", "mean=1_0"],
+    "route": ["layers=0\ngroups=0", "layers=0\ngroups=2\ngroup_id=-1"],
+    "shortcut": ["from=0\nweights_type=per_pixel", "from=0\nactivation=none"],
+    "scale_channels": ["from=0\nscale_wh=2"],
+    "cbam": ["hidden=0", "size=-3", "floor=-1", "join=mul"],
+    "yolo": [
+        "classes=0", "classes=-1", "num=0", "mask=-1", "scale_x_y=0", "scale_x_y=-1.05", "scale_x_y=NaN",
+        "scale_x_y=inf", "new_coords=2", "anchors=0,10", "anchors=1e9,10",
+    ],
+    "region": ["classes=0", "num=-5", "softmax=5", "anchors=1,nan", "coords=3"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("kind", "lines"), [(kind, text) for kind, texts in OUT_OF_BOUNDS.items() for text in texts]
+)
+def test_values_without_meaning_are_refused_at_their_line(kind: str, lines: str) -> None:
+    front = "" if kind == "net" else "[net]\n[dropout]\n"
+    text = f"{front}[{kind}]\n{lines}\n"
+    with pytest.raises(CfgError) as caught:
+        parse_cfg(text, "small.cfg")
+    key = lines.splitlines()[-1].partition("=")[0]
+    assert str(caught.value).startswith(f"small.cfg:{len(text.splitlines())}: [{kind}] {key}=")
+    assert any(word in str(caught.value) for word in ("expected", "only", "larger than"))
+
+
+def test_a_pool_without_a_size_is_printed_without_one() -> None:
+    """Darknet takes the stride then; a printed size=0 would be a window of nothing."""
+    network = parse_cfg("[net]\n[maxpool]\nstride=2\n")
+    assert network.to_cfg().endswith("[maxpool]\nstride=2\n")
+    pool = network.layers[0]
+    assert isinstance(pool, MaxPool)
+    assert pool.kernel_px == 2
 
 
 def test_files_that_are_no_cfg(tmp_path: Path) -> None:

@@ -7,19 +7,19 @@ always rebuilt from it. Every error names file and line.
 from __future__ import annotations
 
 import difflib
-import math
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import MISSING, dataclass, field, fields
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any
 
+from seyolo.darknet.checks import contradictions
 from seyolo.darknet.sections import (
+    NOT_KEYS,
     AvgPool,
     Cbam,
     Convolutional,
-    Detection,
     Dropout,
     Implicit,
     LocalAvgPool,
@@ -37,6 +37,7 @@ from seyolo.darknet.sections import (
     Upsample,
     Yolo,
 )
+from seyolo.darknet.values import Converter, converters
 from seyolo.errors import CfgError
 
 SECTION_TYPES: types.MappingProxyType[str, type[Section]] = types.MappingProxyType(
@@ -77,8 +78,6 @@ OUT_OF_SCOPE: types.MappingProxyType[str, str] = types.MappingProxyType(
 )
 """Darknet's sections that seyolo leaves out on purpose, and what they belong to."""
 MAX_LAYERS = 4096
-MAX_NUMBER = 1 << 24
-MAX_PARTS = 256
 MAX_TEXT = 1 << 22
 
 
@@ -188,12 +187,12 @@ def _parse_section(raw: _RawSection, index: int, source: str) -> Section:
         raise _unknown_section(raw, source)
     if (section_type is Net) != (index < 0):
         raise CfgError("[net] stands once, at the top", source, raw.line)
-    converters = _converters(section_type.kind)
+    known = _converters(section_type.kind)
     values: dict[str, Any] = {}
     extras: list[tuple[str, str]] = []
     for key, text, line in raw.entries:
-        if key in converters:
-            name, convert = converters[key]
+        if key in known:
+            name, convert = known[key]
             try:
                 value = convert(text, index)
             except ValueError as error:
@@ -205,8 +204,14 @@ def _parse_section(raw: _RawSection, index: int, source: str) -> Section:
             extras.append((key, text))
     values |= {"extras": tuple(extras), "comments": raw.comments, "notes": tuple(raw.notes)}
     section = section_type(**values, line=raw.line)
-    _check_values(section, source)
+    for problem in contradictions(section):
+        raise CfgError(f"[{section.kind}] {problem}", source, raw.line)
     return section
+
+
+@cache
+def _converters(kind: str) -> dict[str, tuple[str, Converter]]:
+    return converters(SECTION_TYPES[kind])
 
 
 def _unknown_section(raw: _RawSection, source: str) -> CfgError:
@@ -232,158 +237,15 @@ def _check_extra(section_type: type[Section], key: str, text: str, source: str, 
         )
 
 
-def _check_values(section: Section, source: str) -> None:
-    """Bounds that hold for a section on its own; what depends on its neighbours is the graph's."""
-    for name, least in _LEAST.get(type(section), {}).items():
-        value = getattr(section, name)
-        if value < least:
-            raise CfgError(f"[{section.kind}] {name}={value} is below {least}", source, section.line)
-    if isinstance(section, Route | Shortcut | ScaleChannels | Sam) and not section.references():
-        key = "layers" if isinstance(section, Route) else "from"
-        raise CfgError(f"[{section.kind}] needs {key}=", source, section.line)
-    if isinstance(section, ScaleChannels | Sam) and len(section.references()) > 1:
-        raise CfgError(f"[{section.kind}] takes one layer in from=", source, section.line)
-    if isinstance(section, Route) and not 0 <= section.group_id < section.groups:
-        raise CfgError(
-            f"[route] group_id={section.group_id} is not below groups={section.groups}", source, section.line
-        )
-    if isinstance(section, Cbam) and section.size % 2 == 0:
-        raise CfgError(f"[cbam] size={section.size} must be odd", source, section.line)
-    if isinstance(section, Shortcut):
-        _check_weighting(section, source)
-    if isinstance(section, Yolo | Region):
-        _check_detection(section, source)
-
-
-_LEAST: types.MappingProxyType[type[Section], dict[str, int]] = types.MappingProxyType(
-    {
-        Net: {"width": 1, "height": 1, "channels": 1},
-        Convolutional: {
-            "filters": 1, "size": 1, "stride": 1, "stride_x": 0, "stride_y": 0, "padding": 0, "groups": 1,
-            "dilation": 1, "batch_normalize": 0,
-        },
-        MaxPool: {"stride": 1, "stride_x": 0, "stride_y": 0, "size": 0, "out_channels": 1},
-        LocalAvgPool: {"stride": 1, "stride_x": 0, "stride_y": 0, "size": 0},
-        Reorg: {"stride": 1},
-        Reorg3d: {"stride": 1},
-        Implicit: {"filters": 1},
-        Upsample: {"stride": 1},
-        Route: {"groups": 1, "group_id": 0},
-        Cbam: {"hidden": 1, "size": 1},
-        Yolo: {"classes": 1, "num": 1},
-        Region: {"classes": 1, "num": 1},
-    }
-)  # fmt: skip
-
-
-def _check_weighting(section: Shortcut, source: str) -> None:
-    if section.weights_type == "none" and section.weights_normalization != "none":
-        raise CfgError("[shortcut] weights_normalization= needs a weights_type=", source, section.line)
-
-
-def _check_detection(section: Detection, source: str) -> None:
-    kind = section.kind
-    if len(section.anchors) < 2 * section.num:
-        message = f"[{kind}] num={section.num} needs {2 * section.num} numbers in anchors="
-        raise CfgError(f"{message}, got {len(section.anchors)}", source, section.line)
-    if any(side <= 0 for side in section.anchors):
-        raise CfgError(f"[{kind}] anchors must be positive", source, section.line)
-    if isinstance(section, Region):
-        if not section.softmax:
-            raise CfgError("[region] is only supported with softmax=1", source, section.line)
-    elif any(not 0 <= m < len(section.anchors) // 2 for m in section.mask):
-        raise CfgError(
-            f"[yolo] mask={section.mask} names anchors beyond the {len(section.anchors) // 2} in anchors=",
-            source,
-            section.line,
-        )
-
-
-Converter = Callable[[str, int], Any]
-
-
-@cache
-def _converters(kind: str) -> dict[str, tuple[str, Converter]]:
-    """Per cfg key: the field's name and how its text is read (the text and the layer's index)."""
-    section_type = SECTION_TYPES[kind]
-    hints = get_type_hints(section_type)
-    names = [f.name for f in fields(section_type) if f.name not in _NOT_KEYS]
-    return {name.rstrip("_"): (name, _converter(hints[name])) for name in names}
-
-
-def _converter(hint: Any) -> Converter:
-    if get_origin(hint) is Literal:
-        return lambda text, _: _choice(text, get_args(hint))
-    if hint == tuple[Reference, ...]:
-        return lambda text, index: tuple(_reference(part, index) for part in _parts(text))
-    if hint == tuple[int, ...]:
-        return lambda text, _: tuple(_integer(part) for part in _parts(text))
-    if hint == tuple[float, ...]:
-        return lambda text, _: tuple(_number(part) for part in _parts(text))
-    simple: dict[Any, Converter] = {
-        int: lambda text, _: _integer(text),
-        float: lambda text, _: _number(text),
-        bool: lambda text, _: _integer(text) != 0,
-    }
-    return simple[hint]
-
-
-def _parts(text: str) -> list[str]:
-    parts = [part.strip() for part in text.split(",") if part.strip()]
-    if len(parts) > MAX_PARTS:
-        raise ValueError(f"{len(parts)} values are more than the {MAX_PARTS} this reader takes")
-    return parts
-
-
-def _integer(text: str) -> int:
-    try:
-        value = int(text)
-    except ValueError:
-        raise ValueError("expected a whole number") from None
-    if abs(value) > MAX_NUMBER:
-        raise ValueError(f"larger than {MAX_NUMBER}")
-    return value
-
-
-def _number(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        raise ValueError("expected a number") from None
-    if not math.isfinite(value):
-        raise ValueError("expected a finite number")
-    return value
-
-
-def _choice(text: str, choices: tuple[str, ...]) -> str:
-    if text not in choices:
-        raise ValueError(f"expected one of {', '.join(choices)}")
-    return text
-
-
-def _reference(text: str, index: int) -> Reference:
-    value = _integer(text)
-    layer = index + value if value < 0 else value
-    if layer < 0:
-        raise ValueError(f"layer {index} has no layer {value} in front of it")
-    if layer >= index:
-        raise ValueError(
-            f"layer {index} reads layer {layer}, which is not in front of it: the network would be cyclic"
-        )
-    return Reference(layer, relative=value < 0)
-
-
-_NOT_KEYS = frozenset(["extras", "comments", "notes", "line"])
-
-
 def _print_section(section: Section, index: int) -> str:
     lines: list[str] = []
     for spec in fields(section):
-        if spec.name in _NOT_KEYS:
+        if spec.name in NOT_KEYS:
             continue
         value = getattr(section, spec.name)
         default = spec.default if spec.default is not MISSING else None
-        if value != default or spec.name in _ALWAYS_PRINTED:
+        # A pool without a size has the default 0, which Darknet would take for a size.
+        if value != default or (spec.name in _ALWAYS_PRINTED and value):
             lines.append(f"{spec.name.rstrip('_')}={_print_value(value, index)}")
     lines += [f"{key}={value}" for key, value in section.extras]
     # Inside a section without keys a comment would be taken for one of the next section.

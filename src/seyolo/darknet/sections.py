@@ -1,7 +1,8 @@
 """The typed sections of a Darknet cfg, as AlexeyAB's Darknet defines them.
 
 Each section is a frozen dataclass whose fields are the keys that change the forward pass, with Darknet's
-own defaults. Keys that only matter in Darknet's training are kept, in order, in `extras` and printed back.
+own defaults and the bounds of what a cfg may say there; a default outside of them means "not given".
+Keys that only matter in Darknet's training are kept, in order, in `extras` and printed back.
 A key that would change the result and is not supported is refused unless it holds its neutral value.
 `[cbam]` is seyolo's own section: Darknet has no form for it.
 """
@@ -11,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal, Self
+
+from seyolo.darknet.bounds import Count, NotNegative, Positive, Switch
 
 Activation = Literal[
     "linear", "leaky", "relu", "relu6", "logistic", "swish", "mish", "hard_mish", "hardtan", "tanh", "elu",
@@ -82,9 +85,9 @@ class Net(Section):
         """.split()
     )
 
-    width: int = 416
-    height: int = 416
-    channels: int = 3
+    width: Count = 416
+    height: Count = 416
+    channels: Count = 3
     letter_box: bool = False
 
 
@@ -106,16 +109,16 @@ class Convolutional(Section):
         "0",
     ) | {"share_index": "-1000000000", "cbn": "0"}
 
-    batch_normalize: int = 0
-    filters: int = 1
-    size: int = 1
-    stride: int = 1
-    stride_x: int = 0
-    stride_y: int = 0
-    pad: int = 0
-    padding: int = 0
-    groups: int = 1
-    dilation: int = 1
+    batch_normalize: Switch = 0
+    filters: Count = 1
+    size: Count = 1
+    stride: Count = 1
+    stride_x: Count = 0
+    stride_y: Count = 0
+    pad: Switch = 0
+    padding: NotNegative = 0
+    groups: Count = 1
+    dilation: Count = 1
     activation: Activation = "logistic"
 
     @property
@@ -140,11 +143,11 @@ class _Pool(Section):
 
     training_keys: ClassVar[frozenset[str]] = frozenset(["stopbackward"])
 
-    size: int = 0
-    stride: int = 1
-    stride_x: int = 0
-    stride_y: int = 0
-    padding: int = -1
+    size: Count = 0
+    stride: Count = 1
+    stride_x: Count = 0
+    stride_y: Count = 0
+    padding: NotNegative = -1
 
     @property
     def strides(self) -> tuple[int, int]:
@@ -174,7 +177,7 @@ class MaxPool(_Pool):
     neutral_values: ClassVar[dict[str, str]] = {"antialiasing": "0", "maxpool_zero_nonmax": "0"}
 
     maxpool_depth: bool = False
-    out_channels: int = 1
+    out_channels: Count = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,8 +200,8 @@ class Upsample(Section):
 
     kind: ClassVar[str] = "upsample"
 
-    stride: int = 2
-    scale: float = 1.0
+    stride: Count = 2
+    scale: Positive = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -212,7 +215,7 @@ class Reorg(Section):
     kind: ClassVar[str] = "reorg"
     neutral_values: ClassVar[dict[str, str]] = {"reverse": "0", "flatten": "0", "extra": "0"}
 
-    stride: int = 1
+    stride: Count = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -222,7 +225,7 @@ class Reorg3d(Section):
     kind: ClassVar[str] = "reorg3d"
     neutral_values: ClassVar[dict[str, str]] = {"reverse": "0"}
 
-    stride: int = 1
+    stride: Count = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -236,7 +239,7 @@ class Implicit(Section):
     training_keys: ClassVar[frozenset[str]] = frozenset(["std"])
     neutral_values: ClassVar[dict[str, str]] = {"atoms": "1"}
 
-    filters: int = 128
+    filters: Count = 128
     mean: float = 0.0
 
 
@@ -258,8 +261,8 @@ class Route(Section):
     training_keys: ClassVar[frozenset[str]] = frozenset(["stopbackward", "stream", "wait_stream"])
 
     layers: tuple[Reference, ...] = ()
-    groups: int = 1
-    group_id: int = 0
+    groups: Count = 1
+    group_id: NotNegative = 0
 
     def references(self) -> tuple[Reference, ...]:
         return self.layers
@@ -342,8 +345,8 @@ class Cbam(Section):
 
     kind: ClassVar[str] = "cbam"
 
-    hidden: int = 16
-    size: int = 7
+    hidden: Count = 16
+    size: Count = 7
     join: Join = "scale"
     floor: bool = False
 
@@ -366,11 +369,11 @@ class Yolo(Section):
         uc_normalizer beta1""".split()
     )
 
-    mask: tuple[int, ...] = ()
-    anchors: tuple[float, ...] = ()
-    classes: int = 20
-    num: int = 1
-    scale_x_y: float = 1.0
+    mask: tuple[NotNegative, ...] = ()
+    anchors: tuple[Positive, ...] = ()
+    classes: Count = 20
+    num: Count = 1
+    scale_x_y: Positive = 1.0
     new_coords: bool = False
 
     @property
@@ -391,9 +394,9 @@ class Region(Section):
     )
     neutral_values: ClassVar[dict[str, str]] = {"coords": "4", "log": "0", "sqrt": "0", "background": "0"}
 
-    anchors: tuple[float, ...] = ()
-    classes: int = 20
-    num: int = 1
+    anchors: tuple[Positive, ...] = ()
+    classes: Count = 20
+    num: Count = 1
     softmax: bool = False
 
     @property
@@ -404,3 +407,6 @@ class Region(Section):
 
 Detection = Yolo | Region
 """The sections that put out detections."""
+
+NOT_KEYS = frozenset(["extras", "comments", "notes", "line"])
+"""Fields of a section that are not keys of the cfg."""
