@@ -1,0 +1,34 @@
+"""The functions behind the verbs, and what opens a MODEL for them.
+
+Thin: each puts together what the rooms offer.
+"""
+
+from __future__ import annotations
+
+from seyolo.api.measuring import evaluate, evaluate_oxford
+from seyolo.api.opening import ModelKeywords, input_size, open_model, open_on_torch, resized
+from seyolo.api.settings import check_training, chosen_model
+from seyolo.api.slimming import resume_slim, slim
+from seyolo.api.training import TrainSettings, resume_train, train
+from seyolo.api.writing import export_file, prune_file
+from seyolo.runtime.torch_backend import torch_device
+
+__all__ = [
+    "ModelKeywords",
+    "TrainSettings",
+    "check_training",
+    "chosen_model",
+    "evaluate",
+    "evaluate_oxford",
+    "export_file",
+    "input_size",
+    "open_model",
+    "open_on_torch",
+    "prune_file",
+    "resized",
+    "resume_slim",
+    "resume_train",
+    "slim",
+    "torch_device",
+    "train",
+]

@@ -1,0 +1,150 @@
+"""`train` and `resume_train`.
+
+A run writes down what it was asked for, so that `resume_train` needs nothing but the folder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from seyolo.api.opening import make_attention
+from seyolo.api.settings import attention_of, check_training, chosen_model, read_settings
+from seyolo.darknet.edit import GateKind
+from seyolo.darknet.sections import Join
+from seyolo.data.datasets import load_dataset
+from seyolo.errors import UsageError
+from seyolo.files import write_json
+from seyolo.model_file import read_model_file
+from seyolo.network.build import from_file
+from seyolo.progress import Progress
+from seyolo.runs import existing_run, new_run
+from seyolo.runtime.torch_backend import torch_device
+from seyolo.training.loop import TrainConfig, TrainResult, can_resume
+from seyolo.training.loop import train as run_train
+from seyolo.training.prepare import Attention, starting_model
+from seyolo.training.sparsity import make_sparsity
+
+DEFAULT_STRENGTH = 0.01
+SETTINGS_FILE = "command.json"
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """What `train` is asked for: all that a resumed run needs."""
+
+    data: str
+    model: str
+    weights: str | None
+    attention: Attention | None
+    sparsity: str | None
+    strength: float
+    epochs: int
+    batch_size: int
+    size_px: int
+    learning_rate: float
+    seed: int
+    device: str
+    multi_scale: bool
+
+    def train_config(self) -> TrainConfig:
+        """The training loop's part of the settings."""
+        return TrainConfig(
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            size_px=self.size_px,
+            learning_rate=self.learning_rate,
+            seed=self.seed,
+            device=self.device,
+            multi_scale=self.multi_scale,
+        )
+
+
+def train(
+    data: str | Path,
+    model: str | Path | None = None,
+    *,
+    weights: str | Path | None = None,
+    attention: GateKind | None = None,
+    at: str | Sequence[str] = (),
+    reduction: int = 16,
+    join: Join = "scale",
+    sparsity: str | None = None,
+    s: float | None = None,
+    epochs: int = 100,
+    batch: int = 16,
+    size: int = 416,
+    lr: float = 1.5e-3,
+    seed: int = 0,
+    device: str = "cpu",
+    multi_scale: bool = False,
+    folder: str | Path | None = None,
+    progress: Progress | None = None,
+) -> TrainResult:
+    """Trains a detector on a data set's `train` split and keeps the checkpoint that is best on `val`.
+
+    Args:
+        data: a `data.yaml`.
+        model: a zoo name, a `.cfg` or a checkpoint; by default the checkpoint in `weights`, else yolov3@0.25.
+        weights: what to start from; random without.
+        attention: `se` or `cbam` gates to attach, at the places `at` with `reduction` and `join`.
+        sparsity: `l1` (subgradient, as published) or `proximal`, of strength `s` (0.01 unless given).
+        epochs, batch, size, lr, seed, device: of training; `size` is the side of the square input in pixels.
+        multi_scale: draw another input size for each epoch.
+        folder: of the run; by default a new one under `runs/train`.
+        progress: where to tell how far it is.
+
+    Raises:
+        SeyoloError: one of its kinds, for whatever the user can mend.
+    """
+    model, weights = chosen_model(model, weights)
+    check_training(epochs=epochs, batch=batch, lr=lr, seed=seed, device=device)
+    settings = TrainSettings(
+        data=str(data),
+        model=model,
+        weights=weights,
+        attention=make_attention(model, attention, at, reduction, join),
+        sparsity=sparsity,
+        strength=_strength(sparsity, s),
+        epochs=epochs,
+        batch_size=batch,
+        size_px=size,
+        learning_rate=lr,
+        seed=seed,
+        device=device,
+        multi_scale=multi_scale,
+    )
+    folder = Path(folder) if folder is not None else new_run("train")
+    return _train(settings, folder, resume=False, progress=progress)
+
+
+def resume_train(folder: str | Path, progress: Progress | None = None) -> TrainResult:
+    """Goes on with a training run exactly where its last finished epoch left it.
+
+    Raises:
+        TrainingError: the folder holds no run of `train`.
+    """
+    folder = existing_run(folder, SETTINGS_FILE)
+    values = read_settings(folder / SETTINGS_FILE)
+    values["attention"] = attention_of(values["attention"])
+    return _train(TrainSettings(**values), folder, can_resume(folder), progress)
+
+
+def _train(settings: TrainSettings, folder: Path, resume: bool, progress: Progress | None) -> TrainResult:
+    torch_device(settings.device)
+    dataset = load_dataset(settings.data)
+    config = settings.train_config()
+    sparsity = None if settings.sparsity is None else make_sparsity(settings.sparsity, settings.strength)
+    if resume:
+        model = from_file(read_model_file(folder / "last.safetensors"))
+    else:
+        model = starting_model(settings.model, dataset, config, settings.weights, settings.attention)
+        write_json(folder / SETTINGS_FILE, asdict(settings))
+    return run_train(model, dataset, config, folder, sparsity=sparsity, resume=resume, progress=progress)
+
+
+def _strength(sparsity: str | None, s: float | None) -> float:
+    if sparsity is None and s is not None:
+        raise UsageError("--s is the strength of sparsity training; say which with --sparsity l1 or proximal")
+    return DEFAULT_STRENGTH if s is None else s
