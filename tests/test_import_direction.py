@@ -15,8 +15,8 @@ SOURCE = Path(seyolo.__file__).parent
 
 ROOMS = {
     "base": [
-        "errors", "files", "boxes", "detections", "letterbox", "darknet", "model_file", "described",
-        "progress", "runs", "runtime", "media", "detector",
+        "errors", "arguments", "files", "boxes", "detections", "letterbox", "darknet", "model_file",
+        "described", "progress", "runs", "runtime", "media", "detector",
     ],
     "network": ["network", "models"],
     "torch_runtime": ["runtime.torch_backend"],

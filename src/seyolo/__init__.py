@@ -1,11 +1,13 @@
 """seyolo: add attention to YOLO detectors of the Darknet family, train, slim and ship them.
 
-Public names load on first use, so that `import seyolo` is quick and `Detector` needs no PyTorch.
+Public names load on first use, so that `import seyolo` is quick and `Detector` needs no PyTorch. Functions
+refuse arguments of the wrong kind with a `seyolo.errors.UsageError`.
 """
 
 from __future__ import annotations
 
 from importlib import import_module
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -64,7 +66,12 @@ def __getattr__(name: str) -> Any:
         return import_module("seyolo.api")
     if name not in _HOMES:
         raise AttributeError(f"module 'seyolo' has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+    found = getattr(import_module(_HOMES[name]), name)
+    if isinstance(found, FunctionType):
+        found = import_module("seyolo.arguments").checked(found)
+    # From now on Python finds it without asking here.
+    globals()[name] = found
+    return found
 
 
 def __dir__() -> list[str]:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8
 
+from seyolo.arguments import checked
 from seyolo.detections import Detections
 from seyolo.errors import UsageError
 from seyolo.letterbox import letterbox, to_tensor
@@ -34,10 +35,11 @@ class Detector:
         names: the classes, instead of those in the file.
 
     Raises:
-        UsageError: a threshold outside [0, 1].
+        UsageError: a threshold outside [0, 1], or an argument of the wrong kind.
         BackendError: no such file, or a runtime that is missing or refuses it.
     """
 
+    @checked
     def __init__(
         self,
         path: str | Path | Backend,
@@ -64,6 +66,7 @@ class Detector:
             source = path if isinstance(path, str | Path) else f"this {path.name} model"
             self.names = class_names(names, len(self.names), source)
 
+    @checked
     def detect(self, image: Picture) -> Detections:
         """Detections in one photo, in its own pixels, best score first.
 
@@ -76,6 +79,7 @@ class Detector:
         raw = self.backend.infer(to_tensor(fitted)[None])
         return Detections.from_raw(raw[0], placement, self.confidence, self.iou_threshold)
 
+    @checked
     def detect_many(self, images: Iterable[Picture]) -> Iterator[Detections]:
         """Detections of one photo after the other, each read when its turn comes, so memory stays flat."""
         return (self.detect(image) for image in images)

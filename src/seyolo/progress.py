@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
@@ -15,6 +15,7 @@ from rich.progress import Progress as RichProgress
 Advance = Callable[[int, str], None]
 
 
+@runtime_checkable
 class Progress(Protocol):
     """Where long work tells how far it is."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32
@@ -21,6 +21,7 @@ from seyolo.model_file import default_names
 MODEL_ENDINGS = (".onnx", ".safetensors", ".cfg")
 
 
+@runtime_checkable
 class Backend(Protocol):
     """A detector ready to run."""
 

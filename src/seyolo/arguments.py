@@ -1,0 +1,129 @@
+"""Arguments of the public functions, checked against their annotations when they are called.
+
+What is wrong in kind (a number for a file, a name for a model) is a `UsageError` that says what was expected;
+whether a value makes sense is for the function itself to say.
+"""
+
+from __future__ import annotations
+
+import inspect
+import numbers
+import types
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache, wraps
+from typing import Any, Literal, ParamSpec, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from seyolo.errors import UsageError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+LONGEST_REPR = 60
+NUMBERS: Mapping[object, type] = types.MappingProxyType({int: numbers.Integral, float: numbers.Real})
+"""What passes for a number: NumPy's are welcome, truth values are not."""
+
+ORIGINS = types.MappingProxyType({"DarknetModel": " (seyolo.load opens one)"})
+"""Where to get what is not obvious."""
+
+
+def checked(function: Callable[P, R]) -> Callable[P, R]:
+    """The function, refusing arguments that are not what its annotations say.
+
+    Raises:
+        UsageError: when called with an argument of another kind, one too few, or one it does not know.
+    """
+    signature = inspect.signature(function)
+    name = function.__qualname__.removesuffix(".__init__")
+
+    @wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            bound = signature.bind(*args, **kwargs)
+        except TypeError as error:
+            raise UsageError(f"{name}: {error}") from None
+        hints = _hints(function)
+        for parameter, value in bound.arguments.items():
+            if parameter in hints and not _fits(value, hints[parameter]):
+                expected = _describe(hints[parameter])
+                raise UsageError(f"{name}: {parameter} must be {expected}, got {_shown(value)}")
+        return function(*args, **kwargs)
+
+    return call
+
+
+@cache
+def _hints(function: Callable[..., object]) -> dict[str, Any]:
+    """The annotations of the parameters, without those that stand for any number of arguments."""
+    kinds = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    open_ended = {p.name for p in inspect.signature(function).parameters.values() if p.kind in kinds}
+    hints = get_type_hints(function)
+    return {name: hint for name, hint in hints.items() if name not in open_ended}
+
+
+def _fits(value: object, hint: Any) -> bool:
+    origin, parts = get_origin(hint), get_args(hint)
+    if origin in (Union, types.UnionType):
+        return any(_fits(value, part) for part in parts)
+    if origin is Literal:
+        return isinstance(value, tuple(type(choice) for choice in parts))
+    if origin is tuple:
+        return _is_tuple(value, parts)
+    if isinstance(origin, type) and issubclass(origin, Iterable):
+        return _is_collection(value, origin, parts)
+    if hint in NUMBERS:
+        return isinstance(value, NUMBERS[hint]) and not isinstance(value, bool)
+    # Arrays of a dtype and shape: what fits inside of them the function itself says better.
+    kind = getattr(hint, "array_type", hint)
+    return isinstance(value, kind) if isinstance(kind, type) and kind is not object else True
+
+
+def _is_tuple(value: object, parts: Sequence[Any]) -> bool:
+    if not isinstance(value, Sequence) or isinstance(value, str | bytes):
+        return False
+    if parts[-1] is Ellipsis:
+        return all(_fits(item, parts[0]) for item in value)
+    return len(value) == len(parts) and all(map(_fits, value, parts))
+
+
+def _is_collection(value: object, origin: type, parts: Sequence[Any]) -> bool:
+    # Text is a sequence of letters, which is never what is meant.
+    if isinstance(value, str | bytes) or not isinstance(value, origin):
+        return False
+    return not isinstance(value, list | tuple) or all(_fits(item, parts[0]) for item in value)
+
+
+def _describe(hint: Any) -> str:
+    """`int | None` as "an int or None"."""
+    origin, parts = get_origin(hint), get_args(hint)
+    if origin in (Union, types.UnionType):
+        return _one_of([_describe(part) for part in parts])
+    if origin is Literal:
+        return _one_of([repr(choice) for choice in parts])
+    if origin is tuple and parts[-1] is not Ellipsis:
+        return f"{len(parts)} values ({', '.join(_name(part) for part in parts)})"
+    if origin in (tuple, Sequence, Iterable):
+        return f"a sequence of {_one_of([_name(part) for part in parts if part is not Ellipsis])}"
+    if hint is types.NoneType:
+        return "None"
+    name = _name(hint)
+    return f"{'an' if name[0] in 'aeiouAEIO' else 'a'} {name}{ORIGINS.get(name, '')}"
+
+
+def _name(hint: Any) -> str:
+    if get_origin(hint) in (Union, types.UnionType):
+        return _one_of([_name(part) for part in get_args(hint)])
+    kind = getattr(hint, "array_type", get_origin(hint) or hint)
+    return getattr(kind, "__name__", str(kind))
+
+
+def _one_of(texts: Sequence[str]) -> str:
+    return texts[0] if len(texts) == 1 else f"{', '.join(texts[:-1])} or {texts[-1]}"
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return "None"
+    text = repr(value) if isinstance(value, str | numbers.Number | list | tuple | dict) else ""
+    if not text or len(text) > LONGEST_REPR:
+        return f"something of type {type(value).__name__}"
+    return f"{text} of type {type(value).__name__}"
