@@ -7,17 +7,21 @@ import shutil
 import warnings
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+import torch
 from running import MODEL, Run, assert_refused
 
 import seyolo
+from seyolo.cli import VERBS
 from seyolo.darknet.cfg import read_cfg
 from seyolo.darknet.edit import set_anchors
+from seyolo.exporting import onnx as exporting
 from seyolo.model_file import read_model_file
-from seyolo.network.build import from_file, to_file
+from seyolo.network.build import DarknetModel, from_file, to_file
 
 
 def test_detect_writes_pictures_and_json(run: Run, onnx: Path, picture: Path, tmp_path: Path) -> None:
@@ -113,6 +117,43 @@ def test_detect_refuses_sources_without_pictures(run: Run, onnx: Path, tmp_path:
     assert_refused(run("detect", onnx), "needs pictures")
     assert_refused(run("detect", onnx, tmp_path), "no pictures")
     assert_refused(run("detect", onnx, "gone.jpg"), "gone.jpg")
+
+
+def test_every_verb_that_runs_something_takes_a_device(run: Run) -> None:
+    for verb in set(VERBS) - {"info"}:
+        assert "--device" in run(verb, "--help").out, verb
+
+
+def test_export_compares_on_the_device(
+    run: Run, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[object] = []
+    infer = exporting._infer
+
+    def remember(model: DarknetModel, *rest: Any) -> Any:
+        seen.append(next(model.parameters()).device)
+        return infer(model, *rest)
+
+    monkeypatch.setattr(exporting, "_infer", remember)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    assert run("export", checkpoint, "a.onnx", "--device", device).code == 0
+    assert [str(device) for device in seen] == [device + ":0" if device == "cuda" else device]
+    for out in ("b.onnx", "b.cfg", "b.safetensors"):
+        assert_refused(run("export", checkpoint, out, "--device", "tpu"), "tpu")
+    assert_refused(run("export", MODEL, "b.cfg", "--device", "cuda"), "nothing runs")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.onnx"]
+
+
+def test_demo_hands_its_device_on(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def slim(*_: object, device: str, **__: object) -> None:
+        raise RuntimeError(device)
+
+    monkeypatch.setattr("seyolo.commands.demo.write_dataset", lambda folder, **_: folder / "data.yaml")
+    monkeypatch.setattr(seyolo, "slim", slim, raising=False)
+    with pytest.raises(RuntimeError, match="cpu"):
+        run("demo", "--out", "demo", "--device", "cpu")
+    assert_refused(run("demo", "--out", "demo", "--device", "tpu"), "tpu")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_gpu_that_is_not_there_is_refused(run: Run, checkpoint: Path, hands: Path, picture: Path) -> None:

@@ -63,6 +63,7 @@ def export_file(
     nms: bool = False,
     dynamic_batch: bool = False,
     size: int | None = None,
+    device: str = "cpu",
     random: bool = False,
     **options: Unpack[ModelKeywords],
 ) -> tuple[Path, ...]:
@@ -73,10 +74,11 @@ def export_file(
         out: `.onnx`, `.cfg` or `.safetensors`.
         nms, dynamic_batch: as in `seyolo.export`.
         size: side of the square input in pixels; by default the model's.
+        device: where the model runs to which an `.onnx` file is compared.
     """
     if out.suffix != ".onnx" and (nms or dynamic_batch):
         raise UsageError(f"{out}: non-maximum suppression and a dynamic batch are for .onnx")
-    opened = resized(open_model(model, random=random, **options), size)
+    opened = resized(open_model(model, device=device, random=random, **options), size)
     if out.suffix == CHECKPOINT:
         save(opened, out)
         return (out,)

@@ -28,7 +28,7 @@ TRAIN_SETTINGS = {
 }
 
 
-def demo(*, out: Path | None = None, seed: int = 0, json: Json = None) -> None:
+def demo(*, out: Path | None = None, seed: int = 0, device: str = "cpu", json: Json = None) -> None:
     """The main job in a few minutes, on drawn hands.
 
     Draws a small data set of synthetic hands, trains a narrow SE-YOLOv3-tiny on it, cuts it to 30 % of its
@@ -37,9 +37,11 @@ def demo(*, out: Path | None = None, seed: int = 0, json: Json = None) -> None:
     Args:
         out: the folder for data and run; by default a new one under runs/demo.
         seed: of the drawn hands and of training.
+        device: cpu, cuda or cuda:N.
         json: write results.json's content here, too; - is stdout.
     """
     check_target(json)
+    seyolo.api.torch_device(device)  # refuses it before anything is drawn
     progress = console_progress()
     folder = new_run("demo") if out is None else out
     with progress.task("drawing hands", NUM_TRAIN + NUM_VAL + NUM_TEST) as advance:
@@ -64,6 +66,7 @@ def demo(*, out: Path | None = None, seed: int = 0, json: Json = None) -> None:
             finetune_epochs=FINETUNE_EPOCHS,
             lr=LEARNING_RATE,
             seed=seed,
+            device=device,
             train_settings=TRAIN_SETTINGS,
             folder=run,
             progress=progress,

@@ -12,6 +12,7 @@ from seyolo.commands.options import MODEL_DEFAULTS, Json, ModelOptions
 from seyolo.commands.output import check_target, remark, show
 from seyolo.darknet.edit import set_classes, set_size
 from seyolo.darknet.zoo import is_zoo_name, network_from_name
+from seyolo.errors import UsageError
 from seyolo.files import write_text
 
 NMS_REMARK = (
@@ -28,6 +29,7 @@ def export(
     nms: Annotated[bool, Parameter(negative=())] = False,
     dynamic_batch: Annotated[bool, Parameter(negative=())] = False,
     size: int | None = None,
+    device: str = "cpu",
     start: ModelOptions = MODEL_DEFAULTS,
     json: Json = None,
 ) -> None:
@@ -42,11 +44,14 @@ def export(
         nms: non-maximum suppression inside the .onnx.
         dynamic_batch: an .onnx that takes any number of pictures at once.
         size: side of the square input in pixels; by default the model's.
+        device: cpu, cuda or cuda:N; where the model runs that the file is compared with.
         json: write the list of files here; - is stdout.
     """
     check_target(json)
     untrained = is_zoo_name(model) and start.weights is None
     if untrained and out.suffix == ".cfg" and not nms:
+        if device != "cpu":
+            raise UsageError(f"--device {device}: a description without weights is written and nothing runs")
         written: tuple[Path, ...] = (_write_description(model, out, size, start),)
     else:
         written = seyolo.api.export_file(
@@ -55,6 +60,7 @@ def export(
             nms=nms,
             dynamic_batch=dynamic_batch,
             size=size,
+            device=device,
             random=untrained,
             **start.as_keywords(),
         )

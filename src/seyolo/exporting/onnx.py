@@ -48,7 +48,7 @@ def export_onnx(
     """Writes one self-contained ONNX file, after ONNX Runtime has given what the model gives.
 
     Args:
-        model: stays as it is; batch normalisation is folded in the file.
+        model: stays as it is; batch normalisation is folded in the file. It is compared on its own device.
         path: of the file, replaced when all checks have passed.
         nms: suppression inside, with the three settings below; `max_detections` counts per class.
         dynamic_batch: any number of pictures at once instead of one.
@@ -95,10 +95,14 @@ def _require_equal_raw(
 def _infer(
     model: DarknetModel, pictures: Float32[np.ndarray, "N 3 H W"], precision: torch.dtype
 ) -> Float32[np.ndarray, "N P columns"]:
-    """The model's own output on the CPU, from a copy in evaluation mode."""
-    copy = from_file(to_file(model)).to(precision)
-    with torch.inference_mode():
-        raw: Float32[np.ndarray, "N P columns"] = copy(torch.from_numpy(pictures).to(precision)).numpy()
+    """The model's own output on the device it is on, from a copy in evaluation mode."""
+    device = next(model.parameters()).device
+    copy = from_file(to_file(model)).to(device, precision)
+    # A GPU would otherwise round the factors of its convolutions to ten bits.
+    with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+        raw: Float32[np.ndarray, "N P columns"] = (
+            copy(torch.from_numpy(pictures).to(device, precision)).cpu().numpy()
+        )
     return raw
 
 
