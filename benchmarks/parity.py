@@ -33,6 +33,13 @@ from seyolo.network.random_weights import calibrated
 from seyolo.runtime.backend import open_backend
 from seyolo.runtime.opencv_backend import OpenCvBackend
 
+PREAMBLE = """# How near our output is to other readers
+
+Written by `python benchmarks/parity.py --real FOLDER --out docs/parity.md`: the largest difference of boxes and scores,
+relative to the largest value. Networks listed first have their real weights and look at a photo; those from `yolov2` on have
+their published size and depth and calibrated random weights, which magnify rounding.
+
+"""
 HEADER = "| network | size | params | GMACs | OpenCV 4 | ONNX Runtime |\n|---|---|---:|---:|---:|---:|\n"
 
 
@@ -123,7 +130,7 @@ def main() -> None:
             rows.append(row(case))
             print(rows[-1], flush=True)
     if options.out:
-        write_text(options.out, HEADER + "\n".join(rows) + "\n")
+        write_text(options.out, PREAMBLE + HEADER + "\n".join(rows) + "\n")
 
 
 if __name__ == "__main__":

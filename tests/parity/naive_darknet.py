@@ -1,7 +1,7 @@
 """A naive Darknet in numpy, from AlexeyAB's definitions: it reads cfg text and weights bytes by itself.
 
 Float64 and plain loops over kernel positions; nothing of seyolo is imported. For what OpenCV's reader cannot
-read: `[sam]`, `[reorg3d]`, weighted shortcuts, `[local_avgpool]`, maxima over channels.
+read: `[reorg3d]`, weighted shortcuts, `[local_avgpool]`, maxima over channels.
 """
 
 from __future__ import annotations

@@ -34,8 +34,9 @@ RANDOM_TOLERANCE = 5e-3
 REAL = ["yolo-fastest-1.1", "yolo-fastest-1.1-xl", "MobileNetV2-YOLOv3-Nano-coco", "yolo-fastest-se-voc"]
 REAL += ["yoloface-50k"]
 PICTURES = ["dog.jpg", "eagle.jpg", "giraffe.jpg", "horses.jpg", "person.jpg"]
-UNREADABLE = ("yolov4-sam-mish", "cspx-p7-mish")
-"""Networks OpenCV's reader refuses; `test_naive_darknet.py` has another witness for them."""
+TOO_DEEP = "cspx-p7-mish"
+"""At its 1536 px rounding alone makes 1e-2 of random weights (ONNX Runtime: 8e-3); `test_naive_darknet.py`
+has a sharper witness, and `test_slim_families.py` compares it with OpenCV at a smaller size."""
 
 
 def opencv_rows(cfg: Path, weights: Path, images: torch.Tensor) -> np.ndarray:
@@ -102,7 +103,7 @@ def test_detections_on_real_pictures_agree(shared_data: Path, name: str) -> None
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in ZOO if name not in UNREADABLE])
+@pytest.mark.parametrize("name", [name for name in ZOO if name != TOO_DEEP])
 def test_every_family_at_its_published_size_and_depth(tmp_path: Path, name: str) -> None:
     network = network_from_name(name)
     images = pictures(network.net.height, network.net.width, seed=4)

@@ -25,7 +25,6 @@ from seyolo.darknet.sections import (
     LocalAvgPool,
     MaxPool,
     Reorg3d,
-    Sam,
     ScaleChannels,
     Section,
     Shortcut,
@@ -50,7 +49,7 @@ def can_read(cfg: str | Path) -> bool:
 
 def _is_foreign(section: Section) -> bool:
     """Whether OpenCV's reader refuses the section, or reads it as something else without a word."""
-    if isinstance(section, Cbam | Implicit | LocalAvgPool | Reorg3d | Sam):
+    if isinstance(section, Cbam | Implicit | LocalAvgPool | Reorg3d):
         return True
     if isinstance(section, Convolutional) and section.activation not in KNOWN_ACTIVATIONS:
         return True
