@@ -36,7 +36,7 @@ REAL += ["yoloface-50k"]
 PICTURES = ["dog.jpg", "eagle.jpg", "giraffe.jpg", "horses.jpg", "person.jpg"]
 TOO_DEEP = "cspx-p7-mish"
 """At its 1536 px rounding alone makes 1e-2 of random weights (ONNX Runtime: 8e-3); `test_naive_darknet.py`
-has a sharper witness, and `test_slim_families.py` compares it with OpenCV at a smaller size."""
+has a sharper witness."""
 
 
 def opencv_rows(cfg: Path, weights: Path, images: torch.Tensor) -> np.ndarray:
