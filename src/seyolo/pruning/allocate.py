@@ -8,6 +8,9 @@ multiples, the most important first.
 Unless a multiple is named, it is 8, and 16 in groups of 128 channels and more: runtimes on a CPU with 512-bit
 vectors compute channels in sixteens, so 8 odd channels of a wide layer cost as much as 16.
 
+A group inside a removable residual block may also keep nothing: where the threshold leaves it less than half
+of its floor, the block goes as a whole, and climbs back as a whole when that is worth more than other steps.
+
 Scope `all` cuts every group that is not fixed; `plain` only convolutions that no shortcut touches, the
 published cut. `channels=` counts the output channels of the convolutions in scope.
 """
@@ -15,9 +18,9 @@ published cut. `channels=` counts the output channels of the convolutions in sco
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from math import lcm
 from typing import Literal
 
 import numpy as np
@@ -25,6 +28,7 @@ import numpy as np
 from seyolo.darknet.cfg import Network
 from seyolo.errors import BudgetError, UsageError
 from seyolo.pruning.atoms import IntArray
+from seyolo.pruning.blocks import Block, settled
 from seyolo.pruning.budget import Budget, format_count
 from seyolo.pruning.cost_model import CostModel
 from seyolo.pruning.groups import Group, Groups
@@ -41,9 +45,9 @@ class Limit:
     """A budget as a bound on a cost of the kept counts that never falls when a count rises."""
 
     budget: Budget
-    cost: Callable[[IntArray], int]
-    most: int
-    dense: int
+    cost: Callable[[IntArray], float]
+    most: float
+    dense: float
 
     def holds(self, counts: IntArray) -> bool:
         """Whether (groups,) kept channels are within the budget."""
@@ -80,9 +84,12 @@ def allocate(
     *,
     scope: Scope = "all",
     multiple: int | None = None,
+    least_share: float = 0.0,
+    blocks: Sequence[Block] = (),
+    latency: Mapping[str, Callable[[IntArray], float]] | None = None,
     size: tuple[int, int] | None = None,
 ) -> tuple[IntArray, ...]:
-    """The kept channels of each group, ascending indices in [0, num_channels).
+    """The kept channels of each group, ascending indices in [0, num_channels); of a removed block none.
 
     Args:
         network: the dense network.
@@ -91,21 +98,34 @@ def allocate(
         budgets: all of them hold in the result.
         scope: `all`, or `plain` for convolutions that no shortcut touches.
         multiple: kept counts are multiples of this, or the whole width; by default 8, and 16 in wide groups.
+        least_share: every group keeps at least this share of its channels.
+        blocks: residual blocks that may be removed as a whole.
+        latency: per backend named in a budget, milliseconds as a function of the kept counts.
         size: (height, width) in pixels at which MACs count; by default the `[net]` size.
 
     Raises:
         BudgetError: a budget cannot be met, with the nearest that can; or nothing can be cut at all.
-        UsageError: an unknown scope or a multiple below 1.
+        UsageError: an unknown scope, a multiple below 1 or a share outside [0, 1].
     """
+    if not 0 <= least_share <= 1:
+        raise UsageError(f"least_share={least_share}: the share every group keeps is between 0 and 1")
     cuttable = _cuttable(groups, scores, scope, multiple)
+    removable = {index for block in blocks for index in block.inner if cuttable[index]}
     ladders = [
-        _ladder(group, score, steps_of(group, multiple) if cut else (group.num_channels,) * 2)
-        for group, score, cut in zip(groups.groups, scores, cuttable, strict=True)
+        _ladder(
+            group,
+            score,
+            steps_of(group, multiple) if cuttable[index] else (group.num_channels,) * 2,
+            0 if index in removable and not least_share else None,
+            least_share,
+        )
+        for index, (group, score) in enumerate(zip(groups.groups, scores, strict=True))
     ]
-    limits = _limits(network, groups, budgets, cuttable, size)
+    model = CostModel(network, groups, size, blocks)
+    limits = _limits(model, groups, budgets, cuttable, latency or {})
     floors = np.array([ladder.steps[0] for ladder in ladders])
     _check_feasible(limits, floors, scope, multiple or FLOOR)
-    counts = _add_back(ladders, limits, _by_threshold(ladders, limits, floors))
+    counts = settled(_add_back(ladders, limits, _by_threshold(ladders, limits, floors)), blocks)
     return tuple(
         _best(group, score, int(count))
         for group, score, count in zip(groups.groups, scores, counts, strict=True)
@@ -117,10 +137,10 @@ def steps_of(group: Group, multiple: int | None) -> tuple[int, int]:
 
     Both are the multiple, divisible by the group's parts; by default a wide group climbs in double steps.
     """
-    floor = lcm(multiple or FLOOR, group.num_parts)
+    floor = math.lcm(multiple or FLOOR, group.num_parts)
     if multiple is not None or group.num_channels < WIDE_CHANNELS:
         return floor, floor
-    return floor, lcm(WIDE_MULTIPLE, group.num_parts)
+    return floor, math.lcm(WIDE_MULTIPLE, group.num_parts)
 
 
 def _cuttable(groups: Groups, scores: Sequence[FloatArray], scope: Scope, multiple: int | None) -> list[bool]:
@@ -140,33 +160,42 @@ def _cuttable(groups: Groups, scores: Sequence[FloatArray], scope: Scope, multip
     return result
 
 
-def _ladder(group: Group, scores: FloatArray, floor_and_step: tuple[int, int]) -> Ladder:
-    """The ladder of a group: its floor, then every multiple of the step, then its width."""
+def _ladder(
+    group: Group,
+    scores: FloatArray,
+    floor_and_step: tuple[int, int],
+    ground: int | None = None,
+    least_share: float = 0.0,
+) -> Ladder:
+    """A group's floor, every multiple of the step, its width; below them the ground, where there is one."""
     width, num_parts = group.num_channels, group.num_parts
     floor, step = floor_and_step
     steps = np.unique([min(floor, width), *range(step, width, step), width])
+    steps = steps[steps >= least_share * width]
+    if ground is not None:
+        steps = np.unique([ground, *steps])
     by_part = -np.sort(-np.stack([scores[group.parts == part] for part in range(num_parts)]), axis=1)
     return Ladder(steps, np.repeat(by_part.max(axis=0), num_parts))
 
 
 def _limits(
-    network: Network,
+    model: CostModel,
     groups: Groups,
     budgets: Sequence[Budget],
     cuttable: Sequence[bool],
-    size: tuple[int, int] | None,
+    latency: Mapping[str, Callable[[IntArray], float]],
 ) -> list[Limit]:
-    model = CostModel(network, groups, size)
     members = np.array([len(g.layers) if cut else 0 for g, cut in zip(groups.groups, cuttable, strict=True)])
-    costs: dict[str, Callable[[IntArray], int]] = {
+    costs: dict[str, Callable[[IntArray], float]] = {
         "macs": model.macs,
         "params": model.params,
         "channels": lambda counts: int(members @ counts),
     }
     limits = []
     for budget in budgets:
-        dense = costs[budget.kind](model.widths)
-        limits.append(Limit(budget, costs[budget.kind], budget.limit(dense), dense))
+        cost = latency[budget.backend] if budget.kind == "latency" else costs[budget.kind]
+        dense = cost(model.widths)
+        limits.append(Limit(budget, cost, budget.limit(dense), dense))
     return limits
 
 
@@ -177,24 +206,28 @@ def _check_feasible(limits: Sequence[Limit], floors: IntArray, scope: Scope, mul
             way_out = "a smaller multiple" if scope == "all" else "a smaller multiple or scope all"
             raise BudgetError(
                 f"budget {limit.budget} cannot be met: every group keeps at least {multiple} channels (or "
-                f"its width), and with what scope {scope} does not cut that leaves {_amount(limit, least)}; "
+                f"its width, or its least share), and with what scope {scope} does not cut that leaves "
+                f"{_amount(limit, least)}; "
                 f"the nearest budget is {_nearest(limit, least)}, or take {way_out}"
             )
 
 
-def _amount(limit: Limit, least: int) -> str:
+def _amount(limit: Limit, least: float) -> str:
+    if limit.budget.kind == "latency":
+        return f"{least:.3g} of {limit.dense:.3g} ms on {limit.budget.backend}"
     return f"{format_count(least)} of {format_count(limit.dense)} {limit.budget.kind}"
 
 
-def _nearest(limit: Limit, least: int) -> str:
+def _nearest(limit: Limit, least: float) -> str:
     """The nearest feasible budget as text, rounded to the feasible side."""
-    kind = limit.budget.kind
-    if kind == "channels":
+    if limit.budget.kind == "channels":
         removed = limit.dense - least
-        share = np.floor(removed / limit.dense * 1000) / 10
-        return f"{kind}={share:g}%" if limit.budget.is_share else f"{kind}={removed}"
-    share = np.ceil(least / limit.dense * 1000) / 10
-    return f"{kind}={share:g}%" if limit.budget.is_share else f"{kind}={least}"
+        amount = math.floor(removed / limit.dense * 1000) / 1000 if limit.budget.is_share else removed
+    elif limit.budget.is_share:
+        amount = math.ceil(least / limit.dense * 1000) / 1000
+    else:
+        amount = math.ceil(least * 100) / 100 if limit.budget.kind == "latency" else least
+    return limit.budget.with_amount(amount)
 
 
 def _by_threshold(ladders: Sequence[Ladder], limits: Sequence[Limit], floors: IntArray) -> IntArray:

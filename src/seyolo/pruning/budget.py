@@ -1,7 +1,7 @@
 """Budgets: what a slim network may cost, as text and as numbers.
 
-`macs=30%` and `params=2.4M` say what stays, as a share of the dense network or in absolute numbers;
-`channels=85%` says what goes, as the papers count. Several hold together.
+`macs=30%`, `params=2.4M` and `latency=8ms@onnxruntime` say what stays, as a share of the dense network or in
+absolute numbers; `channels=85%` says what goes, as the papers count. Several hold together.
 """
 
 from __future__ import annotations
@@ -9,13 +9,14 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from seyolo.errors import UsageError
 
-Kind = Literal["macs", "params", "channels"]
-_AMOUNT = re.compile(r"(?P<number>\d+\.?\d*|\.\d+)\s*(?P<unit>%|[kKmMgG]?)")
+Kind = Literal["macs", "params", "channels", "latency"]
+LATENCY_BACKENDS = ("onnxruntime", "opencv", "torch")
+_AMOUNT = re.compile(r"(?P<number>\d+\.?\d*|\.\d+)\s*(?P<unit>%|ms|[kKmMgG]?)")
 _UNITS = {"": 1, "k": 1_000, "m": 1_000_000, "g": 1_000_000_000}
 
 
@@ -24,26 +25,39 @@ class Budget:
     """One limit.
 
     Attributes:
-        kind: `macs` and `params` limit what stays, `channels` says how many go.
-        amount: a share in [0, 1] or a number.
+        kind: `macs`, `params` and `latency` limit what stays, `channels` says how many go.
+        amount: a share in [0, 1], a number, or milliseconds.
         is_share: whether `amount` is a share of the dense network.
+        backend: where latency counts; empty for the other kinds.
     """
 
     kind: Kind
     amount: float
     is_share: bool
+    backend: str = ""
 
-    def limit(self, dense: int) -> int:
+    def limit(self, dense: float) -> float:
         """The most that may stay, where the dense network has `dense` of it."""
         value = self.amount * dense if self.is_share else self.amount
+        if self.kind == "latency":
+            return value
         # A share such as 0.85 is not exact in binary: 0.85 of 100 must not become 86.
         if self.kind == "channels":
             return dense - math.ceil(value - 1e-6)
         return math.floor(value + 1e-6)
 
+    def with_amount(self, amount: float) -> str:
+        """The text of a budget of this kind with another amount."""
+        if not self.is_share and self.kind in ("channels", "params", "macs"):
+            return f"{self.kind}={amount:.0f}"
+        return str(replace(self, amount=amount))
+
     def __str__(self) -> str:
-        amount = f"{self.amount * 100:.6g}%" if self.is_share else format_count(self.amount)
-        return f"{self.kind}={amount}"
+        if self.is_share:
+            amount = f"{self.amount * 100:.6g}%"
+        else:
+            amount = f"{self.amount:g}ms" if self.kind == "latency" else format_count(self.amount)
+        return f"{self.kind}={amount}" + (f"@{self.backend}" if self.backend else "")
 
 
 def format_count(value: float) -> str:
@@ -77,13 +91,37 @@ def _parse(text: str) -> Budget:
     if not equals or kind is None:
         known = ", ".join(get_args(Kind))
         raise UsageError(f"budget {text!r}: expected KIND=AMOUNT with a kind of {known}, e.g. macs=30%")
+    amount, _, backend = (part.strip() for part in amount.partition("@"))
     match = _AMOUNT.fullmatch(amount)
     if match is None:
         raise UsageError(f"budget {text!r}: expected an amount like 30%, 2.4M or 1.2G, got {amount!r}")
+    backend = _backend(text, kind, match["unit"], backend)
     number = float(match["number"])
     if match["unit"] == "%":
-        return Budget(kind, _share(text, kind, number), is_share=True)
+        return Budget(kind, _share(text, kind, number), is_share=True, backend=backend)
+    if kind == "latency":
+        return Budget(kind, _milliseconds(text, number), is_share=False, backend=backend)
     return Budget(kind, _absolute(text, number * _UNITS[match["unit"].lower()]), is_share=False)
+
+
+def _backend(text: str, kind: Kind, unit: str, backend: str) -> str:
+    """The backend a budget names; only latency has one, and it always has one."""
+    if kind != "latency":
+        if backend or unit == "ms":
+            raise UsageError(f"budget {text!r}: milliseconds and @backend belong to latency=, not {kind}=")
+        return ""
+    if unit not in ("ms", "%") or backend not in LATENCY_BACKENDS:
+        raise UsageError(
+            f"budget {text!r}: write latency=8ms@BACKEND or latency=40%@BACKEND with a backend of "
+            f"{', '.join(LATENCY_BACKENDS)}"
+        )
+    return backend
+
+
+def _milliseconds(text: str, value: float) -> float:
+    if value <= 0:
+        raise UsageError(f"budget {text!r}: the latency is above 0 ms")
+    return value
 
 
 def _share(text: str, kind: Kind, percent: float) -> float:

@@ -1,32 +1,38 @@
 """What a network costs as a function of how many channels each group keeps, exactly and fast.
 
 A convolution's cost is (channels read) x (channels written) x a constant, and both are sums over groups: the
-whole model is two small integer matrices. It agrees with `darknet.cost` on the network that surgery builds.
+whole model is two small integer matrices. Layers of a residual block that is removed cost nothing. It agrees
+with `darknet.cost` on the network that surgery builds.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from seyolo.darknet.cfg import Network
 from seyolo.darknet.graph import inputs, shapes
-from seyolo.darknet.sections import Cbam, Convolutional, Implicit, Shortcut
-from seyolo.pruning.atoms import IntArray, is_depthwise
+from seyolo.darknet.sections import Cbam, Convolutional, Implicit, Section, Shortcut
+from seyolo.pruning.atoms import BoolArray, IntArray, is_depthwise
+from seyolo.pruning.blocks import Block
 from seyolo.pruning.groups import Groups
 
 
 @dataclass(frozen=True)
 class _Term:
-    """channels read / divisor x channels written x pair cost + channels written x channel cost."""
+    """Channels read / divisor x channels written x pair cost + channels written x channel cost + constant."""
 
     read: IntArray | None
     written: IntArray
-    divisor: int
-    macs_per_pair: int
-    params_per_pair: int
-    params_per_channel: int
+    divisor: int = 1
+    macs_per_pair: int = 0
+    params_per_pair: int = 0
+    params_per_channel: int = 0
+    macs: int = 0
+    params: int = 0
+    layer: int = -1
 
 
 class CostModel:
@@ -36,48 +42,65 @@ class CostModel:
         network: the dense network.
         groups: its groups.
         size: (height, width) of the picture in pixels; by default the `[net]` size.
+        blocks: residual blocks that are removed when one of their groups keeps nothing.
     """
 
-    def __init__(self, network: Network, groups: Groups, size: tuple[int, int] | None = None) -> None:
+    def __init__(
+        self,
+        network: Network,
+        groups: Groups,
+        size: tuple[int, int] | None = None,
+        blocks: Sequence[Block] = (),
+    ) -> None:
         self.widths = np.array([group.num_channels for group in groups.groups])
         self._group_of_slot = np.repeat(np.arange(len(self.widths)), self.widths)
         terms: list[_Term] = []
-        self._fixed_params = self._fixed_macs = 0
         outputs = shapes(network, *(size or (None, None)))
         for index, (section, sources) in enumerate(zip(network.layers, inputs(network), strict=True)):
             read, written = groups.read_from(sources[0]), groups.slots[index]
             num_cells = outputs[index].height * outputs[index].width
-            if isinstance(section, Convolutional):
-                terms.append(self._convolution(section, read, written, num_cells))
-            elif isinstance(section, Cbam):
-                terms.append(self._cbam(section, written))
-                self._fixed_params += section.hidden + 2 * section.size**2
-                self._fixed_macs += 2 * section.size**2 * num_cells
-            elif isinstance(section, Implicit):
-                terms.append(self._per_channel(written, 1))
-            elif isinstance(section, Shortcut) and section.weights_type == "per_channel":
-                terms.append(self._per_channel(written, section.num_inputs))
-            elif isinstance(section, Shortcut) and section.weights_type != "none":
-                self._fixed_params += section.num_inputs
+            term = self._term(section, read, written, num_cells)
+            if term is not None:
+                terms.append(replace(term, layer=index))
         self._stack(terms)
+        self._stack_blocks(blocks)
 
     def params(self, counts: IntArray) -> int:
         """Learned parameters with (groups,) kept channels."""
         read, written = self._channels(counts)
         pairs = read * written // self._divisors
-        total = pairs @ self._params_per_pair + written @ self._params_per_channel
-        return int(total) + self._fixed_params
+        each = pairs * self._params_per_pair + written * self._params_per_channel + self._params
+        return int(each[self._alive(counts)].sum())
 
     def macs(self, counts: IntArray) -> int:
         """Multiply-accumulates of one picture with (groups,) kept channels."""
         read, written = self._channels(counts)
-        return int((read * written // self._divisors) @ self._macs_per_pair) + self._fixed_macs
+        each = (read * written // self._divisors) * self._macs_per_pair + self._macs
+        return int(each[self._alive(counts)].sum())
+
+    def _alive(self, counts: IntArray) -> BoolArray:
+        """Per term whether its layer stays."""
+        gone = self._inner[:, counts == 0].any(axis=1)
+        return ~self._inside[:, gone].any(axis=1)
 
     def _channels(self, counts: IntArray) -> tuple[IntArray, IntArray]:
         # Exact: where only a part of a group is read, all parts keep equally many.
         read = (self._read * counts // self.widths).sum(axis=1)
         written = (self._written * counts // self.widths).sum(axis=1)
         return np.where(self._reads_one, 1, read), written
+
+    def _term(self, section: Section, read: IntArray, written: IntArray, num_cells: int) -> _Term | None:
+        if isinstance(section, Convolutional):
+            return self._convolution(section, read, written, num_cells)
+        if isinstance(section, Cbam):
+            return self._cbam(section, written, num_cells)
+        if isinstance(section, Implicit):
+            return self._per_channel(written, 1)
+        if isinstance(section, Shortcut) and section.weights_type == "per_channel":
+            return self._per_channel(written, section.num_inputs)
+        if isinstance(section, Shortcut) and section.weights_type != "none":
+            return _Term(None, np.zeros_like(self.widths), params=section.num_inputs)
+        return None
 
     def _convolution(
         self, section: Convolutional, read: IntArray, written: IntArray, num_cells: int
@@ -93,26 +116,43 @@ class CostModel:
             params_per_channel=2 if section.batch_normalize else 1,
         )
 
-    def _cbam(self, section: Cbam, written: IntArray) -> _Term:
+    def _cbam(self, section: Cbam, written: IntArray, num_cells: int) -> _Term:
         """Squeeze and excite: two 1x1 convolutions that run twice, and the bias of the second."""
-        hidden = section.hidden
-        return _Term(None, self._per_group(written), 1, 4 * hidden, 2 * hidden, 1)
+        hidden, spatial = section.hidden, 2 * section.size**2
+        return _Term(
+            read=None,
+            written=self._per_group(written),
+            macs_per_pair=4 * hidden,
+            params_per_pair=2 * hidden,
+            params_per_channel=1,
+            macs=spatial * num_cells,
+            params=hidden + spatial,
+        )
 
     def _per_channel(self, written: IntArray, num_params: int) -> _Term:
         """Parameters for each channel and no convolution."""
-        return _Term(None, self._per_group(written), 1, 0, 0, num_params)
+        return _Term(None, self._per_group(written), params_per_channel=num_params)
 
     def _per_group(self, slots: IntArray) -> IntArray:
         return np.bincount(self._group_of_slot[slots], minlength=len(self.widths))
 
     def _stack(self, terms: list[_Term]) -> None:
+        shape = len(terms), len(self.widths)
         nothing = np.zeros_like(self.widths)
         self._reads_one = np.array([term.read is None for term in terms], dtype=bool)
-        self._read = np.array([nothing if t.read is None else t.read for t in terms]).reshape(
-            len(terms), len(nothing)
-        )
-        self._written = np.array([term.written for term in terms]).reshape(len(terms), len(nothing))
+        self._read = np.array([nothing if t.read is None else t.read for t in terms]).reshape(shape)
+        self._written = np.array([term.written for term in terms]).reshape(shape)
+        self._layers = np.array([term.layer for term in terms], dtype=np.int64)
         self._divisors = np.array([term.divisor for term in terms], dtype=np.int64)
         self._macs_per_pair = np.array([term.macs_per_pair for term in terms], dtype=np.int64)
         self._params_per_pair = np.array([term.params_per_pair for term in terms], dtype=np.int64)
         self._params_per_channel = np.array([term.params_per_channel for term in terms], dtype=np.int64)
+        self._macs = np.array([term.macs for term in terms], dtype=np.int64)
+        self._params = np.array([term.params for term in terms], dtype=np.int64)
+
+    def _stack_blocks(self, blocks: Sequence[Block]) -> None:
+        self._inner = np.zeros((len(blocks), len(self.widths)), dtype=bool)
+        self._inside = np.zeros((len(self._layers), len(blocks)), dtype=bool)
+        for number, block in enumerate(blocks):
+            self._inner[number, list(block.inner)] = True
+            self._inside[:, number] = np.isin(self._layers, block.layers)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Self, TypedDict
 
@@ -17,6 +17,7 @@ from seyolo.darknet.cfg import Network
 from seyolo.darknet.sections import Convolutional, Net
 from seyolo.errors import PlanError
 from seyolo.pruning.atoms import BoolArray, IntArray
+from seyolo.pruning.blocks import Block, find_blocks
 from seyolo.pruning.cost_model import CostModel
 from seyolo.pruning.groups import Group, Groups, find_groups, keep_masks
 
@@ -49,7 +50,7 @@ class Plan:
         dense_params, dense_macs: of the network before.
         input_size: (height, width) in pixels.
         groups: every group that is not fixed.
-        widths: every convolution.
+        widths: every convolution; one that goes with its block has 0 after.
         blocks_removed: indices of the shortcuts whose residual block goes as a whole.
         budget: the limits as text.
         scope: `all` or `plain`.
@@ -116,21 +117,47 @@ class Plan:
         """Rows (layer, filters before, filters after), one per convolution."""
         return [(width["layer"], width["before"], width["after"]) for width in self.widths]
 
+    def removed_blocks(self, network: Network) -> tuple[Block, ...]:
+        """The residual blocks that go as a whole.
+
+        Raises:
+            PlanError: as `masks`.
+        """
+        self._check_fingerprint(network)
+        blocks = {block.shortcut: block for block in find_blocks(network, find_groups(network))}
+        for shortcut in self.blocks_removed:
+            if shortcut not in blocks:
+                known = ", ".join(map(str, blocks)) or "none"
+                raise PlanError(
+                    f"blocks_removed: layer {shortcut} ends no removable residual block; they end in {known}"
+                )
+        return tuple(blocks[shortcut] for shortcut in sorted(set(self.blocks_removed)))
+
     def masks(self, network: Network) -> tuple[BoolArray, ...]:
-        """Per layer (C,): True for the output channels that stay.
+        """Per layer (C,): True for the output channels that stay; all False in a removed block.
 
         Raises:
             PlanError: the plan is for another network, or was edited into something impossible.
         """
+        gone = {layer for block in self.removed_blocks(network) for layer in block.layers}
+        masks = list(self._channel_masks(network, gone))
+        for block in self.removed_blocks(network):
+            for layer in block.layers[:-1]:  # the shortcut itself stands for its trunk
+                masks[layer] = np.zeros_like(masks[layer])
+        return tuple(masks)
+
+    def _check_fingerprint(self, network: Network) -> None:
         if self.fingerprint != fingerprint(network):
             raise PlanError(f"the plan is for another network than {network.source}; make a new plan for it")
+
+    def _channel_masks(self, network: Network, gone: Set[int]) -> tuple[BoolArray, ...]:
         groups = find_groups(network)
         free = [group for group in groups.groups if not group.fixed]
         if len(free) != len(self.groups):
             raise PlanError(f"the plan has {len(self.groups)} groups, the network {len(free)}")
         cuts = iter(self.groups)
         kept = [
-            np.arange(group.num_channels) if group.fixed else _kept_slots(group, next(cuts))
+            np.arange(group.num_channels) if group.fixed else _kept_slots(group, next(cuts), gone)
             for group in groups.groups
         ]
         return keep_masks(groups, kept)
@@ -144,12 +171,18 @@ def describe_cut(
     budget: str,
     scope: str,
     multiple: int,
+    blocks: Sequence[Block] = (),
     size: tuple[int, int] | None = None,
 ) -> Plan:
-    """The plan that keeps the channels `kept` of each group; `size` is (height, width) in pixels."""
+    """The plan that keeps the channels `kept` of each group; `size` is (height, width) in pixels.
+
+    Those of `blocks` that keep nothing of a group are removed.
+    """
     size = size or (network.net.height, network.net.width)
-    model = CostModel(network, groups, size)
+    model = CostModel(network, groups, size, blocks)
     counts = np.array([len(indices) for indices in kept])
+    gone = [block for block in blocks if block.is_gone(counts)]
+    no_longer = {layer for block in gone for layer in block.layers}
     return Plan(
         params=model.params(counts),
         macs=model.macs(counts),
@@ -161,8 +194,8 @@ def describe_cut(
             for group, indices in zip(groups.groups, kept, strict=True)
             if not group.fixed
         ),
-        widths=_widths(network, keep_masks(groups, kept)),
-        blocks_removed=(),
+        widths=_widths(network, keep_masks(groups, kept), no_longer),
+        blocks_removed=tuple(block.shortcut for block in gone),
         budget=budget,
         scope=scope,
         multiple=multiple,
@@ -183,22 +216,26 @@ def _cut(group: Group, kept: IntArray) -> GroupCut:
     return GroupCut(layers=list(group.layers), kept=first[kept].tolist(), removed=first[removed].tolist())
 
 
-def _widths(network: Network, masks: Sequence[BoolArray]) -> tuple[Width, ...]:
+def _widths(network: Network, masks: Sequence[BoolArray], no_longer: Set[int]) -> tuple[Width, ...]:
     return tuple(
-        Width(layer=index, before=section.filters, after=int(masks[index].sum()))
+        Width(
+            layer=index,
+            before=section.filters,
+            after=0 if index in no_longer else int(masks[index].sum()),
+        )
         for index, section in enumerate(network.layers)
         if isinstance(section, Convolutional)
     )
 
 
-def _kept_slots(group: Group, cut: GroupCut) -> IntArray:
+def _kept_slots(group: Group, cut: GroupCut, gone: Set[int]) -> IntArray:
     where = f"group of layers {cut['layers']}"
     if cut["layers"] != list(group.layers):
         raise PlanError(f"{where}: the network has {list(group.layers)} there")
     if sorted(cut["kept"] + cut["removed"]) != sorted(group.members[0].tolist()):
         raise PlanError(f"{where}: kept and removed together must name each of its channels once")
-    if not cut["kept"]:
-        raise PlanError(f"{where}: at least one channel stays")
+    if not cut["kept"] and not gone.issuperset(group.layers):
+        raise PlanError(f"{where}: at least one channel stays, or its block goes (blocks_removed)")
     kept = np.flatnonzero(np.isin(group.members[0], cut["kept"]))
     if len(set(np.bincount(group.parts[kept], minlength=group.num_parts).tolist())) > 1:
         raise PlanError(f"{where}: each of its {group.num_parts} parts must keep equally many channels")

@@ -9,9 +9,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from seyolo.darknet.edit import moved_state, remove_blocks
 from seyolo.model_file import ModelFile
 from seyolo.network.build import DarknetModel, from_file, to_file
 from seyolo.pruning.allocate import FLOOR, Scope, allocate
+from seyolo.pruning.blocks import find_blocks
 from seyolo.pruning.budget import parse_budgets
 from seyolo.pruning.fold import fold_constants
 from seyolo.pruning.groups import find_groups
@@ -26,6 +28,8 @@ def prune(
     *,
     scope: Scope = "all",
     multiple: int | None = None,
+    least_share: float = 0.0,
+    blocks: bool = True,
     method: Method = "bn",
     generator: np.random.Generator | None = None,
     size: tuple[int, int] | None = None,
@@ -40,6 +44,8 @@ def prune(
         scope: `all`, or `plain` for convolutions that no shortcut touches.
         multiple: kept channels are multiples of this, or the whole width; by default 8, and 16 in groups of
             128 channels and more.
+        least_share: every group keeps at least this share of its channels.
+        blocks: whether residual blocks may go as a whole; in scope `plain` and with `channels=` none does.
         method: the importance: `bn`, `norm` or `random`.
         generator: the source of `random`.
         size: (height, width) in pixels at which MACs count; by default the model's `[net]` size.
@@ -49,7 +55,15 @@ def prune(
         BudgetError: the budget cannot be met, with the nearest that can.
     """
     plan = make_plan(
-        model, budget, scope=scope, multiple=multiple, method=method, generator=generator, size=size
+        model,
+        budget,
+        scope=scope,
+        multiple=multiple,
+        least_share=least_share,
+        blocks=blocks,
+        method=method,
+        generator=generator,
+        size=size,
     )
     return prune_by(model, plan), plan
 
@@ -60,6 +74,8 @@ def make_plan(
     *,
     scope: Scope = "all",
     multiple: int | None = None,
+    least_share: float = 0.0,
+    blocks: bool = True,
     method: Method = "bn",
     generator: np.random.Generator | None = None,
     size: tuple[int, int] | None = None,
@@ -69,10 +85,30 @@ def make_plan(
     dense = to_file(model)
     groups = find_groups(dense.network)
     scores = importance(groups, dense.state, method, generator=generator)
-    kept = allocate(dense.network, groups, scores, budgets, scope=scope, multiple=multiple, size=size)
-    text = ",".join(str(budget) for budget in budgets)
+    counted_by_width = any(budget.kind == "channels" for budget in budgets)
+    removable = (
+        find_blocks(dense.network, groups) if blocks and scope == "all" and not counted_by_width else ()
+    )
+    kept = allocate(
+        dense.network,
+        groups,
+        scores,
+        budgets,
+        scope=scope,
+        multiple=multiple,
+        least_share=least_share,
+        blocks=removable,
+        size=size,
+    )
     return describe_cut(
-        dense.network, groups, kept, budget=text, scope=scope, multiple=multiple or FLOOR, size=size
+        dense.network,
+        groups,
+        kept,
+        budget=",".join(str(budget) for budget in budgets),
+        scope=scope,
+        multiple=multiple or FLOOR,
+        blocks=removable,
+        size=size,
     )
 
 
@@ -84,7 +120,9 @@ def prune_by(model: DarknetModel, plan: Plan) -> DarknetModel:
     """
     dense = to_file(model)
     masks = plan.masks(dense.network)
-    folded = fold_constants(dense.network, dense.state, masks)
-    network, state = slice_network(dense.network, folded, masks)
+    shorter, layer_map = remove_blocks(dense.network, plan.blocks_removed)
+    kept = [mask for mask, new in zip(masks, layer_map, strict=True) if new is not None]
+    folded = fold_constants(shorter, moved_state(dense.state, layer_map), kept)
+    network, state = slice_network(shorter, folded, kept)
     provenance = {**dense.provenance, "pruned": {"budget": plan.budget, "scope": plan.scope}}
     return from_file(ModelFile(network, state, dense.names, provenance))
