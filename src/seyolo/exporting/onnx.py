@@ -64,9 +64,9 @@ def export_onnx(
     height, width = size or (model.network.net.height, model.network.net.width)
     check_picture_size(model.network, height, width)
     pictures = sample_picture(height, width, np.random.default_rng(0), num_pictures=2 if dynamic_batch else 1)
-    proto = to_onnx(fold_batch_norm(to_file(model)), (height, width), dynamic_batch)
+    proto = describe_onnx(model, (height, width), dynamic_batch)
     with replacing(path) as temporary:
-        onnx.save(_described(proto, model, (height, width)), str(temporary))
+        onnx.save(proto, str(temporary))
         exported_raw = _run(temporary, pictures)
         _require_equal_raw(exported_raw, model, pictures)
         if nms:
@@ -75,6 +75,11 @@ def export_onnx(
             expected = reference_detections(exported_raw, confidence, iou_threshold, max_detections)
             _require_equal_detections(_run(temporary, pictures), expected, confidence)
     return Path(path)
+
+
+def describe_onnx(model: DarknetModel, size: tuple[int, int], dynamic_batch: bool = False) -> onnx.ModelProto:
+    """The graph and its metadata, compared with nothing yet; batch normalisation is folded in it."""
+    return _described(to_onnx(fold_batch_norm(to_file(model)), size, dynamic_batch), model, size)
 
 
 def _require_equal_raw(

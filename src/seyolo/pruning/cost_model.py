@@ -81,7 +81,8 @@ class CostModel:
     def _alive(self, counts: IntArray) -> BoolArray:
         """Per term whether its layer stays."""
         gone = self._inner[:, counts == 0].any(axis=1)
-        return ~self._inside[:, gone].any(axis=1)
+        inside: BoolArray = self._inside[:, gone].any(axis=1).reshape(-1)
+        return ~inside
 
     def _channels(self, counts: IntArray) -> tuple[IntArray, IntArray]:
         # Exact: where only a part of a group is read, all parts keep equally many.

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Self, TypedDict
 
 import numpy as np
@@ -56,6 +56,7 @@ class Plan:
         scope: `all` or `plain`.
         multiple: what kept counts are multiples of.
         fingerprint: of the network the plan is for.
+        latency_ms: predicted milliseconds of a picture per backend whose latency table was at hand.
     """
 
     params: int
@@ -70,6 +71,7 @@ class Plan:
     scope: str
     multiple: int
     fingerprint: str
+    latency_ms: Mapping[str, float] = field(default_factory=dict)
 
     def to_json(self) -> str:
         """The plan as indented JSON."""
@@ -109,8 +111,9 @@ class Plan:
                 scope=str(value["scope"]),
                 multiple=int(value["multiple"]),
                 fingerprint=str(value["fingerprint"]),
+                latency_ms={str(key): float(ms) for key, ms in value.get("latency_ms", {}).items()},
             )
-        except (KeyError, IndexError, TypeError, ValueError) as error:
+        except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
             raise PlanError(f"this is not a plan: {type(error).__name__} at {error}") from None
 
     def table(self) -> list[tuple[int, int, int]]:
@@ -234,7 +237,7 @@ def _kept_slots(group: Group, cut: GroupCut, gone: Set[int]) -> IntArray:
         raise PlanError(f"{where}: the network has {list(group.layers)} there")
     if sorted(cut["kept"] + cut["removed"]) != sorted(group.members[0].tolist()):
         raise PlanError(f"{where}: kept and removed together must name each of its channels once")
-    if not cut["kept"] and not gone.issuperset(group.layers):
+    if not cut["kept"] and not gone >= set(group.layers):
         raise PlanError(f"{where}: at least one channel stays, or its block goes (blocks_removed)")
     kept = np.flatnonzero(np.isin(group.members[0], cut["kept"]))
     if len(set(np.bincount(group.parts[kept], minlength=group.num_parts).tolist())) > 1:

@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from seyolo.pruning.budget import parse_budgets
 from seyolo.pruning.fold import fold_constants
 from seyolo.pruning.groups import find_groups
 from seyolo.pruning.importance import Method, importance
+from seyolo.pruning.latency import LatencyTable, latency_table
 from seyolo.pruning.plan import Plan, describe_cut
 from seyolo.pruning.surgery import slice_network
 
@@ -32,6 +34,7 @@ def prune(
     blocks: bool = True,
     method: Method = "bn",
     generator: np.random.Generator | None = None,
+    latency: Mapping[str, LatencyTable] | None = None,
     size: tuple[int, int] | None = None,
 ) -> tuple[DarknetModel, Plan]:
     """A slim copy of a model, in evaluation mode, and the plan that made it; the model stays as it is.
@@ -40,7 +43,8 @@ def prune(
 
     Args:
         model: the dense model.
-        budget: `macs=30%`, `params=2.4M`, `channels=85%` (removed), or several that hold together.
+        budget: `macs=30%`, `params=2.4M`, `latency=8ms@onnxruntime`, `channels=85%` (removed), or several
+            that hold together.
         scope: `all`, or `plain` for convolutions that no shortcut touches.
         multiple: kept channels are multiples of this, or the whole width; by default 8, and 16 in groups of
             128 channels and more.
@@ -48,11 +52,14 @@ def prune(
         blocks: whether residual blocks may go as a whole; in scope `plain` and with `channels=` none does.
         method: the importance: `bn`, `norm` or `random`.
         generator: the source of `random`.
+        latency: tables of the backends a latency budget names; measured (or read from the cache) otherwise.
+            Predictions are also made for every other table given.
         size: (height, width) in pixels at which MACs count; by default the model's `[net]` size.
 
     Raises:
         UsageError: a budget or option that makes no sense.
         BudgetError: the budget cannot be met, with the nearest that can.
+        BackendError: the backend of a latency budget does not run this network.
     """
     plan = make_plan(
         model,
@@ -63,6 +70,7 @@ def prune(
         blocks=blocks,
         method=method,
         generator=generator,
+        latency=latency,
         size=size,
     )
     return prune_by(model, plan), plan
@@ -78,6 +86,7 @@ def make_plan(
     blocks: bool = True,
     method: Method = "bn",
     generator: np.random.Generator | None = None,
+    latency: Mapping[str, LatencyTable] | None = None,
     size: tuple[int, int] | None = None,
 ) -> Plan:
     """The plan alone; arguments and errors as in `prune`."""
@@ -89,6 +98,9 @@ def make_plan(
     removable = (
         find_blocks(dense.network, groups) if blocks and scope == "all" and not counted_by_width else ()
     )
+    tables = dict(latency or {})
+    for backend in {budget.backend for budget in budgets if budget.backend} - set(tables):
+        tables[backend] = latency_table(model, backend, size, multiple=multiple)
     kept = allocate(
         dense.network,
         groups,
@@ -98,9 +110,10 @@ def make_plan(
         multiple=multiple,
         least_share=least_share,
         blocks=removable,
+        latency={backend: table.cautious for backend, table in tables.items()},
         size=size,
     )
-    return describe_cut(
+    plan = describe_cut(
         dense.network,
         groups,
         kept,
@@ -110,6 +123,9 @@ def make_plan(
         blocks=removable,
         size=size,
     )
+    counts = np.array([len(indices) for indices in kept])
+    predicted = {backend: round(table.predict(counts), 3) for backend, table in tables.items()}
+    return replace(plan, latency_ms=predicted)
 
 
 def prune_by(model: DarknetModel, plan: Plan) -> DarknetModel:

@@ -1,0 +1,299 @@
+"""Latency as a function of the kept channels, learned from whole networks timed on the named backend.
+
+Some sixty cuts of the network, uniform and at random, are built and timed side by side on this machine. A
+model with a handful of non-negative coefficients explains them: multiply-accumulates with channels rounded up
+to the vector width (per kernel and resolution), values read and written, weights read, and a fixed price per
+convolution. It never falls when a count rises, so allocation can bisect on it. Timing whole networks keeps
+what tables of single layers miss: caches, fused operators and changes of memory layout.
+
+Measured cuts are cached per machine, network, size and runtime (`$SEYOLO_CACHE`, by default
+`~/.cache/seyolo`). A cut that was made by the model is measured and joins the table, weighted most, so a
+budget is met by what the machine does and not by what the model hopes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import numpy as np
+import onnx
+from scipy.optimize import nnls
+
+from seyolo.darknet.cfg import Network
+from seyolo.darknet.edit import moved_state, remove_blocks, set_size
+from seyolo.darknet.graph import inputs, shapes
+from seyolo.darknet.sections import Convolutional
+from seyolo.errors import BackendError
+from seyolo.exporting.onnx import describe_onnx
+from seyolo.files import write_json
+from seyolo.model_file import ModelFile, write_model_file
+from seyolo.models import save
+from seyolo.network.build import DarknetModel, from_file, to_file
+from seyolo.progress import Progress, Silent
+from seyolo.pruning.allocate import steps_of
+from seyolo.pruning.atoms import IntArray, is_depthwise
+from seyolo.pruning.blocks import Block, find_blocks, settled
+from seyolo.pruning.groups import Groups, find_groups, keep_masks
+from seyolo.pruning.importance import FloatArray
+from seyolo.pruning.plan import fingerprint
+from seyolo.pruning.surgery import slice_network
+from seyolo.runtime.backend import Backend, open_backend
+
+NUM_CUTS = 56
+REPEATS = 7
+VECTOR_WIDTHS = (1, 4, 8, 16)
+PACKAGES = {"onnxruntime": "onnxruntime", "opencv": "opencv-python-headless", "torch": "torch"}
+OWN_WEIGHT = 4.0
+"""How much more a measured plan counts than a random cut."""
+
+
+@dataclass(frozen=True)
+class Cut:
+    """One measured network: kept channels per group, and the median milliseconds of a picture."""
+
+    counts: tuple[int, ...]
+    ms: float
+    weight: float = 1.0
+
+
+@dataclass
+class LatencyTable:
+    """What a network's cuts cost on one backend, and the model fitted to it.
+
+    Attributes:
+        backend: where it was measured.
+        cuts: the measurements; the first is the dense network.
+    """
+
+    network: Network
+    backend: str
+    size: tuple[int, int]
+    cuts: list[Cut]
+    _features: _Features = field(init=False)
+    _coefficients: FloatArray = field(init=False)
+    _vector: int = field(init=False)
+    _error: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        groups = find_groups(self.network)
+        self._features = _Features(self.network, groups, find_blocks(self.network, groups), self.size)
+        self._fit()
+
+    def predict(self, counts: IntArray) -> float:
+        """Milliseconds of one picture with (groups,) kept channels."""
+        return float(self._features(counts, self._vector) @ self._coefficients)
+
+    def cautious(self, counts: IntArray) -> float:
+        """The prediction and the model's usual error on top: what budgets are held against."""
+        return self.predict(counts) * (1 + self._error)
+
+    def add(self, cut: Cut) -> None:
+        """Takes in one more measurement and fits again."""
+        self.cuts.append(cut)
+        self._fit()
+
+    def _fit(self) -> None:
+        """Least squares of the relative error, at the vector width that explains the cuts best."""
+        ms = np.array([cut.ms for cut in self.cuts])
+        weights = np.sqrt([cut.weight for cut in self.cuts]) / ms
+        best = np.inf
+        for vector in VECTOR_WIDTHS:
+            rows = np.array([self._features(np.array(cut.counts), vector) for cut in self.cuts])
+            coefficients, residual = nnls(rows * weights[:, None], ms * weights)
+            if residual < best:
+                best, self._coefficients, self._vector = residual, coefficients, vector
+        errors = [abs(self.predict(np.array(cut.counts)) / cut.ms - 1) for cut in self.cuts]
+        self._error = float(np.median(errors))
+
+
+class _Features:
+    """What a cut makes a machine do, as a vector; every entry is monotone in the counts."""
+
+    def __init__(
+        self, network: Network, groups: Groups, blocks: Sequence[Block], size: tuple[int, int]
+    ) -> None:
+        self._widths = np.array([group.num_channels for group in groups.groups])
+        self._blocks = blocks
+        group_of_slot = np.repeat(np.arange(len(self._widths)), self._widths)
+        outputs, wiring = shapes(network, *size), inputs(network)
+
+        def per_group(layer: int) -> IntArray:
+            return np.bincount(group_of_slot[groups.read_from(layer)], minlength=len(self._widths))
+
+        convolutions = [i for i, layer in enumerate(network.layers) if isinstance(layer, Convolutional)]
+        self._conv_layers = np.array(convolutions)
+        self._read = np.array([per_group(wiring[i][0]) for i in convolutions])
+        self._written = np.array([per_group(i) for i in convolutions])
+        sections = [network.layers[i] for i in convolutions]
+        self._depthwise = np.array(
+            [
+                isinstance(s, Convolutional) and is_depthwise(s, int(read.sum()))
+                for s, read in zip(sections, self._read, strict=True)
+            ]
+        )
+        self._divisor = np.array([s.groups for s in sections if isinstance(s, Convolutional)])
+        self._area = np.array([s.size**2 for s in sections if isinstance(s, Convolutional)])
+        self._cells = np.array([outputs[i].height * outputs[i].width for i in convolutions])
+        strides_and_kernels = list(zip(self._cells, self._area, self._depthwise, strict=True))
+        kinds = {kind: number for number, kind in enumerate(dict.fromkeys(strides_and_kernels))}
+        self._kind = np.array([kinds[kind] for kind in strides_and_kernels])
+        self._num_kinds = len(kinds)
+        self._all_written = np.array([per_group(i) for i in range(len(network.layers))])
+        self._all_cells = np.array([shape.height * shape.width for shape in outputs])
+
+    def __call__(self, counts: IntArray, vector: int) -> FloatArray:
+        gone = {layer for block in self._blocks if block.is_gone(counts) for layer in block.layers}
+        alive = ~np.isin(self._conv_layers, list(gone))
+        read = (self._read * counts // self._widths).sum(axis=1) / self._divisor
+        written = (self._written * counts // self._widths).sum(axis=1)
+        read = np.where(self._depthwise, 1, _rounded(read, vector))
+        padded = read * _rounded(written, vector) * self._area * alive
+        all_alive = ~np.isin(np.arange(len(self._all_cells)), list(gone))
+        values = (self._all_written * counts // self._widths).sum(axis=1) * self._all_cells * all_alive
+        macs = np.bincount(self._kind, padded * self._cells, minlength=self._num_kinds)
+        return np.array(
+            [1.0, alive.sum(), all_alive.sum(), values.sum() / 1e6, padded.sum() / 1e6, *macs / 1e6]
+        )
+
+
+def _rounded(channels: FloatArray | IntArray, vector: int) -> FloatArray:
+    rounded: FloatArray = np.ceil(np.asarray(channels) / vector) * vector
+    return rounded
+
+
+def latency_table(
+    model: DarknetModel,
+    backend: str,
+    size: tuple[int, int] | None = None,
+    *,
+    multiple: int | None = None,
+    progress: Progress | None = None,
+) -> LatencyTable:
+    """The table of a network on a backend: from the cache, or measured now.
+
+    Args:
+        model: the dense network.
+        backend: `onnxruntime`, `opencv` or `torch`.
+        size: (height, width) in pixels; by default the `[net]` size.
+        multiple: of the cuts that are tried; as in `allocate`.
+        progress: where to tell how far the measurement is.
+
+    Raises:
+        BackendError: the backend is not installed or does not run this network.
+    """
+    size = size or (model.network.net.height, model.network.net.width)
+    network = set_size(model.network, *size)
+    path = _cache_file(network, backend, size)
+    if path.exists():
+        cuts = [Cut(tuple(counts), ms) for counts, ms in json.loads(path.read_text(encoding="utf-8"))]
+        return LatencyTable(network, backend, size, cuts)
+    choices = _trial_cuts(network, multiple)
+    file = to_file(model)
+    cuts = []
+    with (progress or Silent()).task(f"measuring latency on {backend}", len(choices)) as advance:
+        for counts in choices:
+            cuts.append(
+                Cut(
+                    tuple(counts.tolist()),
+                    measure(ModelFile(network, file.state, file.names), counts, backend),
+                )
+            )
+            advance(1, "")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_json(path, [[cut.counts, cut.ms] for cut in cuts])
+    return LatencyTable(network, backend, size, cuts)
+
+
+def _trial_cuts(network: Network, multiple: int | None) -> list[IntArray]:
+    """The dense network, uniform ones, and random ones around every share of width, seeded."""
+    groups = find_groups(network)
+    blocks = find_blocks(network, groups)
+    widths = np.array([group.num_channels for group in groups.groups])
+    rng = np.random.default_rng(0)
+
+    def near(shares: FloatArray) -> IntArray:
+        counts = widths.copy()
+        for index, group in enumerate(groups.groups):
+            if not group.fixed:
+                least, step = steps_of(group, multiple)
+                steps = np.unique(
+                    [min(least, widths[index]), *range(step, widths[index], step), widths[index]]
+                )
+                counts[index] = steps[np.abs(steps - shares[index] * widths[index]).argmin()]
+        return counts
+
+    cuts = [widths, *(near(np.full(len(widths), share)) for share in (0.75, 0.5, 0.35, 0.2))]
+    while len(cuts) < NUM_CUTS:
+        middle = rng.uniform(0.05, 0.9)
+        counts = near(np.clip(middle * np.exp(rng.normal(0, 0.6, len(widths))), 0.01, 1))
+        if rng.random() < 0.5:
+            for block in blocks:
+                if rng.random() < 0.4:
+                    counts[block.inner[0]] = 0
+        cuts.append(settled(counts, blocks))
+    return cuts
+
+
+def measure(file: ModelFile, counts: IntArray, backend: str, repeats: int = REPEATS) -> float:
+    """Median milliseconds of one picture on a backend, for the network with (groups,) kept channels.
+
+    Raises:
+        BackendError: as `latency_table`.
+    """
+    groups = find_groups(file.network)
+    blocks = [block for block in find_blocks(file.network, groups) if block.is_gone(counts)]
+    kept = [np.arange(count) for count in counts]
+    shorter, layer_map = remove_blocks(file.network, [block.shortcut for block in blocks])
+    masks = [m for m, new in zip(keep_masks(groups, kept), layer_map, strict=True) if new is not None]
+    network, state = slice_network(shorter, moved_state(file.state, layer_map), masks)
+    model = from_file(ModelFile(network, state, file.names)).eval()
+    with tempfile.TemporaryDirectory() as folder:
+        return median_ms(_open(model, backend, Path(folder)), repeats)
+
+
+def median_ms(backend: Backend, repeats: int) -> float:
+    """Median milliseconds of one random picture at batch 1, after two runs to warm up."""
+    picture = np.random.default_rng(0).random((1, 3, *backend.input_size), dtype=np.float32)
+    durations = []
+    for _ in range(repeats + 2):
+        start = time.perf_counter()
+        backend.infer(picture)
+        durations.append(time.perf_counter() - start)
+    return float(np.median(durations[2:])) * 1e3
+
+
+def _open(model: DarknetModel, backend: str, folder: Path) -> Backend:
+    net = model.network.net
+    if backend == "onnxruntime":
+        path = folder / "cut.onnx"
+        onnx.save(describe_onnx(model, (net.height, net.width)), str(path))
+    elif backend == "opencv":
+        path = folder / "cut.cfg"
+        save(model, path)
+    else:
+        path = folder / "cut.safetensors"
+        write_model_file(path, to_file(model))
+    opened = open_backend(path)
+    if opened.name != backend:
+        raise BackendError(f"latency on {backend}: this {backend} does not run {model.network.source}")
+    return opened
+
+
+def _cache_file(network: Network, backend: str, size: tuple[int, int]) -> Path:
+    try:
+        release = version(PACKAGES[backend])
+    except PackageNotFoundError:
+        release = ""
+    key = [fingerprint(network), backend, release, *size, platform.machine(), platform.node(), os.cpu_count()]
+    name = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:24]
+    root = Path(os.environ.get("SEYOLO_CACHE") or Path.home() / ".cache" / "seyolo")
+    return root / "latency" / f"{backend}-{name}.json"
