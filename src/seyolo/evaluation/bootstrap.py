@@ -1,0 +1,183 @@
+"""Is one detector better than another, or did the pictures happen to suit it? Paired bootstrap of COCO AP.
+
+Pictures (or whatever else the labelled objects came from) are drawn anew with replacement; both detectors are
+judged on every draw, so what is hard for both cancels. Matching happens once, a draw only weighs its
+outcome: a thousand draws take seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from seyolo.boxes import iou_matrix
+from seyolo.detections import Detections
+from seyolo.errors import DataError
+from seyolo.evaluation.ap import Truth
+
+IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
+RECALL_POINTS = np.linspace(0, 1, 101)
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A difference of AP and its bootstrap interval.
+
+    Attributes:
+        difference: on the pictures as they are.
+        low, high: the 2.5 % and 97.5 % quantiles over the draws.
+    """
+
+    difference: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, eq=False)
+class _Matches:
+    """Detections of one class over all pictures, best first: hit per IoU threshold, and their unit."""
+
+    hits: Bool[np.ndarray, "10 d"]
+    units: Int[np.ndarray, " d"]
+    truth_units: Int[np.ndarray, " t"]
+
+
+def bootstrap_difference(
+    truths: Sequence[Truth],
+    first: Sequence[Detections],
+    second: Sequence[Detections],
+    num_classes: int,
+    *,
+    draws: int = 1000,
+    seed: int = 0,
+    units: Sequence[Int[np.ndarray, " n"]] | None = None,
+    max_detections: int = 100,
+) -> Interval:
+    """COCO AP of `first` minus that of `second`, with a 95 % interval.
+
+    Args:
+        truths: one per picture; ignored objects count like any other here.
+        first, second: detections of both, one per picture.
+        num_classes: every class id is below it.
+        draws: of the bootstrap.
+        seed: of the draws.
+        units: per picture and labelled object the number (from 0) of what is drawn; by default the picture.
+            Give it where pictures share content, for mosaics of the same photos.
+        max_detections: the best of a picture and class that count.
+
+    Raises:
+        DataError: no labelled object at all.
+    """
+    if not any(len(truth.class_ids) for truth in truths):
+        raise DataError("a bootstrap needs labelled objects; there are none")
+    own = _own_units(truths) if units is None else _with_fallback(units)
+    num_units = 1 + max(int(unit.max()) for unit in own)
+    matched = [
+        [_match(truths, found, own, label, max_detections) for label in range(num_classes)]
+        for found in (first, second)
+    ]
+    rng = np.random.default_rng(seed)
+    drawn = rng.multinomial(num_units, np.full(num_units, 1 / num_units), size=draws).astype(np.float64)
+    differences = [_ap(matched[0], weights) - _ap(matched[1], weights) for weights in drawn]
+    ones = np.ones(num_units)
+    low, high = np.quantile(differences, [0.025, 0.975])
+    return Interval(_ap(matched[0], ones) - _ap(matched[1], ones), float(low), float(high))
+
+
+def weighted_ap(
+    truths: Sequence[Truth], found: Sequence[Detections], num_classes: int, max_detections: int = 100
+) -> float:
+    """COCO AP by the matching of this module; without ignored objects that of `average_precision`."""
+    own = _own_units(truths)
+    matched = [_match(truths, found, own, label, max_detections) for label in range(num_classes)]
+    return _ap(matched, np.ones(len(truths)))
+
+
+def _own_units(truths: Sequence[Truth]) -> list[Int[np.ndarray, " n"]]:
+    """The number of the picture for each of its objects; once where it has none, for its false positives."""
+    return [np.full(max(1, len(truth.class_ids)), number) for number, truth in enumerate(truths)]
+
+
+def _with_fallback(units: Sequence[Int[np.ndarray, " n"]]) -> list[Int[np.ndarray, " n"]]:
+    """A picture without objects becomes a unit of its own."""
+    count = 1 + max((int(unit.max()) for unit in units if len(unit)), default=-1)
+    return [unit if len(unit) else np.array([count + number]) for number, unit in enumerate(units)]
+
+
+def _match(
+    truths: Sequence[Truth],
+    found: Sequence[Detections],
+    units: Sequence[Int[np.ndarray, " n"]],
+    label: int,
+    max_detections: int,
+) -> _Matches:
+    scores, hits, hit_units, truth_units = [], [], [], []
+    for truth, detections, own in zip(truths, found, units, strict=True):
+        mine, theirs = detections.class_ids == label, truth.class_ids == label
+        order = np.argsort(-detections.scores[mine], kind="stable")[:max_detections]
+        boxes = detections.boxes[mine][order]
+        scores.append(detections.scores[mine][order])
+        overlap = iou_matrix(boxes, truth.boxes_xyxy[theirs])
+        hits.append(_greedy(overlap))
+        hit_units.append(_unit_of_each(boxes, truth.boxes_xyxy, own))
+        truth_units.append(own[: len(theirs)][theirs])
+    best_first = np.argsort(-np.concatenate(scores), kind="stable")
+    return _Matches(
+        np.concatenate(hits, axis=1)[:, best_first],
+        np.concatenate(hit_units)[best_first],
+        np.concatenate(truth_units).astype(np.int64),
+    )
+
+
+def _greedy(overlap: Float[np.ndarray, "d t"]) -> Bool[np.ndarray, "10 d"]:
+    """COCO's matching: each detection, best first, takes the free truth it overlaps most."""
+    hits = np.zeros((len(IOU_THRESHOLDS), len(overlap)), dtype=bool)
+    if overlap.size == 0:
+        return hits
+    for level, threshold in enumerate(IOU_THRESHOLDS):
+        free = np.ones(overlap.shape[1], dtype=bool)
+        for index in np.flatnonzero(overlap.max(axis=1) >= threshold):
+            candidates = np.where(free, overlap[index], -1.0)
+            best = int(candidates.argmax())
+            if candidates[best] >= threshold:
+                hits[level, index] = True
+                free[best] = False
+    return hits
+
+
+def _unit_of_each(
+    boxes: Float[np.ndarray, "d 4"], truth_boxes: Float[np.ndarray, "t 4"], own: Int[np.ndarray, " u"]
+) -> Int[np.ndarray, " d"]:
+    """The unit of the labelled object whose centre is nearest."""
+    if len(truth_boxes) == 0:
+        return np.full(len(boxes), own[0])
+    centres, truth_centres = (b[:, :2] + b[:, 2:] for b in (boxes, truth_boxes))
+    nearest = ((centres[:, None] - truth_centres[None]) ** 2).sum(axis=2).argmin(axis=1)
+    units: Int[np.ndarray, " d"] = own[nearest]
+    return units
+
+
+def _ap(matches: Sequence[_Matches], weights: Float[np.ndarray, " units"]) -> float:
+    values = [_class_ap(match, weights) for match in matches if len(match.truth_units)]
+    return float(np.mean(values))
+
+
+def _class_ap(match: _Matches, weights: Float[np.ndarray, " units"]) -> float:
+    """AP of one class, mean over the IoU thresholds, 101 recall points as COCO reads them."""
+    total = weights[match.truth_units].sum()
+    if total == 0 or not match.hits.shape[1]:
+        return 0.0
+    weight = weights[match.units]
+    found = np.cumsum(match.hits * weight, axis=1)
+    precision = found / np.maximum(np.cumsum(weight), 1e-12)
+    envelope = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
+    recall = found / total
+    aps = []
+    for level in range(len(IOU_THRESHOLDS)):
+        at = np.searchsorted(recall[level], RECALL_POINTS, side="left")
+        reached = at < recall.shape[1]
+        aps.append(np.where(reached, envelope[level][np.minimum(at, recall.shape[1] - 1)], 0.0).mean())
+    return float(np.mean(aps))

@@ -1,0 +1,77 @@
+"""Bootstrap: its AP is COCO's, its interval covers, pictures that share content widen it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_ap import found, truth
+
+from seyolo.errors import DataError
+from seyolo.evaluation.ap import average_precision
+from seyolo.evaluation.bootstrap import bootstrap_difference, weighted_ap
+
+
+def scene(rng: np.random.Generator, num_pictures: int, num_classes: int = 1, jitter: float = 6.0):
+    """Objects on a grid, detections near most of them and some anywhere."""
+    truths, predictions = [], []
+    for _ in range(num_pictures):
+        corners = rng.choice(16, size=rng.integers(0, 6), replace=False)
+        boxes = np.array(
+            [[x % 4 * 50, x // 4 * 50, x % 4 * 50 + 40, x // 4 * 50 + 40] for x in corners]
+        ).reshape(-1, 4)
+        ids = rng.integers(0, num_classes, len(boxes))
+        seen = rng.random(len(boxes)) < 0.8
+        false = rng.uniform(0, 150, (rng.integers(0, 4), 2))
+        all_boxes = np.concatenate(
+            [boxes[seen] + rng.normal(0, jitter, (int(seen.sum()), 4)), np.hstack([false, false + 40])]
+        )
+        labels = np.concatenate([ids[seen], rng.integers(0, num_classes, len(false))])
+        truths.append(truth(boxes, ids))
+        predictions.append(found(all_boxes, rng.random(len(all_boxes)), labels))
+    return truths, predictions
+
+
+@settings(max_examples=30)
+@given(seed=st.integers(0, 2**16), num_classes=st.integers(1, 3))
+def test_ap_is_that_of_coco(seed: int, num_classes: int) -> None:
+    truths, predictions = scene(np.random.default_rng(seed), 12, num_classes)
+    expected = average_precision(truths, predictions, num_classes).ap
+    if not np.isnan(expected):
+        assert weighted_ap(truths, predictions, num_classes) == pytest.approx(expected, abs=2e-3)
+
+
+def test_a_better_detector_is_better_on_every_draw() -> None:
+    rng = np.random.default_rng(0)
+    truths, good = scene(rng, 80, jitter=2.0)
+    bad = [found(d.boxes + rng.normal(0, 5, d.boxes.shape), d.scores) for d in good]
+    interval = bootstrap_difference(truths, good, bad, 1, draws=200)
+    assert 0 < interval.low < interval.difference < interval.high
+    turned = bootstrap_difference(truths, bad, good, 1, draws=200)
+    assert (turned.difference, turned.low, turned.high) == pytest.approx(
+        (-interval.difference, -interval.high, -interval.low)
+    )
+
+
+def test_a_detector_does_not_differ_from_itself() -> None:
+    truths, predictions = scene(np.random.default_rng(1), 20)
+    interval = bootstrap_difference(truths, predictions, predictions, 1, draws=50)
+    assert (interval.difference, interval.low, interval.high) == (0, 0, 0)
+
+
+def test_copies_of_the_same_pictures_teach_nothing_new() -> None:
+    rng = np.random.default_rng(2)
+    truths, first = scene(rng, 30)
+    second = [found(d.boxes + rng.normal(0, 3, d.boxes.shape), d.scores) for d in first]
+    once = bootstrap_difference(truths, first, second, 1, draws=300)
+    units = [np.full(len(t.class_ids), number) for number, t in enumerate(truths)] * 4
+    copies = bootstrap_difference(truths * 4, first * 4, second * 4, 1, draws=300, units=units)
+    naive = bootstrap_difference(truths * 4, first * 4, second * 4, 1, draws=300)
+    assert copies.high - copies.low == pytest.approx(once.high - once.low, rel=0.25)
+    assert naive.high - naive.low < 0.7 * (copies.high - copies.low)
+
+
+def test_nothing_labelled() -> None:
+    with pytest.raises(DataError, match="needs labelled objects"):
+        bootstrap_difference([truth([])], [found([], [])], [found([], [])], 1)
