@@ -57,6 +57,7 @@ TORCH_MODULES = {
     "seyolo.evaluation.evaluate",
     "seyolo.pruning.fold",
     "seyolo.pruning.recalibrate",
+    "seyolo.pruning.reconstruct",
 }
 
 

@@ -13,7 +13,7 @@ from seyolo.darknet.cfg import Network, parse_cfg
 from seyolo.darknet.graph import inputs
 from seyolo.darknet.sections import Convolutional, Route
 from seyolo.darknet.zoo import network_from_name
-from seyolo.pruning.groups import Group, Groups, find_groups, keep_masks
+from seyolo.pruning.groups import Group, Groups, find_groups, keep_masks, tied_scales
 
 YOLO = (
     "[convolutional]\nfilters=6\nsize=1\nstride=1\nactivation=linear\n"
@@ -174,3 +174,12 @@ def test_any_legal_choice_leaves_a_network_that_wires_up(network: Network, seed:
         if divisor > 1 and sources[0] >= 0 and divisor < len(masks[sources[0]]):
             parts = [part.sum() for part in np.split(masks[sources[0]], divisor)]
             assert len(set(parts)) == 1, index
+
+
+def test_tied_scales_are_those_of_the_groups() -> None:
+    network = network_from_name("se-yolov3-tiny@0.25", num_classes=1)
+    ties = tied_scales(network)
+    with_bn = [i for i, s in enumerate(network.layers) if isinstance(s, Convolutional) and s.batch_normalize]
+    assert sorted(int(name.split(".")[1]) for group in ties for name, _ in group) == with_bn
+    residual = tied_scales(network_from_name("yolov3@0.125", num_classes=1))
+    assert max(len(group) for group in residual) == 9  # a stage's trunk: one convolution and eight blocks

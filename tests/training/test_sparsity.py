@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
 from seyolo.darknet import zoo
 from seyolo.errors import UsageError
 from seyolo.network.build import build
-from seyolo.training.sparsity import L1, ProximalL1, Steered, make_sparsity, sparse_scales
+from seyolo.training.sparsity import L1, GroupLasso, ProximalL1, Steered, make_sparsity, sparse_scales
 
 
 @pytest.fixture
@@ -22,7 +23,7 @@ def test_l1_adds_s_times_the_sign(model) -> None:
         bn.weight[:3] = torch.tensor([2.0, -0.5, 0.0])
     for other in sparse_scales(model).values():
         other.weight.grad = torch.zeros_like(other.weight)
-    L1(0.01).before_step(model)
+    L1(0.01).before_step(model, 0.0)
     assert bn.weight.grad[:3].tolist() == pytest.approx([0.01, -0.01, 0.0])
 
 
@@ -32,6 +33,29 @@ def test_proximal_shrinks_by_lr_times_s_and_stops_at_zero(model) -> None:
         bn.weight[:3] = torch.tensor([1.0, -0.005, 0.02])
     ProximalL1(0.1).after_step(model, learning_rate=0.1, progress=0.0)
     assert bn.weight[:3].tolist() == pytest.approx([0.99, 0.0, 0.01])
+
+
+def test_group_lasso_shrinks_tied_scales_by_the_same_factor(model) -> None:
+    (first, one), (second, two) = list(sparse_scales(model).items())[:2]
+    with torch.no_grad():
+        one.weight[0], two.weight[3] = 3.0, -4.0
+        one.weight[1], two.weight[1] = 0.01, 0.02
+        one.weight[2] = 1.0
+    ties = [[(first, np.array([0, 1])), (second, np.array([3, 1]))], [(first, np.array([2]))]]
+    GroupLasso(0.5, ties).after_step(model, learning_rate=0.1, progress=0.0)
+    shrunk = 1 - 0.05 * 2**0.5 / 5
+    assert one.weight[0].item() == pytest.approx(3 * shrunk)
+    assert two.weight[3].item() == pytest.approx(-4 * shrunk)
+    assert one.weight[1].item() == two.weight[1].item() == 0.0
+    assert one.weight[2].item() == pytest.approx(0.95)  # alone, as ProximalL1
+
+
+def test_strength_decays_to_zero(model) -> None:
+    bn = next(iter(sparse_scales(model).values()))
+    with torch.no_grad():
+        bn.weight.fill_(1.0)
+    make_sparsity("proximal", 1.0, "decay").after_step(model, learning_rate=0.1, progress=0.75)
+    assert bn.weight[0].item() == pytest.approx(1 - 0.1 * 0.25)
 
 
 def _half_of_the_first(model):
@@ -62,7 +86,9 @@ def test_steered_continues_from_its_state(model) -> None:
 
 
 def test_unknown_method_and_strength_are_refused() -> None:
-    with pytest.raises(UsageError, match="there are l1, proximal"):
+    with pytest.raises(UsageError, match="there are l1, proximal, group"):
         make_sparsity("l3", 0.1)
+    with pytest.raises(UsageError, match="there are constant, decay"):
+        make_sparsity("l1", 0.1, "cosine")
     with pytest.raises(UsageError, match="above 0"):
         make_sparsity("l1", 0.0)

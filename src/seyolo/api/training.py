@@ -19,6 +19,7 @@ from seyolo.files import write_json
 from seyolo.model_file import read_model_file
 from seyolo.network.build import from_file
 from seyolo.progress import Progress
+from seyolo.pruning.groups import tied_scales
 from seyolo.runs import existing_run, new_run
 from seyolo.runtime.torch_backend import torch_device
 from seyolo.training.loop import TrainConfig, TrainResult, can_resume
@@ -40,6 +41,7 @@ class TrainSettings:
     attention: Attention | None
     sparsity: str | None
     strength: float
+    schedule: str
     epochs: int
     batch_size: int
     size_px: int
@@ -72,6 +74,7 @@ def train(
     join: Join = "scale",
     sparsity: str | None = None,
     s: float | None = None,
+    schedule: str = "constant",
     epochs: int = 100,
     batch: int = 16,
     size: int = 416,
@@ -89,7 +92,9 @@ def train(
         model: a zoo name, a `.cfg` or a checkpoint; by default the checkpoint in `weights`, else yolov3@0.25.
         weights: what to start from; random without.
         attention: `se` or `cbam` gates to attach, at the places `at` with `reduction` and `join`.
-        sparsity: `l1` (subgradient, as published) or `proximal`, of strength `s` (0.01 unless given).
+        sparsity: `l1` (subgradient, as published), `proximal` or `group` (lasso over tied channels), of
+            strength `s` (0.01 unless given).
+        schedule: of the strength: `constant`, or `decay` linearly to zero.
         epochs, batch, size, lr, seed, device: of training; `size` is the side of the square input in pixels.
         multi_scale: draw another input size for each epoch.
         folder: of the run; by default a new one under `runs/train`.
@@ -107,6 +112,7 @@ def train(
         attention=make_attention(model, attention, at, reduction, join),
         sparsity=sparsity,
         strength=_strength(sparsity, s),
+        schedule=schedule,
         epochs=epochs,
         batch_size=batch,
         size_px=size,
@@ -135,16 +141,21 @@ def _train(settings: TrainSettings, folder: Path, resume: bool, progress: Progre
     torch_device(settings.device)
     dataset = load_dataset(settings.data)
     config = settings.train_config()
-    sparsity = None if settings.sparsity is None else make_sparsity(settings.sparsity, settings.strength)
     if resume:
         model = from_file(read_model_file(folder / "last.safetensors"))
     else:
         model = starting_model(settings.model, dataset, config, settings.weights, settings.attention)
         write_json(folder / SETTINGS_FILE, asdict(settings))
+    sparsity = None
+    if settings.sparsity is not None:
+        ties = tied_scales(model.network)
+        sparsity = make_sparsity(settings.sparsity, settings.strength, settings.schedule, ties)
     return run_train(model, dataset, config, folder, sparsity=sparsity, resume=resume, progress=progress)
 
 
 def _strength(sparsity: str | None, s: float | None) -> float:
     if sparsity is None and s is not None:
-        raise UsageError("--s is the strength of sparsity training; say which with --sparsity l1 or proximal")
+        raise UsageError(
+            "--s is the strength of sparsity training; say which with --sparsity l1, proximal or group"
+        )
     return DEFAULT_STRENGTH if s is None else s

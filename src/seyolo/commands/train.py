@@ -20,8 +20,9 @@ def train(
     *,
     data: Path | None = None,
     model: str | None = None,
-    sparsity: Literal["l1", "proximal"] | None = None,
+    sparsity: Literal["l1", "proximal", "group"] | None = None,
     s: float | None = None,
+    schedule: Literal["constant", "decay"] = "constant",
     epochs: int = 100,
     size: int = 416,
     multi_scale: Annotated[bool, Parameter(negative=())] = False,
@@ -34,8 +35,10 @@ def train(
     Args:
         data: a data.yaml with the splits train and val.
         model: a zoo name such as yolov3@0.25, a .cfg or a checkpoint; by default the checkpoint in --weights.
-        sparsity: push batch-normalisation scales to zero: l1 by its subgradient as published, or proximal.
+        sparsity: push batch-normalisation scales to zero: l1 by its subgradient as published, proximal, or
+            group, which shrinks tied channels together.
         s: strength of the sparsity; 0.01 unless given.
+        schedule: of the strength: constant, or decay linearly to zero.
         epochs: passes over the training pictures.
         size: side of the square input in pixels.
         multi_scale: draw another input size for each epoch.
@@ -62,6 +65,7 @@ def train(
                 join=start.join,
                 sparsity=sparsity,
                 s=s,
+                schedule=schedule,
                 epochs=epochs,
                 batch=run.batch,
                 size=size,

@@ -20,6 +20,7 @@ import numpy as np
 
 from seyolo.darknet.cfg import Network
 from seyolo.darknet.graph import PICTURE
+from seyolo.darknet.sections import Convolutional
 from seyolo.pruning.atoms import BoolArray, IntArray, Split, Walk, walk_atoms
 
 
@@ -113,6 +114,20 @@ def find_groups(network: Network) -> Groups:
     groups = [replace(group, parts=parts_of.get(i, group.parts)) for i, group in enumerate(groups)]
     vectors = tuple(slot_of_atom[vector] for vector in walk.vectors)
     return Groups(tuple(groups), vectors, slot_of_atom[walk.picture])
+
+
+def tied_scales(network: Network) -> list[list[tuple[str, IntArray]]]:
+    """The groups by their batch normalisations: per group `layers.N.bn` and its channel in each slot."""
+    ties = []
+    for group in find_groups(network).groups:
+        owners = [
+            (f"layers.{layer}.bn", members)
+            for layer, members in zip(group.layers, group.members, strict=True)
+            if isinstance(section := network.layers[layer], Convolutional) and section.batch_normalize
+        ]
+        if owners:
+            ties.append(owners)
+    return ties
 
 
 def _collect(walk: Walk) -> tuple[list[Group], IntArray]:

@@ -246,7 +246,7 @@ class _Run:
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]  # torch gives it no types
         if self.sparsity is not None:
-            self.sparsity.before_step(self.model)
+            self.sparsity.before_step(self.model, step / self.num_steps)
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.gradient_clip)
         self.optimizer.step()
         if self.sparsity is not None:

@@ -1,17 +1,19 @@
 """Sparsity training: making the scales of batch normalisation say which channels are not needed.
 
 `L1` adds s·sign(γ) to the gradient, as Network Slimming (Liu 2017) publishes it. `ProximalL1` shrinks |γ| by
-lr·s after the step and reaches exact zeros. `Steered` follows a budget: pressure first, then the channels
-that the budget leaves out fade to zero while the rest of the network learns to do without them, so that the
-cut itself changes nothing.
+lr·s after the step and reaches exact zeros, `GroupLasso` does so for all channels that are tied. `Steered`
+follows a budget: pressure first, then the channels that the budget leaves out fade to zero while the rest of
+the network learns to do without them, so that the cut itself changes nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal, Protocol, cast, get_args
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from seyolo.errors import UsageError
@@ -21,8 +23,8 @@ from seyolo.network.build import DarknetModel
 class Sparsity(Protocol):
     """What the training loop calls around the optimiser's step."""
 
-    def before_step(self, model: DarknetModel) -> None:
-        """Changes gradients, after the backward pass."""
+    def before_step(self, model: DarknetModel, progress: float) -> None:
+        """Changes gradients, after the backward pass; `progress` is the share of the run that is done."""
 
     def after_step(self, model: DarknetModel, learning_rate: float, progress: float) -> None:
         """Changes weights, after the step; `progress` is the share of the run that is done, in [0, 1]."""
@@ -42,8 +44,27 @@ def sparse_scales(model: DarknetModel) -> dict[str, nn.BatchNorm2d]:
     return {name: module for name, module in model.named_modules() if isinstance(module, nn.BatchNorm2d)}
 
 
-class _Stateless:
-    """A method without memory and without anything to finish."""
+Schedule = Literal["constant", "decay"]
+Ties = Sequence[Sequence[tuple[str, NDArray[np.int64]]]]
+"""Per channel group its batch normalisations, each with its channel at every slot of the group."""
+
+
+class _Pressure:
+    """A method with one strength, constant or decaying linearly to zero, and without memory."""
+
+    def __init__(self, strength: float, schedule: Schedule = "constant") -> None:
+        self.strength = strength
+        self.schedule = schedule
+
+    def at(self, progress: float) -> float:
+        """The strength when a share `progress` of the run is done."""
+        return self.strength * (1 - progress) if self.schedule == "decay" else self.strength
+
+    def before_step(self, model: DarknetModel, progress: float) -> None:
+        del model, progress
+
+    def after_step(self, model: DarknetModel, learning_rate: float, progress: float) -> None:
+        del model, learning_rate, progress
 
     def state(self) -> dict[str, Tensor]:
         return {}
@@ -55,35 +76,44 @@ class _Stateless:
         del model
 
 
-class L1(_Stateless):
+class L1(_Pressure):
     """Adds s·sign(γ) to the gradient of every batch-normalisation scale (Liu 2017)."""
 
-    def __init__(self, strength: float) -> None:
-        self.strength = strength
-
-    def before_step(self, model: DarknetModel) -> None:
+    def before_step(self, model: DarknetModel, progress: float) -> None:
         for bn in sparse_scales(model).values():
             assert bn.weight.grad is not None
-            bn.weight.grad.add_(torch.sign(bn.weight.detach()), alpha=self.strength)
-
-    def after_step(self, model: DarknetModel, learning_rate: float, progress: float) -> None:
-        del model, learning_rate, progress
+            bn.weight.grad.add_(torch.sign(bn.weight.detach()), alpha=self.at(progress))
 
 
-class ProximalL1(_Stateless):
+class ProximalL1(_Pressure):
     """Shrinks |γ| by lr·s after each step and stops at zero: the proximal operator of s·|γ|."""
-
-    def __init__(self, strength: float) -> None:
-        self.strength = strength
-
-    def before_step(self, model: DarknetModel) -> None:
-        del model
 
     @torch.no_grad()
     def after_step(self, model: DarknetModel, learning_rate: float, progress: float) -> None:
-        del progress
         for bn in sparse_scales(model).values():
-            bn.weight.copy_(nn.functional.softshrink(bn.weight, learning_rate * self.strength))
+            bn.weight.copy_(nn.functional.softshrink(bn.weight, learning_rate * self.at(progress)))
+
+
+class GroupLasso(_Pressure):
+    """Shrinks the scales of tied channels together: the proximal operator of s·√n·‖(γ₁ … γₙ)‖ per slot.
+
+    Channels that can only go together reach zero together; a lone channel is shrunk as by `ProximalL1`.
+    """
+
+    def __init__(self, strength: float, ties: Ties, schedule: Schedule = "constant") -> None:
+        super().__init__(strength, schedule)
+        self.ties = [[(name, torch.as_tensor(channels)) for name, channels in group] for group in ties]
+
+    @torch.no_grad()
+    def after_step(self, model: DarknetModel, learning_rate: float, progress: float) -> None:
+        layers = sparse_scales(model)
+        for group in self.ties:
+            scales = torch.stack([layers[name].weight[channels] for name, channels in group])
+            length = scales.norm(dim=0)
+            shrunk = learning_rate * self.at(progress) * len(group) ** 0.5
+            factor = (1 - shrunk / length.clamp_min(1e-12)).clamp_min(0.0)
+            for name, channels in group:
+                layers[name].weight[channels] *= factor
 
 
 Choice = Mapping[str, Tensor]
@@ -117,8 +147,8 @@ class Steered:
         self.fading: dict[str, Tensor] = {}
         self.remaining = 1.0
 
-    def before_step(self, model: DarknetModel) -> None:
-        del model
+    def before_step(self, model: DarknetModel, progress: float) -> None:
+        del model, progress
 
     def after_step(self, model: DarknetModel, learning_rate: float, progress: float) -> None:
         if progress < self.choose_at:
@@ -149,15 +179,20 @@ class Steered:
         self._fade(model, 0.0)
 
 
-def make_sparsity(method: str, strength: float) -> Sparsity:
-    """The method of that name: `l1` (subgradient, as published) or `proximal`.
+def make_sparsity(method: str, strength: float, schedule: str = "constant", ties: Ties = ()) -> Sparsity:
+    """The method of that name: `l1` (subgradient, as published), `proximal`, or `group` (lasso over `ties`).
 
     Raises:
-        UsageError: the name is unknown or the strength is not positive.
+        UsageError: a name is unknown or the strength is not positive.
     """
-    methods: dict[str, type[L1] | type[ProximalL1]] = {"l1": L1, "proximal": ProximalL1}
-    if method not in methods:
-        raise UsageError(f"--sparsity {method}: there are {', '.join(methods)}")
     if not strength > 0:
         raise UsageError(f"--s {strength}: the strength of sparsity training must be above 0")
-    return methods[method](strength)
+    if schedule not in get_args(Schedule):
+        raise UsageError(f"--schedule {schedule}: there are {', '.join(get_args(Schedule))}")
+    if method == "l1":
+        return L1(strength, cast("Schedule", schedule))
+    if method == "proximal":
+        return ProximalL1(strength, cast("Schedule", schedule))
+    if method == "group":
+        return GroupLasso(strength, ties, cast("Schedule", schedule))
+    raise UsageError(f"--sparsity {method}: there are l1, proximal, group")
