@@ -50,5 +50,25 @@ def test_random_is_seeded() -> None:
 
 
 def test_unknown_method() -> None:
-    with pytest.raises(UsageError, match="bn, norm or random"):
+    with pytest.raises(UsageError, match="bn, norm, group, taylor, uniform, random"):
         importance(GROUPS, {}, "magic")  # type: ignore[arg-type]
+
+
+def test_group_length_adds_up_what_is_tied() -> None:
+    state = scaled_state()
+    state["layers.0.conv.weight"][:] = 1.0  # sqrt(27)
+    state["layers.1.conv.weight"][:] = 0.5  # sqrt(4.5)
+    state["layers.0.bn.running_var"][:], state["layers.1.bn.running_var"][:] = 9.0, 1.0
+    expected = [np.sqrt(27 * 9 / 9 + 4.5 * 1), np.sqrt(27 * 1 / 9 + 4.5 * 4)]
+    np.testing.assert_allclose(importance(GROUPS, state, "group")[1], expected, rtol=1e-5)
+
+
+def test_uniform_leaves_no_channel_behind() -> None:
+    assert all((scores == 1).all() for scores in importance(GROUPS, {}, "uniform"))
+
+
+def test_measured_scores_and_their_absence() -> None:
+    measured = {0: np.array([3.0, 1.0]), 1: np.array([4.0, 0.0])}
+    np.testing.assert_allclose(importance(GROUPS, {}, "taylor", measured=measured)[1], [5, 1])
+    with pytest.raises(UsageError, match="give a data set"):
+        importance(GROUPS, {}, "taylor")

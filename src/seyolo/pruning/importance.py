@@ -1,14 +1,16 @@
 """Importance: one number per slot that says how much is lost when it goes.
 
 `bn` is the batch-normalisation scale |γ| (Network Slimming, Liu 2017), `norm` the L2 norm of a channel's
-kernel, `random` the control. Where several convolutions are tied, the largest of their scores counts by
-default: a slot is free to go only when every one of its members is.
+kernel, `group` the length of all that is tied (Fang 2023), kernels as batch normalisation scales them,
+`taylor` how much the loss is expected to change (Molchanov 2019; measured by `training.taylor`), `uniform`
+and `random` the controls. Where several convolutions are tied, the largest of their scores counts by default:
+a slot is free to go only when every one of its members is. `group` and `taylor` add theirs up.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Literal
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +20,10 @@ from seyolo.pruning.groups import Group, Groups
 
 FloatArray = NDArray[np.float64]
 State = Mapping[str, NDArray[Any]]
-Method = Literal["bn", "norm", "random"]
-Tied = Literal["max", "mean"]
+Method = Literal["bn", "norm", "group", "taylor", "uniform", "random"]
+Tied = Literal["max", "mean", "sum"]
+EPSILON = 1e-6
+"""Inside the root of batch normalisation, as in `network.layers`, which would import torch here."""
 
 
 def importance(
@@ -27,37 +31,54 @@ def importance(
     state: State,
     method: Method = "bn",
     *,
-    tied: Tied = "max",
+    tied: Tied | None = None,
     per_layer: bool = False,
     generator: np.random.Generator | None = None,
+    measured: Mapping[int, FloatArray] | None = None,
 ) -> tuple[FloatArray, ...]:
     """Scores of all groups, larger is more important.
 
     Args:
         groups: the network's groups.
         state: its tensors.
-        method: `bn`, `norm` or `random`.
-        tied: how the scores of tied convolutions become one.
+        method: one of `Method`.
+        tied: how the scores of tied convolutions become one; by default what fits the method. `sum` adds
+            squares and takes the root.
         per_layer: divide each convolution's scores by their mean, so that layers compete as equals.
         generator: the source of `random`.
+        measured: per convolution (filters,), what `taylor` measured.
 
     Returns:
         Per group (num_channels,) float64. A group that the method cannot score (`bn` without any batch
         normalisation, the squeeze of an SE gate for instance) is infinitely important: it stays whole.
 
     Raises:
-        UsageError: an unknown method, or `random` without a generator.
+        UsageError: an unknown method, `random` without a generator, `taylor` without measurements.
     """
+    if method == "uniform":
+        return tuple(np.ones(group.num_channels) for group in groups.groups)
     if method == "random":
         if generator is None:
             raise UsageError("importance 'random' needs a generator; give a seed")
         return tuple(generator.random(group.num_channels) for group in groups.groups)
-    if method not in ("bn", "norm"):
-        raise UsageError(f"there is no importance {method!r}; choose bn, norm or random")
-    scores = _scale_scores(state) if method == "bn" else _norm_scores(state)
+    scores = _layer_scores(state, method, measured)
     if per_layer:
         scores = {layer: score / max(score.mean(), 1e-12) for layer, score in scores.items()}
-    return tuple(_combine(group, scores, tied) for group in groups.groups)
+    how = tied or ("sum" if method in ("group", "taylor") else "max")
+    return tuple(_combine(group, scores, how) for group in groups.groups)
+
+
+def _layer_scores(
+    state: State, method: str, measured: Mapping[int, FloatArray] | None
+) -> Mapping[int, FloatArray]:
+    if method == "taylor":
+        if measured is None:
+            raise UsageError("importance 'taylor' is measured on pictures; give a data set")
+        return measured
+    methods = {"bn": _scale_scores, "norm": _norm_scores, "group": _scaled_norm_scores}
+    if method not in methods:
+        raise UsageError(f"there is no importance {method!r}; choose {', '.join(get_args(Method))}")
+    return methods[method](state)
 
 
 def _scale_scores(state: State) -> dict[int, FloatArray]:
@@ -78,6 +99,16 @@ def _norm_scores(state: State) -> dict[int, FloatArray]:
     }
 
 
+def _scaled_norm_scores(state: State) -> dict[int, FloatArray]:
+    """L2 norm of each output channel's kernel as its batch normalisation scales it."""
+    norms = _norm_scores(state)
+    for layer, norm in norms.items():
+        scale, variance = (state.get(f"layers.{layer}.bn.{name}") for name in ("weight", "running_var"))
+        if scale is not None and variance is not None:
+            norms[layer] = norm * np.abs(scale) / np.sqrt(np.maximum(variance, 0) + EPSILON)
+    return norms
+
+
 def _layer_of(name: str) -> int:
     return int(name.split(".")[1])
 
@@ -91,5 +122,9 @@ def _combine(group: Group, scores: Mapping[int, FloatArray], tied: Tied) -> Floa
     if not rows:
         return np.full(group.num_channels, np.inf)
     stacked = np.stack(rows)
-    result: FloatArray = stacked.max(axis=0) if tied == "max" else stacked.mean(axis=0)
-    return result
+    ways: dict[Tied, Callable[[], FloatArray]] = {
+        "max": lambda: stacked.max(axis=0),
+        "mean": lambda: stacked.mean(axis=0),
+        "sum": lambda: np.linalg.norm(stacked, axis=0),
+    }
+    return ways[tied]()

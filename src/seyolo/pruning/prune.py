@@ -18,7 +18,7 @@ from seyolo.pruning.blocks import find_blocks
 from seyolo.pruning.budget import parse_budgets
 from seyolo.pruning.fold import fold_constants
 from seyolo.pruning.groups import find_groups
-from seyolo.pruning.importance import Method, importance
+from seyolo.pruning.importance import FloatArray, Method, importance
 from seyolo.pruning.latency import LatencyTable, latency_table
 from seyolo.pruning.plan import Plan, describe_cut
 from seyolo.pruning.surgery import slice_network
@@ -34,6 +34,7 @@ def prune(
     blocks: bool = True,
     method: Method = "bn",
     generator: np.random.Generator | None = None,
+    measured: Mapping[int, FloatArray] | None = None,
     latency: Mapping[str, LatencyTable] | None = None,
     size: tuple[int, int] | None = None,
 ) -> tuple[DarknetModel, Plan]:
@@ -50,8 +51,9 @@ def prune(
             128 channels and more.
         least_share: every group keeps at least this share of its channels.
         blocks: whether residual blocks may go as a whole; in scope `plain` and with `channels=` none does.
-        method: the importance: `bn`, `norm` or `random`.
+        method: the importance: `bn`, `norm`, `group`, `taylor`, or the controls `uniform` and `random`.
         generator: the source of `random`.
+        measured: what `taylor` needs, see `training.taylor`.
         latency: tables of the backends a latency budget names; measured (or read from the cache) otherwise.
             Predictions are also made for every other table given.
         size: (height, width) in pixels at which MACs count; by default the model's `[net]` size.
@@ -70,6 +72,7 @@ def prune(
         blocks=blocks,
         method=method,
         generator=generator,
+        measured=measured,
         latency=latency,
         size=size,
     )
@@ -86,6 +89,7 @@ def make_plan(
     blocks: bool = True,
     method: Method = "bn",
     generator: np.random.Generator | None = None,
+    measured: Mapping[int, FloatArray] | None = None,
     latency: Mapping[str, LatencyTable] | None = None,
     size: tuple[int, int] | None = None,
 ) -> Plan:
@@ -93,7 +97,7 @@ def make_plan(
     budgets = parse_budgets(budget)
     dense = to_file(model)
     groups = find_groups(dense.network)
-    scores = importance(groups, dense.state, method, generator=generator)
+    scores = importance(groups, dense.state, method, generator=generator, measured=measured)
     counted_by_width = any(budget.kind == "channels" for budget in budgets)
     removable = (
         find_blocks(dense.network, groups) if blocks and scope == "all" and not counted_by_width else ()
