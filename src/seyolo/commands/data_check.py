@@ -7,8 +7,9 @@ from pathlib import Path
 
 from seyolo.commands.options import Json
 from seyolo.commands.output import STDOUT, check_target, print_readable, show, table
-from seyolo.data.check import Problem, check_dataset
+from seyolo.data.check import check_dataset
 from seyolo.data.datasets import load_dataset
+from seyolo.data.labels import Problem
 from seyolo.errors import DataError
 
 

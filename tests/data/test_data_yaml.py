@@ -1,4 +1,4 @@
-"""data.yaml, splits, and YOLO labels: what is read, and what is said about what cannot be."""
+"""data.yaml: splits in folders and lists, and what is said about what makes no sense."""
 
 from __future__ import annotations
 
@@ -7,16 +7,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from seyolo.data.datasets import label_path, load_dataset, write_data_yaml
-from seyolo.data.labels import parse_labels, read_labels
+from seyolo.data.data_yaml import write_data_yaml
+from seyolo.data.datasets import load_dataset
 from seyolo.errors import DataError
-
-
-def no_size() -> tuple[int, int]:
-    raise AssertionError("the picture's size must not be asked for")
 
 
 def make_picture(path: Path, height: int = 20, width: int = 40, seed: int = 0) -> Path:
@@ -168,11 +162,6 @@ class TestYaml:
         assert list(dataset.splits) == ["train"]
         assert len(dataset.images("train")) == 2
 
-    @pytest.mark.parametrize("name", ["coco.data", "instances.json", "VOC"])
-    def test_other_formats_are_refused_by_name(self, tmp_path: Path, name: str) -> None:
-        with pytest.raises(DataError, match=rf"{name}: not a data\.yaml"):
-            load_dataset(tmp_path / name)
-
     def test_a_missing_file(self, tmp_path: Path) -> None:
         with pytest.raises(DataError, match=r"data\.yaml: no such file"):
             load_dataset(tmp_path / "data.yaml")
@@ -181,90 +170,6 @@ class TestYaml:
         monkeypatch.chdir(root)
         (sample,) = [s for s in load_dataset("data.yaml").split("train") if len(s.class_ids)]
         assert sample.image.name == "b.jpg"
-
-
-class TestLabelPath:
-    def test_only_the_last_images_folder_is_replaced(self, tmp_path: Path) -> None:
-        label = make_label(tmp_path / "images/set/labels/train/x.txt", "")
-        assert label_path(tmp_path / "images/set/images/train/x.jpg") == label
-
-    def test_beside_the_picture(self, tmp_path: Path) -> None:
-        label = make_label(tmp_path / "x.txt", "")
-        assert label_path(tmp_path / "x.jpg") == label
-        assert label_path(tmp_path / "y.jpg") is None
-
-
-class TestLabels:
-    @pytest.mark.parametrize(
-        ("row", "message"),
-        [
-            ("1 0.5 0.5 0.1 0.1", "class 1 is out of range"),
-            ("-1 0.5 0.5 0.1 0.1", "class -1 is out of range"),
-            ("0.5 0.5 0.5 0.1 0.1", r"class 0\.5 is out of range"),
-            ("0 nan 0.5 0.1 0.1", "not finite"),
-            ("0 0.5 0.5 inf 0.1", "not finite"),
-            ("0 0.5 0.5 0.1", "expected 5 columns .*, found 4"),
-            ("0 0.5 0.5 0.1 0.1 0.9", "expected 5 columns .*, found 6"),
-            ("hand 0.5 0.5 0.1 0.1", "are not five numbers"),
-            ("0 0.5 0.5 0 0.1", "width 0 and height 0.1 must be above 0"),
-            ("0 0.5 0.5 0.1 -0.1", "must be above 0"),
-            ("0 52 40 20 20", "px out of the 100x50 picture"),  # pixels instead of parts
-            ("0 0.5 1.005 0.1 0.01", "lies outside the picture"),  # 0.5 px below the lower edge
-        ],
-    )
-    def test_bad_rows(self, tmp_path: Path, row: str, message: str) -> None:
-        path = make_label(tmp_path / "x.txt", f"\n{row}\n")
-        with pytest.raises(DataError, match=rf"x\.txt:2: .*{message}"):
-            read_labels(path, 1, lambda: (50, 100))
-
-    def test_repeated_rows_are_kept_once(self) -> None:
-        labels, problems = parse_labels("0 .5 .5 .1 .1\n0 0.50 0.5 0.1 0.1\n0 .4 .5 .1 .1\n", 1, no_size)
-        assert (len(labels.class_ids), labels.num_duplicates, problems) == (2, 1, [])
-
-    def test_rounding_is_neither_clipped_nor_asked_about(self) -> None:
-        # 0.0833335 rounds to 0.083333 at half of 0.166667: left = -5e-7.
-        labels, problems = parse_labels("0 0.083333 0.5 0.166667 0.1\n", 1, no_size)
-        assert (labels.num_clipped, problems) == (0, [])
-        assert labels.boxes_cxcywh[0, 0] - labels.boxes_cxcywh[0, 2] / 2 >= -1e-8
-
-    def test_all_bad_rows_are_listed(self) -> None:
-        labels, problems = parse_labels("3 .5 .5 .1 .1\n0 .5 .5 .1 .1\n\n0 .5\n", 1, no_size)
-        assert [problem.line for problem in problems] == [1, 4]
-        assert len(labels.class_ids) == 1
-
-    def test_byte_order_mark_and_windows_line_ends(self, tmp_path: Path) -> None:
-        path = tmp_path / "x.txt"
-        path.write_bytes(b"\xef\xbb\xbf0 0.5 0.5 0.1 0.1\r\n0 0.4 0.5 0.1 0.1\r\n")
-        assert len(read_labels(path, 1, no_size).class_ids) == 2
-
-    def test_binary_content(self, tmp_path: Path) -> None:
-        path = tmp_path / "x.txt"
-        path.write_bytes(b"\xff\xfe0\x00")
-        with pytest.raises(DataError, match=r"x\.txt: not a text file"):
-            read_labels(path, 1, no_size)
-
-    @given(
-        st.tuples(st.floats(-0.2, 1.2), st.floats(-0.2, 1.2), st.floats(0.001, 1.2), st.floats(0.001, 1.2)),
-        st.integers(1, 400),
-        st.integers(1, 400),
-    )
-    def test_a_box_is_inside_after_reading_or_reported(
-        self, box: tuple[float, float, float, float], height: int, width: int
-    ) -> None:
-        row = "0 " + " ".join(f"{value:.6f}" for value in box)
-        labels, problems = parse_labels(row, 1, lambda: (height, width))
-        assert len(problems) + len(labels.class_ids) == 1
-        centre, half = labels.boxes_cxcywh[:, :2], labels.boxes_cxcywh[:, 2:] / 2
-        assert (centre - half >= -1e-6).all()
-        assert (centre + half <= 1 + 1e-6).all()
-        cx, cy, w, h = (float(column) for column in row.split()[1:])
-        outside_px = max((w / 2 - cx) * width, (cx + w / 2 - 1) * width)
-        outside_px = max(outside_px, (h / 2 - cy) * height, (cy + h / 2 - 1) * height)
-        if outside_px > 1.01:
-            assert problems
-        if outside_px <= 0:
-            assert not problems
-            assert labels.num_clipped == 0
 
 
 def test_real_hands(shared_data: Path) -> None:
