@@ -16,6 +16,7 @@ from typing import Protocol
 
 import numpy as np
 
+from seyolo.data.darknet_data import read_darknet_data
 from seyolo.data.data_yaml import read_data_yaml
 from seyolo.data.labels import Labels, PictureSize, Problem, Reading
 from seyolo.errors import DataError
@@ -46,6 +47,7 @@ class Contents(Protocol):
 OPENERS: Mapping[str, Callable[[Path], Contents]] = {
     ".yaml": read_data_yaml,
     ".yml": read_data_yaml,
+    ".data": read_darknet_data,
 }
 """What reads a file with this ending."""
 
@@ -131,7 +133,7 @@ def load_dataset(path: str | Path) -> Dataset:
     """Loads the description of a data set; pictures are listed and labels read by `Dataset.split`.
 
     Args:
-        path: a `data.yaml`.
+        path: a `data.yaml`, or a Darknet `.data`.
 
     Raises DataError when it is missing, of another kind, or holds something that makes no sense.
     """
@@ -139,5 +141,5 @@ def load_dataset(path: str | Path) -> Dataset:
     opener = OPENERS.get(source.suffix.lower())
     if opener is None:
         problem = "not a data set by its name" if source.exists() else "no such file or folder"
-        raise DataError(f"{source}: {problem}; give a data.yaml")
+        raise DataError(f"{source}: {problem}; give a data.yaml or a Darknet .data")
     return Dataset(source, opener(source))
