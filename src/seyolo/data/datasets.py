@@ -16,6 +16,7 @@ from typing import Protocol
 
 import numpy as np
 
+from seyolo.data.coco import read_coco
 from seyolo.data.darknet_data import read_darknet_data
 from seyolo.data.data_yaml import read_data_yaml
 from seyolo.data.labels import Labels, PictureSize, Problem, Reading
@@ -48,6 +49,7 @@ OPENERS: Mapping[str, Callable[[Path], Contents]] = {
     ".yaml": read_data_yaml,
     ".yml": read_data_yaml,
     ".data": read_darknet_data,
+    ".json": read_coco,
 }
 """What reads a file with this ending."""
 
@@ -65,7 +67,7 @@ class Sample:
 class SplitContent:
     """All samples of a split by path; how many labels were clipped, were repetitions, were left out.
 
-    Left out are what the format marks as not to be learned from.
+    Left out are what the format marks as not to be learned from: crowds of COCO.
     """
 
     samples: list[Sample]
@@ -133,7 +135,7 @@ def load_dataset(path: str | Path) -> Dataset:
     """Loads the description of a data set; pictures are listed and labels read by `Dataset.split`.
 
     Args:
-        path: a `data.yaml`, or a Darknet `.data`.
+        path: a `data.yaml`, a Darknet `.data`, or a COCO `.json`.
 
     Raises DataError when it is missing, of another kind, or holds something that makes no sense.
     """
@@ -141,5 +143,5 @@ def load_dataset(path: str | Path) -> Dataset:
     opener = OPENERS.get(source.suffix.lower())
     if opener is None:
         problem = "not a data set by its name" if source.exists() else "no such file or folder"
-        raise DataError(f"{source}: {problem}; give a data.yaml or a Darknet .data")
+        raise DataError(f"{source}: {problem}; give a data.yaml, a Darknet .data or a COCO .json")
     return Dataset(source, opener(source))
