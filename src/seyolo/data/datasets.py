@@ -20,6 +20,7 @@ from seyolo.data.coco import read_coco
 from seyolo.data.darknet_data import read_darknet_data
 from seyolo.data.data_yaml import read_data_yaml
 from seyolo.data.labels import Labels, PictureSize, Problem, Reading
+from seyolo.data.voc import read_voc
 from seyolo.errors import DataError
 from seyolo.media.pictures import picture_size
 
@@ -51,7 +52,7 @@ OPENERS: Mapping[str, Callable[[Path], Contents]] = {
     ".data": read_darknet_data,
     ".json": read_coco,
 }
-"""What reads a file with this ending."""
+"""What reads a file with this ending; a folder is VOC's."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +68,7 @@ class Sample:
 class SplitContent:
     """All samples of a split by path; how many labels were clipped, were repetitions, were left out.
 
-    Left out are what the format marks as not to be learned from: crowds of COCO.
+    Left out are what the format marks as not to be learned from: crowds of COCO, difficult objects of VOC.
     """
 
     samples: list[Sample]
@@ -135,13 +136,17 @@ def load_dataset(path: str | Path) -> Dataset:
     """Loads the description of a data set; pictures are listed and labels read by `Dataset.split`.
 
     Args:
-        path: a `data.yaml`, a Darknet `.data`, or a COCO `.json`.
+        path: a `data.yaml`, a Darknet `.data`, a COCO `.json`, or a VOC folder.
 
     Raises DataError when it is missing, of another kind, or holds something that makes no sense.
     """
     source = Path(path)
+    if source.is_dir():
+        return Dataset(source, read_voc(source))
     opener = OPENERS.get(source.suffix.lower())
     if opener is None:
         problem = "not a data set by its name" if source.exists() else "no such file or folder"
-        raise DataError(f"{source}: {problem}; give a data.yaml, a Darknet .data or a COCO .json")
+        raise DataError(
+            f"{source}: {problem}; give a data.yaml, a Darknet .data, a COCO .json or a VOC folder"
+        )
     return Dataset(source, opener(source))
