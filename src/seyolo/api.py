@@ -116,7 +116,7 @@ def train(
     """Trains a detector on a data set's `train` split and keeps the checkpoint that is best on `val`.
 
     Args:
-        data: a `data.yaml`.
+        data: a `data.yaml`, Darknet `.data`, COCO `.json` or VOC folder.
         model: a zoo name, a `.cfg` or a checkpoint; by default the checkpoint in `weights`, else yolov3@0.25.
         weights: what to start from; random without.
         attention: `se` or `cbam` gates to attach, at the places `at` with `reduction` and `join`.
@@ -188,7 +188,7 @@ def slim(
     """From photos to a small detector and its before/after table: see `seyolo.pipeline`.
 
     Args:
-        data: a `data.yaml`.
+        data: a `data.yaml`, Darknet `.data`, COCO `.json` or VOC folder.
         model, weights, attention, at, reduction, join: as in `train`.
         budget: what the result may cost, e.g. `macs=30%`; several hold together.
         size: side of the square input in pixels.
@@ -277,7 +277,7 @@ def evaluate(
 
     Args:
         model: a MODEL with weights, or one that is open already.
-        data: a `data.yaml`.
+        data: a `data.yaml`, Darknet `.data`, COCO `.json` or VOC folder.
         split: its name; None for all but `train`.
         size: side of the square input in pixels, by default the model's own.
         progress: where to tell how far it is.

@@ -17,7 +17,7 @@ def check(data: Path, /, *, json: Json = None) -> None:
     """Look through a data set: counts, and everything that is wrong; exit code 2 if anything is.
 
     Args:
-        data: a data.yaml.
+        data: a data.yaml, Darknet .data, COCO .json or VOC folder.
         json: write the report here as JSON, too; - is stdout.
     """
     check_target(json)
