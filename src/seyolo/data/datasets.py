@@ -79,20 +79,12 @@ class SplitContent:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A data set: the file or folder it was loaded from, and what that holds."""
+    """Class names, the places of each split, the file or folder they come from, and what reads its format."""
 
+    names: tuple[str, ...]
+    splits: Mapping[str, tuple[Path, ...]]
     source: Path
     contents: Contents
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Of the classes, in the order of their ids."""
-        return self.contents.names
-
-    @property
-    def splits(self) -> Mapping[str, tuple[Path, ...]]:
-        """The names of the splits, and the folders or files of each."""
-        return self.contents.splits
 
     def split(self, name: str) -> list[Sample]:
         """Returns the samples of a split sorted by path.
@@ -141,12 +133,17 @@ def load_dataset(path: str | Path) -> Dataset:
     Raises DataError when it is missing, of another kind, or holds something that makes no sense.
     """
     source = Path(path)
+    contents = _opener(source)(source)
+    return Dataset(contents.names, contents.splits, source, contents)
+
+
+def _opener(source: Path) -> Callable[[Path], Contents]:
     if source.is_dir():
-        return Dataset(source, read_voc(source))
+        return read_voc
     opener = OPENERS.get(source.suffix.lower())
     if opener is None:
         problem = "not a data set by its name" if source.exists() else "no such file or folder"
         raise DataError(
             f"{source}: {problem}; give a data.yaml, a Darknet .data, a COCO .json or a VOC folder"
         )
-    return Dataset(source, opener(source))
+    return opener
