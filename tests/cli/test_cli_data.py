@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from running import Run, assert_refused
+import pytest
+from running import MODEL, SIZE_PX, Run, assert_refused
+
+from written_datasets import FORMATS
 
 
 def test_synth_draws_what_check_finds_sound(run: Run, tmp_path: Path) -> None:
@@ -45,3 +48,34 @@ def test_oxford_refuses_what_is_not_the_archive(run: Run, tmp_path: Path) -> Non
     assert_refused(run("data", "oxford", "folder", "out"), "Oxford Hand")
     assert_refused(run("data", "oxford", "gone.tar.gz", "out"), "gone.tar.gz")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_every_format_is_checked_measured_and_trained_on(run: Run, kind: str) -> None:
+    data = FORMATS[kind](Path("written"))
+    report = json.loads(run("data", "check", data, "--json", "-").out)
+    assert (report["names"], report["problems"]) == (["face", "hand"], [])
+    assert [split["num_objects"] for split in report["splits"]] == [3, 3, 1]
+    anchors = json.loads(run("data", "anchors", data, "--size", 64, "--num", 2, "--json", "-").out)
+    assert anchors["num_boxes"] == 3
+    line = ["--data", data, "--model", MODEL, "--size", SIZE_PX, "--batch", 2, "--epochs", 1]
+    outcome = run("train", *line, "--json", "-")
+    assert outcome.code == 0, outcome.err
+    checkpoint = json.loads(outcome.out)["checkpoint"]
+    measured = json.loads(run("val", checkpoint, "--data", data, "--json", "-").out)
+    objects = {split: metrics["num_objects"] for split, metrics in measured["metrics"].items()}
+    assert objects == {"val": 3, "test": 1}
+
+
+@pytest.mark.parametrize(
+    ("kind", "file", "text", "place"),
+    [
+        ("darknet", "obj.data", "trian = train.txt\n", "obj.data:1: unknown key `trian`"),
+        ("coco", "annotations/instances_val2017.json", "{", "instances_val2017.json:1: not valid JSON"),
+        ("voc", "Annotations/b1.xml", "<annotation>", "b1.xml:1: not valid XML"),
+    ],
+)
+def test_what_cannot_be_read_is_named(run: Run, kind: str, file: str, text: str, place: str) -> None:
+    data = FORMATS[kind](Path("written"))
+    (Path("written") / file).write_text(text)
+    assert_refused(run("data", "anchors", data, "--num", 1, "--split", "val"), place)

@@ -195,7 +195,7 @@ def test_data_that_cannot_be_trained_on(dataset: Dataset, tmp_path: Path) -> Non
     only_train = replace(dataset, splits={"train": dataset.splits["train"]})
     with pytest.raises(DataError, match=r"needs a `val` split"):
         train(fresh_model(), only_train, CONFIG, tmp_path)
-    shutil.copytree(dataset.root, tmp_path / "data")
+    shutil.copytree(dataset.source.parent, tmp_path / "data")
     for label in (tmp_path / "data" / "labels" / "val").iterdir():
         label.write_text("")
     with pytest.raises(DataError, match="the val split has no labelled object"):

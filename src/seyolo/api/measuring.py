@@ -30,7 +30,7 @@ def evaluate(
 
     Args:
         model: a MODEL with weights, or one that is open already.
-        data: a `data.yaml`.
+        data: a `data.yaml`, Darknet `.data`, COCO `.json` or VOC folder.
         split: its name; None for all but `train`.
         size: side of the square input in pixels, by default the model's own.
         progress: where to tell how far it is.

@@ -45,7 +45,7 @@ def slim(
     """From photos to a small detector and its before/after table: see `seyolo.pipeline`.
 
     Args:
-        data: a `data.yaml`.
+        data: a `data.yaml`, Darknet `.data`, COCO `.json` or VOC folder.
         model, weights, attention, at, reduction, join: as in `train`.
         budget: what the result may cost, e.g. `macs=30%`; several hold together.
         size: side of the square input in pixels.

@@ -88,7 +88,7 @@ def train(
     """Trains a detector on a data set's `train` split and keeps the checkpoint that is best on `val`.
 
     Args:
-        data: a `data.yaml`.
+        data: a `data.yaml`, Darknet `.data`, COCO `.json` or VOC folder.
         model: a zoo name, a `.cfg` or a checkpoint; by default the checkpoint in `weights`, else yolov3@0.25.
         weights: what to start from; random without.
         attention: `se` or `cbam` gates to attach, at the places `at` with `reduction` and `join`.

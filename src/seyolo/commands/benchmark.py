@@ -29,7 +29,7 @@ def benchmark(
     Args:
         models: .onnx files, checkpoints, .cfg files with their weights; zoo names run with random weights.
             Weights and model options are for the zoo names and .cfg files among them.
-        data: a data.yaml; its pictures are used, and AP is measured on every split but train (needs PyTorch).
+        data: a data set; its pictures are used, and AP is measured on every split but train (needs PyTorch).
         repeats: timed rounds.
         threads: of the CPU.
         device: cpu, cuda or cuda:N.

@@ -25,7 +25,7 @@ def anchors(
     """Anchor boxes for a data set, by k-means on IoU.
 
     Args:
-        data: a data.yaml.
+        data: a data.yaml, Darknet .data, COCO .json or VOC folder.
         size: side of the square input in pixels.
         num: how many: 9 for yolov3, 6 for yolov3-tiny.
         split: whose boxes are looked at.

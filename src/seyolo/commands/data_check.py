@@ -7,8 +7,9 @@ from pathlib import Path
 
 from seyolo.commands.options import Json
 from seyolo.commands.output import STDOUT, check_target, print_readable, show, table
-from seyolo.data.check import Problem, check_dataset
+from seyolo.data.check import check_dataset
 from seyolo.data.datasets import load_dataset
+from seyolo.data.labels import Problem
 from seyolo.errors import DataError
 
 
@@ -16,7 +17,7 @@ def check(data: Path, /, *, json: Json = None) -> None:
     """Look through a data set: counts, and everything that is wrong; exit code 2 if anything is.
 
     Args:
-        data: a data.yaml.
+        data: a data.yaml, Darknet .data, COCO .json or VOC folder.
         json: write the report here as JSON, too; - is stdout.
     """
     check_target(json)

@@ -37,7 +37,7 @@ def prune(
             hold.
         scope: all, or plain for convolutions that no shortcut touches, as the published cut does.
         multiple: kept channels are multiples of this [default: 8, and 16 in groups of 128 and more].
-        data: a data.yaml; its train split recalibrates the batch normalisation after the cut.
+        data: a data set; its train split recalibrates the batch normalisation after the cut.
         size: side of the square input in pixels at which MACs count; by default the model's.
         seed: of the choice of pictures for recalibration.
         device: cpu, cuda or cuda:N.

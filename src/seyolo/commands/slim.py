@@ -43,7 +43,8 @@ def slim(
     train, exports and draws. Prints an estimate of the time first. Ctrl-C loses no finished epoch.
 
     Args:
-        data: a data.yaml with the splits train and val, and more for the table.
+        data: a data.yaml, Darknet .data, COCO .json or VOC folder with the splits train and val, and more for
+            the table.
         model: a zoo name such as yolov3@0.25, a .cfg or a checkpoint.
         budget: what the result may cost: macs=30%, macs=1.2G, params=2.4M, channels=85% (removed); may be
             given several times, then all hold [default: macs=30%].

@@ -33,7 +33,7 @@ def train(
     """Train a detector, dense or with sparsity, or fine-tune one.
 
     Args:
-        data: a data.yaml with the splits train and val.
+        data: a data.yaml, Darknet .data, COCO .json or VOC folder with the splits train and val.
         model: a zoo name such as yolov3@0.25, a .cfg or a checkpoint; by default the checkpoint in --weights.
         sparsity: push batch-normalisation scales to zero: l1 by its subgradient as published, proximal, or
             group, which shrinks tied channels together.

@@ -35,7 +35,7 @@ def val(
 
     Args:
         model: a checkpoint, an .onnx file, or a .cfg or zoo name with --weights.
-        data: a data.yaml.
+        data: a data.yaml, Darknet .data, COCO .json or VOC folder.
         split: by default every split but train.
         protocol: coco, or oxford for all hands and the official ones (over 1,500 px²).
         size: side of the square input in pixels; by default the model's.

@@ -2,7 +2,8 @@
 
 Notable: the same picture in several splits counts as a problem, since figures on the one then say little
 about the other; so does a label file whose picture is gone, since a renamed picture silently turns
-into a negative.
+into a negative; and so does a picture of another size than its labels state, since boxes in pixels then lie
+elsewhere on it.
 """
 
 from __future__ import annotations
@@ -10,29 +11,20 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
-from seyolo.data.datasets import Dataset, label_candidates, label_path
-from seyolo.data.labels import Labels, parse_labels, read_text
+from seyolo.data.datasets import Dataset
+from seyolo.data.labels import Labels, Problem
 from seyolo.errors import DataError
-from seyolo.media.pictures import decode_picture, is_picture, picture_size
+from seyolo.media.pictures import decode_picture, picture_size
 
 QUANTILES = (0.0, 0.1, 0.5, 0.9, 1.0)
-
-
-class Problem(NamedTuple):
-    """Something to mend: the file, its 1-based line (0: the file as a whole), and what is wrong."""
-
-    file: str
-    line: int
-    text: str
 
 
 @dataclass(frozen=True)
@@ -49,6 +41,7 @@ class SplitReport:
     num_negatives: int
     num_clipped: int
     num_duplicates: int
+    num_skipped: int
     num_unreadable: int
     objects_per_class: dict[str, int]
     box_side_px: dict[str, float]
@@ -87,7 +80,8 @@ class _Picture:
     digest: bytes
     size: tuple[int, int]
     labels: Labels
-    problems: list[Problem] = field(default_factory=list)
+    problems: list[Problem]
+    label_problems: list[Problem]
 
 
 def check_dataset(dataset: Dataset) -> Report:
@@ -104,16 +98,18 @@ def check_dataset(dataset: Dataset) -> Report:
             problems.append(Problem(str(dataset.source), 0, str(error)))
             images = []
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            pictures[name] = list(pool.map(partial(_check_picture, dataset), images))
+            pictures[name] = list(pool.map(partial(_check_picture, dataset, name), images))
     found = [picture for split in pictures.values() for picture in split]
     shared = _shared_pictures(pictures)
-    problems += dict.fromkeys(problem for picture in found for problem in picture.problems)
-    problems += _labels_without_picture(picture.path for picture in found)
+    problems += dict.fromkeys(
+        problem for picture in found for problem in (*picture.problems, *picture.label_problems)
+    )
+    problems += dataset.contents.strays(picture.path for picture in found)
     splits = tuple(_split_report(name, split, dataset.names) for name, split in pictures.items())
     return Report(str(dataset.source), dataset.names, splits, len(shared), (*problems, *shared))
 
 
-def _check_picture(dataset: Dataset, image: Path) -> _Picture:
+def _check_picture(dataset: Dataset, split: str, image: Path) -> _Picture:
     digest, size, problems = b"", (0, 0), []
     try:
         data = image.read_bytes()
@@ -123,23 +119,15 @@ def _check_picture(dataset: Dataset, image: Path) -> _Picture:
         problems.append(Problem(str(image), 0, f"cannot be read ({error.strerror})"))
     except DataError as error:
         problems.append(Problem(str(image), 0, _without_file(error, image)))
-    labels, label_problems = _check_labels(dataset, image, size)
-    return _Picture(image, digest, size, labels, problems + label_problems)
+    reading = dataset.contents.read(split, image, lambda: size if any(size) else picture_size(image))
+    if digest and reading.stated_size not in (None, size):
+        height, width = reading.stated_size or size
+        text = f"is {size[1]}x{size[0]} pixels, its labels are for {width}x{height}"
+        problems.append(Problem(str(image), 0, text))
+    return _Picture(image, digest, size, reading.labels, problems, reading.problems)
 
 
-def _check_labels(dataset: Dataset, image: Path, size: tuple[int, int]) -> tuple[Labels, list[Problem]]:
-    path = label_path(image)
-    try:
-        text = read_text(path) if path else ""
-    except DataError as error:
-        return parse_labels("", 0, lambda: size)[0], [Problem(str(path), 0, _without_file(error, path))]
-    labels, problems = parse_labels(
-        text, len(dataset.names), lambda: size if any(size) else picture_size(image)
-    )
-    return labels, [Problem(str(path), line, text) for line, text in problems]
-
-
-def _without_file(error: DataError, path: Path | None) -> str:
+def _without_file(error: DataError, path: Path) -> str:
     return str(error).removeprefix(f"{path}: ")
 
 
@@ -161,23 +149,6 @@ def _list_places(place: dict[str, Path]) -> str:
     return " and in ".join(f"{name} ({path})" for name, path in place.items())
 
 
-def _labels_without_picture(images: Iterable[Path]) -> list[Problem]:
-    """Looks through the label folders that belong to picture folders, not where both lie together."""
-    problems = []
-    for folder in sorted({image.parent for image in images}):
-        places = list(label_candidates(folder / "any.jpg"))
-        label_folder = os.path.dirname(places[0])
-        if len(places) == 1 or not os.path.isdir(label_folder):
-            continue
-        stems = {os.path.splitext(file)[0] for file in os.listdir(folder) if is_picture(file)}
-        for file in sorted(os.listdir(label_folder)):
-            stem, ending = os.path.splitext(file)
-            if ending == ".txt" and stem not in stems and stem != "classes":
-                path = os.path.join(label_folder, file)
-                problems.append(Problem(path, 0, f"no picture of this name in {folder}"))
-    return problems
-
-
 def _split_report(name: str, pictures: Sequence[_Picture], names: tuple[str, ...]) -> SplitReport:
     class_ids = np.concatenate([np.empty(0, np.int64), *(picture.labels.class_ids for picture in pictures)])
     counts = np.bincount(class_ids, minlength=len(names)).tolist()
@@ -188,6 +159,7 @@ def _split_report(name: str, pictures: Sequence[_Picture], names: tuple[str, ...
         num_negatives=sum(map(_is_negative, pictures)),
         num_clipped=sum(picture.labels.num_clipped for picture in pictures),
         num_duplicates=sum(picture.labels.num_duplicates for picture in pictures),
+        num_skipped=sum(picture.labels.num_skipped for picture in pictures),
         num_unreadable=sum(not picture.digest for picture in pictures),
         objects_per_class=dict(zip(names, counts, strict=True)),
         box_side_px=_quantiles(np.concatenate([np.empty(0), *map(_box_sides_px, pictures)])),
@@ -196,7 +168,7 @@ def _split_report(name: str, pictures: Sequence[_Picture], names: tuple[str, ...
 
 def _is_negative(picture: _Picture) -> bool:
     """Tells a picture without objects from one whose rows are all bad."""
-    return not len(picture.labels.class_ids) and not any(problem.line for problem in picture.problems)
+    return not len(picture.labels.class_ids) and not picture.label_problems
 
 
 def _quantiles(values: np.ndarray) -> dict[str, float]:

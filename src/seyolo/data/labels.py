@@ -1,18 +1,19 @@
-"""YOLO label files: one row `class cx cy w h` per object, in parts of the picture's width and height.
+"""The labels of one picture, and the rules that those of every format are held to.
 
 Notable: a box that reaches out of the picture by at most one pixel is clipped and counted; one that
 reaches further is an error, since it says that label and picture do not belong together. What six
-decimals lose to rounding is neither. The picture's size is asked for only when a box reaches out,
-so that reading labels opens no pictures as a rule.
+decimals lose to rounding is neither. The picture's size is asked for only when a box reaches out or its
+label is in pixels and does not state it, so that reading labels opens no pictures as a rule.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
@@ -25,36 +26,59 @@ PictureSize = Callable[[], tuple[int, int]]
 """Gives (height, width) in pixels of the labelled picture."""
 
 Row = tuple[int, float, float, float, float]
+"""Class, cx, cy, w and h in parts of the picture."""
+
+Entry = TypeVar("Entry")
 
 
 @dataclass(frozen=True, eq=False)
 class Labels:
     """The objects of one picture.
 
-    boxes_cxcywh (n, 4) float32 in [0, 1], class_ids (n,) int64; how many boxes were clipped, and how many
-    rows were left out because an equal one stood above.
+    boxes_cxcywh (n, 4) float32 in [0, 1], class_ids (n,) int64; how many boxes were clipped, how many
+    were left out because an equal one stood before, and how many because their format marks them as not to
+    be learned from (crowds, difficult objects).
     """
 
     boxes_cxcywh: np.ndarray
     class_ids: np.ndarray
     num_clipped: int = 0
     num_duplicates: int = 0
+    num_skipped: int = 0
 
 
-class LabelProblem(NamedTuple):
-    """A row that cannot be used: its 1-based line and what is wrong with it."""
+NO_LABELS = Labels(np.empty((0, 4), np.float32), np.empty(0, np.int64))
+"""Those of a negative."""
 
+
+class Problem(NamedTuple):
+    """Something to mend: the file, its 1-based line (0: the file as a whole), and what is wrong."""
+
+    file: str
     line: int
     text: str
 
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.text}" if self.line else f"{self.file}: {self.text}"
 
-def read_labels(path: str | Path, num_classes: int, picture_size: PictureSize) -> Labels:
-    """Reads a label file; raises DataError naming file and line of the first row that cannot be used."""
-    labels, problems = parse_labels(read_text(path), num_classes, picture_size)
-    if problems:
-        line, text = problems[0]
-        raise DataError(f"{path}:{line}: {text}; `seyolo data check` lists every such row")
-    return labels
+
+class Reading(NamedTuple):
+    """What was read of one picture's labels.
+
+    The usable ones, what is wrong with the others, and (height, width) of the picture in pixels where the
+    labels state it.
+    """
+
+    labels: Labels
+    problems: list[Problem]
+    stated_size: tuple[int, int] | None = None
+
+
+class EntryProblem(NamedTuple):
+    """An entry (a row, an annotation) that cannot be used: its number and what is wrong with it."""
+
+    number: int
+    text: str
 
 
 def read_text(path: str | Path) -> str:
@@ -70,48 +94,64 @@ def read_text(path: str | Path) -> str:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from error
 
 
-def parse_labels(text: str, num_classes: int, picture_size: PictureSize) -> tuple[Labels, list[LabelProblem]]:
-    """Reads the rows of one picture; returns the usable ones and what is wrong with the others."""
+def collect(
+    entries: Iterable[tuple[int, Entry]], to_row: Callable[[Entry], Row | None], picture_size: PictureSize
+) -> tuple[Labels, list[EntryProblem]]:
+    """Makes labels of the numbered entries of one picture.
+
+    Args:
+        entries: each with the number that names it in a problem.
+        to_row: gives an entry's row, or None when it is to be left out and counted; raises DataError.
+        picture_size: asked when a box reaches out of the picture.
+
+    Returns:
+        The labels that can be used, and what is wrong with the others.
+    """
     rows: dict[Row, None] = {}
     problems = []
-    num_rows = num_clipped = 0
-    for line, columns in enumerate(map(str.split, text.splitlines()), start=1):
-        if not columns:
-            continue
+    num_rows = num_clipped = num_skipped = 0
+    for number, entry in entries:
         try:
-            row = _parse_row(columns, num_classes)
+            if (row := to_row(entry)) is None:
+                num_skipped += 1
+                continue
             clipped, was_clipped = _clip(row, picture_size)
         except DataError as error:
-            problems.append(LabelProblem(line, str(error)))
+            problems.append(EntryProblem(number, str(error)))
             continue
         num_rows += 1
         num_clipped += was_clipped and clipped not in rows
         rows[clipped] = None
-    return _labels(list(rows), num_clipped, num_rows - len(rows)), problems
-
-
-def _labels(rows: list[Row], num_clipped: int, num_duplicates: int) -> Labels:
+    if not rows and not num_skipped:
+        return NO_LABELS, problems
     class_ids = np.array([row[0] for row in rows], np.int64)
     boxes_cxcywh = np.array([row[1:] for row in rows], np.float32).reshape(-1, 4)
-    return Labels(boxes_cxcywh, class_ids, num_clipped, num_duplicates)
+    return Labels(boxes_cxcywh, class_ids, num_clipped, num_rows - len(rows), num_skipped), problems
 
 
-def _parse_row(columns: list[str], num_classes: int) -> Row:
-    if len(columns) != 5:
-        raise DataError(f"expected 5 columns (class cx cy w h), found {len(columns)}")
-    try:
-        class_id, cx, cy, w, h = map(float, columns)
-    except ValueError:
-        raise DataError(f"`{' '.join(columns)}` are not five numbers") from None
-    if not all(map(math.isfinite, (class_id, cx, cy, w, h))):
-        raise DataError(f"`{' '.join(columns)}` holds a value that is not finite")
-    if not class_id.is_integer() or not 0 <= class_id < num_classes:
-        raise DataError(
-            f"class {columns[0]} is out of range, the data set names {num_classes} (0 is the first)"
-        )
-    if w <= 0 or h <= 0:
-        raise DataError(f"width {columns[3]} and height {columns[4]} must be above 0")
-    return int(class_id), cx, cy, w, h
+def size_of(stated: tuple[int, int] | None, picture_size: PictureSize) -> PictureSize:
+    """Returns what gives the size that labels state, or else, read once, that of the picture."""
+    return cache(picture_size) if stated is None else lambda: stated
+
+
+def row_of_pixels(class_id: int, corners_xyxy: tuple[float, ...], picture_size: PictureSize) -> Row:
+    """Returns the row of a box given by its corners in pixels.
+
+    Raises DataError when a corner is not finite, the box has no area, or the picture has no size.
+    """
+    left, top, right, bottom = corners_xyxy
+    if not all(map(math.isfinite, corners_xyxy)):
+        raise DataError(f"the box ({left:g}, {top:g}) to ({right:g}, {bottom:g}) is not finite")
+    if right <= left or bottom <= top:
+        raise DataError(f"width {right - left:g} and height {bottom - top:g} must be above 0")
+    height, width = picture_size()
+    return (
+        class_id,
+        (left + right) / 2 / width,
+        (top + bottom) / 2 / height,
+        (right - left) / width,
+        (bottom - top) / height,
+    )
 
 
 def _clip(row: Row, picture_size: PictureSize) -> tuple[Row, bool]:

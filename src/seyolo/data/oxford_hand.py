@@ -22,7 +22,7 @@ import numpy as np
 
 from seyolo.boxes import xyxy_to_cxcywh
 from seyolo.data.archives import extract
-from seyolo.data.datasets import write_data_yaml
+from seyolo.data.data_yaml import write_data_yaml
 from seyolo.data.oxford_annotations import CORNERS, Hand, read_annotation
 from seyolo.errors import DataError, UsageError
 from seyolo.media.pictures import check_complete, encoded_size

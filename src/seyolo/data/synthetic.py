@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 
 from seyolo.boxes import xyxy_to_cxcywh
-from seyolo.data.datasets import write_data_yaml
+from seyolo.data.data_yaml import write_data_yaml
 from seyolo.data.synthetic_hand import Hand, random_hand
 from seyolo.data.synthetic_paint import (
     Floats,
