@@ -1,22 +1,28 @@
 """The command line: verbs by name, loaded when called, and what becomes of their errors.
 
 Exit codes: 0 done, 2 the user can mend it, 130 interrupted, 1 (with a traceback) a bug of ours.
-Nothing here imports PyTorch or NumPy, so that `seyolo --help` is quick.
+Nothing here imports PyTorch or NumPy, so that `seyolo --help` is quick, and what takes its time to be
+imported is imported inside `main`, so that Ctrl-C has its one line from the start.
 """
 
 from __future__ import annotations
 
 import errno
 import os
+import signal
 import sys
+import threading
 import warnings
-from collections.abc import Sequence
-from importlib import metadata
-from typing import TextIO
-
-from cyclopts import App, CycloptsError
+from typing import TYPE_CHECKING, NoReturn
 
 from seyolo.errors import SeyoloError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import FrameType
+    from typing import Any, Self, TextIO
+
+    from cyclopts import App, Token
 
 DONE, USER_CAN_MEND, INTERRUPTED = 0, 2, 130
 TRAIN_PACKAGES = ("torch", "faster_coco_eval", "scipy", "onnx", "onnxscript", "matplotlib", "jinja2")
@@ -41,11 +47,14 @@ DATA_VERBS = {
 
 def make_app() -> App:
     """The verbs with their help; each one's module is loaded only when it is called."""
+    from cyclopts import App, Parameter  # noqa: PLC0415 (see the top of this file)
+
     app = App(
         name="seyolo",
         help="Make YOLO detectors small and fast without losing accuracy.",
-        version=lambda: metadata.version("seyolo"),
+        version=_version,
         suppress_keyboard_interrupt=False,
+        default_parameter=Parameter(converter=_convert),
     )
     for verb, help_text in VERBS.items():
         app.command(f"seyolo.commands.{verb}:{verb}", name=verb, help=help_text)
@@ -56,29 +65,99 @@ def make_app() -> App:
     return app
 
 
+def _version() -> str:
+    from importlib import metadata  # noqa: PLC0415
+
+    return metadata.version("seyolo")
+
+
+def _convert(hint: Any, tokens: Sequence[Token]) -> Any:
+    """The value of an option; where a whole number is wanted, cyclopts itself would round 1.5 to 2."""
+    from cyclopts import convert  # noqa: PLC0415
+
+    if int in (hint, *getattr(hint, "__args__", ())):
+        for token in tokens:
+            if "." in token.value:
+                raise ValueError(f"{token.value!r} is no whole number")
+    return convert(hint, tokens)
+
+
+def command() -> NoReturn:
+    """The command `seyolo` as a process: `main`, and nothing that Ctrl-C could still spoil behind it."""
+    try:
+        code = main()
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    if _is_main_thread():
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.exit(code)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command line, `sys.argv` by default, and returns the exit code."""
-    try:
-        with warnings.catch_warnings():
-            warnings.showwarning = _show_warning
-            make_app()(arguments, exit_on_error=False, result_action="return_value")
-            sys.stdout.flush()
-    except CycloptsError:
-        return USER_CAN_MEND  # cyclopts has printed what is wrong
-    except KeyboardInterrupt as interrupt:
-        return _stop(f"interrupted; {interrupt}" if str(interrupt) else "interrupted", INTERRUPTED)
-    except BrokenPipeError:
-        # Whoever read our output has seen enough; without this the interpreter complains at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except (SeyoloError, OSError, ModuleNotFoundError) as error:
-        text = mendable(error)
-        if text is None:
-            raise
-        return _stop(f"error: {text}", USER_CAN_MEND)
+    with _Interrupts() as interrupts:
+        try:
+            return _run(arguments)
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt):
+                return _stop(f"interrupted; {error}" if str(error) else "interrupted", INTERRUPTED)
+            if interrupts.seen:
+                return _stop("interrupted", INTERRUPTED)
+            return _code_of(error)
+
+
+class _Interrupts:
+    """Remembers that there was a Ctrl-C: in the middle of an import it often comes out as another error."""
+
+    def __init__(self) -> None:
+        self.seen = False
+        self._before: Any = None
+
+    def __enter__(self) -> Self:
+        if _is_main_thread():
+            self._before = signal.signal(signal.SIGINT, self._interrupt)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._before is not None:
+            signal.signal(signal.SIGINT, self._before)
+
+    def _interrupt(self, number: int, frame: FrameType | None) -> NoReturn:
+        del number, frame
+        self.seen = True
+        raise KeyboardInterrupt
+
+
+def _is_main_thread() -> bool:
+    """Only there may signals be handled."""
+    return threading.current_thread() is threading.main_thread()
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    with warnings.catch_warnings():
+        warnings.showwarning = _show_warning
+        make_app()(arguments, exit_on_error=False, result_action="return_value")
+        sys.stdout.flush()
     return DONE
 
 
-def mendable(error: Exception) -> str | None:
+def _code_of(error: BaseException) -> int:
+    """The exit code of an error that was told to the user; a bug of ours is raised on."""
+    from cyclopts import CycloptsError  # noqa: PLC0415
+
+    if isinstance(error, CycloptsError):
+        return USER_CAN_MEND  # cyclopts has printed what is wrong
+    if isinstance(error, BrokenPipeError):
+        # Whoever read our output has seen enough; without this the interpreter complains at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+    text = mendable(error)
+    if text is None:
+        raise error
+    return _stop(f"error: {text}", USER_CAN_MEND)
+
+
+def mendable(error: BaseException) -> str | None:
     """What the user can do about an error, None when it is a bug of ours."""
     if isinstance(error, SeyoloError):
         return str(error)
