@@ -156,5 +156,5 @@ def network_from_name(name: str, num_classes: int | None = None) -> Network:
     network = ZOO[match["base"]](**classes, width=float(match["width"] or 1))
     gates: dict[str | None, GateKind] = {"se": "se", "cbam": "cbam"}
     if gate := gates.get(match["gate"]):
-        network = attach(network, gate, default_place(network)).network
+        network = attach(network, gate, default_place(network, gate)).network
     return replace(network, source=name)
