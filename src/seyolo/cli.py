@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from cyclopts import App, Token
 
 DONE, USER_CAN_MEND, INTERRUPTED = 0, 2, 130
+ASK_AGAIN_S = 0.02
+HAS_ALARM = hasattr(signal, "setitimer")
 TRAIN_PACKAGES = ("torch", "faster_coco_eval", "scipy", "onnx", "onnxscript", "matplotlib", "jinja2")
 VERBS = {
     "slim": "Photos in, a slim detector and its before/after table out: the whole way in one command.",
@@ -97,35 +99,53 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command line, `sys.argv` by default, and returns the exit code."""
     with _Interrupts() as interrupts:
         try:
-            return _run(arguments)
+            _run(arguments)
+        except KeyboardInterrupt as interrupt:
+            return _stop(f"interrupted; {interrupt}" if str(interrupt) else "interrupted", INTERRUPTED)
         except BaseException as error:
-            if isinstance(error, KeyboardInterrupt):
-                return _stop(f"interrupted; {error}" if str(error) else "interrupted", INTERRUPTED)
-            if interrupts.seen:
-                return _stop("interrupted", INTERRUPTED)
-            return _code_of(error)
+            if not interrupts.seen:
+                return _code_of(error)
+        return _stop("interrupted", INTERRUPTED) if interrupts.seen else DONE
 
 
 class _Interrupts:
-    """Remembers that there was a Ctrl-C: in the middle of an import it often comes out as another error."""
+    """Ctrl-C as a KeyboardInterrupt, but never in the middle of an import.
+
+    There it would often come out as another error, and libraries written in C++ take the process down. It
+    waits until the import is done, where the system has an alarm to ask again; a thread would have to take
+    locks that the interrupted code may hold.
+    """
 
     def __init__(self) -> None:
         self.seen = False
-        self._before: Any = None
+        self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
         if _is_main_thread():
-            self._before = signal.signal(signal.SIGINT, self._interrupt)
+            numbers = [signal.SIGINT, signal.SIGALRM] if HAS_ALARM else [signal.SIGINT]
+            self._before = {number: signal.signal(number, self._interrupt) for number in numbers}
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._before is not None:
-            signal.signal(signal.SIGINT, self._before)
+        if HAS_ALARM and self._before:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
 
-    def _interrupt(self, number: int, frame: FrameType | None) -> NoReturn:
-        del number, frame
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        del number
         self.seen = True
-        raise KeyboardInterrupt
+        if not (HAS_ALARM and _is_importing(frame)):
+            raise KeyboardInterrupt
+        signal.setitimer(signal.ITIMER_REAL, ASK_AGAIN_S)
+
+
+def _is_importing(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code.co_filename == "<frozen importlib._bootstrap>":
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _is_main_thread() -> bool:
@@ -133,12 +153,11 @@ def _is_main_thread() -> bool:
     return threading.current_thread() is threading.main_thread()
 
 
-def _run(arguments: Sequence[str] | None) -> int:
+def _run(arguments: Sequence[str] | None) -> None:
     with warnings.catch_warnings():
         warnings.showwarning = _show_warning
         make_app()(arguments, exit_on_error=False, result_action="return_value")
         sys.stdout.flush()
-    return DONE
 
 
 def _code_of(error: BaseException) -> int:
