@@ -101,6 +101,39 @@ def test_json_takes_a_file_or_a_dash(run: Run) -> None:
     assert_refused(run("info", "yolov3-tiny", "--json", "--size"), "--json --size", "- for stdout")
 
 
+LINES = [
+    "slim --data x", "train --data x", "val x --data x", "detect x x", "prune x y.cfg --budget macs=30%",
+    "export x y.onnx", "benchmark x", "info x", "demo", "data oxford x y", "data synth y", "data check x",
+    "data anchors x",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_a_json_file_that_cannot_be_written_is_refused_before_any_work(
+    line: str, run: Run, tmp_path: Path
+) -> None:
+    assert {" ".join(line.split()[: 1 + line.startswith("data")]) for line in LINES} == {
+        *VERBS, *(f"data {verb}" for verb in DATA_VERBS)
+    }  # fmt: skip
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    for target, part in (
+        ("folder", "is a folder"),
+        ("file/x.json", "is a file, not a folder"),
+        ("/proc/x.json", "/proc"),
+        ("/proc/new/x.json", "/proc"),
+    ):
+        assert_refused(run(*line.split(), "--json", target), f"--json {target}: ", part)
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["file", "folder"]
+
+
+def test_a_failed_run_leaves_no_json_file(run: Run, tmp_path: Path) -> None:
+    assert run("info", "yolov9", "--json", "new/x.json").code == 2
+    assert not list(tmp_path.iterdir())
+    assert run("info", "yolov3-tiny", "--json", "new/x.json").code == 0
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["x.json"]
+
+
 def test_missing_pytorch_says_how_to_get_it(hands: Path) -> None:
     script = (
         "import sys; sys.modules['torch'] = None\nfrom seyolo.cli import main\nsys.exit(main(sys.argv[1:]))"

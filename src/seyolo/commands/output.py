@@ -13,7 +13,7 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 
 from seyolo.errors import UsageError
-from seyolo.files import write_json
+from seyolo.files import check_writable, write_json
 
 STDOUT = Path("-")
 
@@ -34,9 +34,21 @@ def print_readable(readable: RenderableType) -> None:
 
 
 def check_target(target: Path | None) -> None:
-    """Refuses a JSON target that is an option by mistake, before any work is done."""
-    if target is not None and target != STDOUT and str(target).startswith("-"):
+    """Refuses a JSON target that cannot be written, or is an option by mistake, before any work is done.
+
+    Folders that are missing are made when the result is written.
+
+    Raises:
+        UsageError: the target is of no use.
+    """
+    if target is None or target == STDOUT:
+        return
+    if str(target).startswith("-"):
         raise UsageError(f"--json {target}: give a file, or - for stdout")
+    try:
+        check_writable(target)
+    except OSError as error:
+        raise UsageError(f"--json {target}: {error.filename}: {error.strerror}; give another file") from None
 
 
 def remark(text: str) -> None:
