@@ -8,10 +8,12 @@ imported is imported inside `main`, so that Ctrl-C has its one line from the sta
 from __future__ import annotations
 
 import errno
+import math
 import os
 import signal
 import sys
 import threading
+import time
 import warnings
 from typing import TYPE_CHECKING, NoReturn
 
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from cyclopts import App, Token
 
 DONE, USER_CAN_MEND, INTERRUPTED = 0, 2, 130
-ASK_AGAIN_S = 0.02
+ASK_AGAIN_S, LONGEST_WAIT_S = 0.02, 1.0
 HAS_ALARM = hasattr(signal, "setitimer")
 TRAIN_PACKAGES = ("torch", "faster_coco_eval", "scipy", "onnx", "onnxscript", "matplotlib", "jinja2")
 VERBS = {
@@ -36,7 +38,7 @@ VERBS = {
     "prune": "Cut a trained network to a budget.",
     "export": "Write a model as .onnx, .cfg with .weights, or .safetensors.",
     "benchmark": "Latency of several models side by side, and their AP.",
-    "info": "Layers, parameters and MACs of a network.",
+    "info": "Layers, parameters and MACs of a network or an .onnx file.",
     "demo": "The main job in a few minutes, on drawn hands.",
 }
 DATA_VERBS = {
@@ -112,12 +114,14 @@ class _Interrupts:
     """Ctrl-C as a KeyboardInterrupt, but never in the middle of an import.
 
     There it would often come out as another error, and libraries written in C++ take the process down. It
-    waits until the import is done, where the system has an alarm to ask again; a thread would have to take
-    locks that the interrupted code may hold.
+    waits for the end of the import, where the system has an alarm to ask again: a thread would have to take
+    locks that the interrupted code may hold. An import that takes longer than a second is the start of the
+    program, where there is nothing to clean up.
     """
 
     def __init__(self) -> None:
         self.seen = False
+        self._last_moment_s = math.inf
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
@@ -136,7 +140,12 @@ class _Interrupts:
         del number
         self.seen = True
         if not (HAS_ALARM and _is_importing(frame)):
+            self._last_moment_s = math.inf
             raise KeyboardInterrupt
+        self._last_moment_s = min(self._last_moment_s, time.monotonic() + LONGEST_WAIT_S)
+        if time.monotonic() >= self._last_moment_s:
+            os.write(2, b"interrupted\n")
+            os._exit(INTERRUPTED)
         signal.setitimer(signal.ITIMER_REAL, ASK_AGAIN_S)
 
 
