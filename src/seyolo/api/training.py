@@ -11,7 +11,7 @@ from pathlib import Path
 
 from seyolo.api.opening import make_attention
 from seyolo.api.settings import attention_of, check_training, chosen_model, read_settings
-from seyolo.darknet.edit import GateKind
+from seyolo.darknet.placement import GateKind
 from seyolo.darknet.sections import Join
 from seyolo.data.datasets import load_dataset
 from seyolo.errors import UsageError

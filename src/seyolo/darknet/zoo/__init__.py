@@ -19,8 +19,8 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from seyolo.darknet.cfg import Network
-from seyolo.darknet.edit import GateKind, attach
-from seyolo.darknet.placement import default_place
+from seyolo.darknet.edit import attach
+from seyolo.darknet.placement import GateKind, default_place
 from seyolo.darknet.zoo.mobile import (
     enetb0_coco,
     mobilenetv2_yolov3_lite,
