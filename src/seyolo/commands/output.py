@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
 
 from seyolo.errors import UsageError
@@ -29,8 +29,9 @@ def show(value: Mapping[str, object], readable: RenderableType, target: Path | N
 
 
 def print_readable(readable: RenderableType) -> None:
-    """Prints a table or text to stdout; text is not wrapped, so that it can be copied and searched."""
-    Console(soft_wrap=isinstance(readable, str)).print(readable, highlight=False, markup=False)
+    """Prints tables and text to stdout; text is not wrapped, so that it can be copied and searched."""
+    for part in readable.renderables if isinstance(readable, Group) else [readable]:
+        Console(soft_wrap=isinstance(part, str)).print(part, highlight=False, markup=False)
 
 
 def check_target(target: Path | None) -> None:
