@@ -1,6 +1,8 @@
 """`train` and `resume_train`.
 
-A run writes down what it was asked for, so that `resume_train` needs nothing but the folder.
+A run writes down what it was asked for, so that `resume_train` needs nothing but the folder. Besides what
+`seyolo.training.loop` writes there are pictures: train_batch.jpg at its start, curves.png and
+val_predictions.jpg at its end.
 """
 
 from __future__ import annotations
@@ -19,9 +21,10 @@ from seyolo.files import write_json
 from seyolo.model_file import read_model_file
 from seyolo.network.build import from_file
 from seyolo.progress import Progress
+from seyolo.report.train_report import write_batch, write_results
 from seyolo.runs import existing_run, new_run
 from seyolo.runtime.torch_backend import torch_device
-from seyolo.training.loop import TrainConfig, TrainResult, can_resume
+from seyolo.training.loop import TrainConfig, TrainResult, can_resume, first_batch, validation_splits
 from seyolo.training.loop import train as run_train
 from seyolo.training.prepare import Attention, starting_model
 from seyolo.training.sparsity import make_sparsity
@@ -141,7 +144,12 @@ def _train(settings: TrainSettings, folder: Path, resume: bool, progress: Progre
     else:
         model = starting_model(settings.model, dataset, config, settings.weights, settings.attention)
         write_json(folder / SETTINGS_FILE, asdict(settings))
-    return run_train(model, dataset, config, folder, sparsity=sparsity, resume=resume, progress=progress)
+        images, targets = first_batch(dataset, config)
+        write_batch(folder, images.numpy(), targets.numpy(), dataset.names)
+    result = run_train(model, dataset, config, folder, sparsity=sparsity, resume=resume, progress=progress)
+    samples = [sample for split in validation_splits(dataset) for sample in dataset.split(split)]
+    write_results(folder, result.model, samples, config.size_px, result.history)
+    return result
 
 
 def _strength(sparsity: str | None, s: float | None) -> float:
