@@ -12,7 +12,7 @@ import pytest
 from safetensors import SafetensorError
 from safetensors.numpy import save_file
 
-from seyolo.files import replacing, write_json, write_text
+from seyolo.files import check_writable, replacing, write_json, write_text
 
 
 def test_a_file_appears_when_it_is_whole(tmp_path: Path) -> None:
@@ -77,3 +77,19 @@ def test_messages_never_show_the_temporary_name(tmp_path: Path) -> None:
     with pytest.raises(IsADirectoryError) as caught:
         write_text(tmp_path / "folder", "x")
     assert caught.value.filename == str(tmp_path / "folder")
+
+
+def test_what_can_be_written_is_found_out_without_a_trace(tmp_path: Path) -> None:
+    for path in (tmp_path / "x.json", tmp_path / "new" / "deep" / "x.json", Path(os.devnull)):
+        check_writable(path)
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(IsADirectoryError, match="is a folder"):
+        check_writable(tmp_path)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_without_permission(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(PermissionError) as caught:
+        check_writable(tmp_path / "new" / "x.json")
+    assert caught.value.filename == str(tmp_path)

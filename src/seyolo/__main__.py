@@ -1,8 +1,6 @@
 """`python -m seyolo`, the same as the command `seyolo`."""
 
-import sys
-
-from seyolo.cli import main
+from seyolo.cli import command
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command()

@@ -1,24 +1,34 @@
 """The command line: verbs by name, loaded when called, and what becomes of their errors.
 
 Exit codes: 0 done, 2 the user can mend it, 130 interrupted, 1 (with a traceback) a bug of ours.
-Nothing here imports PyTorch or NumPy, so that `seyolo --help` is quick.
+Nothing here imports PyTorch or NumPy, so that `seyolo --help` is quick, and what takes its time to be
+imported is imported inside `main`, so that Ctrl-C has its one line from the start.
 """
 
 from __future__ import annotations
 
 import errno
+import math
 import os
+import signal
 import sys
+import threading
+import time
 import warnings
-from collections.abc import Sequence
-from importlib import metadata
-from typing import TextIO
-
-from cyclopts import App, CycloptsError
+from typing import TYPE_CHECKING, NoReturn
 
 from seyolo.errors import SeyoloError
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import FrameType
+    from typing import Any, Self, TextIO
+
+    from cyclopts import App, Token
+
 DONE, USER_CAN_MEND, INTERRUPTED = 0, 2, 130
+ASK_AGAIN_S, LONGEST_WAIT_S = 0.02, 1.0
+HAS_ALARM = hasattr(signal, "setitimer")
 TRAIN_PACKAGES = ("torch", "faster_coco_eval", "scipy", "onnx", "onnxscript", "matplotlib", "jinja2")
 VERBS = {
     "slim": "Photos in, a slim detector and its before/after table out: the whole way in one command.",
@@ -28,7 +38,7 @@ VERBS = {
     "prune": "Cut a trained network to a budget.",
     "export": "Write a model as .onnx, .cfg with .weights, or .safetensors.",
     "benchmark": "Latency of several models side by side, and their AP.",
-    "info": "Layers, parameters and MACs of a network.",
+    "info": "Layers, parameters and MACs of a network or an .onnx file.",
     "demo": "The main job in a few minutes, on drawn hands.",
 }
 DATA_VERBS = {
@@ -41,11 +51,14 @@ DATA_VERBS = {
 
 def make_app() -> App:
     """The verbs with their help; each one's module is loaded only when it is called."""
+    from cyclopts import App, Parameter  # noqa: PLC0415 (see the top of this file)
+
     app = App(
         name="seyolo",
         help="Make YOLO detectors small and fast without losing accuracy.",
-        version=lambda: metadata.version("seyolo"),
+        version=_version,
         suppress_keyboard_interrupt=False,
+        default_parameter=Parameter(converter=_convert),
     )
     for verb, help_text in VERBS.items():
         app.command(f"seyolo.commands.{verb}:{verb}", name=verb, help=help_text)
@@ -56,29 +69,123 @@ def make_app() -> App:
     return app
 
 
+def _version() -> str:
+    from importlib import metadata  # noqa: PLC0415
+
+    return metadata.version("seyolo")
+
+
+def _convert(hint: Any, tokens: Sequence[Token]) -> Any:
+    """The value of an option; where a whole number is wanted, cyclopts itself would round 1.5 to 2."""
+    from cyclopts import convert  # noqa: PLC0415
+
+    if int in (hint, *getattr(hint, "__args__", ())):
+        for token in tokens:
+            if "." in token.value:
+                raise ValueError(f"{token.value!r} is no whole number")
+    return convert(hint, tokens)
+
+
+def command() -> NoReturn:
+    """The command `seyolo` as a process: `main`, and nothing that Ctrl-C could still spoil behind it."""
+    try:
+        code = main()
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    if _is_main_thread():
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.exit(code)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command line, `sys.argv` by default, and returns the exit code."""
-    try:
-        with warnings.catch_warnings():
-            warnings.showwarning = _show_warning
-            make_app()(arguments, exit_on_error=False, result_action="return_value")
-            sys.stdout.flush()
-    except CycloptsError:
+    with _Interrupts() as interrupts:
+        try:
+            _run(arguments)
+        except KeyboardInterrupt as interrupt:
+            return _stop(f"interrupted; {interrupt}" if str(interrupt) else "interrupted", INTERRUPTED)
+        except BaseException as error:
+            if not interrupts.seen:
+                return _code_of(error)
+        return _stop("interrupted", INTERRUPTED) if interrupts.seen else DONE
+
+
+class _Interrupts:
+    """Ctrl-C as a KeyboardInterrupt, but never in the middle of an import.
+
+    There it would often come out as another error, and libraries written in C++ take the process down. It
+    waits for the end of the import, where the system has an alarm to ask again: a thread would have to take
+    locks that the interrupted code may hold. An import that takes longer than a second is the start of the
+    program, where there is nothing to clean up.
+    """
+
+    def __init__(self) -> None:
+        self.seen = False
+        self._last_moment_s = math.inf
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        if _is_main_thread():
+            numbers = [signal.SIGINT, signal.SIGALRM] if HAS_ALARM else [signal.SIGINT]
+            self._before = {number: signal.signal(number, self._interrupt) for number in numbers}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if HAS_ALARM and self._before:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        del number
+        self.seen = True
+        if not (HAS_ALARM and _is_importing(frame)):
+            self._last_moment_s = math.inf
+            raise KeyboardInterrupt
+        self._last_moment_s = min(self._last_moment_s, time.monotonic() + LONGEST_WAIT_S)
+        if time.monotonic() >= self._last_moment_s:
+            os.write(2, b"interrupted\n")
+            os._exit(INTERRUPTED)
+        signal.setitimer(signal.ITIMER_REAL, ASK_AGAIN_S)
+
+
+def _is_importing(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code.co_filename == "<frozen importlib._bootstrap>":
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _is_main_thread() -> bool:
+    """Only there may signals be handled."""
+    return threading.current_thread() is threading.main_thread()
+
+
+def _run(arguments: Sequence[str] | None) -> None:
+    with warnings.catch_warnings():
+        warnings.showwarning = _show_warning
+        make_app()(arguments, exit_on_error=False, result_action="return_value")
+        sys.stdout.flush()
+
+
+def _code_of(error: BaseException) -> int:
+    """The exit code of an error that was told to the user; a bug of ours is raised on."""
+    from cyclopts import CycloptsError  # noqa: PLC0415
+
+    if isinstance(error, CycloptsError):
         return USER_CAN_MEND  # cyclopts has printed what is wrong
-    except KeyboardInterrupt as interrupt:
-        return _stop(f"interrupted; {interrupt}" if str(interrupt) else "interrupted", INTERRUPTED)
-    except BrokenPipeError:
+    if isinstance(error, BrokenPipeError):
         # Whoever read our output has seen enough; without this the interpreter complains at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except (SeyoloError, OSError, ModuleNotFoundError) as error:
-        text = mendable(error)
-        if text is None:
-            raise
-        return _stop(f"error: {text}", USER_CAN_MEND)
-    return DONE
+        return DONE
+    text = mendable(error)
+    if text is None:
+        raise error
+    return _stop(f"error: {text}", USER_CAN_MEND)
 
 
-def mendable(error: Exception) -> str | None:
+def mendable(error: BaseException) -> str | None:
     """What the user can do about an error, None when it is a bug of ours."""
     if isinstance(error, SeyoloError):
         return str(error)

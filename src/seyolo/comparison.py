@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 import seyolo
-from seyolo.darknet.edit import GateKind
+from seyolo.darknet.placement import GateKind
 from seyolo.darknet.sections import Join
 from seyolo.data.datasets import Dataset, load_dataset
 from seyolo.errors import UsageError

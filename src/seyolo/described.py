@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from seyolo.darknet.cfg import Network, read_cfg
-from seyolo.darknet.placement import default_place
+from seyolo.darknet.placement import GateKind, default_place
 from seyolo.darknet.zoo import ZOO, is_zoo_name, network_from_name
 from seyolo.errors import UsageError
 from seyolo.model_file import ModelFile, read_model_file
@@ -45,7 +45,7 @@ def describe(model: str | Path, num_classes: int | None = None) -> tuple[Network
 
 
 def attention_places(
-    network: Network, kind: str | None, at: str | Sequence[str], reduction: int = 16, join: str = "scale"
+    network: Network, kind: GateKind | None, at: str | Sequence[str], reduction: int = 16, join: str = "scale"
 ) -> tuple[str, ...]:
     """Where gates go: the places named, or the first the network has of `residual`, `neck` and `head`.
 
@@ -57,4 +57,4 @@ def attention_places(
         raise UsageError("--at says where attention goes; say which with --attention se or cbam")
     if kind is None and (reduction, join) != (16, "scale"):
         raise UsageError("--reduction and --join shape attention; say which with --attention se or cbam")
-    return places or (default_place(network),)
+    return places or (default_place(network, kind),) if kind is not None else ()

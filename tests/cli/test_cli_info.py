@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -64,6 +66,8 @@ def test_json_to_a_file_keeps_the_table(run: Run, tmp_path: Path) -> None:
         (["yolov3", "--at", "neck"], ["--at", "--attention"]),
         (["yolov3-tiny", "--attention", "se", "--at", "residual"], ["residual", "neck"]),
         (["yolov3", "--size", "100"], ["100", "32"]),
+        (["se-yolov3", "--attention", "se"], ["SE gates already at 'residual'", "another place"]),
+        (["cbam-yolov3-tiny", "--attention", "cbam", "--at", "neck"], ["CBAM gates already at 'neck'"]),
         (["missing.safetensors"], ["missing.safetensors", "no such"]),
         (["missing.cfg"], ["missing.cfg"]),
         (["x.weights"], ["weights alone"]),
@@ -103,3 +107,31 @@ def test_weights_of_another_length_are_refused(
 def test_a_checkpoint_of_something_else_is_refused(run: Run, tmp_path: Path) -> None:
     (tmp_path / "model.safetensors").write_bytes(b"PK\x03\x04 a pickle")
     assert_refused(run("info", "model.safetensors"), "pickled")
+
+
+def test_an_onnx_file_is_described_as_it_is(run: Run, onnx: Path, checkpoint: Path) -> None:
+    value, ours = read(run, onnx), read(run, checkpoint)
+    for key in ("macs", "input_size", "num_classes", "names"):
+        assert value[key] == ours[key]
+    layers = value["layers"]
+    assert isinstance(layers, list)
+    assert sum(layer["macs"] for layer in layers) == value["macs"]
+    assert value["inputs"] == [{"name": "images", "dtype": "float32", "shape": [1, 3, 64, 64]}]
+    text = run("info", onnx).out
+    for part in ("13 convolutions, 1 classes", "LeakyRelu", "1x60x6", f"{value['params']:,} parameters"):
+        assert part in text
+    assert_refused(run("info", onnx, "--num-classes", 2), "as it is")
+    assert_refused(run("info", onnx, "--size", 96), "made for 64x64")
+    assert_refused(run("info", "none.onnx"), "none.onnx")
+
+
+def test_without_the_package_onnx_the_table_says_how_to_get_it(onnx: Path) -> None:
+    script = (
+        "import sys; sys.modules['onnx'] = sys.modules['torch'] = None\n"
+        "from seyolo.cli import main\nsys.exit(main(sys.argv[1:]))"
+    )
+    line = [sys.executable, "-c", script, "info", str(onnx)]
+    done = subprocess.run(line, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "1x3x64x64" in done.stdout
+    assert 'pip install "seyolo[train]"' in done.stdout

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import inspect
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -14,6 +17,7 @@ from running import Run, assert_refused
 
 import seyolo
 from seyolo.cli import DATA_VERBS, VERBS, main, make_app, mendable
+from seyolo.errors import UsageError
 
 REPORTS = """
 import sys, time
@@ -82,6 +86,11 @@ def test_a_verbs_help_is_its_docstring(verb: str, run: Run) -> None:
         (["val", "yolov3", "--data", "x.yaml", "--protocol", "voc"], '"coco", "oxford"'),
         (["prune", "yolov3", "out.safetensors"], "--budget"),
         (["train", "--data", "x.yaml", "--epochs", "many"], "--epochs"),
+        (["train", "--data", "x.yaml", "--epochs", "1.5"], "'1.5' is no whole number"),
+        (["train", "--data", "x.yaml", "--batch", "4.0"], "--batch"),
+        (["info", "yolov3-tiny", "--size", "64.9"], "--size"),
+        (["info", "yolov3-tiny", "--num-classes", "1.2"], "--num-classes"),
+        (["data", "synth", "x", "--train", "2.5"], "--train"),
     ],
 )
 def test_a_mistyped_line_names_what_fits(line: list[str], part: str, run: Run) -> None:
@@ -90,6 +99,39 @@ def test_a_mistyped_line_names_what_fits(line: list[str], part: str, run: Run) -
 
 def test_json_takes_a_file_or_a_dash(run: Run) -> None:
     assert_refused(run("info", "yolov3-tiny", "--json", "--size"), "--json --size", "- for stdout")
+
+
+LINES = [
+    "slim --data x", "train --data x", "val x --data x", "detect x x", "prune x y.cfg --budget macs=30%",
+    "export x y.onnx", "benchmark x", "info x", "demo", "data oxford x y", "data synth y", "data check x",
+    "data anchors x",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_a_json_file_that_cannot_be_written_is_refused_before_any_work(
+    line: str, run: Run, tmp_path: Path
+) -> None:
+    assert {" ".join(line.split()[: 1 + line.startswith("data")]) for line in LINES} == {
+        *VERBS, *(f"data {verb}" for verb in DATA_VERBS)
+    }  # fmt: skip
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    for target, part in (
+        ("folder", "is a folder"),
+        ("file/x.json", "is a file, not a folder"),
+        ("/proc/x.json", "/proc"),
+        ("/proc/new/x.json", "/proc"),
+    ):
+        assert_refused(run(*line.split(), "--json", target), f"--json {target}: ", part)
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["file", "folder"]
+
+
+def test_a_failed_run_leaves_no_json_file(run: Run, tmp_path: Path) -> None:
+    assert run("info", "yolov9", "--json", "new/x.json").code == 2
+    assert not list(tmp_path.iterdir())
+    assert run("info", "yolov3-tiny", "--json", "new/x.json").code == 0
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["x.json"]
 
 
 def test_missing_pytorch_says_how_to_get_it(hands: Path) -> None:
@@ -107,6 +149,75 @@ def test_info_and_detect_need_no_pytorch(onnx: Path, picture: Path) -> None:
     code, heavy = done.stderr.splitlines()[-1].split()
     assert code == "0"
     assert "torch" not in heavy.split(",")
+
+
+IMPORTED = """
+import os, signal, sys
+target = sys.argv.pop(1)
+class CtrlC:
+    def find_spec(self, name, *_):
+        if name == target:
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, CtrlC())
+from seyolo.cli import command
+command()
+"""
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "cyclopts", "rich.console", "seyolo.commands.train", "numpy.linalg", "cv2", "seyolo.api", "torch._C",
+        "onnxruntime",
+    ],
+)  # fmt: skip
+def test_ctrl_c_during_an_import_is_one_line(module: str, hands: Path, tmp_path: Path) -> None:
+    line = ["train", "--data", str(hands), "--model", "yolov3-tiny@0.125", "--size", "64", "--epochs", "1"]
+    done = subprocess.run(
+        [sys.executable, "-c", IMPORTED, module, *line],
+        capture_output=True, text=True, timeout=120, check=False, cwd=tmp_path,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (130, "")
+    assert done.stderr.startswith("interrupted")
+    assert len(done.stderr.splitlines()) == 1
+
+
+STARTED = "import sys; from seyolo.cli import command; print('ready', flush=True); command()"
+
+
+@pytest.mark.parametrize("seconds", [0, 0.02, 0.1, 0.2, 0.4, 0.8, 1.5, 3.0])
+def test_ctrl_c_at_any_time_is_one_line(seconds: float, hands: Path, tmp_path: Path) -> None:
+    line = ["train", "--data", str(hands), "--model", "yolov3-tiny@0.125", "--size", "64", "--epochs", "999"]
+    with subprocess.Popen(
+        [sys.executable, "-c", STARTED, *line],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        time.sleep(seconds)
+        process.send_signal(signal.SIGINT)
+        try:
+            _, err = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    assert process.returncode == 130, err
+    assert "Traceback" not in err
+    assert err.splitlines()[-1].startswith("interrupted")
+
+
+def test_an_error_that_an_interrupted_import_became_is_still_an_interrupt(
+    monkeypatch: pytest.MonkeyPatch, run: Run
+) -> None:
+    def broken(*_: object) -> None:
+        with contextlib.suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        raise UsageError("numpy could not be imported")
+
+    before = signal.getsignal(signal.SIGINT)
+    monkeypatch.setattr("seyolo.commands.info.describe", broken)
+    outcome = run("info", "yolov3")
+    assert (outcome.code, outcome.err) == (130, "interrupted\n")
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_a_full_disk_is_a_message() -> None:

@@ -69,6 +69,9 @@ def test_training_starts_from_a_checkpoint_and_reports_as_json(
     assert (settings["model"], settings["sparsity"], settings["strength"]) == (str(checkpoint), "l1", 0.02)
     trained = read_model_file(tmp_path / value["checkpoint"])
     assert trained.names == ("hand",)
+    files = """best.safetensors command.json config.json curves.png environment.json last.safetensors
+    results.csv state.safetensors train_batch.jpg val_predictions.jpg"""
+    assert sorted(path.name for path in (tmp_path / "runs/train/train").iterdir()) == files.split()
 
 
 @pytest.mark.parametrize(

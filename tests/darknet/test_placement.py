@@ -7,7 +7,7 @@ import pytest
 from seyolo.darknet.cfg import parse_cfg
 from seyolo.darknet.edit import attach
 from seyolo.darknet.graph import shapes
-from seyolo.darknet.placement import PLACES, default_place, layers_to_gate
+from seyolo.darknet.placement import PLACES, default_place, find_gates, layers_to_gate
 from seyolo.darknet.sections import Shortcut
 from seyolo.darknet.zoo import ZOO, network_from_name
 from seyolo.errors import ModelError
@@ -41,7 +41,39 @@ def test_a_missing_place_names_those_that_exist(name: str) -> None:
     network = network_from_name(name)
     existing = [place for place in PLACES if layers_to_gate(network, place)]
     assert "head" in existing
-    assert default_place(network) in existing
+    assert default_place(network, "se") in existing
     for place in set(PLACES) - set(existing):
         with pytest.raises(ModelError, match=f"does not have place '{place}'.*has {', '.join(existing)}"):
             attach(network, "se", place)
+
+
+@pytest.mark.parametrize("kind", ["se", "cbam"])
+@pytest.mark.parametrize("join", ["scale", "add"])
+@pytest.mark.parametrize("place", PLACES)
+def test_the_same_gates_do_not_stand_twice(kind: str, join: str, place: str) -> None:
+    once = attach(network_from_name("yolov3@0.25", 1), kind, place, join=join).network  # type: ignore[arg-type]
+    message = f"yolov3@0.25 has {kind.upper()} gates already at '{place}' "
+    with pytest.raises(ModelError, match=message):
+        attach(once, kind, place)  # type: ignore[arg-type]
+    for other in set(PLACES) - {place}:
+        assert attach(once, kind, other, join=join).gates  # type: ignore[arg-type]
+
+
+def test_another_kind_may_stand_where_gates_are() -> None:
+    for place in ("stage", "neck", "head"):
+        once = attach(network_from_name("yolov3@0.25", 1), "se", place).network  # type: ignore[arg-type]
+        assert attach(once, "cbam", place).gates  # type: ignore[arg-type]
+
+
+def test_forgotten_gates_are_noticed_without_a_place() -> None:
+    for name in ("se-yolov3@0.25", "se-yolov3-tiny", "cbam-yolov3-tiny@0.25"):
+        network, kind = network_from_name(name), name.split("-")[0]
+        with pytest.raises(ModelError, match="already at"):
+            attach(network, kind, default_place(network, kind))  # type: ignore[arg-type]
+    assert default_place(network_from_name("se-yolov3@0.25"), "cbam") == "neck"
+
+
+def test_published_gates_inside_of_blocks_are_another_place() -> None:
+    network = network_from_name("enetb0-coco")
+    assert find_gates(network, "se")
+    assert attach(network, "se", default_place(network, "se")).gates

@@ -20,10 +20,12 @@ from seyolo.errors import DataError, TrainingError
 from seyolo.model_file import read_model_file
 from seyolo.network.build import DarknetModel, build
 from seyolo.progress import Advance, Silent
+from seyolo.training import loop
 from seyolo.training.loop import (
     TrainConfig,
     TrainResult,
     calibration_samples,
+    first_batch,
     measure_step_seconds,
     train,
     validation_splits,
@@ -225,3 +227,19 @@ def test_calibration_pictures_are_drawn_by_seed(dataset: Dataset) -> None:
 def test_the_table_has_the_columns_of_all_rows(tmp_path: Path) -> None:
     write_results(tmp_path / "results.csv", [{"epoch": 1, "box": 0.5}, {"epoch": 2, "ap": 0.25}])
     assert (tmp_path / "results.csv").read_text() == "epoch,box,ap\n1,0.5,\n2,,0.25\n"
+
+
+@pytest.mark.parametrize("multi_scale", [False, True])
+def test_the_first_batch_is_the_one_that_is_trained_on(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, multi_scale: bool
+) -> None:
+    config = replace(CONFIG, epochs=1, size_px=96, multi_scale=multi_scale, seed=5)
+    images, targets = first_batch(dataset, config)
+    seen = []
+    monkeypatch.setattr(
+        loop._Run, "take_step", lambda self, step, *batch: seen.append(batch) or torch.zeros(3)
+    )
+    train(fresh_model(), dataset, config, tmp_path)
+    assert torch.equal(seen[0][0], images)
+    assert torch.equal(seen[0][1], targets)
+    assert images.shape[2] == (config.epoch_size_px(0) if multi_scale else 96)

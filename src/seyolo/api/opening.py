@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TypedDict, Unpack
 
 from seyolo.darknet.cfg import Network
-from seyolo.darknet.edit import GateKind, set_size
+from seyolo.darknet.edit import set_size
+from seyolo.darknet.placement import GateKind
 from seyolo.darknet.sections import Join
 from seyolo.described import CHECKPOINT, attention_places, describe
 from seyolo.errors import ModelError, UsageError

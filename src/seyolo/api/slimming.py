@@ -8,7 +8,7 @@ from typing import Any
 
 from seyolo.api.opening import make_attention
 from seyolo.api.settings import attention_of, check_training, chosen_model, read_settings
-from seyolo.darknet.edit import GateKind
+from seyolo.darknet.placement import GateKind
 from seyolo.darknet.sections import Join
 from seyolo.data.augment import Augmentation
 from seyolo.described import CHECKPOINT

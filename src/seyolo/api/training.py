@@ -1,6 +1,8 @@
 """`train` and `resume_train`.
 
-A run writes down what it was asked for, so that `resume_train` needs nothing but the folder.
+A run writes down what it was asked for, so that `resume_train` needs nothing but the folder. Besides what
+`seyolo.training.loop` writes there are pictures: train_batch.jpg at its start, curves.png and
+val_predictions.jpg at its end.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from pathlib import Path
 
 from seyolo.api.opening import make_attention
 from seyolo.api.settings import attention_of, check_training, chosen_model, read_settings
-from seyolo.darknet.edit import GateKind
+from seyolo.darknet.placement import GateKind
 from seyolo.darknet.sections import Join
 from seyolo.data.datasets import load_dataset
 from seyolo.errors import UsageError
@@ -20,9 +22,10 @@ from seyolo.model_file import read_model_file
 from seyolo.network.build import from_file
 from seyolo.progress import Progress
 from seyolo.pruning.groups import tied_scales
+from seyolo.report.train_report import write_batch, write_results
 from seyolo.runs import existing_run, new_run
 from seyolo.runtime.torch_backend import torch_device
-from seyolo.training.loop import TrainConfig, TrainResult, can_resume
+from seyolo.training.loop import TrainConfig, TrainResult, can_resume, first_batch, validation_splits
 from seyolo.training.loop import train as run_train
 from seyolo.training.prepare import Attention, starting_model
 from seyolo.training.sparsity import make_sparsity
@@ -146,11 +149,16 @@ def _train(settings: TrainSettings, folder: Path, resume: bool, progress: Progre
     else:
         model = starting_model(settings.model, dataset, config, settings.weights, settings.attention)
         write_json(folder / SETTINGS_FILE, asdict(settings))
+        images, targets = first_batch(dataset, config)
+        write_batch(folder, images.numpy(), targets.numpy(), dataset.names)
     sparsity = None
     if settings.sparsity is not None:
         ties = tied_scales(model.network)
         sparsity = make_sparsity(settings.sparsity, settings.strength, settings.schedule, ties)
-    return run_train(model, dataset, config, folder, sparsity=sparsity, resume=resume, progress=progress)
+    result = run_train(model, dataset, config, folder, sparsity=sparsity, resume=resume, progress=progress)
+    samples = [sample for split in validation_splits(dataset) for sample in dataset.split(split)]
+    write_results(folder, result.model, samples, config.size_px, result.history)
+    return result
 
 
 def _strength(sparsity: str | None, s: float | None) -> float:

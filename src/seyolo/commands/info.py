@@ -1,7 +1,8 @@
-"""`seyolo info`: layers, parameters and MACs of a network; no PyTorch needed."""
+"""`seyolo info`: layers, parameters and MACs of a network or an ONNX file; no PyTorch needed."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 from rich.console import Group
@@ -15,7 +16,9 @@ from seyolo.darknet.graph import detection_layers, num_classes
 from seyolo.darknet.sections import Convolutional
 from seyolo.darknet.weights import read_weights
 from seyolo.described import CHECKPOINT, describe
+from seyolo.errors import UsageError
 from seyolo.model_file import read_model_file
+from seyolo.runtime.onnx_file import OnnxConvolution, OnnxFile, read_onnx_file
 
 
 def info(
@@ -26,17 +29,22 @@ def info(
     start: ModelOptions = MODEL_DEFAULTS,
     json: Json = None,
 ) -> None:
-    """Layers, parameters and MACs of a network.
+    """Layers, parameters and MACs of a network or an .onnx file.
 
     Parameters are those that are learned, without running statistics; MACs are multiply-accumulates of the
-    convolutions for one picture.
+    convolutions for one picture. Of an .onnx file, ours or another's, they are counted in its graph.
 
     Args:
-        model: a zoo name, a .cfg or a checkpoint.
+        model: a zoo name, a .cfg, a checkpoint or an .onnx file.
         size: side of the square input in pixels; by default the network's.
         json: write the result here as JSON, too; - is stdout.
     """
     check_target(json)
+    if Path(model).suffix.lower() == ".onnx":
+        if start != MODEL_DEFAULTS:
+            raise UsageError(f"{model}: an .onnx file is described as it is; leave the model options out")
+        show(*_onnx(model, size), json)
+        return
     network, file = describe(model, start.num_classes)
     if start.weights is not None:
         _check_weights(start.weights, network)
@@ -58,6 +66,65 @@ def info(
     outputs = ("x".join(map(str, layer.shape)) for layer in counted.layers)
     rows = [{**layer, "output": output} for layer, output in zip(layers, outputs, strict=True)]
     show(value, Group(table(rows), _summary(model, network, counted)), json)
+
+
+def _onnx(model: str, size: int | None) -> tuple[dict[str, object], Group]:
+    """What is known of an ONNX file, as JSON and to read."""
+    file = read_onnx_file(model, size)
+    counted, names = file.cost, file.names
+    layers = [] if counted is None else [_convolution(*item) for item in enumerate(counted.convolutions)]
+    value: dict[str, object] = {
+        "params": None if counted is None else counted.params,
+        "macs": None if counted is None else counted.macs,
+        "input_size": None if file.input_size is None else list(file.input_size),
+        "num_classes": None if names is None else len(names),
+        "names": None if names is None else list(names),
+        "inputs": [asdict(item) for item in file.inputs],
+        "outputs": [asdict(item) for item in file.outputs],
+        "operators": None if counted is None else dict(counted.operators),
+        "layers": layers,
+    }
+    values = [
+        {"": role, "name": item.name, "type": item.dtype, "shape": _by(item.shape)}
+        for role, items in (("input", file.inputs), ("output", file.outputs))
+        for item in items
+    ]
+    rows = [{**layer, "output": _by(layer["output"]), "macs": _known(layer["macs"])} for layer in layers]
+    operators = [] if counted is None else [{"operator": k, "count": n} for k, n in counted.operators.items()]
+    return value, Group(table(rows), table(operators), table(values), _onnx_summary(model, file))
+
+
+def _convolution(index: int, node: OnnxConvolution) -> dict[str, object]:
+    return {
+        "layer": index,
+        "kind": "Conv",
+        "kernel": f"{node.kernel}/{node.stride}",
+        "output": node.output,
+        "params": node.params,
+        "macs": node.macs,
+    }
+
+
+def _onnx_summary(model: str, file: OnnxFile) -> str:
+    classes = "classes unknown" if file.names is None else f"{len(file.names)} classes"
+    size = "any size" if file.input_size is None else "{1}x{0}".format(*file.input_size)
+    if file.cost is None:
+        advice = 'parameters, MACs and operators need onnx; get it with: pip install "seyolo[train]"'
+        return f"{model}: {classes}, pictures of {size}\n{advice}\n"
+    macs = "unknown MACs" if file.cost.macs is None else f"{file.cost.macs / 1e9:.3f} GMACs"
+    count = sum(file.cost.operators.values())
+    return (
+        f"{model}: {count} nodes, {len(file.cost.convolutions)} convolutions, {classes}\n"
+        f"{file.cost.params:,} parameters, {macs} at {size}\n"
+    )
+
+
+def _by(shape: object) -> str:
+    return "x".join(str(_known(side)) for side in shape) if isinstance(shape, tuple) else "–"
+
+
+def _known(value: object) -> object:
+    return "–" if value is None else value
 
 
 def _layers(network: Network, counted: Cost) -> list[dict[str, object]]:

@@ -9,11 +9,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
 
 from seyolo.errors import UsageError
-from seyolo.files import write_json
+from seyolo.files import check_writable, write_json
 
 STDOUT = Path("-")
 
@@ -29,14 +29,27 @@ def show(value: Mapping[str, object], readable: RenderableType, target: Path | N
 
 
 def print_readable(readable: RenderableType) -> None:
-    """Prints a table or text to stdout; text is not wrapped, so that it can be copied and searched."""
-    Console(soft_wrap=isinstance(readable, str)).print(readable, highlight=False, markup=False)
+    """Prints tables and text to stdout; text is not wrapped, so that it can be copied and searched."""
+    for part in readable.renderables if isinstance(readable, Group) else [readable]:
+        Console(soft_wrap=isinstance(part, str)).print(part, highlight=False, markup=False)
 
 
 def check_target(target: Path | None) -> None:
-    """Refuses a JSON target that is an option by mistake, before any work is done."""
-    if target is not None and target != STDOUT and str(target).startswith("-"):
+    """Refuses a JSON target that cannot be written, or is an option by mistake, before any work is done.
+
+    Folders that are missing are made when the result is written.
+
+    Raises:
+        UsageError: the target is of no use.
+    """
+    if target is None or target == STDOUT:
+        return
+    if str(target).startswith("-"):
         raise UsageError(f"--json {target}: give a file, or - for stdout")
+    try:
+        check_writable(target)
+    except OSError as error:
+        raise UsageError(f"--json {target}: {error.filename}: {error.strerror}; give another file") from None
 
 
 def remark(text: str) -> None:

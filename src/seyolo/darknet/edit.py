@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
-from typing import Literal, NamedTuple, TypeVar, get_args
+from typing import NamedTuple, TypeVar, get_args
 
 from seyolo.darknet.cfg import Network
 from seyolo.darknet.graph import channels, check_picture_size, consumers, detection_layers, strides
-from seyolo.darknet.placement import Place, layers_to_gate, require_place
+from seyolo.darknet.placement import GateKind, Place, layers_to_gate, require_place
 from seyolo.darknet.sections import (
     AvgPool,
     Cbam,
@@ -28,7 +28,6 @@ from seyolo.darknet.sections import (
 )
 from seyolo.errors import ModelError
 
-GateKind = Literal["se", "cbam"]
 LEAST_HIDDEN = 8
 Tensor = TypeVar("Tensor")
 
@@ -156,13 +155,14 @@ def attach(
         join: `scale` gives s·x, `add` gives x + s·x.
 
     Raises:
-        ModelError: an option that does not exist, or a place the network does not have.
+        ModelError: an option that does not exist, a place the network does not have, or one that has gates
+            of this kind already.
     """
     _check_choice("attention", kind, get_args(GateKind))
     _check_choice("join", join, get_args(Join))
     if reduction < 1:
         raise ModelError(f"the reduction ratio must be at least 1, got {reduction}")
-    wanted = _wanted(network, (at,) if isinstance(at, str) else at)
+    wanted = _wanted(network, kind, (at,) if isinstance(at, str) else at)
     widths = channels(network)
     sections = {layer: _gate_sections(kind, layer, widths[layer], reduction, join) for layer in wanted}
     edited = insert(network, sections)
@@ -177,13 +177,13 @@ def _check_choice(what: str, value: str, choices: Sequence[str]) -> None:
         raise ModelError(f"there is no {what} {value!r}; choose one of {', '.join(choices)}")
 
 
-def _wanted(network: Network, at: Sequence[str]) -> dict[int, Place]:
+def _wanted(network: Network, kind: GateKind, at: Sequence[str]) -> dict[int, Place]:
     """Layer to gate -> place, in the order of the layers."""
     if not at:
         raise ModelError("name at least one place to attach attention")
     found: dict[int, Place] = {}
     for name in at:
-        place = require_place(network, name)
+        place = require_place(network, name, kind)
         found = dict.fromkeys(layers_to_gate(network, place), place) | found
     return dict(sorted(found.items()))
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 
 from seyolo.detections import Detections
 from seyolo.errors import UsageError
@@ -53,15 +53,27 @@ def draw(
     image: UInt8[np.ndarray, "H W 3"], detections: Detections, names: Sequence[str]
 ) -> UInt8[np.ndarray, "H W 3"]:
     """A copy of the BGR photo with every detection's box, class and score; the best are drawn on top."""
+    worst_first = np.argsort(detections.scores, kind="stable")
+    class_ids = detections.class_ids[worst_first].tolist()
+    scores = detections.scores[worst_first].tolist()
+    texts = [f"{names[class_id]} {score:.2f}" for class_id, score in zip(class_ids, scores, strict=True)]
+    return draw_boxes(image, detections.boxes[worst_first], texts, [class_colour(i) for i in class_ids])
+
+
+def draw_boxes(
+    image: UInt8[np.ndarray, "H W 3"],
+    boxes_xyxy: Float[np.ndarray, "n 4"],
+    texts: Sequence[str],
+    colours: Sequence[Colour],
+) -> UInt8[np.ndarray, "H W 3"]:
+    """A copy of the BGR photo with boxes in its pixels, the last one on top, and the texts that are given."""
     canvas = np.ascontiguousarray(image).copy()
     pen = _pen(*canvas.shape[:2])
-    worst_first = np.argsort(detections.scores, kind="stable").tolist()
-    for index in worst_first:
-        _draw_box(canvas, detections.boxes[index], class_colour(int(detections.class_ids[index])), pen)
-    for index in worst_first:
-        class_id = int(detections.class_ids[index])
-        text = f"{names[class_id]} {detections.scores[index]:.2f}"
-        _draw_label(canvas, text, detections.boxes[index], class_colour(class_id), pen)
+    for box, colour in zip(boxes_xyxy, colours, strict=True):
+        _draw_box(canvas, box, colour, pen)
+    for box, text, colour in zip(boxes_xyxy, texts, colours, strict=True):
+        if text:
+            _draw_label(canvas, text, box, colour, pen)
     return canvas
 
 

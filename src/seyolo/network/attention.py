@@ -23,8 +23,8 @@ from torch import Tensor
 
 from seyolo.darknet import edit, graph
 from seyolo.darknet.cfg import Network
-from seyolo.darknet.edit import Attached, Gate, GateKind
-from seyolo.darknet.placement import PLACES
+from seyolo.darknet.edit import Attached, Gate
+from seyolo.darknet.placement import PLACES, GateKind
 from seyolo.darknet.sections import AvgPool, Convolutional, Dropout, Join, MaxPool, Route, Upsample
 from seyolo.network.build import DarknetModel, build
 

@@ -62,7 +62,7 @@ def plot_samples(
                 for image, detections in zip(images[chosen], found[chosen], strict=True)
             ]
             rows.append(_row(title, pictures, min(columns, len(images)), cell_px))
-    _write(np.concatenate(rows), Path(path))
+    write_sheet(np.concatenate(rows), Path(path))
 
 
 def _drawn(
@@ -99,7 +99,12 @@ def _row(title: str, pictures: Sequence[Sheet], columns: int, cell_px: int) -> S
     return row
 
 
-def _write(sheet: Sheet, path: Path) -> None:
+def write_sheet(sheet: Sheet, path: Path) -> None:
+    """Writes a sheet in the format of the path's ending.
+
+    Raises:
+        UsageError: that is no picture format.
+    """
     if not cv2.haveImageWriter(str(path)):
         raise UsageError(f"{path}: no picture format has the ending {path.suffix!r}; use .png or .jpg")
     with replacing(path) as temporary:

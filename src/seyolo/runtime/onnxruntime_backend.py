@@ -59,7 +59,7 @@ class OnnxRuntimeBackend:
         names: Sequence[str] | None = None,
     ) -> None:
         self._path = Path(path)
-        self._session = _open_session(self._path, threads, device)
+        self._session = open_session(self._path, threads, device)
         metadata = self._session.get_modelmeta().custom_metadata_map
         self._input = self._only(self._session.get_inputs(), "input", 4)
         self._output = self._only(self._session.get_outputs(), "output", 3)
@@ -141,7 +141,12 @@ class OnnxRuntimeBackend:
         return int(columns - 5)
 
 
-def _open_session(path: Path, threads: int | None, device: str) -> Any:
+def open_session(path: Path, threads: int | None = None, device: str = "cpu") -> Any:
+    """An ONNX Runtime session of any ONNX file.
+
+    Raises:
+        BackendError: ONNX Runtime refuses the file, or the device is not there.
+    """
     provider = PROVIDERS.get(device.partition(":")[0])
     if provider not in onnxruntime.get_available_providers():
         raise BackendError(

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from seyolo.data.augment import Augmentation
 from seyolo.data.datasets import Dataset, Sample
-from seyolo.data.loader import TrainingLoader
+from seyolo.data.loader import TrainingBatch, TrainingLoader
 from seyolo.errors import DataError, TrainingError
 from seyolo.evaluation.evaluate import evaluate
 from seyolo.files import write_json, write_text
@@ -74,6 +74,30 @@ class TrainConfig:
     device: str = "cpu"
     mixed_precision: bool = True
     loader_workers: int = 1
+
+    def epoch_augmentation(self, epoch: int) -> Augmentation:
+        """The recipe of an epoch (from 0)."""
+        is_plain = epoch >= self.epochs * (1 - self.plain_share)
+        return self.augmentation.plain() if is_plain else self.augmentation
+
+    def epoch_size_px(self, epoch: int) -> int:
+        """With multi-scale, each epoch draws its side from 75 % to 125 % in steps of the largest stride."""
+        if not self.multi_scale or epoch >= self.epochs * (1 - self.plain_share):
+            return self.size_px
+        generator = torch.Generator().manual_seed(self.seed * 100_003 + epoch)
+        low, high = round(self.size_px * 0.75 / 32), round(self.size_px * 1.25 / 32)
+        return 32 * int(torch.randint(low, high + 1, (), generator=generator))
+
+    def make_loader(self, samples: Sequence[Sample]) -> TrainingLoader:
+        """The batches of a run over these pictures."""
+        return TrainingLoader(
+            samples,
+            self.size_px,
+            self.batch_size,
+            self.augmentation,
+            self.seed,
+            workers=self.loader_workers,
+        )
 
 
 @dataclass(frozen=True)
@@ -127,6 +151,16 @@ def train(
     return run.result()
 
 
+def first_batch(dataset: Dataset, config: TrainConfig) -> TrainingBatch:
+    """The pictures and targets of the first step, as a run with these settings draws them.
+
+    Raises:
+        DataError: there are no pictures, or one cannot be decoded.
+    """
+    loader = config.make_loader(dataset.split("train"))
+    return next(loader.epoch(0, config.epoch_augmentation(0), config.epoch_size_px(0)))
+
+
 def can_resume(folder: Path) -> bool:
     """Whether a run's folder holds a finished epoch to go on from.
 
@@ -162,14 +196,7 @@ class _Run:
         self.optimizer = make_optimizer(self.model, config.learning_rate, config.weight_decay, self.device)
         self.average = MovingAverage(self.model, config.average_decay, config.average_ramp_updates)
         train_samples = dataset.split("train")
-        self.loader = TrainingLoader(
-            train_samples,
-            config.size_px,
-            config.batch_size,
-            config.augmentation,
-            config.seed,
-            workers=config.loader_workers,
-        )
+        self.loader = config.make_loader(train_samples)
         self.validation = {name: dataset.split(name) for name in validation_splits(dataset)}
         if not self.validation:
             raise DataError(f"{dataset.source}: training needs a `val` split to choose its checkpoint on")
@@ -211,11 +238,11 @@ class _Run:
 
     def _run_steps(self, epoch: int) -> tuple[list[float], int]:
         self.model.train()
-        plain = epoch >= self.config.epochs * (1 - self.config.plain_share)
-        augmentation = self.config.augmentation.plain() if plain else None
         total = torch.zeros(3, device=self.device)
         num_pictures = 0
-        batches = self.loader.epoch(epoch, augmentation=augmentation, size_px=self._size_px(epoch))
+        batches = self.loader.epoch(
+            epoch, self.config.epoch_augmentation(epoch), self.config.epoch_size_px(epoch)
+        )
         with self.progress.task(
             f"{self.title} epoch {epoch + 1}/{self.config.epochs}", len(self.loader)
         ) as advance:
@@ -253,14 +280,6 @@ class _Run:
             self.sparsity.after_step(self.model, self.optimizer.param_groups[0]["lr"], step / self.num_steps)
         self.average.update(self.model)
         return parts
-
-    def _size_px(self, epoch: int) -> int:
-        """With multi-scale, each epoch draws its side from 75 % to 125 % in steps of the largest stride."""
-        if not self.config.multi_scale or epoch >= self.config.epochs * (1 - self.config.plain_share):
-            return self.config.size_px
-        generator = torch.Generator().manual_seed(self.config.seed * 100_003 + epoch)
-        low, high = round(self.config.size_px * 0.75 / 32), round(self.config.size_px * 1.25 / 32)
-        return 32 * int(torch.randint(low, high + 1, (), generator=generator))
 
     def _evaluation_due(self, epoch: int) -> bool:
         interval = max(1, self.config.epochs // max(1, self.config.evaluations))

@@ -11,8 +11,9 @@ import torch
 
 from seyolo.darknet import edit
 from seyolo.darknet.cfg import Network
-from seyolo.darknet.edit import GateKind, set_anchors, set_classes, set_letterbox, set_size
+from seyolo.darknet.edit import set_anchors, set_classes, set_letterbox, set_size
 from seyolo.darknet.graph import detection_layers
+from seyolo.darknet.placement import GateKind
 from seyolo.darknet.sections import Detection, Join, Yolo
 from seyolo.data.anchors import kmeans_anchors
 from seyolo.data.augment import Augmentation

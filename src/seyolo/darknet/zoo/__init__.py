@@ -19,8 +19,8 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from seyolo.darknet.cfg import Network
-from seyolo.darknet.edit import GateKind, attach
-from seyolo.darknet.placement import default_place
+from seyolo.darknet.edit import attach
+from seyolo.darknet.placement import GateKind, default_place
 from seyolo.darknet.zoo.mobile import (
     enetb0_coco,
     mobilenetv2_yolov3_lite,
@@ -156,5 +156,5 @@ def network_from_name(name: str, num_classes: int | None = None) -> Network:
     network = ZOO[match["base"]](**classes, width=float(match["width"] or 1))
     gates: dict[str | None, GateKind] = {"se": "se", "cbam": "cbam"}
     if gate := gates.get(match["gate"]):
-        network = attach(network, gate, default_place(network)).network
+        network = attach(network, gate, default_place(network, gate)).network
     return replace(network, source=name)

@@ -1,0 +1,148 @@
+"""The graph of an ONNX file: learned weights, MACs of its convolutions, operators. Needs the package onnx."""
+
+from __future__ import annotations
+
+import types
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from math import prod
+from pathlib import Path
+
+import onnx
+from google.protobuf.message import DecodeError
+from onnx import helper, shape_inference
+
+from seyolo.errors import BackendError
+from seyolo.runtime.onnx_file import Dimension, OnnxConvolution, OnnxCost, OnnxFile, OnnxValue
+
+LEARNED_INPUTS: Mapping[str, tuple[int, ...]] = types.MappingProxyType(
+    {
+        "Conv": (1, 2),
+        "ConvTranspose": (1, 2),
+        "ConvInteger": (1,),
+        "QLinearConv": (3, 8),
+        "Gemm": (1, 2),
+        "MatMul": (0, 1),
+        "BatchNormalization": (1, 2),
+        "InstanceNormalization": (1, 2),
+        "LayerNormalization": (1, 2),
+        "PRelu": (1,),
+    }
+)
+"""Per operator the inputs that training learns, where they are constants; running statistics are not."""
+WRAPPERS = frozenset(["DequantizeLinear", "Identity", "Cast", "Transpose", "Reshape"])
+"""A weight behind one of these is still that weight."""
+
+Shapes = Mapping[str, tuple[int, ...]]
+
+
+def read(path: Path, size: int | None = None) -> OnnxFile:
+    """The file with its costs, for a square picture of `size` pixels where it leaves its size open.
+
+    Raises:
+        BackendError: it is no ONNX file.
+    """
+    try:
+        model = onnx.load(str(path), load_external_data=False)
+    except DecodeError as error:
+        raise BackendError(f"{path}: not an ONNX file, or a damaged one ({error})") from None
+    graph = model.graph
+    if not graph.node or not graph.output:
+        raise BackendError(f"{path}: not an ONNX file: it holds no graph")
+    constants = _constants(graph)
+    values = [value for value in graph.input if value.name not in constants]
+    if size is not None:
+        _fix_size(values, size)
+    return OnnxFile(
+        tuple(map(_value, values)),
+        tuple(map(_value, graph.output)),
+        {entry.key: entry.value for entry in model.metadata_props},
+        _cost(model, constants),
+    )
+
+
+def _value(info: onnx.ValueInfoProto) -> OnnxValue:
+    tensor = info.type.tensor_type
+    known = tensor.elem_type != onnx.TensorProto.UNDEFINED
+    dtype = str(helper.tensor_dtype_to_np_dtype(tensor.elem_type)) if known else "unknown"
+    return OnnxValue(info.name, dtype, tuple(map(_dimension, tensor.shape.dim)))
+
+
+def _dimension(dimension: onnx.TensorShapeProto.Dimension) -> Dimension:
+    if dimension.HasField("dim_value"):
+        return int(dimension.dim_value)
+    return str(dimension.dim_param) if dimension.dim_param else None
+
+
+def _fix_size(values: Sequence[onnx.ValueInfoProto], size: int) -> None:
+    for value in values:
+        dimensions = value.type.tensor_type.shape.dim
+        for dimension in dimensions[2:] if len(dimensions) == 4 else ():
+            if not dimension.HasField("dim_value"):
+                dimension.dim_value = size
+
+
+def _constants(graph: onnx.GraphProto) -> dict[str, tuple[int, ...]]:
+    """The shape of every constant of the file by the name under which it is read."""
+    shapes = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
+    for node in graph.node:
+        for attribute in node.attribute if node.op_type == "Constant" else ():
+            if attribute.name == "value":
+                shapes[node.output[0]] = tuple(attribute.t.dims)
+    return shapes
+
+
+def _cost(model: onnx.ModelProto, constants: Shapes) -> OnnxCost:
+    graph = model.graph
+    sources = {
+        node.output[0]: node.input[0] for node in graph.node if node.op_type in WRAPPERS and node.input
+    }
+    learned = {
+        name: prod(constants[name])
+        for node in graph.node
+        for name in _weights(node, sources)
+        if name in constants
+    }
+    shapes = _inferred_shapes(model)
+    convolutions = [
+        _convolution(node, _weights(node, sources), constants, shapes)
+        for node in graph.node
+        if node.op_type in ("Conv", "ConvInteger", "QLinearConv")
+    ]
+    operators = Counter(node.op_type for node in graph.node)
+    return OnnxCost(sum(learned.values()), tuple(convolutions), dict(operators.most_common()))
+
+
+def _weights(node: onnx.NodeProto, sources: Mapping[str, str]) -> list[str]:
+    """The names of what the node learns, followed through what wraps them."""
+    names = [node.input[i] for i in LEARNED_INPUTS.get(node.op_type, ()) if i < len(node.input)]
+    for index, name in enumerate(names):
+        while name in sources:
+            name = sources[name]  # noqa: PLW2901 (one step up)
+        names[index] = name
+    return names
+
+
+def _inferred_shapes(model: onnx.ModelProto) -> dict[str, tuple[Dimension, ...]]:
+    inferred = shape_inference.infer_shapes(model, data_prop=True).graph
+    values = [_value(info) for info in (*inferred.input, *inferred.value_info, *inferred.output)]
+    return {value.name: value.shape for value in values}
+
+
+def _convolution(
+    node: onnx.NodeProto,
+    weights: Sequence[str],
+    constants: Shapes,
+    shapes: Mapping[str, tuple[Dimension, ...]],
+) -> OnnxConvolution:
+    kernel = constants.get(weights[0], ())
+    strides = next((tuple(a.ints) for a in node.attribute if a.name == "strides"), (1,))
+    output = tuple(side for side in shapes.get(node.output[0], ())[1:] if isinstance(side, int))
+    is_known = len(kernel) > 2 and len(output) == len(kernel) - 1
+    return OnnxConvolution(
+        kernel=kernel[2] if len(kernel) > 2 else 0,
+        stride=strides[0],
+        output=output if is_known else None,
+        params=sum(prod(constants[name]) for name in weights if name in constants),
+        macs=prod(output) * prod(kernel[1:]) if is_known else None,
+    )
