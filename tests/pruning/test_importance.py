@@ -22,24 +22,25 @@ def scaled_state() -> dict[str, np.ndarray]:  # type: ignore[type-arg]
     return state
 
 
-def test_bn_takes_the_largest_tied_scale() -> None:
+def test_bn_takes_the_mean_or_the_largest_of_tied_scales() -> None:
     picture, tied, head = importance(GROUPS, scaled_state())
-    np.testing.assert_array_equal(tied, [3, 2])
+    np.testing.assert_array_equal(tied, [2, 1.5])
+    np.testing.assert_array_equal(importance(GROUPS, scaled_state(), tied="max")[1], [3, 2])
     assert np.isinf(picture).all()
     assert np.isinf(head).all()  # no batch normalisation, so no score: stays whole
 
 
-def test_bn_mean_and_per_layer() -> None:
-    np.testing.assert_array_equal(importance(GROUPS, scaled_state(), tied="mean")[1], [2, 1.5])
+def test_per_layer_scores_have_mean_one() -> None:
     # Layer 0 has mean 2: 1.5 and 0.5; layer 1 has mean 1.5: 2/3 and 4/3.
-    np.testing.assert_allclose(importance(GROUPS, scaled_state(), per_layer=True)[1], [1.5, 4 / 3])
+    scores = importance(GROUPS, scaled_state(), per_layer=True, tied="max")
+    np.testing.assert_allclose(scores[1], [1.5, 4 / 3])
 
 
 def test_norm_is_the_length_of_the_kernel() -> None:
     state = scaled_state()
     state["layers.0.conv.weight"][:] = 1.0  # 3 inputs x 9: sqrt(27)
     state["layers.1.conv.weight"][:] = 0.5  # 2 inputs x 9 / 4: sqrt(4.5)
-    np.testing.assert_allclose(importance(GROUPS, state, "norm")[1], np.sqrt([27, 27]))
+    np.testing.assert_allclose(importance(GROUPS, state, "norm", tied="max")[1], np.sqrt([27, 27]))
 
 
 def test_random_is_seeded() -> None:

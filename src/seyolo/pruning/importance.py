@@ -3,8 +3,9 @@
 `bn` is the batch-normalisation scale |γ| (Network Slimming, Liu 2017), `norm` the L2 norm of a channel's
 kernel, `group` the length of all that is tied (Fang 2023), kernels as batch normalisation scales them,
 `taylor` how much the loss is expected to change (Molchanov 2019; measured by `training.taylor`), `uniform`
-and `random` the controls. Where several convolutions are tied, the largest of their scores counts by default:
-a slot is free to go only when every one of its members is. `group` and `taylor` add theirs up.
+and `random` the controls. Where several convolutions are tied, their mean counts by default; with the largest
+score a trunk that many blocks add to is hardly ever cut, and what is left of the budget starves the blocks.
+`group` and `taylor` add theirs up.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ def importance(
     scores = _layer_scores(state, method, measured)
     if per_layer:
         scores = {layer: score / max(score.mean(), 1e-12) for layer, score in scores.items()}
-    how = tied or ("sum" if method in ("group", "taylor") else "max")
+    how = tied or ("sum" if method in ("group", "taylor") else "mean")
     return tuple(_combine(group, scores, how) for group in groups.groups)
 
 
