@@ -13,15 +13,20 @@ export. Each step leaves its result in the run's folder, and a run that was stop
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from seyolo.darknet.cost import cost
+from seyolo.data.augment import Augmentation
 from seyolo.data.datasets import Dataset, load_dataset
-from seyolo.data.loader import EvaluationLoader
+from seyolo.data.loader import EvaluationLoader, TrainingLoader
 from seyolo.errors import ExportError, TrainingError
 from seyolo.evaluation.evaluate import evaluate
 from seyolo.exporting.formats import export
@@ -30,9 +35,11 @@ from seyolo.model_file import read_model_file, write_model_file
 from seyolo.network.build import DarknetModel, from_file, to_file
 from seyolo.progress import Progress, Silent
 from seyolo.pruning.allocate import Scope
+from seyolo.pruning.importance import FloatArray
 from seyolo.pruning.plan import Plan
 from seyolo.pruning.prune import make_plan, prune_by
 from seyolo.pruning.recalibrate import recalibrate
+from seyolo.pruning.reconstruct import reconstruct
 from seyolo.report.slim_report import write_pictures
 from seyolo.report.table import markdown_table
 from seyolo.runtime.backend import open_backend
@@ -41,8 +48,13 @@ from seyolo.training.environment import describe_environment
 from seyolo.training.loop import TrainConfig, calibration_samples, can_resume, measure_step_seconds, train
 from seyolo.training.prepare import Attention, starting_model
 from seyolo.training.sparsity import Choice, Steered, sparse_scales
+from seyolo.training.taylor import taylor_scores
 
-CALIBRATION_PICTURES = 256
+RECALIBRATION_PICTURES = 256
+RECONSTRUCTION_PICTURES = 64
+CALIBRATION_BATCH = 16
+TAYLOR_BATCHES = 8
+Repair = Literal["reconstruct", "recalibrate", "none"]
 
 
 @dataclass(frozen=True)
@@ -68,6 +80,7 @@ class SlimConfig:
     strength: float = 0.2
     scope: Scope = "all"
     multiple: int | None = None
+    repair: Repair = "reconstruct"
     seed: int = 0
     device: str = "cpu"
     train: dict[str, Any] = field(default_factory=dict)
@@ -215,7 +228,7 @@ class _SlimRun:
         return {name: torch.from_numpy(~masks[name]) for name in sparse_scales(model)}
 
     def cut(self, sparse: DarknetModel) -> tuple[DarknetModel, Plan]:
-        """Cuts by the plan and recalibrates; writes pruned.safetensors."""
+        """Cuts by the plan and repairs; writes pruned.safetensors."""
         plan_path, model_path = self.folder / "plan.json", self.folder / "pruned.safetensors"
         if not plan_path.exists():
             write_text(plan_path, self._plan(sparse).to_json())
@@ -223,7 +236,8 @@ class _SlimRun:
         if model_path.exists():
             return from_file(read_model_file(model_path)), plan
         pruned = prune_by(sparse, plan)
-        recalibrate_on(pruned, self.dataset, self.size_hw, self.config.seed)
+        how, seed = self.config.repair, self.config.seed
+        repair_on(pruned, sparse, plan, self.dataset, self.size_hw, how=how, seed=seed)
         write_model_file(model_path, to_file(pruned))
         return pruned, plan
 
@@ -293,11 +307,54 @@ def _file_size(folder: Path, stage: str) -> int:
     return _file_size(folder, {"sparse": "dense", "finetuned": "pruned"}[stage])
 
 
-def recalibrate_on(model: DarknetModel, dataset: Dataset, size_hw: tuple[int, int], seed: int) -> None:
-    """Measures the batch-normalisation statistics anew on training pictures, as they are evaluated."""
-    samples = calibration_samples(dataset, CALIBRATION_PICTURES, seed)
-    loader = EvaluationLoader(samples, size_hw, 16)
-    recalibrate(model, (images.float() / 255 for images, _, _ in loader))
+def repair_on(
+    slim_model: DarknetModel,
+    dense: DarknetModel,
+    plan: Plan,
+    dataset: Dataset,
+    size_hw: tuple[int, int],
+    *,
+    how: Repair = "reconstruct",
+    seed: int = 0,
+) -> None:
+    """Makes up for a cut with training pictures, in place, before anything is trained.
+
+    Args:
+        slim_model: `prune_by(dense, plan)`.
+        dense: the model before the cut.
+        plan: what was cut.
+        dataset: its `train` split gives the pictures.
+        size_hw: at which they are seen.
+        how: `reconstruct` fits kernels to what the dense network puts out, `recalibrate` measures the
+            batch-normalisation statistics anew, `none` leaves the network as it is.
+        seed: of the choice of pictures.
+    """
+    if how == "reconstruct":
+        batches = calibration_batches(dataset, size_hw, RECONSTRUCTION_PICTURES, seed)
+        reconstruct(slim_model, dense, plan, batches)
+    elif how == "recalibrate":
+        recalibrate(slim_model, calibration_batches(dataset, size_hw, RECALIBRATION_PICTURES, seed))
+
+
+def taylor_on(model: DarknetModel, dataset: Dataset, size_px: int, seed: int) -> dict[int, FloatArray]:
+    """Taylor importance of a model on augmented training pictures, per convolution (filters,)."""
+    loader = TrainingLoader(dataset.split("train"), size_px, CALIBRATION_BATCH, Augmentation(), seed)
+    return taylor_scores(model, islice(loader.epoch(0), TAYLOR_BATCHES))
+
+
+def calibration_batches(
+    dataset: Dataset, size_hw: tuple[int, int], count: int, seed: int
+) -> Iterator[Float[Tensor, "N 3 H W"]]:
+    """`count` training pictures in [0, 1]: half as they are evaluated, half augmented as in training.
+
+    Plain pictures alone would forget what only mosaics show, small objects for instance.
+    """
+    samples = calibration_samples(dataset, count // 2, seed)
+    for images, _, _ in EvaluationLoader(samples, size_hw, CALIBRATION_BATCH):
+        yield images.float() / 255
+    loader = TrainingLoader(dataset.split("train"), max(size_hw), CALIBRATION_BATCH, Augmentation(), seed)
+    for images, _ in islice(loader.epoch(0), count // 2 // CALIBRATION_BATCH):
+        yield images[..., : size_hw[0], : size_hw[1]].float() / 255
 
 
 def measure_latency(models: dict[str, DarknetModel], folder: Path) -> dict[str, dict[str, float]]:

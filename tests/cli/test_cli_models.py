@@ -250,15 +250,53 @@ def test_prune_meets_its_budget_and_writes_its_plan(
     assert set(plan["groups"][0]) == {"layers", "kept", "removed"}
 
 
-def test_recalibration_changes_statistics_and_nothing_else(
+def test_repairs_change_what_they_say_and_nothing_else(
     run: Run, checkpoint: Path, hands: Path, tmp_path: Path
 ) -> None:
     common = ["--budget", "channels=20%", "--scope", "plain", "--multiple", "1"]
     assert run("prune", checkpoint, "a.safetensors", *common).code == 0
-    assert run("prune", checkpoint, "b.safetensors", *common, "--data", hands).code == 0
-    plain, fresh = (read_model_file(tmp_path / name).state for name in ("a.safetensors", "b.safetensors"))
-    changed = {name.split(".")[-1] for name in plain if not np.array_equal(plain[name], fresh[name])}
-    assert changed == {"running_mean", "running_var"}
+    with_data = ["--data", hands, "--repair"]
+    assert run("prune", checkpoint, "b.safetensors", *common, *with_data, "recalibrate").code == 0
+    assert run("prune", checkpoint, "c.safetensors", *common, *with_data, "reconstruct").code == 0
+    assert run("prune", checkpoint, "d.safetensors", *common, *with_data, "none").code == 0
+    plain, fresh, fitted, same = (read_model_file(tmp_path / f"{name}.safetensors").state for name in "abcd")
+
+    def changed(state: dict[str, np.ndarray]) -> set[str]:
+        return {name.split(".")[-1] for name in plain if not np.array_equal(plain[name], state[name])}
+
+    assert changed(fresh) == {"running_mean", "running_var"}
+    assert {"weight", "running_mean"} <= changed(fitted)
+    assert changed(same) == set()
+
+
+def test_a_dry_run_makes_a_plan_that_can_be_edited_and_applied(
+    run: Run, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SEYOLO_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("seyolo.pruning.latency.NUM_CUTS", 8)
+    arguments = ["--budget", "macs=70%", "--multiple", 2, "--importance", "random", "--least-share", 0.2]
+    outcome = run("prune", checkpoint, "slim.safetensors", *arguments, "--dry-run", "--json", "-")
+    assert outcome.code == 0, outcome.err
+    assert not (tmp_path / "slim.safetensors").exists()
+    plan = json.loads(outcome.out)
+    assert plan["latency_ms"]["onnxruntime"] > 0
+    cut = next(group for group in plan["groups"] if len(group["kept"]) > 2)
+    cut["removed"].append(cut["kept"].pop())
+    (tmp_path / "mine.json").write_text(json.dumps(plan))
+    assert run("prune", checkpoint, "slim.safetensors", "--plan", "mine.json").code == 0
+    info = json.loads(run("info", "slim.safetensors", "--json", "-").out)
+    assert info["params"] < plan["params"]
+    assert_refused(run("prune", checkpoint, "b.safetensors", "--plan", "mine.json", "--dry-run"), "--dry-run")
+    assert_refused(run("prune", checkpoint, "b.safetensors", "--plan", "none.json"), "none.json")
+    assert_refused(run("prune", checkpoint, "b.safetensors"), "a budget", "--plan")
+    wrong = ["--plan", "mine.json", "--budget", "macs=70%"]
+    assert_refused(run("prune", checkpoint, "b.safetensors", *wrong), "either a budget")
+
+
+def test_taylor_importance_needs_pictures(run: Run, checkpoint: Path, hands: Path) -> None:
+    arguments = ["prune", checkpoint, "slim.safetensors", "--budget", "macs=80%", "--importance", "taylor"]
+    assert_refused(run(*arguments), "give --data")
+    assert run(*arguments, "--data", hands).code == 0
 
 
 @pytest.mark.parametrize(

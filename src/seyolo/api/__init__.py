@@ -10,10 +10,11 @@ from seyolo.api.opening import ModelKeywords, input_size, open_model, open_on_to
 from seyolo.api.settings import check_training, chosen_model
 from seyolo.api.slimming import resume_slim, slim
 from seyolo.api.training import TrainSettings, resume_train, train
-from seyolo.api.writing import export_file, prune_file
+from seyolo.api.writing import CutOptions, export_file, plan_file, prune_file, read_plan
 from seyolo.runtime.torch_backend import torch_device
 
 __all__ = [
+    "CutOptions",
     "ModelKeywords",
     "TrainSettings",
     "check_training",
@@ -24,7 +25,9 @@ __all__ = [
     "input_size",
     "open_model",
     "open_on_torch",
+    "plan_file",
     "prune_file",
+    "read_plan",
     "resized",
     "resume_slim",
     "resume_train",

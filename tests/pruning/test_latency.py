@@ -1,0 +1,100 @@
+"""Latency tables: what is learned from timings, monotone, cached, and used by budgets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from seyolo.darknet.edit import set_size
+from seyolo.darknet.zoo import network_from_name
+from seyolo.errors import BudgetError, SeyoloError
+from seyolo.network.build import DarknetModel, build
+from seyolo.pruning import latency
+from seyolo.pruning.groups import find_groups
+from seyolo.pruning.latency import Cut, LatencyTable, latency_table
+from seyolo.pruning.prune import make_plan
+
+NETWORK = set_size(network_from_name("yolov3-tiny@0.5", num_classes=1), 96, 96)
+WIDTHS = np.array([group.num_channels for group in find_groups(NETWORK).groups])
+FREE = np.array([not group.fixed for group in find_groups(NETWORK).groups])
+
+
+def machine(counts: np.ndarray) -> float:
+    """A machine that computes in sixteens and needs a while for every convolution."""
+    padded = np.ceil(counts / 16) * 16
+    return 1.0 + float(padded[1:-1] @ padded[2:]) / 2e4
+
+
+def random_counts(rng: np.random.Generator) -> np.ndarray:
+    return np.where(FREE, np.maximum(1, (WIDTHS * rng.uniform(0.1, 1, len(WIDTHS))).astype(int)), WIDTHS)
+
+
+def table_of(num_cuts: int = 60) -> LatencyTable:
+    rng = np.random.default_rng(0)
+    choices = [WIDTHS, *(random_counts(rng) for _ in range(num_cuts))]
+    cuts = [Cut(tuple(counts.tolist()), machine(counts)) for counts in choices]
+    return LatencyTable(NETWORK, "onnxruntime", (96, 96), cuts)
+
+
+TABLE = table_of()
+
+
+def test_it_learns_a_machine_that_computes_in_vectors() -> None:
+    rng = np.random.default_rng(1)
+    errors = [TABLE.predict(c) / machine(c) - 1 for c in (random_counts(rng) for _ in range(50))]
+    assert np.quantile(np.abs(errors), 0.9) < 0.15
+
+
+@settings(max_examples=50)
+@given(seed=st.integers(0, 2**16))
+def test_more_channels_never_cost_less(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    counts = random_counts(rng)
+    more = np.minimum(counts + rng.integers(0, 9, len(counts)) * FREE, WIDTHS)
+    assert TABLE.predict(counts) <= TABLE.predict(more) + 1e-9
+    assert TABLE.predict(counts) <= TABLE.cautious(counts)
+
+
+def test_a_budget_holds_for_the_cautious_prediction() -> None:
+    plan = make_plan(build(NETWORK), "latency=50%@onnxruntime", latency={"onnxruntime": TABLE})
+    assert 0 < plan.latency_ms["onnxruntime"] <= 0.5 * TABLE.cautious(WIDTHS)
+    assert plan.macs < plan.dense_macs
+    with pytest.raises(
+        BudgetError, match=r"of .* ms on onnxruntime; the nearest budget is latency=.*ms@onnxruntime"
+    ):
+        make_plan(build(NETWORK), "latency=0.1ms@onnxruntime", latency={"onnxruntime": TABLE})
+
+
+def test_a_measurement_that_is_added_counts() -> None:
+    table = table_of(12)
+    counts = random_counts(np.random.default_rng(3))
+    before = table.predict(counts)
+    for _ in range(3):
+        table.add(Cut(tuple(counts.tolist()), 2 * before, weight=100.0))
+    assert table.predict(counts) > 1.3 * before
+
+
+@pytest.mark.parametrize("backend", ["onnxruntime", "torch"])
+def test_measured_once_and_read_from_the_cache(
+    backend: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SEYOLO_CACHE", str(tmp_path))
+    monkeypatch.setattr(latency, "NUM_CUTS", 7)
+    model: DarknetModel = build(set_size(network_from_name("yolov3@0.125", num_classes=1), 64, 64))
+    table = latency_table(model, backend)
+    assert len(table.cuts) == 7
+    assert all(cut.ms > 0 for cut in table.cuts)
+    monkeypatch.setattr(latency, "measure", lambda *_: pytest.fail("measured again"))
+    assert latency_table(model, backend).cuts == table.cuts
+
+
+def test_a_backend_that_cannot_run_the_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEYOLO_CACHE", str(tmp_path))
+    model = build(set_size(network_from_name("cbam-yolov3-tiny@0.25", num_classes=1), 64, 64))
+    with pytest.raises(SeyoloError, match="ONNX"):
+        latency_table(model, "opencv")
+    assert not list(tmp_path.rglob("*.json"))
