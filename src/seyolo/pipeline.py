@@ -35,7 +35,7 @@ from seyolo.model_file import read_model_file, write_model_file
 from seyolo.network.build import DarknetModel, from_file, to_file
 from seyolo.progress import Progress, Silent
 from seyolo.pruning.allocate import Scope
-from seyolo.pruning.importance import FloatArray
+from seyolo.pruning.importance import FloatArray, Tied
 from seyolo.pruning.plan import Plan
 from seyolo.pruning.prune import make_plan, prune_by
 from seyolo.pruning.recalibrate import recalibrate
@@ -62,7 +62,8 @@ class SlimConfig:
     """What `slim` is asked for.
 
     `epochs` is the dense stage's; the sparse and the fine-tuning stage follow in proportion unless set.
-    `strength` is the pressure of sparsity training before the budget's choice is made.
+    `strength` is the pressure of sparsity training before the budget's choice is made. `scope`, `multiple`,
+    `blocks` and `tied` are those of `seyolo.prune`; `repair` follows the cut, see `repair_on`.
     """
 
     data: str
@@ -80,7 +81,9 @@ class SlimConfig:
     strength: float = 0.2
     scope: Scope = "all"
     multiple: int | None = None
-    repair: Repair = "reconstruct"
+    blocks: bool = False
+    tied: Tied | None = "max"
+    repair: Repair = "recalibrate"
     seed: int = 0
     device: str = "cpu"
     train: dict[str, Any] = field(default_factory=dict)
@@ -215,7 +218,7 @@ class _SlimRun:
         ).model
 
     def _plan(self, model: DarknetModel) -> Plan:
-        return make_plan(model, self.config.budget, scope=self.config.scope, multiple=self.config.multiple)
+        return plan_of(model, self.config)
 
     def _left_out(self, model: DarknetModel) -> Choice:
         """Per batch normalisation, the channels the budget leaves out: what sparsity training fades.
@@ -307,6 +310,18 @@ def _file_size(folder: Path, stage: str) -> int:
     return _file_size(folder, {"sparse": "dense", "finetuned": "pruned"}[stage])
 
 
+def plan_of(model: DarknetModel, config: SlimConfig) -> Plan:
+    """What a run cuts out of a model."""
+    return make_plan(
+        model,
+        config.budget,
+        scope=config.scope,
+        multiple=config.multiple,
+        blocks=config.blocks,
+        tied=config.tied,
+    )
+
+
 def repair_on(
     slim_model: DarknetModel,
     dense: DarknetModel,
@@ -330,7 +345,8 @@ def repair_on(
         seed: of the choice of pictures.
     """
     if how == "reconstruct":
-        batches = calibration_batches(dataset, size_hw, RECONSTRUCTION_PICTURES, seed)
+        augmented = RECONSTRUCTION_PICTURES // 2
+        batches = calibration_batches(dataset, size_hw, RECONSTRUCTION_PICTURES // 2, seed, augmented)
         reconstruct(slim_model, dense, plan, batches)
     elif how == "recalibrate":
         recalibrate(slim_model, calibration_batches(dataset, size_hw, RECALIBRATION_PICTURES, seed))
@@ -343,17 +359,17 @@ def taylor_on(model: DarknetModel, dataset: Dataset, size_px: int, seed: int) ->
 
 
 def calibration_batches(
-    dataset: Dataset, size_hw: tuple[int, int], count: int, seed: int
+    dataset: Dataset, size_hw: tuple[int, int], count: int, seed: int, augmented: int = 0
 ) -> Iterator[Float[Tensor, "N 3 H W"]]:
-    """`count` training pictures in [0, 1]: half as they are evaluated, half augmented as in training.
+    """Training pictures in [0, 1]: `count` as they are evaluated, then `augmented` as in training.
 
-    Plain pictures alone would forget what only mosaics show, small objects for instance.
+    Kernels that are fitted to plain pictures alone forget what only mosaics show, small objects for instance.
     """
-    samples = calibration_samples(dataset, count // 2, seed)
+    samples = calibration_samples(dataset, count, seed)
     for images, _, _ in EvaluationLoader(samples, size_hw, CALIBRATION_BATCH):
         yield images.float() / 255
     loader = TrainingLoader(dataset.split("train"), max(size_hw), CALIBRATION_BATCH, Augmentation(), seed)
-    for images, _ in islice(loader.epoch(0), count // 2 // CALIBRATION_BATCH):
+    for images, _ in islice(loader.epoch(0), augmented // CALIBRATION_BATCH):
         yield images[..., : size_hw[0], : size_hw[1]].float() / 255
 
 
@@ -388,7 +404,7 @@ def estimate_seconds(model: DarknetModel, dataset: Dataset, config: SlimConfig) 
     pictures = len(dataset.split("train"))
     epochs = config.stage_epochs()
     per_epoch = step * pictures / config.batch_size
-    plan = make_plan(model, config.budget, scope=config.scope, multiple=config.multiple)
+    plan = plan_of(model, config)
     share = plan.macs / cost(model.network, config.size_px, config.size_px).macs
     factors = {"dense": 1.0, "sparse": 1.0, "finetuned": share**0.5}
     return {name: per_epoch * epochs[name] * factors[name] for name in epochs}

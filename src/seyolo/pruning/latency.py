@@ -18,7 +18,6 @@ import json
 import os
 import platform
 import tempfile
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
@@ -47,6 +46,7 @@ from seyolo.pruning.importance import FloatArray
 from seyolo.pruning.plan import fingerprint
 from seyolo.pruning.surgery import slice_network
 from seyolo.runtime.backend import Backend, open_backend
+from seyolo.runtime.benchmark import benchmark
 
 NUM_CUTS = 56
 REPEATS = 7
@@ -257,18 +257,10 @@ def measure(file: ModelFile, counts: IntArray, backend: str, repeats: int = REPE
     network, state = slice_network(shorter, moved_state(file.state, layer_map), masks)
     model = from_file(ModelFile(network, state, file.names)).eval()
     with tempfile.TemporaryDirectory() as folder:
-        return median_ms(_open(model, backend, Path(folder)), repeats)
-
-
-def median_ms(backend: Backend, repeats: int) -> float:
-    """Median milliseconds of one random picture at batch 1, after two runs to warm up."""
-    picture = np.random.default_rng(0).random((1, 3, *backend.input_size), dtype=np.float32)
-    durations = []
-    for _ in range(repeats + 2):
-        start = time.perf_counter()
-        backend.infer(picture)
-        durations.append(time.perf_counter() - start)
-    return float(np.median(durations[2:])) * 1e3
+        opened = {backend: _open(model, backend, Path(folder))}
+        # As in use: a photo is prepared between two runs, so caches are as cold and threads as asleep.
+        (timing,) = benchmark(opened, repeats, warmup=2, confidence=1.0)
+    return timing.p50_ms
 
 
 def _open(model: DarknetModel, backend: str, folder: Path) -> Backend:

@@ -18,7 +18,7 @@ from seyolo.pruning.blocks import find_blocks
 from seyolo.pruning.budget import parse_budgets
 from seyolo.pruning.fold import fold_constants
 from seyolo.pruning.groups import find_groups
-from seyolo.pruning.importance import FloatArray, Method, importance
+from seyolo.pruning.importance import FloatArray, Method, Tied, importance
 from seyolo.pruning.latency import LatencyTable, latency_table
 from seyolo.pruning.plan import Plan, describe_cut
 from seyolo.pruning.surgery import slice_network
@@ -33,6 +33,7 @@ def prune(
     least_share: float = 0.0,
     blocks: bool = True,
     method: Method = "bn",
+    tied: Tied | None = None,
     generator: np.random.Generator | None = None,
     measured: Mapping[int, FloatArray] | None = None,
     latency: Mapping[str, LatencyTable] | None = None,
@@ -52,6 +53,7 @@ def prune(
         least_share: every group keeps at least this share of its channels.
         blocks: whether residual blocks may go as a whole; in scope `plain` and with `channels=` none does.
         method: the importance: `bn`, `norm`, `group`, `taylor`, or the controls `uniform` and `random`.
+        tied: how tied scores become one, as in `importance`.
         generator: the source of `random`.
         measured: what `taylor` needs, see `training.taylor`.
         latency: tables of the backends a latency budget names; measured (or read from the cache) otherwise.
@@ -71,6 +73,7 @@ def prune(
         least_share=least_share,
         blocks=blocks,
         method=method,
+        tied=tied,
         generator=generator,
         measured=measured,
         latency=latency,
@@ -88,6 +91,7 @@ def make_plan(
     least_share: float = 0.0,
     blocks: bool = True,
     method: Method = "bn",
+    tied: Tied | None = None,
     generator: np.random.Generator | None = None,
     measured: Mapping[int, FloatArray] | None = None,
     latency: Mapping[str, LatencyTable] | None = None,
@@ -97,7 +101,7 @@ def make_plan(
     budgets = parse_budgets(budget)
     dense = to_file(model)
     groups = find_groups(dense.network)
-    scores = importance(groups, dense.state, method, generator=generator, measured=measured)
+    scores = importance(groups, dense.state, method, tied=tied, generator=generator, measured=measured)
     counted_by_width = any(budget.kind == "channels" for budget in budgets)
     removable = (
         find_blocks(dense.network, groups) if blocks and scope == "all" and not counted_by_width else ()
