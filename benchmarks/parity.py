@@ -35,9 +35,10 @@ from seyolo.runtime.opencv_backend import OpenCvBackend
 
 PREAMBLE = """# How near our output is to other readers
 
-Written by `python benchmarks/parity.py --real FOLDER --out docs/parity.md`: the largest difference of boxes and scores,
-relative to the largest value. Networks listed first have their real weights and look at a photo; those from `yolov2` on have
-their published size and depth and calibrated random weights, which magnify rounding.
+Written by `python benchmarks/parity.py --real FOLDER --out docs/parity.md`: the largest difference of boxes
+and scores, relative to the largest value. Networks listed first have their real weights and look at a photo;
+those from `yolov2` on have their published size and depth and calibrated random weights, which magnify
+rounding.
 
 """
 HEADER = "| network | size | params | GMACs | OpenCV 4 | ONNX Runtime |\n|---|---|---:|---:|---:|---:|\n"
