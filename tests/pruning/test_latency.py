@@ -69,15 +69,6 @@ def test_a_budget_holds_for_the_cautious_prediction() -> None:
         make_plan(build(NETWORK), "latency=0.1ms@onnxruntime", latency={"onnxruntime": TABLE})
 
 
-def test_a_measurement_that_is_added_counts() -> None:
-    table = table_of(12)
-    counts = random_counts(np.random.default_rng(3))
-    before = table.predict(counts)
-    for _ in range(3):
-        table.add(Cut(tuple(counts.tolist()), 2 * before, weight=100.0))
-    assert table.predict(counts) > 1.3 * before
-
-
 @pytest.mark.parametrize("backend", ["onnxruntime", "torch"])
 def test_measured_once_and_read_from_the_cache(
     backend: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

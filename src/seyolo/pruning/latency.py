@@ -7,8 +7,7 @@ convolution. It never falls when a count rises, so allocation can bisect on it. 
 what tables of single layers miss: caches, fused operators and changes of memory layout.
 
 Measured cuts are cached per machine, network, size and runtime (`$SEYOLO_CACHE`, by default
-`~/.cache/seyolo`). A cut that was made by the model is measured and joins the table, weighted most, so a
-budget is met by what the machine does and not by what the model hopes.
+`~/.cache/seyolo`). Budgets are held against the prediction and the model's usual error on top.
 """
 
 from __future__ import annotations
@@ -52,8 +51,6 @@ NUM_CUTS = 56
 REPEATS = 7
 VECTOR_WIDTHS = (1, 4, 8, 16)
 PACKAGES = {"onnxruntime": "onnxruntime", "opencv": "opencv-python-headless", "torch": "torch"}
-OWN_WEIGHT = 4.0
-"""How much more a measured plan counts than a random cut."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +59,6 @@ class Cut:
 
     counts: tuple[int, ...]
     ms: float
-    weight: float = 1.0
 
 
 @dataclass
@@ -96,19 +92,13 @@ class LatencyTable:
         """The prediction and the model's usual error on top: what budgets are held against."""
         return self.predict(counts) * (1 + self._error)
 
-    def add(self, cut: Cut) -> None:
-        """Takes in one more measurement and fits again."""
-        self.cuts.append(cut)
-        self._fit()
-
     def _fit(self) -> None:
         """Least squares of the relative error, at the vector width that explains the cuts best."""
         ms = np.array([cut.ms for cut in self.cuts])
-        weights = np.sqrt([cut.weight for cut in self.cuts]) / ms
         best = np.inf
         for vector in VECTOR_WIDTHS:
             rows = np.array([self._features(np.array(cut.counts), vector) for cut in self.cuts])
-            coefficients, residual = nnls(rows * weights[:, None], ms * weights)
+            coefficients, residual = nnls(rows / ms[:, None], np.ones(len(ms)))
             if residual < best:
                 best, self._coefficients, self._vector = residual, coefficients, vector
         errors = [abs(self.predict(np.array(cut.counts)) / cut.ms - 1) for cut in self.cuts]
