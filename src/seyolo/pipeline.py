@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from seyolo.darknet.cost import cost
@@ -345,17 +345,25 @@ def repair_on(
         seed: of the choice of pictures.
     """
     if how == "reconstruct":
-        augmented = RECONSTRUCTION_PICTURES // 2
-        batches = calibration_batches(dataset, size_hw, RECONSTRUCTION_PICTURES // 2, seed, augmented)
-        reconstruct(slim_model, dense, plan, batches)
+        half = RECONSTRUCTION_PICTURES // 2
+        reconstruct(
+            slim_model, dense, plan, calibration_batches(dataset, size_hw, half, seed, augmented=half)
+        )
     elif how == "recalibrate":
         recalibrate(slim_model, calibration_batches(dataset, size_hw, RECALIBRATION_PICTURES, seed))
 
 
 def taylor_on(model: DarknetModel, dataset: Dataset, size_px: int, seed: int) -> dict[int, FloatArray]:
     """Taylor importance of a model on augmented training pictures, per convolution (filters,)."""
+    return taylor_scores(model, augmented_batches(dataset, size_px, TAYLOR_BATCHES, seed))
+
+
+def augmented_batches(
+    dataset: Dataset, size_px: int, count: int, seed: int
+) -> Iterator[tuple[UInt8[Tensor, "N 3 S S"], Float[Tensor, "M 6"]]]:
+    """`count` batches of training pictures and targets as training sees them."""
     loader = TrainingLoader(dataset.split("train"), size_px, CALIBRATION_BATCH, Augmentation(), seed)
-    return taylor_scores(model, islice(loader.epoch(0), TAYLOR_BATCHES))
+    return islice(loader.epoch(0), count)
 
 
 def calibration_batches(
@@ -368,9 +376,9 @@ def calibration_batches(
     samples = calibration_samples(dataset, count, seed)
     for images, _, _ in EvaluationLoader(samples, size_hw, CALIBRATION_BATCH):
         yield images.float() / 255
-    loader = TrainingLoader(dataset.split("train"), max(size_hw), CALIBRATION_BATCH, Augmentation(), seed)
-    for images, _ in islice(loader.epoch(0), augmented // CALIBRATION_BATCH):
-        yield images[..., : size_hw[0], : size_hw[1]].float() / 255
+    if augmented:
+        for images, _ in augmented_batches(dataset, max(size_hw), augmented // CALIBRATION_BATCH, seed):
+            yield images[..., : size_hw[0], : size_hw[1]].float() / 255
 
 
 def measure_latency(models: dict[str, DarknetModel], folder: Path) -> dict[str, dict[str, float]]:

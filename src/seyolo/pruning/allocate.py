@@ -111,16 +111,13 @@ def allocate(
         raise UsageError(f"least_share={least_share}: the share every group keeps is between 0 and 1")
     cuttable = _cuttable(groups, scores, scope, multiple)
     removable = {index for block in blocks for index in block.inner if cuttable[index]}
-    ladders = [
-        _ladder(
-            group,
-            score,
-            steps_of(group, multiple) if cuttable[index] else (group.num_channels,) * 2,
-            0 if index in removable and not least_share else None,
-            least_share,
-        )
-        for index, (group, score) in enumerate(zip(groups.groups, scores, strict=True))
-    ]
+    ladders = []
+    for index, (group, score) in enumerate(zip(groups.groups, scores, strict=True)):
+        steps = steps_of(group, multiple) if cuttable[index] else np.array([group.num_channels])
+        steps = steps[steps >= least_share * group.num_channels]
+        if index in removable and not least_share:
+            steps = np.insert(steps, 0, 0)
+        ladders.append(_ladder(group, score, steps))
     model = CostModel(network, groups, size, blocks)
     limits = _limits(model, groups, budgets, cuttable, latency or {})
     floors = np.array([ladder.steps[0] for ladder in ladders])
@@ -132,15 +129,17 @@ def allocate(
     )
 
 
-def steps_of(group: Group, multiple: int | None) -> tuple[int, int]:
-    """The least a group may keep, and the steps above it.
+def steps_of(group: Group, multiple: int | None) -> IntArray:
+    """The counts a group may keep, ascending: its floor, every multiple of a step above it, its width.
 
-    Both are the multiple, divisible by the group's parts; by default a wide group climbs in double steps.
+    Floor and step are the multiple, divisible by the group's parts; by default a wide group climbs in double
+    steps.
     """
-    floor = math.lcm(multiple or FLOOR, group.num_parts)
-    if multiple is not None or group.num_channels < WIDE_CHANNELS:
-        return floor, floor
-    return floor, math.lcm(WIDE_MULTIPLE, group.num_parts)
+    width = group.num_channels
+    floor = step = math.lcm(multiple or FLOOR, group.num_parts)
+    if multiple is None and width >= WIDE_CHANNELS:
+        step = math.lcm(WIDE_MULTIPLE, group.num_parts)
+    return np.unique([min(floor, width), *range(step, width, step), width])
 
 
 def _cuttable(groups: Groups, scores: Sequence[FloatArray], scope: Scope, multiple: int | None) -> list[bool]:
@@ -160,20 +159,9 @@ def _cuttable(groups: Groups, scores: Sequence[FloatArray], scope: Scope, multip
     return result
 
 
-def _ladder(
-    group: Group,
-    scores: FloatArray,
-    floor_and_step: tuple[int, int],
-    ground: int | None = None,
-    least_share: float = 0.0,
-) -> Ladder:
-    """A group's floor, every multiple of the step, its width; below them the ground, where there is one."""
-    width, num_parts = group.num_channels, group.num_parts
-    floor, step = floor_and_step
-    steps = np.unique([min(floor, width), *range(step, width, step), width])
-    steps = steps[steps >= least_share * width]
-    if ground is not None:
-        steps = np.unique([ground, *steps])
+def _ladder(group: Group, scores: FloatArray, steps: IntArray) -> Ladder:
+    """The ladder of a group that may keep any of `steps` channels."""
+    num_parts = group.num_parts
     by_part = -np.sort(-np.stack([scores[group.parts == part] for part in range(num_parts)]), axis=1)
     return Ladder(steps, np.repeat(by_part.max(axis=0), num_parts))
 

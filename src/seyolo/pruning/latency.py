@@ -18,7 +18,7 @@ import os
 import platform
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -27,7 +27,7 @@ import onnx
 from scipy.optimize import nnls
 
 from seyolo.darknet.cfg import Network
-from seyolo.darknet.edit import moved_state, remove_blocks, set_size
+from seyolo.darknet.edit import set_size
 from seyolo.darknet.graph import inputs, shapes
 from seyolo.darknet.sections import Convolutional
 from seyolo.errors import BackendError
@@ -40,10 +40,10 @@ from seyolo.progress import Progress, Silent
 from seyolo.pruning.allocate import steps_of
 from seyolo.pruning.atoms import IntArray, is_depthwise
 from seyolo.pruning.blocks import Block, find_blocks, settled
+from seyolo.pruning.cut import cut
 from seyolo.pruning.groups import Groups, find_groups, keep_masks
 from seyolo.pruning.importance import FloatArray
 from seyolo.pruning.plan import fingerprint
-from seyolo.pruning.surgery import slice_network
 from seyolo.runtime.backend import Backend, open_backend
 from seyolo.runtime.benchmark import benchmark
 
@@ -186,27 +186,24 @@ def latency_table(
     if path.exists():
         cuts = [Cut(tuple(counts), ms) for counts, ms in json.loads(path.read_text(encoding="utf-8"))]
         return LatencyTable(network, backend, size, cuts)
-    choices = _trial_cuts(network, multiple)
-    file = to_file(model)
+    groups = find_groups(network)
+    blocks = find_blocks(network, groups)
+    choices = _trial_cuts(groups, blocks, multiple)
+    file = replace(to_file(model), network=network)
     cuts = []
     with (progress or Silent()).task(f"measuring latency on {backend}", len(choices)) as advance:
         for counts in choices:
-            cuts.append(
-                Cut(
-                    tuple(counts.tolist()),
-                    measure(ModelFile(network, file.state, file.names), counts, backend),
-                )
-            )
+            masks = keep_masks(groups, [np.arange(count) for count in counts])
+            gone = [block.shortcut for block in blocks if block.is_gone(counts)]
+            cuts.append(Cut(tuple(counts.tolist()), measure(cut(file, masks, gone), backend)))
             advance(1, "")
     path.parent.mkdir(parents=True, exist_ok=True)
     write_json(path, [[cut.counts, cut.ms] for cut in cuts])
     return LatencyTable(network, backend, size, cuts)
 
 
-def _trial_cuts(network: Network, multiple: int | None) -> list[IntArray]:
+def _trial_cuts(groups: Groups, blocks: Sequence[Block], multiple: int | None) -> list[IntArray]:
     """The dense network, uniform ones, and random ones around every share of width, seeded."""
-    groups = find_groups(network)
-    blocks = find_blocks(network, groups)
     widths = np.array([group.num_channels for group in groups.groups])
     rng = np.random.default_rng(0)
 
@@ -214,10 +211,7 @@ def _trial_cuts(network: Network, multiple: int | None) -> list[IntArray]:
         counts = widths.copy()
         for index, group in enumerate(groups.groups):
             if not group.fixed:
-                least, step = steps_of(group, multiple)
-                steps = np.unique(
-                    [min(least, widths[index]), *range(step, widths[index], step), widths[index]]
-                )
+                steps = steps_of(group, multiple)
                 counts[index] = steps[np.abs(steps - shares[index] * widths[index]).argmin()]
         return counts
 
@@ -233,21 +227,14 @@ def _trial_cuts(network: Network, multiple: int | None) -> list[IntArray]:
     return cuts
 
 
-def measure(file: ModelFile, counts: IntArray, backend: str, repeats: int = REPEATS) -> float:
-    """Median milliseconds of one picture on a backend, for the network with (groups,) kept channels.
+def measure(slim: ModelFile, backend: str, repeats: int = REPEATS) -> float:
+    """Median milliseconds of one picture for a network on a backend.
 
     Raises:
         BackendError: as `latency_table`.
     """
-    groups = find_groups(file.network)
-    blocks = [block for block in find_blocks(file.network, groups) if block.is_gone(counts)]
-    kept = [np.arange(count) for count in counts]
-    shorter, layer_map = remove_blocks(file.network, [block.shortcut for block in blocks])
-    masks = [m for m, new in zip(keep_masks(groups, kept), layer_map, strict=True) if new is not None]
-    network, state = slice_network(shorter, moved_state(file.state, layer_map), masks)
-    model = from_file(ModelFile(network, state, file.names)).eval()
     with tempfile.TemporaryDirectory() as folder:
-        opened = {backend: _open(model, backend, Path(folder))}
+        opened = {backend: _open(from_file(slim), backend, Path(folder))}
         # As in use: a photo is prepared between two runs, so caches are as cold and threads as asleep.
         (timing,) = benchmark(opened, repeats, warmup=2, confidence=1.0)
     return timing.p50_ms

@@ -120,50 +120,42 @@ class Plan:
         """Rows (layer, filters before, filters after), one per convolution."""
         return [(width["layer"], width["before"], width["after"]) for width in self.widths]
 
-    def removed_blocks(self, network: Network) -> tuple[Block, ...]:
-        """The residual blocks that go as a whole.
-
-        Raises:
-            PlanError: as `masks`.
-        """
-        self._check_fingerprint(network)
-        blocks = {block.shortcut: block for block in find_blocks(network, find_groups(network))}
-        for shortcut in self.blocks_removed:
-            if shortcut not in blocks:
-                known = ", ".join(map(str, blocks)) or "none"
-                raise PlanError(
-                    f"blocks_removed: layer {shortcut} ends no removable residual block; they end in {known}"
-                )
-        return tuple(blocks[shortcut] for shortcut in sorted(set(self.blocks_removed)))
-
     def masks(self, network: Network) -> tuple[BoolArray, ...]:
         """Per layer (C,): True for the output channels that stay; all False in a removed block.
 
         Raises:
             PlanError: the plan is for another network, or was edited into something impossible.
         """
-        gone = {layer for block in self.removed_blocks(network) for layer in block.layers}
-        masks = list(self._channel_masks(network, gone))
-        for block in self.removed_blocks(network):
-            for layer in block.layers[:-1]:  # the shortcut itself stands for its trunk
-                masks[layer] = np.zeros_like(masks[layer])
-        return tuple(masks)
-
-    def _check_fingerprint(self, network: Network) -> None:
         if self.fingerprint != fingerprint(network):
             raise PlanError(f"the plan is for another network than {network.source}; make a new plan for it")
-
-    def _channel_masks(self, network: Network, gone: Set[int]) -> tuple[BoolArray, ...]:
         groups = find_groups(network)
+        blocks = self._removed(find_blocks(network, groups))
+        gone = {layer for block in blocks for layer in block.layers}
+        masks = keep_masks(groups, self._kept(groups, gone))
+        # A removed block's shortcut stands for its trunk, so its channels stay.
+        inside = gone - {block.shortcut for block in blocks}
+        return tuple(np.zeros_like(mask) if layer in inside else mask for layer, mask in enumerate(masks))
+
+    def _removed(self, blocks: Sequence[Block]) -> list[Block]:
+        """Those of the network's removable blocks that the plan removes."""
+        unknown = set(self.blocks_removed) - {block.shortcut for block in blocks}
+        if unknown:
+            known = ", ".join(str(block.shortcut) for block in blocks) or "none"
+            raise PlanError(
+                f"blocks_removed: layer {min(unknown)} ends no removable residual block; they end in {known}"
+            )
+        return [block for block in blocks if block.shortcut in self.blocks_removed]
+
+    def _kept(self, groups: Groups, gone: Set[int]) -> list[IntArray]:
+        """Per group the indices of its kept slots; `gone` are the layers of removed blocks."""
         free = [group for group in groups.groups if not group.fixed]
         if len(free) != len(self.groups):
             raise PlanError(f"the plan has {len(self.groups)} groups, the network {len(free)}")
         cuts = iter(self.groups)
-        kept = [
+        return [
             np.arange(group.num_channels) if group.fixed else _kept_slots(group, next(cuts), gone)
             for group in groups.groups
         ]
-        return keep_masks(groups, kept)
 
 
 def describe_cut(

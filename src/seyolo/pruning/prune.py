@@ -10,18 +10,15 @@ from dataclasses import replace
 
 import numpy as np
 
-from seyolo.darknet.edit import moved_state, remove_blocks
-from seyolo.model_file import ModelFile
 from seyolo.network.build import DarknetModel, from_file, to_file
 from seyolo.pruning.allocate import FLOOR, Scope, allocate
 from seyolo.pruning.blocks import find_blocks
 from seyolo.pruning.budget import parse_budgets
-from seyolo.pruning.fold import fold_constants
+from seyolo.pruning.cut import cut
 from seyolo.pruning.groups import find_groups
 from seyolo.pruning.importance import FloatArray, Method, Tied, importance
 from seyolo.pruning.latency import LatencyTable, latency_table
 from seyolo.pruning.plan import Plan, describe_cut
-from seyolo.pruning.surgery import slice_network
 
 
 def prune(
@@ -143,10 +140,6 @@ def prune_by(model: DarknetModel, plan: Plan) -> DarknetModel:
         PlanError: the plan is for another network, or was edited into something impossible.
     """
     dense = to_file(model)
-    masks = plan.masks(dense.network)
-    shorter, layer_map = remove_blocks(dense.network, plan.blocks_removed)
-    kept = [mask for mask, new in zip(masks, layer_map, strict=True) if new is not None]
-    folded = fold_constants(shorter, moved_state(dense.state, layer_map), kept)
-    network, state = slice_network(shorter, folded, kept)
+    slim = cut(dense, plan.masks(dense.network), plan.blocks_removed)
     provenance = {**dense.provenance, "pruned": {"budget": plan.budget, "scope": plan.scope}}
-    return from_file(ModelFile(network, state, dense.names, provenance))
+    return from_file(replace(slim, provenance=provenance))
