@@ -103,9 +103,12 @@ def test_names_at_line_ends_keep_their_distance(tmp_path: Path, figures: list[Fi
     assert heights[1] - heights[0] == pytest.approx(0.09)
 
 
-def test_scales_at_zero_are_in_the_first_bin(tmp_path: Path, figures: list[Figure]) -> None:
-    dense = np.array([1.0, -1.0, 1.0, 1.0])
-    plot_scales(dense, np.array([0.0, 0.0, 1e-9, -1.0]), tmp_path / "scales.png")
+@pytest.mark.parametrize("precision", [np.float32, np.float64])
+def test_scales_at_zero_are_in_the_first_bin(
+    tmp_path: Path, figures: list[Figure], precision: type[np.floating]
+) -> None:
+    dense = np.array([1.0, -1.0, 1.0, 1.0], precision)
+    plot_scales(dense, np.array([0.0, 0.0, 1e-9, -1.0], precision), tmp_path / "scales.png")
     steps = [patch for patch in figures[0].axes[0].patches if not patch.get_fill()]
     shares = [patch.get_data().values for patch in steps]
     # All dense scales have size 1; three of four sparse ones are at or below 1e-5, below 1 % of 1.

@@ -98,7 +98,8 @@ def plot_scales(dense: Float[np.ndarray, " n"], sparse: Float[np.ndarray, " m"],
         sparse: the same after sparsity training. All at or below 1e-5, zeros too, share the first bin.
         path: picture to write.
     """
-    sizes = [np.clip(np.abs(scales), SMALLEST_SCALE, None) for scales in (dense, sparse)]
+    # In float32 the smallest scale is just below the first edge, and everything at zero would be left out.
+    sizes = [np.clip(np.abs(scales, dtype=np.float64), SMALLEST_SCALE, None) for scales in (dense, sparse)]
     largest = max(float(values.max(initial=1.0)) for values in sizes)
     edges = np.geomspace(SMALLEST_SCALE, largest * 1.1, NUM_BINS + 1)
     small = float(np.mean(sizes[1] < 0.01 * np.median(sizes[0])))
