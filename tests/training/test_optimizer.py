@@ -28,6 +28,20 @@ def test_warm_up_then_half_a_cosine(step: int, expected: float) -> None:
     assert learning_rate_factor(step, num_steps=16, warmup_steps=4) == pytest.approx(expected)
 
 
+@pytest.mark.parametrize(
+    ("step", "expected"),
+    [
+        (0, 0.25 * 0.505),  # a warm-up to where the first stage left off: cos 90° = 0
+        (4, 0.505),
+        (10, 0.01 + 0.99 * 0.5 * (1 - 0.5**0.5)),  # half of 12: cos 135°
+        (16, 0.01),
+    ],
+)
+def test_a_stage_walks_along_its_part_of_the_cosine(step: int, expected: float) -> None:
+    factor = learning_rate_factor(step, num_steps=16, warmup_steps=4, span=(0.5, 1.0))
+    assert factor == pytest.approx(expected)
+
+
 @pytest.fixture(params=["se", "cbam"])
 def model(request: pytest.FixtureRequest) -> DarknetModel:
     network = edit.attach(zoo.yolov3_tiny(num_classes=1, width=0.125), request.param, "head").network

@@ -85,6 +85,30 @@ def test_steered_continues_from_its_state(model) -> None:
     assert bn.weight[0].item() == pytest.approx(0.25)
 
 
+def test_steered_in_rounds_fades_the_smallest_scales_first_and_chooses_anew(model) -> None:
+    bn = next(iter(sparse_scales(model).values()))
+    with torch.no_grad():
+        bn.weight[:8] = torch.tensor([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8])
+    choices = iter(([0, 2, 4, 6], [0, 2, 1, 3]))
+
+    def choose(_):
+        (name, first), *_ = sparse_scales(model).items()
+        left_out = torch.zeros(len(first.weight), dtype=torch.bool)
+        left_out[next(choices)] = True
+        return {name: left_out}
+
+    sparsity = Steered(0.0, choose, choose_at=0.0, faded_at=1.0, rounds=2)
+    sparsity.after_step(model, 0.1, 0.25)
+    # Of 0, 2, 4 and 6 the smaller half, half faded.
+    assert bn.weight[:8].tolist() == pytest.approx([0.05, 0.2, 0.15, 0.4, 0.5, 0.6, 0.7, 0.8])
+    sparsity.after_step(model, 0.1, 0.75)
+    assert bn.weight[:8].tolist() == pytest.approx([0.0, 0.1, 0.0, 0.2, 0.5, 0.6, 0.7, 0.8])
+    resumed = Steered(0.0, lambda _: pytest.fail("both choices are made"), 0.0, 1.0, rounds=2)
+    resumed.restore(sparsity.state())
+    resumed.after_step(model, 0.1, 1.0)
+    assert bn.weight[:8].tolist() == pytest.approx([0.0, 0.0, 0.0, 0.0, 0.5, 0.6, 0.7, 0.8])
+
+
 def test_unknown_method_and_strength_are_refused() -> None:
     with pytest.raises(UsageError, match="there are l1, proximal, group"):
         make_sparsity("l3", 0.1)

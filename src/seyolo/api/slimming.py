@@ -1,22 +1,44 @@
-"""`slim` and `resume_slim`: see `seyolo.pipeline`."""
+"""`slim` and `resume_slim`: see `seyolo.pipeline.slim`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, Unpack, get_args
 
 from seyolo.api.opening import make_attention
 from seyolo.api.settings import attention_of, check_training, chosen_model, read_settings
 from seyolo.darknet.placement import GateKind
 from seyolo.darknet.sections import Join
 from seyolo.data.augment import Augmentation
+from seyolo.data.datasets import load_dataset
 from seyolo.described import CHECKPOINT
 from seyolo.errors import TrainingError, UsageError
-from seyolo.pipeline import SlimConfig
-from seyolo.pipeline import slim as run_slim
+from seyolo.models import load
+from seyolo.pipeline.config import DENSE_EPOCHS, Repair, SlimConfig, SparsityMethod
+from seyolo.pipeline.controls import chosen_controls
+from seyolo.pipeline.slim import slim as run_slim
 from seyolo.progress import Progress
+from seyolo.pruning.allocate import Scope
+from seyolo.pruning.importance import Method
 from seyolo.runs import existing_run, new_run
+from seyolo.training.sparsity import Schedule
+
+
+class SlimChoices(TypedDict, total=False):
+    """Fields of `SlimConfig` that say how a network is made ready for the cut, cut and repaired."""
+
+    one_schedule: bool
+    sparsity: SparsityMethod
+    strength: float | None
+    schedule: Schedule
+    rounds: int
+    scope: Scope
+    multiple: int | None
+    least_share: float
+    blocks: bool
+    method: Method
+    repair: Repair
 
 
 def slim(
@@ -39,23 +61,28 @@ def slim(
     seed: int = 0,
     device: str = "cpu",
     train_settings: Mapping[str, Any] | None = None,
+    controls: str | Sequence[str] = (),
     folder: str | Path | None = None,
     progress: Progress | None = None,
+    **choices: Unpack[SlimChoices],
 ) -> dict[str, Any]:
-    """From photos to a small detector and its before/after table: see `seyolo.pipeline`.
+    """From photos to a small detector and its before/after table: see `seyolo.pipeline.slim`.
 
     Args:
         data: a `data.yaml`, Darknet `.data`, COCO `.json` or VOC folder.
         model, weights, attention, at, reduction, join: as in `train`.
         budget: what the result may cost, e.g. `macs=30%`; several hold together.
         size: side of the square input in pixels.
-        epochs: of the dense stage; the others follow in proportion unless set.
+        epochs: of the dense stage, by default 30, or 0 for trained weights of the same classes; the others
+            follow in proportion unless set.
         sparse_epochs, finetune_epochs: of those stages.
         finetune: False stops after the cut and its recalibration.
         batch, lr, seed, device: of training.
         train_settings: further fields of `TrainConfig` for every stage.
+        controls: to train and judge beside it, by name, or `all`: see `seyolo.pipeline.controls`.
         folder: of the run; by default a new one under `runs/slim`.
         progress: where to tell how far it is.
+        choices: how the network is made ready for the cut, cut and repaired: see `SlimConfig`.
 
     Returns:
         What `results.json` holds.
@@ -63,20 +90,26 @@ def slim(
     Raises:
         SeyoloError: one of its kinds, for whatever the user can mend.
     """
+    _check_choices(choices)
+    wanted = chosen_controls([controls] if isinstance(controls, str) else controls)
     model, weights = chosen_model(model, weights)
+    gates = make_attention(model, attention, at, reduction, join)
     has_weights = weights is not None or Path(model).suffix == CHECKPOINT
-    stages = [SlimConfig.epochs if epochs is None else epochs, sparse_epochs or 0, finetune_epochs or 0]
+    if epochs is None:
+        is_trained = has_weights and gates is None and _is_whole(model, weights, data)
+        epochs = 0 if is_trained else DENSE_EPOCHS
+    stages = [epochs, sparse_epochs or 0, finetune_epochs or 0]
     check_training(epochs=min(stages), batch=batch, lr=lr, seed=seed, device=device, least_epochs=0)
-    if stages[0] == 0 and not has_weights:
+    if epochs == 0 and not has_weights:
         raise UsageError("--epochs 0 leaves out dense training: give trained weights with --weights")
     config = SlimConfig(
         data=str(data),
         model=model,
         weights=weights,
-        attention=make_attention(model, attention, at, reduction, join),
+        attention=gates,
         budget=(budget,) if isinstance(budget, str) else tuple(budget),
         size_px=size,
-        epochs=SlimConfig.epochs if epochs is None else epochs,
+        epochs=epochs,
         sparse_epochs=sparse_epochs,
         finetune_epochs=finetune_epochs,
         finetune=finetune,
@@ -85,12 +118,16 @@ def slim(
         seed=seed,
         device=device,
         train=dict(train_settings or {}),
+        **choices,
     )
-    return run_slim(config, Path(folder) if folder is not None else new_run("slim"), progress=progress)
+    folder = Path(folder) if folder is not None else new_run("slim")
+    return run_slim(config, folder, controls=wanted, progress=progress)
 
 
-def resume_slim(folder: str | Path, progress: Progress | None = None) -> dict[str, Any]:
-    """Goes on with a run of `slim` where it was stopped.
+def resume_slim(
+    folder: str | Path, progress: Progress | None = None, controls: str | Sequence[str] = ()
+) -> dict[str, Any]:
+    """Goes on with a run of `slim` where it was stopped; `controls` may be added to a finished one.
 
     Raises:
         TrainingError: the folder holds no run of `slim`.
@@ -101,7 +138,30 @@ def resume_slim(folder: str | Path, progress: Progress | None = None) -> dict[st
         raise TrainingError(f"{folder}: a run of another verb, not of slim; resume it with its own verb")
     values |= {"attention": attention_of(values["attention"]), "budget": tuple(values["budget"])}
     values["train"] = _train_settings(values["train"])
-    return run_slim(SlimConfig(**values), folder, resume=True, progress=progress)
+    wanted = chosen_controls([controls] if isinstance(controls, str) else controls)
+    return run_slim(SlimConfig(**values), folder, resume=True, controls=wanted, progress=progress)
+
+
+def _check_choices(choices: SlimChoices) -> None:
+    """Refuses what no run can mean, before any work is done."""
+    known = {"sparsity": SparsityMethod, "repair": Repair, "importance": Method, "scope": Scope}
+    given = {**choices, "importance": choices.get("method", "bn")}
+    for name, kinds in known.items():
+        if name in given and given[name] not in get_args(kinds):
+            raise UsageError(f"--{name} {given[name]}: there are {', '.join(get_args(kinds))}")
+    rounds, strength = choices.get("rounds", 1), choices.get("strength")
+    if rounds < 1:
+        raise UsageError(f"--rounds {rounds}: at least one")
+    if rounds > 1 and choices.get("sparsity", "steered") != "steered":
+        raise UsageError("--rounds tightens the budget of steered sparsity training; leave --sparsity out")
+    if strength is not None and not strength > 0:
+        raise UsageError(f"--s {strength}: the strength of sparsity training must be above 0")
+
+
+def _is_whole(model: str, weights: str | None, data: str | Path) -> bool:
+    """Whether the weights are all the network has, heads for the data's classes included."""
+    transfer: Any = load(model, weights, names=load_dataset(data).names).provenance.get("transfer", {})
+    return transfer.get("random", 0) == 0
 
 
 def _train_settings(values: dict[str, Any]) -> dict[str, Any]:

@@ -16,7 +16,8 @@ from seyolo.errors import PlanError, UsageError
 from seyolo.exporting.formats import export
 from seyolo.models import save
 from seyolo.network.build import DarknetModel
-from seyolo.pipeline import Repair, repair_on, taylor_on
+from seyolo.pipeline.config import Repair
+from seyolo.pipeline.repair import repair_on, taylor_on
 from seyolo.pruning.allocate import Scope
 from seyolo.pruning.importance import Method
 from seyolo.pruning.latency import latency_table
@@ -31,7 +32,7 @@ class CutOptions:
 
     Attributes:
         scope, multiple, least_share, blocks, method: as in `seyolo.prune`.
-        repair: what makes up for the cut when there are pictures, see `pipeline.repair_on`.
+        repair: what makes up for the cut when there are pictures, see `pipeline.repair.repair_on`.
         seed: of `random` importance and of the choice of pictures.
     """
 

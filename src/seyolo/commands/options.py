@@ -16,6 +16,8 @@ from seyolo.runtime.backend import Backend
 
 AttentionKind = Literal["se", "cbam"]
 AttentionPlace = Literal["residual", "stage", "neck", "head"]
+SlimSparsity = Literal["steered", "proximal", "l1", "group"]
+Importance = Literal["bn", "norm", "group", "taylor", "uniform", "random"]
 Repeatable = Parameter(negative=(), consume_multiple=True, show_default=False)
 """For options that take several values, after one another or each behind its own flag."""
 
@@ -102,8 +104,93 @@ class RunOptions:
     resume: Path | None = None
 
 
+class SparsityKeywords(TypedDict):
+    """`SparsityOptions` as keyword arguments."""
+
+    sparsity: SlimSparsity
+    strength: float | None
+    schedule: Literal["constant", "decay"]
+    rounds: int
+
+
+@Parameter(name="*", group="Sparsity training")
+@dataclass(frozen=True)
+class SparsityOptions:
+    """How sparsity training makes a network ready for the cut.
+
+    Attributes:
+        sparsity: steered fades what the budget leaves out; proximal, l1 (as published) and group (tied
+            channels together) push every scale towards zero.
+        s: strength [default: 0.2 steered, else 0.01].
+        schedule: of the strength unless steered: constant, or decay linearly to zero.
+        rounds: in how many steps steered training tightens the budget.
+    """
+
+    sparsity: SlimSparsity = "steered"
+    s: float | None = None
+    schedule: Literal["constant", "decay"] = "constant"
+    rounds: int = 1
+
+    def as_keywords(self) -> SparsityKeywords:
+        """The options as keyword arguments of `seyolo.slim`."""
+        return {
+            "sparsity": self.sparsity,
+            "strength": self.s,
+            "schedule": self.schedule,
+            "rounds": self.rounds,
+        }
+
+
+class SlimCutKeywords(TypedDict):
+    """`SlimCutOptions` as keyword arguments."""
+
+    scope: Literal["all", "plain"]
+    multiple: int | None
+    least_share: float
+    blocks: bool
+    method: Importance
+    repair: Literal["reconstruct", "recalibrate", "none"]
+
+
+@Parameter(name="*", group="Cut")
+@dataclass(frozen=True)
+class SlimCutOptions:
+    """Which channels go, and what makes up for them.
+
+    Attributes:
+        scope: all, or plain for convolutions that no shortcut touches, as the published cut does.
+        multiple: kept channels are multiples of this [default: 8, and 16 in groups of 128 and more].
+        least_share: every group of channels keeps at least this share, from 0 to 1.
+        blocks: residual blocks may go as a whole.
+        importance: which channels stay: those with large batch-normalisation scales (bn), kernels (norm),
+            both over all that is tied (group), effect on the loss (taylor); uniform and random are controls.
+        repair: fit the kept kernels to what the network put out before the cut (reconstruct), only measure
+            batch normalisation anew (recalibrate), or leave the network as it is cut (none).
+    """
+
+    scope: Literal["all", "plain"] = "all"
+    multiple: int | None = None
+    least_share: float = 0.0
+    blocks: Annotated[bool, Parameter(negative=())] = False
+    importance: Importance = "bn"
+    repair: Literal["reconstruct", "recalibrate", "none"] = "recalibrate"
+
+    def as_keywords(self) -> SlimCutKeywords:
+        """The options as keyword arguments of `seyolo.slim`."""
+        return {
+            "scope": self.scope,
+            "multiple": self.multiple,
+            "least_share": self.least_share,
+            "blocks": self.blocks,
+            "method": self.importance,
+            "repair": self.repair,
+        }
+
+
 MODEL_DEFAULTS = ModelOptions()
 RUN_DEFAULTS = RunOptions()
+SPARSITY_DEFAULTS = SparsityOptions()
+SLIM_CUT_DEFAULTS = SlimCutOptions()
 
 
 def open_detector(

@@ -6,19 +6,25 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
+from rich.console import Group
 
 import seyolo
 from seyolo.commands.options import (
     MODEL_DEFAULTS,
     RUN_DEFAULTS,
+    SLIM_CUT_DEFAULTS,
+    SPARSITY_DEFAULTS,
     Json,
     ModelOptions,
     Repeatable,
     RunOptions,
+    SlimCutOptions,
+    SparsityOptions,
 )
 from seyolo.commands.output import check_target, remark, show
 from seyolo.commands.settings import required
 from seyolo.progress import console_progress
+from seyolo.report.controls_table import controls_table
 from seyolo.report.table import stage_table
 from seyolo.runs import new_run, resumable
 
@@ -33,14 +39,19 @@ def slim(
     sparse_epochs: int | None = None,
     finetune_epochs: int | None = None,
     finetune: Annotated[bool, Parameter(negative="--no-finetune")] = True,
+    one_schedule: Annotated[bool, Parameter(negative=())] = False,
+    controls: Annotated[tuple[str, ...], Repeatable] = (),
+    sparsity: SparsityOptions = SPARSITY_DEFAULTS,
+    cut: SlimCutOptions = SLIM_CUT_DEFAULTS,
     start: ModelOptions = MODEL_DEFAULTS,
     run: RunOptions = RUN_DEFAULTS,
     json: Json = None,
 ) -> None:
     """Photos in, a slim detector and its before/after table out.
 
-    Trains dense, trains sparse, cuts to the budget, recalibrates, fine-tunes, evaluates on every split but
-    train, exports and draws. Prints an estimate of the time first. Ctrl-C loses no finished epoch.
+    Trains dense, trains sparse, cuts to the budget, repairs, fine-tunes, evaluates on every split but train,
+    exports and draws. Prints an estimate of the time first. Ctrl-C loses no finished epoch. Weights that are
+    trained for the data's classes are slimmed as they are, without dense training.
 
     Args:
         data: a data.yaml, Darknet .data, COCO .json or VOC folder with the splits train and val, and more for
@@ -49,10 +60,14 @@ def slim(
         budget: what the result may cost: macs=30%, macs=1.2G, params=2.4M, channels=85% (removed); may be
             given several times, then all hold [default: macs=30%].
         size: side of the square input in pixels.
-        epochs: of the dense stage; the other stages follow in proportion.
+        epochs: of the dense stage; the other stages follow in proportion [default: 30, or 0 for trained
+            weights].
         sparse_epochs: of sparsity training.
         finetune_epochs: of fine-tuning.
         finetune: without it the run ends after the cut.
+        one_schedule: let the learning rate fall once over all stages, not anew in each.
+        controls: train and judge beside it what else as many pictures buy: uniform, scratch, random, lowres,
+            plain, or all; with --resume they are added to a finished run.
         json: write results.json's content here, too; - is stdout.
     """
     check_target(json)
@@ -60,7 +75,7 @@ def slim(
     if run.resume is not None:
         folder = run.resume
         with resumable("slim", folder):
-            results = seyolo.api.resume_slim(folder, progress)
+            results = seyolo.api.resume_slim(folder, progress, controls)
     else:
         folder = new_run("slim", run.name)
         with resumable("slim", folder):
@@ -78,12 +93,19 @@ def slim(
                 sparse_epochs=sparse_epochs,
                 finetune_epochs=finetune_epochs,
                 finetune=finetune,
+                one_schedule=one_schedule,
+                controls=controls,
                 batch=run.batch,
                 lr=run.lr,
                 seed=run.seed,
                 device=run.device,
                 folder=folder,
                 progress=progress,
+                **sparsity.as_keywords(),
+                **cut.as_keywords(),
             )
-    show(results, stage_table(results), json)
+    tables = [stage_table(results)]
+    if "controls" in results:
+        tables.append(controls_table(results["controls"]))
+    show(results, Group(*tables), json)
     remark(f"table, pictures and models are in {folder}")

@@ -79,6 +79,33 @@ def evaluate(
     Raises:
         DataError: a label's class is not one of the model's.
     """
+    truths, predictions = judged(
+        model,
+        samples,
+        size_hw,
+        batch_size=batch_size,
+        confidence=confidence,
+        iou_threshold=iou_threshold,
+        max_detections=max_detections,
+        bfloat16=bfloat16,
+        progress=progress,
+    )
+    return average_precision(truths, predictions, len(model.names))
+
+
+def judged(
+    model: DarknetModel | Backend,
+    samples: Sequence[Sample],
+    size_hw: tuple[int, int],
+    *,
+    batch_size: int = 16,
+    confidence: float = 0.001,
+    iou_threshold: float = 0.65,
+    max_detections: int = 300,
+    bfloat16: bool = False,
+    progress: Progress | None = None,
+) -> tuple[list[Truth], list[Detections]]:
+    """Labels and detections of every picture, what AP and its bootstrap are made of; arguments as above."""
     truths: list[Truth] = []
     predictions: list[Detections] = []
     outputs = _raw_outputs(
@@ -87,7 +114,7 @@ def evaluate(
     for raw, placement, sample in outputs:
         predictions.append(Detections.from_raw(raw, placement, confidence, iou_threshold, max_detections))
         truths.append(truth_of(sample, placement.source_height, placement.source_width))
-    return average_precision(truths, predictions, len(model.names))
+    return truths, predictions
 
 
 def truth_of(sample: Sample, height: int, width: int) -> Truth:

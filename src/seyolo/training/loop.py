@@ -51,8 +51,9 @@ STATE_FILE = "state.safetensors"
 class TrainConfig:
     """How to train.
 
-    `size_px` is the side of the square input. The last `plain_epochs` share of the run sees single pictures
-    instead of mosaics. `mixed_precision` uses bfloat16 autocast where the device gains from it.
+    `size_px` is the side of the square input. The last `plain_share` of the run sees single pictures instead
+    of mosaics. `span` is the part of a longer run that this one is: from which share of the schedule to
+    which. `mixed_precision` uses bfloat16 autocast where the device gains from it.
     """
 
     epochs: int = 100
@@ -62,6 +63,7 @@ class TrainConfig:
     weight_decay: float = 0.02
     warmup_epochs: float = 1.0
     plain_share: float = 0.15
+    span: tuple[float, float] = (0.0, 1.0)
     average_decay: float = 0.999
     average_ramp_updates: float = 300.0
     top_k: int = 10
@@ -77,16 +79,19 @@ class TrainConfig:
 
     def epoch_augmentation(self, epoch: int) -> Augmentation:
         """The recipe of an epoch (from 0)."""
-        is_plain = epoch >= self.epochs * (1 - self.plain_share)
-        return self.augmentation.plain() if is_plain else self.augmentation
+        return self.augmentation.plain() if self._is_plain(epoch) else self.augmentation
 
     def epoch_size_px(self, epoch: int) -> int:
         """With multi-scale, each epoch draws its side from 75 % to 125 % in steps of the largest stride."""
-        if not self.multi_scale or epoch >= self.epochs * (1 - self.plain_share):
+        if not self.multi_scale or self._is_plain(epoch):
             return self.size_px
         generator = torch.Generator().manual_seed(self.seed * 100_003 + epoch)
         low, high = round(self.size_px * 0.75 / 32), round(self.size_px * 1.25 / 32)
         return 32 * int(torch.randint(low, high + 1, (), generator=generator))
+
+    def _is_plain(self, epoch: int) -> bool:
+        start, end = self.span
+        return epoch >= self.epochs * (1 - self.plain_share - start) / (end - start)
 
     def make_loader(self, samples: Sequence[Sample]) -> TrainingLoader:
         """The batches of a run over these pictures."""
@@ -260,7 +265,7 @@ class _Run:
 
     def take_step(self, step: int, images: Tensor, targets: Tensor) -> Tensor:
         warmup = min(int(self.config.warmup_epochs * len(self.loader)), self.num_steps // 4)
-        factor = learning_rate_factor(step, self.num_steps, max(1, warmup))
+        factor = learning_rate_factor(step, self.num_steps, max(1, warmup), self.config.span)
         for group in self.optimizer.param_groups:
             group["lr"] = self.config.learning_rate * factor
         images = images.to(self.device, non_blocking=True).float().div_(255)

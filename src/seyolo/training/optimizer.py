@@ -36,9 +36,24 @@ def make_optimizer(
     )
 
 
-def learning_rate_factor(step: int, num_steps: int, warmup_steps: int, final_factor: float = 0.01) -> float:
-    """The learning rate at `step` as a share of its peak: a linear warm-up, then half a cosine."""
-    if step < warmup_steps:
-        return (step + 1) / warmup_steps
-    progress = (step - warmup_steps) / max(1, num_steps - warmup_steps)
-    return final_factor + (1 - final_factor) * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
+def learning_rate_factor(
+    step: int,
+    num_steps: int,
+    warmup_steps: int,
+    span: tuple[float, float] = (0.0, 1.0),
+    final_factor: float = 0.01,
+) -> float:
+    """The learning rate at `step` as a share of its peak: a linear warm-up, then half a cosine.
+
+    Args:
+        step: from 0 to `num_steps`.
+        num_steps: of the run.
+        warmup_steps: of them, at the start.
+        span: the part of the half cosine that the run walks along; a stage of a longer run walks a part.
+        final_factor: what is left at the cosine's end.
+    """
+    start, end = span
+    walked = max(0, step - warmup_steps) / max(1, num_steps - warmup_steps)
+    progress = start + (end - start) * min(1.0, walked)
+    cosine = final_factor + (1 - final_factor) * 0.5 * (1 + math.cos(math.pi * progress))
+    return cosine * min(1.0, (step + 1) / warmup_steps) if warmup_steps else cosine

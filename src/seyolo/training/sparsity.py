@@ -125,12 +125,15 @@ class Steered:
 
     Up to `choose_at` every scale feels L1 (proximal). There `choose` says which channels the budget leaves
     out, and from then on their γ and β shrink to zero in even steps until `faded_at`; the rest trains freely.
+    With several rounds that time is divided between them: each chooses anew, and all but the last fade only
+    their part of what the budget leaves out, the smallest scales of all first.
 
     Args:
         strength: s of the proximal pressure.
-        choose: the model -> per batch normalisation, which channels to fade.
-        choose_at: share of the run at which the choice is made.
-        faded_at: share of the run at which the faded channels are exactly zero.
+        choose: the model -> per batch normalisation, which channels the budget leaves out.
+        choose_at: share of the run at which the first choice is made.
+        faded_at: share of the run at which all faded channels are exactly zero.
+        rounds: of choosing and fading.
     """
 
     def __init__(
@@ -139,12 +142,15 @@ class Steered:
         choose: Callable[[DarknetModel], Choice],
         choose_at: float = 0.3,
         faded_at: float = 0.8,
+        rounds: int = 1,
     ) -> None:
         self.pressure = ProximalL1(strength)
         self.choose = choose
         self.choose_at = choose_at
         self.faded_at = faded_at
+        self.rounds = rounds
         self.fading: dict[str, Tensor] = {}
+        self.round = 0  # the one that is being faded, from 1
         self.remaining = 1.0
 
     def before_step(self, model: DarknetModel, progress: float) -> None:
@@ -154,12 +160,25 @@ class Steered:
         if progress < self.choose_at:
             self.pressure.after_step(model, learning_rate, progress)
             return
-        if not self.fading:
-            self.fading = dict(self.choose(model))
-        span = max(self.faded_at - self.choose_at, 1e-9)
-        remaining = max(0.0, 1 - (progress - self.choose_at) / span)
+        done = self.rounds * (progress - self.choose_at) / max(self.faded_at - self.choose_at, 1e-9)
+        current = min(self.rounds, int(done) + 1)
+        if current > self.round:
+            self._fade(model, 0.0)
+            self.fading = self._chosen(model, current / self.rounds)
+            self.round, self.remaining = current, 1.0
+        remaining = max(0.0, current - done)
         self._fade(model, remaining / self.remaining if self.remaining > 0 else 0.0)
         self.remaining = remaining
+
+    def _chosen(self, model: DarknetModel, share: float) -> dict[str, Tensor]:
+        """The `share` of the channels the budget leaves out whose scales are smallest."""
+        left_out = dict(self.choose(model))
+        if share == 1:
+            return left_out
+        layers = sparse_scales(model)
+        sizes = {name: layers[name].weight.detach().abs().cpu() for name in left_out}
+        threshold = torch.cat([sizes[name][chosen] for name, chosen in left_out.items()]).quantile(share)
+        return {name: chosen & (sizes[name] <= threshold) for name, chosen in left_out.items()}
 
     @torch.no_grad()
     def _fade(self, model: DarknetModel, factor: float) -> None:
@@ -169,11 +188,12 @@ class Steered:
                 parameter[fading.to(parameter.device)] *= factor
 
     def state(self) -> dict[str, Tensor]:
-        return {**self.fading, "remaining": torch.tensor(self.remaining, dtype=torch.float64)}
+        values = {"remaining": self.remaining, "round": float(self.round)}
+        return self.fading | {key: torch.tensor(value, dtype=torch.float64) for key, value in values.items()}
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
-        self.fading = {name: value for name, value in state.items() if name != "remaining"}
-        self.remaining = float(state["remaining"])
+        self.fading = {name: value for name, value in state.items() if name not in ("remaining", "round")}
+        self.remaining, self.round = float(state["remaining"]), int(state["round"])
 
     def finish(self, model: DarknetModel) -> None:
         self._fade(model, 0.0)

@@ -13,13 +13,14 @@ import cv2
 import numpy as np
 import pytest
 
-from seyolo import pipeline
 from seyolo.darknet.cost import cost
 from seyolo.data.datasets import load_dataset
 from seyolo.detector import Detector
 from seyolo.errors import BudgetError, TrainingError
 from seyolo.model_file import read_model_file
-from seyolo.pipeline import SlimConfig, slim
+from seyolo.pipeline import run as pipeline_run
+from seyolo.pipeline.config import SlimConfig
+from seyolo.pipeline.slim import slim
 from seyolo.progress import Advance, Silent
 from seyolo.runtime.backend import open_backend
 from seyolo.training.prepare import Attention
@@ -52,7 +53,7 @@ def whole(config: SlimConfig, tmp_path_factory: pytest.TempPathFactory) -> tuple
 def untimed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leaves out the slowest part, exporting every stage to time it."""
     timed = {stage: {"torch": 1.0, "onnxruntime": 1.0} for stage in STAGES}
-    monkeypatch.setattr(pipeline, "measure_latency", lambda models, folder: timed)
+    monkeypatch.setattr(pipeline_run, "measure_latency", lambda models, folder: timed)
 
 
 class StopIn(Silent):
@@ -75,7 +76,7 @@ class StopIn(Silent):
 
 
 def test_the_folder_of_a_run(whole: tuple[Path, dict[str, Any]]) -> None:
-    files = """config.json environment.json dense sparse finetuned plan.json pruned.safetensors
+    files = """config.json environment.json dense sparse finetuned plan.json readiness.json pruned.safetensors
     slim.safetensors slim.cfg slim.weights slim.onnx dense.onnx
     results.json table.md channels.png curves.png scales.png samples.jpg"""
     assert {path.name for path in whole[0].iterdir()} == set(files.split())

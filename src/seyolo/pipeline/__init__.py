@@ -1,0 +1,1 @@
+"""`slim`: dense training, sparsity training, plan, cut, repair, fine-tuning, evaluation, export, controls."""

@@ -1,0 +1,235 @@
+"""Controls: what else the same number of training pictures would have bought.
+
+A slim detector is worth its trouble only where it beats the simple ways to a network of its cost. Each of
+them sees as many training pictures as all stages of the run together:
+
+    uniform    the dense network made narrower everywhere alike, from scratch
+    scratch    the slim network's own architecture, from scratch
+    random     the run itself, with channels drawn by lot
+    lowres     the dense network from scratch, at the input size whose latency is nearest the slim network's
+    plain      the published cut: 85 % of the channels no shortcut touches, after L1 with s = 0.01
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Literal, get_args
+
+import torch
+
+from seyolo.darknet.cfg import Network
+from seyolo.darknet.cost import cost
+from seyolo.darknet.edit import set_size
+from seyolo.detections import Detections
+from seyolo.errors import BudgetError, UsageError
+from seyolo.evaluation.ap import Truth, average_precision
+from seyolo.evaluation.bootstrap import bootstrap_difference
+from seyolo.evaluation.evaluate import judged
+from seyolo.exporting.formats import export
+from seyolo.network.build import DarknetModel, build, from_file, to_file
+from seyolo.pipeline.config import SlimConfig
+from seyolo.pipeline.planning import plan_of
+from seyolo.pipeline.run import SlimRun
+from seyolo.pruning.prune import prune_by
+from seyolo.runtime.backend import Backend, open_backend
+from seyolo.runtime.benchmark import benchmark
+from seyolo.training.loop import can_resume, train
+
+ControlName = Literal["uniform", "scratch", "random", "lowres", "plain"]
+CONTROL_NAMES: tuple[ControlName, ...] = get_args(ControlName)
+SIZE_STEP_PX = 32
+SMALLEST_SIZE_SHARE = 0.3
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A trained network that is judged beside the slim one, at a square input of `size_px`."""
+
+    model: DarknetModel
+    size_px: int
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A run whose training is done: what controls are controls of."""
+
+    run: SlimRun
+    dense: DarknetModel
+    slim: DarknetModel
+
+    @property
+    def epochs(self) -> int:
+        """Of all stages together."""
+        return sum(self.run.config.stage_epochs().values())
+
+
+def chosen_controls(names: Sequence[str]) -> tuple[ControlName, ...]:
+    """The controls of these names in the order of the table; `all` stands for every one.
+
+    Raises:
+        UsageError: an unknown name.
+    """
+    for name in names:
+        if name not in (*CONTROL_NAMES, "all"):
+            raise UsageError(f"--controls {name}: there are {', '.join(CONTROL_NAMES)}, and all")
+    return tuple(name for name in CONTROL_NAMES if name in names or "all" in names)
+
+
+def control_results(finished: Finished, names: Sequence[ControlName]) -> list[dict[str, Any]]:
+    """Trains the controls and judges them beside the slim network, which comes first.
+
+    Returns:
+        One row each: control, params, macs, input_size, metrics by split, latency_ms on ONNX Runtime (all
+        timed in one run) and, but for the slim network, by how much AP the slim one is better on each split
+        with a 95 % bootstrap interval over pictures. A control that cannot be is a row with `not_possible`.
+    """
+    run = finished.run
+    contenders = {"slim": Contender(finished.slim, run.config.size_px)}
+    rows: dict[str, dict[str, Any]] = {}
+    for name in names:
+        try:
+            contenders[name] = TRAINED_BY[name](finished)
+        except BudgetError as error:
+            rows[name] = {"control": name, "not_possible": str(error)}
+    latency = _latency(contenders)
+    judgements = {name: _judge(run, contender) for name, contender in contenders.items()}
+    for name, contender in contenders.items():
+        rows[name] = _row(name, contender, latency[name], judgements[name], judgements["slim"])
+    return [rows[name] for name in ("slim", *names)]
+
+
+def _uniform(finished: Finished) -> Contender:
+    start = finished.run.starting_model()
+    config = replace(finished.run.config, method="uniform", blocks=False)
+    narrow = prune_by(start, plan_of(start, config, finished.run.dataset))
+    return _from_scratch(finished, "uniform", narrow.network, finished.run.config.size_px)
+
+
+def _scratch(finished: Finished) -> Contender:
+    return _from_scratch(finished, "scratch", finished.slim.network, finished.run.config.size_px)
+
+
+def _lowres(finished: Finished) -> Contender:
+    size_px = _size_of_equal_latency(finished)
+    network = set_size(finished.dense.network, size_px, size_px)
+    return _from_scratch(finished, "lowres", network, size_px)
+
+
+def _random(finished: Finished) -> Contender:
+    return _whole_run(finished, "random", replace(finished.run.config, method="random"))
+
+
+def _plain(finished: Finished) -> Contender:
+    epochs = finished.run.config.stage_epochs()
+    sparse = epochs["sparse"] or max(1, epochs["finetuned"] // 4)
+    published = replace(
+        finished.run.config,
+        budget=("channels=85%",),
+        scope="plain",
+        multiple=1,
+        least_share=0.0,
+        blocks=False,
+        method="bn",
+        tied=None,
+        sparsity="l1",
+        strength=0.01,
+        schedule="constant",
+        sparse_epochs=sparse,
+        finetune_epochs=epochs["sparse"] + epochs["finetuned"] - sparse,
+    )
+    return _whole_run(finished, "plain", published)
+
+
+TRAINED_BY: dict[ControlName, Callable[[Finished], Contender]] = {
+    "uniform": _uniform,
+    "scratch": _scratch,
+    "random": _random,
+    "lowres": _lowres,
+    "plain": _plain,
+}
+
+
+def _from_scratch(finished: Finished, name: str, network: Network, size_px: int) -> Contender:
+    run = finished.run
+    generator = torch.Generator().manual_seed(run.config.seed)
+    model = build(network, run.dataset.names, generator)
+    config = replace(
+        run.config.train_config("dense"), epochs=finished.epochs, span=(0.0, 1.0), size_px=size_px
+    )
+    folder = _folder(finished, name)
+    resume = can_resume(folder)
+    trained = train(model, run.dataset, config, folder, resume=resume, progress=run.progress, title=name)
+    return Contender(trained.model, size_px)
+
+
+def _whole_run(finished: Finished, name: str, config: SlimConfig) -> Contender:
+    """The steps after dense training once more, with another configuration."""
+    run = SlimRun(config, _folder(finished, name), finished.run.progress, title=f"{name} ")
+    sparse = run.sparse(finished.dense)
+    return Contender(run.finetune(run.cut(sparse, run.plan(sparse))), config.size_px)
+
+
+def _folder(finished: Finished, name: str) -> Path:
+    return finished.run.folder / "controls" / name
+
+
+def _size_of_equal_latency(finished: Finished) -> int:
+    """The input side at which the dense network takes about as long as the slim one at its own."""
+    size_px = finished.run.config.size_px
+    sides = range(size_px - SIZE_STEP_PX, int(size_px * SMALLEST_SIZE_SHARE), -SIZE_STEP_PX)
+    smaller = {str(side): Contender(finished.dense, side) for side in sides}
+    latency = _latency({"slim": Contender(finished.slim, size_px), **smaller})
+    return int(min(smaller, key=lambda side: abs(latency[side] - latency["slim"])))
+
+
+def _latency(contenders: dict[str, Contender]) -> dict[str, float]:
+    """Median milliseconds of each on ONNX Runtime at batch 1, interleaved in one run."""
+    with TemporaryDirectory() as folder:
+        backends: dict[str, Backend] = {}
+        for number, (name, contender) in enumerate(contenders.items()):
+            path = Path(folder) / f"{number}.onnx"
+            export(_resized(contender), path)
+            backends[name] = open_backend(path)
+        return {timing.name: timing.p50_ms for timing in benchmark(backends, repeats=30, warmup=5)}
+
+
+def _resized(contender: Contender) -> DarknetModel:
+    file = to_file(contender.model)
+    return from_file(replace(file, network=set_size(file.network, contender.size_px, contender.size_px)))
+
+
+Judgement = dict[str, tuple[list[Truth], list[Detections]]]
+"""Labels and detections of each split but train."""
+
+
+def _judge(run: SlimRun, contender: Contender) -> Judgement:
+    size_hw = (contender.size_px, contender.size_px)
+    splits = [split for split in run.dataset.splits if split != "train"]
+    return {
+        split: judged(contender.model, run.dataset.split(split), size_hw, batch_size=32) for split in splits
+    }
+
+
+def _row(
+    name: str, contender: Contender, latency_ms: float, judgement: Judgement, slim: Judgement
+) -> dict[str, Any]:
+    num_classes = len(contender.model.names)
+    metrics, lead = {}, {}
+    for split, (truths, found) in judgement.items():
+        measured = average_precision(truths, found, num_classes)
+        metrics[split] = {"ap": measured.ap, "ap50": measured.ap50}
+        if name != "slim" and any(len(truth.class_ids) for truth in truths):
+            lead[split] = asdict(bootstrap_difference(truths, slim[split][1], found, num_classes))
+    counted = cost(contender.model.network, contender.size_px, contender.size_px)
+    return {
+        "control": name,
+        "params": counted.params,
+        "macs": counted.macs,
+        "input_size": [contender.size_px, contender.size_px],
+        "metrics": metrics,
+        "latency_ms": round(latency_ms, 3),
+        "lead": lead,
+    }

@@ -1,0 +1,238 @@
+"""The steps of a slimming run, from dense training to the report.
+
+Each leaves its result in the run's folder, and a run that was stopped goes on where it was:
+
+    config.json environment.json       what was asked for, and on what it ran
+    dense/ sparse/ finetuned/          one training run each: results.csv, best.safetensors, state to resume
+    plan.json readiness.json           what is cut, and how ready the network was for it
+    pruned.safetensors                 the network right after the cut
+    slim.safetensors .cfg .weights .onnx, dense.onnx
+    controls/NAME/                     what each control trained
+    results.json table.md controls.md channels.png curves.png scales.png samples.jpg
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from seyolo.darknet.cost import cost
+from seyolo.data.datasets import load_dataset
+from seyolo.errors import ExportError, TrainingError
+from seyolo.evaluation.evaluate import evaluate
+from seyolo.exporting.formats import export
+from seyolo.files import write_json, write_text
+from seyolo.model_file import read_model_file, write_model_file
+from seyolo.network.build import DarknetModel, from_file, to_file
+from seyolo.pipeline.config import SlimConfig
+from seyolo.pipeline.planning import plan_of, readiness
+from seyolo.pipeline.repair import repair_on
+from seyolo.pipeline.timing import estimate_seconds, measure_latency
+from seyolo.progress import Progress
+from seyolo.pruning.groups import tied_scales
+from seyolo.pruning.plan import Plan
+from seyolo.pruning.prune import prune_by
+from seyolo.report.controls_table import controls_markdown
+from seyolo.report.slim_report import write_pictures
+from seyolo.report.table import markdown_table
+from seyolo.training.environment import describe_environment
+from seyolo.training.loop import can_resume, train, validation_splits
+from seyolo.training.prepare import starting_model
+from seyolo.training.sparsity import Choice, Sparsity, Steered, make_sparsity, sparse_scales
+
+
+class SlimRun:
+    """The folder and the steps of one run; every step reads its result back when it is there already.
+
+    Args:
+        config: what is asked for.
+        folder: the run's folder.
+        progress: where to tell how far it is.
+        title: stands in front of the stages' names there.
+    """
+
+    def __init__(self, config: SlimConfig, folder: Path, progress: Progress, title: str = "") -> None:
+        self.config, self.folder, self.progress, self.title = config, folder, progress, title
+        self.dataset = load_dataset(config.data)
+        self.size_hw = (config.size_px, config.size_px)
+
+    def check_folder(self, resume: bool) -> None:
+        """Refuses a folder that holds a run already, or, to resume, one that does not hold this very run."""
+        path = self.folder / "config.json"
+        if not resume:
+            if path.exists():
+                raise TrainingError(f"{self.folder}: holds a run already; resume it or choose another --name")
+            return
+        if not path.exists():
+            raise TrainingError(f"{self.folder}: there is no run to resume here")
+        if json.loads(path.read_text(encoding="utf-8")) != json.loads(json.dumps(asdict(self.config))):
+            raise TrainingError(f"{self.folder}: the run there was started with other settings")
+
+    def begin(self) -> None:
+        """Writes down what was asked for, unless the run goes on."""
+        if not (self.folder / "config.json").exists():
+            write_json(self.folder / "environment.json", describe_environment())
+            write_json(self.folder / "config.json", asdict(self.config))
+
+    def starting_model(self) -> DarknetModel:
+        config = self.config
+        return starting_model(
+            config.model, self.dataset, config.train_config("dense"), config.weights, config.attention
+        )
+
+    def announce(self, model: DarknetModel, rough: Plan) -> None:
+        """Prints how long the whole run will take, from a few measured training steps."""
+        stages = self.config.stage_epochs()
+        seconds = estimate_seconds(model, self.dataset, self.config, rough.macs / rough.dense_macs)
+        total = sum(seconds.values())
+        parts = ", ".join(f"{name} {stages[name]} epochs {seconds[name] / 60:.0f} min" for name in stages)
+        self.progress.message(f"estimated time: {total / 60:.0f} min ({parts}); stop any time and resume")
+
+    def dense(self, model: DarknetModel) -> DarknetModel:
+        if self.config.epochs == 0:
+            write_model_file(self.folder / "dense" / "best.safetensors", to_file(model))
+            return model.eval()
+        return self._train("dense", model)
+
+    def sparse(self, dense: DarknetModel) -> DarknetModel:
+        if self.config.stage_epochs()["sparse"] == 0:
+            return dense
+        model = from_file(to_file(dense))
+        return self._train("sparse", model, self._sparsity(model))
+
+    def _sparsity(self, model: DarknetModel) -> Sparsity:
+        config, strength = self.config, self.config.sparsity_strength()
+        if config.sparsity == "steered":
+            return Steered(strength, self._left_out, rounds=config.rounds)
+        return make_sparsity(config.sparsity, strength, config.schedule, tied_scales(model.network))
+
+    def finetune(self, pruned: DarknetModel) -> DarknetModel:
+        if not self.config.stage_epochs()["finetuned"]:
+            return pruned
+        return self._train("finetuned", from_file(to_file(pruned)))
+
+    def _train(self, stage: str, model: DarknetModel, sparsity: Sparsity | None = None) -> DarknetModel:
+        folder = self.folder / stage
+        resume = can_resume(folder)
+        config = self.config.train_config(stage)
+        return train(
+            model,
+            self.dataset,
+            config,
+            folder,
+            sparsity=sparsity,
+            resume=resume,
+            progress=self.progress,
+            title=self.title + stage,
+        ).model
+
+    def _left_out(self, model: DarknetModel) -> Choice:
+        """Per batch normalisation, the channels the budget leaves out: what sparsity training fades.
+
+        The last plan made here is the one that is cut later, so each is written down at once.
+        """
+        plan = plan_of(model, self.config, self.dataset)
+        write_text(self.folder / "plan.json", plan.to_json())
+        masks = {f"layers.{index}.bn": mask for index, mask in enumerate(plan.masks(model.network))}
+        return {name: torch.from_numpy(~masks[name]) for name in sparse_scales(model)}
+
+    def plan(self, sparse: DarknetModel) -> Plan:
+        """The plan of the cut, and a look at how ready the network is for it; writes both down."""
+        path = self.folder / "plan.json"
+        if path.exists():
+            plan = Plan.from_json(path.read_text(encoding="utf-8"))
+        else:
+            plan = plan_of(sparse, self.config, self.dataset)
+            write_text(path, plan.to_json())
+        if not (self.folder / "readiness.json").exists():
+            self._tell_readiness(sparse, plan)
+        return plan
+
+    def _tell_readiness(self, sparse: DarknetModel, plan: Plan) -> None:
+        samples = [sample for name in validation_splits(self.dataset) for sample in self.dataset.split(name)]
+        found = readiness(sparse, plan, samples, self.size_hw)
+        for line in found.lines() if found else ["no channel with a scale goes"]:
+            self.progress.message(line)
+        write_json(self.folder / "readiness.json", found.as_dict() if found else {})
+
+    def cut(self, sparse: DarknetModel, plan: Plan) -> DarknetModel:
+        """Cuts by the plan and repairs; writes pruned.safetensors."""
+        path = self.folder / "pruned.safetensors"
+        if path.exists():
+            return from_file(read_model_file(path))
+        pruned = prune_by(sparse, plan)
+        how, seed = self.config.repair, self.config.seed
+        repair_on(pruned, sparse, plan, self.dataset, self.size_hw, how=how, seed=seed)
+        write_model_file(path, to_file(pruned))
+        return pruned
+
+    def results(self, models: dict[str, DarknetModel], plan: Plan) -> dict[str, Any]:
+        """Exports, measures and evaluates every stage."""
+        self.progress.message("exporting, timing and evaluating every stage")
+        slim_model = list(models.values())[-1]
+        artefacts = self._export(models["dense"], slim_model)
+        latency = measure_latency(models, self.folder)
+        stages = [self._stage(name, model, latency[name]) for name, model in models.items()]
+        return {
+            "stages": stages,
+            "plan": json.loads(plan.to_json()),
+            "readiness": json.loads((self.folder / "readiness.json").read_text(encoding="utf-8")),
+            "budget": list(self.config.budget),
+            "seed": self.config.seed,
+            "data": self.config.data,
+            "artefacts": artefacts,
+        }
+
+    def _export(self, dense: DarknetModel, slim_model: DarknetModel) -> dict[str, str]:
+        write_model_file(self.folder / "slim.safetensors", to_file(slim_model))
+        artefacts = {"slim.safetensors": "written"}
+        export(dense, self.folder / "dense.onnx")
+        export(slim_model, self.folder / "slim.onnx")
+        artefacts |= {"dense.onnx": "written", "slim.onnx": "written"}
+        try:
+            export(slim_model, self.folder / "slim.cfg")
+            artefacts["slim.cfg + slim.weights"] = "written"
+        except ExportError as error:
+            artefacts["slim.cfg + slim.weights"] = f"not applicable: {error}"
+        return artefacts
+
+    def _stage(self, name: str, model: DarknetModel, latency_ms: dict[str, float]) -> dict[str, Any]:
+        counted = cost(model.network, *self.size_hw)
+        splits = [split for split in self.dataset.splits if split != "train"]
+        with self.progress.task(f"evaluating {name}", len(splits)) as advance:
+            metrics = {}
+            for split in splits:
+                measured = evaluate(model, self.dataset.split(split), self.size_hw, batch_size=32)
+                metrics[split] = {"ap": measured.ap, "ap50": measured.ap50}
+                advance(1, split)
+        return {
+            "stage": name,
+            "params": counted.params,
+            "size_bytes": _file_size(self.folder, name),
+            "macs": counted.macs,
+            "input_size": list(self.size_hw),
+            "metrics": metrics,
+            "latency_ms": latency_ms,
+        }
+
+    def report(self, models: dict[str, DarknetModel], plan: Plan, results: dict[str, Any]) -> None:
+        """Writes the results, the table and the pictures."""
+        write_json(self.folder / "results.json", results)
+        write_text(self.folder / "table.md", markdown_table(results) + "\n")
+        if "controls" in results:
+            write_text(self.folder / "controls.md", controls_markdown(results["controls"]))
+        write_pictures(self.folder, models, plan, self.dataset, self.size_hw)
+
+
+def _file_size(folder: Path, stage: str) -> int:
+    if stage == "pruned":
+        return (folder / "pruned.safetensors").stat().st_size
+    path = folder / stage / "best.safetensors"
+    if path.exists():
+        return path.stat().st_size
+    # A stage of no epochs is the one before it.
+    return _file_size(folder, {"sparse": "dense", "finetuned": "pruned"}[stage])

@@ -1,0 +1,58 @@
+"""`slim`: one command from photos to a smaller detector and the table that proves it.
+
+Dense training, sparsity training steered to the budget, plan, cut, repair, fine-tuning, evaluation, export,
+and, where asked for, the controls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from seyolo.pipeline.config import SlimConfig
+from seyolo.pipeline.controls import ControlName, Finished, control_results
+from seyolo.pipeline.planning import rough_plan
+from seyolo.pipeline.run import SlimRun
+from seyolo.progress import Progress, Silent
+
+
+def slim(
+    config: SlimConfig,
+    folder: str | Path,
+    resume: bool = False,
+    controls: Sequence[ControlName] = (),
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Trains, cuts and fine-tunes; returns what `results.json` holds.
+
+    Args:
+        config: what is asked for.
+        folder: the run's folder.
+        resume: go on with the run in `folder`.
+        controls: what to train beside it, see `pipeline.controls`; they may be added to a finished run.
+        progress: where to tell how far it is.
+
+    Raises:
+        TrainingError: the folder holds another run, or nothing to resume.
+        BudgetError: the budget cannot be met; checked before the first hour is spent.
+    """
+    run = SlimRun(config, Path(folder), progress or Silent())
+    run.check_folder(resume)
+    start = run.starting_model()
+    rough = rough_plan(start, config, run.dataset)
+    run.begin()
+    run.announce(start, rough)
+    dense = run.dense(start)
+    sparse = run.sparse(dense)
+    plan = run.plan(sparse)
+    pruned = run.cut(sparse, plan)
+    slim_model = run.finetune(pruned)
+    models = {"dense": dense, "sparse": sparse, "pruned": pruned, "finetuned": slim_model}
+    if not config.finetune:
+        del models["finetuned"]
+    results = run.results(models, plan)
+    if controls:
+        results["controls"] = control_results(Finished(run, dense, list(models.values())[-1]), controls)
+    run.report(models, plan, results)
+    return results

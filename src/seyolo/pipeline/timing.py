@@ -1,0 +1,58 @@
+"""How long a run will take, and how fast its networks are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from seyolo.data.datasets import Dataset
+from seyolo.exporting.formats import export
+from seyolo.model_file import write_model_file
+from seyolo.network.build import DarknetModel, to_file
+from seyolo.pipeline.config import SlimConfig
+from seyolo.runtime.backend import open_backend
+from seyolo.runtime.benchmark import benchmark
+from seyolo.training.loop import measure_step_seconds
+
+
+def measure_latency(models: dict[str, DarknetModel], folder: Path) -> dict[str, dict[str, float]]:
+    """Median milliseconds of each stage on torch and ONNX Runtime at batch 1, interleaved in one run."""
+    backends = {}
+    paths = []
+    for name, model in models.items():
+        checkpoint = folder / f".{name}.safetensors"
+        onnx = folder / f".{name}.onnx"
+        write_model_file(checkpoint, to_file(model))
+        export(model, onnx)
+        paths += [checkpoint, onnx]
+        backends[f"{name} torch"] = open_backend(checkpoint)
+        backends[f"{name} onnxruntime"] = open_backend(onnx)
+    timings = {timing.name: timing.p50_ms for timing in benchmark(backends, repeats=30, warmup=5)}
+    for path in paths:
+        path.unlink()
+    return {
+        name: {kind: round(timings[f"{name} {kind}"], 3) for kind in ("torch", "onnxruntime")}
+        for name in models
+    }
+
+
+def estimate_seconds(
+    model: DarknetModel, dataset: Dataset, config: SlimConfig, kept_share: float
+) -> dict[str, float]:
+    """How long each training stage will take, from a few measured steps of the dense network.
+
+    Args:
+        model: the dense network; it stays as it is.
+        dataset: its `train` split is trained on.
+        config: of the run.
+        kept_share: of the MACs, after the cut.
+
+    Returns:
+        Seconds by stage. A cut network is taken to train faster by the square root of its share of the MACs:
+        memory traffic shrinks with the width, arithmetic with its square.
+    """
+    step = measure_step_seconds(model, dataset, config.train_config("dense"))
+    pictures = len(dataset.split("train"))
+    epochs = config.stage_epochs()
+    per_epoch = step * pictures / config.batch_size
+    factors = {"dense": 1.0, "sparse": 1.0, "finetuned": kept_share**0.5}
+    return {name: per_epoch * epochs[name] * factors[name] for name in epochs}

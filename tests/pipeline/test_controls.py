@@ -1,0 +1,130 @@
+"""Controls: they cost what the slim network costs, see as many pictures, and the lead is against them."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from seyolo.errors import BudgetError, UsageError
+from seyolo.model_file import read_model_file
+from seyolo.pipeline.config import SlimConfig
+from seyolo.pipeline.controls import CONTROL_NAMES, TRAINED_BY, Contender, Finished, chosen_controls
+from seyolo.pipeline.slim import slim
+from seyolo.report.controls_table import controls_markdown
+
+EPOCHS = {"dense": 1, "sparse": 1, "finetuned": 2}
+
+
+@pytest.fixture(scope="module")
+def config(tiny_hands: Path) -> SlimConfig:
+    return SlimConfig(
+        data=str(tiny_hands),
+        model="yolov3-tiny@0.125",
+        size_px=64,
+        epochs=EPOCHS["dense"],
+        sparse_epochs=EPOCHS["sparse"],
+        finetune_epochs=EPOCHS["finetuned"],
+        batch_size=4,
+        multiple=2,
+    )
+
+
+@pytest.fixture(scope="module")
+def run(config: SlimConfig, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[str, Any]]]:
+    folder = tmp_path_factory.mktemp("controls")
+    return folder, slim(config, folder, controls=CONTROL_NAMES)["controls"]
+
+
+def epochs_of(folder: Path) -> int:
+    """How many epochs all training runs below a folder took."""
+    return sum(
+        len(list(csv.DictReader(path.read_text().splitlines()))) for path in folder.rglob("results.csv")
+    )
+
+
+def test_every_control_has_a_row_and_the_slim_network_comes_first(
+    run: tuple[Path, list[dict[str, Any]]],
+) -> None:
+    folder, rows = run
+    assert [row["control"] for row in rows] == ["slim", *CONTROL_NAMES]
+    assert json.loads((folder / "results.json").read_text())["controls"] == rows
+    for row in rows:
+        assert row["metrics"].keys() == {"val", "test"}
+        assert row["latency_ms"] > 0
+        for split, lead in row["lead"].items():
+            difference = rows[0]["metrics"][split]["ap"] - row["metrics"][split]["ap"]
+            assert lead["difference"] == pytest.approx(difference, abs=0.01)
+            assert lead["low"] <= lead["high"]
+
+
+@pytest.mark.parametrize("name", ["uniform", "scratch", "lowres"])
+def test_a_control_from_scratch_sees_as_many_pictures_as_the_whole_run(
+    run: tuple[Path, list[dict[str, Any]]], name: str
+) -> None:
+    assert epochs_of(run[0] / "controls" / name) == sum(EPOCHS.values())
+
+
+@pytest.mark.parametrize("name", ["random", "plain"])
+def test_a_control_that_is_a_run_takes_over_the_dense_network(
+    run: tuple[Path, list[dict[str, Any]]], name: str
+) -> None:
+    assert epochs_of(run[0] / "controls" / name) == EPOCHS["sparse"] + EPOCHS["finetuned"]
+
+
+def test_the_float_controls_cost_no_more_than_the_budget(run: tuple[Path, list[dict[str, Any]]]) -> None:
+    folder, rows = run
+    by_name = {row["control"]: row for row in rows}
+    dense = json.loads((folder / "results.json").read_text())["stages"][0]["macs"]
+    for name in ("slim", "uniform", "random"):
+        assert 0.2 * dense < by_name[name]["macs"] <= 0.3 * dense
+    assert by_name["scratch"]["macs"] == by_name["slim"]["macs"]
+    assert by_name["scratch"]["params"] == by_name["slim"]["params"]
+    assert by_name["lowres"]["input_size"] == [32, 32]
+
+
+def test_uniform_is_narrower_everywhere_alike(run: tuple[Path, list[dict[str, Any]]]) -> None:
+    dense, uniform = (
+        read_model_file(run[0] / name / "best.safetensors").network for name in ("dense", "controls/uniform")
+    )
+    shares = {
+        round(narrow.filters / wide.filters, 1)
+        for wide, narrow in zip(dense.layers, uniform.layers, strict=True)
+        if hasattr(wide, "filters") and wide.batch_normalize and wide.filters >= 16
+    }
+    assert max(shares) - min(shares) < 0.2
+
+
+def test_a_control_is_added_to_a_finished_run_without_training_anything_twice(
+    run: tuple[Path, list[dict[str, Any]]], config: SlimConfig
+) -> None:
+    folder, rows = run
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("best.safetensors")}
+    again = slim(config, folder, resume=True, controls=("scratch",))["controls"]
+    assert [row["control"] for row in again] == ["slim", "scratch"]
+    assert again[1]["metrics"] == next(row for row in rows if row["control"] == "scratch")["metrics"]
+    assert before == {path: path.stat().st_mtime_ns for path in folder.rglob("best.safetensors")}
+
+
+def test_a_control_that_cannot_be_says_why(
+    run: tuple[Path, list[dict[str, Any]]], config: SlimConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nothing_to_cut(_: Finished) -> Contender:
+        raise BudgetError("nothing can be cut in scope plain")
+
+    monkeypatch.setitem(TRAINED_BY, "plain", nothing_to_cut)
+    slim_row, plain = slim(config, run[0], resume=True, controls=("plain",))["controls"]
+    assert plain == {"control": "plain", "not_possible": "nothing can be cut in scope plain"}
+    *table, explanation = controls_markdown([slim_row, plain]).splitlines()
+    assert table[3].split(" | ")[:3] == ["| plain", "–", "–"]
+    assert explanation == "plain: nothing can be cut in scope plain"
+
+
+def test_controls_by_name() -> None:
+    assert chosen_controls(["all"]) == CONTROL_NAMES
+    assert chosen_controls(["scratch", "uniform"]) == ("uniform", "scratch")
+    with pytest.raises(UsageError, match="--controls int4: there are uniform, scratch"):
+        chosen_controls(["int4"])

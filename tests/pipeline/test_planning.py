@@ -1,0 +1,73 @@
+"""Readiness by hand: scales that are set, a cut that is known."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from seyolo.darknet import zoo
+from seyolo.data.datasets import load_dataset
+from seyolo.network.build import DarknetModel, build
+from seyolo.pipeline.config import SlimConfig
+from seyolo.pipeline.planning import plan_of, readiness, rough_plan
+from seyolo.training.sparsity import sparse_scales
+
+
+@pytest.fixture
+def model() -> DarknetModel:
+    network = zoo.yolov3_tiny(num_classes=1, width=0.125)
+    return build(network, ("hand",), torch.Generator().manual_seed(0))
+
+
+def config(data: Path, method: str = "bn") -> SlimConfig:
+    return SlimConfig(data=str(data), size_px=64, multiple=2, budget=("macs=30%",), method=method)
+
+
+@torch.no_grad()
+def part(model: DarknetModel, small: float) -> None:
+    """Every second scale is `small`, the others are 1."""
+    for bn in sparse_scales(model).values():
+        bn.weight[::2] = small
+
+
+def test_scales_that_are_apart_are_ready(model: DarknetModel, tiny_hands: Path) -> None:
+    part(model, 1e-4)
+    dataset = load_dataset(tiny_hands)
+    half = replace(config(tiny_hands), budget=("channels=50%",), multiple=1)
+    found = readiness(model, plan_of(model, half, dataset), dataset.split("val"), (64, 64))
+    assert found is not None
+    assert (found.nearly_zero, found.going, found.misplaced) == (0.5, 0.5, 0.0)
+    assert found.going_scale == pytest.approx(1e-4)
+    assert (found.ap50, found.cut_ap50) == pytest.approx((0.0, 0.0), abs=0.05)
+    assert found.as_dict().keys() == {
+        "nearly_zero", "going", "going_scale", "misplaced", "ap50", "cut_ap50",
+    }  # fmt: skip
+
+
+def test_equal_scales_overlap(model: DarknetModel, tiny_hands: Path) -> None:
+    dataset = load_dataset(tiny_hands)
+    plan = plan_of(model, config(tiny_hands), dataset)
+    with torch.no_grad():
+        for bn in sparse_scales(model).values():
+            bn.weight.copy_(torch.rand(len(bn.weight), generator=torch.Generator().manual_seed(0)) + 0.5)
+    found = readiness(model, plan, dataset.split("val"), (64, 64))
+    assert found is not None
+    assert found.misplaced > 0.8
+    assert "the scales overlap" in found.lines()[1]
+
+
+def test_nothing_goes_nothing_to_say(model: DarknetModel, tiny_hands: Path) -> None:
+    dataset = load_dataset(tiny_hands)
+    plan = plan_of(model, replace(config(tiny_hands), budget=("macs=100%",)), dataset)
+    assert readiness(model, plan, dataset.split("val"), (64, 64)) is None
+
+
+def test_taylor_leaves_the_model_training(model: DarknetModel, tiny_hands: Path) -> None:
+    dataset = load_dataset(tiny_hands)
+    model.train()
+    measured = plan_of(model, config(tiny_hands, "taylor"), dataset)
+    assert model.training
+    assert measured.groups != rough_plan(model, config(tiny_hands, "taylor"), dataset).groups
