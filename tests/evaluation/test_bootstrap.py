@@ -10,7 +10,7 @@ from test_ap import found, truth
 
 from seyolo.errors import DataError
 from seyolo.evaluation.ap import average_precision
-from seyolo.evaluation.bootstrap import bootstrap_difference, weighted_ap
+from seyolo.evaluation.bootstrap import bootstrap_difference, bootstrap_mean_difference, weighted_ap
 
 
 def scene(rng: np.random.Generator, num_pictures: int, num_classes: int = 1, jitter: float = 6.0):
@@ -58,6 +58,21 @@ def test_a_detector_does_not_differ_from_itself() -> None:
     truths, predictions = scene(np.random.default_rng(1), 20)
     interval = bootstrap_difference(truths, predictions, predictions, 1, draws=50)
     assert (interval.difference, interval.low, interval.high) == (0, 0, 0)
+
+
+def test_the_mean_of_several_pairs() -> None:
+    rng = np.random.default_rng(3)
+    truths, first = scene(rng, 40)
+    pairs = [
+        (first, [found(d.boxes + rng.normal(0, jitter, d.boxes.shape), d.scores) for d in first])
+        for jitter in (2.0, 6.0)
+    ]
+    alone = [bootstrap_difference(truths, *pair, 1, draws=100) for pair in pairs]
+    mean = bootstrap_mean_difference(truths, pairs, 1, draws=100)
+    assert mean.difference == pytest.approx(np.mean([interval.difference for interval in alone]))
+    # The same pictures are drawn for both, so the widths add and do not average out.
+    widths = [interval.high - interval.low for interval in alone]
+    assert min(widths) < mean.high - mean.low < max(widths)
 
 
 def test_copies_of_the_same_pictures_teach_nothing_new() -> None:

@@ -41,7 +41,7 @@ def test_scales_that_are_apart_are_ready(model: DarknetModel, tiny_hands: Path) 
     assert found is not None
     assert (found.nearly_zero, found.going, found.misplaced) == (0.5, 0.5, 0.0)
     assert found.going_scale == pytest.approx(1e-4)
-    assert (found.ap50, found.cut_ap50) == pytest.approx((0.0, 0.0), abs=0.05)
+    assert found.cut_ap50 == pytest.approx(found.ap50, abs=1e-3)  # what goes was all but silent
     assert found.as_dict().keys() == {
         "nearly_zero", "going", "going_scale", "misplaced", "ap50", "cut_ap50",
     }  # fmt: skip

@@ -71,20 +71,51 @@ def bootstrap_difference(
     Raises:
         DataError: no labelled object at all.
     """
+    return bootstrap_mean_difference(
+        truths,
+        [(first, second)],
+        num_classes,
+        draws=draws,
+        seed=seed,
+        units=units,
+        max_detections=max_detections,
+    )
+
+
+def bootstrap_mean_difference(
+    truths: Sequence[Truth],
+    pairs: Sequence[tuple[Sequence[Detections], Sequence[Detections]]],
+    num_classes: int,
+    *,
+    draws: int = 1000,
+    seed: int = 0,
+    units: Sequence[Int[np.ndarray, " n"]] | None = None,
+    max_detections: int = 100,
+) -> Interval:
+    """The mean difference of several pairs of detectors, of one seed each; arguments else as above.
+
+    Every draw of pictures judges all of them, so the interval says how much the pictures matter; how much the
+    seeds do is seen in the pairs' own differences.
+    """
     if not any(len(truth.class_ids) for truth in truths):
         raise DataError("a bootstrap needs labelled objects; there are none")
     own = _own_units(truths) if units is None else _with_fallback(units)
     num_units = 1 + max(int(unit.max()) for unit in own)
     matched = [
-        [_match(truths, found, own, label, max_detections) for label in range(num_classes)]
-        for found in (first, second)
+        [
+            [_match(truths, found, own, label, max_detections) for label in range(num_classes)]
+            for found in pair
+        ]
+        for pair in pairs
     ]
+
+    def difference(weights: Float[np.ndarray, " units"]) -> float:
+        return float(np.mean([_ap(first, weights) - _ap(second, weights) for first, second in matched]))
+
     rng = np.random.default_rng(seed)
     drawn = rng.multinomial(num_units, np.full(num_units, 1 / num_units), size=draws).astype(np.float64)
-    differences = [_ap(matched[0], weights) - _ap(matched[1], weights) for weights in drawn]
-    ones = np.ones(num_units)
-    low, high = np.quantile(differences, [0.025, 0.975])
-    return Interval(_ap(matched[0], ones) - _ap(matched[1], ones), float(low), float(high))
+    low, high = np.quantile([difference(weights) for weights in drawn], [0.025, 0.975])
+    return Interval(difference(np.ones(num_units)), float(low), float(high))
 
 
 def weighted_ap(
