@@ -56,7 +56,7 @@ def contenders(config: SlimConfig, folder: Path, names: Sequence[str]) -> dict[s
     run.begin()
     dense = run.dense(start)
     sparse = run.sparse(dense)
-    slim = run.finetune(run.cut(sparse, run.plan(sparse)))
+    slim = run.finetune(run.cut(sparse, run.plan(sparse)), dense)
     finished = Finished(run, dense, slim)
     controls = {name: TRAINED_BY[name](finished) for name in names}
     return {"dense": Contender(dense, config.size_px), "slim": Contender(slim, config.size_px), **controls}

@@ -39,6 +39,7 @@ class SlimChoices(TypedDict, total=False):
     blocks: bool
     method: Method
     repair: Repair
+    distill: float
 
 
 def slim(
@@ -154,6 +155,8 @@ def _check_choices(choices: SlimChoices) -> None:
         raise UsageError(f"--rounds {rounds}: at least one")
     if rounds > 1 and choices.get("sparsity", "steered") != "steered":
         raise UsageError("--rounds tightens the budget of steered sparsity training; leave --sparsity out")
+    if not choices.get("distill", 0.0) >= 0:
+        raise UsageError(f"--distill {choices['distill']:g}: the teacher's weight is 0 or more")
     if strength is not None and not strength > 0:
         raise UsageError(f"--s {strength}: the strength of sparsity training must be above 0")
 

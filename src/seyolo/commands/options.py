@@ -150,6 +150,7 @@ class SlimCutKeywords(TypedDict):
     blocks: bool
     method: Importance
     repair: Literal["reconstruct", "recalibrate", "none"]
+    distill: float
 
 
 @Parameter(name="*", group="Cut")
@@ -166,6 +167,7 @@ class SlimCutOptions:
             both over all that is tied (group), effect on the loss (taylor); uniform and random are controls.
         repair: fit the kept kernels to what the network put out before the cut (reconstruct), only measure
             batch normalisation anew (recalibrate), or leave the network as it is cut (none).
+        distill: how much the dense network counts as a teacher in fine-tuning; the labels count 1.
     """
 
     scope: Literal["all", "plain"] = "all"
@@ -174,6 +176,7 @@ class SlimCutOptions:
     blocks: Annotated[bool, Parameter(negative=())] = False
     importance: Importance = "bn"
     repair: Literal["reconstruct", "recalibrate", "none"] = "recalibrate"
+    distill: float = 0.0
 
     def as_keywords(self) -> SlimCutKeywords:
         """The options as keyword arguments of `seyolo.slim`."""
@@ -184,6 +187,7 @@ class SlimCutOptions:
             "blocks": self.blocks,
             "method": self.importance,
             "repair": self.repair,
+            "distill": self.distill,
         }
 
 

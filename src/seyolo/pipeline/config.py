@@ -32,6 +32,7 @@ class SlimConfig:
         scope, multiple, least_share, blocks, method, tied: what decides which channels go: see
             `seyolo.prune`.
         repair: follows the cut, see `pipeline.repair.repair_on`.
+        distill: how much the dense network counts as a teacher in fine-tuning, beside labels that count 1.
         train: further fields of `TrainConfig` for every stage.
     """
 
@@ -59,6 +60,7 @@ class SlimConfig:
     method: Method = "bn"
     tied: Tied | None = "max"
     repair: Repair = "recalibrate"
+    distill: float = 0.0
     seed: int = 0
     device: str = "cpu"
     train: dict[str, Any] = field(default_factory=dict)

@@ -169,7 +169,8 @@ def _whole_run(finished: Finished, name: str, config: SlimConfig) -> Contender:
     """The steps after dense training once more, with another configuration."""
     run = SlimRun(config, _folder(finished, name), finished.run.progress, title=f"{name} ")
     sparse = run.sparse(finished.dense)
-    return Contender(run.finetune(run.cut(sparse, run.plan(sparse))), config.size_px)
+    pruned = run.cut(sparse, run.plan(sparse))
+    return Contender(run.finetune(pruned, finished.dense), config.size_px)
 
 
 def _folder(finished: Finished, name: str) -> Path:

@@ -39,6 +39,7 @@ from seyolo.pruning.prune import prune_by
 from seyolo.report.controls_table import controls_markdown
 from seyolo.report.slim_report import write_pictures
 from seyolo.report.table import markdown_table
+from seyolo.training.distill import Distillation
 from seyolo.training.environment import describe_environment
 from seyolo.training.loop import can_resume, train, validation_splits
 from seyolo.training.prepare import starting_model
@@ -110,12 +111,20 @@ class SlimRun:
             return Steered(strength, self._left_out, rounds=config.rounds)
         return make_sparsity(config.sparsity, strength, config.schedule, tied_scales(model.network))
 
-    def finetune(self, pruned: DarknetModel) -> DarknetModel:
+    def finetune(self, pruned: DarknetModel, dense: DarknetModel) -> DarknetModel:
         if not self.config.stage_epochs()["finetuned"]:
             return pruned
-        return self._train("finetuned", from_file(to_file(pruned)))
+        weight = self.config.distill
+        teacher = Distillation(dense, weight, "the dense network") if weight else None
+        return self._train("finetuned", from_file(to_file(pruned)), distillation=teacher)
 
-    def _train(self, stage: str, model: DarknetModel, sparsity: Sparsity | None = None) -> DarknetModel:
+    def _train(
+        self,
+        stage: str,
+        model: DarknetModel,
+        sparsity: Sparsity | None = None,
+        distillation: Distillation | None = None,
+    ) -> DarknetModel:
         folder = self.folder / stage
         resume = can_resume(folder)
         config = self.config.train_config(stage)
@@ -125,6 +134,7 @@ class SlimRun:
             config,
             folder,
             sparsity=sparsity,
+            distillation=distillation,
             resume=resume,
             progress=self.progress,
             title=self.title + stage,

@@ -47,7 +47,7 @@ def slim(
     sparse = run.sparse(dense)
     plan = run.plan(sparse)
     pruned = run.cut(sparse, plan)
-    slim_model = run.finetune(pruned)
+    slim_model = run.finetune(pruned, dense)
     models = {"dense": dense, "sparse": sparse, "pruned": pruned, "finetuned": slim_model}
     if not config.finetune:
         del models["finetuned"]
