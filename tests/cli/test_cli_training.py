@@ -205,6 +205,52 @@ def test_slim_refuses_an_impossible_budget_before_training(run: Run, hands: Path
     assert not list(tmp_path.glob("runs/slim/*"))
 
 
+def test_slim_slims_trained_weights_as_they_are_and_takes_every_choice(
+    run: Run, hands: Path, checkpoint: Path, tmp_path: Path
+) -> None:
+    outcome = run(
+        "slim", "--data", hands, "--weights", checkpoint, "--size", SIZE_PX, "--batch", 4,
+        "--budget", "macs=80%", "--sparse-epochs", 1, "--finetune-epochs", 1, "--one-schedule", "--sparsity", "group", "--s", 0.1,
+        "--schedule", "decay", "--importance", "norm", "--least-share", 0.25, "--repair", "reconstruct",
+        "--distill", 0.5, "--controls", "scratch", "--json", "-",
+    )  # fmt: skip
+    assert outcome.code == 0, outcome.err
+    folder = tmp_path / "runs/slim/slim"
+    config = json.loads((folder / "config.json").read_text())
+    expected = {
+        "epochs": 0, "one_schedule": True, "sparsity": "group", "strength": 0.1, "schedule": "decay",
+        "method": "norm", "least_share": 0.25, "repair": "reconstruct", "distill": 0.5,
+    }  # fmt: skip
+    assert {key: config[key] for key in expected} == expected
+    assert not (folder / "dense" / "results.csv").exists()
+    assert "distillation" in rows(folder / "finetuned" / "results.csv")[0]
+    assert [row["control"] for row in json.loads(outcome.out)["controls"]] == ["slim", "scratch"]
+    before = (folder / "finetuned" / "best.safetensors").stat().st_mtime_ns
+    outcome = run("slim", "--resume", "runs/slim/slim", "--controls", "uniform")
+    assert outcome.code == 0, outcome.err
+    assert "uniform" in outcome.out
+    assert (folder / "finetuned" / "best.safetensors").stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize(
+    ("flags", "parts"),
+    [
+        (["--rounds", 0], ["--rounds 0"]),
+        (["--rounds", 2, "--sparsity", "l1"], ["--rounds", "steered"]),
+        (["--s", 0], ["--s 0"]),
+        (["--distill", -1], ["--distill -1"]),
+        (["--least-share", 2], ["least_share=2"]),
+        (["--controls", "int4"], ["int4", "uniform, scratch"]),
+        (["--sparsity", "l2"], ["l2"]),
+    ],
+)
+def test_slim_refuses_choices_that_make_no_sense(
+    run: Run, hands: Path, tmp_path: Path, flags: list[object], parts: list[str]
+) -> None:
+    assert_refused(run("slim", "--data", hands, *TINY, "--epochs", 1, *flags), *parts)
+    assert not list(tmp_path.glob("runs/slim/*"))
+
+
 IMPOSSIBLE: dict[tuple[object, ...], str] = {
     ("--batch", 0): "--batch 0",
     ("--lr", "nan"): "--lr nan",
