@@ -210,7 +210,8 @@ def test_slim_slims_trained_weights_as_they_are_and_takes_every_choice(
 ) -> None:
     outcome = run(
         "slim", "--data", hands, "--weights", checkpoint, "--size", SIZE_PX, "--batch", 4,
-        "--budget", "macs=80%", "--sparse-epochs", 1, "--finetune-epochs", 1, "--one-schedule", "--sparsity", "group", "--s", 0.1,
+        "--budget", "macs=80%", "--sparse-epochs", 1, "--finetune-epochs", 1, "--one-schedule",
+        "--sparsity", "group", "--s", 0.1,
         "--schedule", "decay", "--importance", "norm", "--least-share", 0.25, "--repair", "reconstruct",
         "--distill", 0.5, "--controls", "scratch", "--json", "-",
     )  # fmt: skip
