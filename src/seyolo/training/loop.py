@@ -38,6 +38,7 @@ from seyolo.training.checkpoint import (
     restore_optimizer,
     write_run_state,
 )
+from seyolo.training.distill import Distillation, DistillationModule
 from seyolo.training.ema import MovingAverage
 from seyolo.training.environment import describe_environment
 from seyolo.training.loss import DetectionLoss, LossModule, LossWeights
@@ -122,6 +123,7 @@ def train(
     folder: str | Path,
     *,
     sparsity: Sparsity | None = None,
+    distillation: Distillation | None = None,
     resume: bool = False,
     progress: Progress | None = None,
     title: str = "train",
@@ -134,14 +136,24 @@ def train(
         config: how.
         folder: the run's folder; its checkpoints are written here after every epoch.
         sparsity: a method that pushes channels to zero.
+        distillation: a teacher to learn from besides the labels; a resumed run needs the same one.
         resume: continue the run in `folder` exactly where its last finished epoch left it.
         progress: where to tell how far it is.
         title: the run's name in progress lines.
 
     Raises:
-        TrainingError: the loss stops being finite, or there is nothing to resume.
+        TrainingError: the loss stops being finite, the teacher does not fit, or there is nothing to resume.
     """
-    run = _Run(model, dataset, config, Path(folder), sparsity=sparsity, progress=progress, title=title)
+    run = _Run(
+        model,
+        dataset,
+        config,
+        Path(folder),
+        sparsity=sparsity,
+        distillation=distillation,
+        progress=progress,
+        title=title,
+    )
     if resume:
         run.restore()
     else:
@@ -185,14 +197,21 @@ class _Run:
         folder: Path,
         *,
         sparsity: Sparsity | None = None,
+        distillation: Distillation | None = None,
         progress: Progress | None = None,
         title: str = "",
     ) -> None:
         self.config, self.folder, self.sparsity = config, folder, sparsity
+        self.distillation = distillation
         self.progress, self.title = progress or Silent(), title
         self.device = torch.device(config.device)
         self.model = model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.step_module = LossModule(self.model, DetectionLoss(model.heads, config.loss, config.top_k))
+        loss = DetectionLoss(model.heads, config.loss, config.top_k)
+        self.step_module = LossModule(self.model, loss)
+        self.part_names = ["box", "objectness", "classes"]
+        if distillation is not None:
+            self.step_module = DistillationModule(self.model, loss, distillation)
+            self.part_names.append("distillation")
         self.optimizer = make_optimizer(self.model, config.learning_rate, config.weight_decay, self.device)
         self.average = MovingAverage(self.model, config.average_decay, config.average_ramp_updates)
         train_samples = dataset.split("train")
@@ -212,7 +231,13 @@ class _Run:
     def begin(self) -> None:
         """Prepares the folder of a new run."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        write_json(self.folder / "config.json", asdict(self.config))
+        values = asdict(self.config)
+        if self.distillation is not None:
+            values["distillation"] = {
+                "teacher": self.distillation.source,
+                "weight": self.distillation.weight,
+            }
+        write_json(self.folder / "config.json", values)
         write_json(self.folder / "environment.json", describe_environment())
 
     def train_epoch(self, epoch: int) -> None:
@@ -225,7 +250,7 @@ class _Run:
             "seconds": round(seconds, 2),
             "pictures_per_s": round(num_pictures / seconds, 2),
             "learning_rate": self.optimizer.param_groups[0]["lr"],
-            **dict(zip(("box", "objectness", "classes"), parts, strict=True)),
+            **dict(zip(self.part_names, parts, strict=True)),
         }
         if self.sparsity is not None and epoch + 1 == self.config.epochs:
             self.sparsity.finish(self.average.model)
@@ -238,7 +263,7 @@ class _Run:
 
     def _run_steps(self, epoch: int) -> tuple[list[float], int]:
         self.model.train()
-        total = torch.zeros(3, device=self.device)
+        total = torch.zeros(len(self.part_names), device=self.device)
         num_pictures = 0
         batches = self.loader.epoch(
             epoch, self.config.epoch_augmentation(epoch), self.config.epoch_size_px(epoch)
@@ -348,6 +373,8 @@ class _Run:
 def _describe(row: dict[str, Any], epochs: int) -> str:
     text = f"epoch {row['epoch']}/{epochs}: {row['pictures_per_s']:.1f} pictures/s, box {row['box']:.3f}, "
     text += f"objectness {row['objectness']:.3f}"
+    if "distillation" in row:
+        text += f", distillation {row['distillation']:.3f}"
     scores = [f"{key} {value:.3f}" for key, value in row.items() if key.endswith(("_ap", "_ap50"))]
     return ", ".join([text, *scores])
 

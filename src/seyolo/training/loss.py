@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F  # noqa: N812
-from jaxtyping import Float, Int
+from jaxtyping import Float, Float32, Int
 from torch import Tensor
 
 from seyolo.network.build import DarknetModel
@@ -49,6 +49,10 @@ class LossWeights:
     objectness: float = 0.5
     classes: float = 0.5
 
+    def as_tuple(self) -> tuple[float, float, float]:
+        """In the order of a loss's parts."""
+        return self.box, self.objectness, self.classes
+
 
 class DetectionLoss:
     """Computes the loss of one model's head outputs against a batch of targets.
@@ -79,9 +83,7 @@ class DetectionLoss:
             The scalar to minimise, and its detached parts (box, objectness, classes).
         """
         levels = [_level(head, x, size_px) for head, x in zip(self.heads, logits, strict=True)]
-        grids = list(zip(self.heads, logits, levels, strict=True))
-        decoded = torch.cat([head.decode(x.float(), (v.stride_y, v.stride_x)) for head, x, v in grids], 1)
-        flat = torch.cat([_as_logits(head, x.float()).flatten(1, 3) for head, x, _ in grids], 1)
+        decoded, flat = predictions(self.heads, logits, size_px)
         picture, class_ids, boxes = targets[:, 0].long(), targets[:, 1].long(), targets[:, 2:6]
         indices, valid = candidates(boxes[:, :2], levels)
         candidate_boxes = decoded[picture[:, None], indices, :4]
@@ -98,8 +100,7 @@ class DetectionLoss:
             top_k=self.top_k,
         )
         parts = _terms(flat, ciou, class_ids, assigned, self.class_loss)
-        weights = parts.new_tensor([self.weights.box, self.weights.objectness, self.weights.classes])
-        return (parts * weights).sum(), parts.detach()
+        return (parts * parts.new_tensor(self.weights.as_tuple())).sum(), parts.detach()
 
 
 ClassLoss = Callable[[Tensor, Tensor], Tensor]
@@ -128,6 +129,21 @@ def _terms(
     box = ((1 - ciou[assigned.target, assigned.column]) * assigned.quality).sum()
     classes = class_loss(flat[assigned.picture, assigned.prediction, 5:], class_ids[assigned.target])
     return torch.stack([box, objectness, (classes * assigned.quality).sum()]) / total
+
+
+def predictions(
+    heads: Sequence[YoloHead], logits: Sequence[Tensor], size_px: int
+) -> tuple[Float32[Tensor, "N P 5+C"], Float32[Tensor, "N P 5+C"]]:
+    """All predictions of a batch of square pictures, decoded as by `YoloHead.decode`, and their logits.
+
+    Args:
+        heads: the detection layers in order.
+        logits: per detection layer (N, H, W, A, 5+C), undecoded, any precision.
+        size_px: side of the input in pixels.
+    """
+    grids = [(head, x.float(), _level(head, x, size_px)) for head, x in zip(heads, logits, strict=True)]
+    decoded = [head.decode(x, (level.stride_y, level.stride_x)) for head, x, level in grids]
+    return torch.cat(decoded, 1), torch.cat([_as_logits(head, x).flatten(1, 3) for head, x, _ in grids], 1)
 
 
 def _as_logits(head: YoloHead, x: Tensor) -> Tensor:
