@@ -11,26 +11,29 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from seyolo.api.opening import make_attention
+from seyolo.api.opening import make_attention, open_model
 from seyolo.api.settings import attention_of, check_training, chosen_model, read_settings
 from seyolo.darknet.placement import GateKind
 from seyolo.darknet.sections import Join
 from seyolo.data.datasets import load_dataset
+from seyolo.described import CHECKPOINT
 from seyolo.errors import UsageError
 from seyolo.files import write_json
 from seyolo.model_file import read_model_file
-from seyolo.network.build import from_file
+from seyolo.network.build import DarknetModel, from_file
 from seyolo.progress import Progress
 from seyolo.pruning.groups import tied_scales
 from seyolo.report.train_report import write_batch, write_results
 from seyolo.runs import existing_run, new_run
 from seyolo.runtime.torch_backend import torch_device
+from seyolo.training.distill import Distillation, check_teacher
 from seyolo.training.loop import TrainConfig, TrainResult, can_resume, first_batch, validation_splits
 from seyolo.training.loop import train as run_train
 from seyolo.training.prepare import Attention, starting_model
 from seyolo.training.sparsity import make_sparsity
 
 DEFAULT_STRENGTH = 0.01
+DEFAULT_DISTILL = 1.0
 SETTINGS_FILE = "command.json"
 
 
@@ -52,6 +55,8 @@ class TrainSettings:
     seed: int
     device: str
     multi_scale: bool
+    teacher: str | None = None
+    distill: float = DEFAULT_DISTILL
 
     def train_config(self) -> TrainConfig:
         """The training loop's part of the settings."""
@@ -85,6 +90,8 @@ def train(
     seed: int = 0,
     device: str = "cpu",
     multi_scale: bool = False,
+    teacher: str | Path | None = None,
+    distill: float | None = None,
     folder: str | Path | None = None,
     progress: Progress | None = None,
 ) -> TrainResult:
@@ -100,6 +107,9 @@ def train(
         schedule: of the strength: `constant`, or `decay` linearly to zero.
         epochs, batch, size, lr, seed, device: of training; `size` is the side of the square input in pixels.
         multi_scale: draw another input size for each epoch.
+        teacher: a trained checkpoint, or a `.cfg` with its `.weights` beside it, to learn from besides the
+            labels; of the same classes, strides and anchors per cell.
+        distill: how much the teacher counts; 1, like the labels, unless given.
         folder: of the run; by default a new one under `runs/train`.
         progress: where to tell how far it is.
 
@@ -123,6 +133,8 @@ def train(
         seed=seed,
         device=device,
         multi_scale=multi_scale,
+        teacher=None if teacher is None else str(teacher),
+        distill=_distill(teacher, distill),
     )
     folder = Path(folder) if folder is not None else new_run("train")
     return _train(settings, folder, resume=False, progress=progress)
@@ -144,10 +156,15 @@ def _train(settings: TrainSettings, folder: Path, resume: bool, progress: Progre
     torch_device(settings.device)
     dataset = load_dataset(settings.data)
     config = settings.train_config()
+    distillation = None
+    if settings.teacher is not None:
+        distillation = Distillation(_open_teacher(settings.teacher), settings.distill, settings.teacher)
     if resume:
         model = from_file(read_model_file(folder / "last.safetensors"))
     else:
         model = starting_model(settings.model, dataset, config, settings.weights, settings.attention)
+        if distillation is not None:
+            check_teacher(model, distillation)
         write_json(folder / SETTINGS_FILE, asdict(settings))
         images, targets = first_batch(dataset, config)
         write_batch(folder, images.numpy(), targets.numpy(), dataset.names)
@@ -155,7 +172,16 @@ def _train(settings: TrainSettings, folder: Path, resume: bool, progress: Progre
     if settings.sparsity is not None:
         ties = tied_scales(model.network)
         sparsity = make_sparsity(settings.sparsity, settings.strength, settings.schedule, ties)
-    result = run_train(model, dataset, config, folder, sparsity=sparsity, resume=resume, progress=progress)
+    result = run_train(
+        model,
+        dataset,
+        config,
+        folder,
+        sparsity=sparsity,
+        distillation=distillation,
+        resume=resume,
+        progress=progress,
+    )
     samples = [sample for split in validation_splits(dataset) for sample in dataset.split(split)]
     write_results(folder, result.model, samples, config.size_px, result.history)
     return result
@@ -167,3 +193,19 @@ def _strength(sparsity: str | None, s: float | None) -> float:
             "--s is the strength of sparsity training; say which with --sparsity l1, proximal or group"
         )
     return DEFAULT_STRENGTH if s is None else s
+
+
+def _distill(teacher: str | Path | None, distill: float | None) -> float:
+    if teacher is None and distill is not None:
+        raise UsageError("--distill is how much a teacher counts; say which with --teacher MODEL")
+    return DEFAULT_DISTILL if distill is None else distill
+
+
+def _open_teacher(teacher: str) -> DarknetModel:
+    path = Path(teacher)
+    if path.suffix != CHECKPOINT and not (path.suffix == ".cfg" and path.with_suffix(".weights").is_file()):
+        raise UsageError(
+            f"--teacher {teacher}: a teacher is a trained {CHECKPOINT} checkpoint, "
+            "or a .cfg with its .weights beside it"
+        )
+    return open_model(path)

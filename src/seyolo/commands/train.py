@@ -26,6 +26,8 @@ def train(
     epochs: int = 100,
     size: int = 416,
     multi_scale: Annotated[bool, Parameter(negative=())] = False,
+    teacher: str | None = None,
+    distill: float | None = None,
     start: ModelOptions = MODEL_DEFAULTS,
     run: RunOptions = RUN_DEFAULTS,
     json: Json = None,
@@ -42,6 +44,9 @@ def train(
         epochs: passes over the training pictures.
         size: side of the square input in pixels.
         multi_scale: draw another input size for each epoch.
+        teacher: a trained checkpoint of the same classes, or a .cfg with its .weights beside it, to learn
+            from besides the labels.
+        distill: how much the teacher counts; 1, like the labels, unless given.
         json: write the result here as JSON, too; - is stdout.
     """
     check_target(json)
@@ -73,6 +78,8 @@ def train(
                 seed=run.seed,
                 device=run.device,
                 multi_scale=multi_scale,
+                teacher=teacher,
+                distill=distill,
                 folder=folder,
                 progress=progress,
             )
