@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from running import MODEL, SIZE_PX, Run, assert_refused
 
+import seyolo
 from seyolo.model_file import read_model_file
 from seyolo.training import loop
 
@@ -80,6 +81,10 @@ def test_training_starts_from_a_checkpoint_and_reports_as_json(
         (["--s", "0.01"], ["--s", "--sparsity"]),
         (["--sparsity", "l1", "--s", "0"], ["--s 0"]),
         (["--at", "neck"], ["--attention"]),
+        (["--distill", "0.5"], ["--distill", "--teacher MODEL"]),
+        (["--teacher", "t.onnx"], ["--teacher t.onnx", ".safetensors"]),
+        (["--teacher", MODEL], [f"--teacher {MODEL}", "trained"]),
+        (["--teacher", "gone.safetensors"], ["gone.safetensors"]),
         (["--num-classes", "7"], ["--num-classes 7", "1 classes"]),
         (["--name", "../up"], ["--name"]),
         (["--size", "65"], ["65"]),
@@ -103,6 +108,43 @@ def test_there_is_nothing_to_resume(run: Run, tmp_path: Path) -> None:
     assert_refused(run("slim", "--resume", tmp_path), "no run to resume")
     assert_refused(run("train"), "--data is missing")
     assert_refused(run("slim"), "--data is missing")
+
+
+def test_a_student_of_a_teacher_resumes_to_the_same_weights(
+    run: Run, hands: Path, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = ["train", "--data", hands, *TINY, "--epochs", 2, "--teacher", checkpoint, "--distill", 0.5]
+    with monkeypatch.context() as patch:
+        interrupt_in(patch, "train", 1)
+        assert run(*line, "--name", "stopped").code == 130
+    assert run("train", "--resume", "runs/train/stopped").code == 0
+    assert run(*line, "--name", "whole").code == 0
+    stopped, whole = (tmp_path / "runs/train" / name for name in ("stopped", "whole"))
+    settings = json.loads((stopped / "command.json").read_text())
+    assert (settings["teacher"], settings["distill"]) == (str(checkpoint), 0.5)
+    terms = [[row["distillation"] for row in rows(folder / "results.csv")] for folder in (stopped, whole)]
+    assert terms[0] == terms[1]
+    left, right = (read_model_file(folder / "last.safetensors").state for folder in (stopped, whole))
+    for name, values in left.items():
+        np.testing.assert_array_equal(values, right[name], err_msg=name)
+
+
+def test_a_run_of_before_there_were_teachers_resumes(run: Run, hands: Path, tmp_path: Path) -> None:
+    assert run("train", "--data", hands, *TINY, "--epochs", 1, "--name", "old").code == 0
+    settings = tmp_path / "runs/train/old/command.json"
+    values = json.loads(settings.read_text())
+    del values["teacher"], values["distill"]
+    settings.write_text(json.dumps(values))
+    assert run("train", "--resume", "runs/train/old").code == 0
+
+
+def test_a_teacher_of_other_outputs_starts_no_run(run: Run, hands: Path, tmp_path: Path) -> None:
+    seyolo.save(seyolo.load(MODEL, num_classes=2), tmp_path / "two.safetensors")
+    seyolo.save(seyolo.load("yolov3@0.125", num_classes=1), tmp_path / "three.safetensors")
+    line = ["train", "--data", hands, *TINY, "--epochs", 1, "--teacher"]
+    assert_refused(run(*line, "two.safetensors"), "two.safetensors", "number of classes 2", "student has 1")
+    assert_refused(run(*line, "three.safetensors"), "three.safetensors", "strides 32, 16, 8")
+    assert not list(tmp_path.glob("runs/train/*"))
 
 
 def bad_label(folder: Path, row: str) -> Path:

@@ -48,7 +48,7 @@ channels=3
 [convolutional]
 filters=16
 size=1
-stride=32
+stride=2
 activation=linear
 [region]
 anchors=1,2, 2,1
@@ -179,12 +179,12 @@ def test_classes_of_region_share_one_probability() -> None:
         for convolution, _ in teacher.head_convolutions():
             convolution.bias.view(2, 8)[:, 4] = 5
             convolution.bias.view(2, 8)[0, 5:] = torch.tensor([5.0, 0.0, 0.0])
-    found = module(student, teacher)(images(), TARGETS)[1][3]
+    found = term(student, teacher)
     with torch.no_grad():
         for convolution, _ in student.head_convolutions():
             # A constant on all classes is nothing to a softmax, though much to sigmoids.
             convolution.bias.view(2, 8)[:, 5:] += 3
-    assert module(student, teacher)(images(), TARGETS)[1][3] == pytest.approx(found, rel=1e-4)
+    assert term(student, teacher) == pytest.approx(found, rel=1e-4)
 
 
 def named(classes: int, names: tuple[str, ...] | None = None, **options: int) -> DarknetModel:
@@ -216,7 +216,7 @@ def test_teachers_of_other_heads_or_names_do_not_fit() -> None:
     ):
         check_teacher(named(3), Distillation(build(parse_cfg(REGION))))
     cats, dogs = named(2, ("cat", "dog")), named(2, ("dog", "cat"))
-    with pytest.raises(TrainingError, match=r"knows the classes dog, cat, the student cat, dog; .* order"):
+    with pytest.raises(TrainingError, match="class 0 is dog to this teacher and cat to the student"):
         check_teacher(cats, Distillation(dogs))
     check_teacher(cats, Distillation(named(2)))
     check_teacher(named(2), Distillation(dogs))
@@ -321,8 +321,8 @@ def test_a_student_gets_nearer_to_its_teacher() -> None:
     teacher = tiny(1, width=0.25, confidence=4.0)
     start = term(tiny(0), teacher)
     with_it, without = (steps(tiny(0), teacher, weight) for weight in (1.0, 0.0))
-    assert with_it < 0.6 * start
-    assert with_it < 0.6 * without
+    assert with_it < 0.75 * start
+    assert with_it < 0.75 * without
 
 
 def test_a_teacher_that_does_not_fit_starts_no_run(dataset: Dataset, tmp_path: Path) -> None:

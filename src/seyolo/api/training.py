@@ -16,10 +16,11 @@ from seyolo.api.settings import attention_of, check_training, chosen_model, read
 from seyolo.darknet.placement import GateKind
 from seyolo.darknet.sections import Join
 from seyolo.data.datasets import load_dataset
+from seyolo.described import CHECKPOINT
 from seyolo.errors import UsageError
 from seyolo.files import write_json
 from seyolo.model_file import read_model_file
-from seyolo.network.build import from_file
+from seyolo.network.build import DarknetModel, from_file
 from seyolo.progress import Progress
 from seyolo.pruning.groups import tied_scales
 from seyolo.report.train_report import write_batch, write_results
@@ -106,8 +107,9 @@ def train(
         schedule: of the strength: `constant`, or `decay` linearly to zero.
         epochs, batch, size, lr, seed, device: of training; `size` is the side of the square input in pixels.
         multi_scale: draw another input size for each epoch.
-        teacher: a trained model of the same classes, strides and anchors per cell to learn from besides the
-            labels, with the weight `distill` (1 unless given, which counts it like the labels).
+        teacher: a trained checkpoint, or a `.cfg` with its `.weights` beside it, to learn from besides the
+            labels; of the same classes, strides and anchors per cell.
+        distill: how much the teacher counts; 1, like the labels, unless given.
         folder: of the run; by default a new one under `runs/train`.
         progress: where to tell how far it is.
 
@@ -156,7 +158,7 @@ def _train(settings: TrainSettings, folder: Path, resume: bool, progress: Progre
     config = settings.train_config()
     distillation = None
     if settings.teacher is not None:
-        distillation = Distillation(open_model(settings.teacher), settings.distill, settings.teacher)
+        distillation = Distillation(_open_teacher(settings.teacher), settings.distill, settings.teacher)
     if resume:
         model = from_file(read_model_file(folder / "last.safetensors"))
     else:
@@ -197,3 +199,13 @@ def _distill(teacher: str | Path | None, distill: float | None) -> float:
     if teacher is None and distill is not None:
         raise UsageError("--distill is how much a teacher counts; say which with --teacher MODEL")
     return DEFAULT_DISTILL if distill is None else distill
+
+
+def _open_teacher(teacher: str) -> DarknetModel:
+    path = Path(teacher)
+    if path.suffix != CHECKPOINT and not (path.suffix == ".cfg" and path.with_suffix(".weights").is_file()):
+        raise UsageError(
+            f"--teacher {teacher}: a teacher is a trained {CHECKPOINT} checkpoint, "
+            "or a .cfg with its .weights beside it"
+        )
+    return open_model(path)

@@ -44,7 +44,8 @@ def train(
         epochs: passes over the training pictures.
         size: side of the square input in pixels.
         multi_scale: draw another input size for each epoch.
-        teacher: a trained MODEL of the same classes to learn from besides the labels.
+        teacher: a trained checkpoint of the same classes, or a .cfg with its .weights beside it, to learn
+            from besides the labels.
         distill: how much the teacher counts; 1, like the labels, unless given.
         json: write the result here as JSON, too; - is stdout.
     """

@@ -8,7 +8,7 @@ learnt everywhere. Terms, weights and normalisation are those of the detection l
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -22,10 +22,10 @@ from seyolo.model_file import default_names
 from seyolo.network.build import DarknetModel, from_file, to_file
 from seyolo.network.folding import fold_batch_norm
 from seyolo.network.head import RegionHead
-from seyolo.training.loss import DetectionLoss, LossModule, complete_iou, predictions
+from seyolo.training.loss import DetectionLoss, LossModule, LossWeights, complete_iou, predictions
 
 CONFIDENT = 0.05
-"""Teacher's objectness from which its box and classes are worth learning; below it draws boxes at random."""
+"""Objectness from which the teacher's box and classes count; fainter ones hold 3 % of it on real hands."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,9 @@ class Distillation:
 
 
 def check_teacher(student: DarknetModel, distillation: Distillation) -> None:
-    """Refuses a teacher whose predictions are not the student's, one by one.
+    """Refuses a teacher whose predictions do not stand for the same as the student's, one by one.
+
+    Anchors may differ, since decoded boxes are compared. Names that nobody gave fit any.
 
     Raises:
         TrainingError: says in what they differ.
@@ -63,63 +65,75 @@ def check_teacher(student: DarknetModel, distillation: Distillation) -> None:
                 f"{distillation.source}: this teacher has {what} {theirs} where the student has {ours}; "
                 "distillation needs equal ones"
             )
-    unnamed = default_names(len(student.names))
-    if teacher.names != student.names and unnamed not in (teacher.names, student.names):
-        raise TrainingError(
-            f"{distillation.source}: this teacher knows the classes {', '.join(teacher.names)}, "
-            f"the student {', '.join(student.names)}; distillation needs equal ones in equal order"
-        )
+    if default_names(len(student.names)) in (teacher.names, student.names):
+        return
+    for class_id, (theirs, ours) in enumerate(zip(teacher.names, student.names, strict=True)):
+        if theirs != ours:
+            raise TrainingError(
+                f"{distillation.source}: class {class_id} is {theirs} to this teacher and {ours} to the "
+                "student; distillation needs equal classes in equal order"
+            )
 
 
 def _outputs(model: DarknetModel) -> dict[str, str]:
     """What makes two models' predictions comparable, in words."""
     layers, spans = detection_layers(model.network), strides(model.network)
     return {
-        "input channels": str(model.network.net.channels),
-        "detection layers": ", ".join(f"[{model.network.layers[index].kind}]" for index in layers),
         "strides": ", ".join(str(spans[index]) for index in layers),
+        "detection layers": ", ".join(f"[{model.network.layers[index].kind}]" for index in layers),
         "anchors per cell": ", ".join(str(len(head.anchors)) for head in model.heads),
         "number of classes": str(len(model.names)),
+        "input channels": str(model.network.net.channels),
     }
 
 
-class DistillationModule(LossModule):
-    """Student and loss as one module, the teacher's term added.
+class DistillationLoss:
+    """Computes how far a student's head outputs are from its teacher's, on the scale of the detection loss.
 
-    The teacher is no submodule: it stays in evaluation mode, and its batch normalisation is folded.
+    The teacher is a copy in evaluation mode with batch normalisation folded: it stays as it is.
 
     Args:
-        model: the student, already on its device.
-        loss: of the labels; gives the weights of the terms, too.
-        distillation: whom to learn from.
+        student: the model that learns, already on its device.
+        distillation: whom it learns from.
+        weights: how much each term counts.
 
     Raises:
         TrainingError: the teacher does not fit, see `check_teacher`.
     """
 
-    def __init__(self, model: DarknetModel, loss: DetectionLoss, distillation: Distillation) -> None:
-        super().__init__(model, loss)
-        check_teacher(model, distillation)
+    def __init__(self, student: DarknetModel, distillation: Distillation, weights: LossWeights) -> None:
+        check_teacher(student, distillation)
         teacher = from_file(fold_batch_norm(to_file(distillation.teacher))).requires_grad_(False)
-        device = next(model.parameters()).device
-        self.weight = distillation.weight
-        self._teacher = [teacher.to(device, memory_format=torch.channels_last)]  # type: ignore[call-overload]
+        device = next(student.parameters()).device
+        self.teacher = teacher.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.heads = student.heads
+        self.weights = weights
+        is_region = isinstance(self.heads[0], RegionHead)
+        self.class_divergence = exclusive_classes if is_region else independent_classes
 
-    def forward(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """Loss and its parts, the teacher's term (before its weight) last; arguments as in `LossModule`."""
-        logits = self.model.forward_heads(images)
-        loss, parts = self.loss(logits, targets, images.shape[-1])
-        term = self._term(logits, images)
-        return loss + self.weight * term, torch.cat([parts, term.detach()[None]])
-
-    def _term(self, logits: list[Tensor], images: Tensor) -> Tensor:
-        (teacher,) = self._teacher
+    def __call__(self, logits: Sequence[Tensor], images: Tensor) -> Tensor:
+        """The scalar for the student's logits, as in `DetectionLoss`, of images (N, 3, S, S) in [0, 1]."""
         size_px = images.shape[-1]
         with torch.no_grad():
-            wanted = predictions(teacher.heads, teacher.forward_heads(images), size_px)
-        classes = exclusive_classes if isinstance(teacher.heads[0], RegionHead) else independent_classes
-        parts = distillation_terms(predictions(self.model.heads, logits, size_px), wanted, classes)
-        return (parts * parts.new_tensor(self.loss.weights.as_tuple())).sum()
+            wanted = predictions(self.teacher.heads, self.teacher.forward_heads(images), size_px)
+        terms = distillation_terms(predictions(self.heads, logits, size_px), wanted, self.class_divergence)
+        return (terms * terms.new_tensor(self.weights.as_tuple())).sum()
+
+
+class DistillationModule(LossModule):
+    """Student, loss and distillation loss as one module; the teacher is no part of it."""
+
+    def __init__(self, model: DarknetModel, loss: DetectionLoss, distillation: Distillation) -> None:
+        super().__init__(model, loss)
+        self.teacher_loss = DistillationLoss(model, distillation, loss.weights)
+        self.weight = distillation.weight
+
+    def forward(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """Loss and its parts as of `LossModule`; the last part is the distillation loss before its weight."""
+        logits = self.model.forward_heads(images)
+        loss, parts = self.loss(logits, targets, images.shape[-1])
+        distance = self.teacher_loss(logits, images)
+        return loss + self.weight * distance, torch.cat([parts, distance.detach()[None]])
 
 
 Divergence = Callable[[Tensor, Tensor], Tensor]
