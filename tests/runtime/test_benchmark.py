@@ -63,6 +63,17 @@ def test_rounds_are_interleaved() -> None:
     assert log == list("xyz") * 4
 
 
+def test_threads_of_one_model_come_to_rest_before_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, log = HandClock(), []
+    monkeypatch.setattr("seyolo.runtime.benchmark.time.sleep", lambda seconds: log.append(str(seconds)))
+    backends = {name: Paced(name, clock, [1] * 4, log) for name in "xy"}
+    benchmark(backends, repeats=1, warmup=1, clock=clock)
+    assert log == ["0.01", "x", "0.01", "y"] * 2
+    log.clear()
+    benchmark({"x": backends["x"]}, repeats=2, warmup=0, clock=clock)
+    assert log == ["0.0", "x"] * 2
+
+
 def test_parts_are_the_differences_of_the_readings() -> None:
     def turn(number: int, clock: Clock) -> list[int]:
         assert clock() == 0

@@ -1,9 +1,10 @@
 """Latency of several detectors measured side by side.
 
 Batch 1, warmed up, and interleaved: every round runs each detector once, so that a machine that slows down
-(heat, a neighbour) slows all of them alike and their ratio stays honest. A turn is timed in three parts,
-letterbox, inference and post-processing, whose sum is what a user waits for. The timing core takes its clock
-from outside.
+(heat, a neighbour) slows all of them alike and their ratio stays honest. Between two models there is a rest:
+a runtime's threads keep spinning for milliseconds after its work, and would take the next one's cores. A turn
+is timed in three parts, letterbox, inference and post-processing, whose sum is what a user waits for. The
+timing core takes its clock from outside.
 """
 
 from __future__ import annotations
@@ -23,6 +24,9 @@ from seyolo.runtime.backend import Backend
 
 Clock = Callable[[], int]
 """Nanoseconds from a fixed start, such as `time.perf_counter_ns`."""
+
+REST_S = 0.01
+"""PyTorch's threads spin some 5 ms; with this pause every model is as fast as alone."""
 
 Turn = Callable[[int, Clock], Sequence[int]]
 """Does the work of turn number n and returns the clock's readings: at the start and after each part."""
@@ -83,13 +87,15 @@ def time_interleaved(
     turns: Mapping[str, Turn], repeats: int, warmup: int, clock: Clock
 ) -> dict[str, Float64[np.ndarray, "repeats parts"]]:
     """Runs the turns round robin and returns the duration of each part in milliseconds."""
-    for number in range(warmup):
-        for turn in turns.values():
-            turn(number, clock)
+    rest_s = REST_S if len(turns) > 1 else 0.0
     readings: dict[str, list[Sequence[int]]] = {name: [] for name in turns}
-    for number in range(repeats):
+    rounds = [(number, False) for number in range(warmup)] + [(number, True) for number in range(repeats)]
+    for number, counts in rounds:
         for name, turn in turns.items():
-            readings[name].append(turn(number, clock))
+            time.sleep(rest_s)
+            reading = turn(number, clock)
+            if counts:
+                readings[name].append(reading)
     return {name: np.diff(np.array(rows, dtype=np.int64), axis=1) / 1e6 for name, rows in readings.items()}
 
 
