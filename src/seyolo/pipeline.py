@@ -34,8 +34,8 @@ from seyolo.files import write_json, write_text
 from seyolo.model_file import read_model_file, write_model_file
 from seyolo.network.build import DarknetModel, from_file, to_file
 from seyolo.progress import Progress, Silent
-from seyolo.pruning.allocate import Scope
 from seyolo.pruning.importance import FloatArray, Tied
+from seyolo.pruning.options import PlanOptions, Scope
 from seyolo.pruning.plan import Plan
 from seyolo.pruning.prune import make_plan, prune_by
 from seyolo.pruning.recalibrate import recalibrate
@@ -312,14 +312,10 @@ def _file_size(folder: Path, stage: str) -> int:
 
 def plan_of(model: DarknetModel, config: SlimConfig) -> Plan:
     """What a run cuts out of a model."""
-    return make_plan(
-        model,
-        config.budget,
-        scope=config.scope,
-        multiple=config.multiple,
-        blocks=config.blocks,
-        tied=config.tied,
+    options = PlanOptions(
+        scope=config.scope, multiple=config.multiple, blocks=config.blocks, tied=config.tied
     )
+    return make_plan(model, config.budget, options)
 
 
 def repair_on(
