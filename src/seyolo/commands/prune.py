@@ -151,19 +151,18 @@ def _group_row(layers: list[int], kept: int, removed: int) -> dict[str, object]:
 
 def _summary(plan: seyolo.Plan) -> Table:
     """Before and after; per backend the latency of the slim network as predicted and as measured."""
+    size = "x".join(map(str, dict.fromkeys(plan.input_size)))
     rows = [
-        _row("parameters", plan.dense_params, plan.params),
-        _row(f"MACs @{'x'.join(map(str, dict.fromkeys(plan.input_size)))}", plan.dense_macs, plan.macs),
-        {"": "residual blocks removed", "dense": "", "slim": len(plan.blocks_removed), "share": ""},
+        _row("parameters", plan.dense_params, plan.params, plan.params / plan.dense_params),
+        _row(f"MACs @{size}", plan.dense_macs, plan.macs, plan.macs / plan.dense_macs),
+        _row("residual blocks removed", "", len(plan.blocks_removed)),
     ]
-    for backend, ms in plan.latency_ms.items():
-        rows.append({"": f"{backend} predicted", "dense": "", "slim": latency_text(ms), "share": ""})
-    for backend, ms in plan.measured_ms.items():
-        dense = plan.dense_ms[backend]
-        measured = {"dense": latency_text(dense), "slim": latency_text(ms), "share": f"{ms / dense:.1%}"}
-        rows.append({"": f"{backend} measured"} | measured)
+    rows += [_row(f"{name} predicted", "", latency_text(ms)) for name, ms in plan.latency_ms.items()]
+    for name, ms in plan.measured_ms.items():
+        dense = plan.dense_ms[name]
+        rows.append(_row(f"{name} measured", latency_text(dense), latency_text(ms), ms / dense))
     return table(rows)
 
 
-def _row(name: str, dense: int, slim: int) -> dict[str, object]:
-    return {"": name, "dense": dense, "slim": slim, "share": f"{slim / dense:.1%}"}
+def _row(name: str, dense: object, slim: object, share: float | None = None) -> dict[str, object]:
+    return {"": name, "dense": dense, "slim": slim, "share": "" if share is None else f"{share:.1%}"}
