@@ -1,4 +1,4 @@
-"""The verbs that take a finished model: detect, val, export, prune, benchmark."""
+"""The verbs that take a finished model: detect, val, export, benchmark."""
 
 from __future__ import annotations
 
@@ -229,101 +229,6 @@ def test_export_refuses_what_a_format_cannot_hold(
 def test_cbam_to_darknet_names_onnx(run: Run, checkpoint: Path, tmp_path: Path) -> None:
     outcome = run("export", checkpoint, "a.cfg", "--attention", "cbam")
     assert_refused(outcome, "cbam", "ONNX")
-    assert not list(tmp_path.iterdir())
-
-
-def test_prune_meets_its_budget_and_writes_its_plan(
-    run: Run, checkpoint: Path, hands: Path, tmp_path: Path
-) -> None:
-    outcome = run(
-        "prune", checkpoint, "slim.safetensors", "--budget", "macs=60%", "--budget", "params=90%",
-        "--multiple", 2, "--data", hands, "--json", "-",
-    )  # fmt: skip
-    assert outcome.code == 0, outcome.err
-    plan = json.loads(outcome.out)
-    assert plan == json.loads((tmp_path / "slim.plan.json").read_text())
-    dense, slim = (
-        json.loads(run("info", model, "--json", "-").out) for model in (checkpoint, "slim.safetensors")
-    )
-    assert slim["macs"] == plan["macs"] <= 0.6 * dense["macs"]
-    assert slim["params"] == plan["params"] <= 0.9 * dense["params"]
-    assert set(plan["groups"][0]) == {"layers", "kept", "removed"}
-
-
-def test_repairs_change_what_they_say_and_nothing_else(
-    run: Run, checkpoint: Path, hands: Path, tmp_path: Path
-) -> None:
-    common = ["--budget", "channels=20%", "--scope", "plain", "--multiple", "1"]
-    assert run("prune", checkpoint, "a.safetensors", *common).code == 0
-    with_data = ["--data", hands, "--repair"]
-    assert run("prune", checkpoint, "b.safetensors", *common, *with_data, "recalibrate").code == 0
-    assert run("prune", checkpoint, "c.safetensors", *common, *with_data, "reconstruct").code == 0
-    assert run("prune", checkpoint, "d.safetensors", *common, *with_data, "none").code == 0
-    plain, fresh, fitted, same = (read_model_file(tmp_path / f"{name}.safetensors").state for name in "abcd")
-
-    def changed(state: dict[str, np.ndarray]) -> set[str]:
-        return {name.split(".")[-1] for name in plain if not np.array_equal(plain[name], state[name])}
-
-    assert changed(fresh) == {"running_mean", "running_var"}
-    assert {"weight", "running_mean"} <= changed(fitted)
-    assert changed(same) == set()
-
-
-def test_a_dry_run_makes_a_plan_that_can_be_edited_and_applied(
-    run: Run, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("SEYOLO_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("seyolo.pruning.latency.NUM_CUTS", 8)
-    arguments = ["--budget", "macs=70%", "--multiple", 2, "--importance", "random", "--least-share", 0.2]
-    outcome = run("prune", checkpoint, "slim.safetensors", *arguments, "--dry-run", "--json", "-")
-    assert outcome.code == 0, outcome.err
-    assert not (tmp_path / "slim.safetensors").exists()
-    plan = json.loads(outcome.out)
-    assert plan["latency_ms"]["onnxruntime"] > 0
-    cut = next(group for group in plan["groups"] if len(group["kept"]) > 2)
-    cut["removed"].append(cut["kept"].pop())
-    (tmp_path / "mine.json").write_text(json.dumps(plan))
-    assert run("prune", checkpoint, "slim.safetensors", "--plan", "mine.json").code == 0
-    info = json.loads(run("info", "slim.safetensors", "--json", "-").out)
-    assert info["params"] < plan["params"]
-    assert_refused(run("prune", checkpoint, "b.safetensors", "--plan", "mine.json", "--dry-run"), "--dry-run")
-    assert_refused(run("prune", checkpoint, "b.safetensors", "--plan", "none.json"), "none.json")
-    assert_refused(run("prune", checkpoint, "b.safetensors"), "a budget", "--plan")
-    wrong = ["--plan", "mine.json", "--budget", "macs=70%"]
-    assert_refused(run("prune", checkpoint, "b.safetensors", *wrong), "either a budget")
-
-
-def test_taylor_importance_needs_pictures(run: Run, checkpoint: Path, hands: Path) -> None:
-    arguments = ["prune", checkpoint, "slim.safetensors", "--budget", "macs=80%", "--importance", "taylor"]
-    assert_refused(run(*arguments), "give --data")
-    assert run(*arguments, "--data", hands).code == 0
-
-
-@pytest.mark.parametrize(
-    ("budget", "part"),
-    [("macs=1%", "nearest budget"), ("flops=30%", "macs, params, channels"), ("macs=0%", "above 0%")],
-)
-def test_an_impossible_budget_writes_nothing(
-    run: Run, checkpoint: Path, tmp_path: Path, budget: str, part: str
-) -> None:
-    assert_refused(run("prune", checkpoint, "slim.safetensors", "--budget", budget), part)
-    assert not list(tmp_path.iterdir())
-
-
-def test_prune_refuses_an_untrained_network_and_a_strange_ending(run: Run, checkpoint: Path) -> None:
-    assert_refused(run("prune", MODEL, "slim.safetensors", "--budget", "macs=90%"), "--weights")
-    assert_refused(run("prune", checkpoint, "slim.onnx", "--budget", "macs=90%"), "slim.onnx")
-
-
-def test_a_full_disk_leaves_no_half_file(
-    run: Run, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full(*_: object, **__: object) -> None:
-        raise OSError(28, "No space left on device", "slim.safetensors")
-
-    monkeypatch.setattr("seyolo.files.os.replace", full)
-    outcome = run("prune", checkpoint, "slim.safetensors", "--budget", "macs=90%")
-    assert_refused(outcome, "No space left on device", "free some space")
     assert not list(tmp_path.iterdir())
 
 

@@ -262,9 +262,10 @@ def test_slim_slims_trained_weights_as_they_are_and_takes_every_choice(
     config = json.loads((folder / "config.json").read_text())
     expected = {
         "epochs": 0, "one_schedule": True, "sparsity": "group", "strength": 0.1, "schedule": "decay",
-        "method": "norm", "least_share": 0.25, "repair": "reconstruct", "distill": 0.5,
+        "repair": "reconstruct", "distill": 0.5,
     }  # fmt: skip
     assert {key: config[key] for key in expected} == expected
+    assert (config["cut"]["method"], config["cut"]["least_share"]) == ("norm", 0.25)
     assert not (folder / "dense" / "results.csv").exists()
     assert "distillation" in rows(folder / "finetuned" / "results.csv")[0]
     assert [row["control"] for row in json.loads(outcome.out)["controls"]] == ["slim", "scratch"]

@@ -14,6 +14,7 @@ from seyolo.model_file import read_model_file
 from seyolo.pipeline.config import SlimConfig
 from seyolo.pipeline.controls import CONTROL_NAMES, TRAINED_BY, Contender, Finished, chosen_controls
 from seyolo.pipeline.slim import slim
+from seyolo.pruning.options import PlanOptions
 from seyolo.report.controls_table import controls_markdown
 
 EPOCHS = {"dense": 1, "sparse": 1, "finetuned": 2}
@@ -29,7 +30,7 @@ def config(tiny_hands: Path) -> SlimConfig:
         sparse_epochs=EPOCHS["sparse"],
         finetune_epochs=EPOCHS["finetuned"],
         batch_size=4,
-        multiple=2,
+        cut=PlanOptions(multiple=2, blocks=False, tied="max"),
     )
 
 

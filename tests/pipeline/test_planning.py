@@ -13,6 +13,7 @@ from seyolo.data.datasets import load_dataset
 from seyolo.network.build import DarknetModel, build
 from seyolo.pipeline.config import SlimConfig
 from seyolo.pipeline.planning import plan_of, readiness, rough_plan
+from seyolo.pruning.options import PlanOptions
 from seyolo.training.sparsity import sparse_scales
 
 
@@ -23,7 +24,8 @@ def model() -> DarknetModel:
 
 
 def config(data: Path, method: str = "bn") -> SlimConfig:
-    return SlimConfig(data=str(data), size_px=64, multiple=2, budget=("macs=30%",), method=method)
+    cut = PlanOptions(multiple=2, method=method)
+    return SlimConfig(data=str(data), size_px=64, budget=("macs=30%",), cut=cut)
 
 
 @torch.no_grad()
@@ -36,7 +38,7 @@ def part(model: DarknetModel, small: float) -> None:
 def test_scales_that_are_apart_are_ready(model: DarknetModel, tiny_hands: Path) -> None:
     part(model, 1e-4)
     dataset = load_dataset(tiny_hands)
-    half = replace(config(tiny_hands), budget=("channels=50%",), multiple=1)
+    half = replace(config(tiny_hands), budget=("channels=50%",), cut=PlanOptions(multiple=1))
     found = readiness(model, plan_of(model, half, dataset), dataset.split("val"), (64, 64))
     assert found is not None
     assert (found.nearly_zero, found.going, found.misplaced) == (0.5, 0.5, 0.0)
@@ -59,15 +61,9 @@ def test_equal_scales_overlap(model: DarknetModel, tiny_hands: Path) -> None:
     assert "the scales overlap" in found.lines()[1]
 
 
-def test_nothing_goes_nothing_to_say(model: DarknetModel, tiny_hands: Path) -> None:
-    dataset = load_dataset(tiny_hands)
-    plan = plan_of(model, replace(config(tiny_hands), budget=("macs=100%",)), dataset)
-    assert readiness(model, plan, dataset.split("val"), (64, 64)) is None
-
-
 def test_taylor_leaves_the_model_training(model: DarknetModel, tiny_hands: Path) -> None:
     dataset = load_dataset(tiny_hands)
     model.train()
     measured = plan_of(model, config(tiny_hands, "taylor"), dataset)
     assert model.training
-    assert measured.groups != rough_plan(model, config(tiny_hands, "taylor"), dataset).groups
+    assert measured.groups != rough_plan(model, config(tiny_hands, "taylor")).groups

@@ -22,6 +22,7 @@ from seyolo.pipeline import run as pipeline_run
 from seyolo.pipeline.config import SlimConfig
 from seyolo.pipeline.slim import slim
 from seyolo.progress import Advance, Silent
+from seyolo.pruning.options import PlanOptions
 from seyolo.runtime.backend import open_backend
 from seyolo.training.prepare import Attention
 
@@ -38,7 +39,7 @@ def config(tiny_hands: Path) -> SlimConfig:
         sparse_epochs=2,
         finetune_epochs=1,
         batch_size=4,
-        multiple=2,
+        cut=PlanOptions(multiple=2, blocks=False, tied="max"),
     )
 
 

@@ -16,12 +16,13 @@ from seyolo.darknet.cost import cost
 from seyolo.darknet.sections import Convolutional
 from seyolo.darknet.zoo import network_from_name
 from seyolo.errors import BudgetError, UsageError
-from seyolo.pruning.allocate import Scope, allocate
+from seyolo.pruning.allocate import allocate
 from seyolo.pruning.atoms import IntArray
 from seyolo.pruning.budget import parse_budgets
 from seyolo.pruning.cost_model import CostModel
 from seyolo.pruning.groups import Groups, find_groups
 from seyolo.pruning.importance import FloatArray
+from seyolo.pruning.options import PlanOptions, Scope
 
 
 def uniform_scores(groups: Groups, seed: int = 0) -> list[FloatArray]:
@@ -34,11 +35,14 @@ def cut(
     budget: str | Sequence[str],
     scores: Sequence[FloatArray] | None = None,
     scope: Scope = "all",
+    *,
     multiple: int | None = None,
+    keep: tuple[int, ...] = (),
 ) -> tuple[Groups, tuple[IntArray, ...]]:
     groups = find_groups(network)
     scores = uniform_scores(groups) if scores is None else scores
-    return groups, allocate(network, groups, scores, parse_budgets(budget), scope=scope, multiple=multiple)
+    options = PlanOptions(scope=scope, multiple=multiple, keep=keep)
+    return groups, allocate(network, groups, scores, parse_budgets(budget), options)
 
 
 def counts_of(kept: Sequence[IntArray]) -> IntArray:
@@ -154,19 +158,39 @@ def test_impossible_budgets_name_the_nearest() -> None:
         cut(network, str(caught.value).split("nearest budget is ")[1].split(",")[0])
 
 
+def test_layers_to_keep_stay_whole_and_so_does_what_is_tied_to_them() -> None:
+    # 0 and 2 meet in a shortcut, 1 is between them; whatever is said of 3, the shortcut, holds for both.
+    network = network_of(conv(16), conv(16), conv(16), "[shortcut]\nfrom=-3\nactivation=linear\n")
+    for keep, counts in [((0,), [16, 4]), ((2,), [16, 4]), ((3,), [16, 4]), ((1,), [4, 16])]:
+        groups, kept = cut(network, "channels=75%", multiple=4, keep=keep)
+        assert [len(indices) for indices in kept[1:3]] == counts
+        assert [group.layers for group in groups.groups[1:3]] == [(0, 2), (1,)]
+
+
+def test_layers_to_keep_that_are_not_there() -> None:
+    network = network_of(conv(16), conv(16))
+    for layer in (-1, 4):
+        with pytest.raises(UsageError, match=f"there is no layer {layer}; the network has layers 0 to 3"):
+            cut(network, "macs=50%", keep=(0, layer))
+
+
+def test_an_impossible_budget_says_what_keeps_the_channels_and_what_would_help() -> None:
+    network = network_of(conv(64), conv(64))
+    with pytest.raises(BudgetError) as caught:
+        cut(network, "channels=90%", keep=(0,))
+    # The second convolution is all there is to cut: 8 of its 64 channels stay, or 1 with a multiple of 1.
+    assert str(caught.value) == (
+        "budget channels=90% cannot be met: every group keeps at least 8 channels (or its width), "
+        "what layer 0 puts out stays; that leaves 8 of 64 channels; "
+        "the nearest budget is channels=87.5%, or allow a smaller multiple (1)"
+    )
+
+
 def test_nothing_to_cut() -> None:
     network = network_of(conv(8), conv(8))
     scores = [np.full(group.num_channels, np.inf) for group in find_groups(network).groups]
     with pytest.raises(BudgetError, match="nothing can be cut"):
         cut(network, "macs=50%", scores)
-
-
-def test_bad_options() -> None:
-    network = network_of(conv(8), conv(8))
-    with pytest.raises(UsageError, match="all or plain"):
-        cut(network, "macs=50%", scope="some")  # type: ignore[arg-type]
-    with pytest.raises(UsageError, match="at least 1"):
-        cut(network, "macs=50%", multiple=0)
 
 
 @settings(max_examples=40)

@@ -21,6 +21,7 @@ from seyolo.network.random_weights import calibrated
 from seyolo.pruning.blocks import find_blocks, settled
 from seyolo.pruning.cost_model import CostModel
 from seyolo.pruning.groups import find_groups
+from seyolo.pruning.options import PlanOptions
 from seyolo.pruning.plan import Plan, describe_cut
 from seyolo.pruning.prune import make_plan, prune, prune_by
 from small_networks import pictures
@@ -91,18 +92,18 @@ def test_blocks_that_matter_least_go_first() -> None:
     with torch.no_grad():
         for block in blocks[3:6]:
             model.layers[block.layers[0]].bn.weight.fill_(1e-3)
-    plan = make_plan(model, "macs=85%", multiple=1)
+    plan = make_plan(model, "macs=85%", PlanOptions(multiple=1))
     assert plan.blocks_removed == tuple(block.shortcut for block in blocks[3:6])
     assert all(width["after"] == 0 for width in plan.widths if width["layer"] in blocks[3].layers)
-    assert make_plan(model, "macs=85%", multiple=1, blocks=False).blocks_removed == ()
-    assert make_plan(model, "channels=15%", multiple=1).blocks_removed == ()
+    assert make_plan(model, "macs=85%", PlanOptions(multiple=1, blocks=False)).blocks_removed == ()
+    assert make_plan(model, "channels=15%", PlanOptions(multiple=1)).blocks_removed == ()
 
 
 def test_depth_reaches_budgets_that_width_cannot() -> None:
     model = build(tiny())
     least = "macs=15%"
-    with pytest.raises(BudgetError):
-        make_plan(model, least, blocks=False)
+    with pytest.raises(BudgetError, match=r"or allow .*residual blocks to go"):
+        make_plan(model, least, PlanOptions(blocks=False))
     slim, plan = prune(model, least)
     assert plan.blocks_removed
     assert cost(slim.network).macs == plan.macs <= 0.15 * plan.dense_macs
@@ -110,19 +111,37 @@ def test_depth_reaches_budgets_that_width_cannot() -> None:
 
 def test_least_share_keeps_blocks_and_widths() -> None:
     model = build(tiny())
-    plan = make_plan(model, "macs=70%", multiple=1, least_share=0.5)
+    plan = make_plan(model, "macs=70%", PlanOptions(multiple=1, least_share=0.5))
     assert plan.blocks_removed == ()
     assert all(width["after"] >= width["before"] / 2 for width in plan.widths)
 
 
+def test_a_block_with_a_layer_to_keep_stays() -> None:
+    """The squeeze of its gate is a group of the block alone, too: the block must not go by that one."""
+    model = build(tiny("se-yolov3@0.25"))
+    blocks = find_blocks(model.network, find_groups(model.network))
+    plan = make_plan(model, "macs=15%", PlanOptions(method="norm"))
+    gone = next(block for block in blocks if block.shortcut in plan.blocks_removed)
+    for layer in (gone.layers[0], gone.layers[3]):
+        other = make_plan(model, "macs=20%", PlanOptions(method="norm", keep=(layer,)))
+        assert gone.shortcut not in other.blocks_removed
+        (width,) = [width for width in other.widths if width["layer"] == layer]
+        assert width["after"] == width["before"]
+
+
 def test_a_plan_edited_by_hand() -> None:
     model = build(tiny())
-    plan = make_plan(model, "macs=50%", blocks=False)
+    plan = make_plan(model, "macs=50%", PlanOptions(blocks=False))
     blocks = find_blocks(model.network, find_groups(model.network))
     shorter = Plan.from_json(
         plan.to_json().replace('"blocks_removed": []', f'"blocks_removed": [{blocks[4].shortcut}]')
     )
-    assert len(prune_by(model, shorter).network.layers) == len(model.network.layers) - len(blocks[4].layers)
+    slim = prune_by(model, shorter)
+    assert len(slim.network.layers) == len(model.network.layers) - len(blocks[4].layers)
+    true, built = shorter.recounted(model.network), cost(slim.network)
+    assert shorter.macs > true.macs
+    assert (true.params, true.macs) == (built.params, built.macs)
+    assert prune_by(model, true).network == slim.network
     wrong = Plan.from_json(plan.to_json().replace('"blocks_removed": []', '"blocks_removed": [0]'))
     with pytest.raises(PlanError, match="layer 0 ends no removable residual block; they end in"):
         prune_by(model, wrong)

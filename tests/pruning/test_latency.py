@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -81,6 +82,47 @@ def test_measured_once_and_read_from_the_cache(
     assert all(cut.ms > 0 for cut in table.cuts)
     monkeypatch.setattr(latency, "measure", lambda *_: pytest.fail("measured again"))
     assert latency_table(model, backend).cuts == table.cuts
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"[[[8, 8], 1.0",
+        b"[]",
+        b"{}",
+        b"7",
+        b"[[3, 4]]",
+        b"[[[8, 8], 1.0]]",
+        b"\xff\xfe",
+        "no milliseconds",
+    ],
+)
+def test_a_damaged_cache_counts_as_none(
+    content: bytes | str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SEYOLO_CACHE", str(tmp_path))
+    monkeypatch.setattr(latency, "NUM_CUTS", 5)
+    monkeypatch.setattr(latency, "measure", lambda files, *_: [2.0] * len(files))
+    model = build(NETWORK)
+    sound = latency_table(model, "onnxruntime").cuts
+    (path,) = tmp_path.rglob("*.json")
+    if isinstance(content, str):
+        content = path.read_bytes().replace(b"2.0", b"NaN")
+    path.write_bytes(content)
+    assert latency_table(model, "onnxruntime").cuts == sound
+    assert json.loads(path.read_bytes())[0] == [WIDTHS.tolist(), 2.0]
+
+
+def test_cuts_in_other_multiples_are_measured_for_themselves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SEYOLO_CACHE", str(tmp_path))
+    monkeypatch.setattr(latency, "NUM_CUTS", 5)
+    monkeypatch.setattr(latency, "measure", lambda files, *_: [2.0] * len(files))
+    counts = [latency_table(build(NETWORK), "torch", multiple=n).cuts[-1].counts for n in (None, 3)]
+    assert all(count % 8 == 0 for count, free in zip(counts[0], FREE, strict=True) if free)
+    assert any(count % 8 for count, free in zip(counts[1], FREE, strict=True) if free)
 
 
 def test_a_backend_that_cannot_run_the_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

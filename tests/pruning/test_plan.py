@@ -79,6 +79,17 @@ def test_edits_are_checked(network: Network, plan: Plan) -> None:
         replace(plan, groups=plan.groups[1:]).masks(network)
 
 
+def test_an_edited_plan_is_counted_anew(network: Network, plan: Plan) -> None:
+    timed = replace(plan, latency_ms={"torch": 2.0}, measured_ms={"torch": 2.1}, dense_ms={"torch": 4.0})
+    others = edited(timed, kept=[4, 5, 6, 7], removed=[0, 1, 2, 3])
+    assert others.recounted(network) == others  # as wide as before, so as fast
+    fewer = edited(timed, kept=[0], removed=[1, 2, 3, 4, 5, 6, 7]).recounted(network)
+    # Three 3x3 kernels over the picture with scale and shift, and their planes in the 4 filters behind.
+    assert fewer.params == plan.params - 3 * (9 * 3 + 2) - 3 * 9 * 4
+    assert fewer.table()[0] == (0, 8, 1)
+    assert (fewer.latency_ms, fewer.measured_ms, fewer.dense_ms) == ({}, {}, {})
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"params": 1}', '"plan"', "null"])
 def test_what_is_no_plan_is_refused(text: str) -> None:
     with pytest.raises(PlanError):

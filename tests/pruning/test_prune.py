@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 
 from seyolo.darknet.cost import cost
 from seyolo.darknet.zoo import network_from_name
-from seyolo.errors import BudgetError, PlanError
+from seyolo.errors import BudgetError, PlanError, UsageError
 from seyolo.network.build import DarknetModel, build, to_file
+from seyolo.pruning.importance import Method
+from seyolo.pruning.options import PlanOptions
 from seyolo.pruning.plan import Plan
 from seyolo.pruning.prune import make_plan, prune, prune_by
+
+METHODS: tuple[Method, ...] = ("bn", "norm", "random")
 
 
 def random_model(name: str) -> DarknetModel:
@@ -73,10 +79,55 @@ def test_faded_channels_cost_nothing() -> None:
 def test_importance_can_be_chosen() -> None:
     model = random_model("yolov3-tiny@0.5")
     plans = [
-        make_plan(model, "macs=50%", method=method, generator=np.random.default_rng(0))  # type: ignore[arg-type]
-        for method in ("bn", "norm", "random")
+        make_plan(model, "macs=50%", PlanOptions(method=method), generator=np.random.default_rng(0))
+        for method in METHODS
     ]
     assert len({plan.to_json() for plan in plans}) == 3
+
+
+def test_keywords_are_the_options_of_a_plan() -> None:
+    model = random_model("yolov3-tiny@0.5")
+    _, plan = prune(model, "macs=50%", multiple=4, keep=[2], least_share=0.1, method="norm", size=(96, 96))
+    options = PlanOptions(multiple=4, keep=(2,), least_share=0.1, method="norm", size=(96, 96))
+    assert plan == make_plan(model, "macs=50%", options)
+    assert plan.input_size == (96, 96)
+    assert plan.table()[1] == (2, 16, 16)
+
+
+@pytest.mark.parametrize(
+    ("choice", "message"),
+    [({"scope": "some"}, "all or plain"), ({"multiple": 0}, "at least 1"), ({"least_share": 1.5}, "0 and 1")],
+)
+def test_bad_options(choice: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        PlanOptions(**choice)
+
+
+def test_frozen_parameters_stay_frozen() -> None:
+    model = random_model("yolov3@0.125")
+    for layer in model.layers[:20]:
+        layer.requires_grad_(False)
+    slim, plan = prune(model, "macs=15%")
+    assert any(shortcut < 20 for shortcut in plan.blocks_removed)
+    frozen = [not p.requires_grad for name, p in slim.named_parameters() if name.endswith("conv.weight")]
+    assert frozen == [width["layer"] < 20 for width in plan.widths if width["after"]]
+
+
+def test_a_slim_model_can_be_cut_again() -> None:
+    first, _ = prune(random_model("se-yolov3@0.25"), "macs=50%")
+    second, plan = prune(first, "macs=50%", multiple=4)
+    assert plan.dense_macs == cost(first.network).macs
+    assert cost(second.network).macs == plan.macs <= 0.5 * plan.dense_macs
+    assert second(torch.rand(1, 3, 64, 64)).isfinite().all()
+
+
+def test_a_budget_that_is_met_already_is_no_cut() -> None:
+    model = random_model("yolov3-tiny@0.25")
+    params = sum(parameter.numel() for parameter in model.parameters())
+    with pytest.raises(BudgetError, match=r"met already: the network has .* parameters, .* MACs; .* nothing"):
+        prune(model, f"params={params}")
+    with pytest.raises(BudgetError, match="met already"):
+        make_plan(model, "channels=0%")
 
 
 def test_infeasible_budget() -> None:

@@ -10,12 +10,13 @@ from seyolo.api.opening import ModelKeywords, input_size, open_model, open_on_to
 from seyolo.api.settings import check_training, chosen_model
 from seyolo.api.slimming import resume_slim, slim
 from seyolo.api.training import TrainSettings, resume_train, train
-from seyolo.api.writing import CutOptions, export_file, plan_file, prune_file, read_plan
+from seyolo.api.writing import export_file, plan_file, plan_path, prune_file, read_plan
+from seyolo.pruning.options import PlanOptions
 from seyolo.runtime.torch_backend import torch_device
 
 __all__ = [
-    "CutOptions",
     "ModelKeywords",
+    "PlanOptions",
     "TrainSettings",
     "check_training",
     "chosen_model",
@@ -26,6 +27,7 @@ __all__ = [
     "open_model",
     "open_on_torch",
     "plan_file",
+    "plan_path",
     "prune_file",
     "read_plan",
     "resized",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypedDict, Unpack, get_args
 
@@ -15,12 +16,11 @@ from seyolo.data.datasets import load_dataset
 from seyolo.described import CHECKPOINT
 from seyolo.errors import TrainingError, UsageError
 from seyolo.models import load
-from seyolo.pipeline.config import DENSE_EPOCHS, Repair, SlimConfig, SparsityMethod
+from seyolo.pipeline.config import DENSE_EPOCHS, SLIM_CUT, Repair, SlimConfig, SparsityMethod
 from seyolo.pipeline.controls import chosen_controls
 from seyolo.pipeline.slim import slim as run_slim
 from seyolo.progress import Progress
-from seyolo.pruning.allocate import Scope
-from seyolo.pruning.importance import Method
+from seyolo.pruning.options import PlanOptions
 from seyolo.runs import existing_run, new_run
 from seyolo.training.sparsity import Schedule
 
@@ -33,11 +33,7 @@ class SlimChoices(TypedDict, total=False):
     strength: float | None
     schedule: Schedule
     rounds: int
-    scope: Scope
-    multiple: int | None
-    least_share: float
-    blocks: bool
-    method: Method
+    cut: PlanOptions
     repair: Repair
     distill: float
 
@@ -119,7 +115,7 @@ def slim(
         seed=seed,
         device=device,
         train=dict(train_settings or {}),
-        **choices,
+        **{**choices, "cut": _with_largest_scales(choices.get("cut", SLIM_CUT))},
     )
     folder = Path(folder) if folder is not None else new_run("slim")
     return run_slim(config, folder, controls=wanted, progress=progress)
@@ -138,16 +134,21 @@ def resume_slim(
     if "budget" not in values:
         raise TrainingError(f"{folder}: a run of another verb, not of slim; resume it with its own verb")
     values |= {"attention": attention_of(values["attention"]), "budget": tuple(values["budget"])}
+    values["cut"] = PlanOptions(**{**values["cut"], "keep": tuple(values["cut"]["keep"])})
     values["train"] = _train_settings(values["train"])
     wanted = chosen_controls([controls] if isinstance(controls, str) else controls)
     return run_slim(SlimConfig(**values), folder, resume=True, controls=wanted, progress=progress)
 
 
+def _with_largest_scales(cut: PlanOptions) -> PlanOptions:
+    """Unless said otherwise, the largest of tied scales counts: sparsity training fades what is left out."""
+    return replace(cut, tied="max") if cut.tied is None and cut.method == "bn" else cut
+
+
 def _check_choices(choices: SlimChoices) -> None:
     """Refuses what no run can mean, before any work is done."""
-    known = {"sparsity": SparsityMethod, "repair": Repair, "importance": Method, "scope": Scope}
-    given = {**choices, "importance": choices.get("method", "bn")}
-    for name, kinds in known.items():
+    given: dict[str, Any] = {**choices}
+    for name, kinds in {"sparsity": SparsityMethod, "repair": Repair}.items():
         if name in given and given[name] not in get_args(kinds):
             raise UsageError(f"--{name} {given[name]}: there are {', '.join(get_args(kinds))}")
     rounds, strength = choices.get("rounds", 1), choices.get("strength")

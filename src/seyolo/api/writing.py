@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Unpack
 
@@ -14,35 +13,21 @@ from seyolo.data.datasets import Dataset
 from seyolo.described import CHECKPOINT
 from seyolo.errors import PlanError, UsageError
 from seyolo.exporting.formats import export
+from seyolo.files import write_text
 from seyolo.models import save
 from seyolo.network.build import DarknetModel
 from seyolo.pipeline.config import Repair
 from seyolo.pipeline.repair import repair_on, taylor_on
-from seyolo.pruning.allocate import Scope
-from seyolo.pruning.importance import Method
-from seyolo.pruning.latency import latency_table
+from seyolo.progress import Progress
+from seyolo.pruning.options import DEFAULTS, PlanOptions
 from seyolo.pruning.plan import Plan
-from seyolo.pruning.prune import make_plan, prune_by
+from seyolo.pruning.prune import measured_plan, prune_by, timed_plan
+from seyolo.report.plots import plot_channels
+from seyolo.report.slim_report import channel_rows
 from seyolo.runtime.torch_backend import torch_device
 
-
-@dataclass(frozen=True)
-class CutOptions:
-    """How `prune_file` decides what goes, and what it does afterwards.
-
-    Attributes:
-        scope, multiple, least_share, blocks, method: as in `seyolo.prune`.
-        repair: what makes up for the cut when there are pictures, see `pipeline.repair.repair_on`.
-        seed: of `random` importance and of the choice of pictures.
-    """
-
-    scope: Scope = "all"
-    multiple: int | None = None
-    least_share: float = 0.0
-    blocks: bool = True
-    method: Method = "bn"
-    repair: Repair = "reconstruct"
-    seed: int = 0
+FORECAST_BACKENDS = ("onnxruntime",)
+"""Where a plan that is not cut yet is predicted and measured, besides the backend of its budget."""
 
 
 def read_plan(path: Path) -> Plan:
@@ -61,28 +46,37 @@ def read_plan(path: Path) -> Plan:
 
 def plan_file(
     model: str | Path,
-    budget: str | Sequence[str],
-    options: CutOptions | None = None,
+    path: Path,
     *,
+    budget: str | Sequence[str] = (),
+    plan: Plan | None = None,
+    options: PlanOptions = DEFAULTS,
     dataset: Dataset | None = None,
     size: int | None = None,
+    seed: int = 0,
     device: str = "cpu",
-    backends: Sequence[str] = (),
+    progress: Progress | None = None,
     **model_options: Unpack[ModelKeywords],
 ) -> Plan:
-    """The plan of a cut, with nothing cut and nothing written.
+    """Writes and draws the plan of a cut, and cuts nothing.
+
+    Latency on ONNX Runtime is predicted and measured, besides that on the backend of a budget.
 
     Args:
-        model, model_options: as in `open_model`.
-        budget: as in `seyolo.prune`.
-        options: how to decide.
-        dataset: its `train` split gives the pictures for `taylor` importance.
-        size: side of the square input in pixels; by default the model's.
-        device: where importance is measured.
-        backends: latency is predicted for these, besides those a budget names.
+        path: `x.plan.json`; `x.plan.png` shows the channels of every convolution before and after.
+        model, model_options, budget, plan, options: as in `prune_file`.
+        dataset, size, seed, device, progress: as there.
     """
+    _require_one(budget, plan)
     dense = resized(open_model(model, device=device, **model_options), size)
-    return _plan(dense, budget, options or CutOptions(), dataset, backends)
+    if plan is not None:
+        plan = timed_plan(dense, plan.recounted(dense.network), FORECAST_BACKENDS, progress)
+    else:
+        plan = _plan(
+            dense, budget, options, dataset, seed=seed, progress=progress, backends=FORECAST_BACKENDS
+        )
+    _write_plan(path, plan, dense)
+    return plan
 
 
 def prune_file(
@@ -91,66 +85,92 @@ def prune_file(
     *,
     budget: str | Sequence[str] = (),
     plan: Plan | None = None,
-    options: CutOptions | None = None,
+    options: PlanOptions = DEFAULTS,
+    repair: Repair = "reconstruct",
     dataset: Dataset | None = None,
     size: int | None = None,
+    seed: int = 0,
     device: str = "cpu",
+    progress: Progress | None = None,
     **model_options: Unpack[ModelKeywords],
 ) -> Plan:
     """Cuts a MODEL with weights, makes up for the cut with pictures if there are any, and writes it.
+
+    Its plan is written beside it, see `plan_path`, and drawn as in `plan_file`.
 
     Args:
         model, model_options: as in `open_model`.
         out: a `.safetensors` or `.cfg` file.
         budget: as in `seyolo.prune`; none where a plan is given.
-        plan: cut by this one, made or edited before.
-        options: how to decide and repair.
-        dataset: its `train` split gives the pictures.
+        plan: cut by this one, made or edited before; it is written with the numbers that it gives.
+        options: how to decide what goes.
+        repair: what makes up for the cut when there are pictures, see `pipeline.repair.repair_on`.
+        dataset: its `train` split gives the pictures, for `taylor` importance and for the repair.
         size: side of the square input in pixels; by default the model's.
+        seed: of `random` importance and of the choice of pictures.
         device: where pictures are run.
+        progress: told how far the measurement of a latency is.
     """
     if out.suffix not in (CHECKPOINT, ".cfg"):
         raise UsageError(f"{out}: a slim model is written as {CHECKPOINT} or .cfg")
     if out.resolve() == Path(model).resolve():
         raise UsageError(f"{out}: is the model to be cut; write the slim one to another file")
-    if (plan is None) == (not budget):
-        raise UsageError("give either a budget (--budget macs=30%) or a plan made before (--plan)")
-    options = options or CutOptions()
+    _require_one(budget, plan)
     dense = resized(open_model(model, device=device, **model_options), size)
-    plan = plan or _plan(dense, budget, options, dataset)
+    if plan is not None:
+        plan = plan.recounted(dense.network)
+    else:
+        plan = _plan(dense, budget, options, dataset, seed=seed, progress=progress)
     slim_model = prune_by(dense, plan)
     if dataset is not None:
         dense, slim_model = dense.to(torch_device(device)), slim_model.to(torch_device(device))
         size_hw = input_size(slim_model, None)
-        repair_on(slim_model, dense, plan, dataset, size_hw, how=options.repair, seed=options.seed)
+        repair_on(slim_model, dense, plan, dataset, size_hw, how=repair, seed=seed)
     save(slim_model, out)
+    _write_plan(plan_path(out), plan, dense)
     return plan
+
+
+def plan_path(out: Path) -> Path:
+    """Where the plan of a slim model lies: `slim.plan.json` beside `slim.safetensors`."""
+    return out.with_suffix(".plan.json")
+
+
+def _require_one(budget: str | Sequence[str], plan: Plan | None) -> None:
+    if (plan is None) == (not budget):
+        raise UsageError("give either a budget (--budget macs=30%) or a plan made before (--plan)")
 
 
 def _plan(
     dense: DarknetModel,
     budget: str | Sequence[str],
-    options: CutOptions,
+    options: PlanOptions,
     dataset: Dataset | None,
+    *,
+    seed: int,
+    progress: Progress | None,
     backends: Sequence[str] = (),
 ) -> Plan:
     measured = None
     if options.method == "taylor":
         if dataset is None:
             raise UsageError("importance 'taylor' is measured on pictures; give --data")
-        measured = taylor_on(dense, dataset, max(input_size(dense, None)), options.seed)
-    return make_plan(
+        measured = taylor_on(dense, dataset, max(input_size(dense, None)), seed)
+    return measured_plan(
         dense,
         budget,
-        scope=options.scope,
-        multiple=options.multiple,
-        least_share=options.least_share,
-        blocks=options.blocks,
-        method=options.method,
-        generator=np.random.default_rng(options.seed),
+        options,
+        generator=np.random.default_rng(seed),
         measured=measured,
-        latency={backend: latency_table(dense, backend, multiple=options.multiple) for backend in backends},
+        backends=backends,
+        progress=progress,
     )
+
+
+def _write_plan(path: Path, plan: Plan, dense: DarknetModel) -> None:
+    """The plan as JSON, and beside it a picture of the channels before and after."""
+    write_text(path, plan.to_json())
+    plot_channels(*channel_rows(dense.network, plan), path.with_suffix(".png"))
 
 
 def export_file(

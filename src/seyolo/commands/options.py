@@ -8,16 +8,17 @@ from typing import Annotated, Literal, TypedDict
 
 from cyclopts import Parameter
 
+import seyolo
 from seyolo import comparison
 from seyolo.darknet.cfg import Network
 from seyolo.darknet.edit import attach
 from seyolo.described import attention_places
+from seyolo.errors import UsageError
 from seyolo.runtime.backend import Backend
 
 AttentionKind = Literal["se", "cbam"]
 AttentionPlace = Literal["residual", "stage", "neck", "head"]
 SlimSparsity = Literal["steered", "proximal", "l1", "group"]
-Importance = Literal["bn", "norm", "group", "taylor", "uniform", "random"]
 Repeatable = Parameter(negative=(), consume_multiple=True, show_default=False)
 """For options that take several values, after one another or each behind its own flag."""
 
@@ -141,60 +142,53 @@ class SparsityOptions:
         }
 
 
-class SlimCutKeywords(TypedDict):
-    """`SlimCutOptions` as keyword arguments."""
-
-    scope: Literal["all", "plain"]
-    multiple: int | None
-    least_share: float
-    blocks: bool
-    method: Importance
-    repair: Literal["reconstruct", "recalibrate", "none"]
-    distill: float
-
-
-@Parameter(name="*", group="Cut")
+@Parameter(name="*", group="Plan")
 @dataclass(frozen=True)
-class SlimCutOptions:
-    """Which channels go, and what makes up for them.
+class PlanChoices:
+    """What a plan decides by, besides the budget.
 
     Attributes:
         scope: all, or plain for convolutions that no shortcut touches, as the published cut does.
         multiple: kept channels are multiples of this [default: 8, and 16 in groups of 128 and more].
         least_share: every group of channels keeps at least this share, from 0 to 1.
-        blocks: residual blocks may go as a whole.
+        keep: layers whose channels all stay, by their numbers in seyolo info, as in 12,16; may be given
+            several times.
         importance: which channels stay: those with large batch-normalisation scales (bn), kernels (norm),
-            both over all that is tied (group), effect on the loss (taylor); uniform and random are controls.
-        repair: fit the kept kernels to what the network put out before the cut (reconstruct), only measure
-            batch normalisation anew (recalibrate), or leave the network as it is cut (none).
-        distill: how much the dense network counts as a teacher in fine-tuning; the labels count 1.
+            both over all that is tied (group), effect on the loss on training pictures (taylor); uniform and
+            random are controls.
     """
 
     scope: Literal["all", "plain"] = "all"
     multiple: int | None = None
     least_share: float = 0.0
-    blocks: Annotated[bool, Parameter(negative=())] = False
-    importance: Importance = "bn"
-    repair: Literal["reconstruct", "recalibrate", "none"] = "recalibrate"
-    distill: float = 0.0
+    keep: Annotated[tuple[str, ...], Repeatable] = ()
+    importance: Literal["bn", "norm", "group", "taylor", "uniform", "random"] = "bn"
 
-    def as_keywords(self) -> SlimCutKeywords:
-        """The options as keyword arguments of `seyolo.slim`."""
-        return {
-            "scope": self.scope,
-            "multiple": self.multiple,
-            "least_share": self.least_share,
-            "blocks": self.blocks,
-            "method": self.importance,
-            "repair": self.repair,
-            "distill": self.distill,
-        }
+    def as_options(self, *, blocks: bool) -> seyolo.api.PlanOptions:
+        """The choices as the functions that plan take them; `blocks`: residual blocks may go as a whole."""
+        return seyolo.api.PlanOptions(
+            scope=self.scope,
+            multiple=self.multiple,
+            least_share=self.least_share,
+            keep=_layers(self.keep),
+            blocks=blocks,
+            method=self.importance,
+        )
+
+
+def _layers(texts: tuple[str, ...]) -> tuple[int, ...]:
+    """Layer numbers from texts such as `12,16`."""
+    numbers = [number.strip() for text in texts for number in text.split(",") if number.strip()]
+    for number in numbers:
+        if not number.isdecimal():
+            raise UsageError(f"--keep {number}: layers are named by their numbers, as in --keep 12,16")
+    return tuple(map(int, numbers))
 
 
 MODEL_DEFAULTS = ModelOptions()
 RUN_DEFAULTS = RunOptions()
 SPARSITY_DEFAULTS = SparsityOptions()
-SLIM_CUT_DEFAULTS = SlimCutOptions()
+PLAN_DEFAULTS = PlanChoices()
 
 
 def open_detector(

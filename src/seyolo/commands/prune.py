@@ -4,17 +4,28 @@ from __future__ import annotations
 
 from json import loads as parse
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
+from rich.console import Group
 from rich.table import Table
 
 import seyolo
-from seyolo.commands.options import MODEL_DEFAULTS, Json, ModelOptions, Repeatable
+from seyolo.commands.options import (
+    MODEL_DEFAULTS,
+    PLAN_DEFAULTS,
+    Json,
+    ModelOptions,
+    PlanChoices,
+    Repeatable,
+)
 from seyolo.commands.output import check_target, remark, show, table
 from seyolo.data.datasets import load_dataset
 from seyolo.errors import UsageError
-from seyolo.files import write_text
+from seyolo.progress import console_progress
+from seyolo.report.table import latency_text
+
+MAX_NAMED_LAYERS = 6
 
 
 def prune(
@@ -25,11 +36,8 @@ def prune(
     budget: Annotated[tuple[str, ...], Repeatable] = (),
     plan: Path | None = None,
     dry_run: Annotated[bool, Parameter(negative=())] = False,
-    scope: Literal["all", "plain"] = "all",
-    multiple: int | None = None,
-    least_share: float = 0.0,
+    choices: PlanChoices = PLAN_DEFAULTS,
     keep_blocks: Annotated[bool, Parameter(negative=())] = False,
-    importance: Literal["bn", "norm", "group", "taylor", "uniform", "random"] = "bn",
     repair: Literal["reconstruct", "recalibrate", "none"] = "reconstruct",
     data: Path | None = None,
     size: int | None = None,
@@ -38,22 +46,17 @@ def prune(
     start: ModelOptions = MODEL_DEFAULTS,
     json: Json = None,
 ) -> None:
-    """Cut a trained network to a budget; the plan is written beside OUT as OUT.plan.json.
+    """Cut a trained network to a budget; the plan is written beside OUT as OUT.plan.json and OUT.plan.png.
 
     Args:
         model: a checkpoint, or a .cfg or zoo name with --weights; best one trained with --sparsity.
         out: the slim model, .safetensors or .cfg (with .weights).
         budget: macs=30%, macs=1.2G, params=2.4M, latency=8ms@onnxruntime (or opencv, torch), channels=85%
-            (removed); may be given several times, then all hold.
+            (removed); may be given several times, then all hold. Latency holds as measured here.
         plan: cut by this plan instead; edit kept, removed and blocks_removed in it as you like.
-        dry_run: write the plan and nothing else; it shows parameters, MACs and the latency to expect.
-        scope: all, or plain for convolutions that no shortcut touches, as the published cut does.
-        multiple: kept channels are multiples of this [default: 8, and 16 in groups of 128 and more].
-        least_share: every group of channels keeps at least this share, from 0 to 1.
+        dry_run: write the plan and nothing else; it shows what every group keeps, and parameters, MACs and
+            latency. With --plan, what an edited plan gives.
         keep_blocks: cut channels only; otherwise residual blocks may go as a whole.
-        importance: which channels stay: those with large batch-normalisation scales (bn), kernels (norm),
-            both over all that is tied (group), effect on the loss (taylor, needs --data); uniform and random
-            are controls.
         repair: with --data, fit the kept kernels to what the dense network puts out (reconstruct), only
             measure batch normalisation anew (recalibrate), or leave the network as it is cut (none).
         data: a data set; its train split gives the pictures for the repair.
@@ -63,55 +66,63 @@ def prune(
         json: write the plan here as JSON, too; - is stdout.
     """
     check_target(json)
-    dataset = None if data is None else load_dataset(data)
-    options = seyolo.api.CutOptions(scope, multiple, least_share, not keep_blocks, importance, repair, seed)
-    given = None if plan is None else seyolo.api.read_plan(plan)
-    plan_path = out.with_suffix(".plan.json")
-    model_options = start.as_keywords()
+    if plan is not None and (choices != PLAN_DEFAULTS or keep_blocks):
+        raise UsageError(f"--plan {plan}: says already what goes; leave out what decides it, --scope for one")
+    plan_path = seyolo.api.plan_path(out)
+    common: dict[str, Any] = {
+        "budget": budget,
+        "plan": None if plan is None else seyolo.api.read_plan(plan),
+        "options": choices.as_options(blocks=not keep_blocks),
+        "dataset": None if data is None else load_dataset(data),
+        "size": size,
+        "seed": seed,
+        "device": device,
+        "progress": console_progress(),
+        **start.as_keywords(),
+    }
     if dry_run:
-        if given is not None:
-            raise UsageError("--dry-run makes a plan; with --plan there is one already")
-        made = seyolo.api.plan_file(
-            model,
-            budget,
-            options,
-            dataset=dataset,
-            size=size,
-            device=device,
-            backends=("onnxruntime",),
-            **model_options,
-        )
+        made = seyolo.api.plan_file(model, plan_path, **common)
+        show(parse(made.to_json()), Group(_group_table(made), _summary(made)), json)
+        remark(f"wrote {plan_path} and its picture and cut nothing; --plan {plan_path} cuts by it")
     else:
-        made = seyolo.api.prune_file(
-            model,
-            out,
-            budget=budget,
-            plan=given,
-            options=options,
-            dataset=dataset,
-            size=size,
-            device=device,
-            **model_options,
-        )
-    write_text(plan_path, made.to_json())
-    show(parse(made.to_json()), _summary(made), json)
-    if dry_run:
-        remark(f"wrote {plan_path} and cut nothing; --plan {plan_path} cuts by it")
-        return
-    files = [out, out.with_suffix(".weights")] if out.suffix == ".cfg" else [out]
-    remark(f"wrote {', '.join(map(str, files))} and {plan_path}")
-    if dataset is None:
-        remark("nothing makes up for the cut yet: give --data to repair it, or fine-tune (seyolo train)")
+        made = seyolo.api.prune_file(model, out, repair=repair, **common)
+        show(parse(made.to_json()), _summary(made), json)
+        files = [out, out.with_suffix(".weights")] if out.suffix == ".cfg" else [out]
+        remark(f"wrote {', '.join(map(str, files))}, {plan_path} and its picture")
+        if data is None:
+            remark("nothing makes up for the cut yet: give --data to repair it, or fine-tune (seyolo train)")
+
+
+def _group_table(plan: seyolo.Plan) -> Table:
+    """Per group of channels its convolutions, and how many channels it had and keeps."""
+    return table([_group_row(cut["layers"], len(cut["kept"]), len(cut["removed"])) for cut in plan.groups])
+
+
+def _group_row(layers: list[int], kept: int, removed: int) -> dict[str, object]:
+    named = ", ".join(map(str, layers[:MAX_NAMED_LAYERS]))
+    more = len(layers) - MAX_NAMED_LAYERS
+    return {
+        "layers": f"{named} and {more} more" if more > 0 else named,
+        "channels": kept + removed,
+        "kept": kept,
+        "removed": f"{removed / (kept + removed):.0%}" if kept else "with its block",
+    }
 
 
 def _summary(plan: seyolo.Plan) -> Table:
-    """Before and after, and per backend the predicted latency of the slim network."""
-    blocks = len(plan.blocks_removed)
-    slim = {backend: f"{ms:.1f} ms" for backend, ms in plan.latency_ms.items()}
-    return table(
-        [
-            {"": "dense", "params": plan.dense_params, "MACs": plan.dense_macs, "blocks removed": 0}
-            | dict.fromkeys(slim, ""),
-            {"": "slim", "params": plan.params, "MACs": plan.macs, "blocks removed": blocks} | slim,
-        ]
-    )
+    """Before and after; per backend the latency of the slim network as predicted and as measured."""
+    size = "x".join(map(str, dict.fromkeys(plan.input_size)))
+    rows = [
+        _row("parameters", plan.dense_params, plan.params, plan.params / plan.dense_params),
+        _row(f"MACs @{size}", plan.dense_macs, plan.macs, plan.macs / plan.dense_macs),
+        _row("residual blocks removed", "", len(plan.blocks_removed)),
+    ]
+    rows += [_row(f"{name} predicted", "", latency_text(ms)) for name, ms in plan.latency_ms.items()]
+    for name, ms in plan.measured_ms.items():
+        dense = plan.dense_ms[name]
+        rows.append(_row(f"{name} measured", latency_text(dense), latency_text(ms), ms / dense))
+    return table(rows)
+
+
+def _row(name: str, dense: object, slim: object, share: float | None = None) -> dict[str, object]:
+    return {"": name, "dense": dense, "slim": slim, "share": "" if share is None else f"{share:.1%}"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 from rich.console import Group
@@ -11,14 +11,14 @@ from rich.console import Group
 import seyolo
 from seyolo.commands.options import (
     MODEL_DEFAULTS,
+    PLAN_DEFAULTS,
     RUN_DEFAULTS,
-    SLIM_CUT_DEFAULTS,
     SPARSITY_DEFAULTS,
     Json,
     ModelOptions,
+    PlanChoices,
     Repeatable,
     RunOptions,
-    SlimCutOptions,
     SparsityOptions,
 )
 from seyolo.commands.output import check_target, remark, show
@@ -42,7 +42,10 @@ def slim(
     one_schedule: Annotated[bool, Parameter(negative=())] = False,
     controls: Annotated[tuple[str, ...], Repeatable] = (),
     sparsity: SparsityOptions = SPARSITY_DEFAULTS,
-    cut: SlimCutOptions = SLIM_CUT_DEFAULTS,
+    choices: PlanChoices = PLAN_DEFAULTS,
+    blocks: Annotated[bool, Parameter(negative=())] = False,
+    repair: Literal["reconstruct", "recalibrate", "none"] = "recalibrate",
+    distill: float = 0.0,
     start: ModelOptions = MODEL_DEFAULTS,
     run: RunOptions = RUN_DEFAULTS,
     json: Json = None,
@@ -68,6 +71,10 @@ def slim(
         one_schedule: let the learning rate fall once over all stages, not anew in each.
         controls: train and judge beside it what else as many pictures buy: uniform, scratch, random, lowres,
             plain, or all; with --resume they are added to a finished run.
+        blocks: residual blocks may go as a whole.
+        repair: fit the kept kernels to what the network put out before the cut (reconstruct), only measure
+            batch normalisation anew (recalibrate), or leave the network as it is cut (none).
+        distill: how much the dense network counts as a teacher in fine-tuning; the labels count 1.
         json: write results.json's content here, too; - is stdout.
     """
     check_target(json)
@@ -102,7 +109,9 @@ def slim(
                 folder=folder,
                 progress=progress,
                 **sparsity.as_keywords(),
-                **cut.as_keywords(),
+                cut=choices.as_options(blocks=blocks),
+                repair=repair,
+                distill=distill,
             )
     tables = [stage_table(results)]
     if "controls" in results:

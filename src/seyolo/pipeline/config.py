@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from seyolo.pruning.allocate import Scope
-from seyolo.pruning.importance import Method, Tied
+from seyolo.pruning.options import PlanOptions
 from seyolo.training.loop import TrainConfig
 from seyolo.training.prepare import Attention
 from seyolo.training.sparsity import Schedule
@@ -14,6 +13,7 @@ from seyolo.training.sparsity import Schedule
 DENSE_EPOCHS = 30
 STEERED_STRENGTH = 0.2
 PUBLISHED_STRENGTH = 0.01
+SLIM_CUT = PlanOptions(blocks=False, tied="max")
 Repair = Literal["reconstruct", "recalibrate", "none"]
 SparsityMethod = Literal["steered", "proximal", "l1", "group"]
 
@@ -29,8 +29,7 @@ class SlimConfig:
         sparsity: how sparsity training pushes, of strength `strength` (0.2 steered, else 0.01) and, unless
             steered, by `schedule`.
         rounds: in how many steps steered sparsity training tightens the budget.
-        scope, multiple, least_share, blocks, method, tied: what decides which channels go: see
-            `seyolo.prune`.
+        cut: what decides which channels go.
         repair: follows the cut, see `pipeline.repair.repair_on`.
         distill: how much the dense network counts as a teacher in fine-tuning, beside labels that count 1.
         train: further fields of `TrainConfig` for every stage.
@@ -53,12 +52,7 @@ class SlimConfig:
     strength: float | None = None
     schedule: Schedule = "constant"
     rounds: int = 1
-    scope: Scope = "all"
-    multiple: int | None = None
-    least_share: float = 0.0
-    blocks: bool = False
-    method: Method = "bn"
-    tied: Tied | None = "max"
+    cut: PlanOptions = SLIM_CUT
     repair: Repair = "recalibrate"
     distill: float = 0.0
     seed: int = 0

@@ -33,6 +33,7 @@ from seyolo.network.build import DarknetModel, build, from_file, to_file
 from seyolo.pipeline.config import SlimConfig
 from seyolo.pipeline.planning import plan_of
 from seyolo.pipeline.run import SlimRun
+from seyolo.pruning.options import PlanOptions
 from seyolo.pruning.prune import prune_by
 from seyolo.runtime.backend import Backend, open_backend
 from seyolo.runtime.benchmark import benchmark
@@ -103,7 +104,8 @@ def control_results(finished: Finished, names: Sequence[ControlName]) -> list[di
 
 def _uniform(finished: Finished) -> Contender:
     start = finished.run.starting_model()
-    config = replace(finished.run.config, method="uniform", blocks=False)
+    cut = replace(finished.run.config.cut, method="uniform", blocks=False)
+    config = replace(finished.run.config, cut=cut)
     narrow = prune_by(start, plan_of(start, config, finished.run.dataset))
     return _from_scratch(finished, "uniform", narrow.network, finished.run.config.size_px)
 
@@ -119,7 +121,8 @@ def _lowres(finished: Finished) -> Contender:
 
 
 def _random(finished: Finished) -> Contender:
-    return _whole_run(finished, "random", replace(finished.run.config, method="random"))
+    config = finished.run.config
+    return _whole_run(finished, "random", replace(config, cut=replace(config.cut, method="random")))
 
 
 def _plain(finished: Finished) -> Contender:
@@ -128,12 +131,7 @@ def _plain(finished: Finished) -> Contender:
     published = replace(
         finished.run.config,
         budget=("channels=85%",),
-        scope="plain",
-        multiple=1,
-        least_share=0.0,
-        blocks=False,
-        method="bn",
-        tied=None,
+        cut=PlanOptions(scope="plain", multiple=1, blocks=False),
         sparsity="l1",
         strength=0.01,
         schedule="constant",

@@ -12,39 +12,35 @@ from seyolo.evaluation.evaluate import evaluate
 from seyolo.network.build import DarknetModel
 from seyolo.pipeline.config import SlimConfig
 from seyolo.pipeline.repair import taylor_on
+from seyolo.progress import Progress
 from seyolo.pruning.plan import Plan
-from seyolo.pruning.prune import make_plan, prune_by
+from seyolo.pruning.prune import make_plan, measured_plan, prune_by
 from seyolo.training.sparsity import sparse_scales
 
 READINESS_PICTURES = 200
 NEARLY_ZERO = 0.01
 
 
-def plan_of(model: DarknetModel, config: SlimConfig, dataset: Dataset) -> Plan:
-    """What a run cuts out of a model; the model's mode stays as it is."""
+def plan_of(
+    model: DarknetModel, config: SlimConfig, dataset: Dataset, progress: Progress | None = None
+) -> Plan:
+    """What a run cuts out of a model; latency holds as measured. The model's mode stays as it is."""
     measured = None
-    if config.method == "taylor":
+    if config.cut.method == "taylor":
         was_training = model.training
         measured = taylor_on(model, dataset, config.size_px, config.seed)
         model.train(was_training)
-    return make_plan(
-        model,
-        config.budget,
-        scope=config.scope,
-        multiple=config.multiple,
-        least_share=config.least_share,
-        blocks=config.blocks,
-        method=config.method,
-        tied=config.tied,
-        generator=np.random.default_rng(config.seed),
-        measured=measured,
+    generator = np.random.default_rng(config.seed)
+    return measured_plan(
+        model, config.budget, config.cut, generator=generator, measured=measured, progress=progress
     )
 
 
-def rough_plan(model: DarknetModel, config: SlimConfig, dataset: Dataset) -> Plan:
-    """A plan of the right cost before anything is trained; which channels it names means nothing yet."""
-    method = "norm" if config.method == "taylor" else config.method
-    return plan_of(model, replace(config, method=method), dataset)
+def rough_plan(model: DarknetModel, config: SlimConfig) -> Plan:
+    """A plan of about the right cost before anything is trained, when channels are all alike."""
+    method = "norm" if config.cut.method == "taylor" else config.cut.method
+    generator = np.random.default_rng(config.seed)
+    return make_plan(model, config.budget, replace(config.cut, method=method), generator=generator)
 
 
 @dataclass(frozen=True)

@@ -145,7 +145,7 @@ class SlimRun:
 
         The last plan made here is the one that is cut later, so each is written down at once.
         """
-        plan = plan_of(model, self.config, self.dataset)
+        plan = plan_of(model, self.config, self.dataset, self.progress)
         write_text(self.folder / "plan.json", plan.to_json())
         masks = {f"layers.{index}.bn": mask for index, mask in enumerate(plan.masks(model.network))}
         return {name: torch.from_numpy(~masks[name]) for name in sparse_scales(model)}
@@ -156,7 +156,7 @@ class SlimRun:
         if path.exists():
             plan = Plan.from_json(path.read_text(encoding="utf-8"))
         else:
-            plan = plan_of(sparse, self.config, self.dataset)
+            plan = plan_of(sparse, self.config, self.dataset, self.progress)
             write_text(path, plan.to_json())
         if not (self.folder / "readiness.json").exists():
             self._tell_readiness(sparse, plan)

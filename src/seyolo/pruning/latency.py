@@ -28,7 +28,7 @@ from scipy.optimize import nnls
 
 from seyolo.darknet.cfg import Network
 from seyolo.darknet.edit import set_size
-from seyolo.darknet.graph import inputs, shapes
+from seyolo.darknet.graph import shapes
 from seyolo.darknet.sections import Convolutional
 from seyolo.errors import BackendError
 from seyolo.exporting.onnx import describe_onnx
@@ -37,13 +37,14 @@ from seyolo.model_file import ModelFile, write_model_file
 from seyolo.models import save
 from seyolo.network.build import DarknetModel, from_file, to_file
 from seyolo.progress import Progress, Silent
-from seyolo.pruning.allocate import steps_of
 from seyolo.pruning.atoms import IntArray, is_depthwise
 from seyolo.pruning.blocks import Block, find_blocks, settled
 from seyolo.pruning.cut import cut
 from seyolo.pruning.groups import Groups, find_groups, keep_masks
 from seyolo.pruning.importance import FloatArray
+from seyolo.pruning.layer_channels import LayerChannels
 from seyolo.pruning.plan import fingerprint
+from seyolo.pruning.widths import steps_of
 from seyolo.runtime.backend import Backend, open_backend
 from seyolo.runtime.benchmark import benchmark
 
@@ -111,47 +112,30 @@ class _Features:
     def __init__(
         self, network: Network, groups: Groups, blocks: Sequence[Block], size: tuple[int, int]
     ) -> None:
-        self._widths = np.array([group.num_channels for group in groups.groups])
-        self._blocks = blocks
-        group_of_slot = np.repeat(np.arange(len(self._widths)), self._widths)
-        outputs, wiring = shapes(network, *size), inputs(network)
-
-        def per_group(layer: int) -> IntArray:
-            return np.bincount(group_of_slot[groups.read_from(layer)], minlength=len(self._widths))
-
-        convolutions = [i for i, layer in enumerate(network.layers) if isinstance(layer, Convolutional)]
-        self._conv_layers = np.array(convolutions)
-        self._read = np.array([per_group(wiring[i][0]) for i in convolutions])
-        self._written = np.array([per_group(i) for i in convolutions])
-        sections = [network.layers[i] for i in convolutions]
-        self._depthwise = np.array(
-            [
-                isinstance(s, Convolutional) and is_depthwise(s, int(read.sum()))
-                for s, read in zip(sections, self._read, strict=True)
-            ]
-        )
-        self._divisor = np.array([s.groups for s in sections if isinstance(s, Convolutional)])
-        self._area = np.array([s.size**2 for s in sections if isinstance(s, Convolutional)])
-        self._cells = np.array([outputs[i].height * outputs[i].width for i in convolutions])
-        strides_and_kernels = list(zip(self._cells, self._area, self._depthwise, strict=True))
-        kinds = {kind: number for number, kind in enumerate(dict.fromkeys(strides_and_kernels))}
-        self._kind = np.array([kinds[kind] for kind in strides_and_kernels])
+        self._channels = LayerChannels(network, groups, blocks)
+        self._cells = np.array([output.height * output.width for output in shapes(network, *size)])
+        sections = [(i, layer) for i, layer in enumerate(network.layers) if isinstance(layer, Convolutional)]
+        self._convolutions = np.array([index for index, _ in sections])
+        read = self._channels.dense_read[self._convolutions].tolist()
+        self._depthwise = np.array([is_depthwise(s, n) for (_, s), n in zip(sections, read, strict=True)])
+        self._divisor = np.array([section.groups for _, section in sections])
+        self._area = np.array([section.size**2 for _, section in sections])
+        # Kernels of one size at one resolution are computed alike.
+        alike = list(zip(self._cells[self._convolutions], self._area, self._depthwise, strict=True))
+        kinds = {kind: number for number, kind in enumerate(dict.fromkeys(alike))}
+        self._kind = np.array([kinds[kind] for kind in alike])
         self._num_kinds = len(kinds)
-        self._all_written = np.array([per_group(i) for i in range(len(network.layers))])
-        self._all_cells = np.array([shape.height * shape.width for shape in outputs])
 
     def __call__(self, counts: IntArray, vector: int) -> FloatArray:
-        gone = {layer for block in self._blocks if block.is_gone(counts) for layer in block.layers}
-        alive = ~np.isin(self._conv_layers, list(gone))
-        read = (self._read * counts // self._widths).sum(axis=1) / self._divisor
-        written = (self._written * counts // self._widths).sum(axis=1)
-        read = np.where(self._depthwise, 1, _rounded(read, vector))
-        padded = read * _rounded(written, vector) * self._area * alive
-        all_alive = ~np.isin(np.arange(len(self._all_cells)), list(gone))
-        values = (self._all_written * counts // self._widths).sum(axis=1) * self._all_cells * all_alive
-        macs = np.bincount(self._kind, padded * self._cells, minlength=self._num_kinds)
+        alive, written = self._channels.alive(counts), self._channels.written(counts)
+        here = self._convolutions
+        read = _rounded(self._channels.read(counts)[here] / self._divisor, vector)
+        read = np.where(self._depthwise, 1, read)
+        padded = read * _rounded(written[here], vector) * self._area * alive[here]
+        values = written * self._cells * alive
+        macs = np.bincount(self._kind, padded * self._cells[here], minlength=self._num_kinds)
         return np.array(
-            [1.0, alive.sum(), all_alive.sum(), values.sum() / 1e6, padded.sum() / 1e6, *macs / 1e6]
+            [1.0, alive[here].sum(), alive.sum(), values.sum() / 1e6, padded.sum() / 1e6, *macs / 1e6]
         )
 
 
@@ -182,24 +166,42 @@ def latency_table(
     """
     size = size or (model.network.net.height, model.network.net.width)
     network = set_size(model.network, *size)
-    path = _cache_file(network, backend, size)
-    if path.exists():
-        cuts = [Cut(tuple(counts), ms) for counts, ms in json.loads(path.read_text(encoding="utf-8"))]
-        return LatencyTable(network, backend, size, cuts)
     groups = find_groups(network)
-    blocks = find_blocks(network, groups)
+    path = _cache_file(network, backend, size, multiple)
+    cuts = _read_cuts(path, len(groups.groups))
+    if cuts is None:
+        file = replace(to_file(model), network=network)
+        cuts = _measure_cuts(file, groups, backend, multiple, progress or Silent())
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_json(path, [[cut.counts, cut.ms] for cut in cuts])
+    return LatencyTable(network, backend, size, cuts)
+
+
+def _read_cuts(path: Path, num_groups: int) -> list[Cut] | None:
+    """The measurements of a cache file; None where there is none, or it is damaged."""
+    try:
+        rows = json.loads(path.read_text(encoding="utf-8"))
+        cuts = [Cut(tuple(int(count) for count in counts), float(ms)) for counts, ms in rows]
+    except (OSError, ValueError, TypeError):
+        return None
+    sound = all(len(cut.counts) == num_groups and 0 < cut.ms < np.inf for cut in cuts)
+    return cuts if cuts and sound else None
+
+
+def _measure_cuts(
+    file: ModelFile, groups: Groups, backend: str, multiple: int | None, progress: Progress
+) -> list[Cut]:
+    blocks = find_blocks(file.network, groups)
     choices = _trial_cuts(groups, blocks, multiple)
-    file = replace(to_file(model), network=network)
     cuts = []
-    with (progress or Silent()).task(f"measuring latency on {backend}", len(choices)) as advance:
+    with progress.task(f"measuring latency on {backend}", len(choices)) as advance:
         for counts in choices:
             masks = keep_masks(groups, [np.arange(count) for count in counts])
             gone = [block.shortcut for block in blocks if block.is_gone(counts)]
-            cuts.append(Cut(tuple(counts.tolist()), measure(cut(file, masks, gone), backend)))
+            (ms,) = measure([cut(file, masks, gone)], backend, REPEATS)
+            cuts.append(Cut(tuple(counts.tolist()), ms))
             advance(1, "")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_json(path, [[cut.counts, cut.ms] for cut in cuts])
-    return LatencyTable(network, backend, size, cuts)
+    return cuts
 
 
 def _trial_cuts(groups: Groups, blocks: Sequence[Block], multiple: int | None) -> list[IntArray]:
@@ -227,29 +229,33 @@ def _trial_cuts(groups: Groups, blocks: Sequence[Block], multiple: int | None) -
     return cuts
 
 
-def measure(slim: ModelFile, backend: str, repeats: int = REPEATS) -> float:
-    """Median milliseconds of one picture for a network on a backend.
+def measure(files: Sequence[ModelFile], backend: str, repeats: int) -> list[float]:
+    """Median milliseconds of one picture for each of some networks, side by side on a backend.
 
     Raises:
         BackendError: as `latency_table`.
     """
     with tempfile.TemporaryDirectory() as folder:
-        opened = {backend: _open(from_file(slim), backend, Path(folder))}
+        opened = {
+            str(number): _open(from_file(file), backend, Path(folder) / f"{number}")
+            for number, file in enumerate(files)
+        }
         # As in use: a photo is prepared between two runs, so caches are as cold and threads as asleep.
-        (timing,) = benchmark(opened, repeats, warmup=2, confidence=1.0)
-    return timing.p50_ms
+        timings = benchmark(opened, repeats, warmup=2, confidence=1.0)
+    return [timing.p50_ms for timing in timings]
 
 
-def _open(model: DarknetModel, backend: str, folder: Path) -> Backend:
+def _open(model: DarknetModel, backend: str, stem: Path) -> Backend:
+    """A model on a backend, from a file of its format; `stem` is the file's path without an ending."""
     net = model.network.net
     if backend == "onnxruntime":
-        path = folder / "cut.onnx"
+        path = stem.with_suffix(".onnx")
         onnx.save(describe_onnx(model, (net.height, net.width)), str(path))
     elif backend == "opencv":
-        path = folder / "cut.cfg"
+        path = stem.with_suffix(".cfg")
         save(model, path)
     else:
-        path = folder / "cut.safetensors"
+        path = stem.with_suffix(".safetensors")
         write_model_file(path, to_file(model))
     opened = open_backend(path)
     if opened.name != backend:
@@ -257,12 +263,13 @@ def _open(model: DarknetModel, backend: str, folder: Path) -> Backend:
     return opened
 
 
-def _cache_file(network: Network, backend: str, size: tuple[int, int]) -> Path:
+def _cache_file(network: Network, backend: str, size: tuple[int, int], multiple: int | None) -> Path:
     try:
         release = version(PACKAGES[backend])
     except PackageNotFoundError:
         release = ""
-    key = [fingerprint(network), backend, release, *size, platform.machine(), platform.node(), os.cpu_count()]
+    machine = [platform.machine(), platform.node(), os.cpu_count()]
+    key = [fingerprint(network), backend, release, *size, multiple, *machine]
     name = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:24]
     root = Path(os.environ.get("SEYOLO_CACHE") or Path.home() / ".cache" / "seyolo")
     return root / "latency" / f"{backend}-{name}.json"

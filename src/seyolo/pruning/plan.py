@@ -57,6 +57,8 @@ class Plan:
         multiple: what kept counts are multiples of.
         fingerprint: of the network the plan is for.
         latency_ms: predicted milliseconds of a picture per backend whose latency table was at hand.
+        measured_ms: the same, measured on the network the plan gives, where that was done.
+        dense_ms: of the dense network, measured side by side with it.
     """
 
     params: int
@@ -72,6 +74,13 @@ class Plan:
     multiple: int
     fingerprint: str
     latency_ms: Mapping[str, float] = field(default_factory=dict)
+    measured_ms: Mapping[str, float] = field(default_factory=dict)
+    dense_ms: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def removes_nothing(self) -> bool:
+        """Whether the slim network would be the dense one."""
+        return not any(cut["removed"] for cut in self.groups) and not self.blocks_removed
 
     def to_json(self) -> str:
         """The plan as indented JSON."""
@@ -111,7 +120,9 @@ class Plan:
                 scope=str(value["scope"]),
                 multiple=int(value["multiple"]),
                 fingerprint=str(value["fingerprint"]),
-                latency_ms={str(key): float(ms) for key, ms in value.get("latency_ms", {}).items()},
+                latency_ms=_milliseconds(value, "latency_ms"),
+                measured_ms=_milliseconds(value, "measured_ms"),
+                dense_ms=_milliseconds(value, "dense_ms"),
             )
         except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
             raise PlanError(f"this is not a plan: {type(error).__name__} at {error}") from None
@@ -126,15 +137,43 @@ class Plan:
         Raises:
             PlanError: the plan is for another network, or was edited into something impossible.
         """
+        groups, blocks, kept = self._choice(network)
+        masks = keep_masks(groups, kept)
+        # A removed block's shortcut stands for its trunk, so its channels stay.
+        inside = {layer for block in blocks for layer in block.layers} - {block.shortcut for block in blocks}
+        return tuple(np.zeros_like(mask) if layer in inside else mask for layer, mask in enumerate(masks))
+
+    def recounted(self, network: Network) -> Plan:
+        """The plan with the numbers that its groups and blocks give, at the size of `network`.
+
+        For a plan that was edited: latencies stay only where its widths are still those they are of.
+
+        Raises:
+            PlanError: as `masks`.
+        """
+        groups, blocks, kept = self._choice(network)
+        gone = {index for block in blocks for index in block.inner}
+        plan = describe_cut(
+            network,
+            groups,
+            [indices[:0] if index in gone else indices for index, indices in enumerate(kept)],
+            budget=self.budget,
+            scope=self.scope,
+            multiple=self.multiple,
+            blocks=blocks,
+        )
+        if (plan.widths, plan.input_size) != (self.widths, self.input_size):
+            return plan
+        return replace(plan, latency_ms=self.latency_ms, measured_ms=self.measured_ms, dense_ms=self.dense_ms)
+
+    def _choice(self, network: Network) -> tuple[Groups, list[Block], list[IntArray]]:
+        """The network's groups, the blocks that go, and the slots of each group that the plan keeps."""
         if self.fingerprint != fingerprint(network):
             raise PlanError(f"the plan is for another network than {network.source}; make a new plan for it")
         groups = find_groups(network)
         blocks = self._removed(find_blocks(network, groups))
         gone = {layer for block in blocks for layer in block.layers}
-        masks = keep_masks(groups, self._kept(groups, gone))
-        # A removed block's shortcut stands for its trunk, so its channels stay.
-        inside = gone - {block.shortcut for block in blocks}
-        return tuple(np.zeros_like(mask) if layer in inside else mask for layer, mask in enumerate(masks))
+        return groups, blocks, self._kept(groups, gone)
 
     def _removed(self, blocks: Sequence[Block]) -> list[Block]:
         """Those of the network's removable blocks that the plan removes."""
@@ -244,3 +283,8 @@ def _group_cut(value: Mapping[str, Any]) -> GroupCut:
 
 def _width(value: Mapping[str, Any]) -> Width:
     return Width(layer=int(value["layer"]), before=int(value["before"]), after=int(value["after"]))
+
+
+def _milliseconds(value: Mapping[str, Any], key: str) -> dict[str, float]:
+    """Milliseconds per backend; none in plans of before they were written down."""
+    return {str(backend): float(ms) for backend, ms in value.get(key, {}).items()}

@@ -1,6 +1,7 @@
 """`prune`: groups, importance, allocation, folding and surgery in one call, and each half by itself.
 
-`make_plan` decides and cuts nothing; `prune_by` cuts what a plan says, also one that was read from JSON.
+`make_plan` decides by prediction alone and `measured_plan` also builds and times what it decided; both cut
+nothing. `prune_by` cuts what a plan says, also one that was read from JSON.
 """
 
 from __future__ import annotations
@@ -10,15 +11,19 @@ from dataclasses import replace
 
 import numpy as np
 
+from seyolo.darknet.edit import moved_state, remove_blocks
+from seyolo.errors import BudgetError
 from seyolo.network.build import DarknetModel, from_file, to_file
-from seyolo.pruning.allocate import FLOOR, Scope, allocate
-from seyolo.pruning.blocks import find_blocks
-from seyolo.pruning.budget import parse_budgets
+from seyolo.progress import Progress, Silent
+from seyolo.pruning.budget import format_count, parse_budgets
 from seyolo.pruning.cut import cut
+from seyolo.pruning.draft import Draft, predictions
 from seyolo.pruning.groups import find_groups
-from seyolo.pruning.importance import FloatArray, Method, Tied, importance
+from seyolo.pruning.importance import FloatArray, Method, Tied
 from seyolo.pruning.latency import LatencyTable, latency_table
-from seyolo.pruning.plan import Plan, describe_cut
+from seyolo.pruning.options import DEFAULTS, PlanOptions, Scope
+from seyolo.pruning.plan import Plan
+from seyolo.pruning.verify import plan_by_measurement, timed
 
 
 def prune(
@@ -28,6 +33,7 @@ def prune(
     scope: Scope = "all",
     multiple: int | None = None,
     least_share: float = 0.0,
+    keep: Sequence[int] = (),
     blocks: bool = True,
     method: Method = "bn",
     tied: Tied | None = None,
@@ -43,98 +49,132 @@ def prune(
     Args:
         model: the dense model.
         budget: `macs=30%`, `params=2.4M`, `latency=8ms@onnxruntime`, `channels=85%` (removed), or several
-            that hold together.
-        scope: `all`, or `plain` for convolutions that no shortcut touches.
-        multiple: kept channels are multiples of this, or the whole width; by default 8, and 16 in groups of
-            128 channels and more.
-        least_share: every group keeps at least this share of its channels.
-        blocks: whether residual blocks may go as a whole; in scope `plain` and with `channels=` none does.
-        method: the importance: `bn`, `norm`, `group`, `taylor`, or the controls `uniform` and `random`.
-        tied: how tied scores become one, as in `importance`.
+            that hold together. Latency holds as measured on this machine.
+        scope, multiple, least_share, keep, blocks, method, tied, size: as in `PlanOptions`.
         generator: the source of `random`.
         measured: what `taylor` needs, see `training.taylor`.
         latency: tables of the backends a latency budget names; measured (or read from the cache) otherwise.
-            Predictions are also made for every other table given.
-        size: (height, width) in pixels at which MACs count; by default the model's `[net]` size.
+            Every other backend that has a table is predicted and measured, too.
 
     Raises:
         UsageError: a budget or option that makes no sense.
-        BudgetError: the budget cannot be met, with the nearest that can.
+        BudgetError: the budget cannot be met, with the nearest that can; or it is met already.
         BackendError: the backend of a latency budget does not run this network.
     """
-    plan = make_plan(
-        model,
-        budget,
+    options = PlanOptions(
         scope=scope,
         multiple=multiple,
         least_share=least_share,
+        keep=tuple(keep),
         blocks=blocks,
         method=method,
         tied=tied,
-        generator=generator,
-        measured=measured,
-        latency=latency,
         size=size,
     )
+    plan = measured_plan(model, budget, options, generator=generator, measured=measured, latency=latency)
     return prune_by(model, plan), plan
 
 
 def make_plan(
     model: DarknetModel,
     budget: str | Sequence[str],
+    options: PlanOptions = DEFAULTS,
     *,
-    scope: Scope = "all",
-    multiple: int | None = None,
-    least_share: float = 0.0,
-    blocks: bool = True,
-    method: Method = "bn",
-    tied: Tied | None = None,
     generator: np.random.Generator | None = None,
     measured: Mapping[int, FloatArray] | None = None,
     latency: Mapping[str, LatencyTable] | None = None,
-    size: tuple[int, int] | None = None,
 ) -> Plan:
-    """The plan alone; arguments and errors as in `prune`."""
-    budgets = parse_budgets(budget)
-    dense = to_file(model)
-    groups = find_groups(dense.network)
-    scores = importance(groups, dense.state, method, tied=tied, generator=generator, measured=measured)
-    counted_by_width = any(budget.kind == "channels" for budget in budgets)
-    removable = (
-        find_blocks(dense.network, groups) if blocks and scope == "all" and not counted_by_width else ()
+    """The plan alone, a latency budget held against the prediction and its usual error on top.
+
+    Args:
+        options: how to decide.
+        model, budget, generator, measured, latency: as in `prune`.
+
+    Raises:
+        SeyoloError: as in `prune`.
+    """
+    draft = Draft(
+        model, parse_budgets(budget), options, generator=generator, measured=measured, latency=latency
     )
-    tables = dict(latency or {})
-    for backend in {budget.backend for budget in budgets if budget.backend} - set(tables):
-        tables[backend] = latency_table(model, backend, size, multiple=multiple)
-    kept = allocate(
-        dense.network,
-        groups,
-        scores,
-        budgets,
-        scope=scope,
-        multiple=multiple,
-        least_share=least_share,
-        blocks=removable,
-        latency={backend: table.cautious for backend, table in tables.items()},
-        size=size,
+    plan = draft.plan(draft.budgets, {backend: table.cautious for backend, table in draft.tables.items()})
+    _require_cut(plan)
+    return plan
+
+
+def measured_plan(
+    model: DarknetModel,
+    budget: str | Sequence[str],
+    options: PlanOptions = DEFAULTS,
+    *,
+    generator: np.random.Generator | None = None,
+    measured: Mapping[int, FloatArray] | None = None,
+    latency: Mapping[str, LatencyTable] | None = None,
+    backends: Sequence[str] = (),
+    progress: Progress | None = None,
+) -> Plan:
+    """The plan alone, a latency budget held by building and timing the planned network.
+
+    Args:
+        options: how to decide.
+        backends: predicted and measured on these, too.
+        progress: told how far the measurements are.
+        model, budget, generator, measured, latency: as in `prune`.
+
+    Raises:
+        SeyoloError: as in `prune`.
+    """
+    progress = progress or Silent()
+    draft = Draft(
+        model,
+        parse_budgets(budget),
+        options,
+        generator=generator,
+        measured=measured,
+        latency=latency,
+        backends=backends,
+        progress=progress,
     )
-    plan = describe_cut(
-        dense.network,
-        groups,
-        kept,
-        budget=",".join(str(budget) for budget in budgets),
-        scope=scope,
-        multiple=multiple or FLOOR,
-        blocks=removable,
-        size=size,
+    if any(budget.kind == "latency" for budget in draft.budgets):
+        plan = plan_by_measurement(draft, progress)
+    else:
+        plan = timed(draft.plan(draft.budgets, {}), draft.file, draft.tables)
+    _require_cut(plan)
+    return plan
+
+
+def timed_plan(
+    model: DarknetModel,
+    plan: Plan,
+    backends: Sequence[str],
+    progress: Progress | None = None,
+) -> Plan:
+    """A plan made before, with what its network is predicted to take on backends, and what it takes.
+
+    Raises:
+        PlanError: the plan is for another network, or was edited into something impossible.
+        BackendError: a backend does not run this network.
+    """
+    file = to_file(model)
+    tables = {backend: latency_table(model, backend, progress=progress) for backend in backends}
+    predicted = predictions(plan, find_groups(file.network), tables)
+    return timed(replace(plan, latency_ms=predicted), file, backends)
+
+
+def _require_cut(plan: Plan) -> None:
+    """Refuses a plan that would only copy the network."""
+    if not plan.removes_nothing:
+        return
+    has = [f"{format_count(plan.dense_params)} parameters", f"{format_count(plan.dense_macs)} MACs"]
+    has += [f"{ms:.3g} ms on {backend}" for backend, ms in (plan.dense_ms or plan.latency_ms).items()]
+    raise BudgetError(
+        f"budget {plan.budget} is met already: the network has {', '.join(has)}; there is nothing to cut"
     )
-    counts = np.array([len(indices) for indices in kept])
-    predicted = {backend: round(table.predict(counts), 3) for backend, table in tables.items()}
-    return replace(plan, latency_ms=predicted)
 
 
 def prune_by(model: DarknetModel, plan: Plan) -> DarknetModel:
     """The slim model of a plan, in evaluation mode; budget and scope are noted in its provenance.
+
+    What is not trained in the model (`requires_grad`) is not trained in the slim one.
 
     Raises:
         PlanError: the plan is for another network, or was edited into something impossible.
@@ -142,4 +182,9 @@ def prune_by(model: DarknetModel, plan: Plan) -> DarknetModel:
     dense = to_file(model)
     slim = cut(dense, plan.masks(dense.network), plan.blocks_removed)
     provenance = {**dense.provenance, "pruned": {"budget": plan.budget, "scope": plan.scope}}
-    return from_file(replace(slim, provenance=provenance))
+    result = from_file(replace(slim, provenance=provenance))
+    layer_map = remove_blocks(dense.network, plan.blocks_removed).layer_map
+    trained = moved_state({name: p.requires_grad for name, p in model.named_parameters()}, layer_map)
+    for name, parameter in result.named_parameters():
+        parameter.requires_grad_(trained[name])
+    return result

@@ -1,0 +1,53 @@
+"""What decides a plan besides its budget: the choices of `seyolo.prune` and of the verb, in one place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from seyolo.errors import UsageError
+from seyolo.pruning.importance import Method, Tied
+
+Scope = Literal["all", "plain"]
+
+
+@dataclass(frozen=True)
+class PlanOptions:
+    """How a plan decides which channels go.
+
+    Attributes:
+        scope: `all`, or `plain` for convolutions that no shortcut touches.
+        multiple: kept channels are multiples of this, or the whole width; by default 8, and 16 in groups of
+            128 channels and more.
+        least_share: every group keeps at least this share of its channels.
+        keep: layers whose output channels all stay, and with them whatever is tied to these.
+        blocks: whether residual blocks may go as a whole; in scope `plain` and with `channels=` none does.
+        method: the importance: `bn`, `norm`, `group`, `taylor`, or the controls `uniform` and `random`.
+        tied: how tied scores become one, as in `importance`.
+        size: (height, width) in pixels at which MACs and milliseconds count; by default the `[net]` size.
+
+    Raises:
+        UsageError: an unknown scope, a multiple below 1, or a share outside [0, 1].
+    """
+
+    scope: Scope = "all"
+    multiple: int | None = None
+    least_share: float = 0.0
+    keep: tuple[int, ...] = ()
+    blocks: bool = True
+    method: Method = "bn"
+    tied: Tied | None = None
+    size: tuple[int, int] | None = None
+
+    def __post_init__(self) -> None:
+        if self.scope not in get_args(Scope):
+            raise UsageError(f"there is no scope {self.scope!r}; choose all or plain")
+        if self.multiple is not None and self.multiple < 1:
+            raise UsageError(f"multiple={self.multiple}: channels are kept in multiples of at least 1")
+        if not 0 <= self.least_share <= 1:
+            raise UsageError(
+                f"least_share={self.least_share}: the share every group keeps is between 0 and 1"
+            )
+
+
+DEFAULTS = PlanOptions()
