@@ -26,14 +26,13 @@ from seyolo.training.sparsity import Schedule
 
 
 class SlimChoices(TypedDict, total=False):
-    """Fields of `SlimConfig` that say how a network is made ready for the cut, cut and repaired."""
+    """Fields of `SlimConfig` that say how a network is made ready for the cut, repaired and taught."""
 
     one_schedule: bool
     sparsity: SparsityMethod
     strength: float | None
     schedule: Schedule
     rounds: int
-    cut: PlanOptions
     repair: Repair
     distill: float
 
@@ -57,6 +56,7 @@ def slim(
     lr: float = 1.5e-3,
     seed: int = 0,
     device: str = "cpu",
+    cut: PlanOptions | None = None,
     train_settings: Mapping[str, Any] | None = None,
     controls: str | Sequence[str] = (),
     folder: str | Path | None = None,
@@ -75,11 +75,12 @@ def slim(
         sparse_epochs, finetune_epochs: of those stages.
         finetune: False stops after the cut and its recalibration.
         batch, lr, seed, device: of training.
+        cut: what decides which channels go.
         train_settings: further fields of `TrainConfig` for every stage.
         controls: to train and judge beside it, by name, or `all`: see `seyolo.pipeline.controls`.
         folder: of the run; by default a new one under `runs/slim`.
         progress: where to tell how far it is.
-        choices: how the network is made ready for the cut, cut and repaired: see `SlimConfig`.
+        choices: how the network is made ready for the cut, repaired and taught: see `SlimConfig`.
 
     Returns:
         What `results.json` holds.
@@ -115,7 +116,8 @@ def slim(
         seed=seed,
         device=device,
         train=dict(train_settings or {}),
-        **{**choices, "cut": _with_largest_scales(choices.get("cut", SLIM_CUT))},
+        cut=_with_largest_scales(cut or SLIM_CUT),
+        **choices,
     )
     folder = Path(folder) if folder is not None else new_run("slim")
     return run_slim(config, folder, controls=wanted, progress=progress)
@@ -165,7 +167,7 @@ def _check_choices(choices: SlimChoices) -> None:
 def _is_whole(model: str, weights: str | None, data: str | Path) -> bool:
     """Whether the weights are all the network has, heads for the data's classes included."""
     transfer: Any = load(model, weights, names=load_dataset(data).names).provenance.get("transfer", {})
-    return transfer.get("random", 0) == 0
+    return not transfer.get("random")
 
 
 def _train_settings(values: dict[str, Any]) -> dict[str, Any]:

@@ -96,10 +96,10 @@ def control_results(finished: Finished, names: Sequence[ControlName]) -> list[di
         except BudgetError as error:
             rows[name] = {"control": name, "not_possible": str(error)}
     latency = _latency(contenders)
-    judgements = {name: _judge(run, contender) for name, contender in contenders.items()}
-    for name, contender in contenders.items():
-        rows[name] = _row(name, contender, latency[name], judgements[name], judgements["slim"])
-    return [rows[name] for name in ("slim", *names)]
+    judgements = {key: _judge(run, contender) for key, contender in contenders.items()}
+    for key, contender in contenders.items():
+        rows[key] = _row(key, contender, latency[key], judgements[key], judgements["slim"])
+    return [rows[key] for key in ("slim", *names)]
 
 
 def _uniform(finished: Finished) -> Contender:
