@@ -28,6 +28,7 @@ class SlimConfig:
         one_schedule: the learning rate falls once over all stages instead of anew in each.
         sparsity: how sparsity training pushes, of strength `strength` (0.2 steered, else 0.01) and, unless
             steered, by `schedule`.
+        scales_rate: learning rate of the scales in sparsity training, as a multiple of that of kernels.
         rounds: in how many steps steered sparsity training tightens the budget.
         cut: what decides which channels go.
         repair: follows the cut, see `pipeline.repair.repair_on`.
@@ -51,6 +52,7 @@ class SlimConfig:
     sparsity: SparsityMethod = "steered"
     strength: float | None = None
     schedule: Schedule = "constant"
+    scales_rate: float = 1.0
     rounds: int = 1
     cut: PlanOptions = SLIM_CUT
     repair: Repair = "recalibrate"
@@ -74,6 +76,7 @@ class SlimConfig:
             batch_size=self.batch_size,
             size_px=self.size_px,
             learning_rate=self.learning_rate * factor,
+            scales_rate=self.scales_rate if stage == "sparse" else 1.0,
             span=self._span(stage) if self.one_schedule else (0.0, 1.0),
             seed=self.seed + list(self.stage_epochs()).index(stage),
             device=self.device,
