@@ -9,6 +9,7 @@ import torch
 from seyolo.darknet import zoo
 from seyolo.errors import UsageError
 from seyolo.network.build import build
+from seyolo.pruning.groups import tied_scales
 from seyolo.training.sparsity import L1, GroupLasso, ProximalL1, Steered, make_sparsity, sparse_scales
 
 
@@ -107,6 +108,21 @@ def test_steered_in_rounds_fades_the_smallest_scales_first_and_chooses_anew(mode
     resumed.restore(sparsity.state())
     resumed.after_step(model, 0.1, 1.0)
     assert bn.weight[:8].tolist() == pytest.approx([0.0, 0.0, 0.0, 0.0, 0.5, 0.6, 0.7, 0.8])
+
+
+@pytest.mark.parametrize("method", ["l1", "proximal", "group"])
+def test_frozen_scales_stay(model, method: str) -> None:
+    (first, frozen), (_, other), *_ = sparse_scales(model).items()
+    frozen.requires_grad_(False)
+    assert first not in sparse_scales(model)
+    for bn in sparse_scales(model).values():
+        bn.weight.grad = torch.zeros_like(bn.weight)
+    sparsity = make_sparsity(method, 0.5, ties=tied_scales(model.network))
+    sparsity.before_step(model, 0.0)
+    sparsity.after_step(model, 0.1, 0.0)
+    assert (frozen.weight == 1).all()
+    touched = other.weight.grad if method == "l1" else 1 - other.weight
+    assert (touched > 0).all()
 
 
 def test_unknown_method_and_strength_are_refused() -> None:

@@ -49,6 +49,11 @@ def test_first_order_change_is_that_of_a_small_step(model: DarknetModel) -> None
             bn.weight[channel], bn.bias[channel] = kept
 
 
+def test_a_frozen_layer_has_no_score(model: DarknetModel) -> None:
+    model.layers[4].requires_grad_(False)
+    assert 4 not in taylor_scores(model, [batch()])
+
+
 def test_every_convolution_is_scored_and_nothing_changes(model: DarknetModel) -> None:
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     scores = taylor_scores(model, [batch(), batch()])

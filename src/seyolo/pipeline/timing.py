@@ -13,6 +13,9 @@ from seyolo.runtime.backend import open_backend
 from seyolo.runtime.benchmark import benchmark
 from seyolo.training.loop import measure_step_seconds
 
+TEACHER_SHARE = 0.25
+"""What the dense network takes to look at a batch, of its own training step."""
+
 
 def measure_latency(models: dict[str, DarknetModel], folder: Path) -> dict[str, dict[str, float]]:
     """Median milliseconds of each stage on torch and ONNX Runtime at batch 1, interleaved in one run."""
@@ -54,5 +57,6 @@ def estimate_seconds(
     pictures = len(dataset.split("train"))
     epochs = config.stage_epochs()
     per_epoch = step * pictures / config.batch_size
-    factors = {"dense": 1.0, "sparse": 1.0, "finetuned": kept_share**0.5}
+    teacher = TEACHER_SHARE if config.distill else 0.0
+    factors = {"dense": 1.0, "sparse": 1.0, "finetuned": kept_share**0.5 + teacher}
     return {name: per_epoch * epochs[name] * factors[name] for name in epochs}

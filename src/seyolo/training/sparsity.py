@@ -40,8 +40,12 @@ class Sparsity(Protocol):
 
 
 def sparse_scales(model: DarknetModel) -> dict[str, nn.BatchNorm2d]:
-    """Every batch normalisation of the model by its layer's name, `layers.12.bn`."""
-    return {name: module for name, module in model.named_modules() if isinstance(module, nn.BatchNorm2d)}
+    """Every batch normalisation of the model that is trained, by its layer's name, `layers.12.bn`."""
+    return {
+        name: module
+        for name, module in model.named_modules()
+        if isinstance(module, nn.BatchNorm2d) and module.weight.requires_grad
+    }
 
 
 Schedule = Literal["constant", "decay"]
@@ -108,6 +112,8 @@ class GroupLasso(_Pressure):
     def after_step(self, model: DarknetModel, learning_rate: float, progress: float) -> None:
         layers = sparse_scales(model)
         for group in self.ties:
+            if any(name not in layers for name, _ in group):
+                continue  # one that is frozen keeps all that is tied to it
             scales = torch.stack([layers[name].weight[channels] for name, channels in group])
             length = scales.norm(dim=0)
             shrunk = learning_rate * self.at(progress) * len(group) ** 0.5

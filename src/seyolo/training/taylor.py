@@ -59,6 +59,9 @@ def _changes(model: DarknetModel) -> Iterable[tuple[int, Tensor]]:
     for index, layer in enumerate(model.layers):
         if not isinstance(layer, ConvolutionLayer):
             continue
+        scale = layer.conv.weight if layer.conv.bias is not None else layer.bn.weight
+        if not scale.requires_grad:
+            continue  # a frozen layer has no score and stays whole
         if layer.conv.bias is None:
             yield index, _product(layer.bn.weight) + _product(layer.bn.bias)
         else:
