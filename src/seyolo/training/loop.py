@@ -52,7 +52,8 @@ STATE_FILE = "state.safetensors"
 class TrainConfig:
     """How to train.
 
-    `size_px` is the side of the square input. The last `plain_share` of the run sees single pictures instead
+    `size_px` is the side of the square input. `scales_rate` is the learning rate of batch-normalisation
+    scales as a multiple of that of kernels. The last `plain_share` of the run sees single pictures instead
     of mosaics. `span` is the part of a longer run that this one is: from which share of the schedule to
     which. `mixed_precision` uses bfloat16 autocast where the device gains from it.
     """
@@ -61,6 +62,7 @@ class TrainConfig:
     batch_size: int = 16
     size_px: int = 416
     learning_rate: float = 1.5e-3
+    scales_rate: float = 1.0
     weight_decay: float = 0.02
     warmup_epochs: float = 1.0
     plain_share: float = 0.15
@@ -292,7 +294,8 @@ class _Run:
         warmup = min(int(self.config.warmup_epochs * len(self.loader)), self.num_steps // 4)
         factor = learning_rate_factor(step, self.num_steps, max(1, warmup), self.config.span)
         for group in self.optimizer.param_groups:
-            group["lr"] = self.config.learning_rate * factor
+            of_group = self.config.scales_rate if group["name"] == "scales" else 1.0
+            group["lr"] = self.config.learning_rate * factor * of_group
         images = images.to(self.device, non_blocking=True).float().div_(255)
         images = images.contiguous(memory_format=torch.channels_last)
         targets = targets.to(self.device, non_blocking=True)
@@ -307,7 +310,8 @@ class _Run:
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.gradient_clip)
         self.optimizer.step()
         if self.sparsity is not None:
-            self.sparsity.after_step(self.model, self.optimizer.param_groups[0]["lr"], step / self.num_steps)
+            rates = {group["name"]: group["lr"] for group in self.optimizer.param_groups}
+            self.sparsity.after_step(self.model, rates["scales"], step / self.num_steps)
         self.average.update(self.model)
         return parts
 
