@@ -1,115 +1,105 @@
 """Slimming against its controls over several seeds: the table of docs/controls.md.
 
 For each budget and seed, `seyolo slim` and its controls are trained on equally many pictures, in
-RUNS/BUDGET-SEED. What is there already is not trained again, so the script may be stopped and started, and
-several may train different seeds side by side (`--train-only`). Then every detector is judged on every split,
-and the differences are averaged over the seeds, with an interval over source photos: mosaics show the same
-photos again and again, and pictures drawn anew would pretend to know more.
+RUNS/BUDGET-SEED. Each network's AP on every split, on the pictures as they are and on a thousand draws of the
+bootstrap, is kept in RESULTS. What is there already is neither trained nor judged again, so the script may be
+stopped and started, and several may work on different seeds side by side. The differences are averaged over
+the seeds, with an interval over source photos: mosaics show the same photos again and again, and pictures
+drawn anew would pretend to know more.
 
-    python benchmarks/controls.py ../shared/data/hands/data.yaml RUNS --seeds 0 1 2 --budgets macs=30%
+    python benchmarks/controls.py ../shared/data/hands/data.yaml RUNS RESULTS --seeds 0 1 2 --budgets macs=30%
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
+from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 import numpy as np
 import torch
 from hand_sources import sources_of_hands
-from jaxtyping import Int
+from jaxtyping import Float, Int
 
-from seyolo.data.datasets import Dataset, load_dataset
-from seyolo.detections import Detections
-from seyolo.evaluation.ap import Truth, average_precision
-from seyolo.evaluation.bootstrap import bootstrap_mean_difference
+from seyolo.data.datasets import load_dataset
+from seyolo.evaluation.bootstrap import ap_draws, interval_of
 from seyolo.evaluation.evaluate import judged
-from seyolo.files import write_json
+from seyolo.files import replacing
 from seyolo.pipeline.config import SlimConfig
-from seyolo.pipeline.controls import TRAINED_BY, Contender, Finished
+from seyolo.pipeline.controls import TRAINED_BY, Contender, ControlName, Finished
 from seyolo.pipeline.run import SlimRun
 from seyolo.progress import console_progress
+from seyolo.pruning.options import PlanOptions
 from seyolo.report.controls_table import lead_text
-from seyolo.training.prepare import Attention
 
 SPLITS = ("val", "val_small", "test", "test_small")
+Draws = Mapping[str, Float[np.ndarray, " draws"]]
+"""What `ap_draws` gives, by split."""
 
 
-@dataclass(frozen=True)
-class Judged:
-    """A detector's labels and detections by split."""
-
-    truths: Mapping[str, list[Truth]]
-    found: Mapping[str, list[Detections]]
-
-    def ap(self, split: str) -> float:
-        return average_precision(self.truths[split], self.found[split], 1).ap
+Units = Sequence[Int[np.ndarray, " n"]]
+"""Per picture the photo of each of its objects."""
 
 
-def contenders(config: SlimConfig, folder: Path, names: Sequence[str]) -> dict[str, Contender]:
-    """Trains, or reads back, the dense and the slim network of a run and its controls."""
+def trained(config: SlimConfig, folder: Path, name: str) -> Contender:
+    """The slim network of a run or one of its controls; read back where it is trained already."""
     run = SlimRun(config, folder, console_progress(), title=f"{folder.name} ")
-    start = run.starting_model()
     run.begin()
+    start = run.starting_model()
+    if name in ("uniform", "dense"):  # they need nothing of the run
+        return TRAINED_BY[cast("ControlName", name)](Finished(run, start, start))
     dense = run.dense(start)
     sparse = run.sparse(dense)
     slim = run.finetune(run.cut(sparse, run.plan(sparse)), dense)
-    finished = Finished(run, dense, slim)
-    controls = {name: TRAINED_BY[name](finished) for name in names}
-    return {"dense": Contender(dense, config.size_px), "slim": Contender(slim, config.size_px), **controls}
+    if name == "slim":
+        return Contender(slim, config.size_px)
+    return TRAINED_BY[cast("ControlName", name)](Finished(run, dense, slim))
 
 
-def judge(contender: Contender, dataset: Dataset) -> Judged:
-    size_hw = (contender.size_px, contender.size_px)
-    pairs = {split: judged(contender.model, dataset.split(split), size_hw, batch_size=32) for split in SPLITS}
-    return Judged(
-        {split: pair[0] for split, pair in pairs.items()}, {split: pair[1] for split, pair in pairs.items()}
-    )
-
-
-def units_of(dataset: Dataset, split: str, folder: Path) -> list[Int[np.ndarray, " n"]] | None:
-    """Per picture the photo of each object; None where each picture is a photo."""
-    if not split.endswith("_small"):
-        return None
-    sources = sources_of_hands(folder, split)
-    return [sources[sample.image.name] for sample in dataset.split(split)]
-
-
-def table(
-    judgements: Mapping[int, Mapping[str, Judged]], dataset: Dataset, folder: Path
-) -> list[dict[str, Any]]:
-    """One row per contender: AP of each seed and split, and the lead of the slim network over it."""
-    names = list(next(iter(judgements.values())))
-    units = {split: units_of(dataset, split, folder) for split in SPLITS}
-    rows = []
-    for name in names:
-        row: dict[str, Any] = {"control": name, "ap": {}, "lead": {}}
+def measured(config: SlimConfig, runs: Path, results: Path, name: str, units: Mapping[str, Units]) -> Draws:
+    """AP of a network on every split, on the pictures as they are and on every draw; kept in `results`."""
+    title = f"{config.budget[0]}-{config.seed}"
+    path = results / f"{title}-{name}.npz"
+    if not path.exists():
+        contender = trained(config, runs / title, name)
+        size_hw = (contender.size_px, contender.size_px)
+        dataset = load_dataset(config.data)
+        draws = {}
         for split in SPLITS:
-            seeds = list(judgements.values())
-            row["ap"][split] = [round(seed[name].ap(split), 4) for seed in seeds]
-            if name != "slim":
-                pairs = [(seed["slim"].found[split], seed[name].found[split]) for seed in seeds]
-                interval = bootstrap_mean_difference(
-                    seeds[0][name].truths[split], pairs, 1, units=units[split]
-                )
-                row["lead"][split] = asdict(interval)
-        rows.append(row)
-    return rows
+            truths, found = judged(contender.model, dataset.split(split), size_hw, batch_size=32)
+            draws[split] = ap_draws(truths, found, 1, units=units.get(split)).astype(np.float32)
+        results.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as partial, partial.open("wb") as file:
+            np.savez_compressed(file, **draws)
+    with np.load(path) as stored:
+        return {split: stored[split].astype(np.float64) for split in SPLITS}
 
 
-def markdown(budget: str, rows: Sequence[Mapping[str, Any]]) -> str:
-    lines = [
-        f"| {budget} |" + "".join(f" {split} | slim leads by |" for split in SPLITS),
-        "| --- |" + " ---: |" * 2 * len(SPLITS),
-    ]
-    for row in rows:
-        cells = [row["control"]]
+def source_units(data: Path) -> dict[str, Units]:
+    """The photos that the objects of each split of mosaics were cut from."""
+    dataset = load_dataset(data)
+    units = {}
+    for split in SPLITS:
+        if split.endswith("_small"):
+            sources = sources_of_hands(data.parent, split)
+            units[split] = [sources[sample.image.name] for sample in dataset.split(split)]
+    return units
+
+
+def table(title: str, draws: Mapping[str, Sequence[Draws]]) -> str:
+    """AP of every contender as the mean over the seeds, and the lead of the slim network."""
+    lines = [f"| {title} |" + "".join(f" {split} | slim leads by |" for split in SPLITS)]
+    lines.append("| --- |" + " ---: |" * 2 * len(SPLITS))
+    for name, seeds in draws.items():
+        cells = [name]
         for split in SPLITS:
-            lead = row["lead"].get(split)
-            cells += [f"{np.mean(row['ap'][split]):.3f}", lead_text(lead) if lead else ""]
+            pairs = zip(draws["slim"], seeds, strict=True)
+            lead = np.mean([ours[split] - theirs[split] for ours, theirs in pairs], axis=0)
+            cells.append(f"{np.mean([seed[split][0] for seed in seeds]):.3f}")
+            cells.append(lead_text(asdict(interval_of(lead))) if name != "slim" else "")
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
@@ -118,37 +108,37 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("data", type=Path)
     parser.add_argument("runs", type=Path)
+    parser.add_argument("results", type=Path)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--budgets", nargs="+", default=["macs=30%", "macs=10%"])
-    parser.add_argument("--controls", nargs="+", default=["uniform", "scratch", "random"])
+    parser.add_argument("--names", nargs="+", default=["slim", "dense", "uniform", "scratch", "random"])
     parser.add_argument("--model", default="yolov3@0.25")
-    parser.add_argument("--attention", choices=["se", "cbam"])
     parser.add_argument("--size", type=int, default=256)
-    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument(
+        "--epochs", type=int, nargs=3, default=[8, 0, 25], metavar=("DENSE", "SPARSE", "TUNE")
+    )
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--train-only", action="store_true")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    dataset = load_dataset(options.data)
+    units = source_units(options.data)
     for budget in options.budgets:
-        judgements = {}
-        for seed in options.seeds:
+        draws: dict[str, list[Draws]] = {}
+        for seed, name in product(options.seeds, options.names):
             config = SlimConfig(
                 data=str(options.data),
                 model=options.model,
-                attention=Attention(options.attention) if options.attention else None,
                 size_px=options.size,
                 budget=(budget,),
-                epochs=options.epochs,
+                epochs=options.epochs[0],
+                sparse_epochs=options.epochs[1],
+                finetune_epochs=options.epochs[2],
+                one_schedule=True,
+                cut=PlanOptions(blocks=False),
+                repair="reconstruct",
                 seed=seed,
             )
-            trained = contenders(config, options.runs / f"{budget}-{seed}", options.controls)
-            if not options.train_only:
-                judgements[seed] = {name: judge(contender, dataset) for name, contender in trained.items()}
-        if not options.train_only:
-            rows = table(judgements, dataset, options.data.parent)
-            write_json(options.runs / f"{budget}.json", rows)
-            print(markdown(budget, rows))
+            draws.setdefault(name, []).append(measured(config, options.runs, options.results, name, units))
+        print(table(f"{budget}, seeds {' '.join(map(str, options.seeds))}", draws))
 
 
 if __name__ == "__main__":

@@ -284,7 +284,7 @@ def test_slim_slims_trained_weights_as_they_are_and_takes_every_choice(
         (["--s", 0], ["--s 0"]),
         (["--distill", -1], ["--distill -1"]),
         (["--least-share", 2], ["least_share=2"]),
-        (["--controls", "int4"], ["int4", "uniform, scratch"]),
+        (["--controls", "int4"], ["int4", "dense, uniform"]),
         (["--sparsity", "l2"], ["l2"]),
     ],
 )

@@ -10,7 +10,7 @@ from test_ap import found, truth
 
 from seyolo.errors import DataError
 from seyolo.evaluation.ap import average_precision
-from seyolo.evaluation.bootstrap import bootstrap_difference, bootstrap_mean_difference, weighted_ap
+from seyolo.evaluation.bootstrap import ap_draws, bootstrap_difference, interval_of, weighted_ap
 
 
 def scene(rng: np.random.Generator, num_pictures: int, num_classes: int = 1, jitter: float = 6.0):
@@ -60,19 +60,21 @@ def test_a_detector_does_not_differ_from_itself() -> None:
     assert (interval.difference, interval.low, interval.high) == (0, 0, 0)
 
 
-def test_the_mean_of_several_pairs() -> None:
+def test_draws_are_the_same_for_every_detector_and_may_be_averaged() -> None:
     rng = np.random.default_rng(3)
     truths, first = scene(rng, 40)
-    pairs = [
-        (first, [found(d.boxes + rng.normal(0, jitter, d.boxes.shape), d.scores) for d in first])
+    others = [
+        [found(d.boxes + rng.normal(0, jitter, d.boxes.shape), d.scores) for d in first]
         for jitter in (2.0, 6.0)
     ]
-    alone = [bootstrap_difference(truths, *pair, 1, draws=100) for pair in pairs]
-    mean = bootstrap_mean_difference(truths, pairs, 1, draws=100)
-    assert mean.difference == pytest.approx(np.mean([interval.difference for interval in alone]))
-    # The same pictures are drawn for both, so the widths add and do not average out.
-    widths = [interval.high - interval.low for interval in alone]
-    assert min(widths) < mean.high - mean.low < max(widths)
+    ours, *theirs = (ap_draws(truths, detections, 1, draws=100) for detections in (first, *others))
+    assert ours.shape == (101,)
+    assert ours[0] == weighted_ap(truths, first, 1)
+    alone = [bootstrap_difference(truths, first, other, 1, draws=100) for other in others]
+    assert interval_of(ours - theirs[0]) == alone[0]
+    mean = interval_of(ours - np.mean(theirs, axis=0))
+    assert mean.difference == pytest.approx(np.mean([one.difference for one in alone]))
+    assert mean.low < mean.difference < mean.high
 
 
 def test_copies_of_the_same_pictures_teach_nothing_new() -> None:

@@ -62,7 +62,7 @@ def test_every_control_has_a_row_and_the_slim_network_comes_first(
             assert lead["low"] <= lead["high"]
 
 
-@pytest.mark.parametrize("name", ["uniform", "scratch", "lowres"])
+@pytest.mark.parametrize("name", ["dense", "uniform", "scratch", "lowres"])
 def test_a_control_from_scratch_sees_as_many_pictures_as_the_whole_run(
     run: tuple[Path, list[dict[str, Any]]], name: str
 ) -> None:
@@ -127,5 +127,5 @@ def test_a_control_that_cannot_be_says_why(
 def test_controls_by_name() -> None:
     assert chosen_controls(["all"]) == CONTROL_NAMES
     assert chosen_controls(["scratch", "uniform"]) == ("uniform", "scratch")
-    with pytest.raises(UsageError, match="--controls int4: there are uniform, scratch"):
+    with pytest.raises(UsageError, match="--controls int4: there are dense, uniform, scratch"):
         chosen_controls(["int4"])

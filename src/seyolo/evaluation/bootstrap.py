@@ -56,11 +56,40 @@ def bootstrap_difference(
     units: Sequence[Int[np.ndarray, " n"]] | None = None,
     max_detections: int = 100,
 ) -> Interval:
-    """COCO AP of `first` minus that of `second`, with a 95 % interval.
+    """COCO AP of `first` minus that of `second`, with a 95 % interval; arguments else as in `ap_draws`."""
+    ours, theirs = (
+        ap_draws(
+            truths,
+            found,
+            num_classes,
+            draws=draws,
+            seed=seed,
+            units=units,
+            max_detections=max_detections,
+        )
+        for found in (first, second)
+    )
+    return interval_of(ours - theirs)
+
+
+def ap_draws(
+    truths: Sequence[Truth],
+    found: Sequence[Detections],
+    num_classes: int,
+    *,
+    draws: int = 1000,
+    seed: int = 0,
+    units: Sequence[Int[np.ndarray, " n"]] | None = None,
+    max_detections: int = 100,
+) -> Float[np.ndarray, " 1+draws"]:
+    """COCO AP of a detector on the pictures as they are, then on every draw of the bootstrap.
+
+    Draws of the same seed and units are the same for every detector, so differences of what this returns are
+    paired, and may be averaged over several training runs.
 
     Args:
         truths: one per picture; ignored objects count like any other here.
-        first, second: detections of both, one per picture.
+        found: detections, one per picture.
         num_classes: every class id is below it.
         draws: of the bootstrap.
         seed: of the draws.
@@ -71,51 +100,20 @@ def bootstrap_difference(
     Raises:
         DataError: no labelled object at all.
     """
-    return bootstrap_mean_difference(
-        truths,
-        [(first, second)],
-        num_classes,
-        draws=draws,
-        seed=seed,
-        units=units,
-        max_detections=max_detections,
-    )
-
-
-def bootstrap_mean_difference(
-    truths: Sequence[Truth],
-    pairs: Sequence[tuple[Sequence[Detections], Sequence[Detections]]],
-    num_classes: int,
-    *,
-    draws: int = 1000,
-    seed: int = 0,
-    units: Sequence[Int[np.ndarray, " n"]] | None = None,
-    max_detections: int = 100,
-) -> Interval:
-    """The mean difference of several pairs of detectors, of one seed each; arguments else as above.
-
-    Every draw of pictures judges all of them, so the interval says how much the pictures matter; how much the
-    seeds do is seen in the pairs' own differences.
-    """
     if not any(len(truth.class_ids) for truth in truths):
         raise DataError("a bootstrap needs labelled objects; there are none")
     own = _own_units(truths) if units is None else _with_fallback(units)
     num_units = 1 + max(int(unit.max()) for unit in own)
-    matched = [
-        [
-            [_match(truths, found, own, label, max_detections) for label in range(num_classes)]
-            for found in pair
-        ]
-        for pair in pairs
-    ]
-
-    def difference(weights: Float[np.ndarray, " units"]) -> float:
-        return float(np.mean([_ap(first, weights) - _ap(second, weights) for first, second in matched]))
-
+    matched = [_match(truths, found, own, label, max_detections) for label in range(num_classes)]
     rng = np.random.default_rng(seed)
     drawn = rng.multinomial(num_units, np.full(num_units, 1 / num_units), size=draws).astype(np.float64)
-    low, high = np.quantile([difference(weights) for weights in drawn], [0.025, 0.975])
-    return Interval(difference(np.ones(num_units)), float(low), float(high))
+    return np.array([_ap(matched, weights) for weights in (np.ones(num_units), *drawn)])
+
+
+def interval_of(differences: Float[np.ndarray, " 1+draws"]) -> Interval:
+    """A difference of `ap_draws`, or a mean of several, with its 95 % interval."""
+    low, high = np.quantile(differences[1:], [0.025, 0.975])
+    return Interval(float(differences[0]), float(low), float(high))
 
 
 def weighted_ap(

@@ -3,6 +3,7 @@
 A slim detector is worth its trouble only where it beats the simple ways to a network of its cost. Each of
 them sees as many training pictures as all stages of the run together:
 
+    dense      the dense network itself, from scratch: what slimming costs in AP
     uniform    the dense network made narrower everywhere alike, from scratch
     scratch    the slim network's own architecture, from scratch
     random     the run itself, with channels drawn by lot
@@ -39,7 +40,7 @@ from seyolo.runtime.backend import Backend, open_backend
 from seyolo.runtime.benchmark import benchmark
 from seyolo.training.loop import can_resume, train
 
-ControlName = Literal["uniform", "scratch", "random", "lowres", "plain"]
+ControlName = Literal["dense", "uniform", "scratch", "random", "lowres", "plain"]
 CONTROL_NAMES: tuple[ControlName, ...] = get_args(ControlName)
 SIZE_STEP_PX = 32
 SMALLEST_SIZE_SHARE = 0.3
@@ -102,6 +103,10 @@ def control_results(finished: Finished, names: Sequence[ControlName]) -> list[di
     return [rows[key] for key in ("slim", *names)]
 
 
+def _dense(finished: Finished) -> Contender:
+    return _from_scratch(finished, "dense", finished.dense.network, finished.run.config.size_px)
+
+
 def _uniform(finished: Finished) -> Contender:
     start = finished.run.starting_model()
     cut = replace(finished.run.config.cut, method="uniform", blocks=False)
@@ -142,6 +147,7 @@ def _plain(finished: Finished) -> Contender:
 
 
 TRAINED_BY: dict[ControlName, Callable[[Finished], Contender]] = {
+    "dense": _dense,
     "uniform": _uniform,
     "scratch": _scratch,
     "random": _random,
