@@ -40,12 +40,13 @@ class Sparsity(Protocol):
 
 
 def sparse_scales(model: DarknetModel) -> dict[str, nn.BatchNorm2d]:
-    """Every batch normalisation of the model that is trained, by its layer's name, `layers.12.bn`."""
-    return {
-        name: module
-        for name, module in model.named_modules()
-        if isinstance(module, nn.BatchNorm2d) and module.weight.requires_grad
-    }
+    """Every batch normalisation of the model by its layer's name, `layers.12.bn`."""
+    return {name: module for name, module in model.named_modules() if isinstance(module, nn.BatchNorm2d)}
+
+
+def _trained_scales(model: DarknetModel) -> dict[str, nn.BatchNorm2d]:
+    """Those that are not frozen."""
+    return {name: bn for name, bn in sparse_scales(model).items() if bn.weight.requires_grad}
 
 
 Schedule = Literal["constant", "decay"]
@@ -84,7 +85,7 @@ class L1(_Pressure):
     """Adds s·sign(γ) to the gradient of every batch-normalisation scale (Liu 2017)."""
 
     def before_step(self, model: DarknetModel, progress: float) -> None:
-        for bn in sparse_scales(model).values():
+        for bn in _trained_scales(model).values():
             assert bn.weight.grad is not None
             bn.weight.grad.add_(torch.sign(bn.weight.detach()), alpha=self.at(progress))
 
@@ -94,7 +95,7 @@ class ProximalL1(_Pressure):
 
     @torch.no_grad()
     def after_step(self, model: DarknetModel, learning_rate: float, progress: float) -> None:
-        for bn in sparse_scales(model).values():
+        for bn in _trained_scales(model).values():
             bn.weight.copy_(nn.functional.softshrink(bn.weight, learning_rate * self.at(progress)))
 
 
@@ -110,7 +111,7 @@ class GroupLasso(_Pressure):
 
     @torch.no_grad()
     def after_step(self, model: DarknetModel, learning_rate: float, progress: float) -> None:
-        layers = sparse_scales(model)
+        layers = _trained_scales(model)
         for group in self.ties:
             if any(name not in layers for name, _ in group):
                 continue  # one that is frozen keeps all that is tied to it
