@@ -95,6 +95,7 @@ class SlimRun:
 
     def dense(self, model: DarknetModel) -> DarknetModel:
         if self.config.epochs == 0:
+            self.progress.message("the weights are slimmed as they are; --epochs would train them first")
             write_model_file(self.folder / "dense" / "best.safetensors", to_file(model))
             return model.eval()
         return self._train("dense", model)
