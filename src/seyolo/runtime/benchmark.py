@@ -1,7 +1,7 @@
 """Latency of several detectors measured side by side.
 
 Batch 1, warmed up, and interleaved: every round runs each detector once, so that a machine that slows down
-(heat, a neighbour) slows all of them alike and their ratio stays honest. Between two models there is a rest:
+(heat, a neighbour) slows all of them alike and their ratio stays honest. Before every turn there is a rest:
 a runtime's threads keep spinning for milliseconds after its work, and would take the next one's cores. A turn
 is timed in three parts, letterbox, inference and post-processing, whose sum is what a user waits for. The
 timing core takes its clock from outside.
@@ -26,7 +26,7 @@ Clock = Callable[[], int]
 """Nanoseconds from a fixed start, such as `time.perf_counter_ns`."""
 
 REST_S = 0.01
-"""PyTorch's threads spin some 5 ms; with this pause every model is as fast as alone."""
+"""PyTorch's threads spin some 5 ms. One model alone rests, too, so that it is timed as beside others."""
 
 Turn = Callable[[int, Clock], Sequence[int]]
 """Does the work of turn number n and returns the clock's readings: at the start and after each part."""
@@ -87,12 +87,11 @@ def time_interleaved(
     turns: Mapping[str, Turn], repeats: int, warmup: int, clock: Clock
 ) -> dict[str, Float64[np.ndarray, "repeats parts"]]:
     """Runs the turns round robin and returns the duration of each part in milliseconds."""
-    rest_s = REST_S if len(turns) > 1 else 0.0
     readings: dict[str, list[Sequence[int]]] = {name: [] for name in turns}
     rounds = [(number, False) for number in range(warmup)] + [(number, True) for number in range(repeats)]
     for number, counts in rounds:
         for name, turn in turns.items():
-            time.sleep(rest_s)
+            time.sleep(REST_S)
             reading = turn(number, clock)
             if counts:
                 readings[name].append(reading)
