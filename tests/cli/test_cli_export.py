@@ -6,6 +6,7 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from running import MODEL, Run, assert_refused
 
@@ -66,7 +67,7 @@ def test_half_and_openvino_run(run: Run, finder: Path, spots: Path) -> None:
         found.append([item["box"] for item in value["pictures"][0]["detections"]])
     assert found[0]
     for boxes in found[1:]:
-        assert boxes == pytest.approx(found[0], abs=0.01)
+        np.testing.assert_allclose(boxes, found[0], atol=0.01)
 
 
 @pytest.mark.parametrize(

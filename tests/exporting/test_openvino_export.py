@@ -68,7 +68,7 @@ def test_int8_finds_spots_and_is_a_quarter_of_the_file(tmp_path: Path) -> None:
 def test_a_failed_comparison_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     other = spot_detector()
     with torch.no_grad():
-        other.get_parameter("layers.2.conv.bias")[4] -= 3
+        other.get_parameter("layers.2.conv.bias")[2:4] += 0.5  # boxes e^0.5 times as large
     monkeypatch.setattr(exporter, "export_onnx", lambda _, path, **options: export(other, path, **options)[0])
     with pytest.raises(ExportError, match="OpenVINO gives another output"):
         export(spot_detector(), tmp_path / "x.xml")

@@ -2,7 +2,8 @@
 
 Kernels become signed bytes with a scale per output channel, activations unsigned bytes with a range measured
 on pictures. Decoding stays float32, and with it the detection convolutions, whose numbers become box sizes
-by an exponential; so do gates of a single cell, which cost nothing, and CBAM.
+by an exponential. So does the convolution that reads the picture: three channels are too few for bytes to pay,
+and what it loses is lost for all. Gates of a single cell cost nothing, and CBAM is mostly no convolution.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from seyolo.exporting.parity import LEAST_AGREEMENT, UNSURE, box_agreement, requ
 from seyolo.exporting.translate import PICTURES, RAW
 from seyolo.letterbox import Mode, Placement, letterbox, to_tensor
 from seyolo.media.pictures import read_picture
+from seyolo.runtime.onnxruntime_backend import session_options
 
 LEAST_PICTURES = 8
 RANKED_ON = 4
@@ -92,7 +94,7 @@ def quantize(
     Raises:
         ExportError: a quarter of the layers in float32 is not enough, or nothing is found on the pictures.
     """
-    calibration = _Calibration(proto, float_layers(network, size), pictures)
+    calibration = Calibration(proto, float_layers(network, size), pictures)
     expected = find(proto, pictures)
     put_back: list[int] = []
     while True:
@@ -108,12 +110,12 @@ def quantize(
 
 
 def float_layers(network: Network, size: tuple[int, int]) -> set[int]:
-    """The layers that stay float32 in any network: decoding, what it reads, single cells and CBAM."""
+    """The layers that stay float32 in any network: see the top of this file."""
     wiring, outputs = inputs(network), shapes(network, *size)
     layers = {
         index
         for index, (section, shape) in enumerate(zip(network.layers, outputs, strict=True))
-        if isinstance(section, Detection | Cbam) or shape.size == (1, 1)
+        if isinstance(section, Detection | Cbam) or shape.size == (1, 1) or -1 in wiring[index]
     }
     for index, section in enumerate(network.layers):
         if isinstance(section, Detection):
@@ -136,10 +138,8 @@ def find(proto: onnx.ModelProto, pictures: Sequence[Fitted]) -> list[Detections]
 
 
 def _open(proto: onnx.ModelProto) -> Any:
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
     return onnxruntime.InferenceSession(
-        proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
+        proto.SerializeToString(), session_options(), providers=["CPUExecutionProvider"]
     )
 
 
@@ -148,7 +148,7 @@ def _run(session: Any, picture: Fitted) -> Float32[np.ndarray, "1 P columns"]:
     return raw
 
 
-class _Calibration:
+class Calibration:
     """A float graph, the layers of it that may become int8, and the range of every value on pictures."""
 
     def __init__(

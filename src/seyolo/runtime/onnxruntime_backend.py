@@ -114,15 +114,27 @@ def open_session(path: Path, threads: int | None = None, device: str = "cpu") ->
         raise BackendError(
             f"this ONNX Runtime cannot run on {device!r}; use cpu, or install onnxruntime-gpu for cuda"
         )
+    try:
+        return onnxruntime.InferenceSession(str(path), session_options(threads), providers=[provider])
+    except REFUSALS as error:
+        raise BackendError(f"{path}: ONNX Runtime cannot read this file: {error}") from None
+
+
+def session_options(threads: int | None = None) -> Any:
+    """How every session runs here."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     # Otherwise the threads of an idle session spin for milliseconds and slow whatever runs next.
     options.add_session_config_entry("session.force_spinning_stop", "1")
-    # CPUs without VNNI add bytes in 16 bits, which overflow; there this takes the slower, exact way.
-    options.add_session_config_entry("session.x64quantprecision", "1")
+    if int8_overflows():
+        # Exact and slower. Where nothing overflows it would be slower for nothing.
+        options.add_session_config_entry("session.x64quantprecision", "1")
     if threads is not None:
         options.intra_op_num_threads = threads
-    try:
-        return onnxruntime.InferenceSession(str(path), options, providers=[provider])
-    except REFUSALS as error:
-        raise BackendError(f"{path}: ONNX Runtime cannot read this file: {error}") from None
+    return options
+
+
+def int8_overflows(cpu: Path = Path("/proc/cpuinfo")) -> bool:
+    """Whether this CPU adds products of bytes in 16 bits, as x86 without VNNI does; only Linux tells."""
+    text = cpu.read_text(encoding="utf-8") if cpu.is_file() else ""
+    return "avx2" in text and "vnni" not in text
