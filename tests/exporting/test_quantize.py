@@ -125,9 +125,9 @@ def test_layers_that_stay_float32_in_any_network() -> None:
         if isinstance(section, Yolo):
             assert {index, *wiring[index]} <= kept
     kinds = {type(network.layers[index]).__name__ for index in kept}
-    assert kinds == {"Yolo", "AvgPool", "Convolutional"}
-    # The first, three of each residual block's gate, and twice three heads.
-    assert len(kept) == 1 + 3 * 23 + 6
+    assert kinds == {"Yolo", "Convolutional"}
+    # The first, two of each residual block's gate, and twice three heads.
+    assert len(kept) == 1 + 2 * 23 + 6
 
 
 def test_the_way_back_to_a_detection_convolution_passes_what_lies_between() -> None:

@@ -2,8 +2,9 @@
 
 Kernels become signed bytes with a scale per output channel, activations unsigned bytes with a range measured
 on pictures. Decoding stays float32, and with it the detection convolutions, whose numbers become box sizes
-by an exponential. So does the convolution that reads the picture: three channels are too few for bytes to pay,
-and what it loses is lost for all. Gates of a single cell cost nothing, and CBAM is mostly no convolution.
+by an exponential. So does the convolution that reads the picture: three channels are too few for bytes to
+pay, and what it loses is lost for all. Convolutions of a single cell, as in gates, cost nothing, and CBAM is
+mostly no convolution.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ LEAST_PICTURES = 8
 RANKED_ON = 4
 """Pictures on which the layers are compared when some of them have to stay float32."""
 OPERATORS = frozenset(
-    ["Conv", "LeakyRelu", "Relu", "Clip", "Sigmoid", "Add", "Mul", "Concat", "MaxPool", "Resize"]
+    "Conv LeakyRelu Relu Clip Sigmoid Add Mul Concat MaxPool GlobalAveragePool Resize".split()
 )
 """What ONNX Runtime computes in bytes; the others stay float32 between two conversions."""
 
@@ -112,14 +113,13 @@ def quantize(
 def float_layers(network: Network, size: tuple[int, int]) -> set[int]:
     """The layers that stay float32 in any network: see the top of this file."""
     wiring, outputs = inputs(network), shapes(network, *size)
-    layers = {
-        index
-        for index, (section, shape) in enumerate(zip(network.layers, outputs, strict=True))
-        if isinstance(section, Detection | Cbam) or shape.size == (1, 1) or -1 in wiring[index]
-    }
+    layers: set[int] = set()
     for index, section in enumerate(network.layers):
         if isinstance(section, Detection):
-            layers.update(_back_to_convolutions(network, wiring, index))
+            layers |= {index, *_back_to_convolutions(network, wiring, index)}
+        is_single = isinstance(section, Convolutional) and outputs[index].size == (1, 1)
+        if is_single or isinstance(section, Cbam) or -1 in wiring[index]:
+            layers.add(index)
     return layers
 
 
