@@ -36,7 +36,7 @@ VERBS = {
     "val": "Average precision of a model on a data set.",
     "detect": "Find objects in pictures; annotated pictures and JSON out.",
     "prune": "Cut a trained network to a budget.",
-    "export": "Write a model as .onnx, .cfg with .weights, or .safetensors.",
+    "export": "Write a model as .onnx, .xml, .cfg with .weights, or .safetensors.",
     "benchmark": "Latency of several models side by side, and their AP.",
     "info": "Layers, parameters and MACs of a network or an .onnx file.",
     "demo": "The main job in a few minutes, on drawn hands.",

@@ -17,7 +17,7 @@ from seyolo.darknet.sections import Join
 from seyolo.data.datasets import Dataset, load_dataset
 from seyolo.errors import UsageError
 from seyolo.media.pictures import read_picture
-from seyolo.runtime.backend import MODEL_ENDINGS, Backend, open_backend
+from seyolo.runtime.backend import EXPORTED_ENDINGS, MODEL_ENDINGS, Backend, open_backend
 from seyolo.runtime.benchmark import Timing
 from seyolo.runtime.benchmark import benchmark as time_backends
 
@@ -40,7 +40,7 @@ def open_detector(
     """A MODEL ready to run: a file as it is on its own runtime, anything else on PyTorch.
 
     Args:
-        model: an `.onnx` file, a checkpoint, a `.cfg` or a zoo name.
+        model: an `.onnx` or `.xml` file, a checkpoint, a `.cfg` or a zoo name.
         weights: of a `.cfg` or zoo network.
         num_classes, attention, at, reduction, join: as in `seyolo.api.open_model`; they need PyTorch.
         threads: of the CPU.
@@ -52,12 +52,15 @@ def open_detector(
         ModelError: a network without weights.
     """
     path = Path(model)
-    if path.suffix == ".onnx" and (weights, num_classes, attention, tuple(at)) != (None, None, None, ()):
-        raise UsageError(f"{path}: an .onnx file is run as it is; leave --weights and the model options out")
+    is_exported = path.suffix in EXPORTED_ENDINGS
+    if is_exported and (weights, num_classes, attention, tuple(at)) != (None, None, None, ()):
+        raise UsageError(
+            f"{path}: an {path.suffix} file is run as it is; leave --weights and the model options out"
+        )
     is_darknet = weights is None or (path.suffix == ".cfg" and Path(weights).suffix != ".safetensors")
     as_it_is = num_classes is None and attention is None and not at and is_darknet
     has_weights = path.suffix != ".cfg" or weights is not None or path.with_suffix(".weights").is_file()
-    if path.suffix == ".onnx" or (as_it_is and path.suffix in MODEL_ENDINGS and (has_weights or not random)):
+    if is_exported or (as_it_is and path.suffix in MODEL_ENDINGS and (has_weights or not random)):
         return open_backend(path, weights, threads=threads, device=device)
     return seyolo.api.open_on_torch(
         model,
@@ -84,8 +87,8 @@ def benchmark(
     """Latency of models measured against each other in one run, at batch 1.
 
     Args:
-        models: one or several `.onnx`, checkpoints, `.cfg` with weights beside, or zoo names, which run with
-            random weights; or open backends by name.
+        models: one or several `.onnx` or `.xml` files, checkpoints, `.cfg` with weights beside, or zoo names,
+            which run with random weights; or open backends by name.
         data: its pictures are used when given, else one drawn 1280x720 picture.
         repeats: timed rounds.
         threads: of the CPU.

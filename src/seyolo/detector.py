@@ -26,7 +26,7 @@ class Detector:
     """Finds objects in photos.
 
     Args:
-        path: an `.onnx`, `.safetensors` or `.cfg` file, or a backend that is already open.
+        path: an `.onnx`, `.xml`, `.safetensors` or `.cfg` file, or a backend that is already open.
         weights: the `.weights` of a `.cfg`; by default the one beside it.
         confidence: smallest score reported, in [0, 1].
         iou_threshold: overlap above which the worse of two boxes of a class goes, in [0, 1].

@@ -221,7 +221,7 @@ def test_options_that_make_no_sense_are_refused(tmp_path: Path) -> None:
         export_onnx(model, tmp_path / "x.onnx", size=(33, 32))
     with pytest.raises(UsageError, match="confidence"):
         export_onnx(model, tmp_path / "x.onnx", nms=True, confidence=2.0)
-    with pytest.raises(UsageError, match=r"\.onnx or \.cfg"):
+    with pytest.raises(UsageError, match=r"\.onnx, \.xml .* or \.cfg"):
         export(model, tmp_path / "x.engine")
     with pytest.raises(UsageError, match="suppression"):
         export(model, tmp_path / "x.cfg", nms=True)

@@ -5,8 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from seyolo.detections import Detections
 from seyolo.errors import ExportError
-from seyolo.exporting.parity import relative_error, require_parity, sample_picture
+from seyolo.exporting.parity import (
+    box_agreement,
+    relative_error,
+    require_agreement,
+    require_parity,
+    sample_picture,
+)
 
 RAW = np.array([[[100.0, 50, 30, 20, 0.01, 0.5], [10, 20, 30, 40, 0.02, 0.25]]], np.float32)
 
@@ -44,3 +51,36 @@ def test_the_picture_is_seeded_and_looks_like_one() -> None:
     assert first.max() <= 1
     neighbours = np.corrcoef(first[..., 1:].ravel(), first[..., :-1].ravel())[0, 1]
     assert 0.9 < neighbours < 1
+
+
+def found(*boxes: tuple[float, float, float, float, float, int]) -> Detections:
+    """Detections from left, top, right, bottom, score, class."""
+    rows = np.array(boxes, np.float32).reshape(-1, 6)
+    return Detections(rows[:, :4], rows[:, 4], rows[:, 5].astype(np.int64))
+
+
+def test_boxes_agree_when_both_find_them() -> None:
+    one = found((0, 0, 10, 10, 0.9, 0), (20, 20, 30, 30, 0.5, 1))
+    assert box_agreement([one], [one]) == 1
+    # IoU 80/120 = 0.67 is another box, 90/110 = 0.82 the same.
+    assert box_agreement([one], [found((0, 2, 10, 12, 0.9, 0), (20, 20, 30, 30, 0.5, 1))]) == 0.5
+    assert box_agreement([one], [found((0, 1, 10, 11, 0.9, 0), (20, 20, 30, 30, 0.5, 1))]) == 1
+    # Another class; and one of three boxes that only one side has.
+    assert box_agreement([one], [found((0, 0, 10, 10, 0.9, 1), (20, 20, 30, 30, 0.5, 1))]) == 0.5
+    assert box_agreement([one], [found((0, 0, 10, 10, 0.9, 0))]) == pytest.approx(2 / 3)
+    assert box_agreement([one, found()], [one, found((0, 0, 5, 5, 0.9, 0))]) == 0.8
+
+
+def test_a_score_may_fall_to_the_other_side_of_the_threshold() -> None:
+    sure, unsure, gone = (found((0, 0, 10, 10, score, 0)) for score in (0.26, 0.16, 0.14))
+    assert box_agreement([sure], [unsure]) == 1
+    assert np.isnan(box_agreement([unsure], [gone]))
+
+
+def test_agreement_is_required() -> None:
+    one, none = found((0, 0, 10, 10, 0.9, 0)), found()
+    assert require_agreement([one], [one], "OpenVINO") == 1
+    with pytest.raises(ExportError, match=r"OpenVINO in int8 shares 66\.7% of its boxes"):
+        require_agreement([one, one], [one, none], "OpenVINO")
+    with pytest.raises(ExportError, match="nothing was found on 2 pictures"):
+        require_agreement([none, none], [none, none], "OpenVINO")

@@ -12,7 +12,9 @@ from seyolo.runtime.backend import class_names, open_backend
 
 
 def test_unknown_endings_and_missing_files(tmp_path: Path) -> None:
-    with pytest.raises(BackendError, match=r"no runtime reads '\.pt'; give \.onnx, \.safetensors or \.cfg"):
+    with pytest.raises(
+        BackendError, match=r"no runtime reads '\.pt'; give \.onnx, \.xml, \.safetensors or \.cfg"
+    ):
         open_backend(tmp_path / "model.pt")
     with pytest.raises(BackendError, match="a name without ending"):
         open_backend(tmp_path / "model")

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 from seyolo.errors import BackendError
 from seyolo.runtime.backend import open_backend
-from seyolo.runtime.onnxruntime_backend import OnnxRuntimeBackend
+from seyolo.runtime.onnxruntime_backend import OnnxRuntimeBackend, int8_overflows, open_session
 
 NUM_CLASSES = 2
 Shape = list[int | str]
@@ -146,3 +146,34 @@ def test_files_of_something_else(tmp_path: Path, content: bytes) -> None:
 def test_a_device_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(BackendError, match="cannot run on 'tpu'"):
         open_backend(write_model(tmp_path / "m.onnx"), device="tpu")
+
+
+def test_sums_of_bytes_are_exact(tmp_path: Path) -> None:
+    """255 · 127 twice is 64770: more than the 16 bits in which a CPU without VNNI adds pairs of products."""
+    one = {name: numpy_helper.from_array(np.float32(1), name) for name in ("xs", "ws")}
+    zero = {name: numpy_helper.from_array(np.zeros((), kind), name) for name, kind in ZERO_POINTS.items()}
+    kernel = numpy_helper.from_array(np.full((16, 64, 1, 1), 127, np.int8), "w")
+    scale = numpy_helper.from_array(np.float32(64 * 127), "ys")
+    graph = helper.make_graph(
+        [helper.make_node("QLinearConv", ["x", "xs", "xz", "w", "ws", "wz", "ys", "yz"], ["y"])],
+        "sum",
+        [helper.make_tensor_value_info("x", TensorProto.UINT8, [1, 64, 4, 4])],
+        [helper.make_tensor_value_info("y", TensorProto.UINT8, [1, 16, 4, 4])],
+        [*one.values(), *zero.values(), kernel, scale],
+    )
+    onnx.save(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9),
+        tmp_path / "x.onnx",
+    )
+    (sums,) = open_session(tmp_path / "x.onnx").run(None, {"x": np.full((1, 64, 4, 4), 255, np.uint8)})
+    assert np.unique(sums).tolist() == [255]
+
+
+ZERO_POINTS = {"xz": np.uint8, "wz": np.int8, "yz": np.uint8}
+
+
+def test_cpus_whose_bytes_overflow_are_known(tmp_path: Path) -> None:
+    for flags, overflows in {"avx2 fma": True, "avx2 avx_vnni": False, "asimd dotprod": False}.items():
+        (tmp_path / "cpuinfo").write_text(f"flags\t: {flags}\n")
+        assert int8_overflows(tmp_path / "cpuinfo") is overflows
+    assert not int8_overflows(tmp_path / "gone")

@@ -5,12 +5,13 @@ Thin: each puts together what the rooms offer.
 
 from __future__ import annotations
 
+from seyolo.api.cutting import plan_file, plan_path, prune_file, read_plan
+from seyolo.api.exporting import export_file
 from seyolo.api.measuring import evaluate, evaluate_oxford
 from seyolo.api.opening import ModelKeywords, input_size, open_model, open_on_torch, resized
 from seyolo.api.settings import check_training, chosen_model
 from seyolo.api.slimming import resume_slim, slim
 from seyolo.api.training import TrainSettings, resume_train, train
-from seyolo.api.writing import export_file, plan_file, plan_path, prune_file, read_plan
 from seyolo.pruning.options import PlanOptions
 from seyolo.runtime.torch_backend import torch_device
 

@@ -27,8 +27,8 @@ def benchmark(
     """Latency of several models side by side, interleaved in one run at batch 1, and their AP.
 
     Args:
-        models: .onnx files, checkpoints, .cfg files with their weights; zoo names run with random weights.
-            Weights and model options are for the zoo names and .cfg files among them.
+        models: .onnx and .xml files, checkpoints, .cfg files with their weights; zoo names run with random
+            weights. Weights and model options are for the zoo names and .cfg files among them.
         data: a data set; its pictures are used, and AP is measured on every split but train (needs PyTorch).
         repeats: timed rounds.
         threads: of the CPU.

@@ -3,13 +3,15 @@
 Input `images` (N, 3, H, W) float32 RGB in [0, 1]. Output `raw` (N, P, 5+C) as `DarknetModel.forward`
 gives it, or with `nms=True` output `detections` (M, 7): picture number in the batch, x0, y0, x1, y1 in
 input pixels, score, class. The metadata tells a runtime the rest: `names` and `input_size` (JSON),
-`letterbox` (`letterbox` or `stretch`), `cfg`, `producer`.
+`letterbox` (`letterbox` or `stretch`), `cfg`, `producer`, and of an int8 file `int8` (JSON, see `quantize`).
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -20,10 +22,13 @@ from jaxtyping import Float32
 
 from seyolo.darknet.graph import check_picture_size
 from seyolo.errors import ExportError, UsageError
+from seyolo.exporting.half import round_kernels, store_halves
 from seyolo.exporting.nms import append_nms, reference_detections
 from seyolo.exporting.parity import TOLERANCE, relative_error, require_parity, sample_picture
+from seyolo.exporting.quantize import Picture, fit_pictures, quantize
 from seyolo.exporting.translate import to_onnx
 from seyolo.files import replacing
+from seyolo.letterbox import Mode
 from seyolo.network.build import DarknetModel, from_file, to_file
 from seyolo.network.folding import fold_batch_norm
 
@@ -40,6 +45,9 @@ def export_onnx(
     *,
     nms: bool = False,
     dynamic_batch: bool = False,
+    half: bool = False,
+    int8: bool = False,
+    pictures: Sequence[Picture] = (),
     size: tuple[int, int] | None = None,
     confidence: float = 0.25,
     iou_threshold: float = 0.6,
@@ -52,29 +60,63 @@ def export_onnx(
         path: of the file, replaced when all checks have passed.
         nms: suppression inside, with the three settings below; `max_detections` counts per class.
         dynamic_batch: any number of pictures at once instead of one.
+        half: kernels stored in 16 bits; the file is compared with the model of such kernels.
+        int8: convolutions in bytes, see `quantize`; compared by what both find on `pictures`.
+        pictures: to measure int8 on, files or decoded pictures, best of the training data.
         size: (height, width) in pixels, the one of `[net]` by default.
         confidence, iou_threshold: smallest score kept, overlap above which the worse box goes; in [0, 1].
 
     Raises:
         CfgError: `size` is no multiple of the largest stride.
+        UsageError: options that exclude each other, or too few pictures.
         ExportError: ONNX Runtime gives another output than the model; nothing is written then.
     """
     if not (0 <= confidence <= 1 and 0 <= iou_threshold <= 1 and max_detections > 0):
         raise UsageError("confidence and IoU threshold lie in [0, 1], max_detections is at least 1")
-    height, width = size or (model.network.net.height, model.network.net.width)
-    check_picture_size(model.network, height, width)
-    pictures = sample_picture(height, width, np.random.default_rng(0), num_pictures=2 if dynamic_batch else 1)
-    proto = describe_onnx(model, (height, width), dynamic_batch)
+    check_precision(half, int8, pictures)
+    size = size or (model.network.net.height, model.network.net.width)
+    check_picture_size(model.network, *size)
+    fitted = fit_pictures(pictures, size, letterbox_mode(model)) if int8 else []
+    sample = sample_picture(*size, np.random.default_rng(0), num_pictures=2 if dynamic_batch else 1)
+    reference = with_rounded_kernels(model) if half else model
+    proto = describe_onnx(reference, size, dynamic_batch)
     with replacing(path) as temporary:
-        onnx.save(proto, str(temporary))
-        exported_raw = _run(temporary, pictures)
-        _require_equal_raw(exported_raw, model, pictures)
+        if half:
+            proto = _described(store_halves(proto), model, size)
+        raw = _save_and_run(proto, temporary, sample)
+        require_equal_raw(raw, reference, sample, "ONNX Runtime")
+        if int8:
+            quantized, facts = quantize(proto, model.network, size, fitted)
+            proto = _described(quantized, model, size, {"int8": json.dumps(facts)})
+            raw = _save_and_run(proto, temporary, sample)
         if nms:
-            suppressed = append_nms(proto, confidence, iou_threshold, max_detections)
-            onnx.save(_described(suppressed, model, (height, width)), str(temporary))
-            expected = reference_detections(exported_raw, confidence, iou_threshold, max_detections)
-            _require_equal_detections(_run(temporary, pictures), expected, confidence)
+            onnx.save(append_nms(proto, confidence, iou_threshold, max_detections), str(temporary))
+            expected = reference_detections(raw, confidence, iou_threshold, max_detections)
+            _require_equal_detections(_run(temporary, sample), expected, confidence)
     return Path(path)
+
+
+def check_precision(half: bool, int8: bool, pictures: Sequence[Picture]) -> None:
+    """Refuses options that exclude each other.
+
+    Raises:
+        UsageError: both precisions, or pictures that nothing is measured on.
+    """
+    if half and int8:
+        raise UsageError("a file holds 16-bit kernels or int8, not both")
+    if pictures and not int8:
+        raise UsageError("pictures are for int8 only; ask for it, or leave them out")
+
+
+def letterbox_mode(model: DarknetModel) -> Mode:
+    """How the model's pictures are fitted to its input."""
+    return "letterbox" if model.network.net.letter_box else "stretch"
+
+
+def with_rounded_kernels(model: DarknetModel) -> DarknetModel:
+    """The model on its device with batch normalisation folded and kernels as 16 bits hold them."""
+    rounded = from_file(round_kernels(fold_batch_norm(to_file(model))))
+    return rounded.to(next(model.parameters()).device)
 
 
 def describe_onnx(model: DarknetModel, size: tuple[int, int], dynamic_batch: bool = False) -> onnx.ModelProto:
@@ -82,8 +124,11 @@ def describe_onnx(model: DarknetModel, size: tuple[int, int], dynamic_batch: boo
     return _described(to_onnx(fold_batch_norm(to_file(model)), size, dynamic_batch), model, size)
 
 
-def _require_equal_raw(
-    actual: Float32[np.ndarray, "N P columns"], model: DarknetModel, pictures: Float32[np.ndarray, "N 3 H W"]
+def require_equal_raw(
+    actual: Float32[np.ndarray, "N P columns"],
+    model: DarknetModel,
+    pictures: Float32[np.ndarray, "N 3 H W"],
+    runtime: str,
 ) -> None:
     """Compares with the model; where that is beyond float32, with the model in float64.
 
@@ -94,7 +139,7 @@ def _require_equal_raw(
     if relative_error(actual, raw) > TOLERANCE:
         exact = _infer(model, pictures, torch.float64)
         rounding = min(relative_error(raw, exact), MOST_ROUNDING)
-        require_parity(actual, exact, "ONNX Runtime", max(TOLERANCE, ROUNDING_MARGIN * rounding))
+        require_parity(actual, exact, runtime, max(TOLERANCE, ROUNDING_MARGIN * rounding))
 
 
 def _infer(
@@ -111,18 +156,29 @@ def _infer(
     return raw
 
 
-def _described(proto: onnx.ModelProto, model: DarknetModel, size: tuple[int, int]) -> onnx.ModelProto:
+def _described(
+    proto: onnx.ModelProto,
+    model: DarknetModel,
+    size: tuple[int, int],
+    facts: Mapping[str, str] = MappingProxyType({}),
+) -> onnx.ModelProto:
     onnx.helper.set_model_props(
         proto,
         {
             "names": json.dumps(list(model.names)),
             "input_size": json.dumps(list(size)),
-            "letterbox": "letterbox" if model.network.net.letter_box else "stretch",
+            "letterbox": letterbox_mode(model),
             "cfg": model.network.to_cfg(),
             "producer": "seyolo",
+            **facts,
         },
     )
     return proto
+
+
+def _save_and_run(proto: onnx.ModelProto, path: Path, pictures: Float32[np.ndarray, "N 3 H W"]) -> Any:
+    onnx.save(proto, str(path))
+    return _run(path, pictures)
 
 
 def _run(path: Path, pictures: Float32[np.ndarray, "N 3 H W"]) -> Any:

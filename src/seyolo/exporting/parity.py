@@ -1,15 +1,27 @@
-"""The check every export passes before it gets its name: same picture, same numbers."""
+"""The check every export passes before it gets its name: same picture, same numbers.
+
+Int8 gives other numbers by design; there the boxes that are found must be the same.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
-from jaxtyping import Float, Float32
+from jaxtyping import Bool, Float, Float32
 
+from seyolo.boxes import iou_matrix
+from seyolo.detections import Detections
 from seyolo.errors import ExportError
 
 TOLERANCE = 1e-4
 """Largest error relative to the largest value: on trained networks rounding stays ten times below."""
+SURE, UNSURE = 0.25, 0.15
+"""A box that one runtime finds with the first confidence the other must find with the second at least."""
+SAME_BOX_IOU = 0.7
+LEAST_AGREEMENT = 0.95
+"""Share of the sure boxes that must be found by both."""
 
 
 def sample_picture(
@@ -66,3 +78,48 @@ def require_parity(
         message = f"{runtime} gives another output than the model: relative error {error:.1e}, at most"
         raise ExportError(f"{message} {tolerance:.0e} is accepted; nothing was written")
     return error
+
+
+def box_agreement(expected: Sequence[Detections], actual: Sequence[Detections]) -> float:
+    """Share of the sure boxes on either side that are found on the other, too; nan where there are none.
+
+    Args:
+        expected, actual: per picture what was found with a confidence of `UNSURE` and more.
+    """
+    found = [
+        _found_in(other, one)
+        for pair in zip(expected, actual, strict=True)
+        for one, other in (pair, reversed(pair))
+    ]
+    flags = np.concatenate([np.zeros(0, bool), *found])
+    return float(flags.mean()) if flags.size else float("nan")
+
+
+def _found_in(other: Detections, one: Detections) -> Bool[np.ndarray, " sure"]:
+    """Whether each sure box of `one` is among those of `other`, with the same class."""
+    sure = one.select(one.scores >= SURE)
+    overlaps = iou_matrix(sure.boxes, other.boxes) * (sure.class_ids[:, None] == other.class_ids)
+    found: Bool[np.ndarray, " sure"] = overlaps.max(axis=1, initial=0.0) >= SAME_BOX_IOU
+    return found
+
+
+def require_agreement(
+    expected: Sequence[Detections], actual: Sequence[Detections], runtime: str, least: float = LEAST_AGREEMENT
+) -> float:
+    """The share of boxes that agree, see `box_agreement`.
+
+    Raises:
+        ExportError: it is below `least`, or nothing was found that could be compared.
+    """
+    agreement = box_agreement(expected, actual)
+    if np.isnan(agreement):
+        raise ExportError(
+            f"nothing was found on {len(expected)} pictures, so int8 cannot be compared with the model; "
+            "train it first, or give pictures of what it knows; nothing was written"
+        )
+    if agreement < least:
+        raise ExportError(
+            f"{runtime} in int8 shares {agreement:.1%} of its boxes with the model, at least {least:.0%} is "
+            "accepted; give more pictures, or other ones; nothing was written"
+        )
+    return agreement

@@ -1,13 +1,14 @@
 """What every runtime looks like from outside, and the choice of one by a file's ending.
 
-`.onnx` runs on ONNX Runtime, `.cfg` (with its `.weights`) on OpenCV's Darknet reader where OpenCV still has
-one and the network is Darknet's own, `.safetensors` and everything else on PyTorch. A runtime is imported
-only when it is chosen, so none has to be installed for the others to work.
+`.onnx` runs on ONNX Runtime, `.xml` on OpenVINO, `.cfg` (with its `.weights`) on OpenCV's Darknet reader
+where OpenCV still has one and the network is Darknet's own, `.safetensors` and everything else on PyTorch. A
+runtime is imported only when it is chosen, so none has to be installed for the others to work.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -18,7 +19,9 @@ from seyolo.errors import BackendError
 from seyolo.letterbox import Mode
 from seyolo.model_file import default_names
 
-MODEL_ENDINGS = (".onnx", ".safetensors", ".cfg")
+EXPORTED_ENDINGS = (".onnx", ".xml")
+"""Files that are run as they are, without our network behind them."""
+MODEL_ENDINGS = (*EXPORTED_ENDINGS, ".safetensors", ".cfg")
 
 
 @runtime_checkable
@@ -27,7 +30,7 @@ class Backend(Protocol):
 
     @property
     def name(self) -> str:
-        """The runtime, as it stands in tables: `onnxruntime`, `opencv`, `torch`."""
+        """The runtime, as it stands in tables: `onnxruntime`, `openvino`, `opencv`, `torch`."""
 
     @property
     def input_size(self) -> tuple[int, int]:
@@ -60,7 +63,7 @@ def open_backend(
     """Opens a model file with the runtime that fits its ending.
 
     Args:
-        path: an `.onnx`, `.safetensors` or `.cfg` file.
+        path: an `.onnx`, `.xml`, `.safetensors` or `.cfg` file.
         weights: the `.weights` file of a `.cfg`; by default the one beside it with the same name.
         threads: of the CPU; by default the runtime's own choice.
         device: `cpu`, or `cuda` where the runtime has it.
@@ -82,6 +85,8 @@ def open_backend(
         raise BackendError(f"threads must be at least 1, got {threads}")
     if ending == ".onnx":
         return _open_onnx(path, threads, device, names)
+    if ending == ".xml":
+        return _open_openvino(path, threads, device, names)
     if ending == ".cfg":
         return _open_darknet(path, darknet_weights(path, weights), threads, device, names)
     return _open_torch(path, None, threads, device, names)
@@ -121,6 +126,29 @@ def _open_onnx(path: Path, threads: int | None, device: str, names: Sequence[str
     from seyolo.runtime.onnxruntime_backend import OnnxRuntimeBackend  # noqa: PLC0415
 
     return OnnxRuntimeBackend(path, threads=threads, device=device, names=names)
+
+
+@contextmanager
+def needing_openvino(path: Path) -> Iterator[None]:
+    """Around what imports OpenVINO for the sake of `path`.
+
+    Raises:
+        BackendError: OpenVINO is not installed.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if error.name != "openvino":
+            raise
+        raise BackendError(
+            f"{path} needs OpenVINO, which is not installed; get it with: pip install 'seyolo[openvino]'"
+        ) from None
+
+
+def _open_openvino(path: Path, threads: int | None, device: str, names: Sequence[str] | None) -> Backend:
+    with needing_openvino(path):
+        from seyolo.runtime.openvino_backend import OpenVinoBackend  # noqa: PLC0415
+    return OpenVinoBackend(path, threads=threads, device=device, names=names)
 
 
 def _open_darknet(

@@ -1,14 +1,8 @@
-"""ONNX files on ONNX Runtime.
-
-seyolo's exporter writes what a detector has to know into the file's metadata: `names` (JSON list),
-`input_size` (JSON [height, width]) and `letterbox` (`letterbox` or `stretch`). A file without them works as
-well: the size is read from the graph, classes are numbered, photos are letterboxed.
-"""
+"""ONNX files on ONNX Runtime. What the file tells besides the graph, see `metadata.py`."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +12,8 @@ from jaxtyping import Float32
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from seyolo.errors import BackendError
-from seyolo.letterbox import Mode
 from seyolo.runtime.backend import class_names
+from seyolo.runtime.metadata import read_mode, read_names, read_size
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 INPUT_TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
@@ -65,9 +59,9 @@ class OnnxRuntimeBackend:
         self._output = self._only(self._session.get_outputs(), "output", 3)
         if self._input.type not in INPUT_TYPES:
             raise BackendError(f"{self._path}: the input is {self._input.type}, expected 32 or 16 bit floats")
-        self.input_size = self._read_size(metadata)
-        self.letterbox_mode = self._read_mode(metadata)
-        self.names = class_names(names or self._read_names(metadata), self._count_classes(), self._path)
+        self.input_size = read_size(metadata, self._input.shape[2:], self._path)
+        self.letterbox_mode = read_mode(metadata, self._path)
+        self.names = class_names(names or read_names(metadata), self._count_classes(), self._path)
 
     def infer(self, batch: Float32[np.ndarray, "n 3 h w"]) -> Float32[np.ndarray, "n p columns"]:
         """Runs the network; a graph of fixed batch 1 is run once per picture.
@@ -100,38 +94,6 @@ class OnnxRuntimeBackend:
             )
         return values[0]
 
-    def _read_size(self, metadata: Mapping[str, str]) -> tuple[int, int]:
-        size = self._json(metadata, "input_size", list(self._input.shape[2:]))
-        match size:
-            case [int(height), int(width)] if height > 0 and width > 0:
-                return height, width
-        raise BackendError(
-            f"{self._path}: the input size {size} is not fixed; export with fixed height and width, "
-            "or write input_size into the metadata"
-        )
-
-    def _read_mode(self, metadata: Mapping[str, str]) -> Mode:
-        match metadata.get("letterbox", "letterbox"):
-            case "letterbox":
-                return "letterbox"
-            case "stretch":
-                return "stretch"
-            case other:
-                raise BackendError(
-                    f"{self._path}: metadata letterbox={other!r}, expected letterbox or stretch"
-                )
-
-    def _read_names(self, metadata: Mapping[str, str]) -> list[str] | None:
-        names = self._json(metadata, "names", None)
-        # Some other exporters write a Python dict here, which is not JSON's business to guess.
-        return [str(name) for name in names] if isinstance(names, list) else None
-
-    def _json(self, metadata: Mapping[str, str], key: str, default: Any) -> Any:
-        try:
-            return json.loads(metadata[key]) if key in metadata else default
-        except json.JSONDecodeError:
-            return default
-
     def _count_classes(self) -> int:
         columns = self._output.shape[2]
         if not isinstance(columns, int):
@@ -152,13 +114,27 @@ def open_session(path: Path, threads: int | None = None, device: str = "cpu") ->
         raise BackendError(
             f"this ONNX Runtime cannot run on {device!r}; use cpu, or install onnxruntime-gpu for cuda"
         )
+    try:
+        return onnxruntime.InferenceSession(str(path), session_options(threads), providers=[provider])
+    except REFUSALS as error:
+        raise BackendError(f"{path}: ONNX Runtime cannot read this file: {error}") from None
+
+
+def session_options(threads: int | None = None) -> Any:
+    """How every session runs here."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     # Otherwise the threads of an idle session spin for milliseconds and slow whatever runs next.
     options.add_session_config_entry("session.force_spinning_stop", "1")
+    if int8_overflows():
+        # Exact and slower. Where nothing overflows it would be slower for nothing.
+        options.add_session_config_entry("session.x64quantprecision", "1")
     if threads is not None:
         options.intra_op_num_threads = threads
-    try:
-        return onnxruntime.InferenceSession(str(path), options, providers=[provider])
-    except REFUSALS as error:
-        raise BackendError(f"{path}: ONNX Runtime cannot read this file: {error}") from None
+    return options
+
+
+def int8_overflows(cpu: Path = Path("/proc/cpuinfo")) -> bool:
+    """Whether this CPU adds products of bytes in 16 bits, as x86 without VNNI does; only Linux tells."""
+    text = cpu.read_text(encoding="utf-8") if cpu.is_file() else ""
+    return "avx2" in text and "vnni" not in text

@@ -1,4 +1,4 @@
-"""`prune_file`, `plan_file` and `export_file`: a MODEL in, files out."""
+"""`prune_file` and `plan_file`: a MODEL in, a slim one or its plan out."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from seyolo.api.opening import ModelKeywords, input_size, open_model, resized
 from seyolo.data.datasets import Dataset
 from seyolo.described import CHECKPOINT
 from seyolo.errors import PlanError, UsageError
-from seyolo.exporting.formats import export
 from seyolo.files import write_text
 from seyolo.models import save
 from seyolo.network.build import DarknetModel
@@ -171,32 +170,3 @@ def _write_plan(path: Path, plan: Plan, dense: DarknetModel) -> None:
     """The plan as JSON, and beside it a picture of the channels before and after."""
     write_text(path, plan.to_json())
     plot_channels(*channel_rows(dense.network, plan), path.with_suffix(".png"))
-
-
-def export_file(
-    model: str | Path,
-    out: Path,
-    *,
-    nms: bool = False,
-    dynamic_batch: bool = False,
-    size: int | None = None,
-    device: str = "cpu",
-    random: bool = False,
-    **options: Unpack[ModelKeywords],
-) -> tuple[Path, ...]:
-    """Writes a MODEL for other programs, or as a checkpoint; returns the files.
-
-    Args:
-        model, options, random: as in `open_model`.
-        out: `.onnx`, `.cfg` or `.safetensors`.
-        nms, dynamic_batch: as in `seyolo.export`.
-        size: side of the square input in pixels; by default the model's.
-        device: where the model runs to which an `.onnx` file is compared.
-    """
-    if out.suffix != ".onnx" and (nms or dynamic_batch):
-        raise UsageError(f"{out}: non-maximum suppression and a dynamic batch are for .onnx")
-    opened = resized(open_model(model, device=device, random=random, **options), size)
-    if out.suffix == CHECKPOINT:
-        save(opened, out)
-        return (out,)
-    return export(opened, out, nms=nms, dynamic_batch=dynamic_batch)

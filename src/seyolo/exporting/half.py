@@ -1,0 +1,53 @@
+"""Weights stored as 16-bit floats: half the file, the same arithmetic.
+
+Every kernel is widened to float32 where it is read, which a runtime does once when it loads the file. So the
+input, the arithmetic and decoding stay float32 on every runtime, and speed stays what it was.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from seyolo.errors import ExportError
+from seyolo.model_file import ModelFile
+
+KERNEL = ".weight"
+"""How the names of kernels end; biases, anchors and grids are small and stay as they are."""
+
+
+def round_kernels(model_file: ModelFile) -> ModelFile:
+    """The network with every kernel rounded to what 16 bits hold.
+
+    Args:
+        model_file: without batch normalisation, whose folding scales the kernels.
+
+    Raises:
+        ExportError: a weight is beyond 65504, the largest such number.
+    """
+    state = dict(model_file.state)
+    for name, array in model_file.state.items():
+        if name.endswith(KERNEL):
+            if np.abs(array).max(initial=0.0) > np.finfo(np.float16).max:
+                raise ExportError(f"{name}: a weight does not fit into 16 bits; export without --half")
+            state[name] = array.astype(np.float16).astype(np.float32)
+    return replace(model_file, state=state)
+
+
+def store_halves(proto: onnx.ModelProto) -> onnx.ModelProto:
+    """A copy of a graph of rounded kernels that stores them in 16 bits."""
+    result = onnx.ModelProto()
+    result.CopyFrom(proto)
+    casts = []
+    for tensor in result.graph.initializer:
+        if tensor.name.endswith(KERNEL):
+            name, stored = tensor.name, f"{tensor.name}.half"
+            tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float16), stored))
+            casts.append(helper.make_node("Cast", [stored], [name], name=name, to=TensorProto.FLOAT))
+    nodes = [*casts, *result.graph.node]
+    del result.graph.node[:]
+    result.graph.node.extend(nodes)
+    return result

@@ -1,0 +1,83 @@
+"""Export to OpenVINO's IR, `x.xml` and `x.bin`, converted from our ONNX graph.
+
+The metadata of the ONNX file goes into the model's runtime information, where `runtime/openvino_backend.py`
+finds it. An int8 graph stays one: OpenVINO reads the same conversions to bytes.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import onnx
+import openvino
+
+from seyolo.detections import Detections
+from seyolo.exporting.onnx import (
+    describe_onnx,
+    export_onnx,
+    letterbox_mode,
+    require_equal_raw,
+    with_rounded_kernels,
+)
+from seyolo.exporting.parity import UNSURE, require_agreement, sample_picture
+from seyolo.exporting.quantize import Picture, find, fit_pictures
+from seyolo.files import replacing
+from seyolo.network.build import DarknetModel
+from seyolo.runtime.openvino_backend import SECTION, OpenVinoBackend
+
+
+def export_openvino(
+    model: DarknetModel,
+    path: str | Path,
+    *,
+    half: bool = False,
+    int8: bool = False,
+    pictures: Sequence[Picture] = (),
+) -> tuple[Path, Path]:
+    """Writes `x.xml` and `x.bin`, after OpenVINO has given what the model gives.
+
+    Args:
+        model, half, int8, pictures: as in `export_onnx`.
+        path: of the `.xml`.
+
+    Raises:
+        UsageError: as `export_onnx`.
+        ExportError: ONNX Runtime or OpenVINO gives another output than the model; nothing is written then.
+    """
+    xml, weights = Path(path), Path(path).with_suffix(".bin")
+    xml.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=xml.parent, prefix=f".{xml.stem}.") as folder:
+        graph = export_onnx(model, Path(folder) / "x.onnx", half=half, int8=int8, pictures=pictures)
+        new_xml = Path(folder) / xml.name
+        _convert(graph, new_xml)
+        backend = OpenVinoBackend(new_xml)
+        if int8:
+            _require_equal_boxes(backend, model, pictures)
+        else:
+            sample = sample_picture(*backend.input_size, np.random.default_rng(0))
+            reference = with_rounded_kernels(model) if half else model
+            require_equal_raw(backend.infer(sample), reference, sample, "OpenVINO")
+        with replacing(xml) as xml_place, replacing(weights) as weights_place:
+            new_xml.rename(xml_place)
+            new_xml.with_suffix(".bin").rename(weights_place)
+    return xml, weights
+
+
+def _convert(graph: Path, xml: Path) -> None:
+    """The ONNX file as IR, metadata included; numbers keep the precision they have there."""
+    converted = openvino.Core().read_model(graph)
+    for entry in onnx.load(str(graph)).metadata_props:
+        converted.set_rt_info(entry.value, [SECTION, entry.key])
+    openvino.save_model(converted, xml, compress_to_fp16=False)
+
+
+def _require_equal_boxes(backend: OpenVinoBackend, model: DarknetModel, pictures: Sequence[Picture]) -> None:
+    fitted = fit_pictures(pictures, backend.input_size, letterbox_mode(model))
+    found = [
+        Detections.from_raw(backend.infer(picture.batch())[0], picture.placement, UNSURE)
+        for picture in fitted
+    ]
+    require_agreement(find(describe_onnx(model, backend.input_size), fitted), found, "OpenVINO")

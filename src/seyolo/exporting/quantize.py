@@ -1,0 +1,247 @@
+"""Int8 by static calibration: the graph of `translate.py` with convolutions that compute in bytes.
+
+Kernels become signed bytes with a scale per output channel, activations unsigned bytes with a range measured
+on pictures. Decoding stays float32, and with it the detection convolutions, whose numbers become box sizes
+by an exponential. So does the convolution that reads the picture: three channels are too few for bytes to
+pay, and what it loses is lost for all. Convolutions of a single cell, as in gates, cost nothing, and CBAM is
+mostly no convolution.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+from jaxtyping import Float32, UInt8
+from onnx import TensorProto, helper
+from onnxruntime.quantization import CalibrationMethod, QDQQuantizer, QuantType, TensorsData
+
+from seyolo.darknet.cfg import Network
+from seyolo.darknet.graph import inputs, shapes
+from seyolo.darknet.sections import Cbam, Convolutional, Detection
+from seyolo.detections import Detections
+from seyolo.errors import UsageError
+from seyolo.exporting.parity import LEAST_AGREEMENT, UNSURE, box_agreement, require_agreement
+from seyolo.exporting.translate import PICTURES, RAW
+from seyolo.letterbox import Mode, Placement, letterbox, to_tensor
+from seyolo.media.pictures import read_picture
+from seyolo.runtime.onnxruntime_backend import session_options
+
+LEAST_PICTURES = 8
+RANKED_ON = 4
+"""Pictures on which the layers are compared when some of them have to stay float32."""
+OPERATORS = frozenset(
+    "Conv LeakyRelu Relu Clip Sigmoid Add Mul Concat MaxPool GlobalAveragePool Resize".split()
+)
+"""What ONNX Runtime computes in bytes; the others stay float32 between two conversions."""
+
+Picture = str | Path | UInt8[np.ndarray, "H W 3"]
+"""A file, or a decoded picture in OpenCV's BGR order."""
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A picture as it goes into the network, still in bytes, and where it lies there."""
+
+    image: UInt8[np.ndarray, "h w 3"]
+    placement: Placement
+
+    def batch(self) -> Float32[np.ndarray, "1 3 h w"]:
+        """The input of the network, as `Detector` makes it."""
+        return to_tensor(self.image)[None]
+
+
+def fit_pictures(pictures: Sequence[Picture], size: tuple[int, int], mode: Mode) -> list[Fitted]:
+    """Pictures fitted to an input of `size` (height, width), as `Detector` does it.
+
+    Raises:
+        UsageError: fewer than `LEAST_PICTURES`.
+        DataError: one that cannot be read.
+    """
+    if len(pictures) < LEAST_PICTURES:
+        raise UsageError(
+            f"int8 needs pictures to measure on, {LEAST_PICTURES} at least and better a hundred; "
+            f"got {len(pictures)}"
+        )
+    images = (read_picture(item) if isinstance(item, str | Path) else item for item in pictures)
+    return [Fitted(*letterbox(image, size, mode)) for image in images]
+
+
+def quantize(
+    proto: onnx.ModelProto, network: Network, size: tuple[int, int], pictures: Sequence[Fitted]
+) -> tuple[onnx.ModelProto, dict[str, Any]]:
+    """The graph in int8, and what there is to say about it.
+
+    Layers go back to float32, the most sensitive first and twice as many each time, until what is found on
+    the pictures is what the float graph finds.
+
+    Args:
+        proto: of `to_onnx`.
+        network: its description.
+        size: (height, width) of its input in pixels.
+        pictures: to measure ranges and to compare on.
+
+    Returns:
+        The graph, and as plain values `pictures` (how many), `agreement` (share of equal boxes) and
+        `float_layers` (those that went back).
+
+    Raises:
+        ExportError: a quarter of the layers in float32 is not enough, or nothing is found on the pictures.
+    """
+    calibration = Calibration(proto, float_layers(network, size), pictures)
+    expected = find(proto, pictures)
+    put_back: list[int] = []
+    while True:
+        candidate = calibration.quantized(calibration.layers - set(put_back))
+        found = find(candidate, pictures)
+        num_float = 2 * len(put_back) or 1
+        enough = not box_agreement(expected, found) < LEAST_AGREEMENT
+        if enough or num_float > len(calibration.convolutions) // 4:
+            break
+        put_back = calibration.ranking[:num_float]
+    agreement = require_agreement(expected, found, "ONNX Runtime")
+    return candidate, {"pictures": len(pictures), "agreement": agreement, "float_layers": sorted(put_back)}
+
+
+def float_layers(network: Network, size: tuple[int, int]) -> set[int]:
+    """The layers that stay float32 in any network: see the top of this file."""
+    wiring, outputs = inputs(network), shapes(network, *size)
+    layers: set[int] = set()
+    for index, section in enumerate(network.layers):
+        if isinstance(section, Detection):
+            layers |= {index, *_back_to_convolutions(network, wiring, index)}
+        is_single = isinstance(section, Convolutional) and outputs[index].size == (1, 1)
+        if is_single or isinstance(section, Cbam) or -1 in wiring[index]:
+            layers.add(index)
+    return layers
+
+
+def _back_to_convolutions(network: Network, wiring: Sequence[Sequence[int]], layer: int) -> Iterator[int]:
+    """The nearest convolutions in front of a layer, and what lies between."""
+    for source in wiring[layer]:
+        yield source
+        if source >= 0 and not isinstance(network.layers[source], Convolutional):
+            yield from _back_to_convolutions(network, wiring, source)
+
+
+def find(proto: onnx.ModelProto, pictures: Sequence[Fitted]) -> list[Detections]:
+    """What a graph with the output `raw` finds in each picture on ONNX Runtime, unsure boxes too."""
+    session = _open(proto)
+    return [Detections.from_raw(_run(session, picture)[0], picture.placement, UNSURE) for picture in pictures]
+
+
+def _open(proto: onnx.ModelProto) -> Any:
+    return onnxruntime.InferenceSession(
+        proto.SerializeToString(), session_options(), providers=["CPUExecutionProvider"]
+    )
+
+
+def _run(session: Any, picture: Fitted) -> Float32[np.ndarray, "1 P columns"]:
+    raw: Float32[np.ndarray, "1 P columns"] = session.run([RAW], {PICTURES: picture.batch()})[0]
+    return raw
+
+
+class Calibration:
+    """A float graph, the layers of it that may become int8, and the range of every value on pictures."""
+
+    def __init__(
+        self, proto: onnx.ModelProto, kept_float: Collection[int], pictures: Sequence[Fitted]
+    ) -> None:
+        self._proto = proto
+        self._pictures = pictures
+        nodes = [node for node in proto.graph.node if node.op_type in OPERATORS and RAW not in node.output]
+        self._nodes = [(layer, node) for node in nodes if (layer := _layer_of(node)) not in kept_float]
+        self._ranges = _measure_ranges(proto, [node for _, node in self._nodes], pictures)
+        self.layers = {layer for layer, _ in self._nodes}
+        self.convolutions = {layer for layer, node in self._nodes if node.op_type == "Conv"}
+
+    def quantized(self, layers: Collection[int]) -> onnx.ModelProto:
+        """The graph with these layers in int8."""
+        names = [node.name for layer, node in self._nodes if layer in layers]
+        return _insert_conversions(self._proto, names, self._ranges)
+
+    @cached_property
+    def ranking(self) -> list[int]:
+        """The convolutions, first those that do most harm to the output when they alone are int8."""
+        pictures = self._pictures[:RANKED_ON]
+        expected = _outputs(self._proto, pictures)
+        harm = {i: _distance(_outputs(self.quantized([i]), pictures), expected) for i in self.convolutions}
+        return sorted(harm, key=lambda layer: -harm[layer])
+
+
+def _layer_of(node: onnx.NodeProto) -> int:
+    match = re.match(r"layer(\d+)_", node.name)
+    assert match, f"node {node.name!r} is of no layer"
+    return int(match[1])
+
+
+def _outputs(proto: onnx.ModelProto, pictures: Sequence[Fitted]) -> Float32[np.ndarray, "N P columns"]:
+    session = _open(proto)
+    return np.concatenate([_run(session, picture) for picture in pictures])
+
+
+def _distance(
+    actual: Float32[np.ndarray, "N P columns"], expected: Float32[np.ndarray, "N P columns"]
+) -> float:
+    """How far predictions are off per likely object: boxes in parts of their size, at most 1, and scores."""
+    likelihood = expected[..., 4:5]
+    off = np.abs(actual - expected)
+    boxes = np.minimum(off[..., :4], expected[..., [2, 3, 2, 3]]) / expected[..., [2, 3, 2, 3]]
+    return float(((boxes * likelihood).sum() + off[..., 4:].sum()) / likelihood.sum())
+
+
+def _measure_ranges(
+    proto: onnx.ModelProto, nodes: Sequence[onnx.NodeProto], pictures: Sequence[Fitted]
+) -> dict[str, tuple[np.float32, np.float32]]:
+    """Smallest and largest value on any picture of all that the nodes read and write."""
+    constants = {tensor.name for tensor in proto.graph.initializer}
+    values = {name for node in nodes for name in (*node.input, *node.output) if name} - constants
+    names = sorted(values)
+    session = _open(_with_extremes(proto, names))
+    outputs = [f"{kind} {name}" for kind in ("ReduceMin", "ReduceMax") for name in names]
+    extremes = np.array([session.run(outputs, {PICTURES: picture.batch()}) for picture in pictures])
+    low, high = extremes[:, : len(names)].min(axis=0), extremes[:, len(names) :].max(axis=0)
+    return dict(zip(names, zip(low, high, strict=True), strict=True))
+
+
+def _with_extremes(proto: onnx.ModelProto, names: Sequence[str]) -> onnx.ModelProto:
+    """A copy that also gives the smallest and the largest of each of these values."""
+    probe = onnx.ModelProto()
+    probe.CopyFrom(proto)
+    for kind in ("ReduceMin", "ReduceMax"):
+        for name in names:
+            probe.graph.node.append(helper.make_node(kind, [name], [f"{kind} {name}"], keepdims=0))
+            probe.graph.output.append(helper.make_tensor_value_info(f"{kind} {name}", TensorProto.FLOAT, []))
+    return probe
+
+
+def _insert_conversions(
+    proto: onnx.ModelProto, nodes: Sequence[str], ranges: Mapping[str, tuple[np.float32, np.float32]]
+) -> onnx.ModelProto:
+    """The graph with conversions to bytes and back around these nodes, which a runtime melts into them."""
+    quantizer = QDQQuantizer(
+        proto,
+        per_channel=True,
+        reduce_range=False,
+        weight_qType=QuantType.QInt8,
+        activation_qType=QuantType.QUInt8,
+        tensors_range=TensorsData(CalibrationMethod.MinMax, dict(ranges)),
+        nodes_to_quantize=list(nodes),
+        nodes_to_exclude=[],
+        op_types_to_quantize=list(OPERATORS),
+        extra_options={},
+    )
+    quantizer.quantize_model()
+    quantizer.model.topological_sort()
+    quantized: onnx.ModelProto = quantizer.model.model
+    quantized.producer_name, quantized.producer_version = proto.producer_name, proto.producer_version
+    # Shapes that were inferred on the way.
+    del quantized.graph.value_info[:]
+    return quantized

@@ -1,0 +1,119 @@
+"""`export` in other precisions, and to OpenVINO."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from running import MODEL, Run, assert_refused
+
+import seyolo
+from spot_detector import spot_detector, write_spots
+
+
+@pytest.fixture(scope="session")
+def spots(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data.yaml of ten pictures to train on and four to validate on."""
+    return write_spots(tmp_path_factory.mktemp("data") / "spots", train=10, val=4)
+
+
+@pytest.fixture(scope="session")
+def finder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint that finds them."""
+    path = tmp_path_factory.mktemp("model") / "finder.safetensors"
+    model = spot_detector()
+    model.names = ("spot",)
+    seyolo.save(model, path)
+    return path
+
+
+def test_int8_says_what_it_costs(run: Run, finder: Path, spots: Path, tmp_path: Path) -> None:
+    outcome = run("export", finder, "a.onnx", "--int8", "--data", spots, "--json", "a.json")
+    assert outcome.code == 0, outcome.err
+    assert "wrote a.onnx" in outcome.out
+    value = json.loads((tmp_path / "a.json").read_text())
+    assert value["files"] == ["a.onnx"]
+    scores = {precision: metrics["ap"] for precision, metrics in value["metrics"].items()}
+    assert list(scores) == ["float32", "int8"]
+    assert scores["float32"] > 0.9
+    assert scores["int8"] == pytest.approx(scores["float32"], abs=0.02)
+    assert f"{scores['int8']:.3f}" in outcome.out
+    measured = json.loads(run("val", "a.onnx", "--data", spots, "--split", "val", "--json", "-").out)
+    assert measured["metrics"]["val"]["ap"] == scores["int8"]
+
+
+def test_int8_takes_as_many_pictures_as_wanted(run: Run, finder: Path, tmp_path: Path) -> None:
+    data = write_spots(tmp_path / "data", train=12)
+    outcome = run("export", finder, "a.onnx", "--int8", "--data", data, "--pictures", 9, "--json", "-")
+    assert outcome.code == 0, outcome.err
+    assert "metrics" not in json.loads(outcome.out)
+    assert '"pictures": 9' in (tmp_path / "a.onnx").read_bytes().decode("latin-1")
+
+
+def test_half_and_openvino_run(run: Run, finder: Path, spots: Path) -> None:
+    pytest.importorskip("openvino", reason="needs seyolo[openvino]")
+    picture = spots.parent / "images/val/0.png"
+    lines = [["a.onnx"], ["h.onnx", "--half"], ["a.xml"], ["h.xml", "--half"]]
+    lines.append(["i.xml", "--int8", "--data", str(spots)])
+    found = []
+    for line in lines:
+        outcome = run("export", finder, *line)
+        assert outcome.code == 0, outcome.err
+        value = json.loads(run("detect", line[0], picture, "--json", "-").out)
+        assert value["runtime"] == ("openvino" if line[0].endswith(".xml") else "onnxruntime")
+        found.append([item["box"] for item in value["pictures"][0]["detections"]])
+    assert found[0]
+    for boxes in found[1:]:
+        np.testing.assert_allclose(boxes, found[0], atol=0.01)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        (["a.onnx", "--int8"], "--int8 --data DATA"),
+        (["a.onnx", "--data", "DATA"], "--int8 --data DATA"),
+        (["a.onnx", "--int8", "--data", "DATA", "--pictures", "7"], "8 at least"),
+        (["a.onnx", "--int8", "--data", "DATA", "--pictures", "-3"], "8 at least"),
+        (["a.onnx", "--pictures", "20"], "--pictures"),
+        (["a.onnx", "--int8", "--half", "--data", "DATA"], "not both"),
+        (["a.onnx", "--int8", "--data", "gone.yaml"], "gone.yaml"),
+        (["a.cfg", "--int8", "--data", "DATA"], "float32 only"),
+        (["a.cfg", "--half"], "float32 only"),
+        (["a.safetensors", "--half"], "float32 only"),
+        (["a.xml", "--nms"], "non-maximum"),
+    ],
+)
+def test_options_that_do_not_fit_are_refused(
+    run: Run, finder: Path, spots: Path, *, tmp_path: Path, arguments: list[str], part: str
+) -> None:
+    line = [spots if argument == "DATA" else argument for argument in arguments]
+    assert_refused(run("export", finder, *line), part)
+    assert not list(tmp_path.iterdir())
+
+
+def test_too_little_data_is_refused(run: Run, finder: Path, tmp_path: Path) -> None:
+    data = write_spots(tmp_path / "data", train=5, val=2)
+    assert_refused(run("export", finder, "a.onnx", "--int8", "--data", data), "8 at least", "got 5")
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
+
+
+def test_random_weights_have_nothing_to_measure(run: Run, spots: Path, tmp_path: Path) -> None:
+    for out in ("a.onnx", "a.cfg"):
+        outcome = run("export", MODEL, out, "--num-classes", 1, "--int8", "--data", spots)
+        assert_refused(outcome, "no trained weights")
+    assert not list(tmp_path.iterdir())
+
+
+def test_openvino_that_is_missing_is_named(
+    run: Run, finder: Path, picture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("seyolo.exporting.openvino", "seyolo.runtime.openvino_backend"):
+        monkeypatch.delitem(sys.modules, module, raising=False)
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    assert_refused(run("export", finder, "a.xml"), "a.xml needs OpenVINO", "pip install 'seyolo[openvino]'")
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "b.xml").touch()
+    assert_refused(run("detect", "b.xml", picture), "b.xml needs OpenVINO", "pip install 'seyolo[openvino]'")

@@ -1,0 +1,92 @@
+"""OpenVINO over a graph made here, so no exporter of ours is involved; and what is said without OpenVINO."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from seyolo.errors import BackendError
+from seyolo.runtime.backend import open_backend
+
+NUM_CLASSES = 2
+
+
+def write_model(path: Path, *, batch: int = 1, columns: int = 5 + NUM_CLASSES, **metadata: str) -> Path:
+    """A graph that gives the mean of each colour plane as a row: raw[n, p, c] = mean[n, p] * (c + 1)."""
+    ov = pytest.importorskip("openvino", reason="needs seyolo[openvino]")
+    ops = ov.opset13
+    images = ops.parameter([batch, 3, 32, 64], np.float32, name="images")
+    means = ops.unsqueeze(ops.reduce_mean(images, np.array([2, 3]), keep_dims=False), np.array([2]))
+    raw = ops.multiply(means, np.arange(1, columns + 1, dtype=np.float32)[None, None])
+    model = ov.Model([raw], [images], "means")
+    for key, value in metadata.items():
+        model.set_rt_info(value, ["seyolo", key])
+    ov.save_model(model, path, compress_to_fp16=False)
+    return path
+
+
+def batch_of(num: int) -> np.ndarray:
+    return np.random.default_rng(0).random((num, 3, 32, 64), dtype=np.float32)
+
+
+@pytest.mark.parametrize("batch", [1, -1])
+@pytest.mark.parametrize("num", [1, 3])
+def test_output(tmp_path: Path, batch: int, num: int) -> None:
+    """A fixed batch of 1 takes several pictures too, one after the other."""
+    backend = open_backend(write_model(tmp_path / "m.xml", batch=batch), threads=1)
+    raw = backend.infer(batch_of(num))
+    expected = batch_of(num).mean(axis=(2, 3))[:, :, None] * np.arange(1, 6 + NUM_CLASSES)
+    assert raw.dtype == np.float32
+    np.testing.assert_allclose(raw, expected, rtol=1e-5)
+    again = raw.copy()
+    backend.infer(1 - batch_of(num))
+    np.testing.assert_array_equal(raw, again)
+
+
+def test_metadata_and_what_stands_in_for_it(tmp_path: Path) -> None:
+    told = open_backend(
+        write_model(tmp_path / "a.xml", names='["hand", "foot"]', input_size="[32, 64]", letterbox="stretch")
+    )
+    assert (told.names, told.letterbox_mode, told.input_size) == (("hand", "foot"), "stretch", (32, 64))
+    silent = open_backend(write_model(tmp_path / "b.xml"))
+    assert (silent.names, silent.letterbox_mode) == (("class 0", "class 1"), "letterbox")
+    assert silent.input_size == (32, 64)
+    assert open_backend(tmp_path / "b.xml", names=["left", "right"]).names == ("left", "right")
+
+
+def test_precision_is_float32_unless_asked(tmp_path: Path) -> None:
+    """One third rounds to 0.333984375 in bfloat16."""
+    path = write_model(tmp_path / "m.xml")
+    backend = pytest.importorskip("seyolo.runtime.openvino_backend").OpenVinoBackend
+    thirds = np.full((1, 3, 32, 64), 1 / 3, np.float32)
+    np.testing.assert_allclose(backend(path).infer(thirds)[0, 0, 0], 1 / 3, rtol=1e-6)
+    assert backend(path, precision="bf16").infer(thirds).shape == (1, 3, 5 + NUM_CLASSES)
+
+
+def test_files_of_something_else(tmp_path: Path) -> None:
+    write_model(tmp_path / "narrow.xml", columns=5)
+    with pytest.raises(BackendError, match=r"expected one input \(N, 3, H, W\) and one output"):
+        open_backend(tmp_path / "narrow.xml")
+    with pytest.raises(BackendError, match=r"expected pictures of shape \(3, 32, 64\), got \(3, 64, 64\)"):
+        open_backend(write_model(tmp_path / "m.xml")).infer(np.zeros((1, 3, 64, 64), np.float32))
+    (tmp_path / "m.bin").unlink()
+    (tmp_path / "bad.xml").write_text("<net/>")
+    for name in ("m.xml", "bad.xml"):
+        with pytest.raises(BackendError, match=f"{name}: OpenVINO cannot read this file"):
+            open_backend(tmp_path / name)
+
+
+def test_another_device_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BackendError, match="run on cpu here, not on 'cuda'"):
+        open_backend(write_model(tmp_path / "m.xml"), device="cuda")
+
+
+def test_without_openvino_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "m.xml").touch()
+    monkeypatch.delitem(sys.modules, "seyolo.runtime.openvino_backend", raising=False)
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    with pytest.raises(BackendError, match=r"pip install 'seyolo\[openvino\]'"):
+        open_backend(tmp_path / "m.xml")
