@@ -1,6 +1,7 @@
 """Latency as a function of the kept channels, learned from whole networks timed on the named backend.
 
-Some sixty cuts of the network, uniform and at random, are built and timed side by side on this machine. A
+Some sixty cuts of the network, uniform and at random, are built and timed on this machine, each in turns with
+the dense network, so that a machine that slows down meanwhile slows both, and what counts is their ratio. A
 model with a handful of non-negative coefficients explains them: multiply-accumulates with channels rounded up
 to the vector width (per kernel and resolution), values read and written, weights read, and a fixed price per
 convolution. It never falls when a count rises, so allocation can bisect on it. Timing whole networks keeps
@@ -48,7 +49,7 @@ from seyolo.pruning.widths import steps_of
 from seyolo.runtime.backend import Backend, open_backend
 from seyolo.runtime.benchmark import benchmark
 
-NUM_CUTS = 56
+NUM_CUTS = 57
 REPEATS = 7
 VECTOR_WIDTHS = (1, 4, 8, 16)
 PACKAGES = {"onnxruntime": "onnxruntime", "opencv": "opencv-python-headless", "torch": "torch"}
@@ -192,16 +193,20 @@ def _measure_cuts(
     file: ModelFile, groups: Groups, backend: str, multiple: int | None, progress: Progress
 ) -> list[Cut]:
     blocks = find_blocks(file.network, groups)
-    choices = _trial_cuts(groups, blocks, multiple)
-    cuts = []
+    dense, *choices = _trial_cuts(groups, blocks, multiple)
+    dense_ms: list[float] = []
+    shares: list[float] = []
     with progress.task(f"measuring latency on {backend}", len(choices)) as advance:
         for counts in choices:
             masks = keep_masks(groups, [np.arange(count) for count in counts])
             gone = [block.shortcut for block in blocks if block.is_gone(counts)]
-            (ms,) = measure([cut(file, masks, gone)], backend, REPEATS)
-            cuts.append(Cut(tuple(counts.tolist()), ms))
+            beside, ms = measure([file, cut(file, masks, gone)], backend, REPEATS)
+            dense_ms.append(beside)
+            shares.append(ms / beside)
             advance(1, "")
-    return cuts
+    usual = float(np.median(dense_ms))
+    timed = zip([dense, *choices], [1.0, *shares], strict=True)
+    return [Cut(tuple(counts.tolist()), share * usual) for counts, share in timed]
 
 
 def _trial_cuts(groups: Groups, blocks: Sequence[Block], multiple: int | None) -> list[IntArray]:
