@@ -7,16 +7,29 @@ import json
 from pathlib import Path
 from typing import Any
 
+import onnx
 import pytest
 
 from seyolo.errors import BudgetError, UsageError
 from seyolo.model_file import read_model_file
+from seyolo.pipeline import controls
 from seyolo.pipeline.config import SlimConfig
-from seyolo.pipeline.controls import CONTROL_NAMES, TRAINED_BY, Contender, Finished, chosen_controls
+from seyolo.pipeline.controls import (
+    CONTROL_NAMES,
+    TRAINED_BY,
+    Contender,
+    Finished,
+    chosen_controls,
+    control_results,
+)
+from seyolo.pipeline.run import SlimRun
 from seyolo.pipeline.slim import slim
+from seyolo.progress import Silent
 from seyolo.pruning.options import PlanOptions
 from seyolo.report.controls_table import controls_markdown
+from spot_detector import SIZE_PX, spot_detector, write_spots
 
+FLOAT_NAMES = tuple(name for name in CONTROL_NAMES if name != "int8")
 EPOCHS = {"dense": 1, "sparse": 1, "finetuned": 2}
 
 
@@ -37,7 +50,7 @@ def config(tiny_hands: Path) -> SlimConfig:
 @pytest.fixture(scope="module")
 def run(config: SlimConfig, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[str, Any]]]:
     folder = tmp_path_factory.mktemp("controls")
-    return folder, slim(config, folder, controls=CONTROL_NAMES)["controls"]
+    return folder, slim(config, folder, controls=FLOAT_NAMES)["controls"]
 
 
 def epochs_of(folder: Path) -> int:
@@ -51,7 +64,7 @@ def test_every_control_has_a_row_and_the_slim_network_comes_first(
     run: tuple[Path, list[dict[str, Any]]],
 ) -> None:
     folder, rows = run
-    assert [row["control"] for row in rows] == ["slim", *CONTROL_NAMES]
+    assert [row["control"] for row in rows] == ["slim", *FLOAT_NAMES]
     assert json.loads((folder / "results.json").read_text())["controls"] == rows
     for row in rows:
         assert row["metrics"].keys() == {"val", "test"}
@@ -108,6 +121,19 @@ def test_a_control_is_added_to_a_finished_run_without_training_anything_twice(
     assert [row["control"] for row in again] == ["slim", "scratch"]
     assert again[1]["metrics"] == next(row for row in rows if row["control"] == "scratch")["metrics"]
     assert before == {path: path.stat().st_mtime_ns for path in folder.rglob("best.safetensors")}
+
+
+def test_int8_is_the_dense_network_in_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = write_spots(tmp_path / "data", train=16, val=6)
+    finding = spot_detector(more_layers=2)
+    run = SlimRun(SlimConfig(data=str(data), size_px=SIZE_PX), tmp_path / "run", Silent())
+    monkeypatch.setattr(controls, "_dense", lambda finished: Contender(finished.dense, SIZE_PX))
+    slim_row, int8 = control_results(Finished(run, finding, finding), ["int8"])
+    assert (int8["macs"], int8["params"]) == (slim_row["macs"], slim_row["params"])
+    assert int8["metrics"]["val"]["ap"] == pytest.approx(slim_row["metrics"]["val"]["ap"], abs=0.1)
+    assert int8["metrics"]["val"]["ap"] > 0.3
+    graph = onnx.load(tmp_path / "run" / "controls" / "int8" / "int8.onnx").graph
+    assert "QuantizeLinear" in {node.op_type for node in graph.node}
 
 
 def test_a_control_that_cannot_be_says_why(

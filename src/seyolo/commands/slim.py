@@ -70,7 +70,7 @@ def slim(
         finetune: without it the run ends after the cut.
         one_schedule: let the learning rate fall once over all stages, not anew in each.
         controls: train and judge beside it what else as many pictures buy: dense, uniform, scratch, random,
-            lowres, plain, or all; with --resume they are added to a finished run.
+            lowres, int8, plain, or all; with --resume they are added to a finished run.
         blocks: residual blocks may go as a whole.
         repair: fit the kept kernels to what the network put out before the cut (reconstruct), only measure
             batch normalisation anew (recalibrate), or leave the network as it is cut (none).

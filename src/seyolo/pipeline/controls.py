@@ -8,6 +8,7 @@ them sees as many training pictures as all stages of the run together:
     scratch    the slim network's own architecture, from scratch
     random     the run itself, with channels drawn by lot
     lowres     the dense network from scratch, at the input size whose latency is nearest the slim network's
+    int8       the dense network from scratch, its convolutions in eight bits
     plain      the published cut: 85 % of the channels no shortcut touches, after L1 with s = 0.01
 """
 
@@ -25,7 +26,7 @@ from seyolo.darknet.cfg import Network
 from seyolo.darknet.cost import cost
 from seyolo.darknet.edit import set_size
 from seyolo.detections import Detections
-from seyolo.errors import BudgetError, UsageError
+from seyolo.errors import BudgetError, ExportError, UsageError
 from seyolo.evaluation.ap import Truth, average_precision
 from seyolo.evaluation.bootstrap import bootstrap_difference
 from seyolo.evaluation.evaluate import judged
@@ -38,20 +39,25 @@ from seyolo.pruning.options import PlanOptions
 from seyolo.pruning.prune import prune_by
 from seyolo.runtime.backend import Backend, open_backend
 from seyolo.runtime.benchmark import benchmark
-from seyolo.training.loop import can_resume, train
+from seyolo.training.loop import calibration_samples, can_resume, train
 
-ControlName = Literal["dense", "uniform", "scratch", "random", "lowres", "plain"]
+ControlName = Literal["dense", "uniform", "scratch", "random", "lowres", "int8", "plain"]
 CONTROL_NAMES: tuple[ControlName, ...] = get_args(ControlName)
+INT8_PICTURES = 128
 SIZE_STEP_PX = 32
 SMALLEST_SIZE_SHARE = 0.3
 
 
 @dataclass(frozen=True)
 class Contender:
-    """A trained network that is judged beside the slim one, at a square input of `size_px`."""
+    """A trained network that is judged beside the slim one, at a square input of `size_px`.
+
+    Where there is a `file` it is judged instead, a quantised one for instance.
+    """
 
     model: DarknetModel
     size_px: int
+    file: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -94,7 +100,7 @@ def control_results(finished: Finished, names: Sequence[ControlName]) -> list[di
     for name in names:
         try:
             contenders[name] = TRAINED_BY[name](finished)
-        except BudgetError as error:
+        except (BudgetError, ExportError) as error:
             rows[name] = {"control": name, "not_possible": str(error)}
     latency = _latency(contenders)
     judgements = {key: _judge(run, contender) for key, contender in contenders.items()}
@@ -125,6 +131,15 @@ def _lowres(finished: Finished) -> Contender:
     return _from_scratch(finished, "lowres", network, size_px)
 
 
+def _int8(finished: Finished) -> Contender:
+    run, dense = finished.run, _dense(finished)
+    path = _folder(finished, "int8") / "int8.onnx"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pictures = [sample.image for sample in calibration_samples(run.dataset, INT8_PICTURES, run.config.seed)]
+    export(_resized(dense), path, int8=True, pictures=pictures)
+    return replace(dense, file=path)
+
+
 def _random(finished: Finished) -> Contender:
     config = finished.run.config
     return _whole_run(finished, "random", replace(config, cut=replace(config.cut, method="random")))
@@ -152,6 +167,7 @@ TRAINED_BY: dict[ControlName, Callable[[Finished], Contender]] = {
     "scratch": _scratch,
     "random": _random,
     "lowres": _lowres,
+    "int8": _int8,
     "plain": _plain,
 }
 
@@ -195,8 +211,9 @@ def _latency(contenders: dict[str, Contender]) -> dict[str, float]:
     with TemporaryDirectory() as folder:
         backends: dict[str, Backend] = {}
         for number, (name, contender) in enumerate(contenders.items()):
-            path = Path(folder) / f"{number}.onnx"
-            export(_resized(contender), path)
+            path = contender.file or Path(folder) / f"{number}.onnx"
+            if contender.file is None:
+                export(_resized(contender), path)
             backends[name] = open_backend(path)
         return {timing.name: timing.p50_ms for timing in benchmark(backends, repeats=30, warmup=5)}
 
@@ -213,8 +230,10 @@ Judgement = dict[str, tuple[list[Truth], list[Detections]]]
 def _judge(run: SlimRun, contender: Contender) -> Judgement:
     size_hw = (contender.size_px, contender.size_px)
     splits = [split for split in run.dataset.splits if split != "train"]
+    model = contender.model if contender.file is None else open_backend(contender.file)
+    batch_size = 32 if contender.file is None else 1
     return {
-        split: judged(contender.model, run.dataset.split(split), size_hw, batch_size=32) for split in splits
+        split: judged(model, run.dataset.split(split), size_hw, batch_size=batch_size) for split in splits
     }
 
 
