@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,6 @@ from seyolo.pipeline.controls import (
 from seyolo.pipeline.run import SlimRun
 from seyolo.pipeline.slim import slim
 from seyolo.progress import Silent
-from seyolo.pruning.options import PlanOptions
 from seyolo.report.controls_table import controls_markdown
 from spot_detector import SIZE_PX, spot_detector, write_spots
 
@@ -34,17 +34,8 @@ EPOCHS = {"dense": 1, "sparse": 1, "finetuned": 2}
 
 
 @pytest.fixture(scope="module")
-def config(tiny_hands: Path) -> SlimConfig:
-    return SlimConfig(
-        data=str(tiny_hands),
-        model="yolov3-tiny@0.125",
-        size_px=64,
-        epochs=EPOCHS["dense"],
-        sparse_epochs=EPOCHS["sparse"],
-        finetune_epochs=EPOCHS["finetuned"],
-        batch_size=4,
-        cut=PlanOptions(multiple=2, blocks=False, tied="max"),
-    )
+def config(tiny_config: SlimConfig) -> SlimConfig:
+    return replace(tiny_config, sparse_epochs=EPOCHS["sparse"], finetune_epochs=EPOCHS["finetuned"])
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,6 @@ from seyolo.pipeline import run as pipeline_run
 from seyolo.pipeline.config import SlimConfig
 from seyolo.pipeline.slim import slim
 from seyolo.progress import Advance, Silent
-from seyolo.pruning.options import PlanOptions
 from seyolo.runtime.backend import open_backend
 from seyolo.training.prepare import Attention
 
@@ -30,24 +29,10 @@ STAGES = ["dense", "sparse", "pruned", "finetuned"]
 
 
 @pytest.fixture(scope="module")
-def config(tiny_hands: Path) -> SlimConfig:
-    return SlimConfig(
-        data=str(tiny_hands),
-        model="yolov3-tiny@0.125",
-        size_px=64,
-        epochs=1,
-        sparse_epochs=2,
-        finetune_epochs=1,
-        batch_size=4,
-        cut=PlanOptions(multiple=2, blocks=False, tied="max"),
-    )
-
-
-@pytest.fixture(scope="module")
-def whole(config: SlimConfig, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+def whole(tiny_config: SlimConfig, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
     """A run that nothing disturbs."""
     folder = tmp_path_factory.mktemp("slim")
-    return folder, slim(config, folder)
+    return folder, slim(tiny_config, folder)
 
 
 @pytest.fixture
@@ -83,11 +68,11 @@ def test_the_folder_of_a_run(whole: tuple[Path, dict[str, Any]]) -> None:
     assert {path.name for path in whole[0].iterdir()} == set(files.split())
 
 
-def test_the_keys_of_the_results(whole: tuple[Path, dict[str, Any]], config: SlimConfig) -> None:
+def test_the_keys_of_the_results(whole: tuple[Path, dict[str, Any]], tiny_config: SlimConfig) -> None:
     folder, results = whole
     assert json.loads((folder / "results.json").read_text()) == results
     assert {"stages", "plan", "budget", "seed", "data"} <= results.keys()
-    assert (results["budget"], results["seed"], results["data"]) == (["macs=30%"], 0, config.data)
+    assert (results["budget"], results["seed"], results["data"]) == (["macs=30%"], 0, tiny_config.data)
     assert [stage["stage"] for stage in results["stages"]] == STAGES
     keys = {"stage", "params", "size_bytes", "macs", "input_size", "metrics", "latency_ms"}
     for stage in results["stages"]:
@@ -141,11 +126,11 @@ def test_the_slim_files_agree(whole: tuple[Path, dict[str, Any]], tiny_hands: Pa
 
 
 def test_a_run_stopped_on_the_way_gives_the_same_result(
-    whole: tuple[Path, dict[str, Any]], config: SlimConfig, tmp_path: Path, untimed: None
+    whole: tuple[Path, dict[str, Any]], tiny_config: SlimConfig, tmp_path: Path, untimed: None
 ) -> None:
     with pytest.raises(KeyboardInterrupt):
-        slim(config, tmp_path, progress=StopIn("sparse epoch 2/2"))
-    resumed = slim(config, tmp_path, resume=True)
+        slim(tiny_config, tmp_path, progress=StopIn("sparse epoch 2/2"))
+    resumed = slim(tiny_config, tmp_path, resume=True)
     folder, results = whole
     ours, theirs = (read_model_file(path / "slim.safetensors") for path in (tmp_path, folder))
     assert ours.network == theirs.network
@@ -156,27 +141,27 @@ def test_a_run_stopped_on_the_way_gives_the_same_result(
 
 
 def test_what_is_refused_at_once(
-    whole: tuple[Path, dict[str, Any]], config: SlimConfig, tmp_path: Path
+    whole: tuple[Path, dict[str, Any]], tiny_config: SlimConfig, tmp_path: Path
 ) -> None:
     with pytest.raises(TrainingError, match="holds a run already; resume it or choose another"):
-        slim(config, whole[0])
+        slim(tiny_config, whole[0])
     with pytest.raises(TrainingError, match="started with other settings"):
-        slim(replace(config, seed=1), whole[0], resume=True)
+        slim(replace(tiny_config, seed=1), whole[0], resume=True)
     with pytest.raises(TrainingError, match="there is no run to resume here"):
-        slim(config, tmp_path, resume=True)
+        slim(tiny_config, tmp_path, resume=True)
 
 
 def test_an_infeasible_budget_is_refused_before_anything_is_trained(
-    config: SlimConfig, tmp_path: Path
+    tiny_config: SlimConfig, tmp_path: Path
 ) -> None:
     with pytest.raises(BudgetError, match="macs"):
-        slim(replace(config, budget=("macs=0.001%",)), tmp_path)
+        slim(replace(tiny_config, budget=("macs=0.001%",)), tmp_path)
     assert list(tmp_path.iterdir()) == []  # so that the same name may be used with another budget
 
 
-def test_cbam_has_no_darknet_form(config: SlimConfig, tmp_path: Path, untimed: None) -> None:
+def test_cbam_has_no_darknet_form(tiny_config: SlimConfig, tmp_path: Path, untimed: None) -> None:
     cbam = replace(
-        config,
+        tiny_config,
         attention=Attention("cbam", at=("head",)),
         budget=("macs=60%",),
         epochs=0,
@@ -191,7 +176,9 @@ def test_cbam_has_no_darknet_form(config: SlimConfig, tmp_path: Path, untimed: N
     assert raw.shape == (1, 3 * (2 * 2 + 4 * 4), 6)
 
 
-def test_a_stage_of_no_epochs_is_the_one_before_it(config: SlimConfig, tmp_path: Path, untimed: None) -> None:
-    results = slim(replace(config, epochs=0, sparse_epochs=0, finetune_epochs=0), tmp_path)
+def test_a_stage_of_no_epochs_is_the_one_before_it(
+    tiny_config: SlimConfig, tmp_path: Path, untimed: None
+) -> None:
+    results = slim(replace(tiny_config, epochs=0, sparse_epochs=0, finetune_epochs=0), tmp_path)
     sizes = {stage["stage"]: stage["size_bytes"] for stage in results["stages"]}
     assert sizes["sparse"] == sizes["dense"] > sizes["finetuned"] == sizes["pruned"]
