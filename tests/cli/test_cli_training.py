@@ -253,8 +253,8 @@ def test_slim_slims_trained_weights_as_they_are_and_takes_every_choice(
     outcome = run(
         "slim", "--data", hands, "--weights", checkpoint, "--size", SIZE_PX, "--batch", 4,
         "--budget", "macs=80%", "--sparse-epochs", 1, "--finetune-epochs", 1, "--one-schedule",
-        "--sparsity", "group", "--s", 0.1,
-        "--schedule", "decay", "--importance", "norm", "--least-share", 0.25, "--repair", "reconstruct",
+        "--sparsity", "group", "--s", 0.1, "--schedule", "decay", "--scales-rate", 10,
+        "--importance", "norm", "--least-share", 0.25, "--repair", "reconstruct",
         "--distill", 0.5, "--controls", "scratch", "--json", "-",
     )  # fmt: skip
     assert outcome.code == 0, outcome.err
@@ -262,7 +262,7 @@ def test_slim_slims_trained_weights_as_they_are_and_takes_every_choice(
     config = json.loads((folder / "config.json").read_text())
     expected = {
         "epochs": 0, "one_schedule": True, "sparsity": "group", "strength": 0.1, "schedule": "decay",
-        "repair": "reconstruct", "distill": 0.5,
+        "scales_rate": 10.0, "repair": "reconstruct", "distill": 0.5,
     }  # fmt: skip
     assert {key: config[key] for key in expected} == expected
     assert (config["cut"]["method"], config["cut"]["least_share"]) == ("norm", 0.25)
@@ -282,6 +282,7 @@ def test_slim_slims_trained_weights_as_they_are_and_takes_every_choice(
         (["--rounds", 0], ["--rounds 0"]),
         (["--rounds", 2, "--sparsity", "l1"], ["--rounds", "steered"]),
         (["--s", 0], ["--s 0"]),
+        (["--scales-rate", "nan"], ["--scales-rate nan"]),
         (["--distill", -1], ["--distill -1"]),
         (["--least-share", 2], ["least_share=2"]),
         (["--controls", "int4"], ["int4", "dense, uniform"]),

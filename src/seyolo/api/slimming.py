@@ -24,6 +24,8 @@ from seyolo.pruning.options import PlanOptions
 from seyolo.runs import existing_run, new_run
 from seyolo.training.sparsity import Schedule
 
+MAX_SCALES_RATE = 1000.0
+
 
 class SlimChoices(TypedDict, total=False):
     """Fields of `SlimConfig` that say how a network is made ready for the cut, repaired and taught."""
@@ -32,6 +34,7 @@ class SlimChoices(TypedDict, total=False):
     sparsity: SparsityMethod
     strength: float | None
     schedule: Schedule
+    scales_rate: float
     rounds: int
     repair: Repair
     distill: float
@@ -160,6 +163,9 @@ def _check_choices(choices: SlimChoices) -> None:
         raise UsageError("--rounds tightens the budget of steered sparsity training; leave --sparsity out")
     if not choices.get("distill", 0.0) >= 0:
         raise UsageError(f"--distill {choices['distill']:g}: the teacher's weight is 0 or more")
+    rate = choices.get("scales_rate", 1.0)
+    if not 0 < rate <= MAX_SCALES_RATE:
+        raise UsageError(f"--scales-rate {rate:g}: above 0 and at most {MAX_SCALES_RATE:g}")
     if strength is not None and not strength > 0:
         raise UsageError(f"--s {strength}: the strength of sparsity training must be above 0")
 

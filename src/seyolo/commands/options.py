@@ -111,6 +111,7 @@ class SparsityKeywords(TypedDict):
     sparsity: SlimSparsity
     strength: float | None
     schedule: Literal["constant", "decay"]
+    scales_rate: float
     rounds: int
 
 
@@ -124,12 +125,14 @@ class SparsityOptions:
             channels together) push every scale towards zero.
         s: strength [default: 0.2 steered, else 0.01].
         schedule: of the strength unless steered: constant, or decay linearly to zero.
+        scales_rate: learning rate of the scales as a multiple of that of kernels; 10 lets them move apart.
         rounds: in how many steps steered training tightens the budget.
     """
 
     sparsity: SlimSparsity = "steered"
     s: float | None = None
     schedule: Literal["constant", "decay"] = "constant"
+    scales_rate: float = 1.0
     rounds: int = 1
 
     def as_keywords(self) -> SparsityKeywords:
@@ -138,6 +141,7 @@ class SparsityOptions:
             "sparsity": self.sparsity,
             "strength": self.s,
             "schedule": self.schedule,
+            "scales_rate": self.scales_rate,
             "rounds": self.rounds,
         }
 
