@@ -11,6 +11,7 @@ from seyolo.darknet.zoo import network_from_name
 from seyolo.errors import DataError, PlanError
 from seyolo.network.build import DarknetModel
 from seyolo.network.random_weights import calibrated
+from seyolo.pruning import reconstruct as module
 from seyolo.pruning.groups import Groups, find_groups
 from seyolo.pruning.plan import Plan, describe_cut
 from seyolo.pruning.prune import make_plan, prune_by
@@ -82,6 +83,21 @@ def test_where_nothing_is_lost_nothing_changes(dense: DarknetModel) -> None:
     expected = output(slim, several(2, seed=20))
     reconstruct(slim, dense, plan, [several(4, seed=40)])
     torch.testing.assert_close(output(slim, several(2, seed=20)), expected, rtol=1e-3, atol=1e-3)
+
+
+def test_places_with_objects_are_fitted_first(dense: DarknetModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of what the dense network is sure of, more is left than where all places count alike."""
+    plan, images = plan_of(dense), several(16, seed=20)
+    expected = output(dense, images)
+    weight = expected[..., 4:5] ** 2
+    errors = []
+    for alike in (False, True):
+        if alike:
+            monkeypatch.setattr(module, "_places", lambda head, logits: torch.ones(logits[:, 0].numel()))
+        slim = prune_by(dense, plan)
+        reconstruct(slim, dense, plan, images.split(8))
+        errors.append(((output(slim, images)[..., 4:] - expected[..., 4:]).square() * weight).mean().item())
+    assert errors[0] < 0.95 * errors[1]
 
 
 def test_no_pictures_and_another_network(dense: DarknetModel) -> None:

@@ -3,7 +3,9 @@
 Dense and slim network see the same calibration pictures, layer by layer. Each slim convolution gets the
 kernel that, from what it now reads, comes nearest to what the dense convolution puts out, with a ridge that
 pulls towards the kernel it had (He 2017, channel pruning; here for every convolution in order, so that each
-repairs what those in front of it could not).
+repairs what those in front of it could not). For the convolutions that detect, a place counts by the
+objectness that the dense network sees there: nearly all places are background, and would be fitted at the
+expense of objects.
 """
 
 from __future__ import annotations
@@ -30,6 +32,8 @@ ROWS_PER_UNKNOWN = 4
 LEAST_ROWS = 16384
 MOST_NUMBERS = 1 << 28
 MOST_UNKNOWNS = 9216
+BACKGROUND = 0.02
+"""What a place without any object counts, beside 1 for a certain one."""
 
 
 @torch.no_grad()
@@ -62,12 +66,15 @@ def reconstruct(
     dense.eval()
     slim.eval()
     seen, ours = _Walk(dense, pictures), _Walk(slim, pictures)
+    heads = _heads(dense)
     for index, new in enumerate(layer_map):
         if new is not None:
             layer, target = slim.layers[new], dense.layers[index]
             if isinstance(layer, ConvolutionLayer) and isinstance(target, ConvolutionLayer):
                 wanted = target.conv(seen.read(index))[:, masks[index]]
-                _fit(layer, ours.read(new), wanted, _normalisation(target, masks[index]), index)
+                counts = _places(heads[index], wanted) if index in heads else None
+                normalisation = _normalisation(target, masks[index])
+                _fit(layer, ours.read(new), wanted, normalisation, counts=counts, seed=index)
             ours.advance(new)
         seen.advance(index)
 
@@ -100,6 +107,20 @@ def _last_use(network: Network) -> dict[int, int]:
     return {source: index for index, sources in enumerate(inputs(network)) for source in sources}
 
 
+def _heads(model: DarknetModel) -> dict[int, YoloHead]:
+    """The detection layer behind each convolution that detects."""
+    wiring = inputs(model.network)
+    return {
+        wiring[index][0]: layer for index, layer in enumerate(model.layers) if isinstance(layer, YoloHead)
+    }
+
+
+def _places(head: YoloHead, logits: Float[Tensor, "N C H W"]) -> Float[Tensor, " N*H*W"]:
+    """How much each place counts: the largest objectness of its anchors, and a little for background."""
+    objectness: Tensor = head(logits)[..., 4].sigmoid().amax(dim=-1)
+    return BACKGROUND + objectness.flatten()
+
+
 def _normalisation(layer: ConvolutionLayer, kept: Tensor) -> tuple[Tensor, Tensor] | None:
     bn = layer.bn
     if not isinstance(bn, nn.BatchNorm2d) or bn.running_mean is None or bn.running_var is None:
@@ -112,6 +133,8 @@ def _fit(
     read: Tensor,
     wanted: Tensor,
     normalisation: tuple[Tensor, Tensor] | None,
+    *,
+    counts: Float[Tensor, " N*H*W"] | None,
     seed: int,
 ) -> None:
     """Solves for the kernel and the constant of one convolution.
@@ -121,6 +144,7 @@ def _fit(
         read: (N, channels, H, W) what it reads.
         wanted: (N, filters, H', W') what the dense one puts out before its batch normalisation.
         normalisation: the dense running mean and variance of the kept channels; None where there is a bias.
+        counts: how much each place counts; None for all alike.
         seed: of the choice of places where there are too many.
     """
     weight = layer.conv.weight
@@ -128,15 +152,20 @@ def _fit(
     if layer.conv.groups > 1 or num_unknowns > MOST_UNKNOWNS:
         return
     num_rows = wanted.shape[0] * wanted.shape[2] * wanted.shape[3]
-    most = min(max(ROWS_PER_UNKNOWN * num_unknowns, LEAST_ROWS), MOST_NUMBERS // num_unknowns)
+    most = MOST_NUMBERS // num_unknowns
+    if counts is None:
+        most = min(max(ROWS_PER_UNKNOWN * num_unknowns, LEAST_ROWS), most)
     rows = torch.randperm(num_rows, generator=torch.Generator().manual_seed(seed))[:most].to(wanted.device)
     x = _patches(layer.conv, read, rows, wanted.shape[2:])
     y = wanted.permute(0, 2, 3, 1).reshape(num_rows, -1)[rows] - x @ weight.flatten(1).T
-    x_mean, y_mean = x.mean(dim=0), y.mean(dim=0)
+    share = torch.ones(len(rows), 1, device=x.device) if counts is None else counts[rows, None]
+    share = share / share.sum()
+    x_mean, y_mean = (share * x).sum(dim=0), (share * y).sum(dim=0)
     x, y = x - x_mean, y - y_mean
-    energy = (x.T @ x).double()
+    weighted = share * x
+    energy = (weighted.T @ x).double()
     energy.diagonal().add_(RIDGE * energy.diagonal().mean().clamp_min(1e-12))
-    change = torch.linalg.solve(energy, (x.T @ y).double()).float()
+    change = torch.linalg.solve(energy, (weighted.T @ y).double()).float()
     constant = y_mean - x_mean @ change
     weight.add_(change.T.reshape(weight.shape))
     if layer.conv.bias is not None:
