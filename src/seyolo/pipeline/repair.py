@@ -49,10 +49,11 @@ def repair_on(
         seed: of the choice of pictures.
     """
     if how == "reconstruct":
-        half = RECONSTRUCTION_PICTURES // 2
-        reconstruct(
-            slim_model, dense, plan, calibration_batches(dataset, size_hw, half, seed, augmented=half)
+        plain = RECONSTRUCTION_PICTURES // 4
+        batches = calibration_batches(
+            dataset, size_hw, plain, seed, augmented=RECONSTRUCTION_PICTURES - plain
         )
+        reconstruct(slim_model, dense, plan, batches)
     elif how == "recalibrate":
         recalibrate(slim_model, calibration_batches(dataset, size_hw, RECALIBRATION_PICTURES, seed))
 
