@@ -233,6 +233,8 @@ def test_slim_stops_and_resumes_and_leaves_all_it_promises(
     assert set(slim["metrics"]) == {"val", "test"}
     assert set(slim["latency_ms"]) == {"torch", "onnxruntime"}
     folder = tmp_path / "runs/slim/slim"
+    cut = json.loads((folder / "config.json").read_text())["cut"]
+    assert (cut["method"], cut["tied"], cut["blocks"]) == ("bn", "max", False)
     for name in (
         "config.json", "environment.json", "results.json", "plan.json", "table.md", "channels.png",
         "curves.png", "samples.jpg", "slim.safetensors", "slim.cfg", "slim.weights", "slim.onnx",
@@ -265,7 +267,8 @@ def test_slim_slims_trained_weights_as_they_are_and_takes_every_choice(
         "scales_rate": 10.0, "repair": "reconstruct", "distill": 0.5,
     }  # fmt: skip
     assert {key: config[key] for key in expected} == expected
-    assert (config["cut"]["method"], config["cut"]["least_share"]) == ("norm", 0.25)
+    cut = config["cut"]
+    assert (cut["method"], cut["least_share"], cut["tied"]) == ("norm", 0.25, None)
     assert not (folder / "dense" / "results.csv").exists()
     assert "distillation" in rows(folder / "finetuned" / "results.csv")[0]
     assert [row["control"] for row in json.loads(outcome.out)["controls"]] == ["slim", "scratch"]

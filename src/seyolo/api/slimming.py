@@ -16,7 +16,7 @@ from seyolo.data.datasets import load_dataset
 from seyolo.described import CHECKPOINT
 from seyolo.errors import TrainingError, UsageError
 from seyolo.models import load
-from seyolo.pipeline.config import DENSE_EPOCHS, SLIM_CUT, Repair, SlimConfig, SparsityMethod
+from seyolo.pipeline.config import DENSE_EPOCHS, Repair, SlimConfig, SparsityMethod
 from seyolo.pipeline.controls import chosen_controls
 from seyolo.pipeline.slim import slim as run_slim
 from seyolo.progress import Progress
@@ -119,7 +119,7 @@ def slim(
         seed=seed,
         device=device,
         train=dict(train_settings or {}),
-        cut=_with_largest_scales(cut or SLIM_CUT),
+        cut=_plan_options(cut, fades=sparse_epochs != 0 and _is_steered(choices)),
         **choices,
     )
     folder = Path(folder) if folder is not None else new_run("slim")
@@ -145,9 +145,17 @@ def resume_slim(
     return run_slim(SlimConfig(**values), folder, resume=True, controls=wanted, progress=progress)
 
 
-def _with_largest_scales(cut: PlanOptions) -> PlanOptions:
-    """Unless said otherwise, the largest of tied scales counts: sparsity training fades what is left out."""
-    return replace(cut, tied="max") if cut.tied is None and cut.method == "bn" else cut
+def _is_steered(choices: SlimChoices) -> bool:
+    return choices.get("sparsity", "steered") == "steered"
+
+
+def _plan_options(cut: PlanOptions | None, *, fades: bool) -> PlanOptions:
+    """How to decide what goes; unless said otherwise blocks stay, and where what goes fades, the largest of
+    tied scales counts instead of their mean (decisions 0007 and 0009).
+    """
+    cut = cut or PlanOptions(blocks=False)
+    is_open = cut.tied is None and cut.method == "bn"
+    return replace(cut, tied="max") if fades and is_open else cut
 
 
 def _check_choices(choices: SlimChoices) -> None:
@@ -159,7 +167,7 @@ def _check_choices(choices: SlimChoices) -> None:
     rounds, strength = choices.get("rounds", 1), choices.get("strength")
     if rounds < 1:
         raise UsageError(f"--rounds {rounds}: at least one")
-    if rounds > 1 and choices.get("sparsity", "steered") != "steered":
+    if rounds > 1 and not _is_steered(choices):
         raise UsageError("--rounds tightens the budget of steered sparsity training; leave --sparsity out")
     if not choices.get("distill", 0.0) >= 0:
         raise UsageError(f"--distill {choices['distill']:g}: the teacher's weight is 0 or more")
