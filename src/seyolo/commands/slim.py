@@ -60,8 +60,9 @@ def slim(
         data: a data.yaml, Darknet .data, COCO .json or VOC folder with the splits train and val, and more for
             the table.
         model: a zoo name such as yolov3@0.25, a .cfg or a checkpoint.
-        budget: what the result may cost: macs=30%, macs=1.2G, params=2.4M, channels=85% (removed); may be
-            given several times, then all hold [default: macs=30%].
+        budget: what the result may cost: macs=30%, macs=1.2G, params=2.4M, latency=8ms@onnxruntime (or
+            opencv, torch), channels=85% (removed); may be given several times, then all hold
+            [default: macs=30%].
         size: side of the square input in pixels.
         epochs: of the dense stage; the other stages follow in proportion [default: 30, or 0 for trained
             weights].
