@@ -14,7 +14,7 @@ from seyolo.pipeline.config import SlimConfig
 from seyolo.pipeline.repair import taylor_on
 from seyolo.progress import Progress
 from seyolo.pruning.plan import Plan
-from seyolo.pruning.prune import make_plan, measured_plan, prune_by
+from seyolo.pruning.prune import measured_plan, prune_by
 from seyolo.training.sparsity import sparse_scales
 
 READINESS_PICTURES = 200
@@ -36,11 +36,17 @@ def plan_of(
     )
 
 
-def rough_plan(model: DarknetModel, config: SlimConfig) -> Plan:
-    """A plan of about the right cost before anything is trained, when channels are all alike."""
+def rough_plan(model: DarknetModel, config: SlimConfig, progress: Progress | None = None) -> Plan:
+    """A plan of about the right cost before anything is trained, when channels are all alike.
+
+    Raises:
+        BudgetError: a budget that cannot be met is refused before hours go into training.
+    """
     method = "norm" if config.cut.method == "taylor" else config.cut.method
     generator = np.random.default_rng(config.seed)
-    return make_plan(model, config.budget, replace(config.cut, method=method), generator=generator)
+    return measured_plan(
+        model, config.budget, replace(config.cut, method=method), generator=generator, progress=progress
+    )
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ def slim(
     run = SlimRun(config, Path(folder), progress or Silent())
     run.check_folder(resume)
     start = run.starting_model()
-    rough = rough_plan(start, config)
+    rough = rough_plan(start, config, run.progress)
     run.begin()
     run.announce(start, rough)
     dense = run.dense(start)
