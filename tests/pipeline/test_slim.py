@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,9 +19,9 @@ from seyolo.model_file import read_model_file
 from seyolo.pipeline import run as pipeline_run
 from seyolo.pipeline.config import SlimConfig
 from seyolo.pipeline.slim import slim
-from seyolo.progress import Advance, Silent
 from seyolo.runtime.backend import open_backend
 from seyolo.training.prepare import Attention
+from stopping import StopIn
 
 STAGES = ["dense", "sparse", "pruned", "finetuned"]
 
@@ -40,25 +38,6 @@ def untimed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leaves out the slowest part, exporting every stage to time it."""
     timed = {stage: {"torch": 1.0, "onnxruntime": 1.0} for stage in STAGES}
     monkeypatch.setattr(pipeline_run, "measure_latency", lambda models, folder: timed)
-
-
-class StopIn(Silent):
-    """Interrupts at the second step of the task with this title."""
-
-    def __init__(self, title: str) -> None:
-        self.title = title
-
-    @contextmanager
-    def task(self, title: str, total: int) -> Iterator[Advance]:
-        done = 0
-
-        def advance(count: int, note: str) -> None:
-            nonlocal done
-            done += count
-            if title == self.title and done == 2:
-                raise KeyboardInterrupt
-
-        yield advance
 
 
 def test_the_folder_of_a_run(whole: tuple[Path, dict[str, Any]]) -> None:

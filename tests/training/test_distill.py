@@ -6,8 +6,6 @@ import copy
 import csv
 import json
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,7 +22,6 @@ from seyolo.model_file import read_model_file
 from seyolo.network.attention import attach
 from seyolo.network.build import DarknetModel, build, from_file, to_file
 from seyolo.network.folding import fold_batch_norm
-from seyolo.progress import Advance, Silent
 from seyolo.training.distill import (
     Distillation,
     DistillationModule,
@@ -37,6 +34,7 @@ from seyolo.training.distill import (
 from seyolo.training.loop import TrainConfig, TrainResult, train
 from seyolo.training.loss import DetectionLoss, LossModule, predictions
 from small_networks import CONVOLUTION, small_network
+from stopping import StopIn
 
 CONFIG = TrainConfig(epochs=2, batch_size=4, size_px=64, evaluations=1, warmup_epochs=0.5)
 TARGETS = torch.tensor([[0, 0, 40.0, 30.0, 30.0, 40.0], [1, 0, 60.0, 64.0, 50.0, 60.0]])
@@ -266,24 +264,14 @@ def test_a_run_tells_its_teacher_and_its_term(run: tuple[Path, TrainResult]) -> 
     assert all(row["distillation"] > 0 for row in result.history)
 
 
-class StopInEpoch2(Silent):
-    """Interrupts after the first step of the second epoch."""
-
-    @contextmanager
-    def task(self, title: str, total: int) -> Iterator[Advance]:
-        def advance(count: int, note: str) -> None:
-            if title == "train epoch 2/2":
-                raise KeyboardInterrupt
-
-        yield advance
-
-
 def test_a_stopped_run_resumes_exactly(
     dataset: Dataset, teacher: DarknetModel, run: tuple[Path, TrainResult], tmp_path: Path
 ) -> None:
     distillation = Distillation(teacher, 0.5, "teacher.safetensors")
     with pytest.raises(KeyboardInterrupt):
-        train(tiny(0), dataset, CONFIG, tmp_path, distillation=distillation, progress=StopInEpoch2())
+        train(
+            tiny(0), dataset, CONFIG, tmp_path, distillation=distillation, progress=StopIn("train epoch 2/2")
+        )
     resumed = train(tiny(0), dataset, CONFIG, tmp_path, distillation=distillation, resume=True)
     expected = run[1]
     assert losses(resumed) == losses(expected)

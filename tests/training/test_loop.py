@@ -5,8 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +17,6 @@ from seyolo.data.datasets import Dataset, load_dataset
 from seyolo.errors import DataError, TrainingError
 from seyolo.model_file import read_model_file
 from seyolo.network.build import DarknetModel, build
-from seyolo.progress import Advance, Silent
 from seyolo.training import loop
 from seyolo.training.loop import (
     TrainConfig,
@@ -32,6 +29,7 @@ from seyolo.training.loop import (
     write_results,
 )
 from seyolo.training.sparsity import L1, Choice, Sparsity, Steered, sparse_scales
+from stopping import StopIn
 
 CONFIG = TrainConfig(epochs=2, batch_size=4, size_px=64, evaluations=2, warmup_epochs=0.5)
 FILES = {
@@ -66,25 +64,6 @@ def read_rows(folder: Path) -> list[dict[str, str]]:
 def mean_scale(path: Path) -> float:
     scales = [value for name, value in weights_of(path).items() if name.endswith("bn.weight")]
     return float(np.abs(np.concatenate(scales)).mean())
-
-
-class StopIn(Silent):
-    """Interrupts at the second step of the task with this title."""
-
-    def __init__(self, title: str) -> None:
-        self.title = title
-
-    @contextmanager
-    def task(self, title: str, total: int) -> Iterator[Advance]:
-        done = 0
-
-        def advance(count: int, note: str) -> None:
-            nonlocal done
-            done += count
-            if title == self.title and done == 2:
-                raise KeyboardInterrupt
-
-        yield advance
 
 
 @pytest.fixture(scope="module")
