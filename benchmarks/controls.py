@@ -96,10 +96,10 @@ def table(title: str, draws: Mapping[str, Sequence[Draws]]) -> str:
     for name, seeds in draws.items():
         cells = [name]
         for split in SPLITS:
-            pairs = zip(draws["slim"], seeds, strict=True)
-            lead = np.mean([ours[split] - theirs[split] for ours, theirs in pairs], axis=0)
             cells.append(f"{np.mean([seed[split][0] for seed in seeds]):.3f}")
-            cells.append(lead_text(asdict(interval_of(lead))) if name != "slim" else "")
+            pairs = zip(draws.get("slim", seeds), seeds, strict=True)
+            lead = np.mean([ours[split] - theirs[split] for ours, theirs in pairs], axis=0)
+            cells.append(lead_text(asdict(interval_of(lead))) if lead.any() else "")
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
