@@ -1,4 +1,4 @@
-"""Slimming against its controls over several seeds: the table of docs/controls.md.
+"""Slimming against its controls over several seeds, as a table.
 
 For each budget and seed, `seyolo slim` and its controls are trained on equally many pictures, in
 RUNS/BUDGET-SEED. Each network's AP on every split, on the pictures as they are and on a thousand draws of the
