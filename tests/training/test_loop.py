@@ -16,7 +16,8 @@ from seyolo.darknet import zoo
 from seyolo.data.datasets import Dataset, load_dataset
 from seyolo.errors import DataError, TrainingError
 from seyolo.model_file import read_model_file
-from seyolo.network.build import DarknetModel, build
+from seyolo.network.build import DarknetModel, build, from_file, to_file
+from seyolo.network.folding import fold_batch_norm
 from seyolo.training import loop
 from seyolo.training.loop import (
     TrainConfig,
@@ -206,6 +207,16 @@ def test_calibration_pictures_are_drawn_by_seed(dataset: Dataset) -> None:
 def test_the_table_has_the_columns_of_all_rows(tmp_path: Path) -> None:
     write_results(tmp_path / "results.csv", [{"epoch": 1, "box": 0.5}, {"epoch": 2, "ap": 0.25}])
     assert (tmp_path / "results.csv").read_text() == "epoch,box,ap\n1,0.5,\n2,,0.25\n"
+
+
+def test_sparsity_on_a_network_without_scales_is_plain_training(dataset: Dataset, tmp_path: Path) -> None:
+    config = replace(CONFIG, epochs=1)
+    bare = fold_batch_norm(to_file(fresh_model()))
+    plain, sparse = (
+        train(from_file(bare), dataset, config, tmp_path / name, sparsity=method)
+        for name, method in (("plain", None), ("sparse", L1(0.1)))
+    )
+    assert sparse.history[0]["objectness"] == plain.history[0]["objectness"]
 
 
 @pytest.mark.parametrize("multi_scale", [False, True])

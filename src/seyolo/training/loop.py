@@ -293,9 +293,10 @@ class _Run:
     def take_step(self, step: int, images: Tensor, targets: Tensor) -> Tensor:
         warmup = min(int(self.config.warmup_epochs * len(self.loader)), self.num_steps // 4)
         factor = learning_rate_factor(step, self.num_steps, max(1, warmup), self.config.span)
+        rate = self.config.learning_rate * factor
+        scales_rate = rate * self.config.scales_rate
         for group in self.optimizer.param_groups:
-            of_group = self.config.scales_rate if group["name"] == "scales" else 1.0
-            group["lr"] = self.config.learning_rate * factor * of_group
+            group["lr"] = scales_rate if group["name"] == "scales" else rate
         images = images.to(self.device, non_blocking=True).float().div_(255)
         images = images.contiguous(memory_format=torch.channels_last)
         targets = targets.to(self.device, non_blocking=True)
@@ -310,8 +311,7 @@ class _Run:
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.gradient_clip)
         self.optimizer.step()
         if self.sparsity is not None:
-            rates = {group["name"]: group["lr"] for group in self.optimizer.param_groups}
-            self.sparsity.after_step(self.model, rates["scales"], step / self.num_steps)
+            self.sparsity.after_step(self.model, scales_rate, step / self.num_steps)
         self.average.update(self.model)
         return parts
 
