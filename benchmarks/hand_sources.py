@@ -12,12 +12,15 @@ from __future__ import annotations
 import argparse
 import csv
 from collections import Counter
-from functools import cache
 from pathlib import Path
 
 import cv2
 import numpy as np
 from jaxtyping import Float, Int
+
+from seyolo.boxes import cxcywh_to_xyxy
+from seyolo.data.datasets import Sample, load_dataset
+from seyolo.media.pictures import read_picture
 
 PATCH_PX = 24
 
@@ -30,43 +33,34 @@ def sources_of_hands(folder: Path, split: str) -> dict[str, Int[np.ndarray, " n"
         split: `val_small` or `test_small`; its photos come from `val` or `test`.
     """
     with (folder / "manifest.csv").open(encoding="utf-8", newline="") as file:
-        rows = sorted((row for row in csv.DictReader(file)), key=lambda row: row["file"])
+        stems = {row["file"]: row["sources"].split() for row in csv.DictReader(file) if row["split"] == split}
+    dataset = load_dataset(folder / "data.yaml")
     base = split.removesuffix("_small")
-    paths = {
-        Path(row["file"]).stem: folder / "images" / base / row["file"] for row in rows if row["split"] == base
-    }
-    numbers = {stem: number for number, stem in enumerate(paths)}
-
-    @cache
-    def photo(stem: str) -> Float[np.ndarray, "n pixels"]:
-        return patches(paths[stem])
-
+    photos = [hand_vectors(sample) for sample in dataset.split(base)]
+    numbers = {sample.image.stem: number for number, sample in enumerate(dataset.split(base))}
     found = {}
-    for row in rows:
-        if row["split"] == split:
-            stems = row["sources"].split()
-            hands = patches(folder / "images" / split / row["file"])
-            likeness = np.array([[(photo(stem) @ hand).max(initial=0.0) for stem in stems] for hand in hands])
-            photos = [numbers[stems[index]] for index in aligned(likeness)]
-            found[row["file"]] = np.array(photos, dtype=np.int64)
+    for sample in dataset.split(split):
+        sources = [numbers[stem] for stem in stems[sample.image.name]]
+        likeness = np.array(
+            [
+                [(photos[source] @ hand).max(initial=0.0) for source in sources]
+                for hand in hand_vectors(sample)
+            ]
+        )
+        found[sample.image.name] = np.array([sources[index] for index in aligned(likeness)], dtype=np.int64)
     return found
 
 
-def patches(picture: Path) -> Float[np.ndarray, "n pixels"]:
+def hand_vectors(sample: Sample) -> Float[np.ndarray, "n numbers"]:
     """The labelled hands of a picture as vectors of length 1 whose product is their correlation."""
-    image = cv2.imread(str(picture))
+    image = read_picture(sample.image)
     height, width = image.shape[:2]
-    label = Path(str(picture.parent).replace("images", "labels"), f"{picture.stem}.txt")
+    corners = cxcywh_to_xyxy(sample.boxes_cxcywh * np.array([width, height, width, height]))
     vectors = []
-    for line in label.read_text(encoding="utf-8").splitlines() if label.exists() else []:
-        cx, cy, w, h = (float(value) for value in line.split()[1:5])
-        left, right = (round((cx + side * w / 2) * width) for side in (-1, 1))
-        top, bottom = (round((cy + side * h / 2) * height) for side in (-1, 1))
+    for left, top, right, bottom in corners.round().astype(int):
         hand = image[max(0, top) : bottom + 1, max(0, left) : right + 1]
-        vector = (
-            cv2.resize(hand, (PATCH_PX, PATCH_PX), interpolation=cv2.INTER_AREA).astype(np.float64).ravel()
-        )
-        vector -= vector.mean()
+        patch = cv2.resize(hand, (PATCH_PX, PATCH_PX), interpolation=cv2.INTER_AREA)
+        vector = patch.ravel() - patch.mean()
         vectors.append(vector / max(np.linalg.norm(vector), 1e-9))
     return np.array(vectors).reshape(len(vectors), 3 * PATCH_PX**2)
 

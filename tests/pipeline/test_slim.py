@@ -37,7 +37,7 @@ def whole(tiny_config: SlimConfig, tmp_path_factory: pytest.TempPathFactory) -> 
 def untimed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leaves out the slowest part, exporting every stage to time it."""
     timed = {stage: {"torch": 1.0, "onnxruntime": 1.0} for stage in STAGES}
-    monkeypatch.setattr(pipeline_run, "measure_latency", lambda models, folder: timed)
+    monkeypatch.setattr(pipeline_run, "measure_latency", lambda models: timed)
 
 
 def test_the_folder_of_a_run(whole: tuple[Path, dict[str, Any]]) -> None:

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Unpack
 
-import numpy as np
-
 from seyolo.api.opening import ModelKeywords, input_size, open_model, resized
 from seyolo.data.datasets import Dataset
 from seyolo.described import CHECKPOINT
@@ -16,11 +14,12 @@ from seyolo.files import write_text
 from seyolo.models import save
 from seyolo.network.build import DarknetModel
 from seyolo.pipeline.config import Repair
-from seyolo.pipeline.repair import repair_on, taylor_on
+from seyolo.pipeline.planning import plan_on
+from seyolo.pipeline.repair import repair_on
 from seyolo.progress import Progress
 from seyolo.pruning.options import DEFAULTS, PlanOptions
 from seyolo.pruning.plan import Plan
-from seyolo.pruning.prune import measured_plan, prune_by, timed_plan
+from seyolo.pruning.prune import prune_by, timed_plan
 from seyolo.report.plots import plot_channels
 from seyolo.report.slim_report import channel_rows
 from seyolo.runtime.torch_backend import torch_device
@@ -71,7 +70,7 @@ def plan_file(
     if plan is not None:
         plan = timed_plan(dense, plan.recounted(dense.network), FORECAST_BACKENDS, progress)
     else:
-        plan = _plan(
+        plan = plan_on(
             dense, budget, options, dataset, seed=seed, progress=progress, backends=FORECAST_BACKENDS
         )
     _write_plan(path, plan, dense)
@@ -119,7 +118,7 @@ def prune_file(
     if plan is not None:
         plan = plan.recounted(dense.network)
     else:
-        plan = _plan(dense, budget, options, dataset, seed=seed, progress=progress)
+        plan = plan_on(dense, budget, options, dataset, seed=seed, progress=progress)
     slim_model = prune_by(dense, plan)
     if dataset is not None:
         dense, slim_model = dense.to(torch_device(device)), slim_model.to(torch_device(device))
@@ -138,32 +137,6 @@ def plan_path(out: Path) -> Path:
 def _require_one(budget: str | Sequence[str], plan: Plan | None) -> None:
     if (plan is None) == (not budget):
         raise UsageError("give either a budget (--budget macs=30%) or a plan made before (--plan)")
-
-
-def _plan(
-    dense: DarknetModel,
-    budget: str | Sequence[str],
-    options: PlanOptions,
-    dataset: Dataset | None,
-    *,
-    seed: int,
-    progress: Progress | None,
-    backends: Sequence[str] = (),
-) -> Plan:
-    measured = None
-    if options.method == "taylor":
-        if dataset is None:
-            raise UsageError("importance 'taylor' is measured on pictures; give --data")
-        measured = taylor_on(dense, dataset, max(input_size(dense, None)), seed)
-    return measured_plan(
-        dense,
-        budget,
-        options,
-        generator=np.random.default_rng(seed),
-        measured=measured,
-        backends=backends,
-        progress=progress,
-    )
 
 
 def _write_plan(path: Path, plan: Plan, dense: DarknetModel) -> None:

@@ -17,12 +17,11 @@ from seyolo.described import CHECKPOINT
 from seyolo.errors import UsageError
 from seyolo.evaluation.ap import Metrics
 from seyolo.exporting.formats import export
+from seyolo.exporting.quantize import USUAL_PICTURES
 from seyolo.models import save
 from seyolo.network.build import DarknetModel
 from seyolo.progress import Progress
 from seyolo.runtime.backend import open_backend
-
-CALIBRATION_PICTURES = 128
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,7 @@ def export_file(
         out: `.onnx`, `.xml`, `.cfg` or `.safetensors`.
         nms, dynamic_batch, half, int8: as in `seyolo.export`.
         dataset: its `train` split gives the pictures for int8, its `val` split is evaluated before and after.
-        num_pictures: so many of them, spread over the split; `CALIBRATION_PICTURES` by default.
+        num_pictures: so many of them, spread over the split; 128 by default.
         size: side of the square input in pixels; by default the model's.
         device: where the model runs to which a file is compared.
         progress: where to tell how far the evaluation is.
@@ -107,6 +106,6 @@ def _metrics_of_float(model: DarknetModel, dataset: Dataset, progress: Progress 
 
 def _spread(images: Sequence[Path], count: int | None) -> list[Path]:
     """At most `count` of the images, evenly spread."""
-    count = CALIBRATION_PICTURES if count is None else count
+    count = USUAL_PICTURES if count is None else count
     chosen = np.linspace(0, len(images) - 1, max(0, min(count, len(images)))).astype(int)
     return [images[index] for index in chosen]

@@ -22,6 +22,7 @@ from seyolo.pipeline.slim import slim as run_slim
 from seyolo.progress import Progress
 from seyolo.pruning.options import PlanOptions
 from seyolo.runs import existing_run, new_run
+from seyolo.training.distill import check_weight
 from seyolo.training.sparsity import Schedule
 
 MAX_SCALES_RATE = 1000.0
@@ -169,8 +170,7 @@ def _check_choices(choices: SlimChoices) -> None:
         raise UsageError(f"--rounds {rounds}: at least one")
     if rounds > 1 and not _is_steered(choices):
         raise UsageError("--rounds tightens the budget of steered sparsity training; leave --sparsity out")
-    if not choices.get("distill", 0.0) >= 0:
-        raise UsageError(f"--distill {choices['distill']:g}: the teacher's weight is 0 or more")
+    check_weight(choices.get("distill", 0.0))
     rate = choices.get("scales_rate", 1.0)
     if not 0 < rate <= MAX_SCALES_RATE:
         raise UsageError(f"--scales-rate {rate:g}: above 0 and at most {MAX_SCALES_RATE:g}")

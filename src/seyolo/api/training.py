@@ -30,9 +30,8 @@ from seyolo.training.distill import Distillation, check_teacher
 from seyolo.training.loop import TrainConfig, TrainResult, can_resume, first_batch, validation_splits
 from seyolo.training.loop import train as run_train
 from seyolo.training.prepare import Attention, starting_model
-from seyolo.training.sparsity import make_sparsity
+from seyolo.training.sparsity import PUBLISHED_STRENGTH, make_sparsity
 
-DEFAULT_STRENGTH = 0.01
 DEFAULT_DISTILL = 1.0
 SETTINGS_FILE = "command.json"
 
@@ -192,7 +191,7 @@ def _strength(sparsity: str | None, s: float | None) -> float:
         raise UsageError(
             "--s is the strength of sparsity training; say which with --sparsity l1, proximal or group"
         )
-    return DEFAULT_STRENGTH if s is None else s
+    return PUBLISHED_STRENGTH if s is None else s
 
 
 def _distill(teacher: str | Path | None, distill: float | None) -> float:

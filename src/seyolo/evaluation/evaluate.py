@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import TypedDict, Unpack
 
 import numpy as np
 import torch
@@ -26,6 +27,17 @@ from seyolo.runtime.backend import Backend
 
 Infer = Callable[[UInt8[torch.Tensor, "B 3 H W"]], Float32[np.ndarray, "B P columns"]]
 """From RGB bytes to raw predictions: cx, cy, w, h in input pixels, objectness, class probabilities."""
+
+
+class JudgeOptions(TypedDict, total=False):
+    """The options of `predict`."""
+
+    batch_size: int
+    confidence: float
+    iou_threshold: float
+    max_detections: int
+    bfloat16: bool
+    progress: Progress | None
 
 
 def predict(
@@ -66,30 +78,14 @@ def evaluate(
     model: DarknetModel | Backend,
     samples: Sequence[Sample],
     size_hw: tuple[int, int],
-    *,
-    batch_size: int = 16,
-    confidence: float = 0.001,
-    iou_threshold: float = 0.65,
-    max_detections: int = 300,
-    bfloat16: bool = False,
-    progress: Progress | None = None,
+    **options: Unpack[JudgeOptions],
 ) -> Metrics:
     """COCO AP of a model on labelled pictures; arguments as in `predict`.
 
     Raises:
         DataError: a label's class is not one of the model's.
     """
-    truths, predictions = judged(
-        model,
-        samples,
-        size_hw,
-        batch_size=batch_size,
-        confidence=confidence,
-        iou_threshold=iou_threshold,
-        max_detections=max_detections,
-        bfloat16=bfloat16,
-        progress=progress,
-    )
+    truths, predictions = judged(model, samples, size_hw, **options)
     return average_precision(truths, predictions, len(model.names))
 
 
@@ -105,7 +101,7 @@ def judged(
     bfloat16: bool = False,
     progress: Progress | None = None,
 ) -> tuple[list[Truth], list[Detections]]:
-    """Labels and detections of every picture, what AP and its bootstrap are made of; arguments as above."""
+    """Labels and detections of every picture, for AP and its bootstrap; arguments as in `predict`."""
     truths: list[Truth] = []
     predictions: list[Detections] = []
     outputs = _raw_outputs(

@@ -35,6 +35,7 @@ from seyolo.media.pictures import read_picture
 from seyolo.runtime.onnxruntime_backend import session_options
 
 LEAST_PICTURES = 8
+USUAL_PICTURES = 128
 RANKED_ON = 4
 """Pictures on which the layers are compared when some of them have to stay float32."""
 OPERATORS = frozenset(

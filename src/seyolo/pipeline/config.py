@@ -8,11 +8,10 @@ from typing import Any, Literal
 from seyolo.pruning.options import PlanOptions
 from seyolo.training.loop import TrainConfig
 from seyolo.training.prepare import Attention
-from seyolo.training.sparsity import Schedule
+from seyolo.training.sparsity import PUBLISHED_STRENGTH, Schedule
 
 DENSE_EPOCHS = 30
 STEERED_STRENGTH = 0.2
-PUBLISHED_STRENGTH = 0.01
 SLIM_CUT = PlanOptions(blocks=False, tied="max")
 Repair = Literal["reconstruct", "recalibrate", "none"]
 SparsityMethod = Literal["steered", "proximal", "l1", "group"]

@@ -31,19 +31,20 @@ from seyolo.evaluation.ap import Truth, average_precision
 from seyolo.evaluation.bootstrap import bootstrap_difference
 from seyolo.evaluation.evaluate import judged
 from seyolo.exporting.formats import export
+from seyolo.exporting.quantize import USUAL_PICTURES
 from seyolo.network.build import DarknetModel, build, from_file, to_file
 from seyolo.pipeline.config import SlimConfig
 from seyolo.pipeline.planning import plan_of
 from seyolo.pipeline.run import SlimRun
+from seyolo.pipeline.timing import median_ms
 from seyolo.pruning.options import PlanOptions
 from seyolo.pruning.prune import prune_by
 from seyolo.runtime.backend import Backend, open_backend
-from seyolo.runtime.benchmark import benchmark
 from seyolo.training.loop import calibration_samples, can_resume, train
+from seyolo.training.sparsity import PUBLISHED_STRENGTH
 
 ControlName = Literal["dense", "uniform", "scratch", "random", "lowres", "int8", "plain"]
 CONTROL_NAMES: tuple[ControlName, ...] = get_args(ControlName)
-INT8_PICTURES = 128
 SIZE_STEP_PX = 32
 SMALLEST_SIZE_SHARE = 0.3
 
@@ -134,9 +135,10 @@ def _lowres(finished: Finished) -> Contender:
 def _int8(finished: Finished) -> Contender:
     run, dense = finished.run, _dense(finished)
     path = _folder(finished, "int8") / "int8.onnx"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pictures = [sample.image for sample in calibration_samples(run.dataset, INT8_PICTURES, run.config.seed)]
-    export(_resized(dense), path, int8=True, pictures=pictures)
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        samples = calibration_samples(run.dataset, USUAL_PICTURES, run.config.seed)
+        export(_resized(dense), path, int8=True, pictures=[sample.image for sample in samples])
     return replace(dense, file=path)
 
 
@@ -153,7 +155,7 @@ def _plain(finished: Finished) -> Contender:
         budget=("channels=85%",),
         cut=PlanOptions(scope="plain", multiple=1, blocks=False),
         sparsity="l1",
-        strength=0.01,
+        strength=PUBLISHED_STRENGTH,
         schedule="constant",
         sparse_epochs=sparse,
         finetune_epochs=epochs["sparse"] + epochs["finetuned"] - sparse,
@@ -215,7 +217,7 @@ def _latency(contenders: dict[str, Contender]) -> dict[str, float]:
             if contender.file is None:
                 export(_resized(contender), path)
             backends[name] = open_backend(path)
-        return {timing.name: timing.p50_ms for timing in benchmark(backends, repeats=30, warmup=5)}
+        return median_ms(backends)
 
 
 def _resized(contender: Contender) -> DarknetModel:

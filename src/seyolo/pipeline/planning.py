@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from seyolo.data.datasets import Dataset, Sample
+from seyolo.errors import UsageError
 from seyolo.evaluation.evaluate import evaluate
 from seyolo.network.build import DarknetModel
 from seyolo.pipeline.config import SlimConfig
 from seyolo.pipeline.repair import taylor_on
 from seyolo.progress import Progress
+from seyolo.pruning.options import PlanOptions
 from seyolo.pruning.plan import Plan
 from seyolo.pruning.prune import measured_plan, prune_by
 from seyolo.training.sparsity import sparse_scales
@@ -21,19 +24,51 @@ READINESS_PICTURES = 200
 NEARLY_ZERO = 0.01
 
 
+def plan_on(
+    model: DarknetModel,
+    budget: str | Sequence[str],
+    options: PlanOptions,
+    dataset: Dataset | None,
+    *,
+    seed: int,
+    backends: Sequence[str] = (),
+    progress: Progress | None = None,
+) -> Plan:
+    """The plan of a cut, with what its importance needs: training pictures or a seed.
+
+    Args:
+        model: the dense network; its mode stays as it is.
+        budget, options, backends, progress: as in `measured_plan`.
+        dataset: its `train` split gives the pictures for `taylor` importance.
+        seed: of `random` importance and of the choice of pictures.
+
+    Raises:
+        UsageError: `taylor` without pictures.
+        SeyoloError: as in `measured_plan`.
+    """
+    measured = None
+    if options.method == "taylor":
+        if dataset is None:
+            raise UsageError("importance 'taylor' is measured on pictures; give --data")
+        was_training, net = model.training, model.network.net
+        measured = taylor_on(model, dataset, max(net.height, net.width), seed)
+        model.train(was_training)
+    return measured_plan(
+        model,
+        budget,
+        options,
+        generator=np.random.default_rng(seed),
+        measured=measured,
+        backends=backends,
+        progress=progress,
+    )
+
+
 def plan_of(
     model: DarknetModel, config: SlimConfig, dataset: Dataset, progress: Progress | None = None
 ) -> Plan:
-    """What a run cuts out of a model; latency holds as measured. The model's mode stays as it is."""
-    measured = None
-    if config.cut.method == "taylor":
-        was_training = model.training
-        measured = taylor_on(model, dataset, config.size_px, config.seed)
-        model.train(was_training)
-    generator = np.random.default_rng(config.seed)
-    return measured_plan(
-        model, config.budget, config.cut, generator=generator, measured=measured, progress=progress
-    )
+    """What a run cuts out of a model; latency holds as measured."""
+    return plan_on(model, config.budget, config.cut, dataset, seed=config.seed, progress=progress)
 
 
 def rough_plan(model: DarknetModel, config: SlimConfig, progress: Progress | None = None) -> Plan:
@@ -42,11 +77,8 @@ def rough_plan(model: DarknetModel, config: SlimConfig, progress: Progress | Non
     Raises:
         BudgetError: a budget that cannot be met is refused before hours go into training.
     """
-    method = "norm" if config.cut.method == "taylor" else config.cut.method
-    generator = np.random.default_rng(config.seed)
-    return measured_plan(
-        model, config.budget, replace(config.cut, method=method), generator=generator, progress=progress
-    )
+    options = replace(config.cut, method="norm") if config.cut.method == "taylor" else config.cut
+    return plan_on(model, config.budget, options, None, seed=config.seed, progress=progress)
 
 
 @dataclass(frozen=True)

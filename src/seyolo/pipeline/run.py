@@ -186,7 +186,7 @@ class SlimRun:
         self.progress.message("exporting, timing and evaluating every stage")
         slim_model = list(models.values())[-1]
         artefacts = self._export(models["dense"], slim_model)
-        latency = measure_latency(models, self.folder)
+        latency = measure_latency(models)
         stages = [self._stage(name, model, latency[name]) for name, model in models.items()]
         return {
             "stages": stages,

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from seyolo.data.datasets import Dataset
 from seyolo.exporting.formats import export
 from seyolo.model_file import write_model_file
 from seyolo.network.build import DarknetModel, to_file
 from seyolo.pipeline.config import SlimConfig
-from seyolo.runtime.backend import open_backend
+from seyolo.runtime.backend import Backend, open_backend
 from seyolo.runtime.benchmark import benchmark
 from seyolo.training.loop import measure_step_seconds
 
@@ -17,25 +19,26 @@ TEACHER_SHARE = 0.25
 """What the dense network takes to look at a batch, of its own training step."""
 
 
-def measure_latency(models: dict[str, DarknetModel], folder: Path) -> dict[str, dict[str, float]]:
+def measure_latency(models: dict[str, DarknetModel]) -> dict[str, dict[str, float]]:
     """Median milliseconds of each stage on torch and ONNX Runtime at batch 1, interleaved in one run."""
-    backends = {}
-    paths = []
-    for name, model in models.items():
-        checkpoint = folder / f".{name}.safetensors"
-        onnx = folder / f".{name}.onnx"
-        write_model_file(checkpoint, to_file(model))
-        export(model, onnx)
-        paths += [checkpoint, onnx]
-        backends[f"{name} torch"] = open_backend(checkpoint)
-        backends[f"{name} onnxruntime"] = open_backend(onnx)
-    timings = {timing.name: timing.p50_ms for timing in benchmark(backends, repeats=30, warmup=5)}
-    for path in paths:
-        path.unlink()
+    with TemporaryDirectory() as folder:
+        backends = {}
+        for name, model in models.items():
+            stem = Path(folder) / name
+            write_model_file(stem.with_suffix(".safetensors"), to_file(model))
+            export(model, stem.with_suffix(".onnx"))
+            backends[f"{name} torch"] = open_backend(stem.with_suffix(".safetensors"))
+            backends[f"{name} onnxruntime"] = open_backend(stem.with_suffix(".onnx"))
+        timings = median_ms(backends)
     return {
         name: {kind: round(timings[f"{name} {kind}"], 3) for kind in ("torch", "onnxruntime")}
         for name in models
     }
+
+
+def median_ms(backends: Mapping[str, Backend]) -> dict[str, float]:
+    """Median milliseconds of each at batch 1, interleaved in one run."""
+    return {timing.name: timing.p50_ms for timing in benchmark(backends, repeats=30, warmup=5)}
 
 
 def estimate_seconds(

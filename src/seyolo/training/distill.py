@@ -46,8 +46,17 @@ class Distillation:
     source: str = "teacher"
 
     def __post_init__(self) -> None:
-        if not 0 <= self.weight < math.inf:
-            raise UsageError(f"--distill {self.weight:g}: the teacher's weight must be a number from 0 on")
+        check_weight(self.weight)
+
+
+def check_weight(weight: float) -> None:
+    """Refuses a weight of the teacher that makes no sense.
+
+    Raises:
+        UsageError: it is negative or not a number.
+    """
+    if not 0 <= weight < math.inf:
+        raise UsageError(f"--distill {weight:g}: the teacher's weight must be a number from 0 on")
 
 
 def check_teacher(student: DarknetModel, distillation: Distillation) -> None:

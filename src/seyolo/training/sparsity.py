@@ -49,6 +49,8 @@ def _trained_scales(model: DarknetModel) -> dict[str, nn.BatchNorm2d]:
     return {name: bn for name, bn in sparse_scales(model).items() if bn.weight.requires_grad}
 
 
+PUBLISHED_STRENGTH = 0.01
+"""The s of the published recipe."""
 Schedule = Literal["constant", "decay"]
 Ties = Sequence[Sequence[tuple[str, NDArray[np.int64]]]]
 """Per channel group its batch normalisations, each with its channel at every slot of the group."""
