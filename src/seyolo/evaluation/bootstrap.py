@@ -116,15 +116,6 @@ def interval_of(differences: Float[np.ndarray, " 1+draws"]) -> Interval:
     return Interval(float(differences[0]), float(low), float(high))
 
 
-def weighted_ap(
-    truths: Sequence[Truth], found: Sequence[Detections], num_classes: int, max_detections: int = 100
-) -> float:
-    """COCO AP by the matching of this module; without ignored objects that of `average_precision`."""
-    own = _own_units(truths)
-    matched = [_match(truths, found, own, label, max_detections) for label in range(num_classes)]
-    return _ap(matched, np.ones(len(truths)))
-
-
 def _own_units(truths: Sequence[Truth]) -> list[Int[np.ndarray, " n"]]:
     """The number of the picture for each of its objects; once where it has none, for its false positives."""
     return [np.full(max(1, len(truth.class_ids)), number) for number, truth in enumerate(truths)]
