@@ -1,11 +1,11 @@
 """Slimming against its controls over several seeds, as a table.
 
 For each budget and seed, `seyolo slim` and its controls are trained on equally many pictures, in
-RUNS/BUDGET-SEED. Each network's AP on every split, on the pictures as they are and on a thousand draws of the
-bootstrap, is kept in RESULTS. What is there already is neither trained nor judged again, so the script may be
-stopped and started, and several may work on different seeds side by side. The differences are averaged over
-the seeds, with an interval over source photos: mosaics show the same photos again and again, and pictures
-drawn anew would pretend to know more.
+RUNS/MODEL-BUDGET-SEED. Each network's AP on every split, on the pictures as they are and on a thousand draws
+of the bootstrap, is kept in RESULTS. What is there already is neither trained nor judged again, so the script
+may be stopped and started, and several may work on different seeds side by side. The differences are averaged
+over the seeds, with an interval over source photos: mosaics show the same photos again and again, and
+pictures drawn anew would pretend to know more.
 
     python benchmarks/controls.py ../shared/data/hands/data.yaml RUNS RESULTS --seeds 0 1 2 --budgets macs=30%
 """
@@ -32,7 +32,6 @@ from seyolo.pipeline.config import SlimConfig
 from seyolo.pipeline.controls import TRAINED_BY, Contender, ControlName, Finished
 from seyolo.pipeline.run import SlimRun
 from seyolo.progress import console_progress
-from seyolo.pruning.options import PlanOptions
 from seyolo.report.controls_table import lead_text
 
 SPLITS = ("val", "val_small", "test", "test_small")
@@ -49,21 +48,33 @@ def trained(config: SlimConfig, folder: Path, name: str) -> Contender:
     run = SlimRun(config, folder, console_progress(), title=f"{folder.name} ")
     run.begin()
     start = run.starting_model()
-    if name in ("uniform", "dense"):  # they need nothing of the run
-        return TRAINED_BY[cast("ControlName", name)](Finished(run, start, start))
+    if name == "uniform":  # needs nothing of the run
+        return TRAINED_BY["uniform"](Finished(run, start, start))
     dense = run.dense(start)
-    sparse = run.sparse(dense)
+    if name == "dense":
+        return Contender(dense, config.size_px)
+    sparse = run.sparse(run.branch(dense))
     slim = run.finetune(run.cut(sparse, run.plan(sparse)), dense)
     if name == "slim":
         return Contender(slim, config.size_px)
     return TRAINED_BY[cast("ControlName", name)](Finished(run, dense, slim))
 
 
+def share_dense(config: SlimConfig, folder: Path) -> None:
+    """Dense training does not depend on the budget: the runs of one model and seed share its folder."""
+    dense = folder.parent / f"{config.model}-{config.seed}-dense"
+    dense.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / "dense").exists():
+        (folder / "dense").symlink_to(Path("..") / dense.name)
+
+
 def measured(config: SlimConfig, runs: Path, results: Path, name: str, units: Mapping[str, Units]) -> Draws:
     """AP of a network on every split, on the pictures as they are and on every draw; kept in `results`."""
-    title = f"{config.budget[0]}-{config.seed}"
+    title = f"{config.model}-{config.budget[0]}-{config.seed}"
     path = results / f"{title}-{name}.npz"
     if not path.exists():
+        share_dense(config, runs / title)
         contender = trained(config, runs / title, name)
         size_hw = (contender.size_px, contender.size_px)
         dataset = load_dataset(config.data)
@@ -114,9 +125,7 @@ def main() -> None:
     parser.add_argument("--names", nargs="+", default=["slim", "dense", "uniform", "scratch", "random"])
     parser.add_argument("--model", default="yolov3@0.25")
     parser.add_argument("--size", type=int, default=256)
-    parser.add_argument(
-        "--epochs", type=int, nargs=3, default=[8, 0, 25], metavar=("DENSE", "SPARSE", "TUNE")
-    )
+    parser.add_argument("--epochs", type=int, default=33)
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
@@ -129,16 +138,11 @@ def main() -> None:
                 model=options.model,
                 size_px=options.size,
                 budget=(budget,),
-                epochs=options.epochs[0],
-                sparse_epochs=options.epochs[1],
-                finetune_epochs=options.epochs[2],
-                one_schedule=True,
-                cut=PlanOptions(blocks=False),
-                repair="reconstruct",
+                epochs=options.epochs,
                 seed=seed,
             )
             draws.setdefault(name, []).append(measured(config, options.runs, options.results, name, units))
-        print(table(f"{budget}, seeds {' '.join(map(str, options.seeds))}", draws))
+        print(table(f"{options.model}, {budget}, seeds {' '.join(map(str, options.seeds))}", draws))
 
 
 if __name__ == "__main__":

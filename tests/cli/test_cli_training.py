@@ -234,7 +234,7 @@ def test_slim_stops_and_resumes_and_leaves_all_it_promises(
     assert set(slim["latency_ms"]) == {"torch", "onnxruntime"}
     folder = tmp_path / "runs/slim/slim"
     cut = json.loads((folder / "config.json").read_text())["cut"]
-    assert (cut["method"], cut["tied"], cut["blocks"]) == ("bn", "max", False)
+    assert (cut["method"], cut["tied"], cut["blocks"]) == ("bn", None, False)
     for name in (
         "config.json", "environment.json", "results.json", "plan.json", "table.md", "channels.png",
         "curves.png", "samples.jpg", "slim.safetensors", "slim.cfg", "slim.weights", "slim.onnx",
@@ -254,7 +254,7 @@ def test_slim_slims_trained_weights_as_they_are_and_takes_every_choice(
 ) -> None:
     outcome = run(
         "slim", "--data", hands, "--weights", checkpoint, "--size", SIZE_PX, "--batch", 4,
-        "--budget", "macs=80%", "--sparse-epochs", 1, "--finetune-epochs", 1, "--one-schedule",
+        "--budget", "macs=80%", "--sparse-epochs", 1, "--finetune-epochs", 1,
         "--sparsity", "group", "--s", 0.1, "--schedule", "decay", "--scales-rate", 10,
         "--importance", "norm", "--least-share", 0.25, "--repair", "reconstruct",
         "--distill", 0.5, "--controls", "scratch", "--json", "-",
@@ -263,7 +263,7 @@ def test_slim_slims_trained_weights_as_they_are_and_takes_every_choice(
     folder = tmp_path / "runs/slim/slim"
     config = json.loads((folder / "config.json").read_text())
     expected = {
-        "epochs": 0, "one_schedule": True, "sparsity": "group", "strength": 0.1, "schedule": "decay",
+        "epochs": 0, "branch_epoch": None, "sparsity": "group", "strength": 0.1, "schedule": "decay",
         "scales_rate": 10.0, "repair": "reconstruct", "distill": 0.5,
     }  # fmt: skip
     assert {key: config[key] for key in expected} == expected

@@ -17,9 +17,9 @@ def tiny_config(tiny_hands: Path) -> SlimConfig:
         data=str(tiny_hands),
         model="yolov3-tiny@0.125",
         size_px=64,
-        epochs=1,
+        epochs=2,
         sparse_epochs=2,
         finetune_epochs=1,
         batch_size=4,
-        cut=PlanOptions(multiple=2, blocks=False, tied="max"),
+        cut=PlanOptions(multiple=2, blocks=False),
     )

@@ -13,6 +13,7 @@ import pytest
 
 from seyolo.errors import BudgetError, UsageError
 from seyolo.model_file import read_model_file
+from seyolo.network.build import from_file
 from seyolo.pipeline import controls
 from seyolo.pipeline.config import SlimConfig
 from seyolo.pipeline.controls import (
@@ -30,7 +31,7 @@ from seyolo.report.controls_table import controls_markdown
 from spot_detector import SIZE_PX, spot_detector, write_spots
 
 FLOAT_NAMES = tuple(name for name in CONTROL_NAMES if name != "int8")
-EPOCHS = {"dense": 1, "sparse": 1, "finetuned": 2}
+EPOCHS = {"branch": 1, "sparse": 1, "finetuned": 2}
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +79,15 @@ def test_a_control_that_is_a_run_takes_over_the_dense_network(
     run: tuple[Path, list[dict[str, Any]]], name: str
 ) -> None:
     assert epochs_of(run[0] / "controls" / name) == EPOCHS["sparse"] + EPOCHS["finetuned"]
+
+
+def test_dense_training_that_saw_as_many_pictures_is_the_control(
+    run: tuple[Path, list[dict[str, Any]]], config: SlimConfig
+) -> None:
+    equal = replace(config, epochs=sum(EPOCHS.values()))
+    dense = from_file(read_model_file(run[0] / "dense" / "best.safetensors"))
+    finished = Finished(SlimRun(equal, run[0], Silent()), dense, dense)
+    assert TRAINED_BY["dense"](finished).model is dense
 
 
 def test_the_float_controls_cost_no_more_than_the_budget(run: tuple[Path, list[dict[str, Any]]]) -> None:

@@ -16,9 +16,12 @@ from seyolo.data.datasets import load_dataset
 from seyolo.detector import Detector
 from seyolo.errors import BudgetError, TrainingError
 from seyolo.model_file import read_model_file
+from seyolo.network.build import from_file
 from seyolo.pipeline import run as pipeline_run
 from seyolo.pipeline.config import SlimConfig
+from seyolo.pipeline.run import SlimRun
 from seyolo.pipeline.slim import slim
+from seyolo.progress import Silent
 from seyolo.runtime.backend import open_backend
 from seyolo.training.prepare import Attention
 from stopping import StopIn
@@ -53,7 +56,8 @@ def test_the_keys_of_the_results(whole: tuple[Path, dict[str, Any]], tiny_config
     assert {"stages", "plan", "budget", "seed", "data"} <= results.keys()
     assert (results["budget"], results["seed"], results["data"]) == (["macs=30%"], 0, tiny_config.data)
     assert [stage["stage"] for stage in results["stages"]] == STAGES
-    keys = {"stage", "params", "size_bytes", "macs", "input_size", "metrics", "latency_ms"}
+    assert [stage["epochs"] for stage in results["stages"]] == [2, 3, 3, 4]
+    keys = {"stage", "epochs", "params", "size_bytes", "macs", "input_size", "metrics", "latency_ms"}
     for stage in results["stages"]:
         assert stage.keys() == keys
         assert stage["input_size"] == [64, 64]
@@ -78,10 +82,28 @@ def test_the_budget_is_kept_and_the_numbers_are_those_of_the_files(
     assert cost(network, 64, 64).macs == finetuned["macs"]
 
 
-def test_the_cut_changes_nothing_after_sparsity_training(whole: tuple[Path, dict[str, Any]]) -> None:
+def test_the_slim_network_starts_from_the_young_dense_one(
+    whole: tuple[Path, dict[str, Any]], tiny_config: SlimConfig
+) -> None:
+    folder, _ = whole
+    young = read_model_file(folder / "dense" / "epoch-1.safetensors")
+    old = read_model_file(folder / "dense" / "last.safetensors")
+    name = "layers.0.conv.weight"
+    assert not np.array_equal(young.state[name], old.state[name])
+    assert not (folder / "dense" / "epoch-2.safetensors").exists()
+    run = SlimRun(tiny_config, folder, Silent())
+    branch = run.branch(from_file(old))
+    np.testing.assert_array_equal(branch.state_dict()[name], young.state[name])
+
+
+def test_the_cut_changes_nothing_where_what_goes_was_faded(
+    tiny_config: SlimConfig, tmp_path: Path, untimed: None
+) -> None:
     """The channels that go have scale and shift 0, and every activation here is leaky: f(0) = 0."""
-    sparse = read_model_file(whole[0] / "sparse" / "best.safetensors")
-    pruned = read_model_file(whole[0] / "pruned.safetensors")
+    steered = replace(tiny_config, sparsity="steered", repair="recalibrate", finetune_epochs=0)
+    slim(steered, tmp_path)
+    sparse = read_model_file(tmp_path / "sparse" / "best.safetensors")
+    pruned = read_model_file(tmp_path / "pruned.safetensors")
     for index in range(len(sparse.network.layers)):
         name = f"layers.{index}.bn.weight"
         if name in sparse.state:

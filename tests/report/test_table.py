@@ -84,6 +84,7 @@ def test_an_ap_that_cannot_be_measured_is_a_dash() -> None:
 def test_rows_by_hand(results: dict[str, object]) -> None:
     table = {row.name: (*row.cells, row.change) for row in rows(results)}
     assert list(table) == [
+        "Epochs",
         "Parameters",
         "File",
         "MACs @320",
@@ -119,7 +120,7 @@ def test_a_change_needs_both_ends(results: dict[str, object]) -> None:
 
 def test_an_input_that_is_not_square_is_named_height_by_width(results: dict[str, object]) -> None:
     results["stages"][0]["input_size"] = [256, 320]
-    assert rows(results)[2].name == "MACs @256x320"
+    assert rows(results)[3].name == "MACs @256x320"
 
 
 def test_the_terminal_table_fits_eighty_columns(results: dict[str, object]) -> None:
@@ -147,6 +148,7 @@ def test_markdown_by_hand() -> None:
     assert markdown_table({"stages": [one]}) == (
         "|  | dense | vs dense |\n"
         "| --- | ---: | ---: |\n"
+        "| Epochs | – |  |\n"
         "| Parameters | 1.00 k | 100.0 % |\n"
         "| File | 4.00 KB | 100.0 % |\n"
         "| MACs @64 | 2.00 M | 100.0 % |\n"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypedDict, Unpack, get_args
 
@@ -16,7 +15,7 @@ from seyolo.data.datasets import load_dataset
 from seyolo.described import CHECKPOINT
 from seyolo.errors import TrainingError, UsageError
 from seyolo.models import load
-from seyolo.pipeline.config import DENSE_EPOCHS, Repair, SlimConfig, SparsityMethod
+from seyolo.pipeline.config import SLIM_CUT, USUAL_EPOCHS, Repair, SlimConfig, SparsityMethod
 from seyolo.pipeline.controls import chosen_controls
 from seyolo.pipeline.slim import slim as run_slim
 from seyolo.progress import Progress
@@ -31,11 +30,11 @@ MAX_SCALES_RATE = 1000.0
 class SlimChoices(TypedDict, total=False):
     """Fields of `SlimConfig` that say how a network is made ready for the cut, repaired and taught."""
 
-    one_schedule: bool
+    branch_epoch: int | None
     sparsity: SparsityMethod
     strength: float | None
     schedule: Schedule
-    scales_rate: float
+    scales_rate: float | None
     rounds: int
     repair: Repair
     distill: float
@@ -74,10 +73,10 @@ def slim(
         model, weights, attention, at, reduction, join: as in `train`.
         budget: what the result may cost, e.g. `macs=30%`; several hold together.
         size: side of the square input in pixels.
-        epochs: of the dense stage, by default 30, or 0 for trained weights of the same classes; the others
-            follow in proportion unless set.
-        sparse_epochs, finetune_epochs: of those stages.
-        finetune: False stops after the cut and its recalibration.
+        epochs: of dense training and of the slim network, by default 45, or 0 for trained weights of the same
+            classes.
+        sparse_epochs, finetune_epochs: of those stages, see `SlimConfig`.
+        finetune: False stops after the cut and its repair.
         batch, lr, seed, device: of training.
         cut: what decides which channels go.
         train_settings: further fields of `TrainConfig` for every stage.
@@ -99,7 +98,7 @@ def slim(
     has_weights = weights is not None or Path(model).suffix == CHECKPOINT
     if epochs is None:
         is_trained = has_weights and gates is None and _is_whole(model, weights, data)
-        epochs = 0 if is_trained else DENSE_EPOCHS
+        epochs = 0 if is_trained else USUAL_EPOCHS
     stages = [epochs, sparse_epochs or 0, finetune_epochs or 0]
     check_training(epochs=min(stages), batch=batch, lr=lr, seed=seed, device=device, least_epochs=0)
     if epochs == 0 and not has_weights:
@@ -120,7 +119,7 @@ def slim(
         seed=seed,
         device=device,
         train=dict(train_settings or {}),
-        cut=_plan_options(cut, fades=sparse_epochs != 0 and _is_steered(choices)),
+        cut=cut or SLIM_CUT,
         **choices,
     )
     folder = Path(folder) if folder is not None else new_run("slim")
@@ -146,19 +145,6 @@ def resume_slim(
     return run_slim(SlimConfig(**values), folder, resume=True, controls=wanted, progress=progress)
 
 
-def _is_steered(choices: SlimChoices) -> bool:
-    return choices.get("sparsity", "steered") == "steered"
-
-
-def _plan_options(cut: PlanOptions | None, *, fades: bool) -> PlanOptions:
-    """How to decide what goes; unless said otherwise blocks stay, and where what goes fades, the largest of
-    tied scales counts instead of their mean (decisions 0007 and 0009).
-    """
-    cut = cut or PlanOptions(blocks=False)
-    is_open = cut.tied is None and cut.method == "bn"
-    return replace(cut, tied="max") if fades and is_open else cut
-
-
 def _check_choices(choices: SlimChoices) -> None:
     """Refuses what no run can mean, before any work is done."""
     given: dict[str, Any] = {**choices}
@@ -168,11 +154,11 @@ def _check_choices(choices: SlimChoices) -> None:
     rounds, strength = choices.get("rounds", 1), choices.get("strength")
     if rounds < 1:
         raise UsageError(f"--rounds {rounds}: at least one")
-    if rounds > 1 and not _is_steered(choices):
-        raise UsageError("--rounds tightens the budget of steered sparsity training; leave --sparsity out")
+    if rounds > 1 and choices.get("sparsity") != "steered":
+        raise UsageError("--rounds tightens the budget of steered sparsity training: add --sparsity steered")
     check_weight(choices.get("distill", 0.0))
-    rate = choices.get("scales_rate", 1.0)
-    if not 0 < rate <= MAX_SCALES_RATE:
+    rate = choices.get("scales_rate")
+    if rate is not None and not 0 < rate <= MAX_SCALES_RATE:
         raise UsageError(f"--scales-rate {rate:g}: above 0 and at most {MAX_SCALES_RATE:g}")
     if strength is not None and not strength > 0:
         raise UsageError(f"--s {strength}: the strength of sparsity training must be above 0")

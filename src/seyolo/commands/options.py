@@ -18,7 +18,7 @@ from seyolo.runtime.backend import Backend
 
 AttentionKind = Literal["se", "cbam"]
 AttentionPlace = Literal["residual", "stage", "neck", "head"]
-SlimSparsity = Literal["steered", "proximal", "l1", "group"]
+SlimSparsity = Literal["group", "steered", "proximal", "l1"]
 Repeatable = Parameter(negative=(), consume_multiple=True, show_default=False)
 """For options that take several values, after one another or each behind its own flag."""
 
@@ -111,7 +111,7 @@ class SparsityKeywords(TypedDict):
     sparsity: SlimSparsity
     strength: float | None
     schedule: Literal["constant", "decay"]
-    scales_rate: float
+    scales_rate: float | None
     rounds: int
 
 
@@ -121,18 +121,20 @@ class SparsityOptions:
     """How sparsity training makes a network ready for the cut.
 
     Attributes:
-        sparsity: steered fades what the budget leaves out; proximal, l1 (as published) and group (tied
-            channels together) push every scale towards zero.
-        s: strength [default: 0.2 steered, else 0.01].
+        sparsity: group (tied channels together), proximal and l1 (as published) push every scale towards
+            zero; steered fades what the budget leaves out.
+        s: strength [default: group and proximal move a scale by half of where it starts from, however many
+            steps there are; 0.2 steered, 0.01 l1].
         schedule: of the strength unless steered: constant, or decay linearly to zero.
-        scales_rate: learning rate of the scales as a multiple of that of kernels; 10 lets them move apart.
+        scales_rate: learning rate of the scales as a multiple of that of kernels; 10 lets them move apart
+            [default: 10 for group and proximal, else 1].
         rounds: in how many steps steered training tightens the budget.
     """
 
-    sparsity: SlimSparsity = "steered"
+    sparsity: SlimSparsity = "group"
     s: float | None = None
     schedule: Literal["constant", "decay"] = "constant"
-    scales_rate: float = 1.0
+    scales_rate: float | None = None
     rounds: int = 1
 
     def as_keywords(self) -> SparsityKeywords:

@@ -36,15 +36,15 @@ def slim(
     budget: Annotated[tuple[str, ...], Repeatable] = (),
     size: int = 416,
     epochs: int | None = None,
+    branch_epoch: int | None = None,
     sparse_epochs: int | None = None,
     finetune_epochs: int | None = None,
     finetune: Annotated[bool, Parameter(negative="--no-finetune")] = True,
-    one_schedule: Annotated[bool, Parameter(negative=())] = False,
     controls: Annotated[tuple[str, ...], Repeatable] = (),
     sparsity: SparsityOptions = SPARSITY_DEFAULTS,
     choices: PlanChoices = PLAN_DEFAULTS,
     blocks: Annotated[bool, Parameter(negative=())] = False,
-    repair: Literal["reconstruct", "recalibrate", "none"] = "recalibrate",
+    repair: Literal["reconstruct", "recalibrate", "none"] = "reconstruct",
     distill: float = 0.0,
     start: ModelOptions = MODEL_DEFAULTS,
     run: RunOptions = RUN_DEFAULTS,
@@ -52,9 +52,10 @@ def slim(
 ) -> None:
     """Photos in, a slim detector and its before/after table out.
 
-    Trains dense, trains sparse, cuts to the budget, repairs, fine-tunes, evaluates on every split but train,
-    exports and draws. Prints an estimate of the time first. Ctrl-C loses no finished epoch. Weights that are
-    trained for the data's classes are slimmed as they are, without dense training.
+    Trains dense. From an early epoch of that, trains sparse, cuts to the budget, repairs and fine-tunes, so
+    that both networks see as many pictures. Then evaluates on every split but train, exports and draws.
+    Prints an estimate of the time first. Ctrl-C loses no finished epoch. Weights that are trained for the
+    data's classes are slimmed as they are, without dense training.
 
     Args:
         data: a data.yaml, Darknet .data, COCO .json or VOC folder with the splits train and val, and more for
@@ -64,12 +65,12 @@ def slim(
             opencv, torch), channels=85% (removed); may be given several times, then all hold
             [default: macs=30%].
         size: side of the square input in pixels.
-        epochs: of the dense stage; the other stages follow in proportion [default: 30, or 0 for trained
-            weights].
-        sparse_epochs: of sparsity training.
-        finetune_epochs: of fine-tuning.
+        epochs: of dense training, and of the slim network in all [default: 45, or 0 for trained weights].
+        branch_epoch: of dense training, from which slimming goes its own way [default: 6 % of the epochs, or
+            all of them where nothing is trained after the cut].
+        sparse_epochs: of sparsity training [default: 18 %].
+        finetune_epochs: after the cut [default: the rest].
         finetune: without it the run ends after the cut.
-        one_schedule: let the learning rate fall once over all stages, not anew in each.
         controls: train and judge beside it what else as many pictures buy: dense, uniform, scratch, random,
             lowres, int8, plain, or all; with --resume they are added to a finished run.
         blocks: residual blocks may go as a whole.
@@ -98,10 +99,10 @@ def slim(
                 budget=budget or "macs=30%",
                 size=size,
                 epochs=epochs,
+                branch_epoch=branch_epoch,
                 sparse_epochs=sparse_epochs,
                 finetune_epochs=finetune_epochs,
                 finetune=finetune,
-                one_schedule=one_schedule,
                 controls=controls,
                 batch=run.batch,
                 lr=run.lr,

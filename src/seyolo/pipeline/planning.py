@@ -68,7 +68,7 @@ def plan_of(
     model: DarknetModel, config: SlimConfig, dataset: Dataset, progress: Progress | None = None
 ) -> Plan:
     """What a run cuts out of a model; latency holds as measured."""
-    return plan_on(model, config.budget, config.cut, dataset, seed=config.seed, progress=progress)
+    return plan_on(model, config.budget, config.plan_options(), dataset, seed=config.seed, progress=progress)
 
 
 def rough_plan(model: DarknetModel, config: SlimConfig, progress: Progress | None = None) -> Plan:
@@ -77,7 +77,9 @@ def rough_plan(model: DarknetModel, config: SlimConfig, progress: Progress | Non
     Raises:
         BudgetError: a budget that cannot be met is refused before hours go into training.
     """
-    options = replace(config.cut, method="norm") if config.cut.method == "taylor" else config.cut
+    options = config.plan_options()
+    if options.method == "taylor":
+        options = replace(options, method="norm")
     return plan_on(model, config.budget, options, None, seed=config.seed, progress=progress)
 
 

@@ -3,7 +3,8 @@
 Each leaves its result in the run's folder, and a run that was stopped goes on where it was:
 
     config.json environment.json       what was asked for, and on what it ran
-    dense/ sparse/ finetuned/          one training run each: results.csv, best.safetensors, state to resume
+    dense/ sparse/ finetuned/          one training run each: results.csv, best.safetensors, state to resume;
+                                       dense/epoch-N.safetensors is where slimming leaves dense training
     plan.json readiness.json           what is cut, and how ready the network was for it
     pruned.safetensors                 the network right after the cut
     slim.safetensors .cfg .weights .onnx, dense.onnx
@@ -41,7 +42,7 @@ from seyolo.report.slim_report import write_pictures
 from seyolo.report.table import markdown_table
 from seyolo.training.distill import Distillation
 from seyolo.training.environment import describe_environment
-from seyolo.training.loop import can_resume, train, validation_splits
+from seyolo.training.loop import can_resume, snapshot, train, validation_splits
 from seyolo.training.prepare import starting_model
 from seyolo.training.sparsity import Choice, Sparsity, Steered, make_sparsity, sparse_scales
 
@@ -100,14 +101,22 @@ class SlimRun:
             return model.eval()
         return self._train("dense", model)
 
-    def sparse(self, dense: DarknetModel) -> DarknetModel:
-        if self.config.stage_epochs()["sparse"] == 0:
+    def branch(self, dense: DarknetModel) -> DarknetModel:
+        """The network that slimming starts from: the dense one as it was at the branch epoch."""
+        if not self.config.is_early():
             return dense
-        model = from_file(to_file(dense))
+        return from_file(read_model_file(snapshot(self.folder / "dense", self.config.branch())))
+
+    def sparse(self, branch: DarknetModel) -> DarknetModel:
+        if self.config.stage_epochs()["sparse"] == 0:
+            return branch
+        model = from_file(to_file(branch))
         return self._train("sparse", model, self._sparsity(model))
 
     def _sparsity(self, model: DarknetModel) -> Sparsity:
-        config, strength = self.config, self.config.sparsity_strength()
+        config = self.config
+        steps_per_epoch = len(config.train_config("sparse").make_loader(self.dataset.split("train")))
+        strength = config.sparsity_strength(steps_per_epoch)
         if config.sparsity == "steered":
             return Steered(strength, self._left_out, rounds=config.rounds)
         return make_sparsity(config.sparsity, strength, config.schedule, tied_scales(model.network))
@@ -222,6 +231,7 @@ class SlimRun:
                 advance(1, split)
         return {
             "stage": name,
+            "epochs": self.config.epochs_seen()[name],
             "params": counted.params,
             "size_bytes": _file_size(self.folder, name),
             "macs": counted.macs,

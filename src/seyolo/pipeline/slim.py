@@ -1,7 +1,7 @@
 """`slim`: one command from photos to a smaller detector and the table that proves it.
 
-Dense training, sparsity training steered to the budget, plan, cut, repair, fine-tuning, evaluation, export,
-and, where asked for, the controls.
+Dense training; from an early epoch of that sparsity training, plan, cut, repair and fine-tuning; evaluation,
+export and, where asked for, the controls.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def slim(
     run.begin()
     run.announce(start, rough)
     dense = run.dense(start)
-    sparse = run.sparse(dense)
+    sparse = run.sparse(run.branch(dense))
     plan = run.plan(sparse)
     pruned = run.cut(sparse, plan)
     slim_model = run.finetune(pruned, dense)

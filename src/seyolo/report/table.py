@@ -64,12 +64,14 @@ def rows(results: Mapping[str, Any]) -> list[Row]:
     """The rows of both tables.
 
     Args:
-        results: as in `results.json`: `stages`, each with stage, params, size_bytes, macs, input_size,
-            metrics {split: {ap, ap50}} and latency_ms {runtime: p50}. A stage may lack a split or a runtime.
+        results: as in `results.json`: `stages`, each with stage, epochs, params, size_bytes, macs,
+            input_size, metrics {split: {ap, ap50}} and latency_ms {runtime: p50}. A stage may lack epochs, a
+            split or a runtime.
     """
     stages: Sequence[Mapping[str, Any]] = results["stages"]
     splits = _keys(stages, "metrics")
     out = [
+        _row("Epochs", "training", [s.get("epochs") for s in stages], count_text, lambda first, last: ""),
         _row("Parameters", "size", [s["params"] for s in stages], count_text, _ratio),
         _row("File", "size", [s["size_bytes"] for s in stages], size_text, _ratio),
         _row(_macs_title(stages), "size", [s["macs"] for s in stages], count_text, _ratio),

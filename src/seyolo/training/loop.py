@@ -55,7 +55,8 @@ class TrainConfig:
     `size_px` is the side of the square input. `scales_rate` is the learning rate of batch-normalisation
     scales as a multiple of that of kernels. The last `plain_share` of the run sees single pictures instead
     of mosaics. `span` is the part of a longer run that this one is: from which share of the schedule to
-    which. `mixed_precision` uses bfloat16 autocast where the device gains from it.
+    which. The averaged model is kept after `snapshot_epoch`, see `snapshot`. `mixed_precision` uses bfloat16
+    autocast where the device gains from it.
     """
 
     epochs: int = 100
@@ -67,6 +68,7 @@ class TrainConfig:
     warmup_epochs: float = 1.0
     plain_share: float = 0.15
     span: tuple[float, float] = (0.0, 1.0)
+    snapshot_epoch: int | None = None
     average_decay: float = 0.999
     average_ramp_updates: float = 300.0
     top_k: int = 10
@@ -95,6 +97,12 @@ class TrainConfig:
     def _is_plain(self, epoch: int) -> bool:
         start, end = self.span
         return epoch >= self.epochs * (1 - self.plain_share - start) / (end - start)
+
+    def rate_at(self, step: int, steps_per_epoch: int) -> float:
+        """The learning rate of kernels at a step of the run, counted from 0."""
+        num_steps = self.epochs * steps_per_epoch
+        warmup = min(int(self.warmup_epochs * steps_per_epoch), num_steps // 4)
+        return self.learning_rate * learning_rate_factor(step, num_steps, max(1, warmup), self.span)
 
     def make_loader(self, samples: Sequence[Sample]) -> TrainingLoader:
         """The batches of a run over these pictures."""
@@ -191,6 +199,11 @@ def can_resume(folder: Path) -> bool:
     if (folder / "results.csv").exists():
         raise TrainingError(f"{folder}: {STATE_FILE} is gone, so this run cannot go on; start a new one")
     return False
+
+
+def snapshot(folder: Path, epoch: int) -> Path:
+    """Where a run keeps the averaged model of its `snapshot_epoch`, counted from 1."""
+    return folder / f"epoch-{epoch}.safetensors"
 
 
 class _Run:
@@ -291,9 +304,7 @@ class _Run:
         return mean, num_pictures
 
     def take_step(self, step: int, images: Tensor, targets: Tensor) -> Tensor:
-        warmup = min(int(self.config.warmup_epochs * len(self.loader)), self.num_steps // 4)
-        factor = learning_rate_factor(step, self.num_steps, max(1, warmup), self.config.span)
-        rate = self.config.learning_rate * factor
+        rate = self.config.rate_at(step, len(self.loader))
         scales_rate = rate * self.config.scales_rate
         for group in self.optimizer.param_groups:
             group["lr"] = scales_rate if group["name"] == "scales" else rate
@@ -332,6 +343,8 @@ class _Run:
         """Writes models, table and state; the state last, since a resumed run trusts it."""
         file = to_file(self.average.model)
         write_model_file(self.folder / "last.safetensors", file)
+        if self.epoch == self.config.snapshot_epoch:
+            write_model_file(snapshot(self.folder, self.epoch), file)
         # With sparsity only the last weights hold what the method promises.
         if "ap" in row and (row["ap"] > self.best_ap or self.sparsity is not None):
             self.best_ap, self.best_epoch = row["ap"], row["epoch"]

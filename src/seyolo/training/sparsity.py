@@ -8,7 +8,7 @@ the network learns to do without them, so that the cut itself changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Literal, Protocol, cast, get_args
 
 import numpy as np
@@ -51,6 +51,8 @@ def _trained_scales(model: DarknetModel) -> dict[str, nn.BatchNorm2d]:
 
 PUBLISHED_STRENGTH = 0.01
 """The s of the published recipe."""
+USUAL_REACH = 0.5
+"""How far `strength_of_reach` lets sparsity training push a scale: half of the 1 that scales start from."""
 Schedule = Literal["constant", "decay"]
 Ties = Sequence[Sequence[tuple[str, NDArray[np.int64]]]]
 """Per channel group its batch normalisations, each with its channel at every slot of the group."""
@@ -206,6 +208,18 @@ class Steered:
 
     def finish(self, model: DarknetModel) -> None:
         self._fade(model, 0.0)
+
+
+def strength_of_reach(rates: Iterable[float], reach: float = USUAL_REACH) -> float:
+    """The s that moves a scale without gradient by `reach` in a whole run of proximal steps.
+
+    With a fixed s the push grows with the number of steps, so with the data; with a fixed reach it does not.
+
+    Args:
+        rates: the learning rate of the scales at every step of the run.
+        reach: distance, in units of the scales.
+    """
+    return reach / sum(rates)
 
 
 def make_sparsity(method: str, strength: float, schedule: str = "constant", ties: Ties = ()) -> Sparsity:
