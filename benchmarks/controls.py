@@ -26,10 +26,9 @@ from jaxtyping import Float, Int
 
 from seyolo.data.datasets import load_dataset
 from seyolo.evaluation.bootstrap import ap_draws, interval_of
-from seyolo.evaluation.evaluate import judged
 from seyolo.files import replacing
 from seyolo.pipeline.config import SlimConfig
-from seyolo.pipeline.controls import TRAINED_BY, Contender, ControlName, Finished
+from seyolo.pipeline.controls import TRAINED_BY, Contender, ControlName, Finished, judge
 from seyolo.pipeline.run import SlimRun
 from seyolo.progress import console_progress
 from seyolo.report.controls_table import lead_text
@@ -43,30 +42,31 @@ Units = Sequence[Int[np.ndarray, " n"]]
 """Per picture the photo of each of its objects."""
 
 
-def trained(config: SlimConfig, folder: Path, name: str) -> Contender:
+def trained(run: SlimRun, name: str) -> Contender:
     """The slim network of a run or one of its controls; read back where it is trained already."""
-    run = SlimRun(config, folder, console_progress(), title=f"{folder.name} ")
-    run.begin()
     start = run.starting_model()
     if name == "uniform":  # needs nothing of the run
         return TRAINED_BY["uniform"](Finished(run, start, start))
     dense = run.dense(start)
     if name == "dense":
-        return Contender(dense, config.size_px)
+        return Contender(dense, run.config.size_px)
     sparse = run.sparse(run.branch(dense))
     slim = run.finetune(run.cut(sparse, run.plan(sparse)), dense)
     if name == "slim":
-        return Contender(slim, config.size_px)
+        return Contender(slim, run.config.size_px)
     return TRAINED_BY[cast("ControlName", name)](Finished(run, dense, slim))
 
 
-def share_dense(config: SlimConfig, folder: Path) -> None:
-    """Dense training does not depend on the budget: the runs of one model and seed share its folder."""
-    dense = folder.parent / f"{config.model}-{config.seed}-dense"
-    dense.mkdir(parents=True, exist_ok=True)
-    folder.mkdir(parents=True, exist_ok=True)
+def begun(config: SlimConfig, folder: Path) -> SlimRun:
+    """A run in its folder; those of one model and seed share dense training, on which no budget acts."""
+    shared = folder.parent / f"{config.model}-{config.seed}-dense"
+    for path in (shared, folder):
+        path.mkdir(parents=True, exist_ok=True)
     if not (folder / "dense").exists():
-        (folder / "dense").symlink_to(Path("..") / dense.name)
+        (folder / "dense").symlink_to(Path("..") / shared.name)
+    run = SlimRun(config, folder, console_progress(), title=f"{folder.name} ")
+    run.begin()
+    return run
 
 
 def measured(config: SlimConfig, runs: Path, results: Path, name: str, units: Mapping[str, Units]) -> Draws:
@@ -74,14 +74,11 @@ def measured(config: SlimConfig, runs: Path, results: Path, name: str, units: Ma
     title = f"{config.model}-{config.budget[0]}-{config.seed}"
     path = results / f"{title}-{name}.npz"
     if not path.exists():
-        share_dense(config, runs / title)
-        contender = trained(config, runs / title, name)
-        size_hw = (contender.size_px, contender.size_px)
-        dataset = load_dataset(config.data)
-        draws = {}
-        for split in SPLITS:
-            truths, found = judged(contender.model, dataset.split(split), size_hw, batch_size=32)
-            draws[split] = ap_draws(truths, found, 1, units=units.get(split)).astype(np.float32)
+        run = begun(config, runs / title)
+        draws = {
+            split: ap_draws(truths, found, 1, units=units.get(split)).astype(np.float32)
+            for split, (truths, found) in judge(run, trained(run, name)).items()
+        }
         results.mkdir(parents=True, exist_ok=True)
         with replacing(path) as partial, partial.open("wb") as file:
             np.savez_compressed(file, **draws)

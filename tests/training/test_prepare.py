@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -115,3 +116,18 @@ def test_the_seed_decides_the_start_from_scratch_and_from_a_part(dataset: Datase
         spec, data, config, *rest = arguments
         other = starting_model(spec, data, replace(config, seed=1), *rest)
         assert not same_weights(other, starting_model(*arguments))
+
+
+def test_layers_that_darknet_would_freeze_are_trained_and_that_is_said(
+    dataset: Dataset, tmp_path: Path
+) -> None:
+    path = tmp_path / "net.cfg"
+    save(load(TINY, num_classes=1), path)
+    text = path.read_text()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        path.write_text(text.replace("[convolutional]", "[convolutional]\nstopbackward=0", 1))
+        starting_model(str(path), dataset, CONFIG)
+    path.write_text(text.replace("[convolutional]", "[convolutional]\ntrain_only_bn=1\nstopbackward=1", 1))
+    with pytest.warns(UserWarning, match="stopbackward, train_only_bn would freeze layers"):
+        starting_model(str(path), dataset, CONFIG)

@@ -104,8 +104,8 @@ def control_results(finished: Finished, names: Sequence[ControlName]) -> list[di
             contenders[name] = TRAINED_BY[name](finished)
         except (BudgetError, ExportError) as error:
             rows[name] = {"control": name, "not_possible": str(error)}
-    latency = _latency(contenders)
-    judgements = {key: _judge(run, contender) for key, contender in contenders.items()}
+    latency = latency_of(contenders)
+    judgements = {key: judge(run, contender) for key, contender in contenders.items()}
     for key, contender in contenders.items():
         rows[key] = _row(key, contender, latency[key], judgements[key], judgements["slim"])
     return [rows[key] for key in ("slim", *names)]
@@ -209,11 +209,11 @@ def _size_of_equal_latency(finished: Finished) -> int:
     size_px = finished.run.config.size_px
     sides = range(size_px - SIZE_STEP_PX, int(size_px * SMALLEST_SIZE_SHARE), -SIZE_STEP_PX)
     smaller = {str(side): Contender(finished.dense, side) for side in sides}
-    latency = _latency({"slim": Contender(finished.slim, size_px), **smaller})
+    latency = latency_of({"slim": Contender(finished.slim, size_px), **smaller})
     return int(min(smaller, key=lambda side: abs(latency[side] - latency["slim"])))
 
 
-def _latency(contenders: dict[str, Contender]) -> dict[str, float]:
+def latency_of(contenders: dict[str, Contender]) -> dict[str, float]:
     """Median milliseconds of each on ONNX Runtime at batch 1, interleaved in one run."""
     with TemporaryDirectory() as folder:
         backends: dict[str, Backend] = {}
@@ -234,7 +234,8 @@ Judgement = dict[str, tuple[list[Truth], list[Detections]]]
 """Labels and detections of each split but train."""
 
 
-def _judge(run: SlimRun, contender: Contender) -> Judgement:
+def judge(run: SlimRun, contender: Contender) -> Judgement:
+    """What a contender finds on every split but train, beside the labels."""
     size_hw = (contender.size_px, contender.size_px)
     splits = [split for split in run.dataset.splits if split != "train"]
     model = contender.model if contender.file is None else open_backend(contender.file)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
@@ -27,6 +28,7 @@ from seyolo.training.loop import TrainConfig
 CENTRE_RANGE = 2.0
 """`scale_x_y` of untrained networks: centres may lie in the next cell, so several cells learn an object."""
 ANCHOR_BATCHES = 60
+FREEZING_KEYS = frozenset(["stopbackward", "dont_update", "train_only_bn"])
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,7 @@ def starting_model(
     """
     generator = torch.Generator().manual_seed(config.seed)
     model = load(spec, weights, names=dataset.names, generator=generator)
+    _warn_of_freezing(model.network)
     network = fit_to_data(model.network, len(dataset.names), config.size_px)
     if weights is not None or spec.endswith(".safetensors"):
         file = replace(to_file(model), network=network)
@@ -96,3 +99,14 @@ def starting_model(
     samples = dataset.split("train")
     network = fit_from_scratch(network, samples, config.augmentation, config.size_px, config.seed)
     return build(network, dataset.names, torch.Generator().manual_seed(config.seed))
+
+
+def _warn_of_freezing(network: Network) -> None:
+    """Says that layers that Darknet would freeze are trained."""
+    keys = [key for section in network.layers for key, value in section.extras if value.strip() != "0"]
+    freezing = sorted(FREEZING_KEYS.intersection(keys))
+    if freezing:
+        message = (
+            f"{network.source}: {', '.join(freezing)} would freeze layers in Darknet; here all are trained"
+        )
+        warnings.warn(message, stacklevel=3)
