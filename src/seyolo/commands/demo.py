@@ -73,4 +73,5 @@ def demo(*, out: Path | None = None, seed: int = 0, device: str = "cpu", json: J
     remark(f"hands that were drawn:   {folder / 'hands' / 'images'}")
     remark(f"hands that were found:   {run / 'samples.jpg'}")
     remark(f"channels before/after:   {run / 'channels.png'}")
+    remark(f"all of it on one page:   {run / 'report.html'}")
     remark(f"models, table, curves:   {run}")

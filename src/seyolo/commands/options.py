@@ -95,6 +95,7 @@ class RunOptions:
         device: cpu, cuda or cuda:N.
         name: the run's folder is runs/VERB/NAME; by default the verb, numbered when taken.
         resume: go on with the run in this folder; its settings are kept, other options are not needed.
+        tracker: follow training in TensorBoard, too: tensorboard --logdir runs.
     """
 
     batch: int = 16
@@ -103,6 +104,7 @@ class RunOptions:
     device: str = "cpu"
     name: str | None = None
     resume: Path | None = None
+    tracker: Literal["tensorboard"] | None = None
 
 
 class SparsityKeywords(TypedDict):

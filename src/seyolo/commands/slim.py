@@ -85,7 +85,7 @@ def slim(
     if run.resume is not None:
         folder = run.resume
         with resumable("slim", folder):
-            results = seyolo.api.resume_slim(folder, progress, controls)
+            results = seyolo.api.resume_slim(folder, progress, controls, run.tracker)
     else:
         folder = new_run("slim", run.name)
         with resumable("slim", folder):
@@ -111,6 +111,7 @@ def slim(
                 device=run.device,
                 folder=folder,
                 progress=progress,
+                tracker=run.tracker,
                 **sparsity.as_keywords(),
                 cut=choices.as_options(blocks=blocks),
                 repair=repair,
@@ -120,4 +121,4 @@ def slim(
     if "controls" in results:
         tables.append(controls_table(results["controls"]))
     show(results, Group(*tables), json)
-    remark(f"table, pictures and models are in {folder}")
+    remark(f"all of it on one page: {folder / 'report.html'}; models and pictures lie beside it")

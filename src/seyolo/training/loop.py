@@ -2,6 +2,7 @@
 
 A run's folder holds `config.json`, `environment.json`, `results.csv`, `state.safetensors` (to resume), and
 two models with averaged weights: `best.safetensors` (by AP on the validation splits) and `last.safetensors`.
+`curves.json` are the curves of the best one on these splits, `scales.csv` how sparsity training spreads |γ|.
 """
 
 from __future__ import annotations
@@ -14,19 +15,24 @@ import statistics
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from jaxtyping import Float32
 from torch import Tensor
 
 from seyolo.data.augment import Augmentation
 from seyolo.data.datasets import Dataset, Sample
 from seyolo.data.loader import TrainingBatch, TrainingLoader
 from seyolo.errors import DataError, TrainingError
-from seyolo.evaluation.evaluate import evaluate
+from seyolo.evaluation.ap import average_precision
+from seyolo.evaluation.curves import detection_curves
+from seyolo.evaluation.evaluate import judged
 from seyolo.files import write_json, write_text
 from seyolo.model_file import read_model_file, write_model_file
 from seyolo.network.build import DarknetModel, from_file, to_file
@@ -43,9 +49,12 @@ from seyolo.training.ema import MovingAverage
 from seyolo.training.environment import describe_environment
 from seyolo.training.loss import DetectionLoss, LossModule, LossWeights
 from seyolo.training.optimizer import learning_rate_factor, make_optimizer
-from seyolo.training.sparsity import Sparsity
+from seyolo.training.sparsity import Sparsity, sparse_scales
+from seyolo.training.trackers import OpenTracker, Tracker, Untracked, chosen_tracker
 
 STATE_FILE = "state.safetensors"
+CURVES_FILE, SCALES_FILE = "curves.json", "scales.csv"
+PERCENTILES = range(0, 101, 5)
 
 
 @dataclass(frozen=True)
@@ -141,6 +150,7 @@ def train(
     distillation: Distillation | None = None,
     resume: bool = False,
     progress: Progress | None = None,
+    tracker: OpenTracker | None = None,
     title: str = "train",
 ) -> TrainResult:
     """Trains `model` on the data set's `train` split.
@@ -154,6 +164,7 @@ def train(
         distillation: a teacher to learn from besides the labels; a resumed run needs the same one.
         resume: continue the run in `folder` exactly where its last finished epoch left it.
         progress: where to tell how far it is.
+        tracker: opens what is told the figures of every epoch.
         title: the run's name in progress lines.
 
     Raises:
@@ -173,8 +184,9 @@ def train(
         run.restore()
     else:
         run.begin()
-    for epoch in range(run.epoch, config.epochs):
-        run.train_epoch(epoch)
+    with closing(chosen_tracker(tracker)(Path(folder), run.epoch)) as run.tracker:
+        for epoch in range(run.epoch, config.epochs):
+            run.train_epoch(epoch)
     return run.result()
 
 
@@ -246,6 +258,9 @@ class _Run:
                 )
         self.epoch, self.best_ap, self.best_epoch = 0, -1.0, -1
         self.history: list[dict[str, Any]] = []
+        self.scales: list[dict[str, float]] = []
+        self.curves: dict[str, Any] = {}
+        self.tracker: Tracker = Untracked()
         self.num_steps = config.epochs * len(self.loader)
 
     def begin(self) -> None:
@@ -259,6 +274,7 @@ class _Run:
             }
         write_json(self.folder / "config.json", values)
         write_json(self.folder / "environment.json", describe_environment())
+        self._look_at_scales()
 
     def train_epoch(self, epoch: int) -> None:
         """One pass over the data, evaluation when due, and everything written to the folder."""
@@ -278,6 +294,8 @@ class _Run:
             row |= self._evaluate()
         self.history.append(row)
         self.epoch = epoch + 1
+        self.tracker.figures(self.epoch, row)
+        self._look_at_scales()
         self._keep(row)
         self.progress.message(f"{self.title} {_describe(row, self.config.epochs)}")
 
@@ -333,11 +351,27 @@ class _Run:
     def _evaluate(self) -> dict[str, float]:
         row: dict[str, float] = {}
         size = (self.config.size_px, self.config.size_px)
+        num_classes = len(self.average.model.names)
         for name, samples in self.validation.items():
-            metrics = evaluate(self.average.model, samples, size_hw=size, batch_size=32)
+            truths, found = judged(self.average.model, samples, size_hw=size, batch_size=32)
+            metrics = average_precision(truths, found, num_classes)
             row |= {f"{name}_ap": metrics.ap, f"{name}_ap50": metrics.ap50}
+            curves = detection_curves(truths, found, num_classes)
+            assert curves is not None  # a validation split without labels was refused
+            self.curves[name] = curves.to_dict()
         row["ap"] = sum(row[f"{name}_ap"] for name in self.validation) / len(self.validation)
         return row
+
+    def _look_at_scales(self) -> None:
+        """Tells the tracker how |γ| are spread; in sparsity training the percentiles are kept, too."""
+        sizes = _sizes_of_scales(self.average.model)
+        if not len(sizes):
+            return
+        self.tracker.scales(self.epoch, sizes)
+        if self.sparsity is not None:
+            values = np.percentile(sizes, PERCENTILES).tolist()
+            named = {f"p{percent}": value for percent, value in zip(PERCENTILES, values, strict=True)}
+            self.scales.append({"epoch": self.epoch, **named})
 
     def _keep(self, row: dict[str, Any]) -> None:
         """Writes models, table and state; the state last, since a resumed run trusts it."""
@@ -349,7 +383,10 @@ class _Run:
         if "ap" in row and (row["ap"] > self.best_ap or self.sparsity is not None):
             self.best_ap, self.best_epoch = row["ap"], row["epoch"]
             write_model_file(self.folder / "best.safetensors", file)
+            write_json(self.folder / CURVES_FILE, {self.title: self.curves})
         write_results(self.folder / "results.csv", self.history)
+        if self.scales:
+            write_results(self.folder / SCALES_FILE, self.scales)
         tensors = {
             "model": self.model.state_dict(),
             "average": self.average.model.state_dict(),
@@ -362,6 +399,7 @@ class _Run:
             "best_ap": self.best_ap,
             "best_epoch": self.best_epoch,
             "history": self.history,
+            "scales": self.scales,
             "epochs": self.config.epochs,
         }
         write_run_state(self.folder / STATE_FILE, RunState(tensors, values))
@@ -384,12 +422,19 @@ class _Run:
             self.sparsity.restore(state.tensors["sparsity"])
         self.average.updates = state.values["updates"]
         self.epoch, self.history = state.values["epoch"], state.values["history"]
+        self.scales = state.values.get("scales", [])
         self.best_ap, self.best_epoch = state.values["best_ap"], state.values["best_epoch"]
 
     def result(self) -> TrainResult:
         """The best model, read back from the folder."""
         model = from_file(read_model_file(self.folder / "best.safetensors"))
         return TrainResult(model, self.best_ap, self.best_epoch, self.history)
+
+
+def _sizes_of_scales(model: DarknetModel) -> Float32[np.ndarray, " n"]:
+    """|γ| of every channel with batch normalisation."""
+    sizes = [bn.weight.detach().abs().float().cpu().numpy() for bn in sparse_scales(model).values()]
+    return np.concatenate([np.zeros(0, np.float32), *sizes])
 
 
 def _describe(row: dict[str, Any], epochs: int) -> str:
