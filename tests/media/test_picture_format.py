@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seyolo.media.picture_format import header_size, is_complete
-from seyolo.media.pictures import encoded_size, find_pictures
+from seyolo.media.picture_format import header_size, is_complete, num_pixels
+from seyolo.media.pictures import encoded_size
 
 ENDINGS = [".jpg", ".png", ".bmp", ".webp", ".tiff"]
 
@@ -107,7 +107,15 @@ def test_no_bytes_break_the_reading(start: bytes, rest: bytes) -> None:
 
 
 def test_shared_photos_agree_with_opencv(shared_data: Path) -> None:
-    for path in find_pictures([shared_data / "darknet" / "images"]):
+    for path in sorted((shared_data / "darknet" / "images").iterdir()):
         data = path.read_bytes()
         assert is_complete(data)
         assert encoded_size(data, path) == shown_size(data)
+
+
+def test_pixels_promised_by_a_header() -> None:
+    for ending in (".jpg", ".png"):
+        assert num_pixels(encoded(ending)) == 48 * 64
+    assert num_pixels(encoded(".bmp")) == 0
+    turned = jpeg_with_segment(encoded(".jpg"), 0xE1, b"Exif\0\0" + orientation_tiff(6, "<"))
+    assert num_pixels(turned) == 48 * 64

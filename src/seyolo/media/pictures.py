@@ -1,4 +1,4 @@
-"""Finding pictures and reading them whole: the one place of the project where a picture is decoded.
+"""Reading pictures whole: the one place of the project where a picture is decoded.
 
 OpenCV fills the missing part of a truncated JPEG with grey in many of its versions and says nothing, and
 training on such pictures is worse than an error, so completeness is checked first (`picture_format`).
@@ -7,9 +7,7 @@ Pictures come out turned as their EXIF orientation asks, as OpenCV does by defau
 
 from __future__ import annotations
 
-import glob
 import os
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import cv2
@@ -17,10 +15,13 @@ import numpy as np
 from jaxtyping import UInt8
 
 from seyolo.errors import DataError
-from seyolo.media.picture_format import header_size, is_complete
+from seyolo.media.picture_format import header_size, is_complete, num_pixels
 
 PICTURE_ENDINGS = (".avif", ".bmp", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 """What a folder is searched for, in any case of letters."""
+
+MOST_PIXELS = 1 << 28
+"""More than any camera has. Decoding takes three bytes each, and a small file may promise billions."""
 
 
 def is_picture(path: str | Path) -> bool:
@@ -91,6 +92,11 @@ def _read(path: str | Path) -> bytes:
 
 
 def _decode(data: bytes, source: str | Path) -> UInt8[np.ndarray, "H W 3"]:
+    if (promised := num_pixels(data)) > MOST_PIXELS:
+        millions = (
+            f"{promised / 1e6:,.0f} million pixels, and more than {MOST_PIXELS / 1e6:.0f} are not decoded"
+        )
+        raise DataError(f"{source}: the picture has {millions}; make it smaller, if it is one")
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
     except cv2.error as error:
@@ -98,55 +104,6 @@ def _decode(data: bytes, source: str | Path) -> UInt8[np.ndarray, "H W 3"]:
     if image is None:
         raise DataError(f"{source}: not a picture, or a damaged one; known kinds: {_kinds()}")
     return np.asarray(image, dtype=np.uint8)
-
-
-def find_pictures(sources: Sequence[str | Path]) -> list[Path]:
-    """The pictures that files, folders and glob patterns name, each once, in the order they are named.
-
-    A folder gives the pictures directly in it, sorted by name; `folder/**/*.jpg` goes deeper.
-
-    Raises:
-        DataError: a source that names no picture.
-    """
-    found: dict[Path, None] = {}
-    for source in sources:
-        found.update(dict.fromkeys(_pictures_of(source)))
-    if not found:
-        raise DataError("no pictures given; name a picture, a folder or a pattern such as 'photos/*.jpg'")
-    return list(found)
-
-
-def _pictures_of(source: str | Path) -> list[Path]:
-    path = Path(source)
-    if path.is_dir():
-        return _in_folder(path)
-    if path.exists():
-        if not is_picture(path):
-            raise DataError(f"{path}: not a picture by its name; known kinds: {_kinds()}")
-        return [path]
-    if not glob.has_magic(str(source)):
-        raise DataError(f"{path}: there is no such picture or folder")
-    matches = sorted(_matches(str(source)))
-    if not matches:
-        raise DataError(f"{source}: no picture matches this pattern; known kinds: {_kinds()}")
-    return matches
-
-
-def _in_folder(folder: Path) -> list[Path]:
-    pictures = sorted(path for path in folder.iterdir() if is_picture(path) and not path.name.startswith("."))
-    if not pictures:
-        raise DataError(
-            f"{folder}: no pictures in this folder; known kinds: {_kinds()}. "
-            f"For those in its subfolders give the pattern '{folder}/**/*'"
-        )
-    return pictures
-
-
-def _matches(pattern: str) -> Iterator[Path]:
-    for match in glob.iglob(pattern, recursive=True):
-        path = Path(match)
-        if is_picture(path) and path.is_file():
-            yield path
 
 
 def _kinds() -> str:
