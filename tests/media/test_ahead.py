@@ -61,11 +61,10 @@ def test_an_error_comes_after_what_was_read_before_it() -> None:
         yield 2
         raise OSError("no more")
 
-    taken = []
+    ahead = read_ahead(items())
+    assert [next(ahead), next(ahead)] == [1, 2]
     with pytest.raises(OSError, match="no more"):
-        for item in read_ahead(items()):
-            taken.append(item)
-    assert taken == [1, 2]
+        next(ahead)
 
 
 def test_only_the_newest_item_waits() -> None:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seyolo.media.picture_format import header_size, is_complete, num_pixels
-from seyolo.media.pictures import encoded_size
+from seyolo.media.pictures import encoded_size, find_pictures
 
 ENDINGS = [".jpg", ".png", ".bmp", ".webp", ".tiff"]
 
@@ -107,7 +107,7 @@ def test_no_bytes_break_the_reading(start: bytes, rest: bytes) -> None:
 
 
 def test_shared_photos_agree_with_opencv(shared_data: Path) -> None:
-    for path in sorted((shared_data / "darknet" / "images").iterdir()):
+    for path in find_pictures([shared_data / "darknet" / "images"]):
         data = path.read_bytes()
         assert is_complete(data)
         assert encoded_size(data, path) == shown_size(data)

@@ -1,4 +1,4 @@
-"""Reading pictures whole."""
+"""Reading pictures whole, and finding them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from seyolo.errors import DataError
-from seyolo.media.pictures import decode_picture, is_picture, picture_size, read_picture
+from seyolo.media.pictures import decode_picture, find_pictures, is_picture, picture_size, read_picture
 
 
 def noise(height: int = 40, width: int = 60) -> np.ndarray:
@@ -116,8 +116,49 @@ def test_names_of_pictures() -> None:
 
 
 def test_shared_photos_are_whole(shared_data: Path) -> None:
-    for path in sorted((shared_data / "darknet" / "images").iterdir()):
+    for path in find_pictures([shared_data / "darknet" / "images"]):
         np.testing.assert_array_equal(read_picture(path), cv2.imread(str(path)))
+
+
+@pytest.fixture
+def album(tmp_path: Path) -> Path:
+    for name in ("b.jpg", "a.PNG", "notes.txt", ".hidden.jpg", "deep/c.jpeg"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    return tmp_path
+
+
+def names_of(paths: list[Path], album: Path) -> list[str]:
+    return [path.relative_to(album).as_posix() for path in paths]
+
+
+def test_folders_files_and_patterns(album: Path) -> None:
+    assert names_of(find_pictures([album]), album) == ["a.PNG", "b.jpg"]
+    assert names_of(find_pictures([str(album / "**" / "*")]), album) == ["a.PNG", "b.jpg", "deep/c.jpeg"]
+    assert names_of(find_pictures([album / "deep", album / "b.jpg", album]), album) == [
+        "deep/c.jpeg",
+        "b.jpg",
+        "a.PNG",
+    ]
+
+
+def test_a_file_whose_name_looks_like_a_pattern(tmp_path: Path) -> None:
+    (tmp_path / "hand[1].jpg").touch()
+    assert find_pictures([tmp_path / "hand[1].jpg"]) == [tmp_path / "hand[1].jpg"]
+
+
+def test_what_names_no_picture_is_an_error(album: Path) -> None:
+    with pytest.raises(DataError, match=r"gone: there is no such picture or folder"):
+        find_pictures([album / "gone"])
+    with pytest.raises(DataError, match=r"notes\.txt: not a picture by its name"):
+        find_pictures([album / "notes.txt"])
+    with pytest.raises(DataError, match=r"\*\.gif: no picture matches this pattern"):
+        find_pictures([str(album / "*.gif")])
+    with pytest.raises(DataError, match="no pictures given"):
+        find_pictures([])
+    (album / "bare").mkdir()
+    with pytest.raises(DataError, match=r"bare: no pictures in this folder.*bare/\*\*/\*"):
+        find_pictures([album / "bare"])
 
 
 def png_header(width: int, height: int, extra: bytes = b"") -> bytes:

@@ -36,13 +36,12 @@ def test_frames_come_in_order_with_their_times(tmp_path: Path, name: str, codec:
 def test_a_video_that_ends_early_gives_what_is_there(tmp_path: Path) -> None:
     data = write_video(tmp_path / "whole.avi", num_frames=40).read_bytes()
     (tmp_path / "cut.avi").write_bytes(data[: len(data) // 2])
-    frames = []
+    frames: list[VideoFrame] = []
     with (
         closing(VideoReader(str(tmp_path / "cut.avi"))) as reader,
         pytest.raises(DataError, match=r"cut\.avi: ends after (\d+) of 40 frames") as caught,
     ):
-        for frame in reader.frames():
-            frames.append(frame)
+        frames.extend(reader.frames())
     assert f"after {len(frames)} of" in str(caught.value)
     assert 10 < len(frames) < 30
 

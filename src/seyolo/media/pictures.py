@@ -1,4 +1,4 @@
-"""Reading pictures whole: the one place of the project where a picture is decoded.
+"""Finding pictures and reading them whole: the one place of the project where a picture is decoded.
 
 OpenCV fills the missing part of a truncated JPEG with grey in many of its versions and says nothing, and
 training on such pictures is worse than an error, so completeness is checked first (`picture_format`).
@@ -7,7 +7,9 @@ Pictures come out turned as their EXIF orientation asks, as OpenCV does by defau
 
 from __future__ import annotations
 
+import glob
 import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import cv2
@@ -104,6 +106,64 @@ def _decode(data: bytes, source: str | Path) -> UInt8[np.ndarray, "H W 3"]:
     if image is None:
         raise DataError(f"{source}: not a picture, or a damaged one; known kinds: {_kinds()}")
     return np.asarray(image, dtype=np.uint8)
+
+
+def find_pictures(sources: Sequence[str | Path]) -> list[Path]:
+    """The pictures that files, folders and glob patterns name, each once, in the order they are named.
+
+    A folder gives the pictures directly in it, sorted by name; `folder/**/*.jpg` goes deeper.
+
+    Raises:
+        DataError: a source that names no picture.
+    """
+    found: dict[str, None] = {}
+    for source in sources:
+        found.update(dict.fromkeys(_pictures_of(source)))
+    if not found:
+        raise DataError("no pictures given; name a picture, a folder or a pattern such as 'photos/*.jpg'")
+    return [Path(name) for name in found]
+
+
+def _pictures_of(source: str | Path) -> list[str]:
+    path = Path(source)
+    if path.is_dir():
+        return pictures_in(path)
+    if path.exists():
+        if not is_picture(path):
+            raise DataError(f"{path}: not a picture by its name; known kinds: {_kinds()}")
+        return [str(path)]
+    if not glob.has_magic(str(source)):
+        raise DataError(f"{path}: there is no such picture or folder")
+    matches = matching(str(source), is_picture)
+    if not matches:
+        raise DataError(f"{source}: no picture matches this pattern; known kinds: {_kinds()}")
+    return matches
+
+
+def pictures_in(folder: Path) -> list[str]:
+    """The pictures directly in a folder, sorted by name, as text: there may be a million.
+
+    Raises:
+        DataError: there are none.
+    """
+    with os.scandir(folder) as entries:
+        names = [entry.name for entry in entries if is_picture(entry.name) and entry.name[0] != "."]
+    if not names:
+        raise DataError(
+            f"{folder}: no pictures in this folder; known kinds: {_kinds()}. "
+            f"For those in its subfolders give the pattern '{folder}/**/*'"
+        )
+    names.sort()
+    start = "" if folder == Path() else os.path.join(folder, "")
+    return [start + name for name in names]
+
+
+def matching(pattern: str, is_wanted: Callable[[str], bool]) -> list[str]:
+    """The files that a glob pattern matches and whose names are wanted, the content of a folder together."""
+    found = glob.iglob(pattern, recursive=True)
+    names = [str(Path(match)) for match in found if is_wanted(match) and os.path.isfile(match)]
+    # As if sorted by the parts of their paths.
+    return sorted(names, key=lambda name: name.replace(os.sep, "\0"))
 
 
 def _kinds() -> str:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal
 
 from seyolo.errors import DataError
-from seyolo.media.pictures import PICTURE_ENDINGS, is_picture
+from seyolo.media.pictures import PICTURE_ENDINGS, is_picture, matching, pictures_in
 
 Kind = Literal["picture", "video", "camera", "stream", "stdin"]
 
@@ -97,7 +97,7 @@ def _named_by(argument: str, listed: list[str] | None) -> list[str]:
         return [STDIN] if listed is None else listed
     path = Path(argument)
     if path.is_dir():
-        return _in_folder(path)
+        return pictures_in(path)
     if path.exists():
         if not (is_picture(path) or is_video(path)):
             raise DataError(f"{path}: neither a picture nor a video by its name; known kinds: {_kinds()}")
@@ -106,30 +106,10 @@ def _named_by(argument: str, listed: list[str] | None) -> list[str]:
         return [argument]
     if not glob.has_magic(argument):
         raise DataError(f"{path}: there is no such picture, video or folder")
-    # As if sorted by the parts of the path: a folder's content stays together.
-    matches = sorted(_matches(argument), key=lambda match: match.replace(os.sep, "\0"))
+    matches = matching(argument, lambda name: is_picture(name) or is_video(name))
     if not matches:
         raise DataError(f"{argument}: no picture or video matches this pattern; known kinds: {_kinds()}")
     return matches
-
-
-def _in_folder(folder: Path) -> list[str]:
-    with os.scandir(folder) as entries:
-        names = [entry.name for entry in entries if is_picture(entry.name) and entry.name[0] != "."]
-    if not names:
-        raise DataError(
-            f"{folder}: no pictures in this folder; known kinds: {' '.join(PICTURE_ENDINGS)}. "
-            f"For its videos give '{folder}/*.mp4', for what is in its subfolders '{folder}/**/*'"
-        )
-    names.sort()
-    start = "" if folder == Path() else os.path.join(folder, "")
-    return [start + name for name in names]
-
-
-def _matches(pattern: str) -> Iterator[str]:
-    for match in glob.iglob(pattern, recursive=True):
-        if (is_picture(match) or is_video(match)) and os.path.isfile(match):
-            yield str(Path(match))
 
 
 def _kinds() -> str:
