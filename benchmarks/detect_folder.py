@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -20,6 +21,8 @@ import cv2
 import numpy as np
 
 POLL_S = 0.05
+MOST_LINKS = 50_000
+"""File systems limit how many names a file may have."""
 
 
 def main() -> None:
@@ -53,7 +56,11 @@ def make_pictures(folder: Path, count: int) -> None:
     first = folder / "0000000.jpg"
     cv2.imwrite(str(first), cv2.resize(noise, (160, 120), interpolation=cv2.INTER_CUBIC))
     for number in range(1, count):
-        os.link(first, folder / f"{number:07d}.jpg")
+        path = folder / f"{number:07d}.jpg"
+        if number % MOST_LINKS == 0:
+            first = Path(shutil.copy(first, path))
+        else:
+            os.link(first, path)
 
 
 def watch(process: subprocess.Popen[bytes], journal: Path, total: int) -> None:

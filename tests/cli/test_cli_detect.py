@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
@@ -10,8 +11,10 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -292,3 +295,47 @@ def test_a_full_disk_is_one_line_and_the_run_goes_on(
     again = run("detect", "--resume", "found")
     assert again.code == 0, again.err
     assert len(rows_of((tmp_path / "found/detections.jsonl").read_text())) == 13
+
+
+class Stream(BaseHTTPRequestHandler):
+    """A network camera: JPEG pictures, one after the other, without end."""
+
+    image = b""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
+        self.end_headers()
+        head = b"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n" % len(self.image)
+        with contextlib.suppress(OSError):
+            while True:
+                self.wfile.write(head + self.image + b"\r\n")
+                time.sleep(0.02)
+
+    def log_message(self, *_: object) -> None:
+        """Says nothing."""
+
+
+def test_ctrl_c_ends_the_recording_of_a_stream(onnx: Path, picture: Path, tmp_path: Path) -> None:
+    Stream.image = picture.read_bytes()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Stream)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    line = ["detect", onnx, f"http://127.0.0.1:{server.server_port}/video", "--out", "found"]
+    command = [sys.executable, "-m", "seyolo", *map(str, line)]
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE) as process:
+        wait_for_rows(tmp_path / "found/detections.partial.jsonl", 5)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    server.shutdown()
+    server.server_close()
+    assert process.returncode == 130
+    assert err.decode() == "results are in found\ninterrupted; results are whole up to here\n"
+    frames = [
+        row["frame"] for row in json.loads((tmp_path / "found/detections.json").read_text())["pictures"]
+    ]
+    assert len(frames) >= 5
+    assert frames == sorted(set(frames))
+    capture = cv2.VideoCapture(str(tmp_path / "found/stream.mp4"))
+    assert capture.get(cv2.CAP_PROP_FRAME_COUNT) == frames[-1] + 1
+    capture.release()

@@ -22,6 +22,7 @@ from seyolo.media.detecting import DetectRun, Tally
 from seyolo.media.journal import Journal
 from seyolo.media.names import NameSet
 from seyolo.media.outputs import Outputs
+from seyolo.media.quiet import quiet_opencv
 from seyolo.media.run_folder import RunFolder, Shard, parse_shard
 from seyolo.media.sources import STDIN, Sources, find_sources, is_live
 from seyolo.progress import console_progress
@@ -202,6 +203,7 @@ def _run(
             outputs.check_places(sources.names)
         done = NameSet(()) if journal is None else tally.add_past(journal.rows)
         stack.enter_context(targets.saying_how_to_go_on(folder, tally))
+        stack.enter_context(quiet_opencv())
         DetectRun(
             detector=detector,
             outputs=outputs,

@@ -29,14 +29,14 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+        self._file = path.open("ab", buffering=0)
 
     def append(self, row: Row) -> None:
         """Adds a row."""
         line = memoryview(line_of(row).encode("utf-8"))
         try:
             while line:
-                line = line[os.write(self._file, line) :]
+                line = line[self._file.write(line) :]
         except OSError as error:
             raise OSError(error.errno, error.strerror, str(self.path)) from error
 
@@ -46,7 +46,7 @@ class Journal:
 
     def close(self) -> None:
         """Nothing can be appended any more."""
-        os.close(self._file)
+        self._file.close()
 
 
 def line_of(row: Row) -> str:

@@ -1,8 +1,4 @@
-"""Videos, cameras and streams in, annotated videos out, by OpenCV with FFmpeg.
-
-OpenCV's messages about what it cannot open go to stderr from C++; they are switched off here and replaced by
-one that says what to do.
-"""
+"""Videos, cameras and streams in, annotated videos out, by OpenCV with FFmpeg."""
 
 from __future__ import annotations
 
@@ -12,7 +8,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -24,6 +20,7 @@ from jaxtyping import UInt8
 
 from seyolo.errors import DataError
 from seyolo.files import replacing
+from seyolo.media.quiet import quiet_opencv
 from seyolo.media.sources import kind_of
 
 WAIT_MS = 10_000
@@ -106,7 +103,7 @@ def _described(name: str) -> str:
 
 
 def _open(name: str) -> cv2.VideoCapture:
-    with _quiet():
+    with quiet_opencv():
         if kind_of(name) == "camera":
             capture = cv2.VideoCapture(int(name))
         else:
@@ -120,18 +117,6 @@ def _open(name: str) -> cv2.VideoCapture:
     }
     reason = reasons.get(kind_of(name), "cannot be opened as a video; it is damaged, incomplete or none")
     raise DataError(f"{_described(name)}: {reason}")
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    # FFmpeg reads this once, when the first video is opened.
-    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
-    level = cv2.utils.logging.getLogLevel()
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-    try:
-        yield
-    finally:
-        cv2.utils.logging.setLogLevel(level)
 
 
 class VideoWriter:
@@ -181,7 +166,7 @@ class VideoWriter:
             self._check_whole()
 
     def _open(self) -> cv2.VideoWriter:
-        with _quiet():
+        with quiet_opencv():
             codec = cv2.VideoWriter.fourcc(*CODEC)
             writer = cv2.VideoWriter(str(self._temporary), codec, self._fps, self._size)
         if not writer.isOpened():
@@ -190,7 +175,7 @@ class VideoWriter:
 
     def _check_whole(self) -> None:
         """OpenCV says nothing when the disk is full."""
-        with _quiet():
+        with quiet_opencv():
             capture = cv2.VideoCapture(str(self._temporary), cv2.CAP_FFMPEG)
         num_frames = capture.get(cv2.CAP_PROP_FRAME_COUNT)
         capture.release()
