@@ -131,6 +131,25 @@ def test_nothing_is_called_after_an_error() -> None:
     assert done == [1]
 
 
+def test_nothing_is_in_use_after_a_settled_block() -> None:
+    in_use = True
+
+    def use() -> None:
+        time.sleep(0.01)
+        assert in_use
+
+    def ask_and_stop(behind: Behind) -> None:
+        with behind.settled():
+            for _ in range(3):
+                behind.call(use)
+            raise KeyboardInterrupt
+
+    with Behind() as behind:
+        with pytest.raises(KeyboardInterrupt):
+            ask_and_stop(behind)
+        in_use = False
+
+
 def test_what_was_asked_for_is_done_when_the_block_fails() -> None:
     done: list[int] = []
 

@@ -11,7 +11,7 @@ import pytest
 from seyolo.detections import Detections
 from seyolo.errors import UsageError
 from seyolo.media.journal import Journal, Row
-from seyolo.media.outputs import Frame, Outputs, Place, Places
+from seyolo.media.outputs import Frame, Outputs, Place, Places, check_places
 from seyolo.media.video import VideoWriter
 
 NAMES = ("hand", "a/b")
@@ -67,6 +67,12 @@ def test_a_frame_of_a_video(tmp_path: Path) -> None:
         "labels/clip/000012.txt",
     ]
     assert (row["frame"], row["time_s"], row["annotated"]) == (12, 0.48, str(tmp_path / "clip.mp4"))
+
+
+def test_crops_stay_in_their_folder_whatever_a_class_is_called(tmp_path: Path) -> None:
+    outputs = Outputs(("..", "../../x"), tmp_path / "out", ["crops"])
+    outputs.write(Frame("a.jpg", Place("a.jpg", "a"), PHOTO), FOUND)
+    assert files_in(tmp_path) == ["out/crops/0/a-1.jpg", "out/crops/_.._x/a-2.jpg"]
 
 
 def test_what_could_not_be_read_has_a_row_only(tmp_path: Path) -> None:
@@ -131,11 +137,11 @@ def test_sources_are_never_written_over(tmp_path: Path) -> None:
     (tmp_path / "in/link.jpg").symlink_to(tmp_path / "out/link.jpg")
     (tmp_path / "out/link.jpg").touch()
 
-    def check(*names: str, wanted: str = "images") -> None:
-        Outputs(NAMES, tmp_path / "out", [wanted]).check_places([str(tmp_path / name) for name in names])
+    def check(*names: str, out: str = "out") -> None:
+        check_places([str(tmp_path / name) for name in names], tmp_path / out)
 
     check("in/a.jpg")
-    check("in/a.jpg", "out/b.jpg", wanted="csv")
+    check("in/a.jpg", "out/a.jpg", out="new")
     for names in (["out/b.jpg"], ["in/a.jpg", "out/a.jpg"], ["in/link.jpg"]):
         with pytest.raises(UsageError, match=r"would write over .*out/"):
             check(*names)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from seyolo.errors import DataError, UsageError
+from seyolo.errors import DataError, TrainingError, UsageError
 from seyolo.media.run_folder import RunFolder, Shard, parse_shard
 
 
@@ -76,7 +76,7 @@ def test_half_written_files_of_a_killed_run_are_removed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["{", "[]", "{}"])
 def test_a_damaged_config(tmp_path: Path, text: str) -> None:
-    with pytest.raises(DataError, match="no run to resume here"):
+    with pytest.raises(TrainingError, match="no run to resume here"):
         RunFolder(tmp_path).config()
     (tmp_path / "config.json").write_text(text)
     with pytest.raises(DataError, match=r"config\.json: damaged"):

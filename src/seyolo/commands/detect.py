@@ -21,7 +21,7 @@ from seyolo.errors import UsageError
 from seyolo.media.detecting import DetectRun, Tally
 from seyolo.media.journal import Journal
 from seyolo.media.names import NameSet
-from seyolo.media.outputs import Outputs
+from seyolo.media.outputs import Outputs, check_places
 from seyolo.media.quiet import quiet_opencv
 from seyolo.media.run_folder import RunFolder, Shard, parse_shard
 from seyolo.media.sources import STDIN, Sources, find_sources, is_live
@@ -96,7 +96,7 @@ def detect(
     if resume is not None:
         if out is not None or settings != Settings():
             raise UsageError("--resume takes all from its run; only --shard, --json and --jsonl go with it")
-        settings = from_config(RunFolder(resume, part).config())
+        settings = _from_config(RunFolder(resume, part).config())
     _check_options(settings.sources)
     targets = Targets(out, resume, part, settings.save, json, jsonl)
     targets.check()
@@ -105,6 +105,8 @@ def detect(
     if resume is not None and any(map(is_live, found.names)):
         raise UsageError(f"--resume {resume}: a camera or stream cannot be gone on with; start anew")
     detector = _detector(settings)
+    if out is not None and {"images", "video"} & set(targets.saved):
+        check_places(found.names, out)
     with targets.folder(tally) as folder:
         _run(settings, targets, found, detector, folder, tally=tally)
     if targets.is_kept and folder is not None:
@@ -127,7 +129,7 @@ def _check_options(sources: Sequence[str]) -> None:
             raise UsageError(f"{source}: no such option; {advice}")
 
 
-def from_config(values: dict[str, Any]) -> Settings:
+def _from_config(values: dict[str, Any]) -> Settings:
     """The settings as they were before they became JSON."""
     start = values["start"]
     return Settings(
@@ -166,7 +168,7 @@ def _sources(settings: Settings) -> Sources:
         raise UsageError("detect needs pictures: seyolo detect MODEL PICTURE_OR_FOLDER...")
     if settings.max_frames is not None and settings.max_frames < 1:
         raise UsageError(f"--max-frames {settings.max_frames}: at least 1")
-    return find_sources(settings.sources, sys.stdin.buffer)
+    return find_sources(settings.sources, None if sys.stdin is None else sys.stdin.buffer)
 
 
 def _detector(settings: Settings) -> Detector:
@@ -199,8 +201,6 @@ def _run(
             journal=journal,
             tell=targets.tell,
         )
-        if outputs.folder is not None:
-            outputs.check_places(sources.names)
         done = NameSet(()) if journal is None else tally.add_past(journal.rows)
         stack.enter_context(targets.saying_how_to_go_on(folder, tally))
         stack.enter_context(quiet_opencv())

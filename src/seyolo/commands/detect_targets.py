@@ -6,7 +6,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,8 +79,7 @@ class Targets:
         if path is not None:
             yield RunFolder(path, self.shard)
         elif self.is_kept:
-            path = new_run("detect")
-            path.mkdir(parents=True)
+            path = _made_run()
             try:
                 yield RunFolder(path, self.shard)
             finally:
@@ -139,6 +138,15 @@ class Targets:
             if tally.num_images:
                 remark(f"what is done is kept; {advice}")
             raise
+
+
+def _made_run() -> Path:
+    """A new folder under runs/detect; another process may be making one, too."""
+    while True:
+        path = new_run("detect")
+        with suppress(FileExistsError):
+            path.mkdir(parents=True)
+            return path
 
 
 def check_all_read(tally: Tally) -> None:

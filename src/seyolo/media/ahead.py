@@ -10,8 +10,8 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import closing, contextmanager
 from itertools import repeat, takewhile
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
@@ -129,8 +129,16 @@ class Behind:
             self._has_failed = True
             raise
 
+    @contextmanager
+    def settled(self) -> Iterator[None]:
+        """Around something that the calls use: however the block ends, none uses it any more then."""
+        try:
+            yield
+        finally:
+            wait(self._pending)
+
     def finish(self) -> None:
-        """Waits until everything asked for is done."""
+        """Waits until everything asked for is done, and raises the error of the first that failed."""
         while self._pending:
             self._pending.popleft().result()
 

@@ -169,6 +169,7 @@ class DetectRun:
             closing(reader),
             self._writer(reader, place) as video,
             self.progress.task(f"detecting in {name}", self._num_frames(reader)) as advance,
+            behind.settled(),
         ):
             self._detect_frames(reader, place, video, behind, advance)
 

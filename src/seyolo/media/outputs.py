@@ -50,12 +50,12 @@ class Places:
 
     def __init__(self, names: Sequence[str]) -> None:
         self._files = UniqueNames(_file_name(name) for name in names)
-        self._stems = UniqueNames(Path(_file_name(name)).stem for name in names)
+        self._stems = UniqueNames(_stem(_file_name(name)) for name in names)
 
     def take(self, name: str) -> Place:
         """The place of the next source."""
         file = _file_name(name)
-        return Place(self._files.take(file), self._stems.take(Path(file).stem))
+        return Place(self._files.take(file), self._stems.take(_stem(file)))
 
 
 def _file_name(name: str) -> str:
@@ -63,8 +63,30 @@ def _file_name(name: str) -> str:
     if kind == "picture":
         stem, ending = os.path.splitext(os.path.basename(name))
         return stem + COLOUR_ENDINGS.get(ending.lower(), ending)
-    stems = {"video": Path(name).stem, "camera": f"camera-{name}", "stream": "stream", "stdin": "stdin"}
+    stems = {"video": _stem(name), "camera": f"camera-{name}", "stream": "stream", "stdin": "stdin"}
     return stems[kind] + (".jpg" if kind == "stdin" else ".mp4")
+
+
+def _stem(name: str) -> str:
+    return os.path.splitext(os.path.basename(name))[0]
+
+
+def check_places(names: Sequence[str], folder: Path) -> None:
+    """Refuses a folder in which annotated pictures and videos would be written over sources.
+
+    Raises:
+        UsageError: one would be.
+    """
+    if not folder.exists():
+        return
+    real_folder = os.path.realpath(folder)
+    files = (os.path.realpath(name) for name in names if not is_live(name))
+    inside = {file for file in files if os.path.dirname(file) == real_folder}
+    places = Places(names)
+    for name in names if inside else ():
+        file = places.take(name).file
+        if os.path.join(real_folder, file) in inside:
+            raise UsageError(f"--out {folder}: would write over {folder / file}; give another folder")
 
 
 @dataclass(frozen=True)
@@ -130,27 +152,11 @@ class Outputs:
             self.journal.append(row)
         self.tell(row)
 
-    def check_places(self, names: Sequence[str]) -> None:
-        """Refuses to write annotated pictures and videos over sources.
-
-        Raises:
-            UsageError: one would be.
-        """
-        if self.folder is None or not self.folder.exists() or not {"images", "video"} & set(self.wanted):
-            return
-        folder = os.path.realpath(self.folder)
-        files = (os.path.realpath(name) for name in names if not is_live(name))
-        inside = {file for file in files if os.path.dirname(file) == folder}
-        places = Places(names)
-        for name in names if inside else ():
-            if os.path.join(folder, places.take(name).file) in inside:
-                place = self.folder / os.path.basename(name)
-                raise UsageError(f"--out {self.folder}: would write over {place}; give another folder")
-
     def video_of(self, place: Place) -> Path | None:
         """Where the annotated video of a source goes, None when none is wanted."""
-        is_wanted = self.folder is not None and "video" in self.wanted
-        return self.folder / place.file if self.folder is not None and is_wanted else None
+        if self.folder is None or "video" not in self.wanted:
+            return None
+        return self.folder / place.file
 
     def _write_annotated(
         self, frame: Frame, image: np.ndarray, found: Detections, folder: Path, video: VideoWriter | None
@@ -167,8 +173,8 @@ class Outputs:
         corners = np.concatenate([np.floor(found.boxes[:, :2]), np.ceil(found.boxes[:, 2:])], axis=1)
         for number, (corner, class_id) in enumerate(zip(corners, found.class_ids.tolist(), strict=True), 1):
             left, top, right, bottom = corner.astype(int).tolist()
-            name = re.sub(r"[^\w .-]", "_", self.names[class_id])
-            path = folder / f"crops/{name}/{frame.stem}-{number}.jpg"
+            name = re.sub(r"[^\w .-]", "_", self.names[class_id]).strip(". ")
+            path = folder / f"crops/{name or class_id}/{frame.stem}-{number}.jpg"
             write_picture(path, image[top:bottom, left:right])
 
     def _row(self, frame: Frame, found: Detections, annotated: Path | None) -> Row:

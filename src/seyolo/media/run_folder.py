@@ -22,6 +22,7 @@ from seyolo.errors import DataError, UsageError
 from seyolo.files import write_json
 from seyolo.media.journal import Journal, repair
 from seyolo.media.tables import write_chunks
+from seyolo.runs import existing_run
 
 CONFIG = "config.json"
 
@@ -104,14 +105,13 @@ class RunFolder:
         """What the run was started with.
 
         Raises:
-            DataError: its file is missing or damaged.
+            TrainingError: there is no run here.
+            DataError: its file is damaged.
             UsageError: the run is shared by another number of workers.
         """
-        path = self.path / CONFIG
+        path = existing_run(self.path, CONFIG) / CONFIG
         try:
             values = json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            raise DataError(f"{self.path}: there is no run to resume here (it has no {CONFIG})") from None
         except ValueError:
             values = None
         if not isinstance(values, dict) or "num_shards" not in values:

@@ -59,7 +59,7 @@ def is_live(name: str) -> bool:
     return kind_of(name) in ("camera", "stream")
 
 
-def find_sources(arguments: Sequence[str | Path], stdin: BinaryIO) -> Sources:
+def find_sources(arguments: Sequence[str | Path], stdin: BinaryIO | None) -> Sources:
     """What files, folders, patterns, camera numbers, addresses and `-` name.
 
     A folder gives the pictures directly in it, sorted by name; a pattern gives pictures and videos, and
@@ -68,7 +68,7 @@ def find_sources(arguments: Sequence[str | Path], stdin: BinaryIO) -> Sources:
     Raises:
         DataError: an argument that names nothing there is.
     """
-    data = stdin.read() if STDIN in arguments else b""
+    data = stdin.read() if STDIN in arguments and stdin is not None else b""
     listed = _listed_files(data)
     named = [_named_by(str(argument), listed) for argument in arguments]
     if len(named) == 1:
