@@ -26,10 +26,10 @@ def header_size(data: bytes) -> tuple[int, int] | None:
     return _jpeg_size(data) or _png_size(data)
 
 
-def num_pixels(data: bytes) -> int:
-    """How many pixels the header of a JPEG or PNG promises, however turned; 0 when only decoding tells."""
-    height, width = _jpeg_size(data) or _png_header(data) or (0, 0)
-    return height * width
+def num_pixels(data: bytes) -> int | None:
+    """Returns width times height from the header of a JPEG or PNG; None for everything else."""
+    size = _jpeg_size(data) or _png_stored_size(data)
+    return None if size is None else size[0] * size[1]
 
 
 def is_complete(data: bytes) -> bool:
@@ -104,11 +104,10 @@ def _exif_orientation(tiff: bytes) -> int:
 
 def _png_size(data: bytes) -> tuple[int, int] | None:
     """Returns the size in IHDR; None where an eXIf chunk may turn the picture, so that it is decoded."""
-    return None if b"eXIf" in data else _png_header(data)
+    return None if b"eXIf" in data else _png_stored_size(data)
 
 
-def _png_header(data: bytes) -> tuple[int, int] | None:
-    """Returns the size in IHDR."""
+def _png_stored_size(data: bytes) -> tuple[int, int] | None:
     if not data.startswith(_PNG_START) or data[12:16] != b"IHDR" or len(data) < 24:
         return None
     width, height = struct.unpack_from(">II", data, 16)

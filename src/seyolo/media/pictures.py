@@ -94,7 +94,7 @@ def _read(path: str | Path) -> bytes:
 
 
 def _decode(data: bytes, source: str | Path) -> UInt8[np.ndarray, "H W 3"]:
-    if (promised := num_pixels(data)) > MOST_PIXELS:
+    if (promised := num_pixels(data) or 0) > MOST_PIXELS:
         millions = (
             f"{promised / 1e6:,.0f} million pixels, and more than {MOST_PIXELS / 1e6:.0f} are not decoded"
         )
