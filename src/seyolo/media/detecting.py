@@ -161,8 +161,7 @@ class DetectRun:
         try:
             reader = VideoReader(name)
         except DataError as error:
-            frame = Frame(name, place, error=str(error))
-            self._count(frame)
+            frame = self._counted(Frame(name, place, error=str(error)))
             behind.call(self.outputs.write, frame, Detections.empty())
             return
         with (
@@ -199,22 +198,24 @@ class DetectRun:
 
         def images() -> Iterator[Any]:
             for frame in frames:
-                self._count(frame)
                 waiting.append(frame)
                 if frame.image is not None:
                     yield frame.image
+                elif self.strict:
+                    return
 
         for found in self.detector.detect_many(images()):
             while waiting[0].image is None:
-                yield waiting.popleft(), Detections.empty()
-            yield waiting.popleft(), found
+                yield self._counted(waiting.popleft()), Detections.empty()
+            yield self._counted(waiting.popleft()), found
         for frame in waiting:
-            yield frame, Detections.empty()
+            yield self._counted(frame), Detections.empty()
 
-    def _count(self, frame: Frame) -> None:
+    def _counted(self, frame: Frame) -> Frame:
         if self.strict and frame.error is not None:
             raise DataError(frame.error)
         self.tally.add(frame)
+        return frame
 
     def _writer(self, reader: VideoReader, place: Place) -> AbstractContextManager[VideoWriter | None]:
         path = self.outputs.video_of(place)
