@@ -240,7 +240,7 @@ def test_a_killed_run_goes_on_with_each_picture_once(
     run: Run, onnx: Path, tmp_path: Path, number: signal.Signals
 ) -> None:
     album = tmp_path / "in"
-    for copy in range(120):
+    for copy in range(250):
         os.link(album / "0.jpg", album / f"more-{copy}.jpg")
     (album / "1.jpg").write_bytes(b"broken")
     line = ["detect", onnx, "in", "clip.avi", "--out", "found", "--save", "images,video,csv,yolo"]
@@ -252,20 +252,20 @@ def test_a_killed_run_goes_on_with_each_picture_once(
         _, err = process.communicate(timeout=60)
     assert process.returncode == (-number if number == signal.SIGKILL else 130)
     if number == signal.SIGINT:
-        assert err.decode() == "interrupted; go on with: seyolo detect --resume found\n"
+        assert err.decode().splitlines()[-1] == "interrupted; go on with: seyolo detect --resume found"
     with (tmp_path / "found/detections.partial.jsonl").open("rb+") as journal:
         kept = journal.read().count(b"\n")
         journal.write(b'{"picture": "in/half a li')
-    assert 20 <= kept < 125
+    assert 20 <= kept < 255
     assert not (tmp_path / "found/detections.csv").exists()
     done = run("detect", "--resume", "found")
     assert done.code == 2
-    assert "1 of 126 sources could not be read" in done.err
+    assert "1 of 256 sources could not be read" in done.err
     rows = rows_of((tmp_path / "found/detections.jsonl").read_text())
     counted = Counter(row["picture"] for row in rows)
     assert counted.pop("clip.avi") == 8
     assert counted == Counter(f"in/{path.name}" for path in album.iterdir())
-    assert len(names_in(tmp_path / "found/labels")) == 124 + 8
+    assert len(names_in(tmp_path / "found/labels")) == 254 + 8
     assert not [name for name in names_in(tmp_path / "found") if "partial" in name]
     assert run(*line[:-3], "whole", *line[-2:]).code == 2
     assert (tmp_path / "whole/detections.csv").read_bytes() == (
@@ -330,7 +330,7 @@ def test_ctrl_c_ends_the_recording_of_a_stream(onnx: Path, picture: Path, tmp_pa
     server.shutdown()
     server.server_close()
     assert process.returncode == 130
-    assert err.decode() == "results are in found\ninterrupted; results are whole up to here\n"
+    assert err.decode().endswith("results are in found\ninterrupted; results are whole up to here\n")
     frames = [
         row["frame"] for row in json.loads((tmp_path / "found/detections.json").read_text())["pictures"]
     ]
