@@ -263,6 +263,7 @@ def test_annotated_pictures_never_replace_photos(run: Run, onnx: Path, picture: 
     before = photo.read_bytes()
     assert_refused(run("detect", onnx, photo, "--out", "photos"), "would write over photos/a.jpg")
     assert photo.read_bytes() == before
+    assert list(photo.parent.iterdir()) == [photo]
 
 
 def test_a_checkpoint_given_as_weights_brings_its_anchors_and_names(

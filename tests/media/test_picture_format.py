@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seyolo.media.picture_format import header_size, is_complete
+from seyolo.media.picture_format import header_size, is_complete, num_pixels
 from seyolo.media.pictures import encoded_size, find_pictures
 
 ENDINGS = [".jpg", ".png", ".bmp", ".webp", ".tiff"]
@@ -111,3 +111,11 @@ def test_shared_photos_agree_with_opencv(shared_data: Path) -> None:
         data = path.read_bytes()
         assert is_complete(data)
         assert encoded_size(data, path) == shown_size(data)
+
+
+def test_pixels_promised_by_a_header() -> None:
+    for ending in (".jpg", ".png"):
+        assert num_pixels(encoded(ending)) == 48 * 64
+    assert num_pixels(encoded(".bmp")) is None
+    turned = jpeg_with_segment(encoded(".jpg"), 0xE1, b"Exif\0\0" + orientation_tiff(6, "<"))
+    assert num_pixels(turned) == 48 * 64

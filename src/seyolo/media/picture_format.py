@@ -26,6 +26,12 @@ def header_size(data: bytes) -> tuple[int, int] | None:
     return _jpeg_size(data) or _png_size(data)
 
 
+def num_pixels(data: bytes) -> int | None:
+    """Returns width times height from the header of a JPEG or PNG; None for everything else."""
+    size = _jpeg_size(data) or _png_stored_size(data)
+    return None if size is None else size[0] * size[1]
+
+
 def is_complete(data: bytes) -> bool:
     """Whether the picture reaches its end, whatever comes after it.
 
@@ -98,7 +104,11 @@ def _exif_orientation(tiff: bytes) -> int:
 
 def _png_size(data: bytes) -> tuple[int, int] | None:
     """Returns the size in IHDR; None where an eXIf chunk may turn the picture, so that it is decoded."""
-    if not data.startswith(_PNG_START) or data[12:16] != b"IHDR" or len(data) < 24 or b"eXIf" in data:
+    return None if b"eXIf" in data else _png_stored_size(data)
+
+
+def _png_stored_size(data: bytes) -> tuple[int, int] | None:
+    if not data.startswith(_PNG_START) or data[12:16] != b"IHDR" or len(data) < 24:
         return None
     width, height = struct.unpack_from(">II", data, 16)
     return (height, width) if height and width else None
