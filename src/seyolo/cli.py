@@ -38,6 +38,7 @@ VERBS = {
     "prune": "Cut a trained network to a budget.",
     "export": "Write a model as .onnx, .xml, .cfg with .weights, or .safetensors.",
     "benchmark": "Latency of several models side by side, and their AP.",
+    "serve": "A local page and HTTP API for one model, or two side by side.",
     "info": "Layers, parameters and MACs of a network or an .onnx file.",
     "demo": "The main job in a few minutes, on drawn hands.",
 }
