@@ -39,6 +39,7 @@ VERBS = {
     "export": "Write a model as .onnx, .xml, .cfg with .weights, or .safetensors.",
     "benchmark": "Latency of several models side by side, and their AP.",
     "report": "Runs as one page that can be passed on; several runs side by side.",
+    "serve": "A local page and HTTP API for one model, or two side by side.",
     "info": "Layers, parameters and MACs of a network or an .onnx file.",
     "demo": "The main job in a few minutes, on drawn hands.",
 }

@@ -12,6 +12,7 @@ import seyolo
 from seyolo import comparison
 from seyolo.darknet.cfg import Network
 from seyolo.darknet.edit import attach
+from seyolo.darknet.zoo import is_zoo_name
 from seyolo.described import attention_places
 from seyolo.errors import UsageError
 from seyolo.runtime.backend import Backend
@@ -197,6 +198,11 @@ MODEL_DEFAULTS = ModelOptions()
 RUN_DEFAULTS = RunOptions()
 SPARSITY_DEFAULTS = SparsityOptions()
 PLAN_DEFAULTS = PlanChoices()
+
+
+def options_for(model: str, options: ModelOptions) -> ModelOptions:
+    """Among several models the options mean those that are not complete in themselves."""
+    return options if is_zoo_name(model) or model.endswith(".cfg") else MODEL_DEFAULTS
 
 
 def open_detector(
