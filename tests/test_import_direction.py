@@ -55,7 +55,7 @@ DOOR = ("seyolo.runtime.backend", "seyolo.runtime.torch_backend")
 TORCH_ROOMS = {"network", "torch_runtime", "training", "exporting", "pipeline"}
 TORCH_MODULES = {
     "seyolo.data.loader",
-    "seyolo.evaluation.evaluate",
+    "seyolo.evaluation.network",
     "seyolo.pruning.fold",
     "seyolo.pruning.recalibrate",
     "seyolo.pruning.reconstruct",

@@ -7,6 +7,7 @@ ratio, so that a box drawn on the input lies on the same pixels of the source pi
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -140,10 +141,27 @@ def letterbox(
     return canvas, placement
 
 
+def to_batch(
+    images: Sequence[UInt8[np.ndarray, "H W 3"]], size: tuple[int, int], mode: Mode = "letterbox"
+) -> tuple[Float32[np.ndarray, "n 3 h w"], list[Placement]]:
+    """Pictures of any sizes as a network takes them, see `letterbox` and `to_tensor`; and where each lies."""
+    batch = np.empty((len(images), 3, *size), dtype=np.float32)
+    placements = []
+    for planes, image in zip(batch, images, strict=True):
+        fitted, placement = letterbox(image, size, mode)
+        _write_planes(fitted, planes)
+        placements.append(placement)
+    return batch, placements
+
+
 def to_tensor(image: UInt8[np.ndarray, "h w 3"]) -> Float32[np.ndarray, "3 h w"]:
     """BGR bytes as OpenCV reads them to what networks take: planes of RGB, float32 in [0, 1]."""
     planes: Float32[np.ndarray, "3 h w"] = np.empty((3, *image.shape[:2]), dtype=np.float32)
+    _write_planes(image, planes)
+    return planes
+
+
+def _write_planes(image: UInt8[np.ndarray, "h w 3"], planes: Float32[np.ndarray, "3 h w"]) -> None:
     # Plane by plane is over ten times faster than `cv2.dnn.blobFromImage`.
     for plane, channel in zip(planes, reversed(cv2.split(image)), strict=True):
         np.multiply(channel, np.float32(1 / 255), out=plane, dtype=np.float32)
-    return planes

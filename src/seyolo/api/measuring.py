@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 
 from seyolo.api.opening import input_size, open_model
-from seyolo.data.datasets import Dataset, Sample, load_dataset
-from seyolo.errors import DataError
+from seyolo.data.datasets import Dataset, load_dataset
 from seyolo.evaluation.ap import Metrics
-from seyolo.evaluation.evaluate import evaluate as evaluate_samples
 from seyolo.evaluation.evaluate import predict
 from seyolo.evaluation.oxford import BOXES_FILE, oxford_metrics
-from seyolo.model_file import default_names
+from seyolo.evaluation.splits import check_classes, chosen_splits, evaluate_splits
 from seyolo.network.build import DarknetModel
 from seyolo.progress import Progress
 from seyolo.runtime.backend import Backend
@@ -37,12 +34,7 @@ def evaluate(
     """
     detector = open_model(model) if isinstance(model, str | Path) else model
     dataset = data if isinstance(data, Dataset) else load_dataset(data)
-    _check_classes(detector, dataset)
-    size_hw = input_size(detector, size)
-    return {
-        name: evaluate_samples(detector, samples, size_hw, progress=progress)
-        for name, samples in _chosen_splits(dataset, split).items()
-    }
+    return evaluate_splits(detector, dataset, split, input_size(detector, size), progress)
 
 
 def evaluate_oxford(
@@ -55,33 +47,10 @@ def evaluate_oxford(
 ) -> dict[str, dict[str, Metrics]]:
     """AP by the Oxford Hand protocols, `all` and `official`, per split; arguments as in `evaluate`."""
     dataset = data if isinstance(data, Dataset) else load_dataset(data)
-    _check_classes(model, dataset)
+    check_classes(model, dataset)
     size_hw = input_size(model, size)
     table = dataset.source.parent / BOXES_FILE
     return {
         name: oxford_metrics(samples, predict(model, samples, size_hw, progress=progress), table)
-        for name, samples in _chosen_splits(dataset, split).items()
+        for name, samples in chosen_splits(dataset, split).items()
     }
-
-
-def _check_classes(model: DarknetModel | Backend, dataset: Dataset) -> None:
-    """Refuses data of other classes than the model's, and warns where only the names differ.
-
-    Raises:
-        DataError: another number of classes.
-    """
-    if len(model.names) != len(dataset.names):
-        raise DataError(
-            f"{dataset.source}: has {len(dataset.names)} classes ({', '.join(dataset.names[:5])}), "
-            f"the model {len(model.names)} ({', '.join(model.names[:5])})"
-        )
-    numbered = tuple(model.names) == default_names(len(model.names))
-    if not numbered and tuple(model.names) != tuple(dataset.names):
-        pairs = zip(model.names, dataset.names, strict=True)
-        mine, theirs = next(pair for pair in pairs if pair[0] != pair[1])
-        warnings.warn(f"{dataset.source}: calls {theirs!r} what the model calls {mine!r}", stacklevel=3)
-
-
-def _chosen_splits(dataset: Dataset, split: str | None) -> dict[str, list[Sample]]:
-    names = [name for name in dataset.splits if name != "train"] if split is None else [split]
-    return {name: dataset.split(name) for name in names or ["train"]}

@@ -16,7 +16,7 @@ from seyolo.errors import ModelError, UsageError
 from seyolo.models import load
 from seyolo.network.attention import attach
 from seyolo.network.build import DarknetModel, from_file, to_file
-from seyolo.runtime.backend import Backend
+from seyolo.runtime.backend import Backend, Precision
 from seyolo.runtime.torch_backend import TorchBackend, torch_device
 from seyolo.training.prepare import Attention
 
@@ -85,12 +85,13 @@ def open_on_torch(
     *,
     threads: int | None = None,
     device: str = "cpu",
+    precision: Precision = "f32",
     random: bool = False,
     **options: Unpack[ModelKeywords],
 ) -> TorchBackend:
     """As `open_model`, as a runtime backend."""
     opened = open_model(model, device=device, random=random, **options)
-    return TorchBackend(opened, threads=threads, device=device)
+    return TorchBackend(opened, threads=threads, device=device, precision=precision)
 
 
 def resized(model: DarknetModel, size: int | None) -> DarknetModel:

@@ -38,7 +38,8 @@ def detect(
     """Find objects in pictures; annotated pictures and JSON out.
 
     Args:
-        model: an .onnx or .xml file, which need no PyTorch, a checkpoint, or a .cfg with its weights.
+        model: an .onnx or .xml file, which need no PyTorch, a checkpoint, or a .cfg with its weights;
+            @RUNTIME:PRECISION behind it as in seyolo benchmark.
         sources: pictures, folders of pictures, or patterns such as 'photos/*.jpg'.
         confidence: smallest score reported, 0 to 1.
         iou: overlap above which the worse of two boxes of a class goes, 0 to 1.
