@@ -6,8 +6,9 @@ PyTorch is imported only for a model that needs it.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypedDict, cast
 
@@ -29,6 +30,7 @@ from seyolo.runtime.backend import (
     Runtime,
     check_choice,
     open_backend,
+    require_size,
 )
 from seyolo.runtime.benchmark import Timing, detect_timed, gradient_picture
 from seyolo.runtime.benchmark import benchmark as time_backends
@@ -41,9 +43,6 @@ if TYPE_CHECKING:
 NUM_PICTURES = 16
 NUM_ALONE = 3
 """Turns of a model whose memory is measured: some runtimes plan their memory in the second."""
-
-
-ApMeasurer = Callable[..., "dict[str, Metrics]"]
 
 
 class Choice(NamedTuple):
@@ -242,7 +241,7 @@ def compare(
     }
     images = None if dataset is None else sample_pictures(dataset)
     timings = time_backends(backends, repeats, images=images, batch=batch)
-    measure_ap = None if dataset is None else _ap_measurer()
+    judged = None if dataset is None or not _can_measure_ap() else dataset
     return [
         Compared(
             **asdict(timing),
@@ -250,7 +249,7 @@ def compare(
             precision=split_model(entrant.model).precision if isinstance(entrant, Entrant) else "f32",
             input_size=backend.input_size,
             peak_memory_mb=entrant.peak_memory_mb(batch) if isinstance(entrant, Entrant) else None,
-            metrics=measure_ap(backend, dataset, None, backend.input_size, progress) if measure_ap else {},
+            metrics={} if judged is None else evaluate_backend(backend, judged, progress=progress),
         )
         for timing, backend, entrant in zip(timings, backends.values(), entrants.values(), strict=True)
     ]
@@ -263,16 +262,35 @@ def detect_alone(model: str, keywords: OpenKeywords, batch: int) -> None:
         detect_timed(backend, [gradient_picture(720, 1280)], number, lambda: 0, count=batch)
 
 
-def _ap_measurer() -> ApMeasurer | None:
-    """What measures AP; warns where a package for it is missing, since latency can be had without."""
-    try:
-        with needing("faster_coco_eval", "it", "faster-coco-eval"):
-            # No part of the base install.
-            from seyolo.evaluation.splits import evaluate_splits  # noqa: PLC0415
-    except BackendError as error:
-        warnings.warn(f"AP is left out: {error}", stacklevel=4)
-        return None
-    return evaluate_splits
+def evaluate_backend(
+    backend: Backend,
+    data: str | Path | Dataset,
+    split: str | None = None,
+    *,
+    size: int | None = None,
+    progress: Progress | None = None,
+) -> dict[str, Metrics]:
+    """As `seyolo.evaluate`, of what runs already; needs the package faster-coco-eval and no PyTorch.
+
+    Raises:
+        BackendError: the package is missing.
+        UsageError: another size than the model's own.
+        DataError: another number of classes, or no such split.
+    """
+    with needing("faster_coco_eval", "AP", "faster-coco-eval"):
+        # No part of the base install.
+        from seyolo.evaluation.splits import evaluate_splits  # noqa: PLC0415
+    dataset = data if isinstance(data, Dataset) else load_dataset(data)
+    return evaluate_splits(backend, dataset, split, require_size(backend, size), progress)
+
+
+def _can_measure_ap() -> bool:
+    """Whether the package for it is there; warns where not, since latency can be had without."""
+    if find_spec("faster_coco_eval") is not None:
+        return True
+    missing = "faster-coco-eval, which is not installed; get it with: pip install faster-coco-eval"
+    warnings.warn(f"AP is left out: it needs {missing}", stacklevel=4)
+    return False
 
 
 def unique_names(models: Sequence[str | Path]) -> dict[str, str | Path]:

@@ -20,6 +20,9 @@ from seyolo.boxes import clip_xyxy
 PAD_GREY = 114
 """The brightness of the border, as the YOLO families use it."""
 
+BYTE = np.float32(1 / 255)
+"""What one step of a byte is worth to a network."""
+
 Mode = Literal["letterbox", "stretch"]
 
 
@@ -144,12 +147,19 @@ def letterbox(
 def to_batch(
     images: Sequence[UInt8[np.ndarray, "H W 3"]], size: tuple[int, int], mode: Mode = "letterbox"
 ) -> tuple[Float32[np.ndarray, "n 3 h w"], list[Placement]]:
-    """Pictures of any sizes as a network takes them, see `letterbox` and `to_tensor`; and where each lies."""
+    """Pictures of any sizes as a network takes them, and where each lies there.
+
+    Exactly what `letterbox` and `to_tensor` give one after the other, without the picture in between.
+    """
     batch = np.empty((len(images), 3, *size), dtype=np.float32)
     placements = []
     for planes, image in zip(batch, images, strict=True):
-        fitted, placement = letterbox(image, size, mode)
-        _write_planes(fitted, planes)
+        placement, inner_size = _fit((image.shape[0], image.shape[1]), size, mode)
+        if inner_size != size:
+            planes.fill(PAD_GREY * BYTE)
+        top, left = int(placement.top), int(placement.left)
+        inner = planes[:, top : top + inner_size[0], left : left + inner_size[1]]
+        _write_planes(resize(image, inner_size), inner)
         placements.append(placement)
     return batch, placements
 
@@ -164,4 +174,4 @@ def to_tensor(image: UInt8[np.ndarray, "h w 3"]) -> Float32[np.ndarray, "3 h w"]
 def _write_planes(image: UInt8[np.ndarray, "h w 3"], planes: Float32[np.ndarray, "3 h w"]) -> None:
     # Plane by plane is over ten times faster than `cv2.dnn.blobFromImage`.
     for plane, channel in zip(planes, reversed(cv2.split(image)), strict=True):
-        np.multiply(channel, np.float32(1 / 255), out=plane, dtype=np.float32)
+        np.multiply(channel, BYTE, out=plane, dtype=np.float32)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from importlib import import_module
 from pathlib import Path
 
 from seyolo.commands.options import MODEL_DEFAULTS, Json, ModelOptions
@@ -71,7 +72,7 @@ def _check_chart(chart: Path | None, data: Path | None) -> None:
     check_writable(chart)
     for package, install in (("matplotlib", "matplotlib"), ("faster_coco_eval", "faster-coco-eval")):
         with needing(package, "--chart", install):
-            __import__(package)
+            import_module(package)
 
 
 def _keywords(model: str, options: ModelOptions, threads: int | None, device: str) -> OpenKeywords:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import seyolo
 from seyolo.commands.options import MODEL_DEFAULTS, Json, ModelOptions, open_detector
 from seyolo.commands.output import check_target, show, table
-from seyolo.comparison import split_model
+from seyolo.comparison import evaluate_backend, split_model
 from seyolo.data.datasets import load_dataset
 from seyolo.progress import console_progress
 from seyolo.runtime.backend import EXPORTED_ENDINGS, Backend
@@ -53,7 +53,11 @@ def val(
     else:
         detector = seyolo.api.open_model(model, device=device, **start.as_keywords())
     if protocol == "coco":
-        coco = seyolo.evaluate(detector, dataset, split, size=size, progress=progress)
+        # What runs without PyTorch is measured without it.
+        if isinstance(detector, Backend):
+            coco = evaluate_backend(detector, dataset, split, size=size, progress=progress)
+        else:
+            coco = seyolo.evaluate(detector, dataset, split, size=size, progress=progress)
         rows = [{"split": name, **_columns(metrics)} for name, metrics in coco.items()]
         values: dict[str, object] = {name: metrics.to_dict() for name, metrics in coco.items()}
     else:

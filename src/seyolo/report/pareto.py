@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from seyolo.report.style import FAINT, INK, SLIM, new_figure, save, style
 
-LABEL_GAP = 0.055
-"""Names of points stand at least so far apart, in parts of the height."""
+LABEL_GAP, LABEL_OFFSET, LETTER_WIDTH = 0.055, 0.015, 0.0125
+"""Of the points' names: from one to the next, from its point, and of a letter, in parts of the axes."""
+LEADER = {"arrowstyle": "-", "color": FAINT, "linewidth": 0.6, "relpos": (0.0, 0.5), "shrinkA": 1.0}
+STEPS = (0, 1, -1, 2, -2, 3, -3, 4, -4)
 
 
 class Point(NamedTuple):
@@ -79,27 +81,41 @@ def _scale(axes: Axes, points: Sequence[Point]) -> None:
     axes.set_xlim(min(latencies) / 1.15, max(latencies) * max(2.0, (max(latencies) / min(latencies)) ** 0.5))
     margin = max(0.02, 0.15 * (max(scores) - min(scores)))
     axes.set_ylim(min(scores) - margin, max(scores) + margin)
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.set_xticks(sorted({_two_digits(latency) for latency in latencies}))
-
-
-def _two_digits(value: float) -> float:
-    return float(f"{value:.2g}")
+    axes.xaxis.set_minor_locator(NullLocator())
 
 
 def _name(axes: Axes, points: Sequence[Point], front: Sequence[Point]) -> None:
-    """Names right of the points, pushed apart where they would overlap."""
-    low, high = axes.get_ylim()
-    lowest = float("-inf")
-    for point in sorted(points, key=lambda point: point.ap):
-        lowest = max(point.ap, lowest + LABEL_GAP * (high - low))
+    """Names right of the points, at the nearest height where nothing else stands."""
+    places = [_place(axes, point) for point in points]
+    taken = [(x - LABEL_OFFSET, x + LABEL_OFFSET, y) for x, y in places]
+    for point, (x, y) in sorted(zip(points, places, strict=True), key=lambda pair: pair[0] not in front):
+        left, right = x + LABEL_OFFSET, x + LABEL_OFFSET + LETTER_WIDTH * len(point.name)
+        heights = (y + step * LABEL_GAP for step in STEPS)
+        free = (height for height in heights if not _is_taken(left, right, height, taken))
+        height = next(free, y)
+        taken.append((left, right, height))
         axes.annotate(
             point.name,
-            (point.latency_ms, point.ap),
-            (point.latency_ms * 1.04, lowest),
-            textcoords="data",
+            (x, y),
+            (left, height),
+            xycoords="axes fraction",
             va="center",
             fontsize=8.5,
             color=INK if point in front else FAINT,
+            arrowprops=LEADER if height != y else None,
         )
+
+
+def _place(axes: Axes, point: Point) -> tuple[float, float]:
+    """Where a point lies, in parts of the axes."""
+    x, y = axes.transAxes.inverted().transform(axes.transData.transform((point.latency_ms, point.ap)))
+    return float(x), float(y)
+
+
+def _is_taken(left: float, right: float, height: float, taken: Sequence[tuple[float, float, float]]) -> bool:
+    return any(
+        left < other_right and other_left < right and abs(height - other) < 0.9 * LABEL_GAP
+        for other_left, other_right, other in taken
+    )

@@ -16,7 +16,7 @@ from typing import Literal, Protocol, get_args, runtime_checkable
 import numpy as np
 from jaxtyping import Float32
 
-from seyolo.errors import BackendError
+from seyolo.errors import BackendError, UsageError
 from seyolo.letterbox import Mode
 from seyolo.model_file import default_names
 from seyolo.runtime.installed import needing
@@ -137,6 +137,18 @@ def _chosen_runtime(path: Path, runtime: Runtime | None, device: str) -> Runtime
     if runtime == "opencv" and device != "cpu":
         raise BackendError(f"{path}: opencv runs on cpu here, not on {device!r}")
     return runtime
+
+
+def require_size(backend: Backend, size: int | None) -> tuple[int, int]:
+    """(height, width) in pixels of what a backend takes.
+
+    Raises:
+        UsageError: `size`, the side of a square, is another.
+    """
+    height, width = backend.input_size
+    if size is not None and (height, width) != (size, size):
+        raise UsageError(f"--size {size}: this file is made for {width}x{height} pixels; leave --size out")
+    return height, width
 
 
 def darknet_weights(cfg: Path, weights: str | Path | None) -> Path:
