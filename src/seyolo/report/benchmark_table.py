@@ -30,14 +30,22 @@ def benchmark_tables(rows: Sequence[Row]) -> Group:
 
 def model_names(rows: Sequence[Row]) -> list[str]:
     """File and runtime of each, without the folders that all files have in common."""
-    files = [str(row["name"]).partition("@" + row["runtime"])[0] for row in rows]
+    files = [str(row["name"]).replace(_choice(row), "") for row in rows]
+    common = _common_folder(files)
+    short = [os.path.relpath(file, common) if common else file for file in files]
+    return [f"{file} {runtime_text(row)}" for file, row in zip(short, rows, strict=True)]
+
+
+def _choice(row: Row) -> str:
+    """What stood behind the file: its runtime, and its precision where it was named."""
+    named = f"@{row['runtime']}:{row['precision']}"
+    return named if named in row["name"] else f"@{row['runtime']}"
+
+
+def _common_folder(files: Sequence[str]) -> str:
     folders = [os.path.dirname(file) for file in files]
-    common = os.path.commonpath(folders) if all(folders) else "."
-    names = []
-    for row, file in zip(rows, files, strict=True):
-        short = os.path.relpath(file, common) if os.path.dirname(file) else file
-        names.append(f"{short} {runtime_text(row)}")
-    return names
+    is_absolute = {os.path.isabs(folder) for folder in folders}
+    return os.path.commonpath(folders) if len(is_absolute) == 1 else ""
 
 
 def runtime_text(row: Row) -> str:

@@ -92,7 +92,9 @@ def open_backend(
         CfgError, WeightsError, ModelError: the file is damaged.
     """
     path = Path(path)
-    runtime = _chosen_runtime(path, runtime, device)
+    readers = _readers(path)
+    darknet = darknet_weights(path, weights) if "opencv" in readers else None
+    runtime = _chosen_runtime(path, readers, runtime, device)
     if threads is not None and threads < 1:
         raise BackendError(f"threads must be at least 1, got {threads}")
     if precision != "f32" and runtime in ("onnxruntime", "opencv"):
@@ -104,7 +106,6 @@ def open_backend(
         return _open_onnx(path, threads, device, names)
     if runtime == "openvino":
         return _open_openvino(path, precision, threads, device, names)
-    darknet = darknet_weights(path, weights) if path.suffix.lower() == ".cfg" else None
     if runtime == "opencv" and darknet is not None:
         return _open_opencv(path, darknet, threads, names)
     return _open_torch(path, darknet, precision=precision, threads=threads, device=device, names=names)
@@ -121,8 +122,8 @@ def check_choice(runtime: str | None, precision: str, source: object) -> None:
             raise BackendError(f"{source}: {value!r} is none of {_one_of(choices)}")
 
 
-def _chosen_runtime(path: Path, runtime: Runtime | None, device: str) -> Runtime:
-    """The runtime asked for, or the usual one of the file's ending."""
+def _readers(path: Path) -> tuple[Runtime, ...]:
+    """What reads the file; refuses one that nothing does, or that is not there."""
     readers = RUNTIMES.get(ending := path.suffix.lower())
     if readers is None:
         raise BackendError(
@@ -130,10 +131,19 @@ def _chosen_runtime(path: Path, runtime: Runtime | None, device: str) -> Runtime
         )
     if not path.is_file():
         raise BackendError(f"{path}: there is no such model file")
+    return readers
+
+
+def _chosen_runtime(
+    path: Path, readers: tuple[Runtime, ...], runtime: Runtime | None, device: str
+) -> Runtime:
+    """The runtime asked for, or the usual one for the file."""
     if runtime is None:
-        return "torch" if ending == ".cfg" and not _opencv_reads(path, device) else readers[0]
+        return "torch" if readers[0] == "opencv" and not _opencv_reads(path, device) else readers[0]
     if runtime not in readers:
-        raise BackendError(f"{path}: {runtime} does not read {ending} files; {' or '.join(readers)} does")
+        raise BackendError(
+            f"{path}: {runtime} does not read {path.suffix} files; {' or '.join(readers)} does"
+        )
     if runtime == "opencv" and device != "cpu":
         raise BackendError(f"{path}: opencv runs on cpu here, not on {device!r}")
     return runtime
