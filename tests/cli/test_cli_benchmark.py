@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 import cv2
@@ -10,6 +11,7 @@ import pytest
 from running import Run, assert_refused
 
 import seyolo
+from seyolo.cli import make_app
 
 
 def test_runtimes_of_one_file_side_by_side(run: Run, onnx: Path, hands: Path, tmp_path: Path) -> None:
@@ -75,3 +77,11 @@ def test_val_on_a_runtime_of_choice(run: Run, checkpoint: Path, hands: Path) -> 
     plain = run("val", checkpoint, "--data", hands, "--split", "test", "--json", "-")
     metrics = [json.loads(each.out)["metrics"]["test"] for each in (outcome, plain)]
     assert metrics[0]["ap"] == pytest.approx(metrics[1]["ap"], abs=1e-3)
+
+
+def test_the_commands_of_the_page_parse() -> None:
+    page = (Path(__file__).parents[2] / "docs/inference.md").read_text(encoding="utf-8")
+    lines = [line for line in page.splitlines() if line.startswith("seyolo ")]
+    assert len(lines) == 2
+    for line in lines:
+        make_app().parse_args(shlex.split(line)[1:], exit_on_error=False, print_error=False)
