@@ -91,7 +91,9 @@ def _draw(results: Sequence[Compared], names: Sequence[str], path: Path) -> None
     # Needs matplotlib, which is no part of the base install.
     from seyolo.report.pareto import Point, plot_pareto  # noqa: PLC0415
 
-    splits = list(results[0].metrics)
+    splits = [split for split, measured in results[0].metrics.items() if measured.num_objects]
+    if not splits:
+        raise UsageError(f"--chart {path}: no split but train shows any object, so there is no AP to draw")
     split = "test" if "test" in splits else splits[-1]
     points = [
         Point(name, result.total_p50_ms, result.metrics[split].ap)
