@@ -70,7 +70,8 @@ def detect(
     """Find objects in pictures, videos, cameras and streams; annotated media and tables out.
 
     Args:
-        model: an .onnx or .xml file, which need no PyTorch, a checkpoint, or a .cfg with its weights.
+        model: an .onnx or .xml file, which need no PyTorch, a checkpoint, or a .cfg with its weights;
+            @RUNTIME:PRECISION behind it as in seyolo benchmark.
         sources: pictures, videos, folders of pictures, patterns such as 'photos/*.jpg', a camera's number,
             rtsp:// and http:// addresses, or - for a picture or a list of files on stdin.
         confidence: smallest score reported, 0 to 1.
