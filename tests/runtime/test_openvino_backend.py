@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -45,6 +46,26 @@ def test_output(tmp_path: Path, batch: int, num: int) -> None:
     again = raw.copy()
     backend.infer(1 - batch_of(num))
     np.testing.assert_array_equal(raw, again)
+
+
+SEVERAL_THEN_CTRL_C = """
+import signal, sys
+from seyolo.runtime.backend import open_backend
+first, second = open_backend(sys.argv[1], threads=1), open_backend(sys.argv[1], threads=1)
+del first, second
+try:
+    signal.raise_signal(signal.SIGINT)
+except KeyboardInterrupt:
+    print("caught")
+"""
+
+
+def test_ctrl_c_after_several_models_is_an_interrupt(tmp_path: Path) -> None:
+    """OpenVINO would leave signal handlers a stack that is gone."""
+    path = write_model(tmp_path / "m.xml")
+    line = [sys.executable, "-c", SEVERAL_THEN_CTRL_C, str(path)]
+    done = subprocess.run(line, capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stdout) == (0, "caught\n"), done.stderr
 
 
 def test_metadata_and_what_stands_in_for_it(tmp_path: Path) -> None:

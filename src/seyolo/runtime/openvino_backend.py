@@ -8,6 +8,7 @@ On CPUs with bfloat16 OpenVINO would compute in it unasked; here float32 stays f
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,16 @@ from seyolo.runtime.metadata import read_mode, read_names, read_size
 SECTION = "seyolo"
 """Where our metadata stands in the runtime information."""
 ONNX_SECTION = "framework"
+
+
+@cache
+def _core() -> openvino.Core:
+    """The one OpenVINO of this process, never given back.
+
+    Each sets a stack for signal handlers, and takes the one before it back when it goes. After two that went
+    in the order they came, that stack is gone, and Ctrl-C would take the process down.
+    """
+    return openvino.Core()
 
 
 class OpenVinoBackend:
@@ -58,8 +69,8 @@ class OpenVinoBackend:
         if threads is not None:
             config["INFERENCE_NUM_THREADS"] = threads
         try:
-            model = openvino.Core().read_model(self._path)
-            compiled = openvino.Core().compile_model(model, "CPU", config)
+            model = _core().read_model(self._path)
+            compiled = _core().compile_model(model, "CPU", config)
         except RuntimeError as error:
             reason = str(error).strip().splitlines()[-1]
             raise BackendError(f"{path}: OpenVINO cannot read this file: {reason}") from None
