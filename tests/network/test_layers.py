@@ -272,3 +272,26 @@ def test_cbam_is_the_papers_formula(join: str) -> None:
     expected = x + refined if join == "add" else refined
     with torch.no_grad():
         np.testing.assert_allclose(layer(torch.from_numpy(x)[None])[0], expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("filters", [8, 16])
+def test_the_memory_a_layer_trains_in_changes_no_number(filters: int) -> None:
+    section = Convolutional(filters=filters, size=3, pad=1, batch_normalize=True, activation="leaky")
+    layer = make_layer(section, [3]).double()
+    torch.manual_seed(0)
+    torch.nn.init.normal_(layer.conv.weight)
+    x = torch.randn(2, 3, 6, 6, dtype=torch.float64).to(memory_format=torch.channels_last).requires_grad_()
+    y = layer(x)
+    assert y.is_contiguous(memory_format=torch.channels_last)
+    wanted = torch.randn_like(y)
+    gradients = torch.autograd.grad(y, [x, *layer.parameters()], wanted)
+
+    normalised = torch.nn.functional.batch_norm(
+        layer.conv(x), None, None, layer.bn.weight, layer.bn.bias, training=True, eps=layer.bn.eps
+    )
+    expected = torch.where(normalised > 0, normalised, 0.1 * normalised)
+    torch.testing.assert_close(y, expected)
+    for ours, theirs in zip(
+        gradients, torch.autograd.grad(expected, [x, *layer.parameters()], wanted), strict=True
+    ):
+        torch.testing.assert_close(ours, theirs)
