@@ -22,6 +22,7 @@ from seyolo.progress import Progress
 from seyolo.pruning.options import PlanOptions
 from seyolo.runs import existing_run, new_run
 from seyolo.training.distill import check_weight
+from seyolo.training.distributed import shared
 from seyolo.training.sparsity import Schedule
 
 MAX_SCALES_RATE = 1000.0
@@ -40,6 +41,7 @@ class SlimChoices(TypedDict, total=False):
     distill: float
 
 
+@shared
 def slim(
     data: str | Path,
     model: str | Path | None = None,
@@ -79,7 +81,7 @@ def slim(
         finetune: False stops after the cut and its repair.
         batch, lr, seed, device: of training.
         cut: what decides which channels go.
-        train_settings: further fields of `TrainConfig` for every stage.
+        train_settings: further fields of `TrainConfig` for every stage, `sync_bn` for instance.
         controls: to train and judge beside it, by name, or `all`: see `seyolo.pipeline.controls`.
         folder: of the run; by default a new one under `runs/slim`.
         progress: where to tell how far it is.
@@ -126,6 +128,7 @@ def slim(
     return run_slim(config, folder, controls=wanted, progress=progress)
 
 
+@shared
 def resume_slim(
     folder: str | Path, progress: Progress | None = None, controls: str | Sequence[str] = ()
 ) -> dict[str, Any]:
