@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,7 +26,6 @@ from seyolo.training.distributed import Team, share
 from seyolo.training.loop import TrainResult
 
 WORKER = Path(__file__).with_name("worker.py")
-TIMES = {"seconds", "pictures_per_s"}
 
 
 def start_two(*command: object, folder: Path) -> list[subprocess.CompletedProcess[str]]:
@@ -35,22 +35,23 @@ def start_two(*command: object, folder: Path) -> list[subprocess.CompletedProces
         port = free.getsockname()[1]
     source = str(Path(seyolo.__file__).parents[1])
     shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2", "PYTHONPATH": source}
-    processes = [
-        subprocess.Popen(
-            [sys.executable, *map(str, command)],
-            cwd=folder,
-            env={**os.environ, **shared, "RANK": str(rank), "LOCAL_RANK": str(rank)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(2)
-    ]
-    try:
-        outputs = [process.communicate(timeout=600) for process in processes]
-    finally:
+    with ExitStack() as stack:
+        processes = [
+            stack.enter_context(
+                subprocess.Popen(
+                    [sys.executable, *map(str, command)],
+                    cwd=folder,
+                    env={**os.environ, **shared, "RANK": str(rank), "LOCAL_RANK": str(rank)},
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                    text=True,
+                )
+            )
+            for rank in range(2)
+        ]
         for process in processes:
-            process.kill()
+            stack.callback(process.kill)
+        outputs = [process.communicate(timeout=1800) for process in processes]
     return [
         subprocess.CompletedProcess(command, process.returncode, *output)
         for process, output in zip(processes, outputs, strict=True)
@@ -115,6 +116,7 @@ def test_evaluation_in_shares_has_the_ap_of_one_process(together: Path, tiny_han
 COMMAND = ("--model", "yolov3-tiny@0.125", "--size", 64, "--epochs", 2, "--sync-bn", "--name", "x")
 
 
+@pytest.mark.slow
 def test_when_a_process_dies_all_stop_and_the_run_goes_on_from_its_last_epoch(
     tiny_hands: Path, tmp_path: Path
 ) -> None:
