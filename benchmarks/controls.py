@@ -27,7 +27,7 @@ from jaxtyping import Float, Int
 from seyolo.data.datasets import load_dataset
 from seyolo.evaluation.bootstrap import ap_draws, interval_of
 from seyolo.files import replacing
-from seyolo.pipeline.config import SlimConfig
+from seyolo.pipeline.config import BRANCH_SHARE, SPARSE_SHARE, SlimConfig
 from seyolo.pipeline.controls import TRAINED_BY, Contender, ControlName, Finished, judge
 from seyolo.pipeline.run import SlimRun
 from seyolo.progress import console_progress
@@ -126,6 +126,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
+    branch, sparse = round(BRANCH_SHARE * options.epochs), round(SPARSE_SHARE * options.epochs)
     units = source_units(options.data)
     for budget in options.budgets:
         draws: dict[str, list[Draws]] = {}
@@ -136,6 +137,9 @@ def main() -> None:
                 size_px=options.size,
                 budget=(budget,),
                 epochs=options.epochs,
+                branch_epoch=branch,
+                sparse_epochs=sparse,
+                finetune_epochs=options.epochs - branch - sparse,
                 seed=seed,
             )
             draws.setdefault(name, []).append(measured(config, options.runs, options.results, name, units))

@@ -38,10 +38,12 @@ VERBS = {
     "slim": "Photos in, a slim detector and its before/after table out: the whole way in one command.",
     "train": "Train a detector, dense or with sparsity, or fine-tune one.",
     "val": "Average precision of a model on a data set.",
-    "detect": "Find objects in pictures; annotated pictures and JSON out.",
+    "detect": "Find objects in pictures, videos, cameras and streams; annotated media and tables out.",
     "prune": "Cut a trained network to a budget.",
     "export": "Write a model as .onnx, .xml, .cfg with .weights, or .safetensors.",
     "benchmark": "Latency of several models side by side, and their AP.",
+    "report": "Runs as one page that can be passed on; several runs side by side.",
+    "serve": "A local page and HTTP API for one model, or two side by side.",
     "info": "Layers, parameters and MACs of a network or an .onnx file.",
     "demo": "The main job in a few minutes, on drawn hands.",
 }

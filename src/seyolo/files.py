@@ -87,6 +87,12 @@ def _naming(path: Path, temporary: Path) -> Iterator[None]:
         raise OSError(int(number[1]), os.strerror(int(number[1])), str(path)) from error
 
 
+def write_bytes(path: str | Path, data: bytes) -> None:
+    """Writes bytes in one step: the old file or the new one, never half."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(data)
+
+
 def write_text(path: str | Path, text: str) -> None:
     """Writes UTF-8 text in one step: the old file or the new one, never half."""
     with replacing(path) as temporary:

@@ -22,8 +22,8 @@ class Progress(Protocol):
     def message(self, text: str) -> None:
         """One line that stays."""
 
-    def task(self, title: str, total: int) -> AbstractContextManager[Advance]:
-        """A context manager that gives a function `advance(count, note)`."""
+    def task(self, title: str, total: int | None) -> AbstractContextManager[Advance]:
+        """A context manager that gives a function `advance(count, note)`; `total` is None when unknown."""
 
 
 class Silent:
@@ -33,7 +33,7 @@ class Silent:
         del text
 
     @contextmanager
-    def task(self, title: str, total: int) -> Iterator[Advance]:
+    def task(self, title: str, total: int | None) -> Iterator[Advance]:
         del title, total
         yield lambda count, note: None
 
@@ -49,7 +49,7 @@ class Lines:
         print(text, file=sys.stderr, flush=True)
 
     @contextmanager
-    def task(self, title: str, total: int) -> Iterator[Advance]:
+    def task(self, title: str, total: int | None) -> Iterator[Advance]:
         done, last = 0, self.clock()
 
         def advance(count: int, note: str) -> None:
@@ -57,7 +57,8 @@ class Lines:
             done += count
             if self.clock() - last >= self.interval_s:
                 last = self.clock()
-                self.message(f"{title} {done}/{total} {note}".rstrip())
+                count_of = done if total is None else f"{done}/{total}"
+                self.message(f"{title} {count_of} {note}".rstrip())
 
         yield advance
 
@@ -72,7 +73,7 @@ class Bars:
         self.console.print(text, highlight=False)
 
     @contextmanager
-    def task(self, title: str, total: int) -> Iterator[Advance]:
+    def task(self, title: str, total: int | None) -> Iterator[Advance]:
         columns = (
             TextColumn("{task.description}"),
             BarColumn(),
@@ -80,7 +81,9 @@ class Bars:
             TimeRemainingColumn(compact=True),
             TextColumn("{task.fields[note]}"),
         )
-        with RichProgress(*columns, console=self.console, transient=True) as bars:
+        # What is printed meanwhile goes above the bar, but never from a redirected stdout to the terminal.
+        above = sys.stdout.isatty()
+        with RichProgress(*columns, console=self.console, transient=True, redirect_stdout=above) as bars:
             task = bars.add_task(title, total=total, note="")
             yield lambda count, note: bars.update(task, advance=count, note=note)
 

@@ -120,7 +120,7 @@ def test_detect_refuses_sources_without_pictures(run: Run, onnx: Path, tmp_path:
 
 
 def test_every_verb_that_runs_something_takes_a_device(run: Run) -> None:
-    for verb in set(VERBS) - {"info"}:
+    for verb in set(VERBS) - {"info", "report"}:
         assert "--device" in run(verb, "--help").out, verb
 
 
@@ -180,6 +180,12 @@ def test_val_of_one_split_at_another_size(run: Run, checkpoint: Path, onnx: Path
     assert "test" in outcome.out
     assert_refused(run("val", onnx, "--data", hands, "--size", 96), "--size 96", "64x64")
     assert_refused(run("val", onnx, "--data", hands, "--split", "tset"), "tset", "train, val, test")
+
+
+def test_val_leaves_curves_and_pictures(run: Run, checkpoint: Path, hands: Path, tmp_path: Path) -> None:
+    assert run("val", checkpoint, "--data", hands, "--out", "judged").code == 0
+    files = "confidence.png precision_recall.png test_predictions.jpg val_predictions.jpg"
+    assert sorted(path.name for path in (tmp_path / "judged").iterdir()) == files.split()
 
 
 def test_val_by_the_oxford_protocol_needs_its_table(run: Run, onnx: Path, hands: Path) -> None:
@@ -257,6 +263,7 @@ def test_annotated_pictures_never_replace_photos(run: Run, onnx: Path, picture: 
     before = photo.read_bytes()
     assert_refused(run("detect", onnx, photo, "--out", "photos"), "would write over photos/a.jpg")
     assert photo.read_bytes() == before
+    assert list(photo.parent.iterdir()) == [photo]
 
 
 def test_a_checkpoint_given_as_weights_brings_its_anchors_and_names(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -70,8 +71,9 @@ def test_training_starts_from_a_checkpoint_and_reports_as_json(
     assert (settings["model"], settings["sparsity"], settings["strength"]) == (str(checkpoint), "l1", 0.02)
     trained = read_model_file(tmp_path / value["checkpoint"])
     assert trained.names == ("hand",)
-    files = """best.safetensors command.json config.json curves.png environment.json last.safetensors
-    results.csv state.safetensors train_batch.jpg val_predictions.jpg"""
+    files = """best.safetensors command.json commands.txt confidence.png config.json curves.json
+    curves.png environment.json last.safetensors precision_recall.png results.csv scales.csv
+    scales_over_time.png state.safetensors train_batch.jpg val_predictions.jpg"""
     assert sorted(path.name for path in (tmp_path / "runs/train/train").iterdir()) == files.split()
 
 
@@ -95,6 +97,20 @@ def test_training_refuses_options_that_make_no_sense(
 ) -> None:
     assert_refused(run("train", "--data", hands, "--model", MODEL, "--epochs", 1, *flags), *parts)
     assert not list(tmp_path.glob("runs/train/*"))
+
+
+def test_the_page_of_a_run_and_of_two(run: Run, hands: Path, tmp_path: Path) -> None:
+    one, two = (f"runs/train/{name}" for name in ("one", "two"))
+    assert run("train", "--data", hands, *TINY, "--epochs", 1, "--name", "one").code == 0
+    shutil.copytree(tmp_path / one, tmp_path / two)
+    assert run("report", one).out == f"{one}/report.html\n"
+    assert "on val" in (tmp_path / one / "report.html").read_text()
+    assert run("report", one, two).out == "comparison.html\n"
+    assert "2 runs side by side" in (tmp_path / "comparison.html").read_text()
+    assert run("report", one, two, "--out", "pages/both.html").out == "pages/both.html\n"
+    assert (tmp_path / "pages" / "both.html").is_file()
+    assert_refused(run("report"), "at least one run")
+    assert_refused(run("report", hands.parent), "no finished run of slim or train")
 
 
 def test_a_taken_name_is_refused_and_named(run: Run, hands: Path, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seyolo.media.picture_format import header_size, is_complete
+from seyolo.media.picture_format import header_size, is_complete, num_pixels
 from seyolo.media.pictures import encoded_size, find_pictures
 
 ENDINGS = [".jpg", ".png", ".bmp", ".webp", ".tiff"]
@@ -96,7 +96,56 @@ def test_fill_bytes_between_jpeg_segments_are_allowed() -> None:
     assert is_complete(data[:2] + b"\xff\xff" + data[2:])
 
 
-STARTS = [b"\xff\xd8\xff\xe1", b"\x89PNG\r\n\x1a\n", b"RIFF", b"BM", b""]
+WEBP_LOSSY, WEBP_LOSSLESS = (cv2.IMWRITE_WEBP_QUALITY, 80), (cv2.IMWRITE_WEBP_QUALITY, 101)
+
+
+@pytest.mark.parametrize("options", [WEBP_LOSSY, WEBP_LOSSLESS])
+def test_pixels_of_webp(options: tuple[int, int]) -> None:
+    data = encoded(".webp", 50, 70, options)
+    assert num_pixels(data) == 3500
+    # The extended form: a chunk of flags and the canvas in front, both sides less one in 24 bits.
+    chunk = b"VP8X" + struct.pack("<II", 10, 0) + (69).to_bytes(3, "little") + (49).to_bytes(3, "little")
+    extended = b"RIFF" + struct.pack("<I", len(data) + 10) + b"WEBP" + chunk + data[12:]
+    assert shown_size(extended) == (50, 70)
+    assert num_pixels(extended) == 3500
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_pixels_are_those_of_the_header(ending: str) -> None:
+    assert num_pixels(encoded(ending)) == (None if ending in {".bmp", ".tiff"} else 48 * 64)
+    assert num_pixels(encoded(ending)[:20]) is None
+    assert num_pixels(png_with_orientation(encoded(".png"), 6)) == 48 * 64
+
+
+def test_a_marker_without_a_length_hides_nothing() -> None:
+    """Read as a segment, TEM (01) would swallow the real frame, and a decoder would find another size."""
+    data = encoded(".jpg")
+    hiding = data[:2] + b"\xff\x01" + data[2:]
+    assert shown_size(hiding) == (48, 64)
+    assert header_size(hiding) == (48, 64)
+    assert num_pixels(hiding) == 48 * 64
+
+
+PROGRESSIVE = (cv2.IMWRITE_JPEG_PROGRESSIVE, 1)
+SMALL = [encoded(".jpg", 9, 7), encoded(".jpg", 9, 7, PROGRESSIVE), encoded(".png", 9, 7)]
+SMALL += [encoded(".webp", 9, 7, options) for options in (WEBP_LOSSY, WEBP_LOSSLESS)]
+
+
+@given(st.sampled_from(SMALL), st.data())
+def test_no_decoder_makes_more_of_a_file_than_its_header_says(file: bytes, draw: st.DataObject) -> None:
+    data = bytearray(file)
+    for _ in range(draw.draw(st.integers(1, 4))):
+        start = draw.draw(st.integers(0, min(len(data), 700) - 1))
+        piece = draw.draw(st.one_of(st.binary(max_size=4), st.just(b"\xff\x01"), st.just(b"\xff\xe0")))
+        data[start : start + draw.draw(st.integers(0, 4))] = piece
+    pixels = num_pixels(bytes(data))
+    if pixels is not None and pixels < 1e6:
+        image = cv2.imdecode(np.frombuffer(bytes(data), np.uint8), cv2.IMREAD_COLOR)
+        assert image is None or image.shape[0] * image.shape[1] == pixels
+
+
+WEBP = b"RIFF\0\0\0\0WEBPVP8"
+STARTS = [b"\xff\xd8\xff\xe1", b"\x89PNG\r\n\x1a\n", b"RIFF", WEBP, b"BM", b""]
 
 
 @given(st.sampled_from(STARTS), st.binary(max_size=60))
@@ -104,6 +153,8 @@ def test_no_bytes_break_the_reading(start: bytes, rest: bytes) -> None:
     assert is_complete(start + rest) in (True, False)
     size = header_size(start + rest)
     assert size is None or min(size) > 0
+    pixels = num_pixels(start + rest)
+    assert pixels is None or pixels > 0
 
 
 def test_shared_photos_agree_with_opencv(shared_data: Path) -> None:
@@ -111,3 +162,11 @@ def test_shared_photos_agree_with_opencv(shared_data: Path) -> None:
         data = path.read_bytes()
         assert is_complete(data)
         assert encoded_size(data, path) == shown_size(data)
+
+
+def test_pixels_promised_by_a_header() -> None:
+    for ending in (".jpg", ".png"):
+        assert num_pixels(encoded(ending)) == 48 * 64
+    assert num_pixels(encoded(".bmp")) is None
+    turned = jpeg_with_segment(encoded(".jpg"), 0xE1, b"Exif\0\0" + orientation_tiff(6, "<"))
+    assert num_pixels(turned) == 48 * 64

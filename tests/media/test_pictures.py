@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from pathlib import Path
 
 import cv2
@@ -157,3 +159,32 @@ def test_what_names_no_picture_is_an_error(album: Path) -> None:
     (album / "bare").mkdir()
     with pytest.raises(DataError, match=r"bare: no pictures in this folder.*bare/\*\*/\*"):
         find_pictures([album / "bare"])
+
+
+def png_header(width: int, height: int, extra: bytes = b"") -> bytes:
+    """A PNG whose header promises a size and whose pixels are a few zeros."""
+
+    def chunk(kind: bytes, payload: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(payload)) + kind + payload + struct.pack(">I", zlib.crc32(kind + payload))
+        )
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+    pixels = chunk(b"IDAT", zlib.compress(bytes(99)))
+    return b"\x89PNG\r\n\x1a\n" + header + extra + pixels + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("extra", [b"", struct.pack(">I", 0) + b"eXIf" + bytes(4)])
+@pytest.mark.parametrize(("side", "millions"), [(60_000, "3,600"), (20_000, "400")])
+def test_a_decompression_bomb_is_not_decoded(side: int, millions: str, extra: bytes) -> None:
+    with pytest.raises(DataError, match=rf"bomb\.png: the picture has {millions} million pixels") as caught:
+        decode_picture(png_header(side, side, extra), "bomb.png")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_bomb_of_a_jpeg() -> None:
+    data = bytearray(encoded(".jpg"))
+    frame = data.index(b"\xff\xc0")
+    data[frame + 5 : frame + 9] = struct.pack(">HH", 60_000, 60_000)
+    with pytest.raises(DataError, match="3,600 million pixels"):
+        decode_picture(bytes(data), "bomb.jpg")

@@ -19,17 +19,17 @@ def rates(config: SlimConfig, stage: str) -> list[float]:
     return [training.rate_at(step, STEPS_PER_EPOCH) for step in range(training.epochs * STEPS_PER_EPOCH)]
 
 
-def test_the_slim_network_sees_as_many_epochs_as_the_dense_one() -> None:
-    for epochs in (10, 33, 45, 300):
+def test_the_slim_network_sees_twice_as_many_epochs_as_the_dense_one() -> None:
+    for epochs in (10, 30, 45, 300):
         seen = config(epochs=epochs).epochs_seen()
-        assert seen["finetuned"] == seen["dense"] == epochs
-        assert seen["sparse"] == seen["pruned"] == pytest.approx(0.24 * epochs, abs=1)
+        assert (seen["dense"], seen["finetuned"]) == (epochs, 2 * epochs)
+        assert seen["sparse"] == seen["pruned"] == pytest.approx(0.48 * epochs, abs=1)
 
 
 def test_slimming_leaves_dense_training_early() -> None:
     early = config(epochs=50)
-    assert (early.branch(), early.is_early()) == (3, True)
-    assert early.train_config("dense").snapshot_epoch == 3
+    assert (early.branch(), early.is_early()) == (6, True)
+    assert early.train_config("dense").snapshot_epoch == 6
     assert config(epochs=50, branch_epoch=8).branch() == 8
     assert config(epochs=50, branch_epoch=80).branch() == 50
 
@@ -55,7 +55,7 @@ def test_the_learning_rate_falls_once_over_all_stages() -> None:
 
 def test_given_weights_start_a_schedule_of_their_own() -> None:
     given = config(epochs=0)
-    assert given.epochs_seen() == {"dense": 0, "sparse": 8, "pruned": 8, "finetuned": 45}
+    assert given.epochs_seen() == {"dense": 0, "sparse": 11, "pruned": 11, "finetuned": 60}
     assert max(rates(given, "sparse")) == pytest.approx(0.67 * given.learning_rate, rel=0.01)
     assert rates(given, "finetuned")[-1] < 0.02 * given.learning_rate
 

@@ -44,16 +44,18 @@ def untimed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_folder_of_a_run(whole: tuple[Path, dict[str, Any]]) -> None:
-    files = """config.json environment.json dense sparse finetuned plan.json readiness.json pruned.safetensors
+    files = """config.json environment.json commands.txt
+    dense sparse finetuned plan.json readiness.json pruned.safetensors
     slim.safetensors slim.cfg slim.weights slim.onnx dense.onnx
-    results.json table.md channels.png curves.png scales.png samples.jpg"""
+    results.json table.md channels.png curves.png scales.png scales_over_time.png samples.jpg
+    curves.json pictures report.html"""
     assert {path.name for path in whole[0].iterdir()} == set(files.split())
 
 
 def test_the_keys_of_the_results(whole: tuple[Path, dict[str, Any]], tiny_config: SlimConfig) -> None:
     folder, results = whole
     assert json.loads((folder / "results.json").read_text()) == results
-    assert {"stages", "plan", "budget", "seed", "data"} <= results.keys()
+    assert {"stages", "lead", "plan", "budget", "seed", "data"} <= results.keys()
     assert (results["budget"], results["seed"], results["data"]) == (["macs=30%"], 0, tiny_config.data)
     assert [stage["stage"] for stage in results["stages"]] == STAGES
     assert [stage["epochs"] for stage in results["stages"]] == [2, 3, 3, 4]
@@ -67,6 +69,19 @@ def test_the_keys_of_the_results(whole: tuple[Path, dict[str, Any]], tiny_config
         assert min(stage["latency_ms"].values()) > 0
     assert results["plan"] == json.loads((folder / "plan.json").read_text())
     assert {"params", "macs", "groups", "blocks_removed"} <= results["plan"].keys()
+
+
+def test_the_curves_are_of_the_networks_in_the_table(whole: tuple[Path, dict[str, Any]]) -> None:
+    folder, results = whole
+    curves = json.loads((folder / "curves.json").read_text())
+    assert list(curves) == STAGES
+    for stage in results["stages"]:
+        for split, metrics in stage["metrics"].items():
+            area = np.mean(curves[stage["stage"]][split]["precision50"])
+            assert area == pytest.approx(metrics["ap50"], abs=2e-3)
+    dense, slim_stage = results["stages"][0]["metrics"], results["stages"][-1]["metrics"]
+    for split, lead in results["lead"].items():
+        assert lead["difference"] == pytest.approx(slim_stage[split]["ap"] - dense[split]["ap"], abs=2e-3)
 
 
 def test_the_budget_is_kept_and_the_numbers_are_those_of_the_files(
@@ -132,6 +147,7 @@ def test_a_run_stopped_on_the_way_gives_the_same_result(
     with pytest.raises(KeyboardInterrupt):
         slim(tiny_config, tmp_path, progress=StopIn("sparse epoch 2/2"))
     resumed = slim(tiny_config, tmp_path, resume=True)
+    assert len((tmp_path / "commands.txt").read_text().splitlines()) == 2
     folder, results = whole
     ours, theirs = (read_model_file(path / "slim.safetensors") for path in (tmp_path, folder))
     assert ours.network == theirs.network

@@ -37,6 +37,7 @@ FILES = {
     "config.json",
     "environment.json",
     "results.csv",
+    "curves.json",
     "state.safetensors",
     "best.safetensors",
     "last.safetensors",
@@ -57,8 +58,8 @@ def weights_of(path: Path) -> dict[str, np.ndarray]:
     return read_model_file(path).state
 
 
-def read_rows(folder: Path) -> list[dict[str, str]]:
-    with (folder / "results.csv").open(encoding="utf-8") as file:
+def read_rows(folder: Path, name: str = "results.csv") -> list[dict[str, str]]:
+    with (folder / name).open(encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
 
@@ -77,6 +78,9 @@ def run(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pat
 def test_a_run_writes_its_files(run: tuple[Path, TrainResult]) -> None:
     folder, result = run
     assert {path.name for path in folder.iterdir()} == FILES
+    curves = json.loads((folder / "curves.json").read_text())["train"]["val"]
+    best_ap50 = result.history[result.best_epoch - 1]["val_ap50"]
+    assert np.mean(curves["precision50"]) == pytest.approx(best_ap50, abs=2e-3)
     assert json.loads((folder / "config.json").read_text())["batch_size"] == 4
     assert json.loads((folder / "environment.json").read_text())["packages"]["torch"] == torch.__version__
     rows = read_rows(folder)
@@ -144,6 +148,12 @@ def test_a_stopped_sparse_run_resumes_exactly(dataset: Dataset, tmp_path: Path) 
     for name, bn in sparse_scales(whole.model).items():
         assert (bn.weight[0::2] == 0).all(), name
         assert (bn.weight[1::2] != 0).all(), name
+    stopped, undisturbed = (read_rows(tmp_path / name, "scales.csv") for name in ("stopped", "whole"))
+    assert stopped == undisturbed
+    assert [row["epoch"] for row in undisturbed] == ["0", "1", "2"]
+    # All scales start at 1, and half of them end at 0.
+    assert {undisturbed[0][name] for name in ("p0", "p50", "p100")} == {"1.0"}
+    assert float(undisturbed[2]["p45"]) == 0 < float(undisturbed[2]["p55"])
 
 
 def test_what_cannot_be_resumed(dataset: Dataset, run: tuple[Path, TrainResult], tmp_path: Path) -> None:

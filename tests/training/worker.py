@@ -74,8 +74,8 @@ def main() -> None:
         loop.EVALUATION_BATCH = EVALUATION_BATCH
         train = loop._Run.train
 
-        def recorded(run: loop._Run, state: loop.RunState | None) -> None:
-            train(run, state)
+        def recorded(run: loop._Run) -> None:
+            train(run)
             write_down(run, folder)
 
         loop._Run.train = recorded

@@ -13,6 +13,7 @@ from seyolo.api.settings import check_training, chosen_model
 from seyolo.api.slimming import resume_slim, slim
 from seyolo.api.training import TrainSettings, resume_train, train
 from seyolo.pruning.options import PlanOptions
+from seyolo.report.pages import write_report
 from seyolo.runtime.torch_backend import torch_device
 
 __all__ = [
@@ -37,4 +38,5 @@ __all__ = [
     "slim",
     "torch_device",
     "train",
+    "write_report",
 ]

@@ -142,4 +142,4 @@ def _require_one(budget: str | Sequence[str], plan: Plan | None) -> None:
 def _write_plan(path: Path, plan: Plan, dense: DarknetModel) -> None:
     """The plan as JSON, and beside it a picture of the channels before and after."""
     write_text(path, plan.to_json())
-    plot_channels(*channel_rows(dense.network, plan), path.with_suffix(".png"))
+    plot_channels(*channel_rows(dense.network, plan.widths), path.with_suffix(".png"))

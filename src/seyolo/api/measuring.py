@@ -8,13 +8,13 @@ from pathlib import Path
 from seyolo.api.opening import input_size, open_model
 from seyolo.data.datasets import Dataset, Sample, load_dataset
 from seyolo.errors import DataError
-from seyolo.evaluation.ap import Metrics
-from seyolo.evaluation.evaluate import evaluate as evaluate_samples
-from seyolo.evaluation.evaluate import predict
+from seyolo.evaluation.ap import Metrics, average_precision
+from seyolo.evaluation.evaluate import Judgement, judged
 from seyolo.evaluation.oxford import BOXES_FILE, oxford_metrics
 from seyolo.model_file import default_names
 from seyolo.network.build import DarknetModel
 from seyolo.progress import Progress
+from seyolo.report.train_report import write_validation
 from seyolo.runtime.backend import Backend
 
 
@@ -24,6 +24,7 @@ def evaluate(
     split: str | None = None,
     *,
     size: int | None = None,
+    out: str | Path | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Metrics]:
     """COCO AP of a model on the named split, or on every split but `train`.
@@ -33,16 +34,14 @@ def evaluate(
         data: a `data.yaml`, Darknet `.data`, COCO `.json` or VOC folder.
         split: its name; None for all but `train`.
         size: side of the square input in pixels, by default the model's own.
+        out: a folder for curves, and for pictures with what is labelled and found.
         progress: where to tell how far it is.
     """
     detector = open_model(model) if isinstance(model, str | Path) else model
     dataset = data if isinstance(data, Dataset) else load_dataset(data)
-    _check_classes(detector, dataset)
-    size_hw = input_size(detector, size)
-    return {
-        name: evaluate_samples(detector, samples, size_hw, progress=progress)
-        for name, samples in _chosen_splits(dataset, split).items()
-    }
+    judgement = _judge(detector, dataset, split, size=size, out=out, progress=progress)
+    num_classes = len(detector.names)
+    return {name: average_precision(*judged, num_classes) for name, judged in judgement.items()}
 
 
 def evaluate_oxford(
@@ -51,17 +50,34 @@ def evaluate_oxford(
     split: str | None = None,
     *,
     size: int | None = None,
+    out: str | Path | None = None,
     progress: Progress | None = None,
 ) -> dict[str, dict[str, Metrics]]:
     """AP by the Oxford Hand protocols, `all` and `official`, per split; arguments as in `evaluate`."""
     dataset = data if isinstance(data, Dataset) else load_dataset(data)
+    judgement = _judge(model, dataset, split, size=size, out=out, progress=progress)
+    table = dataset.source.parent / BOXES_FILE
+    return {name: oxford_metrics(dataset.split(name), found, table) for name, (_, found) in judgement.items()}
+
+
+def _judge(
+    model: DarknetModel | Backend,
+    dataset: Dataset,
+    split: str | None,
+    *,
+    size: int | None,
+    out: str | Path | None,
+    progress: Progress | None,
+) -> Judgement:
     _check_classes(model, dataset)
     size_hw = input_size(model, size)
-    table = dataset.source.parent / BOXES_FILE
-    return {
-        name: oxford_metrics(samples, predict(model, samples, size_hw, progress=progress), table)
+    judgement = {
+        name: judged(model, samples, size_hw, progress=progress)
         for name, samples in _chosen_splits(dataset, split).items()
     }
+    if out is not None:
+        write_validation(Path(out), dataset, judgement)
+    return judgement
 
 
 def _check_classes(model: DarknetModel | Backend, dataset: Dataset) -> None:

@@ -24,6 +24,7 @@ from seyolo.runs import existing_run, new_run
 from seyolo.training.distill import check_weight
 from seyolo.training.distributed import shared
 from seyolo.training.sparsity import Schedule
+from seyolo.training.trackers import OpenTracker, TrackerName, chosen_tracker
 
 MAX_SCALES_RATE = 1000.0
 
@@ -66,6 +67,7 @@ def slim(
     controls: str | Sequence[str] = (),
     folder: str | Path | None = None,
     progress: Progress | None = None,
+    tracker: TrackerName | OpenTracker | None = None,
     **choices: Unpack[SlimChoices],
 ) -> dict[str, Any]:
     """From photos to a small detector and its before/after table: see `seyolo.pipeline.slim`.
@@ -75,8 +77,8 @@ def slim(
         model, weights, attention, at, reduction, join: as in `train`.
         budget: what the result may cost, e.g. `macs=30%`; several hold together.
         size: side of the square input in pixels.
-        epochs: of dense training and of the slim network, by default 45, or 0 for trained weights of the same
-            classes.
+        epochs: of dense training, by default 30, or 0 for trained weights of the same classes; the slim
+            network sees twice as many in all unless its stages are set.
         sparse_epochs, finetune_epochs: of those stages, see `SlimConfig`.
         finetune: False stops after the cut and its repair.
         batch, lr, seed, device: of training.
@@ -85,6 +87,7 @@ def slim(
         controls: to train and judge beside it, by name, or `all`: see `seyolo.pipeline.controls`.
         folder: of the run; by default a new one under `runs/slim`.
         progress: where to tell how far it is.
+        tracker: `tensorboard`, or what opens another `seyolo.training.trackers.Tracker`.
         choices: how the network is made ready for the cut, repaired and taught: see `SlimConfig`.
 
     Returns:
@@ -94,6 +97,7 @@ def slim(
         SeyoloError: one of its kinds, for whatever the user can mend.
     """
     _check_choices(choices)
+    opener = chosen_tracker(tracker)
     wanted = chosen_controls([controls] if isinstance(controls, str) else controls)
     model, weights = chosen_model(model, weights)
     gates = make_attention(model, attention, at, reduction, join)
@@ -125,12 +129,15 @@ def slim(
         **choices,
     )
     folder = Path(folder) if folder is not None else new_run("slim")
-    return run_slim(config, folder, controls=wanted, progress=progress)
+    return run_slim(config, folder, controls=wanted, progress=progress, tracker=opener)
 
 
 @shared
 def resume_slim(
-    folder: str | Path, progress: Progress | None = None, controls: str | Sequence[str] = ()
+    folder: str | Path,
+    progress: Progress | None = None,
+    controls: str | Sequence[str] = (),
+    tracker: TrackerName | OpenTracker | None = None,
 ) -> dict[str, Any]:
     """Goes on with a run of `slim` where it was stopped; `controls` may be added to a finished one.
 
@@ -145,7 +152,14 @@ def resume_slim(
     values["cut"] = PlanOptions(**{**values["cut"], "keep": tuple(values["cut"]["keep"])})
     values["train"] = _train_settings(values["train"])
     wanted = chosen_controls([controls] if isinstance(controls, str) else controls)
-    return run_slim(SlimConfig(**values), folder, resume=True, controls=wanted, progress=progress)
+    return run_slim(
+        SlimConfig(**values),
+        folder,
+        resume=True,
+        controls=wanted,
+        progress=progress,
+        tracker=chosen_tracker(tracker),
+    )
 
 
 def _check_choices(choices: SlimChoices) -> None:

@@ -1,8 +1,8 @@
 """`train` and `resume_train`.
 
 A run writes down what it was asked for, so that `resume_train` needs nothing but the folder. Besides what
-`seyolo.training.loop` writes there are pictures: train_batch.jpg at its start, curves.png and
-val_predictions.jpg at its end.
+`seyolo.training.loop` writes there are pictures: train_batch.jpg at its start; at its end curves.png,
+precision_recall.png, confidence.png, val_predictions.jpg and, with sparsity, scales_over_time.png.
 """
 
 from __future__ import annotations
@@ -29,10 +29,12 @@ from seyolo.runtime.torch_backend import torch_device
 from seyolo.training.config import TrainConfig
 from seyolo.training.distill import Distillation, check_teacher
 from seyolo.training.distributed import shared
+from seyolo.training.environment import keep_command
 from seyolo.training.loop import TrainResult, can_resume, first_batch, validation_splits
 from seyolo.training.loop import train as run_train
 from seyolo.training.prepare import Attention, starting_model
 from seyolo.training.sparsity import PUBLISHED_STRENGTH, make_sparsity
+from seyolo.training.trackers import OpenTracker, TrackerName, chosen_tracker
 
 DEFAULT_DISTILL = 1.0
 SETTINGS_FILE = "command.json"
@@ -99,6 +101,7 @@ def train(
     distill: float | None = None,
     folder: str | Path | None = None,
     progress: Progress | None = None,
+    tracker: TrackerName | OpenTracker | None = None,
 ) -> TrainResult:
     """Trains a detector on a data set's `train` split and keeps the checkpoint that is best on `val`.
 
@@ -120,10 +123,12 @@ def train(
         distill: how much the teacher counts; 1, like the labels, unless given.
         folder: of the run; by default a new one under `runs/train`.
         progress: where to tell how far it is.
+        tracker: `tensorboard`, or what opens another `seyolo.training.trackers.Tracker`.
 
     Raises:
         SeyoloError: one of its kinds, for whatever the user can mend.
     """
+    opener = chosen_tracker(tracker)
     model, weights = chosen_model(model, weights)
     check_training(epochs=epochs, batch=batch, lr=lr, seed=seed, device=device)
     settings = TrainSettings(
@@ -146,11 +151,15 @@ def train(
         sync_bn=sync_bn,
     )
     folder = Path(folder) if folder is not None else new_run("train")
-    return _train(settings, folder, resume=False, progress=progress)
+    return _train(settings, folder, resume=False, progress=progress, tracker=opener)
 
 
 @shared
-def resume_train(folder: str | Path, progress: Progress | None = None) -> TrainResult:
+def resume_train(
+    folder: str | Path,
+    progress: Progress | None = None,
+    tracker: TrackerName | OpenTracker | None = None,
+) -> TrainResult:
     """Goes on with a training run exactly where its last finished epoch left it.
 
     Raises:
@@ -159,16 +168,20 @@ def resume_train(folder: str | Path, progress: Progress | None = None) -> TrainR
     folder = existing_run(folder, SETTINGS_FILE)
     values = read_settings(folder / SETTINGS_FILE)
     values["attention"] = attention_of(values["attention"])
-    return _train(TrainSettings(**values), folder, can_resume(folder), progress)
+    opener = chosen_tracker(tracker)
+    return _train(TrainSettings(**values), folder, can_resume(folder), progress, opener)
 
 
-def _train(settings: TrainSettings, folder: Path, resume: bool, progress: Progress | None) -> TrainResult:
+def _train(
+    settings: TrainSettings, folder: Path, resume: bool, progress: Progress | None, tracker: OpenTracker
+) -> TrainResult:
     torch_device(settings.device)
     dataset = load_dataset(settings.data)
     config = settings.train_config()
     distillation = None
     if settings.teacher is not None:
         distillation = Distillation(_open_teacher(settings.teacher), settings.distill, settings.teacher)
+    is_new = not (folder / SETTINGS_FILE).exists()
     if resume:
         model = from_file(read_model_file(folder / "last.safetensors"))
     else:
@@ -178,6 +191,7 @@ def _train(settings: TrainSettings, folder: Path, resume: bool, progress: Progre
         write_json(folder / SETTINGS_FILE, asdict(settings))
         images, targets = first_batch(dataset, config)
         write_batch(folder, images.numpy(), targets.numpy(), dataset.names)
+    keep_command(folder, is_new=is_new)
     sparsity = None
     if settings.sparsity is not None:
         ties = tied_scales(model.network)
@@ -191,6 +205,7 @@ def _train(settings: TrainSettings, folder: Path, resume: bool, progress: Progre
         distillation=distillation,
         resume=resume,
         progress=progress,
+        tracker=tracker,
     )
     samples = [sample for split in validation_splits(dataset) for sample in dataset.split(split)]
     write_results(folder, result.model, samples, config.size_px, result.history)

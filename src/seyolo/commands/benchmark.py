@@ -6,10 +6,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 import seyolo
-from seyolo.commands.options import MODEL_DEFAULTS, Json, ModelOptions, open_detector
+from seyolo.commands.options import MODEL_DEFAULTS, Json, ModelOptions, open_detector, options_for
 from seyolo.commands.output import check_target, show, table
 from seyolo.comparison import unique_names
-from seyolo.darknet.zoo import is_zoo_name
 from seyolo.data.datasets import load_dataset
 from seyolo.errors import UsageError
 from seyolo.progress import console_progress
@@ -41,7 +40,7 @@ def benchmark(
     dataset = None if data is None else load_dataset(data)
     backends = {
         name: open_detector(
-            str(model), _options_for(str(model), start), device=device, threads=threads, random=True
+            str(model), options_for(str(model), start), device=device, threads=threads, random=True
         )
         for name, model in unique_names(models).items()
     }
@@ -71,8 +70,3 @@ def benchmark(
             }
         )
     show({"models": values}, table(rows), json)
-
-
-def _options_for(model: str, options: ModelOptions) -> ModelOptions:
-    """Among several models the options mean those that are not complete in themselves."""
-    return options if is_zoo_name(model) or model.endswith(".cfg") else MODEL_DEFAULTS

@@ -18,7 +18,7 @@ from seyolo.runs import new_run, resumable
 MODEL = "yolov3-tiny@0.5"
 SIZE_PX, SMALLEST_PX = 128, 112
 NUM_TRAIN, NUM_VAL, NUM_TEST = 1000, 60, 100
-EPOCHS = 24
+EPOCHS = 18
 LEARNING_RATE = 6e-3
 TRAIN_SETTINGS = {
     "augmentation": Augmentation(mosaic=0.0, scale_min=0.8, scale_max=1.4),
@@ -73,4 +73,5 @@ def demo(*, out: Path | None = None, seed: int = 0, device: str = "cpu", json: J
     remark(f"hands that were drawn:   {folder / 'hands' / 'images'}")
     remark(f"hands that were found:   {run / 'samples.jpg'}")
     remark(f"channels before/after:   {run / 'channels.png'}")
+    remark(f"all of it on one page:   {run / 'report.html'}")
     remark(f"models, table, curves:   {run}")

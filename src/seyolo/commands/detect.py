@@ -1,86 +1,151 @@
-"""`seyolo detect`: pictures in, annotated pictures and JSON out."""
+"""`seyolo detect`: pictures, videos, cameras and streams in; annotated media and tables out."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import difflib
+import inspect
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack, closing
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Annotated, Any, cast
 
-import cv2
+from cyclopts import Parameter
 
+from seyolo.commands.detect_targets import Targets, check_all_read
 from seyolo.commands.options import MODEL_DEFAULTS, Json, ModelOptions, open_detector
-from seyolo.commands.output import STDOUT, check_target, remark, show
+from seyolo.commands.output import STDOUT, json_value, remark
 from seyolo.detector import Detector
-from seyolo.errors import DataError, UsageError
-from seyolo.files import replacing, write_json
-from seyolo.media.annotate import draw
-from seyolo.media.pictures import find_pictures, read_picture
+from seyolo.errors import UsageError
+from seyolo.media.detecting import DetectRun, Tally
+from seyolo.media.journal import Journal
+from seyolo.media.names import NameSet
+from seyolo.media.outputs import Outputs, check_places
+from seyolo.media.quiet import quiet_opencv
+from seyolo.media.run_folder import RunFolder, Shard, parse_shard
+from seyolo.media.sources import STDIN, Sources, find_sources, is_live
 from seyolo.progress import console_progress
-from seyolo.runs import new_run
 from seyolo.runtime.backend import class_names
 
-Row = dict[str, object]
-MOST_LISTED = 5
+JsonLines = Annotated[Path | None, Parameter(name="--jsonl", allow_leading_hyphen=True)]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a run is asked for: all that a resumed one needs."""
+
+    model: str | None = None
+    sources: tuple[str, ...] = ()
+    confidence: float = 0.25
+    iou: float = 0.6
+    names: Path | None = None
+    save: str | None = None
+    max_frames: int | None = None
+    strict: bool = False
+    device: str = "cpu"
+    threads: int | None = None
+    start: ModelOptions = MODEL_DEFAULTS
 
 
 def detect(
-    model: str,
+    model: str | None = None,
     /,
-    *sources: str,
+    *sources: Annotated[str, Parameter(allow_leading_hyphen=True)],
     confidence: float = 0.25,
     iou: float = 0.6,
     names: Path | None = None,
+    save: str | None = None,
     out: Path | None = None,
+    max_frames: int | None = None,
+    strict: Annotated[bool, Parameter(negative=())] = False,
+    shard: str | None = None,
+    resume: Path | None = None,
     device: str = "cpu",
     threads: int | None = None,
     start: ModelOptions = MODEL_DEFAULTS,
     json: Json = None,
+    jsonl: JsonLines = None,
 ) -> None:
-    """Find objects in pictures; annotated pictures and JSON out.
+    """Find objects in pictures, videos, cameras and streams; annotated media and tables out.
 
     Args:
         model: an .onnx or .xml file, which need no PyTorch, a checkpoint, or a .cfg with its weights.
-        sources: pictures, folders of pictures, or patterns such as 'photos/*.jpg'.
+        sources: pictures, videos, folders of pictures, patterns such as 'photos/*.jpg', a camera's number,
+            rtsp:// and http:// addresses, or - for a picture or a list of files on stdin.
         confidence: smallest score reported, 0 to 1.
         iou: overlap above which the worse of two boxes of a class goes, 0 to 1.
         names: a file with one class name per line, instead of those in the model.
-        out: folder of the annotated pictures; by default a new one under runs/detect, or, with --json, none.
+        save: what goes into the folder, with commas between: images and video (annotated), json, jsonl, csv,
+            yolo, coco, crops; by default images,video,json. detections.jsonl is always there.
+        out: the folder; by default a new one under runs/detect, or, with --json or --jsonl and without
+            --save, none.
+        max_frames: stop each video, camera or stream after so many frames.
+        strict: stop at the first picture or video that cannot be read.
+        shard: this worker's part of the sources, such as 2/8.
+        resume: the folder of a run to go on with; only --shard, --json and --jsonl go with it.
         device: cpu, cuda or cuda:N.
         threads: of the CPU.
         json: write the detections here; - is stdout.
+        jsonl: write a line of JSON per picture or frame here; - is stdout, as they are found.
     """
-    check_target(json)
-    if not sources:
-        raise UsageError("detect needs pictures: seyolo detect MODEL PICTURE_OR_FOLDER...")
-    pictures = find_pictures(sources)
-    backend = open_detector(model, start, device=device, threads=threads)
-    detector = Detector(
-        backend,
-        confidence=confidence,
-        iou_threshold=iou,
-        names=None if names is None else class_names(read_names(names), len(backend.names), model),
+    settings = Settings(
+        model, sources, confidence, iou, names, save, max_frames, strict, device, threads, start
     )
-    folder = new_run("detect") if out is None and json is None else out
-    places = list(_places(pictures, folder))
-    _check_places(pictures, places)
-    rows: list[Row] = []
-    unreadable: list[str] = []
-    with console_progress().task("detecting", len(pictures)) as advance:
-        for picture, place in zip(pictures, places, strict=True):
-            try:
-                rows.append(_detect_one(detector, picture, place))
-            except DataError as error:
-                unreadable.append(str(error))
-            advance(1, picture.name)
-    value = {"model": model, "confidence": confidence, "runtime": backend.name, "pictures": rows}
-    if folder is not None:
-        write_json(folder / "detections.json", value)
-    show(value, "\n".join(_lines(rows)), json)
-    if folder is not None:
-        remark(f"annotated pictures and detections.json are in {folder}")
-    elif json != STDOUT:
+    part = Shard() if shard is None else parse_shard(shard)
+    if resume is not None:
+        if out is not None or settings != Settings():
+            raise UsageError("--resume takes all from its run; only --shard, --json and --jsonl go with it")
+        settings = _from_config(RunFolder(resume, part).config())
+    _check_options(settings.sources)
+    targets = Targets(out, resume, part, settings.save, json, jsonl)
+    targets.check()
+    tally = Tally()
+    found = _sources(settings)
+    if resume is not None and any(map(is_live, found.names)):
+        raise UsageError(f"--resume {resume}: a camera or stream cannot be gone on with; start anew")
+    detector = _detector(settings)
+    if out is not None and {"images", "video"} & set(targets.saved):
+        check_places(found.names, out)
+    with targets.folder(tally) as folder:
+        _run(settings, targets, found, detector, folder, tally=tally)
+    if targets.is_kept and folder is not None:
+        if tally.num_images:
+            remark(f"results are in {folder.path}")
+    elif STDOUT not in (targets.json, targets.jsonl):
         remark("no pictures drawn; for those give --out DIR")
-    if unreadable:
-        raise DataError(_unreadable_text(unreadable, len(pictures)))
+    check_all_read(tally)
+    if tally.is_interrupted:
+        raise KeyboardInterrupt("results are whole up to here")
+
+
+def _check_options(sources: Sequence[str]) -> None:
+    """Since `-` is a source, a mistyped option arrives as one, too."""
+    options = [f"--{name.replace('_', '-')}" for name in inspect.signature(detect).parameters]
+    for source in sources:
+        if source.startswith("-") and source != STDIN:
+            near = difflib.get_close_matches(source, options, 1)
+            advice = f"did you mean {near[0]}?" if near else "see seyolo detect --help"
+            raise UsageError(f"{source}: no such option; {advice}")
+
+
+def _from_config(values: dict[str, Any]) -> Settings:
+    """The settings as they were before they became JSON."""
+    start = values["start"]
+    return Settings(
+        **{
+            **values,
+            "sources": tuple(values["sources"]),
+            "names": None if values["names"] is None else Path(values["names"]),
+            "start": ModelOptions(
+                **{
+                    **start,
+                    "weights": None if start["weights"] is None else Path(start["weights"]),
+                    "at": tuple(start["at"]),
+                }
+            ),
+        }
+    )
 
 
 def read_names(path: Path) -> list[str]:
@@ -98,53 +163,69 @@ def read_names(path: Path) -> list[str]:
     return names
 
 
-def _detect_one(detector: Detector, picture: Path, place: Path | None) -> Row:
-    image = read_picture(picture)
-    found = detector.detect(image)
-    if place is not None:
-        with replacing(place) as temporary:
-            if not cv2.imwrite(str(temporary), draw(image, found, detector.names)):
-                raise OSError(f"{place}: OpenCV could not write this picture; is the disk full?")
-    height, width = image.shape[:2]
-    return {
-        "picture": str(picture),
-        "width": width,
-        "height": height,
-        "annotated": None if place is None else str(place),
-        "detections": found.to_dicts(detector.names),
-    }
+def _sources(settings: Settings) -> Sources:
+    if settings.model is None or not settings.sources:
+        raise UsageError("detect needs pictures: seyolo detect MODEL PICTURE_OR_FOLDER...")
+    if settings.max_frames is not None and settings.max_frames < 1:
+        raise UsageError(f"--max-frames {settings.max_frames}: at least 1")
+    return find_sources(settings.sources, None if sys.stdin is None else sys.stdin.buffer)
 
 
-def _places(pictures: Sequence[Path], folder: Path | None) -> Iterator[Path | None]:
-    """Where each annotated picture goes; equal names from several folders are numbered."""
-    taken: set[str] = set()
-    for picture in pictures:
-        name, number = picture.name, 1
-        while name in taken:
-            number += 1
-            name = f"{picture.stem}-{number}{picture.suffix}"
-        taken.add(name)
-        yield None if folder is None else folder / name
+def _detector(settings: Settings) -> Detector:
+    assert settings.model is not None, "find_sources comes first"
+    backend = open_detector(settings.model, settings.start, device=settings.device, threads=settings.threads)
+    names = None if settings.names is None else read_names(settings.names)
+    return Detector(
+        backend,
+        confidence=settings.confidence,
+        iou_threshold=settings.iou,
+        names=None if names is None else class_names(names, len(backend.names), settings.model),
+    )
 
 
-def _check_places(pictures: Sequence[Path], places: Sequence[Path | None]) -> None:
-    """Refuses to write annotated pictures over the photos themselves."""
-    sources = {picture.resolve() for picture in pictures}
-    for place in places:
-        if place is not None and place.resolve() in sources:
-            raise UsageError(f"--out {place.parent}: would write over {place}; give another folder")
+def _run(
+    settings: Settings,
+    targets: Targets,
+    sources: Sources,
+    detector: Detector,
+    folder: RunFolder | None,
+    *,
+    tally: Tally,
+) -> None:
+    with ExitStack() as stack:
+        journal = None if folder is None else stack.enter_context(_journal(settings, targets, folder))
+        outputs = Outputs(
+            names=detector.names,
+            folder=folder.path if folder is not None and targets.is_kept else None,
+            wanted=targets.saved,
+            journal=journal,
+            tell=targets.tell,
+        )
+        done = NameSet(()) if journal is None else tally.add_past(journal.rows)
+        stack.enter_context(targets.saying_how_to_go_on(folder, tally))
+        stack.enter_context(quiet_opencv())
+        DetectRun(
+            detector=detector,
+            outputs=outputs,
+            sources=sources,
+            progress=console_progress(),
+            say=targets.say,
+            shard=targets.shard,
+            done=done,
+            strict=settings.strict,
+            max_frames=settings.max_frames,
+            tally=tally,
+        ).run()
+        if folder is not None and journal is not None:
+            head = {
+                "model": settings.model,
+                "confidence": settings.confidence,
+                "runtime": detector.backend.name,
+            }
+            targets.finish(folder, head, detector.names, journal.rows)
 
 
-def _lines(rows: Sequence[Row]) -> Iterator[str]:
-    for row in rows:
-        found = row["detections"]
-        assert isinstance(found, list)
-        text = ", ".join(f"{item['name']} {item['score']:.2f}" for item in found)
-        yield f"{row['picture']}: {text or 'nothing found'}"
-
-
-def _unreadable_text(unreadable: Sequence[str], total: int) -> str:
-    listed = "\n  ".join(unreadable[:MOST_LISTED])
-    more = f"\n  and {len(unreadable) - MOST_LISTED} more" if len(unreadable) > MOST_LISTED else ""
-    rest = ", the others are done" if len(unreadable) < total else ""
-    return f"{len(unreadable)} of {total} pictures could not be read{rest}:\n  {listed}{more}"
+def _journal(settings: Settings, targets: Targets, folder: RunFolder) -> closing[Journal]:
+    if targets.resume is not None:
+        return closing(folder.resume())
+    return closing(folder.start(cast("dict[str, Any]", json_value(asdict(settings)))))

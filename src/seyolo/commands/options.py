@@ -12,6 +12,7 @@ import seyolo
 from seyolo import comparison
 from seyolo.darknet.cfg import Network
 from seyolo.darknet.edit import attach
+from seyolo.darknet.zoo import is_zoo_name
 from seyolo.described import attention_places
 from seyolo.errors import UsageError
 from seyolo.runtime.backend import Backend
@@ -96,6 +97,7 @@ class RunOptions:
         name: the run's folder is runs/VERB/NAME; by default the verb, numbered when taken.
         sync_bn: where torchrun starts several processes, normalise by the statistics of all their pictures.
         resume: go on with the run in this folder; its settings are kept, other options are not needed.
+        tracker: follow training in TensorBoard, too: tensorboard --logdir runs.
     """
 
     batch: int = 16
@@ -105,6 +107,7 @@ class RunOptions:
     name: str | None = None
     sync_bn: Annotated[bool, Parameter(negative=())] = False
     resume: Path | None = None
+    tracker: Literal["tensorboard"] | None = None
 
 
 class SparsityKeywords(TypedDict):
@@ -197,6 +200,11 @@ MODEL_DEFAULTS = ModelOptions()
 RUN_DEFAULTS = RunOptions()
 SPARSITY_DEFAULTS = SparsityOptions()
 PLAN_DEFAULTS = PlanChoices()
+
+
+def options_for(model: str, options: ModelOptions) -> ModelOptions:
+    """Among several models the options mean those that are not complete in themselves."""
+    return options if is_zoo_name(model) or model.endswith(".cfg") else MODEL_DEFAULTS
 
 
 def open_detector(

@@ -34,7 +34,7 @@ def print_readable(readable: RenderableType) -> None:
         Console(soft_wrap=isinstance(part, str)).print(part, highlight=False, markup=False)
 
 
-def check_target(target: Path | None) -> None:
+def check_target(target: Path | None, option: str = "--json") -> None:
     """Refuses a JSON target that cannot be written, or is an option by mistake, before any work is done.
 
     Folders that are missing are made when the result is written.
@@ -45,11 +45,13 @@ def check_target(target: Path | None) -> None:
     if target is None or target == STDOUT:
         return
     if str(target).startswith("-"):
-        raise UsageError(f"--json {target}: give a file, or - for stdout")
+        raise UsageError(f"{option} {target}: give a file, or - for stdout")
     try:
         check_writable(target)
     except OSError as error:
-        raise UsageError(f"--json {target}: {error.filename}: {error.strerror}; give another file") from None
+        raise UsageError(
+            f"{option} {target}: {error.filename}: {error.strerror}; give another file"
+        ) from None
 
 
 def remark(text: str) -> None:

@@ -52,8 +52,8 @@ def slim(
 ) -> None:
     """Photos in, a slim detector and its before/after table out.
 
-    Trains dense. From an early epoch of that, trains sparse, cuts to the budget, repairs and fine-tunes, so
-    that both networks see as many pictures. Then evaluates on every split but train, exports and draws.
+    Trains dense. From an early epoch of that, trains sparse, cuts to the budget, repairs and fine-tunes, for
+    twice as many epochs and about as long in all. Then evaluates on every split but train, exports and draws.
     Prints an estimate of the time first. Ctrl-C loses no finished epoch. Weights that are trained for the
     data's classes are slimmed as they are, without dense training.
 
@@ -65,10 +65,11 @@ def slim(
             opencv, torch), channels=85% (removed); may be given several times, then all hold
             [default: macs=30%].
         size: side of the square input in pixels.
-        epochs: of dense training, and of the slim network in all [default: 45, or 0 for trained weights].
-        branch_epoch: of dense training, from which slimming goes its own way [default: 6 % of the epochs, or
-            all of them where nothing is trained after the cut].
-        sparse_epochs: of sparsity training [default: 18 %].
+        epochs: of dense training; the slim network sees twice as many unless its stages are set [default: 30,
+            or 0 for trained weights].
+        branch_epoch: of dense training, from which slimming goes its own way [default: 6 % of the slim
+            network's epochs, or the last where nothing is trained after the cut].
+        sparse_epochs: of sparsity training [default: 18 % of the slim network's epochs].
         finetune_epochs: after the cut [default: the rest].
         finetune: without it the run ends after the cut.
         controls: train and judge beside it what else as many pictures buy: dense, uniform, scratch, random,
@@ -84,7 +85,7 @@ def slim(
     if run.resume is not None:
         folder = run.resume
         with resumable("slim", folder):
-            results = seyolo.api.resume_slim(folder, progress, controls)
+            results = seyolo.api.resume_slim(folder, progress, controls, run.tracker)
     else:
         folder = new_run("slim", run.name)
         with resumable("slim", folder):
@@ -111,6 +112,7 @@ def slim(
                 train_settings={"sync_bn": True} if run.sync_bn else None,
                 folder=folder,
                 progress=progress,
+                tracker=run.tracker,
                 **sparsity.as_keywords(),
                 cut=choices.as_options(blocks=blocks),
                 repair=repair,
@@ -120,4 +122,4 @@ def slim(
     if "controls" in results:
         tables.append(controls_table(results["controls"]))
     show(results, Group(*tables), json)
-    remark(f"table, pictures and models are in {folder}")
+    remark(f"all of it on one page: {folder / 'report.html'}; models and pictures lie beside it")

@@ -54,7 +54,7 @@ def train(
     if run.resume is not None:
         folder = run.resume
         with resumable("train", folder):
-            result = seyolo.api.resume_train(folder, progress)
+            result = seyolo.api.resume_train(folder, progress, run.tracker)
     else:
         data = required(data, "--data")
         matching_classes(start.num_classes, len(load_dataset(data).names), str(data))
@@ -83,6 +83,7 @@ def train(
                 distill=distill,
                 folder=folder,
                 progress=progress,
+                tracker=run.tracker,
             )
     best = folder / "best.safetensors"
     value = {

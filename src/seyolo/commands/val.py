@@ -27,6 +27,7 @@ def val(
     split: str | None = None,
     protocol: Literal["coco", "oxford"] = "coco",
     size: int | None = None,
+    out: Path | None = None,
     device: str = "cpu",
     start: ModelOptions = MODEL_DEFAULTS,
     json: Json = None,
@@ -39,6 +40,8 @@ def val(
         split: by default every split but train.
         protocol: coco, or oxford for all hands and the official ones (over 1,500 px²).
         size: side of the square input in pixels; by default the model's.
+        out: a folder for the curves of precision, recall and F1, and for pictures with what is labelled and
+            found.
         device: cpu, cuda or cuda:N.
         json: write the result here as JSON, too; - is stdout.
     """
@@ -50,11 +53,11 @@ def val(
     else:
         detector = seyolo.api.open_model(model, device=device, **start.as_keywords())
     if protocol == "coco":
-        coco = seyolo.evaluate(detector, dataset, split, size=size, progress=progress)
+        coco = seyolo.evaluate(detector, dataset, split, size=size, out=out, progress=progress)
         rows = [{"split": name, **_columns(metrics)} for name, metrics in coco.items()]
         values: dict[str, object] = {name: metrics.to_dict() for name, metrics in coco.items()}
     else:
-        measured = seyolo.api.evaluate_oxford(detector, dataset, split, size=size, progress=progress)
+        measured = seyolo.api.evaluate_oxford(detector, dataset, split, size=size, out=out, progress=progress)
         rows = [
             {"split": name, "hands": hands, **_columns(metrics)}
             for name, by_hands in measured.items()

@@ -3,7 +3,8 @@
 A split is a folder of pictures, a list file of picture paths, or a YAML list of those.
 
 Notable: any key that looks like a split (`test_small`) or leads to a folder or list file is one; other keys
-are errors that name the near miss.
+are errors that name the near miss. PyYAML is imported with the first file, since that takes longer than to
+detect in a photo.
 """
 
 from __future__ import annotations
@@ -12,8 +13,6 @@ import difflib
 import re
 from collections.abc import Mapping
 from pathlib import Path
-
-import yaml
 
 from seyolo.data.labels import read_text
 from seyolo.data.yolo import YoloFiles
@@ -47,11 +46,15 @@ def read_data_yaml(source: Path) -> YoloFiles:
 
 def write_data_yaml(path: str | Path, splits: Mapping[str, str], names: tuple[str, ...]) -> None:
     """Writes a `data.yaml` whose splits lie at the given places relative to its own folder."""
+    import yaml  # noqa: PLC0415 (see the top of this file)
+
     values = {"path": ".", **splits, "names": dict(enumerate(names))}
     write_text(path, yaml.safe_dump(values, sort_keys=False, allow_unicode=True))
 
 
 def _read_yaml(source: Path) -> dict[object, object]:
+    import yaml  # noqa: PLC0415 (see the top of this file)
+
     text = read_text(source)
     try:
         values = yaml.safe_load(text)

@@ -17,6 +17,7 @@ from seyolo.boxes import iou_matrix
 from seyolo.detections import Detections
 from seyolo.errors import DataError
 from seyolo.evaluation.ap import Truth
+from seyolo.evaluation.matching import NOTHING, greedy_matches
 
 IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
 RECALL_POINTS = np.linspace(0, 1, 101)
@@ -141,7 +142,7 @@ def _match(
         boxes = detections.boxes[mine][order]
         scores.append(detections.scores[mine][order])
         overlap = iou_matrix(boxes, truth.boxes_xyxy[theirs])
-        hits.append(_greedy(overlap))
+        hits.append(np.stack([greedy_matches(overlap, iou) != NOTHING for iou in IOU_THRESHOLDS]))
         hit_units.append(_unit_of_each(boxes, truth.boxes_xyxy, own))
         truth_units.append(own[: len(theirs)][theirs])
     best_first = np.argsort(-np.concatenate(scores), kind="stable")
@@ -150,22 +151,6 @@ def _match(
         np.concatenate(hit_units)[best_first],
         np.concatenate(truth_units).astype(np.int64),
     )
-
-
-def _greedy(overlap: Float[np.ndarray, "d t"]) -> Bool[np.ndarray, "10 d"]:
-    """COCO's matching: each detection, best first, takes the free truth it overlaps most."""
-    hits = np.zeros((len(IOU_THRESHOLDS), len(overlap)), dtype=bool)
-    if overlap.size == 0:
-        return hits
-    for level, threshold in enumerate(IOU_THRESHOLDS):
-        free = np.ones(overlap.shape[1], dtype=bool)
-        for index in np.flatnonzero(overlap.max(axis=1) >= threshold):
-            candidates = np.where(free, overlap[index], -1.0)
-            best = int(candidates.argmax())
-            if candidates[best] >= threshold:
-                hits[level, index] = True
-                free[best] = False
-    return hits
 
 
 def _unit_of_each(

@@ -29,6 +29,10 @@ Infer = Callable[[UInt8[torch.Tensor, "B 3 H W"]], Float32[np.ndarray, "B P colu
 """From RGB bytes to raw predictions: cx, cy, w, h in input pixels, objectness, class probabilities."""
 
 
+Judgement = dict[str, tuple[list[Truth], list[Detections]]]
+"""By split: the labels and the detections of every picture."""
+
+
 class JudgeOptions(TypedDict, total=False):
     """The options of `predict`."""
 

@@ -1,1 +1,1 @@
-"""Pictures in, annotated pictures out."""
+"""Pictures, videos, cameras and streams in; annotated media and tables out."""

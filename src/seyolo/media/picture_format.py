@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import struct
+from collections.abc import Iterator
 
 _JPEG_START = b"\xff\xd8"
 _PNG_START = b"\x89PNG\r\n\x1a\n"
@@ -17,13 +18,26 @@ _JPEG_END_OF_IMAGE = 0xD9
 _JPEG_START_OF_SCAN = 0xDA
 _JPEG_APP1 = 0xE1
 _JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-_JPEG_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
+# Those without a length of their own, TEM and the restarts, are passed over as decoders do.
+_JPEG_MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd7\xff]")
 _EXIF_ORIENTATION = 0x0112
+_VP8_START_CODE = b"\x9d\x01\x2a"
+_VP8L_SIGNATURE = 0x2F
 
 
 def header_size(data: bytes) -> tuple[int, int] | None:
     """Returns (height, width) in pixels from the header of a JPEG or PNG; None when only decoding tells."""
     return _jpeg_size(data) or _png_size(data)
+
+
+def num_pixels(data: bytes) -> int | None:
+    """Returns width times height from the header of a JPEG, PNG or WebP; None for everything else.
+
+    Read as decoders read it, so that a small file that would become a huge picture can be refused before it
+    is decoded.
+    """
+    size = _jpeg_size(data) or _png_stored_size(data) or _webp_stored_size(data)
+    return None if size is None else size[0] * size[1]
 
 
 def is_complete(data: bytes) -> bool:
@@ -43,32 +57,30 @@ def is_complete(data: bytes) -> bool:
     return len(data) > 0
 
 
-def _jpeg_segments(data: bytes) -> list[tuple[int, int, int]]:
-    """Lists (marker, payload start, payload end) up to the end of image or file (ITU-T T.81, annex B).
+def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
+    """Yields (marker, payload start, payload end) up to the end of image or file (ITU-T T.81, annex B).
 
     Segments are walked by their lengths, since one may hold a thumbnail: a whole JPEG with its own end.
     A segment whose declared length runs over the end of the file is left out.
     """
-    segments: list[tuple[int, int, int]] = []
     position = 2
     while (found := _JPEG_MARKER.search(data, position)) is not None:
         marker, start = data[found.end() - 1], found.end()
         if marker == _JPEG_END_OF_IMAGE:
-            return [*segments, (marker, start, start)]
+            yield marker, start, start
+            return
         end = start + int.from_bytes(data[start : start + 2], "big")
         if end < start + 2 or end > len(data):
-            return segments
-        segments.append((marker, start + 2, end))
+            return
+        yield marker, start + 2, end
         position = end
-    return segments
 
 
 def _jpeg_size(data: bytes) -> tuple[int, int] | None:
     if not data.startswith(_JPEG_START):
         return None
     orientation = 1
-    # The header ends at the first scan, so nothing behind it needs a look; 256 KiB hold all but odd headers.
-    for marker, start, end in _jpeg_segments(data[: 1 << 18]):
+    for marker, start, end in _jpeg_segments(data):
         if marker == _JPEG_APP1 and data[start : start + 6] == b"Exif\0\0":
             orientation = _exif_orientation(data[start + 6 : end])
         if marker in _JPEG_FRAMES and end - start >= 5:
@@ -98,10 +110,30 @@ def _exif_orientation(tiff: bytes) -> int:
 
 def _png_size(data: bytes) -> tuple[int, int] | None:
     """Returns the size in IHDR; None where an eXIf chunk may turn the picture, so that it is decoded."""
-    if not data.startswith(_PNG_START) or data[12:16] != b"IHDR" or len(data) < 24 or b"eXIf" in data:
+    return None if b"eXIf" in data else _png_stored_size(data)
+
+
+def _png_stored_size(data: bytes) -> tuple[int, int] | None:
+    if not data.startswith(_PNG_START) or data[12:16] != b"IHDR" or len(data) < 24:
         return None
     width, height = struct.unpack_from(">II", data, 16)
     return (height, width) if height and width else None
+
+
+def _webp_stored_size(data: bytes) -> tuple[int, int] | None:
+    """Returns the size in the first chunk: the canvas of VP8X, the frame of VP8L or VP8 (RFC 9649)."""
+    if data[:4] != b"RIFF" or data[8:12] != b"WEBP" or len(data) < 30:
+        return None
+    kind = data[12:16]
+    if kind == b"VP8X":
+        return 1 + int.from_bytes(data[27:30], "little"), 1 + int.from_bytes(data[24:27], "little")
+    if kind == b"VP8L" and data[20] == _VP8L_SIGNATURE:
+        sides = int.from_bytes(data[21:25], "little")
+        return 1 + (sides >> 14 & 0x3FFF), 1 + (sides & 0x3FFF)
+    if kind == b"VP8 " and data[23:26] == _VP8_START_CODE:
+        width, height = (side & 0x3FFF for side in struct.unpack_from("<HH", data, 26))
+        return (height, width) if height and width else None
+    return None
 
 
 def _png_is_complete(data: bytes) -> bool:

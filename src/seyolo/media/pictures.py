@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import cv2
@@ -17,10 +17,13 @@ import numpy as np
 from jaxtyping import UInt8
 
 from seyolo.errors import DataError
-from seyolo.media.picture_format import header_size, is_complete
+from seyolo.media.picture_format import header_size, is_complete, num_pixels
 
 PICTURE_ENDINGS = (".avif", ".bmp", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 """What a folder is searched for, in any case of letters."""
+
+MOST_PIXELS = 1 << 28
+"""More than any camera has. Decoding takes three bytes each, and a small file may promise billions."""
 
 
 def is_picture(path: str | Path) -> bool:
@@ -91,6 +94,11 @@ def _read(path: str | Path) -> bytes:
 
 
 def _decode(data: bytes, source: str | Path) -> UInt8[np.ndarray, "H W 3"]:
+    if (promised := num_pixels(data) or 0) > MOST_PIXELS:
+        millions = (
+            f"{promised / 1e6:,.0f} million pixels, and more than {MOST_PIXELS / 1e6:.0f} are not decoded"
+        )
+        raise DataError(f"{source}: the picture has {millions}; make it smaller, if it is one")
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
     except cv2.error as error:
@@ -108,45 +116,54 @@ def find_pictures(sources: Sequence[str | Path]) -> list[Path]:
     Raises:
         DataError: a source that names no picture.
     """
-    found: dict[Path, None] = {}
+    found: dict[str, None] = {}
     for source in sources:
         found.update(dict.fromkeys(_pictures_of(source)))
     if not found:
         raise DataError("no pictures given; name a picture, a folder or a pattern such as 'photos/*.jpg'")
-    return list(found)
+    return [Path(name) for name in found]
 
 
-def _pictures_of(source: str | Path) -> list[Path]:
+def _pictures_of(source: str | Path) -> list[str]:
     path = Path(source)
     if path.is_dir():
-        return _in_folder(path)
+        return pictures_in(path)
     if path.exists():
         if not is_picture(path):
             raise DataError(f"{path}: not a picture by its name; known kinds: {_kinds()}")
-        return [path]
+        return [str(path)]
     if not glob.has_magic(str(source)):
         raise DataError(f"{path}: there is no such picture or folder")
-    matches = sorted(_matches(str(source)))
+    matches = matching(str(source), is_picture)
     if not matches:
         raise DataError(f"{source}: no picture matches this pattern; known kinds: {_kinds()}")
     return matches
 
 
-def _in_folder(folder: Path) -> list[Path]:
-    pictures = sorted(path for path in folder.iterdir() if is_picture(path) and not path.name.startswith("."))
-    if not pictures:
+def pictures_in(folder: Path) -> list[str]:
+    """The pictures directly in a folder, sorted by name, as text: there may be a million.
+
+    Raises:
+        DataError: there are none.
+    """
+    with os.scandir(folder) as entries:
+        names = [entry.name for entry in entries if is_picture(entry.name) and entry.name[0] != "."]
+    if not names:
         raise DataError(
             f"{folder}: no pictures in this folder; known kinds: {_kinds()}. "
             f"For those in its subfolders give the pattern '{folder}/**/*'"
         )
-    return pictures
+    names.sort()
+    start = "" if folder == Path() else os.path.join(folder, "")
+    return [start + name for name in names]
 
 
-def _matches(pattern: str) -> Iterator[Path]:
-    for match in glob.iglob(pattern, recursive=True):
-        path = Path(match)
-        if is_picture(path) and path.is_file():
-            yield path
+def matching(pattern: str, is_wanted: Callable[[str], bool]) -> list[str]:
+    """The files that a glob pattern matches and whose names are wanted, the content of a folder together."""
+    found = glob.iglob(pattern, recursive=True)
+    names = [str(Path(match)) for match in found if is_wanted(match) and os.path.isfile(match)]
+    # As if sorted by the parts of their paths.
+    return sorted(names, key=lambda name: name.replace(os.sep, "\0"))
 
 
 def _kinds() -> str:

@@ -26,11 +26,10 @@ import torch
 from seyolo.darknet.cfg import Network
 from seyolo.darknet.cost import cost
 from seyolo.darknet.edit import set_size
-from seyolo.detections import Detections
 from seyolo.errors import BudgetError, ExportError, UsageError
-from seyolo.evaluation.ap import Truth, average_precision
+from seyolo.evaluation.ap import average_precision
 from seyolo.evaluation.bootstrap import bootstrap_difference
-from seyolo.evaluation.evaluate import judged
+from seyolo.evaluation.evaluate import Judgement
 from seyolo.exporting.formats import export
 from seyolo.exporting.quantize import USUAL_PICTURES
 from seyolo.network.build import DarknetModel, build, from_file, to_file
@@ -64,11 +63,17 @@ class Contender:
 
 @dataclass(frozen=True)
 class Finished:
-    """A run whose training is done: what controls are controls of."""
+    """A run whose training is done: what controls are controls of.
+
+    Attributes:
+        run, dense, slim: the run and its two networks.
+        judgement: what the slim one finds, where it has been judged already.
+    """
 
     run: SlimRun
     dense: DarknetModel
     slim: DarknetModel
+    judgement: Judgement | None = None
 
     @property
     def epochs(self) -> int:
@@ -105,7 +110,8 @@ def control_results(finished: Finished, names: Sequence[ControlName]) -> list[di
         except (BudgetError, ExportError) as error:
             rows[name] = {"control": name, "not_possible": str(error)}
     latency = latency_of(contenders)
-    judgements = {key: judge(run, contender) for key, contender in contenders.items()}
+    judgements = {} if finished.judgement is None else {"slim": finished.judgement}
+    judgements |= {key: judge(run, contenders[key]) for key in contenders if key not in judgements}
     for key, contender in contenders.items():
         rows[key] = _row(key, contender, latency[key], judgements[key], judgements["slim"])
     return [rows[key] for key in ("slim", *names)]
@@ -230,19 +236,11 @@ def _resized(contender: Contender) -> DarknetModel:
     return from_file(replace(file, network=set_size(file.network, contender.size_px, contender.size_px)))
 
 
-Judgement = dict[str, tuple[list[Truth], list[Detections]]]
-"""Labels and detections of each split but train."""
-
-
 def judge(run: SlimRun, contender: Contender) -> Judgement:
     """What a contender finds on every split but train, beside the labels."""
-    size_hw = (contender.size_px, contender.size_px)
-    splits = [split for split in run.dataset.splits if split != "train"]
-    model = contender.model if contender.file is None else open_backend(contender.file)
-    batch_size = 32 if contender.file is None else 1
-    return {
-        split: judged(model, run.dataset.split(split), size_hw, batch_size=batch_size) for split in splits
-    }
+    if contender.file is None:
+        return run.judge(contender.model, contender.size_px)
+    return run.judge(open_backend(contender.file), contender.size_px, batch_size=1)
 
 
 def _row(

@@ -3,13 +3,16 @@
 Each leaves its result in the run's folder, and a run that was stopped goes on where it was:
 
     config.json environment.json       what was asked for, and on what it ran
+    commands.txt                       the command line it was started with, and those it was resumed with
     dense/ sparse/ finetuned/          one training run each: results.csv, best.safetensors, state to resume;
                                        dense/epoch-N.safetensors is where slimming leaves dense training
     plan.json readiness.json           what is cut, and how ready the network was for it
     pruned.safetensors                 the network right after the cut
     slim.safetensors .cfg .weights .onnx, dense.onnx
     controls/NAME/                     what each control trained
-    results.json table.md controls.md channels.png curves.png scales.png samples.jpg
+    results.json table.md controls.md channels.png curves.png scales.png scales_over_time.png samples.jpg
+    curves.json pictures/              precision and recall, and what the networks find, for the page
+    report.html                        all of it on one page
 """
 
 from __future__ import annotations
@@ -24,7 +27,9 @@ import torch
 from seyolo.darknet.cost import cost
 from seyolo.data.datasets import load_dataset
 from seyolo.errors import ExportError, TrainingError
-from seyolo.evaluation.evaluate import evaluate
+from seyolo.evaluation.ap import average_precision
+from seyolo.evaluation.bootstrap import bootstrap_difference
+from seyolo.evaluation.evaluate import Judgement, judged
 from seyolo.exporting.formats import export
 from seyolo.files import write_json, write_text
 from seyolo.model_file import read_model_file, write_model_file
@@ -38,13 +43,17 @@ from seyolo.pruning.groups import tied_scales
 from seyolo.pruning.plan import Plan
 from seyolo.pruning.prune import prune_by
 from seyolo.report.controls_table import controls_markdown
+from seyolo.report.evidence import write_evidence
+from seyolo.report.pages import PAGE_FILE, write_report
 from seyolo.report.slim_report import write_pictures
 from seyolo.report.table import markdown_table
+from seyolo.runtime.backend import Backend
 from seyolo.training.distill import Distillation
-from seyolo.training.environment import describe_environment
+from seyolo.training.environment import describe_environment, keep_command
 from seyolo.training.loop import can_resume, snapshot, train, validation_splits
 from seyolo.training.prepare import starting_model
 from seyolo.training.sparsity import Choice, Sparsity, Steered, make_sparsity, sparse_scales
+from seyolo.training.trackers import OpenTracker
 
 
 class SlimRun:
@@ -55,10 +64,19 @@ class SlimRun:
         folder: the run's folder.
         progress: where to tell how far it is.
         title: stands in front of the stages' names there.
+        tracker: opens what each stage tells its figures to.
     """
 
-    def __init__(self, config: SlimConfig, folder: Path, progress: Progress, title: str = "") -> None:
+    def __init__(
+        self,
+        config: SlimConfig,
+        folder: Path,
+        progress: Progress,
+        title: str = "",
+        tracker: OpenTracker | None = None,
+    ) -> None:
         self.config, self.folder, self.progress, self.title = config, folder, progress, title
+        self.tracker = tracker
         self.dataset = load_dataset(config.data)
         self.size_hw = (config.size_px, config.size_px)
 
@@ -75,8 +93,10 @@ class SlimRun:
             raise TrainingError(f"{self.folder}: the run there was started with other settings")
 
     def begin(self) -> None:
-        """Writes down what was asked for, unless the run goes on."""
-        if not (self.folder / "config.json").exists():
+        """Writes down what was asked for, unless the run goes on, and by which command."""
+        is_new = not (self.folder / "config.json").exists()
+        keep_command(self.folder, is_new=is_new)
+        if is_new:
             write_json(self.folder / "environment.json", describe_environment())
             write_json(self.folder / "config.json", asdict(self.config))
 
@@ -147,6 +167,7 @@ class SlimRun:
             distillation=distillation,
             resume=resume,
             progress=self.progress,
+            tracker=self.tracker,
             title=self.title + stage,
         ).model
 
@@ -190,21 +211,53 @@ class SlimRun:
         write_model_file(path, to_file(pruned))
         return pruned
 
-    def results(self, models: dict[str, DarknetModel], plan: Plan) -> dict[str, Any]:
-        """Exports, measures and evaluates every stage."""
-        self.progress.message("exporting, timing and evaluating every stage")
+    def judge(
+        self, model: DarknetModel | Backend, size_px: int, batch_size: int = 32, title: str = "evaluating"
+    ) -> Judgement:
+        """What a network finds on every split but train, beside the labels."""
+        splits = [split for split in self.dataset.splits if split != "train"]
+        judgement: Judgement = {}
+        with self.progress.task(title, len(splits)) as advance:
+            for split in splits:
+                samples = self.dataset.split(split)
+                judgement[split] = judged(model, samples, (size_px, size_px), batch_size=batch_size)
+                advance(1, split)
+        return judgement
+
+    def judge_stages(self, models: dict[str, DarknetModel]) -> dict[str, Judgement]:
+        """What the network of every stage finds."""
+        size_px = self.config.size_px
+        return {
+            name: self.judge(model, size_px, title=f"evaluating {name}") for name, model in models.items()
+        }
+
+    def results(
+        self, models: dict[str, DarknetModel], plan: Plan, judgements: dict[str, Judgement]
+    ) -> dict[str, Any]:
+        """Exports and measures every stage."""
+        self.progress.message("exporting and timing every stage")
         slim_model = list(models.values())[-1]
         artefacts = self._export(models["dense"], slim_model)
         latency = measure_latency(models)
-        stages = [self._stage(name, model, latency[name]) for name, model in models.items()]
+        stages = [self._stage(name, model, latency[name], judgements[name]) for name, model in models.items()]
         return {
             "stages": stages,
+            "lead": self._lead(judgements["dense"], list(judgements.values())[-1]),
             "plan": json.loads(plan.to_json()),
             "readiness": json.loads((self.folder / "readiness.json").read_text(encoding="utf-8")),
             "budget": list(self.config.budget),
             "seed": self.config.seed,
             "data": self.config.data,
             "artefacts": artefacts,
+        }
+
+    def _lead(self, dense: Judgement, slim: Judgement) -> dict[str, Any]:
+        """By how much AP the slim network is better, with a 95 % bootstrap interval over pictures."""
+        num_classes = len(self.dataset.names)
+        return {
+            split: asdict(bootstrap_difference(truths, slim[split][1], found, num_classes))
+            for split, (truths, found) in dense.items()
+            if any(len(truth.class_ids) for truth in truths)
         }
 
     def _export(self, dense: DarknetModel, slim_model: DarknetModel) -> dict[str, str]:
@@ -220,15 +273,14 @@ class SlimRun:
             artefacts["slim.cfg + slim.weights"] = f"not applicable: {error}"
         return artefacts
 
-    def _stage(self, name: str, model: DarknetModel, latency_ms: dict[str, float]) -> dict[str, Any]:
+    def _stage(
+        self, name: str, model: DarknetModel, latency_ms: dict[str, float], judgement: Judgement
+    ) -> dict[str, Any]:
         counted = cost(model.network, *self.size_hw)
-        splits = [split for split in self.dataset.splits if split != "train"]
-        with self.progress.task(f"evaluating {name}", len(splits)) as advance:
-            metrics = {}
-            for split in splits:
-                measured = evaluate(model, self.dataset.split(split), self.size_hw, batch_size=32)
-                metrics[split] = {"ap": measured.ap, "ap50": measured.ap50}
-                advance(1, split)
+        metrics = {}
+        for split, (truths, found) in judgement.items():
+            measured = average_precision(truths, found, len(model.names))
+            metrics[split] = {"ap": measured.ap, "ap50": measured.ap50}
         return {
             "stage": name,
             "epochs": self.config.epochs_seen()[name],
@@ -240,13 +292,21 @@ class SlimRun:
             "latency_ms": latency_ms,
         }
 
-    def report(self, models: dict[str, DarknetModel], plan: Plan, results: dict[str, Any]) -> None:
-        """Writes the results, the table and the pictures."""
+    def report(
+        self,
+        models: dict[str, DarknetModel],
+        plan: Plan,
+        results: dict[str, Any],
+        judgements: dict[str, Judgement],
+    ) -> None:
+        """Writes the results, the tables, the pictures and the page."""
         write_json(self.folder / "results.json", results)
         write_text(self.folder / "table.md", markdown_table(results) + "\n")
         if "controls" in results:
             write_text(self.folder / "controls.md", controls_markdown(results["controls"]))
-        write_pictures(self.folder, models, plan, self.dataset, self.size_hw)
+        write_pictures(self.folder, models, plan, self.dataset, judgements)
+        write_evidence(self.folder, self.dataset, judgements)
+        write_report([self.folder], self.folder / PAGE_FILE)
 
 
 def _file_size(folder: Path, stage: str) -> int:

@@ -15,14 +15,17 @@ from seyolo.pipeline.controls import ControlName, Finished, control_results
 from seyolo.pipeline.planning import rough_plan
 from seyolo.pipeline.run import SlimRun
 from seyolo.progress import Progress, Silent
+from seyolo.training.trackers import OpenTracker
 
 
 def slim(
     config: SlimConfig,
     folder: str | Path,
     resume: bool = False,
+    *,
     controls: Sequence[ControlName] = (),
     progress: Progress | None = None,
+    tracker: OpenTracker | None = None,
 ) -> dict[str, Any]:
     """Trains, cuts and fine-tunes; returns what `results.json` holds.
 
@@ -32,12 +35,13 @@ def slim(
         resume: go on with the run in `folder`.
         controls: what to train beside it, see `pipeline.controls`; they may be added to a finished run.
         progress: where to tell how far it is.
+        tracker: opens what each training stage tells its figures to.
 
     Raises:
         TrainingError: the folder holds another run, or nothing to resume.
         BudgetError: the budget cannot be met; checked before the first hour is spent.
     """
-    run = SlimRun(config, Path(folder), progress or Silent())
+    run = SlimRun(config, Path(folder), progress or Silent(), tracker=tracker)
     run.check_folder(resume)
     start = run.starting_model()
     rough = rough_plan(start, config, run.progress)
@@ -51,8 +55,10 @@ def slim(
     models = {"dense": dense, "sparse": sparse, "pruned": pruned, "finetuned": slim_model}
     if not config.finetune:
         del models["finetuned"]
-    results = run.results(models, plan)
+    judgements = run.judge_stages(models)
+    results = run.results(models, plan, judgements)
     if controls:
-        results["controls"] = control_results(Finished(run, dense, list(models.values())[-1]), controls)
-    run.report(models, plan, results)
+        final, judgement = list(models.values())[-1], list(judgements.values())[-1]
+        results["controls"] = control_results(Finished(run, dense, final, judgement), controls)
+    run.report(models, plan, results, judgements)
     return results

@@ -1,4 +1,5 @@
-"""What a run shows: tables for terminal and Markdown, and plots.
+"""What a run shows: tables for terminal and Markdown, plots, and pages that hold all of it.
 
-`table` needs rich alone; `plots` needs matplotlib (the `train` extra) and never touches its global state.
+`table` needs rich alone; the rest needs matplotlib and jinja2 (the `train` extra). Plots leave matplotlib's
+global state as it is.
 """

@@ -8,14 +8,14 @@ from typing import Any
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from seyolo.report.table import MISSING, count_text, latency_text, share_text
+from seyolo.report.table import MISSING, count_text, latency_text, share_text, shown_splits
 
 Row = Mapping[str, Any]
 
 
 def controls_table(rows: Sequence[Row]) -> Table:
     """The rows of `controls` in `results.json` for a terminal; see `pipeline.controls.control_results`."""
-    header, *body = _cells(rows)
+    header, *body = control_cells(rows)
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for number, title in enumerate(header):
         table.add_column(title, justify="right" if number else "left", no_wrap=True)
@@ -26,7 +26,7 @@ def controls_table(rows: Sequence[Row]) -> Table:
 
 def controls_markdown(rows: Sequence[Row]) -> str:
     """The same as Markdown, ending with a line feed; what cannot be done is explained below the table."""
-    header, *body = _cells(rows)
+    header, *body = control_cells(rows)
     lines = [header, ["---", *["---:"] * (len(header) - 1)], *body]
     text = "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
     return text + "".join(
@@ -34,18 +34,19 @@ def controls_markdown(rows: Sequence[Row]) -> str:
     )
 
 
-def lead_text(lead: Mapping[str, float]) -> str:
-    """A difference of AP in points with its interval: +1.2 (0.3 to 2.1)."""
-    difference, low, high = (round(100 * lead[key], 1) + 0.0 for key in ("difference", "low", "high"))
-    return f"{difference:+.1f} ({low:.1f} to {high:.1f})".replace("-", "−")
-
-
-def _cells(rows: Sequence[Row]) -> list[list[str]]:
+def control_cells(rows: Sequence[Row]) -> list[list[str]]:
+    """The table's texts, the header first."""
     splits = _splits(rows)
     header = ["control", "MACs", "input", "p50"]
     for split in splits:
         header += [f"AP {split}", "slim leads by"]
     return [header, *(_row(row, splits) for row in rows)]
+
+
+def lead_text(lead: Mapping[str, float]) -> str:
+    """A difference of AP in points with its interval: +1.2 (0.3 to 2.1)."""
+    difference, low, high = (round(100 * lead[key], 1) + 0.0 for key in ("difference", "low", "high"))
+    return f"{difference:+.1f} ({low:.1f} to {high:.1f})".replace("-", "−")
 
 
 def _row(row: Row, splits: Sequence[str]) -> list[str]:
@@ -61,7 +62,4 @@ def _row(row: Row, splits: Sequence[str]) -> list[str]:
 
 
 def _splits(rows: Sequence[Row]) -> list[str]:
-    """The splits the table shows: those of `test`, or where there are none all."""
-    splits = [split for row in rows for split in row.get("metrics", ())]
-    tests = [split for split in splits if split.startswith("test")]
-    return list(dict.fromkeys(tests or splits))
+    return shown_splits(list(dict.fromkeys(split for row in rows for split in row.get("metrics", ()))))

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from seyolo.report.style import (
@@ -44,12 +45,32 @@ Row = Mapping[str, object]
 
 
 def plot_channels(before: Sequence[Channels], after: Sequence[Channels], path: str | Path) -> None:
+    """Writes `channels_figure` to `path`."""
+    save(channels_figure(before, after), path)
+
+
+def plot_curves(stages: Mapping[str, Sequence[Row]], path: str | Path) -> None:
+    """Writes `curves_figure` to `path`."""
+    save(curves_figure(stages), path)
+
+
+def plot_scales(dense: Float[np.ndarray, " n"], sparse: Float[np.ndarray, " m"], path: str | Path) -> None:
+    """How |BN scale| is spread before and after sparsity training, on a logarithmic axis.
+
+    Args:
+        dense: scales of all batch normalisations after dense training, any sign.
+        sparse: the same after sparsity training. All at or below 1e-5, zeros too, share the first bin.
+        path: picture to write.
+    """
+    save(_scales_figure(dense, sparse), path)
+
+
+def channels_figure(before: Sequence[Channels], after: Sequence[Channels]) -> Figure:
     """Channels of every convolution before and after the cut, and the share each keeps.
 
     Args:
         before: convolutions in order; runs of equal labels (`stage 3`, `neck`) are named above the plot.
         after: the same layers by the indices of `before`; one that is missing was removed whole.
-        path: picture to write.
     """
     kept = {layer: channels for layer, _, channels in after}
     old = np.array([channels for _, _, channels in before], dtype=np.float64)
@@ -62,19 +83,19 @@ def plot_channels(before: Sequence[Channels], after: Sequence[Channels], path: s
         _mark_parts(axes, [label for _, label, _ in before], named=axes is upper)
     _draw_channels(upper, old, new)
     _draw_kept_share(lower, new / old)
-    save(figure, path)
+    return figure
 
 
-def plot_curves(stages: Mapping[str, Sequence[Row]], path: str | Path) -> None:
+def curves_figure(stages: Mapping[str, Sequence[Row]], width_inches: float = 8.6) -> Figure:
     """Training loss and validation AP over all epochs, the stages one after the other.
 
     Args:
         stages: rows of each stage's `results.csv`, in order. The loss is the sum of the columns `box`,
             `objectness` and `classes`; every column that ends in `_ap` becomes a line.
-        path: picture to write.
+        width_inches: of the figure.
     """
     starts = [0, *np.cumsum([len(rows) for rows in stages.values()]).tolist()]
-    figure = new_figure(8.6, 5.2, "Training loss and validation AP")
+    figure = new_figure(width_inches, 5.2, "Training loss and validation AP")
     upper, lower = figure.subplots(2, 1, sharex=True)
     for axes in (upper, lower):
         style(axes)
@@ -87,17 +108,10 @@ def plot_curves(stages: Mapping[str, Sequence[Row]], path: str | Path) -> None:
     lower.set_xlim(0.5, max(starts[-1], 1) + 0.5)
     lower.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10], min_n_ticks=1))
     lower.set_xlabel("epoch")
-    save(figure, path)
+    return figure
 
 
-def plot_scales(dense: Float[np.ndarray, " n"], sparse: Float[np.ndarray, " m"], path: str | Path) -> None:
-    """How |BN scale| is spread before and after sparsity training, on a logarithmic axis.
-
-    Args:
-        dense: scales of all batch normalisations after dense training, any sign.
-        sparse: the same after sparsity training. All at or below 1e-5, zeros too, share the first bin.
-        path: picture to write.
-    """
+def _scales_figure(dense: Float[np.ndarray, " n"], sparse: Float[np.ndarray, " m"]) -> Figure:
     # In float32 the smallest scale is just below the first edge, and everything at zero would be left out.
     sizes = [np.clip(np.abs(scales, dtype=np.float64), SMALLEST_SCALE, None) for scales in (dense, sparse)]
     largest = max(float(values.max(initial=1.0)) for values in sizes)
@@ -116,7 +130,7 @@ def plot_scales(dense: Float[np.ndarray, " n"], sparse: Float[np.ndarray, " m"],
     axes.yaxis.set_major_formatter(FuncFormatter(percent))
     axes.set_xlabel("|BN scale| of a channel")
     axes.set_ylabel("share of channels per bin")
-    save(figure, path)
+    return figure
 
 
 def _mark_parts(axes: Axes, labels: Sequence[str], named: bool) -> None:
@@ -155,6 +169,7 @@ def _draw_channels(axes: Axes, old: Float[np.ndarray, " n"], new: Float[np.ndarr
         loc="lower right",
         ncols=3,
         fontsize=8.5,
+        labelcolor=INK,
         frameon=True,
         edgecolor="none",
         framealpha=0.9,

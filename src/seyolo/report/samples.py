@@ -12,12 +12,15 @@ from jaxtyping import UInt8
 from seyolo.detections import Detections
 from seyolo.errors import UsageError
 from seyolo.files import replacing
-from seyolo.media.annotate import FONT, class_colour, draw
+from seyolo.media.annotate import FONT, Colour, class_colour, draw
 
 Picture = UInt8[np.ndarray, "_ _ 3"]
 Sheet = UInt8[np.ndarray, "H W 3"]
 
 INK = (43, 43, 43)
+# Okabe and Ito's sky blue and orange: neither is a stage of slimming, see `report.style`.
+TRUTH: Colour = (233, 180, 86)
+FOUND: Colour = (0, 159, 230)
 WHITE = 255
 GAP_PX = 10
 LABEL_PX = 30
@@ -58,21 +61,26 @@ def plot_samples(
         chosen = slice(start, start + columns)
         for title, found in (("dense", dense), ("slim", slim)):
             pictures = [
-                _drawn(image, detections, names, cell_px, confidence)
+                drawn(image, detections, names, cell_px, confidence)
                 for image, detections in zip(images[chosen], found[chosen], strict=True)
             ]
             rows.append(_row(title, pictures, min(columns, len(images)), cell_px))
     write_sheet(np.concatenate(rows), Path(path))
 
 
-def _drawn(
-    image: Picture, detections: Detections, names: Sequence[str], cell_px: int, confidence: float
-) -> Sheet:
-    """A picture at its size on the sheet, with boxes: drawn after resizing, so that text stays legible."""
-    scale = cell_px / max(image.shape[:2])
+def fitted(image: Picture, side_px: int) -> tuple[Sheet, float]:
+    """The picture with its longer side at `side_px`, and the factor; text drawn on it is legible."""
+    scale = side_px / max(image.shape[:2])
     height, width = (max(1, round(side * scale)) for side in image.shape[:2])
     interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    resized = cv2.resize(image, (width, height), interpolation=interpolation)
+    return cv2.resize(image, (width, height), interpolation=interpolation), scale
+
+
+def drawn(
+    image: Picture, detections: Detections, names: Sequence[str], side_px: int, confidence: float
+) -> Sheet:
+    """A picture at its size on a sheet, with the boxes from a confidence on."""
+    resized, scale = fitted(image, side_px)
     shown = detections.select(detections.scores >= confidence)
     scaled = Detections(shown.boxes * scale, shown.scores, shown.class_ids)
     return draw(resized, scaled, names) if len(scaled) <= MAX_LABELLED else _outlined(resized, scaled)

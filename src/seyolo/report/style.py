@@ -2,15 +2,19 @@
 
 Colours are Okabe and Ito's, told apart with any kind of colour vision; blue is always the dense network and
 vermilion the slim one. Figures use the Agg canvas of their own, so nothing depends on a display or on
-pyplot's global state.
+pyplot's global state. In a page they are SVG whose colours and fonts are the page's, light or dark.
 """
 
 from __future__ import annotations
 
+import io
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
+from markupsafe import Markup
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -25,7 +29,24 @@ INK = "#2B2B2B"
 FAINT = "#8C8C8C"
 GRID = "#E6E6E6"
 BAND = "#F4F4F1"
+PAPER = "#FFFFFF"
 DOTS_PER_INCH = 160
+PAGE_PIXELS_PER_INCH = 116
+
+PAGE_COLOURS = {
+    "ink": (INK, "#E8E6E1"),
+    "faint": (FAINT, "#8F8F8B"),
+    "grid": (GRID, "#33363A"),
+    "band": (BAND, "#202327"),
+    "paper": (PAPER, "#17191C"),
+    "dense": (DENSE, "#5FB4EA"),
+    "slim": (SLIM, "#FF8A45"),
+    "split-1": (SPLITS[0], "#45C79B"),
+    "split-2": (SPLITS[1], "#E08BBB"),
+    "split-3": (SPLITS[2], "#A3B2C1"),
+    "split-4": (SPLITS[3], "#D9BC4A"),
+}
+"""By its name in the page: a colour on light paper, and what stands for it on dark."""
 
 Align = Literal["center", "right"]
 
@@ -83,7 +104,56 @@ def label_ends(axes: Axes, ends: Iterable[LineEnd], gap: float) -> None:
         )
 
 
+def legend_above(axes: Axes, title: str = "", columns: int = 1) -> None:
+    """The names of the lines above the axes, where no line is."""
+    axes.legend(
+        loc="lower left",
+        bbox_to_anchor=(-0.02, 1.0),
+        ncols=columns,
+        title=title,
+        title_fontsize=8.5,
+        alignment="left",
+        fontsize=8.5,
+        labelcolor=INK,
+        frameon=False,
+        handlelength=1.4,
+    ).get_title().set_color(INK)
+
+
 def save(figure: Figure, path: str | Path) -> None:
     """Writes the figure in the format of the path's ending, whole or not at all."""
     with replacing(path) as temporary:
         figure.savefig(temporary, facecolor="white")
+
+
+def inline_svg(figure: Figure, label: str) -> Markup:
+    """The figure as SVG inside a page, without its title, which the page gives it.
+
+    Text stays text in the page's font, and colours become the page's `PAGE_COLOURS`.
+
+    Args:
+        figure: drawn with colours of this module; its title is taken off.
+        label: what it shows, for whom does not see it.
+    """
+    figure.suptitle("")
+    text = io.StringIO()
+    # The hash salt only makes the names inside the same every time.
+    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "seyolo"}):
+        figure.savefig(text, format="svg", transparent=True, metadata={"Date": None})
+    svg = re.sub(r"^.*?(?=<svg)|<metadata>.*?</metadata>", "", text.getvalue(), flags=re.DOTALL)
+    width_px = round(figure.get_figwidth() * PAGE_PIXELS_PER_INCH)
+    attributes = f'role="img" aria-label="{Markup.escape(label)}" style="max-width: {width_px}px"'
+    svg = re.sub(r'^<svg [^>]*?(viewBox="[^"]*")[^>]*>', rf"<svg {attributes} \1>", svg)
+    return Markup(_with_page_colours(_without_unused_names(svg.strip())).replace("xlink:href", "href"))
+
+
+def _without_unused_names(svg: str) -> str:
+    """Drops the ids nobody refers to: several charts on a page would have the same."""
+    used = set(re.findall(r'(?:href="#|url\(#)([^")]+)', svg))
+    return re.sub(r' id="([^"]*)"', lambda found: found[0] if found[1] in used else "", svg)
+
+
+def _with_page_colours(svg: str) -> str:
+    for name, (light, _) in PAGE_COLOURS.items():
+        svg = re.sub(re.escape(light), f"var(--{name})", svg, flags=re.IGNORECASE)
+    return re.sub(r"font: ([\d.]+px) [^;\"]*", r"font: \1 var(--sans)", svg)

@@ -7,7 +7,7 @@ that way, and the last column has room to say what slimming changed. Both come f
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,6 +60,17 @@ def latency_text(milliseconds: float) -> str:
     return f"{_three_digits(milliseconds)} ms"
 
 
+def shown_split(splits: Iterable[str]) -> str:
+    """The split that stands for a run where one has to: `test`, else `val`, else the first."""
+    names = list(splits)
+    return next((name for name in ("test", "val") if name in names), names[0])
+
+
+def shown_splits(splits: Sequence[str]) -> list[str]:
+    """The splits that begin with `test`, or where there are none all."""
+    return [split for split in splits if split.startswith("test")] or list(splits)
+
+
 def rows(results: Mapping[str, Any]) -> list[Row]:
     """The rows of both tables.
 
@@ -90,7 +101,7 @@ def stage_table(results: Mapping[str, Any]) -> Table:
     """The table of `results.json` for a terminal of 80 columns; `results` as in `rows`."""
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("", no_wrap=True)
-    for title in _titles(results):
+    for title in titles(results):
         table.add_column(title, justify="right", no_wrap=True)
     body = rows(results)
     for row, following in zip(body, [*body[1:], None], strict=True):
@@ -101,13 +112,14 @@ def stage_table(results: Mapping[str, Any]) -> Table:
 
 def markdown_table(results: Mapping[str, Any]) -> str:
     """The same table as Markdown, ending with a line feed."""
-    header = ["", *_titles(results)]
+    header = ["", *titles(results)]
     lines = [header, ["---", *["---:"] * (len(header) - 1)]]
     lines += [[row.name, *row.cells, row.change] for row in rows(results)]
     return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
 
 
-def _titles(results: Mapping[str, Any]) -> list[str]:
+def titles(results: Mapping[str, Any]) -> list[str]:
+    """The heads of the columns behind the first."""
     stages = [str(stage["stage"]) for stage in results["stages"]]
     return [*stages, f"vs {stages[0]}"]
 

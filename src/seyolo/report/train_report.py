@@ -1,23 +1,41 @@
-"""The pictures of a training run: its first batch, its curves, and what its best model finds."""
+"""The pictures of training and validation: the first batch, the curves, and what the best model finds."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
 
 from seyolo.boxes import cxcywh_to_xyxy
-from seyolo.data.datasets import Sample
+from seyolo.data.datasets import Dataset, Sample
 from seyolo.detections import Detections
-from seyolo.evaluation.evaluate import predict, truth_of
+from seyolo.evaluation.curves import detection_curves
+from seyolo.evaluation.evaluate import Judgement, predict, truth_of
 from seyolo.media.annotate import FONT, Colour, class_colour, contact_sheet, draw_boxes
 from seyolo.media.pictures import read_picture
 from seyolo.network.build import DarknetModel
+from seyolo.report.charts import plot_detection_curves, plot_scales_over_time
 from seyolo.report.plots import Row, plot_curves
-from seyolo.report.samples import GAP_PX, INK, LABEL_PX, MAX_LABELLED, WHITE, Picture, Sheet, write_sheet
+from seyolo.report.record import read_curves, read_rows
+from seyolo.report.samples import (
+    FOUND,
+    GAP_PX,
+    INK,
+    LABEL_PX,
+    MAX_LABELLED,
+    TRUTH,
+    WHITE,
+    Picture,
+    Sheet,
+    fitted,
+    write_sheet,
+)
+
+Item = TypeVar("Item")
 
 BATCH_FILE = "train_batch.jpg"
 PREDICTIONS_FILE = "val_predictions.jpg"
@@ -25,9 +43,6 @@ CURVES_FILE = "curves.png"
 MAX_PICTURES = 16
 CELL_PX = 320
 CONFIDENCE = 0.25
-# Okabe and Ito's sky blue and orange: neither is a stage of slimming, see `report.style`.
-TRUTH: Colour = (233, 180, 86)
-FOUND: Colour = (0, 159, 230)
 
 
 def write_batch(
@@ -48,7 +63,7 @@ def write_batch(
     for index, image in enumerate(images_rgb[:MAX_PICTURES]):
         rows = targets[targets[:, 0] == index]
         class_ids = rows[:, 1].astype(int).tolist()
-        picture, scale = _fitted(np.ascontiguousarray(image.transpose(1, 2, 0)[:, :, ::-1]))
+        picture, scale = fitted(np.ascontiguousarray(image.transpose(1, 2, 0)[:, :, ::-1]), CELL_PX)
         colours = [class_colour(class_id) for class_id in class_ids]
         texts = _texts([names[class_id] for class_id in class_ids])
         cells.append(draw_boxes(picture, cxcywh_to_xyxy(rows[:, 2:]) * scale, texts, colours))
@@ -63,7 +78,11 @@ def write_results(
     size_px: int,
     history: Sequence[Row],
 ) -> None:
-    """Writes curves.png, and val_predictions.jpg: labels and detections on pictures for validation.
+    """Writes the pictures of a run that is done.
+
+    These are curves.png; val_predictions.jpg, labels and detections on pictures for validation;
+    precision_recall.png and confidence.png from its curves.json; and scales_over_time.png from its
+    scales.csv, where there is one.
 
     Args:
         folder: of the run.
@@ -73,19 +92,56 @@ def write_results(
         history: one row per epoch, as in `results.csv`.
     """
     plot_curves({"train": history}, folder / CURVES_FILE)
-    chosen = np.linspace(0, len(samples) - 1, min(MAX_PICTURES, len(samples))).astype(int)
-    picked = [samples[index] for index in chosen]
+    for curves in read_curves(folder).values():
+        plot_detection_curves(curves, folder)
+    spread = read_rows(folder / "scales.csv")
+    if spread:
+        plot_scales_over_time(spread, folder / "scales_over_time.png")
+    picked = _spread_evenly(samples)
     found = predict(model, picked, (size_px, size_px), confidence=CONFIDENCE)
-    pairs = zip(picked, found, strict=True)
-    cells = [_compared(sample, detections, model.names) for sample, detections in pairs]
+    _write_predictions(picked, found, model.names, folder / PREDICTIONS_FILE)
+
+
+def write_validation(folder: Path, dataset: Dataset, judgement: Judgement) -> None:
+    """Writes the curves of a judgement, and per split labels and detections on up to sixteen pictures.
+
+    Args:
+        folder: gets precision_recall.png, confidence.png and SPLIT_predictions.jpg.
+        dataset: that was judged on.
+        judgement: labels and detections by split; one without labels has no curves.
+    """
+    num_classes = len(dataset.names)
+    curves = {split: detection_curves(*judged, num_classes) for split, judged in judgement.items()}
+    labelled = {split: found for split, found in curves.items() if found is not None}
+    if labelled:
+        plot_detection_curves(labelled, folder)
+    for split, (_, found) in judgement.items():
+        pairs = _spread_evenly(list(zip(dataset.split(split), found, strict=True)))
+        _write_predictions(
+            [sample for sample, _ in pairs],
+            [detections.select(detections.scores >= CONFIDENCE) for _, detections in pairs],
+            dataset.names,
+            folder / f"{split}_predictions.jpg",
+        )
+
+
+def _spread_evenly(items: Sequence[Item]) -> list[Item]:
+    return [items[int(i)] for i in np.linspace(0, len(items) - 1, min(MAX_PICTURES, len(items)))]
+
+
+def _write_predictions(
+    samples: Sequence[Sample], found: Sequence[Detections], names: Sequence[str], path: Path
+) -> None:
+    pairs = zip(samples, found, strict=True)
+    cells = [_compared(sample, detections, names) for sample, detections in pairs]
     head = [("labels", TRUTH), (f"found (score {CONFIDENCE:g} and above)", FOUND)]
-    write_sheet(_headed(contact_sheet(cells, gap_px=GAP_PX), head), folder / PREDICTIONS_FILE)
+    write_sheet(_headed(contact_sheet(cells, gap_px=GAP_PX), head), path)
 
 
 def _compared(sample: Sample, found: Detections, names: Sequence[str]) -> Picture:
     """A picture with its labels, and on top of them what was found, with scores."""
     image = read_picture(sample.image)
-    picture, scale = _fitted(image)
+    picture, scale = fitted(image, CELL_PX)
     truth = truth_of(sample, *image.shape[:2])
     # Among one class the colour says it all.
     shown = [f"{name} " for name in names] if len(names) > 1 else [""]
@@ -94,14 +150,6 @@ def _compared(sample: Sample, found: Detections, names: Sequence[str]) -> Pictur
     scored = [f"{shown[class_id]}{score:.2f}" for class_id, score in scores]
     picture = draw_boxes(picture, truth.boxes_xyxy * scale, _texts(labels), [TRUTH] * len(labels))
     return draw_boxes(picture, found.boxes * scale, _texts(scored), [FOUND] * len(scored))
-
-
-def _fitted(image: Picture) -> tuple[Picture, float]:
-    """The picture at its size on the sheet, and the factor: text drawn after resizing stays legible."""
-    scale = CELL_PX / max(image.shape[:2])
-    height, width = (max(1, round(side * scale)) for side in image.shape[:2])
-    interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    return cv2.resize(image, (width, height), interpolation=interpolation), scale
 
 
 def _texts(texts: Sequence[str]) -> list[str]:

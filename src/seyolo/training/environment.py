@@ -1,15 +1,21 @@
-"""What a run ran on: versions, processor, threads, processes. Kept beside its results."""
+"""What a run ran on: its versions and processor, its threads and processes, and how it was started."""
 
 from __future__ import annotations
 
 import os
 import platform
+import re
+import shlex
+import sys
 from importlib import metadata
+from pathlib import Path
 
 import torch
 
+from seyolo.files import write_text
 from seyolo.training.distributed import current_team
 
+COMMANDS_FILE = "commands.txt"
 PACKAGES = ("seyolo", "torch", "numpy", "opencv-python-headless", "onnxruntime", "onnx", "faster-coco-eval")
 
 
@@ -18,13 +24,38 @@ def describe_environment() -> dict[str, object]:
     return {
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "processor": platform.processor() or platform.machine(),
+        "processor": _processor(),
         "cores": os.cpu_count(),
         "torch_threads": torch.get_num_threads(),
         "processes": current_team().size,
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         "packages": {name: _version(name) for name in PACKAGES},
     }
+
+
+def command_line() -> str:
+    """The command this process was started with, to be pasted into a shell."""
+    program, *arguments = sys.argv
+    name = Path(program).name
+    start = ["python", "-m", "seyolo"] if name == "__main__.py" else [name]
+    return shlex.join([*start, *arguments])
+
+
+def keep_command(folder: Path, *, is_new: bool) -> None:
+    """Adds the command line to a run's commands.txt; an older run that is resumed may have none yet."""
+    path = folder / COMMANDS_FILE
+    earlier = "" if is_new else "# started by a version that did not keep its command line\n"
+    if path.exists():
+        earlier = path.read_text(encoding="utf-8")
+    write_text(path, f"{earlier}{command_line()}\n")
+
+
+def _processor() -> str:
+    """Its name where Linux tells it, else its architecture."""
+    path = Path("/proc/cpuinfo")
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    name = re.search(r"^model name\s*:\s*(.+)$", text, flags=re.MULTILINE)
+    return name[1].strip() if name else platform.processor() or platform.machine()
 
 
 def _version(name: str) -> str | None:

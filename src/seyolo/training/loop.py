@@ -2,6 +2,7 @@
 
 A run's folder holds `config.json`, `environment.json`, `results.csv`, `state.safetensors` (to resume), and
 two models with averaged weights: `best.safetensors` (by AP on the validation splits) and `last.safetensors`.
+`curves.json` are the curves of the best one on these splits, `scales.csv` how sparsity training spreads |γ|.
 """
 
 from __future__ import annotations
@@ -13,13 +14,15 @@ import tempfile
 import time
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from jaxtyping import Float32
 from torch import Tensor, nn
 
 from seyolo.data.datasets import Dataset, Sample
@@ -27,6 +30,7 @@ from seyolo.data.loader import TrainingBatch
 from seyolo.detections import Detections
 from seyolo.errors import DataError, TrainingError
 from seyolo.evaluation.ap import Truth, average_precision
+from seyolo.evaluation.curves import detection_curves
 from seyolo.evaluation.evaluate import judged
 from seyolo.files import write_json
 from seyolo.model_file import read_model_file, write_model_file
@@ -49,8 +53,11 @@ from seyolo.training.loss import DetectionLoss, LossModule
 from seyolo.training.optimizer import make_optimizer
 from seyolo.training.sparsity import Sparsity, Steered, sparse_scales
 from seyolo.training.sync_norm import synchronised
+from seyolo.training.trackers import OpenTracker, Tracker, Untracked, chosen_tracker
 
 STATE_FILE = "state.safetensors"
+CURVES_FILE, SCALES_FILE = "curves.json", "scales.csv"
+PERCENTILES = range(0, 101, 5)
 EVALUATION_BATCH = 32
 
 
@@ -79,6 +86,7 @@ def train(
     distillation: Distillation | None = None,
     resume: bool = False,
     progress: Progress | None = None,
+    tracker: OpenTracker | None = None,
     title: str = "train",
 ) -> TrainResult:
     """Trains `model` on the data set's `train` split, with the help of the other processes of `share`.
@@ -92,6 +100,7 @@ def train(
         distillation: a teacher to learn from besides the labels; a resumed run needs the same one.
         resume: continue the run in `folder` exactly where its last finished epoch left it.
         progress: where to tell how far it is.
+        tracker: opens what is told the figures of every epoch.
         title: the run's name in progress lines.
 
     Raises:
@@ -116,11 +125,14 @@ def train(
     state = run.saved_state() if resume else None
     if state is None:
         run.begin()
-    if team.size > 1:
-        # From the CPU, since a GPU's number means another one to another process.
-        on_cpu = copy.deepcopy(model).cpu()
-        team.call(_help_train, on_cpu, dataset, config, Path(folder), sparsity, distillation, state)
-    run.train(state)
+    else:
+        run.restore(state)
+    with closing(chosen_tracker(tracker)(Path(folder), run.epoch)) as run.tracker:
+        if team.size > 1:
+            # From the CPU, since a GPU's number means another one to another process.
+            on_cpu = copy.deepcopy(model).cpu()
+            team.call(_help_train, on_cpu, dataset, config, Path(folder), sparsity, distillation, state)
+        run.train()
     return run.result()
 
 
@@ -137,7 +149,9 @@ def _help_train(  # noqa: PLR0917 (they come over the wire by position)
     run = _Run(
         model, dataset, config, folder, sparsity=sparsity, distillation=distillation, team=current_team()
     )
-    run.train(state)
+    if state is not None:
+        run.restore(state)
+    run.train()
 
 
 def first_batch(dataset: Dataset, config: TrainConfig) -> TrainingBatch:
@@ -213,6 +227,9 @@ class _Run:
                 )
         self.epoch, self.best_ap, self.best_epoch = 0, -1.0, -1
         self.history: list[dict[str, Any]] = []
+        self.scales: list[dict[str, float]] = []
+        self.curves: dict[str, Any] = {}
+        self.tracker: Tracker = Untracked()
         self.num_steps = config.epochs * len(self.loader)
 
     def begin(self) -> None:
@@ -226,11 +243,10 @@ class _Run:
             }
         write_json(self.folder / "config.json", values)
         write_json(self.folder / "environment.json", describe_environment())
+        self._look_at_scales()
 
-    def train(self, state: RunState | None) -> None:
+    def train(self) -> None:
         """All epochs that are left; every process of the team is here."""
-        if state is not None:
-            self.restore(state)
         self.step_module = self.team.wrap(self.step_module, self.device)
         for epoch in range(self.epoch, self.config.epochs):
             with explained_memory_errors(self.config, self.team):
@@ -258,6 +274,8 @@ class _Run:
         self.history.append(row)
         self.epoch = epoch + 1
         if self.team.is_leader:
+            self.tracker.figures(self.epoch, row)
+            self._look_at_scales()
             self._keep(row)
             self.progress.message(f"{self.title} {describe(row, self.config.epochs)}")
 
@@ -325,8 +343,7 @@ class _Run:
             if self.team.is_leader:
                 truths = [truth for part, _ in parts for truth in part]
                 found = [detections for _, part in parts for detections in part]
-                metrics = average_precision(truths, found, len(self.model.names))
-                row |= {f"{name}_ap": metrics.ap, f"{name}_ap50": metrics.ap50}
+                row |= self._score(name, truths, found)
         if self.team.is_leader:
             row["ap"] = sum(row[f"{name}_ap"] for name in self.validation) / len(self.validation)
         return row
@@ -336,6 +353,26 @@ class _Run:
         share = self.team.block_of(samples, EVALUATION_BATCH)
         size = (self.config.size_px, self.config.size_px)
         return judged(self.average.model, share, size, batch_size=EVALUATION_BATCH)
+
+    def _score(self, split: str, truths: Sequence[Truth], found: Sequence[Detections]) -> dict[str, float]:
+        """A split's part of the epoch's row; its curves are kept until the next evaluation."""
+        num_classes = len(self.average.model.names)
+        metrics = average_precision(truths, found, num_classes)
+        curves = detection_curves(truths, found, num_classes)
+        assert curves is not None  # a validation split without labels was refused
+        self.curves[split] = curves.to_dict()
+        return {f"{split}_ap": metrics.ap, f"{split}_ap50": metrics.ap50}
+
+    def _look_at_scales(self) -> None:
+        """Tells the tracker how |γ| are spread; in sparsity training the percentiles are kept, too."""
+        sizes = _sizes_of_scales(self.average.model)
+        if not len(sizes):
+            return
+        self.tracker.scales(self.epoch, sizes)
+        if self.sparsity is not None:
+            values = np.percentile(sizes, PERCENTILES).tolist()
+            named = {f"p{percent}": value for percent, value in zip(PERCENTILES, values, strict=True)}
+            self.scales.append({"epoch": self.epoch, **named})
 
     def _keep(self, row: dict[str, Any]) -> None:
         """Writes models, table and state; the state last, since a resumed run trusts it."""
@@ -347,7 +384,10 @@ class _Run:
         if "ap" in row and (row["ap"] > self.best_ap or self.sparsity is not None):
             self.best_ap, self.best_epoch = row["ap"], row["epoch"]
             write_model_file(self.folder / "best.safetensors", file)
+            write_json(self.folder / CURVES_FILE, {self.title: self.curves})
         write_results(self.folder / "results.csv", self.history)
+        if self.scales:
+            write_results(self.folder / SCALES_FILE, self.scales)
         tensors = {
             "model": self.model.state_dict(),
             "average": self.average.model.state_dict(),
@@ -360,6 +400,7 @@ class _Run:
             "best_ap": self.best_ap,
             "best_epoch": self.best_epoch,
             "history": self.history,
+            "scales": self.scales,
             "epochs": self.config.epochs,
         }
         write_run_state(self.folder / STATE_FILE, RunState(tensors, values))
@@ -390,6 +431,7 @@ class _Run:
             self.sparsity.restore(state.tensors["sparsity"])
         self.average.updates = state.values["updates"]
         self.epoch, self.history = state.values["epoch"], state.values["history"]
+        self.scales = state.values.get("scales", [])
         self.best_ap, self.best_epoch = state.values["best_ap"], state.values["best_epoch"]
 
     def result(self) -> TrainResult:
@@ -410,6 +452,12 @@ def explained_memory_errors(config: TrainConfig, team: Team) -> Iterator[None]:
             f"the GPU's memory does not hold a step of {config.batch_size // team.size} pictures of "
             f"{config.size_px} px; {advice}. Finished epochs are kept"
         ) from None
+
+
+def _sizes_of_scales(model: DarknetModel) -> Float32[np.ndarray, " n"]:
+    """|γ| of every channel with batch normalisation."""
+    sizes = [bn.weight.detach().abs().float().cpu().numpy() for bn in sparse_scales(model).values()]
+    return np.concatenate([np.zeros(0, np.float32), *sizes])
 
 
 def measure_step_seconds(

@@ -1,0 +1,168 @@
+"""Where `seyolo detect` puts its results: the run's folder and its tables, stdout, and how to go on."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from seyolo.commands.output import STDOUT, check_target, remark
+from seyolo.errors import DataError, SeyoloError, UsageError
+from seyolo.media.detecting import Tally
+from seyolo.media.journal import Row, line_of
+from seyolo.media.run_folder import RunFolder, Shard
+from seyolo.media.tables import Rows, coco_chunks, csv_chunks, json_chunks, jsonl_chunks, write_chunks
+from seyolo.runs import new_run
+
+SAVES = ("images", "video", "json", "jsonl", "csv", "yolo", "coco", "crops")
+SAVED_BY_DEFAULT = ("images", "video", "json")
+
+
+@dataclass(frozen=True)
+class Targets:
+    """Where results go.
+
+    Attributes:
+        out: the folder asked for.
+        resume: the folder of a run to go on with.
+        shard: this worker's part.
+        save: what goes into the folder, as it was asked for.
+        json: a file for all detections, or stdout.
+        jsonl: a file for a line per picture, or stdout.
+    """
+
+    out: Path | None
+    resume: Path | None
+    shard: Shard
+    save: str | None
+    json: Path | None
+    jsonl: Path | None
+
+    def check(self) -> None:
+        """Refuses what cannot be written before any work is done.
+
+        Raises:
+            UsageError: two targets contradict each other, or one is of no use.
+        """
+        check_target(self.json)
+        check_target(self.jsonl, "--jsonl")
+        if self.json == STDOUT and self.jsonl == STDOUT:
+            raise UsageError("--json - and --jsonl - cannot share stdout; give one of them a file")
+        for part in self.saved:
+            if part not in SAVES:
+                raise UsageError(f"--save {part}: choose from {','.join(SAVES)}, with commas between")
+
+    @property
+    def saved(self) -> Sequence[str]:
+        """Which files go into the folder."""
+        if self.save is None:
+            return SAVED_BY_DEFAULT
+        return [part.strip() for part in self.save.split(",")]
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether there is a folder that stays."""
+        is_asked_for = (self.out, self.resume, self.save) != (None, None, None)
+        return is_asked_for or (self.json is None and self.jsonl is None)
+
+    @contextmanager
+    def folder(self, tally: Tally) -> Iterator[RunFolder | None]:
+        """The folder of the run; a temporary one if only its rows are needed, None if not even those.
+
+        One that was made for a run in which nothing could be read is removed.
+        """
+        path = self.resume or self.out
+        if path is not None:
+            yield RunFolder(path, self.shard)
+        elif self.is_kept:
+            path = _made_run()
+            try:
+                yield RunFolder(path, self.shard)
+            finally:
+                if tally.num_images == 0:
+                    shutil.rmtree(path)
+        elif self.json is not None or self.jsonl != STDOUT:
+            with tempfile.TemporaryDirectory() as temporary:
+                yield RunFolder(Path(temporary), self.shard)
+        else:
+            yield None
+
+    def tell(self, row: Row) -> None:
+        """What stdout says about a picture or frame at once."""
+        if self.jsonl == STDOUT:
+            print(line_of(row), end="", flush=True)
+        elif "detections" in row and "frame" not in row:
+            names = ", ".join(f"{item['name']} {item['score']:.2f}" for item in row["detections"])
+            self.say(f"{row['picture']}: {names or 'nothing found'}")
+
+    def say(self, text: str) -> None:
+        """A line on stdout, unless that is for JSON alone."""
+        if STDOUT not in (self.json, self.jsonl):
+            print(text)
+
+    def finish(self, folder: RunFolder, head: Mapping[str, object], names: Sequence[str], rows: Rows) -> None:
+        """Writes the tables and closes the run."""
+        tables = {
+            "json": json_chunks(head, rows),
+            "csv": csv_chunks(rows),
+            "coco": coco_chunks(names, rows),
+        }
+        if self.json == STDOUT:
+            sys.stdout.writelines(json_chunks(head, rows))
+        elif self.json is not None:
+            write_chunks(self.json, json_chunks(head, rows))
+        if self.jsonl is not None and self.jsonl != STDOUT:
+            write_chunks(self.jsonl, jsonl_chunks(rows))
+        if self.is_kept:
+            folder.finish({kind: chunks for kind, chunks in tables.items() if kind in self.saved})
+
+    @contextmanager
+    def saying_how_to_go_on(self, folder: RunFolder | None, tally: Tally) -> Iterator[None]:
+        """What is done is kept, and Ctrl-C and errors say how to get the rest."""
+        if folder is None or not self.is_kept:
+            yield
+            return
+        part = "" if self.shard.count == 1 else f" --shard {self.shard}"
+        advice = f"go on with: seyolo detect --resume {folder.path}{part}"
+        try:
+            yield
+        except KeyboardInterrupt:
+            if not tally.num_images:
+                raise
+            raise KeyboardInterrupt(advice) from None
+        except (SeyoloError, OSError):
+            if tally.num_images:
+                remark(f"what is done is kept; {advice}")
+            raise
+
+
+def _made_run() -> Path:
+    """A new folder under runs/detect; another process may be making one, too."""
+    while True:
+        path = new_run("detect")
+        with suppress(FileExistsError):
+            path.mkdir(parents=True)
+            return path
+
+
+def check_all_read(tally: Tally) -> None:
+    """Says what could not be read.
+
+    Raises:
+        DataError: there was something.
+    """
+    if not tally.num_unreadable:
+        return
+    if tally.num_sources == 1:
+        raise DataError(tally.errors[0])
+    listed = "\n  ".join(tally.errors)
+    missing = tally.num_unreadable - len(tally.errors)
+    more = f"\n  and {missing} more" if missing else ""
+    rest = ", the others are done" if tally.num_unreadable < tally.num_sources else ""
+    kind = "sources" if tally.num_videos else "pictures"
+    count = f"{tally.num_unreadable} of {tally.num_sources} {kind}"
+    raise DataError(f"{count} could not be read{rest}:\n  {listed}{more}")

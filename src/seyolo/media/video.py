@@ -1,0 +1,188 @@
+"""Videos, cameras and streams in, annotated videos out, by OpenCV with FFmpeg."""
+
+from __future__ import annotations
+
+import errno
+import math
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import cv2
+import numpy as np
+from jaxtyping import UInt8
+
+from seyolo.errors import DataError
+from seyolo.files import replacing
+from seyolo.media.quiet import quiet_opencv
+from seyolo.media.sources import kind_of
+
+WAIT_MS = 10_000
+"""For a stream that does not answer."""
+DEFAULT_FPS = 30.0
+MISSING_SHARE = 0.02
+"""Containers often give the number of frames from their duration: so much less is no damage."""
+FULL_BYTES = 1 << 20
+"""A disk with less space than this is full."""
+CODEC = "mp4v"
+"""MPEG-4 part 2: what OpenCV's own builds can write everywhere."""
+
+
+@dataclass(frozen=True)
+class VideoFrame:
+    """One picture of a video.
+
+    Attributes:
+        number: from 0; of a live source there may be gaps.
+        time_s: since the video's beginning, or since the live source was opened.
+        image: BGR.
+    """
+
+    number: int
+    time_s: float
+    image: UInt8[np.ndarray, "H W 3"]
+
+
+class VideoReader:
+    """A video file, camera or stream, opened.
+
+    Attributes:
+        fps: frames per second, as the source says, or 30 when it does not.
+        num_declared: frames there should be, as the file says; 0 when nothing says it.
+        is_live: a camera or a stream, whose frames are gone when they are not taken in time.
+
+    Raises:
+        DataError: it cannot be opened.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._capture = _open(name)
+        fps = self._capture.get(cv2.CAP_PROP_FPS)
+        self.fps = fps if math.isfinite(fps) and 0 < fps <= 1000 else DEFAULT_FPS
+        self.num_declared = max(0, int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT)))
+        self.is_live = kind_of(name) in ("camera", "stream") and self.num_declared == 0
+
+    def frames(self) -> Iterator[VideoFrame]:
+        """One frame after the other.
+
+        Raises:
+            DataError: after the last one, when there were none or clearly fewer than the file declares.
+        """
+        number, start = 0, time.monotonic()
+        while True:
+            is_there, image = self._capture.read()
+            if not is_there:
+                break
+            seconds = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+            time_s = time.monotonic() - start if self.is_live else seconds
+            yield VideoFrame(number, time_s, np.asarray(image, dtype=np.uint8))
+            number += 1
+        self._check_end(number)
+
+    def close(self) -> None:
+        """Gives the file or device back."""
+        self._capture.release()
+
+    def _check_end(self, num_read: int) -> None:
+        if num_read == 0:
+            raise DataError(f"{_described(self.name)}: opened, but gives no frame")
+        if num_read < self.num_declared * (1 - MISSING_SHARE) - 1:
+            frames = f"{num_read} of {self.num_declared} frames"
+            raise DataError(f"{self.name}: ends after {frames}; the rest is missing or damaged")
+
+
+def _described(name: str) -> str:
+    return f"camera {name}" if kind_of(name) == "camera" else name
+
+
+def _open(name: str) -> cv2.VideoCapture:
+    with quiet_opencv():
+        if kind_of(name) == "camera":
+            capture = cv2.VideoCapture(int(name))
+        else:
+            waits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, WAIT_MS, cv2.CAP_PROP_READ_TIMEOUT_MSEC, WAIT_MS]
+            capture = cv2.VideoCapture(name, cv2.CAP_FFMPEG, waits)
+    if capture.isOpened():
+        return capture
+    reasons = {
+        "camera": "cannot be opened; is it plugged in, and does no other program use it?",
+        "stream": "cannot be opened; is the address right, and does it answer?",
+    }
+    reason = reasons.get(kind_of(name), "cannot be opened as a video; it is damaged, incomplete or none")
+    raise DataError(f"{_described(name)}: {reason}")
+
+
+class VideoWriter:
+    """An .mp4 that has its name only when it is whole; a context manager, opened with the first frame.
+
+    Args:
+        path: of the video.
+        fps: frames per second.
+
+    Raises:
+        OSError: it cannot be written, or could not be written whole.
+    """
+
+    def __init__(self, path: Path, fps: float) -> None:
+        self.path = path
+        self._fps = fps
+        self._stack = ExitStack()
+        self._num_written = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def write(self, number: int, image: UInt8[np.ndarray, "H W 3"]) -> None:
+        """Adds the frame of this number; it also stands for those that a live source dropped before it."""
+        if self._num_written == 0:
+            self._size = image.shape[1], image.shape[0]
+            self._temporary = self._stack.enter_context(replacing(self.path))
+            self._writer = self._open()
+            self._stack.push(self._finish)
+        if image.shape[1::-1] != self._size:
+            image = cv2.resize(image, self._size)
+        while self._num_written <= number:
+            self._writer.write(image)
+            self._num_written += 1
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.__exit__(kind, error, trace)
+
+    def _finish(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        del kind, trace
+        self._writer.release()
+        if error is None:
+            self._check_whole()
+
+    def _open(self) -> cv2.VideoWriter:
+        with quiet_opencv():
+            codec = cv2.VideoWriter.fourcc(*CODEC)
+            writer = cv2.VideoWriter(str(self._temporary), codec, self._fps, self._size)
+        if not writer.isOpened():
+            raise self._refused()
+        return writer
+
+    def _check_whole(self) -> None:
+        """OpenCV says nothing when the disk is full."""
+        with quiet_opencv():
+            capture = cv2.VideoCapture(str(self._temporary), cv2.CAP_FFMPEG)
+        num_frames = capture.get(cv2.CAP_PROP_FRAME_COUNT)
+        capture.release()
+        if num_frames < self._num_written:
+            raise self._refused()
+
+    def _refused(self) -> OSError:
+        is_full = shutil.disk_usage(self.path.parent).free < FULL_BYTES
+        number = errno.ENOSPC if is_full else errno.EIO
+        return OSError(number, os.strerror(number), str(self.path))

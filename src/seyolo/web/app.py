@@ -1,0 +1,151 @@
+"""The service as an ASGI application: a page, `POST /detect`, `GET /models`, `/health` and `/openapi.json`.
+
+The event loop only moves bytes. Decoding and inference run in at most `Limits.workers` threads,
+`Limits.queue` more requests wait, and whoever comes then is told at once to come back, before a byte of the
+picture is read: so memory has a bound. Every refusal is one line of JSON, `{"error": "..."}`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from functools import partial
+from importlib import metadata
+from pathlib import Path
+
+from anyio import CapacityLimiter, to_thread
+from starlette.applications import Starlette
+from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from seyolo.web.detection import Question, ServedModel
+from seyolo.web.limits import Limits
+from seyolo.web.uploads import read_upload
+
+PAGE = Path(__file__).with_name("page")
+OPENAPI = Path(__file__).with_name("openapi.json")
+RETRY_AFTER_S = 1
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    # The page is that of the installed version, not of one that a browser remembers.
+    "Cache-Control": "no-cache",
+}
+
+
+def make_app(models: Sequence[ServedModel], limits: Limits, hosts: Sequence[str] | None = None) -> Starlette:
+    """The application.
+
+    Args:
+        models: at least one, of different names.
+        limits: what is taken in and done at a time.
+        hosts: names that requests may call this machine; None allows any. With a few a foreign page cannot
+            have its own name point here and read along.
+    """
+    service = _Service(models, limits)
+    return Starlette(
+        routes=[
+            Route("/", _page),
+            Mount("/page", StaticFiles(directory=PAGE)),
+            Route("/detect", service.detect, methods=["POST"]),
+            Route("/models", service.models),
+            Route("/health", _health),
+            Route("/openapi.json", service.openapi),
+        ],
+        middleware=[
+            Middleware(_WithHeaders),
+            Middleware(TrustedHostMiddleware, allowed_hosts=hosts),
+        ],
+        exception_handlers={HTTPException: _refuse, ClientDisconnect: _gone, Exception: _bug},
+    )
+
+
+class _Service:
+    """The endpoints that need models."""
+
+    def __init__(self, models: Sequence[ServedModel], limits: Limits) -> None:
+        self._models = models
+        self._limits = limits
+        self._threads = CapacityLimiter(limits.workers)
+        self._admitted = asyncio.Semaphore(limits.workers + limits.queue)
+
+    async def detect(self, request: Request) -> Response:
+        question = Question.parse(request.query_params)
+        model = question.choose(self._models)
+        if self._admitted.locked():
+            raise HTTPException(
+                503, "busy: too many pictures are waiting; try again", {"Retry-After": str(RETRY_AFTER_S)}
+            )
+        async with self._admitted:
+            data = await read_upload(request, self._limits)
+            work = partial(model.detect, data, question.confidence, question.iou, self._limits)
+            return JSONResponse(await to_thread.run_sync(work, limiter=self._threads))
+
+    async def models(self, request: Request) -> Response:
+        del request
+        return JSONResponse({"models": [model.describe() for model in self._models]})
+
+    async def openapi(self, request: Request) -> Response:
+        del request
+        description = json.loads(OPENAPI.read_text(encoding="utf-8"))
+        description["info"]["version"] = metadata.version("seyolo")
+        names = [model.name for model in self._models]
+        description["components"]["parameters"]["model"]["schema"] |= {"enum": names, "default": names[0]}
+        return JSONResponse(description)
+
+
+async def _page(request: Request) -> Response:
+    del request
+    return FileResponse(PAGE / "index.html")
+
+
+async def _health(request: Request) -> Response:
+    del request
+    return JSONResponse({"status": "ok", "version": metadata.version("seyolo")})
+
+
+async def _refuse(request: Request, error: Exception) -> Response:
+    del request
+    assert isinstance(error, HTTPException)
+    return JSONResponse({"error": error.detail}, error.status_code, error.headers)
+
+
+async def _gone(request: Request, error: Exception) -> Response:
+    """Nobody reads this: the browser went away in the middle of its upload."""
+    del request, error
+    return JSONResponse({"error": "the connection was closed"}, 400)
+
+
+async def _bug(request: Request, error: Exception) -> Response:
+    """The server logs the traceback; it is nobody else's business."""
+    del request, error
+    return JSONResponse({"error": "a bug of ours; the traceback is in the server's terminal"}, 500)
+
+
+class _WithHeaders:
+    """Adds `HEADERS` to every response."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(HEADERS)
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers)

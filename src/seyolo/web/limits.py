@@ -1,0 +1,56 @@
+"""What the service takes in and does at a time."""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import dataclass
+
+from seyolo.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bounds that keep one request from taking memory or time from all others.
+
+    Attributes:
+        max_megabytes: largest request body, in millions of bytes.
+        max_megapixels: largest picture, in millions of pixels, by its header.
+        workers: pictures that are worked on at the same time.
+        queue: pictures that may wait behind those; more are turned away.
+        upload_s: seconds a request may take to arrive.
+
+    Raises:
+        UsageError: a bound that lets nothing through.
+    """
+
+    max_megabytes: float = 16.0
+    max_megapixels: float = 50.0
+    workers: int = 1
+    queue: int = 32
+    upload_s: float = 30.0
+
+    def __post_init__(self) -> None:
+        for name in ("max_megabytes", "max_megapixels", "upload_s"):
+            value = getattr(self, name)
+            if not (value > 0 and math.isfinite(value)):
+                raise UsageError(f"{name} must be a number above 0, got {value}")
+        if self.workers < 1 or self.queue < 0:
+            raise UsageError(
+                f"needs at least one worker and a queue of 0 or more, got {self.workers} and {self.queue}"
+            )
+
+    @property
+    def max_bytes(self) -> int:
+        """The largest request body."""
+        return round(self.max_megabytes * 1e6)
+
+    @property
+    def max_pixels(self) -> int:
+        """The largest picture."""
+        return round(self.max_megapixels * 1e6)
+
+
+def workers_for(threads: int) -> int:
+    """How many pictures keep every core busy when each takes so many threads."""
+    return max(1, (os.cpu_count() or 1) // max(1, threads))

@@ -1,0 +1,380 @@
+// A picture goes to the server once per model, with a low threshold; the slider then filters here, which gives the
+// very boxes a higher threshold would have given: suppression drops a box only for a better one.
+
+const ASKED_CONFIDENCE = 0.05;
+const SENT_AS_THEY_ARE = ["image/jpeg", "image/png", "image/webp"];
+const CAMERA_SIDE_PX = 960;
+const MOST_LISTED = 12;
+const TIMED_FRAMES = 30;
+const RETRY_MS = 1000;
+const HIGHEST = 0.72; // of the window: what is said of a picture stays in sight
+
+const page = Object.fromEntries([...document.querySelectorAll("[id]")].map((element) => [element.id, element]));
+
+let models = [];
+let views = [];
+let picture = null; // { blob, image }: the one that is shown
+let turn = 0; // whatever was begun in an earlier turn no longer counts
+let stream = null; // of the camera
+let filling = Promise.resolve(); // the requests of a picture that are under way
+
+// ---- asking the server
+
+async function ask(url, options) {
+  let response;
+  try {
+    response = await fetch(url, options);
+  } catch {
+    throw new Error("The server does not answer. Is seyolo still running?");
+  }
+  const answer = await response.json().catch(() => ({}));
+  if (!response.ok) throw new Error(answer.error ?? `The server answered ${response.status}.`);
+  return answer;
+}
+
+async function detect(blob, model) {
+  const query = new URLSearchParams({ model, confidence: ASKED_CONFIDENCE });
+  const begun = performance.now();
+  const answer = await ask(`detect?${query}`, { method: "POST", body: blob });
+  return { ...answer, roundTrip: performance.now() - begun };
+}
+
+// ---- views, one for each model that is chosen
+
+function makeView(model) {
+  const figure = page.view.content.firstElementChild.cloneNode(true);
+  const part = (selector) => figure.querySelector(selector);
+  const [height, width] = model.input_size;
+  part("h2").textContent = model.name;
+  const view = {
+    model, figure, canvas: part("canvas"), runs: part(".runs"), latency: part(".latency"), more: part(".more"),
+    list: part("ul"), runsOn: `${width} × ${height} px, ${model.runtime}`, image: null, answer: null, times: [],
+  };
+  new ResizeObserver(() => draw(view)).observe(part(".picture"));
+  return view;
+}
+
+function chosenViews() {
+  const value = page.options.querySelector(":checked")?.value ?? "all";
+  return value === "all" ? views : [views[Number(value)]];
+}
+
+function showViews() {
+  page.views.replaceChildren(...chosenViews().map((view) => view.figure));
+}
+
+function shownDetections(view) {
+  return (view.answer?.detections ?? []).filter((found) => found.score >= Number(page.confidence.value));
+}
+
+function put(view, image, answer) {
+  view.image = image;
+  view.answer = answer;
+  if (answer) view.times = [...view.times, answer.latency_ms.detect].slice(-TIMED_FRAMES);
+  show(view);
+}
+
+function show(view) {
+  describe(view);
+  draw(view);
+}
+
+function showRuns(view, perSecond) {
+  const rate = perSecond ? `, ${perSecond.toFixed(perSecond < 10 ? 1 : 0)} pictures/s` : "";
+  view.runs.textContent = view.runsOn + rate;
+}
+
+function describe(view) {
+  const { answer, times } = view;
+  view.latency.textContent = answer ? milliseconds(median(times)) : "…";
+  view.more.textContent = answer
+    ? `on the server; decoding ${milliseconds(answer.latency_ms.decode)}, round trip ${milliseconds(answer.roundTrip)}`
+    : "";
+  const found = shownDetections(view);
+  const texts = found.slice(0, MOST_LISTED).map((item) => `${item.name} ${item.score.toFixed(2)}`);
+  if (found.length > MOST_LISTED) texts.push(`and ${found.length - MOST_LISTED} more`);
+  if (answer && !found.length) texts.push("nothing found at this score");
+  view.list.replaceChildren(...texts.map((text) => {
+    const item = document.createElement("li");
+    item.textContent = text;
+    item.className = found.length ? "" : "none";
+    return item;
+  }));
+  view.canvas.setAttribute("aria-label", `the picture with ${countText(found)}`);
+}
+
+function countText(found) {
+  const counts = new Map();
+  for (const { name } of found) counts.set(name, (counts.get(name) ?? 0) + 1);
+  return [...counts].map(([name, count]) => `${count} × ${name}`).join(", ") || "nothing found";
+}
+
+function milliseconds(value) {
+  return `${value.toFixed(value < 100 ? 1 : 0)} ms`;
+}
+
+function median(values) {
+  const sorted = [...values].sort((a, b) => a - b);
+  return (sorted[(sorted.length - 1) >> 1] + sorted[sorted.length >> 1]) / 2;
+}
+
+// ---- drawing, in device pixels so that lines and letters are sharp
+
+function draw(view) {
+  const { image, canvas, answer, model, figure } = view;
+  const room = canvas.parentElement.clientWidth;
+  if (!image || !room) return;
+  const scale = Math.min(room / image.width, (innerHeight * HIGHEST) / image.height);
+  const width = Math.round(image.width * scale);
+  const height = Math.round(image.height * scale);
+  const ratio = devicePixelRatio;
+  figure.style.setProperty("--width", `${width}px`);
+  Object.assign(canvas.style, { width: `${width}px`, height: `${height}px` });
+  canvas.width = Math.round(width * ratio);
+  canvas.height = Math.round(height * ratio);
+  const context = canvas.getContext("2d");
+  context.imageSmoothingQuality = "high";
+  context.drawImage(image, 0, 0, canvas.width, canvas.height);
+  if (!answer) return;
+  const toCanvas = canvas.width / answer.width;
+  const worstFirst = shownDetections(view).reverse();
+  for (const found of worstFirst) drawBox(context, found.box, toCanvas, ratio, model.classes[found.class_id]);
+  for (const found of worstFirst) drawLabel(context, found, toCanvas, ratio, model.classes[found.class_id]);
+}
+
+function drawBox(context, box, toCanvas, ratio, { colour }) {
+  const [left, top, right, bottom] = box.map((side) => Math.round(side * toCanvas));
+  const line = Math.max(2, Math.round(2.5 * ratio));
+  for (const [style, extra] of [["rgb(0 0 0 / .6)", 2 * Math.round(ratio)], [colour, 0]]) {
+    context.lineWidth = line + extra;
+    context.strokeStyle = style;
+    context.strokeRect(left + line / 2, top + line / 2, right - left - line, bottom - top - line);
+  }
+}
+
+function drawLabel(context, { box, name, score }, toCanvas, ratio, { colour, text }) {
+  const size = Math.round(14 * ratio);
+  const margin = Math.round(5 * ratio);
+  const label = `${name} ${score.toFixed(2)}`;
+  context.font = `600 ${size}px system-ui, "Segoe UI", Roboto, "Noto Sans", "DejaVu Sans", sans-serif`;
+  context.textBaseline = "middle";
+  const width = Math.ceil(context.measureText(label).width) + 2 * margin;
+  const height = Math.round(size * 1.45);
+  const boxTop = Math.round(box[1] * toCanvas);
+  const top = boxTop >= height ? boxTop - height : boxTop;
+  const left = Math.max(0, Math.min(Math.round(box[0] * toCanvas), context.canvas.width - width));
+  context.fillStyle = colour;
+  context.fillRect(left, top, width, height);
+  context.fillStyle = text;
+  context.fillText(label, left + margin, top + height / 2 + ratio / 2);
+}
+
+// ---- pictures
+
+async function open(blob) {
+  stopCamera();
+  const mine = ++turn;
+  say("");
+  try {
+    const image = await createImageBitmap(blob).catch(() => {
+      throw new Error("This is not a picture the browser can show.");
+    });
+    if (mine !== turn) return;
+    const isTaken = SENT_AS_THEY_ARE.includes(blob.type);
+    picture = { blob: isTaken ? blob : await toJpeg(onCanvas(image, image.width, image.height)), image };
+    for (const view of views) clear(view, image);
+    reveal();
+    await fill(mine);
+  } catch (error) {
+    if (mine === turn) complain(error);
+  }
+}
+
+function clear(view, image) {
+  view.times = [];
+  showRuns(view);
+  put(view, image, null);
+}
+
+// One request after the other: at the same time they would slow each other down.
+function fill(mine) {
+  filling = filling.catch(() => {}).then(() => fillInTurn(mine));
+  return filling;
+}
+
+async function fillInTurn(mine) {
+  for (const view of chosenViews()) {
+    if (mine !== turn) return;
+    if (view.answer) continue;
+    const answer = await detect(picture.blob, view.model.name);
+    if (mine !== turn) return;
+    put(view, picture.image, answer);
+  }
+  say(chosenViews().map((view) => `${view.model.name}: ${countText(shownDetections(view))}`).join(" · "));
+}
+
+function reveal() {
+  page.drop.hidden = true;
+  page.views.hidden = false;
+  page.error.hidden = true;
+  showViews();
+}
+
+function onCanvas(source, width, height) {
+  const canvas = Object.assign(document.createElement("canvas"), { width, height });
+  canvas.getContext("2d").drawImage(source, 0, 0, width, height);
+  return canvas;
+}
+
+function toJpeg(canvas) {
+  return new Promise((resolve) => canvas.toBlob(resolve, "image/jpeg", 0.92));
+}
+
+function say(text) {
+  page.status.textContent = text;
+}
+
+function complain(error) {
+  page.error.textContent = error.message;
+  page.error.hidden = false;
+}
+
+// ---- camera: the frame that was looked at is shown with its boxes, so they always belong together
+
+async function startCamera() {
+  const mine = ++turn;
+  page.error.hidden = true;
+  const video = Object.assign(document.createElement("video"), { muted: true, playsInline: true });
+  try {
+    const granted = await navigator.mediaDevices.getUserMedia({
+      video: { facingMode: "environment", width: { ideal: 1280 } },
+    });
+    if (mine !== turn) return release(granted);
+    stream = granted;
+    stream.getVideoTracks()[0].addEventListener("ended", stopCamera);
+    page.camera.textContent = "Stop the camera";
+    page.camera.setAttribute("aria-pressed", "true");
+    video.srcObject = stream;
+    await video.play();
+  } catch (error) {
+    if (mine !== turn) return;
+    const denied = error.name === "NotAllowedError";
+    complain(new Error(denied ? "The browser does not let this page use the camera." : "No camera was found."));
+    return;
+  }
+  picture = null;
+  for (const view of views) clear(view, null);
+  reveal();
+  await watch(video, mine);
+}
+
+function release(media) {
+  for (const track of media.getTracks()) track.stop();
+}
+
+async function watch(video, mine) {
+  let ends = []; // of the last frames, in milliseconds
+  while (mine === turn) {
+    try {
+      await look(video, mine);
+      page.error.hidden = true;
+    } catch (error) {
+      if (mine !== turn) return;
+      complain(error);
+      await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+    }
+    ends = [...ends, performance.now()].slice(-TIMED_FRAMES);
+    const perSecond = ((ends.length - 1) * 1000) / (ends.at(-1) - ends[0]);
+    if (mine === turn && ends.length > 5) for (const view of views) showRuns(view, perSecond);
+    if (document.hidden) await once(document, "visibilitychange");
+  }
+}
+
+function once(target, name) {
+  return new Promise((resolve) => target.addEventListener(name, resolve, { once: true }));
+}
+
+async function look(video, mine) {
+  const scale = Math.min(1, CAMERA_SIDE_PX / Math.max(video.videoWidth, video.videoHeight));
+  const frame = onCanvas(video, Math.round(video.videoWidth * scale), Math.round(video.videoHeight * scale));
+  const blob = await toJpeg(frame);
+  for (const view of chosenViews()) {
+    const answer = await detect(blob, view.model.name);
+    if (mine !== turn) return;
+    put(view, frame, answer);
+  }
+}
+
+function stopCamera() {
+  if (!stream) return;
+  turn++;
+  release(stream);
+  stream = null;
+  page.camera.textContent = "Use the camera";
+  page.camera.setAttribute("aria-pressed", "false");
+  for (const view of views) showRuns(view);
+}
+
+// ---- events
+
+function listen() {
+  for (const button of [page.choose, page.drop]) button.addEventListener("click", () => page.file.click());
+  for (const input of [page.file, page.photo]) {
+    input.addEventListener("change", () => {
+      if (input.files[0]) open(input.files[0]);
+      input.value = "";
+    });
+  }
+  page.camera.addEventListener("click", () => {
+    // Browsers give the camera's stream to secure pages only; taking a photo works everywhere.
+    if (!navigator.mediaDevices) page.photo.click();
+    else if (stream) stopCamera();
+    else startCamera();
+  });
+  page.confidence.addEventListener("input", () => {
+    page.shown.textContent = Number(page.confidence.value).toFixed(2);
+    views.forEach(show);
+  });
+  addEventListener("resize", () => views.forEach(draw));
+  document.addEventListener("paste", (event) => take(event, event.clipboardData));
+  document.addEventListener("drop", (event) => take(event, event.dataTransfer));
+  document.addEventListener("dragover", (event) => {
+    event.preventDefault();
+    document.body.classList.add("dragging");
+  });
+  document.addEventListener("dragleave", (event) => {
+    if (!event.relatedTarget) document.body.classList.remove("dragging");
+  });
+}
+
+function take(event, data) {
+  event.preventDefault();
+  document.body.classList.remove("dragging");
+  if (data.files[0]) open(data.files[0]);
+  else complain(new Error("That holds no picture; drop or paste a picture file."));
+}
+
+function offerChoice() {
+  const entries = [...models.map((model, index) => [String(index), model.name]), ["all", "Both"]];
+  page.options.replaceChildren(...entries.map(([value, text]) => {
+    const label = document.createElement("label");
+    const input = Object.assign(document.createElement("input"), { type: "radio", name: "model", value });
+    input.checked = value === "all";
+    label.append(input, text);
+    return label;
+  }));
+  page.choice.hidden = models.length < 2;
+  page.options.addEventListener("change", () => {
+    showViews();
+    if (picture) fill(turn).catch(complain);
+  });
+}
+
+try {
+  ({ models } = await ask("models"));
+  views = models.map(makeView);
+  offerChoice();
+  listen();
+} catch (error) {
+  complain(error);
+}

@@ -1,0 +1,91 @@
+"""A picture out of a request: how much of it is read, and what is decoded at all.
+
+Nothing is trusted: bytes are counted while they arrive, and a picture is decoded only after its header has
+said how large it would become. Three formats are taken, those whose headers we read; our page turns anything
+else that its browser shows into a JPEG. File names are never looked at.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import numpy as np
+import python_multipart  # noqa: F401 (Starlette takes forms only where it is, and says so only when one comes)
+from jaxtyping import UInt8
+from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.types import Message, Receive
+
+from seyolo.errors import DataError
+from seyolo.media.picture_format import num_pixels
+from seyolo.media.pictures import decode_picture
+from seyolo.web.limits import Limits
+
+
+async def read_upload(request: Request, limits: Limits) -> bytes:
+    """The bytes of the picture in a request, which is the whole body or the one file of a form.
+
+    Raises:
+        HTTPException: 400 without a picture or with more than that, 408 too slow, 413 too large.
+    """
+    declared = request.headers.get("content-length", "")
+    if declared.isdecimal() and int(declared) > limits.max_bytes:
+        raise _too_large(limits)
+    limited = Request(request.scope, _counting(request.receive, limits))
+    try:
+        async with asyncio.timeout(limits.upload_s):
+            data = await _read(limited)
+    except TimeoutError:
+        raise HTTPException(408, f"the picture took longer than {limits.upload_s:g} s to arrive") from None
+    if not data:
+        raise HTTPException(400, "no picture: send it as the body, or as the one file of multipart/form-data")
+    return data
+
+
+def decode_upload(data: bytes, limits: Limits) -> UInt8[np.ndarray, "H W 3"]:
+    """The picture as 8-bit BGR.
+
+    Raises:
+        HTTPException: 413 too many pixels, 415 no JPEG, PNG or WebP, 422 a damaged one.
+    """
+    pixels = num_pixels(data)
+    if pixels is None:
+        raise HTTPException(415, "not a picture that is taken here; send a JPEG, PNG or WebP")
+    if pixels > limits.max_pixels:
+        raise HTTPException(
+            413, f"the picture has {pixels / 1e6:.1f} megapixels, at most {limits.max_megapixels:g} are taken"
+        )
+    try:
+        return decode_picture(data, "upload")
+    except DataError as error:
+        raise HTTPException(422, str(error)) from None
+
+
+async def _read(request: Request) -> bytes:
+    if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
+        return await request.body()
+    async with request.form(max_files=1, max_fields=0) as form:
+        files = [value for value in form.values() if isinstance(value, UploadFile)]
+        return await files[0].read() if files else b""
+
+
+def _counting(receive: Receive, limits: Limits) -> Receive:
+    """`receive`, ending with a refusal when the body grows too large."""
+    total = 0
+
+    async def counted() -> Message:
+        nonlocal total
+        message = await receive()
+        total += len(message.get("body", b""))
+        if total > limits.max_bytes:
+            raise _too_large(limits)
+        return message
+
+    return counted
+
+
+def _too_large(limits: Limits) -> HTTPException:
+    return HTTPException(
+        413, f"the request is too large; at most {limits.max_megabytes:g} megabytes are taken"
+    )

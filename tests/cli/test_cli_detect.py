@@ -1,0 +1,341 @@
+"""`seyolo detect` from the shell's point of view: sources, outputs, bad input, and runs that go on."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from running import Run, assert_refused
+
+WHILE_RUNNING = """
+import resource, sys
+limit = int(sys.argv.pop(1))
+if limit:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+from seyolo.cli import command
+command()
+"""
+
+
+def seyolo(folder: Path, *arguments: object, stdin: bytes = b"", limit: int = 0) -> Any:
+    """The command as a process; no file of it may grow beyond `limit` bytes, if given."""
+    line = [sys.executable, "-c", WHILE_RUNNING, str(limit), *map(str, arguments)]
+    return subprocess.run(line, input=stdin, capture_output=True, cwd=folder, timeout=120, check=False)
+
+
+@pytest.fixture
+def album(tmp_path: Path, picture: Path) -> Path:
+    """A folder `in` of five pictures."""
+    (tmp_path / "in").mkdir()
+    for number in range(5):
+        shutil.copy(picture, tmp_path / f"in/{number}.jpg")
+    return tmp_path / "in"
+
+
+@pytest.fixture
+def clip(tmp_path: Path, picture: Path) -> Path:
+    """A video of eight times the picture."""
+    path = tmp_path / "clip.avi"
+    image = cv2.imread(str(picture))
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 20, image.shape[1::-1])
+    for _ in range(8):
+        writer.write(image)
+    writer.release()
+    return path
+
+
+def rows_of(text: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def names_in(folder: Path) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+def test_everything_that_can_be_saved(run: Run, onnx: Path, album: Path, clip: Path, tmp_path: Path) -> None:
+    line = ["detect", onnx, "in", "clip.avi", "--confidence", 0.001, "--out", "found"]
+    outcome = run(*line, "--save", "images,video,json,jsonl,csv,yolo,coco,crops")
+    assert outcome.code == 0, outcome.err
+    assert "in/0.jpg: class 0 0." in outcome.out
+    assert "clip.avi: objects in 8 of 8 frames" in outcome.out
+    found = tmp_path / "found"
+    rows = rows_of((found / "detections.jsonl").read_text())
+    assert [row["picture"] for row in rows] == [f"in/{number}.jpg" for number in range(5)] + ["clip.avi"] * 8
+    assert [row["frame"] for row in rows[5:]] == list(range(8))
+    assert json.loads((found / "detections.json").read_text())["pictures"] == rows
+    total = sum(len(row["detections"]) for row in rows)
+    assert total > 13
+    assert len(list(csv.reader(io.StringIO((found / "detections.csv").read_text())))) == 1 + total
+    coco = json.loads((found / "detections.coco.json").read_text())
+    assert (len(coco["images"]), len(coco["annotations"])) == (13, total)
+    labels = [f"{number}.txt" for number in range(5)] + [f"clip/{number:06d}.txt" for number in range(8)]
+    assert names_in(found / "labels") == sorted(labels)
+    assert sum(len((found / "labels" / name).read_text().splitlines()) for name in labels) == total
+    assert len(names_in(found / "crops" / "class 0")) == total
+    assert {f"{number}.jpg" for number in range(5)} | {"clip.mp4"} <= set(names_in(found))
+
+
+def test_only_what_is_asked_for_is_saved(run: Run, onnx: Path, album: Path, tmp_path: Path) -> None:
+    assert run("detect", onnx, "in", "--out", "found", "--save", "csv").code == 0
+    assert names_in(tmp_path / "found") == ["config.json", "detections.csv", "detections.jsonl"]
+    assert run("detect", onnx, "in", "--save", "yolo", "--json", "x.json").code == 0
+    assert len(names_in(tmp_path / "runs/detect/detect/labels")) == 5
+    assert len(json.loads((tmp_path / "x.json").read_text())["pictures"]) == 5
+    assert_refused(run("detect", onnx, "in", "--save", "csv,xml"), "--save xml", "images,video,json")
+
+
+def test_lines_of_json(run: Run, onnx: Path, album: Path, clip: Path, tmp_path: Path) -> None:
+    outcome = run("detect", onnx, "in", "clip.avi", "--jsonl", "-")
+    assert (outcome.code, len(rows_of(outcome.out)), outcome.err) == (0, 13, "")
+    assert run("detect", onnx, "in", "clip.avi", "--jsonl", "x.jsonl").code == 0
+    assert (tmp_path / "x.jsonl").read_text() == outcome.out
+    assert not (tmp_path / "runs").exists()
+    assert_refused(run("detect", onnx, "in", "--json", "-", "--jsonl", "-"), "cannot share stdout")
+    assert_refused(run("detect", onnx, "in", "--jsonl", "in"), "--jsonl in: ", "is a folder")
+
+
+def test_stdin_is_a_picture_or_a_list_of_files(onnx: Path, album: Path, tmp_path: Path) -> None:
+    data = (album / "0.jpg").read_bytes()
+    done = seyolo(tmp_path, "detect", onnx, "-", "--json", "-", stdin=data)
+    (from_bytes,) = json.loads(done.stdout)["pictures"]
+    listed = seyolo(tmp_path, "detect", onnx, "-", "--jsonl", "-", stdin=b"in/3.jpg\nin/1.jpg\n")
+    from_list = rows_of(listed.stdout.decode())
+    assert from_bytes["picture"] == "-"
+    assert [row["picture"] for row in from_list] == ["in/3.jpg", "in/1.jpg"]
+    assert from_bytes["detections"] == from_list[0]["detections"]
+
+
+def test_max_frames(run: Run, onnx: Path, clip: Path) -> None:
+    outcome = run("detect", onnx, clip, "--max-frames", 3, "--jsonl", "-")
+    assert [row["frame"] for row in rows_of(outcome.out)] == [0, 1, 2]
+    assert_refused(run("detect", onnx, clip, "--max-frames", 0), "--max-frames 0: at least 1")
+
+
+def test_a_mistyped_option_is_no_source(run: Run, onnx: Path, album: Path) -> None:
+    assert_refused(
+        run("detect", onnx, "in", "--confidenc", 0.5), "--confidenc: no such option", "--confidence?"
+    )
+    assert_refused(run("detect", onnx, "in", "-x"), "-x: no such option", "--help")
+
+
+@pytest.mark.parametrize(
+    ("source", "part"),
+    [
+        ("97", "camera 97: cannot be opened; is it plugged in"),
+        ("rtsp://127.0.0.1:9/live", "rtsp://127.0.0.1:9/live: cannot be opened; is the address right"),
+        ("http://127.0.0.1:9/live", "http://127.0.0.1:9/live: cannot be opened; is the address right"),
+        ("none.mp4", "none.mp4: there is no such picture, video or folder"),
+        ("text.mp4", "text.mp4: cannot be opened as a video"),
+        ("half.mp4", "half.mp4: cannot be opened as a video"),
+        ("bomb.png", "bomb.png: the picture has 3,600 million pixels"),
+    ],
+)
+def test_what_cannot_be_opened_is_one_line_and_leaves_nothing(
+    onnx: Path, clip: Path, tmp_path: Path, source: str, part: str
+) -> None:
+    (tmp_path / "text.mp4").write_text("no video")
+    writer = cv2.VideoWriter(str(tmp_path / "half.mp4"), cv2.VideoWriter.fourcc(*"mp4v"), 20, (64, 64))
+    for _ in range(20):
+        writer.write(np.zeros((64, 64, 3), np.uint8))
+    writer.release()
+    (tmp_path / "half.mp4").write_bytes((tmp_path / "half.mp4").read_bytes()[:-300])
+    header = b"\0\0\0\rIHDR" + (60_000).to_bytes(4, "big") * 2 + b"\x08\x02\0\0\0" + b"\0" * 4
+    (tmp_path / "bomb.png").write_bytes(b"\x89PNG\r\n\x1a\n" + header + b"\0\0\0\0IEND\xae\x42\x60\x82")
+    done = seyolo(tmp_path, "detect", onnx, source)
+    (line,) = done.stderr.decode().splitlines()
+    assert line.startswith(f"error: {part}")
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert not list((tmp_path / "runs").rglob("*.json*"))
+
+
+def test_unreadable_pictures_are_listed_and_counted(
+    run: Run, onnx: Path, album: Path, tmp_path: Path
+) -> None:
+    for number in range(1, 5):
+        (album / f"{number}.jpg").write_bytes(b"broken")
+    for number in range(5, 9):
+        (album / f"{number}.jpg").touch()
+    outcome = run("detect", onnx, "in", "--out", "found")
+    assert outcome.code == 2
+    assert "8 of 9 pictures could not be read, the others are done" in outcome.err
+    assert outcome.err.count("in/") == 5
+    assert "and 3 more" in outcome.err
+    value = json.loads((tmp_path / "found/detections.json").read_text())
+    assert [row["picture"] for row in value["pictures"]] == ["in/0.jpg"]
+    assert [row["picture"] for row in value["unreadable"]] == [f"in/{number}.jpg" for number in range(1, 9)]
+
+
+def test_strict_stops_and_goes_on_when_it_is_mended(
+    run: Run, onnx: Path, album: Path, tmp_path: Path
+) -> None:
+    whole = (album / "2.jpg").read_bytes()
+    (album / "2.jpg").write_bytes(whole[:-100])
+    outcome = run("detect", onnx, "in", "--out", "found", "--strict")
+    assert outcome.code == 2
+    assert "go on with: seyolo detect --resume found" in outcome.err
+    assert "error: in/2.jpg: the picture is truncated" in outcome.err
+    assert not (tmp_path / "found/detections.json").exists()
+    assert_refused(run("detect", onnx, "in", "--out", "found"), "holds a run that was interrupted")
+    (album / "2.jpg").write_bytes(whole)
+    again = run("detect", "--resume", "found")
+    assert again.code == 0, again.err
+    value = json.loads((tmp_path / "found/detections.json").read_text())
+    assert [row["picture"] for row in value["pictures"]] == [f"in/{number}.jpg" for number in range(5)]
+
+
+def test_resume_takes_everything_from_its_run(run: Run, onnx: Path, album: Path, tmp_path: Path) -> None:
+    assert_refused(run("detect", "--resume", "found"), "no run to resume here")
+    assert run("detect", onnx, "in", "--out", "found").code == 0
+    assert_refused(run("detect", "--resume", "found"), "this run is finished")
+    for extra in (["in"], ["--confidence", 0.5], ["--out", "other"], ["--attention", "se"]):
+        assert_refused(run("detect", *extra, "--resume", "found"), "--resume takes all from its run")
+    config = json.loads((tmp_path / "found/config.json").read_text())
+    (tmp_path / "camera").mkdir()
+    (tmp_path / "camera/config.json").write_text(json.dumps(config | {"sources": ["0"]}))
+    assert_refused(run("detect", "--resume", "camera"), "a camera or stream cannot be gone on with")
+
+
+def test_workers_share_a_folder(run: Run, onnx: Path, album: Path, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    shutil.copy(album / "0.jpg", tmp_path / "other")
+    for part in ("1/2", "2/2"):
+        assert run("detect", onnx, "in", "other", "--out", "found", "--shard", part).code == 0
+    assert run("detect", onnx, "in", "other", "--out", "whole").code == 0
+    tables = sorted((tmp_path / "found").glob("detections.*.jsonl"))
+    assert [table.name for table in tables] == ["detections.1-of-2.jsonl", "detections.2-of-2.jsonl"]
+    rows = [row for table in tables for row in rows_of(table.read_text().replace("found/", "whole/"))]
+    whole = rows_of((tmp_path / "whole/detections.jsonl").read_text())
+    assert sorted(map(str, rows)) == sorted(map(str, whole))
+    pictures = [f"{number}.jpg" for number in range(5)]
+    assert [name for name in names_in(tmp_path / "found") if name.endswith("jpg")] == ["0-2.jpg", *pictures]
+    assert_refused(run("detect", onnx, "in", "--shard", "3/2"), "--shard 3/2")
+
+
+def wait_for_rows(journal: Path, number: int) -> None:
+    deadline = time.monotonic() + 60
+    while not journal.is_file() or journal.read_bytes().count(b"\n") < number:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.usefixtures("album", "clip")
+def test_a_killed_run_goes_on_with_each_picture_once(
+    run: Run, onnx: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    album = tmp_path / "in"
+    for copy in range(250):
+        os.link(album / "0.jpg", album / f"more-{copy}.jpg")
+    (album / "1.jpg").write_bytes(b"broken")
+    line = ["detect", onnx, "in", "clip.avi", "--out", "found", "--save", "images,video,csv,yolo"]
+    command = [sys.executable, "-m", "seyolo", *map(str, line)]
+    pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, cwd=tmp_path, **pipes) as process:
+        wait_for_rows(tmp_path / "found/detections.partial.jsonl", 20)
+        process.send_signal(number)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == (-number if number == signal.SIGKILL else 130)
+    if number == signal.SIGINT:
+        assert err.decode().splitlines()[-1] == "interrupted; go on with: seyolo detect --resume found"
+    with (tmp_path / "found/detections.partial.jsonl").open("rb+") as journal:
+        kept = journal.read().count(b"\n")
+        journal.write(b'{"picture": "in/half a li')
+    assert 20 <= kept < 255
+    assert not (tmp_path / "found/detections.csv").exists()
+    done = run("detect", "--resume", "found")
+    assert done.code == 2
+    assert "1 of 256 sources could not be read" in done.err
+    rows = rows_of((tmp_path / "found/detections.jsonl").read_text())
+    counted = Counter(row["picture"] for row in rows)
+    assert counted.pop("clip.avi") == 8
+    assert counted == Counter(f"in/{path.name}" for path in album.iterdir())
+    assert len(names_in(tmp_path / "found/labels")) == 254 + 8
+    assert not [name for name in names_in(tmp_path / "found") if "partial" in name]
+    assert run(*line[:-3], "whole", *line[-2:]).code == 2
+    assert (tmp_path / "whole/detections.csv").read_bytes() == (
+        tmp_path / "found/detections.csv"
+    ).read_bytes()
+    for name in names_in(tmp_path / "whole/labels"):
+        assert (tmp_path / "whole/labels" / name).read_text() == (
+            tmp_path / "found/labels" / name
+        ).read_text()
+
+
+@pytest.mark.parametrize(
+    ("save", "limit"), [("images", 900), ("jsonl", 700), ("csv,jsonl", 100_000), ("video", 4000)]
+)
+@pytest.mark.usefixtures("album", "clip")
+def test_a_full_disk_is_one_line_and_the_run_goes_on(
+    run: Run, onnx: Path, tmp_path: Path, save: str, limit: int
+) -> None:
+    line = ["detect", onnx, "in", "clip.avi", "--out", "found", "--confidence", 0.001, "--save", save]
+    done = seyolo(tmp_path, *line, limit=limit)
+    last = done.stderr.decode().splitlines()[-1]
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr.decode()
+    assert last.startswith("error: found/"), last
+    finals = {"detections.csv", "detections.jsonl", "clip.mp4"} & set(names_in(tmp_path / "found"))
+    assert finals == set()
+    again = run("detect", "--resume", "found")
+    assert again.code == 0, again.err
+    assert len(rows_of((tmp_path / "found/detections.jsonl").read_text())) == 13
+
+
+class Stream(BaseHTTPRequestHandler):
+    """A network camera: JPEG pictures, one after the other, without end."""
+
+    image = b""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
+        self.end_headers()
+        head = b"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n" % len(self.image)
+        with contextlib.suppress(OSError):
+            while True:
+                self.wfile.write(head + self.image + b"\r\n")
+                time.sleep(0.02)
+
+    def log_message(self, *_: object) -> None:
+        """Says nothing."""
+
+
+def test_ctrl_c_ends_the_recording_of_a_stream(onnx: Path, picture: Path, tmp_path: Path) -> None:
+    Stream.image = picture.read_bytes()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Stream)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    line = ["detect", onnx, f"http://127.0.0.1:{server.server_port}/video", "--out", "found"]
+    command = [sys.executable, "-m", "seyolo", *map(str, line)]
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE) as process:
+        wait_for_rows(tmp_path / "found/detections.partial.jsonl", 5)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    server.shutdown()
+    server.server_close()
+    assert process.returncode == 130
+    assert err.decode().endswith("results are in found\ninterrupted; results are whole up to here\n")
+    frames = [
+        row["frame"] for row in json.loads((tmp_path / "found/detections.json").read_text())["pictures"]
+    ]
+    assert len(frames) >= 5
+    assert frames == sorted(set(frames))
+    capture = cv2.VideoCapture(str(tmp_path / "found/stream.mp4"))
+    assert capture.get(cv2.CAP_PROP_FRAME_COUNT) == frames[-1] + 1
+    capture.release()

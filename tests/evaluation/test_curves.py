@@ -1,0 +1,57 @@
+"""Curves: their mean is COCO's AP at that IoU, and the shares over confidence are counted by hand."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_ap import found, truth
+from test_bootstrap import scene
+
+from seyolo.evaluation.ap import average_precision
+from seyolo.evaluation.curves import CONFIDENCES, Curves, detection_curves
+
+
+@settings(max_examples=30)
+@given(seed=st.integers(0, 2**16), num_classes=st.integers(1, 3))
+def test_the_mean_of_precision_is_ap(seed: int, num_classes: int) -> None:
+    truths, predictions = scene(np.random.default_rng(seed), 12, num_classes)
+    curves = detection_curves(truths, predictions, num_classes)
+    metrics = average_precision(truths, predictions, num_classes)
+    if curves is None:
+        assert np.isnan(metrics.ap50)
+    else:
+        assert curves.precision50.mean() == pytest.approx(metrics.ap50, abs=2e-3)
+        assert curves.precision75.mean() == pytest.approx(metrics.ap75, abs=2e-3)
+
+
+def test_shares_over_confidence_by_hand() -> None:
+    square = np.array([[0, 0, 10, 10]], np.float32)
+    truths = [truth(square, np.array([0])), truth(square, np.array([0]))]
+    # A hit at 0.8 and a false alarm at 0.5; the object of the second picture is never found.
+    predictions = [
+        found(np.concatenate([square, square + 50]), np.array([0.8, 0.5]), np.array([0, 0])),
+        found(np.zeros((0, 4)), np.zeros(0), np.zeros(0, int)),
+    ]
+    curves = detection_curves(truths, predictions, 1)
+    assert curves is not None
+    at = {confidence: round(100 * confidence) for confidence in (0.3, 0.6, 0.9)}
+    assert [curves.precision[at[c]] for c in at] == [0.5, 1.0, 1.0]
+    assert [curves.recall[at[c]] for c in at] == [0.5, 0.5, 0.0]
+    # 2·P·R / (P + R): 2·0.5·0.5 / 1, then 2·1·0.5 / 1.5
+    assert [curves.f1[at[c]] for c in at] == pytest.approx([0.5, 2 / 3, 0.0])
+    assert 0.5 < curves.best_confidence <= 0.8
+    assert curves.best_confidence in CONFIDENCES
+
+
+def test_they_survive_json() -> None:
+    truths, predictions = scene(np.random.default_rng(0), 12)
+    curves = detection_curves(truths, predictions, 1)
+    assert curves is not None
+    again = Curves.from_dict(json.loads(json.dumps(curves.to_dict())))
+    for name, points in vars(again).items():
+        np.testing.assert_allclose(points, getattr(curves, name), atol=5e-5)
+        assert points.shape == (101,)
