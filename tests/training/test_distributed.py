@@ -19,7 +19,9 @@ from worker import CONFIG, EVALUATION_BATCH, train_all
 import seyolo
 from seyolo.data.datasets import load_dataset
 from seyolo.errors import UsageError
-from seyolo.evaluation.evaluate import evaluate
+from seyolo.evaluation.ap import average_precision
+from seyolo.evaluation.curves import detection_curves
+from seyolo.evaluation.evaluate import judged
 from seyolo.model_file import read_model_file
 from seyolo.network.build import from_file
 from seyolo.training.distributed import Team, share
@@ -74,8 +76,8 @@ def together(tiny_hands: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     return folder
 
 
-def history_of(folder: Path) -> list[dict[str, float]]:
-    with open(folder / "results.csv", encoding="utf-8") as file:
+def history_of(folder: Path, table: str = "results.csv") -> list[dict[str, float]]:
+    with open(folder / table, encoding="utf-8") as file:
         names = file.readline().strip().split(",")
         return [
             dict(zip(names, map(float, (cell or "nan" for cell in line.strip().split(","))), strict=True))
@@ -108,9 +110,29 @@ def test_processes_hold_the_same_weights_and_average(together: Path) -> None:
 def test_evaluation_in_shares_has_the_ap_of_one_process(together: Path, tiny_hands: Path) -> None:
     model = from_file(read_model_file(together / "run" / "last.safetensors"))
     samples = load_dataset(tiny_hands).split("val")
-    metrics = evaluate(model, samples, (64, 64), batch_size=EVALUATION_BATCH)
+    truths, found = judged(model, samples, (64, 64), batch_size=EVALUATION_BATCH)
+    metrics = average_precision(truths, found, len(model.names))
     last = history_of(together / "run")[-1]
     assert (last["val_ap"], last["val_ap50"]) == (metrics.ap, metrics.ap50)
+    curves = detection_curves(truths, found, len(model.names))
+    assert curves is not None
+    kept = json.loads((together / "run" / "curves.json").read_text())
+    assert kept == {"train": {"val": curves.to_dict()}}
+
+
+def test_process_0_alone_is_tracked_and_looks_at_scales(
+    alone: tuple[Path, TrainResult], together: Path
+) -> None:
+    notes = (together / "run" / "notes.txt").read_text().splitlines()
+    assert notes == (alone[0] / "notes.txt").read_text().splitlines()
+    assert notes[0] == "opened after 0"
+    assert notes[-1] == "closed"
+    assert len(notes) == 2 + 2 * CONFIG.epochs
+    expected = history_of(alone[0], "scales.csv")
+    spread = history_of(together / "run", "scales.csv")
+    assert [row["epoch"] for row in spread] == [0, 1, 2, 3]
+    for row, other in zip(spread, expected, strict=True):
+        assert row == pytest.approx(other, rel=0.02, abs=5e-3)
 
 
 COMMAND = ("--model", "yolov3-tiny@0.125", "--size", 64, "--epochs", 2, "--sync-bn", "--name", "x")

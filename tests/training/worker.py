@@ -9,10 +9,14 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
+from jaxtyping import Float32
 
 from seyolo.cli import command
 from seyolo.darknet import zoo
@@ -38,6 +42,27 @@ CONFIG = TrainConfig(
 EVALUATION_BATCH = 2
 
 
+class Notes:
+    """A tracker that writes down what it is told of; every process would add to the same file."""
+
+    def __init__(self, folder: Path, epochs_done: int) -> None:
+        self.path = folder / "notes.txt"
+        self._add(f"opened after {epochs_done}")
+
+    def figures(self, epoch: int, row: Mapping[str, Any]) -> None:
+        self._add(f"figures of {row['epoch']} at {epoch}")
+
+    def scales(self, epoch: int, sizes: Float32[np.ndarray, " n"]) -> None:
+        self._add(f"{len(sizes)} scales at {epoch}")
+
+    def close(self) -> None:
+        self._add("closed")
+
+    def _add(self, line: str) -> None:
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(f"{line}\n")
+
+
 def fresh_model(seed: int = 0) -> DarknetModel:
     """A narrow yolov3-tiny."""
     network = zoo.yolov3_tiny(num_classes=1, width=0.125, scale_x_y=2.0)
@@ -53,7 +78,9 @@ def train_all(data: Path, folder: Path, config: TrainConfig = CONFIG) -> TrainRe
     sparsity = Steered(0.1, every_second_channel, choose_at=0.4, faded_at=0.8)
     teacher = Distillation(fresh_model(seed=1), 0.5)
     dataset = load_dataset(data)
-    return loop.train(fresh_model(), dataset, config, folder, sparsity=sparsity, distillation=teacher)
+    return loop.train(
+        fresh_model(), dataset, config, folder, sparsity=sparsity, distillation=teacher, tracker=Notes
+    )
 
 
 def write_down(run: loop._Run, folder: Path) -> None:

@@ -36,7 +36,10 @@ def describe_environment() -> dict[str, object]:
 def command_line() -> str:
     """The command this process was started with, to be pasted into a shell."""
     program, *arguments = sys.argv
-    name = Path(program).name
+    name, num_processes = Path(program).name, current_team().size
+    if num_processes > 1:
+        start = ["-m", "seyolo"] if name in ("__main__.py", "seyolo") else [name]
+        return shlex.join(["torchrun", "--nproc-per-node", str(num_processes), *start, *arguments])
     start = ["python", "-m", "seyolo"] if name == "__main__.py" else [name]
     return shlex.join([*start, *arguments])
 
