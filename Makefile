@@ -20,7 +20,7 @@ demo: $(STAMP) ## the main job, small, on drawn hands: about five minutes in all
 test: $(STAMP) ## run all tests
 	$(RUN)/python -m pytest -q
 
-test-opencv5: $(STAMP) $(OPENCV5_STAMP) ## what we export on OpenCV 5, in an environment of its own
+test-opencv5: $(STAMP) $(OPENCV5_STAMP) ## the base install and what we export on OpenCV 5, in an environment of its own
 	$(RUN)/python tests/opencv5/write_models.py build/opencv5
 	$(OPENCV5)/bin/python -m pytest -q --noconftest tests/opencv5
 

@@ -57,9 +57,14 @@ def trained(run: SlimRun, name: str) -> Contender:
     return TRAINED_BY[cast("ControlName", name)](Finished(run, dense, slim))
 
 
+def dense_title(config: SlimConfig) -> str:
+    """The name of what a model's dense training leaves, whatever the budget."""
+    return f"{config.model}-{config.seed}-dense"
+
+
 def begun(config: SlimConfig, folder: Path) -> SlimRun:
     """A run in its folder; those of one model and seed share dense training, on which no budget acts."""
-    shared = folder.parent / f"{config.model}-{config.seed}-dense"
+    shared = folder.parent / dense_title(config)
     for path in (shared, folder):
         path.mkdir(parents=True, exist_ok=True)
     if not (folder / "dense").exists():
@@ -72,7 +77,7 @@ def begun(config: SlimConfig, folder: Path) -> SlimRun:
 def measured(config: SlimConfig, runs: Path, results: Path, name: str, units: Mapping[str, Units]) -> Draws:
     """AP of a network on every split, on the pictures as they are and on every draw; kept in `results`."""
     title = f"{config.model}-{config.budget[0]}-{config.seed}"
-    path = results / f"{title}-{name}.npz"
+    path = results / f"{dense_title(config) if name == 'dense' else f'{title}-{name}'}.npz"
     if not path.exists():
         run = begun(config, runs / title)
         draws = {

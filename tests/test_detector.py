@@ -26,10 +26,14 @@ class BrightSpot:
     def infer(self, batch: np.ndarray) -> np.ndarray:
         assert batch.dtype == np.float32
         assert batch.shape[1:] == (3, 100, 100)
-        rows, columns = np.nonzero(batch[0].min(axis=0) > 0.5)
+        return np.stack([self._find(image) for image in batch])
+
+    @staticmethod
+    def _find(image: np.ndarray) -> np.ndarray:
+        rows, columns = np.nonzero(image.min(axis=0) > 0.5)
         left, top, right, bottom = columns.min(), rows.min(), columns.max() + 1, rows.max() + 1
         box = [(left + right) / 2, (top + bottom) / 2, right - left, bottom - top]
-        return np.array([[[*box, 0.8, 0.5]]], np.float32)
+        return np.array([[*box, 0.8, 0.5]], np.float32)
 
 
 def photo() -> np.ndarray:
@@ -72,6 +76,55 @@ def test_detect_many_reads_a_picture_when_its_turn_comes(tmp_path: Path) -> None
     assert len(next(results)) == 1
     with pytest.raises(DataError, match="no such picture"):
         next(results)
+
+
+def test_batches_go_through_the_network_at_once_and_keep_the_order() -> None:
+    class Counting(BrightSpot):
+        sizes: list[int] = []  # noqa: RUF012
+
+        def infer(self, batch: np.ndarray) -> np.ndarray:
+            self.sizes.append(len(batch))
+            return super().infer(batch)
+
+    # Of several sizes, so that each has its own way back.
+    photos = [photo(), photo()[:, :200], np.rot90(photo()).copy(), photo()[::-1].copy(), photo()[:160]]
+    one_by_one = list(Detector(Counting()).detect_many(photos))
+    Counting.sizes.clear()
+    found = list(Detector(Counting()).detect_many(iter(photos), batch_size=2))
+    assert Counting.sizes == [2, 2, 1]
+    for one, other in zip(one_by_one, found, strict=True):
+        np.testing.assert_array_equal(one.boxes, other.boxes)
+    with pytest.raises(UsageError, match="batch_size must be at least 1, got 0"):
+        Detector(Counting()).detect_many(photos, batch_size=0)
+
+
+def test_a_folder_and_a_pattern_stand_for_their_pictures(tmp_path: Path) -> None:
+    for name, shift in (("b.png", 40), ("a.png", 0)):
+        cv2.imwrite(str(tmp_path / name), np.roll(photo(), shift, axis=1))
+    (tmp_path / "notes.txt").touch()
+    detector = Detector(BrightSpot())
+    for source in (tmp_path, str(tmp_path / "*.png"), [tmp_path]):
+        lefts = [round(float(found.boxes[0, 0])) for found in detector.detect_many(source)]
+        assert lefts == [100, 140]
+    mixed = detector.detect_many([photo(), tmp_path, str(tmp_path / "b.png")], batch_size=3)
+    assert [round(float(found.boxes[0, 0])) for found in mixed] == [100, 100, 140, 140]
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="no pictures in this folder"):
+        list(detector.detect_many(tmp_path / "empty"))
+
+
+def test_a_name_with_brackets_is_a_picture_when_there_is_one(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "a[1].png"), photo())
+    assert [len(found) for found in Detector(BrightSpot()).detect_many(tmp_path / "a[1].png")] == [1]
+
+
+def test_repr_says_what_runs_where() -> None:
+    assert repr(Detector(BrightSpot())) == "<Detector: this bright model, 100x100 px, finds spot>"
+
+
+def test_a_runtime_or_precision_that_does_not_exist(tmp_path: Path) -> None:
+    with pytest.raises(BackendError, match="Detector: 'vino' is none of onnxruntime"):
+        Detector(tmp_path / "m.onnx", runtime="vino")  # type: ignore[arg-type]
 
 
 def test_confidence_is_the_smallest_score() -> None:

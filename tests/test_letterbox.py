@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seyolo.letterbox import Mode, letterbox, place, resize, to_tensor
+from seyolo.letterbox import Mode, letterbox, place, resize, to_batch, to_tensor
 
 SIDES = st.integers(1, 5000)
 INPUT_SIDES = st.integers(1, 20).map(lambda cells: 32 * cells)
@@ -178,3 +178,21 @@ def test_to_tensor_is_rgb_planes_in_unit_range() -> None:
     assert planes.dtype == np.float32
     np.testing.assert_allclose(planes[:, 0, 1], [0, 0.2, 1], rtol=1e-6)
     assert planes.sum() == pytest.approx(1.2)
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 300), st.integers(1, 300)), min_size=1, max_size=3),
+    st.tuples(st.sampled_from([32, 64, 96]), st.sampled_from([32, 64, 96])),
+    MODES,
+)
+def test_a_batch_is_each_picture_letterboxed_to_the_bit(
+    sources: list[tuple[int, int]], size: tuple[int, int], mode: Mode
+) -> None:
+    generator = np.random.default_rng(0)
+    images = [generator.integers(0, 256, (*source, 3), dtype=np.uint8) for source in sources]
+    batch, placements = to_batch(images, size, mode)
+    assert batch.shape == (len(images), 3, *size)
+    for planes, placement, image in zip(batch, placements, images, strict=True):
+        fitted, expected = letterbox(image, size, mode)
+        np.testing.assert_array_equal(planes, to_tensor(fitted))
+        assert placement == expected

@@ -96,8 +96,8 @@ def command() -> NoReturn:
     """The command `seyolo` as a process: `main`, and nothing that Ctrl-C could still spoil behind it."""
     try:
         code = main()
-    except KeyboardInterrupt:
-        code = INTERRUPTED
+    except KeyboardInterrupt:  # before `main` listens, or behind it
+        code = _stop("interrupted", INTERRUPTED)
     if _is_main_thread():
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     sys.exit(code)

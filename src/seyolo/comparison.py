@@ -5,8 +5,12 @@ PyTorch is imported only for a model that needs it.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, TypedDict, cast
 
 import numpy as np
 from jaxtyping import UInt8
@@ -15,13 +19,112 @@ import seyolo
 from seyolo.darknet.placement import GateKind
 from seyolo.darknet.sections import Join
 from seyolo.data.datasets import Dataset, load_dataset
-from seyolo.errors import UsageError
+from seyolo.errors import BackendError, UsageError
 from seyolo.media.pictures import read_picture
-from seyolo.runtime.backend import EXPORTED_ENDINGS, MODEL_ENDINGS, Backend, open_backend
-from seyolo.runtime.benchmark import Timing
+from seyolo.progress import Progress
+from seyolo.runtime.backend import (
+    EXPORTED_ENDINGS,
+    MODEL_ENDINGS,
+    Backend,
+    Precision,
+    Runtime,
+    check_choice,
+    open_backend,
+    require_size,
+)
+from seyolo.runtime.benchmark import Timing, detect_timed, gradient_picture
 from seyolo.runtime.benchmark import benchmark as time_backends
+from seyolo.runtime.installed import needing
+from seyolo.runtime.memory import measure_alone
+
+if TYPE_CHECKING:
+    from seyolo.evaluation.ap import Metrics
 
 NUM_PICTURES = 16
+NUM_ALONE = 3
+"""Turns of a model whose memory is measured: some runtimes plan their memory in the second."""
+
+
+class Choice(NamedTuple):
+    """A MODEL without what may stand behind it: `slim.onnx@openvino:bf16`."""
+
+    model: str
+    runtime: Runtime | None
+    precision: Precision
+
+
+class OpenKeywords(TypedDict, total=False):
+    """What `open_detector` takes besides the model."""
+
+    weights: str | Path | None
+    num_classes: int | None
+    attention: GateKind | None
+    at: Sequence[str]
+    reduction: int
+    join: Join
+    threads: int | None
+    device: str
+    random: bool
+
+
+@dataclass(frozen=True)
+class Entrant:
+    """A model of a comparison that is not open yet, and how to open it."""
+
+    model: str
+    keywords: OpenKeywords
+
+    def open(self) -> Backend:
+        """The model ready to run; raises as `open_detector` does."""
+        return open_detector(self.model, **self.keywords)
+
+    def peak_memory_mb(self, batch: int) -> float | None:
+        """Of a process that does nothing but detect with it, `batch` photos at once: `runtime.memory`."""
+        keywords = {
+            key: str(value) if isinstance(value, Path) else value for key, value in self.keywords.items()
+        }
+        arguments = {"model": self.model, "keywords": keywords, "batch": batch}
+        return measure_alone(__name__, "detect_alone", arguments)
+
+
+@dataclass(frozen=True)
+class Compared(Timing):
+    """What `benchmark` tells of a model: its timing, and the following.
+
+    Attributes:
+        runtime: `onnxruntime`, `openvino`, `opencv` or `torch`.
+        precision: of what the file has in float32.
+        input_size: height and width in pixels.
+        peak_memory_mb: of a process that only detects with it; None for a backend that was open already, and
+            where the system does not tell.
+        metrics: AP by split, when data were given.
+    """
+
+    runtime: str
+    precision: Precision
+    input_size: tuple[int, int]
+    peak_memory_mb: float | None
+    metrics: dict[str, Metrics] = field(default_factory=dict)
+
+
+def split_model(model: str | Path) -> Choice:
+    """What stands behind the last `@` of a MODEL file: a runtime, and behind `:` a precision.
+
+    Raises:
+        BackendError: a runtime or precision that does not exist.
+    """
+    text = str(model)
+    name, at, wanted = text.rpartition("@")
+    if not at or Path(text).exists() or not (name.endswith(MODEL_ENDINGS) or _is_zoo_with_runtime(wanted)):
+        return Choice(text, None, "f32")
+    runtime, colon, precision = wanted.partition(":")
+    check_choice(runtime, precision if colon else "f32", text)
+    return Choice(name, cast(Runtime, runtime), cast(Precision, precision if colon else "f32"))
+
+
+def _is_zoo_with_runtime(wanted: str) -> bool:
+    """Whether this is a runtime and not the width of a zoo name; only PyTorch runs those."""
+    return wanted.partition(":")[0] == "torch"
 
 
 def open_detector(
@@ -40,7 +143,8 @@ def open_detector(
     """A MODEL ready to run: a file as it is on its own runtime, anything else on PyTorch.
 
     Args:
-        model: an `.onnx` or `.xml` file, a checkpoint, a `.cfg` or a zoo name.
+        model: an `.onnx` or `.xml` file, a checkpoint, a `.cfg` or a zoo name; `@RUNTIME` or
+            `@RUNTIME:PRECISION` behind it asks for another than the usual, as in `slim.onnx@openvino:bf16`.
         weights: of a `.cfg` or zoo network.
         num_classes, attention, at, reduction, join: as in `seyolo.api.open_model`; they need PyTorch.
         threads: of the CPU.
@@ -51,7 +155,8 @@ def open_detector(
         BackendError: no such file, or a runtime that is missing or refuses it.
         ModelError: a network without weights.
     """
-    path = Path(model)
+    name, runtime, precision = split_model(model)
+    path = Path(name)
     is_exported = path.suffix in EXPORTED_ENDINGS
     if is_exported and (weights, num_classes, attention, tuple(at)) != (None, None, None, ()):
         raise UsageError(
@@ -61,9 +166,15 @@ def open_detector(
     as_it_is = num_classes is None and attention is None and not at and is_darknet
     has_weights = path.suffix != ".cfg" or weights is not None or path.with_suffix(".weights").is_file()
     if is_exported or (as_it_is and path.suffix in MODEL_ENDINGS and (has_weights or not random)):
-        return open_backend(path, weights, threads=threads, device=device)
-    return seyolo.api.open_on_torch(
-        model,
+        return open_backend(
+            path, weights, runtime=runtime, precision=precision, threads=threads, device=device
+        )
+    if runtime not in (None, "torch"):
+        raise BackendError(f"{model}: {runtime} runs files as they are; with model options torch does")
+    with needing("torch", name, '"seyolo[train]"'):
+        api = seyolo.api
+    return api.open_on_torch(
+        name,
         weights=weights,
         num_classes=num_classes,
         attention=attention,
@@ -72,6 +183,7 @@ def open_detector(
         join=join,
         threads=threads,
         device=device,
+        precision=precision,
         random=random,
     )
 
@@ -81,16 +193,20 @@ def benchmark(
     data: str | Path | Dataset | None = None,
     *,
     repeats: int = 50,
+    batch: int = 1,
     threads: int | None = None,
     device: str = "cpu",
-) -> list[Timing]:
-    """Latency of models measured against each other in one run, at batch 1.
+) -> list[Compared]:
+    """Latency of models measured against each other in one run, their memory, and their AP.
 
     Args:
         models: one or several `.onnx` or `.xml` files, checkpoints, `.cfg` with weights beside, or zoo names,
-            which run with random weights; or open backends by name.
-        data: its pictures are used when given, else one drawn 1280x720 picture.
+            which run with random weights; each may end in `@RUNTIME:PRECISION` as in `open_detector`; or open
+            backends by name.
+        data: its pictures are used when given, else one drawn 1280x720 picture; and AP is measured on every
+            split but `train`, which needs the package faster-coco-eval.
         repeats: timed rounds.
+        batch: so many pictures at once are timed, too.
         threads: of the CPU.
         device: `cpu` or `cuda`.
 
@@ -100,12 +216,82 @@ def benchmark(
     """
     if isinstance(models, str | Path):
         models = [models]
-    if not isinstance(models, Mapping):
-        models = {
-            name: open_detector(path, threads=threads, device=device, random=True)
-            for name, path in unique_names(models).items()
-        }
-    return time_backends(models, repeats, images=None if data is None else sample_pictures(data))
+    entrants: Mapping[str, Backend | Entrant]
+    if isinstance(models, Mapping):
+        entrants = models
+    else:
+        keywords = OpenKeywords(threads=threads, device=device, random=True)
+        entrants = {name: Entrant(str(model), keywords) for name, model in unique_names(models).items()}
+    return compare(entrants, data, repeats=repeats, batch=batch)
+
+
+def compare(
+    entrants: Mapping[str, Backend | Entrant],
+    data: str | Path | Dataset | None = None,
+    *,
+    repeats: int = 50,
+    batch: int = 1,
+    progress: Progress | None = None,
+) -> list[Compared]:
+    """As `benchmark`, of models that are each opened in their own way; `progress` is told of the AP."""
+    dataset = data if isinstance(data, Dataset) or data is None else load_dataset(data)
+    backends = {
+        name: entrant.open() if isinstance(entrant, Entrant) else entrant
+        for name, entrant in entrants.items()
+    }
+    images = None if dataset is None else sample_pictures(dataset)
+    timings = time_backends(backends, repeats, images=images, batch=batch)
+    judged = None if dataset is None or not _can_measure_ap() else dataset
+    return [
+        Compared(
+            **asdict(timing),
+            runtime=backend.name,
+            precision=split_model(entrant.model).precision if isinstance(entrant, Entrant) else "f32",
+            input_size=backend.input_size,
+            peak_memory_mb=entrant.peak_memory_mb(batch) if isinstance(entrant, Entrant) else None,
+            metrics={} if judged is None else evaluate_backend(backend, judged, progress=progress),
+        )
+        for timing, backend, entrant in zip(timings, backends.values(), entrants.values(), strict=True)
+    ]
+
+
+def detect_alone(model: str, keywords: OpenKeywords, batch: int) -> None:
+    """Opens a model and detects in a drawn picture: what a process does whose memory is measured."""
+    backend = open_detector(model, **keywords)
+    for number in range(NUM_ALONE):
+        detect_timed(backend, [gradient_picture(720, 1280)], number, lambda: 0, count=batch)
+
+
+def evaluate_backend(
+    backend: Backend,
+    data: str | Path | Dataset,
+    split: str | None = None,
+    *,
+    size: int | None = None,
+    progress: Progress | None = None,
+) -> dict[str, Metrics]:
+    """As `seyolo.evaluate`, of what runs already; needs the package faster-coco-eval and no PyTorch.
+
+    Raises:
+        BackendError: the package is missing.
+        UsageError: another size than the model's own.
+        DataError: another number of classes, or no such split.
+    """
+    with needing("faster_coco_eval", "AP", "faster-coco-eval"):
+        # No part of the base install.
+        from seyolo.evaluation.splits import judge_splits, metrics_of  # noqa: PLC0415
+    dataset = data if isinstance(data, Dataset) else load_dataset(data)
+    judgement = judge_splits(backend, dataset, split, require_size(backend, size), progress)
+    return metrics_of(judgement, len(backend.names))
+
+
+def _can_measure_ap() -> bool:
+    """Whether the package for it is there; warns where not, since latency can be had without."""
+    if find_spec("faster_coco_eval") is not None:
+        return True
+    missing = "faster-coco-eval, which is not installed; get it with: pip install faster-coco-eval"
+    warnings.warn(f"AP is left out: it needs {missing}", stacklevel=4)
+    return False
 
 
 def unique_names(models: Sequence[str | Path]) -> dict[str, str | Path]:

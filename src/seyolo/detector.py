@@ -1,11 +1,13 @@
 """`Detector(path).detect(photo)`: a thin façade over a runtime backend, letterbox and post-processing.
 
-Importing this module imports no PyTorch; only opening a `.safetensors` checkpoint does.
+Importing this module imports no PyTorch; only opening a file that runs on it does.
 """
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +16,9 @@ from jaxtyping import UInt8
 from seyolo.arguments import checked
 from seyolo.detections import Detections
 from seyolo.errors import UsageError
-from seyolo.letterbox import letterbox, to_tensor
-from seyolo.media.pictures import read_picture
-from seyolo.runtime.backend import Backend, class_names, open_backend
+from seyolo.letterbox import to_batch
+from seyolo.media.pictures import find_pictures, read_picture
+from seyolo.runtime.backend import Backend, Precision, Runtime, check_choice, class_names, open_backend
 
 Picture = str | Path | UInt8[np.ndarray, "H W 3"]
 """A file, or a decoded picture (H, W, 3) uint8 in OpenCV's BGR order."""
@@ -25,9 +27,14 @@ Picture = str | Path | UInt8[np.ndarray, "H W 3"]
 class Detector:
     """Finds objects in photos.
 
+    `backend.name` tells the runtime; `repr` that, and what the model takes and finds.
+
     Args:
         path: an `.onnx`, `.xml`, `.safetensors` or `.cfg` file, or a backend that is already open.
         weights: the `.weights` of a `.cfg`; by default the one beside it.
+        runtime: `onnxruntime`, `openvino`, `opencv` or `torch`; by default the usual one for the file, see
+            `seyolo.runtime.backend`.
+        precision: `f32`, or `bf16` or `f16` where OpenVINO or PyTorch has it.
         confidence: smallest score reported, in [0, 1].
         iou_threshold: overlap above which the worse of two boxes of a class goes, in [0, 1].
         threads: of the CPU; by default the runtime's own choice.
@@ -36,7 +43,7 @@ class Detector:
 
     Raises:
         UsageError: a threshold outside [0, 1], or an argument of the wrong kind.
-        BackendError: no such file, or a runtime that is missing or refuses it.
+        BackendError: no such file, or a runtime that refuses it or is missing; says then what to install.
     """
 
     @checked
@@ -45,6 +52,8 @@ class Detector:
         path: str | Path | Backend,
         weights: str | Path | None = None,
         *,
+        runtime: Runtime | None = None,
+        precision: Precision = "f32",
         confidence: float = 0.25,
         iou_threshold: float = 0.6,
         threads: int | None = None,
@@ -54,17 +63,28 @@ class Detector:
         for option, value in (("confidence", confidence), ("iou_threshold", iou_threshold)):
             if not 0 <= value <= 1:
                 raise UsageError(f"{option} must be between 0 and 1, got {value}")
+        check_choice(runtime, precision, "Detector")
         self.confidence = confidence
         self.iou_threshold = iou_threshold
         self.backend = (
-            open_backend(path, weights, threads=threads, device=device)
+            open_backend(path, weights, runtime=runtime, precision=precision, threads=threads, device=device)
             if isinstance(path, str | Path)
             else path
         )
+        if isinstance(path, str | Path):
+            self._source = f"{path} on {self.backend.name}" + (
+                "" if precision == "f32" else f" in {precision}"
+            )
+        else:
+            self._source = f"this {self.backend.name} model"
         self.names = self.backend.names
         if names is not None:
-            source = path if isinstance(path, str | Path) else f"this {path.name} model"
-            self.names = class_names(names, len(self.names), source)
+            self.names = class_names(names, len(self.names), self._source)
+
+    def __repr__(self) -> str:
+        height, width = self.backend.input_size
+        classes = ", ".join(self.names[:3]) + (", …" if len(self.names) > 3 else "")
+        return f"<Detector: {self._source}, {width}x{height} px, finds {classes}>"
 
     @checked
     def detect(self, image: Picture) -> Detections:
@@ -74,15 +94,52 @@ class Detector:
             DataError: the file is missing or not a whole picture.
             UsageError: an array that is not a BGR picture.
         """
-        picture = read_picture(image) if isinstance(image, str | Path) else _checked(image)
-        fitted, placement = letterbox(picture, self.backend.input_size, self.backend.letterbox_mode)
-        raw = self.backend.infer(to_tensor(fitted)[None])
-        return Detections.from_raw(raw[0], placement, self.confidence, self.iou_threshold)
+        return self._detect([image])[0]
 
     @checked
-    def detect_many(self, images: Iterable[Picture]) -> Iterator[Detections]:
-        """Detections of one photo after the other, each read when its turn comes, so memory stays flat."""
-        return (self.detect(image) for image in images)
+    def detect_many(
+        self, images: str | Path | Iterable[Picture], *, batch_size: int = 1
+    ) -> Iterator[Detections]:
+        """Detections of one photo after the other.
+
+        Args:
+            images: photos; or a folder or a pattern such as `photos/*.jpg`, whose pictures come sorted by
+                name. A folder among several photos stands for its pictures, too.
+            batch_size: photos that go through the network at once. Files made for one picture run once for
+                each; `seyolo export --dynamic-batch` writes one for any number.
+
+        Yields:
+            Detections in the order of the photos. Each batch is read when its turn comes, so memory stays
+            flat.
+
+        Raises:
+            DataError: a file that is missing or not a whole picture, or a folder without pictures.
+            UsageError: an array that is not a BGR picture, or a batch of less than one.
+        """
+        if batch_size < 1:
+            raise UsageError(f"batch_size must be at least 1, got {batch_size}")
+        sources = [images] if isinstance(images, str | Path) else images
+        pictures = chain.from_iterable(map(_pictures_of, sources))
+        batches = iter(lambda: list(islice(pictures, batch_size)), [])
+        return chain.from_iterable(map(self._detect, batches))
+
+    def _detect(self, images: Sequence[Picture]) -> list[Detections]:
+        pictures = [
+            read_picture(image) if isinstance(image, str | Path) else _checked(image) for image in images
+        ]
+        batch, placements = to_batch(pictures, self.backend.input_size, self.backend.letterbox_mode)
+        return [
+            Detections.from_raw(raw, placement, self.confidence, self.iou_threshold)
+            for raw, placement in zip(self.backend.infer(batch), placements, strict=True)
+        ]
+
+
+def _pictures_of(source: Picture) -> Sequence[Picture]:
+    """A picture itself, or those of a folder or pattern."""
+    if isinstance(source, str | Path) and not Path(source).is_file():
+        is_several = Path(source).is_dir() or glob.has_magic(str(source))
+        return find_pictures([source]) if is_several else [source]
+    return [source]
 
 
 def _checked(image: np.ndarray) -> UInt8[np.ndarray, "H W 3"]:

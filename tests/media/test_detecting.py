@@ -40,6 +40,7 @@ class Job:
         done: Sequence[str] = (),
         strict: bool = False,
         max_frames: int | None = None,
+        batch: int = 1,
         stdin: bytes = b"",
     ) -> None:
         self.rows: list[Row] = []
@@ -55,6 +56,7 @@ class Job:
             done=NameSet(done),
             strict=strict,
             max_frames=max_frames,
+            batch=batch,
             tally=self.tally,
         )
 
@@ -107,6 +109,16 @@ def test_pictures_come_before_videos(tmp_path: Path, pictures: list[Path]) -> No
     clip = write_video(tmp_path / "clip.avi", num_frames=2)
     job = Job([clip, pictures[1], pictures[0]]).run()
     assert job.names == ["1.png", "0.png", "clip.avi", "clip.avi"]
+
+
+@pytest.mark.parametrize("batch", [2, 4, 100])
+def test_batches_change_nothing(tmp_path: Path, pictures: list[Path], batch: int) -> None:
+    pictures[3].write_bytes(b"no picture")
+    names = [*pictures, write_video(tmp_path / "clip.avi", num_frames=7)]
+    assert Job(names, batch=batch).run().rows == Job(names).run().rows
+    with pytest.raises(DataError, match=r"3\.png"):
+        (strict := Job(names, strict=True, batch=batch)).run()
+    assert strict.names == ["0.png", "1.png", "2.png"]
 
 
 def test_max_frames(tmp_path: Path) -> None:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import re
 import shutil
@@ -85,13 +84,3 @@ def test_the_move_in_the_docs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert len(corners) > 0
     for corner in corners:  # the detector may report a box for its second class, too
         assert np.abs(found.boxes[:, :2] - corner).max(axis=1).min() < 0.5
-
-
-def test_the_base_install_detects_without_torch(tmp_path: Path) -> None:
-    assert importlib.util.find_spec("torch") is None
-    picture = (np.load(FOLDER / "pictures.npy")[0].transpose(1, 2, 0)[..., ::-1] * 255).astype(np.uint8)
-    cv2.imwrite(str(tmp_path / "x.png"), picture)
-    detector = seyolo.Detector(FOLDER / "yolov4-tiny.onnx")
-    found = detector.detect(tmp_path / "x.png")
-    assert len(found) > 0
-    assert found.boxes.shape == (len(found), 4)

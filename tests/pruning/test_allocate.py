@@ -59,6 +59,20 @@ def test_one_global_threshold_by_hand() -> None:
     assert [indices.tolist() for indices in kept[1:3]] == [[0, 2], [1]]
 
 
+def test_evenness_by_hand() -> None:
+    # Eight channels, half must go. Times 4 / rank: 36, 16, 9.3, 6 against 20, 10, 1.3, 1.
+    network = network_of(conv(4), conv(4))
+    groups = find_groups(network)
+    scores = uniform_scores(groups)
+    scores[1], scores[2] = np.array([6.0, 9.0, 7.0, 8.0]), np.array([5.0, 1.0, 1.0, 5.0])
+    options = PlanOptions(multiple=1)
+    _, first, second, *_ = allocate(network, groups, scores, parse_budgets("channels=50%"), options)
+    assert (first.tolist(), second.tolist()) == ([1, 2, 3], [0])
+    options = PlanOptions(multiple=1, evenness=1.0)
+    _, first, second, *_ = allocate(network, groups, scores, parse_budgets("channels=50%"), options)
+    assert (first.tolist(), second.tolist()) == ([1, 3], [0, 3])
+
+
 def test_every_group_keeps_one_multiple_or_its_width() -> None:
     network = network_of(conv(24), conv(6), conv(16))
     scores = uniform_scores(find_groups(network))

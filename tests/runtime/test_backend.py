@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from seyolo.errors import BackendError
-from seyolo.runtime.backend import class_names, open_backend
+from seyolo.runtime.backend import check_choice, class_names, open_backend
 
 
 def test_unknown_endings_and_missing_files(tmp_path: Path) -> None:
@@ -54,3 +54,32 @@ def test_class_names() -> None:
     assert len(set(class_names(None, 3, "x"))) == 3
     with pytest.raises(BackendError, match="x: the network has 3 classes, but 2 names are given"):
         class_names(["a", "b"], 3, "x")
+
+
+@pytest.mark.parametrize(
+    ("name", "runtime", "text"),
+    [
+        ("m.onnx", "opencv", r"opencv does not read \.onnx files; onnxruntime or openvino does"),
+        ("m.xml", "torch", r"torch does not read \.xml files; openvino does"),
+        ("m.cfg", "openvino", r"openvino does not read \.cfg files; opencv or torch does"),
+    ],
+)
+def test_a_runtime_that_does_not_read_the_file(tmp_path: Path, name: str, runtime: str, text: str) -> None:
+    (tmp_path / name).touch()
+    (tmp_path / "m.weights").touch()
+    with pytest.raises(BackendError, match=text):
+        open_backend(tmp_path / name, runtime=runtime)  # type: ignore[arg-type]
+
+
+def test_a_precision_that_the_runtime_does_not_have(tmp_path: Path) -> None:
+    (tmp_path / "m.onnx").touch()
+    with pytest.raises(BackendError, match="onnxruntime computes float32 as the file has it, not in bf16"):
+        open_backend(tmp_path / "m.onnx", precision="bf16")
+
+
+def test_choices_that_do_not_exist() -> None:
+    check_choice(None, "f16", "x")
+    with pytest.raises(BackendError, match="x: 'vino' is none of onnxruntime, openvino, opencv or torch"):
+        check_choice("vino", "f32", "x")
+    with pytest.raises(BackendError, match="x: 'int8' is none of f32, bf16 or f16"):
+        check_choice("torch", "int8", "x")

@@ -36,10 +36,10 @@ class Paced:
         self._log = log
 
     def infer(self, batch: np.ndarray) -> np.ndarray:
-        assert batch.shape == (1, 3, 32, 32)
+        assert batch.shape[1:] == (3, 32, 32)
         self._log.append(self.name)
         self._clock.now += round(self._durations_ms.pop(0) * MILLISECOND)
-        return np.zeros((1, 4, 6), np.float32)
+        return np.zeros((len(batch), 4, 6), np.float32)
 
 
 def test_medians_and_percentiles_without_the_warm_up() -> None:
@@ -54,6 +54,25 @@ def test_medians_and_percentiles_without_the_warm_up() -> None:
     assert timings[0].total_p50_ms == 3  # nothing else moves this clock
     assert timings[0].preprocess_p50_ms == timings[0].postprocess_p50_ms == 0
     assert timings[0].repeats == 5
+    assert timings[0].pictures_per_s == pytest.approx(5 / 0.110)  # 1 + 2 + 3 + 4 + 100 ms
+    assert (timings[0].batch, timings[0].batch_pictures_per_s) == (1, None)
+
+
+def test_batches_are_timed_in_the_same_rounds() -> None:
+    clock, sizes = HandClock(), []
+
+    class Counting(Paced):
+        def infer(self, batch: np.ndarray) -> np.ndarray:
+            sizes.append((len(batch), [round(float(value) * 255) for value in batch[:, 0, 0, 0]]))
+            return super().infer(batch)
+
+    images = [np.full((8, 8, 3), grey, np.uint8) for grey in (10, 20, 30)]
+    backend = Counting("a", clock, [7, 40, 9, 60], [])
+    (timing,) = benchmark({"a": backend}, 2, 0, images, batch=4, clock=clock)
+    assert sizes == [(1, [10]), (4, [10, 20, 30, 10]), (1, [20]), (4, [20, 30, 10, 20])]
+    assert timing.p50_ms == 8  # of one alone: 7 and 9
+    assert timing.pictures_per_s == pytest.approx(2 / 0.016)
+    assert (timing.batch, timing.batch_pictures_per_s) == (4, pytest.approx(8 / 0.100))
 
 
 def test_rounds_are_interleaved() -> None:
@@ -106,11 +125,12 @@ def test_the_real_clock_gives_parts_that_fit_the_total() -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [{"repeats": 0}, {"repeats": 1, "images": []}, {"repeats": 1, "warmup": -1}]
+    "options",
+    [{"repeats": 0}, {"repeats": 1, "images": []}, {"repeats": 1, "warmup": -1}, {"repeats": 1, "batch": 0}],
 )
 def test_a_benchmark_of_nothing_is_refused(options: dict[str, object]) -> None:
     backend = Paced("a", HandClock(), [], [])
-    with pytest.raises(UsageError, match="at least one model, one picture and one repeat"):
+    with pytest.raises(UsageError, match="at least one model, one picture, one repeat and a batch of 1"):
         benchmark({"a": backend}, **options)  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="got 0 models"):
         benchmark({})

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from test_onnxruntime_backend import write_model as write_onnx
 
 from seyolo.errors import BackendError
 from seyolo.runtime.backend import open_backend
@@ -64,6 +65,28 @@ def test_precision_is_float32_unless_asked(tmp_path: Path) -> None:
     thirds = np.full((1, 3, 32, 64), 1 / 3, np.float32)
     np.testing.assert_allclose(backend(path).infer(thirds)[0, 0, 0], 1 / 3, rtol=1e-6)
     assert backend(path, precision="bf16").infer(thirds).shape == (1, 3, 5 + NUM_CLASSES)
+
+
+def test_a_precision_that_the_cpu_does_not_have_is_refused(tmp_path: Path) -> None:
+    path = write_model(tmp_path / "m.xml")
+    openvino = pytest.importorskip("openvino")
+    if "FP16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        pytest.skip("this CPU has 16-bit floats")
+    with pytest.raises(BackendError, match="OpenVINO has no f16 on this CPU and would take"):
+        open_backend(path, precision="f16")
+
+
+def test_onnx_files_with_their_metadata(tmp_path: Path) -> None:
+    write_model(tmp_path / "m.xml")
+    path = write_onnx(
+        tmp_path / "m.onnx",
+        metadata={"names": '["hand", "foot"]', "letterbox": "stretch"},
+        image=["n", 3, 32, 64],
+    )
+    backend = open_backend(path, runtime="openvino")
+    assert (backend.name, backend.names, backend.input_size) == ("openvino", ("hand", "foot"), (32, 64))
+    assert backend.letterbox_mode == "stretch"
+    np.testing.assert_allclose(backend.infer(batch_of(2)), open_backend(path).infer(batch_of(2)), rtol=1e-5)
 
 
 def test_files_of_something_else(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import torch
 from seyolo.darknet.cfg import parse_cfg
 from seyolo.errors import BackendError, ModelError
 from seyolo.model_file import write_model_file
+from seyolo.models import save
 from seyolo.network.build import DarknetModel, build, to_file
 from seyolo.runtime.backend import open_backend
 from seyolo.runtime.torch_backend import TorchBackend
@@ -88,3 +89,22 @@ def test_a_checkpoint_of_something_else(tmp_path: Path) -> None:
     (tmp_path / "m.safetensors").write_bytes(b"junk")
     with pytest.raises(ModelError, match=r"m\.safetensors"):
         open_backend(tmp_path / "m.safetensors")
+
+
+def test_bfloat16_rounds_the_convolutions_and_not_the_boxes(model: DarknetModel) -> None:
+    exact = TorchBackend(model).infer(batch())
+    rounded = TorchBackend(model, precision="bf16").infer(batch())
+    assert rounded.dtype == np.float32
+    assert 0 < np.abs(rounded - exact).max() < 0.02 * np.abs(exact).max()
+    # Centres in bfloat16 would be whole multiples of a quarter of a pixel from 32 on.
+    far = rounded[..., 0][rounded[..., 0] > 32]
+    assert np.any(far * 4 != np.round(far * 4))
+
+
+def test_a_cfg_on_pytorch_where_that_is_asked_for(tmp_path: Path, model: DarknetModel) -> None:
+    save(model, tmp_path / "m.cfg")
+    backend = open_backend(tmp_path / "m.cfg", runtime="torch")
+    assert backend.name == "torch"
+    np.testing.assert_allclose(
+        backend.infer(batch()), TorchBackend(model).infer(batch()), rtol=1e-5, atol=1e-5
+    )

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 
 from seyolo.api.opening import input_size, open_model
-from seyolo.data.datasets import Dataset, Sample, load_dataset
-from seyolo.errors import DataError
-from seyolo.evaluation.ap import Metrics, average_precision
-from seyolo.evaluation.evaluate import Judgement, judged
+from seyolo.data.datasets import Dataset, load_dataset
+from seyolo.evaluation.ap import Metrics
+from seyolo.evaluation.evaluate import Judgement
 from seyolo.evaluation.oxford import BOXES_FILE, oxford_metrics
-from seyolo.model_file import default_names
+from seyolo.evaluation.splits import judge_splits, metrics_of
 from seyolo.network.build import DarknetModel
 from seyolo.progress import Progress
 from seyolo.report.train_report import write_validation
@@ -40,8 +38,7 @@ def evaluate(
     detector = open_model(model) if isinstance(model, str | Path) else model
     dataset = data if isinstance(data, Dataset) else load_dataset(data)
     judgement = _judge(detector, dataset, split, size=size, out=out, progress=progress)
-    num_classes = len(detector.names)
-    return {name: average_precision(*judged, num_classes) for name, judged in judgement.items()}
+    return metrics_of(judgement, len(detector.names))
 
 
 def evaluate_oxford(
@@ -69,35 +66,7 @@ def _judge(
     out: str | Path | None,
     progress: Progress | None,
 ) -> Judgement:
-    _check_classes(model, dataset)
-    size_hw = input_size(model, size)
-    judgement = {
-        name: judged(model, samples, size_hw, progress=progress)
-        for name, samples in _chosen_splits(dataset, split).items()
-    }
+    judgement = judge_splits(model, dataset, split, input_size(model, size), progress)
     if out is not None:
         write_validation(Path(out), dataset, judgement)
     return judgement
-
-
-def _check_classes(model: DarknetModel | Backend, dataset: Dataset) -> None:
-    """Refuses data of other classes than the model's, and warns where only the names differ.
-
-    Raises:
-        DataError: another number of classes.
-    """
-    if len(model.names) != len(dataset.names):
-        raise DataError(
-            f"{dataset.source}: has {len(dataset.names)} classes ({', '.join(dataset.names[:5])}), "
-            f"the model {len(model.names)} ({', '.join(model.names[:5])})"
-        )
-    numbered = tuple(model.names) == default_names(len(model.names))
-    if not numbered and tuple(model.names) != tuple(dataset.names):
-        pairs = zip(model.names, dataset.names, strict=True)
-        mine, theirs = next(pair for pair in pairs if pair[0] != pair[1])
-        warnings.warn(f"{dataset.source}: calls {theirs!r} what the model calls {mine!r}", stacklevel=3)
-
-
-def _chosen_splits(dataset: Dataset, split: str | None) -> dict[str, list[Sample]]:
-    names = [name for name in dataset.splits if name != "train"] if split is None else [split]
-    return {name: dataset.split(name) for name in names or ["train"]}

@@ -12,11 +12,11 @@ from seyolo.darknet.edit import set_size
 from seyolo.darknet.placement import GateKind
 from seyolo.darknet.sections import Join
 from seyolo.described import CHECKPOINT, attention_places, describe
-from seyolo.errors import ModelError, UsageError
+from seyolo.errors import ModelError
 from seyolo.models import load
 from seyolo.network.attention import attach
 from seyolo.network.build import DarknetModel, from_file, to_file
-from seyolo.runtime.backend import Backend
+from seyolo.runtime.backend import Backend, Precision, require_size
 from seyolo.runtime.torch_backend import TorchBackend, torch_device
 from seyolo.training.prepare import Attention
 
@@ -85,12 +85,13 @@ def open_on_torch(
     *,
     threads: int | None = None,
     device: str = "cpu",
+    precision: Precision = "f32",
     random: bool = False,
     **options: Unpack[ModelKeywords],
 ) -> TorchBackend:
     """As `open_model`, as a runtime backend."""
     opened = open_model(model, device=device, random=random, **options)
-    return TorchBackend(opened, threads=threads, device=device)
+    return TorchBackend(opened, threads=threads, device=device, precision=precision)
 
 
 def resized(model: DarknetModel, size: int | None) -> DarknetModel:
@@ -111,10 +112,7 @@ def input_size(model: DarknetModel | Backend, size: int | None) -> tuple[int, in
     if isinstance(model, DarknetModel):
         net = set_size(model.network, size, size).net if size else model.network.net
         return net.height, net.width
-    if size is not None and model.input_size != (size, size):
-        height, width = model.input_size
-        raise UsageError(f"--size {size}: this file is made for {width}x{height} pixels; leave --size out")
-    return model.input_size
+    return require_size(model, size)
 
 
 def make_attention(

@@ -1,72 +1,100 @@
-"""`seyolo benchmark`: latency of several models side by side."""
+"""`seyolo benchmark`: latency, memory and AP of several models side by side."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
+from importlib import import_module
 from pathlib import Path
 
-import seyolo
-from seyolo.commands.options import MODEL_DEFAULTS, Json, ModelOptions, open_detector, options_for
-from seyolo.commands.output import check_target, show, table
-from seyolo.comparison import unique_names
-from seyolo.data.datasets import load_dataset
+from seyolo.commands.options import MODEL_DEFAULTS, Json, ModelOptions, options_for
+from seyolo.commands.output import check_target, remark, show
+from seyolo.comparison import Compared, Entrant, OpenKeywords, compare, split_model, unique_names
 from seyolo.errors import UsageError
+from seyolo.files import check_writable
 from seyolo.progress import console_progress
+from seyolo.report.benchmark_table import benchmark_tables, model_names
+from seyolo.runtime.installed import needing
+
+CHART_ENDINGS = (".png", ".svg", ".pdf")
 
 
 def benchmark(
     *models: str,
     data: Path | None = None,
     repeats: int = 50,
+    batch: int = 1,
     threads: int | None = None,
     device: str = "cpu",
+    chart: Path | None = None,
     start: ModelOptions = MODEL_DEFAULTS,
     json: Json = None,
 ) -> None:
-    """Latency of several models side by side, interleaved in one run at batch 1, and their AP.
+    """Latency of several models side by side, interleaved in one run, their memory, and their AP.
 
     Args:
         models: .onnx and .xml files, checkpoints, .cfg files with their weights; zoo names run with random
-            weights. Weights and model options are for the zoo names and .cfg files among them.
-        data: a data set; its pictures are used, and AP is measured on every split but train (needs PyTorch).
+            weights. Weights and model options are for the zoo names and .cfg files among them. Behind a
+            model may stand a runtime and a precision: slim.onnx@openvino, slim.onnx@openvino:bf16,
+            slim.cfg@opencv, slim.cfg@torch.
+        data: a data set; its pictures are used, and AP is measured on every split but train.
         repeats: timed rounds.
+        batch: pictures per second of so many at once, too; files made for one run once for each.
         threads: of the CPU.
         device: cpu, cuda or cuda:N.
+        chart: draw AP against latency into this .png, .svg or .pdf; needs --data.
         json: write the result here as JSON, too; - is stdout.
     """
     check_target(json)
+    _check_chart(chart, data)
     if not models:
         raise UsageError("benchmark needs models: seyolo benchmark MODEL...")
-    dataset = None if data is None else load_dataset(data)
-    backends = {
-        name: open_detector(
-            str(model), options_for(str(model), start), device=device, threads=threads, random=True
-        )
+    entrants = {
+        name: Entrant(str(model), _keywords(str(model), start, threads, device))
         for name, model in unique_names(models).items()
     }
-    timings = seyolo.benchmark(backends, dataset, repeats=repeats)
-    rows, values = [], []
-    for timing, backend in zip(timings, backends.values(), strict=True):
-        metrics = {}
-        if dataset is not None:
-            metrics = seyolo.evaluate(backend, dataset, progress=console_progress())
-        scores = {f"AP {split}": measured.ap for split, measured in metrics.items()}
-        rows.append(
-            {
-                "model": timing.name,
-                "runtime": backend.name,
-                "p50 ms": timing.p50_ms,
-                "p95 ms": timing.p95_ms,
-                "with pre/post ms": timing.total_p50_ms,
-                **scores,
-            }
-        )
-        values.append(
-            {
-                **asdict(timing),
-                "runtime": backend.name,
-                "input_size": list(backend.input_size),
-                "metrics": {split: {"ap": m.ap, "ap50": m.ap50} for split, m in metrics.items()},
-            }
-        )
-    show({"models": values}, table(rows), json)
+    results = compare(entrants, data, repeats=repeats, batch=batch, progress=console_progress())
+    rows = [_value(result) for result in results]
+    show({"models": rows}, benchmark_tables(rows), json)
+    if chart is not None:
+        _draw(results, model_names(rows), chart)
+
+
+def _check_chart(chart: Path | None, data: Path | None) -> None:
+    """Refuses a chart that cannot be drawn, before any work is done."""
+    if chart is None:
+        return
+    if data is None:
+        raise UsageError("--chart shows AP against latency; give the data with --data")
+    if chart.suffix not in CHART_ENDINGS:
+        raise UsageError(f"--chart {chart}: give a file that ends in {', '.join(CHART_ENDINGS)}")
+    check_writable(chart)
+    for package, install in (("matplotlib", "matplotlib"), ("faster_coco_eval", "faster-coco-eval")):
+        with needing(package, "--chart", install):
+            import_module(package)
+
+
+def _keywords(model: str, options: ModelOptions, threads: int | None, device: str) -> OpenKeywords:
+    own = options_for(split_model(model).model, options)
+    return OpenKeywords(threads=threads, device=device, random=True, **own.as_keywords())
+
+
+def _value(result: Compared) -> dict[str, object]:
+    metrics = {split: {"ap": m.ap, "ap50": m.ap50} for split, m in result.metrics.items()}
+    return {**asdict(result), "metrics": metrics}
+
+
+def _draw(results: Sequence[Compared], names: Sequence[str], path: Path) -> None:
+    # Needs matplotlib, which is no part of the base install.
+    from seyolo.report.pareto import Point, plot_pareto  # noqa: PLC0415
+
+    splits = [split for split, measured in results[0].metrics.items() if measured.num_objects]
+    if not splits:
+        raise UsageError(f"--chart {path}: no split but train shows any object, so there is no AP to draw")
+    split = "test" if "test" in splits else splits[-1]
+    points = [
+        Point(name, result.total_p50_ms, result.metrics[split].ap)
+        for name, result in zip(names, results, strict=True)
+    ]
+    plot_pareto(points, split, path)
+    remark(f"the chart is {path}")

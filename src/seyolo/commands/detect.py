@@ -43,6 +43,7 @@ class Settings:
     save: str | None = None
     max_frames: int | None = None
     strict: bool = False
+    batch: int = 1
     device: str = "cpu"
     threads: int | None = None
     start: ModelOptions = MODEL_DEFAULTS
@@ -61,6 +62,7 @@ def detect(
     strict: Annotated[bool, Parameter(negative=())] = False,
     shard: str | None = None,
     resume: Path | None = None,
+    batch: int = 1,
     device: str = "cpu",
     threads: int | None = None,
     start: ModelOptions = MODEL_DEFAULTS,
@@ -70,7 +72,8 @@ def detect(
     """Find objects in pictures, videos, cameras and streams; annotated media and tables out.
 
     Args:
-        model: an .onnx or .xml file, which need no PyTorch, a checkpoint, or a .cfg with its weights.
+        model: an .onnx or .xml file, which need no PyTorch, a checkpoint, or a .cfg with its weights;
+            @RUNTIME:PRECISION behind it as in seyolo benchmark.
         sources: pictures, videos, folders of pictures, patterns such as 'photos/*.jpg', a camera's number,
             rtsp:// and http:// addresses, or - for a picture or a list of files on stdin.
         confidence: smallest score reported, 0 to 1.
@@ -84,13 +87,14 @@ def detect(
         strict: stop at the first picture or video that cannot be read.
         shard: this worker's part of the sources, such as 2/8.
         resume: the folder of a run to go on with; only --shard, --json and --jsonl go with it.
+        batch: so many pictures at once, for models exported with --dynamic-batch.
         device: cpu, cuda or cuda:N.
         threads: of the CPU.
         json: write the detections here; - is stdout.
         jsonl: write a line of JSON per picture or frame here; - is stdout, as they are found.
     """
     settings = Settings(
-        model, sources, confidence, iou, names, save, max_frames, strict, device, threads, start
+        model, sources, confidence, iou, names, save, max_frames, strict, batch, device, threads, start
     )
     part = Shard() if shard is None else parse_shard(shard)
     if resume is not None:
@@ -168,6 +172,8 @@ def _sources(settings: Settings) -> Sources:
         raise UsageError("detect needs pictures: seyolo detect MODEL PICTURE_OR_FOLDER...")
     if settings.max_frames is not None and settings.max_frames < 1:
         raise UsageError(f"--max-frames {settings.max_frames}: at least 1")
+    if settings.batch < 1:
+        raise UsageError(f"--batch {settings.batch}: at least 1")
     return find_sources(settings.sources, None if sys.stdin is None else sys.stdin.buffer)
 
 
@@ -214,6 +220,7 @@ def _run(
             done=done,
             strict=settings.strict,
             max_frames=settings.max_frames,
+            batch=settings.batch,
             tally=tally,
         ).run()
         if folder is not None and journal is not None:

@@ -162,6 +162,7 @@ class PlanChoices:
         scope: all, or plain for convolutions that no shortcut touches, as the published cut does.
         multiple: kept channels are multiples of this [default: 8, and 16 in groups of 128 and more].
         least_share: every group of channels keeps at least this share, from 0 to 1.
+        evenness: the larger, the more all groups narrow alike; with 0 importance alone decides.
         keep: layers whose channels all stay, by their numbers in seyolo info, as in 12,16; may be given
             several times.
         importance: which channels stay: those with large batch-normalisation scales (bn), kernels (norm),
@@ -172,6 +173,7 @@ class PlanChoices:
     scope: Literal["all", "plain"] = "all"
     multiple: int | None = None
     least_share: float = 0.0
+    evenness: float = 0.0
     keep: Annotated[tuple[str, ...], Repeatable] = ()
     importance: Literal["bn", "norm", "group", "taylor", "uniform", "random"] = "bn"
 
@@ -181,6 +183,7 @@ class PlanChoices:
             scope=self.scope,
             multiple=self.multiple,
             least_share=self.least_share,
+            evenness=self.evenness,
             keep=_layers(self.keep),
             blocks=blocks,
             method=self.importance,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import seyolo
 from seyolo.commands.options import MODEL_DEFAULTS, Json, ModelOptions, open_detector
 from seyolo.commands.output import check_target, show, table
+from seyolo.comparison import evaluate_backend, split_model
 from seyolo.data.datasets import load_dataset
 from seyolo.progress import console_progress
 from seyolo.runtime.backend import EXPORTED_ENDINGS, Backend
@@ -35,7 +36,8 @@ def val(
     """Average precision of a model on a data set.
 
     Args:
-        model: a checkpoint, an .onnx or .xml file, or a .cfg or zoo name with --weights.
+        model: a checkpoint, an .onnx or .xml file, or a .cfg or zoo name with --weights; @RUNTIME:PRECISION
+            behind it as in seyolo benchmark.
         data: a data.yaml, Darknet .data, COCO .json or VOC folder.
         split: by default every split but train.
         protocol: coco, or oxford for all hands and the official ones (over 1,500 px²).
@@ -48,12 +50,17 @@ def val(
     check_target(json)
     progress = console_progress()
     dataset = load_dataset(data)
-    if Path(model).suffix in EXPORTED_ENDINGS:
+    chosen = split_model(model)
+    if chosen.runtime is not None or Path(chosen.model).suffix in EXPORTED_ENDINGS:
         detector: Backend | DarknetModel = open_detector(model, start, device=device)
     else:
         detector = seyolo.api.open_model(model, device=device, **start.as_keywords())
     if protocol == "coco":
-        coco = seyolo.evaluate(detector, dataset, split, size=size, out=out, progress=progress)
+        # What runs without PyTorch is measured without it.
+        if isinstance(detector, Backend) and out is None:
+            coco = evaluate_backend(detector, dataset, split, size=size, progress=progress)
+        else:
+            coco = seyolo.evaluate(detector, dataset, split, size=size, out=out, progress=progress)
         rows = [{"split": name, **_columns(metrics)} for name, metrics in coco.items()]
         values: dict[str, object] = {name: metrics.to_dict() for name, metrics in coco.items()}
     else:

@@ -2,31 +2,34 @@
 
 Both kinds of model become one small function from a batch of pictures to raw predictions, so that a figure
 means the same whichever runs. Pictures are letterboxed by the loader and the boxes come back through each
-picture's own placement: AP is measured in the pixels of the source picture, as COCO does it.
+picture's own placement: AP is measured in the pixels of the source picture, as COCO does it. A backend needs
+no PyTorch here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import TypedDict, Unpack
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 import numpy as np
-import torch
 from jaxtyping import Float32, UInt8
 
 from seyolo.boxes import cxcywh_to_xyxy
 from seyolo.data.datasets import Sample
-from seyolo.data.loader import EvaluationLoader
+from seyolo.data.evaluation_loader import EvaluationLoader
 from seyolo.detections import Detections
 from seyolo.evaluation.ap import Metrics, Truth, average_precision
 from seyolo.letterbox import Mode, Placement
-from seyolo.network.build import DarknetModel
 from seyolo.progress import Progress, Silent
 from seyolo.runtime.backend import Backend
 
-Infer = Callable[[UInt8[torch.Tensor, "B 3 H W"]], Float32[np.ndarray, "B P columns"]]
-"""From RGB bytes to raw predictions: cx, cy, w, h in input pixels, objectness, class probabilities."""
+if TYPE_CHECKING:
+    from seyolo.network.build import DarknetModel
+
+Infer = Callable[[UInt8[np.ndarray, "B H W 3"]], Float32[np.ndarray, "B P columns"]]
+"""From RGB pictures to raw predictions: cx, cy, w, h in input pixels, objectness, class probabilities."""
 
 
 Judgement = dict[str, tuple[list[Truth], list[Detections]]]
@@ -143,41 +146,23 @@ def _raw_outputs(
 
 def _letterbox_mode(model: DarknetModel | Backend) -> Mode:
     """How the model wants pictures fitted: its description's or its file's word, as in detection."""
-    if not isinstance(model, DarknetModel):
+    if isinstance(model, Backend):
         return model.letterbox_mode
     return "letterbox" if model.network.net.letter_box else "stretch"
 
 
-@contextmanager
-def _inferring(model: DarknetModel | Backend, bfloat16: bool) -> Iterator[Infer]:
-    """The model as a function of a batch; a network is in evaluation mode meanwhile."""
-    if not isinstance(model, DarknetModel):
-        yield _backend_function(model)
-        return
-    was_training = model.training
-    model.eval()
-    try:
-        yield _network_function(model, bfloat16)
-    finally:
-        model.train(was_training)
+def _inferring(model: DarknetModel | Backend, bfloat16: bool) -> AbstractContextManager[Infer]:
+    """The model as a function of a batch."""
+    if isinstance(model, Backend):
+        return nullcontext(partial(_infer_on_backend, model))
+    # Only here is PyTorch needed, and then whoever built the network has imported it.
+    from seyolo.evaluation.network import inferring  # noqa: PLC0415
+
+    return inferring(model, bfloat16)
 
 
-def _network_function(model: DarknetModel, bfloat16: bool) -> Infer:
-    device = next(model.parameters()).device
-
-    def infer(images: UInt8[torch.Tensor, "B 3 H W"]) -> Float32[np.ndarray, "B P columns"]:
-        # Autocast inside, so that the generator never leaves a mode of torch switched on for its caller.
-        with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=bfloat16):
-            batch = images.to(device, non_blocking=True).contiguous(memory_format=torch.channels_last)
-            raw = model(batch.float().div_(255))
-        predictions: Float32[np.ndarray, "B P columns"] = raw.float().cpu().numpy()
-        return predictions
-
-    return infer
-
-
-def _backend_function(backend: Backend) -> Infer:
-    def infer(images: UInt8[torch.Tensor, "B 3 H W"]) -> Float32[np.ndarray, "B P columns"]:
-        return backend.infer(images.numpy().astype(np.float32) / 255)
-
-    return infer
+def _infer_on_backend(
+    backend: Backend, images: UInt8[np.ndarray, "B H W 3"]
+) -> Float32[np.ndarray, "B P columns"]:
+    planes = np.multiply(images.transpose(0, 3, 1, 2), np.float32(1 / 255), order="C", dtype=np.float32)
+    return backend.infer(planes)

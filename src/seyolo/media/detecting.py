@@ -93,6 +93,7 @@ class DetectRun:
         done: sources that are left out.
         strict: the first source that cannot be read stops the run.
         max_frames: of each video and live source.
+        batch: so many pictures or frames go through the network at once; of a live source one.
         progress: is told how far it is.
         say: is told a line about each video.
         tally: is counted on.
@@ -107,6 +108,7 @@ class DetectRun:
     done: NameSet
     strict: bool
     max_frames: int | None
+    batch: int
     tally: Tally
 
     def run(self) -> None:
@@ -141,7 +143,7 @@ class DetectRun:
             self.progress.task("detecting", total) as advance,
             closing(mapped_ahead(self._read, pictures, NUM_READERS)) as frames,
         ):
-            for frame, found in self._detected(frames):
+            for frame, found in self._detected(frames, self.batch):
                 behind.call(self.outputs.write, frame, found)
                 self.tally.num_sources += 1
                 advance(1, Path(frame.source).name)
@@ -176,10 +178,12 @@ class DetectRun:
         self, reader: VideoReader, place: Place, video: VideoWriter | None, behind: Behind, advance: Advance
     ) -> None:
         ahead = newest if reader.is_live else read_ahead
+        # What waits for a batch to be full would be late.
+        batch = 1 if reader.is_live else self.batch
         start, num_frames, num_with = time.perf_counter(), 0, 0
         try:
             with closing(ahead(_frames(reader, place))) as frames:
-                for frame, found in self._detected(islice(frames, self.max_frames)):
+                for frame, found in self._detected(islice(frames, self.max_frames), batch):
                     behind.call(self.outputs.write, frame, found, video)
                     num_frames += frame.image is not None
                     num_with += len(found) > 0
@@ -192,7 +196,7 @@ class DetectRun:
         rate = num_frames / (time.perf_counter() - start)
         self.say(f"{reader.name}: objects in {num_with} of {num_frames} frames, {rate:.1f} frames/s")
 
-    def _detected(self, frames: Iterable[Frame]) -> Iterator[tuple[Frame, Detections]]:
+    def _detected(self, frames: Iterable[Frame], batch: int) -> Iterator[tuple[Frame, Detections]]:
         """The frames with what is found in them; those that could not be read with nothing."""
         waiting: deque[Frame] = deque()
 
@@ -204,7 +208,7 @@ class DetectRun:
                 elif self.strict:
                     return
 
-        for found in self.detector.detect_many(images()):
+        for found in self.detector.detect_many(images(), batch_size=batch):
             while waiting[0].image is None:
                 yield self._counted(waiting.popleft()), Detections.empty()
             yield self._counted(waiting.popleft()), found

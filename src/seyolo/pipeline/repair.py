@@ -10,7 +10,8 @@ from torch import Tensor
 
 from seyolo.data.augment import Augmentation
 from seyolo.data.datasets import Dataset
-from seyolo.data.loader import EvaluationLoader, TrainingLoader
+from seyolo.data.evaluation_loader import EvaluationLoader
+from seyolo.data.loader import TrainingLoader, to_planes
 from seyolo.network.build import DarknetModel
 from seyolo.pipeline.config import Repair
 from seyolo.pruning.importance import FloatArray
@@ -79,8 +80,8 @@ def calibration_batches(
     Kernels that are fitted to plain pictures alone forget what only mosaics show, small objects for instance.
     """
     samples = calibration_samples(dataset, count, seed)
-    for images, _, _ in EvaluationLoader(samples, size_hw, CALIBRATION_BATCH):
-        yield images.float() / 255
+    for pictures, _, _ in EvaluationLoader(samples, size_hw, CALIBRATION_BATCH):
+        yield to_planes(pictures).float() / 255
     if augmented:
         for images, _ in augmented_batches(dataset, max(size_hw), augmented // CALIBRATION_BATCH, seed):
             yield images[..., : size_hw[0], : size_hw[1]].float() / 255

@@ -3,7 +3,9 @@
 One global threshold on importance, as in Network Slimming (Liu 2017): the counts it leaves are rounded to
 the nearest multiple, never below the floor of one multiple (or the width where that is smaller), and the
 lowest threshold that meets the budgets is found by bisection. What then still fits is added back in whole
-multiples, the most important first.
+multiples, the most important first. With evenness a channel counts the more the fewer of its group are
+before it, so that no group is cut to its floor while others stay wide: a trunk that many blocks add to has
+the mean of many scales, which is never large.
 
 A group inside a removable residual block may also keep nothing: where the threshold leaves it less than half
 of its floor, the block goes as a whole, and climbs back as a whole when that is worth more than other steps.
@@ -37,8 +39,8 @@ from seyolo.pruning.widths import allowed_counts, cuttable_groups
 class Ladder:
     """What one group may keep: `steps` ascending, and the importance of its channels in order of rank.
 
-    `ranked` (num_channels,) never rises; in a divided group the r-th best of every part share a place and the
-    largest of their scores, since they stay together.
+    `ranked` (num_channels,), evenness included, never rises; in a divided group the r-th best of every part
+    share a place and the largest of their scores, since they stay together.
     """
 
     steps: IntArray
@@ -90,7 +92,10 @@ def allocate(
     for limit in limits:
         if limit.cost(floors) > limit.most:
             raise BudgetError(infeasible(limit, groups, scores, options, blocks))
-    ladders = [_ladder(*each) for each in zip(groups.groups, scores, steps, strict=True)]
+    ladders = [
+        _ladder(group, score, counts, options.evenness)
+        for group, score, counts in zip(groups.groups, scores, steps, strict=True)
+    ]
     counts = settled(_add_back(ladders, limits, _by_threshold(ladders, limits, floors)), blocks)
     return tuple(
         _best(group, score, int(count))
@@ -98,11 +103,13 @@ def allocate(
     )
 
 
-def _ladder(group: Group, scores: FloatArray, steps: IntArray) -> Ladder:
+def _ladder(group: Group, scores: FloatArray, steps: IntArray, evenness: float) -> Ladder:
     """The ladder of a group that may keep any of `steps` channels."""
     num_parts = group.num_parts
     by_part = -np.sort(-np.stack([scores[group.parts == part] for part in range(num_parts)]), axis=1)
-    return Ladder(steps, np.repeat(by_part.max(axis=0), num_parts))
+    best = by_part.max(axis=0)
+    rank = np.arange(1, len(best) + 1)
+    return Ladder(steps, np.repeat(best * (len(best) / rank) ** evenness, num_parts))
 
 
 def _by_threshold(ladders: Sequence[Ladder], limits: Sequence[Limit], floors: IntArray) -> IntArray:

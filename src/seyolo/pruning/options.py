@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -20,6 +21,8 @@ class PlanOptions:
         multiple: kept channels are multiples of this, or the whole width; by default 8, and 16 in groups of
             128 channels and more.
         least_share: every group keeps at least this share of its channels.
+        evenness: keeps groups from starving: the r-th best of n channels counts (n / r)^evenness times its
+            importance. With 0 importance alone decides; the larger, the more all groups narrow alike.
         keep: layers whose output channels all stay, and with them whatever is tied to these.
         blocks: whether residual blocks may go as a whole; in scope `plain` and with `channels=` none does.
         method: the importance: `bn`, `norm`, `group`, `taylor`, or the controls `uniform` and `random`.
@@ -27,12 +30,13 @@ class PlanOptions:
         size: (height, width) in pixels at which MACs and milliseconds count; by default the `[net]` size.
 
     Raises:
-        UsageError: an unknown scope, a multiple below 1, or a share outside [0, 1].
+        UsageError: an unknown scope, a multiple below 1, a share outside [0, 1], or a negative evenness.
     """
 
     scope: Scope = "all"
     multiple: int | None = None
     least_share: float = 0.0
+    evenness: float = 0.0
     keep: tuple[int, ...] = ()
     blocks: bool = True
     method: Method = "bn"
@@ -48,6 +52,8 @@ class PlanOptions:
             raise UsageError(
                 f"least_share={self.least_share}: the share every group keeps is between 0 and 1"
             )
+        if not 0 <= self.evenness < math.inf:
+            raise UsageError(f"evenness={self.evenness}: 0 or above")
 
 
 DEFAULTS = PlanOptions()

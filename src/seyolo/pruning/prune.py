@@ -33,6 +33,7 @@ def prune(
     scope: Scope = "all",
     multiple: int | None = None,
     least_share: float = 0.0,
+    evenness: float = 0.0,
     keep: Sequence[int] = (),
     blocks: bool = True,
     method: Method = "bn",
@@ -50,7 +51,7 @@ def prune(
         model: the dense model.
         budget: `macs=30%`, `params=2.4M`, `latency=8ms@onnxruntime`, `channels=85%` (removed), or several
             that hold together. Latency holds as measured on this machine.
-        scope, multiple, least_share, keep, blocks, method, tied, size: as in `PlanOptions`.
+        scope, multiple, least_share, evenness, keep, blocks, method, tied, size: as in `PlanOptions`.
         generator: the source of `random`.
         measured: what `taylor` needs, see `training.taylor`.
         latency: tables of the backends a latency budget names; measured (or read from the cache) otherwise.
@@ -65,6 +66,7 @@ def prune(
         scope=scope,
         multiple=multiple,
         least_share=least_share,
+        evenness=evenness,
         keep=tuple(keep),
         blocks=blocks,
         method=method,

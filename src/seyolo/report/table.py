@@ -40,7 +40,7 @@ def count_text(value: float) -> str:
     for factor, suffix in SUFFIXES:
         # Rounding first, so that 999,999 becomes 1.00 M and not 1000 k.
         if float(f"{value:.3g}") >= factor:
-            return f"{_three_digits(value / factor)} {suffix}"
+            return f"{three_digits(value / factor)} {suffix}"
     return f"{value:.0f}"
 
 
@@ -57,7 +57,7 @@ def share_text(value: float) -> str:
 
 def latency_text(milliseconds: float) -> str:
     """A duration with three digits: 7.70 ms."""
-    return f"{_three_digits(milliseconds)} ms"
+    return f"{three_digits(milliseconds)} ms"
 
 
 def shown_split(splits: Iterable[str]) -> str:
@@ -162,7 +162,8 @@ def _speed_up(first: float, last: float) -> str:
     return f"{first / last:.2f}x faster" if last <= first else f"{last / first:.2f}x slower"
 
 
-def _three_digits(value: float) -> str:
+def three_digits(value: float) -> str:
+    """A positive number with three digits: 7.70, 12.3, 142."""
     rounded = float(f"{value:.3g}")
     decimals = 2 if rounded < 10 else 1 if rounded < 100 else 0
     return f"{value:.{decimals}f}"

@@ -1,6 +1,6 @@
 """Latency of several detectors measured side by side.
 
-Batch 1, warmed up, and interleaved: every round runs each detector once, so that a machine that slows down
+Warmed up, and interleaved: every round runs each detector once, so that a machine that slows down
 (heat, a neighbour) slows all of them alike and their ratio stays honest. Before every turn there is a rest:
 a runtime's threads keep spinning for milliseconds after its work, and would take the next one's cores. A turn
 is timed in three parts, letterbox, inference and post-processing, whose sum is what a user waits for. The
@@ -13,13 +13,14 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeVar
 
 import numpy as np
 from jaxtyping import Float64, UInt8
 
 from seyolo.detections import Detections
 from seyolo.errors import UsageError
-from seyolo.letterbox import letterbox, to_tensor
+from seyolo.letterbox import to_batch
 from seyolo.runtime.backend import Backend
 
 Clock = Callable[[], int]
@@ -28,6 +29,7 @@ Clock = Callable[[], int]
 REST_S = 0.01
 """PyTorch's threads spin some 5 ms. One model alone rests, too, so that it is timed as beside others."""
 
+Key = TypeVar("Key")
 Turn = Callable[[int, Clock], Sequence[int]]
 """Does the work of turn number n and returns the clock's readings: at the start and after each part."""
 
@@ -36,7 +38,9 @@ Turn = Callable[[int, Clock], Sequence[int]]
 class Timing:
     """Latency of one detector in milliseconds: medians (p50) and 95th percentiles over the rounds.
 
-    `p50_ms` and `p95_ms` are inference alone, `total_*` a decoded photo to its detections.
+    `p50_ms` and `p95_ms` are inference alone, `total_*` a decoded photo to its detections, all at batch 1.
+    `pictures_per_s` counts all timed photos over all their time, one after the other;
+    `batch_pictures_per_s` the same `batch` at a time, None where `batch` is 1.
     """
 
     name: str
@@ -47,6 +51,9 @@ class Timing:
     postprocess_p50_ms: float
     total_p50_ms: float
     total_p95_ms: float
+    pictures_per_s: float
+    batch: int
+    batch_pictures_per_s: float | None
 
 
 def benchmark(
@@ -56,6 +63,7 @@ def benchmark(
     images: Sequence[UInt8[np.ndarray, "H W 3"]] | None = None,
     *,
     confidence: float = 0.25,
+    batch: int = 1,
     clock: Clock = time.perf_counter_ns,
 ) -> list[Timing]:
     """Times detectors against each other, in one run.
@@ -66,28 +74,34 @@ def benchmark(
         warmup: rounds before them that do not count.
         images: decoded BGR photos, taken in turn; by default one drawn 1280x720 picture.
         confidence: of the post-processing.
+        batch: so many photos at once are timed, too; a file made for one runs once for each.
         clock: where the time comes from.
 
     Raises:
-        UsageError: no detectors, no photos, or less than one round.
+        UsageError: no detectors, no photos, or less than one round or photo at once.
     """
     if images is None:
         images = [gradient_picture(720, 1280)]
-    if not backends or not images or repeats < 1 or warmup < 0:
+    if not backends or not images or repeats < 1 or warmup < 0 or batch < 1:
         raise UsageError(
-            "a benchmark needs at least one model, one picture and one repeat; got "
-            f"{len(backends)} models, {len(images)} pictures, {repeats} repeats, {warmup} warm-up rounds"
+            "a benchmark needs at least one model, one picture, one repeat and a batch of 1; got "
+            f"{len(backends)} models, {len(images)} pictures, {repeats} repeats, {warmup} warm-up rounds, "
+            f"a batch of {batch}"
         )
-    turns = {name: partial(_detect, backend, images, confidence) for name, backend in backends.items()}
+    turns = {
+        (name, count): partial(detect_timed, backend, images, count=count, confidence=confidence)
+        for name, backend in backends.items()
+        for count in sorted({1, batch})
+    }
     durations = time_interleaved(turns, repeats, warmup, clock)
-    return [_summarise(name, durations[name]) for name in backends]
+    return [_summarise(name, durations[name, 1], durations[name, batch], batch) for name in backends]
 
 
 def time_interleaved(
-    turns: Mapping[str, Turn], repeats: int, warmup: int, clock: Clock
-) -> dict[str, Float64[np.ndarray, "repeats parts"]]:
+    turns: Mapping[Key, Turn], repeats: int, warmup: int, clock: Clock
+) -> dict[Key, Float64[np.ndarray, "repeats parts"]]:
     """Runs the turns round robin and returns the duration of each part in milliseconds."""
-    readings: dict[str, list[Sequence[int]]] = {name: [] for name in turns}
+    readings: dict[Key, list[Sequence[int]]] = {name: [] for name in turns}
     rounds = [(number, False) for number in range(warmup)] + [(number, True) for number in range(repeats)]
     for number, counts in rounds:
         for name, turn in turns.items():
@@ -105,25 +119,33 @@ def gradient_picture(height: int, width: int) -> UInt8[np.ndarray, "height width
     return np.broadcast_to((down + right) / 2, (height, width, 3)).astype(np.uint8)
 
 
-def _detect(
+def detect_timed(
     backend: Backend,
     images: Sequence[UInt8[np.ndarray, "H W 3"]],
-    confidence: float,
     number: int,
     clock: Clock,
+    *,
+    count: int = 1,
+    confidence: float = 0.25,
 ) -> tuple[int, int, int, int]:
-    image = images[number % len(images)]
+    """A turn: the next `count` of the images, and the clock around letterbox, inference, post-processing."""
+    photos = [images[(number * count + index) % len(images)] for index in range(count)]
     start = clock()
-    fitted, placement = letterbox(image, backend.input_size, backend.letterbox_mode)
-    batch = to_tensor(fitted)[None]
+    batch, placements = to_batch(photos, backend.input_size, backend.letterbox_mode)
     prepared = clock()
-    raw = backend.infer(batch)
+    outputs = backend.infer(batch)
     inferred = clock()
-    Detections.from_raw(raw[0], placement, confidence)
+    for raw, placement in zip(outputs, placements, strict=True):
+        Detections.from_raw(raw, placement, confidence)
     return start, prepared, inferred, clock()
 
 
-def _summarise(name: str, parts_ms: Float64[np.ndarray, "repeats 3"]) -> Timing:
+def _summarise(
+    name: str,
+    parts_ms: Float64[np.ndarray, "repeats 3"],
+    batch_parts_ms: Float64[np.ndarray, "repeats 3"],
+    batch: int,
+) -> Timing:
     preprocess, inference, postprocess = parts_ms.T
     total = parts_ms.sum(axis=1)
     return Timing(
@@ -135,4 +157,11 @@ def _summarise(name: str, parts_ms: Float64[np.ndarray, "repeats 3"]) -> Timing:
         postprocess_p50_ms=float(np.median(postprocess)),
         total_p50_ms=float(np.median(total)),
         total_p95_ms=float(np.percentile(total, 95)),
+        pictures_per_s=_per_second(parts_ms),
+        batch=batch,
+        batch_pictures_per_s=batch * _per_second(batch_parts_ms) if batch > 1 else None,
     )
+
+
+def _per_second(parts_ms: Float64[np.ndarray, "repeats 3"]) -> float:
+    return len(parts_ms) / float(parts_ms.sum()) * 1e3

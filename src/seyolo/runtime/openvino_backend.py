@@ -1,6 +1,7 @@
-"""OpenVINO's files (`.xml` with `.bin`) on its CPU device.
+"""OpenVINO's files (`.xml` with `.bin`) and ONNX files on its CPU device.
 
-Our exporter writes what `metadata.py` describes into the model's runtime information, under `seyolo`.
+Our exporter writes what `metadata.py` describes into the model's runtime information, under `seyolo`;
+OpenVINO itself puts the metadata of an ONNX file there, under `framework`.
 On CPUs with bfloat16 OpenVINO would compute in it unasked; here float32 stays float32 unless one asks.
 """
 
@@ -8,26 +9,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import openvino
 from jaxtyping import Float32
 
 from seyolo.errors import BackendError
-from seyolo.runtime.backend import class_names
+from seyolo.runtime.backend import Precision, class_names
 from seyolo.runtime.metadata import read_mode, read_names, read_size
 
 SECTION = "seyolo"
 """Where our metadata stands in the runtime information."""
-Precision = Literal["f32", "bf16", "f16"]
+ONNX_SECTION = "framework"
 
 
 class OpenVinoBackend:
     """A detector with the box decoding inside: one picture input, one output (N, P, 5 + C).
 
     Args:
-        path: the `.xml` file; the `.bin` lies beside it.
+        path: an `.xml` file, whose `.bin` lies beside it, or an `.onnx` file.
         threads: by default one per core.
         device: only `cpu`.
         names: the classes, instead of those in the file.
@@ -35,7 +36,8 @@ class OpenVinoBackend:
             bits; int8 layers stay int8.
 
     Raises:
-        BackendError: OpenVINO refuses the file, it is no such detector, or another device is asked for.
+        BackendError: OpenVINO refuses the file, it is no such detector, or the device or the precision is not
+            there.
     """
 
     name = "openvino"
@@ -57,10 +59,12 @@ class OpenVinoBackend:
             config["INFERENCE_NUM_THREADS"] = threads
         try:
             model = openvino.Core().read_model(self._path)
-            self._request = openvino.Core().compile_model(model, "CPU", config).create_infer_request()
+            compiled = openvino.Core().compile_model(model, "CPU", config)
         except RuntimeError as error:
             reason = str(error).strip().splitlines()[-1]
             raise BackendError(f"{path}: OpenVINO cannot read this file: {reason}") from None
+        self._require(precision, compiled.get_property("INFERENCE_PRECISION_HINT").to_string())
+        self._request = compiled.create_infer_request()
         shape, columns = self._shapes(model)
         metadata = _metadata(model)
         self._takes_one = shape[0] == 1
@@ -84,6 +88,13 @@ class OpenVinoBackend:
         raw: Float32[np.ndarray, "n p columns"] = self._request.infer([np.ascontiguousarray(batch)])[0]
         return raw
 
+    def _require(self, precision: Precision, actual: str) -> None:
+        # Without a word OpenVINO takes the next best.
+        if actual != precision:
+            raise BackendError(
+                f"{self._path}: OpenVINO has no {precision} on this CPU and would take {actual}; ask for that"
+            )
+
     def _shapes(self, model: Any) -> tuple[list[int | None], int]:
         """The input (N, 3, H, W), None where it is open, and the columns of the output."""
         inputs, outputs = ([value.partial_shape for value in side] for side in (model.inputs, model.outputs))
@@ -100,7 +111,8 @@ class OpenVinoBackend:
 def _metadata(model: Any) -> dict[str, str]:
     keys = ("names", "input_size", "letterbox")
     return {
-        key: model.get_rt_info([SECTION, key]).astype(str)
+        key: model.get_rt_info([section, key]).astype(str)
+        for section in (ONNX_SECTION, SECTION)
         for key in keys
-        if model.has_rt_info([SECTION, key])
+        if model.has_rt_info([section, key])
     }

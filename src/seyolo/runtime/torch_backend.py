@@ -1,4 +1,4 @@
-"""Checkpoints, and Darknet networks where OpenCV cannot read them, on PyTorch in eager mode and float32."""
+"""Checkpoints, and Darknet networks where OpenCV cannot read them, on PyTorch in eager mode."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ from seyolo.errors import BackendError
 from seyolo.letterbox import Mode
 from seyolo.model_file import ModelFile, read_model_file
 from seyolo.network.build import DarknetModel, from_file
-from seyolo.runtime.backend import class_names
+from seyolo.runtime.backend import Precision, class_names
+
+TYPES = {"f32": torch.float32, "bf16": torch.bfloat16, "f16": torch.float16}
 
 
 class TorchBackend:
@@ -27,6 +29,7 @@ class TorchBackend:
         model: is moved to `device` and switched to `eval()`.
         threads: PyTorch has one setting for the whole process; this changes it.
         device: anything `torch.device` understands.
+        precision: of the convolutions, by autocast.
 
     Raises:
         BackendError: there is no such device here.
@@ -34,11 +37,21 @@ class TorchBackend:
 
     name = "torch"
 
-    def __init__(self, model: DarknetModel, *, threads: int | None = None, device: str = "cpu") -> None:
+    def __init__(
+        self,
+        model: DarknetModel,
+        *,
+        threads: int | None = None,
+        device: str = "cpu",
+        precision: Precision = "f32",
+    ) -> None:
         if threads is not None:
             torch.set_num_threads(threads)
         self._device = torch_device(device)
+        self._type = TYPES[precision]
         self._model = model.to(self._device).eval()
+        # A twentieth to a sixth faster on CPUs than planes.
+        self._model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # stubs miss it
         net = model.network.net
         self.names = model.names
         self.input_size = net.height, net.width
@@ -53,6 +66,7 @@ class TorchBackend:
         threads: int | None = None,
         device: str = "cpu",
         names: Sequence[str] | None = None,
+        precision: Precision = "f32",
     ) -> Self:
         """Opens a `.safetensors` checkpoint, or a `.cfg` with its `.weights`.
 
@@ -64,11 +78,12 @@ class TorchBackend:
         if names is not None:
             names = class_names(names, len(file.names), path)
             file = ModelFile(file.network, file.state, names, file.provenance)
-        return cls(from_file(file), threads=threads, device=device)
+        return cls(from_file(file), threads=threads, device=device, precision=precision)
 
     def infer(self, batch: Float32[np.ndarray, "n 3 h w"]) -> Float32[np.ndarray, "n p columns"]:
         """Runs the network; copying the output back waits for the device, so a clock around it is right."""
-        with torch.inference_mode():
+        low = self._type != torch.float32
+        with torch.inference_mode(), torch.autocast(self._device.type, self._type, enabled=low):
             images = torch.from_numpy(np.ascontiguousarray(batch)).to(self._device)
             raw: Float32[np.ndarray, "n p columns"] = self._model(images).float().cpu().numpy()
         return raw

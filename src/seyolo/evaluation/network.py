@@ -1,0 +1,43 @@
+"""A network as a function from pictures to raw predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from jaxtyping import Float32, UInt8
+
+from seyolo.data.loader import to_planes
+from seyolo.network.build import DarknetModel
+
+if TYPE_CHECKING:
+    from seyolo.evaluation.evaluate import Infer
+
+
+@contextmanager
+def inferring(model: DarknetModel, bfloat16: bool) -> Iterator[Infer]:
+    """A function of a batch on the device the network is on; it is in evaluation mode meanwhile.
+
+    Args:
+        model: the network.
+        bfloat16: it runs under autocast.
+    """
+    was_training = model.training
+    model.eval()
+    device = next(model.parameters()).device
+
+    def infer(images: UInt8[np.ndarray, "B H W 3"]) -> Float32[np.ndarray, "B P columns"]:
+        # Autocast inside, so that the generator never leaves a mode of torch switched on for its caller.
+        with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=bfloat16):
+            batch = to_planes(images).to(device, non_blocking=True)
+            raw = model(batch.float().div_(255))
+        predictions: Float32[np.ndarray, "B P columns"] = raw.float().cpu().numpy()
+        return predictions
+
+    try:
+        yield infer
+    finally:
+        model.train(was_training)

@@ -1,0 +1,111 @@
+"""The base install, by itself: no PyTorch, nothing of any extra; on OpenCV 5, as pip gives it now.
+
+`make test-opencv5` runs this in an environment of its own, after `write_models.py`.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+import seyolo
+
+EXTRAS = ("torch", "scipy", "matplotlib", "onnx", "onnxscript", "openvino", "faster_coco_eval", "jinja2")
+FOLDER = Path(os.environ.get("SEYOLO_OPENCV5_MODELS", "build/opencv5"))
+NAME = "se-yolov3@0.25"
+
+pytestmark = [
+    pytest.mark.skipif(
+        any(map(importlib.util.find_spec, EXTRAS)), reason="needs a base install: make test-opencv5"
+    ),
+    pytest.mark.skipif(not (FOLDER / f"{NAME}.onnx").is_file(), reason=f"needs the files in {FOLDER}"),
+]
+
+
+def seyolo_line(*arguments: object) -> subprocess.CompletedProcess[str]:
+    line = [sys.executable, "-m", "seyolo", *map(str, arguments)]
+    return subprocess.run(line, capture_output=True, text=True, timeout=120, check=False)
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    """The file under a name of its own, so that what is said about it can be told apart."""
+    path = tmp_path / "model.onnx"
+    path.symlink_to((FOLDER / f"{NAME}.onnx").resolve())
+    return path
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """A data set of two pictures, and of as many classes as the network has."""
+    folder = tmp_path / "data" / "images" / "test"
+    folder.mkdir(parents=True)
+    for number, planes in enumerate(np.load(FOLDER / "pictures.npy")[:2]):
+        picture = (planes.transpose(1, 2, 0)[..., ::-1] * 255).astype(np.uint8)
+        cv2.imwrite(str(folder / f"{number}.png"), picture)
+    yaml = tmp_path / "data" / "data.yaml"
+    yaml.write_text("path: .\ntest: images/test\nnames: [left, right]\n")
+    return yaml
+
+
+def least_score() -> float:
+    """A confidence that the best of each picture's boxes reach; the weights are random."""
+    raw = np.load(FOLDER / f"{NAME}.npy")
+    return float((raw[..., 5:] * raw[..., 4:5]).max(axis=(1, 2)).min() / 2)
+
+
+def test_detect_annotates(model: Path, data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    line = ("detect", model, data.parent / "images/test", "--out", out, "--confidence", least_score())
+    done = seyolo_line(*line)
+    assert done.returncode == 0, done.stderr
+    rows = json.loads((tmp_path / "out/detections.json").read_text())["pictures"]
+    assert all(row["detections"] for row in rows)
+    assert cv2.imread(rows[0]["annotated"]) is not None
+
+
+def test_batches_run_at_once(data: Path) -> None:
+    detector = seyolo.Detector(FOLDER / f"{NAME}.dynamic.onnx", confidence=least_score())
+    assert detector.backend.name == "onnxruntime"
+    one_by_one, at_once = (
+        list(detector.detect_many(data.parent / "images/test", batch_size=size)) for size in (1, 2)
+    )
+    assert all(map(len, one_by_one))
+    for one, other in zip(one_by_one, at_once, strict=True):
+        np.testing.assert_allclose(one.scores, other.scores, atol=1e-5)
+
+
+def test_benchmark_measures_and_says_what_ap_needs(model: Path, data: Path, tmp_path: Path) -> None:
+    line = ("benchmark", model, "--repeats", 2, "--data", data, "--json", tmp_path / "a.json")
+    done = seyolo_line(*line)
+    assert done.returncode == 0, done.stderr
+    assert "AP is left out: it needs faster-coco-eval" in done.stderr
+    assert "pip install faster-coco-eval" in done.stderr
+    (row,) = json.loads((tmp_path / "a.json").read_text())["models"]
+    assert row["total_p50_ms"] > row["p50_ms"] > 0
+    assert row["metrics"] == {}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "install"),
+    [
+        (("benchmark", "MODEL@openvino"), "pip install 'seyolo[openvino]'"),
+        (("benchmark", "yolov3-tiny"), 'pip install "seyolo[train]"'),
+        (("benchmark", "MODEL", "--data", "DATA", "--chart", "a.png"), "pip install matplotlib"),
+        (("val", "MODEL", "--data", "DATA"), "pip install faster-coco-eval"),
+    ],
+)
+def test_what_is_missing_is_named(model: Path, data: Path, arguments: tuple[str, ...], install: str) -> None:
+    line = [each.replace("MODEL", str(model)).replace("DATA", str(data)) for each in arguments]
+    done = seyolo_line(*line)
+    assert done.returncode == 2, done.stderr
+    assert install in done.stderr
+    assert "Traceback" not in done.stderr
