@@ -15,6 +15,8 @@ import sys
 import threading
 import time
 import warnings
+from functools import partial
+from importlib import import_module
 from typing import TYPE_CHECKING, NoReturn
 
 from seyolo.errors import SeyoloError
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 
     from cyclopts import App, Token
 
+PROCESSES = "seyolo.training.distributed"
+"""What joins the processes that torchrun starts."""
 DONE, USER_CAN_MEND, INTERRUPTED = 0, 2, 130
 ASK_AGAIN_S, LONGEST_WAIT_S = 0.02, 1.0
 HAS_ALARM = hasattr(signal, "setitimer")
@@ -167,7 +171,11 @@ def _is_main_thread() -> bool:
 def _run(arguments: Sequence[str] | None) -> None:
     with warnings.catch_warnings():
         warnings.showwarning = _show_warning
-        make_app()(arguments, exit_on_error=False, result_action="return_value")
+        run = partial(make_app(), arguments, exit_on_error=False, result_action="return_value")
+        if "RANK" in os.environ:
+            import_module(PROCESSES).share(run)
+        else:
+            run()
         sys.stdout.flush()
 
 

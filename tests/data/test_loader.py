@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -34,7 +35,7 @@ def samples(tmp_path: Path) -> list[Sample]:
     return made
 
 
-def loader(samples: list[Sample], **options: int) -> TrainingLoader:
+def loader(samples: list[Sample], **options: Any) -> TrainingLoader:
     return TrainingLoader(samples, 64, 3, Augmentation(), seed=1, **options)
 
 
@@ -67,6 +68,17 @@ def test_batches_have_the_promised_form(samples: list[Sample]) -> None:
 def test_batches_do_not_depend_on_the_threads_nor_on_the_cache(samples: list[Sample]) -> None:
     assert_same_batches(loader(samples), loader(samples, workers=3))
     assert_same_batches(loader(samples), loader(samples, workers=2, cache_bytes=0, prefetch=1))
+
+
+def test_shards_of_a_batch_together_are_the_batch(samples: list[Sample]) -> None:
+    shards = [loader(samples, shard=(number, 3)) for number in range(3)]
+    assert [len(shard) for shard in shards] == [len(loader(samples))] * 3
+    parts = zip(*(shard.epoch(2) for shard in shards), strict=True)
+    for (images, targets), batch in zip(loader(samples).epoch(2), parts, strict=True):
+        assert torch.equal(torch.cat([part[0] for part in batch]), images)
+        for number, (_, rows) in enumerate(batch):
+            assert torch.equal(rows[:, 1:], targets[targets[:, 0] == number, 1:])
+            assert (rows[:, 0] == 0).all()
 
 
 def test_epochs_and_seeds_differ(samples: list[Sample]) -> None:

@@ -22,6 +22,7 @@ from seyolo.model_file import read_model_file
 from seyolo.network.attention import attach
 from seyolo.network.build import DarknetModel, build, from_file, to_file
 from seyolo.network.folding import fold_batch_norm
+from seyolo.training.config import TrainConfig
 from seyolo.training.distill import (
     Distillation,
     DistillationModule,
@@ -31,7 +32,7 @@ from seyolo.training.distill import (
     exclusive_classes,
     independent_classes,
 )
-from seyolo.training.loop import TrainConfig, TrainResult, train
+from seyolo.training.loop import TrainResult, train
 from seyolo.training.loss import DetectionLoss, LossModule, predictions
 from small_networks import CONVOLUTION, small_network
 from stopping import StopIn

@@ -8,16 +8,27 @@ from pathlib import Path
 
 import pytest
 
+from seyolo.training import environment
+from seyolo.training.distributed import Team
 from seyolo.training.environment import command_line, describe_environment, keep_command
 
 
 @pytest.mark.parametrize(
-    ("program", "start"),
-    [("/usr/local/bin/seyolo", "seyolo "), ("/lib/seyolo/__main__.py", "python -m seyolo ")],
+    ("program", "num_processes", "start"),
+    [
+        ("/usr/local/bin/seyolo", 1, "seyolo "),
+        ("/lib/seyolo/__main__.py", 1, "python -m seyolo "),
+        ("/lib/seyolo/__main__.py", 4, "torchrun --nproc-per-node 4 -m seyolo "),
+        ("/usr/local/bin/seyolo", 2, "torchrun --nproc-per-node 2 -m seyolo "),
+        ("/home/me/program.py", 2, "torchrun --nproc-per-node 2 program.py "),
+    ],
 )
-def test_the_command_line_can_be_pasted(program: str, start: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_line_can_be_pasted(
+    program: str, num_processes: int, start: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     arguments = ["slim", "--data", "my hands/data.yaml", "--budget", "macs=30%"]
     monkeypatch.setattr(sys, "argv", [program, *arguments])
+    monkeypatch.setattr(environment, "current_team", lambda: Team(0, num_processes))
     line = command_line()
     assert line.startswith(f"{start}slim")
     assert shlex.split(line)[-5:] == arguments

@@ -19,15 +19,15 @@ from seyolo.model_file import read_model_file
 from seyolo.network.build import DarknetModel, build, from_file, to_file
 from seyolo.network.folding import fold_batch_norm
 from seyolo.training import loop
+from seyolo.training.config import TrainConfig
+from seyolo.training.history import write_results
 from seyolo.training.loop import (
-    TrainConfig,
     TrainResult,
     calibration_samples,
     first_batch,
     measure_step_seconds,
     train,
     validation_splits,
-    write_results,
 )
 from seyolo.training.sparsity import L1, Choice, Sparsity, Steered, sparse_scales
 from stopping import StopIn
@@ -243,3 +243,36 @@ def test_the_first_batch_is_the_one_that_is_trained_on(
     assert torch.equal(seen[0][0], images)
     assert torch.equal(seen[0][1], targets)
     assert images.shape[2] == (config.epoch_size_px(0) if multi_scale else 96)
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "advice"),
+    [(4, "use --batch 2 or a smaller --size"), (1, "use a smaller --size")],
+)
+def test_a_gpu_whose_memory_is_full_is_explained_and_costs_no_finished_epoch(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batch_size: int, advice: str
+) -> None:
+    config = replace(CONFIG, batch_size=batch_size, evaluations=1)
+    take_step = loop._Run.take_step
+
+    def full_in_epoch_2(run: loop._Run, step: int, *batch: torch.Tensor) -> torch.Tensor:
+        if step == len(run.loader) + 1:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return take_step(run, step, *batch)
+
+    monkeypatch.setattr(loop._Run, "take_step", full_in_epoch_2)
+    with pytest.raises(TrainingError, match=f"{batch_size} pictures of 64 px; {advice}. Finished epochs"):
+        train(fresh_model(), dataset, config, tmp_path)
+    monkeypatch.undo()
+    assert [row["epoch"] for row in read_rows(tmp_path)] == ["1"]
+    resumed = train(fresh_model(), dataset, config, tmp_path, resume=True)
+    assert [row["epoch"] for row in resumed.history] == [1, 2]
+
+
+def test_measuring_a_step_explains_a_full_gpu_too(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise torch.cuda.OutOfMemoryError
+
+    monkeypatch.setattr(loop._Run, "take_step", full)
+    with pytest.raises(TrainingError, match="use --batch 2"):
+        measure_step_seconds(fresh_model(), dataset, CONFIG)

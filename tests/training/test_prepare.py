@@ -22,7 +22,7 @@ from seyolo.errors import CfgError
 from seyolo.models import load, save
 from seyolo.network.build import DarknetModel
 from seyolo.network.random_weights import calibrated
-from seyolo.training.loop import TrainConfig
+from seyolo.training.config import TrainConfig
 from seyolo.training.prepare import Attention, fit_from_scratch, fit_to_data, starting_model
 from small_networks import pictures
 

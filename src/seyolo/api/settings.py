@@ -9,6 +9,7 @@ from typing import Any
 from seyolo.described import CHECKPOINT
 from seyolo.errors import TrainingError, UsageError
 from seyolo.runtime.torch_backend import torch_device
+from seyolo.training.distributed import current_team
 from seyolo.training.prepare import Attention
 
 DEFAULT_MODEL = "yolov3@0.25"
@@ -21,7 +22,7 @@ def check_training(
     """Refuses settings no training can run with.
 
     Raises:
-        UsageError: a number out of its range.
+        UsageError: a number out of its range, or a batch that several processes cannot share.
         BackendError: no such device.
     """
     torch_device(device)
@@ -29,6 +30,7 @@ def check_training(
         raise UsageError(f"--epochs {epochs}: at least {least_epochs}")
     if batch < 1:
         raise UsageError(f"--batch {batch}: at least one picture per step")
+    current_team().share_of(batch)
     if not 0 < lr <= MAX_LEARNING_RATE:
         raise UsageError(f"--lr {lr:g}: a learning rate above 0 and at most {MAX_LEARNING_RATE:g}")
     if not 0 <= seed < 1 << 32:

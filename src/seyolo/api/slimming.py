@@ -22,6 +22,7 @@ from seyolo.progress import Progress
 from seyolo.pruning.options import PlanOptions
 from seyolo.runs import existing_run, new_run
 from seyolo.training.distill import check_weight
+from seyolo.training.distributed import shared
 from seyolo.training.sparsity import Schedule
 from seyolo.training.trackers import OpenTracker, TrackerName, chosen_tracker
 
@@ -41,6 +42,7 @@ class SlimChoices(TypedDict, total=False):
     distill: float
 
 
+@shared
 def slim(
     data: str | Path,
     model: str | Path | None = None,
@@ -81,7 +83,7 @@ def slim(
         finetune: False stops after the cut and its repair.
         batch, lr, seed, device: of training.
         cut: what decides which channels go.
-        train_settings: further fields of `TrainConfig` for every stage.
+        train_settings: further fields of `TrainConfig` for every stage, `sync_bn` for instance.
         controls: to train and judge beside it, by name, or `all`: see `seyolo.pipeline.controls`.
         folder: of the run; by default a new one under `runs/slim`.
         progress: where to tell how far it is.
@@ -130,6 +132,7 @@ def slim(
     return run_slim(config, folder, controls=wanted, progress=progress, tracker=opener)
 
 
+@shared
 def resume_slim(
     folder: str | Path,
     progress: Progress | None = None,

@@ -26,9 +26,11 @@ from seyolo.pruning.groups import tied_scales
 from seyolo.report.train_report import write_batch, write_results
 from seyolo.runs import existing_run, new_run
 from seyolo.runtime.torch_backend import torch_device
+from seyolo.training.config import TrainConfig
 from seyolo.training.distill import Distillation, check_teacher
+from seyolo.training.distributed import shared
 from seyolo.training.environment import keep_command
-from seyolo.training.loop import TrainConfig, TrainResult, can_resume, first_batch, validation_splits
+from seyolo.training.loop import TrainResult, can_resume, first_batch, validation_splits
 from seyolo.training.loop import train as run_train
 from seyolo.training.prepare import Attention, starting_model
 from seyolo.training.sparsity import PUBLISHED_STRENGTH, make_sparsity
@@ -58,6 +60,7 @@ class TrainSettings:
     multi_scale: bool
     teacher: str | None = None
     distill: float = DEFAULT_DISTILL
+    sync_bn: bool = False
 
     def train_config(self) -> TrainConfig:
         """The training loop's part of the settings."""
@@ -69,9 +72,11 @@ class TrainSettings:
             seed=self.seed,
             device=self.device,
             multi_scale=self.multi_scale,
+            sync_bn=self.sync_bn,
         )
 
 
+@shared
 def train(
     data: str | Path,
     model: str | Path | None = None,
@@ -91,6 +96,7 @@ def train(
     seed: int = 0,
     device: str = "cpu",
     multi_scale: bool = False,
+    sync_bn: bool = False,
     teacher: str | Path | None = None,
     distill: float | None = None,
     folder: str | Path | None = None,
@@ -98,6 +104,8 @@ def train(
     tracker: TrackerName | OpenTracker | None = None,
 ) -> TrainResult:
     """Trains a detector on a data set's `train` split and keeps the checkpoint that is best on `val`.
+
+    In a program that `torchrun` starts several times, all of them train together and get the result.
 
     Args:
         data: a `data.yaml`, Darknet `.data`, COCO `.json` or VOC folder.
@@ -109,6 +117,7 @@ def train(
         schedule: of the strength: `constant`, or `decay` linearly to zero.
         epochs, batch, size, lr, seed, device: of training; `size` is the side of the square input in pixels.
         multi_scale: draw another input size for each epoch.
+        sync_bn: normalise the pictures of all processes by common statistics.
         teacher: a trained checkpoint, or a `.cfg` with its `.weights` beside it, to learn from besides the
             labels; of the same classes, strides and anchors per cell.
         distill: how much the teacher counts; 1, like the labels, unless given.
@@ -139,11 +148,13 @@ def train(
         multi_scale=multi_scale,
         teacher=None if teacher is None else str(teacher),
         distill=_distill(teacher, distill),
+        sync_bn=sync_bn,
     )
     folder = Path(folder) if folder is not None else new_run("train")
     return _train(settings, folder, resume=False, progress=progress, tracker=opener)
 
 
+@shared
 def resume_train(
     folder: str | Path,
     progress: Progress | None = None,

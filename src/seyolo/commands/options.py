@@ -90,11 +90,12 @@ class RunOptions:
     """What every training verb takes.
 
     Attributes:
-        batch: pictures per step.
+        batch: pictures per step, in all processes together.
         lr: peak learning rate.
         seed: of everything random.
         device: cpu, cuda or cuda:N.
         name: the run's folder is runs/VERB/NAME; by default the verb, numbered when taken.
+        sync_bn: where torchrun starts several processes, normalise by the statistics of all their pictures.
         resume: go on with the run in this folder; its settings are kept, other options are not needed.
         tracker: follow training in TensorBoard, too: tensorboard --logdir runs.
     """
@@ -104,6 +105,7 @@ class RunOptions:
     seed: int = 0
     device: str = "cpu"
     name: str | None = None
+    sync_bn: Annotated[bool, Parameter(negative=())] = False
     resume: Path | None = None
     tracker: Literal["tensorboard"] | None = None
 

@@ -109,6 +109,7 @@ def slim(
                 lr=run.lr,
                 seed=run.seed,
                 device=run.device,
+                train_settings={"sync_bn": True} if run.sync_bn else None,
                 folder=folder,
                 progress=progress,
                 tracker=run.tracker,

@@ -78,6 +78,7 @@ def train(
                 seed=run.seed,
                 device=run.device,
                 multi_scale=multi_scale,
+                sync_bn=run.sync_bn,
                 teacher=teacher,
                 distill=distill,
                 folder=folder,

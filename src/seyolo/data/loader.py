@@ -36,6 +36,8 @@ class TrainingLoader:
         prefetch: how many batches may be ready or in work, at least one per worker.
         cache_bytes: memory for decoded pictures; see `PictureCache`. They are kept at up to 1.5 times
             `size_px`, enough for the zoom.
+        shard: which part of every batch is made here, as (number, of how many equal ones): each process that
+            shares the training makes its own, and together they are the batches of one process alone.
 
     Raises:
         DataError: there are no samples.
@@ -52,6 +54,7 @@ class TrainingLoader:
         workers: int = 1,
         prefetch: int = 4,
         cache_bytes: int = 3 << 30,
+        shard: tuple[int, int] = (0, 1),
     ) -> None:
         if not samples:
             raise DataError("no pictures to train on; check the train split of the data set")
@@ -59,6 +62,10 @@ class TrainingLoader:
         self.batch_size = batch_size
         self.augmentation = augmentation
         self.seed = seed
+        number, num_shards = shard
+        assert batch_size % num_shards == 0, (batch_size, num_shards)
+        self._share = batch_size // num_shards
+        self._first = number * self._share
         self._num_samples = len(samples)
         self._workers = workers
         self._prefetch = prefetch
@@ -90,8 +97,8 @@ class TrainingLoader:
         order = _epoch_order(self._num_samples, len(self) * self.batch_size, (self.seed, epoch))
 
         def make_batch(start: int) -> TrainingBatch:
-            images = np.empty((self.batch_size, size, size, 3), dtype=np.uint8)
-            positions = range(start, start + self.batch_size)
+            images = np.empty((self._share, size, size, 3), dtype=np.uint8)
+            positions = range(start + self._first, start + self._first + self._share)
             targets = [
                 self._draw(images[row], int(order[position]), recipe, (self.seed, epoch, position))
                 for row, position in enumerate(positions)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from seyolo.pruning.options import PlanOptions
-from seyolo.training.loop import TrainConfig
+from seyolo.training.config import TrainConfig
 from seyolo.training.prepare import Attention
 from seyolo.training.sparsity import PUBLISHED_STRENGTH, Schedule, strength_of_reach
 

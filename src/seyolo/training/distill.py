@@ -22,7 +22,15 @@ from seyolo.model_file import default_names
 from seyolo.network.build import DarknetModel, from_file, to_file
 from seyolo.network.folding import fold_batch_norm
 from seyolo.network.head import RegionHead
-from seyolo.training.loss import DetectionLoss, LossModule, LossWeights, complete_iou, predictions
+from seyolo.training.distributed import ALONE, Team
+from seyolo.training.loss import (
+    DetectionLoss,
+    LossModule,
+    LossWeights,
+    complete_iou,
+    normaliser,
+    predictions,
+)
 
 CONFIDENT = 0.05
 """Objectness from which the teacher's box and classes count; fainter ones hold 3 % of it on real hands."""
@@ -105,18 +113,22 @@ class DistillationLoss:
         student: the model that learns, already on its device.
         distillation: whom it learns from.
         weights: how much each term counts.
+        team: the processes that share the batch.
 
     Raises:
         TrainingError: the teacher does not fit, see `check_teacher`.
     """
 
-    def __init__(self, student: DarknetModel, distillation: Distillation, weights: LossWeights) -> None:
+    def __init__(
+        self, student: DarknetModel, distillation: Distillation, weights: LossWeights, team: Team = ALONE
+    ) -> None:
         check_teacher(student, distillation)
         teacher = from_file(fold_batch_norm(to_file(distillation.teacher))).requires_grad_(False)
         device = next(student.parameters()).device
         self.teacher = teacher.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.heads = student.heads
         self.weights = weights
+        self.team = team
         is_region = isinstance(self.heads[0], RegionHead)
         self.class_divergence = exclusive_classes if is_region else independent_classes
 
@@ -125,7 +137,8 @@ class DistillationLoss:
         size_px = images.shape[-1]
         with torch.no_grad():
             wanted = predictions(self.teacher.heads, self.teacher.forward_heads(images), size_px)
-        terms = distillation_terms(predictions(self.heads, logits, size_px), wanted, self.class_divergence)
+        found = predictions(self.heads, logits, size_px)
+        terms = distillation_terms(found, wanted, self.class_divergence, self.team)
         return (terms * terms.new_tensor(self.weights.as_tuple())).sum()
 
 
@@ -134,7 +147,7 @@ class DistillationModule(LossModule):
 
     def __init__(self, model: DarknetModel, loss: DetectionLoss, distillation: Distillation) -> None:
         super().__init__(model, loss)
-        self.teacher_loss = DistillationLoss(model, distillation, loss.weights)
+        self.teacher_loss = DistillationLoss(model, distillation, loss.weights, loss.team)
         self.weight = distillation.weight
 
     def forward(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
@@ -177,6 +190,7 @@ def distillation_terms(
     student: tuple[Float32[Tensor, "N P 5+C"], Float32[Tensor, "N P 5+C"]],
     teacher: tuple[Float32[Tensor, "N P 5+C"], Float32[Tensor, "N P 5+C"]],
     class_divergence: Divergence,
+    team: Team = ALONE,
 ) -> Float32[Tensor, "3"]:
     """Box, objectness and class terms of a student, each divided by the teacher's total objectness.
 
@@ -184,6 +198,7 @@ def distillation_terms(
         student: decoded predictions and their logits, see `predictions`.
         teacher: the same of the teacher.
         class_divergence: how far apart class logits are.
+        team: the processes that share the batch.
     """
     (boxes, logits), (wanted_boxes, wanted_logits) = student, teacher
     confident = wanted_boxes[..., 4] > CONFIDENT
@@ -192,4 +207,4 @@ def distillation_terms(
     objectness = binary_divergence(logits[..., 4], wanted_logits[..., 4]).sum()
     classes = class_divergence(logits[confident][:, 5:], wanted_logits[confident][:, 5:])
     terms = torch.stack([((1 - ciou) * quality).sum(), objectness, (classes * quality).sum()])
-    return terms / quality.sum().clamp(min=1)
+    return terms / normaliser(quality.sum(), team)

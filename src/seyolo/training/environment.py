@@ -1,4 +1,4 @@
-"""What a run ran on: versions, processor, threads; and how it was started. Kept beside its results."""
+"""What a run ran on: its versions and processor, its threads and processes, and how it was started."""
 
 from __future__ import annotations
 
@@ -13,19 +13,21 @@ from pathlib import Path
 import torch
 
 from seyolo.files import write_text
+from seyolo.training.distributed import current_team
 
 COMMANDS_FILE = "commands.txt"
 PACKAGES = ("seyolo", "torch", "numpy", "opencv-python-headless", "onnxruntime", "onnx", "faster-coco-eval")
 
 
 def describe_environment() -> dict[str, object]:
-    """Versions of what computes, the processor and the number of threads, as JSON values."""
+    """Versions of what computes, the processor, threads and processes, as JSON values."""
     return {
         "python": platform.python_version(),
         "platform": platform.platform(),
         "processor": _processor(),
         "cores": os.cpu_count(),
         "torch_threads": torch.get_num_threads(),
+        "processes": current_team().size,
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         "packages": {name: _version(name) for name in PACKAGES},
     }
@@ -34,7 +36,10 @@ def describe_environment() -> dict[str, object]:
 def command_line() -> str:
     """The command this process was started with, to be pasted into a shell."""
     program, *arguments = sys.argv
-    name = Path(program).name
+    name, num_processes = Path(program).name, current_team().size
+    if num_processes > 1:
+        start = ["-m", "seyolo"] if name in ("__main__.py", "seyolo") else [name]
+        return shlex.join(["torchrun", "--nproc-per-node", str(num_processes), *start, *arguments])
     start = ["python", "-m", "seyolo"] if name == "__main__.py" else [name]
     return shlex.join([*start, *arguments])
 

@@ -8,15 +8,14 @@ two models with averaged weights: `best.safetensors` (by AP on the validation sp
 from __future__ import annotations
 
 import copy
-import csv
-import io
 import math
 import statistics
 import tempfile
 import time
-from collections.abc import Sequence
-from contextlib import closing
-from dataclasses import asdict, dataclass, field
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, nullcontext
+from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -24,16 +23,16 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float32
-from torch import Tensor
+from torch import Tensor, nn
 
-from seyolo.data.augment import Augmentation
 from seyolo.data.datasets import Dataset, Sample
-from seyolo.data.loader import TrainingBatch, TrainingLoader
+from seyolo.data.loader import TrainingBatch
+from seyolo.detections import Detections
 from seyolo.errors import DataError, TrainingError
-from seyolo.evaluation.ap import average_precision
+from seyolo.evaluation.ap import Truth, average_precision
 from seyolo.evaluation.curves import detection_curves
 from seyolo.evaluation.evaluate import judged
-from seyolo.files import write_json, write_text
+from seyolo.files import write_json
 from seyolo.model_file import read_model_file, write_model_file
 from seyolo.network.build import DarknetModel, from_file, to_file
 from seyolo.progress import Progress, Silent
@@ -44,85 +43,22 @@ from seyolo.training.checkpoint import (
     restore_optimizer,
     write_run_state,
 )
+from seyolo.training.config import TrainConfig
 from seyolo.training.distill import Distillation, DistillationModule
+from seyolo.training.distributed import ALONE, Led, Team, current_team
 from seyolo.training.ema import MovingAverage
 from seyolo.training.environment import describe_environment
-from seyolo.training.loss import DetectionLoss, LossModule, LossWeights
-from seyolo.training.optimizer import learning_rate_factor, make_optimizer
-from seyolo.training.sparsity import Sparsity, sparse_scales
+from seyolo.training.history import describe, write_results
+from seyolo.training.loss import DetectionLoss, LossModule
+from seyolo.training.optimizer import make_optimizer
+from seyolo.training.sparsity import Sparsity, Steered, sparse_scales
+from seyolo.training.sync_norm import synchronised
 from seyolo.training.trackers import OpenTracker, Tracker, Untracked, chosen_tracker
 
 STATE_FILE = "state.safetensors"
 CURVES_FILE, SCALES_FILE = "curves.json", "scales.csv"
 PERCENTILES = range(0, 101, 5)
-
-
-@dataclass(frozen=True)
-class TrainConfig:
-    """How to train.
-
-    `size_px` is the side of the square input. `scales_rate` is the learning rate of batch-normalisation
-    scales as a multiple of that of kernels. The last `plain_share` of the run sees single pictures instead
-    of mosaics. `span` is the part of a longer run that this one is: from which share of the schedule to
-    which. The averaged model is kept after `snapshot_epoch`, see `snapshot`. `mixed_precision` uses bfloat16
-    autocast where the device gains from it.
-    """
-
-    epochs: int = 100
-    batch_size: int = 16
-    size_px: int = 416
-    learning_rate: float = 1.5e-3
-    scales_rate: float = 1.0
-    weight_decay: float = 0.02
-    warmup_epochs: float = 1.0
-    plain_share: float = 0.15
-    span: tuple[float, float] = (0.0, 1.0)
-    snapshot_epoch: int | None = None
-    average_decay: float = 0.999
-    average_ramp_updates: float = 300.0
-    top_k: int = 10
-    gradient_clip: float = 10.0
-    loss: LossWeights = field(default_factory=LossWeights)
-    augmentation: Augmentation = field(default_factory=Augmentation)
-    multi_scale: bool = False
-    evaluations: int = 8
-    seed: int = 0
-    device: str = "cpu"
-    mixed_precision: bool = True
-    loader_workers: int = 1
-
-    def epoch_augmentation(self, epoch: int) -> Augmentation:
-        """The recipe of an epoch (from 0)."""
-        return self.augmentation.plain() if self._is_plain(epoch) else self.augmentation
-
-    def epoch_size_px(self, epoch: int) -> int:
-        """With multi-scale, each epoch draws its side from 75 % to 125 % in steps of the largest stride."""
-        if not self.multi_scale or self._is_plain(epoch):
-            return self.size_px
-        generator = torch.Generator().manual_seed(self.seed * 100_003 + epoch)
-        low, high = round(self.size_px * 0.75 / 32), round(self.size_px * 1.25 / 32)
-        return 32 * int(torch.randint(low, high + 1, (), generator=generator))
-
-    def _is_plain(self, epoch: int) -> bool:
-        start, end = self.span
-        return epoch >= self.epochs * (1 - self.plain_share - start) / (end - start)
-
-    def rate_at(self, step: int, steps_per_epoch: int) -> float:
-        """The learning rate of kernels at a step of the run, counted from 0."""
-        num_steps = self.epochs * steps_per_epoch
-        warmup = min(int(self.warmup_epochs * steps_per_epoch), num_steps // 4)
-        return self.learning_rate * learning_rate_factor(step, num_steps, max(1, warmup), self.span)
-
-    def make_loader(self, samples: Sequence[Sample]) -> TrainingLoader:
-        """The batches of a run over these pictures."""
-        return TrainingLoader(
-            samples,
-            self.size_px,
-            self.batch_size,
-            self.augmentation,
-            self.seed,
-            workers=self.loader_workers,
-        )
+EVALUATION_BATCH = 32
 
 
 @dataclass(frozen=True)
@@ -153,7 +89,7 @@ def train(
     tracker: OpenTracker | None = None,
     title: str = "train",
 ) -> TrainResult:
-    """Trains `model` on the data set's `train` split.
+    """Trains `model` on the data set's `train` split, with the help of the other processes of `share`.
 
     Args:
         model: starting point; it is trained in place, the result is its average.
@@ -168,8 +104,13 @@ def train(
         title: the run's name in progress lines.
 
     Raises:
-        TrainingError: the loss stops being finite, the teacher does not fit, or there is nothing to resume.
+        TrainingError: the loss stops being finite, the teacher does not fit, the GPU's memory is full, or
+            there is nothing to resume.
+        UsageError: the batch cannot be divided among the processes.
     """
+    team = current_team()
+    if team.size > 1 and isinstance(sparsity, Steered):
+        sparsity.choose = Led(sparsity.choose, team)
     run = _Run(
         model,
         dataset,
@@ -177,17 +118,40 @@ def train(
         Path(folder),
         sparsity=sparsity,
         distillation=distillation,
+        team=team,
         progress=progress,
         title=title,
     )
-    if resume:
-        run.restore()
-    else:
+    state = run.saved_state() if resume else None
+    if state is None:
         run.begin()
+    else:
+        run.restore(state)
     with closing(chosen_tracker(tracker)(Path(folder), run.epoch)) as run.tracker:
-        for epoch in range(run.epoch, config.epochs):
-            run.train_epoch(epoch)
+        if team.size > 1:
+            # From the CPU, since a GPU's number means another one to another process.
+            on_cpu = copy.deepcopy(model).cpu()
+            team.call(_help_train, on_cpu, dataset, config, Path(folder), sparsity, distillation, state)
+        run.train()
     return run.result()
+
+
+def _help_train(  # noqa: PLR0917 (they come over the wire by position)
+    model: DarknetModel,
+    dataset: Dataset,
+    config: TrainConfig,
+    folder: Path,
+    sparsity: Sparsity | None,
+    distillation: Distillation | None,
+    state: RunState | None,
+) -> None:
+    """What the other processes do in `train`."""
+    run = _Run(
+        model, dataset, config, folder, sparsity=sparsity, distillation=distillation, team=current_team()
+    )
+    if state is not None:
+        run.restore(state)
+    run.train()
 
 
 def first_batch(dataset: Dataset, config: TrainConfig) -> TrainingBatch:
@@ -230,16 +194,21 @@ class _Run:
         *,
         sparsity: Sparsity | None = None,
         distillation: Distillation | None = None,
+        team: Team,
         progress: Progress | None = None,
         title: str = "",
     ) -> None:
+        self.team = team
         self.config, self.folder, self.sparsity = config, folder, sparsity
         self.distillation = distillation
         self.progress, self.title = progress or Silent(), title
-        self.device = torch.device(config.device)
+        team.share_of(config.batch_size)
+        if config.sync_bn and team.size == 1:
+            warnings.warn("--sync-bn joins several processes, and this is one alone", stacklevel=3)
+        self.device = team.device(config.device)
         self.model = model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        loss = DetectionLoss(model.heads, config.loss, config.top_k)
-        self.step_module = LossModule(self.model, loss)
+        loss = DetectionLoss(model.heads, config.loss, config.top_k, team)
+        self.step_module: nn.Module = LossModule(self.model, loss)
         self.part_names = ["box", "objectness", "classes"]
         if distillation is not None:
             self.step_module = DistillationModule(self.model, loss, distillation)
@@ -247,7 +216,7 @@ class _Run:
         self.optimizer = make_optimizer(self.model, config.learning_rate, config.weight_decay, self.device)
         self.average = MovingAverage(self.model, config.average_decay, config.average_ramp_updates)
         train_samples = dataset.split("train")
-        self.loader = config.make_loader(train_samples)
+        self.loader = config.make_loader(train_samples, (team.rank, team.size))
         self.validation = {name: dataset.split(name) for name in validation_splits(dataset)}
         if not self.validation:
             raise DataError(f"{dataset.source}: training needs a `val` split to choose its checkpoint on")
@@ -276,15 +245,25 @@ class _Run:
         write_json(self.folder / "environment.json", describe_environment())
         self._look_at_scales()
 
+    def train(self) -> None:
+        """All epochs that are left; every process of the team is here."""
+        self.step_module = self.team.wrap(self.step_module, self.device)
+        for epoch in range(self.epoch, self.config.epochs):
+            with explained_memory_errors(self.config, self.team):
+                self.train_epoch(epoch)
+
     def train_epoch(self, epoch: int) -> None:
         """One pass over the data, evaluation when due, and everything written to the folder."""
         start = time.monotonic()
-        parts, num_pictures = self._run_steps(epoch)
+        joined = self.config.sync_bn and self.team.size > 1
+        with synchronised(self.model) if joined else nullcontext():
+            parts = self._run_steps(epoch)
+        self._join_statistics()
         seconds = time.monotonic() - start
         row: dict[str, Any] = {
             "epoch": epoch + 1,
             "seconds": round(seconds, 2),
-            "pictures_per_s": round(num_pictures / seconds, 2),
+            "pictures_per_s": round(len(self.loader) * self.config.batch_size / seconds, 2),
             "learning_rate": self.optimizer.param_groups[0]["lr"],
             **dict(zip(self.part_names, parts, strict=True)),
         }
@@ -294,15 +273,25 @@ class _Run:
             row |= self._evaluate()
         self.history.append(row)
         self.epoch = epoch + 1
-        self.tracker.figures(self.epoch, row)
-        self._look_at_scales()
-        self._keep(row)
-        self.progress.message(f"{self.title} {_describe(row, self.config.epochs)}")
+        if self.team.is_leader:
+            self.tracker.figures(self.epoch, row)
+            self._look_at_scales()
+            self._keep(row)
+            self.progress.message(f"{self.title} {describe(row, self.config.epochs)}")
 
-    def _run_steps(self, epoch: int) -> tuple[list[float], int]:
+    def _join_statistics(self) -> None:
+        """Takes the mean of all processes' running statistics.
+
+        They are weighted sums over the steps, so this is what averaging them at every step comes to.
+        """
+        for model in (self.model, self.average.model):
+            state = model.state_dict()
+            names = [f"{norm}.running_{what}" for norm in sparse_scales(model) for what in ("mean", "var")]
+            self.team.average_([state[name] for name in names])
+
+    def _run_steps(self, epoch: int) -> list[float]:
         self.model.train()
         total = torch.zeros(len(self.part_names), device=self.device)
-        num_pictures = 0
         batches = self.loader.epoch(
             epoch, self.config.epoch_augmentation(epoch), self.config.epoch_size_px(epoch)
         )
@@ -311,15 +300,14 @@ class _Run:
         ) as advance:
             for index, (images, targets) in enumerate(batches):
                 total += self.take_step(epoch * len(self.loader) + index, images, targets)
-                num_pictures += len(images)
                 advance(1, "")
-        mean = (total / len(self.loader)).tolist()
-        if not all(math.isfinite(value) for value in mean):
+        mean: list[float] = (self.team.sum(total) / (len(self.loader) * self.team.size)).tolist()
+        if self.team.is_leader and not all(math.isfinite(value) for value in mean):
             raise TrainingError(
                 f"the loss is not finite in epoch {epoch + 1}; lower the learning rate "
                 f"({self.config.learning_rate:g}) and resume or start again"
             )
-        return mean, num_pictures
+        return mean
 
     def take_step(self, step: int, images: Tensor, targets: Tensor) -> Tensor:
         rate = self.config.rate_at(step, len(self.loader))
@@ -350,17 +338,30 @@ class _Run:
 
     def _evaluate(self) -> dict[str, float]:
         row: dict[str, float] = {}
-        size = (self.config.size_px, self.config.size_px)
-        num_classes = len(self.average.model.names)
         for name, samples in self.validation.items():
-            truths, found = judged(self.average.model, samples, size_hw=size, batch_size=32)
-            metrics = average_precision(truths, found, num_classes)
-            row |= {f"{name}_ap": metrics.ap, f"{name}_ap50": metrics.ap50}
-            curves = detection_curves(truths, found, num_classes)
-            assert curves is not None  # a validation split without labels was refused
-            self.curves[name] = curves.to_dict()
-        row["ap"] = sum(row[f"{name}_ap"] for name in self.validation) / len(self.validation)
+            parts = self.team.gather(self._judge_share(samples))
+            if self.team.is_leader:
+                truths = [truth for part, _ in parts for truth in part]
+                found = [detections for _, part in parts for detections in part]
+                row |= self._score(name, truths, found)
+        if self.team.is_leader:
+            row["ap"] = sum(row[f"{name}_ap"] for name in self.validation) / len(self.validation)
         return row
+
+    def _judge_share(self, samples: Sequence[Sample]) -> tuple[list[Truth], list[Detections]]:
+        """Labels and detections of this process's share: the batches are those of one process alone."""
+        share = self.team.block_of(samples, EVALUATION_BATCH)
+        size = (self.config.size_px, self.config.size_px)
+        return judged(self.average.model, share, size, batch_size=EVALUATION_BATCH)
+
+    def _score(self, split: str, truths: Sequence[Truth], found: Sequence[Detections]) -> dict[str, float]:
+        """A split's part of the epoch's row; its curves are kept until the next evaluation."""
+        num_classes = len(self.average.model.names)
+        metrics = average_precision(truths, found, num_classes)
+        curves = detection_curves(truths, found, num_classes)
+        assert curves is not None  # a validation split without labels was refused
+        self.curves[split] = curves.to_dict()
+        return {f"{split}_ap": metrics.ap, f"{split}_ap50": metrics.ap50}
 
     def _look_at_scales(self) -> None:
         """Tells the tracker how |γ| are spread; in sparsity training the percentiles are kept, too."""
@@ -404,14 +405,22 @@ class _Run:
         }
         write_run_state(self.folder / STATE_FILE, RunState(tensors, values))
 
-    def restore(self) -> None:
-        """Takes back the state of the run in the folder."""
+    def saved_state(self) -> RunState:
+        """The state of the run in the folder.
+
+        Raises:
+            TrainingError: there is none, or it is that of a run of another length.
+        """
         state = read_run_state(self.folder / STATE_FILE)
         if state.values["epochs"] != self.config.epochs:
             raise TrainingError(
                 f"{self.folder}: the run was planned for {state.values['epochs']} epochs, "
                 f"not {self.config.epochs}; resume it with the same settings or start a new one"
             )
+        return state
+
+    def restore(self, state: RunState) -> None:
+        """Takes back the state of a run."""
         try:
             self.model.load_state_dict(state.tensors["model"])
             self.average.model.load_state_dict(state.tensors["average"])
@@ -431,37 +440,37 @@ class _Run:
         return TrainResult(model, self.best_ap, self.best_epoch, self.history)
 
 
+@contextmanager
+def explained_memory_errors(config: TrainConfig, team: Team) -> Iterator[None]:
+    """Tells the user what to do when a GPU's memory is full."""
+    try:
+        yield
+    except torch.cuda.OutOfMemoryError:
+        smaller = config.batch_size // 2 // team.size * team.size
+        advice = f"use --batch {smaller} or a smaller --size" if smaller else "use a smaller --size"
+        raise TrainingError(
+            f"the GPU's memory does not hold a step of {config.batch_size // team.size} pictures of "
+            f"{config.size_px} px; {advice}. Finished epochs are kept"
+        ) from None
+
+
 def _sizes_of_scales(model: DarknetModel) -> Float32[np.ndarray, " n"]:
     """|γ| of every channel with batch normalisation."""
     sizes = [bn.weight.detach().abs().float().cpu().numpy() for bn in sparse_scales(model).values()]
     return np.concatenate([np.zeros(0, np.float32), *sizes])
 
 
-def _describe(row: dict[str, Any], epochs: int) -> str:
-    text = f"epoch {row['epoch']}/{epochs}: {row['pictures_per_s']:.1f} pictures/s, box {row['box']:.3f}, "
-    text += f"objectness {row['objectness']:.3f}"
-    if "distillation" in row:
-        text += f", distillation {row['distillation']:.3f}"
-    scores = [f"{key} {value:.3f}" for key, value in row.items() if key.endswith(("_ap", "_ap50"))]
-    return ", ".join([text, *scores])
-
-
-def write_results(path: Path, history: Sequence[dict[str, Any]]) -> None:
-    """Writes one line per epoch; columns are the union of all rows' keys in order of appearance."""
-    columns = list(dict.fromkeys(key for row in history for key in row))
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(history)
-    write_text(path, text.getvalue())
-
-
 def measure_step_seconds(
     model: DarknetModel, dataset: Dataset, config: TrainConfig, num_steps: int = 4
 ) -> float:
-    """Median seconds of a training step beside the running loader; `model` stays as it is."""
-    with tempfile.TemporaryDirectory() as folder:
-        run = _Run(copy.deepcopy(model), dataset, config, Path(folder))
+    """Median seconds of a training step beside the running loader; `model` stays as it is.
+
+    With several processes it is measured on the share of the batch that each one takes.
+    """
+    team = current_team()
+    share = replace(config, batch_size=team.share_of(config.batch_size), sync_bn=False)
+    with tempfile.TemporaryDirectory() as folder, explained_memory_errors(config, team):
+        run = _Run(copy.deepcopy(model), dataset, share, Path(folder), team=ALONE)
         run.model.train()
         durations = []
         batches = run.loader.epoch(0)

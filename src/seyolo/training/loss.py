@@ -1,7 +1,8 @@
 """The detection loss: CIoU for boxes, binary cross-entropy for objectness and classes.
 
 Objectness learns the assignment's quality (an IoU-aware target), so that the score ranks boxes by how well
-they fit. Classes learn on positives only. Every term is divided by the sum of qualities in the batch.
+they fit. Classes learn on positives only. Every term is divided by the sum of qualities in the batch, of
+which a process may hold a part.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from torch import Tensor
 from seyolo.network.build import DarknetModel
 from seyolo.network.head import RegionHead, YoloHead
 from seyolo.training.assign import Assignment, Level, assign, candidates
+from seyolo.training.distributed import ALONE, Team
 
 
 def complete_iou(a: Float[Tensor, "*n 4"], b: Float[Tensor, "*n 4"]) -> tuple[Tensor, Tensor]:
@@ -61,11 +63,17 @@ class DetectionLoss:
         heads: the model's [yolo] layers in order.
         weights: how much each term counts.
         top_k: positives per object at most.
+        team: the processes that share the batch, each of which calls this with its targets.
     """
 
     def __init__(
-        self, heads: Sequence[YoloHead], weights: LossWeights | None = None, top_k: int = 10
+        self,
+        heads: Sequence[YoloHead],
+        weights: LossWeights | None = None,
+        top_k: int = 10,
+        team: Team = ALONE,
     ) -> None:
+        self.team = team
         self.heads = heads
         self.weights = weights or LossWeights()
         self.top_k = top_k
@@ -99,7 +107,8 @@ class DetectionLoss:
             class_ids=class_ids,
             top_k=self.top_k,
         )
-        parts = _terms(flat, ciou, class_ids, assigned, self.class_loss)
+        sums = _terms(flat, ciou, class_ids, assigned, self.class_loss)
+        parts = sums / normaliser(assigned.quality.sum(), self.team)
         return (parts * parts.new_tensor(self.weights.as_tuple())).sum(), parts.detach()
 
 
@@ -121,14 +130,21 @@ def exclusive_classes(logits: Float[Tensor, "n c"], class_ids: Int[Tensor, " n"]
 def _terms(
     flat: Tensor, ciou: Tensor, class_ids: Tensor, assigned: Assignment, class_loss: ClassLoss
 ) -> Tensor:
-    """Box, objectness and class terms, each divided by the batch's total quality."""
-    total = assigned.quality.sum().clamp(min=1)
+    """Box, objectness and class terms, summed over the batch."""
     wanted = torch.zeros_like(flat[..., 4])
     wanted[assigned.picture, assigned.prediction] = assigned.quality
     objectness = F.binary_cross_entropy_with_logits(flat[..., 4], wanted, reduction="sum")
     box = ((1 - ciou[assigned.target, assigned.column]) * assigned.quality).sum()
     classes = class_loss(flat[assigned.picture, assigned.prediction, 5:], class_ids[assigned.target])
-    return torch.stack([box, objectness, (classes * assigned.quality).sum()]) / total
+    return torch.stack([box, objectness, (classes * assigned.quality).sum()])
+
+
+def normaliser(quality: Float[Tensor, ""], team: Team) -> Float[Tensor, ""]:
+    """What a process divides its sums by, so that their mean over all processes is the whole batch's loss.
+
+    That is the total quality of all processes, at least 1, shared among them: gradients are averaged.
+    """
+    return team.sum(quality).clamp(min=1) / team.size
 
 
 def predictions(

@@ -23,7 +23,7 @@ from seyolo.data.loader import TrainingLoader
 from seyolo.models import load
 from seyolo.network.attention import attach
 from seyolo.network.build import DarknetModel, build, from_file, to_file
-from seyolo.training.loop import TrainConfig
+from seyolo.training.config import TrainConfig
 
 CENTRE_RANGE = 2.0
 """`scale_x_y` of untrained networks: centres may lie in the next cell, so several cells learn an object."""

@@ -1,0 +1,88 @@
+"""Batch normalisation whose statistics are those of the whole batch, wherever its pictures are.
+
+PyTorch's own SyncBatchNorm runs on GPUs only and is no BatchNorm2d, which sparsity training and the optimiser
+look for. This one runs wherever collectives do. Every process holds an equal share of the batch, so common
+statistics are plain means over the processes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+@contextmanager
+def synchronised(model: nn.Module) -> Iterator[None]:
+    """Lets every batch normalisation of a model in training see the whole batch meanwhile."""
+    norms = [module for module in model.modules() if type(module) is nn.BatchNorm2d]
+    for norm in norms:
+        norm.__class__ = SynchronisedNorm
+    try:
+        yield
+    finally:
+        for norm in norms:
+            norm.__class__ = nn.BatchNorm2d
+
+
+class SynchronisedNorm(nn.BatchNorm2d):
+    """`nn.BatchNorm2d`, normalising by the statistics of all processes' pictures in training."""
+
+    def forward(self, input: Float[Tensor, "N C H W"]) -> Float[Tensor, "N C H W"]:
+        if not self.training:
+            return super().forward(input)
+        mean, variance = _statistics(input.detach())
+        count = input.numel() // input.shape[1] * dist.get_world_size()
+        assert self.running_mean is not None
+        assert self.running_var is not None
+        assert self.momentum is not None
+        self.running_mean.lerp_(mean, self.momentum)
+        self.running_var.lerp_(variance * (count / max(1, count - 1)), self.momentum)
+        apply: Any = _Normalise.apply
+        out: Tensor = apply(input, self.weight, self.bias, mean, variance, self.eps)
+        return out
+
+
+def _statistics(x: Float[Tensor, "N C H W"]) -> tuple[Float[Tensor, " C"], Float[Tensor, " C"]]:
+    """Mean and biased variance of each channel over the pictures of all processes."""
+    variance, mean = torch.var_mean(x.float(), dim=(0, 2, 3), correction=0)
+    here = torch.stack([mean, variance])
+    parts = [torch.empty_like(here) for _ in range(dist.get_world_size())]
+    dist.all_gather(parts, here)
+    means, variances = torch.stack(parts, dim=1)
+    return means.mean(0), variances.mean(0) + means.var(0, correction=0)
+
+
+class _Normalise(torch.autograd.Function):
+    """weight · (x - mean) / √(variance + ε) + bias, whose gradient runs through mean and variance as well."""
+
+    @staticmethod
+    def forward(  # noqa: PLR0917 (autograd passes by position)
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, mean: Tensor, variance: Tensor, epsilon: float
+    ) -> Tensor:
+        ctx.save_for_backward(x, weight, mean, variance)
+        ctx.epsilon = epsilon
+        return functional.batch_norm(x, mean, variance, weight, bias, eps=epsilon)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight, mean, variance = ctx.saved_tensors
+        inverse = torch.rsqrt(variance + ctx.epsilon)
+        # As in evaluation, with the statistics as constants; CPUs read them in one form, GPUs in the other.
+        direct, to_weight, to_bias = torch.ops.aten.native_batch_norm_backward(
+            gradients[0], x, weight, mean, variance, mean, inverse, False, ctx.epsilon, [True, True, True]
+        )
+        sums = torch.stack([to_bias, to_weight]).float()
+        dist.all_reduce(sums)
+        of_mean, of_scale = sums / (x.numel() // x.shape[1] * dist.get_world_size())
+        # What reaches x by way of the statistics is linear in x: slope · x + offset, per channel.
+        slope = weight * inverse.square() * of_scale
+        offset = weight * inverse * of_mean - slope * mean
+        indirect = x * slope[:, None, None] + offset[:, None, None]
+        return (direct - indirect).to(x.dtype), to_weight, to_bias, None, None, None
