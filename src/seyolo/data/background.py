@@ -1,4 +1,4 @@
-"""Work done ahead by threads.
+"""Work done ahead by threads, as `media.ahead` does it, with OpenCV kept to one thread each.
 
 Threads suffice, since OpenCV and numpy release the interpreter lock while they work on pixels. At most
 `prefetch` results wait, so memory is bounded; an error in a thread is raised where its result is consumed;
@@ -7,12 +7,13 @@ closing the iterator (or leaving its loop) stops the threads.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Generator, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from typing import TypeVar
 
 import cv2
+
+from seyolo.media.ahead import mapped_ahead
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -24,14 +25,6 @@ def in_background(
     """The results of `function` for each job, in order, computed by threads up to `prefetch` jobs ahead."""
     # Parallel by picture already: OpenCV's own threads would only contend with the network for cores.
     cv2.setNumThreads(1)
-    waiting: deque[Future[Result]] = deque()
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="seyolo-loader")
-    try:
-        for job in jobs:
-            waiting.append(pool.submit(function, job))
-            if len(waiting) >= max(prefetch, workers):
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+    depth = max(prefetch, workers)
+    with closing(mapped_ahead(function, jobs, workers, depth, "seyolo-loader")) as results:
+        yield from results

@@ -24,10 +24,14 @@ DEPTH = 3
 
 
 def mapped_ahead(
-    function: Callable[[Item], Value], items: Iterable[Item], workers: int = 1, depth: int = DEPTH
+    function: Callable[[Item], Value],
+    items: Iterable[Item],
+    workers: int = 1,
+    depth: int = DEPTH,
+    name: str = "ahead",
 ) -> Generator[Value]:
-    """`map(function, items)` with the next results being made by `workers` threads while one is used."""
-    pool = ThreadPoolExecutor(workers, "ahead")
+    """`map(function, items)` with the next results being made by `workers` threads, so named, meanwhile."""
+    pool = ThreadPoolExecutor(workers, name)
     pending: deque[Future[Value]] = deque()
     try:
         for item in items:
