@@ -87,8 +87,10 @@ def test_importance_can_be_chosen() -> None:
 
 def test_keywords_are_the_options_of_a_plan() -> None:
     model = random_model("yolov3-tiny@0.5")
-    _, plan = prune(model, "macs=50%", multiple=4, keep=[2], least_share=0.1, method="norm", size=(96, 96))
-    options = PlanOptions(multiple=4, keep=(2,), least_share=0.1, method="norm", size=(96, 96))
+    _, plan = prune(
+        model, "macs=50%", multiple=4, keep=[2], least_share=0.1, evenness=0.5, method="norm", size=(96, 96)
+    )
+    options = PlanOptions(multiple=4, keep=(2,), least_share=0.1, evenness=0.5, method="norm", size=(96, 96))
     assert plan == make_plan(model, "macs=50%", options)
     assert plan.input_size == (96, 96)
     assert plan.table()[1] == (2, 16, 16)
@@ -96,7 +98,12 @@ def test_keywords_are_the_options_of_a_plan() -> None:
 
 @pytest.mark.parametrize(
     ("choice", "message"),
-    [({"scope": "some"}, "all or plain"), ({"multiple": 0}, "at least 1"), ({"least_share": 1.5}, "0 and 1")],
+    [
+        ({"scope": "some"}, "all or plain"),
+        ({"multiple": 0}, "at least 1"),
+        ({"least_share": 1.5}, "0 and 1"),
+        ({"evenness": -1.0}, "0 or above"),
+    ],
 )
 def test_bad_options(choice: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=message):
