@@ -35,7 +35,8 @@ from seyolo.files import write_json, write_text
 from seyolo.model_file import read_model_file, write_model_file
 from seyolo.network.build import DarknetModel, from_file, to_file
 from seyolo.pipeline.config import SlimConfig
-from seyolo.pipeline.planning import plan_of, readiness
+from seyolo.pipeline.planning import plan_of
+from seyolo.pipeline.readiness import readiness, validation_pictures
 from seyolo.pipeline.repair import repair_on
 from seyolo.pipeline.timing import estimate_seconds, measure_latency
 from seyolo.progress import Progress
@@ -50,7 +51,7 @@ from seyolo.report.table import markdown_table
 from seyolo.runtime.backend import Backend
 from seyolo.training.distill import Distillation
 from seyolo.training.environment import describe_environment, keep_command
-from seyolo.training.loop import can_resume, snapshot, train, validation_splits
+from seyolo.training.loop import can_resume, snapshot, train
 from seyolo.training.prepare import starting_model
 from seyolo.training.sparsity import Choice, Sparsity, Steered, make_sparsity, sparse_scales
 from seyolo.training.trackers import OpenTracker
@@ -194,8 +195,8 @@ class SlimRun:
         return plan
 
     def _tell_readiness(self, sparse: DarknetModel, plan: Plan) -> None:
-        samples = [sample for name in validation_splits(self.dataset) for sample in self.dataset.split(name)]
-        found = readiness(sparse, plan, samples, self.size_hw)
+        pictures = [picture for split in validation_pictures(self.dataset).values() for picture in split]
+        found = readiness(sparse, plan, pictures, self.size_hw)
         for line in found.lines() if found else ["no channel with a scale goes"]:
             self.progress.message(line)
         write_json(self.folder / "readiness.json", found.as_dict() if found else {})

@@ -93,7 +93,7 @@ def allocate(
         if limit.cost(floors) > limit.most:
             raise BudgetError(infeasible(limit, groups, scores, options, blocks))
     ladders = [
-        _ladder(group, score, counts, options.evenness)
+        _ladder(group, score, counts, options.evenness or 0.0)
         for group, score, counts in zip(groups.groups, scores, steps, strict=True)
     ]
     counts = settled(_add_back(ladders, limits, _by_threshold(ladders, limits, floors)), blocks)

@@ -107,6 +107,7 @@ class Draft:
             budget=",".join(map(str, self.budgets)),
             scope=options.scope,
             multiple=options.multiple or FLOOR,
+            evenness=options.evenness or 0.0,
             blocks=self._blocks,
         )
         return replace(plan, latency_ms=predictions(plan, groups, self.tables))

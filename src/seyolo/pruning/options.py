@@ -22,7 +22,8 @@ class PlanOptions:
             128 channels and more.
         least_share: every group keeps at least this share of its channels.
         evenness: keeps groups from starving: the r-th best of n channels counts (n / r)^evenness times its
-            importance. With 0 importance alone decides; the larger, the more all groups narrow alike.
+            importance. With 0 importance alone decides; the larger, the more all groups narrow alike. Left
+            open it is tried out where there are pictures for that (`pipeline.planning`), and 0 elsewhere.
         keep: layers whose output channels all stay, and with them whatever is tied to these.
         blocks: whether residual blocks may go as a whole; in scope `plain` and with `channels=` none does.
         method: the importance: `bn`, `norm`, `group`, `taylor`, or the controls `uniform` and `random`.
@@ -36,7 +37,7 @@ class PlanOptions:
     scope: Scope = "all"
     multiple: int | None = None
     least_share: float = 0.0
-    evenness: float = 0.0
+    evenness: float | None = None
     keep: tuple[int, ...] = ()
     blocks: bool = True
     method: Method = "bn"
@@ -52,7 +53,7 @@ class PlanOptions:
             raise UsageError(
                 f"least_share={self.least_share}: the share every group keeps is between 0 and 1"
             )
-        if not 0 <= self.evenness < math.inf:
+        if self.evenness is not None and not 0 <= self.evenness < math.inf:
             raise UsageError(f"evenness={self.evenness}: 0 or above")
 
 

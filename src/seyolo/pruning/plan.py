@@ -55,6 +55,7 @@ class Plan:
         budget: the limits as text.
         scope: `all` or `plain`.
         multiple: what kept counts are multiples of.
+        evenness: how much groups were made to narrow alike, as in `PlanOptions`.
         fingerprint: of the network the plan is for.
         latency_ms: predicted milliseconds of a picture per backend whose latency table was at hand.
         measured_ms: the same, measured on the network the plan gives, where that was done.
@@ -76,6 +77,7 @@ class Plan:
     latency_ms: Mapping[str, float] = field(default_factory=dict)
     measured_ms: Mapping[str, float] = field(default_factory=dict)
     dense_ms: Mapping[str, float] = field(default_factory=dict)
+    evenness: float = 0.0
 
     @property
     def removes_nothing(self) -> bool:
@@ -123,6 +125,7 @@ class Plan:
                 latency_ms=_milliseconds(value, "latency_ms"),
                 measured_ms=_milliseconds(value, "measured_ms"),
                 dense_ms=_milliseconds(value, "dense_ms"),
+                evenness=float(value.get("evenness", 0.0)),
             )
         except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
             raise PlanError(f"this is not a plan: {type(error).__name__} at {error}") from None
@@ -160,6 +163,7 @@ class Plan:
             budget=self.budget,
             scope=self.scope,
             multiple=self.multiple,
+            evenness=self.evenness,
             blocks=blocks,
         )
         if (plan.widths, plan.input_size) != (self.widths, self.input_size):
@@ -205,6 +209,7 @@ def describe_cut(
     budget: str,
     scope: str,
     multiple: int,
+    evenness: float = 0.0,
     blocks: Sequence[Block] = (),
     size: tuple[int, int] | None = None,
 ) -> Plan:
@@ -234,6 +239,7 @@ def describe_cut(
         scope=scope,
         multiple=multiple,
         fingerprint=fingerprint(network),
+        evenness=evenness,
     )
 
 
