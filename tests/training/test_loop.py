@@ -23,13 +23,12 @@ from seyolo.training.config import TrainConfig
 from seyolo.training.history import write_results
 from seyolo.training.loop import (
     TrainResult,
-    calibration_samples,
     first_batch,
     measure_step_seconds,
     train,
-    validation_splits,
 )
 from seyolo.training.sparsity import L1, Choice, Sparsity, Steered, sparse_scales
+from seyolo.training.validation import validation_splits
 from stopping import StopIn
 
 CONFIG = TrainConfig(epochs=2, batch_size=4, size_px=64, evaluations=2, warmup_epochs=0.5)
@@ -205,13 +204,6 @@ def test_measuring_a_step_leaves_the_model_as_it_is(dataset: Dataset) -> None:
     assert measure_step_seconds(model, dataset, CONFIG, num_steps=1) > 0
     for name, value in fresh_model().state_dict().items():
         assert torch.equal(model.state_dict()[name], value), name
-
-
-def test_calibration_pictures_are_drawn_by_seed(dataset: Dataset) -> None:
-    drawn = [[sample.image for sample in calibration_samples(dataset, 5, seed)] for seed in (0, 0, 1)]
-    assert len(set(drawn[0])) == 5
-    assert drawn[0] == drawn[1] != drawn[2]
-    assert len(calibration_samples(dataset, 1000, 0)) == len(dataset.split("train"))
 
 
 def test_the_table_has_the_columns_of_all_rows(tmp_path: Path) -> None:

@@ -30,11 +30,12 @@ from seyolo.training.config import TrainConfig
 from seyolo.training.distill import Distillation, check_teacher
 from seyolo.training.distributed import shared
 from seyolo.training.environment import keep_command
-from seyolo.training.loop import TrainResult, can_resume, first_batch, validation_splits
+from seyolo.training.loop import TrainResult, can_resume, first_batch
 from seyolo.training.loop import train as run_train
 from seyolo.training.prepare import Attention, starting_model
 from seyolo.training.sparsity import PUBLISHED_STRENGTH, make_sparsity
 from seyolo.training.trackers import OpenTracker, TrackerName, chosen_tracker
+from seyolo.training.validation import validation_splits
 
 DEFAULT_DISTILL = 1.0
 SETTINGS_FILE = "command.json"

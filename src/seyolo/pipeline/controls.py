@@ -35,12 +35,13 @@ from seyolo.exporting.quantize import USUAL_PICTURES
 from seyolo.network.build import DarknetModel, build, from_file, to_file
 from seyolo.pipeline.config import SlimConfig
 from seyolo.pipeline.planning import plan_of
+from seyolo.pipeline.repair import calibration_samples
 from seyolo.pipeline.run import SlimRun
 from seyolo.pipeline.timing import median_ms
 from seyolo.pruning.options import PlanOptions
 from seyolo.pruning.prune import prune_by
 from seyolo.runtime.backend import Backend, open_backend
-from seyolo.training.loop import calibration_samples, can_resume, train
+from seyolo.training.loop import can_resume, train
 from seyolo.training.sparsity import PUBLISHED_STRENGTH
 
 ControlName = Literal["dense", "uniform", "scratch", "random", "lowres", "int8", "plain"]

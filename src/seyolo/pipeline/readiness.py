@@ -13,8 +13,8 @@ from seyolo.evaluation.evaluate import evaluate
 from seyolo.network.build import DarknetModel
 from seyolo.pruning.plan import Plan
 from seyolo.pruning.prune import prune_by
-from seyolo.training.loop import validation_splits
 from seyolo.training.sparsity import sparse_scales
+from seyolo.training.validation import validation_splits
 
 VALIDATION_PICTURES = 200
 NEARLY_ZERO = 0.01

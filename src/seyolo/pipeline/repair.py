@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import islice
 
+import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from seyolo.data.augment import Augmentation
-from seyolo.data.datasets import Dataset
+from seyolo.data.datasets import Dataset, Sample
 from seyolo.data.evaluation_loader import EvaluationLoader
 from seyolo.data.loader import TrainingLoader, to_planes
 from seyolo.network.build import DarknetModel
@@ -18,7 +19,6 @@ from seyolo.pruning.importance import FloatArray
 from seyolo.pruning.plan import Plan
 from seyolo.pruning.recalibrate import recalibrate
 from seyolo.pruning.reconstruct import reconstruct
-from seyolo.training.loop import calibration_samples
 from seyolo.training.taylor import taylor_scores
 
 RECALIBRATION_PICTURES = 256
@@ -85,3 +85,10 @@ def calibration_batches(
     if augmented:
         for images, _ in augmented_batches(dataset, max(size_hw), augmented // CALIBRATION_BATCH, seed):
             yield images[..., : size_hw[0], : size_hw[1]].float() / 255
+
+
+def calibration_samples(dataset: Dataset, count: int, seed: int) -> list[Sample]:
+    """`count` pictures of the train split, drawn by seed."""
+    samples = dataset.split("train")
+    order = torch.randperm(len(samples), generator=torch.Generator().manual_seed(seed))
+    return [samples[int(i)] for i in order[:count]]

@@ -13,7 +13,7 @@ import statistics
 import tempfile
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
@@ -25,13 +25,9 @@ import torch
 from jaxtyping import Float32
 from torch import Tensor, nn
 
-from seyolo.data.datasets import Dataset, Sample
+from seyolo.data.datasets import Dataset
 from seyolo.data.loader import TrainingBatch
-from seyolo.detections import Detections
 from seyolo.errors import DataError, TrainingError
-from seyolo.evaluation.ap import Truth, average_precision
-from seyolo.evaluation.curves import detection_curves
-from seyolo.evaluation.evaluate import judged
 from seyolo.files import write_json
 from seyolo.model_file import read_model_file, write_model_file
 from seyolo.network.build import DarknetModel, from_file, to_file
@@ -54,11 +50,11 @@ from seyolo.training.optimizer import make_optimizer
 from seyolo.training.sparsity import Sparsity, Steered, sparse_scales
 from seyolo.training.sync_norm import synchronised
 from seyolo.training.trackers import OpenTracker, Tracker, Untracked, chosen_tracker
+from seyolo.training.validation import Validation
 
 STATE_FILE = "state.safetensors"
 CURVES_FILE, SCALES_FILE = "curves.json", "scales.csv"
 PERCENTILES = range(0, 101, 5)
-EVALUATION_BATCH = 32
 
 
 @dataclass(frozen=True)
@@ -69,11 +65,6 @@ class TrainResult:
     best_ap: float
     best_epoch: int
     history: list[dict[str, Any]]
-
-
-def validation_splits(dataset: Dataset) -> list[str]:
-    """The splits that checkpoints are chosen on: `val` and any other whose name starts with it."""
-    return sorted(name for name in dataset.splits if name.startswith("val"))
 
 
 def train(
@@ -217,10 +208,8 @@ class _Run:
         self.average = MovingAverage(self.model, config.average_decay, config.average_ramp_updates)
         train_samples = dataset.split("train")
         self.loader = config.make_loader(train_samples, (team.rank, team.size))
-        self.validation = {name: dataset.split(name) for name in validation_splits(dataset)}
-        if not self.validation:
-            raise DataError(f"{dataset.source}: training needs a `val` split to choose its checkpoint on")
-        for name, samples in {"train": train_samples, **self.validation}.items():
+        self.validation = Validation(dataset, config.size_px, team)
+        for name, samples in {"train": train_samples, **self.validation.samples}.items():
             if not any(len(sample.class_ids) for sample in samples):
                 raise DataError(
                     f"{dataset.source}: the {name} split has no labelled object; check its label files"
@@ -228,7 +217,6 @@ class _Run:
         self.epoch, self.best_ap, self.best_epoch = 0, -1.0, -1
         self.history: list[dict[str, Any]] = []
         self.scales: list[dict[str, float]] = []
-        self.curves: dict[str, Any] = {}
         self.tracker: Tracker = Untracked()
         self.num_steps = config.epochs * len(self.loader)
 
@@ -270,7 +258,7 @@ class _Run:
         if self.sparsity is not None and epoch + 1 == self.config.epochs:
             self.sparsity.finish(self.average.model)
         if self._evaluation_due(epoch):
-            row |= self._evaluate()
+            row |= self.validation.evaluate(self.average.model)
         self.history.append(row)
         self.epoch = epoch + 1
         if self.team.is_leader:
@@ -336,33 +324,6 @@ class _Run:
         interval = max(1, self.config.epochs // max(1, self.config.evaluations))
         return (epoch + 1) % interval == 0 or epoch + 1 == self.config.epochs
 
-    def _evaluate(self) -> dict[str, float]:
-        row: dict[str, float] = {}
-        for name, samples in self.validation.items():
-            parts = self.team.gather(self._judge_share(samples))
-            if self.team.is_leader:
-                truths = [truth for part, _ in parts for truth in part]
-                found = [detections for _, part in parts for detections in part]
-                row |= self._score(name, truths, found)
-        if self.team.is_leader:
-            row["ap"] = sum(row[f"{name}_ap"] for name in self.validation) / len(self.validation)
-        return row
-
-    def _judge_share(self, samples: Sequence[Sample]) -> tuple[list[Truth], list[Detections]]:
-        """Labels and detections of this process's share: the batches are those of one process alone."""
-        share = self.team.block_of(samples, EVALUATION_BATCH)
-        size = (self.config.size_px, self.config.size_px)
-        return judged(self.average.model, share, size, batch_size=EVALUATION_BATCH)
-
-    def _score(self, split: str, truths: Sequence[Truth], found: Sequence[Detections]) -> dict[str, float]:
-        """A split's part of the epoch's row; its curves are kept until the next evaluation."""
-        num_classes = len(self.average.model.names)
-        metrics = average_precision(truths, found, num_classes)
-        curves = detection_curves(truths, found, num_classes)
-        assert curves is not None  # a validation split without labels was refused
-        self.curves[split] = curves.to_dict()
-        return {f"{split}_ap": metrics.ap, f"{split}_ap50": metrics.ap50}
-
     def _look_at_scales(self) -> None:
         """Tells the tracker how |γ| are spread; in sparsity training the percentiles are kept, too."""
         sizes = _sizes_of_scales(self.average.model)
@@ -384,7 +345,7 @@ class _Run:
         if "ap" in row and (row["ap"] > self.best_ap or self.sparsity is not None):
             self.best_ap, self.best_epoch = row["ap"], row["epoch"]
             write_model_file(self.folder / "best.safetensors", file)
-            write_json(self.folder / CURVES_FILE, {self.title: self.curves})
+            write_json(self.folder / CURVES_FILE, {self.title: self.validation.curves})
         write_results(self.folder / "results.csv", self.history)
         if self.scales:
             write_results(self.folder / SCALES_FILE, self.scales)
@@ -479,10 +440,3 @@ def measure_step_seconds(
             run.take_step(0, images, targets)
             durations.append(time.monotonic() - start)
     return statistics.median(durations[2:] or durations)
-
-
-def calibration_samples(dataset: Dataset, count: int, seed: int) -> list[Sample]:
-    """`count` pictures of the train split, drawn by seed: for recalibrating statistics."""
-    samples = dataset.split("train")
-    order = torch.randperm(len(samples), generator=torch.Generator().manual_seed(seed))
-    return [samples[int(i)] for i in order[:count]]

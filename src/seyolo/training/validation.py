@@ -1,0 +1,75 @@
+"""Validation while a network trains: AP on every validation split, shared among the processes of a team."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from seyolo.data.datasets import Dataset, Sample
+from seyolo.detections import Detections
+from seyolo.errors import DataError
+from seyolo.evaluation.ap import Truth, average_precision
+from seyolo.evaluation.curves import detection_curves
+from seyolo.evaluation.evaluate import judged
+from seyolo.network.build import DarknetModel
+from seyolo.training.distributed import Team
+
+EVALUATION_BATCH = 32
+
+
+def validation_splits(dataset: Dataset) -> list[str]:
+    """The splits that checkpoints are chosen on: `val` and any other whose name starts with it."""
+    return sorted(name for name in dataset.splits if name.startswith("val"))
+
+
+class Validation:
+    """What checkpoints are chosen on.
+
+    Args:
+        dataset: with at least one validation split.
+        size_px: side of the square input.
+        team: the processes that share the work.
+
+    Attributes:
+        curves: of every split, as of the last evaluation; on the leader.
+
+    Raises:
+        DataError: there is no validation split.
+    """
+
+    def __init__(self, dataset: Dataset, size_px: int, team: Team) -> None:
+        self.samples = {name: dataset.split(name) for name in validation_splits(dataset)}
+        if not self.samples:
+            raise DataError(f"{dataset.source}: training needs a `val` split to choose its checkpoint on")
+        self._size_hw, self._team = (size_px, size_px), team
+        self.curves: dict[str, Any] = {}
+
+    def evaluate(self, model: DarknetModel) -> dict[str, float]:
+        """AP and AP@0.5 of every split, and `ap`, the mean of the AP; on the leader, elsewhere nothing."""
+        row: dict[str, float] = {}
+        for name, samples in self.samples.items():
+            parts = self._team.gather(self._judge_share(model, samples))
+            if self._team.is_leader:
+                truths = [truth for part, _ in parts for truth in part]
+                found = [detections for _, part in parts for detections in part]
+                row |= self._score(name, truths, found, len(model.names))
+        if self._team.is_leader:
+            row["ap"] = sum(row[f"{name}_ap"] for name in self.samples) / len(self.samples)
+        return row
+
+    def _judge_share(
+        self, model: DarknetModel, samples: Sequence[Sample]
+    ) -> tuple[list[Truth], list[Detections]]:
+        """Labels and detections of this process's share: the batches are those of one process alone."""
+        share = self._team.block_of(samples, EVALUATION_BATCH)
+        return judged(model, share, self._size_hw, batch_size=EVALUATION_BATCH)
+
+    def _score(
+        self, split: str, truths: Sequence[Truth], found: Sequence[Detections], num_classes: int
+    ) -> dict[str, float]:
+        """A split's part of the epoch's row; its curves are kept until the next evaluation."""
+        metrics = average_precision(truths, found, num_classes)
+        curves = detection_curves(truths, found, num_classes)
+        assert curves is not None  # a validation split without labels was refused
+        self.curves[split] = curves.to_dict()
+        return {f"{split}_ap": metrics.ap, f"{split}_ap50": metrics.ap50}
