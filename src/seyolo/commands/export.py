@@ -32,7 +32,6 @@ NMS_REMARK = (
 def export(
     model: str,
     out: Path,
-    /,
     *,
     nms: Annotated[bool, Parameter(negative=())] = False,
     dynamic_batch: Annotated[bool, Parameter(negative=())] = False,

@@ -31,7 +31,6 @@ MAX_NAMED_LAYERS = 6
 def prune(
     model: str,
     out: Path,
-    /,
     *,
     budget: Annotated[tuple[str, ...], Repeatable] = (),
     plan: Path | None = None,
