@@ -40,8 +40,8 @@ def check_training(
 
 def chosen_model(model: str | Path | None, weights: str | Path | None) -> tuple[str, str | None]:
     """MODEL and weights to start from: a checkpoint given as weights alone is the model, too."""
+    refuse_shipped(model)
     for file in (model, weights):
-        refuse_shipped(file)
         if file is not None and Path(file).suffix == ".onnx":
             raise UsageError(f"{file}: an .onnx file cannot be trained; give the checkpoint it was made from")
     if model is not None:
