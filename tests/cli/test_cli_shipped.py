@@ -9,6 +9,7 @@ import warnings
 from pathlib import Path
 
 import pytest
+from onnx import helper, load, save
 from running import Run, assert_refused
 
 from seyolo.runtime.shipped import FOLDER, card_path, model_path
@@ -53,6 +54,16 @@ def test_info_tells_the_essentials(run: Run, onnx: Path) -> None:
     assert json.loads(run("info", onnx, "--json", "-").out)["about"] == {}
     assert "licence" not in run("info", onnx).out
     assert_refused(run("info", "hand", "--num-classes", 2), "as it is")
+
+
+def test_info_of_a_file_that_says_other_things(run: Run, onnx: Path, tmp_path: Path) -> None:
+    proto = load(str(onnx))
+    helper.set_model_props(
+        proto, {"ap": "[0.5]", "card": "https://example.org/a/card", "model_license": "BSD"}
+    )
+    save(proto, str(tmp_path / "other.onnx"))
+    about = json.loads(run("info", "other.onnx", "--json", "-").out)["about"]
+    assert about == {"licence": "BSD", "card": "https://example.org/a/card"}
 
 
 def test_the_same_without_pytorch_and_onnx(picture: Path, tmp_path: Path) -> None:

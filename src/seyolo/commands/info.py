@@ -75,8 +75,8 @@ def _onnx(model: str, path: Path, size: int | None) -> tuple[dict[str, object], 
     """What is known of an ONNX file, as JSON and to read."""
     file = read_onnx_file(path, size)
     about = read_about(file.metadata)
-    if "card" in about:
-        about["card"] = str(path.with_name(about["card"]))
+    if "card" in about and (card := path.parent / about["card"]).is_file():
+        about["card"] = str(card)
     counted, names = file.cost, file.names
     layers = [] if counted is None else [_convolution(*item) for item in enumerate(counted.convolutions)]
     value: dict[str, object] = {

@@ -59,13 +59,21 @@ def read_names(metadata: Mapping[str, str]) -> list[str] | None:
 
 def read_about(metadata: Mapping[str, str]) -> dict[str, Any]:
     """What the file says for people: `licence`, `training_data`, `ap` and `card`, as far as it does."""
+    ap = _json(metadata, "ap", None)
     known = {
         "licence": metadata.get("model_license"),
         "training_data": metadata.get("training_data"),
-        "ap": _json(metadata, "ap", None),
+        "ap": ap if _is_ap(ap) else None,
         "card": metadata.get("card"),
     }
     return {key: value for key, value in known.items() if value is not None}
+
+
+def _is_ap(value: Any) -> bool:
+    """Whether this is AP by split, and not what another exporter calls so."""
+    return isinstance(value, dict) and all(
+        isinstance(row, dict) and isinstance(row.get("ap"), float) for row in value.values()
+    )
 
 
 def _json(metadata: Mapping[str, str], key: str, default: Any) -> Any:

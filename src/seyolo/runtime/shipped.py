@@ -1,7 +1,7 @@
 """Trained detectors that come with the package: the name `hand` stands for the file `shipped/hand.onnx`.
 
 What lies in that folder is all there is to one: NAME.onnx, its card NAME.md and the card's figures NAME.json.
-A name is text and nothing else: a `Path`, and text with a folder or an ending, mean a file.
+What has a folder or an ending, such as `./hand` or `hand.onnx`, is a file of your own.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ def shipped_names() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in FOLDER.glob(f"*{ENDING}")))
 
 
-def is_shipped(model: object) -> bool:
+def is_shipped(model: str | Path | None) -> bool:
     """Whether a MODEL is the name of a shipped detector."""
-    return isinstance(model, str) and model in shipped_names()
+    return str(model) in shipped_names()
 
 
 def model_path(model: str | Path) -> Path:
@@ -48,7 +48,7 @@ def card_path(name: str) -> Path:
     return FOLDER / f"{name}.md"
 
 
-def refuse_shipped(model: object) -> None:
+def refuse_shipped(model: str | Path | None) -> None:
     """Refuses the name of a shipped detector where a network is needed that can be changed.
 
     Raises:
