@@ -80,6 +80,16 @@ def test_the_same_without_pytorch_and_onnx(picture: Path, tmp_path: Path) -> Non
     assert (found / picture.name).is_file()
 
 
+def test_a_base_install_is_not_told_to_install_what_does_not_help() -> None:
+    script = (
+        "import sys; sys.modules['torch'] = None\nfrom seyolo.cli import main\nsys.exit(main(sys.argv[1:]))"
+    )
+    line = [sys.executable, "-c", script, "export", "hand", "out.xml"]
+    done = subprocess.run(line, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: hand: comes with seyolo")
+
+
 @pytest.mark.parametrize(
     "line",
     [
