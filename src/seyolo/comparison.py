@@ -5,6 +5,7 @@ PyTorch is imported only for a model that needs it.
 
 from __future__ import annotations
 
+import difflib
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -18,17 +19,19 @@ from jaxtyping import UInt8
 import seyolo
 from seyolo.darknet.placement import GateKind
 from seyolo.darknet.sections import Join
+from seyolo.darknet.zoo import is_zoo_name
 from seyolo.data.datasets import Dataset, load_dataset
-from seyolo.errors import BackendError, UsageError
+from seyolo.described import describe
+from seyolo.errors import BackendError, ModelError, UsageError
 from seyolo.media.pictures import read_picture
 from seyolo.progress import Progress
 from seyolo.runtime.backend import (
-    EXPORTED_ENDINGS,
     MODEL_ENDINGS,
     Backend,
     Precision,
     Runtime,
     check_choice,
+    is_exported,
     open_backend,
     require_size,
 )
@@ -36,6 +39,7 @@ from seyolo.runtime.benchmark import Timing, detect_timed, gradient_picture
 from seyolo.runtime.benchmark import benchmark as time_backends
 from seyolo.runtime.installed import needing
 from seyolo.runtime.memory import measure_alone
+from seyolo.runtime.shipped import is_shipped, shipped_names
 
 if TYPE_CHECKING:
     from seyolo.evaluation.ap import Metrics
@@ -115,11 +119,15 @@ def split_model(model: str | Path) -> Choice:
     """
     text = str(model)
     name, at, wanted = text.rpartition("@")
-    if not at or Path(text).exists() or not (name.endswith(MODEL_ENDINGS) or _is_zoo_with_runtime(wanted)):
+    if not at or Path(text).exists() or not (_is_file(name) or _is_zoo_with_runtime(wanted)):
         return Choice(text, None, "f32")
     runtime, colon, precision = wanted.partition(":")
     check_choice(runtime, precision if colon else "f32", text)
     return Choice(name, cast(Runtime, runtime), cast(Precision, precision if colon else "f32"))
+
+
+def _is_file(name: str) -> bool:
+    return name.endswith(MODEL_ENDINGS) or is_shipped(name)
 
 
 def _is_zoo_with_runtime(wanted: str) -> bool:
@@ -143,8 +151,9 @@ def open_detector(
     """A MODEL ready to run: a file as it is on its own runtime, anything else on PyTorch.
 
     Args:
-        model: an `.onnx` or `.xml` file, a checkpoint, a `.cfg` or a zoo name; `@RUNTIME` or
-            `@RUNTIME:PRECISION` behind it asks for another than the usual, as in `slim.onnx@openvino:bf16`.
+        model: a shipped detector, an `.onnx` or `.xml` file, a checkpoint, a `.cfg` or a zoo name;
+            `@RUNTIME` or `@RUNTIME:PRECISION` behind it asks for another than the usual, as in
+            `slim.onnx@openvino:bf16`.
         weights: of a `.cfg` or zoo network.
         num_classes, attention, at, reduction, join: as in `seyolo.api.open_model`; they need PyTorch.
         threads: of the CPU.
@@ -157,20 +166,22 @@ def open_detector(
     """
     name, runtime, precision = split_model(model)
     path = Path(name)
-    is_exported = path.suffix in EXPORTED_ENDINGS
-    if is_exported and (weights, num_classes, attention, tuple(at)) != (None, None, None, ()):
+    runs_as_it_is = is_exported(name)
+    if runs_as_it_is and (weights, num_classes, attention, tuple(at)) != (None, None, None, ()):
         raise UsageError(
-            f"{path}: an {path.suffix} file is run as it is; leave --weights and the model options out"
+            f"{name}: an exported file is run as it is; leave --weights and the model options out"
         )
     is_darknet = weights is None or (path.suffix == ".cfg" and Path(weights).suffix != ".safetensors")
     as_it_is = num_classes is None and attention is None and not at and is_darknet
     has_weights = path.suffix != ".cfg" or weights is not None or path.with_suffix(".weights").is_file()
-    if is_exported or (as_it_is and path.suffix in MODEL_ENDINGS and (has_weights or not random)):
+    if runs_as_it_is or (as_it_is and path.suffix in MODEL_ENDINGS and (has_weights or not random)):
         return open_backend(
-            path, weights, runtime=runtime, precision=precision, threads=threads, device=device
+            name, weights, runtime=runtime, precision=precision, threads=threads, device=device
         )
     if runtime not in (None, "torch"):
         raise BackendError(f"{model}: {runtime} runs files as they are; with model options torch does")
+    if path.suffix not in MODEL_ENDINGS:
+        _require_known(name, num_classes)
     with needing("torch", name, '"seyolo[train]"'):
         api = seyolo.api
     return api.open_on_torch(
@@ -186,6 +197,14 @@ def open_detector(
         precision=precision,
         random=random,
     )
+
+
+def _require_known(name: str, num_classes: int | None) -> None:
+    """Refuses what is no MODEL at all, whatever is installed; names the shipped detector that is near."""
+    near = difflib.get_close_matches(name, shipped_names(), 1)
+    if near and not is_zoo_name(name):
+        raise ModelError(f"there is no model {name!r}; did you mean {near[0]}, which comes with seyolo?")
+    describe(name, num_classes)
 
 
 def benchmark(

@@ -10,6 +10,7 @@ from seyolo.darknet.placement import GateKind, default_place
 from seyolo.darknet.zoo import ZOO, is_zoo_name, network_from_name
 from seyolo.errors import UsageError
 from seyolo.model_file import ModelFile, read_model_file
+from seyolo.runtime.shipped import refuse_shipped
 
 CHECKPOINT = ".safetensors"
 
@@ -24,8 +25,9 @@ def describe(model: str | Path, num_classes: int | None = None) -> tuple[Network
     Raises:
         ModelError: an unknown name, or a missing or damaged checkpoint.
         CfgError: a cfg that cannot be read.
-        UsageError: a file of another kind.
+        UsageError: a file of another kind, or a shipped detector.
     """
+    refuse_shipped(model)
     path = Path(model)
     if is_zoo_name(str(model)):
         return network_from_name(str(model), num_classes), None

@@ -30,7 +30,8 @@ class Detector:
     `backend.name` tells the runtime; `repr` that, and what the model takes and finds.
 
     Args:
-        path: an `.onnx`, `.xml`, `.safetensors` or `.cfg` file, or a backend that is already open.
+        path: an `.onnx`, `.xml`, `.safetensors` or `.cfg` file, the name of a detector that comes with the
+            package (`hand`), or a backend that is already open.
         weights: the `.weights` of a `.cfg`; by default the one beside it.
         runtime: `onnxruntime`, `openvino`, `opencv` or `torch`; by default the usual one for the file, see
             `seyolo.runtime.backend`.

@@ -72,6 +72,15 @@ def test_detect_annotates(model: Path, data: Path, tmp_path: Path) -> None:
     assert cv2.imread(rows[0]["annotated"]) is not None
 
 
+def test_the_detector_that_ships_needs_nothing_else(data: Path, tmp_path: Path) -> None:
+    done = seyolo_line("detect", "hand", data.parent / "images/test", "--out", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "out/detections.json").read_text())["model"] == "hand"
+    told = seyolo_line("info", "hand").stdout
+    assert "licence: MIT" in told
+    assert "CC BY 4.0" in told
+
+
 def test_batches_run_at_once(data: Path) -> None:
     detector = seyolo.Detector(FOLDER / f"{NAME}.dynamic.onnx", confidence=least_score())
     assert detector.backend.name == "onnxruntime"

@@ -16,6 +16,7 @@ import onnxruntime
 import pytest
 
 import seyolo
+from seyolo.runtime.shipped import model_path
 
 DOCS = Path(__file__).parents[2] / "docs" / "opencv5.md"
 FOLDER = Path(os.environ.get("SEYOLO_OPENCV5_MODELS", "build/opencv5"))
@@ -68,6 +69,14 @@ def test_a_picture_without_objects_gives_none_and_no_crash() -> None:
     net = cv2.dnn.readNetFromONNX(str(path))
     net.setInput(picture)
     assert net.forward() is None
+
+
+def test_the_detector_that_ships() -> None:
+    """OpenCV widens its 16-bit kernels, too."""
+    picture = np.load(FOLDER / "pictures.npy")[:1]
+    path = model_path("hand")
+    expected = onnxruntime.InferenceSession(str(path)).run(None, {"images": picture})[0]
+    assert error(run(path, picture), expected) < 1e-3
 
 
 def test_the_move_in_the_docs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

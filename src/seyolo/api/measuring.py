@@ -13,7 +13,7 @@ from seyolo.evaluation.splits import judge_splits, metrics_of
 from seyolo.network.build import DarknetModel
 from seyolo.progress import Progress
 from seyolo.report.train_report import write_validation
-from seyolo.runtime.backend import Backend
+from seyolo.runtime.backend import Backend, is_exported, open_backend
 
 
 def evaluate(
@@ -28,17 +28,21 @@ def evaluate(
     """COCO AP of a model on the named split, or on every split but `train`.
 
     Args:
-        model: a MODEL with weights, or one that is open already.
+        model: a MODEL with weights, one that is run as it is among them, or one that is open already.
         data: a `data.yaml`, Darknet `.data`, COCO `.json` or VOC folder.
         split: its name; None for all but `train`.
         size: side of the square input in pixels, by default the model's own.
         out: a folder for curves, and for pictures with what is labelled and found.
         progress: where to tell how far it is.
     """
-    detector = open_model(model) if isinstance(model, str | Path) else model
+    detector = _opened(model) if isinstance(model, str | Path) else model
     dataset = data if isinstance(data, Dataset) else load_dataset(data)
     judgement = _judge(detector, dataset, split, size=size, out=out, progress=progress)
     return metrics_of(judgement, len(detector.names))
+
+
+def _opened(model: str | Path) -> DarknetModel | Backend:
+    return open_backend(model) if is_exported(model) else open_model(model)
 
 
 def evaluate_oxford(

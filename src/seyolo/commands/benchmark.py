@@ -33,9 +33,9 @@ def benchmark(
     """Latency of several models side by side, interleaved in one run, their memory, and their AP.
 
     Args:
-        models: .onnx and .xml files, checkpoints, .cfg files with their weights; zoo names run with random
-            weights. Weights and model options are for the zoo names and .cfg files among them. Behind a
-            model may stand a runtime and a precision: slim.onnx@openvino, slim.onnx@openvino:bf16,
+        models: hand, .onnx and .xml files, checkpoints, .cfg files with their weights; zoo names run with
+            random weights. Weights and model options are for the zoo names and .cfg files among them. Behind
+            a model may stand a runtime and a precision: slim.onnx@openvino, slim.onnx@openvino:bf16,
             slim.cfg@opencv, slim.cfg@torch.
         data: a data set; its pictures are used, and AP is measured on every split but train.
         repeats: timed rounds.

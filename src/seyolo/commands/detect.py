@@ -51,7 +51,6 @@ class Settings:
 
 def detect(
     model: str | None = None,
-    /,
     *sources: Annotated[str, Parameter(allow_leading_hyphen=True)],
     confidence: float = 0.25,
     iou: float = 0.6,
@@ -72,8 +71,8 @@ def detect(
     """Find objects in pictures, videos, cameras and streams; annotated media and tables out.
 
     Args:
-        model: an .onnx or .xml file, which need no PyTorch, a checkpoint, or a .cfg with its weights;
-            @RUNTIME:PRECISION behind it as in seyolo benchmark.
+        model: hand, which comes with seyolo, an .onnx or .xml file, which need no PyTorch either, a
+            checkpoint, or a .cfg with its weights; @RUNTIME:PRECISION behind it as in seyolo benchmark.
         sources: pictures, videos, folders of pictures, patterns such as 'photos/*.jpg', a camera's number,
             rtsp:// and http:// addresses, or - for a picture or a list of files on stdin.
         confidence: smallest score reported, 0 to 1.

@@ -19,6 +19,7 @@ from seyolo.data.datasets import load_dataset
 from seyolo.errors import UsageError
 from seyolo.files import write_text
 from seyolo.progress import console_progress
+from seyolo.runtime.shipped import refuse_shipped
 
 if TYPE_CHECKING:
     from seyolo.evaluation.ap import Metrics
@@ -32,7 +33,6 @@ NMS_REMARK = (
 def export(
     model: str,
     out: Path,
-    /,
     *,
     nms: Annotated[bool, Parameter(negative=())] = False,
     dynamic_batch: Annotated[bool, Parameter(negative=())] = False,
@@ -64,6 +64,7 @@ def export(
         json: write the list of files here; - is stdout.
     """
     check_target(json)
+    refuse_shipped(model)
     untrained = is_zoo_name(model) and start.weights is None
     metrics: Mapping[str, Metrics] = {}
     if untrained and out.suffix == ".cfg" and not (nms or half or int8):

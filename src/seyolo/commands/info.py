@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from rich.console import Group
 
@@ -18,12 +19,13 @@ from seyolo.darknet.weights import read_weights
 from seyolo.described import CHECKPOINT, describe
 from seyolo.errors import UsageError
 from seyolo.model_file import read_model_file
+from seyolo.runtime.metadata import read_about
 from seyolo.runtime.onnx_file import OnnxConvolution, OnnxFile, read_onnx_file
+from seyolo.runtime.shipped import model_path
 
 
 def info(
     model: str,
-    /,
     *,
     size: int | None = None,
     start: ModelOptions = MODEL_DEFAULTS,
@@ -35,15 +37,16 @@ def info(
     convolutions for one picture. Of an .onnx file, ours or another's, they are counted in its graph.
 
     Args:
-        model: a zoo name, a .cfg, a checkpoint or an .onnx file.
+        model: hand, which comes with seyolo, a zoo name, a .cfg, a checkpoint or an .onnx file.
         size: side of the square input in pixels; by default the network's.
         json: write the result here as JSON, too; - is stdout.
     """
     check_target(json)
-    if Path(model).suffix.lower() == ".onnx":
+    path = model_path(model)
+    if path.suffix.lower() == ".onnx":
         if start != MODEL_DEFAULTS:
             raise UsageError(f"{model}: an .onnx file is described as it is; leave the model options out")
-        show(*_onnx(model, size), json)
+        show(*_onnx(model, path, size), json)
         return
     network, file = describe(model, start.num_classes)
     if start.weights is not None:
@@ -68,9 +71,12 @@ def info(
     show(value, Group(table(rows), _summary(model, network, counted)), json)
 
 
-def _onnx(model: str, size: int | None) -> tuple[dict[str, object], Group]:
+def _onnx(model: str, path: Path, size: int | None) -> tuple[dict[str, object], Group]:
     """What is known of an ONNX file, as JSON and to read."""
-    file = read_onnx_file(model, size)
+    file = read_onnx_file(path, size)
+    about = read_about(file.metadata)
+    if "card" in about and (card := path.parent / about["card"]).is_file():
+        about["card"] = str(card)
     counted, names = file.cost, file.names
     layers = [] if counted is None else [_convolution(*item) for item in enumerate(counted.convolutions)]
     value: dict[str, object] = {
@@ -82,6 +88,7 @@ def _onnx(model: str, size: int | None) -> tuple[dict[str, object], Group]:
         "inputs": [asdict(item) for item in file.inputs],
         "outputs": [asdict(item) for item in file.outputs],
         "operators": None if counted is None else dict(counted.operators),
+        "about": about,
         "layers": layers,
     }
     values = [
@@ -91,7 +98,8 @@ def _onnx(model: str, size: int | None) -> tuple[dict[str, object], Group]:
     ]
     rows = [{**layer, "output": _by(layer["output"]), "macs": _known(layer["macs"])} for layer in layers]
     operators = [] if counted is None else [{"operator": k, "count": n} for k, n in counted.operators.items()]
-    return value, Group(table(rows), table(operators), table(values), _onnx_summary(model, file))
+    summary = _onnx_summary(model, file) + _about(about)
+    return value, Group(table(rows), table(operators), table(values), summary)
 
 
 def _convolution(index: int, node: OnnxConvolution) -> dict[str, object]:
@@ -117,6 +125,14 @@ def _onnx_summary(model: str, file: OnnxFile) -> str:
         f"{model}: {count} nodes, {len(file.cost.convolutions)} convolutions, {classes}\n"
         f"{file.cost.params:,} parameters, {macs} at {size}\n"
     )
+
+
+def _about(about: dict[str, Any]) -> str:
+    """A line for each thing that the file says for people."""
+    texts = dict(about)
+    if "ap" in about:
+        texts["ap"] = ", ".join(f"{split} {row['ap']:.3f}" for split, row in about["ap"].items())
+    return "".join(f"{key.replace('_', ' ')}: {text}\n" for key, text in texts.items())
 
 
 def _by(shape: object) -> str:

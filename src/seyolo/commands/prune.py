@@ -24,6 +24,7 @@ from seyolo.data.datasets import load_dataset
 from seyolo.errors import UsageError
 from seyolo.progress import console_progress
 from seyolo.report.table import latency_text
+from seyolo.runtime.shipped import refuse_shipped
 
 MAX_NAMED_LAYERS = 6
 
@@ -31,7 +32,6 @@ MAX_NAMED_LAYERS = 6
 def prune(
     model: str,
     out: Path,
-    /,
     *,
     budget: Annotated[tuple[str, ...], Repeatable] = (),
     plan: Path | None = None,
@@ -66,6 +66,7 @@ def prune(
         json: write the plan here as JSON, too; - is stdout.
     """
     check_target(json)
+    refuse_shipped(model)
     if plan is not None and (choices != PLAN_DEFAULTS or keep_blocks):
         raise UsageError(f"--plan {plan}: says already what goes; leave out what decides it, --scope for one")
     plan_path = seyolo.api.plan_path(out)

@@ -16,7 +16,6 @@ LOCAL_NAMES = ("localhost", "127.0.0.1", "[::1]")
 def serve(
     model: str,
     second: str | None = None,
-    /,
     *,
     host: str = "127.0.0.1",
     port: int = 8000,
@@ -31,7 +30,7 @@ def serve(
     """A local page and HTTP API for one model, or two side by side: pictures or the camera in, boxes out.
 
     Args:
-        model: an .onnx or .xml file, which need no PyTorch, a checkpoint, or a .cfg with its weights.
+        model: hand, an .onnx or .xml file, which need no PyTorch, a checkpoint, or a .cfg with its weights.
         second: another one to compare it with.
         host: address to listen on; 0.0.0.0 lets other machines in.
         port: to listen on; 0 is any free one.

@@ -27,6 +27,7 @@ from seyolo.progress import console_progress
 from seyolo.report.controls_table import controls_table
 from seyolo.report.table import stage_table
 from seyolo.runs import new_run, resumable
+from seyolo.runtime.shipped import refuse_shipped
 
 
 def slim(
@@ -81,6 +82,7 @@ def slim(
         json: write results.json's content here, too; - is stdout.
     """
     check_target(json)
+    refuse_shipped(model)
     progress = console_progress()
     if run.resume is not None:
         folder = run.resume

@@ -14,6 +14,7 @@ from seyolo.commands.settings import matching_classes, required
 from seyolo.data.datasets import load_dataset
 from seyolo.progress import console_progress
 from seyolo.runs import new_run, resumable
+from seyolo.runtime.shipped import refuse_shipped
 
 
 def train(
@@ -50,6 +51,7 @@ def train(
         json: write the result here as JSON, too; - is stdout.
     """
     check_target(json)
+    refuse_shipped(model)
     progress = console_progress()
     if run.resume is not None:
         folder = run.resume

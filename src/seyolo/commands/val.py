@@ -11,7 +11,7 @@ from seyolo.commands.output import check_target, show, table
 from seyolo.comparison import evaluate_backend, split_model
 from seyolo.data.datasets import load_dataset
 from seyolo.progress import console_progress
-from seyolo.runtime.backend import EXPORTED_ENDINGS, Backend
+from seyolo.runtime.backend import Backend, is_exported
 
 if TYPE_CHECKING:
     from seyolo.evaluation.ap import Metrics
@@ -22,7 +22,6 @@ COLUMNS = ("ap", "ap50", "ap75", "ap_small", "recall", "num_images", "num_object
 
 def val(
     model: str,
-    /,
     *,
     data: Path,
     split: str | None = None,
@@ -36,8 +35,8 @@ def val(
     """Average precision of a model on a data set.
 
     Args:
-        model: a checkpoint, an .onnx or .xml file, or a .cfg or zoo name with --weights; @RUNTIME:PRECISION
-            behind it as in seyolo benchmark.
+        model: hand, a checkpoint, an .onnx or .xml file, or a .cfg or zoo name with --weights;
+            @RUNTIME:PRECISION behind it as in seyolo benchmark.
         data: a data.yaml, Darknet .data, COCO .json or VOC folder.
         split: by default every split but train.
         protocol: coco, or oxford for all hands and the official ones (over 1,500 px²).
@@ -51,7 +50,7 @@ def val(
     progress = console_progress()
     dataset = load_dataset(data)
     chosen = split_model(model)
-    if chosen.runtime is not None or Path(chosen.model).suffix in EXPORTED_ENDINGS:
+    if chosen.runtime is not None or is_exported(chosen.model):
         detector: Backend | DarknetModel = open_detector(model, start, device=device)
     else:
         detector = seyolo.api.open_model(model, device=device, **start.as_keywords())

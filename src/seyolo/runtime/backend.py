@@ -3,7 +3,8 @@
 `.onnx` runs on ONNX Runtime, `.xml` on OpenVINO, `.cfg` (with its `.weights`) on OpenCV's Darknet reader
 where OpenCV still has one and the network is Darknet's own, `.safetensors` and everything else on PyTorch.
 Another runtime may be asked for: OpenVINO reads `.onnx`, too, and PyTorch `.cfg`. A runtime is imported only
-when it is chosen, so none has to be installed for the others to work.
+when it is chosen, so none has to be installed for the others to work. A detector that comes with the package
+goes by its name, see `shipped.py`.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from seyolo.errors import BackendError, UsageError
 from seyolo.letterbox import Mode
 from seyolo.model_file import default_names
 from seyolo.runtime.installed import needing
+from seyolo.runtime.shipped import is_shipped, model_path
 
 EXPORTED_ENDINGS = (".onnx", ".xml")
 """Files that are run as they are, without our network behind them."""
@@ -78,7 +80,7 @@ def open_backend(
     """Opens a model file with the runtime that fits its ending, or another that reads it.
 
     Args:
-        path: an `.onnx`, `.xml`, `.safetensors` or `.cfg` file.
+        path: an `.onnx`, `.xml`, `.safetensors` or `.cfg` file, or the name of a shipped detector.
         weights: the `.weights` file of a `.cfg`; by default the one beside it with the same name.
         runtime: by default the usual one for the file; a `.cfg` that OpenCV cannot read runs on PyTorch.
         precision: of what the file has in float32; another than `f32` is for OpenVINO and PyTorch.
@@ -91,7 +93,7 @@ def open_backend(
             not have the precision.
         CfgError, WeightsError, ModelError: the file is damaged.
     """
-    path = Path(path)
+    path = model_path(path)
     readers = _readers(path)
     darknet = darknet_weights(path, weights) if "opencv" in readers else None
     runtime = _chosen_runtime(path, readers, runtime, device)
@@ -109,6 +111,11 @@ def open_backend(
     if runtime == "opencv" and darknet is not None:
         return _open_opencv(path, darknet, threads, names)
     return _open_torch(path, darknet, precision=precision, threads=threads, device=device, names=names)
+
+
+def is_exported(model: str | Path) -> bool:
+    """Whether a MODEL is run as it is: a shipped detector, or a file of `EXPORTED_ENDINGS`."""
+    return is_shipped(model) or Path(model).suffix in EXPORTED_ENDINGS
 
 
 def check_choice(runtime: str | None, precision: str, source: object) -> None:

@@ -3,6 +3,9 @@
 seyolo's exporters write `names` (JSON list), `input_size` (JSON [height, width]) and `letterbox` (`letterbox`
 or `stretch`). A file without them works as well: the size is read from the graph, classes are numbered,
 photos are letterboxed.
+
+A detector that is passed on may say more, for people: `model_license` (ONNX's own key), `training_data`, `ap`
+(JSON, by split: ap and ap50) and `card` (a file beside it). `seyolo info` shows that.
 """
 
 from __future__ import annotations
@@ -52,6 +55,25 @@ def read_names(metadata: Mapping[str, str]) -> list[str] | None:
     names = _json(metadata, "names", None)
     # Some other exporters write a Python dict here, which is not JSON's business to guess.
     return [str(name) for name in names] if isinstance(names, list) else None
+
+
+def read_about(metadata: Mapping[str, str]) -> dict[str, Any]:
+    """What the file says for people: `licence`, `training_data`, `ap` and `card`, as far as it does."""
+    ap = _json(metadata, "ap", None)
+    known = {
+        "licence": metadata.get("model_license"),
+        "training_data": metadata.get("training_data"),
+        "ap": ap if _is_ap(ap) else None,
+        "card": metadata.get("card"),
+    }
+    return {key: value for key, value in known.items() if value is not None}
+
+
+def _is_ap(value: Any) -> bool:
+    """Whether this is AP by split, and not what another exporter calls so."""
+    return isinstance(value, dict) and all(
+        isinstance(row, dict) and isinstance(row.get("ap"), float) for row in value.values()
+    )
 
 
 def _json(metadata: Mapping[str, str], key: str, default: Any) -> Any:
