@@ -6,7 +6,7 @@
 Exports float32, float16 kernels and int8, measures all of them and the dense network on every split but
 train, writes the float16 file with what `seyolo info` shows, times them, and fills in `hand_card.md`. Every
 figure lies in `hand.json`. Accuracy can be measured on a busy machine, latency cannot: `--only latency`
-measures that anew and keeps the rest. Why float16: docs/decisions/0012-what-ships.md.
+measures that anew and keeps the rest. Why float16: docs/decisions/0013-what-ships.md.
 """
 
 from __future__ import annotations
