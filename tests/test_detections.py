@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sys
 import types
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -13,9 +15,10 @@ from hypothesis import strategies as st
 
 from seyolo import detections
 from seyolo.boxes import iou_matrix
-from seyolo.detections import Detections
-from seyolo.errors import BackendError, UsageError
+from seyolo.detections import Detection, Detections
+from seyolo.errors import BackendError, DataError, UsageError
 from seyolo.letterbox import Placement, place
+from seyolo.media import annotate
 
 SAME = Placement(scale_x=1, scale_y=1, left=0, top=0, source_height=100, source_width=200)
 
@@ -28,6 +31,10 @@ def sample() -> Detections:
     return Detections(
         np.array([[10, 20, 50, 40], [0, 0, 100, 50]], np.float32), np.array([0.5, 0.25]), np.array([1, 0])
     )
+
+
+def named() -> Detections:
+    return replace(sample(), names=("cat", "dog"))
 
 
 def test_score_is_objectness_times_class_probability() -> None:
@@ -152,10 +159,67 @@ def test_columns_are_checked_and_converted() -> None:
     assert converted.class_ids.dtype == np.int64
 
 
-def test_select_and_empty() -> None:
-    assert len(Detections.empty()) == 0
-    chosen = sample().select(sample().class_ids == 0)
-    np.testing.assert_array_equal(chosen.boxes, [[0, 0, 100, 50]])
+def test_brackets_with_a_mask_indices_or_a_slice_keep_columns_and_names_together() -> None:
+    found = named()
+    for index in (found.class_ids == 0, np.array([1]), [-1], slice(1, None)):
+        np.testing.assert_array_equal(found[index].boxes, [[0, 0, 100, 50]])
+        np.testing.assert_array_equal(found[index].scores, [0.25])
+        assert (found[index].class_ids.tolist(), found[index].names) == ([0], ("cat", "dog"))
+    assert len(found[found.scores > 0.9]) == len(Detections.empty()[:5]) == 0
+
+
+def test_a_loop_and_a_number_in_brackets_give_plain_values() -> None:
+    dog, cat = named()
+    assert dog == ("dog", 1, 0.5, (10.0, 20.0, 50.0, 40.0))
+    assert cat == named()[-1] == named()[np.int64(1)] == Detection("cat", 0, 0.25, (0.0, 0.0, 100.0, 50.0))
+    assert {type(value) for value in (dog.class_id, dog.score, *dog.box)} == {int, float}
+    with pytest.raises(IndexError):
+        named()[2]
+    assert list(Detections.empty()) == []
+    assert [row.name for row in sample()] == ["class 1", "class 0"]
+
+
+def test_filter_by_score_and_class() -> None:
+    found = named()
+    assert [row.name for row in found.filter(0.5)] == ["dog"]
+    assert [row.name for row in found.filter(classes=["cat"])] == ["cat"]
+    assert [row.name for row in found.filter(classes=[1, "cat"])] == ["dog", "cat"]
+    assert len(found.filter(0.5, classes=["cat"])) == len(found.filter(classes=[])) == 0
+    with pytest.raises(UsageError, match="no class is called 'cow'; there are: cat, dog"):
+        found.filter(classes=["cow"])
+    with pytest.raises(UsageError, match="filter: classes must be a sequence"):
+        found.filter(classes="cat")
+
+
+def test_repr_says_what_was_found() -> None:
+    assert repr(Detections.empty()) == "<Detections: none>"
+    assert repr(named()) == "<Detections: 1 cat, 1 dog; scores 0.50 to 0.25>"
+    class_ids = np.array([0, 4, 4, 4, 2, 1, 1])
+    found = Detections(np.zeros((7, 4)), np.linspace(0.9, 0.3, 7), class_ids, ["a", "b", "c"])
+    assert repr(found) == "<Detections: 3 class 4, 2 b, 1 a, …; scores 0.90 to 0.30>"
+
+
+def test_draw_is_what_detect_draws_and_leaves_the_photo_alone(tmp_path: Path) -> None:
+    photo = np.random.default_rng(0).integers(0, 256, (100, 200, 3), dtype=np.uint8)
+    before = photo.copy()
+    drawn = named().draw(photo)
+    np.testing.assert_array_equal(photo, before)
+    np.testing.assert_array_equal(drawn, annotate.draw(photo, sample(), ["cat", "dog"]))
+    assert np.any(drawn != photo)
+    cv2.imwrite(str(tmp_path / "photo.png"), photo)
+    np.testing.assert_array_equal(named().draw(tmp_path / "photo.png"), drawn)
+    np.testing.assert_array_equal(Detections.empty().draw(photo), photo)
+    # A detector without names still says which class it was.
+    np.testing.assert_array_equal(
+        sample().draw(photo), annotate.draw(photo, sample(), ["class 0", "class 1"])
+    )
+
+
+def test_draw_refuses_what_is_no_picture(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"uint8 in BGR order, got \(4, 4\) of float64"):
+        named().draw(np.zeros((4, 4)))
+    with pytest.raises(DataError, match="there is no such picture"):
+        named().draw(tmp_path / "none.png")
 
 
 def test_to_dicts() -> None:
@@ -163,6 +227,8 @@ def test_to_dicts() -> None:
         {"name": "dog", "class_id": 1, "score": 0.5, "box": [10, 20, 50, 40]},
         {"name": "cat", "class_id": 0, "score": 0.25, "box": [0, 0, 100, 50]},
     ]
+    assert named().to_dicts() == sample().to_dicts(["cat", "dog"])
+    assert named().to_dicts(["Katze", "Hund"])[0]["name"] == "Hund"
 
 
 def test_to_coco_gives_left_top_width_height() -> None:
@@ -186,14 +252,16 @@ def test_to_supervision(monkeypatch: pytest.MonkeyPatch) -> None:
         xyxy: np.ndarray
         confidence: np.ndarray
         class_id: np.ndarray
+        data: dict[str, np.ndarray]
 
     module = types.ModuleType("supervision")
     monkeypatch.setattr(module, "Detections", Theirs, raising=False)
     monkeypatch.setitem(sys.modules, "supervision", module)
-    theirs = sample().to_supervision()
+    theirs = named().to_supervision()
     np.testing.assert_array_equal(theirs.xyxy, sample().boxes)
     np.testing.assert_array_equal(theirs.confidence, [0.5, 0.25])
     np.testing.assert_array_equal(theirs.class_id, [1, 0])
+    assert theirs.data["class_name"].tolist() == ["dog", "cat"]
 
 
 def test_to_supervision_names_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,6 +48,7 @@ def test_a_photo_comes_back_in_its_own_pixels() -> None:
     # The scale is exactly 1/4 and the box lies on multiples of 4.
     np.testing.assert_allclose(found.boxes, [[100, 40, 180, 120]], atol=1e-3)
     np.testing.assert_allclose(found.scores, [0.4])
+    assert [row.name for row in found] == ["spot"]
 
 
 def test_paths_and_arrays_give_the_same(tmp_path: Path) -> None:

@@ -61,17 +61,19 @@ _HOMES = {
 """Where each public name lives."""
 
 
-def __getattr__(name: str) -> Any:
-    if name == "api":
-        return import_module("seyolo.api")
-    if name not in _HOMES:
-        raise AttributeError(f"module 'seyolo' has no attribute {name!r}")
-    found = getattr(import_module(_HOMES[name]), name)
-    if isinstance(found, FunctionType):
-        found = import_module("seyolo.arguments").checked(found)
-    # From now on Python finds it without asking here.
-    globals()[name] = found
-    return found
+if not TYPE_CHECKING:  # a type checker would take it for a promise that every name exists
+
+    def __getattr__(name: str) -> Any:
+        if name == "api":
+            return import_module("seyolo.api")
+        if name not in _HOMES:
+            raise AttributeError(f"module 'seyolo' has no attribute {name!r}")
+        found = getattr(import_module(_HOMES[name]), name)
+        if isinstance(found, FunctionType):
+            found = import_module("seyolo.arguments").checked(found)
+        # From now on Python finds it without asking here.
+        globals()[name] = found
+        return found
 
 
 def __dir__() -> list[str]:

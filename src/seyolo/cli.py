@@ -1,6 +1,7 @@
 """The command line: verbs by name, loaded when called, and what becomes of their errors.
 
-Exit codes: 0 done, 2 the user can mend it, 130 interrupted, 1 (with a traceback) a bug of ours.
+Exit codes: 0 done, 2 the user can mend it, 130 interrupted by Ctrl-C and 143 by SIGTERM, 1 (with a traceback)
+a bug of ours.
 Nothing here imports PyTorch or NumPy, so that `seyolo --help` is quick, and what takes its time to be
 imported is imported inside `main`, so that Ctrl-C has its one line from the start.
 """
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 PROCESSES = "seyolo.training.distributed"
 """What joins the processes that torchrun starts."""
-DONE, USER_CAN_MEND, INTERRUPTED = 0, 2, 130
+DONE, USER_CAN_MEND, INTERRUPTED, TERMINATED = 0, 2, 130, 143
 ASK_AGAIN_S, LONGEST_WAIT_S = 0.02, 1.0
 HAS_ALARM = hasattr(signal, "setitimer")
 TRAIN_PACKAGES = ("torch", "faster_coco_eval", "scipy", "onnx", "onnxscript", "matplotlib", "jinja2")
@@ -109,30 +110,39 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             _run(arguments)
         except KeyboardInterrupt as interrupt:
-            return _stop(f"interrupted; {interrupt}" if str(interrupt) else "interrupted", INTERRUPTED)
+            return _stop(f"interrupted; {interrupt}" if str(interrupt) else "interrupted", interrupts.code)
         except BaseException as error:
             if not interrupts.seen:
                 return _code_of(error)
-        return _stop("interrupted", INTERRUPTED) if interrupts.seen else DONE
+        return _stop("interrupted", interrupts.code) if interrupts.seen else DONE
 
 
 class _Interrupts:
-    """Ctrl-C as a KeyboardInterrupt, but never in the middle of an import.
+    """Ctrl-C and SIGTERM as a KeyboardInterrupt, but never in the middle of an import.
 
-    There it would often come out as another error, and libraries written in C++ take the process down. It
-    waits for the end of the import, where the system has an alarm to ask again: a thread would have to take
-    locks that the interrupted code may hold. An import that takes longer than a second is the start of the
-    program, where there is nothing to clean up.
+    SIGTERM is how containers and services are stopped; what is being written is finished or taken back just
+    the same. Among the processes of torchrun it stays what it is: one that waits for another in C++ would not
+    hear it otherwise.
+
+    In an import either would often come out as another error, and libraries written in C++ take the process
+    down. It waits for the end of the import, where the system has an alarm to ask again: a thread would have
+    to take locks that the interrupted code may hold. An import that takes longer than a second is the start
+    of the program, where there is nothing to clean up.
     """
 
     def __init__(self) -> None:
         self.seen = False
+        self.code = INTERRUPTED
         self._last_moment_s = math.inf
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
         if _is_main_thread():
-            numbers = [signal.SIGINT, signal.SIGALRM] if HAS_ALARM else [signal.SIGINT]
+            numbers = [signal.SIGINT]
+            if HAS_ALARM:
+                numbers.append(signal.SIGALRM)
+            if "RANK" not in os.environ:
+                numbers.append(signal.SIGTERM)
             self._before = {number: signal.signal(number, self._interrupt) for number in numbers}
         return self
 
@@ -143,15 +153,16 @@ class _Interrupts:
             signal.signal(number, handler)
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
-        del number
         self.seen = True
+        if number == signal.SIGTERM:
+            self.code = TERMINATED
         if not (HAS_ALARM and _is_importing(frame)):
             self._last_moment_s = math.inf
             raise KeyboardInterrupt
         self._last_moment_s = min(self._last_moment_s, time.monotonic() + LONGEST_WAIT_S)
         if time.monotonic() >= self._last_moment_s:
             os.write(2, b"interrupted\n")
-            os._exit(INTERRUPTED)
+            os._exit(self.code)
         signal.setitimer(signal.ITIMER_REAL, ASK_AGAIN_S)
 
 

@@ -8,29 +8,53 @@ columns, so its cost follows the number of promising cells and not the size of t
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Self
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple, Self, overload
 
 import numpy as np
-from jaxtyping import Float32, Int, Int64, Shaped
+from jaxtyping import Float32, Int, Int64, Shaped, UInt8
 
+from seyolo.arguments import checked
 from seyolo.boxes import cxcywh_to_xyxy, suppress, xyxy_to_cxcywh
 from seyolo.errors import BackendError, UsageError
 from seyolo.letterbox import Placement
+from seyolo.media import annotate
+from seyolo.media.pictures import Picture, as_picture
 
 MAX_CANDIDATES = 30_000
 """So many (box, class) pairs, the best ones, go into the suppression; its time grows with their square."""
+MOST_SHOWN = 3
 
 
-@dataclass(frozen=True, eq=False)
+class Detection(NamedTuple):
+    """One row of `Detections` as plain Python values, for loops that print, count or compare.
+
+    Attributes:
+        name: of its class.
+        class_id: from 0.
+        score: in [0, 1].
+        box: left, top, right, bottom in pixels of the photo.
+    """
+
+    name: str
+    class_id: int
+    score: float
+    box: tuple[float, float, float, float]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Detections:
     """Detections of one picture, best score first when they come from a detector.
+
+    A loop gives one `Detection` after the other, and so does a number in brackets. A boolean mask, indices or
+    a slice in brackets give fewer `Detections`: `found[found.scores > 0.5]`, `found[:10]`.
 
     Attributes:
         boxes: left, top, right, bottom in pixels of the photo.
         scores: in [0, 1].
         class_ids: from 0.
+        names: what each class id is called; a detector gives the names of its model.
 
     Raises:
         UsageError: the columns do not have these shapes; the text gives expected and actual.
@@ -39,6 +63,7 @@ class Detections:
     boxes: Float32[np.ndarray, "n 4"]
     scores: Float32[np.ndarray, " n"]
     class_ids: Int64[np.ndarray, " n"]
+    names: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         num = len(np.atleast_1d(self.scores))
@@ -66,6 +91,8 @@ class Detections:
         confidence: float = 0.25,
         iou_threshold: float = 0.6,
         max_detections: int = 300,
+        *,
+        names: Sequence[str] = (),
     ) -> Self:
         """Post-processes the raw output of one picture.
 
@@ -79,6 +106,7 @@ class Detections:
             confidence: smallest score kept, in [0, 1].
             iou_threshold: overlap above which the worse of two boxes of a class goes, in [0, 1].
             max_detections: the best so many are kept.
+            names: of the classes.
 
         Raises:
             UsageError: `raw` does not have at least six columns.
@@ -91,22 +119,95 @@ class Detections:
         photo_boxes = placement.to_source(boxes[kept])
         visible = np.all(photo_boxes[:, 2:] > photo_boxes[:, :2], axis=1)
         kept = kept[visible]
-        return cls(photo_boxes[visible], scores[kept], class_ids[kept])
+        return cls(photo_boxes[visible], scores[kept], class_ids[kept], names)
 
     def __len__(self) -> int:
         return len(self.scores)
 
-    def select(self, index: Shaped[np.ndarray, " m"] | slice) -> Self:
-        """Some of the detections, by a boolean mask, indices or a slice."""
-        return type(self)(self.boxes[index], self.scores[index], self.class_ids[index])
+    def __repr__(self) -> str:
+        if len(self) == 0:
+            return "<Detections: none>"
+        class_ids, counts = np.unique(self.class_ids, return_counts=True)
+        most_first = np.argsort(-counts, kind="stable")[:MOST_SHOWN]
+        parts = [f"{counts[index]} {self._name(int(class_ids[index]))}" for index in most_first]
+        more = ["…"] if len(class_ids) > MOST_SHOWN else []
+        scores = f"scores {self.scores.max():.2f} to {self.scores.min():.2f}"
+        return f"<Detections: {', '.join(parts + more)}; {scores}>"
 
-    def to_dicts(self, names: Sequence[str]) -> list[dict[str, Any]]:
-        """Plain values for JSON: `name`, `class_id`, `score` and `box` (xyxy in pixels) of each detection."""
-        columns = zip(self.boxes.tolist(), self.scores.tolist(), self.class_ids.tolist(), strict=True)
-        return [
-            {"name": names[class_id], "class_id": class_id, "score": score, "box": box}
-            for box, score, class_id in columns
-        ]
+    def __iter__(self) -> Iterator[Detection]:
+        columns = zip(self.class_ids.tolist(), self.scores.tolist(), self.boxes.tolist(), strict=True)
+        for class_id, score, (left, top, right, bottom) in columns:
+            yield Detection(self._name(class_id), class_id, score, (left, top, right, bottom))
+
+    @overload
+    def __getitem__(self, index: int) -> Detection: ...
+
+    @overload
+    def __getitem__(self, index: slice | Shaped[np.ndarray, " m"] | Sequence[int]) -> Self: ...
+
+    def __getitem__(self, index: int | slice | Shaped[np.ndarray, " m"] | Sequence[int]) -> Detection | Self:
+        if isinstance(index, int | np.integer):
+            return next(iter(self[np.array([index])]))
+        return type(self)(self.boxes[index], self.scores[index], self.class_ids[index], self.names)
+
+    @checked
+    def filter(self, confidence: float = 0.0, classes: Sequence[str | int] | None = None) -> Self:
+        """Those with at least this score and of one of these classes, in the order they have.
+
+        A mask in brackets does the same by hand; this one knows classes by name.
+
+        Args:
+            confidence: smallest score kept, in [0, 1].
+            classes: names or ids; all by default.
+
+        Raises:
+            UsageError: none of `names` is called so.
+        """
+        kept = self.scores >= confidence
+        if classes is not None:
+            kept &= np.isin(self.class_ids, [self._class_id(label) for label in classes])
+        return self[kept]
+
+    @checked
+    def draw(self, image: Picture) -> UInt8[np.ndarray, "H W 3"]:
+        """A copy of the photo with box, class and score of each, as `seyolo detect` draws them.
+
+        Lines and text follow the photo's size, a class has the same colour everywhere, and the best are on
+        top. `cv2.imwrite` takes the result as it is.
+
+        Args:
+            image: the photo that was looked at: a file, or an array (H, W, 3) uint8 in BGR order.
+
+        Returns:
+            A new array (H, W, 3) uint8 in BGR order.
+
+        Raises:
+            DataError: the file is missing or not a whole picture.
+            UsageError: an array that is not a BGR picture.
+        """
+        present = range(int(self.class_ids.max(initial=-1)) + 1)
+        return annotate.draw(as_picture(image), self, [self._name(class_id) for class_id in present])
+
+    def _name(self, class_id: int) -> str:
+        return self.names[class_id] if class_id < len(self.names) else f"class {class_id}"
+
+    def _class_id(self, label: str | int) -> int:
+        if not isinstance(label, str):
+            return int(label)
+        if label not in self.names:
+            raise UsageError(
+                f"no class is called {label!r}; there are: {', '.join(self.names) or 'no names'}"
+            )
+        return list(self.names).index(label)
+
+    def to_dicts(self, names: Sequence[str] | None = None) -> list[dict[str, Any]]:
+        """Plain values for JSON: `name`, `class_id`, `score` and `box` (xyxy in pixels) of each detection.
+
+        Args:
+            names: of the classes, instead of the detections' own.
+        """
+        named = self if names is None else replace(self, names=names)
+        return [{**row._asdict(), "box": list(row.box)} for row in named]
 
     def to_coco(self, image_id: int | str) -> list[dict[str, Any]]:
         """Rows of a COCO results file: `bbox` is left, top, width, height; `category_id` is the class id."""
@@ -139,7 +240,10 @@ class Detections:
             raise BackendError(
                 'supervision is not installed; get it with: pip install "seyolo[supervision]"'
             ) from None
-        return supervision.Detections(xyxy=self.boxes, confidence=self.scores, class_id=self.class_ids)
+        names = np.array([self._name(class_id) for class_id in self.class_ids.tolist()], dtype=np.str_)
+        return supervision.Detections(
+            xyxy=self.boxes, confidence=self.scores, class_id=self.class_ids, data={"class_name": names}
+        )
 
 
 def _candidates(

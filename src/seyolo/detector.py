@@ -10,18 +10,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
 from pathlib import Path
 
-import numpy as np
-from jaxtyping import UInt8
-
 from seyolo.arguments import checked
 from seyolo.detections import Detections
 from seyolo.errors import UsageError
 from seyolo.letterbox import to_batch
-from seyolo.media.pictures import find_pictures, read_picture
+from seyolo.media.pictures import Picture, as_picture, find_pictures
 from seyolo.runtime.backend import Backend, Precision, Runtime, check_choice, class_names, open_backend
-
-Picture = str | Path | UInt8[np.ndarray, "H W 3"]
-"""A file, or a decoded picture (H, W, 3) uint8 in OpenCV's BGR order."""
 
 
 class Detector:
@@ -125,12 +119,10 @@ class Detector:
         return chain.from_iterable(map(self._detect, batches))
 
     def _detect(self, images: Sequence[Picture]) -> list[Detections]:
-        pictures = [
-            read_picture(image) if isinstance(image, str | Path) else _checked(image) for image in images
-        ]
+        pictures = [as_picture(image) for image in images]
         batch, placements = to_batch(pictures, self.backend.input_size, self.backend.letterbox_mode)
         return [
-            Detections.from_raw(raw, placement, self.confidence, self.iou_threshold)
+            Detections.from_raw(raw, placement, self.confidence, self.iou_threshold, names=self.names)
             for raw, placement in zip(self.backend.infer(batch), placements, strict=True)
         ]
 
@@ -141,13 +133,3 @@ def _pictures_of(source: Picture) -> Sequence[Picture]:
         is_several = Path(source).is_dir() or glob.has_magic(str(source))
         return find_pictures([source]) if is_several else [source]
     return [source]
-
-
-def _checked(image: np.ndarray) -> UInt8[np.ndarray, "H W 3"]:
-    whole = image.ndim == 3 and image.shape[2] == 3 and image.size > 0
-    if not whole or image.dtype != np.uint8:
-        raise UsageError(
-            "a picture must be an array (height, width, 3) of uint8 in BGR order, "
-            f"got {image.shape} of {image.dtype}"
-        )
-    return image

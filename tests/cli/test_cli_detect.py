@@ -23,6 +23,8 @@ import numpy as np
 import pytest
 from running import Run, assert_refused
 
+from seyolo.runtime.onnxruntime_backend import OnnxRuntimeBackend
+
 WHILE_RUNNING = """
 import resource, sys
 limit = int(sys.argv.pop(1))
@@ -234,7 +236,7 @@ def wait_for_rows(journal: Path, number: int) -> None:
         time.sleep(0.01)
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
 @pytest.mark.usefixtures("album", "clip")
 def test_a_killed_run_goes_on_with_each_picture_once(
     run: Run, onnx: Path, tmp_path: Path, number: signal.Signals
@@ -250,8 +252,8 @@ def test_a_killed_run_goes_on_with_each_picture_once(
         wait_for_rows(tmp_path / "found/detections.partial.jsonl", 20)
         process.send_signal(number)
         _, err = process.communicate(timeout=60)
-    assert process.returncode == (-number if number == signal.SIGKILL else 130)
-    if number == signal.SIGINT:
+    assert process.returncode == (-number if number == signal.SIGKILL else 128 + number)
+    if number != signal.SIGKILL:
         assert err.decode().splitlines()[-1] == "interrupted; go on with: seyolo detect --resume found"
     with (tmp_path / "found/detections.partial.jsonl").open("rb+") as journal:
         kept = journal.read().count(b"\n")
@@ -275,6 +277,44 @@ def test_a_killed_run_goes_on_with_each_picture_once(
         assert (tmp_path / "whole/labels" / name).read_text() == (
             tmp_path / "found/labels" / name
         ).read_text()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.usefixtures("clip")
+def test_a_run_stopped_in_a_video_keeps_the_whole_ones_and_goes_on(
+    run: Run, onnx: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    shutil.copy(tmp_path / "clip.avi", tmp_path / "other.avi")
+    infer, calls = OnnxRuntimeBackend.infer, []
+
+    def stopped(backend: OnnxRuntimeBackend, batch: np.ndarray) -> np.ndarray:
+        calls.append(len(batch))
+        if len(calls) == 12:
+            signal.raise_signal(number)
+        return infer(backend, batch)
+
+    monkeypatch.setattr(OnnxRuntimeBackend, "infer", stopped)
+    outcome = run("detect", onnx, "clip.avi", "other.avi", "--out", "found", "--save", "video,json")
+    assert outcome.code == 128 + number
+    assert outcome.err.splitlines()[-1] == "interrupted; go on with: seyolo detect --resume found"
+    assert num_frames(tmp_path / "found/clip.mp4") == 8
+    # Nothing of the video it was in has its name or lies about, and every row is whole.
+    assert names_in(tmp_path / "found") == ["clip.mp4", "config.json", "detections.partial.jsonl"]
+    rows = rows_of((tmp_path / "found/detections.partial.jsonl").read_text())
+    assert [row["picture"] for row in rows] == ["clip.avi"] * 8 + ["other.avi"] * 3
+    assert run("detect", "--resume", "found").code == 0
+    assert [num_frames(tmp_path / f"found/{name}.mp4") for name in ("clip", "other")] == [8, 8]
+    pictures = json.loads((tmp_path / "found/detections.json").read_text())["pictures"]
+    assert Counter(row["picture"] for row in pictures) == {"clip.avi": 8, "other.avi": 8}
+
+
+def num_frames(path: Path) -> int:
+    """Frames that can be read, one after the other."""
+    capture, number = cv2.VideoCapture(str(path)), 0
+    while capture.grab():
+        number += 1
+    capture.release()
+    return number
 
 
 @pytest.mark.parametrize(
@@ -316,7 +356,10 @@ class Stream(BaseHTTPRequestHandler):
         """Says nothing."""
 
 
-def test_ctrl_c_ends_the_recording_of_a_stream(onnx: Path, picture: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_recording_of_a_stream(
+    onnx: Path, picture: Path, tmp_path: Path, number: signal.Signals
+) -> None:
     Stream.image = picture.read_bytes()
     server = ThreadingHTTPServer(("127.0.0.1", 0), Stream)
     server.daemon_threads = True
@@ -325,17 +368,15 @@ def test_ctrl_c_ends_the_recording_of_a_stream(onnx: Path, picture: Path, tmp_pa
     command = [sys.executable, "-m", "seyolo", *map(str, line)]
     with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE) as process:
         wait_for_rows(tmp_path / "found/detections.partial.jsonl", 5)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         _, err = process.communicate(timeout=60)
     server.shutdown()
     server.server_close()
-    assert process.returncode == 130
+    assert process.returncode == 128 + number
     assert err.decode().endswith("results are in found\ninterrupted; results are whole up to here\n")
     frames = [
         row["frame"] for row in json.loads((tmp_path / "found/detections.json").read_text())["pictures"]
     ]
     assert len(frames) >= 5
     assert frames == sorted(set(frames))
-    capture = cv2.VideoCapture(str(tmp_path / "found/stream.mp4"))
-    assert capture.get(cv2.CAP_PROP_FRAME_COUNT) == frames[-1] + 1
-    capture.release()
+    assert num_frames(tmp_path / "found/stream.mp4") == frames[-1] + 1

@@ -205,19 +205,36 @@ def test_ctrl_c_at_any_time_is_one_line(seconds: float, hands: Path, tmp_path: P
     assert err.splitlines()[-1].startswith("interrupted")
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_error_that_an_interrupted_import_became_is_still_an_interrupt(
-    monkeypatch: pytest.MonkeyPatch, run: Run
+    monkeypatch: pytest.MonkeyPatch, run: Run, number: signal.Signals
 ) -> None:
     def broken(*_: object) -> None:
         with contextlib.suppress(KeyboardInterrupt):
-            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(number)
         raise UsageError("numpy could not be imported")
 
-    before = signal.getsignal(signal.SIGINT)
+    before = signal.getsignal(number)
     monkeypatch.setattr("seyolo.commands.info.describe", broken)
     outcome = run("info", "yolov3")
-    assert (outcome.code, outcome.err) == (130, "interrupted\n")
-    assert signal.getsignal(signal.SIGINT) is before
+    assert (outcome.code, outcome.err) == (128 + number, "interrupted\n")
+    assert signal.getsignal(number) is before
+
+
+def test_sigterm_is_left_alone_among_the_processes_of_torchrun(
+    monkeypatch: pytest.MonkeyPatch, run: Run
+) -> None:
+    before, seen = signal.getsignal(signal.SIGTERM), []
+
+    def look(*_: object) -> None:
+        seen.append(signal.getsignal(signal.SIGTERM))
+        raise UsageError("seen")
+
+    monkeypatch.setattr("seyolo.commands.info.describe", look)
+    run("info", "yolov3")
+    monkeypatch.setenv("RANK", "0")
+    run("info", "yolov3")
+    assert [handler is before for handler in seen] == [False, True]
 
 
 def test_a_full_disk_is_a_message() -> None:

@@ -15,6 +15,8 @@ from seyolo.errors import ExportError, UsageError
 from seyolo.exporting.formats import export
 from seyolo.exporting.parity import relative_error
 from seyolo.network.random_weights import calibrated
+from seyolo.runtime.backend import open_backend
+from seyolo.runtime.benchmark import benchmark
 from small_networks import CONVOLUTION, pictures, small_network
 from spot_detector import spot_detector, spot_picture, spot_pictures
 
@@ -48,6 +50,23 @@ def test_the_file_says_what_a_detector_has_to_know(tmp_path: Path) -> None:
     read = openvino.Core().read_model(tmp_path / "x.xml")
     assert read.get_rt_info(["seyolo", "cfg"]).astype(str) == model.network.to_cfg()
     assert str(tmp_path) not in (tmp_path / "x.xml").read_text()
+
+
+def test_batches_give_what_the_model_gives_and_are_timed(tmp_path: Path) -> None:
+    """An `.xml` takes one picture after the other, an `.onnx` with `dynamic_batch` takes them at once."""
+    model = spot_detector()
+    images = pictures(64, 64, num=3, seed=5)
+    with torch.no_grad():
+        expected = model(images).numpy()
+    (path, _), (any_batch,) = (
+        export(model, tmp_path / "x.xml"),
+        export(model, tmp_path / "x.onnx", dynamic_batch=True),
+    )
+    backends = {file.suffix: open_backend(file, runtime="openvino", threads=1) for file in (path, any_batch)}
+    for backend in backends.values():
+        assert relative_error(backend.infer(images.numpy()), expected) < 1e-4
+    timings = benchmark(backends, repeats=1, warmup=0, images=spot_pictures(3), batch=3)
+    assert all(timing.batch_pictures_per_s for timing in timings)
 
 
 def test_half_kernels_are_half_the_file(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from seyolo.pipeline.controls import (
     Finished,
     chosen_controls,
     control_results,
+    joined_rows,
 )
 from seyolo.pipeline.run import SlimRun
 from seyolo.pipeline.slim import slim
@@ -119,9 +120,36 @@ def test_a_control_is_added_to_a_finished_run_without_training_anything_twice(
     folder, rows = run
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("best.safetensors")}
     again = slim(config, folder, resume=True, controls=("scratch",))["controls"]
-    assert [row["control"] for row in again] == ["slim", "scratch"]
-    assert again[1]["metrics"] == next(row for row in rows if row["control"] == "scratch")["metrics"]
+    old, new = ({row["control"]: row for row in rows} for rows in (rows, again))
+    assert new["scratch"]["metrics"] == old["scratch"]["metrics"]
     assert before == {path: path.stat().st_mtime_ns for path in folder.rglob("best.safetensors")}
+
+
+def test_rows_of_other_controls_stay_in_the_order_of_the_table(
+    run: tuple[Path, list[dict[str, Any]]], config: SlimConfig
+) -> None:
+    folder = run[0]
+    path = folder / "results.json"
+    results = json.loads(path.read_text())
+    by_name = {row["control"]: row for row in run[1]}
+    kept = [by_name[name] for name in ("slim", "uniform", "lowres")]
+    path.write_text(json.dumps({**results, "controls": kept}))
+    rows = slim(config, folder, resume=True, controls=("scratch",))["controls"]
+    assert [row["control"] for row in rows] == ["slim", "uniform", "scratch", "lowres"]
+    assert (rows[1], rows[3]) == (by_name["uniform"], by_name["lowres"])
+    assert json.loads(path.read_text())["controls"] == rows
+    assert (folder / "controls.md").read_text() == controls_markdown(rows)
+    assert slim(config, folder, resume=True)["controls"] == rows
+
+
+def test_a_new_row_stands_for_the_one_of_before() -> None:
+    def row(name: str, macs: int) -> dict[str, Any]:
+        return {"control": name, "macs": macs}
+
+    before = [row("slim", 1), row("dense", 1), row("plain", 1)]
+    new = [row("slim", 2), row("plain", 2), row("scratch", 2)]
+    expected = [row("slim", 2), row("dense", 1), row("scratch", 2), row("plain", 2)]
+    assert joined_rows(before, new) == expected
 
 
 def test_int8_is_the_dense_network_in_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -144,7 +172,7 @@ def test_a_control_that_cannot_be_says_why(
         raise BudgetError("nothing can be cut in scope plain")
 
     monkeypatch.setitem(TRAINED_BY, "plain", nothing_to_cut)
-    slim_row, plain = slim(config, run[0], resume=True, controls=("plain",))["controls"]
+    slim_row, *_, plain = slim(config, run[0], resume=True, controls=("plain",))["controls"]
     assert plain == {"control": "plain", "not_possible": "nothing can be cut in scope plain"}
     *table, explanation = controls_markdown([slim_row, plain]).splitlines()
     assert table[3].split(" | ")[:3] == ["| plain", "–", "–"]

@@ -36,7 +36,7 @@ def judgement_of(dataset: Dataset, *, is_right: bool) -> Judgement:
             for truth in truths
         ]
         if not is_right:
-            found[0] = found[0].select(slice(1, None))
+            found[0] = found[0][1:]
             last = found[-1]
             found[-1] = Detections(
                 np.concatenate([last.boxes, corner.boxes]),

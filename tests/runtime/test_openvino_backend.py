@@ -48,6 +48,13 @@ def test_output(tmp_path: Path, batch: int, num: int) -> None:
     np.testing.assert_array_equal(raw, again)
 
 
+def test_a_batch_that_the_graph_does_not_take_is_told(tmp_path: Path) -> None:
+    backend = open_backend(write_model(tmp_path / "m.xml", batch=2), threads=1)
+    assert len(backend.infer(batch_of(2))) == 2
+    with pytest.raises(BackendError, match=r"m\.xml: OpenVINO stopped: "):
+        backend.infer(batch_of(3))
+
+
 SEVERAL_THEN_CTRL_C = """
 import signal, sys
 from seyolo.runtime.backend import open_backend

@@ -102,8 +102,8 @@ def _found(truths: Sequence[Truth], found: Sequence[Detections], label: int, max
     scores, hits = [np.zeros(0)], [np.zeros((2, 0), dtype=bool)]
     num_objects = 0
     for truth, detections in zip(truths, found, strict=True):
-        mine = detections.select(detections.class_ids == label)
-        mine = mine.select(np.argsort(-mine.scores, kind="stable")[:max_detections])
+        mine = detections[detections.class_ids == label]
+        mine = mine[np.argsort(-mine.scores, kind="stable")[:max_detections]]
         objects = truth.boxes_xyxy[truth.class_ids == label]
         overlap = iou_matrix(mine.boxes, objects)
         scores.append(mine.scores)

@@ -55,8 +55,8 @@ def greedy_matches(overlap: Float[np.ndarray, "d t"], threshold: float) -> Int[n
 
 def mistakes(truth: Truth, found: Detections, confidence: float, iou: float = 0.5) -> Mistakes:
     """What is missed and what is found for nothing when only detections from `confidence` on are shown."""
-    shown = found.select(found.scores >= confidence)
-    shown = shown.select(np.argsort(-shown.scores, kind="stable"))
+    shown = found[found.scores >= confidence]
+    shown = shown[np.argsort(-shown.scores, kind="stable")]
     same_class = shown.class_ids[:, None] == truth.class_ids[None]
     taken = greedy_matches(iou_matrix(shown.boxes, truth.boxes_xyxy) * same_class, iou)
     missed = np.ones(len(truth.class_ids), dtype=bool)

@@ -26,7 +26,7 @@ from seyolo.exporting.parity import UNSURE, require_agreement, sample_picture
 from seyolo.exporting.quantize import Picture, find, fit_pictures
 from seyolo.files import replacing
 from seyolo.network.build import DarknetModel
-from seyolo.runtime.openvino_backend import SECTION, OpenVinoBackend
+from seyolo.runtime.openvino_backend import SECTION, OpenVinoBackend, core
 
 
 def export_openvino(
@@ -68,7 +68,7 @@ def export_openvino(
 
 def _convert(graph: Path, xml: Path) -> None:
     """The ONNX file as IR, metadata included; numbers keep the precision they have there."""
-    converted = openvino.Core().read_model(graph)
+    converted = core().read_model(graph)
     for entry in onnx.load(str(graph)).metadata_props:
         converted.set_rt_info(entry.value, [SECTION, entry.key])
     openvino.save_model(converted, xml, compress_to_fp16=False)

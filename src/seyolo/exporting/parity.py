@@ -97,7 +97,7 @@ def box_agreement(expected: Sequence[Detections], actual: Sequence[Detections]) 
 
 def _found_in(other: Detections, one: Detections) -> Bool[np.ndarray, " sure"]:
     """Whether each sure box of `one` is among those of `other`, with the same class."""
-    sure = one.select(one.scores >= SURE)
+    sure = one[one.scores >= SURE]
     overlaps = iou_matrix(sure.boxes, other.boxes) * (sure.class_ids[:, None] == other.class_ids)
     found: Bool[np.ndarray, " sure"] = overlaps.max(axis=1, initial=0.0) >= SAME_BOX_IOU
     return found

@@ -10,14 +10,17 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from seyolo.detections import Detections
 from seyolo.errors import UsageError
 from seyolo.letterbox import letterbox
+
+if TYPE_CHECKING:
+    from seyolo.detections import Detections
 
 Colour = tuple[int, int, int]
 """Blue, green, red, 0 to 255."""

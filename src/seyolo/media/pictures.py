@@ -16,8 +16,11 @@ import cv2
 import numpy as np
 from jaxtyping import UInt8
 
-from seyolo.errors import DataError
+from seyolo.errors import DataError, UsageError
 from seyolo.media.picture_format import header_size, is_complete, num_pixels
+
+Picture = str | Path | UInt8[np.ndarray, "H W 3"]
+"""A file, or a decoded picture (H, W, 3) uint8 in OpenCV's BGR order."""
 
 PICTURE_ENDINGS = (".avif", ".bmp", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 """What a folder is searched for, in any case of letters."""
@@ -38,6 +41,24 @@ def read_picture(path: str | Path) -> UInt8[np.ndarray, "H W 3"]:
         DataError: the file is missing, empty, truncated, or not a picture OpenCV can decode.
     """
     return decode_picture(_read(path), path)
+
+
+def as_picture(image: Picture) -> UInt8[np.ndarray, "H W 3"]:
+    """The picture of a file, or the array itself.
+
+    Raises:
+        DataError: the file is missing or not a whole picture.
+        UsageError: an array that is not a BGR picture.
+    """
+    if isinstance(image, str | Path):
+        return read_picture(image)
+    whole = image.ndim == 3 and image.shape[2] == 3 and image.size > 0
+    if not whole or image.dtype != np.uint8:
+        raise UsageError(
+            "a picture must be an array (height, width, 3) of uint8 in BGR order, "
+            f"got {image.shape} of {image.dtype}"
+        )
+    return image
 
 
 def decode_picture(data: bytes, source: str | Path) -> UInt8[np.ndarray, "H W 3"]:

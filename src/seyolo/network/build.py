@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -79,6 +79,10 @@ class DarknetModel(nn.Module):
     def heads(self) -> list[YoloHead]:
         """The detection layers in order."""
         return [layer for layer in self.layers if isinstance(layer, YoloHead)]
+
+    if TYPE_CHECKING:  # PyTorch says that calling a module gives anything
+
+        def __call__(self, images: Float[Tensor, "N 3 H W"]) -> Float32[Tensor, "N P 5+C"]: ...
 
     def forward(self, images: Float[Tensor, "N 3 H W"]) -> Float32[Tensor, "N P 5+C"]:
         """Decoded predictions.

@@ -15,6 +15,7 @@ them sees as many training pictures as the slim network does over all its stages
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -116,6 +117,21 @@ def control_results(finished: Finished, names: Sequence[ControlName]) -> list[di
     for key, contender in contenders.items():
         rows[key] = _row(key, contender, latency[key], judgements[key], judgements["slim"])
     return [rows[key] for key in ("slim", *names)]
+
+
+def kept_rows(folder: Path) -> list[dict[str, Any]]:
+    """The rows that an earlier call left in the results of a run."""
+    path = folder / "results.json"
+    if not path.exists():
+        return []
+    rows: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8")).get("controls", [])
+    return rows
+
+
+def joined_rows(before: Sequence[dict[str, Any]], new: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows of both in the order of the table; a new one stands for one of before."""
+    rows = {row["control"]: row for row in (*before, *new)}
+    return [rows[name] for name in ("slim", *CONTROL_NAMES) if name in rows]
 
 
 def _dense(finished: Finished) -> Contender:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from seyolo.pipeline.config import SlimConfig
-from seyolo.pipeline.controls import ControlName, Finished, control_results
+from seyolo.pipeline.controls import ControlName, Finished, control_results, joined_rows, kept_rows
 from seyolo.pipeline.planning import rough_plan
 from seyolo.pipeline.run import SlimRun
 from seyolo.progress import Progress, Silent
@@ -33,7 +33,8 @@ def slim(
         config: what is asked for.
         folder: the run's folder.
         resume: go on with the run in `folder`.
-        controls: what to train beside it, see `pipeline.controls`; they may be added to a finished run.
+        controls: what to train beside it, see `pipeline.controls`; they may be added to a finished run, whose
+            other controls keep their rows.
         progress: where to tell how far it is.
         tracker: opens what each training stage tells its figures to.
 
@@ -57,8 +58,11 @@ def slim(
         del models["finetuned"]
     judgements = run.judge_stages(models)
     results = run.results(models, plan, judgements)
+    rows = kept_rows(run.folder)
     if controls:
         final, judgement = list(models.values())[-1], list(judgements.values())[-1]
-        results["controls"] = control_results(Finished(run, dense, final, judgement), controls)
+        rows = joined_rows(rows, control_results(Finished(run, dense, final, judgement), controls))
+    if rows:
+        results["controls"] = rows
     run.report(models, plan, results, judgements)
     return results

@@ -81,7 +81,7 @@ def drawn(
 ) -> Sheet:
     """A picture at its size on a sheet, with the boxes from a confidence on."""
     resized, scale = fitted(image, side_px)
-    shown = detections.select(detections.scores >= confidence)
+    shown = detections[detections.scores >= confidence]
     scaled = Detections(shown.boxes * scale, shown.scores, shown.class_ids)
     return draw(resized, scaled, names) if len(scaled) <= MAX_LABELLED else _outlined(resized, scaled)
 

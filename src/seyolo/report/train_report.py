@@ -119,7 +119,7 @@ def write_validation(folder: Path, dataset: Dataset, judgement: Judgement) -> No
         pairs = _spread_evenly(list(zip(dataset.split(split), found, strict=True)))
         _write_predictions(
             [sample for sample, _ in pairs],
-            [detections.select(detections.scores >= CONFIDENCE) for _, detections in pairs],
+            [detections[detections.scores >= CONFIDENCE] for _, detections in pairs],
             dataset.names,
             folder / f"{split}_predictions.jpg",
         )

@@ -26,7 +26,7 @@ ONNX_SECTION = "framework"
 
 
 @cache
-def _core() -> openvino.Core:
+def core() -> openvino.Core:
     """The one OpenVINO of this process, never given back.
 
     Each sets a stack for signal handlers, and takes the one before it back when it goes. After two that went
@@ -69,8 +69,8 @@ class OpenVinoBackend:
         if threads is not None:
             config["INFERENCE_NUM_THREADS"] = threads
         try:
-            model = _core().read_model(self._path)
-            compiled = _core().compile_model(model, "CPU", config)
+            model = core().read_model(self._path)
+            compiled = core().compile_model(model, "CPU", config)
         except RuntimeError as error:
             reason = str(error).strip().splitlines()[-1]
             raise BackendError(f"{path}: OpenVINO cannot read this file: {reason}") from None
@@ -96,7 +96,11 @@ class OpenVinoBackend:
         return np.concatenate([self._run(part) for part in parts])
 
     def _run(self, batch: Float32[np.ndarray, "n 3 h w"]) -> Float32[np.ndarray, "n p columns"]:
-        raw: Float32[np.ndarray, "n p columns"] = self._request.infer([np.ascontiguousarray(batch)])[0]
+        try:
+            raw: Float32[np.ndarray, "n p columns"] = self._request.infer([np.ascontiguousarray(batch)])[0]
+        except RuntimeError as error:
+            reason = str(error).strip().splitlines()[-1]
+            raise BackendError(f"{self._path}: OpenVINO stopped: {reason}") from None
         return raw
 
     def _require(self, precision: Precision, actual: str) -> None:
