@@ -67,6 +67,6 @@ def test_the_file_tree_is_the_one_on_disk() -> None:
     there = {
         path.name + "/" if path.is_dir() else path.name
         for path in (ROOT / "src/seyolo").iterdir()
-        if path.suffix == ".py" or (path / "__init__.py").exists()
+        if path.suffix == ".py" or (path.is_dir() and path.name != "__pycache__")
     }
     assert named == there - {"__init__.py", "__main__.py"}
