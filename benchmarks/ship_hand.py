@@ -69,15 +69,17 @@ def main() -> None:
     parser.add_argument("run", type=Path, help="the folder of a finished `seyolo slim`")
     parser.add_argument("data", type=Path, help="the data set of the run")
     parser.add_argument("--commit", help="of seyolo, with which the run was trained; needed for accuracy")
-    parser.add_argument("--only", choices=("accuracy", "latency"), help="keep the other figures")
+    parser.add_argument("--only", choices=("accuracy", "latency"), help="keep the other figures and files")
     parser.add_argument("--exports", type=Path, default=Path("build/ship_hand"))
     parser.add_argument("--frames", type=int, default=240, help="of the video that is timed")
     arguments = parser.parse_args()
     path = FOLDER / f"{NAME}.json"
     figures: Figures = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    files = exported(arguments.run, arguments.data, arguments.exports)
     dataset = load_dataset(arguments.data)
+    files = {"dense": arguments.run / "dense.onnx"}
+    files |= {precision: arguments.exports / f"{precision}.onnx" for precision in PRECISIONS}
     if arguments.only != "latency":
+        export_all(arguments.run, files, dataset)
         if arguments.commit is None:
             parser.error("accuracy says which commit trained the run: --commit")
         figures |= described(arguments.run, arguments.commit, dataset, files)
@@ -91,15 +93,11 @@ def main() -> None:
     print(f"what ships lies in {FOLDER}")
 
 
-def exported(run: Path, data: Path, folder: Path) -> dict[str, Path]:
-    """The dense network and the slim one in every precision; those that are there are not made again."""
-    files = {"dense": run / "dense.onnx"}
+def export_all(run: Path, files: dict[str, Path], dataset: Dataset) -> None:
+    """Writes the slim network in every precision."""
     for precision, options in PRECISIONS.items():
-        files[precision] = folder / f"{precision}.onnx"
-        if not files[precision].is_file():
-            dataset = load_dataset(data) if precision == "int8" else None
-            seyolo.api.export_file(run / "slim.safetensors", files[precision], dataset=dataset, **options)
-    return files
+        pictures = dataset if precision == "int8" else None
+        seyolo.api.export_file(run / "slim.safetensors", files[precision], dataset=pictures, **options)
 
 
 def described(run: Path, commit: str, dataset: Dataset, files: dict[str, Path]) -> Figures:

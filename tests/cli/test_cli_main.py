@@ -80,7 +80,7 @@ def test_a_verbs_help_is_its_docstring(verb: str, run: Run) -> None:
     ("line", "part"),
     [
         (["trian"], '"train"'),
-        (["info"], "MODEL"),
+        (["info"], "--model"),
         (["info", "yolov3", "--sise", "64"], "--size"),
         (["info", "yolov3", "--attention", "eca"], '"se", "cbam"'),
         (["val", "yolov3", "--data", "x.yaml", "--protocol", "voc"], '"coco", "oxford"'),
