@@ -324,7 +324,7 @@ def num_frames(path: Path) -> int:
 def test_a_full_disk_is_one_line_and_the_run_goes_on(
     run: Run, onnx: Path, tmp_path: Path, save: str, limit: int
 ) -> None:
-    line = ["detect", onnx, "in", "clip.avi", "--out", "found", "--confidence", 0.001, "--save", save]
+    line = ["detect", onnx, "in", "clip.avi", "--out", "found", "--confidence", 0, "--save", save]
     done = seyolo(tmp_path, *line, limit=limit)
     last = done.stderr.decode().splitlines()[-1]
     assert done.returncode == 2, done.stderr
