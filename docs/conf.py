@@ -19,11 +19,9 @@ extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 exclude_patterns = ["README.md"]  # index.rst includes it
 html_theme = "furo"
 html_title = "seyolo"
-html_static_path: list[str] = []
 html_show_copyright = html_show_sphinx = False
 myst_heading_anchors = 3
 default_role = "code"
-smartquotes = False
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
 python_maximum_signature_line_length = 80
@@ -34,8 +32,10 @@ class VerbsDirective(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         text = make_app().generate_docs("markdown", heading_level=1)
-        verbs = text[text.index("## seyolo ") :]
-        return self.parse_text_to_nodes(verbs, allow_section_headings=True)
+        parts = text[text.index("## seyolo ") :].split("`")
+        # Outside of code, options become code, or typography would make a dash of `--`.
+        parts[::2] = [re.sub(r"--[a-z][a-z0-9-]*", r"`\g<0>`", part) for part in parts[::2]]
+        return self.parse_text_to_nodes("`".join(parts), allow_section_headings=True)
 
 
 def setup(app: Sphinx) -> None:

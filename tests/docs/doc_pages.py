@@ -69,7 +69,7 @@ def blocks(page: str) -> list[Block]:
 def commands(block: Block) -> list[Command]:
     """The command lines of a block of the language `bash`."""
     assert block.language == "bash", block.place
-    joined = block.text.replace("\\\n", " ")
+    joined = re.sub(r" \\\n\s*", " ", block.text)
     return [Command(block.place, line.strip()) for line in joined.splitlines() if line.strip()]
 
 

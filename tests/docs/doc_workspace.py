@@ -24,7 +24,7 @@ MODEL, SIZE_PX = "yolov3-tiny@0.5", 64
 def make_once(made: Path) -> None:
     """Draws `hands`, and trains and slims a detector on it into `runs`."""
     data = write_dataset(
-        made / "hands", num_train=8, num_val=2, num_test=2, size_px=(SIZE_PX, SIZE_PX), seed=3
+        made / "hands", num_train=16, num_val=2, num_test=2, size_px=(SIZE_PX, SIZE_PX), seed=3
     )
     small = {"size": SIZE_PX, "epochs": 1, "batch": 4}
     seyolo.train(data, MODEL, folder=made / "runs/train", **small)
@@ -32,7 +32,7 @@ def make_once(made: Path) -> None:
 
 
 def hands(made: Path, folder: Path) -> None:
-    """`hands/data.yaml`: twelve drawn pictures."""
+    """`hands/data.yaml`: twenty drawn pictures."""
     shutil.copytree(made / "hands", folder / "hands")
 
 
