@@ -6,6 +6,8 @@ docstrings, and the page of all verbs and options, from the command line itself.
 
 from __future__ import annotations
 
+import re
+
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective

@@ -81,15 +81,16 @@ def runs(made: Path, folder: Path) -> None:
 
 
 def hand(made: Path, folder: Path) -> None:
-    """`hand.onnx`, `hand.cfg` and `hand.weights`: a detector of hands."""
-    _models(made, folder, "hand")
+    """`hand.onnx`, `hand.cfg` and `hand.weights`: a detector of hands that is not slim yet."""
+    shutil.copy(made / "runs/slim/dense.onnx", folder / "hand.onnx")
+    seyolo.save(seyolo.load(made / "runs/slim/dense/best.safetensors"), folder / "hand.cfg")
 
 
 def dense_and_slim(made: Path, folder: Path) -> None:
     """`dense.onnx`, `slim.onnx`, `slim_int8.onnx`, `slim.cfg` and `slim.weights`."""
-    _models(made, folder, "slim")
-    for name in ("dense.onnx", "slim_int8.onnx"):
-        shutil.copy(folder / "slim.onnx", folder / name)
+    for name in ("dense.onnx", "slim.onnx", "slim.cfg", "slim.weights"):
+        shutil.copy(made / "runs/slim" / name, folder / name)
+    shutil.copy(folder / "slim.onnx", folder / "slim_int8.onnx")
 
 
 def interrupt(run: Path) -> None:
@@ -98,8 +99,3 @@ def interrupt(run: Path) -> None:
     (run / "detections.jsonl").unlink()
     (run / "detections.json").unlink()
     (run / "detections.partial.jsonl").write_text("".join(lines[:-1]))
-
-
-def _models(made: Path, folder: Path, name: str) -> None:
-    for ending in (".onnx", ".cfg", ".weights"):
-        shutil.copy(made / "runs/slim" / f"slim{ending}", folder / f"{name}{ending}")

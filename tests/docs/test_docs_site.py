@@ -32,8 +32,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def text_of(part: str) -> str:
-    """HTML as a reader sees it, in one line."""
-    return " ".join(html.unescape(re.sub(r"<[^>]+>", "", part)).split())
+    """HTML as a reader sees it, in one line, with plain apostrophes."""
+    return " ".join(html.unescape(re.sub(r"<[^>]+>", "", part)).replace("’", "'").split())
 
 
 @pytest.mark.slow
@@ -45,11 +45,13 @@ def test_a_public_name_has_its_signature_and_docstring(site: Path, name: str) ->
     )
     assert found is not None
     value = getattr(seyolo, name)
-    if callable(value):
+    if name == "__version__":
+        return
+    if name != "SeyoloError":
         for parameter in inspect.signature(value).parameters:
             assert parameter in text_of(found[1])
-        sentence = " ".join((inspect.getdoc(value) or "").partition("\n\n")[0].replace("`", "").split())
-        assert sentence in text_of(found[2])
+    sentence = (inspect.getdoc(value) or "").partition("\n\n")[0].replace("`", "")
+    assert " ".join(sentence.split()) in text_of(found[2])
 
 
 @pytest.mark.slow
