@@ -38,7 +38,7 @@ NOT_RUN = {
     "python benchmarks/controls.py hands/data.yaml runs/controls benchmarks/results/controls --seeds 0 "
     "--budgets macs=30% macs=10% --names slim dense uniform": "trains for hours",
     "seyolo export runs/slim/slim/slim.safetensors hand_int8.onnx --int8 --data hands/data.yaml": "needs a "
-    "network that finds something; tests/exporting/test_quantize.py has one",
+    "network that finds something; tests/cli/test_cli_export.py has one",
     "tensorboard --logdir runs": "serves until Ctrl-C",
     "seyolo detect hand.onnx 0 --max-frames 300": "needs a camera",
     "seyolo detect hand.onnx rtsp://192.168.1.20:554/stream1": "needs a camera on the network",

@@ -15,7 +15,7 @@ PAGES = {
 """The text of every page by its path."""
 
 FENCE = re.compile(r"^```([^\n]*)\n(.*?)^```$", flags=re.MULTILINE | re.DOTALL)
-INLINE = re.compile(r"`((?:seyolo|python|pip|make|torchrun) [^`]*)`")
+INLINE = re.compile(r"`((?:seyolo|python) [^`]*)`")
 
 
 @dataclass(frozen=True)
@@ -39,11 +39,6 @@ class Command:
 
     place: str
     text: str
-
-    @property
-    def words(self) -> list[str]:
-        """As a shell splits it; what is behind a pipe is left out."""
-        return shlex.split(self.text.partition(" | ")[0])
 
     @property
     def seyolo_words(self) -> list[str] | None:

@@ -52,7 +52,6 @@ BEFORE = {"seyolo detect --resume found_in_parts": lambda: make.interrupt(Path("
 LANGUAGES = {"bash", "python", "text", "yaml", "json", "ini", "", "{verbs}", "{eval-rst}"}
 SERVER_PORT = "8000"
 
-
 WITH_COMMANDS = sorted({block.page for block in BLOCKS if block.language in ("bash", "python")})
 
 
@@ -66,13 +65,15 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder to be in, where a shell finds this `seyolo` and `python`."""
+    """An empty folder to be in, where a shell finds this `seyolo`."""
     (tmp_path / ".bin").mkdir()
-    for name, module in (("seyolo", "-m seyolo"), ("python", "")):
-        program = tmp_path / ".bin" / name
-        program.write_text(f'#!/bin/sh\nexec {sys.executable} {module} "$@"\n')
-        program.chmod(0o755)
+    program = tmp_path / ".bin/seyolo"
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m seyolo "$@"\n')
+    program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path / ".bin"), prepend=os.pathsep)
+    # Where a server answers with an error, curl is to fail.
+    (tmp_path / ".bin/.curlrc").write_text("fail\n")
+    monkeypatch.setenv("CURL_HOME", str(tmp_path / ".bin"))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -110,7 +111,6 @@ class Reader:
             assert main(as_run(words)) == 0, command
         else:
             line = command.text.replace(f":{SERVER_PORT}/", f":{self._port}/")
-            line = re.sub(r"^python (benchmarks/\S+)", rf"python {ROOT}/\1", line)
             done = subprocess.run(
                 ["bash", "-o", "pipefail", "-c", line],
                 capture_output=True,
