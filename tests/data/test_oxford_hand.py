@@ -7,7 +7,6 @@ import math
 import tarfile
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 from hypothesis import given
@@ -19,36 +18,13 @@ from seyolo.data.datasets import load_dataset
 from seyolo.data.oxford_annotations import CORNERS, Hand, read_annotation
 from seyolo.data.oxford_hand import COLUMNS, PUBLISHED_COUNTS, convert
 from seyolo.errors import DataError, UsageError
+from written_oxford import HEIGHT, WIDTH, add, write_mat
 
-HEIGHT, WIDTH = 60, 100
 # Corners as (x, y). A tilted square of side sqrt(200): |d1 x d2| / 2 = 20 * 20 / 2 = 200 px².
 TILTED = [(30.0, 10.0), (40.0, 20.0), (30.0, 30.0), (20.0, 20.0)]
 # Reaches 10 px out at the left: clipped to 0..15 x 20..40; its own area stays 25 * 20 = 500 px².
 REACHING_OUT = [(-10.0, 20.0), (15.0, 20.0), (15.0, 40.0), (-10.0, 40.0)]
 OUTSIDE = [(120.0, 20.0), (140.0, 20.0), (140.0, 40.0), (120.0, 40.0)]
-
-Corners = list[tuple[float, float]]
-
-
-def write_mat(path: Path, hands: list[Corners], extra: dict[str, str] | None = None) -> None:
-    """Writes `boxes` as a cell array (1, N) of (1, 1) structs whose corners are 1x2 (y, x)."""
-    boxes = np.empty((1, len(hands)), object)
-    for index, corners_xy in enumerate(hands):
-        fields = {corner: np.array([[y, x]]) for corner, (x, y) in zip(CORNERS, corners_xy, strict=True)}
-        record = np.empty((1, 1), [(name, object) for name in (*fields, *(extra or {}))])
-        for name, value in (fields | (extra or {})).items():
-            record[0, 0][name] = value
-        boxes[0, index] = record
-    path.parent.mkdir(parents=True, exist_ok=True)
-    savemat(path, {"boxes": boxes})
-
-
-def add(root: Path, source: str, stem: str, seed: int, hands: list[Corners]) -> None:
-    folder = root / f"{source}_dataset" / f"{source}_data"
-    (folder / "images").mkdir(parents=True, exist_ok=True)
-    pixels = np.random.default_rng(seed).integers(0, 255, (HEIGHT, WIDTH, 3), dtype=np.uint8)
-    assert cv2.imwrite(str(folder / "images" / f"{stem}.jpg"), pixels)
-    write_mat(folder / "annotations" / f"{stem}.mat", hands)
 
 
 @pytest.fixture

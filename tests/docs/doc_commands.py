@@ -1,0 +1,70 @@
+"""How a command of the documentation is run in a test: the one place where it is made small or left out.
+
+`as_run` changes words; what stands on the page is parsed as it is, and what is exchanged is checked as
+printed, so that a command that would not work cannot hide here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+TRAINING = {"--size": "64", "--epochs": "1", "--batch": "4", "--device": "cpu"}
+SMALL = {
+    "slim": TRAINING,
+    "train": TRAINING,
+    "benchmark": {"--repeats": "2"},
+    "data synth": {"--train": "4", "--val": "2", "--test": "2", "--size": "64"},
+}
+"""Options that make a verb quick, by verb: put in place of what is printed, or behind it."""
+
+INSTEAD = {
+    "yolov3": "yolov3-tiny@0.5",
+    "yolov3@0.25": "yolov3-tiny@0.5",
+    # What so small a network takes hardly depends on its width.
+    "latency=50%@onnxruntime": "latency=95%@onnxruntime",
+    "latency=70%@onnxruntime": "latency=95%@onnxruntime",
+}
+"""Networks and budgets that stand for others, in all verbs but `info`."""
+
+NOT_RUN = {
+    "make demo": "takes five minutes; tests/cli runs demo's parts",
+    "make test": "would run these tests",
+    "make test-opencv5": "sets up an environment of its own",
+    "make check": "is no test",
+    "make format": "changes the sources",
+    'pip install "seyolo[train]"': "installs",
+    'pip install "seyolo[web]"': "installs",
+    'pip install "seyolo[tensorboard]"': "installs",
+    "python benchmarks/controls.py hands/data.yaml runs/controls benchmarks/results/controls --seeds 0 "
+    "--budgets macs=30% macs=10% --names slim dense uniform": "trains for hours",
+    "seyolo export runs/slim/slim/slim.safetensors hand_int8.onnx --int8 --data hands/data.yaml": "needs a "
+    "network that finds something; tests/cli/test_cli_export.py has one",
+    "tensorboard --logdir runs": "serves until Ctrl-C",
+    "seyolo detect hand.onnx 0 --max-frames 300": "needs a camera",
+    "seyolo detect hand.onnx rtsp://192.168.1.20:554/stream1": "needs a camera on the network",
+    "seyolo detect hand.onnx http://192.168.1.21:8080/video": "needs a camera on the network",
+}
+"""Commands that no test runs, and why. What can be checked of them otherwise is."""
+
+
+def verb_of(words: Sequence[str]) -> str:
+    """`slim`, or `data check`, of the words behind `seyolo`."""
+    return " ".join(words[:2]) if words[0] == "data" else words[0]
+
+
+def as_run(words: Sequence[str]) -> list[str]:
+    """The words behind `seyolo` as a test runs them."""
+    out = [words[0], *(INSTEAD.get(word, word) if words[0] != "info" else word for word in words[1:])]
+    if "--resume" in words:
+        return out
+    for option, value in SMALL.get(verb_of(words), {}).items():
+        if option in out:
+            out[out.index(option) + 1] = value
+        elif option != "--device":
+            out += [option, value]
+    return out
+
+
+def exchanged(words: Sequence[str]) -> list[str]:
+    """What `as_run` puts something else for."""
+    return [] if words[0] == "info" else [word for word in words if word in INSTEAD]
