@@ -32,6 +32,8 @@ NOT_RUN = {
     "make test-opencv5": "sets up an environment of its own",
     "make check": "is no test",
     "make format": "changes the sources",
+    "make docs": "tests/docs/test_docs_site.py builds the site",
+    "pip install seyolo": "installs",
     'pip install "seyolo[train]"': "installs",
     'pip install "seyolo[web]"': "installs",
     'pip install "seyolo[tensorboard]"': "installs",

@@ -41,6 +41,7 @@ ASSUMED = {
     "docs/serve.md": [make.photos, make.runs],
     "docs/slimming.md": [make.hands, make.runs],
     "docs/tutorials/darknet.md": [make.hands, make.hand],
+    "docs/tutorials/hand.md": [make.photos],
     "docs/tutorials/oxford-hand.md": [make.archive],
     "docs/tutorials/your-photos.md": [make.hands, make.photos],
 }
