@@ -20,9 +20,9 @@ SMALL = {
 INSTEAD = {
     "yolov3": "yolov3-tiny@0.5",
     "yolov3@0.25": "yolov3-tiny@0.5",
-    # What so small a network takes hardly depends on its width.
-    "latency=50%@onnxruntime": "latency=95%@onnxruntime",
-    "latency=70%@onnxruntime": "latency=95%@onnxruntime",
+    # What so small a network takes hardly depends on its width, and on a busy machine more on the machine.
+    "latency=50%@onnxruntime": "macs=50%",
+    "latency=70%@onnxruntime": "macs=50%",
 }
 """Networks and budgets that stand for others, in all verbs but `info`."""
 
