@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,9 @@ from seyolo.data.synthetic import write_dataset
 
 # The random networks of tests/darknet serve other folders, too.
 sys.path.append(str(Path(__file__).resolve().parent / "darknet"))
+
+# A shell makes what it starts in the background deaf to Ctrl-C, and with it what tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # How long an example takes says more about the machine and its other work than about the code.
 settings.register_profile("seyolo", deadline=None, suppress_health_check=[HealthCheck.too_slow])
