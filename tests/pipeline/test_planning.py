@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import cv2
 import numpy as np
@@ -13,15 +11,12 @@ import pytest
 import torch
 
 from seyolo.darknet import zoo
-from seyolo.darknet.cost import cost
 from seyolo.data.datasets import load_dataset
 from seyolo.network.build import DarknetModel, build
-from seyolo.pipeline import planning
 from seyolo.pipeline import readiness as readiness_module
 from seyolo.pipeline.config import SlimConfig
-from seyolo.pipeline.planning import TRIED_EVENNESS, plan_of, rough_plan
+from seyolo.pipeline.planning import plan_of, rough_plan
 from seyolo.pipeline.readiness import readiness, validation_pictures
-from seyolo.progress import Lines
 from seyolo.pruning.options import PlanOptions
 from seyolo.training.sparsity import sparse_scales
 
@@ -76,50 +71,6 @@ def test_taylor_leaves_the_model_training(model: DarknetModel, tiny_hands: Path)
     measured = plan_of(model, config(tiny_hands, "taylor"), dataset)
     assert model.training
     assert measured.groups != rough_plan(model, config(tiny_hands, "taylor")).groups
-
-
-@torch.no_grad()
-def rank_by_layer(model: DarknetModel) -> None:
-    """Scales that fall inside every layer, and from layer to layer."""
-    for place, bn in enumerate(sparse_scales(model).values()):
-        bn.weight.copy_(torch.linspace(1.0, 0.5, len(bn.weight)) / (1 + place))
-
-
-def test_open_evenness_is_tried_out(
-    model: DarknetModel,
-    tiny_hands: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    rank_by_layer(model)
-    dataset, asked = load_dataset(tiny_hands), config(tiny_hands)
-    plans = [
-        plan_of(model, replace(asked, cut=replace(asked.cut, evenness=evenness)), dataset)
-        for evenness in TRIED_EVENNESS
-    ]
-    assert len({plan.params for plan in plans}) == len(plans)
-
-    def judged(pruned: DarknetModel, *_: object, **__: object) -> SimpleNamespace:
-        return SimpleNamespace(ap=float(cost(pruned.network, 64, 64).params == plans[1].params))
-
-    monkeypatch.setattr(planning, "evaluate", judged)
-    assert plan_of(model, asked, dataset, Lines()) == plans[1]
-    assert "by evenness 0: 0.000, 0.5: 1.000, 1: 0.000; the cut takes 0.5" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"repair": "none"},  # what is not repaired finds nothing, whatever the plan
-        {"sparsity": "steered"},  # plans are made while scales fade
-        {"cut": PlanOptions(multiple=2, method="uniform")},  # is even already
-    ],
-)
-def test_nothing_is_tried_where_it_tells_nothing(
-    model: DarknetModel, tiny_hands: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any]
-) -> None:
-    monkeypatch.delattr(planning, "evaluate")
-    assert plan_of(model, replace(config(tiny_hands), **changes), load_dataset(tiny_hands)).evenness == 0.0
 
 
 def test_validation_pictures_are_labelled_and_few(

@@ -97,6 +97,20 @@ def test_keywords_are_the_options_of_a_plan() -> None:
 
 
 @pytest.mark.parametrize(
+    ("budget", "evenness"),
+    [("macs=30%", 0.0), ("macs=20%", 0.5), ("macs=10%", 1.0), (["channels=50%", "macs=10%"], 0.0)],
+)
+def test_the_less_stays_the_more_even(budget: str | list[str], evenness: float) -> None:
+    model = random_model("yolov3-tiny@0.5")
+    plans = {
+        even: make_plan(model, budget, PlanOptions(multiple=2, evenness=even)) for even in (0.0, 0.5, 1.0)
+    }
+    assert len({str(plan.groups) for plan in plans.values()}) == 3
+    assert make_plan(model, budget, PlanOptions(multiple=2)) == plans[evenness]
+    assert plans[evenness].evenness == evenness
+
+
+@pytest.mark.parametrize(
     ("choice", "message"),
     [
         ({"scope": "some"}, "all or plain"),

@@ -71,14 +71,7 @@ def plan_file(
         plan = timed_plan(dense, plan.recounted(dense.network), FORECAST_BACKENDS, progress)
     else:
         plan = plan_on(
-            dense,
-            budget,
-            options,
-            dataset,
-            seed=seed,
-            repair="reconstruct",
-            progress=progress,
-            backends=FORECAST_BACKENDS,
+            dense, budget, options, dataset, seed=seed, progress=progress, backends=FORECAST_BACKENDS
         )
     _write_plan(path, plan, dense)
     return plan
@@ -110,8 +103,7 @@ def prune_file(
         plan: cut by this one, made or edited before; it is written with the numbers that it gives.
         options: how to decide what goes.
         repair: what makes up for the cut when there are pictures, see `pipeline.repair.repair_on`.
-        dataset: its `train` split gives the pictures, for `taylor` importance and for the repair, its `val`
-            splits those that open evenness is tried out on.
+        dataset: its `train` split gives the pictures, for `taylor` importance and for the repair.
         size: side of the square input in pixels; by default the model's.
         seed: of `random` importance and of the choice of pictures.
         device: where pictures are run.
@@ -126,7 +118,7 @@ def prune_file(
     if plan is not None:
         plan = plan.recounted(dense.network)
     else:
-        plan = plan_on(dense, budget, options, dataset, seed=seed, repair=repair, progress=progress)
+        plan = plan_on(dense, budget, options, dataset, seed=seed, progress=progress)
     slim_model = prune_by(dense, plan)
     if dataset is not None:
         slim_model = slim_model.to(torch_device(device))

@@ -44,7 +44,7 @@ class SlimConfig:
             unless set, 10 for `group` and `proximal`, else 1.
         rounds: in how many steps steered sparsity training tightens the budget.
         cut: what decides which channels go. Unless set, tied scales count by their mean, or where what goes
-            fades by their maximum; and how evenly groups narrow is tried out, see `pipeline.planning`.
+            fades by their maximum.
         repair: follows the cut, see `pipeline.repair.repair_on`.
         distill: how much the dense network counts as a teacher in fine-tuning, beside labels that count 1.
         train: further fields of `TrainConfig` for every stage.
@@ -131,15 +131,10 @@ class SlimConfig:
         return strength_of_reach(config.scales_rate * config.rate_at(step, steps_per_epoch) for step in steps)
 
     def plan_options(self) -> PlanOptions:
-        """What decides the cut, with what follows from sparsity training.
-
-        Where what goes fades, plans are made while it does, so there is nothing to try out.
-        """
-        cut = self.cut
-        if self.sparsity != "steered" or self.stage_epochs()["sparse"] == 0:
-            return cut
-        tied = "max" if cut.tied is None and cut.method == "bn" else cut.tied
-        return replace(cut, tied=tied, evenness=cut.evenness or 0.0)
+        """What decides the cut, with what follows from sparsity training."""
+        fades = self.sparsity == "steered" and self.stage_epochs()["sparse"] > 0
+        is_open = self.cut.tied is None and self.cut.method == "bn"
+        return replace(self.cut, tied="max") if fades and is_open else self.cut
 
     def _scales_rate(self) -> float:
         if self.scales_rate is not None:

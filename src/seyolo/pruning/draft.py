@@ -20,7 +20,7 @@ from seyolo.pruning.budget import Budget
 from seyolo.pruning.groups import Groups, find_groups
 from seyolo.pruning.importance import FloatArray, importance
 from seyolo.pruning.latency import LatencyTable, latency_table
-from seyolo.pruning.options import PlanOptions
+from seyolo.pruning.options import PlanOptions, usual_evenness
 from seyolo.pruning.plan import Plan, describe_cut
 from seyolo.pruning.widths import FLOOR, cuttable_groups
 
@@ -98,7 +98,20 @@ class Draft:
         Raises:
             BudgetError: a budget cannot be met.
         """
-        network, groups, options = self.file.network, self._groups, self._options
+        if self._options.evenness is not None:
+            return self._plan(budgets, latency, self._options)
+        plan = self._plan(budgets, latency, replace(self._options, evenness=0.0))
+        # `channels=` counts as the papers do, whose threshold knows importance alone.
+        if any(budget.kind == "channels" for budget in budgets):
+            return plan
+        evenness = usual_evenness(plan.macs / plan.dense_macs)
+        if evenness == 0.0:
+            return plan
+        return self._plan(budgets, latency, replace(self._options, evenness=evenness))
+
+    def _plan(self, budgets: Sequence[Budget], latency: Latency, options: PlanOptions) -> Plan:
+        """The plan by options whose evenness is set."""
+        network, groups = self.file.network, self._groups
         kept = allocate(network, groups, self._scores, budgets, options, blocks=self._blocks, latency=latency)
         plan = describe_cut(
             network,

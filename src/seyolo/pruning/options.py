@@ -23,7 +23,7 @@ class PlanOptions:
         least_share: every group keeps at least this share of its channels.
         evenness: keeps groups from starving: the r-th best of n channels counts (n / r)^evenness times its
             importance. With 0 importance alone decides; the larger, the more all groups narrow alike. Left
-            open it is tried out where there are pictures for that (`pipeline.planning`), and 0 elsewhere.
+            open it follows from how much stays, see `usual_evenness`.
         keep: layers whose output channels all stay, and with them whatever is tied to these.
         blocks: whether residual blocks may go as a whole; in scope `plain` and with `channels=` none does.
         method: the importance: `bn`, `norm`, `group`, `taylor`, or the controls `uniform` and `random`.
@@ -55,6 +55,13 @@ class PlanOptions:
             )
         if self.evenness is not None and not 0 <= self.evenness < math.inf:
             raise UsageError(f"evenness={self.evenness}: 0 or above")
+
+
+def usual_evenness(macs_share: float) -> float:
+    """How evenly groups narrow where a plan leaves this share of the MACs (decision 0012)."""
+    if macs_share >= 0.25:
+        return 0.0
+    return 0.5 if macs_share >= 0.15 else 1.0
 
 
 DEFAULTS = PlanOptions()

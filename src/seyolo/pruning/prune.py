@@ -33,7 +33,7 @@ def prune(
     scope: Scope = "all",
     multiple: int | None = None,
     least_share: float = 0.0,
-    evenness: float = 0.0,
+    evenness: float | None = None,
     keep: Sequence[int] = (),
     blocks: bool = True,
     method: Method = "bn",
