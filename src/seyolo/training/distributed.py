@@ -8,6 +8,7 @@ be known to all goes over Gloo.
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import warnings
@@ -186,6 +187,9 @@ def share(run: Callable[[], Result]) -> Result:
             "go on with --resume"
         ) from None
     dist.destroy_process_group()
+    # What still holds the connections in a cycle (DDP's reducer does) would take them down with the
+    # interpreter, where their threads are not joined, and abort a process that is done.
+    gc.collect()
     return cast("Result", result)
 
 
