@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import zipfile
 from pathlib import Path
 
@@ -12,6 +9,7 @@ import pytest
 from setuptools import build_meta
 
 import seyolo
+from own_process import run_python
 
 ROOT = Path(__file__).parents[1]
 PROGRAM = Path(__file__).with_name("user_program.py")
@@ -43,13 +41,5 @@ def test_mypy_knows_every_public_name(tmp_path: Path) -> None:
         "--config-file=",
         str(PROGRAM),
     ]
-    done = subprocess.run(
-        [sys.executable, "-m", "mypy", *options],
-        env={**os.environ, "MYPYPATH": str(Path(seyolo.__file__).parents[1])},
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
+    done = run_python("-m", "mypy", *options, folder=tmp_path, variable="MYPYPATH")
     assert done.returncode == 0, done.stdout + done.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -84,5 +85,5 @@ def test_validation_pictures_are_labelled_and_few(
         f"val_empty: {tmp_path}\n"
     )
     monkeypatch.setattr(readiness_module, "VALIDATION_PICTURES", 4)
-    found = validation_pictures(load_dataset(data))
-    assert {name: len(pictures) for name, pictures in found.items()} == {"val": 3, "val_small": 4}  # of 6, 4
+    found = Counter(sample.image.parent.name for sample in validation_pictures(load_dataset(data)))
+    assert found == {"val": 3, "test": 4}  # of 6 and of 4, the last as val_small; of the empty split none

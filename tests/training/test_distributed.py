@@ -16,7 +16,7 @@ import pytest
 import torch
 from worker import CONFIG, EVALUATION_BATCH, train_all
 
-import seyolo
+from own_process import SOURCE
 from seyolo.data.datasets import load_dataset
 from seyolo.errors import UsageError
 from seyolo.evaluation.ap import average_precision
@@ -35,8 +35,7 @@ def start_two(*command: object, folder: Path) -> list[subprocess.CompletedProces
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    source = str(Path(seyolo.__file__).parents[1])
-    shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2", "PYTHONPATH": source}
+    shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2", "PYTHONPATH": SOURCE}
     with ExitStack() as stack:
         processes = [
             stack.enter_context(

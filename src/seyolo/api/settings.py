@@ -8,7 +8,6 @@ from typing import Any
 
 from seyolo.described import CHECKPOINT
 from seyolo.errors import TrainingError, UsageError
-from seyolo.runtime.shipped import refuse_shipped
 from seyolo.runtime.torch_backend import torch_device
 from seyolo.training.distributed import current_team
 from seyolo.training.prepare import Attention
@@ -40,7 +39,6 @@ def check_training(
 
 def chosen_model(model: str | Path | None, weights: str | Path | None) -> tuple[str, str | None]:
     """MODEL and weights to start from: a checkpoint given as weights alone is the model, too."""
-    refuse_shipped(model)
     for file in (model, weights):
         if file is not None and Path(file).suffix == ".onnx":
             raise UsageError(f"{file}: an .onnx file cannot be trained; give the checkpoint it was made from")

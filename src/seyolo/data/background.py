@@ -1,5 +1,4 @@
-"""Work done ahead by threads, as `media.ahead` does it, with OpenCV kept to one thread each
-meanwhile.
+"""Work done ahead by threads, as `media.ahead` does it, with OpenCV kept to one thread meanwhile.
 
 Threads suffice, since OpenCV and numpy release the interpreter lock while they work on pixels. At most
 `prefetch` results wait, so memory is bounded; an error in a thread is raised where its result is consumed;

@@ -20,14 +20,14 @@ VALIDATION_PICTURES = 200
 NEARLY_ZERO = 0.01
 
 
-def validation_pictures(dataset: Dataset) -> dict[str, list[Sample]]:
+def validation_pictures(dataset: Dataset) -> list[Sample]:
     """Up to 200 pictures of every validation split in which something is labelled."""
-    found = {}
+    found: list[Sample] = []
     for name in validation_splits(dataset):
         samples = dataset.split(name)
-        chosen = samples[:: math.ceil(len(samples) / VALIDATION_PICTURES) or 1]
+        chosen = samples[:: math.ceil(len(samples) / VALIDATION_PICTURES)]
         if any(len(sample.class_ids) for sample in chosen):
-            found[name] = chosen
+            found += chosen
     return found
 
 

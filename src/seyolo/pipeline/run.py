@@ -195,8 +195,7 @@ class SlimRun:
         return plan
 
     def _tell_readiness(self, sparse: DarknetModel, plan: Plan) -> None:
-        pictures = [picture for split in validation_pictures(self.dataset).values() for picture in split]
-        found = readiness(sparse, plan, pictures, self.size_hw)
+        found = readiness(sparse, plan, validation_pictures(self.dataset), self.size_hw)
         for line in found.lines() if found else ["no channel with a scale goes"]:
             self.progress.message(line)
         write_json(self.folder / "readiness.json", found.as_dict() if found else {})
