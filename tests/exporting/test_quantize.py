@@ -126,8 +126,15 @@ def test_layers_that_stay_float32_in_any_network() -> None:
             assert {index, *wiring[index]} <= kept
     kinds = {type(network.layers[index]).__name__ for index in kept}
     assert kinds == {"Yolo", "Convolutional"}
-    # The first, two of each residual block's gate, and twice three heads.
-    assert len(kept) == 1 + 2 * 23 + 6
+    # The first, two of each residual block's gate, twice three heads, and two in front of the finest.
+    assert {195, 196} <= kept
+    assert len(kept) == 1 + 2 * 23 + 6 + 2
+
+
+def test_what_is_in_front_of_the_finest_detection_layer_stays_float32_only_where_it_is_cheap() -> None:
+    assert {103, 104} <= float_layers(network_from_name("yolov3", num_classes=1), (416, 416))
+    # Its 3x3 convolution in front of the finest layer is a fifth of the network.
+    assert float_layers(network_from_name("yolov3-tiny", num_classes=1), (416, 416)) == {0, 15, 16, 22, 23}
 
 
 def test_the_way_back_to_a_detection_convolution_passes_what_lies_between() -> None:

@@ -2,14 +2,17 @@
 
 Kernels become signed bytes with a scale per output channel, activations unsigned bytes with a range measured
 on pictures. Decoding stays float32, and with it the detection convolutions, whose numbers become box sizes
-by an exponential. So does the convolution that reads the picture: three channels are too few for bytes to
-pay, and what it loses is lost for all. Convolutions of a single cell, as in gates, cost nothing, and CBAM is
-mostly no convolution.
+by an exponential, and two more in front of the finest one where they are cheap: what rounding costs, small
+objects pay. So does the convolution that reads the picture: three channels are too few for bytes to gain, and
+what it loses is lost for all. Convolutions of a single cell, as in gates, cost nothing, and CBAM is mostly no
+convolution.
 """
 
 from __future__ import annotations
 
+import math
 import re
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,6 +27,7 @@ from onnx import TensorProto, helper
 from onnxruntime.quantization import CalibrationMethod, QDQQuantizer, QuantType, TensorsData
 
 from seyolo.darknet.cfg import Network
+from seyolo.darknet.cost import cost
 from seyolo.darknet.graph import inputs, shapes
 from seyolo.darknet.sections import Cbam, Convolutional, Detection
 from seyolo.detections import Detections
@@ -36,6 +40,8 @@ from seyolo.runtime.onnxruntime_backend import session_options
 
 LEAST_PICTURES = 8
 USUAL_PICTURES = 128
+MOST_AT_FINEST, CHEAP = 2, 0.05
+"""How many convolutions in front of the finest detection convolution stay float32, and of which MACs."""
 RANKED_ON = 4
 """Pictures on which the layers are compared when some of them have to stay float32."""
 OPERATORS = frozenset(
@@ -114,7 +120,7 @@ def quantize(
 def float_layers(network: Network, size: tuple[int, int]) -> set[int]:
     """The layers that stay float32 in any network: see the top of this file."""
     wiring, outputs = inputs(network), shapes(network, *size)
-    layers: set[int] = set()
+    layers = _in_front_of_the_finest(network, wiring, size)
     for index, section in enumerate(network.layers):
         if isinstance(section, Detection):
             layers |= {index, *_back_to_convolutions(network, wiring, index)}
@@ -130,6 +136,26 @@ def _back_to_convolutions(network: Network, wiring: Sequence[Sequence[int]], lay
         yield source
         if source >= 0 and not isinstance(network.layers[source], Convolutional):
             yield from _back_to_convolutions(network, wiring, source)
+
+
+def _in_front_of_the_finest(
+    network: Network, wiring: Sequence[Sequence[int]], size: tuple[int, int]
+) -> set[int]:
+    """The last convolutions that only the detection layer of most cells reads, as far as they are cheap."""
+    counted = cost(network, *size)
+    detections = [index for index, section in enumerate(network.layers) if isinstance(section, Detection)]
+    finest = max(detections, key=lambda index: math.prod(counted.layers[index].shape.size))
+    num_readers = Counter(source for sources in wiring for source in sources)
+    kept: list[int] = []
+    (index,) = wiring[finest]
+    macs = 0
+    while len(wiring[index]) == 1 and num_readers[wiring[index][0]] == 1 and len(kept) < MOST_AT_FINEST:
+        (index,) = wiring[index]
+        macs += counted.layers[index].macs
+        if not isinstance(network.layers[index], Convolutional) or macs > CHEAP * counted.macs:
+            break
+        kept.append(index)
+    return set(kept)
 
 
 def find(proto: onnx.ModelProto, pictures: Sequence[Fitted]) -> list[Detections]:
