@@ -129,6 +129,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--epochs", type=int, default=33)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--device", default="cpu")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     branch, sparse = round(BRANCH_SHARE * options.epochs), round(SPARSE_SHARE * options.epochs)
@@ -146,6 +147,7 @@ def main() -> None:
                 sparse_epochs=sparse,
                 finetune_epochs=options.epochs - branch - sparse,
                 seed=seed,
+                device=options.device,
             )
             draws.setdefault(name, []).append(measured(config, options.runs, options.results, name, units))
         print(table(f"{options.model}, {budget}, seeds {' '.join(map(str, options.seeds))}", draws))

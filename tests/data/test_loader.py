@@ -70,6 +70,14 @@ def test_batches_do_not_depend_on_the_threads_nor_on_the_cache(samples: list[Sam
     assert_same_batches(loader(samples), loader(samples, workers=2, cache_bytes=0, prefetch=1))
 
 
+def test_batches_do_not_depend_on_the_processes(samples: list[Sample]) -> None:
+    of_processes = loader(samples, processes=2)
+    assert_same_batches(loader(samples), of_processes)
+    for _ in of_processes.epoch(1):
+        break
+    assert_same_batches(loader(samples), of_processes)  # the same two, and nothing is left of epoch 1
+
+
 def test_shards_of_a_batch_together_are_the_batch(samples: list[Sample]) -> None:
     shards = [loader(samples, shard=(number, 3)) for number in range(3)]
     assert [len(shard) for shard in shards] == [len(loader(samples))] * 3
@@ -132,14 +140,15 @@ def test_no_samples_is_an_error() -> None:
         loader([])
 
 
-@pytest.mark.parametrize("workers", [1, 3])
+@pytest.mark.parametrize("options", [{"workers": 1}, {"workers": 3}, {"processes": 2, "cache_bytes": 0}])
 def test_an_unreadable_picture_is_named_where_batches_are_consumed(
-    samples: list[Sample], workers: int
+    samples: list[Sample], options: dict[str, int]
 ) -> None:
     data = samples[5].image.read_bytes()
     samples[5].image.write_bytes(data[: len(data) // 2])
-    with pytest.raises(DataError, match=r"5\.png.*truncated"):
-        list(loader(samples, workers=workers).epoch(0))
+    with pytest.raises(DataError, match=r"5\.png.*truncated") as caught:
+        list(loader(samples, **options).epoch(0))
+    assert "\n" not in str(caught.value)
     assert_no_threads()
 
 

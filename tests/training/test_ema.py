@@ -24,7 +24,7 @@ def test_two_updates_by_hand() -> None:
     average = MovingAverage(model, decay=0.9, ramp_updates=2.0)
     for name in ("weight", "running_mean"):
         getattr(model, name).data.fill_(3.0)
-    average.update(model)
+    average.update()
     # decay 0.9 (1 - e^-1/2) = 0.354: 0.354 * 1 + 0.646 * 3
     first = 0.9 * (1 - math.exp(-0.5))
     expected = first * 1 + (1 - first) * 3
@@ -32,7 +32,7 @@ def test_two_updates_by_hand() -> None:
     assert average.model.weight.item() == pytest.approx(expected)
     assert average.model.running_mean.item() == pytest.approx(expected)
     model.weight.data.fill_(5.0)
-    average.update(model)
+    average.update()
     # decay 0.9 (1 - e^-1) = 0.569
     second = 0.9 * (1 - math.exp(-1))
     assert average.model.weight.item() == pytest.approx(second * expected + (1 - second) * 5)
@@ -40,10 +40,12 @@ def test_two_updates_by_hand() -> None:
 
 
 def test_a_resumed_average_goes_on_with_the_same_decay() -> None:
-    whole, resumed = MovingAverage(one_number(1.0), 0.9, 2.0), MovingAverage(one_number(1.0), 0.9, 2.0, 7)
+    models = one_number(1.0), one_number(1.0)
+    whole, resumed = MovingAverage(models[0], 0.9, 2.0), MovingAverage(models[1], 0.9, 2.0, 7)
     whole.updates = 7
-    for average in (whole, resumed):
-        average.update(one_number(2.0))
+    for model, average in zip(models, (whole, resumed), strict=True):
+        nn.init.constant_(model.weight, 2.0)
+        average.update()
     assert resumed.updates == 8
     assert resumed.model.weight.item() == whole.model.weight.item()
 
@@ -52,7 +54,7 @@ def test_counters_stay_and_the_average_only_infers() -> None:
     model = one_number(1.0)
     average = MovingAverage(model, decay=0.9, ramp_updates=2.0)
     model(torch.rand(2, 1, 2, 2))
-    average.update(model)
+    average.update()
     assert average.model.num_batches_tracked == 0
     assert not average.model.training
     assert not any(parameter.requires_grad for parameter in average.model.parameters())

@@ -1,18 +1,23 @@
-"""Batches for training, prepared by background threads.
+"""Batches for training, prepared in the background by threads or processes.
 
-Batches come in order and are the same for any number of threads: the generator of each picture is seeded by
+Batches come in order and are the same for any number of them: the generator of each picture is seeded by
 (seed, epoch, position in the epoch), nothing else is random but the order, seeded by (seed, epoch).
 """
 
 from __future__ import annotations
 
 import math
+import signal
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from multiprocessing import get_all_start_methods
 
 import cv2
 import numpy as np
 import torch
 from jaxtyping import Float, Int64, UInt8
+from torch.utils.data import DataLoader
+from torch.utils.data import Dataset as TorchDataset
 
 from seyolo.data.augment import Augmentation, compose, draw_layout
 from seyolo.data.background import in_background
@@ -33,9 +38,12 @@ class TrainingLoader:
         augmentation: the recipe, unless `epoch` is given another.
         seed: of the order and the augmentation.
         workers: number of threads.
+        processes: so many of them draw the pictures instead, where the system can fork: beyond two or three
+            threads wait for Python's lock more than they draw.
         prefetch: how many batches may be ready or in work, at least one per worker.
         cache_bytes: memory for decoded pictures; see `PictureCache`. They are kept at up to 1.5 times
             `size_px`, enough for the zoom.
+        pin_memory: puts batches where a GPU fetches them while the CPU goes on.
         shard: which part of every batch is made here, as (number, of how many equal ones): each process that
             shares the training makes its own, and together they are the batches of one process alone.
 
@@ -52,8 +60,10 @@ class TrainingLoader:
         seed: int,
         *,
         workers: int = 1,
+        processes: int = 0,
         prefetch: int = 4,
         cache_bytes: int = 3 << 30,
+        pin_memory: bool = False,
         shard: tuple[int, int] = (0, 1),
     ) -> None:
         if not samples:
@@ -68,7 +78,10 @@ class TrainingLoader:
         self._first = number * self._share
         self._num_samples = len(samples)
         self._workers = workers
+        self._processes = processes if "fork" in get_all_start_methods() else 0
+        self._pool: _Pool | None = None
         self._prefetch = prefetch
+        self._pin_memory = pin_memory
         self._cache = PictureCache(samples, long_side_px=size_px * 3 // 2, budget_bytes=cache_bytes)
 
     def __len__(self) -> int:
@@ -95,18 +108,28 @@ class TrainingLoader:
         recipe = self.augmentation if augmentation is None else augmentation
         size = self.size_px if size_px is None else size_px
         order = _epoch_order(self._num_samples, len(self) * self.batch_size, (self.seed, epoch))
+        jobs = [
+            _Job(epoch, start, recipe, size, order[start + self._first :][: self._share])
+            for start in range(0, len(order), self.batch_size)
+        ]
+        if not self._processes:
+            return in_background(self.make_batch, jobs, self._workers, self._prefetch)
+        if self._pool is None:
+            self._cache.fill()  # before they part, so that all processes share one cache
+            self._pool = _Pool(self, self._processes, self._pin_memory)
+        return self._pool.batches(jobs)
 
-        def make_batch(start: int) -> TrainingBatch:
-            images = np.empty((self._share, size, size, 3), dtype=np.uint8)
-            positions = range(start + self._first, start + self._first + self._share)
-            targets = [
-                self._draw(images[row], int(order[position]), recipe, (self.seed, epoch, position))
-                for row, position in enumerate(positions)
-            ]
-            return to_planes(images), torch.from_numpy(_with_batch_index(targets))
-
-        starts = range(0, len(order), self.batch_size)
-        return in_background(make_batch, starts, self._workers, self._prefetch)
+    def make_batch(self, job: _Job) -> TrainingBatch:
+        """One batch of an epoch."""
+        images = np.empty((self._share, job.size_px, job.size_px, 3), dtype=np.uint8)
+        targets = [
+            self._draw(images[row], index, job.recipe, (self.seed, job.epoch, job.start + self._first + row))
+            for row, index in enumerate(job.indices.tolist())
+        ]
+        batch = to_planes(images), torch.from_numpy(_with_batch_index(targets))
+        if self._pin_memory and not self._processes:
+            return batch[0].pin_memory(), batch[1].pin_memory()
+        return batch
 
     def _draw(
         self, out: UInt8[np.ndarray, "s s 3"], index: int, recipe: Augmentation, seed: tuple[int, ...]
@@ -119,6 +142,66 @@ class TrainingLoader:
         image, targets = compose(pictures, layout, recipe, generator)
         cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=out)
         return targets
+
+
+@dataclass(frozen=True, eq=False)
+class _Job:
+    """What makes a batch: its epoch, where it starts there, and the samples of this process's part of it."""
+
+    epoch: int
+    start: int
+    recipe: Augmentation
+    size_px: int
+    indices: Int64[np.ndarray, " share"]
+
+
+class _Pool:
+    """Processes that make the batches of a loader; they stay from epoch to epoch."""
+
+    def __init__(self, loader: TrainingLoader, processes: int, pin_memory: bool) -> None:
+        self._jobs: list[_Job] = []
+        self._batches: DataLoader[TrainingBatch | DataError] = DataLoader(
+            _Made(loader),
+            batch_size=None,
+            sampler=self._jobs,
+            num_workers=processes,
+            pin_memory=pin_memory,
+            worker_init_fn=_settle,
+            multiprocessing_context="fork",
+            persistent_workers=True,
+        )
+
+    def batches(self, jobs: Sequence[_Job]) -> Iterator[TrainingBatch]:
+        """Those of these jobs, in order."""
+        self._jobs[:] = jobs
+        for batch in self._batches:
+            if isinstance(batch, DataError):
+                raise batch
+            images, targets = batch
+            yield images, targets
+
+
+class _Made(TorchDataset["TrainingBatch | DataError"]):
+    """The batches of a loader by their jobs, as PyTorch's loader asks for them.
+
+    An error is handed over as a value: raised there, its message would become a traceback.
+    """
+
+    def __init__(self, loader: TrainingLoader) -> None:
+        self._loader = loader
+
+    def __getitem__(self, job: _Job) -> TrainingBatch | DataError:
+        try:
+            return self._loader.make_batch(job)
+        except DataError as error:
+            return error
+
+
+def _settle(worker: int) -> None:
+    """What a forked process has to leave to its parent: OpenCV's threads, and ending in order."""
+    del worker
+    cv2.setNumThreads(0)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _epoch_order(num_samples: int, length: int, seed: tuple[int, ...]) -> Int64[np.ndarray, " length"]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from jaxtyping import UInt8
@@ -31,6 +32,7 @@ class PictureCache:
         self.samples = samples
         self._long_side_px = long_side_px
         self._left_bytes = budget_bytes
+        self._is_full = False
         self._pictures: dict[int, Picture] = {}
         self._lock = threading.Lock()
 
@@ -45,10 +47,21 @@ class PictureCache:
         self._keep(index, picture)
         return picture
 
+    def fill(self) -> None:
+        """Decodes pictures until the budget is full or all are there."""
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(self._fetch_while_empty, range(len(self.samples))))
+
+    def _fetch_while_empty(self, index: int) -> None:
+        if not self._is_full:
+            self.fetch(index)
+
     def _keep(self, index: int, picture: Picture) -> None:
         num_bytes = sum(level.nbytes for level in picture.levels)
         with self._lock:
-            if index not in self._pictures and num_bytes <= self._left_bytes:
+            if num_bytes > self._left_bytes:
+                self._is_full = True
+            elif index not in self._pictures:
                 self._pictures[index] = picture
                 self._left_bytes -= num_bytes
 

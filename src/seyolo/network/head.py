@@ -80,8 +80,9 @@ class YoloHead(nn.Module):
         device = logits.device
         columns = torch.arange(width, device=device, dtype=torch.float32).expand(height, width)
         rows = torch.arange(height, device=device, dtype=torch.float32)[:, None].expand(height, width)
-        stride_xy = torch.tensor(stride_hw[::-1], device=device, dtype=torch.float32)
-        return torch.stack([columns, rows], dim=-1)[:, :, None, :], stride_xy
+        # Filled where it is used: a GPU would have to wait for a tensor that comes from the CPU.
+        strides = [torch.full((), side, device=device, dtype=torch.float32) for side in stride_hw[::-1]]
+        return torch.stack([columns, rows], dim=-1)[:, :, None, :], torch.stack(strides)
 
 
 class RegionHead(YoloHead):

@@ -82,7 +82,7 @@ def readiness(
         return None
     before, after = (
         evaluate(candidate, pictures, size_hw, batch_size=32).ap50
-        for candidate in (model, prune_by(model, plan))
+        for candidate in (model, prune_by(model, plan).to(next(model.parameters()).device))
     )
     scales = np.concatenate([stays, goes])
     return Readiness(

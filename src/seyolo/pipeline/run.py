@@ -18,6 +18,8 @@ Each leaves its result in the run's folder, and a run that was stopped goes on w
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -195,7 +197,8 @@ class SlimRun:
         return plan
 
     def _tell_readiness(self, sparse: DarknetModel, plan: Plan) -> None:
-        found = readiness(sparse, plan, validation_pictures(self.dataset), self.size_hw)
+        with on_device(self.config.device, sparse):
+            found = readiness(sparse, plan, validation_pictures(self.dataset), self.size_hw)
         for line in found.lines() if found else ["no channel with a scale goes"]:
             self.progress.message(line)
         write_json(self.folder / "readiness.json", found.as_dict() if found else {})
@@ -207,7 +210,8 @@ class SlimRun:
             return from_file(read_model_file(path))
         pruned = prune_by(sparse, plan)
         how, seed = self.config.repair, self.config.seed
-        repair_on(pruned, sparse, plan, self.dataset, self.size_hw, how=how, seed=seed)
+        with on_device(self.config.device, pruned, sparse):
+            repair_on(pruned, sparse, plan, self.dataset, self.size_hw, how=how, seed=seed)
         write_model_file(path, to_file(pruned))
         return pruned
 
@@ -217,7 +221,8 @@ class SlimRun:
         """What a network finds on every split but train, beside the labels."""
         splits = [split for split in self.dataset.splits if split != "train"]
         judgement: Judgement = {}
-        with self.progress.task(title, len(splits)) as advance:
+        models = [model] if isinstance(model, DarknetModel) else []
+        with on_device(self.config.device, *models), self.progress.task(title, len(splits)) as advance:
             for split in splits:
                 samples = self.dataset.split(split)
                 judgement[split] = judged(model, samples, (size_px, size_px), batch_size=batch_size)
@@ -307,6 +312,18 @@ class SlimRun:
         write_pictures(self.folder, models, plan, self.dataset, judgements)
         write_evidence(self.folder, self.dataset, judgements)
         write_report([self.folder], self.folder / PAGE_FILE)
+
+
+@contextmanager
+def on_device(device: str, *models: DarknetModel) -> Iterator[None]:
+    """Models on that device for as long as it takes, then back on the CPU, where all else happens."""
+    try:
+        for model in models:
+            model.to(device)
+        yield
+    finally:
+        for model in models:
+            model.cpu()
 
 
 def _file_size(folder: Path, stage: str) -> int:

@@ -40,7 +40,8 @@ class Timing:
 
     `p50_ms` and `p95_ms` are inference alone, `total_*` a decoded photo to its detections, all at batch 1.
     `pictures_per_s` counts all timed photos over all their time, one after the other;
-    `batch_pictures_per_s` the same `batch` at a time, None where `batch` is 1.
+    `batch_pictures_per_s` the same `batch` at a time, `batch_network_per_s` inference alone; both are None
+    where `batch` is 1.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Timing:
     pictures_per_s: float
     batch: int
     batch_pictures_per_s: float | None
+    batch_network_per_s: float | None
 
 
 def benchmark(
@@ -160,6 +162,7 @@ def _summarise(
         pictures_per_s=_per_second(parts_ms),
         batch=batch,
         batch_pictures_per_s=batch * _per_second(batch_parts_ms) if batch > 1 else None,
+        batch_network_per_s=batch * _per_second(batch_parts_ms[:, 1:2]) if batch > 1 else None,
     )
 
 

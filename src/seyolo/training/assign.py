@@ -39,17 +39,19 @@ class Level:
 
 @dataclass(frozen=True)
 class Assignment:
-    """The positives of a batch.
+    """What each object of a batch trains: k predictions, some of which are none and have quality 0.
 
-    Which prediction of which picture learns which object, the object's candidate column that this is, and the
-    score it should reach.
+    A shape that does not depend on the data spares a GPU waiting for the CPU to learn it.
+
+    Attributes:
+        prediction: of the object's picture.
+        column: the candidate of the object that this is.
+        quality: the score that the prediction should reach; 0 where it is not to learn this object.
     """
 
-    picture: Int[Tensor, " n"]
-    prediction: Int[Tensor, " n"]
-    target: Int[Tensor, " n"]
-    column: Int[Tensor, " n"]
-    quality: Float[Tensor, " n"]
+    prediction: Int[Tensor, "m k"]
+    column: Int[Tensor, "m k"]
+    quality: Float[Tensor, "m k"]
 
 
 def candidates(centers: Float[Tensor, "m 2"], levels: Sequence[Level]) -> tuple[Tensor, Tensor]:
@@ -65,11 +67,9 @@ def candidates(centers: Float[Tensor, "m 2"], levels: Sequence[Level]) -> tuple[
     """
     indices, valid, start = [], [], 0
     for level in levels:
-        cell = centers / centers.new_tensor([level.stride_x, level.stride_y])
-        first = torch.floor(cell - (level.reach - 1) / 2).long()
         steps = torch.arange(level.reach, device=centers.device)
-        column = first[:, 0, None, None] + steps[None, None, :]
-        row = first[:, 1, None, None] + steps[None, :, None]
+        column = _first_cell(centers[:, 0], level.stride_x, level.reach)[:, None, None] + steps[None, None, :]
+        row = _first_cell(centers[:, 1], level.stride_y, level.reach)[:, None, None] + steps[None, :, None]
         inside = (column >= 0) & (column < level.width) & (row >= 0) & (row < level.height)
         cells = (row * level.width + column).clamp(0, level.height * level.width - 1).flatten(1)
         anchors = torch.arange(level.num_anchors, device=centers.device)
@@ -77,6 +77,11 @@ def candidates(centers: Float[Tensor, "m 2"], levels: Sequence[Level]) -> tuple[
         valid.append(inside.flatten(1)[..., None].expand(-1, -1, level.num_anchors).flatten(1))
         start += level.num_predictions
     return torch.cat(indices, 1), torch.cat(valid, 1)
+
+
+def _first_cell(centers: Float[Tensor, " m"], stride: float, reach: int) -> Int[Tensor, " m"]:
+    """The first of the `reach` columns or rows around each centre."""
+    return torch.floor(centers / stride - (reach - 1) / 2).long()
 
 
 @torch.no_grad()
@@ -108,17 +113,14 @@ def assign(
     score = scores[picture[:, None], indices, class_ids[:, None]]
     metric = score.pow(SCORE_POWER) * iou.pow(IOU_POWER) * valid
     best, column = metric.topk(min(top_k, metric.shape[1]), dim=1)
-    target, rank = (best > 0).nonzero(as_tuple=True)
-    column, best = column[target, rank], best[target, rank]
+    prediction, chosen_iou = indices.gather(1, column), iou.gather(1, column) * (best > 0)
 
-    chosen_iou = iou[target, column]
-    slot = picture[target] * num_predictions + indices[target, column]
-    highest = scores.new_zeros(scores.shape[0] * num_predictions).scatter_reduce_(0, slot, chosen_iou, "amax")
+    slot = picture[:, None] * num_predictions + prediction
+    highest = scores.new_zeros(scores.shape[0] * num_predictions)
+    highest.scatter_reduce_(0, slot.flatten(), chosen_iou.flatten(), "amax")
     winner = chosen_iou == highest[slot]
-    target, column, best, chosen_iou = target[winner], column[winner], best[winner], chosen_iou[winner]
+    best, chosen_iou = best * winner, chosen_iou * winner
 
-    zeros = scores.new_zeros(len(picture))
-    top_metric = zeros.scatter_reduce(0, target, best, "amax")
-    top_iou = zeros.scatter_reduce(0, target, chosen_iou, "amax")
-    quality = best / top_metric[target] * top_iou[target]
-    return Assignment(picture[target], indices[target, column], target, column, quality)
+    top_metric, top_iou = best.amax(1, keepdim=True), chosen_iou.amax(1, keepdim=True)
+    quality = best / top_metric.where(top_metric > 0, 1.0) * top_iou
+    return Assignment(prediction, column, quality)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -13,6 +14,8 @@ from seyolo.data.loader import TrainingLoader
 from seyolo.training.loss import LossWeights
 from seyolo.training.optimizer import learning_rate_factor
 
+MOST_GPU_WORKERS = 8
+
 
 @dataclass(frozen=True)
 class TrainConfig:
@@ -23,7 +26,9 @@ class TrainConfig:
     of mosaics. `span` is the part of a longer run that this one is: from which share of the schedule to
     which. The averaged model is kept after `snapshot_epoch`, see `snapshot`. `mixed_precision` uses bfloat16
     autocast where the device gains from it. `batch_size` counts the pictures of a step in all processes
-    together; `sync_bn` normalises them by common statistics instead of each process by its own.
+    together; `sync_bn` normalises them by common statistics instead of each process by its own. Pictures
+    are drawn by `loader_workers` threads, or beside a GPU by as many processes, by default on up to eight
+    cores.
     """
 
     epochs: int = 100
@@ -47,7 +52,7 @@ class TrainConfig:
     seed: int = 0
     device: str = "cpu"
     mixed_precision: bool = True
-    loader_workers: int = 1
+    loader_workers: int | None = None
     sync_bn: bool = False
 
     def epoch_augmentation(self, epoch: int) -> Augmentation:
@@ -80,6 +85,19 @@ class TrainConfig:
             self.batch_size,
             self.augmentation,
             self.seed,
-            workers=self.loader_workers,
+            workers=self.loader_workers or 1,
+            processes=self._num_processes(shard[1]) if self.is_on_gpu() else 0,
+            pin_memory=self.is_on_gpu(),
             shard=shard,
         )
+
+    def is_on_gpu(self) -> bool:
+        """Whether the network is trained on a GPU."""
+        return torch.device(self.device).type == "cuda"
+
+    def _num_processes(self, num_trainers: int) -> int:
+        """How many processes draw for each of so many that train."""
+        if self.loader_workers is not None:
+            return self.loader_workers
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return max(1, min(MOST_GPU_WORKERS, cores // num_trainers - 1))

@@ -30,6 +30,7 @@ from seyolo.training.loss import (
     complete_iou,
     normaliser,
     predictions,
+    weighted_sum,
 )
 
 CONFIDENT = 0.05
@@ -139,7 +140,7 @@ class DistillationLoss:
             wanted = predictions(self.teacher.heads, self.teacher.forward_heads(images), size_px)
         found = predictions(self.heads, logits, size_px)
         terms = distillation_terms(found, wanted, self.class_divergence, self.team)
-        return (terms * terms.new_tensor(self.weights.as_tuple())).sum()
+        return weighted_sum(terms, self.weights)
 
 
 class DistillationModule(LossModule):
@@ -152,7 +153,7 @@ class DistillationModule(LossModule):
 
     def forward(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Loss and its parts as of `LossModule`; the last part is the distillation loss before its weight."""
-        logits = self.model.forward_heads(images)
+        logits = self.forward_heads(images)
         loss, parts = self.loss(logits, targets, images.shape[-1])
         distance = self.teacher_loss(logits, images)
         return loss + self.weight * distance, torch.cat([parts, distance.detach()[None]])

@@ -7,7 +7,7 @@ import math
 from typing import Generic, TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 Model = TypeVar("Model", bound=nn.Module)
 
@@ -19,7 +19,7 @@ class MovingAverage(Generic[Model]):
     random weights are forgotten quickly.
 
     Args:
-        model: the model to follow; copied.
+        model: the model to follow; copied. Its tensors may change their values and not their places.
         decay: the share of the old average kept in one update once ramped up.
         ramp_updates: how slowly the decay grows.
         updates: updates already made, when a run is resumed.
@@ -27,15 +27,19 @@ class MovingAverage(Generic[Model]):
 
     def __init__(self, model: Model, decay: float, ramp_updates: float, updates: int = 0) -> None:
         self.model: Model = copy.deepcopy(model).eval().requires_grad_(False)
+        self._mine, self._theirs = _averaged(self.model), _averaged(model)
         self.decay = decay
         self.ramp_updates = ramp_updates
         self.updates = updates
 
     @torch.no_grad()
-    def update(self, model: nn.Module) -> None:
-        """Moves the average towards `model`'s weights and running statistics."""
+    def update(self) -> None:
+        """Moves the average towards the weights and running statistics that the model has now."""
         self.updates += 1
         weight = 1 - self.decay * (1 - math.exp(-self.updates / self.ramp_updates))
-        mine, theirs = self.model.state_dict(), model.state_dict()
-        names = [name for name, value in mine.items() if value.is_floating_point()]
-        torch._foreach_lerp_([mine[name] for name in names], [theirs[name] for name in names], weight)
+        torch._foreach_lerp_(self._mine, self._theirs, weight)
+
+
+def _averaged(model: nn.Module) -> list[Tensor]:
+    """The tensors of a model that are averaged; counters are not."""
+    return [value for value in model.state_dict().values() if value.is_floating_point()]

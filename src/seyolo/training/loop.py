@@ -31,6 +31,7 @@ from seyolo.errors import DataError, TrainingError
 from seyolo.files import write_json
 from seyolo.model_file import read_model_file, write_model_file
 from seyolo.network.build import DarknetModel, from_file, to_file
+from seyolo.network.cudnn import tried_kernels
 from seyolo.progress import Progress, Silent
 from seyolo.training.checkpoint import (
     RunState,
@@ -47,6 +48,7 @@ from seyolo.training.environment import describe_environment
 from seyolo.training.history import describe, write_results
 from seyolo.training.loss import DetectionLoss, LossModule
 from seyolo.training.optimizer import make_optimizer
+from seyolo.training.recorded import RecordedHeads
 from seyolo.training.sparsity import Sparsity, Steered, sparse_scales
 from seyolo.training.sync_norm import synchronised
 from seyolo.training.trackers import OpenTracker, Tracker, Untracked, chosen_tracker
@@ -199,11 +201,14 @@ class _Run:
         self.device = team.device(config.device)
         self.model = model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         loss = DetectionLoss(model.heads, config.loss, config.top_k, team)
-        self.step_module: nn.Module = LossModule(self.model, loss)
+        step_module = LossModule(self.model, loss)
         self.part_names = ["box", "objectness", "classes"]
         if distillation is not None:
-            self.step_module = DistillationModule(self.model, loss, distillation)
+            step_module = DistillationModule(self.model, loss, distillation)
             self.part_names.append("distillation")
+        if self.device.type == "cuda" and team.size == 1:
+            step_module.forward_heads = RecordedHeads(self.model)
+        self.step_module: nn.Module = step_module
         self.optimizer = make_optimizer(self.model, config.learning_rate, config.weight_decay, self.device)
         self.average = MovingAverage(self.model, config.average_decay, config.average_ramp_updates)
         train_samples = dataset.split("train")
@@ -236,9 +241,10 @@ class _Run:
     def train(self) -> None:
         """All epochs that are left; every process of the team is here."""
         self.step_module = self.team.wrap(self.step_module, self.device)
-        for epoch in range(self.epoch, self.config.epochs):
-            with explained_memory_errors(self.config, self.team):
-                self.train_epoch(epoch)
+        with tried_kernels():
+            for epoch in range(self.epoch, self.config.epochs):
+                with explained_memory_errors(self.config, self.team):
+                    self.train_epoch(epoch)
 
     def train_epoch(self, epoch: int) -> None:
         """One pass over the data, evaluation when due, and everything written to the folder."""
@@ -317,7 +323,7 @@ class _Run:
         self.optimizer.step()
         if self.sparsity is not None:
             self.sparsity.after_step(self.model, scales_rate, step / self.num_steps)
-        self.average.update(self.model)
+        self.average.update()
         return parts
 
     def _evaluation_due(self, epoch: int) -> bool:

@@ -107,9 +107,9 @@ class DetectionLoss:
             class_ids=class_ids,
             top_k=self.top_k,
         )
-        sums = _terms(flat, ciou, class_ids, assigned, self.class_loss)
+        sums = _terms(flat, ciou, picture, class_ids, assigned, class_loss=self.class_loss)
         parts = sums / normaliser(assigned.quality.sum(), self.team)
-        return (parts * parts.new_tensor(self.weights.as_tuple())).sum(), parts.detach()
+        return weighted_sum(parts, self.weights), parts.detach()
 
 
 ClassLoss = Callable[[Tensor, Tensor], Tensor]
@@ -128,15 +128,29 @@ def exclusive_classes(logits: Float[Tensor, "n c"], class_ids: Int[Tensor, " n"]
 
 
 def _terms(
-    flat: Tensor, ciou: Tensor, class_ids: Tensor, assigned: Assignment, class_loss: ClassLoss
-) -> Tensor:
+    flat: Float32[Tensor, "N P 5+C"],
+    ciou: Float32[Tensor, "M K"],
+    picture: Int[Tensor, " M"],
+    class_ids: Int[Tensor, " M"],
+    assigned: Assignment,
+    *,
+    class_loss: ClassLoss,
+) -> Float32[Tensor, "3"]:
     """Box, objectness and class terms, summed over the batch."""
-    wanted = torch.zeros_like(flat[..., 4])
-    wanted[assigned.picture, assigned.prediction] = assigned.quality
-    objectness = F.binary_cross_entropy_with_logits(flat[..., 4], wanted, reduction="sum")
-    box = ((1 - ciou[assigned.target, assigned.column]) * assigned.quality).sum()
-    classes = class_loss(flat[assigned.picture, assigned.prediction, 5:], class_ids[assigned.target])
-    return torch.stack([box, objectness, (classes * assigned.quality).sum()])
+    quality, per_object = assigned.quality.flatten(), assigned.quality.shape[1]
+    slot = (picture[:, None] * flat.shape[1] + assigned.prediction).flatten()
+    rows = flat.flatten(0, 1)
+    wanted = torch.zeros_like(rows[:, 4]).scatter_reduce_(0, slot, quality, "amax")
+    objectness = F.binary_cross_entropy_with_logits(rows[:, 4], wanted, reduction="sum")
+    box = ((1 - ciou.gather(1, assigned.column).flatten()) * quality).sum()
+    classes = class_loss(rows[slot, 5:], class_ids.repeat_interleave(per_object))
+    return torch.stack([box, objectness, (classes * quality).sum()])
+
+
+def weighted_sum(parts: Float[Tensor, "3"], weights: LossWeights) -> Float[Tensor, ""]:
+    """The parts of a loss as one; the weights stay on the CPU, whose tensors a GPU would wait for."""
+    weighted = [part * weight for part, weight in zip(parts, weights.as_tuple(), strict=True)]
+    return torch.stack(weighted).sum()
 
 
 def normaliser(quality: Float[Tensor, ""], team: Team) -> Float[Tensor, ""]:
@@ -173,14 +187,20 @@ def _level(head: YoloHead, logits: Tensor, size_px: int) -> Level:
 
 
 class LossModule(torch.nn.Module):
-    """Model and loss as one module, so that wrappers for several processes see a single forward pass."""
+    """Model and loss as one module, so that wrappers for several processes see a single forward pass.
+
+    Attributes:
+        model, loss: the two.
+        forward_heads: how the model is run; its own method unless something faster takes its place.
+    """
 
     def __init__(self, model: DarknetModel, loss: DetectionLoss) -> None:
         super().__init__()
         self.model = model
         self.loss = loss
+        self.forward_heads: Callable[[Tensor], list[Tensor]] = model.forward_heads
 
     def forward(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Loss and its parts of images (N, 3, S, S) in [0, 1] and targets (M, 6)."""
-        logits = self.model.forward_heads(images)
+        logits = self.forward_heads(images)
         return self.loss(logits, targets, images.shape[-1])

@@ -9,10 +9,11 @@ the network learns to do without them, so that the cut itself changes nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Literal, Protocol, cast, get_args
+from typing import Literal, NamedTuple, Protocol, cast, get_args
 
 import numpy as np
 import torch
+from jaxtyping import Float, Int
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -111,20 +112,49 @@ class GroupLasso(_Pressure):
 
     def __init__(self, strength: float, ties: Ties, schedule: Schedule = "constant") -> None:
         super().__init__(strength, schedule)
-        self.ties = [[(name, torch.as_tensor(channels)) for name, channels in group] for group in ties]
+        self.ties = ties
+        self._slots: _Slots | None = None
 
     @torch.no_grad()
     def after_step(self, model: DarknetModel, learning_rate: float, progress: float) -> None:
-        layers = _trained_scales(model)
-        for group in self.ties:
-            if any(name not in layers for name, _ in group):
-                continue  # one that is frozen keeps all that is tied to it
-            scales = torch.stack([layers[name].weight[channels] for name, channels in group])
-            length = scales.norm(dim=0)
-            shrunk = learning_rate * self.at(progress) * len(group) ** 0.5
-            factor = (1 - shrunk / length.clamp_min(1e-12)).clamp_min(0.0)
+        scales = {name: bn.weight for name, bn in _trained_scales(model).items()}
+        if self._slots is None:
+            self._slots = _slots_of(scales, self.ties)
+        slot_of, root_size = self._slots
+        flat = torch.cat(list(scales.values()))
+        length = torch.zeros_like(root_size).index_add_(0, slot_of, flat.square()).sqrt_()
+        shrunk = learning_rate * self.at(progress) * root_size
+        factor = (1 - shrunk / length.clamp_min(1e-12)).clamp_min(0.0)[slot_of]
+        factors = torch.split(factor, [len(scale) for scale in scales.values()])
+        torch._foreach_mul_(list(scales.values()), list(factors))
+
+
+class _Slots(NamedTuple):
+    """Which scales are tied, for all scales of a model in a row.
+
+    Attributes:
+        slot_of: the slot of every scale; slot 0 is for those that nothing presses.
+        root_size: per slot the square root of how many scales it ties; 0 for slot 0.
+    """
+
+    slot_of: Int[Tensor, " scales"]
+    root_size: Float[Tensor, " slots"]
+
+
+def _slots_of(scales: Mapping[str, Tensor], ties: Ties) -> _Slots:
+    """The slots of these scales; one that is missing, since it is frozen, keeps all that is tied to it."""
+    slot_of = {name: torch.zeros(len(scale), dtype=torch.long) for name, scale in scales.items()}
+    root_sizes = [torch.zeros(1)]
+    count = 1
+    for group in ties:
+        if all(name in scales for name, _ in group):
+            num_slots = len(group[0][1])
             for name, channels in group:
-                layers[name].weight[channels] *= factor
+                slot_of[name][torch.as_tensor(channels)] = torch.arange(count, count + num_slots)
+            root_sizes.append(torch.full((num_slots,), len(group) ** 0.5))
+            count += num_slots
+    device = next(iter(scales.values())).device
+    return _Slots(torch.cat(list(slot_of.values())).to(device), torch.cat(root_sizes).to(device))
 
 
 Choice = Mapping[str, Tensor]
