@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -261,10 +262,34 @@ def test_a_gpu_whose_memory_is_full_is_explained_and_costs_no_finished_epoch(
     assert [row["epoch"] for row in resumed.history] == [1, 2]
 
 
-def test_measuring_a_step_explains_a_full_gpu_too(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: object) -> None:
-        raise torch.cuda.OutOfMemoryError
+def full(*_: object) -> None:
+    raise torch.cuda.OutOfMemoryError
 
+
+def full_while_recording(*_: object) -> None:
+    try:
+        full()
+    finally:
+        raise RuntimeError("CUDA error: operation failed due to a previous error during capture")
+
+
+def full_in_a_library(*_: object) -> None:
+    raise RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`")
+
+
+@pytest.mark.parametrize("full", [full, full_while_recording, full_in_a_library])
+def test_measuring_a_step_explains_a_full_gpu_too(
+    dataset: Dataset, monkeypatch: pytest.MonkeyPatch, full: Callable[..., None]
+) -> None:
     monkeypatch.setattr(loop._Run, "take_step", full)
     with pytest.raises(TrainingError, match="use --batch 2"):
+        measure_step_seconds(fresh_model(), dataset, CONFIG)
+
+
+def test_another_error_of_a_step_stays_what_it_is(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+    monkeypatch.setattr(loop._Run, "take_step", broken)
+    with pytest.raises(RuntimeError, match="illegal memory access"):
         measure_step_seconds(fresh_model(), dataset, CONFIG)

@@ -1,6 +1,6 @@
 """Checkpoints, and Darknet networks where OpenCV cannot read them, on PyTorch.
 
-On a CPU in eager mode; on a GPU batch normalisation is folded and the network recorded, see `network.cuda_graph`.
+On a CPU in eager mode; on a GPU batch normalisation is folded and the network recorded as a CUDA graph.
 """
 
 from __future__ import annotations

@@ -13,8 +13,7 @@ import statistics
 import tempfile
 import time
 import warnings
-from collections.abc import Iterator
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import closing, nullcontext
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -45,6 +44,7 @@ from seyolo.training.distill import Distillation, DistillationModule
 from seyolo.training.distributed import ALONE, Led, Team, current_team
 from seyolo.training.ema import MovingAverage
 from seyolo.training.environment import describe_environment
+from seyolo.training.full_memory import explained_memory_errors
 from seyolo.training.history import describe, write_results
 from seyolo.training.loss import DetectionLoss, LossModule
 from seyolo.training.optimizer import make_optimizer
@@ -405,20 +405,6 @@ class _Run:
         """The best model, read back from the folder."""
         model = from_file(read_model_file(self.folder / "best.safetensors"))
         return TrainResult(model, self.best_ap, self.best_epoch, self.history)
-
-
-@contextmanager
-def explained_memory_errors(config: TrainConfig, team: Team) -> Iterator[None]:
-    """Tells the user what to do when a GPU's memory is full."""
-    try:
-        yield
-    except torch.cuda.OutOfMemoryError:
-        smaller = config.batch_size // 2 // team.size * team.size
-        advice = f"use --batch {smaller} or a smaller --size" if smaller else "use a smaller --size"
-        raise TrainingError(
-            f"the GPU's memory does not hold a step of {config.batch_size // team.size} pictures of "
-            f"{config.size_px} px; {advice}. Finished epochs are kept"
-        ) from None
 
 
 def _sizes_of_scales(model: DarknetModel) -> Float32[np.ndarray, " n"]:

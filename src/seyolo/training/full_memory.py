@@ -1,0 +1,36 @@
+"""A GPU whose memory is full, explained."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from seyolo.errors import TrainingError
+from seyolo.training.config import TrainConfig
+from seyolo.training.distributed import Team
+
+
+@contextmanager
+def explained_memory_errors(config: TrainConfig, team: Team) -> Iterator[None]:
+    """Tells the user what to do when a GPU's memory is full."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not _is_of_full_memory(error):
+            raise
+        smaller = config.batch_size // 2 // team.size * team.size
+        advice = f"use --batch {smaller} or a smaller --size" if smaller else "use a smaller --size"
+        raise TrainingError(
+            f"the GPU's memory does not hold a step of {config.batch_size // team.size} pictures of "
+            f"{config.size_px} px; {advice}. Finished epochs are kept"
+        ) from None
+
+
+def _is_of_full_memory(error: BaseException | None) -> bool:
+    """PyTorch's allocator has an error of its own; NVIDIA's libraries use words, and a recording hides it."""
+    if error is None:
+        return False
+    is_full = isinstance(error, torch.cuda.OutOfMemoryError) or "STATUS_ALLOC_FAILED" in str(error)
+    return is_full or _is_of_full_memory(error.__context__)
