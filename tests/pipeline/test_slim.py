@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,9 @@ from seyolo.darknet.cost import cost
 from seyolo.data.datasets import load_dataset
 from seyolo.detector import Detector
 from seyolo.errors import BudgetError, TrainingError
+from seyolo.exporting.formats import export
 from seyolo.model_file import read_model_file
-from seyolo.network.build import from_file
+from seyolo.network.build import DarknetModel, from_file
 from seyolo.pipeline import run as pipeline_run
 from seyolo.pipeline.config import SlimConfig
 from seyolo.pipeline.run import SlimRun
@@ -40,7 +42,7 @@ def whole(tiny_config: SlimConfig, tmp_path_factory: pytest.TempPathFactory) -> 
 def untimed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leaves out the slowest part, exporting every stage to time it."""
     timed = {stage: {"torch": 1.0, "onnxruntime": 1.0} for stage in STAGES}
-    monkeypatch.setattr(pipeline_run, "measure_latency", lambda models: timed)
+    monkeypatch.setattr(pipeline_run, "measure_latency", lambda models, int8: timed)
 
 
 def test_the_folder_of_a_run(whole: tuple[Path, dict[str, Any]]) -> None:
@@ -155,6 +157,31 @@ def test_a_run_stopped_on_the_way_gives_the_same_result(
     for stage in (*resumed["stages"], *results["stages"]):
         stage["latency_ms"] = {}
     assert resumed == results
+
+
+def test_the_slim_network_in_int8_is_judged_and_timed_where_it_can_be(
+    whole: tuple[Path, dict[str, Any]],
+    tiny_config: SlimConfig,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folder, results = whole
+    assert "int8" not in results
+    assert results["artefacts"]["slim_int8.onnx"].startswith("not applicable: ")
+
+    def as_it_is(model: DarknetModel, path: Path, *_: object) -> str:
+        export(model, path)
+        return "written"
+
+    monkeypatch.setattr(pipeline_run, "write_int8", as_it_is)
+    again = slim(tiny_config, shutil.copytree(folder, tmp_path / "again"), resume=True)
+    row, last = again["int8"], again["stages"][-1]
+    assert again["artefacts"]["slim_int8.onnx"] == "written"
+    assert row["size_bytes"] == (tmp_path / "again" / "slim_int8.onnx").stat().st_size
+    assert row["latency_ms"].keys() == {"onnxruntime"}
+    for split, metrics in last["metrics"].items():
+        assert row["metrics"][split] == pytest.approx(metrics, abs=2e-3)
+    assert (tmp_path / "again" / "table.md").read_text().splitlines()[0].endswith("| vs dense | int8 |")
 
 
 def test_what_is_refused_at_once(

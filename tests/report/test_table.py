@@ -104,6 +104,20 @@ def test_rows_by_hand(results: dict[str, object]) -> None:
     assert table["p50 onnxruntime"] == ("15.0 ms", "15.0 ms", "6.00 ms", "6.00 ms", "2.50x faster")
 
 
+def test_int8_stands_beside_the_stages_and_changes_nothing_of_the_comparison(
+    results: dict[str, object],
+) -> None:
+    plain = {row.name: row for row in rows(results)}
+    results["int8"] = {**stage("int8", 1_000_000, 300_000_000, 0.79, 4.0), "latency_ms": {"onnxruntime": 4.0}}
+    beside = {row.name: row for row in rows(results)}
+    assert [row.change for row in beside.values()] == [row.change for row in plain.values()]
+    assert beside["AP val"].beside == ("0.790",)
+    assert beside["p50 torch"].beside == ("–",)
+    assert beside["p50 onnxruntime"].texts()[-2:] == ["2.50x faster", "4.00 ms"]
+    header = markdown_table(results).splitlines()[0]
+    assert header == "|  | dense | sparse | pruned | finetuned | vs dense | int8 |"
+
+
 def test_slower_and_better_say_so() -> None:
     results = {"stages": [stage("dense", 4, 4, 0.7, 4.0), stage("slim", 4, 4, 0.71, 5.0)]}
     table = {row.name: row.change for row in rows(results)}
@@ -123,16 +137,25 @@ def test_an_input_that_is_not_square_is_named_height_by_width(results: dict[str,
     assert rows(results)[3].name == "MACs @256x320"
 
 
-def test_the_terminal_table_fits_eighty_columns(results: dict[str, object]) -> None:
+@pytest.mark.parametrize("beside", [[], ["int8"]])
+def test_the_terminal_table_fits_eighty_columns(results: dict[str, object], beside: list[str]) -> None:
+    for name in beside:
+        results[name] = stage(name, 1_000_000, 300_000_000, 0.79, 14.0)
     console = Console(width=80, record=True, file=None, color_system=None)
     with console.capture() as capture:
         console.print(stage_table(results))
     lines = capture.get().splitlines()
     assert "…" not in capture.get()
-    assert lines[1].split() == ["dense", "sparse", "pruned", "finetuned", "vs", "dense"]
-    assert any(
-        line.split() == ["Parameters", *["4.00", "M"] * 2, *["1.00", "M"] * 2, "25.0", "%"] for line in lines
-    )
+    assert lines[1].split() == ["dense", "sparse", "pruned", "finetuned", "vs", "dense", *beside]
+    parameters = [
+        "Parameters",
+        *["4.00", "M"] * 2,
+        *["1.00", "M"] * 2,
+        "25.0",
+        "%",
+        *["1.00", "M"] * len(beside),
+    ]
+    assert any(line.split() == parameters for line in lines)
 
 
 def test_markdown_by_hand() -> None:

@@ -8,7 +8,7 @@ Each leaves its result in the run's folder, and a run that was stopped goes on w
                                        dense/epoch-N.safetensors is where slimming leaves dense training
     plan.json readiness.json           what is cut, and how ready the network was for it
     pruned.safetensors                 the network right after the cut
-    slim.safetensors .cfg .weights .onnx, dense.onnx
+    slim.safetensors .cfg .weights .onnx, slim_int8.onnx, dense.onnx
     controls/NAME/                     what each control trained
     results.json table.md controls.md channels.png curves.png scales.png scales_over_time.png samples.jpg
     curves.json pictures/              precision and recall, and what the networks find, for the page
@@ -37,6 +37,7 @@ from seyolo.files import write_json, write_text
 from seyolo.model_file import read_model_file, write_model_file
 from seyolo.network.build import DarknetModel, from_file, to_file
 from seyolo.pipeline.config import SlimConfig
+from seyolo.pipeline.int8 import INT8_FILE, WRITTEN, write_int8
 from seyolo.pipeline.planning import plan_of
 from seyolo.pipeline.readiness import readiness, validation_pictures
 from seyolo.pipeline.repair import repair_on
@@ -50,7 +51,7 @@ from seyolo.report.evidence import write_evidence
 from seyolo.report.pages import PAGE_FILE, write_report
 from seyolo.report.slim_report import write_pictures
 from seyolo.report.table import markdown_table
-from seyolo.runtime.backend import Backend
+from seyolo.runtime.backend import Backend, open_backend
 from seyolo.training.distill import Distillation
 from seyolo.training.environment import describe_environment, keep_command
 from seyolo.training.loop import can_resume, snapshot, train
@@ -239,14 +240,16 @@ class SlimRun:
     def results(
         self, models: dict[str, DarknetModel], plan: Plan, judgements: dict[str, Judgement]
     ) -> dict[str, Any]:
-        """Exports and measures every stage."""
+        """Exports and measures every stage, and the slim network in int8 where that can be."""
         self.progress.message("exporting and timing every stage")
         slim_model = list(models.values())[-1]
         artefacts = self._export(models["dense"], slim_model)
-        latency = measure_latency(models)
+        int8 = self.folder / INT8_FILE if artefacts[INT8_FILE] == WRITTEN else None
+        latency = measure_latency(models, int8)
         stages = [self._stage(name, model, latency[name], judgements[name]) for name, model in models.items()]
         return {
             "stages": stages,
+            **({"int8": self._int8_row(stages[-1], int8, latency["int8"])} if int8 else {}),
             "lead": self._lead(judgements["dense"], list(judgements.values())[-1]),
             "plan": json.loads(plan.to_json()),
             "readiness": json.loads((self.folder / "readiness.json").read_text(encoding="utf-8")),
@@ -271,6 +274,7 @@ class SlimRun:
         export(dense, self.folder / "dense.onnx")
         export(slim_model, self.folder / "slim.onnx")
         artefacts |= {"dense.onnx": "written", "slim.onnx": "written"}
+        artefacts[INT8_FILE] = write_int8(slim_model, self.folder / INT8_FILE, self.dataset, self.config.seed)
         try:
             export(slim_model, self.folder / "slim.cfg")
             artefacts["slim.cfg + slim.weights"] = "written"
@@ -282,10 +286,6 @@ class SlimRun:
         self, name: str, model: DarknetModel, latency_ms: dict[str, float], judgement: Judgement
     ) -> dict[str, Any]:
         counted = cost(model.network, *self.size_hw)
-        metrics = {}
-        for split, (truths, found) in judgement.items():
-            measured = average_precision(truths, found, len(model.names))
-            metrics[split] = {"ap": measured.ap, "ap50": measured.ap50}
         return {
             "stage": name,
             "epochs": self.config.epochs_seen()[name],
@@ -293,9 +293,28 @@ class SlimRun:
             "size_bytes": _file_size(self.folder, name),
             "macs": counted.macs,
             "input_size": list(self.size_hw),
-            "metrics": metrics,
+            "metrics": self._metrics(judgement),
             "latency_ms": latency_ms,
         }
+
+    def _int8_row(self, slim: dict[str, Any], path: Path, latency_ms: dict[str, float]) -> dict[str, Any]:
+        """As of a stage: what changes beside the slim network in float32."""
+        judgement = self.judge(open_backend(path), self.config.size_px, batch_size=1, title="evaluating int8")
+        return {
+            **slim,
+            "stage": "int8",
+            "size_bytes": path.stat().st_size,
+            "metrics": self._metrics(judgement),
+            "latency_ms": latency_ms,
+        }
+
+    def _metrics(self, judgement: Judgement) -> dict[str, dict[str, float]]:
+        """AP and AP@0.5 by split."""
+        metrics = {}
+        for split, (truths, found) in judgement.items():
+            measured = average_precision(truths, found, len(self.dataset.names))
+            metrics[split] = {"ap": measured.ap, "ap50": measured.ap50}
+        return metrics
 
     def report(
         self,

@@ -19,8 +19,11 @@ TEACHER_SHARE = 0.25
 """What the dense network takes to look at a batch, of its own training step."""
 
 
-def measure_latency(models: dict[str, DarknetModel]) -> dict[str, dict[str, float]]:
-    """Median milliseconds of each stage on torch and ONNX Runtime at batch 1, interleaved in one run."""
+def measure_latency(models: dict[str, DarknetModel], int8: Path | None = None) -> dict[str, dict[str, float]]:
+    """Median milliseconds of each stage on torch and ONNX Runtime at batch 1, interleaved in one run.
+
+    Where there is a file in `int8`, it is timed on ONNX Runtime beside them, and stands under that name.
+    """
     with TemporaryDirectory() as folder:
         backends = {}
         for name, model in models.items():
@@ -29,11 +32,14 @@ def measure_latency(models: dict[str, DarknetModel]) -> dict[str, dict[str, floa
             export(model, stem.with_suffix(".onnx"))
             backends[f"{name} torch"] = open_backend(stem.with_suffix(".safetensors"))
             backends[f"{name} onnxruntime"] = open_backend(stem.with_suffix(".onnx"))
+        if int8 is not None:
+            backends["int8 onnxruntime"] = open_backend(int8)
         timings = median_ms(backends)
-    return {
-        name: {kind: round(timings[f"{name} {kind}"], 3) for kind in ("torch", "onnxruntime")}
-        for name in models
-    }
+    latency: dict[str, dict[str, float]] = {}
+    for key, milliseconds in timings.items():
+        name, _, kind = key.rpartition(" ")
+        latency.setdefault(name, {})[kind] = round(milliseconds, 3)
+    return latency
 
 
 def median_ms(backends: Mapping[str, Backend]) -> dict[str, float]:

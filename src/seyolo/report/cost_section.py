@@ -65,6 +65,9 @@ def _points(results: Mapping[str, Any], split: str, key: str, runtime: str | Non
         if row["control"] != "slim" and (row["macs"], ap) not in known:
             name = "dense control" if row["control"] == "dense" else row["control"]
             points.append(CostPoint(name, row[key], ap, "control"))
+    if "int8" in results and runtime in results["int8"]["latency_ms"]:
+        row = results["int8"]
+        points.append(CostPoint("slim int8", row[key][runtime], row["metrics"][split]["ap"], "control"))
     return points
 
 

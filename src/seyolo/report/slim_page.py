@@ -147,7 +147,11 @@ def _table(results: Mapping[str, Any]) -> Grid:
         "Dense is the trained network; sparse, after sparsity training; pruned, right after the cut and its "
         "repair; finetuned, the slim network as it is shipped. Epochs are those a network has seen in all."
     )
-    return Grid(["", *titles(results)], [[row.name, *row.cells, row.change] for row in body], ends, note)
+    if "int8" in results:
+        note += (
+            " In int8 it is a file of its own, calibrated on training pictures; nothing was trained for it."
+        )
+    return Grid(["", *titles(results)], [row.texts() for row in body], ends, note)
 
 
 def _curves(record: RunRecord) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
@@ -26,13 +27,19 @@ class Row:
         name: the quantity with its split or runtime.
         cells: one text per stage.
         change: last stage against first, empty when either is missing.
+        beside: what is no stage, the last one in int8.
         group: rows of a group stand together.
     """
 
     name: str
     cells: tuple[str, ...]
     change: str
+    beside: tuple[str, ...]
     group: str
+
+    def texts(self) -> list[str]:
+        """All cells from left to right."""
+        return [self.name, *self.cells, self.change, *self.beside]
 
 
 def count_text(value: float) -> str:
@@ -77,36 +84,42 @@ def rows(results: Mapping[str, Any]) -> list[Row]:
     Args:
         results: as in `results.json`: `stages`, each with stage, epochs, params, size_bytes, macs,
             input_size, metrics {split: {ap, ap50}} and latency_ms {runtime: p50}. A stage may lack epochs, a
-            split or a runtime.
+            split or a runtime. `int8` is like one of them and stands beside them.
     """
     stages: Sequence[Mapping[str, Any]] = results["stages"]
-    splits = _keys(stages, "metrics")
+    columns = [*stages, *_beside(results)]
+    row = partial(_row, num_stages=len(stages))
     out = [
-        _row("Epochs", "training", [s.get("epochs") for s in stages], count_text, lambda first, last: ""),
-        _row("Parameters", "size", [s["params"] for s in stages], count_text, _ratio),
-        _row("File", "size", [s["size_bytes"] for s in stages], size_text, _ratio),
-        _row(_macs_title(stages), "size", [s["macs"] for s in stages], count_text, _ratio),
+        row("Epochs", "training", [s.get("epochs") for s in columns], count_text, lambda first, last: ""),
+        row("Parameters", "size", [s["params"] for s in columns], count_text, _ratio),
+        row("File", "size", [s["size_bytes"] for s in columns], size_text, _ratio),
+        row(_macs_title(stages), "size", [s["macs"] for s in columns], count_text, _ratio),
     ]
     for key, title in (("ap", "AP"), ("ap50", "AP@0.5")):
-        for split in splits:
-            values = [s.get("metrics", {}).get(split, {}).get(key) for s in stages]
-            out.append(_row(f"{title} {split}", title, values, share_text, _difference))
+        for split in _keys(stages, "metrics"):
+            values = [s.get("metrics", {}).get(split, {}).get(key) for s in columns]
+            out.append(row(f"{title} {split}", title, values, share_text, _difference))
     for runtime in _keys(stages, "latency_ms"):
-        values = [s.get("latency_ms", {}).get(runtime) for s in stages]
-        out.append(_row(f"p50 {runtime}", "latency", values, latency_text, _speed_up))
+        values = [s.get("latency_ms", {}).get(runtime) for s in columns]
+        out.append(row(f"p50 {runtime}", "latency", values, latency_text, _speed_up))
     return out
+
+
+def _beside(results: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """What has a column and is no stage."""
+    return [results["int8"]] if "int8" in results else []
 
 
 def stage_table(results: Mapping[str, Any]) -> Table:
     """The table of `results.json` for a terminal of 80 columns; `results` as in `rows`."""
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     table.add_column("", no_wrap=True)
     for title in titles(results):
         table.add_column(title, justify="right", no_wrap=True)
     body = rows(results)
     for row, following in zip(body, [*body[1:], None], strict=True):
         ends_group = following is not None and following.group != row.group
-        table.add_row(row.name, *row.cells, row.change, end_section=ends_group)
+        table.add_row(*row.texts(), end_section=ends_group)
     return table
 
 
@@ -114,14 +127,14 @@ def markdown_table(results: Mapping[str, Any]) -> str:
     """The same table as Markdown, ending with a line feed."""
     header = ["", *titles(results)]
     lines = [header, ["---", *["---:"] * (len(header) - 1)]]
-    lines += [[row.name, *row.cells, row.change] for row in rows(results)]
+    lines += [row.texts() for row in rows(results)]
     return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
 
 
 def titles(results: Mapping[str, Any]) -> list[str]:
     """The heads of the columns behind the first."""
     stages = [str(stage["stage"]) for stage in results["stages"]]
-    return [*stages, f"vs {stages[0]}"]
+    return [*stages, f"vs {stages[0]}", *(str(one["stage"]) for one in _beside(results))]
 
 
 def _keys(stages: Sequence[Mapping[str, Any]], group: str) -> list[str]:
@@ -141,11 +154,14 @@ def _row(
     values: Sequence[float | None],
     text: Callable[[float], str],
     change: Callable[[float, float], str],
+    *,
+    num_stages: int,
 ) -> Row:
     cells = tuple(MISSING if value is None else text(value) for value in values)
-    first, last = values[0], values[-1]
+    first, last = values[0], values[num_stages - 1]
     known = first is not None and last is not None and not math.isnan(first) and not math.isnan(last)
-    return Row(name, cells, change(first, last) if known else "", group)  # type: ignore[arg-type]
+    difference = change(first, last) if known else ""  # type: ignore[arg-type]
+    return Row(name, cells[:num_stages], difference, cells[num_stages:], group)
 
 
 def _ratio(first: float, last: float) -> str:
