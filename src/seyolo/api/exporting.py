@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Unpack
-
-import numpy as np
 
 from seyolo.api.measuring import evaluate
 from seyolo.api.opening import ModelKeywords, open_model, resized
@@ -17,7 +15,7 @@ from seyolo.described import CHECKPOINT
 from seyolo.errors import UsageError
 from seyolo.evaluation.ap import Metrics
 from seyolo.exporting.formats import export
-from seyolo.exporting.quantize import USUAL_PICTURES
+from seyolo.exporting.quantize import calibration_pictures
 from seyolo.models import save
 from seyolo.network.build import DarknetModel
 from seyolo.progress import Progress
@@ -89,7 +87,7 @@ def export_file(
         dynamic_batch=dynamic_batch,
         half=half,
         int8=int8,
-        pictures=[] if dataset is None else _spread(dataset.images("train"), num_pictures),
+        pictures=[] if dataset is None else calibration_pictures(dataset.images("train"), num_pictures),
     )
     if dataset is None or not before:
         return Exported(files)
@@ -102,10 +100,3 @@ def _metrics_of_float(model: DarknetModel, dataset: Dataset, progress: Progress 
     with tempfile.TemporaryDirectory() as folder:
         (path,) = export(model, Path(folder) / "float.onnx")
         return evaluate(open_backend(path), dataset, "val", progress=progress)["val"]
-
-
-def _spread(images: Sequence[Path], count: int | None) -> list[Path]:
-    """At most `count` of the images, evenly spread."""
-    count = USUAL_PICTURES if count is None else count
-    chosen = np.linspace(0, len(images) - 1, max(0, min(count, len(images)))).astype(int)
-    return [images[index] for index in chosen]

@@ -65,6 +65,13 @@ class Fitted:
         return to_tensor(self.image)[None]
 
 
+def calibration_pictures(images: Sequence[Path], count: int | None = None) -> list[Path]:
+    """At most `count` (usually 128) of the images, evenly spread: neighbours look alike."""
+    count = USUAL_PICTURES if count is None else count
+    chosen = np.linspace(0, len(images) - 1, max(0, min(count, len(images)))).astype(int)
+    return [images[index] for index in chosen]
+
+
 def fit_pictures(pictures: Sequence[Picture], size: tuple[int, int], mode: Mode) -> list[Fitted]:
     """Pictures fitted to an input of `size` (height, width), as `Detector` does it.
 

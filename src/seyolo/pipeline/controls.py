@@ -32,11 +32,10 @@ from seyolo.evaluation.ap import average_precision
 from seyolo.evaluation.bootstrap import bootstrap_difference
 from seyolo.evaluation.evaluate import Judgement
 from seyolo.exporting.formats import export
-from seyolo.exporting.quantize import USUAL_PICTURES
+from seyolo.exporting.quantize import calibration_pictures
 from seyolo.network.build import DarknetModel, build, from_file, to_file
 from seyolo.pipeline.config import SlimConfig
 from seyolo.pipeline.planning import plan_of
-from seyolo.pipeline.repair import calibration_samples
 from seyolo.pipeline.run import SlimRun
 from seyolo.pipeline.timing import median_ms
 from seyolo.pruning.options import PlanOptions
@@ -163,8 +162,8 @@ def _int8(finished: Finished) -> Contender:
     path = _folder(finished, "int8") / "int8.onnx"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        samples = calibration_samples(run.dataset, USUAL_PICTURES, run.config.seed)
-        export(_resized(dense), path, int8=True, pictures=[sample.image for sample in samples])
+        pictures = calibration_pictures(run.dataset.images("train"))
+        export(_resized(dense), path, int8=True, pictures=pictures)
     return replace(dense, file=path)
 
 

@@ -274,7 +274,7 @@ class SlimRun:
         export(dense, self.folder / "dense.onnx")
         export(slim_model, self.folder / "slim.onnx")
         artefacts |= {"dense.onnx": "written", "slim.onnx": "written"}
-        artefacts[INT8_FILE] = write_int8(slim_model, self.folder / INT8_FILE, self.dataset, self.config.seed)
+        artefacts[INT8_FILE] = write_int8(slim_model, self.folder / INT8_FILE, self.dataset)
         try:
             export(slim_model, self.folder / "slim.cfg")
             artefacts["slim.cfg + slim.weights"] = "written"
