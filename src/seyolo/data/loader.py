@@ -109,7 +109,7 @@ class TrainingLoader:
         size = self.size_px if size_px is None else size_px
         order = _epoch_order(self._num_samples, len(self) * self.batch_size, (self.seed, epoch))
         jobs = [
-            _Job(epoch, start, recipe, size, order[start + self._first :][: self._share])
+            BatchJob(epoch, start, recipe, size, order[start + self._first :][: self._share])
             for start in range(0, len(order), self.batch_size)
         ]
         if not self._processes:
@@ -119,7 +119,7 @@ class TrainingLoader:
             self._pool = _Pool(self, self._processes, self._pin_memory)
         return self._pool.batches(jobs)
 
-    def make_batch(self, job: _Job) -> TrainingBatch:
+    def make_batch(self, job: BatchJob) -> TrainingBatch:
         """One batch of an epoch."""
         images = np.empty((self._share, job.size_px, job.size_px, 3), dtype=np.uint8)
         targets = [
@@ -145,7 +145,7 @@ class TrainingLoader:
 
 
 @dataclass(frozen=True, eq=False)
-class _Job:
+class BatchJob:
     """What makes a batch: its epoch, where it starts there, and the samples of this process's part of it."""
 
     epoch: int
@@ -159,7 +159,7 @@ class _Pool:
     """Processes that make the batches of a loader; they stay from epoch to epoch."""
 
     def __init__(self, loader: TrainingLoader, processes: int, pin_memory: bool) -> None:
-        self._jobs: list[_Job] = []
+        self._jobs: list[BatchJob] = []
         self._batches: DataLoader[TrainingBatch | DataError] = DataLoader(
             _Made(loader),
             batch_size=None,
@@ -171,7 +171,7 @@ class _Pool:
             persistent_workers=True,
         )
 
-    def batches(self, jobs: Sequence[_Job]) -> Iterator[TrainingBatch]:
+    def batches(self, jobs: Sequence[BatchJob]) -> Iterator[TrainingBatch]:
         """Those of these jobs, in order."""
         self._jobs[:] = jobs
         for batch in self._batches:
@@ -190,7 +190,7 @@ class _Made(TorchDataset["TrainingBatch | DataError"]):
     def __init__(self, loader: TrainingLoader) -> None:
         self._loader = loader
 
-    def __getitem__(self, job: _Job) -> TrainingBatch | DataError:
+    def __getitem__(self, job: BatchJob) -> TrainingBatch | DataError:
         try:
             return self._loader.make_batch(job)
         except DataError as error:
