@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import threading
+import time
+from contextlib import closing, nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import cv2
@@ -11,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 
+from seyolo.data import loader as loader_module
 from seyolo.data.augment import Augmentation
 from seyolo.data.datasets import Sample
 from seyolo.data.evaluation_loader import EvaluationLoader
@@ -76,6 +81,30 @@ def test_batches_do_not_depend_on_the_processes(samples: list[Sample]) -> None:
     for _ in of_processes.epoch(1):
         break
     assert_same_batches(loader(samples), of_processes)  # the same two, and nothing is left of epoch 1
+    start = time.monotonic()
+    of_processes.close()
+    assert not multiprocessing.active_children()
+    assert time.monotonic() - start < 4  # seconds; PyTorch waits five for one that does not hear
+
+
+@pytest.mark.parametrize(("free", "expected"), [(10**9, 8), (4 * 3 * 10**6, 3), (10**6, 0)])
+def test_no_more_processes_draw_than_shared_memory_has_room_for(
+    monkeypatch: pytest.MonkeyPatch, free: int, expected: int
+) -> None:
+    usage = SimpleNamespace(free=free)
+    monkeypatch.setattr(loader_module.shutil, "disk_usage", lambda path: usage)
+    monkeypatch.setattr(loader_module, "SHARED_MEMORY", Path.cwd())
+    with nullcontext() if expected == 8 else pytest.warns(UserWarning, match="not of 8; give it more"):
+        assert loader_module.affordable(8, 10**6) == expected
+
+
+def test_without_room_for_a_process_threads_draw(
+    samples: list[Sample], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loader_module, "affordable", lambda processes, batch_bytes: 0)
+    of_processes = loader(samples, processes=2)
+    assert_same_batches(loader(samples), of_processes)
+    assert of_processes._pool is None
 
 
 def test_shards_of_a_batch_together_are_the_batch(samples: list[Sample]) -> None:
@@ -146,9 +175,14 @@ def test_an_unreadable_picture_is_named_where_batches_are_consumed(
 ) -> None:
     data = samples[5].image.read_bytes()
     samples[5].image.write_bytes(data[: len(data) // 2])
-    with pytest.raises(DataError, match=r"5\.png.*truncated") as caught:
-        list(loader(samples, **options).epoch(0))
+    with (
+        pytest.raises(DataError, match=r"5\.png.*truncated") as caught,
+        closing(loader(samples, **options)) as broken,
+    ):
+        list(broken.epoch(0))
     assert "\n" not in str(caught.value)
+    del caught  # or its frames keep the processes until the collector of cycles finds them
+    assert not multiprocessing.active_children()
     assert_no_threads()
 
 

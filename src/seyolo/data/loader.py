@@ -7,10 +7,13 @@ Batches come in order and are the same for any number of them: the generator of 
 from __future__ import annotations
 
 import math
+import shutil
 import signal
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing import get_all_start_methods
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -24,6 +27,10 @@ from seyolo.data.background import in_background
 from seyolo.data.datasets import Sample
 from seyolo.data.picture_cache import PictureCache
 from seyolo.errors import DataError
+
+SHARED_MEMORY = Path("/dev/shm")
+BATCHES_SHARED = 4
+"""Two that wait, one that is made, and room for those of a larger size."""
 
 TrainingBatch = tuple[UInt8[torch.Tensor, "b 3 s s"], Float[torch.Tensor, "m 6"]]
 
@@ -74,15 +81,15 @@ class TrainingLoader:
         self.seed = seed
         number, num_shards = shard
         assert batch_size % num_shards == 0, (batch_size, num_shards)
-        self._share = batch_size // num_shards
-        self._first = number * self._share
         self._num_samples = len(samples)
         self._workers = workers
         self._processes = processes if "fork" in get_all_start_methods() else 0
         self._pool: _Pool | None = None
         self._prefetch = prefetch
         self._pin_memory = pin_memory
-        self._cache = PictureCache(samples, long_side_px=size_px * 3 // 2, budget_bytes=cache_bytes)
+        cache = PictureCache(samples, long_side_px=size_px * 3 // 2, budget_bytes=cache_bytes)
+        share = batch_size // num_shards
+        self._maker = BatchMaker(cache, seed, first=number * share, share=share)
 
     def __len__(self) -> int:
         """Batches per epoch."""
@@ -107,29 +114,58 @@ class TrainingLoader:
         """
         recipe = self.augmentation if augmentation is None else augmentation
         size = self.size_px if size_px is None else size_px
+        maker = self._maker
         order = _epoch_order(self._num_samples, len(self) * self.batch_size, (self.seed, epoch))
         jobs = [
-            BatchJob(epoch, start, recipe, size, order[start + self._first :][: self._share])
+            BatchJob(epoch, start, recipe, size, order[start + maker.first :][: maker.share])
             for start in range(0, len(order), self.batch_size)
         ]
+        if self._processes and self._pool is None:
+            self._processes = affordable(self._processes, maker.share * self.size_px**2 * 3)
         if not self._processes:
-            return in_background(self.make_batch, jobs, self._workers, self._prefetch)
+            make = maker.pinned_batch if self._pin_memory else maker.batch
+            return in_background(make, jobs, self._workers, self._prefetch)
         if self._pool is None:
-            self._cache.fill()  # before they part, so that all processes share one cache
-            self._pool = _Pool(self, self._processes, self._pin_memory)
+            maker.cache.fill()  # before they part, so that all processes share one cache
+            self._pool = _Pool(maker, self._processes, self._pin_memory)
         return self._pool.batches(jobs)
 
-    def make_batch(self, job: BatchJob) -> TrainingBatch:
+    def close(self) -> None:
+        """Ends the processes; another epoch would start new ones."""
+        self._pool = None
+
+
+@dataclass(frozen=True, eq=False)
+class BatchMaker:
+    """Makes the batches of a loader.
+
+    It knows nothing of the loader: whoever drops that ends its processes at once. Found by the collector of
+    cycles instead, they would miss the word to stop, and be waited for.
+
+    Attributes:
+        cache: the pictures.
+        seed: of the augmentation.
+        first, share: which pictures of every batch are made here.
+    """
+
+    cache: PictureCache
+    seed: int
+    first: int
+    share: int
+
+    def batch(self, job: BatchJob) -> TrainingBatch:
         """One batch of an epoch."""
-        images = np.empty((self._share, job.size_px, job.size_px, 3), dtype=np.uint8)
+        images = np.empty((self.share, job.size_px, job.size_px, 3), dtype=np.uint8)
         targets = [
-            self._draw(images[row], index, job.recipe, (self.seed, job.epoch, job.start + self._first + row))
+            self._draw(images[row], index, job.recipe, (self.seed, job.epoch, job.start + self.first + row))
             for row, index in enumerate(job.indices.tolist())
         ]
-        batch = to_planes(images), torch.from_numpy(_with_batch_index(targets))
-        if self._pin_memory and not self._processes:
-            return batch[0].pin_memory(), batch[1].pin_memory()
-        return batch
+        return to_planes(images), torch.from_numpy(_with_batch_index(targets))
+
+    def pinned_batch(self, job: BatchJob) -> TrainingBatch:
+        """One where a GPU fetches it by itself."""
+        images, targets = self.batch(job)
+        return images.pin_memory(), targets.pin_memory()
 
     def _draw(
         self, out: UInt8[np.ndarray, "s s 3"], index: int, recipe: Augmentation, seed: tuple[int, ...]
@@ -137,11 +173,25 @@ class TrainingLoader:
         """Writes one augmented RGB picture into `out` and returns its targets."""
         generator = np.random.default_rng(seed)
         layout = draw_layout(recipe, out.shape[0], generator)
-        others = generator.integers(self._num_samples, size=len(layout.tiles) - 1)
-        pictures = [self._cache.fetch(i) for i in (index, *others.tolist())]
+        others = generator.integers(len(self.cache.samples), size=len(layout.tiles) - 1)
+        pictures = [self.cache.fetch(i) for i in (index, *others.tolist())]
         image, targets = compose(pictures, layout, recipe, generator)
         cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=out)
         return targets
+
+
+def affordable(processes: int, batch_bytes: int) -> int:
+    """As many of the processes as there is shared memory for their batches; warns where those are fewer."""
+    if not SHARED_MEMORY.is_dir():
+        return processes
+    most = shutil.disk_usage(SHARED_MEMORY).free // (BATCHES_SHARED * batch_bytes)
+    if most < processes:
+        warnings.warn(
+            f"{SHARED_MEMORY} has room for the batches of {most} processes that draw pictures, not of "
+            f"{processes}; give it more (docker run --shm-size 2g)",
+            stacklevel=3,
+        )
+    return min(processes, most)
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,10 +208,10 @@ class BatchJob:
 class _Pool:
     """Processes that make the batches of a loader; they stay from epoch to epoch."""
 
-    def __init__(self, loader: TrainingLoader, processes: int, pin_memory: bool) -> None:
+    def __init__(self, maker: BatchMaker, processes: int, pin_memory: bool) -> None:
         self._jobs: list[BatchJob] = []
         self._batches: DataLoader[TrainingBatch | DataError] = DataLoader(
-            _Made(loader),
+            _Made(maker),
             batch_size=None,
             sampler=self._jobs,
             num_workers=processes,
@@ -176,7 +226,10 @@ class _Pool:
         self._jobs[:] = jobs
         for batch in self._batches:
             if isinstance(batch, DataError):
-                raise batch
+                # An error that the frame it came from holds would keep the processes, too.
+                errors = [batch]
+                del batch
+                raise errors.pop()
             images, targets = batch
             yield images, targets
 
@@ -187,12 +240,12 @@ class _Made(TorchDataset["TrainingBatch | DataError"]):
     An error is handed over as a value: raised there, its message would become a traceback.
     """
 
-    def __init__(self, loader: TrainingLoader) -> None:
-        self._loader = loader
+    def __init__(self, maker: BatchMaker) -> None:
+        self._maker = maker
 
     def __getitem__(self, job: BatchJob) -> TrainingBatch | DataError:
         try:
-            return self._loader.make_batch(job)
+            return self._maker.batch(job)
         except DataError as error:
             return error
 

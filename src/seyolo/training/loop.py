@@ -153,8 +153,8 @@ def first_batch(dataset: Dataset, config: TrainConfig) -> TrainingBatch:
     Raises:
         DataError: there are no pictures, or one cannot be decoded.
     """
-    loader = config.make_loader(dataset.split("train"))
-    return next(loader.epoch(0, config.epoch_augmentation(0), config.epoch_size_px(0)))
+    with closing(config.make_loader(dataset.split("train"))) as loader:
+        return next(loader.epoch(0, config.epoch_augmentation(0), config.epoch_size_px(0)))
 
 
 def can_resume(folder: Path) -> bool:
@@ -241,7 +241,7 @@ class _Run:
     def train(self) -> None:
         """All epochs that are left; every process of the team is here."""
         self.step_module = self.team.wrap(self.step_module, self.device)
-        with tried_kernels():
+        with tried_kernels(), closing(self.loader):
             for epoch in range(self.epoch, self.config.epochs):
                 with explained_memory_errors(self.config, self.team):
                     self.train_epoch(epoch)
@@ -426,9 +426,9 @@ def measure_step_seconds(
         run = _Run(copy.deepcopy(model), dataset, share, Path(folder), team=ALONE)
         run.model.train()
         durations = []
-        batches = run.loader.epoch(0)
-        for images, targets in islice(batches, 2 + num_steps):
-            start = time.monotonic()
-            run.take_step(0, images, targets)
-            durations.append(time.monotonic() - start)
+        with closing(run.loader) as loader:
+            for images, targets in islice(loader.epoch(0), 2 + num_steps):
+                start = time.monotonic()
+                run.take_step(0, images, targets)
+                durations.append(time.monotonic() - start)
     return statistics.median(durations[2:] or durations)
