@@ -27,8 +27,8 @@ from onnx import TensorProto, helper
 from onnxruntime.quantization import CalibrationMethod, QDQQuantizer, QuantType, TensorsData
 
 from seyolo.darknet.cfg import Network
-from seyolo.darknet.cost import cost
-from seyolo.darknet.graph import inputs, shapes
+from seyolo.darknet.cost import Cost, cost
+from seyolo.darknet.graph import inputs
 from seyolo.darknet.sections import Cbam, Convolutional, Detection
 from seyolo.detections import Detections
 from seyolo.errors import UsageError
@@ -126,12 +126,12 @@ def quantize(
 
 def float_layers(network: Network, size: tuple[int, int]) -> set[int]:
     """The layers that stay float32 in any network: see the top of this file."""
-    wiring, outputs = inputs(network), shapes(network, *size)
-    layers = _in_front_of_the_finest(network, wiring, size)
+    wiring, counted = inputs(network), cost(network, *size)
+    layers = _in_front_of_the_finest(network, wiring, counted)
     for index, section in enumerate(network.layers):
         if isinstance(section, Detection):
             layers |= {index, *_back_to_convolutions(network, wiring, index)}
-        is_single = isinstance(section, Convolutional) and outputs[index].size == (1, 1)
+        is_single = isinstance(section, Convolutional) and counted.layers[index].shape.size == (1, 1)
         if is_single or isinstance(section, Cbam) or -1 in wiring[index]:
             layers.add(index)
     return layers
@@ -145,11 +145,8 @@ def _back_to_convolutions(network: Network, wiring: Sequence[Sequence[int]], lay
             yield from _back_to_convolutions(network, wiring, source)
 
 
-def _in_front_of_the_finest(
-    network: Network, wiring: Sequence[Sequence[int]], size: tuple[int, int]
-) -> set[int]:
+def _in_front_of_the_finest(network: Network, wiring: Sequence[Sequence[int]], counted: Cost) -> set[int]:
     """The last convolutions that only the detection layer of most cells reads, as far as they are cheap."""
-    counted = cost(network, *size)
     detections = [index for index, section in enumerate(network.layers) if isinstance(section, Detection)]
     finest = max(detections, key=lambda index: math.prod(counted.layers[index].shape.size))
     num_readers = Counter(source for sources in wiring for source in sources)
