@@ -60,6 +60,8 @@ TORCH_MODULES = {
     "seyolo.evaluation.network",
     "seyolo.pruning.fold",
     "seyolo.pruning.recalibrate",
+    "seyolo.pruning.obs",
+    "seyolo.pruning.places",
     "seyolo.pruning.reconstruct",
 }
 

@@ -46,7 +46,7 @@ def test_prune_meets_its_budget_and_writes_its_plan(
 def test_repairs_change_what_they_say_and_nothing_else(
     run: Run, checkpoint: Path, hands: Path, tmp_path: Path
 ) -> None:
-    common = ["--budget", "channels=20%", "--scope", "plain", "--multiple", "1"]
+    common = ["--budget", "channels=20%", "--scope", "plain", "--multiple", "1", "--importance", "bn"]
     assert run("prune", checkpoint, "a.safetensors", *common).code == 0
     with_data = ["--data", hands, "--repair"]
     assert run("prune", checkpoint, "b.safetensors", *common, *with_data, "recalibrate").code == 0
@@ -98,8 +98,9 @@ def test_a_dry_run_makes_a_plan_that_can_be_edited_and_applied(
     assert not list(tmp_path.glob("b.*"))
 
 
-def test_taylor_importance_needs_pictures(run: Run, checkpoint: Path, hands: Path) -> None:
-    arguments = ["prune", checkpoint, "slim.safetensors", "--budget", "macs=80%", "--importance", "taylor"]
+@pytest.mark.parametrize("importance", ["taylor", "obs"])
+def test_some_importances_need_pictures(importance: str, run: Run, checkpoint: Path, hands: Path) -> None:
+    arguments = ["prune", checkpoint, "slim.safetensors", "--budget", "macs=80%", "--importance", importance]
     assert_refused(run(*arguments), "give --data")
     assert run(*arguments, "--data", hands).code == 0
 

@@ -250,7 +250,7 @@ def test_slim_stops_and_resumes_and_leaves_all_it_promises(
     assert set(slim["latency_ms"]) == {"torch", "onnxruntime"}
     folder = tmp_path / "runs/slim/slim"
     cut = json.loads((folder / "config.json").read_text())["cut"]
-    assert (cut["method"], cut["tied"], cut["blocks"]) == ("bn", None, False)
+    assert (cut["method"], cut["tied"], cut["blocks"]) == (None, None, False)
     for name in (
         "config.json", "environment.json", "results.json", "plan.json", "table.md", "channels.png",
         "curves.png", "samples.jpg", "slim.safetensors", "slim.cfg", "slim.weights", "slim.onnx",

@@ -229,3 +229,16 @@ def test_any_graph_meets_its_budget_or_says_why(network: Network, percent: int, 
         more = min(group.num_channels, (counts[index] // step + 1) * step)
         if not group.fixed and more > counts[index]:
             assert model.macs(np.where(np.arange(len(counts)) == index, more, counts)) > most
+
+
+def test_a_change_of_the_outputs_counts_by_what_its_channel_costs() -> None:
+    # Layer 1 reads 16 channels and is read by 16 filters, those beside it by fewer or of fewer.
+    network = network_of(conv(16), conv(16), conv(16))
+    groups = find_groups(network)
+    scores = [np.ones(group.num_channels) for group in groups.groups]
+    for budget, dear in (("macs=80%", 1), ("params=80%", 1)):
+        options = PlanOptions(multiple=1, method="obs")
+        kept = counts_of(allocate(network, groups, scores, parse_budgets(budget), options))
+        free = kept[1:4]
+        assert free.argmin() == dear
+        assert free.sum() > counts_of(cut(network, budget, scores, multiple=1)[1])[1:4].sum()

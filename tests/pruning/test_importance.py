@@ -51,7 +51,7 @@ def test_random_is_seeded() -> None:
 
 
 def test_unknown_method() -> None:
-    with pytest.raises(UsageError, match="bn, norm, group, taylor, uniform, random"):
+    with pytest.raises(UsageError, match="bn, norm, group, taylor, obs, uniform, random"):
         importance(GROUPS, {}, "magic")  # type: ignore[arg-type]
 
 

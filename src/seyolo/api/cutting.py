@@ -103,7 +103,7 @@ def prune_file(
         plan: cut by this one, made or edited before; it is written with the numbers that it gives.
         options: how to decide what goes.
         repair: what makes up for the cut when there are pictures, see `pipeline.repair.repair_on`.
-        dataset: its `train` split gives the pictures, for `taylor` importance and for the repair.
+        dataset: its `train` split gives the pictures, for importance that is measured and for the repair.
         size: side of the square input in pixels; by default the model's.
         seed: of `random` importance and of the choice of pictures.
         device: where pictures are run.

@@ -162,13 +162,14 @@ class PlanChoices:
         scope: all, or plain for convolutions that no shortcut touches, as the published cut does.
         multiple: kept channels are multiples of this [default: 8, and 16 in groups of 128 and more].
         least_share: every group of channels keeps at least this share, from 0 to 1.
-        evenness: the larger, the more all groups narrow alike; with 0 importance alone decides [default: 0
-            where a quarter of the MACs stays, 0.5 from 15 % on, 1 below].
+        evenness: the larger, the more all groups narrow alike; with 0 importance alone decides [default: 2
+            for obs; else 0 where a quarter of the MACs stays, 0.5 from 15 % on, 1 below].
         keep: layers whose channels all stay, by their numbers in seyolo info, as in 12,16; may be given
             several times.
-        importance: which channels stay: those with large batch-normalisation scales (bn), kernels (norm),
-            both over all that is tied (group), effect on the loss on training pictures (taylor); uniform and
-            random are controls.
+        importance: which channels stay: those without which the outputs change most on training pictures,
+            for what they cost (obs), or with large batch-normalisation scales (bn), kernels (norm), both over
+            all that is tied (group), effect on the loss on training pictures (taylor); uniform and random
+            are controls [default: obs with --data, else bn].
     """
 
     scope: Literal["all", "plain"] = "all"
@@ -176,7 +177,7 @@ class PlanChoices:
     least_share: float = 0.0
     evenness: float | None = None
     keep: Annotated[tuple[str, ...], Repeatable] = ()
-    importance: Literal["bn", "norm", "group", "taylor", "uniform", "random"] = "bn"
+    importance: Literal["obs", "bn", "norm", "group", "taylor", "uniform", "random"] | None = None
 
     def as_options(self, *, blocks: bool) -> seyolo.api.PlanOptions:
         """The choices as the functions that plan take them; `blocks`: residual blocks may go as a whole."""

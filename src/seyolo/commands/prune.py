@@ -59,7 +59,8 @@ def prune(
         keep_blocks: cut channels only; otherwise residual blocks may go as a whole.
         repair: with --data, fit the kept kernels to what the dense network puts out (reconstruct), only
             measure batch normalisation anew (recalibrate), or leave the network as it is cut (none).
-        data: a data set; its train split gives the pictures for the repair.
+        data: a data set; its train split gives the pictures on which importance is measured, and those for
+            the repair.
         size: side of the square input in pixels at which MACs count; by default the model's.
         seed: of random importance and the choice of pictures.
         device: cpu, cuda or cuda:N.

@@ -131,10 +131,14 @@ class SlimConfig:
         return strength_of_reach(config.scales_rate * config.rate_at(step, steps_per_epoch) for step in steps)
 
     def plan_options(self) -> PlanOptions:
-        """What decides the cut, with what follows from sparsity training."""
+        """What decides the cut, with what follows from sparsity training.
+
+        What fades is chosen by the scales that were pressed, while training goes on.
+        """
         fades = self.sparsity == "steered" and self.stage_epochs()["sparse"] > 0
-        is_open = self.cut.tied is None and self.cut.method == "bn"
-        return replace(self.cut, tied="max") if fades and is_open else self.cut
+        if fades and self.cut.method in (None, "bn"):
+            return replace(self.cut, method="bn", tied=self.cut.tied or "max")
+        return self.cut
 
     def _scales_rate(self) -> float:
         if self.scales_rate is not None:

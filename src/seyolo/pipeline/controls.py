@@ -178,7 +178,7 @@ def _plain(finished: Finished) -> Contender:
     published = replace(
         config,
         budget=("channels=85%",),
-        cut=PlanOptions(scope="plain", multiple=1, blocks=False),
+        cut=PlanOptions(scope="plain", multiple=1, blocks=False, method="bn"),
         sparsity="l1",
         strength=PUBLISHED_STRENGTH,
         schedule="constant",

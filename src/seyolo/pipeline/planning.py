@@ -11,8 +11,9 @@ from seyolo.data.datasets import Dataset
 from seyolo.errors import UsageError
 from seyolo.network.build import DarknetModel
 from seyolo.pipeline.config import SlimConfig
-from seyolo.pipeline.repair import taylor_on
+from seyolo.pipeline.repair import obs_on, taylor_on
 from seyolo.progress import Progress
+from seyolo.pruning.importance import MEASURED
 from seyolo.pruning.options import PlanOptions
 from seyolo.pruning.plan import Plan
 from seyolo.pruning.prune import measured_plan
@@ -33,19 +34,22 @@ def plan_on(
     Args:
         model: the dense network; its mode stays as it is.
         budget, options, backends, progress: as in `measured_plan`.
-        dataset: its `train` split gives the pictures for `taylor` importance.
+        dataset: its `train` split gives the pictures on which importance is measured.
         seed: of `random` importance and of the choice of pictures.
 
     Raises:
-        UsageError: `taylor` without pictures.
+        UsageError: `taylor` or `obs` without pictures.
         SeyoloError: as in `measured_plan`.
     """
+    if options.method is None and dataset is not None:
+        options = replace(options, method="obs")
     measured = None
-    if options.method == "taylor":
+    if options.method in MEASURED:
         if dataset is None:
-            raise UsageError("importance 'taylor' is measured on pictures; give --data")
+            raise UsageError(f"importance {options.method!r} is measured on pictures; give --data")
         was_training, net = model.training, model.network.net
-        measured = taylor_on(model, dataset, max(net.height, net.width), seed)
+        measure = taylor_on if options.method == "taylor" else obs_on
+        measured = measure(model, dataset, (net.height, net.width), seed)
         model.train(was_training)
     return measured_plan(
         model,
@@ -72,6 +76,6 @@ def rough_plan(model: DarknetModel, config: SlimConfig, progress: Progress | Non
         BudgetError: a budget that cannot be met is refused before hours go into training.
     """
     options = config.plan_options()
-    if options.method == "taylor":
-        options = replace(options, method="norm")
+    if options.method in MEASURED:
+        options = replace(options, method=None)
     return plan_on(model, config.budget, options, None, seed=config.seed, progress=progress)

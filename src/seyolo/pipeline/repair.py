@@ -16,6 +16,7 @@ from seyolo.data.loader import TrainingLoader, to_planes
 from seyolo.network.build import DarknetModel
 from seyolo.pipeline.config import Repair
 from seyolo.pruning.importance import FloatArray
+from seyolo.pruning.obs import obs_scores
 from seyolo.pruning.plan import Plan
 from seyolo.pruning.recalibrate import recalibrate
 from seyolo.pruning.reconstruct import reconstruct
@@ -23,6 +24,7 @@ from seyolo.training.taylor import taylor_scores
 
 RECALIBRATION_PICTURES = 256
 RECONSTRUCTION_PICTURES = 64
+OBS_PICTURES = 64
 CALIBRATION_BATCH = 16
 TAYLOR_BATCHES = 8
 
@@ -50,18 +52,23 @@ def repair_on(
         seed: of the choice of pictures.
     """
     if how == "reconstruct":
-        plain = RECONSTRUCTION_PICTURES // 4
-        batches = calibration_batches(
-            dataset, size_hw, plain, seed, augmented=RECONSTRUCTION_PICTURES - plain
-        )
-        reconstruct(slim_model, dense, plan, batches)
+        reconstruct(slim_model, dense, plan, repair_batches(dataset, size_hw, RECONSTRUCTION_PICTURES, seed))
     elif how == "recalibrate":
         recalibrate(slim_model, calibration_batches(dataset, size_hw, RECALIBRATION_PICTURES, seed))
 
 
-def taylor_on(model: DarknetModel, dataset: Dataset, size_px: int, seed: int) -> dict[int, FloatArray]:
+def taylor_on(
+    model: DarknetModel, dataset: Dataset, size_hw: tuple[int, int], seed: int
+) -> dict[int, FloatArray]:
     """Taylor importance of a model on augmented training pictures, per convolution (filters,)."""
-    return taylor_scores(model, augmented_batches(dataset, size_px, TAYLOR_BATCHES, seed))
+    return taylor_scores(model, augmented_batches(dataset, max(size_hw), TAYLOR_BATCHES, seed))
+
+
+def obs_on(
+    model: DarknetModel, dataset: Dataset, size_hw: tuple[int, int], seed: int
+) -> dict[int, FloatArray]:
+    """How much the outputs of a model change without each channel, per convolution (filters,)."""
+    return obs_scores(model, repair_batches(dataset, size_hw, OBS_PICTURES, seed), seed)
 
 
 def augmented_batches(
@@ -70,6 +77,14 @@ def augmented_batches(
     """`count` batches of training pictures and targets as training sees them."""
     loader = TrainingLoader(dataset.split("train"), size_px, CALIBRATION_BATCH, Augmentation(), seed)
     return islice(loader.epoch(0), count)
+
+
+def repair_batches(
+    dataset: Dataset, size_hw: tuple[int, int], count: int, seed: int
+) -> Iterator[Float[Tensor, "N 3 H W"]]:
+    """`count` training pictures in [0, 1], a quarter of them as they are evaluated, the others augmented."""
+    plain = count // 4
+    return calibration_batches(dataset, size_hw, plain, seed, augmented=count - plain)
 
 
 def calibration_batches(

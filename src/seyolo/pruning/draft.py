@@ -66,13 +66,14 @@ class Draft:
         file = to_file(model)
         network = set_size(file.network, *options.size) if options.size else file.network
         self.file = replace(file, network=network)
-        self._options = options
+        self._method = options.method or "bn"
+        self._options = options = replace(options, method=self._method)
         self._groups = find_groups(network)
         self._blocks = find_blocks(network, self._groups)
         self._scores = importance(
             self._groups,
             file.state,
-            options.method,
+            self._method,
             tied=options.tied,
             generator=generator,
             measured=measured,
@@ -104,7 +105,7 @@ class Draft:
         # `channels=` counts as the papers do, whose threshold knows importance alone.
         if any(budget.kind == "channels" for budget in budgets):
             return plan
-        evenness = usual_evenness(plan.macs / plan.dense_macs)
+        evenness = usual_evenness(self._method, plan.macs / plan.dense_macs)
         if evenness == 0.0:
             return plan
         return self._plan(budgets, latency, replace(self._options, evenness=evenness))

@@ -2,10 +2,11 @@
 
 `bn` is the batch-normalisation scale |γ| (Network Slimming, Liu 2017), `norm` the L2 norm of a channel's
 kernel, `group` the length of all that is tied (Fang 2023), kernels as batch normalisation scales them,
-`taylor` how much the loss is expected to change (Molchanov 2019; measured by `training.taylor`), `uniform`
-and `random` the controls. Where several convolutions are tied, their mean counts by default; with the largest
-score a trunk that many blocks add to is hardly ever cut, and what is left of the budget starves the blocks.
-`group` and `taylor` add theirs up.
+`taylor` how much the loss is expected to change (Molchanov 2019; measured by `training.taylor`), `obs` how
+much the outputs change after others have made up for it (measured by `pruning.obs`), `uniform` and `random`
+the controls. Where several convolutions are tied, their mean counts by default; with the largest score a
+trunk that many blocks add to is hardly ever cut, and what is left of the budget starves the blocks. `group`
+and `taylor` add theirs up; `obs` scores them as one.
 """
 
 from __future__ import annotations
@@ -21,8 +22,11 @@ from seyolo.pruning.groups import Group, Groups
 
 FloatArray = NDArray[np.float64]
 State = Mapping[str, NDArray[Any]]
-Method = Literal["bn", "norm", "group", "taylor", "uniform", "random"]
+Method = Literal["bn", "norm", "group", "taylor", "obs", "uniform", "random"]
+MEASURED: frozenset[Method] = frozenset({"taylor", "obs"})
+"""Methods that need pictures."""
 Tied = Literal["max", "mean", "sum"]
+USUALLY_TIED: Mapping[str, Tied] = {"group": "sum", "taylor": "sum", "obs": "max"}
 EPSILON = 1e-6
 """Inside the root of batch normalisation, as in `network.layers`, which would import torch here."""
 
@@ -47,14 +51,14 @@ def importance(
             squares and takes the root.
         per_layer: divide each convolution's scores by their mean, so that layers compete as equals.
         generator: the source of `random`.
-        measured: per convolution (filters,), what `taylor` measured.
+        measured: per convolution (filters,), what `taylor` or `obs` measured.
 
     Returns:
         Per group (num_channels,) float64. A group that the method cannot score (`bn` without any batch
         normalisation, the squeeze of an SE gate for instance) is infinitely important: it stays whole.
 
     Raises:
-        UsageError: an unknown method, `random` without a generator, `taylor` without measurements.
+        UsageError: an unknown method, `random` without a generator, `taylor` or `obs` without measurements.
     """
     if method == "uniform":
         return tuple(np.ones(group.num_channels) for group in groups.groups)
@@ -65,16 +69,16 @@ def importance(
     scores = _layer_scores(state, method, measured)
     if per_layer:
         scores = {layer: score / max(score.mean(), 1e-12) for layer, score in scores.items()}
-    how = tied or ("sum" if method in ("group", "taylor") else "mean")
+    how = tied or USUALLY_TIED.get(method, "mean")
     return tuple(_combine(group, scores, how) for group in groups.groups)
 
 
 def _layer_scores(
     state: State, method: str, measured: Mapping[int, FloatArray] | None
 ) -> Mapping[int, FloatArray]:
-    if method == "taylor":
+    if method in MEASURED:
         if measured is None:
-            raise UsageError("importance 'taylor' is measured on pictures; give a data set")
+            raise UsageError(f"importance {method!r} is measured on pictures; give a data set")
         return measured
     methods = {"bn": _scale_scores, "norm": _norm_scores, "group": _scaled_norm_scores}
     if method not in methods:

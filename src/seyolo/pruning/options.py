@@ -26,7 +26,8 @@ class PlanOptions:
             open it follows from how much stays, see `usual_evenness`.
         keep: layers whose output channels all stay, and with them whatever is tied to these.
         blocks: whether residual blocks may go as a whole; in scope `plain` and with `channels=` none does.
-        method: the importance: `bn`, `norm`, `group`, `taylor`, or the controls `uniform` and `random`.
+        method: the importance: `bn`, `norm`, `group`, `taylor`, `obs`, or the controls `uniform` and
+            `random`; by default `obs` where there are pictures to measure it on, else `bn`.
         tied: how tied scores become one, as in `importance`.
         size: (height, width) in pixels at which MACs and milliseconds count; by default the `[net]` size.
 
@@ -40,7 +41,7 @@ class PlanOptions:
     evenness: float | None = None
     keep: tuple[int, ...] = ()
     blocks: bool = True
-    method: Method = "bn"
+    method: Method | None = None
     tied: Tied | None = None
     size: tuple[int, int] | None = None
 
@@ -57,8 +58,13 @@ class PlanOptions:
             raise UsageError(f"evenness={self.evenness}: 0 or above")
 
 
-def usual_evenness(macs_share: float) -> float:
-    """How evenly groups narrow where a plan leaves this share of the MACs (decision 0012)."""
+def usual_evenness(method: Method, macs_share: float) -> float:
+    """How evenly groups narrow by an importance where a plan leaves this share of the MACs.
+
+    Measured in decisions 0012 and 0016.
+    """
+    if method == "obs":
+        return 2.0
     if macs_share >= 0.25:
         return 0.0
     return 0.5 if macs_share >= 0.15 else 1.0

@@ -53,7 +53,7 @@ def prune(
             that hold together. Latency holds as measured on this machine.
         scope, multiple, least_share, evenness, keep, blocks, method, tied, size: as in `PlanOptions`.
         generator: the source of `random`.
-        measured: what `taylor` needs, see `training.taylor`.
+        measured: what `taylor` or `obs` needs, see `training.taylor` and `pruning.obs`.
         latency: tables of the backends a latency budget names; measured (or read from the cache) otherwise.
             Every other backend that has a table is predicted and measured, too.
 

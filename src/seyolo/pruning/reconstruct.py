@@ -24,16 +24,13 @@ from seyolo.errors import DataError
 from seyolo.network.build import DarknetModel
 from seyolo.network.head import YoloHead
 from seyolo.network.layers import ConvolutionLayer
+from seyolo.pruning.places import RIDGE, place_counts
 from seyolo.pruning.plan import Plan
 
-RIDGE = 0.01
-"""Share of the mean energy of what a kernel reads."""
 ROWS_PER_UNKNOWN = 4
 LEAST_ROWS = 16384
 MOST_NUMBERS = 1 << 28
 MOST_UNKNOWNS = 9216
-BACKGROUND = 0.02
-"""What a place without any object counts, beside 1 for a certain one."""
 
 
 @torch.no_grad()
@@ -72,7 +69,7 @@ def reconstruct(
             layer, target = slim.layers[new], dense.layers[index]
             if isinstance(layer, ConvolutionLayer) and isinstance(target, ConvolutionLayer):
                 wanted = target.conv(seen.read(index))[:, masks[index]]
-                counts = _places(heads[index], wanted) if index in heads else None
+                counts = place_counts(heads[index](wanted)).flatten() if index in heads else None
                 normalisation = _normalisation(target, masks[index])
                 _fit(layer, ours.read(new), wanted, normalisation, counts=counts, seed=index)
             ours.advance(new)
@@ -113,12 +110,6 @@ def _heads(model: DarknetModel) -> dict[int, YoloHead]:
     return {
         wiring[index][0]: layer for index, layer in enumerate(model.layers) if isinstance(layer, YoloHead)
     }
-
-
-def _places(head: YoloHead, logits: Float[Tensor, "N C H W"]) -> Float[Tensor, " N*H*W"]:
-    """How much each place counts: the largest objectness of its anchors, and a little for background."""
-    objectness: Tensor = head(logits)[..., 4].sigmoid().amax(dim=-1)
-    return BACKGROUND + objectness.flatten()
 
 
 def _normalisation(layer: ConvolutionLayer, kept: Tensor) -> tuple[Tensor, Tensor] | None:
