@@ -50,7 +50,7 @@ def test_scales_that_are_apart_are_ready(model: DarknetModel, tiny_hands: Path) 
     assert found.going_scale == pytest.approx(1e-4)
     assert found.cut_ap50 == pytest.approx(found.ap50, abs=1e-3)  # what goes was all but silent
     assert found.as_dict().keys() == {
-        "nearly_zero", "going", "going_scale", "misplaced", "ap50", "cut_ap50",
+        "nearly_zero", "going", "going_scale", "misplaced", "ap50", "cut_ap50", "importance",
     }  # fmt: skip
 
 
@@ -64,6 +64,9 @@ def test_equal_scales_overlap(model: DarknetModel, tiny_hands: Path) -> None:
     assert found is not None
     assert found.misplaced > 0.8
     assert "the scales overlap" in found.lines()[1]
+    measured = readiness(model, replace(plan, importance="obs"), dataset.split("val"), (64, 64))
+    assert measured is not None
+    assert "importance obs decides, not the scales" in measured.lines()[1]
 
 
 def test_taylor_leaves_the_model_training(model: DarknetModel, tiny_hands: Path) -> None:

@@ -42,6 +42,7 @@ class Readiness:
         misplaced: share of the channels that go with a scale above that of the smallest tenth that stays.
         ap50: AP@0.5 on validation pictures before the cut.
         cut_ap50: the same right after it, with nothing repaired.
+        importance: what decides which channels go; scales have to be apart only where that is `bn`.
     """
 
     nearly_zero: float
@@ -50,10 +51,13 @@ class Readiness:
     misplaced: float
     ap50: float
     cut_ap50: float
+    importance: str
 
     def lines(self) -> list[str]:
         """What the figures mean, in sentences."""
         verdict = "the scales are apart" if self.misplaced < 0.1 else "the scales overlap"
+        if self.importance != "bn":
+            verdict = f"importance {self.importance} decides, not the scales"
         return [
             f"{self.going:.0%} of the channels go, {self.nearly_zero:.0%} of all scales are nearly zero",
             f"{verdict}: a channel that goes has {self.going_scale:.0%} of the scale of one that stays, and "
@@ -63,7 +67,10 @@ class Readiness:
 
     def as_dict(self) -> dict[str, Any]:
         """The figures for `results.json`."""
-        return {name: round(value, 4) for name, value in asdict(self).items()}
+        return {
+            name: round(value, 4) if isinstance(value, float) else value
+            for name, value in asdict(self).items()
+        }
 
 
 def readiness(
@@ -92,6 +99,7 @@ def readiness(
         misplaced=float(np.mean(goes > np.quantile(stays, 0.1))),
         ap50=before,
         cut_ap50=after,
+        importance=plan.importance,
     )
 
 

@@ -122,6 +122,7 @@ class Draft:
             scope=options.scope,
             multiple=options.multiple or FLOOR,
             evenness=options.evenness or 0.0,
+            importance=self._method,
             blocks=self._blocks,
         )
         return replace(plan, latency_ms=predictions(plan, groups, self.tables))

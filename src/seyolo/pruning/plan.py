@@ -56,6 +56,7 @@ class Plan:
         scope: `all` or `plain`.
         multiple: what kept counts are multiples of.
         evenness: how much groups were made to narrow alike, as in `PlanOptions`.
+        importance: what ranked the channels, a `Method`.
         fingerprint: of the network the plan is for.
         latency_ms: predicted milliseconds of a picture per backend whose latency table was at hand.
         measured_ms: the same, measured on the network the plan gives, where that was done.
@@ -78,6 +79,7 @@ class Plan:
     measured_ms: Mapping[str, float] = field(default_factory=dict)
     dense_ms: Mapping[str, float] = field(default_factory=dict)
     evenness: float = 0.0
+    importance: str = "bn"
 
     @property
     def removes_nothing(self) -> bool:
@@ -126,6 +128,7 @@ class Plan:
                 measured_ms=_milliseconds(value, "measured_ms"),
                 dense_ms=_milliseconds(value, "dense_ms"),
                 evenness=float(value.get("evenness", 0.0)),
+                importance=str(value.get("importance", "bn")),
             )
         except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
             raise PlanError(f"this is not a plan: {type(error).__name__} at {error}") from None
@@ -164,6 +167,7 @@ class Plan:
             scope=self.scope,
             multiple=self.multiple,
             evenness=self.evenness,
+            importance=self.importance,
             blocks=blocks,
         )
         if (plan.widths, plan.input_size) != (self.widths, self.input_size):
@@ -210,6 +214,7 @@ def describe_cut(
     scope: str,
     multiple: int,
     evenness: float = 0.0,
+    importance: str = "bn",
     blocks: Sequence[Block] = (),
     size: tuple[int, int] | None = None,
 ) -> Plan:
@@ -240,6 +245,7 @@ def describe_cut(
         multiple=multiple,
         fingerprint=fingerprint(network),
         evenness=evenness,
+        importance=importance,
     )
 
 
