@@ -169,7 +169,7 @@ class PlanChoices:
         importance: which channels stay: those without which the outputs change most on training pictures,
             for what they cost (obs), or with large batch-normalisation scales (bn), kernels (norm), both over
             all that is tied (group), effect on the loss on training pictures (taylor); uniform and random
-            are controls [default: obs with --data, else bn].
+            are controls [default: obs with --data, but bn where channels fade (steered); else bn].
     """
 
     scope: Literal["all", "plain"] = "all"

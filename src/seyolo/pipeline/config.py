@@ -43,8 +43,8 @@ class SlimConfig:
         scales_rate: learning rate of the scales in sparsity training, as a multiple of that of kernels;
             unless set, 10 for `group` and `proximal`, else 1.
         rounds: in how many steps steered sparsity training tightens the budget.
-        cut: what decides which channels go. Unless set, tied scales count by their mean, or where what goes
-            fades by their maximum.
+        cut: what decides which channels go. Unless set, `obs` does, or where what goes fades the scales,
+            tied ones by their maximum.
         repair: follows the cut, see `pipeline.repair.repair_on`.
         distill: how much the dense network counts as a teacher in fine-tuning, beside labels that count 1.
         train: further fields of `TrainConfig` for every stage.
