@@ -24,7 +24,6 @@ from seyolo.training.taylor import taylor_scores
 
 RECALIBRATION_PICTURES = 256
 RECONSTRUCTION_PICTURES = 64
-OBS_PICTURES = 64
 CALIBRATION_BATCH = 16
 TAYLOR_BATCHES = 8
 
@@ -52,7 +51,7 @@ def repair_on(
         seed: of the choice of pictures.
     """
     if how == "reconstruct":
-        reconstruct(slim_model, dense, plan, repair_batches(dataset, size_hw, RECONSTRUCTION_PICTURES, seed))
+        reconstruct(slim_model, dense, plan, repair_batches(dataset, size_hw, seed))
     elif how == "recalibrate":
         recalibrate(slim_model, calibration_batches(dataset, size_hw, RECALIBRATION_PICTURES, seed))
 
@@ -68,7 +67,7 @@ def obs_on(
     model: DarknetModel, dataset: Dataset, size_hw: tuple[int, int], seed: int
 ) -> dict[int, FloatArray]:
     """How much the outputs of a model change without each channel, per convolution (filters,)."""
-    return obs_scores(model, repair_batches(dataset, size_hw, OBS_PICTURES, seed), seed)
+    return obs_scores(model, repair_batches(dataset, size_hw, seed), seed)
 
 
 def augmented_batches(
@@ -80,11 +79,14 @@ def augmented_batches(
 
 
 def repair_batches(
-    dataset: Dataset, size_hw: tuple[int, int], count: int, seed: int
+    dataset: Dataset, size_hw: tuple[int, int], seed: int
 ) -> Iterator[Float[Tensor, "N 3 H W"]]:
-    """`count` training pictures in [0, 1], a quarter of them as they are evaluated, the others augmented."""
-    plain = count // 4
-    return calibration_batches(dataset, size_hw, plain, seed, augmented=count - plain)
+    """What importance is measured on and kernels are fitted to: 64 training pictures in [0, 1].
+
+    A quarter of them are as they are evaluated, the others augmented.
+    """
+    plain = RECONSTRUCTION_PICTURES // 4
+    return calibration_batches(dataset, size_hw, plain, seed, augmented=RECONSTRUCTION_PICTURES - plain)
 
 
 def calibration_batches(

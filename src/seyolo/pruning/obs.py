@@ -47,7 +47,7 @@ def obs_scores(
 
     Args:
         model: in evaluation mode afterwards; its weights stay as they are.
-        batches: training pictures, RGB in [0, 1]; some 32 are enough.
+        batches: training pictures, RGB in [0, 1]; some 64 are enough.
         seed: of the random directions.
 
     Returns:
