@@ -15,7 +15,7 @@ from test_groups import network_of
 
 from seyolo.darknet.cfg import Network
 from seyolo.darknet.sections import Convolutional, Sam, ScaleChannels
-from seyolo.network.layers import make_activation
+from seyolo.network.activations import make_activation
 from seyolo.pruning.fold import activate, constants_of, fold_constants
 from seyolo.pruning.groups import Group, Groups, find_groups, keep_masks
 from seyolo.pruning.surgery import slice_network

@@ -41,14 +41,16 @@ from seyolo.darknet.sections import (
     Yolo,
 )
 from seyolo.model_file import ModelFile
-from seyolo.network.head import MAX_LOG_SIZE
-from seyolo.network.layers import (
+from seyolo.network.activations import (
     GELU_CUBIC,
     GELU_LINEAR,
     LEAKY_SLOPE,
     RELIE_SLOPE,
     SELU_ALPHA,
     SELU_SCALE,
+)
+from seyolo.network.head import MAX_LOG_SIZE
+from seyolo.network.layers import (
     shortcut_shares,
 )
 

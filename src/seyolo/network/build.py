@@ -24,9 +24,9 @@ from seyolo.darknet.sections import Region, ScaleChannels, Yolo
 from seyolo.darknet.weights import tensor_shapes
 from seyolo.errors import ModelError, UsageError
 from seyolo.model_file import ModelFile, default_names
+from seyolo.network.activations import LEAKY_SLOPE
 from seyolo.network.head import RegionHead, YoloHead
 from seyolo.network.layers import (
-    LEAKY_SLOPE,
     CbamLayer,
     ConvolutionLayer,
     ImplicitLayer,

@@ -35,7 +35,8 @@ from seyolo.darknet.sections import (
     Shortcut,
     Upsample,
 )
-from seyolo.network.layers import make_activation, shortcut_shares
+from seyolo.network.activations import make_activation
+from seyolo.network.layers import shortcut_shares
 from seyolo.pruning.atoms import BoolArray, is_depthwise, mixed_by_reorg
 from seyolo.pruning.importance import FloatArray, State
 
