@@ -38,7 +38,7 @@ NOT_RUN = {
     'pip install "seyolo[web]"': "installs",
     'pip install "seyolo[tensorboard]"': "installs",
     "python benchmarks/controls.py hands/data.yaml runs/controls benchmarks/results/controls --seeds 0 1 2 "
-    "--budgets macs=30% --names slim dense int8 uniform lowres random": "trains for hours",
+    "--budgets macs=30% --names slim dense int8 uniform scratch lowres random": "trains for hours",
     "seyolo export runs/slim/slim/slim.safetensors hand_int8.onnx --int8 --data hands/data.yaml": "needs a "
     "network that finds something; tests/cli/test_cli_export.py has one",
     "tensorboard --logdir runs": "serves until Ctrl-C",

@@ -50,9 +50,7 @@ from seyolo.network.activations import (
     SELU_SCALE,
 )
 from seyolo.network.head import MAX_LOG_SIZE
-from seyolo.network.layers import (
-    shortcut_shares,
-)
+from seyolo.network.layers import shortcut_shares
 
 OPSET = 17
 IR_VERSION = 8
