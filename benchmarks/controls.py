@@ -34,6 +34,8 @@ from seyolo.progress import console_progress
 from seyolo.report.controls_table import lead_text
 
 SPLITS = ("val", "val_small", "test", "test_small")
+BUDGETLESS = ("dense", "int8")
+"""What no budget acts on."""
 Draws = Mapping[str, Float[np.ndarray, " draws"]]
 """What `ap_draws` gives, by split."""
 
@@ -77,7 +79,7 @@ def begun(config: SlimConfig, folder: Path) -> SlimRun:
 def measured(config: SlimConfig, runs: Path, results: Path, name: str, units: Mapping[str, Units]) -> Draws:
     """AP of a network on every split, on the pictures as they are and on every draw; kept in `results`."""
     title = f"{config.model}-{config.budget[0]}-{config.seed}"
-    path = results / f"{dense_title(config) if name == 'dense' else f'{title}-{name}'}.npz"
+    path = results / f"{f'{config.model}-{config.seed}' if name in BUDGETLESS else title}-{name}.npz"
     if not path.exists():
         run = begun(config, runs / title)
         draws = {
