@@ -88,6 +88,16 @@ def test_the_page_of_a_slimming_run(slim_run: Path) -> None:
     for part in ("AP on test against MACs: dense 0.810", "latency on ONNX Runtime", "recall on val", "epoch"):
         assert part in labels
     assert "Controls" not in page.text
+    assert "The slim network has seen" not in page.text
+
+
+def test_unequal_training_is_said_beside_the_gain(slim_run: Path) -> None:
+    path = slim_run / "results.json"
+    results = json.loads(path.read_text())
+    results["stages"][0]["epochs"], results["stages"][-1]["epochs"] = 30, 60
+    path.write_text(json.dumps(results))
+    page = Page(write_report([slim_run]))
+    assert "The slim network has seen 60 epochs, the dense one 30; --controls dense trains" in page.text
 
 
 def test_controls_stand_on_the_page_and_in_its_charts(slim_run: Path) -> None:

@@ -101,8 +101,19 @@ def _lead(record: RunRecord, gain: Gain) -> list[str]:
     second = (
         f"AP on {gain.split} went from {share_text(before)} to {share_text(after)}: "
         f"{points_text(after - before)} points. {gain.verdict()} One run, seed {record.results['seed']}."
+        f"{_unequal_training(dense.get('epochs'), slim.get('epochs'))}"
     )
     return [first, second]
+
+
+def _unequal_training(dense_epochs: int | None, slim_epochs: int | None) -> str:
+    """A sentence where the two networks saw pictures for a different time; both are None if nothing says."""
+    if dense_epochs is None or slim_epochs is None or dense_epochs == slim_epochs:
+        return ""
+    return (
+        f" The slim network has seen {slim_epochs} epochs, the dense one {dense_epochs}; --controls dense "
+        "trains the dense one as long."
+    )
 
 
 def _percent(part: float, whole: float) -> str:
