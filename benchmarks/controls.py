@@ -50,8 +50,8 @@ def trained(run: SlimRun, name: str) -> Contender:
     if name == "uniform":  # needs nothing of the run
         return TRAINED_BY["uniform"](Finished(run, start, start))
     dense = run.dense(start)
-    if name == "dense":
-        return Contender(dense, run.config.size_px)
+    if name in BUDGETLESS:
+        return TRAINED_BY[cast("ControlName", name)](Finished(run, dense, dense))
     sparse = run.sparse(run.branch(dense))
     slim = run.finetune(run.cut(sparse, run.plan(sparse)), dense)
     if name == "slim":
@@ -59,14 +59,15 @@ def trained(run: SlimRun, name: str) -> Contender:
     return TRAINED_BY[cast("ControlName", name)](Finished(run, dense, slim))
 
 
-def dense_title(config: SlimConfig) -> str:
-    """The name of what a model's dense training leaves, whatever the budget."""
-    return f"{config.model}-{config.seed}-dense"
+def title_of(config: SlimConfig, name: str) -> str:
+    """The name of what a contender leaves."""
+    budget = "" if name in BUDGETLESS else f"{config.budget[0]}-"
+    return f"{config.model}-{budget}{config.seed}-{name}"
 
 
 def begun(config: SlimConfig, folder: Path) -> SlimRun:
     """A run in its folder; those of one model and seed share dense training, on which no budget acts."""
-    shared = folder.parent / dense_title(config)
+    shared = folder.parent / title_of(config, "dense")
     for path in (shared, folder):
         path.mkdir(parents=True, exist_ok=True)
     if not (folder / "dense").exists():
@@ -78,10 +79,9 @@ def begun(config: SlimConfig, folder: Path) -> SlimRun:
 
 def measured(config: SlimConfig, runs: Path, results: Path, name: str, units: Mapping[str, Units]) -> Draws:
     """AP of a network on every split, on the pictures as they are and on every draw; kept in `results`."""
-    title = f"{config.model}-{config.budget[0]}-{config.seed}"
-    path = results / f"{f'{config.model}-{config.seed}' if name in BUDGETLESS else title}-{name}.npz"
+    path = results / f"{title_of(config, name)}.npz"
     if not path.exists():
-        run = begun(config, runs / title)
+        run = begun(config, runs / f"{config.model}-{config.budget[0]}-{config.seed}")
         draws = {
             split: ap_draws(truths, found, 1, units=units.get(split)).astype(np.float32)
             for split, (truths, found) in judge(run, trained(run, name)).items()
