@@ -27,11 +27,11 @@ from jaxtyping import Float, Int
 from seyolo.data.datasets import load_dataset
 from seyolo.evaluation.bootstrap import ap_draws, interval_of
 from seyolo.files import replacing
-from seyolo.pipeline.config import BRANCH_SHARE, SPARSE_SHARE, SlimConfig
-from seyolo.pipeline.controls import TRAINED_BY, Contender, ControlName, Finished, judge
-from seyolo.pipeline.run import SlimRun
 from seyolo.progress import console_progress
-from seyolo.report.controls_table import lead_text
+from seyolo.report.tables.controls import lead_text
+from seyolo.verbs.controls import TRAINED_BY, Contender, ControlName, Finished, judge
+from seyolo.verbs.slim_config import BRANCH_SHARE, SPARSE_SHARE, SlimConfig
+from seyolo.verbs.slim_run import SlimRun
 
 SPLITS = ("val", "val_small", "test", "test_small")
 BUDGETLESS = ("dense", "int8")

@@ -20,11 +20,11 @@ from torch import nn
 from seyolo.darknet.edit import set_size
 from seyolo.darknet.zoo import network_from_name
 from seyolo.exporting.formats import export
-from seyolo.network.build import DarknetModel, build
+from seyolo.pruning.cutting.recalibrate import recalibrate
 from seyolo.pruning.prune import prune
-from seyolo.pruning.recalibrate import recalibrate
 from seyolo.runtime.backend import open_backend
 from seyolo.runtime.benchmark import benchmark
+from seyolo.torchnet.build import DarknetModel, build
 
 
 def random_model(name: str, size_px: int, seed: int) -> DarknetModel:

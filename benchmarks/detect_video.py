@@ -21,7 +21,7 @@ from statistics import median
 import cv2
 import numpy as np
 
-from seyolo.media.pictures import find_pictures, read_picture
+from seyolo.media.images import find_pictures, read_picture
 from seyolo.media.video import VideoWriter
 
 SIZE_PX = 1280, 720

@@ -18,11 +18,11 @@ from jaxtyping import Float32
 from numpy import ndarray
 
 from seyolo.letterbox import Mode
-from seyolo.network.build import DarknetModel
 from seyolo.pruning.prune import prune
 from seyolo.runtime.backend import Backend, Precision
 from seyolo.runtime.benchmark import benchmark
 from seyolo.runtime.torch_backend import TYPES, TorchBackend
+from seyolo.torchnet.build import DarknetModel
 
 SIZE_PX = 416
 BATCH = 32

@@ -20,7 +20,7 @@ from jaxtyping import Float, Int
 
 from seyolo.boxes import cxcywh_to_xyxy
 from seyolo.data.datasets import Sample, load_dataset
-from seyolo.media.pictures import read_picture
+from seyolo.media.images import read_picture
 
 PATCH_PX = 24
 

@@ -27,7 +27,7 @@ from precisions import int8_of
 
 from seyolo.exporting.onnx import describe_onnx
 from seyolo.letterbox import Mode
-from seyolo.models import load, save
+from seyolo.opening.network import load, save
 from seyolo.pruning.prune import prune
 from seyolo.runtime.backend import Backend, open_backend
 from seyolo.runtime.benchmark import benchmark

@@ -16,10 +16,10 @@ import time
 from cut_yolov3 import random_model
 
 from seyolo.errors import BudgetError
-from seyolo.network.build import DarknetModel
 from seyolo.progress import Lines
-from seyolo.pruning.latency import LatencyTable, latency_table
+from seyolo.pruning.planning.latency import LatencyTable, latency_table
 from seyolo.pruning.prune import measured_plan
+from seyolo.torchnet.build import DarknetModel
 
 
 def row(model: DarknetModel, budget: str, table: LatencyTable) -> str:

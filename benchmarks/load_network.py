@@ -17,8 +17,8 @@ import time
 from pathlib import Path
 
 from seyolo.darknet.zoo import network_from_name
-from seyolo.models import load, save
-from seyolo.network.build import build
+from seyolo.opening.network import load, save
+from seyolo.torchnet.build import build
 
 
 def main() -> None:

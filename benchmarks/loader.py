@@ -14,9 +14,9 @@ import time
 
 import numpy as np
 
-from seyolo.data.augment import Augmentation
+from seyolo.data.batches.augment import Augmentation
+from seyolo.data.batches.training import TrainingLoader
 from seyolo.data.datasets import load_dataset
-from seyolo.data.loader import TrainingLoader
 
 
 def main() -> None:

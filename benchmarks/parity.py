@@ -10,6 +10,7 @@ the largest difference, relative to the largest value, of boxes and of scores (t
 from __future__ import annotations
 
 import argparse
+import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -27,11 +28,13 @@ from seyolo.errors import BackendError
 from seyolo.exporting.onnx import export_onnx
 from seyolo.exporting.parity import relative_error, sample_picture
 from seyolo.files import write_text
-from seyolo.models import load, save
-from seyolo.network.build import DarknetModel
-from seyolo.network.random_weights import calibrated
+from seyolo.opening.network import load, save
 from seyolo.runtime.backend import open_backend
 from seyolo.runtime.opencv_backend import OpenCvBackend
+from seyolo.torchnet.build import DarknetModel
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
+from helpers.random_weights import calibrated
 
 PREAMBLE = """# How near our output is to other readers
 

@@ -9,6 +9,7 @@ what is found is not compared, since random weights find nothing.
 from __future__ import annotations
 
 import argparse
+import sys
 import tempfile
 from pathlib import Path
 
@@ -22,11 +23,13 @@ from seyolo.darknet.zoo import is_zoo_name
 from seyolo.exporting.onnx import describe_onnx
 from seyolo.exporting.parity import sample_picture
 from seyolo.exporting.quantize import Calibration, fit_pictures, float_layers
-from seyolo.network.build import DarknetModel
-from seyolo.network.random_weights import calibrated
 from seyolo.runtime.backend import Backend, open_backend
 from seyolo.runtime.benchmark import benchmark
 from seyolo.runtime.openvino_backend import OpenVinoBackend
+from seyolo.torchnet.build import DarknetModel
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
+from helpers.random_weights import calibrated
 
 
 def open_model(name: str, size_px: int) -> DarknetModel:

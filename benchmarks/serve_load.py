@@ -25,7 +25,7 @@ import cv2
 import httpx2
 import numpy as np
 
-from seyolo.data.synthetic import draw_scene
+from seyolo.data.synthetic.dataset import draw_scene
 
 
 @dataclass

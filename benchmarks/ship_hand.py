@@ -30,7 +30,7 @@ from controls import source_units
 from detect_video import make_video, run_s
 
 import seyolo
-from seyolo.comparison import sample_pictures
+from seyolo.checkpoint import read_checkpoint
 from seyolo.darknet.cost import cost
 from seyolo.data.datasets import Dataset, load_dataset
 from seyolo.evaluation.bootstrap import bootstrap_difference
@@ -38,11 +38,11 @@ from seyolo.evaluation.curves import CONFIDENCES, Curves, detection_curves
 from seyolo.evaluation.evaluate import Judgement
 from seyolo.evaluation.splits import judge_splits, metrics_of
 from seyolo.files import replacing, write_json, write_text
-from seyolo.model_file import read_model_file
-from seyolo.report.controls_table import lead_text
+from seyolo.report.tables.controls import lead_text
 from seyolo.runtime.backend import open_backend
 from seyolo.runtime.benchmark import benchmark
 from seyolo.runtime.shipped import FOLDER, card_path, model_path
+from seyolo.verbs.benchmark import sample_pictures
 
 NAME = "hand"
 SHIPPED = "float16"
@@ -102,7 +102,7 @@ def export_all(run: Path, files: dict[str, Path], dataset: Dataset) -> None:
 
 def described(run: Path, commit: str, dataset: Dataset, files: dict[str, Path]) -> Figures:
     """What the run was, what the network costs, and how much data there is."""
-    network = read_model_file(run / "slim.safetensors").network
+    network = read_checkpoint(run / "slim.safetensors").network
     counted = cost(network)
     return {
         "network": {

@@ -22,7 +22,7 @@ from seyolo.boxes import cxcywh_to_xyxy
 from seyolo.data.datasets import Sample, load_dataset
 from seyolo.detections import Detections
 from seyolo.evaluation.ap import Truth, average_precision
-from seyolo.media.pictures import read_picture
+from seyolo.media.images import read_picture
 
 SPACES = {"HSV": cv2.COLOR_BGR2HSV, "YCrCb": cv2.COLOR_BGR2YCrCb}
 SMALLEST_COMPONENT_PX = 40

@@ -17,16 +17,16 @@ from pathlib import Path
 import torch
 from cut_yolov3 import calibrate
 
+from seyolo.checkpoint import read_checkpoint
 from seyolo.darknet.cfg import Network
 from seyolo.darknet.cost import cost
 from seyolo.darknet.edit import set_size
 from seyolo.darknet.graph import detection_layers
 from seyolo.darknet.sections import Convolutional
 from seyolo.exporting.formats import export
-from seyolo.model_file import read_model_file
-from seyolo.network.build import build
 from seyolo.runtime.backend import open_backend
 from seyolo.runtime.benchmark import benchmark
+from seyolo.torchnet.build import build
 
 
 def widened(network: Network, times: int) -> Network:
@@ -57,7 +57,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for times in arguments.times:
             for number, path in enumerate(arguments.models):
-                network = widened(read_model_file(path).network, times)
+                network = widened(read_checkpoint(path).network, times)
                 if arguments.size:
                     network = set_size(network, arguments.size, arguments.size)
                 height, width = network.net.height, network.net.width

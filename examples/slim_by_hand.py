@@ -19,7 +19,7 @@ import torch
 
 import seyolo
 from seyolo.darknet.cost import cost
-from seyolo.network.build import DarknetModel
+from seyolo.torchnet.build import DarknetModel
 
 SIZE_PX = 160
 

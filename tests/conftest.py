@@ -11,10 +11,7 @@ import cv2
 import pytest
 from hypothesis import HealthCheck, settings
 
-from seyolo.data.synthetic import write_dataset
-
-# The random networks of tests/darknet serve other folders, too.
-sys.path.append(str(Path(__file__).resolve().parent / "darknet"))
+from seyolo.data.synthetic.dataset import write_dataset
 
 # A shell makes what it starts in the background deaf to Ctrl-C, and with it what tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -13,7 +13,7 @@ import pytest
 import seyolo
 from seyolo.arguments import checked
 from seyolo.errors import ModelError, UsageError
-from seyolo.network.build import DarknetModel
+from seyolo.torchnet.build import DarknetModel
 
 TINY = "yolov3-tiny@0.125"
 

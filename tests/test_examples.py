@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from own_process import run_python
+from helpers.own_process import run_python
 
 EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
 

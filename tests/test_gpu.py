@@ -10,22 +10,22 @@ import numpy as np
 import pytest
 import torch
 
+from helpers.stopping import StopIn
 from seyolo.darknet import zoo
 from seyolo.data.datasets import Dataset, load_dataset
 from seyolo.errors import TrainingError
-from seyolo.network.build import DarknetModel, build
-from seyolo.pipeline.config import SlimConfig
-from seyolo.pipeline.slim import slim
-from seyolo.pruning.groups import tied_scales
-from seyolo.pruning.recalibrate import recalibrate
+from seyolo.pruning.cutting.recalibrate import recalibrate
+from seyolo.pruning.groups.groups import tied_scales
 from seyolo.runtime.backend import Precision
 from seyolo.runtime.torch_backend import TorchBackend
+from seyolo.torchnet.build import DarknetModel, build
 from seyolo.training.config import TrainConfig
+from seyolo.training.cuda_graph import RecordedHeads
 from seyolo.training.distributed import ALONE
 from seyolo.training.loop import _Run, train
-from seyolo.training.recorded import RecordedHeads
 from seyolo.training.sparsity import make_sparsity
-from stopping import StopIn
+from seyolo.verbs.slim_config import SlimConfig
+from seyolo.verbs.slim_steps import slim
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU that PyTorch sees")
 

@@ -16,10 +16,10 @@ SOURCE = Path(seyolo.__file__).parent
 
 ROOMS = {
     "base": [
-        "errors", "arguments", "files", "boxes", "detections", "letterbox", "darknet", "model_file",
-        "described", "progress", "runs", "runtime", "media", "detector",
+        "errors", "arguments", "files", "boxes", "detections", "letterbox", "darknet", "checkpoint",
+        "opening.description", "progress", "runs", "runtime", "media", "detector",
     ],
-    "network": ["network", "models"],
+    "torchnet": ["torchnet", "opening"],
     "torch_runtime": ["runtime.torch_backend"],
     "data": ["data"],
     "evaluation": ["evaluation"],
@@ -27,42 +27,43 @@ ROOMS = {
     "exporting": ["exporting"],
     "pruning": ["pruning"],
     "report": ["report"],
-    "pipeline": ["pipeline"],
-    "surface": ["__init__", "api", "comparison"],
+    "verbs": ["verbs", "opening.on_torch"],
+    "surface": ["__init__", "api", "verbs.benchmark"],
     "web": ["web"],
     "commands": ["commands"],
     "cli": ["cli", "__main__"],
 }  # fmt: skip
 
-LIBRARY = {"base", "network", "torch_runtime", "data", "evaluation", "training", "exporting", "pruning"}
+LIBRARY = {"base", "torchnet", "torch_runtime", "data", "evaluation", "training", "exporting", "pruning"}
 MAY_IMPORT = {
     "base": set(),
-    "network": {"base"},
-    "torch_runtime": {"base", "network"},
-    "data": {"base", "network"},
-    "evaluation": {"base", "network", "data"},
-    "training": {"base", "network", "data", "evaluation"},
-    "exporting": {"base", "network"},
-    "pruning": {"base", "network", "exporting"},
+    "torchnet": {"base"},
+    "torch_runtime": {"base", "torchnet"},
+    "data": {"base", "torchnet"},
+    "evaluation": {"base", "torchnet", "data"},
+    "training": {"base", "torchnet", "data", "evaluation"},
+    "exporting": {"base", "torchnet"},
+    "pruning": {"base", "torchnet", "exporting", "training"},
     "report": LIBRARY - {"training"},
-    "pipeline": {*LIBRARY, "report"},
-    "surface": {*LIBRARY, "report", "pipeline"},
+    "verbs": {*LIBRARY, "report"},
+    "surface": {*LIBRARY, "report", "verbs"},
     "web": {"base"},
-    "commands": {"base", "data", "report", "surface", "web"},
+    "commands": {"base", "data", "report", "surface", "web", "verbs"},
     "cli": {"base"},
 }
 # The one door from a runtime's choice to PyTorch: an import inside a function, taken when it is chosen.
 DOOR = ("seyolo.runtime.backend", "seyolo.runtime.torch_backend")
 
-TORCH_ROOMS = {"network", "torch_runtime", "training", "exporting", "pipeline"}
+TORCH_ROOMS = {"torchnet", "torch_runtime", "training", "exporting", "verbs"}
 TORCH_MODULES = {
-    "seyolo.data.loader",
+    "seyolo.data.batches.training",
     "seyolo.evaluation.network",
-    "seyolo.pruning.fold",
-    "seyolo.pruning.recalibrate",
-    "seyolo.pruning.obs",
-    "seyolo.pruning.places",
-    "seyolo.pruning.reconstruct",
+    "seyolo.pruning.cutting.fold",
+    "seyolo.pruning.cutting.recalibrate",
+    "seyolo.pruning.cutting.reconstruct",
+    "seyolo.pruning.importance.obs",
+    "seyolo.pruning.importance.position_weights",
+    "seyolo.pruning.importance.taylor",
 }
 
 
@@ -131,7 +132,7 @@ def test_nothing_for_the_base_install_loads_pytorch() -> None:
         module.removesuffix(".__init__")
         for module in MODULES
         if (room_of(module) in {"base", "data", "commands", "cli"} and module not in TORCH_MODULES)
-        or module in {"seyolo.__init__", "seyolo.comparison", "seyolo.evaluation.splits"}
+        or module in {"seyolo.__init__", "seyolo.verbs.benchmark", "seyolo.evaluation.splits"}
     ]
     names.remove("seyolo.__main__")
     if find_spec("openvino") is None:

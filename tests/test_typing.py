@@ -9,10 +9,10 @@ import pytest
 from setuptools import build_meta
 
 import seyolo
-from own_process import run_python
+from helpers.own_process import run_python
 
 ROOT = Path(__file__).parents[1]
-PROGRAM = Path(__file__).with_name("user_program.py")
+PROGRAM = Path(__file__).with_name("helpers") / "user_program.py"
 
 
 def test_the_wheel_says_that_it_has_types(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

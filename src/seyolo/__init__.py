@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from seyolo import api
     from seyolo.api import evaluate, slim, train
-    from seyolo.comparison import benchmark
     from seyolo.detections import Detections
     from seyolo.detector import Detector
     from seyolo.errors import SeyoloError
     from seyolo.exporting.formats import export
-    from seyolo.models import load, save
-    from seyolo.network.attention import attach
-    from seyolo.pruning.plan import Plan
+    from seyolo.opening.network import load, save
+    from seyolo.pruning.planning.plan import Plan
     from seyolo.pruning.prune import prune
+    from seyolo.torchnet.attention import attach
+    from seyolo.verbs.benchmark import benchmark
 
 __version__ = "0.1.0"
 
@@ -46,15 +46,15 @@ __all__ = [
 _HOMES = {
     "Detections": "seyolo.detections",
     "Detector": "seyolo.detector",
-    "Plan": "seyolo.pruning.plan",
+    "Plan": "seyolo.pruning.planning.plan",
     "SeyoloError": "seyolo.errors",
-    "attach": "seyolo.network.attention",
-    "benchmark": "seyolo.comparison",
+    "attach": "seyolo.torchnet.attention",
+    "benchmark": "seyolo.verbs.benchmark",
     "evaluate": "seyolo.api",
     "export": "seyolo.exporting.formats",
-    "load": "seyolo.models",
+    "load": "seyolo.opening.network",
     "prune": "seyolo.pruning.prune",
-    "save": "seyolo.models",
+    "save": "seyolo.opening.network",
     "slim": "seyolo.api",
     "train": "seyolo.api",
 }

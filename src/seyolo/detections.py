@@ -20,7 +20,7 @@ from seyolo.boxes import cxcywh_to_xyxy, suppress, xyxy_to_cxcywh
 from seyolo.errors import BackendError, UsageError
 from seyolo.letterbox import Placement
 from seyolo.media import annotate
-from seyolo.media.pictures import Picture, as_picture
+from seyolo.media.images import Picture, as_picture
 
 MAX_CANDIDATES = 30_000
 """So many (box, class) pairs, the best ones, go into the suppression; its time grows with their square."""

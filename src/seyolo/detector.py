@@ -14,7 +14,7 @@ from seyolo.arguments import checked
 from seyolo.detections import Detections
 from seyolo.errors import UsageError
 from seyolo.letterbox import to_batch
-from seyolo.media.pictures import Picture, as_picture, find_pictures
+from seyolo.media.images import Picture, as_picture, find_pictures
 from seyolo.runtime.backend import Backend, Precision, Runtime, check_choice, class_names, open_backend
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from running import MODEL, SIZE_PX, Outcome, Run
 
 import seyolo
+from helpers.running import MODEL, SIZE_PX, Outcome, Run
 from seyolo.cli import main
-from seyolo.data.synthetic import write_dataset
+from seyolo.data.synthetic.dataset import write_dataset
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import cv2
 import pytest
-from running import Run, assert_refused
 
 import seyolo
+from helpers.running import Run, assert_refused
 from seyolo.cli import make_app
 
 

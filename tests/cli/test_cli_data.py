@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
-from running import MODEL, SIZE_PX, Run, assert_refused
 
-from written_datasets import FORMATS
+from helpers.running import MODEL, SIZE_PX, Run, assert_refused
+from helpers.written_datasets import FORMATS
 
 
 def test_synth_draws_what_check_finds_sound(run: Run, tmp_path: Path) -> None:

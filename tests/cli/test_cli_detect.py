@@ -21,8 +21,8 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from running import Run, assert_refused
 
+from helpers.running import Run, assert_refused
 from seyolo.runtime.onnxruntime_backend import OnnxRuntimeBackend
 
 WHILE_RUNNING = """

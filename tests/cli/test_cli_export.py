@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from running import MODEL, Run, assert_refused
 
 import seyolo
-from spot_detector import spot_detector, write_spots
+from helpers.running import MODEL, Run, assert_refused
+from helpers.spot_detector import spot_detector, write_spots
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from running import Run, assert_refused
+
+from helpers.running import Run, assert_refused
 
 
 def read(run: Run, *arguments: object) -> dict[str, object]:

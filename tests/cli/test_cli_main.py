@@ -13,9 +13,9 @@ import time
 from pathlib import Path
 
 import pytest
-from running import Run, assert_refused
 
 import seyolo
+from helpers.running import Run, assert_refused
 from seyolo.cli import DATA_VERBS, VERBS, main, make_app, mendable
 from seyolo.errors import UsageError
 

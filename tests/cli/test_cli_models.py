@@ -13,15 +13,15 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from running import MODEL, Run, assert_refused
 
 import seyolo
+from helpers.running import MODEL, Run, assert_refused
+from seyolo.checkpoint import read_checkpoint
 from seyolo.cli import VERBS
 from seyolo.darknet.cfg import read_cfg
 from seyolo.darknet.edit import set_anchors
 from seyolo.exporting import onnx as exporting
-from seyolo.model_file import read_model_file
-from seyolo.network.build import DarknetModel, from_file, to_file
+from seyolo.torchnet.build import DarknetModel, from_checkpoint, to_checkpoint
 
 
 def test_detect_writes_pictures_and_json(run: Run, onnx: Path, picture: Path, tmp_path: Path) -> None:
@@ -201,7 +201,7 @@ def test_export_writes_each_format(run: Run, checkpoint: Path, tmp_path: Path) -
     assert (tmp_path / "a.weights").is_file()
     back = run("export", "a.cfg", "back.safetensors")  # takes the weights beside the cfg
     assert back.code == 0, back.err
-    before, after = (read_model_file(path).state for path in (checkpoint, tmp_path / "back.safetensors"))
+    before, after = (read_checkpoint(path).state for path in (checkpoint, tmp_path / "back.safetensors"))
     for name, values in before.items():
         np.testing.assert_array_equal(values, after[name])
 
@@ -270,7 +270,9 @@ def test_a_checkpoint_given_as_weights_brings_its_anchors_and_names(
     run: Run, checkpoint: Path, hands: Path, tmp_path: Path
 ) -> None:
     model = seyolo.load(checkpoint, names=["hand"])
-    model = from_file(replace(to_file(model), network=set_anchors(model.network, [(4.0, 5.0)] * 6)))
+    model = from_checkpoint(
+        replace(to_checkpoint(model), network=set_anchors(model.network, [(4.0, 5.0)] * 6))
+    )
     seyolo.save(model, tmp_path / "own.safetensors")
     loaded = seyolo.load(MODEL, tmp_path / "own.safetensors", num_classes=1)
     assert loaded.names == ("hand",)

@@ -9,20 +9,20 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from running import MODEL, Run, assert_refused
 
+from helpers.running import MODEL, Run, assert_refused
+from seyolo.checkpoint import Checkpoint, read_checkpoint
 from seyolo.darknet.cfg import parse_cfg
 from seyolo.darknet.cost import cost
-from seyolo.model_file import ModelFile, read_model_file
-from seyolo.models import save
-from seyolo.network.build import build
+from seyolo.opening.network import save
+from seyolo.torchnet.build import build
 
 
 @pytest.fixture
 def quick_tables(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Latency is learned from a few cuts, and written into a cache of its own."""
     monkeypatch.setenv("SEYOLO_CACHE", str(tmp_path_factory.mktemp("cache")))
-    monkeypatch.setattr("seyolo.pruning.latency.NUM_CUTS", 8)
+    monkeypatch.setattr("seyolo.pruning.planning.latency.NUM_CUTS", 8)
 
 
 def test_prune_meets_its_budget_and_writes_its_plan(
@@ -52,7 +52,7 @@ def test_repairs_change_what_they_say_and_nothing_else(
     assert run("prune", checkpoint, "b.safetensors", *common, *with_data, "recalibrate").code == 0
     assert run("prune", checkpoint, "c.safetensors", *common, *with_data, "reconstruct").code == 0
     assert run("prune", checkpoint, "d.safetensors", *common, *with_data, "none").code == 0
-    plain, fresh, fitted, same = (read_model_file(tmp_path / f"{name}.safetensors").state for name in "abcd")
+    plain, fresh, fitted, same = (read_checkpoint(tmp_path / f"{name}.safetensors").state for name in "abcd")
 
     def changed(state: dict[str, np.ndarray]) -> set[str]:
         return {name.split(".")[-1] for name in plain if not np.array_equal(plain[name], state[name])}
@@ -153,7 +153,7 @@ def test_a_plan_is_shown_as_a_table_and_drawn(run: Run, checkpoint: Path, tmp_pa
     assert {path.name for path in tmp_path.iterdir()} == written | {"a.plan.json", "a.plan.png"}
 
 
-def slow_machine(files: Sequence[ModelFile], *_: object) -> list[float]:
+def slow_machine(files: Sequence[Checkpoint], *_: object) -> list[float]:
     """Milliseconds on a machine that knows nothing but multiply-accumulates."""
     return [cost(file.network).macs / 1e5 for file in files]
 
@@ -162,8 +162,8 @@ def slow_machine(files: Sequence[ModelFile], *_: object) -> list[float]:
 def test_a_latency_budget_is_measured(
     run: Run, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("seyolo.pruning.latency.measure", slow_machine)
-    monkeypatch.setattr("seyolo.pruning.verify.measure", slow_machine)
+    monkeypatch.setattr("seyolo.pruning.planning.latency.measure", slow_machine)
+    monkeypatch.setattr("seyolo.pruning.planning.verify.measure", slow_machine)
     line = ["--multiple", 1, "--budget"]
     outcome = run("prune", checkpoint, "slim.safetensors", *line, "latency=70%@onnxruntime")
     assert outcome.code == 0, outcome.err
@@ -174,7 +174,7 @@ def test_a_latency_budget_is_measured(
     assert measured in outcome.err
     assert f"{100 * plan['macs'] / plan['dense_macs']:.1f}%" in outcome.out
     # Now every cut takes 5 of 8 ms, whatever the table says.
-    monkeypatch.setattr("seyolo.pruning.verify.measure", lambda *_: [8.0, 5.0])
+    monkeypatch.setattr("seyolo.pruning.planning.verify.measure", lambda *_: [8.0, 5.0])
     refused = run("prune", checkpoint, "b.safetensors", *line, "latency=60%@onnxruntime")
     assert_refused(
         refused, "is not met", "the fastest takes 5 ms", "nearest budget is latency=62.5%@onnxruntime"

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from running import Run, assert_refused
 
+from helpers.running import Run, assert_refused
 from seyolo.commands.serve import short_names
 
 

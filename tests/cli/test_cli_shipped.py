@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 from onnx import helper, load, save
-from running import Run, assert_refused
 
+from helpers.running import Run, assert_refused
 from seyolo.runtime.shipped import FOLDER, card_path, model_path
 
 

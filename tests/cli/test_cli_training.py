@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from running import MODEL, SIZE_PX, Run, assert_refused
 
 import seyolo
-from seyolo.model_file import read_model_file
+from helpers.running import MODEL, SIZE_PX, Run, assert_refused
+from seyolo.checkpoint import read_checkpoint
 from seyolo.training import loop
 
 TINY = ["--model", MODEL, "--size", SIZE_PX, "--batch", 4]
@@ -51,7 +51,7 @@ def test_a_stopped_training_run_resumes_to_the_same_weights(
     assert run(*line, "--name", "whole").code == 0
     stopped, whole = (tmp_path / "runs/train" / name for name in ("stopped", "whole"))
     assert len(rows(stopped / "results.csv")) == 2
-    left, right = (read_model_file(folder / "last.safetensors").state for folder in (stopped, whole))
+    left, right = (read_checkpoint(folder / "last.safetensors").state for folder in (stopped, whole))
     for name, values in left.items():
         np.testing.assert_array_equal(values, right[name], err_msg=name)
 
@@ -69,7 +69,7 @@ def test_training_starts_from_a_checkpoint_and_reports_as_json(
     assert value["best_epoch"] == 1
     settings = json.loads((tmp_path / "runs/train/train/command.json").read_text())
     assert (settings["model"], settings["sparsity"], settings["strength"]) == (str(checkpoint), "l1", 0.02)
-    trained = read_model_file(tmp_path / value["checkpoint"])
+    trained = read_checkpoint(tmp_path / value["checkpoint"])
     assert trained.names == ("hand",)
     files = """best.safetensors command.json commands.txt confidence.png config.json curves.json
     curves.png environment.json last.safetensors precision_recall.png results.csv scales.csv
@@ -140,7 +140,7 @@ def test_a_student_of_a_teacher_resumes_to_the_same_weights(
     assert (settings["teacher"], settings["distill"]) == (str(checkpoint), 0.5)
     terms = [[row["distillation"] for row in rows(folder / "results.csv")] for folder in (stopped, whole)]
     assert terms[0] == terms[1]
-    left, right = (read_model_file(folder / "last.safetensors").state for folder in (stopped, whole))
+    left, right = (read_checkpoint(folder / "last.safetensors").state for folder in (stopped, whole))
     for name, values in left.items():
         np.testing.assert_array_equal(values, right[name], err_msg=name)
 

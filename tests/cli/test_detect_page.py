@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-from running import Run
 
+from helpers.running import Run
 from seyolo.commands.detect_targets import SAVES
 
 PAGE = (Path(__file__).parents[2] / "docs/detect.md").read_text(encoding="utf-8")

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from strategies import networks
 
+from helpers.strategies import networks
 from seyolo.darknet.cfg import SECTION_TYPES, parse_cfg, read_cfg
 from seyolo.darknet.edit import insert
 from seyolo.darknet.sections import Convolutional, Dropout, MaxPool, Reference, Route, Yolo

@@ -6,8 +6,8 @@ from math import prod
 
 import pytest
 from hypothesis import given
-from strategies import networks
 
+from helpers.strategies import networks
 from seyolo.darknet.cfg import Network, parse_cfg
 from seyolo.darknet.cost import cost
 from seyolo.darknet.weights import tensor_shapes

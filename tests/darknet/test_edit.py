@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from strategies import networks
 
+from helpers.strategies import networks
 from seyolo.darknet.cfg import Network, parse_cfg
 from seyolo.darknet.edit import (
     Attached,

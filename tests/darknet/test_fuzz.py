@@ -16,7 +16,7 @@ from seyolo.darknet.graph import detection_layers, shapes
 from seyolo.darknet.weights import read_weights, tensor_shapes
 from seyolo.darknet.zoo import network_from_name
 from seyolo.errors import CfgError, WeightsError
-from seyolo.pruning.groups import find_groups
+from seyolo.pruning.groups.groups import find_groups
 
 LONGEST_S = 5.0
 LARGEST_BYTES = 200_000_000

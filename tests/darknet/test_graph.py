@@ -6,8 +6,8 @@ from fractions import Fraction
 
 import pytest
 from hypothesis import given
-from strategies import networks
 
+from helpers.strategies import networks
 from seyolo.darknet.cfg import Network, parse_cfg
 from seyolo.darknet.graph import (
     PICTURE,

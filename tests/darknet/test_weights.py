@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import networks
 
+from helpers.strategies import networks
 from seyolo.darknet.cfg import Network, parse_cfg, read_cfg
 from seyolo.darknet.weights import read_weights, tensor_shapes, write_weights
 from seyolo.darknet.zoo import network_from_name

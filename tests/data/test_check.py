@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from seyolo.data.check import Report, check_dataset
-from seyolo.data.data_yaml import write_data_yaml
 from seyolo.data.datasets import load_dataset
+from seyolo.data.formats.data_yaml import write_data_yaml
 
 
 def make_picture(path: Path, seed: int, height: int = 40, width: int = 80) -> bytes:

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from helpers.written_datasets import BOXES, FORMATS, HEIGHT, NAMES, WIDTH, write_picture
 from seyolo.data.check import check_dataset
 from seyolo.data.datasets import Dataset, load_dataset
 from seyolo.errors import DataError
-from written_datasets import BOXES, FORMATS, HEIGHT, NAMES, WIDTH, write_picture
 
 
 @pytest.fixture(params=FORMATS)

@@ -16,15 +16,15 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
-import doc_workspace as make
 import pytest
-from doc_commands import INSTEAD, NOT_RUN, as_run, exchanged, verb_of
-from doc_pages import BLOCKS, COMMANDS, INLINE, PAGES, ROOT, Block, Command, blocks, commands
 
+import helpers.doc_workspace as make
+from helpers.doc_commands import INSTEAD, NOT_RUN, as_run, exchanged, verb_of
+from helpers.doc_pages import BLOCKS, COMMANDS, INLINE, PAGES, ROOT, Block, Command, blocks, commands
 from seyolo.cli import DATA_VERBS, VERBS, main, make_app
 from seyolo.commands.options import ModelOptions
 from seyolo.darknet.zoo import network_from_name
-from seyolo.pruning.budget import parse_budgets
+from seyolo.pruning.planning.budget import parse_budgets
 
 ASSUMED = {
     "README.md": [make.hands, make.photos, make.archive, make.darknet],

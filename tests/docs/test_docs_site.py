@@ -10,9 +10,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from doc_pages import PAGES, ROOT
 
 import seyolo
+from helpers.doc_pages import PAGES, ROOT
 from seyolo.cli import DATA_VERBS, VERBS
 
 LINK = re.compile(r"\]\(([^)#\s]+)")

@@ -10,25 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from helpers.boxes import found, truth
 from seyolo.detections import Detections
 from seyolo.errors import DataError
-from seyolo.evaluation.ap import Truth, average_precision
+from seyolo.evaluation.ap import average_precision
 
 HAND = [10.0, 10.0, 50.0, 50.0]
 OTHER = [60.0, 60.0, 100.0, 100.0]
 NOWHERE = [110.0, 0.0, 150.0, 40.0]
-
-
-def truth(boxes, class_ids=None, ignore=None) -> Truth:
-    boxes = np.array(boxes, dtype=np.float32).reshape(-1, 4)
-    ids = np.zeros(len(boxes), np.int64) if class_ids is None else np.array(class_ids, dtype=np.int64)
-    return Truth(boxes, ids, None if ignore is None else np.array(ignore, dtype=bool), 200, 200)
-
-
-def found(boxes, scores, class_ids=None) -> Detections:
-    ids = np.zeros(len(scores), np.int64) if class_ids is None else np.array(class_ids, dtype=np.int64)
-    boxes = np.array(boxes, dtype=np.float32).reshape(-1, 4)
-    return Detections(boxes, np.array(scores, dtype=np.float32), ids)
 
 
 def naive_iou(a, b) -> float:

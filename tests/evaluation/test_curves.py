@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_ap import found, truth
-from test_bootstrap import scene
 
+from helpers.boxes import found, truth
+from helpers.scenes import scene
 from seyolo.evaluation.ap import average_precision
 from seyolo.evaluation.curves import CONFIDENCES, Curves, detection_curves
 

@@ -14,8 +14,8 @@ from seyolo.darknet.zoo import network_from_name
 from seyolo.data.datasets import Sample
 from seyolo.errors import DataError
 from seyolo.evaluation.evaluate import evaluate, predict, truth_of
-from seyolo.network.build import build
 from seyolo.runtime.torch_backend import TorchBackend
+from seyolo.torchnet.build import build
 
 SIZE_HW = (96, 128)
 BOXES_XYXY = {(200, 300): [60, 40, 180, 120], (300, 150): [30, 90, 120, 210], (90, 90): [10, 10, 50, 80]}

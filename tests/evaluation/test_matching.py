@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from test_ap import found, truth
 
+from helpers.boxes import found, truth
 from seyolo.evaluation.matching import greedy_matches, mistakes
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from seyolo.data.datasets import Sample
-from seyolo.data.oxford_hand import COLUMNS
+from seyolo.data.oxford.convert import COLUMNS
 from seyolo.detections import Detections
 from seyolo.errors import DataError
 from seyolo.evaluation.oxford import oxford_metrics

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 import torch
 
-from seyolo import models
+from helpers.random_weights import calibrated
+from helpers.small_networks import CONVOLUTION, pictures, small_network
 from seyolo.darknet.zoo import network_from_name
 from seyolo.errors import ExportError
 from seyolo.exporting.darknet import export_darknet
 from seyolo.exporting.formats import export
-from seyolo.models import load
-from seyolo.network.random_weights import calibrated
-from small_networks import CONVOLUTION, pictures, small_network
+from seyolo.opening import network as models
+from seyolo.opening.network import load
 
 IMAGES = pictures(64, 64)
 

@@ -9,14 +9,14 @@ import onnx
 import pytest
 import torch
 
+from helpers.random_weights import calibrated
+from helpers.small_networks import CONVOLUTION, pictures, small_network
 from seyolo.darknet.zoo import network_from_name
 from seyolo.detector import Detector
 from seyolo.errors import ExportError
 from seyolo.exporting.formats import export
 from seyolo.exporting.parity import relative_error
-from seyolo.network.random_weights import calibrated
 from seyolo.runtime.onnx_file import read_onnx_file
-from small_networks import CONVOLUTION, pictures, small_network
 
 IMAGES = pictures(64, 64)
 

@@ -13,6 +13,8 @@ import pytest
 import torch
 
 import seyolo.exporting.onnx as exporter
+from helpers.random_weights import calibrated
+from helpers.small_networks import CONVOLUTION, pictures, small_network
 from seyolo.darknet.cfg import parse_cfg
 from seyolo.darknet.edit import set_letterbox
 from seyolo.darknet.zoo import network_from_name
@@ -20,9 +22,7 @@ from seyolo.errors import CfgError, ExportError, UsageError
 from seyolo.exporting.formats import export
 from seyolo.exporting.onnx import export_onnx
 from seyolo.exporting.parity import relative_error
-from seyolo.network.build import DarknetModel
-from seyolo.network.random_weights import calibrated
-from small_networks import CONVOLUTION, pictures, small_network
+from seyolo.torchnet.build import DarknetModel
 
 IMAGES = pictures(64, 64, num=3, seed=9)
 SIZE = (64, 64)

@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 import torch
 
+from helpers.random_weights import calibrated
+from helpers.small_networks import CONVOLUTION, pictures, small_network
+from helpers.spot_detector import spot_detector, spot_picture, spot_pictures
 from seyolo.darknet.zoo import network_from_name
 from seyolo.detector import Detector
 from seyolo.errors import ExportError, UsageError
 from seyolo.exporting.formats import export
 from seyolo.exporting.parity import relative_error
-from seyolo.network.random_weights import calibrated
 from seyolo.runtime.backend import open_backend
 from seyolo.runtime.benchmark import benchmark
-from small_networks import CONVOLUTION, pictures, small_network
-from spot_detector import spot_detector, spot_picture, spot_pictures
 
 openvino = pytest.importorskip("openvino", reason="needs seyolo[openvino]")
 exporter = pytest.importorskip("seyolo.exporting.openvino", reason="needs seyolo[openvino]")

@@ -12,6 +12,9 @@ from onnx import numpy_helper
 
 import seyolo
 import seyolo.exporting.quantize as quantizing
+from helpers.random_weights import calibrated
+from helpers.small_networks import CONVOLUTION, pictures, small_network
+from helpers.spot_detector import SIZE_PX, spot_detector, spot_picture, spot_pictures
 from seyolo.darknet.cfg import parse_cfg
 from seyolo.darknet.graph import inputs
 from seyolo.darknet.sections import Convolutional, Yolo
@@ -22,9 +25,6 @@ from seyolo.exporting.formats import export
 from seyolo.exporting.onnx import describe_onnx, export_onnx
 from seyolo.exporting.quantize import Fitted, fit_pictures, float_layers, quantize
 from seyolo.letterbox import letterbox, to_tensor
-from seyolo.network.random_weights import calibrated
-from small_networks import CONVOLUTION, pictures, small_network
-from spot_detector import SIZE_PX, spot_detector, spot_picture, spot_pictures
 
 SIZE = (SIZE_PX, SIZE_PX)
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from videos import HEIGHT_PX, WIDTH_PX, BrightSquare, frame_image, read_video, write_video
 
+from helpers.videos import HEIGHT_PX, WIDTH_PX, BrightSquare, frame_image, read_video, write_video
 from seyolo.detector import Detector
 from seyolo.errors import DataError
 from seyolo.media import detecting

@@ -10,8 +10,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from videos import HEIGHT_PX, WIDTH_PX, frame_image, read_video, write_video
 
+from helpers.videos import HEIGHT_PX, WIDTH_PX, frame_image, read_video, write_video
 from seyolo.errors import DataError
 from seyolo.media.video import VideoFrame, VideoReader, VideoWriter
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from helpers.random_weights import calibrated
 from seyolo.darknet.zoo import network_from_name
 from seyolo.exporting.onnx import export_onnx
 from seyolo.exporting.parity import sample_picture
-from seyolo.network.random_weights import calibrated
 
 NETWORKS = (
     "yolov2-tiny", "yolov3@0.25", "yolov3-spp@0.25", "yolov4@0.25", "yolov4-tiny", "yolov4-csp@0.25",

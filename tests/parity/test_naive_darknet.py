@@ -8,14 +8,14 @@ import naive_darknet
 import pytest
 import torch
 
+from helpers.random_weights import calibrated
+from helpers.small_networks import CONVOLUTION, pictures, small_network
 from seyolo.darknet.cfg import Network
 from seyolo.darknet.edit import set_size
 from seyolo.darknet.zoo import network_from_name
 from seyolo.exporting.parity import relative_error
-from seyolo.models import save
-from seyolo.network.build import DarknetModel
-from seyolo.network.random_weights import calibrated
-from small_networks import CONVOLUTION, pictures, small_network
+from seyolo.opening.network import save
+from seyolo.torchnet.build import DarknetModel
 
 
 def errors(model: DarknetModel, images: torch.Tensor, folder: Path) -> float:

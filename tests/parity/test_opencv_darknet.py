@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import cv2
@@ -10,19 +9,17 @@ import numpy as np
 import pytest
 import torch
 
-from seyolo.darknet.cfg import Network
+from helpers.opencv_rows import TOO_DEEP, as_suppressed, opencv_rows, our_rows
+from helpers.random_weights import calibrated
+from helpers.small_networks import photo, pictures
 from seyolo.darknet.edit import set_size
-from seyolo.darknet.sections import Region
 from seyolo.darknet.zoo import ZOO, network_from_name
 from seyolo.detections import Detections
 from seyolo.exporting.parity import relative_error
 from seyolo.letterbox import letterbox
-from seyolo.media.pictures import read_picture
-from seyolo.models import load, save
-from seyolo.network.build import DarknetModel
-from seyolo.network.random_weights import calibrated
+from seyolo.media.images import read_picture
+from seyolo.opening.network import load, save
 from seyolo.runtime.opencv_backend import OpenCvBackend
-from small_networks import photo, pictures
 
 pytestmark = pytest.mark.skipif(
     not hasattr(cv2.dnn, "readNetFromDarknet"), reason="this OpenCV no longer reads Darknet files"
@@ -34,39 +31,8 @@ RANDOM_TOLERANCE = 5e-3
 REAL = ["yolo-fastest-1.1", "yolo-fastest-1.1-xl", "MobileNetV2-YOLOv3-Nano-coco", "yolo-fastest-se-voc"]
 REAL += ["yoloface-50k"]
 PICTURES = ["dog.jpg", "eagle.jpg", "giraffe.jpg", "horses.jpg", "person.jpg"]
-TOO_DEEP = "cspx-p7-mish"
 """At its 1536 px rounding alone makes 1e-2 of random weights (ONNX Runtime: 8e-3); `test_naive_darknet.py`
 has a sharper witness."""
-
-
-def opencv_rows(cfg: Path, weights: Path, images: torch.Tensor) -> np.ndarray:
-    """What OpenCV returns with no score zeroed: fractions of the picture, class scores times objectness."""
-    text = re.sub(r"\[(yolo|region)\]", r"[\1]\nthresh=0", re.sub(r"(?m)^thresh *=.*$", "", cfg.read_text()))
-    net = cv2.dnn.readNetFromDarknet(np.frombuffer(text.encode(), np.uint8), np.fromfile(weights, np.uint8))
-    net.setPreferableBackend(cv2.dnn.DNN_BACKEND_OPENCV)
-    net.setInput(images.numpy())
-    outputs = net.forward(net.getUnconnectedOutLayersNames())
-    return np.concatenate([output.reshape(-1, output.shape[-1]) for output in outputs])
-
-
-def as_suppressed(ours: np.ndarray, theirs: np.ndarray, network: Network) -> np.ndarray:
-    """Our rows with zeros where OpenCV's suppression left them: in a `[region]` it cannot be switched off."""
-    if not any(isinstance(section, Region) for section in network.layers):
-        return ours
-    kept = theirs[:, 5:] > 0
-    assert kept.mean() > 0.05
-    result = ours.copy()
-    result[:, 5:] *= kept
-    return result
-
-
-def our_rows(model: DarknetModel, images: torch.Tensor) -> np.ndarray:
-    with torch.no_grad():
-        rows: np.ndarray = model(images)[0].numpy().copy()
-    height, width = images.shape[2:]
-    rows[:, :4] /= np.array([width, height, width, height], np.float32)
-    rows[:, 5:] *= rows[:, 4:5]
-    return rows
 
 
 @pytest.mark.parametrize("picture", PICTURES)

@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
-from strategies import networks
-from test_opencv_darknet import TOO_DEEP, as_suppressed, opencv_rows, our_rows
 
+from helpers.opencv_rows import TOO_DEEP, as_suppressed, opencv_rows, our_rows
+from helpers.random_weights import calibrated
+from helpers.small_networks import pictures
+from helpers.strategies import networks
 from seyolo.darknet.cfg import Network
 from seyolo.darknet.cost import cost
 from seyolo.darknet.edit import set_size
@@ -20,12 +22,10 @@ from seyolo.darknet.zoo import ZOO, network_from_name
 from seyolo.errors import BudgetError
 from seyolo.exporting.onnx import export_onnx
 from seyolo.exporting.parity import relative_error
-from seyolo.models import load, save
-from seyolo.network.build import DarknetModel
-from seyolo.network.random_weights import calibrated
+from seyolo.opening.network import load, save
+from seyolo.pruning.cutting.recalibrate import recalibrate
 from seyolo.pruning.prune import prune
-from seyolo.pruning.recalibrate import recalibrate
-from small_networks import pictures
+from seyolo.torchnet.build import DarknetModel
 
 SMALL_SIDE = 256
 TOLERANCE = 1e-2

@@ -8,9 +8,9 @@ import torch_pruning
 from torch import nn
 
 from seyolo.darknet.zoo import network_from_name
-from seyolo.network.build import DarknetModel, build
-from seyolo.network.layers import ConvolutionLayer
-from seyolo.pruning.groups import Group, find_groups
+from seyolo.pruning.groups.groups import Group, find_groups
+from seyolo.torchnet.build import DarknetModel, build
+from seyolo.torchnet.layers import ConvolutionLayer
 
 SIZE = 64
 Channels = set[tuple[int, int]]

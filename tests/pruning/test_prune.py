@@ -11,11 +11,11 @@ import torch
 from seyolo.darknet.cost import cost
 from seyolo.darknet.zoo import network_from_name
 from seyolo.errors import BudgetError, PlanError, UsageError
-from seyolo.network.build import DarknetModel, build, to_file
-from seyolo.pruning.importance import Method
-from seyolo.pruning.options import PlanOptions
-from seyolo.pruning.plan import Plan
+from seyolo.pruning.importance.scores import Method
+from seyolo.pruning.planning.options import PlanOptions
+from seyolo.pruning.planning.plan import Plan
 from seyolo.pruning.prune import make_plan, prune, prune_by
+from seyolo.torchnet.build import DarknetModel, build, to_checkpoint
 
 METHODS: tuple[Method, ...] = ("bn", "norm", "random")
 
@@ -33,7 +33,7 @@ def random_model(name: str) -> DarknetModel:
 @pytest.mark.parametrize("name", ["se-yolov3@0.25", "cbam-yolov3@0.25", "yolov3-tiny@0.5", "yolov3-spp@0.25"])
 def test_slim_model_is_what_the_plan_says(name: str) -> None:
     model = random_model(name)
-    before = to_file(model)
+    before = to_checkpoint(model)
     slim, plan = prune(model, "macs=40%")
     built = cost(slim.network)
     assert (plan.params, plan.macs) == (built.params, built.macs)
@@ -42,7 +42,7 @@ def test_slim_model_is_what_the_plan_says(name: str) -> None:
     assert slim.names == ("left", "right")
     assert slim.provenance["pruned"] == {"budget": "macs=40%", "scope": "all"}
     assert slim(torch.rand(1, 3, 64, 64)).isfinite().all()
-    after = to_file(model)
+    after = to_checkpoint(model)
     assert after.network == before.network
     assert after.provenance == before.provenance
     assert all(np.array_equal(array, before.state[key]) for key, array in after.state.items())
@@ -51,9 +51,9 @@ def test_slim_model_is_what_the_plan_says(name: str) -> None:
 def test_a_plan_from_json_cuts_the_same() -> None:
     model = random_model("se-yolov3@0.25")
     slim, plan = prune(model, ["params=50%", "macs=50%"])
-    again = to_file(prune_by(model, Plan.from_json(plan.to_json())))
+    again = to_checkpoint(prune_by(model, Plan.from_json(plan.to_json())))
     assert again.network == slim.network
-    for name, array in to_file(slim).state.items():
+    for name, array in to_checkpoint(slim).state.items():
         np.testing.assert_array_equal(array, again.state[name])
     with pytest.raises(PlanError, match="another network"):
         prune_by(slim, plan)

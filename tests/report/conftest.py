@@ -16,10 +16,10 @@ from seyolo.data.datasets import Dataset, load_dataset
 from seyolo.detections import Detections
 from seyolo.evaluation.evaluate import Judgement, truth_of
 from seyolo.files import write_json
-from seyolo.media.pictures import read_picture
-from seyolo.models import load, save
+from seyolo.media.images import read_picture
+from seyolo.opening.network import load, save
 from seyolo.pruning.prune import prune
-from seyolo.report.evidence import write_evidence
+from seyolo.report.pages.evidence import write_evidence
 
 STAGES = ("dense", "sparse", "pruned", "finetuned")
 

@@ -41,7 +41,7 @@ def test_a_checkpoint_without_torch_says_what_to_install(
 ) -> None:
     (tmp_path / "m.safetensors").touch()
     for module in [
-        name for name in sys.modules if name.startswith(("seyolo.network", "seyolo.runtime.torch"))
+        name for name in sys.modules if name.startswith(("seyolo.torchnet", "seyolo.runtime.torch"))
     ]:
         monkeypatch.delitem(sys.modules, module)
     monkeypatch.setitem(sys.modules, "torch", None)

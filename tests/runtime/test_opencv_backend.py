@@ -11,7 +11,7 @@ import pytest
 from seyolo.boxes import iou_matrix
 from seyolo.detector import Detector
 from seyolo.errors import BackendError, CfgError, WeightsError
-from seyolo.media.pictures import read_picture
+from seyolo.media.images import read_picture
 from seyolo.runtime.backend import open_backend
 from seyolo.runtime.opencv_backend import OpenCvBackend, can_read, to_raw, without_threshold
 from seyolo.runtime.torch_backend import TorchBackend

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_onnxruntime_backend import write_model as write_onnx
 
+from helpers.onnx_models import write_model as write_onnx
 from seyolo.errors import BackendError
 from seyolo.runtime.backend import open_backend
 

@@ -17,15 +17,15 @@ import pytest
 
 import seyolo
 from seyolo.boxes import cxcywh_to_xyxy, iou_matrix
-from seyolo.comparison import open_detector, split_model
 from seyolo.darknet.zoo import is_zoo_name
 from seyolo.data.datasets import load_dataset
-from seyolo.data.synthetic import write_dataset
-from seyolo.described import describe
+from seyolo.data.synthetic.dataset import write_dataset
 from seyolo.errors import BackendError, ModelError, UsageError
+from seyolo.opening.description import describe
 from seyolo.runtime.backend import open_backend
 from seyolo.runtime.onnx_file import read_onnx_file
 from seyolo.runtime.shipped import FOLDER, card_path, is_shipped, model_path, shipped_names
+from seyolo.verbs.benchmark import open_detector, split_model
 
 ROOT = Path(__file__).parents[2]
 MOST_BYTES = 3_000_000

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import torch
 
+from seyolo.checkpoint import write_checkpoint
 from seyolo.darknet.cfg import parse_cfg
 from seyolo.errors import BackendError, ModelError
-from seyolo.model_file import write_model_file
-from seyolo.models import save
-from seyolo.network.build import DarknetModel, build, to_file
+from seyolo.opening.network import save
 from seyolo.runtime.backend import open_backend
 from seyolo.runtime.torch_backend import TorchBackend
+from seyolo.torchnet.build import DarknetModel, build, to_checkpoint
 
 CFG = """[net]
 width=64
@@ -53,7 +53,7 @@ def batch() -> np.ndarray:
 
 
 def test_a_checkpoint_gives_what_the_model_gives(tmp_path: Path, model: DarknetModel) -> None:
-    write_model_file(tmp_path / "m.safetensors", to_file(model))
+    write_checkpoint(tmp_path / "m.safetensors", to_checkpoint(model))
     backend = open_backend(tmp_path / "m.safetensors")
     assert (backend.name, backend.names, backend.input_size) == ("torch", ("hand", "foot"), (32, 64))
     assert backend.letterbox_mode == "stretch"  # Darknet's default, since the cfg does not say
@@ -71,7 +71,7 @@ def test_a_model_in_training_is_switched_to_evaluation(model: DarknetModel) -> N
 
 
 def test_other_names(tmp_path: Path, model: DarknetModel) -> None:
-    write_model_file(tmp_path / "m.safetensors", to_file(model))
+    write_checkpoint(tmp_path / "m.safetensors", to_checkpoint(model))
     assert open_backend(tmp_path / "m.safetensors", names=["a", "b"]).names == ("a", "b")
     with pytest.raises(BackendError, match="2 classes, but 1 names"):
         open_backend(tmp_path / "m.safetensors", names=["a"])

@@ -14,20 +14,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from worker import CONFIG, EVALUATION_BATCH, train_all
 
-from own_process import SOURCE
+from helpers.own_process import SOURCE
+from helpers.worker import CONFIG, EVALUATION_BATCH, train_all
+from seyolo.checkpoint import read_checkpoint
 from seyolo.data.datasets import load_dataset
 from seyolo.errors import UsageError
 from seyolo.evaluation.ap import average_precision
 from seyolo.evaluation.curves import detection_curves
 from seyolo.evaluation.evaluate import judged
-from seyolo.model_file import read_model_file
-from seyolo.network.build import from_file
+from seyolo.torchnet.build import from_checkpoint
 from seyolo.training.distributed import Team, share
 from seyolo.training.loop import TrainResult
 
-WORKER = Path(__file__).with_name("worker.py")
+WORKER = Path(__file__).parents[1] / "helpers" / "worker.py"
 
 
 def start_two(*command: object, folder: Path) -> list[subprocess.CompletedProcess[str]]:
@@ -94,8 +94,8 @@ def test_two_processes_have_the_losses_of_one(alone: tuple[Path, TrainResult], t
 
 
 def test_two_processes_end_with_the_weights_of_one(alone: tuple[Path, TrainResult], together: Path) -> None:
-    expected = read_model_file(alone[0] / "last.safetensors").state
-    for name, value in read_model_file(together / "run" / "last.safetensors").state.items():
+    expected = read_checkpoint(alone[0] / "last.safetensors").state
+    for name, value in read_checkpoint(together / "run" / "last.safetensors").state.items():
         np.testing.assert_allclose(value, expected[name], rtol=0.02, atol=5e-3, err_msg=name)
         assert np.array_equal(value == 0, expected[name] == 0), name
 
@@ -107,7 +107,7 @@ def test_processes_hold_the_same_weights_and_average(together: Path) -> None:
 
 
 def test_evaluation_in_shares_has_the_ap_of_one_process(together: Path, tiny_hands: Path) -> None:
-    model = from_file(read_model_file(together / "run" / "last.safetensors"))
+    model = from_checkpoint(read_checkpoint(together / "run" / "last.safetensors"))
     samples = load_dataset(tiny_hands).split("val")
     truths, found = judged(model, samples, (64, 64), batch_size=EVALUATION_BATCH)
     metrics = average_precision(truths, found, len(model.names))
@@ -148,7 +148,7 @@ def test_when_a_process_dies_all_stop_and_the_run_goes_on_from_its_last_epoch(
     assert "Traceback" not in leader.stderr
     folder = tmp_path / "runs" / "train" / "x"
     assert [row["epoch"] for row in history_of(folder)] == [1]
-    kept = read_model_file(folder / "last.safetensors")
+    kept = read_checkpoint(folder / "last.safetensors")
 
     leader, helper = start_two(
         WORKER, "seyolo", -1, "train", "--resume", folder, "--json", "-", folder=tmp_path
@@ -156,7 +156,7 @@ def test_when_a_process_dies_all_stop_and_the_run_goes_on_from_its_last_epoch(
     assert (leader.returncode, helper.returncode) == (0, 0), (leader, helper)
     assert helper.stdout == helper.stderr == ""
     assert [row["epoch"] for row in json.loads(leader.stdout)["history"]] == [1, 2]
-    last = read_model_file(folder / "last.safetensors")
+    last = read_checkpoint(folder / "last.safetensors")
     assert any(not np.array_equal(value, kept.state[name]) for name, value in last.state.items())
     assert list((tmp_path / "runs" / "train").iterdir()) == [folder]
 

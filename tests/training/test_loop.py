@@ -13,14 +13,14 @@ import numpy as np
 import pytest
 import torch
 
-from seyolo.darknet import zoo
+from helpers.stopping import StopIn
+from helpers.tiny_training import CONFIG, fresh_model
+from seyolo.checkpoint import read_checkpoint
 from seyolo.data.datasets import Dataset, load_dataset
 from seyolo.errors import DataError, TrainingError
-from seyolo.model_file import read_model_file
-from seyolo.network.build import DarknetModel, build, from_file, to_file
-from seyolo.network.folding import fold_batch_norm
+from seyolo.torchnet.build import DarknetModel, from_checkpoint, to_checkpoint
+from seyolo.torchnet.folding import fold_batch_norm
 from seyolo.training import loop
-from seyolo.training.config import TrainConfig
 from seyolo.training.history import write_results
 from seyolo.training.loop import (
     TrainResult,
@@ -30,9 +30,7 @@ from seyolo.training.loop import (
 )
 from seyolo.training.sparsity import L1, Choice, Sparsity, Steered, sparse_scales
 from seyolo.training.validation import validation_splits
-from stopping import StopIn
 
-CONFIG = TrainConfig(epochs=2, batch_size=4, size_px=64, evaluations=2, warmup_epochs=0.5)
 FILES = {
     "config.json",
     "environment.json",
@@ -49,13 +47,8 @@ def dataset(tiny_hands: Path) -> Dataset:
     return load_dataset(tiny_hands)
 
 
-def fresh_model(width: float = 0.125) -> DarknetModel:
-    network = zoo.yolov3_tiny(num_classes=1, width=width, scale_x_y=2.0)
-    return build(network, ("hand",), torch.Generator().manual_seed(0))
-
-
 def weights_of(path: Path) -> dict[str, np.ndarray]:
-    return read_model_file(path).state
+    return read_checkpoint(path).state
 
 
 def read_rows(folder: Path, name: str = "results.csv") -> list[dict[str, str]]:
@@ -214,9 +207,9 @@ def test_the_table_has_the_columns_of_all_rows(tmp_path: Path) -> None:
 
 def test_sparsity_on_a_network_without_scales_is_plain_training(dataset: Dataset, tmp_path: Path) -> None:
     config = replace(CONFIG, epochs=1)
-    bare = fold_batch_norm(to_file(fresh_model()))
+    bare = fold_batch_norm(to_checkpoint(fresh_model()))
     plain, sparse = (
-        train(from_file(bare), dataset, config, tmp_path / name, sparsity=method)
+        train(from_checkpoint(bare), dataset, config, tmp_path / name, sparsity=method)
         for name, method in (("plain", None), ("sparse", L1(0.1)))
     )
     assert sparse.history[0]["objectness"] == plain.history[0]["objectness"]

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from seyolo.darknet import zoo
-from seyolo.network.build import build
+from seyolo.torchnet.build import build
 from seyolo.training.loss import DetectionLoss, LossModule, complete_iou
 
 

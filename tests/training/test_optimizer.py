@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from seyolo.darknet import edit, zoo
-from seyolo.network.build import DarknetModel, build
+from seyolo.torchnet.build import DarknetModel, build
 from seyolo.training.optimizer import learning_rate_factor, make_optimizer
 
 

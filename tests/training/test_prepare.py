@@ -10,21 +10,21 @@ import numpy as np
 import pytest
 import torch
 
+from helpers.random_weights import calibrated
+from helpers.small_networks import pictures
 from seyolo.darknet import zoo
 from seyolo.darknet.cfg import Network
 from seyolo.darknet.graph import detection_layers, num_classes
 from seyolo.darknet.sections import Cbam, ScaleChannels, Yolo
 from seyolo.data.anchors import iou_of_sizes
-from seyolo.data.augment import Augmentation
+from seyolo.data.batches.augment import Augmentation
+from seyolo.data.batches.training import TrainingLoader
 from seyolo.data.datasets import Dataset, load_dataset
-from seyolo.data.loader import TrainingLoader
 from seyolo.errors import CfgError
-from seyolo.models import load, save
-from seyolo.network.build import DarknetModel
-from seyolo.network.random_weights import calibrated
+from seyolo.opening.network import load, save
+from seyolo.torchnet.build import DarknetModel
 from seyolo.training.config import TrainConfig
 from seyolo.training.prepare import Attention, fit_from_scratch, fit_to_data, starting_model
-from small_networks import pictures
 
 TINY = "yolov3-tiny@0.125"
 CONFIG = TrainConfig(size_px=64)

@@ -8,8 +8,8 @@ import torch
 
 from seyolo.darknet import zoo
 from seyolo.errors import UsageError
-from seyolo.network.build import build
-from seyolo.pruning.groups import tied_scales
+from seyolo.pruning.groups.groups import tied_scales
+from seyolo.torchnet.build import build
 from seyolo.training.sparsity import L1, GroupLasso, ProximalL1, Steered, make_sparsity, sparse_scales
 
 

@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_loop import CONFIG, fresh_model
 
+from helpers.stopping import StopIn
+from helpers.tiny_training import CONFIG, fresh_model
 from seyolo.data.datasets import load_dataset
 from seyolo.errors import UsageError
 from seyolo.training.loop import train
 from seyolo.training.trackers import TENSORBOARD_FOLDER, chosen_tracker
-from stopping import StopIn
 
 
 class Listener:

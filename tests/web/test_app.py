@@ -12,11 +12,11 @@ from importlib import metadata
 
 import httpx2
 import pytest
-from fixed_backend import FACE_BOX, HAND_BOX, BrokenBackend, FixedBackend, picture, served
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 from starlette.types import Message
 
+from helpers.fixed_backend import FACE_BOX, HAND_BOX, BrokenBackend, FixedBackend, picture, served
 from seyolo.commands.serve import LOCAL_NAMES
 from seyolo.errors import UsageError
 from seyolo.web.app import make_app

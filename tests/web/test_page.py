@@ -12,11 +12,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from browser import Tab, browser_tab, find_browser
 
 import seyolo
+from helpers.browser import Tab, browser_tab, find_browser
+from helpers.spot_detector import spot_detector, spot_picture
 from seyolo.web.app import PAGE
-from spot_detector import spot_detector, spot_picture
 
 SPOTS = [(6, 8), (10, 8)]
 DIM = 0.55

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from fixed_backend import picture
 
+from helpers.fixed_backend import picture
 from seyolo.errors import UsageError
 from seyolo.web.server import address, is_loopback, listen
 
@@ -62,7 +62,7 @@ def test_addresses_that_cannot_be_listened_on(host: str, port: int, part: str) -
 
 SLOW_SERVICE = """
 import time
-from fixed_backend import FixedBackend, served
+from helpers.fixed_backend import FixedBackend, served
 from seyolo.web import server
 from seyolo.web.app import make_app
 from seyolo.web.limits import Limits
@@ -87,7 +87,7 @@ def test_ctrl_c_lets_a_picture_be_finished() -> None:
     answers: list[httpx2.Response] = []
     line = [sys.executable, "-c", SLOW_SERVICE]
     with subprocess.Popen(
-        line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=Path(__file__).parent
+        line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=Path(__file__).parents[1]
     ) as process:
         try:
             assert process.stdout is not None

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from seyolo.commands.options import MODEL_DEFAULTS, Json, ModelOptions, options_for
 from seyolo.commands.output import check_target, remark, show
-from seyolo.comparison import Compared, Entrant, OpenKeywords, compare, split_model, unique_names
 from seyolo.errors import UsageError
 from seyolo.files import check_writable
 from seyolo.progress import console_progress
-from seyolo.report.benchmark_table import benchmark_tables, model_names
+from seyolo.report.tables.benchmark import benchmark_tables, model_names
 from seyolo.runtime.installed import needing
+from seyolo.verbs.benchmark import Compared, Entrant, OpenKeywords, compare, split_model, unique_names
 
 CHART_ENDINGS = (".png", ".svg", ".pdf")
 
@@ -86,7 +86,7 @@ def _value(result: Compared) -> dict[str, object]:
 
 def _draw(results: Sequence[Compared], names: Sequence[str], path: Path) -> None:
     # Needs matplotlib, which is no part of the base install.
-    from seyolo.report.pareto import Point, plot_pareto  # noqa: PLC0415
+    from seyolo.report.figures.pareto import Point, plot_pareto  # noqa: PLC0415
 
     splits = [split for split, measured in results[0].metrics.items() if measured.num_objects]
     if not splits:

@@ -7,7 +7,7 @@ from typing import Literal
 
 from seyolo.commands.options import Json
 from seyolo.commands.output import check_target, remark, show, table
-from seyolo.data.oxford_hand import convert
+from seyolo.data.oxford.convert import convert
 
 
 def oxford(

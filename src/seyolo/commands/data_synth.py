@@ -6,7 +6,7 @@ from pathlib import Path
 
 from seyolo.commands.options import Json
 from seyolo.commands.output import check_target, show
-from seyolo.data.synthetic import write_dataset
+from seyolo.data.synthetic.dataset import write_dataset
 from seyolo.progress import console_progress
 
 

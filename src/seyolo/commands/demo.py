@@ -7,10 +7,10 @@ from pathlib import Path
 import seyolo
 from seyolo.commands.options import Json
 from seyolo.commands.output import check_target, remark, show
-from seyolo.data.augment import Augmentation
-from seyolo.data.synthetic import write_dataset
+from seyolo.data.batches.augment import Augmentation
+from seyolo.data.synthetic.dataset import write_dataset
 from seyolo.progress import console_progress
-from seyolo.report.table import stage_table
+from seyolo.report.tables.stages import stage_table
 from seyolo.runs import new_run, resumable
 
 # Chosen for the best AP in three minutes on two cores: few layers, small pictures with hands that fill them,

@@ -8,6 +8,7 @@ from typing import Any
 
 from rich.console import Group
 
+from seyolo.checkpoint import read_checkpoint
 from seyolo.commands.options import MODEL_DEFAULTS, Json, ModelOptions
 from seyolo.commands.output import check_target, show, table
 from seyolo.darknet.cfg import Network
@@ -16,9 +17,8 @@ from seyolo.darknet.edit import set_classes, set_size
 from seyolo.darknet.graph import detection_layers, num_classes
 from seyolo.darknet.sections import Convolutional
 from seyolo.darknet.weights import read_weights
-from seyolo.described import CHECKPOINT, describe
 from seyolo.errors import UsageError
-from seyolo.model_file import read_model_file
+from seyolo.opening.description import CHECKPOINT, describe
 from seyolo.runtime.metadata import read_about
 from seyolo.runtime.onnx_file import OnnxConvolution, OnnxFile, read_onnx_file
 from seyolo.runtime.shipped import model_path
@@ -169,6 +169,6 @@ def _summary(model: str, network: Network, counted: Cost) -> str:
 def _check_weights(weights: Path, network: Network) -> None:
     """Reads the weights for the error that is in them if they do not fit."""
     if weights.suffix == CHECKPOINT:
-        read_model_file(weights)
+        read_checkpoint(weights)
     else:
         read_weights(weights, network)

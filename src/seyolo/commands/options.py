@@ -9,13 +9,13 @@ from typing import Annotated, Literal, TypedDict
 from cyclopts import Parameter
 
 import seyolo
-from seyolo import comparison
 from seyolo.darknet.cfg import Network
 from seyolo.darknet.edit import attach
 from seyolo.darknet.zoo import is_zoo_name
-from seyolo.described import attention_places
 from seyolo.errors import UsageError
+from seyolo.opening.description import attention_places
 from seyolo.runtime.backend import Backend
+from seyolo.verbs import benchmark as comparison
 
 AttentionKind = Literal["se", "cbam"]
 AttentionPlace = Literal["residual", "stage", "neck", "head"]

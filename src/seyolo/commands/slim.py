@@ -24,8 +24,8 @@ from seyolo.commands.options import (
 from seyolo.commands.output import check_target, remark, show
 from seyolo.commands.settings import required
 from seyolo.progress import console_progress
-from seyolo.report.controls_table import controls_table
-from seyolo.report.table import stage_table
+from seyolo.report.tables.controls import controls_table
+from seyolo.report.tables.stages import stage_table
 from seyolo.runs import new_run, resumable
 from seyolo.runtime.shipped import refuse_shipped
 

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Literal
 import seyolo
 from seyolo.commands.options import MODEL_DEFAULTS, Json, ModelOptions, open_detector
 from seyolo.commands.output import check_target, show, table
-from seyolo.comparison import evaluate_backend, split_model
 from seyolo.data.datasets import load_dataset
 from seyolo.progress import console_progress
 from seyolo.runtime.backend import Backend, is_exported
+from seyolo.verbs.benchmark import evaluate_backend, split_model
 
 if TYPE_CHECKING:
     from seyolo.evaluation.ap import Metrics
-    from seyolo.network.build import DarknetModel
+    from seyolo.torchnet.build import DarknetModel
 
 COLUMNS = ("ap", "ap50", "ap75", "ap_small", "recall", "num_images", "num_objects")
 

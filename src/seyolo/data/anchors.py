@@ -16,7 +16,7 @@ import numpy as np
 from seyolo.data.datasets import Sample
 from seyolo.errors import DataError, UsageError
 from seyolo.letterbox import Mode, place
-from seyolo.media.pictures import picture_size
+from seyolo.media.images import picture_size
 
 _MAX_ITERATIONS = 100
 

@@ -22,7 +22,7 @@ import numpy as np
 from seyolo.data.datasets import Dataset
 from seyolo.data.labels import Labels, Problem
 from seyolo.errors import DataError
-from seyolo.media.pictures import decode_picture, picture_size
+from seyolo.media.images import decode_picture, picture_size
 
 QUANTILES = (0.0, 0.1, 0.5, 0.9, 1.0)
 

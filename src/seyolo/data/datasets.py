@@ -16,13 +16,13 @@ from typing import Protocol
 
 import numpy as np
 
-from seyolo.data.coco import read_coco
-from seyolo.data.darknet_data import read_darknet_data
-from seyolo.data.data_yaml import read_data_yaml
+from seyolo.data.formats.coco import read_coco
+from seyolo.data.formats.darknet_data import read_darknet_data
+from seyolo.data.formats.data_yaml import read_data_yaml
+from seyolo.data.formats.voc import read_voc
 from seyolo.data.labels import Labels, PictureSize, Problem, Reading
-from seyolo.data.voc import read_voc
 from seyolo.errors import DataError
-from seyolo.media.pictures import picture_size
+from seyolo.media.images import picture_size
 
 
 class Contents(Protocol):

@@ -17,8 +17,8 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 from seyolo.boxes import cxcywh_to_xyxy
+from seyolo.data.batches.evaluation import EvaluationLoader
 from seyolo.data.datasets import Sample
-from seyolo.data.evaluation_loader import EvaluationLoader
 from seyolo.detections import Detections
 from seyolo.evaluation.ap import Metrics, Truth, average_precision
 from seyolo.letterbox import Mode, Placement
@@ -26,7 +26,7 @@ from seyolo.progress import Progress, Silent
 from seyolo.runtime.backend import Backend
 
 if TYPE_CHECKING:
-    from seyolo.network.build import DarknetModel
+    from seyolo.torchnet.build import DarknetModel
 
 Infer = Callable[[UInt8[np.ndarray, "B H W 3"]], Float32[np.ndarray, "B P columns"]]
 """From RGB pictures to raw predictions: cx, cy, w, h in input pixels, objectness, class probabilities."""

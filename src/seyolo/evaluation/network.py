@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from jaxtyping import Float32, UInt8
 
-from seyolo.data.loader import to_planes
-from seyolo.network.build import DarknetModel
+from seyolo.data.batches.training import to_planes
+from seyolo.torchnet.build import DarknetModel
 
 if TYPE_CHECKING:
     from seyolo.evaluation.evaluate import Infer

@@ -20,7 +20,7 @@ from jaxtyping import Bool, Float32
 
 from seyolo.boxes import clip_xyxy
 from seyolo.data.datasets import Sample
-from seyolo.data.oxford_annotations import CORNERS
+from seyolo.data.oxford.annotations import CORNERS
 from seyolo.detections import Detections
 from seyolo.errors import DataError
 from seyolo.evaluation.ap import Metrics, Truth, average_precision

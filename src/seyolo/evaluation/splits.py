@@ -5,16 +5,16 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING
 
+from seyolo.checkpoint import default_names
 from seyolo.data.datasets import Dataset, Sample
 from seyolo.errors import DataError
 from seyolo.evaluation.ap import Metrics, average_precision
 from seyolo.evaluation.evaluate import Judgement, judged
-from seyolo.model_file import default_names
 from seyolo.progress import Progress
 from seyolo.runtime.backend import Backend
 
 if TYPE_CHECKING:
-    from seyolo.network.build import DarknetModel
+    from seyolo.torchnet.build import DarknetModel
 
 
 def judge_splits(

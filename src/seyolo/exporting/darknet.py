@@ -11,8 +11,8 @@ from seyolo.darknet.cfg import read_cfg
 from seyolo.darknet.weights import read_weights
 from seyolo.errors import ExportError
 from seyolo.files import replacing
-from seyolo.models import write_darknet
-from seyolo.network.build import DarknetModel, to_file
+from seyolo.opening.network import write_darknet
+from seyolo.torchnet.build import DarknetModel, to_checkpoint
 
 
 def export_darknet(model: DarknetModel, path: str | Path) -> tuple[Path, Path]:
@@ -26,7 +26,7 @@ def export_darknet(model: DarknetModel, path: str | Path) -> tuple[Path, Path]:
             something else.
     """
     cfg = Path(path)
-    model_file = to_file(model)
+    model_file = to_checkpoint(model)
     cfg.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=cfg.parent, prefix=f".{cfg.stem}.") as folder:
         new_cfg = Path(folder) / cfg.name

@@ -9,8 +9,8 @@ from seyolo.errors import UsageError
 from seyolo.exporting.darknet import export_darknet
 from seyolo.exporting.onnx import export_onnx
 from seyolo.exporting.quantize import Picture
-from seyolo.network.build import DarknetModel
 from seyolo.runtime.backend import needing_openvino
+from seyolo.torchnet.build import DarknetModel
 
 
 def export(

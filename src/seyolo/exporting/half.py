@@ -12,14 +12,14 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from seyolo.checkpoint import Checkpoint
 from seyolo.errors import ExportError
-from seyolo.model_file import ModelFile
 
 KERNEL = ".weight"
 """How the names of kernels end; biases, anchors and grids are small and stay as they are."""
 
 
-def round_kernels(model_file: ModelFile) -> ModelFile:
+def round_kernels(model_file: Checkpoint) -> Checkpoint:
     """The network with every kernel rounded to what 16 bits hold.
 
     Args:

@@ -29,8 +29,8 @@ from seyolo.exporting.quantize import Picture, fit_pictures, quantize
 from seyolo.exporting.translate import to_onnx
 from seyolo.files import replacing
 from seyolo.letterbox import Mode
-from seyolo.network.build import DarknetModel, from_file, to_file
-from seyolo.network.folding import fold_batch_norm
+from seyolo.torchnet.build import DarknetModel, from_checkpoint, to_checkpoint
+from seyolo.torchnet.folding import fold_batch_norm
 
 ONLY_ERRORS = 3
 """ONNX Runtime's log level."""
@@ -115,13 +115,13 @@ def letterbox_mode(model: DarknetModel) -> Mode:
 
 def with_rounded_kernels(model: DarknetModel) -> DarknetModel:
     """The model on its device with batch normalisation folded and kernels as 16 bits hold them."""
-    rounded = from_file(round_kernels(fold_batch_norm(to_file(model))))
+    rounded = from_checkpoint(round_kernels(fold_batch_norm(to_checkpoint(model))))
     return rounded.to(next(model.parameters()).device)
 
 
 def describe_onnx(model: DarknetModel, size: tuple[int, int], dynamic_batch: bool = False) -> onnx.ModelProto:
     """The graph and its metadata, compared with nothing yet; batch normalisation is folded in it."""
-    return _described(to_onnx(fold_batch_norm(to_file(model)), size, dynamic_batch), model, size)
+    return _described(to_onnx(fold_batch_norm(to_checkpoint(model)), size, dynamic_batch), model, size)
 
 
 def require_equal_raw(
@@ -147,7 +147,7 @@ def _infer(
 ) -> Float32[np.ndarray, "N P columns"]:
     """The model's own output on the device it is on, from a copy in evaluation mode."""
     device = next(model.parameters()).device
-    copy = from_file(to_file(model)).to(device, precision)
+    copy = from_checkpoint(to_checkpoint(model)).to(device, precision)
     # A GPU would otherwise round the factors of its convolutions to ten bits.
     with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
         raw: Float32[np.ndarray, "N P columns"] = (

@@ -25,8 +25,8 @@ from seyolo.exporting.onnx import (
 from seyolo.exporting.parity import UNSURE, require_agreement, sample_picture
 from seyolo.exporting.quantize import Picture, find, fit_pictures
 from seyolo.files import replacing
-from seyolo.network.build import DarknetModel
 from seyolo.runtime.openvino_backend import SECTION, OpenVinoBackend, core
+from seyolo.torchnet.build import DarknetModel
 
 
 def export_openvino(

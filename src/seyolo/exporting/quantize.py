@@ -35,7 +35,7 @@ from seyolo.errors import UsageError
 from seyolo.exporting.parity import LEAST_AGREEMENT, UNSURE, box_agreement, require_agreement
 from seyolo.exporting.translate import PICTURES, RAW
 from seyolo.letterbox import Mode, Placement, letterbox, to_tensor
-from seyolo.media.pictures import read_picture
+from seyolo.media.images import read_picture
 from seyolo.runtime.onnxruntime_backend import session_options
 
 LEAST_PICTURES = 8

@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from seyolo.checkpoint import Checkpoint
 from seyolo.darknet import graph
 from seyolo.darknet.graph import Shape
 from seyolo.darknet.sections import (
@@ -40,8 +41,7 @@ from seyolo.darknet.sections import (
     Upsample,
     Yolo,
 )
-from seyolo.model_file import ModelFile
-from seyolo.network.activations import (
+from seyolo.torchnet.activations import (
     GELU_CUBIC,
     GELU_LINEAR,
     LEAKY_SLOPE,
@@ -49,8 +49,8 @@ from seyolo.network.activations import (
     SELU_ALPHA,
     SELU_SCALE,
 )
-from seyolo.network.head import MAX_LOG_SIZE
-from seyolo.network.layers import shortcut_shares
+from seyolo.torchnet.head import MAX_LOG_SIZE
+from seyolo.torchnet.layers import shortcut_shares
 
 OPSET = 17
 IR_VERSION = 8
@@ -58,7 +58,7 @@ PICTURES = "images"
 RAW = "raw"
 
 
-def to_onnx(model_file: ModelFile, size: tuple[int, int], dynamic_batch: bool = False) -> onnx.ModelProto:
+def to_onnx(model_file: Checkpoint, size: tuple[int, int], dynamic_batch: bool = False) -> onnx.ModelProto:
     """The network with decoding inside, for pictures of `size` (height, width) pixels.
 
     Args:
@@ -83,7 +83,7 @@ def to_onnx(model_file: ModelFile, size: tuple[int, int], dynamic_batch: bool = 
 class _Translation:
     """The graph under construction; values are named after their layer."""
 
-    def __init__(self, model_file: ModelFile, size: tuple[int, int]) -> None:
+    def __init__(self, model_file: Checkpoint, size: tuple[int, int]) -> None:
         network = model_file.network
         self.sections = network.layers
         self.state = model_file.state

@@ -21,9 +21,9 @@ from seyolo.detections import Detections
 from seyolo.detector import Detector
 from seyolo.errors import DataError
 from seyolo.media.ahead import Behind, mapped_ahead, newest, read_ahead
+from seyolo.media.images import decode_picture, read_picture
 from seyolo.media.names import NameSet
 from seyolo.media.outputs import Frame, Outputs, Place, Places
-from seyolo.media.pictures import decode_picture, read_picture
 from seyolo.media.run_folder import Shard
 from seyolo.media.sources import Sources, kind_of
 from seyolo.media.tables import Rows

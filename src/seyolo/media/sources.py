@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import BinaryIO, Literal
 
 from seyolo.errors import DataError
-from seyolo.media.pictures import PICTURE_ENDINGS, is_picture, matching, pictures_in
+from seyolo.media.images import PICTURE_ENDINGS, is_picture, matching, pictures_in
 
 Kind = Literal["picture", "video", "camera", "stream", "stdin"]
 

@@ -13,17 +13,17 @@ import numpy as np
 
 from seyolo.darknet.edit import moved_state, remove_blocks
 from seyolo.errors import BudgetError
-from seyolo.network.build import DarknetModel, from_file, to_file
 from seyolo.progress import Progress, Silent
-from seyolo.pruning.budget import format_count, parse_budgets
-from seyolo.pruning.cut import cut
-from seyolo.pruning.draft import Draft, predictions
-from seyolo.pruning.groups import find_groups
-from seyolo.pruning.importance import FloatArray, Method, Tied
-from seyolo.pruning.latency import LatencyTable, latency_table
-from seyolo.pruning.options import DEFAULTS, PlanOptions, Scope
-from seyolo.pruning.plan import Plan
-from seyolo.pruning.verify import plan_by_measurement, timed
+from seyolo.pruning.cutting.cut import cut
+from seyolo.pruning.groups.groups import find_groups
+from seyolo.pruning.importance.scores import FloatArray, Method, Tied
+from seyolo.pruning.planning.budget import format_count, parse_budgets
+from seyolo.pruning.planning.latency import LatencyTable, latency_table
+from seyolo.pruning.planning.options import DEFAULTS, PlanOptions, Scope
+from seyolo.pruning.planning.plan import Plan
+from seyolo.pruning.planning.planner import Draft, predictions
+from seyolo.pruning.planning.verify import plan_by_measurement, timed
+from seyolo.torchnet.build import DarknetModel, from_checkpoint, to_checkpoint
 
 
 def prune(
@@ -156,7 +156,7 @@ def timed_plan(
         PlanError: the plan is for another network, or was edited into something impossible.
         BackendError: a backend does not run this network.
     """
-    file = to_file(model)
+    file = to_checkpoint(model)
     tables = {backend: latency_table(model, backend, progress=progress) for backend in backends}
     predicted = predictions(plan, find_groups(file.network), tables)
     return timed(replace(plan, latency_ms=predicted), file, backends)
@@ -181,10 +181,10 @@ def prune_by(model: DarknetModel, plan: Plan) -> DarknetModel:
     Raises:
         PlanError: the plan is for another network, or was edited into something impossible.
     """
-    dense = to_file(model)
+    dense = to_checkpoint(model)
     slim = cut(dense, plan.masks(dense.network), plan.blocks_removed)
     provenance = {**dense.provenance, "pruned": {"budget": plan.budget, "scope": plan.scope}}
-    result = from_file(replace(slim, provenance=provenance))
+    result = from_checkpoint(replace(slim, provenance=provenance))
     layer_map = remove_blocks(dense.network, plan.blocks_removed).layer_map
     trained = moved_state({name: p.requires_grad for name, p in model.named_parameters()}, layer_map)
     for name, parameter in result.named_parameters():

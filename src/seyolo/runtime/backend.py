@@ -17,9 +17,9 @@ from typing import Literal, Protocol, get_args, runtime_checkable
 import numpy as np
 from jaxtyping import Float32
 
+from seyolo.checkpoint import default_names
 from seyolo.errors import BackendError, UsageError
 from seyolo.letterbox import Mode
-from seyolo.model_file import default_names
 from seyolo.runtime.installed import needing
 from seyolo.runtime.shipped import is_shipped, model_path
 

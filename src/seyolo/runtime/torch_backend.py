@@ -13,16 +13,16 @@ import numpy as np
 import torch
 from jaxtyping import Float32
 
+from seyolo.checkpoint import Checkpoint, read_checkpoint
 from seyolo.darknet.cfg import read_cfg
 from seyolo.darknet.graph import num_classes
 from seyolo.darknet.weights import read_weights
 from seyolo.errors import BackendError
 from seyolo.letterbox import Mode
-from seyolo.model_file import ModelFile, read_model_file
-from seyolo.network.build import DarknetModel, from_file, to_file
-from seyolo.network.cuda_graph import CudaGraph
-from seyolo.network.folding import fold_batch_norm
 from seyolo.runtime.backend import Precision, class_names
+from seyolo.torchnet.build import DarknetModel, from_checkpoint, to_checkpoint
+from seyolo.torchnet.cuda_graph import CudaGraph
+from seyolo.torchnet.folding import fold_batch_norm
 
 TYPES = {"f32": torch.float32, "bf16": torch.bfloat16, "f16": torch.float16}
 
@@ -82,11 +82,11 @@ class TorchBackend:
             ModelError, CfgError, WeightsError: a damaged file, or files that do not belong together.
             BackendError: there is no such device here, or the number of names is wrong.
         """
-        file = read_model_file(path) if weights is None else _read_darknet(path, weights)
+        file = read_checkpoint(path) if weights is None else _read_darknet(path, weights)
         if names is not None:
             names = class_names(names, len(file.names), path)
-            file = ModelFile(file.network, file.state, names, file.provenance)
-        return cls(from_file(file), threads=threads, device=device, precision=precision)
+            file = Checkpoint(file.network, file.state, names, file.provenance)
+        return cls(from_checkpoint(file), threads=threads, device=device, precision=precision)
 
     def infer(self, batch: Float32[np.ndarray, "n 3 h w"]) -> Float32[np.ndarray, "n p columns"]:
         """Runs the network; it waits for a GPU, so a clock around it is right.
@@ -111,17 +111,17 @@ class TorchBackend:
 
 def _for_gpu(model: DarknetModel, dtype: torch.dtype) -> DarknetModel:
     """A copy without batch normalisation, its kernels of that type already."""
-    folded = from_file(fold_batch_norm(to_file(model)))
+    folded = from_checkpoint(fold_batch_norm(to_checkpoint(model)))
     for module in folded.modules():
         if isinstance(module, torch.nn.Conv2d):
             module.to(dtype)
     return folded
 
 
-def _read_darknet(cfg: str | Path, weights: str | Path) -> ModelFile:
+def _read_darknet(cfg: str | Path, weights: str | Path) -> Checkpoint:
     network = read_cfg(cfg)
     names = class_names(None, num_classes(network), cfg)
-    return ModelFile(network, read_weights(weights, network), names, {})
+    return Checkpoint(network, read_weights(weights, network), names, {})
 
 
 def torch_device(name: str) -> torch.device:

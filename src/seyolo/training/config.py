@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 import torch
 
-from seyolo.data.augment import Augmentation
+from seyolo.data.batches.augment import Augmentation
+from seyolo.data.batches.training import TrainingLoader
 from seyolo.data.datasets import Sample
-from seyolo.data.loader import TrainingLoader
 from seyolo.training.loss import LossWeights
 from seyolo.training.optimizer import learning_rate_factor
 

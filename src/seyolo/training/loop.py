@@ -24,31 +24,31 @@ import torch
 from jaxtyping import Float32
 from torch import Tensor, nn
 
+from seyolo.checkpoint import read_checkpoint, write_checkpoint
+from seyolo.data.batches.training import TrainingBatch
 from seyolo.data.datasets import Dataset
-from seyolo.data.loader import TrainingBatch
 from seyolo.errors import DataError, TrainingError
 from seyolo.files import write_json
-from seyolo.model_file import read_model_file, write_model_file
-from seyolo.network.build import DarknetModel, from_file, to_file
-from seyolo.network.cudnn import tried_kernels
 from seyolo.progress import Progress, Silent
-from seyolo.training.checkpoint import (
+from seyolo.torchnet.build import DarknetModel, from_checkpoint, to_checkpoint
+from seyolo.torchnet.cudnn import tried_kernels
+from seyolo.training.average import MovingAverage
+from seyolo.training.config import TrainConfig
+from seyolo.training.cuda_graph import RecordedHeads
+from seyolo.training.distillation import Distillation, DistillationModule
+from seyolo.training.distributed import ALONE, Led, Team, current_team
+from seyolo.training.environment import describe_environment
+from seyolo.training.gpu_memory import explained_memory_errors
+from seyolo.training.history import describe, write_results
+from seyolo.training.loss import DetectionLoss, LossModule
+from seyolo.training.optimizer import make_optimizer
+from seyolo.training.run_state import (
     RunState,
     optimizer_tensors,
     read_run_state,
     restore_optimizer,
     write_run_state,
 )
-from seyolo.training.config import TrainConfig
-from seyolo.training.distill import Distillation, DistillationModule
-from seyolo.training.distributed import ALONE, Led, Team, current_team
-from seyolo.training.ema import MovingAverage
-from seyolo.training.environment import describe_environment
-from seyolo.training.full_memory import explained_memory_errors
-from seyolo.training.history import describe, write_results
-from seyolo.training.loss import DetectionLoss, LossModule
-from seyolo.training.optimizer import make_optimizer
-from seyolo.training.recorded import RecordedHeads
 from seyolo.training.sparsity import Sparsity, Steered, sparse_scales
 from seyolo.training.sync_norm import synchronised
 from seyolo.training.trackers import OpenTracker, Tracker, Untracked, chosen_tracker
@@ -343,14 +343,14 @@ class _Run:
 
     def _keep(self, row: dict[str, Any]) -> None:
         """Writes models, table and state; the state last, since a resumed run trusts it."""
-        file = to_file(self.average.model)
-        write_model_file(self.folder / "last.safetensors", file)
+        file = to_checkpoint(self.average.model)
+        write_checkpoint(self.folder / "last.safetensors", file)
         if self.epoch == self.config.snapshot_epoch:
-            write_model_file(snapshot(self.folder, self.epoch), file)
+            write_checkpoint(snapshot(self.folder, self.epoch), file)
         # With sparsity only the last weights hold what the method promises.
         if "ap" in row and (row["ap"] > self.best_ap or self.sparsity is not None):
             self.best_ap, self.best_epoch = row["ap"], row["epoch"]
-            write_model_file(self.folder / "best.safetensors", file)
+            write_checkpoint(self.folder / "best.safetensors", file)
             write_json(self.folder / CURVES_FILE, {self.title: self.validation.curves})
         write_results(self.folder / "results.csv", self.history)
         if self.scales:
@@ -403,7 +403,7 @@ class _Run:
 
     def result(self) -> TrainResult:
         """The best model, read back from the folder."""
-        model = from_file(read_model_file(self.folder / "best.safetensors"))
+        model = from_checkpoint(read_checkpoint(self.folder / "best.safetensors"))
         return TrainResult(model, self.best_ap, self.best_epoch, self.history)
 
 

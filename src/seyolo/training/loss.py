@@ -16,8 +16,8 @@ import torch.nn.functional as F  # noqa: N812
 from jaxtyping import Float, Float32, Int
 from torch import Tensor
 
-from seyolo.network.build import DarknetModel
-from seyolo.network.head import RegionHead, YoloHead
+from seyolo.torchnet.build import DarknetModel
+from seyolo.torchnet.head import RegionHead, YoloHead
 from seyolo.training.assign import Assignment, Level, assign, candidates
 from seyolo.training.distributed import ALONE, Team
 

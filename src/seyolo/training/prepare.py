@@ -17,12 +17,12 @@ from seyolo.darknet.graph import detection_layers
 from seyolo.darknet.placement import GateKind
 from seyolo.darknet.sections import Detection, Join, Yolo
 from seyolo.data.anchors import kmeans_anchors
-from seyolo.data.augment import Augmentation
+from seyolo.data.batches.augment import Augmentation
+from seyolo.data.batches.training import TrainingLoader
 from seyolo.data.datasets import Dataset, Sample
-from seyolo.data.loader import TrainingLoader
-from seyolo.models import load
-from seyolo.network.attention import attach
-from seyolo.network.build import DarknetModel, build, from_file, to_file
+from seyolo.opening.network import load
+from seyolo.torchnet.attention import attach
+from seyolo.torchnet.build import DarknetModel, build, from_checkpoint, to_checkpoint
 from seyolo.training.config import TrainConfig
 
 CENTRE_RANGE = 2.0
@@ -91,8 +91,8 @@ def starting_model(
     _warn_of_freezing(model.network)
     network = fit_to_data(model.network, len(dataset.names), config.size_px)
     if weights is not None or spec.endswith(".safetensors"):
-        file = replace(to_file(model), network=network)
-        trained = from_file(file)
+        file = replace(to_checkpoint(model), network=network)
+        trained = from_checkpoint(file)
         return trained if attention is None else attach(trained, **asdict(attention), generator=generator)
     if attention is not None:
         network = edit.attach(network, **asdict(attention)).network

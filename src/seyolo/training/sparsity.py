@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from seyolo.errors import UsageError
-from seyolo.network.build import DarknetModel
+from seyolo.torchnet.build import DarknetModel
 
 
 class Sparsity(Protocol):

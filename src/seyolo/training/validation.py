@@ -11,7 +11,7 @@ from seyolo.errors import DataError
 from seyolo.evaluation.ap import Truth, average_precision
 from seyolo.evaluation.curves import detection_curves
 from seyolo.evaluation.evaluate import judged
-from seyolo.network.build import DarknetModel
+from seyolo.torchnet.build import DarknetModel
 from seyolo.training.distributed import Team
 
 EVALUATION_BATCH = 32

@@ -18,8 +18,8 @@ from starlette.requests import Request
 from starlette.types import Message, Receive
 
 from seyolo.errors import DataError
-from seyolo.media.picture_format import num_pixels
-from seyolo.media.pictures import decode_picture
+from seyolo.media.image_format import num_pixels
+from seyolo.media.images import decode_picture
 from seyolo.web.limits import Limits
 
 

@@ -1,0 +1,152 @@
+"""A checkpoint: one safetensors file with the description, the weights, the class names and their origin.
+
+The metadata keys are `format`, `format_version`, `cfg`, `names` and `provenance` (the latter two JSON); the
+tensors are named as `darknet.weights.tensor_shapes` names them. Nothing is ever pickled. numpy only.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float32
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from seyolo.darknet.cfg import Network, parse_cfg
+from seyolo.darknet.graph import num_classes
+from seyolo.darknet.weights import tensor_shapes
+from seyolo.errors import ModelError
+from seyolo.files import replacing
+
+FORMAT = "seyolo"
+FORMAT_VERSION = "1"
+
+State = dict[str, Float32[np.ndarray, "..."]]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A whole model without torch.
+
+    Attributes:
+        network: the description.
+        state: float32 arrays by tensor name, exactly those of `tensor_shapes(network)`.
+        names: one name per class.
+        provenance: where the weights come from, JSON values only.
+    """
+
+    network: Network
+    state: State
+    names: tuple[str, ...]
+    provenance: dict[str, object] = field(default_factory=dict)
+
+
+def default_names(count: int) -> tuple[str, ...]:
+    """Names for classes nobody named."""
+    return tuple(f"class {index}" for index in range(count))
+
+
+def check_state(network: Network, state: Mapping[str, Float32[np.ndarray, "..."]], source: str) -> None:
+    """Refuses a state that does not hold exactly the tensors of the network.
+
+    Raises:
+        ModelError: names the first tensor that is missing, extra or of another shape.
+    """
+    expected = tensor_shapes(network)
+    for name, shape in expected.items():
+        if name not in state:
+            raise ModelError(f"{source}: tensor {name} of shape {shape} is missing")
+        if state[name].shape != shape:
+            raise ModelError(f"{source}: tensor {name} has shape {state[name].shape}, its cfg needs {shape}")
+    extra = next((name for name in state if name not in expected), None)
+    if extra is not None:
+        raise ModelError(f"{source}: tensor {extra} belongs to no layer of its cfg")
+
+
+def write_checkpoint(path: str | Path, model_file: Checkpoint) -> None:
+    """Writes a checkpoint in one step: the old file or the new one, never half.
+
+    Raises:
+        ModelError: the state does not fit the network.
+    """
+    check_state(model_file.network, model_file.state, str(path))
+    state = {name: np.ascontiguousarray(array, np.float32) for name, array in model_file.state.items()}
+    metadata = {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "cfg": model_file.network.to_cfg(),
+        "names": json.dumps(list(model_file.names)),
+        "provenance": json.dumps(model_file.provenance),
+    }
+    with replacing(path) as temporary:
+        save_file(state, temporary, metadata=metadata)
+
+
+def read_checkpoint(path: str | Path) -> Checkpoint:
+    """Reads a checkpoint.
+
+    Raises:
+        ModelError: the file is missing, truncated, of something else, or does not fit its own cfg.
+        CfgError: the cfg inside cannot be read; names the line.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ModelError(f"{path}: there is no such checkpoint file")
+    try:
+        with safe_open(path, framework="numpy") as file:
+            metadata: dict[str, str] = file.metadata() or {}
+            _check_format(metadata, set(file.keys()), path)
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+    except (SafetensorError, OSError) as error:
+        raise ModelError(f"{path}: {_what_it_is(path)} ({error})") from None
+    return _assemble(metadata, state, path)
+
+
+def _assemble(metadata: dict[str, str], state: State, path: Path) -> Checkpoint:
+    network = parse_cfg(metadata["cfg"], f"{path} (its cfg)")
+    check_state(network, state, str(path))
+    try:
+        names, provenance = json.loads(metadata["names"]), json.loads(metadata["provenance"])
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise ModelError(f"{path}: its metadata is damaged: {error}") from None
+    if not isinstance(provenance, dict) or not _are_names(names, num_classes(network)):
+        raise ModelError(f"{path}: its metadata is damaged: names or provenance are not what they should be")
+    state = {name: array.astype(np.float32, copy=False) for name, array in state.items()}
+    return Checkpoint(network, state, tuple(names), provenance)
+
+
+def _are_names(value: object, count: int) -> bool:
+    return isinstance(value, list) and len(value) == count and all(isinstance(name, str) for name in value)
+
+
+def _check_format(metadata: Mapping[str, str], tensors: set[str], path: Path) -> None:
+    if metadata.get("format") != FORMAT:
+        some = ", ".join(sorted(tensors)[:2]) or "none"
+        message = f"a safetensors file, but not a seyolo checkpoint (its tensors: {some} …)"
+        raise ModelError(f"{path}: {message}; take one that `seyolo train` or `seyolo prune` wrote")
+    if metadata.get("format_version") != FORMAT_VERSION:
+        message = f"written in format {metadata.get('format_version')}, this seyolo reads {FORMAT_VERSION}"
+        raise ModelError(f"{path}: {message}; update seyolo")
+    missing = [key for key in ("cfg", "names", "provenance") if key not in metadata]
+    if missing:
+        raise ModelError(f"{path}: its metadata lacks {', '.join(missing)}; write it again from its source")
+
+
+def _what_it_is(path: Path) -> str:
+    """What a file that is no whole safetensors file looks like by its first bytes."""
+    with path.open("rb") as file:
+        head = file.read(16)
+    size = path.stat().st_size
+    if not head:
+        return "an empty file, not a checkpoint"
+    if head.startswith(b"PK\x03\x04") or head.startswith(b"\x80\x02"):
+        return "a pickled PyTorch file, which can run code when loaded and is never read; save safetensors"
+    if len(head) >= 9 and head[8:9] == b"{" and int.from_bytes(head[:8], "little") < max(size, 1 << 27):
+        return f"a truncated or damaged checkpoint of {size} bytes; copy it again or take an earlier one"
+    if head.lstrip().startswith(b"["):
+        return "a cfg, not a checkpoint; name it .cfg"
+    return "not a safetensors checkpoint"

@@ -1,0 +1,75 @@
+"""Decoded source pictures, kept in memory up to a budget.
+
+Pictures are kept shrunk to what training needs, as the pyramids `augment` samples from. What once fits
+stays: every epoch visits every picture, so evicting would only trade one miss for another.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from jaxtyping import UInt8
+
+from seyolo.data.batches.augment import Picture, pyramid
+from seyolo.data.datasets import Sample
+from seyolo.letterbox import resize
+from seyolo.media.images import read_picture
+
+
+class PictureCache:
+    """Source pictures by their index in `samples`, decoded on first use. Safe to share between threads.
+
+    Args:
+        samples: pictures with their labels.
+        long_side_px: larger pictures are kept (and returned) shrunk to this.
+        budget_bytes: once the kept pictures fill it, further ones are decoded at every use.
+    """
+
+    def __init__(self, samples: Sequence[Sample], long_side_px: int, budget_bytes: int) -> None:
+        self.samples = samples
+        self._long_side_px = long_side_px
+        self._left_bytes = budget_bytes
+        self._is_full = False
+        self._pictures: dict[int, Picture] = {}
+        self._lock = threading.Lock()
+
+    def fetch(self, index: int) -> Picture:
+        """The picture as a pyramid, and its labels; raises DataError when it cannot be decoded."""
+        kept = self._pictures.get(index)
+        if kept is not None:
+            return kept
+        sample = self.samples[index]
+        levels = pyramid(_shrunk(read_picture(sample.image), self._long_side_px))
+        picture = Picture(levels, sample.boxes_cxcywh, sample.class_ids)
+        self._keep(index, picture)
+        return picture
+
+    def fill(self) -> None:
+        """Decodes pictures until the budget is full or all are there."""
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(self._fetch_while_empty, range(len(self.samples))))
+
+    def _fetch_while_empty(self, index: int) -> None:
+        if not self._is_full:
+            self.fetch(index)
+
+    def _keep(self, index: int, picture: Picture) -> None:
+        num_bytes = sum(level.nbytes for level in picture.levels)
+        with self._lock:
+            if num_bytes > self._left_bytes:
+                self._is_full = True
+            elif index not in self._pictures:
+                self._pictures[index] = picture
+                self._left_bytes -= num_bytes
+
+
+def _shrunk(image: UInt8[np.ndarray, "h w 3"], long_side_px: int) -> UInt8[np.ndarray, "H W 3"]:
+    height, width = image.shape[:2]
+    scale = long_side_px / max(height, width)
+    if scale >= 1:
+        return image
+    size = max(1, round(height * scale)), max(1, round(width * scale))
+    return resize(image, size)

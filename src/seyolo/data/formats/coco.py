@@ -1,0 +1,266 @@
+"""COCO jsons: `images`, `annotations` and `categories` of one split per file.
+
+Categories, whatever their ids, become classes 0 to C-1 in the order of their ids. A `bbox` is x, y, width
+and height in pixels. Crowds (`iscrowd`) are left out and counted, and so are boxes of exactly no width or
+height: the published train2017 holds two.
+
+The split is the one the file's name holds (`instances_val2017.json`), or its folder's where jsons of all
+splits have the same name (`valid/_annotations.coco.json`), else `val`. Files of the same name but for the
+split are the other splits.
+
+Notable: a file is read when its split is first asked for, so that measuring on val does not wait for train.
+The class names are those of the file given; another's must be the same.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple, TypeGuard
+
+from seyolo.data.formats.coco_layout import find_splits, picture_folders
+from seyolo.data.labels import (
+    PictureSize,
+    Problem,
+    Reading,
+    Row,
+    collect,
+    read_text,
+    row_of_pixels,
+    size_of,
+)
+from seyolo.errors import DataError
+
+_KEYS = ("images", "annotations", "categories")
+
+
+class _Annotation(NamedTuple):
+    """One object as the file has it; `number` is its place in the list."""
+
+    number: int
+    id: object
+    category: object
+    bbox: object
+    is_crowd: bool
+
+
+class _Image(NamedTuple):
+    """A picture: its file's name, (height, width) where stated, and what is annotated on it."""
+
+    file_name: str
+    size: tuple[int, int] | None
+    annotations: list[_Annotation]
+
+
+class _Split(NamedTuple):
+    """What a file holds: class names, their ids by category id, pictures by image id."""
+
+    names: tuple[str, ...]
+    class_ids: dict[object, int]
+    images: dict[object, _Image]
+
+
+@dataclass(frozen=True)
+class CocoFiles:
+    """A data set of COCO jsons: class names and the file of each split."""
+
+    source: Path
+    names: tuple[str, ...]
+    splits: Mapping[str, tuple[Path, ...]]
+    _read: dict[str, _Split] = field(default_factory=dict, repr=False)
+    _images: dict[tuple[str, str], _Image] = field(default_factory=dict, repr=False)
+
+    def images(self, split: str) -> Iterable[str]:
+        """Gives the pictures of a split; raises DataError for a file that is damaged or lacks pictures."""
+        (path,) = self.splits[split]
+        found = _find_pictures(self._split(split).images, path, split)
+        self._images.update({(split, place): image for place, image in found.items()})
+        return found
+
+    def read(self, split: str, image: Path, picture_size: PictureSize) -> Reading:
+        """Reads what is annotated on a picture that `images` gave."""
+        entry = self._images[split, str(image)]
+        size = size_of(entry.size, picture_size)
+        class_ids = self._split(split).class_ids
+        labels, problems = collect(
+            enumerate(entry.annotations), lambda annotation: _row(annotation, class_ids, size), size
+        )
+        (path,) = self.splits[split]
+        return Reading(labels, [_problem(path, entry, *problem) for problem in problems], entry.size)
+
+    def strays(self, images: Iterable[Path]) -> list[Problem]:
+        """None: an annotation without picture is an error when its file is read."""
+        return []
+
+    def _split(self, split: str) -> _Split:
+        if split not in self._read:
+            (path,) = self.splits[split]
+            content = _read_split(path)
+            if content.names != self.names:
+                raise DataError(
+                    f"{path}: its classes are {_few(content.names)}, those of {self.source} "
+                    f"{_few(self.names)}; make them agree, or give one of the files another name"
+                )
+            self._read[split] = content
+        return self._read[split]
+
+
+def read_coco(source: Path) -> CocoFiles:
+    """Reads a COCO json and finds those of the other splits.
+
+    Raises DataError when the file is missing or holds something that makes no sense.
+    """
+    content = _read_split(source)
+    split, files = find_splits(source)
+    return CocoFiles(source, content.names, {name: (path,) for name, path in files.items()}, {split: content})
+
+
+def _read_split(path: Path) -> _Split:
+    values = _read_json(path)
+    names, class_ids = _categories(values["categories"], path)
+    images = _images(values["images"], path)
+    _add_annotations(images, values["annotations"], path)
+    return _Split(names, class_ids, images)
+
+
+def _read_json(path: Path) -> dict[str, list[dict[str, Any]]]:
+    text = read_text(path)
+    try:
+        values: Any = json.loads(text, object_hook=_without_outline)
+    except json.JSONDecodeError as error:
+        raise DataError(f"{path}:{error.lineno}: not valid JSON ({error.msg})") from None
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path}: not valid JSON ({error})") from None
+    for key in _KEYS:
+        if not isinstance(values, dict) or key not in values:
+            raise DataError(f"{path}: no key `{key}`; a COCO json of boxes has {', '.join(_KEYS)}")
+        if not isinstance(values[key], list) or not all(isinstance(value, dict) for value in values[key]):
+            raise DataError(f"{path}: {key}: expected a list of objects")
+    return {key: values[key] for key in _KEYS}
+
+
+def _without_outline(values: dict[str, Any]) -> dict[str, Any]:
+    """Drops at once what fills most of a COCO json and is not needed for boxes."""
+    values.pop("segmentation", None)
+    return values
+
+
+def _categories(values: list[dict[str, Any]], path: Path) -> tuple[tuple[str, ...], dict[object, int]]:
+    names: dict[int, str] = {}
+    for number, value in enumerate(values):
+        where = f"{path}: categories[{number}]"
+        category, name = _get(value, "id", where), _get(value, "name", where)
+        if not _is_int(category) or not isinstance(name, str):
+            raise DataError(f"{where}: expected a number as id and text as name, found {value}")
+        if category in names or name in names.values():
+            raise DataError(f"{where}: the id {category} or the name {name} stands a second time")
+        names[category] = name
+    if not names:
+        raise DataError(f"{path}: categories: names no class")
+    ids = sorted(names)
+    return tuple(names[category] for category in ids), {category: index for index, category in enumerate(ids)}
+
+
+def _images(values: list[dict[str, Any]], path: Path) -> dict[object, _Image]:
+    images: dict[object, _Image] = {}
+    for number, value in enumerate(values):
+        where = f"{path}: images[{number}]"
+        image_id, file_name = _get(value, "id", where), _get(value, "file_name", where)
+        if not isinstance(file_name, str) or not file_name:
+            raise DataError(f"{where}: file_name: expected the name of a picture, found {file_name!r}")
+        if not _is_int(image_id) and not isinstance(image_id, str):
+            raise DataError(f"{where}: id: expected a number, found {image_id!r}")
+        if image_id in images:
+            raise DataError(f"{where}: the id {image_id} stands a second time")
+        images[image_id] = _Image(file_name, _size(value, where), [])
+    return images
+
+
+def _size(image: dict[str, Any], where: str) -> tuple[int, int] | None:
+    """(height, width), or None where the file does not state it."""
+    height, width = image.get("height"), image.get("width")
+    if not height and not width:
+        return None
+    if not _is_int(height) or not _is_int(width) or height <= 0 or width <= 0:
+        raise DataError(f"{where}: expected width and height in pixels, found {width!r} and {height!r}")
+    return height, width
+
+
+def _add_annotations(images: dict[object, _Image], values: list[dict[str, Any]], path: Path) -> None:
+    for number, value in enumerate(values):
+        try:
+            images[value["image_id"]].annotations.append(
+                _Annotation(
+                    number, value.get("id"), value["category_id"], value["bbox"], bool(value.get("iscrowd"))
+                )
+            )
+        except (KeyError, TypeError):
+            where = f"{path}: annotations[{number}] (id {value.get('id')})"
+            raise DataError(f"{where}: {_fault(value)}") from None
+
+
+def _fault(annotation: Mapping[str, Any]) -> str:
+    """Why an annotation belongs to no picture."""
+    missing = [key for key in ("image_id", "category_id", "bbox") if key not in annotation]
+    return f"no `{missing[0]}`" if missing else f"there is no image with the id {annotation['image_id']!r}"
+
+
+def _find_pictures(images: Mapping[object, _Image], path: Path, split: str) -> dict[str, _Image]:
+    folders = picture_folders(path, split)
+    found: dict[str, _Image] = {}
+    missing = []
+    for image in images.values():
+        places = (os.path.normpath(os.path.join(folder, image.file_name)) for folder in folders)
+        place = next(filter(os.path.isfile, places), None)
+        if place is None:
+            missing.append(image.file_name)
+        elif place in found:
+            raise DataError(f"{path}: images: {image.file_name} stands a second time")
+        else:
+            found[place] = image
+    if missing:
+        count = f"{len(missing):,} of {len(images):,} pictures are missing, the first is {missing[0]}"
+        raise DataError(f"{path}: {count}; looked in {', '.join(folders)}")
+    return found
+
+
+def _row(annotation: _Annotation, class_ids: Mapping[object, int], size: PictureSize) -> Row | None:
+    left, top, width, height = _numbers(annotation.bbox)
+    if annotation.is_crowd or (width == 0 <= height) or (height == 0 <= width):
+        return None
+    class_id = class_ids.get(annotation.category) if _is_int(annotation.category) else None
+    if class_id is None:
+        raise DataError(f"category_id {annotation.category!r} is none of the categories")
+    return row_of_pixels(class_id, (left, top, left + width, top + height), size)
+
+
+def _numbers(bbox: object) -> tuple[float, ...]:
+    if not isinstance(bbox, list) or len(bbox) != 4 or not {int, float}.issuperset(map(type, bbox)):
+        raise DataError(f"bbox: expected [x, y, width, height] in pixels, found {bbox!r}")
+    try:
+        return tuple(map(float, bbox))
+    except OverflowError:
+        raise DataError("bbox: holds a number that is too large") from None
+
+
+def _problem(path: Path, image: _Image, position: int, text: str) -> Problem:
+    annotation = image.annotations[position]
+    entry = f"annotations[{annotation.number}] (id {annotation.id}, {image.file_name})"
+    return Problem(str(path), 0, f"{entry}: {text}")
+
+
+def _get(value: Mapping[str, Any], key: str, where: str) -> Any:
+    if key not in value:
+        raise DataError(f"{where}: no `{key}`")
+    return value[key]
+
+
+def _is_int(value: object) -> TypeGuard[int]:
+    return type(value) is int
+
+
+def _few(names: tuple[str, ...]) -> str:
+    return ", ".join(names[:5]) + (f" … ({len(names)})" if len(names) > 5 else "")

@@ -1,0 +1,101 @@
+"""Darknet's `.data` file: `key = value` lines that say where lists of pictures and class names lie.
+
+    classes = 2
+    train = data/train.txt
+    valid = data/valid.txt
+    names = data/obj.names
+
+`train`, `valid` (here the split `val`) and `test` are list files of pictures with YOLO labels, which lie
+where Darknet looks for them: under `labels/` in place of `images/` or `JPEGImages/`, or beside the picture.
+
+Notable: Darknet resolves every path from the working directory. Here the folder of the file that holds the
+path comes first (for a line in a list, that of the `.data` next), and the working directory last.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+from seyolo.data.formats.yolo import YoloFiles
+from seyolo.data.labels import read_text
+from seyolo.errors import DataError
+
+_SPLITS = {"train": "train", "valid": "val", "test": "test"}
+_KEYS = (*_SPLITS, "names", "classes")
+# Where Darknet's own commands write, and what its classifiers and its way of measuring need.
+_DARKNETS_OWN = frozenset({"backup", "difficult", "eval", "labels", "results", "top"})
+_UNDER_PICTURES = re.compile(r"(.*[/\\]|)(?:images|JPEGImages)[/\\]")
+
+
+class _Value(NamedTuple):
+    """The text behind a key, and where it stands: `file:line: key`."""
+
+    text: str
+    where: str
+
+
+def read_darknet_data(source: Path) -> YoloFiles:
+    """Reads a Darknet `.data` file with train, valid, test (at least one of them), names and classes.
+
+    Raises DataError, naming file and line, for an unknown or repeated key, a file that is not there, and a
+    number of classes that is not that of the names.
+    """
+    values = _read_values(source)
+    if "names" not in values:
+        raise DataError(f"{source}: no key `names`; add `names = obj.names`, a file of one class per line")
+    names = _read_names(_existing(values["names"], source))
+    if "classes" in values and values["classes"].text != str(len(names)):
+        where, text = values["classes"].where, values["classes"].text
+        raise DataError(f"{where} is {text}, but {values['names'].text} lists {len(names)}")
+    splits = {_SPLITS[key]: (_existing(values[key], source),) for key in _SPLITS if key in values}
+    if not splits:
+        raise DataError(f"{source}: names no split; add `train = train.txt` and `valid = valid.txt`")
+    return YoloFiles(source, names, splits, (source.parent, Path()), _UNDER_PICTURES)
+
+
+def _read_values(source: Path) -> dict[str, _Value]:
+    values: dict[str, _Value] = {}
+    for line, text in enumerate(read_text(source).splitlines(), start=1):
+        stripped = text.strip()
+        if not stripped or stripped[0] in "#;":
+            continue
+        key, equals, value = (part.strip() for part in stripped.partition("="))
+        if not equals or not value:
+            raise DataError(f"{source}:{line}: expected `key = value`, found `{stripped[:40]}`")
+        if key not in _KEYS and key not in _DARKNETS_OWN:
+            raise DataError(f"{source}:{line}: unknown key `{key}`; {_advice(key)}")
+        if key in values:
+            raise DataError(f"{source}:{line}: {key} stands a second time; remove one of them")
+        values[key] = _Value(value, f"{source}:{line}: {key}")
+    return values
+
+
+def _advice(key: str) -> str:
+    near = difflib.get_close_matches(key.lower(), (*_KEYS, *_DARKNETS_OWN, "val"), n=1)
+    if near:
+        return f"did you mean `{'valid' if near[0] == 'val' else near[0]}`?"
+    return f"known are {', '.join(_KEYS)}"
+
+
+def _existing(value: _Value, source: Path) -> Path:
+    """The file a value names, relative to the folder of the .data file or else to the working directory."""
+    places = list(dict.fromkeys((source.parent / value.text, Path(value.text))))
+    found = next((place for place in places if place.is_file()), None)
+    if found is None:
+        raise DataError(f"{value.where}: there is no file {' or '.join(map(str, places))}")
+    return found
+
+
+def _read_names(path: Path) -> tuple[str, ...]:
+    names = tuple(line.strip() for line in read_text(path).rstrip().splitlines())
+    if not names:
+        raise DataError(f"{path}: names no class; write one per line")
+    for line, name in enumerate(names, start=1):
+        if not name:
+            raise DataError(f"{path}:{line}: an empty line between the classes; remove it")
+        if name in names[: line - 1]:
+            raise DataError(f"{path}:{line}: the class {name} stands a second time")
+    return names

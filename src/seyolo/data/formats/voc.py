@@ -1,0 +1,236 @@
+"""VOC folders: `JPEGImages/`, `Annotations/*.xml` and the lists of pictures in `ImageSets/Main/`.
+
+Splits are `train.txt`, `val.txt` and `test.txt`. `trainval.txt` stands in where there is no `train.txt`,
+without the pictures of val. The classes are the lines of `labels.txt` or `classes.txt` in the folder, else
+the names in all annotations, sorted. Objects marked `difficult` are left out, as Darknet does, and counted.
+
+Notable: corners count pixels from 1 and the last one belongs to the box, so a box reaches from xmin - 1 to
+xmax in the coordinates of all other formats, and one of the whole picture from 0 to its width. Darknet's
+voc_label.py takes 1 from xmax, too, which moves every box by half a pixel and makes it a pixel smaller.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+from xml.etree import ElementTree
+
+from seyolo.data.labels import (
+    NO_LABELS,
+    PictureSize,
+    Problem,
+    Reading,
+    Row,
+    collect,
+    read_text,
+    row_of_pixels,
+    size_of,
+)
+from seyolo.errors import DataError
+from seyolo.media.images import is_picture
+
+_PICTURES, _ANNOTATIONS, _LISTS = "JPEGImages", "Annotations", "ImageSets/Main"
+_CORNERS = ("xmin", "ymin", "xmax", "ymax")
+
+
+class _Object(NamedTuple):
+    """An object as the file has it; what is missing is None."""
+
+    name: str | None
+    is_difficult: bool
+    corners: tuple[str | None, ...]
+
+
+class _Annotation(NamedTuple):
+    """What an xml holds: (height, width) where stated, its objects, or what is wrong with it as a whole."""
+
+    size: tuple[int, int] | None = None
+    objects: tuple[_Object, ...] = ()
+    problem: Problem | None = None
+
+
+@dataclass(frozen=True)
+class VocFolder:
+    """A data set in the layout of Pascal VOC: class names, and the list file of each split."""
+
+    root: Path
+    names: tuple[str, ...]
+    splits: Mapping[str, tuple[Path, ...]]
+    _annotations: dict[Path, _Annotation] = field(default_factory=dict, repr=False)
+
+    def images(self, split: str) -> Iterator[str]:
+        """Yields the pictures of a split; raises DataError for one that is missing."""
+        (path,) = self.splits[split]
+        left_out = set(_listed(self.splits["val"][0]).values()) if _holds_val(path, self.splits) else set()
+        for line, name in _listed(path).items():
+            if name not in left_out:
+                yield self._picture(name, f"{path}:{line}")
+
+    def read(self, split: str, image: Path, picture_size: PictureSize) -> Reading:
+        """Reads the annotation of a picture."""
+        path = self.root / _ANNOTATIONS / image.relative_to(self.root / _PICTURES).with_suffix(".xml")
+        annotation = self._annotations.get(path) or _read_xml(path)
+        if annotation.problem is not None:
+            return Reading(NO_LABELS, [annotation.problem])
+        size = size_of(annotation.size, picture_size)
+        labels, problems = collect(
+            enumerate(annotation.objects, start=1), lambda entry: _row(entry, self.names, size), size
+        )
+        return Reading(
+            labels,
+            [Problem(str(path), 0, f"object {number}: {text}") for number, text in problems],
+            annotation.size,
+        )
+
+    def strays(self, images: Iterable[Path]) -> list[Problem]:
+        """Finds annotations without picture."""
+        paths = _xmls(self.root)
+        return [
+            Problem(str(path), 0, f"no picture of this name in {self.root / _PICTURES}")
+            for path in paths
+            if path.relative_to(self.root / _ANNOTATIONS).with_suffix("").as_posix() not in self._pictures
+        ]
+
+    @cached_property
+    def _pictures(self) -> dict[str, list[str]]:
+        """Paths of all pictures by their name as in a list: without ending, folders by slashes."""
+        pictures: dict[str, list[str]] = {}
+        folder = str(self.root / _PICTURES)
+        for parent, _, files in os.walk(folder):
+            for file in files:
+                if not is_picture(file) or file.startswith("."):
+                    continue
+                path = os.path.join(parent, file)
+                name = os.path.splitext(os.path.relpath(path, folder))[0].replace(os.sep, "/")
+                pictures.setdefault(name, []).append(path)
+        return pictures
+
+    def _picture(self, name: str, where: str) -> str:
+        stem = os.path.splitext(name)[0] if is_picture(name) else name
+        found = self._pictures.get(stem, [])
+        if len(found) != 1:
+            there = f"there are several: {', '.join(sorted(found))}" if found else "there is no such picture"
+            raise DataError(f"{where}: {self.root / _PICTURES / name}: {there}")
+        return found[0]
+
+
+def read_voc(root: Path) -> VocFolder:
+    """Reads which splits and classes a VOC folder has.
+
+    Raises DataError when the folder is of another kind, or has no lists or no classes.
+    """
+    for folder in (_PICTURES, _ANNOTATIONS):
+        if not (root / folder).is_dir():
+            raise DataError(f"{root}: not a VOC folder: it has no {folder}; {_advice(root)}")
+    splits = _splits(root)
+    listed = next((root / name for name in ("labels.txt", "classes.txt") if (root / name).is_file()), None)
+    if listed is not None:
+        return VocFolder(root, _read_names(listed), splits)
+    annotations = {path: _read_xml(path) for path in _xmls(root)}
+    objects = [entry for annotation in annotations.values() for entry in annotation.objects]
+    names = tuple(sorted({entry.name for entry in objects if entry.name}))
+    if not names:
+        raise DataError(f"{root / _ANNOTATIONS}: no object in any xml; name the classes in {root}/labels.txt")
+    return VocFolder(root, names, splits, annotations)
+
+
+def _advice(root: Path) -> str:
+    inside = sorted(path.parent for path in root.glob(f"*/{_PICTURES}")) + sorted(root.glob("*.y*ml"))
+    if inside:
+        return f"did you mean {inside[0]}?"
+    return f"expected are {_PICTURES}, {_ANNOTATIONS} and {_LISTS}; other data sets are given by their file"
+
+
+def _splits(root: Path) -> dict[str, tuple[Path, ...]]:
+    lists = {name: root / _LISTS / f"{name}.txt" for name in ("train", "val", "test", "trainval")}
+    there = {name: path for name, path in lists.items() if path.is_file()}
+    if "train" not in there and "trainval" in there:
+        there = {"train": there["trainval"], **there}
+    there.pop("trainval", None)
+    if not there:
+        raise DataError(
+            f"{root}: names no split; write {_LISTS}/train.txt and val.txt with one picture's name per line"
+        )
+    return {name: (path,) for name, path in there.items()}
+
+
+def _holds_val(path: Path, splits: Mapping[str, tuple[Path, ...]]) -> bool:
+    return path.stem == "trainval" and "val" in splits
+
+
+def _listed(path: Path) -> dict[int, str]:
+    """The names in a list, by line."""
+    lines = enumerate(map(str.strip, read_text(path).splitlines()), start=1)
+    return {line: name for line, name in lines if name}
+
+
+def _read_names(path: Path) -> tuple[str, ...]:
+    names = tuple(_listed(path).values())
+    if not names or len(set(names)) < len(names):
+        raise DataError(f"{path}: expected one class per line, each once; found {', '.join(names) or 'none'}")
+    return names
+
+
+def _xmls(root: Path) -> list[Path]:
+    return sorted((root / _ANNOTATIONS).rglob("*.xml"))
+
+
+def _read_xml(path: Path) -> _Annotation:
+    try:
+        text = read_text(path)
+    except DataError as error:
+        advice = "" if path.exists() else "; that of a picture without objects has no <object> in it"
+        return _damaged(path, 0, str(error).removeprefix(f"{path}: ") + advice)
+    # A document type can define entities that grow to gigabytes or lead to other files.
+    if "<!DOCTYPE" in text:
+        return _damaged(path, 0, "has a DOCTYPE, which no annotation needs; remove it")
+    try:
+        root = ElementTree.fromstring(text)
+    except ElementTree.ParseError as error:
+        return _damaged(path, error.position[0], f"not valid XML ({error.msg})")
+    if root.tag != "annotation":
+        return _damaged(path, 0, f"expected <annotation> as the outermost element, found <{root.tag[:40]}>")
+    return _Annotation(_size(root), tuple(map(_object, root.findall("object"))))
+
+
+def _damaged(path: Path, line: int, text: str) -> _Annotation:
+    return _Annotation(problem=Problem(str(path), line, text))
+
+
+def _size(root: ElementTree.Element) -> tuple[int, int] | None:
+    """(height, width); None where it is missing or 0, as some programs write it."""
+    texts = (root.findtext("size/height", ""), root.findtext("size/width", ""))
+    height, width = (int(text) if re.fullmatch(r"\s*\d{1,9}\s*", text, re.ASCII) else 0 for text in texts)
+    return (height, width) if height and width else None
+
+
+def _object(element: ElementTree.Element) -> _Object:
+    name = (element.findtext("name") or "").strip() or None
+    is_difficult = (element.findtext("difficult") or "").strip() == "1"
+    return _Object(name, is_difficult, tuple(element.findtext(f"bndbox/{corner}") for corner in _CORNERS))
+
+
+def _row(entry: _Object, names: tuple[str, ...], size: PictureSize) -> Row | None:
+    if entry.name is None:
+        raise DataError("has no <name>")
+    if entry.name not in names:
+        near = difflib.get_close_matches(entry.name, names, n=1)
+        advice = f"did you mean `{near[0]}`?" if near else f"there are {', '.join(names[:5])}"
+        raise DataError(f"`{entry.name}` is none of the classes; {advice}")
+    left, top, right, bottom = map(_corner, _CORNERS, entry.corners)
+    if entry.is_difficult:
+        return None
+    return row_of_pixels(names.index(entry.name), (left - 1, top - 1, right, bottom), size)
+
+
+def _corner(name: str, text: str | None) -> float:
+    try:
+        return float(text or "")
+    except ValueError:
+        raise DataError(f"{name}: expected a number, found {text!r}") from None

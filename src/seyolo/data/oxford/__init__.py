@@ -1,0 +1,1 @@
+"""The Oxford Hand data set: annotations, archives, conversion."""

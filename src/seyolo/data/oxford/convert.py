@@ -1,0 +1,292 @@
+"""Oxford Hand, as a folder or archive, to a data set with YOLO labels.
+
+Reads `hand_dataset/{training,validation,test}_dataset/{…}_data/{images/*.jpg,annotations/*.mat}` and writes
+`images|labels/<split>/<original name>`, `data.yaml` and `oxford_boxes.csv`.
+
+Notable: the same file names occur in several splits, so the splits stay apart. YOLO labels cannot hold
+rotated corners, and the official protocol needs their area, so the table keeps both, one row per label row
+and in the same order. The output appears under its name only when it is complete.
+"""
+
+from __future__ import annotations
+
+import csv
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path, PurePosixPath
+from typing import Literal
+
+import numpy as np
+
+from seyolo.boxes import xyxy_to_cxcywh
+from seyolo.data.formats.data_yaml import write_data_yaml
+from seyolo.data.oxford.annotations import CORNERS, Hand, read_annotation
+from seyolo.data.oxford.archives import extract
+from seyolo.errors import DataError, UsageError
+from seyolo.media.images import check_complete, encoded_size
+
+SplitMode = Literal["official", "reference"]
+
+PUBLISHED_COUNTS = {"train": (4069, 9163), "val": (738, 1856), "test": (821, 2031)}
+"""Pictures and hands of each split, as published."""
+
+COLUMNS = (
+    "split",
+    "image",
+    "width",
+    "height",
+    *(f"{corner}_{axis}" for corner in CORNERS for axis in "xy"),
+    "area_px2",
+    "side",
+)
+"""Columns of `oxford_boxes.csv`: folder and file name of the written picture, its size, the corners in pixels
+(not clipped), the area of the quadrilateral, and `left`, `right` or nothing."""
+
+MIN_SIDE_PX = 1.0
+"""A box thinner than this after clipping is dropped."""
+
+_SOURCES = {"train": "training", "val": "validation", "test": "test"}
+# Which folder each official split goes to, and which folder each split of data.yaml is.
+_TARGETS = {
+    "official": {"train": "train", "val": "val", "test": "test"},
+    "reference": {"train": "train", "val": "train", "test": "test"},
+}
+_SPLITS = {
+    "official": {"train": "train", "val": "val", "test": "test"},
+    "reference": {"train": "train", "val": "test", "test": "test"},
+}
+_PICTURE_ENDINGS = frozenset({".jpg", ".jpeg"})
+
+
+@dataclass(frozen=True)
+class SplitCounts:
+    """What came of one official split, beside what was published; clipped and dropped count hands."""
+
+    split: str
+    num_pictures: int
+    num_hands: int
+    published_pictures: int
+    published_hands: int
+    num_clipped: int
+    num_dropped: int
+
+
+@dataclass(frozen=True)
+class ConversionReport:
+    """The counts per official split, and what the user should know about them."""
+
+    out: Path
+    counts: tuple[SplitCounts, ...]
+    warnings: tuple[str, ...]
+
+    def rows(self) -> list[dict[str, object]]:
+        """One row per official split, for a printed table."""
+        return [asdict(count) for count in self.counts]
+
+    def to_dict(self) -> dict[str, object]:
+        """The report as JSON types."""
+        return {"out": str(self.out), "splits": self.rows(), "warnings": list(self.warnings)}
+
+
+@dataclass(frozen=True, eq=False)
+class _Annotated:
+    """A picture's kept hands with their boxes (n, 4) in pixels; how many were clipped or dropped."""
+
+    size: tuple[int, int]
+    hands: list[Hand]
+    boxes_xyxy: np.ndarray
+    num_clipped: int
+    num_dropped: int
+
+
+def convert(source: str | Path, out: str | Path, split: SplitMode = "official") -> ConversionReport:
+    """Converts Oxford Hand into the folder `out`.
+
+    Args:
+        source: the folder `hand_dataset`, one that holds it, or an archive of it (.tar.gz, .tar, .zip).
+        out: a folder that does not exist yet or is empty.
+        split: "official" keeps train, val and test; "reference" trains on train and val together and
+            takes test for val too, as the reference system does.
+
+    Raises DataError when something is missing or broken, naming it, or when `out` is not empty; nothing is
+    left under `out` then.
+    """
+    source, out = Path(source), Path(out).absolute()
+    if split not in _TARGETS:
+        raise UsageError(f"unknown split {split!r}; use {' or '.join(_TARGETS)}")
+    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
+        raise DataError(f"{out}: already there and not an empty folder; choose another or remove it")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as temporary:
+            converted = Path(temporary, "converted")
+            with _opened(source, Path(temporary)) as folder:
+                counts = _convert_splits(_find_root(folder), converted, split)
+            _make_way(out)
+            converted.replace(out)
+    except OSError as error:
+        raise DataError(f"{source}: the conversion into {out} failed: {error}") from error
+    return ConversionReport(out, counts, tuple(_warnings(counts, split)))
+
+
+def _make_way(out: Path) -> None:
+    """Removes an empty folder, onto which not every system lets another be renamed."""
+    if out.exists():
+        out.rmdir()
+
+
+@contextmanager
+def _opened(source: Path, temporary: Path) -> Iterator[Path]:
+    """Yields the folder of the source; an archive is unpacked first, and errors name it for that folder."""
+    if source.is_dir():
+        yield source
+        return
+    folder = temporary / "archive"
+    folder.mkdir()
+    extract(source, folder, _is_wanted)
+    try:
+        yield folder
+    except DataError as error:
+        raise DataError(str(error).replace(str(folder), str(source))) from error
+
+
+def _is_wanted(name: PurePosixPath) -> bool:
+    return (
+        name.suffix.lower() in {*_PICTURE_ENDINGS, ".mat"}
+        and not name.name.startswith(".")
+        and name.parent.name in {"images", "annotations"}
+        and name.parent.parent.name in {f"{official}_data" for official in _SOURCES.values()}
+    )
+
+
+def _find_root(folder: Path) -> Path:
+    """Returns the folder that holds `training_dataset` and its siblings: the given one or one inside it."""
+    names = [f"{official}_dataset" for official in _SOURCES.values()]
+    for candidate in (folder, *sorted(path for path in folder.iterdir() if path.is_dir())):
+        if any((candidate / name).is_dir() for name in names):
+            return candidate
+    raise DataError(f"{folder}: not the Oxford Hand data set; it holds none of {', '.join(names)}")
+
+
+def _convert_splits(root: Path, out: Path, split: SplitMode) -> tuple[SplitCounts, ...]:
+    counts: list[SplitCounts] = []
+    rows: list[list[object]] = [list(COLUMNS)]
+    taken: set[str] = set()
+    for official, target in _TARGETS[split].items():
+        pictures = []
+        for image, annotation in _pairs(root, _SOURCES[official]):
+            place = _free_place(f"{target}/{image.stem}", _SOURCES[official], taken)
+            pictures.append(_convert_picture(image, annotation, out, place))
+            rows += _rows(pictures[-1], f"{place}{image.suffix}")
+        counts.append(_count(official, pictures))
+    with (out / "oxford_boxes.csv").open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows(rows)
+    splits = {name: f"images/{folder}" for name, folder in _SPLITS[split].items()}
+    write_data_yaml(out / "data.yaml", splits, ("hand",))
+    return tuple(counts)
+
+
+def _pairs(root: Path, source: str) -> list[tuple[Path, Path]]:
+    """Returns the pictures of a split with their annotations, by name; neither may lack the other."""
+    folder = root / f"{source}_dataset" / f"{source}_data"
+    images = _files_by_stem(folder / "images", _PICTURE_ENDINGS)
+    annotations = _files_by_stem(folder / "annotations", frozenset({".mat"}))
+    for stem in sorted(images.keys() ^ annotations.keys()):
+        present, absent = (images, "annotation") if stem in images else (annotations, "picture")
+        raise DataError(f"{present[stem]}: its {absent} is missing; take it from the archive again")
+    return [(images[stem], annotations[stem]) for stem in sorted(images)]
+
+
+def _files_by_stem(folder: Path, endings: frozenset[str]) -> dict[str, Path]:
+    if not folder.is_dir():
+        raise DataError(f"{folder}: this folder is missing; take it from the archive again")
+    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in endings)
+    found = {path.stem: path for path in files if not path.name.startswith(".")}
+    if not found:
+        raise DataError(
+            f"{folder}: no {' or '.join(sorted(endings))} files; take them from the archive again"
+        )
+    return found
+
+
+def _free_place(place: str, source: str, taken: set[str]) -> str:
+    """Returns `folder/stem`, the stem prefixed with its official split while that place is taken."""
+    while place in taken:
+        folder, stem = place.split("/", 1)
+        place = f"{folder}/{source}_{stem}"
+    taken.add(place)
+    return place
+
+
+def _convert_picture(image: Path, annotation: Path, out: Path, place: str) -> _Annotated:
+    """Copies a picture and writes its label; `place` is `folder/stem`."""
+    data = image.read_bytes()
+    check_complete(data, image)
+    picture = _annotated(read_annotation(annotation), encoded_size(data, image))
+    image_path, label_path = out / f"images/{place}{image.suffix}", out / f"labels/{place}.txt"
+    for path in (image_path, label_path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    image_path.write_bytes(data)
+    label_path.write_text("".join(map(_label_row, _normalised_cxcywh(picture))), encoding="utf-8")
+    return picture
+
+
+def _annotated(hands: list[Hand], size: tuple[int, int]) -> _Annotated:
+    height, width = size
+    boxes_xyxy = np.array([hand.box_xyxy() for hand in hands]).reshape(-1, 4)
+    clipped_xyxy = np.clip(boxes_xyxy, 0, [width, height, width, height])
+    kept = ((clipped_xyxy[:, 2:] - clipped_xyxy[:, :2]) >= MIN_SIDE_PX).all(axis=1)
+    num_clipped = int((clipped_xyxy != boxes_xyxy).any(axis=1)[kept].sum())
+    kept_hands = [hand for hand, keep in zip(hands, kept, strict=True) if keep]
+    return _Annotated(size, kept_hands, clipped_xyxy[kept], num_clipped, int((~kept).sum()))
+
+
+def _normalised_cxcywh(picture: _Annotated) -> list[list[float]]:
+    height, width = picture.size
+    boxes_cxcywh: list[list[float]] = (
+        xyxy_to_cxcywh(picture.boxes_xyxy) / [width, height, width, height]
+    ).tolist()
+    return boxes_cxcywh
+
+
+def _label_row(box_cxcywh: Sequence[float]) -> str:
+    return f"0 {' '.join(f'{value:.6f}' for value in box_cxcywh)}\n"
+
+
+def _rows(picture: _Annotated, place: str) -> list[list[object]]:
+    target, name = place.split("/", 1)
+    height, width = picture.size
+    return [
+        [target, name, width, height, *hand.corners_xy.ravel().tolist(), hand.area_px2, hand.side]
+        for hand in picture.hands
+    ]
+
+
+def _count(official: str, pictures: Sequence[_Annotated]) -> SplitCounts:
+    published_pictures, published_hands = PUBLISHED_COUNTS[official]
+    return SplitCounts(
+        split=official,
+        num_pictures=len(pictures),
+        num_hands=sum(len(picture.hands) for picture in pictures),
+        published_pictures=published_pictures,
+        published_hands=published_hands,
+        num_clipped=sum(picture.num_clipped for picture in pictures),
+        num_dropped=sum(picture.num_dropped for picture in pictures),
+    )
+
+
+def _warnings(counts: Sequence[SplitCounts], split: SplitMode) -> Iterator[str]:
+    for count in counts:
+        found = (count.num_pictures, count.num_hands)
+        published = (count.published_pictures, count.published_hands)
+        if found != published:
+            yield (
+                f"{count.split}: found {found[0]:,} pictures with {found[1]:,} hands, "
+                f"published are {published[0]:,} with {published[1]:,}"
+            )
+        if count.num_dropped:
+            yield f"{count.split}: dropped {count.num_dropped} hands outside their picture or under 1 px"
+    if split == "reference":
+        yield "val is test here, as in the reference system: a checkpoint chosen on it is chosen on test"

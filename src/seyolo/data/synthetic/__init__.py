@@ -1,0 +1,1 @@
+"""Synthetic hands: drawn images with exact boxes."""

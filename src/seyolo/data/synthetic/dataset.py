@@ -1,0 +1,241 @@
+"""Synthetic hands: drawn pictures with exact boxes, for the demo and the tests.
+
+`draw_scene` draws one picture, `write_dataset` a whole YOLO data set. A picture depends on nothing but
+(seed, split, index), so the same seed gives the same bytes whatever is drawn before it. Skin colour gives
+little away: backgrounds and distractors wear it too, and each picture has its own cast of light.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from seyolo.boxes import xyxy_to_cxcywh
+from seyolo.data.formats.data_yaml import write_data_yaml
+from seyolo.data.synthetic.hand import Hand, random_hand
+from seyolo.data.synthetic.paint import (
+    Floats,
+    Image,
+    Light,
+    illuminate,
+    paste,
+    photograph,
+    random_light,
+    skin_tone,
+)
+from seyolo.data.synthetic.render import Mask, render_hand
+from seyolo.data.synthetic.scene import draw_background, draw_distractor
+from seyolo.errors import DataError, UsageError
+
+NUM_HANDS_SHARES = (0.1, 0.36, 0.26, 0.14, 0.14)
+"""Share of the pictures with 0, 1, ... 4 hands."""
+
+SMALLEST_HAND_PX = 32.0
+LARGEST_HAND_SHARE = 0.6
+SMALLEST_SIDE_PX = 64
+LEAST_INSIDE_SHARE = 0.5
+LEAST_SEEN_SHARE = 0.75
+
+
+def draw_scene(generator: np.random.Generator, height: int, width: int) -> tuple[Image, Floats]:
+    """Draws one picture with 0 to 6 hands.
+
+    A hand's longer side is log-uniform from 18 px to 60 % of the picture's shorter side; at least half of its
+    bounds lie inside the picture. Boxes are the tight bounds, in pixel edges, of the pixels of the picture
+    that the hand covers by half or more. Forearms do not count; pixels that another hand or a sleeve hides do
+    (at most 25 % of a hand).
+
+    Args:
+        generator: the only source of randomness.
+        height: of the picture in pixels, at least 64.
+        width: of the picture in pixels, at least 64.
+
+    Returns:
+        The picture (height, width, 3) uint8 BGR and the boxes (n, 4) float32 xyxy in pixels.
+
+    Raises:
+        UsageError: a side is shorter than 64 pixels.
+    """
+    if min(height, width) < SMALLEST_SIDE_PX:
+        raise UsageError(f"a synthetic picture of {height}x{width} is too small; use at least 64x64")
+    light = random_light(generator)
+    image = draw_background(generator, height, width)
+    for _ in range(generator.integers(0, 5)):
+        draw_distractor(image, generator, light)
+    num_hands = int(generator.choice(len(NUM_HANDS_SHARES), p=NUM_HANDS_SHARES))
+    largest_px = LARGEST_HAND_SHARE * min(height, width)
+    sizes_px = np.exp(generator.uniform(np.log(SMALLEST_HAND_PX), np.log(largest_px), num_hands))
+    tone = skin_tone(generator)
+    hands: list[_Seen] = []
+    for size_px in sorted(sizes_px.tolist(), reverse=True):
+        if generator.random() < 0.4:
+            tone = skin_tone(generator)
+        _add_hand(image, hands, size_px, (tone, light), generator)
+    boxes = np.array([hand.box_xyxy for hand in hands], np.float32).reshape(-1, 4)
+    return photograph(illuminate(image, generator), generator), boxes
+
+
+def write_dataset(
+    out: Path,
+    *,
+    num_train: int = 400,
+    num_val: int = 80,
+    num_test: int = 120,
+    size_px: tuple[int, int] = (320, 320),
+    seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+) -> Path:
+    """Draws a data set in YOLO layout: `images|labels/<split>/<index>.jpg|.txt` and `data.yaml`.
+
+    `out` appears only when everything is written. The same arguments give the same bytes, and a larger
+    `num_*` only adds pictures.
+
+    Args:
+        out: folder to make; may exist when empty.
+        num_train: pictures in the split `train`; likewise `num_val` and `num_test`, each at least 1.
+        size_px: shortest and longest side; height and width are drawn from this range, each on its own.
+        seed: not negative.
+        progress: called after each picture with how many are done and how many there will be.
+
+    Returns:
+        The path of `data.yaml`.
+
+    Raises:
+        UsageError: a count, size or seed makes no sense.
+        DataError: `out` is not an empty folder, or cannot be written.
+    """
+    counts = {"train": num_train, "val": num_val, "test": num_test}
+    _check_arguments(counts, size_px, seed)
+    total, done = sum(counts.values()), 0
+    with _building(Path(out)) as folder:
+        for number, (split, count) in enumerate(counts.items()):
+            (folder / "images" / split).mkdir(parents=True)
+            (folder / "labels" / split).mkdir(parents=True)
+            for index in range(count):
+                _write_picture(folder, split, index, np.random.default_rng([seed, number, index]), size_px)
+                done += 1
+                if progress is not None:
+                    progress(done, total)
+        places = {split: f"images/{split}" for split in counts}
+        write_data_yaml(folder / "data.yaml", places, ("hand",))
+    return Path(out) / "data.yaml"
+
+
+def _check_arguments(counts: dict[str, int], size_px: tuple[int, int], seed: int) -> None:
+    for split, count in counts.items():
+        if count < 1:
+            raise UsageError(
+                f"num_{split} is {count}; a synthetic data set needs at least 1 picture in each split"
+            )
+    if not SMALLEST_SIDE_PX <= size_px[0] <= size_px[1]:
+        low, high = size_px
+        raise UsageError(
+            f"size_px is {low}..{high}; give the shortest and the longest side, at least 64 pixels"
+        )
+    if seed < 0:
+        raise UsageError(f"seed is {seed}; use 0 or more")
+
+
+@contextmanager
+def _building(out: Path) -> Iterator[Path]:
+    """Yields a folder beside `out` that becomes `out` when the block succeeds and is removed when not."""
+    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
+        raise DataError(f"{out} exists and is not an empty folder; name another or remove it first")
+    partial = out.absolute().with_name(f".{out.absolute().name}.{os.getpid()}.partial")
+    try:
+        partial.mkdir(parents=True)
+        yield partial
+        if out.exists():
+            out.rmdir()
+        partial.rename(out)
+    except OSError as error:
+        raise DataError(f"{out} cannot be written: {error}; free space or name another folder") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _write_picture(
+    folder: Path, split: str, index: int, generator: np.random.Generator, size_px: tuple[int, int]
+) -> None:
+    height, width = (int(side) for side in generator.integers(size_px[0], size_px[1] + 1, 2))
+    image, boxes_xyxy = draw_scene(generator, height, width)
+    quality = int(generator.integers(55, 97))
+    _, encoded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    (folder / "images" / split / f"{index:06d}.jpg").write_bytes(encoded.tobytes())
+    lines = label_lines(boxes_xyxy, height, width)
+    (folder / "labels" / split / f"{index:06d}.txt").write_text("".join(lines), encoding="utf-8")
+
+
+def label_lines(boxes_xyxy: Floats, height: int, width: int) -> list[str]:
+    """YOLO label lines of class 0 for boxes (n, 4) in pixels of a picture of the given size."""
+    boxes_cxcywh = xyxy_to_cxcywh(boxes_xyxy) / np.array([width, height, width, height], np.float32)
+    return ["0 " + " ".join(f"{value:.7f}" for value in box) + "\n" for box in boxes_cxcywh.tolist()]
+
+
+@dataclass
+class _Seen:
+    """A hand in the picture: its box (4,), how many pixels it has and the mask (h, w) of those still seen."""
+
+    box_xyxy: Floats
+    num_pixels: int
+    mask: Mask
+
+    def seen_share(self, cover: Mask) -> float:
+        """Share of the hand's pixels that stay visible under `cover`."""
+        return float(np.count_nonzero(self.mask & ~cover)) / self.num_pixels
+
+
+def _add_hand(
+    image: Image,
+    hands: list[_Seen],
+    size_px: float,
+    tone_and_light: tuple[Floats, Light],
+    generator: np.random.Generator,
+) -> None:
+    """Paints a hand where it is seen and hides no other, and adds it to `hands`; tries four places."""
+    height, width = image.shape[:2]
+    for _ in range(4):
+        hand = random_hand(generator).placed(_random_centre(generator, size_px, height, width), size_px)
+        if _inside_share(hand, height, width) < LEAST_INSIDE_SHARE:
+            continue
+        rendered = render_hand(hand, *tone_and_light, (height, width), generator)
+        if rendered is None:
+            continue
+        mask, cover = rendered.hand_mask(height, width), rendered.whole_mask(height, width)
+        new = _Seen(
+            rendered.box_xyxy(),
+            max(1, int(np.count_nonzero(mask))),
+            mask & ~rendered.sleeve_mask(height, width),
+        )
+        shares = [other.seen_share(cover) for other in hands] + [new.seen_share(np.zeros_like(mask))]
+        if min(shares) < LEAST_SEEN_SHARE:
+            continue
+        for other in hands:
+            other.mask &= ~cover
+        hands.append(new)
+        paste(image, rendered.skin)
+        if rendered.sleeve is not None:
+            paste(image, rendered.sleeve)
+        return
+
+
+def _random_centre(
+    generator: np.random.Generator, size_px: float, height: int, width: int
+) -> tuple[float, float]:
+    """A place (x, y) for a hand: wholly inside the picture as a rule, anywhere in one case of five."""
+    inset = size_px / 2 if generator.random() < 0.8 else 0.0
+    return float(generator.uniform(inset, width - inset)), float(generator.uniform(inset, height - inset))
+
+
+def _inside_share(hand: Hand, height: int, width: int) -> float:
+    """Share of the hand's bounds that lies in the picture."""
+    low, high = hand.bounds()
+    inside = np.maximum(np.minimum(high, (width, height)) - np.maximum(low, 0), 0)
+    return float(inside.prod() / (high - low).prod())

@@ -1,0 +1,228 @@
+"""What surrounds the hands of a synthetic picture: backgrounds, and things that could be taken for hands.
+
+Both borrow skin colours often, and the things borrow the hand's parts: rounded limbs, prongs in a row, a
+forearm that ends without a hand. Only the shape as a whole tells a hand from them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+
+from seyolo.data.synthetic.paint import (
+    Array,
+    Floats,
+    Image,
+    Light,
+    colour_levels,
+    object_colour,
+    paint_polygons,
+    skin_tone,
+)
+
+Generator = np.random.Generator
+
+
+def draw_background(generator: Generator, height: int, width: int) -> Image:
+    """Draws a background (height, width, 3) BGR: a base pattern, often with flat clutter over it."""
+    patterns = (_gradient, _clouds, _stripes, _wood, _cells)
+    image = patterns[generator.integers(len(patterns))](generator, height, width)
+    if generator.random() < 0.6:
+        _scatter_polygons(image, generator)
+    if generator.random() < 0.3:
+        sigma = generator.uniform(1, 5)
+        image = np.asarray(cv2.GaussianBlur(image, (0, 0), sigma), np.uint8)
+    return image
+
+
+def draw_distractor(image: Image, generator: Generator, light: Light) -> None:
+    """Draws one thing that is not a hand somewhere on `image`, 5 % to 60 % of its shorter side long."""
+    things: tuple[Callable[[Image, Generator, Light, Floats, float], None], ...]
+    things = (_blob, _face, _limb, _stick, _star, _leaf, _fork)
+    shares = (0.2, 0.15, 0.2, 0.12, 0.13, 0.08, 0.12)
+    height, width = image.shape[:2]
+    centre = np.array([generator.uniform(0, width), generator.uniform(0, height)], np.float32)
+    size_px = min(height, width) * np.exp(generator.uniform(np.log(0.05), np.log(0.6)))
+    things[generator.choice(len(things), p=shares)](image, generator, light, centre, float(size_px))
+
+
+def _ramp(generator: Generator, levels: Array) -> Image:
+    """Colours (h, w, 3) for levels (h, w) in [0, 1], between two or three drawn colours."""
+    count = int(generator.integers(2, 4))
+    stops = np.stack([object_colour(generator) for _ in range(count)])
+    positions = np.linspace(0, 1, 256)
+    table = np.stack([np.interp(positions, np.linspace(0, 1, count), stops[:, c]) for c in range(3)], axis=1)
+    return colour_levels(np.clip(levels, 0, 1), table)
+
+
+def _noise(generator: Generator, height: int, width: int, coarse: int) -> Floats:
+    """Smooth noise (h, w) in about [0, 1] of three octaves, the slowest with `coarse` cells a side."""
+    total = np.zeros((height, width), np.float32)
+    for octave in range(3):
+        cells = coarse * 3**octave
+        grid = generator.random((cells, cells), np.float32) - 0.5
+        total += cv2.resize(grid, (width, height), interpolation=cv2.INTER_LINEAR) / (octave + 1)
+    return np.asarray(np.clip(total * 0.8 + 0.5, 0, 1), np.float32)
+
+
+def _coordinates(generator: Generator, height: int, width: int) -> Floats:
+    """Distance (h, w) along a random direction, in units of the longer side."""
+    angle = generator.uniform(0, 2 * np.pi)
+    xs = np.arange(width, dtype=np.float32) * np.float32(np.cos(angle) / max(height, width))
+    ys = np.arange(height, dtype=np.float32)[:, None] * np.float32(np.sin(angle) / max(height, width))
+    return np.asarray(xs + ys, np.float32)
+
+
+def _gradient(generator: Generator, height: int, width: int) -> Image:
+    corners = np.stack([object_colour(generator) for _ in range(4)]).reshape(2, 2, 3)
+    return np.asarray(cv2.resize(corners, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
+
+
+def _clouds(generator: Generator, height: int, width: int) -> Image:
+    return _ramp(generator, _noise(generator, height, width, int(generator.integers(2, 12))))
+
+
+def _stripes(generator: Generator, height: int, width: int) -> Image:
+    levels = np.sin(_coordinates(generator, height, width) * np.float32(generator.uniform(20, 160)))
+    return _ramp(generator, np.clip(levels * np.float32(generator.uniform(0.5, 4)) + 0.5, 0, 1))
+
+
+def _wood(generator: Generator, height: int, width: int) -> Image:
+    bent = _coordinates(generator, height, width) + 0.3 * _noise(generator, height, width, 2)
+    return _ramp(generator, 0.5 + 0.5 * np.sin(bent * np.float32(generator.uniform(30, 120))))
+
+
+def _cells(generator: Generator, height: int, width: int) -> Image:
+    rows, columns = generator.integers(2, 14, 2)
+    stops = np.stack([object_colour(generator) for _ in range(5)])
+    grid = stops[generator.integers(5, size=(rows, columns))].astype(np.uint8)
+    return np.asarray(cv2.resize(grid, (width, height), interpolation=cv2.INTER_NEAREST), np.uint8)
+
+
+def _scatter_polygons(image: Image, generator: Generator) -> None:
+    height, width = image.shape[:2]
+    for _ in range(generator.integers(3, 16)):
+        corners = generator.normal(0, generator.uniform(0.03, 0.25), (generator.integers(3, 7), 2))
+        points = (corners + generator.random(2)) * (width, height) * 16
+        colour = object_colour(generator).tolist()
+        cv2.fillPoly(image, [points.astype(np.int32)], colour, cv2.LINE_AA, 4)
+
+
+def _thing_colour(generator: Generator) -> Floats:
+    return object_colour(generator, skin_share=0.7)
+
+
+def _polar(centre: Floats, radii: Floats, turn: float) -> Floats:
+    """Closed outline (n, 2) xy with the given distances (n,) from `centre` at equal angles."""
+    angles = np.linspace(0, 2 * np.pi, len(radii), endpoint=False) + turn
+    return np.asarray(
+        centre + radii[:, None] * np.stack([np.cos(angles), np.sin(angles)], axis=1), np.float32
+    )
+
+
+def _capsule(start: Floats, end: Floats, start_radius: float, end_radius: float) -> Floats:
+    """Outline (n, 2) xy of a limb that is `start_radius` thick at one end and `end_radius` at the other."""
+    rims = [_polar(start, np.full(16, start_radius), 0), _polar(end, np.full(16, end_radius), 0)]
+    return np.asarray(cv2.convexHull(np.concatenate(rims).astype(np.float32))[:, 0], np.float32)
+
+
+def _heading(generator: Generator) -> Floats:
+    angle = generator.uniform(0, 2 * np.pi)
+    return np.array([np.cos(angle), np.sin(angle)], np.float32)
+
+
+def _blob(image: Image, generator: Generator, light: Light, centre: Floats, size_px: float) -> None:
+    angles = np.linspace(0, 2 * np.pi, 40, endpoint=False)
+    waves = sum(
+        generator.normal(0, 0.3 / k) * np.cos(k * angles + generator.uniform(0, 6)) for k in range(1, 6)
+    )
+    radii = size_px * 0.4 * np.maximum(1 + waves, 0.25)
+    outline = _polar(centre, radii.astype(np.float32), 0)
+    paint_polygons(image, [outline], _thing_colour(generator), light, size_px * generator.uniform(0.1, 0.4))
+
+
+def _face(image: Image, generator: Generator, light: Light, centre: Floats, size_px: float) -> None:
+    up = _heading(generator) if generator.random() < 0.3 else np.array([0, -1], np.float32)
+    side, half = np.array([-up[1], up[0]]), size_px / 2
+    angles = np.linspace(0, 2 * np.pi, 32, endpoint=False)[:, None]
+
+    def oval(across: float, along: float, half_width: float, half_height: float) -> Floats:
+        middle = centre + half * (across * side + along * up)
+        rim = half_width * np.cos(angles) * side + half_height * np.sin(angles) * up
+        return np.asarray(middle + half * rim, np.float32)
+
+    dark = object_colour(generator, 0.1) * 0.4
+    paint_polygons(image, [oval(0, 0.18, 0.82, 0.95)], dark, light, half * 0.2)
+    tone = skin_tone(generator)
+    paint_polygons(image, [oval(0, 0, 0.72, 0.95)], tone, light, half * 0.6)
+    for across in (-0.3, 0.3):
+        paint_polygons(image, [oval(across, 0.15, 0.14, 0.07)], np.full(3, 225, np.float32), light, 1)
+        paint_polygons(image, [oval(across, 0.15, 0.06, 0.07)], tone * 0.15, light, 1)
+    paint_polygons(image, [oval(0, -0.48, 0.26, generator.uniform(0.04, 0.14))], tone * 0.55, light, 2)
+    paint_polygons(image, [oval(0, -0.12, 0.09, 0.2)], tone * 0.88, light, half * 0.1)
+
+
+def _limb(image: Image, generator: Generator, light: Light, centre: Floats, size_px: float) -> None:
+    reach = _heading(generator) * size_px * generator.uniform(0.5, 1.2)
+    thick = size_px * generator.uniform(0.1, 0.22)
+    elbow = centre + reach
+    tone = skin_tone(generator)
+    paint_polygons(image, [_capsule(centre, elbow, thick, thick * 1.3)], tone, light, thick)
+    if generator.random() < 0.5:
+        cuff = centre + reach * generator.uniform(0.3, 0.8)
+        sleeve = _capsule(cuff, elbow, thick * 1.4, thick * 1.6)
+        paint_polygons(image, [sleeve], object_colour(generator, 0.15), light, thick)
+
+
+def _stick(image: Image, generator: Generator, light: Light, centre: Floats, size_px: float) -> None:
+    colour, thick = _thing_colour(generator), size_px * generator.uniform(0.03, 0.09)
+    for _ in range(generator.integers(1, 5)):
+        reach = _heading(generator) * size_px * 0.5
+        start = centre + generator.normal(0, size_px * 0.15, 2).astype(np.float32)
+        paint_polygons(image, [_capsule(start - reach, start + reach, thick, thick)], colour, light, thick)
+
+
+def _star(image: Image, generator: Generator, light: Light, centre: Floats, size_px: float) -> None:
+    arms, turn = int(generator.integers(3, 9)), generator.uniform(0, 6)
+    colour, thick = _thing_colour(generator), size_px * generator.uniform(0.04, 0.1)
+    if generator.random() < 0.5:
+        tips = _polar(centre, np.full(arms, size_px * 0.5, np.float32), turn)
+        limbs = [_capsule(centre, tip, thick * 1.6, thick) for tip in tips]
+        paint_polygons(image, limbs, colour, light, thick)
+    else:
+        radii = np.tile(np.array([0.5, generator.uniform(0.18, 0.32)], np.float32) * size_px, arms)
+        paint_polygons(image, [_polar(centre, radii, turn)], colour, light, thick)
+
+
+def _leaf(image: Image, generator: Generator, light: Light, centre: Floats, size_px: float) -> None:
+    along = _heading(generator) * size_px * 0.5
+    side = np.array([-along[1], along[0]]) * generator.uniform(0.3, 0.6)
+    steps = np.linspace(-1, 1, 15)[:, None]
+    swell = np.cos(steps * np.pi / 2) * (1 - 0.3 * steps)
+    outline = np.concatenate(
+        [centre + steps * along + swell * side, (centre + steps * along - swell * side)[::-1]]
+    )
+    colour = _thing_colour(generator)
+    paint_polygons(image, [outline.astype(np.float32)], colour, light, size_px * 0.12)
+    for step in np.linspace(-0.6, 0.5, 5):
+        root = centre + step * along
+        for tip in (root + 0.3 * along + 0.6 * side, root + 0.3 * along - 0.6 * side):
+            ends = (np.stack([root, tip]) * 16).astype(np.int32)
+            cv2.polylines(image, [ends], False, (colour * 0.7).tolist(), 1, cv2.LINE_AA, 4)
+
+
+def _fork(image: Image, generator: Generator, light: Light, centre: Floats, size_px: float) -> None:
+    up = _heading(generator) * size_px
+    side = np.array([-up[1], up[0]], np.float32)
+    prongs, half_width = int(generator.integers(2, 8)), generator.uniform(0.12, 0.3)
+    thick = size_px * half_width / prongs * generator.uniform(0.4, 0.9)
+    base = centre + 0.05 * up
+    parts = [_capsule(base - half_width * side, base + half_width * side, thick * 1.2, thick * 1.2)]
+    for place in np.linspace(-half_width, half_width, prongs):
+        foot = base + np.float32(place) * side
+        parts.append(_capsule(foot, foot + np.float32(generator.uniform(0.4, 0.45)) * up, thick, thick * 0.8))
+    if generator.random() < 0.6:
+        parts.append(_capsule(base, centre - 0.5 * up, thick * 1.3, thick))
+    paint_polygons(image, parts, _thing_colour(generator), light, thick)

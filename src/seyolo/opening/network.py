@@ -1,0 +1,161 @@
+"""Models by name or file, with weights or without: `load` and `save`, the two ways in and out.
+
+A MODEL is a zoo name (`se-yolov3@0.25`), a Darknet `.cfg`, or a `.safetensors` checkpoint.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import torch
+
+from seyolo.checkpoint import Checkpoint, State, default_names, read_checkpoint, write_checkpoint
+from seyolo.darknet.cfg import Network
+from seyolo.darknet.edit import set_classes
+from seyolo.darknet.graph import detection_layers
+from seyolo.darknet.graph import num_classes as count_classes
+from seyolo.darknet.weights import read_weights, tensor_shapes, write_weights
+from seyolo.darknet.zoo import is_zoo_name, network_from_name
+from seyolo.errors import ModelError, UsageError, WeightsError
+from seyolo.files import replacing
+from seyolo.opening.description import CHECKPOINT, describe
+from seyolo.torchnet.build import DarknetModel, build, from_checkpoint, to_checkpoint
+
+
+def load(
+    model: str | Path,
+    weights: str | Path | None = None,
+    num_classes: int | None = None,
+    names: Sequence[str] | None = None,
+    generator: torch.Generator | None = None,
+) -> DarknetModel:
+    """A model in evaluation mode.
+
+    Where `num_classes` differs from what the weights were made for, the convolutions in front of `[yolo]`
+    start at random and the rest is taken over; `provenance["transfer"]` says how many tensors that were.
+
+    Args:
+        model: a zoo name, a `.cfg` or a `.safetensors` checkpoint.
+        weights: Darknet weights, whole or a backbone (`darknet53.conv.74`), or a checkpoint, from which every
+            tensor of equal name and shape is taken; where all are equal, its anchors and names are, too. A
+            checkpoint as MODEL has its own; else they are random.
+        num_classes: by default as many as `names`, or as the description has.
+        names: one name per class.
+        generator: for what starts at random.
+
+    Raises:
+        ModelError: an unknown name, a missing or damaged checkpoint, or weights none of which fit.
+        CfgError, WeightsError: a file that is not what it should be.
+        UsageError: `names` and `num_classes` disagree, or a file of another kind.
+    """
+    if names is not None and num_classes is not None and len(names) != num_classes:
+        raise UsageError(f"{len(names)} names for num_classes={num_classes}: give as many, or only the names")
+    wanted = len(names) if names is not None else num_classes
+    described, own = describe(model, wanted)
+    network = described if wanted in (None, count_classes(described)) else set_classes(described, wanted)
+    if own is None and weights is not None and Path(weights).suffix == CHECKPOINT:
+        own = _same_network(Path(weights), network)
+        if own is not None:  # the whole model: nothing is left to be read from the weights
+            model, weights = weights, None
+            network = described = own.network
+    if names is None and own is not None and network is described:
+        names = own.names
+    provenance = dict(own.provenance) if own is not None else {}
+    state: State = {}
+    if own is not None:
+        _take(state, own.state, network, provenance, str(model))
+    if weights is not None:
+        _take(state, _read_state(model, Path(weights), described), network, provenance, str(weights))
+    return _assemble(network, state, names, provenance, generator).eval()
+
+
+def save(model: DarknetModel, path: str | Path) -> None:
+    """Writes a model: `.safetensors` holds everything; `.cfg` writes Darknet's `.cfg` and `.weights`.
+
+    Raises:
+        UsageError: another ending.
+        ExportError: a network that Darknet has no form for.
+    """
+    path = Path(path)
+    if path.suffix == CHECKPOINT:
+        write_checkpoint(path, to_checkpoint(model))
+    elif path.suffix == ".cfg":
+        write_darknet(path, to_checkpoint(model))
+    else:
+        raise UsageError(f"{path}: a model is saved as {CHECKPOINT} or .cfg; `seyolo export` writes .onnx")
+
+
+def write_darknet(cfg: Path, model_file: Checkpoint) -> Path:
+    """Writes `x.cfg` and beside it `x.weights`, whose path is returned; both or none.
+
+    Raises:
+        ExportError: the network has a `[cbam]`, for which Darknet has no form.
+    """
+    weights = cfg.with_suffix(".weights")
+    with replacing(cfg) as new_cfg, replacing(weights) as new_weights:
+        new_cfg.write_text(model_file.network.to_cfg(), encoding="utf-8")
+        write_weights(new_weights, model_file.network, model_file.state)
+    return weights
+
+
+def _same_network(weights: Path, network: Network) -> Checkpoint | None:
+    """The checkpoint, when its network has the same tensors: then its anchors and names hold, too."""
+    file = read_checkpoint(weights)
+    return file if tensor_shapes(file.network) == tensor_shapes(network) else None
+
+
+def _read_state(model: str | Path, weights: Path, described: Network) -> State:
+    if weights.suffix == CHECKPOINT:
+        return read_checkpoint(weights).state
+    try:
+        return read_weights(weights, described)
+    except WeightsError:
+        # Published weights of a zoo network are for its own 80 classes, whatever is wanted now.
+        if not is_zoo_name(str(model)) or not weights.is_file():
+            raise
+        published = network_from_name(str(model))
+        with suppress(WeightsError):
+            return read_weights(weights, published)
+        raise
+
+
+def _take(
+    state: State, source: State, network: Network, provenance: dict[str, object], source_name: str
+) -> None:
+    """Adds to `state` every tensor of equal name and shape, and writes down how many those were."""
+    shapes = tensor_shapes(network)
+    fitting = {name: array for name, array in source.items() if shapes.get(name) == array.shape}
+    if not fitting:
+        raise ModelError(f"{source_name}: none of its {len(source)} tensors fits {network.source}")
+    heads = {
+        f"layers.{layer - 1}.conv.{part}"
+        for layer in detection_layers(network)
+        for part in ("weight", "bias")
+    }
+    if source.keys() - fitting.keys() - heads:
+        message = f"{source_name}: only {len(fitting)} of its {len(source)} tensors fit {network.source}"
+        warnings.warn(f"{message}; the rest of the model starts as it was", stacklevel=3)
+    state |= fitting
+    left = len(shapes.keys() - state.keys())
+    provenance["transfer"] = {"source": source_name, "taken": len(fitting), "random": left}
+
+
+def _assemble(
+    network: Network,
+    state: State,
+    names: Sequence[str] | None,
+    provenance: dict[str, object],
+    generator: torch.Generator | None,
+) -> DarknetModel:
+    if len(state) == len(tensor_shapes(network)):
+        names = default_names(count_classes(network)) if names is None else tuple(names)
+        return from_checkpoint(Checkpoint(network, state, names, provenance))
+    model = build(network, names, generator)
+    model.load_state_dict(
+        model.state_dict() | {name: torch.from_numpy(value) for name, value in state.items()}
+    )
+    model.provenance |= provenance
+    return model

@@ -1,0 +1,1 @@
+"""The cut and its repair: surgery, folding, reconstruction, recalibration."""

@@ -1,0 +1,181 @@
+"""Least-squares reconstruction: kept channels take over what the removed ones said.
+
+Dense and slim network see the same calibration pictures, layer by layer. Each slim convolution gets the
+kernel that, from what it now reads, comes nearest to what the dense convolution puts out, with a ridge that
+pulls towards the kernel it had (He 2017, channel pruning; here for every convolution in order, so that each
+repairs what those in front of it could not). For the convolutions that detect, a place counts by the
+objectness that the dense network sees there: nearly all places are background, and would be fitted at the
+expense of objects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from seyolo.darknet.cfg import Network
+from seyolo.darknet.edit import remove_blocks
+from seyolo.darknet.graph import PICTURE, inputs
+from seyolo.errors import DataError
+from seyolo.pruning.importance.position_weights import RIDGE, place_counts
+from seyolo.pruning.planning.plan import Plan
+from seyolo.torchnet.build import DarknetModel
+from seyolo.torchnet.head import YoloHead
+from seyolo.torchnet.layers import ConvolutionLayer
+
+ROWS_PER_UNKNOWN = 4
+LEAST_ROWS = 16384
+MOST_NUMBERS = 1 << 28
+MOST_UNKNOWNS = 9216
+
+
+@torch.no_grad()
+def reconstruct(
+    slim: DarknetModel, dense: DarknetModel, plan: Plan, batches: Iterable[Float[Tensor, "N 3 H W"]]
+) -> None:
+    """Fits the kernels of a slim model to what the dense model puts out, in place.
+
+    Batch normalisation takes over the dense statistics, corrected for the constant part; recalibrate
+    afterwards. Grouped and depthwise convolutions, and those that read more than 9,216 numbers, stay as they
+    are.
+
+    Args:
+        slim: `prune_by(dense, plan)`.
+        dense: the model before the cut; both are in evaluation mode afterwards.
+        plan: what was cut.
+        batches: training pictures, RGB in [0, 1]; all are held in memory with the activations that are still
+            needed, some 64 are enough.
+
+    Raises:
+        DataError: there is not a single picture.
+        PlanError: the plan is not for `dense`.
+    """
+    batches = list(batches)
+    if not batches:
+        raise DataError("reconstruction got no pictures; give training pictures")
+    pictures = torch.cat(batches).to(next(dense.parameters()).device)
+    masks = [torch.from_numpy(mask) for mask in plan.masks(dense.network)]
+    layer_map = remove_blocks(dense.network, plan.blocks_removed).layer_map
+    dense.eval()
+    slim.eval()
+    seen, ours = _Walk(dense, pictures), _Walk(slim, pictures)
+    heads = _heads(dense)
+    for index, new in enumerate(layer_map):
+        if new is not None:
+            layer, target = slim.layers[new], dense.layers[index]
+            if isinstance(layer, ConvolutionLayer) and isinstance(target, ConvolutionLayer):
+                wanted = target.conv(seen.read(index))[:, masks[index]]
+                counts = place_counts(heads[index](wanted)).flatten() if index in heads else None
+                normalisation = _normalisation(target, masks[index])
+                _fit(layer, ours.read(new), wanted, normalisation, counts=counts, seed=index)
+            ours.advance(new)
+        seen.advance(index)
+
+
+class _Walk:
+    """A network run layer by layer; outputs are forgotten when nobody reads them any more."""
+
+    def __init__(self, model: DarknetModel, pictures: Tensor) -> None:
+        self.model = model
+        self.wiring = inputs(model.network)
+        self.outputs: dict[int, Tensor] = {PICTURE: pictures}
+        self.last_use = _last_use(model.network)
+
+    def read(self, index: int) -> Tensor:
+        """What the first input of a layer holds."""
+        return self.outputs[self.wiring[index][0]]
+
+    def advance(self, index: int) -> None:
+        """Computes a layer."""
+        layer = self.model.layers[index]
+        sources = [self.outputs[source] for source in self.wiring[index]]
+        if not isinstance(layer, YoloHead):
+            self.outputs[index] = layer(*sources)
+        for source in {*self.wiring[index], index}:
+            if self.last_use.get(source, -1) <= index:
+                self.outputs.pop(source, None)
+
+
+def _last_use(network: Network) -> dict[int, int]:
+    return {source: index for index, sources in enumerate(inputs(network)) for source in sources}
+
+
+def _heads(model: DarknetModel) -> dict[int, YoloHead]:
+    """The detection layer behind each convolution that detects."""
+    wiring = inputs(model.network)
+    return {
+        wiring[index][0]: layer for index, layer in enumerate(model.layers) if isinstance(layer, YoloHead)
+    }
+
+
+def _normalisation(layer: ConvolutionLayer, kept: Tensor) -> tuple[Tensor, Tensor] | None:
+    bn = layer.bn
+    if not isinstance(bn, nn.BatchNorm2d) or bn.running_mean is None or bn.running_var is None:
+        return None
+    return bn.running_mean[kept], bn.running_var[kept]
+
+
+def _fit(
+    layer: ConvolutionLayer,
+    read: Tensor,
+    wanted: Tensor,
+    normalisation: tuple[Tensor, Tensor] | None,
+    *,
+    counts: Float[Tensor, " N*H*W"] | None,
+    seed: int,
+) -> None:
+    """Solves for the kernel and the constant of one convolution.
+
+    Args:
+        layer: the slim convolution.
+        read: (N, channels, H, W) what it reads.
+        wanted: (N, filters, H', W') what the dense one puts out before its batch normalisation.
+        normalisation: the dense running mean and variance of the kept channels; None where there is a bias.
+        counts: how much each place counts; None for all alike.
+        seed: of the choice of places where there are too many.
+    """
+    weight = layer.conv.weight
+    num_unknowns = weight[0].numel()
+    if layer.conv.groups > 1 or num_unknowns > MOST_UNKNOWNS:
+        return
+    num_rows = wanted.shape[0] * wanted.shape[2] * wanted.shape[3]
+    most = MOST_NUMBERS // num_unknowns
+    if counts is None:
+        most = min(max(ROWS_PER_UNKNOWN * num_unknowns, LEAST_ROWS), most)
+    rows = torch.randperm(num_rows, generator=torch.Generator().manual_seed(seed))[:most].to(wanted.device)
+    x = _patches(layer.conv, read, rows, wanted.shape[2:])
+    y = wanted.permute(0, 2, 3, 1).reshape(num_rows, -1)[rows] - x @ weight.flatten(1).T
+    share = torch.ones(len(rows), 1, device=x.device) if counts is None else counts[rows, None]
+    share = share / share.sum()
+    x_mean, y_mean = (share * x).sum(dim=0), (share * y).sum(dim=0)
+    x, y = x - x_mean, y - y_mean
+    weighted = share * x
+    energy = (weighted.T @ x).double()
+    energy.diagonal().add_(RIDGE * energy.diagonal().mean().clamp_min(1e-12))
+    change = torch.linalg.solve(energy, (weighted.T @ y).double()).float()
+    constant = y_mean - x_mean @ change
+    weight.add_(change.T.reshape(weight.shape))
+    if layer.conv.bias is not None:
+        layer.conv.bias.copy_(constant)
+    if normalisation is not None:
+        layer.bn.load_state_dict(
+            {"running_mean": normalisation[0] - constant, "running_var": normalisation[1]}, strict=False
+        )
+
+
+def _patches(conv: nn.Conv2d, read: Tensor, rows: Tensor, shape: torch.Size) -> Tensor:
+    """(rows, channels x kernel²) what the kernel sees at the places numbered `rows`."""
+    height, width = shape
+    picture, place = rows // (height * width), rows % (height * width)
+    top, left = place // width * conv.stride[0], place % width * conv.stride[1]
+    padded = functional.pad(read, [int(conv.padding[0])] * 4)
+    columns = [
+        padded[picture, :, top + dy * conv.dilation[0], left + dx * conv.dilation[1]]
+        for dy in range(conv.kernel_size[0])
+        for dx in range(conv.kernel_size[1])
+    ]
+    return torch.stack(columns, dim=2).flatten(1)

@@ -1,0 +1,1 @@
+"""Channel groups and residual blocks of a network."""

@@ -1,0 +1,65 @@
+"""Residual blocks that can go as a whole: depth is the other thing to cut, next to channels.
+
+A block hangs on groups that only its own layers own. When such a group keeps nothing the branch says nothing
+that depends on the picture, and the block is removed: its convolutions, its gate and its shortcut.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from seyolo.darknet.cfg import Network
+from seyolo.darknet.edit import residual_block
+from seyolo.darknet.sections import Shortcut
+from seyolo.errors import ModelError
+from seyolo.pruning.groups.atoms import IntArray
+from seyolo.pruning.groups.groups import Groups
+
+
+@dataclass(frozen=True)
+class Block:
+    """A removable residual block.
+
+    Attributes:
+        shortcut: the layer that ends it.
+        layers: all its layers, the shortcut included.
+        inner: indices of the groups that only its layers own; with any of them empty the block is gone.
+    """
+
+    shortcut: int
+    layers: range
+    inner: tuple[int, ...]
+
+    def is_gone(self, counts: IntArray) -> bool:
+        """Whether (groups,) kept channels remove the block."""
+        return any(counts[group] == 0 for group in self.inner)
+
+
+def find_blocks(network: Network, groups: Groups) -> tuple[Block, ...]:
+    """The removable residual blocks of a network, in order."""
+    blocks = []
+    for index, section in enumerate(network.layers):
+        if not isinstance(section, Shortcut):
+            continue
+        try:
+            layers = residual_block(network, index)
+        except ModelError:
+            continue
+        inner = tuple(
+            number
+            for number, group in enumerate(groups.groups)
+            if group.layers and not group.fixed and set(group.layers) <= set(layers)
+        )
+        if inner:
+            blocks.append(Block(index, layers, inner))
+    return tuple(blocks)
+
+
+def settled(counts: IntArray, blocks: Sequence[Block]) -> IntArray:
+    """The counts with every group of a removed block at 0."""
+    counts = counts.copy()
+    for block in blocks:
+        if block.is_gone(counts):
+            counts[list(block.inner)] = 0
+    return counts

@@ -1,0 +1,192 @@
+"""Channel groups: which output channels must be kept or removed together, read off the graph alone.
+
+Tied atoms (see `atoms`) form a slot: the smallest thing that can be removed. Slots owned by the same
+convolutions form a `Group`, whose slot k stands for one channel of each of them. No layer numbers, no names
+of architectures. The squeeze of an SE gate is a group like any other; its excite is tied to the map it
+scales.
+
+A split (`[route] groups=`) and a grouped convolution demand that every part of their input keeps equally
+many channels. Where the parts are exactly one group, the group says so (`parts`) and whoever allocates may
+choose freely within each part; anywhere else position i of every part is tied, which is stricter and always
+right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from seyolo.darknet.cfg import Network
+from seyolo.darknet.graph import PICTURE
+from seyolo.darknet.sections import Convolutional
+from seyolo.pruning.groups.atoms import BoolArray, IntArray, Split, Walk, walk_atoms
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """Channels of the same convolutions that may be removed one slot at a time.
+
+    Attributes:
+        layers: the owning convolution of each member row, ascending; one that owns two channels of every
+            slot stands twice. Empty for channels of the picture.
+        members: (len(layers), num_channels): the output channel of that convolution in each slot.
+        slots: (num_channels,) the slots' numbers in `Groups.slots`.
+        parts: (num_channels,) the part of each slot; every part must keep equally many.
+        fixed: no channel may be removed.
+        in_shortcut: a shortcut reads or adds these channels.
+    """
+
+    layers: tuple[int, ...]
+    members: IntArray
+    slots: IntArray
+    parts: IntArray
+    fixed: bool
+    in_shortcut: bool
+
+    @property
+    def num_channels(self) -> int:
+        """How many slots there are."""
+        return len(self.slots)
+
+    @property
+    def num_parts(self) -> int:
+        """How many parts must keep equally many channels; 1 without a split."""
+        return int(self.parts.max()) + 1
+
+
+@dataclass(frozen=True, eq=False)
+class Groups:
+    """All groups of a network; every slot belongs to exactly one.
+
+    Attributes:
+        groups: in the order of their first atom; the picture's channels come first.
+        slots: per layer (C,) the slot of each output channel.
+        picture: (C,) the slot of each channel of the picture.
+    """
+
+    groups: tuple[Group, ...]
+    slots: tuple[IntArray, ...]
+    picture: IntArray
+
+    @property
+    def num_slots(self) -> int:
+        """How many slots all groups have together."""
+        return sum(group.num_channels for group in self.groups)
+
+    def read_from(self, source: int) -> IntArray:
+        """The slots of what a layer puts out; -1 is the picture."""
+        return self.picture if source == PICTURE else self.slots[source]
+
+
+def keep_masks(groups: Groups, kept: Sequence[IntArray]) -> tuple[BoolArray, ...]:
+    """Per layer (C,): True for the output channels that stay.
+
+    Args:
+        groups: the network's groups.
+        kept: per group the indices of the kept slots in [0, num_channels).
+    """
+    keeps = np.zeros(groups.num_slots, dtype=bool)
+    for group, indices in zip(groups.groups, kept, strict=True):
+        keeps[group.slots[indices]] = True
+    return tuple(keeps[slots] for slots in groups.slots)
+
+
+def find_groups(network: Network) -> Groups:
+    """The channel groups of any network.
+
+    Raises:
+        CfgError: the network cannot be wired.
+    """
+    walk = walk_atoms(network)
+    splits = list(walk.splits)
+    while True:
+        groups, slot_of_atom = _collect(walk)
+        parts_of, conflicts = _assign_parts(groups, [(s, slot_of_atom[s.vector]) for s in splits])
+        if not conflicts:
+            break
+        for split in conflicts:
+            parts = np.split(split.vector, split.num_parts)
+            for part in parts[1:]:
+                walk.ties.tie(parts[0], part)
+        splits = [split for split in splits if split not in conflicts]
+    groups = [replace(group, parts=parts_of.get(i, group.parts)) for i, group in enumerate(groups)]
+    vectors = tuple(slot_of_atom[vector] for vector in walk.vectors)
+    return Groups(tuple(groups), vectors, slot_of_atom[walk.picture])
+
+
+def tied_scales(network: Network) -> list[list[tuple[str, IntArray]]]:
+    """The groups by their batch normalisations: per group `layers.N.bn` and its channel in each slot."""
+    ties = []
+    for group in find_groups(network).groups:
+        owners = [
+            (f"layers.{layer}.bn", members)
+            for layer, members in zip(group.layers, group.members, strict=True)
+            if isinstance(section := network.layers[layer], Convolutional) and section.batch_normalize
+        ]
+        if owners:
+            ties.append(owners)
+    return ties
+
+
+def _collect(walk: Walk) -> tuple[list[Group], IntArray]:
+    """Groups without parts, and the slot of each atom."""
+    roots = walk.ties.roots()
+    fixed, in_shortcut = (_spread(mark, roots) for mark in (walk.fixed, walk.in_shortcut))
+    atoms_of: dict[int, list[int]] = {}
+    for atom, root in enumerate(roots.tolist()):
+        atoms_of.setdefault(root, []).append(atom)
+    owner = walk.owner.tolist()
+    alike: dict[tuple[object, ...], list[list[int]]] = {}
+    for root, atoms in atoms_of.items():
+        key = (*(owner[atom] for atom in atoms), bool(fixed[root]), bool(in_shortcut[root]))
+        alike.setdefault(key, []).append(atoms)
+    slot_of_root = np.zeros_like(roots)
+    groups: list[Group] = []
+    num_slots = 0
+    for slots in alike.values():
+        numbers = np.arange(num_slots, num_slots + len(slots))
+        num_slots += len(slots)
+        rows = np.array(slots).T
+        slot_of_root[rows[0]] = numbers  # a set's lowest atom is its root
+        groups.append(_group(walk, rows, numbers, fixed, in_shortcut))
+    return groups, slot_of_root[roots]
+
+
+def _spread(mark: BoolArray, roots: IntArray) -> BoolArray:
+    """Per root whether any atom of its set is marked."""
+    result = np.zeros_like(mark)
+    result[roots[mark]] = True
+    return result
+
+
+def _group(walk: Walk, rows: IntArray, slots: IntArray, fixed: BoolArray, in_shortcut: BoolArray) -> Group:
+    owned = rows[walk.owner[rows[:, 0]] != PICTURE]
+    return Group(
+        layers=tuple(walk.owner[owned[:, 0]].tolist()),
+        members=walk.channel[owned],
+        slots=slots,
+        parts=np.zeros_like(slots),
+        fixed=bool(fixed[rows[0, 0]]),
+        in_shortcut=bool(in_shortcut[rows[0, 0]]),
+    )
+
+
+def _assign_parts(
+    groups: Sequence[Group], splits: Sequence[tuple[Split, IntArray]]
+) -> tuple[dict[int, IntArray], list[Split]]:
+    """Per divided group the part of each slot, and the splits that no single group can express."""
+    group_of_slot = np.concatenate([np.full(group.num_channels, i) for i, group in enumerate(groups)])
+    parts_of: dict[int, IntArray] = {}
+    conflicts: list[Split] = []
+    for split, slots in splits:
+        index = int(group_of_slot[slots[0]])
+        group = groups[index]
+        # A group's slots are numbered consecutively, so sorting lines them up with the group's own order.
+        order = np.argsort(slots)
+        part = order // (len(slots) // split.num_parts)
+        whole = np.array_equal(slots[order], group.slots)
+        if not whole or not np.array_equal(parts_of.setdefault(index, part), part):
+            conflicts.append(split)
+    return parts_of, conflicts

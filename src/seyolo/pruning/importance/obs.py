@@ -1,0 +1,253 @@
+"""Optimal brain surgeon over channels: how much the detections change without each of them.
+
+What removing a channel costs is worked out where it is read. A convolution makes up for a channel it no
+longer reads as well as the others can, by least squares (Hassibi 1993; over channels Kurtic 2023), and what
+cannot be made up for counts by how much the detections respond to each of its filters: the mean square of the
+gradient of what the detection layers read, along random directions (the diagonal of the Gauss-Newton matrix).
+The channels of a group leave one after the other, the cheapest first, so that of two that say the same one
+stays. Constants do not count, since they are folded. The cells of a kernel are taken as independent, which
+keeps matrices as small as a layer has channels.
+
+All scores are changes of the same outputs: they add up over layers, and divided by what a channel costs they
+say what to give up first under any budget.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float64, Int
+from torch import Tensor, nn
+from torch.nn import functional
+
+from seyolo.darknet.graph import inputs
+from seyolo.errors import DataError
+from seyolo.pruning.groups.atoms import IntArray
+from seyolo.pruning.groups.groups import Groups, find_groups
+from seyolo.pruning.importance.position_weights import RIDGE, place_counts
+from seyolo.pruning.importance.scores import FloatArray
+from seyolo.torchnet.build import DarknetModel
+from seyolo.torchnet.layers import ConvolutionLayer
+
+STEPS = 32
+"""In how many steps the channels of a group leave."""
+RISE = 1e-6
+"""By what share a score is above that of the channel that left before, where it would be below."""
+
+
+def obs_scores(
+    model: DarknetModel, batches: Iterable[Float[Tensor, "N 3 H W"]], seed: int = 0
+) -> dict[int, FloatArray]:
+    """Scores of the output channels of convolutions, by layer.
+
+    Args:
+        model: in evaluation mode afterwards; its weights stay as they are.
+        batches: training pictures, RGB in [0, 1]; some 64 are enough.
+        seed: of the random directions.
+
+    Returns:
+        Per layer (filters,), the same for all that is tied. A layer whose channels no convolution reads has
+        no score.
+
+    Raises:
+        DataError: there is not a single picture.
+    """
+    watched = _watch(model, batches, torch.Generator().manual_seed(seed))
+    groups = find_groups(model.network)
+    readers = _readers(model, groups, watched)
+    scores: dict[int, FloatArray] = {}
+    for group in groups.groups:
+        reading = [own for reader in readers if (own := reader.of(group.slots)) is not None]
+        if group.fixed or not reading:
+            continue
+        score = _scores(group.num_channels, reading)
+        for layer, members in zip(group.layers, group.members, strict=True):
+            scores.setdefault(layer, np.full(len(groups.slots[layer]), np.inf))[members] = score
+    return scores
+
+
+class _Watched:
+    """What one convolution reads, over all places seen, and how much the outputs respond to its filters.
+
+    Attributes:
+        conv: the convolution.
+        response: (filters,) summed squares of the outputs' gradient.
+    """
+
+    def __init__(self, conv: nn.Conv2d) -> None:
+        zeros = partial(torch.zeros, dtype=torch.float64, device=conv.weight.device)
+        self.conv = conv
+        self.response: Float64[Tensor, " F"] = zeros(conv.out_channels)
+        self._count = 0
+        self._total: Float64[Tensor, " C"] = zeros(conv.in_channels)
+        self._products: Float64[Tensor, "C C"] = zeros(conv.in_channels, conv.in_channels)
+
+    @torch.no_grad()
+    def reads(self, x: Float[Tensor, "N C H W"]) -> None:
+        """Takes a batch of what is read into account."""
+        places = x.transpose(0, 1).flatten(1)
+        self._count += places.shape[1]
+        self._total += places.sum(dim=1)
+        self._products += places @ places.T
+
+    def covariance(self) -> Float64[Tensor, "C C"]:
+        """Of what is read, with a ridge."""
+        mean = self._total / self._count
+        covariance = self._products / self._count - torch.outer(mean, mean)
+        covariance.diagonal().add_(RIDGE * covariance.diagonal().mean().clamp_min(1e-12))
+        return covariance
+
+
+def _watch(
+    model: DarknetModel, batches: Iterable[Float[Tensor, "N 3 H W"]], generator: torch.Generator
+) -> dict[int, _Watched]:
+    """Runs pictures forward and, along random directions of the outputs, back."""
+    model.eval()
+    layers = enumerate(model.layers)
+    watched = {index: _Watched(layer.conv) for index, layer in layers if isinstance(layer, ConvolutionLayer)}
+    device = next(model.parameters()).device
+    num_pictures = 0
+    for images in batches:
+        num_pictures += len(images)
+        with _written(watched) as written, torch.enable_grad():
+            heads = model.forward_heads(images.to(device).detach().requires_grad_())
+            value = torch.stack([_along_random(predicted, generator) for predicted in heads]).sum()
+        gradients = torch.autograd.grad(value, list(written.values()), allow_unused=True)
+        for index, gradient in zip(written, gradients, strict=True):
+            if gradient is not None:
+                watched[index].response += gradient.square().sum(dim=(0, 2, 3))
+    if not num_pictures:
+        raise DataError("importance 'obs' got no pictures; give training pictures")
+    return watched
+
+
+@contextmanager
+def _written(watched: Mapping[int, _Watched]) -> Iterator[dict[int, Tensor]]:
+    """What convolutions put out while the context is open; what they read is taken into account."""
+    written: dict[int, Tensor] = {}
+
+    def hook(index: int, conv: nn.Module, args: tuple[Tensor], output: Tensor) -> Tensor:
+        del conv
+        watched[index].reads(args[0].detach())
+        written[index] = output
+        return output.clone()  # activations work in place
+
+    handles = [seen.conv.register_forward_hook(partial(hook, index)) for index, seen in watched.items()]
+    try:
+        yield written
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _along_random(predicted: Float[Tensor, "N H W A K"], generator: torch.Generator) -> Tensor:
+    """What a detection layer reads along a random direction, in which places count as they should.
+
+    Every detection layer counts alike, however many places it has.
+    """
+    counts = place_counts(predicted.detach())
+    share = (counts * len(predicted) / counts.sum()).sqrt()
+    signs = 2.0 * torch.randint(0, 2, predicted.shape, generator=generator) - 1
+    return (share[..., None, None] * signs.to(predicted.device) * predicted).sum()
+
+
+@dataclass(frozen=True, eq=False)
+class _Reader:
+    """A convolution, or a part of a grouped one, by what it reads.
+
+    Attributes:
+        slots: (C,) the slot of every channel it reads.
+        precision: (C, C) inverse covariance of what it reads.
+        kernel: (C, filters x cells) each filter in the unit of its response.
+    """
+
+    slots: IntArray
+    precision: Float64[Tensor, "C C"]
+    kernel: Float64[Tensor, "C K"]
+
+    def of(self, slots: IntArray) -> _Reading | None:
+        """What it reads of a group's slots; None where that is nothing."""
+        channels = [np.flatnonzero(self.slots == slot) for slot in slots]
+        most = max(map(len, channels))
+        if not most:
+            return None
+        # A slot that is read less often than others is filled up with channels that nothing depends on.
+        spare = np.arange(len(self.slots), len(self.slots) + most)
+        table = np.stack([np.append(own, spare[len(own) :]) for own in channels])
+        precision = functional.pad(self.precision, (0, most, 0, most))
+        precision.diagonal()[-most:] = 1
+        return _Reading(torch.from_numpy(table), precision, functional.pad(self.kernel, (0, 0, 0, most)))
+
+
+def _readers(model: DarknetModel, groups: Groups, watched: Mapping[int, _Watched]) -> list[_Reader]:
+    """Every convolution but those by depth, whose channels leave with what they read."""
+    wiring = inputs(model.network)
+    readers = []
+    for index, seen in watched.items():
+        conv = seen.conv
+        if conv.groups == conv.in_channels > 1:
+            continue
+        covariance = seen.covariance().cpu()
+        response = seen.response.sqrt().cpu()
+        kernel = conv.weight.detach().double().cpu() * response[:, None, None, None]
+        width = conv.in_channels // conv.groups
+        slots = groups.read_from(wiring[index][0])
+        for number, filters in enumerate(kernel.chunk(conv.groups)):
+            part = slice(number * width, (number + 1) * width)
+            precision = torch.linalg.inv(covariance[part, part])
+            readers.append(_Reader(slots[part], precision, filters.transpose(0, 1).flatten(1)))
+    return readers
+
+
+@dataclass(eq=False)
+class _Reading:
+    """A reader that loses the channels of one group.
+
+    Attributes:
+        table: (slots, m) the channels it reads of every slot.
+        precision, kernel: as they are for the channels that are left.
+    """
+
+    table: Int[Tensor, "S m"]
+    precision: Float64[Tensor, "C C"]
+    kernel: Float64[Tensor, "C K"]
+
+    def costs(self, slots: Int[Tensor, " s"]) -> Float64[Tensor, " s"]:
+        """What cannot be made up for when a slot leaves, for each of `slots`."""
+        channels = self.table[slots]
+        block = self.precision[channels[:, :, None], channels[:, None, :]]
+        kernel = self.kernel[channels]
+        costs: Tensor = (kernel * torch.linalg.solve(block, kernel)).sum(dim=(1, 2))
+        return costs
+
+    def lose(self, slots: Int[Tensor, " s"]) -> None:
+        """Without these slots, the kernel making up for them."""
+        gone = torch.unique(self.table[slots])
+        towards = torch.linalg.solve(self.precision[gone][:, gone], self.precision[gone])
+        self.kernel -= towards.T @ self.kernel[gone]
+        self.precision -= self.precision[:, gone] @ towards
+        self.kernel[gone] = 0
+        self.precision[gone] = 0
+        self.precision[:, gone] = 0
+        self.precision[gone, gone] = 1
+
+
+def _scores(num_slots: int, readings: Sequence[_Reading]) -> FloatArray:
+    """What each slot costs when it leaves, the cheapest first; never less than one that left before."""
+    scores = np.zeros(num_slots)
+    left = torch.arange(num_slots)
+    highest = 0.0
+    while len(left):
+        costs = torch.stack([reading.costs(left) for reading in readings]).sum(dim=0)
+        order = costs.argsort(stable=True)[: max(1, num_slots // STEPS)]
+        for slot, cost in zip(left[order].tolist(), costs[order].tolist(), strict=True):
+            highest = scores[slot] = max(highest * (1 + RISE), cost)
+        for reading in readings:
+            reading.lose(left[order])
+        left = left[~torch.isin(left, left[order])]
+    return scores

@@ -1,0 +1,74 @@
+"""How much the loss is expected to change without a channel: first-order Taylor importance (Molchanov 2019).
+
+What a channel puts out is scaled by γ and shifted by β, so γ·∂L/∂γ + β·∂L/∂β is the loss's first-order change
+when it is silenced. Squared and averaged over batches, it says how much the channel matters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from seyolo.errors import DataError
+from seyolo.torchnet.build import DarknetModel
+from seyolo.torchnet.layers import ConvolutionLayer
+from seyolo.training.loss import DetectionLoss, LossModule, LossWeights
+
+
+def taylor_scores(
+    model: DarknetModel, batches: Iterable[tuple[Tensor, Tensor]], loss: LossWeights | None = None
+) -> dict[int, NDArray[np.float64]]:
+    """Scores of the output channels of every convolution, by layer.
+
+    Args:
+        model: in evaluation mode afterwards; its weights stay as they are.
+        batches: images (N, 3, S, S) uint8 RGB and targets (M, 6), as `TrainingLoader` gives them.
+        loss: weights of the loss's terms.
+
+    Returns:
+        Per layer (filters,): root mean square of the expected change.
+
+    Raises:
+        DataError: there is not a single batch.
+    """
+    model.eval()
+    module = LossModule(model, DetectionLoss(model.heads, loss or LossWeights()))
+    device = next(model.parameters()).device
+    totals: dict[int, Tensor] = {}
+    count = 0
+    for images, targets in batches:
+        model.zero_grad()
+        value, _ = module(images.to(device).float() / 255, targets.to(device))
+        value.backward()
+        for index, change in _changes(model):
+            totals[index] = totals.get(index, torch.zeros_like(change)) + change.square()
+        count += 1
+    model.zero_grad()
+    if not count:
+        raise DataError("Taylor importance got no pictures; give training pictures")
+    return {index: (total / count).sqrt().double().cpu().numpy() for index, total in totals.items()}
+
+
+def _changes(model: DarknetModel) -> Iterable[tuple[int, Tensor]]:
+    """Per convolution the first-order change of the loss when each output channel falls silent."""
+    for index, layer in enumerate(model.layers):
+        if not isinstance(layer, ConvolutionLayer):
+            continue
+        scale = layer.conv.weight if layer.conv.bias is not None else layer.bn.weight
+        if not scale.requires_grad:
+            continue  # a frozen layer has no score and stays whole
+        if layer.conv.bias is None:
+            yield index, _product(layer.bn.weight) + _product(layer.bn.bias)
+        else:
+            yield index, _product(layer.conv.weight).flatten(1).sum(dim=1) + _product(layer.conv.bias)
+
+
+def _product(parameter: Any) -> Tensor:
+    assert parameter.grad is not None
+    product: Tensor = parameter.detach() * parameter.grad
+    return product

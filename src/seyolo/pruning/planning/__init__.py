@@ -1,0 +1,1 @@
+"""Plans: budgets, costs, allocation."""

@@ -1,0 +1,280 @@
+"""Latency as a function of the kept channels, learned from whole networks timed on the named backend.
+
+Some sixty cuts of the network, uniform and at random, are built and timed on this machine, each in turns with
+the dense network, so that a machine that slows down meanwhile slows both, and what counts is their ratio. A
+model with a handful of non-negative coefficients explains them: multiply-accumulates with channels rounded up
+to the vector width (per kernel and resolution), values read and written, weights read, and a fixed price per
+convolution. It never falls when a count rises, so allocation can bisect on it. Timing whole networks keeps
+what tables of single layers miss: caches, fused operators and changes of memory layout.
+
+Measured cuts are cached per machine, network, size and runtime (`$SEYOLO_CACHE`, by default
+`~/.cache/seyolo`). Budgets are held against the prediction and the model's usual error on top.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import numpy as np
+import onnx
+from scipy.optimize import nnls
+
+from seyolo.checkpoint import Checkpoint, write_checkpoint
+from seyolo.darknet.cfg import Network
+from seyolo.darknet.edit import set_size
+from seyolo.darknet.graph import shapes
+from seyolo.darknet.sections import Convolutional
+from seyolo.errors import BackendError
+from seyolo.exporting.onnx import describe_onnx
+from seyolo.files import write_json
+from seyolo.opening.network import save
+from seyolo.progress import Progress, Silent
+from seyolo.pruning.cutting.cut import cut
+from seyolo.pruning.groups.atoms import IntArray, is_depthwise
+from seyolo.pruning.groups.blocks import Block, find_blocks, settled
+from seyolo.pruning.groups.groups import Groups, find_groups, keep_masks
+from seyolo.pruning.groups.layer_channels import LayerChannels
+from seyolo.pruning.importance.scores import FloatArray
+from seyolo.pruning.planning.plan import fingerprint
+from seyolo.pruning.planning.widths import steps_of
+from seyolo.runtime.backend import Backend, open_backend
+from seyolo.runtime.benchmark import benchmark
+from seyolo.torchnet.build import DarknetModel, from_checkpoint, to_checkpoint
+
+NUM_CUTS = 57
+REPEATS = 7
+VECTOR_WIDTHS = (1, 4, 8, 16)
+PACKAGES = {"onnxruntime": "onnxruntime", "opencv": "opencv-python-headless", "torch": "torch"}
+
+
+@dataclass(frozen=True)
+class Cut:
+    """One measured network: kept channels per group, and the median milliseconds of a picture."""
+
+    counts: tuple[int, ...]
+    ms: float
+
+
+@dataclass
+class LatencyTable:
+    """What a network's cuts cost on one backend, and the model fitted to it.
+
+    Attributes:
+        backend: where it was measured.
+        cuts: the measurements; the first is the dense network.
+    """
+
+    network: Network
+    backend: str
+    size: tuple[int, int]
+    cuts: list[Cut]
+    _features: _Features = field(init=False)
+    _coefficients: FloatArray = field(init=False)
+    _vector: int = field(init=False)
+    _error: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        groups = find_groups(self.network)
+        self._features = _Features(self.network, groups, find_blocks(self.network, groups), self.size)
+        self._fit()
+
+    def predict(self, counts: IntArray) -> float:
+        """Milliseconds of one picture with (groups,) kept channels."""
+        return float(self._features(counts, self._vector) @ self._coefficients)
+
+    def cautious(self, counts: IntArray) -> float:
+        """The prediction and the model's usual error on top: what budgets are held against."""
+        return self.predict(counts) * (1 + self._error)
+
+    def _fit(self) -> None:
+        """Least squares of the relative error, at the vector width that explains the cuts best."""
+        ms = np.array([cut.ms for cut in self.cuts])
+        best = np.inf
+        for vector in VECTOR_WIDTHS:
+            rows = np.array([self._features(np.array(cut.counts), vector) for cut in self.cuts])
+            coefficients, residual = nnls(rows / ms[:, None], np.ones(len(ms)))
+            if residual < best:
+                best, self._coefficients, self._vector = residual, coefficients, vector
+        errors = [abs(self.predict(np.array(cut.counts)) / cut.ms - 1) for cut in self.cuts]
+        self._error = float(np.median(errors))
+
+
+class _Features:
+    """What a cut makes a machine do, as a vector; every entry is monotone in the counts."""
+
+    def __init__(
+        self, network: Network, groups: Groups, blocks: Sequence[Block], size: tuple[int, int]
+    ) -> None:
+        self._channels = LayerChannels(network, groups, blocks)
+        self._cells = np.array([output.height * output.width for output in shapes(network, *size)])
+        sections = [(i, layer) for i, layer in enumerate(network.layers) if isinstance(layer, Convolutional)]
+        self._convolutions = np.array([index for index, _ in sections])
+        read = self._channels.dense_read[self._convolutions].tolist()
+        self._depthwise = np.array([is_depthwise(s, n) for (_, s), n in zip(sections, read, strict=True)])
+        self._divisor = np.array([section.groups for _, section in sections])
+        self._area = np.array([section.size**2 for _, section in sections])
+        # Kernels of one size at one resolution are computed alike.
+        alike = list(zip(self._cells[self._convolutions], self._area, self._depthwise, strict=True))
+        kinds = {kind: number for number, kind in enumerate(dict.fromkeys(alike))}
+        self._kind = np.array([kinds[kind] for kind in alike])
+        self._num_kinds = len(kinds)
+
+    def __call__(self, counts: IntArray, vector: int) -> FloatArray:
+        alive, written = self._channels.alive(counts), self._channels.written(counts)
+        here = self._convolutions
+        read = _rounded(self._channels.read(counts)[here] / self._divisor, vector)
+        read = np.where(self._depthwise, 1, read)
+        padded = read * _rounded(written[here], vector) * self._area * alive[here]
+        values = written * self._cells * alive
+        macs = np.bincount(self._kind, padded * self._cells[here], minlength=self._num_kinds)
+        return np.array(
+            [1.0, alive[here].sum(), alive.sum(), values.sum() / 1e6, padded.sum() / 1e6, *macs / 1e6]
+        )
+
+
+def _rounded(channels: FloatArray | IntArray, vector: int) -> FloatArray:
+    rounded: FloatArray = np.ceil(np.asarray(channels) / vector) * vector
+    return rounded
+
+
+def latency_table(
+    model: DarknetModel,
+    backend: str,
+    size: tuple[int, int] | None = None,
+    *,
+    multiple: int | None = None,
+    progress: Progress | None = None,
+) -> LatencyTable:
+    """The table of a network on a backend: from the cache, or measured now.
+
+    Args:
+        model: the dense network.
+        backend: `onnxruntime`, `opencv` or `torch`.
+        size: (height, width) in pixels; by default the `[net]` size.
+        multiple: of the cuts that are tried; as in `allocate`.
+        progress: where to tell how far the measurement is.
+
+    Raises:
+        BackendError: the backend is not installed or does not run this network.
+    """
+    size = size or (model.network.net.height, model.network.net.width)
+    network = set_size(model.network, *size)
+    groups = find_groups(network)
+    path = _cache_file(network, backend, size, multiple)
+    cuts = _read_cuts(path, len(groups.groups))
+    if cuts is None:
+        file = replace(to_checkpoint(model), network=network)
+        cuts = _measure_cuts(file, groups, backend, multiple, progress or Silent())
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_json(path, [[cut.counts, cut.ms] for cut in cuts])
+    return LatencyTable(network, backend, size, cuts)
+
+
+def _read_cuts(path: Path, num_groups: int) -> list[Cut] | None:
+    """The measurements of a cache file; None where there is none, or it is damaged."""
+    try:
+        rows = json.loads(path.read_text(encoding="utf-8"))
+        cuts = [Cut(tuple(int(count) for count in counts), float(ms)) for counts, ms in rows]
+    except (OSError, ValueError, TypeError):
+        return None
+    sound = all(len(cut.counts) == num_groups and 0 < cut.ms < np.inf for cut in cuts)
+    return cuts if cuts and sound else None
+
+
+def _measure_cuts(
+    file: Checkpoint, groups: Groups, backend: str, multiple: int | None, progress: Progress
+) -> list[Cut]:
+    blocks = find_blocks(file.network, groups)
+    dense, *choices = _trial_cuts(groups, blocks, multiple)
+    dense_ms: list[float] = []
+    shares: list[float] = []
+    with progress.task(f"measuring latency on {backend}", len(choices)) as advance:
+        for counts in choices:
+            masks = keep_masks(groups, [np.arange(count) for count in counts])
+            gone = [block.shortcut for block in blocks if block.is_gone(counts)]
+            beside, ms = measure([file, cut(file, masks, gone)], backend, REPEATS)
+            dense_ms.append(beside)
+            shares.append(ms / beside)
+            advance(1, "")
+    usual = float(np.median(dense_ms))
+    timed = zip([dense, *choices], [1.0, *shares], strict=True)
+    return [Cut(tuple(counts.tolist()), share * usual) for counts, share in timed]
+
+
+def _trial_cuts(groups: Groups, blocks: Sequence[Block], multiple: int | None) -> list[IntArray]:
+    """The dense network, uniform ones, and random ones around every share of width, seeded."""
+    widths = np.array([group.num_channels for group in groups.groups])
+    rng = np.random.default_rng(0)
+
+    def near(shares: FloatArray) -> IntArray:
+        counts = widths.copy()
+        for index, group in enumerate(groups.groups):
+            if not group.fixed:
+                steps = steps_of(group, multiple)
+                counts[index] = steps[np.abs(steps - shares[index] * widths[index]).argmin()]
+        return counts
+
+    cuts = [widths, *(near(np.full(len(widths), share)) for share in (0.75, 0.5, 0.35, 0.2))]
+    while len(cuts) < NUM_CUTS:
+        middle = rng.uniform(0.05, 0.9)
+        counts = near(np.clip(middle * np.exp(rng.normal(0, 0.6, len(widths))), 0.01, 1))
+        if rng.random() < 0.5:
+            for block in blocks:
+                if rng.random() < 0.4:
+                    counts[block.inner[0]] = 0
+        cuts.append(settled(counts, blocks))
+    return cuts
+
+
+def measure(files: Sequence[Checkpoint], backend: str, repeats: int) -> list[float]:
+    """Median milliseconds of one picture for each of some networks, side by side on a backend.
+
+    Raises:
+        BackendError: as `latency_table`.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        opened = {
+            str(number): _open(from_checkpoint(file), backend, Path(folder) / f"{number}")
+            for number, file in enumerate(files)
+        }
+        # As in use: a photo is prepared between two runs, so caches are as cold and threads as asleep.
+        timings = benchmark(opened, repeats, warmup=2, confidence=1.0)
+    return [timing.p50_ms for timing in timings]
+
+
+def _open(model: DarknetModel, backend: str, stem: Path) -> Backend:
+    """A model on a backend, from a file of its format; `stem` is the file's path without an ending."""
+    net = model.network.net
+    if backend == "onnxruntime":
+        path = stem.with_suffix(".onnx")
+        onnx.save(describe_onnx(model, (net.height, net.width)), str(path))
+    elif backend == "opencv":
+        path = stem.with_suffix(".cfg")
+        save(model, path)
+    else:
+        path = stem.with_suffix(".safetensors")
+        write_checkpoint(path, to_checkpoint(model))
+    opened = open_backend(path)
+    if opened.name != backend:
+        raise BackendError(f"latency on {backend}: this {backend} does not run {model.network.source}")
+    return opened
+
+
+def _cache_file(network: Network, backend: str, size: tuple[int, int], multiple: int | None) -> Path:
+    try:
+        release = version(PACKAGES[backend])
+    except PackageNotFoundError:
+        release = ""
+    machine = [platform.machine(), platform.node(), os.cpu_count()]
+    key = [fingerprint(network), backend, release, *size, multiple, *machine]
+    name = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:24]
+    root = Path(os.environ.get("SEYOLO_CACHE") or Path.home() / ".cache" / "seyolo")
+    return root / "latency" / f"{backend}-{name}.json"

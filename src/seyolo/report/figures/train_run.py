@@ -1,0 +1,169 @@
+"""The pictures of training and validation: the first batch, the curves, and what the best model finds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import cv2
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from seyolo.boxes import cxcywh_to_xyxy
+from seyolo.data.datasets import Dataset, Sample
+from seyolo.detections import Detections
+from seyolo.evaluation.curves import detection_curves
+from seyolo.evaluation.evaluate import Judgement, predict, truth_of
+from seyolo.media.annotate import FONT, Colour, class_colour, contact_sheet, draw_boxes
+from seyolo.media.images import read_picture
+from seyolo.report.figures.charts import plot_detection_curves, plot_scales_over_time
+from seyolo.report.figures.plots import Row, plot_curves
+from seyolo.report.figures.samples import (
+    FOUND,
+    GAP_PX,
+    INK,
+    LABEL_PX,
+    MAX_LABELLED,
+    TRUTH,
+    WHITE,
+    Picture,
+    Sheet,
+    fitted,
+    write_sheet,
+)
+from seyolo.report.record import read_curves, read_rows
+from seyolo.torchnet.build import DarknetModel
+
+Item = TypeVar("Item")
+
+BATCH_FILE = "train_batch.jpg"
+PREDICTIONS_FILE = "val_predictions.jpg"
+CURVES_FILE = "curves.png"
+MAX_PICTURES = 16
+CELL_PX = 320
+CONFIDENCE = 0.25
+
+
+def write_batch(
+    folder: Path,
+    images_rgb: UInt8[np.ndarray, "b 3 s s"],
+    targets: Float[np.ndarray, "m 6"],
+    names: Sequence[str],
+) -> None:
+    """Writes train_batch.jpg: what the network sees in its first step, with its labels.
+
+    Args:
+        folder: of the run.
+        images_rgb: the batch as it is trained on.
+        targets: rows of batch index, class id, and box (cx, cy, w, h) in input pixels.
+        names: of the classes.
+    """
+    cells = []
+    for index, image in enumerate(images_rgb[:MAX_PICTURES]):
+        rows = targets[targets[:, 0] == index]
+        class_ids = rows[:, 1].astype(int).tolist()
+        picture, scale = fitted(np.ascontiguousarray(image.transpose(1, 2, 0)[:, :, ::-1]), CELL_PX)
+        colours = [class_colour(class_id) for class_id in class_ids]
+        texts = _texts([names[class_id] for class_id in class_ids])
+        cells.append(draw_boxes(picture, cxcywh_to_xyxy(rows[:, 2:]) * scale, texts, colours))
+    head = [("first training batch, with its labels", INK)]
+    write_sheet(_headed(contact_sheet(cells, gap_px=GAP_PX), head), folder / BATCH_FILE)
+
+
+def write_results(
+    folder: Path,
+    model: DarknetModel,
+    samples: Sequence[Sample],
+    size_px: int,
+    history: Sequence[Row],
+) -> None:
+    """Writes the pictures of a run that is done.
+
+    These are curves.png; val_predictions.jpg, labels and detections on pictures for validation;
+    precision_recall.png and confidence.png from its curves.json; and scales_over_time.png from its
+    scales.csv, where there is one.
+
+    Args:
+        folder: of the run.
+        model: the best one; its names are the classes'.
+        samples: labelled pictures, of which up to sixteen are taken evenly.
+        size_px: side of the square input.
+        history: one row per epoch, as in `results.csv`.
+    """
+    plot_curves({"train": history}, folder / CURVES_FILE)
+    for curves in read_curves(folder).values():
+        plot_detection_curves(curves, folder)
+    spread = read_rows(folder / "scales.csv")
+    if spread:
+        plot_scales_over_time(spread, folder / "scales_over_time.png")
+    picked = _spread_evenly(samples)
+    found = predict(model, picked, (size_px, size_px), confidence=CONFIDENCE)
+    _write_predictions(picked, found, model.names, folder / PREDICTIONS_FILE)
+
+
+def write_validation(folder: Path, dataset: Dataset, judgement: Judgement) -> None:
+    """Writes the curves of a judgement, and per split labels and detections on up to sixteen pictures.
+
+    Args:
+        folder: gets precision_recall.png, confidence.png and SPLIT_predictions.jpg.
+        dataset: that was judged on.
+        judgement: labels and detections by split; one without labels has no curves.
+    """
+    num_classes = len(dataset.names)
+    curves = {split: detection_curves(*judged, num_classes) for split, judged in judgement.items()}
+    labelled = {split: found for split, found in curves.items() if found is not None}
+    if labelled:
+        plot_detection_curves(labelled, folder)
+    for split, (_, found) in judgement.items():
+        pairs = _spread_evenly(list(zip(dataset.split(split), found, strict=True)))
+        _write_predictions(
+            [sample for sample, _ in pairs],
+            [detections[detections.scores >= CONFIDENCE] for _, detections in pairs],
+            dataset.names,
+            folder / f"{split}_predictions.jpg",
+        )
+
+
+def _spread_evenly(items: Sequence[Item]) -> list[Item]:
+    return [items[int(i)] for i in np.linspace(0, len(items) - 1, min(MAX_PICTURES, len(items)))]
+
+
+def _write_predictions(
+    samples: Sequence[Sample], found: Sequence[Detections], names: Sequence[str], path: Path
+) -> None:
+    pairs = zip(samples, found, strict=True)
+    cells = [_compared(sample, detections, names) for sample, detections in pairs]
+    head = [("labels", TRUTH), (f"found (score {CONFIDENCE:g} and above)", FOUND)]
+    write_sheet(_headed(contact_sheet(cells, gap_px=GAP_PX), head), path)
+
+
+def _compared(sample: Sample, found: Detections, names: Sequence[str]) -> Picture:
+    """A picture with its labels, and on top of them what was found, with scores."""
+    image = read_picture(sample.image)
+    picture, scale = fitted(image, CELL_PX)
+    truth = truth_of(sample, *image.shape[:2])
+    # Among one class the colour says it all.
+    shown = [f"{name} " for name in names] if len(names) > 1 else [""]
+    labels = [shown[class_id].strip() for class_id in truth.class_ids.tolist()]
+    scores = zip(found.class_ids.tolist(), found.scores.tolist(), strict=True)
+    scored = [f"{shown[class_id]}{score:.2f}" for class_id, score in scores]
+    picture = draw_boxes(picture, truth.boxes_xyxy * scale, _texts(labels), [TRUTH] * len(labels))
+    return draw_boxes(picture, found.boxes * scale, _texts(scored), [FOUND] * len(scored))
+
+
+def _texts(texts: Sequence[str]) -> list[str]:
+    return list(texts) if len(texts) <= MAX_LABELLED else [""] * len(texts)
+
+
+def _headed(sheet: Sheet, words: Sequence[tuple[str, Colour]]) -> Sheet:
+    """The sheet under a line of words, each behind a square of its colour where it names one."""
+    head = np.full((LABEL_PX, sheet.shape[1], 3), WHITE, np.uint8)
+    left = GAP_PX
+    for text, colour in words:
+        if colour != INK:
+            cv2.rectangle(head, (left, 10), (left + 14, 24), colour, cv2.FILLED)
+            left += 22
+        cv2.putText(head, text, (left, LABEL_PX - 8), FONT, 0.5, INK, 1, cv2.LINE_AA)
+        left += cv2.getTextSize(text, FONT, 0.5, 1)[0][0] + 30
+    return np.concatenate([head, sheet])

@@ -1,0 +1,239 @@
+"""A network description as a torch module: `build`, `from_checkpoint` and `to_checkpoint`.
+
+The module is always made from the description, never edited: whoever changes a network changes its `Network`
+and rebuilds. State names are those of `darknet.weights.tensor_shapes`.
+
+Shape letters: N pictures, H and W pixels or cells, A anchors of a `[yolo]`, C classes, P predictions of all.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32
+from torch import Tensor, nn
+
+from seyolo.checkpoint import Checkpoint, default_names
+from seyolo.darknet import graph
+from seyolo.darknet.cfg import Network
+from seyolo.darknet.sections import Region, ScaleChannels, Yolo
+from seyolo.darknet.weights import tensor_shapes
+from seyolo.errors import ModelError, UsageError
+from seyolo.torchnet.activations import LEAKY_SLOPE
+from seyolo.torchnet.head import RegionHead, YoloHead
+from seyolo.torchnet.layers import (
+    CbamLayer,
+    ConvolutionLayer,
+    ImplicitLayer,
+    WeightedShortcutLayer,
+    make_layer,
+)
+
+OBJECTNESS_PRIOR = 0.01
+"""Share of predictions that start out as objects: without it the first steps only unlearn false boxes."""
+HEAD_STANDARD_DEVIATION = 0.01
+
+
+class DarknetModel(nn.Module):
+    """A detector: pictures in, boxes with scores out.
+
+    Make it with `build` or `from_checkpoint`; the bare constructor leaves convolution kernels unfilled.
+
+    Attributes:
+        network: the description it was built from.
+        names: one name per class.
+        provenance: where the weights come from, as JSON values.
+        layers: one module per section, indexed as in the cfg.
+        heads: the detection layers in order.
+
+    Raises:
+        CfgError: the description cannot be wired or has no `[yolo]` layer.
+        ModelError: `names` are not as many as the classes.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        names: Sequence[str] | None = None,
+        provenance: Mapping[str, object] | None = None,
+    ) -> None:
+        super().__init__()
+        num_classes = graph.num_classes(network)
+        self.network = network
+        self.names = default_names(num_classes) if names is None else tuple(names)
+        if len(self.names) != num_classes:
+            raise ModelError(f"{len(self.names)} names for {num_classes} classes: give one name per class")
+        self.provenance: dict[str, object] = dict(provenance or {})
+        tensor_shapes(network)  # refuses a network that is too large before anything is allocated
+        self.layers = nn.ModuleList(_make_layers(network))
+        self._inputs = graph.inputs(network)
+        self._unread_after = _unread_after(self._inputs)
+        self._step = graph.max_stride(network)
+
+    @property
+    def heads(self) -> list[YoloHead]:
+        """The detection layers in order."""
+        return [layer for layer in self.layers if isinstance(layer, YoloHead)]
+
+    if TYPE_CHECKING:  # PyTorch says that calling a module gives anything
+
+        def __call__(self, images: Float[Tensor, "N 3 H W"]) -> Float32[Tensor, "N P 5+C"]: ...
+
+    def forward(self, images: Float[Tensor, "N 3 H W"]) -> Float32[Tensor, "N P 5+C"]:
+        """Decoded predictions.
+
+        Args:
+            images: RGB in [0, 1]; H and W multiples of the network's largest stride.
+
+        Returns:
+            cx, cy, w, h in input pixels, objectness and class probabilities, in the order of the detection
+            layers, inside one row-major cells with anchors innermost.
+
+        Raises:
+            UsageError: not a batch of pictures, or a side that is no multiple of the largest stride.
+        """
+        channels = self.network.net.channels
+        if images.ndim != 4 or images.shape[1] != channels or any(s % self._step for s in images.shape[2:]):
+            expected = f"(N, {channels}, H, W) with H and W multiples of {self._step}"
+            raise UsageError(f"pictures must have shape {expected}, got {tuple(images.shape)}")
+        height, width = images.shape[2:]
+        raw = [
+            head.decode(logits, (height / logits.shape[1], width / logits.shape[2]))
+            for head, logits in zip(self.heads, self.forward_heads(images), strict=True)
+        ]
+        return torch.cat(raw, dim=1)
+
+    def forward_heads(self, images: Float[Tensor, "N 3 H W"]) -> list[Float[Tensor, "N H W A 5+C"]]:
+        """Undecoded predictions of each detection layer in order: tx, ty, tw, th, objectness, classes."""
+        outputs: dict[int, Tensor] = {graph.PICTURE: images}
+        heads: list[Tensor] = []
+        for index, layer in enumerate(self.layers):
+            output = layer(*(outputs[source] for source in self._inputs[index]))
+            if isinstance(layer, YoloHead):
+                heads.append(output)
+            else:
+                outputs[index] = output
+            for source in self._unread_after[index]:
+                outputs.pop(source, None)
+        return heads
+
+    def load_state_dict(
+        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
+    ) -> Any:
+        """As torch's own, also for plain dicts, which carry no version marks of the modules."""
+        versioned = OrderedDict(state_dict)
+        # Without marks torch takes the state for one of before batch counting and adds counters to it.
+        versioned._metadata = self.state_dict()._metadata  # type: ignore[attr-defined]
+        return super().load_state_dict(versioned, strict, assign)
+
+    @torch.no_grad()
+    def initialise(self, generator: torch.Generator | None = None) -> None:
+        """Fills every tensor: Kaiming normal kernels, detection priors, gates that start constant."""
+        for layer in self.layers:
+            for module in layer.modules():
+                if isinstance(module, nn.Conv2d):
+                    _fill_convolution(module, generator)
+                elif isinstance(module, nn.BatchNorm2d):
+                    module.reset_parameters()
+                elif isinstance(module, ImplicitLayer):
+                    nn.init.constant_(module.weights, module.mean)
+                elif isinstance(module, WeightedShortcutLayer):
+                    nn.init.ones_(module.weights)
+        for convolution, head in self.head_convolutions():
+            _fill_head(convolution, head, generator)
+        for gate in self._gate_convolutions():
+            nn.init.zeros_(gate.weight)
+
+    def head_convolutions(self) -> Iterator[tuple[nn.Conv2d, YoloHead]]:
+        """Each detection layer and the convolution in front of it."""
+        for index, head in enumerate(self.layers):
+            if isinstance(head, YoloHead):
+                front = self.layers[self._inputs[index][0]]
+                if isinstance(front, ConvolutionLayer) and front.conv.bias is not None:
+                    yield front.conv, head
+
+    def _gate_convolutions(self) -> Iterator[nn.Conv2d]:
+        """The last convolution of every attention gate: with a zero kernel a gate starts constant."""
+        for index, (section, layer) in enumerate(zip(self.network.layers, self.layers, strict=True)):
+            if isinstance(layer, CbamLayer):
+                yield from (layer.excite, layer.spatial)
+            elif isinstance(section, ScaleChannels):
+                front = self.layers[self._inputs[index][0]]
+                if isinstance(front, ConvolutionLayer) and front.conv.bias is not None:
+                    yield front.conv
+
+
+def build(
+    network: Network, names: Sequence[str] | None = None, generator: torch.Generator | None = None
+) -> DarknetModel:
+    """A randomly initialised model, in training mode; `names` default to `class 0`, `class 1`, …"""
+    model = DarknetModel(network, names, {"weights": "random"})
+    model.initialise(generator)
+    return model
+
+
+def from_checkpoint(model_file: Checkpoint) -> DarknetModel:
+    """The model of a checkpoint, in evaluation mode. The tensors are copied."""
+    model = DarknetModel(model_file.network, model_file.names, model_file.provenance)
+    model.load_state_dict({name: torch.from_numpy(array) for name, array in model_file.state.items()})
+    return model.eval()
+
+
+def to_checkpoint(model: DarknetModel) -> Checkpoint:
+    """The model as description and float32 arrays, copied to the CPU."""
+    state = {name: _to_numpy(tensor) for name, tensor in model.state_dict().items()}
+    return Checkpoint(model.network, state, model.names, dict(model.provenance))
+
+
+def _to_numpy(tensor: Tensor) -> np.ndarray[Any, np.dtype[np.float32]]:
+    array: np.ndarray[Any, np.dtype[np.float32]] = (
+        tensor.detach().to("cpu", torch.float32).contiguous().numpy()
+    )
+    return array.copy()
+
+
+def _make_layers(network: Network) -> Iterator[nn.Module]:
+    widths = (*graph.channels(network), network.net.channels)  # [-1] is the picture
+    for section, sources in zip(network.layers, graph.inputs(network), strict=True):
+        if isinstance(section, Yolo):
+            yield YoloHead(section)
+        elif isinstance(section, Region):
+            yield RegionHead(section)
+        else:
+            yield make_layer(section, [widths[source] for source in sources])
+
+
+def _unread_after(inputs: Sequence[Sequence[int]]) -> list[list[int]]:
+    """Per layer the outputs nobody reads any more once it has run: they are freed there."""
+    last_reader = {index: index for index in range(len(inputs))}
+    for index, sources in enumerate(inputs):
+        last_reader |= dict.fromkeys(sources, index)
+    done: list[list[int]] = [[] for _ in inputs]
+    for source, index in last_reader.items():
+        done[index].append(source)
+    return done
+
+
+def _fill_convolution(convolution: nn.Conv2d, generator: torch.Generator | None) -> None:
+    nn.init.kaiming_normal_(convolution.weight, a=LEAKY_SLOPE, generator=generator)
+    if convolution.bias is not None:
+        nn.init.zeros_(convolution.bias)
+
+
+def _fill_head(convolution: nn.Conv2d, head: YoloHead, generator: torch.Generator | None) -> None:
+    nn.init.normal_(convolution.weight, std=HEAD_STANDARD_DEVIATION, generator=generator)
+    assert convolution.bias is not None
+    bias = convolution.bias.view(len(head.anchors), 5 + head.num_classes)
+    bias[:, :4] = 0
+    bias[:, 4] = _logit(OBJECTNESS_PRIOR)
+    # Class probabilities are conditional on an object: one class is as likely as the other.
+    bias[:, 5:] = _logit(1 / max(2, head.num_classes))
+
+
+def _logit(probability: float) -> float:
+    return math.log(probability / (1 - probability))

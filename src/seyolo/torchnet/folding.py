@@ -1,0 +1,36 @@
+"""Batch normalisation folded into the convolution in front of it: fewer tensors and steps at inference.
+
+Computed in float64 on the description and its arrays; the result is a model like any other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from seyolo.checkpoint import Checkpoint, State
+from seyolo.darknet.sections import Convolutional
+from seyolo.torchnet.layers import BATCH_NORM_EPSILON
+
+
+def fold_batch_norm(model_file: Checkpoint) -> Checkpoint:
+    """The same function without batch normalisation; for inference, not for training or pruning on."""
+    state: State = dict(model_file.state)
+    layers = list(model_file.network.layers)
+    for index, section in enumerate(layers):
+        if isinstance(section, Convolutional) and section.batch_normalize:
+            layers[index] = replace(section, batch_normalize=0)
+            _fold_layer(state, f"layers.{index}")
+    return replace(model_file, network=replace(model_file.network, layers=tuple(layers)), state=state)
+
+
+def _fold_layer(state: State, layer: str) -> None:
+    scale, shift, mean, variance = (
+        state.pop(f"{layer}.bn.{name}").astype(np.float64)
+        for name in ("weight", "bias", "running_mean", "running_var")
+    )
+    factor = scale / np.sqrt(variance + BATCH_NORM_EPSILON)
+    kernel = state[f"{layer}.conv.weight"] * factor[:, None, None, None]
+    state[f"{layer}.conv.weight"] = kernel.astype(np.float32)
+    state[f"{layer}.conv.bias"] = (shift - mean * factor).astype(np.float32)

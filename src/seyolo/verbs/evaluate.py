@@ -1,0 +1,76 @@
+"""`evaluate` and the Oxford protocols: a MODEL on the splits of a data set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from seyolo.data.datasets import Dataset, load_dataset
+from seyolo.evaluation.ap import Metrics
+from seyolo.evaluation.evaluate import Judgement
+from seyolo.evaluation.oxford import BOXES_FILE, oxford_metrics
+from seyolo.evaluation.splits import judge_splits, metrics_of
+from seyolo.opening.on_torch import input_size, open_model
+from seyolo.progress import Progress
+from seyolo.report.figures.train_run import write_validation
+from seyolo.runtime.backend import Backend, is_exported, open_backend
+from seyolo.torchnet.build import DarknetModel
+
+
+def evaluate(
+    model: str | Path | DarknetModel | Backend,
+    data: str | Path | Dataset,
+    split: str | None = None,
+    *,
+    size: int | None = None,
+    out: str | Path | None = None,
+    progress: Progress | None = None,
+) -> dict[str, Metrics]:
+    """COCO AP of a model on the named split, or on every split but `train`.
+
+    Args:
+        model: a MODEL with weights, one that is run as it is among them, or one that is open already.
+        data: a `data.yaml`, Darknet `.data`, COCO `.json` or VOC folder.
+        split: its name; None for all but `train`.
+        size: side of the square input in pixels, by default the model's own.
+        out: a folder for curves, and for pictures with what is labelled and found.
+        progress: where to tell how far it is.
+    """
+    detector = _opened(model) if isinstance(model, str | Path) else model
+    dataset = data if isinstance(data, Dataset) else load_dataset(data)
+    judgement = _judge(detector, dataset, split, size=size, out=out, progress=progress)
+    return metrics_of(judgement, len(detector.names))
+
+
+def _opened(model: str | Path) -> DarknetModel | Backend:
+    return open_backend(model) if is_exported(model) else open_model(model)
+
+
+def evaluate_oxford(
+    model: DarknetModel | Backend,
+    data: str | Path | Dataset,
+    split: str | None = None,
+    *,
+    size: int | None = None,
+    out: str | Path | None = None,
+    progress: Progress | None = None,
+) -> dict[str, dict[str, Metrics]]:
+    """AP by the Oxford Hand protocols, `all` and `official`, per split; arguments as in `evaluate`."""
+    dataset = data if isinstance(data, Dataset) else load_dataset(data)
+    judgement = _judge(model, dataset, split, size=size, out=out, progress=progress)
+    table = dataset.source.parent / BOXES_FILE
+    return {name: oxford_metrics(dataset.split(name), found, table) for name, (_, found) in judgement.items()}
+
+
+def _judge(
+    model: DarknetModel | Backend,
+    dataset: Dataset,
+    split: str | None,
+    *,
+    size: int | None,
+    out: str | Path | None,
+    progress: Progress | None,
+) -> Judgement:
+    judgement = judge_splits(model, dataset, split, input_size(model, size), progress)
+    if out is not None:
+        write_validation(Path(out), dataset, judgement)
+    return judgement

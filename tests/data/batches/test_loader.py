@@ -1,0 +1,256 @@
+"""The loaders: same batches for any number of threads, errors and stops that reach the consumer."""
+
+from __future__ import annotations
+
+import multiprocessing
+import threading
+import time
+from contextlib import closing, nullcontext
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from seyolo.data.batches import training as loader_module
+from seyolo.data.batches.augment import Augmentation
+from seyolo.data.batches.evaluation import EvaluationLoader
+from seyolo.data.batches.image_cache import PictureCache
+from seyolo.data.batches.training import TrainingLoader
+from seyolo.data.datasets import Sample
+from seyolo.errors import DataError
+from seyolo.letterbox import letterbox
+
+NUM_SAMPLES = 7
+
+
+@pytest.fixture
+def samples(tmp_path: Path) -> list[Sample]:
+    """Seven pictures of noise of different sizes; the fourth has no object, the others one each."""
+    made = []
+    for number in range(NUM_SAMPLES):
+        noise = np.random.default_rng(number).integers(0, 256, (40 + 8 * number, 64, 3), dtype=np.uint8)
+        path = tmp_path / f"{number}.png"
+        cv2.imwrite(str(path), noise)
+        boxes = np.array([[0.5, 0.5, 0.4, 0.4]], dtype=np.float32)[: number != 3]
+        made.append(Sample(path, boxes, np.full(len(boxes), number, dtype=np.int64)))
+    return made
+
+
+def loader(samples: list[Sample], **options: Any) -> TrainingLoader:
+    return TrainingLoader(samples, 64, 3, Augmentation(), seed=1, **options)
+
+
+def assert_same_batches(one: TrainingLoader, other: TrainingLoader) -> None:
+    for (images, targets), (other_images, other_targets) in zip(one.epoch(2), other.epoch(2), strict=True):
+        assert torch.equal(images, other_images)
+        assert torch.equal(targets, other_targets)
+
+
+def assert_no_threads() -> None:
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("seyolo-loader")]
+
+
+def test_batches_have_the_promised_form(samples: list[Sample]) -> None:
+    batches = list(loader(samples).epoch(0))
+    # 7 pictures in batches of 3: the last batch is filled up from the start of the order.
+    assert len(batches) == len(loader(samples)) == 3
+    for images, targets in batches:
+        assert images.shape == (3, 3, 64, 64)
+        assert images.dtype == torch.uint8
+        assert images.is_contiguous(memory_format=torch.channels_last)
+        assert targets.dtype == torch.float32
+        assert targets.shape[1] == 6
+        corners = torch.cat([targets[:, 2:4] - targets[:, 4:] / 2, targets[:, 2:4] + targets[:, 4:] / 2])
+        assert corners.min() >= -1e-3
+        assert corners.max() <= 64 + 1e-3
+        assert targets[:, 0].tolist() == sorted(targets[:, 0].tolist())
+
+
+def test_batches_do_not_depend_on_the_threads_nor_on_the_cache(samples: list[Sample]) -> None:
+    assert_same_batches(loader(samples), loader(samples, workers=3))
+    assert_same_batches(loader(samples), loader(samples, workers=2, cache_bytes=0, prefetch=1))
+
+
+def test_batches_do_not_depend_on_the_processes(samples: list[Sample]) -> None:
+    of_processes = loader(samples, processes=2)
+    assert_same_batches(loader(samples), of_processes)
+    for _ in of_processes.epoch(1):
+        break
+    assert_same_batches(loader(samples), of_processes)  # the same two, and nothing is left of epoch 1
+    start = time.monotonic()
+    of_processes.close()
+    assert not multiprocessing.active_children()
+    assert time.monotonic() - start < 4  # seconds; PyTorch waits five for one that does not hear
+
+
+@pytest.mark.parametrize(("free", "expected"), [(10**9, 8), (4 * 3 * 10**6, 3), (10**6, 0)])
+def test_no_more_processes_draw_than_shared_memory_has_room_for(
+    monkeypatch: pytest.MonkeyPatch, free: int, expected: int
+) -> None:
+    usage = SimpleNamespace(free=free)
+    monkeypatch.setattr(loader_module.shutil, "disk_usage", lambda path: usage)
+    monkeypatch.setattr(loader_module, "SHARED_MEMORY", Path.cwd())
+    with nullcontext() if expected == 8 else pytest.warns(UserWarning, match="not of 8; give it more"):
+        assert loader_module.affordable(8, 10**6) == expected
+
+
+def test_without_room_for_a_process_threads_draw(
+    samples: list[Sample], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loader_module, "affordable", lambda processes, batch_bytes: 0)
+    of_processes = loader(samples, processes=2)
+    assert_same_batches(loader(samples), of_processes)
+    assert of_processes._pool is None
+
+
+def test_shards_of_a_batch_together_are_the_batch(samples: list[Sample]) -> None:
+    shards = [loader(samples, shard=(number, 3)) for number in range(3)]
+    assert [len(shard) for shard in shards] == [len(loader(samples))] * 3
+    parts = zip(*(shard.epoch(2) for shard in shards), strict=True)
+    for (images, targets), batch in zip(loader(samples).epoch(2), parts, strict=True):
+        assert torch.equal(torch.cat([part[0] for part in batch]), images)
+        for number, (_, rows) in enumerate(batch):
+            assert torch.equal(rows[:, 1:], targets[targets[:, 0] == number, 1:])
+            assert (rows[:, 0] == 0).all()
+
+
+def test_epochs_and_seeds_differ(samples: list[Sample]) -> None:
+    one = loader(samples)
+    other = TrainingLoader(samples, 64, 3, Augmentation(), seed=2)
+    first = next(iter(one.epoch(0)))[0]
+    assert not torch.equal(first, next(iter(one.epoch(1)))[0])
+    assert not torch.equal(first, next(iter(other.epoch(0)))[0])
+    assert torch.equal(first, next(iter(one.epoch(0)))[0])
+
+
+def test_every_picture_is_seen_once_before_any_is_repeated(samples: list[Sample]) -> None:
+    # Single pictures that always show their object: its class tells which picture a row was made from.
+    recipe = Augmentation(mosaic=0.0, scale_min=0.5, scale_max=0.9)
+    targets = [rows for _, rows in TrainingLoader(samples, 64, 3, recipe, seed=0).epoch(0)]
+    numbers = [int(class_id) for rows in targets for class_id in rows[:, 1]]
+    with_object = {0, 1, 2, 4, 5, 6}
+    assert set(numbers) == with_object
+    assert len(set(numbers[:5])) == 5
+
+
+def test_an_epoch_may_have_its_own_recipe_and_size(samples: list[Sample]) -> None:
+    batches = list(loader(samples).epoch(0, augmentation=Augmentation(mosaic=0.0), size_px=96))
+    assert all(images.shape == (3, 3, 96, 96) for images, _ in batches)
+    assert all(len(targets) <= 3 for _, targets in batches)
+
+
+def test_colours_arrive_as_rgb(tmp_path: Path) -> None:
+    path = tmp_path / "blue.png"
+    cv2.imwrite(str(path), np.full((64, 64, 3), (255, 0, 0), dtype=np.uint8))
+    sample = Sample(path, np.zeros((0, 4), np.float32), np.zeros(0, np.int64))
+    still = Augmentation(
+        mosaic=0.0,
+        scale_min=1.0,
+        scale_max=1.0,
+        aspect=0.0,
+        translate=0.0,
+        hue=0.0,
+        saturation=0.0,
+        value=0.0,
+        gamma=0.0,
+    )
+    images, _ = next(iter(TrainingLoader([sample], 64, 1, still, seed=0).epoch(0)))
+    assert images[0, :, 32, 32].tolist() == [0, 0, 255]
+    images, _, _ = next(iter(EvaluationLoader([sample], (64, 64), 1)))
+    assert images[0, 32, 32].tolist() == [0, 0, 255]
+
+
+def test_no_samples_is_an_error() -> None:
+    with pytest.raises(DataError, match="no pictures to train on"):
+        loader([])
+
+
+@pytest.mark.parametrize("options", [{"workers": 1}, {"workers": 3}, {"processes": 2, "cache_bytes": 0}])
+def test_an_unreadable_picture_is_named_where_batches_are_consumed(
+    samples: list[Sample], options: dict[str, int]
+) -> None:
+    data = samples[5].image.read_bytes()
+    samples[5].image.write_bytes(data[: len(data) // 2])
+    with (
+        pytest.raises(DataError, match=r"5\.png.*truncated") as caught,
+        closing(loader(samples, **options)) as broken,
+    ):
+        list(broken.epoch(0))
+    assert "\n" not in str(caught.value)
+    del caught  # or its frames keep the processes until the collector of cycles finds them
+    assert not multiprocessing.active_children()
+    assert_no_threads()
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+def test_leaving_the_loop_stops_the_threads(samples: list[Sample], error: type[BaseException]) -> None:
+    batches = loader(samples, workers=2).epoch(0)
+
+    def consume() -> None:
+        for _ in batches:
+            raise error
+
+    with pytest.raises(error):
+        consume()
+    batches.close()
+    assert_no_threads()
+
+
+def test_breaking_out_stops_the_threads(samples: list[Sample]) -> None:
+    for _ in loader(samples).epoch(0):
+        break
+    assert_no_threads()
+
+
+def test_no_more_than_prefetch_batches_are_made_ahead(
+    samples: list[Sample], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetched: list[int] = []
+    fetch = PictureCache.fetch
+    monkeypatch.setattr(
+        PictureCache, "fetch", lambda self, index: fetched.append(index) or fetch(self, index)
+    )
+    one_each = Augmentation(mosaic=0.0)
+    batches = TrainingLoader(samples * 10, 64, 1, one_each, seed=0, workers=1, prefetch=3).epoch(0)
+    next(batches)
+    batches.close()
+    assert len(fetched) <= 3
+
+
+def test_the_cache_keeps_what_fits_and_shrinks_the_rest(samples: list[Sample]) -> None:
+    # A 40x64 picture with its half (20x32) takes (40*64 + 20*32) * 3 = 9600 bytes: one fits, two do not.
+    cache = PictureCache(samples, long_side_px=64, budget_bytes=12_000)
+    first, second = cache.fetch(0), cache.fetch(1)
+    assert sum(level.nbytes for level in first.levels) == 9600
+    assert cache.fetch(0) is first
+    assert cache.fetch(1) is not second
+    small = PictureCache(samples, long_side_px=32, budget_bytes=0).fetch(0)
+    assert small.levels[0].shape == (20, 32, 3)
+
+
+def test_evaluation_batches_are_the_letterboxed_pictures_in_order(samples: list[Sample]) -> None:
+    batches = list(EvaluationLoader(samples, (64, 96), 3))
+    assert [len(batch_samples) for _, _, batch_samples in batches] == [3, 3, 1]
+    assert [sample.image for _, _, rows in batches for sample in rows] == [one.image for one in samples]
+    images, placements, _ = batches[1]
+    for row, sample in enumerate(samples[3:6]):
+        expected, placement = letterbox(cv2.imread(str(sample.image)), (64, 96))
+        np.testing.assert_array_equal(images[row], expected[..., ::-1])
+        assert placements[row] == placement
+
+
+def test_evaluation_can_stretch(samples: list[Sample]) -> None:
+    _, placements, _ = next(iter(EvaluationLoader(samples, (64, 96), 3, mode="stretch", workers=2)))
+    # The first picture is 40 high and 64 wide.
+    assert (placements[0].scale_x, placements[0].scale_y) == (96 / 64, 64 / 40)
+
+
+def test_evaluation_names_an_unreadable_picture(samples: list[Sample]) -> None:
+    samples[2].image.write_bytes(b"no picture")
+    with pytest.raises(DataError, match=r"2\.png"):
+        list(EvaluationLoader(samples, (64, 64), 3))
+    assert_no_threads()

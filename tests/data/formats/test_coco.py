@@ -1,0 +1,252 @@
+"""COCO jsons: categories, splits by name, where pictures lie, and what is said about what cannot be used."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from helpers.written_datasets import BOXES, coco_values, write_coco, write_picture, write_text
+from seyolo.data.check import check_dataset
+from seyolo.data.datasets import load_dataset
+from seyolo.data.formats.coco_layout import find_splits, picture_folders
+from seyolo.errors import DataError
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    return write_coco(tmp_path)
+
+
+def changed(data: Path, key: str, **values: Any) -> Path:
+    """Changes the first entry of a list in the json; None takes the value away."""
+    content = json.loads(data.read_text())
+    content[key][0] = {k: v for k, v in {**content[key][0], **values}.items() if v is not None}
+    data.write_text(json.dumps(content))
+    return data
+
+
+class TestLabels:
+    def test_crowds_and_boxes_without_area_are_left_out_and_counted(self, data: Path) -> None:
+        content = json.loads(data.read_text())
+        first = content["annotations"][0]
+        content["annotations"] += [
+            {**first, "id": 50, "iscrowd": 1},
+            {**first, "id": 51, "bbox": [10, 10, 5, 0]},
+            {**first, "id": 52, "bbox": [10, 10, 0.0, 5]},
+            {**first, "id": 53},
+        ]
+        data.write_text(json.dumps(content))
+        dataset = load_dataset(data)
+        read = dataset.read_split("val")
+        assert (read.num_skipped, read.num_duplicates, read.num_clipped) == (3, 1, 0)
+        assert [len(sample.class_ids) for sample in read.samples] == [1, 2]
+        assert [split.num_skipped for split in check_dataset(dataset).splits] == [0, 3, 0]
+
+    def test_less_than_a_pixel_outside_is_clipped_and_counted(self, data: Path) -> None:
+        # 80 px wide: from 70.5 to 80.75 becomes 70.5 to 80, centre 75.25, width 9.5.
+        changed(data, "annotations", bbox=[70.5, 30, 10.25, 10])
+        read = load_dataset(data).read_split("val")
+        assert read.num_clipped == 1
+        np.testing.assert_allclose(read.samples[0].boxes_cxcywh, [[75.25 / 80, 35 / 40, 9.5 / 80, 0.25]])
+
+    @pytest.mark.parametrize(
+        ("values", "message"),
+        [
+            ({"bbox": [70, 30, 12, 5]}, r"the box reaches 2\.0 px out of the 80x40 picture"),
+            ({"bbox": [70, 30, -1, 5]}, r"width -1 and height 5 must be above 0"),
+            ({"bbox": [70, 30, 0, -5]}, r"width 0 and height -5 must be above 0"),
+            ({"bbox": [70, 30, float("nan"), 5]}, "is not finite"),
+            ({"bbox": [float("-inf"), 30, 3, 5]}, "is not finite"),
+            ({"bbox": [70, 30, 10**400, 5]}, "a number that is too large"),
+            ({"bbox": [70, 30, 5]}, r"bbox: expected \[x, y, width, height\] in pixels, found \[70, 30, 5\]"),
+            ({"bbox": [70, 30, "5", 5]}, "bbox: expected"),
+            ({"bbox": [70, 30, True, 5]}, "bbox: expected"),
+            ({"bbox": "text"}, "bbox: expected"),
+            ({"category_id": 8}, "category_id 8 is none of the categories"),
+            ({"category_id": "7"}, "category_id '7' is none of the categories"),
+            ({"category_id": [7]}, "is none of the categories"),
+        ],
+    )
+    def test_a_bad_annotation_is_named(self, data: Path, values: dict[str, Any], message: str) -> None:
+        dataset = load_dataset(changed(data, "annotations", **values))
+        where = r"instances_val2017\.json: annotations\[0\] \(id 0, b1\.png\): .*"
+        with pytest.raises(DataError, match=where + message + r".*; `seyolo data check` lists them all"):
+            dataset.split("val")
+        (problem,) = check_dataset(dataset).problems
+        assert problem.file == str(data)
+
+    def test_the_picture_gives_a_size_that_is_not_stated(self, data: Path) -> None:
+        expected = load_dataset(data).split("val")[0]
+        for values in ({"width": None, "height": None}, {"width": 0, "height": 0}):
+            found = load_dataset(changed(data, "images", **values)).split("val")[0]
+            np.testing.assert_array_equal(found.boxes_cxcywh, expected.boxes_cxcywh)
+        expected.image.write_bytes(b"")
+        with pytest.raises(DataError, match=r"annotations\[0\] .*b1\.png: .*not a picture"):
+            load_dataset(data).split("val")
+        assert len(check_dataset(load_dataset(data)).problems) == 2
+
+    def test_a_picture_of_another_size_than_stated_is_a_problem(self, data: Path) -> None:
+        dataset = load_dataset(changed(data, "images", width=160))
+        (problem,) = check_dataset(dataset).problems
+        assert Path(problem.file).name == "b1.png"
+        assert problem.text == "is 80x40 pixels, its labels are for 160x40"
+
+
+class TestFile:
+    @pytest.mark.parametrize(
+        ("text", "message"),
+        [
+            ("", r"x\.json:1: not valid JSON"),
+            ('{"images": [],\n "annotations": [', r"x\.json:2: not valid JSON"),
+            ("[" * 100_000, "not valid JSON"),
+            ("[]", "no key `images`; a COCO json of boxes has images, annotations, categories"),
+            ("3", "no key `images`"),
+            ('{"images": [], "categories": []}', "no key `annotations`"),
+            ('{"images": [], "annotations": {}, "categories": []}', "annotations: expected a list"),
+            ('{"images": [3], "annotations": [], "categories": []}', "images: expected a list of objects"),
+            ('{"images": [], "annotations": [], "categories": []}', "categories: names no class"),
+        ],
+    )  # fmt: skip
+    def test_what_is_no_coco_json(self, tmp_path: Path, text: str, message: str) -> None:
+        with pytest.raises(DataError, match=message):
+            load_dataset(write_text(tmp_path / "x.json", text))
+
+    @pytest.mark.parametrize(
+        ("key", "values", "message"),
+        [
+            ("images", {"id": None}, r"images\[0\]: no `id`"),
+            ("images", {"id": 101}, r"images\[1\]: the id 101 stands a second time"),
+            ("images", {"id": [1]}, r"images\[0\]: id: expected a number"),
+            ("images", {"file_name": None}, r"images\[0\]: no `file_name`"),
+            ("images", {"file_name": 3}, r"images\[0\]: file_name: expected the name of a picture, found 3"),
+            ("images", {"width": -3}, r"images\[0\]: expected width and height in pixels, found -3 and 40"),
+            ("images", {"width": "80"}, r"images\[0\]: expected width and height in pixels"),
+            ("annotations", {"image_id": 7}, r"annotations\[0\] \(id 0\): there is no image with the id 7"),
+            ("annotations", {"image_id": "image_id"}, ".*there is no image with the id 'image_id'"),
+            ("annotations", {"image_id": [7]}, r".*\(id 0\): there is no image with the id \[7\]"),
+            ("annotations", {"image_id": None}, r"annotations\[0\] \(id 0\): no `image_id`"),
+            ("annotations", {"bbox": None}, r"annotations\[0\] \(id 0\): no `bbox`"),
+            ("annotations", {"category_id": None}, r"annotations\[0\] \(id 0\): no `category_id`"),
+            ("categories", {"id": 7}, r"categories\[1\]: the id 7 or the name face stands a second time"),
+            ("categories", {"name": "face"}, r"categories\[1\]: .*the name face stands a second time"),
+            ("categories", {"name": 3}, r"categories\[0\]: expected a number as id and text as name"),
+            ("categories", {"id": "90"}, r"categories\[0\]: expected a number as id"),
+        ],
+    )  # fmt: skip
+    def test_what_makes_no_sense_is_named(
+        self, data: Path, key: str, values: dict[str, Any], message: str
+    ) -> None:
+        with pytest.raises(DataError, match=r"instances_val2017\.json: " + message):
+            load_dataset(changed(data, key, **values))
+
+    def test_missing_pictures_are_counted(self, data: Path) -> None:
+        (data.parent.parent / "val2017/b2.png").unlink()
+        with pytest.raises(DataError, match=r"1 of 2 pictures are missing, the first is b2\.png; looked in "):
+            load_dataset(data).split("val")
+
+    def test_a_picture_listed_twice(self, data: Path) -> None:
+        changed(data, "images", file_name="./b2.png")
+        with pytest.raises(DataError, match=r"images: b2\.png stands a second time"):
+            load_dataset(data).split("val")
+
+
+class TestSplits:
+    def test_the_others_are_read_when_they_are_asked_for(self, data: Path) -> None:
+        (data.parent / "instances_train2017.json").write_text("no json")
+        dataset = load_dataset(data)
+        assert len(dataset.split("val")) == 2
+        with pytest.raises(DataError, match=r"instances_train2017\.json:1: not valid JSON"):
+            dataset.split("train")
+        assert len(check_dataset(dataset).problems) == 1
+
+    def test_their_classes_must_be_the_same(self, data: Path) -> None:
+        changed(data, "categories", name="foot")
+        dataset = load_dataset(data)
+        with pytest.raises(
+            DataError, match=r"train2017\.json: its classes are face, hand, those of .*face, foot;"
+        ):
+            dataset.split("train")  # fmt: skip
+
+    @pytest.mark.parametrize(
+        ("name", "split"),
+        [
+            ("instances_val2017.json", "val"),
+            ("Train.json", "train"),
+            ("validation.json", "val"),
+            ("hands-valid_2.json", "val"),
+            ("handsTest.json", "test"),
+            ("latest_val.json", "val"),
+            ("mytrain.json", "train"),
+            ("annotations.json", "val"),
+        ],
+    )
+    def test_the_name_says_which(self, tmp_path: Path, name: str, split: str) -> None:
+        assert find_splits(write_text(tmp_path / name, "")) == (split, {split: tmp_path / name})
+
+    def test_siblings_differ_in_the_split_only(self, tmp_path: Path) -> None:
+        names = (
+            "hands_train_2.json",
+            "Hands_Valid_2.json",
+            "hands_test_1.json",
+            "hands_2.json",
+            "train.json",
+        )
+        paths = {name: write_text(tmp_path / name, "") for name in names}
+        split, files = find_splits(paths["Hands_Valid_2.json"])
+        assert (split, list(files)) == ("val", ["train", "val"])
+        assert files["train"] == paths["hands_train_2.json"]
+        write_text(tmp_path / "hands_val_2.json", "")
+        with pytest.raises(DataError, match="is of the split `val` as"):
+            find_splits(paths["hands_train_2.json"])
+
+    def test_one_folder_per_split(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        for folder, split in (("train", "train"), ("valid", "val")):
+            write_text(tmp_path / folder / "_annotations.coco.json", json.dumps(coco_values(split)))
+            for seed, name in enumerate(BOXES[split]):
+                write_picture(tmp_path / folder / f"{name}.png", seed)
+        (tmp_path / "test").mkdir()
+        for folder, name in (("valid", "_annotations.coco.json"), (".", "train/_annotations.coco.json")):
+            monkeypatch.chdir(tmp_path / folder)
+            dataset = load_dataset(name)
+            assert list(dataset.splits) == ["train", "val"]
+            assert [len(dataset.split(split)) for split in dataset.splits] == [3, 2]
+
+    @pytest.mark.parametrize(
+        ("json_place", "picture_place"),
+        [
+            ("x/y/annotations.json", "x/y"),
+            ("x/y/annotations.json", "x/y/images"),
+            ("x/y/annotations.json", "x/y/val"),
+            ("x/y/annotations.json", "x/val"),
+            ("x/y/annotations.json", "x/images"),
+            ("x/y/annotations.json", "x"),
+            ("x/y/instances_val2014.json", "x/val2014"),
+            ("x/y/instances_val2014.json", "x/y/val2014"),
+            ("x/y/instances_val2014.json", "x/images/val2014"),
+            ("x/y/valid.json", "x/y/valid"),
+            ("x/y/valid.json", "x/val"),
+        ],
+    )
+    def test_where_pictures_lie(self, tmp_path: Path, json_place: str, picture_place: str) -> None:
+        data = write_text(tmp_path / json_place, json.dumps(coco_values("val")))
+        for name in BOXES["val"]:
+            write_picture(tmp_path / picture_place / f"{name}.png")
+        assert {image.parent for image in load_dataset(data).images("val")} == {tmp_path / picture_place}
+
+    def test_the_folder_of_the_split_comes_first(self, tmp_path: Path) -> None:
+        data = write_text(tmp_path / "annotations/instances_val2017.json", "")
+        for folder in ("val2017", "images", "images/val2017", "annotations/val"):
+            (tmp_path / folder).mkdir(parents=True)
+        expected = ("annotations/val", "val2017", "images/val2017", "annotations", "images", ".")
+        assert picture_folders(data, "val") == [str(tmp_path / folder) for folder in expected]
+
+    def test_folders_in_file_names(self, tmp_path: Path) -> None:
+        content = coco_values("test")
+        content["images"][0]["file_name"] = "some/c1.png"
+        write_picture(tmp_path / "images/some/c1.png")
+        data = write_text(tmp_path / "annotations/test.json", json.dumps(content))
+        assert load_dataset(data).images("test") == [tmp_path / "images/some/c1.png"]

@@ -1,0 +1,128 @@
+"""Darknet's .data: keys, where paths start, where labels lie."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from helpers.written_datasets import NAMES, write_darknet, write_picture, write_text
+from seyolo.data.datasets import load_dataset
+from seyolo.errors import DataError
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    return write_darknet(tmp_path / "set")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("# it\ntrain = train.txt\nnmaes = obj.names\n", r"obj\.data:3: unknown key `nmaes`; .* `names`\?"),
+        ("val = val.txt\n", r"obj\.data:1: unknown key `val`; did you mean `valid`\?"),
+        ("speed = 3\n", r"obj\.data:1: unknown key `speed`; known are train, valid, test, names, classes"),
+        ("train = train.txt\n", r"obj\.data: no key `names`; add `names = obj\.names`"),
+        ("names = obj.names\n", r"obj\.data: names no split"),
+        ("names = obj.names\ntrain\n", r"obj\.data:2: expected `key = value`, found `train`"),
+        ("names =\n", r"obj\.data:1: expected `key = value`"),
+        ("names = obj.names\nnames = obj.names\n", r"obj\.data:2: names stands a second time"),
+        ("names = obj.names\ntrain = train.txt\nclasses = 3\n", r"obj\.data:3: classes is 3, but .* lists 2"),
+        ("names = obj.names\ntrain = train.txt\nclasses = two\n", r"obj\.data:3: classes is two, but"),
+        ("", r"no key `names`"),
+    ],
+)  # fmt: skip
+def test_what_makes_no_sense_is_named(data: Path, text: str, message: str) -> None:
+    data.write_text(text)
+    with pytest.raises(DataError, match=message):
+        load_dataset(data)
+
+
+def test_spaces_comments_and_darknets_own_keys(data: Path) -> None:
+    lines = (
+        "\ufeff; theirs",
+        "",
+        "  train=train.txt  ",
+        "names\t=\tobj.names",
+        "eval=coco",
+        "top = 5",
+        "results=r",
+    )
+    data.write_text("\r\n".join(lines), encoding="utf-8")
+    dataset = load_dataset(data)
+    assert (dataset.names, list(dataset.splits)) == (NAMES, ["train"])
+
+
+def test_a_file_that_is_not_there_says_what_was_tried(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(data.parent.parent)
+    data.write_text("train = lists/t.txt\nnames = obj.names\n")
+    with pytest.raises(DataError) as caught:
+        load_dataset("set/obj.data")
+    places = f"{Path('set/lists/t.txt')} or {Path('lists/t.txt')}"
+    assert str(caught.value) == f"{Path('set/obj.data')}:1: train: there is no file {places}"
+
+
+def test_paths_start_at_the_files_folder_or_else_where_one_works(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As Darknet has it: everything from the working directory, lists and names in a folder of their own.
+    working = data.parent
+    for file in ("obj.data", "train.txt", "val.txt", "test.txt", "obj.names"):
+        (working / "cfg").mkdir(exist_ok=True)
+        (working / file).rename(working / "cfg" / file)
+    text = "classes=2\ntrain = cfg/train.txt\nvalid = val.txt\nnames = cfg/obj.names\n"
+    (working / "cfg/obj.data").write_text(text)
+    monkeypatch.chdir(working)
+    dataset = load_dataset("cfg/obj.data")
+    assert [sample.image.stem for sample in dataset.split("train")] == ["a1", "a2", "a3"]
+    assert [len(sample.class_ids) for sample in dataset.split("val")] == [1, 2]
+    monkeypatch.chdir(working.parent)
+    with pytest.raises(DataError, match=r"obj\.data:4: names: there is no file .* or cfg/obj\.names"):
+        load_dataset("set/cfg/obj.data")
+
+
+def test_a_picture_that_is_not_there_says_what_was_tried(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(data.parent.parent)
+    write_text(data.parent / "lists/train.txt", "JPEGImages/a1.png\nJPEGImages/gone.png\n")
+    data.write_text("train = lists/train.txt\nnames = obj.names\n")
+    with pytest.raises(DataError) as caught:
+        load_dataset("set/obj.data").split("train")
+    for place in ("set/lists/JPEGImages", "set/JPEGImages", "JPEGImages"):
+        assert str(Path(place) / "gone.png") in str(caught.value)
+    assert f"{Path('set/lists/train.txt')}:2: there is no picture" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("face\n\nhand\n", r"obj\.names:2: an empty line"),
+        ("face\nhand\nface\n", r"obj\.names:3: the class face stands a second time"),
+        ("\n", r"obj\.names: names no class"),
+    ],
+)
+def test_names(data: Path, text: str, message: str) -> None:
+    (data.parent / "obj.names").write_text(text)
+    with pytest.raises(DataError, match=message):
+        load_dataset(data)
+
+
+@pytest.mark.parametrize("place", ["labels/a1.txt", "JPEGImages/a1.txt"])
+def test_labels_lie_where_darknet_looks(data: Path, place: str) -> None:
+    (data.parent / "labels/a1.txt").unlink()
+    write_text(data.parent / place, "1 0.5 0.5 0.25 0.25\n")
+    sample = load_dataset(data).split("train")[0]
+    assert (sample.image.name, sample.class_ids.tolist()) == ("a1.png", [1])
+
+
+def test_a_bad_row_names_file_and_line(data: Path) -> None:
+    write_text(data.parent / "labels/a1.txt", "0 0.5 0.5 0.1 0.1\n2 0.5 0.5 0.1 0.1\n")
+    with pytest.raises(DataError, match=r"a1\.txt:2: class 2 is out of range.*; `seyolo data check` lists"):
+        load_dataset(data).split("train")
+
+
+def test_a_hash_in_a_path_is_part_of_it(tmp_path: Path) -> None:
+    data = write_darknet(tmp_path / "set #2")
+    write_picture(tmp_path / "set #2/more/x #1.png")
+    write_text(tmp_path / "set #2/list #1.txt", "more/x #1.png\n")
+    data.write_text("train = list #1.txt\nnames = obj.names\n")
+    assert [sample.image.name for sample in load_dataset(data).split("train")] == ["x #1.png"]

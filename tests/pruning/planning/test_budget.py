@@ -1,0 +1,60 @@
+"""Budgets: text in, limits out."""
+
+from __future__ import annotations
+
+import pytest
+
+from seyolo.errors import UsageError
+from seyolo.pruning.planning.budget import Budget, parse_budgets
+
+
+@pytest.mark.parametrize(
+    ("text", "dense", "most"),
+    [
+        ("macs=30%", 1000, 300),
+        ("macs=1.2G", 5_000_000_000, 1_200_000_000),
+        ("params=2.4M", 9_000_000, 2_400_000),
+        ("params=2400k", 9_000_000, 2_400_000),
+        ("params=29%", 100, 29),  # 0.29 * 100 is 28.999999999999996
+        ("channels=85%", 100, 15),  # removed
+        ("channels=85%", 101, 15),  # 85.85 must go, so 86 do
+        ("channels=40", 100, 60),
+        (" MACs = 30 % ", 1000, 300),
+    ],
+)
+def test_limits(text: str, dense: int, most: int) -> None:
+    (budget,) = parse_budgets(text)
+    assert budget.limit(dense) == most
+
+
+def test_several() -> None:
+    expected = (Budget("macs", 0.3, True), Budget("params", 2e6, False))
+    assert parse_budgets(["macs=30%", "params=2M"]) == expected
+    assert parse_budgets("macs=30%,params=2M") == expected
+    assert ",".join(map(str, expected)) == "macs=30%,params=2M"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "empty"),
+        ("macs", "KIND=AMOUNT"),
+        ("flops=30%", "macs, params, channels, latency"),
+        ("latency=8ms", "latency=8ms@BACKEND"),
+        ("latency=8@onnxruntime", "latency=8ms@BACKEND"),
+        ("latency=8ms@tflite", "a backend of onnxruntime, opencv"),
+        ("latency=0ms@torch", "above 0 ms"),
+        ("macs=8ms", "belong to latency="),
+        ("params=30%@torch", "belong to latency="),
+        ("macs=lots", "an amount like"),
+        ("macs=-3%", "an amount like"),
+        ("macs=0.3", "write a percentage"),
+        ("macs=0%", "above 0%"),
+        ("macs=130%", "at most 100%"),
+        ("channels=100%", "below 100%"),
+        ("macs=30%,macs=1G", "twice"),
+    ],
+)
+def test_bad_text(text: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        parse_budgets(text)

@@ -1,0 +1,165 @@
+"""Plots: what stands in the figure, and that only whole pictures appear under the final name.
+
+The figure is caught at the moment of saving; its texts and points say whether the numbers arrived.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from seyolo.detections import Detections
+from seyolo.errors import UsageError
+from seyolo.media.annotate import class_colour
+from seyolo.report.figures import plots
+from seyolo.report.figures.plots import plot_channels, plot_curves, plot_scales
+from seyolo.report.figures.samples import GAP_PX, LABEL_PX, plot_samples
+
+
+@pytest.fixture
+def figures(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
+    """Figures in the order they are saved; saving still happens."""
+    seen: list[Figure] = []
+    save = plots.save
+
+    def remember(figure: Figure, path: Path) -> None:
+        seen.append(figure)
+        save(figure, path)
+
+    monkeypatch.setattr(plots, "save", remember)
+    return seen
+
+
+def texts(figure: Figure) -> list[str]:
+    return [text.get_text() for axes in figure.axes for text in axes.texts]
+
+
+def offsets(axes, index: int) -> list[list[float]]:
+    dots = [collection for collection in axes.collections if hasattr(collection, "get_sizes")]
+    return np.asarray(dots[index].get_offsets()).tolist()
+
+
+def test_channels_before_after_and_removed(tmp_path: Path, figures: list[Figure]) -> None:
+    before = [(0, "stem", 32), (1, "stage 1", 64), (4, "stage 1", 128), (7, "head", 18)]
+    plot_channels(before, [(0, "stem", 16), (4, "stage 1", 128), (7, "head", 18)], tmp_path / "c.png")
+    upper, lower = figures[0].axes
+    # 16 + 0 + 128 + 18 = 162 of 32 + 64 + 128 + 18 = 242, or 66.9 %.
+    assert figures[0].get_suptitle() == "Channels per convolution: 162 of 242 kept (67 %)"
+    assert offsets(upper, 0) == [[0, 32], [1, 64], [2, 128], [3, 18]]
+    assert offsets(upper, 1) == [[0, 16], [2, 128], [3, 18]]
+    assert [row[0] for row in offsets(upper, 2)] == [1]
+    assert [text.get_text() for text in upper.get_legend().get_texts()] == [
+        "before",
+        "after",
+        "removed whole",
+    ]
+    bars = [bar for bar in lower.patches if bar.get_width() == pytest.approx(0.7)]
+    assert [bar.get_height() for bar in bars] == pytest.approx([0.5, 0, 1, 1])
+    assert texts(figures[0]) == ["stem", "stage\n1", "head"]
+
+
+def test_many_parts_are_not_named(tmp_path: Path, figures: list[Figure]) -> None:
+    before = [(index, str(index), 8) for index in range(20)]
+    plot_channels(before, before, tmp_path / "c.png")
+    assert texts(figures[0]) == []
+    assert [text.get_text() for text in figures[0].axes[0].get_legend().get_texts()] == ["before", "after"]
+
+
+def test_curves_run_on_from_stage_to_stage(tmp_path: Path, figures: list[Figure]) -> None:
+    # Values are text, as csv.DictReader gives them; the first epoch was not evaluated.
+    dense = [
+        {"epoch": "1", "box": "2.0", "objectness": "0.5", "classes": "0.5", "val_ap": "", "val_ap50": ""},
+        {
+            "epoch": "2",
+            "box": "1.0",
+            "objectness": "0.25",
+            "classes": "0.25",
+            "val_ap": "0.4",
+            "val_ap50": "0.8",
+        },
+    ]
+    slim = [{"epoch": 1, "box": 1.0, "objectness": 0.0, "classes": 0.0, "val_ap": 0.6}]
+    plot_curves({"dense": dense, "finetuned": slim}, tmp_path / "curves.png")
+    upper, lower = figures[0].axes
+    losses = [
+        line.get_xydata().tolist()
+        for line in upper.lines
+        if len(line.get_xdata()) and line.get_color() == plots.INK
+    ]
+    assert losses == [[[1, 3.0], [2, 1.5]], [[3, 1.0]]]
+    scores = [line.get_xydata().tolist() for line in lower.lines if line.get_color() == plots.SPLITS[0]]
+    assert scores == [[[2, 0.4]], [[3, 0.6]]]
+    assert texts(figures[0]) == ["dense", "finetuned", "val 0.600"]
+
+
+def test_names_at_line_ends_keep_their_distance(tmp_path: Path, figures: list[Figure]) -> None:
+    row = {"box": 1, "objectness": 0, "classes": 0, "val_ap": 0.501, "val_small_ap": 0.5}
+    plot_curves({"dense": [row, row]}, tmp_path / "curves.png")
+    heights = sorted(text.xy[1] for text in figures[0].axes[1].texts)
+    assert heights[1] - heights[0] == pytest.approx(0.09)
+
+
+@pytest.mark.parametrize("precision", [np.float32, np.float64])
+def test_scales_at_zero_are_in_the_first_bin(
+    tmp_path: Path, figures: list[Figure], precision: type[np.floating]
+) -> None:
+    dense = np.array([1.0, -1.0, 1.0, 1.0], precision)
+    plot_scales(dense, np.array([0.0, 0.0, 1e-9, -1.0], precision), tmp_path / "scales.png")
+    steps = [patch for patch in figures[0].axes[0].patches if not patch.get_fill()]
+    shares = [patch.get_data().values for patch in steps]
+    # All dense scales have size 1; three of four sparse ones are at or below 1e-5, below 1 % of 1.
+    assert shares[0].max() == pytest.approx(1)
+    assert shares[1][0] == pytest.approx(0.75)
+    assert [values.sum() for values in shares] == pytest.approx([1, 1])
+    assert figures[0].get_suptitle() == "BN scales: 75 % of the channels end below 1 % of the dense median"
+
+
+@pytest.mark.parametrize("ending", [".png", ".svg"])
+def test_the_ending_chooses_the_format(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / "new folder" / f"scales{ending}"
+    plot_scales(np.ones(4), np.ones(4), path)
+    start = path.read_bytes()[:5]
+    assert start == {".png": b"\x89PNG\r", ".svg": b"<?xml"}[ending]
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+class TestSamples:
+    IMAGE = np.full((50, 100, 3), 90, dtype=np.uint8)
+    FOUND = Detections(np.array([[20, 10, 60, 40], [70, 10, 90, 20]]), np.array([0.9, 0.1]), np.array([0, 0]))
+
+    def sheet(self, tmp_path: Path, num: int, **options) -> np.ndarray:
+        path = tmp_path / "samples.png"
+        images, found = [self.IMAGE] * num, [self.FOUND] * num
+        nothing = [Detections.empty()] * num
+        plot_samples(images, found, nothing, ["hand"], path, columns=2, cell_px=200, **options)
+        return cv2.imread(str(path))
+
+    def test_pairs_of_rows(self, tmp_path: Path) -> None:
+        # Pictures of 100x50 become 200x100; three of them make two pairs of rows.
+        row_px = LABEL_PX + 100 + GAP_PX
+        assert self.sheet(tmp_path, 3).shape == (4 * row_px, GAP_PX + 2 * (200 + GAP_PX), 3)
+
+    def test_the_dense_row_shows_its_box_and_the_slim_row_none(self, tmp_path: Path) -> None:
+        sheet = self.sheet(tmp_path, 1)
+        colour = class_colour(0)
+        row_px = LABEL_PX + 100 + GAP_PX
+        # The box's left side: x = 20 * 2 on the picture, half way down.
+        assert tuple(sheet[LABEL_PX + 50, GAP_PX + 40]) == colour
+        assert not (sheet[row_px:] == colour).all(axis=2).any()
+        # The detection of score 0.1 is below the threshold: nothing at its left side.
+        assert tuple(sheet[LABEL_PX + 30, GAP_PX + 140]) == (90, 90, 90)
+        low = self.sheet(tmp_path, 1, confidence=0.05)
+        assert tuple(low[LABEL_PX + 30, GAP_PX + 140]) == colour
+
+    def test_no_pictures(self, tmp_path: Path) -> None:
+        with pytest.raises(UsageError, match="at least one picture"):
+            plot_samples([], [], [], ["hand"], tmp_path / "s.png")
+
+    def test_an_ending_that_is_no_picture_writes_nothing(self, tmp_path: Path) -> None:
+        with pytest.raises(UsageError, match=r"use \.png or \.jpg"):
+            plot_samples([self.IMAGE], [self.FOUND], [self.FOUND], ["hand"], tmp_path / "s.doc")
+        assert list(tmp_path.iterdir()) == []

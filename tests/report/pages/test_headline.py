@@ -1,0 +1,82 @@
+"""The headline says what happened, better or worse."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from seyolo.report.pages.headline import gain_of, points_text
+
+
+def results(
+    macs: int, latency_ms: float, ap: float, lead: tuple[float, float] | None = None
+) -> dict[str, Any]:
+    """A run from 1000 MACs, 10 ms and AP 0.5 to these."""
+
+    def stage(macs: int, latency_ms: float, ap: float) -> dict[str, Any]:
+        return {
+            "macs": macs,
+            "metrics": {"val": {"ap": 0.9}, "test": {"ap": ap}},
+            "latency_ms": {"torch": 1.0, "onnxruntime": latency_ms},
+        }
+
+    out: dict[str, Any] = {"stages": [stage(1000, 10.0, 0.5), stage(macs, latency_ms, ap)]}
+    if lead is not None:
+        out["lead"] = {"test": {"difference": ap - 0.5, "low": lead[0], "high": lead[1]}}
+    return out
+
+
+@pytest.mark.parametrize(
+    ("macs", "latency_ms", "ap", "text"),
+    [
+        (300, 5.5, 0.501, "3.3x fewer MACs, 1.8x faster on ONNX Runtime, AP +0.1"),
+        (300, 12.0, 0.488, "3.3x fewer MACs, 1.2x slower on ONNX Runtime, AP −1.2"),
+        (2000, 10.1, 0.5004, "2.0x more MACs, as fast on ONNX Runtime, AP ±0.0"),
+        (999, 10.0, float("nan"), "as many MACs, as fast on ONNX Runtime"),
+    ],
+)
+def test_headlines(macs: int, latency_ms: float, ap: float, text: str) -> None:
+    assert gain_of(results(macs, latency_ms, ap)).headline() == text
+
+
+def test_the_runtime_is_the_first_that_was_measured() -> None:
+    found = results(500, 5.0, 0.5)
+    for stage in found["stages"]:
+        del stage["latency_ms"]["onnxruntime"]
+    assert gain_of(found).headline() == "2.0x fewer MACs, as fast on PyTorch, AP ±0.0"
+    for stage in found["stages"]:
+        stage["latency_ms"] = {}
+    assert gain_of(found).headline() == "2.0x fewer MACs, AP ±0.0"
+
+
+def test_without_a_test_split_val_stands_for_the_run() -> None:
+    found = results(500, 5.0, 0.5)
+    for stage in found["stages"]:
+        del stage["metrics"]["test"]
+    assert (gain_of(found).split, gain_of(found).ap) == ("val", (0.9, 0.9))
+
+
+@pytest.mark.parametrize(
+    ("lead", "text"),
+    [
+        (
+            (0.001, 0.02),
+            "better beyond the chance of which pictures were tested (95 % interval +0.1 to +2.0)",
+        ),
+        ((-0.02, -0.001), "worse beyond the chance"),
+        ((-0.006, 0.009), "no difference is certain (95 % interval −0.6 to +0.9)"),
+        (None, "was not measured"),
+    ],
+)
+def test_a_verdict_needs_its_interval(lead: tuple[float, float] | None, text: str) -> None:
+    assert text in gain_of(results(300, 5.0, 0.51, lead)).verdict()
+
+
+def test_a_difference_that_rounds_to_nothing_has_no_sign() -> None:
+    assert [points_text(value) for value in (0.0004, -0.0004, 0.0006, -0.0006)] == [
+        "±0.0",
+        "±0.0",
+        "+0.1",
+        "−0.1",
+    ]

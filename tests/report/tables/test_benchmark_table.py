@@ -1,0 +1,75 @@
+"""The tables of `seyolo benchmark`: numbers, names and width."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console
+
+from seyolo.report.tables.benchmark import benchmark_tables, model_names
+
+
+def row(name: str, runtime: str = "onnxruntime", **values: Any) -> dict[str, Any]:
+    return {
+        "name": name,
+        "runtime": runtime,
+        "precision": "f32",
+        "total_p50_ms": 1234.5,
+        "total_p95_ms": 9.876,
+        "preprocess_p50_ms": 0.256,
+        "p50_ms": 1233.0,
+        "postprocess_p50_ms": 0.04,
+        "pictures_per_s": 0.81,
+        "batch": 1,
+        "batch_pictures_per_s": None,
+        "peak_memory_mb": 1203.4,
+        "metrics": {},
+        **values,
+    }
+
+
+def printed(rows: list[dict[str, Any]]) -> list[str]:
+    console = Console(width=80)
+    with console.capture() as capture:
+        console.print(benchmark_tables(rows))
+    return capture.get().splitlines()
+
+
+def test_a_row_has_three_digits_and_whole_megabytes() -> None:
+    (line,) = [line for line in printed([row("a.onnx")]) if "a.onnx" in line]
+    assert line.split() == ["a.onnx", "onnxruntime", "1234", "9.88", "0.26", "1233", "0.04", "0.81", "1203"]
+
+
+def test_it_fits_into_80_columns_with_everything_in_it() -> None:
+    splits = {split: {"ap": 0.5, "ap50": 0.9} for split in ("val", "val_small", "test", "test_small")}
+    name = "a_name_of_a_file_that_is_longer_than_any_column.onnx"
+    rows = [
+        row(f"runs/{name}@openvino:bf16", "openvino", precision="bf16", metrics=splits, **batch)
+        for batch in [{"batch": 16, "batch_pictures_per_s": 99.94}] * 2
+    ]
+    lines = printed(rows)
+    assert max(map(len, lines)) <= 80
+    text = "\n".join(lines)
+    for part in ("by 16", "99.9", "1234", "1203", "val_small", "0.500"):
+        assert part in text
+    assert "…" not in text
+
+
+def test_what_is_not_known_is_a_dash() -> None:
+    (line,) = [line for line in printed([row("a.onnx", peak_memory_mb=None)]) if "a.onnx" in line]
+    assert line.split()[-1] == "–"
+
+
+def test_names_leave_out_the_folders_that_all_have_in_common() -> None:
+    rows = [
+        row("runs/a/slim.onnx@openvino:bf16", "openvino", precision="bf16"),
+        row("runs/b/slim.cfg", "opencv"),
+        row("runs/b/slim.cfg #2", "opencv"),
+    ]
+    assert model_names(rows) == ["a/slim.onnx openvino bf16", "b/slim.cfg opencv", "b/slim.cfg #2 opencv"]
+    assert model_names(rows[:1]) == ["slim.onnx openvino bf16"]
+    assert model_names([*rows[:1], row("yolov3@0.25", "torch")]) == [
+        "runs/a/slim.onnx openvino bf16",
+        "yolov3@0.25 torch",
+    ]
+    assert model_names([row("/x/a.onnx"), row("b.onnx")]) == ["/x/a.onnx onnxruntime", "b.onnx onnxruntime"]

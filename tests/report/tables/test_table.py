@@ -1,0 +1,180 @@
+"""The before/after table: how numbers read, and what stands in it."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from rich.console import Console
+
+from seyolo.report.tables.stages import (
+    count_text,
+    latency_text,
+    markdown_table,
+    rows,
+    share_text,
+    size_text,
+    stage_table,
+)
+
+
+def stage(name: str, params: int, macs: int, ap: float, latency_ms: float) -> dict[str, object]:
+    return {
+        "stage": name,
+        "params": params,
+        "size_bytes": 4 * params,
+        "macs": macs,
+        "input_size": 320,
+        "metrics": {"val": {"ap": ap, "ap50": 0.9}, "test_small": {"ap": ap / 2, "ap50": ap}},
+        "latency_ms": {"torch": 2 * latency_ms, "onnxruntime": latency_ms},
+    }
+
+
+@pytest.fixture
+def results() -> dict[str, object]:
+    pruned = stage("pruned", 1_000_000, 300_000_000, 0.7, 6.0)
+    pruned["metrics"] = {"val": {"ap": 0.7, "ap50": 0.88}}
+    stages = [
+        stage("dense", 4_000_000, 1_000_000_000, 0.802, 15.0),
+        stage("sparse", 4_000_000, 1_000_000_000, 0.79, 15.0),
+        pruned,
+        stage("finetuned", 1_000_000, 300_000_000, 0.798, 6.0),
+    ]
+    return {"stages": stages}
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0, "0"),
+        (999, "999"),
+        (1000, "1.00 k"),
+        (999_499, "999 k"),
+        (999_500, "1.00 M"),
+        (10_850_000, "10.8 M"),
+        (61_523_734, "61.5 M"),
+        (9_600_000_000, "9.60 G"),
+        (123_456_000_000, "123 G"),
+    ],
+)
+def test_counts_have_three_digits(value: int, text: str) -> None:
+    assert count_text(value) == text
+
+
+@pytest.mark.parametrize(
+    ("size_bytes", "text"),
+    [(512, "512 B"), (3600, "3.60 KB"), (43_600_000, "43.6 MB"), (246_400_000, "246 MB")],
+)
+def test_file_sizes_are_decimal(size_bytes: int, text: str) -> None:
+    assert size_text(size_bytes) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.5, "0.50 ms"), (7.7, "7.70 ms"), (9.996, "10.0 ms"), (31.21, "31.2 ms"), (99.96, "100 ms")],
+)
+def test_latencies_have_three_digits(value: float, text: str) -> None:
+    assert latency_text(value) == text
+
+
+def test_an_ap_that_cannot_be_measured_is_a_dash() -> None:
+    assert (share_text(0.7716), share_text(math.nan)) == ("0.772", "–")
+
+
+def test_rows_by_hand(results: dict[str, object]) -> None:
+    table = {row.name: (*row.cells, row.change) for row in rows(results)}
+    assert list(table) == [
+        "Epochs",
+        "Parameters",
+        "File",
+        "MACs @320",
+        "AP val",
+        "AP test_small",
+        "AP@0.5 val",
+        "AP@0.5 test_small",
+        "p50 torch",
+        "p50 onnxruntime",
+    ]
+    assert table["Parameters"] == ("4.00 M", "4.00 M", "1.00 M", "1.00 M", "25.0 %")
+    assert table["MACs @320"][-1] == "30.0 %"
+    assert table["AP val"] == ("0.802", "0.790", "0.700", "0.798", "−0.004")
+    assert table["AP test_small"] == ("0.401", "0.395", "–", "0.399", "−0.002")
+    assert table["AP@0.5 val"][-1] == "0.000"
+    # 15 ms / 6 ms = 2.5
+    assert table["p50 onnxruntime"] == ("15.0 ms", "15.0 ms", "6.00 ms", "6.00 ms", "2.50x faster")
+
+
+def test_int8_stands_beside_the_stages_and_changes_nothing_of_the_comparison(
+    results: dict[str, object],
+) -> None:
+    plain = {row.name: row for row in rows(results)}
+    results["int8"] = {**stage("int8", 1_000_000, 300_000_000, 0.79, 4.0), "latency_ms": {"onnxruntime": 4.0}}
+    beside = {row.name: row for row in rows(results)}
+    assert [row.change for row in beside.values()] == [row.change for row in plain.values()]
+    assert beside["AP val"].beside == ("0.790",)
+    assert beside["p50 torch"].beside == ("–",)
+    assert beside["p50 onnxruntime"].texts()[-2:] == ["2.50x faster", "4.00 ms"]
+    header = markdown_table(results).splitlines()[0]
+    assert header == "|  | dense | sparse | pruned | finetuned | vs dense | int8 |"
+
+
+def test_slower_and_better_say_so() -> None:
+    results = {"stages": [stage("dense", 4, 4, 0.7, 4.0), stage("slim", 4, 4, 0.71, 5.0)]}
+    table = {row.name: row.change for row in rows(results)}
+    assert table["p50 torch"] == "1.25x slower"
+    assert table["AP val"] == "+0.010"
+
+
+def test_a_change_needs_both_ends(results: dict[str, object]) -> None:
+    results["stages"] = results["stages"][:3]
+    table = {row.name: row.change for row in rows(results)}
+    assert table["AP test_small"] == ""
+    assert table["AP val"] == "−0.102"
+
+
+def test_an_input_that_is_not_square_is_named_height_by_width(results: dict[str, object]) -> None:
+    results["stages"][0]["input_size"] = [256, 320]
+    assert rows(results)[3].name == "MACs @256x320"
+
+
+@pytest.mark.parametrize("beside", [[], ["int8"]])
+def test_the_terminal_table_fits_eighty_columns(results: dict[str, object], beside: list[str]) -> None:
+    for name in beside:
+        results[name] = stage(name, 1_000_000, 300_000_000, 0.79, 14.0)
+    console = Console(width=80, record=True, file=None, color_system=None)
+    with console.capture() as capture:
+        console.print(stage_table(results))
+    lines = capture.get().splitlines()
+    assert "…" not in capture.get()
+    assert lines[1].split() == ["dense", "sparse", "pruned", "finetuned", "vs", "dense", *beside]
+    parameters = [
+        "Parameters",
+        *["4.00", "M"] * 2,
+        *["1.00", "M"] * 2,
+        "25.0",
+        "%",
+        *["1.00", "M"] * len(beside),
+    ]
+    assert any(line.split() == parameters for line in lines)
+
+
+def test_markdown_by_hand() -> None:
+    one = {
+        "stage": "dense",
+        "params": 1000,
+        "size_bytes": 4000,
+        "macs": 2_000_000,
+        "input_size": 64,
+        "metrics": {"val": {"ap": 0.5, "ap50": 0.75}},
+        "latency_ms": {},
+    }
+    assert markdown_table({"stages": [one]}) == (
+        "|  | dense | vs dense |\n"
+        "| --- | ---: | ---: |\n"
+        "| Epochs | – |  |\n"
+        "| Parameters | 1.00 k | 100.0 % |\n"
+        "| File | 4.00 KB | 100.0 % |\n"
+        "| MACs @64 | 2.00 M | 100.0 % |\n"
+        "| AP val | 0.500 | 0.000 |\n"
+        "| AP@0.5 val | 0.750 | 0.000 |\n"
+    )

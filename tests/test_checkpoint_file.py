@@ -1,0 +1,138 @@
+"""The checkpoint file: there and back, and everything that is not one."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from safetensors import safe_open
+from safetensors.numpy import save_file
+
+from helpers.small_networks import CONVOLUTION, small_network
+from seyolo.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from seyolo.darknet.weights import tensor_shapes
+from seyolo.errors import ModelError
+
+
+@pytest.fixture
+def model_file() -> Checkpoint:
+    network = small_network(CONVOLUTION)
+    generator = np.random.default_rng(0)
+    state = {
+        name: generator.random(shape, dtype=np.float32) for name, shape in tensor_shapes(network).items()
+    }
+    return Checkpoint(network, state, ("hand — 手",), {"epoch": 3, "data": ["a", None]})
+
+
+@pytest.fixture
+def path(tmp_path: Path, model_file: Checkpoint) -> Path:
+    write_checkpoint(tmp_path / "x.safetensors", model_file)
+    return tmp_path / "x.safetensors"
+
+
+def test_there_and_back(path: Path, model_file: Checkpoint) -> None:
+    again = read_checkpoint(path)
+    assert (again.network, again.names, again.provenance) == (
+        model_file.network,
+        model_file.names,
+        model_file.provenance,
+    )
+    assert again.state.keys() == model_file.state.keys()
+    assert all(np.array_equal(again.state[name], model_file.state[name]) for name in again.state)
+
+
+def test_anyone_can_read_the_metadata(path: Path, model_file: Checkpoint) -> None:
+    with safe_open(path, framework="numpy") as file:
+        metadata = file.metadata()
+    assert metadata.keys() == {"format", "format_version", "cfg", "names", "provenance"}
+    assert (metadata["format"], metadata["format_version"]) == ("seyolo", "1")
+    assert metadata["cfg"] == model_file.network.to_cfg()
+    assert json.loads(metadata["names"]) == ["hand — 手"]
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(share=st.floats(0, 1, exclude_max=True))
+def test_every_truncation_is_named(path: Path, share: float) -> None:
+    whole = path.read_bytes()
+    cut = path.with_name("cut.safetensors")
+    cut.write_bytes(whole[: int(share * len(whole))])
+    with pytest.raises(ModelError, match=r"cut\.safetensors"):
+        read_checkpoint(cut)
+
+
+def test_a_truncated_file_is_called_so(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(ModelError, match="truncated or damaged checkpoint of"):
+        read_checkpoint(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "an empty file"),
+        (pickle.dumps({"a": 1}, protocol=2), "pickled PyTorch file"),
+        (b"PK\x03\x04 and so on, an archive", "pickled PyTorch file"),
+        (b"[net]\nwidth=32\nheight=32\n", "a cfg"),
+        (b"\x89PNG\r\n\x1a\n and a picture behind it", "not a safetensors checkpoint"),
+    ],
+)
+def test_other_files_are_called_what_they_are(tmp_path: Path, content: bytes, said: str) -> None:
+    path = tmp_path / "x.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(ModelError, match=said):
+        read_checkpoint(path)
+
+
+def test_a_missing_file_and_a_folder_are_named(tmp_path: Path) -> None:
+    for path in (tmp_path / "none.safetensors", tmp_path):
+        with pytest.raises(ModelError, match="no such checkpoint"):
+            read_checkpoint(path)
+
+
+def test_someone_elses_safetensors_are_refused(tmp_path: Path) -> None:
+    save_file({"bert.weight": np.zeros(2, np.float32)}, tmp_path / "x.safetensors")
+    with pytest.raises(ModelError, match=r"not a seyolo checkpoint \(its tensors: bert\.weight"):
+        read_checkpoint(tmp_path / "x.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("format_version", "9", "format 9, this seyolo reads 1"),
+        ("names", "[1]", "metadata is damaged"),
+        ("names", '["a", "b"]', "metadata is damaged"),
+        ("names", "{", "metadata is damaged"),
+        ("provenance", "[]", "metadata is damaged"),
+        ("cfg", None, "metadata lacks cfg"),
+    ],
+)
+def test_damaged_metadata_is_refused(
+    path: Path, model_file: Checkpoint, key: str, value: str | None, said: str
+) -> None:
+    with safe_open(path, framework="numpy") as file:
+        metadata = dict(file.metadata())
+    del metadata[key]
+    save_file(model_file.state, path, metadata | ({key: value} if value is not None else {}))
+    with pytest.raises(ModelError, match=said):
+        read_checkpoint(path)
+
+
+def test_a_state_that_does_not_fit_is_refused_and_nothing_is_written(
+    tmp_path: Path, model_file: Checkpoint
+) -> None:
+    name = "layers.0.bn.bias"
+    states = {
+        "missing": {key: value for key, value in model_file.state.items() if key != name},
+        "has shape": model_file.state | {name: np.zeros(9, np.float32)},
+        "no layer": model_file.state | {"layers.9.conv.weight": np.zeros(1, np.float32)},
+    }
+    for said, state in states.items():
+        with pytest.raises(ModelError, match=said):
+            write_checkpoint(tmp_path / "bad.safetensors", replace(model_file, state=state))
+    assert list(tmp_path.iterdir()) == []
