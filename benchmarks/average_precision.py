@@ -17,7 +17,7 @@ from seyolo.evaluation.ap import Truth, average_precision
 
 SIZE_PX = 500
 HANDS = 2.5
-"""Per picture."""
+"""Per image."""
 
 
 def main() -> None:
@@ -25,12 +25,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--pictures", type=int, default=821)
-    parser.add_argument("--detections", type=int, default=60, help="in each picture")
+    parser.add_argument("--images", type=int, default=821)
+    parser.add_argument("--detections", type=int, default=60, help="in each image")
     parser.add_argument("--repeats", type=int, default=5)
     arguments = parser.parse_args()
     generator = np.random.default_rng(0)
-    truths = [draw_truth(generator) for _ in range(arguments.pictures)]
+    truths = [draw_truth(generator) for _ in range(arguments.images)]
     found = [draw_detections(truth, arguments.detections, generator) for truth in truths]
     for _ in range(arguments.repeats):
         start, start_cpu = time.perf_counter(), time.process_time()
@@ -40,7 +40,7 @@ def main() -> None:
 
 
 def draw_truth(generator: np.random.Generator) -> Truth:
-    """The hands of a picture."""
+    """The hands of an image."""
     num = int(generator.poisson(HANDS))
     return Truth(draw_boxes(num, generator), np.zeros(num, dtype=np.int64), None, SIZE_PX, SIZE_PX)
 
@@ -55,7 +55,7 @@ def draw_detections(truth: Truth, num: int, generator: np.random.Generator) -> D
 
 
 def draw_boxes(num: int, generator: np.random.Generator) -> np.ndarray:
-    """(num, 4) boxes xyxy of 20 to 150 px somewhere in a picture."""
+    """(num, 4) boxes xyxy of 20 to 150 px somewhere in an image."""
     corners, sides = generator.uniform(0, SIZE_PX - 150, (num, 2)), generator.uniform(20, 150, (num, 2))
     return np.concatenate([corners, corners + sides], axis=1)
 

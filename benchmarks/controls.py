@@ -1,11 +1,11 @@
 """Slimming against its controls over several seeds, as a table.
 
-For each budget and seed, `seyolo slim` and its controls are trained on equally many pictures, in
-RUNS/MODEL-BUDGET-SEED. Each network's AP on every split, on the pictures as they are and on a thousand draws
+For each budget and seed, `seyolo slim` and its controls are trained on equally many images, in
+RUNS/MODEL-BUDGET-SEED. Each network's AP on every split, on the images as they are and on a thousand draws
 of the bootstrap, is kept in RESULTS. What is there already is neither trained nor judged again, so the script
 may be stopped and started, and several may work on different seeds side by side. The differences are averaged
 over the seeds, with an interval over source photos: mosaics show the same photos again and again, and
-pictures drawn anew would pretend to know more.
+images drawn anew would pretend to know more.
 
     python benchmarks/controls.py ../shared/data/hands/data.yaml RUNS RESULTS --seeds 0 1 2 --budgets macs=30%
 """
@@ -41,7 +41,7 @@ Draws = Mapping[str, Float[np.ndarray, " draws"]]
 
 
 Units = Sequence[Int[np.ndarray, " n"]]
-"""Per picture the photo of each of its objects."""
+"""Per image the photo of each of its objects."""
 
 
 def trained(run: SlimRun, name: str) -> Contender:
@@ -78,7 +78,7 @@ def begun(config: SlimConfig, folder: Path) -> SlimRun:
 
 
 def measured(config: SlimConfig, runs: Path, results: Path, name: str, units: Mapping[str, Units]) -> Draws:
-    """AP of a network on every split, on the pictures as they are and on every draw; kept in `results`."""
+    """AP of a network on every split, on the images as they are and on every draw; kept in `results`."""
     path = results / f"{title_of(config, name)}.npz"
     if not path.exists():
         run = begun(config, runs / f"{config.model}-{config.budget[0]}-{config.seed}")

@@ -1,8 +1,8 @@
-"""Memory and pace of `detect` over many pictures.
+"""Memory and pace of `detect` over many images.
 
     python benchmarks/detect_folder.py MODEL.onnx --pictures 10000
 
-Makes a folder with that many names of one small picture (hard links, which take no space), runs `detect` over
+Makes a folder with that many names of one small image (hard links, which take no space), runs `detect` over
 it as a process, and prints its resident memory at every tenth of the way. Linux only.
 """
 
@@ -31,26 +31,24 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("model")
-    parser.add_argument("--pictures", type=int, default=10_000)
+    parser.add_argument("--images", type=int, default=10_000)
     parser.add_argument("--save", default="images,json,csv,yolo,coco")
     parser.add_argument("--threads", default="1")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder, out = Path(temporary) / "in", Path(temporary) / "out"
-        make_pictures(folder, arguments.pictures)
+        make_images(folder, arguments.images)
         line = [sys.executable, "-m", "seyolo", "detect", arguments.model, str(folder), "--out", str(out)]
         line += ["--save", arguments.save, "--threads", arguments.threads]
         start = time.perf_counter()
         with subprocess.Popen(line, stdout=subprocess.DEVNULL) as process:
-            watch(process, out / "detections.partial.jsonl", arguments.pictures)
+            watch(process, out / "detections.partial.jsonl", arguments.images)
         elapsed_s = time.perf_counter() - start
-    print(
-        f"{arguments.pictures} pictures in {elapsed_s:.1f} s, {arguments.pictures / elapsed_s:.0f} pictures/s"
-    )
+    print(f"{arguments.images} images in {elapsed_s:.1f} s, {arguments.images / elapsed_s:.0f} images/s")
 
 
-def make_pictures(folder: Path, count: int) -> None:
-    """One picture of 160x120 under `count` names."""
+def make_images(folder: Path, count: int) -> None:
+    """One image of 160x120 under `count` names."""
     folder.mkdir()
     noise = np.random.default_rng(0).integers(0, 256, (12, 16, 3), dtype=np.uint8)
     first = folder / "0000000.jpg"
@@ -64,7 +62,7 @@ def make_pictures(folder: Path, count: int) -> None:
 
 
 def watch(process: subprocess.Popen[bytes], journal: Path, total: int) -> None:
-    """Prints the memory of a running `detect` whenever another tenth of the pictures is done."""
+    """Prints the memory of a running `detect` whenever another tenth of the images is done."""
     next_tenth, num_done, position = 1, 0, 0
     while process.poll() is None:
         time.sleep(POLL_S)
@@ -76,7 +74,7 @@ def watch(process: subprocess.Popen[bytes], journal: Path, total: int) -> None:
         position += len(data)
         num_done += data.count(b"\n")
         while next_tenth <= 10 and num_done >= total * next_tenth / 10:
-            print(f"{num_done:>9} pictures: {resident_mb(process.pid):.1f} MB", flush=True)
+            print(f"{num_done:>9} images: {resident_mb(process.pid):.1f} MB", flush=True)
             next_tenth += 1
 
 

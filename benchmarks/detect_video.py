@@ -1,8 +1,8 @@
 """Frames per second of `seyolo detect` on a 1280x720 video, with and without an annotated one.
 
-    python benchmarks/detect_video.py MODEL.onnx FOLDER_OF_PICTURES
+    python benchmarks/detect_video.py MODEL.onnx FOLDER_OF_IMAGES
 
-The video is made of the pictures: each is enlarged and moves across the frame for half a second. Variants
+The video is made of the images: each is enlarged and moves across the frame for half a second. Variants
 take turns, so that what else the machine does falls on all of them; times are those of the whole process.
 Processor time per frame, divided by the cores, bounds what a machine without other work can do.
 """
@@ -21,11 +21,11 @@ from statistics import median
 import cv2
 import numpy as np
 
-from seyolo.media.images import find_pictures, read_picture
+from seyolo.media.images import find_images, read_image
 from seyolo.media.video import VideoWriter
 
 SIZE_PX = 1280, 720
-FRAMES_PER_PICTURE = 15
+FRAMES_PER_IMAGE = 15
 VARIANTS = {
     "lines of JSON": ["--jsonl", "-"],
     "annotated video": ["--save", "video", "--out"],
@@ -38,7 +38,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("model")
-    parser.add_argument("pictures", type=Path)
+    parser.add_argument("images", type=Path)
     parser.add_argument("--frames", type=int, default=300)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument(
@@ -47,7 +47,7 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         video = Path(temporary) / "video.mp4"
-        make_video(video, arguments.pictures, arguments.frames)
+        make_video(video, arguments.images, arguments.frames)
         rates: dict[str, list[float]] = {}
         costs: dict[str, list[float]] = {}
         for number in range(arguments.repeats):
@@ -75,13 +75,13 @@ def run_s(line: list[str]) -> tuple[float, float]:
 
 
 def make_video(path: Path, folder: Path, num_frames: int) -> None:
-    """Pictures that move across the frame."""
-    pictures = find_pictures([folder])
+    """Images that move across the frame."""
+    images = find_images([folder])
     with VideoWriter(path, fps=30) as video:
         for number in range(num_frames):
-            index, step = divmod(number, FRAMES_PER_PICTURE)
+            index, step = divmod(number, FRAMES_PER_IMAGE)
             if step == 0:
-                image = cv2.resize(read_picture(pictures[index % len(pictures)]), SIZE_PX)
+                image = cv2.resize(read_image(images[index % len(images)]), SIZE_PX)
             video.write(number, np.roll(image, 3 * step, axis=1))
 
 

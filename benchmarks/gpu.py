@@ -74,7 +74,7 @@ def main() -> None:
     for timing in benchmark(backends, options.repeats, confidence=1.0, batch=BATCH):
         print(
             f"{timing.name:25} p50 {timing.p50_ms:6.2f} ms, p95 {timing.p95_ms:6.2f} ms, "
-            f"{timing.batch_network_per_s:6.0f} pictures/s by {BATCH}; "
+            f"{timing.batch_network_per_s:6.0f} images/s by {BATCH}; "
             f"with letterbox and boxes {timing.total_p50_ms:6.2f} ms, {timing.batch_pictures_per_s:5.0f}/s"
         )
 

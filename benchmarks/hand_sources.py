@@ -1,4 +1,4 @@
-"""Which photo each hand of a mosaic was cut from: the units of a bootstrap over source pictures.
+"""Which photo each hand of a mosaic was cut from: the units of a bootstrap over source images.
 
 The manifest names the photos of a mosaic in the order of its patches, and its labels stand in the same order,
 but a patch may show one, several or none of its photo's hands, cropped or whole. So hands and photos are
@@ -20,7 +20,7 @@ from jaxtyping import Float, Int
 
 from seyolo.boxes import cxcywh_to_xyxy
 from seyolo.data.datasets import Sample, load_dataset
-from seyolo.media.images import read_picture
+from seyolo.media.images import read_image
 
 PATCH_PX = 24
 
@@ -52,8 +52,8 @@ def sources_of_hands(folder: Path, split: str) -> dict[str, Int[np.ndarray, " n"
 
 
 def hand_vectors(sample: Sample) -> Float[np.ndarray, "n numbers"]:
-    """The labelled hands of a picture as vectors of length 1 whose product is their correlation."""
-    image = read_picture(sample.image)
+    """The labelled hands of an image as vectors of length 1 whose product is their correlation."""
+    image = read_image(sample.image)
     height, width = image.shape[:2]
     corners = cxcywh_to_xyxy(sample.boxes_cxcywh * np.array([width, height, width, height]))
     vectors = []

@@ -1,4 +1,4 @@
-"""Pictures per second of the training loader alone, without a network.
+"""Images per second of the training loader alone, without a network.
 
     python benchmarks/loader.py --data DATA --size 320
 
@@ -39,19 +39,19 @@ def main() -> None:
     print(f"first epoch, decoding: {time_epoch(loader, 0)[0]}")
     for epoch in range(1, 1 + arguments.epochs):
         rate, sides = time_epoch(loader, epoch)
-        print(f"epoch {epoch}, pictures cached: {rate}")
+        print(f"epoch {epoch}, images cached: {rate}")
     percentiles = "/".join(f"{side:.0f}" for side in np.percentile(sides, [10, 50, 90]))
     print(f"{len(sides)} objects: sqrt(area) p10/50/90 {percentiles} px, {(sides < 32).mean():.0%} below 32")
 
 
 def time_epoch(loader: TrainingLoader, epoch: int) -> tuple[str, np.ndarray]:
-    """Pictures per second of one epoch, and sqrt(area) of its objects in pixels."""
+    """Images per second of one epoch, and sqrt(area) of its objects in pixels."""
     start, start_cpu = time.perf_counter(), time.process_time()
     targets = [batch_targets for _, batch_targets in loader.epoch(epoch)]
     elapsed_s, cpu_s = time.perf_counter() - start, time.process_time() - start_cpu
     sides = np.concatenate([rows[:, 4:6].prod(dim=1).sqrt().numpy() for rows in targets])
     num = len(loader) * loader.batch_size
-    return f"{num / elapsed_s:.0f} pictures/s, {num / cpu_s:.0f} per second of CPU time", sides
+    return f"{num / elapsed_s:.0f} images/s, {num / cpu_s:.0f} per second of CPU time", sides
 
 
 if __name__ == "__main__":

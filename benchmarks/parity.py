@@ -3,7 +3,7 @@
     python benchmarks/parity.py [--real FOLDER] [--out docs/parity.md] [NAME ...]
 
 Real networks (`x.cfg` with `x.weights` in FOLDER) look at FOLDER/images/dog.jpg. Networks of the zoo have
-their published size and depth and random weights whose statistics were calibrated on a picture. The error is
+their published size and depth and random weights whose statistics were calibrated on an image. The error is
 the largest difference, relative to the largest value, of boxes and of scores (the worse of the two).
 """
 
@@ -26,7 +26,7 @@ from seyolo.darknet.sections import Region
 from seyolo.darknet.zoo import network_from_name, zoo_names
 from seyolo.errors import BackendError
 from seyolo.exporting.onnx import export_onnx
-from seyolo.exporting.parity import relative_error, sample_picture
+from seyolo.exporting.parity import relative_error, sample_image
 from seyolo.files import write_text
 from seyolo.opening.network import load, save
 from seyolo.runtime.backend import open_backend
@@ -49,11 +49,11 @@ HEADER = "| network | size | params | GMACs | OpenCV 4 | ONNX Runtime |\n|---|--
 
 @dataclass(frozen=True)
 class Case:
-    """A model and the picture it looks at; `files` are cfg and weights to hand to OpenCV as they are."""
+    """A model and the image it looks at; `files` are cfg and weights to hand to OpenCV as they are."""
 
     name: str
     model: DarknetModel
-    picture: torch.Tensor
+    image: torch.Tensor
     files: tuple[Path, Path] | None = None
 
 
@@ -65,8 +65,8 @@ def real_cases(folder: Path) -> Iterator[Case]:
         model = load(cfg, weights)
         net = model.network.net
         resized = cv2.resize(photo, (net.width, net.height))[:, :, ::-1]
-        picture = torch.from_numpy(resized.transpose(2, 0, 1)[None].astype(np.float32) / 255)
-        yield Case(cfg.stem, model, picture, (cfg, weights))
+        image = torch.from_numpy(resized.transpose(2, 0, 1)[None].astype(np.float32) / 255)
+        yield Case(cfg.stem, model, image, (cfg, weights))
 
 
 def zoo_cases(names: list[str]) -> Iterator[Case]:
@@ -74,8 +74,8 @@ def zoo_cases(names: list[str]) -> Iterator[Case]:
     for name in names:
         network = network_from_name(name)
         size = network.net.height, network.net.width
-        picture = torch.from_numpy(sample_picture(*size, np.random.default_rng(4)))
-        yield Case(name, calibrated(network, picture), picture)
+        image = torch.from_numpy(sample_image(*size, np.random.default_rng(4)))
+        yield Case(name, calibrated(network, image), image)
 
 
 def joined(raw: np.ndarray) -> np.ndarray:
@@ -94,7 +94,7 @@ def opencv_error(case: Case, expected: np.ndarray, folder: Path) -> float | None
         backend = OpenCvBackend(cfg, weights)
     except BackendError:
         return None
-    theirs, ours = joined(backend.infer(case.picture.numpy())), joined(expected)
+    theirs, ours = joined(backend.infer(case.image.numpy())), joined(expected)
     if any(isinstance(section, Region) for section in case.model.network.layers):
         ours[..., 5:] *= theirs[..., 5:] > 0  # OpenCV suppresses the boxes of a [region] by itself
     return relative_error(theirs, ours)
@@ -103,14 +103,14 @@ def opencv_error(case: Case, expected: np.ndarray, folder: Path) -> float | None
 def onnx_error(case: Case, expected: np.ndarray, folder: Path) -> float:
     """Of the exported file on ONNX Runtime."""
     path = export_onnx(case.model, folder / "x.onnx")
-    return relative_error(joined(open_backend(path).infer(case.picture.numpy())), joined(expected))
+    return relative_error(joined(open_backend(path).infer(case.image.numpy())), joined(expected))
 
 
 def row(case: Case) -> str:
     """One line of the table."""
     network = case.model.network
     with torch.inference_mode():
-        expected = case.model(case.picture).numpy()
+        expected = case.model(case.image).numpy()
     with tempfile.TemporaryDirectory() as name:
         errors = opencv_error(case, expected, Path(name)), onnx_error(case, expected, Path(name))
     counted = cost(network)

@@ -26,7 +26,7 @@ CACHE_BYTES = 64 << 20
 
 
 def drawn_photo(generator: np.random.Generator) -> UInt8[np.ndarray, "720 1280 3"]:
-    """Coloured clouds: resizing takes as long for any picture."""
+    """Coloured clouds: resizing takes as long for any image."""
     noise = generator.integers(0, 256, (720, 1280, 3), dtype=np.uint8)
     return np.asarray(cv2.GaussianBlur(noise, (0, 0), 3), dtype=np.uint8)
 

@@ -2,7 +2,7 @@
 
     python benchmarks/precisions.py [--model yolov3@0.25] [--size 320]
 
-A zoo name gets random weights: speed depends on the widths alone. Ranges are measured on drawn pictures, and
+A zoo name gets random weights: speed depends on the widths alone. Ranges are measured on drawn images, and
 what is found is not compared, since random weights find nothing.
 """
 
@@ -21,8 +21,8 @@ import torch
 import seyolo
 from seyolo.darknet.zoo import is_zoo_name
 from seyolo.exporting.onnx import describe_onnx
-from seyolo.exporting.parity import sample_picture
-from seyolo.exporting.quantize import Calibration, fit_pictures, float_layers
+from seyolo.exporting.parity import sample_image
+from seyolo.exporting.quantize import Calibration, fit_images, float_layers
 from seyolo.runtime.backend import Backend, open_backend
 from seyolo.runtime.benchmark import benchmark
 from seyolo.runtime.openvino_backend import OpenVinoBackend
@@ -37,15 +37,15 @@ def open_model(name: str, size_px: int) -> DarknetModel:
     model = seyolo.api.resized(seyolo.api.open_model(name, random=is_zoo_name(name)), size_px)
     if not is_zoo_name(name):
         return model
-    picture = sample_picture(size_px, size_px, np.random.default_rng(0))
-    return calibrated(model.network, torch.from_numpy(picture))
+    image = sample_image(size_px, size_px, np.random.default_rng(0))
+    return calibrated(model.network, torch.from_numpy(image))
 
 
 def int8_of(proto: onnx.ModelProto, model: DarknetModel, size: tuple[int, int]) -> onnx.ModelProto:
     """The graph in int8, with the metadata a runtime wants."""
-    drawn = sample_picture(*size, np.random.default_rng(1), num_pictures=8).transpose(0, 2, 3, 1)
-    pictures = fit_pictures(list((drawn * 255).astype(np.uint8)), size, "letterbox")
-    calibration = Calibration(proto, float_layers(model.network, size), pictures)
+    drawn = sample_image(*size, np.random.default_rng(1), num_images=8).transpose(0, 2, 3, 1)
+    images = fit_images(list((drawn * 255).astype(np.uint8)), size, "letterbox")
+    calibration = Calibration(proto, float_layers(model.network, size), images)
     quantized = calibration.quantized(calibration.layers)
     onnx.helper.set_model_props(quantized, {entry.key: entry.value for entry in proto.metadata_props})
     return quantized

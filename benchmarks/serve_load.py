@@ -1,8 +1,8 @@
-"""How many pictures a second `seyolo serve` answers, and how long each takes, with many clients at once.
+"""How many images a second `seyolo serve` answers, and how long each takes, with many clients at once.
 
     python benchmarks/serve_load.py slim.onnx [--clients 16] [--seconds 20] [--picture photo.jpg]
 
-Starts the service on a free port as a process of its own. Every client sends one picture after the other over
+Starts the service on a free port as a process of its own. Every client sends one image after the other over
 a connection of its own, by default a drawn scene of 640x480 as JPEG. The clients need a share of the cores.
 """
 
@@ -36,7 +36,7 @@ class Outcome:
     errors: Counter[str] = field(default_factory=Counter)
 
 
-def drawn_picture() -> bytes:
+def drawn_image() -> bytes:
     """A scene of 640x480 as JPEG."""
     image, _ = draw_scene(np.random.default_rng(0), 480, 640)
     return bytes(cv2.imencode(".jpg", image)[1])
@@ -58,23 +58,23 @@ def service(model: Path) -> Iterator[str]:
             process.send_signal(signal.SIGINT)
 
 
-async def send(url: str, picture: bytes, until_s: float, outcome: Outcome) -> None:
-    """One client: the picture again and again."""
+async def send(url: str, image: bytes, until_s: float, outcome: Outcome) -> None:
+    """One client: the image again and again."""
     async with httpx2.AsyncClient(timeout=30) as http:
         while (start_s := time.perf_counter()) < until_s:
             try:
-                (await http.post(f"{url}detect", content=picture)).raise_for_status()
+                (await http.post(f"{url}detect", content=image)).raise_for_status()
             except httpx2.HTTPError as error:
                 outcome.errors[repr(error)] += 1
             else:
                 outcome.latencies_s.append(time.perf_counter() - start_s)
 
 
-async def load(url: str, picture: bytes, num_clients: int, seconds: float) -> Outcome:
+async def load(url: str, image: bytes, num_clients: int, seconds: float) -> Outcome:
     """All clients at once."""
     outcome = Outcome()
     until_s = time.perf_counter() + seconds
-    await asyncio.gather(*(send(url, picture, until_s, outcome) for _ in range(num_clients)))
+    await asyncio.gather(*(send(url, image, until_s, outcome) for _ in range(num_clients)))
     return outcome
 
 
@@ -84,15 +84,15 @@ def main() -> None:
     parser.add_argument("model", type=Path)
     parser.add_argument("--clients", type=int, default=16)
     parser.add_argument("--seconds", type=float, default=20)
-    parser.add_argument("--picture", type=Path)
+    parser.add_argument("--image", type=Path)
     options = parser.parse_args()
-    picture = options.picture.read_bytes() if options.picture else drawn_picture()
+    image = options.image.read_bytes() if options.image else drawn_image()
     with service(options.model) as url:
         start_s = time.perf_counter()
-        outcome = asyncio.run(load(url, picture, options.clients, options.seconds))
+        outcome = asyncio.run(load(url, image, options.clients, options.seconds))
         seconds = time.perf_counter() - start_s
     rate = len(outcome.latencies_s) / seconds
-    print(f"{options.clients} clients, {seconds:.0f} s, {len(picture) / 1e3:.0f} kB: {rate:.0f} pictures/s")
+    print(f"{options.clients} clients, {seconds:.0f} s, {len(image) / 1e3:.0f} kB: {rate:.0f} images/s")
     if outcome.latencies_s:
         p50, p95, p99 = np.percentile(outcome.latencies_s, [50, 95, 99]) * 1e3
         print(f"p50 {p50:.0f} ms, p95 {p95:.0f} ms, p99 {p99:.0f} ms")

@@ -42,7 +42,7 @@ from seyolo.report.tables.controls import lead_text
 from seyolo.runtime.backend import open_backend
 from seyolo.runtime.benchmark import benchmark
 from seyolo.runtime.shipped import FOLDER, card_path, model_path
-from seyolo.verbs.benchmark import sample_pictures
+from seyolo.verbs.benchmark import sample_images
 
 NAME = "hand"
 SHIPPED = "float16"
@@ -96,8 +96,8 @@ def main() -> None:
 def export_all(run: Path, files: dict[str, Path], dataset: Dataset) -> None:
     """Writes the slim network in every precision."""
     for precision, options in PRECISIONS.items():
-        pictures = dataset if precision == "int8" else None
-        seyolo.api.export_file(run / "slim.safetensors", files[precision], dataset=pictures, **options)
+        images = dataset if precision == "int8" else None
+        seyolo.api.export_file(run / "slim.safetensors", files[precision], dataset=images, **options)
 
 
 def described(run: Path, commit: str, dataset: Dataset, files: dict[str, Path]) -> Figures:
@@ -206,7 +206,7 @@ def ship(path: Path, figures: Figures) -> Figures:
 
 def timed(files: dict[str, Path], dataset: Dataset, num_frames: int) -> Figures:
     """Latency of every file in turns, seconds from the shell to the first result, and frames per second."""
-    images = sample_pictures(dataset)
+    images = sample_images(dataset)
     backends = {
         f"{name} {count}": open_backend(path, threads=count)
         for name, path in files.items()
@@ -216,25 +216,25 @@ def timed(files: dict[str, Path], dataset: Dataset, num_frames: int) -> Figures:
     for timing in benchmark(backends, ROUNDS, images=images):
         name, count = timing.name.split()
         threads[count][name] = {"network_ms": timing.p50_ms, "total_ms": timing.total_p50_ms}
-    picture = dataset.images("test")[0]
-    starts = [run_s([NAME, str(picture), "--json", "-"])[0] for _ in range(STARTS)]
+    image = dataset.images("test")[0]
+    starts = [run_s([NAME, str(image), "--json", "-"])[0] for _ in range(STARTS)]
     return {
         "machine": machine(),
         "rounds": ROUNDS,
         "num_pictures": len(images),
         "threads": threads,
         "first_result_s": median(starts),
-        "video": frames_per_second(picture.parent, num_frames),
+        "video": frames_per_second(image.parent, num_frames),
     }
 
 
-def frames_per_second(pictures: Path, num_frames: int) -> dict[str, float]:
+def frames_per_second(images: Path, num_frames: int) -> dict[str, float]:
     """Of `seyolo detect` on a 1280x720 video made of real photographs, start included, in turns."""
     variants = {"boxes": ["--jsonl", "-"], "drawn": ["--save", "video", "--out"]}
     rates: dict[str, list[float]] = {name: [] for name in variants}
     with tempfile.TemporaryDirectory() as folder:
         video = Path(folder) / "video.mp4"
-        make_video(video, pictures, num_frames)
+        make_video(video, images, num_frames)
         for number in range(3):
             for name, options in variants.items():
                 out = [str(Path(folder) / str(number))] if options[-1] == "--out" else []
@@ -308,7 +308,7 @@ def values(figures: Figures) -> dict[str, str]:
 def accuracy_table(figures: Figures) -> str:
     """The shipped file on every split, beside the dense network."""
     rows = [
-        "| split | pictures | hands | AP | AP@0.5 | dense network's AP | ahead of it (95 % of draws) |",
+        "| split | images | hands | AP | AP@0.5 | dense network's AP | ahead of it (95 % of draws) |",
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
     for split, found in figures["accuracy"][SHIPPED].items():
@@ -336,9 +336,9 @@ def precision_table(figures: Figures) -> str:
 
 
 def latency_table(latency: Figures) -> str:
-    """Milliseconds by threads: the network alone, and a decoded picture to its boxes."""
+    """Milliseconds by threads: the network alone, and a decoded image to its boxes."""
     counts = list(latency["threads"])
-    head = [f"network, {count} thr. | picture to boxes, {count} thr." for count in counts]
+    head = [f"network, {count} thr. | image to boxes, {count} thr." for count in counts]
     rows = [f"| p50 in ms | {' | '.join(head)} |", "| --- |" + " ---: | ---: |" * len(counts)]
     for name in latency["threads"][counts[0]]:
         both = [latency["threads"][count][name] for count in counts]

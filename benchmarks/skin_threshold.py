@@ -2,7 +2,7 @@
 
 Every pixel whose colour lies in a box of HSV or YCrCb is skin, morphology cleans the mask, each connected
 component is a detection scored by its area or by how much of its box it fills. All settings of a grid are
-tried on pictures of the train split; the best by AP@0.5 is reported on the test split.
+tried on images of the train split; the best by AP@0.5 is reported on the test split.
 
     python benchmarks/skin_threshold.py DATA_YAML [--pictures 80] [--split test]
 """
@@ -22,7 +22,7 @@ from seyolo.boxes import cxcywh_to_xyxy
 from seyolo.data.datasets import Sample, load_dataset
 from seyolo.detections import Detections
 from seyolo.evaluation.ap import Truth, average_precision
-from seyolo.media.images import read_picture
+from seyolo.media.images import read_image
 
 SPACES = {"HSV": cv2.COLOR_BGR2HSV, "YCrCb": cv2.COLOR_BGR2YCrCb}
 SMALLEST_COMPONENT_PX = 40
@@ -42,8 +42,8 @@ class Threshold:
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A picture in every colour space, and its labelled hands."""
+class Image:
+    """An image in every colour space, and its labelled hands."""
 
     colours: dict[str, np.ndarray]
     truth: Truth
@@ -63,9 +63,9 @@ def thresholds() -> Iterator[Threshold]:
         yield Threshold("YCrCb", (y_low, cr_low, cb_low), (HIGHEST, cr_high, cb_high), opened, closed)
 
 
-def detect(picture: Picture, threshold: Threshold) -> dict[str, Detections]:
-    """Boxes of the skin-coloured components of one picture, for each way to score them."""
-    mask = cv2.inRange(picture.colours[threshold.space], np.array(threshold.low), np.array(threshold.high))
+def detect(image: Image, threshold: Threshold) -> dict[str, Detections]:
+    """Boxes of the skin-coloured components of one image, for each way to score them."""
+    mask = cv2.inRange(image.colours[threshold.space], np.array(threshold.low), np.array(threshold.high))
     for operation, side_px in ((cv2.MORPH_OPEN, threshold.open_px), (cv2.MORPH_CLOSE, threshold.close_px)):
         if side_px:
             mask = cv2.morphologyEx(mask, operation, np.ones((side_px, side_px), np.uint8))
@@ -77,45 +77,45 @@ def detect(picture: Picture, threshold: Threshold) -> dict[str, Detections]:
     return {name: Detections(boxes_xyxy, values, class_ids) for name, values in scores.items()}
 
 
-def ap50(pictures: list[Picture], threshold: Threshold) -> dict[str, float]:
+def ap50(images: list[Image], threshold: Threshold) -> dict[str, float]:
     """AP@0.5 of one threshold, for each way to score its components."""
-    truths = [picture.truth for picture in pictures]
-    found = [detect(picture, threshold) for picture in pictures]
+    truths = [image.truth for image in images]
+    found = [detect(image, threshold) for image in images]
     return {
         score: average_precision(truths, [each[score] for each in found], num_classes=1).ap50
         for score in SCORES
     }
 
 
-def read(samples: list[Sample]) -> list[Picture]:
-    """Reads the samples' pictures into memory."""
+def read(samples: list[Sample]) -> list[Image]:
+    """Reads the samples' images into memory."""
     return [_read(sample) for sample in samples]
 
 
-def _read(sample: Sample) -> Picture:
-    image = read_picture(sample.image)
+def _read(sample: Sample) -> Image:
+    image = read_image(sample.image)
     height, width = image.shape[:2]
     sides = np.array([width, height, width, height], np.float32)
     truth = Truth(cxcywh_to_xyxy(sample.boxes_cxcywh) * sides, sample.class_ids, None, height, width)
-    return Picture({name: cv2.cvtColor(image, code) for name, code in SPACES.items()}, truth)
+    return Image({name: cv2.cvtColor(image, code) for name, code in SPACES.items()}, truth)
 
 
 def main() -> None:
     """Searches on train, prints the best setting and its AP@0.5."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path)
-    parser.add_argument("--pictures", type=int, default=80, help="pictures of train to search on")
+    parser.add_argument("--images", type=int, default=80, help="images of train to search on")
     parser.add_argument("--split", default="test", help="split to report on")
     options = parser.parse_args()
     dataset = load_dataset(options.data)
-    searched = read(dataset.split("train")[: options.pictures])
+    searched = read(dataset.split("train")[: options.images])
     results = {
         (threshold, score): value
         for threshold in thresholds()
         for score, value in ap50(searched, threshold).items()
     }
     threshold, score = max(results, key=results.__getitem__)
-    print(f"tried {len(results)} settings on {len(searched)} train pictures")
+    print(f"tried {len(results)} settings on {len(searched)} train images")
     print(f"best: {threshold}, scored by {score}: AP@0.5 {results[threshold, score]:.3f} there")
     print(f"AP@0.5 on {options.split}: {ap50(read(dataset.split(options.split)), threshold)[score]:.3f}")
 

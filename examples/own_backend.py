@@ -4,12 +4,12 @@
 attributes and `infer`: this one boxes what is bright, so that the program needs no trained model. It prints
 
     <Detector: this bright model, 128x128 px, finds lamp>
-    picture 0: <Detections: 1 lamp; scores 0.90 to 0.90>
+    image 0: <Detections: 1 lamp; scores 0.90 to 0.90>
       lamp 0.90 at 40, 60, 104, 108
-    picture 1: <Detections: none>
-    picture 2: <Detections: 1 lamp; scores 0.90 to 0.90>
+    image 1: <Detections: none>
+    image 2: <Detections: 1 lamp; scores 0.90 to 0.90>
       lamp 0.90 at 120, 60, 184, 108
-    2 lamps in 3 pictures
+    2 lamps in 3 images
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ class Bright:
     letterbox_mode: Mode = "letterbox"
 
     def infer(self, batch: np.ndarray) -> np.ndarray:
-        """Pictures (N, 3, H, W), RGB in [0, 1], to (N, P, 5 + C): cx, cy, w, h, objectness, classes."""
-        return np.stack([self._box(picture) for picture in batch])
+        """Images (N, 3, H, W), RGB in [0, 1], to (N, P, 5 + C): cx, cy, w, h, objectness, classes."""
+        return np.stack([self._box(image) for image in batch])
 
-    def _box(self, picture: np.ndarray) -> np.ndarray:
-        rows, columns = np.nonzero(picture.min(axis=0) > 0.5)
+    def _box(self, image: np.ndarray) -> np.ndarray:
+        rows, columns = np.nonzero(image.min(axis=0) > 0.5)
         if len(rows) == 0:
             return np.zeros((1, 6), np.float32)
         left, top, right, bottom = columns.min(), rows.min(), columns.max() + 1, rows.max() + 1
@@ -42,7 +42,7 @@ class Bright:
         return np.array([[*box, 0.9, 1.0]], np.float32)
 
 
-def picture(left: int | None) -> np.ndarray:
+def room(left: int | None) -> np.ndarray:
     """A dark room of 256x192 px, with a lamp where it has one."""
     image = np.full((192, 256, 3), 40, np.uint8)
     if left is not None:
@@ -51,18 +51,18 @@ def picture(left: int | None) -> np.ndarray:
 
 
 def main() -> None:
-    """Looks at three pictures and writes one with its box."""
+    """Looks at three images and writes one with its box."""
     detector = seyolo.Detector(Bright(), confidence=0.5)
     print(detector)
-    pictures = [picture(40), picture(None), picture(120)]
+    images = [room(40), room(None), room(120)]
     num_lamps = 0
-    for number, found in enumerate(detector.detect_many(pictures)):
-        print(f"picture {number}: {found}")
+    for number, found in enumerate(detector.detect_many(images)):
+        print(f"image {number}: {found}")
         for name, _, score, box in found.filter(0.5, classes=["lamp"]):
             print(f"  {name} {score:.2f} at {', '.join(f'{value:.0f}' for value in box)}")
         num_lamps += len(found)
-        cv2.imwrite(f"found-{number}.png", found.draw(pictures[number]))
-    print(f"{num_lamps} lamps in {len(pictures)} pictures")
+        cv2.imwrite(f"found-{number}.png", found.draw(images[number]))
+    print(f"{num_lamps} lamps in {len(images)} images")
 
 
 if __name__ == "__main__":

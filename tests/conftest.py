@@ -40,7 +40,7 @@ def one_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """The folder of real pictures and weights beside the checkout; skips where it is absent."""
+    """The folder of real images and weights beside the checkout; skips where it is absent."""
     folder = Path(__file__).resolve().parents[2] / "shared" / "data"
     if not folder.is_dir():
         pytest.skip(f"needs the shared data folder ({folder} is absent)")
@@ -49,6 +49,6 @@ def shared_data() -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_hands(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The `data.yaml` of a few small synthetic pictures in the splits train, val and test."""
+    """The `data.yaml` of a few small synthetic images in the splits train, val and test."""
     folder = tmp_path_factory.mktemp("hands") / "data"
     return write_dataset(folder, num_train=12, num_val=6, num_test=4, size_px=(64, 96), seed=0)

@@ -66,7 +66,7 @@ def test_with_a_model(model: DarknetModel, tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_a_detector_takes_pictures(onnx_of: Path) -> None:
+def test_a_detector_takes_images(onnx_of: Path) -> None:
     detector = seyolo.Detector(onnx_of)
     with pytest.raises(UsageError, match=r"detect: image must be a str, a Path or a ndarray, got None"):
         detector.detect(None)

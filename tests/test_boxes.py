@@ -52,7 +52,7 @@ def test_formats_are_inverse_and_keep_float32(seed: int) -> None:
 
 def test_clip_worked_by_hand() -> None:
     boxes = np.array([[-4, 2, 30, 9], [25, 12, 40, 15]], dtype=np.float32)
-    # A picture 20 wide and 10 high: the second box lies outside and collapses to a corner.
+    # An image 20 wide and 10 high: the second box lies outside and collapses to a corner.
     assert clip_xyxy(boxes, height=10, width=20).tolist() == [[0, 2, 20, 9], [20, 10, 20, 10]]
 
 
@@ -88,7 +88,7 @@ def test_suppress_agrees_with_a_loop(seed: int, num_boxes: int, iou_threshold: f
     assert kept.tolist() == naive_suppress(boxes, scores, class_ids, iou_threshold)
 
 
-def test_suppress_keeps_classes_apart_left_of_the_picture() -> None:
+def test_suppress_keeps_classes_apart_left_of_the_image() -> None:
     # Class offsets of the largest coordinate alone would lay the second box over the first.
     boxes = np.array([[0, 0, 10, 10], [-11, -11, -1, -1]], dtype=np.float32)
     assert suppress(boxes, np.array([0.9, 0.8], np.float32), np.array([0, 1])).tolist() == [0, 1]

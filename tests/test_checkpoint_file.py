@@ -79,7 +79,7 @@ def test_a_truncated_file_is_called_so(path: Path) -> None:
         (pickle.dumps({"a": 1}, protocol=2), "pickled PyTorch file"),
         (b"PK\x03\x04 and so on, an archive", "pickled PyTorch file"),
         (b"[net]\nwidth=32\nheight=32\n", "a cfg"),
-        (b"\x89PNG\r\n\x1a\n and a picture behind it", "not a safetensors checkpoint"),
+        (b"\x89PNG\r\n\x1a\n and an image behind it", "not a safetensors checkpoint"),
     ],
 )
 def test_other_files_are_called_what_they_are(tmp_path: Path, content: bytes, said: str) -> None:

@@ -73,7 +73,7 @@ def test_suppression_is_per_class_and_by_the_threshold() -> None:
 
 
 def test_boxes_come_back_through_the_letterbox() -> None:
-    # A photo of 200x400 in a 100x100 input: scale 1/4, 50 rows of picture, 25 rows of grey on top.
+    # A photo of 200x400 in a 100x100 input: scale 1/4, 50 rows of image, 25 rows of grey on top.
     placement = place((200, 400), (100, 100))
     found = Detections.from_raw(raw_of([50, 50, 20, 10, 1, 1]), placement)
     # x: (50 -+ 10) * 4; y: (50 -+ 5 - 25) * 4
@@ -140,7 +140,7 @@ def test_kept_boxes_of_a_class_overlap_no_more_than_the_threshold(
     rows: list[tuple[float, ...]], iou: float
 ) -> None:
     raw = np.array(rows, dtype=np.float32).reshape(-1, 7)
-    # A picture so large that nothing is clipped, since clipping changes overlaps.
+    # An image so large that nothing is clipped, since clipping changes overlaps.
     far = Placement(scale_x=1, scale_y=1, left=-1000, top=-1000, source_height=3000, source_width=3000)
     found = Detections.from_raw(raw, far, 0.05, iou)
     overlaps = iou_matrix(found.boxes, found.boxes)
@@ -215,10 +215,10 @@ def test_draw_is_what_detect_draws_and_leaves_the_photo_alone(tmp_path: Path) ->
     )
 
 
-def test_draw_refuses_what_is_no_picture(tmp_path: Path) -> None:
+def test_draw_refuses_what_is_no_image(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"uint8 in BGR order, got \(4, 4\) of float64"):
         named().draw(np.zeros((4, 4)))
-    with pytest.raises(DataError, match="there is no such picture"):
+    with pytest.raises(DataError, match="there is no such image"):
         named().draw(tmp_path / "none.png")
 
 

@@ -1,4 +1,4 @@
-"""The façade, over a backend that finds what the picture says."""
+"""The façade, over a backend that finds what the image says."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_paths_and_arrays_give_the_same(tmp_path: Path) -> None:
     np.testing.assert_array_equal(from_array.boxes, from_path.boxes)
 
 
-def test_pictures_reach_the_network_as_rgb() -> None:
+def test_images_reach_the_network_as_rgb() -> None:
     class RedOnly(BrightSpot):
         def infer(self, batch: np.ndarray) -> np.ndarray:
             red, green, blue = batch[0, :, 50, 50]
@@ -72,10 +72,10 @@ def test_pictures_reach_the_network_as_rgb() -> None:
     assert len(Detector(RedOnly()).detect(red_in_bgr)) == 0
 
 
-def test_detect_many_reads_a_picture_when_its_turn_comes(tmp_path: Path) -> None:
+def test_detect_many_reads_a_image_when_its_turn_comes(tmp_path: Path) -> None:
     results = Detector(BrightSpot()).detect_many([photo(), tmp_path / "missing.jpg"])
     assert len(next(results)) == 1
-    with pytest.raises(DataError, match="no such picture"):
+    with pytest.raises(DataError, match="no such image"):
         next(results)
 
 
@@ -99,7 +99,7 @@ def test_batches_go_through_the_network_at_once_and_keep_the_order() -> None:
         Detector(Counting()).detect_many(photos, batch_size=0)
 
 
-def test_a_folder_and_a_pattern_stand_for_their_pictures(tmp_path: Path) -> None:
+def test_a_folder_and_a_pattern_stand_for_their_images(tmp_path: Path) -> None:
     for name, shift in (("b.png", 40), ("a.png", 0)):
         cv2.imwrite(str(tmp_path / name), np.roll(photo(), shift, axis=1))
     (tmp_path / "notes.txt").touch()
@@ -110,11 +110,11 @@ def test_a_folder_and_a_pattern_stand_for_their_pictures(tmp_path: Path) -> None
     mixed = detector.detect_many([photo(), tmp_path, str(tmp_path / "b.png")], batch_size=3)
     assert [round(float(found.boxes[0, 0])) for found in mixed] == [100, 100, 140, 140]
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match="no pictures in this folder"):
+    with pytest.raises(DataError, match="no images in this folder"):
         list(detector.detect_many(tmp_path / "empty"))
 
 
-def test_a_name_with_brackets_is_a_picture_when_there_is_one(tmp_path: Path) -> None:
+def test_a_name_with_brackets_is_a_image_when_there_is_one(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "a[1].png"), photo())
     assert [len(found) for found in Detector(BrightSpot()).detect_many(tmp_path / "a[1].png")] == [1]
 
@@ -148,7 +148,7 @@ def test_names_replace_those_of_the_file() -> None:
         np.zeros((0, 4, 3), np.uint8),
     ],
 )
-def test_arrays_that_are_no_pictures_are_refused(image: np.ndarray) -> None:
+def test_arrays_that_are_no_images_are_refused(image: np.ndarray) -> None:
     with pytest.raises(UsageError, match=r"\(height, width, 3\) of uint8 in BGR order, got"):
         Detector(BrightSpot()).detect(image)
 

@@ -43,7 +43,7 @@ def fresh_model(name: str = "yolov3_tiny") -> DarknetModel:
     return build(network, ("hand",), torch.Generator().manual_seed(0))
 
 
-def pictures(count: int, size_px: int = 64) -> np.ndarray:
+def images(count: int, size_px: int = 64) -> np.ndarray:
     return np.random.default_rng(count).random((count, 3, size_px, size_px), dtype=np.float32)
 
 
@@ -58,9 +58,9 @@ def exact(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("name", ["yolov3_tiny", "yolov3"])
 def test_predictions_are_those_of_the_cpu(name: str, precision: Precision, tolerance: float) -> None:
     model = fresh_model(name)
-    recalibrate(model, [torch.from_numpy(pictures(4))])  # or what random kernels give is beyond float16
+    recalibrate(model, [torch.from_numpy(images(4))])  # or what random kernels give is beyond float16
     gpu = TorchBackend(model, device="cuda", precision=precision)
-    for batch in (pictures(1), pictures(3), pictures(1, 96), pictures(1)):
+    for batch in (images(1), images(3), images(1, 96), images(1)):
         expected = TorchBackend(model).infer(batch)
         found = gpu.infer(batch)
         assert found.dtype == np.float32
@@ -74,9 +74,9 @@ def distance(ours: torch.Tensor, theirs: torch.Tensor) -> float:
 
 def test_what_was_returned_stays_when_the_next_batch_comes() -> None:
     gpu = TorchBackend(fresh_model(), device="cuda")
-    first = gpu.infer(pictures(1))
+    first = gpu.infer(images(1))
     before = first.copy()
-    assert not np.array_equal(gpu.infer(pictures(1) / 2), before)
+    assert not np.array_equal(gpu.infer(images(1) / 2), before)
     np.testing.assert_array_equal(first, before)
 
 
@@ -132,7 +132,7 @@ def test_a_step_never_waits_for_the_gpu(dataset: Dataset, tmp_path: Path) -> Non
 def test_full_memory_is_explained(dataset: Dataset, tmp_path: Path) -> None:
     torch.cuda.set_per_process_memory_fraction(0.003)
     try:
-        with pytest.raises(TrainingError, match=r"memory does not hold a step of 4 pictures .* --batch 2"):
+        with pytest.raises(TrainingError, match=r"memory does not hold a step of 4 images .* --batch 2"):
             train(fresh_model("yolov3"), dataset, replace(ON_GPU, size_px=608), tmp_path)
     finally:
         torch.cuda.set_per_process_memory_fraction(1.0)

@@ -1,4 +1,4 @@
-"""Letterboxing and its inverse: cases worked by hand, then any size of picture and input."""
+"""Letterboxing and its inverse: cases worked by hand, then any size of image and input."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ MODES: st.SearchStrategy[Mode] = st.sampled_from(["letterbox", "stretch"])
 PARTS = st.floats(0, 1, width=32)
 
 
-def test_wide_picture_worked_by_hand() -> None:
+def test_wide_image_worked_by_hand() -> None:
     image = np.full((100, 200, 3), 255, dtype=np.uint8)
     fitted, placement = letterbox(image, (320, 320))
-    # 320 / 200 = 1.6: 160 rows of picture between (320 - 160) / 2 = 80 rows of grey on either side.
+    # 320 / 200 = 1.6: 160 rows of image between (320 - 160) / 2 = 80 rows of grey on either side.
     assert (placement.scale_x, placement.scale_y, placement.left, placement.top) == (1.6, 1.6, 0, 80)
     assert (fitted[:80] == 114).all()
     assert (fitted[80:240] == 255).all()
@@ -38,7 +38,7 @@ def test_stretch_worked_by_hand() -> None:
     np.testing.assert_allclose(placement.to_input(box), [[104, 80, 208, 240]], rtol=1e-6)
 
 
-def test_boxes_outside_the_picture_are_clipped_to_it() -> None:
+def test_boxes_outside_the_image_are_clipped_to_it() -> None:
     placement = place((100, 200), (320, 320))
     on_the_grey = np.array([[-10, 0, 330, 320]], dtype=np.float32)
     assert placement.to_source(on_the_grey).tolist() == [[0, 0, 200, 100]]
@@ -76,7 +76,7 @@ def test_to_source_is_exact_in_float32(height: int, width: int, mode: Mode) -> N
 
 @pytest.mark.parametrize("mode", ["letterbox", "stretch"])
 @pytest.mark.parametrize("source_size", [(1, 1), (1, 5000), (5000, 1), (3, 2), (319, 321), (320, 320)])
-def test_any_picture_fills_the_input_as_placed(source_size: tuple[int, int], mode: Mode) -> None:
+def test_any_image_fills_the_input_as_placed(source_size: tuple[int, int], mode: Mode) -> None:
     fitted, placement = letterbox(np.full((*source_size, 3), 250, dtype=np.uint8), (320, 320), mode)
     assert fitted.shape == (320, 320, 3)
     assert placement == place(source_size, (320, 320), mode)
@@ -86,7 +86,7 @@ def test_any_picture_fills_the_input_as_placed(source_size: tuple[int, int], mod
     np.testing.assert_allclose(placement.to_input(whole)[0], painted, atol=1e-9)
 
 
-def test_a_picture_keeps_its_pixels_where_a_box_says() -> None:
+def test_a_image_keeps_its_pixels_where_a_box_says() -> None:
     image = np.zeros((240, 416, 3), dtype=np.uint8)
     image[60:120, 104:208] = 255
     fitted, placement = letterbox(image, (320, 320))
@@ -185,7 +185,7 @@ def test_to_tensor_is_rgb_planes_in_unit_range() -> None:
     st.tuples(st.sampled_from([32, 64, 96]), st.sampled_from([32, 64, 96])),
     MODES,
 )
-def test_a_batch_is_each_picture_letterboxed_to_the_bit(
+def test_a_batch_is_each_image_letterboxed_to_the_bit(
     sources: list[tuple[int, int]], size: tuple[int, int], mode: Mode
 ) -> None:
     generator = np.random.default_rng(0)

@@ -1,7 +1,7 @@
 """Box formats, intersection over union and non-maximum suppression in numpy.
 
 `xyxy` is left, top, right, bottom and `cxcywh` is centre x, centre y, width, height, both in continuous
-coordinates: a picture of width w spans 0 to w, so widths are differences without a "+ 1". Every function
+coordinates: an image of width w spans 0 to w, so widths are differences without a "+ 1". Every function
 is pure and keeps the dtype it is given. The differentiable IoU of the loss lives in `training/loss.py`.
 """
 
@@ -27,7 +27,7 @@ def xyxy_to_cxcywh(boxes_xyxy: Float[np.ndarray, "*n 4"]) -> Float[np.ndarray, "
 def clip_xyxy(
     boxes_xyxy: Float[np.ndarray, "*n 4"], height: float, width: float
 ) -> Float[np.ndarray, "*n 4"]:
-    """Boxes cut at the border of a picture; one that lies outside is left with no area."""
+    """Boxes cut at the border of an image; one that lies outside is left with no area."""
     limit = np.array([width, height, width, height], dtype=boxes_xyxy.dtype)
     clipped: Float[np.ndarray, "*n 4"] = np.clip(boxes_xyxy, 0, limit)
     return clipped
@@ -66,7 +66,7 @@ def suppress(
     """Greedy non-maximum suppression within each class.
 
     Args:
-        boxes_xyxy: any finite coordinates, also outside the picture.
+        boxes_xyxy: any finite coordinates, also outside the image.
         scores: higher is better; equal scores keep their order.
         class_ids: boxes of different classes never suppress each other.
         iou_threshold: a box goes when its IoU with a better kept box is above this.

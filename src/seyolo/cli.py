@@ -39,7 +39,7 @@ VERBS = {
     "slim": "Photos in, a slim detector and its before/after table out: the whole way in one command.",
     "train": "Train a detector, dense or with sparsity, or fine-tune one.",
     "val": "Average precision of a model on a data set.",
-    "detect": "Find objects in pictures, videos, cameras and streams; annotated media and tables out.",
+    "detect": "Find objects in images, videos, cameras and streams; annotated media and tables out.",
     "prune": "Cut a trained network to a budget.",
     "export": "Write a model as .onnx, .xml, .cfg with .weights, or .safetensors.",
     "benchmark": "Latency of several models side by side, and their AP.",

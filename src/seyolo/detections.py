@@ -1,4 +1,4 @@
-"""What a detector found in one picture: boxes, scores and classes as columns, and their ways out.
+"""What a detector found in one image: boxes, scores and classes as columns, and their ways out.
 
 `Detections` is the one result type of the project. `Detections.from_raw` is the whole post-processing:
 network output to boxes in pixels of the photo. It filters by objectness before it touches the class
@@ -20,7 +20,7 @@ from seyolo.boxes import cxcywh_to_xyxy, suppress, xyxy_to_cxcywh
 from seyolo.errors import BackendError, UsageError
 from seyolo.letterbox import Placement
 from seyolo.media import annotate
-from seyolo.media.images import Picture, as_picture
+from seyolo.media.images import Image, as_image
 
 MAX_CANDIDATES = 30_000
 """So many (box, class) pairs, the best ones, go into the suppression; its time grows with their square."""
@@ -45,7 +45,7 @@ class Detection(NamedTuple):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Detections:
-    """Detections of one picture, best score first when they come from a detector.
+    """Detections of one image, best score first when they come from a detector.
 
     A loop gives one `Detection` after the other, and so does a number in brackets. A boolean mask, indices or
     a slice in brackets give fewer `Detections`: `found[found.scores > 0.5]`, `found[:10]`.
@@ -94,7 +94,7 @@ class Detections:
         *,
         names: Sequence[str] = (),
     ) -> Self:
-        """Post-processes the raw output of one picture.
+        """Post-processes the raw output of one image.
 
         Every (box, class) pair whose score, objectness times class probability, reaches `confidence` is a
         candidate, so one box may be found as several classes. Suppression happens on the input, where boxes
@@ -169,7 +169,7 @@ class Detections:
         return self[kept]
 
     @checked
-    def draw(self, image: Picture) -> UInt8[np.ndarray, "H W 3"]:
+    def draw(self, image: Image) -> UInt8[np.ndarray, "H W 3"]:
         """A copy of the photo with box, class and score of each, as `seyolo detect` draws them.
 
         Lines and text follow the photo's size, a class has the same colour everywhere, and the best are on
@@ -182,11 +182,11 @@ class Detections:
             A new array (H, W, 3) uint8 in BGR order.
 
         Raises:
-            DataError: the file is missing or not a whole picture.
-            UsageError: an array that is not a BGR picture.
+            DataError: the file is missing or not a whole image.
+            UsageError: an array that is not a BGR image.
         """
         present = range(int(self.class_ids.max(initial=-1)) + 1)
-        return annotate.draw(as_picture(image), self, [self._name(class_id) for class_id in present])
+        return annotate.draw(as_image(image), self, [self._name(class_id) for class_id in present])
 
     def _name(self, class_id: int) -> str:
         return self.names[class_id] if class_id < len(self.names) else f"class {class_id}"

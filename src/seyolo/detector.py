@@ -14,7 +14,7 @@ from seyolo.arguments import checked
 from seyolo.detections import Detections
 from seyolo.errors import UsageError
 from seyolo.letterbox import to_batch
-from seyolo.media.images import Picture, as_picture, find_pictures
+from seyolo.media.images import Image, as_image, find_images
 from seyolo.runtime.backend import Backend, Precision, Runtime, check_choice, class_names, open_backend
 
 
@@ -82,25 +82,25 @@ class Detector:
         return f"<Detector: {self._source}, {width}x{height} px, finds {classes}>"
 
     @checked
-    def detect(self, image: Picture) -> Detections:
+    def detect(self, image: Image) -> Detections:
         """Detections in one photo, in its own pixels, best score first.
 
         Raises:
-            DataError: the file is missing or not a whole picture.
-            UsageError: an array that is not a BGR picture.
+            DataError: the file is missing or not a whole image.
+            UsageError: an array that is not a BGR image.
         """
         return self._detect([image])[0]
 
     @checked
     def detect_many(
-        self, images: str | Path | Iterable[Picture], *, batch_size: int = 1
+        self, images: str | Path | Iterable[Image], *, batch_size: int = 1
     ) -> Iterator[Detections]:
         """Detections of one photo after the other.
 
         Args:
-            images: photos; or a folder or a pattern such as `photos/*.jpg`, whose pictures come sorted by
-                name. A folder among several photos stands for its pictures, too.
-            batch_size: photos that go through the network at once. Files made for one picture run once for
+            images: photos; or a folder or a pattern such as `photos/*.jpg`, whose images come sorted by
+                name. A folder among several photos stands for its images, too.
+            batch_size: photos that go through the network at once. Files made for one image run once for
                 each; `seyolo export --dynamic-batch` writes one for any number.
 
         Yields:
@@ -108,28 +108,28 @@ class Detector:
             flat.
 
         Raises:
-            DataError: a file that is missing or not a whole picture, or a folder without pictures.
-            UsageError: an array that is not a BGR picture, or a batch of less than one.
+            DataError: a file that is missing or not a whole image, or a folder without images.
+            UsageError: an array that is not a BGR image, or a batch of less than one.
         """
         if batch_size < 1:
             raise UsageError(f"batch_size must be at least 1, got {batch_size}")
         sources = [images] if isinstance(images, str | Path) else images
-        pictures = chain.from_iterable(map(_pictures_of, sources))
-        batches = iter(lambda: list(islice(pictures, batch_size)), [])
+        decoded = chain.from_iterable(map(_images_of, sources))
+        batches = iter(lambda: list(islice(decoded, batch_size)), [])
         return chain.from_iterable(map(self._detect, batches))
 
-    def _detect(self, images: Sequence[Picture]) -> list[Detections]:
-        pictures = [as_picture(image) for image in images]
-        batch, placements = to_batch(pictures, self.backend.input_size, self.backend.letterbox_mode)
+    def _detect(self, images: Sequence[Image]) -> list[Detections]:
+        decoded = [as_image(image) for image in images]
+        batch, placements = to_batch(decoded, self.backend.input_size, self.backend.letterbox_mode)
         return [
             Detections.from_raw(raw, placement, self.confidence, self.iou_threshold, names=self.names)
             for raw, placement in zip(self.backend.infer(batch), placements, strict=True)
         ]
 
 
-def _pictures_of(source: Picture) -> Sequence[Picture]:
-    """A picture itself, or those of a folder or pattern."""
+def _images_of(source: Image) -> Sequence[Image]:
+    """An image itself, or those of a folder or pattern."""
     if isinstance(source, str | Path) and not Path(source).is_file():
         is_several = Path(source).is_dir() or glob.has_magic(str(source))
-        return find_pictures([source]) if is_several else [source]
+        return find_images([source]) if is_several else [source]
     return [source]

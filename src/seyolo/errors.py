@@ -5,7 +5,7 @@ SeyoloError            anything below; its text says what is wrong, where, and w
 ├── CfgError           a Darknet cfg cannot be read; names file and line
 ├── WeightsError       a .weights file is too short, too long or of another network
 ├── ModelError         a model name, checkpoint or attention placement that does not exist
-├── DataError          a data set, label or picture that cannot be used
+├── DataError          a data set, label or image that cannot be used
 ├── TrainingError      training cannot go on: loss not finite, a run that cannot be resumed
 ├── BudgetError        a pruning budget that cannot be met; names the nearest feasible one
 ├── PlanError          a pruning plan that does not fit the network
@@ -51,7 +51,7 @@ class ModelError(SeyoloError):
 
 
 class DataError(SeyoloError):
-    """A data set, label or picture that cannot be used."""
+    """A data set, label or image that cannot be used."""
 
 
 class TrainingError(SeyoloError):

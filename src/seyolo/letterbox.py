@@ -1,8 +1,8 @@
-"""Fitting a picture to a network's input, and the exact way back for boxes.
+"""Fitting an image to a network's input, and the exact way back for boxes.
 
 `letterbox` keeps the aspect ratio and pads with grey, `stretch` (Darknet's own default) fills the input.
 The scale a `Placement` carries is the one of the resized pixels (a whole number of them), not the ideal
-ratio, so that a box drawn on the input lies on the same pixels of the source picture.
+ratio, so that a box drawn on the input lies on the same pixels of the source image.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Mode = Literal["letterbox", "stretch"]
 
 @dataclass(frozen=True)
 class Placement:
-    """Where a source picture lies in a network's input.
+    """Where a source image lies in a network's input.
 
     Input x = source x * scale_x + left, and the same for y with `scale_y` and `top`.
     """
@@ -41,12 +41,12 @@ class Placement:
     source_width: int
 
     def to_input(self, boxes_xyxy: Float[np.ndarray, "n 4"]) -> Float[np.ndarray, "n 4"]:
-        """Boxes in pixels of the source picture to pixels of the input."""
+        """Boxes in pixels of the source image to pixels of the input."""
         boxes: Float[np.ndarray, "n 4"] = boxes_xyxy * self._scale() + self._shift()
         return boxes.astype(boxes_xyxy.dtype)
 
     def to_source(self, boxes_xyxy: Float[np.ndarray, "n 4"]) -> Float[np.ndarray, "n 4"]:
-        """Boxes in pixels of the input to pixels of the source picture, clipped to it."""
+        """Boxes in pixels of the input to pixels of the source image, clipped to it."""
         boxes: Float[np.ndarray, "n 4"] = (boxes_xyxy - self._shift()) / self._scale()
         return clip_xyxy(boxes.astype(boxes_xyxy.dtype), self.source_height, self.source_width)
 
@@ -58,9 +58,9 @@ class Placement:
 
 
 def place(source_size: tuple[int, int], size: tuple[int, int], mode: Mode = "letterbox") -> Placement:
-    """Where a picture of `source_size` (height, width) lands in an input of `size` (height, width).
+    """Where an image of `source_size` (height, width) lands in an input of `size` (height, width).
 
-    No side ever shrinks to zero pixels, however long and thin the picture is.
+    No side ever shrinks to zero pixels, however long and thin the image is.
     """
     placement, _ = _fit(source_size, size, mode)
     return placement
@@ -69,7 +69,7 @@ def place(source_size: tuple[int, int], size: tuple[int, int], mode: Mode = "let
 def _fit(
     source_size: tuple[int, int], size: tuple[int, int], mode: Mode
 ) -> tuple[Placement, tuple[int, int]]:
-    """The placement, and the size (height, width) the picture has inside the input."""
+    """The placement, and the size (height, width) the image has inside the input."""
     source_height, source_width = source_size
     height, width = size
     inner_height, inner_width = size
@@ -89,7 +89,7 @@ def _fit(
 
 
 def resize(image: UInt8[np.ndarray, "H W 3"], size: tuple[int, int]) -> UInt8[np.ndarray, "h w 3"]:
-    """The picture at `size` (height, width): bilinear, and averaged over blocks of pixels below half.
+    """The image at `size` (height, width): bilinear, and averaged over blocks of pixels below half.
 
     Bilinear reads 2x2 pixels whatever the scale: below half it would skip some and small things would
     flicker. OpenCV averages whole blocks many times faster than fractions of pixels, so only whole blocks
@@ -108,7 +108,7 @@ def resize(image: UInt8[np.ndarray, "H W 3"], size: tuple[int, int]) -> UInt8[np
 
 
 def _halved(image: UInt8[np.ndarray, "H W 3"], size: tuple[int, int]) -> UInt8[np.ndarray, "h w 3"]:
-    """The picture halved while that is exact and leaves at least twice `size` (height, width)."""
+    """The image halved while that is exact and leaves at least twice `size` (height, width)."""
     height, width = image.shape[:2]
     while height % 2 == 0 and width % 2 == 0 and height >= 4 * size[0] and width >= 4 * size[1]:
         height, width = height // 2, width // 2
@@ -124,15 +124,15 @@ def _block(source_px: int, target_px: int) -> int:
 def letterbox(
     image: UInt8[np.ndarray, "H W 3"], size: tuple[int, int], mode: Mode = "letterbox"
 ) -> tuple[UInt8[np.ndarray, "h w 3"], Placement]:
-    """Fits a picture to `size` (height, width).
+    """Fits an image to `size` (height, width).
 
     Args:
         image: at least 1x1 pixels.
         size: of the network's input.
-        mode: `letterbox` keeps the aspect ratio and centres the picture on grey 114, `stretch` fills.
+        mode: `letterbox` keeps the aspect ratio and centres the image on grey 114, `stretch` fills.
 
     Returns:
-        The input picture (never `image` itself changed) and where the source lies in it.
+        The input image (never `image` itself changed) and where the source lies in it.
     """
     placement, inner_size = _fit((image.shape[0], image.shape[1]), size, mode)
     resized = resize(image, inner_size)
@@ -147,9 +147,9 @@ def letterbox(
 def to_batch(
     images: Sequence[UInt8[np.ndarray, "H W 3"]], size: tuple[int, int], mode: Mode = "letterbox"
 ) -> tuple[Float32[np.ndarray, "n 3 h w"], list[Placement]]:
-    """Pictures of any sizes as a network takes them, and where each lies there.
+    """Images of any sizes as a network takes them, and where each lies there.
 
-    Exactly what `letterbox` and `to_tensor` give one after the other, without the picture in between.
+    Exactly what `letterbox` and `to_tensor` give one after the other, without the image in between.
     """
     batch = np.empty((len(images), 3, *size), dtype=np.float32)
     placements = []

@@ -27,13 +27,13 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
 
 @pytest.fixture(scope="session")
 def hands(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The data.yaml of twelve drawn pictures."""
+    """The data.yaml of twelve drawn images."""
     folder = tmp_path_factory.mktemp("data") / "hands"
     return write_dataset(folder, num_train=8, num_val=2, num_test=2, size_px=(SIZE_PX, SIZE_PX), seed=3)
 
 
 @pytest.fixture(scope="session")
-def picture(hands: Path) -> Path:
+def image(hands: Path) -> Path:
     """One of them."""
     return hands.parent / "images" / "test" / "000000.jpg"
 

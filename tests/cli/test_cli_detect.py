@@ -42,22 +42,22 @@ def seyolo(folder: Path, *arguments: object, stdin: bytes = b"", limit: int = 0)
 
 
 @pytest.fixture
-def album(tmp_path: Path, picture: Path) -> Path:
-    """A folder `in` of five pictures."""
+def album(tmp_path: Path, image: Path) -> Path:
+    """A folder `in` of five images."""
     (tmp_path / "in").mkdir()
     for number in range(5):
-        shutil.copy(picture, tmp_path / f"in/{number}.jpg")
+        shutil.copy(image, tmp_path / f"in/{number}.jpg")
     return tmp_path / "in"
 
 
 @pytest.fixture
-def clip(tmp_path: Path, picture: Path) -> Path:
-    """A video of eight times the picture."""
+def clip(tmp_path: Path, image: Path) -> Path:
+    """A video of eight times the image."""
     path = tmp_path / "clip.avi"
-    image = cv2.imread(str(picture))
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 20, image.shape[1::-1])
+    pixels = cv2.imread(str(image))
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 20, pixels.shape[1::-1])
     for _ in range(8):
-        writer.write(image)
+        writer.write(pixels)
     writer.release()
     return path
 
@@ -112,7 +112,7 @@ def test_lines_of_json(run: Run, onnx: Path, album: Path, clip: Path, tmp_path: 
     assert_refused(run("detect", onnx, "in", "--jsonl", "in"), "--jsonl in: ", "is a folder")
 
 
-def test_stdin_is_a_picture_or_a_list_of_files(onnx: Path, album: Path, tmp_path: Path) -> None:
+def test_stdin_is_a_image_or_a_list_of_files(onnx: Path, album: Path, tmp_path: Path) -> None:
     data = (album / "0.jpg").read_bytes()
     done = seyolo(tmp_path, "detect", onnx, "-", "--json", "-", stdin=data)
     (from_bytes,) = json.loads(done.stdout)["pictures"]
@@ -142,10 +142,10 @@ def test_a_mistyped_option_is_no_source(run: Run, onnx: Path, album: Path) -> No
         ("97", "camera 97: cannot be opened; is it plugged in"),
         ("rtsp://127.0.0.1:9/live", "rtsp://127.0.0.1:9/live: cannot be opened; is the address right"),
         ("http://127.0.0.1:9/live", "http://127.0.0.1:9/live: cannot be opened; is the address right"),
-        ("none.mp4", "none.mp4: there is no such picture, video or folder"),
+        ("none.mp4", "none.mp4: there is no such image, video or folder"),
         ("text.mp4", "text.mp4: cannot be opened as a video"),
         ("half.mp4", "half.mp4: cannot be opened as a video"),
-        ("bomb.png", "bomb.png: the picture has 3,600 million pixels"),
+        ("bomb.png", "bomb.png: the image has 3,600 million pixels"),
     ],
 )
 def test_what_cannot_be_opened_is_one_line_and_leaves_nothing(
@@ -166,16 +166,14 @@ def test_what_cannot_be_opened_is_one_line_and_leaves_nothing(
     assert not list((tmp_path / "runs").rglob("*.json*"))
 
 
-def test_unreadable_pictures_are_listed_and_counted(
-    run: Run, onnx: Path, album: Path, tmp_path: Path
-) -> None:
+def test_unreadable_images_are_listed_and_counted(run: Run, onnx: Path, album: Path, tmp_path: Path) -> None:
     for number in range(1, 5):
         (album / f"{number}.jpg").write_bytes(b"broken")
     for number in range(5, 9):
         (album / f"{number}.jpg").touch()
     outcome = run("detect", onnx, "in", "--out", "found")
     assert outcome.code == 2
-    assert "8 of 9 pictures could not be read, the others are done" in outcome.err
+    assert "8 of 9 images could not be read, the others are done" in outcome.err
     assert outcome.err.count("in/") == 5
     assert "and 3 more" in outcome.err
     value = json.loads((tmp_path / "found/detections.json").read_text())
@@ -191,7 +189,7 @@ def test_strict_stops_and_goes_on_when_it_is_mended(
     outcome = run("detect", onnx, "in", "--out", "found", "--strict")
     assert outcome.code == 2
     assert "go on with: seyolo detect --resume found" in outcome.err
-    assert "error: in/2.jpg: the picture is truncated" in outcome.err
+    assert "error: in/2.jpg: the image is truncated" in outcome.err
     assert not (tmp_path / "found/detections.json").exists()
     assert_refused(run("detect", onnx, "in", "--out", "found"), "holds a run that was interrupted")
     (album / "2.jpg").write_bytes(whole)
@@ -224,8 +222,8 @@ def test_workers_share_a_folder(run: Run, onnx: Path, album: Path, tmp_path: Pat
     rows = [row for table in tables for row in rows_of(table.read_text().replace("found/", "whole/"))]
     whole = rows_of((tmp_path / "whole/detections.jsonl").read_text())
     assert sorted(map(str, rows)) == sorted(map(str, whole))
-    pictures = [f"{number}.jpg" for number in range(5)]
-    assert [name for name in names_in(tmp_path / "found") if name.endswith("jpg")] == ["0-2.jpg", *pictures]
+    images = [f"{number}.jpg" for number in range(5)]
+    assert [name for name in names_in(tmp_path / "found") if name.endswith("jpg")] == ["0-2.jpg", *images]
     assert_refused(run("detect", onnx, "in", "--shard", "3/2"), "--shard 3/2")
 
 
@@ -238,7 +236,7 @@ def wait_for_rows(journal: Path, number: int) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
 @pytest.mark.usefixtures("album", "clip")
-def test_a_killed_run_goes_on_with_each_picture_once(
+def test_a_killed_run_goes_on_with_each_image_once(
     run: Run, onnx: Path, tmp_path: Path, number: signal.Signals
 ) -> None:
     album = tmp_path / "in"
@@ -257,7 +255,7 @@ def test_a_killed_run_goes_on_with_each_picture_once(
         assert err.decode().splitlines()[-1] == "interrupted; go on with: seyolo detect --resume found"
     with (tmp_path / "found/detections.partial.jsonl").open("rb+") as journal:
         kept = journal.read().count(b"\n")
-        journal.write(b'{"picture": "in/half a li')
+        journal.write(b'{"image": "in/half a li')
     assert 20 <= kept < 255
     assert not (tmp_path / "found/detections.csv").exists()
     done = run("detect", "--resume", "found")
@@ -304,8 +302,8 @@ def test_a_run_stopped_in_a_video_keeps_the_whole_ones_and_goes_on(
     assert [row["picture"] for row in rows] == ["clip.avi"] * 8 + ["other.avi"] * 3
     assert run("detect", "--resume", "found").code == 0
     assert [num_frames(tmp_path / f"found/{name}.mp4") for name in ("clip", "other")] == [8, 8]
-    pictures = json.loads((tmp_path / "found/detections.json").read_text())["pictures"]
-    assert Counter(row["picture"] for row in pictures) == {"clip.avi": 8, "other.avi": 8}
+    images = json.loads((tmp_path / "found/detections.json").read_text())["pictures"]
+    assert Counter(row["picture"] for row in images) == {"clip.avi": 8, "other.avi": 8}
 
 
 def num_frames(path: Path) -> int:
@@ -338,7 +336,7 @@ def test_a_full_disk_is_one_line_and_the_run_goes_on(
 
 
 class Stream(BaseHTTPRequestHandler):
-    """A network camera: JPEG pictures, one after the other, without end."""
+    """A network camera: JPEG images, one after the other, without end."""
 
     image = b""
 
@@ -358,9 +356,9 @@ class Stream(BaseHTTPRequestHandler):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_the_recording_of_a_stream(
-    onnx: Path, picture: Path, tmp_path: Path, number: signal.Signals
+    onnx: Path, image: Path, tmp_path: Path, number: signal.Signals
 ) -> None:
-    Stream.image = picture.read_bytes()
+    Stream.image = image.read_bytes()
     server = ThreadingHTTPServer(("127.0.0.1", 0), Stream)
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, daemon=True).start()

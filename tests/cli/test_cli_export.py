@@ -16,7 +16,7 @@ from helpers.spot_detector import spot_detector, write_spots
 
 @pytest.fixture(scope="session")
 def spots(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The data.yaml of ten pictures to train on and four to validate on."""
+    """The data.yaml of ten images to train on and four to validate on."""
     return write_spots(tmp_path_factory.mktemp("data") / "spots", train=10, val=4)
 
 
@@ -45,24 +45,24 @@ def test_int8_says_what_it_costs(run: Run, finder: Path, spots: Path, tmp_path: 
     assert measured["metrics"]["val"]["ap"] == scores["int8"]
 
 
-def test_int8_takes_as_many_pictures_as_wanted(run: Run, finder: Path, tmp_path: Path) -> None:
+def test_int8_takes_as_many_images_as_wanted(run: Run, finder: Path, tmp_path: Path) -> None:
     data = write_spots(tmp_path / "data", train=12)
     outcome = run("export", finder, "a.onnx", "--int8", "--data", data, "--pictures", 9, "--json", "-")
     assert outcome.code == 0, outcome.err
     assert "metrics" not in json.loads(outcome.out)
-    assert '"pictures": 9' in (tmp_path / "a.onnx").read_bytes().decode("latin-1")
+    assert '"images": 9' in (tmp_path / "a.onnx").read_bytes().decode("latin-1")
 
 
 def test_half_and_openvino_run(run: Run, finder: Path, spots: Path) -> None:
     pytest.importorskip("openvino", reason="needs seyolo[openvino]")
-    picture = spots.parent / "images/val/0.png"
+    image = spots.parent / "images/val/0.png"
     lines = [["a.onnx"], ["h.onnx", "--half"], ["a.xml"], ["h.xml", "--half"]]
     lines.append(["i.xml", "--int8", "--data", str(spots)])
     found = []
     for line in lines:
         outcome = run("export", finder, *line)
         assert outcome.code == 0, outcome.err
-        value = json.loads(run("detect", line[0], picture, "--json", "-").out)
+        value = json.loads(run("detect", line[0], image, "--json", "-").out)
         assert value["runtime"] == ("openvino" if line[0].endswith(".xml") else "onnxruntime")
         found.append([item["box"] for item in value["pictures"][0]["detections"]])
     assert found[0]
@@ -108,7 +108,7 @@ def test_random_weights_have_nothing_to_measure(run: Run, spots: Path, tmp_path:
 
 
 def test_openvino_that_is_missing_is_named(
-    run: Run, finder: Path, picture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Run, finder: Path, image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for module in ("seyolo.exporting.openvino", "seyolo.runtime.openvino_backend"):
         monkeypatch.delitem(sys.modules, module, raising=False)
@@ -116,4 +116,4 @@ def test_openvino_that_is_missing_is_named(
     assert_refused(run("export", finder, "a.xml"), "a.xml needs OpenVINO", "pip install 'seyolo[openvino]'")
     assert not list(tmp_path.iterdir())
     (tmp_path / "b.xml").touch()
-    assert_refused(run("detect", "b.xml", picture), "b.xml needs OpenVINO", "pip install 'seyolo[openvino]'")
+    assert_refused(run("detect", "b.xml", image), "b.xml needs OpenVINO", "pip install 'seyolo[openvino]'")

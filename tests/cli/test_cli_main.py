@@ -143,9 +143,9 @@ def test_missing_pytorch_says_how_to_get_it(hands: Path) -> None:
     assert done.stderr.strip().endswith('pip install "seyolo[train]"')
 
 
-def test_info_and_detect_need_no_pytorch(onnx: Path, picture: Path) -> None:
+def test_info_and_detect_need_no_pytorch(onnx: Path, image: Path) -> None:
     assert run_python(REPORTS, "info", "yolov3").stderr.split()[0] == "0"
-    done = run_python(REPORTS, "detect", str(onnx), str(picture), "--json", "-")
+    done = run_python(REPORTS, "detect", str(onnx), str(image), "--json", "-")
     code, heavy = done.stderr.splitlines()[-1].split()
     assert code == "0"
     assert "torch" not in heavy.split(",")

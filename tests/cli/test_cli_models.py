@@ -24,8 +24,8 @@ from seyolo.exporting import onnx as exporting
 from seyolo.torchnet.build import DarknetModel, from_checkpoint, to_checkpoint
 
 
-def test_detect_writes_pictures_and_json(run: Run, onnx: Path, picture: Path, tmp_path: Path) -> None:
-    outcome = run("detect", onnx, picture.parent, "--out", "found", "--confidence", 0.001)
+def test_detect_writes_images_and_json(run: Run, onnx: Path, image: Path, tmp_path: Path) -> None:
+    outcome = run("detect", onnx, image.parent, "--out", "found", "--confidence", 0.001)
     assert outcome.code == 0, outcome.err
     value = json.loads((tmp_path / "found" / "detections.json").read_text())
     assert value["runtime"] == "onnxruntime"
@@ -43,56 +43,56 @@ def test_detect_writes_pictures_and_json(run: Run, onnx: Path, picture: Path, tm
             assert 0 <= top < bottom <= row["height"]
 
 
-def test_detect_agrees_across_runtimes(run: Run, checkpoint: Path, onnx: Path, picture: Path) -> None:
+def test_detect_agrees_across_runtimes(run: Run, checkpoint: Path, onnx: Path, image: Path) -> None:
     found = []
     for model in (checkpoint, onnx):
-        value = json.loads(run("detect", model, picture, "--confidence", 0.001, "--json", "-").out)
+        value = json.loads(run("detect", model, image, "--confidence", 0.001, "--json", "-").out)
         found.append([item["score"] for item in value["pictures"][0]["detections"]])
     assert found[0]
     np.testing.assert_allclose(found[0], found[1], atol=1e-4)
 
 
-def test_detect_without_out_makes_a_run_folder(run: Run, onnx: Path, picture: Path, tmp_path: Path) -> None:
-    assert run("detect", onnx, picture).code == 0
-    assert run("detect", onnx, picture).code == 0
+def test_detect_without_out_makes_a_run_folder(run: Run, onnx: Path, image: Path, tmp_path: Path) -> None:
+    assert run("detect", onnx, image).code == 0
+    assert run("detect", onnx, image).code == 0
     assert (tmp_path / "runs/detect/detect/detections.json").is_file()
-    assert (tmp_path / "runs/detect/detect-2" / picture.name).is_file()
+    assert (tmp_path / "runs/detect/detect-2" / image.name).is_file()
 
 
-def test_detect_with_json_alone_draws_nothing(run: Run, onnx: Path, picture: Path, tmp_path: Path) -> None:
-    outcome = run("detect", onnx, picture, "--json", "-")
+def test_detect_with_json_alone_draws_nothing(run: Run, onnx: Path, image: Path, tmp_path: Path) -> None:
+    outcome = run("detect", onnx, image, "--json", "-")
     assert json.loads(outcome.out)["pictures"][0]["annotated"] is None
     assert not (tmp_path / "runs").exists()
 
 
-def test_detect_takes_names_from_a_file(run: Run, onnx: Path, picture: Path, tmp_path: Path) -> None:
+def test_detect_takes_names_from_a_file(run: Run, onnx: Path, image: Path, tmp_path: Path) -> None:
     (tmp_path / "hand.names").write_text("hand\n\n")
-    outcome = run("detect", onnx, picture, "--names", "hand.names", "--confidence", 0.001, "--json", "-")
+    outcome = run("detect", onnx, image, "--names", "hand.names", "--confidence", 0.001, "--json", "-")
     assert {item["name"] for item in json.loads(outcome.out)["pictures"][0]["detections"]} == {"hand"}
     (tmp_path / "hand.names").write_text("left\nright\n")
-    assert_refused(run("detect", onnx, picture, "--names", "hand.names"), "1 classes", "2 names")
+    assert_refused(run("detect", onnx, image, "--names", "hand.names"), "1 classes", "2 names")
 
 
-def test_pictures_of_equal_names_do_not_overwrite_each_other(
-    run: Run, onnx: Path, picture: Path, tmp_path: Path
+def test_images_of_equal_names_do_not_overwrite_each_other(
+    run: Run, onnx: Path, image: Path, tmp_path: Path
 ) -> None:
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
-        shutil.copy(picture, tmp_path / folder / "same.jpg")
+        shutil.copy(image, tmp_path / folder / "same.jpg")
     assert run("detect", onnx, "a", "b", "--out", "found").code == 0
     assert (tmp_path / "found/same.jpg").is_file()
     assert (tmp_path / "found/same-2.jpg").is_file()
 
 
-def test_a_truncated_picture_is_named_and_the_others_are_done(
-    run: Run, onnx: Path, picture: Path, tmp_path: Path
+def test_a_truncated_image_is_named_and_the_others_are_done(
+    run: Run, onnx: Path, image: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "in").mkdir()
-    shutil.copy(picture, tmp_path / "in/good.jpg")
-    (tmp_path / "in/bad.jpg").write_bytes(picture.read_bytes()[:-400])
+    shutil.copy(image, tmp_path / "in/good.jpg")
+    (tmp_path / "in/bad.jpg").write_bytes(image.read_bytes()[:-400])
     outcome = run("detect", onnx, "in", "--out", "found")
     assert outcome.code == 2
-    assert "1 of 2 pictures" in outcome.err
+    assert "1 of 2 images" in outcome.err
     assert "bad.jpg" in outcome.err
     assert (tmp_path / "found/good.jpg").is_file()
 
@@ -106,16 +106,16 @@ def test_a_truncated_picture_is_named_and_the_others_are_done(
     ],
 )
 def test_detect_refuses_a_model_that_is_none(
-    run: Run, tmp_path: Path, picture: Path, arguments: list[str], part: str
+    run: Run, tmp_path: Path, image: Path, arguments: list[str], part: str
 ) -> None:
-    shutil.copy(picture, tmp_path)
+    shutil.copy(image, tmp_path)
     (tmp_path / "model.txt").write_text("no")
     assert_refused(run("detect", *arguments), part)
 
 
-def test_detect_refuses_sources_without_pictures(run: Run, onnx: Path, tmp_path: Path) -> None:
-    assert_refused(run("detect", onnx), "needs pictures")
-    assert_refused(run("detect", onnx, tmp_path), "no pictures")
+def test_detect_refuses_sources_without_images(run: Run, onnx: Path, tmp_path: Path) -> None:
+    assert_refused(run("detect", onnx), "needs images")
+    assert_refused(run("detect", onnx, tmp_path), "no images")
     assert_refused(run("detect", onnx, "gone.jpg"), "gone.jpg")
 
 
@@ -156,8 +156,8 @@ def test_demo_hands_its_device_on(run: Run, tmp_path: Path, monkeypatch: pytest.
     assert not list(tmp_path.iterdir())
 
 
-def test_a_gpu_that_is_not_there_is_refused(run: Run, checkpoint: Path, hands: Path, picture: Path) -> None:
-    assert_refused(run("detect", checkpoint, picture, "--device", "tpu"), "tpu")
+def test_a_gpu_that_is_not_there_is_refused(run: Run, checkpoint: Path, hands: Path, image: Path) -> None:
+    assert_refused(run("detect", checkpoint, image, "--device", "tpu"), "tpu")
     assert_refused(run("val", checkpoint, "--data", hands, "--device", "tpu"), "tpu")
     assert_refused(run("train", "--data", hands, "--model", MODEL, "--device", "tpu"), "tpu")
 
@@ -182,7 +182,7 @@ def test_val_of_one_split_at_another_size(run: Run, checkpoint: Path, onnx: Path
     assert_refused(run("val", onnx, "--data", hands, "--split", "tset"), "tset", "train, val, test")
 
 
-def test_val_leaves_curves_and_pictures(run: Run, checkpoint: Path, hands: Path, tmp_path: Path) -> None:
+def test_val_leaves_curves_and_images(run: Run, checkpoint: Path, hands: Path, tmp_path: Path) -> None:
     assert run("val", checkpoint, "--data", hands, "--out", "judged").code == 0
     files = "confidence.png precision_recall.png test_predictions.jpg val_predictions.jpg"
     assert sorted(path.name for path in (tmp_path / "judged").iterdir()) == files.split()
@@ -256,10 +256,10 @@ def test_benchmark_needs_a_model(run: Run) -> None:
     assert_refused(run("benchmark"), "needs models")
 
 
-def test_annotated_pictures_never_replace_photos(run: Run, onnx: Path, picture: Path, tmp_path: Path) -> None:
+def test_annotated_images_never_replace_photos(run: Run, onnx: Path, image: Path, tmp_path: Path) -> None:
     photo = tmp_path / "photos" / "a.jpg"
     photo.parent.mkdir()
-    shutil.copy(picture, photo)
+    shutil.copy(image, photo)
     before = photo.read_bytes()
     assert_refused(run("detect", onnx, photo, "--out", "photos"), "would write over photos/a.jpg")
     assert photo.read_bytes() == before
@@ -302,8 +302,8 @@ def test_data_of_other_classes_are_refused(run: Run, checkpoint: Path, hands: Pa
     assert_refused(run("val", checkpoint, "--data", "two.yaml"), "2 classes (left, right)", "the model 1")
 
 
-def test_options_a_file_cannot_follow(run: Run, onnx: Path, checkpoint: Path, picture: Path) -> None:
-    assert_refused(run("detect", onnx, picture, "--attention", "se"), "run as it is")
+def test_options_a_file_cannot_follow(run: Run, onnx: Path, checkpoint: Path, image: Path) -> None:
+    assert_refused(run("detect", onnx, image, "--attention", "se"), "run as it is")
     assert_refused(run("export", checkpoint, "x.cfg", "--dynamic-batch"), "a dynamic batch")
     assert_refused(run("info", MODEL, "--reduction", 4), "--attention")
     assert_refused(run("prune", checkpoint, checkpoint, "--budget", "macs=80%"), "is the model to be cut")

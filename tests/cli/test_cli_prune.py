@@ -99,7 +99,7 @@ def test_a_dry_run_makes_a_plan_that_can_be_edited_and_applied(
 
 
 @pytest.mark.parametrize("importance", ["taylor", "obs"])
-def test_some_importances_need_pictures(importance: str, run: Run, checkpoint: Path, hands: Path) -> None:
+def test_some_importances_need_images(importance: str, run: Run, checkpoint: Path, hands: Path) -> None:
     arguments = ["prune", checkpoint, "slim.safetensors", "--budget", "macs=80%", "--importance", importance]
     assert_refused(run(*arguments), "give --data")
     assert run(*arguments, "--data", hands).code == 0
@@ -145,9 +145,9 @@ def test_a_plan_is_shown_as_a_table_and_drawn(run: Run, checkpoint: Path, tmp_pa
         assert [*map(str, group["layers"]), str(kept + removed), str(kept), share] in rows
     for part in ("onnxruntime predicted", "onnxruntime measured", f"{plan['macs']:,}"):
         assert part in outcome.out
-    picture = cv2.imread(str(tmp_path / "a.plan.png"))
-    assert picture is not None
-    assert min(picture.shape[:2]) > 300
+    image = cv2.imread(str(tmp_path / "a.plan.png"))
+    assert image is not None
+    assert min(image.shape[:2]) > 300
     assert run("prune", checkpoint, "b.cfg", "--plan", "a.plan.json").code == 0
     written = {"b.cfg", "b.weights", "b.plan.json", "b.plan.png"}
     assert {path.name for path in tmp_path.iterdir()} == written | {"a.plan.json", "a.plan.png"}

@@ -82,7 +82,7 @@ def test_opening_it_to_other_machines_is_said(run: Run, onnx: Path, monkeypatch:
     )
 
 
-def test_it_serves_until_ctrl_c(onnx: Path, picture: Path) -> None:
+def test_it_serves_until_ctrl_c(onnx: Path, image: Path) -> None:
     line = [sys.executable, "-m", "seyolo", "serve", str(onnx), str(onnx), "--port", "0"]
     with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
@@ -90,7 +90,7 @@ def test_it_serves_until_ctrl_c(onnx: Path, picture: Path) -> None:
             said = process.stderr.readline()
             assert re.fullmatch(r"tiny and tiny 2: http://127\.0\.0\.1:\d+/ \(Ctrl-C stops\)\n", said)
             url = said.split()[-3]
-            answer = httpx2.post(f"{url}detect?model=tiny 2", content=picture.read_bytes(), timeout=60)
+            answer = httpx2.post(f"{url}detect?model=tiny 2", content=image.read_bytes(), timeout=60)
             assert answer.json()["model"] == "tiny 2"
             process.send_signal(signal.SIGINT)
             out, err = process.communicate(timeout=60)

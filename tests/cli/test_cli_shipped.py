@@ -16,17 +16,17 @@ from seyolo.runtime.shipped import FOLDER, card_path, model_path
 
 
 @pytest.mark.parametrize("model", [("hand",), ("--model", "hand")])
-def test_detect(run: Run, picture: Path, model: tuple[str, ...]) -> None:
-    outcome = run("detect", *model, picture, picture.with_name("000001.jpg"), "--json", "-")
+def test_detect(run: Run, image: Path, model: tuple[str, ...]) -> None:
+    outcome = run("detect", *model, image, image.with_name("000001.jpg"), "--json", "-")
     assert outcome.code == 0, outcome.err
     value = json.loads(outcome.out)
     assert (value["model"], value["runtime"]) == ("hand", "onnxruntime")
     assert len(value["pictures"]) == 2
 
 
-def test_detect_takes_the_keyword_behind_the_pictures(run: Run, picture: Path) -> None:
-    assert run("detect", picture, "--model", "hand", "--json", "-").code == 0
-    assert_refused(run("detect", picture, "--modle", "hand"), "--modle", "--model")
+def test_detect_takes_the_keyword_behind_the_images(run: Run, image: Path) -> None:
+    assert run("detect", image, "--model", "hand", "--json", "-").code == 0
+    assert_refused(run("detect", image, "--modle", "hand"), "--modle", "--model")
 
 
 def test_val_benchmark_and_info(run: Run, hands: Path) -> None:
@@ -66,18 +66,18 @@ def test_info_of_a_file_that_says_other_things(run: Run, onnx: Path, tmp_path: P
     assert about == {"licence": "BSD", "card": "https://example.org/a/card"}
 
 
-def test_the_same_without_pytorch_and_onnx(picture: Path, tmp_path: Path) -> None:
+def test_the_same_without_pytorch_and_onnx(image: Path, tmp_path: Path) -> None:
     script = (
         "import sys; sys.modules['onnx'] = sys.modules['torch'] = None\n"
         "from seyolo.cli import main\nsys.exit(main(sys.argv[1:]))"
     )
     found = tmp_path / "found"
-    for arguments in (["detect", "hand", str(picture), "--out", str(found)], ["info", "hand"]):
+    for arguments in (["detect", "hand", str(image), "--out", str(found)], ["info", "hand"]):
         line = [sys.executable, "-c", script, *arguments]
         done = subprocess.run(line, capture_output=True, text=True, timeout=120, check=False)
         assert done.returncode == 0, done.stderr
     assert "licence: MIT" in done.stdout
-    assert (found / picture.name).is_file()
+    assert (found / image.name).is_file()
 
 
 def test_a_base_install_is_not_told_to_install_what_does_not_help() -> None:
@@ -107,14 +107,14 @@ def test_where_it_cannot_stand_one_line_says_what_can(run: Run, hands: Path, lin
     assert outcome.err.count("\n") == 1
 
 
-def test_model_options_are_not_for_it(run: Run, picture: Path) -> None:
-    assert_refused(run("detect", "hand", picture, "--attention", "se"), "hand", "run as it is")
+def test_model_options_are_not_for_it(run: Run, image: Path) -> None:
+    assert_refused(run("detect", "hand", image, "--attention", "se"), "hand", "run as it is")
 
 
-def test_a_folder_of_that_name_is_told_about_once(run: Run, picture: Path, tmp_path: Path) -> None:
-    """A folder of pictures of hands is often called so: as a source it is read, as MODEL it is not."""
+def test_a_folder_of_that_name_is_told_about_once(run: Run, image: Path, tmp_path: Path) -> None:
+    """A folder of images of hands is often called so: as a source it is read, as MODEL it is not."""
     (tmp_path / "hand").mkdir()
-    (tmp_path / "hand" / picture.name).write_bytes(picture.read_bytes())
+    (tmp_path / "hand" / image.name).write_bytes(image.read_bytes())
     with warnings.catch_warnings():
         warnings.simplefilter("always")
         outcome = run("detect", "hand", "hand", "--json", "-")
@@ -123,8 +123,8 @@ def test_a_folder_of_that_name_is_told_about_once(run: Run, picture: Path, tmp_p
     assert outcome.err.count("not the folder of that name here") == 1
 
 
-def test_a_near_name_is_named(run: Run, picture: Path) -> None:
-    assert_refused(run("detect", "hands", picture), "no model 'hands'", "did you mean hand")
+def test_a_near_name_is_named(run: Run, image: Path) -> None:
+    assert_refused(run("detect", "hands", image), "no model 'hands'", "did you mean hand")
 
 
 @pytest.mark.parametrize("verb", ["prune", "export"])
@@ -134,9 +134,9 @@ def test_model_is_a_keyword_of_verbs_with_an_out_too(run: Run, checkpoint: Path,
     assert outcome.code == 0, outcome.err
 
 
-def test_detect_by_the_path_finds_the_same(run: Run, picture: Path) -> None:
+def test_detect_by_the_path_finds_the_same(run: Run, image: Path) -> None:
     found = [
-        json.loads(run("detect", model, picture, "--json", "-").out)["pictures"]
+        json.loads(run("detect", model, image, "--json", "-").out)["pictures"]
         for model in ("hand", model_path("hand"))
     ]
     assert found[0] == found[1]

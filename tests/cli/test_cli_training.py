@@ -164,7 +164,7 @@ def test_a_teacher_of_other_outputs_starts_no_run(run: Run, hands: Path, tmp_pat
 
 
 def bad_label(folder: Path, row: str) -> Path:
-    """A data set of one picture whose label is `row`."""
+    """A data set of one image whose label is `row`."""
     for split in ("train", "val"):
         (folder / "images" / split).mkdir(parents=True)
         (folder / "labels" / split).mkdir(parents=True)
@@ -181,30 +181,30 @@ def bad_label(folder: Path, row: str) -> Path:
         ("0 0.5 0.5 1.8 0.2", "a.txt:1"),
         ("0 0.5 0.5", "a.txt:1"),
     ],
-    ids=["class out of range", "nan", "outside the picture", "too few numbers"],
+    ids=["class out of range", "nan", "outside the image", "too few numbers"],
 )
 def test_a_bad_label_is_named_before_training(
-    run: Run, picture: Path, tmp_path: Path, row: str, part: str
+    run: Run, image: Path, tmp_path: Path, row: str, part: str
 ) -> None:
     data = bad_label(tmp_path / "bad", row)
     for split in ("train", "val"):
-        (data.parent / f"images/{split}/a.jpg").write_bytes(picture.read_bytes())
+        (data.parent / f"images/{split}/a.jpg").write_bytes(image.read_bytes())
     for verb in ("train", "slim"):
         assert_refused(run(verb, "--data", data, *TINY, "--epochs", 1), part)
     assert not list(tmp_path.glob("runs/*/*"))
 
 
-def test_a_truncated_training_picture_is_named(run: Run, picture: Path, tmp_path: Path) -> None:
+def test_a_truncated_training_image_is_named(run: Run, image: Path, tmp_path: Path) -> None:
     data = bad_label(tmp_path / "bad", "0 0.5 0.5 0.2 0.2")
     for split in ("train", "val"):
-        (data.parent / f"images/{split}/a.jpg").write_bytes(picture.read_bytes()[:-300])
+        (data.parent / f"images/{split}/a.jpg").write_bytes(image.read_bytes()[:-300])
     outcome = run("train", "--data", data, *TINY, "--epochs", 1)
     assert_refused(outcome, "a.jpg", "truncated")
 
 
 def test_an_empty_or_missing_data_set_is_refused(run: Run, tmp_path: Path) -> None:
     data = bad_label(tmp_path / "empty", "")
-    assert_refused(run("train", "--data", data, *TINY), "no pictures")
+    assert_refused(run("train", "--data", data, *TINY), "no images")
     assert_refused(run("slim", "--data", "gone/data.yaml", *TINY), "gone/data.yaml")
     (tmp_path / "typo.yaml").write_text("tarin: images\nnames: [hand]\n")
     assert_refused(run("train", "--data", "typo.yaml", *TINY), "tarin", "train")

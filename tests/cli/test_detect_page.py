@@ -20,13 +20,13 @@ def test_every_output_is_explained() -> None:
     assert re.findall(r"^\| `(\w+)` \|", PAGE, flags=re.MULTILINE) == list(SAVES)
 
 
-def test_the_row_on_the_page_is_a_row(run: Run, onnx: Path, picture: Path, tmp_path: Path) -> None:
+def test_the_row_on_the_page_is_a_row(run: Run, onnx: Path, image: Path, tmp_path: Path) -> None:
     (shown,) = (json.loads(text) for language, text in FENCED if language == "json")
-    image = cv2.imread(str(picture))
+    pixels = cv2.imread(str(image))
     writer = cv2.VideoWriter(
-        str(tmp_path / "clip.mp4"), cv2.VideoWriter.fourcc(*"mp4v"), 20, image.shape[1::-1]
+        str(tmp_path / "clip.mp4"), cv2.VideoWriter.fourcc(*"mp4v"), 20, pixels.shape[1::-1]
     )
-    writer.write(image)
+    writer.write(pixels)
     writer.release()
     outcome = run("detect", onnx, "clip.mp4", "--confidence", 0.001, "--jsonl", "-")
     row: dict[str, Any] = json.loads(outcome.out.splitlines()[0])

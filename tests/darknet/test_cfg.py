@@ -110,7 +110,7 @@ def test_printed_text_is_pinned() -> None:
 
 def test_comments_stay_with_their_section() -> None:
     text = """
-# the picture
+# the image
 [net]
 width=32
 height=32  # as trained
@@ -129,7 +129,7 @@ num=1
 classes=7
 """
     network = parse_cfg(text)
-    assert network.net.comments == ("# the picture",)
+    assert network.net.comments == ("# the image",)
     assert network.net.notes == ("# as trained",)
     assert network.layers[0].comments == ("# Downsample", "; twice")
     printed = network.to_cfg()

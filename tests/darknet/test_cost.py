@@ -55,7 +55,7 @@ def test_published_networks_at_416(name: str, classes: int, params: int, macs: i
     assert (result.params, result.macs) == (params, macs)
 
 
-def test_macs_grow_with_the_picture() -> None:
+def test_macs_grow_with_the_image() -> None:
     network = network_from_name("yolov3@0.25", 1)
     assert 4 * cost(network, 160, 320).macs == cost(network, 320, 640).macs
     assert cost(network, 160, 320).params == cost(network, 320, 640).params

@@ -239,7 +239,7 @@ def test_set_anchors_sorts_and_distributes() -> None:
 def test_set_size_and_letterbox() -> None:
     changed = set_letterbox(set_size(yolov3_tiny(1), 320, 416), False)
     assert (changed.net.height, changed.net.width, changed.net.letter_box) == (320, 416, False)
-    with pytest.raises(CfgError, match=r"a picture width of 330 is no multiple of 32.*; take 320 or 352"):
+    with pytest.raises(CfgError, match=r"an image width of 330 is no multiple of 32.*; take 320 or 352"):
         set_size(changed, 320, 330)
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from helpers.strategies import networks
 from seyolo.darknet.cfg import Network, parse_cfg
 from seyolo.darknet.graph import (
-    PICTURE,
+    IMAGE,
     Shape,
     channels,
     consumers,
@@ -59,7 +59,7 @@ def test_shapes_by_hand() -> None:
     assert shapes(network, 64, 64)[9] == Shape(8, 32, 32)
 
 
-def test_upsampling_past_the_picture_is_a_stride_below_one() -> None:
+def test_upsampling_past_the_image_is_a_stride_below_one() -> None:
     network = network_of(CONV.format(4, 1), "[upsample]\nstride=4\n")
     assert strides(network) == (1, Fraction(1, 4))
     assert max_stride(network) == 1
@@ -159,14 +159,14 @@ def test_wrong_wiring_names_file_and_line(sections: tuple[str, ...], line: int, 
     [
         (
             (30, 64),
-            "a picture height of 30 is no multiple of 4, the largest stride of the network; take 28 or 32",
+            "an image height of 30 is no multiple of 4, the largest stride of the network; take 28 or 32",
         ),
-        ((32, 2), "a picture width of 2 is no multiple of 4, the largest stride of the network; take 4"),
-        ((0, 64), "a picture height of 0"),
-        ((-4, 64), "a picture height of -4"),
+        ((32, 2), "an image width of 2 is no multiple of 4, the largest stride of the network; take 4"),
+        ((0, 64), "an image height of 0"),
+        ((-4, 64), "an image height of -4"),
     ],
 )
-def test_picture_sizes_that_do_not_fit(size: tuple[int, int], text: str) -> None:
+def test_image_sizes_that_do_not_fit(size: tuple[int, int], text: str) -> None:
     with pytest.raises(CfgError) as caught:
         shapes(network_of(CONV.format(4, 2), CONV.format(4, 2)), *size)
     assert text in str(caught.value)
@@ -176,7 +176,7 @@ def test_picture_sizes_that_do_not_fit(size: tuple[int, int], text: str) -> None
     ("sections", "text"),
     [
         (("[upsample]\nstride=4096\n" * 2,), "layer 1): the stride of the network passes 65536 here"),
-        (("[upsample]\nstride=4096\n",), "layer 0): the network needs more than 32 GiB for one picture"),
+        (("[upsample]\nstride=4096\n",), "layer 0): the network needs more than 32 GiB for one image"),
         (("[convolutional]\nfilters=16777216\n" * 2,), "layer 0): more than 1048576 channels"),
         (("[maxpool]\nstride=16777216\n",), "layer 0): the stride of the network passes 65536 here"),
         ((CONV.format(8, 1), "[route]\nlayers=-1,-1\n" * 60), "layer 18): more than 1048576 channels"),
@@ -203,6 +203,6 @@ def test_random_networks_wire_up(network: Network) -> None:
         assert all(source in inputs(network)[reader] for reader in readers)
         assert readers or source in detection_layers(network)
     for index, sources in enumerate(inputs(network)):
-        assert all(PICTURE <= source < index for source in sources)
+        assert all(IMAGE <= source < index for source in sources)
         if not isinstance(network.layers[index], Route):
             assert sources[0] == index - 1

@@ -28,7 +28,7 @@ class Published:
     """`params` and `predictions` are ours, derived from the layers; the rest is published.
 
     `weights` is the size of the `.weights` file: MiB as AlexeyAB's list of models prints it, or exact bytes.
-    `bflops` are by picture side in pixels, as printed.
+    `bflops` are by image side in pixels, as printed.
     """
 
     name: str

@@ -14,7 +14,7 @@ from seyolo.data.datasets import load_dataset
 from seyolo.data.formats.data_yaml import write_data_yaml
 
 
-def make_picture(path: Path, seed: int, height: int = 40, width: int = 80) -> bytes:
+def make_image(path: Path, seed: int, height: int = 40, width: int = 80) -> bytes:
     path.parent.mkdir(parents=True, exist_ok=True)
     pixels = np.random.default_rng(seed).integers(0, 255, (height, width, 3), dtype=np.uint8)
     assert cv2.imwrite(str(path), pixels)
@@ -29,14 +29,14 @@ def make_label(root: Path, place: str, text: str) -> None:
 
 @pytest.fixture
 def report(tmp_path: Path) -> Report:
-    """Train holds one of every trouble; val shares a picture with it; test is missing."""
+    """Train holds one of every trouble; val shares an image with it; test is missing."""
     images = tmp_path / "images"
-    data = make_picture(images / "train/shared.jpg", 0)
-    make_picture(images / "train/good.jpg", 1)
-    make_picture(images / "train/negative.jpg", 2)
-    make_picture(images / "train/bad_rows.jpg", 3)
+    data = make_image(images / "train/shared.jpg", 0)
+    make_image(images / "train/good.jpg", 1)
+    make_image(images / "train/negative.jpg", 2)
+    make_image(images / "train/bad_rows.jpg", 3)
     (images / "train/cut.jpg").write_bytes(data[:-100])
-    (images / "train/text.jpg").write_text("no picture")
+    (images / "train/text.jpg").write_text("no image")
     (images / "val").mkdir()
     (images / "val/other_name.jpg").write_bytes(data)
     # 80x40 px: 0.2 * 80 x 0.1 * 40 = 16 x 4 = side 8; 0.5 * 80 x 0.4 * 40 = 40 x 16, side 25.298.
@@ -54,7 +54,7 @@ def report(tmp_path: Path) -> Report:
 
 def test_counts(report: Report) -> None:
     train, val, test = report.splits
-    assert (train.num_pictures, val.num_pictures, test.num_pictures) == (6, 1, 0)
+    assert (train.num_images, val.num_images, test.num_images) == (6, 1, 0)
     assert train.objects_per_class == {"hand": 3, "face": 1}  # good 1 + 1, shared 1, cut 1
     assert train.num_objects == 4
     assert train.num_negatives == 2  # negative.jpg and text.jpg; bad_rows.jpg is none
@@ -63,8 +63,8 @@ def test_counts(report: Report) -> None:
     assert report.num_shared_pictures == 1
 
 
-def test_box_sides_are_in_picture_pixels(report: Report) -> None:
-    # shared.jpg: clipped to 0..0.205, 16.4 x 4 px, side 8.0994; the picture cut.jpg has no size.
+def test_box_sides_are_in_image_pixels(report: Report) -> None:
+    # shared.jpg: clipped to 0..0.205, 16.4 x 4 px, side 8.0994; the image cut.jpg has no size.
     sides_px = sorted([8.0, 8.0994, 25.2982])
     train = report.splits[0].box_side_px
     assert list(train) == ["p0", "p10", "p50", "p90", "p100"]
@@ -78,11 +78,11 @@ def test_every_problem_is_listed_with_its_place(report: Report) -> None:
         ("bad_rows.txt", 1): "class 7 is out of range",
         ("bad_rows.txt", 2): "not finite",
         ("bad_rows.txt", 3): "expected 5 columns",
-        ("bad_rows.txt", 4): "px out of the 80x40 picture",
+        ("bad_rows.txt", 4): "px out of the 80x40 image",
         ("cut.jpg", 0): "truncated",
-        ("text.jpg", 0): "not a picture",
-        ("gone.txt", 0): "no picture of this name",
-        ("shared.jpg", 0): "the same picture is in train",
+        ("text.jpg", 0): "not an image",
+        ("gone.txt", 0): "no image of this name",
+        ("shared.jpg", 0): "the same image is in train",
     }
     assert found.keys() == expected.keys()
     for place, text in expected.items():
@@ -97,7 +97,7 @@ def test_the_report_is_json(report: Report) -> None:
     assert value["splits"][0]["box_side_px_p50"] == 8.1
 
 
-def test_rows_of_an_unreadable_picture_that_need_its_size(tmp_path: Path) -> None:
+def test_rows_of_an_unreadable_image_that_need_its_size(tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
     (tmp_path / "images/x.jpg").write_bytes(b"")
     (tmp_path / "labels").mkdir()

@@ -1,4 +1,4 @@
-"""The same pictures give the same samples in every format; what is no data set is called by its name."""
+"""The same images give the same samples in every format; what is no data set is called by its name."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from helpers.written_datasets import BOXES, FORMATS, HEIGHT, NAMES, WIDTH, write_picture
+from helpers.written_datasets import BOXES, FORMATS, HEIGHT, NAMES, WIDTH, write_image
 from seyolo.data.check import check_dataset
 from seyolo.data.datasets import Dataset, load_dataset
 from seyolo.errors import DataError
@@ -15,7 +15,7 @@ from seyolo.errors import DataError
 
 @pytest.fixture(params=FORMATS)
 def dataset(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Dataset:
-    """The pictures of BOXES in one of the formats, given by a relative path."""
+    """The images of BOXES in one of the formats, given by a relative path."""
     monkeypatch.chdir(tmp_path)
     return load_dataset(FORMATS[request.param](Path("written")))
 
@@ -23,11 +23,11 @@ def dataset(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.
 def test_every_format_gives_the_same_samples(dataset: Dataset) -> None:
     assert dataset.names == NAMES
     assert list(dataset.splits) == list(BOXES)
-    for split, pictures in BOXES.items():
+    for split, images in BOXES.items():
         content = dataset.read_split(split)
-        assert [sample.image.stem for sample in content.samples] == list(pictures)
+        assert [sample.image.stem for sample in content.samples] == list(images)
         assert (content.num_clipped, content.num_duplicates, content.num_skipped) == (0, 0, 0)
-        for sample, boxes in zip(content.samples, pictures.values(), strict=True):
+        for sample, boxes in zip(content.samples, images.values(), strict=True):
             corners = np.array(boxes, np.float64).reshape(-1, 5)[:, 1:] / ([WIDTH, HEIGHT] * 2)
             cxcywh = np.hstack([(corners[:, :2] + corners[:, 2:]) / 2, corners[:, 2:] - corners[:, :2]])
             assert sample.image.is_file()
@@ -39,7 +39,7 @@ def test_every_format_gives_the_same_samples(dataset: Dataset) -> None:
 def test_every_format_is_found_sound(dataset: Dataset) -> None:
     report = check_dataset(dataset)
     assert report.problems == ()
-    assert [split.num_pictures for split in report.splits] == [3, 2, 1]
+    assert [split.num_images for split in report.splits] == [3, 2, 1]
     assert [split.num_negatives for split in report.splits] == [1, 0, 0]
 
 
@@ -48,7 +48,7 @@ def test_every_format_names_a_split_that_is_not_there(dataset: Dataset) -> None:
         dataset.split("tset")
 
 
-def test_loading_opens_no_pictures(dataset: Dataset) -> None:
+def test_loading_opens_no_images(dataset: Dataset) -> None:
     for split in BOXES:
         for image in dataset.images(split):
             image.write_bytes(b"")
@@ -56,13 +56,13 @@ def test_loading_opens_no_pictures(dataset: Dataset) -> None:
 
 
 @pytest.mark.parametrize("kind", FORMATS)
-def test_a_picture_that_is_missing_is_named(tmp_path: Path, kind: str) -> None:
+def test_a_image_that_is_missing_is_named(tmp_path: Path, kind: str) -> None:
     data = FORMATS[kind](tmp_path)
     next(tmp_path.rglob("a2.png")).unlink()
     dataset = load_dataset(data)
     if kind == "data.yaml":
         (problem,) = check_dataset(dataset).problems
-        assert "no picture of this name" in problem.text
+        assert "no image of this name" in problem.text
         return
     with pytest.raises(DataError, match=r"a2(\.png)?\b"):
         dataset.split("train")
@@ -83,6 +83,6 @@ def test_a_picture_that_is_missing_is_named(tmp_path: Path, kind: str) -> None:
     ],
 )
 def test_what_is_no_data_set(tmp_path: Path, name: str, message: str) -> None:
-    write_picture(tmp_path / "x.png")
+    write_image(tmp_path / "x.png")
     with pytest.raises(DataError, match=message):
         load_dataset(tmp_path / name)

@@ -124,13 +124,13 @@ def test_a_loose_box_counts_at_loose_thresholds_only() -> None:
     assert metrics.ap == pytest.approx(0.6)
 
 
-def test_only_the_best_detections_of_a_picture_count() -> None:
+def test_only_the_best_detections_of_a_image_count() -> None:
     detections = found([NOWHERE, HAND], [0.9, 0.8])
     assert average_precision([truth([HAND])], [detections], 1, max_detections=1).ap == 0
     assert average_precision([truth([HAND])], [detections], 1, max_detections=2).ap50 == pytest.approx(0.5)
 
 
-def test_a_picture_without_objects_still_counts_false_alarms() -> None:
+def test_a_image_without_objects_still_counts_false_alarms() -> None:
     truths = [truth([]), truth([HAND])]
     metrics = average_precision(truths, [found([HAND], [0.9]), found([HAND], [0.8])], 1)
     assert metrics.ap50 == pytest.approx(0.5)

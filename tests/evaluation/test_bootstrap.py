@@ -1,4 +1,4 @@
-"""Bootstrap: its AP is COCO's, its interval covers, pictures that share content widen it."""
+"""Bootstrap: its AP is COCO's, its interval covers, images that share content widen it."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_draws_are_the_same_for_every_detector_and_may_be_averaged() -> None:
     assert mean.low < mean.difference < mean.high
 
 
-def test_copies_of_the_same_pictures_teach_nothing_new() -> None:
+def test_copies_of_the_same_images_teach_nothing_new() -> None:
     rng = np.random.default_rng(2)
     truths, first = scene(rng, 30)
     second = [found(d.boxes + rng.normal(0, 3, d.boxes.shape), d.scores) for d in first]

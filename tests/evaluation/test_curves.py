@@ -31,7 +31,7 @@ def test_the_mean_of_precision_is_ap(seed: int, num_classes: int) -> None:
 def test_shares_over_confidence_by_hand() -> None:
     square = np.array([[0, 0, 10, 10]], np.float32)
     truths = [truth(square, np.array([0])), truth(square, np.array([0]))]
-    # A hit at 0.8 and a false alarm at 0.5; the object of the second picture is never found.
+    # A hit at 0.8 and a false alarm at 0.5; the object of the second image is never found.
     predictions = [
         found(np.concatenate([square, square + 50]), np.array([0.8, 0.5]), np.array([0, 0])),
         found(np.zeros((0, 4)), np.zeros(0), np.zeros(0, int)),

@@ -19,7 +19,7 @@ from seyolo.torchnet.build import build
 
 SIZE_HW = (96, 128)
 BOXES_XYXY = {(200, 300): [60, 40, 180, 120], (300, 150): [30, 90, 120, 210], (90, 90): [10, 10, 50, 80]}
-"""Height and width of each picture, and its one object."""
+"""Height and width of each image, and its one object."""
 
 
 class RedFinder:
@@ -123,7 +123,7 @@ def test_autocast_changes_scores_little(samples: list[Sample], model) -> None:
     assert any(not np.array_equal(a.scores, b.scores) for a, b in zip(full, half, strict=True))
 
 
-def test_progress_counts_every_picture(samples: list[Sample]) -> None:
+def test_progress_counts_every_image(samples: list[Sample]) -> None:
     class Recorder:
         def __init__(self) -> None:
             self.total, self.counts = 0, []

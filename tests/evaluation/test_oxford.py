@@ -80,14 +80,14 @@ def test_the_limit_itself_is_too_small(tmp_path: Path, area_px2: float, counted:
     assert metrics["official"].num_objects == counted
 
 
-def test_boxes_are_clipped_to_the_picture(tmp_path: Path) -> None:
+def test_boxes_are_clipped_to_the_image(tmp_path: Path) -> None:
     # Width 200, height 180: the corners reach 40 px beyond the right and 20 px beyond the bottom border.
     boxes = write_boxes(tmp_path / "b.csv", [row("a.jpg", upright_corners(160, 140, 240, 200), 4800)])
     metrics = oxford_metrics([sample(num_hands=1)], [found(([160, 140, 200, 180], 0.9))], boxes)
     assert metrics["all"].ap == pytest.approx(1)
 
 
-def test_the_same_name_in_another_split_is_another_picture(tmp_path: Path) -> None:
+def test_the_same_name_in_another_split_is_another_image(tmp_path: Path) -> None:
     rows = [
         row("a.jpg", upright_corners(*DIAMOND), 2500, split="train"),
         row("a.jpg", upright_corners(*LARGE), 3600),
@@ -98,7 +98,7 @@ def test_the_same_name_in_another_split_is_another_picture(tmp_path: Path) -> No
     assert metrics["all"].num_objects == 1
 
 
-def test_a_picture_without_hands(boxes_csv: Path) -> None:
+def test_a_image_without_hands(boxes_csv: Path) -> None:
     samples = [sample(), sample("empty.jpg", num_hands=0)]
     metrics = oxford_metrics(samples, [found((LARGE, 0.8)), found((LARGE, 0.9))], boxes_csv)
     assert metrics["official"].ap50 == pytest.approx(1 / 2)
@@ -109,7 +109,7 @@ class TestBadInput:
         with pytest.raises(DataError, match=r"oxford_boxes\.csv: cannot be read .* official protocol needs"):
             oxford_metrics([sample()], [found()], tmp_path / "oxford_boxes.csv")
 
-    def test_a_labelled_picture_the_file_does_not_know(self, boxes_csv: Path) -> None:
+    def test_a_labelled_image_the_file_does_not_know(self, boxes_csv: Path) -> None:
         with pytest.raises(DataError, match=r"no row for test/b\.jpg, whose label has 2 hands"):
             oxford_metrics([sample("b.jpg")], [found()], boxes_csv)
 

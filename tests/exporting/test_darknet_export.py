@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from helpers.random_weights import calibrated
-from helpers.small_networks import CONVOLUTION, pictures, small_network
+from helpers.small_networks import CONVOLUTION, random_images, small_network
 from seyolo.darknet.zoo import network_from_name
 from seyolo.errors import ExportError
 from seyolo.exporting.darknet import export_darknet
@@ -17,7 +17,7 @@ from seyolo.exporting.formats import export
 from seyolo.opening import network as models
 from seyolo.opening.network import load
 
-IMAGES = pictures(64, 64)
+IMAGES = random_images(64, 64)
 
 
 def test_exported_files_are_the_model(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from helpers.random_weights import calibrated
-from helpers.small_networks import CONVOLUTION, pictures, small_network
+from helpers.small_networks import CONVOLUTION, random_images, small_network
 from seyolo.darknet.zoo import network_from_name
 from seyolo.detector import Detector
 from seyolo.errors import ExportError
@@ -18,7 +18,7 @@ from seyolo.exporting.formats import export
 from seyolo.exporting.parity import relative_error
 from seyolo.runtime.onnx_file import read_onnx_file
 
-IMAGES = pictures(64, 64)
+IMAGES = random_images(64, 64)
 
 
 def test_the_file_is_half_and_gives_what_rounded_kernels_give(tmp_path: Path) -> None:

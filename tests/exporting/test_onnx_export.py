@@ -14,7 +14,7 @@ import torch
 
 import seyolo.exporting.onnx as exporter
 from helpers.random_weights import calibrated
-from helpers.small_networks import CONVOLUTION, pictures, small_network
+from helpers.small_networks import CONVOLUTION, random_images, small_network
 from seyolo.darknet.cfg import parse_cfg
 from seyolo.darknet.edit import set_letterbox
 from seyolo.darknet.zoo import network_from_name
@@ -24,7 +24,7 @@ from seyolo.exporting.onnx import export_onnx
 from seyolo.exporting.parity import relative_error
 from seyolo.torchnet.build import DarknetModel
 
-IMAGES = pictures(64, 64, num=3, seed=9)
+IMAGES = random_images(64, 64, num=3, seed=9)
 SIZE = (64, 64)
 
 
@@ -177,7 +177,7 @@ def detecting_model() -> DarknetModel:
     model = calibrated(small_network(CONVOLUTION * 2, classes=3, size=64), IMAGES)
     for convolution, head in model.head_convolutions():
         assert convolution.bias is not None
-        convolution.weight.data *= 2.5  # scores far from each other, in every picture
+        convolution.weight.data *= 2.5  # scores far from each other, in every image
         convolution.bias.data.view(len(head.anchors), -1)[:, 4:] += 4
     return model
 

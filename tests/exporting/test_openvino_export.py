@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from helpers.random_weights import calibrated
-from helpers.small_networks import CONVOLUTION, pictures, small_network
-from helpers.spot_detector import spot_detector, spot_picture, spot_pictures
+from helpers.small_networks import CONVOLUTION, random_images, small_network
+from helpers.spot_detector import spot_detector, spot_image, spot_images
 from seyolo.darknet.zoo import network_from_name
 from seyolo.detector import Detector
 from seyolo.errors import ExportError, UsageError
@@ -23,16 +23,16 @@ from seyolo.runtime.benchmark import benchmark
 openvino = pytest.importorskip("openvino", reason="needs seyolo[openvino]")
 exporter = pytest.importorskip("seyolo.exporting.openvino", reason="needs seyolo[openvino]")
 
-IMAGES = pictures(64, 64, num=2, seed=9)
+IMAGES = random_images(64, 64, num=2, seed=9)
 
 
 @pytest.mark.parametrize("name", ["yolov3@0.125", "se-yolov3@0.125", "cbam-yolov3@0.125", "yolov4-tiny@0.25"])
 def test_zoo_networks_give_the_same_numbers(tmp_path: Path, name: str) -> None:
     network = network_from_name(name, num_classes=2)
-    model = calibrated(network, pictures(network.net.height, network.net.width))
+    model = calibrated(network, random_images(network.net.height, network.net.width))
     files = export(model, tmp_path / "new" / "x.xml")
     assert sorted(file.name for file in files[0].parent.iterdir()) == ["x.bin", "x.xml"]
-    images = pictures(network.net.height, network.net.width, seed=3)
+    images = random_images(network.net.height, network.net.width, seed=3)
     with torch.no_grad():
         expected = model(images).numpy()
     assert relative_error(Detector(files[0]).backend.infer(images.numpy()), expected) < 1e-3
@@ -53,9 +53,9 @@ def test_the_file_says_what_a_detector_has_to_know(tmp_path: Path) -> None:
 
 
 def test_batches_give_what_the_model_gives_and_are_timed(tmp_path: Path) -> None:
-    """An `.xml` takes one picture after the other, an `.onnx` with `dynamic_batch` takes them at once."""
+    """An `.xml` takes one image after the other, an `.onnx` with `dynamic_batch` takes them at once."""
     model = spot_detector()
-    images = pictures(64, 64, num=3, seed=5)
+    images = random_images(64, 64, num=3, seed=5)
     with torch.no_grad():
         expected = model(images).numpy()
     (path, _), (any_batch,) = (
@@ -65,7 +65,7 @@ def test_batches_give_what_the_model_gives_and_are_timed(tmp_path: Path) -> None
     backends = {file.suffix: open_backend(file, runtime="openvino", threads=1) for file in (path, any_batch)}
     for backend in backends.values():
         assert relative_error(backend.infer(images.numpy()), expected) < 1e-4
-    timings = benchmark(backends, repeats=1, warmup=0, images=spot_pictures(3), batch=3)
+    timings = benchmark(backends, repeats=1, warmup=0, images=spot_images(3), batch=3)
     assert all(timing.batch_pictures_per_s for timing in timings)
 
 
@@ -77,8 +77,8 @@ def test_half_kernels_are_half_the_file(tmp_path: Path) -> None:
 
 
 def test_int8_finds_spots_and_is_a_quarter_of_the_file(tmp_path: Path) -> None:
-    files = export(spot_detector(), tmp_path / "x.xml", int8=True, pictures=spot_pictures(12))
-    found = Detector(files[0]).detect(spot_picture([(7, 8)]))
+    files = export(spot_detector(), tmp_path / "x.xml", int8=True, pictures=spot_images(12))
+    found = Detector(files[0]).detect(spot_image([(7, 8)]))
     np.testing.assert_allclose(found.boxes, [[10, 14, 50, 54]], atol=1e-3)
     facts = openvino.Core().read_model(files[0]).get_rt_info(["seyolo", "int8"]).astype(str)
     assert json.loads(facts) == {"pictures": 12, "agreement": 1.0, "float_layers": []}
@@ -92,7 +92,7 @@ def test_a_failed_comparison_leaves_nothing(tmp_path: Path, monkeypatch: pytest.
     with pytest.raises(ExportError, match="OpenVINO gives another output"):
         export(spot_detector(), tmp_path / "x.xml")
     with pytest.raises(ExportError, match="OpenVINO in int8 shares"):
-        export(spot_detector(), tmp_path / "x.xml", int8=True, pictures=spot_pictures(8))
+        export(spot_detector(), tmp_path / "x.xml", int8=True, pictures=spot_images(8))
     assert not list(tmp_path.iterdir())
 
 

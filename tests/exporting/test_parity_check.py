@@ -12,7 +12,7 @@ from seyolo.exporting.parity import (
     relative_error,
     require_agreement,
     require_parity,
-    sample_picture,
+    sample_image,
 )
 
 RAW = np.array([[[100.0, 50, 30, 20, 0.01, 0.5], [10, 20, 30, 40, 0.02, 0.25]]], np.float32)
@@ -42,8 +42,8 @@ def test_other_shapes_and_values_that_are_not_finite_never_pass(raw: np.ndarray)
     assert relative_error(raw, raw) == (0.0 if np.isfinite(raw).all() else float("inf"))
 
 
-def test_the_picture_is_seeded_and_looks_like_one() -> None:
-    first, again = (sample_picture(64, 96, np.random.default_rng(1), 2) for _ in range(2))
+def test_the_image_is_seeded_and_looks_like_one() -> None:
+    first, again = (sample_image(64, 96, np.random.default_rng(1), 2) for _ in range(2))
     assert first.shape == (2, 3, 64, 96)
     assert first.dtype == np.float32
     np.testing.assert_array_equal(first, again)
@@ -82,5 +82,5 @@ def test_agreement_is_required() -> None:
     assert require_agreement([one], [one], "OpenVINO") == 1
     with pytest.raises(ExportError, match=r"OpenVINO in int8 shares 66\.7% of its boxes"):
         require_agreement([one, one], [one, none], "OpenVINO")
-    with pytest.raises(ExportError, match="nothing was found on 2 pictures"):
+    with pytest.raises(ExportError, match="nothing was found on 2 images"):
         require_agreement([none, none], [none, none], "OpenVINO")

@@ -13,8 +13,8 @@ from onnx import numpy_helper
 import seyolo
 import seyolo.exporting.quantize as quantizing
 from helpers.random_weights import calibrated
-from helpers.small_networks import CONVOLUTION, pictures, small_network
-from helpers.spot_detector import SIZE_PX, spot_detector, spot_picture, spot_pictures
+from helpers.small_networks import CONVOLUTION, random_images, small_network
+from helpers.spot_detector import SIZE_PX, spot_detector, spot_image, spot_images
 from seyolo.darknet.cfg import parse_cfg
 from seyolo.darknet.graph import inputs
 from seyolo.darknet.sections import Convolutional, Yolo
@@ -23,7 +23,7 @@ from seyolo.detector import Detector
 from seyolo.errors import ExportError, UsageError
 from seyolo.exporting.formats import export
 from seyolo.exporting.onnx import describe_onnx, export_onnx
-from seyolo.exporting.quantize import Fitted, fit_pictures, float_layers, quantize
+from seyolo.exporting.quantize import Fitted, fit_images, float_layers, quantize
 from seyolo.letterbox import letterbox, to_tensor
 
 SIZE = (SIZE_PX, SIZE_PX)
@@ -43,8 +43,8 @@ def reached_from(graph: onnx.GraphProto, operator: str) -> set[str]:
 
 
 def test_a_spot_is_found_in_bytes_where_it_is(tmp_path: Path) -> None:
-    export(spot_detector(), tmp_path / "x.onnx", int8=True, pictures=spot_pictures(12))
-    found = Detector(tmp_path / "x.onnx").detect(spot_picture([(7, 8)]))
+    export(spot_detector(), tmp_path / "x.onnx", int8=True, pictures=spot_images(12))
+    found = Detector(tmp_path / "x.onnx").detect(spot_image([(7, 8)]))
     # The cell's middle is (30, 34), and half of the box 20.
     np.testing.assert_allclose(found.boxes, [[10, 14, 50, 54]], atol=1e-3)
     assert found.scores[0] > 0.8
@@ -54,7 +54,7 @@ def test_the_file_tells_a_runtime_the_same_as_in_float32(tmp_path: Path) -> None
     model = spot_detector()
     model.names = ("spot ✋",)
     export(model, tmp_path / "float.onnx")
-    export(model, tmp_path / "int8.onnx", int8=True, pictures=spot_pictures(9))
+    export(model, tmp_path / "int8.onnx", int8=True, pictures=spot_images(9))
     plain, quantized = (onnx.load(tmp_path / name) for name in ("float.onnx", "int8.onnx"))
     onnx.checker.check_model(quantized, full_check=True)
     before, after = ({e.key: e.value for e in proto.metadata_props} for proto in (plain, quantized))
@@ -67,12 +67,12 @@ def test_the_file_tells_a_runtime_the_same_as_in_float32(tmp_path: Path) -> None
 
 
 def test_scales_are_those_of_the_numbers(tmp_path: Path) -> None:
-    """Kernels: largest magnitude of a channel over 127. Values: the range on pictures over 255.
+    """Kernels: largest magnitude of a channel over 127. Values: the range on images over 255.
 
     In white the first convolution gives the gains, 4 at most, and nowhere less than 0.
     """
     model = spot_detector()
-    path = export_onnx(model, tmp_path / "x.onnx", int8=True, pictures=[*spot_pictures(8), white()])
+    path = export_onnx(model, tmp_path / "x.onnx", int8=True, images=[*spot_images(8), white()])
     stored = constants(onnx.load(path).graph)
     kernels = model.state_dict()["layers.1.conv.weight"].numpy()
     scales = np.abs(kernels).max(axis=(1, 2, 3)) / 127
@@ -97,8 +97,8 @@ def test_decoding_and_what_it_reads_are_never_bytes(name: str, monkeypatch: pyte
     monkeypatch.setattr(quantizing, "require_agreement", lambda *_: 1.0)
     monkeypatch.setattr(quantizing, "LEAST_AGREEMENT", 0.0)
     network = network_from_name(name, num_classes=2)
-    model = calibrated(network, pictures(64, 64))
-    fitted = fit_pictures([np.uint8(255) - image for image in spot_pictures(8)], (96, 96), "letterbox")
+    model = calibrated(network, random_images(64, 64))
+    fitted = fit_images([np.uint8(255) - image for image in spot_images(8)], (96, 96), "letterbox")
     proto, _ = quantize(describe_onnx(model, (96, 96)), network, (96, 96), fitted)
     graph = proto.graph
     decoding = reached_from(graph, "Transpose")
@@ -156,7 +156,7 @@ def test_a_layer_that_does_harm_goes_back_to_float32(monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(quantizing, "_measure_ranges", spoil)
     model = spot_detector(more_layers=4)
-    fitted = fit_pictures(spot_pictures(10), SIZE, "letterbox")
+    fitted = fit_images(spot_images(10), SIZE, "letterbox")
     _, facts = quantize(describe_onnx(model, SIZE), model.network, SIZE, fitted)
     assert facts == {"pictures": 10, "agreement": 1.0, "float_layers": [3]}
 
@@ -168,7 +168,7 @@ def test_a_file_that_finds_other_boxes_is_not_kept(tmp_path: Path, monkeypatch: 
     )
     (tmp_path / "x.onnx").write_text("the old file")
     with pytest.raises(ExportError, match=r"ONNX Runtime in int8 shares 0\.0% of its boxes"):
-        export(spot_detector(), tmp_path / "x.onnx", int8=True, pictures=spot_pictures(8))
+        export(spot_detector(), tmp_path / "x.onnx", int8=True, pictures=spot_images(8))
     assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("x.onnx", "the old file")]
 
 
@@ -179,40 +179,40 @@ class Everything(dict[str, tuple[np.float32, np.float32]]):
         super().__init__({name: extent for node in nodes for name in (*node.input, *node.output)})
 
 
-def test_pictures_without_anything_to_find_prove_nothing(tmp_path: Path) -> None:
+def test_images_without_anything_to_find_prove_nothing(tmp_path: Path) -> None:
     black = [np.zeros((SIZE_PX, SIZE_PX, 3), np.uint8)] * 8
-    with pytest.raises(ExportError, match="nothing was found on 8 pictures"):
+    with pytest.raises(ExportError, match="nothing was found on 8 images"):
         export(spot_detector(), tmp_path / "x.onnx", int8=True, pictures=black)
     assert not list(tmp_path.iterdir())
 
 
-def test_pictures_go_in_as_in_detection(tmp_path: Path) -> None:
-    picture = np.random.default_rng(0).integers(0, 255, (30, 50, 3), dtype=np.uint8)
-    fitted = fit_pictures([picture] * 8, SIZE, "letterbox")
+def test_images_go_in_as_in_detection(tmp_path: Path) -> None:
+    image = np.random.default_rng(0).integers(0, 255, (30, 50, 3), dtype=np.uint8)
+    fitted = fit_images([image] * 8, SIZE, "letterbox")
     assert len(fitted) == 8
     assert isinstance(fitted[0], Fitted)
-    np.testing.assert_array_equal(fitted[0].batch()[0], to_tensor(letterbox(picture, SIZE)[0]))
+    np.testing.assert_array_equal(fitted[0].batch()[0], to_tensor(letterbox(image, SIZE)[0]))
 
 
 def test_options_that_make_no_sense_are_refused(tmp_path: Path) -> None:
     model = spot_detector()
     with pytest.raises(UsageError, match=r"8 at least.*got 7"):
-        export(model, tmp_path / "x.onnx", int8=True, pictures=spot_pictures(7))
+        export(model, tmp_path / "x.onnx", int8=True, pictures=spot_images(7))
     with pytest.raises(UsageError, match="for int8 only"):
-        export(model, tmp_path / "x.onnx", pictures=spot_pictures(8))
+        export(model, tmp_path / "x.onnx", pictures=spot_images(8))
     with pytest.raises(UsageError, match="not both"):
-        export(model, tmp_path / "x.onnx", int8=True, half=True, pictures=spot_pictures(8))
+        export(model, tmp_path / "x.onnx", int8=True, half=True, pictures=spot_images(8))
     with pytest.raises(UsageError, match="Darknet files hold float32 only"):
-        export(model, tmp_path / "x.cfg", int8=True, pictures=spot_pictures(8))
-    with pytest.raises(UsageError, match="pictures must be a sequence"):
+        export(model, tmp_path / "x.cfg", int8=True, pictures=spot_images(8))
+    with pytest.raises(UsageError, match="images must be a sequence"):
         seyolo.export(model, tmp_path / "x.onnx", int8=True, pictures="photos")
     assert not list(tmp_path.iterdir())
 
 
 def test_suppression_and_any_batch_go_with_int8(tmp_path: Path) -> None:
     options = {"nms": True, "dynamic_batch": True}
-    path = export_onnx(spot_detector(), tmp_path / "x.onnx", int8=True, pictures=spot_pictures(8), **options)
+    path = export_onnx(spot_detector(), tmp_path / "x.onnx", int8=True, images=spot_images(8), **options)
     session = quantizing._open(onnx.load(path))
-    batch = np.stack([to_tensor(spot_picture(spots)) for spots in ([(5, 5)], [(5, 5), (10, 10)])])
+    batch = np.stack([to_tensor(spot_image(spots)) for spots in ([(5, 5)], [(5, 5), (10, 10)])])
     (rows,) = session.run(["detections"], {"images": batch})
     assert sorted(rows[:, 0]) == [0, 1, 1]

@@ -32,33 +32,31 @@ def make_once(made: Path) -> None:
 
 
 def hands(made: Path, folder: Path) -> None:
-    """`hands/data.yaml`: twenty drawn pictures."""
+    """`hands/data.yaml`: twenty drawn images."""
     shutil.copytree(made / "hands", folder / "hands")
 
 
 def photos(made: Path, folder: Path) -> None:
     """`photo.jpg`, older than those in `photos/`, and others."""
-    picture = cv2.imread(str(made / "hands/images/test/000000.jpg"))
+    image = cv2.imread(str(made / "hands/images/test/000000.jpg"))
     for name in ("photo.jpg", "other.png", "dog.jpg", "photos/a.jpg", "photos/b.jpg", "photos/deep/c.jpg"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        cv2.imwrite(str(folder / name), picture)
+        cv2.imwrite(str(folder / name), image)
 
 
 def clips(made: Path, folder: Path) -> None:
     """`clip.mp4` and `clips/`: videos of four frames."""
-    picture = cv2.imread(str(made / "hands/images/test/000000.jpg"))
+    image = cv2.imread(str(made / "hands/images/test/000000.jpg"))
     for name in ("clip.mp4", "clips/one.mp4"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        writer = cv2.VideoWriter(
-            str(folder / name), cv2.VideoWriter.fourcc(*"mp4v"), 20, picture.shape[1::-1]
-        )
+        writer = cv2.VideoWriter(str(folder / name), cv2.VideoWriter.fourcc(*"mp4v"), 20, image.shape[1::-1])
         for _ in range(4):
-            writer.write(picture)
+            writer.write(image)
         writer.release()
 
 
 def archive(made: Path, folder: Path) -> None:
-    """`hand_dataset.tar.gz` in the form of Oxford Hand, with two pictures per split."""
+    """`hand_dataset.tar.gz` in the form of Oxford Hand, with two images per split."""
     root = folder / "unpacked/hand_dataset"
     for seed, source in enumerate(("training", "validation", "test") * 2):
         add(root, source, f"VOC_{seed}", seed, [[(20.0, 5.0), (70.0, 5.0), (70.0, 50.0), (20.0, 50.0)]])
@@ -69,8 +67,8 @@ def archive(made: Path, folder: Path) -> None:
 
 def darknet(made: Path, folder: Path) -> None:
     """`yolov4-tiny.cfg` and `.weights` as Darknet has them but narrow, with random weights; `coco.names`."""
-    pictures = torch.rand((1, 3, 96, 96), generator=torch.Generator().manual_seed(0))
-    seyolo.save(calibrated(network_from_name("yolov4-tiny@0.125"), pictures), folder / "yolov4-tiny.cfg")
+    images = torch.rand((1, 3, 96, 96), generator=torch.Generator().manual_seed(0))
+    seyolo.save(calibrated(network_from_name("yolov4-tiny@0.125"), images), folder / "yolov4-tiny.cfg")
     (folder / "coco.names").write_text("".join(f"thing {number}\n" for number in range(80)))
 
 
@@ -94,7 +92,7 @@ def dense_and_slim(made: Path, folder: Path) -> None:
 
 
 def interrupt(run: Path) -> None:
-    """Leaves a finished run of `detect` as if it had been stopped before its last picture."""
+    """Leaves a finished run of `detect` as if it had been stopped before its last image."""
     lines = (run / "detections.jsonl").read_text().splitlines(keepends=True)
     (run / "detections.jsonl").unlink()
     (run / "detections.json").unlink()

@@ -1,4 +1,4 @@
-"""A model that finds the same two things in every picture, when it is let."""
+"""A model that finds the same two things in every image, when it is let."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SIZE_PX = 64
 # cx, cy, w, h, objectness, hand, face: a hand of 0.9 and a face of 0.4.
 ROWS = np.array([[32, 32, 20, 10, 0.9, 1.0, 0.0], [20, 40, 8, 8, 0.5, 0.0, 0.8]], np.float32)
 HAND_BOX, FACE_BOX = [44.0, 38.0, 84.0, 58.0], [32.0, 56.0, 48.0, 72.0]
-"""Where they are in `picture()`: its 128x96 pixels become 64x48, eight rows from the top."""
+"""Where they are in `image()`: its 128x96 pixels become 64x48, eight rows from the top."""
 
 
 class FixedBackend:
@@ -70,7 +70,7 @@ def served(backend: FixedBackend, name: str = "fixed") -> ServedModel:
     return ServedModel(name, backend)
 
 
-def picture(ending: str = ".jpg", height: int = 96, width: int = 128) -> bytes:
-    """A picture file of noise."""
+def image(ending: str = ".jpg", height: int = 96, width: int = 128) -> bytes:
+    """An image file of noise."""
     pixels = np.random.default_rng(0).integers(0, 255, (height, width, 3), dtype=np.uint8)
     return bytes(cv2.imencode(ending, pixels)[1])

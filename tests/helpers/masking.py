@@ -66,9 +66,9 @@ def _masking(mask: Tensor) -> Any:
 
 
 def largest_difference(first: DarknetModel, second: DarknetModel, rng: np.random.Generator) -> float:
-    """Over all heads on one random picture of the `[net]` size."""
+    """Over all heads on one random image of the `[net]` size."""
     net = first.network.net
-    picture = torch.from_numpy(rng.random((1, net.channels, net.height, net.width)))
+    image = torch.from_numpy(rng.random((1, net.channels, net.height, net.width)))
     with torch.no_grad():
-        pairs = zip(first.forward_heads(picture), second.forward_heads(picture), strict=True)
+        pairs = zip(first.forward_heads(image), second.forward_heads(image), strict=True)
         return max(float((one - other).abs().max()) for one, other in pairs)

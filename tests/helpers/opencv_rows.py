@@ -17,7 +17,7 @@ TOO_DEEP = "cspx-p7-mish"
 
 
 def opencv_rows(cfg: Path, weights: Path, images: torch.Tensor) -> np.ndarray:
-    """What OpenCV returns with no score zeroed: fractions of the picture, class scores times objectness."""
+    """What OpenCV returns with no score zeroed: fractions of the image, class scores times objectness."""
     text = re.sub(r"\[(yolo|region)\]", r"[\1]\nthresh=0", re.sub(r"(?m)^thresh *=.*$", "", cfg.read_text()))
     net = cv2.dnn.readNetFromDarknet(np.frombuffer(text.encode(), np.uint8), np.fromfile(weights, np.uint8))
     net.setPreferableBackend(cv2.dnn.DNN_BACKEND_OPENCV)

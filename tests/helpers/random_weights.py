@@ -1,8 +1,8 @@
 """Random weights under which a network behaves like a trained one.
 
 With plain random weights the signal of a deep network dies out or explodes, and then any two readers agree,
-whatever they do. Here every batch normalisation knows the statistics of given pictures, so that all layers
-answer to the picture and to each other.
+whatever they do. Here every batch normalisation knows the statistics of given images, so that all layers
+answer to the image and to each other.
 """
 
 from __future__ import annotations

@@ -7,10 +7,10 @@ import numpy as np
 from helpers.boxes import found, truth
 
 
-def scene(rng: np.random.Generator, num_pictures: int, num_classes: int = 1, jitter: float = 6.0):
+def scene(rng: np.random.Generator, num_images: int, num_classes: int = 1, jitter: float = 6.0):
     """Objects on a grid, detections near most of them and some anywhere."""
     truths, predictions = [], []
-    for _ in range(num_pictures):
+    for _ in range(num_images):
         corners = rng.choice(16, size=rng.integers(0, 6), replace=False)
         boxes = np.array(
             [[x % 4 * 50, x // 4 * 50, x % 4 * 50 + 40, x // 4 * 50 + 40] for x in corners]

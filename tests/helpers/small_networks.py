@@ -1,4 +1,4 @@
-"""Pictures and small networks that several tests share."""
+"""Images and small networks that several tests share."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import numpy as np
 import torch
 
 from seyolo.darknet.cfg import Network, parse_cfg
-from seyolo.exporting.parity import sample_picture
+from seyolo.exporting.parity import sample_image
 
 
-def pictures(height: int, width: int, num: int = 1, seed: int = 0) -> torch.Tensor:
-    return torch.from_numpy(sample_picture(height, width, np.random.default_rng(seed), num))
+def random_images(height: int, width: int, num: int = 1, seed: int = 0) -> torch.Tensor:
+    return torch.from_numpy(sample_image(height, width, np.random.default_rng(seed), num))
 
 
 def photo(path: str, size: tuple[int, int]) -> torch.Tensor:

@@ -49,8 +49,8 @@ def spot_detector(more_layers: int = 0) -> DarknetModel:
     return model
 
 
-def spot_picture(spots: Spots) -> np.ndarray:
-    """A BGR picture, black but for round spots that fade over some six pixels.
+def spot_image(spots: Spots) -> np.ndarray:
+    """A BGR image, black but for round spots that fade over some six pixels.
 
     They are centred on the pixel that the convolutions of stride 2 centre a cell on, its first.
     """
@@ -62,20 +62,20 @@ def spot_picture(spots: Spots) -> np.ndarray:
 
 
 def draw_spots(generator: np.random.Generator) -> Spots:
-    """One or two spots whose boxes lie in the picture and do not suppress each other."""
+    """One or two spots whose boxes lie in the image and do not suppress each other."""
     left, right = int(generator.integers(5, 7)), int(generator.integers(9, 11))
     rows = [int(row) for row in generator.integers(5, 11, 2)]
     return [(left, rows[0]), (right, rows[1])][: int(generator.integers(1, 3))]
 
 
-def spot_pictures(count: int, seed: int = 0) -> list[np.ndarray]:
-    """Seeded pictures of spots."""
+def spot_images(count: int, seed: int = 0) -> list[np.ndarray]:
+    """Seeded images of spots."""
     generator = np.random.default_rng(seed)
-    return [spot_picture(draw_spots(generator)) for _ in range(count)]
+    return [spot_image(draw_spots(generator)) for _ in range(count)]
 
 
 def write_spots(folder: Path, **counts: int) -> Path:
-    """The `data.yaml` of a data set of spots with so many pictures per split."""
+    """The `data.yaml` of a data set of spots with so many images per split."""
     generator = np.random.default_rng(1)
     side = BOX_PX / SIZE_PX
     for split, count in counts.items():
@@ -83,7 +83,7 @@ def write_spots(folder: Path, **counts: int) -> Path:
         (folder / f"labels/{split}").mkdir(parents=True)
         for number in range(count):
             spots = draw_spots(generator)
-            cv2.imwrite(str(folder / f"images/{split}/{number}.png"), spot_picture(spots))
+            cv2.imwrite(str(folder / f"images/{split}/{number}.png"), spot_image(spots))
             rows = [
                 f"0 {(x + 0.5) * CELL_PX / SIZE_PX} {(y + 0.5) * CELL_PX / SIZE_PX} {side} {side}\n"
                 for x, y in spots

@@ -1,6 +1,6 @@
 """Random valid networks for property tests: `networks()`.
 
-Every network wires up, its picture is 32 or 64 pixels a side, its channels are few, and each layer is read by
+Every network wires up, its image is 32 or 64 pixels a side, its channels are few, and each layer is read by
 some other layer or is a `[yolo]`. Together the blocks use every section seyolo knows.
 """
 

@@ -55,8 +55,8 @@ def detect(photo: str) -> seyolo.Detections:
     assert_type(found[found.scores > 0.5], seyolo.Detections)
     for name, class_id, score, (left, _, _, _) in found:
         assert_type((name, class_id, score, left), tuple[str, int, float, float])
-    picture: np.ndarray = found.draw(photo)
-    print(picture.shape)
+    image: np.ndarray = found.draw(photo)
+    print(image.shape)
     return found.filter(0.5, classes=["hand", 3])
 
 

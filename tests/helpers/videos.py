@@ -47,7 +47,7 @@ class BrightSquare:
     letterbox_mode: Mode = "letterbox"
 
     def infer(self, batch: np.ndarray) -> np.ndarray:
-        """One box for each picture; of an all-black one with objectness 0."""
+        """One box for each image; of an all-black one with objectness 0."""
         return np.array([[self._box(image)] for image in batch], np.float32)
 
     @staticmethod

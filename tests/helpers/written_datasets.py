@@ -1,4 +1,4 @@
-"""The same few pictures and boxes written as a data set in each of the formats."""
+"""The same few images and boxes written as a data set in each of the formats."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from seyolo.data.formats.data_yaml import write_data_yaml
 HEIGHT, WIDTH = 40, 80
 NAMES = ("face", "hand")
 Box = tuple[int, int, int, int, int]
-# Class and half-open corners in pixels counted from 0; the last one of a1 fills its picture.
+# Class and half-open corners in pixels counted from 0; the last one of a1 fills its image.
 BOXES: dict[str, dict[str, list[Box]]] = {
     "train": {"a1": [(1, 8, 4, 24, 20), (0, 0, 0, 80, 40)], "a2": [], "a3": [(0, 13, 7, 20, 31)]},
     "val": {"b1": [(1, 70, 30, 80, 40)], "b2": [(0, 1, 1, 2, 2), (1, 1, 1, 2, 2)]},
@@ -22,7 +22,7 @@ BOXES: dict[str, dict[str, list[Box]]] = {
 }
 
 
-def write_picture(path: Path, seed: int = 0) -> Path:
+def write_image(path: Path, seed: int = 0) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     pixels = np.random.default_rng(seed).integers(0, 255, (HEIGHT, WIDTH, 3), dtype=np.uint8)
     assert cv2.imwrite(str(path), pixels)
@@ -35,11 +35,11 @@ def write_text(path: Path, text: str) -> Path:
     return path
 
 
-def write_pictures(place: Callable[[str, str], Path]) -> None:
-    """Writes each picture, of a content of its own, where `place` says for a split and a name."""
-    named = [(split, name) for split, pictures in BOXES.items() for name in pictures]
+def write_images(place: Callable[[str, str], Path]) -> None:
+    """Writes each image, of a content of its own, where `place` says for a split and a name."""
+    named = [(split, name) for split, images in BOXES.items() for name in images]
     for seed, (split, name) in enumerate(named):
-        write_picture(place(split, name), seed)
+        write_image(place(split, name), seed)
 
 
 def yolo_rows(boxes: list[Box]) -> str:
@@ -51,9 +51,9 @@ def yolo_rows(boxes: list[Box]) -> str:
 
 
 def write_yaml(folder: Path) -> Path:
-    write_pictures(lambda split, name: folder / f"images/{split}/{name}.png")
-    for split, pictures in BOXES.items():
-        for name, boxes in pictures.items():
+    write_images(lambda split, name: folder / f"images/{split}/{name}.png")
+    for split, images in BOXES.items():
+        for name, boxes in images.items():
             write_text(folder / f"labels/{split}/{name}.txt", yolo_rows(boxes))
     write_data_yaml(folder / "data.yaml", {split: f"images/{split}" for split in BOXES}, NAMES)
     return folder / "data.yaml"
@@ -61,11 +61,11 @@ def write_yaml(folder: Path) -> Path:
 
 def write_darknet(folder: Path) -> Path:
     """As darknet's scripts for VOC leave it: labels/ beside JPEGImages/, one list per split."""
-    write_pictures(lambda _, name: folder / f"JPEGImages/{name}.png")
-    for split, pictures in BOXES.items():
-        for name, boxes in pictures.items():
+    write_images(lambda _, name: folder / f"JPEGImages/{name}.png")
+    for split, images in BOXES.items():
+        for name, boxes in images.items():
             write_text(folder / f"labels/{name}.txt", yolo_rows(boxes))
-        write_text(folder / f"{split}.txt", "".join(f"JPEGImages/{name}.png\n" for name in pictures))
+        write_text(folder / f"{split}.txt", "".join(f"JPEGImages/{name}.png\n" for name in images))
     write_text(folder / "obj.names", "".join(f"{name}\n" for name in NAMES))
     return write_text(
         folder / "obj.data",
@@ -76,17 +76,17 @@ def write_darknet(folder: Path) -> Path:
 
 def coco_values(split: str) -> dict[str, list[dict[str, object]]]:
     """The content of a split's json; categories 90 and 7 stand in the wrong order."""
-    pictures = BOXES[split]
-    boxes = [(name, *box) for name, found in pictures.items() for box in found]
+    images = BOXES[split]
+    boxes = [(name, *box) for name, found in images.items() for box in found]
     return {
         "images": [
             {"id": 100 + index, "file_name": f"{name}.png", "height": HEIGHT, "width": WIDTH}
-            for index, name in enumerate(pictures)
+            for index, name in enumerate(images)
         ],
         "annotations": [
             {
                 "id": index,
-                "image_id": 100 + list(pictures).index(name),
+                "image_id": 100 + list(images).index(name),
                 "category_id": (7, 90)[class_id],
                 "bbox": [left, top, right - left, bottom - top],
                 "segmentation": [[left, top, right, top, right, bottom]],
@@ -100,7 +100,7 @@ def coco_values(split: str) -> dict[str, list[dict[str, object]]]:
 
 
 def write_coco(folder: Path) -> Path:
-    write_pictures(lambda split, name: folder / f"{split}2017/{name}.png")
+    write_images(lambda split, name: folder / f"{split}2017/{name}.png")
     for split in BOXES:
         write_text(folder / f"annotations/instances_{split}2017.json", json.dumps(coco_values(split)))
     return folder / "annotations/instances_val2017.json"
@@ -118,11 +118,11 @@ def voc_xml(boxes: list[Box], size: bool = True) -> str:
 
 
 def write_voc(folder: Path) -> Path:
-    write_pictures(lambda _, name: folder / f"JPEGImages/{name}.png")
-    for split, pictures in BOXES.items():
-        for name, boxes in pictures.items():
+    write_images(lambda _, name: folder / f"JPEGImages/{name}.png")
+    for split, images in BOXES.items():
+        for name, boxes in images.items():
             write_text(folder / f"Annotations/{name}.xml", voc_xml(boxes))
-        write_text(folder / f"ImageSets/Main/{split}.txt", "".join(f"{name}\n" for name in pictures))
+        write_text(folder / f"ImageSets/Main/{split}.txt", "".join(f"{name}\n" for name in images))
     names = "".join(f"{name}\n" for split in ("train", "val") for name in BOXES[split])
     write_text(folder / "ImageSets/Main/trainval.txt", names)
     return folder

@@ -1,4 +1,4 @@
-"""Pictures and annotations in the form of the Oxford Hand archive, made with scipy's own writer."""
+"""Images and annotations in the form of the Oxford Hand archive, made with scipy's own writer."""
 
 from __future__ import annotations
 

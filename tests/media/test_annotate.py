@@ -1,4 +1,4 @@
-"""What lands on the picture, by pixels."""
+"""What lands on the image, by pixels."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ def test_the_line_runs_along_the_box_in_the_colour_of_its_class() -> None:
     assert np.all(drawn[100:150, 50:110] == 0)  # crisp: nothing bleeds inside
 
 
-def test_a_box_that_fills_the_picture_is_seen_on_all_sides() -> None:
+def test_a_box_that_fills_the_image_is_seen_on_all_sides() -> None:
     drawn = draw(np.zeros((200, 300, 3), np.uint8), found([0, 0, 300, 200]), ["hand"])
     colour = class_colour(0)
     for x, y in [(0, 100), (299, 100), (150, 199), (290, 0)]:
         assert tuple(drawn[y, x].tolist()) == colour
 
 
-def test_lines_grow_with_the_picture() -> None:
+def test_lines_grow_with_the_image() -> None:
     def line_px(side: int) -> int:
         box = [side * 0.25, side * 0.25, side * 0.75, side * 0.75]
         drawn = draw(np.zeros((side, side, 3), np.uint8), found(box), ["hand"])
@@ -77,7 +77,7 @@ def test_the_best_box_is_drawn_on_top() -> None:
         ([10, 95, 40, 99], (9, 74)),
     ],
 )
-def test_labels_stay_on_the_picture(box: list[float], expected: tuple[int, int]) -> None:
+def test_labels_stay_on_the_image(box: list[float], expected: tuple[int, int]) -> None:
     assert label_corner(np.array(box), (20, 80), (100, 200), line_px=2) == expected
 
 
@@ -106,7 +106,7 @@ def test_text_reads_on_every_class_colour() -> None:
     assert text_colour((0, 0, 0)) == WHITE
 
 
-def test_contact_sheet_puts_pictures_row_by_row() -> None:
+def test_contact_sheet_puts_images_row_by_row() -> None:
     images = [np.full((10, 20, 3), grey, np.uint8) for grey in (10, 20, 30)]
     sheet = contact_sheet(images, columns=2, cell_px=40, gap_px=4)
     # Two columns and two rows of 40 with gaps of 4 around: 3 * 4 + 2 * 40.
@@ -116,7 +116,7 @@ def test_contact_sheet_puts_pictures_row_by_row() -> None:
     assert sheet[24, 2, 0] == 255
 
 
-def test_contact_sheet_of_fewer_pictures_than_columns_has_no_empty_ones() -> None:
+def test_contact_sheet_of_fewer_images_than_columns_has_no_empty_ones() -> None:
     assert contact_sheet([np.zeros((5, 5, 3), np.uint8)], columns=4, cell_px=40, gap_px=4).shape == (
         48,
         48,
@@ -125,5 +125,5 @@ def test_contact_sheet_of_fewer_pictures_than_columns_has_no_empty_ones() -> Non
 
 
 def test_contact_sheet_of_nothing_is_refused() -> None:
-    with pytest.raises(UsageError, match="needs pictures"):
+    with pytest.raises(UsageError, match="needs images"):
         contact_sheet([])

@@ -70,8 +70,8 @@ class Job:
 
 
 @pytest.fixture
-def pictures(tmp_path: Path) -> list[Path]:
-    """Nine pictures whose square lies at 0, 4, 8 and so on."""
+def images(tmp_path: Path) -> list[Path]:
+    """Nine images whose square lies at 0, 4, 8 and so on."""
     (tmp_path / "in").mkdir()
     paths = [tmp_path / "in" / f"{number}.png" for number in range(9)]
     for number, path in enumerate(paths):
@@ -83,9 +83,9 @@ def lefts(rows: Sequence[Row]) -> list[float]:
     return [row["detections"][0]["box"][0] for row in rows]
 
 
-def test_pictures_in_order_with_what_is_in_each(pictures: list[Path]) -> None:
-    job = Job(pictures).run()
-    assert [row["picture"] for row in job.rows] == [str(path) for path in pictures]
+def test_images_in_order_with_what_is_in_each(images: list[Path]) -> None:
+    job = Job(images).run()
+    assert [row["picture"] for row in job.rows] == [str(path) for path in images]
     np.testing.assert_allclose(lefts(job.rows), np.arange(9) * 4.0, atol=1e-3)
     assert (job.tally.num_sources, job.tally.num_images, job.tally.num_unreadable) == (9, 9, 0)
 
@@ -98,23 +98,23 @@ def test_a_video_frame_by_frame(tmp_path: Path) -> None:
     assert {row["annotated"] for row in job.rows} == {str(tmp_path / "out/clip.mp4")}
     images = read_video(tmp_path / "out/clip.mp4")
     assert len(images) == 12
-    # The box is drawn in colour on a picture that had none.
+    # The box is drawn in colour on an image that had none.
     assert all(np.ptp(image.astype(int), axis=2).max() > 100 for image in images)
     (line,) = job.lines
     assert line.startswith(f"{clip}: objects in 12 of 12 frames, ")
     assert line.endswith(" frames/s")
 
 
-def test_pictures_come_before_videos(tmp_path: Path, pictures: list[Path]) -> None:
+def test_images_come_before_videos(tmp_path: Path, images: list[Path]) -> None:
     clip = write_video(tmp_path / "clip.avi", num_frames=2)
-    job = Job([clip, pictures[1], pictures[0]]).run()
+    job = Job([clip, images[1], images[0]]).run()
     assert job.names == ["1.png", "0.png", "clip.avi", "clip.avi"]
 
 
 @pytest.mark.parametrize("batch", [2, 4, 100])
-def test_batches_change_nothing(tmp_path: Path, pictures: list[Path], batch: int) -> None:
-    pictures[3].write_bytes(b"no picture")
-    names = [*pictures, write_video(tmp_path / "clip.avi", num_frames=7)]
+def test_batches_change_nothing(tmp_path: Path, images: list[Path], batch: int) -> None:
+    images[3].write_bytes(b"no image")
+    names = [*images, write_video(tmp_path / "clip.avi", num_frames=7)]
     assert Job(names, batch=batch).run().rows == Job(names).run().rows
     with pytest.raises(DataError, match=r"3\.png"):
         (strict := Job(names, strict=True, batch=batch)).run()
@@ -128,12 +128,12 @@ def test_max_frames(tmp_path: Path) -> None:
     assert job.tally.num_unreadable == 0
 
 
-def test_what_cannot_be_read_has_its_row_in_its_place(tmp_path: Path, pictures: list[Path]) -> None:
-    pictures[0].write_bytes(b"no picture")
-    pictures[4].write_bytes(pictures[4].read_bytes()[:-20])
-    pictures[8].unlink()
+def test_what_cannot_be_read_has_its_row_in_its_place(tmp_path: Path, images: list[Path]) -> None:
+    images[0].write_bytes(b"no image")
+    images[4].write_bytes(images[4].read_bytes()[:-20])
+    images[8].unlink()
     (tmp_path / "none.mp4").write_text("no video")
-    job = Job([*pictures, tmp_path / "none.mp4"]).run()
+    job = Job([*images, tmp_path / "none.mp4"]).run()
     assert [("error" in row) for row in job.rows] == [number in (0, 4, 8, 9) for number in range(10)]
     assert (job.tally.num_sources, job.tally.num_images, job.tally.num_unreadable) == (10, 6, 4)
     assert "none.mp4: cannot be opened as a video" in job.tally.errors[3]
@@ -156,29 +156,29 @@ def test_a_video_that_ends_early_is_kept_as_far_as_it_goes(tmp_path: Path) -> No
     assert not list((tmp_path / "strict").glob("*"))
 
 
-def test_strict_stops_at_the_first_and_keeps_what_came_before(pictures: list[Path]) -> None:
-    pictures[2].write_bytes(b"no picture")
-    job = Job(pictures, strict=True)
-    with pytest.raises(DataError, match=r"2\.png: not a picture"):
+def test_strict_stops_at_the_first_and_keeps_what_came_before(images: list[Path]) -> None:
+    images[2].write_bytes(b"no image")
+    job = Job(images, strict=True)
+    with pytest.raises(DataError, match=r"2\.png: not an image"):
         job.run()
     assert job.names == ["0.png", "1.png"]
 
 
-def test_shards_and_what_is_done_leave_each_picture_to_one(tmp_path: Path, pictures: list[Path]) -> None:
+def test_shards_and_what_is_done_leave_each_image_to_one(tmp_path: Path, images: list[Path]) -> None:
     (tmp_path / "again").mkdir()
-    names = [*pictures, shutil.copy(pictures[0], tmp_path / "again"), write_video(tmp_path / "c.avi", 2)]
+    names = [*images, shutil.copy(images[0], tmp_path / "again"), write_video(tmp_path / "c.avi", 2)]
     rows = [
         row for part in (1, 2, 3) for row in Job(names, tmp_path / "out", shard=Shard(part, 3)).run().rows
     ]
     whole = Job(names, tmp_path / "out").run().rows
     assert sorted(map(str, rows)) == sorted(map(str, whole))
     assert whole[9]["annotated"] == str(tmp_path / "out/0-2.png")
-    rest = Job(names, tmp_path / "out", done=[str(path) for path in pictures]).run().rows
+    rest = Job(names, tmp_path / "out", done=[str(path) for path in images]).run().rows
     assert rest == whole[9:]
 
 
-def test_a_picture_on_stdin(pictures: list[Path]) -> None:
-    (row,) = Job(["-"], stdin=pictures[3].read_bytes()).run().rows
+def test_a_image_on_stdin(images: list[Path]) -> None:
+    (row,) = Job(["-"], stdin=images[3].read_bytes()).run().rows
     assert row["picture"] == "-"
     np.testing.assert_allclose(row["detections"][0]["box"], [12, 24, 28, 40], atol=1e-3)
 

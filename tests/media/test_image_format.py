@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seyolo.media.image_format import header_size, is_complete, num_pixels
-from seyolo.media.images import encoded_size, find_pictures
+from seyolo.media.images import encoded_size, find_images
 
 ENDINGS = [".jpg", ".png", ".bmp", ".webp", ".tiff"]
 
@@ -54,7 +54,7 @@ def test_sizes_agree_with_opencv(ending: str) -> None:
 
 @pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize("orientation", [1, 2, 3, 4, 5, 6, 7, 8])
-def test_sizes_of_turned_pictures_agree_with_opencv(orientation: int, order: str) -> None:
+def test_sizes_of_turned_images_agree_with_opencv(orientation: int, order: str) -> None:
     exif = b"Exif\0\0" + orientation_tiff(orientation, order)
     jpeg = jpeg_with_segment(encoded(".jpg"), 0xE1, exif)
     assert header_size(jpeg) == shown_size(jpeg)
@@ -158,7 +158,7 @@ def test_no_bytes_break_the_reading(start: bytes, rest: bytes) -> None:
 
 
 def test_shared_photos_agree_with_opencv(shared_data: Path) -> None:
-    for path in find_pictures([shared_data / "darknet" / "images"]):
+    for path in find_images([shared_data / "darknet" / "images"]):
         data = path.read_bytes()
         assert is_complete(data)
         assert encoded_size(data, path) == shown_size(data)

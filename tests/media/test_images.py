@@ -1,4 +1,4 @@
-"""Reading pictures whole, and finding them."""
+"""Reading images whole, and finding them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from seyolo.errors import DataError
-from seyolo.media.images import decode_picture, find_pictures, is_picture, picture_size, read_picture
+from seyolo.media.images import decode_image, find_images, image_size, is_image, read_image
 
 
 def noise(height: int = 40, width: int = 60) -> np.ndarray:
@@ -34,16 +34,16 @@ def exif_with_thumbnail(orientation: int) -> bytes:
 
 @pytest.mark.parametrize("ending", [".png", ".bmp", ".webp", ".tif", ".ppm"])
 def test_lossless_kinds_come_back_exactly(tmp_path: Path, ending: str) -> None:
-    path = tmp_path / f"picture{ending}"
+    path = tmp_path / f"image{ending}"
     path.write_bytes(encoded(ending, None, *([cv2.IMWRITE_WEBP_QUALITY, 101] if ending == ".webp" else [])))
-    np.testing.assert_array_equal(read_picture(path), noise())
+    np.testing.assert_array_equal(read_image(path), noise())
 
 
-def test_grey_and_transparent_pictures_become_bgr() -> None:
+def test_grey_and_transparent_images_become_bgr() -> None:
     grey = encoded(".png", noise()[..., 0])
-    np.testing.assert_array_equal(decode_picture(grey, "grey"), np.repeat(noise()[..., :1], 3, axis=2))
+    np.testing.assert_array_equal(decode_image(grey, "grey"), np.repeat(noise()[..., :1], 3, axis=2))
     transparent = np.dstack([noise(), np.full((40, 60), 9, np.uint8)])
-    np.testing.assert_array_equal(decode_picture(encoded(".png", transparent), "alpha"), noise())
+    np.testing.assert_array_equal(decode_image(encoded(".png", transparent), "alpha"), noise())
 
 
 @pytest.mark.parametrize(
@@ -55,69 +55,69 @@ def test_truncated_jpeg(options: tuple[int, ...], thumbnail: bool, missing: floa
     data = encoded(".jpg", None, *options)
     if thumbnail:
         data = data[:2] + exif_with_thumbnail(1) + data[2:]
-    assert decode_picture(data, "whole.jpg").shape == (40, 60, 3)
+    assert decode_image(data, "whole.jpg").shape == (40, 60, 3)
     cut = missing if missing >= 1 else int(len(data) * missing)
-    with pytest.raises(DataError, match=r"cut\.jpg: the picture is truncated"):
-        decode_picture(data[: len(data) - int(cut)], "cut.jpg")
+    with pytest.raises(DataError, match=r"cut\.jpg: the image is truncated"):
+        decode_image(data[: len(data) - int(cut)], "cut.jpg")
 
 
 @pytest.mark.parametrize("ending", [".png", ".bmp", ".webp"])
 @pytest.mark.parametrize("missing", [1, 12, 200])
-def test_other_truncated_pictures(ending: str, missing: int) -> None:
-    with pytest.raises(DataError, match=r"cut: the picture is truncated"):
-        decode_picture(encoded(ending)[:-missing], "cut")
+def test_other_truncated_images(ending: str, missing: int) -> None:
+    with pytest.raises(DataError, match=r"cut: the image is truncated"):
+        decode_image(encoded(ending)[:-missing], "cut")
 
 
 @pytest.mark.parametrize("ending", [".tif", ".ppm"])
 def test_kinds_without_an_end_mark_are_refused_by_their_decoders(ending: str) -> None:
     data = encoded(ending)
-    with pytest.raises(DataError, match=r"cut: not a picture, or a damaged one"):
-        decode_picture(data[: len(data) // 2], "cut")
+    with pytest.raises(DataError, match=r"cut: not an image, or a damaged one"):
+        decode_image(data[: len(data) // 2], "cut")
 
 
 @pytest.mark.parametrize("ending", [".jpg", ".png"])
 def test_bytes_after_the_end_do_not_matter(ending: str) -> None:
     data = encoded(ending)
-    assert decode_picture(data + b"\0" * 100 + b"a phone's video", "long").shape == (40, 60, 3)
+    assert decode_image(data + b"\0" * 100 + b"a phone's video", "long").shape == (40, 60, 3)
 
 
-def test_exif_orientation_turns_the_picture() -> None:
+def test_exif_orientation_turns_the_image() -> None:
     data = encoded(".jpg")
-    turned = decode_picture(data[:2] + exif_with_thumbnail(6) + data[2:], "turned.jpg")
-    # 6: the camera was turned, the picture has to be turned clockwise by a quarter.
-    np.testing.assert_array_equal(turned, np.rot90(decode_picture(data, "plain.jpg"), k=-1))
+    turned = decode_image(data[:2] + exif_with_thumbnail(6) + data[2:], "turned.jpg")
+    # 6: the camera was turned, the image has to be turned clockwise by a quarter.
+    np.testing.assert_array_equal(turned, np.rot90(decode_image(data, "plain.jpg"), k=-1))
 
 
-def test_a_missing_picture_an_empty_one_a_folder_and_text(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"no\.jpg: there is no such picture"):
-        read_picture(tmp_path / "no.jpg")
+def test_a_missing_image_an_empty_one_a_folder_and_text(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"no\.jpg: there is no such image"):
+        read_image(tmp_path / "no.jpg")
     with pytest.raises(DataError, match="is a folder"):
-        read_picture(tmp_path)
+        read_image(tmp_path)
     (tmp_path / "empty.jpg").touch()
-    with pytest.raises(DataError, match=r"empty\.jpg: the picture is empty"):
-        read_picture(tmp_path / "empty.jpg")
+    with pytest.raises(DataError, match=r"empty\.jpg: the image is empty"):
+        read_image(tmp_path / "empty.jpg")
     (tmp_path / "text.jpg").write_text("<html>404</html>")
-    with pytest.raises(DataError, match=r"text\.jpg: not a picture"):
-        read_picture(tmp_path / "text.jpg")
-    with pytest.raises(DataError, match=r"text\.jpg: not a picture"):
-        picture_size(tmp_path / "text.jpg")
+    with pytest.raises(DataError, match=r"text\.jpg: not an image"):
+        read_image(tmp_path / "text.jpg")
+    with pytest.raises(DataError, match=r"text\.jpg: not an image"):
+        image_size(tmp_path / "text.jpg")
 
 
-def test_the_size_of_a_truncated_picture_is_still_known(tmp_path: Path) -> None:
+def test_the_size_of_a_truncated_image_is_still_known(tmp_path: Path) -> None:
     (tmp_path / "cut.jpg").write_bytes(encoded(".jpg")[:-50])
-    assert picture_size(tmp_path / "cut.jpg") == (40, 60)
+    assert image_size(tmp_path / "cut.jpg") == (40, 60)
 
 
-def test_names_of_pictures() -> None:
-    assert is_picture("a/b.JPG")
-    assert is_picture(Path("x.tiff"))
-    assert not is_picture("notes.txt")
-    assert not is_picture(".jpg")
+def test_names_of_images() -> None:
+    assert is_image("a/b.JPG")
+    assert is_image(Path("x.tiff"))
+    assert not is_image("notes.txt")
+    assert not is_image(".jpg")
 
 
 def test_shared_photos_are_whole(shared_data: Path) -> None:
-    for path in find_pictures([shared_data / "darknet" / "images"]):
-        np.testing.assert_array_equal(read_picture(path), cv2.imread(str(path)))
+    for path in find_images([shared_data / "darknet" / "images"]):
+        np.testing.assert_array_equal(read_image(path), cv2.imread(str(path)))
 
 
 @pytest.fixture
@@ -133,9 +133,9 @@ def names_of(paths: list[Path], album: Path) -> list[str]:
 
 
 def test_folders_files_and_patterns(album: Path) -> None:
-    assert names_of(find_pictures([album]), album) == ["a.PNG", "b.jpg"]
-    assert names_of(find_pictures([str(album / "**" / "*")]), album) == ["a.PNG", "b.jpg", "deep/c.jpeg"]
-    assert names_of(find_pictures([album / "deep", album / "b.jpg", album]), album) == [
+    assert names_of(find_images([album]), album) == ["a.PNG", "b.jpg"]
+    assert names_of(find_images([str(album / "**" / "*")]), album) == ["a.PNG", "b.jpg", "deep/c.jpeg"]
+    assert names_of(find_images([album / "deep", album / "b.jpg", album]), album) == [
         "deep/c.jpeg",
         "b.jpg",
         "a.PNG",
@@ -144,21 +144,21 @@ def test_folders_files_and_patterns(album: Path) -> None:
 
 def test_a_file_whose_name_looks_like_a_pattern(tmp_path: Path) -> None:
     (tmp_path / "hand[1].jpg").touch()
-    assert find_pictures([tmp_path / "hand[1].jpg"]) == [tmp_path / "hand[1].jpg"]
+    assert find_images([tmp_path / "hand[1].jpg"]) == [tmp_path / "hand[1].jpg"]
 
 
-def test_what_names_no_picture_is_an_error(album: Path) -> None:
-    with pytest.raises(DataError, match=r"gone: there is no such picture or folder"):
-        find_pictures([album / "gone"])
-    with pytest.raises(DataError, match=r"notes\.txt: not a picture by its name"):
-        find_pictures([album / "notes.txt"])
-    with pytest.raises(DataError, match=r"\*\.gif: no picture matches this pattern"):
-        find_pictures([str(album / "*.gif")])
-    with pytest.raises(DataError, match="no pictures given"):
-        find_pictures([])
+def test_what_names_no_image_is_an_error(album: Path) -> None:
+    with pytest.raises(DataError, match=r"gone: there is no such image or folder"):
+        find_images([album / "gone"])
+    with pytest.raises(DataError, match=r"notes\.txt: not an image by its name"):
+        find_images([album / "notes.txt"])
+    with pytest.raises(DataError, match=r"\*\.gif: no image matches this pattern"):
+        find_images([str(album / "*.gif")])
+    with pytest.raises(DataError, match="no images given"):
+        find_images([])
     (album / "bare").mkdir()
-    with pytest.raises(DataError, match=r"bare: no pictures in this folder.*bare/\*\*/\*"):
-        find_pictures([album / "bare"])
+    with pytest.raises(DataError, match=r"bare: no images in this folder.*bare/\*\*/\*"):
+        find_images([album / "bare"])
 
 
 def png_header(width: int, height: int, extra: bytes = b"") -> bytes:
@@ -177,8 +177,8 @@ def png_header(width: int, height: int, extra: bytes = b"") -> bytes:
 @pytest.mark.parametrize("extra", [b"", struct.pack(">I", 0) + b"eXIf" + bytes(4)])
 @pytest.mark.parametrize(("side", "millions"), [(60_000, "3,600"), (20_000, "400")])
 def test_a_decompression_bomb_is_not_decoded(side: int, millions: str, extra: bytes) -> None:
-    with pytest.raises(DataError, match=rf"bomb\.png: the picture has {millions} million pixels") as caught:
-        decode_picture(png_header(side, side, extra), "bomb.png")
+    with pytest.raises(DataError, match=rf"bomb\.png: the image has {millions} million pixels") as caught:
+        decode_image(png_header(side, side, extra), "bomb.png")
     assert "\n" not in str(caught.value)
 
 
@@ -187,4 +187,4 @@ def test_a_bomb_of_a_jpeg() -> None:
     frame = data.index(b"\xff\xc0")
     data[frame + 5 : frame + 9] = struct.pack(">HH", 60_000, 60_000)
     with pytest.raises(DataError, match="3,600 million pixels"):
-        decode_picture(bytes(data), "bomb.jpg")
+        decode_image(bytes(data), "bomb.jpg")

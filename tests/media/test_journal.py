@@ -10,7 +10,7 @@ import pytest
 
 from seyolo.media.journal import Journal, Row, line_of, repair
 
-PICTURES: list[Row] = [{"picture": f"{name}.jpg", "detections": []} for name in "abc"]
+IMAGES: list[Row] = [{"picture": f"{name}.jpg", "detections": []} for name in "abc"]
 CLIP: list[Row] = [{"picture": "clip.mp4", "frame": number, "detections": []} for number in range(3)]
 CUT: Row = {"picture": "clip.mp4", "error": "clip.mp4: ends after 3 of 9 frames"}
 
@@ -31,31 +31,31 @@ def text_of(rows: list[Row]) -> str:
 
 def test_rows_come_back(tmp_path: Path) -> None:
     with closing(Journal(tmp_path / "new" / "x.jsonl")) as journal:
-        for row in PICTURES:
+        for row in IMAGES:
             journal.append(row)
-        assert list(journal.rows()) == PICTURES
+        assert list(journal.rows()) == IMAGES
     with closing(Journal(tmp_path / "new" / "x.jsonl")) as journal:
         journal.append(CUT)
-        assert list(journal.rows()) == [*PICTURES, CUT]
+        assert list(journal.rows()) == [*IMAGES, CUT]
 
 
 def test_wherever_a_line_was_cut_the_whole_ones_stay(tmp_path: Path) -> None:
-    whole, last = text_of(PICTURES[:2]), line_of(PICTURES[2])
+    whole, last = text_of(IMAGES[:2]), line_of(IMAGES[2])
     for length in range(len(last)):
-        assert rows_after_repair(tmp_path / "x.jsonl", whole + last[:length]) == PICTURES[:2]
-    assert rows_after_repair(tmp_path / "x.jsonl", whole + last) == PICTURES
+        assert rows_after_repair(tmp_path / "x.jsonl", whole + last[:length]) == IMAGES[:2]
+    assert rows_after_repair(tmp_path / "x.jsonl", whole + last) == IMAGES
     # A machine that lost power may leave zeros.
-    assert rows_after_repair(tmp_path / "x.jsonl", whole + "\0" * 50 + "\n") == PICTURES[:2]
+    assert rows_after_repair(tmp_path / "x.jsonl", whole + "\0" * 50 + "\n") == IMAGES[:2]
 
 
 @pytest.mark.parametrize(
     ("rows", "kept"),
     [
-        ([*PICTURES, *CLIP], 3),  # the clip may not be over
+        ([*IMAGES, *CLIP], 3),  # the clip may not be over
         (CLIP, 0),
         ([*CLIP, CUT], 4),  # it is: nothing more could be read
-        ([*CLIP, PICTURES[0]], 4),
-        ([*PICTURES, *CLIP, {"picture": "other.mp4", "frame": 0, "detections": []}], 6),
+        ([*CLIP, IMAGES[0]], 4),
+        ([*IMAGES, *CLIP, {"picture": "other.mp4", "frame": 0, "detections": []}], 6),
         ([], 0),
     ],
 )

@@ -34,7 +34,7 @@ def files_in(folder: Path) -> list[str]:
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
 
 
-def test_a_picture_with_everything(tmp_path: Path) -> None:
+def test_a_image_with_everything(tmp_path: Path) -> None:
     frame = Frame("in/photo.png", Place("photo-2.png", "photo-2"), PHOTO)
     row = write(tmp_path, frame, "images", "video", "yolo", "crops")
     assert files_in(tmp_path) == [
@@ -124,7 +124,7 @@ def test_every_kind_of_source_has_a_place_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("ending", [".pgm", ".pbm", ".tif", ".webp", ".avif", ".bmp"])
-def test_any_kind_of_picture_can_be_annotated(tmp_path: Path, ending: str) -> None:
+def test_any_kind_of_image_can_be_annotated(tmp_path: Path, ending: str) -> None:
     place = Places([f"x{ending}"]).take(f"x{ending}")
     write(tmp_path, Frame(f"x{ending}", place, PHOTO), "images")
     assert cv2.imread(str(tmp_path / place.file)).shape == PHOTO.shape

@@ -28,7 +28,7 @@ def found(album: Path, *arguments: str | Path, stdin: bytes = b"") -> list[str]:
     return [Path(name).relative_to(album).as_posix() for name in names]
 
 
-def test_a_folder_gives_the_pictures_in_it(album: Path) -> None:
+def test_a_folder_gives_the_images_in_it(album: Path) -> None:
     assert found(album, album) == ["a.PNG", "b.jpg", "deep-1.jpg"]
 
 
@@ -65,7 +65,7 @@ def test_cameras_and_streams(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert [kind_of(name) for name in names] == ["camera", "stream", "stream"]
     assert all(map(is_live, names))
     Path("7").touch()
-    with pytest.raises(DataError, match="7: neither a picture nor a video by its name"):
+    with pytest.raises(DataError, match="7: neither an image nor a video by its name"):
         find_sources(["7"], EMPTY)
 
 
@@ -75,7 +75,7 @@ def test_a_list_of_files_on_stdin(album: Path) -> None:
     assert found(album, "-", stdin=lines.encode()) == ["b.jpg", "deep/c.jpeg", "clip.mp4", "gone.jpg"]
 
 
-def test_a_picture_on_stdin() -> None:
+def test_a_image_on_stdin() -> None:
     noise = np.random.default_rng(0).integers(0, 256, (9, 9, 3), dtype=np.uint8)
     for ending in (".jpg", ".png", ".bmp", ".webp", ".tif", ".ppm"):
         data = cv2.imencode(ending, noise)[1].tobytes()
@@ -86,10 +86,10 @@ def test_a_picture_on_stdin() -> None:
 def test_what_names_nothing_is_an_error(album: Path) -> None:
     (album / "bare").mkdir()
     for argument, part in (
-        (album / "gone", r"gone: there is no such picture, video or folder"),
-        (album / "notes.txt", r"notes\.txt: neither a picture nor a video by its name"),
-        (str(album / "*.doc"), r"\*\.doc: no picture or video matches this pattern"),
-        (album / "bare", r"bare: no pictures in this folder.*bare/\*\*/\*"),
+        (album / "gone", r"gone: there is no such image, video or folder"),
+        (album / "notes.txt", r"notes\.txt: neither an image nor a video by its name"),
+        (str(album / "*.doc"), r"\*\.doc: no image or video matches this pattern"),
+        (album / "bare", r"bare: no images in this folder.*bare/\*\*/\*"),
         ("-", "nothing came on stdin"),
     ):
         with pytest.raises(DataError, match=part):

@@ -45,19 +45,19 @@ def model(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    """A data set of two pictures, and of as many classes as the network has."""
+    """A data set of two images, and of as many classes as the network has."""
     folder = tmp_path / "data" / "images" / "test"
     folder.mkdir(parents=True)
     for number, planes in enumerate(np.load(FOLDER / "pictures.npy")[:2]):
-        picture = (planes.transpose(1, 2, 0)[..., ::-1] * 255).astype(np.uint8)
-        cv2.imwrite(str(folder / f"{number}.png"), picture)
+        image = (planes.transpose(1, 2, 0)[..., ::-1] * 255).astype(np.uint8)
+        cv2.imwrite(str(folder / f"{number}.png"), image)
     yaml = tmp_path / "data" / "data.yaml"
     yaml.write_text("path: .\ntest: images/test\nnames: [left, right]\n")
     return yaml
 
 
 def least_score() -> float:
-    """A confidence that the best of each picture's boxes reach; the weights are random."""
+    """A confidence that the best of each image's boxes reach; the weights are random."""
     raw = np.load(FOLDER / f"{NAME}.npy")
     return float((raw[..., 5:] * raw[..., 4:5]).max(axis=(1, 2)).min() / 2)
 

@@ -44,50 +44,50 @@ def error(actual: np.ndarray, expected: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_one_picture_and_any_number_of_pictures(name: str) -> None:
-    pictures, expected = np.load(FOLDER / "pictures.npy"), np.load(FOLDER / f"{name}.npy")
-    assert error(run(FOLDER / f"{name}.onnx", pictures[:1]), expected[:1]) < 1e-3
-    assert error(run(FOLDER / f"{name}.dynamic.onnx", pictures), expected) < 1e-3
+def test_one_image_and_any_number_of_images(name: str) -> None:
+    images, expected = np.load(FOLDER / "pictures.npy"), np.load(FOLDER / f"{name}.npy")
+    assert error(run(FOLDER / f"{name}.onnx", images[:1]), expected[:1]) < 1e-3
+    assert error(run(FOLDER / f"{name}.dynamic.onnx", images), expected) < 1e-3
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_suppression_inside(name: str) -> None:
-    picture = np.load(FOLDER / "pictures.npy")[:1]
+    image = np.load(FOLDER / "pictures.npy")[:1]
     path = FOLDER / f"{name}.nms.onnx"
-    expected = onnxruntime.InferenceSession(str(path)).run(None, {"images": picture})[0]
-    rows = run(path, picture).reshape(-1, 7)
+    expected = onnxruntime.InferenceSession(str(path)).run(None, {"images": image})[0]
+    rows = run(path, image).reshape(-1, 7)
     assert len(rows) == len(expected) > 0
     ordered = [r[np.lexsort((r[:, 1], r[:, 5], r[:, 6]))] for r in (rows, expected)]
     np.testing.assert_allclose(ordered[0], ordered[1], rtol=1e-2, atol=0.5)
 
 
-def test_a_picture_without_objects_gives_none_and_no_crash() -> None:
+def test_a_image_without_objects_gives_none_and_no_crash() -> None:
     """OpenCV 5.0 dies of a GatherND without rows; our graph has none."""
-    picture = np.load(FOLDER / "pictures.npy")[:1]
+    image = np.load(FOLDER / "pictures.npy")[:1]
     path = FOLDER / "nothing.nms.onnx"
-    assert onnxruntime.InferenceSession(str(path)).run(None, {"images": picture})[0].shape == (0, 7)
+    assert onnxruntime.InferenceSession(str(path)).run(None, {"images": image})[0].shape == (0, 7)
     net = cv2.dnn.readNetFromONNX(str(path))
-    net.setInput(picture)
+    net.setInput(image)
     assert net.forward() is None
 
 
 def test_the_detector_that_ships() -> None:
     """OpenCV widens its 16-bit kernels, too."""
-    picture = np.load(FOLDER / "pictures.npy")[:1]
+    image = np.load(FOLDER / "pictures.npy")[:1]
     path = model_path("hand")
-    expected = onnxruntime.InferenceSession(str(path)).run(None, {"images": picture})[0]
-    assert error(run(path, picture), expected) < 1e-3
+    expected = onnxruntime.InferenceSession(str(path)).run(None, {"images": image})[0]
+    assert error(run(path, image), expected) < 1e-3
 
 
 def test_the_move_in_the_docs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     code = re.findall(r"```python\n(.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL)[0]
     assert code.count("\n") <= 13
-    picture = (np.load(FOLDER / "pictures.npy")[0].transpose(1, 2, 0)[..., ::-1] * 255).astype(np.uint8)
-    cv2.imwrite(str(tmp_path / "dog.png"), picture)
+    image = (np.load(FOLDER / "pictures.npy")[0].transpose(1, 2, 0)[..., ::-1] * 255).astype(np.uint8)
+    cv2.imwrite(str(tmp_path / "dog.png"), image)
     shutil.copy(FOLDER / "yolov4-tiny.onnx", tmp_path)
     monkeypatch.chdir(tmp_path)
     values: dict[str, np.ndarray] = {}
-    exec(code.replace("416", str(len(picture))).replace("dog.jpg", "dog.png"), values)
+    exec(code.replace("416", str(len(image))).replace("dog.jpg", "dog.png"), values)
     found = seyolo.Detector("yolov4-tiny.onnx", iou_threshold=0.45).detect("dog.png")
     corners = np.clip(values["boxes"][:, :2], 0, None)
     assert len(corners) > 0

@@ -1,4 +1,4 @@
-"""Writes ONNX files, pictures and expected outputs for `test_opencv5.py`, which runs without PyTorch.
+"""Writes ONNX files, images and expected outputs for `test_opencv5.py`, which runs without PyTorch.
 
 python tests/opencv5/write_models.py FOLDER
 """
@@ -14,7 +14,7 @@ import torch
 from helpers.random_weights import calibrated
 from seyolo.darknet.zoo import network_from_name
 from seyolo.exporting.onnx import export_onnx
-from seyolo.exporting.parity import sample_picture
+from seyolo.exporting.parity import sample_image
 
 NETWORKS = (
     "yolov2-tiny", "yolov3@0.25", "yolov3-spp@0.25", "yolov4@0.25", "yolov4-tiny", "yolov4-csp@0.25",
@@ -24,17 +24,17 @@ SIZE = (320, 320)
 
 
 def main() -> None:
-    """Two pictures, and per network the raw output of the model and three files."""
+    """Two images, and per network the raw output of the model and three files."""
     folder = Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
-    pictures = sample_picture(*SIZE, np.random.default_rng(0), num_pictures=2)
-    np.save(folder / "pictures.npy", pictures)
+    images = sample_image(*SIZE, np.random.default_rng(0), num_images=2)
+    np.save(folder / "pictures.npy", images)
     for name in NETWORKS:
-        model = calibrated(network_from_name(name, num_classes=2), torch.from_numpy(pictures))
+        model = calibrated(network_from_name(name, num_classes=2), torch.from_numpy(images))
         for convolution, _ in model.head_convolutions():
             convolution.weight.data *= 2.5  # some scores pass a detector's threshold
         with torch.inference_mode():
-            raw = model(torch.from_numpy(pictures)).numpy()
+            raw = model(torch.from_numpy(images)).numpy()
         np.save(folder / f"{name}.npy", raw)
         export_onnx(model, folder / f"{name}.onnx", size=SIZE)
         export_onnx(model, folder / f"{name}.dynamic.onnx", size=SIZE, dynamic_batch=True)

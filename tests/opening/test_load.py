@@ -10,13 +10,13 @@ import pytest
 import torch
 
 from helpers.random_weights import calibrated
-from helpers.small_networks import CONVOLUTION, pictures, small_network
+from helpers.small_networks import CONVOLUTION, random_images, small_network
 from seyolo.darknet.zoo import network_from_name
 from seyolo.errors import CfgError, ExportError, ModelError, UsageError, WeightsError
 from seyolo.opening.network import load, save
 from seyolo.torchnet.build import DarknetModel
 
-IMAGES = pictures(64, 64)
+IMAGES = random_images(64, 64)
 TINY = "yolov3-tiny@0.125"
 
 

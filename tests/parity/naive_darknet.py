@@ -138,14 +138,14 @@ def decode(x: Array, keys: dict[str, str], net: tuple[int, int]) -> Array:
     return np.array(rows)
 
 
-def run(text: str, weights: bytes, picture: Array) -> Array:
-    """The raw output for one picture (3, H, W) of any size."""
+def run(text: str, weights: bytes, image: Array) -> Array:
+    """The raw output for one image (3, H, W) of any size."""
     sections = sections_of(text)[1:]
     numbers = Numbers(weights)
     outputs: list[Array] = []
     rows = []
     for index, (kind, keys) in enumerate(sections):
-        front = outputs[-1] if outputs else picture
+        front = outputs[-1] if outputs else image
         named = [int(value) for value in keys.get("layers", keys.get("from", "")).split(",") if value]
         others = [outputs[layer if layer >= 0 else index + layer] for layer in named]
         if kind == "convolutional":
@@ -173,6 +173,6 @@ def run(text: str, weights: bytes, picture: Array) -> Array:
         else:
             assert kind == "yolo", kind
             outputs.append(front)
-            rows.append(decode(front, keys, picture.shape[1:]))
+            rows.append(decode(front, keys, image.shape[1:]))
     assert numbers.used == len(numbers.values)
     return np.concatenate(rows)

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from helpers.random_weights import calibrated
-from helpers.small_networks import CONVOLUTION, pictures, small_network
+from helpers.small_networks import CONVOLUTION, random_images, small_network
 from seyolo.darknet.cfg import Network
 from seyolo.darknet.edit import set_size
 from seyolo.darknet.zoo import network_from_name
@@ -31,7 +31,7 @@ def errors(model: DarknetModel, images: torch.Tensor, folder: Path) -> float:
     [("yolov4-sam-mish@0.125", 128), ("cspx-p7-mish@0.0625", 256), ("yolov3-tiny@0.25", 96)],
 )
 def test_networks_of_the_zoo(tmp_path: Path, name: str, size: int) -> None:
-    images = pictures(size, size, seed=2)
+    images = random_images(size, size, seed=2)
     model = calibrated(set_size(network_from_name(name, num_classes=2), size, size), images)
     assert errors(model, images, tmp_path) < 1e-5
 
@@ -60,13 +60,13 @@ def with_random_weights(network: Network, images: torch.Tensor) -> DarknetModel:
 
 @pytest.mark.parametrize("kind", LAYERS)
 def test_one_layer_at_a_time(tmp_path: Path, kind: str) -> None:
-    images = pictures(32, 32, seed=3)
+    images = random_images(32, 32, seed=3)
     model = with_random_weights(small_network(CONVOLUTION + LAYERS[kind] + CONVOLUTION, classes=2), images)
     assert errors(model, images, tmp_path) < 1e-5
 
 
 def test_a_wrong_weight_is_noticed(tmp_path: Path) -> None:
-    images = pictures(32, 32, seed=3)
+    images = random_images(32, 32, seed=3)
     network = small_network(CONVOLUTION + LAYERS["per_channel"] + CONVOLUTION, classes=2)
     model = with_random_weights(network, images)
     save(model, tmp_path / "x.cfg")

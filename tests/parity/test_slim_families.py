@@ -12,7 +12,7 @@ from hypothesis import given, settings
 
 from helpers.opencv_rows import TOO_DEEP, as_suppressed, opencv_rows, our_rows
 from helpers.random_weights import calibrated
-from helpers.small_networks import pictures
+from helpers.small_networks import random_images
 from helpers.strategies import networks
 from seyolo.darknet.cfg import Network
 from seyolo.darknet.cost import cost
@@ -33,7 +33,7 @@ TOLERANCE = 1e-2
 
 
 def small(name: str) -> Network:
-    """The family at a quarter of its width, for two classes, on a small picture."""
+    """The family at a quarter of its width, for two classes, on a small image."""
     network = network_from_name(f"{name}@0.25", num_classes=2)
     side = max(SMALL_SIDE, 8 * max_stride(network))  # statistics of fewer cells than 8 x 8 magnify rounding
     return set_size(network, side, side)
@@ -54,7 +54,7 @@ def slim_model(network: Network, images: torch.Tensor) -> DarknetModel:
 @pytest.mark.parametrize("name", ZOO)
 def test_slim_networks_of_every_family(tmp_path: Path, name: str) -> None:
     network = small(name)
-    images = pictures(network.net.height, network.net.width, seed=6)
+    images = random_images(network.net.height, network.net.width, seed=6)
     model = slim_model(network, images)
     ours = our_rows(model, images)
     assert ours[:, :4].std() > 1e-3
@@ -70,7 +70,7 @@ def test_slim_networks_of_every_family(tmp_path: Path, name: str) -> None:
 @settings(max_examples=25)
 @given(network=networks())
 def test_slim_random_graphs_are_exported(tmp_path_factory: pytest.TempPathFactory, network: Network) -> None:
-    images = pictures(network.net.height, network.net.width, seed=6)
+    images = random_images(network.net.height, network.net.width, seed=6)
     dense = calibrated(network, images)
     try:
         slim, _ = prune(dense, "macs=70%", multiple=2)

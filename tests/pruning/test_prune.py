@@ -69,11 +69,11 @@ def test_faded_channels_cost_nothing() -> None:
             if isinstance(norm, torch.nn.BatchNorm2d):
                 norm.weight[torch.from_numpy(~mask)] = 0
                 norm.bias[torch.from_numpy(~mask)] = 0
-    picture = torch.rand(1, 3, 96, 96, generator=torch.Generator().manual_seed(0))
+    image = torch.rand(1, 3, 96, 96, generator=torch.Generator().manual_seed(0))
     slim, second = prune(model, "macs=30%")
     assert second.groups == plan.groups
     with torch.no_grad():
-        torch.testing.assert_close(slim(picture), model(picture), rtol=1e-3, atol=1e-3)
+        torch.testing.assert_close(slim(image), model(image), rtol=1e-3, atol=1e-3)
 
 
 def test_importance_can_be_chosen() -> None:

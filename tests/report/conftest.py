@@ -16,7 +16,7 @@ from seyolo.data.datasets import Dataset, load_dataset
 from seyolo.detections import Detections
 from seyolo.evaluation.evaluate import Judgement, truth_of
 from seyolo.files import write_json
-from seyolo.media.images import read_picture
+from seyolo.media.images import read_image
 from seyolo.opening.network import load, save
 from seyolo.pruning.prune import prune
 from seyolo.report.pages.evidence import write_evidence
@@ -25,12 +25,12 @@ STAGES = ("dense", "sparse", "pruned", "finetuned")
 
 
 def judgement_of(dataset: Dataset, *, is_right: bool) -> Judgement:
-    """Every label is found; or all but the first of each split, and on its last picture a corner besides."""
+    """Every label is found; or all but the first of each split, and on its last image a corner besides."""
     judgement: Judgement = {}
     corner = Detections(np.array([[0, 0, 8, 8]]), np.array([0.5]), np.array([0]))
     for split in ("val", "test"):
         samples = dataset.split(split)
-        truths = [truth_of(sample, *read_picture(sample.image).shape[:2]) for sample in samples]
+        truths = [truth_of(sample, *read_image(sample.image).shape[:2]) for sample in samples]
         found = [
             Detections(truth.boxes_xyxy, np.full(len(truth.class_ids), 0.9), truth.class_ids)
             for truth in truths

@@ -102,7 +102,7 @@ def test_parts_are_the_differences_of_the_readings() -> None:
     np.testing.assert_allclose(parts, [[2, 3, 4], [2, 3.000001, 3.999999]])
 
 
-def test_pictures_are_taken_in_turn() -> None:
+def test_images_are_taken_in_turn() -> None:
     seen: list[int] = []
 
     class Watching(Paced):
@@ -130,7 +130,7 @@ def test_the_real_clock_gives_parts_that_fit_the_total() -> None:
 )
 def test_a_benchmark_of_nothing_is_refused(options: dict[str, object]) -> None:
     backend = Paced("a", HandClock(), [], [])
-    with pytest.raises(UsageError, match="at least one model, one picture, one repeat and a batch of 1"):
+    with pytest.raises(UsageError, match="at least one model, one image, one repeat and a batch of 1"):
         benchmark({"a": backend}, **options)  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="got 0 models"):
         benchmark({})

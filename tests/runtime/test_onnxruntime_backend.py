@@ -43,7 +43,7 @@ def test_metadata_tells_names_size_and_preprocessing(tmp_path: Path) -> None:
 @pytest.mark.parametrize("batch", [1, "N"])
 @pytest.mark.parametrize("num", [1, 3])
 def test_output(tmp_path: Path, batch: int | str, num: int) -> None:
-    """A fixed batch of 1 takes several pictures too, one after the other."""
+    """A fixed batch of 1 takes several images too, one after the other."""
     backend = OnnxRuntimeBackend(write_model(tmp_path / "m.onnx", image=[batch, 3, 32, 64]), threads=1)
     raw = backend.infer(batch_of(num))
     assert raw.dtype == np.float32
@@ -90,9 +90,9 @@ def test_graphs_that_are_no_detector_of_ours(tmp_path: Path) -> None:
         OnnxRuntimeBackend(write_model(tmp_path / "zoom.onnx", metadata={"letterbox": "zoom"}))
 
 
-def test_pictures_of_another_size(tmp_path: Path) -> None:
+def test_images_of_another_size(tmp_path: Path) -> None:
     backend = OnnxRuntimeBackend(write_model(tmp_path / "m.onnx"))
-    with pytest.raises(BackendError, match=r"expected pictures of shape \(3, 32, 64\), got \(3, 64, 64\)"):
+    with pytest.raises(BackendError, match=r"expected images of shape \(3, 32, 64\), got \(3, 64, 64\)"):
         backend.infer(np.zeros((1, 3, 64, 64), np.float32))
 
 

@@ -11,7 +11,7 @@ import pytest
 from seyolo.boxes import iou_matrix
 from seyolo.detector import Detector
 from seyolo.errors import BackendError, CfgError, WeightsError
-from seyolo.media.images import read_picture
+from seyolo.media.images import read_image
 from seyolo.runtime.backend import open_backend
 from seyolo.runtime.opencv_backend import OpenCvBackend, can_read, to_raw, without_threshold
 from seyolo.runtime.torch_backend import TorchBackend
@@ -82,7 +82,7 @@ def test_real_networks_agree_on_a_real_photo(shared_data: Path, network: str) ->
     theirs = OpenCvBackend(cfg, cfg.with_suffix(".weights"))
     ours = TorchBackend.open(cfg, cfg.with_suffix(".weights"))
     height, width = theirs.input_size
-    photo = cv2.resize(read_picture(shared_data / "darknet" / "images" / "dog.jpg"), (width, height))
+    photo = cv2.resize(read_image(shared_data / "darknet" / "images" / "dog.jpg"), (width, height))
     batch = cv2.dnn.blobFromImage(photo, 1 / 255, swapRB=True)
     ours_raw, theirs_raw = ours.infer(batch), theirs.infer(batch)
     assert ours_raw.shape == theirs_raw.shape

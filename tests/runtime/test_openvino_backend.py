@@ -37,7 +37,7 @@ def batch_of(num: int) -> np.ndarray:
 @pytest.mark.parametrize("batch", [1, -1])
 @pytest.mark.parametrize("num", [1, 3])
 def test_output(tmp_path: Path, batch: int, num: int) -> None:
-    """A fixed batch of 1 takes several pictures too, one after the other."""
+    """A fixed batch of 1 takes several images too, one after the other."""
     backend = open_backend(write_model(tmp_path / "m.xml", batch=batch), threads=1)
     raw = backend.infer(batch_of(num))
     expected = batch_of(num).mean(axis=(2, 3))[:, :, None] * np.arange(1, 6 + NUM_CLASSES)
@@ -121,7 +121,7 @@ def test_files_of_something_else(tmp_path: Path) -> None:
     write_model(tmp_path / "narrow.xml", columns=5)
     with pytest.raises(BackendError, match=r"expected one input \(N, 3, H, W\) and one output"):
         open_backend(tmp_path / "narrow.xml")
-    with pytest.raises(BackendError, match=r"expected pictures of shape \(3, 32, 64\), got \(3, 64, 64\)"):
+    with pytest.raises(BackendError, match=r"expected images of shape \(3, 32, 64\), got \(3, 64, 64\)"):
         open_backend(write_model(tmp_path / "m.xml")).infer(np.zeros((1, 3, 64, 64), np.float32))
     (tmp_path / "m.bin").unlink()
     (tmp_path / "bad.xml").write_text("<net/>")

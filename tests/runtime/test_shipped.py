@@ -113,8 +113,8 @@ def test_hand_finds_drawn_hands(tmp_path: Path) -> None:
 
 def test_the_raw_output_is_finite_and_of_the_shape_the_card_says() -> None:
     session = onnxruntime.InferenceSession(str(model_path("hand")), providers=["CPUExecutionProvider"])
-    pictures = np.random.default_rng(0).random((1, 3, 320, 320), np.float32)
-    (raw,) = session.run(["raw"], {"images": pictures})
+    images = np.random.default_rng(0).random((1, 3, 320, 320), np.float32)
+    (raw,) = session.run(["raw"], {"images": images})
     assert raw.shape == (1, 3 * (10**2 + 20**2 + 40**2), 6)
     assert np.isfinite(raw).all()
     assert (raw[..., 2:] >= 0).all()
@@ -138,11 +138,11 @@ def test_a_name_stands_where_a_file_may(tmp_path: Path, monkeypatch: pytest.Monk
     assert split_model("hand@openvino:bf16") == ("hand", "openvino", "bf16")
     assert repr(seyolo.Detector("hand")) == "<Detector: hand on onnxruntime, 320x320 px, finds hand>"
     pytest.importorskip("openvino")
-    picture = (np.random.default_rng(0).random((240, 320, 3)) * 255).astype(np.uint8)
+    image = (np.random.default_rng(0).random((240, 320, 3)) * 255).astype(np.uint8)
     one, other = (
         seyolo.Detector("hand", runtime=name, confidence=0.01) for name in ("onnxruntime", "openvino")
     )
-    np.testing.assert_allclose(one.detect(picture).scores, other.detect(picture).scores, atol=1e-3)
+    np.testing.assert_allclose(one.detect(image).scores, other.detect(image).scores, atol=1e-3)
 
 
 @pytest.mark.parametrize(("kind", "make"), [("file", Path.touch), ("folder", Path.mkdir)])

@@ -6,13 +6,13 @@ import pytest
 import torch
 
 from helpers.random_weights import calibrated
-from helpers.small_networks import CONVOLUTION, pictures, small_network
+from helpers.small_networks import CONVOLUTION, random_images, small_network
 from seyolo.darknet.zoo import network_from_name
 from seyolo.errors import ModelError
 from seyolo.torchnet.attention import attach
 from seyolo.torchnet.build import DarknetModel
 
-IMAGES = pictures(64, 64, num=2)
+IMAGES = random_images(64, 64, num=2)
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from helpers.random_weights import calibrated
-from helpers.small_networks import CONVOLUTION, pictures, small_network
+from helpers.small_networks import CONVOLUTION, random_images, small_network
 from seyolo.darknet.cfg import parse_cfg
 from seyolo.darknet.weights import tensor_shapes
 from seyolo.darknet.zoo import network_from_name
@@ -36,7 +36,7 @@ def test_output_is_cells_times_anchors_for_any_multiple_of_the_stride() -> None:
 
 
 def test_forward_is_the_decoded_heads_in_order() -> None:
-    images = pictures(64, 64)
+    images = random_images(64, 64)
     model = calibrated(network_from_name("yolov3-tiny@0.25", num_classes=2), images)
     with torch.no_grad():
         decoded = [
@@ -47,7 +47,7 @@ def test_forward_is_the_decoded_heads_in_order() -> None:
 
 
 def test_memory_format_and_batch_do_not_change_the_output() -> None:
-    images = pictures(64, 64, num=2)
+    images = random_images(64, 64, num=2)
     model = calibrated(network_from_name("yolov3@0.125", num_classes=2), images)
     with torch.no_grad():
         expected = model(images)
@@ -60,8 +60,8 @@ def test_memory_format_and_batch_do_not_change_the_output() -> None:
 def test_autocast_trains_in_bfloat16_and_decodes_in_float32() -> None:
     model = build(network_from_name("se-yolov3@0.125", num_classes=1))
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        assert {head.dtype for head in model.forward_heads(pictures(64, 64))} == {torch.bfloat16}
-        raw = model(pictures(64, 64))
+        assert {head.dtype for head in model.forward_heads(random_images(64, 64))} == {torch.bfloat16}
+        raw = model(random_images(64, 64))
     assert raw.dtype == torch.float32
     raw.sum().backward()
     assert all(parameter.grad is not None for parameter in model.parameters())
@@ -77,7 +77,7 @@ def test_outputs_are_freed_after_their_last_reader() -> None:
 def test_fresh_heads_expect_few_objects() -> None:
     model = build(network_from_name("yolov3-tiny@0.25", num_classes=4)).eval()
     with torch.no_grad():
-        raw = model(pictures(64, 64))
+        raw = model(random_images(64, 64))
     assert raw[..., 4].median().item() == pytest.approx(0.01, rel=0.5)
     assert raw[..., 5:].median().item() == pytest.approx(0.25, rel=0.3)
 
@@ -99,7 +99,7 @@ def test_built_modules_are_torchs_own_with_the_recorded_epsilon() -> None:
 
 
 def test_file_and_back_is_the_same_model_in_evaluation_mode() -> None:
-    images = pictures(64, 64)
+    images = random_images(64, 64)
     model = calibrated(network_from_name("cbam-yolov3@0.125", num_classes=2), images)
     model.provenance = {"epoch": 3}
     again = from_checkpoint(to_checkpoint(model))
@@ -133,7 +133,7 @@ def test_what_cannot_be_a_detector_is_refused() -> None:
 
 
 @pytest.mark.parametrize("shape", [(3, 32, 32), (1, 1, 32, 32), (1, 3, 30, 32)])
-def test_pictures_of_a_wrong_shape_are_refused(shape: tuple[int, ...]) -> None:
+def test_images_of_a_wrong_shape_are_refused(shape: tuple[int, ...]) -> None:
     model = build(small_network(CONVOLUTION * 2))
     with pytest.raises(UsageError, match=r"\(N, 3, H, W\) with H and W multiples of"):
         model(torch.zeros(shape))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from helpers.random_weights import calibrated
-from helpers.small_networks import CONVOLUTION, pictures, small_network
+from helpers.small_networks import CONVOLUTION, random_images, small_network
 from seyolo.darknet.weights import tensor_shapes
 from seyolo.darknet.zoo import network_from_name
 from seyolo.torchnet.build import from_checkpoint, to_checkpoint
@@ -13,7 +13,7 @@ from seyolo.torchnet.folding import fold_batch_norm
 
 
 def test_the_folded_model_computes_the_same() -> None:
-    images = pictures(64, 64)
+    images = random_images(64, 64)
     file = to_checkpoint(calibrated(network_from_name("se-yolov3-tiny@0.25", num_classes=1), images))
     folded = fold_batch_norm(file)
     assert {name: array.shape for name, array in folded.state.items()} == tensor_shapes(folded.network)
@@ -30,7 +30,7 @@ def test_the_folded_model_computes_the_same() -> None:
 
 
 def test_one_channel_by_hand() -> None:
-    file = to_checkpoint(calibrated(small_network(CONVOLUTION), pictures(32, 32)))
+    file = to_checkpoint(calibrated(small_network(CONVOLUTION), random_images(32, 32)))
     numbers = {"weight": 3.0, "bias": 1.0, "running_mean": 5.0, "running_var": 4.0 - 1e-6}
     for name, value in numbers.items():
         file.state[f"layers.0.bn.{name}"][0] = value

@@ -76,7 +76,7 @@ def test_local_avgpool_is_darknets_loop(side: tuple[int, int], size: int, stride
     expected = np.zeros([(side[k] - 1) // strides[k] + 1 for k in (0, 1)])
     for row, column in np.ndindex(*expected.shape):
         top, left = row * strides[0] - offset, column * strides[1] - offset
-        # Only pixels inside the picture are counted.
+        # Only pixels inside the image are counted.
         window = x[max(top, 0) : max(top + size, 0), max(left, 0) : max(left + size, 0)]
         expected[row, column] = window.mean()
     actual = make_layer(section, [1])(torch.from_numpy(x)[None, None])[0, 0].numpy()

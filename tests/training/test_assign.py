@@ -34,7 +34,7 @@ def _assign_two(iou: torch.Tensor, top_k: int = 2):
     indices = torch.tensor([[0, 1, 2], [2, 3, 4]])
     valid = torch.ones(2, 3, dtype=torch.bool)
     zeros = torch.zeros(2).long()
-    return assign(scores, iou, indices, valid, picture=zeros, class_ids=zeros, top_k=top_k)
+    return assign(scores, iou, indices, valid, image=zeros, class_ids=zeros, top_k=top_k)
 
 
 def _positives(result: Assignment) -> dict[tuple[int, int], float]:
@@ -66,7 +66,7 @@ def test_invalid_candidates_are_never_chosen() -> None:
         torch.tensor([[0.9, 0.1]]),
         torch.tensor([[0, 1]]),
         valid,
-        picture=torch.zeros(1).long(),
+        image=torch.zeros(1).long(),
         class_ids=torch.zeros(1).long(),
     )
     assert list(_positives(result)) == [(0, 1)]
@@ -79,7 +79,7 @@ def test_no_objects_give_no_positives() -> None:
         torch.zeros(0, 3),
         torch.zeros(0, 3).long(),
         torch.zeros(0, 3).bool(),
-        picture=empty,
+        image=empty,
         class_ids=empty,
     )
     assert not len(result.quality)

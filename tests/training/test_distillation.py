@@ -76,9 +76,9 @@ def module(student: DarknetModel, teacher: DarknetModel, weight: float = 1.0) ->
     return DistillationModule(student, DetectionLoss(student.heads), Distillation(teacher, weight))
 
 
-def term(student: DarknetModel, teacher: DarknetModel, pictures: Tensor | None = None) -> float:
+def term(student: DarknetModel, teacher: DarknetModel, batch: Tensor | None = None) -> float:
     """The teacher's term alone."""
-    return float(module(student, teacher)(images() if pictures is None else pictures, TARGETS)[1][3])
+    return float(module(student, teacher)(images() if batch is None else batch, TARGETS)[1][3])
 
 
 def test_binary_divergence_by_hand() -> None:
@@ -114,8 +114,8 @@ def test_terms_by_hand() -> None:
 
 def test_equal_predictions_cost_nothing_and_give_no_gradient() -> None:
     teacher = tiny(0, confidence=5.0).eval()
-    pictures = images()
-    logits = [x.detach().requires_grad_() for x in teacher.forward_heads(pictures)]
+    batch = images()
+    logits = [x.detach().requires_grad_() for x in teacher.forward_heads(batch)]
     student = predictions(teacher.heads, logits, 96)
     with torch.no_grad():
         wanted = predictions(teacher.heads, logits, 96)
@@ -165,11 +165,11 @@ def test_gates_other_widths_and_sizes_and_folded_teachers(kind: str) -> None:
     teacher = tiny(1, width=0.25, confidence=5.0).eval()
     folded = from_checkpoint(fold_batch_norm(to_checkpoint(teacher)))
     for size_px in (64, 128):
-        pictures = images(size_px=size_px)
-        found = term(copy.deepcopy(student), teacher, pictures)
-        assert found == pytest.approx(term(copy.deepcopy(student), folded, pictures), rel=1e-4)
+        batch = images(size_px=size_px)
+        found = term(copy.deepcopy(student), teacher, batch)
+        assert found == pytest.approx(term(copy.deepcopy(student), folded, batch), rel=1e-4)
         with torch.autocast("cpu", torch.bfloat16):
-            assert term(copy.deepcopy(student), teacher, pictures) == pytest.approx(found, rel=0.1)
+            assert term(copy.deepcopy(student), teacher, batch) == pytest.approx(found, rel=0.1)
 
 
 def test_classes_of_region_share_one_probability() -> None:

@@ -1,4 +1,4 @@
-"""The training loop on a handful of small pictures: its files, exact resuming, and what it refuses."""
+"""The training loop on a handful of small images: its files, exact resuming, and what it refuses."""
 
 from __future__ import annotations
 
@@ -247,7 +247,7 @@ def test_a_gpu_whose_memory_is_full_is_explained_and_costs_no_finished_epoch(
         return take_step(run, step, *batch)
 
     monkeypatch.setattr(loop._Run, "take_step", full_in_epoch_2)
-    with pytest.raises(TrainingError, match=f"{batch_size} pictures of 64 px; {advice}. Finished epochs"):
+    with pytest.raises(TrainingError, match=f"{batch_size} images of 64 px; {advice}. Finished epochs"):
         train(fresh_model(), dataset, config, tmp_path)
     monkeypatch.undo()
     assert [row["epoch"] for row in read_rows(tmp_path)] == ["1"]

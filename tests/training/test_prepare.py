@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from helpers.random_weights import calibrated
-from helpers.small_networks import pictures
+from helpers.small_networks import random_images
 from seyolo.darknet import zoo
 from seyolo.darknet.cfg import Network
 from seyolo.darknet.graph import detection_layers, num_classes
@@ -79,7 +79,7 @@ def test_a_start_from_scratch_with_attention(dataset: Dataset, kind: str, sectio
     assert model.names == ("hand",)
     assert sum(isinstance(layer, section) for layer in model.network.layers) == 2
     assert heads_of(model.network)[0].scale_x_y == 2.0
-    assert model(pictures(64, 64)).shape == (1, 3 * (2 * 2 + 4 * 4), 6)
+    assert model(random_images(64, 64)).shape == (1, 3 * (2 * 2 + 4 * 4), 6)
 
 
 def same_weights(first: DarknetModel, second: DarknetModel) -> bool:
@@ -91,7 +91,7 @@ def same_weights(first: DarknetModel, second: DarknetModel) -> bool:
 def checkpoint(tmp_path: Path) -> Path:
     """Of one class at 64 pixels, with anchors unlike those of the zoo."""
     network = fit_to_data(zoo.yolov3_tiny(num_classes=1, width=0.125), 1, 64)
-    save(calibrated(network, pictures(64, 64, num=4)), tmp_path / "trained.safetensors")
+    save(calibrated(network, random_images(64, 64, num=4)), tmp_path / "trained.safetensors")
     return tmp_path / "trained.safetensors"
 
 
@@ -101,7 +101,7 @@ def test_a_start_from_a_checkpoint_keeps_its_outputs(
 ) -> None:
     attention = None if kind is None else Attention(kind, at=("head",))
     model = starting_model(str(checkpoint), dataset, CONFIG, attention=attention).eval()
-    images = pictures(64, 64, num=2, seed=1)
+    images = random_images(64, 64, num=2, seed=1)
     with torch.no_grad():
         torch.testing.assert_close(model(images), load(checkpoint)(images), rtol=1e-4, atol=1e-4)
     assert model.names == ("hand",)

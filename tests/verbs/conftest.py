@@ -12,7 +12,7 @@ from seyolo.verbs.slim_config import SlimConfig
 
 @pytest.fixture(scope="session")
 def tiny_config(tiny_hands: Path) -> SlimConfig:
-    """A few small pictures, a narrow network, and one or two epochs per stage."""
+    """A few small images, a narrow network, and one or two epochs per stage."""
     return SlimConfig(
         data=str(tiny_hands),
         model="yolov3-tiny@0.125",

@@ -1,4 +1,4 @@
-"""The pictures that a cut is repaired on."""
+"""The images that a cut is repaired on."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from seyolo.data.datasets import load_dataset
 from seyolo.verbs.calibration import calibration_samples
 
 
-def test_calibration_pictures_are_drawn_by_seed(tiny_hands: Path) -> None:
+def test_calibration_images_are_drawn_by_seed(tiny_hands: Path) -> None:
     dataset = load_dataset(tiny_hands)
     drawn = [[sample.image for sample in calibration_samples(dataset, 5, seed)] for seed in (0, 0, 1)]
     assert len(set(drawn[0])) == 5

@@ -1,4 +1,4 @@
-"""Controls: they cost what the slim network costs, see as many pictures, and the lead is against them."""
+"""Controls: they cost what the slim network costs, see as many images, and the lead is against them."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_every_control_has_a_row_and_the_slim_network_comes_first(
 
 
 @pytest.mark.parametrize("name", ["dense", "uniform", "scratch", "lowres"])
-def test_a_control_from_scratch_sees_as_many_pictures_as_the_whole_run(
+def test_a_control_from_scratch_sees_as_many_images_as_the_whole_run(
     run: tuple[Path, list[dict[str, Any]]], name: str
 ) -> None:
     assert epochs_of(run[0] / "controls" / name) == sum(EPOCHS.values())
@@ -82,7 +82,7 @@ def test_a_control_that_is_a_run_takes_over_the_dense_network(
     assert epochs_of(run[0] / "controls" / name) == EPOCHS["sparse"] + EPOCHS["finetuned"]
 
 
-def test_dense_training_that_saw_as_many_pictures_is_the_control(
+def test_dense_training_that_saw_as_many_images_is_the_control(
     run: tuple[Path, list[dict[str, Any]]], config: SlimConfig
 ) -> None:
     equal = replace(config, epochs=sum(EPOCHS.values()))

@@ -18,7 +18,7 @@ from seyolo.torchnet.build import DarknetModel, build
 from seyolo.training.sparsity import sparse_scales
 from seyolo.verbs import readiness as readiness_module
 from seyolo.verbs.planning import plan_of, rough_plan
-from seyolo.verbs.readiness import readiness, validation_pictures
+from seyolo.verbs.readiness import readiness, validation_images
 from seyolo.verbs.slim_config import SlimConfig
 
 
@@ -77,7 +77,7 @@ def test_taylor_leaves_the_model_training(model: DarknetModel, tiny_hands: Path)
     assert measured.groups != rough_plan(model, config(tiny_hands, "taylor")).groups
 
 
-def test_validation_pictures_are_labelled_and_few(
+def test_validation_images_are_labelled_and_few(
     tiny_hands: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cv2.imwrite(str(tmp_path / "background.png"), np.zeros((64, 64, 3), np.uint8))
@@ -88,5 +88,5 @@ def test_validation_pictures_are_labelled_and_few(
         f"val_empty: {tmp_path}\n"
     )
     monkeypatch.setattr(readiness_module, "VALIDATION_PICTURES", 4)
-    found = Counter(sample.image.parent.name for sample in validation_pictures(load_dataset(data)))
+    found = Counter(sample.image.parent.name for sample in validation_images(load_dataset(data)))
     assert found == {"val": 3, "test": 4}  # of 6 and of 4, the last as val_small; of the empty split none

@@ -1,4 +1,4 @@
-"""`slim` from pictures to table on a handful of small pictures: its files, resuming, and what it refuses."""
+"""`slim` from images to table on a handful of small images: its files, resuming, and what it refuses."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_the_folder_of_a_run(whole: tuple[Path, dict[str, Any]]) -> None:
     dense sparse finetuned plan.json readiness.json pruned.safetensors
     slim.safetensors slim.cfg slim.weights slim.onnx dense.onnx
     results.json table.md channels.png curves.png scales.png scales_over_time.png samples.jpg
-    curves.json pictures report.html"""
+    curves.json images report.html"""
     assert {path.name for path in whole[0].iterdir()} == set(files.split())
 
 

@@ -16,7 +16,7 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 from starlette.types import Message
 
-from helpers.fixed_backend import FACE_BOX, HAND_BOX, BrokenBackend, FixedBackend, picture, served
+from helpers.fixed_backend import FACE_BOX, HAND_BOX, BrokenBackend, FixedBackend, image, served
 from seyolo.commands.serve import LOCAL_NAMES
 from seyolo.errors import UsageError
 from seyolo.web.app import make_app
@@ -44,8 +44,8 @@ def assert_refused(response: httpx2.Response, status: int, part: str) -> None:
     assert part in response.json()["error"]
 
 
-def test_a_picture_as_the_body_gives_boxes_in_its_pixels(client: TestClient) -> None:
-    answer = client.post("/detect", content=picture()).json()
+def test_a_image_as_the_body_gives_boxes_in_its_pixels(client: TestClient) -> None:
+    answer = client.post("/detect", content=image()).json()
     assert (answer["model"], answer["width"], answer["height"]) == ("model1", 128, 96)
     hand, face = answer["detections"]
     assert (hand["name"], hand["class_id"], hand["box"]) == ("hand", 0, HAND_BOX)
@@ -57,19 +57,19 @@ def test_a_picture_as_the_body_gives_boxes_in_its_pixels(client: TestClient) -> 
 
 @pytest.mark.parametrize("ending", [".jpg", ".png", ".webp"])
 def test_a_form_gives_the_same_whatever_the_field_is_called(client: TestClient, ending: str) -> None:
-    body = client.post("/detect", content=picture(ending)).json()
-    form = client.post("/detect", files={"any": ("../../x", picture(ending))}).json()
+    body = client.post("/detect", content=image(ending)).json()
+    form = client.post("/detect", files={"any": ("../../x", image(ending))}).json()
     assert form["detections"] == body["detections"] != []
 
 
-def test_a_picture_that_curl_calls_a_form_is_still_a_picture(client: TestClient) -> None:
+def test_a_image_that_curl_calls_a_form_is_still_a_image(client: TestClient) -> None:
     header = {"Content-Type": "application/x-www-form-urlencoded"}
-    assert client.post("/detect", content=picture(), headers=header).status_code == 200
+    assert client.post("/detect", content=image(), headers=header).status_code == 200
 
 
 @pytest.mark.parametrize(("confidence", "count"), [(0.1, 2), (0.4, 2), (0.41, 1), (1, 0)])
 def test_confidence_is_the_smallest_score(client: TestClient, confidence: float, count: int) -> None:
-    answer = client.post("/detect", params={"confidence": confidence}, content=picture()).json()
+    answer = client.post("/detect", params={"confidence": confidence}, content=image()).json()
     assert len(answer["detections"]) == count
 
 
@@ -84,15 +84,15 @@ def test_iou_decides_which_boxes_go() -> None:
 
     client = TestClient(app_of(Twice()), base_url=HOST)
     counts = [
-        len(client.post("/detect", params={"iou": iou}, content=picture()).json()["detections"])
+        len(client.post("/detect", params={"iou": iou}, content=image()).json()["detections"])
         for iou in (0.55, 0.65)
     ]
     assert counts == [1, 2]
 
 
 def test_the_model_is_chosen_by_name(client: TestClient) -> None:
-    assert client.post("/detect?model=model2", content=picture()).json()["model"] == "model2"
-    assert_refused(client.post("/detect?model=model3", content=picture()), 404, "there are model1, model2")
+    assert client.post("/detect?model=model2", content=image()).json()["model"] == "model2"
+    assert_refused(client.post("/detect?model=model3", content=image()), 404, "there are model1, model2")
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_the_model_is_chosen_by_name(client: TestClient) -> None:
     ],
 )
 def test_options_that_make_no_sense_are_refused(client: TestClient, query: str, part: str) -> None:
-    assert_refused(client.post(f"/detect?{query}", content=picture()), 400, part)
+    assert_refused(client.post(f"/detect?{query}", content=image()), 400, part)
 
 
 def png_of(width: int, height: int) -> bytes:
@@ -122,11 +122,11 @@ def png_of(width: int, height: int) -> bytes:
 
 
 UPLOADS = {
-    "nothing": (b"", 400, "no picture"),
+    "nothing": (b"", 400, "no image"),
     "text": (b"hello", 415, "send a JPEG, PNG or WebP"),
-    "another kind": (picture(".bmp"), 415, "send a JPEG, PNG or WebP"),
-    "half a JPEG": (picture()[:3000], 422, "truncated"),
-    "half a PNG": (picture(".png")[:3000], 422, "truncated"),
+    "another kind": (image(".bmp"), 415, "send a JPEG, PNG or WebP"),
+    "half a JPEG": (image()[:3000], 422, "truncated"),
+    "half a PNG": (image(".png")[:3000], 422, "truncated"),
     "a PNG without pixels": (png_of(20, 20), 422, "damaged"),
     "a huge PNG": (png_of(50_000, 50_000), 413, "2500.0 megapixels, at most 50 are taken"),
 }
@@ -134,24 +134,24 @@ UPLOADS = {
 
 @pytest.mark.parametrize("name", UPLOADS)
 @pytest.mark.parametrize("is_form", [False, True])
-def test_what_is_no_picture_is_refused_and_the_service_lives_on(
+def test_what_is_no_image_is_refused_and_the_service_lives_on(
     client: TestClient, name: str, is_form: bool
 ) -> None:
     data, status, part = UPLOADS[name]
     body = {"files": {"picture": data}} if is_form else {"content": data}
     assert_refused(client.post("/detect", **body), status, part)
-    assert client.post("/detect", content=picture()).status_code == 200
+    assert client.post("/detect", content=image()).status_code == 200
 
 
 def huge_jpeg() -> bytes:
-    data = bytearray(picture())
+    data = bytearray(image())
     start = data.index(b"\xff\xc0")
     data[start + 5 : start + 9] = struct.pack(">HH", 60_000, 60_000)
     return bytes(data)
 
 
 def huge_webp() -> bytes:
-    data = bytearray(picture(".webp"))
+    data = bytearray(image(".webp"))
     assert data[12:16] == b"VP8L"
     data[21:25] = b"\xff\xff\xff\x0f"
     return bytes(data)
@@ -160,21 +160,21 @@ def huge_webp() -> bytes:
 @pytest.mark.parametrize(
     "bomb", [png_of(50_000, 50_000), huge_jpeg(), huge_webp()], ids=["png", "jpeg", "webp"]
 )
-def test_huge_pictures_are_refused_before_they_are_decoded(
+def test_huge_images_are_refused_before_they_are_decoded(
     client: TestClient, bomb: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def decoded(*_: object) -> None:
         raise AssertionError("was decoded")
 
-    monkeypatch.setattr("seyolo.web.uploads.decode_picture", decoded)
+    monkeypatch.setattr("seyolo.web.uploads.decode_image", decoded)
     assert_refused(client.post("/detect", content=bomb), 413, "megapixels")
 
 
 @pytest.mark.parametrize(
     ("form", "part"),
     [
-        ({"files": [("a", picture()), ("b", picture())]}, "Too many files"),
-        ({"files": {"a": picture()}, "data": {"confidence": "0.5"}}, "Too many fields"),
+        ({"files": [("a", image()), ("b", image())]}, "Too many files"),
+        ({"files": {"a": image()}, "data": {"confidence": "0.5"}}, "Too many fields"),
         ({"content": b"x", "headers": {"Content-Type": "multipart/form-data"}}, "boundary"),
         ({"content": b"x", "headers": {"Content-Type": "multipart/form-data; boundary=y"}}, "Invalid"),
     ],
@@ -185,8 +185,8 @@ def test_forms_hold_one_file_and_nothing_else(client: TestClient, form: dict[str
 
 def test_a_bug_of_ours_tells_nobody_more_and_the_service_lives_on() -> None:
     client = TestClient(app_of(BrokenBackend(), FixedBackend()), base_url=HOST, raise_server_exceptions=False)
-    assert_refused(client.post("/detect", content=picture()), 500, "a bug of ours")
-    assert client.post("/detect?model=model2", content=picture()).status_code == 200
+    assert_refused(client.post("/detect", content=image()), 500, "a bug of ours")
+    assert client.post("/detect?model=model2", content=image()).status_code == 200
 
 
 def test_models_and_health(client: TestClient) -> None:
@@ -238,9 +238,9 @@ def test_the_description_is_that_of_this_service(client: TestClient) -> None:
     }  # fmt: skip
     for key, default in (("confidence", 0.25), ("iou", 0.6)):
         assert parameters[key]["schema"]["default"] == default
-        same = [client.post("/detect", params=q, content=picture()).json() for q in ({}, {key: default})]
+        same = [client.post("/detect", params=q, content=image()).json() for q in ({}, {key: default})]
         assert same[0]["detections"] == same[1]["detections"]
-    answer = client.post("/detect", content=picture()).json()
+    answer = client.post("/detect", content=image()).json()
     assert list(answer) == schemas["Found"]["required"]
     assert list(answer["detections"][0]) == schemas["Detection"]["required"]
     for path, operations in description["paths"].items():
@@ -280,14 +280,14 @@ def test_a_full_queue_says_when_to_come_back_and_nothing_blocks_the_loop() -> No
     async def scene() -> None:
         async with async_client(app) as client:
             with backend.held():
-                taken = [asyncio.create_task(client.post("/detect", content=picture())) for _ in range(2)]
+                taken = [asyncio.create_task(client.post("/detect", content=image())) for _ in range(2)]
                 await until_working(backend, 1)
-                busy = await client.post("/detect", content=picture())
-                assert_refused(busy, 503, "too many pictures are waiting")
+                busy = await client.post("/detect", content=image())
+                assert_refused(busy, 503, "too many images are waiting")
                 assert busy.headers["retry-after"] == "1"
                 assert (await client.get("/health")).status_code == 200
             assert [response.status_code for response in await asyncio.gather(*taken)] == [200, 200]
-            assert (await client.post("/detect", content=picture())).status_code == 200
+            assert (await client.post("/detect", content=image())).status_code == 200
 
     asyncio.run(scene())
 
@@ -301,7 +301,7 @@ def test_as_many_at_once_as_there_are_workers_and_the_runtime_bears(runtime: str
     async def scene() -> None:
         async with async_client(app) as client:
             with backend.held():
-                tasks = [asyncio.create_task(client.post("/detect", content=picture())) for _ in range(8)]
+                tasks = [asyncio.create_task(client.post("/detect", content=image())) for _ in range(8)]
                 await until_working(backend, most)
                 await asyncio.sleep(0.2)  # in which one thread more would be seen
             assert {response.status_code for response in await asyncio.gather(*tasks)} == {200}
@@ -352,13 +352,13 @@ def test_bodies_that_are_too_large_are_not_read_to_their_end(
 
 
 def test_an_upload_that_does_not_arrive_gives_its_place_back() -> None:
-    status, error = answer_to([part_of_a_body(picture()[:100])], Limits(upload_s=0.05))
-    assert (status, error) == (408, "the picture took longer than 0.05 s to arrive")
+    status, error = answer_to([part_of_a_body(image()[:100])], Limits(upload_s=0.05))
+    assert (status, error) == (408, "the image took longer than 0.05 s to arrive")
 
 
 def test_a_browser_that_goes_away_is_no_error_of_ours() -> None:
     gone = {"type": "http.disconnect"}
-    assert answer_to([part_of_a_body(picture()[:100]), gone], Limits())[0] == 400
+    assert answer_to([part_of_a_body(image()[:100]), gone], Limits())[0] == 400
 
 
 @pytest.mark.parametrize(

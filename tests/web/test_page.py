@@ -1,4 +1,4 @@
-"""The page in a real browser: pictures and the camera in, boxes out, and the console stays empty."""
+"""The page in a real browser: images and the camera in, boxes out, and the console stays empty."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 
 import seyolo
 from helpers.browser import Tab, browser_tab, find_browser
-from helpers.spot_detector import spot_detector, spot_picture
+from helpers.spot_detector import spot_detector, spot_image
 from seyolo.web.app import PAGE
 
 SPOTS = [(6, 8), (10, 8)]
@@ -80,7 +80,7 @@ def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def two_spots() -> np.ndarray:
     """A bright one and a dimmer one, on black."""
-    bright, dim = (spot_picture([spot]) for spot in SPOTS)
+    bright, dim = (spot_image([spot]) for spot in SPOTS)
     return np.maximum(bright, (DIM * dim).astype(np.uint8))
 
 
@@ -96,7 +96,7 @@ def test_both_models_are_shown_side_by_side_with_their_latencies(tab: Tab, photo
     assert tab.texts(".runs") == ["64 × 64 px, onnxruntime"] * 2
     scores = [re.findall(r"^spot (0\.\d\d|1\.00)$", text) for text in tab.texts("li")]
     assert [len(found) for found in scores] == [1] * 4
-    assert tab.value("document.querySelector('canvas').ariaLabel") == "the picture with 2 × spot"
+    assert tab.value("document.querySelector('canvas').ariaLabel") == "the image with 2 × spot"
     tab.until("document.querySelector('#status').textContent === 'dense: 2 × spot · slim: 2 × spot'")
 
 
@@ -104,10 +104,10 @@ def test_boxes_are_drawn_where_they_were_found(tab: Tab, photo: Path) -> None:
     show(tab, photo)
     shown = base64.b64decode(tab.value("document.querySelector('canvas').toDataURL().split(',')[1]"))
     pixels = cv2.imdecode(np.frombuffer(shown, np.uint8), cv2.IMREAD_COLOR)
-    # The first class is drawn in #1eff69, over a picture that has only greys.
+    # The first class is drawn in #1eff69, over an image that has only greys.
     rows, columns = np.nonzero((pixels == (0x69, 0xFF, 0x1E)).all(axis=2))
     scale = len(pixels) / 64
-    # Boxes of 40 pixels around the centres of cells of 4; one reaches 2 pixels out of the picture's side.
+    # Boxes of 40 pixels around the centres of cells of 4; one reaches 2 pixels out of the image's side.
     left, right = (SPOTS[0][0] + 0.5) * 4 - 20, (SPOTS[1][0] + 0.5) * 4 + 20
     bottom = (SPOTS[0][1] + 0.5) * 4 + 20
     assert columns.min() / scale == pytest.approx(left, abs=1)
@@ -156,7 +156,7 @@ def bring(tab: Tab, how: str, content: bytes, kind: str) -> None:
 
 @pytest.mark.parametrize("how", EVENTS)
 @pytest.mark.parametrize("kind", ["image/png", "image/bmp"])
-def test_pictures_are_dropped_and_pasted(tab: Tab, how: str, kind: str) -> None:
+def test_images_are_dropped_and_pasted(tab: Tab, how: str, kind: str) -> None:
     """A BMP is nothing the server takes: the page makes it a JPEG."""
     ending = kind.replace("image/", ".")
     bring(tab, how, bytes(cv2.imencode(ending, two_spots())[1]), kind)
@@ -164,17 +164,17 @@ def test_pictures_are_dropped_and_pasted(tab: Tab, how: str, kind: str) -> None:
     assert len([text for text in tab.texts("li") if text.startswith("spot")]) == 4
 
 
-def test_what_is_no_picture_is_said_and_the_page_lives_on(tab: Tab, photo: Path) -> None:
+def test_what_is_no_image_is_said_and_the_page_lives_on(tab: Tab, photo: Path) -> None:
     bring(tab, "drop", b"hello", "text/plain")
     tab.until("!document.querySelector('#error').hidden")
-    assert tab.texts("#error") == ["This is not a picture the browser can show."]
+    assert tab.texts("#error") == ["This is not an image the browser can show."]
     show(tab, photo)
     assert tab.value("document.querySelector('#error').hidden")
 
 
 def test_the_camera_runs_until_it_is_stopped(tab: Tab) -> None:
     tab.click("#camera")
-    tab.until("document.querySelector('.runs')?.textContent.endsWith(' pictures/s')")
+    tab.until("document.querySelector('.runs')?.textContent.endsWith(' images/s')")
     assert tab.texts("#camera") == ["Stop the camera"]
     assert all(re.fullmatch(r"\d+(\.\d)? ms", text) for text in tab.texts(".latency"))
     tab.click("#camera")

@@ -1,4 +1,4 @@
-"""Addresses that can and cannot be listened on, and what Ctrl-C does to pictures that are being worked on."""
+"""Addresses that can and cannot be listened on, and what Ctrl-C does to images that are being worked on."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from helpers.fixed_backend import picture
+from helpers.fixed_backend import image
 from seyolo.errors import UsageError
 from seyolo.web.server import address, is_loopback, listen
 
@@ -83,7 +83,7 @@ with server.listen("127.0.0.1", 0) as listener:
 """
 
 
-def test_ctrl_c_lets_a_picture_be_finished() -> None:
+def test_ctrl_c_lets_a_image_be_finished() -> None:
     answers: list[httpx2.Response] = []
     line = [sys.executable, "-c", SLOW_SERVICE]
     with subprocess.Popen(
@@ -95,7 +95,7 @@ def test_ctrl_c_lets_a_picture_be_finished() -> None:
             url = process.stdout.readline().strip()
 
             def ask() -> None:
-                answers.append(httpx2.post(f"{url}detect", content=picture(), timeout=60))
+                answers.append(httpx2.post(f"{url}detect", content=image(), timeout=60))
 
             asking = threading.Thread(target=ask)
             asking.start()

@@ -37,9 +37,9 @@ def benchmark(
             random weights. Weights and model options are for the zoo names and .cfg files among them. Behind
             a model may stand a runtime and a precision: slim.onnx@openvino, slim.onnx@openvino:bf16,
             slim.cfg@opencv, slim.cfg@torch.
-        data: a data set; its pictures are used, and AP is measured on every split but train.
+        data: a data set; its images are used, and AP is measured on every split but train.
         repeats: timed rounds.
-        batch: pictures per second of so many at once, too; files made for one run once for each.
+        batch: images per second of so many at once, too; files made for one run once for each.
         threads: of the CPU.
         device: cpu, cuda or cuda:N.
         chart: draw AP against latency into this .png, .svg or .pdf; needs --data.

@@ -26,12 +26,12 @@ def synth(
 
     Args:
         out: a folder that does not exist yet.
-        train: pictures to train on.
-        val: pictures to choose checkpoints on.
-        test: pictures to judge by.
-        size: longest side of a picture in pixels.
-        min_size: shortest side; by default pictures are square and of one size.
-        seed: the same seed draws the same pictures.
+        train: images to train on.
+        val: images to choose checkpoints on.
+        test: images to judge by.
+        size: longest side of an image in pixels.
+        min_size: shortest side; by default images are square and of one size.
+        seed: the same seed draws the same images.
         json: write what was drawn here as JSON, too; - is stdout.
     """
     check_target(json)
@@ -46,4 +46,4 @@ def synth(
             progress=lambda done, total: advance(1, ""),
         )
     value = {"data": str(path), "train": train, "val": val, "test": test, "seed": seed}
-    show(value, f"drew {train + val + test} pictures: {path}", json)
+    show(value, f"drew {train + val + test} images: {path}", json)

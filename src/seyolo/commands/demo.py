@@ -13,7 +13,7 @@ from seyolo.progress import console_progress
 from seyolo.report.tables.stages import stage_table
 from seyolo.runs import new_run, resumable
 
-# Chosen for the best AP in three minutes on two cores: few layers, small pictures with hands that fill them,
+# Chosen for the best AP in three minutes on two cores: few layers, small images with hands that fill them,
 # and none of the hard augmentation that only pays in long runs.
 MODEL = "yolov3-tiny@0.5"
 SIZE_PX, SMALLEST_PX = 128, 112

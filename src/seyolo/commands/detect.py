@@ -1,4 +1,4 @@
-"""`seyolo detect`: pictures, videos, cameras and streams in; annotated media and tables out."""
+"""`seyolo detect`: images, videos, cameras and streams in; annotated media and tables out."""
 
 from __future__ import annotations
 
@@ -68,13 +68,13 @@ def detect(
     json: Json = None,
     jsonl: JsonLines = None,
 ) -> None:
-    """Find objects in pictures, videos, cameras and streams; annotated media and tables out.
+    """Find objects in images, videos, cameras and streams; annotated media and tables out.
 
     Args:
         model: hand, which comes with seyolo, an .onnx or .xml file, which need no PyTorch either, a
             checkpoint, or a .cfg with its weights; @RUNTIME:PRECISION behind it as in seyolo benchmark.
-        sources: pictures, videos, folders of pictures, patterns such as 'photos/*.jpg', a camera's number,
-            rtsp:// and http:// addresses, or - for a picture or a list of files on stdin.
+        sources: images, videos, folders of images, patterns such as 'photos/*.jpg', a camera's number,
+            rtsp:// and http:// addresses, or - for an image or a list of files on stdin.
         confidence: smallest score reported, 0 to 1.
         iou: overlap above which the worse of two boxes of a class goes, 0 to 1.
         names: a file with one class name per line, instead of those in the model.
@@ -83,14 +83,14 @@ def detect(
         out: the folder; by default a new one under runs/detect, or, with --json or --jsonl and without
             --save, none.
         max_frames: stop each video, camera or stream after so many frames.
-        strict: stop at the first picture or video that cannot be read.
+        strict: stop at the first image or video that cannot be read.
         shard: this worker's part of the sources, such as 2/8.
         resume: the folder of a run to go on with; only --shard, --json and --jsonl go with it.
-        batch: so many pictures at once, for models exported with --dynamic-batch.
+        batch: so many images at once, for models exported with --dynamic-batch.
         device: cpu, cuda or cuda:N.
         threads: of the CPU.
         json: write the detections here; - is stdout.
-        jsonl: write a line of JSON per picture or frame here; - is stdout, as they are found.
+        jsonl: write a line of JSON per image or frame here; - is stdout, as they are found.
     """
     settings = Settings(
         model, sources, confidence, iou, names, save, max_frames, strict, batch, device, threads, start
@@ -116,7 +116,7 @@ def detect(
         if tally.num_images:
             remark(f"results are in {folder.path}")
     elif STDOUT not in (targets.json, targets.jsonl):
-        remark("no pictures drawn; for those give --out DIR")
+        remark("no images drawn; for those give --out DIR")
     check_all_read(tally)
     if tally.is_interrupted:
         raise KeyboardInterrupt("results are whole up to here")
@@ -168,7 +168,7 @@ def read_names(path: Path) -> list[str]:
 
 def _sources(settings: Settings) -> Sources:
     if settings.model is None or not settings.sources:
-        raise UsageError("detect needs pictures: seyolo detect MODEL PICTURE_OR_FOLDER...")
+        raise UsageError("detect needs images: seyolo detect MODEL IMAGE_OR_FOLDER...")
     if settings.max_frames is not None and settings.max_frames < 1:
         raise UsageError(f"--max-frames {settings.max_frames}: at least 1")
     if settings.batch < 1:

@@ -32,7 +32,7 @@ class Targets:
         shard: this worker's part.
         save: what goes into the folder, as it was asked for.
         json: a file for all detections, or stdout.
-        jsonl: a file for a line per picture, or stdout.
+        jsonl: a file for a line per image, or stdout.
     """
 
     out: Path | None
@@ -92,7 +92,7 @@ class Targets:
             yield None
 
     def tell(self, row: Row) -> None:
-        """What stdout says about a picture or frame at once."""
+        """What stdout says about an image or frame at once."""
         if self.jsonl == STDOUT:
             print(line_of(row), end="", flush=True)
         elif "detections" in row and "frame" not in row:

@@ -80,7 +80,7 @@ def export(
             half=half,
             int8=int8,
             dataset=None if data is None else load_dataset(data),
-            num_pictures=pictures,
+            num_images=pictures,
             size=size,
             device=device,
             random=untrained,

@@ -34,7 +34,7 @@ def info(
     """Layers, parameters and MACs of a network or an .onnx file.
 
     Parameters are those that are learned, without running statistics; MACs are multiply-accumulates of the
-    convolutions for one picture. Of an .onnx file, ours or another's, they are counted in its graph.
+    convolutions for one image. Of an .onnx file, ours or another's, they are counted in its graph.
 
     Args:
         model: hand, which comes with seyolo, a zoo name, a .cfg, a checkpoint or an .onnx file.
@@ -118,7 +118,7 @@ def _onnx_summary(model: str, file: OnnxFile) -> str:
     size = "any size" if file.input_size is None else "{1}x{0}".format(*file.input_size)
     if file.cost is None:
         advice = 'parameters, MACs and operators need onnx; get it with: pip install "seyolo[train]"'
-        return f"{model}: {classes}, pictures of {size}\n{advice}\n"
+        return f"{model}: {classes}, images of {size}\n{advice}\n"
     macs = "unknown MACs" if file.cost.macs is None else f"{file.cost.macs / 1e9:.3f} GMACs"
     count = sum(file.cost.operators.values())
     return (

@@ -90,12 +90,12 @@ class RunOptions:
     """What every training verb takes.
 
     Attributes:
-        batch: pictures per step, in all processes together.
+        batch: images per step, in all processes together.
         lr: peak learning rate.
         seed: of everything random.
         device: cpu, cuda or cuda:N.
         name: the run's folder is runs/VERB/NAME; by default the verb, numbered when taken.
-        sync_bn: where torchrun starts several processes, normalise by the statistics of all their pictures.
+        sync_bn: where torchrun starts several processes, normalise by the statistics of all their images.
         resume: go on with the run in this folder; its settings are kept, other options are not needed.
         tracker: follow training in TensorBoard, too: tensorboard --logdir runs.
     """
@@ -166,9 +166,9 @@ class PlanChoices:
             for obs; else 0 where a quarter of the MACs stays, 0.5 from 15 % on, 1 below].
         keep: layers whose channels all stay, by their numbers in seyolo info, as in 12,16; may be given
             several times.
-        importance: which channels stay: those without which the outputs change most on training pictures,
+        importance: which channels stay: those without which the outputs change most on training images,
             for what they cost (obs), or with large batch-normalisation scales (bn), kernels (norm), both over
-            all that is tied (group), effect on the loss on training pictures (taylor); uniform and random
+            all that is tied (group), effect on the loss on training images (taylor); uniform and random
             are controls [default: obs with --data, but bn where channels fade (steered); else bn].
     """
 

@@ -59,10 +59,10 @@ def prune(
         keep_blocks: cut channels only; otherwise residual blocks may go as a whole.
         repair: with --data, fit the kept kernels to what the dense network puts out (reconstruct), only
             measure batch normalisation anew (recalibrate), or leave the network as it is cut (none).
-        data: a data set; its train split gives the pictures on which importance is measured, and those for
+        data: a data set; its train split gives the images on which importance is measured, and those for
             the repair.
         size: side of the square input in pixels at which MACs count; by default the model's.
-        seed: of random importance and the choice of pictures.
+        seed: of random importance and the choice of images.
         device: cpu, cuda or cuda:N.
         json: write the plan here as JSON, too; - is stdout.
     """
@@ -85,12 +85,12 @@ def prune(
     if dry_run:
         made = seyolo.api.plan_file(model, plan_path, **common)
         show(parse(made.to_json()), Group(_group_table(made), _summary(made)), json)
-        remark(f"wrote {plan_path} and its picture and cut nothing; --plan {plan_path} cuts by it")
+        remark(f"wrote {plan_path} and its image and cut nothing; --plan {plan_path} cuts by it")
     else:
         made = seyolo.api.prune_file(model, out, repair=repair, **common)
         show(parse(made.to_json()), _summary(made), json)
         files = [out, out.with_suffix(".weights")] if out.suffix == ".cfg" else [out]
-        remark(f"wrote {', '.join(map(str, files))}, {plan_path} and its picture")
+        remark(f"wrote {', '.join(map(str, files))}, {plan_path} and its image")
         if data is None:
             remark("nothing makes up for the cut yet: give --data to repair it, or fine-tune (seyolo train)")
 

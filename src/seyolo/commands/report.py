@@ -12,7 +12,7 @@ def report(*runs: Path, out: Path | None = None) -> None:
     """Runs as one page that can be passed on; several runs side by side.
 
     The page of a run of slim is written at its end already: before and after, AP against cost, precision and
-    recall, pictures, failures, what was cut, and how to do it again. It is one HTML file that loads nothing.
+    recall, images, failures, what was cut, and how to do it again. It is one HTML file that loads nothing.
 
     Args:
         runs: folders of finished runs of slim or train.

@@ -27,18 +27,18 @@ def serve(
     device: str = "cpu",
     start: ModelOptions = MODEL_DEFAULTS,
 ) -> None:
-    """A local page and HTTP API for one model, or two side by side: pictures or the camera in, boxes out.
+    """A local page and HTTP API for one model, or two side by side: images or the camera in, boxes out.
 
     Args:
         model: hand, an .onnx or .xml file, which need no PyTorch, a checkpoint, or a .cfg with its weights.
         second: another one to compare it with.
         host: address to listen on; 0.0.0.0 lets other machines in.
         port: to listen on; 0 is any free one.
-        threads: of the CPU for each picture.
-        workers: pictures worked on at the same time; by default as many as keep every core busy.
-        queue: pictures that may wait; more are turned away with 503.
+        threads: of the CPU for each image.
+        workers: images worked on at the same time; by default as many as keep every core busy.
+        queue: images that may wait; more are turned away with 503.
         max_megabytes: largest upload.
-        max_megapixels: largest picture.
+        max_megapixels: largest image.
         device: cpu, cuda or cuda:N.
     """
     try:

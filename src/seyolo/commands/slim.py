@@ -73,7 +73,7 @@ def slim(
         sparse_epochs: of sparsity training [default: 18 % of the slim network's epochs].
         finetune_epochs: after the cut [default: the rest].
         finetune: without it the run ends after the cut.
-        controls: train and judge beside it what else as many pictures buy: dense, uniform, scratch, random,
+        controls: train and judge beside it what else as many images buy: dense, uniform, scratch, random,
             lowres, int8, plain, or all; with --resume they are added to a finished run.
         blocks: residual blocks may go as a whole.
         repair: fit the kept kernels to what the network put out before the cut (reconstruct), only measure
@@ -124,4 +124,4 @@ def slim(
     if "controls" in results:
         tables.append(controls_table(results["controls"]))
     show(results, Group(*tables), json)
-    remark(f"all of it on one page: {folder / 'report.html'}; models and pictures lie beside it")
+    remark(f"all of it on one page: {folder / 'report.html'}; models and images lie beside it")

@@ -42,7 +42,7 @@ def train(
             group, which shrinks tied channels together.
         s: strength of the sparsity; 0.01 unless given.
         schedule: of the strength: constant, or decay linearly to zero.
-        epochs: passes over the training pictures.
+        epochs: passes over the training images.
         size: side of the square input in pixels.
         multi_scale: draw another input size for each epoch.
         teacher: a trained checkpoint of the same classes, or a .cfg with its .weights beside it, to learn

@@ -41,7 +41,7 @@ def val(
         split: by default every split but train.
         protocol: coco, or oxford for all hands and the official ones (over 1,500 px²).
         size: side of the square input in pixels; by default the model's.
-        out: a folder for the curves of precision, recall and F1, and for pictures with what is labelled and
+        out: a folder for the curves of precision, recall and F1, and for images with what is labelled and
             found.
         device: cpu, cuda or cuda:N.
         json: write the result here as JSON, too; - is stdout.

@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from math import prod
 
 from seyolo.darknet.cfg import Network
-from seyolo.darknet.graph import PICTURE, Shape, inputs, shapes
+from seyolo.darknet.graph import IMAGE, Shape, inputs, shapes
 from seyolo.darknet.sections import Cbam, Convolutional, Section
 from seyolo.darknet.weights import layer_tensor_shapes, tensor_shapes
 
 
 @dataclass(frozen=True)
 class LayerCost:
-    """One layer: its index and kind, learned parameters, MACs for one picture, and its output."""
+    """One layer: its index and kind, learned parameters, MACs for one image, and its output."""
 
     index: int
     kind: str
@@ -28,7 +28,7 @@ class LayerCost:
 
 @dataclass(frozen=True)
 class Cost:
-    """A network: learned parameters, MACs for one picture, and the same per layer."""
+    """A network: learned parameters, MACs for one image, and the same per layer."""
 
     params: int
     macs: int
@@ -36,16 +36,16 @@ class Cost:
 
 
 def cost(network: Network, height: int | None = None, width: int | None = None) -> Cost:
-    """The cost for a picture of (`height`, `width`) pixels, by default the `[net]` size.
+    """The cost for an image of (`height`, `width`) pixels, by default the `[net]` size.
 
     Raises:
-        CfgError: wrong wiring, or a picture size the network cannot take.
+        CfgError: wrong wiring, or an image size the network cannot take.
     """
     tensor_shapes(network)  # refuses what no machine could hold
     outputs = shapes(network, height, width)
     layers = []
     for index, (section, sources) in enumerate(zip(network.layers, inputs(network), strict=True)):
-        read = network.net.channels if sources[0] == PICTURE else outputs[sources[0]].channels
+        read = network.net.channels if sources[0] == IMAGE else outputs[sources[0]].channels
         macs = _macs(section, read, outputs[index])
         layers.append(LayerCost(index, section.kind, _params(section, read), macs, outputs[index]))
     return Cost(sum(layer.params for layer in layers), sum(layer.macs for layer in layers), tuple(layers))

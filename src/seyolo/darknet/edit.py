@@ -12,7 +12,7 @@ from itertools import accumulate
 from typing import NamedTuple, TypeVar, get_args
 
 from seyolo.darknet.cfg import Network
-from seyolo.darknet.graph import channels, check_picture_size, consumers, detection_layers, strides
+from seyolo.darknet.graph import channels, check_image_size, consumers, detection_layers, strides
 from seyolo.darknet.placement import GateKind, Place, layers_to_gate, require_place
 from seyolo.darknet.sections import (
     AvgPool,
@@ -254,17 +254,17 @@ def set_anchors(network: Network, anchors: Sequence[tuple[float, float]]) -> Net
 
 
 def set_size(network: Network, height: int, width: int) -> Network:
-    """The network for pictures of (`height`, `width`) pixels.
+    """The network for images of (`height`, `width`) pixels.
 
     Raises:
         CfgError: a side that is no multiple of the largest stride.
     """
-    check_picture_size(network, height, width)
+    check_image_size(network, height, width)
     return replace(network, net=replace(network.net, height=height, width=width))
 
 
 def set_letterbox(network: Network, letterbox: bool) -> Network:
-    """The network that keeps (`True`) or ignores (`False`) the aspect ratio of the pictures it reads."""
+    """The network that keeps (`True`) or ignores (`False`) the aspect ratio of the images it reads."""
     return replace(network, net=replace(network.net, letter_box=letterbox))
 
 

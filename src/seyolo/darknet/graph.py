@@ -1,6 +1,6 @@
 """The wiring of a network: who reads whom, shapes, strides, and the checks a description must pass.
 
-Layers are numbered from 0 in the order of the cfg; -1 is the picture. Whatever cannot be wired is a
+Layers are numbered from 0 in the order of the cfg; -1 is the image. Whatever cannot be wired is a
 `CfgError` with file and line, and a network too large for any machine is refused here, before anything is
 allocated.
 """
@@ -30,15 +30,15 @@ from seyolo.darknet.sections import (
 )
 from seyolo.errors import CfgError
 
-PICTURE = -1
+IMAGE = -1
 MAX_ACTIVATIONS = 1 << 33
-"""Most numbers all layers of one picture may hold together (32 GiB as float32)."""
+"""Most numbers all layers of one image may hold together (32 GiB as float32)."""
 MAX_CHANNELS = 1 << 20
 MAX_STRIDE = 1 << 16
 
 
 class Shape(NamedTuple):
-    """The output of a layer for one picture."""
+    """The output of a layer for one image."""
 
     channels: int
     height: int
@@ -51,7 +51,7 @@ class Shape(NamedTuple):
 
 
 def inputs(network: Network) -> tuple[tuple[int, ...], ...]:
-    """Per layer the layers it reads, in order; -1 is the picture.
+    """Per layer the layers it reads, in order; -1 is the image.
 
     A `[route]` reads only what it names. `[shortcut]`, `[sam]` and `[scale_channels]` read the layer in front
     first, then what they name: for `[scale_channels]` the factors, then the features to be scaled. An
@@ -70,7 +70,7 @@ def consumers(network: Network) -> tuple[tuple[int, ...], ...]:
     readers: list[list[int]] = [[] for _ in network.layers]
     for index, sources in enumerate(inputs(network)):
         for source in dict.fromkeys(sources):
-            if source != PICTURE:
+            if source != IMAGE:
                 readers[source].append(index)
     return tuple(tuple(layers) for layers in readers)
 
@@ -106,11 +106,11 @@ def channels(network: Network) -> tuple[int, ...]:
     for index, sources in enumerate(inputs(network)):
         for source in sources:
             front = network.layers[source]
-            if source != PICTURE and isinstance(front, Detection):
+            if source != IMAGE and isinstance(front, Detection):
                 raise network.error(
                     index, f"reads layer {source}, a [{front.kind}], whose output is boxes; use [route]"
                 )
-        read = [network.net.channels if source == PICTURE else widths[source] for source in sources]
+        read = [network.net.channels if source == IMAGE else widths[source] for source in sources]
         widths.append(_out_channels(network, index, read))
         if widths[-1] > MAX_CHANNELS:
             raise network.error(index, f"more than {MAX_CHANNELS} channels")
@@ -182,14 +182,14 @@ def _check_detection(network: Network, index: int, section: Detection, width: in
 
 
 def strides(network: Network) -> tuple[Fraction | None, ...]:
-    """Per layer how many picture pixels one cell spans (the larger of both directions).
+    """Per layer how many image pixels one cell spans (the larger of both directions).
 
     None after `[avgpool]` and `[implicit]`, where one cell spans whatever there is. Below 1 where the network
-    upsamples past the picture.
+    upsamples past the image.
     """
     spans: list[Fraction | None] = []
     for index, sources in enumerate(inputs(network)):
-        read = [Fraction(1) if source == PICTURE else spans[source] for source in sources]
+        read = [Fraction(1) if source == IMAGE else spans[source] for source in sources]
         span = _stride(network.layers[index], read)
         if span is not None and not Fraction(1, MAX_STRIDE) <= span <= MAX_STRIDE:
             raise network.error(index, f"the stride of the network passes {MAX_STRIDE} here")
@@ -213,45 +213,43 @@ def _stride(section: Section, read: Sequence[Fraction | None]) -> Fraction | Non
 
 
 def max_stride(network: Network) -> int:
-    """The largest stride in pixels: height and width of a picture must be multiples of it."""
+    """The largest stride in pixels: height and width of an image must be multiples of it."""
     return max((int(span) for span in strides(network) if span is not None and span >= 1), default=1)
 
 
 def shapes(network: Network, height: int | None = None, width: int | None = None) -> tuple[Shape, ...]:
-    """Per layer its output for a picture of (`height`, `width`) pixels, by default the `[net]` size.
+    """Per layer its output for an image of (`height`, `width`) pixels, by default the `[net]` size.
 
     Raises:
-        CfgError: wrong wiring, a picture size that is no multiple of the largest stride, or a network
+        CfgError: wrong wiring, an image size that is no multiple of the largest stride, or a network
             that no machine could hold.
     """
     net = network.net
-    picture = Shape(
+    image = Shape(
         net.channels, net.height if height is None else height, net.width if width is None else width
     )
-    check_picture_size(network, picture.height, picture.width)
+    check_image_size(network, image.height, image.width)
     results: list[Shape] = []
     total = 0
     for index, (count, sources) in enumerate(zip(channels(network), inputs(network), strict=True)):
-        read = [picture if source == PICTURE else results[source] for source in sources]
+        read = [image if source == IMAGE else results[source] for source in sources]
         cells = _out_size(network, index, read)
         total += count * cells[0] * cells[1]
         if total > MAX_ACTIVATIONS:
-            message = f"the network needs more than {MAX_ACTIVATIONS * 4 >> 30} GiB for one picture"
-            raise network.error(index, f"{message} of {picture.width}x{picture.height} from here on")
+            message = f"the network needs more than {MAX_ACTIVATIONS * 4 >> 30} GiB for one image"
+            raise network.error(index, f"{message} of {image.width}x{image.height} from here on")
         results.append(Shape(count, *cells))
     return tuple(results)
 
 
-def check_picture_size(network: Network, height: int, width: int) -> None:
-    """Refuses a picture size (pixels) that is not positive or no multiple of the largest stride."""
+def check_image_size(network: Network, height: int, width: int) -> None:
+    """Refuses an image size (pixels) that is not positive or no multiple of the largest stride."""
     step = max_stride(network)
     for name, side in (("height", height), ("width", width)):
         if side < step or side % step:
             below = side // step * step
             proposals = f"{below} or {below + step}" if below > 0 else f"{step}"
-            message = (
-                f"a picture {name} of {side} is no multiple of {step}, the largest stride of the network"
-            )
+            message = f"an image {name} of {side} is no multiple of {step}, the largest stride of the network"
             raise CfgError(f"{message}; take {proposals}", network.source, network.net.line)
 
 

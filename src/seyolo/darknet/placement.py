@@ -13,7 +13,7 @@ from itertools import groupby
 from typing import Literal, get_args
 
 from seyolo.darknet.cfg import Network
-from seyolo.darknet.graph import PICTURE, channels, consumers, detection_layers, inputs, strides
+from seyolo.darknet.graph import IMAGE, channels, consumers, detection_layers, inputs, strides
 from seyolo.darknet.sections import (
     AvgPool,
     Cbam,
@@ -93,10 +93,10 @@ def _neck(network: Network) -> Iterable[int]:
     behind_upsample: list[bool] = []
     for index, sources in enumerate(inputs(network)):
         section = network.layers[index]
-        known = any(source != PICTURE and behind_upsample[source] for source in sources)
+        known = any(source != IMAGE and behind_upsample[source] for source in sources)
         behind_upsample.append(known or isinstance(section, Upsample))
         joins = known and len(set(sources)) > 1
-        lateral = any(source == PICTURE or not behind_upsample[source] for source in sources)
+        lateral = any(source == IMAGE or not behind_upsample[source] for source in sources)
         if joins and (isinstance(section, Route) or (isinstance(section, Shortcut) and lateral)):
             yield index
 

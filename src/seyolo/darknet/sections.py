@@ -68,7 +68,7 @@ def _move(references: tuple[Reference, ...], new_layer: Callable[[int], int]) ->
 
 @dataclass(frozen=True, kw_only=True)
 class Net(Section):
-    """`[net]`: the picture the network reads."""
+    """`[net]`: the image the network reads."""
 
     kind: ClassVar[str] = "net"
     training_keys: ClassVar[frozenset[str]] = frozenset(
@@ -182,14 +182,14 @@ class MaxPool(_Pool):
 
 @dataclass(frozen=True, kw_only=True)
 class LocalAvgPool(_Pool):
-    """`[local_avgpool]`: the mean of what of a window lies inside the picture."""
+    """`[local_avgpool]`: the mean of what of a window lies inside the image."""
 
     kind: ClassVar[str] = "local_avgpool"
 
 
 @dataclass(frozen=True, kw_only=True)
 class AvgPool(Section):
-    """`[avgpool]`: the mean over the whole picture, one value per channel."""
+    """`[avgpool]`: the mean over the whole image, one value per channel."""
 
     kind: ClassVar[str] = "avgpool"
 
@@ -230,7 +230,7 @@ class Reorg3d(Section):
 
 @dataclass(frozen=True, kw_only=True)
 class Implicit(Section):
-    """`[implicit]`: learned constants, `filters` channels of 1 x 1, whatever the picture.
+    """`[implicit]`: learned constants, `filters` channels of 1 x 1, whatever the image.
 
     It stands in front of a `[scale_channels]`. `mean` is where training starts.
     """

@@ -1,7 +1,7 @@
 """The tensors of a network and Darknet's `.weights` file. numpy only.
 
 `tensor_shapes` is the one place that names the tensors; `.weights` files, checkpoints and the torch module
-all use these names. A `.weights` file is a header (version; pictures seen, 64 bit from version 0.2 on) and
+all use these names. A `.weights` file is a header (version; images seen, 64 bit from version 0.2 on) and
 float32 numbers, per convolution: bias, then scale, mean and variance of its batch normalisation, then the
 kernel; per weighted `[shortcut]` and `[implicit]` its weights. It holds no names, so the count alone tells
 whether it fits.
@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from seyolo.darknet.cfg import Network
-from seyolo.darknet.graph import PICTURE, channels, inputs
+from seyolo.darknet.graph import IMAGE, channels, inputs
 from seyolo.darknet.sections import Cbam, Convolutional, Implicit, Section, Shortcut
 from seyolo.errors import ExportError, WeightsError
 from seyolo.files import replacing
@@ -46,7 +46,7 @@ def tensor_shapes(network: Network) -> dict[str, tuple[int, ...]]:
     result: dict[str, tuple[int, ...]] = {}
     total = 0
     for index, (section, sources) in enumerate(zip(network.layers, inputs(network), strict=True)):
-        width = network.net.channels if sources[0] == PICTURE else widths[sources[0]]
+        width = network.net.channels if sources[0] == IMAGE else widths[sources[0]]
         tensors = layer_tensor_shapes(section, width)
         total += sum(prod(shape) for shape in tensors.values())
         if total > MAX_PARAMETERS:
@@ -123,7 +123,7 @@ def write_weights(
         path: the file, replaced when all is written.
         network: what `state` belongs to.
         state: tensors by name as `tensor_shapes` gives them; other names are refused.
-        seen: how many pictures the network was trained on.
+        seen: how many images the network was trained on.
 
     Raises:
         ExportError: the network has a `[cbam]`, for which Darknet has no form.

@@ -16,7 +16,7 @@ import numpy as np
 from seyolo.data.datasets import Sample
 from seyolo.errors import DataError, UsageError
 from seyolo.letterbox import Mode, place
-from seyolo.media.images import picture_size
+from seyolo.media.images import image_size
 
 _MAX_ITERATIONS = 100
 
@@ -39,12 +39,12 @@ def dataset_box_sizes(
     """Returns the (width, height) of every box in input pixels, (n, 2) float32.
 
     Args:
-        samples: labelled pictures; only the headers of those with boxes are read.
+        samples: labelled images; only the headers of those with boxes are read.
         size: (height, width) of the network's input.
         mode: "letterbox" keeps the aspect ratio, "stretch" does not.
     """
     parts = [
-        sample.boxes_cxcywh[:, 2:] * _picture_wh_in_input(sample, size, mode)
+        sample.boxes_cxcywh[:, 2:] * _image_wh_in_input(sample, size, mode)
         for sample in samples
         if len(sample.boxes_cxcywh)
     ]
@@ -71,7 +71,7 @@ def kmeans_anchors(
     if num_distinct < num_anchors:
         raise DataError(
             f"{num_anchors} anchors need as many distinct box sizes, the data has {num_distinct}; "
-            "label more pictures or ask for fewer anchors"
+            "label more images or ask for fewer anchors"
         )
     runs = [_run(sizes_wh, num_anchors, generator) for _ in range(num_restarts)]
     mean_iou, anchors_wh = max(runs, key=lambda run: run[0])
@@ -87,8 +87,8 @@ def iou_of_sizes(sizes_wh: np.ndarray, anchors_wh: np.ndarray) -> np.ndarray:
     return np.asarray(intersection / (areas - intersection))
 
 
-def _picture_wh_in_input(sample: Sample, size: tuple[int, int], mode: Mode) -> np.ndarray:
-    height, width = picture_size(sample.image)
+def _image_wh_in_input(sample: Sample, size: tuple[int, int], mode: Mode) -> np.ndarray:
+    height, width = image_size(sample.image)
     placement = place((height, width), size, mode)
     return np.array([width * placement.scale_x, height * placement.scale_y])
 

@@ -1,9 +1,9 @@
-"""Data sets as users have them, whatever their format: classes, splits, pictures, labels.
+"""Data sets as users have them, whatever their format: classes, splits, images, labels.
 
 Each format is a module with one class that does what `Contents` says; OPENERS and `load_dataset` choose it by
 the kind of file.
 
-Notable: loading opens no pictures as a rule.
+Notable: loading opens no images as a rule.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from seyolo.data.formats.coco import read_coco
 from seyolo.data.formats.darknet_data import read_darknet_data
 from seyolo.data.formats.data_yaml import read_data_yaml
 from seyolo.data.formats.voc import read_voc
-from seyolo.data.labels import Labels, PictureSize, Problem, Reading
+from seyolo.data.labels import ImageSize, Labels, Problem, Reading
 from seyolo.errors import DataError
-from seyolo.media.images import picture_size
+from seyolo.media.images import image_size
 
 
 class Contents(Protocol):
@@ -34,16 +34,16 @@ class Contents(Protocol):
 
     @property
     def splits(self) -> Mapping[str, tuple[Path, ...]]:
-        """Where the pictures of each split lie or are listed: folders or files."""
+        """Where the images of each split lie or are listed: folders or files."""
 
     def images(self, split: str) -> Iterable[str]:
-        """Gives the pictures of a split in any order; raises DataError for what is missing."""
+        """Gives the images of a split in any order; raises DataError for what is missing."""
 
-    def read(self, split: str, image: Path, picture_size: PictureSize) -> Reading:
-        """Reads the labels of one of these pictures; what is wrong with them is in the result."""
+    def read(self, split: str, image: Path, image_size: ImageSize) -> Reading:
+        """Reads the labels of one of these images; what is wrong with them is in the result."""
 
     def strays(self, images: Iterable[Path]) -> list[Problem]:
-        """Finds labels whose picture is not there, given the pictures of all splits."""
+        """Finds labels whose image is not there, given the images of all splits."""
 
 
 OPENERS: Mapping[str, Callable[[Path], Contents]] = {
@@ -57,7 +57,7 @@ OPENERS: Mapping[str, Callable[[Path], Contents]] = {
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """One labelled picture: boxes_cxcywh (n, 4) float32 in parts of the picture, class_ids (n,) int64."""
+    """One labelled image: boxes_cxcywh (n, 4) float32 in parts of the image, class_ids (n,) int64."""
 
     image: Path
     boxes_cxcywh: np.ndarray
@@ -108,24 +108,24 @@ class Dataset:
         )
 
     def images(self, name: str) -> list[Path]:
-        """Returns the pictures of a split sorted by path, each once; raises DataError as `split`."""
+        """Returns the images of a split sorted by path, each once; raises DataError as `split`."""
         if name not in self.splits:
             raise DataError(f"{self.source}: no split `{name}`; there are {', '.join(self.splits)}")
         found = set(self.contents.images(name))
         if not found:
             places = ", ".join(map(str, self.splits[name]))
-            raise DataError(f"{self.source}: split `{name}` has no pictures; put some into {places}")
+            raise DataError(f"{self.source}: split `{name}` has no images; put some into {places}")
         return [Path(image) for image in sorted(found)]
 
     def _labels(self, name: str, image: Path) -> Labels:
-        reading = self.contents.read(name, image, partial(picture_size, image))
+        reading = self.contents.read(name, image, partial(image_size, image))
         if reading.problems:
             raise DataError(f"{reading.problems[0]}; `seyolo data check` lists them all")
         return reading.labels
 
 
 def load_dataset(path: str | Path) -> Dataset:
-    """Loads the description of a data set; pictures are listed and labels read by `Dataset.split`.
+    """Loads the description of a data set; images are listed and labels read by `Dataset.split`.
 
     Args:
         path: a `data.yaml`, a Darknet `.data`, a COCO `.json`, or a VOC folder.

@@ -1,7 +1,7 @@
 """COCO average precision over boxes, with truths that neither help nor hurt.
 
 faster-coco-eval does the matching and the accumulation (Lin et al. 2014: IoU 0.50 to 0.95 in steps of 0.05,
-101 recall points, the best 100 detections of a picture). Notable is how *ignored* truths enter. COCO's
+101 recall points, the best 100 detections of an image). Notable is how *ignored* truths enter. COCO's
 `iscrowd` measures such a truth by intersection over the detection's own area, so a small box anywhere inside
 it is forgiven; that is not what "this hand is too small to count" means. Here an ignored truth gets an area
 outside every range, which keeps the plain IoU: it is no miss when unfound, and its detection is no hit.
@@ -40,14 +40,14 @@ _LOGGER = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Truth:
-    """The labelled objects of one picture.
+    """The labelled objects of one image.
 
     Args:
-        boxes_xyxy: pixels of the source picture.
+        boxes_xyxy: pixels of the source image.
         class_ids: from 0.
         ignore: objects that are neither a miss when unfound nor a hit when found; None means none.
-        height: of the picture in pixels.
-        width: of the picture in pixels.
+        height: of the image in pixels.
+        width: of the image in pixels.
     """
 
     boxes_xyxy: Float[np.ndarray, "n 4"]
@@ -63,7 +63,7 @@ class Truth:
 
 @dataclass(frozen=True)
 class ClassMetrics:
-    """AP of one class, nan when no picture shows it."""
+    """AP of one class, nan when no image shows it."""
 
     ap: float
     ap50: float
@@ -81,10 +81,10 @@ class Metrics:
         ap: COCO AP, mean over the IoU thresholds 0.50 to 0.95.
         ap50: AP at IoU 0.50.
         ap75: AP at IoU 0.75.
-        ap_small: COCO AP of objects of at most 32² pixels in the source picture.
+        ap_small: COCO AP of objects of at most 32² pixels in the source image.
         recall: COCO AR, the share found with all detections, mean over the thresholds.
         recall50: the share found at IoU 0.50.
-        num_images: pictures evaluated.
+        num_images: images evaluated.
         num_objects: truths that count (ignored ones do not).
         per_class: by class id.
     """
@@ -114,10 +114,10 @@ def average_precision(
     """COCO AP of `predictions` against `truths`.
 
     Args:
-        truths: one per picture; a picture without objects still makes its detections false positives.
-        predictions: one per truth, in the same order, pixels of the source picture.
+        truths: one per image; an image without objects still makes its detections false positives.
+        predictions: one per truth, in the same order, pixels of the source image.
         num_classes: every class id is below it.
-        max_detections: how many of a picture's best detections of a class count; COCO takes 100.
+        max_detections: how many of an image's best detections of a class count; COCO takes 100.
 
     Raises:
         DataError: a class id is not below `num_classes`.

@@ -1,6 +1,6 @@
-"""Is one detector better than another, or did the pictures happen to suit it? Paired bootstrap of COCO AP.
+"""Is one detector better than another, or did the images happen to suit it? Paired bootstrap of COCO AP.
 
-Pictures (or whatever else the labelled objects came from) are drawn anew with replacement; both detectors are
+Images (or whatever else the labelled objects came from) are drawn anew with replacement; both detectors are
 judged on every draw, so what is hard for both cancels. Matching happens once, a draw only weighs its
 outcome: a thousand draws take seconds.
 """
@@ -28,7 +28,7 @@ class Interval:
     """A difference of AP and its bootstrap interval.
 
     Attributes:
-        difference: on the pictures as they are.
+        difference: on the images as they are.
         low, high: the 2.5 % and 97.5 % quantiles over the draws.
     """
 
@@ -39,7 +39,7 @@ class Interval:
 
 @dataclass(frozen=True, eq=False)
 class _Matches:
-    """Detections of one class over all pictures, best first: hit per IoU threshold, and their unit."""
+    """Detections of one class over all images, best first: hit per IoU threshold, and their unit."""
 
     hits: Bool[np.ndarray, "10 d"]
     units: Int[np.ndarray, " d"]
@@ -83,20 +83,20 @@ def ap_draws(
     units: Sequence[Int[np.ndarray, " n"]] | None = None,
     max_detections: int = 100,
 ) -> Float[np.ndarray, " 1+draws"]:
-    """COCO AP of a detector on the pictures as they are, then on every draw of the bootstrap.
+    """COCO AP of a detector on the images as they are, then on every draw of the bootstrap.
 
     Draws of the same seed and units are the same for every detector, so differences of what this returns are
     paired, and may be averaged over several training runs.
 
     Args:
-        truths: one per picture; ignored objects count like any other here.
-        found: detections, one per picture.
+        truths: one per image; ignored objects count like any other here.
+        found: detections, one per image.
         num_classes: every class id is below it.
         draws: of the bootstrap.
         seed: of the draws.
-        units: per picture and labelled object the number (from 0) of what is drawn; by default the picture.
-            Give it where pictures share content, for mosaics of the same photos.
-        max_detections: the best of a picture and class that count.
+        units: per image and labelled object the number (from 0) of what is drawn; by default the image.
+            Give it where images share content, for mosaics of the same photos.
+        max_detections: the best of an image and class that count.
 
     Raises:
         DataError: no labelled object at all.
@@ -118,12 +118,12 @@ def interval_of(differences: Float[np.ndarray, " 1+draws"]) -> Interval:
 
 
 def _own_units(truths: Sequence[Truth]) -> list[Int[np.ndarray, " n"]]:
-    """The number of the picture for each of its objects; once where it has none, for its false positives."""
+    """The number of the image for each of its objects; once where it has none, for its false positives."""
     return [np.full(max(1, len(truth.class_ids)), number) for number, truth in enumerate(truths)]
 
 
 def _with_fallback(units: Sequence[Int[np.ndarray, " n"]]) -> list[Int[np.ndarray, " n"]]:
-    """A picture without objects becomes a unit of its own."""
+    """An image without objects becomes a unit of its own."""
     count = 1 + max((int(unit.max()) for unit in units if len(unit)), default=-1)
     return [unit if len(unit) else np.array([count + number]) for number, unit in enumerate(units)]
 

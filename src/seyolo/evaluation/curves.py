@@ -74,10 +74,10 @@ def detection_curves(
     """The curves of detections against labels, None where no object is labelled.
 
     Args:
-        truths: one per picture; ignored objects count like any other here.
-        found: detections, one per picture.
+        truths: one per image; ignored objects count like any other here.
+        found: detections, one per image.
         num_classes: every class id is below it.
-        max_detections: the best of a picture and class that count.
+        max_detections: the best of an image and class that count.
     """
     every = [_found(truths, found, label, max_detections) for label in range(num_classes)]
     labelled = [one for one in every if one.num_objects]

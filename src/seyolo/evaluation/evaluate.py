@@ -1,8 +1,8 @@
 """A network or a runtime backend over a whole split: detections, and their average precision.
 
-Both kinds of model become one small function from a batch of pictures to raw predictions, so that a figure
-means the same whichever runs. Pictures are letterboxed by the loader and the boxes come back through each
-picture's own placement: AP is measured in the pixels of the source picture, as COCO does it. A backend needs
+Both kinds of model become one small function from a batch of images to raw predictions, so that a figure
+means the same whichever runs. Images are letterboxed by the loader and the boxes come back through each
+image's own placement: AP is measured in the pixels of the source image, as COCO does it. A backend needs
 no PyTorch here.
 """
 
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
     from seyolo.torchnet.build import DarknetModel
 
 Infer = Callable[[UInt8[np.ndarray, "B H W 3"]], Float32[np.ndarray, "B P columns"]]
-"""From RGB pictures to raw predictions: cx, cy, w, h in input pixels, objectness, class probabilities."""
+"""From RGB images to raw predictions: cx, cy, w, h in input pixels, objectness, class probabilities."""
 
 
 Judgement = dict[str, tuple[list[Truth], list[Detections]]]
-"""By split: the labels and the detections of every picture."""
+"""By split: the labels and the detections of every image."""
 
 
 class JudgeOptions(TypedDict, total=False):
@@ -59,16 +59,16 @@ def predict(
     bfloat16: bool = False,
     progress: Progress | None = None,
 ) -> list[Detections]:
-    """Detections of every picture, in the order of `samples`, in pixels of the source pictures.
+    """Detections of every image, in the order of `samples`, in pixels of the source images.
 
     Args:
         model: a network, which runs on the device it is on, or a runtime backend.
-        samples: pictures; their labels are not looked at.
+        samples: images; their labels are not looked at.
         size_hw: the network's input.
-        batch_size: pictures at a time.
+        batch_size: images at a time.
         confidence: detections below are dropped; 0.001 keeps the tail AP needs.
         iou_threshold: of non-maximum suppression.
-        max_detections: per picture.
+        max_detections: per image.
         bfloat16: a network runs under autocast; no effect on a backend, whose precision is in its file.
         progress: told after every batch; None says nothing.
     """
@@ -87,7 +87,7 @@ def evaluate(
     size_hw: tuple[int, int],
     **options: Unpack[JudgeOptions],
 ) -> Metrics:
-    """COCO AP of a model on labelled pictures; arguments as in `predict`.
+    """COCO AP of a model on labelled images; arguments as in `predict`.
 
     Raises:
         DataError: a label's class is not one of the model's.
@@ -108,7 +108,7 @@ def judged(
     bfloat16: bool = False,
     progress: Progress | None = None,
 ) -> tuple[list[Truth], list[Detections]]:
-    """Labels and detections of every picture, for AP and its bootstrap; arguments as in `predict`."""
+    """Labels and detections of every image, for AP and its bootstrap; arguments as in `predict`."""
     truths: list[Truth] = []
     predictions: list[Detections] = []
     outputs = _raw_outputs(
@@ -121,7 +121,7 @@ def judged(
 
 
 def truth_of(sample: Sample, height: int, width: int) -> Truth:
-    """A sample's labels in pixels of its picture, which has the given height and width."""
+    """A sample's labels in pixels of its image, which has the given height and width."""
     scale = np.array([width, height, width, height], dtype=np.float32)
     boxes_xyxy = cxcywh_to_xyxy(sample.boxes_cxcywh * scale)
     return Truth(boxes_xyxy, sample.class_ids, None, height, width)
@@ -145,7 +145,7 @@ def _raw_outputs(
 
 
 def _letterbox_mode(model: DarknetModel | Backend) -> Mode:
-    """How the model wants pictures fitted: its description's or its file's word, as in detection."""
+    """How the model wants images fitted: its description's or its file's word, as in detection."""
     if isinstance(model, Backend):
         return model.letterbox_mode
     return "letterbox" if model.network.net.letter_box else "stretch"

@@ -17,7 +17,7 @@ NOTHING = -1
 
 @dataclass(frozen=True, eq=False)
 class Mistakes:
-    """What a detector got wrong on one picture at one confidence.
+    """What a detector got wrong on one image at one confidence.
 
     Attributes:
         shown: the detections at or above the confidence, best first.

@@ -1,4 +1,4 @@
-"""A network as a function from pictures to raw predictions."""
+"""A network as a function from images to raw predictions."""
 
 from __future__ import annotations
 

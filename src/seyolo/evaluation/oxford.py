@@ -1,9 +1,9 @@
 """The two-fold protocol of the Oxford Hand data set.
 
 *all* counts every hand, which is what the YOLO repositories report. *official* follows Mittal, Zisserman and
-Torr 2011: only hands whose rotated quadrilateral has more than 1,500 px² in the original picture count, and
+Torr 2011: only hands whose rotated quadrilateral has more than 1,500 px² in the original image count, and
 smaller ones neither help nor hurt. Detections are upright boxes in both, so truths are the upright boxes
-around the four corners, clipped to the picture. Corners and areas come from `oxford_boxes.csv`, which the
+around the four corners, clipped to the image. Corners and areas come from `oxford_boxes.csv`, which the
 converter writes, since YOLO labels hold neither.
 """
 
@@ -31,13 +31,13 @@ OFFICIAL_AREA_PX2 = 1500.0
 BOXES_FILE = "oxford_boxes.csv"
 """Its name beside the `data.yaml` of a converted data set."""
 
-PictureKey = tuple[str, str]
+ImageKey = tuple[str, str]
 """Split folder and file name: names repeat between splits."""
 
 
 @dataclass
-class _Picture:
-    """The hands of one picture as the file lists them."""
+class _Image:
+    """The hands of one image as the file lists them."""
 
     height: int = 0
     width: int = 0
@@ -60,48 +60,48 @@ def oxford_metrics(
     """AP under both protocols.
 
     Args:
-        samples: pictures of a converted Oxford Hand split.
-        predictions: one per sample, in pixels of the picture; all of class 0.
+        samples: images of a converted Oxford Hand split.
+        predictions: one per sample, in pixels of the image; all of class 0.
         boxes_csv: the `oxford_boxes.csv` of the same conversion.
 
     Returns:
         `all` and `official`.
 
     Raises:
-        DataError: the file is missing or damaged, or knows no hands of a picture whose label has some.
+        DataError: the file is missing or damaged, or knows no hands of an image whose label has some.
     """
-    pictures = _read_pictures(Path(boxes_csv))
-    found = [_picture_of(sample, pictures, Path(boxes_csv)) for sample in samples]
+    images = _read_images(Path(boxes_csv))
+    found = [_image_of(sample, images, Path(boxes_csv)) for sample in samples]
     return {
-        "all": average_precision([_truth(picture, official=False) for picture in found], predictions, 1),
-        "official": average_precision([_truth(picture, official=True) for picture in found], predictions, 1),
+        "all": average_precision([_truth(image, official=False) for image in found], predictions, 1),
+        "official": average_precision([_truth(image, official=True) for image in found], predictions, 1),
     }
 
 
-def _truth(picture: _Picture, *, official: bool) -> Truth:
-    boxes_xyxy = picture.boxes_xyxy()
-    ignore = picture.is_small() if official else None
-    return Truth(boxes_xyxy, np.zeros(len(boxes_xyxy), dtype=np.int64), ignore, picture.height, picture.width)
+def _truth(image: _Image, *, official: bool) -> Truth:
+    boxes_xyxy = image.boxes_xyxy()
+    ignore = image.is_small() if official else None
+    return Truth(boxes_xyxy, np.zeros(len(boxes_xyxy), dtype=np.int64), ignore, image.height, image.width)
 
 
-def _picture_of(sample: Sample, pictures: dict[PictureKey, _Picture], boxes_csv: Path) -> _Picture:
-    picture = pictures.get((sample.image.parent.name, sample.image.name))
-    if picture is not None:
-        return picture
+def _image_of(sample: Sample, images: dict[ImageKey, _Image], boxes_csv: Path) -> _Image:
+    image = images.get((sample.image.parent.name, sample.image.name))
+    if image is not None:
+        return image
     if len(sample.class_ids):
         raise DataError(
             f"{boxes_csv}: no row for {sample.image.parent.name}/{sample.image.name}, whose label has "
             f"{len(sample.class_ids)} hands; convert the Oxford Hand archive again with `seyolo data oxford`"
         )
-    return _Picture()
+    return _Image()
 
 
-def _read_pictures(boxes_csv: Path) -> dict[PictureKey, _Picture]:
-    pictures: dict[PictureKey, _Picture] = defaultdict(_Picture)
+def _read_images(boxes_csv: Path) -> dict[ImageKey, _Image]:
+    images: dict[ImageKey, _Image] = defaultdict(_Image)
     try:
         with boxes_csv.open(encoding="utf-8", newline="") as file:
             for line, row in enumerate(csv.DictReader(file), start=2):
-                _add_row(pictures[row["split"], row["image"]], row, f"{boxes_csv}:{line}")
+                _add_row(images[row["split"], row["image"]], row, f"{boxes_csv}:{line}")
     except OSError as error:
         raise DataError(
             f"{boxes_csv}: cannot be read ({error.strerror}); the official protocol needs this file, which "
@@ -111,17 +111,17 @@ def _read_pictures(boxes_csv: Path) -> dict[PictureKey, _Picture]:
         raise DataError(f"{boxes_csv}: has no column {error}; convert the archive again") from None
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{boxes_csv}: not a table ({error}); convert the archive again") from None
-    return dict(pictures)
+    return dict(images)
 
 
-def _add_row(picture: _Picture, row: dict[str, str], where: str) -> None:
+def _add_row(image: _Image, row: dict[str, str], where: str) -> None:
     try:
-        picture.height, picture.width = int(row["height"]), int(row["width"])
+        image.height, image.width = int(row["height"]), int(row["width"])
         corners_xy = [float(row[f"{corner}_{axis}"]) for corner in CORNERS for axis in "xy"]
         area_px2 = float(row["area_px2"])
     except (TypeError, ValueError) as error:
         raise DataError(f"{where}: {error}; convert the archive again") from None
     if not np.isfinite([*corners_xy, area_px2]).all():
         raise DataError(f"{where}: a number is not finite; convert the archive again")
-    picture.corners_xy.append(corners_xy)
-    picture.areas_px2.append(area_px2)
+    image.corners_xy.append(corners_xy)
+    image.areas_px2.append(area_px2)

@@ -8,7 +8,7 @@ from pathlib import Path
 from seyolo.errors import UsageError
 from seyolo.exporting.darknet import export_darknet
 from seyolo.exporting.onnx import export_onnx
-from seyolo.exporting.quantize import Picture
+from seyolo.exporting.quantize import Image
 from seyolo.runtime.backend import needing_openvino
 from seyolo.torchnet.build import DarknetModel
 
@@ -21,7 +21,7 @@ def export(
     dynamic_batch: bool = False,
     half: bool = False,
     int8: bool = False,
-    pictures: Sequence[Picture] = (),
+    pictures: Sequence[Image] = (),
 ) -> tuple[Path, ...]:
     """Writes the model for other programs: `.onnx`, `.xml` with its `.bin`, or `.cfg` with its `.weights`.
 
@@ -29,10 +29,10 @@ def export(
         model: stays as it is.
         path: the ending chooses the format.
         nms: non-maximum suppression inside; ONNX only.
-        dynamic_batch: any number of pictures at once; ONNX only, Darknet files take any as they are.
+        dynamic_batch: any number of images at once; ONNX only, Darknet files take any as they are.
         half: kernels stored in 16 bits, half the file; not for Darknet.
         int8: convolutions in bytes, a quarter of the file and faster; not for Darknet.
-        pictures: to measure int8 on, files or decoded pictures (H, W, 3) in OpenCV's BGR order: at least
+        pictures: to measure int8 on, files or decoded images (H, W, 3) in OpenCV's BGR order: at least
             eight, best a hundred of the training data.
 
     Returns:
@@ -46,7 +46,7 @@ def export(
     path = Path(path)
     if path.suffix == ".onnx":
         onnx_path = export_onnx(
-            model, path, nms=nms, dynamic_batch=dynamic_batch, half=half, int8=int8, pictures=pictures
+            model, path, nms=nms, dynamic_batch=dynamic_batch, half=half, int8=int8, images=pictures
         )
         return (onnx_path,)
     if path.suffix not in (".xml", ".cfg"):
@@ -61,7 +61,7 @@ def export(
         with needing_openvino(path):
             # Not part of any install but `seyolo[openvino]`.
             from seyolo.exporting.openvino import export_openvino  # noqa: PLC0415
-        return export_openvino(model, path, half=half, int8=int8, pictures=pictures)
+        return export_openvino(model, path, half=half, int8=int8, images=pictures)
     if half or int8 or pictures:
         raise UsageError(f"{path}: Darknet files hold float32 only; export int8 and half to .onnx or .xml")
     return export_darknet(model, path)

@@ -17,7 +17,7 @@ def append_nms(
 ) -> onnx.ModelProto:
     """A copy of the graph whose output is `detections` (M, 7) instead of `raw` (N, P, 5+C).
 
-    Rows are picture number, x0, y0, x1, y1, score, class. `max_detections` counts per picture and class, as
+    Rows are image number, x0, y0, x1, y1, score, class. `max_detections` counts per image and class, as
     the operator does.
     """
     result = onnx.ModelProto()
@@ -47,7 +47,7 @@ def _constants(confidence: float, iou_threshold: float, max_detections: int) -> 
 
 
 def _index_weights(num_boxes: int, num_classes: int) -> list[TensorProto]:
-    """What (picture, class, box) count for in the row of a box, and in the row of a score."""
+    """What (image, class, box) count for in the row of a box, and in the row of a score."""
     weights = {
         "nms_box_weights": [num_boxes, 0, 1],
         "nms_score_weights": [num_classes * num_boxes, num_boxes, 1],
@@ -88,7 +88,7 @@ def _score_nodes() -> list[onnx.NodeProto]:
 
 
 def _selection_nodes() -> list[onnx.NodeProto]:
-    """Suppression, and the rows of `detections` gathered by its (picture, class, box) triples.
+    """Suppression, and the rows of `detections` gathered by its (image, class, box) triples.
 
     By row numbers and not by GatherND, in which OpenCV 5.0 crashes when nothing was found.
     """
@@ -127,13 +127,13 @@ def reference_detections(
 ) -> Float32[np.ndarray, "m 7"]:
     """What the graph must give, computed with OpenCV's suppression."""
     rows = [np.zeros((0, 7), np.float32)]
-    for picture, predictions in enumerate(raw):
+    for image, predictions in enumerate(raw):
         boxes = cxcywh_to_xyxy(predictions[:, :4])
         scores = predictions[:, 4:5] * predictions[:, 5:]
         for class_id, column in enumerate(scores.T):
             likely = np.flatnonzero(column > confidence)
             kept = likely[_suppress(boxes[likely], column[likely], iou_threshold, max_detections)]
-            numbers = np.full((len(kept), 1), picture), boxes[kept], column[kept, None]
+            numbers = np.full((len(kept), 1), image), boxes[kept], column[kept, None]
             rows.append(np.hstack([*numbers, np.full((len(kept), 1), class_id)]).astype(np.float32))
     return np.concatenate(rows)
 

@@ -1,7 +1,7 @@
 """Export to ONNX with decoding inside, and non-maximum suppression too if asked.
 
 Input `images` (N, 3, H, W) float32 RGB in [0, 1]. Output `raw` (N, P, 5+C) as `DarknetModel.forward`
-gives it, or with `nms=True` output `detections` (M, 7): picture number in the batch, x0, y0, x1, y1 in
+gives it, or with `nms=True` output `detections` (M, 7): image number in the batch, x0, y0, x1, y1 in
 input pixels, score, class. The metadata tells a runtime the rest: `names` and `input_size` (JSON),
 `letterbox` (`letterbox` or `stretch`), `cfg`, `producer`, and of an int8 file `int8` (JSON, see `quantize`).
 """
@@ -20,12 +20,12 @@ import onnxruntime
 import torch
 from jaxtyping import Float32
 
-from seyolo.darknet.graph import check_picture_size
+from seyolo.darknet.graph import check_image_size
 from seyolo.errors import ExportError, UsageError
 from seyolo.exporting.half import round_kernels, store_halves
 from seyolo.exporting.nms import append_nms, reference_detections
-from seyolo.exporting.parity import TOLERANCE, relative_error, require_parity, sample_picture
-from seyolo.exporting.quantize import Picture, fit_pictures, quantize
+from seyolo.exporting.parity import TOLERANCE, relative_error, require_parity, sample_image
+from seyolo.exporting.quantize import Image, fit_images, quantize
 from seyolo.exporting.translate import to_onnx
 from seyolo.files import replacing
 from seyolo.letterbox import Mode
@@ -47,7 +47,7 @@ def export_onnx(
     dynamic_batch: bool = False,
     half: bool = False,
     int8: bool = False,
-    pictures: Sequence[Picture] = (),
+    images: Sequence[Image] = (),
     size: tuple[int, int] | None = None,
     confidence: float = 0.25,
     iou_threshold: float = 0.6,
@@ -59,25 +59,25 @@ def export_onnx(
         model: stays as it is; batch normalisation is folded in the file. It is compared on its own device.
         path: of the file, replaced when all checks have passed.
         nms: suppression inside, with the three settings below; `max_detections` counts per class.
-        dynamic_batch: any number of pictures at once instead of one.
+        dynamic_batch: any number of images at once instead of one.
         half: kernels stored in 16 bits; the file is compared with the model of such kernels.
-        int8: convolutions in bytes, see `quantize`; compared by what both find on `pictures`.
-        pictures: to measure int8 on, files or decoded pictures, best of the training data.
+        int8: convolutions in bytes, see `quantize`; compared by what both find on `images`.
+        images: to measure int8 on, files or decoded images, best of the training data.
         size: (height, width) in pixels, the one of `[net]` by default.
         confidence, iou_threshold: smallest score kept, overlap above which the worse box goes; in [0, 1].
 
     Raises:
         CfgError: `size` is no multiple of the largest stride.
-        UsageError: options that exclude each other, or too few pictures.
+        UsageError: options that exclude each other, or too few images.
         ExportError: ONNX Runtime gives another output than the model; nothing is written then.
     """
     if not (0 <= confidence <= 1 and 0 <= iou_threshold <= 1 and max_detections > 0):
         raise UsageError("confidence and IoU threshold lie in [0, 1], max_detections is at least 1")
-    check_precision(half, int8, pictures)
+    check_precision(half, int8, images)
     size = size or (model.network.net.height, model.network.net.width)
-    check_picture_size(model.network, *size)
-    fitted = fit_pictures(pictures, size, letterbox_mode(model)) if int8 else []
-    sample = sample_picture(*size, np.random.default_rng(0), num_pictures=2 if dynamic_batch else 1)
+    check_image_size(model.network, *size)
+    fitted = fit_images(images, size, letterbox_mode(model)) if int8 else []
+    sample = sample_image(*size, np.random.default_rng(0), num_images=2 if dynamic_batch else 1)
     reference = with_rounded_kernels(model) if half else model
     proto = describe_onnx(reference, size, dynamic_batch)
     with replacing(path) as temporary:
@@ -96,20 +96,20 @@ def export_onnx(
     return Path(path)
 
 
-def check_precision(half: bool, int8: bool, pictures: Sequence[Picture]) -> None:
+def check_precision(half: bool, int8: bool, images: Sequence[Image]) -> None:
     """Refuses options that exclude each other.
 
     Raises:
-        UsageError: both precisions, or pictures that nothing is measured on.
+        UsageError: both precisions, or images that nothing is measured on.
     """
     if half and int8:
         raise UsageError("a file holds 16-bit kernels or int8, not both")
-    if pictures and not int8:
-        raise UsageError("pictures are for int8 only; ask for it, or leave them out")
+    if images and not int8:
+        raise UsageError("images are for int8 only; ask for it, or leave them out")
 
 
 def letterbox_mode(model: DarknetModel) -> Mode:
-    """How the model's pictures are fitted to its input."""
+    """How the model's images are fitted to its input."""
     return "letterbox" if model.network.net.letter_box else "stretch"
 
 
@@ -127,7 +127,7 @@ def describe_onnx(model: DarknetModel, size: tuple[int, int], dynamic_batch: boo
 def require_equal_raw(
     actual: Float32[np.ndarray, "N P columns"],
     model: DarknetModel,
-    pictures: Float32[np.ndarray, "N 3 H W"],
+    images: Float32[np.ndarray, "N 3 H W"],
     runtime: str,
 ) -> None:
     """Compares with the model; where that is beyond float32, with the model in float64.
@@ -135,15 +135,15 @@ def require_equal_raw(
     A network that is hardly trained can magnify rounding to more than `TOLERANCE`. How much it does, its own
     float32 output shows.
     """
-    raw = _infer(model, pictures, torch.float32)
+    raw = _infer(model, images, torch.float32)
     if relative_error(actual, raw) > TOLERANCE:
-        exact = _infer(model, pictures, torch.float64)
+        exact = _infer(model, images, torch.float64)
         rounding = min(relative_error(raw, exact), MOST_ROUNDING)
         require_parity(actual, exact, runtime, max(TOLERANCE, ROUNDING_MARGIN * rounding))
 
 
 def _infer(
-    model: DarknetModel, pictures: Float32[np.ndarray, "N 3 H W"], precision: torch.dtype
+    model: DarknetModel, images: Float32[np.ndarray, "N 3 H W"], precision: torch.dtype
 ) -> Float32[np.ndarray, "N P columns"]:
     """The model's own output on the device it is on, from a copy in evaluation mode."""
     device = next(model.parameters()).device
@@ -151,7 +151,7 @@ def _infer(
     # A GPU would otherwise round the factors of its convolutions to ten bits.
     with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
         raw: Float32[np.ndarray, "N P columns"] = (
-            copy(torch.from_numpy(pictures).to(device, precision)).cpu().numpy()
+            copy(torch.from_numpy(images).to(device, precision)).cpu().numpy()
         )
     return raw
 
@@ -176,16 +176,16 @@ def _described(
     return proto
 
 
-def _save_and_run(proto: onnx.ModelProto, path: Path, pictures: Float32[np.ndarray, "N 3 H W"]) -> Any:
+def _save_and_run(proto: onnx.ModelProto, path: Path, images: Float32[np.ndarray, "N 3 H W"]) -> Any:
     onnx.save(proto, str(path))
-    return _run(path, pictures)
+    return _run(path, images)
 
 
-def _run(path: Path, pictures: Float32[np.ndarray, "N 3 H W"]) -> Any:
+def _run(path: Path, images: Float32[np.ndarray, "N 3 H W"]) -> Any:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = ONLY_ERRORS
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    return session.run(None, {"images": pictures})[0]
+    return session.run(None, {"images": images})[0]
 
 
 def _require_equal_detections(

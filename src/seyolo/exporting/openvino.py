@@ -22,8 +22,8 @@ from seyolo.exporting.onnx import (
     require_equal_raw,
     with_rounded_kernels,
 )
-from seyolo.exporting.parity import UNSURE, require_agreement, sample_picture
-from seyolo.exporting.quantize import Picture, find, fit_pictures
+from seyolo.exporting.parity import UNSURE, require_agreement, sample_image
+from seyolo.exporting.quantize import Image, find, fit_images
 from seyolo.files import replacing
 from seyolo.runtime.openvino_backend import SECTION, OpenVinoBackend, core
 from seyolo.torchnet.build import DarknetModel
@@ -35,12 +35,12 @@ def export_openvino(
     *,
     half: bool = False,
     int8: bool = False,
-    pictures: Sequence[Picture] = (),
+    images: Sequence[Image] = (),
 ) -> tuple[Path, Path]:
     """Writes `x.xml` and `x.bin`, after OpenVINO has given what the model gives.
 
     Args:
-        model, half, int8, pictures: as in `export_onnx`.
+        model, half, int8, images: as in `export_onnx`.
         path: of the `.xml`.
 
     Raises:
@@ -50,14 +50,14 @@ def export_openvino(
     xml, weights = Path(path), Path(path).with_suffix(".bin")
     xml.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=xml.parent, prefix=f".{xml.stem}.") as folder:
-        graph = export_onnx(model, Path(folder) / "x.onnx", half=half, int8=int8, pictures=pictures)
+        graph = export_onnx(model, Path(folder) / "x.onnx", half=half, int8=int8, images=images)
         new_xml = Path(folder) / xml.name
         _convert(graph, new_xml)
         backend = OpenVinoBackend(new_xml)
         if int8:
-            _require_equal_boxes(backend, model, pictures)
+            _require_equal_boxes(backend, model, images)
         else:
-            sample = sample_picture(*backend.input_size, np.random.default_rng(0))
+            sample = sample_image(*backend.input_size, np.random.default_rng(0))
             reference = with_rounded_kernels(model) if half else model
             require_equal_raw(backend.infer(sample), reference, sample, "OpenVINO")
         with replacing(xml) as xml_place, replacing(weights) as weights_place:
@@ -74,10 +74,9 @@ def _convert(graph: Path, xml: Path) -> None:
     openvino.save_model(converted, xml, compress_to_fp16=False)
 
 
-def _require_equal_boxes(backend: OpenVinoBackend, model: DarknetModel, pictures: Sequence[Picture]) -> None:
-    fitted = fit_pictures(pictures, backend.input_size, letterbox_mode(model))
+def _require_equal_boxes(backend: OpenVinoBackend, model: DarknetModel, images: Sequence[Image]) -> None:
+    fitted = fit_images(images, backend.input_size, letterbox_mode(model))
     found = [
-        Detections.from_raw(backend.infer(picture.batch())[0], picture.placement, UNSURE)
-        for picture in fitted
+        Detections.from_raw(backend.infer(image.batch())[0], image.placement, UNSURE) for image in fitted
     ]
     require_agreement(find(describe_onnx(model, backend.input_size), fitted), found, "OpenVINO")

@@ -1,4 +1,4 @@
-"""The check every export passes before it gets its name: same picture, same numbers.
+"""The check every export passes before it gets its name: same image, same numbers.
 
 Int8 gives other numbers by design; there the boxes that are found must be the same.
 """
@@ -24,21 +24,21 @@ LEAST_AGREEMENT = 0.95
 """Share of the sure boxes that must be found by both."""
 
 
-def sample_picture(
-    height: int, width: int, generator: np.random.Generator, num_pictures: int = 1
+def sample_image(
+    height: int, width: int, generator: np.random.Generator, num_images: int = 1
 ) -> Float32[np.ndarray, "N 3 H W"]:
-    """Pictures in [0, 1] with the statistics of photographs: soft shapes, edges and some grain."""
-    pictures = []
-    for _ in range(num_pictures):
+    """Images in [0, 1] with the statistics of photographs: soft shapes, edges and some grain."""
+    images = []
+    for _ in range(num_images):
         coarse = generator.random((max(2, height // 32), max(2, width // 32), 3), dtype=np.float32)
-        picture: Float32[np.ndarray, "H W 3"] = cv2.resize(
+        image: Float32[np.ndarray, "H W 3"] = cv2.resize(
             coarse, (width, height), interpolation=cv2.INTER_CUBIC
         )
         left, top = int(generator.integers(width)), int(generator.integers(height))
-        picture[top:, left:] = 1 - picture[top:, left:]
-        picture += generator.normal(0, 0.02, picture.shape).astype(np.float32)
-        pictures.append(np.clip(picture, 0, 1).transpose(2, 0, 1))
-    return np.ascontiguousarray(pictures, dtype=np.float32)
+        image[top:, left:] = 1 - image[top:, left:]
+        image += generator.normal(0, 0.02, image.shape).astype(np.float32)
+        images.append(np.clip(image, 0, 1).transpose(2, 0, 1))
+    return np.ascontiguousarray(images, dtype=np.float32)
 
 
 def relative_error(
@@ -84,7 +84,7 @@ def box_agreement(expected: Sequence[Detections], actual: Sequence[Detections]) 
     """Share of the sure boxes on either side that are found on the other, too; nan where there are none.
 
     Args:
-        expected, actual: per picture what was found with a confidence of `UNSURE` and more.
+        expected, actual: per image what was found with a confidence of `UNSURE` and more.
     """
     found = [
         _found_in(other, one)
@@ -114,12 +114,12 @@ def require_agreement(
     agreement = box_agreement(expected, actual)
     if np.isnan(agreement):
         raise ExportError(
-            f"nothing was found on {len(expected)} pictures, so int8 cannot be compared with the model; "
-            "train it first, or give pictures of what it knows; nothing was written"
+            f"nothing was found on {len(expected)} images, so int8 cannot be compared with the model; "
+            "train it first, or give images of what it knows; nothing was written"
         )
     if agreement < least:
         raise ExportError(
             f"{runtime} in int8 shares {agreement:.1%} of its boxes with the model, at least {least:.0%} is "
-            "accepted; give more pictures, or other ones; nothing was written"
+            "accepted; give more images, or other ones; nothing was written"
         )
     return agreement

@@ -1,9 +1,9 @@
 """Int8 by static calibration: the graph of `translate.py` with convolutions that compute in bytes.
 
 Kernels become signed bytes with a scale per output channel, activations unsigned bytes with a range measured
-on pictures. Decoding stays float32, and with it the detection convolutions, whose numbers become box sizes
+on images. Decoding stays float32, and with it the detection convolutions, whose numbers become box sizes
 by an exponential, and two more in front of the finest one where they are cheap: what rounding costs, small
-objects pay. So does the convolution that reads the picture: three channels are too few for bytes to gain, and
+objects pay. So does the convolution that reads the image: three channels are too few for bytes to gain, and
 what it loses is lost for all. Convolutions of a single cell, as in gates, cost nothing, and CBAM is mostly no
 convolution.
 """
@@ -33,29 +33,29 @@ from seyolo.darknet.sections import Cbam, Convolutional, Detection
 from seyolo.detections import Detections
 from seyolo.errors import UsageError
 from seyolo.exporting.parity import LEAST_AGREEMENT, UNSURE, box_agreement, require_agreement
-from seyolo.exporting.translate import PICTURES, RAW
+from seyolo.exporting.translate import IMAGES, RAW
 from seyolo.letterbox import Mode, Placement, letterbox, to_tensor
-from seyolo.media.images import read_picture
+from seyolo.media.images import read_image
 from seyolo.runtime.onnxruntime_backend import session_options
 
-LEAST_PICTURES = 8
-USUAL_PICTURES = 128
+LEAST_IMAGES = 8
+USUAL_IMAGES = 128
 MOST_AT_FINEST, CHEAP = 2, 0.05
 """How many convolutions in front of the finest detection convolution stay float32, and of which MACs."""
 RANKED_ON = 4
-"""Pictures on which the layers are compared when some of them have to stay float32."""
+"""Images on which the layers are compared when some of them have to stay float32."""
 OPERATORS = frozenset(
     "Conv LeakyRelu Relu Clip Sigmoid Add Mul Concat MaxPool GlobalAveragePool Resize".split()
 )
 """What ONNX Runtime computes in bytes; the others stay float32 between two conversions."""
 
-Picture = str | Path | UInt8[np.ndarray, "H W 3"]
-"""A file, or a decoded picture in OpenCV's BGR order."""
+Image = str | Path | UInt8[np.ndarray, "H W 3"]
+"""A file, or a decoded image in OpenCV's BGR order."""
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """A picture as it goes into the network, still in bytes, and where it lies there."""
+    """An image as it goes into the network, still in bytes, and where it lies there."""
 
     image: UInt8[np.ndarray, "h w 3"]
     placement: Placement
@@ -65,63 +65,63 @@ class Fitted:
         return to_tensor(self.image)[None]
 
 
-def calibration_pictures(images: Sequence[Path], count: int | None = None) -> list[Path]:
+def calibration_images(images: Sequence[Path], count: int | None = None) -> list[Path]:
     """At most `count` (usually 128) of the images, evenly spread: neighbours look alike."""
-    count = USUAL_PICTURES if count is None else count
+    count = USUAL_IMAGES if count is None else count
     chosen = np.linspace(0, len(images) - 1, max(0, min(count, len(images)))).astype(int)
     return [images[index] for index in chosen]
 
 
-def fit_pictures(pictures: Sequence[Picture], size: tuple[int, int], mode: Mode) -> list[Fitted]:
-    """Pictures fitted to an input of `size` (height, width), as `Detector` does it.
+def fit_images(images: Sequence[Image], size: tuple[int, int], mode: Mode) -> list[Fitted]:
+    """Images fitted to an input of `size` (height, width), as `Detector` does it.
 
     Raises:
-        UsageError: fewer than `LEAST_PICTURES`.
+        UsageError: fewer than `LEAST_IMAGES`.
         DataError: one that cannot be read.
     """
-    if len(pictures) < LEAST_PICTURES:
+    if len(images) < LEAST_IMAGES:
         raise UsageError(
-            f"int8 needs pictures to measure on, {LEAST_PICTURES} at least and better a hundred; "
-            f"got {len(pictures)}"
+            f"int8 needs images to measure on, {LEAST_IMAGES} at least and better a hundred; "
+            f"got {len(images)}"
         )
-    images = (read_picture(item) if isinstance(item, str | Path) else item for item in pictures)
-    return [Fitted(*letterbox(image, size, mode)) for image in images]
+    decoded = (read_image(item) if isinstance(item, str | Path) else item for item in images)
+    return [Fitted(*letterbox(image, size, mode)) for image in decoded]
 
 
 def quantize(
-    proto: onnx.ModelProto, network: Network, size: tuple[int, int], pictures: Sequence[Fitted]
+    proto: onnx.ModelProto, network: Network, size: tuple[int, int], images: Sequence[Fitted]
 ) -> tuple[onnx.ModelProto, dict[str, Any]]:
     """The graph in int8, and what there is to say about it.
 
     Layers go back to float32, the most sensitive first and twice as many each time, until what is found on
-    the pictures is what the float graph finds.
+    the images is what the float graph finds.
 
     Args:
         proto: of `to_onnx`.
         network: its description.
         size: (height, width) of its input in pixels.
-        pictures: to measure ranges and to compare on.
+        images: to measure ranges and to compare on.
 
     Returns:
-        The graph, and as plain values `pictures` (how many), `agreement` (share of equal boxes) and
+        The graph, and as plain values `images` (how many), `agreement` (share of equal boxes) and
         `float_layers` (those that went back).
 
     Raises:
-        ExportError: a quarter of the layers in float32 is not enough, or nothing is found on the pictures.
+        ExportError: a quarter of the layers in float32 is not enough, or nothing is found on the images.
     """
-    calibration = Calibration(proto, float_layers(network, size), pictures)
-    expected = find(proto, pictures)
+    calibration = Calibration(proto, float_layers(network, size), images)
+    expected = find(proto, images)
     put_back: list[int] = []
     while True:
         candidate = calibration.quantized(calibration.layers - set(put_back))
-        found = find(candidate, pictures)
+        found = find(candidate, images)
         num_float = 2 * len(put_back) or 1
         enough = not box_agreement(expected, found) < LEAST_AGREEMENT
         if enough or num_float > len(calibration.convolutions) // 4:
             break
         put_back = calibration.ranking[:num_float]
     agreement = require_agreement(expected, found, "ONNX Runtime")
-    return candidate, {"pictures": len(pictures), "agreement": agreement, "float_layers": sorted(put_back)}
+    return candidate, {"pictures": len(images), "agreement": agreement, "float_layers": sorted(put_back)}
 
 
 def float_layers(network: Network, size: tuple[int, int]) -> set[int]:
@@ -162,10 +162,10 @@ def _in_front_of_the_finest(network: Network, wiring: Sequence[Sequence[int]], c
     return set(kept)
 
 
-def find(proto: onnx.ModelProto, pictures: Sequence[Fitted]) -> list[Detections]:
-    """What a graph with the output `raw` finds in each picture on ONNX Runtime, unsure boxes too."""
+def find(proto: onnx.ModelProto, images: Sequence[Fitted]) -> list[Detections]:
+    """What a graph with the output `raw` finds in each image on ONNX Runtime, unsure boxes too."""
     session = _open(proto)
-    return [Detections.from_raw(_run(session, picture)[0], picture.placement, UNSURE) for picture in pictures]
+    return [Detections.from_raw(_run(session, image)[0], image.placement, UNSURE) for image in images]
 
 
 def _open(proto: onnx.ModelProto) -> Any:
@@ -174,22 +174,20 @@ def _open(proto: onnx.ModelProto) -> Any:
     )
 
 
-def _run(session: Any, picture: Fitted) -> Float32[np.ndarray, "1 P columns"]:
-    raw: Float32[np.ndarray, "1 P columns"] = session.run([RAW], {PICTURES: picture.batch()})[0]
+def _run(session: Any, image: Fitted) -> Float32[np.ndarray, "1 P columns"]:
+    raw: Float32[np.ndarray, "1 P columns"] = session.run([RAW], {IMAGES: image.batch()})[0]
     return raw
 
 
 class Calibration:
-    """A float graph, the layers of it that may become int8, and the range of every value on pictures."""
+    """A float graph, the layers of it that may become int8, and the range of every value on images."""
 
-    def __init__(
-        self, proto: onnx.ModelProto, kept_float: Collection[int], pictures: Sequence[Fitted]
-    ) -> None:
+    def __init__(self, proto: onnx.ModelProto, kept_float: Collection[int], images: Sequence[Fitted]) -> None:
         self._proto = proto
-        self._pictures = pictures
+        self._images = images
         nodes = [node for node in proto.graph.node if node.op_type in OPERATORS and RAW not in node.output]
         self._nodes = [(layer, node) for node in nodes if (layer := _layer_of(node)) not in kept_float]
-        self._ranges = _measure_ranges(proto, [node for _, node in self._nodes], pictures)
+        self._ranges = _measure_ranges(proto, [node for _, node in self._nodes], images)
         self.layers = {layer for layer, _ in self._nodes}
         self.convolutions = {layer for layer, node in self._nodes if node.op_type == "Conv"}
 
@@ -201,9 +199,9 @@ class Calibration:
     @cached_property
     def ranking(self) -> list[int]:
         """The convolutions, first those that do most harm to the output when they alone are int8."""
-        pictures = self._pictures[:RANKED_ON]
-        expected = _outputs(self._proto, pictures)
-        harm = {i: _distance(_outputs(self.quantized([i]), pictures), expected) for i in self.convolutions}
+        images = self._images[:RANKED_ON]
+        expected = _outputs(self._proto, images)
+        harm = {i: _distance(_outputs(self.quantized([i]), images), expected) for i in self.convolutions}
         return sorted(harm, key=lambda layer: -harm[layer])
 
 
@@ -213,9 +211,9 @@ def _layer_of(node: onnx.NodeProto) -> int:
     return int(match[1])
 
 
-def _outputs(proto: onnx.ModelProto, pictures: Sequence[Fitted]) -> Float32[np.ndarray, "N P columns"]:
+def _outputs(proto: onnx.ModelProto, images: Sequence[Fitted]) -> Float32[np.ndarray, "N P columns"]:
     session = _open(proto)
-    return np.concatenate([_run(session, picture) for picture in pictures])
+    return np.concatenate([_run(session, image) for image in images])
 
 
 def _distance(
@@ -229,15 +227,15 @@ def _distance(
 
 
 def _measure_ranges(
-    proto: onnx.ModelProto, nodes: Sequence[onnx.NodeProto], pictures: Sequence[Fitted]
+    proto: onnx.ModelProto, nodes: Sequence[onnx.NodeProto], images: Sequence[Fitted]
 ) -> dict[str, tuple[np.float32, np.float32]]:
-    """Smallest and largest value on any picture of all that the nodes read and write."""
+    """Smallest and largest value on any image of all that the nodes read and write."""
     constants = {tensor.name for tensor in proto.graph.initializer}
     values = {name for node in nodes for name in (*node.input, *node.output) if name} - constants
     names = sorted(values)
     session = _open(_with_extremes(proto, names))
     outputs = [f"{kind} {name}" for kind in ("ReduceMin", "ReduceMax") for name in names]
-    extremes = np.array([session.run(outputs, {PICTURES: picture.batch()}) for picture in pictures])
+    extremes = np.array([session.run(outputs, {IMAGES: image.batch()}) for image in images])
     low, high = extremes[:, : len(names)].min(axis=0), extremes[:, len(names) :].max(axis=0)
     return dict(zip(names, zip(low, high, strict=True), strict=True))
 

@@ -3,7 +3,7 @@
 Tracing takes ten seconds and gigabytes to find what the description already says. Operators are kept to
 those that ONNX Runtime, OpenVINO and OpenCV all run. Batch normalisation must be folded beforehand.
 
-Shape letters: N pictures, A anchors, H and W cells, C classes, P = H·W·A predictions of one `[yolo]`.
+Shape letters: N images, A anchors, H and W cells, C classes, P = H·W·A predictions of one `[yolo]`.
 """
 
 from __future__ import annotations
@@ -54,22 +54,22 @@ from seyolo.torchnet.layers import shortcut_shares
 
 OPSET = 17
 IR_VERSION = 8
-PICTURES = "images"
+IMAGES = "images"
 RAW = "raw"
 
 
 def to_onnx(model_file: Checkpoint, size: tuple[int, int], dynamic_batch: bool = False) -> onnx.ModelProto:
-    """The network with decoding inside, for pictures of `size` (height, width) pixels.
+    """The network with decoding inside, for images of `size` (height, width) pixels.
 
     Args:
         model_file: without batch normalisation, see `network.folding`.
         size: multiples of the largest stride.
-        dynamic_batch: any number of pictures instead of one.
+        dynamic_batch: any number of images instead of one.
     """
     translation = _Translation(model_file, size)
     translation.add_layers()
     batch = "batch" if dynamic_batch else 1
-    inputs = [helper.make_tensor_value_info(PICTURES, TensorProto.FLOAT, [batch, 3, *size])]
+    inputs = [helper.make_tensor_value_info(IMAGES, TensorProto.FLOAT, [batch, 3, *size])]
     num_columns = 5 + graph.num_classes(model_file.network)
     output_shape = [batch, translation.num_predictions, num_columns]
     outputs = [helper.make_tensor_value_info(RAW, TensorProto.FLOAT, output_shape)]
@@ -89,12 +89,12 @@ class _Translation:
         self.state = model_file.state
         self.size = size
         self.inputs = graph.inputs(network)
-        picture = Shape(network.net.channels, *size)
-        self.shapes = (*graph.shapes(network, *size), picture)  # [-1] is the picture
+        image = Shape(network.net.channels, *size)
+        self.shapes = (*graph.shapes(network, *size), image)  # [-1] is the image
         self.nodes: list[onnx.NodeProto] = []
         self.initializers: list[TensorProto] = []
         self.num_predictions = 0
-        self._values = [PICTURES]  # of layer i at i + 1, so that -1 + 1 is the picture
+        self._values = [IMAGES]  # of layer i at i + 1, so that -1 + 1 is the image
 
     def add_layers(self) -> None:
         writers: dict[type[Section], Callable[[int, Any, list[str]], str]] = {

@@ -1,1 +1,1 @@
-"""Pictures, videos, cameras and streams in; annotated media and tables out."""
+"""Images, videos, cameras and streams in; annotated media and tables out."""

@@ -1,7 +1,7 @@
 """Detections drawn on a photo, and photos on one sheet.
 
-Line width and text follow the size of the picture, so that a thumbnail and a 24-megapixel photo are both
-legible. A class keeps its colour in every picture and every run: neighbouring ids are a golden angle apart on
+Line width and text follow the size of the image, so that a thumbnail and a 24-megapixel photo are both
+legible. A class keeps its colour in every image and every run: neighbouring ids are a golden angle apart on
 the colour wheel.
 """
 
@@ -34,7 +34,7 @@ FIRST_HUE_DEGREES = 140.0
 
 @dataclass(frozen=True)
 class _Pen:
-    """How thick and how large things are drawn on one picture."""
+    """How thick and how large things are drawn on one image."""
 
     line_px: int
     font_scale: float
@@ -86,11 +86,11 @@ def contact_sheet(
     """Photos of any size side by side on white, row by row, each fitted into a square of `cell_px`.
 
     Raises:
-        UsageError: no pictures, or no columns.
+        UsageError: no images, or no columns.
     """
     if not images or columns < 1 or cell_px < 1:
         raise UsageError(
-            f"a contact sheet needs pictures, columns, a cell size; got {len(images)}, {columns}, {cell_px}"
+            f"a contact sheet needs images, columns, a cell size; got {len(images)}, {columns}, {cell_px}"
         )
     columns = min(columns, len(images))
     step = cell_px + gap_px
@@ -138,7 +138,7 @@ def _draw_label(
 def label_corner(
     box_xyxy: np.ndarray, label_size: tuple[int, int], image_size: tuple[int, int], line_px: int
 ) -> tuple[int, int]:
-    """Left and top of a label: above its box, inside where there is no room, on the picture if it fits."""
+    """Left and top of a label: above its box, inside where there is no room, on the image if it fits."""
     label_height, label_width = label_size
     box_left, box_top = round(float(box_xyxy[0])), round(float(box_xyxy[1]))
     outer = line_px // 2

@@ -2,7 +2,7 @@
 
     reading threads  ->  inference (here)  ->  writing thread: draw, encode, files, journal
 
-Pictures come before videos, each in the order they were named, so that every worker and every resumed run
+Images come before videos, each in the order they were named, so that every worker and every resumed run
 agrees on which file belongs to which source.
 """
 
@@ -21,7 +21,7 @@ from seyolo.detections import Detections
 from seyolo.detector import Detector
 from seyolo.errors import DataError
 from seyolo.media.ahead import Behind, mapped_ahead, newest, read_ahead
-from seyolo.media.images import decode_picture, read_picture
+from seyolo.media.images import decode_image, read_image
 from seyolo.media.names import NameSet
 from seyolo.media.outputs import Frame, Outputs, Place, Places
 from seyolo.media.run_folder import Shard
@@ -41,7 +41,7 @@ class Tally:
     Attributes:
         num_sources: looked at.
         num_videos: of them, those with frames.
-        num_images: pictures and frames that could be read.
+        num_images: images and frames that could be read.
         num_unreadable: sources with an error.
         errors: the first few of their texts.
         is_interrupted: a live source was stopped by Ctrl-C.
@@ -68,7 +68,7 @@ class Tally:
         return NameSet(row["picture"] for row in rows())
 
     def add(self, frame: Frame) -> None:
-        """Counts a picture or frame."""
+        """Counts an image or frame."""
         if frame.error is not None:
             self.add_error(frame.error)
         else:
@@ -93,7 +93,7 @@ class DetectRun:
         done: sources that are left out.
         strict: the first source that cannot be read stops the run.
         max_frames: of each video and live source.
-        batch: so many pictures or frames go through the network at once; of a live source one.
+        batch: so many images or frames go through the network at once; of a live source one.
         progress: is told how far it is.
         say: is told a line about each video.
         tally: is counted on.
@@ -119,13 +119,13 @@ class DetectRun:
             OSError: a result cannot be written.
             KeyboardInterrupt: not for live sources, which simply end then.
         """
-        names = sorted(self.sources.names, key=lambda name: not _is_picture(name))
+        names = sorted(self.sources.names, key=lambda name: not _is_image(name))
         mine = (name for index, name in enumerate(names) if self.shard.has(index))
-        num_pictures = sum(_is_picture(name) and name not in self.done for name in mine)
+        num_images = sum(_is_image(name) and name not in self.done for name in mine)
         todo = self._with_places(names)
         with Behind() as behind:
-            if num_pictures:
-                self._detect_pictures(islice(todo, num_pictures), num_pictures, behind)
+            if num_images:
+                self._detect_images(islice(todo, num_images), num_images, behind)
             for name, place in todo:
                 if not self.tally.is_interrupted:
                     self._detect_video(name, place, behind)
@@ -138,21 +138,21 @@ class DetectRun:
             if self.shard.has(index) and name not in self.done:
                 yield name, place
 
-    def _detect_pictures(self, pictures: Iterable[tuple[str, Place]], total: int, behind: Behind) -> None:
+    def _detect_images(self, images: Iterable[tuple[str, Place]], total: int, behind: Behind) -> None:
         with (
             self.progress.task("detecting", total) as advance,
-            closing(mapped_ahead(self._read, pictures, NUM_READERS)) as frames,
+            closing(mapped_ahead(self._read, images, NUM_READERS)) as frames,
         ):
             for frame, found in self._detected(frames, self.batch):
                 behind.call(self.outputs.write, frame, found)
                 self.tally.num_sources += 1
                 advance(1, Path(frame.source).name)
 
-    def _read(self, picture: tuple[str, Place]) -> Frame:
-        name, place = picture
+    def _read(self, numbered: tuple[str, Place]) -> Frame:
+        name, place = numbered
         try:
             is_stdin = kind_of(name) == "stdin"
-            image = decode_picture(self.sources.stdin, "stdin") if is_stdin else read_picture(name)
+            image = decode_image(self.sources.stdin, "stdin") if is_stdin else read_image(name)
         except DataError as error:
             return Frame(name, place, error=str(error))
         return Frame(name, place, image)
@@ -238,5 +238,5 @@ def _frames(reader: VideoReader, place: Place) -> Iterator[Frame]:
         yield Frame(reader.name, place, error=str(error))
 
 
-def _is_picture(name: str) -> bool:
+def _is_image(name: str) -> bool:
     return kind_of(name) in ("picture", "stdin")

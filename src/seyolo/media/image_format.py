@@ -1,6 +1,6 @@
-"""What the bytes of a picture file say about it: its size without decoding, and whether all of it is there.
+"""What the bytes of an image file say about it: its size without decoding, and whether all of it is there.
 
-Notable: sizes are those of the picture as OpenCV shows it, so an Exif orientation that turns the picture by a
+Notable: sizes are those of the image as OpenCV shows it, so an Exif orientation that turns the image by a
 quarter swaps height and width. Decoders differ in what they do with a truncated file (many fill the rest
 with grey), so truncation is found from the file's own structure: end marker of JPEG, chunks of PNG,
 declared length of WebP and BMP.
@@ -33,7 +33,7 @@ def header_size(data: bytes) -> tuple[int, int] | None:
 def num_pixels(data: bytes) -> int | None:
     """Returns width times height from the header of a JPEG, PNG or WebP; None for everything else.
 
-    Read as decoders read it, so that a small file that would become a huge picture can be refused before it
+    Read as decoders read it, so that a small file that would become a huge image can be refused before it
     is decoded.
     """
     size = _jpeg_size(data) or _png_stored_size(data) or _webp_stored_size(data)
@@ -41,7 +41,7 @@ def num_pixels(data: bytes) -> int | None:
 
 
 def is_complete(data: bytes) -> bool:
-    """Whether the picture reaches its end, whatever comes after it.
+    """Whether the image reaches its end, whatever comes after it.
 
     Tells for JPEG, PNG, WebP and BMP; other kinds count as complete unless empty: their decoders refuse
     what is cut short.
@@ -109,7 +109,7 @@ def _exif_orientation(tiff: bytes) -> int:
 
 
 def _png_size(data: bytes) -> tuple[int, int] | None:
-    """Returns the size in IHDR; None where an eXIf chunk may turn the picture, so that it is decoded."""
+    """Returns the size in IHDR; None where an eXIf chunk may turn the image, so that it is decoded."""
     return None if b"eXIf" in data else _png_stored_size(data)
 
 

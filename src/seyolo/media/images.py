@@ -1,8 +1,8 @@
-"""Finding pictures and reading them whole: the one place of the project where a picture is decoded.
+"""Finding images and reading them whole: the one place of the project where an image is decoded.
 
 OpenCV fills the missing part of a truncated JPEG with grey in many of its versions and says nothing, and
-training on such pictures is worse than an error, so completeness is checked first (`picture_format`).
-Pictures come out turned as their EXIF orientation asks, as OpenCV does by default.
+training on such images is worse than an error, so completeness is checked first (`image_format`).
+Images come out turned as their EXIF orientation asks, as OpenCV does by default.
 """
 
 from __future__ import annotations
@@ -19,80 +19,80 @@ from jaxtyping import UInt8
 from seyolo.errors import DataError, UsageError
 from seyolo.media.image_format import header_size, is_complete, num_pixels
 
-Picture = str | Path | UInt8[np.ndarray, "H W 3"]
-"""A file, or a decoded picture (H, W, 3) uint8 in OpenCV's BGR order."""
+Image = str | Path | UInt8[np.ndarray, "H W 3"]
+"""A file, or a decoded image (H, W, 3) uint8 in OpenCV's BGR order."""
 
-PICTURE_ENDINGS = (".avif", ".bmp", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
+IMAGE_ENDINGS = (".avif", ".bmp", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 """What a folder is searched for, in any case of letters."""
 
 MOST_PIXELS = 1 << 28
 """More than any camera has. Decoding takes three bytes each, and a small file may promise billions."""
 
 
-def is_picture(path: str | Path) -> bool:
-    """Whether the name ends as a picture's does."""
-    return os.path.splitext(path)[1].lower() in PICTURE_ENDINGS
+def is_image(path: str | Path) -> bool:
+    """Whether the name ends as an image's does."""
+    return os.path.splitext(path)[1].lower() in IMAGE_ENDINGS
 
 
-def read_picture(path: str | Path) -> UInt8[np.ndarray, "H W 3"]:
-    """Reads a picture as 8-bit BGR.
+def read_image(path: str | Path) -> UInt8[np.ndarray, "H W 3"]:
+    """Reads an image as 8-bit BGR.
 
     Raises:
-        DataError: the file is missing, empty, truncated, or not a picture OpenCV can decode.
+        DataError: the file is missing, empty, truncated, or not an image OpenCV can decode.
     """
-    return decode_picture(_read(path), path)
+    return decode_image(_read(path), path)
 
 
-def as_picture(image: Picture) -> UInt8[np.ndarray, "H W 3"]:
-    """The picture of a file, or the array itself.
+def as_image(image: Image) -> UInt8[np.ndarray, "H W 3"]:
+    """The image of a file, or the array itself.
 
     Raises:
-        DataError: the file is missing or not a whole picture.
-        UsageError: an array that is not a BGR picture.
+        DataError: the file is missing or not a whole image.
+        UsageError: an array that is not a BGR image.
     """
     if isinstance(image, str | Path):
-        return read_picture(image)
+        return read_image(image)
     whole = image.ndim == 3 and image.shape[2] == 3 and image.size > 0
     if not whole or image.dtype != np.uint8:
         raise UsageError(
-            "a picture must be an array (height, width, 3) of uint8 in BGR order, "
+            "an image must be an array (height, width, 3) of uint8 in BGR order, "
             f"got {image.shape} of {image.dtype}"
         )
     return image
 
 
-def decode_picture(data: bytes, source: str | Path) -> UInt8[np.ndarray, "H W 3"]:
-    """Decodes the bytes of a picture file as 8-bit BGR; `source` is its name in error texts.
+def decode_image(data: bytes, source: str | Path) -> UInt8[np.ndarray, "H W 3"]:
+    """Decodes the bytes of an image file as 8-bit BGR; `source` is its name in error texts.
 
     Raises:
-        DataError: the bytes are empty, end too early, or are not a picture OpenCV can decode.
+        DataError: the bytes are empty, end too early, or are not an image OpenCV can decode.
     """
     check_complete(data, source)
     return _decode(data, source)
 
 
 def check_complete(data: bytes, source: str | Path) -> None:
-    """Raises DataError, naming `source`, when the bytes of a picture file end before the picture does."""
+    """Raises DataError, naming `source`, when the bytes of an image file end before the image does."""
     if not data:
-        raise DataError(f"{source}: the picture is empty (0 bytes)")
+        raise DataError(f"{source}: the image is empty (0 bytes)")
     if not is_complete(data):
         raise DataError(
-            f"{source}: the picture is truncated: its end is missing after {len(data)} bytes; "
+            f"{source}: the image is truncated: its end is missing after {len(data)} bytes; "
             "copy it again or remove it"
         )
 
 
-def picture_size(path: str | Path) -> tuple[int, int]:
-    """Returns (height, width) in pixels as `read_picture` would give the picture; needs only its header.
+def image_size(path: str | Path) -> tuple[int, int]:
+    """Returns (height, width) in pixels as `read_image` would give the image; needs only its header.
 
     Raises:
-        DataError: the file is missing or no picture.
+        DataError: the file is missing or no image.
     """
     return encoded_size(_read(path), path)
 
 
 def encoded_size(data: bytes, source: str | Path) -> tuple[int, int]:
-    """Returns (height, width) from the bytes of a picture file, as `picture_size`; errors name `source`.
+    """Returns (height, width) from the bytes of an image file, as `image_size`; errors name `source`.
 
     Headers of JPEG and PNG are read by hand; whatever they do not tell is decoded.
     """
@@ -107,11 +107,11 @@ def _read(path: str | Path) -> bytes:
     try:
         return path.read_bytes()
     except FileNotFoundError:
-        raise DataError(f"{path}: there is no such picture") from None
+        raise DataError(f"{path}: there is no such image") from None
     except IsADirectoryError:
-        raise DataError(f"{path}: is a folder, not a picture") from None
+        raise DataError(f"{path}: is a folder, not an image") from None
     except OSError as error:
-        raise DataError(f"{path}: the picture cannot be read ({error.strerror})") from None
+        raise DataError(f"{path}: the image cannot be read ({error.strerror})") from None
 
 
 def _decode(data: bytes, source: str | Path) -> UInt8[np.ndarray, "H W 3"]:
@@ -119,59 +119,59 @@ def _decode(data: bytes, source: str | Path) -> UInt8[np.ndarray, "H W 3"]:
         millions = (
             f"{promised / 1e6:,.0f} million pixels, and more than {MOST_PIXELS / 1e6:.0f} are not decoded"
         )
-        raise DataError(f"{source}: the picture has {millions}; make it smaller, if it is one")
+        raise DataError(f"{source}: the image has {millions}; make it smaller, if it is one")
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
     except cv2.error as error:
-        raise DataError(f"{source}: the picture cannot be decoded: {error.err or error}") from None
+        raise DataError(f"{source}: the image cannot be decoded: {error.err or error}") from None
     if image is None:
-        raise DataError(f"{source}: not a picture, or a damaged one; known kinds: {_kinds()}")
+        raise DataError(f"{source}: not an image, or a damaged one; known kinds: {_kinds()}")
     return np.asarray(image, dtype=np.uint8)
 
 
-def find_pictures(sources: Sequence[str | Path]) -> list[Path]:
-    """The pictures that files, folders and glob patterns name, each once, in the order they are named.
+def find_images(sources: Sequence[str | Path]) -> list[Path]:
+    """The images that files, folders and glob patterns name, each once, in the order they are named.
 
-    A folder gives the pictures directly in it, sorted by name; `folder/**/*.jpg` goes deeper.
+    A folder gives the images directly in it, sorted by name; `folder/**/*.jpg` goes deeper.
 
     Raises:
-        DataError: a source that names no picture.
+        DataError: a source that names no image.
     """
     found: dict[str, None] = {}
     for source in sources:
-        found.update(dict.fromkeys(_pictures_of(source)))
+        found.update(dict.fromkeys(_images_of(source)))
     if not found:
-        raise DataError("no pictures given; name a picture, a folder or a pattern such as 'photos/*.jpg'")
+        raise DataError("no images given; name an image, a folder or a pattern such as 'photos/*.jpg'")
     return [Path(name) for name in found]
 
 
-def _pictures_of(source: str | Path) -> list[str]:
+def _images_of(source: str | Path) -> list[str]:
     path = Path(source)
     if path.is_dir():
-        return pictures_in(path)
+        return images_in(path)
     if path.exists():
-        if not is_picture(path):
-            raise DataError(f"{path}: not a picture by its name; known kinds: {_kinds()}")
+        if not is_image(path):
+            raise DataError(f"{path}: not an image by its name; known kinds: {_kinds()}")
         return [str(path)]
     if not glob.has_magic(str(source)):
-        raise DataError(f"{path}: there is no such picture or folder")
-    matches = matching(str(source), is_picture)
+        raise DataError(f"{path}: there is no such image or folder")
+    matches = matching(str(source), is_image)
     if not matches:
-        raise DataError(f"{source}: no picture matches this pattern; known kinds: {_kinds()}")
+        raise DataError(f"{source}: no image matches this pattern; known kinds: {_kinds()}")
     return matches
 
 
-def pictures_in(folder: Path) -> list[str]:
-    """The pictures directly in a folder, sorted by name, as text: there may be a million.
+def images_in(folder: Path) -> list[str]:
+    """The images directly in a folder, sorted by name, as text: there may be a million.
 
     Raises:
         DataError: there are none.
     """
     with os.scandir(folder) as entries:
-        names = [entry.name for entry in entries if is_picture(entry.name) and entry.name[0] != "."]
+        names = [entry.name for entry in entries if is_image(entry.name) and entry.name[0] != "."]
     if not names:
         raise DataError(
-            f"{folder}: no pictures in this folder; known kinds: {_kinds()}. "
+            f"{folder}: no images in this folder; known kinds: {_kinds()}. "
             f"For those in its subfolders give the pattern '{folder}/**/*'"
         )
     names.sort()
@@ -188,4 +188,4 @@ def matching(pattern: str, is_wanted: Callable[[str], bool]) -> list[str]:
 
 
 def _kinds() -> str:
-    return " ".join(ending.removeprefix(".") for ending in PICTURE_ENDINGS)
+    return " ".join(ending.removeprefix(".") for ending in IMAGE_ENDINGS)

@@ -1,4 +1,4 @@
-"""The journal of a `detect` run: a line of JSON per picture or frame, appended after its files.
+"""The journal of a `detect` run: a line of JSON per image or frame, appended after its files.
 
 It is what a run is resumed from and what the tables are made of, so nothing has to be kept in memory. A line
 that is not whole, as a killed process or a full disk leaves it, is cut off before more is appended.
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 Row = Mapping[str, Any]
-"""`picture`, and `error` or `width`, `height`, `annotated`, `detections`; of a video `frame` and `time_s`."""
+"""`image`, and `error` or `width`, `height`, `annotated`, `detections`; of a video `frame` and `time_s`."""
 
 
 class Journal:

@@ -1,4 +1,4 @@
-"""What `detect` leaves of each picture and frame: annotated media, labels, crops, and a row about it.
+"""What `detect` leaves of each image and frame: annotated media, labels, crops, and a row about it.
 
     RUN/photo.jpg            images: with boxes, under its own name
     RUN/clip.mp4             video: of a video, camera or stream
@@ -72,7 +72,7 @@ def _stem(name: str) -> str:
 
 
 def check_places(names: Sequence[str], folder: Path) -> None:
-    """Refuses a folder in which annotated pictures and videos would be written over sources.
+    """Refuses a folder in which annotated images and videos would be written over sources.
 
     Raises:
         UsageError: one would be.
@@ -91,7 +91,7 @@ def check_places(names: Sequence[str], folder: Path) -> None:
 
 @dataclass(frozen=True)
 class Frame:
-    """One picture to look at, or why there is none.
+    """One image to look at, or why there is none.
 
     Attributes:
         source: as it was named.
@@ -165,7 +165,7 @@ class Outputs:
             video.write(frame.number, draw(image, found, self.names))
             return video.path
         if frame.number is None and "images" in self.wanted:
-            write_picture(folder / frame.place.file, draw(image, found, self.names))
+            write_image(folder / frame.place.file, draw(image, found, self.names))
             return folder / frame.place.file
         return None
 
@@ -175,7 +175,7 @@ class Outputs:
             left, top, right, bottom = corner.astype(int).tolist()
             name = re.sub(r"[^\w .-]", "_", self.names[class_id]).strip(". ")
             path = folder / f"crops/{name or class_id}/{frame.stem}-{number}.jpg"
-            write_picture(path, image[top:bottom, left:right])
+            write_image(path, image[top:bottom, left:right])
 
     def _row(self, frame: Frame, found: Detections, annotated: Path | None) -> Row:
         row: dict[str, object] = {"picture": frame.source}
@@ -192,8 +192,8 @@ class Outputs:
         }
 
 
-def write_picture(path: Path, image: UInt8[np.ndarray, "H W 3"]) -> None:
-    """Writes a BGR picture in one step, in the format of the path's ending.
+def write_image(path: Path, image: UInt8[np.ndarray, "H W 3"]) -> None:
+    """Writes a BGR image in one step, in the format of the path's ending.
 
     Raises:
         OSError: it cannot be written.

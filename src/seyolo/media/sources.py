@@ -1,6 +1,6 @@
-"""What the SOURCE arguments of `detect` name: pictures, videos, cameras, streams, and what comes on stdin.
+"""What the SOURCE arguments of `detect` name: images, videos, cameras, streams, and what comes on stdin.
 
-A list of sources is a list of texts and nothing more, since a folder may hold a million pictures; what kind a
+A list of sources is a list of texts and nothing more, since a folder may hold a million images; what kind a
 source is can be told from its text (`kind_of`).
 """
 
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import BinaryIO, Literal
 
 from seyolo.errors import DataError
-from seyolo.media.images import PICTURE_ENDINGS, is_picture, matching, pictures_in
+from seyolo.media.images import IMAGE_ENDINGS, images_in, is_image, matching
 
 Kind = Literal["picture", "video", "camera", "stream", "stdin"]
 
@@ -31,7 +31,7 @@ class Sources:
 
     Attributes:
         names: each source once, in the order they were named.
-        stdin: the bytes of the picture that came on stdin, where `-` is among the names.
+        stdin: the bytes of the image that came on stdin, where `-` is among the names.
     """
 
     names: Sequence[str]
@@ -62,8 +62,8 @@ def is_live(name: str) -> bool:
 def find_sources(arguments: Sequence[str | Path], stdin: BinaryIO | None) -> Sources:
     """What files, folders, patterns, camera numbers, addresses and `-` name.
 
-    A folder gives the pictures directly in it, sorted by name; a pattern gives pictures and videos, and
-    `folder/**/*.jpg` goes deeper. On stdin comes either one picture or a list of files, one per line.
+    A folder gives the images directly in it, sorted by name; a pattern gives images and videos, and
+    `folder/**/*.jpg` goes deeper. On stdin comes either one image or a list of files, one per line.
 
     Raises:
         DataError: an argument that names nothing there is.
@@ -75,12 +75,12 @@ def find_sources(arguments: Sequence[str | Path], stdin: BinaryIO | None) -> Sou
         return Sources(named[0], data)
     names = list(dict.fromkeys(name for names in named for name in names))
     if not names:
-        raise DataError("no pictures given; name a picture, a folder or a pattern such as 'photos/*.jpg'")
+        raise DataError("no images given; name an image, a folder or a pattern such as 'photos/*.jpg'")
     return Sources(names, data)
 
 
 def _listed_files(data: bytes) -> list[str] | None:
-    """The lines that came on stdin, None when it was a picture: text has no zero bytes and is UTF-8."""
+    """The lines that came on stdin, None when it was an image: text has no zero bytes and is UTF-8."""
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError:
@@ -93,24 +93,24 @@ def _listed_files(data: bytes) -> list[str] | None:
 def _named_by(argument: str, listed: list[str] | None) -> list[str]:
     if argument == STDIN:
         if listed == []:
-            raise DataError("-: nothing came on stdin; pipe in a picture, or a list of files, one per line")
+            raise DataError("-: nothing came on stdin; pipe in an image, or a list of files, one per line")
         return [STDIN] if listed is None else listed
     path = Path(argument)
     if path.is_dir():
-        return pictures_in(path)
+        return images_in(path)
     if path.exists():
-        if not (is_picture(path) or is_video(path)):
-            raise DataError(f"{path}: neither a picture nor a video by its name; known kinds: {_kinds()}")
+        if not (is_image(path) or is_video(path)):
+            raise DataError(f"{path}: neither an image nor a video by its name; known kinds: {_kinds()}")
         return [str(path)]
     if is_live(argument):
         return [argument]
     if not glob.has_magic(argument):
-        raise DataError(f"{path}: there is no such picture, video or folder")
-    matches = matching(argument, lambda name: is_picture(name) or is_video(name))
+        raise DataError(f"{path}: there is no such image, video or folder")
+    matches = matching(argument, lambda name: is_image(name) or is_video(name))
     if not matches:
-        raise DataError(f"{argument}: no picture or video matches this pattern; known kinds: {_kinds()}")
+        raise DataError(f"{argument}: no image or video matches this pattern; known kinds: {_kinds()}")
     return matches
 
 
 def _kinds() -> str:
-    return " ".join(ending.removeprefix(".") for ending in (*PICTURE_ENDINGS, *VIDEO_ENDINGS))
+    return " ".join(ending.removeprefix(".") for ending in (*IMAGE_ENDINGS, *VIDEO_ENDINGS))

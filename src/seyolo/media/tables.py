@@ -24,7 +24,7 @@ CSV_COLUMNS = (
 
 
 def json_chunks(head: Mapping[str, object], rows: Rows) -> Iterator[str]:
-    """One JSON object: `head`, `pictures` with what was found, `unreadable` with what could not be read."""
+    """One JSON object: `head`, `images` with what was found, `unreadable` with what could not be read."""
     lists = {
         "pictures": (row for row in rows() if "error" not in row),
         "unreadable": (row for row in rows() if "error" in row),
@@ -52,7 +52,7 @@ def csv_chunks(rows: Rows) -> Iterator[str]:
 
 
 def jsonl_chunks(rows: Rows) -> Iterator[str]:
-    """A line of JSON per picture or frame."""
+    """A line of JSON per image or frame."""
     return map(line_of, rows())
 
 

@@ -36,7 +36,7 @@ CODEC = "mp4v"
 
 @dataclass(frozen=True)
 class VideoFrame:
-    """One picture of a video.
+    """One image of a video.
 
     Attributes:
         number: from 0; of a live source there may be gaps.

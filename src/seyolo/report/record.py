@@ -36,7 +36,7 @@ class RunRecord:
         commands: the command lines the run was started and resumed with.
         stages: the rows of results.csv by training stage; `train` has one, called train.
         curves: by stage and split.
-        pictures: the index of pictures, see `report.evidence`.
+        images: the index of images, see `report.evidence`.
         spread: the rows of scales.csv of sparsity training.
     """
 
@@ -48,7 +48,7 @@ class RunRecord:
     commands: list[str]
     stages: dict[str, list[dict[str, str]]]
     curves: dict[str, dict[str, Curves]]
-    pictures: dict[str, Any]
+    images: dict[str, Any]
     spread: list[dict[str, str]]
 
     @property
@@ -88,7 +88,7 @@ def read_run(folder: Path) -> RunRecord:
         commands=commands.read_text(encoding="utf-8").splitlines() if commands.exists() else [],
         stages={name: rows for name, rows in stages.items() if rows},
         curves=read_curves(folder),
-        pictures=_read_json(folder / "pictures" / "index.json"),
+        images=_read_json(folder / "pictures" / "index.json"),
         spread=read_rows(folder / ("sparse" if is_slim else "") / "scales.csv"),
     )
 

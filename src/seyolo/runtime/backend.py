@@ -49,7 +49,7 @@ class Backend(Protocol):
 
     @property
     def input_size(self) -> tuple[int, int]:
-        """Height and width in pixels of the pictures it takes."""
+        """Height and width in pixels of the images it takes."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -60,7 +60,7 @@ class Backend(Protocol):
         """How a photo is fitted to the input."""
 
     def infer(self, batch: Float32[np.ndarray, "n 3 h w"]) -> Float32[np.ndarray, "n p columns"]:
-        """Runs the network on RGB pictures in [0, 1].
+        """Runs the network on RGB images in [0, 1].
 
         Returns:
             Rows of cx, cy, w, h in pixels of the input, objectness, class probabilities.

@@ -74,7 +74,7 @@ def benchmark(
         backends: the detectors by the name they have in the table.
         repeats: timed rounds, at least 1.
         warmup: rounds before them that do not count.
-        images: decoded BGR photos, taken in turn; by default one drawn 1280x720 picture.
+        images: decoded BGR photos, taken in turn; by default one drawn 1280x720 image.
         confidence: of the post-processing.
         batch: so many photos at once are timed, too; a file made for one runs once for each.
         clock: where the time comes from.
@@ -83,11 +83,11 @@ def benchmark(
         UsageError: no detectors, no photos, or less than one round or photo at once.
     """
     if images is None:
-        images = [gradient_picture(720, 1280)]
+        images = [gradient_image(720, 1280)]
     if not backends or not images or repeats < 1 or warmup < 0 or batch < 1:
         raise UsageError(
-            "a benchmark needs at least one model, one picture, one repeat and a batch of 1; got "
-            f"{len(backends)} models, {len(images)} pictures, {repeats} repeats, {warmup} warm-up rounds, "
+            "a benchmark needs at least one model, one image, one repeat and a batch of 1; got "
+            f"{len(backends)} models, {len(images)} images, {repeats} repeats, {warmup} warm-up rounds, "
             f"a batch of {batch}"
         )
     turns = {
@@ -114,8 +114,8 @@ def time_interleaved(
     return {name: np.diff(np.array(rows, dtype=np.int64), axis=1) / 1e6 for name, rows in readings.items()}
 
 
-def gradient_picture(height: int, width: int) -> UInt8[np.ndarray, "height width 3"]:
-    """A smooth picture without anything to find, for when no photos are given."""
+def gradient_image(height: int, width: int) -> UInt8[np.ndarray, "height width 3"]:
+    """A smooth image without anything to find, for when no photos are given."""
     down = np.linspace(0, 255, height)[:, None, None]
     right = np.linspace(0, 255, width)[None, :, None]
     return np.broadcast_to((down + right) / 2, (height, width, 3)).astype(np.uint8)

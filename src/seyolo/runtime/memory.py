@@ -3,7 +3,7 @@
 Inside one process it cannot be told apart which model holds what: allocators keep what was freed, runtimes
 share pools, and whoever comes first pays for the libraries. So a fresh process does nothing but that work,
 and the number is the most physical memory it ever held: interpreter, libraries, the file, its weights as the
-runtime packs them, pictures. It is what a program that only detects needs, and an upper bound where several
+runtime packs them, images. It is what a program that only detects needs, and an upper bound where several
 run: pages of libraries that they share count in each. A GPU's own memory is not in it.
 """
 

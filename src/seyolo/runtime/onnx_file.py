@@ -57,7 +57,7 @@ class OnnxCost:
 
     @property
     def macs(self) -> int | None:
-        """Multiply-accumulates of the convolutions for one picture; None where a shape is unknown."""
+        """Multiply-accumulates of the convolutions for one image; None where a shape is unknown."""
         parts = [convolution.macs for convolution in self.convolutions]
         return None if None in parts else sum(part for part in parts if part is not None)
 
@@ -73,8 +73,8 @@ class OnnxFile:
 
     @property
     def input_size(self) -> tuple[int, int] | None:
-        """(height, width) in pixels of the picture it takes; None where that is open."""
-        match self._picture_size(), _json(self.metadata.get("input_size", "")):
+        """(height, width) in pixels of the image it takes; None where that is open."""
+        match self._image_size(), _json(self.metadata.get("input_size", "")):
             case [int(height), int(width)], _:
                 return height, width
             case _, [int(height), int(width)]:
@@ -92,7 +92,7 @@ class OnnxFile:
             value = list(value.values())
         return tuple(map(str, value)) if isinstance(value, list) else None
 
-    def _picture_size(self) -> Sequence[Dimension]:
+    def _image_size(self) -> Sequence[Dimension]:
         return next((value.shape[2:] for value in self.inputs if len(value.shape) == 4), ())
 
 
@@ -101,7 +101,7 @@ def read_onnx_file(path: str | Path, size: int | None = None) -> OnnxFile:
 
     Args:
         path: the file.
-        size: side of the square picture in pixels, for a file that leaves its size open.
+        size: side of the square image in pixels, for a file that leaves its size open.
 
     Raises:
         BackendError: there is no such file, or it is no ONNX file.

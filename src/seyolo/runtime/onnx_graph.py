@@ -37,7 +37,7 @@ Shapes = Mapping[str, tuple[int, ...]]
 
 
 def read(path: Path, size: int | None = None) -> OnnxFile:
-    """The file with its costs, for a square picture of `size` pixels where it leaves its size open.
+    """The file with its costs, for a square image of `size` pixels where it leaves its size open.
 
     Raises:
         BackendError: it is no ONNX file.

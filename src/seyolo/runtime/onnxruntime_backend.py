@@ -30,7 +30,7 @@ REFUSALS = (
 
 
 class OnnxRuntimeBackend:
-    """An ONNX detector with the box decoding inside: one picture input, one output (N, P, 5 + C).
+    """An ONNX detector with the box decoding inside: one image input, one output (N, P, 5 + C).
 
     Args:
         path: the `.onnx` file.
@@ -64,14 +64,14 @@ class OnnxRuntimeBackend:
         self.names = class_names(names or read_names(metadata), self._count_classes(), self._path)
 
     def infer(self, batch: Float32[np.ndarray, "n 3 h w"]) -> Float32[np.ndarray, "n p columns"]:
-        """Runs the network; a graph of fixed batch 1 is run once per picture.
+        """Runs the network; a graph of fixed batch 1 is run once per image.
 
         Raises:
             BackendError: the batch does not have the shape the graph takes.
         """
         expected = (3, *self.input_size)
         if batch.shape[1:] != expected:
-            raise BackendError(f"{self._path}: expected pictures of shape {expected}, got {batch.shape[1:]}")
+            raise BackendError(f"{self._path}: expected images of shape {expected}, got {batch.shape[1:]}")
         if len(batch) > 1 and self._input.shape[0] == 1:
             return np.concatenate([self._run(batch[i : i + 1]) for i in range(len(batch))])
         return self._run(batch)

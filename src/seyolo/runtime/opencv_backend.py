@@ -97,7 +97,7 @@ class OpenCvBackend:
         self._outputs = self._net.getUnconnectedOutLayersNames()
 
     def infer(self, batch: Float32[np.ndarray, "n 3 h w"]) -> Float32[np.ndarray, "n p columns"]:
-        """Runs the network once per picture, since OpenCV plans its memory anew when the batch changes."""
+        """Runs the network once per image, since OpenCV plans its memory anew when the batch changes."""
         return np.stack([self._infer_one(image) for image in batch])
 
     def _infer_one(self, image: Float32[np.ndarray, "3 h w"]) -> Float32[np.ndarray, "p columns"]:

@@ -36,7 +36,7 @@ def core() -> openvino.Core:
 
 
 class OpenVinoBackend:
-    """A detector with the box decoding inside: one picture input, one output (N, P, 5 + C).
+    """A detector with the box decoding inside: one image input, one output (N, P, 5 + C).
 
     Args:
         path: an `.xml` file, whose `.bin` lies beside it, or an `.onnx` file.
@@ -84,14 +84,14 @@ class OpenVinoBackend:
         self.names = class_names(names or read_names(metadata), columns - 5, self._path)
 
     def infer(self, batch: Float32[np.ndarray, "n 3 h w"]) -> Float32[np.ndarray, "n p columns"]:
-        """Runs the network, a file of fixed batch 1 once per picture.
+        """Runs the network, a file of fixed batch 1 once per image.
 
         Raises:
             BackendError: the batch does not have the shape the graph takes.
         """
         expected = (3, *self.input_size)
         if batch.shape[1:] != expected:
-            raise BackendError(f"{self._path}: expected pictures of shape {expected}, got {batch.shape[1:]}")
+            raise BackendError(f"{self._path}: expected images of shape {expected}, got {batch.shape[1:]}")
         parts = np.split(batch, len(batch)) if self._takes_one else [batch]
         return np.concatenate([self._run(part) for part in parts])
 

@@ -1,6 +1,6 @@
 """Attaching attention to a model whose weights are worth keeping: the gates start at the identity.
 
-A fresh gate has a zero last kernel, so it multiplies its features by one constant whatever the picture. That
+A fresh gate has a zero last kernel, so it multiplies its features by one constant whatever the image. That
 constant is taken out of a neighbour's weights wherever a linear path allows it, and is close to 1 elsewhere:
 
 exact, in front    the gated layer is a convolution behind which a factor commutes with the activation, and

@@ -3,7 +3,7 @@
 The module is always made from the description, never edited: whoever changes a network changes its `Network`
 and rebuilds. State names are those of `darknet.weights.tensor_shapes`.
 
-Shape letters: N pictures, H and W pixels or cells, A anchors of a `[yolo]`, C classes, P predictions of all.
+Shape letters: N images, H and W pixels or cells, A anchors of a `[yolo]`, C classes, P predictions of all.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ HEAD_STANDARD_DEVIATION = 0.01
 
 
 class DarknetModel(nn.Module):
-    """A detector: pictures in, boxes with scores out.
+    """A detector: images in, boxes with scores out.
 
     Make it with `build` or `from_checkpoint`; the bare constructor leaves convolution kernels unfilled.
 
@@ -95,12 +95,12 @@ class DarknetModel(nn.Module):
             layers, inside one row-major cells with anchors innermost.
 
         Raises:
-            UsageError: not a batch of pictures, or a side that is no multiple of the largest stride.
+            UsageError: not a batch of images, or a side that is no multiple of the largest stride.
         """
         channels = self.network.net.channels
         if images.ndim != 4 or images.shape[1] != channels or any(s % self._step for s in images.shape[2:]):
             expected = f"(N, {channels}, H, W) with H and W multiples of {self._step}"
-            raise UsageError(f"pictures must have shape {expected}, got {tuple(images.shape)}")
+            raise UsageError(f"images must have shape {expected}, got {tuple(images.shape)}")
         height, width = images.shape[2:]
         raw = [
             head.decode(logits, (height / logits.shape[1], width / logits.shape[2]))
@@ -110,7 +110,7 @@ class DarknetModel(nn.Module):
 
     def forward_heads(self, images: Float[Tensor, "N 3 H W"]) -> list[Float[Tensor, "N H W A 5+C"]]:
         """Undecoded predictions of each detection layer in order: tx, ty, tw, th, objectness, classes."""
-        outputs: dict[int, Tensor] = {graph.PICTURE: images}
+        outputs: dict[int, Tensor] = {graph.IMAGE: images}
         heads: list[Tensor] = []
         for index, layer in enumerate(self.layers):
             output = layer(*(outputs[source] for source in self._inputs[index]))
@@ -198,7 +198,7 @@ def _to_numpy(tensor: Tensor) -> np.ndarray[Any, np.dtype[np.float32]]:
 
 
 def _make_layers(network: Network) -> Iterator[nn.Module]:
-    widths = (*graph.channels(network), network.net.channels)  # [-1] is the picture
+    widths = (*graph.channels(network), network.net.channels)  # [-1] is the image
     for section, sources in zip(network.layers, graph.inputs(network), strict=True):
         if isinstance(section, Yolo):
             yield YoloHead(section)

@@ -1,6 +1,6 @@
 """Decoding of detection layers: from logits per cell and anchor to boxes in input pixels.
 
-Shape letters: N pictures, A anchors, H and W cells, C classes, P = H·W·A predictions.
+Shape letters: N images, A anchors, H and W cells, C classes, P = H·W·A predictions.
 Decoding is float32 whatever the precision of the network: in bfloat16 a box is off by up to two pixels.
 """
 
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from seyolo.darknet.sections import Region, Yolo
 
 MAX_LOG_SIZE = 10.0
-"""exp of more than this overflows nothing, yet is far beyond any picture (22,026 anchors wide)."""
+"""exp of more than this overflows nothing, yet is far beyond any image (22,026 anchors wide)."""
 
 
 class YoloHead(nn.Module):

@@ -224,7 +224,7 @@ class ImplicitLayer(nn.Module):
 
 
 class AvgPoolLayer(nn.Module):
-    """`[avgpool]`: the mean of each channel over the whole picture, (N, C, 1, 1)."""
+    """`[avgpool]`: the mean of each channel over the whole image, (N, C, 1, 1)."""
 
     def forward(self, x: Features) -> Features:
         return x.mean((2, 3), keepdim=True)

@@ -4,7 +4,7 @@ Each object offers itself to the cells around its centre, on every level and wit
 are ranked by score^α · IoU^β (Feng 2021, TOOD) and the best `top_k` become positives, so one object trains
 several predictions and the levels sort themselves out without anchor thresholds.
 
-Letters: M objects of the batch, K candidates per object, P predictions per picture.
+Letters: M objects of the batch, K candidates per object, P predictions per image.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Level:
 
     @property
     def num_predictions(self) -> int:
-        """Predictions of this level for one picture."""
+        """Predictions of this level for one image."""
         return self.height * self.width * self.num_anchors
 
 
@@ -44,7 +44,7 @@ class Assignment:
     A shape that does not depend on the data spares a GPU waiting for the CPU to learn it.
 
     Attributes:
-        prediction: of the object's picture.
+        prediction: of the object's image.
         column: the candidate of the object that this is.
         quality: the score that the prediction should reach; 0 where it is not to learn this object.
     """
@@ -62,7 +62,7 @@ def candidates(centers: Float[Tensor, "m 2"], levels: Sequence[Level]) -> tuple[
         levels: the grids in the order of the predictions.
 
     Returns:
-        Prediction indices (M, K) into a picture's P predictions, and a mask (M, K) that is False for cells
+        Prediction indices (M, K) into an image's P predictions, and a mask (M, K) that is False for cells
         outside the grid.
     """
     indices, valid, start = [], [], 0
@@ -91,7 +91,7 @@ def assign(
     indices: Int[Tensor, "m k"],
     valid: Tensor,
     *,
-    picture: Int[Tensor, " m"],
+    image: Int[Tensor, " m"],
     class_ids: Int[Tensor, " m"],
     top_k: int = 10,
 ) -> Assignment:
@@ -105,17 +105,17 @@ def assign(
         iou: IoU of each candidate's predicted box with its object, in [0, 1].
         indices: candidates from `candidates`.
         valid: which of them exist.
-        picture: the picture of each object.
+        image: the image of each object.
         class_ids: the class of each object.
         top_k: positives per object at most.
     """
     num_predictions = scores.shape[1]
-    score = scores[picture[:, None], indices, class_ids[:, None]]
+    score = scores[image[:, None], indices, class_ids[:, None]]
     metric = score.pow(SCORE_POWER) * iou.pow(IOU_POWER) * valid
     best, column = metric.topk(min(top_k, metric.shape[1]), dim=1)
     prediction, chosen_iou = indices.gather(1, column), iou.gather(1, column) * (best > 0)
 
-    slot = picture[:, None] * num_predictions + prediction
+    slot = image[:, None] * num_predictions + prediction
     highest = scores.new_zeros(scores.shape[0] * num_predictions)
     highest.scatter_reduce_(0, slot.flatten(), chosen_iou.flatten(), "amax")
     winner = chosen_iou == highest[slot]

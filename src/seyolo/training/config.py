@@ -22,11 +22,11 @@ class TrainConfig:
     """How to train.
 
     `size_px` is the side of the square input. `scales_rate` is the learning rate of batch-normalisation
-    scales as a multiple of that of kernels. The last `plain_share` of the run sees single pictures instead
+    scales as a multiple of that of kernels. The last `plain_share` of the run sees single images instead
     of mosaics. `span` is the part of a longer run that this one is: from which share of the schedule to
     which. The averaged model is kept after `snapshot_epoch`, see `snapshot`. `mixed_precision` uses bfloat16
-    autocast where the device gains from it. `batch_size` counts the pictures of a step in all processes
-    together; `sync_bn` normalises them by common statistics instead of each process by its own. Pictures
+    autocast where the device gains from it. `batch_size` counts the images of a step in all processes
+    together; `sync_bn` normalises them by common statistics instead of each process by its own. Images
     are drawn by `loader_workers` threads, or beside a GPU by as many processes, by default on up to eight
     cores.
     """
@@ -78,7 +78,7 @@ class TrainConfig:
         return self.learning_rate * learning_rate_factor(step, num_steps, max(1, warmup), self.span)
 
     def make_loader(self, samples: Sequence[Sample], shard: tuple[int, int] = (0, 1)) -> TrainingLoader:
-        """The batches of a run over these pictures; `shard` as in `TrainingLoader`."""
+        """The batches of a run over these images; `shard` as in `TrainingLoader`."""
         return TrainingLoader(
             samples,
             self.size_px,

@@ -1,4 +1,4 @@
-"""Distillation: besides the labels, a student learns what a trained teacher puts out for the same pictures.
+"""Distillation: besides the labels, a student learns what a trained teacher puts out for the same images.
 
 The teacher's predictions stand in for the labels, one by one: its objectness says how much a prediction
 counts (Mehta 2018), its boxes and class probabilities are what to reach there, and the objectness itself is

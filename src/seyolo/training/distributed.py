@@ -48,7 +48,7 @@ class Team:
         return self.rank == 0
 
     def share_of(self, batch_size: int) -> int:
-        """How many pictures of a batch each process takes.
+        """How many images of a batch each process takes.
 
         Raises:
             UsageError: they cannot be divided evenly.

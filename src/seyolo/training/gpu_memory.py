@@ -23,7 +23,7 @@ def explained_memory_errors(config: TrainConfig, team: Team) -> Iterator[None]:
         smaller = config.batch_size // 2 // team.size * team.size
         advice = f"use --batch {smaller} or a smaller --size" if smaller else "use a smaller --size"
         raise TrainingError(
-            f"the GPU's memory does not hold a step of {config.batch_size // team.size} pictures of "
+            f"the GPU's memory does not hold a step of {config.batch_size // team.size} images of "
             f"{config.size_px} px; {advice}. Finished epochs are kept"
         ) from None
 

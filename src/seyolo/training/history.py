@@ -13,7 +13,7 @@ from seyolo.files import write_text
 
 def describe(row: dict[str, Any], epochs: int) -> str:
     """An epoch's row in words, for progress lines."""
-    text = f"epoch {row['epoch']}/{epochs}: {row['pictures_per_s']:.1f} pictures/s, box {row['box']:.3f}, "
+    text = f"epoch {row['epoch']}/{epochs}: {row['pictures_per_s']:.1f} images/s, box {row['box']:.3f}, "
     text += f"objectness {row['objectness']:.3f}"
     if "distillation" in row:
         text += f", distillation {row['distillation']:.3f}"

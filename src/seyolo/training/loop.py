@@ -148,10 +148,10 @@ def _help_train(  # noqa: PLR0917 (they come over the wire by position)
 
 
 def first_batch(dataset: Dataset, config: TrainConfig) -> TrainingBatch:
-    """The pictures and targets of the first step, as a run with these settings draws them.
+    """The images and targets of the first step, as a run with these settings draws them.
 
     Raises:
-        DataError: there are no pictures, or one cannot be decoded.
+        DataError: there are no images, or one cannot be decoded.
     """
     with closing(config.make_loader(dataset.split("train"))) as loader:
         return next(loader.epoch(0, config.epoch_augmentation(0), config.epoch_size_px(0)))

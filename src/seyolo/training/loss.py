@@ -84,7 +84,7 @@ class DetectionLoss:
 
         Args:
             logits: per [yolo] layer (N, H, W, A, 5+C), undecoded.
-            targets: (M, 6) picture index, class id, cx, cy, w, h in input pixels.
+            targets: (M, 6) image index, class id, cx, cy, w, h in input pixels.
             size_px: side of the square input in pixels.
 
         Returns:
@@ -92,9 +92,9 @@ class DetectionLoss:
         """
         levels = [_level(head, x, size_px) for head, x in zip(self.heads, logits, strict=True)]
         decoded, flat = predictions(self.heads, logits, size_px)
-        picture, class_ids, boxes = targets[:, 0].long(), targets[:, 1].long(), targets[:, 2:6]
+        image, class_ids, boxes = targets[:, 0].long(), targets[:, 1].long(), targets[:, 2:6]
         indices, valid = candidates(boxes[:, :2], levels)
-        candidate_boxes = decoded[picture[:, None], indices, :4]
+        candidate_boxes = decoded[image[:, None], indices, :4]
         iou, ciou = complete_iou(candidate_boxes, boxes[:, None, :].expand_as(candidate_boxes))
         with torch.no_grad():
             scores = decoded[..., 4:5] * decoded[..., 5:]
@@ -103,11 +103,11 @@ class DetectionLoss:
             iou.detach(),
             indices,
             valid,
-            picture=picture,
+            image=image,
             class_ids=class_ids,
             top_k=self.top_k,
         )
-        sums = _terms(flat, ciou, picture, class_ids, assigned, class_loss=self.class_loss)
+        sums = _terms(flat, ciou, image, class_ids, assigned, class_loss=self.class_loss)
         parts = sums / normaliser(assigned.quality.sum(), self.team)
         return weighted_sum(parts, self.weights), parts.detach()
 
@@ -130,7 +130,7 @@ def exclusive_classes(logits: Float[Tensor, "n c"], class_ids: Int[Tensor, " n"]
 def _terms(
     flat: Float32[Tensor, "N P 5+C"],
     ciou: Float32[Tensor, "M K"],
-    picture: Int[Tensor, " M"],
+    image: Int[Tensor, " M"],
     class_ids: Int[Tensor, " M"],
     assigned: Assignment,
     *,
@@ -138,7 +138,7 @@ def _terms(
 ) -> Float32[Tensor, "3"]:
     """Box, objectness and class terms, summed over the batch."""
     quality, per_object = assigned.quality.flatten(), assigned.quality.shape[1]
-    slot = (picture[:, None] * flat.shape[1] + assigned.prediction).flatten()
+    slot = (image[:, None] * flat.shape[1] + assigned.prediction).flatten()
     rows = flat.flatten(0, 1)
     wanted = torch.zeros_like(rows[:, 4]).scatter_reduce_(0, slot, quality, "amax")
     objectness = F.binary_cross_entropy_with_logits(rows[:, 4], wanted, reduction="sum")
@@ -164,7 +164,7 @@ def normaliser(quality: Float[Tensor, ""], team: Team) -> Float[Tensor, ""]:
 def predictions(
     heads: Sequence[YoloHead], logits: Sequence[Tensor], size_px: int
 ) -> tuple[Float32[Tensor, "N P 5+C"], Float32[Tensor, "N P 5+C"]]:
-    """All predictions of a batch of square pictures, decoded as by `YoloHead.decode`, and their logits.
+    """All predictions of a batch of square images, decoded as by `YoloHead.decode`, and their logits.
 
     Args:
         heads: the detection layers in order.

@@ -52,7 +52,7 @@ def fit_from_scratch(
     """The network with anchors of its own for untrained weights.
 
     The anchors come from k-means over the boxes as training will show them, after augmentation: mosaics hold
-    objects far smaller than the pictures do.
+    objects far smaller than the images do.
     """
     section = network.layers[detection_layers(network)[0]]
     assert isinstance(section, Detection)

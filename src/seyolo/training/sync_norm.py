@@ -1,4 +1,4 @@
-"""Batch normalisation whose statistics are those of the whole batch, wherever its pictures are.
+"""Batch normalisation whose statistics are those of the whole batch, wherever its images are.
 
 PyTorch's own SyncBatchNorm runs on GPUs only and is no BatchNorm2d, which sparsity training and the optimiser
 look for. This one runs wherever collectives do. Every process holds an equal share of the batch, so common
@@ -32,7 +32,7 @@ def synchronised(model: nn.Module) -> Iterator[None]:
 
 
 class SynchronisedNorm(nn.BatchNorm2d):
-    """`nn.BatchNorm2d`, normalising by the statistics of all processes' pictures in training."""
+    """`nn.BatchNorm2d`, normalising by the statistics of all processes' images in training."""
 
     def forward(self, input: Float[Tensor, "N C H W"]) -> Float[Tensor, "N C H W"]:
         if not self.training:
@@ -50,7 +50,7 @@ class SynchronisedNorm(nn.BatchNorm2d):
 
 
 def _statistics(x: Float[Tensor, "N C H W"]) -> tuple[Float[Tensor, " C"], Float[Tensor, " C"]]:
-    """Mean and biased variance of each channel over the pictures of all processes."""
+    """Mean and biased variance of each channel over the images of all processes."""
     variance, mean = torch.var_mean(x.float(), dim=(0, 2, 3), correction=0)
     here = torch.stack([mean, variance])
     parts = [torch.empty_like(here) for _ in range(dist.get_world_size())]

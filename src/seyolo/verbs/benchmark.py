@@ -22,7 +22,7 @@ from seyolo.darknet.sections import Join
 from seyolo.darknet.zoo import is_zoo_name
 from seyolo.data.datasets import Dataset, load_dataset
 from seyolo.errors import BackendError, ModelError, UsageError
-from seyolo.media.images import read_picture
+from seyolo.media.images import read_image
 from seyolo.opening.description import describe
 from seyolo.progress import Progress
 from seyolo.runtime.backend import (
@@ -35,7 +35,7 @@ from seyolo.runtime.backend import (
     open_backend,
     require_size,
 )
-from seyolo.runtime.benchmark import Timing, detect_timed, gradient_picture
+from seyolo.runtime.benchmark import Timing, detect_timed, gradient_image
 from seyolo.runtime.benchmark import benchmark as time_backends
 from seyolo.runtime.installed import needing
 from seyolo.runtime.memory import measure_alone
@@ -44,7 +44,7 @@ from seyolo.runtime.shipped import is_shipped, shipped_names
 if TYPE_CHECKING:
     from seyolo.evaluation.ap import Metrics
 
-NUM_PICTURES = 16
+NUM_IMAGES = 16
 NUM_ALONE = 3
 """Turns of a model whose memory is measured: some runtimes plan their memory in the second."""
 
@@ -222,10 +222,10 @@ def benchmark(
         models: one or several `.onnx` or `.xml` files, checkpoints, `.cfg` with weights beside, or zoo names,
             which run with random weights; each may end in `@RUNTIME:PRECISION` as in `open_detector`; or open
             backends by name.
-        data: its pictures are used when given, else one drawn 1280x720 picture; and AP is measured on every
+        data: its images are used when given, else one drawn 1280x720 image; and AP is measured on every
             split but `train`, which needs the package faster-coco-eval.
         repeats: timed rounds.
-        batch: so many pictures at once are timed, too.
+        batch: so many images at once are timed, too.
         threads: of the CPU.
         device: `cpu` or `cuda`.
 
@@ -258,7 +258,7 @@ def compare(
         name: entrant.open() if isinstance(entrant, Entrant) else entrant
         for name, entrant in entrants.items()
     }
-    images = None if dataset is None else sample_pictures(dataset)
+    images = None if dataset is None else sample_images(dataset)
     timings = time_backends(backends, repeats, images=images, batch=batch)
     judged = None if dataset is None or not _can_measure_ap() else dataset
     return [
@@ -275,10 +275,10 @@ def compare(
 
 
 def detect_alone(model: str, keywords: OpenKeywords, batch: int) -> None:
-    """Opens a model and detects in a drawn picture: what a process does whose memory is measured."""
+    """Opens a model and detects in a drawn image: what a process does whose memory is measured."""
     backend = open_detector(model, **keywords)
     for number in range(NUM_ALONE):
-        detect_timed(backend, [gradient_picture(720, 1280)], number, lambda: 0, count=batch)
+        detect_timed(backend, [gradient_image(720, 1280)], number, lambda: 0, count=batch)
 
 
 def evaluate_backend(
@@ -322,10 +322,10 @@ def unique_names(models: Sequence[str | Path]) -> dict[str, str | Path]:
     return named
 
 
-def sample_pictures(data: str | Path | Dataset) -> list[UInt8[np.ndarray, "H W 3"]]:
-    """Some decoded pictures of a data set, spread over its `test` split or the last one there is."""
+def sample_images(data: str | Path | Dataset) -> list[UInt8[np.ndarray, "H W 3"]]:
+    """Some decoded images of a data set, spread over its `test` split or the last one there is."""
     dataset = data if isinstance(data, Dataset) else load_dataset(data)
     split = "test" if "test" in dataset.splits else list(dataset.splits)[-1]
     images = dataset.images(split)
-    chosen = np.linspace(0, len(images) - 1, min(NUM_PICTURES, len(images))).astype(int)
-    return [read_picture(images[index]) for index in chosen]
+    chosen = np.linspace(0, len(images) - 1, min(NUM_IMAGES, len(images))).astype(int)
+    return [read_image(images[index]) for index in chosen]

@@ -1,7 +1,7 @@
-"""Controls: what else the same number of training pictures would have bought.
+"""Controls: what else the same number of training images would have bought.
 
 A slim detector is worth its trouble only where it beats the simple ways to a network of its cost. Each of
-them sees as many training pictures as the slim network does over all its stages:
+them sees as many training images as the slim network does over all its stages:
 
     dense      the dense network itself, from scratch: what slimming costs in AP
     uniform    the dense network made narrower everywhere alike, from scratch
@@ -10,7 +10,7 @@ them sees as many training pictures as the slim network does over all its stages
     lowres     the dense network from scratch, at the input size whose latency is nearest the slim network's
     int8       the dense network from scratch, its convolutions in eight bits
     plain      the published cut: 85 % of the channels no shortcut touches, after L1 with s = 0.01 for half of
-               the pictures
+               the images
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from seyolo.evaluation.ap import average_precision
 from seyolo.evaluation.bootstrap import bootstrap_difference
 from seyolo.evaluation.evaluate import Judgement
 from seyolo.exporting.formats import export
-from seyolo.exporting.quantize import calibration_pictures
+from seyolo.exporting.quantize import calibration_images
 from seyolo.pruning.planning.options import PlanOptions
 from seyolo.pruning.prune import prune_by
 from seyolo.runtime.backend import Backend, open_backend
@@ -100,7 +100,7 @@ def control_results(finished: Finished, names: Sequence[ControlName]) -> list[di
     Returns:
         One row each: control, params, macs, input_size, metrics by split, latency_ms on ONNX Runtime (all
         timed in one run) and, but for the slim network, by how much AP the slim one is better on each split
-        with a 95 % bootstrap interval over pictures. A control that cannot be is a row with `not_possible`.
+        with a 95 % bootstrap interval over images. A control that cannot be is a row with `not_possible`.
     """
     run = finished.run
     contenders = {"slim": Contender(finished.slim, run.config.size_px)}
@@ -162,8 +162,8 @@ def _int8(finished: Finished) -> Contender:
     path = _folder(finished, "int8") / "int8.onnx"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        pictures = calibration_pictures(run.dataset.images("train"))
-        export(_resized(dense), path, int8=True, pictures=pictures)
+        images = calibration_images(run.dataset.images("train"))
+        export(_resized(dense), path, int8=True, pictures=images)
     return replace(dense, file=path)
 
 

@@ -32,7 +32,7 @@ def evaluate(
         data: a `data.yaml`, Darknet `.data`, COCO `.json` or VOC folder.
         split: its name; None for all but `train`.
         size: side of the square input in pixels, by default the model's own.
-        out: a folder for curves, and for pictures with what is labelled and found.
+        out: a folder for curves, and for images with what is labelled and found.
         progress: where to tell how far it is.
     """
     detector = _opened(model) if isinstance(model, str | Path) else model

@@ -12,7 +12,7 @@ from seyolo.data.datasets import Dataset
 from seyolo.errors import UsageError
 from seyolo.evaluation.ap import Metrics
 from seyolo.exporting.formats import export
-from seyolo.exporting.quantize import calibration_pictures
+from seyolo.exporting.quantize import calibration_images
 from seyolo.opening.description import CHECKPOINT
 from seyolo.opening.network import save
 from seyolo.opening.on_torch import ModelKeywords, open_model, resized
@@ -44,7 +44,7 @@ def export_file(
     half: bool = False,
     int8: bool = False,
     dataset: Dataset | None = None,
-    num_pictures: int | None = None,
+    num_images: int | None = None,
     size: int | None = None,
     device: str = "cpu",
     random: bool = False,
@@ -57,8 +57,8 @@ def export_file(
         model, options, random: as in `open_model`.
         out: `.onnx`, `.xml`, `.cfg` or `.safetensors`.
         nms, dynamic_batch, half, int8: as in `seyolo.export`.
-        dataset: its `train` split gives the pictures for int8, its `val` split is evaluated before and after.
-        num_pictures: so many of them, spread over the split; 128 by default.
+        dataset: its `train` split gives the images for int8, its `val` split is evaluated before and after.
+        num_images: so many of them, spread over the split; 128 by default.
         size: side of the square input in pixels; by default the model's.
         device: where the model runs to which a file is compared.
         progress: where to tell how far the evaluation is.
@@ -68,9 +68,9 @@ def export_file(
     if out.suffix == CHECKPOINT and (half or int8):
         raise UsageError(f"{out}: checkpoints hold float32 only; export int8 and half to .onnx or .xml")
     if int8 != (dataset is not None):
-        raise UsageError("int8 is measured on pictures, and they are for nothing else: --int8 --data DATA")
-    if num_pictures is not None and not int8:
-        raise UsageError("a number of pictures is for int8; leave --pictures out")
+        raise UsageError("int8 is measured on images, and they are for nothing else: --int8 --data DATA")
+    if num_images is not None and not int8:
+        raise UsageError("a number of images is for int8; leave --pictures out")
     if int8 and random:
         raise UsageError(f"{model}: has no trained weights, so int8 has nothing to measure; give --weights")
     opened = resized(open_model(model, device=device, random=random, **options), size)
@@ -87,7 +87,7 @@ def export_file(
         dynamic_batch=dynamic_batch,
         half=half,
         int8=int8,
-        pictures=[] if dataset is None else calibration_pictures(dataset.images("train"), num_pictures),
+        pictures=[] if dataset is None else calibration_images(dataset.images("train"), num_images),
     )
     if dataset is None or not before:
         return Exported(files)

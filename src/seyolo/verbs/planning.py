@@ -29,16 +29,16 @@ def plan_on(
     backends: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> Plan:
-    """The plan of a cut, with what its importance needs: training pictures or a seed.
+    """The plan of a cut, with what its importance needs: training images or a seed.
 
     Args:
         model: the dense network; its mode stays as it is.
         budget, options, backends, progress: as in `measured_plan`.
-        dataset: its `train` split gives the pictures on which importance is measured.
-        seed: of `random` importance and of the choice of pictures.
+        dataset: its `train` split gives the images on which importance is measured.
+        seed: of `random` importance and of the choice of images.
 
     Raises:
-        UsageError: `taylor` or `obs` without pictures.
+        UsageError: `taylor` or `obs` without images.
         SeyoloError: as in `measured_plan`.
     """
     if options.method is None and dataset is not None:
@@ -46,7 +46,7 @@ def plan_on(
     measured = None
     if options.method in MEASURED:
         if dataset is None:
-            raise UsageError(f"importance {options.method!r} is measured on pictures; give --data")
+            raise UsageError(f"importance {options.method!r} is measured on images; give --data")
         was_training, net = model.training, model.network.net
         measure = taylor_on if options.method == "taylor" else obs_on
         measured = measure(model, dataset, (net.height, net.width), seed)

@@ -92,7 +92,7 @@ def prune_file(
     progress: Progress | None = None,
     **model_options: Unpack[ModelKeywords],
 ) -> Plan:
-    """Cuts a MODEL with weights, makes up for the cut with pictures if there are any, and writes it.
+    """Cuts a MODEL with weights, makes up for the cut with images if there are any, and writes it.
 
     Its plan is written beside it, see `plan_path`, and drawn as in `plan_file`.
 
@@ -102,11 +102,11 @@ def prune_file(
         budget: as in `seyolo.prune`; none where a plan is given.
         plan: cut by this one, made or edited before; it is written with the numbers that it gives.
         options: how to decide what goes.
-        repair: what makes up for the cut when there are pictures, see `verbs.calibration.repair_on`.
-        dataset: its `train` split gives the pictures, for importance that is measured and for the repair.
+        repair: what makes up for the cut when there are images, see `verbs.calibration.repair_on`.
+        dataset: its `train` split gives the images, for importance that is measured and for the repair.
         size: side of the square input in pixels; by default the model's.
-        seed: of `random` importance and of the choice of pictures.
-        device: where pictures are run.
+        seed: of `random` importance and of the choice of images.
+        device: where images are run.
         progress: told how far the measurement of a latency is.
     """
     if out.suffix not in (CHECKPOINT, ".cfg"):
@@ -140,6 +140,6 @@ def _require_one(budget: str | Sequence[str], plan: Plan | None) -> None:
 
 
 def _write_plan(path: Path, plan: Plan, dense: DarknetModel) -> None:
-    """The plan as JSON, and beside it a picture of the channels before and after."""
+    """The plan as JSON, and beside it an image of the channels before and after."""
     write_text(path, plan.to_json())
     plot_channels(*channel_rows(dense.network, plan.widths), path.with_suffix(".png"))

@@ -16,16 +16,16 @@ from seyolo.torchnet.build import DarknetModel
 from seyolo.training.sparsity import sparse_scales
 from seyolo.training.validation import validation_splits
 
-VALIDATION_PICTURES = 200
+VALIDATION_IMAGES = 200
 NEARLY_ZERO = 0.01
 
 
-def validation_pictures(dataset: Dataset) -> list[Sample]:
-    """Up to 200 pictures of every validation split in which something is labelled."""
+def validation_images(dataset: Dataset) -> list[Sample]:
+    """Up to 200 images of every validation split in which something is labelled."""
     found: list[Sample] = []
     for name in validation_splits(dataset):
         samples = dataset.split(name)
-        chosen = samples[:: math.ceil(len(samples) / VALIDATION_PICTURES)]
+        chosen = samples[:: math.ceil(len(samples) / VALIDATION_IMAGES)]
         if any(len(sample.class_ids) for sample in chosen):
             found += chosen
     return found
@@ -40,7 +40,7 @@ class Readiness:
         going: share of the channels with a scale that go.
         going_scale: mean scale of a channel that goes, as a share of that of one that stays.
         misplaced: share of the channels that go with a scale above that of the smallest tenth that stays.
-        ap50: AP@0.5 on validation pictures before the cut.
+        ap50: AP@0.5 on validation images before the cut.
         cut_ap50: the same right after it, with nothing repaired.
         importance: what decides which channels go; scales have to be apart only where that is `bn`.
     """
@@ -74,21 +74,21 @@ class Readiness:
 
 
 def readiness(
-    model: DarknetModel, plan: Plan, pictures: list[Sample], size_hw: tuple[int, int]
+    model: DarknetModel, plan: Plan, images: list[Sample], size_hw: tuple[int, int]
 ) -> Readiness | None:
     """Looks at the scales a plan parts, and tries the cut; None where no channel with a scale goes.
 
     Args:
         model: before the cut.
         plan: of the cut.
-        pictures: labelled ones.
+        images: labelled ones.
         size_hw: at which they are seen.
     """
     stays, goes = _parted_scales(model, plan)
     if not len(goes) or not len(stays):
         return None
     before, after = (
-        evaluate(candidate, pictures, size_hw, batch_size=32).ap50
+        evaluate(candidate, images, size_hw, batch_size=32).ap50
         for candidate in (model, prune_by(model, plan).to(next(model.parameters()).device))
     )
     scales = np.concatenate([stays, goes])

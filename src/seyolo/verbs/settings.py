@@ -29,7 +29,7 @@ def check_training(
     if epochs < least_epochs:
         raise UsageError(f"--epochs {epochs}: at least {least_epochs}")
     if batch < 1:
-        raise UsageError(f"--batch {batch}: at least one picture per step")
+        raise UsageError(f"--batch {batch}: at least one image per step")
     current_team().share_of(batch)
     if not 0 < lr <= MAX_LEARNING_RATE:
         raise UsageError(f"--lr {lr:g}: a learning rate above 0 and at most {MAX_LEARNING_RATE:g}")

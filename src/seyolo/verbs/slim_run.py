@@ -11,7 +11,7 @@ Each leaves its result in the run's folder, and a run that was stopped goes on w
     slim.safetensors .cfg .weights .onnx, slim_int8.onnx, dense.onnx
     controls/NAME/                     what each control trained
     results.json table.md controls.md channels.png curves.png scales.png scales_over_time.png samples.jpg
-    curves.json pictures/              precision and recall, and what the networks find, for the page
+    curves.json images/              precision and recall, and what the networks find, for the page
     report.html                        all of it on one page
 """
 
@@ -39,7 +39,7 @@ from seyolo.progress import Progress
 from seyolo.pruning.groups.groups import tied_scales
 from seyolo.pruning.planning.plan import Plan
 from seyolo.pruning.prune import prune_by
-from seyolo.report.figures.slim_run import write_pictures
+from seyolo.report.figures.slim_run import write_images
 from seyolo.report.pages.evidence import write_evidence
 from seyolo.report.pages.write import PAGE_FILE, write_report
 from seyolo.report.tables.controls import controls_markdown
@@ -55,7 +55,7 @@ from seyolo.training.trackers import OpenTracker
 from seyolo.verbs.calibration import repair_on
 from seyolo.verbs.int8 import INT8_FILE, WRITTEN, write_int8
 from seyolo.verbs.planning import plan_of
-from seyolo.verbs.readiness import readiness, validation_pictures
+from seyolo.verbs.readiness import readiness, validation_images
 from seyolo.verbs.slim_config import SlimConfig
 from seyolo.verbs.timing import estimate_seconds, measure_latency
 
@@ -199,7 +199,7 @@ class SlimRun:
 
     def _tell_readiness(self, sparse: DarknetModel, plan: Plan) -> None:
         with on_device(self.config.device, sparse):
-            found = readiness(sparse, plan, validation_pictures(self.dataset), self.size_hw)
+            found = readiness(sparse, plan, validation_images(self.dataset), self.size_hw)
         for line in found.lines() if found else ["no channel with a scale goes"]:
             self.progress.message(line)
         write_json(self.folder / "readiness.json", found.as_dict() if found else {})
@@ -260,7 +260,7 @@ class SlimRun:
         }
 
     def _lead(self, dense: Judgement, slim: Judgement) -> dict[str, Any]:
-        """By how much AP the slim network is better, with a 95 % bootstrap interval over pictures."""
+        """By how much AP the slim network is better, with a 95 % bootstrap interval over images."""
         num_classes = len(self.dataset.names)
         return {
             split: asdict(bootstrap_difference(truths, slim[split][1], found, num_classes))
@@ -323,12 +323,12 @@ class SlimRun:
         results: dict[str, Any],
         judgements: dict[str, Judgement],
     ) -> None:
-        """Writes the results, the tables, the pictures and the page."""
+        """Writes the results, the tables, the images and the page."""
         write_json(self.folder / "results.json", results)
         write_text(self.folder / "table.md", markdown_table(results) + "\n")
         if "controls" in results:
             write_text(self.folder / "controls.md", controls_markdown(results["controls"]))
-        write_pictures(self.folder, models, plan, self.dataset, judgements)
+        write_images(self.folder, models, plan, self.dataset, judgements)
         write_evidence(self.folder, self.dataset, judgements)
         write_report([self.folder], self.folder / PAGE_FILE)
 

@@ -63,9 +63,9 @@ def estimate_seconds(
         memory traffic shrinks with the width, arithmetic with its square.
     """
     step = measure_step_seconds(model, dataset, config.train_config("dense"))
-    pictures = len(dataset.split("train"))
+    images = len(dataset.split("train"))
     epochs = config.stage_epochs()
-    per_epoch = step * pictures / config.batch_size
+    per_epoch = step * images / config.batch_size
     teacher = TEACHER_SHARE if config.distill else 0.0
     factors = {"dense": 1.0, "sparse": 1.0, "finetuned": kept_share**0.5 + teacher}
     return {name: per_epoch * epochs[name] * factors[name] for name in epochs}

@@ -1,7 +1,7 @@
 """`train` and `resume_train`.
 
 A run writes down what it was asked for, so that `resume_train` needs nothing but the folder. Besides what
-`seyolo.training.loop` writes there are pictures: train_batch.jpg at its start; at its end curves.png,
+`seyolo.training.loop` writes there are images: train_batch.jpg at its start; at its end curves.png,
 precision_recall.png, confidence.png, val_predictions.jpg and, with sparsity, scales_over_time.png.
 """
 
@@ -118,7 +118,7 @@ def train(
         schedule: of the strength: `constant`, or `decay` linearly to zero.
         epochs, batch, size, lr, seed, device: of training; `size` is the side of the square input in pixels.
         multi_scale: draw another input size for each epoch.
-        sync_bn: normalise the pictures of all processes by common statistics.
+        sync_bn: normalise the images of all processes by common statistics.
         teacher: a trained checkpoint, or a `.cfg` with its `.weights` beside it, to learn from besides the
             labels; of the same classes, strides and anchors per cell.
         distill: how much the teacher counts; 1, like the labels, unless given.

@@ -2,7 +2,7 @@
 
 The event loop only moves bytes. Decoding and inference run in at most `Limits.workers` threads,
 `Limits.queue` more requests wait, and whoever comes then is told at once to come back, before a byte of the
-picture is read: so memory has a bound. Every refusal is one line of JSON, `{"error": "..."}`.
+image is read: so memory has a bound. Every refusal is one line of JSON, `{"error": "..."}`.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class _Service:
         model = question.choose(self._models)
         if self._admitted.locked():
             raise HTTPException(
-                503, "busy: too many pictures are waiting; try again", {"Retry-After": str(RETRY_AFTER_S)}
+                503, "busy: too many images are waiting; try again", {"Retry-After": str(RETRY_AFTER_S)}
             )
         async with self._admitted:
             data = await read_upload(request, self._limits)

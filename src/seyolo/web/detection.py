@@ -1,4 +1,4 @@
-"""One picture through one model: what `POST /detect` is asked for, and what it answers.
+"""One image through one model: what `POST /detect` is asked for, and what it answers.
 
 Runs in worker threads. They share the model; what differs from request to request, the thresholds, is in a
 `Detector` of the request's own, which costs nothing to make.
@@ -34,7 +34,7 @@ class ServedModel:
     Args:
         name: what requests call it.
         backend: is run once, on grey, so that a model that cannot run is an error at the start and the
-            first picture is no slower than the others.
+            first image is no slower than the others.
 
     Raises:
         BackendError: the runtime fails on it.
@@ -69,25 +69,25 @@ class ServedModel:
         """The answer to one request, as plain values for JSON.
 
         Args:
-            data: the picture as it was sent.
+            data: the image as it was sent.
             confidence, iou: thresholds as `Detector` takes them.
-            limits: of the pictures that are decoded.
+            limits: of the images that are decoded.
 
         Raises:
-            HTTPException: it is no picture that is taken.
+            HTTPException: it is no image that is taken.
         """
         detector = Detector(self._backend, confidence=confidence, iou_threshold=iou)
         start = time.perf_counter()
-        picture = decode_upload(data, limits)
+        image = decode_upload(data, limits)
         decoded = time.perf_counter()
         with self._turn:
             begun = time.perf_counter()
-            found = detector.detect(picture)
+            found = detector.detect(image)
             done = time.perf_counter()
         return {
             "model": self.name,
-            "width": picture.shape[1],
-            "height": picture.shape[0],
+            "width": image.shape[1],
+            "height": image.shape[0],
             "detections": found.to_dicts(detector.names),
             "latency_ms": {
                 "decode": round((decoded - start) * 1e3, 2),

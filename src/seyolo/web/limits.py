@@ -15,9 +15,9 @@ class Limits:
 
     Attributes:
         max_megabytes: largest request body, in millions of bytes.
-        max_megapixels: largest picture, in millions of pixels, by its header.
-        workers: pictures that are worked on at the same time.
-        queue: pictures that may wait behind those; more are turned away.
+        max_megapixels: largest image, in millions of pixels, by its header.
+        workers: images that are worked on at the same time.
+        queue: images that may wait behind those; more are turned away.
         upload_s: seconds a request may take to arrive.
 
     Raises:
@@ -47,10 +47,10 @@ class Limits:
 
     @property
     def max_pixels(self) -> int:
-        """The largest picture."""
+        """The largest image."""
         return round(self.max_megapixels * 1e6)
 
 
 def workers_for(threads: int) -> int:
-    """How many pictures keep every core busy when each takes so many threads."""
+    """How many images keep every core busy when each takes so many threads."""
     return max(1, (os.cpu_count() or 1) // max(1, threads))

@@ -13,7 +13,7 @@ from seyolo.errors import UsageError
 
 MOST_PORT = 65_535
 GRACE_S = 5
-"""How long pictures that are being worked on may take after Ctrl-C."""
+"""How long images that are being worked on may take after Ctrl-C."""
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -49,7 +49,7 @@ def is_loopback(listener: socket.socket) -> bool:
 
 
 def run(app: ASGIApp, listener: socket.socket) -> None:
-    """Serves until it is interrupted; pictures that are being worked on are still answered.
+    """Serves until it is interrupted; images that are being worked on are still answered.
 
     Raises:
         KeyboardInterrupt: after Ctrl-C, when everything is done.

@@ -1,6 +1,6 @@
-"""A picture out of a request: how much of it is read, and what is decoded at all.
+"""An image out of a request: how much of it is read, and what is decoded at all.
 
-Nothing is trusted: bytes are counted while they arrive, and a picture is decoded only after its header has
+Nothing is trusted: bytes are counted while they arrive, and an image is decoded only after its header has
 said how large it would become. Three formats are taken, those whose headers we read; our page turns anything
 else that its browser shows into a JPEG. File names are never looked at.
 """
@@ -19,15 +19,15 @@ from starlette.types import Message, Receive
 
 from seyolo.errors import DataError
 from seyolo.media.image_format import num_pixels
-from seyolo.media.images import decode_picture
+from seyolo.media.images import decode_image
 from seyolo.web.limits import Limits
 
 
 async def read_upload(request: Request, limits: Limits) -> bytes:
-    """The bytes of the picture in a request, which is the whole body or the one file of a form.
+    """The bytes of the image in a request, which is the whole body or the one file of a form.
 
     Raises:
-        HTTPException: 400 without a picture or with more than that, 408 too slow, 413 too large.
+        HTTPException: 400 without an image or with more than that, 408 too slow, 413 too large.
     """
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > limits.max_bytes:
@@ -37,27 +37,27 @@ async def read_upload(request: Request, limits: Limits) -> bytes:
         async with asyncio.timeout(limits.upload_s):
             data = await _read(limited)
     except TimeoutError:
-        raise HTTPException(408, f"the picture took longer than {limits.upload_s:g} s to arrive") from None
+        raise HTTPException(408, f"the image took longer than {limits.upload_s:g} s to arrive") from None
     if not data:
-        raise HTTPException(400, "no picture: send it as the body, or as the one file of multipart/form-data")
+        raise HTTPException(400, "no image: send it as the body, or as the one file of multipart/form-data")
     return data
 
 
 def decode_upload(data: bytes, limits: Limits) -> UInt8[np.ndarray, "H W 3"]:
-    """The picture as 8-bit BGR.
+    """The image as 8-bit BGR.
 
     Raises:
         HTTPException: 413 too many pixels, 415 no JPEG, PNG or WebP, 422 a damaged one.
     """
     pixels = num_pixels(data)
     if pixels is None:
-        raise HTTPException(415, "not a picture that is taken here; send a JPEG, PNG or WebP")
+        raise HTTPException(415, "not an image that is taken here; send a JPEG, PNG or WebP")
     if pixels > limits.max_pixels:
         raise HTTPException(
-            413, f"the picture has {pixels / 1e6:.1f} megapixels, at most {limits.max_megapixels:g} are taken"
+            413, f"the image has {pixels / 1e6:.1f} megapixels, at most {limits.max_megapixels:g} are taken"
         )
     try:
-        return decode_picture(data, "upload")
+        return decode_image(data, "upload")
     except DataError as error:
         raise HTTPException(422, str(error)) from None
 

@@ -1,4 +1,4 @@
-"""Augmented pictures: boxes must lie on what was painted, whatever the recipe draws."""
+"""Augmented images: boxes must lie on what was painted, whatever the recipe draws."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from seyolo.boxes import cxcywh_to_xyxy
 from seyolo.data.batches.augment import (
     Augmentation,
-    Picture,
+    Image,
     Tile,
     compose,
     draw_layout,
@@ -23,23 +23,23 @@ from seyolo.data.batches.augment import (
 
 COLOURLESS = replace(Augmentation(), hue=0.0, saturation=0.0, value=0.0, gamma=0.0)
 BOX = (0.30, 0.35, 0.20, 0.30)
-"""The white rectangle of `marked_picture`: cx, cy, w, h in parts."""
+"""The white rectangle of `marked_image`: cx, cy, w, h in parts."""
 
 
-def marked_picture(height: int = 300, width: int = 400, class_id: int = 2) -> Picture:
+def marked_image(height: int = 300, width: int = 400, class_id: int = 2) -> Image:
     """Black with one white rectangle, which is its only object."""
     image = np.zeros((height, width, 3), dtype=np.uint8)
     cx, cy, w, h = BOX
     rows = slice(round((cy - h / 2) * height), round((cy + h / 2) * height))
     image[rows, round((cx - w / 2) * width) : round((cx + w / 2) * width)] = 255
-    return Picture(pyramid(image), np.array([BOX], dtype=np.float32), np.array([class_id]))
+    return Image(pyramid(image), np.array([BOX], dtype=np.float32), np.array([class_id]))
 
 
 def drawn(recipe: Augmentation, seed: int, size_px: int = 320) -> tuple[np.ndarray, np.ndarray, list[Tile]]:
     generator = np.random.default_rng(seed)
     layout = draw_layout(recipe, size_px, generator)
-    pictures = [marked_picture(class_id=number) for number in range(len(layout.tiles))]
-    image, targets = compose(pictures, layout, recipe, generator)
+    images = [marked_image(class_id=number) for number in range(len(layout.tiles))]
+    image, targets = compose(images, layout, recipe, generator)
     return image, targets, list(layout.tiles)
 
 
@@ -64,7 +64,7 @@ def test_boxes_of_a_mosaic_lie_on_what_was_painted(seed: int) -> None:
 
 @settings(max_examples=25)
 @given(st.integers(0, 2**31))
-def test_boxes_of_a_single_picture_lie_on_what_was_painted(seed: int) -> None:
+def test_boxes_of_a_single_image_lie_on_what_was_painted(seed: int) -> None:
     assert np.abs(box_errors(COLOURLESS.plain(), seed)).max(initial=0) < 1.5
 
 
@@ -75,14 +75,14 @@ def test_boxes_are_not_shifted_by_part_of_a_pixel(flip: float) -> None:
     np.testing.assert_allclose(errors.mean(axis=0), 0, atol=0.12)
 
 
-def test_a_letterboxed_picture_without_chance_worked_by_hand() -> None:
+def test_a_letterboxed_image_without_chance_worked_by_hand() -> None:
     recipe = replace(
         COLOURLESS.plain(), scale_min=1.0, scale_max=1.0, aspect=0.0, translate=0.0, flip=1.0, keep_object=0.0
     )
     generator = np.random.default_rng(0)
     layout = draw_layout(recipe, 320, generator)
-    image, targets = compose([marked_picture(160, 320)], layout, recipe, generator)
-    # Scale 1, so x = 320 * (1 - 0.30) = 224, w = 64, h = 0.3 * 160 = 48; y is 56 below the picture's top.
+    image, targets = compose([marked_image(160, 320)], layout, recipe, generator)
+    # Scale 1, so x = 320 * (1 - 0.30) = 224, w = 64, h = 0.3 * 160 = 48; y is 56 below the image's top.
     assert targets[0, [1, 3, 4]].tolist() == pytest.approx([224, 64, 48], abs=1e-4)
     assert targets[0, 0] == 2
     top = targets[0, 2] - 56
@@ -102,12 +102,12 @@ def test_a_box_stays_when_enough_of_it_is_visible(visible: float, num_kept: int)
         translate=0.0,
         flip=0.0,
     )
-    # Picture and tile are the same 100 px; the 20 px wide box begins `visible` * 20 px before the right edge.
+    # Image and tile are the same 100 px; the 20 px wide box begins `visible` * 20 px before the right edge.
     size = 100
     boxes = np.array([[1.0 - (visible - 0.5) * 0.2, 0.5, 0.2, 0.5]], dtype=np.float32)
-    picture = Picture(pyramid(np.zeros((size, size, 3), np.uint8)), boxes, np.array([0]))
+    image = Image(pyramid(np.zeros((size, size, 3), np.uint8)), boxes, np.array([0]))
     generator = np.random.default_rng(0)
-    _, targets = compose([picture], draw_layout(recipe, size, generator), recipe, generator)
+    _, targets = compose([image], draw_layout(recipe, size, generator), recipe, generator)
     assert len(targets) == num_kept
     if num_kept:
         assert targets[0, 3] == pytest.approx(20 * visible, abs=1e-3)
@@ -118,9 +118,9 @@ def test_boxes_thinner_than_the_limit_go() -> None:
         COLOURLESS.plain(), scale_min=1.0, scale_max=1.0, min_side_px=3.0, aspect=0.0, translate=0.0
     )
     boxes = np.array([[0.5, 0.5, 0.028, 0.5], [0.5, 0.5, 0.032, 0.5]], dtype=np.float32)
-    picture = Picture(pyramid(np.zeros((100, 100, 3), np.uint8)), boxes, np.array([0, 1]))
+    image = Image(pyramid(np.zeros((100, 100, 3), np.uint8)), boxes, np.array([0, 1]))
     generator = np.random.default_rng(0)
-    _, targets = compose([picture], draw_layout(recipe, 100, generator), recipe, generator)
+    _, targets = compose([image], draw_layout(recipe, 100, generator), recipe, generator)
     # 2.8 px and 3.2 px wide.
     assert targets[:, 0].tolist() == [1]
 
@@ -146,22 +146,22 @@ def test_grid_probabilities_choose_the_number_of_tiles() -> None:
 
 @settings(max_examples=20)
 @given(st.sampled_from([(1, 1), (1, 5000), (4000, 1), (5, 3)]), st.booleans(), st.integers(0, 2**31))
-def test_tiny_and_thin_pictures_are_no_trouble(size: tuple[int, int], is_plain: bool, seed: int) -> None:
+def test_tiny_and_thin_images_are_no_trouble(size: tuple[int, int], is_plain: bool, seed: int) -> None:
     recipe = Augmentation().plain() if is_plain else Augmentation()
     generator = np.random.default_rng(seed)
     layout = draw_layout(recipe, 96, generator)
     boxes = np.array([[0.5, 0.5, 1.0, 1.0]], dtype=np.float32)
-    picture = Picture(pyramid(np.full((*size, 3), 200, np.uint8)), boxes, np.array([0]))
-    image, targets = compose([picture] * len(layout.tiles), layout, recipe, generator)
+    source = Image(pyramid(np.full((*size, 3), 200, np.uint8)), boxes, np.array([0]))
+    image, targets = compose([source] * len(layout.tiles), layout, recipe, generator)
     assert image.shape == (96, 96, 3)
     assert np.isfinite(targets).all()
 
 
-def test_a_picture_without_objects_gives_no_targets() -> None:
+def test_a_image_without_objects_gives_no_targets() -> None:
     recipe = Augmentation().plain()
-    picture = Picture((np.zeros((50, 40, 3), np.uint8),), np.zeros((0, 4), np.float32), np.zeros(0, np.int64))
+    image = Image((np.zeros((50, 40, 3), np.uint8),), np.zeros((0, 4), np.float32), np.zeros(0, np.int64))
     generator = np.random.default_rng(0)
-    _, targets = compose([picture], draw_layout(recipe, 64, generator), recipe, generator)
+    _, targets = compose([image], draw_layout(recipe, 64, generator), recipe, generator)
     assert targets.shape == (0, 5)
     assert targets.dtype == np.float32
 
@@ -169,12 +169,12 @@ def test_a_picture_without_objects_gives_no_targets() -> None:
 def test_strong_shrinking_does_not_alias() -> None:
     # A one-pixel checkerboard is mean grey at any small scale; sampling it without averaging is noise.
     board = (np.indices((256, 256)).sum(axis=0) % 2 * 255).astype(np.uint8)
-    picture = Picture(
+    source = Image(
         pyramid(np.repeat(board[..., None], 3, axis=2)), np.zeros((0, 4), np.float32), np.zeros(0, np.int64)
     )
     recipe = replace(COLOURLESS, grid_probabilities=(1.0,), scale_min=1.2, scale_max=1.2, translate=0.0)
     generator = np.random.default_rng(0)
-    image, _ = compose([picture], draw_layout(recipe, 60, generator), recipe, generator)
+    image, _ = compose([source], draw_layout(recipe, 60, generator), recipe, generator)
     assert np.abs(image.astype(int) - 127).max() <= 2
 
 
@@ -210,7 +210,7 @@ def test_gamma_bends_brightness_between_fixed_ends() -> None:
     assert image[0, 1, 0] != 64
 
 
-def test_the_same_seed_gives_the_same_picture() -> None:
+def test_the_same_seed_gives_the_same_image() -> None:
     first, second, third = (drawn(Augmentation(), seed)[0] for seed in (5, 5, 6))
     np.testing.assert_array_equal(first, second)
     assert (first != third).any()
@@ -220,14 +220,14 @@ def test_objects_spread_over_a_wide_range_of_sizes() -> None:
     sides = np.concatenate(
         [np.sqrt(drawn(Augmentation(), seed)[1][:, 3:].prod(axis=1)) for seed in range(60)]
     )
-    # The object is a quarter of the picture's side: 80 px alone, a fifth of that in a grid of 25.
+    # The object is a quarter of the image's side: 80 px alone, a fifth of that in a grid of 25.
     assert np.percentile(sides, 5) < 16
     assert np.percentile(sides, 99) > 70
 
 
 @pytest.mark.parametrize("flip", [0.0, 1.0])
 def test_a_crop_that_keeps_its_object_shows_all_of_it(flip: float) -> None:
-    # Zoom 2.5 shows 0.4 x 0.53 of the picture, enough for the object of 0.2 x 0.3 wherever it lies.
+    # Zoom 2.5 shows 0.4 x 0.53 of the image, enough for the object of 0.2 x 0.3 wherever it lies.
     recipe = replace(
         COLOURLESS, mosaic=0.0, scale_min=2.5, scale_max=2.5, aspect=0.0, flip=flip, keep_object=1.0
     )

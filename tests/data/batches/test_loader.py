@@ -18,7 +18,7 @@ import torch
 from seyolo.data.batches import training as loader_module
 from seyolo.data.batches.augment import Augmentation
 from seyolo.data.batches.evaluation import EvaluationLoader
-from seyolo.data.batches.image_cache import PictureCache
+from seyolo.data.batches.image_cache import ImageCache
 from seyolo.data.batches.training import TrainingLoader
 from seyolo.data.datasets import Sample
 from seyolo.errors import DataError
@@ -29,7 +29,7 @@ NUM_SAMPLES = 7
 
 @pytest.fixture
 def samples(tmp_path: Path) -> list[Sample]:
-    """Seven pictures of noise of different sizes; the fourth has no object, the others one each."""
+    """Seven images of noise of different sizes; the fourth has no object, the others one each."""
     made = []
     for number in range(NUM_SAMPLES):
         noise = np.random.default_rng(number).integers(0, 256, (40 + 8 * number, 64, 3), dtype=np.uint8)
@@ -56,7 +56,7 @@ def assert_no_threads() -> None:
 
 def test_batches_have_the_promised_form(samples: list[Sample]) -> None:
     batches = list(loader(samples).epoch(0))
-    # 7 pictures in batches of 3: the last batch is filled up from the start of the order.
+    # 7 images in batches of 3: the last batch is filled up from the start of the order.
     assert len(batches) == len(loader(samples)) == 3
     for images, targets in batches:
         assert images.shape == (3, 3, 64, 64)
@@ -127,8 +127,8 @@ def test_epochs_and_seeds_differ(samples: list[Sample]) -> None:
     assert torch.equal(first, next(iter(one.epoch(0)))[0])
 
 
-def test_every_picture_is_seen_once_before_any_is_repeated(samples: list[Sample]) -> None:
-    # Single pictures that always show their object: its class tells which picture a row was made from.
+def test_every_image_is_seen_once_before_any_is_repeated(samples: list[Sample]) -> None:
+    # Single images that always show their object: its class tells which image a row was made from.
     recipe = Augmentation(mosaic=0.0, scale_min=0.5, scale_max=0.9)
     targets = [rows for _, rows in TrainingLoader(samples, 64, 3, recipe, seed=0).epoch(0)]
     numbers = [int(class_id) for rows in targets for class_id in rows[:, 1]]
@@ -165,12 +165,12 @@ def test_colours_arrive_as_rgb(tmp_path: Path) -> None:
 
 
 def test_no_samples_is_an_error() -> None:
-    with pytest.raises(DataError, match="no pictures to train on"):
+    with pytest.raises(DataError, match="no images to train on"):
         loader([])
 
 
 @pytest.mark.parametrize("options", [{"workers": 1}, {"workers": 3}, {"processes": 2, "cache_bytes": 0}])
-def test_an_unreadable_picture_is_named_where_batches_are_consumed(
+def test_an_unreadable_image_is_named_where_batches_are_consumed(
     samples: list[Sample], options: dict[str, int]
 ) -> None:
     data = samples[5].image.read_bytes()
@@ -210,10 +210,8 @@ def test_no_more_than_prefetch_batches_are_made_ahead(
     samples: list[Sample], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fetched: list[int] = []
-    fetch = PictureCache.fetch
-    monkeypatch.setattr(
-        PictureCache, "fetch", lambda self, index: fetched.append(index) or fetch(self, index)
-    )
+    fetch = ImageCache.fetch
+    monkeypatch.setattr(ImageCache, "fetch", lambda self, index: fetched.append(index) or fetch(self, index))
     one_each = Augmentation(mosaic=0.0)
     batches = TrainingLoader(samples * 10, 64, 1, one_each, seed=0, workers=1, prefetch=3).epoch(0)
     next(batches)
@@ -222,17 +220,17 @@ def test_no_more_than_prefetch_batches_are_made_ahead(
 
 
 def test_the_cache_keeps_what_fits_and_shrinks_the_rest(samples: list[Sample]) -> None:
-    # A 40x64 picture with its half (20x32) takes (40*64 + 20*32) * 3 = 9600 bytes: one fits, two do not.
-    cache = PictureCache(samples, long_side_px=64, budget_bytes=12_000)
+    # A 40x64 image with its half (20x32) takes (40*64 + 20*32) * 3 = 9600 bytes: one fits, two do not.
+    cache = ImageCache(samples, long_side_px=64, budget_bytes=12_000)
     first, second = cache.fetch(0), cache.fetch(1)
     assert sum(level.nbytes for level in first.levels) == 9600
     assert cache.fetch(0) is first
     assert cache.fetch(1) is not second
-    small = PictureCache(samples, long_side_px=32, budget_bytes=0).fetch(0)
+    small = ImageCache(samples, long_side_px=32, budget_bytes=0).fetch(0)
     assert small.levels[0].shape == (20, 32, 3)
 
 
-def test_evaluation_batches_are_the_letterboxed_pictures_in_order(samples: list[Sample]) -> None:
+def test_evaluation_batches_are_the_letterboxed_images_in_order(samples: list[Sample]) -> None:
     batches = list(EvaluationLoader(samples, (64, 96), 3))
     assert [len(batch_samples) for _, _, batch_samples in batches] == [3, 3, 1]
     assert [sample.image for _, _, rows in batches for sample in rows] == [one.image for one in samples]
@@ -245,12 +243,12 @@ def test_evaluation_batches_are_the_letterboxed_pictures_in_order(samples: list[
 
 def test_evaluation_can_stretch(samples: list[Sample]) -> None:
     _, placements, _ = next(iter(EvaluationLoader(samples, (64, 96), 3, mode="stretch", workers=2)))
-    # The first picture is 40 high and 64 wide.
+    # The first image is 40 high and 64 wide.
     assert (placements[0].scale_x, placements[0].scale_y) == (96 / 64, 64 / 40)
 
 
-def test_evaluation_names_an_unreadable_picture(samples: list[Sample]) -> None:
-    samples[2].image.write_bytes(b"no picture")
+def test_evaluation_names_an_unreadable_image(samples: list[Sample]) -> None:
+    samples[2].image.write_bytes(b"no image")
     with pytest.raises(DataError, match=r"2\.png"):
         list(EvaluationLoader(samples, (64, 64), 3))
     assert_no_threads()

@@ -1,4 +1,4 @@
-"""COCO jsons: categories, splits by name, where pictures lie, and what is said about what cannot be used."""
+"""COCO jsons: categories, splits by name, where images lie, and what is said about what cannot be used."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from helpers.written_datasets import BOXES, coco_values, write_coco, write_picture, write_text
+from helpers.written_datasets import BOXES, coco_values, write_coco, write_image, write_text
 from seyolo.data.check import check_dataset
 from seyolo.data.datasets import load_dataset
-from seyolo.data.formats.coco_layout import find_splits, picture_folders
+from seyolo.data.formats.coco_layout import find_splits, image_folders
 from seyolo.errors import DataError
 
 
@@ -56,7 +56,7 @@ class TestLabels:
     @pytest.mark.parametrize(
         ("values", "message"),
         [
-            ({"bbox": [70, 30, 12, 5]}, r"the box reaches 2\.0 px out of the 80x40 picture"),
+            ({"bbox": [70, 30, 12, 5]}, r"the box reaches 2\.0 px out of the 80x40 image"),
             ({"bbox": [70, 30, -1, 5]}, r"width -1 and height 5 must be above 0"),
             ({"bbox": [70, 30, 0, -5]}, r"width 0 and height -5 must be above 0"),
             ({"bbox": [70, 30, float("nan"), 5]}, "is not finite"),
@@ -79,17 +79,17 @@ class TestLabels:
         (problem,) = check_dataset(dataset).problems
         assert problem.file == str(data)
 
-    def test_the_picture_gives_a_size_that_is_not_stated(self, data: Path) -> None:
+    def test_the_image_gives_a_size_that_is_not_stated(self, data: Path) -> None:
         expected = load_dataset(data).split("val")[0]
         for values in ({"width": None, "height": None}, {"width": 0, "height": 0}):
             found = load_dataset(changed(data, "images", **values)).split("val")[0]
             np.testing.assert_array_equal(found.boxes_cxcywh, expected.boxes_cxcywh)
         expected.image.write_bytes(b"")
-        with pytest.raises(DataError, match=r"annotations\[0\] .*b1\.png: .*not a picture"):
+        with pytest.raises(DataError, match=r"annotations\[0\] .*b1\.png: .*not an image"):
             load_dataset(data).split("val")
         assert len(check_dataset(load_dataset(data)).problems) == 2
 
-    def test_a_picture_of_another_size_than_stated_is_a_problem(self, data: Path) -> None:
+    def test_a_image_of_another_size_than_stated_is_a_problem(self, data: Path) -> None:
         dataset = load_dataset(changed(data, "images", width=160))
         (problem,) = check_dataset(dataset).problems
         assert Path(problem.file).name == "b1.png"
@@ -122,7 +122,7 @@ class TestFile:
             ("images", {"id": 101}, r"images\[1\]: the id 101 stands a second time"),
             ("images", {"id": [1]}, r"images\[0\]: id: expected a number"),
             ("images", {"file_name": None}, r"images\[0\]: no `file_name`"),
-            ("images", {"file_name": 3}, r"images\[0\]: file_name: expected the name of a picture, found 3"),
+            ("images", {"file_name": 3}, r"images\[0\]: file_name: expected the name of an image, found 3"),
             ("images", {"width": -3}, r"images\[0\]: expected width and height in pixels, found -3 and 40"),
             ("images", {"width": "80"}, r"images\[0\]: expected width and height in pixels"),
             ("annotations", {"image_id": 7}, r"annotations\[0\] \(id 0\): there is no image with the id 7"),
@@ -143,12 +143,12 @@ class TestFile:
         with pytest.raises(DataError, match=r"instances_val2017\.json: " + message):
             load_dataset(changed(data, key, **values))
 
-    def test_missing_pictures_are_counted(self, data: Path) -> None:
+    def test_missing_images_are_counted(self, data: Path) -> None:
         (data.parent.parent / "val2017/b2.png").unlink()
-        with pytest.raises(DataError, match=r"1 of 2 pictures are missing, the first is b2\.png; looked in "):
+        with pytest.raises(DataError, match=r"1 of 2 images are missing, the first is b2\.png; looked in "):
             load_dataset(data).split("val")
 
-    def test_a_picture_listed_twice(self, data: Path) -> None:
+    def test_a_image_listed_twice(self, data: Path) -> None:
         changed(data, "images", file_name="./b2.png")
         with pytest.raises(DataError, match=r"images: b2\.png stands a second time"):
             load_dataset(data).split("val")
@@ -207,7 +207,7 @@ class TestSplits:
         for folder, split in (("train", "train"), ("valid", "val")):
             write_text(tmp_path / folder / "_annotations.coco.json", json.dumps(coco_values(split)))
             for seed, name in enumerate(BOXES[split]):
-                write_picture(tmp_path / folder / f"{name}.png", seed)
+                write_image(tmp_path / folder / f"{name}.png", seed)
         (tmp_path / "test").mkdir()
         for folder, name in (("valid", "_annotations.coco.json"), (".", "train/_annotations.coco.json")):
             monkeypatch.chdir(tmp_path / folder)
@@ -216,7 +216,7 @@ class TestSplits:
             assert [len(dataset.split(split)) for split in dataset.splits] == [3, 2]
 
     @pytest.mark.parametrize(
-        ("json_place", "picture_place"),
+        ("json_place", "image_place"),
         [
             ("x/y/annotations.json", "x/y"),
             ("x/y/annotations.json", "x/y/images"),
@@ -231,22 +231,22 @@ class TestSplits:
             ("x/y/valid.json", "x/val"),
         ],
     )
-    def test_where_pictures_lie(self, tmp_path: Path, json_place: str, picture_place: str) -> None:
+    def test_where_images_lie(self, tmp_path: Path, json_place: str, image_place: str) -> None:
         data = write_text(tmp_path / json_place, json.dumps(coco_values("val")))
         for name in BOXES["val"]:
-            write_picture(tmp_path / picture_place / f"{name}.png")
-        assert {image.parent for image in load_dataset(data).images("val")} == {tmp_path / picture_place}
+            write_image(tmp_path / image_place / f"{name}.png")
+        assert {image.parent for image in load_dataset(data).images("val")} == {tmp_path / image_place}
 
     def test_the_folder_of_the_split_comes_first(self, tmp_path: Path) -> None:
         data = write_text(tmp_path / "annotations/instances_val2017.json", "")
         for folder in ("val2017", "images", "images/val2017", "annotations/val"):
             (tmp_path / folder).mkdir(parents=True)
         expected = ("annotations/val", "val2017", "images/val2017", "annotations", "images", ".")
-        assert picture_folders(data, "val") == [str(tmp_path / folder) for folder in expected]
+        assert image_folders(data, "val") == [str(tmp_path / folder) for folder in expected]
 
     def test_folders_in_file_names(self, tmp_path: Path) -> None:
         content = coco_values("test")
         content["images"][0]["file_name"] = "some/c1.png"
-        write_picture(tmp_path / "images/some/c1.png")
+        write_image(tmp_path / "images/some/c1.png")
         data = write_text(tmp_path / "annotations/test.json", json.dumps(content))
         assert load_dataset(data).images("test") == [tmp_path / "images/some/c1.png"]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from helpers.written_datasets import NAMES, write_darknet, write_picture, write_text
+from helpers.written_datasets import NAMES, write_darknet, write_image, write_text
 from seyolo.data.datasets import load_dataset
 from seyolo.errors import DataError
 
@@ -81,7 +81,7 @@ def test_paths_start_at_the_files_folder_or_else_where_one_works(
         load_dataset("set/cfg/obj.data")
 
 
-def test_a_picture_that_is_not_there_says_what_was_tried(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_image_that_is_not_there_says_what_was_tried(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(data.parent.parent)
     write_text(data.parent / "lists/train.txt", "JPEGImages/a1.png\nJPEGImages/gone.png\n")
     data.write_text("train = lists/train.txt\nnames = obj.names\n")
@@ -89,7 +89,7 @@ def test_a_picture_that_is_not_there_says_what_was_tried(data: Path, monkeypatch
         load_dataset("set/obj.data").split("train")
     for place in ("set/lists/JPEGImages", "set/JPEGImages", "JPEGImages"):
         assert str(Path(place) / "gone.png") in str(caught.value)
-    assert f"{Path('set/lists/train.txt')}:2: there is no picture" in str(caught.value)
+    assert f"{Path('set/lists/train.txt')}:2: there is no image" in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_a_bad_row_names_file_and_line(data: Path) -> None:
 
 def test_a_hash_in_a_path_is_part_of_it(tmp_path: Path) -> None:
     data = write_darknet(tmp_path / "set #2")
-    write_picture(tmp_path / "set #2/more/x #1.png")
+    write_image(tmp_path / "set #2/more/x #1.png")
     write_text(tmp_path / "set #2/list #1.txt", "more/x #1.png\n")
     data.write_text("train = list #1.txt\nnames = obj.names\n")
     assert [sample.image.name for sample in load_dataset(data).split("train")] == ["x #1.png"]

@@ -13,7 +13,7 @@ from seyolo.data.formats.data_yaml import write_data_yaml
 from seyolo.errors import DataError
 
 
-def make_picture(path: Path, height: int = 20, width: int = 40, seed: int = 0) -> Path:
+def make_image(path: Path, height: int = 20, width: int = 40, seed: int = 0) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     pixels = np.random.default_rng(seed).integers(0, 255, (height, width, 3), dtype=np.uint8)
     assert cv2.imwrite(str(path), pixels)
@@ -28,10 +28,10 @@ def make_label(path: Path, text: str) -> Path:
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """Two train pictures (one a negative without label file), one val picture with an empty label."""
-    make_picture(tmp_path / "images/train/b.jpg")
-    make_picture(tmp_path / "images/train/a.png")
-    make_picture(tmp_path / "images/val/c.jpg")
+    """Two train images (one a negative without label file), one val image with an empty label."""
+    make_image(tmp_path / "images/train/b.jpg")
+    make_image(tmp_path / "images/train/a.png")
+    make_image(tmp_path / "images/val/c.jpg")
     make_label(tmp_path / "labels/train/b.txt", "0 0.5 0.5 0.25 0.5\n1 0.25 0.5 0.1 0.1\n")
     make_label(tmp_path / "labels/val/c.txt", "")
     write_data_yaml(tmp_path / "data.yaml", {"train": "images/train", "val": "images/val"}, ("hand", "face"))
@@ -45,7 +45,7 @@ def write_yaml(root: Path, text: str) -> Path:
 
 
 class TestSplits:
-    def test_samples_are_sorted_and_pictures_without_label_are_negatives(self, root: Path) -> None:
+    def test_samples_are_sorted_and_images_without_label_are_negatives(self, root: Path) -> None:
         negative, labelled = load_dataset(root / "data.yaml").split("train")
         assert [negative.image.name, labelled.image.name] == ["a.png", "b.jpg"]
         assert negative.boxes_cxcywh.shape == (0, 4)
@@ -71,10 +71,10 @@ class TestSplits:
         path = write_yaml(root, "train: lists/some.txt\nnames: [hand, face]\n")
         assert [sample.image.name for sample in load_dataset(path).split("train")] == ["a.png", "b.jpg"]
 
-    def test_a_list_file_with_a_missing_picture_names_the_line(self, root: Path) -> None:
+    def test_a_list_file_with_a_missing_image_names_the_line(self, root: Path) -> None:
         make_label(root / "some.txt", "images/train/b.jpg\nimages/train/gone.jpg\n")
         path = write_yaml(root, "train: some.txt\nnames: [hand, face]\n")
-        with pytest.raises(DataError, match=r"some\.txt:2: there is no picture .*gone\.jpg"):
+        with pytest.raises(DataError, match=r"some\.txt:2: there is no image .*gone\.jpg"):
             load_dataset(path).split("train")
 
     def test_a_split_may_be_several_places(self, root: Path) -> None:
@@ -102,7 +102,7 @@ class TestSplits:
         (root / "images/empty").mkdir()
         (root / "images/empty/notes.md").touch()
         path = write_yaml(root, "train: images/empty\nnames: [hand]\n")
-        with pytest.raises(DataError, match="split `train` has no pictures"):
+        with pytest.raises(DataError, match="split `train` has no images"):
             load_dataset(path).split("train")
 
     def test_a_bad_label_names_file_and_line(self, root: Path) -> None:
@@ -110,7 +110,7 @@ class TestSplits:
         with pytest.raises(DataError, match=r"a\.txt:2: class 2 is out of range.* names 2"):
             load_dataset(root / "data.yaml").split("train")
 
-    def test_a_label_reaching_out_is_measured_on_its_own_picture(self, root: Path) -> None:
+    def test_a_label_reaching_out_is_measured_on_its_own_image(self, root: Path) -> None:
         # b.jpg is 40 px wide: left = 0.02 - 0.08 / 2 = -0.02 = 0.8 px outside; right = 0.06.
         make_label(root / "labels/train/b.txt", "0 0.02 0.5 0.08 0.5\n")
         content = load_dataset(root / "data.yaml").read_split("train")
@@ -118,10 +118,10 @@ class TestSplits:
         np.testing.assert_allclose(content.samples[1].boxes_cxcywh, [[0.03, 0.5, 0.06, 0.5]], atol=1e-7)
         # 0.01 - 0.04 = -0.03 = 1.2 px outside.
         make_label(root / "labels/train/b.txt", "0 0.01 0.5 0.08 0.5\n")
-        with pytest.raises(DataError, match=r"b\.txt:1: the box reaches 1\.2 px out of the 40x20 picture"):
+        with pytest.raises(DataError, match=r"b\.txt:1: the box reaches 1\.2 px out of the 40x20 image"):
             load_dataset(root / "data.yaml").split("train")
 
-    def test_loading_opens_no_pictures(self, root: Path) -> None:
+    def test_loading_opens_no_images(self, root: Path) -> None:
         for image in (root / "images").rglob("*.*"):
             image.write_bytes(b"")
         assert len(load_dataset(root / "data.yaml").split("train")) == 2

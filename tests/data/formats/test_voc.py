@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from helpers.written_datasets import voc_xml, write_picture, write_text, write_voc
+from helpers.written_datasets import voc_xml, write_image, write_text, write_voc
 from seyolo.data.check import check_dataset
 from seyolo.data.datasets import load_dataset
 from seyolo.errors import DataError
@@ -57,7 +57,7 @@ class TestAnnotations:
     @pytest.mark.parametrize(
         ("objects", "message"),
         [
-            (HAND.replace("24", "83"), r"object 1: the box reaches 3\.0 px out of the 80x40 picture"),
+            (HAND.replace("24", "83"), r"object 1: the box reaches 3\.0 px out of the 80x40 image"),
             (HAND + HAND.replace("24", "8"), r"object 2: width 0 and height 16 must be above 0"),
             (HAND.replace("24", "nan"), r"object 1: the box .* is not finite"),
             (HAND.replace("24", "many"), r"object 1: xmax: expected a number, found 'many'"),
@@ -107,12 +107,12 @@ class TestAnnotations:
     def test_a_missing_xml(self, folder: Path) -> None:
         (folder / "Annotations/a2.xml").unlink()
         with pytest.raises(
-            DataError, match=r"a2\.xml: no such file; that of a picture without objects has no <object>"
+            DataError, match=r"a2\.xml: no such file; that of an image without objects has no <object>"
         ):
             load_dataset(folder).split("train")  # fmt: skip
 
     @pytest.mark.parametrize("size", ["", "<size><width>0</width><height>0</height></size>"])
-    def test_the_picture_gives_a_size_that_is_not_stated(self, folder: Path, size: str) -> None:
+    def test_the_image_gives_a_size_that_is_not_stated(self, folder: Path, size: str) -> None:
         write_text(folder / "Annotations/a2.xml", f"<annotation>{size}{HAND}</annotation>")
         dataset = load_dataset(folder)
         sample = dataset.split("train")[1]
@@ -120,13 +120,13 @@ class TestAnnotations:
         sample.image.write_bytes(b"")
         assert len(check_dataset(dataset).problems) == 2
 
-    def test_a_picture_of_another_size_than_stated_is_a_problem(self, folder: Path) -> None:
+    def test_a_image_of_another_size_than_stated_is_a_problem(self, folder: Path) -> None:
         xml = folder / "Annotations/b1.xml"
         xml.write_text(xml.read_text().replace("<height>40<", "<height>60<"))
         (problem,) = check_dataset(load_dataset(folder)).problems
         assert problem.text == "is 80x40 pixels, its labels are for 80x60"
 
-    def test_an_xml_without_picture_is_a_problem(self, folder: Path) -> None:
+    def test_an_xml_without_image_is_a_problem(self, folder: Path) -> None:
         annotate(folder, HAND, "gone")
         (problem,) = check_dataset(load_dataset(folder)).problems
         assert Path(problem.file).name == "gone.xml"
@@ -164,7 +164,7 @@ class TestClasses:
 
 
 class TestSplits:
-    def test_trainval_stands_in_for_train_without_the_pictures_of_val(self, folder: Path) -> None:
+    def test_trainval_stands_in_for_train_without_the_images_of_val(self, folder: Path) -> None:
         (folder / "ImageSets/Main/train.txt").unlink()
         dataset = load_dataset(folder)
         assert list(dataset.splits) == ["train", "val", "test"]
@@ -175,18 +175,18 @@ class TestSplits:
         assert [image.stem for image in dataset.images("train")] == ["a1", "a2", "a3", "b1", "b2"]
 
     def test_names_with_endings_folders_and_spaces(self, folder: Path) -> None:
-        write_picture(folder / "JPEGImages/more/my photo.JPG")
+        write_image(folder / "JPEGImages/more/my photo.JPG")
         annotate(folder, HAND, "more/my photo")
         write_text(folder / "ImageSets/Main/train.txt", "a1.png\n\nmore/my photo \n")
         assert [len(sample.class_ids) for sample in load_dataset(folder).split("train")] == [2, 1]
 
-    def test_a_missing_picture_names_the_line(self, folder: Path) -> None:
+    def test_a_missing_image_names_the_line(self, folder: Path) -> None:
         write_text(folder / "ImageSets/Main/train.txt", "a1\na4\n")
-        with pytest.raises(DataError, match=r"train\.txt:2: .*JPEGImages.a4: there is no such picture"):
+        with pytest.raises(DataError, match=r"train\.txt:2: .*JPEGImages.a4: there is no such image"):
             load_dataset(folder).split("train")
 
-    def test_two_pictures_of_a_name(self, folder: Path) -> None:
-        write_picture(folder / "JPEGImages/a1.jpg")
+    def test_two_images_of_a_name(self, folder: Path) -> None:
+        write_image(folder / "JPEGImages/a1.jpg")
         with pytest.raises(DataError, match=r"train\.txt:1: .*there are several: .*a1\.jpg, .*a1\.png"):
             load_dataset(folder).split("train")
 

@@ -13,7 +13,7 @@ from seyolo.data.formats.yolo import label_path, parse_labels, read_labels
 
 
 def no_size() -> tuple[int, int]:
-    raise AssertionError("the picture's size must not be asked for")
+    raise AssertionError("the image's size must not be asked for")
 
 
 def make_label(path: Path, text: str) -> Path:
@@ -27,7 +27,7 @@ class TestLabelPath:
         label = make_label(tmp_path / "images/set/labels/train/x.txt", "")
         assert label_path(tmp_path / "images/set/images/train/x.jpg") == label
 
-    def test_beside_the_picture(self, tmp_path: Path) -> None:
+    def test_beside_the_image(self, tmp_path: Path) -> None:
         label = make_label(tmp_path / "x.txt", "")
         assert label_path(tmp_path / "x.jpg") == label
         assert label_path(tmp_path / "y.jpg") is None
@@ -47,8 +47,8 @@ class TestLabels:
             ("hand 0.5 0.5 0.1 0.1", "are not five numbers"),
             ("0 0.5 0.5 0 0.1", "width 0 and height 0.1 must be above 0"),
             ("0 0.5 0.5 0.1 -0.1", "must be above 0"),
-            ("0 52 40 20 20", "px out of the 100x50 picture"),  # pixels instead of parts
-            ("0 0.5 1.005 0.1 0.01", "lies outside the picture"),  # 0.5 px below the lower edge
+            ("0 52 40 20 20", "px out of the 100x50 image"),  # pixels instead of parts
+            ("0 0.5 1.005 0.1 0.01", "lies outside the image"),  # 0.5 px below the lower edge
         ],
     )
     def test_bad_rows(self, tmp_path: Path, row: str, message: str) -> None:

@@ -29,7 +29,7 @@ OUTSIDE = [(120.0, 20.0), (140.0, 20.0), (140.0, 40.0), (120.0, 40.0)]
 
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
-    """x.jpg is in every split, with another content each; validation holds a picture of its own too."""
+    """x.jpg is in every split, with another content each; validation holds an image of its own too."""
     root = tmp_path / "hand_dataset"
     add(root, "training", "x", 0, [TILTED, REACHING_OUT, OUTSIDE])
     add(root, "training", "empty", 1, [])
@@ -150,7 +150,7 @@ class TestOfficial:
 
     def test_counts_beside_the_published_ones(self, source: Path, tmp_path: Path) -> None:
         report = convert(source, tmp_path / "out")
-        assert [(c.split, c.num_pictures, c.num_hands) for c in report.counts] == [
+        assert [(c.split, c.num_images, c.num_hands) for c in report.counts] == [
             ("train", 2, 2),
             ("val", 2, 3),
             ("test", 1, 1),
@@ -159,8 +159,8 @@ class TestOfficial:
         assert [c.num_dropped for c in report.counts] == [1, 0, 0]
         assert report.rows()[2]["published_hands"] == 2031
         assert report.warnings[:2] == (
-            "train: found 2 pictures with 2 hands, published are 4,069 with 9,163",
-            "train: dropped 1 hands outside their picture or under 1 px",
+            "train: found 2 images with 2 hands, published are 4,069 with 9,163",
+            "train: dropped 1 hands outside their image or under 1 px",
         )
 
     @pytest.mark.parametrize(("name", "mode"), [("hand_dataset.tar.gz", "w:gz"), ("x.tar", "w")])
@@ -213,9 +213,9 @@ class TestTrouble:
         (source / "x.mat").rename(source / "test_dataset/test_data/annotations/z.mat")
         self.refused(source, r"x\.jpg: its annotation is missing")
 
-    def test_a_missing_picture(self, source: Path) -> None:
+    def test_a_missing_image(self, source: Path) -> None:
         (source / "validation_dataset/validation_data/images/y.jpg").unlink()
-        self.refused(source, r"y\.mat: its picture is missing")
+        self.refused(source, r"y\.mat: its image is missing")
 
     def test_a_missing_split(self, source: Path) -> None:
         (source / "test_dataset").rename(source / "tests")
@@ -225,10 +225,10 @@ class TestTrouble:
         (source / "test_dataset/test_data/annotations/x.mat").write_bytes(b"not a mat file at all" * 20)
         self.refused(source, r"x\.mat: cannot be read")
 
-    def test_a_truncated_picture(self, source: Path) -> None:
+    def test_a_truncated_image(self, source: Path) -> None:
         path = source / "test_dataset/test_data/images/x.jpg"
         path.write_bytes(path.read_bytes()[:-50])
-        self.refused(source, r"x\.jpg: the picture is truncated")
+        self.refused(source, r"x\.jpg: the image is truncated")
 
     def test_another_folder_and_no_file(self, source: Path) -> None:
         self.refused(source / "training_dataset/training_data", "not the Oxford Hand data set")
@@ -239,7 +239,7 @@ class TestTrouble:
         archive = source.parent / "h.tar.gz"
         with tarfile.open(archive, "w:gz") as tar:
             tar.add(source, "hand_dataset")
-        self.refused(archive, r"h\.tar\.gz.hand_dataset.validation_dataset.*y\.mat: its picture is missing")
+        self.refused(archive, r"h\.tar\.gz.hand_dataset.validation_dataset.*y\.mat: its image is missing")
 
     def test_an_interruption(self, source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         def interrupted(*_: object) -> None:

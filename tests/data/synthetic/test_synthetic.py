@@ -138,14 +138,14 @@ def test_open_fingers_are_separate_limbs() -> None:
     assert rendered is not None
     mask = rendered.hand_mask(300, 300)
     tips = hand.joints[1:, 3, :2].astype(int)
-    # Walking across the picture at the height of the little finger's tip meets all four fingers, one by one.
+    # Walking across the image at the height of the little finger's tip meets all four fingers, one by one.
     row = mask[tips[:, 1].max()].astype(int)
     assert np.count_nonzero(np.diff(row) == 1) == 4
 
 
 @given(st.integers(0, 10**6), st.integers(64, 150), st.integers(64, 150))
 @settings(max_examples=25)
-def test_boxes_lie_inside_the_picture(seed: int, height: int, width: int) -> None:
+def test_boxes_lie_inside_the_image(seed: int, height: int, width: int) -> None:
     image, boxes_xyxy = draw_scene(np.random.default_rng(seed), height, width)
     assert image.shape == (height, width, 3)
     assert image.dtype == np.uint8
@@ -168,7 +168,7 @@ def test_scenes_vary_in_number_and_size_of_hands() -> None:
     assert 60 < longer_px.max() <= 74
 
 
-def test_the_same_generator_state_draws_the_same_picture() -> None:
+def test_the_same_generator_state_draws_the_same_image() -> None:
     first, second = scene(7, 1), scene(7, 1)
     assert np.array_equal(first[0], second[0])
     assert np.array_equal(first[1], second[1])
@@ -244,9 +244,9 @@ def test_the_same_seed_gives_the_same_bytes_whatever_else_is_drawn(tmp_path: Pat
 
     small, large, other = write("small", 2, 0), write("large", 4, 0), write("other", 2, 1)
     assert small.items() <= large.items()
-    picture = "images/train/000000.jpg"
-    assert small[picture] != other[picture]
-    assert small[picture] != small["images/val/000000.jpg"]
+    image = "images/train/000000.jpg"
+    assert small[image] != other[image]
+    assert small[image] != small["images/val/000000.jpg"]
 
 
 def test_an_empty_folder_is_filled_and_a_full_one_refused(tmp_path: Path) -> None:
@@ -297,6 +297,6 @@ def test_arguments_that_make_no_sense_are_refused(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_picture_too_small_is_refused() -> None:
+def test_a_image_too_small_is_refused() -> None:
     with pytest.raises(UsageError, match="63x320"):
         draw_scene(np.random.default_rng(0), 63, 320)

@@ -144,9 +144,9 @@ def test_sliced_and_folded_equals_dense_without_scale(network: Network, seed: in
     state = random_state(plain, rng)
     dense = model_of(plain, without_scale(state, masks))
     slim = model_of(*slice_network(plain, fold_constants(plain, state, masks), masks))
-    picture = torch.from_numpy(rng.random((1, 3, plain.net.height, plain.net.width)))
+    image = torch.from_numpy(rng.random((1, 3, plain.net.height, plain.net.width)))
     with torch.no_grad():
-        for one, other in zip(dense.forward_heads(picture), slim.forward_heads(picture), strict=True):
+        for one, other in zip(dense.forward_heads(image), slim.forward_heads(image), strict=True):
             torch.testing.assert_close(one, other, rtol=0, atol=1e-9)
 
 
@@ -159,8 +159,8 @@ def test_padded_kernels_are_exact_inside() -> None:
     masks = [np.array([True, False, True, False]), np.ones(5, dtype=bool), *[np.ones(6, dtype=bool)] * 2]
     dense = model_of(network, without_scale(state, masks))
     slim = model_of(*slice_network(network, fold_constants(network, state, masks), masks))
-    picture = torch.from_numpy(rng.random((1, 3, 32, 32)))
+    image = torch.from_numpy(rng.random((1, 3, 32, 32)))
     with torch.no_grad():
-        difference = (dense.forward_heads(picture)[0] - slim.forward_heads(picture)[0]).abs()
+        difference = (dense.forward_heads(image)[0] - slim.forward_heads(image)[0]).abs()
     assert difference[:, 1:-1, 1:-1].max() < 1e-9
     assert difference[:, 0].max() > 1e-3

@@ -43,8 +43,8 @@ def test_modes_and_momentum_come_back(model: DarknetModel) -> None:
     assert model.training
 
 
-def test_without_pictures_nothing_changes(model: DarknetModel) -> None:
+def test_without_images_nothing_changes(model: DarknetModel) -> None:
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    with pytest.raises(DataError, match="no pictures"):
+    with pytest.raises(DataError, match="no images"):
         recalibrate(model, [])
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())

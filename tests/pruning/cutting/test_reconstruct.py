@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from helpers.random_weights import calibrated
-from helpers.small_networks import pictures
+from helpers.small_networks import random_images
 from seyolo.darknet.edit import set_size
 from seyolo.darknet.zoo import network_from_name
 from seyolo.errors import DataError, PlanError
@@ -24,11 +24,11 @@ SIDE = 64
 @pytest.fixture
 def dense() -> DarknetModel:
     network = set_size(network_from_name("se-yolov3-tiny@0.5", num_classes=2), SIDE, SIDE)
-    return calibrated(network, pictures(SIDE, SIDE, seed=1)).eval()
+    return calibrated(network, random_images(SIDE, SIDE, seed=1)).eval()
 
 
 def several(count: int, seed: int) -> torch.Tensor:
-    return torch.cat([pictures(SIDE, SIDE, seed=seed + i) for i in range(count)])
+    return torch.cat([random_images(SIDE, SIDE, seed=seed + i) for i in range(count)])
 
 
 def halves(groups: Groups) -> list[np.ndarray]:
@@ -102,10 +102,10 @@ def test_places_with_objects_are_fitted_first(dense: DarknetModel, monkeypatch: 
     assert errors[0] < 0.95 * errors[1]
 
 
-def test_no_pictures_and_another_network(dense: DarknetModel) -> None:
+def test_no_images_and_another_network(dense: DarknetModel) -> None:
     plan = make_plan(dense, "macs=60%")
     slim = prune_by(dense, plan)
-    with pytest.raises(DataError, match="no pictures"):
+    with pytest.raises(DataError, match="no images"):
         reconstruct(slim, dense, plan, [])
     with pytest.raises(PlanError, match="another network"):
         reconstruct(slim, slim, plan, [several(1, seed=0)])

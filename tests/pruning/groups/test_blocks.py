@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from helpers.masking import random_kept
 from helpers.random_weights import calibrated
-from helpers.small_networks import pictures
+from helpers.small_networks import random_images
 from helpers.strategies import networks
 from seyolo.darknet.cfg import Network
 from seyolo.darknet.cost import cost
@@ -49,7 +49,7 @@ def silence(model: DarknetModel, shortcut: int, layers: range) -> None:
 @pytest.mark.parametrize("name", ["yolov3@0.125", "se-yolov3@0.25"])
 def test_removing_silent_blocks_changes_nothing(name: str) -> None:
     network = tiny(name)
-    images = pictures(64, 64, seed=3)
+    images = random_images(64, 64, seed=3)
     model = calibrated(network, images).eval()
     groups = find_groups(network)
     gone = find_blocks(network, groups)[2:9:3]

@@ -18,7 +18,7 @@ from seyolo.pruning.groups.groups import Groups, find_groups, keep_masks, tied_s
 
 
 def summary(groups: Groups) -> list[tuple[tuple[int, ...], int, bool]]:
-    """(layers, width, fixed) of all groups but the picture's."""
+    """(layers, width, fixed) of all groups but the image's."""
     return [(group.layers, group.num_channels, group.fixed) for group in groups.groups if group.layers]
 
 
@@ -125,7 +125,7 @@ def test_end_of_a_network_without_yolo_is_fixed() -> None:
     assert summary(groups) == [((0,), 8, False), ((1,), 4, True)]
 
 
-def test_shortcut_with_the_picture_is_fixed() -> None:
+def test_shortcut_with_the_image_is_fixed() -> None:
     text = "[net]\nwidth=32\nheight=32\n[route]\nlayers=-1\n"
     with pytest.raises(Exception, match="route"):
         parse_cfg(text)

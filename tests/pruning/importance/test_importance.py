@@ -12,7 +12,7 @@ from seyolo.pruning.groups.groups import find_groups
 from seyolo.pruning.importance.scores import importance
 
 NETWORK = network_of(conv(2), conv(2), "[shortcut]\nfrom=0\nactivation=linear\n")
-GROUPS = find_groups(NETWORK)  # the picture, (0, 1), and the head
+GROUPS = find_groups(NETWORK)  # the image, (0, 1), and the head
 
 
 def scaled_state() -> dict[str, np.ndarray]:  # type: ignore[type-arg]
@@ -23,10 +23,10 @@ def scaled_state() -> dict[str, np.ndarray]:  # type: ignore[type-arg]
 
 
 def test_bn_takes_the_mean_or_the_largest_of_tied_scales() -> None:
-    picture, tied, head = importance(GROUPS, scaled_state())
+    image, tied, head = importance(GROUPS, scaled_state())
     np.testing.assert_array_equal(tied, [2, 1.5])
     np.testing.assert_array_equal(importance(GROUPS, scaled_state(), tied="max")[1], [3, 2])
-    assert np.isinf(picture).all()
+    assert np.isinf(image).all()
     assert np.isinf(head).all()  # no batch normalisation, so no score: stays whole
 
 

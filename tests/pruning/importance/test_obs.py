@@ -8,7 +8,7 @@ import torch
 
 from helpers.random_weights import calibrated
 from helpers.small_graphs import conv, network_of
-from helpers.small_networks import pictures
+from helpers.small_networks import random_images
 from seyolo.darknet.cfg import Network
 from seyolo.darknet.edit import set_size
 from seyolo.darknet.zoo import network_from_name
@@ -23,7 +23,7 @@ SIDE = 64
 
 def model_of(network: Network) -> DarknetModel:
     network = set_size(network, SIDE, SIDE)
-    return calibrated(network, pictures(SIDE, SIDE, seed=1)).eval()
+    return calibrated(network, random_images(SIDE, SIDE, seed=1)).eval()
 
 
 def read_by(model: DarknetModel, layer: int, images: torch.Tensor) -> np.ndarray:
@@ -39,7 +39,7 @@ def read_by(model: DarknetModel, layer: int, images: torch.Tensor) -> np.ndarray
 def test_the_first_to_leave_costs_what_least_squares_cannot_make_up_for() -> None:
     # Layer 1, which detects, reads layer 0 by a 1x1 kernel; its filters count alike.
     model = model_of(network_of(conv(6)))
-    images = pictures(SIDE, SIDE, num=4, seed=3)
+    images = random_images(SIDE, SIDE, num=4, seed=3)
     scores = obs_scores(model, [images])[0]
     x = read_by(model, 1, images)
     x = x - x.mean(axis=0)
@@ -64,7 +64,7 @@ def test_of_two_that_say_the_same_one_stays() -> None:
             if tensor.ndim:
                 tensor[5] = tensor[2]
         model.layers[1].conv.weight[:, [2, 5]] = 3.0
-    scores = obs_scores(model, [pictures(SIDE, SIDE, num=2, seed=3)])[0]
+    scores = obs_scores(model, [random_images(SIDE, SIDE, num=2, seed=3)])[0]
     first, last = sorted(scores[[2, 5]])
     assert first < 0.05 * last
 
@@ -74,7 +74,7 @@ def test_what_nobody_uses_or_never_changes_costs_next_to_nothing() -> None:
     with torch.no_grad():
         model.layers[1].conv.weight[:, 3] = 0.0
         model.layers[0].bn.weight[6] = 0.0  # constant, so it is folded
-    scores = obs_scores(model, [pictures(SIDE, SIDE, num=2, seed=3)])[0]
+    scores = obs_scores(model, [random_images(SIDE, SIDE, num=2, seed=3)])[0]
     assert set(np.argsort(scores)[:2]) == {3, 6}
     assert scores[[3, 6]].max() < 0.05 * np.median(scores)
 
@@ -86,7 +86,7 @@ def test_all_that_is_tied_has_one_score_and_nothing_changes(name: str) -> None:
     model = model_of(network_from_name(name, num_classes=2))
     model.train()
     before = {key: tensor.clone() for key, tensor in model.state_dict().items()}
-    images = pictures(SIDE, SIDE, num=2, seed=3)
+    images = random_images(SIDE, SIDE, num=2, seed=3)
     scores = obs_scores(model, [images])
     for group in find_groups(model.network).groups:
         if group.layers and not group.fixed:
@@ -106,19 +106,19 @@ def test_parts_that_are_read_by_some_only() -> None:
     # The second half of layer 0 goes on alone; the first is read by nobody but the shortcut's reader.
     half = "[route]\nlayers=-1\ngroups=2\ngroup_id=1\n"
     model = model_of(network_of(conv(8), half, conv(8), "[route]\nlayers=-1,0\n", conv(8, groups=2)))
-    scores = obs_scores(model, [pictures(SIDE, SIDE, num=2, seed=3)])
+    scores = obs_scores(model, [random_images(SIDE, SIDE, num=2, seed=3)])
     assert all(np.isfinite(scores[layer]).all() for layer in (0, 2, 4))
 
 
 def test_batches_add_up() -> None:
     model = model_of(network_from_name("yolov3-tiny@0.125", num_classes=1))
-    images = pictures(SIDE, SIDE, num=4, seed=3)
+    images = random_images(SIDE, SIDE, num=4, seed=3)
     whole = obs_scores(model, [images])
     parts = obs_scores(model, images.split(1))
     ranks = [np.corrcoef(np.log(whole[layer]), np.log(parts[layer]))[0, 1] for layer in whole]
     assert min(ranks) > 0.8  # the random directions differ
 
 
-def test_no_pictures() -> None:
-    with pytest.raises(DataError, match="no pictures"):
+def test_no_images() -> None:
+    with pytest.raises(DataError, match="no images"):
         obs_scores(model_of(network_of(conv(8))), [])

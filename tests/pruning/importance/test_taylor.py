@@ -63,6 +63,6 @@ def test_every_convolution_is_scored_and_nothing_changes(model: DarknetModel) ->
     np.testing.assert_allclose(scores[4], taylor_scores(model, [batch()])[4], rtol=1e-5)
 
 
-def test_no_pictures(model: DarknetModel) -> None:
-    with pytest.raises(DataError, match="no pictures"):
+def test_no_images(model: DarknetModel) -> None:
+    with pytest.raises(DataError, match="no images"):
         taylor_scores(model, [])

@@ -84,7 +84,7 @@ def test_an_edited_plan_is_counted_anew(network: Network, plan: Plan) -> None:
     others = edited(timed, kept=[4, 5, 6, 7], removed=[0, 1, 2, 3])
     assert others.recounted(network) == others  # as wide as before, so as fast
     fewer = edited(timed, kept=[0], removed=[1, 2, 3, 4, 5, 6, 7]).recounted(network)
-    # Three 3x3 kernels over the picture with scale and shift, and their planes in the 4 filters behind.
+    # Three 3x3 kernels over the image with scale and shift, and their planes in the 4 filters behind.
     assert fewer.params == plan.params - 3 * (9 * 3 + 2) - 3 * 9 * 4
     assert fewer.table()[0] == (0, 8, 1)
     assert (fewer.latency_ms, fewer.measured_ms, fewer.dense_ms) == ({}, {}, {})

@@ -44,7 +44,7 @@ def test_the_best_confidence_is_marked() -> None:
     assert figure.axes[1].lines[-1].get_xdata() == [0.5, 0.5]
 
 
-def test_both_pictures_of_curves_are_written(tmp_path: Path) -> None:
+def test_both_images_of_curves_are_written(tmp_path: Path) -> None:
     plot_detection_curves({"val": CURVES}, tmp_path)
     for name in ("precision_recall.png", "confidence.png"):
         assert cv2.imread(str(tmp_path / name)) is not None

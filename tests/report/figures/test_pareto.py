@@ -1,4 +1,4 @@
-"""AP against latency: who is on the front, and that the picture names all."""
+"""AP against latency: who is on the front, and that the image names all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Plots: what stands in the figure, and that only whole pictures appear under the final name.
+"""Plots: what stands in the figure, and that only whole images appear under the final name.
 
 The figure is caught at the moment of saving; its texts and points say whether the numbers arrived.
 """
@@ -139,7 +139,7 @@ class TestSamples:
         return cv2.imread(str(path))
 
     def test_pairs_of_rows(self, tmp_path: Path) -> None:
-        # Pictures of 100x50 become 200x100; three of them make two pairs of rows.
+        # Images of 100x50 become 200x100; three of them make two pairs of rows.
         row_px = LABEL_PX + 100 + GAP_PX
         assert self.sheet(tmp_path, 3).shape == (4 * row_px, GAP_PX + 2 * (200 + GAP_PX), 3)
 
@@ -147,7 +147,7 @@ class TestSamples:
         sheet = self.sheet(tmp_path, 1)
         colour = class_colour(0)
         row_px = LABEL_PX + 100 + GAP_PX
-        # The box's left side: x = 20 * 2 on the picture, half way down.
+        # The box's left side: x = 20 * 2 on the image, half way down.
         assert tuple(sheet[LABEL_PX + 50, GAP_PX + 40]) == colour
         assert not (sheet[row_px:] == colour).all(axis=2).any()
         # The detection of score 0.1 is below the threshold: nothing at its left side.
@@ -155,11 +155,11 @@ class TestSamples:
         low = self.sheet(tmp_path, 1, confidence=0.05)
         assert tuple(low[LABEL_PX + 30, GAP_PX + 140]) == colour
 
-    def test_no_pictures(self, tmp_path: Path) -> None:
-        with pytest.raises(UsageError, match="at least one picture"):
+    def test_no_images(self, tmp_path: Path) -> None:
+        with pytest.raises(UsageError, match="at least one image"):
             plot_samples([], [], [], ["hand"], tmp_path / "s.png")
 
-    def test_an_ending_that_is_no_picture_writes_nothing(self, tmp_path: Path) -> None:
+    def test_an_ending_that_is_no_image_writes_nothing(self, tmp_path: Path) -> None:
         with pytest.raises(UsageError, match=r"use \.png or \.jpg"):
             plot_samples([self.IMAGE], [self.FOUND], [self.FOUND], ["hand"], tmp_path / "s.doc")
         assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,4 @@
-"""The pictures of a training run: boxes where they belong, in their colours."""
+"""The images of a training run: boxes where they belong, in their colours."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from seyolo.report.figures.train_run import CELL_PX, FOUND, TRUTH, write_batch, 
 
 
 def pixel(sheet: np.ndarray, x: float, y: float, column: int = 0) -> np.ndarray:
-    """The colour at (x, y) of a picture on the sheet, in parts of its cell."""
+    """The colour at (x, y) of an image on the sheet, in parts of its cell."""
     left = GAP_PX + column * (CELL_PX + GAP_PX)
     return sheet[round(LABEL_PX + GAP_PX + y * CELL_PX), round(left + x * CELL_PX)].astype(int)
 
@@ -36,7 +36,7 @@ def lossless(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_batch_with_its_labels(tmp_path: Path, lossless: None) -> None:
     images = np.zeros((2, 3, 160, 160), np.uint8)
     images[:, 0] = 200  # red, since the network reads RGB
-    # One box in the second picture: centre (80, 40), 80 x 40 px, so its left side is at a quarter.
+    # One box in the second image: centre (80, 40), 80 x 40 px, so its left side is at a quarter.
     write_batch(tmp_path, images, np.array([[1, 1, 80, 40, 80, 40]], np.float32), ["left", "right"])
     sheet = cv2.imread(str(tmp_path / "batch.png"))
     assert sheet.shape == (LABEL_PX + CELL_PX + 2 * GAP_PX, 2 * (CELL_PX + GAP_PX) + GAP_PX, 3)

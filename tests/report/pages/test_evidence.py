@@ -1,4 +1,4 @@
-"""What is kept of the detections: counts of mistakes, the worst pictures, where boxes are drawn."""
+"""What is kept of the detections: counts of mistakes, the worst images, where boxes are drawn."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from seyolo.data.datasets import load_dataset
 from seyolo.detections import Detections
 from seyolo.evaluation.evaluate import truth_of
-from seyolo.media.images import read_picture
+from seyolo.media.images import read_image
 from seyolo.report.figures.samples import fitted
 from seyolo.report.pages.evidence import SIDE_PX, write_evidence
 
@@ -30,7 +30,7 @@ def test_mistakes_are_counted_for_both_networks(slim_run: Path, tiny_hands: Path
     }
 
 
-def test_the_worst_pictures_come_first(slim_run: Path) -> None:
+def test_the_worst_images_come_first(slim_run: Path) -> None:
     misses = json.loads((slim_run / "pictures" / "index.json").read_text())["misses"]
     assert {miss["split"] for miss in misses} == {"test"}  # val is not shown where there is a test split
     assert [(miss["missed"], miss["false"], miss["dense_missed"]) for miss in misses] == [
@@ -38,15 +38,15 @@ def test_the_worst_pictures_come_first(slim_run: Path) -> None:
         (0, 1, 0),
     ]
     for miss in misses:
-        picture = cv2.imread(str(slim_run / "pictures" / miss["picture"]))
-        assert max(picture.shape[:2]) == SIDE_PX
+        image = cv2.imread(str(slim_run / "pictures" / miss["picture"]))
+        assert max(image.shape[:2]) == SIDE_PX
 
 
 def test_among_many_mistakes_only_these_are_drawn(tiny_hands: Path, tmp_path: Path) -> None:
     dataset = load_dataset(tiny_hands)
     sample, *others = dataset.split("test")
     assert len(sample.class_ids) == 1
-    image = read_picture(sample.image)
+    image = read_image(sample.image)
     truth = truth_of(sample, *image.shape[:2])
     corner = np.tile(np.float32([0, 0, 8, 8]), (9, 1))
     # The hand is found, and nine times there is one in the corner.
@@ -57,14 +57,14 @@ def test_among_many_mistakes_only_these_are_drawn(tiny_hands: Path, tmp_path: Pa
     index = json.loads((tmp_path / "pictures" / "index.json").read_text())
     assert [(miss["missed"], miss["false"]) for miss in index["misses"]] == [(0, 9)]
     plain, scale = fitted(image, SIDE_PX)
-    picture = cv2.imread(str(tmp_path / "pictures" / index["misses"][0]["picture"]))
-    is_drawn = np.abs(picture.astype(int) - plain).max(axis=2) > 60
+    drawn = cv2.imread(str(tmp_path / "pictures" / index["misses"][0]["picture"]))
+    is_drawn = np.abs(drawn.astype(int) - plain).max(axis=2) > 60
     edge_px = round(9 * scale)
     assert is_drawn[:edge_px, :edge_px].any()
     assert not is_drawn[edge_px:, edge_px:].any()
 
 
-def test_the_same_pictures_are_kept_of_both_networks(slim_run: Path) -> None:
+def test_the_same_images_are_kept_of_both_networks(slim_run: Path) -> None:
     samples = json.loads((slim_run / "pictures" / "index.json").read_text())["samples"]
     assert len({sample["image"] for sample in samples}) == len(samples) == 4
     dense, slim = (

@@ -62,7 +62,7 @@ def test_without_a_test_split_val_stands_for_the_run() -> None:
     [
         (
             (0.001, 0.02),
-            "better beyond the chance of which pictures were tested (95 % interval +0.1 to +2.0)",
+            "better beyond the chance of which images were tested (95 % interval +0.1 to +2.0)",
         ),
         ((-0.02, -0.001), "worse beyond the chance"),
         ((-0.006, 0.009), "no difference is certain (95 % interval −0.6 to +0.9)"),

@@ -77,11 +77,11 @@ def test_the_page_of_a_slimming_run(slim_run: Path) -> None:
     page = Page(slim_run / "report.html")
     check_page(page)
     assert "2.0x faster on ONNX Runtime, AP −1.0" in page.text
-    assert "With these pictures no difference is certain (95 % interval −3.0 to +1.0)" in page.text
+    assert "With these images no difference is certain (95 % interval −3.0 to +1.0)" in page.text
     assert "seyolo slim --data 'my hands.yaml'" in page.text
     assert "not applicable: <CBAM>" in page.text
     assert "Z80" in page.text
-    # Four pairs of samples, and the pictures with mistakes.
+    # Four pairs of samples, and the images with mistakes.
     misses = json.loads((slim_run / "pictures" / "index.json").read_text())["misses"]
     assert len(page.images) == 8 + len(misses)
     labels = " | ".join(str(chart["aria-label"]) for chart in page.charts)

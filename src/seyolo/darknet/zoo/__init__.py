@@ -2,7 +2,7 @@
 
 Each returns the description of a network at its published size and depth, for 80 COCO classes or the 20 of
 Pascal VOC. At width 1 it is the published network, layer for layer, but for the keys of Darknet's training
-and the anchors that yolov3-tiny's second head takes. All read letterboxed pictures, while most published ones
+and the anchors that yolov3-tiny's second head takes. All read letterboxed images, while most published ones
 are stretched.
 
 stack.py       the builder: one method per section, the width multiplier

@@ -34,7 +34,7 @@ from seyolo.darknet.sections import (
 from seyolo.errors import ModelError
 
 MAX_WIDTH = 8.0
-PICTURE_CHANNELS = 3
+IMAGE_CHANNELS = 3
 FAR = 10
 """Layers further back than this are spelled by their absolute index."""
 
@@ -152,15 +152,15 @@ class Stack:
         )
 
     def network(self, source: str, size_px: int) -> Network:
-        """The description, for letterboxed pictures of `size_px` x `size_px`."""
+        """The description, for letterboxed images of `size_px` x `size_px`."""
         extras = (("batch", "1"), ("subdivisions", "1"))
-        net = Net(width=size_px, height=size_px, channels=PICTURE_CHANNELS, letter_box=True, extras=extras)
+        net = Net(width=size_px, height=size_px, channels=IMAGE_CHANNELS, letter_box=True, extras=extras)
         return Network(net, tuple(self.layers), source)
 
     @property
     def _front(self) -> int:
         """The channels of the newest layer."""
-        return self.channels[-1] if self.channels else PICTURE_CHANNELS
+        return self.channels[-1] if self.channels else IMAGE_CHANNELS
 
     def _scaled(self, filters: int) -> int:
         if self.width == 1:

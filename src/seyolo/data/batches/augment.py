@@ -1,11 +1,11 @@
-"""Training pictures made from source pictures: mosaics of 1 to n² tiles, scale, crop, flip and colour.
+"""Training images made from source images: mosaics of 1 to n² tiles, scale, crop, flip and colour.
 
 Pure functions over numpy and OpenCV; all chance comes from the generator passed in.
 
-Notable: scale, crop, flip and position of a source picture are one affine map, and `cv2.warpAffine` computes
+Notable: scale, crop, flip and position of a source image are one affine map, and `cv2.warpAffine` computes
 just the pixels of its tile of the output, so no larger canvas is ever made. The map samples from the level of
-a small pyramid whose resolution is nearest to the output's, since bilinear sampling of a picture four
-times too large would alias, and evaluation pictures are shrunk without aliasing. Tiles come from guillotine
+a small pyramid whose resolution is nearest to the output's, since bilinear sampling of an image four
+times too large would alias, and evaluation images are shrunk without aliasing. Tiles come from guillotine
 cuts, so one output holds objects of several scales; together with the zoom inside a tile the size of
 objects is about log-uniform, from the whole input down to a few pixels.
 """
@@ -30,18 +30,18 @@ class Augmentation:
     """The recipe.
 
     Attributes:
-        mosaic: probability that a training picture is a mosaic; else it is one letterboxed picture.
+        mosaic: probability that a training image is a mosaic; else it is one letterboxed image.
         grid_probabilities: entry i is the probability that a mosaic has (i + 1)² tiles.
         scale_min, scale_max: range of the log-uniform zoom. 1 just covers the tile in a mosaic, and is
-            the letterbox scale in a single picture.
-        aspect: a picture's width over height changes by a factor up to `1 + aspect`, or its inverse.
-        translate: how far a picture may leave its tile (or the tile the picture), as a part of the shorter
-            one; below 1, so that something of the picture always shows.
-        keep_object: probability that a crop is placed so as to hold one of the picture's objects.
-        flip: probability of mirroring left and right, drawn per source picture.
+            the letterbox scale in a single image.
+        aspect: an image's width over height changes by a factor up to `1 + aspect`, or its inverse.
+        translate: how far an image may leave its tile (or the tile the image), as a part of the shorter
+            one; below 1, so that something of the image always shows.
+        keep_object: probability that a crop is placed so as to hold one of the image's objects.
+        flip: probability of mirroring left and right, drawn per source image.
         hue: greatest shift, as a part of the colour circle,
         saturation, value: and greatest relative change of each,
-        gamma: and greatest |log| of the exponent of its brightness; all drawn per source picture.
+        gamma: and greatest |log| of the exponent of its brightness; all drawn per source image.
         min_visible: a box stays when at least this part of its area is still visible,
         min_side_px: and what is visible is at least this wide and high.
     """
@@ -62,17 +62,17 @@ class Augmentation:
     min_side_px: float = 3.0
 
     def plain(self) -> Augmentation:
-        """The recipe for the last epochs: single pictures near the scale they are evaluated at."""
+        """The recipe for the last epochs: single images near the scale they are evaluated at."""
         return replace(self, mosaic=0.3, scale_min=0.5, scale_max=1.25)
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A decoded source picture and its labels.
+class Image:
+    """A decoded source image and its labels.
 
     Attributes:
-        levels: BGR pictures, each half the size of the one before; see `pyramid`.
-        boxes_cxcywh: (n, 4) in parts of the picture's width and height.
+        levels: BGR images, each half the size of the one before; see `pyramid`.
+        boxes_cxcywh: (n, 4) in parts of the image's width and height.
         class_ids: (n,).
     """
 
@@ -99,9 +99,9 @@ class Tile(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """Where the source pictures of one training picture go: `tiles` of a square of `size_px`.
+    """Where the source images of one training image go: `tiles` of a square of `size_px`.
 
-    In a mosaic, zoom 1 covers the tile; otherwise it fits the picture into it.
+    In a mosaic, zoom 1 covers the tile; otherwise it fits the image into it.
     """
 
     tiles: tuple[Tile, ...]
@@ -110,9 +110,9 @@ class Layout(NamedTuple):
 
 
 class AxisMap(NamedTuple):
-    """Output position = `scale` * (position as a part of the source picture, 0 to 1) + `shift`, per axis.
+    """Output position = `scale` * (position as a part of the source image, 0 to 1) + `shift`, per axis.
 
-    `scale` is the extent of the whole picture in output pixels, negative in x when it is mirrored.
+    `scale` is the extent of the whole image in output pixels, negative in x when it is mirrored.
     """
 
     scale_x: float
@@ -122,7 +122,7 @@ class AxisMap(NamedTuple):
 
 
 def pyramid(image: UInt8[np.ndarray, "h w 3"], num_levels: int = 4) -> tuple[UInt8[np.ndarray, "h w 3"], ...]:
-    """The picture and its halvings by pixel averaging, ending early where a side would fall below 16 px."""
+    """The image and its halvings by pixel averaging, ending early where a side would fall below 16 px."""
     levels = [image]
     while len(levels) < num_levels and min(levels[-1].shape[:2]) >= 32:
         height, width = levels[-1].shape[:2]
@@ -131,7 +131,7 @@ def pyramid(image: UInt8[np.ndarray, "h w 3"], num_levels: int = 4) -> tuple[UIn
 
 
 def draw_layout(recipe: Augmentation, size_px: int, generator: np.random.Generator) -> Layout:
-    """The tiles of the next training picture, a square of `size_px`; each needs a source picture."""
+    """The tiles of the next training image, a square of `size_px`; each needs a source image."""
     whole = Tile(0, 0, size_px, size_px)
     if generator.random() >= recipe.mosaic:
         return Layout((whole,), size_px, is_mosaic=False)
@@ -159,32 +159,32 @@ def guillotine(whole: Tile, num_tiles: int, generator: np.random.Generator) -> t
 
 
 def compose(
-    pictures: Sequence[Picture], layout: Layout, recipe: Augmentation, generator: np.random.Generator
+    images: Sequence[Image], layout: Layout, recipe: Augmentation, generator: np.random.Generator
 ) -> tuple[UInt8[np.ndarray, "s s 3"], Float32[np.ndarray, "m 5"]]:
-    """Draws one source picture into each tile of the layout.
+    """Draws one source image into each tile of the layout.
 
     Args:
-        pictures: as many as the layout has tiles.
+        images: as many as the layout has tiles.
 
     Returns:
-        The BGR training picture, and its targets: class id, centre x, centre y, width, height in pixels.
+        The BGR training image, and its targets: class id, centre x, centre y, width, height in pixels.
     """
     canvas = np.full((layout.size_px, layout.size_px, 3), PAD_GREY, dtype=np.uint8)
     targets = []
-    for picture, tile in zip(pictures, layout.tiles, strict=True):
-        axis_map = _draw_map(picture, tile, layout.is_mosaic, recipe, generator)
+    for image, tile in zip(images, layout.tiles, strict=True):
+        axis_map = _draw_map(image, tile, layout.is_mosaic, recipe, generator)
         reached = _reached(tile, axis_map)
-        pixels = _sample(picture, reached, axis_map)
+        pixels = _sample(image, reached, axis_map)
         jitter_colour(pixels, recipe, generator)
         canvas[reached.top : reached.bottom, reached.left : reached.right] = pixels
-        targets.append(_targets(picture, tile, axis_map, recipe))
+        targets.append(_targets(image, tile, axis_map, recipe))
     return canvas, np.concatenate(targets)
 
 
 def jitter_colour(
     image: UInt8[np.ndarray, "h w 3"], recipe: Augmentation, generator: np.random.Generator
 ) -> None:
-    """Shifts hue, scales saturation and value and bends value of a BGR picture at random, in place."""
+    """Shifts hue, scales saturation and value and bends value of a BGR image at random, in place."""
     ranges = recipe.hue, recipe.saturation, recipe.value, recipe.gamma
     hue, saturation, value, gamma = generator.uniform(-1, 1, 4) * ranges
     ramp = np.arange(256)
@@ -198,16 +198,16 @@ def jitter_colour(
 
 
 def _draw_map(
-    picture: Picture, tile: Tile, cover: bool, recipe: Augmentation, generator: np.random.Generator
+    image: Image, tile: Tile, cover: bool, recipe: Augmentation, generator: np.random.Generator
 ) -> AxisMap:
-    height, width = picture.levels[0].shape[:2]
+    height, width = image.levels[0].shape[:2]
     fits = tile.width / width, tile.height / height
     zoom = math.exp(generator.uniform(math.log(recipe.scale_min), math.log(recipe.scale_max)))
     scale = (max(fits) if cover else min(fits)) * zoom
     stretch = (1 + recipe.aspect) ** (generator.uniform(-1, 1) / 2)
     extent_x, extent_y = width * scale * stretch, height * scale / stretch
     is_mirrored = generator.random() < recipe.flip
-    wanted = _draw_wanted(picture, is_mirrored, recipe, generator)
+    wanted = _draw_wanted(image, is_mirrored, recipe, generator)
     shift_x = _draw_shift(tile.width, extent_x, wanted[0::2], recipe.translate, generator) + tile.left
     shift_y = _draw_shift(tile.height, extent_y, wanted[1::2], recipe.translate, generator) + tile.top
     if is_mirrored:
@@ -216,13 +216,13 @@ def _draw_map(
 
 
 def _draw_wanted(
-    picture: Picture, is_mirrored: bool, recipe: Augmentation, generator: np.random.Generator
+    image: Image, is_mirrored: bool, recipe: Augmentation, generator: np.random.Generator
 ) -> Float[np.ndarray, "4"]:
-    """What the crop should hold, an object or nothing: xyxy in parts of the picture after mirroring."""
-    num_objects = len(picture.boxes_cxcywh)
+    """What the crop should hold, an object or nothing: xyxy in parts of the image after mirroring."""
+    num_objects = len(image.boxes_cxcywh)
     if num_objects == 0 or generator.random() >= recipe.keep_object:
         return np.array([1.0, 1.0, 0.0, 0.0])
-    box: Float[np.ndarray, "4"] = cxcywh_to_xyxy(picture.boxes_cxcywh[generator.integers(num_objects)])
+    box: Float[np.ndarray, "4"] = cxcywh_to_xyxy(image.boxes_cxcywh[generator.integers(num_objects)])
     return np.array([1 - box[2], box[1], 1 - box[0], box[3]]) if is_mirrored else box
 
 
@@ -233,9 +233,9 @@ def _draw_shift(
     translate: float,
     generator: np.random.Generator,
 ) -> float:
-    """Where a picture `extent` long starts in a tile `side` long, so that the wanted part lies in the tile.
+    """Where an image `extent` long starts in a tile `side` long, so that the wanted part lies in the tile.
 
-    The picture stays inside the tile (or covers it, when it is longer) up to `translate`. A wanted part
+    The image stays inside the tile (or covers it, when it is longer) up to `translate`. A wanted part
     longer than the tile covers it; a reversed one (1, 0) leaves all shifts open.
     """
     slack = translate * min(side, extent)
@@ -246,7 +246,7 @@ def _draw_shift(
 
 
 def _reached(tile: Tile, axis_map: AxisMap) -> Tile:
-    """The pixels of the tile that the source picture reaches, at least in part."""
+    """The pixels of the tile that the source image reaches, at least in part."""
     left, right = sorted((axis_map.shift_x, axis_map.shift_x + axis_map.scale_x))
     top, bottom = axis_map.shift_y, axis_map.shift_y + axis_map.scale_y
     return Tile(
@@ -257,11 +257,11 @@ def _reached(tile: Tile, axis_map: AxisMap) -> Tile:
     )
 
 
-def _sample(picture: Picture, reached: Tile, axis_map: AxisMap) -> UInt8[np.ndarray, "h w 3"]:
+def _sample(image: Image, reached: Tile, axis_map: AxisMap) -> UInt8[np.ndarray, "h w 3"]:
     """The pixels of the rectangle `reached`, sampled from the level of the pyramid that suits the scale."""
-    height, width = picture.levels[0].shape[:2]
+    height, width = image.levels[0].shape[:2]
     shrink = math.sqrt(height * width / abs(axis_map.scale_x * axis_map.scale_y))
-    level = picture.levels[min(max(round(math.log2(shrink)), 0), len(picture.levels) - 1)]
+    level = image.levels[min(max(round(math.log2(shrink)), 0), len(image.levels) - 1)]
     scale_x, scale_y = axis_map.scale_x / level.shape[1], axis_map.scale_y / level.shape[0]
     # The map speaks of continuous positions, OpenCV of pixel centres: half a pixel on either side.
     shift_x = axis_map.shift_x - reached.left + scale_x / 2 - 0.5
@@ -270,16 +270,14 @@ def _sample(picture: Picture, reached: Tile, axis_map: AxisMap) -> UInt8[np.ndar
     return cv2.warpAffine(level, matrix, (reached.width, reached.height), borderMode=cv2.BORDER_REPLICATE)
 
 
-def _targets(
-    picture: Picture, tile: Tile, axis_map: AxisMap, recipe: Augmentation
-) -> Float32[np.ndarray, "m 5"]:
+def _targets(image: Image, tile: Tile, axis_map: AxisMap, recipe: Augmentation) -> Float32[np.ndarray, "m 5"]:
     """The boxes that stay visible in the tile: class id, cx, cy, w, h in pixels of the canvas."""
     extent = np.array([axis_map.scale_x, axis_map.scale_y])
-    centres = picture.boxes_cxcywh[:, :2] * extent + (axis_map.shift_x, axis_map.shift_y)
-    sides = picture.boxes_cxcywh[:, 2:] * np.abs(extent)
+    centres = image.boxes_cxcywh[:, :2] * extent + (axis_map.shift_x, axis_map.shift_y)
+    sides = image.boxes_cxcywh[:, 2:] * np.abs(extent)
     whole = cxcywh_to_xyxy(np.concatenate([centres, sides], axis=1))
     visible = np.clip(whole, (tile.left, tile.top) * 2, (tile.right, tile.bottom) * 2)
     stays = area_xyxy(visible) >= recipe.min_visible * area_xyxy(whole)
     stays &= (visible[:, 2:] - visible[:, :2]).min(axis=1) >= recipe.min_side_px
     boxes = xyxy_to_cxcywh(visible[stays])
-    return np.concatenate([picture.class_ids[stays, None], boxes], axis=1, dtype=np.float32)
+    return np.concatenate([image.class_ids[stays, None], boxes], axis=1, dtype=np.float32)

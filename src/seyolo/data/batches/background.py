@@ -35,7 +35,7 @@ def in_background(
 class _OneOpenCvThread:
     """OpenCV with one thread for as long as anyone is inside; the last one out restores the number.
 
-    Parallel by picture already: OpenCV's own threads would only contend with the network for cores. The
+    Parallel by image already: OpenCV's own threads would only contend with the network for cores. The
     number is one for the whole process, which belongs to the user, and two loaders may end in any order.
     """
 

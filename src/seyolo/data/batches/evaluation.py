@@ -12,23 +12,23 @@ from jaxtyping import UInt8
 from seyolo.data.batches.background import in_background
 from seyolo.data.datasets import Sample
 from seyolo.letterbox import Mode, Placement, letterbox
-from seyolo.media.images import read_picture
+from seyolo.media.images import read_image
 
 EvaluationBatch = tuple[UInt8[np.ndarray, "b h w 3"], list[Placement], Sequence[Sample]]
 
 
 class EvaluationLoader:
-    """Batches of whole pictures in the order of `samples`, without augmentation.
+    """Batches of whole images in the order of `samples`, without augmentation.
 
     Args:
-        samples: pictures with their labels.
+        samples: images with their labels.
         size_hw: height and width of the network input.
         batch_size: the last batch may be smaller.
-        mode: how pictures are fitted to the input.
+        mode: how images are fitted to the input.
         workers: number of threads.
 
-    Iterating yields RGB pictures, where each picture lies in its input,
-    and the samples of the batch; it raises DataError when a picture cannot be decoded.
+    Iterating yields RGB images, where each image lies in its input,
+    and the samples of the batch; it raises DataError when an image cannot be decoded.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class EvaluationLoader:
         images = np.empty((len(samples), *self.size_hw, 3), dtype=np.uint8)
         placements = []
         for row, sample in enumerate(samples):
-            image, placement = letterbox(read_picture(sample.image), self.size_hw, self.mode)
+            image, placement = letterbox(read_image(sample.image), self.size_hw, self.mode)
             cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=images[row])
             placements.append(placement)
         return images, placements, samples

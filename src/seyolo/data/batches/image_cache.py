@@ -1,7 +1,7 @@
-"""Decoded source pictures, kept in memory up to a budget.
+"""Decoded source images, kept in memory up to a budget.
 
-Pictures are kept shrunk to what training needs, as the pyramids `augment` samples from. What once fits
-stays: every epoch visits every picture, so evicting would only trade one miss for another.
+Images are kept shrunk to what training needs, as the pyramids `augment` samples from. What once fits
+stays: every epoch visits every image, so evicting would only trade one miss for another.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from jaxtyping import UInt8
 
-from seyolo.data.batches.augment import Picture, pyramid
+from seyolo.data.batches.augment import Image, pyramid
 from seyolo.data.datasets import Sample
 from seyolo.letterbox import resize
-from seyolo.media.images import read_picture
+from seyolo.media.images import read_image
 
 
-class PictureCache:
-    """Source pictures by their index in `samples`, decoded on first use. Safe to share between threads.
+class ImageCache:
+    """Source images by their index in `samples`, decoded on first use. Safe to share between threads.
 
     Args:
-        samples: pictures with their labels.
-        long_side_px: larger pictures are kept (and returned) shrunk to this.
-        budget_bytes: once the kept pictures fill it, further ones are decoded at every use.
+        samples: images with their labels.
+        long_side_px: larger images are kept (and returned) shrunk to this.
+        budget_bytes: once the kept images fill it, further ones are decoded at every use.
     """
 
     def __init__(self, samples: Sequence[Sample], long_side_px: int, budget_bytes: int) -> None:
@@ -33,22 +33,22 @@ class PictureCache:
         self._long_side_px = long_side_px
         self._left_bytes = budget_bytes
         self._is_full = False
-        self._pictures: dict[int, Picture] = {}
+        self._images: dict[int, Image] = {}
         self._lock = threading.Lock()
 
-    def fetch(self, index: int) -> Picture:
-        """The picture as a pyramid, and its labels; raises DataError when it cannot be decoded."""
-        kept = self._pictures.get(index)
+    def fetch(self, index: int) -> Image:
+        """The image as a pyramid, and its labels; raises DataError when it cannot be decoded."""
+        kept = self._images.get(index)
         if kept is not None:
             return kept
         sample = self.samples[index]
-        levels = pyramid(_shrunk(read_picture(sample.image), self._long_side_px))
-        picture = Picture(levels, sample.boxes_cxcywh, sample.class_ids)
-        self._keep(index, picture)
-        return picture
+        levels = pyramid(_shrunk(read_image(sample.image), self._long_side_px))
+        image = Image(levels, sample.boxes_cxcywh, sample.class_ids)
+        self._keep(index, image)
+        return image
 
     def fill(self) -> None:
-        """Decodes pictures until the budget is full or all are there."""
+        """Decodes images until the budget is full or all are there."""
         with ThreadPoolExecutor() as pool:
             list(pool.map(self._fetch_while_empty, range(len(self.samples))))
 
@@ -56,13 +56,13 @@ class PictureCache:
         if not self._is_full:
             self.fetch(index)
 
-    def _keep(self, index: int, picture: Picture) -> None:
-        num_bytes = sum(level.nbytes for level in picture.levels)
+    def _keep(self, index: int, image: Image) -> None:
+        num_bytes = sum(level.nbytes for level in image.levels)
         with self._lock:
             if num_bytes > self._left_bytes:
                 self._is_full = True
-            elif index not in self._pictures:
-                self._pictures[index] = picture
+            elif index not in self._images:
+                self._images[index] = image
                 self._left_bytes -= num_bytes
 
 

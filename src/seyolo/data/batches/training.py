@@ -1,6 +1,6 @@
 """Batches for training, prepared in the background by threads or processes.
 
-Batches come in order and are the same for any number of them: the generator of each picture is seeded by
+Batches come in order and are the same for any number of them: the generator of each image is seeded by
 (seed, epoch, position in the epoch), nothing else is random but the order, seeded by (seed, epoch).
 """
 
@@ -24,7 +24,7 @@ from torch.utils.data import Dataset as TorchDataset
 
 from seyolo.data.batches.augment import Augmentation, compose, draw_layout
 from seyolo.data.batches.background import in_background
-from seyolo.data.batches.image_cache import PictureCache
+from seyolo.data.batches.image_cache import ImageCache
 from seyolo.data.datasets import Sample
 from seyolo.errors import DataError
 
@@ -39,16 +39,16 @@ class TrainingLoader:
     """Augmented batches, epoch by epoch.
 
     Args:
-        samples: pictures with their labels; pictures without objects are negatives.
+        samples: images with their labels; images without objects are negatives.
         size_px: side of the square network input.
         batch_size: every batch is full: the last one of an epoch wraps around to the epoch's start.
         augmentation: the recipe, unless `epoch` is given another.
         seed: of the order and the augmentation.
         workers: number of threads.
-        processes: so many of them draw the pictures instead, where the system can fork: beyond two or three
+        processes: so many of them draw the images instead, where the system can fork: beyond two or three
             threads wait for Python's lock more than they draw.
         prefetch: how many batches may be ready or in work, at least one per worker.
-        cache_bytes: memory for decoded pictures; see `PictureCache`. They are kept at up to 1.5 times
+        cache_bytes: memory for decoded images; see `ImageCache`. They are kept at up to 1.5 times
             `size_px`, enough for the zoom.
         pin_memory: puts batches where a GPU fetches them while the CPU goes on.
         shard: which part of every batch is made here, as (number, of how many equal ones): each process that
@@ -74,7 +74,7 @@ class TrainingLoader:
         shard: tuple[int, int] = (0, 1),
     ) -> None:
         if not samples:
-            raise DataError("no pictures to train on; check the train split of the data set")
+            raise DataError("no images to train on; check the train split of the data set")
         self.size_px = size_px
         self.batch_size = batch_size
         self.augmentation = augmentation
@@ -87,7 +87,7 @@ class TrainingLoader:
         self._pool: _Pool | None = None
         self._prefetch = prefetch
         self._pin_memory = pin_memory
-        cache = PictureCache(samples, long_side_px=size_px * 3 // 2, budget_bytes=cache_bytes)
+        cache = ImageCache(samples, long_side_px=size_px * 3 // 2, budget_bytes=cache_bytes)
         share = batch_size // num_shards
         self._maker = BatchMaker(cache, seed, first=number * share, share=share)
 
@@ -110,7 +110,7 @@ class TrainingLoader:
             centre x, centre y, width, height in input pixels.
 
         Raises:
-            DataError: a picture cannot be decoded; names it.
+            DataError: an image cannot be decoded; names it.
         """
         recipe = self.augmentation if augmentation is None else augmentation
         size = self.size_px if size_px is None else size_px
@@ -143,12 +143,12 @@ class BatchMaker:
     cycles instead, they would miss the word to stop, and be waited for.
 
     Attributes:
-        cache: the pictures.
+        cache: the images.
         seed: of the augmentation.
-        first, share: which pictures of every batch are made here.
+        first, share: which images of every batch are made here.
     """
 
-    cache: PictureCache
+    cache: ImageCache
     seed: int
     first: int
     share: int
@@ -170,12 +170,12 @@ class BatchMaker:
     def _draw(
         self, out: UInt8[np.ndarray, "s s 3"], index: int, recipe: Augmentation, seed: tuple[int, ...]
     ) -> Float[np.ndarray, "m 5"]:
-        """Writes one augmented RGB picture into `out` and returns its targets."""
+        """Writes one augmented RGB image into `out` and returns its targets."""
         generator = np.random.default_rng(seed)
         layout = draw_layout(recipe, out.shape[0], generator)
         others = generator.integers(len(self.cache.samples), size=len(layout.tiles) - 1)
-        pictures = [self.cache.fetch(i) for i in (index, *others.tolist())]
-        image, targets = compose(pictures, layout, recipe, generator)
+        images = [self.cache.fetch(i) for i in (index, *others.tolist())]
+        image, targets = compose(images, layout, recipe, generator)
         cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=out)
         return targets
 
@@ -187,7 +187,7 @@ def affordable(processes: int, batch_bytes: int) -> int:
     most = shutil.disk_usage(SHARED_MEMORY).free // (BATCHES_SHARED * batch_bytes)
     if most < processes:
         warnings.warn(
-            f"{SHARED_MEMORY} has room for the batches of {most} processes that draw pictures, not of "
+            f"{SHARED_MEMORY} has room for the batches of {most} processes that draw images, not of "
             f"{processes}; give it more (docker run --shm-size 2g)",
             stacklevel=3,
         )

@@ -21,9 +21,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, TypeGuard
 
-from seyolo.data.formats.coco_layout import find_splits, picture_folders
+from seyolo.data.formats.coco_layout import find_splits, image_folders
 from seyolo.data.labels import (
-    PictureSize,
+    ImageSize,
     Problem,
     Reading,
     Row,
@@ -48,7 +48,7 @@ class _Annotation(NamedTuple):
 
 
 class _Image(NamedTuple):
-    """A picture: its file's name, (height, width) where stated, and what is annotated on it."""
+    """An image: its file's name, (height, width) where stated, and what is annotated on it."""
 
     file_name: str
     size: tuple[int, int] | None
@@ -56,7 +56,7 @@ class _Image(NamedTuple):
 
 
 class _Split(NamedTuple):
-    """What a file holds: class names, their ids by category id, pictures by image id."""
+    """What a file holds: class names, their ids by category id, images by image id."""
 
     names: tuple[str, ...]
     class_ids: dict[object, int]
@@ -74,16 +74,16 @@ class CocoFiles:
     _images: dict[tuple[str, str], _Image] = field(default_factory=dict, repr=False)
 
     def images(self, split: str) -> Iterable[str]:
-        """Gives the pictures of a split; raises DataError for a file that is damaged or lacks pictures."""
+        """Gives the images of a split; raises DataError for a file that is damaged or lacks images."""
         (path,) = self.splits[split]
-        found = _find_pictures(self._split(split).images, path, split)
+        found = _find_images(self._split(split).images, path, split)
         self._images.update({(split, place): image for place, image in found.items()})
         return found
 
-    def read(self, split: str, image: Path, picture_size: PictureSize) -> Reading:
-        """Reads what is annotated on a picture that `images` gave."""
+    def read(self, split: str, image: Path, image_size: ImageSize) -> Reading:
+        """Reads what is annotated on an image that `images` gave."""
         entry = self._images[split, str(image)]
-        size = size_of(entry.size, picture_size)
+        size = size_of(entry.size, image_size)
         class_ids = self._split(split).class_ids
         labels, problems = collect(
             enumerate(entry.annotations), lambda annotation: _row(annotation, class_ids, size), size
@@ -92,7 +92,7 @@ class CocoFiles:
         return Reading(labels, [_problem(path, entry, *problem) for problem in problems], entry.size)
 
     def strays(self, images: Iterable[Path]) -> list[Problem]:
-        """None: an annotation without picture is an error when its file is read."""
+        """None: an annotation without image is an error when its file is read."""
         return []
 
     def _split(self, split: str) -> _Split:
@@ -170,7 +170,7 @@ def _images(values: list[dict[str, Any]], path: Path) -> dict[object, _Image]:
         where = f"{path}: images[{number}]"
         image_id, file_name = _get(value, "id", where), _get(value, "file_name", where)
         if not isinstance(file_name, str) or not file_name:
-            raise DataError(f"{where}: file_name: expected the name of a picture, found {file_name!r}")
+            raise DataError(f"{where}: file_name: expected the name of an image, found {file_name!r}")
         if not _is_int(image_id) and not isinstance(image_id, str):
             raise DataError(f"{where}: id: expected a number, found {image_id!r}")
         if image_id in images:
@@ -203,13 +203,13 @@ def _add_annotations(images: dict[object, _Image], values: list[dict[str, Any]],
 
 
 def _fault(annotation: Mapping[str, Any]) -> str:
-    """Why an annotation belongs to no picture."""
+    """Why an annotation belongs to no image."""
     missing = [key for key in ("image_id", "category_id", "bbox") if key not in annotation]
     return f"no `{missing[0]}`" if missing else f"there is no image with the id {annotation['image_id']!r}"
 
 
-def _find_pictures(images: Mapping[object, _Image], path: Path, split: str) -> dict[str, _Image]:
-    folders = picture_folders(path, split)
+def _find_images(images: Mapping[object, _Image], path: Path, split: str) -> dict[str, _Image]:
+    folders = image_folders(path, split)
     found: dict[str, _Image] = {}
     missing = []
     for image in images.values():
@@ -222,12 +222,12 @@ def _find_pictures(images: Mapping[object, _Image], path: Path, split: str) -> d
         else:
             found[place] = image
     if missing:
-        count = f"{len(missing):,} of {len(images):,} pictures are missing, the first is {missing[0]}"
+        count = f"{len(missing):,} of {len(images):,} images are missing, the first is {missing[0]}"
         raise DataError(f"{path}: {count}; looked in {', '.join(folders)}")
     return found
 
 
-def _row(annotation: _Annotation, class_ids: Mapping[object, int], size: PictureSize) -> Row | None:
+def _row(annotation: _Annotation, class_ids: Mapping[object, int], size: ImageSize) -> Row | None:
     left, top, width, height = _numbers(annotation.bbox)
     if annotation.is_crowd or (width == 0 <= height) or (height == 0 <= width):
         return None

@@ -1,7 +1,7 @@
-"""How COCO data sets lie on disk: the split a json is of, the files of the other splits, where pictures are.
+"""How COCO data sets lie on disk: the split a json is of, the files of the other splits, where images are.
 
 What is known of a split is in names only: `annotations/instances_val2017.json` is `val`, stands beside
-`instances_train2017.json`, and its pictures lie in `val2017/` beside the folder `annotations/`.
+`instances_train2017.json`, and its images lie in `val2017/` beside the folder `annotations/`.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ def find_splits(source: Path) -> tuple[str, dict[str, Path]]:
     return "val", {"val": source}
 
 
-def picture_folders(source: Path, split: str) -> list[str]:
-    """Returns the existing folders that pictures of a json may lie in, the most particular first."""
+def image_folders(source: Path, split: str) -> list[str]:
+    """Returns the existing folders that images of a json may lie in, the most particular first."""
     here, above = source.parent, _normal(source.parent / "..")
     named = _parse(source.name)
     names = [split] if named is None else [named.tail, named.word, split]

@@ -1,12 +1,12 @@
-"""Darknet's `.data` file: `key = value` lines that say where lists of pictures and class names lie.
+"""Darknet's `.data` file: `key = value` lines that say where lists of images and class names lie.
 
     classes = 2
     train = data/train.txt
     valid = data/valid.txt
     names = data/obj.names
 
-`train`, `valid` (here the split `val`) and `test` are list files of pictures with YOLO labels, which lie
-where Darknet looks for them: under `labels/` in place of `images/` or `JPEGImages/`, or beside the picture.
+`train`, `valid` (here the split `val`) and `test` are list files of images with YOLO labels, which lie
+where Darknet looks for them: under `labels/` in place of `images/` or `JPEGImages/`, or beside the image.
 
 Notable: Darknet resolves every path from the working directory. Here the folder of the file that holds the
 path comes first (for a line in a list, that of the `.data` next), and the working directory last.
@@ -27,7 +27,7 @@ _SPLITS = {"train": "train", "valid": "val", "test": "test"}
 _KEYS = (*_SPLITS, "names", "classes")
 # Where Darknet's own commands write, and what its classifiers and its way of measuring need.
 _DARKNETS_OWN = frozenset({"backup", "difficult", "eval", "labels", "results", "top"})
-_UNDER_PICTURES = re.compile(r"(.*[/\\]|)(?:images|JPEGImages)[/\\]")
+_UNDER_IMAGES = re.compile(r"(.*[/\\]|)(?:images|JPEGImages)[/\\]")
 
 
 class _Value(NamedTuple):
@@ -53,7 +53,7 @@ def read_darknet_data(source: Path) -> YoloFiles:
     splits = {_SPLITS[key]: (_existing(values[key], source),) for key in _SPLITS if key in values}
     if not splits:
         raise DataError(f"{source}: names no split; add `train = train.txt` and `valid = valid.txt`")
-    return YoloFiles(source, names, splits, (source.parent, Path()), _UNDER_PICTURES)
+    return YoloFiles(source, names, splits, (source.parent, Path()), _UNDER_IMAGES)
 
 
 def _read_values(source: Path) -> dict[str, _Value]:

@@ -1,6 +1,6 @@
-"""`data.yaml`: names the classes of a data set with YOLO labels and where the pictures of each split lie.
+"""`data.yaml`: names the classes of a data set with YOLO labels and where the images of each split lie.
 
-A split is a folder of pictures, a list file of picture paths, or a YAML list of those.
+A split is a folder of images, a list file of image paths, or a YAML list of those.
 
 Notable: any key that looks like a split (`test_small`) or leads to a folder or list file is one; other keys
 are errors that name the near miss. PyYAML is imported with the first file, since that takes longer than to
@@ -21,7 +21,7 @@ from seyolo.files import write_text
 
 _SPLITS = ("train", "val", "test")
 _KEYS = ("path", *_SPLITS, "names", "nc")
-# Publishers add these to say where the pictures came from; they change nothing here.
+# Publishers add these to say where the images came from; they change nothing here.
 _ORIGIN_KEYS = frozenset({"author", "description", "download", "license", "roboflow", "url", "version"})
 _SPLIT_NAME = re.compile(rf"({'|'.join(_SPLITS)})([\W_\d].*)?")
 

@@ -1,11 +1,11 @@
-"""VOC folders: `JPEGImages/`, `Annotations/*.xml` and the lists of pictures in `ImageSets/Main/`.
+"""VOC folders: `JPEGImages/`, `Annotations/*.xml` and the lists of images in `ImageSets/Main/`.
 
 Splits are `train.txt`, `val.txt` and `test.txt`. `trainval.txt` stands in where there is no `train.txt`,
-without the pictures of val. The classes are the lines of `labels.txt` or `classes.txt` in the folder, else
+without the images of val. The classes are the lines of `labels.txt` or `classes.txt` in the folder, else
 the names in all annotations, sorted. Objects marked `difficult` are left out, as Darknet does, and counted.
 
 Notable: corners count pixels from 1 and the last one belongs to the box, so a box reaches from xmin - 1 to
-xmax in the coordinates of all other formats, and one of the whole picture from 0 to its width. Darknet's
+xmax in the coordinates of all other formats, and one of the whole image from 0 to its width. Darknet's
 voc_label.py takes 1 from xmax, too, which moves every box by half a pixel and makes it a pixel smaller.
 """
 
@@ -23,7 +23,7 @@ from xml.etree import ElementTree
 
 from seyolo.data.labels import (
     NO_LABELS,
-    PictureSize,
+    ImageSize,
     Problem,
     Reading,
     Row,
@@ -33,9 +33,9 @@ from seyolo.data.labels import (
     size_of,
 )
 from seyolo.errors import DataError
-from seyolo.media.images import is_picture
+from seyolo.media.images import is_image
 
-_PICTURES, _ANNOTATIONS, _LISTS = "JPEGImages", "Annotations", "ImageSets/Main"
+_IMAGES, _ANNOTATIONS, _LISTS = "JPEGImages", "Annotations", "ImageSets/Main"
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
 
 
@@ -65,20 +65,20 @@ class VocFolder:
     _annotations: dict[Path, _Annotation] = field(default_factory=dict, repr=False)
 
     def images(self, split: str) -> Iterator[str]:
-        """Yields the pictures of a split; raises DataError for one that is missing."""
+        """Yields the images of a split; raises DataError for one that is missing."""
         (path,) = self.splits[split]
         left_out = set(_listed(self.splits["val"][0]).values()) if _holds_val(path, self.splits) else set()
         for line, name in _listed(path).items():
             if name not in left_out:
-                yield self._picture(name, f"{path}:{line}")
+                yield self._image(name, f"{path}:{line}")
 
-    def read(self, split: str, image: Path, picture_size: PictureSize) -> Reading:
-        """Reads the annotation of a picture."""
-        path = self.root / _ANNOTATIONS / image.relative_to(self.root / _PICTURES).with_suffix(".xml")
+    def read(self, split: str, image: Path, image_size: ImageSize) -> Reading:
+        """Reads the annotation of an image."""
+        path = self.root / _ANNOTATIONS / image.relative_to(self.root / _IMAGES).with_suffix(".xml")
         annotation = self._annotations.get(path) or _read_xml(path)
         if annotation.problem is not None:
             return Reading(NO_LABELS, [annotation.problem])
-        size = size_of(annotation.size, picture_size)
+        size = size_of(annotation.size, image_size)
         labels, problems = collect(
             enumerate(annotation.objects, start=1), lambda entry: _row(entry, self.names, size), size
         )
@@ -89,34 +89,34 @@ class VocFolder:
         )
 
     def strays(self, images: Iterable[Path]) -> list[Problem]:
-        """Finds annotations without picture."""
+        """Finds annotations without image."""
         paths = _xmls(self.root)
         return [
-            Problem(str(path), 0, f"no picture of this name in {self.root / _PICTURES}")
+            Problem(str(path), 0, f"no image of this name in {self.root / _IMAGES}")
             for path in paths
-            if path.relative_to(self.root / _ANNOTATIONS).with_suffix("").as_posix() not in self._pictures
+            if path.relative_to(self.root / _ANNOTATIONS).with_suffix("").as_posix() not in self._images
         ]
 
     @cached_property
-    def _pictures(self) -> dict[str, list[str]]:
-        """Paths of all pictures by their name as in a list: without ending, folders by slashes."""
-        pictures: dict[str, list[str]] = {}
-        folder = str(self.root / _PICTURES)
+    def _images(self) -> dict[str, list[str]]:
+        """Paths of all images by their name as in a list: without ending, folders by slashes."""
+        images: dict[str, list[str]] = {}
+        folder = str(self.root / _IMAGES)
         for parent, _, files in os.walk(folder):
             for file in files:
-                if not is_picture(file) or file.startswith("."):
+                if not is_image(file) or file.startswith("."):
                     continue
                 path = os.path.join(parent, file)
                 name = os.path.splitext(os.path.relpath(path, folder))[0].replace(os.sep, "/")
-                pictures.setdefault(name, []).append(path)
-        return pictures
+                images.setdefault(name, []).append(path)
+        return images
 
-    def _picture(self, name: str, where: str) -> str:
-        stem = os.path.splitext(name)[0] if is_picture(name) else name
-        found = self._pictures.get(stem, [])
+    def _image(self, name: str, where: str) -> str:
+        stem = os.path.splitext(name)[0] if is_image(name) else name
+        found = self._images.get(stem, [])
         if len(found) != 1:
-            there = f"there are several: {', '.join(sorted(found))}" if found else "there is no such picture"
-            raise DataError(f"{where}: {self.root / _PICTURES / name}: {there}")
+            there = f"there are several: {', '.join(sorted(found))}" if found else "there is no such image"
+            raise DataError(f"{where}: {self.root / _IMAGES / name}: {there}")
         return found[0]
 
 
@@ -125,7 +125,7 @@ def read_voc(root: Path) -> VocFolder:
 
     Raises DataError when the folder is of another kind, or has no lists or no classes.
     """
-    for folder in (_PICTURES, _ANNOTATIONS):
+    for folder in (_IMAGES, _ANNOTATIONS):
         if not (root / folder).is_dir():
             raise DataError(f"{root}: not a VOC folder: it has no {folder}; {_advice(root)}")
     splits = _splits(root)
@@ -141,10 +141,10 @@ def read_voc(root: Path) -> VocFolder:
 
 
 def _advice(root: Path) -> str:
-    inside = sorted(path.parent for path in root.glob(f"*/{_PICTURES}")) + sorted(root.glob("*.y*ml"))
+    inside = sorted(path.parent for path in root.glob(f"*/{_IMAGES}")) + sorted(root.glob("*.y*ml"))
     if inside:
         return f"did you mean {inside[0]}?"
-    return f"expected are {_PICTURES}, {_ANNOTATIONS} and {_LISTS}; other data sets are given by their file"
+    return f"expected are {_IMAGES}, {_ANNOTATIONS} and {_LISTS}; other data sets are given by their file"
 
 
 def _splits(root: Path) -> dict[str, tuple[Path, ...]]:
@@ -155,7 +155,7 @@ def _splits(root: Path) -> dict[str, tuple[Path, ...]]:
     there.pop("trainval", None)
     if not there:
         raise DataError(
-            f"{root}: names no split; write {_LISTS}/train.txt and val.txt with one picture's name per line"
+            f"{root}: names no split; write {_LISTS}/train.txt and val.txt with one image's name per line"
         )
     return {name: (path,) for name, path in there.items()}
 
@@ -185,7 +185,7 @@ def _read_xml(path: Path) -> _Annotation:
     try:
         text = read_text(path)
     except DataError as error:
-        advice = "" if path.exists() else "; that of a picture without objects has no <object> in it"
+        advice = "" if path.exists() else "; that of an image without objects has no <object> in it"
         return _damaged(path, 0, str(error).removeprefix(f"{path}: ") + advice)
     # A document type can define entities that grow to gigabytes or lead to other files.
     if "<!DOCTYPE" in text:
@@ -216,7 +216,7 @@ def _object(element: ElementTree.Element) -> _Object:
     return _Object(name, is_difficult, tuple(element.findtext(f"bndbox/{corner}") for corner in _CORNERS))
 
 
-def _row(entry: _Object, names: tuple[str, ...], size: PictureSize) -> Row | None:
+def _row(entry: _Object, names: tuple[str, ...], size: ImageSize) -> Row | None:
     if entry.name is None:
         raise DataError("has no <name>")
     if entry.name not in names:

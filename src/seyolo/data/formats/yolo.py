@@ -1,8 +1,8 @@
-"""Pictures with YOLO labels: one text file per picture, one row `class cx cy w h` per object.
+"""Images with YOLO labels: one text file per image, one row `class cx cy w h` per object.
 
-Columns are in parts of the picture's width and height. A split is a folder of pictures or a list file of
-picture paths. Labels lie in the same place with the last `/images/` replaced by `/labels/`, or beside the
-picture; a picture without label file, or with an empty one, is a negative.
+Columns are in parts of the image's width and height. A split is a folder of images or a list file of
+image paths. Labels lie in the same place with the last `/images/` replaced by `/labels/`, or beside the
+image; an image without label file, or with an empty one, is a negative.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from pathlib import Path
 from seyolo.data.labels import (
     NO_LABELS,
     EntryProblem,
+    ImageSize,
     Labels,
-    PictureSize,
     Problem,
     Reading,
     Row,
@@ -27,7 +27,7 @@ from seyolo.data.labels import (
     read_text,
 )
 from seyolo.errors import DataError
-from seyolo.media.images import is_picture
+from seyolo.media.images import is_image
 
 UNDER_IMAGES = re.compile(r"(.*[/\\]|)images[/\\]")
 """What stands before and as the last folder that `labels` takes the place of."""
@@ -52,7 +52,7 @@ class YoloFiles:
     under_images: re.Pattern[str] = UNDER_IMAGES
 
     def images(self, split: str) -> Iterator[str]:
-        """Yields the pictures of a split; raises DataError for a place or picture that is missing."""
+        """Yields the images of a split; raises DataError for a place or image that is missing."""
         for location in self.splits[split]:
             if location.is_dir():
                 yield from _images_in_folder(location)
@@ -63,36 +63,36 @@ class YoloFiles:
                     f"{self.source}: split `{split}` is missing: {location} is no folder and no list file"
                 )
 
-    def read(self, split: str, image: Path, picture_size: PictureSize) -> Reading:
-        """Reads the label file of a picture."""
+    def read(self, split: str, image: Path, image_size: ImageSize) -> Reading:
+        """Reads the label file of an image."""
         path = label_path(image, self.under_images)
-        return Reading(NO_LABELS, []) if path is None else read_labels(path, len(self.names), picture_size)
+        return Reading(NO_LABELS, []) if path is None else read_labels(path, len(self.names), image_size)
 
     def strays(self, images: Iterable[Path]) -> list[Problem]:
-        """Finds label files without picture in folders of labels, not where both lie together."""
+        """Finds label files without image in folders of labels, not where both lie together."""
         problems = []
         for folder in sorted({image.parent for image in images}):
             places = list(label_candidates(folder / "any.jpg", self.under_images))
             label_folder = os.path.dirname(places[0])
             if len(places) == 1 or not os.path.isdir(label_folder):
                 continue
-            stems = {os.path.splitext(file)[0] for file in os.listdir(folder) if is_picture(file)}
+            stems = {os.path.splitext(file)[0] for file in os.listdir(folder) if is_image(file)}
             for file in sorted(os.listdir(label_folder)):
                 stem, ending = os.path.splitext(file)
                 if ending == ".txt" and stem not in stems and stem != "classes":
                     path = os.path.join(label_folder, file)
-                    problems.append(Problem(path, 0, f"no picture of this name in {folder}"))
+                    problems.append(Problem(path, 0, f"no image of this name in {folder}"))
         return problems
 
 
 def label_path(image: Path, under_images: re.Pattern[str] = UNDER_IMAGES) -> Path | None:
-    """Returns the label file of a picture, None where there is none."""
+    """Returns the label file of an image, None where there is none."""
     places = label_candidates(image, under_images)
     return next((Path(path) for path in places if os.path.isfile(path)), None)
 
 
 def label_candidates(image: Path, under_images: re.Pattern[str] = UNDER_IMAGES) -> Iterator[str]:
-    """Yields the places where the labels of a picture may lie, the preferred one first."""
+    """Yields the places where the labels of an image may lie, the preferred one first."""
     beside = f"{os.path.splitext(image)[0]}.txt"
     match = under_images.match(beside)
     if match is not None:
@@ -100,20 +100,20 @@ def label_candidates(image: Path, under_images: re.Pattern[str] = UNDER_IMAGES) 
     yield beside
 
 
-def read_labels(path: Path, num_classes: int, picture_size: PictureSize) -> Reading:
+def read_labels(path: Path, num_classes: int, image_size: ImageSize) -> Reading:
     """Reads a label file; one that is no text is a problem, too."""
     try:
         text = read_text(path)
     except DataError as error:
         return Reading(NO_LABELS, [Problem(str(path), 0, str(error).removeprefix(f"{path}: "))])
-    labels, problems = parse_labels(text, num_classes, picture_size)
+    labels, problems = parse_labels(text, num_classes, image_size)
     return Reading(labels, [Problem(str(path), line, text) for line, text in problems])
 
 
-def parse_labels(text: str, num_classes: int, picture_size: PictureSize) -> tuple[Labels, list[EntryProblem]]:
-    """Reads the rows of one picture; returns the usable ones and the lines and faults of the others."""
+def parse_labels(text: str, num_classes: int, image_size: ImageSize) -> tuple[Labels, list[EntryProblem]]:
+    """Reads the rows of one image; returns the usable ones and the lines and faults of the others."""
     rows = ((line, row.split()) for line, row in enumerate(text.splitlines(), start=1) if row.strip())
-    return collect(rows, partial(_parse_row, num_classes=num_classes), picture_size)
+    return collect(rows, partial(_parse_row, num_classes=num_classes), image_size)
 
 
 def _parse_row(columns: list[str], num_classes: int) -> Row:
@@ -137,17 +137,17 @@ def _parse_row(columns: list[str], num_classes: int) -> Row:
 def _images_in_folder(folder: Path) -> Iterator[str]:
     for parent, _, files in os.walk(folder):
         for file in files:
-            if is_picture(file) and not file.startswith("."):
+            if is_image(file) and not file.startswith("."):
                 yield os.path.join(parent, file)
 
 
 def _images_in_list(path: Path, roots: tuple[Path, ...]) -> Iterator[str]:
-    """Yields the pictures named in a list file, relative to its own folder or else to one of the roots."""
+    """Yields the images named in a list file, relative to its own folder or else to one of the roots."""
     folders = (path.parent, *roots)
     for line, text in enumerate(read_text(path).splitlines(), start=1):
         if name := text.strip():
             places = [os.path.normpath(os.path.join(folder, name)) for folder in folders]
             found = next((place for place in places if os.path.isfile(place)), None)
             if found is None:
-                raise DataError(f"{path}:{line}: there is no picture {' or '.join(dict.fromkeys(places))}")
+                raise DataError(f"{path}:{line}: there is no image {' or '.join(dict.fromkeys(places))}")
             yield found

@@ -39,7 +39,7 @@ _MAT_ERRORS = (
 
 @dataclass(frozen=True, eq=False)
 class Hand:
-    """One annotation: corners_xy (4, 2) float64 in pixels of the picture, and `left`, `right` or nothing."""
+    """One annotation: corners_xy (4, 2) float64 in pixels of the image, and `left`, `right` or nothing."""
 
     corners_xy: np.ndarray
     side: str
@@ -56,7 +56,7 @@ class Hand:
 
 
 def read_annotation(path: str | Path) -> list[Hand]:
-    """Reads the hands of one picture; raises DataError naming the file when it is not of the form above."""
+    """Reads the hands of one image; raises DataError naming the file when it is not of the form above."""
     try:
         return [_hand(cell) for cell in loadmat(path)["boxes"].ravel()]
     except _MAT_ERRORS as error:

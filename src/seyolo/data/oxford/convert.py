@@ -30,7 +30,7 @@ from seyolo.media.images import check_complete, encoded_size
 SplitMode = Literal["official", "reference"]
 
 PUBLISHED_COUNTS = {"train": (4069, 9163), "val": (738, 1856), "test": (821, 2031)}
-"""Pictures and hands of each split, as published."""
+"""Images and hands of each split, as published."""
 
 COLUMNS = (
     "split",
@@ -41,7 +41,7 @@ COLUMNS = (
     "area_px2",
     "side",
 )
-"""Columns of `oxford_boxes.csv`: folder and file name of the written picture, its size, the corners in pixels
+"""Columns of `oxford_boxes.csv`: folder and file name of the written image, its size, the corners in pixels
 (not clipped), the area of the quadrilateral, and `left`, `right` or nothing."""
 
 MIN_SIDE_PX = 1.0
@@ -57,7 +57,7 @@ _SPLITS = {
     "official": {"train": "train", "val": "val", "test": "test"},
     "reference": {"train": "train", "val": "test", "test": "test"},
 }
-_PICTURE_ENDINGS = frozenset({".jpg", ".jpeg"})
+_IMAGE_ENDINGS = frozenset({".jpg", ".jpeg"})
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ class ConversionReport:
 
 @dataclass(frozen=True, eq=False)
 class _Annotated:
-    """A picture's kept hands with their boxes (n, 4) in pixels; how many were clipped or dropped."""
+    """An image's kept hands with their boxes (n, 4) in pixels; how many were clipped or dropped."""
 
     size: tuple[int, int]
     hands: list[Hand]
@@ -154,7 +154,7 @@ def _opened(source: Path, temporary: Path) -> Iterator[Path]:
 
 def _is_wanted(name: PurePosixPath) -> bool:
     return (
-        name.suffix.lower() in {*_PICTURE_ENDINGS, ".mat"}
+        name.suffix.lower() in {*_IMAGE_ENDINGS, ".mat"}
         and not name.name.startswith(".")
         and name.parent.name in {"images", "annotations"}
         and name.parent.parent.name in {f"{official}_data" for official in _SOURCES.values()}
@@ -175,12 +175,12 @@ def _convert_splits(root: Path, out: Path, split: SplitMode) -> tuple[SplitCount
     rows: list[list[object]] = [list(COLUMNS)]
     taken: set[str] = set()
     for official, target in _TARGETS[split].items():
-        pictures = []
+        images = []
         for image, annotation in _pairs(root, _SOURCES[official]):
             place = _free_place(f"{target}/{image.stem}", _SOURCES[official], taken)
-            pictures.append(_convert_picture(image, annotation, out, place))
-            rows += _rows(pictures[-1], f"{place}{image.suffix}")
-        counts.append(_count(official, pictures))
+            images.append(_convert_image(image, annotation, out, place))
+            rows += _rows(images[-1], f"{place}{image.suffix}")
+        counts.append(_count(official, images))
     with (out / "oxford_boxes.csv").open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows(rows)
     splits = {name: f"images/{folder}" for name, folder in _SPLITS[split].items()}
@@ -189,9 +189,9 @@ def _convert_splits(root: Path, out: Path, split: SplitMode) -> tuple[SplitCount
 
 
 def _pairs(root: Path, source: str) -> list[tuple[Path, Path]]:
-    """Returns the pictures of a split with their annotations, by name; neither may lack the other."""
+    """Returns the images of a split with their annotations, by name; neither may lack the other."""
     folder = root / f"{source}_dataset" / f"{source}_data"
-    images = _files_by_stem(folder / "images", _PICTURE_ENDINGS)
+    images = _files_by_stem(folder / "images", _IMAGE_ENDINGS)
     annotations = _files_by_stem(folder / "annotations", frozenset({".mat"}))
     for stem in sorted(images.keys() ^ annotations.keys()):
         present, absent = (images, "annotation") if stem in images else (annotations, "picture")
@@ -220,17 +220,17 @@ def _free_place(place: str, source: str, taken: set[str]) -> str:
     return place
 
 
-def _convert_picture(image: Path, annotation: Path, out: Path, place: str) -> _Annotated:
-    """Copies a picture and writes its label; `place` is `folder/stem`."""
+def _convert_image(image: Path, annotation: Path, out: Path, place: str) -> _Annotated:
+    """Copies an image and writes its label; `place` is `folder/stem`."""
     data = image.read_bytes()
     check_complete(data, image)
-    picture = _annotated(read_annotation(annotation), encoded_size(data, image))
+    annotated = _annotated(read_annotation(annotation), encoded_size(data, image))
     image_path, label_path = out / f"images/{place}{image.suffix}", out / f"labels/{place}.txt"
     for path in (image_path, label_path):
         path.parent.mkdir(parents=True, exist_ok=True)
     image_path.write_bytes(data)
-    label_path.write_text("".join(map(_label_row, _normalised_cxcywh(picture))), encoding="utf-8")
-    return picture
+    label_path.write_text("".join(map(_label_row, _normalised_cxcywh(annotated))), encoding="utf-8")
+    return annotated
 
 
 def _annotated(hands: list[Hand], size: tuple[int, int]) -> _Annotated:
@@ -243,10 +243,10 @@ def _annotated(hands: list[Hand], size: tuple[int, int]) -> _Annotated:
     return _Annotated(size, kept_hands, clipped_xyxy[kept], num_clipped, int((~kept).sum()))
 
 
-def _normalised_cxcywh(picture: _Annotated) -> list[list[float]]:
-    height, width = picture.size
+def _normalised_cxcywh(image: _Annotated) -> list[list[float]]:
+    height, width = image.size
     boxes_cxcywh: list[list[float]] = (
-        xyxy_to_cxcywh(picture.boxes_xyxy) / [width, height, width, height]
+        xyxy_to_cxcywh(image.boxes_xyxy) / [width, height, width, height]
     ).tolist()
     return boxes_cxcywh
 
@@ -255,25 +255,25 @@ def _label_row(box_cxcywh: Sequence[float]) -> str:
     return f"0 {' '.join(f'{value:.6f}' for value in box_cxcywh)}\n"
 
 
-def _rows(picture: _Annotated, place: str) -> list[list[object]]:
+def _rows(image: _Annotated, place: str) -> list[list[object]]:
     target, name = place.split("/", 1)
-    height, width = picture.size
+    height, width = image.size
     return [
         [target, name, width, height, *hand.corners_xy.ravel().tolist(), hand.area_px2, hand.side]
-        for hand in picture.hands
+        for hand in image.hands
     ]
 
 
-def _count(official: str, pictures: Sequence[_Annotated]) -> SplitCounts:
+def _count(official: str, images: Sequence[_Annotated]) -> SplitCounts:
     published_pictures, published_hands = PUBLISHED_COUNTS[official]
     return SplitCounts(
         split=official,
-        num_pictures=len(pictures),
-        num_hands=sum(len(picture.hands) for picture in pictures),
+        num_pictures=len(images),
+        num_hands=sum(len(image.hands) for image in images),
         published_pictures=published_pictures,
         published_hands=published_hands,
-        num_clipped=sum(picture.num_clipped for picture in pictures),
-        num_dropped=sum(picture.num_dropped for picture in pictures),
+        num_clipped=sum(image.num_clipped for image in images),
+        num_dropped=sum(image.num_dropped for image in images),
     )
 
 
@@ -283,10 +283,10 @@ def _warnings(counts: Sequence[SplitCounts], split: SplitMode) -> Iterator[str]:
         published = (count.published_pictures, count.published_hands)
         if found != published:
             yield (
-                f"{count.split}: found {found[0]:,} pictures with {found[1]:,} hands, "
+                f"{count.split}: found {found[0]:,} images with {found[1]:,} hands, "
                 f"published are {published[0]:,} with {published[1]:,}"
             )
         if count.num_dropped:
-            yield f"{count.split}: dropped {count.num_dropped} hands outside their picture or under 1 px"
+            yield f"{count.split}: dropped {count.num_dropped} hands outside their image or under 1 px"
     if split == "reference":
         yield "val is test here, as in the reference system: a checkpoint chosen on it is chosen on test"

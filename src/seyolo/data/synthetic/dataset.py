@@ -1,8 +1,8 @@
-"""Synthetic hands: drawn pictures with exact boxes, for the demo and the tests.
+"""Synthetic hands: drawn images with exact boxes, for the demo and the tests.
 
-`draw_scene` draws one picture, `write_dataset` a whole YOLO data set. A picture depends on nothing but
+`draw_scene` draws one image, `write_dataset` a whole YOLO data set. An image depends on nothing but
 (seed, split, index), so the same seed gives the same bytes whatever is drawn before it. Skin colour gives
-little away: backgrounds and distractors wear it too, and each picture has its own cast of light.
+little away: backgrounds and distractors wear it too, and each image has its own cast of light.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from seyolo.data.synthetic.scene import draw_background, draw_distractor
 from seyolo.errors import DataError, UsageError
 
 NUM_HANDS_SHARES = (0.1, 0.36, 0.26, 0.14, 0.14)
-"""Share of the pictures with 0, 1, ... 4 hands."""
+"""Share of the images with 0, 1, ... 4 hands."""
 
 SMALLEST_HAND_PX = 32.0
 LARGEST_HAND_SHARE = 0.6
@@ -45,26 +45,26 @@ LEAST_SEEN_SHARE = 0.75
 
 
 def draw_scene(generator: np.random.Generator, height: int, width: int) -> tuple[Image, Floats]:
-    """Draws one picture with 0 to 6 hands.
+    """Draws one image with 0 to 6 hands.
 
-    A hand's longer side is log-uniform from 18 px to 60 % of the picture's shorter side; at least half of its
-    bounds lie inside the picture. Boxes are the tight bounds, in pixel edges, of the pixels of the picture
+    A hand's longer side is log-uniform from 18 px to 60 % of the image's shorter side; at least half of its
+    bounds lie inside the image. Boxes are the tight bounds, in pixel edges, of the pixels of the image
     that the hand covers by half or more. Forearms do not count; pixels that another hand or a sleeve hides do
     (at most 25 % of a hand).
 
     Args:
         generator: the only source of randomness.
-        height: of the picture in pixels, at least 64.
-        width: of the picture in pixels, at least 64.
+        height: of the image in pixels, at least 64.
+        width: of the image in pixels, at least 64.
 
     Returns:
-        The picture (height, width, 3) uint8 BGR and the boxes (n, 4) float32 xyxy in pixels.
+        The image (height, width, 3) uint8 BGR and the boxes (n, 4) float32 xyxy in pixels.
 
     Raises:
         UsageError: a side is shorter than 64 pixels.
     """
     if min(height, width) < SMALLEST_SIDE_PX:
-        raise UsageError(f"a synthetic picture of {height}x{width} is too small; use at least 64x64")
+        raise UsageError(f"a synthetic image of {height}x{width} is too small; use at least 64x64")
     light = random_light(generator)
     image = draw_background(generator, height, width)
     for _ in range(generator.integers(0, 5)):
@@ -95,14 +95,14 @@ def write_dataset(
     """Draws a data set in YOLO layout: `images|labels/<split>/<index>.jpg|.txt` and `data.yaml`.
 
     `out` appears only when everything is written. The same arguments give the same bytes, and a larger
-    `num_*` only adds pictures.
+    `num_*` only adds images.
 
     Args:
         out: folder to make; may exist when empty.
-        num_train: pictures in the split `train`; likewise `num_val` and `num_test`, each at least 1.
+        num_train: images in the split `train`; likewise `num_val` and `num_test`, each at least 1.
         size_px: shortest and longest side; height and width are drawn from this range, each on its own.
         seed: not negative.
-        progress: called after each picture with how many are done and how many there will be.
+        progress: called after each image with how many are done and how many there will be.
 
     Returns:
         The path of `data.yaml`.
@@ -119,7 +119,7 @@ def write_dataset(
             (folder / "images" / split).mkdir(parents=True)
             (folder / "labels" / split).mkdir(parents=True)
             for index in range(count):
-                _write_picture(folder, split, index, np.random.default_rng([seed, number, index]), size_px)
+                _write_image(folder, split, index, np.random.default_rng([seed, number, index]), size_px)
                 done += 1
                 if progress is not None:
                     progress(done, total)
@@ -132,7 +132,7 @@ def _check_arguments(counts: dict[str, int], size_px: tuple[int, int], seed: int
     for split, count in counts.items():
         if count < 1:
             raise UsageError(
-                f"num_{split} is {count}; a synthetic data set needs at least 1 picture in each split"
+                f"num_{split} is {count}; a synthetic data set needs at least 1 image in each split"
             )
     if not SMALLEST_SIDE_PX <= size_px[0] <= size_px[1]:
         low, high = size_px
@@ -161,7 +161,7 @@ def _building(out: Path) -> Iterator[Path]:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def _write_picture(
+def _write_image(
     folder: Path, split: str, index: int, generator: np.random.Generator, size_px: tuple[int, int]
 ) -> None:
     height, width = (int(side) for side in generator.integers(size_px[0], size_px[1] + 1, 2))
@@ -174,14 +174,14 @@ def _write_picture(
 
 
 def label_lines(boxes_xyxy: Floats, height: int, width: int) -> list[str]:
-    """YOLO label lines of class 0 for boxes (n, 4) in pixels of a picture of the given size."""
+    """YOLO label lines of class 0 for boxes (n, 4) in pixels of an image of the given size."""
     boxes_cxcywh = xyxy_to_cxcywh(boxes_xyxy) / np.array([width, height, width, height], np.float32)
     return ["0 " + " ".join(f"{value:.7f}" for value in box) + "\n" for box in boxes_cxcywh.tolist()]
 
 
 @dataclass
 class _Seen:
-    """A hand in the picture: its box (4,), how many pixels it has and the mask (h, w) of those still seen."""
+    """A hand in the image: its box (4,), how many pixels it has and the mask (h, w) of those still seen."""
 
     box_xyxy: Floats
     num_pixels: int
@@ -229,13 +229,13 @@ def _add_hand(
 def _random_centre(
     generator: np.random.Generator, size_px: float, height: int, width: int
 ) -> tuple[float, float]:
-    """A place (x, y) for a hand: wholly inside the picture as a rule, anywhere in one case of five."""
+    """A place (x, y) for a hand: wholly inside the image as a rule, anywhere in one case of five."""
     inset = size_px / 2 if generator.random() < 0.8 else 0.0
     return float(generator.uniform(inset, width - inset)), float(generator.uniform(inset, height - inset))
 
 
 def _inside_share(hand: Hand, height: int, width: int) -> float:
-    """Share of the hand's bounds that lies in the picture."""
+    """Share of the hand's bounds that lies in the image."""
     low, high = hand.bounds()
     inside = np.maximum(np.minimum(high, (width, height)) - np.maximum(low, 0), 0)
     return float(inside.prod() / (high - low).prod())

@@ -2,7 +2,7 @@
 
 The hand lies in the plane z = 0 with the wrist at the origin, fingers along +y, thumb at -x and the palm
 facing +z. Lengths are in units of 100 mm and follow an average adult hand. A pose bends the joints, a view
-turns the whole and sets it on the picture (x right, y down, z towards the viewer).
+turns the whole and sets it on the image (x right, y down, z towards the viewer).
 """
 
 from __future__ import annotations
@@ -193,8 +193,8 @@ def _random_view(generator: np.random.Generator) -> Array:
     pitch = np.deg2rad(np.clip(generator.normal(0, 20), -50, 50))
     roll = generator.uniform(0, 2 * np.pi)
     stretch = np.diag([generator.uniform(0.9, 1.1), 1.0, 1.0])
-    to_picture = np.diag([1.0, -1.0, 1.0])
-    return np.asarray(to_picture @ _turn(2, roll) @ stretch @ _turn(0, pitch) @ _turn(1, yaw) @ side)
+    to_image = np.diag([1.0, -1.0, 1.0])
+    return np.asarray(to_image @ _turn(2, roll) @ stretch @ _turn(0, pitch) @ _turn(1, yaw) @ side)
 
 
 def _turn(axis: int, angle: float) -> Array:

@@ -1,7 +1,7 @@
-"""Colours, light, layers and the camera: what every synthetic picture is painted with.
+"""Colours, light, layers and the camera: what every synthetic image is painted with.
 
-A thing is a height map over a window of the picture. `relief` lights the heights (Lambert, with the
-hollows darkened), `tint` turns brightness into the thing's colour, `paste` lays it on the picture.
+A thing is a height map over a window of the image. `relief` lights the heights (Lambert, with the
+hollows darkened), `tint` turns brightness into the thing's colour, `paste` lays it on the image.
 Hands and distractors go through the same three steps, so shading alone tells nothing about which is which.
 """
 
@@ -24,7 +24,7 @@ LIGHTNESS_RANGE = (24.0, 84.0)
 
 @dataclass(frozen=True)
 class Light:
-    """Where the light of one picture comes from.
+    """Where the light of one image comes from.
 
     Attributes:
         direction: unit vector towards the light; x right, y down, z towards the viewer.
@@ -37,7 +37,7 @@ class Light:
 
 @dataclass(frozen=True)
 class Layer:
-    """A painted window of a picture: colours (h, w, 3) BGR, alpha (h, w) in [0, 1], its place in pixels."""
+    """A painted window of an image: colours (h, w, 3) BGR, alpha (h, w) in [0, 1], its place in pixels."""
 
     colours: Image
     alpha: Floats
@@ -146,7 +146,7 @@ def rounded_heights(cover: Image, roundness_px: float) -> Floats:
 
 
 def illuminate(image: Image, generator: np.random.Generator) -> Image:
-    """Casts coloured, uneven light over the picture; a few pictures lose their colour altogether."""
+    """Casts coloured, uneven light over the image; a few images lose their colour altogether."""
     height, width = image.shape[:2]
     cast = np.exp(generator.normal(0, generator.choice([0.05, 0.1, 0.2]), 3))
     exposure = generator.uniform(0.75, 1.2) / cast.mean()
@@ -159,7 +159,7 @@ def illuminate(image: Image, generator: np.random.Generator) -> Image:
 
 
 def photograph(image: Image, generator: np.random.Generator) -> Image:
-    """Softens the picture as a lens would and adds a sensor's noise."""
+    """Softens the image as a lens would and adds a sensor's noise."""
     if generator.random() < 0.5:
         image = np.asarray(cv2.GaussianBlur(image, (0, 0), generator.uniform(0.4, 1.3)), np.uint8)
     if generator.random() < 0.6:

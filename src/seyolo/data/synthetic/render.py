@@ -48,30 +48,30 @@ class RenderedHand:
     sleeve: Layer | None
 
     def hand_mask(self, height: int, width: int) -> Mask:
-        """Pixels (height, width) of the picture that the hand covers by half or more."""
-        return _on_picture(self.skin, self.hand_alpha, height, width)
+        """Pixels (height, width) of the image that the hand covers by half or more."""
+        return _on_image(self.skin, self.hand_alpha, height, width)
 
     def whole_mask(self, height: int, width: int) -> Mask:
         """The same for hand, forearm and sleeve together."""
-        mask = _on_picture(self.skin, self.skin.alpha, height, width)
+        mask = _on_image(self.skin, self.skin.alpha, height, width)
         return mask | self.sleeve_mask(height, width)
 
     def sleeve_mask(self, height: int, width: int) -> Mask:
         """The same for the sleeve."""
         if self.sleeve is None:
             return np.zeros((height, width), np.bool_)
-        return _on_picture(self.sleeve, self.sleeve.alpha, height, width)
+        return _on_image(self.sleeve, self.sleeve.alpha, height, width)
 
     def box_xyxy(self) -> Floats:
         """Tight box (4,) in pixel edges around the pixels that the hand covers at least by half.
 
-        Pixels outside the picture do not count, forearm and sleeve neither; what another thing hides does.
+        Pixels outside the image do not count, forearm and sleeve neither; what another thing hides does.
         An empty mask gives zeros.
         """
         return mask_bounds(self.hand_alpha >= 0.5, self.skin.left, self.skin.top)
 
 
-def _on_picture(layer: Layer, alpha: Floats, height: int, width: int) -> Mask:
+def _on_image(layer: Layer, alpha: Floats, height: int, width: int) -> Mask:
     mask = np.zeros((height, width), np.bool_)
     rows, columns = alpha.shape
     mask[layer.top : layer.top + rows, layer.left : layer.left + columns] = alpha >= 0.5
@@ -90,13 +90,13 @@ def mask_bounds(mask: Mask, left: int = 0, top: int = 0) -> Floats:
 def render_hand(
     hand: Hand, tone: Floats, light: Light, size: tuple[int, int], generator: np.random.Generator
 ) -> RenderedHand | None:
-    """Paints a placed hand for a picture of `size` (height, width); None when all of it is outside.
+    """Paints a placed hand for an image of `size` (height, width); None when all of it is outside.
 
     Args:
-        hand: in pixels of the picture, see `Hand.placed`.
+        hand: in pixels of the image, see `Hand.placed`.
         tone: skin colour (3,) BGR.
-        light: the picture's light.
-        size: height and width of the picture in pixels.
+        light: the image's light.
+        size: height and width of the image in pixels.
         generator: draws nails, creases and the sleeve.
     """
     low, high = hand.bounds()

@@ -1,4 +1,4 @@
-"""What surrounds the hands of a synthetic picture: backgrounds, and things that could be taken for hands.
+"""What surrounds the hands of a synthetic image: backgrounds, and things that could be taken for hands.
 
 Both borrow skin colours often, and the things borrow the hand's parts: rounded limbs, prongs in a row, a
 forearm that ends without a hand. Only the shape as a whole tells a hand from them.

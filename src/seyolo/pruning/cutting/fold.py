@@ -3,8 +3,8 @@
 A channel whose batch-normalisation scale is zero puts out act(β) at every pixel. Cutting it takes that
 constant from everyone who reads it; folding gives it back: a convolution's sum of kernel x constant goes
 into its running mean (or its bias). Constants travel through pooling, upsampling, reorganisation,
-concatenation and shortcuts; behind a gate (`[scale_channels]`, `[sam]`, `[cbam]`) they depend on the picture
-and count as zero. Exact inside the picture and for unpadded kernels; at a zero-padded border the dense
+concatenation and shortcuts; behind a gate (`[scale_channels]`, `[sam]`, `[cbam]`) they depend on the image
+and count as zero. Exact inside the image and for unpadded kernels; at a zero-padded border the dense
 network adds less, so there it is approximate.
 """
 
@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from seyolo.darknet.cfg import Network
-from seyolo.darknet.graph import PICTURE, inputs
+from seyolo.darknet.graph import IMAGE, inputs
 from seyolo.darknet.sections import (
     Activation,
     Cbam,
@@ -52,7 +52,7 @@ def constants_of(network: Network, state: State, masks: Sequence[BoolArray]) -> 
     constants: list[FloatArray] = []
     for index, (section, sources) in enumerate(zip(network.layers, inputs(network), strict=True)):
         read = [
-            np.zeros(network.net.channels) if source == PICTURE else constants[source] for source in sources
+            np.zeros(network.net.channels) if source == IMAGE else constants[source] for source in sources
         ]
         if isinstance(section, Convolutional):
             constant = _of_convolution(section, state, index)
@@ -70,7 +70,7 @@ def fold_constants(network: Network, state: State, masks: Sequence[BoolArray]) -
     constants = constants_of(network, state, masks)
     result = dict(state)
     for index, (section, sources) in enumerate(zip(network.layers, inputs(network), strict=True)):
-        if sources[0] == PICTURE or not constants[sources[0]].any():
+        if sources[0] == IMAGE or not constants[sources[0]].any():
             continue
         constant, prefix = constants[sources[0]], f"layers.{index}."
         if isinstance(section, Convolutional) and not is_depthwise(section, len(constant)):
@@ -101,7 +101,7 @@ def _response(kernel: NDArray[Any], constant: FloatArray, groups: int) -> FloatA
 
 def _of_convolution(section: Convolutional, state: State, index: int) -> FloatArray:
     if not section.batch_normalize:
-        return np.zeros(section.filters)  # no scale that could be zero: it follows the picture
+        return np.zeros(section.filters)  # no scale that could be zero: it follows the image
     return activate(section.activation, state[f"layers.{index}.bn.bias"].astype(np.float64))
 
 

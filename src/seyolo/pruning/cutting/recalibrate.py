@@ -18,12 +18,12 @@ from seyolo.torchnet.build import DarknetModel
 def recalibrate(model: DarknetModel, batches: Iterable[Float[Tensor, "N 3 H W"]]) -> None:
     """Replaces every running mean and variance by the average over `batches`, in place.
 
-    Nothing else changes, the model's mode included. A few dozen batches of training pictures are enough
+    Nothing else changes, the model's mode included. A few dozen batches of training images are enough
     (adaptive batch normalisation, Li 2020).
 
     Args:
         model: the model, on any device; batches are moved there.
-        batches: training pictures, RGB in [0, 1]; each batch weighs the same.
+        batches: training images, RGB in [0, 1]; each batch weighs the same.
 
     Raises:
         DataError: there is not a single batch; the statistics are then as before.
@@ -31,7 +31,7 @@ def recalibrate(model: DarknetModel, batches: Iterable[Float[Tensor, "N 3 H W"]]
     iterator = iter(batches)
     first = next(iterator, None)
     if first is None:
-        raise DataError("recalibration got no pictures; give training pictures")
+        raise DataError("recalibration got no images; give training images")
     device = next(model.parameters()).device
     with _averaging(model):
         for batch in chain([first], iterator):

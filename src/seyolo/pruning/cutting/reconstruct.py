@@ -1,6 +1,6 @@
 """Least-squares reconstruction: kept channels take over what the removed ones said.
 
-Dense and slim network see the same calibration pictures, layer by layer. Each slim convolution gets the
+Dense and slim network see the same calibration images, layer by layer. Each slim convolution gets the
 kernel that, from what it now reads, comes nearest to what the dense convolution puts out, with a ridge that
 pulls towards the kernel it had (He 2017, channel pruning; here for every convolution in order, so that each
 repairs what those in front of it could not). For the convolutions that detect, a place counts by the
@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from seyolo.darknet.cfg import Network
 from seyolo.darknet.edit import remove_blocks
-from seyolo.darknet.graph import PICTURE, inputs
+from seyolo.darknet.graph import IMAGE, inputs
 from seyolo.errors import DataError
 from seyolo.pruning.importance.position_weights import RIDGE, place_counts
 from seyolo.pruning.planning.plan import Plan
@@ -47,22 +47,22 @@ def reconstruct(
         slim: `prune_by(dense, plan)`.
         dense: the model before the cut; both are in evaluation mode afterwards.
         plan: what was cut.
-        batches: training pictures, RGB in [0, 1]; all are held in memory with the activations that are still
+        batches: training images, RGB in [0, 1]; all are held in memory with the activations that are still
             needed, some 64 are enough.
 
     Raises:
-        DataError: there is not a single picture.
+        DataError: there is not a single image.
         PlanError: the plan is not for `dense`.
     """
     batches = list(batches)
     if not batches:
-        raise DataError("reconstruction got no pictures; give training pictures")
-    pictures = torch.cat(batches).to(next(dense.parameters()).device)
+        raise DataError("reconstruction got no images; give training images")
+    images = torch.cat(batches).to(next(dense.parameters()).device)
     masks = [torch.from_numpy(mask) for mask in plan.masks(dense.network)]
     layer_map = remove_blocks(dense.network, plan.blocks_removed).layer_map
     dense.eval()
     slim.eval()
-    seen, ours = _Walk(dense, pictures), _Walk(slim, pictures)
+    seen, ours = _Walk(dense, images), _Walk(slim, images)
     heads = _heads(dense)
     for index, new in enumerate(layer_map):
         if new is not None:
@@ -79,10 +79,10 @@ def reconstruct(
 class _Walk:
     """A network run layer by layer; outputs are forgotten when nobody reads them any more."""
 
-    def __init__(self, model: DarknetModel, pictures: Tensor) -> None:
+    def __init__(self, model: DarknetModel, images: Tensor) -> None:
         self.model = model
         self.wiring = inputs(model.network)
-        self.outputs: dict[int, Tensor] = {PICTURE: pictures}
+        self.outputs: dict[int, Tensor] = {IMAGE: images}
         self.last_use = _last_use(model.network)
 
     def read(self, index: int) -> Tensor:
@@ -170,11 +170,11 @@ def _fit(
 def _patches(conv: nn.Conv2d, read: Tensor, rows: Tensor, shape: torch.Size) -> Tensor:
     """(rows, channels x kernel²) what the kernel sees at the places numbered `rows`."""
     height, width = shape
-    picture, place = rows // (height * width), rows % (height * width)
+    image, place = rows // (height * width), rows % (height * width)
     top, left = place // width * conv.stride[0], place % width * conv.stride[1]
     padded = functional.pad(read, [int(conv.padding[0])] * 4)
     columns = [
-        padded[picture, :, top + dy * conv.dilation[0], left + dx * conv.dilation[1]]
+        padded[image, :, top + dy * conv.dilation[0], left + dx * conv.dilation[1]]
         for dy in range(conv.kernel_size[0])
         for dx in range(conv.kernel_size[1])
     ]

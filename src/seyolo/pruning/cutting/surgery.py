@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seyolo.darknet.cfg import Network
-from seyolo.darknet.graph import PICTURE, inputs
+from seyolo.darknet.graph import IMAGE, inputs
 from seyolo.darknet.sections import Cbam, Convolutional, Implicit, Section
 from seyolo.errors import PlanError
 from seyolo.pruning.groups.atoms import BoolArray, is_depthwise
@@ -39,7 +39,7 @@ def slice_network(
     layers: list[Section] = []
     tensors: Tensors = {}
     for index, (section, sources) in enumerate(zip(network.layers, inputs(network), strict=True)):
-        read = np.ones(network.net.channels, dtype=bool) if sources[0] == PICTURE else masks[sources[0]]
+        read = np.ones(network.net.channels, dtype=bool) if sources[0] == IMAGE else masks[sources[0]]
         own = _tensors_of(state, index)
         if isinstance(section, Convolutional | Implicit) and not masks[index].any():
             raise PlanError(f"layer {index} would lose all of its {section.filters} channels")

@@ -4,7 +4,7 @@ The output of each layer is a vector of atoms. Convolutions and `[implicit]` mak
 the first min(c) elementwise, `[scale_channels]`, `[sam]` and a depthwise convolution tie elementwise,
 `[route]` concatenates or takes a part, `[reorg]` and `[reorg3d]` repeat, everything else passes its vector on
 (`[cbam]` scales every channel by itself; its hidden units are no atoms). What a detection layer, a maximum
-over channels or the end of the network reads is fixed, and so is the picture.
+over channels or the end of the network reads is fixed, and so is the image.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seyolo.darknet.cfg import Network
-from seyolo.darknet.graph import PICTURE, channels, inputs
+from seyolo.darknet.graph import IMAGE, channels, inputs
 from seyolo.darknet.sections import (
     Convolutional,
     Detection,
@@ -74,12 +74,12 @@ class Walk:
     """What the walk finds.
 
     Attributes:
-        owner: (atoms,) the layer that makes each atom, -1 for the picture.
+        owner: (atoms,) the layer that makes each atom, -1 for the image.
         channel: (atoms,) its output channel there.
         ties: which atoms go together.
         fixed: (atoms,) may not be removed.
         in_shortcut: (atoms,) read or added by a shortcut.
-        picture: the atoms of the picture.
+        image: the atoms of the image.
         vectors: per layer the atoms of its output.
         splits: where parts must stay equal.
     """
@@ -89,7 +89,7 @@ class Walk:
     ties: Ties
     fixed: BoolArray
     in_shortcut: BoolArray
-    picture: IntArray
+    image: IntArray
     vectors: list[IntArray] = field(default_factory=list)
     splits: list[Split] = field(default_factory=list)
 
@@ -107,9 +107,9 @@ def walk_atoms(network: Network) -> Walk:
     """
     channels(network)  # refuses what cannot be wired
     walk = _start(network)
-    made = len(walk.picture)
+    made = len(walk.image)
     for section, sources in zip(network.layers, inputs(network), strict=True):
-        read = [walk.picture if source == PICTURE else walk.vectors[source] for source in sources]
+        read = [walk.image if source == IMAGE else walk.vectors[source] for source in sources]
         if isinstance(section, Convolutional | Implicit):
             walk.vectors.append(np.arange(made, made + section.filters))
             made += section.filters
@@ -117,21 +117,21 @@ def walk_atoms(network: Network) -> Walk:
                 _convolution(walk, section, read[0], walk.vectors[-1])
         else:
             walk.vectors.append(_pass_on(walk, section, read))
-    walk.fixed[walk.picture] = True
+    walk.fixed[walk.image] = True
     walk.fixed[walk.vectors[-1]] = True
     return walk
 
 
 def _start(network: Network) -> Walk:
     """A walk that knows its atoms, but nothing about them yet."""
-    widths = [(PICTURE, network.net.channels)]
+    widths = [(IMAGE, network.net.channels)]
     makers = Convolutional | Implicit
     widths += [(i, s.filters) for i, s in enumerate(network.layers) if isinstance(s, makers)]
     owner = np.concatenate([np.full(width, layer, dtype=np.int64) for layer, width in widths])
     channel = np.concatenate([np.arange(width) for _, width in widths])
     fixed, in_shortcut = np.zeros((2, len(owner)), dtype=bool)
-    picture = np.arange(network.net.channels)
-    return Walk(owner, channel, Ties(len(owner)), fixed, in_shortcut, picture)
+    image = np.arange(network.net.channels)
+    return Walk(owner, channel, Ties(len(owner)), fixed, in_shortcut, image)
 
 
 def _convolution(walk: Walk, section: Convolutional, read: IntArray, made: IntArray) -> None:

@@ -1,7 +1,7 @@
 """Residual blocks that can go as a whole: depth is the other thing to cut, next to channels.
 
 A block hangs on groups that only its own layers own. When such a group keeps nothing the branch says nothing
-that depends on the picture, and the block is removed: its convolutions, its gate and its shortcut.
+that depends on the image, and the block is removed: its convolutions, its gate and its shortcut.
 """
 
 from __future__ import annotations

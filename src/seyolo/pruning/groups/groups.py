@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from seyolo.darknet.cfg import Network
-from seyolo.darknet.graph import PICTURE
+from seyolo.darknet.graph import IMAGE
 from seyolo.darknet.sections import Convolutional
 from seyolo.pruning.groups.atoms import BoolArray, IntArray, Split, Walk, walk_atoms
 
@@ -30,7 +30,7 @@ class Group:
 
     Attributes:
         layers: the owning convolution of each member row, ascending; one that owns two channels of every
-            slot stands twice. Empty for channels of the picture.
+            slot stands twice. Empty for channels of the image.
         members: (len(layers), num_channels): the output channel of that convolution in each slot.
         slots: (num_channels,) the slots' numbers in `Groups.slots`.
         parts: (num_channels,) the part of each slot; every part must keep equally many.
@@ -61,14 +61,14 @@ class Groups:
     """All groups of a network; every slot belongs to exactly one.
 
     Attributes:
-        groups: in the order of their first atom; the picture's channels come first.
+        groups: in the order of their first atom; the image's channels come first.
         slots: per layer (C,) the slot of each output channel.
-        picture: (C,) the slot of each channel of the picture.
+        image: (C,) the slot of each channel of the image.
     """
 
     groups: tuple[Group, ...]
     slots: tuple[IntArray, ...]
-    picture: IntArray
+    image: IntArray
 
     @property
     def num_slots(self) -> int:
@@ -76,8 +76,8 @@ class Groups:
         return sum(group.num_channels for group in self.groups)
 
     def read_from(self, source: int) -> IntArray:
-        """The slots of what a layer puts out; -1 is the picture."""
-        return self.picture if source == PICTURE else self.slots[source]
+        """The slots of what a layer puts out; -1 is the image."""
+        return self.image if source == IMAGE else self.slots[source]
 
 
 def keep_masks(groups: Groups, kept: Sequence[IntArray]) -> tuple[BoolArray, ...]:
@@ -113,7 +113,7 @@ def find_groups(network: Network) -> Groups:
         splits = [split for split in splits if split not in conflicts]
     groups = [replace(group, parts=parts_of.get(i, group.parts)) for i, group in enumerate(groups)]
     vectors = tuple(slot_of_atom[vector] for vector in walk.vectors)
-    return Groups(tuple(groups), vectors, slot_of_atom[walk.picture])
+    return Groups(tuple(groups), vectors, slot_of_atom[walk.image])
 
 
 def tied_scales(network: Network) -> list[list[tuple[str, IntArray]]]:
@@ -162,7 +162,7 @@ def _spread(mark: BoolArray, roots: IntArray) -> BoolArray:
 
 
 def _group(walk: Walk, rows: IntArray, slots: IntArray, fixed: BoolArray, in_shortcut: BoolArray) -> Group:
-    owned = rows[walk.owner[rows[:, 0]] != PICTURE]
+    owned = rows[walk.owner[rows[:, 0]] != IMAGE]
     return Group(
         layers=tuple(walk.owner[owned[:, 0]].tolist()),
         members=walk.channel[owned],

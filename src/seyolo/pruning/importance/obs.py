@@ -47,7 +47,7 @@ def obs_scores(
 
     Args:
         model: in evaluation mode afterwards; its weights stay as they are.
-        batches: training pictures, RGB in [0, 1]; some 64 are enough.
+        batches: training images, RGB in [0, 1]; some 64 are enough.
         seed: of the random directions.
 
     Returns:
@@ -55,7 +55,7 @@ def obs_scores(
         no score.
 
     Raises:
-        DataError: there is not a single picture.
+        DataError: there is not a single image.
     """
     watched = _watch(model, batches, torch.Generator().manual_seed(seed))
     groups = find_groups(model.network)
@@ -106,14 +106,14 @@ class _Watched:
 def _watch(
     model: DarknetModel, batches: Iterable[Float[Tensor, "N 3 H W"]], generator: torch.Generator
 ) -> dict[int, _Watched]:
-    """Runs pictures forward and, along random directions of the outputs, back."""
+    """Runs images forward and, along random directions of the outputs, back."""
     model.eval()
     layers = enumerate(model.layers)
     watched = {index: _Watched(layer.conv) for index, layer in layers if isinstance(layer, ConvolutionLayer)}
     device = next(model.parameters()).device
-    num_pictures = 0
+    num_images = 0
     for images in batches:
-        num_pictures += len(images)
+        num_images += len(images)
         with _written(watched) as written, torch.enable_grad():
             heads = model.forward_heads(images.to(device).detach().requires_grad_())
             value = torch.stack([_along_random(predicted, generator) for predicted in heads]).sum()
@@ -121,8 +121,8 @@ def _watch(
         for index, gradient in zip(written, gradients, strict=True):
             if gradient is not None:
                 watched[index].response += gradient.square().sum(dim=(0, 2, 3))
-    if not num_pictures:
-        raise DataError("importance 'obs' got no pictures; give training pictures")
+    if not num_images:
+        raise DataError("importance 'obs' got no images; give training images")
     return watched
 
 

@@ -24,7 +24,7 @@ FloatArray = NDArray[np.float64]
 State = Mapping[str, NDArray[Any]]
 Method = Literal["bn", "norm", "group", "taylor", "obs", "uniform", "random"]
 MEASURED: frozenset[Method] = frozenset({"taylor", "obs"})
-"""Methods that need pictures."""
+"""Methods that need images."""
 Tied = Literal["max", "mean", "sum"]
 USUALLY_TIED: Mapping[str, Tied] = {"group": "sum", "taylor": "sum", "obs": "max"}
 EPSILON = 1e-6
@@ -78,7 +78,7 @@ def _layer_scores(
 ) -> Mapping[int, FloatArray]:
     if method in MEASURED:
         if measured is None:
-            raise UsageError(f"importance {method!r} is measured on pictures; give a data set")
+            raise UsageError(f"importance {method!r} is measured on images; give a data set")
         return measured
     methods = {"bn": _scale_scores, "norm": _norm_scores, "group": _scaled_norm_scores}
     if method not in methods:

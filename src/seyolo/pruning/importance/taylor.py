@@ -50,7 +50,7 @@ def taylor_scores(
         count += 1
     model.zero_grad()
     if not count:
-        raise DataError("Taylor importance got no pictures; give training pictures")
+        raise DataError("Taylor importance got no images; give training images")
     return {index: (total / count).sqrt().double().cpu().numpy() for index, total in totals.items()}
 
 

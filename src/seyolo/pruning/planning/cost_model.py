@@ -42,7 +42,7 @@ class CostModel:
     Args:
         network: the dense network.
         groups: its groups.
-        size: (height, width) of the picture in pixels; by default the `[net]` size.
+        size: (height, width) of the image in pixels; by default the `[net]` size.
         blocks: residual blocks that are removed when one of their groups keeps nothing.
     """
 
@@ -72,7 +72,7 @@ class CostModel:
         return int((each + self._params)[self._channels.alive(counts)].sum())
 
     def macs(self, counts: IntArray) -> int:
-        """Multiply-accumulates of one picture with (groups,) kept channels."""
+        """Multiply-accumulates of one image with (groups,) kept channels."""
         each = self._pairs(counts, self._channels.written(counts)) * self._macs_per_pair + self._macs
         return int(each[self._channels.alive(counts)].sum())
 

@@ -57,7 +57,7 @@ PACKAGES = {"onnxruntime": "onnxruntime", "opencv": "opencv-python-headless", "t
 
 @dataclass(frozen=True)
 class Cut:
-    """One measured network: kept channels per group, and the median milliseconds of a picture."""
+    """One measured network: kept channels per group, and the median milliseconds of an image."""
 
     counts: tuple[int, ...]
     ms: float
@@ -87,7 +87,7 @@ class LatencyTable:
         self._fit()
 
     def predict(self, counts: IntArray) -> float:
-        """Milliseconds of one picture with (groups,) kept channels."""
+        """Milliseconds of one image with (groups,) kept channels."""
         return float(self._features(counts, self._vector) @ self._coefficients)
 
     def cautious(self, counts: IntArray) -> float:
@@ -235,7 +235,7 @@ def _trial_cuts(groups: Groups, blocks: Sequence[Block], multiple: int | None) -
 
 
 def measure(files: Sequence[Checkpoint], backend: str, repeats: int) -> list[float]:
-    """Median milliseconds of one picture for each of some networks, side by side on a backend.
+    """Median milliseconds of one image for each of some networks, side by side on a backend.
 
     Raises:
         BackendError: as `latency_table`.

@@ -27,7 +27,7 @@ class PlanOptions:
         keep: layers whose output channels all stay, and with them whatever is tied to these.
         blocks: whether residual blocks may go as a whole; in scope `plain` and with `channels=` none does.
         method: the importance: `bn`, `norm`, `group`, `taylor`, `obs`, or the controls `uniform` and
-            `random`; by default `obs` where there are pictures to measure it on, else `bn`.
+            `random`; by default `obs` where there are images to measure it on, else `bn`.
         tied: how tied scores become one, as in `importance`.
         size: (height, width) in pixels at which MACs and milliseconds count; by default the `[net]` size.
 

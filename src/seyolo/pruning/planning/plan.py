@@ -58,7 +58,7 @@ class Plan:
         evenness: how much groups were made to narrow alike, as in `PlanOptions`.
         importance: what ranked the channels, a `Method`.
         fingerprint: of the network the plan is for.
-        latency_ms: predicted milliseconds of a picture per backend whose latency table was at hand.
+        latency_ms: predicted milliseconds of an image per backend whose latency table was at hand.
         measured_ms: the same, measured on the network the plan gives, where that was done.
         dense_ms: of the dense network, measured side by side with it.
     """
@@ -250,7 +250,7 @@ def describe_cut(
 
 
 def fingerprint(network: Network) -> str:
-    """SHA-256 of what the layers compute; training keys, comments and the picture's size do not count."""
+    """SHA-256 of what the layers compute; training keys, comments and the image's size do not count."""
     layers = tuple(replace(section, extras=(), comments=(), notes=()) for section in network.layers)
     text = Network(Net(channels=network.net.channels), layers).to_cfg()
     return hashlib.sha256(text.encode()).hexdigest()

@@ -129,7 +129,7 @@ class Draft:
 
 
 def predictions(plan: Plan, groups: Groups, tables: Mapping[str, LatencyTable]) -> dict[str, float]:
-    """Milliseconds of a picture on each backend that has a table, for the network a plan gives.
+    """Milliseconds of an image on each backend that has a table, for the network a plan gives.
 
     Args:
         plan: the plan.

@@ -68,7 +68,7 @@ def plot_detection_curves(curves: Mapping[str, Curves], folder: Path) -> None:
 
     Args:
         curves: by split.
-        folder: the pictures come here.
+        folder: the images come here.
     """
     lines = {split: (one, SPLITS[index % len(SPLITS)]) for index, (split, one) in enumerate(curves.items())}
     save(precision_recall_figure(lines, "Precision over recall"), folder / "precision_recall.png")

@@ -18,7 +18,7 @@ STEPS = (0, 1, -1, 2, -2, 3, -3, 4, -4)
 
 
 class Point(NamedTuple):
-    """A model: its name, the median milliseconds of a picture and its AP in [0, 1]."""
+    """A model: its name, the median milliseconds of an image and its AP in [0, 1]."""
 
     name: str
     latency_ms: float
@@ -40,7 +40,7 @@ def plot_pareto(points: Sequence[Point], split: str, path: str | Path) -> None:
     Args:
         points: at least one.
         split: on which AP was measured.
-        path: picture to write; its ending says the format.
+        path: image to write; its ending says the format.
     """
     front = pareto_front(points)
     figure = new_figure(
@@ -69,7 +69,7 @@ def plot_pareto(points: Sequence[Point], split: str, path: str | Path) -> None:
     )
     _scale(axes, points)
     _name(axes, points, front)
-    axes.set_xlabel("milliseconds per picture (p50 with pre- and post-processing), log scale")
+    axes.set_xlabel("milliseconds per image (p50 with pre- and post-processing), log scale")
     axes.set_ylabel("AP")
     save(figure, path)
 

@@ -1,6 +1,6 @@
 """Plots of a slimming run: channels before and after, training curves, the spread of BN scales.
 
-Each function takes plain numbers and writes one picture (PNG, SVG, PDF: by the path's ending).
+Each function takes plain numbers and writes one image (PNG, SVG, PDF: by the path's ending).
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def plot_scales(dense: Float[np.ndarray, " n"], sparse: Float[np.ndarray, " m"],
     Args:
         dense: scales of all batch normalisations after dense training, any sign.
         sparse: the same after sparsity training. All at or below 1e-5, zeros too, share the first bin.
-        path: picture to write.
+        path: image to write.
     """
     save(_scales_figure(dense, sparse), path)
 
@@ -227,7 +227,7 @@ def _draw_scales(
     share = counts / max(1, len(values))
     axes.stairs(share, edges, fill=True, color=colour, alpha=0.22)
     axes.stairs(share, edges, color=colour, linewidth=1.5)
-    # The first bin is a heap at the very edge: its name would run out of the picture.
+    # The first bin is a heap at the very edge: its name would run out of the image.
     peak = 1 + int(share[1:].argmax())
     centre = math.sqrt(edges[peak] * edges[peak + 1])
     axes.annotate(

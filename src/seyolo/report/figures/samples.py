@@ -1,4 +1,4 @@
-"""Sample detections of the dense and the slim network on the same pictures, one above the other."""
+"""Sample detections of the dense and the slim network on the same images, one above the other."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from seyolo.errors import UsageError
 from seyolo.files import replacing
 from seyolo.media.annotate import FONT, Colour, class_colour, draw
 
-Picture = UInt8[np.ndarray, "_ _ 3"]
+Image = UInt8[np.ndarray, "_ _ 3"]
 Sheet = UInt8[np.ndarray, "H W 3"]
 
 INK = (43, 43, 43)
@@ -25,11 +25,11 @@ WHITE = 255
 GAP_PX = 10
 LABEL_PX = 30
 MAX_LABELLED = 8
-"""With more boxes on a small picture their labels hide what was found."""
+"""With more boxes on a small image their labels hide what was found."""
 
 
 def plot_samples(
-    images: Sequence[Picture],
+    images: Sequence[Image],
     dense: Sequence[Detections],
     slim: Sequence[Detections],
     names: Sequence[str],
@@ -39,37 +39,37 @@ def plot_samples(
     cell_px: int = 320,
     confidence: float = 0.25,
 ) -> None:
-    """Writes a sheet of pictures in pairs of rows: what the dense network found, below it the slim one.
+    """Writes a sheet of images in pairs of rows: what the dense network found, below it the slim one.
 
     Args:
-        images: BGR pictures of any size.
-        dense: what the dense network found in each, in pixels of the picture.
+        images: BGR images of any size.
+        dense: what the dense network found in each, in pixels of the image.
         slim: the same of the slim network.
         names: of the classes.
-        path: picture to write, in the format of its ending.
-        columns: pictures side by side.
-        cell_px: side of the square that each picture is fitted into.
-        confidence: detections below are not drawn. Above eight on a picture, boxes go without labels.
+        path: image to write, in the format of its ending.
+        columns: images side by side.
+        cell_px: side of the square that each image is fitted into.
+        confidence: detections below are not drawn. Above eight on an image, boxes go without labels.
 
     Raises:
-        UsageError: no pictures, or the path's ending is no picture format.
+        UsageError: no images, or the path's ending is no image format.
     """
     if not images:
-        raise UsageError("a sheet of sample detections needs at least one picture; the split has none")
+        raise UsageError("a sheet of sample detections needs at least one image; the split has none")
     rows = []
     for start in range(0, len(images), columns):
         chosen = slice(start, start + columns)
         for title, found in (("dense", dense), ("slim", slim)):
-            pictures = [
+            cells = [
                 drawn(image, detections, names, cell_px, confidence)
                 for image, detections in zip(images[chosen], found[chosen], strict=True)
             ]
-            rows.append(_row(title, pictures, min(columns, len(images)), cell_px))
+            rows.append(_row(title, cells, min(columns, len(images)), cell_px))
     write_sheet(np.concatenate(rows), Path(path))
 
 
-def fitted(image: Picture, side_px: int) -> tuple[Sheet, float]:
-    """The picture with its longer side at `side_px`, and the factor; text drawn on it is legible."""
+def fitted(image: Image, side_px: int) -> tuple[Sheet, float]:
+    """The image with its longer side at `side_px`, and the factor; text drawn on it is legible."""
     scale = side_px / max(image.shape[:2])
     height, width = (max(1, round(side * scale)) for side in image.shape[:2])
     interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
@@ -77,17 +77,17 @@ def fitted(image: Picture, side_px: int) -> tuple[Sheet, float]:
 
 
 def drawn(
-    image: Picture, detections: Detections, names: Sequence[str], side_px: int, confidence: float
+    image: Image, detections: Detections, names: Sequence[str], side_px: int, confidence: float
 ) -> Sheet:
-    """A picture at its size on a sheet, with the boxes from a confidence on."""
+    """An image at its size on a sheet, with the boxes from a confidence on."""
     resized, scale = fitted(image, side_px)
     shown = detections[detections.scores >= confidence]
     scaled = Detections(shown.boxes * scale, shown.scores, shown.class_ids)
     return draw(resized, scaled, names) if len(scaled) <= MAX_LABELLED else _outlined(resized, scaled)
 
 
-def _outlined(image: Picture, detections: Detections) -> Sheet:
-    """The picture with bare boxes."""
+def _outlined(image: Image, detections: Detections) -> Sheet:
+    """The image with bare boxes."""
     canvas = image.copy()
     for box, class_id in zip(detections.boxes, detections.class_ids.tolist(), strict=True):
         left, top, right, bottom = (round(float(value)) for value in box)
@@ -95,15 +95,15 @@ def _outlined(image: Picture, detections: Detections) -> Sheet:
     return canvas
 
 
-def _row(title: str, pictures: Sequence[Sheet], columns: int, cell_px: int) -> Sheet:
-    """Pictures side by side in square white cells, under a line that says whose detections they show."""
-    height = max(picture.shape[0] for picture in pictures)
+def _row(title: str, images: Sequence[Sheet], columns: int, cell_px: int) -> Sheet:
+    """Images side by side in square white cells, under a line that says whose detections they show."""
+    height = max(image.shape[0] for image in images)
     width = GAP_PX + columns * (cell_px + GAP_PX)
     row = np.full((LABEL_PX + height + GAP_PX, width, 3), WHITE, dtype=np.uint8)
     cv2.putText(row, title, (GAP_PX, LABEL_PX - 9), FONT, 0.6, INK, 1, cv2.LINE_AA)
-    for column, picture in enumerate(pictures):
-        left = GAP_PX + column * (cell_px + GAP_PX) + (cell_px - picture.shape[1]) // 2
-        row[LABEL_PX : LABEL_PX + picture.shape[0], left : left + picture.shape[1]] = picture
+    for column, image in enumerate(images):
+        left = GAP_PX + column * (cell_px + GAP_PX) + (cell_px - image.shape[1]) // 2
+        row[LABEL_PX : LABEL_PX + image.shape[0], left : left + image.shape[1]] = image
     return row
 
 
@@ -111,9 +111,9 @@ def write_sheet(sheet: Sheet, path: Path) -> None:
     """Writes a sheet in the format of the path's ending.
 
     Raises:
-        UsageError: that is no picture format.
+        UsageError: that is no image format.
     """
     if not cv2.haveImageWriter(str(path)):
-        raise UsageError(f"{path}: no picture format has the ending {path.suffix!r}; use .png or .jpg")
+        raise UsageError(f"{path}: no image format has the ending {path.suffix!r}; use .png or .jpg")
     with replacing(path) as temporary:
         cv2.imwrite(str(temporary), sheet)

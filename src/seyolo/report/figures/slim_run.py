@@ -1,4 +1,4 @@
-"""The pictures of a slimming run: channels, curves, scales and sample detections."""
+"""The images of a slimming run: channels, curves, scales and sample detections."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from seyolo.darknet.graph import strides
 from seyolo.darknet.sections import Convolutional
 from seyolo.data.datasets import Dataset
 from seyolo.evaluation.evaluate import Judgement
-from seyolo.media.images import read_picture
+from seyolo.media.images import read_image
 from seyolo.pruning.planning.plan import Plan, Width
 from seyolo.report.figures.charts import plot_scales_over_time
 from seyolo.report.figures.plots import Channels, plot_channels, plot_curves, plot_scales
@@ -25,7 +25,7 @@ from seyolo.torchnet.build import DarknetModel
 STAGES = ("dense", "sparse", "finetuned")
 
 
-def write_pictures(
+def write_images(
     folder: Path,
     models: Mapping[str, DarknetModel],
     plan: Plan,
@@ -35,10 +35,10 @@ def write_pictures(
     """Writes channels.png, curves.png, scales.png and samples.jpg, and scales_over_time.png of sparsity.
 
     Args:
-        folder: holds the stages' folders with their `results.csv`; the pictures come here, too.
+        folder: holds the stages' folders with their `results.csv`; the images come here, too.
         models: by stage, the last one is the result.
         plan: what was cut.
-        dataset: sample pictures come from `test`, else from `val`.
+        dataset: sample images come from `test`, else from `val`.
         judgements: what each stage finds, by its name.
     """
     plot_channels(*channel_rows(models["sparse"].network, plan.widths), folder / "channels.png")
@@ -56,7 +56,7 @@ def write_pictures(
         [judgement[split][1][index] for index in chosen]
         for judgement in (judgements["dense"], list(judgements.values())[-1])
     )
-    images = [read_picture(samples[index].image) for index in chosen]
+    images = [read_image(samples[index].image) for index in chosen]
     plot_samples(images, dense, slim, dataset.names, folder / "samples.jpg")
 
 

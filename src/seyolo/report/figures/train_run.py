@@ -1,4 +1,4 @@
-"""The pictures of training and validation: the first batch, the curves, and what the best model finds."""
+"""The images of training and validation: the first batch, the curves, and what the best model finds."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from seyolo.detections import Detections
 from seyolo.evaluation.curves import detection_curves
 from seyolo.evaluation.evaluate import Judgement, predict, truth_of
 from seyolo.media.annotate import FONT, Colour, class_colour, contact_sheet, draw_boxes
-from seyolo.media.images import read_picture
+from seyolo.media.images import read_image
 from seyolo.report.figures.charts import plot_detection_curves, plot_scales_over_time
 from seyolo.report.figures.plots import Row, plot_curves
 from seyolo.report.figures.samples import (
@@ -27,7 +27,7 @@ from seyolo.report.figures.samples import (
     MAX_LABELLED,
     TRUTH,
     WHITE,
-    Picture,
+    Image,
     Sheet,
     fitted,
     write_sheet,
@@ -40,7 +40,7 @@ Item = TypeVar("Item")
 BATCH_FILE = "train_batch.jpg"
 PREDICTIONS_FILE = "val_predictions.jpg"
 CURVES_FILE = "curves.png"
-MAX_PICTURES = 16
+MAX_IMAGES = 16
 CELL_PX = 320
 CONFIDENCE = 0.25
 
@@ -60,13 +60,13 @@ def write_batch(
         names: of the classes.
     """
     cells = []
-    for index, image in enumerate(images_rgb[:MAX_PICTURES]):
+    for index, image in enumerate(images_rgb[:MAX_IMAGES]):
         rows = targets[targets[:, 0] == index]
         class_ids = rows[:, 1].astype(int).tolist()
-        picture, scale = fitted(np.ascontiguousarray(image.transpose(1, 2, 0)[:, :, ::-1]), CELL_PX)
+        cell, scale = fitted(np.ascontiguousarray(image.transpose(1, 2, 0)[:, :, ::-1]), CELL_PX)
         colours = [class_colour(class_id) for class_id in class_ids]
         texts = _texts([names[class_id] for class_id in class_ids])
-        cells.append(draw_boxes(picture, cxcywh_to_xyxy(rows[:, 2:]) * scale, texts, colours))
+        cells.append(draw_boxes(cell, cxcywh_to_xyxy(rows[:, 2:]) * scale, texts, colours))
     head = [("first training batch, with its labels", INK)]
     write_sheet(_headed(contact_sheet(cells, gap_px=GAP_PX), head), folder / BATCH_FILE)
 
@@ -78,16 +78,16 @@ def write_results(
     size_px: int,
     history: Sequence[Row],
 ) -> None:
-    """Writes the pictures of a run that is done.
+    """Writes the images of a run that is done.
 
-    These are curves.png; val_predictions.jpg, labels and detections on pictures for validation;
+    These are curves.png; val_predictions.jpg, labels and detections on images for validation;
     precision_recall.png and confidence.png from its curves.json; and scales_over_time.png from its
     scales.csv, where there is one.
 
     Args:
         folder: of the run.
         model: the best one; its names are the classes'.
-        samples: labelled pictures, of which up to sixteen are taken evenly.
+        samples: labelled images, of which up to sixteen are taken evenly.
         size_px: side of the square input.
         history: one row per epoch, as in `results.csv`.
     """
@@ -103,7 +103,7 @@ def write_results(
 
 
 def write_validation(folder: Path, dataset: Dataset, judgement: Judgement) -> None:
-    """Writes the curves of a judgement, and per split labels and detections on up to sixteen pictures.
+    """Writes the curves of a judgement, and per split labels and detections on up to sixteen images.
 
     Args:
         folder: gets precision_recall.png, confidence.png and SPLIT_predictions.jpg.
@@ -126,7 +126,7 @@ def write_validation(folder: Path, dataset: Dataset, judgement: Judgement) -> No
 
 
 def _spread_evenly(items: Sequence[Item]) -> list[Item]:
-    return [items[int(i)] for i in np.linspace(0, len(items) - 1, min(MAX_PICTURES, len(items)))]
+    return [items[int(i)] for i in np.linspace(0, len(items) - 1, min(MAX_IMAGES, len(items)))]
 
 
 def _write_predictions(
@@ -138,18 +138,18 @@ def _write_predictions(
     write_sheet(_headed(contact_sheet(cells, gap_px=GAP_PX), head), path)
 
 
-def _compared(sample: Sample, found: Detections, names: Sequence[str]) -> Picture:
-    """A picture with its labels, and on top of them what was found, with scores."""
-    image = read_picture(sample.image)
-    picture, scale = fitted(image, CELL_PX)
+def _compared(sample: Sample, found: Detections, names: Sequence[str]) -> Image:
+    """An image with its labels, and on top of them what was found, with scores."""
+    image = read_image(sample.image)
+    cell, scale = fitted(image, CELL_PX)
     truth = truth_of(sample, *image.shape[:2])
     # Among one class the colour says it all.
     shown = [f"{name} " for name in names] if len(names) > 1 else [""]
     labels = [shown[class_id].strip() for class_id in truth.class_ids.tolist()]
     scores = zip(found.class_ids.tolist(), found.scores.tolist(), strict=True)
     scored = [f"{shown[class_id]}{score:.2f}" for class_id, score in scores]
-    picture = draw_boxes(picture, truth.boxes_xyxy * scale, _texts(labels), [TRUTH] * len(labels))
-    return draw_boxes(picture, found.boxes * scale, _texts(scored), [FOUND] * len(scored))
+    cell = draw_boxes(cell, truth.boxes_xyxy * scale, _texts(labels), [TRUTH] * len(labels))
+    return draw_boxes(cell, found.boxes * scale, _texts(scored), [FOUND] * len(scored))
 
 
 def _texts(texts: Sequence[str]) -> list[str]:

@@ -19,7 +19,7 @@ def cost_note(record: RunRecord, gain: Gain) -> str:
     if not gain.runtime:
         return ""
     where = record.environment.get("processor")
-    note = "Latency is the median of one picture at a time, all stages in turns"
+    note = "Latency is the median of one image at a time, all stages in turns"
     note += f", on {where}." if where else "."
     slim = next(iter(_possible(record.results.get("controls", []))), None)
     if slim is not None:

@@ -1,8 +1,8 @@
 """What a page about a slimming run needs of its networks' detections, kept in the run's folder.
 
-`curves.json` holds the curves of every stage and split. `pictures/` holds sample pictures with what the dense
-and the slim network find on them, and the pictures on which the slim one is wrong most often;
-`pictures/index.json` says what is what, and counts the mistakes of both.
+`curves.json` holds the curves of every stage and split. `images/` holds sample images with what the dense
+and the slim network find on them, and the images on which the slim one is wrong most often;
+`images/index.json` says what is what, and counts the mistakes of both.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from seyolo.evaluation.evaluate import Judgement
 from seyolo.evaluation.matching import Mistakes, mistakes
 from seyolo.files import replacing, write_json
 from seyolo.media.annotate import draw_boxes
-from seyolo.media.images import read_picture
-from seyolo.report.figures.samples import FOUND, MAX_LABELLED, TRUTH, Picture, Sheet, drawn, fitted
+from seyolo.media.images import read_image
+from seyolo.report.figures.samples import FOUND, MAX_LABELLED, TRUTH, Image, Sheet, drawn, fitted
 from seyolo.report.tables.stages import shown_split, shown_splits
 
 CURVES_FILE = "curves.json"
-PICTURES_FOLDER = "pictures"
+IMAGES_FOLDER = "pictures"
 INDEX_FILE = "index.json"
 SHOWN_FROM = 0.25
 """The confidence of `seyolo detect`."""
@@ -38,7 +38,7 @@ JPEG_QUALITY = 80
 
 @dataclass(frozen=True, eq=False)
 class _Case:
-    """One picture with its labels and what both networks get wrong on it."""
+    """One image with its labels and what both networks get wrong on it."""
 
     split: str
     image: Path
@@ -52,7 +52,7 @@ class _Case:
 
 
 def write_evidence(folder: Path, dataset: Dataset, judgements: Mapping[str, Judgement]) -> None:
-    """Writes curves.json and pictures/ into a run's folder.
+    """Writes curves.json and images/ into a run's folder.
 
     Args:
         folder: of the run.
@@ -63,18 +63,18 @@ def write_evidence(folder: Path, dataset: Dataset, judgements: Mapping[str, Judg
     write_json(folder / CURVES_FILE, _curves(judgements, len(dataset.names)))
     dense, slim = next(iter(judgements.values())), list(judgements.values())[-1]
     cases = {split: _cases(split, dataset, dense, slim) for split in dense}
-    pictures = folder / PICTURES_FOLDER
+    images = folder / IMAGES_FOLDER
     index = {
         "confidence": SHOWN_FROM,
         "mistakes": {split: _counts(found) for split, found in cases.items()},
-        "samples": _write_samples(pictures, dataset, dense, slim),
-        "misses": _write_misses(pictures, cases, dataset.names),
+        "samples": _write_samples(images, dataset, dense, slim),
+        "misses": _write_misses(images, cases, dataset.names),
     }
-    write_json(pictures / INDEX_FILE, index)
+    write_json(images / INDEX_FILE, index)
 
 
 def chosen_samples(dataset: Dataset, split: str) -> list[int]:
-    """The numbers of a few pictures, spread evenly over a split."""
+    """The numbers of a few images, spread evenly over a split."""
     count = len(dataset.split(split))
     return [int(number) for number in np.linspace(0, count - 1, min(NUM_SAMPLES, count))]
 
@@ -117,7 +117,7 @@ def _write_samples(folder: Path, dataset: Dataset, dense: Judgement, slim: Judge
     split = shown_split(dense)
     samples, rows = dataset.split(split), []
     for number, index in enumerate(chosen_samples(dataset, split), start=1):
-        image, row = read_picture(samples[index].image), {"image": samples[index].image.name, "split": split}
+        image, row = read_image(samples[index].image), {"image": samples[index].image.name, "split": split}
         for name, judgement in (("dense", dense), ("slim", slim)):
             row[name] = f"sample-{number}-{name}.jpg"
             found = judgement[split][1][index]
@@ -129,7 +129,7 @@ def _write_samples(folder: Path, dataset: Dataset, dense: Judgement, slim: Judge
 def _write_misses(
     folder: Path, cases: Mapping[str, Sequence[_Case]], names: Sequence[str]
 ) -> list[dict[str, Any]]:
-    """The worst pictures of each test split, the worst first."""
+    """The worst images of each test split, the worst first."""
     rows: list[dict[str, Any]] = []
     splits = shown_splits(list(cases))
     for split in splits:
@@ -137,7 +137,7 @@ def _write_misses(
         worst = sorted(wrong, key=lambda case: (-case.num_mistakes(), case.image))
         for case in worst[: max(1, NUM_MISSES // len(splits))]:
             file = f"miss-{len(rows) + 1}.jpg"
-            _write_jpeg(folder / file, _with_mistakes(read_picture(case.image), case, names))
+            _write_jpeg(folder / file, _with_mistakes(read_image(case.image), case, names))
             rows.append(_miss(case, file))
     return rows
 
@@ -155,12 +155,12 @@ def _miss(case: _Case, file: str) -> dict[str, Any]:
     }
 
 
-def _with_mistakes(image: Picture, case: _Case, names: Sequence[str]) -> Sheet:
-    """The picture with its labels, and on top of them what the slim network shows; mistakes are named.
+def _with_mistakes(image: Image, case: _Case, names: Sequence[str]) -> Sheet:
+    """The image with its labels, and on top of them what the slim network shows; mistakes are named.
 
     Where there are too many to be named, only mistakes are drawn.
     """
-    picture, scale = fitted(image, SIDE_PX)
+    sheet, scale = fitted(image, SIDE_PX)
     truth, wrong = case.truth, case.slim
     is_named = case.num_mistakes() <= MAX_LABELLED
     # Among one class the colour says it all.
@@ -180,10 +180,10 @@ def _with_mistakes(image: Picture, case: _Case, names: Sequence[str]) -> Sheet:
     ):
         drawn_boxes = np.flatnonzero(is_wrong | is_named)
         chosen = [texts[index] for index in drawn_boxes]
-        picture = draw_boxes(picture, boxes[drawn_boxes] * scale, chosen, [colour] * len(chosen))
-    return picture
+        sheet = draw_boxes(sheet, boxes[drawn_boxes] * scale, chosen, [colour] * len(chosen))
+    return sheet
 
 
-def _write_jpeg(path: Path, picture: Sheet) -> None:
+def _write_jpeg(path: Path, image: Sheet) -> None:
     with replacing(path) as temporary:
-        cv2.imwrite(str(temporary), picture, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+        cv2.imwrite(str(temporary), image, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])

@@ -51,16 +51,16 @@ class Gain:
         return all(math.isfinite(value) for value in self.ap)
 
     def verdict(self) -> str:
-        """What the difference in AP is worth, given the pictures it was measured on."""
+        """What the difference in AP is worth, given the images it was measured on."""
         if self.interval is None:
             return "How certain that difference is was not measured."
         low, high = self.interval
         span = f"95 % interval {points_text(low)} to {points_text(high)}"
         if low > 0:
-            return f"That is better beyond the chance of which pictures were tested ({span})."
+            return f"That is better beyond the chance of which images were tested ({span})."
         if high < 0:
-            return f"That is worse beyond the chance of which pictures were tested ({span})."
-        return f"With these pictures no difference is certain ({span})."
+            return f"That is worse beyond the chance of which images were tested ({span})."
+        return f"With these images no difference is certain ({span})."
 
 
 def gain_of(results: Mapping[str, Any]) -> Gain:

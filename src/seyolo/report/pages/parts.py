@@ -1,4 +1,4 @@
-"""What pages share: charts with their captions, tables, embedded pictures, how a run was made."""
+"""What pages share: charts with their captions, tables, embedded images, how a run was made."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def chart(figure: Figure, label: str) -> Chart:
 
 
 def embedded(path: Path) -> str:
-    """A JPEG as an address that holds the picture itself."""
+    """A JPEG as an address that holds the image itself."""
     return f"data:image/jpeg;base64,{base64.b64encode(path.read_bytes()).decode('ascii')}"
 
 

@@ -70,9 +70,9 @@ def slim_context(record: RunRecord) -> dict[str, Any]:
         "cost_note": cost_note(record, gain),
         "cost_charts": cost_charts(results, gain),
         "controls": controls,
-        "shown_from": record.pictures.get("confidence"),
+        "shown_from": record.images.get("confidence"),
         **_curves(record),
-        **_pictures(record),
+        **_images(record),
         **_cut(record),
         "training_charts": _training_charts(record),
         "readiness": _readiness(results.get("readiness", {})),
@@ -107,7 +107,7 @@ def _lead(record: RunRecord, gain: Gain) -> list[str]:
 
 
 def _unequal_training(dense_epochs: int | None, slim_epochs: int | None) -> str:
-    """A sentence where the two networks saw pictures for a different time; both are None if nothing says."""
+    """A sentence where the two networks saw images for a different time; both are None if nothing says."""
     if dense_epochs is None or slim_epochs is None or dense_epochs == slim_epochs:
         return ""
     return (
@@ -159,9 +159,7 @@ def _table(results: Mapping[str, Any]) -> Grid:
         "repair; finetuned, the slim network as it is shipped. Epochs are those a network has seen in all."
     )
     if "int8" in results:
-        note += (
-            " In int8 it is a file of its own, calibrated on training pictures; nothing was trained for it."
-        )
+        note += " In int8 it is a file of its own, calibrated on training images; nothing was trained for it."
     return Grid(["", *titles(results)], [row.texts() for row in body], ends, note)
 
 
@@ -189,8 +187,8 @@ def _curves(record: RunRecord) -> dict[str, Any]:
     }
 
 
-def _pictures(record: RunRecord) -> dict[str, Any]:
-    index, folder = record.pictures, record.folder / "pictures"
+def _images(record: RunRecord) -> dict[str, Any]:
+    index, folder = record.images, record.folder / "pictures"
     samples = [
         {**row, "dense": embedded(folder / row["dense"]), "slim": embedded(folder / row["slim"])}
         for row in index.get("samples", [])
@@ -265,5 +263,5 @@ def _readiness(found: Mapping[str, float]) -> list[str]:
     return [
         f"Before the cut {found['going']:.0%} of the channels were to go; a channel that goes had "
         f"{found['going_scale']:.0%} of the scale of one that stays. Cut with nothing repaired, AP@0.5 on "
-        f"validation pictures fell from {found['ap50']:.3f} to {found['cut_ap50']:.3f}."
+        f"validation images fell from {found['ap50']:.3f} to {found['cut_ap50']:.3f}."
     ]

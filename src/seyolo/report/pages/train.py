@@ -1,4 +1,4 @@
-"""The page of one training run: how far it came, its curves, its pictures."""
+"""The page of one training run: how far it came, its curves, its images."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from seyolo.report.pages.parts import Grid, chart, embedded, record_context, ver
 from seyolo.report.record import RunRecord
 from seyolo.report.tables.stages import count_text, share_text, size_text
 
-PICTURES = {
+IMAGES = {
     "train_batch.jpg": "The first batch as the network sees it, with its labels",
-    "val_predictions.jpg": "Labels and what the best network finds on pictures for validation",
+    "val_predictions.jpg": "Labels and what the best network finds on images for validation",
 }
 
 
@@ -42,7 +42,7 @@ def train_context(record: RunRecord) -> dict[str, Any]:
             },
         }
         quality = [chart(figure, label) for label, figure in figures.items()]
-    files = [(name, text) for name, text in PICTURES.items() if (record.folder / name).exists()]
+    files = [(name, text) for name, text in IMAGES.items() if (record.folder / name).exists()]
     return {
         "record": record_context(record),
         "version": version_of(record),

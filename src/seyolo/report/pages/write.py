@@ -1,7 +1,7 @@
 """Runs as pages: one self-contained HTML file each, or several runs side by side.
 
 A page is made from the files in the runs' folders alone; neither the data nor the networks are run again. It
-loads nothing: charts are SVG inside it, pictures are embedded, there is no script.
+loads nothing: charts are SVG inside it, images are embedded, there is no script.
 """
 
 from __future__ import annotations

@@ -17,12 +17,12 @@ Row = Mapping[str, Any]
 
 
 def benchmark_tables(rows: Sequence[Row]) -> Group:
-    """Milliseconds per picture, pictures per second, memory; then AP, where it was measured.
+    """Milliseconds per image, images per second, memory; then AP, where it was measured.
 
     Fits into 80 columns: only the models' names are wrapped.
     """
     names = model_names(rows)
-    tables = [_table("ms per picture", names, [_costs(row) for row in rows])]
+    tables = [_table("ms per image", names, [_costs(row) for row in rows])]
     if any(row["metrics"] for row in rows):
         tables.append(_table("AP", names, [_scores(row, rows) for row in rows]))
     return Group(*tables)

@@ -1,4 +1,4 @@
-"""The table of controls: the slim network, what else its pictures would have bought, and the difference."""
+"""The table of controls: the slim network, what else its images would have bought, and the difference."""
 
 from __future__ import annotations
 
