@@ -50,7 +50,7 @@ def test_int8_takes_as_many_images_as_wanted(run: Run, finder: Path, tmp_path: P
     outcome = run("export", finder, "a.onnx", "--int8", "--data", data, "--pictures", 9, "--json", "-")
     assert outcome.code == 0, outcome.err
     assert "metrics" not in json.loads(outcome.out)
-    assert '"images": 9' in (tmp_path / "a.onnx").read_bytes().decode("latin-1")
+    assert '"pictures": 9' in (tmp_path / "a.onnx").read_bytes().decode("latin-1")
 
 
 def test_half_and_openvino_run(run: Run, finder: Path, spots: Path) -> None:

@@ -163,6 +163,6 @@ def check_all_read(tally: Tally) -> None:
     missing = tally.num_unreadable - len(tally.errors)
     more = f"\n  and {missing} more" if missing else ""
     rest = ", the others are done" if tally.num_unreadable < tally.num_sources else ""
-    kind = "sources" if tally.num_videos else "pictures"
+    kind = "sources" if tally.num_videos else "images"
     count = f"{tally.num_unreadable} of {tally.num_sources} {kind}"
     raise DataError(f"{count} could not be read{rest}:\n  {listed}{more}")

@@ -54,11 +54,11 @@ def export(
         model: a checkpoint, a .cfg with its weights, or a zoo name.
         out: the file.
         nms: non-maximum suppression inside the .onnx.
-        dynamic_batch: an .onnx that takes any number of pictures at once.
+        dynamic_batch: an .onnx that takes any number of images at once.
         half: kernels stored in 16 bits: half an .onnx or .xml, with the same arithmetic.
         int8: convolutions of an .onnx or .xml in bytes: a quarter of the file, and faster; needs --data.
-        data: a data set; int8 is measured on pictures of its train split, and AP on val before and after.
-        pictures: how many pictures int8 is measured on [default: 128].
+        data: a data set; int8 is measured on images of its train split, and AP on val before and after.
+        pictures: how many images int8 is measured on [default: 128].
         size: side of the square input in pixels; by default the model's.
         device: cpu, cuda or cuda:N; where the model runs that the file is compared with.
         json: write the list of files here; - is stdout.

@@ -194,7 +194,7 @@ def _pairs(root: Path, source: str) -> list[tuple[Path, Path]]:
     images = _files_by_stem(folder / "images", _IMAGE_ENDINGS)
     annotations = _files_by_stem(folder / "annotations", frozenset({".mat"}))
     for stem in sorted(images.keys() ^ annotations.keys()):
-        present, absent = (images, "annotation") if stem in images else (annotations, "picture")
+        present, absent = (images, "annotation") if stem in images else (annotations, "image")
         raise DataError(f"{present[stem]}: its {absent} is missing; take it from the archive again")
     return [(images[stem], annotations[stem]) for stem in sorted(images)]
 
