@@ -88,7 +88,8 @@ def add_plan(found: Recording, plan: dict[str, Any], title: str) -> None:
 def add_results(found: Recording, results: dict[str, Any]) -> None:
     """Pins `results.json` but for times and the plan in it."""
     found.exact["result keys"] = sorted(results)
-    found.exact["artefacts"] = results["artefacts"]
+    # The reason of one that does not apply is prose, not a result.
+    found.exact["artefacts"] = {name: text.partition(":")[0] for name, text in results["artefacts"].items()}
     found.digests["readiness"] = json.dumps(results["readiness"])
     found.digests["lead"] = json.dumps(results["lead"])
     for row in (*results["stages"], *results.get("controls", ())):

@@ -100,11 +100,11 @@ def _selection_nodes() -> list[onnx.NodeProto]:
         *_gather("nms_corners", "nms_box_rows", "nms_box_weights", "nms_boxes"),
         *_gather("nms_scores", "nms_score_rows", "nms_score_weights", "nms_score_column"),
         node("Cast", ["nms_chosen"], ["nms_numbers"], to=TensorProto.FLOAT),
-        _columns("nms_numbers", "0", "1", "nms_images", axis="nms_1"),
+        _columns("nms_numbers", "0", "1", "nms_pictures", axis="nms_1"),
         _columns("nms_numbers", "1", "2", "nms_class_ids", axis="nms_1"),
         node(
             "Concat",
-            ["nms_images", "nms_boxes", "nms_score_column", "nms_class_ids"],
+            ["nms_pictures", "nms_boxes", "nms_score_column", "nms_class_ids"],
             ["detections"],
             axis=1,
         ),
