@@ -13,9 +13,8 @@ from pins import Recording, digest, seyolo_line
 TIMED = ("seconds", "pictures_per_s")
 MEASURED = ("latency_ms", "measured_ms", "dense_ms")
 SYNTH = "data synth hands --train 16 --val 6 --test 6 --size 96 --seed 0"
-COMMON = (
-    "slim --data hands/data.yaml --size 64 --batch 8 --epochs 2 --branch-epoch 1 --finetune-epochs 2 --name x"
-)
+COMMON = """slim --data hands/data.yaml --size 64 --batch 8 --epochs 2 --branch-epoch 1 --finetune-epochs 2
+    --name x"""
 RUNS = {
     "default": "--model yolov3@0.25 --attention se --budget macs=30% --sparse-epochs 1",
     "steered": """--model yolov4-tiny@0.25 --budget params=50% --sparse-epochs 2 --sparsity steered
@@ -82,21 +81,31 @@ def add_plan(found: Recording, plan: dict[str, Any], title: str) -> None:
     found.exact[f"{title} keys"] = list(plan)
     found.digests[title] = digest(json.dumps({key: plan[key] for key in plan if key not in MEASURED}))
     found.digests[f"{title} widths"] = " ".join(str(width["after"]) for width in plan["widths"])
-    found.numbers[f"{title} params, macs"] = [plan["params"], plan["macs"]]
+    add_cost(found, plan, title)
+
+
+def add_cost(found: Recording, row: dict[str, Any], title: str) -> None:
+    """Pins parameters and MACs; elsewhere only a budget holds either, and not where a control is cut."""
+    found.digests[f"{title} params, macs"] = f"{row['params']}, {row['macs']}"
+    budgeted = found.exact["settings"]["budget"][0].split("=")[0]
+    if "control" not in title:
+        found.numbers[f"{title} {budgeted}"] = row[budgeted]
 
 
 def add_results(found: Recording, results: dict[str, Any]) -> None:
     """Pins `results.json` but for times and the plan in it."""
     found.exact["result keys"] = sorted(results)
+    found.exact["artefacts"] = sorted(results["artefacts"])
     # The reason of one that does not apply is prose, not a result.
-    found.exact["artefacts"] = {name: text.partition(":")[0] for name, text in results["artefacts"].items()}
+    kinds = {name: text.partition(":")[0] for name, text in results["artefacts"].items()}
+    found.digests["artefacts"] = json.dumps(kinds)
     found.digests["readiness"] = json.dumps(results["readiness"])
     found.digests["lead"] = json.dumps(results["lead"])
     for row in (*results["stages"], *results.get("controls", ())):
         title = row.get("stage") or f"control {row['control']}"
         found.exact[f"{title} keys"] = sorted(row)
         found.exact[f"{title} input size, epochs"] = [*row["input_size"], row.get("epochs")]
-        found.numbers[f"{title} params, macs"] = [row["params"], row["macs"]]
+        add_cost(found, row, title)
         found.numbers[f"{title} metrics"] = [list(values.values()) for values in row["metrics"].values()]
         found.digests[f"{title} lead"] = json.dumps(row.get("lead"))
 
@@ -105,6 +114,7 @@ def add_val(found: Recording, model: Path, folder: Path) -> None:
     """Pins what `seyolo val` says of a model."""
     seyolo_line(["val", model, "--data", "hands/data.yaml", "--json", "val.json"], folder)
     for split, values in json.loads((folder / "val.json").read_text(encoding="utf-8"))["metrics"].items():
-        numbers = {key: value for key, value in values.items() if key != "per_class"}
         found.exact[f"val {split} keys"] = list(values)
-        found.numbers[f"val {split}"] = list(numbers.values())
+        found.digests[f"val {split}"] = json.dumps(values)
+        # The rest leaps from object to object, of which there are few.
+        found.numbers[f"val {split} ap, ap50"] = [values["ap"], values["ap50"]]
