@@ -2,93 +2,46 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from json import loads as parse
 from pathlib import Path
-from typing import Annotated, Any, Literal
 
-from cyclopts import Parameter
 from rich.console import Group
 from rich.table import Table
 
 import seyolo
-from seyolo.commands.options import MODEL_DEFAULTS, PLAN_DEFAULTS, Json, model_keywords
+from seyolo.commands.options import Json
 from seyolo.commands.output import check_target, remark, show, table
-from seyolo.data.datasets import load_dataset
-from seyolo.errors import UsageError
-from seyolo.options.cut import CutOptions
-from seyolo.options.model import ModelOptions
-from seyolo.options.parameters import REPEATABLE
+from seyolo.options.prune import PruneOptions
 from seyolo.progress import console_progress
 from seyolo.report.tables.stages import latency_text
 from seyolo.runtime.shipped import refuse_shipped
 
+DEFAULTS = PruneOptions()
 MAX_NAMED_LAYERS = 6
 
 
-def prune(
-    model: str,
-    out: Path,
-    *,
-    budget: Annotated[tuple[str, ...], REPEATABLE] = (),
-    plan: Path | None = None,
-    dry_run: Annotated[bool, Parameter(negative=())] = False,
-    choices: CutOptions = PLAN_DEFAULTS,
-    keep_blocks: Annotated[bool, Parameter(negative=())] = False,
-    repair: Literal["reconstruct", "recalibrate", "none"] = "reconstruct",
-    data: Path | None = None,
-    size: int | None = None,
-    seed: int = 0,
-    device: str = "cpu",
-    start: ModelOptions = MODEL_DEFAULTS,
-    json: Json = None,
-) -> None:
+def prune(model: str, out: Path, *, options: PruneOptions = DEFAULTS, json: Json = None) -> None:
     """Cut a trained network to a budget; the plan is written beside OUT as OUT.plan.json and OUT.plan.png.
 
     Args:
         model: a checkpoint, or a .cfg or zoo name with --weights; best one trained with --sparsity.
         out: the slim model, .safetensors or .cfg (with .weights).
-        budget: macs=30%, macs=1.2G, params=2.4M, latency=8ms@onnxruntime (or opencv, torch), channels=85%
-            (removed); may be given several times, then all hold. Latency holds as measured here.
-        plan: cut by this plan instead; edit kept, removed and blocks_removed in it as you like.
-        dry_run: write the plan and nothing else; it shows what every group keeps, and parameters, MACs and
-            latency. With --plan, what an edited plan gives.
-        keep_blocks: cut channels only; otherwise residual blocks may go as a whole.
-        repair: with --data, fit the kept kernels to what the dense network puts out (reconstruct), only
-            measure batch normalisation anew (recalibrate), or leave the network as it is cut (none).
-        data: a data set; its train split gives the images on which importance is measured, and those for
-            the repair.
-        size: side of the square input in pixels at which MACs count; by default the model's.
-        seed: of random importance and the choice of images.
-        device: cpu, cuda or cuda:N.
         json: write the plan here as JSON, too; - is stdout.
     """
     check_target(json)
     refuse_shipped(model)
-    if plan is not None and (choices != PLAN_DEFAULTS or keep_blocks):
-        raise UsageError(f"--plan {plan}: says already what goes; leave out what decides it, --scope for one")
+    progress = console_progress()
     plan_path = seyolo.api.plan_path(out)
-    common: dict[str, Any] = {
-        "budget": budget,
-        "plan": None if plan is None else seyolo.api.read_plan(plan),
-        "options": replace(choices, blocks=not keep_blocks),
-        "dataset": None if data is None else load_dataset(data),
-        "size": size,
-        "seed": seed,
-        "device": device,
-        "progress": console_progress(),
-        **model_keywords(start),
-    }
-    if dry_run:
-        made = seyolo.api.plan_file(model, plan_path, **common)
+    if options.dry_run:
+        made = seyolo.api.plan_file(model, plan_path, options, progress=progress)
         show(parse(made.to_json()), Group(_group_table(made), _summary(made)), json)
         remark(f"wrote {plan_path} and its image and cut nothing; --plan {plan_path} cuts by it")
     else:
-        made = seyolo.api.prune_file(model, out, repair=repair, **common)
+        made = seyolo.api.prune_file(model, out, options, progress=progress)
         show(parse(made.to_json()), _summary(made), json)
         files = [out, out.with_suffix(".weights")] if out.suffix == ".cfg" else [out]
         remark(f"wrote {', '.join(map(str, files))}, {plan_path} and its image")
-        if data is None:
+        if options.data is None:
             remark("nothing makes up for the cut yet: give --data to repair it, or fine-tune (seyolo train)")
 
 

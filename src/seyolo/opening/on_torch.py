@@ -14,6 +14,7 @@ from seyolo.darknet.sections import Join
 from seyolo.errors import ModelError
 from seyolo.opening.description import CHECKPOINT, attention_places, describe
 from seyolo.opening.network import load
+from seyolo.options.model import ModelOptions
 from seyolo.runtime.backend import Backend, Precision, require_size
 from seyolo.runtime.torch_backend import TorchBackend, torch_device
 from seyolo.torchnet.attention import attach
@@ -30,6 +31,18 @@ class ModelKeywords(TypedDict, total=False):
     at: str | Sequence[str]
     reduction: int
     join: Join
+
+
+def model_keywords(options: ModelOptions) -> ModelKeywords:
+    """Returns the options of a MODEL as keyword arguments of `open_model`."""
+    return {
+        "weights": options.weights,
+        "num_classes": options.num_classes,
+        "attention": options.attention,
+        "at": options.at,
+        "reduction": options.reduction,
+        "join": options.join,
+    }
 
 
 def open_model(

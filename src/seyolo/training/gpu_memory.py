@@ -20,11 +20,11 @@ def explained_memory_errors(config: TrainConfig, team: Team) -> Iterator[None]:
     except RuntimeError as error:
         if not _is_of_full_memory(error):
             raise
-        smaller = config.batch_size // 2 // team.size * team.size
+        smaller = config.batch // 2 // team.size * team.size
         advice = f"use --batch {smaller} or a smaller --size" if smaller else "use a smaller --size"
         raise TrainingError(
-            f"the GPU's memory does not hold a step of {config.batch_size // team.size} images of "
-            f"{config.size_px} px; {advice}. Finished epochs are kept"
+            f"the GPU's memory does not hold a step of {config.batch // team.size} images of "
+            f"{config.size} px; {advice}. Finished epochs are kept"
         ) from None
 
 

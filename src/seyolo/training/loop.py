@@ -154,7 +154,7 @@ def first_batch(dataset: Dataset, config: TrainConfig) -> TrainingBatch:
         DataError: there are no images, or one cannot be decoded.
     """
     with closing(config.make_loader(dataset.split("train"))) as loader:
-        return next(loader.epoch(0, config.epoch_augmentation(0), config.epoch_size_px(0)))
+        return next(loader.epoch(0, config.epoch_augmentation(0), config.epoch_size(0)))
 
 
 def can_resume(folder: Path) -> bool:
@@ -195,7 +195,7 @@ class _Run:
         self.config, self.folder, self.sparsity = config, folder, sparsity
         self.distillation = distillation
         self.progress, self.title = progress or Silent(), title
-        team.share_of(config.batch_size)
+        team.share_of(config.batch)
         if config.sync_bn and team.size == 1:
             warnings.warn("--sync-bn joins several processes, and this is one alone", stacklevel=3)
         self.device = team.device(config.device)
@@ -209,11 +209,11 @@ class _Run:
         if self.device.type == "cuda" and team.size == 1:
             step_module.forward_heads = RecordedHeads(self.model)
         self.step_module: nn.Module = step_module
-        self.optimizer = make_optimizer(self.model, config.learning_rate, config.weight_decay, self.device)
+        self.optimizer = make_optimizer(self.model, config.lr, config.weight_decay, self.device)
         self.average = MovingAverage(self.model, config.average_decay, config.average_ramp_updates)
         train_samples = dataset.split("train")
         self.loader = config.make_loader(train_samples, (team.rank, team.size))
-        self.validation = Validation(dataset, config.size_px, team)
+        self.validation = Validation(dataset, config.size, team)
         for name, samples in {"train": train_samples, **self.validation.samples}.items():
             if not any(len(sample.class_ids) for sample in samples):
                 raise DataError(
@@ -257,7 +257,7 @@ class _Run:
         row: dict[str, Any] = {
             "epoch": epoch + 1,
             "seconds": round(seconds, 2),
-            "pictures_per_s": round(len(self.loader) * self.config.batch_size / seconds, 2),
+            "pictures_per_s": round(len(self.loader) * self.config.batch / seconds, 2),
             "learning_rate": self.optimizer.param_groups[0]["lr"],
             **dict(zip(self.part_names, parts, strict=True)),
         }
@@ -287,7 +287,7 @@ class _Run:
         self.model.train()
         total = torch.zeros(len(self.part_names), device=self.device)
         batches = self.loader.epoch(
-            epoch, self.config.epoch_augmentation(epoch), self.config.epoch_size_px(epoch)
+            epoch, self.config.epoch_augmentation(epoch), self.config.epoch_size(epoch)
         )
         with self.progress.task(
             f"{self.title} epoch {epoch + 1}/{self.config.epochs}", len(self.loader)
@@ -299,7 +299,7 @@ class _Run:
         if self.team.is_leader and not all(math.isfinite(value) for value in mean):
             raise TrainingError(
                 f"the loss is not finite in epoch {epoch + 1}; lower the learning rate "
-                f"({self.config.learning_rate:g}) and resume or start again"
+                f"({self.config.lr:g}) and resume or start again"
             )
         return mean
 
@@ -421,7 +421,7 @@ def measure_step_seconds(
     With several processes it is measured on the share of the batch that each one takes.
     """
     team = current_team()
-    share = replace(config, batch_size=team.share_of(config.batch_size), sync_bn=False)
+    share = replace(config, batch=team.share_of(config.batch), sync_bn=False)
     with tempfile.TemporaryDirectory() as folder, explained_memory_errors(config, team):
         run = _Run(copy.deepcopy(model), dataset, share, Path(folder), team=ALONE)
         run.model.train()

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F  # noqa: N812
 from jaxtyping import Float, Float32, Int
 from torch import Tensor
 
+from seyolo.options.training import LossWeights
 from seyolo.torchnet.build import DarknetModel
 from seyolo.torchnet.head import RegionHead, YoloHead
 from seyolo.training.assign import Assignment, Level, assign, candidates
@@ -41,19 +41,6 @@ def complete_iou(a: Float[Tensor, "*n 4"], b: Float[Tensor, "*n 4"]) -> tuple[Te
     with torch.no_grad():
         weight = aspect / (1 - iou + aspect).clamp(min=1e-7)
     return iou, iou - distance - weight * aspect
-
-
-@dataclass(frozen=True)
-class LossWeights:
-    """How much each term counts."""
-
-    box: float = 7.5
-    objectness: float = 0.5
-    classes: float = 0.5
-
-    def as_tuple(self) -> tuple[float, float, float]:
-        """In the order of a loss's parts."""
-        return self.box, self.objectness, self.classes
 
 
 class DetectionLoss:

@@ -89,7 +89,7 @@ def starting_model(
     generator = torch.Generator().manual_seed(config.seed)
     model = load(spec, weights, names=dataset.names, generator=generator)
     _warn_of_freezing(model.network)
-    network = fit_to_data(model.network, len(dataset.names), config.size_px)
+    network = fit_to_data(model.network, len(dataset.names), config.size)
     if weights is not None or spec.endswith(".safetensors"):
         file = replace(to_checkpoint(model), network=network)
         trained = from_checkpoint(file)
@@ -97,7 +97,7 @@ def starting_model(
     if attention is not None:
         network = edit.attach(network, **asdict(attention)).network
     samples = dataset.split("train")
-    network = fit_from_scratch(network, samples, config.augmentation, config.size_px, config.seed)
+    network = fit_from_scratch(network, samples, config.augmentation, config.size, config.seed)
     return build(network, dataset.names, torch.Generator().manual_seed(config.seed))
 
 

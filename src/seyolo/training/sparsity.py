@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from seyolo.errors import UsageError
+from seyolo.options.sparsity import Schedule
 from seyolo.torchnet.build import DarknetModel
 
 
@@ -54,7 +55,6 @@ PUBLISHED_STRENGTH = 0.01
 """The s of the published recipe."""
 USUAL_REACH = 0.5
 """How far `strength_of_reach` lets sparsity training push a scale: half of the 1 that scales start from."""
-Schedule = Literal["constant", "decay"]
 Ties = Sequence[Sequence[tuple[str, NDArray[np.int64]]]]
 """Per channel group its batch normalisations, each with its channel at every slot of the group."""
 

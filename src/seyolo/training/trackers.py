@@ -8,17 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
+from typing import TYPE_CHECKING, Any, Protocol, get_args
 
 import numpy as np
 from jaxtyping import Float32
 
 from seyolo.errors import UsageError
+from seyolo.options.training import TrackerName
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
-TrackerName = Literal["tensorboard"]
 TENSORBOARD_FOLDER = "tensorboard"
 
 

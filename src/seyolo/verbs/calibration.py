@@ -20,7 +20,7 @@ from seyolo.pruning.importance.scores import FloatArray
 from seyolo.pruning.importance.taylor import taylor_scores
 from seyolo.pruning.planning.plan import Plan
 from seyolo.torchnet.build import DarknetModel
-from seyolo.verbs.slim_config import Repair
+from seyolo.options.slim import Repair
 
 RECALIBRATION_IMAGES = 256
 RECONSTRUCTION_IMAGES = 64

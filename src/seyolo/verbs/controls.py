@@ -20,32 +20,31 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Literal, get_args
+from typing import Any
 
 import torch
 
 from seyolo.darknet.cfg import Network
 from seyolo.darknet.cost import cost
 from seyolo.darknet.edit import set_size
-from seyolo.errors import BudgetError, ExportError, UsageError
+from seyolo.errors import BudgetError, ExportError
 from seyolo.evaluation.ap import average_precision
 from seyolo.evaluation.bootstrap import bootstrap_difference
 from seyolo.evaluation.evaluate import Judgement
 from seyolo.exporting.formats import export
 from seyolo.exporting.quantize import calibration_images
-from seyolo.pruning.planning.options import PlanOptions
+from seyolo.options.cut import CutOptions
+from seyolo.options.slim import CONTROL_NAMES, ControlName, SlimOptions
 from seyolo.pruning.prune import prune_by
 from seyolo.runtime.backend import Backend, open_backend
 from seyolo.torchnet.build import DarknetModel, build, from_checkpoint, to_checkpoint
 from seyolo.training.loop import can_resume, train
 from seyolo.training.sparsity import PUBLISHED_STRENGTH
 from seyolo.verbs.planning import plan_of
-from seyolo.verbs.slim_config import SlimConfig
+from seyolo.verbs.stages import stage_config
 from seyolo.verbs.slim_run import SlimRun
 from seyolo.verbs.timing import median_ms
 
-ControlName = Literal["dense", "uniform", "scratch", "random", "lowres", "int8", "plain"]
-CONTROL_NAMES: tuple[ControlName, ...] = get_args(ControlName)
 SIZE_STEP_PX = 32
 SMALLEST_SIZE_SHARE = 0.3
 
@@ -82,18 +81,6 @@ class Finished:
         return self.run.config.epochs_seen()["finetuned"]
 
 
-def chosen_controls(names: Sequence[str]) -> tuple[ControlName, ...]:
-    """The controls of these names in the order of the table; `all` stands for every one.
-
-    Raises:
-        UsageError: an unknown name.
-    """
-    for name in names:
-        if name not in (*CONTROL_NAMES, "all"):
-            raise UsageError(f"--controls {name}: there are {', '.join(CONTROL_NAMES)}, and all")
-    return tuple(name for name in CONTROL_NAMES if name in names or "all" in names)
-
-
 def control_results(finished: Finished, names: Sequence[ControlName]) -> list[dict[str, Any]]:
     """Trains the controls and judges them beside the slim network, which comes first.
 
@@ -103,7 +90,7 @@ def control_results(finished: Finished, names: Sequence[ControlName]) -> list[di
         with a 95 % bootstrap interval over images. A control that cannot be is a row with `not_possible`.
     """
     run = finished.run
-    contenders = {"slim": Contender(finished.slim, run.config.size_px)}
+    contenders = {"slim": Contender(finished.slim, run.config.size)}
     rows: dict[str, dict[str, Any]] = {}
     for name in names:
         try:
@@ -135,20 +122,20 @@ def joined_rows(before: Sequence[dict[str, Any]], new: Sequence[dict[str, Any]])
 
 def _dense(finished: Finished) -> Contender:
     if finished.run.config.epochs == finished.epochs:
-        return Contender(finished.dense, finished.run.config.size_px)
-    return _from_scratch(finished, "dense", finished.dense.network, finished.run.config.size_px)
+        return Contender(finished.dense, finished.run.config.size)
+    return _from_scratch(finished, "dense", finished.dense.network, finished.run.config.size)
 
 
 def _uniform(finished: Finished) -> Contender:
     start = finished.run.starting_model()
-    cut = replace(finished.run.config.cut, importance="uniform", blocks=False)
-    config = replace(finished.run.config, cut=cut)
+    cut = replace(finished.run.config.cut, importance="uniform")
+    config = replace(finished.run.config, cut=cut, blocks=False)
     narrow = prune_by(start, plan_of(start, config, finished.run.dataset))
-    return _from_scratch(finished, "uniform", narrow.network, finished.run.config.size_px)
+    return _from_scratch(finished, "uniform", narrow.network, finished.run.config.size)
 
 
 def _scratch(finished: Finished) -> Contender:
-    return _from_scratch(finished, "scratch", finished.slim.network, finished.run.config.size_px)
+    return _from_scratch(finished, "scratch", finished.slim.network, finished.run.config.size)
 
 
 def _lowres(finished: Finished) -> Contender:
@@ -178,9 +165,10 @@ def _plain(finished: Finished) -> Contender:
     published = replace(
         config,
         budget=("channels=85%",),
-        cut=PlanOptions(scope="plain", multiple=1, blocks=False, importance="bn"),
+        cut=CutOptions(scope="plain", multiple=1, importance="bn"),
+        blocks=False,
         sparsity="l1",
-        strength=PUBLISHED_STRENGTH,
+        s=PUBLISHED_STRENGTH,
         schedule="constant",
         scales_rate=1.0,
         sparse_epochs=sparse,
@@ -206,7 +194,7 @@ def _from_scratch(finished: Finished, name: str, network: Network, size_px: int)
     generator = torch.Generator().manual_seed(run.config.seed)
     model = build(network, run.dataset.names, generator)
     config = replace(
-        run.config.train_config("dense"), epochs=finished.epochs, size_px=size_px, snapshot_epoch=None
+        stage_config(run.config, "dense"), epochs=finished.epochs, size=size_px, snapshot_epoch=None
     )
     folder = _folder(finished, name)
     resume = can_resume(folder)
@@ -214,12 +202,12 @@ def _from_scratch(finished: Finished, name: str, network: Network, size_px: int)
     return Contender(trained.model, size_px)
 
 
-def _whole_run(finished: Finished, name: str, config: SlimConfig) -> Contender:
+def _whole_run(finished: Finished, name: str, config: SlimOptions) -> Contender:
     """The steps after dense training once more, with another configuration."""
     run = SlimRun(config, _folder(finished, name), finished.run.progress, title=f"{name} ")
     sparse = run.sparse(finished.run.branch(finished.dense))
     pruned = run.cut(sparse, run.plan(sparse))
-    return Contender(run.finetune(pruned, finished.dense), config.size_px)
+    return Contender(run.finetune(pruned, finished.dense), config.size)
 
 
 def _folder(finished: Finished, name: str) -> Path:
@@ -228,7 +216,7 @@ def _folder(finished: Finished, name: str) -> Path:
 
 def _size_of_equal_latency(finished: Finished) -> int:
     """The input side at which the dense network takes about as long as the slim one at its own."""
-    size_px = finished.run.config.size_px
+    size_px = finished.run.config.size
     sides = range(size_px - SIZE_STEP_PX, int(size_px * SMALLEST_SIZE_SHARE), -SIZE_STEP_PX)
     smaller = {str(side): Contender(finished.dense, side) for side in sides}
     latency = latency_of({"slim": Contender(finished.slim, size_px), **smaller})

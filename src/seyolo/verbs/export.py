@@ -8,14 +8,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Unpack
 
-from seyolo.data.datasets import Dataset
+from seyolo.data.datasets import Dataset, load_dataset
 from seyolo.errors import UsageError
 from seyolo.evaluation.ap import Metrics
 from seyolo.exporting.formats import export
 from seyolo.exporting.quantize import calibration_images
 from seyolo.opening.description import CHECKPOINT
 from seyolo.opening.network import save
-from seyolo.opening.on_torch import ModelKeywords, open_model, resized
+from seyolo.opening.on_torch import model_keywords, open_model, resized
+from seyolo.options.build import build
+from seyolo.options.export import ExportOptions
+from seyolo.options.keywords import ExportKeywords
 from seyolo.progress import Progress
 from seyolo.runtime.backend import open_backend
 from seyolo.torchnet.build import DarknetModel
@@ -38,61 +41,70 @@ class Exported:
 def export_file(
     model: str | Path,
     out: Path,
+    options: ExportOptions | None = None,
     *,
-    nms: bool = False,
-    dynamic_batch: bool = False,
-    half: bool = False,
-    int8: bool = False,
     dataset: Dataset | None = None,
-    num_images: int | None = None,
-    size: int | None = None,
-    device: str = "cpu",
     random: bool = False,
     progress: Progress | None = None,
-    **options: Unpack[ModelKeywords],
+    **keywords: Unpack[ExportKeywords],
 ) -> Exported:
     """Writes a MODEL for other programs, or as a checkpoint.
 
     Args:
-        model, options, random: as in `open_model`.
+        model: a checkpoint, a `.cfg` or a zoo name.
         out: `.onnx`, `.xml`, `.cfg` or `.safetensors`.
-        nms, dynamic_batch, half, int8: as in `seyolo.export`.
-        dataset: its `train` split gives the images for int8, its `val` split is evaluated before and after.
-        num_images: so many of them, spread over the split; 128 by default.
-        size: side of the square input in pixels; by default the model's.
-        device: where the model runs to which a file is compared.
-        progress: where to tell how far the evaluation is.
+        options: all options at once; `keywords` take the place of their values.
+        dataset: its `train` split gives the images for int8, its `val` split is evaluated before and after;
+            it may also be named by the option `data`.
+        random: random weights are welcome where none are given.
+        progress: receives how far the evaluation is.
+        keywords: the fields of `seyolo.options.export.ExportOptions`, where each is explained.
     """
-    if out.suffix != ".onnx" and (nms or dynamic_batch):
-        raise UsageError(f"{out}: non-maximum suppression and a dynamic batch are for .onnx")
-    if out.suffix == CHECKPOINT and (half or int8):
-        raise UsageError(f"{out}: checkpoints hold float32 only; export int8 and half to .onnx or .xml")
-    if int8 != (dataset is not None):
-        raise UsageError("int8 is measured on images, and they are for nothing else: --int8 --data DATA")
-    if num_images is not None and not int8:
-        raise UsageError("a number of images is for int8; leave --pictures out")
-    if int8 and random:
-        raise UsageError(f"{model}: has no trained weights, so int8 has nothing to measure; give --weights")
-    opened = resized(open_model(model, device=device, random=random, **options), size)
+    chosen = build(ExportOptions, "export_file", options, {**keywords})
+    if dataset is None and chosen.data is not None:
+        dataset = load_dataset(chosen.data)
+    _check(model, out, chosen, has_images=dataset is not None, random=random)
+    opened = open_model(model, device=chosen.device, random=random, **model_keywords(chosen))
+    opened = resized(opened, chosen.size)
     if out.suffix == CHECKPOINT:
         save(opened, out)
         return Exported((out,))
     before = {}
-    if dataset is not None and "val" in dataset.splits and not nms:
+    if dataset is not None and "val" in dataset.splits and not chosen.nms:
         before = {"float32": _metrics_of_float(opened, dataset, progress)}
     files = export(
         opened,
         out,
-        nms=nms,
-        dynamic_batch=dynamic_batch,
-        half=half,
-        int8=int8,
-        pictures=[] if dataset is None else calibration_images(dataset.images("train"), num_images),
+        nms=chosen.nms,
+        dynamic_batch=chosen.dynamic_batch,
+        half=chosen.half,
+        int8=chosen.int8,
+        pictures=[] if dataset is None else calibration_images(dataset.images("train"), chosen.pictures),
     )
     if dataset is None or not before:
         return Exported(files)
     after = evaluate(open_backend(out), dataset, "val", progress=progress)["val"]
     return Exported(files, before | {"int8": after})
+
+
+def _check(
+    model: str | Path, out: Path, options: ExportOptions, *, has_images: bool, random: bool
+) -> None:
+    """Refuses options that contradict each other or the format.
+
+    Raises:
+        UsageError: they do.
+    """
+    if out.suffix != ".onnx" and (options.nms or options.dynamic_batch):
+        raise UsageError(f"{out}: non-maximum suppression and a dynamic batch are for .onnx")
+    if out.suffix == CHECKPOINT and (options.half or options.int8):
+        raise UsageError(f"{out}: checkpoints hold float32 only; export int8 and half to .onnx or .xml")
+    if options.int8 != has_images:
+        raise UsageError("int8 is measured on images, and they are for nothing else: --int8 --data DATA")
+    if options.pictures is not None and not options.int8:
+        raise UsageError("a number of images is for int8; leave --pictures out")
+    if options.int8 and random:
+        raise UsageError(f"{model}: has no trained weights, so int8 has nothing to measure; give --weights")
 
 
 def _metrics_of_float(model: DarknetModel, dataset: Dataset, progress: Progress | None) -> Metrics:

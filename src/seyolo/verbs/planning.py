@@ -16,7 +16,7 @@ from seyolo.pruning.planning.plan import Plan
 from seyolo.pruning.prune import measured_plan
 from seyolo.torchnet.build import DarknetModel
 from seyolo.verbs.calibration import obs_on, taylor_on
-from seyolo.verbs.slim_config import SlimConfig
+from seyolo.options.slim import SlimOptions
 
 
 def plan_on(
@@ -63,13 +63,13 @@ def plan_on(
 
 
 def plan_of(
-    model: DarknetModel, config: SlimConfig, dataset: Dataset, progress: Progress | None = None
+    model: DarknetModel, config: SlimOptions, dataset: Dataset, progress: Progress | None = None
 ) -> Plan:
     """What a run cuts out of a model; latency holds as measured."""
     return plan_on(model, config.budget, config.plan_options(), dataset, seed=config.seed, progress=progress)
 
 
-def rough_plan(model: DarknetModel, config: SlimConfig, progress: Progress | None = None) -> Plan:
+def rough_plan(model: DarknetModel, config: SlimOptions, progress: Progress | None = None) -> Plan:
     """A plan of about the right cost before anything is trained, when channels are all alike.
 
     Raises:

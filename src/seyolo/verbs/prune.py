@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Unpack
+from typing import Any, Unpack
 
-from seyolo.data.datasets import Dataset
+from seyolo.data.datasets import Dataset, load_dataset
 from seyolo.errors import PlanError, UsageError
 from seyolo.files import write_text
 from seyolo.opening.description import CHECKPOINT
 from seyolo.opening.network import save
-from seyolo.opening.on_torch import ModelKeywords, input_size, open_model, resized
+from seyolo.opening.on_torch import input_size, model_keywords, open_model, resized
+from seyolo.options.build import build
+from seyolo.options.cut import CutOptions
+from seyolo.options.keywords import PruneKeywords
+from seyolo.options.prune import PruneOptions
 from seyolo.progress import Progress
-from seyolo.pruning.planning.options import DEFAULTS, PlanOptions
 from seyolo.pruning.planning.plan import Plan
 from seyolo.pruning.prune import prune_by, timed_plan
 from seyolo.report.figures.plots import plot_channels
@@ -22,7 +26,6 @@ from seyolo.runtime.torch_backend import torch_device
 from seyolo.torchnet.build import DarknetModel
 from seyolo.verbs.calibration import repair_on
 from seyolo.verbs.planning import plan_on
-from seyolo.verbs.slim_config import Repair
 
 FORECAST_BACKENDS = ("onnxruntime",)
 """Where a plan that is not cut yet is predicted and measured, besides the backend of its budget."""
@@ -45,98 +48,123 @@ def read_plan(path: Path) -> Plan:
 def plan_file(
     model: str | Path,
     path: Path,
+    options: PruneOptions | CutOptions | None = None,
     *,
-    budget: str | Sequence[str] = (),
     plan: Plan | None = None,
-    options: PlanOptions = DEFAULTS,
     dataset: Dataset | None = None,
-    size: int | None = None,
-    seed: int = 0,
-    device: str = "cpu",
     progress: Progress | None = None,
-    **model_options: Unpack[ModelKeywords],
+    **keywords: Unpack[PruneKeywords],
 ) -> Plan:
-    """Writes and draws the plan of a cut, and cuts nothing.
+    """Writes and draws the plan of a cut, and prunes nothing.
 
     Latency on ONNX Runtime is predicted and measured, besides that on the backend of a budget.
 
     Args:
+        model, options, plan, dataset, progress, keywords: as in `prune_file`.
         path: `x.plan.json`; `x.plan.png` shows the channels of every convolution before and after.
-        model, model_options, budget, plan, options: as in `prune_file`.
-        dataset, size, seed, device, progress: as there.
     """
-    _require_one(budget, plan)
-    dense = resized(open_model(model, device=device, **model_options), size)
-    if plan is not None:
-        plan = timed_plan(dense, plan.recounted(dense.network), FORECAST_BACKENDS, progress)
+    job = _Job.of("plan_file", model, options, keywords, plan, dataset)
+    if job.plan is None:
+        made = job.make_plan(progress, FORECAST_BACKENDS)
     else:
-        plan = plan_on(
-            dense, budget, options, dataset, seed=seed, progress=progress, backends=FORECAST_BACKENDS
-        )
-    _write_plan(path, plan, dense)
-    return plan
+        given = job.plan.recounted(job.dense.network)
+        made = timed_plan(job.dense, given, FORECAST_BACKENDS, progress)
+    _write_plan(path, made, job.dense)
+    return made
 
 
 def prune_file(
     model: str | Path,
     out: Path,
+    options: PruneOptions | CutOptions | None = None,
     *,
-    budget: str | Sequence[str] = (),
     plan: Plan | None = None,
-    options: PlanOptions = DEFAULTS,
-    repair: Repair = "reconstruct",
     dataset: Dataset | None = None,
-    size: int | None = None,
-    seed: int = 0,
-    device: str = "cpu",
     progress: Progress | None = None,
-    **model_options: Unpack[ModelKeywords],
+    **keywords: Unpack[PruneKeywords],
 ) -> Plan:
-    """Cuts a MODEL with weights, makes up for the cut with images if there are any, and writes it.
+    """Prunes a MODEL with weights, repairs it with images if there are any, and writes it.
 
     Its plan is written beside it, see `plan_path`, and drawn as in `plan_file`.
 
     Args:
-        model, model_options: as in `open_model`.
+        model: a checkpoint, a `.cfg` or a zoo name with weights.
         out: a `.safetensors` or `.cfg` file.
-        budget: as in `seyolo.prune`; none where a plan is given.
-        plan: cut by this one, made or edited before; it is written with the numbers that it gives.
-        options: how to decide what goes.
-        repair: what makes up for the cut when there are images, see `verbs.calibration.repair_on`.
-        dataset: its `train` split gives the images, for importance that is measured and for the repair.
-        size: side of the square input in pixels; by default the model's.
-        seed: of `random` importance and of the choice of images.
-        device: where images are run.
-        progress: told how far the measurement of a latency is.
+        options: all options at once, or those of the cut; `keywords` take the place of their values.
+        plan: prunes by this plan, made or edited before; it is written with the numbers that it gives.
+        dataset: its `train` split gives the images, for importance that is measured and for the repair; it
+            may also be named by the option `data`.
+        progress: receives how far the measurement of a latency is.
+        keywords: the fields of `seyolo.options.prune.PruneOptions`, where each is explained.
+
+    Raises:
+        SeyoloError: one of its kinds, for whatever the user can mend.
     """
     if out.suffix not in (CHECKPOINT, ".cfg"):
         raise UsageError(f"{out}: a slim model is written as {CHECKPOINT} or .cfg")
     if out.resolve() == Path(model).resolve():
-        raise UsageError(f"{out}: is the model to be cut; write the slim one to another file")
-    _require_one(budget, plan)
-    dense = resized(open_model(model, device=device, **model_options), size)
-    if plan is not None:
-        plan = plan.recounted(dense.network)
-    else:
-        plan = plan_on(dense, budget, options, dataset, seed=seed, progress=progress)
-    slim_model = prune_by(dense, plan)
-    if dataset is not None:
-        slim_model = slim_model.to(torch_device(device))
+        raise UsageError(f"{out}: is the model to be pruned; write the slim one to another file")
+    job = _Job.of("prune_file", model, options, keywords, plan, dataset)
+    made = job.make_plan(progress) if job.plan is None else job.plan.recounted(job.dense.network)
+    slim_model = prune_by(job.dense, made)
+    if job.dataset is not None:
+        slim_model = slim_model.to(torch_device(job.options.device))
+        how, seed = job.options.repair, job.options.seed
         size_hw = input_size(slim_model, None)
-        repair_on(slim_model, dense, plan, dataset, size_hw, how=repair, seed=seed)
+        repair_on(slim_model, job.dense, made, job.dataset, size_hw, how=how, seed=seed)
     save(slim_model, out)
-    _write_plan(plan_path(out), plan, dense)
-    return plan
+    _write_plan(plan_path(out), made, job.dense)
+    return made
+
+
+@dataclass(frozen=True)
+class _Job:
+    """A dense model, and how it is pruned: by a plan, or by options for one."""
+
+    dense: DarknetModel
+    options: PruneOptions
+    plan: Plan | None
+    dataset: Dataset | None
+
+    @classmethod
+    def of(
+        cls,
+        caller: str,
+        model: str | Path,
+        options: PruneOptions | CutOptions | None,
+        keywords: PruneKeywords,
+        plan: Plan | None,
+        dataset: Dataset | None,
+    ) -> _Job:
+        """Opens what the arguments of `prune_file` and `plan_file` name.
+
+        Raises:
+            UsageError: neither a budget nor a plan, or both.
+        """
+        given: dict[str, Any] = {**keywords}
+        if isinstance(options, CutOptions):
+            given, options = given | {"cut": options}, None
+        chosen = build(PruneOptions, caller, options, given)
+        if plan is None and chosen.plan is not None:
+            plan = read_plan(chosen.plan)
+        if (plan is None) == (not chosen.budget):
+            raise UsageError("give either a budget (--budget macs=30%) or a plan made before (--plan)")
+        if dataset is None and chosen.data is not None:
+            dataset = load_dataset(chosen.data)
+        opened = open_model(model, device=chosen.device, **model_keywords(chosen))
+        return cls(resized(opened, chosen.size), chosen, plan, dataset)
+
+    def make_plan(self, progress: Progress | None, backends: Sequence[str] = ()) -> Plan:
+        """Makes the plan that the options ask for."""
+        cut, seed = self.options.plan_options(), self.options.seed
+        return plan_on(
+            self.dense, self.options.budget, cut, self.dataset, seed=seed, progress=progress, backends=backends
+        )
 
 
 def plan_path(out: Path) -> Path:
     """Where the plan of a slim model lies: `slim.plan.json` beside `slim.safetensors`."""
     return out.with_suffix(".plan.json")
-
-
-def _require_one(budget: str | Sequence[str], plan: Plan | None) -> None:
-    if (plan is None) == (not budget):
-        raise UsageError("give either a budget (--budget macs=30%) or a plan made before (--plan)")
 
 
 def _write_plan(path: Path, plan: Plan, dense: DarknetModel) -> None:

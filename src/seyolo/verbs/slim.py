@@ -1,49 +1,36 @@
-"""`slim` and `resume_slim`: see `seyolo.verbs.slim_steps`."""
+"""`slim` and `resume_slim`: from photos to a smaller detector and the table that compares the two.
+
+Dense training; from an early epoch of that sparsity training, plan, cut, repair and fine-tuning; evaluation,
+export and, where asked for, the controls.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, TypedDict, Unpack, get_args
+from typing import Any, Unpack
 
-from seyolo.darknet.placement import GateKind
-from seyolo.darknet.sections import Join
-from seyolo.data.batches.augment import Augmentation
 from seyolo.data.datasets import load_dataset
-from seyolo.errors import TrainingError, UsageError
-from seyolo.json_files import from_json
+from seyolo.errors import UsageError
 from seyolo.opening.description import CHECKPOINT
 from seyolo.opening.network import load
-from seyolo.opening.on_torch import make_attention
-from seyolo.progress import Progress
-from seyolo.pruning.planning.options import PlanOptions
+from seyolo.options.build import build
+from seyolo.options.keywords import SlimKeywords
+from seyolo.options.slim import USUAL_EPOCHS, ControlName, SlimOptions
+from seyolo.options.stored import SLIM_FILE, read_slim_options
+from seyolo.progress import Progress, Silent
 from seyolo.runs import existing_run, new_run
-from seyolo.training.distillation import check_weight
 from seyolo.training.distributed import shared
-from seyolo.training.sparsity import Schedule
 from seyolo.training.trackers import OpenTracker, TrackerName, chosen_tracker
-from seyolo.verbs.controls import chosen_controls
-from seyolo.verbs.settings import attention_of, check_training, chosen_model, read_settings
-from seyolo.verbs.slim_config import SLIM_CUT, USUAL_EPOCHS, Repair, SlimConfig, SparsityMethod
-from seyolo.verbs.slim_steps import slim as run_slim
+from seyolo.verbs.controls import Finished, control_results, joined_rows, kept_rows
+from seyolo.verbs.planning import rough_plan
+from seyolo.verbs.slim_run import SlimRun
+from seyolo.verbs.start import check_machine, chosen_model, with_places
 
-MAX_SCALES_RATE = 1000.0
-RENAMED = MappingProxyType({"method": "importance", "size": "size_hw"})
-"""Keys of `cut` in runs of version 0.1.0, and their names today."""
-
-
-class SlimChoices(TypedDict, total=False):
-    """Fields of `SlimConfig` that say how a network is made ready for the cut, repaired and taught."""
-
-    branch_epoch: int | None
-    sparsity: SparsityMethod
-    strength: float | None
-    schedule: Schedule
-    scales_rate: float | None
-    rounds: int
-    repair: Repair
-    distill: float
+OLD_NAMES: Mapping[str, str] = MappingProxyType({"strength": "s"})
+"""Keyword arguments of version 0.1.0, and their names today."""
 
 
 @shared
@@ -51,89 +38,43 @@ def slim(
     data: str | Path,
     model: str | Path | None = None,
     *,
-    weights: str | Path | None = None,
-    attention: GateKind | None = None,
-    at: str | Sequence[str] = (),
-    reduction: int = 16,
-    join: Join = "scale",
-    budget: str | Sequence[str] = "macs=30%",
-    size: int = 416,
-    epochs: int | None = None,
-    sparse_epochs: int | None = None,
-    finetune_epochs: int | None = None,
-    finetune: bool = True,
-    batch: int = 16,
-    lr: float = 1.5e-3,
-    seed: int = 0,
-    device: str = "cpu",
-    cut: PlanOptions | None = None,
+    options: SlimOptions | None = None,
     train_settings: Mapping[str, Any] | None = None,
-    controls: str | Sequence[str] = (),
     folder: str | Path | None = None,
     progress: Progress | None = None,
     tracker: TrackerName | OpenTracker | None = None,
-    **choices: Unpack[SlimChoices],
+    **keywords: Unpack[SlimKeywords],
 ) -> dict[str, Any]:
-    """From photos to a small detector and its before/after table: see `seyolo.verbs.slim_steps`.
+    """Trains a detector, prunes it to a budget, fine-tunes it and compares the two.
 
     Args:
         data: a `data.yaml`, Darknet `.data`, COCO `.json` or VOC folder.
-        model, weights, attention, at, reduction, join: as in `train`.
-        budget: what the result may cost, e.g. `macs=30%`; several hold together.
-        size: side of the square input in pixels.
-        epochs: of dense training, by default 30, or 0 for trained weights of the same classes; the slim
-            network sees twice as many in all unless its stages are set.
-        sparse_epochs, finetune_epochs: of those stages, see `SlimConfig`.
-        finetune: False stops after the cut and its repair.
-        batch, lr, seed, device: of training.
-        cut: what decides which channels go.
-        train_settings: further fields of `TrainConfig` for every stage, `sync_bn` for instance.
-        controls: to train and judge beside it, by name, or `all`: see `seyolo.verbs.controls`.
-        folder: of the run; by default a new one under `runs/slim`.
-        progress: where to tell how far it is.
-        tracker: `tensorboard`, or what opens another `seyolo.training.trackers.Tracker`.
-        choices: how the network is made ready for the cut, repaired and taught: see `SlimConfig`.
+        model: a zoo name, a `.cfg` or a checkpoint; by default the checkpoint in `weights`, else yolov3@0.25.
+        options: all options at once; `keywords` take the place of their values.
+        train_settings: options of training by name, `sync_bn` for instance; another way to give `keywords`.
+        folder: the run's folder; by default a new one under `runs/slim`.
+        progress: receives how far the run is.
+        tracker: `tensorboard`, or a function that opens another `seyolo.training.trackers.Tracker`.
+        keywords: the fields of `seyolo.options.slim.SlimOptions`, where each is explained.
 
     Returns:
-        What `results.json` holds.
+        The content of `results.json`.
 
     Raises:
         SeyoloError: one of its kinds, for whatever the user can mend.
+
+    Example:
+        >>> results = seyolo.slim("hands/data.yaml", "yolov3-tiny@0.25", budget="macs=30%", epochs=20)
+        >>> results["stages"][-1]["metrics"]["val"]["ap"]
     """
-    _check_choices(choices)
+    given: dict[str, Any] = {**(train_settings or {}), **keywords}
+    given = {OLD_NAMES.get(name, name): value for name, value in given.items()}
+    if "cut" in given:
+        given.setdefault("blocks", given["cut"].blocks)
+    chosen = build(SlimOptions, "slim", options, given | {"data": data, "model": model and str(model)})
     opener = chosen_tracker(tracker)
-    wanted = chosen_controls([controls] if isinstance(controls, str) else controls)
-    model, weights = chosen_model(model, weights)
-    gates = make_attention(model, attention, at, reduction, join)
-    has_weights = weights is not None or Path(model).suffix == CHECKPOINT
-    if epochs is None:
-        is_trained = has_weights and gates is None and _is_whole(model, weights, data)
-        epochs = 0 if is_trained else USUAL_EPOCHS
-    stages = [epochs, sparse_epochs or 0, finetune_epochs or 0]
-    check_training(epochs=min(stages), batch=batch, lr=lr, seed=seed, device=device, least_epochs=0)
-    if epochs == 0 and not has_weights:
-        raise UsageError("--epochs 0 leaves out dense training: give trained weights with --weights")
-    config = SlimConfig(
-        data=str(data),
-        model=model,
-        weights=weights,
-        attention=gates,
-        budget=(budget,) if isinstance(budget, str) else tuple(budget),
-        size_px=size,
-        epochs=epochs,
-        sparse_epochs=sparse_epochs,
-        finetune_epochs=finetune_epochs,
-        finetune=finetune,
-        batch_size=batch,
-        learning_rate=lr,
-        seed=seed,
-        device=device,
-        train=dict(train_settings or {}),
-        cut=cut or SLIM_CUT,
-        **choices,
-    )
-    folder = Path(folder) if folder is not None else new_run("slim")
-    return run_slim(config, folder, controls=wanted, progress=progress, tracker=opener)
+    run_folder = new_run("slim") if folder is None else Path(folder)
+    return run_slim(_resolved(chosen), run_folder, progress=progress, tracker=opener)
 
 
 @shared
@@ -143,59 +84,85 @@ def resume_slim(
     controls: str | Sequence[str] = (),
     tracker: TrackerName | OpenTracker | None = None,
 ) -> dict[str, Any]:
-    """Goes on with a run of `slim` where it was stopped; `controls` may be added to a finished one.
+    """Continues a run of `slim` where it was stopped; `controls` may be added to a finished one.
 
     Raises:
         TrainingError: the folder holds no run of `slim`.
     """
-    folder = existing_run(folder, "config.json")
-    values = read_settings(folder / "config.json")
-    if "budget" not in values:
-        raise TrainingError(f"{folder}: a run of another verb, not of slim; resume it with its own verb")
-    values |= {"attention": attention_of(values["attention"]), "budget": tuple(values["budget"])}
-    cut = {RENAMED.get(name, name): value for name, value in values["cut"].items()}
-    values["cut"] = from_json(cut, PlanOptions)
-    values["train"] = _train_settings(values["train"])
-    wanted = chosen_controls([controls] if isinstance(controls, str) else controls)
-    return run_slim(
-        SlimConfig(**values),
-        folder,
-        resume=True,
-        controls=wanted,
-        progress=progress,
-        tracker=chosen_tracker(tracker),
-    )
+    folder = existing_run(folder, SLIM_FILE)
+    options = build(SlimOptions, "resume_slim", read_slim_options(folder), {"controls": controls})
+    return run_slim(options, folder, resume=True, progress=progress, tracker=chosen_tracker(tracker))
 
 
-def _check_choices(choices: SlimChoices) -> None:
-    """Refuses what no run can mean, before any work is done."""
-    given: dict[str, Any] = {**choices}
-    for name, kinds in {"sparsity": SparsityMethod, "repair": Repair}.items():
-        if name in given and given[name] not in get_args(kinds):
-            raise UsageError(f"--{name} {given[name]}: there are {', '.join(get_args(kinds))}")
-    rounds, strength = choices.get("rounds", 1), choices.get("strength")
-    if rounds < 1:
-        raise UsageError(f"--rounds {rounds}: at least one")
-    if rounds > 1 and choices.get("sparsity") != "steered":
-        raise UsageError("--rounds tightens the budget of steered sparsity training: add --sparsity steered")
-    check_weight(choices.get("distill", 0.0))
-    rate = choices.get("scales_rate")
-    if rate is not None and not 0 < rate <= MAX_SCALES_RATE:
-        raise UsageError(f"--scales-rate {rate:g}: above 0 and at most {MAX_SCALES_RATE:g}")
-    if strength is not None and not strength > 0:
-        raise UsageError(f"--s {strength}: the strength of sparsity training must be above 0")
+def run_slim(
+    options: SlimOptions,
+    folder: str | Path,
+    resume: bool = False,
+    *,
+    progress: Progress | None = None,
+    tracker: OpenTracker | None = None,
+) -> dict[str, Any]:
+    """Takes the steps of a run; returns the content of `results.json`.
+
+    Args:
+        options: the options, with model, epochs and places of attention filled in.
+        folder: the run's folder.
+        resume: continue the run in `folder`; its controls keep their rows beside new ones.
+        progress: receives how far the run is.
+        tracker: opens the receiver of the figures of each training stage.
+
+    Raises:
+        TrainingError: the folder holds another run, or nothing to resume.
+        BudgetError: the budget cannot be met; found out before training.
+    """
+    run = SlimRun(options, Path(folder), progress or Silent(), tracker=tracker)
+    run.check_folder(resume)
+    start = run.starting_model()
+    rough = rough_plan(start, options, run.progress)
+    run.begin()
+    run.announce(start, rough)
+    dense = run.dense(start)
+    sparse = run.sparse(run.branch(dense))
+    plan = run.plan(sparse)
+    pruned = run.cut(sparse, plan)
+    slim_model = run.finetune(pruned, dense)
+    models = {"dense": dense, "sparse": sparse, "pruned": pruned, "finetuned": slim_model}
+    if not options.finetune:
+        del models["finetuned"]
+    judgements = run.judge_stages(models)
+    results = run.results(models, plan, judgements)
+    rows = kept_rows(run.folder)
+    controls: tuple[ControlName, ...] = options.chosen_controls()
+    if controls:
+        final, judgement = list(models.values())[-1], list(judgements.values())[-1]
+        rows = joined_rows(rows, control_results(Finished(run, dense, final, judgement), controls))
+    if rows:
+        results["controls"] = rows
+    run.report(models, plan, results, judgements)
+    return results
 
 
-def _is_whole(model: str, weights: str | None, data: str | Path) -> bool:
-    """Whether the weights are all the network has, heads for the data's classes included."""
-    transfer: Any = load(model, weights, names=load_dataset(data).names).provenance.get("transfer", {})
+def _resolved(options: SlimOptions) -> SlimOptions:
+    """Returns the options with model, places of attention and epochs of dense training filled in.
+
+    Raises:
+        UsageError: no dense training of weights that are not trained.
+        BackendError: the device is not here.
+    """
+    check_machine(options)
+    options = with_places(chosen_model(options))
+    has_weights = options.weights is not None or Path(options.model or "").suffix == CHECKPOINT
+    if options.epochs is None:
+        is_trained = has_weights and options.attention is None and _is_whole(options)
+        options = replace(options, epochs=0 if is_trained else USUAL_EPOCHS)
+    if options.epochs == 0 and not has_weights:
+        raise UsageError("--epochs 0 leaves out dense training: give trained weights with --weights")
+    return options
+
+
+def _is_whole(options: SlimOptions) -> bool:
+    """Returns whether the weights are all the network has, heads for the data's classes included."""
+    assert options.model is not None and options.data is not None
+    names = load_dataset(options.data).names
+    transfer: Any = load(options.model, options.weights, names=names).provenance.get("transfer", {})
     return not transfer.get("random")
-
-
-def _train_settings(values: dict[str, Any]) -> dict[str, Any]:
-    """Fields of `TrainConfig` as they come back from JSON, with the augmentation made whole."""
-    if "augmentation" not in values:
-        return values
-    recipe = dict(values["augmentation"])
-    recipe["grid_probabilities"] = tuple(recipe["grid_probabilities"])
-    return {**values, "augmentation": Augmentation(**recipe)}

@@ -35,6 +35,8 @@ from seyolo.evaluation.bootstrap import bootstrap_difference
 from seyolo.evaluation.evaluate import Judgement, judged
 from seyolo.exporting.formats import export
 from seyolo.files import write_json, write_text
+from seyolo.options.slim import SlimOptions
+from seyolo.options.stored import read_slim_options, stored_slim
 from seyolo.progress import Progress
 from seyolo.pruning.groups.groups import tied_scales
 from seyolo.pruning.planning.plan import Plan
@@ -56,7 +58,8 @@ from seyolo.verbs.calibration import repair_on
 from seyolo.verbs.int8 import INT8_FILE, WRITTEN, write_int8
 from seyolo.verbs.planning import plan_of
 from seyolo.verbs.readiness import readiness, validation_images
-from seyolo.verbs.slim_config import SlimConfig
+from seyolo.verbs.stages import stage_config, strength
+from seyolo.verbs.start import attention_of
 from seyolo.verbs.timing import estimate_seconds, measure_latency
 
 
@@ -73,7 +76,7 @@ class SlimRun:
 
     def __init__(
         self,
-        config: SlimConfig,
+        config: SlimOptions,
         folder: Path,
         progress: Progress,
         title: str = "",
@@ -82,7 +85,7 @@ class SlimRun:
         self.config, self.folder, self.progress, self.title = config, folder, progress, title
         self.tracker = tracker
         self.dataset = load_dataset(config.data)
-        self.size_hw = (config.size_px, config.size_px)
+        self.size_hw = (config.size, config.size)
 
     def check_folder(self, resume: bool) -> None:
         """Refuses a folder that holds a run already, or, to resume, one that does not hold this very run."""
@@ -93,7 +96,7 @@ class SlimRun:
             return
         if not path.exists():
             raise TrainingError(f"{self.folder}: there is no run to resume here")
-        if json.loads(path.read_text(encoding="utf-8")) != json.loads(json.dumps(asdict(self.config))):
+        if stored_slim(read_slim_options(self.folder)) != stored_slim(self.config):
             raise TrainingError(f"{self.folder}: the run there was started with other settings")
 
     def begin(self) -> None:
@@ -102,12 +105,12 @@ class SlimRun:
         keep_command(self.folder, is_new=is_new)
         if is_new:
             write_json(self.folder / "environment.json", describe_environment())
-            write_json(self.folder / "config.json", asdict(self.config))
+            write_json(self.folder / "config.json", stored_slim(self.config))
 
     def starting_model(self) -> DarknetModel:
         config = self.config
         return starting_model(
-            config.model, self.dataset, config.train_config("dense"), config.weights, config.attention
+            config.model, self.dataset, stage_config(config, "dense"), config.weights, attention_of(config)
         )
 
     def announce(self, model: DarknetModel, rough: Plan) -> None:
@@ -139,11 +142,11 @@ class SlimRun:
 
     def _sparsity(self, model: DarknetModel) -> Sparsity:
         config = self.config
-        steps_per_epoch = len(config.train_config("sparse").make_loader(self.dataset.split("train")))
-        strength = config.sparsity_strength(steps_per_epoch)
+        steps_per_epoch = len(stage_config(config, "sparse").make_loader(self.dataset.split("train")))
+        s = strength(config, steps_per_epoch)
         if config.sparsity == "steered":
-            return Steered(strength, self._left_out, rounds=config.rounds)
-        return make_sparsity(config.sparsity, strength, config.schedule, tied_scales(model.network))
+            return Steered(s, self._left_out, rounds=config.rounds)
+        return make_sparsity(config.sparsity, s, config.schedule, tied_scales(model.network))
 
     def finetune(self, pruned: DarknetModel, dense: DarknetModel) -> DarknetModel:
         if not self.config.stage_epochs()["finetuned"]:
@@ -161,7 +164,7 @@ class SlimRun:
     ) -> DarknetModel:
         folder = self.folder / stage
         resume = can_resume(folder)
-        config = self.config.train_config(stage)
+        config = stage_config(self.config, stage)
         return train(
             model,
             self.dataset,
@@ -232,7 +235,7 @@ class SlimRun:
 
     def judge_stages(self, models: dict[str, DarknetModel]) -> dict[str, Judgement]:
         """What the network of every stage finds."""
-        size_px = self.config.size_px
+        size_px = self.config.size
         return {
             name: self.judge(model, size_px, title=f"evaluating {name}") for name, model in models.items()
         }
@@ -255,7 +258,7 @@ class SlimRun:
             "readiness": json.loads((self.folder / "readiness.json").read_text(encoding="utf-8")),
             "budget": list(self.config.budget),
             "seed": self.config.seed,
-            "data": self.config.data,
+            "data": str(self.config.data),
             "artefacts": artefacts,
         }
 
@@ -299,7 +302,7 @@ class SlimRun:
 
     def _int8_row(self, slim: dict[str, Any], path: Path, latency_ms: dict[str, float]) -> dict[str, Any]:
         """As of a stage: what changes beside the slim network in float32."""
-        judgement = self.judge(open_backend(path), self.config.size_px, batch_size=1, title="evaluating int8")
+        judgement = self.judge(open_backend(path), self.config.size, batch_size=1, title="evaluating int8")
         return {
             **slim,
             "stage": "int8",

@@ -13,7 +13,8 @@ from seyolo.runtime.backend import Backend, open_backend
 from seyolo.runtime.benchmark import benchmark
 from seyolo.torchnet.build import DarknetModel, to_checkpoint
 from seyolo.training.loop import measure_step_seconds
-from seyolo.verbs.slim_config import SlimConfig
+from seyolo.options.slim import SlimOptions
+from seyolo.verbs.stages import stage_config
 
 TEACHER_SHARE = 0.25
 """What the dense network takes to look at a batch, of its own training step."""
@@ -48,7 +49,7 @@ def median_ms(backends: Mapping[str, Backend]) -> dict[str, float]:
 
 
 def estimate_seconds(
-    model: DarknetModel, dataset: Dataset, config: SlimConfig, kept_share: float
+    model: DarknetModel, dataset: Dataset, config: SlimOptions, kept_share: float
 ) -> dict[str, float]:
     """How long each training stage will take, from a few measured steps of the dense network.
 
@@ -62,10 +63,10 @@ def estimate_seconds(
         Seconds by stage. A cut network is taken to train faster by the square root of its share of the MACs:
         memory traffic shrinks with the width, arithmetic with its square.
     """
-    step = measure_step_seconds(model, dataset, config.train_config("dense"))
+    step = measure_step_seconds(model, dataset, stage_config(config, "dense"))
     images = len(dataset.split("train"))
     epochs = config.stage_epochs()
-    per_epoch = step * images / config.batch_size
+    per_epoch = step * images / config.batch
     teacher = TEACHER_SHARE if config.distill else 0.0
     factors = {"dense": 1.0, "sparse": 1.0, "finetuned": kept_share**0.5 + teacher}
     return {name: per_epoch * epochs[name] * factors[name] for name in epochs}

@@ -1,29 +1,32 @@
 """`train` and `resume_train`.
 
-A run writes down what it was asked for, so that `resume_train` needs nothing but the folder. Besides what
-`seyolo.training.loop` writes there are images: train_batch.jpg at its start; at its end curves.png,
+A run's folder holds its options, so that `resume_train` needs only the folder. Besides the files of
+`seyolo.training.loop` there are images: train_batch.jpg at the start; at the end curves.png,
 precision_recall.png, confidence.png, val_predictions.jpg and, with sparsity, scales_over_time.png.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import fields
 from pathlib import Path
+from typing import Unpack
 
 from seyolo.checkpoint import read_checkpoint
-from seyolo.darknet.placement import GateKind
-from seyolo.darknet.sections import Join
-from seyolo.data.datasets import load_dataset
+from seyolo.data.datasets import Dataset, load_dataset
 from seyolo.errors import UsageError
 from seyolo.files import write_json
+from seyolo.json_files import to_json
 from seyolo.opening.description import CHECKPOINT
-from seyolo.opening.on_torch import make_attention, open_model
+from seyolo.opening.on_torch import open_model
+from seyolo.options.build import build
+from seyolo.options.keywords import TrainKeywords
+from seyolo.options.stored import TRAIN_FILE, read_train_options
+from seyolo.options.train import TrainOptions
+from seyolo.options.training import TrainingOptions
 from seyolo.progress import Progress
 from seyolo.pruning.groups.groups import tied_scales
 from seyolo.report.figures.train_run import write_batch, write_results
 from seyolo.runs import existing_run, new_run
-from seyolo.runtime.torch_backend import torch_device
 from seyolo.torchnet.build import DarknetModel, from_checkpoint
 from seyolo.training.config import TrainConfig
 from seyolo.training.distillation import Distillation, check_teacher
@@ -31,50 +34,13 @@ from seyolo.training.distributed import shared
 from seyolo.training.environment import keep_command
 from seyolo.training.loop import TrainResult, can_resume, first_batch
 from seyolo.training.loop import train as run_train
-from seyolo.training.prepare import Attention, starting_model
-from seyolo.training.sparsity import PUBLISHED_STRENGTH, make_sparsity
+from seyolo.training.prepare import starting_model
+from seyolo.training.sparsity import PUBLISHED_STRENGTH, Sparsity, make_sparsity
 from seyolo.training.trackers import OpenTracker, TrackerName, chosen_tracker
 from seyolo.training.validation import validation_splits
-from seyolo.verbs.settings import attention_of, check_training, chosen_model, read_settings
+from seyolo.verbs.start import attention_of, check_machine, chosen_model, with_places
 
 DEFAULT_DISTILL = 1.0
-SETTINGS_FILE = "command.json"
-
-
-@dataclass(frozen=True)
-class TrainSettings:
-    """What `train` is asked for: all that a resumed run needs."""
-
-    data: str
-    model: str
-    weights: str | None
-    attention: Attention | None
-    sparsity: str | None
-    strength: float
-    schedule: str
-    epochs: int
-    batch_size: int
-    size_px: int
-    learning_rate: float
-    seed: int
-    device: str
-    multi_scale: bool
-    teacher: str | None = None
-    distill: float = DEFAULT_DISTILL
-    sync_bn: bool = False
-
-    def train_config(self) -> TrainConfig:
-        """The training loop's part of the settings."""
-        return TrainConfig(
-            epochs=self.epochs,
-            batch_size=self.batch_size,
-            size_px=self.size_px,
-            learning_rate=self.learning_rate,
-            seed=self.seed,
-            device=self.device,
-            multi_scale=self.multi_scale,
-            sync_bn=self.sync_bn,
-        )
 
 
 @shared
@@ -82,27 +48,11 @@ def train(
     data: str | Path,
     model: str | Path | None = None,
     *,
-    weights: str | Path | None = None,
-    attention: GateKind | None = None,
-    at: str | Sequence[str] = (),
-    reduction: int = 16,
-    join: Join = "scale",
-    sparsity: str | None = None,
-    s: float | None = None,
-    schedule: str = "constant",
-    epochs: int = 100,
-    batch: int = 16,
-    size: int = 416,
-    lr: float = 1.5e-3,
-    seed: int = 0,
-    device: str = "cpu",
-    multi_scale: bool = False,
-    sync_bn: bool = False,
-    teacher: str | Path | None = None,
-    distill: float | None = None,
+    options: TrainOptions | None = None,
     folder: str | Path | None = None,
     progress: Progress | None = None,
     tracker: TrackerName | OpenTracker | None = None,
+    **keywords: Unpack[TrainKeywords],
 ) -> TrainResult:
     """Trains a detector on a data set's `train` split and keeps the checkpoint that is best on `val`.
 
@@ -111,48 +61,26 @@ def train(
     Args:
         data: a `data.yaml`, Darknet `.data`, COCO `.json` or VOC folder.
         model: a zoo name, a `.cfg` or a checkpoint; by default the checkpoint in `weights`, else yolov3@0.25.
-        weights: what to start from; random without.
-        attention: `se` or `cbam` gates to attach, at the places `at` with `reduction` and `join`.
-        sparsity: `l1` (subgradient, as published), `proximal` or `group` (lasso over tied channels), of
-            strength `s` (0.01 unless given).
-        schedule: of the strength: `constant`, or `decay` linearly to zero.
-        epochs, batch, size, lr, seed, device: of training; `size` is the side of the square input in pixels.
-        multi_scale: draw another input size for each epoch.
-        sync_bn: normalise the images of all processes by common statistics.
-        teacher: a trained checkpoint, or a `.cfg` with its `.weights` beside it, to learn from besides the
-            labels; of the same classes, strides and anchors per cell.
-        distill: how much the teacher counts; 1, like the labels, unless given.
-        folder: of the run; by default a new one under `runs/train`.
-        progress: where to tell how far it is.
-        tracker: `tensorboard`, or what opens another `seyolo.training.trackers.Tracker`.
+        options: all options at once; `keywords` take the place of their values.
+        folder: the run's folder; by default a new one under `runs/train`.
+        progress: receives how far the run is.
+        tracker: `tensorboard`, or a function that opens another `seyolo.training.trackers.Tracker`.
+        keywords: the fields of `seyolo.options.train.TrainOptions`, where each is explained.
 
     Raises:
         SeyoloError: one of its kinds, for whatever the user can mend.
+
+    Example:
+        >>> trained = seyolo.train("hands/data.yaml", "yolov3-tiny@0.25", epochs=20, size=320)
+        >>> trained.best_ap
     """
+    given = {**keywords, "data": data, "model": model and str(model)}
+    chosen = build(TrainOptions, "train", options, given)
     opener = chosen_tracker(tracker)
-    model, weights = chosen_model(model, weights)
-    check_training(epochs=epochs, batch=batch, lr=lr, seed=seed, device=device)
-    settings = TrainSettings(
-        data=str(data),
-        model=model,
-        weights=weights,
-        attention=make_attention(model, attention, at, reduction, join),
-        sparsity=sparsity,
-        strength=_strength(sparsity, s),
-        schedule=schedule,
-        epochs=epochs,
-        batch_size=batch,
-        size_px=size,
-        learning_rate=lr,
-        seed=seed,
-        device=device,
-        multi_scale=multi_scale,
-        teacher=None if teacher is None else str(teacher),
-        distill=_distill(teacher, distill),
-        sync_bn=sync_bn,
-    )
-    folder = Path(folder) if folder is not None else new_run("train")
-    return _train(settings, folder, resume=False, progress=progress, tracker=opener)
+    check_machine(chosen)
+    chosen = with_places(chosen_model(chosen))
+    run_folder = new_run("train") if folder is None else Path(folder)
+    return _train(chosen, run_folder, resume=False, progress=progress, tracker=opener)
 
 
 @shared
@@ -161,77 +89,93 @@ def resume_train(
     progress: Progress | None = None,
     tracker: TrackerName | OpenTracker | None = None,
 ) -> TrainResult:
-    """Goes on with a training run exactly where its last finished epoch left it.
+    """Continues a training run exactly where its last finished epoch left it.
 
     Raises:
         TrainingError: the folder holds no run of `train`.
     """
-    folder = existing_run(folder, SETTINGS_FILE)
-    values = read_settings(folder / SETTINGS_FILE)
-    values["attention"] = attention_of(values["attention"])
+    folder = existing_run(folder, TRAIN_FILE)
+    options = read_train_options(folder)
+    check_machine(options)
     opener = chosen_tracker(tracker)
-    return _train(TrainSettings(**values), folder, can_resume(folder), progress, opener)
+    return _train(options, folder, resume=can_resume(folder), progress=progress, tracker=opener)
 
 
 def _train(
-    settings: TrainSettings, folder: Path, resume: bool, progress: Progress | None, tracker: OpenTracker
+    options: TrainOptions, folder: Path, *, resume: bool, progress: Progress | None, tracker: OpenTracker
 ) -> TrainResult:
-    torch_device(settings.device)
-    dataset = load_dataset(settings.data)
-    config = settings.train_config()
-    distillation = None
-    if settings.teacher is not None:
-        distillation = Distillation(_open_teacher(settings.teacher), settings.distill, settings.teacher)
-    is_new = not (folder / SETTINGS_FILE).exists()
+    assert options.data is not None
+    dataset = load_dataset(options.data)
+    config = _config(options)
+    distillation = _distillation(options)
+    is_new = not (folder / TRAIN_FILE).exists()
     if resume:
         model = from_checkpoint(read_checkpoint(folder / "last.safetensors"))
     else:
-        model = starting_model(settings.model, dataset, config, settings.weights, settings.attention)
-        if distillation is not None:
-            check_teacher(model, distillation)
-        write_json(folder / SETTINGS_FILE, asdict(settings))
-        images, targets = first_batch(dataset, config)
-        write_batch(folder, images.numpy(), targets.numpy(), dataset.names)
+        model = _begin(options, folder, dataset, config, distillation)
     keep_command(folder, is_new=is_new)
-    sparsity = None
-    if settings.sparsity is not None:
-        ties = tied_scales(model.network)
-        sparsity = make_sparsity(settings.sparsity, settings.strength, settings.schedule, ties)
     result = run_train(
         model,
         dataset,
         config,
         folder,
-        sparsity=sparsity,
+        sparsity=_sparsity(options, model),
         distillation=distillation,
         resume=resume,
         progress=progress,
         tracker=tracker,
     )
     samples = [sample for split in validation_splits(dataset) for sample in dataset.split(split)]
-    write_results(folder, result.model, samples, config.size_px, result.history)
+    write_results(folder, result.model, samples, config.size, result.history)
     return result
 
 
-def _strength(sparsity: str | None, s: float | None) -> float:
-    if sparsity is None and s is not None:
-        raise UsageError(
-            "--s is the strength of sparsity training; say which with --sparsity l1, proximal or group"
-        )
-    return PUBLISHED_STRENGTH if s is None else s
+def _config(options: TrainOptions) -> TrainConfig:
+    common = {field.name: getattr(options, field.name) for field in fields(TrainingOptions)}
+    return TrainConfig(
+        **common, epochs=options.epochs, size=options.size, multi_scale=options.multi_scale
+    )
 
 
-def _distill(teacher: str | Path | None, distill: float | None) -> float:
-    if teacher is None and distill is not None:
-        raise UsageError("--distill is how much a teacher counts; say which with --teacher MODEL")
-    return DEFAULT_DISTILL if distill is None else distill
+def _begin(
+    options: TrainOptions,
+    folder: Path,
+    dataset: Dataset,
+    config: TrainConfig,
+    distillation: Distillation | None,
+) -> DarknetModel:
+    """Makes the model that training starts from, and writes the options and the first batch."""
+    assert options.model is not None
+    weights = None if options.weights is None else str(options.weights)
+    model = starting_model(options.model, dataset, config, weights, attention_of(options))
+    if distillation is not None:
+        check_teacher(model, distillation)
+    write_json(folder / TRAIN_FILE, to_json(options))
+    images, targets = first_batch(dataset, config)
+    write_batch(folder, images.numpy(), targets.numpy(), dataset.names)
+    return model
 
 
-def _open_teacher(teacher: str) -> DarknetModel:
-    path = Path(teacher)
+def _sparsity(options: TrainOptions, model: DarknetModel) -> Sparsity | None:
+    if options.sparsity is None:
+        return None
+    strength = PUBLISHED_STRENGTH if options.s is None else options.s
+    return make_sparsity(options.sparsity, strength, options.schedule, tied_scales(model.network))
+
+
+def _distillation(options: TrainOptions) -> Distillation | None:
+    """Opens the teacher, if there is one.
+
+    Raises:
+        UsageError: the teacher is not a trained model.
+    """
+    if options.teacher is None:
+        return None
+    path = options.teacher
     if path.suffix != CHECKPOINT and not (path.suffix == ".cfg" and path.with_suffix(".weights").is_file()):
         raise UsageError(
-            f"--teacher {teacher}: a teacher is a trained {CHECKPOINT} checkpoint, "
+            f"--teacher {path}: a teacher is a trained {CHECKPOINT} checkpoint, "
             "or a .cfg with its .weights beside it"
         )
-    return open_model(path)
+    weight = DEFAULT_DISTILL if options.distill is None else options.distill
+    return Distillation(open_model(path), weight, str(path))

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import cv2
@@ -23,47 +23,7 @@ from jaxtyping import Float, Float32, Int64, UInt8
 
 from seyolo.boxes import area_xyxy, cxcywh_to_xyxy, xyxy_to_cxcywh
 from seyolo.letterbox import PAD_GREY
-
-
-@dataclass(frozen=True)
-class Augmentation:
-    """The recipe.
-
-    Attributes:
-        mosaic: probability that a training image is a mosaic; else it is one letterboxed image.
-        grid_probabilities: entry i is the probability that a mosaic has (i + 1)² tiles.
-        scale_min, scale_max: range of the log-uniform zoom. 1 just covers the tile in a mosaic, and is
-            the letterbox scale in a single image.
-        aspect: an image's width over height changes by a factor up to `1 + aspect`, or its inverse.
-        translate: how far an image may leave its tile (or the tile the image), as a part of the shorter
-            one; below 1, so that something of the image always shows.
-        keep_object: probability that a crop is placed so as to hold one of the image's objects.
-        flip: probability of mirroring left and right, drawn per source image.
-        hue: greatest shift, as a part of the colour circle,
-        saturation, value: and greatest relative change of each,
-        gamma: and greatest |log| of the exponent of its brightness; all drawn per source image.
-        min_visible: a box stays when at least this part of its area is still visible,
-        min_side_px: and what is visible is at least this wide and high.
-    """
-
-    mosaic: float = 1.0
-    grid_probabilities: tuple[float, ...] = (0.5, 0.25, 0.12, 0.08, 0.05)
-    scale_min: float = 0.7
-    scale_max: float = 1.4
-    aspect: float = 0.15
-    translate: float = 0.05
-    keep_object: float = 0.8
-    flip: float = 0.5
-    hue: float = 0.015
-    saturation: float = 0.7
-    value: float = 0.4
-    gamma: float = 0.35
-    min_visible: float = 0.3
-    min_side_px: float = 3.0
-
-    def plain(self) -> Augmentation:
-        """The recipe for the last epochs: single images near the scale they are evaluated at."""
-        return replace(self, mosaic=0.3, scale_min=0.5, scale_max=1.25)
+from seyolo.options.augmentation import Augmentation
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,109 @@
+"""Options of `detect` and `serve`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from cyclopts import Parameter
+
+from seyolo.errors import UsageError
+from seyolo.options.model import ModelOptions
+from seyolo.options.parameters import Flag, check_device
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class DetectOptions(ModelOptions):
+    """Options of `detect`.
+
+    Raises:
+        UsageError: a number outside its range.
+        BackendError: not cpu, cuda or cuda:N.
+    """
+
+    confidence: float = 0.25
+    """confidence threshold: smallest score reported, 0 to 1."""
+
+    iou: float = 0.6
+    """overlap (IoU) above which the worse of two boxes of a class is dropped, 0 to 1."""
+
+    names: Path | None = None
+    """a file with one class name per line, instead of those in the model."""
+
+    save: str | None = None
+    """what is written into the folder, with commas between: images and video (annotated), json, jsonl, csv, yolo,
+    coco, crops; by default images,video,json. detections.jsonl is always there."""
+
+    out: Path | None = None
+    """the folder; by default a new one under runs/detect, or, with --json or --jsonl and without --save, none."""
+
+    max_frames: int | None = None
+    """stop each video, camera or stream after so many frames."""
+
+    strict: Flag = False
+    """stop at the first image or video that cannot be read."""
+
+    shard: str | None = None
+    """this worker's part of the sources, such as 2/8."""
+
+    resume: Path | None = None
+    """the folder of a run to continue; only --shard, --json and --jsonl may be given with it."""
+
+    batch: int = 1
+    """so many images at once, for models exported with --dynamic-batch."""
+
+    device: str = "cpu"
+    """cpu, cuda or cuda:N."""
+
+    threads: int | None = None
+    """threads of the CPU."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_device(self.device)
+        for name in ("confidence", "iou"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise UsageError(f"--{name} {getattr(self, name):g}: a number from 0 to 1")
+        if self.max_frames is not None and self.max_frames < 1:
+            raise UsageError(f"--max-frames {self.max_frames}: at least 1")
+        if self.batch < 1:
+            raise UsageError(f"--batch {self.batch}: at least 1")
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class ServeOptions(ModelOptions):
+    """Options of `serve`.
+
+    Raises:
+        BackendError: not cpu, cuda or cuda:N.
+    """
+
+    host: str = "127.0.0.1"
+    """address to listen on; 0.0.0.0 lets other machines in."""
+
+    port: int = 8000
+    """port to listen on; 0 is any free one."""
+
+    threads: int = 1
+    """threads of the CPU for each image."""
+
+    workers: int | None = None
+    """images worked on at the same time; by default as many as keep every core busy."""
+
+    queue: int = 32
+    """images that may wait; more are refused with 503."""
+
+    max_megabytes: float = 16.0
+    """largest upload."""
+
+    max_megapixels: float = 50.0
+    """largest image."""
+
+    device: str = "cpu"
+    """cpu, cuda or cuda:N."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_device(self.device)

@@ -1,0 +1,75 @@
+"""Options of `val` and `benchmark`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from cyclopts import Parameter
+
+from seyolo.errors import UsageError
+from seyolo.options.model import ModelOptions
+from seyolo.options.parameters import check_device
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class EvaluateOptions(ModelOptions):
+    """Options of `val`.
+
+    Raises:
+        BackendError: not cpu, cuda or cuda:N.
+    """
+
+    split: str | None = None
+    """by default every split but train."""
+
+    protocol: Literal["coco", "oxford"] = "coco"
+    """coco, or oxford for all hands and the official ones (over 1,500 px²)."""
+
+    size: int | None = None
+    """side of the square input in pixels; by default the model's."""
+
+    out: Path | None = None
+    """a folder for the curves of precision, recall and F1, and for images with ground truth and detections."""
+
+    device: str = "cpu"
+    """cpu, cuda or cuda:N."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_device(self.device)
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class BenchmarkOptions(ModelOptions):
+    """Options of `benchmark`.
+
+    Raises:
+        UsageError: a number below 1.
+        BackendError: not cpu, cuda or cuda:N.
+    """
+
+    data: Path | None = None
+    """a data set; its images are used, and AP is measured on every split but train."""
+
+    repeats: int = 50
+    """timed rounds."""
+
+    batch: int = 1
+    """images per second of so many at once, too; files made for one run once for each."""
+
+    threads: int | None = None
+    """threads of the CPU."""
+
+    device: str = "cpu"
+    """cpu, cuda or cuda:N."""
+
+    chart: Path | None = None
+    """draw AP against latency into this .png, .svg or .pdf; needs --data."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_device(self.device)

@@ -1,0 +1,133 @@
+"""Keyword arguments of the Python functions; written by tools/option_keywords.py, not by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal, TypedDict
+
+from seyolo.options.augmentation import Augmentation
+from seyolo.options.cut import CutOptions
+from seyolo.options.training import LossWeights
+
+
+class TrainKeywords(TypedDict, total=False):
+    """`TrainOptions` as keyword arguments."""
+
+    batch: int
+    lr: float
+    seed: int
+    device: str
+    sync_bn: bool
+    weight_decay: float
+    warmup_epochs: float
+    plain_share: float
+    average_decay: float
+    average_ramp_updates: float
+    top_k: int
+    gradient_clip: float
+    loss: LossWeights
+    augmentation: Augmentation
+    evaluations: int
+    mixed_precision: bool
+    loader_workers: int | None
+    weights: str | Path | None
+    num_classes: int | None
+    attention: Literal["se", "cbam"] | None
+    at: Literal["residual", "stage", "neck", "head"] | Sequence[Literal["residual", "stage", "neck", "head"]]
+    reduction: int
+    join: Literal["scale", "add"]
+    sparsity: Literal["l1", "proximal", "group"] | None
+    s: float | None
+    schedule: Literal["constant", "decay"]
+    epochs: int
+    size: int
+    multi_scale: bool
+    teacher: str | None
+    distill: float | None
+
+
+class SlimKeywords(TypedDict, total=False):
+    """`SlimOptions` as keyword arguments."""
+
+    sparsity: Literal["group", "steered", "proximal", "l1"]
+    s: float | None
+    schedule: Literal["constant", "decay"]
+    scales_rate: float | None
+    rounds: int
+    batch: int
+    lr: float
+    seed: int
+    device: str
+    sync_bn: bool
+    weight_decay: float
+    warmup_epochs: float
+    plain_share: float
+    average_decay: float
+    average_ramp_updates: float
+    top_k: int
+    gradient_clip: float
+    loss: LossWeights
+    augmentation: Augmentation
+    evaluations: int
+    mixed_precision: bool
+    loader_workers: int | None
+    weights: str | Path | None
+    num_classes: int | None
+    attention: Literal["se", "cbam"] | None
+    at: Literal["residual", "stage", "neck", "head"] | Sequence[Literal["residual", "stage", "neck", "head"]]
+    reduction: int
+    join: Literal["scale", "add"]
+    budget: str | Sequence[str]
+    size: int
+    epochs: int | None
+    branch_epoch: int | None
+    sparse_epochs: int | None
+    finetune_epochs: int | None
+    finetune: bool
+    controls: str | Sequence[str]
+    cut: CutOptions
+    blocks: bool
+    repair: Literal["reconstruct", "recalibrate", "none"]
+    distill: float
+    multi_scale: bool
+    strength: float | None
+
+
+class PruneKeywords(TypedDict, total=False):
+    """`PruneOptions` as keyword arguments."""
+
+    weights: str | Path | None
+    num_classes: int | None
+    attention: Literal["se", "cbam"] | None
+    at: Literal["residual", "stage", "neck", "head"] | Sequence[Literal["residual", "stage", "neck", "head"]]
+    reduction: int
+    join: Literal["scale", "add"]
+    budget: str | Sequence[str]
+    dry_run: bool
+    cut: CutOptions
+    keep_blocks: bool
+    repair: Literal["reconstruct", "recalibrate", "none"]
+    data: str | Path | None
+    size: int | None
+    seed: int
+    device: str
+
+
+class ExportKeywords(TypedDict, total=False):
+    """`ExportOptions` as keyword arguments."""
+
+    weights: str | Path | None
+    num_classes: int | None
+    attention: Literal["se", "cbam"] | None
+    at: Literal["residual", "stage", "neck", "head"] | Sequence[Literal["residual", "stage", "neck", "head"]]
+    reduction: int
+    join: Literal["scale", "add"]
+    nms: bool
+    dynamic_batch: bool
+    half: bool
+    int8: bool
+    data: str | Path | None
+    pictures: int | None
+    size: int | None
+    device: str

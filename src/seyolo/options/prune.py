@@ -1,0 +1,80 @@
+"""Options of `prune`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, get_args
+
+from cyclopts import Parameter
+
+from seyolo.errors import UsageError
+from seyolo.options.cut import DEFAULT_CUT, CutOptions
+from seyolo.options.model import ModelOptions
+from seyolo.options.parameters import REPEATABLE, Flag, check_choice, check_device
+from seyolo.options.slim import Repair
+from seyolo.pruning.planning.budget import Budget, parse_budgets
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class PruneOptions(ModelOptions):
+    """Options of `prune`.
+
+    Raises:
+        UsageError: a value that makes no sense, or options that contradict each other.
+        BackendError: not cpu, cuda or cuda:N.
+    """
+
+    budget: Annotated[tuple[str, ...], REPEATABLE] = ()
+    """macs=30%, macs=1.2G, params=2.4M, latency=8ms@onnxruntime (or opencv, torch), channels=85% (removed); may
+    be given several times, then all hold. Latency holds as measured here."""
+
+    plan: Path | None = None
+    """prune by this plan instead; edit kept, removed and blocks_removed in it as you like."""
+
+    dry_run: Flag = False
+    """write the plan and nothing else; it shows what every group keeps, and parameters, MACs and latency. With
+    --plan, what an edited plan gives."""
+
+    cut: CutOptions = DEFAULT_CUT
+    """options of the plan."""
+
+    keep_blocks: Flag = False
+    """prune channels only; otherwise whole residual blocks may be removed."""
+
+    repair: Repair = "reconstruct"
+    """with --data, fit the kept kernels to what the dense network puts out (reconstruct), only measure batch
+    normalisation anew (recalibrate), or leave the network as it is cut (none)."""
+
+    data: Path | None = None
+    """a data set; its train split gives the images on which importance is measured, and those for the repair."""
+
+    size: int | None = None
+    """side of the square input in pixels at which MACs count; by default the model's."""
+
+    seed: int = 0
+    """seed of random importance and of the choice of images."""
+
+    device: str = "cpu"
+    """cpu, cuda or cuda:N."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_device(self.device)
+        check_choice("--repair", self.repair, get_args(Repair))
+        if self.plan is not None and (self.cut != DEFAULT_CUT or self.keep_blocks):
+            raise UsageError(
+                f"--plan {self.plan}: says already what is pruned; leave out what decides it, --scope for one"
+            )
+        if self.budget:
+            parse_budgets(self.budget)
+
+    @property
+    def budgets(self) -> tuple[Budget, ...]:
+        """The budgets, parsed; none where a plan is given."""
+        return parse_budgets(self.budget) if self.budget else ()
+
+    def plan_options(self) -> CutOptions:
+        """Returns the options of the plan."""
+        return replace(self.cut, blocks=self.cut.blocks and not self.keep_blocks)

@@ -1,0 +1,164 @@
+"""Options of `slim`, and the epochs that follow from them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Literal, get_args
+
+from cyclopts import Parameter
+
+from seyolo.errors import UsageError
+from seyolo.options.cut import CutOptions
+from seyolo.options.model import ModelOptions
+from seyolo.options.parameters import REPEATABLE, Flag, PythonOnly, Size, check_choice
+from seyolo.options.sparsity import SparsityOptions, check_teacher_weight
+from seyolo.options.training import TrainingOptions
+from seyolo.pruning.planning.budget import Budget, parse_budgets
+
+Repair = Literal["reconstruct", "recalibrate", "none"]
+ControlName = Literal["dense", "uniform", "scratch", "random", "lowres", "int8", "plain"]
+CONTROL_NAMES: tuple[ControlName, ...] = get_args(ControlName)
+
+USUAL_EPOCHS = 30
+SLIM_SHARE = 2.0
+"""Epochs of the slim network for one of the dense one: at 30 % of the MACs that takes about as long."""
+BRANCH_SHARE, SPARSE_SHARE = 0.06, 0.18
+"""Shares of all epochs of the slim network: those of dense training, and those of sparsity training."""
+SLIM_CUT = CutOptions(blocks=False)
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class SlimOptions(ModelOptions, TrainingOptions, SparsityOptions):
+    """Options of `slim`: all that a resumed run needs.
+
+    A slim network starts from the dense one as it was at `branch_epoch`, and sees twice as many epochs in
+    all as that sees, in about the same time. Its learning rate continues where dense training was, and falls
+    once over the rest (decision 0009). A branch where dense training ends, or given weights (`epochs` 0),
+    start that schedule anew, at two thirds of the rate.
+
+    Raises:
+        UsageError: a value that makes no sense, or options that contradict each other.
+        BackendError: not cpu, cuda or cuda:N.
+    """
+
+    data: Path | None = None
+    """a data.yaml, Darknet .data, COCO .json or VOC folder with the splits train and val, and more for the
+    table."""
+
+    model: str | None = None
+    """a zoo name such as yolov3@0.25, a .cfg or a checkpoint."""
+
+    budget: Annotated[tuple[str, ...], REPEATABLE] = ("macs=30%",)
+    """what the result may cost: macs=30%, macs=1.2G, params=2.4M, latency=8ms@onnxruntime (or opencv, torch),
+    channels=85% (removed); may be given several times, then all hold [default: macs=30%]."""
+
+    size: Size = 416
+
+    epochs: int | None = None
+    """epochs of dense training; the slim network sees twice as many unless its stages are set [default: 30, or
+    0 for trained weights]."""
+
+    branch_epoch: int | None = None
+    """epoch of dense training from which slimming starts [default: 6 % of the slim network's epochs, or the
+    last where nothing is trained after the cut]."""
+
+    sparse_epochs: int | None = None
+    """epochs of sparsity training [default: 18 % of the slim network's epochs]."""
+
+    finetune_epochs: int | None = None
+    """epochs after the cut [default: the rest]."""
+
+    finetune: Annotated[bool, Parameter(negative="--no-finetune")] = True
+    """without it the run ends after the cut."""
+
+    controls: Annotated[tuple[str, ...], REPEATABLE] = ()
+    """train and judge beside it what else as many images buy: dense, uniform, scratch, random, lowres, int8,
+    plain, or all; with --resume they are added to a finished run."""
+
+    cut: CutOptions = SLIM_CUT
+    """options of the plan; `blocks` is taken from below."""
+
+    blocks: Flag = False
+    """whole residual blocks may be removed."""
+
+    repair: Repair = "reconstruct"
+    """fit the kept kernels to what the network put out before the cut (reconstruct), only measure batch
+    normalisation anew (recalibrate), or leave the network as it is cut (none)."""
+
+    distill: float = 0.0
+    """weight of the dense network as a teacher in fine-tuning; the labels count 1."""
+
+    multi_scale: PythonOnly[bool] = False
+    """another input size for each epoch, as in `train`."""
+
+    def __post_init__(self) -> None:
+        ModelOptions.__post_init__(self)
+        TrainingOptions.__post_init__(self)
+        SparsityOptions.__post_init__(self)
+        check_choice("--repair", self.repair, get_args(Repair))
+        check_teacher_weight(self.distill)
+        for name in ("epochs", "sparse_epochs", "finetune_epochs"):
+            if (getattr(self, name) or 0) < 0:
+                raise UsageError(f"--{name.replace('_', '-')} {getattr(self, name)}: at least 0")
+        for control in self.controls:
+            if control not in (*CONTROL_NAMES, "all"):
+                raise UsageError(f"--controls {control}: there are {', '.join(CONTROL_NAMES)}, and all")
+        object.__setattr__(self, "cut", replace(self.cut, blocks=self.blocks))
+        parse_budgets(self.budget)
+
+    @property
+    def budgets(self) -> tuple[Budget, ...]:
+        """The budgets, parsed."""
+        return parse_budgets(self.budget)
+
+    def chosen_controls(self) -> tuple[ControlName, ...]:
+        """Returns the controls asked for in the order of the table; `all` stands for every one."""
+        return tuple(name for name in CONTROL_NAMES if name in self.controls or "all" in self.controls)
+
+    def dense_epochs(self) -> int:
+        """Returns the epochs of dense training."""
+        return USUAL_EPOCHS if self.epochs is None else self.epochs
+
+    def stage_epochs(self) -> dict[str, int]:
+        """Returns the epochs of each training stage in order."""
+        usual = SLIM_SHARE * (self.dense_epochs() or USUAL_EPOCHS)
+        sparse = self.sparse_epochs
+        if sparse is None:
+            sparse = max(1, round(SPARSE_SHARE * usual))
+        tune = self.finetune_epochs
+        if tune is None:
+            tune = max(1, round(usual) - sparse - (self.branch() if self.is_early() else 0))
+        return {"dense": self.dense_epochs(), "sparse": sparse, "finetuned": tune if self.finetune else 0}
+
+    def branch(self) -> int:
+        """Returns the epoch of dense training that slimming starts from; 0 for given weights."""
+        epochs = self.dense_epochs()
+        if self.branch_epoch is not None:
+            return min(self.branch_epoch, epochs)
+        if not self.finetune or self.finetune_epochs == 0:
+            return epochs  # what is not trained after the cut needs a network that is trained before it
+        return min(epochs, max(1, round(BRANCH_SHARE * SLIM_SHARE * epochs)))
+
+    def is_early(self) -> bool:
+        """Returns whether slimming starts before dense training ends."""
+        return self.branch() < self.dense_epochs()
+
+    def epochs_seen(self) -> dict[str, int]:
+        """Returns the epochs of training behind the network of each stage."""
+        stages = self.stage_epochs()
+        cut = self.branch() + stages["sparse"]
+        seen = {"dense": stages["dense"], "sparse": cut, "pruned": cut}
+        return seen | {"finetuned": cut + stages["finetuned"]}
+
+    def plan_options(self) -> CutOptions:
+        """Returns the options of the plan, with what follows from sparsity training.
+
+        Channels that steered training fades are ranked by the scales that it presses on, while training
+        continues.
+        """
+        fades = self.sparsity == "steered" and self.stage_epochs()["sparse"] > 0
+        if fades and self.cut.importance in (None, "bn"):
+            return replace(self.cut, importance="bn", tied=self.cut.tied or "max")
+        return self.cut

@@ -1,0 +1,115 @@
+"""Options in the folder of a run, those of version 0.1.0 among them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, TypeVar
+
+from seyolo.errors import SeyoloError, TrainingError
+from seyolo.json_files import from_json, to_json
+from seyolo.options.slim import SlimOptions
+from seyolo.options.train import TrainOptions
+from seyolo.options.training import TrainingOptions
+
+Options = TypeVar("Options")
+SLIM_FILE = "config.json"
+TRAIN_FILE = "command.json"
+RENAMED: Mapping[str, str] = MappingProxyType(
+    {"size_px": "size", "batch_size": "batch", "learning_rate": "lr", "strength": "s"}
+)
+RENAMED_IN_CUT: Mapping[str, str] = MappingProxyType({"method": "importance", "size": "size_hw"})
+OLD_NAMES = MappingProxyType({new: old for old, new in RENAMED.items()})
+OLD_NAMES_IN_CUT = MappingProxyType({new: old for old, new in RENAMED_IN_CUT.items()})
+SLIM_NAMES = frozenset(
+    """data model weights budget size epochs branch_epoch sparse_epochs finetune_epochs finetune batch lr sparsity
+    s schedule scales_rate rounds repair distill seed device""".split()
+)
+TRAIN_NAMES = tuple(
+    field.name for field in fields(TrainingOptions) if field.name not in SLIM_NAMES
+) + ("multi_scale",)
+
+
+def read_slim_options(folder: Path) -> SlimOptions:
+    """Reads the options that a run of `slim` was started with.
+
+    Raises:
+        TrainingError: the file is damaged, or belongs to a run of another verb.
+    """
+    values = _read(folder / SLIM_FILE)
+    if "budget" not in values:
+        raise TrainingError(f"{folder}: a run of another verb, not of slim; resume it with its own verb")
+    return _typed(folder / SLIM_FILE, migrated_slim(values), SlimOptions)
+
+
+def read_train_options(folder: Path) -> TrainOptions:
+    """Reads the options that a run of `train` was started with.
+
+    Raises:
+        TrainingError: the file is damaged.
+    """
+    return _typed(folder / TRAIN_FILE, migrated_train(_read(folder / TRAIN_FILE)), TrainOptions)
+
+
+def stored_slim(options: SlimOptions) -> dict[str, Any]:
+    """Returns what config.json of a run of `slim` holds: the form of version 0.1.0.
+
+    Options of training are under `train` where they are not the usual ones. Controls are left out, since
+    they may be added later.
+    """
+    values: dict[str, Any] = to_json(options)
+    usual: dict[str, Any] = to_json(SlimOptions())
+    kept = {name: OLD_NAMES.get(name, name) for name in values if name in SLIM_NAMES}
+    gates = {"kind": options.attention} | {name: values[name] for name in ("at", "reduction", "join")}
+    return {old: values[name] for name, old in kept.items()} | {
+        "attention": None if options.attention is None else gates,
+        "cut": {OLD_NAMES_IN_CUT.get(name, name): value for name, value in values["cut"].items()},
+        "train": {name: values[name] for name in TRAIN_NAMES if values[name] != usual[name]},
+    }
+
+
+def migrated_slim(values: dict[str, Any]) -> dict[str, Any]:
+    """Returns the settings of a run of `slim`, of version 0.1.0 or later, with today's names."""
+    if "size_px" not in values:
+        return values
+    cut = {RENAMED_IN_CUT.get(name, name): value for name, value in values["cut"].items()}
+    return migrated_train(values) | values.get("train", {}) | {"cut": cut, "blocks": cut["blocks"]}
+
+
+def migrated_train(values: dict[str, Any]) -> dict[str, Any]:
+    """Returns the settings of a run of `train`, of version 0.1.0 or later, with today's names."""
+    if "size_px" not in values:
+        return values
+    new = {RENAMED.get(name, name): value for name, value in values.items() if name != "attention"}
+    if new.get("sparsity", "") is None:
+        new["s"] = None
+    if new.get("teacher", "") is None:
+        new["distill"] = None
+    return new | _migrated_gates(values.get("attention"))
+
+
+def _migrated_gates(gates: dict[str, Any] | None) -> dict[str, Any]:
+    """Returns the options of the attention that version 0.1.0 kept as one object."""
+    if gates is None:
+        return {}
+    return {"attention": gates["kind"], **{name: gates[name] for name in ("at", "reduction", "join")}}
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise TrainingError(f"{path}: damaged ({error}); this run cannot be resumed") from None
+    if not isinstance(values, dict):
+        raise TrainingError(f"{path}: not the settings of a run; this run cannot be resumed")
+    return values
+
+
+def _typed(path: Path, values: dict[str, Any], kind: type[Options]) -> Options:
+    try:
+        return from_json(values, kind)
+    except SeyoloError as error:
+        raise TrainingError(f"{path}: {error}; this run cannot be resumed") from None

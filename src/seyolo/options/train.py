@@ -1,0 +1,76 @@
+"""Options of `train`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal, get_args
+
+from cyclopts import Parameter
+
+from seyolo.errors import UsageError
+from seyolo.options.model import ModelOptions
+from seyolo.options.parameters import Flag, Size, check_choice
+from seyolo.options.sparsity import Schedule, check_strength, check_teacher_weight
+from seyolo.options.training import TrainingOptions
+
+TrainSparsity = Literal["l1", "proximal", "group"]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class TrainOptions(ModelOptions, TrainingOptions):
+    """Options of `train`: all that a resumed run needs.
+
+    Raises:
+        UsageError: a value that makes no sense, or options that contradict each other.
+        BackendError: not cpu, cuda or cuda:N.
+    """
+
+    data: Path | None = None
+    """a data.yaml, Darknet .data, COCO .json or VOC folder with the splits train and val."""
+
+    model: str | None = None
+    """a zoo name such as yolov3@0.25, a .cfg or a checkpoint; by default the checkpoint in --weights."""
+
+    sparsity: TrainSparsity | None = None
+    """push batch-normalisation scales to zero: l1 by its subgradient as published, proximal, or group, which
+    shrinks tied channels together."""
+
+    s: float | None = None
+    """strength of the sparsity; 0.01 unless given."""
+
+    schedule: Schedule = "constant"
+    """schedule of the strength: constant, or decay linearly to zero."""
+
+    epochs: int = 100
+    """passes over the training images."""
+
+    size: Size = 416
+
+    multi_scale: Flag = False
+    """draw another input size for each epoch."""
+
+    teacher: Path | None = None
+    """a trained checkpoint of the same classes, or a .cfg with its .weights beside it, to learn from besides
+    the labels."""
+
+    distill: float | None = None
+    """weight of the teacher; 1, like the labels, unless given."""
+
+    def __post_init__(self) -> None:
+        ModelOptions.__post_init__(self)
+        TrainingOptions.__post_init__(self)
+        if self.epochs < 1:
+            raise UsageError(f"--epochs {self.epochs}: at least 1")
+        check_choice("--schedule", self.schedule, get_args(Schedule))
+        if self.sparsity is not None:
+            check_choice("--sparsity", self.sparsity, get_args(TrainSparsity))
+        elif self.s is not None:
+            raise UsageError(
+                "--s is the strength of sparsity training; say which with --sparsity l1, proximal or group"
+            )
+        check_strength(self.s)
+        if self.teacher is None and self.distill is not None:
+            raise UsageError("--distill is how much a teacher counts; say which with --teacher MODEL")
+        check_teacher_weight(self.distill)

@@ -1,0 +1,60 @@
+"""Configuration of each training stage of `slim`."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+from seyolo.options.slim import SlimOptions
+from seyolo.options.training import TrainingOptions
+from seyolo.training.config import TrainConfig
+from seyolo.training.sparsity import PUBLISHED_STRENGTH, strength_of_reach
+
+STEERED_STRENGTH = 0.2
+FAST_SCALES = 10.0
+ANEW_SHARE = 0.67
+"""Share of the learning rate with which a schedule starts anew on a trained network."""
+
+
+def stage_config(options: SlimOptions, stage: str) -> TrainConfig:
+    """Returns the configuration of the stage `dense`, `sparse` or `finetuned`."""
+    is_anew = stage != "dense" and not options.is_early()
+    common = {field.name: getattr(options, field.name) for field in fields(TrainingOptions)}
+    return TrainConfig(
+        **common
+        | {
+            "epochs": options.stage_epochs()[stage],
+            "size": options.size,
+            "multi_scale": options.multi_scale,
+            "lr": options.lr * (ANEW_SHARE if is_anew else 1.0),
+            "scales_rate": _scales_rate(options) if stage == "sparse" else 1.0,
+            "span": (0.0, 1.0) if stage == "dense" else _span(options, stage),
+            "snapshot_epoch": options.branch() if stage == "dense" and options.is_early() else None,
+            "seed": options.seed + list(options.stage_epochs()).index(stage),
+        }
+    )
+
+
+def strength(options: SlimOptions, steps_per_epoch: int) -> float:
+    """Returns the strength of sparsity training, where an epoch has so many steps."""
+    if options.s is not None:
+        return options.s
+    if options.sparsity in ("steered", "l1"):
+        return STEERED_STRENGTH if options.sparsity == "steered" else PUBLISHED_STRENGTH
+    config = stage_config(options, "sparse")
+    steps = range(config.epochs * steps_per_epoch)
+    return strength_of_reach(config.scales_rate * config.rate_at(step, steps_per_epoch) for step in steps)
+
+
+def _scales_rate(options: SlimOptions) -> float:
+    if options.scales_rate is not None:
+        return options.scales_rate
+    return FAST_SCALES if options.sparsity in ("group", "proximal") else 1.0
+
+
+def _span(options: SlimOptions, stage: str) -> tuple[float, float]:
+    """Returns the shares of the slim network's schedule at which a stage starts and ends."""
+    stages = options.stage_epochs()
+    before = options.branch() if options.is_early() else 0
+    total = max(1, before + stages["sparse"] + stages["finetuned"])
+    start = before + (stages["sparse"] if stage == "finetuned" else 0)
+    return start / total, (start + stages[stage]) / total

@@ -1,0 +1,59 @@
+"""What the training verbs settle before a run starts: machine, model and places of attention."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
+
+from seyolo.errors import UsageError
+from seyolo.opening.description import CHECKPOINT
+from seyolo.opening.on_torch import make_attention
+from seyolo.options.slim import SlimOptions
+from seyolo.options.train import TrainOptions
+from seyolo.runtime.torch_backend import torch_device
+from seyolo.training.distributed import current_team
+from seyolo.training.prepare import Attention
+
+Options = TypeVar("Options", SlimOptions, TrainOptions)
+DEFAULT_MODEL = "yolov3@0.25"
+
+
+def check_machine(options: SlimOptions | TrainOptions) -> None:
+    """Refuses a device that is not here, and a batch that several processes cannot share.
+
+    Raises:
+        BackendError: there is no such device.
+        UsageError: the batch is not a multiple of the number of processes.
+    """
+    torch_device(options.device)
+    current_team().share_of(options.batch)
+
+
+def chosen_model(options: Options) -> Options:
+    """Returns the options with a model: a checkpoint given as weights alone, or the usual zoo network.
+
+    Raises:
+        UsageError: an .onnx file, which cannot be trained.
+    """
+    model, weights = options.model, options.weights
+    for file in (model, weights):
+        if file is not None and Path(file).suffix == ".onnx":
+            raise UsageError(f"{file}: an .onnx file cannot be trained; give the checkpoint it was made from")
+    if model is not None:
+        return options
+    if weights is not None and weights.suffix == CHECKPOINT:
+        return replace(options, model=str(weights), weights=None)
+    return replace(options, model=DEFAULT_MODEL)
+
+
+def with_places(options: Options) -> Options:
+    """Returns the options with the places where attention is attached, by default those of the model."""
+    gates = attention_of(options)
+    return options if gates is None else replace(options, at=gates.at)
+
+
+def attention_of(options: SlimOptions | TrainOptions) -> Attention | None:
+    """Returns the attention to attach, if any."""
+    assert options.model is not None
+    return make_attention(options.model, options.attention, options.at, options.reduction, options.join)

@@ -1,0 +1,79 @@
+"""Writes src/seyolo/options/keywords.py: the options classes as keyword arguments that a type checker knows.
+
+Run it after a field of an options class was added, renamed or given another type; a test compares.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from types import NoneType
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from seyolo.options.build import parts_of
+from seyolo.options.export import ExportOptions
+from seyolo.options.prune import PruneOptions
+from seyolo.options.slim import SlimOptions
+from seyolo.options.train import TrainOptions
+
+TARGET = Path(__file__).parents[1] / "src" / "seyolo" / "options" / "keywords.py"
+POSITIONAL = ("data", "model")
+OLD_NAMES: Mapping[type, Mapping[str, str]] = {SlimOptions: {"strength": "float | None"}}
+"""Keyword arguments of version 0.1.0 that are still accepted."""
+
+HEAD = '''"""Keyword arguments of the Python functions; written by tools/option_keywords.py, not by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal, TypedDict
+
+from seyolo.options.augmentation import Augmentation
+from seyolo.options.cut import CutOptions
+from seyolo.options.training import LossWeights
+'''
+
+
+def keywords_module() -> str:
+    """Returns the text of the module, formatted."""
+    parts = [
+        keywords_class("TrainKeywords", TrainOptions, POSITIONAL),
+        keywords_class("SlimKeywords", SlimOptions, POSITIONAL),
+        keywords_class("PruneKeywords", PruneOptions, ("plan",)),
+        keywords_class("ExportKeywords", ExportOptions, ()),
+    ]
+    line = [sys.executable, "-m", "ruff", "format", "--stdin-filename", str(TARGET), "-"]
+    text = "\n\n".join([HEAD, *parts])
+    return subprocess.run(line, input=text, capture_output=True, text=True, check=True).stdout
+
+
+def keywords_class(name: str, kind: type, without: tuple[str, ...]) -> str:
+    """Returns the text of a TypedDict with the fields of an options class."""
+    hints = get_type_hints(kind)
+    names = [field.name for field in fields(kind) if field.name not in without]
+    typed = {field: written(hints[field]) for field in names} | OLD_NAMES.get(kind, {})
+    lines = "\n".join(f"    {field}: {text}" for field, text in typed.items())
+    return f'class {name}(TypedDict, total=False):\n    """`{kind.__name__}` as keyword arguments."""\n\n{lines}\n'
+
+
+def written(hint: Any) -> str:
+    """Returns a type as source, wider where a text stands for a path or for a tuple of one."""
+    texts = [_part(part) for part in parts_of(hint)]
+    return " | ".join([*texts, "None"] if NoneType in get_args(hint) else texts)
+
+
+def _part(hint: Any) -> str:
+    if get_origin(hint) is Literal:
+        return f"Literal[{', '.join(map(repr, get_args(hint)))}]"
+    if get_origin(hint) is tuple:
+        item = _part(get_args(hint)[0])
+        return f"{item} | Sequence[{item}]"
+    return "str | Path" if hint is Path else hint.__name__
+
+
+if __name__ == "__main__":
+    TARGET.write_text(keywords_module(), encoding="utf-8")
