@@ -17,7 +17,7 @@ SOURCE = Path(seyolo.__file__).parent
 ROOMS = {
     "base": [
         "errors", "arguments", "files", "boxes", "detections", "letterbox", "darknet", "checkpoint",
-        "opening.description", "progress", "runs", "runtime", "media", "detector",
+        "opening.description", "progress", "runs", "runtime", "media", "detector", "json_files", "results",
     ],
     "torchnet": ["torchnet", "opening"],
     "torch_runtime": ["runtime.torch_backend"],

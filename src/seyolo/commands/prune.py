@@ -23,7 +23,7 @@ from seyolo.commands.output import check_target, remark, show, table
 from seyolo.data.datasets import load_dataset
 from seyolo.errors import UsageError
 from seyolo.progress import console_progress
-from seyolo.report.tables.stages import latency_text
+from seyolo.report.text import latency_text
 from seyolo.runtime.shipped import refuse_shipped
 
 MAX_NAMED_LAYERS = 6

@@ -16,8 +16,7 @@ from seyolo.progress import Progress
 from seyolo.pruning.planning.options import DEFAULTS, PlanOptions
 from seyolo.pruning.planning.plan import Plan
 from seyolo.pruning.prune import prune_by, timed_plan
-from seyolo.report.figures.plots import plot_channels
-from seyolo.report.figures.slim_run import channel_rows
+from seyolo.report.figures.channels import channel_rows, plot_channels
 from seyolo.runtime.torch_backend import torch_device
 from seyolo.torchnet.build import DarknetModel
 from seyolo.verbs.calibration import repair_on

@@ -21,7 +21,7 @@ from seyolo.opening.description import CHECKPOINT
 from seyolo.opening.on_torch import make_attention, open_model
 from seyolo.progress import Progress
 from seyolo.pruning.groups.groups import tied_scales
-from seyolo.report.figures.train_run import write_batch, write_results
+from seyolo.report.figures.train_run import write_batch, write_train_figures
 from seyolo.runs import existing_run, new_run
 from seyolo.runtime.torch_backend import torch_device
 from seyolo.torchnet.build import DarknetModel, from_checkpoint
@@ -209,7 +209,7 @@ def _train(
         tracker=tracker,
     )
     samples = [sample for split in validation_splits(dataset) for sample in dataset.split(split)]
-    write_results(folder, result.model, samples, config.size_px, result.history)
+    write_train_figures(folder, result.model, samples, config.size_px, result.history)
     return result
 
 
