@@ -29,7 +29,7 @@ from seyolo.exporting.onnx import export_onnx
 from seyolo.exporting.parity import relative_error, sample_image
 from seyolo.files import write_text
 from seyolo.opening.network import load, save
-from seyolo.runtime.backend import open_backend
+from seyolo.runtime.choice import open_backend
 from seyolo.runtime.opencv_backend import OpenCvBackend
 from seyolo.torchnet.build import DarknetModel
 

@@ -17,7 +17,7 @@ SOURCE = Path(seyolo.__file__).parent
 ROOMS = {
     "base": [
         "errors", "arguments", "files", "boxes", "detections", "letterbox", "darknet", "checkpoint",
-        "opening.description", "progress", "runs", "runtime", "media", "detector",
+        "opening.description", "progress", "runs", "runtime", "media", "detector", "detecting",
     ],
     "torchnet": ["torchnet", "opening"],
     "torch_runtime": ["runtime.torch_backend"],
@@ -52,7 +52,7 @@ MAY_IMPORT = {
     "cli": {"base"},
 }
 # The one door from a runtime's choice to PyTorch: an import inside a function, taken when it is chosen.
-DOOR = ("seyolo.runtime.backend", "seyolo.runtime.torch_backend")
+DOOR = ("seyolo.runtime.choice", "seyolo.runtime.torch_backend")
 
 TORCH_ROOMS = {"torchnet", "torch_runtime", "training", "exporting", "verbs"}
 TORCH_MODULES = {

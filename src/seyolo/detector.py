@@ -15,7 +15,8 @@ from seyolo.detections import Detections
 from seyolo.errors import UsageError
 from seyolo.letterbox import to_batch
 from seyolo.media.images import Image, as_image, find_images
-from seyolo.runtime.backend import Backend, Precision, Runtime, check_choice, class_names, open_backend
+from seyolo.runtime.choice import check_choice, open_backend
+from seyolo.runtime.protocol import Backend, Precision, Runtime, class_names
 
 
 class Detector:
@@ -28,7 +29,7 @@ class Detector:
             package (`hand`), or a backend that is already open.
         weights: the `.weights` of a `.cfg`; by default the one beside it.
         runtime: `onnxruntime`, `openvino`, `opencv` or `torch`; by default the usual one for the file, see
-            `seyolo.runtime.backend`.
+            `seyolo.runtime.choice`.
         precision: `f32`, or `bf16` or `f16` where OpenVINO or PyTorch has it.
         confidence: smallest score reported, in [0, 1].
         iou_threshold: overlap above which the worse of two boxes of a class goes, in [0, 1].

@@ -57,7 +57,7 @@ def test_a_chart_that_cannot_be_drawn_is_refused_at_once(run: Run, onnx: Path, h
 
 def test_choices_that_do_not_exist(run: Run, onnx: Path) -> None:
     assert_refused(run("benchmark", f"{onnx}@vino"), "'vino' is none of onnxruntime")
-    assert_refused(run("benchmark", f"{onnx}@onnxruntime:bf16"), "computes float32")
+    assert_refused(run("benchmark", f"{onnx}@onnxruntime:bf16"), "computes in float32")
     assert_refused(run("benchmark", onnx, "--batch", 0), "a batch of 0")
 
 

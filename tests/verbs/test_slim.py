@@ -20,7 +20,7 @@ from seyolo.detector import Detector
 from seyolo.errors import BudgetError, TrainingError
 from seyolo.exporting.formats import export
 from seyolo.progress import Silent
-from seyolo.runtime.backend import open_backend
+from seyolo.runtime.choice import open_backend
 from seyolo.torchnet.build import DarknetModel, from_checkpoint
 from seyolo.training.prepare import Attention
 from seyolo.verbs import slim_run as pipeline_run

@@ -20,7 +20,8 @@ from seyolo.darknet.weights import read_weights
 from seyolo.errors import UsageError
 from seyolo.opening.description import CHECKPOINT, describe
 from seyolo.runtime.metadata import read_about
-from seyolo.runtime.onnx_file import OnnxConvolution, OnnxFile, read_onnx_file
+from seyolo.runtime.onnx_file import OnnxConvolution, OnnxFile
+from seyolo.runtime.onnx_reader import read_onnx_file
 from seyolo.runtime.shipped import model_path
 
 

@@ -14,7 +14,7 @@ from seyolo.darknet.edit import attach
 from seyolo.darknet.zoo import is_zoo_name
 from seyolo.errors import UsageError
 from seyolo.opening.description import attention_places
-from seyolo.runtime.backend import Backend
+from seyolo.runtime.protocol import Backend
 from seyolo.verbs import benchmark as comparison
 
 AttentionKind = Literal["se", "cbam"]

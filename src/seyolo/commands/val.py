@@ -10,7 +10,8 @@ from seyolo.commands.options import MODEL_DEFAULTS, Json, ModelOptions, open_det
 from seyolo.commands.output import check_target, show, table
 from seyolo.data.datasets import load_dataset
 from seyolo.progress import console_progress
-from seyolo.runtime.backend import Backend, is_exported
+from seyolo.runtime.choice import is_exported
+from seyolo.runtime.protocol import Backend
 from seyolo.verbs.benchmark import evaluate_backend, split_model
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ no PyTorch here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, TypedDict, Unpack
@@ -23,13 +23,11 @@ from seyolo.detections import Detections
 from seyolo.evaluation.ap import Metrics, Truth, average_precision
 from seyolo.letterbox import Mode, Placement
 from seyolo.progress import Progress, Silent
-from seyolo.runtime.backend import Backend
+from seyolo.runtime.protocol import Backend
 
 if TYPE_CHECKING:
+    from seyolo.evaluation.network import Infer
     from seyolo.torchnet.build import DarknetModel
-
-Infer = Callable[[UInt8[np.ndarray, "B H W 3"]], Float32[np.ndarray, "B P columns"]]
-"""From RGB images to raw predictions: cx, cy, w, h in input pixels, objectness, class probabilities."""
 
 
 Judgement = dict[str, tuple[list[Truth], list[Detections]]]
@@ -148,7 +146,7 @@ def _letterbox_mode(model: DarknetModel | Backend) -> Mode:
     """How the model wants images fitted: its description's or its file's word, as in detection."""
     if isinstance(model, Backend):
         return model.letterbox_mode
-    return "letterbox" if model.network.net.letter_box else "stretch"
+    return model.network.net.letterbox_mode
 
 
 def _inferring(model: DarknetModel | Backend, bfloat16: bool) -> AbstractContextManager[Infer]:

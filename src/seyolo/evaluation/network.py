@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -13,8 +12,8 @@ from jaxtyping import Float32, UInt8
 from seyolo.data.batches.training import to_planes
 from seyolo.torchnet.build import DarknetModel
 
-if TYPE_CHECKING:
-    from seyolo.evaluation.evaluate import Infer
+Infer = Callable[[UInt8[np.ndarray, "B H W 3"]], Float32[np.ndarray, "B P columns"]]
+"""From RGB images to raw predictions: cx, cy, w, h in input pixels, objectness, class probabilities."""
 
 
 @contextmanager

@@ -18,7 +18,6 @@ from seyolo.detections import Detections
 from seyolo.exporting.onnx import (
     describe_onnx,
     export_onnx,
-    letterbox_mode,
     require_equal_raw,
     with_rounded_kernels,
 )
@@ -75,7 +74,7 @@ def _convert(graph: Path, xml: Path) -> None:
 
 
 def _require_equal_boxes(backend: OpenVinoBackend, model: DarknetModel, images: Sequence[Image]) -> None:
-    fitted = fit_images(images, backend.input_size, letterbox_mode(model))
+    fitted = fit_images(images, backend.input_size, model.network.net.letterbox_mode)
     found = [
         Detections.from_raw(backend.infer(image.batch())[0], image.placement, UNSURE) for image in fitted
     ]

@@ -14,7 +14,7 @@ from seyolo.darknet.sections import Join
 from seyolo.errors import ModelError
 from seyolo.opening.description import CHECKPOINT, attention_places, describe
 from seyolo.opening.network import load
-from seyolo.runtime.backend import Backend, Precision, require_size
+from seyolo.runtime.protocol import Backend, Precision, require_size
 from seyolo.runtime.torch_backend import TorchBackend, torch_device
 from seyolo.torchnet.attention import attach
 from seyolo.torchnet.build import DarknetModel, from_checkpoint, to_checkpoint

@@ -21,7 +21,7 @@ from jaxtyping import Float64, UInt8
 from seyolo.detections import Detections
 from seyolo.errors import UsageError
 from seyolo.letterbox import to_batch
-from seyolo.runtime.backend import Backend
+from seyolo.runtime.protocol import Backend
 
 Clock = Callable[[], int]
 """Nanoseconds from a fixed start, such as `time.perf_counter_ns`."""

@@ -25,20 +25,12 @@ from seyolo.errors import BackendError, ModelError, UsageError
 from seyolo.media.images import read_image
 from seyolo.opening.description import describe
 from seyolo.progress import Progress
-from seyolo.runtime.backend import (
-    MODEL_ENDINGS,
-    Backend,
-    Precision,
-    Runtime,
-    check_choice,
-    is_exported,
-    open_backend,
-    require_size,
-)
 from seyolo.runtime.benchmark import Timing, detect_timed, gradient_image
 from seyolo.runtime.benchmark import benchmark as time_backends
+from seyolo.runtime.choice import MODEL_ENDINGS, check_choice, is_exported, open_backend
 from seyolo.runtime.installed import needing
 from seyolo.runtime.memory import measure_alone
+from seyolo.runtime.protocol import Backend, Precision, Runtime, require_size
 from seyolo.runtime.shipped import is_shipped, shipped_names
 
 if TYPE_CHECKING:

@@ -35,7 +35,8 @@ from seyolo.exporting.formats import export
 from seyolo.exporting.quantize import calibration_images
 from seyolo.pruning.planning.options import PlanOptions
 from seyolo.pruning.prune import prune_by
-from seyolo.runtime.backend import Backend, open_backend
+from seyolo.runtime.choice import open_backend
+from seyolo.runtime.protocol import Backend
 from seyolo.torchnet.build import DarknetModel, build, from_checkpoint, to_checkpoint
 from seyolo.training.loop import can_resume, train
 from seyolo.training.sparsity import PUBLISHED_STRENGTH

@@ -12,7 +12,8 @@ from seyolo.evaluation.splits import judge_splits, metrics_of
 from seyolo.opening.on_torch import input_size, open_model
 from seyolo.progress import Progress
 from seyolo.report.figures.train_run import write_validation
-from seyolo.runtime.backend import Backend, is_exported, open_backend
+from seyolo.runtime.choice import is_exported, open_backend
+from seyolo.runtime.protocol import Backend
 from seyolo.torchnet.build import DarknetModel
 
 

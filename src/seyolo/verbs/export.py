@@ -17,7 +17,7 @@ from seyolo.opening.description import CHECKPOINT
 from seyolo.opening.network import save
 from seyolo.opening.on_torch import ModelKeywords, open_model, resized
 from seyolo.progress import Progress
-from seyolo.runtime.backend import open_backend
+from seyolo.runtime.choice import open_backend
 from seyolo.torchnet.build import DarknetModel
 from seyolo.verbs.evaluate import evaluate
 

@@ -44,7 +44,8 @@ from seyolo.report.pages.evidence import write_evidence
 from seyolo.report.pages.write import PAGE_FILE, write_report
 from seyolo.report.tables.controls import controls_markdown
 from seyolo.report.tables.stages import markdown_table
-from seyolo.runtime.backend import Backend, open_backend
+from seyolo.runtime.choice import open_backend
+from seyolo.runtime.protocol import Backend
 from seyolo.torchnet.build import DarknetModel, from_checkpoint, to_checkpoint
 from seyolo.training.distillation import Distillation
 from seyolo.training.environment import describe_environment, keep_command
