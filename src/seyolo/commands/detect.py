@@ -14,7 +14,7 @@ from typing import Annotated, Any, cast
 from cyclopts import Parameter
 
 from seyolo.commands.detect_targets import Targets, check_all_read
-from seyolo.commands.options import MODEL_DEFAULTS, Json, ModelOptions, open_detector
+from seyolo.commands.options import MODEL_DEFAULTS, Json
 from seyolo.commands.output import STDOUT, json_value, remark
 from seyolo.detecting.journal import Journal
 from seyolo.detecting.names import NameSet
@@ -25,6 +25,8 @@ from seyolo.detector import Detector
 from seyolo.errors import UsageError
 from seyolo.media.quiet import quiet_opencv
 from seyolo.media.sources import STDIN, Sources, find_sources, is_live
+from seyolo.opening.detector import open_detector
+from seyolo.options.model import ModelOptions
 from seyolo.progress import console_progress
 from seyolo.runtime.protocol import class_names
 

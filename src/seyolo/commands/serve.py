@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from seyolo.commands.options import MODEL_DEFAULTS, ModelOptions, open_detector, options_for
+from seyolo.commands.options import MODEL_DEFAULTS
 from seyolo.commands.output import remark
 from seyolo.errors import UsageError
+from seyolo.opening.detector import open_detector, options_for
+from seyolo.options.model import ModelOptions
 from seyolo.runtime.choice import MODEL_ENDINGS
 
 EXTRA = ("starlette", "uvicorn", "python_multipart")

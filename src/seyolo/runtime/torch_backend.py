@@ -18,10 +18,10 @@ from seyolo.checkpoint import Checkpoint, read_checkpoint
 from seyolo.darknet.cfg import read_cfg
 from seyolo.darknet.graph import num_classes
 from seyolo.darknet.weights import read_weights
-from seyolo.errors import BackendError
 from seyolo.runtime.protocol import Precision, Session, class_names
 from seyolo.torchnet.build import DarknetModel, from_checkpoint, to_checkpoint
 from seyolo.torchnet.cuda_graph import CudaGraph
+from seyolo.torchnet.device import torch_device
 from seyolo.torchnet.folding import fold_batch_norm
 
 TYPES = {"f32": torch.float32, "bf16": torch.bfloat16, "f16": torch.float16}
@@ -114,20 +114,3 @@ def _read_darknet(cfg: Path, weights: Path) -> Checkpoint:
     network = read_cfg(cfg)
     names = class_names(None, num_classes(network), cfg)
     return Checkpoint(network, read_weights(weights, network), names, {})
-
-
-def torch_device(name: str) -> torch.device:
-    """Returns the device of that name.
-
-    Raises:
-        BackendError: the name means no device, or this machine has no such device.
-    """
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise BackendError(f"{name!r} is no device; use cpu or cuda") from None
-    if device.type not in ("cpu", "cuda"):
-        raise BackendError(f"{name!r}: training and inference run on cpu or cuda")
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise BackendError(f"PyTorch sees no GPU here, so it cannot run on {name!r}; use cpu")
-    return device
