@@ -17,20 +17,15 @@ Infer = Callable[[UInt8[np.ndarray, "B H W 3"]], Float32[np.ndarray, "B P column
 
 
 @contextmanager
-def inferring(model: DarknetModel, bfloat16: bool) -> Iterator[Infer]:
-    """A function of a batch on the device the network is on; it is in evaluation mode meanwhile.
-
-    Args:
-        model: the network.
-        bfloat16: it runs under autocast.
-    """
+def inferring(model: DarknetModel) -> Iterator[Infer]:
+    """Yields the network as a function of a batch, on its own device; meanwhile it is in evaluation mode."""
     was_training = model.training
     model.eval()
     device = next(model.parameters()).device
 
     def infer(images: UInt8[np.ndarray, "B H W 3"]) -> Float32[np.ndarray, "B P columns"]:
-        # Autocast inside, so that the generator never leaves a mode of torch switched on for its caller.
-        with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=bfloat16):
+        # Inference mode is entered here, so that the generator never leaves it switched on for its caller.
+        with torch.inference_mode():
             batch = to_planes(images).to(device, non_blocking=True)
             raw = model(batch.float().div_(255))
         predictions: Float32[np.ndarray, "B P columns"] = raw.float().cpu().numpy()
