@@ -12,7 +12,7 @@ from seyolo.exporting.formats import export
 from seyolo.runtime.backend import Backend, open_backend
 from seyolo.runtime.benchmark import benchmark
 from seyolo.torchnet.build import DarknetModel, to_checkpoint
-from seyolo.training.loop import measure_step_seconds
+from seyolo.training.step import measure_step_seconds
 from seyolo.verbs.slim_config import SlimConfig
 
 TEACHER_SHARE = 0.25
