@@ -19,7 +19,7 @@ from seyolo.progress import Progress
 from seyolo.pruning.planning.options import PlanOptions
 from seyolo.runs import existing_run, new_run
 from seyolo.training.distillation import check_weight
-from seyolo.training.distributed import shared
+from seyolo.training.distributed import on_leader
 from seyolo.training.sparsity import Schedule
 from seyolo.training.trackers import OpenTracker, TrackerName, chosen_tracker
 from seyolo.verbs.controls import chosen_controls
@@ -45,7 +45,7 @@ class SlimChoices(TypedDict, total=False):
     distill: float
 
 
-@shared
+@on_leader
 def slim(
     data: str | Path,
     model: str | Path | None = None,
@@ -135,7 +135,7 @@ def slim(
     return run_slim(config, folder, controls=wanted, progress=progress, tracker=opener)
 
 
-@shared
+@on_leader
 def resume_slim(
     folder: str | Path,
     progress: Progress | None = None,
