@@ -17,7 +17,7 @@ from seyolo.evaluation.curves import Curves, detection_curves
 from seyolo.evaluation.evaluate import Judgement, judged
 from seyolo.progress import Progress
 from seyolo.results import Difference, SplitMetrics
-from seyolo.runtime.backend import Backend
+from seyolo.runtime.protocol import Backend
 
 if TYPE_CHECKING:
     from seyolo.torchnet.build import DarknetModel

@@ -10,7 +10,7 @@ from seyolo.data.datasets import Dataset
 from seyolo.evaluation.evaluate import Judgement
 from seyolo.evaluation.splits import judge_splits
 from seyolo.progress import Advance, Progress
-from seyolo.runtime.backend import Backend
+from seyolo.runtime.protocol import Backend
 from seyolo.torchnet.build import DarknetModel
 
 EVALUATION_BATCH = 32

@@ -12,7 +12,8 @@ from seyolo.evaluation.evaluate import Judgement
 from seyolo.evaluation.splits import ap_lead, split_metrics
 from seyolo.pruning.planning.plan import Plan
 from seyolo.results import SlimResults, StageResult, readiness_from
-from seyolo.runtime.backend import Backend, open_backend
+from seyolo.runtime.choice import open_backend
+from seyolo.runtime.protocol import Backend
 from seyolo.torchnet.build import DarknetModel
 from seyolo.verbs.judging import judge
 from seyolo.verbs.slim_exports import INT8_FILE, WRITTEN, write_exports

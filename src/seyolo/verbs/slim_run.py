@@ -34,10 +34,11 @@ from seyolo.pruning.prune import prune_by
 from seyolo.torchnet.build import DarknetModel, from_checkpoint, to_checkpoint
 from seyolo.training.distillation import Distillation
 from seyolo.training.environment import describe_environment, keep_command
-from seyolo.training.loop import can_resume, snapshot, train
+from seyolo.training.loop import train
 from seyolo.training.prepare import starting_model
+from seyolo.training.run_folder import can_resume, snapshot
 from seyolo.training.sparsity import Choice, Sparsity, Steered, make_sparsity, sparse_scales
-from seyolo.training.trackers import OpenTracker
+from seyolo.training.trackers import Monitor, NoTracker, OpenTracker
 from seyolo.verbs.calibration import repair_on
 from seyolo.verbs.judging import on_device
 from seyolo.verbs.planning import plan_of
@@ -63,7 +64,7 @@ class SlimRun:
         folder: Path,
         progress: Progress,
         title: str = "",
-        tracker: OpenTracker | None = None,
+        tracker: OpenTracker = NoTracker,
     ) -> None:
         self.config, self.folder, self.progress, self.title = config, folder, progress, title
         self.tracker = tracker
@@ -166,9 +167,7 @@ class SlimRun:
             sparsity=sparsity,
             distillation=distillation,
             resume=resume,
-            progress=self.progress,
-            tracker=self.tracker,
-            title=self.title + stage,
+            monitor=Monitor(self.progress, self.tracker, self.title + stage),
         ).model
 
     def _left_out(self, model: DarknetModel) -> Choice:
