@@ -43,7 +43,7 @@ def tensor_shapes(network: Network) -> dict[str, tuple[int, ...]]:
     """
     result: dict[str, tuple[int, ...]] = {}
     total = 0
-    for index, tensors in enumerate(_tensors_per_layer(network)):
+    for index, tensors in enumerate(tensors_per_layer(network)):
         total += sum(prod(shape) for shape in tensors.values())
         if total > MAX_PARAMETERS:
             message = f"the weights pass {MAX_PARAMETERS * 4 >> 30} GiB here, more than this reader takes"
@@ -52,7 +52,8 @@ def tensor_shapes(network: Network) -> dict[str, tuple[int, ...]]:
     return result
 
 
-def _tensors_per_layer(network: Network) -> Iterator[TensorShapes]:
+def tensors_per_layer(network: Network) -> Iterator[TensorShapes]:
+    """Yields, per layer, name (without the layer) and shape of each tensor."""
     widths = channels(network)
     for section, sources in zip(network.layers, inputs(network), strict=True):
         yield section.tensor_shapes(network.net.channels if sources[0] == IMAGE else widths[sources[0]])
@@ -135,7 +136,7 @@ _Entry = tuple[int, str, tuple[int, ...]]
 def _file_order(network: Network, limit: int) -> Iterator[_Entry]:
     """Yields (layer, name, shape) in the order of the file."""
     tensor_shapes(network)  # refuses a network that is too large for any machine
-    layers = zip(network.layers[:limit], _tensors_per_layer(network), strict=False)
+    layers = zip(network.layers[:limit], tensors_per_layer(network), strict=False)
     for index, (section, tensors) in enumerate(layers):
         if not section.in_darknet:
             message = f"{_where(network, index)} cannot come from a Darknet file; read it, then attach CBAM"
