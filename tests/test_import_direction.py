@@ -16,8 +16,8 @@ SOURCE = Path(seyolo.__file__).parent
 
 ROOMS = {
     "base": [
-        "errors", "arguments", "files", "boxes", "detections", "letterbox", "darknet", "checkpoint",
-        "opening.description", "progress", "runs", "runtime", "media", "detector",
+        "errors", "arguments", "options", "json_files", "files", "boxes", "detections", "letterbox",
+        "darknet", "checkpoint", "opening.description", "progress", "runs", "runtime", "media", "detector",
     ],
     "torchnet": ["torchnet", "opening"],
     "torch_runtime": ["runtime.torch_backend"],

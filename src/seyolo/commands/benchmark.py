@@ -7,10 +7,11 @@ from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
 
-from seyolo.commands.options import MODEL_DEFAULTS, Json, ModelOptions, options_for
+from seyolo.commands.options import MODEL_DEFAULTS, Json, model_keywords, options_for
 from seyolo.commands.output import check_target, remark, show
 from seyolo.errors import UsageError
 from seyolo.files import check_writable
+from seyolo.options.model import ModelOptions
 from seyolo.progress import console_progress
 from seyolo.report.tables.benchmark import benchmark_tables, model_names
 from seyolo.runtime.installed import needing
@@ -76,7 +77,7 @@ def _check_chart(chart: Path | None, data: Path | None) -> None:
 
 def _keywords(model: str, options: ModelOptions, threads: int | None, device: str) -> OpenKeywords:
     own = options_for(split_model(model).model, options)
-    return OpenKeywords(threads=threads, device=device, random=True, **own.as_keywords())
+    return OpenKeywords(threads=threads, device=device, random=True, **model_keywords(own))
 
 
 def _value(result: Compared) -> dict[str, object]:

@@ -14,7 +14,7 @@ from typing import Annotated, Any, cast
 from cyclopts import Parameter
 
 from seyolo.commands.detect_targets import Targets, check_all_read
-from seyolo.commands.options import MODEL_DEFAULTS, Json, ModelOptions, open_detector
+from seyolo.commands.options import MODEL_DEFAULTS, Json, open_detector
 from seyolo.commands.output import STDOUT, json_value, remark
 from seyolo.detector import Detector
 from seyolo.errors import UsageError
@@ -25,6 +25,7 @@ from seyolo.media.outputs import Outputs, check_places
 from seyolo.media.quiet import quiet_opencv
 from seyolo.media.run_folder import RunFolder, Shard, parse_shard
 from seyolo.media.sources import STDIN, Sources, find_sources, is_live
+from seyolo.options.model import ModelOptions
 from seyolo.progress import console_progress
 from seyolo.runtime.backend import class_names
 

@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Group
 
 from seyolo.checkpoint import read_checkpoint
-from seyolo.commands.options import MODEL_DEFAULTS, Json, ModelOptions
+from seyolo.commands.options import MODEL_DEFAULTS, Json, attached
 from seyolo.commands.output import check_target, show, table
 from seyolo.darknet.cfg import Network
 from seyolo.darknet.cost import Cost, cost
@@ -19,6 +19,7 @@ from seyolo.darknet.sections import Convolutional
 from seyolo.darknet.weights import read_weights
 from seyolo.errors import UsageError
 from seyolo.opening.description import CHECKPOINT, describe
+from seyolo.options.model import ModelOptions
 from seyolo.runtime.metadata import read_about
 from seyolo.runtime.onnx_file import OnnxConvolution, OnnxFile, read_onnx_file
 from seyolo.runtime.shipped import model_path
@@ -53,7 +54,7 @@ def info(
         _check_weights(start.weights, network)
     if start.num_classes is not None:
         network = set_classes(network, start.num_classes)
-    network = start.attached(network)
+    network = attached(network, start)
     if size is not None:
         network = set_size(network, size, size)
     counted = cost(network)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from seyolo.commands.options import MODEL_DEFAULTS, ModelOptions, open_detector, options_for
+from seyolo.commands.options import MODEL_DEFAULTS, open_detector, options_for
 from seyolo.commands.output import remark
 from seyolo.errors import UsageError
+from seyolo.options.model import ModelOptions
 from seyolo.runtime.backend import MODEL_ENDINGS
 
 EXTRA = ("starlette", "uvicorn", "python_multipart")

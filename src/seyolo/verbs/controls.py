@@ -141,7 +141,7 @@ def _dense(finished: Finished) -> Contender:
 
 def _uniform(finished: Finished) -> Contender:
     start = finished.run.starting_model()
-    cut = replace(finished.run.config.cut, method="uniform", blocks=False)
+    cut = replace(finished.run.config.cut, importance="uniform", blocks=False)
     config = replace(finished.run.config, cut=cut)
     narrow = prune_by(start, plan_of(start, config, finished.run.dataset))
     return _from_scratch(finished, "uniform", narrow.network, finished.run.config.size_px)
@@ -169,7 +169,7 @@ def _int8(finished: Finished) -> Contender:
 
 def _random(finished: Finished) -> Contender:
     config = finished.run.config
-    return _whole_run(finished, "random", replace(config, cut=replace(config.cut, method="random")))
+    return _whole_run(finished, "random", replace(config, cut=replace(config.cut, importance="random")))
 
 
 def _plain(finished: Finished) -> Contender:
@@ -178,7 +178,7 @@ def _plain(finished: Finished) -> Contender:
     published = replace(
         config,
         budget=("channels=85%",),
-        cut=PlanOptions(scope="plain", multiple=1, blocks=False, method="bn"),
+        cut=PlanOptions(scope="plain", multiple=1, blocks=False, importance="bn"),
         sparsity="l1",
         strength=PUBLISHED_STRENGTH,
         schedule="constant",

@@ -136,8 +136,8 @@ class SlimConfig:
         What fades is chosen by the scales that were pressed, while training goes on.
         """
         fades = self.sparsity == "steered" and self.stage_epochs()["sparse"] > 0
-        if fades and self.cut.method in (None, "bn"):
-            return replace(self.cut, method="bn", tied=self.cut.tied or "max")
+        if fades and self.cut.importance in (None, "bn"):
+            return replace(self.cut, importance="bn", tied=self.cut.tied or "max")
         return self.cut
 
     def _scales_rate(self) -> float:
