@@ -56,7 +56,7 @@ from seyolo.verbs.calibration import repair_on
 from seyolo.verbs.int8 import INT8_FILE, WRITTEN, write_int8
 from seyolo.verbs.planning import plan_of
 from seyolo.verbs.readiness import readiness, validation_images
-from seyolo.verbs.slim_config import SlimConfig
+from seyolo.verbs.slim_config import SlimConfig, stored
 from seyolo.verbs.timing import estimate_seconds, measure_latency
 
 
@@ -93,7 +93,7 @@ class SlimRun:
             return
         if not path.exists():
             raise TrainingError(f"{self.folder}: there is no run to resume here")
-        if json.loads(path.read_text(encoding="utf-8")) != json.loads(json.dumps(asdict(self.config))):
+        if json.loads(path.read_text(encoding="utf-8")) != json.loads(json.dumps(stored(self.config))):
             raise TrainingError(f"{self.folder}: the run there was started with other settings")
 
     def begin(self) -> None:
@@ -102,7 +102,7 @@ class SlimRun:
         keep_command(self.folder, is_new=is_new)
         if is_new:
             write_json(self.folder / "environment.json", describe_environment())
-            write_json(self.folder / "config.json", asdict(self.config))
+            write_json(self.folder / "config.json", stored(self.config))
 
     def starting_model(self) -> DarknetModel:
         config = self.config
