@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Literal
 
-from seyolo.pruning.planning.options import PlanOptions
+from seyolo.options.cut import CutOptions as PlanOptions
 from seyolo.training.config import TrainConfig
 from seyolo.training.prepare import Attention
 from seyolo.training.sparsity import PUBLISHED_STRENGTH, Schedule, strength_of_reach

@@ -52,9 +52,8 @@ from seyolo.training.loop import can_resume, snapshot, train
 from seyolo.training.prepare import starting_model
 from seyolo.training.sparsity import Choice, Sparsity, Steered, make_sparsity, sparse_scales
 from seyolo.training.trackers import OpenTracker
-from seyolo.verbs.calibration import repair_on
+from seyolo.verbs.calibration import CalibrationSet, plan_of, repair_on
 from seyolo.verbs.int8 import INT8_FILE, WRITTEN, write_int8
-from seyolo.verbs.planning import plan_of
 from seyolo.verbs.readiness import readiness, validation_images
 from seyolo.verbs.slim_config import SlimConfig, stored
 from seyolo.verbs.timing import estimate_seconds, measure_latency
@@ -212,7 +211,7 @@ class SlimRun:
         pruned = prune_by(sparse, plan)
         how, seed = self.config.repair, self.config.seed
         with on_device(self.config.device, pruned, sparse):
-            repair_on(pruned, sparse, plan, self.dataset, self.size_hw, how=how, seed=seed)
+            repair_on(pruned, sparse, plan, CalibrationSet(self.dataset, self.size_hw, seed), how)
         write_checkpoint(path, to_checkpoint(pruned))
         return pruned
 

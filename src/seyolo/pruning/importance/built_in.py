@@ -28,11 +28,16 @@ from seyolo.pruning.importance.obs import obs_scores
 from seyolo.pruning.importance.taylor import taylor_scores
 from seyolo.pruning.importance.weights import norm_scores, scale_scores, scaled_norm_scores
 
+MEASURED: frozenset[Name] = frozenset({"taylor", "obs"})
+"""Importances that need images."""
+
 
 class Images(Protocol):
     """Training images on which `taylor` and `obs` are measured."""
 
-    seed: int
+    @property
+    def seed(self) -> int:
+        """Seed of the choice of images, and of random directions."""
 
     def batches(self) -> Iterable[Float[Tensor, "N 3 H W"]]:
         """Returns batches of images, RGB in [0, 1]."""
@@ -62,8 +67,10 @@ def named_importance(name: Name | None, material: Material) -> Importance:
     """Returns the built-in importance of a name; without a name `obs` where there are images, else `bn`.
 
     Raises:
-        UsageError: `random` without a generator, `taylor` or `obs` without images.
+        UsageError: an unknown name, `random` without a generator, `taylor` or `obs` without images.
     """
+    if name is not None and name not in IMPORTANCES:
+        raise UsageError(f"there is no importance {name!r}; choose {', '.join(IMPORTANCES)}")
     return IMPORTANCES[name or ("bn" if material.images is None else "obs")](material)
 
 

@@ -24,11 +24,6 @@ Measure = Callable[[DarknetModel, Groups], LayerScores]
 class Importance(Protocol):
     """Ranking of the channels of a network; any class with these three members is one.
 
-    Attributes:
-        name: written into the plan.
-        per_cost: the scores are changes of one quantity and add up over layers, so a planner divides them by
-            what a channel costs. False ranks channels by their scores alone.
-
     Example:
         >>> import numpy as np
         >>> import seyolo
@@ -48,8 +43,13 @@ class Importance(Protocol):
         'largest weight'
     """
 
-    name: str
-    per_cost: bool
+    @property
+    def name(self) -> str:
+        """Written into the plan."""
+
+    @property
+    def per_cost(self) -> bool:
+        """Whether scores are changes of one quantity: a planner divides them by the cost of a channel."""
 
     def scores(self, model: DarknetModel, groups: Groups) -> Sequence[FloatArray]:
         """Returns per group (num_channels,) scores, larger is more important.
@@ -94,9 +94,8 @@ def _combined(group: Group, scores: LayerScores, tied: Tied) -> FloatArray:
     ]
     if not rows:
         return np.full(group.num_channels, np.inf)
-    combine = {"max": np.max, "mean": np.mean, "sum": np.linalg.norm}[tied]
-    result: FloatArray = combine(np.stack(rows), axis=0)
-    return result
+    combine: dict[Tied, Callable[..., FloatArray]] = {"max": np.max, "mean": np.mean, "sum": np.linalg.norm}
+    return combine[tied](np.stack(rows), axis=0)
 
 
 @dataclass(frozen=True)

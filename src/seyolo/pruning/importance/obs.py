@@ -3,10 +3,10 @@
 The cost of removing a channel is computed at the convolutions that read it. Such a convolution makes up for a
 channel as well as its other inputs allow, by least squares (Hassibi 1993; over channels Kurtic 2023). The
 remaining error counts by the response of the detections to each filter: the mean square of the gradient of
-what the detection layers read, along random directions (the diagonal of the Gauss-Newton matrix). The channels
-of a group are removed one after the other, the cheapest first, so that one of two redundant channels is kept.
-Constant channels cost nothing, since folding restores them. The cells of a kernel are taken as independent,
-which keeps matrices as small as a layer has channels.
+what the detection layers read, along random directions (the diagonal of the Gauss-Newton matrix). The
+channels of a group are removed one after the other, the cheapest first, so that one of two redundant channels
+is kept. Constant channels cost nothing, since folding restores them. The cells of a kernel are taken as
+independent, which keeps matrices as small as a layer has channels.
 
 All scores are changes of the same outputs: they add up over layers, and divided by the cost of a channel they
 rank channels under any budget.
@@ -29,8 +29,8 @@ from seyolo.darknet.graph import inputs
 from seyolo.errors import DataError
 from seyolo.pruning.groups.atoms import IntArray
 from seyolo.pruning.groups.groups import Groups, find_groups
-from seyolo.pruning.importance.position_weights import RIDGE, position_weights
 from seyolo.pruning.importance.importance import FloatArray
+from seyolo.pruning.importance.position_weights import RIDGE, position_weights
 from seyolo.torchnet.build import DarknetModel
 from seyolo.torchnet.layers import ConvolutionLayer
 

@@ -80,7 +80,9 @@ class Budget(ABC):
         amount, _, backend = amount.partition("@")
         number, unit = _number(text, amount)
         if backend.strip() or unit == "ms":
-            raise UsageError(f"budget {text!r}: milliseconds and @backend belong to latency=, not {cls.kind}=")
+            raise UsageError(
+                f"budget {text!r}: milliseconds and @backend belong to latency=, not {cls.kind}="
+            )
         if unit == "%":
             cls.check_percent(text, number)
             return cls(number / 100, is_share=True)
@@ -155,7 +157,9 @@ class ChannelsBudget(Budget):
     @classmethod
     def check_percent(cls, text: str, percent: float) -> None:
         if not 0 <= percent < 100:
-            raise UsageError(f"budget {text!r}: the share of channels to remove is at least 0% and below 100%")
+            raise UsageError(
+                f"budget {text!r}: the share of channels to remove is at least 0% and below 100%"
+            )
 
     def limit(self, dense: float) -> float:
         return dense - math.ceil(self._absolute(dense) - _ROUNDING)
@@ -246,7 +250,9 @@ def _number(text: str, amount: str) -> tuple[float, str]:
     """Returns the number and the unit of an amount."""
     match = _AMOUNT.fullmatch(amount.strip())
     if match is None:
-        raise UsageError(f"budget {text!r}: expected an amount like 30%, 2.4M or 1.2G, got {amount.strip()!r}")
+        raise UsageError(
+            f"budget {text!r}: expected an amount like 30%, 2.4M or 1.2G, got {amount.strip()!r}"
+        )
     return float(match["number"]), match["unit"]
 
 

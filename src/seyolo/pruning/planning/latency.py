@@ -101,7 +101,9 @@ class _Features:
     def __init__(self, prunable: PrunableNetwork) -> None:
         network = prunable.network
         self._channels = LayerChannels(network, prunable.groups, prunable.blocks)
-        self._cells = np.array([output.height * output.width for output in shapes(network, *prunable.size_hw)])
+        self._cells = np.array(
+            [output.height * output.width for output in shapes(network, *prunable.size_hw)]
+        )
         sections = [(i, layer) for i, layer in enumerate(network.layers) if isinstance(layer, Convolutional)]
         self._convolutions = np.array([index for index, _ in sections])
         read = self._channels.dense_read[self._convolutions].tolist()

@@ -94,7 +94,7 @@ def _not_met(tried: Sequence[Plan], budget: LatencyBudget) -> str:
     measured, dense = nearest.measured_ms[budget.backend], nearest.dense_ms[budget.backend]
     networks = "network" if len(tried) == 1 else "networks"
     return (
-        f"budget {budget} is not met: of {len(tried)} planned {networks}, built and timed on {budget.backend}, "
-        f"the fastest takes {measured:.3g} ms and the dense one {dense:.3g} ms; the nearest budget is "
-        f"{budget.nearest(measured, dense)}"
+        f"budget {budget} is not met: of {len(tried)} planned {networks}, built and timed on "
+        f"{budget.backend}, the fastest takes {measured:.3g} ms and the dense one {dense:.3g} ms; "
+        f"the nearest budget is {budget.nearest(measured, dense)}"
     )

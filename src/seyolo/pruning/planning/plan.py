@@ -13,6 +13,7 @@ from typing import Any, Self, TypedDict
 import numpy as np
 
 from seyolo.darknet.cfg import Network
+from seyolo.darknet.sections import Convolutional
 from seyolo.errors import PlanError, TrainingError
 from seyolo.json_files import from_json, to_json
 from seyolo.pruning.groups.atoms import BoolArray, IntArray
@@ -144,6 +145,63 @@ class Plan:
     def changed(self, **figures: Any) -> Self:
         """Returns a plan of the same channels with other figures."""
         return replace(self, **figures).carry(self._masks)
+
+
+def counted_plan(
+    prunable: PrunableNetwork,
+    kept: Sequence[IntArray],
+    *,
+    budget: str,
+    scope: str,
+    multiple: int,
+    evenness: float = 0.0,
+    importance: str = "bn",
+) -> Plan:
+    """Returns the plan that keeps given channels, with their cost and masks.
+
+    Args:
+        prunable: the dense network.
+        kept: per group the indices of the slots to keep; none of a group in a removed block.
+        budget, scope, multiple, evenness, importance: as in `Plan`.
+    """
+    costs = prunable.costs
+    counts = np.array([len(slots) for slots in kept])
+    blocks_removed = tuple(block.shortcut for block in prunable.blocks if block.is_gone(counts))
+    masks = kept_masks(prunable, kept, blocks_removed)
+    return Plan(
+        params=costs.params(counts),
+        macs=costs.macs(counts),
+        dense_params=costs.params(costs.widths),
+        dense_macs=costs.macs(costs.widths),
+        input_size=prunable.size_hw,
+        groups=tuple(
+            _group_cut(group, slots)
+            for group, slots in zip(prunable.groups.groups, kept, strict=True)
+            if not group.fixed
+        ),
+        widths=_widths(prunable.network, masks),
+        blocks_removed=blocks_removed,
+        budget=budget,
+        scope=scope,
+        multiple=multiple,
+        fingerprint=prunable.fingerprint,
+        evenness=evenness,
+        importance=importance,
+    ).carry(masks)
+
+
+def _group_cut(group: Group, kept: IntArray) -> GroupCut:
+    removed = np.setdiff1d(np.arange(group.num_channels), kept)
+    first = group.members[0]
+    return GroupCut(layers=list(group.layers), kept=first[kept].tolist(), removed=first[removed].tolist())
+
+
+def _widths(network: Network, masks: Masks) -> tuple[Width, ...]:
+    return tuple(
+        Width(layer=index, before=section.filters, after=int(masks[index].sum()))
+        for index, section in enumerate(network.layers)
+        if isinstance(section, Convolutional)
+    )
 
 
 def another_network(network: Network) -> PlanError:

@@ -11,20 +11,17 @@ import numpy as np
 from seyolo.checkpoint import Checkpoint
 from seyolo.darknet.cfg import Network
 from seyolo.darknet.edit import moved_state, remove_blocks, set_size
-from seyolo.darknet.sections import Convolutional
 from seyolo.errors import BudgetError
 from seyolo.options.cut import DEFAULT_CUT, CutOptions
 from seyolo.progress import Progress, Silent
 from seyolo.pruning.cutting.cut import cut
-from seyolo.pruning.groups.atoms import IntArray
-from seyolo.pruning.groups.groups import Group
 from seyolo.pruning.importance.built_in import Material, named_importance
 from seyolo.pruning.importance.importance import Importance
 from seyolo.pruning.planning.allocate import allocate
 from seyolo.pruning.planning.budget import Budget, LatencyBudget, format_count
 from seyolo.pruning.planning.latency import LatencyTable, latency_table, measure
 from seyolo.pruning.planning.latency_budget import meet_latency
-from seyolo.pruning.planning.plan import GroupCut, Masks, Plan, Width, kept_masks, kept_slots
+from seyolo.pruning.planning.plan import Plan, counted_plan, kept_slots
 from seyolo.pruning.planning.prunable import PrunableNetwork
 from seyolo.pruning.planning.ranked import Ranked
 from seyolo.pruning.planning.widths import FLOOR, prunable_groups
@@ -102,7 +99,8 @@ class Planner:
             slots[:0] if index in removed else slots
             for index, slots in enumerate(kept_slots(plan, self.network))
         ]
-        counted = self._counted(
+        counted = counted_plan(
+            self.network,
             kept,
             budget=plan.budget,
             scope=plan.scope,
@@ -186,7 +184,8 @@ class Planner:
     def _allocated(self, budgets: Sequence[Budget], evenness: float) -> Plan:
         latency = {backend: table.predict for backend, table in self.tables.items()}
         options = replace(self.options, evenness=evenness)
-        plan = self._counted(
+        plan = counted_plan(
+            self.network,
             allocate(self._ranked, budgets, options, latency),
             budget=",".join(map(str, budgets)),
             scope=options.scope,
@@ -195,42 +194,6 @@ class Planner:
             importance=self._ranked.importance,
         )
         return plan.changed(latency_ms=self._predictions(plan))
-
-    def _counted(
-        self,
-        kept: Sequence[IntArray],
-        *,
-        budget: str,
-        scope: str,
-        multiple: int,
-        evenness: float,
-        importance: str,
-    ) -> Plan:
-        """Returns the plan that keeps these slots of each group; of a group in a removed block none."""
-        network, costs = self.network, self.network.costs
-        counts = np.array([len(slots) for slots in kept])
-        blocks_removed = tuple(block.shortcut for block in network.blocks if block.is_gone(counts))
-        masks = kept_masks(network, kept, blocks_removed)
-        return Plan(
-            params=costs.params(counts),
-            macs=costs.macs(counts),
-            dense_params=costs.params(costs.widths),
-            dense_macs=costs.macs(costs.widths),
-            input_size=network.size_hw,
-            groups=tuple(
-                _group_cut(group, slots)
-                for group, slots in zip(network.groups.groups, kept, strict=True)
-                if not group.fixed
-            ),
-            widths=_widths(network.network, masks),
-            blocks_removed=blocks_removed,
-            budget=budget,
-            scope=scope,
-            multiple=multiple,
-            fingerprint=network.fingerprint,
-            evenness=evenness,
-            importance=importance,
-        ).carry(masks)
 
     def _at_size(self, file: Checkpoint) -> Network:
         size = self.options.size_hw
@@ -277,18 +240,4 @@ def _require_removal(plan: Plan) -> None:
     has += [f"{ms:.3g} ms on {backend}" for backend, ms in (plan.dense_ms or plan.latency_ms).items()]
     raise BudgetError(
         f"budget {plan.budget} is met already: the network has {', '.join(has)}; there is nothing to cut"
-    )
-
-
-def _group_cut(group: Group, kept: IntArray) -> GroupCut:
-    removed = np.setdiff1d(np.arange(group.num_channels), kept)
-    first = group.members[0]
-    return GroupCut(layers=list(group.layers), kept=first[kept].tolist(), removed=first[removed].tolist())
-
-
-def _widths(network: Network, masks: Masks) -> tuple[Width, ...]:
-    return tuple(
-        Width(layer=index, before=section.filters, after=int(masks[index].sum()))
-        for index, section in enumerate(network.layers)
-        if isinstance(section, Convolutional)
     )

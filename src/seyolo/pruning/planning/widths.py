@@ -38,7 +38,7 @@ def allowed_counts(ranked: Ranked, options: CutOptions) -> list[IntArray]:
 
 
 def steps_of(group: Group, multiple: int | None) -> IntArray:
-    """Returns the counts a group may keep, ascending: its floor, every multiple of a step above it, its width.
+    """Returns the counts a group may keep, ascending: its floor, multiples of a step above it, its width.
 
     Floor and step are the multiple, divisible by the parts of the group; by default the step of a wide group
     is twice the floor.
@@ -67,8 +67,8 @@ def prunable_groups(ranked: Ranked, options: CutOptions) -> list[bool]:
     ]
     if not any(result):
         raise BudgetError(
-            f"nothing can be cut in scope {options.scope}: every convolution there is fixed, is to be kept, or "
-            f"has no importance {ranked.importance} (bn needs batch normalisation; norm does not)"
+            f"nothing can be cut in scope {options.scope}: every convolution there is fixed, is kept, or has "
+            f"no importance {ranked.importance} (bn needs batch normalisation; norm does not)"
         )
     return result
 
