@@ -12,7 +12,7 @@ from rich.console import Group
 from rich.table import Table
 
 import seyolo
-from seyolo.commands.options import MODEL_DEFAULTS, PLAN_DEFAULTS, Json, model_keywords
+from seyolo.commands.options import MODEL_DEFAULTS, PLAN_DEFAULTS, Json
 from seyolo.commands.output import check_target, remark, show, table
 from seyolo.data.datasets import load_dataset
 from seyolo.errors import UsageError
@@ -77,7 +77,7 @@ def prune(
         "seed": seed,
         "device": device,
         "progress": console_progress(),
-        **model_keywords(start),
+        "start": start,
     }
     if dry_run:
         made = seyolo.api.plan_file(model, plan_path, **common)

@@ -35,10 +35,13 @@ from seyolo.exporting.formats import export
 from seyolo.exporting.quantize import calibration_images
 from seyolo.options.cut import CutOptions as PlanOptions
 from seyolo.pruning.prune import prune_by
-from seyolo.runtime.backend import Backend, open_backend
+from seyolo.runtime.choice import open_backend
+from seyolo.runtime.protocol import Backend
 from seyolo.torchnet.build import DarknetModel, build, from_checkpoint, to_checkpoint
-from seyolo.training.loop import can_resume, train
+from seyolo.training.loop import train
+from seyolo.training.run_folder import can_resume
 from seyolo.training.sparsity import PUBLISHED_STRENGTH
+from seyolo.training.trackers import Monitor
 from seyolo.verbs.calibration import plan_of
 from seyolo.verbs.slim_config import SlimConfig
 from seyolo.verbs.slim_run import SlimRun
@@ -210,7 +213,8 @@ def _from_scratch(finished: Finished, name: str, network: Network, size_px: int)
     )
     folder = _folder(finished, name)
     resume = can_resume(folder)
-    trained = train(model, run.dataset, config, folder, resume=resume, progress=run.progress, title=name)
+    monitor = Monitor(run.progress, title=name)
+    trained = train(model, run.dataset, config, folder, resume=resume, monitor=monitor)
     return Contender(trained.model, size_px)
 
 

@@ -13,14 +13,13 @@ from seyolo.data.batches.augment import Augmentation
 from seyolo.data.datasets import load_dataset
 from seyolo.errors import TrainingError, UsageError
 from seyolo.json_files import from_json
-from seyolo.opening.description import CHECKPOINT
+from seyolo.opening.description import CHECKPOINT, make_attention
 from seyolo.opening.network import load
-from seyolo.opening.on_torch import make_attention
 from seyolo.options.cut import CutOptions as PlanOptions
 from seyolo.progress import Progress
 from seyolo.runs import existing_run, new_run
 from seyolo.training.distillation import check_weight
-from seyolo.training.distributed import shared
+from seyolo.training.distributed import on_leader
 from seyolo.training.sparsity import Schedule
 from seyolo.training.trackers import OpenTracker, TrackerName, chosen_tracker
 from seyolo.verbs.controls import chosen_controls
@@ -46,7 +45,7 @@ class SlimChoices(TypedDict, total=False):
     distill: float
 
 
-@shared
+@on_leader
 def slim(
     data: str | Path,
     model: str | Path | None = None,
@@ -136,7 +135,7 @@ def slim(
     return run_slim(config, folder, controls=wanted, progress=progress, tracker=opener)
 
 
-@shared
+@on_leader
 def resume_slim(
     folder: str | Path,
     progress: Progress | None = None,

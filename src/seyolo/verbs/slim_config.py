@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Literal
 
+from seyolo.opening.description import Attention
 from seyolo.options.cut import CutOptions as PlanOptions
 from seyolo.training.config import TrainConfig
-from seyolo.training.prepare import Attention
 from seyolo.training.sparsity import PUBLISHED_STRENGTH, Schedule, strength_of_reach
 
 RENAMED_IN_CUT: Mapping[str, str] = MappingProxyType({"importance": "method", "size_hw": "size"})

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seyolo.media.journal import Row
-from seyolo.media.tables import coco_chunks, csv_chunks, json_chunks, jsonl_chunks, write_chunks
+from seyolo.detecting.journal import Row
+from seyolo.detecting.tables import coco_chunks, csv_chunks, json_chunks, jsonl_chunks, write_chunks
 
 HAND = {"name": "hand", "class_id": 0, "score": 0.5, "box": [10.0, 20.0, 50.0, 40.0]}
 FACE = {"name": "a, face", "class_id": 1, "score": 0.25, "box": [0.0, 0.0, 8.0, 4.0]}

@@ -20,12 +20,12 @@ import cv2
 import numpy as np
 from jaxtyping import UInt8
 
+from seyolo.detecting.journal import Journal, Row
+from seyolo.detecting.names import UniqueNames
 from seyolo.detections import Detections
 from seyolo.errors import UsageError
 from seyolo.files import write_bytes, write_text
 from seyolo.media.annotate import draw
-from seyolo.media.journal import Journal, Row
-from seyolo.media.names import UniqueNames
 from seyolo.media.sources import is_live, kind_of
 from seyolo.media.video import VideoWriter
 

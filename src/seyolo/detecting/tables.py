@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
+from seyolo.detecting.journal import Row, line_of
 from seyolo.detections import Detections
 from seyolo.files import replacing
-from seyolo.media.journal import Row, line_of
 
 Rows = Callable[[], Iterator[Row]]
 """The rows from the beginning, as often as it is called."""

@@ -17,16 +17,16 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from seyolo.detecting.names import NameSet
+from seyolo.detecting.outputs import Frame, Outputs, Place, Places
+from seyolo.detecting.run_folder import Shard
+from seyolo.detecting.tables import Rows
 from seyolo.detections import Detections
 from seyolo.detector import Detector
 from seyolo.errors import DataError
 from seyolo.media.ahead import Behind, mapped_ahead, newest, read_ahead
 from seyolo.media.images import decode_image, read_image
-from seyolo.media.names import NameSet
-from seyolo.media.outputs import Frame, Outputs, Place, Places
-from seyolo.media.run_folder import Shard
 from seyolo.media.sources import Sources, kind_of
-from seyolo.media.tables import Rows
 from seyolo.media.video import VideoReader, VideoWriter
 from seyolo.progress import Advance, Progress
 

@@ -15,14 +15,14 @@ import numpy as np
 import pytest
 
 from helpers.videos import HEIGHT_PX, WIDTH_PX, BrightSquare, frame_image, read_video, write_video
+from seyolo.detecting import run as detecting
+from seyolo.detecting.journal import Journal, Row
+from seyolo.detecting.names import NameSet
+from seyolo.detecting.outputs import Outputs
+from seyolo.detecting.run import DetectRun, Tally
+from seyolo.detecting.run_folder import Shard
 from seyolo.detector import Detector
 from seyolo.errors import DataError
-from seyolo.media import detecting
-from seyolo.media.detecting import DetectRun, Tally
-from seyolo.media.journal import Journal, Row
-from seyolo.media.names import NameSet
-from seyolo.media.outputs import Outputs
-from seyolo.media.run_folder import Shard
 from seyolo.media.sources import Sources
 from seyolo.media.video import VideoFrame
 from seyolo.progress import Silent

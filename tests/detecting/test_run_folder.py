@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from seyolo.detecting.run_folder import RunFolder, Shard, parse_shard
 from seyolo.errors import DataError, TrainingError, UsageError
-from seyolo.media.run_folder import RunFolder, Shard, parse_shard
 
 
 def test_shards_share_everything_once() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from seyolo.media.journal import Journal, Row, line_of, repair
+from seyolo.detecting.journal import Journal, Row, line_of, repair
 
 IMAGES: list[Row] = [{"picture": f"{name}.jpg", "detections": []} for name in "abc"]
 CLIP: list[Row] = [{"picture": "clip.mp4", "frame": number, "detections": []} for number in range(3)]

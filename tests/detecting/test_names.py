@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seyolo.media.names import NameSet, UniqueNames
+from seyolo.detecting.names import NameSet, UniqueNames
 
 
 def test_what_is_in_a_set_and_what_is_there_twice() -> None:

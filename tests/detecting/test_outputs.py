@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 import pytest
 
+from seyolo.detecting.journal import Journal, Row
+from seyolo.detecting.outputs import Frame, Outputs, Place, Places, check_places
 from seyolo.detections import Detections
 from seyolo.errors import UsageError
-from seyolo.media.journal import Journal, Row
-from seyolo.media.outputs import Frame, Outputs, Place, Places, check_places
 from seyolo.media.video import VideoWriter
 
 NAMES = ("hand", "a/b")

@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 
 from seyolo.errors import BackendError
-from seyolo.runtime.backend import check_choice, class_names, open_backend
+from seyolo.runtime.choice import check_choice, open_backend
+from seyolo.runtime.protocol import class_names
 
 
 def test_unknown_endings_and_missing_files(tmp_path: Path) -> None:
     with pytest.raises(
-        BackendError, match=r"no runtime reads '\.pt'; give \.onnx, \.xml, \.safetensors or \.cfg"
+        BackendError, match=r"no runtime reads '\.pt'; give \.onnx, \.xml, \.cfg or \.safetensors"
     ):
         open_backend(tmp_path / "model.pt")
     with pytest.raises(BackendError, match="a name without ending"):
@@ -73,7 +74,7 @@ def test_a_runtime_that_does_not_read_the_file(tmp_path: Path, name: str, runtim
 
 def test_a_precision_that_the_runtime_does_not_have(tmp_path: Path) -> None:
     (tmp_path / "m.onnx").touch()
-    with pytest.raises(BackendError, match="onnxruntime computes float32 as the file has it, not in bf16"):
+    with pytest.raises(BackendError, match="onnxruntime computes in float32, not in bf16"):
         open_backend(tmp_path / "m.onnx", precision="bf16")
 
 

@@ -18,10 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from seyolo.detecting.journal import Journal, repair
+from seyolo.detecting.tables import write_chunks
 from seyolo.errors import DataError, UsageError
 from seyolo.files import write_json
-from seyolo.media.journal import Journal, repair
-from seyolo.media.tables import write_chunks
 from seyolo.runs import existing_run
 
 CONFIG = "config.json"
