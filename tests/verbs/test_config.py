@@ -87,9 +87,9 @@ def test_tied_scales_count_by_their_maximum_where_channels_fade() -> None:
 
 
 def test_what_fades_is_chosen_by_scales_unless_told() -> None:
-    assert config().plan_options().method is None  # measured on images
-    assert config(sparsity="steered").plan_options().method == "bn"
-    assert config(sparsity="steered", sparse_epochs=0).plan_options().method is None
+    assert config().plan_options().importance is None  # measured on images
+    assert config(sparsity="steered").plan_options().importance == "bn"
+    assert config(sparsity="steered", sparse_epochs=0).plan_options().importance is None
     assert config(sparsity="steered", cut=CutOptions(importance="obs")).plan_options() == CutOptions(
         importance="obs"
     )
