@@ -319,36 +319,36 @@ def num_frames(path: Path) -> int:
 
 
 @pytest.mark.parametrize(
-    ("save", "confidence", "fits", "too_large"),
+    ("options", "fits_and_not"),
     [
-        ("images", 0, "config.json", "0.jpg"),
-        ("jsonl", 0, "config.json", "detections.jsonl"),
-        ("csv,json", 0, "detections.jsonl", "detections.json"),
-        ("video", 1, "detections.jsonl", "clip.mp4"),
+        ("--save images --confidence 0", ("config.json", "0.jpg")),
+        ("--save jsonl --confidence 0", ("config.json", "detections.jsonl")),
+        ("--save csv,json --confidence 0", ("detections.jsonl", "detections.json")),
+        ("--save video --confidence 1", ("detections.jsonl", "clip.mp4")),
     ],
 )
-@pytest.mark.usefixtures("album")
 def test_a_full_disk_is_one_line_and_the_run_goes_on(
-    run: Run, onnx: Path, tmp_path: Path, save: str, confidence: float, fits: str, too_large: str
+    run: Run, onnx: Path, album: Path, options: str, fits_and_not: tuple[str, str]
 ) -> None:
     """The limit lies between two sizes of a whole run, so it does not depend on how much is found."""
+    folder, too_large = album.parent, fits_and_not[1]
     # Noise is hard to compress: the annotated video is larger than the journal.
-    write_clip(tmp_path / "clip.avi", np.random.default_rng(0).integers(0, 256, (8, 64, 64, 3), np.uint8))
-    line = ["detect", onnx, "in", "clip.avi", "--out", "found", "--confidence", confidence, "--save", save]
+    write_clip(folder / "clip.avi", np.random.default_rng(0).integers(0, 256, (8, 64, 64, 3), np.uint8))
+    line = ["detect", onnx, "in", "clip.avi", "--out", "found", *options.split()]
     assert run(*line).code == 0
-    whole = (tmp_path / "found").rename(tmp_path / "whole")
-    smaller, larger = ((whole / name).stat().st_size for name in (fits, too_large))
+    whole = (folder / "found").rename(folder / "whole")
+    smaller, larger = ((whole / name).stat().st_size for name in fits_and_not)
     assert smaller < 0.9 * larger
 
-    done = seyolo(tmp_path, *line, limit=(smaller + larger) // 2)
+    done = seyolo(folder, *line, limit=(smaller + larger) // 2)
     last = done.stderr.decode().splitlines()[-1]
     assert done.returncode == 2, done.stderr
     assert "Traceback" not in done.stderr.decode()
     assert last.startswith(f"error: found/{too_large.replace('s.jsonl', 's.partial.jsonl')}: "), last
-    assert not {too_large, "detections.jsonl"} & set(names_in(tmp_path / "found"))
+    assert not {too_large, "detections.jsonl"} & set(names_in(folder / "found"))
     again = run("detect", "--resume", "found")
     assert again.code == 0, again.err
-    rows = [(folder / "detections.jsonl").read_text() for folder in (tmp_path / "found", whole)]
+    rows = [(run_folder / "detections.jsonl").read_text() for run_folder in (folder / "found", whole)]
     assert len(rows_of(rows[0])) == 13
     assert rows[0] == rows[1]
 

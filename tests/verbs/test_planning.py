@@ -87,6 +87,6 @@ def test_validation_images_are_labelled_and_few(
         f"names: [hand]\ntrain: {hands / 'train'}\nval: {hands / 'val'}\nval_small: {hands / 'test'}\n"
         f"val_empty: {tmp_path}\n"
     )
-    monkeypatch.setattr(readiness_module, "VALIDATION_PICTURES", 4)
+    monkeypatch.setattr(readiness_module, "VALIDATION_IMAGES", 4)
     found = Counter(sample.image.parent.name for sample in validation_images(load_dataset(data)))
     assert found == {"val": 3, "test": 4}  # of 6 and of 4, the last as val_small; of the empty split none
