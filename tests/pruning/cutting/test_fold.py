@@ -98,6 +98,24 @@ def test_cbam_squeeze_gets_the_constant() -> None:
     assert folded["layers.2.conv.bias"] is state["layers.2.conv.bias"]
 
 
+@pytest.mark.parametrize("section", ["reorg", "reorg3d"])
+def test_constants_behind_a_reorganisation(section: str) -> None:
+    """The four channels that a `[reorg]` mixes are removed together and have a constant each."""
+    network = network_of(conv(8), f"[{section}]\nstride=2\n", conv(3))
+    rng = np.random.default_rng(0)
+    state = random_state(network, rng)
+    kept = np.arange(8) >= 4
+    masks = [kept, np.tile(kept, 4), np.ones(3, dtype=bool), *[np.ones(6, dtype=bool)] * 2]
+    constants = constants_of(network, state, masks)
+    np.testing.assert_allclose(constants[1].reshape(4, 8), np.tile(constants[0], (4, 1)))
+    assert len(np.unique(constants[0])) == 5  # four removed channels, and 0
+    dense = model_of(network, without_scale(state, masks))
+    slim = model_of(*slice_network(network, fold_constants(network, state, masks), masks))
+    image = torch.from_numpy(rng.random((1, 3, 32, 64)))
+    with torch.no_grad():
+        torch.testing.assert_close(dense.forward_heads(image), slim.forward_heads(image), rtol=0, atol=1e-9)
+
+
 def without_scale(state: State, masks: list[np.ndarray]) -> State:  # type: ignore[type-arg]
     result = dict(state)
     for index, mask in enumerate(masks):

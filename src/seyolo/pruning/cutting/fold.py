@@ -5,7 +5,8 @@ constant from everyone who reads it; folding gives it back: a convolution's sum 
 into its running mean (or its bias). Constants travel through pooling, upsampling, reorganisation,
 concatenation and shortcuts; behind a gate (`[scale_channels]`, `[sam]`, `[cbam]`) they depend on the image
 and count as zero. Exact inside the image and for unpadded kernels; at a zero-padded border the dense
-network adds less, so there it is approximate.
+network adds less, so there it is approximate. Behind a `[reorg]` it is exact where the height in front is a
+multiple of its s²; elsewhere some cells hold the constant of a neighbouring channel.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from seyolo.darknet.sections import (
     Shortcut,
     Upsample,
 )
-from seyolo.pruning.groups.atoms import BoolArray, is_depthwise, mixed_by_reorg
+from seyolo.pruning.groups.atoms import BoolArray, is_depthwise
 from seyolo.pruning.importance.scores import FloatArray, State
 from seyolo.torchnet.activations import make_activation
 from seyolo.torchnet.layers import shortcut_shares
@@ -120,9 +121,7 @@ def _rearranged(section: Section, read: Sequence[FloatArray]) -> FloatArray:
     if isinstance(section, Route):
         parts = [np.split(vector, section.groups)[section.group_id] for vector in read]
         return np.concatenate(parts)
-    if isinstance(section, Reorg):
-        return mixed_by_reorg(read[0][:: section.stride**2], section.stride)
-    if isinstance(section, Reorg3d):
+    if isinstance(section, Reorg | Reorg3d):
         return np.tile(read[0], section.stride**2)
     if isinstance(section, MaxPool) and section.maxpool_depth:
         return np.zeros(section.out_channels)

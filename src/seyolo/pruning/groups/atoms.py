@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -178,16 +177,7 @@ def _reorg(walk: Walk, section: Reorg, read: IntArray) -> IntArray:
     neighbours = read.reshape(-1, area)
     for column in neighbours.T[1:]:
         walk.ties.tie(neighbours[:, 0], column)
-    return mixed_by_reorg(neighbours[:, 0], section.stride)
-
-
-def mixed_by_reorg(values: NDArray[Any], stride: int) -> NDArray[Any]:
-    """One value per set of s² neighbours -> one per output channel of a `[reorg]`.
-
-    Before its last step the channels are (position in the block, set of neighbours); it splits each in s².
-    """
-    area = stride**2
-    return np.repeat(np.tile(values, area), area)
+    return np.tile(read, area)
 
 
 def _part(walk: Walk, section: Route, vector: IntArray) -> IntArray:
