@@ -79,7 +79,7 @@ def test_faded_channels_cost_nothing() -> None:
 def test_importance_can_be_chosen() -> None:
     model = random_model("yolov3-tiny@0.5")
     plans = [
-        make_plan(model, "macs=50%", PlanOptions(method=method), generator=np.random.default_rng(0))
+        make_plan(model, "macs=50%", PlanOptions(importance=method), generator=np.random.default_rng(0))
         for method in METHODS
     ]
     assert len({plan.to_json() for plan in plans}) == 3
@@ -90,7 +90,9 @@ def test_keywords_are_the_options_of_a_plan() -> None:
     _, plan = prune(
         model, "macs=50%", multiple=4, keep=[2], least_share=0.1, evenness=0.5, method="norm", size=(96, 96)
     )
-    options = PlanOptions(multiple=4, keep=(2,), least_share=0.1, evenness=0.5, method="norm", size=(96, 96))
+    options = PlanOptions(
+        multiple=4, keep=(2,), least_share=0.1, evenness=0.5, importance="norm", size_hw=(96, 96)
+    )
     assert plan == make_plan(model, "macs=50%", options)
     assert plan.input_size == (96, 96)
     assert plan.table()[1] == (2, 16, 16)

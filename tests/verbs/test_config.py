@@ -90,6 +90,6 @@ def test_what_fades_is_chosen_by_scales_unless_told() -> None:
     assert config().plan_options().method is None  # measured on images
     assert config(sparsity="steered").plan_options().method == "bn"
     assert config(sparsity="steered", sparse_epochs=0).plan_options().method is None
-    assert config(sparsity="steered", cut=PlanOptions(method="obs")).plan_options() == PlanOptions(
-        method="obs"
+    assert config(sparsity="steered", cut=PlanOptions(importance="obs")).plan_options() == PlanOptions(
+        importance="obs"
     )

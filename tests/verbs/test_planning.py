@@ -29,7 +29,7 @@ def model() -> DarknetModel:
 
 
 def config(data: Path, method: str = "bn") -> SlimConfig:
-    cut = PlanOptions(multiple=2, method=method)
+    cut = PlanOptions(multiple=2, importance=method)
     return SlimConfig(data=str(data), size_px=64, budget=("macs=30%",), cut=cut)
 
 
@@ -43,7 +43,7 @@ def part(model: DarknetModel, small: float) -> None:
 def test_scales_that_are_apart_are_ready(model: DarknetModel, tiny_hands: Path) -> None:
     part(model, 1e-4)
     dataset = load_dataset(tiny_hands)
-    half = replace(config(tiny_hands), budget=("channels=50%",), cut=PlanOptions(multiple=1, method="bn"))
+    half = replace(config(tiny_hands), budget=("channels=50%",), cut=PlanOptions(multiple=1, importance="bn"))
     found = readiness(model, plan_of(model, half, dataset), dataset.split("val"), (64, 64))
     assert found is not None
     assert (found.nearly_zero, found.going, found.misplaced) == (0.5, 0.5, 0.0)

@@ -69,9 +69,9 @@ def prune(
         evenness=evenness,
         keep=tuple(keep),
         blocks=blocks,
-        method=method,
+        importance=method,
         tied=tied,
-        size=size,
+        size_hw=size,
     )
     plan = measured_plan(model, budget, options, generator=generator, measured=measured, latency=latency)
     return prune_by(model, plan), plan

@@ -41,14 +41,14 @@ def plan_on(
         UsageError: `taylor` or `obs` without images.
         SeyoloError: as in `measured_plan`.
     """
-    if options.method is None and dataset is not None:
-        options = replace(options, method="obs")
+    if options.importance is None and dataset is not None:
+        options = replace(options, importance="obs")
     measured = None
-    if options.method in MEASURED:
+    if options.importance in MEASURED:
         if dataset is None:
-            raise UsageError(f"importance {options.method!r} is measured on images; give --data")
+            raise UsageError(f"importance {options.importance!r} is measured on images; give --data")
         was_training, net = model.training, model.network.net
-        measure = taylor_on if options.method == "taylor" else obs_on
+        measure = taylor_on if options.importance == "taylor" else obs_on
         measured = measure(model, dataset, (net.height, net.width), seed)
         model.train(was_training)
     return measured_plan(
@@ -76,6 +76,6 @@ def rough_plan(model: DarknetModel, config: SlimConfig, progress: Progress | Non
         BudgetError: a budget that cannot be met is refused before hours go into training.
     """
     options = config.plan_options()
-    if options.method in MEASURED:
-        options = replace(options, method=None)
+    if options.importance in MEASURED:
+        options = replace(options, importance=None)
     return plan_on(model, config.budget, options, None, seed=config.seed, progress=progress)

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Unpack
 
 from seyolo.data.datasets import Dataset
 from seyolo.errors import PlanError, UsageError
 from seyolo.files import write_text
 from seyolo.opening.description import CHECKPOINT
+from seyolo.opening.model import input_size, open_model, resized
 from seyolo.opening.network import save
-from seyolo.opening.on_torch import ModelKeywords, input_size, open_model, resized
+from seyolo.options.model import ModelOptions
 from seyolo.progress import Progress
 from seyolo.pruning.planning.options import DEFAULTS, PlanOptions
 from seyolo.pruning.planning.plan import Plan
 from seyolo.pruning.prune import prune_by, timed_plan
 from seyolo.report.figures.plots import plot_channels
 from seyolo.report.figures.slim_run import channel_rows
-from seyolo.runtime.torch_backend import torch_device
 from seyolo.torchnet.build import DarknetModel
+from seyolo.torchnet.device import torch_device
 from seyolo.verbs.calibration import repair_on
 from seyolo.verbs.planning import plan_on
 from seyolo.verbs.slim_config import Repair
@@ -54,7 +54,7 @@ def plan_file(
     seed: int = 0,
     device: str = "cpu",
     progress: Progress | None = None,
-    **model_options: Unpack[ModelKeywords],
+    start: ModelOptions = ModelOptions(),  # noqa: B008 (frozen)
 ) -> Plan:
     """Writes and draws the plan of a cut, and cuts nothing.
 
@@ -62,11 +62,11 @@ def plan_file(
 
     Args:
         path: `x.plan.json`; `x.plan.png` shows the channels of every convolution before and after.
-        model, model_options, budget, plan, options: as in `prune_file`.
+        model, start, budget, plan, options: as in `prune_file`.
         dataset, size, seed, device, progress: as there.
     """
     _require_one(budget, plan)
-    dense = resized(open_model(model, device=device, **model_options), size)
+    dense = resized(open_model(model, start, device=device), size)
     if plan is not None:
         plan = timed_plan(dense, plan.recounted(dense.network), FORECAST_BACKENDS, progress)
     else:
@@ -90,14 +90,14 @@ def prune_file(
     seed: int = 0,
     device: str = "cpu",
     progress: Progress | None = None,
-    **model_options: Unpack[ModelKeywords],
+    start: ModelOptions = ModelOptions(),  # noqa: B008 (frozen)
 ) -> Plan:
     """Cuts a MODEL with weights, makes up for the cut with images if there are any, and writes it.
 
     Its plan is written beside it, see `plan_path`, and drawn as in `plan_file`.
 
     Args:
-        model, model_options: as in `open_model`.
+        model, start: as in `open_model`.
         out: a `.safetensors` or `.cfg` file.
         budget: as in `seyolo.prune`; none where a plan is given.
         plan: cut by this one, made or edited before; it is written with the numbers that it gives.
@@ -114,7 +114,7 @@ def prune_file(
     if out.resolve() == Path(model).resolve():
         raise UsageError(f"{out}: is the model to be cut; write the slim one to another file")
     _require_one(budget, plan)
-    dense = resized(open_model(model, device=device, **model_options), size)
+    dense = resized(open_model(model, start, device=device), size)
     if plan is not None:
         plan = plan.recounted(dense.network)
     else:

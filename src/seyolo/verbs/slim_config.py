@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from seyolo.opening.description import Attention
 from seyolo.pruning.planning.options import PlanOptions
 from seyolo.training.config import TrainConfig
-from seyolo.training.prepare import Attention
 from seyolo.training.sparsity import PUBLISHED_STRENGTH, Schedule, strength_of_reach
 
 USUAL_EPOCHS = 30
@@ -136,8 +136,8 @@ class SlimConfig:
         What fades is chosen by the scales that were pressed, while training goes on.
         """
         fades = self.sparsity == "steered" and self.stage_epochs()["sparse"] > 0
-        if fades and self.cut.method in (None, "bn"):
-            return replace(self.cut, method="bn", tied=self.cut.tied or "max")
+        if fades and self.cut.importance in (None, "bn"):
+            return replace(self.cut, importance="bn", tied=self.cut.tied or "max")
         return self.cut
 
     def _scales_rate(self) -> float:

@@ -44,14 +44,16 @@ from seyolo.report.pages.evidence import write_evidence
 from seyolo.report.pages.write import PAGE_FILE, write_report
 from seyolo.report.tables.controls import controls_markdown
 from seyolo.report.tables.stages import markdown_table
-from seyolo.runtime.backend import Backend, open_backend
+from seyolo.runtime.choice import open_backend
+from seyolo.runtime.protocol import Backend
 from seyolo.torchnet.build import DarknetModel, from_checkpoint, to_checkpoint
 from seyolo.training.distillation import Distillation
 from seyolo.training.environment import describe_environment, keep_command
-from seyolo.training.loop import can_resume, snapshot, train
+from seyolo.training.loop import train
 from seyolo.training.prepare import starting_model
+from seyolo.training.run_folder import can_resume, snapshot
 from seyolo.training.sparsity import Choice, Sparsity, Steered, make_sparsity, sparse_scales
-from seyolo.training.trackers import OpenTracker
+from seyolo.training.trackers import Monitor, NoTracker, OpenTracker
 from seyolo.verbs.calibration import repair_on
 from seyolo.verbs.int8 import INT8_FILE, WRITTEN, write_int8
 from seyolo.verbs.planning import plan_of
@@ -77,7 +79,7 @@ class SlimRun:
         folder: Path,
         progress: Progress,
         title: str = "",
-        tracker: OpenTracker | None = None,
+        tracker: OpenTracker = NoTracker,
     ) -> None:
         self.config, self.folder, self.progress, self.title = config, folder, progress, title
         self.tracker = tracker
@@ -170,9 +172,7 @@ class SlimRun:
             sparsity=sparsity,
             distillation=distillation,
             resume=resume,
-            progress=self.progress,
-            tracker=self.tracker,
-            title=self.title + stage,
+            monitor=Monitor(self.progress, self.tracker, self.title + stage),
         ).model
 
     def _left_out(self, model: DarknetModel) -> Choice:

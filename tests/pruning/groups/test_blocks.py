@@ -120,10 +120,10 @@ def test_a_block_with_a_layer_to_keep_stays() -> None:
     """The squeeze of its gate is a group of the block alone, too: the block must not go by that one."""
     model = build(tiny("se-yolov3@0.25"))
     blocks = find_blocks(model.network, find_groups(model.network))
-    plan = make_plan(model, "macs=15%", PlanOptions(method="norm"))
+    plan = make_plan(model, "macs=15%", PlanOptions(importance="norm"))
     gone = next(block for block in blocks if block.shortcut in plan.blocks_removed)
     for layer in (gone.layers[0], gone.layers[3]):
-        other = make_plan(model, "macs=20%", PlanOptions(method="norm", keep=(layer,)))
+        other = make_plan(model, "macs=20%", PlanOptions(importance="norm", keep=(layer,)))
         assert gone.shortcut not in other.blocks_removed
         (width,) = [width for width in other.widths if width["layer"] == layer]
         assert width["after"] == width["before"]

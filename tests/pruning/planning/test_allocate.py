@@ -236,7 +236,7 @@ def test_a_change_of_the_outputs_counts_by_what_its_channel_costs() -> None:
     network = network_of(conv(16), conv(16), conv(16))
     groups = find_groups(network)
     scores = [np.ones(group.num_channels) for group in groups.groups]
-    options = PlanOptions(multiple=1, method="obs")
+    options = PlanOptions(multiple=1, importance="obs")
     for budget in ("macs=80%", "params=80%"):
         kept = counts_of(allocate(network, groups, scores, parse_budgets(budget), options))
         free = kept[1:4]

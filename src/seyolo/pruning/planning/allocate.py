@@ -90,13 +90,13 @@ def allocate(
     if any(budget.kind == "channels" for budget in budgets):
         blocks = ()
     steps = allowed_counts(groups, scores, options, blocks)
-    model = CostModel(network, groups, options.size, blocks)
+    model = CostModel(network, groups, options.size_hw, blocks)
     limits = limits_of(model, groups, budgets, cuttable_groups(groups, scores, options), latency or {})
     floors = np.array([counts[0] for counts in steps])
     for limit in limits:
         if limit.cost(floors) > limit.most:
             raise BudgetError(infeasible(limit, groups, scores, options, blocks))
-    prices = _prices(limits, model.widths, steps) if options.method == "obs" else np.ones(len(scores))
+    prices = _prices(limits, model.widths, steps) if options.importance == "obs" else np.ones(len(scores))
     ladders = [
         _ladder(group, score / price, counts, options.evenness or 0.0)
         for group, score, price, counts in zip(groups.groups, scores, prices, steps, strict=True)

@@ -45,8 +45,9 @@ from seyolo.pruning.groups.layer_channels import LayerChannels
 from seyolo.pruning.importance.scores import FloatArray
 from seyolo.pruning.planning.plan import fingerprint
 from seyolo.pruning.planning.widths import steps_of
-from seyolo.runtime.backend import Backend, open_backend
 from seyolo.runtime.benchmark import benchmark
+from seyolo.runtime.choice import open_backend
+from seyolo.runtime.protocol import Backend
 from seyolo.torchnet.build import DarknetModel, from_checkpoint, to_checkpoint
 
 NUM_CUTS = 57

@@ -74,7 +74,7 @@ def infeasible(
         "no layers to keep": least(replace(options, keep=())),
         "scope all": least(replace(options, scope="all")),
         "residual blocks to go": least(replace(options, blocks=True)),
-        f"another importance than {options.method}": least(options, ranked),
+        f"another importance than {options.importance}": least(options, ranked),
     }
     helpful = [f"{way} ({_amount(limit, cost)})" for way, cost in ways.items() if cost < reached]
     way_out = f", or allow {' or '.join(helpful)}" if helpful else ""
@@ -101,7 +101,7 @@ def _what_keeps(groups: Groups, scores: Sequence[FloatArray], options: PlanOptio
         for group, score in zip(groups.groups, scores, strict=True)
     )
     if unranked:
-        reasons.append(f"importance {options.method} ranks {unranked} groups not at all")
+        reasons.append(f"importance {options.importance} ranks {unranked} groups not at all")
     return ", ".join(reasons)
 
 

@@ -64,10 +64,10 @@ class Draft:
     ) -> None:
         self.budgets = budgets
         file = to_checkpoint(model)
-        network = set_size(file.network, *options.size) if options.size else file.network
+        network = set_size(file.network, *options.size_hw) if options.size_hw else file.network
         self.file = replace(file, network=network)
-        self._method = options.method or "bn"
-        self._options = options = replace(options, method=self._method)
+        self._method = options.importance or "bn"
+        self._options = options = replace(options, importance=self._method)
         self._groups = find_groups(network)
         self._blocks = find_blocks(network, self._groups)
         self._scores = importance(
@@ -86,7 +86,7 @@ class Draft:
             if backend in self.tables:
                 continue
             self.tables[backend] = latency_table(
-                model, backend, options.size, multiple=options.multiple, progress=progress
+                model, backend, options.size_hw, multiple=options.multiple, progress=progress
             )
 
     def plan(self, budgets: Sequence[Budget], latency: Latency) -> Plan:

@@ -71,7 +71,7 @@ def cuttable_groups(groups: Groups, scores: Sequence[FloatArray], options: PlanO
     if not any(result):
         raise BudgetError(
             f"nothing can be cut in scope {options.scope}: no convolution there is free, not to be kept, and "
-            f"has an importance {options.method} (bn needs batch normalisation; norm does not)"
+            f"has an importance {options.importance} (bn needs batch normalisation; norm does not)"
         )
     return result
 
