@@ -37,7 +37,8 @@ from seyolo.darknet.sections import (
     Upsample,
 )
 from seyolo.pruning.groups.atoms import BoolArray, is_depthwise
-from seyolo.pruning.importance.scores import FloatArray, State
+from seyolo.pruning.importance.importance import FloatArray
+from seyolo.pruning.importance.weights import State
 from seyolo.torchnet.activations import make_activation
 from seyolo.torchnet.layers import shortcut_shares
 
