@@ -39,8 +39,8 @@ from seyolo.evaluation.evaluate import Judgement
 from seyolo.evaluation.splits import judge_splits, metrics_of
 from seyolo.files import replacing, write_json, write_text
 from seyolo.report.tables.controls import lead_text
-from seyolo.runtime.backend import open_backend
 from seyolo.runtime.benchmark import benchmark
+from seyolo.runtime.choice import open_backend
 from seyolo.runtime.shipped import FOLDER, card_path, model_path
 from seyolo.verbs.benchmark import sample_images
 

@@ -135,7 +135,7 @@ def test_confidence_is_the_smallest_score() -> None:
 def test_names_replace_those_of_the_file() -> None:
     assert Detector(BrightSpot()).names == ("spot",)
     assert Detector(BrightSpot(), names=["lamp"]).names == ("lamp",)
-    with pytest.raises(BackendError, match="1 classes, but 2 names"):
+    with pytest.raises(BackendError, match="1 class, but 2 names"):
         Detector(BrightSpot(), names=["a", "b"])
 
 

@@ -13,9 +13,10 @@ from pathlib import Path
 from seyolo.arguments import checked
 from seyolo.detections import Detections
 from seyolo.errors import UsageError
-from seyolo.letterbox import to_batch
+from seyolo.inference import Thresholds, detect_images
 from seyolo.media.images import Image, as_image, find_images
-from seyolo.runtime.backend import Backend, Precision, Runtime, check_choice, class_names, open_backend
+from seyolo.runtime.choice import check_choice, open_backend
+from seyolo.runtime.protocol import Backend, Precision, Runtime, class_names
 
 
 class Detector:
@@ -28,7 +29,7 @@ class Detector:
             package (`hand`), or a backend that is already open.
         weights: the `.weights` of a `.cfg`; by default the one beside it.
         runtime: `onnxruntime`, `openvino`, `opencv` or `torch`; by default the usual one for the file, see
-            `seyolo.runtime.backend`.
+            `seyolo.runtime.choice`.
         precision: `f32`, or `bf16` or `f16` where OpenVINO or PyTorch has it.
         confidence: smallest score reported, in [0, 1].
         iou_threshold: overlap above which the worse of two boxes of a class goes, in [0, 1].
@@ -55,9 +56,7 @@ class Detector:
         device: str = "cpu",
         names: Sequence[str] | None = None,
     ) -> None:
-        for option, value in (("confidence", confidence), ("iou_threshold", iou_threshold)):
-            if not 0 <= value <= 1:
-                raise UsageError(f"{option} must be between 0 and 1, got {value}")
+        Thresholds(confidence, iou_threshold)
         check_choice(runtime, precision, "Detector")
         self.confidence = confidence
         self.iou_threshold = iou_threshold
@@ -120,11 +119,8 @@ class Detector:
 
     def _detect(self, images: Sequence[Image]) -> list[Detections]:
         decoded = [as_image(image) for image in images]
-        batch, placements = to_batch(decoded, self.backend.input_size, self.backend.letterbox_mode)
-        return [
-            Detections.from_raw(raw, placement, self.confidence, self.iou_threshold, names=self.names)
-            for raw, placement in zip(self.backend.infer(batch), placements, strict=True)
-        ]
+        thresholds = Thresholds(self.confidence, self.iou_threshold)
+        return detect_images(self.backend, decoded, thresholds, self.names)
 
 
 def _images_of(source: Image) -> Sequence[Image]:

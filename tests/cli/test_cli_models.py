@@ -70,7 +70,7 @@ def test_detect_takes_names_from_a_file(run: Run, onnx: Path, image: Path, tmp_p
     outcome = run("detect", onnx, image, "--names", "hand.names", "--confidence", 0.001, "--json", "-")
     assert {item["name"] for item in json.loads(outcome.out)["pictures"][0]["detections"]} == {"hand"}
     (tmp_path / "hand.names").write_text("left\nright\n")
-    assert_refused(run("detect", onnx, image, "--names", "hand.names"), "1 classes", "2 names")
+    assert_refused(run("detect", onnx, image, "--names", "hand.names"), "1 class", "2 names")
 
 
 def test_images_of_equal_names_do_not_overwrite_each_other(

@@ -17,8 +17,8 @@ from seyolo.detector import Detector
 from seyolo.errors import ExportError, UsageError
 from seyolo.exporting.formats import export
 from seyolo.exporting.parity import relative_error
-from seyolo.runtime.backend import open_backend
 from seyolo.runtime.benchmark import benchmark
+from seyolo.runtime.choice import open_backend
 
 openvino = pytest.importorskip("openvino", reason="needs seyolo[openvino]")
 exporter = pytest.importorskip("seyolo.exporting.openvino", reason="needs seyolo[openvino]")

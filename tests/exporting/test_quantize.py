@@ -204,7 +204,7 @@ def test_options_that_make_no_sense_are_refused(tmp_path: Path) -> None:
         export(model, tmp_path / "x.onnx", int8=True, half=True, pictures=spot_images(8))
     with pytest.raises(UsageError, match="Darknet files hold float32 only"):
         export(model, tmp_path / "x.cfg", int8=True, pictures=spot_images(8))
-    with pytest.raises(UsageError, match="images must be a sequence"):
+    with pytest.raises(UsageError, match="pictures must be a sequence"):
         seyolo.export(model, tmp_path / "x.onnx", int8=True, pictures="photos")
     assert not list(tmp_path.iterdir())
 

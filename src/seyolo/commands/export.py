@@ -11,13 +11,15 @@ from rich.console import Group
 from rich.table import Table
 
 import seyolo
-from seyolo.commands.options import MODEL_DEFAULTS, Json, ModelOptions
+from seyolo.commands.options import MODEL_DEFAULTS, Json
 from seyolo.commands.output import check_target, remark, show, table
-from seyolo.darknet.edit import set_classes, set_size
+from seyolo.darknet.edit import set_size
 from seyolo.darknet.zoo import is_zoo_name, network_from_name
 from seyolo.data.datasets import load_dataset
 from seyolo.errors import UsageError
 from seyolo.files import write_text
+from seyolo.opening.description import with_options
+from seyolo.options.model import ModelOptions
 from seyolo.progress import console_progress
 from seyolo.runtime.shipped import refuse_shipped
 
@@ -85,7 +87,7 @@ def export(
             device=device,
             random=untrained,
             progress=console_progress(),
-            **start.as_keywords(),
+            start=start,
         )
         written, metrics = exported.files, exported.metrics
     is_random = untrained and out.suffix != ".cfg"
@@ -108,8 +110,6 @@ def _accuracy(metrics: Mapping[str, Metrics]) -> Table:
 
 
 def _write_description(model: str, out: Path, size: int | None, start: ModelOptions) -> Path:
-    network = start.attached(network_from_name(model, start.num_classes))
-    if start.num_classes is not None:
-        network = set_classes(network, start.num_classes)
+    network = with_options(network_from_name(model, start.num_classes), start)
     write_text(out, (network if size is None else set_size(network, size, size)).to_cfg())
     return out

@@ -11,7 +11,7 @@ from seyolo.errors import DataError
 from seyolo.evaluation.ap import Metrics, average_precision
 from seyolo.evaluation.evaluate import Judgement, judged
 from seyolo.progress import Progress
-from seyolo.runtime.backend import Backend
+from seyolo.runtime.protocol import Backend
 
 if TYPE_CHECKING:
     from seyolo.torchnet.build import DarknetModel

@@ -9,7 +9,7 @@ from seyolo.errors import UsageError
 from seyolo.exporting.darknet import export_darknet
 from seyolo.exporting.onnx import export_onnx
 from seyolo.exporting.quantize import Image
-from seyolo.runtime.backend import needing_openvino
+from seyolo.runtime.choice import needing_openvino
 from seyolo.torchnet.build import DarknetModel
 
 

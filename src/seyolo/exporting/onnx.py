@@ -8,10 +8,8 @@ input pixels, score, class. The metadata tells a runtime the rest: `names` and `
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -28,12 +26,11 @@ from seyolo.exporting.parity import TOLERANCE, relative_error, require_parity, s
 from seyolo.exporting.quantize import Image, fit_images, quantize
 from seyolo.exporting.translate import to_onnx
 from seyolo.files import replacing
-from seyolo.letterbox import Mode
+from seyolo.runtime.metadata import file_metadata
+from seyolo.runtime.onnxruntime_backend import ONLY_ERRORS
 from seyolo.torchnet.build import DarknetModel, from_checkpoint, to_checkpoint
 from seyolo.torchnet.folding import fold_batch_norm
 
-ONLY_ERRORS = 3
-"""ONNX Runtime's log level."""
 ROUNDING_MARGIN = 5.0
 """Two float32 programs round differently, so both may be this much further from float64 than ours is."""
 MOST_ROUNDING = 2e-3
@@ -76,7 +73,7 @@ def export_onnx(
     check_precision(half, int8, images)
     size = size or (model.network.net.height, model.network.net.width)
     check_image_size(model.network, *size)
-    fitted = fit_images(images, size, letterbox_mode(model)) if int8 else []
+    fitted = fit_images(images, size, model.network.net.letterbox_mode) if int8 else []
     sample = sample_image(*size, np.random.default_rng(0), num_images=2 if dynamic_batch else 1)
     reference = with_rounded_kernels(model) if half else model
     proto = describe_onnx(reference, size, dynamic_batch)
@@ -87,7 +84,7 @@ def export_onnx(
         require_equal_raw(raw, reference, sample, "ONNX Runtime")
         if int8:
             quantized, facts = quantize(proto, model.network, size, fitted)
-            proto = _described(quantized, model, size, {"int8": json.dumps(facts)})
+            proto = _described(quantized, model, size, facts)
             raw = _save_and_run(proto, temporary, sample)
         if nms:
             onnx.save(append_nms(proto, confidence, iou_threshold, max_detections), str(temporary))
@@ -106,11 +103,6 @@ def check_precision(half: bool, int8: bool, images: Sequence[Image]) -> None:
         raise UsageError("a file holds 16-bit kernels or int8, not both")
     if images and not int8:
         raise UsageError("images are for int8 only; ask for it, or leave them out")
-
-
-def letterbox_mode(model: DarknetModel) -> Mode:
-    """How the model's images are fitted to its input."""
-    return "letterbox" if model.network.net.letter_box else "stretch"
 
 
 def with_rounded_kernels(model: DarknetModel) -> DarknetModel:
@@ -160,19 +152,9 @@ def _described(
     proto: onnx.ModelProto,
     model: DarknetModel,
     size: tuple[int, int],
-    facts: Mapping[str, str] = MappingProxyType({}),
+    int8: Mapping[str, object] | None = None,
 ) -> onnx.ModelProto:
-    onnx.helper.set_model_props(
-        proto,
-        {
-            "names": json.dumps(list(model.names)),
-            "input_size": json.dumps(list(size)),
-            "letterbox": letterbox_mode(model),
-            "cfg": model.network.to_cfg(),
-            "producer": "seyolo",
-            **facts,
-        },
-    )
+    onnx.helper.set_model_props(proto, file_metadata(model.network, model.names, size, int8))
     return proto
 
 

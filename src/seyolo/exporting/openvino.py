@@ -14,16 +14,14 @@ import numpy as np
 import onnx
 import openvino
 
-from seyolo.detections import Detections
 from seyolo.exporting.onnx import (
     describe_onnx,
     export_onnx,
-    letterbox_mode,
     require_equal_raw,
     with_rounded_kernels,
 )
-from seyolo.exporting.parity import UNSURE, require_agreement, sample_image
-from seyolo.exporting.quantize import Image, find, fit_images
+from seyolo.exporting.parity import require_agreement, sample_image
+from seyolo.exporting.quantize import Image, find, fit_images, on_onnxruntime
 from seyolo.files import replacing
 from seyolo.runtime.openvino_backend import SECTION, OpenVinoBackend, core
 from seyolo.torchnet.build import DarknetModel
@@ -75,8 +73,6 @@ def _convert(graph: Path, xml: Path) -> None:
 
 
 def _require_equal_boxes(backend: OpenVinoBackend, model: DarknetModel, images: Sequence[Image]) -> None:
-    fitted = fit_images(images, backend.input_size, letterbox_mode(model))
-    found = [
-        Detections.from_raw(backend.infer(image.batch())[0], image.placement, UNSURE) for image in fitted
-    ]
-    require_agreement(find(describe_onnx(model, backend.input_size), fitted), found, "OpenVINO")
+    fitted = fit_images(images, backend.input_size, model.network.net.letterbox_mode)
+    float_graph = on_onnxruntime(describe_onnx(model, backend.input_size))
+    require_agreement(find(float_graph, fitted), find(backend.infer, fitted), "OpenVINO")

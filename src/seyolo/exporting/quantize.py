@@ -34,6 +34,7 @@ from seyolo.detections import Detections
 from seyolo.errors import UsageError
 from seyolo.exporting.parity import LEAST_AGREEMENT, UNSURE, box_agreement, require_agreement
 from seyolo.exporting.translate import IMAGES, RAW
+from seyolo.inference import Infer, Thresholds, suppressed
 from seyolo.letterbox import Mode, Placement, letterbox, to_tensor
 from seyolo.media.images import read_image
 from seyolo.runtime.onnxruntime_backend import session_options
@@ -110,11 +111,11 @@ def quantize(
         ExportError: a quarter of the layers in float32 is not enough, or nothing is found on the images.
     """
     calibration = Calibration(proto, float_layers(network, size), images)
-    expected = find(proto, images)
+    expected = find(on_onnxruntime(proto), images)
     put_back: list[int] = []
     while True:
         candidate = calibration.quantized(calibration.layers - set(put_back))
-        found = find(candidate, images)
+        found = find(on_onnxruntime(candidate), images)
         num_float = 2 * len(put_back) or 1
         enough = not box_agreement(expected, found) < LEAST_AGREEMENT
         if enough or num_float > len(calibration.convolutions) // 4:
@@ -162,21 +163,27 @@ def _in_front_of_the_finest(network: Network, wiring: Sequence[Sequence[int]], c
     return set(kept)
 
 
-def find(proto: onnx.ModelProto, images: Sequence[Fitted]) -> list[Detections]:
-    """What a graph with the output `raw` finds in each image on ONNX Runtime, unsure boxes too."""
+def find(infer: Infer, images: Sequence[Fitted]) -> list[Detections]:
+    """Returns the detections of a network in each image, down to a confidence of `UNSURE`."""
+    thresholds = Thresholds(UNSURE)
+    return [suppressed(infer(image.batch()), [image.placement], thresholds)[0] for image in images]
+
+
+def on_onnxruntime(proto: onnx.ModelProto) -> Infer:
+    """Opens a graph with the output `raw` on ONNX Runtime."""
     session = _open(proto)
-    return [Detections.from_raw(_run(session, image)[0], image.placement, UNSURE) for image in images]
+
+    def infer(batch: Float32[np.ndarray, "n 3 h w"]) -> Float32[np.ndarray, "n P columns"]:
+        raw: Float32[np.ndarray, "n P columns"] = session.run([RAW], {IMAGES: batch})[0]
+        return raw
+
+    return infer
 
 
 def _open(proto: onnx.ModelProto) -> Any:
     return onnxruntime.InferenceSession(
         proto.SerializeToString(), session_options(), providers=["CPUExecutionProvider"]
     )
-
-
-def _run(session: Any, image: Fitted) -> Float32[np.ndarray, "1 P columns"]:
-    raw: Float32[np.ndarray, "1 P columns"] = session.run([RAW], {IMAGES: image.batch()})[0]
-    return raw
 
 
 class Calibration:
@@ -212,8 +219,8 @@ def _layer_of(node: onnx.NodeProto) -> int:
 
 
 def _outputs(proto: onnx.ModelProto, images: Sequence[Fitted]) -> Float32[np.ndarray, "N P columns"]:
-    session = _open(proto)
-    return np.concatenate([_run(session, image) for image in images])
+    infer = on_onnxruntime(proto)
+    return np.concatenate([infer(image.batch()) for image in images])
 
 
 def _distance(

@@ -10,17 +10,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import cv2
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Float32, Int64, UInt8
 
 from seyolo.errors import UsageError
 from seyolo.letterbox import letterbox
-
-if TYPE_CHECKING:
-    from seyolo.detections import Detections
 
 Colour = tuple[int, int, int]
 """Blue, green, red, 0 to 255."""
@@ -32,9 +29,25 @@ GOLDEN_ANGLE_DEGREES = 137.50776
 FIRST_HUE_DEGREES = 140.0
 
 
+class ScoredBoxes(Protocol):
+    """Columns of boxes to draw, such as `seyolo.Detections`."""
+
+    @property
+    def boxes(self) -> Float32[np.ndarray, "n 4"]:
+        """Left, top, right, bottom in pixels of the image."""
+
+    @property
+    def scores(self) -> Float32[np.ndarray, " n"]:
+        """In [0, 1]."""
+
+    @property
+    def class_ids(self) -> Int64[np.ndarray, " n"]:
+        """From 0."""
+
+
 @dataclass(frozen=True)
 class _Pen:
-    """How thick and how large things are drawn on one image."""
+    """Line width, text size and margins on one image."""
 
     line_px: int
     font_scale: float
@@ -53,9 +66,9 @@ def class_colour(class_id: int) -> Colour:
 
 
 def draw(
-    image: UInt8[np.ndarray, "H W 3"], detections: Detections, names: Sequence[str]
+    image: UInt8[np.ndarray, "H W 3"], detections: ScoredBoxes, names: Sequence[str]
 ) -> UInt8[np.ndarray, "H W 3"]:
-    """A copy of the BGR photo with every detection's box, class and score; the best are drawn on top."""
+    """Returns a copy of the BGR image with box, class and score of each detection, the best on top."""
     worst_first = np.argsort(detections.scores, kind="stable")
     class_ids = detections.class_ids[worst_first].tolist()
     scores = detections.scores[worst_first].tolist()

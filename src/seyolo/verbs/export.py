@@ -6,7 +6,6 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Unpack
 
 from seyolo.data.datasets import Dataset
 from seyolo.errors import UsageError
@@ -14,10 +13,11 @@ from seyolo.evaluation.ap import Metrics
 from seyolo.exporting.formats import export
 from seyolo.exporting.quantize import calibration_images
 from seyolo.opening.description import CHECKPOINT
+from seyolo.opening.model import open_model, resized
 from seyolo.opening.network import save
-from seyolo.opening.on_torch import ModelKeywords, open_model, resized
+from seyolo.options.model import ModelOptions
 from seyolo.progress import Progress
-from seyolo.runtime.backend import open_backend
+from seyolo.runtime.choice import open_backend
 from seyolo.torchnet.build import DarknetModel
 from seyolo.verbs.evaluate import evaluate
 
@@ -49,12 +49,12 @@ def export_file(
     device: str = "cpu",
     random: bool = False,
     progress: Progress | None = None,
-    **options: Unpack[ModelKeywords],
+    start: ModelOptions = ModelOptions(),  # noqa: B008 (frozen)
 ) -> Exported:
     """Writes a MODEL for other programs, or as a checkpoint.
 
     Args:
-        model, options, random: as in `open_model`.
+        model, start, random: as in `open_model`.
         out: `.onnx`, `.xml`, `.cfg` or `.safetensors`.
         nms, dynamic_batch, half, int8: as in `seyolo.export`.
         dataset: its `train` split gives the images for int8, its `val` split is evaluated before and after.
@@ -73,7 +73,7 @@ def export_file(
         raise UsageError("a number of images is for int8; leave --pictures out")
     if int8 and random:
         raise UsageError(f"{model}: has no trained weights, so int8 has nothing to measure; give --weights")
-    opened = resized(open_model(model, device=device, random=random, **options), size)
+    opened = resized(open_model(model, start, device=device, random=random), size)
     if out.suffix == CHECKPOINT:
         save(opened, out)
         return Exported((out,))

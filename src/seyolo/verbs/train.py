@@ -17,23 +17,24 @@ from seyolo.darknet.sections import Join
 from seyolo.data.datasets import load_dataset
 from seyolo.errors import UsageError
 from seyolo.files import write_json
-from seyolo.opening.description import CHECKPOINT
-from seyolo.opening.on_torch import make_attention, open_model
-from seyolo.progress import Progress
+from seyolo.opening.description import CHECKPOINT, Attention, make_attention
+from seyolo.opening.model import open_model
+from seyolo.progress import Progress, Silent
 from seyolo.pruning.groups.groups import tied_scales
 from seyolo.report.figures.train_run import write_batch, write_results
 from seyolo.runs import existing_run, new_run
-from seyolo.runtime.torch_backend import torch_device
 from seyolo.torchnet.build import DarknetModel, from_checkpoint
+from seyolo.torchnet.device import torch_device
 from seyolo.training.config import TrainConfig
 from seyolo.training.distillation import Distillation, check_teacher
-from seyolo.training.distributed import shared
+from seyolo.training.distributed import on_leader
 from seyolo.training.environment import keep_command
-from seyolo.training.loop import TrainResult, can_resume, first_batch
+from seyolo.training.loop import TrainResult, first_batch
 from seyolo.training.loop import train as run_train
-from seyolo.training.prepare import Attention, starting_model
+from seyolo.training.prepare import starting_model
+from seyolo.training.run_folder import can_resume
 from seyolo.training.sparsity import PUBLISHED_STRENGTH, make_sparsity
-from seyolo.training.trackers import OpenTracker, TrackerName, chosen_tracker
+from seyolo.training.trackers import Monitor, OpenTracker, TrackerName, chosen_tracker
 from seyolo.training.validation import validation_splits
 from seyolo.verbs.settings import attention_of, check_training, chosen_model, read_settings
 
@@ -77,7 +78,7 @@ class TrainSettings:
         )
 
 
-@shared
+@on_leader
 def train(
     data: str | Path,
     model: str | Path | None = None,
@@ -155,7 +156,7 @@ def train(
     return _train(settings, folder, resume=False, progress=progress, tracker=opener)
 
 
-@shared
+@on_leader
 def resume_train(
     folder: str | Path,
     progress: Progress | None = None,
@@ -205,8 +206,7 @@ def _train(
         sparsity=sparsity,
         distillation=distillation,
         resume=resume,
-        progress=progress,
-        tracker=tracker,
+        monitor=Monitor(progress or Silent(), tracker),
     )
     samples = [sample for split in validation_splits(dataset) for sample in dataset.split(split)]
     write_results(folder, result.model, samples, config.size_px, result.history)

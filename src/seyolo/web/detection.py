@@ -20,12 +20,10 @@ from starlette.exceptions import HTTPException
 from seyolo.detector import Detector
 from seyolo.letterbox import PAD_GREY
 from seyolo.media.annotate import class_colour, text_colour
-from seyolo.runtime.backend import Backend
+from seyolo.runtime.choice import RUNTIMES
+from seyolo.runtime.protocol import Backend
 from seyolo.web.limits import Limits
 from seyolo.web.uploads import decode_upload
-
-REENTRANT = frozenset({"onnxruntime", "torch"})
-"""Runtimes whose `infer` may run in several threads at once."""
 
 
 class ServedModel:
@@ -43,9 +41,8 @@ class ServedModel:
     def __init__(self, name: str, backend: Backend) -> None:
         self.name = name
         self._backend = backend
-        self._turn: AbstractContextManager[object] = (
-            nullcontext() if backend.name in REENTRANT else threading.Lock()
-        )
+        is_reentrant = any(kind.reentrant for name, kind in RUNTIMES.items() if name == backend.name)
+        self._turn: AbstractContextManager[object] = nullcontext() if is_reentrant else threading.Lock()
         Detector(backend).detect(np.full((*backend.input_size, 3), PAD_GREY, np.uint8))
 
     def describe(self) -> dict[str, object]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from seyolo.darknet.sections.base import Keys
 from seyolo.darknet.sections.bounds import Count
@@ -33,3 +33,8 @@ class Net(Keys):
     height: Count = 416
     channels: Count = 3
     letter_box: bool = False
+
+    @property
+    def letterbox_mode(self) -> Literal["letterbox", "stretch"]:
+        """How an image is fitted to the input: with its aspect ratio kept and padding, or stretched."""
+        return "letterbox" if self.letter_box else "stretch"

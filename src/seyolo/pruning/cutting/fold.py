@@ -1,12 +1,12 @@
-"""What a removed channel still says when it always says the same: folding constants into the next layer.
+"""Folding of the constant output of removed channels into the bias of the next layer.
 
-A channel whose batch-normalisation scale is zero puts out act(β) at every pixel. Cutting it takes that
-constant from everyone who reads it; folding gives it back: a convolution's sum of kernel x constant goes
-into its running mean (or its bias). Constants travel through pooling, upsampling, reorganisation,
-concatenation and shortcuts; behind a gate (`[scale_channels]`, `[sam]`, `[cbam]`) they depend on the image
-and count as zero. Exact inside the image and for unpadded kernels; at a zero-padded border the dense
-network adds less, so there it is approximate. Behind a `[reorg]` it is exact where the height in front is a
-multiple of its s²; elsewhere some cells hold the constant of a neighbouring channel.
+A channel whose batch-normalisation scale is zero has the value act(β) at every pixel. Folding restores that
+constant for the layers that read it: the sum of kernel x constant of a convolution is subtracted from its
+running mean (or added to its bias). Constants pass through pooling, upsampling, reorganisation, concatenation
+and shortcuts; behind a gate (`[scale_channels]`, `[sam]`, `[cbam]`) they depend on the image and count as
+zero. Folding is exact inside the image and for unpadded kernels; at a zero-padded border the dense network
+adds less, so folding is approximate there. Behind a `[reorg]` of stride s it is exact where the height in
+front is a multiple of s²; elsewhere some cells hold the constant of a neighbouring channel.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from seyolo.darknet.sections import Activation, WeightsNormalization
 from seyolo.darknet.weights import tensors_per_layer
 from seyolo.pruning.groups.atoms import BoolArray
 from seyolo.pruning.groups.rules import RULES, LayerFunctions, Tensors
-from seyolo.pruning.importance.scores import FloatArray, State
+from seyolo.pruning.importance.importance import FloatArray
+from seyolo.pruning.importance.weights import State
 from seyolo.torchnet.activations import make_activation
 from seyolo.torchnet.layers import shortcut_shares
 

@@ -21,7 +21,7 @@ from seyolo.darknet.cfg import Network
 from seyolo.darknet.edit import remove_blocks
 from seyolo.darknet.graph import IMAGE, inputs
 from seyolo.errors import DataError
-from seyolo.pruning.importance.position_weights import RIDGE, place_counts
+from seyolo.pruning.importance.position_weights import RIDGE, position_weights
 from seyolo.pruning.planning.plan import Plan
 from seyolo.torchnet.build import DarknetModel
 from seyolo.torchnet.head import YoloHead
@@ -69,7 +69,7 @@ def reconstruct(
             layer, target = slim.layers[new], dense.layers[index]
             if isinstance(layer, ConvolutionLayer) and isinstance(target, ConvolutionLayer):
                 wanted = target.conv(seen.read(index))[:, masks[index]]
-                counts = place_counts(heads[index](wanted)).flatten() if index in heads else None
+                counts = position_weights(heads[index](wanted)).flatten() if index in heads else None
                 normalisation = _normalisation(target, masks[index])
                 _fit(layer, ours.read(new), wanted, normalisation, counts=counts, seed=index)
             ours.advance(new)
