@@ -351,7 +351,7 @@ function take(event, data) {
   event.preventDefault();
   document.body.classList.remove("dragging");
   if (data.files[0]) open(data.files[0]);
-  else complain(new Error("There is no image in it; drop or paste an image file."));
+  else complain(new Error("That holds no image; drop or paste an image file."));
 }
 
 function offerChoice() {
