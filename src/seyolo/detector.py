@@ -9,6 +9,7 @@ import glob
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
 from pathlib import Path
+from typing import TypedDict, Unpack
 
 from seyolo.arguments import checked
 from seyolo.detections import Detections
@@ -17,6 +18,15 @@ from seyolo.inference import Thresholds, detect_images
 from seyolo.media.images import Image, as_image, find_images
 from seyolo.runtime.choice import check_choice, open_backend
 from seyolo.runtime.protocol import Backend, Precision, Runtime, class_names
+
+
+class Running(TypedDict, total=False):
+    """Keyword arguments of `Detector` about its runtime, as in `open_backend`."""
+
+    runtime: Runtime | None
+    precision: Precision
+    threads: int | None
+    device: str
 
 
 class Detector:
@@ -53,28 +63,22 @@ class Detector:
         path: str | Path | Backend,
         weights: str | Path | None = None,
         *,
-        runtime: Runtime | None = None,
-        precision: Precision = "f32",
         confidence: float = 0.25,
         iou_threshold: float = 0.6,
-        threads: int | None = None,
-        device: str = "cpu",
         names: Sequence[str] | None = None,
+        **running: Unpack[Running],
     ) -> None:
         Thresholds(confidence, iou_threshold)
-        check_choice(runtime, precision, "Detector")
+        precision = running.get("precision", "f32")
+        check_choice(running.get("runtime"), precision, "Detector")
         self.confidence = confidence
         self.iou_threshold = iou_threshold
-        self.backend = (
-            open_backend(path, weights, runtime=runtime, precision=precision, threads=threads, device=device)
-            if isinstance(path, str | Path)
-            else path
-        )
         if isinstance(path, str | Path):
-            self._source = f"{path} on {self.backend.name}" + (
-                "" if precision == "f32" else f" in {precision}"
-            )
+            self.backend = open_backend(path, weights, **running)
+            rounding = "" if precision == "f32" else f" in {precision}"
+            self._source = f"{path} on {self.backend.name}{rounding}"
         else:
+            self.backend = path
             self._source = f"this {self.backend.name} model"
         self.names = self.backend.names
         if names is not None:
