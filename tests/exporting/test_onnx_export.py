@@ -22,8 +22,8 @@ from seyolo.errors import CfgError, ExportError, UsageError
 from seyolo.exporting.formats import export
 from seyolo.exporting.onnx import export_onnx
 from seyolo.exporting.parity import relative_error
-from seyolo.inference import Thresholds
 from seyolo.options.export import FileOptions
+from seyolo.runtime.inference import Thresholds
 from seyolo.torchnet.build import DarknetModel
 
 IMAGES = random_images(64, 64, num=3, seed=9)
