@@ -1,8 +1,8 @@
 """Detections and average precision of a network or a runtime backend over a split.
 
 The loader letterboxes the images in background threads; the network and non-maximum suppression follow as in
-`runtime/inference.py`. The boxes come back through each image's own placement: AP is measured in pixels of the source
-image, as COCO does. A backend needs no PyTorch here.
+`runtime/inference.py`. Each image's own placement maps the boxes back: AP is measured in pixels of the source
+image, as in COCO. A backend needs no PyTorch here.
 """
 
 from __future__ import annotations
