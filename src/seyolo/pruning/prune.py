@@ -70,7 +70,7 @@ def prune(
     chosen = importance or values.pop("method", None)
     name = cast(ImportanceName, chosen) if isinstance(chosen, str) else None
     if "size" in values:
-        values["size_hw"] = values.pop("size")
+        values["size_hw"] = _size_hw(values.pop("size"))
     cut_options = replace(_cut_options(values), importance=name)
     if name is None and chosen is not None:
         ranking = cast(Importance, chosen)
@@ -88,6 +88,13 @@ def prune_by(model: DarknetModel, plan: Plan) -> DarknetModel:
         PlanError: the plan is for another network, or was edited into something impossible.
     """
     return Planner(model).prune(plan)
+
+
+def _size_hw(size: object) -> object:
+    """Returns the (height, width) of the keyword `size`; refuses anything else."""
+    if size is None or (isinstance(size, tuple) and [type(side) for side in size] == [int, int]):
+        return size
+    raise UsageError(f"prune: size must be 2 values (int, int) or None, got {size!r}")
 
 
 def _cut_options(values: Mapping[str, Any]) -> CutOptions:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import doctest
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Any, get_args
 
 import numpy as np
@@ -112,3 +114,9 @@ def test_an_importance_of_a_user() -> None:
     assert slim.network.layers[0].filters == 8  # type: ignore[attr-defined]
     with pytest.raises(UsageError, match="importance must be"):
         seyolo.prune(model, "channels=50%", importance=3)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("module", ["importance.importance", "planning.plan", "prune"])
+def test_the_examples_of_the_docstrings_run(module: str) -> None:
+    failed, attempted = doctest.testmod(import_module(f"seyolo.pruning.{module}"))
+    assert failed == 0 < attempted

@@ -49,7 +49,7 @@ class Importance(Protocol):
 
     @property
     def per_cost(self) -> bool:
-        """Whether scores are changes of one quantity: a planner divides them by the cost of a channel."""
+        """True for changes of one quantity, which a planner divides by the cost of a channel."""
 
     def scores(self, model: DarknetModel, groups: Groups) -> Sequence[FloatArray]:
         """Returns per group (num_channels,) scores, larger is more important.

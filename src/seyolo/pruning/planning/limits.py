@@ -27,7 +27,7 @@ class Limit:
     dense: float
 
     def holds(self, counts: IntArray) -> bool:
-        """Whether (groups,) kept channels are within the budget."""
+        """Returns True where (groups,) kept channels are within the budget."""
         return self.cost(counts) <= self.most
 
 

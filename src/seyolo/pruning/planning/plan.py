@@ -97,7 +97,7 @@ class Plan:
 
     @property
     def removes_nothing(self) -> bool:
-        """Whether the pruned network would be the dense one."""
+        """True where the pruned network would be the dense one."""
         return not any(cut["removed"] for cut in self.groups) and not self.blocks_removed
 
     def to_json(self) -> str:
