@@ -18,7 +18,7 @@ ROOMS = {
     "base": [
         "errors", "arguments", "options", "json_files", "files", "boxes", "detections", "letterbox",
         "darknet", "checkpoint", "opening.description", "progress", "runs", "runtime", "media", "detector",
-        "detecting", "inference", "opening.detector", "results",
+        "detecting", "opening.detector", "results",
     ],
     "torchnet": ["torchnet", "opening"],
     "torch_runtime": ["runtime.torch_backend"],
@@ -66,6 +66,7 @@ TORCH_MODULES = {
     "seyolo.pruning.cutting.fold",
     "seyolo.pruning.cutting.recalibrate",
     "seyolo.pruning.cutting.reconstruct",
+    "seyolo.pruning.importance.built_in",
     "seyolo.pruning.importance.obs",
     "seyolo.pruning.importance.position_weights",
     "seyolo.pruning.importance.taylor",

@@ -32,14 +32,14 @@ def judge_splits(
     *,
     batch: int = 16,
 ) -> Judgement:
-    """Returns labels and detections of the named split, or of every split but `train`.
+    """Returns ground truth and detections of the named split, or of every split but `train`.
 
     Args:
         model: a network or a runtime backend.
         dataset: of the same number of classes.
         split: its name; None for all but `train`.
         size_hw: height and width of the input in pixels.
-        progress: receives a task per split.
+        progress: updated after every batch.
         batch: images at a time.
 
     Raises:
@@ -53,7 +53,7 @@ def judge_splits(
 
 
 def metrics_of(judgement: Judgement, num_classes: int) -> dict[str, Metrics]:
-    """Computes COCO AP by split."""
+    """Returns COCO AP by split."""
     return {name: average_precision(*pair, num_classes) for name, pair in judgement.items()}
 
 
@@ -81,7 +81,7 @@ def curves_by_split(judgement: Judgement, num_classes: int) -> dict[str, Curves]
 
 
 def check_classes(model: DarknetModel | Backend, dataset: Dataset) -> None:
-    """Refuses data of another number of classes, and warns where only the names differ.
+    """Refuses a data set with another number of classes, and warns where the class names differ.
 
     Raises:
         DataError: another number of classes.
@@ -99,6 +99,6 @@ def check_classes(model: DarknetModel | Backend, dataset: Dataset) -> None:
 
 
 def chosen_splits(dataset: Dataset, split: str | None) -> dict[str, list[Sample]]:
-    """Returns the split of that name, or all but `train`; `train` only where there is no other."""
+    """Returns the split of that name, or all but `train`; `train` if there is no other."""
     names = [name for name in dataset.splits if name != "train"] if split is None else [split]
     return {name: dataset.split(name) for name in names or ["train"]}

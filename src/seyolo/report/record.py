@@ -201,7 +201,7 @@ def _read_slim_run(folder: Path) -> SlimRecord:
     return SlimRecord(
         **_common(folder, "config.json", stages, folder / "sparse" / "scales.csv"),
         results=results,
-        plan=Plan.from_dict(results.plan),
+        plan=from_json(results.plan, Plan),
         examples=from_json(_read_json(folder / EXAMPLES_FOLDER / EXAMPLES_INDEX), Examples),
     )
 

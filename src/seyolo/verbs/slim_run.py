@@ -18,7 +18,6 @@ Every stage writes its result into the folder; a resumed run reads it back inste
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -39,11 +38,10 @@ from seyolo.training.prepare import starting_model
 from seyolo.training.run_folder import can_resume, snapshot
 from seyolo.training.sparsity import Choice, Sparsity, Steered, make_sparsity, sparse_scales
 from seyolo.training.trackers import Monitor, NoTracker, OpenTracker
-from seyolo.verbs.calibration import repair_on
+from seyolo.verbs.calibration import CalibrationSet, plan_of, repair_on
 from seyolo.verbs.judging import on_device
-from seyolo.verbs.planning import plan_of
 from seyolo.verbs.readiness import readiness, readiness_lines, validation_images
-from seyolo.verbs.slim_config import SlimConfig
+from seyolo.verbs.slim_config import SlimConfig, stored
 from seyolo.verbs.timing import estimate_seconds
 
 
@@ -84,7 +82,7 @@ class SlimRun:
             return
         if not path.exists():
             raise TrainingError(f"{self.folder}: there is no run to resume here")
-        if json.loads(path.read_text(encoding="utf-8")) != json.loads(json.dumps(asdict(self.config))):
+        if json.loads(path.read_text(encoding="utf-8")) != json.loads(json.dumps(stored(self.config))):
             raise TrainingError(f"{self.folder}: the run there was started with other settings")
 
     def begin(self) -> None:
@@ -93,7 +91,7 @@ class SlimRun:
         keep_command(self.folder, is_new=is_new)
         if is_new:
             write_json(self.folder / "environment.json", describe_environment())
-            write_json(self.folder / "config.json", asdict(self.config))
+            write_json(self.folder / "config.json", stored(self.config))
 
     def starting_model(self) -> DarknetModel:
         """Returns the network that dense training starts from."""
@@ -207,6 +205,6 @@ class SlimRun:
         pruned = prune_by(sparse, plan)
         how, seed = self.config.repair, self.config.seed
         with on_device(self.config.device, pruned, sparse):
-            repair_on(pruned, sparse, plan, self.dataset, self.size_hw, how=how, seed=seed)
+            repair_on(pruned, sparse, plan, CalibrationSet(self.dataset, self.size_hw, seed), how)
         write_checkpoint(path, to_checkpoint(pruned))
         return pruned

@@ -13,8 +13,8 @@ from pathlib import Path
 from seyolo.progress import Progress, Silent
 from seyolo.results import SlimResults
 from seyolo.training.trackers import NoTracker, OpenTracker
+from seyolo.verbs.calibration import plan_of
 from seyolo.verbs.controls import ControlName, Finished, control_results, joined_rows, kept_rows
-from seyolo.verbs.planning import rough_plan
 from seyolo.verbs.slim_config import SlimConfig
 from seyolo.verbs.slim_report import report_slim_run
 from seyolo.verbs.slim_results import judge_stages, slim_results
@@ -48,7 +48,7 @@ def slim(
     run = SlimRun(config, Path(folder), progress or Silent(), tracker=tracker or NoTracker)
     run.check_folder(resume)
     start = run.starting_model()
-    rough = rough_plan(start, config, run.progress)
+    rough = plan_of(start, config, None, run.progress)
     run.begin()
     run.announce(start, rough)
     dense = run.dense(start)
