@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 from seyolo.boxes import cxcywh_to_xyxy
-from seyolo.data.batches.evaluation import EvaluationLoader
+from seyolo.data.batches.evaluation import evaluation_batches
 from seyolo.data.datasets import Sample
 from seyolo.detections import Detections
 from seyolo.evaluation.ap import Metrics, Truth, average_precision
@@ -137,9 +137,9 @@ def _raw_outputs(
     progress: Progress | None,
 ) -> Iterator[tuple[Float32[np.ndarray, "P columns"], Placement, Sample]]:
     report = Silent() if progress is None else progress
-    loader = EvaluationLoader(samples, size_hw, batch_size, _letterbox_mode(model))
+    batches = evaluation_batches(samples, size_hw, batch_size, _letterbox_mode(model))
     with _inferring(model, bfloat16) as infer, report.task("evaluating", len(samples)) as advance:
-        for images, placements, batch in loader:
+        for images, placements, batch in batches:
             yield from zip(infer(images), placements, batch, strict=True)
             advance(len(batch), "")
 

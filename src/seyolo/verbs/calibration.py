@@ -10,7 +10,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from seyolo.data.batches.augment import Augmentation
-from seyolo.data.batches.evaluation import EvaluationLoader
+from seyolo.data.batches.evaluation import evaluation_batches
 from seyolo.data.batches.training import TrainingLoader, to_planes
 from seyolo.data.datasets import Dataset, Sample
 from seyolo.pruning.cutting.recalibrate import recalibrate
@@ -97,7 +97,7 @@ def calibration_batches(
     Kernels that are fitted to plain images alone forget what only mosaics show, small objects for instance.
     """
     samples = calibration_samples(dataset, count, seed)
-    for batch, _, _ in EvaluationLoader(samples, size_hw, CALIBRATION_BATCH):
+    for batch, _, _ in evaluation_batches(samples, size_hw, CALIBRATION_BATCH):
         yield to_planes(batch).float() / 255
     if augmented:
         for images, _ in augmented_batches(dataset, max(size_hw), augmented // CALIBRATION_BATCH, seed):
