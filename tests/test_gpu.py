@@ -16,7 +16,7 @@ from seyolo.data.datasets import Dataset, load_dataset
 from seyolo.errors import TrainingError
 from seyolo.pruning.cutting.recalibrate import recalibrate
 from seyolo.pruning.groups.groups import tied_scales
-from seyolo.runtime.backend import Precision
+from seyolo.runtime.protocol import Precision
 from seyolo.runtime.torch_backend import TorchBackend
 from seyolo.torchnet.build import DarknetModel, build
 from seyolo.training.config import TrainConfig

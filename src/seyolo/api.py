@@ -5,10 +5,10 @@ Thin: each puts together what the rooms offer.
 
 from __future__ import annotations
 
-from seyolo.opening.on_torch import ModelKeywords, input_size, open_model, open_on_torch, resized
-from seyolo.pruning.planning.options import PlanOptions
+from seyolo.opening.model import input_size, open_model, resized
+from seyolo.options.cut import CutOptions as PlanOptions
 from seyolo.report.pages.write import write_report
-from seyolo.runtime.torch_backend import torch_device
+from seyolo.torchnet.device import torch_device
 from seyolo.verbs.evaluate import evaluate, evaluate_oxford
 from seyolo.verbs.export import export_file
 from seyolo.verbs.prune import plan_file, plan_path, prune_file, read_plan
@@ -17,7 +17,6 @@ from seyolo.verbs.slim import resume_slim, slim
 from seyolo.verbs.train import TrainSettings, resume_train, train
 
 __all__ = [
-    "ModelKeywords",
     "PlanOptions",
     "TrainSettings",
     "check_training",
@@ -27,7 +26,6 @@ __all__ = [
     "export_file",
     "input_size",
     "open_model",
-    "open_on_torch",
     "plan_file",
     "plan_path",
     "prune_file",

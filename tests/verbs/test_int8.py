@@ -7,7 +7,7 @@ from pathlib import Path
 from helpers.spot_detector import spot_detector, write_spots
 from seyolo.data.datasets import load_dataset
 from seyolo.opening.network import load
-from seyolo.runtime.backend import open_backend
+from seyolo.runtime.choice import open_backend
 from seyolo.verbs.int8 import WRITTEN, write_int8
 
 

@@ -19,10 +19,10 @@ from seyolo.data.datasets import load_dataset
 from seyolo.detector import Detector
 from seyolo.errors import BudgetError, TrainingError
 from seyolo.exporting.formats import export
+from seyolo.opening.description import Attention
 from seyolo.progress import Silent
-from seyolo.runtime.backend import open_backend
+from seyolo.runtime.choice import open_backend
 from seyolo.torchnet.build import DarknetModel, from_checkpoint
-from seyolo.training.prepare import Attention
 from seyolo.verbs import slim_run as pipeline_run
 from seyolo.verbs.slim_config import SlimConfig
 from seyolo.verbs.slim_run import SlimRun
@@ -50,7 +50,7 @@ def test_the_folder_of_a_run(whole: tuple[Path, dict[str, Any]]) -> None:
     dense sparse finetuned plan.json readiness.json pruned.safetensors
     slim.safetensors slim.cfg slim.weights slim.onnx dense.onnx
     results.json table.md channels.png curves.png scales.png scales_over_time.png samples.jpg
-    curves.json images report.html"""
+    curves.json pictures report.html"""
     assert {path.name for path in whole[0].iterdir()} == set(files.split())
 
 

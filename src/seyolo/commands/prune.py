@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from json import loads as parse
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -11,17 +12,13 @@ from rich.console import Group
 from rich.table import Table
 
 import seyolo
-from seyolo.commands.options import (
-    MODEL_DEFAULTS,
-    PLAN_DEFAULTS,
-    Json,
-    ModelOptions,
-    PlanChoices,
-    Repeatable,
-)
+from seyolo.commands.options import MODEL_DEFAULTS, PLAN_DEFAULTS, Json
 from seyolo.commands.output import check_target, remark, show, table
 from seyolo.data.datasets import load_dataset
 from seyolo.errors import UsageError
+from seyolo.options.cut import CutOptions
+from seyolo.options.model import ModelOptions
+from seyolo.options.parameters import REPEATABLE
 from seyolo.progress import console_progress
 from seyolo.report.tables.stages import latency_text
 from seyolo.runtime.shipped import refuse_shipped
@@ -33,10 +30,10 @@ def prune(
     model: str,
     out: Path,
     *,
-    budget: Annotated[tuple[str, ...], Repeatable] = (),
+    budget: Annotated[tuple[str, ...], REPEATABLE] = (),
     plan: Path | None = None,
     dry_run: Annotated[bool, Parameter(negative=())] = False,
-    choices: PlanChoices = PLAN_DEFAULTS,
+    choices: CutOptions = PLAN_DEFAULTS,
     keep_blocks: Annotated[bool, Parameter(negative=())] = False,
     repair: Literal["reconstruct", "recalibrate", "none"] = "reconstruct",
     data: Path | None = None,
@@ -74,13 +71,13 @@ def prune(
     common: dict[str, Any] = {
         "budget": budget,
         "plan": None if plan is None else seyolo.api.read_plan(plan),
-        "options": choices.as_options(blocks=not keep_blocks),
+        "options": replace(choices, blocks=not keep_blocks),
         "dataset": None if data is None else load_dataset(data),
         "size": size,
         "seed": seed,
         "device": device,
         "progress": console_progress(),
-        **start.as_keywords(),
+        "start": start,
     }
     if dry_run:
         made = seyolo.api.plan_file(model, plan_path, **common)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -15,14 +16,14 @@ from seyolo.commands.options import (
     RUN_DEFAULTS,
     SPARSITY_DEFAULTS,
     Json,
-    ModelOptions,
-    PlanChoices,
-    Repeatable,
     RunOptions,
     SparsityOptions,
 )
 from seyolo.commands.output import check_target, remark, show
 from seyolo.commands.settings import required
+from seyolo.options.cut import CutOptions
+from seyolo.options.model import ModelOptions
+from seyolo.options.parameters import REPEATABLE
 from seyolo.progress import console_progress
 from seyolo.report.tables.controls import controls_table
 from seyolo.report.tables.stages import stage_table
@@ -34,16 +35,16 @@ def slim(
     *,
     data: Path | None = None,
     model: str | None = None,
-    budget: Annotated[tuple[str, ...], Repeatable] = (),
+    budget: Annotated[tuple[str, ...], REPEATABLE] = (),
     size: int = 416,
     epochs: int | None = None,
     branch_epoch: int | None = None,
     sparse_epochs: int | None = None,
     finetune_epochs: int | None = None,
     finetune: Annotated[bool, Parameter(negative="--no-finetune")] = True,
-    controls: Annotated[tuple[str, ...], Repeatable] = (),
+    controls: Annotated[tuple[str, ...], REPEATABLE] = (),
     sparsity: SparsityOptions = SPARSITY_DEFAULTS,
-    choices: PlanChoices = PLAN_DEFAULTS,
+    choices: CutOptions = PLAN_DEFAULTS,
     blocks: Annotated[bool, Parameter(negative=())] = False,
     repair: Literal["reconstruct", "recalibrate", "none"] = "reconstruct",
     distill: float = 0.0,
@@ -116,7 +117,7 @@ def slim(
                 progress=progress,
                 tracker=run.tracker,
                 **sparsity.as_keywords(),
-                cut=choices.as_options(blocks=blocks),
+                cut=replace(choices, blocks=blocks),
                 repair=repair,
                 distill=distill,
             )

@@ -8,10 +8,11 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 import seyolo
-from seyolo.commands.options import MODEL_DEFAULTS, RUN_DEFAULTS, Json, ModelOptions, RunOptions
+from seyolo.commands.options import MODEL_DEFAULTS, RUN_DEFAULTS, Json, RunOptions
 from seyolo.commands.output import check_target, show
 from seyolo.commands.settings import matching_classes, required
 from seyolo.data.datasets import load_dataset
+from seyolo.options.model import ModelOptions
 from seyolo.progress import console_progress
 from seyolo.runs import new_run, resumable
 from seyolo.runtime.shipped import refuse_shipped

@@ -90,6 +90,11 @@ class Net(Section):
     channels: Count = 3
     letter_box: bool = False
 
+    @property
+    def letterbox_mode(self) -> Literal["letterbox", "stretch"]:
+        """How an image is fitted to the input: with its aspect ratio kept and padding, or stretched."""
+        return "letterbox" if self.letter_box else "stretch"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Convolutional(Section):

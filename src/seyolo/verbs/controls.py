@@ -33,15 +33,16 @@ from seyolo.evaluation.bootstrap import bootstrap_difference
 from seyolo.evaluation.evaluate import Judgement
 from seyolo.exporting.formats import export
 from seyolo.exporting.quantize import calibration_images
-from seyolo.pruning.planning.options import PlanOptions
+from seyolo.options.cut import CutOptions as PlanOptions
 from seyolo.pruning.prune import prune_by
-from seyolo.runtime.backend import Backend, open_backend
+from seyolo.runtime.choice import open_backend
+from seyolo.runtime.protocol import Backend
 from seyolo.torchnet.build import DarknetModel, build, from_checkpoint, to_checkpoint
 from seyolo.training.loop import train
 from seyolo.training.run_folder import can_resume
 from seyolo.training.sparsity import PUBLISHED_STRENGTH
 from seyolo.training.trackers import Monitor
-from seyolo.verbs.planning import plan_of
+from seyolo.verbs.calibration import plan_of
 from seyolo.verbs.slim_config import SlimConfig
 from seyolo.verbs.slim_run import SlimRun
 from seyolo.verbs.timing import median_ms
@@ -143,7 +144,7 @@ def _dense(finished: Finished) -> Contender:
 
 def _uniform(finished: Finished) -> Contender:
     start = finished.run.starting_model()
-    cut = replace(finished.run.config.cut, method="uniform", blocks=False)
+    cut = replace(finished.run.config.cut, importance="uniform", blocks=False)
     config = replace(finished.run.config, cut=cut)
     narrow = prune_by(start, plan_of(start, config, finished.run.dataset))
     return _from_scratch(finished, "uniform", narrow.network, finished.run.config.size_px)
@@ -171,7 +172,7 @@ def _int8(finished: Finished) -> Contender:
 
 def _random(finished: Finished) -> Contender:
     config = finished.run.config
-    return _whole_run(finished, "random", replace(config, cut=replace(config.cut, method="random")))
+    return _whole_run(finished, "random", replace(config, cut=replace(config.cut, importance="random")))
 
 
 def _plain(finished: Finished) -> Contender:
@@ -180,7 +181,7 @@ def _plain(finished: Finished) -> Contender:
     published = replace(
         config,
         budget=("channels=85%",),
-        cut=PlanOptions(scope="plain", multiple=1, blocks=False, method="bn"),
+        cut=PlanOptions(scope="plain", multiple=1, blocks=False, importance="bn"),
         sparsity="l1",
         strength=PUBLISHED_STRENGTH,
         schedule="constant",

@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from seyolo.errors import TrainingError, UsageError
-from seyolo.opening.description import CHECKPOINT
-from seyolo.runtime.torch_backend import torch_device
+from seyolo.opening.description import CHECKPOINT, Attention
+from seyolo.torchnet.device import torch_device
 from seyolo.training.distributed import current_team
-from seyolo.training.prepare import Attention
 
 DEFAULT_MODEL = "yolov3@0.25"
 MAX_LEARNING_RATE = 10.0

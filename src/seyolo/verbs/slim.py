@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypedDict, Unpack, get_args
 
 from seyolo.darknet.placement import GateKind
@@ -11,11 +12,11 @@ from seyolo.darknet.sections import Join
 from seyolo.data.batches.augment import Augmentation
 from seyolo.data.datasets import load_dataset
 from seyolo.errors import TrainingError, UsageError
-from seyolo.opening.description import CHECKPOINT
+from seyolo.json_files import from_json
+from seyolo.opening.description import CHECKPOINT, make_attention
 from seyolo.opening.network import load
-from seyolo.opening.on_torch import make_attention
+from seyolo.options.cut import CutOptions as PlanOptions
 from seyolo.progress import Progress
-from seyolo.pruning.planning.options import PlanOptions
 from seyolo.runs import existing_run, new_run
 from seyolo.training.distillation import check_weight
 from seyolo.training.distributed import on_leader
@@ -27,6 +28,8 @@ from seyolo.verbs.slim_config import SLIM_CUT, USUAL_EPOCHS, Repair, SlimConfig,
 from seyolo.verbs.slim_steps import slim as run_slim
 
 MAX_SCALES_RATE = 1000.0
+RENAMED = MappingProxyType({"method": "importance", "size": "size_hw"})
+"""Keys of `cut` in runs of version 0.1.0, and their names today."""
 
 
 class SlimChoices(TypedDict, total=False):
@@ -149,7 +152,8 @@ def resume_slim(
     if "budget" not in values:
         raise TrainingError(f"{folder}: a run of another verb, not of slim; resume it with its own verb")
     values |= {"attention": attention_of(values["attention"]), "budget": tuple(values["budget"])}
-    values["cut"] = PlanOptions(**{**values["cut"], "keep": tuple(values["cut"]["keep"])})
+    cut = {RENAMED.get(name, name): value for name, value in values["cut"].items()}
+    values["cut"] = from_json(cut, PlanOptions)
     values["train"] = _train_settings(values["train"])
     wanted = chosen_controls([controls] if isinstance(controls, str) else controls)
     return run_slim(

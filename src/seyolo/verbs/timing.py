@@ -9,8 +9,9 @@ from tempfile import TemporaryDirectory
 from seyolo.checkpoint import write_checkpoint
 from seyolo.data.datasets import Dataset
 from seyolo.exporting.formats import export
-from seyolo.runtime.backend import Backend, open_backend
 from seyolo.runtime.benchmark import benchmark
+from seyolo.runtime.choice import open_backend
+from seyolo.runtime.protocol import Backend
 from seyolo.torchnet.build import DarknetModel, to_checkpoint
 from seyolo.training.step import measure_step_seconds
 from seyolo.verbs.slim_config import SlimConfig

@@ -17,21 +17,21 @@ from seyolo.darknet.sections import Join
 from seyolo.data.datasets import load_dataset
 from seyolo.errors import UsageError
 from seyolo.files import write_json
-from seyolo.opening.description import CHECKPOINT
-from seyolo.opening.on_torch import make_attention, open_model
+from seyolo.opening.description import CHECKPOINT, Attention, make_attention
+from seyolo.opening.model import open_model
 from seyolo.progress import Progress, Silent
 from seyolo.pruning.groups.groups import tied_scales
 from seyolo.report.figures.train_run import write_batch, write_results
 from seyolo.runs import existing_run, new_run
-from seyolo.runtime.torch_backend import torch_device
 from seyolo.torchnet.build import DarknetModel, from_checkpoint
+from seyolo.torchnet.device import torch_device
 from seyolo.training.config import TrainConfig
 from seyolo.training.distillation import Distillation, check_teacher
 from seyolo.training.distributed import on_leader
 from seyolo.training.environment import keep_command
 from seyolo.training.loop import TrainResult, first_batch
 from seyolo.training.loop import train as run_train
-from seyolo.training.prepare import Attention, starting_model
+from seyolo.training.prepare import starting_model
 from seyolo.training.run_folder import can_resume
 from seyolo.training.sparsity import PUBLISHED_STRENGTH, make_sparsity
 from seyolo.training.trackers import Monitor, OpenTracker, TrackerName, chosen_tracker

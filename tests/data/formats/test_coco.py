@@ -202,7 +202,7 @@ class TestSplits:
         assert (split, list(files)) == ("val", ["train", "val"])
         assert files["train"] == paths["hands_train_2.json"]
         write_text(tmp_path / "hands_val_2.json", "")
-        with pytest.raises(DataError, match="is of the split `val` as"):
+        with pytest.raises(DataError, match="holds the split `val`, as does"):
             find_splits(paths["hands_train_2.json"])
 
     def test_one_folder_per_split(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,7 +15,7 @@ from seyolo.boxes import cxcywh_to_xyxy
 from seyolo.data.datasets import Dataset, Sample
 from seyolo.detections import Detections
 from seyolo.evaluation.curves import detection_curves
-from seyolo.evaluation.evaluate import Judgement, predict, truth_of
+from seyolo.evaluation.evaluate import AP_THRESHOLDS, Judgement, judged, truth_of
 from seyolo.media.annotate import FONT, Colour, class_colour, contact_sheet, draw_boxes
 from seyolo.media.images import read_image
 from seyolo.report.figures.charts import plot_detection_curves, plot_scales_over_time
@@ -98,7 +99,8 @@ def write_results(
     if spread:
         plot_scales_over_time(spread, folder / "scales_over_time.png")
     picked = _spread_evenly(samples)
-    found = predict(model, picked, (size_px, size_px), confidence=CONFIDENCE)
+    thresholds = replace(AP_THRESHOLDS, confidence=CONFIDENCE)
+    _, found = judged(model, picked, (size_px, size_px), thresholds=thresholds)
     _write_predictions(picked, found, model.names, folder / PREDICTIONS_FILE)
 
 

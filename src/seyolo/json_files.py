@@ -1,0 +1,75 @@
+"""JSON as typed values, and typed values as JSON.
+
+A key that a type does not have is ignored, so that files of a newer version can be read.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+import numpy as np
+
+from seyolo.errors import SeyoloError, TrainingError
+
+Value = TypeVar("Value")
+
+
+def read_json(path: Path, kind: type[Value], error: type[SeyoloError] = TrainingError) -> Value:
+    """Reads a JSON file as a value of a type, such as a frozen dataclass.
+
+    Raises:
+        SeyoloError: of the type `error`: the file cannot be read, is no JSON, or does not fit the type. The
+            message names the file and the key.
+    """
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as reason:
+        raise error(f"{path}: cannot be read as JSON ({reason})") from None
+    try:
+        return from_json(value, kind)
+    except (SeyoloError, msgspec.ValidationError) as reason:
+        raise error(f"{path}: {reason}") from None
+
+
+def from_json(value: object, kind: type[Value]) -> Value:
+    """Converts what `json.loads` returns to a value of a type; typed values inside are kept as they are.
+
+    Raises:
+        TrainingError: the value does not fit the type; the message names the key.
+        SeyoloError: raised by the type itself.
+    """
+    try:
+        return msgspec.convert(value, kind, dec_hook=_decode)
+    except msgspec.ValidationError as reason:
+        raise TrainingError(readable(reason)) from None
+
+
+def to_json(value: object) -> Any:
+    """Converts a value to what `json.dumps` takes: dataclasses to dicts, paths to text, arrays to lists."""
+    return msgspec.to_builtins(value, enc_hook=_encode, str_keys=True)
+
+
+def readable(error: msgspec.ValidationError) -> str:
+    """Rewrites "Expected `int`, got `str` - at `$.a.b`" as "a.b: expected int, got str"."""
+    text, _, where = str(error).replace("`", "").partition(" - at $")
+    text = text[0].lower() + text[1:]
+    key = re.sub(r"\[\.\.\.\]", "[]", where.removeprefix("."))
+    return f"{key}: {text}" if key else text
+
+
+def _decode(kind: type, value: Any) -> Any:
+    if kind is Path and isinstance(value, str | Path):
+        return Path(value)
+    raise ValueError(f"Expected `{kind.__name__}`, got `{type(value).__name__}`")
+
+
+def _encode(value: Any) -> Any:
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    raise TypeError(f"{type(value).__name__} has no form in JSON")

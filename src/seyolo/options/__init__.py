@@ -1,0 +1,5 @@
+"""Options of the verbs: one frozen dataclass per group, each option declared once, with its text beside it.
+
+The command line, the Python functions and the files of a run are made from these classes. They need no
+PyTorch. A value that makes no sense is refused when the object is made.
+"""

@@ -1,0 +1,51 @@
+"""Options of a MODEL: the weights to start from, the classes, and the attention to attach."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from seyolo.darknet.placement import GateKind, Place
+from seyolo.darknet.sections import Join
+from seyolo.errors import UsageError
+from seyolo.options.parameters import REPEATABLE
+
+USUAL_REDUCTION = 16
+
+
+@Parameter(name="*", group="Model")
+@dataclass(frozen=True)
+class ModelOptions:
+    """Options that may follow wherever MODEL stands.
+
+    Raises:
+        UsageError: options of attention without a kind of attention, or classes below 1.
+    """
+
+    weights: Path | None = None
+    """Darknet weights or a checkpoint to start from."""
+
+    num_classes: int | None = None
+    """number of classes; by default what the data or the model has."""
+
+    attention: GateKind | None = None
+    """attach Squeeze-and-Excitation or CBAM gates."""
+
+    at: Annotated[tuple[Place, ...], REPEATABLE] = ()
+    """where to attach; may be given several times. By default the first the model has of residual, neck and
+    head."""
+
+    reduction: int = USUAL_REDUCTION
+    """a gate squeezes to channels / reduction."""
+
+    join: Join = "scale"
+    """scale gives s·x, add gives x + s·x."""
+
+    def __post_init__(self) -> None:
+        if self.attention is None and self.at:
+            raise UsageError("--at says where attention goes; say which with --attention se or cbam")
+        if self.attention is None and (self.reduction, self.join) != (USUAL_REDUCTION, "scale"):
+            raise UsageError("--reduction and --join shape attention; say which with --attention se or cbam")
