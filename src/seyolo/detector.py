@@ -14,9 +14,9 @@ from typing import TypedDict, Unpack
 from seyolo.arguments import checked
 from seyolo.detections import Detections
 from seyolo.errors import UsageError
-from seyolo.inference import Thresholds, detect_images
 from seyolo.media.images import Image, as_image, find_images
 from seyolo.runtime.choice import check_choice, open_backend
+from seyolo.runtime.inference import Thresholds, detect_images
 from seyolo.runtime.protocol import Backend, Precision, Runtime, class_names
 
 

@@ -35,9 +35,9 @@ from seyolo.detections import Detections
 from seyolo.errors import UsageError
 from seyolo.exporting.parity import LEAST_AGREEMENT, UNSURE, box_agreement, require_agreement
 from seyolo.exporting.translate import IMAGES, RAW
-from seyolo.inference import Infer, Thresholds, suppressed
 from seyolo.letterbox import Mode, Placement, letterbox, to_tensor
 from seyolo.media.images import read_image
+from seyolo.runtime.inference import Infer, Thresholds, suppressed
 from seyolo.runtime.onnxruntime_backend import session_options
 
 LEAST_IMAGES = 8
