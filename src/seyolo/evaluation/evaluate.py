@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 from seyolo.boxes import cxcywh_to_xyxy
-from seyolo.data.batches.evaluation import EvaluationLoader
+from seyolo.data.batches.evaluation import evaluation_batches
 from seyolo.data.datasets import Sample
 from seyolo.detections import Detections
 from seyolo.evaluation.ap import Metrics, Truth, average_precision
@@ -93,9 +93,9 @@ def _raw_outputs(
 ) -> Iterator[tuple[Float32[np.ndarray, "B P columns"], list[Placement], Sequence[Sample]]]:
     report = Silent() if progress is None else progress
     mode = (model if isinstance(model, Backend) else model.network.net).letterbox_mode
-    loader = EvaluationLoader(samples, size_hw, batch_size, mode)
+    batches = evaluation_batches(samples, size_hw, batch_size, mode)
     with _inferring(model) as infer, report.task("evaluating", len(samples)) as advance:
-        for images, placements, batch in loader:
+        for images, placements, batch in batches:
             yield infer(images), placements, batch
             advance(len(batch), "")
 
