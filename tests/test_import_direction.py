@@ -66,6 +66,7 @@ TORCH_MODULES = {
     "seyolo.pruning.cutting.fold",
     "seyolo.pruning.cutting.recalibrate",
     "seyolo.pruning.cutting.reconstruct",
+    "seyolo.pruning.importance.built_in",
     "seyolo.pruning.importance.obs",
     "seyolo.pruning.importance.position_weights",
     "seyolo.pruning.importance.taylor",

@@ -61,7 +61,7 @@ def test_arrays_and_numbers_of_numpy_become_json() -> None:
         ("[]", "expected object, got array"),
         ('{"epochs": "3"}', "epochs: expected int, got str"),
         ('{"weights": {"box": null}}', "weights.box: expected float, got null"),
-        ('{"splits": ["val", 3]}', r"splits\[\]: expected str, got int"),
+        ('{"splits": ["val", 3]}', r"splits\[1\]: expected str, got int"),
         ('{"file": 3}', "file: expected Path, got int"),
         ('{"epochs": -1}', "--epochs -1: at least 0"),
     ],

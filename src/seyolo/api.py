@@ -6,7 +6,7 @@ Thin: each puts together what the rooms offer.
 from __future__ import annotations
 
 from seyolo.opening.model import input_size, open_model, resized
-from seyolo.pruning.planning.options import PlanOptions
+from seyolo.options.cut import CutOptions as PlanOptions
 from seyolo.report.pages.write import write_report
 from seyolo.torchnet.device import torch_device
 from seyolo.verbs.evaluate import evaluate, evaluate_oxford

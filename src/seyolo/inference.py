@@ -30,7 +30,7 @@ class Thresholds:
         max_detections: of the best boxes kept per image.
 
     Raises:
-        UsageError: a threshold outside [0, 1].
+        UsageError: a threshold outside [0, 1], or less than one box.
     """
 
     confidence: float = 0.25
@@ -42,6 +42,8 @@ class Thresholds:
             value = getattr(self, option)
             if not 0 <= value <= 1:
                 raise UsageError(f"{option} must be between 0 and 1, got {value}")
+        if self.max_detections < 1:
+            raise UsageError(f"max_detections must be at least 1, got {self.max_detections}")
 
 
 def detect_images(

@@ -39,7 +39,7 @@ def test_every_format_gives_the_same_samples(dataset: Dataset) -> None:
 def test_every_format_is_found_sound(dataset: Dataset) -> None:
     report = check_dataset(dataset)
     assert report.problems == ()
-    assert [split.num_images for split in report.splits] == [3, 2, 1]
+    assert [split.num_pictures for split in report.splits] == [3, 2, 1]
     assert [split.num_negatives for split in report.splits] == [1, 0, 0]
 
 

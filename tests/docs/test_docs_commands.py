@@ -22,8 +22,8 @@ import helpers.doc_workspace as make
 from helpers.doc_commands import INSTEAD, NOT_RUN, as_run, exchanged, verb_of
 from helpers.doc_pages import BLOCKS, COMMANDS, INLINE, PAGES, ROOT, Block, Command, blocks, commands
 from seyolo.cli import DATA_VERBS, VERBS, main, make_app
-from seyolo.commands.options import attached
 from seyolo.darknet.zoo import network_from_name
+from seyolo.opening.description import with_options
 from seyolo.options.model import ModelOptions
 from seyolo.pruning.planning.budget import parse_budgets
 
@@ -183,7 +183,7 @@ def test_what_others_stand_for_exists() -> None:
             else:
                 kind = words[words.index("--attention") + 1] if "--attention" in words else None
                 places = (words[words.index("--at") + 1],) if "--at" in words else ()
-                attached(network_from_name(word, 1), ModelOptions(attention=kind, at=places))
+                with_options(network_from_name(word, 1), ModelOptions(attention=kind, at=places))
             found.add(word)
     assert found == set(INSTEAD)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from seyolo.pruning.planning.options import PlanOptions
+from seyolo.options.cut import CutOptions
 from seyolo.verbs.slim_config import SlimConfig
 
 
@@ -21,5 +21,5 @@ def tiny_config(tiny_hands: Path) -> SlimConfig:
         sparse_epochs=2,
         finetune_epochs=1,
         batch_size=4,
-        cut=PlanOptions(multiple=2, blocks=False),
+        cut=CutOptions(multiple=2, blocks=False),
     )

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-from cyclopts import Parameter
 from rich.console import Group
 from rich.table import Table
 
@@ -15,10 +14,10 @@ from seyolo.commands.options import MODEL_DEFAULTS, Json
 from seyolo.commands.output import check_target, remark, show, table
 from seyolo.darknet.edit import set_size
 from seyolo.darknet.zoo import is_zoo_name, network_from_name
-from seyolo.data.datasets import load_dataset
 from seyolo.errors import UsageError
 from seyolo.files import write_text
 from seyolo.opening.description import with_options
+from seyolo.options.export import ExportOptions
 from seyolo.options.model import ModelOptions
 from seyolo.progress import console_progress
 from seyolo.runtime.shipped import refuse_shipped
@@ -26,6 +25,7 @@ from seyolo.runtime.shipped import refuse_shipped
 if TYPE_CHECKING:
     from seyolo.evaluation.ap import Metrics
 
+DEFAULTS = ExportOptions()
 NMS_REMARK = (
     "suppression inside: ONNX Runtime and OpenCV 5's default engine run this file; OpenCV's classic engine, "
     "the only one of OpenCV 4, gives wrong rows for it"
@@ -36,14 +36,7 @@ def export(
     model: str,
     out: Path,
     *,
-    nms: Annotated[bool, Parameter(negative=())] = False,
-    dynamic_batch: Annotated[bool, Parameter(negative=())] = False,
-    half: Annotated[bool, Parameter(negative=())] = False,
-    int8: Annotated[bool, Parameter(negative=())] = False,
-    data: Path | None = None,
-    pictures: int | None = None,
-    size: int | None = None,
-    device: str = "cpu",
+    options: ExportOptions = DEFAULTS,
     start: ModelOptions = MODEL_DEFAULTS,
     json: Json = None,
 ) -> None:
@@ -55,46 +48,26 @@ def export(
     Args:
         model: a checkpoint, a .cfg with its weights, or a zoo name.
         out: the file.
-        nms: non-maximum suppression inside the .onnx.
-        dynamic_batch: an .onnx that takes any number of images at once.
-        half: kernels stored in 16 bits: half an .onnx or .xml, with the same arithmetic.
-        int8: convolutions of an .onnx or .xml in bytes: a quarter of the file, and faster; needs --data.
-        data: a data set; int8 is measured on images of its train split, and AP on val before and after.
-        pictures: how many images int8 is measured on [default: 128].
-        size: side of the square input in pixels; by default the model's.
-        device: cpu, cuda or cuda:N; where the model runs that the file is compared with.
         json: write the list of files here; - is stdout.
     """
     check_target(json)
     refuse_shipped(model)
     untrained = is_zoo_name(model) and start.weights is None
     metrics: Mapping[str, Metrics] = {}
-    if untrained and out.suffix == ".cfg" and not (nms or half or int8):
-        if device != "cpu":
-            raise UsageError(f"--device {device}: a description without weights is written and nothing runs")
-        written: tuple[Path, ...] = (_write_description(model, out, size, start),)
+    if untrained and out.suffix == ".cfg" and not (options.nms or options.half or options.int8):
+        if options.device != "cpu":
+            raise UsageError(
+                f"--device {options.device}: a description without weights is written and nothing runs"
+            )
+        written: tuple[Path, ...] = (_write_description(model, out, options.size, start),)
     else:
-        exported = seyolo.api.export_file(
-            model,
-            out,
-            nms=nms,
-            dynamic_batch=dynamic_batch,
-            half=half,
-            int8=int8,
-            dataset=None if data is None else load_dataset(data),
-            num_images=pictures,
-            size=size,
-            device=device,
-            random=untrained,
-            progress=console_progress(),
-            start=start,
-        )
+        exported = seyolo.api.export_file(model, out, options, start, progress=console_progress())
         written, metrics = exported.files, exported.metrics
     is_random = untrained and out.suffix != ".cfg"
     value = {"files": [str(path) for path in written], "random_weights": is_random}
     if metrics:
         value["metrics"] = {precision: measured.to_dict() for precision, measured in metrics.items()}
-    if nms:
+    if options.nms:
         remark(NMS_REMARK)
     text = "wrote " + " and ".join(str(path) for path in written) + (" (random weights)" if is_random else "")
     show(value, Group(_accuracy(metrics), text) if metrics else text, json)

@@ -91,7 +91,7 @@ class TrainingStep:
         loss, parts = self._loss(images, targets)
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]  # torch gives it no types
-        progress = step / (self.config.epochs * self.steps_per_epoch)
+        progress = step / max(1, self.config.epochs * self.steps_per_epoch)
         if self.sparsity is not None:
             self.sparsity.before_step(self.model, progress)
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.gradient_clip)

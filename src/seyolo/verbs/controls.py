@@ -33,7 +33,7 @@ from seyolo.evaluation.bootstrap import bootstrap_difference
 from seyolo.evaluation.evaluate import Judgement
 from seyolo.exporting.formats import export
 from seyolo.exporting.quantize import calibration_images
-from seyolo.pruning.planning.options import PlanOptions
+from seyolo.options.cut import CutOptions as PlanOptions
 from seyolo.pruning.prune import prune_by
 from seyolo.runtime.choice import open_backend
 from seyolo.runtime.protocol import Backend
@@ -42,7 +42,7 @@ from seyolo.training.loop import train
 from seyolo.training.run_folder import can_resume
 from seyolo.training.sparsity import PUBLISHED_STRENGTH
 from seyolo.training.trackers import Monitor
-from seyolo.verbs.planning import plan_of
+from seyolo.verbs.calibration import plan_of
 from seyolo.verbs.slim_config import SlimConfig
 from seyolo.verbs.slim_run import SlimRun
 from seyolo.verbs.timing import median_ms

@@ -1,4 +1,4 @@
-"""`export_file`: a MODEL in, a file for other programs out."""
+"""`export_file`: a MODEL written for other programs."""
 
 from __future__ import annotations
 
@@ -7,28 +7,31 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from seyolo.data.datasets import Dataset
+from seyolo.darknet.zoo import is_zoo_name
+from seyolo.data.datasets import Dataset, load_dataset
 from seyolo.errors import UsageError
 from seyolo.evaluation.ap import Metrics
-from seyolo.exporting.formats import export
+from seyolo.exporting.formats import checked_format, export
 from seyolo.exporting.quantize import calibration_images
-from seyolo.opening.description import CHECKPOINT
 from seyolo.opening.model import open_model, resized
-from seyolo.opening.network import save
+from seyolo.options.export import ExportOptions
 from seyolo.options.model import ModelOptions
 from seyolo.progress import Progress
 from seyolo.runtime.choice import open_backend
 from seyolo.torchnet.build import DarknetModel
 from seyolo.verbs.evaluate import evaluate
 
+DEFAULTS = ExportOptions()
+START = ModelOptions()
+
 
 @dataclass(frozen=True)
 class Exported:
-    """What `export_file` wrote.
+    """Result of `export_file`.
 
     Attributes:
-        files: their paths.
-        metrics: of an int8 file, where the data has a split `val`: its AP there, `float32` and `int8`.
+        files: paths of the files written.
+        metrics: AP on `val` before and after int8, by `float32` and `int8`; empty without int8 or `val`.
     """
 
     files: tuple[Path, ...]
@@ -38,65 +41,50 @@ class Exported:
 def export_file(
     model: str | Path,
     out: Path,
+    options: ExportOptions = DEFAULTS,
+    start: ModelOptions = START,
     *,
-    nms: bool = False,
-    dynamic_batch: bool = False,
-    half: bool = False,
-    int8: bool = False,
     dataset: Dataset | None = None,
-    num_images: int | None = None,
-    size: int | None = None,
-    device: str = "cpu",
-    random: bool = False,
     progress: Progress | None = None,
-    start: ModelOptions = ModelOptions(),  # noqa: B008 (frozen)
 ) -> Exported:
-    """Writes a MODEL for other programs, or as a checkpoint.
+    """Writes a MODEL in the format of a path's ending; a zoo name without weights gets random ones.
 
     Args:
-        model, start, random: as in `open_model`.
-        out: `.onnx`, `.xml`, `.cfg` or `.safetensors`.
-        nms, dynamic_batch, half, int8: as in `seyolo.export`.
-        dataset: its `train` split gives the images for int8, its `val` split is evaluated before and after.
-        num_images: so many of them, spread over the split; 128 by default.
-        size: side of the square input in pixels; by default the model's.
-        device: where the model runs to which a file is compared.
-        progress: where to tell how far the evaluation is.
+        model: a zoo name, a `.cfg` or a checkpoint.
+        out: the file.
+        options: of the file and of its int8.
+        start: weights, classes and gates.
+        dataset: the loaded data set instead of `options.data`.
+        progress: of the evaluation.
+
+    Raises:
+        UsageError: options that exclude each other or that the format does not have.
+        ModelError, ExportError, DataError: as `open_model`, `export` and `evaluate`.
     """
-    if out.suffix != ".onnx" and (nms or dynamic_batch):
-        raise UsageError(f"{out}: non-maximum suppression and a dynamic batch are for .onnx")
-    if out.suffix == CHECKPOINT and (half or int8):
-        raise UsageError(f"{out}: checkpoints hold float32 only; export int8 and half to .onnx or .xml")
-    if int8 != (dataset is not None):
+    random = is_zoo_name(str(model)) and start.weights is None
+    has_data = dataset is not None or options.data is not None
+    if options.int8 != has_data:
         raise UsageError("int8 is measured on images, and they are for nothing else: --int8 --data DATA")
-    if num_images is not None and not int8:
-        raise UsageError("a number of images is for int8; leave --pictures out")
-    if int8 and random:
+    if options.int8 and random:
         raise UsageError(f"{model}: has no trained weights, so int8 has nothing to measure; give --weights")
-    opened = resized(open_model(model, start, device=device, random=random), size)
-    if out.suffix == CHECKPOINT:
-        save(opened, out)
-        return Exported((out,))
-    before = {}
-    if dataset is not None and "val" in dataset.splits and not nms:
-        before = {"float32": _metrics_of_float(opened, dataset, progress)}
-    files = export(
-        opened,
-        out,
-        nms=nms,
-        dynamic_batch=dynamic_batch,
-        half=half,
-        int8=int8,
-        pictures=[] if dataset is None else calibration_images(dataset.images("train"), num_images),
-    )
-    if dataset is None or not before:
+    chosen = checked_format(out, options)
+    if dataset is None and options.data is not None:
+        dataset = load_dataset(options.data)
+    opened = resized(open_model(model, start, device=options.device, random=random), options.size)
+    if dataset is None:
+        return Exported(chosen.write(opened, out, options, ()))
+    is_measured = "val" in dataset.splits and not options.nms
+    before = _metrics_of_float(opened, dataset, progress) if is_measured else None
+    images = calibration_images(dataset.images("train"), options.pictures)
+    files = chosen.write(opened, out, options, images)
+    if before is None:
         return Exported(files)
     after = evaluate(open_backend(out), dataset, "val", progress=progress)["val"]
-    return Exported(files, before | {"int8": after})
+    return Exported(files, {"float32": before, "int8": after})
 
 
 def _metrics_of_float(model: DarknetModel, dataset: Dataset, progress: Progress | None) -> Metrics:
-    """Of the model as it is, on the runtime that int8 is for."""
+    """Measures the float32 model on the runtime of the int8 file."""
     with tempfile.TemporaryDirectory() as folder:
         (path,) = export(model, Path(folder) / "float.onnx")
         return evaluate(open_backend(path), dataset, "val", progress=progress)["val"]

@@ -11,17 +11,17 @@ from seyolo.files import write_text
 from seyolo.opening.description import CHECKPOINT
 from seyolo.opening.model import input_size, open_model, resized
 from seyolo.opening.network import save
+from seyolo.options.cut import DEFAULT_CUT, CutOptions
 from seyolo.options.model import ModelOptions
 from seyolo.progress import Progress
-from seyolo.pruning.planning.options import DEFAULTS, PlanOptions
+from seyolo.pruning.planning.budget import parse_budgets
 from seyolo.pruning.planning.plan import Plan
-from seyolo.pruning.prune import prune_by, timed_plan
+from seyolo.pruning.planning.planner import Planner
 from seyolo.report.figures.plots import plot_channels
 from seyolo.report.figures.slim_run import channel_rows
 from seyolo.torchnet.build import DarknetModel
 from seyolo.torchnet.device import torch_device
-from seyolo.verbs.calibration import repair_on
-from seyolo.verbs.planning import plan_on
+from seyolo.verbs.calibration import CalibrationSet, planner_on, repair_on
 from seyolo.verbs.slim_config import Repair
 
 FORECAST_BACKENDS = ("onnxruntime",)
@@ -48,7 +48,7 @@ def plan_file(
     *,
     budget: str | Sequence[str] = (),
     plan: Plan | None = None,
-    options: PlanOptions = DEFAULTS,
+    options: CutOptions = DEFAULT_CUT,
     dataset: Dataset | None = None,
     size: int | None = None,
     seed: int = 0,
@@ -68,11 +68,11 @@ def plan_file(
     _require_one(budget, plan)
     dense = resized(open_model(model, start, device=device), size)
     if plan is not None:
-        plan = timed_plan(dense, plan.recounted(dense.network), FORECAST_BACKENDS, progress)
+        planner = Planner(dense, progress=progress)
+        plan = planner.timed(planner.recounted(plan), FORECAST_BACKENDS)
     else:
-        plan = plan_on(
-            dense, budget, options, dataset, seed=seed, progress=progress, backends=FORECAST_BACKENDS
-        )
+        planner = planner_on(dense, options, dataset, seed, progress)
+        plan = planner.plan(parse_budgets(budget), FORECAST_BACKENDS)
     _write_plan(path, plan, dense)
     return plan
 
@@ -83,7 +83,7 @@ def prune_file(
     *,
     budget: str | Sequence[str] = (),
     plan: Plan | None = None,
-    options: PlanOptions = DEFAULTS,
+    options: CutOptions = DEFAULT_CUT,
     repair: Repair = "reconstruct",
     dataset: Dataset | None = None,
     size: int | None = None,
@@ -116,14 +116,16 @@ def prune_file(
     _require_one(budget, plan)
     dense = resized(open_model(model, start, device=device), size)
     if plan is not None:
-        plan = plan.recounted(dense.network)
+        planner = Planner(dense)
+        plan = planner.recounted(plan)
     else:
-        plan = plan_on(dense, budget, options, dataset, seed=seed, progress=progress)
-    slim_model = prune_by(dense, plan)
+        planner = planner_on(dense, options, dataset, seed, progress)
+        plan = planner.plan(parse_budgets(budget))
+    slim_model = planner.prune(plan)
     if dataset is not None:
         slim_model = slim_model.to(torch_device(device))
-        size_hw = input_size(slim_model, None)
-        repair_on(slim_model, dense, plan, dataset, size_hw, how=repair, seed=seed)
+        images = CalibrationSet(dataset, input_size(slim_model, None), seed)
+        repair_on(slim_model, dense, plan, images, repair)
     save(slim_model, out)
     _write_plan(plan_path(out), plan, dense)
     return plan

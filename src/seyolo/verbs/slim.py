@@ -15,8 +15,8 @@ from seyolo.errors import TrainingError, UsageError
 from seyolo.json_files import from_json
 from seyolo.opening.description import CHECKPOINT, make_attention
 from seyolo.opening.network import load
+from seyolo.options.cut import CutOptions as PlanOptions
 from seyolo.progress import Progress
-from seyolo.pruning.planning.options import PlanOptions
 from seyolo.runs import existing_run, new_run
 from seyolo.training.distillation import check_weight
 from seyolo.training.distributed import on_leader

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from types import MappingProxyType
 from typing import Any, Literal
 
 from seyolo.opening.description import Attention
-from seyolo.pruning.planning.options import PlanOptions
+from seyolo.options.cut import CutOptions as PlanOptions
 from seyolo.training.config import TrainConfig
 from seyolo.training.sparsity import PUBLISHED_STRENGTH, Schedule, strength_of_reach
 
+RENAMED_IN_CUT: Mapping[str, str] = MappingProxyType({"importance": "method", "size_hw": "size"})
+"""Options of the cut, and their names in the folder of a run."""
 USUAL_EPOCHS = 30
 SLIM_SHARE = 2.0
 """Epochs of the slim network for one of the dense one: at 30 % of the MACs that takes about as long."""
@@ -152,3 +156,10 @@ class SlimConfig:
         total = max(1, before + stages["sparse"] + stages["finetuned"])
         start = before + (stages["sparse"] if stage == "finetuned" else 0)
         return start / total, (start + stages[stage]) / total
+
+
+def stored(config: SlimConfig) -> dict[str, Any]:
+    """Returns the settings as config.json holds them."""
+    values = asdict(config)
+    cut = {RENAMED_IN_CUT.get(name, name): value for name, value in values["cut"].items()}
+    return values | {"cut": cut}

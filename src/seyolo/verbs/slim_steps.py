@@ -12,8 +12,8 @@ from typing import Any
 
 from seyolo.progress import Progress, Silent
 from seyolo.training.trackers import NoTracker, OpenTracker
+from seyolo.verbs.calibration import plan_of
 from seyolo.verbs.controls import ControlName, Finished, control_results, joined_rows, kept_rows
-from seyolo.verbs.planning import rough_plan
 from seyolo.verbs.slim_config import SlimConfig
 from seyolo.verbs.slim_run import SlimRun
 
@@ -45,7 +45,7 @@ def slim(
     run = SlimRun(config, Path(folder), progress or Silent(), tracker=tracker or NoTracker)
     run.check_folder(resume)
     start = run.starting_model()
-    rough = rough_plan(start, config, run.progress)
+    rough = plan_of(start, config, None, run.progress)
     run.begin()
     run.announce(start, rough)
     dense = run.dense(start)

@@ -150,7 +150,7 @@ class TestOfficial:
 
     def test_counts_beside_the_published_ones(self, source: Path, tmp_path: Path) -> None:
         report = convert(source, tmp_path / "out")
-        assert [(c.split, c.num_images, c.num_hands) for c in report.counts] == [
+        assert [(c.split, c.num_pictures, c.num_hands) for c in report.counts] == [
             ("train", 2, 2),
             ("val", 2, 3),
             ("test", 1, 1),

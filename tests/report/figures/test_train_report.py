@@ -49,7 +49,7 @@ def test_labels_and_detections_have_two_colours(
 ) -> None:
     samples = load_dataset(tiny_hands).split("val")
     found = Detections(np.array([[1.0, 1, 20, 30]]), np.array([0.5]), np.array([0]))
-    monkeypatch.setattr(train_report, "predict", lambda model, picked, *_, **__: [found] * len(picked))
+    monkeypatch.setattr(train_report, "judged", lambda model, picked, *_, **__: ([], [found] * len(picked)))
     model = load("yolov3-tiny@0.125", names=["hand"])
     history = [{"epoch": 1, "box": 1.0, "objectness": 1.0, "classes": 0.0, "val_ap": 0.5}]
     write_results(tmp_path, model, samples, 64, history)

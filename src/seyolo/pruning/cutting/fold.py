@@ -1,12 +1,12 @@
-"""What a removed channel still says when it always says the same: folding constants into the next layer.
+"""Folding of the constant output of removed channels into the bias of the next layer.
 
-A channel whose batch-normalisation scale is zero puts out act(β) at every pixel. Cutting it takes that
-constant from everyone who reads it; folding gives it back: a convolution's sum of kernel x constant goes
-into its running mean (or its bias). Constants travel through pooling, upsampling, reorganisation,
-concatenation and shortcuts; behind a gate (`[scale_channels]`, `[sam]`, `[cbam]`) they depend on the image
-and count as zero. Exact inside the image and for unpadded kernels; at a zero-padded border the dense
-network adds less, so there it is approximate. Behind a `[reorg]` it is exact where the height in front is a
-multiple of its s²; elsewhere some cells hold the constant of a neighbouring channel.
+A channel whose batch-normalisation scale is zero has the value act(β) at every pixel. Folding restores that
+constant for the layers that read it: the sum of kernel x constant of a convolution is subtracted from its
+running mean (or added to its bias). Constants pass through pooling, upsampling, reorganisation, concatenation
+and shortcuts; behind a gate (`[scale_channels]`, `[sam]`, `[cbam]`) they depend on the image and count as
+zero. Folding is exact inside the image and for unpadded kernels; at a zero-padded border the dense network
+adds less, so folding is approximate there. Behind a `[reorg]` of stride s it is exact where the height in
+front is a multiple of s²; elsewhere some cells hold the constant of a neighbouring channel.
 """
 
 from __future__ import annotations
@@ -37,18 +37,19 @@ from seyolo.darknet.sections import (
     Upsample,
 )
 from seyolo.pruning.groups.atoms import BoolArray, is_depthwise
-from seyolo.pruning.importance.scores import FloatArray, State
+from seyolo.pruning.importance.importance import FloatArray
+from seyolo.pruning.importance.weights import State
 from seyolo.torchnet.activations import make_activation
 from seyolo.torchnet.layers import shortcut_shares
 
 
 def constants_of(network: Network, state: State, masks: Sequence[BoolArray]) -> tuple[FloatArray, ...]:
-    """Per layer (C,): the constant each removed channel puts out; 0 for kept ones and where there is none.
+    """Returns per layer (C,) the constant value of each removed channel; 0 for kept and for varying channels.
 
     Args:
         network: the dense network.
         state: its tensors. The scale of a removed channel counts as zero, whatever it is.
-        masks: per layer (C,): True for the channels that stay.
+        masks: per layer (C,): True for the channels to keep.
     """
     constants: list[FloatArray] = []
     for index, (section, sources) in enumerate(zip(network.layers, inputs(network), strict=True)):
@@ -64,9 +65,9 @@ def constants_of(network: Network, state: State, masks: Sequence[BoolArray]) -> 
 
 
 def fold_constants(network: Network, state: State, masks: Sequence[BoolArray]) -> dict[str, NDArray[Any]]:
-    """The dense tensors with running means and biases that make up for the removed channels' constants.
+    """Returns the dense tensors with the constants of removed channels in running means and biases.
 
-    Tensors that do not change are passed on, not copied.
+    Tensors that do not change are not copied.
     """
     constants = constants_of(network, state, masks)
     result = dict(state)
@@ -81,7 +82,7 @@ def fold_constants(network: Network, state: State, masks: Sequence[BoolArray]) -
             else:
                 _add(result, prefix + "conv.bias", added)
         elif isinstance(section, Cbam):
-            # Both pooled vectors hold the constant itself, so the shared squeeze answers it exactly.
+            # Both pooled vectors hold the constant itself, so its fold into the shared squeeze is exact.
             _add(result, prefix + "squeeze.bias", _response(state[prefix + "squeeze.weight"], constant, 1))
     return result
 
@@ -91,7 +92,7 @@ def _add(tensors: dict[str, NDArray[Any]], name: str, added: FloatArray) -> None
 
 
 def _response(kernel: NDArray[Any], constant: FloatArray, groups: int) -> FloatArray:
-    """(out,): what a convolution answers to (in,) constant channels where its kernel lies inside."""
+    """Returns (out,) the response of a convolution to (in,) constant channels, away from the border."""
     parts = zip(np.split(kernel, groups), np.split(constant, groups), strict=True)
     answers = [
         part.reshape(len(part), -1) @ np.repeat(values, part.shape[2] * part.shape[3]).astype(part.dtype)
@@ -102,7 +103,7 @@ def _response(kernel: NDArray[Any], constant: FloatArray, groups: int) -> FloatA
 
 def _of_convolution(section: Convolutional, state: State, index: int) -> FloatArray:
     if not section.batch_normalize:
-        return np.zeros(section.filters)  # no scale that could be zero: it follows the image
+        return np.zeros(section.filters)  # without a scale that could be zero, it depends on the image
     return activate(section.activation, state[f"layers.{index}.bn.bias"].astype(np.float64))
 
 
@@ -142,6 +143,6 @@ def _total(section: Shortcut, read: Sequence[FloatArray], weights: NDArray[Any] 
 
 
 def activate(name: Activation, x: FloatArray) -> FloatArray:
-    """Darknet's activation functions on numpy arrays."""
+    """Applies an activation function of Darknet to a numpy array."""
     result: FloatArray = make_activation(name)(torch.from_numpy(x.copy())).numpy()
     return result

@@ -1,4 +1,4 @@
-"""Surgery: the slim description and its tensors, given which output channels stay.
+"""Surgery: the pruned description and its tensors, for given output channels to keep.
 
 Kernels lose rows and columns, vectors lose entries, nothing is retrained. The slim network computes exactly
 what the dense one computes when its removed channels are set to zero behind every layer.
@@ -30,7 +30,7 @@ def slice_network(
     Args:
         network: the dense network.
         state: its tensors by the names of `darknet.weights.tensor_shapes`.
-        masks: per layer (C,): True for the output channels that stay, consistent over all ties (as
+        masks: per layer (C,): True for the output channels to keep, consistent over all ties (as
             `Plan.masks` and `groups.keep_masks` give them).
 
     Raises:

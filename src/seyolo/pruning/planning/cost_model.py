@@ -66,13 +66,13 @@ class CostModel:
         self._params_per_channel, self._macs, self._params = rest
 
     def params(self, counts: IntArray) -> int:
-        """Learned parameters with (groups,) kept channels."""
+        """Returns the learned parameters with (groups,) kept channels."""
         written = self._channels.written(counts)
         each = self._pairs(counts, written) * self._params_per_pair + written * self._params_per_channel
         return int((each + self._params)[self._channels.alive(counts)].sum())
 
     def macs(self, counts: IntArray) -> int:
-        """Multiply-accumulates of one image with (groups,) kept channels."""
+        """Returns the multiply-accumulates of one image with (groups,) kept channels."""
         each = self._pairs(counts, self._channels.written(counts)) * self._macs_per_pair + self._macs
         return int(each[self._channels.alive(counts)].sum())
 

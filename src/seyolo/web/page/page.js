@@ -1,4 +1,4 @@
-// A picture goes to the server once per model, with a low threshold; the slider then filters here, which gives the
+// An image goes to the server once per model, with a low threshold; the slider then filters here, which gives the
 // very boxes a higher threshold would have given: suppression drops a box only for a better one.
 
 const ASKED_CONFIDENCE = 0.05;
@@ -7,7 +7,7 @@ const CAMERA_SIDE_PX = 960;
 const MOST_LISTED = 12;
 const TIMED_FRAMES = 30;
 const RETRY_MS = 1000;
-const HIGHEST = 0.72; // of the window: what is said of a picture stays in sight
+const HIGHEST = 0.72; // of the window: what is said of an image stays in sight
 
 const page = Object.fromEntries([...document.querySelectorAll("[id]")].map((element) => [element.id, element]));
 
@@ -16,7 +16,7 @@ let views = [];
 let picture = null; // { blob, image }: the one that is shown
 let turn = 0; // whatever was begun in an earlier turn no longer counts
 let stream = null; // of the camera
-let filling = Promise.resolve(); // the requests of a picture that are under way
+let filling = Promise.resolve(); // the requests of an image that are under way
 
 // ---- asking the server
 
@@ -80,7 +80,7 @@ function show(view) {
 }
 
 function showRuns(view, perSecond) {
-  const rate = perSecond ? `, ${perSecond.toFixed(perSecond < 10 ? 1 : 0)} pictures/s` : "";
+  const rate = perSecond ? `, ${perSecond.toFixed(perSecond < 10 ? 1 : 0)} images/s` : "";
   view.runs.textContent = view.runsOn + rate;
 }
 
@@ -100,7 +100,7 @@ function describe(view) {
     item.className = found.length ? "" : "none";
     return item;
   }));
-  view.canvas.setAttribute("aria-label", `the picture with ${countText(found)}`);
+  view.canvas.setAttribute("aria-label", `the image with ${countText(found)}`);
 }
 
 function countText(found) {
@@ -169,7 +169,7 @@ function drawLabel(context, { box, name, score }, toCanvas, ratio, { colour, tex
   context.fillText(label, left + margin, top + height / 2 + ratio / 2);
 }
 
-// ---- pictures
+// ---- images
 
 async function open(blob) {
   stopCamera();
@@ -177,7 +177,7 @@ async function open(blob) {
   say("");
   try {
     const image = await createImageBitmap(blob).catch(() => {
-      throw new Error("This is not a picture the browser can show.");
+      throw new Error("This is not an image the browser can show.");
     });
     if (mine !== turn) return;
     const isTaken = SENT_AS_THEY_ARE.includes(blob.type);
@@ -351,7 +351,7 @@ function take(event, data) {
   event.preventDefault();
   document.body.classList.remove("dragging");
   if (data.files[0]) open(data.files[0]);
-  else complain(new Error("That holds no picture; drop or paste a picture file."));
+  else complain(new Error("That holds no image; drop or paste an image file."));
 }
 
 function offerChoice() {

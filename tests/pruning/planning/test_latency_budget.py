@@ -12,9 +12,10 @@ from seyolo.checkpoint import Checkpoint
 from seyolo.errors import BudgetError
 from seyolo.progress import Silent
 from seyolo.pruning.groups.groups import find_groups
-from seyolo.pruning.planning import verify
+from seyolo.pruning.planning import planner
+from seyolo.pruning.planning.budget import parse_budgets
 from seyolo.pruning.planning.plan import Plan
-from seyolo.pruning.prune import measured_plan, timed_plan
+from seyolo.pruning.planning.planner import Planner
 from seyolo.torchnet.build import build
 
 DENSE_MS = machine(WIDTHS)
@@ -48,9 +49,10 @@ def plan(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[Plan, list[str]
     """Plans on a machine that is `slower` than its table says."""
 
     def make(budget: str, slower: Callable[[float], float] = float) -> tuple[Plan, list[str]]:
-        monkeypatch.setattr(verify, "measure", clock(slower))
+        monkeypatch.setattr(planner, "measure", clock(slower))
         listener = Listener()
-        made = measured_plan(build(NETWORK), budget, latency={"onnxruntime": TABLE}, progress=listener)
+        tables = {"onnxruntime": TABLE}
+        made = Planner(build(NETWORK), latency=tables, progress=listener).plan(parse_budgets(budget))
         return made, listener.messages
 
     return make
@@ -112,5 +114,5 @@ def test_other_budgets_are_predicted_and_measured_where_there_is_a_table(plan: M
 
 def test_a_plan_that_was_made_before_is_timed(plan: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     made, _ = plan("macs=50%")
-    monkeypatch.setattr("seyolo.pruning.prune.latency_table", lambda *_, **__: TABLE)
-    assert timed_plan(build(NETWORK), made, ["onnxruntime"]) == made
+    monkeypatch.setattr(planner, "latency_table", lambda *_, **__: TABLE)
+    assert Planner(build(NETWORK)).timed(made, ["onnxruntime"]) == made

@@ -1,0 +1,64 @@
+"""Options of an export: the form of the file, and the images that int8 is calibrated on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from cyclopts import Parameter
+
+from seyolo.errors import UsageError
+from seyolo.options.parameters import Flag
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class FileOptions:
+    """Options of the form of an exported file; `exporting/formats.py` lists which format has which.
+
+    Raises:
+        UsageError: 16-bit kernels and int8 together.
+    """
+
+    nms: Flag = False
+    """non-maximum suppression inside the .onnx."""
+
+    dynamic_batch: Flag = False
+    """an .onnx that takes any number of images at once."""
+
+    half: Flag = False
+    """kernels stored in 16 bits: half an .onnx or .xml, with the same arithmetic."""
+
+    int8: Flag = False
+    """convolutions of an .onnx or .xml in bytes: a quarter of the file, and faster; needs --data."""
+
+    def __post_init__(self) -> None:
+        if self.half and self.int8:
+            raise UsageError("a file holds 16-bit kernels or int8, not both")
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class ExportOptions(FileOptions):
+    """Options of the verb `export`.
+
+    Raises:
+        UsageError: as `FileOptions`, or a number of images without int8.
+    """
+
+    data: Path | None = None
+    """a data set; int8 is measured on images of its train split, and AP on val before and after."""
+
+    pictures: int | None = None
+    """how many images int8 is measured on [default: 128]."""
+
+    size: int | None = None
+    """side of the square input in pixels; by default the model's."""
+
+    device: str = "cpu"
+    """cpu, cuda or cuda:N; where the model runs that the file is compared with."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.pictures is not None and not self.int8:
+            raise UsageError("a number of images is for int8; leave --pictures out")
