@@ -194,7 +194,7 @@ def test_strict_stops_and_goes_on_when_it_is_mended(
     assert "go on with: seyolo detect --resume found" in outcome.err
     assert "error: in/2.jpg: the image is truncated" in outcome.err
     assert not (tmp_path / "found/detections.json").exists()
-    assert_refused(run("detect", onnx, "in", "--out", "found"), "holds a run that was interrupted")
+    assert_refused(run("detect", onnx, "in", "--out", "found"), "holds an interrupted run")
     (album / "2.jpg").write_bytes(whole)
     again = run("detect", "--resume", "found")
     assert again.code == 0, again.err

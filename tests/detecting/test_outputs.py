@@ -143,5 +143,5 @@ def test_sources_are_never_written_over(tmp_path: Path) -> None:
     check("in/a.jpg")
     check("in/a.jpg", "out/a.jpg", out="new")
     for names in (["out/b.jpg"], ["in/a.jpg", "out/a.jpg"], ["in/link.jpg"]):
-        with pytest.raises(UsageError, match=r"would write over .*out/"):
+        with pytest.raises(UsageError, match=r"would overwrite .*out/"):
             check(*names)

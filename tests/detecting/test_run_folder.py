@@ -31,7 +31,7 @@ def test_a_run_from_start_to_end(tmp_path: Path) -> None:
     journal.append({"picture": "a.jpg"})
     journal.close()
     assert folder.config() == {"model": "x.onnx"}
-    with pytest.raises(UsageError, match=r"holds a run that was interrupted.*--resume"):
+    with pytest.raises(UsageError, match=r"holds an interrupted run.*--resume"):
         folder.start({"model": "y.onnx"})
     journal = folder.resume()
     journal.append({"picture": "b.jpg"})

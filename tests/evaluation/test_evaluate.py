@@ -14,7 +14,7 @@ from seyolo.darknet.zoo import network_from_name
 from seyolo.data.datasets import Sample
 from seyolo.errors import DataError
 from seyolo.evaluation.evaluate import evaluate, judged, truth_of
-from seyolo.inference import Thresholds
+from seyolo.runtime.inference import Thresholds
 from seyolo.runtime.torch_backend import TorchBackend
 from seyolo.torchnet.build import build
 

@@ -15,8 +15,8 @@ from helpers.random_weights import calibrated
 from seyolo.darknet.zoo import network_from_name
 from seyolo.exporting.onnx import export_onnx
 from seyolo.exporting.parity import sample_image
-from seyolo.inference import Thresholds
 from seyolo.options.export import FileOptions
+from seyolo.runtime.inference import Thresholds
 
 NETWORKS = (
     "yolov2-tiny", "yolov3@0.25", "yolov3-spp@0.25", "yolov4@0.25", "yolov4-tiny", "yolov4-csp@0.25",

@@ -1,7 +1,7 @@
-"""The journal of a `detect` run: a line of JSON per image or frame, appended after its files.
+"""Journal of a `detect` run: a line of JSON per image or frame, appended after its files.
 
-It is what a run is resumed from and what the tables are made of, so nothing has to be kept in memory. A line
-that is not whole, as a killed process or a full disk leaves it, is cut off before more is appended.
+A run is resumed from its journal and the tables are made from it, so that nothing is kept in memory. `repair`
+removes an incomplete last line, which a killed process or a full disk leaves.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from pathlib import Path
 from typing import Any
 
 Row = Mapping[str, Any]
-"""`image`, and `error` or `width`, `height`, `annotated`, `detections`; of a video `frame` and `time_s`."""
+"""`picture`, and `error` or `width`, `height`, `annotated`, `detections`; of a video `frame` and `time_s`."""
 
 
 class Journal:
-    """A file of rows that only grows.
+    """An append-only file of rows.
 
     Args:
-        path: of the file; made when it is not there.
+        path: of the file, which is created where it is missing.
 
     Raises:
-        OSError: it cannot be written, with `path` as its file name.
+        OSError: the file cannot be written; the error names `path`.
     """
 
     def __init__(self, path: Path) -> None:
@@ -32,7 +32,7 @@ class Journal:
         self._file = path.open("ab", buffering=0)
 
     def append(self, row: Row) -> None:
-        """Adds a row."""
+        """Appends a row."""
         line = memoryview(line_of(row).encode("utf-8"))
         try:
             while line:
@@ -41,21 +41,21 @@ class Journal:
             raise OSError(error.errno, error.strerror, str(self.path)) from error
 
     def rows(self) -> Iterator[Row]:
-        """All rows from the beginning."""
+        """Yields all rows from the beginning."""
         return (row for row, _ in _whole_rows(self.path))
 
     def close(self) -> None:
-        """Nothing can be appended any more."""
+        """Closes the file."""
         self._file.close()
 
 
 def line_of(row: Row) -> str:
-    """A row as a line of text."""
+    """Returns a row as a line of text."""
     return json.dumps(row) + "\n"
 
 
 def repair(path: Path) -> None:
-    """Cuts off what an interrupted run left undone: half a line, and the frames of a video it was in."""
+    """Removes the end of an interrupted run: an incomplete line, and the frames of an unfinished video."""
     end = video_start = 0
     video = None
     for row, row_end in _whole_rows(path):
@@ -68,7 +68,7 @@ def repair(path: Path) -> None:
 
 
 def _whole_rows(path: Path) -> Iterator[tuple[Row, int]]:
-    """Each row and where it ends, up to the first that is not whole."""
+    """Yields each complete row with the position of its end, up to the first incomplete one."""
     end = 0
     with path.open("rb") as file:
         for line in file:

@@ -1,4 +1,7 @@
-"""Names of a million files at eight bytes each: which there are, and new ones where several are the same."""
+"""Sets of file names at eight bytes per name, and unique file names.
+
+Python's own sets take five times as much memory for the names of a million images.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,9 @@ import numpy as np
 
 
 class NameSet:
-    """A set of texts that are not kept, only their 64-bit hashes.
+    """A set of texts that holds their 64-bit hashes.
 
-    Of a million texts two share a hash with a probability of 3e-8.
+    Two of a million texts share a hash with a probability of 3e-8.
     """
 
     def __init__(self, names: Iterable[str]) -> None:
@@ -23,7 +26,7 @@ class NameSet:
         return _holds(self._hashes, name)
 
     def repeats(self, name: str) -> bool:
-        """Whether the name was there more than once."""
+        """Tells whether the name occurs more than once."""
         return _holds(self._repeated, name)
 
 
@@ -34,10 +37,10 @@ def _holds(hashes: np.ndarray, name: str) -> bool:
 
 
 class UniqueNames:
-    """File names, the second of the same name numbered: `a.jpg`, `a-2.jpg`.
+    """File names made unique by numbers: `a.jpg`, `a-2.jpg`.
 
     Args:
-        names: all that `take` will be asked for.
+        names: all names that will be passed to `take`.
     """
 
     def __init__(self, names: Iterable[str]) -> None:
@@ -45,7 +48,7 @@ class UniqueNames:
         self._taken: dict[str, int] = {}
 
     def take(self, name: str) -> str:
-        """The name, or a new one when it was taken before."""
+        """Returns the name, or a numbered one when it is taken."""
         if not self._all.repeats(name):
             return name
         stem, ending = os.path.splitext(name)

@@ -1,11 +1,11 @@
-"""What `detect` leaves of each image and frame: annotated media, labels, crops, and a row about it.
+"""Files that `detect` writes for each image and frame: annotated media, labels, crops, and a journal row.
 
     RUN/photo.jpg            images: with boxes, under its own name
     RUN/clip.mp4             video: of a video, camera or stream
     RUN/labels/photo.txt     yolo: one line per object; of a video labels/clip/000012.txt
     RUN/crops/hand/photo-1.jpg   crops: what is inside each box; of a video crops/hand/clip/000012-1.jpg
 
-Every file has its name only when it is whole, and the row is appended to the journal after the files.
+A file gets its name when it is complete; the row is appended to the journal after the files.
 """
 
 from __future__ import annotations
@@ -30,22 +30,22 @@ from seyolo.media.sources import is_live, kind_of
 from seyolo.media.video import VideoWriter
 
 COLOUR_ENDINGS = {".pbm": ".ppm", ".pgm": ".ppm"}
-"""Kinds that hold no colour, and their sibling that does."""
+"""Formats without colour, and their equivalents with colour."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where the files of a source go: its annotated file, and the start of the names of all others."""
+    """Names for the files of a source: its annotated file, and the stem of all others."""
 
     file: str
     stem: str
 
 
 class Places:
-    """A place of its own for every source.
+    """Unique file names for every source.
 
     Args:
-        names: of all sources, also of those that are done or another worker's.
+        names: of all sources, including finished ones and those of other workers.
     """
 
     def __init__(self, names: Sequence[str]) -> None:
@@ -53,7 +53,7 @@ class Places:
         self._stems = UniqueNames(_stem(_file_name(name)) for name in names)
 
     def take(self, name: str) -> Place:
-        """The place of the next source."""
+        """Returns the names for the next source."""
         file = _file_name(name)
         return Place(self._files.take(file), self._stems.take(_stem(file)))
 
@@ -72,10 +72,10 @@ def _stem(name: str) -> str:
 
 
 def check_places(names: Sequence[str], folder: Path) -> None:
-    """Refuses a folder in which annotated images and videos would be written over sources.
+    """Refuses a folder where annotated images or videos would overwrite sources.
 
     Raises:
-        UsageError: one would be.
+        UsageError: names the file that would be overwritten.
     """
     if not folder.exists():
         return
@@ -86,20 +86,20 @@ def check_places(names: Sequence[str], folder: Path) -> None:
     for name in names if inside else ():
         file = places.take(name).file
         if os.path.join(real_folder, file) in inside:
-            raise UsageError(f"--out {folder}: would write over {folder / file}; give another folder")
+            raise UsageError(f"--out {folder}: would overwrite {folder / file}; give another folder")
 
 
 @dataclass(frozen=True)
 class Frame:
-    """One image to look at, or why there is none.
+    """One image, or the error of reading it.
 
     Attributes:
-        source: as it was named.
-        place: of its files.
-        image: BGR; None when it could not be read.
-        error: why not.
-        number: of a video's frame, from 0.
-        time_s: of a video's frame.
+        source: as given.
+        place: names for its files.
+        image: BGR; None when it cannot be read.
+        error: the message, when it cannot be read.
+        number: of a frame of a video, from 0.
+        time_s: of a frame of a video.
     """
 
     source: str
@@ -111,20 +111,20 @@ class Frame:
 
     @property
     def stem(self) -> str:
-        """The start of the names of its files."""
+        """The stem of the names of its files."""
         return self.place.stem if self.number is None else f"{self.place.stem}/{self.number:06d}"
 
 
 @dataclass(frozen=True)
 class Outputs:
-    """Writes what is wanted of each frame.
+    """Writer of the files of each frame.
 
     Attributes:
-        names: of the classes.
-        folder: where files go; None for none.
-        wanted: which files.
-        journal: the rows, if any are kept.
-        tell: is called with each row.
+        names: class names.
+        folder: of the files; None writes none.
+        wanted: kinds of files: `images`, `video`, `yolo`, `crops`.
+        journal: of the rows; None keeps none.
+        tell: called with each row.
     """
 
     names: Sequence[str]
@@ -134,10 +134,10 @@ class Outputs:
     tell: Callable[[Row], None] = lambda row: None
 
     def write(self, frame: Frame, found: Detections, video: VideoWriter | None = None) -> None:
-        """All files of a frame, then its row.
+        """Writes the files of a frame, then its row.
 
         Raises:
-            OSError: one cannot be written.
+            OSError: a file cannot be written.
         """
         annotated = None
         if frame.image is not None and self.folder is not None:
@@ -153,7 +153,7 @@ class Outputs:
         self.tell(row)
 
     def video_of(self, place: Place) -> Path | None:
-        """Where the annotated video of a source goes, None when none is wanted."""
+        """Returns the path of a source's annotated video; None when none is wanted."""
         if self.folder is None or "video" not in self.wanted:
             return None
         return self.folder / place.file
@@ -198,6 +198,6 @@ def write_image(path: Path, image: UInt8[np.ndarray, "H W 3"]) -> None:
     Raises:
         OSError: it cannot be written.
     """
-    # OpenCV would write the file itself, but does not say when the disk is full.
+    # OpenCV can write the file, but does not report a full disk.
     _, data = cv2.imencode(path.suffix.lower(), image)
     write_bytes(path, data.tobytes())

@@ -1,9 +1,9 @@
-"""`detect` over many sources: reading, inference and writing at the same time, in order, in flat memory.
+"""Detection in many sources: reading, inference and writing at the same time, in order, in constant memory.
 
-    reading threads  ->  inference (here)  ->  writing thread: draw, encode, files, journal
+    reading threads  ->  inference (main thread)  ->  writing thread: draw, encode, files, journal
 
-Images come before videos, each in the order they were named, so that every worker and every resumed run
-agrees on which file belongs to which source.
+Images come before videos, each in the order given. So every worker and every resumed run assigns the same
+files to the same sources.
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ MOST_LISTED = 5
 
 @dataclass
 class Tally:
-    """What a run has come to.
+    """Counts of a run.
 
     Attributes:
-        num_sources: looked at.
-        num_videos: of them, those with frames.
-        num_images: images and frames that could be read.
+        num_sources: sources processed.
+        num_videos: those of them with frames.
+        num_images: images and frames read.
         num_unreadable: sources with an error.
-        errors: the first few of their texts.
-        is_interrupted: a live source was stopped by Ctrl-C.
+        errors: the first few of the errors.
+        is_interrupted: Ctrl-C stopped a live source.
     """
 
     num_sources: int = 0
@@ -55,7 +55,7 @@ class Tally:
     is_interrupted: bool = False
 
     def add_past(self, rows: Rows) -> NameSet:
-        """Counts what an interrupted run has done, and returns the sources it is done with."""
+        """Counts the rows of an interrupted run and returns its finished sources."""
         last = None
         for row in rows():
             self.num_sources += row["picture"] != last
@@ -75,7 +75,7 @@ class Tally:
             self.num_images += 1
 
     def add_error(self, text: str) -> None:
-        """Counts something that could not be read."""
+        """Counts a source or frame that cannot be read."""
         self.num_unreadable += 1
         if len(self.errors) < MOST_LISTED:
             self.errors.append(text)
@@ -86,17 +86,17 @@ class DetectRun:
     """A run over sources.
 
     Attributes:
-        detector: finds the objects.
-        outputs: where results go.
-        sources: all of them.
+        detector: the detector.
+        outputs: writes the results.
+        sources: all sources.
         shard: this worker's part of them.
-        done: sources that are left out.
-        strict: the first source that cannot be read stops the run.
+        done: finished sources, which are skipped.
+        strict: stop at the first source that cannot be read.
         max_frames: of each video and live source.
-        batch: so many images or frames go through the network at once; of a live source one.
-        progress: is told how far it is.
-        say: is told a line about each video.
-        tally: is counted on.
+        batch: images or frames in one run of the network; 1 for live sources.
+        progress: shows the progress.
+        say: prints a line about each video.
+        tally: counts.
     """
 
     detector: Detector
@@ -112,12 +112,12 @@ class DetectRun:
     tally: Tally
 
     def run(self) -> None:
-        """Looks at all of them.
+        """Detects in all sources.
 
         Raises:
-            DataError: one cannot be read, and the run is strict.
+            DataError: a source cannot be read, and the run is strict.
             OSError: a result cannot be written.
-            KeyboardInterrupt: not for live sources, which simply end then.
+            KeyboardInterrupt: except in a live source, which ends normally.
         """
         names = sorted(self.sources.names, key=lambda name: not _is_image(name))
         mine = (name for index, name in enumerate(names) if self.shard.has(index))
@@ -131,7 +131,7 @@ class DetectRun:
                     self._detect_video(name, place, behind)
 
     def _with_places(self, names: Sequence[str]) -> Iterator[tuple[str, Place]]:
-        """This worker's sources that are not done."""
+        """Yields this worker's unfinished sources."""
         places = Places(names)
         for index, name in enumerate(names):
             place = places.take(name)
@@ -178,7 +178,7 @@ class DetectRun:
         self, reader: VideoReader, place: Place, video: VideoWriter | None, behind: Behind, advance: Advance
     ) -> None:
         ahead = newest if reader.is_live else read_ahead
-        # What waits for a batch to be full would be late.
+        # Frames of a live source would wait for a full batch.
         batch = 1 if reader.is_live else self.batch
         start, num_frames, num_with = time.perf_counter(), 0, 0
         try:
@@ -197,7 +197,7 @@ class DetectRun:
         self.say(f"{reader.name}: objects in {num_with} of {num_frames} frames, {rate:.1f} frames/s")
 
     def _detected(self, frames: Iterable[Frame], batch: int) -> Iterator[tuple[Frame, Detections]]:
-        """The frames with what is found in them; those that could not be read with nothing."""
+        """Yields the frames with their detections; a frame that cannot be read has none."""
         waiting: deque[Frame] = deque()
 
         def images() -> Iterator[Any]:

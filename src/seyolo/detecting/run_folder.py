@@ -1,11 +1,11 @@
-"""The folder of a `detect` run: its settings, its journal, the tables made at the end, and the way back in.
+"""Folder of a `detect` run: settings, journal and tables.
 
-    config.json                 what was asked for
-    detections.partial.jsonl    the journal while the run goes on
-    detections.jsonl            the same when all is done: the last file to get its name
-    detections.json, .csv, .coco.json   the tables asked for
+    config.json                 the settings
+    detections.partial.jsonl    the journal of an unfinished run
+    detections.jsonl            the journal of a finished run, the last file to get its name
+    detections.json, .csv, .coco.json   the tables
 
-Workers that share a folder have files of their own, such as `detections.2-of-8.jsonl`.
+Each of several workers on one folder has its own files, such as `detections.2-of-8.jsonl`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ CONFIG = "config.json"
 
 @dataclass(frozen=True)
 class Shard:
-    """Which part of the sources is a worker's: every `count`-th.
+    """A worker's part of the sources: every `count`-th.
 
     Attributes:
         number: of the worker, from 1.
@@ -41,11 +41,11 @@ class Shard:
 
     @property
     def tag(self) -> str:
-        """What tells its files from those of the others."""
+        """The part of the file names that differs between workers."""
         return "" if self.count == 1 else f".{self.number}-of-{self.count}"
 
     def has(self, index: int) -> bool:
-        """Whether the source of this index is in it."""
+        """Tells whether the source of this index belongs to the worker."""
         return index % self.count == self.number - 1
 
     def __str__(self) -> str:
@@ -53,10 +53,10 @@ class Shard:
 
 
 def parse_shard(text: str) -> Shard:
-    """The shard that a text such as `2/8` names.
+    """Parses a shard such as `2/8`.
 
     Raises:
-        UsageError: it names none.
+        UsageError: the text is no shard.
     """
     match = re.fullmatch(r"(\d+)/(\d+)", text)
     if match is None or not 1 <= int(match[1]) <= int(match[2]):
@@ -66,20 +66,20 @@ def parse_shard(text: str) -> Shard:
 
 @dataclass(frozen=True)
 class RunFolder:
-    """Where a run keeps its files, for one worker."""
+    """The files of a run, for one worker."""
 
     path: Path
     shard: Shard = Shard()
 
     def start(self, config: Mapping[str, Any]) -> Journal:
-        """A new run.
+        """Starts a new run and returns its journal.
 
         Raises:
-            UsageError: an interrupted one is here.
+            UsageError: the folder holds an interrupted run.
         """
         if self._partial.is_file() and self._partial.stat().st_size > 0:
             raise UsageError(
-                f"{self.path}: holds a run that was interrupted; go on with it by --resume {self.path}, "
+                f"{self.path}: holds an interrupted run; continue it with --resume {self.path}, "
                 f"give another --out, or remove {self._partial.name}"
             )
         journal = Journal(self._partial)
@@ -87,7 +87,7 @@ class RunFolder:
         return journal
 
     def resume(self) -> Journal:
-        """The journal of an interrupted run, mended, or of a worker that has not begun.
+        """Returns the repaired journal of an interrupted run, or that of a worker that has not started.
 
         Raises:
             UsageError: the run is finished.
@@ -95,19 +95,19 @@ class RunFolder:
         if self._partial.is_file():
             repair(self._partial)
         elif self.table("jsonl").is_file():
-            raise UsageError(f"{self.path}: this run is finished; there is nothing to go on with")
+            raise UsageError(f"{self.path}: this run is finished; there is nothing to resume")
         if self.shard.count == 1:
             for left_over in self.path.rglob(".*.partial*"):
                 left_over.unlink()
         return Journal(self._partial)
 
     def config(self) -> dict[str, Any]:
-        """What the run was started with.
+        """Returns the settings of the run.
 
         Raises:
-            TrainingError: there is no run here.
-            DataError: its file is damaged.
-            UsageError: the run is shared by another number of workers.
+            TrainingError: the folder holds no run.
+            DataError: the file is damaged.
+            UsageError: the run has another number of workers.
         """
         path = existing_run(self.path, CONFIG) / CONFIG
         try:
@@ -123,7 +123,7 @@ class RunFolder:
         return values
 
     def table(self, kind: str) -> Path:
-        """The file of a table: `json`, `jsonl`, `csv` or `coco`."""
+        """Returns the path of a table: `json`, `jsonl`, `csv` or `coco`."""
         ending = "coco.json" if kind == "coco" else kind
         return self.path / f"detections{self.shard.tag}.{ending}"
 

@@ -1,4 +1,4 @@
-"""Tables of a whole run, made from its rows as text that is never in memory as a whole."""
+"""Tables of a run as JSON, COCO, CSV and JSON lines, generated row by row in constant memory."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from seyolo.detections import Detections
 from seyolo.files import replacing
 
 Rows = Callable[[], Iterator[Row]]
-"""The rows from the beginning, as often as it is called."""
+"""Returns the rows from the beginning at every call."""
 
 CSV_COLUMNS = (
     "picture", "frame", "time_s", "name", "class_id", "score", "left", "top", "right", "bottom",
@@ -24,7 +24,7 @@ CSV_COLUMNS = (
 
 
 def json_chunks(head: Mapping[str, object], rows: Rows) -> Iterator[str]:
-    """One JSON object: `head`, `images` with what was found, `unreadable` with what could not be read."""
+    """Yields one JSON object: `head`, `pictures` with the detections, `unreadable` with the errors."""
     lists = {
         "pictures": (row for row in rows() if "error" not in row),
         "unreadable": (row for row in rows() if "error" in row),
@@ -33,9 +33,9 @@ def json_chunks(head: Mapping[str, object], rows: Rows) -> Iterator[str]:
 
 
 def coco_chunks(names: Sequence[str], rows: Rows) -> Iterator[str]:
-    """A COCO data set whose annotations have a `score`; category ids are class ids, from 0.
+    """Yields a COCO data set whose annotations have a `score`; category ids are class ids, from 0.
 
-    Of a video every frame is an image of the same `file_name` with its `frame_id`.
+    Every frame of a video is an image with the same `file_name` and its own `frame_id`.
     """
     head = {"categories": [{"id": class_id, "name": name} for class_id, name in enumerate(names)]}
     lists = {"images": _coco_images(rows()), "annotations": _coco_annotations(rows())}
@@ -43,7 +43,7 @@ def coco_chunks(names: Sequence[str], rows: Rows) -> Iterator[str]:
 
 
 def csv_chunks(rows: Rows) -> Iterator[str]:
-    """A line per detection under a line of column names; boxes in pixels."""
+    """Yields a line of column names and a line per detection; boxes in pixels."""
     yield ",".join(CSV_COLUMNS) + "\n"
     for row in rows():
         for item in row.get("detections", ()):
@@ -52,12 +52,12 @@ def csv_chunks(rows: Rows) -> Iterator[str]:
 
 
 def jsonl_chunks(rows: Rows) -> Iterator[str]:
-    """A line of JSON per image or frame."""
+    """Yields a line of JSON per image or frame."""
     return map(line_of, rows())
 
 
 def write_chunks(path: Path, chunks: Iterable[str]) -> None:
-    """Writes text in one step."""
+    """Writes a text file, which gets its name when it is complete."""
     with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         file.writelines(chunks)
 
@@ -90,7 +90,7 @@ def _coco_annotations(rows: Iterator[Row]) -> Iterator[Row]:
 
 
 def _numbered(rows: Iterator[Row]) -> Iterator[tuple[int, Row]]:
-    """The rows of what could be read, and the numbers of their images."""
+    """Yields the rows without an error, with the numbers of their images."""
     return enumerate((row for row in rows if "error" not in row), 1)
 
 

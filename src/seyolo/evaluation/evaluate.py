@@ -1,8 +1,8 @@
 """Detections and average precision of a network or a runtime backend over a split.
 
 The loader letterboxes the images in background threads; the network and non-maximum suppression follow as in
-`inference.py`. The boxes come back through each image's own placement: AP is measured in pixels of the source
-image, as COCO does. A backend needs no PyTorch here.
+`runtime/inference.py`. Each image's own placement maps the boxes back: AP is measured in pixels of the source
+image, as in COCO. A backend needs no PyTorch here.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 from seyolo.boxes import cxcywh_to_xyxy
-from seyolo.data.batches.evaluation import EvaluationLoader
+from seyolo.data.batches.evaluation import evaluation_batches
 from seyolo.data.datasets import Sample
 from seyolo.detections import Detections
 from seyolo.evaluation.ap import Metrics, Truth, average_precision
-from seyolo.inference import Thresholds, suppressed
 from seyolo.letterbox import Placement
 from seyolo.progress import Progress, Silent
+from seyolo.runtime.inference import Thresholds, suppressed
 from seyolo.runtime.protocol import Backend
 
 if TYPE_CHECKING:
@@ -93,9 +93,9 @@ def _raw_outputs(
 ) -> Iterator[tuple[Float32[np.ndarray, "B P columns"], list[Placement], Sequence[Sample]]]:
     report = Silent() if progress is None else progress
     mode = (model if isinstance(model, Backend) else model.network.net).letterbox_mode
-    loader = EvaluationLoader(samples, size_hw, batch_size, mode)
+    batches = evaluation_batches(samples, size_hw, batch_size, mode)
     with _inferring(model) as infer, report.task("evaluating", len(samples)) as advance:
-        for images, placements, batch in loader:
+        for images, placements, batch in batches:
             yield infer(images), placements, batch
             advance(len(batch), "")
 

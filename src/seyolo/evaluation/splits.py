@@ -1,4 +1,4 @@
-"""A model over the splits of a data set. A backend needs no PyTorch here."""
+"""Evaluation of a model on the splits of a data set; a backend needs no PyTorch."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ def judge_splits(
     size_hw: tuple[int, int],
     progress: Progress | None = None,
 ) -> Judgement:
-    """Labels and detections of the named split, or of every split but `train`.
+    """Returns ground truth and detections of the named split, or of every split but `train`.
 
     Args:
         model: a network or a runtime backend.
         dataset: of the same number of classes.
         split: its name; None for all but `train`.
         size_hw: height and width of the input in pixels.
-        progress: where to tell how far it is.
+        progress: updated after every batch.
 
     Raises:
         DataError: another number of classes, or no such split.
@@ -44,12 +44,12 @@ def judge_splits(
 
 
 def metrics_of(judgement: Judgement, num_classes: int) -> dict[str, Metrics]:
-    """COCO AP by split."""
+    """Returns COCO AP by split."""
     return {name: average_precision(*pair, num_classes) for name, pair in judgement.items()}
 
 
 def check_classes(model: DarknetModel | Backend, dataset: Dataset) -> None:
-    """Refuses data of other classes than the model's, and warns where only the names differ.
+    """Refuses a data set with another number of classes, and warns where the class names differ.
 
     Raises:
         DataError: another number of classes.
@@ -67,6 +67,6 @@ def check_classes(model: DarknetModel | Backend, dataset: Dataset) -> None:
 
 
 def chosen_splits(dataset: Dataset, split: str | None) -> dict[str, list[Sample]]:
-    """The split of that name, or all but `train`; that only where there is no other."""
+    """Returns the split of that name, or all but `train`; `train` if there is no other."""
     names = [name for name in dataset.splits if name != "train"] if split is None else [split]
     return {name: dataset.split(name) for name in names or ["train"]}

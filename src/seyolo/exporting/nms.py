@@ -10,7 +10,7 @@ from jaxtyping import Float32
 from onnx import TensorProto, helper, numpy_helper
 
 from seyolo.boxes import cxcywh_to_xyxy, suppress
-from seyolo.inference import Thresholds
+from seyolo.runtime.inference import Thresholds
 
 
 def append_nms(proto: onnx.ModelProto, thresholds: Thresholds) -> onnx.ModelProto:

@@ -25,8 +25,8 @@ from seyolo.exporting.parity import TOLERANCE, relative_error, require_parity, s
 from seyolo.exporting.quantize import Image, fit_images, quantize
 from seyolo.exporting.translate import to_onnx
 from seyolo.files import replacing
-from seyolo.inference import Thresholds
 from seyolo.options.export import FileOptions
+from seyolo.runtime.inference import Thresholds
 from seyolo.runtime.metadata import file_metadata
 from seyolo.runtime.onnxruntime_backend import ONLY_ERRORS
 from seyolo.torchnet.build import DarknetModel, from_checkpoint, to_checkpoint

@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Float64, UInt8
 
 from seyolo.errors import UsageError
-from seyolo.inference import Thresholds, detect_images
+from seyolo.runtime.inference import Thresholds, detect_images
 from seyolo.runtime.protocol import Backend
 
 Clock = Callable[[], int]

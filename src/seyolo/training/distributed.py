@@ -10,6 +10,7 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import traceback
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -174,6 +175,7 @@ def run_on_leader(run: Callable[[], Result]) -> Result:
     has_gpus = torch.cuda.is_available() and dist.is_nccl_available()
     dist.init_process_group("cpu:gloo,cuda:nccl" if has_gpus else "gloo", timeout=LONGEST_WAIT)
     team = current_team()
+    lost = False
     try:
         result = _lead(team, run) if team.is_leader else _follow(team)
     except RuntimeError as error:
@@ -181,14 +183,17 @@ def run_on_leader(run: Callable[[], Result]) -> Result:
             raise
         if not team.is_leader:
             raise SystemExit(STOPPED) from None
+        lost = True
+        traceback.clear_frames(error.__traceback__)
+    dist.destroy_process_group()
+    # DDP's reducer holds the connections in a reference cycle. Freed only at interpreter exit, they would
+    # abort the process, since their threads are not joined there.
+    gc.collect()
+    if lost:
         raise TrainingError(
             "another process of this training stopped; see its own message. Finished epochs are kept: "
             "continue with --resume"
-        ) from None
-    dist.destroy_process_group()
-    # DDP's reducer holds the connections in a reference cycle. Freed only at interpreter exit, they would
-    # abort a finished process, since their threads are not joined there.
-    gc.collect()
+        )
     return cast("Result", result)
 
 

@@ -12,7 +12,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from seyolo.data.batches.augment import Augmentation
-from seyolo.data.batches.evaluation import EvaluationLoader
+from seyolo.data.batches.evaluation import evaluation_batches
 from seyolo.data.batches.training import TrainingLoader, to_planes
 from seyolo.data.datasets import Dataset, Sample
 from seyolo.options.cut import CutOptions
@@ -59,7 +59,7 @@ class CalibrationSet:
 
     def plain_batches(self, count: int) -> Iterator[Float[Tensor, "N 3 H W"]]:
         """Yields `count` images in [0, 1] as they are evaluated."""
-        for batch, _, _ in EvaluationLoader(self.samples(count), self.size_hw, CALIBRATION_BATCH):
+        for batch, _, _ in evaluation_batches(self.samples(count), self.size_hw, CALIBRATION_BATCH):
             yield to_planes(batch).float() / 255
 
     def labelled_batches(self) -> Iterator[tuple[UInt8[Tensor, "N 3 S S"], Float[Tensor, "M 6"]]]:

@@ -20,7 +20,8 @@ import numpy as np
 from seyolo.darknet.cfg import Network
 from seyolo.darknet.graph import IMAGE
 from seyolo.darknet.sections import Convolutional
-from seyolo.pruning.groups.atoms import BoolArray, IntArray, Split, Walk, walk_atoms
+from seyolo.pruning.groups.atoms import BoolArray, IntArray, Split, Walk
+from seyolo.pruning.groups.walk import walk_atoms
 
 
 @dataclass(frozen=True, eq=False)

@@ -36,7 +36,7 @@ from seyolo.files import write_json
 from seyolo.opening.network import save
 from seyolo.progress import Progress, Silent
 from seyolo.pruning.cutting.cut import cut
-from seyolo.pruning.groups.atoms import IntArray, is_depthwise
+from seyolo.pruning.groups.atoms import IntArray
 from seyolo.pruning.groups.blocks import settled
 from seyolo.pruning.groups.groups import keep_masks
 from seyolo.pruning.groups.layer_channels import LayerChannels
@@ -108,7 +108,7 @@ class _Features:
         sections = [(i, layer) for i, layer in enumerate(network.layers) if isinstance(layer, Convolutional)]
         self._convolutions = np.array([index for index, _ in sections])
         read = self._channels.dense_read[self._convolutions].tolist()
-        self._depthwise = np.array([is_depthwise(s, n) for (_, s), n in zip(sections, read, strict=True)])
+        self._depthwise = np.array([s.is_depthwise(n) for (_, s), n in zip(sections, read, strict=True)])
         self._divisor = np.array([section.groups for _, section in sections])
         self._area = np.array([section.size**2 for _, section in sections])
         # Kernels of one size at one resolution are computed alike.

@@ -7,13 +7,13 @@ const CAMERA_SIDE_PX = 960;
 const MOST_LISTED = 12;
 const TIMED_FRAMES = 30;
 const RETRY_MS = 1000;
-const HIGHEST = 0.72; // of the window: what is said of an image stays in sight
+const HIGHEST = 0.72; // of the window: the results stay in sight
 
 const page = Object.fromEntries([...document.querySelectorAll("[id]")].map((element) => [element.id, element]));
 
 let models = [];
 let views = [];
-let picture = null; // { blob, image }: the one that is shown
+let current = null; // { blob, image }: the one that is shown
 let turn = 0; // whatever was begun in an earlier turn no longer counts
 let stream = null; // of the camera
 let filling = Promise.resolve(); // the requests of an image that are under way
@@ -50,7 +50,7 @@ function makeView(model) {
     model, figure, canvas: part("canvas"), runs: part(".runs"), latency: part(".latency"), more: part(".more"),
     list: part("ul"), runsOn: `${width} × ${height} px, ${model.runtime}`, image: null, answer: null, times: [],
   };
-  new ResizeObserver(() => draw(view)).observe(part(".picture"));
+  new ResizeObserver(() => draw(view)).observe(part(".image"));
   return view;
 }
 
@@ -181,7 +181,7 @@ async function open(blob) {
     });
     if (mine !== turn) return;
     const isTaken = SENT_AS_THEY_ARE.includes(blob.type);
-    picture = { blob: isTaken ? blob : await toJpeg(onCanvas(image, image.width, image.height)), image };
+    current = { blob: isTaken ? blob : await toJpeg(onCanvas(image, image.width, image.height)), image };
     for (const view of views) clear(view, image);
     reveal();
     await fill(mine);
@@ -206,9 +206,9 @@ async function fillInTurn(mine) {
   for (const view of chosenViews()) {
     if (mine !== turn) return;
     if (view.answer) continue;
-    const answer = await detect(picture.blob, view.model.name);
+    const answer = await detect(current.blob, view.model.name);
     if (mine !== turn) return;
-    put(view, picture.image, answer);
+    put(view, current.image, answer);
   }
   say(chosenViews().map((view) => `${view.model.name}: ${countText(shownDetections(view))}`).join(" · "));
 }
@@ -262,7 +262,7 @@ async function startCamera() {
     complain(new Error(denied ? "The browser does not let this page use the camera." : "No camera was found."));
     return;
   }
-  picture = null;
+  current = null;
   for (const view of views) clear(view, null);
   reveal();
   await watch(video, mine);
@@ -366,7 +366,7 @@ function offerChoice() {
   page.choice.hidden = models.length < 2;
   page.options.addEventListener("change", () => {
     showViews();
-    if (picture) fill(turn).catch(complain);
+    if (current) fill(turn).catch(complain);
   });
 }
 

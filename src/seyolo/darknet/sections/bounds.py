@@ -1,4 +1,4 @@
-"""What a number in a cfg may be: declared beside the key, checked where its text is read."""
+"""Bounds of the numbers in a cfg: declared beside the key, checked when its text is read."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 MAX_NUMBER = 1 << 24
-"""Nothing in a description is larger."""
+"""Largest number that a description may hold."""
 
 
 @dataclass(frozen=True)
