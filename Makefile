@@ -28,10 +28,11 @@ docs: $(STAMP) ## the pages and references as a site in build/docs; a warning or
 	$(RUN)/python -m sphinx -q -W --keep-going -b html docs build/docs
 	@echo build/docs/index.html
 
-check: $(STAMP) ## format, lint and types, changing nothing
+check: $(STAMP) ## format, lint, types and the figures of the source, changing nothing
 	$(RUN)/ruff format --check .
 	$(RUN)/ruff check .
 	$(RUN)/mypy
+	$(RUN)/python tools/house.py
 
 format: $(STAMP) ## format and mend what the linter can
 	$(RUN)/ruff format .

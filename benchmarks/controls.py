@@ -23,6 +23,7 @@ import numpy as np
 import torch
 from hand_sources import sources_of_hands
 from jaxtyping import Float, Int
+from seyolo.verbs.slim_config import BRANCH_SHARE, SPARSE_SHARE, SlimConfig
 
 from seyolo.data.datasets import load_dataset
 from seyolo.evaluation.bootstrap import ap_draws, interval_of
@@ -30,7 +31,6 @@ from seyolo.files import replacing
 from seyolo.progress import console_progress
 from seyolo.report.tables.controls import lead_text
 from seyolo.verbs.controls import TRAINED_BY, Contender, ControlName, Finished, judge
-from seyolo.verbs.slim_config import BRANCH_SHARE, SPARSE_SHARE, SlimConfig
 from seyolo.verbs.slim_run import SlimRun
 
 SPLITS = ("val", "val_small", "test", "test_small")

@@ -22,8 +22,8 @@ from seyolo.darknet.zoo import network_from_name
 from seyolo.exporting.formats import export
 from seyolo.pruning.cutting.recalibrate import recalibrate
 from seyolo.pruning.prune import prune
-from seyolo.runtime.backend import open_backend
 from seyolo.runtime.benchmark import benchmark
+from seyolo.runtime.choice import open_backend
 from seyolo.torchnet.build import DarknetModel, build
 
 

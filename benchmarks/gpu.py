@@ -19,8 +19,8 @@ from numpy import ndarray
 
 from seyolo.letterbox import Mode
 from seyolo.pruning.prune import prune
-from seyolo.runtime.backend import Backend, Precision
 from seyolo.runtime.benchmark import benchmark
+from seyolo.runtime.protocol import Backend, Precision
 from seyolo.runtime.torch_backend import TYPES, TorchBackend
 from seyolo.torchnet.build import DarknetModel
 

@@ -29,8 +29,9 @@ from seyolo.exporting.onnx import describe_onnx
 from seyolo.letterbox import Mode
 from seyolo.opening.network import load, save
 from seyolo.pruning.prune import prune
-from seyolo.runtime.backend import Backend, open_backend
 from seyolo.runtime.benchmark import benchmark
+from seyolo.runtime.choice import open_backend
+from seyolo.runtime.protocol import Backend
 
 SIZE_PX = 416
 GOALS = {"openvino bf16": 2.0, "openvino int8": 3.8, "slim openvino int8": 10.0}

@@ -17,21 +17,22 @@ from cut_yolov3 import random_model
 
 from seyolo.errors import BudgetError
 from seyolo.progress import Lines
+from seyolo.pruning.planning.budget import parse_budgets
 from seyolo.pruning.planning.latency import LatencyTable, latency_table
-from seyolo.pruning.prune import measured_plan
-from seyolo.torchnet.build import DarknetModel
+from seyolo.pruning.planning.planner import Planner
+from seyolo.torchnet.build import DarknetModel, to_checkpoint
 
 
-def row(model: DarknetModel, budget: str, table: LatencyTable) -> str:
+def row(model: DarknetModel, budget: str, backend: str, table: LatencyTable) -> str:
     """A line of the table: the budget, what was predicted and what was measured."""
     start = time.perf_counter()
     try:
-        plan = measured_plan(model, budget, latency={table.backend: table}, progress=Lines())
+        plan = Planner(model, latency={backend: table}, progress=Lines()).plan(parse_budgets(budget))
     except BudgetError as error:
         return f"| {budget} | {error} |"
     seconds = time.perf_counter() - start
-    predicted, measured = plan.latency_ms[table.backend], plan.measured_ms[table.backend]
-    dense, macs_share = plan.dense_ms[table.backend], plan.macs / plan.dense_macs
+    predicted, measured = plan.latency_ms[backend], plan.measured_ms[backend]
+    dense, macs_share = plan.dense_ms[backend], plan.macs / plan.dense_macs
     return (
         f"| {budget} | {dense:.2f} ms | {predicted:.2f} ms | {measured:.2f} ms "
         f"| {predicted / measured - 1:+.1%} | {measured / dense:.1%} | {macs_share:.1%} | {seconds:.0f} s |"
@@ -49,12 +50,13 @@ def main() -> None:
     for name in arguments.models:
         model = random_model(name, arguments.size, seed=0)
         start = time.perf_counter()
-        table = latency_table(model, arguments.backend, progress=Lines())
+        table = latency_table(to_checkpoint(model), arguments.backend, progress=Lines())
         print(f"{name} @{arguments.size}: {len(table.cuts)} cuts in {time.perf_counter() - start:.0f} s")
         print("| budget | dense | predicted | measured | error | of dense | MACs | took |")
         print("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
         for amount in arguments.budgets:
-            print(row(model, f"latency={amount}@{arguments.backend}", table), flush=True)
+            budget = f"latency={amount}@{arguments.backend}"
+            print(row(model, budget, arguments.backend, table), flush=True)
 
 
 if __name__ == "__main__":

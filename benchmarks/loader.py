@@ -15,7 +15,7 @@ import time
 import numpy as np
 
 from seyolo.data.batches.augment import Augmentation
-from seyolo.data.batches.training import TrainingLoader
+from seyolo.data.batches.training import TrainingLoader, Workers
 from seyolo.data.datasets import load_dataset
 
 
@@ -27,14 +27,14 @@ def main() -> None:
     parser.add_argument("--data", required=True, help="a data set, as the seyolo verbs take it")
     parser.add_argument("--size", type=int, default=320, help="side of the input in pixels")
     parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--workers", type=int, default=1, help="threads")
     parser.add_argument("--epochs", type=int, default=2, help="timed epochs after the first")
     parser.add_argument("--plain", action="store_true", help="the recipe of the last epochs, no mosaic")
     arguments = parser.parse_args()
     recipe = Augmentation().plain() if arguments.plain else Augmentation()
     samples = load_dataset(arguments.data).split("train")
     loader = TrainingLoader(
-        samples, arguments.size, arguments.batch, recipe, seed=0, workers=arguments.workers
+        samples, arguments.size, arguments.batch, recipe, seed=0, workers=Workers(arguments.workers)
     )
     print(f"first epoch, decoding: {time_epoch(loader, 0)[0]}")
     for epoch in range(1, 1 + arguments.epochs):

@@ -1,6 +1,6 @@
 """How far our output is from OpenCV 4's Darknet reader and from ONNX Runtime, network by network.
 
-    python benchmarks/parity.py [--real FOLDER] [--out docs/parity.md] [NAME ...]
+    python benchmarks/parity.py [--real FOLDER] [--out docs/evidence/parity.md] [NAME ...]
 
 Real networks (`x.cfg` with `x.weights` in FOLDER) look at FOLDER/images/dog.jpg. Networks of the zoo have
 their published size and depth and random weights whose statistics were calibrated on an image. The error is
@@ -29,19 +29,22 @@ from seyolo.exporting.onnx import export_onnx
 from seyolo.exporting.parity import relative_error, sample_image
 from seyolo.files import write_text
 from seyolo.opening.network import load, save
-from seyolo.runtime.backend import open_backend
+from seyolo.runtime.choice import open_backend
 from seyolo.runtime.opencv_backend import OpenCvBackend
 from seyolo.torchnet.build import DarknetModel
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
 from helpers.random_weights import calibrated
 
-PREAMBLE = """# How near our output is to other readers
+PREAMBLE = """# Parity: our output compared with other readers
 
-Written by `python benchmarks/parity.py --real FOLDER --out docs/parity.md`: the largest difference of boxes
-and scores, relative to the largest value. Networks listed first have their real weights and look at a photo;
-those from `yolov2` on have their published size and depth and calibrated random weights, which magnify
-rounding.
+```text
+python benchmarks/parity.py --real FOLDER --out docs/evidence/parity.md
+```
+
+writes this page: the largest difference of boxes and scores, relative to the largest value. The networks
+listed first have their real weights and run on a photo. Those from `yolov2` on have their published size and
+depth with calibrated random weights, which magnify rounding.
 
 """
 HEADER = "| network | size | params | GMACs | OpenCV 4 | ONNX Runtime |\n|---|---|---:|---:|---:|---:|\n"

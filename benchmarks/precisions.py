@@ -23,9 +23,10 @@ from seyolo.darknet.zoo import is_zoo_name
 from seyolo.exporting.onnx import describe_onnx
 from seyolo.exporting.parity import sample_image
 from seyolo.exporting.quantize import Calibration, fit_images, float_layers
-from seyolo.runtime.backend import Backend, open_backend
 from seyolo.runtime.benchmark import benchmark
+from seyolo.runtime.choice import open_backend
 from seyolo.runtime.openvino_backend import OpenVinoBackend
+from seyolo.runtime.protocol import Backend
 from seyolo.torchnet.build import DarknetModel
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))

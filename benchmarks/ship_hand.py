@@ -38,9 +38,10 @@ from seyolo.evaluation.curves import CONFIDENCES, Curves, detection_curves
 from seyolo.evaluation.evaluate import Judgement
 from seyolo.evaluation.splits import judge_splits, metrics_of
 from seyolo.files import replacing, write_json, write_text
+from seyolo.options.export import ExportOptions
 from seyolo.report.tables.controls import lead_text
-from seyolo.runtime.backend import open_backend
 from seyolo.runtime.benchmark import benchmark
+from seyolo.runtime.choice import open_backend
 from seyolo.runtime.shipped import FOLDER, card_path, model_path
 from seyolo.verbs.benchmark import sample_images
 
@@ -97,7 +98,9 @@ def export_all(run: Path, files: dict[str, Path], dataset: Dataset) -> None:
     """Writes the slim network in every precision."""
     for precision, options in PRECISIONS.items():
         images = dataset if precision == "int8" else None
-        seyolo.api.export_file(run / "slim.safetensors", files[precision], dataset=images, **options)
+        seyolo.api.export_file(
+            run / "slim.safetensors", files[precision], ExportOptions(**options), dataset=images
+        )
 
 
 def described(run: Path, commit: str, dataset: Dataset, files: dict[str, Path]) -> Figures:

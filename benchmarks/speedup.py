@@ -24,8 +24,8 @@ from seyolo.darknet.edit import set_size
 from seyolo.darknet.graph import detection_layers
 from seyolo.darknet.sections import Convolutional
 from seyolo.exporting.formats import export
-from seyolo.runtime.backend import open_backend
 from seyolo.runtime.benchmark import benchmark
+from seyolo.runtime.choice import open_backend
 from seyolo.torchnet.build import build
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import cv2
@@ -36,6 +36,26 @@ def one_thread() -> Iterator[None]:
     cv2.setNumThreads(before[0])
     if torch:
         torch.set_num_threads(before[1])
+
+
+def _seed() -> None:
+    """Gives PyTorch's own generator the same state, when PyTorch is imported."""
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(0)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup() -> Generator[None, object, object]:
+    """Random weights of a fixture hang neither on the tests before it nor on the worker that makes it."""
+    _seed()
+    return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Generator[None, object, object]:
+    """Random weights of a test hang neither on the tests before it nor on the worker that runs it."""
+    _seed()
+    return (yield)
 
 
 @pytest.fixture(scope="session")

@@ -135,7 +135,7 @@ def test_confidence_is_the_smallest_score() -> None:
 def test_names_replace_those_of_the_file() -> None:
     assert Detector(BrightSpot()).names == ("spot",)
     assert Detector(BrightSpot(), names=["lamp"]).names == ("lamp",)
-    with pytest.raises(BackendError, match="1 classes, but 2 names"):
+    with pytest.raises(BackendError, match="1 class, but 2 names"):
         Detector(BrightSpot(), names=["a", "b"])
 
 
@@ -163,3 +163,10 @@ def test_importing_the_detector_imports_no_torch() -> None:
     code = "import sys, seyolo.detector; print([n for n in ('torch', 'onnxruntime') if n in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_unknown_and_wrong_keywords_are_refused() -> None:
+    with pytest.raises(UsageError, match="Detector: got an unexpected keyword argument 'thread'"):
+        Detector("hand", thread=1)  # type: ignore[call-arg]
+    with pytest.raises(UsageError, match="Detector: threads must be an int or None, got '1' of type str"):
+        Detector("hand", threads="1")  # type: ignore[arg-type]

@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from seyolo.verbs.slim_config import SlimConfig
+from seyolo.verbs.slim_steps import slim
 
 from helpers.stopping import StopIn
 from seyolo.darknet import zoo
@@ -16,16 +18,16 @@ from seyolo.data.datasets import Dataset, load_dataset
 from seyolo.errors import TrainingError
 from seyolo.pruning.cutting.recalibrate import recalibrate
 from seyolo.pruning.groups.groups import tied_scales
-from seyolo.runtime.backend import Precision
+from seyolo.runtime.protocol import Precision
 from seyolo.runtime.torch_backend import TorchBackend
 from seyolo.torchnet.build import DarknetModel, build
 from seyolo.training.config import TrainConfig
 from seyolo.training.cuda_graph import RecordedHeads
-from seyolo.training.distributed import ALONE
-from seyolo.training.loop import _Run, train
+from seyolo.training.distributed import SINGLE_PROCESS
+from seyolo.training.loop import train
 from seyolo.training.sparsity import make_sparsity
-from seyolo.verbs.slim_config import SlimConfig
-from seyolo.verbs.slim_steps import slim
+from seyolo.training.step import TrainingStep
+from seyolo.training.trackers import Monitor
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU that PyTorch sees")
 
@@ -91,7 +93,7 @@ def test_training_goes_as_on_the_cpu(dataset: Dataset, tmp_path: Path) -> None:
 
 def test_a_stopped_run_goes_on(dataset: Dataset, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
-        train(fresh_model(), dataset, ON_GPU, tmp_path, progress=StopIn("train epoch 2/2"))
+        train(fresh_model(), dataset, ON_GPU, tmp_path, monitor=Monitor(StopIn("train epoch 2/2")))
     result = train(fresh_model(), dataset, ON_GPU, tmp_path, resume=True)
     assert [row["epoch"] for row in result.history] == [1, 2]
 
@@ -113,18 +115,18 @@ def test_recorded_passes_are_those_of_the_model(dataset: Dataset) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:Synchronization debug mode")
-def test_a_step_never_waits_for_the_gpu(dataset: Dataset, tmp_path: Path) -> None:
+def test_a_step_never_waits_for_the_gpu(dataset: Dataset) -> None:
     model = fresh_model()
     sparsity = make_sparsity("group", 0.1, ties=tied_scales(model.network))
-    run = _Run(model, dataset, ON_GPU, tmp_path, sparsity=sparsity, team=ALONE)
-    run.model.train()
-    batches = list(run.loader.epoch(0))
-    run.take_step(0, *batches[0])  # what is made once may wait
+    batches = list(ON_GPU.make_loader(dataset.split("train")).epoch(0))
+    training = TrainingStep(model, ON_GPU, len(batches), SINGLE_PROCESS, sparsity=sparsity)
+    training.model.train()
+    training.take(0, *batches[0])  # the first step records kernels and may wait
     torch.cuda.synchronize()
     torch.cuda.set_sync_debug_mode("error")
     try:
         for step, batch in enumerate(batches):
-            run.take_step(step, *batch)
+            training.take(step, *batch)
     finally:
         torch.cuda.set_sync_debug_mode("default")
 

@@ -8,12 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seyolo.letterbox import Mode, letterbox, place, resize, to_batch, to_tensor
+from seyolo.letterbox import Mode, Placement, letterbox, place, resize, to_batch, to_tensor
 
 SIDES = st.integers(1, 5000)
 INPUT_SIDES = st.integers(1, 20).map(lambda cells: 32 * cells)
 MODES: st.SearchStrategy[Mode] = st.sampled_from(["letterbox", "stretch"])
 PARTS = st.floats(0, 1, width=32)
+
+
+def on_input(placement: Placement, boxes_xyxy: np.ndarray) -> np.ndarray:
+    """Boxes on the source image in pixels of the input: x * scale_x + left, y * scale_y + top."""
+    scale = [placement.scale_x, placement.scale_y] * 2
+    return (boxes_xyxy * scale + [placement.left, placement.top] * 2).astype(boxes_xyxy.dtype)
 
 
 def test_wide_image_worked_by_hand() -> None:
@@ -25,7 +31,7 @@ def test_wide_image_worked_by_hand() -> None:
     assert (fitted[80:240] == 255).all()
     assert (fitted[240:] == 114).all()
     box = np.array([[50, 25, 100, 75]], dtype=np.float32)
-    np.testing.assert_allclose(placement.to_input(box), [[80, 120, 160, 200]], rtol=1e-6)
+    np.testing.assert_allclose(on_input(placement, box), [[80, 120, 160, 200]], rtol=1e-6)
 
 
 def test_stretch_worked_by_hand() -> None:
@@ -35,7 +41,42 @@ def test_stretch_worked_by_hand() -> None:
     assert not fitted.any()
     box = np.array([[50, 25, 100, 75]], dtype=np.float32)
     # x * 416 / 200 = 2.08 x, y * 320 / 100 = 3.2 y.
-    np.testing.assert_allclose(placement.to_input(box), [[104, 80, 208, 240]], rtol=1e-6)
+    np.testing.assert_allclose(on_input(placement, box), [[104, 80, 208, 240]], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("source_size", "size", "inner_size", "top", "left"),
+    [
+        # 320 / 200 = 1.6; of 321 - 160 = 161 rows of grey 80 lie above and 81 below.
+        ((100, 200), (321, 320), (160, 320), 80, 0),
+        # The same with columns: 80 to the left, 81 to the right.
+        ((200, 100), (320, 321), (320, 160), 0, 80),
+        # 101 * 1.6 = 161.6 is rounded to 162; 320 - 162 = 158 rows, 79 on either side.
+        ((101, 200), (320, 320), (162, 320), 79, 0),
+        # 99 * 1.6 = 158.4 is rounded to 158; 321 - 158 = 163 rows, 81 above and 82 below.
+        ((99, 200), (321, 320), (158, 320), 81, 0),
+        # The same two with columns.
+        ((200, 101), (320, 320), (320, 162), 0, 79),
+        ((200, 99), (320, 321), (320, 158), 0, 81),
+        # 200 * 0.16 = 32 columns; 33 - 32 = 1 column of grey, to the right.
+        ((200, 200), (32, 33), (32, 32), 0, 0),
+    ],
+)
+def test_odd_padding_worked_by_hand(
+    source_size: tuple[int, int], size: tuple[int, int], inner_size: tuple[int, int], top: int, left: int
+) -> None:
+    image = np.full((*source_size, 3), 255, dtype=np.uint8)
+    fitted, placement = letterbox(image, size)
+    expected = np.full((*size, 3), 114, dtype=np.uint8)
+    expected[top : top + inner_size[0], left : left + inner_size[1]] = 255
+    np.testing.assert_array_equal(fitted, expected)
+    assert (placement.top, placement.left) == (top, left)
+    scales = (inner_size[0] / source_size[0], inner_size[1] / source_size[1])
+    assert (placement.scale_y, placement.scale_x) == scales
+    assert placement == place(source_size, size)
+    batch, placements = to_batch([image], size)
+    np.testing.assert_array_equal(batch[0], to_tensor(expected))
+    assert placements == [placement]
 
 
 def test_boxes_outside_the_image_are_clipped_to_it() -> None:
@@ -57,17 +98,17 @@ def test_source_to_input_and_back(
     placement = place(source_size, size, mode)
     x, y = np.sort(parts[:2]) * source_width, np.sort(parts[2:]) * source_height
     boxes = np.array([[x[0], y[0], x[1], y[1]]], dtype=np.float64)
-    on_input = placement.to_input(boxes)
-    assert (on_input >= -1e-3).all()
-    assert (on_input <= np.array([width, height, width, height]) + 1e-3).all()
-    np.testing.assert_allclose(placement.to_source(on_input), boxes, atol=1e-3)
+    fitted = on_input(placement, boxes)
+    assert (fitted >= -1e-3).all()
+    assert (fitted <= np.array([width, height, width, height]) + 1e-3).all()
+    np.testing.assert_allclose(placement.to_source(fitted), boxes, atol=1e-3)
 
 
 @given(st.integers(1, 900), st.integers(1, 900), MODES)
 def test_to_source_is_exact_in_float32(height: int, width: int, mode: Mode) -> None:
     placement = place((height, width), (320, 416), mode)
     boxes = np.array([[0, 0, width, height], [width / 3, height / 7, width / 2, height]], dtype=np.float32)
-    back = placement.to_source(placement.to_input(boxes))
+    back = placement.to_source(on_input(placement, boxes))
     assert back.dtype == np.float32
     # One unit in the last place at 416 px of input, seen in pixels of the source.
     tolerance = 1e-3 + 2**-15 / min(placement.scale_x, placement.scale_y)
@@ -83,14 +124,14 @@ def test_any_image_fills_the_input_as_placed(source_size: tuple[int, int], mode:
     rows, columns = np.nonzero(fitted[..., 0] == 250)
     whole = np.array([[0, 0, source_size[1], source_size[0]]], dtype=np.float64)
     painted = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
-    np.testing.assert_allclose(placement.to_input(whole)[0], painted, atol=1e-9)
+    np.testing.assert_allclose(on_input(placement, whole)[0], painted, atol=1e-9)
 
 
 def test_a_image_keeps_its_pixels_where_a_box_says() -> None:
     image = np.zeros((240, 416, 3), dtype=np.uint8)
     image[60:120, 104:208] = 255
     fitted, placement = letterbox(image, (320, 320))
-    box = placement.to_input(np.array([[104, 60, 208, 120]], dtype=np.float64))[0]
+    box = on_input(placement, np.array([[104, 60, 208, 120]], dtype=np.float64))[0]
     rows, columns = np.nonzero((fitted[..., 0] > 127) & (fitted[..., 0] != 114))
     found = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
     np.testing.assert_allclose(found, box, atol=0.6)

@@ -14,7 +14,6 @@ from types import NoneType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from seyolo.options.build import parts_of
-from seyolo.options.export import ExportOptions
 from seyolo.options.prune import PruneOptions
 from seyolo.options.slim import SlimOptions
 from seyolo.options.train import TrainOptions
@@ -44,7 +43,6 @@ def keywords_module() -> str:
         keywords_class("TrainKeywords", TrainOptions, POSITIONAL),
         keywords_class("SlimKeywords", SlimOptions, POSITIONAL),
         keywords_class("PruneKeywords", PruneOptions, ("plan",)),
-        keywords_class("ExportKeywords", ExportOptions, ()),
     ]
     line = [sys.executable, "-m", "ruff", "format", "--stdin-filename", str(TARGET), "-"]
     text = "\n\n".join([HEAD, *parts])
@@ -57,7 +55,8 @@ def keywords_class(name: str, kind: type, without: tuple[str, ...]) -> str:
     names = [field.name for field in fields(kind) if field.name not in without]
     typed = {field: written(hints[field]) for field in names} | OLD_NAMES.get(kind, {})
     lines = "\n".join(f"    {field}: {text}" for field, text in typed.items())
-    return f'class {name}(TypedDict, total=False):\n    """`{kind.__name__}` as keyword arguments."""\n\n{lines}\n'
+    head = f'class {name}(TypedDict, total=False):\n    """`{kind.__name__}` as keyword arguments."""'
+    return f"{head}\n\n{lines}\n"
 
 
 def written(hint: Any) -> str:

@@ -1,33 +1,24 @@
-"""The functions behind the verbs, and what opens a MODEL for them.
-
-Thin: each puts together what the rooms offer.
-"""
+"""Functions behind the verbs, under one name: `seyolo.api`."""
 
 from __future__ import annotations
 
-from seyolo.opening.on_torch import ModelKeywords, input_size, open_model, open_on_torch, resized
-from seyolo.pruning.planning.options import PlanOptions
+from seyolo.opening.model import input_size, open_model, resized
+from seyolo.options.cut import CutOptions as PlanOptions
 from seyolo.report.pages.write import write_report
-from seyolo.runtime.torch_backend import torch_device
+from seyolo.torchnet.device import torch_device
 from seyolo.verbs.evaluate import evaluate, evaluate_oxford
 from seyolo.verbs.export import export_file
 from seyolo.verbs.prune import plan_file, plan_path, prune_file, read_plan
-from seyolo.verbs.settings import check_training, chosen_model
 from seyolo.verbs.slim import resume_slim, slim
-from seyolo.verbs.train import TrainSettings, resume_train, train
+from seyolo.verbs.train import resume_train, train
 
 __all__ = [
-    "ModelKeywords",
     "PlanOptions",
-    "TrainSettings",
-    "check_training",
-    "chosen_model",
     "evaluate",
     "evaluate_oxford",
     "export_file",
     "input_size",
     "open_model",
-    "open_on_torch",
     "plan_file",
     "plan_path",
     "prune_file",

@@ -11,7 +11,7 @@ import numbers
 import types
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache, wraps
-from typing import Any, Literal, ParamSpec, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, ParamSpec, TypeVar, Union, Unpack, get_args, get_origin, get_type_hints
 
 from seyolo.errors import UsageError
 
@@ -42,7 +42,14 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
         except TypeError as error:
             raise UsageError(f"{name}: {error}") from None
         hints = _hints(function)
-        for parameter, value in bound.arguments.items():
+        keywords = _typed_keywords(function)
+        given = dict(bound.arguments)
+        if keywords is not None:
+            extra = given.pop(keywords, {})
+            if unknown := [key for key in extra if key not in hints]:
+                raise UsageError(f"{name}: got an unexpected keyword argument {unknown[0]!r}")
+            given |= extra
+        for parameter, value in given.items():
             if parameter in hints and not _fits(value, hints[parameter]):
                 expected = _describe(hints[parameter])
                 raise UsageError(f"{name}: {parameter} must be {expected}, got {_shown(value)}")
@@ -57,7 +64,20 @@ def _hints(function: Callable[..., object]) -> dict[str, Any]:
     kinds = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     open_ended = {p.name for p in inspect.signature(function).parameters.values() if p.kind in kinds}
     hints = get_type_hints(function)
-    return {name: hint for name, hint in hints.items() if name not in open_ended}
+    typed = _typed_keywords(function)
+    keywords = {} if typed is None else get_type_hints(get_args(hints[typed])[0])
+    return {name: hint for name, hint in hints.items() if name not in open_ended} | keywords
+
+
+@cache
+def _typed_keywords(function: Callable[..., object]) -> str | None:
+    """Returns the name of a `**options: Unpack[SomeTypedDict]`, if the function has one."""
+    hints = get_type_hints(function)
+    for parameter in inspect.signature(function).parameters.values():
+        is_open = parameter.kind is inspect.Parameter.VAR_KEYWORD
+        if is_open and get_origin(hints.get(parameter.name)) is Unpack:
+            return parameter.name
+    return None
 
 
 def _fits(value: object, hint: Any) -> bool:

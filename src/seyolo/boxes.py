@@ -2,7 +2,7 @@
 
 `xyxy` is left, top, right, bottom and `cxcywh` is centre x, centre y, width, height, both in continuous
 coordinates: an image of width w spans 0 to w, so widths are differences without a "+ 1". Every function
-is pure and keeps the dtype it is given. The differentiable IoU of the loss lives in `training/loss.py`.
+is pure and keeps the dtype of its input. The differentiable IoU of the loss lives in `training/loss.py`.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from jaxtyping import Float, Int
 
 
 def cxcywh_to_xyxy(boxes_cxcywh: Float[np.ndarray, "*n 4"]) -> Float[np.ndarray, "*n 4"]:
-    """Centre and size to corners."""
+    """Converts centre and size to corners."""
     centre, half = boxes_cxcywh[..., :2], boxes_cxcywh[..., 2:] / 2
     return np.concatenate([centre - half, centre + half], axis=-1)
 
 
 def xyxy_to_cxcywh(boxes_xyxy: Float[np.ndarray, "*n 4"]) -> Float[np.ndarray, "*n 4"]:
-    """Corners to centre and size."""
+    """Converts corners to centre and size."""
     low, high = boxes_xyxy[..., :2], boxes_xyxy[..., 2:]
     return np.concatenate([(low + high) / 2, high - low], axis=-1)
 
@@ -27,14 +27,14 @@ def xyxy_to_cxcywh(boxes_xyxy: Float[np.ndarray, "*n 4"]) -> Float[np.ndarray, "
 def clip_xyxy(
     boxes_xyxy: Float[np.ndarray, "*n 4"], height: float, width: float
 ) -> Float[np.ndarray, "*n 4"]:
-    """Boxes cut at the border of an image; one that lies outside is left with no area."""
+    """Clips boxes to an image; a box outside has no area afterwards."""
     limit = np.array([width, height, width, height], dtype=boxes_xyxy.dtype)
     clipped: Float[np.ndarray, "*n 4"] = np.clip(boxes_xyxy, 0, limit)
     return clipped
 
 
 def area_xyxy(boxes_xyxy: Float[np.ndarray, "*n 4"]) -> Float[np.ndarray, "*n"]:
-    """Width times height, 0 for a box whose corners are in the wrong order."""
+    """Returns width times height; 0 for a box whose corners are in the wrong order."""
     product: Float[np.ndarray, "*n"] = np.prod(
         np.maximum(boxes_xyxy[..., 2:] - boxes_xyxy[..., :2], 0), axis=-1
     )
@@ -44,9 +44,9 @@ def area_xyxy(boxes_xyxy: Float[np.ndarray, "*n 4"]) -> Float[np.ndarray, "*n"]:
 def iou_matrix(
     a_xyxy: Float[np.ndarray, "n 4"], b_xyxy: Float[np.ndarray, "m 4"]
 ) -> Float[np.ndarray, "n m"]:
-    """Intersection over union of every box in `a_xyxy` with every box in `b_xyxy`, in [0, 1].
+    """Returns the IoU of every box in `a_xyxy` with every box in `b_xyxy`, in [0, 1].
 
-    Two boxes without area have an IoU of 0, also with themselves.
+    A box without area has an IoU of 0, also with itself.
     """
     low = np.maximum(a_xyxy[:, None, :2], b_xyxy[None, :, :2])
     high = np.minimum(a_xyxy[:, None, 2:], b_xyxy[None, :, 2:])
@@ -63,14 +63,14 @@ def suppress(
     iou_threshold: float = 0.6,
     max_detections: int = 300,
 ) -> Int[np.ndarray, " kept"]:
-    """Greedy non-maximum suppression within each class.
+    """Runs greedy non-maximum suppression within each class.
 
     Args:
         boxes_xyxy: any finite coordinates, also outside the image.
         scores: higher is better; equal scores keep their order.
-        class_ids: boxes of different classes never suppress each other.
-        iou_threshold: a box goes when its IoU with a better kept box is above this.
-        max_detections: how many of the kept boxes are returned.
+        class_ids: boxes of different classes do not suppress each other.
+        iou_threshold: a box is dropped when its IoU with a better kept box is above this.
+        max_detections: most boxes returned.
 
     Returns:
         Indices (int64) of the kept boxes, best score first.
@@ -78,11 +78,11 @@ def suppress(
     if len(boxes_xyxy) == 0:
         return np.zeros(0, dtype=np.int64)
     best_first = np.argsort(-scores, kind="stable")
-    # OpenCV drops scores of 0 and orders ties as it likes; ranks keep all boxes and our order.
+    # OpenCV drops scores of 0 and does not order ties; with ranks as scores all boxes keep our order.
     ranks = np.arange(len(scores), 0, -1, dtype=np.float32)
     boxes_xywh = boxes_xyxy[best_first].astype(np.float64)
     boxes_xywh[:, 2:] -= boxes_xywh[:, :2]
-    # OpenCV keeps classes apart by shifting each by the largest coordinate, which fails below zero.
+    # OpenCV separates classes by shifting each by the largest coordinate, which fails below zero.
     boxes_xywh[:, :2] -= boxes_xywh[:, :2].min(axis=0)
     kept = _nms(boxes_xywh, ranks, class_ids[best_first].astype(np.int32), iou_threshold)
     indices: Int[np.ndarray, " kept"] = best_first[kept[:max_detections]]
@@ -95,6 +95,6 @@ def _nms(
     class_ids: Int[np.ndarray, " n"],
     iou_threshold: float,
 ) -> Int[np.ndarray, " kept"]:
-    # OpenCV's stubs know sequences only; arrays are accepted too and save a copy to Python numbers.
+    # OpenCV's type stubs allow sequences only; arrays work and save a copy to Python numbers.
     kept = cv2.dnn.NMSBoxesBatched(boxes_xywh, scores, class_ids, 0.0, iou_threshold)  # type: ignore[arg-type]
     return np.asarray(kept, dtype=np.int64)

@@ -184,7 +184,7 @@ def _run(arguments: Sequence[str] | None) -> None:
         warnings.showwarning = _show_warning
         run = partial(make_app(), arguments, exit_on_error=False, result_action="return_value")
         if "RANK" in os.environ:
-            import_module(PROCESSES).share(run)
+            import_module(PROCESSES).run_on_leader(run)
         else:
             run()
         sys.stdout.flush()

@@ -1,8 +1,8 @@
-"""What a detector found in one image: boxes, scores and classes as columns, and their ways out.
+"""Detections of one image: boxes, scores and classes as columns, with conversions to other formats.
 
-`Detections` is the one result type of the project. `Detections.from_raw` is the whole post-processing:
-network output to boxes in pixels of the photo. It filters by objectness before it touches the class
-columns, so its cost follows the number of promising cells and not the size of the output.
+`Detections` is the only result type of the project. `Detections.from_raw` is the post-processing, from
+network output to boxes in pixels of the image. It filters by objectness before it reads the class columns, so
+its cost grows with the number of cells above the confidence threshold and not with the size of the output.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from seyolo.media import annotate
 from seyolo.media.images import Image, as_image
 
 MAX_CANDIDATES = 30_000
-"""So many (box, class) pairs, the best ones, go into the suppression; its time grows with their square."""
+"""Most (box, class) pairs that are suppressed, the best ones; the time grows with their square."""
 MOST_SHOWN = 3
 
 
 class Detection(NamedTuple):
-    """One row of `Detections` as plain Python values, for loops that print, count or compare.
+    """One row of `Detections` as plain Python values.
 
     Attributes:
-        name: of its class.
+        name: class name.
         class_id: from 0.
         score: in [0, 1].
-        box: left, top, right, bottom in pixels of the photo.
+        box: left, top, right, bottom in pixels of the image.
     """
 
     name: str
@@ -45,19 +45,26 @@ class Detection(NamedTuple):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Detections:
-    """Detections of one image, best score first when they come from a detector.
+    """Detections of one image, best score first when a detector made them.
 
-    A loop gives one `Detection` after the other, and so does a number in brackets. A boolean mask, indices or
-    a slice in brackets give fewer `Detections`: `found[found.scores > 0.5]`, `found[:10]`.
+    Iterating yields one `Detection` per row, and an integer index returns one. A boolean mask, indices or a
+    slice return fewer `Detections`: `found[found.scores > 0.5]`, `found[:10]`.
 
     Attributes:
-        boxes: left, top, right, bottom in pixels of the photo.
-        scores: in [0, 1].
-        class_ids: from 0.
-        names: what each class id is called; a detector gives the names of its model.
+        boxes: (n, 4) float32: left, top, right, bottom in pixels of the image.
+        scores: (n,) float32 in [0, 1].
+        class_ids: (n,) int64 from 0.
+        names: class names by class id; a detector sets those of its model.
 
     Raises:
-        UsageError: the columns do not have these shapes; the text gives expected and actual.
+        UsageError: the columns do not have these shapes; the message states expected and actual shape.
+
+    Example:
+        >>> found = seyolo.Detections([[10, 20, 50, 80], [0, 0, 9, 9]], [0.9, 0.4], [0, 0], ["hand"])
+        >>> found
+        <Detections: 2 hand; scores 0.90 to 0.40>
+        >>> [row.name for row in found[found.scores > 0.5]]
+        ['hand']
     """
 
     boxes: Float32[np.ndarray, "n 4"]
@@ -80,7 +87,12 @@ class Detections:
 
     @classmethod
     def empty(cls) -> Self:
-        """No detections."""
+        """Returns no detections.
+
+        Example:
+            >>> len(seyolo.Detections.empty())
+            0
+        """
         return cls(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64))
 
     @classmethod
@@ -94,22 +106,30 @@ class Detections:
         *,
         names: Sequence[str] = (),
     ) -> Self:
-        """Post-processes the raw output of one image.
+        """Post-processes the raw output for one image.
 
         Every (box, class) pair whose score, objectness times class probability, reaches `confidence` is a
-        candidate, so one box may be found as several classes. Suppression happens on the input, where boxes
-        are not yet clipped; a box that lies outside the photo (on the padding) is dropped after it.
+        candidate, so one box may have several classes. Suppression uses the boxes on the input, before they
+        are clipped; boxes outside the image (on the padding) are dropped after it.
 
         Args:
-            raw: rows of cx, cy, w, h in pixels of the network's input, objectness, class probabilities.
-            placement: where the photo lies in that input.
+            raw: (p, 5 + classes) rows of cx, cy, w, h in pixels of the network's input, objectness, class
+                probabilities.
+            placement: position of the image in that input.
             confidence: smallest score kept, in [0, 1].
-            iou_threshold: overlap above which the worse of two boxes of a class goes, in [0, 1].
-            max_detections: the best so many are kept.
-            names: of the classes.
+            iou_threshold: IoU above which the lower-scored of two boxes of a class is dropped, in [0, 1].
+            max_detections: number of best boxes kept.
+            names: class names.
 
         Raises:
             UsageError: `raw` does not have at least six columns.
+
+        Example:
+            >>> import numpy as np
+            >>> from seyolo.letterbox import place
+            >>> raw = np.array([[32, 32, 20, 10, 0.9, 1.0]], np.float32)
+            >>> seyolo.Detections.from_raw(raw, place((64, 64), (64, 64)), names=["hand"])
+            <Detections: 1 hand; scores 0.90 to 0.90>
         """
         if raw.ndim != 2 or raw.shape[1] < 6:
             raise UsageError(f"raw output must have shape (boxes, 5 + classes), got {raw.shape}")
@@ -152,16 +172,20 @@ class Detections:
 
     @checked
     def filter(self, confidence: float = 0.0, classes: Sequence[str | int] | None = None) -> Self:
-        """Those with at least this score and of one of these classes, in the order they have.
-
-        A mask in brackets does the same by hand; this one knows classes by name.
+        """Returns the detections of at least this score and of these classes, in the same order.
 
         Args:
             confidence: smallest score kept, in [0, 1].
             classes: names or ids; all by default.
 
         Raises:
-            UsageError: none of `names` is called so.
+            UsageError: a name that is not one of `names`.
+
+        Example:
+            >>> boxes = [[10, 20, 50, 80], [0, 0, 9, 9]]
+            >>> found = seyolo.Detections(boxes, [0.9, 0.4], [0, 1], ["hand", "face"])
+            >>> found.filter(classes=["face"])
+            <Detections: 1 face; scores 0.40 to 0.40>
         """
         kept = self.scores >= confidence
         if classes is not None:
@@ -170,13 +194,13 @@ class Detections:
 
     @checked
     def draw(self, image: Image) -> UInt8[np.ndarray, "H W 3"]:
-        """A copy of the photo with box, class and score of each, as `seyolo detect` draws them.
+        """Draws box, class and score of each detection on a copy of the image, as `seyolo detect` does.
 
-        Lines and text follow the photo's size, a class has the same colour everywhere, and the best are on
-        top. `cv2.imwrite` takes the result as it is.
+        Lines and text scale with the image, a class has the same colour in every image, and the best
+        detections are on top. `cv2.imwrite` writes the result.
 
         Args:
-            image: the photo that was looked at: a file, or an array (H, W, 3) uint8 in BGR order.
+            image: the image of the detections: a file, or an array (H, W, 3) uint8 in BGR order.
 
         Returns:
             A new array (H, W, 3) uint8 in BGR order.
@@ -184,6 +208,12 @@ class Detections:
         Raises:
             DataError: the file is missing or not a whole image.
             UsageError: an array that is not a BGR image.
+
+        Example:
+            >>> import numpy as np
+            >>> found = seyolo.Detections([[10, 20, 50, 80]], [0.9], [0], ["hand"])
+            >>> found.draw(np.zeros((100, 100, 3), np.uint8)).shape
+            (100, 100, 3)
         """
         present = range(int(self.class_ids.max(initial=-1)) + 1)
         return annotate.draw(as_image(image), self, [self._name(class_id) for class_id in present])
@@ -201,16 +231,25 @@ class Detections:
         return list(self.names).index(label)
 
     def to_dicts(self, names: Sequence[str] | None = None) -> list[dict[str, Any]]:
-        """Plain values for JSON: `name`, `class_id`, `score` and `box` (xyxy in pixels) of each detection.
+        """Returns plain values for JSON: `name`, `class_id`, `score` and `box` (xyxy in pixels) of each row.
 
         Args:
-            names: of the classes, instead of the detections' own.
+            names: class names instead of the detections' own.
+
+        Example:
+            >>> seyolo.Detections([[10, 20, 50, 80]], [0.5], [0], ["hand"]).to_dicts()
+            [{'name': 'hand', 'class_id': 0, 'score': 0.5, 'box': [10.0, 20.0, 50.0, 80.0]}]
         """
         named = self if names is None else replace(self, names=names)
         return [{**row._asdict(), "box": list(row.box)} for row in named]
 
     def to_coco(self, image_id: int | str) -> list[dict[str, Any]]:
-        """Rows of a COCO results file: `bbox` is left, top, width, height; `category_id` is the class id."""
+        """Returns rows of a COCO results file: `bbox` is left, top, width, height in pixels.
+
+        Example:
+            >>> seyolo.Detections([[10, 20, 50, 80]], [0.5], [0]).to_coco(7)
+            [{'image_id': 7, 'category_id': 0, 'bbox': [10.0, 20.0, 40.0, 60.0], 'score': 0.5}]
+        """
         sizes = self.boxes[:, 2:] - self.boxes[:, :2]
         boxes_ltwh = np.concatenate([self.boxes[:, :2], sizes], axis=1).tolist()
         columns = zip(boxes_ltwh, self.scores.tolist(), self.class_ids.tolist(), strict=True)
@@ -220,7 +259,16 @@ class Detections:
         ]
 
     def to_yolo(self, height: int, width: int) -> list[str]:
-        """Lines of a YOLO label file: class id, then cx, cy, w, h as fractions of the photo's size in px."""
+        """Returns lines of a YOLO label file: class id, then cx, cy, w, h as fractions of the image's size.
+
+        Args:
+            height: of the image in pixels.
+            width: of the image in pixels.
+
+        Example:
+            >>> seyolo.Detections([[10, 20, 50, 80]], [0.5], [0]).to_yolo(100, 200)
+            ['0 0.150000 0.500000 0.200000 0.600000']
+        """
         limit = np.array([width, height, width, height], dtype=np.float32)
         boxes_cxcywh = (xyxy_to_cxcywh(self.boxes) / limit).tolist()
         return [
@@ -229,10 +277,14 @@ class Detections:
         ]
 
     def to_supervision(self) -> Any:
-        """The same as `supervision.Detections`, for that library's annotators, trackers and zones.
+        """Returns the detections as `supervision.Detections`, for that library's annotators.
 
         Raises:
             BackendError: supervision is not installed.
+
+        Example:
+            >>> len(seyolo.Detections([[10, 20, 50, 80]], [0.5], [0]).to_supervision())  # doctest: +SKIP
+            1
         """
         try:
             supervision = importlib.import_module("supervision")
@@ -249,8 +301,8 @@ class Detections:
 def _candidates(
     raw: Float32[np.ndarray, "p columns"], confidence: float
 ) -> tuple[Int[np.ndarray, " m"], Int64[np.ndarray, " m"], Float32[np.ndarray, " m"]]:
-    """Row, class and score of every pair that reaches `confidence`, at most the `MAX_CANDIDATES` best."""
-    # A class probability is at most 1, so objectness bounds the score; the rest is never read.
+    """Returns row, class and score of every pair that reaches `confidence`, at most `MAX_CANDIDATES`."""
+    # A class probability is at most 1, so the objectness is an upper bound of the score.
     promising = np.flatnonzero(raw[:, 4] >= confidence)
     pair_scores = raw[promising, 5:] * raw[promising, 4:5]
     positions, class_ids = np.nonzero(pair_scores >= confidence)

@@ -1,6 +1,6 @@
-"""`Detector(path).detect(photo)`: a thin façade over a runtime backend, letterbox and post-processing.
+"""`Detector`: a model file that detects objects in images.
 
-Importing this module imports no PyTorch; only opening a file that runs on it does.
+Importing this module does not import PyTorch; opening a file that runs on PyTorch does.
 """
 
 from __future__ import annotations
@@ -9,36 +9,52 @@ import glob
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
 from pathlib import Path
+from typing import TypedDict, Unpack
 
 from seyolo.arguments import checked
 from seyolo.detections import Detections
 from seyolo.errors import UsageError
-from seyolo.letterbox import to_batch
 from seyolo.media.images import Image, as_image, find_images
-from seyolo.runtime.backend import Backend, Precision, Runtime, check_choice, class_names, open_backend
+from seyolo.runtime.choice import check_choice, open_backend
+from seyolo.runtime.inference import Thresholds, detect_images
+from seyolo.runtime.protocol import Backend, Precision, Runtime, class_names
+
+
+class Running(TypedDict, total=False):
+    """Keyword arguments of `Detector` about its runtime, as in `open_backend`."""
+
+    runtime: Runtime | None
+    precision: Precision
+    threads: int | None
+    device: str
 
 
 class Detector:
-    """Finds objects in photos.
+    """A detector of objects in images.
 
-    `backend.name` tells the runtime; `repr` that, and what the model takes and finds.
+    `backend.name` is the runtime; `repr` shows it with the input size and the classes.
 
     Args:
-        path: an `.onnx`, `.xml`, `.safetensors` or `.cfg` file, the name of a detector that comes with the
-            package (`hand`), or a backend that is already open.
+        path: an `.onnx`, `.xml`, `.safetensors` or `.cfg` file, the name of a shipped detector (`hand`), or
+            an open backend.
         weights: the `.weights` of a `.cfg`; by default the one beside it.
         runtime: `onnxruntime`, `openvino`, `opencv` or `torch`; by default the usual one for the file, see
-            `seyolo.runtime.backend`.
+            `seyolo.runtime.choice`.
         precision: `f32`, or `bf16` or `f16` where OpenVINO or PyTorch has it.
         confidence: smallest score reported, in [0, 1].
-        iou_threshold: overlap above which the worse of two boxes of a class goes, in [0, 1].
-        threads: of the CPU; by default the runtime's own choice.
+        iou_threshold: IoU above which the lower-scored of two boxes of a class is dropped, in [0, 1].
+        threads: of the CPU; by default the runtime chooses.
         device: `cpu`, or `cuda` where the runtime has it.
-        names: the classes, instead of those in the file.
+        names: class names instead of those in the file.
 
     Raises:
         UsageError: a threshold outside [0, 1], or an argument of the wrong kind.
-        BackendError: no such file, or a runtime that refuses it or is missing; says then what to install.
+        BackendError: no such file, or a runtime that refuses it or is missing; the message then names the
+            package to install.
+
+    Example:
+        >>> seyolo.Detector("hand")
+        <Detector: hand on onnxruntime, 320x320 px, finds hand>
     """
 
     @checked
@@ -47,30 +63,22 @@ class Detector:
         path: str | Path | Backend,
         weights: str | Path | None = None,
         *,
-        runtime: Runtime | None = None,
-        precision: Precision = "f32",
         confidence: float = 0.25,
         iou_threshold: float = 0.6,
-        threads: int | None = None,
-        device: str = "cpu",
         names: Sequence[str] | None = None,
+        **running: Unpack[Running],
     ) -> None:
-        for option, value in (("confidence", confidence), ("iou_threshold", iou_threshold)):
-            if not 0 <= value <= 1:
-                raise UsageError(f"{option} must be between 0 and 1, got {value}")
-        check_choice(runtime, precision, "Detector")
+        Thresholds(confidence, iou_threshold)
+        precision = running.get("precision", "f32")
+        check_choice(running.get("runtime"), precision, "Detector")
         self.confidence = confidence
         self.iou_threshold = iou_threshold
-        self.backend = (
-            open_backend(path, weights, runtime=runtime, precision=precision, threads=threads, device=device)
-            if isinstance(path, str | Path)
-            else path
-        )
         if isinstance(path, str | Path):
-            self._source = f"{path} on {self.backend.name}" + (
-                "" if precision == "f32" else f" in {precision}"
-            )
+            self.backend = open_backend(path, weights, **running)
+            rounding = "" if precision == "f32" else f" in {precision}"
+            self._source = f"{path} on {self.backend.name}{rounding}"
         else:
+            self.backend = path
             self._source = f"this {self.backend.name} model"
         self.names = self.backend.names
         if names is not None:
@@ -83,11 +91,19 @@ class Detector:
 
     @checked
     def detect(self, image: Image) -> Detections:
-        """Detections in one photo, in its own pixels, best score first.
+        """Returns the detections in one image, in its own pixels, best score first.
+
+        Args:
+            image: a file, or an array (H, W, 3) uint8 in BGR order.
 
         Raises:
             DataError: the file is missing or not a whole image.
             UsageError: an array that is not a BGR image.
+
+        Example:
+            >>> import numpy as np
+            >>> seyolo.Detector("hand").detect(np.zeros((240, 320, 3), np.uint8))
+            <Detections: none>
         """
         return self._detect([image])[0]
 
@@ -95,21 +111,27 @@ class Detector:
     def detect_many(
         self, images: str | Path | Iterable[Image], *, batch_size: int = 1
     ) -> Iterator[Detections]:
-        """Detections of one photo after the other.
+        """Yields the detections of one image after the other.
 
         Args:
-            images: photos; or a folder or a pattern such as `photos/*.jpg`, whose images come sorted by
-                name. A folder among several photos stands for its images, too.
-            batch_size: photos that go through the network at once. Files made for one image run once for
-                each; `seyolo export --dynamic-batch` writes one for any number.
+            images: files or arrays as for `detect`; or a folder or a pattern such as `photos/*.jpg`, whose
+                images are sorted by name. A folder among several images stands for its images.
+            batch_size: images in one run of the network. Files made for batch 1 run once per image;
+                `seyolo export --dynamic-batch` writes a file for any batch.
 
         Yields:
-            Detections in the order of the photos. Each batch is read when its turn comes, so memory stays
-            flat.
+            Detections in the order of the images. A batch is read only when it is needed, so memory does not
+            grow.
 
         Raises:
             DataError: a file that is missing or not a whole image, or a folder without images.
-            UsageError: an array that is not a BGR image, or a batch of less than one.
+            UsageError: an array that is not a BGR image, or a batch below 1.
+
+        Example:
+            >>> import numpy as np
+            >>> images = [np.zeros((240, 320, 3), np.uint8)] * 2
+            >>> [len(found) for found in seyolo.Detector("hand").detect_many(images)]
+            [0, 0]
         """
         if batch_size < 1:
             raise UsageError(f"batch_size must be at least 1, got {batch_size}")
@@ -120,15 +142,12 @@ class Detector:
 
     def _detect(self, images: Sequence[Image]) -> list[Detections]:
         decoded = [as_image(image) for image in images]
-        batch, placements = to_batch(decoded, self.backend.input_size, self.backend.letterbox_mode)
-        return [
-            Detections.from_raw(raw, placement, self.confidence, self.iou_threshold, names=self.names)
-            for raw, placement in zip(self.backend.infer(batch), placements, strict=True)
-        ]
+        thresholds = Thresholds(self.confidence, self.iou_threshold)
+        return detect_images(self.backend, decoded, thresholds, self.names)
 
 
 def _images_of(source: Image) -> Sequence[Image]:
-    """An image itself, or those of a folder or pattern."""
+    """Returns the image itself, or the images of a folder or pattern."""
     if isinstance(source, str | Path) and not Path(source).is_file():
         is_several = Path(source).is_dir() or glob.has_magic(str(source))
         return find_images([source]) if is_several else [source]

@@ -1,8 +1,8 @@
-"""Fitting an image to a network's input, and the exact way back for boxes.
+"""Letterboxing: an image fitted to a network's input, and the exact inverse for boxes.
 
-`letterbox` keeps the aspect ratio and pads with grey, `stretch` (Darknet's own default) fills the input.
-The scale a `Placement` carries is the one of the resized pixels (a whole number of them), not the ideal
-ratio, so that a box drawn on the input lies on the same pixels of the source image.
+`letterbox` keeps the aspect ratio and pads with grey, `stretch` (Darknet's way) fills the input. The scale
+of a `Placement` is that of the resized image, which has a whole number of pixels, and not the ideal ratio. So
+a box on the input lies on the same pixels of the source image.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from jaxtyping import Float, Float32, UInt8
 from seyolo.boxes import clip_xyxy
 
 PAD_GREY = 114
-"""The brightness of the border, as the YOLO families use it."""
+"""Grey level of the padding, the usual one of YOLO detectors."""
 
 BYTE = np.float32(1 / 255)
-"""What one step of a byte is worth to a network."""
+"""1/255: scales uint8 to [0, 1]."""
 
 Mode = Literal["letterbox", "stretch"]
 
 
 @dataclass(frozen=True)
 class Placement:
-    """Where a source image lies in a network's input.
+    """Position of a source image in a network's input.
 
-    Input x = source x * scale_x + left, and the same for y with `scale_y` and `top`.
+    x on the input = x on the source * scale_x + left; the same for y with `scale_y` and `top`.
     """
 
     scale_x: float
@@ -40,27 +40,18 @@ class Placement:
     source_height: int
     source_width: int
 
-    def to_input(self, boxes_xyxy: Float[np.ndarray, "n 4"]) -> Float[np.ndarray, "n 4"]:
-        """Boxes in pixels of the source image to pixels of the input."""
-        boxes: Float[np.ndarray, "n 4"] = boxes_xyxy * self._scale() + self._shift()
-        return boxes.astype(boxes_xyxy.dtype)
-
     def to_source(self, boxes_xyxy: Float[np.ndarray, "n 4"]) -> Float[np.ndarray, "n 4"]:
-        """Boxes in pixels of the input to pixels of the source image, clipped to it."""
-        boxes: Float[np.ndarray, "n 4"] = (boxes_xyxy - self._shift()) / self._scale()
+        """Converts boxes in pixels of the input to pixels of the source image, and clips them to it."""
+        scale = np.array([self.scale_x, self.scale_y, self.scale_x, self.scale_y])
+        shift = np.array([self.left, self.top, self.left, self.top])
+        boxes: Float[np.ndarray, "n 4"] = (boxes_xyxy - shift) / scale
         return clip_xyxy(boxes.astype(boxes_xyxy.dtype), self.source_height, self.source_width)
-
-    def _scale(self) -> Float[np.ndarray, "4"]:
-        return np.array([self.scale_x, self.scale_y, self.scale_x, self.scale_y])
-
-    def _shift(self) -> Float[np.ndarray, "4"]:
-        return np.array([self.left, self.top, self.left, self.top])
 
 
 def place(source_size: tuple[int, int], size: tuple[int, int], mode: Mode = "letterbox") -> Placement:
-    """Where an image of `source_size` (height, width) lands in an input of `size` (height, width).
+    """Returns the position of an image of `source_size` (height, width) in an input of `size`.
 
-    No side ever shrinks to zero pixels, however long and thin the image is.
+    Each side keeps at least one pixel, however long and thin the image is.
     """
     placement, _ = _fit(source_size, size, mode)
     return placement
@@ -69,7 +60,7 @@ def place(source_size: tuple[int, int], size: tuple[int, int], mode: Mode = "let
 def _fit(
     source_size: tuple[int, int], size: tuple[int, int], mode: Mode
 ) -> tuple[Placement, tuple[int, int]]:
-    """The placement, and the size (height, width) the image has inside the input."""
+    """Returns the placement, and the size (height, width) of the image inside the input."""
     source_height, source_width = source_size
     height, width = size
     inner_height, inner_width = size
@@ -89,11 +80,11 @@ def _fit(
 
 
 def resize(image: UInt8[np.ndarray, "H W 3"], size: tuple[int, int]) -> UInt8[np.ndarray, "h w 3"]:
-    """The image at `size` (height, width): bilinear, and averaged over blocks of pixels below half.
+    """Resizes an image to `size` (height, width): bilinear, with block averages below half the size.
 
-    Bilinear reads 2x2 pixels whatever the scale: below half it would skip some and small things would
-    flicker. OpenCV averages whole blocks many times faster than fractions of pixels, so only whole blocks
-    are averaged and bilinear does the rest, less than a factor of two. Nothing moves by that.
+    Bilinear interpolation reads 2x2 pixels at any scale; below half it skips some, and small objects flicker.
+    OpenCV averages whole blocks many times faster than fractions of pixels. So bilinear interpolation changes
+    the scale by less than a factor of two, and block averages do the rest. Neither shifts the image.
     """
     height, width = size
     if image.shape[:2] == size:
@@ -117,7 +108,7 @@ def _halved(image: UInt8[np.ndarray, "H W 3"], size: tuple[int, int]) -> UInt8[n
 
 
 def _block(source_px: int, target_px: int) -> int:
-    """The largest power of two that fits into source / target, at least 1."""
+    """Returns the largest power of two not above source / target, at least 1."""
     return 1 << max(0, (source_px // target_px).bit_length() - 1)
 
 
@@ -127,12 +118,12 @@ def letterbox(
     """Fits an image to `size` (height, width).
 
     Args:
-        image: at least 1x1 pixels.
+        image: at least 1x1 pixels; it is not changed.
         size: of the network's input.
-        mode: `letterbox` keeps the aspect ratio and centres the image on grey 114, `stretch` fills.
+        mode: `letterbox` keeps the aspect ratio and centres the image on grey 114, `stretch` fills the input.
 
     Returns:
-        The input image (never `image` itself changed) and where the source lies in it.
+        The input, and the position of the image in it.
     """
     placement, inner_size = _fit((image.shape[0], image.shape[1]), size, mode)
     resized = resize(image, inner_size)
@@ -147,9 +138,9 @@ def letterbox(
 def to_batch(
     images: Sequence[UInt8[np.ndarray, "H W 3"]], size: tuple[int, int], mode: Mode = "letterbox"
 ) -> tuple[Float32[np.ndarray, "n 3 h w"], list[Placement]]:
-    """Images of any sizes as a network takes them, and where each lies there.
+    """Converts images of any sizes to a network's input; returns it with the position of each image in it.
 
-    Exactly what `letterbox` and `to_tensor` give one after the other, without the image in between.
+    The result equals `letterbox` followed by `to_tensor`, without the image in between.
     """
     batch = np.empty((len(images), 3, *size), dtype=np.float32)
     placements = []
@@ -165,7 +156,7 @@ def to_batch(
 
 
 def to_tensor(image: UInt8[np.ndarray, "h w 3"]) -> Float32[np.ndarray, "3 h w"]:
-    """BGR bytes as OpenCV reads them to what networks take: planes of RGB, float32 in [0, 1]."""
+    """Converts a BGR image (h, w, 3) uint8 to planes of RGB (3, h, w), float32 in [0, 1]."""
     planes: Float32[np.ndarray, "3 h w"] = np.empty((3, *image.shape[:2]), dtype=np.float32)
     _write_planes(image, planes)
     return planes

@@ -57,7 +57,7 @@ def test_a_chart_that_cannot_be_drawn_is_refused_at_once(run: Run, onnx: Path, h
 
 def test_choices_that_do_not_exist(run: Run, onnx: Path) -> None:
     assert_refused(run("benchmark", f"{onnx}@vino"), "'vino' is none of onnxruntime")
-    assert_refused(run("benchmark", f"{onnx}@onnxruntime:bf16"), "computes float32")
+    assert_refused(run("benchmark", f"{onnx}@onnxruntime:bf16"), "computes in float32")
     assert_refused(run("benchmark", onnx, "--batch", 0), "a batch of 0")
 
 
@@ -80,7 +80,7 @@ def test_val_on_a_runtime_of_choice(run: Run, checkpoint: Path, hands: Path) -> 
 
 
 def test_the_commands_of_the_page_parse() -> None:
-    page = (Path(__file__).parents[2] / "docs/inference.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[2] / "docs/how-to/inference.md").read_text(encoding="utf-8")
     lines = [line for line in page.splitlines() if line.startswith("seyolo ")]
     assert len(lines) == 2
     for line in lines:

@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -53,11 +54,13 @@ def album(tmp_path: Path, image: Path) -> Path:
 @pytest.fixture
 def clip(tmp_path: Path, image: Path) -> Path:
     """A video of eight times the image."""
-    path = tmp_path / "clip.avi"
-    pixels = cv2.imread(str(image))
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 20, pixels.shape[1::-1])
-    for _ in range(8):
-        writer.write(pixels)
+    return write_clip(tmp_path / "clip.avi", [cv2.imread(str(image))] * 8)
+
+
+def write_clip(path: Path, frames: Sequence[np.ndarray]) -> Path:
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 20, frames[0].shape[1::-1])
+    for frame in frames:
+        writer.write(frame)
     writer.release()
     return path
 
@@ -191,7 +194,7 @@ def test_strict_stops_and_goes_on_when_it_is_mended(
     assert "go on with: seyolo detect --resume found" in outcome.err
     assert "error: in/2.jpg: the image is truncated" in outcome.err
     assert not (tmp_path / "found/detections.json").exists()
-    assert_refused(run("detect", onnx, "in", "--out", "found"), "holds a run that was interrupted")
+    assert_refused(run("detect", onnx, "in", "--out", "found"), "holds an interrupted run")
     (album / "2.jpg").write_bytes(whole)
     again = run("detect", "--resume", "found")
     assert again.code == 0, again.err
@@ -316,23 +319,38 @@ def num_frames(path: Path) -> int:
 
 
 @pytest.mark.parametrize(
-    ("save", "limit"), [("images", 900), ("jsonl", 700), ("csv,jsonl", 100_000), ("video", 4000)]
+    ("options", "fits_and_not"),
+    [
+        ("--save images --confidence 0", ("config.json", "0.jpg")),
+        ("--save jsonl --confidence 0", ("config.json", "detections.jsonl")),
+        ("--save csv,json --confidence 0", ("detections.jsonl", "detections.json")),
+        ("--save video --confidence 1", ("detections.jsonl", "clip.mp4")),
+    ],
 )
-@pytest.mark.usefixtures("album", "clip")
 def test_a_full_disk_is_one_line_and_the_run_goes_on(
-    run: Run, onnx: Path, tmp_path: Path, save: str, limit: int
+    run: Run, onnx: Path, album: Path, options: str, fits_and_not: tuple[str, str]
 ) -> None:
-    line = ["detect", onnx, "in", "clip.avi", "--out", "found", "--confidence", 0, "--save", save]
-    done = seyolo(tmp_path, *line, limit=limit)
+    """The limit lies between two sizes of a whole run, so it does not depend on how much is found."""
+    folder, too_large = album.parent, fits_and_not[1]
+    # Noise is hard to compress: the annotated video is larger than the journal.
+    write_clip(folder / "clip.avi", np.random.default_rng(0).integers(0, 256, (8, 64, 64, 3), np.uint8))
+    line = ["detect", onnx, "in", "clip.avi", "--out", "found", *options.split()]
+    assert run(*line).code == 0
+    whole = (folder / "found").rename(folder / "whole")
+    smaller, larger = ((whole / name).stat().st_size for name in fits_and_not)
+    assert smaller < 0.9 * larger
+
+    done = seyolo(folder, *line, limit=(smaller + larger) // 2)
     last = done.stderr.decode().splitlines()[-1]
     assert done.returncode == 2, done.stderr
     assert "Traceback" not in done.stderr.decode()
-    assert last.startswith("error: found/"), last
-    finals = {"detections.csv", "detections.jsonl", "clip.mp4"} & set(names_in(tmp_path / "found"))
-    assert finals == set()
+    assert last.startswith(f"error: found/{too_large.replace('s.jsonl', 's.partial.jsonl')}: "), last
+    assert not {too_large, "detections.jsonl"} & set(names_in(folder / "found"))
     again = run("detect", "--resume", "found")
     assert again.code == 0, again.err
-    assert len(rows_of((tmp_path / "found/detections.jsonl").read_text())) == 13
+    rows = [(run_folder / "detections.jsonl").read_text() for run_folder in (folder / "found", whole)]
+    assert len(rows_of(rows[0])) == 13
+    assert rows[0] == rows[1]
 
 
 class Stream(BaseHTTPRequestHandler):

@@ -70,7 +70,7 @@ def test_detect_takes_names_from_a_file(run: Run, onnx: Path, image: Path, tmp_p
     outcome = run("detect", onnx, image, "--names", "hand.names", "--confidence", 0.001, "--json", "-")
     assert {item["name"] for item in json.loads(outcome.out)["pictures"][0]["detections"]} == {"hand"}
     (tmp_path / "hand.names").write_text("left\nright\n")
-    assert_refused(run("detect", onnx, image, "--names", "hand.names"), "1 classes", "2 names")
+    assert_refused(run("detect", onnx, image, "--names", "hand.names"), "1 class", "2 names")
 
 
 def test_images_of_equal_names_do_not_overwrite_each_other(
@@ -261,7 +261,7 @@ def test_annotated_images_never_replace_photos(run: Run, onnx: Path, image: Path
     photo.parent.mkdir()
     shutil.copy(image, photo)
     before = photo.read_bytes()
-    assert_refused(run("detect", onnx, photo, "--out", "photos"), "would write over photos/a.jpg")
+    assert_refused(run("detect", onnx, photo, "--out", "photos"), "would overwrite photos/a.jpg")
     assert photo.read_bytes() == before
     assert list(photo.parent.iterdir()) == [photo]
 
@@ -304,7 +304,7 @@ def test_data_of_other_classes_are_refused(run: Run, checkpoint: Path, hands: Pa
 
 def test_options_a_file_cannot_follow(run: Run, onnx: Path, checkpoint: Path, image: Path) -> None:
     assert_refused(run("detect", onnx, image, "--attention", "se"), "run as it is")
-    assert_refused(run("export", checkpoint, "x.cfg", "--dynamic-batch"), "a dynamic batch")
+    assert_refused(run("export", checkpoint, "x.cfg", "--dynamic-batch"), "no dynamic batch")
     assert_refused(run("info", MODEL, "--reduction", 4), "--attention")
     assert_refused(run("prune", checkpoint, checkpoint, "--budget", "macs=80%"), "is the model to be cut")
 

@@ -163,7 +163,7 @@ def test_a_latency_budget_is_measured(
     run: Run, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("seyolo.pruning.planning.latency.measure", slow_machine)
-    monkeypatch.setattr("seyolo.pruning.planning.verify.measure", slow_machine)
+    monkeypatch.setattr("seyolo.pruning.planning.planner.measure", slow_machine)
     line = ["--multiple", 1, "--budget"]
     outcome = run("prune", checkpoint, "slim.safetensors", *line, "latency=70%@onnxruntime")
     assert outcome.code == 0, outcome.err
@@ -174,7 +174,7 @@ def test_a_latency_budget_is_measured(
     assert measured in outcome.err
     assert f"{100 * plan['macs'] / plan['dense_macs']:.1f}%" in outcome.out
     # Now every cut takes 5 of 8 ms, whatever the table says.
-    monkeypatch.setattr("seyolo.pruning.planning.verify.measure", lambda *_: [8.0, 5.0])
+    monkeypatch.setattr("seyolo.pruning.planning.planner.measure", lambda *_: [8.0, 5.0])
     refused = run("prune", checkpoint, "b.safetensors", *line, "latency=60%@onnxruntime")
     assert_refused(
         refused, "is not met", "the fastest takes 5 ms", "nearest budget is latency=62.5%@onnxruntime"
@@ -198,7 +198,7 @@ def test_layers_to_keep(run: Run, checkpoint: Path, tmp_path: Path) -> None:
 
 def test_an_infeasible_budget_says_what_limits_it(run: Run, checkpoint: Path, tmp_path: Path) -> None:
     outcome = run("prune", checkpoint, "slim.safetensors", "--budget", "macs=20%", "--keep", 12)
-    limits = ["at least 8 channels", "what layer 12 puts out stays", "the nearest budget is macs="]
+    limits = ["at least 8 channels", "all channels of layer 12 are kept", "the nearest budget is macs="]
     assert_refused(outcome, *limits, "a smaller multiple", "no layers to keep")
     assert len(outcome.err.splitlines()) == 1
     assert not list(tmp_path.iterdir())

@@ -14,21 +14,21 @@ import pytest
 import seyolo
 from helpers.running import MODEL, SIZE_PX, Run, assert_refused
 from seyolo.checkpoint import read_checkpoint
-from seyolo.training import loop
+from seyolo.training import loop, run_folder
 
 TINY = ["--model", MODEL, "--size", SIZE_PX, "--batch", 4]
 
 
 def interrupt_in(monkeypatch: pytest.MonkeyPatch, title: str, epoch: int) -> None:
     """Ctrl-C when the run of that title begins this epoch (from 0)."""
-    whole = loop._Run.train_epoch
+    whole = loop._Run._train_epoch
 
     def train_epoch(self: Any, number: int) -> None:
-        if (self.title, number) == (title, epoch):
+        if (self.monitor.title, number) == (title, epoch):
             raise KeyboardInterrupt
         whole(self, number)
 
-    monkeypatch.setattr(loop._Run, "train_epoch", train_epoch)
+    monkeypatch.setattr(loop._Run, "_train_epoch", train_epoch)
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -213,15 +213,15 @@ def test_an_empty_or_missing_data_set_is_refused(run: Run, tmp_path: Path) -> No
 def test_a_full_disk_stops_training_with_its_last_epoch_intact(
     run: Run, hands: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write = loop.write_run_state
+    write = run_folder.write_run_state
 
     def write_once(path: Path, state: Any) -> None:
-        if state.values["epoch"] == 2:
+        if state.record.epoch == 2:
             raise OSError(28, "No space left on device", str(path))
         write(path, state)
 
     with monkeypatch.context() as patch:
-        patch.setattr(loop, "write_run_state", write_once)
+        patch.setattr(run_folder, "write_run_state", write_once)
         outcome = run("train", "--data", hands, *TINY, "--epochs", 2)
     assert_refused(outcome, "state.safetensors", "No space left")
     assert not list(tmp_path.rglob("*.partial*"))
@@ -303,7 +303,7 @@ def test_slim_slims_trained_weights_as_they_are_and_takes_every_choice(
         (["--s", 0], ["--s 0"]),
         (["--scales-rate", "nan"], ["--scales-rate nan"]),
         (["--distill", -1], ["--distill -1"]),
-        (["--least-share", 2], ["least_share=2"]),
+        (["--least-share", 2], ["--least-share 2"]),
         (["--controls", "int4"], ["int4", "dense, uniform"]),
         (["--sparsity", "l2"], ["l2"]),
     ],
@@ -340,5 +340,5 @@ def test_a_run_that_lost_its_state_is_not_started_again(run: Run, hands: Path, t
     assert run("train", "--data", hands, *TINY, "--epochs", 1, "--name", "lost").code == 0
     (tmp_path / "runs/train/lost/state.safetensors").unlink()
     before = (tmp_path / "runs/train/lost/best.safetensors").read_bytes()
-    assert_refused(run("train", "--resume", "runs/train/lost"), "state.safetensors is gone")
+    assert_refused(run("train", "--resume", "runs/train/lost"), "state.safetensors is missing")
     assert (tmp_path / "runs/train/lost/best.safetensors").read_bytes() == before

@@ -1,4 +1,4 @@
-"""docs/detect.md explains every output and shows a row as it is; tests/docs runs its commands."""
+"""docs/how-to/detect.md explains every output and shows a row as it is; tests/docs runs its commands."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import cv2
 from helpers.running import Run
 from seyolo.commands.detect_targets import SAVES
 
-PAGE = (Path(__file__).parents[2] / "docs/detect.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[2] / "docs/how-to/detect.md").read_text(encoding="utf-8")
 FENCED = re.findall(r"^```(\w+)\n(.*?)^```$", PAGE, flags=re.MULTILINE | re.DOTALL)
 
 

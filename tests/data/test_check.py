@@ -54,7 +54,7 @@ def report(tmp_path: Path) -> Report:
 
 def test_counts(report: Report) -> None:
     train, val, test = report.splits
-    assert (train.num_images, val.num_images, test.num_images) == (6, 1, 0)
+    assert (train.num_pictures, val.num_pictures, test.num_pictures) == (6, 1, 0)
     assert train.objects_per_class == {"hand": 3, "face": 1}  # good 1 + 1, shared 1, cut 1
     assert train.num_objects == 4
     assert train.num_negatives == 2  # negative.jpg and text.jpg; bad_rows.jpg is none

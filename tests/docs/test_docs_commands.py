@@ -22,25 +22,32 @@ import helpers.doc_workspace as make
 from helpers.doc_commands import INSTEAD, NOT_RUN, as_run, exchanged, verb_of
 from helpers.doc_pages import BLOCKS, COMMANDS, INLINE, PAGES, ROOT, Block, Command, blocks, commands
 from seyolo.cli import DATA_VERBS, VERBS, main, make_app
-from seyolo.commands.options import attached
 from seyolo.darknet.zoo import network_from_name
+from seyolo.opening.description import with_options
 from seyolo.options.model import ModelOptions
 from seyolo.pruning.planning.budget import parse_budgets
 
 ASSUMED = {
-    "README.md": [make.hands, make.photos, make.archive, make.darknet],
-    "docs/controls.md": [make.hands],
-    "docs/detect.md": [make.photos, make.clips, make.hand],
-    "docs/distributed.md": [make.hands, make.runs],
+    "README.md": [make.hands, make.photos],
+    "docs/contributing/how-to-add.md": [],
+    "docs/evidence/controls.md": [make.hands],
+    "docs/evidence/results.md": [make.hands],
     "docs/how-to/compare.md": [make.hands],
+    "docs/how-to/detect.md": [make.photos, make.clips, make.hand],
+    "docs/how-to/distributed.md": [make.hands, make.runs],
+    "docs/how-to/inference.md": [make.hands, make.photos, make.dense_and_slim],
+    "docs/how-to/install.md": [],
     "docs/how-to/latency.md": [make.hands, make.hand],
+    "docs/how-to/opencv5.md": [make.photos, make.darknet],
     "docs/how-to/plans.md": [make.hands, make.hand],
+    "docs/how-to/published-recipe.md": [make.hands],
     "docs/how-to/python.md": [make.photos, make.hand],
-    "docs/inference.md": [make.hands, make.photos, make.dense_and_slim],
-    "docs/opencv5.md": [make.photos, make.darknet],
-    "docs/reports.md": [make.hands, make.runs],
-    "docs/serve.md": [make.photos, make.runs],
-    "docs/slimming.md": [make.hands, make.runs],
+    "docs/how-to/reports.md": [make.hands, make.runs],
+    "docs/how-to/serve.md": [make.photos, make.runs],
+    "docs/how-to/slimming.md": [make.hands, make.runs],
+    "docs/reference/data.md": [make.hands, make.archive],
+    "docs/reference/models.md": [make.darknet],
+    "docs/reference/verbs.md": [make.hands, make.photos, make.runs],
     "docs/tutorials/darknet.md": [make.hands, make.hand],
     "docs/tutorials/hand.md": [make.photos],
     "docs/tutorials/oxford-hand.md": [make.archive],
@@ -176,7 +183,7 @@ def test_what_others_stand_for_exists() -> None:
             else:
                 kind = words[words.index("--attention") + 1] if "--attention" in words else None
                 places = (words[words.index("--at") + 1],) if "--at" in words else ()
-                attached(network_from_name(word, 1), ModelOptions(attention=kind, at=places))
+                with_options(network_from_name(word, 1), ModelOptions(attention=kind, at=places))
             found.add(word)
     assert found == set(INSTEAD)
 

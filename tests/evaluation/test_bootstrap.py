@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from helpers.boxes import found, truth
 from helpers.scenes import scene
+from seyolo.detections import Detections
 from seyolo.errors import DataError
-from seyolo.evaluation.ap import average_precision
+from seyolo.evaluation.ap import Truth, average_precision
 from seyolo.evaluation.bootstrap import ap_draws, bootstrap_difference, interval_of
 
 
@@ -21,6 +22,47 @@ def test_ap_is_that_of_coco(seed: int, num_classes: int) -> None:
     expected = average_precision(truths, predictions, num_classes).ap
     if not np.isnan(expected):
         assert ap_draws(truths, predictions, num_classes, draws=0)[0] == pytest.approx(expected, abs=2e-3)
+
+
+def detected(num_truths: int) -> tuple[list[Truth], list[Detections]]:
+    """Objects in a row; a hit (0.9), a false positive (0.8), another hit (0.7); boxes of hits are exact."""
+    boxes = [[100 * i, 0, 100 * i + 50, 50] for i in range(num_truths)]
+    return [truth(boxes)], [found([boxes[0], [0, 500, 50, 550], boxes[1]], [0.9, 0.8, 0.7])]
+
+
+def test_ap_of_two_objects_worked_by_hand() -> None:
+    # Recall 1/2, 1/2, 1 and precision 1, 1/2, 2/3, whose envelope is 1, 2/3, 2/3. Recall 0.00 to 0.50 are 51
+    # points of precision 1, the other 50 have 2/3.
+    truths, predictions = detected(2)
+    expected = (51 + 50 * 2 / 3) / 101
+    assert ap_draws(truths, predictions, 1, draws=0)[0] == pytest.approx(expected, abs=1e-12)
+    assert average_precision(truths, predictions, 1).ap == pytest.approx(expected, abs=1e-9)
+
+
+def test_ap_of_three_objects_worked_by_hand() -> None:
+    # Recall 1/3, 1/3, 2/3: 34 points (0.00 to 0.33) of precision 1, 33 points (0.34 to 0.66) of 2/3, then 0.
+    truths, predictions = detected(3)
+    expected = (34 + 33 * 2 / 3) / 101
+    assert ap_draws(truths, predictions, 1, draws=0)[0] == pytest.approx(expected, abs=1e-12)
+    assert average_precision(truths, predictions, 1).ap == pytest.approx(expected, abs=1e-9)
+
+
+def test_a_draw_is_a_data_set_with_images_repeated() -> None:
+    truths, predictions = scene(np.random.default_rng(4), 8)
+    draws = ap_draws(truths, predictions, 1, draws=20, seed=5)[1:]
+    counts = np.random.default_rng(5).multinomial(8, np.full(8, 1 / 8), size=20)
+    for draw, count in zip(draws, counts, strict=True):
+        repeated = np.repeat(np.arange(8), count)
+        again = [truths[i] for i in repeated], [predictions[i] for i in repeated]
+        if any(len(one.class_ids) for one in again[0]):
+            assert draw == pytest.approx(ap_draws(*again, 1, draws=0)[0], abs=1e-12)
+
+
+def test_the_interval_of_101_draws_worked_by_hand() -> None:
+    # 2.5 % of the way from the first of the sorted draws 0 to 100 is 2.5, between two of them.
+    draws = np.random.default_rng(0).permutation(101).astype(float)
+    interval = interval_of(np.array([-7.0, *draws]))
+    assert (interval.difference, interval.low, interval.high) == pytest.approx((-7, 2.5, 97.5))
 
 
 def test_a_better_detector_is_better_on_every_draw() -> None:

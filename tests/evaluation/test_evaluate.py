@@ -13,7 +13,8 @@ import torch
 from seyolo.darknet.zoo import network_from_name
 from seyolo.data.datasets import Sample
 from seyolo.errors import DataError
-from seyolo.evaluation.evaluate import evaluate, predict, truth_of
+from seyolo.evaluation.evaluate import evaluate, judged, truth_of
+from seyolo.runtime.inference import Thresholds
 from seyolo.runtime.torch_backend import TorchBackend
 from seyolo.torchnet.build import build
 
@@ -66,7 +67,7 @@ def model():
 
 @pytest.mark.parametrize("mode", ["letterbox", "stretch"])
 def test_boxes_come_back_in_source_pixels(samples: list[Sample], mode: str) -> None:
-    found = predict(RedFinder(mode), samples, SIZE_HW, batch_size=2)
+    found = judged(RedFinder(mode), samples, SIZE_HW, batch_size=2)[1]
     for detections, expected in zip(found, BOXES_XYXY.values(), strict=True):
         # One pixel of the input is at most 300 / 96 = 3.1 of the source.
         np.testing.assert_allclose(detections.boxes, [expected], atol=3.2)
@@ -93,13 +94,13 @@ def test_truth_in_pixels_by_hand() -> None:
 
 
 def test_network_and_backend_agree_for_any_batch_size(samples: list[Sample], model) -> None:
-    options = {"confidence": 0.002, "max_detections": 20}
-    once = predict(model, samples, SIZE_HW, batch_size=3, **options)
+    thresholds = Thresholds(0.002, 0.65, 20)
+    once = judged(model, samples, SIZE_HW, batch_size=3, thresholds=thresholds)[1]
     assert all(len(detections) == 20 for detections in once)
-    singly = predict(model, samples, SIZE_HW, batch_size=1, **options)
+    singly = judged(model, samples, SIZE_HW, batch_size=1, thresholds=thresholds)[1]
     for one, other in zip(once, singly, strict=True):
         np.testing.assert_allclose(one.scores, other.scores, rtol=1e-4)
-    backend = predict(TorchBackend(model), samples, SIZE_HW, batch_size=3, **options)
+    backend = judged(TorchBackend(model), samples, SIZE_HW, batch_size=3, thresholds=thresholds)[1]
     for one, other in zip(once, backend, strict=True):
         np.testing.assert_allclose(one.scores, other.scores, rtol=1e-4)
 
@@ -113,14 +114,6 @@ def test_a_network_is_left_as_it_was(samples: list[Sample], model, training: boo
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
     assert torch.is_grad_enabled()
     assert not torch.is_inference_mode_enabled()
-
-
-def test_autocast_changes_scores_little(samples: list[Sample], model) -> None:
-    full = predict(model, samples, SIZE_HW, confidence=0.0, max_detections=5)
-    half = predict(model, samples, SIZE_HW, confidence=0.0, max_detections=5, bfloat16=True)
-    for one, other in zip(full, half, strict=True):
-        np.testing.assert_allclose(one.scores, other.scores, rtol=0.05)
-    assert any(not np.array_equal(a.scores, b.scores) for a, b in zip(full, half, strict=True))
 
 
 def test_progress_counts_every_image(samples: list[Sample]) -> None:
@@ -137,5 +130,5 @@ def test_progress_counts_every_image(samples: list[Sample]) -> None:
             yield lambda count, note: self.counts.append(count)
 
     recorder = Recorder()
-    predict(RedFinder("letterbox"), samples, SIZE_HW, batch_size=2, progress=recorder)
+    judged(RedFinder("letterbox"), samples, SIZE_HW, batch_size=2, progress=recorder)[1]
     assert (recorder.total, recorder.counts) == (3, [2, 1])

@@ -43,6 +43,6 @@ def test_files_that_read_back_differently_are_not_kept(
 
     real = models.write_weights
     monkeypatch.setattr(models, "write_weights", wrong)
-    with pytest.raises(ExportError, match="reads back as another network"):
+    with pytest.raises(ExportError, match="read back as another network"):
         export_darknet(calibrated(small_network(CONVOLUTION), IMAGES), tmp_path / "x.cfg")
     assert list(tmp_path.iterdir()) == []

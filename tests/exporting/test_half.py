@@ -16,7 +16,7 @@ from seyolo.detector import Detector
 from seyolo.errors import ExportError
 from seyolo.exporting.formats import export
 from seyolo.exporting.parity import relative_error
-from seyolo.runtime.onnx_file import read_onnx_file
+from seyolo.runtime.onnx_reader import read_onnx_file
 
 IMAGES = random_images(64, 64)
 

@@ -22,10 +22,13 @@ from seyolo.errors import CfgError, ExportError, UsageError
 from seyolo.exporting.formats import export
 from seyolo.exporting.onnx import export_onnx
 from seyolo.exporting.parity import relative_error
+from seyolo.options.export import FileOptions
+from seyolo.runtime.inference import Thresholds
 from seyolo.torchnet.build import DarknetModel
 
 IMAGES = random_images(64, 64, num=3, seed=9)
 SIZE = (64, 64)
+DYNAMIC, NMS = FileOptions(dynamic_batch=True), FileOptions(nms=True)
 
 
 def run(path: Path, images: torch.Tensor) -> np.ndarray:
@@ -44,7 +47,7 @@ def output(model: DarknetModel, images: torch.Tensor) -> np.ndarray:
 )
 def test_zoo_networks_give_the_same_numbers(tmp_path: Path, name: str) -> None:
     model = calibrated(network_from_name(name, num_classes=2), IMAGES)
-    path = export_onnx(model, tmp_path / "x.onnx", size=SIZE, dynamic_batch=True)
+    path = export_onnx(model, tmp_path / "x.onnx", DYNAMIC, size=SIZE)
     onnx.checker.check_model(str(path), full_check=True)
     # A random network magnifies rounding; a wrong slope or a lost shortcut gives 1e-2 and more.
     assert relative_error(run(path, IMAGES), output(model, IMAGES)) < 1e-3
@@ -116,7 +119,7 @@ from=11
 def test_every_section_and_activation(tmp_path: Path, activation: str) -> None:
     network = small_network(EVERY_SECTION.format(activation=activation), classes=3)
     model = calibrated(network, IMAGES)
-    path = export_onnx(model, tmp_path / "x.onnx", size=(32, 64), dynamic_batch=True)
+    path = export_onnx(model, tmp_path / "x.onnx", DYNAMIC, size=(32, 64))
     images = IMAGES[:, :, :32]
     assert relative_error(run(path, images), output(model, images)) < 1e-4
 
@@ -128,7 +131,7 @@ def test_the_floor_of_a_cut_cbam(tmp_path: Path) -> None:
         model.load_state_dict(models[0].state_dict())
         model.get_parameter("layers.0.conv.bias").data -= 2  # every channel is below zero everywhere
         model.get_parameter("layers.1.spatial.weight").data.fill_(0.01)
-    path = export_onnx(models[0], tmp_path / "x.onnx", size=(32, 32), dynamic_batch=True)
+    path = export_onnx(models[0], tmp_path / "x.onnx", DYNAMIC, size=(32, 32))
     images = IMAGES[:, :, :32, :32].contiguous()
     assert relative_error(run(path, images), output(models[0], images)) < 1e-4
     assert relative_error(output(models[1], images), output(models[0], images)) > 1e-2
@@ -166,7 +169,7 @@ def test_the_file_says_what_a_detector_has_to_know(tmp_path: Path) -> None:
 def test_a_failed_parity_check_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = calibrated(small_network(CONVOLUTION), IMAGES)
     (tmp_path / "x.onnx").write_text("the old file")
-    monkeypatch.setattr("seyolo.exporting.translate.LEAKY_SLOPE", 0.11)
+    monkeypatch.setattr("seyolo.exporting.translate.activations.LEAKY_SLOPE", 0.11)
     with pytest.raises(ExportError, match="ONNX Runtime gives another output than the model"):
         export_onnx(model, tmp_path / "x.onnx")
     assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("x.onnx", "the old file")]
@@ -184,9 +187,11 @@ def detecting_model() -> DarknetModel:
 
 def test_suppression_inside_gives_the_boxes_of_numpy(tmp_path: Path) -> None:
     model = detecting_model()
-    path = export_onnx(model, tmp_path / "x.onnx", nms=True, dynamic_batch=True, confidence=0.4)
+    path = export_onnx(
+        model, tmp_path / "x.onnx", FileOptions(nms=True, dynamic_batch=True), thresholds=Thresholds(0.4)
+    )
     rows = run(path, IMAGES)
-    expected = exporter.reference_detections(output(model, IMAGES), 0.4, 0.6, 300)
+    expected = exporter.reference_detections(output(model, IMAGES), Thresholds(0.4))
     assert len(rows) > 20
     assert rows.shape[1] == 7
     assert set(rows[:, 0]) == {0, 1, 2}
@@ -196,15 +201,15 @@ def test_suppression_inside_gives_the_boxes_of_numpy(tmp_path: Path) -> None:
 
 def test_suppression_may_find_nothing(tmp_path: Path) -> None:
     model = calibrated(small_network(CONVOLUTION), IMAGES)
-    path = export_onnx(model, tmp_path / "x.onnx", nms=True, confidence=1.0)
+    path = export_onnx(model, tmp_path / "x.onnx", NMS, thresholds=Thresholds(1.0))
     assert run(path, IMAGES[:1, :, :32, :32].contiguous()).shape == (0, 7)
 
 
 def test_wrong_suppression_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = exporter.append_nms
-    monkeypatch.setattr(exporter, "append_nms", lambda proto, _, iou, most: real(proto, 0.9, iou, most))
+    monkeypatch.setattr(exporter, "append_nms", lambda proto, _: real(proto, Thresholds(0.9)))
     with pytest.raises(ExportError, match="finds other boxes"):
-        export_onnx(detecting_model(), tmp_path / "x.onnx", nms=True, confidence=0.4)
+        export_onnx(detecting_model(), tmp_path / "x.onnx", NMS, thresholds=Thresholds(0.4))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -220,8 +225,8 @@ def test_options_that_make_no_sense_are_refused(tmp_path: Path) -> None:
     with pytest.raises(CfgError, match="multiple"):
         export_onnx(model, tmp_path / "x.onnx", size=(33, 32))
     with pytest.raises(UsageError, match="confidence"):
-        export_onnx(model, tmp_path / "x.onnx", nms=True, confidence=2.0)
-    with pytest.raises(UsageError, match=r"\.onnx, \.xml .* or \.cfg"):
+        export_onnx(model, tmp_path / "x.onnx", NMS, thresholds=Thresholds(2.0))
+    with pytest.raises(UsageError, match=r"\.onnx, \.xml .*, \.cfg .* or \.safetensors"):
         export(model, tmp_path / "x.engine")
     with pytest.raises(UsageError, match="suppression"):
         export(model, tmp_path / "x.cfg", nms=True)

@@ -25,6 +25,7 @@ from seyolo.exporting.formats import export
 from seyolo.exporting.onnx import describe_onnx, export_onnx
 from seyolo.exporting.quantize import Fitted, fit_images, float_layers, quantize
 from seyolo.letterbox import letterbox, to_tensor
+from seyolo.options.export import FileOptions
 
 SIZE = (SIZE_PX, SIZE_PX)
 
@@ -72,7 +73,7 @@ def test_scales_are_those_of_the_numbers(tmp_path: Path) -> None:
     In white the first convolution gives the gains, 4 at most, and nowhere less than 0.
     """
     model = spot_detector()
-    path = export_onnx(model, tmp_path / "x.onnx", int8=True, images=[*spot_images(8), white()])
+    path = export_onnx(model, tmp_path / "x.onnx", FileOptions(int8=True), [*spot_images(8), white()])
     stored = constants(onnx.load(path).graph)
     kernels = model.state_dict()["layers.1.conv.weight"].numpy()
     scales = np.abs(kernels).max(axis=(1, 2, 3)) / 127
@@ -202,16 +203,16 @@ def test_options_that_make_no_sense_are_refused(tmp_path: Path) -> None:
         export(model, tmp_path / "x.onnx", pictures=spot_images(8))
     with pytest.raises(UsageError, match="not both"):
         export(model, tmp_path / "x.onnx", int8=True, half=True, pictures=spot_images(8))
-    with pytest.raises(UsageError, match="Darknet files hold float32 only"):
+    with pytest.raises(UsageError, match=r"Darknet has no int8; export to \.onnx or \.xml"):
         export(model, tmp_path / "x.cfg", int8=True, pictures=spot_images(8))
-    with pytest.raises(UsageError, match="images must be a sequence"):
+    with pytest.raises(UsageError, match="pictures must be a sequence"):
         seyolo.export(model, tmp_path / "x.onnx", int8=True, pictures="photos")
     assert not list(tmp_path.iterdir())
 
 
 def test_suppression_and_any_batch_go_with_int8(tmp_path: Path) -> None:
-    options = {"nms": True, "dynamic_batch": True}
-    path = export_onnx(spot_detector(), tmp_path / "x.onnx", int8=True, images=spot_images(8), **options)
+    options = FileOptions(nms=True, dynamic_batch=True, int8=True)
+    path = export_onnx(spot_detector(), tmp_path / "x.onnx", options, spot_images(8))
     session = quantizing._open(onnx.load(path))
     batch = np.stack([to_tensor(spot_image(spots)) for spots in ([(5, 5)], [(5, 5), (10, 10)])])
     (rows,) = session.run(["detections"], {"images": batch})

@@ -8,6 +8,7 @@ from seyolo.darknet.edit import set_size
 from seyolo.darknet.zoo import network_from_name
 from seyolo.pruning.groups.groups import find_groups
 from seyolo.pruning.planning.latency import Cut, LatencyTable
+from seyolo.pruning.planning.prunable import PrunableNetwork
 
 NETWORK = set_size(network_from_name("yolov3-tiny@0.5", num_classes=1), 96, 96)
 
@@ -32,7 +33,7 @@ def table_of(num_cuts: int = 60) -> LatencyTable:
     rng = np.random.default_rng(0)
     choices = [WIDTHS, *(random_counts(rng) for _ in range(num_cuts))]
     cuts = [Cut(tuple(counts.tolist()), machine(counts)) for counts in choices]
-    return LatencyTable(NETWORK, "onnxruntime", (96, 96), cuts)
+    return LatencyTable(PrunableNetwork(NETWORK), cuts)
 
 
 TABLE = table_of()

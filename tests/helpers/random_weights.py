@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from seyolo.darknet.cfg import Network
 from seyolo.torchnet.build import DarknetModel, build
-from seyolo.torchnet.layers import BATCH_NORM_MOMENTUM
+from seyolo.torchnet.layers.convolution import BATCH_NORM_MOMENTUM
 
 HEAD_GAIN = 4.0
 """On the kernels in front of the detections, whose start in training is near zero: logits spread about 1."""

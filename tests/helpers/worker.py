@@ -22,12 +22,14 @@ from seyolo.cli import command
 from seyolo.darknet import zoo
 from seyolo.data.datasets import load_dataset
 from seyolo.torchnet.build import DarknetModel, build
-from seyolo.training import loop
+from seyolo.training import loop, validation
 from seyolo.training.config import TrainConfig
 from seyolo.training.distillation import Distillation
-from seyolo.training.distributed import share
+from seyolo.training.distributed import run_on_leader
 from seyolo.training.loop import TrainResult
 from seyolo.training.sparsity import Choice, Steered, sparse_scales
+from seyolo.training.step import TrainingStep
+from seyolo.training.trackers import Monitor
 
 CONFIG = TrainConfig(
     epochs=3,
@@ -79,15 +81,21 @@ def train_all(data: Path, folder: Path, config: TrainConfig = CONFIG) -> TrainRe
     teacher = Distillation(fresh_model(seed=1), 0.5)
     dataset = load_dataset(data)
     return loop.train(
-        fresh_model(), dataset, config, folder, sparsity=sparsity, distillation=teacher, tracker=Notes
+        fresh_model(),
+        dataset,
+        config,
+        folder,
+        sparsity=sparsity,
+        distillation=teacher,
+        monitor=Monitor(tracker=Notes),
     )
 
 
 def write_down(run: loop._Run, folder: Path) -> None:
     """What a process holds after a run; exact, since JSON keeps every digit of a number."""
     tensors = {
-        **run.model.state_dict(),
-        **{f"average {k}": v for k, v in run.average.model.state_dict().items()},
+        **run.step.model.state_dict(),
+        **{f"average {k}": v for k, v in run.step.average.model.state_dict().items()},
     }
     sums = {name: value.double().abs().sum().item() for name, value in tensors.items()}
     (folder / f"process-{run.team.rank}.json").write_text(json.dumps(sums))
@@ -98,7 +106,7 @@ def main() -> None:
     torch.set_num_threads(1)
     if sys.argv[1] == "train":
         data, folder = map(Path, sys.argv[2:])
-        loop.EVALUATION_BATCH = EVALUATION_BATCH
+        validation.EVALUATION_BATCH = EVALUATION_BATCH
         train = loop._Run.train
 
         def recorded(run: loop._Run) -> None:
@@ -106,17 +114,17 @@ def main() -> None:
             write_down(run, folder)
 
         loop._Run.train = recorded
-        result = share(partial(train_all, data, folder / "run"))
+        result = run_on_leader(partial(train_all, data, folder / "run"))
         assert result.history[-1]["epoch"] == CONFIG.epochs
         return
-    dies_at, take_step = int(sys.argv[2]), loop._Run.take_step
+    dies_at, take = int(sys.argv[2]), TrainingStep.take
 
-    def mortal(run: loop._Run, step: int, images: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        if step == dies_at and os.environ["RANK"] == "1":
+    def mortal(step: TrainingStep, number: int, *batch: torch.Tensor) -> torch.Tensor:
+        if number == dies_at and os.environ["RANK"] == "1":
             os._exit(9)
-        return take_step(run, step, images, targets)
+        return take(step, number, *batch)
 
-    loop._Run.take_step = mortal
+    TrainingStep.take = mortal
     sys.argv[1:] = sys.argv[3:]
     command()
 

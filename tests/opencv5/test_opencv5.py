@@ -18,7 +18,7 @@ import pytest
 import seyolo
 from seyolo.runtime.shipped import model_path
 
-DOCS = Path(__file__).parents[2] / "docs" / "opencv5.md"
+DOCS = Path(__file__).parents[2] / "docs/how-to/opencv5.md"
 FOLDER = Path(os.environ.get("SEYOLO_OPENCV5_MODELS", "build/opencv5"))
 NAMES = sorted(path.name.removesuffix(".npy") for path in FOLDER.glob("*.npy") if path.stem != "pictures")
 

@@ -15,12 +15,15 @@ from helpers.random_weights import calibrated
 from seyolo.darknet.zoo import network_from_name
 from seyolo.exporting.onnx import export_onnx
 from seyolo.exporting.parity import sample_image
+from seyolo.options.export import FileOptions
+from seyolo.runtime.inference import Thresholds
 
 NETWORKS = (
     "yolov2-tiny", "yolov3@0.25", "yolov3-spp@0.25", "yolov4@0.25", "yolov4-tiny", "yolov4-csp@0.25",
     "yolov7-tiny", "enetb0-coco", "yolo-fastest-1.1", "se-yolov3@0.25",
 )  # fmt: skip
 SIZE = (320, 320)
+NMS = FileOptions(nms=True)
 
 
 def main() -> None:
@@ -37,11 +40,11 @@ def main() -> None:
             raw = model(torch.from_numpy(images)).numpy()
         np.save(folder / f"{name}.npy", raw)
         export_onnx(model, folder / f"{name}.onnx", size=SIZE)
-        export_onnx(model, folder / f"{name}.dynamic.onnx", size=SIZE, dynamic_batch=True)
+        export_onnx(model, folder / f"{name}.dynamic.onnx", FileOptions(dynamic_batch=True), size=SIZE)
         scores = np.sort((raw[0, :, 5:] * raw[0, :, 4:5]).ravel())
         between = float(scores[-21:-19].mean())  # no score lies on the threshold
-        export_onnx(model, folder / f"{name}.nms.onnx", size=SIZE, nms=True, confidence=between)
-    export_onnx(model, folder / "nothing.nms.onnx", size=SIZE, nms=True, confidence=1.0)
+        export_onnx(model, folder / f"{name}.nms.onnx", NMS, size=SIZE, thresholds=Thresholds(between))
+    export_onnx(model, folder / "nothing.nms.onnx", NMS, size=SIZE, thresholds=Thresholds(1.0))
 
 
 if __name__ == "__main__":

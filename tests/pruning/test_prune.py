@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from helpers.planning import plan_for
 from seyolo.darknet.cost import cost
 from seyolo.darknet.zoo import network_from_name
 from seyolo.errors import BudgetError, PlanError, UsageError
-from seyolo.pruning.importance.scores import Method
-from seyolo.pruning.planning.options import PlanOptions
+from seyolo.options.cut import CutKeywords, CutOptions
 from seyolo.pruning.planning.plan import Plan
-from seyolo.pruning.prune import make_plan, prune, prune_by
+from seyolo.pruning.prune import prune, prune_by
 from seyolo.torchnet.build import DarknetModel, build, to_checkpoint
 
-METHODS: tuple[Method, ...] = ("bn", "norm", "random")
+IMPORTANCES = ("bn", "norm", "random")
 
 
 def random_model(name: str) -> DarknetModel:
@@ -62,7 +63,7 @@ def test_a_plan_from_json_cuts_the_same() -> None:
 def test_faded_channels_cost_nothing() -> None:
     """Sparsity training ends with scale and shift at zero for what the budget leaves out: a free cut."""
     model = random_model("se-yolov3@0.25")
-    plan = make_plan(model, "macs=30%")
+    plan = plan_for(model, "macs=30%")
     with torch.no_grad():
         for index, mask in enumerate(plan.masks(model.network)):
             norm = getattr(model.layers[index], "bn", None)
@@ -79,10 +80,22 @@ def test_faded_channels_cost_nothing() -> None:
 def test_importance_can_be_chosen() -> None:
     model = random_model("yolov3-tiny@0.5")
     plans = [
-        make_plan(model, "macs=50%", PlanOptions(importance=method), generator=np.random.default_rng(0))
-        for method in METHODS
+        prune(model, "macs=50%", importance=name, generator=np.random.default_rng(0))[1]
+        for name in IMPORTANCES
     ]
     assert len({plan.to_json() for plan in plans}) == 3
+
+
+def test_every_option_of_a_cut_is_a_keyword() -> None:
+    fields = {field.name for field in dataclasses.fields(CutOptions)}
+    assert fields == {*CutKeywords.__annotations__, "importance"}
+    model = random_model("yolov3-tiny@0.25")
+    for wrong, message in [
+        ({"scop": "all"}, "no option 'scop'"),
+        ({"multiple": "8"}, "multiple: expected int"),
+    ]:
+        with pytest.raises(UsageError, match=message):
+            prune(model, "macs=50%", **wrong)  # type: ignore[arg-type]
 
 
 def test_keywords_are_the_options_of_a_plan() -> None:
@@ -90,10 +103,10 @@ def test_keywords_are_the_options_of_a_plan() -> None:
     _, plan = prune(
         model, "macs=50%", multiple=4, keep=[2], least_share=0.1, evenness=0.5, method="norm", size=(96, 96)
     )
-    options = PlanOptions(
+    options = CutOptions(
         multiple=4, keep=(2,), least_share=0.1, evenness=0.5, importance="norm", size_hw=(96, 96)
     )
-    assert plan == make_plan(model, "macs=50%", options)
+    assert plan == plan_for(model, "macs=50%", options)
     assert plan.input_size == (96, 96)
     assert plan.table()[1] == (2, 16, 16)
 
@@ -104,11 +117,9 @@ def test_keywords_are_the_options_of_a_plan() -> None:
 )
 def test_the_less_stays_the_more_even(budget: str | list[str], evenness: float) -> None:
     model = random_model("yolov3-tiny@0.5")
-    plans = {
-        even: make_plan(model, budget, PlanOptions(multiple=2, evenness=even)) for even in (0.0, 0.5, 1.0)
-    }
+    plans = {even: plan_for(model, budget, CutOptions(multiple=2, evenness=even)) for even in (0.0, 0.5, 1.0)}
     assert len({str(plan.groups) for plan in plans.values()}) == 3
-    assert make_plan(model, budget, PlanOptions(multiple=2)) == plans[evenness]
+    assert plan_for(model, budget, CutOptions(multiple=2)) == plans[evenness]
     assert plans[evenness].evenness == evenness
 
 
@@ -123,7 +134,7 @@ def test_the_less_stays_the_more_even(budget: str | list[str], evenness: float) 
 )
 def test_bad_options(choice: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        PlanOptions(**choice)
+        CutOptions(**choice)
 
 
 def test_frozen_parameters_stay_frozen() -> None:
@@ -150,7 +161,7 @@ def test_a_budget_that_is_met_already_is_no_cut() -> None:
     with pytest.raises(BudgetError, match=r"met already: the network has .* parameters, .* MACs; .* nothing"):
         prune(model, f"params={params}")
     with pytest.raises(BudgetError, match="met already"):
-        make_plan(model, "channels=0%")
+        plan_for(model, "channels=0%")
 
 
 def test_infeasible_budget() -> None:

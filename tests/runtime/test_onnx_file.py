@@ -13,7 +13,8 @@ from onnx import TensorProto, helper, numpy_helper
 import seyolo
 from seyolo.darknet.cost import cost
 from seyolo.errors import BackendError, UsageError
-from seyolo.runtime.onnx_file import OnnxValue, read_onnx_file
+from seyolo.runtime.onnx_file import OnnxValue
+from seyolo.runtime.onnx_reader import read_onnx_file
 
 
 @pytest.mark.parametrize("name", ["yolov3-tiny@0.125", "cbam-yolov3-tiny@0.125", "se-yolov3-tiny@0.125"])

@@ -12,7 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from helpers.onnx_models import NUM_CLASSES, Shape, write_model
 from seyolo.errors import BackendError
-from seyolo.runtime.backend import open_backend
+from seyolo.runtime.choice import open_backend
 from seyolo.runtime.onnxruntime_backend import OnnxRuntimeBackend, int8_overflows, open_session
 
 
@@ -72,7 +72,7 @@ def test_symbolic_sizes_come_from_the_metadata(tmp_path: Path) -> None:
 def test_given_names_win_and_must_fit(tmp_path: Path) -> None:
     path = write_model(tmp_path / "m.onnx", metadata={"names": '["hand", "foot"]'})
     assert open_backend(path, names=["left", "right"]).names == ("left", "right")
-    with pytest.raises(BackendError, match="has 2 classes, but 1 names"):
+    with pytest.raises(BackendError, match="has 2 classes, but 1 name is"):
         open_backend(path, names=["left"])
     with pytest.raises(BackendError, match="has 2 classes, but 3 names"):
         open_backend(write_model(tmp_path / "n.onnx", metadata={"names": '["a", "b", "c"]'}))

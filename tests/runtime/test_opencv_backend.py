@@ -12,8 +12,9 @@ from seyolo.boxes import iou_matrix
 from seyolo.detector import Detector
 from seyolo.errors import BackendError, CfgError, WeightsError
 from seyolo.media.images import read_image
-from seyolo.runtime.backend import open_backend
+from seyolo.runtime.choice import open_backend
 from seyolo.runtime.opencv_backend import OpenCvBackend, can_read, to_raw, without_threshold
+from seyolo.runtime.protocol import Session
 from seyolo.runtime.torch_backend import TorchBackend
 
 TINY = """[net]
@@ -64,7 +65,7 @@ def test_the_threshold_is_set_to_0_in_every_yolo_section() -> None:
 def test_a_tiny_network_is_the_same_in_both(tmp_path: Path) -> None:
     """Its cfg sets thresh=0.9, which would zero most of OpenCV's scores."""
     cfg = write_tiny(tmp_path)
-    ours, theirs = TorchBackend.open(cfg, tmp_path / "tiny.weights"), open_backend(cfg)
+    ours, theirs = TorchBackend.open(cfg, Session(tmp_path / "tiny.weights")), open_backend(cfg)
     assert theirs.name == "opencv"
     assert theirs.input_size == ours.input_size == (32, 64)
     assert theirs.letterbox_mode == ours.letterbox_mode == "letterbox"
@@ -80,7 +81,7 @@ def test_a_tiny_network_is_the_same_in_both(tmp_path: Path) -> None:
 def test_real_networks_agree_on_a_real_photo(shared_data: Path, network: str) -> None:
     cfg = shared_data / "darknet" / f"{network}.cfg"
     theirs = OpenCvBackend(cfg, cfg.with_suffix(".weights"))
-    ours = TorchBackend.open(cfg, cfg.with_suffix(".weights"))
+    ours = TorchBackend.open(cfg, Session(cfg.with_suffix(".weights")))
     height, width = theirs.input_size
     photo = cv2.resize(read_image(shared_data / "darknet" / "images" / "dog.jpg"), (width, height))
     batch = cv2.dnn.blobFromImage(photo, 1 / 255, swapRB=True)

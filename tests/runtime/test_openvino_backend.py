@@ -11,7 +11,7 @@ import pytest
 
 from helpers.onnx_models import write_model as write_onnx
 from seyolo.errors import BackendError
-from seyolo.runtime.backend import open_backend
+from seyolo.runtime.choice import open_backend
 
 NUM_CLASSES = 2
 
@@ -57,7 +57,7 @@ def test_a_batch_that_the_graph_does_not_take_is_told(tmp_path: Path) -> None:
 
 SEVERAL_THEN_CTRL_C = """
 import signal, sys
-from seyolo.runtime.backend import open_backend
+from seyolo.runtime.choice import open_backend
 first, second = open_backend(sys.argv[1], threads=1), open_backend(sys.argv[1], threads=1)
 del first, second
 try:

@@ -22,10 +22,10 @@ from seyolo.data.datasets import load_dataset
 from seyolo.data.synthetic.dataset import write_dataset
 from seyolo.errors import BackendError, ModelError, UsageError
 from seyolo.opening.description import describe
-from seyolo.runtime.backend import open_backend
-from seyolo.runtime.onnx_file import read_onnx_file
+from seyolo.opening.detector import open_detector, split_model
+from seyolo.runtime.choice import open_backend
+from seyolo.runtime.onnx_reader import read_onnx_file
 from seyolo.runtime.shipped import FOLDER, card_path, is_shipped, model_path, shipped_names
-from seyolo.verbs.benchmark import open_detector, split_model
 
 ROOT = Path(__file__).parents[2]
 MOST_BYTES = 3_000_000

@@ -12,7 +12,7 @@ from seyolo.checkpoint import write_checkpoint
 from seyolo.darknet.cfg import parse_cfg
 from seyolo.errors import BackendError, ModelError
 from seyolo.opening.network import save
-from seyolo.runtime.backend import open_backend
+from seyolo.runtime.choice import open_backend
 from seyolo.runtime.torch_backend import TorchBackend
 from seyolo.torchnet.build import DarknetModel, build, to_checkpoint
 
@@ -73,7 +73,7 @@ def test_a_model_in_training_is_switched_to_evaluation(model: DarknetModel) -> N
 def test_other_names(tmp_path: Path, model: DarknetModel) -> None:
     write_checkpoint(tmp_path / "m.safetensors", to_checkpoint(model))
     assert open_backend(tmp_path / "m.safetensors", names=["a", "b"]).names == ("a", "b")
-    with pytest.raises(BackendError, match="2 classes, but 1 names"):
+    with pytest.raises(BackendError, match="2 classes, but 1 name is"):
         open_backend(tmp_path / "m.safetensors", names=["a"])
 
 

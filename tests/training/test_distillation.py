@@ -36,6 +36,7 @@ from seyolo.training.distillation import (
 )
 from seyolo.training.loop import TrainResult, train
 from seyolo.training.loss import DetectionLoss, LossModule, predictions
+from seyolo.training.trackers import Monitor
 
 CONFIG = TrainConfig(epochs=2, batch_size=4, size_px=64, evaluations=1, warmup_epochs=0.5)
 TARGETS = torch.tensor([[0, 0, 40.0, 30.0, 30.0, 40.0], [1, 0, 60.0, 64.0, 50.0, 60.0]])
@@ -271,7 +272,12 @@ def test_a_stopped_run_resumes_exactly(
     distillation = Distillation(teacher, 0.5, "teacher.safetensors")
     with pytest.raises(KeyboardInterrupt):
         train(
-            tiny(0), dataset, CONFIG, tmp_path, distillation=distillation, progress=StopIn("train epoch 2/2")
+            tiny(0),
+            dataset,
+            CONFIG,
+            tmp_path,
+            distillation=distillation,
+            monitor=Monitor(StopIn("train epoch 2/2")),
         )
     resumed = train(tiny(0), dataset, CONFIG, tmp_path, distillation=distillation, resume=True)
     expected = run[1]

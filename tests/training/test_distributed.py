@@ -24,7 +24,7 @@ from seyolo.evaluation.ap import average_precision
 from seyolo.evaluation.curves import detection_curves
 from seyolo.evaluation.evaluate import judged
 from seyolo.torchnet.build import from_checkpoint
-from seyolo.training.distributed import Team, share
+from seyolo.training.distributed import Team, run_on_leader
 from seyolo.training.loop import TrainResult
 
 WORKER = Path(__file__).parents[1] / "helpers" / "worker.py"
@@ -167,7 +167,7 @@ def test_a_batch_that_cannot_be_shared_is_refused_once(tiny_hands: Path, tmp_pat
     )
     assert leader.returncode == 2
     assert leader.stderr.strip() == (
-        "error: --batch 5: is divided among 2 processes, so it must be a multiple of 2; take 4"
+        "error: --batch 5: must be a multiple of 2, because 2 processes share each batch; use --batch 4"
     )
     assert helper.returncode == 1
     assert helper.stdout == helper.stderr == ""
@@ -181,7 +181,7 @@ def test_a_team_of_one_talks_to_nobody() -> None:
     assert alone.gather(3) == [3]
     assert alone.broadcast(3) == 3
     assert alone.share_of(5) == 5
-    assert share(lambda: 7) == 7
+    assert run_on_leader(lambda: 7) == 7
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7])

@@ -20,15 +20,15 @@ from seyolo.data.datasets import Dataset, load_dataset
 from seyolo.errors import DataError, TrainingError
 from seyolo.torchnet.build import DarknetModel, from_checkpoint, to_checkpoint
 from seyolo.torchnet.folding import fold_batch_norm
-from seyolo.training import loop
-from seyolo.training.history import write_results
 from seyolo.training.loop import (
     TrainResult,
     first_batch,
-    measure_step_seconds,
     train,
 )
+from seyolo.training.run_record import write_rows
 from seyolo.training.sparsity import L1, Choice, Sparsity, Steered, sparse_scales
+from seyolo.training.step import TrainingStep, measure_step_seconds
+from seyolo.training.trackers import Monitor
 from seyolo.training.validation import validation_splits
 
 FILES = {
@@ -119,7 +119,12 @@ def check_resumed(
     """Stops in the middle of epoch 2, resumes, and compares with a run that was not stopped."""
     with pytest.raises(KeyboardInterrupt):
         train(
-            fresh_model(), dataset, CONFIG, folder, sparsity=sparsity[0], progress=StopIn("train epoch 2/2")
+            fresh_model(),
+            dataset,
+            CONFIG,
+            folder,
+            sparsity=sparsity[0],
+            monitor=Monitor(StopIn("train epoch 2/2")),
         )
     assert [row["epoch"] for row in read_rows(folder)] == ["1"]
     resumed = train(fresh_model(), dataset, CONFIG, folder, sparsity=sparsity[1], resume=True)
@@ -201,7 +206,7 @@ def test_measuring_a_step_leaves_the_model_as_it_is(dataset: Dataset) -> None:
 
 
 def test_the_table_has_the_columns_of_all_rows(tmp_path: Path) -> None:
-    write_results(tmp_path / "results.csv", [{"epoch": 1, "box": 0.5}, {"epoch": 2, "ap": 0.25}])
+    write_rows(tmp_path / "results.csv", [{"epoch": 1, "box": 0.5}, {"epoch": 2, "ap": 0.25}])
     assert (tmp_path / "results.csv").read_text() == "epoch,box,ap\n1,0.5,\n2,,0.25\n"
 
 
@@ -222,9 +227,7 @@ def test_the_first_batch_is_the_one_that_is_trained_on(
     config = replace(CONFIG, epochs=1, size_px=96, multi_scale=multi_scale, seed=5)
     images, targets = first_batch(dataset, config)
     seen = []
-    monkeypatch.setattr(
-        loop._Run, "take_step", lambda self, step, *batch: seen.append(batch) or torch.zeros(3)
-    )
+    monkeypatch.setattr(TrainingStep, "take", lambda self, step, *batch: seen.append(batch) or torch.zeros(3))
     train(fresh_model(), dataset, config, tmp_path)
     assert torch.equal(seen[0][0], images)
     assert torch.equal(seen[0][1], targets)
@@ -239,14 +242,14 @@ def test_a_gpu_whose_memory_is_full_is_explained_and_costs_no_finished_epoch(
     dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batch_size: int, advice: str
 ) -> None:
     config = replace(CONFIG, batch_size=batch_size, evaluations=1)
-    take_step = loop._Run.take_step
+    take = TrainingStep.take
 
-    def full_in_epoch_2(run: loop._Run, step: int, *batch: torch.Tensor) -> torch.Tensor:
-        if step == len(run.loader) + 1:
+    def full_in_epoch_2(step: TrainingStep, number: int, *batch: torch.Tensor) -> torch.Tensor:
+        if number == step.steps_per_epoch + 1:
             raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
-        return take_step(run, step, *batch)
+        return take(step, number, *batch)
 
-    monkeypatch.setattr(loop._Run, "take_step", full_in_epoch_2)
+    monkeypatch.setattr(TrainingStep, "take", full_in_epoch_2)
     with pytest.raises(TrainingError, match=f"{batch_size} images of 64 px; {advice}. Finished epochs"):
         train(fresh_model(), dataset, config, tmp_path)
     monkeypatch.undo()
@@ -274,7 +277,7 @@ def full_in_a_library(*_: object) -> None:
 def test_measuring_a_step_explains_a_full_gpu_too(
     dataset: Dataset, monkeypatch: pytest.MonkeyPatch, full: Callable[..., None]
 ) -> None:
-    monkeypatch.setattr(loop._Run, "take_step", full)
+    monkeypatch.setattr(TrainingStep, "take", full)
     with pytest.raises(TrainingError, match="use --batch 2"):
         measure_step_seconds(fresh_model(), dataset, CONFIG)
 
@@ -283,6 +286,6 @@ def test_another_error_of_a_step_stays_what_it_is(dataset: Dataset, monkeypatch:
     def broken(*_: object) -> None:
         raise RuntimeError("CUDA error: an illegal memory access was encountered")
 
-    monkeypatch.setattr(loop._Run, "take_step", broken)
+    monkeypatch.setattr(TrainingStep, "take", broken)
     with pytest.raises(RuntimeError, match="illegal memory access"):
         measure_step_seconds(fresh_model(), dataset, CONFIG)

@@ -21,10 +21,11 @@ from seyolo.data.batches.augment import Augmentation
 from seyolo.data.batches.training import TrainingLoader
 from seyolo.data.datasets import Dataset, load_dataset
 from seyolo.errors import CfgError
+from seyolo.opening.description import Attention
 from seyolo.opening.network import load, save
 from seyolo.torchnet.build import DarknetModel
 from seyolo.training.config import TrainConfig
-from seyolo.training.prepare import Attention, fit_from_scratch, fit_to_data, starting_model
+from seyolo.training.prepare import fit_from_scratch, fit_to_data, starting_model
 
 TINY = "yolov3-tiny@0.125"
 CONFIG = TrainConfig(size_px=64)

@@ -6,14 +6,16 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from seyolo.checkpoint import write_checkpoint
 from seyolo.darknet import zoo
 from seyolo.errors import TrainingError
 from seyolo.torchnet.build import build, to_checkpoint
-from seyolo.training import run_state as checkpoint
+from seyolo.training import run_state
 from seyolo.training.optimizer import make_optimizer
+from seyolo.training.run_record import RunRecord
 from seyolo.training.run_state import (
     RunState,
     optimizer_tensors,
@@ -30,19 +32,33 @@ def example() -> RunState:
         "optimizer": {"0/step": torch.tensor(3.0), "0/exp_avg": -kernel},
         "sparsity": {"layers.0.bn": torch.tensor([True, False]), "rest": torch.tensor(1 / 3).double()},
     }
-    return RunState(tensors, {"epoch": 3, "best_ap": 1 / 3, "history": [{"epoch": 1, "val_ap": 0.5}]})
+    return RunState(tensors, RunRecord(4, epoch=3, best_ap=1 / 3, history=[{"epoch": 1, "val_ap": 0.5}]))
 
 
 def test_what_is_written_comes_back(tmp_path: Path) -> None:
     write_run_state(tmp_path / "state.safetensors", example())
     found = read_run_state(tmp_path / "state.safetensors")
-    assert found.values == example().values
+    assert found.record == example().record
     assert found.tensors.keys() == example().tensors.keys()
     for group, tensors in example().tensors.items():
         assert found.tensors[group].keys() == tensors.keys()
         for name, tensor in tensors.items():
             assert found.tensors[group][name].dtype == tensor.dtype
             assert torch.equal(found.tensors[group][name], tensor)
+
+
+def test_a_state_of_version_0_1_0_is_read(tmp_path: Path) -> None:
+    values = (
+        '{"epoch": 1, "updates": 8, "best_ap": 0.25, "best_epoch": 1, '
+        '"history": [{"epoch": 1, "seconds": 2.5, "ap": 0.25}], "scales": [{"epoch": 0, "p0": 1.0}], '
+        '"epochs": 3}'
+    )
+    metadata = {"format": "seyolo-run", "values": values}
+    save_file({"model/layers.0.bn.weight": torch.ones(2)}, tmp_path / "state.safetensors", metadata)
+    found = read_run_state(tmp_path / "state.safetensors")
+    history = [{"epoch": 1, "seconds": 2.5, "ap": 0.25}]
+    assert found.record == RunRecord(3, 1, 8, 0.25, 1, history, [{"epoch": 0, "p0": 1.0}])
+    assert torch.equal(found.tensors["model"]["layers.0.bn.weight"], torch.ones(2))
 
 
 def test_a_missing_file_and_a_truncated_one(tmp_path: Path) -> None:
@@ -73,10 +89,10 @@ def test_a_stopped_write_leaves_the_old_state(tmp_path: Path, monkeypatch: pytes
         file.write_bytes(b"half")
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(checkpoint, "save_file", stop_half_way)
+    monkeypatch.setattr(run_state, "save_file", stop_half_way)
     with pytest.raises(KeyboardInterrupt):
-        write_run_state(path, RunState({}, {"epoch": 4}))
-    assert read_run_state(path).values["epoch"] == 3
+        write_run_state(path, RunState({}, RunRecord(4, epoch=4)))
+    assert read_run_state(path).record.epoch == 3
     assert list(tmp_path.iterdir()) == [path]
 
 
@@ -100,7 +116,7 @@ def test_a_restored_optimiser_takes_the_same_next_steps(tmp_path: Path) -> None:
     model, optimizer = _training(seed=0)
     _steps(model, optimizer, 5)
     tensors = {"model": model.state_dict(), "optimizer": optimizer_tensors(optimizer)}
-    write_run_state(tmp_path / "state.safetensors", RunState(tensors))
+    write_run_state(tmp_path / "state.safetensors", RunState(tensors, RunRecord(1)))
 
     other, other_optimizer = _training(seed=1)
     found = read_run_state(tmp_path / "state.safetensors")

@@ -15,7 +15,7 @@ from helpers.tiny_training import CONFIG, fresh_model
 from seyolo.data.datasets import load_dataset
 from seyolo.errors import UsageError
 from seyolo.training.loop import train
-from seyolo.training.trackers import TENSORBOARD_FOLDER, chosen_tracker
+from seyolo.training.trackers import TENSORBOARD_FOLDER, Monitor, chosen_tracker
 
 
 class Listener:
@@ -50,11 +50,12 @@ def test_a_tracker_hears_of_every_epoch_once(tiny_hands: Path, tmp_path: Path) -
             dataset,
             CONFIG,
             tmp_path,
-            progress=StopIn("train epoch 2/2"),
-            tracker=listener.open,
+            monitor=Monitor(StopIn("train epoch 2/2"), listener.open),
         )
     assert (listener.opened, listener.times_closed) == ([0], 1)
-    result = train(fresh_model(), dataset, CONFIG, tmp_path, resume=True, tracker=listener.open)
+    result = train(
+        fresh_model(), dataset, CONFIG, tmp_path, resume=True, monitor=Monitor(tracker=listener.open)
+    )
     assert (listener.opened, listener.times_closed) == ([0, 1], 2)
     assert listener.rows == result.history
     num_scales = sum(
@@ -65,7 +66,7 @@ def test_a_tracker_hears_of_every_epoch_once(tiny_hands: Path, tmp_path: Path) -
 
 
 def test_an_unknown_tracker_is_refused() -> None:
-    with pytest.raises(UsageError, match="--tracker wandb: there is tensorboard"):
+    with pytest.raises(UsageError, match="--tracker wandb: unknown; choose tensorboard"):
         chosen_tracker("wandb")
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
-from seyolo.pruning.planning.options import PlanOptions
 from seyolo.verbs.slim_config import SlimConfig
+
+from seyolo.options.cut import CutOptions
 
 
 @pytest.fixture(scope="session")
@@ -21,5 +21,5 @@ def tiny_config(tiny_hands: Path) -> SlimConfig:
         sparse_epochs=2,
         finetune_epochs=1,
         batch_size=4,
-        cut=PlanOptions(multiple=2, blocks=False),
+        cut=CutOptions(multiple=2, blocks=False),
     )

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-
-from seyolo.pruning.planning.options import PlanOptions
 from seyolo.verbs.slim_config import SlimConfig
+
+from seyolo.options.cut import CutOptions
 
 STEPS_PER_EPOCH = 10
 
@@ -83,13 +83,13 @@ def test_tied_scales_count_by_their_maximum_where_channels_fade() -> None:
     assert config().plan_options().tied is None
     assert config(sparsity="steered").plan_options().tied == "max"
     assert config(sparsity="steered", sparse_epochs=0).plan_options().tied is None
-    assert config(sparsity="steered", cut=PlanOptions(tied="mean")).plan_options().tied == "mean"
+    assert config(sparsity="steered", cut=CutOptions(tied="mean")).plan_options().tied == "mean"
 
 
 def test_what_fades_is_chosen_by_scales_unless_told() -> None:
-    assert config().plan_options().method is None  # measured on images
-    assert config(sparsity="steered").plan_options().method == "bn"
-    assert config(sparsity="steered", sparse_epochs=0).plan_options().method is None
-    assert config(sparsity="steered", cut=PlanOptions(importance="obs")).plan_options() == PlanOptions(
+    assert config().plan_options().importance is None  # measured on images
+    assert config(sparsity="steered").plan_options().importance == "bn"
+    assert config(sparsity="steered", sparse_epochs=0).plan_options().importance is None
+    assert config(sparsity="steered", cut=CutOptions(importance="obs")).plan_options() == CutOptions(
         importance="obs"
     )

@@ -10,16 +10,16 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from seyolo.verbs.slim_config import SlimConfig
 
 from seyolo.darknet import zoo
 from seyolo.data.datasets import load_dataset
-from seyolo.pruning.planning.options import PlanOptions
+from seyolo.options.cut import CutOptions
 from seyolo.torchnet.build import DarknetModel, build
 from seyolo.training.sparsity import sparse_scales
 from seyolo.verbs import readiness as readiness_module
-from seyolo.verbs.planning import plan_of, rough_plan
-from seyolo.verbs.readiness import readiness, validation_images
-from seyolo.verbs.slim_config import SlimConfig
+from seyolo.verbs.calibration import plan_of
+from seyolo.verbs.readiness import readiness, readiness_lines, validation_images
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def model() -> DarknetModel:
 
 
 def config(data: Path, method: str = "bn") -> SlimConfig:
-    cut = PlanOptions(multiple=2, importance=method)
+    cut = CutOptions(multiple=2, importance=method)
     return SlimConfig(data=str(data), size_px=64, budget=("macs=30%",), cut=cut)
 
 
@@ -43,13 +43,13 @@ def part(model: DarknetModel, small: float) -> None:
 def test_scales_that_are_apart_are_ready(model: DarknetModel, tiny_hands: Path) -> None:
     part(model, 1e-4)
     dataset = load_dataset(tiny_hands)
-    half = replace(config(tiny_hands), budget=("channels=50%",), cut=PlanOptions(multiple=1, importance="bn"))
+    half = replace(config(tiny_hands), budget=("channels=50%",), cut=CutOptions(multiple=1, importance="bn"))
     found = readiness(model, plan_of(model, half, dataset), dataset.split("val"), (64, 64))
     assert found is not None
     assert (found.nearly_zero, found.going, found.misplaced) == (0.5, 0.5, 0.0)
     assert found.going_scale == pytest.approx(1e-4)
     assert found.cut_ap50 == pytest.approx(found.ap50, abs=1e-3)  # what goes was all but silent
-    assert found.as_dict().keys() == {
+    assert found.to_json().keys() == {
         "nearly_zero", "going", "going_scale", "misplaced", "ap50", "cut_ap50", "importance",
     }  # fmt: skip
 
@@ -63,10 +63,10 @@ def test_equal_scales_overlap(model: DarknetModel, tiny_hands: Path) -> None:
     found = readiness(model, plan, dataset.split("val"), (64, 64))
     assert found is not None
     assert found.misplaced > 0.8
-    assert "the scales overlap" in found.lines()[1]
+    assert "the scales overlap" in readiness_lines(found)[1]
     measured = readiness(model, replace(plan, importance="obs"), dataset.split("val"), (64, 64))
     assert measured is not None
-    assert "importance obs decides, not the scales" in measured.lines()[1]
+    assert "importance obs decides, not the scales" in readiness_lines(measured)[1]
 
 
 def test_taylor_leaves_the_model_training(model: DarknetModel, tiny_hands: Path) -> None:
@@ -74,7 +74,7 @@ def test_taylor_leaves_the_model_training(model: DarknetModel, tiny_hands: Path)
     model.train()
     measured = plan_of(model, config(tiny_hands, "taylor"), dataset)
     assert model.training
-    assert measured.groups != rough_plan(model, config(tiny_hands, "taylor")).groups
+    assert measured.groups != plan_of(model, config(tiny_hands, "taylor"), None).groups
 
 
 def test_validation_images_are_labelled_and_few(
@@ -87,6 +87,6 @@ def test_validation_images_are_labelled_and_few(
         f"names: [hand]\ntrain: {hands / 'train'}\nval: {hands / 'val'}\nval_small: {hands / 'test'}\n"
         f"val_empty: {tmp_path}\n"
     )
-    monkeypatch.setattr(readiness_module, "VALIDATION_PICTURES", 4)
+    monkeypatch.setattr(readiness_module, "VALIDATION_IMAGES", 4)
     found = Counter(sample.image.parent.name for sample in validation_images(load_dataset(data)))
     assert found == {"val": 3, "test": 4}  # of 6 and of 4, the last as val_small; of the empty split none

@@ -7,15 +7,16 @@ from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
 
-from seyolo.commands.options import MODEL_DEFAULTS, Json, model_keywords, options_for
+from seyolo.commands.options import MODEL_DEFAULTS, Json
 from seyolo.commands.output import check_target, remark, show
 from seyolo.errors import UsageError
 from seyolo.files import check_writable
+from seyolo.opening.detector import options_for, split_model
 from seyolo.options.model import ModelOptions
 from seyolo.progress import console_progress
 from seyolo.report.tables.benchmark import benchmark_tables, model_names
 from seyolo.runtime.installed import needing
-from seyolo.verbs.benchmark import Compared, Entrant, OpenKeywords, compare, split_model, unique_names
+from seyolo.verbs.benchmark import Compared, Entrant, compare, unique_names
 
 CHART_ENDINGS = (".png", ".svg", ".pdf")
 
@@ -51,14 +52,13 @@ def benchmark(
     if not models:
         raise UsageError("benchmark needs models: seyolo benchmark MODEL...")
     entrants = {
-        name: Entrant(str(model), _keywords(str(model), start, threads, device))
+        name: Entrant(str(model), options_for(split_model(model).model, start), threads, device)
         for name, model in unique_names(models).items()
     }
     results = compare(entrants, data, repeats=repeats, batch=batch, progress=console_progress())
-    rows = [_value(result) for result in results]
-    show({"models": rows}, benchmark_tables(rows), json)
+    show({"models": [_value(result) for result in results]}, benchmark_tables(results), json)
     if chart is not None:
-        _draw(results, model_names(rows), chart)
+        _draw(results, model_names(results), chart)
 
 
 def _check_chart(chart: Path | None, data: Path | None) -> None:
@@ -73,11 +73,6 @@ def _check_chart(chart: Path | None, data: Path | None) -> None:
     for package, install in (("matplotlib", "matplotlib"), ("faster_coco_eval", "faster-coco-eval")):
         with needing(package, "--chart", install):
             import_module(package)
-
-
-def _keywords(model: str, options: ModelOptions, threads: int | None, device: str) -> OpenKeywords:
-    own = options_for(split_model(model).model, options)
-    return OpenKeywords(threads=threads, device=device, random=True, **model_keywords(own))
 
 
 def _value(result: Compared) -> dict[str, object]:

@@ -14,20 +14,21 @@ from typing import Annotated, Any, cast
 from cyclopts import Parameter
 
 from seyolo.commands.detect_targets import Targets, check_all_read
-from seyolo.commands.options import MODEL_DEFAULTS, Json, open_detector
+from seyolo.commands.options import MODEL_DEFAULTS, Json
 from seyolo.commands.output import STDOUT, json_value, remark
+from seyolo.detecting.journal import Journal
+from seyolo.detecting.names import NameSet
+from seyolo.detecting.outputs import Outputs, check_places
+from seyolo.detecting.run import DetectRun, Tally
+from seyolo.detecting.run_folder import RunFolder, Shard, parse_shard
 from seyolo.detector import Detector
 from seyolo.errors import UsageError
-from seyolo.media.detecting import DetectRun, Tally
-from seyolo.media.journal import Journal
-from seyolo.media.names import NameSet
-from seyolo.media.outputs import Outputs, check_places
 from seyolo.media.quiet import quiet_opencv
-from seyolo.media.run_folder import RunFolder, Shard, parse_shard
 from seyolo.media.sources import STDIN, Sources, find_sources, is_live
+from seyolo.opening.detector import open_detector
 from seyolo.options.model import ModelOptions
 from seyolo.progress import console_progress
-from seyolo.runtime.backend import class_names
+from seyolo.runtime.protocol import class_names
 
 JsonLines = Annotated[Path | None, Parameter(name="--jsonl", allow_leading_hyphen=True)]
 

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from seyolo.commands.output import STDOUT, check_target, remark
+from seyolo.detecting.journal import Row, line_of
+from seyolo.detecting.run import Tally
+from seyolo.detecting.run_folder import RunFolder, Shard
+from seyolo.detecting.tables import Rows, coco_chunks, csv_chunks, json_chunks, jsonl_chunks, write_chunks
 from seyolo.errors import DataError, SeyoloError, UsageError
-from seyolo.media.detecting import Tally
-from seyolo.media.journal import Row, line_of
-from seyolo.media.run_folder import RunFolder, Shard
-from seyolo.media.tables import Rows, coco_chunks, csv_chunks, json_chunks, jsonl_chunks, write_chunks
 from seyolo.runs import new_run
 
 SAVES = ("images", "video", "json", "jsonl", "csv", "yolo", "coco", "crops")

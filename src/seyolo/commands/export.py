@@ -10,14 +10,15 @@ from rich.console import Group
 from rich.table import Table
 
 import seyolo
-from seyolo.commands.options import Json, attached
+from seyolo.commands.options import MODEL_DEFAULTS, Json
 from seyolo.commands.output import check_target, remark, show, table
-from seyolo.darknet.edit import set_classes, set_size
+from seyolo.darknet.edit import set_size
 from seyolo.darknet.zoo import is_zoo_name, network_from_name
 from seyolo.errors import UsageError
 from seyolo.files import write_text
-from seyolo.options.model import ModelOptions
+from seyolo.opening.description import with_options
 from seyolo.options.export import ExportOptions
+from seyolo.options.model import ModelOptions
 from seyolo.progress import console_progress
 from seyolo.runtime.shipped import refuse_shipped
 
@@ -31,7 +32,14 @@ NMS_REMARK = (
 )
 
 
-def export(model: str, out: Path, *, options: ExportOptions = DEFAULTS, json: Json = None) -> None:
+def export(
+    model: str,
+    out: Path,
+    *,
+    options: ExportOptions = DEFAULTS,
+    start: ModelOptions = MODEL_DEFAULTS,
+    json: Json = None,
+) -> None:
     """Write a model as .onnx, .xml with .bin, .cfg with .weights, or .safetensors; the ending of OUT chooses.
 
     What is written is compared with the model before it gets its name. A zoo name without weights gives the
@@ -44,16 +52,16 @@ def export(model: str, out: Path, *, options: ExportOptions = DEFAULTS, json: Js
     """
     check_target(json)
     refuse_shipped(model)
-    untrained = is_zoo_name(model) and options.weights is None
+    untrained = is_zoo_name(model) and start.weights is None
     metrics: Mapping[str, Metrics] = {}
     if untrained and out.suffix == ".cfg" and not (options.nms or options.half or options.int8):
         if options.device != "cpu":
             raise UsageError(
                 f"--device {options.device}: a description without weights is written and nothing runs"
             )
-        written: tuple[Path, ...] = (_write_description(model, out, options),)
+        written: tuple[Path, ...] = (_write_description(model, out, options.size, start),)
     else:
-        exported = seyolo.api.export_file(model, out, options, random=untrained, progress=console_progress())
+        exported = seyolo.api.export_file(model, out, options, start, progress=console_progress())
         written, metrics = exported.files, exported.metrics
     is_random = untrained and out.suffix != ".cfg"
     value = {"files": [str(path) for path in written], "random_weights": is_random}
@@ -74,10 +82,7 @@ def _accuracy(metrics: Mapping[str, Metrics]) -> Table:
     )
 
 
-def _write_description(model: str, out: Path, options: ExportOptions) -> Path:
-    network = attached(network_from_name(model, options.num_classes), options)
-    if options.num_classes is not None:
-        network = set_classes(network, options.num_classes)
-    size = options.size
+def _write_description(model: str, out: Path, size: int | None, start: ModelOptions) -> Path:
+    network = with_options(network_from_name(model, start.num_classes), start)
     write_text(out, (network if size is None else set_size(network, size, size)).to_cfg())
     return out

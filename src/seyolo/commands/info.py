@@ -9,19 +9,20 @@ from typing import Any
 from rich.console import Group
 
 from seyolo.checkpoint import read_checkpoint
-from seyolo.commands.options import MODEL_DEFAULTS, Json, attached
+from seyolo.commands.options import MODEL_DEFAULTS, Json
 from seyolo.commands.output import check_target, show, table
 from seyolo.darknet.cfg import Network
 from seyolo.darknet.cost import Cost, cost
-from seyolo.darknet.edit import set_classes, set_size
+from seyolo.darknet.edit import set_size
 from seyolo.darknet.graph import detection_layers, num_classes
 from seyolo.darknet.sections import Convolutional
 from seyolo.darknet.weights import read_weights
 from seyolo.errors import UsageError
-from seyolo.opening.description import CHECKPOINT, describe
+from seyolo.opening.description import CHECKPOINT, describe, with_options
 from seyolo.options.model import ModelOptions
 from seyolo.runtime.metadata import read_about
-from seyolo.runtime.onnx_file import OnnxConvolution, OnnxFile, read_onnx_file
+from seyolo.runtime.onnx_file import OnnxConvolution, OnnxFile
+from seyolo.runtime.onnx_reader import read_onnx_file
 from seyolo.runtime.shipped import model_path
 
 
@@ -52,9 +53,7 @@ def info(
     network, file = describe(model, start.num_classes)
     if start.weights is not None:
         _check_weights(start.weights, network)
-    if start.num_classes is not None:
-        network = set_classes(network, start.num_classes)
-    network = attached(network, start)
+    network = with_options(network, start)
     if size is not None:
         network = set_size(network, size, size)
     counted = cost(network)

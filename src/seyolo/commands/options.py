@@ -4,21 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, TypedDict, cast
+from typing import TYPE_CHECKING, Annotated, Literal, TypedDict
 
 from cyclopts import Parameter
 
-from seyolo.darknet.cfg import Network
-from seyolo.darknet.edit import attach
-from seyolo.darknet.zoo import is_zoo_name
-from seyolo.opening.description import attention_places
 from seyolo.options.cut import CutOptions
 from seyolo.options.model import ModelOptions
-from seyolo.runtime.backend import Backend
-from seyolo.verbs import benchmark as comparison
 
 if TYPE_CHECKING:
-    from seyolo.opening.on_torch import ModelKeywords
+    pass
 
 SlimSparsity = Literal["group", "steered", "proximal", "l1"]
 
@@ -95,43 +89,7 @@ class SparsityOptions:
         }
 
 
-def attached(network: Network, options: ModelOptions) -> Network:
-    """Attaches the gates that the options ask for to a description.
-
-    Raises:
-        ModelError: a place the network does not have.
-    """
-    places = attention_places(network, options.attention, options.at, options.reduction, options.join)
-    if options.attention is None:
-        return network
-    return attach(network, options.attention, places, options.reduction, options.join).network
-
-
-def model_keywords(options: ModelOptions) -> ModelKeywords:
-    """Returns the options as keyword arguments of the functions that open models."""
-    return cast("ModelKeywords", vars(options))
-
-
 MODEL_DEFAULTS = ModelOptions()
 RUN_DEFAULTS = RunOptions()
 SPARSITY_DEFAULTS = SparsityOptions()
 PLAN_DEFAULTS = CutOptions()
-
-
-def options_for(model: str, options: ModelOptions) -> ModelOptions:
-    """Among several models the options mean those that are not complete in themselves."""
-    return options if is_zoo_name(model) or model.endswith(".cfg") else MODEL_DEFAULTS
-
-
-def open_detector(
-    model: str,
-    options: ModelOptions,
-    *,
-    device: str,
-    threads: int | None = None,
-    random: bool = False,
-) -> Backend:
-    """A MODEL with its options, ready to run."""
-    return comparison.open_detector(
-        model, device=device, threads=threads, random=random, **model_keywords(options)
-    )

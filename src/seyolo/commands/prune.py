@@ -13,7 +13,7 @@ from seyolo.commands.options import Json
 from seyolo.commands.output import check_target, remark, show, table
 from seyolo.options.prune import PruneOptions
 from seyolo.progress import console_progress
-from seyolo.report.tables.stages import latency_text
+from seyolo.report.text import latency_text
 from seyolo.runtime.shipped import refuse_shipped
 
 DEFAULTS = PruneOptions()

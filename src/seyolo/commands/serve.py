@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from seyolo.commands.options import MODEL_DEFAULTS, open_detector, options_for
+from seyolo.commands.options import MODEL_DEFAULTS
 from seyolo.commands.output import remark
 from seyolo.errors import UsageError
+from seyolo.opening.detector import open_detector, options_for
 from seyolo.options.model import ModelOptions
-from seyolo.runtime.backend import MODEL_ENDINGS
+from seyolo.runtime.choice import MODEL_ENDINGS
 
 EXTRA = ("starlette", "uvicorn", "python_multipart")
 LOCAL_NAMES = ("localhost", "127.0.0.1", "[::1]")

@@ -15,6 +15,7 @@ from seyolo.options.training import RunOptions
 from seyolo.progress import console_progress
 from seyolo.report.tables.controls import controls_table
 from seyolo.report.tables.stages import stage_table
+from seyolo.results import SlimResults
 from seyolo.runs import new_run, resumable
 from seyolo.runtime.shipped import refuse_shipped
 
@@ -25,10 +26,10 @@ NEW_RUN = RunOptions()
 def slim(*, options: SlimOptions = DEFAULTS, run: RunOptions = NEW_RUN, json: Json = None) -> None:
     """Photos in, a slim detector and its before/after table out.
 
-    Trains dense. From an early epoch of that, trains sparse, prunes to the budget, repairs and fine-tunes, for
-    twice as many epochs and about as long in all. Then evaluates on every split but train, exports and draws.
-    Prints an estimate of the time first. Ctrl-C loses no finished epoch. Weights that are trained for the
-    data's classes are slimmed as they are, without dense training.
+    Trains dense. From an early epoch of that, trains sparse, prunes to the budget, repairs and fine-tunes,
+    for twice as many epochs and about as long in all. Then evaluates on every split but train, exports and
+    draws. Prints an estimate of the time first. Ctrl-C loses no finished epoch. Weights that are trained for
+    the data's classes are slimmed as they are, without dense training.
 
     Args:
         json: write results.json's content here, too; - is stdout.
@@ -48,8 +49,9 @@ def slim(*, options: SlimOptions = DEFAULTS, run: RunOptions = NEW_RUN, json: Js
             results = seyolo.slim(
                 data, options.model, options=options, folder=folder, progress=progress, tracker=run.tracker
             )
-    tables = [stage_table(results)]
-    if "controls" in results:
-        tables.append(controls_table(results["controls"]))
+    typed = SlimResults.from_json(results)
+    tables = [stage_table(typed)]
+    if typed.controls:
+        tables.append(controls_table(typed.controls))
     show(results, Group(*tables), json)
     remark(f"all of it on one page: {folder / 'report.html'}; models and images lie beside it")

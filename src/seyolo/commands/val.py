@@ -6,13 +6,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import seyolo
-from seyolo.commands.options import MODEL_DEFAULTS, Json, model_keywords, open_detector
+from seyolo.commands.options import MODEL_DEFAULTS, Json
 from seyolo.commands.output import check_target, show, table
 from seyolo.data.datasets import load_dataset
+from seyolo.evaluation.backends import evaluate_backend
+from seyolo.opening.detector import open_detector, split_model
 from seyolo.options.model import ModelOptions
 from seyolo.progress import console_progress
-from seyolo.runtime.backend import Backend, is_exported
-from seyolo.verbs.benchmark import evaluate_backend, split_model
+from seyolo.runtime.choice import is_exported
+from seyolo.runtime.protocol import Backend
 
 if TYPE_CHECKING:
     from seyolo.evaluation.ap import Metrics
@@ -54,7 +56,7 @@ def val(
     if chosen.runtime is not None or is_exported(chosen.model):
         detector: Backend | DarknetModel = open_detector(model, start, device=device)
     else:
-        detector = seyolo.api.open_model(model, device=device, **model_keywords(start))
+        detector = seyolo.api.open_model(model, start, device=device)
     if protocol == "coco":
         # What runs without PyTorch is measured without it.
         if isinstance(detector, Backend) and out is None:

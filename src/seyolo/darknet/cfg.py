@@ -1,7 +1,7 @@
-"""Darknet cfg text to a typed `Network` and back: parse ∘ print ∘ parse is the identity.
+"""Reader and printer of Darknet cfg text, and the typed `Network` it describes.
 
-The `Network` is the model: attaching attention, pruning and changing classes edit it, and the torch module is
-always rebuilt from it. Every error names file and line.
+parse ∘ print ∘ parse is the identity. The `Network` is the model: attaching attention, pruning and changing
+classes edit it, and the torch module is always rebuilt from it. Every error names file and line.
 """
 
 from __future__ import annotations
@@ -14,58 +14,15 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from seyolo.darknet.checks import contradictions
-from seyolo.darknet.sections import (
-    NOT_KEYS,
-    AvgPool,
-    Cbam,
-    Convolutional,
-    Dropout,
-    Implicit,
-    LocalAvgPool,
-    MaxPool,
-    Net,
-    Reference,
-    Region,
-    Reorg,
-    Reorg3d,
-    Route,
-    Sam,
-    ScaleChannels,
-    Section,
-    Shortcut,
-    Upsample,
-    Yolo,
-)
+from seyolo.darknet.sections import NOT_KEYS, SECTIONS, Keys, Net, Reference, Section
 from seyolo.darknet.values import Converter, converters
 from seyolo.errors import CfgError
 
-SECTION_TYPES: types.MappingProxyType[str, type[Section]] = types.MappingProxyType(
-    {
-        "net": Net,
-        "network": Net,
-        "convolutional": Convolutional,
-        "conv": Convolutional,
-        "maxpool": MaxPool,
-        "max": MaxPool,
-        "local_avgpool": LocalAvgPool,
-        "local_avg": LocalAvgPool,
-        "avgpool": AvgPool,
-        "avg": AvgPool,
-        "upsample": Upsample,
-        "dropout": Dropout,
-        "reorg": Reorg,
-        "reorg3d": Reorg3d,
-        "implicit": Implicit,
-        "route": Route,
-        "shortcut": Shortcut,
-        "scale_channels": ScaleChannels,
-        "sam": Sam,
-        "cbam": Cbam,
-        "yolo": Yolo,
-        "region": Region,
-    }
+_TYPES: tuple[type[Keys], ...] = (Net, *SECTIONS)
+SECTION_TYPES: types.MappingProxyType[str, type[Keys]] = types.MappingProxyType(
+    {name: keys for keys in _TYPES for name in (keys.kind, *keys.aliases)}
 )
+"""Name in the cfg -> type."""
 OUT_OF_SCOPE: types.MappingProxyType[str, str] = types.MappingProxyType(
     {
         **dict.fromkeys(["rnn", "gru", "lstm", "conv_lstm", "crnn", "history"], "a recurrent layer"),
@@ -76,27 +33,27 @@ OUT_OF_SCOPE: types.MappingProxyType[str, str] = types.MappingProxyType(
         **dict.fromkeys(["connected", "conn", "softmax", "soft", "cost", "crop"], "a classification layer"),
     }
 )
-"""Darknet's sections that seyolo leaves out on purpose, and what they belong to."""
+"""Darknet's sections that seyolo does not support, and the kind of network that needs them."""
 MAX_LAYERS = 4096
 MAX_TEXT = 1 << 22
 
 
 @dataclass(frozen=True)
 class Network:
-    """A network as its description: `[net]` and the layers in order; `source` is only for messages."""
+    """A network as its description: `[net]` and the layers in order; only messages use `source`."""
 
     net: Net
     layers: tuple[Section, ...]
     source: str = field(default="<cfg>", compare=False)
 
     def to_cfg(self) -> str:
-        """The description as Darknet cfg text."""
+        """Returns the description as Darknet cfg text."""
         parts = [_print_section(self.net, 0)]
         parts += [_print_section(section, index) for index, section in enumerate(self.layers)]
         return "\n".join(parts)
 
     def error(self, index: int, message: str) -> CfgError:
-        """An error at layer `index`, with file and line."""
+        """Returns an error at layer `index`, with file and line."""
         section = self.layers[index]
         return CfgError(f"[{section.kind}] (layer {index}): {message}", self.source, section.line)
 
@@ -133,12 +90,11 @@ def parse_cfg(text: str, source: str = "<cfg>") -> Network:
         raise CfgError(
             f"{len(raw_sections) - 1} layers are more than the {MAX_LAYERS} this reader takes", source
         )
-    net = _parse_section(raw_sections[0], -1, source)
-    assert isinstance(net, Net)
-    layers = tuple(_parse_section(raw, index, source) for index, raw in enumerate(raw_sections[1:]))
+    net, *layers = (_parse_section(raw, index, source) for index, raw in enumerate(raw_sections, start=-1))
     if not layers:
         raise CfgError("the network has no layers", source)
-    return Network(net, layers, source)
+    assert isinstance(net, Net)
+    return Network(net, tuple(layer for layer in layers if isinstance(layer, Section)), source)
 
 
 @dataclass
@@ -181,7 +137,7 @@ def _split(text: str, source: str) -> Iterator[_RawSection]:
         yield current
 
 
-def _parse_section(raw: _RawSection, index: int, source: str) -> Section:
+def _parse_section(raw: _RawSection, index: int, source: str) -> Keys:
     section_type = SECTION_TYPES.get(raw.name)
     if section_type is None:
         raise _unknown_section(raw, source)
@@ -191,20 +147,20 @@ def _parse_section(raw: _RawSection, index: int, source: str) -> Section:
     values: dict[str, Any] = {}
     extras: list[tuple[str, str]] = []
     for key, text, line in raw.entries:
-        if key in known:
-            name, convert = known[key]
-            try:
-                value = convert(text, index)
-            except ValueError as error:
-                raise CfgError(f"[{raw.name}] {key}={text[:60]}: {error}", source, line) from None
-            if values.setdefault(name, value) != value:
-                raise CfgError(f"[{raw.name}] {key}= stands twice with different values", source, line)
-        else:
+        if key not in known:
             _check_extra(section_type, key, text, source, line)
             extras.append((key, text))
+            continue
+        name, convert = known[key]
+        try:
+            value = convert(text, index)
+        except ValueError as error:
+            raise CfgError(f"[{raw.name}] {key}={text[:60]}: {error}", source, line) from None
+        if values.setdefault(name, value) != value:
+            raise CfgError(f"[{raw.name}] {key}= stands twice with different values", source, line)
     values |= {"extras": tuple(extras), "comments": raw.comments, "notes": tuple(raw.notes)}
     section = section_type(**values, line=raw.line)
-    for problem in contradictions(section):
+    for problem in section.problems():
         raise CfgError(f"[{section.kind}] {problem}", source, raw.line)
     return section
 
@@ -221,7 +177,7 @@ def _unknown_section(raw: _RawSection, source: str) -> CfgError:
     return CfgError(f"{name} is not supported; supported are {known}", source, raw.line)
 
 
-def _check_extra(section_type: type[Section], key: str, text: str, source: str, line: int) -> None:
+def _check_extra(section_type: type[Keys], key: str, text: str, source: str, line: int) -> None:
     if key in section_type.training_keys:
         return
     neutral = section_type.neutral_values.get(key)
@@ -237,7 +193,7 @@ def _check_extra(section_type: type[Section], key: str, text: str, source: str, 
         )
 
 
-def _print_section(section: Section, index: int) -> str:
+def _print_section(section: Keys, index: int) -> str:
     lines: list[str] = []
     for spec in fields(section):
         if spec.name in NOT_KEYS:

@@ -1,33 +1,19 @@
-"""The wiring of a network: who reads whom, shapes, strides, and the checks a description must pass.
+"""Graph of a network: inputs, channels, sizes and strides of every layer.
 
-Layers are numbered from 0 in the order of the cfg; -1 is the image. Whatever cannot be wired is a
-`CfgError` with file and line, and a network too large for any machine is refused here, before anything is
-allocated.
+Layers are numbered from 0 in the order of the cfg; -1 is the image. Each section declares its own wiring (see
+`sections.base`). A layer that does not fit is a `CfgError` with file and line; a network too large for any
+machine is refused here, before memory is allocated.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
+from math import prod
 from typing import NamedTuple
 
 from seyolo.darknet.cfg import Network
-from seyolo.darknet.sections import (
-    AvgPool,
-    Convolutional,
-    Detection,
-    Implicit,
-    LocalAvgPool,
-    MaxPool,
-    Reorg,
-    Reorg3d,
-    Route,
-    Sam,
-    ScaleChannels,
-    Section,
-    Shortcut,
-    Upsample,
-)
+from seyolo.darknet.sections import Detection, Size, WiringError, size_text
 from seyolo.errors import CfgError
 
 IMAGE = -1
@@ -45,28 +31,23 @@ class Shape(NamedTuple):
     width: int
 
     @property
-    def size(self) -> tuple[int, int]:
+    def size(self) -> Size:
         """(height, width) in cells."""
         return self.height, self.width
 
 
 def inputs(network: Network) -> tuple[tuple[int, ...], ...]:
-    """Per layer the layers it reads, in order; -1 is the image.
+    """Returns, per layer, the layers it reads, in order; -1 is the image.
 
-    A `[route]` reads only what it names. `[shortcut]`, `[sam]` and `[scale_channels]` read the layer in front
-    first, then what they name: for `[scale_channels]` the factors, then the features to be scaled. An
+    A `[route]` reads only the layers it names. `[shortcut]`, `[sam]` and `[scale_channels]` read the layer in
+    front first, then those they name: for `[scale_channels]` the factors, then the features to be scaled. An
     `[implicit]` counts as reading the layer in front, though it takes nothing from it.
     """
-    return tuple(
-        tuple(reference.layer for reference in section.references())
-        if isinstance(section, Route)
-        else (index - 1, *(reference.layer for reference in section.references()))
-        for index, section in enumerate(network.layers)
-    )
+    return tuple(section.inputs(index) for index, section in enumerate(network.layers))
 
 
 def consumers(network: Network) -> tuple[tuple[int, ...], ...]:
-    """Per layer the layers that read it, in order, each once."""
+    """Returns, per layer, the layers that read it, in order, each once."""
     readers: list[list[int]] = [[] for _ in network.layers]
     for index, sources in enumerate(inputs(network)):
         for source in dict.fromkeys(sources):
@@ -76,15 +57,15 @@ def consumers(network: Network) -> tuple[tuple[int, ...], ...]:
 
 
 def detection_layers(network: Network) -> tuple[int, ...]:
-    """The indices of the `[yolo]` and `[region]` layers."""
+    """Returns the indices of the `[yolo]` and `[region]` layers."""
     return tuple(index for index, section in enumerate(network.layers) if isinstance(section, Detection))
 
 
 def num_classes(network: Network) -> int:
-    """The number of classes all `[yolo]` and `[region]` layers share.
+    """Returns the number of classes, which all `[yolo]` and `[region]` layers share.
 
     Raises:
-        CfgError: there is no such layer, or two of them differ.
+        CfgError: there is no such layer, or two such layers differ.
     """
     counts = [(i, layer.classes) for i, layer in enumerate(network.layers) if isinstance(layer, Detection)]
     if not counts:
@@ -97,153 +78,80 @@ def num_classes(network: Network) -> int:
 
 
 def channels(network: Network) -> tuple[int, ...]:
-    """Per layer the number of output channels.
+    """Returns, per layer, the number of output channels.
 
     Raises:
         CfgError: channels that do not fit each other.
     """
     widths: list[int] = []
-    for index, sources in enumerate(inputs(network)):
-        for source in sources:
-            front = network.layers[source]
-            if source != IMAGE and isinstance(front, Detection):
-                raise network.error(
-                    index, f"reads layer {source}, a [{front.kind}], whose output is boxes; use [route]"
-                )
+    for index, section in enumerate(network.layers):
+        sources = section.inputs(index)
+        _check_no_boxes(network, index, sources)
         read = [network.net.channels if source == IMAGE else widths[source] for source in sources]
-        widths.append(_out_channels(network, index, read))
+        try:
+            widths.append(section.output_channels(read))
+        except WiringError as error:
+            raise network.error(index, str(error)) from None
         if widths[-1] > MAX_CHANNELS:
             raise network.error(index, f"more than {MAX_CHANNELS} channels")
     return tuple(widths)
 
 
-def _out_channels(network: Network, index: int, read: Sequence[int]) -> int:
-    section = network.layers[index]
-    if isinstance(section, Convolutional):
-        if read[0] % section.groups or section.filters % section.groups:
-            message = f"groups={section.groups} must divide the {read[0]} channels it reads and"
-            raise network.error(index, f"{message} filters={section.filters}")
-        return section.filters
-    if isinstance(section, Implicit):
-        return section.filters
-    if isinstance(section, Route):
-        return _route_channels(network, index, section, read)
-    if isinstance(section, ScaleChannels | Sam):
-        return _product_channels(network, index, section, read)
-    if isinstance(section, Reorg | Reorg3d | MaxPool):
-        return _rearranged_channels(network, index, section, read[0])
-    if isinstance(section, Detection):
-        _check_detection(network, index, section, read[0])
-    return read[0]
-
-
-def _route_channels(network: Network, index: int, section: Route, read: Sequence[int]) -> int:
-    for source, width in zip(section.references(), read, strict=True):
-        if width % section.groups:
-            message = f"groups={section.groups} does not divide the {width} channels of layer"
-            raise network.error(index, f"{message} {source.layer}")
-    return sum(width // section.groups for width in read)
-
-
-def _product_channels(network: Network, index: int, section: ScaleChannels | Sam, read: Sequence[int]) -> int:
-    factors, features = read
-    if isinstance(section, ScaleChannels) and section.scale_wh:
-        if factors != 1:
-            raise network.error(index, f"scale_wh=1 needs one channel in front, got {factors}")
-    elif factors != features:
-        message = f"multiplies {features} channels of layer {section.from_[0].layer} with"
-        raise network.error(index, f"{message} {factors} of the layer in front; they must be equal")
-    return features
-
-
-def _rearranged_channels(network: Network, index: int, section: Reorg | Reorg3d | MaxPool, width: int) -> int:
-    if isinstance(section, MaxPool):
-        if not section.maxpool_depth:
-            return width
-        if width % section.out_channels:
-            message = f"out_channels={section.out_channels} does not divide the {width} channels in front"
+def _check_no_boxes(network: Network, index: int, sources: Sequence[int]) -> None:
+    for source in sources:
+        front = network.layers[source]
+        if source != IMAGE and isinstance(front, Detection):
+            message = f"reads layer {source}, a [{front.kind}], whose output is boxes; use [route]"
             raise network.error(index, message)
-        return section.out_channels
-    area = section.stride**2
-    if isinstance(section, Reorg) and width % area:
-        raise network.error(
-            index, f"stride={section.stride} needs a multiple of {area} channels, got {width}"
-        )
-    return width * area
-
-
-def _check_detection(network: Network, index: int, section: Detection, width: int) -> None:
-    num_anchors = len(section.masked_anchors)
-    expected = num_anchors * (5 + section.classes)
-    if width != expected:
-        message = f"{num_anchors} anchors and classes={section.classes} need {expected} channels in front"
-        formula = f"{num_anchors}·(5+{section.classes})"
-        raise network.error(index, f"{message} ({formula}), got {width}: set filters={expected} there")
 
 
 def strides(network: Network) -> tuple[Fraction | None, ...]:
-    """Per layer how many image pixels one cell spans (the larger of both directions).
+    """Returns, per layer, how many image pixels one cell spans (the larger of both directions).
 
-    None after `[avgpool]` and `[implicit]`, where one cell spans whatever there is. Below 1 where the network
+    None after `[avgpool]` and `[implicit]`, where one cell spans the whole image. Below 1 where the network
     upsamples past the image.
     """
     spans: list[Fraction | None] = []
-    for index, sources in enumerate(inputs(network)):
-        read = [Fraction(1) if source == IMAGE else spans[source] for source in sources]
-        span = _stride(network.layers[index], read)
+    for index, section in enumerate(network.layers):
+        read = [Fraction(1) if source == IMAGE else spans[source] for source in section.inputs(index)]
+        known = [span for span in read if span is not None]
+        span = section.output_stride(known) if known else None
         if span is not None and not Fraction(1, MAX_STRIDE) <= span <= MAX_STRIDE:
             raise network.error(index, f"the stride of the network passes {MAX_STRIDE} here")
         spans.append(span)
     return tuple(spans)
 
 
-def _stride(section: Section, read: Sequence[Fraction | None]) -> Fraction | None:
-    known = [span for span in read if span is not None]
-    if isinstance(section, AvgPool | Implicit) or not known:
-        return None
-    if isinstance(section, MaxPool) and section.maxpool_depth:
-        return known[0]
-    if isinstance(section, Convolutional | MaxPool | LocalAvgPool):
-        return known[0] * max(section.strides)
-    if isinstance(section, Reorg | Reorg3d):
-        return known[0] * section.stride
-    if isinstance(section, Upsample):
-        return known[0] / section.stride
-    return max(known)
-
-
 def max_stride(network: Network) -> int:
-    """The largest stride in pixels: height and width of an image must be multiples of it."""
+    """Returns the largest stride in pixels: height and width of an image must be multiples of it."""
     return max((int(span) for span in strides(network) if span is not None and span >= 1), default=1)
 
 
 def shapes(network: Network, height: int | None = None, width: int | None = None) -> tuple[Shape, ...]:
-    """Per layer its output for an image of (`height`, `width`) pixels, by default the `[net]` size.
+    """Returns, per layer, its output for an image of (`height`, `width`) pixels, by default the `[net]` size.
 
     Raises:
-        CfgError: wrong wiring, an image size that is no multiple of the largest stride, or a network
-            that no machine could hold.
+        CfgError: layers that do not fit, an image size that is no multiple of the largest stride, or a
+            network too large for any machine.
     """
     net = network.net
-    image = Shape(
-        net.channels, net.height if height is None else height, net.width if width is None else width
-    )
-    check_image_size(network, image.height, image.width)
+    image = (net.height if height is None else height, net.width if width is None else width)
+    check_image_size(network, *image)
     results: list[Shape] = []
     total = 0
-    for index, (count, sources) in enumerate(zip(channels(network), inputs(network), strict=True)):
-        read = [image if source == IMAGE else results[source] for source in sources]
-        cells = _out_size(network, index, read)
-        total += count * cells[0] * cells[1]
+    for index, (count, section) in enumerate(zip(channels(network), network.layers, strict=True)):
+        sources = section.inputs(index)
+        read = [image if source == IMAGE else results[source].size for source in sources]
+        results.append(Shape(count, *_output_size(network, index, read)))
+        total += prod(results[-1])
         if total > MAX_ACTIVATIONS:
             message = f"the network needs more than {MAX_ACTIVATIONS * 4 >> 30} GiB for one image"
-            raise network.error(index, f"{message} of {image.width}x{image.height} from here on")
-        results.append(Shape(count, *cells))
+            raise network.error(index, f"{message} of {size_text(image)} from here on")
     return tuple(results)
 
 
 def check_image_size(network: Network, height: int, width: int) -> None:
-    """Refuses an image size (pixels) that is not positive or no multiple of the largest stride."""
+    """Refuses an image size (pixels) that is not a positive multiple of the largest stride."""
     step = max_stride(network)
     for name, side in (("height", height), ("width", width)):
         if side < step or side % step:
@@ -253,55 +161,22 @@ def check_image_size(network: Network, height: int, width: int) -> None:
             raise CfgError(f"{message}; take {proposals}", network.source, network.net.line)
 
 
-def _out_size(network: Network, index: int, read: Sequence[Shape]) -> tuple[int, int]:
+def _output_size(network: Network, index: int, read: Sequence[Size]) -> Size:
     section = network.layers[index]
-    front = read[0]
-    if isinstance(section, Convolutional):
-        reach = section.kernel_dilation * (section.size - 1) + 1
-        size = _windows(front.size, 2 * section.padding_px, reach, section.strides)
-    elif isinstance(section, MaxPool) and section.maxpool_depth:
-        size = front.size
-    elif isinstance(section, MaxPool | LocalAvgPool):
-        size = _windows(front.size, section.padding_px, section.kernel_px, section.strides)
-    elif isinstance(section, AvgPool | Implicit):
-        size = (1, 1)
-    elif isinstance(section, Upsample):
-        size = (front.height * section.stride, front.width * section.stride)
-    elif isinstance(section, Reorg | Reorg3d):
-        size = _shrunk(network, index, front.size, section.stride)
-    elif isinstance(section, ScaleChannels) and not section.scale_wh:
-        if front.size != (1, 1):
-            raise network.error(index, f"needs 1x1 factors in front, got {_text(front.size)}")
-        size = read[1].size
-    else:
-        if isinstance(section, Route | Shortcut | Sam | ScaleChannels):
-            _check_equal_sizes(network, index, read)
-        size = front.size
+    if section.needs_equal_sizes:
+        _check_equal_sizes(network, index, read)
+    try:
+        size = section.output_size(read)
+    except WiringError as error:
+        raise network.error(index, str(error)) from None
     if min(size) < 1:
-        raise network.error(index, f"nothing is left of the {_text(front.size)} in front")
+        raise network.error(index, f"nothing is left of the {size_text(read[0])} in front")
     return size
 
 
-def _shrunk(network: Network, index: int, size: tuple[int, int], step: int) -> tuple[int, int]:
-    if size[0] % step or size[1] % step:
-        raise network.error(index, f"stride={step} does not divide the {_text(size)} in front")
-    return size[0] // step, size[1] // step
-
-
-def _windows(size: tuple[int, int], padding: int, reach: int, steps: tuple[int, int]) -> tuple[int, int]:
-    height, width = ((side + padding - reach) // step + 1 for side, step in zip(size, steps, strict=True))
-    return height, width
-
-
-def _check_equal_sizes(network: Network, index: int, read: Sequence[Shape]) -> None:
-    if all(shape.size == read[0].size for shape in read):
-        return
-    for source, shape in zip(inputs(network)[index], read, strict=True):
-        if shape.size != read[0].size:
-            first = inputs(network)[index][0]
-            message = f"joins layer {first} of {_text(read[0].size)} with layer {source} of"
-            raise network.error(index, f"{message} {_text(shape.size)} (width x height); they must be equal")
-
-
-def _text(size: tuple[int, int]) -> str:
-    return f"{size[1]}x{size[0]}"
+def _check_equal_sizes(network: Network, index: int, read: Sequence[Size]) -> None:
+    sources = network.layers[index].inputs(index)
+    for source, size in zip(sources, read, strict=True):
+        if size != read[0]:
+            message = f"joins layer {sources[0]} of {size_text(read[0])} with layer {source} of"
+            raise network.error(index, f"{message} {size_text(size)} (width x height); they must be equal")

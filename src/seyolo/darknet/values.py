@@ -1,6 +1,6 @@
-"""From the text of a cfg key to its value: numbers within their bounds, choices, lists and references.
+"""Converters of cfg values: from the text of a key to numbers within bounds, choices, lists and references.
 
-Every function raises a ValueError that says what is allowed; the parser adds key, file and line.
+Every function raises a ValueError that names the allowed values; the parser adds key, file and line.
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ from collections.abc import Callable
 from dataclasses import fields
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
-from seyolo.darknet.bounds import MAX_NUMBER, Bounds
-from seyolo.darknet.sections import NOT_KEYS, Reference, Section
+from seyolo.darknet.sections import NOT_KEYS, Keys, Reference
+from seyolo.darknet.sections.bounds import MAX_NUMBER, Bounds
 
 Converter = Callable[[str, int], Any]
-"""From a key's text and the layer's index to its value."""
+"""Returns the value of a key, given its text and the index of the layer."""
 
 MAX_PARTS = 256
 
 
-def converters(section_type: type[Section]) -> dict[str, tuple[str, Converter]]:
-    """Per cfg key of a section: the field's name and how its text is read."""
+def converters(section_type: type[Keys]) -> dict[str, tuple[str, Converter]]:
+    """Returns, per cfg key of a section, the name of its field and the converter of its text."""
     hints = get_type_hints(section_type, include_extras=True)
     names = [spec.name for spec in fields(section_type) if spec.name not in NOT_KEYS]
     return {name.rstrip("_"): (name, _converter(hints[name])) for name in names}

@@ -1,10 +1,9 @@
-"""The tensors of a network and Darknet's `.weights` file. numpy only.
+"""Tensors of a network, and reader and writer of Darknet's `.weights` files. numpy only.
 
-`tensor_shapes` is the one place that names the tensors; `.weights` files, checkpoints and the torch module
-all use these names. A `.weights` file is a header (version; images seen, 64 bit from version 0.2 on) and
-float32 numbers, per convolution: bias, then scale, mean and variance of its batch normalisation, then the
-kernel; per weighted `[shortcut]` and `[implicit]` its weights. It holds no names, so the count alone tells
-whether it fits.
+`.weights` files, checkpoints and the torch module all use the names of `tensor_shapes`. A `.weights` file is
+a header (version; images seen, 64 bit from version 0.2 on) and float32 numbers, per convolution: bias, then
+scale, mean and variance of its batch normalisation, then the kernel; per weighted `[shortcut]` and
+`[implicit]` its weights. It holds no names: only the count of numbers can show that a file does not fit.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ import numpy.typing as npt
 
 from seyolo.darknet.cfg import Network
 from seyolo.darknet.graph import IMAGE, channels, inputs
-from seyolo.darknet.sections import Cbam, Convolutional, Implicit, Section, Shortcut
+from seyolo.darknet.sections import TensorShapes
 from seyolo.errors import ExportError, WeightsError
 from seyolo.files import replacing
 
@@ -31,7 +30,7 @@ MAX_PARAMETERS = 1 << 30
 
 
 def tensor_shapes(network: Network) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of a network's tensors, in the order of the layers.
+    """Returns name and shape of each tensor of a network, in the order of the layers.
 
     `layers.{i}.conv.weight` (out, in / groups, height, width); `layers.{i}.bn.{weight,bias,running_mean,
     running_var}` with batch normalisation, else `layers.{i}.conv.bias`; for `[cbam]` the shared MLP
@@ -40,14 +39,11 @@ def tensor_shapes(network: Network) -> dict[str, tuple[int, ...]]:
     (filters,).
 
     Raises:
-        CfgError: wrong wiring, or more than `MAX_PARAMETERS` numbers.
+        CfgError: layers that do not fit, or more than `MAX_PARAMETERS` numbers.
     """
-    widths = channels(network)
     result: dict[str, tuple[int, ...]] = {}
     total = 0
-    for index, (section, sources) in enumerate(zip(network.layers, inputs(network), strict=True)):
-        width = network.net.channels if sources[0] == IMAGE else widths[sources[0]]
-        tensors = layer_tensor_shapes(section, width)
+    for index, tensors in enumerate(tensors_per_layer(network)):
         total += sum(prod(shape) for shape in tensors.values())
         if total > MAX_PARAMETERS:
             message = f"the weights pass {MAX_PARAMETERS * 4 >> 30} GiB here, more than this reader takes"
@@ -56,43 +52,21 @@ def tensor_shapes(network: Network) -> dict[str, tuple[int, ...]]:
     return result
 
 
-def layer_tensor_shapes(section: Section, in_channels: int) -> dict[str, tuple[int, ...]]:
-    """Names (without the layer) and shapes of one layer's tensors; empty for a layer without any."""
-    if isinstance(section, Convolutional):
-        return _convolution_shapes(section, in_channels)
-    if isinstance(section, Cbam):
-        return {
-            "squeeze.weight": (section.hidden, in_channels, 1, 1),
-            "squeeze.bias": (section.hidden,),
-            "excite.weight": (in_channels, section.hidden, 1, 1),
-            "excite.bias": (in_channels,),
-            "spatial.weight": (1, 2, section.size, section.size),
-        }
-    if isinstance(section, Implicit):
-        return {"weights": (section.filters,)}
-    if isinstance(section, Shortcut) and section.weights_type != "none":
-        per_channel = section.weights_type == "per_channel"
-        return {"weights": (section.num_inputs, in_channels) if per_channel else (section.num_inputs,)}
-    return {}
-
-
-def _convolution_shapes(section: Convolutional, in_channels: int) -> dict[str, tuple[int, ...]]:
-    width = section.filters
-    kernel = (width, in_channels // section.groups, section.size, section.size)
-    if not section.batch_normalize:
-        return {"conv.weight": kernel, "conv.bias": (width,)}
-    names = ("bn.weight", "bn.bias", "bn.running_mean", "bn.running_var")
-    return {"conv.weight": kernel} | dict.fromkeys(names, (width,))
+def tensors_per_layer(network: Network) -> Iterator[TensorShapes]:
+    """Yields, per layer, name (without the layer) and shape of each tensor."""
+    widths = channels(network)
+    for section, sources in zip(network.layers, inputs(network), strict=True):
+        yield section.tensor_shapes(network.net.channels if sources[0] == IMAGE else widths[sources[0]])
 
 
 def read_weights(path: str | Path, network: Network, cutoff: int | None = None) -> dict[str, FloatArray]:
     """Reads a Darknet `.weights` file: tensors by name. Negative variances become 0.
 
     Args:
-        path: the file. A name that ends in `.conv.N` holds the layers before N only.
-        network: what the file belongs to.
-        cutoff: read only the layers before this one, for a backbone out of a larger file. What follows in
-            the file is then ignored.
+        path: the file. A file whose name ends in `.conv.N` holds only the layers before N.
+        network: the network of the file.
+        cutoff: read only the layers before this one: the backbone from a larger file. The rest of the file is
+            then ignored.
 
     Raises:
         WeightsError: the file is missing, too short, too long, holds NaN, or the network has a `[cbam]`.
@@ -117,27 +91,27 @@ def read_weights(path: str | Path, network: Network, cutoff: int | None = None) 
 def write_weights(
     path: str | Path, network: Network, state: Mapping[str, npt.NDArray[np.floating]], seen: int = 0
 ) -> None:
-    """Writes a Darknet `.weights` file, version 0.2.5, in one step.
+    """Writes a Darknet `.weights` file, version 0.2.5, atomically.
 
     Args:
-        path: the file, replaced when all is written.
-        network: what `state` belongs to.
-        state: tensors by name as `tensor_shapes` gives them; other names are refused.
-        seen: how many images the network was trained on.
+        path: the file, replaced when the new one is complete.
+        network: the network of `state`.
+        state: tensors by name, exactly those of `tensor_shapes`.
+        seen: number of images the network was trained on.
 
     Raises:
-        ExportError: the network has a `[cbam]`, for which Darknet has no form.
+        ExportError: the network has a `[cbam]`, which Darknet does not have.
         WeightsError: `state` does not fit the network.
     """
     for index, section in enumerate(network.layers):
-        if isinstance(section, Cbam):
+        if not section.in_darknet:
             message = f"{_where(network, index)} has no form in Darknet's files; export the network to ONNX"
             raise ExportError(message)
     check_state(state, tensor_shapes(network))
     with replacing(path) as temporary, temporary.open("wb") as file:
         file.write(struct.pack("<3iQ", 0, 2, 5, seen))
         for _, name, _ in _file_order(network, len(network.layers)):
-            # Not numpy's own tofile: it forgets why the system refused.
+            # numpy's own tofile would lose the reason of a failed write.
             file.write(np.ascontiguousarray(state[name], dtype="<f4").data)
 
 
@@ -160,16 +134,15 @@ _Entry = tuple[int, str, tuple[int, ...]]
 
 
 def _file_order(network: Network, limit: int) -> Iterator[_Entry]:
-    """(layer, name, shape) in the order of the file."""
-    expected = tensor_shapes(network)
-    for index, section in enumerate(network.layers[:limit]):
-        if isinstance(section, Cbam):
+    """Yields (layer, name, shape) in the order of the file."""
+    tensor_shapes(network)  # refuses a network that is too large for any machine
+    layers = zip(network.layers[:limit], tensors_per_layer(network), strict=False)
+    for index, (section, tensors) in enumerate(layers):
+        if not section.in_darknet:
             message = f"{_where(network, index)} cannot come from a Darknet file; read it, then attach CBAM"
             raise WeightsError(message)
-        for part in _FILE_ORDER:
-            name = f"layers.{index}.{part}"
-            if name in expected:
-                yield index, name, expected[name]
+        for part in sorted(tensors, key=_FILE_ORDER.index):
+            yield index, f"layers.{index}.{part}", tensors[part]
 
 
 def _read_numbers(path: Path, network: Network, tensors: list[_Entry], allow_more: bool) -> FloatArray:

@@ -1,9 +1,9 @@
-"""Anchors: the box sizes a YOLO head starts from, found by k-means on the boxes of a data set.
+"""Anchors: the box sizes that a YOLO head starts from, by k-means on the boxes of a data set.
 
-Notable: the distance is 1 - IoU of boxes with a common centre (YOLOv2, Redmon and Farhadi 2017), so small
-boxes weigh as much as large ones. That distance has no closed-form centre; the median of a cluster serves
-(mean IoU 0.801 on the Oxford Hand boxes with nine anchors, where the usual mean reaches 0.797 at best).
-Since neither is sure to descend, the best of all iterations and restarts is kept.
+The distance is 1 - IoU of boxes with a common centre (YOLOv2, Redmon and Farhadi 2017), so small boxes weigh
+as much as large ones. It has no closed-form centre; the median of a cluster is used (mean IoU 0.801 on the
+Oxford Hand boxes with nine anchors, against 0.797 with the usual mean). Neither is sure to descend, so the
+best of all iterations and restarts is kept.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from seyolo.errors import DataError, UsageError
 from seyolo.letterbox import Mode, place
 from seyolo.media.images import image_size
 
-_MAX_ITERATIONS = 100
+_MAX_ITERATIONS, _NUM_RESTARTS = 100, 5
 
 
 @dataclass(frozen=True, eq=False)
 class Anchors:
-    """sizes_wh (k, 2) float32 in input pixels, smallest area first; the mean over boxes of the best IoU."""
+    """sizes_wh (k, 2) float32 in input pixels, smallest area first, and the mean best IoU of the boxes."""
 
     sizes_wh: np.ndarray
     mean_iou: float
 
     def to_cfg(self) -> str:
-        """The value of `anchors` in a Darknet [yolo] section, rounded to whole pixels as is the custom."""
+        """Returns the value of `anchors` in a Darknet [yolo] section, in whole pixels."""
         return ",  ".join(f"{w},{h}" for w, h in np.maximum(np.rint(self.sizes_wh), 1).astype(int))
 
 
@@ -39,7 +39,7 @@ def dataset_box_sizes(
     """Returns the (width, height) of every box in input pixels, (n, 2) float32.
 
     Args:
-        samples: labelled images; only the headers of those with boxes are read.
+        samples: labelled images; only the headers of images with boxes are read.
         size: (height, width) of the network's input.
         mode: "letterbox" keeps the aspect ratio, "stretch" does not.
     """
@@ -51,16 +51,13 @@ def dataset_box_sizes(
     return np.concatenate([np.empty((0, 2)), *parts]).astype(np.float32)
 
 
-def kmeans_anchors(
-    sizes_wh: np.ndarray, num_anchors: int, generator: np.random.Generator, num_restarts: int = 5
-) -> Anchors:
+def kmeans_anchors(sizes_wh: np.ndarray, num_anchors: int, generator: np.random.Generator) -> Anchors:
     """Finds the anchors that overlap the given boxes best.
 
     Args:
         sizes_wh: (n, 2) widths and heights above 0.
-        num_anchors: how many to find, at least 1.
-        generator: source of the starting points; the same seed gives the same anchors.
-        num_restarts: independent runs, of which the one with the highest mean IoU is returned.
+        num_anchors: at least 1.
+        generator: draws the starting points; the same seed gives the same anchors.
 
     Raises DataError when there are fewer distinct boxes than anchors, UsageError for num_anchors below 1.
     """
@@ -73,7 +70,7 @@ def kmeans_anchors(
             f"{num_anchors} anchors need as many distinct box sizes, the data has {num_distinct}; "
             "label more images or ask for fewer anchors"
         )
-    runs = [_run(sizes_wh, num_anchors, generator) for _ in range(num_restarts)]
+    runs = [_run(sizes_wh, num_anchors, generator) for _ in range(_NUM_RESTARTS)]
     mean_iou, anchors_wh = max(runs, key=lambda run: run[0])
     order = np.lexsort((anchors_wh[:, 0], anchors_wh.prod(axis=1)))
     return Anchors(anchors_wh[order].astype(np.float32), mean_iou)
@@ -94,7 +91,7 @@ def _image_wh_in_input(sample: Sample, size: tuple[int, int], mode: Mode) -> np.
 
 
 def _run(sizes_wh: np.ndarray, num_anchors: int, generator: np.random.Generator) -> tuple[float, np.ndarray]:
-    """One k-means run: returns the best mean IoU seen and the anchors that had it."""
+    """Runs k-means once; returns the best mean IoU of all iterations and its anchors."""
     anchors_wh = _spread_start(sizes_wh, num_anchors, generator)
     best = (-1.0, anchors_wh)
     assigned = np.full(len(sizes_wh), -1)
@@ -110,14 +107,14 @@ def _run(sizes_wh: np.ndarray, num_anchors: int, generator: np.random.Generator)
 
 
 def _centres(sizes_wh: np.ndarray, nearest: np.ndarray, overlap: np.ndarray, num_anchors: int) -> np.ndarray:
-    """Returns the median size of each cluster; one without boxes moves to the box that is covered worst."""
+    """Returns the median size of each cluster; an empty cluster moves to the box that is covered worst."""
     worst_first = iter(sizes_wh[np.argsort(overlap, kind="stable")])
     clusters = [sizes_wh[nearest == anchor] for anchor in range(num_anchors)]
     return np.array([np.median(c, axis=0) if len(c) else next(worst_first) for c in clusters])
 
 
 def _spread_start(sizes_wh: np.ndarray, num_anchors: int, generator: np.random.Generator) -> np.ndarray:
-    """Draws boxes as starting anchors, far ones more often (k-means++, Arthur and Vassilvitskii 2007)."""
+    """Draws boxes as starting anchors, distant ones more often (k-means++, Arthur and Vassilvitskii 2007)."""
     chosen = [int(generator.integers(len(sizes_wh)))]
     while len(chosen) < num_anchors:
         distance = 1 - iou_of_sizes(sizes_wh, sizes_wh[chosen]).max(axis=1)

@@ -1,9 +1,8 @@
-"""A full look at a data set: every label row read, every image decoded, all problems listed at once.
+"""Full check of a data set: reads every label, decodes every image and lists all problems.
 
-Notable: the same image in several splits counts as a problem, since figures on the one then say little
-about the other; so does a label file whose image is gone, since a renamed image silently turns
-into a negative; and so does an image of another size than its labels state, since boxes in pixels then lie
-elsewhere on it.
+Further problems are: an image in several splits, because figures on one then say little about the other; a
+label file without image, because a renamed image silently becomes a negative; and an image of another size
+than its labels state, because boxes in pixels then lie elsewhere.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from seyolo.data.datasets import Dataset
-from seyolo.data.labels import Labels, Problem
+from seyolo.data.labels import Labels, Problem, without_path
 from seyolo.errors import DataError
 from seyolo.media.images import decode_image, image_size
 
@@ -29,10 +28,9 @@ QUANTILES = (0.0, 0.1, 0.5, 0.9, 1.0)
 
 @dataclass(frozen=True)
 class SplitReport:
-    """The figures of one split.
+    """Figures of one split.
 
-    `box_side_px` holds the quantiles (see QUANTILES) of the square root of the box area in image pixels,
-    nothing when there is no box.
+    `box_side_px` holds QUANTILES of the square root of the box area in image pixels; empty without boxes.
     """
 
     split: str
@@ -49,7 +47,7 @@ class SplitReport:
 
 @dataclass(frozen=True)
 class Report:
-    """What `check_dataset` found; the data set is sound when there are no problems."""
+    """Result of `check_dataset`; a data set is sound if there are no problems."""
 
     source: str
     names: tuple[str, ...]
@@ -58,11 +56,11 @@ class Report:
     problems: tuple[Problem, ...]
 
     def rows(self) -> list[dict[str, object]]:
-        """One flat row of figures per split, for a printed table."""
+        """Returns one flat row of figures per split, for a printed table."""
         return [_row(split) for split in self.splits]
 
     def to_dict(self) -> dict[str, object]:
-        """The report as JSON types."""
+        """Returns the report as JSON types."""
         return {
             "source": self.source,
             "names": list(self.names),
@@ -74,7 +72,7 @@ class Report:
 
 @dataclass(frozen=True, eq=False)
 class _Image:
-    """What was found about one image; `digest` is empty and `size` (0, 0) when it cannot be read."""
+    """Findings on one image; `digest` is empty and `size` (0, 0) if it cannot be read."""
 
     path: Path
     digest: bytes
@@ -85,10 +83,7 @@ class _Image:
 
 
 def check_dataset(dataset: Dataset) -> Report:
-    """Reads every label and decodes every image of a data set.
-
-    Raises nothing for what is wrong with labels and images: the report lists it.
-    """
+    """Reads every label and decodes every image of a data set; the report lists all problems."""
     problems: list[Problem] = []
     checked: dict[str, list[_Image]] = {}
     for name in dataset.splits:
@@ -104,7 +99,7 @@ def check_dataset(dataset: Dataset) -> Report:
     problems += dict.fromkeys(
         problem for image in found for problem in (*image.problems, *image.label_problems)
     )
-    problems += dataset.contents.strays(image.path for image in found)
+    problems += dataset.contents.unmatched_labels(image.path for image in found)
     splits = tuple(_split_report(name, split, dataset.names) for name, split in checked.items())
     return Report(str(dataset.source), dataset.names, splits, len(shared), (*problems, *shared))
 
@@ -118,35 +113,28 @@ def _check_image(dataset: Dataset, split: str, image: Path) -> _Image:
     except OSError as error:
         problems.append(Problem(str(image), 0, f"cannot be read ({error.strerror})"))
     except DataError as error:
-        problems.append(Problem(str(image), 0, _without_file(error, image)))
+        problems.append(Problem(str(image), 0, without_path(error, image)))
     reading = dataset.contents.read(split, image, lambda: size if any(size) else image_size(image))
     if digest and reading.stated_size not in (None, size):
         height, width = reading.stated_size or size
-        text = f"is {size[1]}x{size[0]} pixels, its labels are for {width}x{height}"
+        text = f"has {size[1]}x{size[0]} pixels, but its labels state {width}x{height}"
         problems.append(Problem(str(image), 0, text))
     return _Image(image, digest, size, reading.labels, problems, reading.problems)
 
 
-def _without_file(error: DataError, path: Path) -> str:
-    return str(error).removeprefix(f"{path}: ")
-
-
 def _shared_images(images: dict[str, list[_Image]]) -> list[Problem]:
-    """One problem per content that lies in more than one split."""
-    places: dict[bytes, dict[str, Path]] = defaultdict(dict)
+    """Returns one problem per image content that is in more than one split."""
+    paths_by_digest: dict[bytes, dict[str, Path]] = defaultdict(dict)
     for name, split in images.items():
         for image in split:
             if image.digest:
-                places[image.digest].setdefault(name, image.path)
-    return [
-        Problem(str(next(iter(place.values()))), 0, f"the same image is in {_list_places(place)}")
-        for place in places.values()
-        if len(place) > 1
-    ]
-
-
-def _list_places(place: dict[str, Path]) -> str:
-    return " and in ".join(f"{name} ({path})" for name, path in place.items())
+                paths_by_digest[image.digest].setdefault(name, image.path)
+    problems = []
+    for paths in paths_by_digest.values():
+        if len(paths) > 1:
+            splits = " and in ".join(f"{name} ({path})" for name, path in paths.items())
+            problems.append(Problem(str(next(iter(paths.values()))), 0, f"the same image is in {splits}"))
+    return problems
 
 
 def _split_report(name: str, images: Sequence[_Image], names: tuple[str, ...]) -> SplitReport:
@@ -167,7 +155,7 @@ def _split_report(name: str, images: Sequence[_Image], names: tuple[str, ...]) -
 
 
 def _is_negative(image: _Image) -> bool:
-    """Tells an image without objects from one whose rows are all bad."""
+    """Returns whether an image has no objects; an image whose rows are all invalid is no negative."""
     return not len(image.labels.class_ids) and not image.label_problems
 
 
@@ -178,7 +166,7 @@ def _quantiles(values: np.ndarray) -> dict[str, float]:
 
 
 def _box_sides_px(image: _Image) -> np.ndarray:
-    """Square roots of the box areas; nothing where the image could not be read."""
+    """Returns the square roots of the box areas; empty if the image could not be read."""
     height, width = image.size
     sides_px = np.sqrt(image.labels.boxes_cxcywh[:, 2:].prod(axis=1) * height * width)
     return np.asarray(sides_px[: len(sides_px) if image.digest else 0], np.float64)

@@ -1,9 +1,8 @@
-"""The labels of one image, and the rules that those of every format are held to.
+"""Labels of an image, and the rules for the boxes of every format.
 
-Notable: a box that reaches out of the image by at most one pixel is clipped and counted; one that
-reaches further is an error, since it says that label and image do not belong together. What six
-decimals lose to rounding is neither. The image's size is asked for only when a box reaches out or its
-label is in pixels and does not state it, so that reading labels opens no images as a rule.
+A box that reaches out of the image by at most one pixel is clipped and counted; a box that reaches further is
+an error, because label and image do not belong together. Rounding to six decimals is neither. The size of an
+image is read only when a box reaches out, or when boxes are in pixels and the label states no size.
 """
 
 from __future__ import annotations
@@ -20,24 +19,27 @@ import numpy as np
 from seyolo.errors import DataError
 
 ROUNDING = 1e-6
-"""Part of the image that six decimals can be wrong by at a box's edge."""
+"""Error of a box edge written with six decimals, as a fraction of the image."""
 
 ImageSize = Callable[[], tuple[int, int]]
-"""Gives (height, width) in pixels of the labelled image."""
+"""Returns (height, width) in pixels of the labelled image."""
 
 Row = tuple[int, float, float, float, float]
-"""Class, cx, cy, w and h in parts of the image."""
+"""Class id, cx, cy, w and h as fractions of the image."""
 
 Entry = TypeVar("Entry")
 
 
 @dataclass(frozen=True, eq=False)
 class Labels:
-    """The objects of one image.
+    """Objects of one image.
 
-    boxes_cxcywh (n, 4) float32 in [0, 1], class_ids (n,) int64; how many boxes were clipped, how many
-    were left out because an equal one stood before, and how many because their format marks them as not to
-    be learned from (crowds, difficult objects).
+    Attributes:
+        boxes_cxcywh: (n, 4) float32 in [0, 1].
+        class_ids: (n,) int64.
+        num_clipped: boxes that were clipped to the image.
+        num_duplicates: boxes left out because an equal one comes before.
+        num_skipped: boxes left out because the format marks them (crowds, difficult objects).
     """
 
     boxes_cxcywh: np.ndarray
@@ -48,11 +50,11 @@ class Labels:
 
 
 NO_LABELS = Labels(np.empty((0, 4), np.float32), np.empty(0, np.int64))
-"""Those of a negative."""
+"""Labels of an image without objects."""
 
 
 class Problem(NamedTuple):
-    """Something to mend: the file, its 1-based line (0: the file as a whole), and what is wrong."""
+    """A problem to mend: file, line from 1 (0: the whole file) and description."""
 
     file: str
     line: int
@@ -63,11 +65,7 @@ class Problem(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """What was read of one image's labels.
-
-    The usable ones, what is wrong with the others, and (height, width) of the image in pixels where the
-    labels state it.
-    """
+    """Usable labels of an image, problems of the others, and the (height, width) that the labels state."""
 
     labels: Labels
     problems: list[Problem]
@@ -75,14 +73,14 @@ class Reading(NamedTuple):
 
 
 class EntryProblem(NamedTuple):
-    """An entry (a row, an annotation) that cannot be used: its number and what is wrong with it."""
+    """Number and problem of an entry (a row, an annotation) that cannot be used."""
 
     number: int
     text: str
 
 
 def read_text(path: str | Path) -> str:
-    """Reads a text file in UTF-8, with or without byte order mark; raises DataError when it is none."""
+    """Reads a UTF-8 text file, with or without byte order mark; raises DataError for any other file."""
     try:
         with open(path, encoding="utf-8-sig") as file:
             return file.read()
@@ -94,18 +92,23 @@ def read_text(path: str | Path) -> str:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from error
 
 
+def without_path(error: DataError, path: Path) -> str:
+    """Returns the text of an error about a file without the file's path."""
+    return str(error).removeprefix(f"{path}: ")
+
+
 def collect(
     entries: Iterable[tuple[int, Entry]], to_row: Callable[[Entry], Row | None], image_size: ImageSize
 ) -> tuple[Labels, list[EntryProblem]]:
-    """Makes labels of the numbered entries of one image.
+    """Makes labels from the numbered entries of one image.
 
     Args:
-        entries: each with the number that names it in a problem.
-        to_row: gives an entry's row, or None when it is to be left out and counted; raises DataError.
-        image_size: asked when a box reaches out of the image.
+        entries: with the number that names each in a problem.
+        to_row: returns an entry's row, or None to leave it out and count it; raises DataError.
+        image_size: called when a box reaches out of the image.
 
     Returns:
-        The labels that can be used, and what is wrong with the others.
+        The usable labels, and the problems of the other entries.
     """
     rows: dict[Row, None] = {}
     problems = []
@@ -130,7 +133,7 @@ def collect(
 
 
 def size_of(stated: tuple[int, int] | None, image_size: ImageSize) -> ImageSize:
-    """Returns what gives the size that labels state, or else, read once, that of the image."""
+    """Returns the size that the labels state, else that of the image, which is read once."""
     return cache(image_size) if stated is None else lambda: stated
 
 
@@ -142,8 +145,7 @@ def row_of_pixels(class_id: int, corners_xyxy: tuple[float, ...], image_size: Im
     left, top, right, bottom = corners_xyxy
     if not all(map(math.isfinite, corners_xyxy)):
         raise DataError(f"the box ({left:g}, {top:g}) to ({right:g}, {bottom:g}) is not finite")
-    if right <= left or bottom <= top:
-        raise DataError(f"width {right - left:g} and height {bottom - top:g} must be above 0")
+    _check_sides(right - left, bottom - top)
     height, width = image_size()
     return (
         class_id,
@@ -154,8 +156,29 @@ def row_of_pixels(class_id: int, corners_xyxy: tuple[float, ...], image_size: Im
     )
 
 
+def row_of_fractions(class_id: float, box_cxcywh: tuple[float, ...], num_classes: int) -> Row:
+    """Returns the row of a box given by fractions of the image; its class is still a number from a text.
+
+    Raises DataError when a value is not finite, the class does not exist, or the box has no area.
+    """
+    cx, cy, w, h = box_cxcywh
+    if not all(map(math.isfinite, (class_id, *box_cxcywh))):
+        values = " ".join(f"{value:g}" for value in (class_id, *box_cxcywh))
+        raise DataError(f"`{values}` has a value that is not finite")
+    if not class_id.is_integer() or not 0 <= class_id < num_classes:
+        classes = "1 class" if num_classes == 1 else f"{num_classes} classes"
+        raise DataError(f"class {class_id:g} is out of range; the data set names {classes}, 0 is the first")
+    _check_sides(w, h)
+    return int(class_id), cx, cy, w, h
+
+
+def _check_sides(width: float, height: float) -> None:
+    if width <= 0 or height <= 0:
+        raise DataError(f"width {width:g} and height {height:g} must be above 0")
+
+
 def _clip(row: Row, image_size: ImageSize) -> tuple[Row, bool]:
-    """Returns the row inside the image, and whether that cut off more than rounding."""
+    """Returns the row clipped to the image, and whether more than rounding was clipped."""
     class_id, cx, cy, w, h = row
     left, top, right, bottom = cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2
     outside_x, outside_y = max(-left, right - 1), max(-top, bottom - 1)

@@ -1,5 +1,1 @@
-"""Average precision and the protocols that use it.
-
-`ap` is numpy and faster-coco-eval, `evaluate` runs a network or a runtime backend over a split (torch), and
-`oxford` is the two-fold protocol of the Oxford Hand dataset.
-"""
+"""Average precision, its bootstrap, and the protocols of the Oxford Hand data set."""

@@ -1,14 +1,15 @@
-"""COCO average precision over boxes, with truths that neither help nor hurt.
+"""COCO average precision of boxes, with ignored objects in the ground truth.
 
-faster-coco-eval does the matching and the accumulation (Lin et al. 2014: IoU 0.50 to 0.95 in steps of 0.05,
-101 recall points, the best 100 detections of an image). Notable is how *ignored* truths enter. COCO's
-`iscrowd` measures such a truth by intersection over the detection's own area, so a small box anywhere inside
-it is forgiven; that is not what "this hand is too small to count" means. Here an ignored truth gets an area
-outside every range, which keeps the plain IoU: it is no miss when unfound, and its detection is no hit.
-COCO then forgives left-over detections by *their* area, which fits pixel masks but not hands measured by a
-rotated quadrilateral; instead we forgive a detection when the truth it overlaps most is an ignored one with
-an IoU of at least 0.5. A second detection of an ignored hand, or one too loose for IoU 0.75, is thereby
-no false positive either, and at IoU 0.5 the rule is PASCAL VOC's rule for `difficult` objects.
+faster-coco-eval matches and accumulates (Lin et al. 2014: IoU 0.50 to 0.95 in steps of 0.05, 101 recall
+points, the best 100 detections of an image).
+
+Ignored objects differ from COCO's `iscrowd`, which divides the intersection by the area of the detection and
+so accepts a small box anywhere inside the object. Here an ignored object gets an area outside every range,
+which keeps the plain IoU: it is no false negative, and its detection is no true positive. COCO ignores
+unmatched detections by *their* area, which suits pixel masks but not hands measured by a rotated
+quadrilateral. Instead a detection is ignored when the object that it overlaps most is an ignored one with an
+IoU of at least 0.5. So a second detection of an ignored hand, or one below IoU 0.75, is no false positive. At
+IoU 0.5 this is the rule of PASCAL VOC for `difficult` objects.
 """
 
 from __future__ import annotations
@@ -28,10 +29,10 @@ from seyolo.detections import Detections
 from seyolo.errors import DataError
 
 AREA_RANGES_PX2 = {"all": (0.0, 1e10), "small": (0.0, 32.0**2)}
-"""COCO's own ranges; the ends are included."""
+"""The ranges of COCO, ends included."""
 
 OUTSIDE_PX2 = -1.0
-"""An area in no range: COCO ignores what has it."""
+"""An area in no range, which COCO ignores."""
 
 FORGIVING_IOU = 0.5
 
@@ -40,12 +41,12 @@ _LOGGER = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Truth:
-    """The labelled objects of one image.
+    """Ground truth of one image.
 
     Args:
-        boxes_xyxy: pixels of the source image.
+        boxes_xyxy: in pixels of the source image.
         class_ids: from 0.
-        ignore: objects that are neither a miss when unfound nor a hit when found; None means none.
+        ignore: objects that count neither as false negatives nor as true positives; None means none.
         height: of the image in pixels.
         width: of the image in pixels.
     """
@@ -57,13 +58,13 @@ class Truth:
     width: int
 
     def ignored(self) -> Bool[np.ndarray, " n"]:
-        """`ignore` as an array, whether or not it was given."""
+        """Returns `ignore` as an array, all False for None."""
         return np.zeros(len(self.class_ids), dtype=bool) if self.ignore is None else self.ignore
 
 
 @dataclass(frozen=True)
 class ClassMetrics:
-    """AP of one class, nan when no image shows it."""
+    """AP of one class; nan without objects in the ground truth."""
 
     ap: float
     ap50: float
@@ -72,20 +73,19 @@ class ClassMetrics:
 
 @dataclass(frozen=True)
 class Metrics:
-    """What a detector scored; every share is in [0, 1], a mean over the classes that have truths.
+    """AP and recall of a detector, in [0, 1], as means over the classes with objects in the ground truth.
 
-    Without a single truth that counts there is nothing to average and the shares are nan; with truths and no
-    detection they are 0.
+    Without objects that count they are nan; with objects and without detections they are 0.
 
     Args:
         ap: COCO AP, mean over the IoU thresholds 0.50 to 0.95.
         ap50: AP at IoU 0.50.
         ap75: AP at IoU 0.75.
         ap_small: COCO AP of objects of at most 32² pixels in the source image.
-        recall: COCO AR, the share found with all detections, mean over the thresholds.
-        recall50: the share found at IoU 0.50.
+        recall: COCO AR, the recall of all detections, mean over the thresholds.
+        recall50: the recall at IoU 0.50.
         num_images: images evaluated.
-        num_objects: truths that count (ignored ones do not).
+        num_objects: objects that count; ignored ones do not.
         per_class: by class id.
     """
 
@@ -100,7 +100,7 @@ class Metrics:
     per_class: tuple[ClassMetrics, ...]
 
     def to_dict(self) -> dict[str, object]:
-        """Plain values for JSON; nan, which JSON does not know, becomes None."""
+        """Returns plain values for JSON, with None for nan."""
         per_class = [_without_nan(asdict(metrics)) for metrics in self.per_class]
         return {**_without_nan(asdict(self)), "per_class": per_class}
 
@@ -111,13 +111,13 @@ def average_precision(
     num_classes: int,
     max_detections: int = 100,
 ) -> Metrics:
-    """COCO AP of `predictions` against `truths`.
+    """Returns the COCO AP of `predictions`.
 
     Args:
-        truths: one per image; an image without objects still makes its detections false positives.
-        predictions: one per truth, in the same order, pixels of the source image.
+        truths: one per image; in an image without objects all detections are false positives.
+        predictions: one per image, in the same order, in pixels of the source image.
         num_classes: every class id is below it.
-        max_detections: how many of an image's best detections of a class count; COCO takes 100.
+        max_detections: most detections of an image and class that count, the best ones; 100 in COCO.
 
     Raises:
         DataError: a class id is not below `num_classes`.
@@ -194,14 +194,14 @@ def _annotations(
 
 
 def _numbered(annotations: list[dict[str, object]]) -> list[dict[str, object]]:
-    # COCO's matcher takes an id of 0 for "not matched".
+    # In COCO's matcher an id of 0 means "not matched".
     for annotation_id, annotation in enumerate(annotations, start=1):
         annotation["id"] = annotation_id
     return annotations
 
 
 def _forgiven(truth: Truth, found: Detections) -> Bool[np.ndarray, " n"]:
-    """Detections whose most overlapping truth of their class is an ignored one."""
+    """Returns which detections overlap an ignored object of their class most."""
     ignored = truth.ignored()
     if not ignored.any() or len(found) == 0:
         return np.zeros(len(found), dtype=bool)
@@ -215,7 +215,7 @@ def _forgiven(truth: Truth, found: Detections) -> Bool[np.ndarray, " n"]:
 def _run_coco(
     truth: dict[str, object], predictions: dict[str, object], max_detections: int
 ) -> tuple[Float[np.ndarray, "10 101 classes ranges"], Float[np.ndarray, "10 classes ranges"]]:
-    """Precision and recall by IoU threshold, recall point, class and area range; -1 where no truth is."""
+    """Returns precision and recall by IoU threshold, recall, class and area range; -1 without objects."""
     say = _LOGGER.debug
     coco_truth, coco_predictions = COCO(truth, print_function=say), COCO(predictions, print_function=say)
     run = COCOeval_faster(coco_truth, coco_predictions, iouType="bbox", print_function=say)

@@ -1,8 +1,8 @@
-"""Is one detector better than another, or did the images happen to suit it? Paired bootstrap of COCO AP.
+"""Paired bootstrap of COCO AP: the interval of the difference between two detectors.
 
-Images (or whatever else the labelled objects came from) are drawn anew with replacement; both detectors are
-judged on every draw, so what is hard for both cancels. Matching happens once, a draw only weighs its
-outcome: a thousand draws take seconds.
+Units, by default images, are drawn with replacement. Both detectors are evaluated on every draw, so the
+difficulty of a draw cancels. Detections are matched once and a draw only weights the matches: a thousand
+draws take seconds.
 """
 
 from __future__ import annotations
@@ -18,28 +18,15 @@ from seyolo.detections import Detections
 from seyolo.errors import DataError
 from seyolo.evaluation.ap import Truth
 from seyolo.evaluation.matching import NOTHING, greedy_matches
+from seyolo.results import Difference
 
 IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
 RECALL_POINTS = np.linspace(0, 1, 101)
 
 
-@dataclass(frozen=True)
-class Interval:
-    """A difference of AP and its bootstrap interval.
-
-    Attributes:
-        difference: on the images as they are.
-        low, high: the 2.5 % and 97.5 % quantiles over the draws.
-    """
-
-    difference: float
-    low: float
-    high: float
-
-
 @dataclass(frozen=True, eq=False)
 class _Matches:
-    """Detections of one class over all images, best first: hit per IoU threshold, and their unit."""
+    """Detections of one class over all images, best first: hits per IoU threshold, and their units."""
 
     hits: Bool[np.ndarray, "10 d"]
     units: Int[np.ndarray, " d"]
@@ -56,8 +43,8 @@ def bootstrap_difference(
     seed: int = 0,
     units: Sequence[Int[np.ndarray, " n"]] | None = None,
     max_detections: int = 100,
-) -> Interval:
-    """COCO AP of `first` minus that of `second`, with a 95 % interval; arguments else as in `ap_draws`."""
+) -> Difference:
+    """Returns COCO AP of `first` minus that of `second` with its interval; arguments as in `ap_draws`."""
     ours, theirs = (
         ap_draws(
             truths,
@@ -83,23 +70,23 @@ def ap_draws(
     units: Sequence[Int[np.ndarray, " n"]] | None = None,
     max_detections: int = 100,
 ) -> Float[np.ndarray, " 1+draws"]:
-    """COCO AP of a detector on the images as they are, then on every draw of the bootstrap.
+    """Returns COCO AP on the original images, then on every draw of the bootstrap.
 
-    Draws of the same seed and units are the same for every detector, so differences of what this returns are
-    paired, and may be averaged over several training runs.
+    Equal seed and units mean equal draws for every detector, so differences of the results are paired and can
+    be averaged over several training runs.
 
     Args:
-        truths: one per image; ignored objects count like any other here.
+        truths: one per image; ignored objects count as all others.
         found: detections, one per image.
         num_classes: every class id is below it.
-        draws: of the bootstrap.
+        draws: number of draws.
         seed: of the draws.
-        units: per image and labelled object the number (from 0) of what is drawn; by default the image.
-            Give it where images share content, for mosaics of the same photos.
-        max_detections: the best of an image and class that count.
+        units: per image and object of the ground truth the number (from 0) of its unit; by default the image.
+            Needed where images share content, as mosaics of the same photos do.
+        max_detections: most detections of an image and class that count, the best ones.
 
     Raises:
-        DataError: no labelled object at all.
+        DataError: the ground truth has no objects.
     """
     if not any(len(truth.class_ids) for truth in truths):
         raise DataError("a bootstrap needs labelled objects; there are none")
@@ -111,19 +98,19 @@ def ap_draws(
     return np.array([_ap(matched, weights) for weights in (np.ones(num_units), *drawn)])
 
 
-def interval_of(differences: Float[np.ndarray, " 1+draws"]) -> Interval:
-    """A difference of `ap_draws`, or a mean of several, with its 95 % interval."""
+def interval_of(differences: Float[np.ndarray, " 1+draws"]) -> Difference:
+    """Returns the 95 % interval of a difference of `ap_draws`, or of a mean of several differences."""
     low, high = np.quantile(differences[1:], [0.025, 0.975])
-    return Interval(float(differences[0]), float(low), float(high))
+    return Difference(float(differences[0]), float(low), float(high))
 
 
 def _own_units(truths: Sequence[Truth]) -> list[Int[np.ndarray, " n"]]:
-    """The number of the image for each of its objects; once where it has none, for its false positives."""
+    """Returns the number of the image for each object; once for an image without, for its false positives."""
     return [np.full(max(1, len(truth.class_ids)), number) for number, truth in enumerate(truths)]
 
 
 def _with_fallback(units: Sequence[Int[np.ndarray, " n"]]) -> list[Int[np.ndarray, " n"]]:
-    """An image without objects becomes a unit of its own."""
+    """Gives every image without objects a unit of its own."""
     count = 1 + max((int(unit.max()) for unit in units if len(unit)), default=-1)
     return [unit if len(unit) else np.array([count + number]) for number, unit in enumerate(units)]
 
@@ -156,7 +143,7 @@ def _match(
 def _unit_of_each(
     boxes: Float[np.ndarray, "d 4"], truth_boxes: Float[np.ndarray, "t 4"], own: Int[np.ndarray, " u"]
 ) -> Int[np.ndarray, " d"]:
-    """The unit of the labelled object whose centre is nearest."""
+    """Returns for each box the unit of the ground-truth object with the nearest centre."""
     if len(truth_boxes) == 0:
         return np.full(len(boxes), own[0])
     centres, truth_centres = (b[:, :2] + b[:, 2:] for b in (boxes, truth_boxes))
@@ -171,7 +158,7 @@ def _ap(matches: Sequence[_Matches], weights: Float[np.ndarray, " units"]) -> fl
 
 
 def _class_ap(match: _Matches, weights: Float[np.ndarray, " units"]) -> float:
-    """AP of one class, mean over the IoU thresholds, 101 recall points as COCO reads them."""
+    """Returns the AP of one class, mean over the IoU thresholds, at the 101 recall points of COCO."""
     total = weights[match.truth_units].sum()
     if total == 0 or not match.hits.shape[1]:
         return 0.0

@@ -1,4 +1,4 @@
-"""Precision over recall, and precision, recall and F1 over the confidence from which detections are shown."""
+"""Precision over recall; precision, recall and F1 over the confidence threshold."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from seyolo.evaluation.matching import NOTHING, greedy_matches
 RECALLS = np.linspace(0, 1, 101)
 CONFIDENCES = np.linspace(0, 1, 101)
 DIGITS = 4
-"""Of what is written down: a hundredth of a point."""
+"""Decimal places in JSON: a hundredth of a point of AP."""
 
 Points = Float[np.ndarray, " 101"]
 
 
 @dataclass(frozen=True, eq=False)
 class Curves:
-    """The curves of a detector on a split, each in 101 even steps from 0 to 1.
+    """Curves of a detector on a split, each at 101 equidistant points from 0 to 1.
 
     Attributes:
-        precision50: the best precision at each recall or a higher one, IoU 0.5, mean over the classes; its
-            own mean is AP@0.5.
+        precision50: highest precision at each recall or above, IoU 0.5, mean over the classes; its mean is
+            AP@0.5.
         precision75: the same at IoU 0.75.
-        precision: share of the detections from each confidence on that are right at IoU 0.5, all classes
-            together; 1 where none is left.
-        recall: share of the labelled objects that they find.
+        precision: precision at each confidence threshold, IoU 0.5, all classes together; 1 without
+            detections.
+        recall: recall at each confidence threshold.
         f1: harmonic mean of both.
     """
 
@@ -44,11 +44,11 @@ class Curves:
 
     @property
     def best_confidence(self) -> float:
-        """The confidence at which F1 is highest."""
+        """The confidence threshold with the highest F1."""
         return float(CONFIDENCES[int(self.f1.argmax())])
 
     def to_dict(self) -> dict[str, list[float]]:
-        """Lists for JSON, four digits each."""
+        """Returns lists for JSON, rounded to four digits."""
         return {
             name: [round(float(value), DIGITS) for value in points] for name, points in vars(self).items()
         }
@@ -61,7 +61,7 @@ class Curves:
 
 @dataclass(frozen=True, eq=False)
 class _Found:
-    """All detections of one class, best first: which are hits at IoU 0.5 and 0.75; and how many objects."""
+    """Detections of one class, best first: scores, hits at IoU 0.5 and 0.75, number of objects."""
 
     scores: Float[np.ndarray, " d"]
     hits: Bool[np.ndarray, "2 d"]
@@ -71,13 +71,13 @@ class _Found:
 def detection_curves(
     truths: Sequence[Truth], found: Sequence[Detections], num_classes: int, max_detections: int = 100
 ) -> Curves | None:
-    """The curves of detections against labels, None where no object is labelled.
+    """Returns the curves of detections; None where the ground truth has no objects.
 
     Args:
-        truths: one per image; ignored objects count like any other here.
+        truths: one per image; ignored objects count as all others.
         found: detections, one per image.
         num_classes: every class id is below it.
-        max_detections: the best of an image and class that count.
+        max_detections: most detections of an image and class that count, the best ones.
     """
     every = [_found(truths, found, label, max_detections) for label in range(num_classes)]
     labelled = [one for one in every if one.num_objects]
@@ -114,7 +114,7 @@ def _found(truths: Sequence[Truth], found: Sequence[Detections], label: int, max
 
 
 def _precision_at_recalls(found: _Found, level: int) -> Points:
-    """Precision of the best so many detections that reach each recall; 0 where none do."""
+    """Returns the highest precision at each recall or above; 0 where the recall is not reached."""
     if not len(found.scores):
         return np.zeros(len(RECALLS))
     right = np.cumsum(found.hits[level])

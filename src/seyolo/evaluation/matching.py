@@ -1,4 +1,4 @@
-"""Which detection found which labelled object: COCO's greedy matching, and the mistakes it leaves."""
+"""Matching of detections with the ground truth, as COCO does; false positives and false negatives."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from seyolo.detections import Detections
 from seyolo.evaluation.ap import Truth
 
 NOTHING = -1
-"""Stands for the labelled object of a detection that found none."""
+"""The match of a false positive."""
 
 
 @dataclass(frozen=True, eq=False)
 class Mistakes:
-    """What a detector got wrong on one image at one confidence.
+    """Errors of a detector on one image at one confidence threshold.
 
     Attributes:
-        shown: the detections at or above the confidence, best first.
-        false: which of them found no labelled object.
-        missed: which labelled objects no detection found.
+        shown: detections at or above the threshold, best first.
+        false: (d,) which of them are false positives.
+        missed: (t,) which objects of the ground truth are false negatives.
     """
 
     shown: Detections
@@ -31,14 +31,14 @@ class Mistakes:
 
 
 def greedy_matches(overlap: Float[np.ndarray, "d t"], threshold: float) -> Int[np.ndarray, " d"]:
-    """COCO's matching: each detection, best first, takes the free object it overlaps most.
+    """Matches each detection, best first, with the unmatched object of the highest IoU, as COCO does.
 
     Args:
-        overlap: IoU of the detections, best first, with the labelled objects.
-        threshold: the least IoU of a hit.
+        overlap: IoU of the detections, best first, with the objects of the ground truth.
+        threshold: the least IoU of a match.
 
     Returns:
-        The object that each detection takes, -1 for none.
+        The index of the matched object per detection, -1 for none.
     """
     taken = np.full(len(overlap), NOTHING)
     if overlap.size == 0:
@@ -54,7 +54,7 @@ def greedy_matches(overlap: Float[np.ndarray, "d t"], threshold: float) -> Int[n
 
 
 def mistakes(truth: Truth, found: Detections, confidence: float, iou: float = 0.5) -> Mistakes:
-    """What is missed and what is found for nothing when only detections from `confidence` on are shown."""
+    """Returns false negatives and false positives at this confidence threshold."""
     shown = found[found.scores >= confidence]
     shown = shown[np.argsort(-shown.scores, kind="stable")]
     same_class = shown.class_ids[:, None] == truth.class_ids[None]

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -13,25 +12,20 @@ from jaxtyping import Float32, UInt8
 from seyolo.data.batches.training import to_planes
 from seyolo.torchnet.build import DarknetModel
 
-if TYPE_CHECKING:
-    from seyolo.evaluation.evaluate import Infer
+Infer = Callable[[UInt8[np.ndarray, "B H W 3"]], Float32[np.ndarray, "B P columns"]]
+"""From RGB images to raw predictions: cx, cy, w, h in input pixels, objectness, class probabilities."""
 
 
 @contextmanager
-def inferring(model: DarknetModel, bfloat16: bool) -> Iterator[Infer]:
-    """A function of a batch on the device the network is on; it is in evaluation mode meanwhile.
-
-    Args:
-        model: the network.
-        bfloat16: it runs under autocast.
-    """
+def inferring(model: DarknetModel) -> Iterator[Infer]:
+    """Yields the network as a function of a batch, on its own device; meanwhile it is in evaluation mode."""
     was_training = model.training
     model.eval()
     device = next(model.parameters()).device
 
     def infer(images: UInt8[np.ndarray, "B H W 3"]) -> Float32[np.ndarray, "B P columns"]:
-        # Autocast inside, so that the generator never leaves a mode of torch switched on for its caller.
-        with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=bfloat16):
+        # Inference mode is entered here, so that the generator never leaves it switched on for its caller.
+        with torch.inference_mode():
             batch = to_planes(images).to(device, non_blocking=True)
             raw = model(batch.float().div_(255))
         predictions: Float32[np.ndarray, "B P columns"] = raw.float().cpu().numpy()

@@ -1,1 +1,1 @@
-"""Files other programs run: ONNX and Darknet, each checked against our network before it gets its name."""
+"""Export to ONNX, OpenVINO and Darknet; every file is checked against the model before it gets its name."""

@@ -1,4 +1,4 @@
-"""Export to Darknet: `.cfg` and `.weights`, as OpenCV 4 and Darknet itself read them."""
+"""Export to Darknet: `.cfg` and `.weights`, for OpenCV 4 and Darknet itself."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from seyolo.torchnet.build import DarknetModel, to_checkpoint
 
 
 def export_darknet(model: DarknetModel, path: str | Path) -> tuple[Path, Path]:
-    """Writes `x.cfg` and `x.weights`; reads both back and compares before they get their names.
+    """Writes `x.cfg` and `x.weights`, once reading them back gives the same network.
 
     Returns:
         The paths of the cfg and of the weights.
 
     Raises:
-        ExportError: the network has a `[cbam]`, for which Darknet has no form, or reading back gave
-            something else.
+        ExportError: the network has a `[cbam]`, which Darknet does not know, or reading back gave another
+            network.
     """
     cfg = Path(path)
     model_file = to_checkpoint(model)
@@ -36,7 +36,7 @@ def export_darknet(model: DarknetModel, path: str | Path) -> tuple[Path, Path]:
         if network != model_file.network or any(
             not np.array_equal(state[name], array) for name, array in model_file.state.items()
         ):
-            raise ExportError(f"{cfg}: what was written reads back as another network; nothing was kept")
+            raise ExportError(f"{cfg}: the files read back as another network; nothing was written")
         weights = cfg.with_suffix(".weights")
         with replacing(cfg) as cfg_place, replacing(weights) as weights_place:
             new_cfg.rename(cfg_place)

@@ -1,16 +1,37 @@
-"""`export`: one function for every format, chosen by the ending."""
+"""Table of the export formats, and `export`, which writes a model in the format of the path's ending."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from seyolo.errors import UsageError
 from seyolo.exporting.darknet import export_darknet
 from seyolo.exporting.onnx import export_onnx
 from seyolo.exporting.quantize import Image
-from seyolo.runtime.backend import needing_openvino
+from seyolo.opening.description import CHECKPOINT
+from seyolo.opening.network import save
+from seyolo.options.export import FileOptions
+from seyolo.runtime.choice import needing_openvino
 from seyolo.torchnet.build import DarknetModel
+
+
+@dataclass(frozen=True)
+class Format:
+    """One export format.
+
+    Attributes:
+        title: its name in messages.
+        files: its files in messages.
+        write: writes a model and returns the paths of the files; the images calibrate int8.
+        options: the fields of `FileOptions` that it has.
+    """
+
+    title: str
+    files: str
+    write: Callable[[DarknetModel, Path, FileOptions, Sequence[Image]], tuple[Path, ...]]
+    options: frozenset[str] = frozenset()
 
 
 def export(
@@ -23,45 +44,99 @@ def export(
     int8: bool = False,
     pictures: Sequence[Image] = (),
 ) -> tuple[Path, ...]:
-    """Writes the model for other programs: `.onnx`, `.xml` with its `.bin`, or `.cfg` with its `.weights`.
+    """Writes a model for other programs; the ending of the path chooses the format.
+
+    `.onnx`, `.xml` with its `.bin`, `.cfg` with its `.weights`, or a `.safetensors` checkpoint.
 
     Args:
-        model: stays as it is.
-        path: the ending chooses the format.
+        model: the model, which is not changed.
+        path: of the file.
         nms: non-maximum suppression inside; ONNX only.
-        dynamic_batch: any number of images at once; ONNX only, Darknet files take any as they are.
-        half: kernels stored in 16 bits, half the file; not for Darknet.
-        int8: convolutions in bytes, a quarter of the file and faster; not for Darknet.
-        pictures: to measure int8 on, files or decoded images (H, W, 3) in OpenCV's BGR order: at least
+        dynamic_batch: any number of images at once; ONNX only, Darknet files have no fixed number.
+        half: kernels stored in 16 bits, half the file; ONNX and OpenVINO.
+        int8: convolutions in bytes, a quarter of the file and faster; ONNX and OpenVINO.
+        pictures: calibration set of int8, files or decoded images (H, W, 3) in OpenCV's BGR order: at least
             eight, best a hundred of the training data.
 
     Returns:
         The files written.
 
     Raises:
-        UsageError: another ending, or an option the format does not have.
-        ExportError: a network the format cannot hold, or an output that differs from the model's.
+        UsageError: another ending, or an option that the format does not have.
+        ExportError: a network that the format cannot hold, or an output that differs from the model's.
         BackendError: `.xml` without OpenVINO.
+
+    Example:
+        >>> model = seyolo.load("yolov3-tiny@0.125", num_classes=1)
+        >>> [path.name for path in seyolo.export(model, "tiny.onnx")]
+        ['tiny.onnx']
     """
     path = Path(path)
-    if path.suffix == ".onnx":
-        onnx_path = export_onnx(
-            model, path, nms=nms, dynamic_batch=dynamic_batch, half=half, int8=int8, images=pictures
-        )
-        return (onnx_path,)
-    if path.suffix not in (".xml", ".cfg"):
-        raise UsageError(
-            f"{path}: a model is exported to .onnx, .xml (with .bin beside it) or .cfg (with .weights)"
-        )
-    if nms:
-        raise UsageError(f"{path}: only ONNX holds non-maximum suppression; export to .onnx")
-    if path.suffix == ".xml":
-        if dynamic_batch:
-            raise UsageError(f"{path}: a dynamic batch is for .onnx")
-        with needing_openvino(path):
-            # Not part of any install but `seyolo[openvino]`.
-            from seyolo.exporting.openvino import export_openvino  # noqa: PLC0415
-        return export_openvino(model, path, half=half, int8=int8, images=pictures)
-    if half or int8 or pictures:
-        raise UsageError(f"{path}: Darknet files hold float32 only; export int8 and half to .onnx or .xml")
+    options = FileOptions(nms, dynamic_batch, half, int8)
+    if pictures and not int8:
+        raise UsageError("images are for int8 only; ask for it, or leave them out")
+    return checked_format(path, options).write(model, path, options, pictures)
+
+
+def checked_format(path: Path, options: FileOptions) -> Format:
+    """Returns the format of a path's ending.
+
+    Raises:
+        UsageError: no format has the ending, or the format lacks one of the options.
+    """
+    chosen = FORMATS.get(path.suffix)
+    if chosen is None:
+        names = [f"{ending}{kind.files}" for ending, kind in FORMATS.items()]
+        raise UsageError(f"{path}: a model is exported to {', '.join(names[:-1])} or {names[-1]}")
+    for option, phrase in PHRASES.items():
+        if getattr(options, option) and option not in chosen.options:
+            others = [ending for ending, kind in FORMATS.items() if option in kind.options]
+            raise UsageError(f"{path}: {chosen.title} has no {phrase}; export to {' or '.join(others)}")
+    return chosen
+
+
+def _write_onnx(
+    model: DarknetModel, path: Path, options: FileOptions, images: Sequence[Image]
+) -> tuple[Path, ...]:
+    return (export_onnx(model, path, options, images),)
+
+
+def _write_openvino(
+    model: DarknetModel, path: Path, options: FileOptions, images: Sequence[Image]
+) -> tuple[Path, ...]:
+    with needing_openvino(path):
+        # Part of `seyolo[openvino]` only.
+        from seyolo.exporting.openvino import export_openvino  # noqa: PLC0415
+    return export_openvino(model, path, options, images)
+
+
+def _write_darknet(
+    model: DarknetModel, path: Path, options: FileOptions, images: Sequence[Image]
+) -> tuple[Path, ...]:
+    del options, images
     return export_darknet(model, path)
+
+
+def _write_checkpoint(
+    model: DarknetModel, path: Path, options: FileOptions, images: Sequence[Image]
+) -> tuple[Path, ...]:
+    del options, images
+    save(model, path)
+    return (path,)
+
+
+FORMATS = {
+    ".onnx": Format("ONNX", "", _write_onnx, frozenset({"nms", "dynamic_batch", "half", "int8"})),
+    ".xml": Format("OpenVINO", " (with .bin beside it)", _write_openvino, frozenset({"half", "int8"})),
+    ".cfg": Format("Darknet", " (with .weights)", _write_darknet),
+    CHECKPOINT: Format("a checkpoint", "", _write_checkpoint),
+}
+"""The formats by their endings."""
+
+PHRASES = {
+    "nms": "non-maximum suppression",
+    "dynamic_batch": "dynamic batch",
+    "half": "16-bit kernels",
+    "int8": "int8",
+}
+"""The fields of `FileOptions` in messages."""

@@ -1,7 +1,7 @@
-"""Weights stored as 16-bit floats: half the file, the same arithmetic.
+"""Weights stored as 16-bit floats: half the file size, the same arithmetic.
 
-Every kernel is widened to float32 where it is read, which a runtime does once when it loads the file. So the
-input, the arithmetic and decoding stay float32 on every runtime, and speed stays what it was.
+The graph casts every kernel to float32, which a runtime does once when it loads the file. So input,
+arithmetic and decoding are float32 on every runtime, and the speed does not change.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from seyolo.checkpoint import Checkpoint
 from seyolo.errors import ExportError
 
 KERNEL = ".weight"
-"""How the names of kernels end; biases, anchors and grids are small and stay as they are."""
+"""Suffix of the names of kernels; biases, anchors and grids are small and remain float32."""
 
 
 def round_kernels(model_file: Checkpoint) -> Checkpoint:
-    """The network with every kernel rounded to what 16 bits hold.
+    """Returns the network with every kernel rounded to 16 bits.
 
     Args:
         model_file: without batch normalisation, whose folding scales the kernels.
 
     Raises:
-        ExportError: a weight is beyond 65504, the largest such number.
+        ExportError: a weight is above 65504, the largest 16-bit float.
     """
     state = dict(model_file.state)
     for name, array in model_file.state.items():
@@ -38,7 +38,7 @@ def round_kernels(model_file: Checkpoint) -> Checkpoint:
 
 
 def store_halves(proto: onnx.ModelProto) -> onnx.ModelProto:
-    """A copy of a graph of rounded kernels that stores them in 16 bits."""
+    """Returns a copy of a graph of rounded kernels that stores them in 16 bits."""
     result = onnx.ModelProto()
     result.CopyFrom(proto)
     casts = []

@@ -1,4 +1,4 @@
-"""Non-maximum suppression inside an ONNX graph, from ONNX's own operators; and in numpy, to check it."""
+"""Non-maximum suppression inside an ONNX graph, and the same in numpy to check it."""
 
 from __future__ import annotations
 
@@ -10,21 +10,20 @@ from jaxtyping import Float32
 from onnx import TensorProto, helper, numpy_helper
 
 from seyolo.boxes import cxcywh_to_xyxy, suppress
+from seyolo.runtime.inference import Thresholds
 
 
-def append_nms(
-    proto: onnx.ModelProto, confidence: float, iou_threshold: float, max_detections: int
-) -> onnx.ModelProto:
-    """A copy of the graph whose output is `detections` (M, 7) instead of `raw` (N, P, 5+C).
+def append_nms(proto: onnx.ModelProto, thresholds: Thresholds) -> onnx.ModelProto:
+    """Returns a copy of the graph with the output `detections` (M, 7) instead of `raw` (N, P, 5+C).
 
-    Rows are image number, x0, y0, x1, y1, score, class. `max_detections` counts per image and class, as
-    the operator does.
+    Rows are index of the image in the batch, x0, y0, x1, y1, score, class. `max_detections` counts per image
+    and class, as in the operator.
     """
     result = onnx.ModelProto()
     result.CopyFrom(proto)
     raw_shape = proto.graph.output[0].type.tensor_type.shape.dim
     num_boxes, num_classes = raw_shape[1].dim_value, raw_shape[2].dim_value - 5
-    result.graph.initializer.extend(_constants(confidence, iou_threshold, max_detections))
+    result.graph.initializer.extend(_constants(thresholds))
     result.graph.initializer.extend(_index_weights(num_boxes, num_classes))
     result.graph.node.extend(_nodes())
     del result.graph.output[:]
@@ -33,12 +32,12 @@ def append_nms(
     return result
 
 
-def _constants(confidence: float, iou_threshold: float, max_detections: int) -> list[TensorProto]:
+def _constants(thresholds: Thresholds) -> list[TensorProto]:
     values: dict[str, np.ndarray[Any, Any]] = {
         "nms_half": np.array(0.5, np.float32),
-        "nms_confidence": np.array([confidence], np.float32),
-        "nms_iou": np.array([iou_threshold], np.float32),
-        "nms_max": np.array([max_detections], np.int64),
+        "nms_confidence": np.array([thresholds.confidence], np.float32),
+        "nms_iou": np.array([thresholds.iou_threshold], np.float32),
+        "nms_max": np.array([thresholds.max_detections], np.int64),
     }
     bounds = {f"nms_{value}": np.array([value], np.int64) for value in (0, 1, 2, 4, 5)}
     bounds |= {"nms_box_rows": np.array([-1, 4], np.int64), "nms_score_rows": np.array([-1, 1], np.int64)}
@@ -47,7 +46,7 @@ def _constants(confidence: float, iou_threshold: float, max_detections: int) -> 
 
 
 def _index_weights(num_boxes: int, num_classes: int) -> list[TensorProto]:
-    """What (image, class, box) count for in the row of a box, and in the row of a score."""
+    """Returns the weights that turn (image, class, box) into the row of a box and into the row of a score."""
     weights = {
         "nms_box_weights": [num_boxes, 0, 1],
         "nms_score_weights": [num_classes * num_boxes, num_boxes, 1],
@@ -64,7 +63,7 @@ def _columns(source: str, start: str, end: str, output: str, axis: str = "nms_2"
 
 
 def _corner_nodes() -> list[onnx.NodeProto]:
-    """`raw` to corners (N, P, 4)."""
+    """Computes corners (N, P, 4) from `raw`."""
     node = helper.make_node
     return [
         _columns("raw", "0", "2", "nms_centres"),
@@ -77,7 +76,7 @@ def _corner_nodes() -> list[onnx.NodeProto]:
 
 
 def _score_nodes() -> list[onnx.NodeProto]:
-    """`raw` to scores (N, C, P): objectness times class probability."""
+    """Computes scores (N, C, P) from `raw`: objectness times class probability."""
     node = helper.make_node
     return [
         _columns("raw", "4", "5", "nms_objectness"),
@@ -88,9 +87,9 @@ def _score_nodes() -> list[onnx.NodeProto]:
 
 
 def _selection_nodes() -> list[onnx.NodeProto]:
-    """Suppression, and the rows of `detections` gathered by its (image, class, box) triples.
+    """Suppresses, and gathers the rows of `detections` by the (image, class, box) triples.
 
-    By row numbers and not by GatherND, in which OpenCV 5.0 crashes when nothing was found.
+    Gathers by row numbers: OpenCV 5.0 crashes in GatherND when there are no boxes.
     """
     node = helper.make_node
     # The operator reads (y, x) pairs; overlap is the same with the axes swapped, so (x, y) serve as well.
@@ -112,7 +111,7 @@ def _selection_nodes() -> list[onnx.NodeProto]:
 
 
 def _gather(source: str, rows: str, weights: str, output: str) -> list[onnx.NodeProto]:
-    """The rows of `source`, made two-dimensional, that the chosen triples mean."""
+    """Gathers the rows of `source`, reshaped to two dimensions, that the chosen triples name."""
     node = helper.make_node
     return [
         node("Reshape", [source, rows], [f"{output}_rows"]),
@@ -123,16 +122,16 @@ def _gather(source: str, rows: str, weights: str, output: str) -> list[onnx.Node
 
 
 def reference_detections(
-    raw: Float32[np.ndarray, "N P columns"], confidence: float, iou_threshold: float, max_detections: int
+    raw: Float32[np.ndarray, "N P columns"], thresholds: Thresholds
 ) -> Float32[np.ndarray, "m 7"]:
-    """What the graph must give, computed with OpenCV's suppression."""
+    """Returns the expected output of the graph, computed with OpenCV's suppression."""
     rows = [np.zeros((0, 7), np.float32)]
     for image, predictions in enumerate(raw):
         boxes = cxcywh_to_xyxy(predictions[:, :4])
         scores = predictions[:, 4:5] * predictions[:, 5:]
         for class_id, column in enumerate(scores.T):
-            likely = np.flatnonzero(column > confidence)
-            kept = likely[_suppress(boxes[likely], column[likely], iou_threshold, max_detections)]
+            likely = np.flatnonzero(column > thresholds.confidence)
+            kept = likely[_suppress(boxes[likely], column[likely], thresholds)]
             numbers = np.full((len(kept), 1), image), boxes[kept], column[kept, None]
             rows.append(np.hstack([*numbers, np.full((len(kept), 1), class_id)]).astype(np.float32))
     return np.concatenate(rows)
@@ -141,7 +140,7 @@ def reference_detections(
 def _suppress(
     boxes_xyxy: Float32[np.ndarray, "n 4"],
     scores: Float32[np.ndarray, " n"],
-    iou_threshold: float,
-    max_detections: int,
+    thresholds: Thresholds,
 ) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
-    return suppress(boxes_xyxy, scores, np.zeros(len(scores), np.int64), iou_threshold, max_detections)
+    class_ids = np.zeros(len(scores), np.int64)
+    return suppress(boxes_xyxy, scores, class_ids, thresholds.iou_threshold, thresholds.max_detections)

@@ -1,17 +1,14 @@
-"""Export to ONNX with decoding inside, and non-maximum suppression too if asked.
+"""Export to ONNX with box decoding inside, and optionally with non-maximum suppression.
 
 Input `images` (N, 3, H, W) float32 RGB in [0, 1]. Output `raw` (N, P, 5+C) as `DarknetModel.forward`
-gives it, or with `nms=True` output `detections` (M, 7): image number in the batch, x0, y0, x1, y1 in
-input pixels, score, class. The metadata tells a runtime the rest: `names` and `input_size` (JSON),
-`letterbox` (`letterbox` or `stretch`), `cfg`, `producer`, and of an int8 file `int8` (JSON, see `quantize`).
+returns it, or with `nms` output `detections` (M, 7): index of the image in the batch, x0, y0, x1, y1 in input
+pixels, score, class. `runtime/metadata.py` describes the metadata.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -21,106 +18,83 @@ import torch
 from jaxtyping import Float32
 
 from seyolo.darknet.graph import check_image_size
-from seyolo.errors import ExportError, UsageError
+from seyolo.errors import ExportError
 from seyolo.exporting.half import round_kernels, store_halves
 from seyolo.exporting.nms import append_nms, reference_detections
 from seyolo.exporting.parity import TOLERANCE, relative_error, require_parity, sample_image
 from seyolo.exporting.quantize import Image, fit_images, quantize
 from seyolo.exporting.translate import to_onnx
 from seyolo.files import replacing
-from seyolo.letterbox import Mode
+from seyolo.options.export import FileOptions
+from seyolo.runtime.inference import Thresholds
+from seyolo.runtime.metadata import file_metadata
+from seyolo.runtime.onnxruntime_backend import ONLY_ERRORS
 from seyolo.torchnet.build import DarknetModel, from_checkpoint, to_checkpoint
 from seyolo.torchnet.folding import fold_batch_norm
 
-ONLY_ERRORS = 3
-"""ONNX Runtime's log level."""
+PLAIN = FileOptions()
+USUAL_THRESHOLDS = Thresholds()
 ROUNDING_MARGIN = 5.0
-"""Two float32 programs round differently, so both may be this much further from float64 than ours is."""
+"""Float32 programs round differently: a file may be this many times further from float64 than our model."""
 MOST_ROUNDING = 2e-3
 
 
 def export_onnx(
     model: DarknetModel,
     path: str | Path,
-    *,
-    nms: bool = False,
-    dynamic_batch: bool = False,
-    half: bool = False,
-    int8: bool = False,
+    options: FileOptions = PLAIN,
     images: Sequence[Image] = (),
+    *,
     size: tuple[int, int] | None = None,
-    confidence: float = 0.25,
-    iou_threshold: float = 0.6,
-    max_detections: int = 300,
+    thresholds: Thresholds = USUAL_THRESHOLDS,
 ) -> Path:
-    """Writes one self-contained ONNX file, after ONNX Runtime has given what the model gives.
+    """Writes one self-contained ONNX file, once ONNX Runtime gives the model's output.
 
     Args:
-        model: stays as it is; batch normalisation is folded in the file. It is compared on its own device.
+        model: the model, which is not changed; the file is compared with it on its own device. Batch
+            normalisation is folded in the file.
         path: of the file, replaced when all checks have passed.
-        nms: suppression inside, with the three settings below; `max_detections` counts per class.
-        dynamic_batch: any number of images at once instead of one.
-        half: kernels stored in 16 bits; the file is compared with the model of such kernels.
-        int8: convolutions in bytes, see `quantize`; compared by what both find on `images`.
-        images: to measure int8 on, files or decoded images, best of the training data.
-        size: (height, width) in pixels, the one of `[net]` by default.
-        confidence, iou_threshold: smallest score kept, overlap above which the worse box goes; in [0, 1].
+        options: of the file. With `half` the file is compared with the model of 16-bit kernels, with `int8`
+            by the boxes that both find on `images`.
+        images: calibration set of int8, files or decoded images.
+        size: (height, width) of the input in pixels; by default that of `[net]`.
+        thresholds: of the suppression inside; `max_detections` counts per class.
 
     Raises:
         CfgError: `size` is no multiple of the largest stride.
-        UsageError: options that exclude each other, or too few images.
+        UsageError: too few images.
         ExportError: ONNX Runtime gives another output than the model; nothing is written then.
     """
-    if not (0 <= confidence <= 1 and 0 <= iou_threshold <= 1 and max_detections > 0):
-        raise UsageError("confidence and IoU threshold lie in [0, 1], max_detections is at least 1")
-    check_precision(half, int8, images)
     size = size or (model.network.net.height, model.network.net.width)
     check_image_size(model.network, *size)
-    fitted = fit_images(images, size, letterbox_mode(model)) if int8 else []
-    sample = sample_image(*size, np.random.default_rng(0), num_images=2 if dynamic_batch else 1)
-    reference = with_rounded_kernels(model) if half else model
-    proto = describe_onnx(reference, size, dynamic_batch)
+    fitted = fit_images(images, size, model.network.net.letterbox_mode) if options.int8 else []
+    sample = sample_image(*size, np.random.default_rng(0), num_images=2 if options.dynamic_batch else 1)
+    reference = with_rounded_kernels(model) if options.half else model
+    proto = describe_onnx(reference, size, options.dynamic_batch)
     with replacing(path) as temporary:
-        if half:
+        if options.half:
             proto = _described(store_halves(proto), model, size)
         raw = _save_and_run(proto, temporary, sample)
         require_equal_raw(raw, reference, sample, "ONNX Runtime")
-        if int8:
+        if options.int8:
             quantized, facts = quantize(proto, model.network, size, fitted)
-            proto = _described(quantized, model, size, {"int8": json.dumps(facts)})
+            proto = _described(quantized, model, size, facts)
             raw = _save_and_run(proto, temporary, sample)
-        if nms:
-            onnx.save(append_nms(proto, confidence, iou_threshold, max_detections), str(temporary))
-            expected = reference_detections(raw, confidence, iou_threshold, max_detections)
-            _require_equal_detections(_run(temporary, sample), expected, confidence)
+        if options.nms:
+            onnx.save(append_nms(proto, thresholds), str(temporary))
+            expected = reference_detections(raw, thresholds)
+            _require_equal_detections(_run(temporary, sample), expected, thresholds.confidence)
     return Path(path)
 
 
-def check_precision(half: bool, int8: bool, images: Sequence[Image]) -> None:
-    """Refuses options that exclude each other.
-
-    Raises:
-        UsageError: both precisions, or images that nothing is measured on.
-    """
-    if half and int8:
-        raise UsageError("a file holds 16-bit kernels or int8, not both")
-    if images and not int8:
-        raise UsageError("images are for int8 only; ask for it, or leave them out")
-
-
-def letterbox_mode(model: DarknetModel) -> Mode:
-    """How the model's images are fitted to its input."""
-    return "letterbox" if model.network.net.letter_box else "stretch"
-
-
 def with_rounded_kernels(model: DarknetModel) -> DarknetModel:
-    """The model on its device with batch normalisation folded and kernels as 16 bits hold them."""
+    """Returns the model on its device with batch normalisation folded and kernels rounded to 16 bits."""
     rounded = from_checkpoint(round_kernels(fold_batch_norm(to_checkpoint(model))))
     return rounded.to(next(model.parameters()).device)
 
 
 def describe_onnx(model: DarknetModel, size: tuple[int, int], dynamic_batch: bool = False) -> onnx.ModelProto:
-    """The graph and its metadata, compared with nothing yet; batch normalisation is folded in it."""
+    """Returns graph and metadata with batch normalisation folded; the graph is not checked."""
     return _described(to_onnx(fold_batch_norm(to_checkpoint(model)), size, dynamic_batch), model, size)
 
 
@@ -130,10 +104,13 @@ def require_equal_raw(
     images: Float32[np.ndarray, "N 3 H W"],
     runtime: str,
 ) -> None:
-    """Compares with the model; where that is beyond float32, with the model in float64.
+    """Compares an output with the model's; where float32 does not suffice, with the model in float64.
 
-    A network that is hardly trained can magnify rounding to more than `TOLERANCE`. How much it does, its own
-    float32 output shows.
+    A network that is hardly trained can magnify rounding to more than `TOLERANCE`. The error of its own
+    float32 output measures by how much.
+
+    Raises:
+        ExportError: the outputs differ.
     """
     raw = _infer(model, images, torch.float32)
     if relative_error(actual, raw) > TOLERANCE:
@@ -145,7 +122,7 @@ def require_equal_raw(
 def _infer(
     model: DarknetModel, images: Float32[np.ndarray, "N 3 H W"], precision: torch.dtype
 ) -> Float32[np.ndarray, "N P columns"]:
-    """The model's own output on the device it is on, from a copy in evaluation mode."""
+    """Returns the model's output on its device, from a copy in evaluation mode."""
     device = next(model.parameters()).device
     copy = from_checkpoint(to_checkpoint(model)).to(device, precision)
     # A GPU would otherwise round the factors of its convolutions to ten bits.
@@ -160,19 +137,9 @@ def _described(
     proto: onnx.ModelProto,
     model: DarknetModel,
     size: tuple[int, int],
-    facts: Mapping[str, str] = MappingProxyType({}),
+    int8: Mapping[str, object] | None = None,
 ) -> onnx.ModelProto:
-    onnx.helper.set_model_props(
-        proto,
-        {
-            "names": json.dumps(list(model.names)),
-            "input_size": json.dumps(list(size)),
-            "letterbox": letterbox_mode(model),
-            "cfg": model.network.to_cfg(),
-            "producer": "seyolo",
-            **facts,
-        },
-    )
+    onnx.helper.set_model_props(proto, file_metadata(model.network, model.names, size, int8))
     return proto
 
 
@@ -191,7 +158,7 @@ def _run(path: Path, images: Float32[np.ndarray, "N 3 H W"]) -> Any:
 def _require_equal_detections(
     actual: Float32[np.ndarray, "m 7"], expected: Float32[np.ndarray, "n 7"], confidence: float
 ) -> None:
-    """Compares suppressed boxes as sets; those whose score lies on the threshold may differ."""
+    """Compares boxes as sets; boxes whose score equals the threshold may differ."""
     clear = [rows[np.abs(rows[:, 5] - confidence) > TOLERANCE] for rows in (actual, expected)]
     ordered = [rows[np.lexsort((rows[:, 1], rows[:, 5], rows[:, 6], rows[:, 0]))] for rows in clear]
     columns = slice(1, 6)

@@ -1,7 +1,7 @@
 """Export to OpenVINO's IR, `x.xml` and `x.bin`, converted from our ONNX graph.
 
-The metadata of the ONNX file goes into the model's runtime information, where `runtime/openvino_backend.py`
-finds it. An int8 graph stays one: OpenVINO reads the same conversions to bytes.
+The export writes the metadata of the ONNX file into the model's runtime information, where
+`runtime/openvino_backend.py` reads it. An int8 graph remains int8: OpenVINO reads its conversions to bytes.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ import numpy as np
 import onnx
 import openvino
 
-from seyolo.detections import Detections
 from seyolo.exporting.onnx import (
+    PLAIN,
     describe_onnx,
     export_onnx,
-    letterbox_mode,
     require_equal_raw,
     with_rounded_kernels,
 )
-from seyolo.exporting.parity import UNSURE, require_agreement, sample_image
-from seyolo.exporting.quantize import Image, find, fit_images
+from seyolo.exporting.parity import require_agreement, sample_image
+from seyolo.exporting.quantize import Image, find, fit_images, on_onnxruntime
 from seyolo.files import replacing
+from seyolo.options.export import FileOptions
 from seyolo.runtime.openvino_backend import SECTION, OpenVinoBackend, core
 from seyolo.torchnet.build import DarknetModel
 
@@ -32,15 +32,13 @@ from seyolo.torchnet.build import DarknetModel
 def export_openvino(
     model: DarknetModel,
     path: str | Path,
-    *,
-    half: bool = False,
-    int8: bool = False,
+    options: FileOptions = PLAIN,
     images: Sequence[Image] = (),
 ) -> tuple[Path, Path]:
-    """Writes `x.xml` and `x.bin`, after OpenVINO has given what the model gives.
+    """Writes `x.xml` and `x.bin`, once OpenVINO gives the model's output.
 
     Args:
-        model, half, int8, images: as in `export_onnx`.
+        model, options, images: as in `export_onnx`.
         path: of the `.xml`.
 
     Raises:
@@ -50,15 +48,15 @@ def export_openvino(
     xml, weights = Path(path), Path(path).with_suffix(".bin")
     xml.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=xml.parent, prefix=f".{xml.stem}.") as folder:
-        graph = export_onnx(model, Path(folder) / "x.onnx", half=half, int8=int8, images=images)
+        graph = export_onnx(model, Path(folder) / "x.onnx", options, images)
         new_xml = Path(folder) / xml.name
         _convert(graph, new_xml)
         backend = OpenVinoBackend(new_xml)
-        if int8:
+        if options.int8:
             _require_equal_boxes(backend, model, images)
         else:
             sample = sample_image(*backend.input_size, np.random.default_rng(0))
-            reference = with_rounded_kernels(model) if half else model
+            reference = with_rounded_kernels(model) if options.half else model
             require_equal_raw(backend.infer(sample), reference, sample, "OpenVINO")
         with replacing(xml) as xml_place, replacing(weights) as weights_place:
             new_xml.rename(xml_place)
@@ -67,7 +65,7 @@ def export_openvino(
 
 
 def _convert(graph: Path, xml: Path) -> None:
-    """The ONNX file as IR, metadata included; numbers keep the precision they have there."""
+    """Converts an ONNX file with its metadata to IR; numbers keep their precision."""
     converted = core().read_model(graph)
     for entry in onnx.load(str(graph)).metadata_props:
         converted.set_rt_info(entry.value, [SECTION, entry.key])
@@ -75,8 +73,6 @@ def _convert(graph: Path, xml: Path) -> None:
 
 
 def _require_equal_boxes(backend: OpenVinoBackend, model: DarknetModel, images: Sequence[Image]) -> None:
-    fitted = fit_images(images, backend.input_size, letterbox_mode(model))
-    found = [
-        Detections.from_raw(backend.infer(image.batch())[0], image.placement, UNSURE) for image in fitted
-    ]
-    require_agreement(find(describe_onnx(model, backend.input_size), fitted), found, "OpenVINO")
+    fitted = fit_images(images, backend.input_size, model.network.net.letterbox_mode)
+    float_graph = on_onnxruntime(describe_onnx(model, backend.input_size))
+    require_agreement(find(float_graph, fitted), find(backend.infer, fitted), "OpenVINO")

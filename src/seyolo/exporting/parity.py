@@ -1,6 +1,6 @@
-"""The check every export passes before it gets its name: same image, same numbers.
+"""Parity check of every export: the file must give the model's output on the same image.
 
-Int8 gives other numbers by design; there the boxes that are found must be the same.
+Int8 changes the numbers by design; there the detections must agree.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from seyolo.detections import Detections
 from seyolo.errors import ExportError
 
 TOLERANCE = 1e-4
-"""Largest error relative to the largest value: on trained networks rounding stays ten times below."""
+"""Largest error, relative to the largest value; on trained networks rounding errors are ten times smaller."""
 SURE, UNSURE = 0.25, 0.15
-"""A box that one runtime finds with the first confidence the other must find with the second at least."""
+"""A detection of one runtime at the first confidence must be one of the other at the second."""
 SAME_BOX_IOU = 0.7
 LEAST_AGREEMENT = 0.95
-"""Share of the sure boxes that must be found by both."""
+"""Share of the boxes above `SURE` that both runtimes must detect."""
 
 
 def sample_image(
     height: int, width: int, generator: np.random.Generator, num_images: int = 1
 ) -> Float32[np.ndarray, "N 3 H W"]:
-    """Images in [0, 1] with the statistics of photographs: soft shapes, edges and some grain."""
+    """Returns images in [0, 1] with the statistics of photographs: soft shapes, edges and some grain."""
     images = []
     for _ in range(num_images):
         coarse = generator.random((max(2, height // 32), max(2, width // 32), 3), dtype=np.float32)
@@ -44,10 +44,10 @@ def sample_image(
 def relative_error(
     actual: Float[np.ndarray, "... columns"], expected: Float[np.ndarray, "... columns"]
 ) -> float:
-    """How far two raw outputs are apart, relative to the largest expected value.
+    """Returns the largest difference of two raw outputs, relative to the largest expected value.
 
-    Boxes (pixels) and scores (probabilities) are compared on scales of their own, and the worse counts:
-    on one scale, pixels would hide any wrong score. Infinite when shapes differ or a number is not finite.
+    Boxes (pixels) and scores (probabilities) have separate scales, and the larger error counts: on one scale
+    pixels would hide a wrong score. Infinite when shapes differ or a number is not finite.
     """
     if actual.shape != expected.shape or not np.isfinite(actual).all() or not np.isfinite(expected).all():
         return float("inf")
@@ -68,10 +68,10 @@ def require_parity(
     runtime: str,
     tolerance: float = TOLERANCE,
 ) -> float:
-    """The relative error.
+    """Returns the relative error.
 
     Raises:
-        ExportError: it is above `tolerance`.
+        ExportError: the error is above `tolerance`.
     """
     error = relative_error(actual, expected)
     if error > tolerance:
@@ -81,10 +81,10 @@ def require_parity(
 
 
 def box_agreement(expected: Sequence[Detections], actual: Sequence[Detections]) -> float:
-    """Share of the sure boxes on either side that are found on the other, too; nan where there are none.
+    """Returns the share of boxes above `SURE` on either side that the other side has; nan without boxes.
 
     Args:
-        expected, actual: per image what was found with a confidence of `UNSURE` and more.
+        expected, actual: detections per image at a confidence of `UNSURE` or more.
     """
     found = [
         _found_in(other, one)
@@ -96,7 +96,7 @@ def box_agreement(expected: Sequence[Detections], actual: Sequence[Detections]) 
 
 
 def _found_in(other: Detections, one: Detections) -> Bool[np.ndarray, " sure"]:
-    """Whether each sure box of `one` is among those of `other`, with the same class."""
+    """Tells for each box of `one` above `SURE` whether `other` has it with the same class."""
     sure = one[one.scores >= SURE]
     overlaps = iou_matrix(sure.boxes, other.boxes) * (sure.class_ids[:, None] == other.class_ids)
     found: Bool[np.ndarray, " sure"] = overlaps.max(axis=1, initial=0.0) >= SAME_BOX_IOU
@@ -106,10 +106,10 @@ def _found_in(other: Detections, one: Detections) -> Bool[np.ndarray, " sure"]:
 def require_agreement(
     expected: Sequence[Detections], actual: Sequence[Detections], runtime: str, least: float = LEAST_AGREEMENT
 ) -> float:
-    """The share of boxes that agree, see `box_agreement`.
+    """Returns the share of boxes that agree, see `box_agreement`.
 
     Raises:
-        ExportError: it is below `least`, or nothing was found that could be compared.
+        ExportError: the share is below `least`, or there are no detections to compare.
     """
     agreement = box_agreement(expected, actual)
     if np.isnan(agreement):

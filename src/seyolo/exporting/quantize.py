@@ -1,11 +1,12 @@
-"""Int8 by static calibration: the graph of `translate.py` with convolutions that compute in bytes.
+"""Int8 by static calibration: the graph of `translate.py` with convolutions in bytes.
 
 Kernels become signed bytes with a scale per output channel, activations unsigned bytes with a range measured
-on images. Decoding stays float32, and with it the detection convolutions, whose numbers become box sizes
-by an exponential, and two more in front of the finest one where they are cheap: what rounding costs, small
-objects pay. So does the convolution that reads the image: three channels are too few for bytes to gain, and
-what it loses is lost for all. Convolutions of a single cell, as in gates, cost nothing, and CBAM is mostly no
-convolution.
+on a calibration set. These layers remain float32:
+- decoding, and the detection convolutions, whose outputs become box sizes by an exponential;
+- up to two cheap convolutions in front of the finest detection convolution, because rounding costs most on
+  small objects;
+- the convolution that reads the image: with three channels int8 saves little, and its error reaches all;
+- convolutions of a single cell, as in gates, which cost nothing, and CBAM, which is mostly no convolution.
 """
 
 from __future__ import annotations
@@ -36,18 +37,19 @@ from seyolo.exporting.parity import LEAST_AGREEMENT, UNSURE, box_agreement, requ
 from seyolo.exporting.translate import IMAGES, RAW
 from seyolo.letterbox import Mode, Placement, letterbox, to_tensor
 from seyolo.media.images import read_image
+from seyolo.runtime.inference import Infer, Thresholds, suppressed
 from seyolo.runtime.onnxruntime_backend import session_options
 
 LEAST_IMAGES = 8
 USUAL_IMAGES = 128
 MOST_AT_FINEST, CHEAP = 2, 0.05
-"""How many convolutions in front of the finest detection convolution stay float32, and of which MACs."""
+"""At most 2 convolutions before the finest head stay float32, together at most 5 % of the MACs."""
 RANKED_ON = 4
-"""Images on which the layers are compared when some of them have to stay float32."""
+"""Images on which layers are ranked when some of them must become float32 again."""
 OPERATORS = frozenset(
     "Conv LeakyRelu Relu Clip Sigmoid Add Mul Concat MaxPool GlobalAveragePool Resize".split()
 )
-"""What ONNX Runtime computes in bytes; the others stay float32 between two conversions."""
+"""Operators that ONNX Runtime computes in bytes; the others remain float32 between two conversions."""
 
 Image = str | Path | UInt8[np.ndarray, "H W 3"]
 """A file, or a decoded image in OpenCV's BGR order."""
@@ -55,29 +57,29 @@ Image = str | Path | UInt8[np.ndarray, "H W 3"]
 
 @dataclass(frozen=True)
 class Fitted:
-    """An image as it goes into the network, still in bytes, and where it lies there."""
+    """A letterboxed image in bytes, and the position of its source."""
 
     image: UInt8[np.ndarray, "h w 3"]
     placement: Placement
 
     def batch(self) -> Float32[np.ndarray, "1 3 h w"]:
-        """The input of the network, as `Detector` makes it."""
+        """Returns the input of the network, equal to that of `Detector`."""
         return to_tensor(self.image)[None]
 
 
 def calibration_images(images: Sequence[Path], count: int | None = None) -> list[Path]:
-    """At most `count` (usually 128) of the images, evenly spread: neighbours look alike."""
+    """Returns at most `count` (by default 128) of the images, evenly spread, since neighbours look alike."""
     count = USUAL_IMAGES if count is None else count
     chosen = np.linspace(0, len(images) - 1, max(0, min(count, len(images)))).astype(int)
     return [images[index] for index in chosen]
 
 
 def fit_images(images: Sequence[Image], size: tuple[int, int], mode: Mode) -> list[Fitted]:
-    """Images fitted to an input of `size` (height, width), as `Detector` does it.
+    """Letterboxes images to an input of `size` (height, width), as `Detector` does.
 
     Raises:
-        UsageError: fewer than `LEAST_IMAGES`.
-        DataError: one that cannot be read.
+        UsageError: fewer than `LEAST_IMAGES` images.
+        DataError: an image that cannot be read.
     """
     if len(images) < LEAST_IMAGES:
         raise UsageError(
@@ -91,30 +93,30 @@ def fit_images(images: Sequence[Image], size: tuple[int, int], mode: Mode) -> li
 def quantize(
     proto: onnx.ModelProto, network: Network, size: tuple[int, int], images: Sequence[Fitted]
 ) -> tuple[onnx.ModelProto, dict[str, Any]]:
-    """The graph in int8, and what there is to say about it.
+    """Quantizes the graph; returns it with calibration statistics.
 
-    Layers go back to float32, the most sensitive first and twice as many each time, until what is found on
-    the images is what the float graph finds.
+    Layers become float32 again, the most sensitive first and twice as many each time, until the detections on
+    the images agree with those of the float graph.
 
     Args:
-        proto: of `to_onnx`.
+        proto: graph of `to_onnx`.
         network: its description.
         size: (height, width) of its input in pixels.
-        images: to measure ranges and to compare on.
+        images: calibration set, also used for the comparison.
 
     Returns:
-        The graph, and as plain values `images` (how many), `agreement` (share of equal boxes) and
-        `float_layers` (those that went back).
+        The graph, and as plain values `pictures` (number of images), `agreement` (share of equal boxes) and
+        `float_layers` (layers that became float32 again).
 
     Raises:
-        ExportError: a quarter of the layers in float32 is not enough, or nothing is found on the images.
+        ExportError: a quarter of the layers in float32 does not suffice, or there are no detections.
     """
     calibration = Calibration(proto, float_layers(network, size), images)
-    expected = find(proto, images)
+    expected = find(on_onnxruntime(proto), images)
     put_back: list[int] = []
     while True:
         candidate = calibration.quantized(calibration.layers - set(put_back))
-        found = find(candidate, images)
+        found = find(on_onnxruntime(candidate), images)
         num_float = 2 * len(put_back) or 1
         enough = not box_agreement(expected, found) < LEAST_AGREEMENT
         if enough or num_float > len(calibration.convolutions) // 4:
@@ -125,7 +127,7 @@ def quantize(
 
 
 def float_layers(network: Network, size: tuple[int, int]) -> set[int]:
-    """The layers that stay float32 in any network: see the top of this file."""
+    """Returns the layers that always remain float32, listed at the top of this file."""
     wiring, counted = inputs(network), cost(network, *size)
     layers = _in_front_of_the_finest(network, wiring, counted)
     for index, section in enumerate(network.layers):
@@ -138,7 +140,7 @@ def float_layers(network: Network, size: tuple[int, int]) -> set[int]:
 
 
 def _back_to_convolutions(network: Network, wiring: Sequence[Sequence[int]], layer: int) -> Iterator[int]:
-    """The nearest convolutions in front of a layer, and what lies between."""
+    """Yields the nearest convolutions in front of a layer and the layers between."""
     for source in wiring[layer]:
         yield source
         if source >= 0 and not isinstance(network.layers[source], Convolutional):
@@ -146,7 +148,7 @@ def _back_to_convolutions(network: Network, wiring: Sequence[Sequence[int]], lay
 
 
 def _in_front_of_the_finest(network: Network, wiring: Sequence[Sequence[int]], counted: Cost) -> set[int]:
-    """The last convolutions that only the detection layer of most cells reads, as far as they are cheap."""
+    """Returns the last convolutions that only the finest detection layer reads, as long as they are cheap."""
     detections = [index for index, section in enumerate(network.layers) if isinstance(section, Detection)]
     finest = max(detections, key=lambda index: math.prod(counted.layers[index].shape.size))
     num_readers = Counter(source for sources in wiring for source in sources)
@@ -162,10 +164,21 @@ def _in_front_of_the_finest(network: Network, wiring: Sequence[Sequence[int]], c
     return set(kept)
 
 
-def find(proto: onnx.ModelProto, images: Sequence[Fitted]) -> list[Detections]:
-    """What a graph with the output `raw` finds in each image on ONNX Runtime, unsure boxes too."""
+def find(infer: Infer, images: Sequence[Fitted]) -> list[Detections]:
+    """Returns the detections of a network in each image, down to a confidence of `UNSURE`."""
+    thresholds = Thresholds(UNSURE)
+    return [suppressed(infer(image.batch()), [image.placement], thresholds)[0] for image in images]
+
+
+def on_onnxruntime(proto: onnx.ModelProto) -> Infer:
+    """Opens a graph with the output `raw` on ONNX Runtime."""
     session = _open(proto)
-    return [Detections.from_raw(_run(session, image)[0], image.placement, UNSURE) for image in images]
+
+    def infer(batch: Float32[np.ndarray, "n 3 h w"]) -> Float32[np.ndarray, "n P columns"]:
+        raw: Float32[np.ndarray, "n P columns"] = session.run([RAW], {IMAGES: batch})[0]
+        return raw
+
+    return infer
 
 
 def _open(proto: onnx.ModelProto) -> Any:
@@ -174,13 +187,8 @@ def _open(proto: onnx.ModelProto) -> Any:
     )
 
 
-def _run(session: Any, image: Fitted) -> Float32[np.ndarray, "1 P columns"]:
-    raw: Float32[np.ndarray, "1 P columns"] = session.run([RAW], {IMAGES: image.batch()})[0]
-    return raw
-
-
 class Calibration:
-    """A float graph, the layers of it that may become int8, and the range of every value on images."""
+    """A float graph, its layers that may become int8, and the range of every value on the calibration set."""
 
     def __init__(self, proto: onnx.ModelProto, kept_float: Collection[int], images: Sequence[Fitted]) -> None:
         self._proto = proto
@@ -192,13 +200,13 @@ class Calibration:
         self.convolutions = {layer for layer, node in self._nodes if node.op_type == "Conv"}
 
     def quantized(self, layers: Collection[int]) -> onnx.ModelProto:
-        """The graph with these layers in int8."""
+        """Returns the graph with these layers in int8."""
         names = [node.name for layer, node in self._nodes if layer in layers]
         return _insert_conversions(self._proto, names, self._ranges)
 
     @cached_property
     def ranking(self) -> list[int]:
-        """The convolutions, first those that do most harm to the output when they alone are int8."""
+        """The convolutions by the error of the output when only they are int8, the largest first."""
         images = self._images[:RANKED_ON]
         expected = _outputs(self._proto, images)
         harm = {i: _distance(_outputs(self.quantized([i]), images), expected) for i in self.convolutions}
@@ -212,14 +220,14 @@ def _layer_of(node: onnx.NodeProto) -> int:
 
 
 def _outputs(proto: onnx.ModelProto, images: Sequence[Fitted]) -> Float32[np.ndarray, "N P columns"]:
-    session = _open(proto)
-    return np.concatenate([_run(session, image) for image in images])
+    infer = on_onnxruntime(proto)
+    return np.concatenate([infer(image.batch()) for image in images])
 
 
 def _distance(
     actual: Float32[np.ndarray, "N P columns"], expected: Float32[np.ndarray, "N P columns"]
 ) -> float:
-    """How far predictions are off per likely object: boxes in parts of their size, at most 1, and scores."""
+    """Returns the error of predictions, weighted by objectness: of box sides (at most 1) and of scores."""
     likelihood = expected[..., 4:5]
     off = np.abs(actual - expected)
     boxes = np.minimum(off[..., :4], expected[..., [2, 3, 2, 3]]) / expected[..., [2, 3, 2, 3]]
@@ -229,7 +237,7 @@ def _distance(
 def _measure_ranges(
     proto: onnx.ModelProto, nodes: Sequence[onnx.NodeProto], images: Sequence[Fitted]
 ) -> dict[str, tuple[np.float32, np.float32]]:
-    """Smallest and largest value on any image of all that the nodes read and write."""
+    """Returns the smallest and largest value of every input and output of the nodes on all images."""
     constants = {tensor.name for tensor in proto.graph.initializer}
     values = {name for node in nodes for name in (*node.input, *node.output) if name} - constants
     names = sorted(values)
@@ -241,7 +249,7 @@ def _measure_ranges(
 
 
 def _with_extremes(proto: onnx.ModelProto, names: Sequence[str]) -> onnx.ModelProto:
-    """A copy that also gives the smallest and the largest of each of these values."""
+    """Returns a copy with the smallest and the largest of each of these values as further outputs."""
     probe = onnx.ModelProto()
     probe.CopyFrom(proto)
     for kind in ("ReduceMin", "ReduceMax"):
@@ -254,7 +262,7 @@ def _with_extremes(proto: onnx.ModelProto, names: Sequence[str]) -> onnx.ModelPr
 def _insert_conversions(
     proto: onnx.ModelProto, nodes: Sequence[str], ranges: Mapping[str, tuple[np.float32, np.float32]]
 ) -> onnx.ModelProto:
-    """The graph with conversions to bytes and back around these nodes, which a runtime melts into them."""
+    """Returns the graph with conversions to bytes and back around these nodes, which a runtime fuses."""
     quantizer = QDQQuantizer(
         proto,
         per_channel=True,
@@ -271,6 +279,6 @@ def _insert_conversions(
     quantizer.model.topological_sort()
     quantized: onnx.ModelProto = quantizer.model.model
     quantized.producer_name, quantized.producer_version = proto.producer_name, proto.producer_version
-    # Shapes that were inferred on the way.
+    # The quantizer adds inferred shapes.
     del quantized.graph.value_info[:]
     return quantized

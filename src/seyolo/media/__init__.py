@@ -1,1 +1,1 @@
-"""Images, videos, cameras and streams in; annotated media and tables out."""
+"""Images, videos, cameras and streams: finding, reading, writing and drawing on them."""

@@ -1,8 +1,8 @@
-"""Work beside the main thread, in order: reading ahead of it, writing behind it, the newest of a live source.
+"""Threads beside the main one, in order: reading ahead, writing behind, the newest item of a live source.
 
-Decoding, inference and encoding leave Python's lock alone, so three threads keep the cores busy. All queues
-are short: a decoded photo of 24 megapixels takes 72 MB. The generators stop their threads when they are
-closed; `contextlib.closing` does that in time.
+Decoding, inference and encoding release Python's lock, so three threads keep the cores busy. All queues are
+short: a decoded image of 24 megapixels takes 72 MB. The generators stop their threads when they are closed;
+use `contextlib.closing`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Item = TypeVar("Item")
 Value = TypeVar("Value")
 
 DEPTH = 3
-"""So many items are ready or being made."""
+"""Most items that are ready or in work."""
 
 
 def mapped_ahead(
@@ -30,7 +30,7 @@ def mapped_ahead(
     depth: int = DEPTH,
     name: str = "ahead",
 ) -> Generator[Value]:
-    """`map(function, items)` with the next results being made by `workers` threads, so named, meanwhile."""
+    """Yields `map(function, items)`, computed ahead by `workers` threads called `name`."""
     pool = ThreadPoolExecutor(workers, name)
     pending: deque[Future[Value]] = deque()
     try:
@@ -45,7 +45,7 @@ def mapped_ahead(
 
 
 def read_ahead(items: Iterable[Item], depth: int = DEPTH) -> Generator[Item]:
-    """The items, the next ones being made in a thread while one is used."""
+    """Yields the items, with the next ones read ahead in a thread."""
     iterator = iter(items)
     end: Any = object()
     with closing(mapped_ahead(lambda _: next(iterator, end), repeat(None), depth=depth)) as ahead:
@@ -53,9 +53,9 @@ def read_ahead(items: Iterable[Item], depth: int = DEPTH) -> Generator[Item]:
 
 
 def newest(items: Iterable[Item]) -> Generator[Item]:
-    """The items of a live source, read as fast as they come; what comes while one is used is dropped.
+    """Yields the newest item of a live source; items that arrive while one is in use are dropped.
 
-    Without this a network slower than the camera would fall behind it further and further.
+    Without this a network slower than the camera would fall behind more and more.
     """
     reader = _Newest(items)
     try:
@@ -65,7 +65,7 @@ def newest(items: Iterable[Item]) -> Generator[Item]:
 
 
 class _Newest(Generic[Item]):
-    """The last item of an iterator that is read in a thread."""
+    """The newest item of an iterator that a thread reads."""
 
     def __init__(self, items: Iterable[Item]) -> None:
         self._items = items
@@ -87,7 +87,7 @@ class _Newest(Generic[Item]):
         self._reading.result()
 
     def stop(self) -> None:
-        """Returns when nothing is being read any more."""
+        """Stops reading; returns when the thread has ended."""
         self._is_stopped = True
         self._pool.shutdown()
 
@@ -106,10 +106,10 @@ class _Newest(Generic[Item]):
 
 
 class Behind:
-    """Calls made in order in one thread, a few behind the one who asks for them.
+    """Calls made in order in one thread, a few behind the caller.
 
-    An error of a call is raised at one of the next, or when the block ends, and nothing more is called after
-    it. When the block itself ends with an error, what was asked for before is still done.
+    An error of a call is raised at one of the next calls, or when the block ends, and no call follows it.
+    When the block itself ends with an error, the pending calls still run.
     """
 
     def __init__(self, depth: int = DEPTH) -> None:
@@ -119,7 +119,7 @@ class Behind:
         self._has_failed = False
 
     def call(self, function: Callable[..., None], *arguments: object) -> None:
-        """Asks for a call; waits while too many are pending."""
+        """Queues a call; waits while too many are pending."""
         while len(self._pending) >= self._depth:
             self._pending.popleft().result()
         self._pending.append(self._pool.submit(self._run, function, *arguments))
@@ -135,14 +135,14 @@ class Behind:
 
     @contextmanager
     def settled(self) -> Iterator[None]:
-        """Around something that the calls use: however the block ends, none uses it any more then."""
+        """Waits at the end of the block, also after an error, until no call is pending."""
         try:
             yield
         finally:
             wait(self._pending)
 
     def finish(self) -> None:
-        """Waits until everything asked for is done, and raises the error of the first that failed."""
+        """Waits for all pending calls; raises the error of the first that failed."""
         while self._pending:
             self._pending.popleft().result()
 

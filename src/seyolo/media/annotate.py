@@ -1,8 +1,8 @@
-"""Detections drawn on a photo, and photos on one sheet.
+"""Drawing of detections on an image, and of images on one sheet.
 
-Line width and text follow the size of the image, so that a thumbnail and a 24-megapixel photo are both
-legible. A class keeps its colour in every image and every run: neighbouring ids are a golden angle apart on
-the colour wheel.
+Line width and text scale with the image, so that a thumbnail and an image of 24 megapixels are both legible.
+A class has the same colour in every image and run: neighbouring ids are a golden angle apart on the colour
+wheel.
 """
 
 from __future__ import annotations
@@ -10,17 +10,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import cv2
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Float32, Int64, UInt8
 
 from seyolo.errors import UsageError
 from seyolo.letterbox import letterbox
-
-if TYPE_CHECKING:
-    from seyolo.detections import Detections
 
 Colour = tuple[int, int, int]
 """Blue, green, red, 0 to 255."""
@@ -32,9 +29,25 @@ GOLDEN_ANGLE_DEGREES = 137.50776
 FIRST_HUE_DEGREES = 140.0
 
 
+class ScoredBoxes(Protocol):
+    """Columns of boxes to draw, such as `seyolo.Detections`."""
+
+    @property
+    def boxes(self) -> Float32[np.ndarray, "n 4"]:
+        """Left, top, right, bottom in pixels of the image."""
+
+    @property
+    def scores(self) -> Float32[np.ndarray, " n"]:
+        """In [0, 1]."""
+
+    @property
+    def class_ids(self) -> Int64[np.ndarray, " n"]:
+        """From 0."""
+
+
 @dataclass(frozen=True)
 class _Pen:
-    """How thick and how large things are drawn on one image."""
+    """Line width, text size and margins on one image."""
 
     line_px: int
     font_scale: float
@@ -43,19 +56,19 @@ class _Pen:
 
 
 def class_colour(class_id: int) -> Colour:
-    """The colour of a class, the same everywhere."""
+    """Returns the colour of a class, which is the same in every image."""
     hue_degrees = (FIRST_HUE_DEGREES + class_id * GOLDEN_ANGLE_DEGREES) % 360
     brightness = 255 if class_id % 2 == 0 else 215
-    # OpenCV keeps hues in half degrees so that they fit a byte.
+    # OpenCV stores hues in half degrees, which fit a byte.
     pixel = np.array([[[hue_degrees / 2, 225, brightness]]], dtype=np.uint8)
     blue, green, red = cv2.cvtColor(pixel, cv2.COLOR_HSV2BGR)[0, 0].tolist()
     return blue, green, red
 
 
 def draw(
-    image: UInt8[np.ndarray, "H W 3"], detections: Detections, names: Sequence[str]
+    image: UInt8[np.ndarray, "H W 3"], detections: ScoredBoxes, names: Sequence[str]
 ) -> UInt8[np.ndarray, "H W 3"]:
-    """A copy of the BGR photo with every detection's box, class and score; the best are drawn on top."""
+    """Returns a copy of the BGR image with box, class and score of each detection, the best on top."""
     worst_first = np.argsort(detections.scores, kind="stable")
     class_ids = detections.class_ids[worst_first].tolist()
     scores = detections.scores[worst_first].tolist()
@@ -69,7 +82,7 @@ def draw_boxes(
     texts: Sequence[str],
     colours: Sequence[Colour],
 ) -> UInt8[np.ndarray, "H W 3"]:
-    """A copy of the BGR photo with boxes in its pixels, the last one on top, and the texts that are given."""
+    """Returns a copy of the BGR image with boxes in its pixels, the last on top, and their texts."""
     canvas = np.ascontiguousarray(image).copy()
     pen = _pen(*canvas.shape[:2])
     for box, colour in zip(boxes_xyxy, colours, strict=True):
@@ -83,10 +96,10 @@ def draw_boxes(
 def contact_sheet(
     images: Sequence[UInt8[np.ndarray, "_ _ 3"]], columns: int = 4, cell_px: int = 320, gap_px: int = 6
 ) -> UInt8[np.ndarray, "H W 3"]:
-    """Photos of any size side by side on white, row by row, each fitted into a square of `cell_px`.
+    """Places images of any size in rows on white, each letterboxed into a square of `cell_px` pixels.
 
     Raises:
-        UsageError: no images, or no columns.
+        UsageError: no images, no columns or no cell size.
     """
     if not images or columns < 1 or cell_px < 1:
         raise UsageError(
@@ -118,7 +131,7 @@ def _pen(height: int, width: int) -> _Pen:
 def _draw_box(canvas: UInt8[np.ndarray, "H W 3"], box_xyxy: np.ndarray, colour: Colour, pen: _Pen) -> None:
     height, width = canvas.shape[:2]
     left, top, right, bottom = (round(float(value)) for value in box_xyxy)
-    # A box spans 0 to width, pixels end at width - 1: without this the line at the border is lost.
+    # A box spans 0 to width, pixels end at width - 1; without the minimum the line at the border is lost.
     cv2.rectangle(canvas, (left, top), (min(right, width - 1), min(bottom, height - 1)), colour, pen.line_px)
 
 
@@ -138,7 +151,7 @@ def _draw_label(
 def label_corner(
     box_xyxy: np.ndarray, label_size: tuple[int, int], image_size: tuple[int, int], line_px: int
 ) -> tuple[int, int]:
-    """Left and top of a label: above its box, inside where there is no room, on the image if it fits."""
+    """Returns left and top of a label: above its box, or inside where there is no room; within the image."""
     label_height, label_width = label_size
     box_left, box_top = round(float(box_xyxy[0])), round(float(box_xyxy[1]))
     outer = line_px // 2
@@ -149,7 +162,7 @@ def label_corner(
 
 
 def text_colour(background: Colour) -> Colour:
-    """Black or white, whichever has the higher contrast with `background` (WCAG 2: at least 4.5 to 1)."""
+    """Returns black or white, whichever contrasts more with `background` (WCAG 2: at least 4.5 to 1)."""
     channels = np.array(background) / 255
     linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
     luminance = float(linear @ [0.0722, 0.7152, 0.2126])

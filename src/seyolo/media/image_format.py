@@ -1,9 +1,8 @@
-"""What the bytes of an image file say about it: its size without decoding, and whether all of it is there.
+"""Size and completeness of an image file from its bytes, without decoding.
 
-Notable: sizes are those of the image as OpenCV shows it, so an Exif orientation that turns the image by a
-quarter swaps height and width. Decoders differ in what they do with a truncated file (many fill the rest
-with grey), so truncation is found from the file's own structure: end marker of JPEG, chunks of PNG,
-declared length of WebP and BMP.
+Sizes are those of the image as OpenCV decodes it: an Exif orientation that rotates the image by a quarter
+swaps height and width. Decoders differ on truncated files (many fill the rest with grey), so truncation is
+found from the file's structure: end marker of JPEG, chunks of PNG, declared length of WebP and BMP.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ _JPEG_END_OF_IMAGE = 0xD9
 _JPEG_START_OF_SCAN = 0xDA
 _JPEG_APP1 = 0xE1
 _JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-# Those without a length of their own, TEM and the restarts, are passed over as decoders do.
+# TEM and the restart markers have no length; they are skipped, as in decoders.
 _JPEG_MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd7\xff]")
 _EXIF_ORIENTATION = 0x0112
 _VP8_START_CODE = b"\x9d\x01\x2a"
@@ -33,18 +32,17 @@ def header_size(data: bytes) -> tuple[int, int] | None:
 def num_pixels(data: bytes) -> int | None:
     """Returns width times height from the header of a JPEG, PNG or WebP; None for everything else.
 
-    Read as decoders read it, so that a small file that would become a huge image can be refused before it
-    is decoded.
+    A small file can hold a huge image; the number of pixels serves to refuse it before it is decoded.
     """
     size = _jpeg_size(data) or _png_stored_size(data) or _webp_stored_size(data)
     return None if size is None else size[0] * size[1]
 
 
 def is_complete(data: bytes) -> bool:
-    """Whether the image reaches its end, whatever comes after it.
+    """Tells whether the image is complete; bytes after its end do not matter.
 
-    Tells for JPEG, PNG, WebP and BMP; other kinds count as complete unless empty: their decoders refuse
-    what is cut short.
+    Checks JPEG, PNG, WebP and BMP. Other kinds count as complete unless they are empty: their decoders refuse
+    truncated files.
     """
     if data.startswith(_JPEG_START):
         return any(marker == _JPEG_END_OF_IMAGE for marker, _, _ in _jpeg_segments(data))
@@ -60,8 +58,8 @@ def is_complete(data: bytes) -> bool:
 def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
     """Yields (marker, payload start, payload end) up to the end of image or file (ITU-T T.81, annex B).
 
-    Segments are walked by their lengths, since one may hold a thumbnail: a whole JPEG with its own end.
-    A segment whose declared length runs over the end of the file is left out.
+    The walk uses the lengths of the segments, since one may hold a thumbnail, a whole JPEG with its own end.
+    A segment that is longer than the rest of the file is left out.
     """
     position = 2
     while (found := _JPEG_MARKER.search(data, position)) is not None:
@@ -109,7 +107,7 @@ def _exif_orientation(tiff: bytes) -> int:
 
 
 def _png_size(data: bytes) -> tuple[int, int] | None:
-    """Returns the size in IHDR; None where an eXIf chunk may turn the image, so that it is decoded."""
+    """Returns the size in IHDR; None where an eXIf chunk may rotate the image."""
     return None if b"eXIf" in data else _png_stored_size(data)
 
 

@@ -1,8 +1,8 @@
-"""Finding images and reading them whole: the one place of the project where an image is decoded.
+"""Finding and decoding of images; no other module decodes an image.
 
-OpenCV fills the missing part of a truncated JPEG with grey in many of its versions and says nothing, and
-training on such images is worse than an error, so completeness is checked first (`image_format`).
-Images come out turned as their EXIF orientation asks, as OpenCV does by default.
+Many versions of OpenCV silently fill the missing part of a truncated JPEG with grey. Training on such images
+is worse than an error, so completeness is checked first (`image_format`). OpenCV rotates images by their Exif
+orientation.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ Image = str | Path | UInt8[np.ndarray, "H W 3"]
 """A file, or a decoded image (H, W, 3) uint8 in OpenCV's BGR order."""
 
 IMAGE_ENDINGS = (".avif", ".bmp", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
-"""What a folder is searched for, in any case of letters."""
+"""Endings of image files, in any case of letters."""
 
 MOST_PIXELS = 1 << 28
-"""More than any camera has. Decoding takes three bytes each, and a small file may promise billions."""
+"""Largest image that is decoded: more than any camera has. A small file can declare billions of pixels."""
 
 
 def is_image(path: str | Path) -> bool:
-    """Whether the name ends as an image's does."""
+    """Tells whether a name has the ending of an image file."""
     return os.path.splitext(path)[1].lower() in IMAGE_ENDINGS
 
 
@@ -44,7 +44,7 @@ def read_image(path: str | Path) -> UInt8[np.ndarray, "H W 3"]:
 
 
 def as_image(image: Image) -> UInt8[np.ndarray, "H W 3"]:
-    """The image of a file, or the array itself.
+    """Returns the image of a file, or the array itself.
 
     Raises:
         DataError: the file is missing or not a whole image.
@@ -62,7 +62,7 @@ def as_image(image: Image) -> UInt8[np.ndarray, "H W 3"]:
 
 
 def decode_image(data: bytes, source: str | Path) -> UInt8[np.ndarray, "H W 3"]:
-    """Decodes the bytes of an image file as 8-bit BGR; `source` is its name in error texts.
+    """Decodes the bytes of an image file as 8-bit BGR; `source` is its name in messages.
 
     Raises:
         DataError: the bytes are empty, end too early, or are not an image OpenCV can decode.
@@ -83,7 +83,7 @@ def check_complete(data: bytes, source: str | Path) -> None:
 
 
 def image_size(path: str | Path) -> tuple[int, int]:
-    """Returns (height, width) in pixels as `read_image` would give the image; needs only its header.
+    """Returns (height, width) in pixels of the image that `read_image` returns, from the header alone.
 
     Raises:
         DataError: the file is missing or no image.
@@ -92,9 +92,9 @@ def image_size(path: str | Path) -> tuple[int, int]:
 
 
 def encoded_size(data: bytes, source: str | Path) -> tuple[int, int]:
-    """Returns (height, width) from the bytes of an image file, as `image_size`; errors name `source`.
+    """Returns (height, width) from the bytes of an image file, as `image_size`; messages name `source`.
 
-    Headers of JPEG and PNG are read by hand; whatever they do not tell is decoded.
+    JPEG and PNG have the size in their headers; other files are decoded.
     """
     if (size := header_size(data)) is not None:
         return size
@@ -130,9 +130,9 @@ def _decode(data: bytes, source: str | Path) -> UInt8[np.ndarray, "H W 3"]:
 
 
 def find_images(sources: Sequence[str | Path]) -> list[Path]:
-    """The images that files, folders and glob patterns name, each once, in the order they are named.
+    """Returns the images that files, folders and glob patterns name, each once, in the order given.
 
-    A folder gives the images directly in it, sorted by name; `folder/**/*.jpg` goes deeper.
+    A folder names the images directly in it, sorted by name; `folder/**/*.jpg` includes subfolders.
 
     Raises:
         DataError: a source that names no image.
@@ -162,10 +162,10 @@ def _images_of(source: str | Path) -> list[str]:
 
 
 def images_in(folder: Path) -> list[str]:
-    """The images directly in a folder, sorted by name, as text: there may be a million.
+    """Returns the paths of the images directly in a folder, sorted by name, as text to save memory.
 
     Raises:
-        DataError: there are none.
+        DataError: the folder holds no images.
     """
     with os.scandir(folder) as entries:
         names = [entry.name for entry in entries if is_image(entry.name) and entry.name[0] != "."]
@@ -180,7 +180,7 @@ def images_in(folder: Path) -> list[str]:
 
 
 def matching(pattern: str, is_wanted: Callable[[str], bool]) -> list[str]:
-    """The files that a glob pattern matches and whose names are wanted, the content of a folder together."""
+    """Returns the files that match a glob pattern and whose names are wanted, sorted folder by folder."""
     found = glob.iglob(pattern, recursive=True)
     names = [str(Path(match)) for match in found if is_wanted(match) and os.path.isfile(match)]
     # As if sorted by the parts of their paths.

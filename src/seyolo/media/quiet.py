@@ -1,4 +1,4 @@
-"""OpenCV without its own messages: what cannot be opened or decoded is told by our errors."""
+"""OpenCV without its own messages on stderr; our errors replace them."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import cv2
 
 @contextmanager
 def quiet_opencv() -> Iterator[None]:
-    """Switches off what OpenCV and its FFmpeg print to stderr."""
-    # FFmpeg's part is read once, when the first video of the process is opened.
+    """Switches off the messages of OpenCV and its FFmpeg."""
+    # FFmpeg reads the variable once, when the process opens its first video.
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     level = cv2.utils.logging.getLogLevel()
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)

@@ -1,7 +1,7 @@
-"""What the SOURCE arguments of `detect` name: images, videos, cameras, streams, and what comes on stdin.
+"""Sources of `detect`: images, videos, cameras, streams and stdin.
 
-A list of sources is a list of texts and nothing more, since a folder may hold a million images; what kind a
-source is can be told from its text (`kind_of`).
+Sources are texts, to save memory: a folder may hold a million images. `kind_of` returns the kind of a source
+from its text.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ STDIN = "-"
 VIDEO_ENDINGS = (
     ".3gp", ".avi", ".flv", ".gif", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ts", ".webm", ".wmv",
 )  # fmt: skip
-"""What is opened as a video, in any case of letters."""
+"""Endings of video files, in any case of letters."""
 
 
 @dataclass(frozen=True)
 class Sources:
-    """What there is to look at.
+    """The sources of a run.
 
     Attributes:
-        names: each source once, in the order they were named.
-        stdin: the bytes of the image that came on stdin, where `-` is among the names.
+        names: each source once, in the order given.
+        stdin: bytes of the image on stdin, where `-` is among the names.
     """
 
     names: Sequence[str]
@@ -39,7 +39,7 @@ class Sources:
 
 
 def kind_of(name: str) -> Kind:
-    """What kind of source a text is; a number is a camera unless there is a file of that name."""
+    """Returns the kind of a source; a number is a camera unless a file has that name."""
     if name == STDIN:
         return "stdin"
     if "://" in name:
@@ -50,23 +50,23 @@ def kind_of(name: str) -> Kind:
 
 
 def is_video(path: str | Path) -> bool:
-    """Whether the name ends as a video's does."""
+    """Tells whether a name has the ending of a video file."""
     return os.path.splitext(path)[1].lower() in VIDEO_ENDINGS
 
 
 def is_live(name: str) -> bool:
-    """Whether the source has no beginning to go back to: a camera or a stream."""
+    """Tells whether a source is live, a camera or a stream, and so cannot be read again."""
     return kind_of(name) in ("camera", "stream")
 
 
 def find_sources(arguments: Sequence[str | Path], stdin: BinaryIO | None) -> Sources:
-    """What files, folders, patterns, camera numbers, addresses and `-` name.
+    """Returns the sources that files, folders, patterns, camera numbers, addresses and `-` name.
 
-    A folder gives the images directly in it, sorted by name; a pattern gives images and videos, and
-    `folder/**/*.jpg` goes deeper. On stdin comes either one image or a list of files, one per line.
+    A folder names the images directly in it, sorted by name; a pattern names images and videos, and
+    `folder/**/*.jpg` includes subfolders. Stdin holds one image, or a list of files, one per line.
 
     Raises:
-        DataError: an argument that names nothing there is.
+        DataError: an argument names no source.
     """
     data = stdin.read() if STDIN in arguments and stdin is not None else b""
     listed = _listed_files(data)
@@ -80,7 +80,7 @@ def find_sources(arguments: Sequence[str | Path], stdin: BinaryIO | None) -> Sou
 
 
 def _listed_files(data: bytes) -> list[str] | None:
-    """The lines that came on stdin, None when it was an image: text has no zero bytes and is UTF-8."""
+    """Returns the lines on stdin; None for an image, which is not UTF-8 or has zero bytes."""
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError:

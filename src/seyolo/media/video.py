@@ -1,4 +1,4 @@
-"""Videos, cameras and streams in, annotated videos out, by OpenCV with FFmpeg."""
+"""Reading of videos, cameras and streams, and writing of videos, by OpenCV with FFmpeg."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from seyolo.media.quiet import quiet_opencv
 from seyolo.media.sources import kind_of
 
 WAIT_MS = 10_000
-"""For a stream that does not answer."""
+"""Timeout of a stream that does not answer."""
 DEFAULT_FPS = 30.0
 MISSING_SHARE = 0.02
-"""Containers often give the number of frames from their duration: so much less is no damage."""
+"""Accepted share of missing frames: containers often estimate the number of frames from the duration."""
 FULL_BYTES = 1 << 20
-"""A disk with less space than this is full."""
+"""A disk with less free space counts as full."""
 CODEC = "mp4v"
-"""MPEG-4 part 2: what OpenCV's own builds can write everywhere."""
+"""MPEG-4 part 2, which all builds of OpenCV can write."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class VideoFrame:
     """One image of a video.
 
     Attributes:
-        number: from 0; of a live source there may be gaps.
+        number: from 0; a live source may have gaps.
         time_s: since the video's beginning, or since the live source was opened.
         image: BGR.
     """
@@ -53,9 +53,9 @@ class VideoReader:
     """A video file, camera or stream, opened.
 
     Attributes:
-        fps: frames per second, as the source says, or 30 when it does not.
-        num_declared: frames there should be, as the file says; 0 when nothing says it.
-        is_live: a camera or a stream, whose frames are gone when they are not taken in time.
+        fps: frames per second that the source declares, or 30.
+        num_declared: number of frames that the file declares, or 0.
+        is_live: a camera or a stream, which drops frames that are not read in time.
 
     Raises:
         DataError: it cannot be opened.
@@ -70,10 +70,10 @@ class VideoReader:
         self.is_live = kind_of(name) in ("camera", "stream") and self.num_declared == 0
 
     def frames(self) -> Iterator[VideoFrame]:
-        """One frame after the other.
+        """Yields one frame after the other.
 
         Raises:
-            DataError: after the last one, when there were none or clearly fewer than the file declares.
+            DataError: after the last frame: there were none, or clearly fewer than the file declares.
         """
         number, start = 0, time.monotonic()
         while True:
@@ -87,7 +87,7 @@ class VideoReader:
         self._check_end(number)
 
     def close(self) -> None:
-        """Gives the file or device back."""
+        """Closes the file or device."""
         self._capture.release()
 
     def _check_end(self, num_read: int) -> None:
@@ -120,14 +120,14 @@ def _open(name: str) -> cv2.VideoCapture:
 
 
 class VideoWriter:
-    """An .mp4 that has its name only when it is whole; a context manager, opened with the first frame.
+    """An .mp4 that gets its name when it is complete; a context manager, opened with the first frame.
 
     Args:
         path: of the video.
         fps: frames per second.
 
     Raises:
-        OSError: it cannot be written, or could not be written whole.
+        OSError: it cannot be written, or is incomplete.
     """
 
     def __init__(self, path: Path, fps: float) -> None:
@@ -140,7 +140,7 @@ class VideoWriter:
         return self
 
     def write(self, number: int, image: UInt8[np.ndarray, "H W 3"]) -> None:
-        """Adds the frame of this number; it also stands for those that a live source dropped before it."""
+        """Writes the frame of this number, repeated for the frames before it that a live source dropped."""
         if self._num_written == 0:
             self._size = image.shape[1], image.shape[0]
             self._temporary = self._stack.enter_context(replacing(self.path))
@@ -174,7 +174,7 @@ class VideoWriter:
         return writer
 
     def _check_whole(self) -> None:
-        """OpenCV says nothing when the disk is full."""
+        """Counts the frames written: OpenCV does not report a full disk."""
         with quiet_opencv():
             capture = cv2.VideoCapture(str(self._temporary), cv2.CAP_FFMPEG)
         num_frames = capture.get(cv2.CAP_PROP_FRAME_COUNT)

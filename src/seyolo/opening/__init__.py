@@ -1,1 +1,5 @@
-"""The one door for a MODEL: describe it, load it, open it for training or for detection."""
+"""Opening a MODEL: `describe`, `load`, `open_model` (torch, for measuring and pruning), `open_detector`.
+
+A MODEL is a zoo name (`se-yolov3@0.25`), a Darknet `.cfg` with its `.weights`, or a `.safetensors`
+checkpoint; `open_detector` also takes exported files and shipped detectors.
+"""

@@ -1,22 +1,37 @@
-"""What a MODEL is, as a description: a zoo name, a `.cfg` or a `.safetensors` checkpoint. No torch."""
+"""Description of a MODEL: a zoo name, a `.cfg` or a `.safetensors` checkpoint. No torch."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 from seyolo.checkpoint import Checkpoint, read_checkpoint
 from seyolo.darknet.cfg import Network, read_cfg
-from seyolo.darknet.placement import GateKind, default_place
+from seyolo.darknet.edit import attach, set_classes
+from seyolo.darknet.placement import GateKind, Place, default_place
+from seyolo.darknet.sections import Join
 from seyolo.darknet.zoo import ZOO, is_zoo_name, network_from_name
 from seyolo.errors import UsageError
+from seyolo.options.model import ModelOptions
 from seyolo.runtime.shipped import refuse_shipped
 
 CHECKPOINT = ".safetensors"
 
 
+@dataclass(frozen=True)
+class Attention:
+    """Gates to attach: the arguments of `attach`."""
+
+    kind: GateKind
+    at: tuple[str, ...] = ("residual",)
+    reduction: int = 16
+    join: Join = "scale"
+
+
 def describe(model: str | Path, num_classes: int | None = None) -> tuple[Network, Checkpoint | None]:
-    """The description of a MODEL, and the checkpoint it came in if it did.
+    """Returns the description of a MODEL, and the checkpoint that holds it, if there is one.
 
     Args:
         model: a zoo name, a `.cfg` or a `.safetensors` checkpoint.
@@ -32,8 +47,8 @@ def describe(model: str | Path, num_classes: int | None = None) -> tuple[Network
     if is_zoo_name(str(model)):
         return network_from_name(str(model), num_classes), None
     if path.suffix == CHECKPOINT:
-        file = read_checkpoint(path)
-        return file.network, file
+        checkpoint = read_checkpoint(path)
+        return checkpoint.network, checkpoint
     if path.suffix == ".cfg":
         return read_cfg(path), None
     if path.suffix == ".weights":
@@ -46,17 +61,35 @@ def describe(model: str | Path, num_classes: int | None = None) -> tuple[Network
     return network_from_name(str(model), num_classes), None
 
 
-def attention_places(
-    network: Network, kind: GateKind | None, at: str | Sequence[str], reduction: int = 16, join: str = "scale"
-) -> tuple[str, ...]:
-    """Where gates go: the places named, or the first the network has of `residual`, `neck` and `head`.
+def gates_of(network: Network, options: ModelOptions) -> Attention | None:
+    """Returns the gates that the options ask for; None without attention.
+
+    Without a place the gates are attached at the first that the network has of `residual`, `neck`, `head`.
+    """
+    if options.attention is None:
+        return None
+    places = options.at or (default_place(network, options.attention),)
+    return Attention(options.attention, tuple(places), options.reduction, options.join)
+
+
+def with_options(network: Network, options: ModelOptions) -> Network:
+    """Returns the network with the number of classes and the gates that the options ask for.
 
     Raises:
-        UsageError: places, a reduction or a way to join without a kind of attention.
+        ModelError: the network has no such place.
     """
-    places = (at,) if isinstance(at, str) else tuple(at)
-    if kind is None and places:
-        raise UsageError("--at says where attention goes; say which with --attention se or cbam")
-    if kind is None and (reduction, join) != (16, "scale"):
-        raise UsageError("--reduction and --join shape attention; say which with --attention se or cbam")
-    return places or (default_place(network, kind),) if kind is not None else ()
+    if options.num_classes is not None:
+        network = set_classes(network, options.num_classes)
+    gates = gates_of(network, options)
+    if gates is None:
+        return network
+    return attach(network, gates.kind, gates.at, gates.reduction, gates.join).network
+
+
+def make_attention(
+    model: str | Network, kind: GateKind | None, at: str | Sequence[str], reduction: int, join: Join
+) -> Attention | None:
+    """Returns the gates that single values ask for, as `gates_of` does for options."""
+    places = cast("tuple[Place, ...]", (at,) if isinstance(at, str) else tuple(at))
+    network = describe(model)[0] if isinstance(model, str) else model
+    return gates_of(network, ModelOptions(None, None, kind, places, reduction, join))

@@ -1,7 +1,4 @@
-"""Models by name or file, with weights or without: `load` and `save`, the two ways in and out.
-
-A MODEL is a zoo name (`se-yolov3@0.25`), a Darknet `.cfg`, or a `.safetensors` checkpoint.
-"""
+"""Torch models by name or file: `load` and `save`."""
 
 from __future__ import annotations
 
@@ -32,24 +29,29 @@ def load(
     names: Sequence[str] | None = None,
     generator: torch.Generator | None = None,
 ) -> DarknetModel:
-    """A model in evaluation mode.
+    """Loads a model in evaluation mode.
 
-    Where `num_classes` differs from what the weights were made for, the convolutions in front of `[yolo]`
-    start at random and the rest is taken over; `provenance["transfer"]` says how many tensors that were.
+    Where the weights are for another number of classes, the convolutions in front of `[yolo]` are initialised
+    at random and all other tensors are copied; `provenance["transfer"]` counts both.
 
     Args:
         model: a zoo name, a `.cfg` or a `.safetensors` checkpoint.
-        weights: Darknet weights, whole or a backbone (`darknet53.conv.74`), or a checkpoint, from which every
-            tensor of equal name and shape is taken; where all are equal, its anchors and names are, too. A
-            checkpoint as MODEL has its own; else they are random.
-        num_classes: by default as many as `names`, or as the description has.
+        weights: Darknet weights, whole or a backbone (`darknet53.conv.74`), or a checkpoint, of which every
+            tensor of equal name and shape is copied; where all are equal, also its anchors and class names.
+            A checkpoint as MODEL has its own; otherwise the weights are random.
+        num_classes: by default the number of `names`, or that of the description.
         names: one name per class.
-        generator: for what starts at random.
+        generator: of random weights.
 
     Raises:
-        ModelError: an unknown name, a missing or damaged checkpoint, or weights none of which fit.
-        CfgError, WeightsError: a file that is not what it should be.
+        ModelError: an unknown name, a missing or damaged checkpoint, or weights of which no tensor fits.
+        CfgError, WeightsError: a damaged file.
         UsageError: `names` and `num_classes` disagree, or a file of another kind.
+
+    Example:
+        >>> model = seyolo.load("yolov3-tiny@0.125", names=["hand"])
+        >>> model.names, model.provenance["weights"]
+        (('hand',), 'random')
     """
     if names is not None and num_classes is not None and len(names) != num_classes:
         raise UsageError(f"{len(names)} names for num_classes={num_classes}: give as many, or only the names")
@@ -77,7 +79,10 @@ def save(model: DarknetModel, path: str | Path) -> None:
 
     Raises:
         UsageError: another ending.
-        ExportError: a network that Darknet has no form for.
+        ExportError: a network that Darknet cannot express.
+
+    Example:
+        >>> seyolo.save(seyolo.load("yolov3-tiny@0.125", num_classes=1), "tiny.safetensors")
     """
     path = Path(path)
     if path.suffix == CHECKPOINT:
@@ -89,10 +94,10 @@ def save(model: DarknetModel, path: str | Path) -> None:
 
 
 def write_darknet(cfg: Path, model_file: Checkpoint) -> Path:
-    """Writes `x.cfg` and beside it `x.weights`, whose path is returned; both or none.
+    """Writes `x.cfg` and `x.weights`, both or none, and returns the path of the weights.
 
     Raises:
-        ExportError: the network has a `[cbam]`, for which Darknet has no form.
+        ExportError: the network has a `[cbam]`, which Darknet does not know.
     """
     weights = cfg.with_suffix(".weights")
     with replacing(cfg) as new_cfg, replacing(weights) as new_weights:
@@ -102,7 +107,7 @@ def write_darknet(cfg: Path, model_file: Checkpoint) -> Path:
 
 
 def _same_network(weights: Path, network: Network) -> Checkpoint | None:
-    """The checkpoint, when its network has the same tensors: then its anchors and names hold, too."""
+    """Returns the checkpoint if its network has the same tensors, so that its anchors and names apply."""
     file = read_checkpoint(weights)
     return file if tensor_shapes(file.network) == tensor_shapes(network) else None
 
@@ -113,7 +118,7 @@ def _read_state(model: str | Path, weights: Path, described: Network) -> State:
     try:
         return read_weights(weights, described)
     except WeightsError:
-        # Published weights of a zoo network are for its own 80 classes, whatever is wanted now.
+        # Published weights of a zoo network are for its own 80 classes.
         if not is_zoo_name(str(model)) or not weights.is_file():
             raise
         published = network_from_name(str(model))
@@ -125,7 +130,7 @@ def _read_state(model: str | Path, weights: Path, described: Network) -> State:
 def _take(
     state: State, source: State, network: Network, provenance: dict[str, object], source_name: str
 ) -> None:
-    """Adds to `state` every tensor of equal name and shape, and writes down how many those were."""
+    """Copies every tensor of equal name and shape to `state`, and records their number in `provenance`."""
     shapes = tensor_shapes(network)
     fitting = {name: array for name, array in source.items() if shapes.get(name) == array.shape}
     if not fitting:
@@ -137,7 +142,7 @@ def _take(
     }
     if source.keys() - fitting.keys() - heads:
         message = f"{source_name}: only {len(fitting)} of its {len(source)} tensors fit {network.source}"
-        warnings.warn(f"{message}; the rest of the model starts as it was", stacklevel=3)
+        warnings.warn(f"{message}; the other tensors keep their initial values", stacklevel=3)
     state |= fitting
     left = len(shapes.keys() - state.keys())
     provenance["transfer"] = {"source": source_name, "taken": len(fitting), "random": left}

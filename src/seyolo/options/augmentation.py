@@ -1,8 +1,7 @@
 """Options of the random changes made to training images."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
+from typing import Self
 
 
 @dataclass(frozen=True)
@@ -26,8 +25,8 @@ class Augmentation:
     """width over height changes by a factor up to `1 + aspect`, or its inverse."""
 
     translate: float = 0.05
-    """largest part of the shorter side by which an image may leave its tile; below 1, so that some of the image
-    always shows."""
+    """largest part of the shorter side by which an image may leave its tile; below 1, so that some of the
+    image always shows."""
 
     keep_object: float = 0.8
     """probability that a crop holds one of the image's objects."""
@@ -53,6 +52,6 @@ class Augmentation:
     min_side_px: float = 3.0
     """a box is kept when what is visible is at least this wide and high, in pixels."""
 
-    def plain(self) -> Augmentation:
+    def plain(self) -> Self:
         """Returns the recipe of the last epochs: single images near the scale of evaluation."""
         return replace(self, mosaic=0.3, scale_min=0.5, scale_max=1.25)

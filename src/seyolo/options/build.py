@@ -62,12 +62,10 @@ def _plain(value: object, hint: Any, flag: str) -> object:
     if isinstance(value, np.generic):
         return value.item()
     if get_origin(part) is tuple:
-        value = [value] if isinstance(value, str) else value
-        return [_plain(item, get_args(part)[0], flag) for item in value] if _is_listed(value) else value
+        if isinstance(value, str):
+            value = [value]
+        if isinstance(value, list | tuple):
+            return [_plain(item, get_args(part)[0], flag) for item in value]
     if get_origin(part) is Literal and isinstance(value, str):
         check_choice(flag, value, get_args(part))
     return value
-
-
-def _is_listed(value: object) -> bool:
-    return isinstance(value, list | tuple)

@@ -1,11 +1,9 @@
 """Options of a plan: everything that decides which channels are pruned, besides the budget."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, TypedDict, get_args
 
 from cyclopts import Parameter, Token
 
@@ -96,3 +94,16 @@ class CutOptions:
 
 
 DEFAULT_CUT = CutOptions()
+
+
+class CutKeywords(TypedDict, total=False):
+    """Fields of `CutOptions` as keyword arguments, but for `importance`."""
+
+    scope: Scope
+    multiple: int | None
+    least_share: float
+    evenness: float | None
+    keep: Sequence[int]
+    blocks: bool
+    tied: Tied | None
+    size_hw: tuple[int, int] | None

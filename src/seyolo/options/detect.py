@@ -1,7 +1,5 @@
 """Options of `detect` and `serve`."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,11 +30,12 @@ class DetectOptions(ModelOptions):
     """a file with one class name per line, instead of those in the model."""
 
     save: str | None = None
-    """what is written into the folder, with commas between: images and video (annotated), json, jsonl, csv, yolo,
-    coco, crops; by default images,video,json. detections.jsonl is always there."""
+    """what is written into the folder, with commas between: images and video (annotated), json, jsonl, csv,
+    yolo, coco, crops; by default images,video,json. detections.jsonl is always there."""
 
     out: Path | None = None
-    """the folder; by default a new one under runs/detect, or, with --json or --jsonl and without --save, none."""
+    """the folder; by default a new one under runs/detect, or, with --json or --jsonl and without --save,
+    none."""
 
     max_frames: int | None = None
     """stop each video, camera or stream after so many frames."""

@@ -1,14 +1,11 @@
 """Options of `val` and `benchmark`."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from cyclopts import Parameter
 
-from seyolo.errors import UsageError
 from seyolo.options.model import ModelOptions
 from seyolo.options.parameters import check_device
 
@@ -32,7 +29,7 @@ class EvaluateOptions(ModelOptions):
     """side of the square input in pixels; by default the model's."""
 
     out: Path | None = None
-    """a folder for the curves of precision, recall and F1, and for images with ground truth and detections."""
+    """a folder for the curves of precision, recall and F1, and images with ground truth and detections."""
 
     device: str = "cpu"
     """cpu, cuda or cuda:N."""

@@ -1,6 +1,4 @@
-"""Options of `export`."""
-
-from __future__ import annotations
+"""Options of an export: the form of the file, and the images that int8 is calibrated on."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,18 +6,16 @@ from pathlib import Path
 from cyclopts import Parameter
 
 from seyolo.errors import UsageError
-from seyolo.options.model import ModelOptions
-from seyolo.options.parameters import Flag, check_device
+from seyolo.options.parameters import Flag
 
 
 @Parameter(name="*")
 @dataclass(frozen=True)
-class ExportOptions(ModelOptions):
-    """Options of `export`.
+class FileOptions:
+    """Options of the form of an exported file; `exporting/formats.py` lists which format has which.
 
     Raises:
-        UsageError: options that contradict each other.
-        BackendError: not cpu, cuda or cuda:N.
+        UsageError: 16-bit kernels and int8 together.
     """
 
     nms: Flag = False
@@ -34,11 +30,25 @@ class ExportOptions(ModelOptions):
     int8: Flag = False
     """convolutions of an .onnx or .xml in bytes: a quarter of the file, and faster; needs --data."""
 
+    def __post_init__(self) -> None:
+        if self.half and self.int8:
+            raise UsageError("a file holds 16-bit kernels or int8, not both")
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class ExportOptions(FileOptions):
+    """Options of the verb `export`.
+
+    Raises:
+        UsageError: as `FileOptions`, or a number of images without int8.
+    """
+
     data: Path | None = None
     """a data set; int8 is measured on images of its train split, and AP on val before and after."""
 
     pictures: int | None = None
-    """number of images that int8 is measured on [default: 128]."""
+    """how many images int8 is measured on [default: 128]."""
 
     size: int | None = None
     """side of the square input in pixels; by default the model's."""
@@ -48,4 +58,5 @@ class ExportOptions(ModelOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_device(self.device)
+        if self.pictures is not None and not self.int8:
+            raise UsageError("a number of images is for int8; leave --pictures out")

@@ -43,7 +43,7 @@ class TrainKeywords(TypedDict, total=False):
     epochs: int
     size: int
     multi_scale: bool
-    teacher: str | None
+    teacher: str | Path | None
     distill: float | None
 
 
@@ -111,23 +111,4 @@ class PruneKeywords(TypedDict, total=False):
     data: str | Path | None
     size: int | None
     seed: int
-    device: str
-
-
-class ExportKeywords(TypedDict, total=False):
-    """`ExportOptions` as keyword arguments."""
-
-    weights: str | Path | None
-    num_classes: int | None
-    attention: Literal["se", "cbam"] | None
-    at: Literal["residual", "stage", "neck", "head"] | Sequence[Literal["residual", "stage", "neck", "head"]]
-    reduction: int
-    join: Literal["scale", "add"]
-    nms: bool
-    dynamic_batch: bool
-    half: bool
-    int8: bool
-    data: str | Path | None
-    pictures: int | None
-    size: int | None
     device: str

@@ -1,7 +1,5 @@
 """Options of a MODEL: the weights to start from, the classes, and the attention to attach."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated

@@ -1,7 +1,5 @@
 """Marks that say how the command line reads a field of an options class."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from typing import Annotated, TypeVar

@@ -1,7 +1,5 @@
 """Options of `prune`."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, get_args
@@ -27,15 +25,15 @@ class PruneOptions(ModelOptions):
     """
 
     budget: Annotated[tuple[str, ...], REPEATABLE] = ()
-    """macs=30%, macs=1.2G, params=2.4M, latency=8ms@onnxruntime (or opencv, torch), channels=85% (removed); may
-    be given several times, then all hold. Latency holds as measured here."""
+    """macs=30%, macs=1.2G, params=2.4M, latency=8ms@onnxruntime (or opencv, torch), channels=85% (removed);
+    may be given several times, then all hold. Latency holds as measured here."""
 
     plan: Path | None = None
     """prune by this plan instead; edit kept, removed and blocks_removed in it as you like."""
 
     dry_run: Flag = False
-    """write the plan and nothing else; it shows what every group keeps, and parameters, MACs and latency. With
-    --plan, what an edited plan gives."""
+    """write the plan and nothing else; it shows what every group keeps, and parameters, MACs and latency.
+    With --plan, what an edited plan gives."""
 
     cut: CutOptions = DEFAULT_CUT
     """options of the plan."""
@@ -48,7 +46,8 @@ class PruneOptions(ModelOptions):
     normalisation anew (recalibrate), or leave the network as it is cut (none)."""
 
     data: Path | None = None
-    """a data set; its train split gives the images on which importance is measured, and those for the repair."""
+    """a data set; its train split gives the images on which importance is measured, and those for the
+    repair."""
 
     size: int | None = None
     """side of the square input in pixels at which MACs count; by default the model's."""

@@ -1,7 +1,5 @@
 """Options of `slim`, and the epochs that follow from them."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal, get_args
@@ -57,8 +55,8 @@ class SlimOptions(ModelOptions, TrainingOptions, SparsityOptions):
     size: Size = 416
 
     epochs: int | None = None
-    """epochs of dense training; the slim network sees twice as many unless its stages are set [default: 30, or
-    0 for trained weights]."""
+    """epochs of dense training; the slim network sees twice as many unless its stages are set [default: 30,
+    or 0 for trained weights]."""
 
     branch_epoch: int | None = None
     """epoch of dense training from which slimming starts [default: 6 % of the slim network's epochs, or the

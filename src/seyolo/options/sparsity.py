@@ -1,7 +1,5 @@
 """Options of the sparsity training of `slim`."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from typing import Annotated, Literal, get_args

@@ -25,12 +25,13 @@ RENAMED_IN_CUT: Mapping[str, str] = MappingProxyType({"method": "importance", "s
 OLD_NAMES = MappingProxyType({new: old for old, new in RENAMED.items()})
 OLD_NAMES_IN_CUT = MappingProxyType({new: old for old, new in RENAMED_IN_CUT.items()})
 SLIM_NAMES = frozenset(
-    """data model weights budget size epochs branch_epoch sparse_epochs finetune_epochs finetune batch lr sparsity
-    s schedule scales_rate rounds repair distill seed device""".split()
+    """data model weights budget size epochs branch_epoch sparse_epochs finetune_epochs finetune batch lr
+    sparsity s schedule scales_rate rounds repair distill seed device""".split()
 )
-TRAIN_NAMES = tuple(
-    field.name for field in fields(TrainingOptions) if field.name not in SLIM_NAMES
-) + ("multi_scale",)
+TRAIN_NAMES = (
+    *(field.name for field in fields(TrainingOptions) if field.name not in SLIM_NAMES),
+    "multi_scale",
+)
 
 
 def read_slim_options(folder: Path) -> SlimOptions:
@@ -64,11 +65,13 @@ def stored_slim(options: SlimOptions) -> dict[str, Any]:
     usual: dict[str, Any] = to_json(SlimOptions())
     kept = {name: OLD_NAMES.get(name, name) for name in values if name in SLIM_NAMES}
     gates = {"kind": options.attention} | {name: values[name] for name in ("at", "reduction", "join")}
-    return {old: values[name] for name, old in kept.items()} | {
+    stored: dict[str, Any] = {old: values[name] for name, old in kept.items()}
+    stored |= {
         "attention": None if options.attention is None else gates,
         "cut": {OLD_NAMES_IN_CUT.get(name, name): value for name, value in values["cut"].items()},
         "train": {name: values[name] for name in TRAIN_NAMES if values[name] != usual[name]},
     }
+    return stored
 
 
 def migrated_slim(values: dict[str, Any]) -> dict[str, Any]:

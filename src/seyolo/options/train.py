@@ -1,10 +1,8 @@
 """Options of `train`."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, get_args
+from typing import Literal, get_args
 
 from cyclopts import Parameter
 

@@ -1,7 +1,5 @@
 """Options of training that every training verb has, and those that only Python has."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
@@ -29,6 +27,10 @@ class LossWeights:
 
     classes: float = 0.5
     """of the classes."""
+
+    def as_tuple(self) -> tuple[float, float, float]:
+        """Returns the weights of boxes, objectness and classes."""
+        return self.box, self.objectness, self.classes
 
 
 @dataclass(frozen=True)

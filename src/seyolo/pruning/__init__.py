@@ -1,1 +1,1 @@
-"""Slimming: channel groups, importance, budgets, plans, surgery, folding and recalibration."""
+"""Pruning of channels and residual blocks: groups, importance, planning, cutting."""

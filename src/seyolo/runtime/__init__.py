@@ -1,1 +1,1 @@
-"""Running a finished detector: one protocol, one file per runtime, and their benchmark."""
+"""Runtimes of a finished detector: one protocol, one table, one file per runtime, and their benchmark."""

@@ -1,10 +1,9 @@
-"""Latency of several detectors measured side by side.
+"""Latency of several detectors, measured in one run.
 
-Warmed up, and interleaved: every round runs each detector once, so that a machine that slows down
-(heat, a neighbour) slows all of them alike and their ratio stays honest. Before every turn there is a rest:
-a runtime's threads keep spinning for milliseconds after its work, and would take the next one's cores. A turn
-is timed in three parts, letterbox, inference and post-processing, whose sum is what a user waits for. The
-timing core takes its clock from outside.
+The detectors are warmed up and interleaved: every round runs each detector once, so that a machine that slows
+down slows all of them and their ratio holds. Before every turn the benchmark rests: the threads of a runtime
+spin for milliseconds after its work and would take cores from the next runtime. A turn is timed in three
+parts: letterbox, inference and post-processing. The clock is an argument.
 """
 
 from __future__ import annotations
@@ -18,30 +17,29 @@ from typing import TypeVar
 import numpy as np
 from jaxtyping import Float64, UInt8
 
-from seyolo.detections import Detections
 from seyolo.errors import UsageError
-from seyolo.letterbox import to_batch
-from seyolo.runtime.backend import Backend
+from seyolo.runtime.inference import Thresholds, detect_images
+from seyolo.runtime.protocol import Backend
 
 Clock = Callable[[], int]
 """Nanoseconds from a fixed start, such as `time.perf_counter_ns`."""
 
 REST_S = 0.01
-"""PyTorch's threads spin some 5 ms. One model alone rests, too, so that it is timed as beside others."""
+"""PyTorch's threads spin for about 5 ms. A single model rests as well, so that its figures compare."""
 
 Key = TypeVar("Key")
 Turn = Callable[[int, Clock], Sequence[int]]
-"""Does the work of turn number n and returns the clock's readings: at the start and after each part."""
+"""Does the work of turn number n; returns the clock's readings at the start and after each part."""
 
 
 @dataclass(frozen=True)
 class Timing:
     """Latency of one detector in milliseconds: medians (p50) and 95th percentiles over the rounds.
 
-    `p50_ms` and `p95_ms` are inference alone, `total_*` a decoded photo to its detections, all at batch 1.
-    `pictures_per_s` counts all timed photos over all their time, one after the other;
-    `batch_pictures_per_s` the same `batch` at a time, `batch_network_per_s` inference alone; both are None
-    where `batch` is 1.
+    `p50_ms` and `p95_ms` are inference alone, `total_*` from decoded image to detections, all at batch 1.
+    `pictures_per_s` is the number of timed images by their total time, one image at a time;
+    `batch_pictures_per_s` is the same at `batch` images at a time and `batch_network_per_s` its inference
+    alone; both are None where `batch` is 1.
     """
 
     name: str
@@ -68,19 +66,19 @@ def benchmark(
     batch: int = 1,
     clock: Clock = time.perf_counter_ns,
 ) -> list[Timing]:
-    """Times detectors against each other, in one run.
+    """Measures the latency of detectors in one run.
 
     Args:
-        backends: the detectors by the name they have in the table.
+        backends: the detectors by their names in the table.
         repeats: timed rounds, at least 1.
-        warmup: rounds before them that do not count.
-        images: decoded BGR photos, taken in turn; by default one drawn 1280x720 image.
+        warmup: rounds before them that are not timed.
+        images: decoded BGR images, taken in turn; by default one drawn 1280x720 image.
         confidence: of the post-processing.
-        batch: so many photos at once are timed, too; a file made for one runs once for each.
-        clock: where the time comes from.
+        batch: also time this many images at once; a file made for batch 1 runs once per image.
+        clock: returns nanoseconds.
 
     Raises:
-        UsageError: no detectors, no photos, or less than one round or photo at once.
+        UsageError: no detectors, no images, or a number below 1.
     """
     if images is None:
         images = [gradient_image(720, 1280)]
@@ -102,7 +100,7 @@ def benchmark(
 def time_interleaved(
     turns: Mapping[Key, Turn], repeats: int, warmup: int, clock: Clock
 ) -> dict[Key, Float64[np.ndarray, "repeats parts"]]:
-    """Runs the turns round robin and returns the duration of each part in milliseconds."""
+    """Runs the turns in rounds; returns the duration of each part in milliseconds."""
     readings: dict[Key, list[Sequence[int]]] = {name: [] for name in turns}
     rounds = [(number, False) for number in range(warmup)] + [(number, True) for number in range(repeats)]
     for number, counts in rounds:
@@ -115,7 +113,7 @@ def time_interleaved(
 
 
 def gradient_image(height: int, width: int) -> UInt8[np.ndarray, "height width 3"]:
-    """A smooth image without anything to find, for when no photos are given."""
+    """Returns a smooth image without objects."""
     down = np.linspace(0, 255, height)[:, None, None]
     right = np.linspace(0, 255, width)[None, :, None]
     return np.broadcast_to((down + right) / 2, (height, width, 3)).astype(np.uint8)
@@ -129,17 +127,12 @@ def detect_timed(
     *,
     count: int = 1,
     confidence: float = 0.25,
-) -> tuple[int, int, int, int]:
-    """A turn: the next `count` of the images, and the clock around letterbox, inference, post-processing."""
-    photos = [images[(number * count + index) % len(images)] for index in range(count)]
-    start = clock()
-    batch, placements = to_batch(photos, backend.input_size, backend.letterbox_mode)
-    prepared = clock()
-    outputs = backend.infer(batch)
-    inferred = clock()
-    for raw, placement in zip(outputs, placements, strict=True):
-        Detections.from_raw(raw, placement, confidence)
-    return start, prepared, inferred, clock()
+) -> list[int]:
+    """Detects in the next `count` images; reads the clock at the start and after each of the three steps."""
+    chosen = [images[(number * count + index) % len(images)] for index in range(count)]
+    readings = [clock()]
+    detect_images(backend, chosen, Thresholds(confidence), after_step=lambda: readings.append(clock()))
+    return readings
 
 
 def _summarise(

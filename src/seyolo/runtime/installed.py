@@ -1,4 +1,4 @@
-"""What is said when a package of an extra is needed and not installed."""
+"""Messages about packages that are needed and not installed."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from contextlib import contextmanager
 from seyolo.errors import BackendError
 
 TITLES = {"openvino": "OpenVINO", "torch": "PyTorch", "faster_coco_eval": "faster-coco-eval"}
-"""Packages whose names are not how they are imported."""
+"""Names of packages that differ from their import names."""
 
 
 @contextmanager
 def needing(package: str, what: object, install: str, instead: str = "") -> Iterator[None]:
-    """Around what imports `package`, as Python calls it, for the sake of `what`.
+    """Turns a failed import of `package` in its block into a message with the install command.
 
     Args:
-        package: its name in an import.
-        what: stands at the start of the error's text.
-        install: what `pip install` is given.
-        instead: how to do without, said at the end.
+        package: its import name.
+        what: start of the message, the file or option that needs it.
+        install: argument of `pip install`.
+        instead: end of the message, a way without the package.
 
     Raises:
-        BackendError: it is not installed.
+        BackendError: the package is not installed.
     """
     try:
         yield

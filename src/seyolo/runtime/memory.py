@@ -1,10 +1,10 @@
-"""Peak memory of a piece of work, measured in a process of its own.
+"""Peak memory of a function, measured in a process of its own.
 
-Inside one process it cannot be told apart which model holds what: allocators keep what was freed, runtimes
-share pools, and whoever comes first pays for the libraries. So a fresh process does nothing but that work,
-and the number is the most physical memory it ever held: interpreter, libraries, the file, its weights as the
-runtime packs them, images. It is what a program that only detects needs, and an upper bound where several
-run: pages of libraries that they share count in each. A GPU's own memory is not in it.
+Inside one process the memory of several models cannot be separated: allocators keep freed memory, runtimes
+share pools, and the first model pays for the libraries. So a fresh process runs only the function. The
+result is its largest physical memory: interpreter, libraries, the file, its weights as the runtime packs
+them, images. A program that only detects needs that much. For several programs it is an upper bound, as they
+share pages of libraries. GPU memory does not count.
 """
 
 from __future__ import annotations
@@ -29,24 +29,24 @@ print(json.dumps(peak_memory_mb()))
 
 
 def peak_memory_mb() -> float | None:
-    """The most physical memory in megabytes that this process held so far; None where no system tells.
+    """Returns the largest physical memory of this process so far in megabytes; None on systems but Linux.
 
-    Linux alone: what `getrusage` says there includes the process that started this one.
+    `getrusage` would include the process that started this one.
     """
     lines = STATUS.read_text(encoding="ascii").splitlines() if STATUS.is_file() else []
     return next((int(line.split()[1]) * 1024 / 1e6 for line in lines if line.startswith("VmHWM:")), None)
 
 
 def measure_alone(module: str, function: str, keywords: Mapping[str, object]) -> float | None:
-    """Peak memory in megabytes of a fresh process that calls a function; None where no system tells.
+    """Returns the peak memory in megabytes of a fresh process that calls a function; None if unknown.
 
     Args:
-        module: where the function is.
-        function: its name; what it returns is not looked at.
+        module: module of the function.
+        function: its name; its result is ignored.
         keywords: its arguments, JSON values only.
 
     Raises:
-        BackendError: the call failed; with the last line of what it said.
+        BackendError: the call failed; the message has the last line of its output.
     """
     path = os.pathsep.join(folder for folder in sys.path if folder)
     done = subprocess.run(

@@ -1,29 +1,59 @@
-"""What an exported file tells a runtime besides the graph: classes, input size, and how photos are fitted.
+"""Metadata of an exported file: class names, input size and letterbox mode, written and read.
 
-seyolo's exporters write `names` (JSON list), `input_size` (JSON [height, width]) and `letterbox` (`letterbox`
-or `stretch`). A file without them works as well: the size is read from the graph, classes are numbered,
-photos are letterboxed.
+`file_metadata` makes the texts that every exporter writes; the `read_` functions are their inverse. A file of
+another exporter works without them: the graph gives the size, classes are numbered, images are letterboxed.
 
-A detector that is passed on may say more, for people: `model_license` (ONNX's own key), `training_data`, `ap`
-(JSON, by split: ap and ap50) and `card` (a file beside it). `seyolo info` shows that.
+| key | value |
+|---|---|
+| `names` | JSON list of the class names |
+| `input_size` | JSON [height, width] in pixels |
+| `letterbox` | `letterbox` or `stretch` |
+| `cfg` | the network as a Darknet cfg |
+| `producer` | `seyolo` |
+| `int8` | JSON, of int8 files: number of images, agreement, float32 layers |
+
+A published detector also has `model_license` (ONNX's own key), `training_data`, `ap` (JSON, by split: ap and
+ap50) and `card` (a file beside it), which `seyolo info` shows.
 """
 
 from __future__ import annotations
 
+import ast
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from seyolo.darknet.cfg import Network
 from seyolo.errors import BackendError
 from seyolo.letterbox import Mode
 
+RUNTIME_KEYS = ("names", "input_size", "letterbox")
+"""The keys that a runtime reads."""
+
+
+def file_metadata(
+    network: Network,
+    names: Sequence[str],
+    size_hw: tuple[int, int],
+    int8: Mapping[str, object] | None = None,
+) -> dict[str, str]:
+    """Returns the metadata of an exported network; `int8` are the facts of its quantization."""
+    metadata = {
+        "names": json.dumps(list(names)),
+        "input_size": json.dumps(list(size_hw)),
+        "letterbox": network.net.letterbox_mode,
+        "cfg": network.to_cfg(),
+        "producer": "seyolo",
+    }
+    return metadata if int8 is None else {**metadata, "int8": json.dumps(int8)}
+
 
 def read_size(metadata: Mapping[str, str], graph_size: Sequence[object], source: Path) -> tuple[int, int]:
-    """(height, width) in pixels; `graph_size` is what the graph says.
+    """Returns (height, width) in pixels; `graph_size` is that of the graph, where the metadata has none.
 
     Raises:
-        BackendError: neither says it.
+        BackendError: neither fixes the size.
     """
     size = _json(metadata, "input_size", list(graph_size))
     match size:
@@ -36,10 +66,10 @@ def read_size(metadata: Mapping[str, str], graph_size: Sequence[object], source:
 
 
 def read_mode(metadata: Mapping[str, str], source: Path) -> Mode:
-    """How photos are fitted to the input.
+    """Returns how images are fitted to the input.
 
     Raises:
-        BackendError: in a way we do not know.
+        BackendError: an unknown way.
     """
     match metadata.get("letterbox", "letterbox"):
         case "letterbox":
@@ -51,14 +81,31 @@ def read_mode(metadata: Mapping[str, str], source: Path) -> Mode:
 
 
 def read_names(metadata: Mapping[str, str]) -> list[str] | None:
-    """The classes, None where the file does not name them."""
+    """Returns the class names; None where the metadata has no JSON list of them."""
     names = _json(metadata, "names", None)
-    # Some other exporters write a Python dict here, which is not JSON's business to guess.
     return [str(name) for name in names] if isinstance(names, list) else None
 
 
+def read_any_names(metadata: Mapping[str, str]) -> tuple[str, ...] | None:
+    """Returns the class names from a JSON list or object, or from the Python dict of other exporters."""
+    value = _json(metadata, "names", None)
+    if value is None:
+        value = _python_literal(metadata.get("names", ""))
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    return tuple(map(str, value)) if isinstance(value, list) else None
+
+
+def read_any_size(metadata: Mapping[str, str]) -> tuple[int, int] | None:
+    """Returns (height, width) in pixels; None where the metadata does not hold two integers."""
+    match _json(metadata, "input_size", None):
+        case [int(height), int(width)]:
+            return height, width
+    return None
+
+
 def read_about(metadata: Mapping[str, str]) -> dict[str, Any]:
-    """What the file says for people: `licence`, `training_data`, `ap` and `card`, as far as it does."""
+    """Returns `licence`, `training_data`, `ap` and `card`, those that the file has."""
     ap = _json(metadata, "ap", None)
     known = {
         "licence": metadata.get("model_license"),
@@ -70,7 +117,7 @@ def read_about(metadata: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _is_ap(value: Any) -> bool:
-    """Whether this is AP by split, and not what another exporter calls so."""
+    """Tells whether a value is AP by split; other exporters use the key for other things."""
     return isinstance(value, dict) and all(
         isinstance(row, dict) and isinstance(row.get("ap"), float) for row in value.values()
     )
@@ -79,5 +126,13 @@ def _is_ap(value: Any) -> bool:
 def _json(metadata: Mapping[str, str], key: str, default: Any) -> Any:
     try:
         return json.loads(metadata[key]) if key in metadata else default
-    except json.JSONDecodeError:
+    except (json.JSONDecodeError, RecursionError):
         return default
+
+
+def _python_literal(text: str) -> object:
+    try:
+        value: object = ast.literal_eval(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return None
+    return value

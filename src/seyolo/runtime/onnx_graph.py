@@ -1,4 +1,4 @@
-"""The graph of an ONNX file: learned weights, MACs of its convolutions, operators. Needs the package onnx."""
+"""Graph of an ONNX file: parameters, MACs and operators, read with the package onnx."""
 
 from __future__ import annotations
 
@@ -29,15 +29,19 @@ LEARNED_INPUTS: Mapping[str, tuple[int, ...]] = types.MappingProxyType(
         "PRelu": (1,),
     }
 )
-"""Per operator the inputs that training learns, where they are constants; running statistics are not."""
+"""Per operator the inputs that hold learned weights, where they are constants; running statistics do not."""
 WRAPPERS = frozenset(["DequantizeLinear", "Identity", "Cast", "Transpose", "Reshape"])
-"""A weight behind one of these is still that weight."""
+"""Operators that pass a weight on; the weight in front of them counts."""
 
 Shapes = Mapping[str, tuple[int, ...]]
 
 
 def read(path: Path, size: int | None = None) -> OnnxFile:
-    """The file with its costs, for a square image of `size` pixels where it leaves its size open.
+    """Reads a file and counts its parameters and MACs.
+
+    Args:
+        path: the file.
+        size: side of the square input in pixels, for a file that leaves its size open.
 
     Raises:
         BackendError: it is no ONNX file.
@@ -83,7 +87,7 @@ def _fix_size(values: Sequence[onnx.ValueInfoProto], size: int) -> None:
 
 
 def _constants(graph: onnx.GraphProto) -> dict[str, tuple[int, ...]]:
-    """The shape of every constant of the file by the name under which it is read."""
+    """Returns the shape of every constant by the name of its value."""
     shapes = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
     for node in graph.node:
         for attribute in node.attribute if node.op_type == "Constant" else ():
@@ -114,7 +118,7 @@ def _cost(model: onnx.ModelProto, constants: Shapes) -> OnnxCost:
 
 
 def _weights(node: onnx.NodeProto, sources: Mapping[str, str]) -> list[str]:
-    """The names of what the node learns, followed through what wraps them."""
+    """Returns the names of the learned inputs of a node, followed back through `WRAPPERS`."""
     names = [node.input[i] for i in LEARNED_INPUTS.get(node.op_type, ()) if i < len(node.input)]
     for index, name in enumerate(names):
         while name in sources:

@@ -1,4 +1,4 @@
-"""ONNX files on ONNX Runtime. What the file tells besides the graph, see `metadata.py`."""
+"""ONNX Runtime backend; `metadata.py` describes the metadata of the files."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ from jaxtyping import Float32
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from seyolo.errors import BackendError
-from seyolo.runtime.backend import class_names
 from seyolo.runtime.metadata import read_mode, read_names, read_size
+from seyolo.runtime.protocol import class_names, require_batch
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 INPUT_TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
-# ONNX Runtime's exceptions share no base but Exception.
+ONLY_ERRORS = 3
+"""Log level of ONNX Runtime."""
+# ONNX Runtime's exceptions share no base class but Exception.
 REFUSALS = (
     ort_errors.Fail,
     ort_errors.InvalidArgument,
@@ -30,16 +32,16 @@ REFUSALS = (
 
 
 class OnnxRuntimeBackend:
-    """An ONNX detector with the box decoding inside: one image input, one output (N, P, 5 + C).
+    """An ONNX detector with box decoding inside: one input (N, 3, H, W), one output (N, P, 5 + C).
 
     Args:
         path: the `.onnx` file.
         threads: of this session; by default one per core.
-        device: `cpu`, or `cuda` with the onnxruntime-gpu package.
-        names: the classes, instead of those in the metadata.
+        device: `cpu`, or `cuda` with the package onnxruntime-gpu.
+        names: class names instead of those in the metadata.
 
     Raises:
-        BackendError: ONNX Runtime refuses the file, it is no such detector, or the device is not there.
+        BackendError: ONNX Runtime refuses the file, the file is no such detector, or the device is missing.
     """
 
     name = "onnxruntime"
@@ -64,14 +66,12 @@ class OnnxRuntimeBackend:
         self.names = class_names(names or read_names(metadata), self._count_classes(), self._path)
 
     def infer(self, batch: Float32[np.ndarray, "n 3 h w"]) -> Float32[np.ndarray, "n p columns"]:
-        """Runs the network; a graph of fixed batch 1 is run once per image.
+        """Runs the network; a graph of fixed batch 1 runs once per image.
 
         Raises:
-            BackendError: the batch does not have the shape the graph takes.
+            BackendError: the images do not have the shape of the input.
         """
-        expected = (3, *self.input_size)
-        if batch.shape[1:] != expected:
-            raise BackendError(f"{self._path}: expected images of shape {expected}, got {batch.shape[1:]}")
+        require_batch(batch, self.input_size, self._path)
         if len(batch) > 1 and self._input.shape[0] == 1:
             return np.concatenate([self._run(batch[i : i + 1]) for i in range(len(batch))])
         return self._run(batch)
@@ -104,10 +104,10 @@ class OnnxRuntimeBackend:
 
 
 def open_session(path: Path, threads: int | None = None, device: str = "cpu") -> Any:
-    """An ONNX Runtime session of any ONNX file.
+    """Opens any ONNX file on ONNX Runtime.
 
     Raises:
-        BackendError: ONNX Runtime refuses the file, or the device is not there.
+        BackendError: ONNX Runtime refuses the file, or the device is missing.
     """
     provider = PROVIDERS.get(device.partition(":")[0])
     if provider not in onnxruntime.get_available_providers():
@@ -121,13 +121,13 @@ def open_session(path: Path, threads: int | None = None, device: str = "cpu") ->
 
 
 def session_options(threads: int | None = None) -> Any:
-    """How every session runs here."""
+    """Returns the options of every session in this project."""
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    # Otherwise the threads of an idle session spin for milliseconds and slow whatever runs next.
+    options.log_severity_level = ONLY_ERRORS
+    # Otherwise the threads of an idle session spin for milliseconds and slow the next work.
     options.add_session_config_entry("session.force_spinning_stop", "1")
     if int8_overflows():
-        # Exact and slower. Where nothing overflows it would be slower for nothing.
+        # Exact and slower, so it is set only on CPUs that overflow.
         options.add_session_config_entry("session.x64quantprecision", "1")
     if threads is not None:
         options.intra_op_num_threads = threads
@@ -135,6 +135,6 @@ def session_options(threads: int | None = None) -> Any:
 
 
 def int8_overflows(cpu: Path = Path("/proc/cpuinfo")) -> bool:
-    """Whether this CPU adds products of bytes in 16 bits, as x86 without VNNI does; only Linux tells."""
+    """Tells whether this CPU adds products of bytes in 16 bits, as x86 without VNNI does (Linux only)."""
     text = cpu.read_text(encoding="utf-8") if cpu.is_file() else ""
     return "avx2" in text and "vnni" not in text

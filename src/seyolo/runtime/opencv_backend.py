@@ -1,9 +1,9 @@
-"""Darknet cfg + weights on OpenCV's own reader, which OpenCV 5 no longer has.
+"""OpenCV backend: Darknet cfg and weights on the reader of OpenCV 4; OpenCV 5 has none.
 
-Also the project's independent witness: it shares no code with our network, so parity with it means something.
-OpenCV gives centre and size as fractions of the input, and class scores already multiplied by the objectness
-and zeroed below a threshold that a cfg may set; we set it to 0 and divide the objectness out again. The class
-scores of a `[region]` it also suppresses by itself (IoU 0.4), which cannot be switched off.
+The reader shares no code with our network, so parity with it is an independent test of both.
+OpenCV returns centre and size as fractions of the input, and class scores multiplied by the objectness and
+zeroed below a threshold from the cfg. The backend sets the threshold to 0 and divides by the objectness. For
+`[region]` OpenCV also runs non-maximum suppression (IoU 0.4) on the class scores; it has no switch for that.
 """
 
 from __future__ import annotations
@@ -31,14 +31,13 @@ from seyolo.darknet.sections import (
 )
 from seyolo.darknet.weights import read_weights
 from seyolo.errors import BackendError
-from seyolo.letterbox import Mode
-from seyolo.runtime.backend import class_names
+from seyolo.runtime.protocol import class_names
 
 KNOWN_ACTIVATIONS = frozenset(["linear", "leaky", "relu", "swish", "mish", "logistic", "tanh"])
 
 
 def can_read(cfg: str | Path) -> bool:
-    """Whether this OpenCV can run the network: it has the reader, and every section is Darknet's own.
+    """Tells whether this OpenCV runs the network: it has the reader, and the reader knows every section.
 
     Raises:
         CfgError: the file is not a network.
@@ -48,7 +47,7 @@ def can_read(cfg: str | Path) -> bool:
 
 
 def _is_foreign(section: Section) -> bool:
-    """Whether OpenCV's reader refuses the section, or reads it as something else without a word."""
+    """Tells whether OpenCV's reader refuses the section, or silently reads it as another."""
     if isinstance(section, Cbam | Implicit | LocalAvgPool | Reorg3d):
         return True
     if isinstance(section, Convolutional) and section.activation not in KNOWN_ACTIVATIONS:
@@ -66,8 +65,8 @@ class OpenCvBackend:
     Args:
         cfg: the description.
         weights: the `.weights` file.
-        threads: OpenCV has one setting for the whole process; this changes it.
-        names: the classes; numbered without them.
+        threads: sets the number of threads of the whole process, as OpenCV has no other setting.
+        names: class names; `class 0`, `class 1`, ... without them.
 
     Raises:
         BackendError: this OpenCV has no Darknet reader, or it refuses the files.
@@ -86,10 +85,10 @@ class OpenCvBackend:
         names: Sequence[str] | None = None,
     ) -> None:
         network = read_cfg(cfg)
-        # OpenCV reads weights that are too short or too long without a word.
+        # OpenCV accepts weights that are too short or too long.
         read_weights(weights, network)
         self.input_size = network.net.height, network.net.width
-        self.letterbox_mode: Mode = "letterbox" if network.net.letter_box else "stretch"
+        self.letterbox_mode = network.net.letterbox_mode
         self.names = class_names(names, num_classes(network), cfg)
         if threads is not None:
             cv2.setNumThreads(threads)
@@ -109,9 +108,9 @@ class OpenCvBackend:
 def to_raw(
     rows: Float32[np.ndarray, "p columns"], input_size: tuple[int, int]
 ) -> Float32[np.ndarray, "p columns"]:
-    """OpenCV's rows (fractions of the input, class scores times objectness) as raw output in pixels.
+    """Turns OpenCV's rows (fractions of the input, class scores times objectness) into raw output in pixels.
 
-    Where the objectness is 0 the class probabilities are lost and stay 0.
+    Where the objectness is 0 the class probabilities are unknown and become 0.
     """
     height, width = input_size
     raw = rows.astype(np.float32)
@@ -122,7 +121,7 @@ def to_raw(
 
 
 def without_threshold(cfg_text: str) -> str:
-    """The cfg with `thresh=0` in every detection layer, so that OpenCV zeroes no score."""
+    """Returns the cfg with `thresh=0` in every detection layer, so that OpenCV zeroes no score."""
     text = re.sub(r"(?m)^\s*thresh\s*=.*\n?", "", cfg_text)
     return re.sub(r"(?m)^(\s*\[(?:yolo|region)\])[^\n]*$", r"\1\nthresh=0", text)
 

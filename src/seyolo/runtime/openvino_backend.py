@@ -1,8 +1,8 @@
-"""OpenVINO's files (`.xml` with `.bin`) and ONNX files on its CPU device.
+"""OpenVINO backend: `.xml` with `.bin`, and ONNX files, on the CPU.
 
-Our exporter writes what `metadata.py` describes into the model's runtime information, under `seyolo`;
-OpenVINO itself puts the metadata of an ONNX file there, under `framework`.
-On CPUs with bfloat16 OpenVINO would compute in it unasked; here float32 stays float32 unless one asks.
+Our exporter writes the metadata of `metadata.py` into the model's runtime information under `seyolo`;
+OpenVINO puts the metadata of an ONNX file there under `framework`. By default OpenVINO computes in bfloat16
+on CPUs that have it; the backend computes in float32 unless told otherwise.
 """
 
 from __future__ import annotations
@@ -17,38 +17,39 @@ import openvino
 from jaxtyping import Float32
 
 from seyolo.errors import BackendError
-from seyolo.runtime.backend import Precision, class_names
-from seyolo.runtime.metadata import read_mode, read_names, read_size
+from seyolo.runtime.metadata import RUNTIME_KEYS, read_mode, read_names, read_size
+from seyolo.runtime.protocol import Precision, class_names, require_batch
 
 SECTION = "seyolo"
-"""Where our metadata stands in the runtime information."""
+"""Key of our metadata in the runtime information."""
 ONNX_SECTION = "framework"
 
 
 @cache
 def core() -> openvino.Core:
-    """The one OpenVINO of this process, never given back.
+    """Returns the only OpenVINO Core of this process, which is never destroyed.
 
-    Each sets a stack for signal handlers, and takes the one before it back when it goes. After two that went
-    in the order they came, that stack is gone, and Ctrl-C would take the process down.
+    A Core sets an alternate stack for signal handlers and restores the previous one when it is destroyed.
+    After two Cores that are destroyed in the order of their creation no valid stack is left, and Ctrl-C
+    crashes the process.
     """
     return openvino.Core()
 
 
 class OpenVinoBackend:
-    """A detector with the box decoding inside: one image input, one output (N, P, 5 + C).
+    """A detector with box decoding inside: one input (N, 3, H, W), one output (N, P, 5 + C).
 
     Args:
         path: an `.xml` file, whose `.bin` lies beside it, or an `.onnx` file.
         threads: by default one per core.
         device: only `cpu`.
-        names: the classes, instead of those in the file.
-        precision: of what the file has in float32. `bf16` is faster where the CPU has it and rounds to eight
-            bits; int8 layers stay int8.
+        names: class names instead of those in the file.
+        precision: of the layers that the file holds in float32. `bf16` is faster where the CPU has it and
+            rounds to eight bits; int8 layers stay int8.
 
     Raises:
-        BackendError: OpenVINO refuses the file, it is no such detector, or the device or the precision is not
-            there.
+        BackendError: OpenVINO refuses the file, the file is no such detector, or the device or the precision
+            is missing.
     """
 
     name = "openvino"
@@ -84,14 +85,12 @@ class OpenVinoBackend:
         self.names = class_names(names or read_names(metadata), columns - 5, self._path)
 
     def infer(self, batch: Float32[np.ndarray, "n 3 h w"]) -> Float32[np.ndarray, "n p columns"]:
-        """Runs the network, a file of fixed batch 1 once per image.
+        """Runs the network; a file of fixed batch 1 runs once per image.
 
         Raises:
-            BackendError: the batch does not have the shape the graph takes.
+            BackendError: the images do not have the shape of the input.
         """
-        expected = (3, *self.input_size)
-        if batch.shape[1:] != expected:
-            raise BackendError(f"{self._path}: expected images of shape {expected}, got {batch.shape[1:]}")
+        require_batch(batch, self.input_size, self._path)
         parts = np.split(batch, len(batch)) if self._takes_one else [batch]
         return np.concatenate([self._run(part) for part in parts])
 
@@ -104,14 +103,14 @@ class OpenVinoBackend:
         return raw
 
     def _require(self, precision: Precision, actual: str) -> None:
-        # Without a word OpenVINO takes the next best.
+        # OpenVINO silently takes another precision where the CPU lacks this one.
         if actual != precision:
             raise BackendError(
                 f"{self._path}: OpenVINO has no {precision} on this CPU and would take {actual}; ask for that"
             )
 
     def _shapes(self, model: Any) -> tuple[list[int | None], int]:
-        """The input (N, 3, H, W), None where it is open, and the columns of the output."""
+        """Returns the input shape (N, 3, H, W), None for open sides, and the columns of the output."""
         inputs, outputs = ([value.partial_shape for value in side] for side in (model.inputs, model.outputs))
         fits = [len(shape) for shape in (*inputs, *outputs)] == [4, 3] and outputs[0][2].is_static
         if not fits or outputs[0][2].get_length() < 6:
@@ -124,10 +123,9 @@ class OpenVinoBackend:
 
 
 def _metadata(model: Any) -> dict[str, str]:
-    keys = ("names", "input_size", "letterbox")
     return {
         key: model.get_rt_info([section, key]).astype(str)
         for section in (ONNX_SECTION, SECTION)
-        for key in keys
+        for key in RUNTIME_KEYS
         if model.has_rt_info([section, key])
     }

@@ -1,7 +1,7 @@
-"""Trained detectors that come with the package: the name `hand` stands for the file `shipped/hand.onnx`.
+"""Shipped detectors: trained files that come with the package, such as `hand`, `shipped/hand.onnx`.
 
-What lies in that folder is all there is to one: NAME.onnx, its card NAME.md and the card's figures NAME.json.
-What has a folder or an ending, such as `./hand` or `hand.onnx`, is a file of your own.
+A shipped detector is NAME.onnx, NAME.md (card) and NAME.json (figures) in that folder. A path with a folder
+or an ending, such as `./hand` or `hand.onnx`, is a file of the user.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ ENDING = ".onnx"
 
 
 def shipped_names() -> tuple[str, ...]:
-    """The names of all of them, sorted."""
+    """Returns the names of the shipped detectors, sorted."""
     return tuple(sorted(path.stem for path in FOLDER.glob(f"*{ENDING}")))
 
 
 def is_shipped(model: str | Path | None) -> bool:
-    """Whether a MODEL is the name of a shipped detector."""
+    """Tells whether a MODEL is the name of a shipped detector."""
     return str(model) in shipped_names()
 
 
 def model_path(model: str | Path) -> Path:
-    """The file of a MODEL: of a shipped detector by its name, else the path as it is.
+    """Returns the file of a MODEL: that of a shipped detector, or the path itself.
 
-    Warns where a file or folder of that name lies here, since that is not what runs.
+    Warns when a file or folder has the name of a shipped detector, because the shipped detector runs.
     """
     if not is_shipped(model):
         return Path(model)
@@ -44,18 +44,19 @@ def model_path(model: str | Path) -> Path:
 
 
 def card_path(name: str) -> Path:
-    """The model card of a shipped detector."""
+    """Returns the path of the model card of a shipped detector."""
     return FOLDER / f"{name}.md"
 
 
 def refuse_shipped(model: str | Path | None) -> None:
-    """Refuses the name of a shipped detector where a network is needed that can be changed.
+    """Refuses a shipped detector where a network is needed.
 
     Raises:
-        UsageError: says what to give instead.
+        UsageError: lists the kinds of MODEL that have a network.
     """
     if is_shipped(model):
         raise UsageError(
-            f"{model}: comes with seyolo as a finished .onnx file, to be run, not trained, cut or exported; "
-            f"give a zoo name, a .cfg or a checkpoint (how to train one like it: {card_path(str(model))})"
+            f"{model}: comes with seyolo as a finished .onnx file, which cannot be trained, pruned or "
+            "exported; give a zoo name, a .cfg or a checkpoint (how to train one like it: "
+            f"{card_path(str(model))})"
         )

@@ -1,11 +1,12 @@
-"""Checkpoints, and Darknet networks where OpenCV cannot read them, on PyTorch.
+"""PyTorch backend: checkpoints, and Darknet networks that OpenCV cannot read.
 
-On a CPU in eager mode; on a GPU batch normalisation is folded and the network recorded as a CUDA graph.
+A CPU runs the network in eager mode. For a GPU batch normalisation is folded and the network is recorded as a
+CUDA graph.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
@@ -17,27 +18,26 @@ from seyolo.checkpoint import Checkpoint, read_checkpoint
 from seyolo.darknet.cfg import read_cfg
 from seyolo.darknet.graph import num_classes
 from seyolo.darknet.weights import read_weights
-from seyolo.errors import BackendError
-from seyolo.letterbox import Mode
-from seyolo.runtime.backend import Precision, class_names
+from seyolo.runtime.protocol import Precision, Session, class_names
 from seyolo.torchnet.build import DarknetModel, from_checkpoint, to_checkpoint
 from seyolo.torchnet.cuda_graph import CudaGraph
+from seyolo.torchnet.device import torch_device
 from seyolo.torchnet.folding import fold_batch_norm
 
 TYPES = {"f32": torch.float32, "bf16": torch.bfloat16, "f16": torch.float16}
 
 
 class TorchBackend:
-    """A model of ours, put into evaluation mode.
+    """A DarknetModel in evaluation mode as a backend.
 
     Args:
-        model: is switched to `eval()`, and for a CPU moved there; a GPU gets a copy.
-        threads: PyTorch has one setting for the whole process; this changes it.
-        device: anything `torch.device` understands.
-        precision: of the convolutions. `f32` on a GPU is what PyTorch makes of it, TF32 unless forbidden.
+        model: is switched to `eval()`; a CPU runs the model itself, a GPU runs a copy.
+        threads: sets the number of threads of the whole process, as PyTorch has no other setting.
+        device: `cpu`, `cuda` or `cuda:N`.
+        precision: of the convolutions; `f32` on a GPU means TF32 unless PyTorch is told otherwise.
 
     Raises:
-        BackendError: there is no such device here.
+        BackendError: this machine has no such device.
     """
 
     name = "torch"
@@ -63,35 +63,27 @@ class TorchBackend:
         net = model.network.net
         self.names = model.names
         self.input_size = net.height, net.width
-        self.letterbox_mode: Mode = "letterbox" if net.letter_box else "stretch"
+        self.letterbox_mode = net.letterbox_mode
 
     @classmethod
-    def open(
-        cls,
-        path: str | Path,
-        weights: str | Path | None = None,
-        *,
-        threads: int | None = None,
-        device: str = "cpu",
-        names: Sequence[str] | None = None,
-        precision: Precision = "f32",
-    ) -> Self:
+    def open(cls, path: Path, session: Session) -> Self:
         """Opens a `.safetensors` checkpoint, or a `.cfg` with its `.weights`.
 
         Raises:
             ModelError, CfgError, WeightsError: a damaged file, or files that do not belong together.
-            BackendError: there is no such device here, or the number of names is wrong.
+            BackendError: this machine has no such device, or the number of names is wrong.
         """
-        file = read_checkpoint(path) if weights is None else _read_darknet(path, weights)
-        if names is not None:
-            names = class_names(names, len(file.names), path)
-            file = Checkpoint(file.network, file.state, names, file.provenance)
-        return cls(from_checkpoint(file), threads=threads, device=device, precision=precision)
+        weights = session.weights
+        checkpoint = read_checkpoint(path) if weights is None else _read_darknet(path, weights)
+        if session.names is not None:
+            checkpoint = replace(checkpoint, names=class_names(session.names, len(checkpoint.names), path))
+        model = from_checkpoint(checkpoint)
+        return cls(model, threads=session.threads, device=session.device, precision=session.precision)
 
     def infer(self, batch: Float32[np.ndarray, "n 3 h w"]) -> Float32[np.ndarray, "n p columns"]:
-        """Runs the network; it waits for a GPU, so a clock around it is right.
+        """Runs the network and waits for the result, so that a caller can time the call.
 
-        The first batch of every shape takes a GPU a second or more.
+        On a GPU the first batch of every shape takes a second or more.
         """
         with torch.inference_mode():
             if self._device.type == "cpu":
@@ -110,7 +102,7 @@ class TorchBackend:
 
 
 def _for_gpu(model: DarknetModel, dtype: torch.dtype) -> DarknetModel:
-    """A copy without batch normalisation, its kernels of that type already."""
+    """Returns a copy with batch normalisation folded and kernels of type `dtype`."""
     folded = from_checkpoint(fold_batch_norm(to_checkpoint(model)))
     for module in folded.modules():
         if isinstance(module, torch.nn.Conv2d):
@@ -118,24 +110,7 @@ def _for_gpu(model: DarknetModel, dtype: torch.dtype) -> DarknetModel:
     return folded
 
 
-def _read_darknet(cfg: str | Path, weights: str | Path) -> Checkpoint:
+def _read_darknet(cfg: Path, weights: Path) -> Checkpoint:
     network = read_cfg(cfg)
     names = class_names(None, num_classes(network), cfg)
     return Checkpoint(network, read_weights(weights, network), names, {})
-
-
-def torch_device(name: str) -> torch.device:
-    """The device of that name.
-
-    Raises:
-        BackendError: no such device, or none here.
-    """
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise BackendError(f"{name!r} is no device; use cpu or cuda") from None
-    if device.type not in ("cpu", "cuda"):
-        raise BackendError(f"{name!r}: training and inference run on cpu or cuda")
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise BackendError(f"PyTorch sees no GPU here, so it cannot run on {name!r}; use cpu")
-    return device

@@ -21,18 +21,12 @@ from torch import Tensor, nn
 from seyolo.checkpoint import Checkpoint, default_names
 from seyolo.darknet import graph
 from seyolo.darknet.cfg import Network
-from seyolo.darknet.sections import Region, ScaleChannels, Yolo
+from seyolo.darknet.sections import ScaleChannels
 from seyolo.darknet.weights import tensor_shapes
 from seyolo.errors import ModelError, UsageError
 from seyolo.torchnet.activations import LEAKY_SLOPE
-from seyolo.torchnet.head import RegionHead, YoloHead
-from seyolo.torchnet.layers import (
-    CbamLayer,
-    ConvolutionLayer,
-    ImplicitLayer,
-    WeightedShortcutLayer,
-    make_layer,
-)
+from seyolo.torchnet.head import YoloHead
+from seyolo.torchnet.layers import CbamLayer, ConvolutionLayer, make_layer
 
 OBJECTNESS_PRIOR = 0.01
 """Share of predictions that start out as objects: without it the first steps only unlearn false boxes."""
@@ -134,16 +128,11 @@ class DarknetModel(nn.Module):
     @torch.no_grad()
     def initialise(self, generator: torch.Generator | None = None) -> None:
         """Fills every tensor: Kaiming normal kernels, detection priors, gates that start constant."""
-        for layer in self.layers:
-            for module in layer.modules():
-                if isinstance(module, nn.Conv2d):
-                    _fill_convolution(module, generator)
-                elif isinstance(module, nn.BatchNorm2d):
-                    module.reset_parameters()
-                elif isinstance(module, ImplicitLayer):
-                    nn.init.constant_(module.weights, module.mean)
-                elif isinstance(module, WeightedShortcutLayer):
-                    nn.init.ones_(module.weights)
+        for module in self.layers.modules():
+            if isinstance(module, nn.Conv2d):
+                _fill_convolution(module, generator)
+            elif next(module.parameters(recurse=False), None) is not None:
+                module.reset_parameters()  # type: ignore[operator]
         for convolution, head in self.head_convolutions():
             _fill_head(convolution, head, generator)
         for gate in self._gate_convolutions():
@@ -200,12 +189,7 @@ def _to_numpy(tensor: Tensor) -> np.ndarray[Any, np.dtype[np.float32]]:
 def _make_layers(network: Network) -> Iterator[nn.Module]:
     widths = (*graph.channels(network), network.net.channels)  # [-1] is the image
     for section, sources in zip(network.layers, graph.inputs(network), strict=True):
-        if isinstance(section, Yolo):
-            yield YoloHead(section)
-        elif isinstance(section, Region):
-            yield RegionHead(section)
-        else:
-            yield make_layer(section, [widths[source] for source in sources])
+        yield make_layer(section, [widths[source] for source in sources])
 
 
 def _unread_after(inputs: Sequence[Sequence[int]]) -> list[list[int]]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import torch
 
-from seyolo.data.batches.training import TrainingLoader
+from seyolo.data.batches.training import TrainingLoader, Workers
 from seyolo.data.datasets import Sample
 from seyolo.options.augmentation import Augmentation
 from seyolo.options.training import TrainingOptions
@@ -73,9 +73,7 @@ class TrainConfig(TrainingOptions):
             self.batch,
             self.augmentation,
             self.seed,
-            workers=self.loader_workers or 1,
-            processes=self._num_processes(shard[1]) if self.is_on_gpu() else 0,
-            pin_memory=self.is_on_gpu(),
+            workers=self._workers(shard[1]),
             shard=shard,
         )
 
@@ -83,9 +81,11 @@ class TrainConfig(TrainingOptions):
         """Returns whether the network is trained on a GPU."""
         return torch.device(self.device).type == "cuda"
 
-    def _num_processes(self, num_trainers: int) -> int:
-        """Returns the number of processes that draw images for each of `num_trainers`."""
-        if self.loader_workers is not None:
-            return self.loader_workers
+    def _workers(self, num_trainers: int) -> Workers:
+        """Returns the workers of each of the processes that train: threads, or beside a GPU processes."""
+        if not self.is_on_gpu():
+            return Workers(self.loader_workers or 1)
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        return max(1, min(MOST_GPU_WORKERS, cores // num_trainers - 1))
+        default = max(1, min(MOST_GPU_WORKERS, cores // num_trainers - 1))
+        processes = default if self.loader_workers is None else self.loader_workers
+        return Workers(self.loader_workers or 1, processes, pin_memory=True)

@@ -19,14 +19,14 @@ from torch import Tensor
 from seyolo.checkpoint import default_names
 from seyolo.darknet.graph import detection_layers, strides
 from seyolo.errors import TrainingError, UsageError
+from seyolo.options.training import LossWeights
 from seyolo.torchnet.build import DarknetModel, from_checkpoint, to_checkpoint
 from seyolo.torchnet.folding import fold_batch_norm
 from seyolo.torchnet.head import RegionHead
-from seyolo.training.distributed import ALONE, Team
+from seyolo.training.distributed import SINGLE_PROCESS, Team
 from seyolo.training.loss import (
     DetectionLoss,
     LossModule,
-    LossWeights,
     complete_iou,
     normaliser,
     predictions,
@@ -121,7 +121,11 @@ class DistillationLoss:
     """
 
     def __init__(
-        self, student: DarknetModel, distillation: Distillation, weights: LossWeights, team: Team = ALONE
+        self,
+        student: DarknetModel,
+        distillation: Distillation,
+        weights: LossWeights,
+        team: Team = SINGLE_PROCESS,
     ) -> None:
         check_teacher(student, distillation)
         teacher = from_checkpoint(fold_batch_norm(to_checkpoint(distillation.teacher))).requires_grad_(False)
@@ -191,7 +195,7 @@ def distillation_terms(
     student: tuple[Float32[Tensor, "N P 5+C"], Float32[Tensor, "N P 5+C"]],
     teacher: tuple[Float32[Tensor, "N P 5+C"], Float32[Tensor, "N P 5+C"]],
     class_divergence: Divergence,
-    team: Team = ALONE,
+    team: Team = SINGLE_PROCESS,
 ) -> Float32[Tensor, "3"]:
     """Box, objectness and class terms of a student, each divided by the teacher's total objectness.
 

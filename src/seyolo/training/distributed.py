@@ -1,9 +1,8 @@
-"""Training in several processes, as `torchrun` starts them: who does what, and what they tell one another.
+"""Training in several processes started by `torchrun`.
 
-Process 0 leads: it alone runs the program, reads and writes the run's folder, and prints. The others wait
-until it calls for a function that all run together (`Team.call`), which training does. Gradients are averaged
-by PyTorch's DistributedDataParallel, over NCCL between GPUs and over Gloo between CPUs; whatever else has to
-be known to all goes over Gloo.
+Process 0, the leader, runs the program, reads and writes the run's folder, and prints. The others wait for
+functions that it calls on all processes (`Team.call`). DistributedDataParallel averages the gradients, over
+NCCL between GPUs and over Gloo between CPUs; all other values are exchanged over Gloo.
 """
 
 from __future__ import annotations
@@ -11,6 +10,7 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import traceback
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ from torch.nn.parallel import DistributedDataParallel
 from seyolo.errors import TrainingError, UsageError
 
 LONGEST_WAIT = timedelta(days=2)
-"""How long the others wait while process 0 is busy alone, evaluating and timing for instance."""
+"""Time limit of the other processes while process 0 works alone, for instance evaluates or times."""
 STOPPED = 1
 
 Item = TypeVar("Item")
@@ -37,38 +37,38 @@ Parameters = ParamSpec("Parameters")
 
 @dataclass(frozen=True)
 class Team:
-    """The processes that train together, seen from one of them; by default from one that is alone."""
+    """Processes that train together, seen from one of them; by default a single process."""
 
     rank: int = 0
     size: int = 1
 
     @property
     def is_leader(self) -> bool:
-        """Whether this is process 0."""
+        """True on process 0."""
         return self.rank == 0
 
     def share_of(self, batch_size: int) -> int:
-        """How many images of a batch each process takes.
+        """Returns the number of images of a batch that each process takes.
 
         Raises:
-            UsageError: they cannot be divided evenly.
+            UsageError: the batch cannot be divided evenly.
         """
         if batch_size % self.size:
             near = max(self.size, batch_size - batch_size % self.size)
             raise UsageError(
-                f"--batch {batch_size}: is divided among {self.size} processes, so it must be a multiple of "
-                f"{self.size}; take {near}"
+                f"--batch {batch_size}: must be a multiple of {self.size}, because {self.size} processes "
+                f"share each batch; use --batch {near}"
             )
         return batch_size // self.size
 
     def block_of(self, items: Sequence[Item], batch_size: int) -> Sequence[Item]:
-        """This process's part of a sequence: blocks of whole batches, in the order of the ranks."""
+        """Returns this process's part of a sequence: whole batches, in the order of the ranks."""
         num_batches = -(-len(items) // batch_size)
         first, end = (number * num_batches // self.size for number in (self.rank, self.rank + 1))
         return items[first * batch_size : end * batch_size]
 
     def device(self, name: str) -> torch.device:
-        """The device of this process; on `cuda` each process of a machine has a GPU of its own.
+        """Returns the device of this process; on `cuda` each process of a machine has its own GPU.
 
         Raises:
             UsageError: one GPU is named for all, or there are fewer GPUs than processes.
@@ -85,7 +85,7 @@ class Team:
         return torch.device("cuda", index)
 
     def wrap(self, module: nn.Module, device: torch.device) -> nn.Module:
-        """The module with its gradients averaged over all processes in the backward pass."""
+        """Wraps a module so that the backward pass averages gradients over all processes."""
         if self.size == 1:
             return module
         devices = [device] if device.type == "cuda" else None
@@ -96,7 +96,7 @@ class Team:
             return DistributedDataParallel(module, devices, broadcast_buffers=False, static_graph=True)
 
     def sum(self, value: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
-        """The sum over all processes, without a gradient."""
+        """Returns the sum over all processes, without a gradient."""
         if self.size == 1:
             return value
         total = value.detach().clone()
@@ -114,7 +114,7 @@ class Team:
             tensor.copy_(mean.view_as(tensor))
 
     def gather(self, value: Item) -> list[Item]:
-        """The values of all processes in order, on process 0; on others an empty list."""
+        """Returns the values of all processes in rank order on process 0, an empty list on the others."""
         if self.size == 1:
             return [value]
         values: list[Any] = [None] * self.size
@@ -122,7 +122,7 @@ class Team:
         return values if self.is_leader else []
 
     def broadcast(self, value: Item) -> Item:
-        """Process 0's value, on every process."""
+        """Returns process 0's value on every process."""
         if self.size == 1:
             return value
         values = [value]
@@ -130,16 +130,16 @@ class Team:
         return values[0]
 
     def call(self, function: Callable[..., None], *arguments: object) -> None:
-        """On process 0: has the others run a function, too; it must be one of a module."""
-        assert self.is_leader, "another process waits for calls, it makes none"
+        """Runs a function on the other processes; it must be picklable: a module-level function."""
+        assert self.is_leader, "only process 0 calls functions on the others"
         self.broadcast((function, arguments))
 
 
-ALONE = Team()
+SINGLE_PROCESS = Team()
 
 
-class Led:
-    """A function that process 0 computes for all, each call at the same point of every process."""
+class ComputedByLeader:
+    """A function that runs on process 0 and returns its result on all; every process calls it in step."""
 
     def __init__(self, function: Callable[..., Any] | None, team: Team) -> None:
         self.function = function
@@ -149,56 +149,60 @@ class Led:
         return self.team.broadcast(self.function(*arguments) if self.function is not None else None)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _led_by_other, ()
+        return _on_other_process, ()
 
 
-def _led_by_other() -> Led:
-    return Led(None, current_team())
+def _on_other_process() -> ComputedByLeader:
+    return ComputedByLeader(None, current_team())
 
 
 def current_team() -> Team:
-    """The team this process has joined, or itself alone."""
+    """Returns the team that this process has joined, or a team of one."""
     return Team(dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else Team()
 
 
-def share(run: Callable[[], Result]) -> Result:
-    """Runs a program on process 0 with the others' help, and gives its result to all.
+def run_on_leader(run: Callable[[], Result]) -> Result:
+    """Runs a program on process 0, which calls functions on the others; all return its result.
 
-    Without `torchrun`, or within such a program, it is simply run.
+    Without `torchrun`, or inside such a program, `run` is called directly.
 
     Raises:
-        TrainingError: on process 0, when another process stopped.
-        SystemExit: on another one, when process 0 did; it has said why.
+        TrainingError: on process 0, another process stopped.
+        SystemExit: on another process, process 0 stopped and has printed the reason.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) == 1 or dist.is_initialized():
         return run()
     has_gpus = torch.cuda.is_available() and dist.is_nccl_available()
     dist.init_process_group("cpu:gloo,cuda:nccl" if has_gpus else "gloo", timeout=LONGEST_WAIT)
     team = current_team()
+    lost = False
     try:
         result = _lead(team, run) if team.is_leader else _follow(team)
     except RuntimeError as error:
-        if not _tells_of_lost_process(error):
+        if not _is_lost_connection(error):
             raise
         if not team.is_leader:
             raise SystemExit(STOPPED) from None
-        raise TrainingError(
-            "another process of this training stopped; its own message says why. Finished epochs are kept: "
-            "go on with --resume"
-        ) from None
+        lost = True
+        traceback.clear_frames(error.__traceback__)
     dist.destroy_process_group()
-    # What still holds the connections in a cycle (DDP's reducer does) would take them down with the
-    # interpreter, where their threads are not joined, and abort a process that is done.
+    # DDP's reducer holds the connections in a reference cycle. Freed only at interpreter exit, they would
+    # abort the process, since their threads are not joined there.
     gc.collect()
+    if lost:
+        raise TrainingError(
+            "another process of this training stopped; see its own message. Finished epochs are kept: "
+            "continue with --resume"
+        )
     return cast("Result", result)
 
 
-def shared(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
-    """The function as a program of `share`."""
+def on_leader(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
+    """Decorates a function to run by `run_on_leader`."""
 
     @wraps(function)
     def run(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
-        return share(partial(function, *args, **kwargs))
+        return run_on_leader(partial(function, *args, **kwargs))
 
     return run
 
@@ -210,8 +214,8 @@ def _lead(team: Team, run: Callable[[], Result]) -> Result:
 
 
 def _follow(team: Team) -> Any:
-    """Runs what process 0 calls for until its program ends; its result."""
-    # Ctrl-C reaches every process: the leader ends at a point where it can, and the others with it.
+    """Runs the functions that process 0 calls until its program ends; returns its result."""
+    # Ctrl-C reaches every process: the leader stops at a safe point, and the others with it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     while True:
         function, arguments = team.broadcast(cast("Any", None))
@@ -220,6 +224,6 @@ def _follow(team: Team) -> Any:
         function(*arguments)
 
 
-def _tells_of_lost_process(error: RuntimeError) -> bool:
-    """Whether the error is that of a collective whose other end is gone; Gloo has no type for it."""
+def _is_lost_connection(error: RuntimeError) -> bool:
+    """Returns whether a collective failed because another process ended; Gloo has no error type for it."""
     return isinstance(error, dist.DistError) or "/gloo/" in str(error)

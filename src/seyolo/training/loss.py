@@ -19,7 +19,7 @@ from seyolo.options.training import LossWeights
 from seyolo.torchnet.build import DarknetModel
 from seyolo.torchnet.head import RegionHead, YoloHead
 from seyolo.training.assign import Assignment, Level, assign, candidates
-from seyolo.training.distributed import ALONE, Team
+from seyolo.training.distributed import SINGLE_PROCESS, Team
 
 
 def complete_iou(a: Float[Tensor, "*n 4"], b: Float[Tensor, "*n 4"]) -> tuple[Tensor, Tensor]:
@@ -58,7 +58,7 @@ class DetectionLoss:
         heads: Sequence[YoloHead],
         weights: LossWeights | None = None,
         top_k: int = 10,
-        team: Team = ALONE,
+        team: Team = SINGLE_PROCESS,
     ) -> None:
         self.team = team
         self.heads = heads

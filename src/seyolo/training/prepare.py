@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from itertools import islice
 
 import numpy as np
@@ -14,13 +14,13 @@ from seyolo.darknet import edit
 from seyolo.darknet.cfg import Network
 from seyolo.darknet.edit import set_anchors, set_classes, set_letterbox, set_size
 from seyolo.darknet.graph import detection_layers
-from seyolo.darknet.placement import GateKind
-from seyolo.darknet.sections import Detection, Join, Yolo
+from seyolo.darknet.sections import Detection, Yolo
 from seyolo.data.anchors import kmeans_anchors
-from seyolo.data.batches.augment import Augmentation
 from seyolo.data.batches.training import TrainingLoader
 from seyolo.data.datasets import Dataset, Sample
+from seyolo.opening.description import Attention
 from seyolo.opening.network import load
+from seyolo.options.augmentation import Augmentation
 from seyolo.torchnet.attention import attach
 from seyolo.torchnet.build import DarknetModel, build, from_checkpoint, to_checkpoint
 from seyolo.training.config import TrainConfig
@@ -29,16 +29,6 @@ CENTRE_RANGE = 2.0
 """`scale_x_y` of untrained networks: centres may lie in the next cell, so several cells learn an object."""
 ANCHOR_BATCHES = 60
 FREEZING_KEYS = frozenset(["stopbackward", "dont_update", "train_only_bn"])
-
-
-@dataclass(frozen=True)
-class Attention:
-    """Which attention to attach, where, and how: the arguments of `attach`."""
-
-    kind: GateKind
-    at: tuple[str, ...] = ("residual",)
-    reduction: int = 16
-    join: Join = "scale"
 
 
 def fit_to_data(network: Network, num_classes: int, size_px: int) -> Network:

@@ -9,7 +9,7 @@ the network learns to do without them, so that the cut itself changes nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Literal, NamedTuple, Protocol, cast, get_args
+from typing import NamedTuple, Protocol, cast, get_args
 
 import numpy as np
 import torch

@@ -1,46 +1,50 @@
-"""Where training tells its figures while it runs, besides `results.csv`.
+"""Receivers of training figures besides `results.csv`: progress output and experiment trackers.
 
-A tracker is any object with the methods of `Tracker`; what opens one is passed into `train`, so that another
-one needs no change here. Without one nothing is told.
+A tracker is any object with the methods of `Tracker`; a function that opens one is passed to `train`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, get_args
+from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
 import numpy as np
 from jaxtyping import Float32
 
 from seyolo.errors import UsageError
-from seyolo.options.training import TrackerName
+from seyolo.progress import Progress, Silent
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
+TrackerName = Literal["tensorboard"]
 TENSORBOARD_FOLDER = "tensorboard"
 
 
 class Tracker(Protocol):
-    """What the training loop tells after every epoch; epochs count from 1."""
+    """Receives figures after every epoch; epochs count from 1."""
 
     def figures(self, epoch: int, row: Mapping[str, Any]) -> None:
-        """The epoch's line of `results.csv`."""
+        """Receives the epoch's row of `results.csv`."""
 
     def scales(self, epoch: int, sizes: Float32[np.ndarray, " n"]) -> None:
-        """|γ| of every channel with batch normalisation; a network without has none to tell."""
+        """Receives |γ| of every channel with batch normalisation; not called where there is none."""
 
     def close(self) -> None:
-        """Nothing more is to come."""
+        """Flushes and closes."""
 
 
 OpenTracker = Callable[[Path, int], Tracker]
-"""Opens the tracker of a run, from its folder and the number of epochs that are done already."""
+"""Opens the tracker of a run, given its folder and the number of finished epochs."""
 
 
-class Untracked:
-    """Tells nobody."""
+class NoTracker:
+    """Discards everything."""
+
+    def __init__(self, *_: object) -> None:
+        pass
 
     def figures(self, epoch: int, row: Mapping[str, Any]) -> None:
         del epoch, row
@@ -52,12 +56,27 @@ class Untracked:
         return
 
 
+@dataclass(frozen=True)
+class Monitor:
+    """Receivers of a run's output; by default everything is discarded.
+
+    Attributes:
+        progress: shows bars and lines.
+        tracker: opens the tracker.
+        title: name of the run in progress lines and curves.
+    """
+
+    progress: Progress = field(default_factory=Silent)
+    tracker: OpenTracker = NoTracker
+    title: str = "train"
+
+
 class TensorBoard:
     """Event files in the run's folder, for `tensorboard --logdir runs`.
 
     Args:
         folder: of the run.
-        epochs_done: what was written of later epochs, by a run that was stopped, is left out of the view.
+        epochs_done: figures of later epochs, from a run that was stopped, are hidden.
 
     Raises:
         UsageError: TensorBoard is not installed.
@@ -80,7 +99,7 @@ class TensorBoard:
 
 
 def _group(name: str) -> str:
-    """Under which heading a column of `results.csv` stands."""
+    """Returns the TensorBoard heading of a column of `results.csv`."""
     if name == "ap" or name.endswith(("_ap", "_ap50")):
         return "score"
     return "run" if name in ("seconds", "pictures_per_s", "learning_rate") else "loss"
@@ -98,16 +117,16 @@ def _summary_writer() -> type[SummaryWriter]:
 
 
 def chosen_tracker(tracker: str | OpenTracker | None) -> OpenTracker:
-    """What opens the tracker of that name; one's own opener stays as it is, and None tells nobody.
+    """Returns the opener for a tracker's name, for a user's own opener, or for none.
 
     Raises:
-        UsageError: an unknown name, or one that is not installed.
+        UsageError: the name is unknown, or the tracker is not installed.
     """
     if tracker is None:
-        return lambda folder, epochs_done: Untracked()
+        return NoTracker
     if not isinstance(tracker, str):
         return tracker
     if tracker not in get_args(TrackerName):
-        raise UsageError(f"--tracker {tracker}: there is {', '.join(get_args(TrackerName))}")
-    _summary_writer()  # refuses now what would be refused when training starts
+        raise UsageError(f"--tracker {tracker}: unknown; choose {', '.join(get_args(TrackerName))}")
+    _summary_writer()  # refuses a missing installation before training starts
     return TensorBoard

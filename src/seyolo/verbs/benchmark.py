@@ -1,107 +1,76 @@
-"""Opening any MODEL with the runtime that fits it, and `benchmark`: several of them side by side.
+"""`benchmark`: latency, memory and AP of several models, measured in one run.
 
 PyTorch is imported only for a model that needs it.
 """
 
 from __future__ import annotations
 
-import difflib
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TypedDict, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import UInt8
 
-import seyolo
-from seyolo.darknet.placement import GateKind
-from seyolo.darknet.sections import Join
-from seyolo.darknet.zoo import is_zoo_name
 from seyolo.data.datasets import Dataset, load_dataset
-from seyolo.errors import BackendError, ModelError, UsageError
+from seyolo.evaluation.backends import evaluate_backend
+from seyolo.json_files import from_json, to_json
 from seyolo.media.images import read_image
-from seyolo.opening.description import describe
+from seyolo.opening.detector import open_detector, split_model
+from seyolo.options.model import ModelOptions
 from seyolo.progress import Progress
-from seyolo.runtime.backend import (
-    MODEL_ENDINGS,
-    Backend,
-    Precision,
-    Runtime,
-    check_choice,
-    is_exported,
-    open_backend,
-    require_size,
-)
 from seyolo.runtime.benchmark import Timing, detect_timed, gradient_image
 from seyolo.runtime.benchmark import benchmark as time_backends
-from seyolo.runtime.installed import needing
 from seyolo.runtime.memory import measure_alone
-from seyolo.runtime.shipped import is_shipped, shipped_names
+from seyolo.runtime.protocol import Backend, Precision
 
 if TYPE_CHECKING:
     from seyolo.evaluation.ap import Metrics
 
 NUM_IMAGES = 16
 NUM_ALONE = 3
-"""Turns of a model whose memory is measured: some runtimes plan their memory in the second."""
-
-
-class Choice(NamedTuple):
-    """A MODEL without what may stand behind it: `slim.onnx@openvino:bf16`."""
-
-    model: str
-    runtime: Runtime | None
-    precision: Precision
-
-
-class OpenKeywords(TypedDict, total=False):
-    """What `open_detector` takes besides the model."""
-
-    weights: str | Path | None
-    num_classes: int | None
-    attention: GateKind | None
-    at: Sequence[str]
-    reduction: int
-    join: Join
-    threads: int | None
-    device: str
-    random: bool
+"""Runs of a model whose memory is measured; some runtimes allocate memory in the second."""
 
 
 @dataclass(frozen=True)
 class Entrant:
-    """A model of a comparison that is not open yet, and how to open it."""
+    """A model to benchmark, not open yet.
+
+    Attributes:
+        model: a MODEL, with a runtime behind it where another than the usual is wanted.
+        options: its weights, classes and gates.
+        threads: of the CPU.
+        device: `cpu` or `cuda`.
+    """
 
     model: str
-    keywords: OpenKeywords
+    options: ModelOptions
+    threads: int | None
+    device: str
 
     def open(self) -> Backend:
-        """The model ready to run; raises as `open_detector` does."""
-        return open_detector(self.model, **self.keywords)
+        """Opens the model, with random weights where it has none."""
+        return open_detector(self.model, self.options, threads=self.threads, device=self.device, random=True)
 
     def peak_memory_mb(self, batch: int) -> float | None:
-        """Of a process that does nothing but detect with it, `batch` photos at once: `runtime.memory`."""
-        keywords = {
-            key: str(value) if isinstance(value, Path) else value for key, value in self.keywords.items()
-        }
-        arguments = {"model": self.model, "keywords": keywords, "batch": batch}
-        return measure_alone(__name__, "detect_alone", arguments)
+        """Returns the peak memory of a process that only detects, `batch` images at once."""
+        return measure_alone(__name__, "detect_alone", {"entrant": to_json(self), "batch": batch})
 
 
 @dataclass(frozen=True)
 class Compared(Timing):
-    """What `benchmark` tells of a model: its timing, and the following.
+    """Result of `benchmark` for one model: timing, memory and AP.
 
     Attributes:
         runtime: `onnxruntime`, `openvino`, `opencv` or `torch`.
-        precision: of what the file has in float32.
+        precision: of the layers that the file holds in float32.
         input_size: height and width in pixels.
-        peak_memory_mb: of a process that only detects with it; None for a backend that was open already, and
-            where the system does not tell.
-        metrics: AP by split, when data were given.
+        peak_memory_mb: of a process that only detects; None for a backend that the caller opened, and where
+            the system does not report it.
+        metrics: AP by split, where a data set is given.
     """
 
     runtime: str
@@ -109,102 +78,6 @@ class Compared(Timing):
     input_size: tuple[int, int]
     peak_memory_mb: float | None
     metrics: dict[str, Metrics] = field(default_factory=dict)
-
-
-def split_model(model: str | Path) -> Choice:
-    """What stands behind the last `@` of a MODEL file: a runtime, and behind `:` a precision.
-
-    Raises:
-        BackendError: a runtime or precision that does not exist.
-    """
-    text = str(model)
-    name, at, wanted = text.rpartition("@")
-    if not at or Path(text).exists() or not (_is_file(name) or _is_zoo_with_runtime(wanted)):
-        return Choice(text, None, "f32")
-    runtime, colon, precision = wanted.partition(":")
-    check_choice(runtime, precision if colon else "f32", text)
-    return Choice(name, cast(Runtime, runtime), cast(Precision, precision if colon else "f32"))
-
-
-def _is_file(name: str) -> bool:
-    return name.endswith(MODEL_ENDINGS) or is_shipped(name)
-
-
-def _is_zoo_with_runtime(wanted: str) -> bool:
-    """Whether this is a runtime and not the width of a zoo name; only PyTorch runs those."""
-    return wanted.partition(":")[0] == "torch"
-
-
-def open_detector(
-    model: str | Path,
-    weights: str | Path | None = None,
-    *,
-    num_classes: int | None = None,
-    attention: GateKind | None = None,
-    at: Sequence[str] = (),
-    reduction: int = 16,
-    join: Join = "scale",
-    threads: int | None = None,
-    device: str = "cpu",
-    random: bool = False,
-) -> Backend:
-    """A MODEL ready to run: a file as it is on its own runtime, anything else on PyTorch.
-
-    Args:
-        model: a shipped detector, an `.onnx` or `.xml` file, a checkpoint, a `.cfg` or a zoo name;
-            `@RUNTIME` or `@RUNTIME:PRECISION` behind it asks for another than the usual, as in
-            `slim.onnx@openvino:bf16`.
-        weights: of a `.cfg` or zoo network.
-        num_classes, attention, at, reduction, join: as in `seyolo.api.open_model`; they need PyTorch.
-        threads: of the CPU.
-        device: `cpu` or `cuda`.
-        random: random weights are welcome where none are given.
-
-    Raises:
-        BackendError: no such file, or a runtime that is missing or refuses it.
-        ModelError: a network without weights.
-    """
-    name, runtime, precision = split_model(model)
-    path = Path(name)
-    runs_as_it_is = is_exported(name)
-    if runs_as_it_is and (weights, num_classes, attention, tuple(at)) != (None, None, None, ()):
-        raise UsageError(
-            f"{name}: an exported file is run as it is; leave --weights and the model options out"
-        )
-    is_darknet = weights is None or (path.suffix == ".cfg" and Path(weights).suffix != ".safetensors")
-    as_it_is = num_classes is None and attention is None and not at and is_darknet
-    has_weights = path.suffix != ".cfg" or weights is not None or path.with_suffix(".weights").is_file()
-    if runs_as_it_is or (as_it_is and path.suffix in MODEL_ENDINGS and (has_weights or not random)):
-        return open_backend(
-            name, weights, runtime=runtime, precision=precision, threads=threads, device=device
-        )
-    if runtime not in (None, "torch"):
-        raise BackendError(f"{model}: {runtime} runs files as they are; with model options torch does")
-    if path.suffix not in MODEL_ENDINGS:
-        _require_known(name, num_classes)
-    with needing("torch", name, '"seyolo[train]"'):
-        api = seyolo.api
-    return api.open_on_torch(
-        name,
-        weights=weights,
-        num_classes=num_classes,
-        attention=attention,
-        at=at,
-        reduction=reduction,
-        join=join,
-        threads=threads,
-        device=device,
-        precision=precision,
-        random=random,
-    )
-
-
-def _require_known(name: str, num_classes: int | None) -> None:
-    """Refuses what is no MODEL at all, whatever is installed; names the shipped detector that is near."""
-    near = difflib.get_close_matches(name, shipped_names(), 1)
-    if near and not is_zoo_name(name):
-        raise ModelError(f"there is no model {name!r}; did you mean {near[0]}, which comes with seyolo?")
-    describe(name, num_classes)
 
 
 def benchmark(
@@ -216,22 +89,27 @@ def benchmark(
     threads: int | None = None,
     device: str = "cpu",
 ) -> list[Compared]:
-    """Latency of models measured against each other in one run, their memory, and their AP.
+    """Measures latency, memory and AP of several models, interleaved in one run.
 
     Args:
         models: one or several `.onnx` or `.xml` files, checkpoints, `.cfg` with weights beside, or zoo names,
-            which run with random weights; each may end in `@RUNTIME:PRECISION` as in `open_detector`; or open
-            backends by name.
-        data: its images are used when given, else one drawn 1280x720 image; and AP is measured on every
-            split but `train`, which needs the package faster-coco-eval.
+            which run with random weights; each may end in `@RUNTIME:PRECISION`, as in
+            `slim.onnx@openvino:bf16`; or open backends by name.
+        data: gives the images, and the splits but `train` for AP, which needs the package faster-coco-eval;
+            without it one drawn 1280x720 image is used.
         repeats: timed rounds.
-        batch: so many images at once are timed, too.
+        batch: also time this many images at once.
         threads: of the CPU.
         device: `cpu` or `cuda`.
 
     Raises:
         UsageError: no models.
-        BackendError, ModelError: one that cannot be opened.
+        BackendError, ModelError: a model that cannot be opened.
+
+    Example:
+        >>> (row,) = seyolo.benchmark("hand", repeats=3)
+        >>> row.runtime, row.input_size
+        ('onnxruntime', (320, 320))
     """
     if isinstance(models, str | Path):
         models = [models]
@@ -239,8 +117,10 @@ def benchmark(
     if isinstance(models, Mapping):
         entrants = models
     else:
-        keywords = OpenKeywords(threads=threads, device=device, random=True)
-        entrants = {name: Entrant(str(model), keywords) for name, model in unique_names(models).items()}
+        entrants = {
+            name: Entrant(str(model), ModelOptions(), threads, device)
+            for name, model in unique_names(models).items()
+        }
     return compare(entrants, data, repeats=repeats, batch=batch)
 
 
@@ -252,7 +132,7 @@ def compare(
     batch: int = 1,
     progress: Progress | None = None,
 ) -> list[Compared]:
-    """As `benchmark`, of models that are each opened in their own way; `progress` is told of the AP."""
+    """Benchmarks models that each have their own options; `progress` reports the evaluation."""
     dataset = data if isinstance(data, Dataset) or data is None else load_dataset(data)
     backends = {
         name: entrant.open() if isinstance(entrant, Entrant) else entrant
@@ -274,38 +154,15 @@ def compare(
     ]
 
 
-def detect_alone(model: str, keywords: OpenKeywords, batch: int) -> None:
-    """Opens a model and detects in a drawn image: what a process does whose memory is measured."""
-    backend = open_detector(model, **keywords)
+def detect_alone(entrant: object, batch: int) -> None:
+    """Opens an entrant, given as JSON, and detects in a drawn image: the process whose memory is measured."""
+    backend = from_json(entrant, Entrant).open()
     for number in range(NUM_ALONE):
         detect_timed(backend, [gradient_image(720, 1280)], number, lambda: 0, count=batch)
 
 
-def evaluate_backend(
-    backend: Backend,
-    data: str | Path | Dataset,
-    split: str | None = None,
-    *,
-    size: int | None = None,
-    progress: Progress | None = None,
-) -> dict[str, Metrics]:
-    """As `seyolo.evaluate`, of what runs already; needs the package faster-coco-eval and no PyTorch.
-
-    Raises:
-        BackendError: the package is missing.
-        UsageError: another size than the model's own.
-        DataError: another number of classes, or no such split.
-    """
-    with needing("faster_coco_eval", "AP", "faster-coco-eval"):
-        # No part of the base install.
-        from seyolo.evaluation.splits import judge_splits, metrics_of  # noqa: PLC0415
-    dataset = data if isinstance(data, Dataset) else load_dataset(data)
-    judgement = judge_splits(backend, dataset, split, require_size(backend, size), progress)
-    return metrics_of(judgement, len(backend.names))
-
-
 def _can_measure_ap() -> bool:
-    """Whether the package for it is there; warns where not, since latency can be had without."""
+    """Tells whether faster-coco-eval is installed; warns if it is not, since latency needs no AP."""
     if find_spec("faster_coco_eval") is not None:
         return True
     missing = "faster-coco-eval, which is not installed; get it with: pip install faster-coco-eval"
@@ -314,7 +171,7 @@ def _can_measure_ap() -> bool:
 
 
 def unique_names(models: Sequence[str | Path]) -> dict[str, str | Path]:
-    """The models by what they are called in a table; the same one twice gets a number."""
+    """Returns the models by their names in tables; a repeated model gets a number."""
     named: dict[str, str | Path] = {}
     for model in models:
         count = sum(str(model) == str(other) for other in named.values())
@@ -323,7 +180,7 @@ def unique_names(models: Sequence[str | Path]) -> dict[str, str | Path]:
 
 
 def sample_images(data: str | Path | Dataset) -> list[UInt8[np.ndarray, "H W 3"]]:
-    """Some decoded images of a data set, spread over its `test` split or the last one there is."""
+    """Returns decoded images of a data set, spread over its `test` split, or its last one."""
     dataset = data if isinstance(data, Dataset) else load_dataset(data)
     split = "test" if "test" in dataset.splits else list(dataset.splits)[-1]
     images = dataset.images(split)

@@ -1,26 +1,29 @@
-"""What a cut needs images for: importance measured on the loss, and making up for what went."""
+"""Calibration set: training images on which importance is measured and a cut is repaired."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from itertools import islice
 
+import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from seyolo.data.batches.augment import Augmentation
-from seyolo.data.batches.evaluation import EvaluationLoader
+from seyolo.data.batches.evaluation import evaluation_batches
 from seyolo.data.batches.training import TrainingLoader, to_planes
 from seyolo.data.datasets import Dataset, Sample
+from seyolo.options.augmentation import Augmentation
+from seyolo.options.cut import CutOptions
+from seyolo.options.slim import Repair, SlimOptions
+from seyolo.progress import Progress
 from seyolo.pruning.cutting.recalibrate import recalibrate
 from seyolo.pruning.cutting.reconstruct import reconstruct
-from seyolo.pruning.importance.obs import obs_scores
-from seyolo.pruning.importance.scores import FloatArray
-from seyolo.pruning.importance.taylor import taylor_scores
+from seyolo.pruning.importance.built_in import MEASURED, Material, named_importance
 from seyolo.pruning.planning.plan import Plan
+from seyolo.pruning.planning.planner import Planner
 from seyolo.torchnet.build import DarknetModel
-from seyolo.options.slim import Repair
 
 RECALIBRATION_IMAGES = 256
 RECONSTRUCTION_IMAGES = 64
@@ -28,84 +31,114 @@ CALIBRATION_BATCH = 16
 TAYLOR_BATCHES = 8
 
 
+@dataclass(frozen=True)
+class CalibrationSet:
+    """Images of the `train` split of a dataset, drawn by seed.
+
+    Attributes:
+        dataset: the images and labels.
+        size_hw: (height, width) of the input in pixels.
+        seed: of the choice of images and of their augmentation.
+    """
+
+    dataset: Dataset
+    size_hw: tuple[int, int]
+    seed: int = 0
+
+    def batches(self) -> Iterator[Float[Tensor, "N 3 H W"]]:
+        """Yields 64 images in [0, 1], a quarter of them as evaluated, the others augmented.
+
+        Kernels fitted to plain images alone lose what only mosaics show, small objects for instance.
+        """
+        plain = RECONSTRUCTION_IMAGES // 4
+        yield from self.plain_batches(plain)
+        height, width = self.size_hw
+        for images, _ in self._augmented((RECONSTRUCTION_IMAGES - plain) // CALIBRATION_BATCH):
+            yield images[..., :height, :width].float() / 255
+
+    def plain_batches(self, count: int) -> Iterator[Float[Tensor, "N 3 H W"]]:
+        """Yields `count` images in [0, 1] as they are evaluated."""
+        for batch, _, _ in evaluation_batches(self.samples(count), self.size_hw, CALIBRATION_BATCH):
+            yield to_planes(batch).float() / 255
+
+    def labelled_batches(self) -> Iterator[tuple[UInt8[Tensor, "N 3 S S"], Float[Tensor, "M 6"]]]:
+        """Yields batches of augmented images and targets, as training sees them."""
+        return self._augmented(TAYLOR_BATCHES)
+
+    def samples(self, count: int) -> list[Sample]:
+        """Returns `count` images of the train split, or all of them where it has fewer."""
+        samples = self.dataset.split("train")
+        order = torch.randperm(len(samples), generator=torch.Generator().manual_seed(self.seed))
+        return [samples[int(i)] for i in order[:count]]
+
+    def _augmented(self, num_batches: int) -> Iterator[tuple[UInt8[Tensor, "N 3 S S"], Float[Tensor, "M 6"]]]:
+        samples, side = self.dataset.split("train"), max(self.size_hw)
+        loader = TrainingLoader(samples, side, CALIBRATION_BATCH, Augmentation(), self.seed)
+        return islice(loader.epoch(0), num_batches)
+
+
+def planner_on(
+    model: DarknetModel,
+    options: CutOptions,
+    dataset: Dataset | None,
+    seed: int,
+    progress: Progress | None = None,
+) -> Planner:
+    """Returns a planner whose importance is measured on training images where it needs any.
+
+    Args:
+        model: the dense model.
+        options: of the plans; the default importance is `obs` with images, else `bn`.
+        dataset: its `train` split has the images.
+        seed: of `random` importance and of the choice of images.
+        progress: receives the progress of latency measurements.
+
+    Raises:
+        UsageError: `taylor` or `obs` without images.
+    """
+    net = model.network.net
+    images = None if dataset is None else CalibrationSet(dataset, (net.height, net.width), seed)
+    material = Material(options.tied, np.random.default_rng(seed), images)
+    importance = named_importance(options.importance, material)
+    return Planner(model, options, importance=importance, progress=progress)
+
+
+def plan_of(
+    model: DarknetModel, config: SlimOptions, dataset: Dataset | None, progress: Progress | None = None
+) -> Plan:
+    """Returns the plan of a `slim` run; a latency holds as measured.
+
+    Without a dataset the plan is a rough one of about the right cost, before anything is trained: `bn` stands
+    in for an importance that needs images.
+
+    Raises:
+        SeyoloError: as in `Planner.plan`.
+    """
+    options = config.plan_options()
+    if dataset is None and options.importance in MEASURED:
+        options = replace(options, importance=None)
+    planner = planner_on(model, options, dataset, config.seed, progress)
+    return planner.plan(config.budgets)
+
+
 def repair_on(
     slim_model: DarknetModel,
     dense: DarknetModel,
     plan: Plan,
-    dataset: Dataset,
-    size_hw: tuple[int, int],
-    *,
+    images: CalibrationSet,
     how: Repair = "reconstruct",
-    seed: int = 0,
 ) -> None:
-    """Makes up for a cut with training images, in place, before anything is trained.
+    """Repairs a pruned model with training images, in place, before it is fine-tuned.
 
     Args:
-        slim_model: `prune_by(dense, plan)`.
+        slim_model: the pruned model of the plan.
         dense: the model before the cut.
-        plan: what was cut.
-        dataset: its `train` split gives the images.
-        size_hw: at which they are seen.
-        how: `reconstruct` fits kernels to what the dense network puts out, `recalibrate` measures the
-            batch-normalisation statistics anew, `none` leaves the network as it is.
-        seed: of the choice of images.
+        plan: of the cut.
+        images: the calibration set.
+        how: `reconstruct` fits kernels to the outputs of the dense network, `recalibrate` measures the
+            batch-normalisation statistics again, `none` does nothing.
     """
     if how == "reconstruct":
-        reconstruct(slim_model, dense, plan, repair_batches(dataset, size_hw, seed))
+        reconstruct(slim_model, dense, plan, images.batches())
     elif how == "recalibrate":
-        recalibrate(slim_model, calibration_batches(dataset, size_hw, RECALIBRATION_IMAGES, seed))
-
-
-def taylor_on(
-    model: DarknetModel, dataset: Dataset, size_hw: tuple[int, int], seed: int
-) -> dict[int, FloatArray]:
-    """Taylor importance of a model on augmented training images, per convolution (filters,)."""
-    return taylor_scores(model, augmented_batches(dataset, max(size_hw), TAYLOR_BATCHES, seed))
-
-
-def obs_on(
-    model: DarknetModel, dataset: Dataset, size_hw: tuple[int, int], seed: int
-) -> dict[int, FloatArray]:
-    """How much the outputs of a model change without each channel, per convolution (filters,)."""
-    return obs_scores(model, repair_batches(dataset, size_hw, seed), seed)
-
-
-def augmented_batches(
-    dataset: Dataset, size_px: int, count: int, seed: int
-) -> Iterator[tuple[UInt8[Tensor, "N 3 S S"], Float[Tensor, "M 6"]]]:
-    """`count` batches of training images and targets as training sees them."""
-    loader = TrainingLoader(dataset.split("train"), size_px, CALIBRATION_BATCH, Augmentation(), seed)
-    return islice(loader.epoch(0), count)
-
-
-def repair_batches(
-    dataset: Dataset, size_hw: tuple[int, int], seed: int
-) -> Iterator[Float[Tensor, "N 3 H W"]]:
-    """What importance is measured on and kernels are fitted to: 64 training images in [0, 1].
-
-    A quarter of them are as they are evaluated, the others augmented.
-    """
-    plain = RECONSTRUCTION_IMAGES // 4
-    return calibration_batches(dataset, size_hw, plain, seed, augmented=RECONSTRUCTION_IMAGES - plain)
-
-
-def calibration_batches(
-    dataset: Dataset, size_hw: tuple[int, int], count: int, seed: int, augmented: int = 0
-) -> Iterator[Float[Tensor, "N 3 H W"]]:
-    """Training images in [0, 1]: `count` as they are evaluated, then `augmented` as in training.
-
-    Kernels that are fitted to plain images alone forget what only mosaics show, small objects for instance.
-    """
-    samples = calibration_samples(dataset, count, seed)
-    for batch, _, _ in EvaluationLoader(samples, size_hw, CALIBRATION_BATCH):
-        yield to_planes(batch).float() / 255
-    if augmented:
-        for images, _ in augmented_batches(dataset, max(size_hw), augmented // CALIBRATION_BATCH, seed):
-            yield images[..., : size_hw[0], : size_hw[1]].float() / 255
-
-
-def calibration_samples(dataset: Dataset, count: int, seed: int) -> list[Sample]:
-    """`count` images of the train split, drawn by seed."""
-    samples = dataset.split("train")
-    order = torch.randperm(len(samples), generator=torch.Generator().manual_seed(seed))
-    return [samples[int(i)] for i in order[:count]]
+        recalibrate(slim_model, images.plain_batches(RECALIBRATION_IMAGES))

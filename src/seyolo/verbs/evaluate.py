@@ -9,10 +9,11 @@ from seyolo.evaluation.ap import Metrics
 from seyolo.evaluation.evaluate import Judgement
 from seyolo.evaluation.oxford import BOXES_FILE, oxford_metrics
 from seyolo.evaluation.splits import judge_splits, metrics_of
-from seyolo.opening.on_torch import input_size, open_model
+from seyolo.opening.model import input_size, open_model
 from seyolo.progress import Progress
-from seyolo.report.figures.train_run import write_validation
-from seyolo.runtime.backend import Backend, is_exported, open_backend
+from seyolo.report.figures.train_run import write_validation_figures
+from seyolo.runtime.choice import is_exported, open_backend
+from seyolo.runtime.protocol import Backend
 from seyolo.torchnet.build import DarknetModel
 
 
@@ -72,5 +73,5 @@ def _judge(
 ) -> Judgement:
     judgement = judge_splits(model, dataset, split, input_size(model, size), progress)
     if out is not None:
-        write_validation(Path(out), dataset, judgement)
+        write_validation_figures(Path(out), dataset, judgement)
     return judgement

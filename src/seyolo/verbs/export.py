@@ -1,4 +1,4 @@
-"""`export_file`: a MODEL in, a file for other programs out."""
+"""`export_file`: a MODEL written for other programs."""
 
 from __future__ import annotations
 
@@ -6,32 +6,32 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Unpack
 
+from seyolo.darknet.zoo import is_zoo_name
 from seyolo.data.datasets import Dataset, load_dataset
 from seyolo.errors import UsageError
 from seyolo.evaluation.ap import Metrics
-from seyolo.exporting.formats import export
+from seyolo.exporting.formats import checked_format, export
 from seyolo.exporting.quantize import calibration_images
-from seyolo.opening.description import CHECKPOINT
-from seyolo.opening.network import save
-from seyolo.opening.on_torch import model_keywords, open_model, resized
-from seyolo.options.build import build
+from seyolo.opening.model import open_model, resized
 from seyolo.options.export import ExportOptions
-from seyolo.options.keywords import ExportKeywords
+from seyolo.options.model import ModelOptions
 from seyolo.progress import Progress
-from seyolo.runtime.backend import open_backend
+from seyolo.runtime.choice import open_backend
 from seyolo.torchnet.build import DarknetModel
 from seyolo.verbs.evaluate import evaluate
+
+DEFAULTS = ExportOptions()
+START = ModelOptions()
 
 
 @dataclass(frozen=True)
 class Exported:
-    """What `export_file` wrote.
+    """Result of `export_file`.
 
     Attributes:
-        files: their paths.
-        metrics: of an int8 file, where the data has a split `val`: its AP there, `float32` and `int8`.
+        files: paths of the files written.
+        metrics: AP on `val` before and after int8, by `float32` and `int8`; empty without int8 or `val`.
     """
 
     files: tuple[Path, ...]
@@ -41,74 +41,50 @@ class Exported:
 def export_file(
     model: str | Path,
     out: Path,
-    options: ExportOptions | None = None,
+    options: ExportOptions = DEFAULTS,
+    start: ModelOptions = START,
     *,
     dataset: Dataset | None = None,
-    random: bool = False,
     progress: Progress | None = None,
-    **keywords: Unpack[ExportKeywords],
 ) -> Exported:
-    """Writes a MODEL for other programs, or as a checkpoint.
+    """Writes a MODEL in the format of a path's ending; a zoo name without weights gets random ones.
 
     Args:
-        model: a checkpoint, a `.cfg` or a zoo name.
-        out: `.onnx`, `.xml`, `.cfg` or `.safetensors`.
-        options: all options at once; `keywords` take the place of their values.
-        dataset: its `train` split gives the images for int8, its `val` split is evaluated before and after;
-            it may also be named by the option `data`.
-        random: random weights are welcome where none are given.
-        progress: receives how far the evaluation is.
-        keywords: the fields of `seyolo.options.export.ExportOptions`, where each is explained.
-    """
-    chosen = build(ExportOptions, "export_file", options, {**keywords})
-    if dataset is None and chosen.data is not None:
-        dataset = load_dataset(chosen.data)
-    _check(model, out, chosen, has_images=dataset is not None, random=random)
-    opened = open_model(model, device=chosen.device, random=random, **model_keywords(chosen))
-    opened = resized(opened, chosen.size)
-    if out.suffix == CHECKPOINT:
-        save(opened, out)
-        return Exported((out,))
-    before = {}
-    if dataset is not None and "val" in dataset.splits and not chosen.nms:
-        before = {"float32": _metrics_of_float(opened, dataset, progress)}
-    files = export(
-        opened,
-        out,
-        nms=chosen.nms,
-        dynamic_batch=chosen.dynamic_batch,
-        half=chosen.half,
-        int8=chosen.int8,
-        pictures=[] if dataset is None else calibration_images(dataset.images("train"), chosen.pictures),
-    )
-    if dataset is None or not before:
-        return Exported(files)
-    after = evaluate(open_backend(out), dataset, "val", progress=progress)["val"]
-    return Exported(files, before | {"int8": after})
-
-
-def _check(
-    model: str | Path, out: Path, options: ExportOptions, *, has_images: bool, random: bool
-) -> None:
-    """Refuses options that contradict each other or the format.
+        model: a zoo name, a `.cfg` or a checkpoint.
+        out: the file.
+        options: of the file and of its int8.
+        start: weights, classes and gates.
+        dataset: the loaded data set instead of `options.data`.
+        progress: of the evaluation.
 
     Raises:
-        UsageError: they do.
+        UsageError: options that exclude each other or that the format does not have.
+        ModelError, ExportError, DataError: as `open_model`, `export` and `evaluate`.
     """
-    if out.suffix != ".onnx" and (options.nms or options.dynamic_batch):
-        raise UsageError(f"{out}: non-maximum suppression and a dynamic batch are for .onnx")
-    if out.suffix == CHECKPOINT and (options.half or options.int8):
-        raise UsageError(f"{out}: checkpoints hold float32 only; export int8 and half to .onnx or .xml")
-    if options.int8 != has_images:
+    random = is_zoo_name(str(model)) and start.weights is None
+    has_data = dataset is not None or options.data is not None
+    if options.int8 != has_data:
         raise UsageError("int8 is measured on images, and they are for nothing else: --int8 --data DATA")
-    if options.pictures is not None and not options.int8:
-        raise UsageError("a number of images is for int8; leave --pictures out")
     if options.int8 and random:
         raise UsageError(f"{model}: has no trained weights, so int8 has nothing to measure; give --weights")
+    chosen = checked_format(out, options)
+    if dataset is None and options.data is not None:
+        dataset = load_dataset(options.data)
+    opened = resized(open_model(model, start, device=options.device, random=random), options.size)
+    if dataset is None:
+        return Exported(chosen.write(opened, out, options, ()))
+    is_measured = "val" in dataset.splits and not options.nms
+    before = _metrics_of_float(opened, dataset, progress) if is_measured else None
+    images = calibration_images(dataset.images("train"), options.pictures)
+    files = chosen.write(opened, out, options, images)
+    if before is None:
+        return Exported(files)
+    after = evaluate(open_backend(out), dataset, "val", progress=progress)["val"]
+    return Exported(files, {"float32": before, "int8": after})
 
 
 def _metrics_of_float(model: DarknetModel, dataset: Dataset, progress: Progress | None) -> Metrics:
-    """Of the model as it is, on the runtime that int8 is for."""
+    """Measures the float32 model on the runtime of the int8 file."""
     with tempfile.TemporaryDirectory() as folder:
         (path,) = export(model, Path(folder) / "float.onnx")
         return evaluate(open_backend(path), dataset, "val", progress=progress)["val"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Unpack
@@ -11,21 +10,19 @@ from seyolo.data.datasets import Dataset, load_dataset
 from seyolo.errors import PlanError, UsageError
 from seyolo.files import write_text
 from seyolo.opening.description import CHECKPOINT
+from seyolo.opening.model import input_size, open_model, resized
 from seyolo.opening.network import save
-from seyolo.opening.on_torch import input_size, model_keywords, open_model, resized
 from seyolo.options.build import build
 from seyolo.options.cut import CutOptions
 from seyolo.options.keywords import PruneKeywords
 from seyolo.options.prune import PruneOptions
 from seyolo.progress import Progress
 from seyolo.pruning.planning.plan import Plan
-from seyolo.pruning.prune import prune_by, timed_plan
-from seyolo.report.figures.plots import plot_channels
-from seyolo.report.figures.slim_run import channel_rows
-from seyolo.runtime.torch_backend import torch_device
+from seyolo.pruning.planning.planner import Planner
+from seyolo.report.figures.channels import channel_rows, plot_channels
 from seyolo.torchnet.build import DarknetModel
-from seyolo.verbs.calibration import repair_on
-from seyolo.verbs.planning import plan_on
+from seyolo.torchnet.device import torch_device
+from seyolo.verbs.calibration import CalibrationSet, planner_on, repair_on
 
 FORECAST_BACKENDS = ("onnxruntime",)
 """Where a plan that is not cut yet is predicted and measured, besides the backend of its budget."""
@@ -63,12 +60,12 @@ def plan_file(
         model, options, plan, dataset, progress, keywords: as in `prune_file`.
         path: `x.plan.json`; `x.plan.png` shows the channels of every convolution before and after.
     """
-    job = _Job.of("plan_file", model, options, keywords, plan, dataset)
+    job = _Job.of("plan_file", model, options=options, keywords=keywords, plan=plan, dataset=dataset)
+    planner = job.planner(progress)
     if job.plan is None:
-        made = job.make_plan(progress, FORECAST_BACKENDS)
+        made = planner.plan(job.options.budgets, FORECAST_BACKENDS)
     else:
-        given = job.plan.recounted(job.dense.network)
-        made = timed_plan(job.dense, given, FORECAST_BACKENDS, progress)
+        made = planner.timed(planner.recounted(job.plan), FORECAST_BACKENDS)
     _write_plan(path, made, job.dense)
     return made
 
@@ -104,14 +101,14 @@ def prune_file(
         raise UsageError(f"{out}: a slim model is written as {CHECKPOINT} or .cfg")
     if out.resolve() == Path(model).resolve():
         raise UsageError(f"{out}: is the model to be pruned; write the slim one to another file")
-    job = _Job.of("prune_file", model, options, keywords, plan, dataset)
-    made = job.make_plan(progress) if job.plan is None else job.plan.recounted(job.dense.network)
-    slim_model = prune_by(job.dense, made)
+    job = _Job.of("prune_file", model, options=options, keywords=keywords, plan=plan, dataset=dataset)
+    planner = job.planner(progress)
+    made = planner.plan(job.options.budgets) if job.plan is None else planner.recounted(job.plan)
+    slim_model = planner.prune(made)
     if job.dataset is not None:
         slim_model = slim_model.to(torch_device(job.options.device))
-        how, seed = job.options.repair, job.options.seed
-        size_hw = input_size(slim_model, None)
-        repair_on(slim_model, job.dense, made, job.dataset, size_hw, how=how, seed=seed)
+        images = CalibrationSet(job.dataset, input_size(slim_model, None), job.options.seed)
+        repair_on(slim_model, job.dense, made, images, job.options.repair)
     save(slim_model, out)
     _write_plan(plan_path(out), made, job.dense)
     return made
@@ -131,6 +128,7 @@ class _Job:
         cls,
         caller: str,
         model: str | Path,
+        *,
         options: PruneOptions | CutOptions | None,
         keywords: PruneKeywords,
         plan: Plan | None,
@@ -151,15 +149,15 @@ class _Job:
             raise UsageError("give either a budget (--budget macs=30%) or a plan made before (--plan)")
         if dataset is None and chosen.data is not None:
             dataset = load_dataset(chosen.data)
-        opened = open_model(model, device=chosen.device, **model_keywords(chosen))
+        opened = open_model(model, chosen, device=chosen.device)
         return cls(resized(opened, chosen.size), chosen, plan, dataset)
 
-    def make_plan(self, progress: Progress | None, backends: Sequence[str] = ()) -> Plan:
-        """Makes the plan that the options ask for."""
+    def planner(self, progress: Progress | None) -> Planner:
+        """Returns the planner of the dense model; importance is measured only where no plan is given."""
+        if self.plan is not None:
+            return Planner(self.dense, progress=progress)
         cut, seed = self.options.plan_options(), self.options.seed
-        return plan_on(
-            self.dense, self.options.budget, cut, self.dataset, seed=seed, progress=progress, backends=backends
-        )
+        return planner_on(self.dense, cut, self.dataset, seed, progress)
 
 
 def plan_path(out: Path) -> Path:

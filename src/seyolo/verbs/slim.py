@@ -18,14 +18,17 @@ from seyolo.opening.description import CHECKPOINT
 from seyolo.opening.network import load
 from seyolo.options.build import build
 from seyolo.options.keywords import SlimKeywords
-from seyolo.options.slim import USUAL_EPOCHS, ControlName, SlimOptions
+from seyolo.options.slim import USUAL_EPOCHS, SlimOptions
 from seyolo.options.stored import SLIM_FILE, read_slim_options
 from seyolo.progress import Progress, Silent
+from seyolo.results import SlimResults
 from seyolo.runs import existing_run, new_run
-from seyolo.training.distributed import shared
-from seyolo.training.trackers import OpenTracker, TrackerName, chosen_tracker
+from seyolo.training.distributed import on_leader
+from seyolo.training.trackers import NoTracker, OpenTracker, TrackerName, chosen_tracker
+from seyolo.verbs.calibration import plan_of
 from seyolo.verbs.controls import Finished, control_results, joined_rows, kept_rows
-from seyolo.verbs.planning import rough_plan
+from seyolo.verbs.slim_report import report_slim_run
+from seyolo.verbs.slim_results import judge_stages, slim_results
 from seyolo.verbs.slim_run import SlimRun
 from seyolo.verbs.start import check_machine, chosen_model, with_places
 
@@ -33,7 +36,7 @@ OLD_NAMES: Mapping[str, str] = MappingProxyType({"strength": "s"})
 """Keyword arguments of version 0.1.0, and their names today."""
 
 
-@shared
+@on_leader
 def slim(
     data: str | Path,
     model: str | Path | None = None,
@@ -74,10 +77,10 @@ def slim(
     chosen = build(SlimOptions, "slim", options, given | {"data": data, "model": model and str(model)})
     opener = chosen_tracker(tracker)
     run_folder = new_run("slim") if folder is None else Path(folder)
-    return run_slim(_resolved(chosen), run_folder, progress=progress, tracker=opener)
+    return run_slim(_resolved(chosen), run_folder, progress=progress, tracker=opener).to_json()
 
 
-@shared
+@on_leader
 def resume_slim(
     folder: str | Path,
     progress: Progress | None = None,
@@ -91,7 +94,8 @@ def resume_slim(
     """
     folder = existing_run(folder, SLIM_FILE)
     options = build(SlimOptions, "resume_slim", read_slim_options(folder), {"controls": controls})
-    return run_slim(options, folder, resume=True, progress=progress, tracker=chosen_tracker(tracker))
+    opener = chosen_tracker(tracker)
+    return run_slim(options, folder, resume=True, progress=progress, tracker=opener).to_json()
 
 
 def run_slim(
@@ -101,8 +105,8 @@ def run_slim(
     *,
     progress: Progress | None = None,
     tracker: OpenTracker | None = None,
-) -> dict[str, Any]:
-    """Takes the steps of a run; returns the content of `results.json`.
+) -> SlimResults:
+    """Trains, prunes, fine-tunes, evaluates, exports and reports.
 
     Args:
         options: the options, with model, epochs and places of attention filled in.
@@ -115,10 +119,10 @@ def run_slim(
         TrainingError: the folder holds another run, or nothing to resume.
         BudgetError: the budget cannot be met; found out before training.
     """
-    run = SlimRun(options, Path(folder), progress or Silent(), tracker=tracker)
+    run = SlimRun(options, Path(folder), progress or Silent(), tracker=tracker or NoTracker)
     run.check_folder(resume)
     start = run.starting_model()
-    rough = rough_plan(start, options, run.progress)
+    rough = plan_of(start, options, None, run.progress)
     run.begin()
     run.announce(start, rough)
     dense = run.dense(start)
@@ -129,16 +133,15 @@ def run_slim(
     models = {"dense": dense, "sparse": sparse, "pruned": pruned, "finetuned": slim_model}
     if not options.finetune:
         del models["finetuned"]
-    judgements = run.judge_stages(models)
-    results = run.results(models, plan, judgements)
+    judgements = judge_stages(run, models)
+    results = slim_results(run, models, plan, judgements)
     rows = kept_rows(run.folder)
-    controls: tuple[ControlName, ...] = options.chosen_controls()
+    controls = options.chosen_controls()
     if controls:
         final, judgement = list(models.values())[-1], list(judgements.values())[-1]
         rows = joined_rows(rows, control_results(Finished(run, dense, final, judgement), controls))
-    if rows:
-        results["controls"] = rows
-    run.report(models, plan, results, judgements)
+    results = replace(results, controls=rows)
+    report_slim_run(run.folder, run.dataset, models, plan, judgements, results=results)
     return results
 
 
@@ -162,7 +165,8 @@ def _resolved(options: SlimOptions) -> SlimOptions:
 
 def _is_whole(options: SlimOptions) -> bool:
     """Returns whether the weights are all the network has, heads for the data's classes included."""
-    assert options.model is not None and options.data is not None
+    assert options.model is not None
+    assert options.data is not None
     names = load_dataset(options.data).names
     transfer: Any = load(options.model, options.weights, names=names).provenance.get("transfer", {})
     return not transfer.get("random")

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
+from seyolo.darknet.placement import Place
 from seyolo.errors import UsageError
-from seyolo.opening.description import CHECKPOINT
-from seyolo.opening.on_torch import make_attention
+from seyolo.opening.description import CHECKPOINT, Attention, describe, gates_of
 from seyolo.options.slim import SlimOptions
 from seyolo.options.train import TrainOptions
-from seyolo.runtime.torch_backend import torch_device
+from seyolo.torchnet.device import torch_device
 from seyolo.training.distributed import current_team
-from seyolo.training.prepare import Attention
 
 Options = TypeVar("Options", SlimOptions, TrainOptions)
 DEFAULT_MODEL = "yolov3@0.25"
@@ -50,10 +49,10 @@ def chosen_model(options: Options) -> Options:
 def with_places(options: Options) -> Options:
     """Returns the options with the places where attention is attached, by default those of the model."""
     gates = attention_of(options)
-    return options if gates is None else replace(options, at=gates.at)
+    return options if gates is None else replace(options, at=cast("tuple[Place, ...]", gates.at))
 
 
 def attention_of(options: SlimOptions | TrainOptions) -> Attention | None:
     """Returns the attention to attach, if any."""
     assert options.model is not None
-    return make_attention(options.model, options.attention, options.at, options.reduction, options.join)
+    return gates_of(describe(options.model)[0], options)

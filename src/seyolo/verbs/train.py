@@ -17,33 +17,34 @@ from seyolo.errors import UsageError
 from seyolo.files import write_json
 from seyolo.json_files import to_json
 from seyolo.opening.description import CHECKPOINT
-from seyolo.opening.on_torch import open_model
+from seyolo.opening.model import open_model
 from seyolo.options.build import build
 from seyolo.options.keywords import TrainKeywords
 from seyolo.options.stored import TRAIN_FILE, read_train_options
 from seyolo.options.train import TrainOptions
 from seyolo.options.training import TrainingOptions
-from seyolo.progress import Progress
+from seyolo.progress import Progress, Silent
 from seyolo.pruning.groups.groups import tied_scales
-from seyolo.report.figures.train_run import write_batch, write_results
+from seyolo.report.figures.train_run import write_batch, write_train_figures
 from seyolo.runs import existing_run, new_run
 from seyolo.torchnet.build import DarknetModel, from_checkpoint
 from seyolo.training.config import TrainConfig
 from seyolo.training.distillation import Distillation, check_teacher
-from seyolo.training.distributed import shared
+from seyolo.training.distributed import on_leader
 from seyolo.training.environment import keep_command
-from seyolo.training.loop import TrainResult, can_resume, first_batch
+from seyolo.training.loop import TrainResult, first_batch
 from seyolo.training.loop import train as run_train
 from seyolo.training.prepare import starting_model
+from seyolo.training.run_folder import can_resume
 from seyolo.training.sparsity import PUBLISHED_STRENGTH, Sparsity, make_sparsity
-from seyolo.training.trackers import OpenTracker, TrackerName, chosen_tracker
+from seyolo.training.trackers import Monitor, OpenTracker, TrackerName, chosen_tracker
 from seyolo.training.validation import validation_splits
 from seyolo.verbs.start import attention_of, check_machine, chosen_model, with_places
 
 DEFAULT_DISTILL = 1.0
 
 
-@shared
+@on_leader
 def train(
     data: str | Path,
     model: str | Path | None = None,
@@ -83,7 +84,7 @@ def train(
     return _train(chosen, run_folder, resume=False, progress=progress, tracker=opener)
 
 
-@shared
+@on_leader
 def resume_train(
     folder: str | Path,
     progress: Progress | None = None,
@@ -122,19 +123,16 @@ def _train(
         sparsity=_sparsity(options, model),
         distillation=distillation,
         resume=resume,
-        progress=progress,
-        tracker=tracker,
+        monitor=Monitor(progress or Silent(), tracker),
     )
     samples = [sample for split in validation_splits(dataset) for sample in dataset.split(split)]
-    write_results(folder, result.model, samples, config.size, result.history)
+    write_train_figures(folder, result.model, samples, config.size, result.history)
     return result
 
 
 def _config(options: TrainOptions) -> TrainConfig:
     common = {field.name: getattr(options, field.name) for field in fields(TrainingOptions)}
-    return TrainConfig(
-        **common, epochs=options.epochs, size=options.size, multi_scale=options.multi_scale
-    )
+    return TrainConfig(**common, epochs=options.epochs, size=options.size, multi_scale=options.multi_scale)
 
 
 def _begin(

@@ -1,1 +1,1 @@
-"""The local page and its HTTP API; needs the extra `serve`."""
+"""Local web page and HTTP API; needs the extra `web`."""

@@ -1,8 +1,8 @@
-"""The service as an ASGI application: a page, `POST /detect`, `GET /models`, `/health` and `/openapi.json`.
+"""ASGI application: the page, `POST /detect`, `GET /models`, `/health` and `/openapi.json`.
 
-The event loop only moves bytes. Decoding and inference run in at most `Limits.workers` threads,
-`Limits.queue` more requests wait, and whoever comes then is told at once to come back, before a byte of the
-image is read: so memory has a bound. Every refusal is one line of JSON, `{"error": "..."}`.
+The event loop only moves bytes. Decoding and inference run in at most `Limits.workers` threads and
+`Limits.queue` more requests wait. Further requests are refused before a byte of the image is read, so memory
+is bounded. Every refusal is one line of JSON, `{"error": "..."}`.
 """
 
 from __future__ import annotations
@@ -42,19 +42,19 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
     "Cross-Origin-Resource-Policy": "same-origin",
-    # The page is that of the installed version, not of one that a browser remembers.
+    # A browser must not show the page of an older version from its cache.
     "Cache-Control": "no-cache",
 }
 
 
 def make_app(models: Sequence[ServedModel], limits: Limits, hosts: Sequence[str] | None = None) -> Starlette:
-    """The application.
+    """Returns the application.
 
     Args:
-        models: at least one, of different names.
-        limits: what is taken in and done at a time.
-        hosts: names that requests may call this machine; None allows any. With a few a foreign page cannot
-            have its own name point here and read along.
+        models: at least one, with different names.
+        limits: of requests and work.
+        hosts: accepted host names of requests; None accepts any. A list prevents DNS rebinding, where a
+            foreign page points its own name at this machine.
     """
     service = _Service(models, limits)
     return Starlette(
@@ -75,7 +75,7 @@ def make_app(models: Sequence[ServedModel], limits: Limits, hosts: Sequence[str]
 
 
 class _Service:
-    """The endpoints that need models."""
+    """Endpoints that need the models."""
 
     def __init__(self, models: Sequence[ServedModel], limits: Limits) -> None:
         self._models = models
@@ -125,13 +125,13 @@ async def _refuse(request: Request, error: Exception) -> Response:
 
 
 async def _gone(request: Request, error: Exception) -> Response:
-    """Nobody reads this: the browser went away in the middle of its upload."""
+    """Answers a browser that closed the connection during its upload; nobody reads the answer."""
     del request, error
     return JSONResponse({"error": "the connection was closed"}, 400)
 
 
 async def _bug(request: Request, error: Exception) -> Response:
-    """The server logs the traceback; it is nobody else's business."""
+    """Answers without the traceback, which the server logs."""
     del request, error
     return JSONResponse({"error": "a bug of ours; the traceback is in the server's terminal"}, 500)
 

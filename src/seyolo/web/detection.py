@@ -1,7 +1,7 @@
-"""One image through one model: what `POST /detect` is asked for, and what it answers.
+"""Options and answer of `POST /detect`: one image through one model.
 
-Runs in worker threads. They share the model; what differs from request to request, the thresholds, is in a
-`Detector` of the request's own, which costs nothing to make.
+Runs in worker threads, which share the model. Each request has its own `Detector` with its thresholds, which
+costs nothing to make.
 """
 
 from __future__ import annotations
@@ -20,36 +20,33 @@ from starlette.exceptions import HTTPException
 from seyolo.detector import Detector
 from seyolo.letterbox import PAD_GREY
 from seyolo.media.annotate import class_colour, text_colour
-from seyolo.runtime.backend import Backend
+from seyolo.runtime.choice import RUNTIMES
+from seyolo.runtime.protocol import Backend
 from seyolo.web.limits import Limits
 from seyolo.web.uploads import decode_upload
 
-REENTRANT = frozenset({"onnxruntime", "torch"})
-"""Runtimes whose `infer` may run in several threads at once."""
-
 
 class ServedModel:
-    """A model under its name, safe to use from several threads.
+    """A named model, safe to use from several threads.
 
     Args:
-        name: what requests call it.
-        backend: is run once, on grey, so that a model that cannot run is an error at the start and the
-            first image is no slower than the others.
+        name: its name in requests.
+        backend: runs once on a grey image, so that a model that cannot run is an error at the start and the
+            first image is as fast as the others.
 
     Raises:
-        BackendError: the runtime fails on it.
+        BackendError: the runtime fails.
     """
 
     def __init__(self, name: str, backend: Backend) -> None:
         self.name = name
         self._backend = backend
-        self._turn: AbstractContextManager[object] = (
-            nullcontext() if backend.name in REENTRANT else threading.Lock()
-        )
+        is_reentrant = any(kind.reentrant for name, kind in RUNTIMES.items() if name == backend.name)
+        self._turn: AbstractContextManager[object] = nullcontext() if is_reentrant else threading.Lock()
         Detector(backend).detect(np.full((*backend.input_size, 3), PAD_GREY, np.uint8))
 
     def describe(self) -> dict[str, object]:
-        """Plain values for JSON: name, runtime, `input_size` (height, width), classes with their colours."""
+        """Returns plain values for JSON: name, runtime, `input_size` (height, width), classes and colours."""
         classes = [
             {
                 "name": name,
@@ -66,15 +63,15 @@ class ServedModel:
         }
 
     def detect(self, data: bytes, confidence: float, iou: float, limits: Limits) -> dict[str, object]:
-        """The answer to one request, as plain values for JSON.
+        """Returns the answer to one request as plain values for JSON.
 
         Args:
-            data: the image as it was sent.
-            confidence, iou: thresholds as `Detector` takes them.
-            limits: of the images that are decoded.
+            data: bytes of the image file.
+            confidence, iou: thresholds as in `Detector`.
+            limits: of the image.
 
         Raises:
-            HTTPException: it is no image that is taken.
+            HTTPException: the image is not accepted.
         """
         detector = Detector(self._backend, confidence=confidence, iou_threshold=iou)
         start = time.perf_counter()
@@ -98,12 +95,12 @@ class ServedModel:
 
 @dataclass(frozen=True)
 class Question:
-    """The options of a request.
+    """Options of a request.
 
     Attributes:
-        model: the name of a model, or None for the first.
+        model: name of a model; None is the first.
         confidence: smallest score reported, 0 to 1.
-        iou: overlap above which the worse of two boxes of a class goes, 0 to 1.
+        iou: IoU above which the lower-scored of two boxes of a class is dropped, 0 to 1.
     """
 
     model: str | None = None
@@ -112,10 +109,10 @@ class Question:
 
     @classmethod
     def parse(cls, query: QueryParams) -> Question:
-        """The options in a query string.
+        """Parses the options in a query string.
 
         Raises:
-            HTTPException: 400, an unknown option, one given twice, or a value that makes no sense.
+            HTTPException: 400, an unknown option, a repeated option, or a value out of range.
         """
         known = ("model", "confidence", "iou")
         for key, count in Counter(key for key, _ in query.multi_items()).items():
@@ -130,10 +127,10 @@ class Question:
         )
 
     def choose(self, models: Sequence[ServedModel]) -> ServedModel:
-        """The model that is meant.
+        """Returns the model of the request.
 
         Raises:
-            HTTPException: 404, there is none of that name.
+            HTTPException: 404, no model has that name.
         """
         for model in models:
             if self.model in (None, model.name):

@@ -1,4 +1,4 @@
-"""What the service takes in and does at a time."""
+"""Limits of the service: request size, image size and work at a time."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from seyolo.errors import UsageError
 
 @dataclass(frozen=True)
 class Limits:
-    """Bounds that keep one request from taking memory or time from all others.
+    """Limits that keep one request from using the memory or time of all others.
 
     Attributes:
         max_megabytes: largest request body, in millions of bytes.
-        max_megapixels: largest image, in millions of pixels, by its header.
-        workers: images that are worked on at the same time.
-        queue: images that may wait behind those; more are turned away.
-        upload_s: seconds a request may take to arrive.
+        max_megapixels: largest image by its header, in millions of pixels.
+        workers: images processed at the same time.
+        queue: images that may wait; further requests are refused.
+        upload_s: most seconds for a request to arrive.
 
     Raises:
-        UsageError: a bound that lets nothing through.
+        UsageError: a limit that lets nothing through.
     """
 
     max_megabytes: float = 16.0
@@ -42,15 +42,15 @@ class Limits:
 
     @property
     def max_bytes(self) -> int:
-        """The largest request body."""
+        """The largest request body in bytes."""
         return round(self.max_megabytes * 1e6)
 
     @property
     def max_pixels(self) -> int:
-        """The largest image."""
+        """The largest image in pixels."""
         return round(self.max_megapixels * 1e6)
 
 
 def workers_for(threads: int) -> int:
-    """How many images keep every core busy when each takes so many threads."""
+    """Returns the number of images that keep every core busy at this number of threads per image."""
     return max(1, (os.cpu_count() or 1) // max(1, threads))

@@ -1,4 +1,4 @@
-"""The service on a socket, until Ctrl-C."""
+"""The web server on a socket, until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from seyolo.errors import UsageError
 
 MOST_PORT = 65_535
 GRACE_S = 5
-"""How long images that are being worked on may take after Ctrl-C."""
+"""Seconds for the images in work after Ctrl-C."""
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A listening socket; port 0 is any free one.
+    """Opens a listening socket; port 0 is any free one.
 
     Raises:
-        UsageError: the address is taken, not this machine's, not allowed, or none at all.
+        UsageError: the address is in use, not one of this machine, not allowed, or invalid.
     """
     if not 0 <= port <= MOST_PORT:
         raise UsageError(f"--port {port}: ports are numbers from 0 to {MOST_PORT}")
@@ -30,7 +30,7 @@ def listen(host: str, port: int) -> socket.socket:
     except socket.gaierror as error:
         raise UsageError(f"--host {host}: no such address ({error.strerror})") from None
     except OSError as error:
-        # The error's own text repeats the address.
+        # The text of the error repeats the address.
         reason = os.strerror(error.errno).lower() if error.errno else str(error)
         raise UsageError(
             f"cannot listen on {host} port {port}: {reason}; choose another --port, or 0 for a free one"
@@ -38,7 +38,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def address(listener: socket.socket) -> str:
-    """The page's URL."""
+    """Returns the URL of the page."""
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
 
@@ -49,10 +49,10 @@ def is_loopback(listener: socket.socket) -> bool:
 
 
 def run(app: ASGIApp, listener: socket.socket) -> None:
-    """Serves until it is interrupted; images that are being worked on are still answered.
+    """Serves until Ctrl-C; requests in work are still answered.
 
     Raises:
-        KeyboardInterrupt: after Ctrl-C, when everything is done.
+        KeyboardInterrupt: after Ctrl-C, when no request is in work.
     """
     config = uvicorn.Config(
         app,

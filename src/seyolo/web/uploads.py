@@ -1,8 +1,8 @@
-"""An image out of a request: how much of it is read, and what is decoded at all.
+"""Upload of an image: reading of a request within limits, and decoding.
 
-Nothing is trusted: bytes are counted while they arrive, and an image is decoded only after its header has
-said how large it would become. Three formats are taken, those whose headers we read; our page turns anything
-else that its browser shows into a JPEG. File names are never looked at.
+The service counts bytes while they arrive, and decodes an image only after its header gives an accepted size.
+It accepts the three formats whose headers it reads; the page converts every other format that the browser
+shows to JPEG. File names are ignored.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from seyolo.web.limits import Limits
 
 
 async def read_upload(request: Request, limits: Limits) -> bytes:
-    """The bytes of the image in a request, which is the whole body or the one file of a form.
+    """Returns the bytes of the image in a request: the whole body, or the only file of a form.
 
     Raises:
-        HTTPException: 400 without an image or with more than that, 408 too slow, 413 too large.
+        HTTPException: 400 no image or other form fields, 408 too slow, 413 too large.
     """
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > limits.max_bytes:
@@ -44,14 +44,14 @@ async def read_upload(request: Request, limits: Limits) -> bytes:
 
 
 def decode_upload(data: bytes, limits: Limits) -> UInt8[np.ndarray, "H W 3"]:
-    """The image as 8-bit BGR.
+    """Decodes an image as 8-bit BGR.
 
     Raises:
-        HTTPException: 413 too many pixels, 415 no JPEG, PNG or WebP, 422 a damaged one.
+        HTTPException: 413 too many pixels, 415 no JPEG, PNG or WebP, 422 a damaged file.
     """
     pixels = num_pixels(data)
     if pixels is None:
-        raise HTTPException(415, "not an image that is taken here; send a JPEG, PNG or WebP")
+        raise HTTPException(415, "not an accepted image; send a JPEG, PNG or WebP")
     if pixels > limits.max_pixels:
         raise HTTPException(
             413, f"the image has {pixels / 1e6:.1f} megapixels, at most {limits.max_megapixels:g} are taken"
@@ -71,7 +71,7 @@ async def _read(request: Request) -> bytes:
 
 
 def _counting(receive: Receive, limits: Limits) -> Receive:
-    """`receive`, ending with a refusal when the body grows too large."""
+    """Returns `receive` with a limit: it refuses the request when the body grows too large."""
     total = 0
 
     async def counted() -> Message:

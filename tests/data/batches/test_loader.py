@@ -8,7 +8,6 @@ import time
 from contextlib import closing, nullcontext
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import cv2
 import numpy as np
@@ -17,9 +16,9 @@ import torch
 
 from seyolo.data.batches import training as loader_module
 from seyolo.data.batches.augment import Augmentation
-from seyolo.data.batches.evaluation import EvaluationLoader
+from seyolo.data.batches.evaluation import evaluation_batches
 from seyolo.data.batches.image_cache import ImageCache
-from seyolo.data.batches.training import TrainingLoader
+from seyolo.data.batches.training import TrainingLoader, Workers
 from seyolo.data.datasets import Sample
 from seyolo.errors import DataError
 from seyolo.letterbox import letterbox
@@ -40,8 +39,11 @@ def samples(tmp_path: Path) -> list[Sample]:
     return made
 
 
-def loader(samples: list[Sample], **options: Any) -> TrainingLoader:
-    return TrainingLoader(samples, 64, 3, Augmentation(), seed=1, **options)
+def loader(
+    samples: list[Sample], threads: int = 1, processes: int = 0, shard: tuple[int, int] = (0, 1)
+) -> TrainingLoader:
+    workers = Workers(threads, processes)
+    return TrainingLoader(samples, 64, 3, Augmentation(), seed=1, workers=workers, shard=shard)
 
 
 def assert_same_batches(one: TrainingLoader, other: TrainingLoader) -> None:
@@ -70,9 +72,14 @@ def test_batches_have_the_promised_form(samples: list[Sample]) -> None:
         assert targets[:, 0].tolist() == sorted(targets[:, 0].tolist())
 
 
-def test_batches_do_not_depend_on_the_threads_nor_on_the_cache(samples: list[Sample]) -> None:
-    assert_same_batches(loader(samples), loader(samples, workers=3))
-    assert_same_batches(loader(samples), loader(samples, workers=2, cache_bytes=0, prefetch=1))
+def test_batches_do_not_depend_on_the_threads_nor_on_the_cache(
+    samples: list[Sample], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = loader(samples)
+    assert_same_batches(expected, loader(samples, threads=3))
+    monkeypatch.setattr(loader_module, "CACHE_BYTES", 0)
+    monkeypatch.setattr(loader_module, "PREFETCH", 1)
+    assert_same_batches(expected, loader(samples, threads=2))
 
 
 def test_batches_do_not_depend_on_the_processes(samples: list[Sample]) -> None:
@@ -160,7 +167,7 @@ def test_colours_arrive_as_rgb(tmp_path: Path) -> None:
     )
     images, _ = next(iter(TrainingLoader([sample], 64, 1, still, seed=0).epoch(0)))
     assert images[0, :, 32, 32].tolist() == [0, 0, 255]
-    images, _, _ = next(iter(EvaluationLoader([sample], (64, 64), 1)))
+    images, _, _ = next(iter(evaluation_batches([sample], (64, 64), 1)))
     assert images[0, 32, 32].tolist() == [0, 0, 255]
 
 
@@ -169,10 +176,11 @@ def test_no_samples_is_an_error() -> None:
         loader([])
 
 
-@pytest.mark.parametrize("options", [{"workers": 1}, {"workers": 3}, {"processes": 2, "cache_bytes": 0}])
+@pytest.mark.parametrize("options", [{"threads": 1}, {"threads": 3}, {"processes": 2}])
 def test_an_unreadable_image_is_named_where_batches_are_consumed(
-    samples: list[Sample], options: dict[str, int]
+    samples: list[Sample], options: dict[str, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(loader_module, "CACHE_BYTES", 0)
     data = samples[5].image.read_bytes()
     samples[5].image.write_bytes(data[: len(data) // 2])
     with (
@@ -188,7 +196,7 @@ def test_an_unreadable_image_is_named_where_batches_are_consumed(
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
 def test_leaving_the_loop_stops_the_threads(samples: list[Sample], error: type[BaseException]) -> None:
-    batches = loader(samples, workers=2).epoch(0)
+    batches = loader(samples, threads=2).epoch(0)
 
     def consume() -> None:
         for _ in batches:
@@ -212,8 +220,8 @@ def test_no_more_than_prefetch_batches_are_made_ahead(
     fetched: list[int] = []
     fetch = ImageCache.fetch
     monkeypatch.setattr(ImageCache, "fetch", lambda self, index: fetched.append(index) or fetch(self, index))
-    one_each = Augmentation(mosaic=0.0)
-    batches = TrainingLoader(samples * 10, 64, 1, one_each, seed=0, workers=1, prefetch=3).epoch(0)
+    monkeypatch.setattr(loader_module, "PREFETCH", 3)
+    batches = TrainingLoader(samples * 10, 64, 1, Augmentation(mosaic=0.0), seed=0).epoch(0)
     next(batches)
     batches.close()
     assert len(fetched) <= 3
@@ -231,7 +239,7 @@ def test_the_cache_keeps_what_fits_and_shrinks_the_rest(samples: list[Sample]) -
 
 
 def test_evaluation_batches_are_the_letterboxed_images_in_order(samples: list[Sample]) -> None:
-    batches = list(EvaluationLoader(samples, (64, 96), 3))
+    batches = list(evaluation_batches(samples, (64, 96), 3))
     assert [len(batch_samples) for _, _, batch_samples in batches] == [3, 3, 1]
     assert [sample.image for _, _, rows in batches for sample in rows] == [one.image for one in samples]
     images, placements, _ = batches[1]
@@ -242,7 +250,7 @@ def test_evaluation_batches_are_the_letterboxed_images_in_order(samples: list[Sa
 
 
 def test_evaluation_can_stretch(samples: list[Sample]) -> None:
-    _, placements, _ = next(iter(EvaluationLoader(samples, (64, 96), 3, mode="stretch", workers=2)))
+    _, placements, _ = next(iter(evaluation_batches(samples, (64, 96), 3, mode="stretch")))
     # The first image is 40 high and 64 wide.
     assert (placements[0].scale_x, placements[0].scale_y) == (96 / 64, 64 / 40)
 
@@ -250,5 +258,5 @@ def test_evaluation_can_stretch(samples: list[Sample]) -> None:
 def test_evaluation_names_an_unreadable_image(samples: list[Sample]) -> None:
     samples[2].image.write_bytes(b"no image")
     with pytest.raises(DataError, match=r"2\.png"):
-        list(EvaluationLoader(samples, (64, 64), 3))
+        list(evaluation_batches(samples, (64, 64), 3))
     assert_no_threads()

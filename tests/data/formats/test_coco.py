@@ -41,17 +41,19 @@ class TestLabels:
         ]
         data.write_text(json.dumps(content))
         dataset = load_dataset(data)
-        read = dataset.read_split("val")
-        assert (read.num_skipped, read.num_duplicates, read.num_clipped) == (3, 1, 0)
-        assert [len(sample.class_ids) for sample in read.samples] == [1, 2]
-        assert [split.num_skipped for split in check_dataset(dataset).splits] == [0, 3, 0]
+        reports = check_dataset(dataset).splits
+        assert [split.num_skipped for split in reports] == [0, 3, 0]
+        assert (reports[1].num_duplicates, reports[1].num_clipped) == (1, 0)
+        assert [len(sample.class_ids) for sample in dataset.split("val")] == [1, 2]
 
     def test_less_than_a_pixel_outside_is_clipped_and_counted(self, data: Path) -> None:
         # 80 px wide: from 70.5 to 80.75 becomes 70.5 to 80, centre 75.25, width 9.5.
         changed(data, "annotations", bbox=[70.5, 30, 10.25, 10])
-        read = load_dataset(data).read_split("val")
-        assert read.num_clipped == 1
-        np.testing.assert_allclose(read.samples[0].boxes_cxcywh, [[75.25 / 80, 35 / 40, 9.5 / 80, 0.25]])
+        dataset = load_dataset(data)
+        assert check_dataset(dataset).splits[1].num_clipped == 1
+        np.testing.assert_allclose(
+            dataset.split("val")[0].boxes_cxcywh, [[75.25 / 80, 35 / 40, 9.5 / 80, 0.25]]
+        )
 
     @pytest.mark.parametrize(
         ("values", "message"),
@@ -74,7 +76,7 @@ class TestLabels:
     def test_a_bad_annotation_is_named(self, data: Path, values: dict[str, Any], message: str) -> None:
         dataset = load_dataset(changed(data, "annotations", **values))
         where = r"instances_val2017\.json: annotations\[0\] \(id 0, b1\.png\): .*"
-        with pytest.raises(DataError, match=where + message + r".*; `seyolo data check` lists them all"):
+        with pytest.raises(DataError, match=where + message + r".*; `seyolo data check` lists all problems"):
             dataset.split("val")
         (problem,) = check_dataset(dataset).problems
         assert problem.file == str(data)
@@ -93,7 +95,7 @@ class TestLabels:
         dataset = load_dataset(changed(data, "images", width=160))
         (problem,) = check_dataset(dataset).problems
         assert Path(problem.file).name == "b1.png"
-        assert problem.text == "is 80x40 pixels, its labels are for 160x40"
+        assert problem.text == "has 80x40 pixels, but its labels state 160x40"
 
 
 class TestFile:
@@ -119,7 +121,7 @@ class TestFile:
         ("key", "values", "message"),
         [
             ("images", {"id": None}, r"images\[0\]: no `id`"),
-            ("images", {"id": 101}, r"images\[1\]: the id 101 stands a second time"),
+            ("images", {"id": 101}, r"images\[1\]: the id 101 is repeated"),
             ("images", {"id": [1]}, r"images\[0\]: id: expected a number"),
             ("images", {"file_name": None}, r"images\[0\]: no `file_name`"),
             ("images", {"file_name": 3}, r"images\[0\]: file_name: expected the name of an image, found 3"),
@@ -131,8 +133,8 @@ class TestFile:
             ("annotations", {"image_id": None}, r"annotations\[0\] \(id 0\): no `image_id`"),
             ("annotations", {"bbox": None}, r"annotations\[0\] \(id 0\): no `bbox`"),
             ("annotations", {"category_id": None}, r"annotations\[0\] \(id 0\): no `category_id`"),
-            ("categories", {"id": 7}, r"categories\[1\]: the id 7 or the name face stands a second time"),
-            ("categories", {"name": "face"}, r"categories\[1\]: .*the name face stands a second time"),
+            ("categories", {"id": 7}, r"categories\[1\]: the id 7 or the name face is repeated"),
+            ("categories", {"name": "face"}, r"categories\[1\]: .*the name face is repeated"),
             ("categories", {"name": 3}, r"categories\[0\]: expected a number as id and text as name"),
             ("categories", {"id": "90"}, r"categories\[0\]: expected a number as id"),
         ],
@@ -150,7 +152,7 @@ class TestFile:
 
     def test_a_image_listed_twice(self, data: Path) -> None:
         changed(data, "images", file_name="./b2.png")
-        with pytest.raises(DataError, match=r"images: b2\.png stands a second time"):
+        with pytest.raises(DataError, match=r"images: b2\.png is repeated"):
             load_dataset(data).split("val")
 
 
@@ -167,7 +169,7 @@ class TestSplits:
         changed(data, "categories", name="foot")
         dataset = load_dataset(data)
         with pytest.raises(
-            DataError, match=r"train2017\.json: its classes are face, hand, those of .*face, foot;"
+            DataError, match=r"train2017\.json: its classes are face, hand, but those of .* are face, foot;"
         ):
             dataset.split("train")  # fmt: skip
 
@@ -200,7 +202,7 @@ class TestSplits:
         assert (split, list(files)) == ("val", ["train", "val"])
         assert files["train"] == paths["hands_train_2.json"]
         write_text(tmp_path / "hands_val_2.json", "")
-        with pytest.raises(DataError, match="is of the split `val` as"):
+        with pytest.raises(DataError, match="holds the split `val`, as does"):
             find_splits(paths["hands_train_2.json"])
 
     def test_one_folder_per_split(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

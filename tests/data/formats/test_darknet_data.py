@@ -26,7 +26,7 @@ def data(tmp_path: Path) -> Path:
         ("names = obj.names\n", r"obj\.data: names no split"),
         ("names = obj.names\ntrain\n", r"obj\.data:2: expected `key = value`, found `train`"),
         ("names =\n", r"obj\.data:1: expected `key = value`"),
-        ("names = obj.names\nnames = obj.names\n", r"obj\.data:2: names stands a second time"),
+        ("names = obj.names\nnames = obj.names\n", r"obj\.data:2: names is repeated"),
         ("names = obj.names\ntrain = train.txt\nclasses = 3\n", r"obj\.data:3: classes is 3, but .* lists 2"),
         ("names = obj.names\ntrain = train.txt\nclasses = two\n", r"obj\.data:3: classes is two, but"),
         ("", r"no key `names`"),
@@ -95,8 +95,8 @@ def test_a_image_that_is_not_there_says_what_was_tried(data: Path, monkeypatch: 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("face\n\nhand\n", r"obj\.names:2: an empty line"),
-        ("face\nhand\nface\n", r"obj\.names:3: the class face stands a second time"),
+        ("face\n\nhand\n", r"obj\.names:2: empty line"),
+        ("face\nhand\nface\n", r"obj\.names:3: the class face is repeated"),
         ("\n", r"obj\.names: names no class"),
     ],
 )

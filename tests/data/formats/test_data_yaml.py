@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
+from seyolo.data.check import check_dataset
 from seyolo.data.datasets import load_dataset
 from seyolo.data.formats.data_yaml import write_data_yaml
 from seyolo.errors import DataError
@@ -113,9 +114,11 @@ class TestSplits:
     def test_a_label_reaching_out_is_measured_on_its_own_image(self, root: Path) -> None:
         # b.jpg is 40 px wide: left = 0.02 - 0.08 / 2 = -0.02 = 0.8 px outside; right = 0.06.
         make_label(root / "labels/train/b.txt", "0 0.02 0.5 0.08 0.5\n")
-        content = load_dataset(root / "data.yaml").read_split("train")
-        assert content.num_clipped == 1
-        np.testing.assert_allclose(content.samples[1].boxes_cxcywh, [[0.03, 0.5, 0.06, 0.5]], atol=1e-7)
+        dataset = load_dataset(root / "data.yaml")
+        assert check_dataset(dataset).splits[0].num_clipped == 1
+        np.testing.assert_allclose(
+            dataset.split("train")[1].boxes_cxcywh, [[0.03, 0.5, 0.06, 0.5]], atol=1e-7
+        )
         # 0.01 - 0.04 = -0.03 = 1.2 px outside.
         make_label(root / "labels/train/b.txt", "0 0.01 0.5 0.08 0.5\n")
         with pytest.raises(DataError, match=r"b\.txt:1: the box reaches 1\.2 px out of the 40x20 image"):
@@ -138,7 +141,7 @@ class TestYaml:
             ("train: images/train\nnames: []\n", "names: expected a list"),
             ("train: images/train\nnames: {1: hand}\n", r"expected the numbers 0 to 0, found \[1\]"),
             ("train: images/train\nnames: [yes, no]\n", "names: expected text, found True"),
-            ("train: images/train\nnames: [hand, hand]\n", "a class name stands twice"),
+            ("train: images/train\nnames: [hand, hand]\n", "a class name is repeated"),
             ("train: images/train\nnames: [hand]\nnc: 2\n", "nc is 2, but names lists 1"),
             ("train: 3\nnames: [hand]\n", "train: expected text, found 3"),
             ("path: gone\ntrain: images/train\nnames: [hand]\n", "path: there is no folder .*gone"),
@@ -174,7 +177,6 @@ class TestYaml:
 
 def test_real_hands(shared_data: Path) -> None:
     dataset = load_dataset(shared_data / "hands" / "data.yaml")
-    content = dataset.read_split("val_small")
+    samples = dataset.split("val_small")
     assert dataset.names == ("hand",)
-    assert (len(content.samples), sum(len(s.class_ids) for s in content.samples)) == (80, 2620)
-    assert (content.num_clipped, content.num_duplicates) == (0, 0)
+    assert (len(samples), sum(len(s.class_ids) for s in samples)) == (80, 2620)

@@ -35,18 +35,19 @@ class TestAnnotations:
 
     def test_corners_from_0_are_clipped_and_counted(self, folder: Path) -> None:
         annotate(folder, HAND.replace("<xmin>9<", "<xmin>0<").replace("<ymin>5<", "<ymin> 0.0 <"))
-        content = load_dataset(folder).read_split("train")
-        assert content.num_clipped == 1
-        np.testing.assert_allclose(content.samples[1].boxes_cxcywh, [[12 / 80, 10 / 40, 24 / 80, 20 / 40]])
+        dataset = load_dataset(folder)
+        assert check_dataset(dataset).splits[0].num_clipped == 1
+        np.testing.assert_allclose(
+            dataset.split("train")[1].boxes_cxcywh, [[12 / 80, 10 / 40, 24 / 80, 20 / 40]]
+        )
 
     def test_difficult_objects_are_left_out_and_counted(self, folder: Path) -> None:
         difficult = HAND.replace("<bndbox>", "<difficult>1</difficult><bndbox>").replace(">9<", ">10<")
         annotate(folder, difficult + HAND + HAND)
         dataset = load_dataset(folder)
-        content = dataset.read_split("train")
-        assert (content.num_skipped, content.num_duplicates) == (1, 1)
-        assert len(content.samples[1].class_ids) == 1
-        assert check_dataset(dataset).splits[0].num_skipped == 1
+        train = check_dataset(dataset).splits[0]
+        assert (train.num_skipped, train.num_duplicates) == (1, 1)
+        assert len(dataset.split("train")[1].class_ids) == 1
 
     def test_parts_of_an_object_are_no_objects(self, folder: Path) -> None:
         annotate(folder, HAND.replace("<bndbox>", f"<part><name>thumb</name>{BOX}</part><bndbox>"))
@@ -107,7 +108,7 @@ class TestAnnotations:
     def test_a_missing_xml(self, folder: Path) -> None:
         (folder / "Annotations/a2.xml").unlink()
         with pytest.raises(
-            DataError, match=r"a2\.xml: no such file; that of an image without objects has no <object>"
+            DataError, match=r"a2\.xml: no such file; an image without objects needs an xml without <object>"
         ):
             load_dataset(folder).split("train")  # fmt: skip
 
@@ -124,7 +125,7 @@ class TestAnnotations:
         xml = folder / "Annotations/b1.xml"
         xml.write_text(xml.read_text().replace("<height>40<", "<height>60<"))
         (problem,) = check_dataset(load_dataset(folder)).problems
-        assert problem.text == "is 80x40 pixels, its labels are for 80x60"
+        assert problem.text == "has 80x40 pixels, but its labels state 80x60"
 
     def test_an_xml_without_image_is_a_problem(self, folder: Path) -> None:
         annotate(folder, HAND, "gone")

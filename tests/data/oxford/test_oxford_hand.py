@@ -150,7 +150,7 @@ class TestOfficial:
 
     def test_counts_beside_the_published_ones(self, source: Path, tmp_path: Path) -> None:
         report = convert(source, tmp_path / "out")
-        assert [(c.split, c.num_images, c.num_hands) for c in report.counts] == [
+        assert [(c.split, c.num_pictures, c.num_hands) for c in report.counts] == [
             ("train", 2, 2),
             ("val", 2, 3),
             ("test", 1, 1),
@@ -255,7 +255,7 @@ class TestTrouble:
             raise OSError(28, "No space left on device")
 
         monkeypatch.setattr("seyolo.data.oxford.convert.write_data_yaml", full)
-        self.refused(source, r"hand_dataset: the conversion into .*out failed: .*No space left")
+        self.refused(source, r"out: cannot be written .*No space left")
 
     def test_an_output_folder_that_is_not_empty(self, source: Path, tmp_path: Path) -> None:
         out = tmp_path / "out"

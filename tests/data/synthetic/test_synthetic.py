@@ -11,9 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seyolo.boxes import cxcywh_to_xyxy
+from seyolo.data.check import check_dataset
 from seyolo.data.datasets import load_dataset
+from seyolo.data.formats.yolo import label_rows
 from seyolo.data.synthetic import dataset as synthetic
-from seyolo.data.synthetic.dataset import draw_scene, label_lines, write_dataset
+from seyolo.data.synthetic.dataset import draw_scene, write_dataset
 from seyolo.data.synthetic.depth import DepthBuffer
 from seyolo.data.synthetic.hand import pose_hand, random_hand
 from seyolo.data.synthetic.paint import LIGHTNESS_RANGE, Layer, Light, paste, skin_tone
@@ -226,14 +228,14 @@ def test_a_data_set_reads_back_with_its_own_boxes(tmp_path: Path) -> None:
 
 def test_exact_labels_are_not_taken_for_clipped_ones(tmp_path: Path) -> None:
     path = write_dataset(tmp_path / "hands", num_train=20, num_val=1, num_test=1, size_px=(64, 100))
-    assert load_dataset(path).read_split("train").num_clipped == 0
+    assert check_dataset(load_dataset(path)).splits[0].num_clipped == 0
 
 
 def test_a_label_line_worked_by_hand() -> None:
     # Centre (10 + 50) / 2 / 200 = 0.15 and (20 + 40) / 2 / 100 = 0.3, size 40 / 200 = 0.2 and 20 / 100 = 0.2.
     boxes_xyxy = np.array([[10, 20, 50, 40]], np.float32)
-    assert label_lines(boxes_xyxy, 100, 200) == ["0 0.1500000 0.3000000 0.2000000 0.2000000\n"]
-    assert label_lines(np.zeros((0, 4), np.float32), 100, 200) == []
+    assert label_rows(boxes_xyxy, 100, 200, decimals=7) == ["0 0.1500000 0.3000000 0.2000000 0.2000000\n"]
+    assert label_rows(np.zeros((0, 4), np.float32), 100, 200, decimals=7) == []
 
 
 def test_the_same_seed_gives_the_same_bytes_whatever_else_is_drawn(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from helpers.planning import plan_for
 from helpers.random_weights import calibrated
 from helpers.small_networks import random_images
 from seyolo.darknet.edit import set_size
@@ -14,8 +15,9 @@ from seyolo.errors import DataError, PlanError
 from seyolo.pruning.cutting import reconstruct as module
 from seyolo.pruning.cutting.reconstruct import reconstruct
 from seyolo.pruning.groups.groups import Groups, find_groups
-from seyolo.pruning.planning.plan import Plan, describe_cut
-from seyolo.pruning.prune import make_plan, prune_by
+from seyolo.pruning.planning.plan import Plan, counted_plan
+from seyolo.pruning.planning.prunable import PrunableNetwork
+from seyolo.pruning.prune import prune_by
 from seyolo.torchnet.build import DarknetModel
 
 SIDE = 64
@@ -40,7 +42,9 @@ def halves(groups: Groups) -> list[np.ndarray]:
 
 def plan_of(model: DarknetModel) -> Plan:
     groups = find_groups(model.network)
-    return describe_cut(model.network, groups, halves(groups), budget="macs=50%", scope="all", multiple=1)
+    return counted_plan(
+        PrunableNetwork(model.network), halves(groups), budget="macs=50%", scope="all", multiple=1
+    )
 
 
 def output(model: DarknetModel, images: torch.Tensor) -> torch.Tensor:
@@ -94,7 +98,7 @@ def test_places_with_objects_are_fitted_first(dense: DarknetModel, monkeypatch: 
     for alike in (False, True):
         if alike:
             monkeypatch.setattr(
-                module, "place_counts", lambda predicted: torch.ones_like(predicted[..., 0, 0])
+                module, "position_weights", lambda predicted: torch.ones_like(predicted[..., 0, 0])
             )
         slim = prune_by(dense, plan)
         reconstruct(slim, dense, plan, images.split(8))
@@ -103,7 +107,7 @@ def test_places_with_objects_are_fitted_first(dense: DarknetModel, monkeypatch: 
 
 
 def test_no_images_and_another_network(dense: DarknetModel) -> None:
-    plan = make_plan(dense, "macs=60%")
+    plan = plan_for(dense, "macs=60%")
     slim = prune_by(dense, plan)
     with pytest.raises(DataError, match="no images"):
         reconstruct(slim, dense, plan, [])

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers.masking import random_kept
+from helpers.planning import plan_for
 from helpers.random_weights import calibrated
 from helpers.small_networks import random_images
 from helpers.strategies import networks
@@ -18,12 +19,14 @@ from seyolo.darknet.edit import set_size
 from seyolo.darknet.sections import Shortcut
 from seyolo.darknet.zoo import network_from_name
 from seyolo.errors import BudgetError, PlanError
+from seyolo.options.cut import CutOptions
 from seyolo.pruning.groups.blocks import find_blocks, settled
 from seyolo.pruning.groups.groups import find_groups
 from seyolo.pruning.planning.cost_model import CostModel
-from seyolo.pruning.planning.options import PlanOptions
-from seyolo.pruning.planning.plan import Plan, describe_cut
-from seyolo.pruning.prune import make_plan, prune, prune_by
+from seyolo.pruning.planning.plan import Plan, counted_plan
+from seyolo.pruning.planning.planner import Planner
+from seyolo.pruning.planning.prunable import PrunableNetwork
+from seyolo.pruning.prune import prune, prune_by
 from seyolo.torchnet.build import DarknetModel, build
 
 
@@ -59,7 +62,7 @@ def test_removing_silent_blocks_changes_nothing(name: str) -> None:
         np.array([0 if any(i in b.inner for b in gone) else 1 for i in range(len(groups.groups))]), gone
     )
     kept = [np.arange(g.num_channels if count else 0) for g, count in zip(groups.groups, counts, strict=True)]
-    plan = describe_cut(network, groups, kept, budget="macs=99%", scope="all", multiple=8, blocks=gone)
+    plan = counted_plan(PrunableNetwork(network), kept, budget="macs=99%", scope="all", multiple=8)
     slim = prune_by(model, plan)
     assert plan.blocks_removed == tuple(block.shortcut for block in gone)
     assert len(slim.network.layers) == len(network.layers) - sum(len(block.layers) for block in gone)
@@ -79,7 +82,7 @@ def test_price_of_any_choice_is_exact(network: Network, seed: int) -> None:
             kept[block.inner[0]] = np.array([], dtype=np.int64)
     counts = settled(np.array([len(indices) for indices in kept]), blocks)
     kept = [indices if count else indices[:0] for indices, count in zip(kept, counts, strict=True)]
-    plan = describe_cut(network, groups, kept, budget="macs=99%", scope="all", multiple=1, blocks=blocks)
+    plan = counted_plan(PrunableNetwork(network), kept, budget="macs=99%", scope="all", multiple=1)
     slim = prune_by(build(network), Plan.from_json(plan.to_json()))
     counted = cost(slim.network)
     assert (plan.params, plan.macs) == (counted.params, counted.macs)
@@ -92,18 +95,18 @@ def test_blocks_that_matter_least_go_first() -> None:
     with torch.no_grad():
         for block in blocks[3:6]:
             model.layers[block.layers[0]].bn.weight.fill_(1e-3)
-    plan = make_plan(model, "macs=85%", PlanOptions(multiple=1))
+    plan = plan_for(model, "macs=85%", CutOptions(multiple=1))
     assert plan.blocks_removed == tuple(block.shortcut for block in blocks[3:6])
     assert all(width["after"] == 0 for width in plan.widths if width["layer"] in blocks[3].layers)
-    assert make_plan(model, "macs=85%", PlanOptions(multiple=1, blocks=False)).blocks_removed == ()
-    assert make_plan(model, "channels=15%", PlanOptions(multiple=1)).blocks_removed == ()
+    assert plan_for(model, "macs=85%", CutOptions(multiple=1, blocks=False)).blocks_removed == ()
+    assert plan_for(model, "channels=15%", CutOptions(multiple=1)).blocks_removed == ()
 
 
 def test_depth_reaches_budgets_that_width_cannot() -> None:
     model = build(tiny())
     least = "macs=15%"
-    with pytest.raises(BudgetError, match=r"or allow .*residual blocks to go"):
-        make_plan(model, least, PlanOptions(blocks=False))
+    with pytest.raises(BudgetError, match=r"or allow .*residual blocks to be removed"):
+        plan_for(model, least, CutOptions(blocks=False))
     slim, plan = prune(model, least)
     assert plan.blocks_removed
     assert cost(slim.network).macs == plan.macs <= 0.15 * plan.dense_macs
@@ -111,7 +114,7 @@ def test_depth_reaches_budgets_that_width_cannot() -> None:
 
 def test_least_share_keeps_blocks_and_widths() -> None:
     model = build(tiny())
-    plan = make_plan(model, "macs=70%", PlanOptions(multiple=1, least_share=0.5))
+    plan = plan_for(model, "macs=70%", CutOptions(multiple=1, least_share=0.5))
     assert plan.blocks_removed == ()
     assert all(width["after"] >= width["before"] / 2 for width in plan.widths)
 
@@ -120,10 +123,10 @@ def test_a_block_with_a_layer_to_keep_stays() -> None:
     """The squeeze of its gate is a group of the block alone, too: the block must not go by that one."""
     model = build(tiny("se-yolov3@0.25"))
     blocks = find_blocks(model.network, find_groups(model.network))
-    plan = make_plan(model, "macs=15%", PlanOptions(importance="norm"))
+    plan = plan_for(model, "macs=15%", CutOptions(importance="norm"))
     gone = next(block for block in blocks if block.shortcut in plan.blocks_removed)
     for layer in (gone.layers[0], gone.layers[3]):
-        other = make_plan(model, "macs=20%", PlanOptions(importance="norm", keep=(layer,)))
+        other = plan_for(model, "macs=20%", CutOptions(importance="norm", keep=(layer,)))
         assert gone.shortcut not in other.blocks_removed
         (width,) = [width for width in other.widths if width["layer"] == layer]
         assert width["after"] == width["before"]
@@ -131,14 +134,14 @@ def test_a_block_with_a_layer_to_keep_stays() -> None:
 
 def test_a_plan_edited_by_hand() -> None:
     model = build(tiny())
-    plan = make_plan(model, "macs=50%", PlanOptions(blocks=False))
+    plan = plan_for(model, "macs=50%", CutOptions(blocks=False))
     blocks = find_blocks(model.network, find_groups(model.network))
     shorter = Plan.from_json(
         plan.to_json().replace('"blocks_removed": []', f'"blocks_removed": [{blocks[4].shortcut}]')
     )
     slim = prune_by(model, shorter)
     assert len(slim.network.layers) == len(model.network.layers) - len(blocks[4].layers)
-    true, built = shorter.recounted(model.network), cost(slim.network)
+    true, built = Planner(model).recounted(shorter), cost(slim.network)
     assert shorter.macs > true.macs
     assert (true.params, true.macs) == (built.params, built.macs)
     assert prune_by(model, true).network == slim.network

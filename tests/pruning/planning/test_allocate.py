@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from helpers.planning import ranked_by
 from helpers.small_graphs import conv, group_of, network_of
 from helpers.strategies import networks
 from seyolo.darknet.cfg import Network
@@ -16,13 +17,13 @@ from seyolo.darknet.cost import cost
 from seyolo.darknet.sections import Convolutional
 from seyolo.darknet.zoo import network_from_name
 from seyolo.errors import BudgetError, UsageError
+from seyolo.options.cut import CutOptions, Scope
 from seyolo.pruning.groups.atoms import IntArray
 from seyolo.pruning.groups.groups import Groups, find_groups
-from seyolo.pruning.importance.scores import FloatArray
+from seyolo.pruning.importance.importance import FloatArray
 from seyolo.pruning.planning.allocate import allocate
 from seyolo.pruning.planning.budget import parse_budgets
 from seyolo.pruning.planning.cost_model import CostModel
-from seyolo.pruning.planning.options import PlanOptions, Scope
 
 
 def uniform_scores(groups: Groups, seed: int = 0) -> list[FloatArray]:
@@ -41,8 +42,8 @@ def cut(
 ) -> tuple[Groups, tuple[IntArray, ...]]:
     groups = find_groups(network)
     scores = uniform_scores(groups) if scores is None else scores
-    options = PlanOptions(scope=scope, multiple=multiple, keep=keep)
-    return groups, allocate(network, groups, scores, parse_budgets(budget), options)
+    options = CutOptions(scope=scope, multiple=multiple, keep=keep)
+    return groups, allocate(ranked_by(network, scores), parse_budgets(budget), options)
 
 
 def counts_of(kept: Sequence[IntArray]) -> IntArray:
@@ -65,11 +66,11 @@ def test_evenness_by_hand() -> None:
     groups = find_groups(network)
     scores = uniform_scores(groups)
     scores[1], scores[2] = np.array([6.0, 9.0, 7.0, 8.0]), np.array([5.0, 1.0, 1.0, 5.0])
-    options = PlanOptions(multiple=1)
-    _, first, second, *_ = allocate(network, groups, scores, parse_budgets("channels=50%"), options)
+    options = CutOptions(multiple=1)
+    _, first, second, *_ = allocate(ranked_by(network, scores), parse_budgets("channels=50%"), options)
     assert (first.tolist(), second.tolist()) == ([1, 2, 3], [0])
-    options = PlanOptions(multiple=1, evenness=1.0)
-    _, first, second, *_ = allocate(network, groups, scores, parse_budgets("channels=50%"), options)
+    options = CutOptions(multiple=1, evenness=1.0)
+    _, first, second, *_ = allocate(ranked_by(network, scores), parse_budgets("channels=50%"), options)
     assert (first.tolist(), second.tolist()) == ([1, 3], [0, 3])
 
 
@@ -195,7 +196,7 @@ def test_an_impossible_budget_says_what_keeps_the_channels_and_what_would_help()
     # The second convolution is all there is to cut: 8 of its 64 channels stay, or 1 with a multiple of 1.
     assert str(caught.value) == (
         "budget channels=90% cannot be met: every group keeps at least 8 channels (or its width), "
-        "what layer 0 puts out stays; that leaves 8 of 64 channels; "
+        "all channels of layer 0 are kept; that leaves 8 of 64 channels; "
         "the nearest budget is channels=87.5%, or allow a smaller multiple (1)"
     )
 
@@ -236,9 +237,9 @@ def test_a_change_of_the_outputs_counts_by_what_its_channel_costs() -> None:
     network = network_of(conv(16), conv(16), conv(16))
     groups = find_groups(network)
     scores = [np.ones(group.num_channels) for group in groups.groups]
-    options = PlanOptions(multiple=1, importance="obs")
+    ranked = ranked_by(network, scores, per_cost=True)
     for budget in ("macs=80%", "params=80%"):
-        kept = counts_of(allocate(network, groups, scores, parse_budgets(budget), options))
+        kept = counts_of(allocate(ranked, parse_budgets(budget), CutOptions(multiple=1)))
         free = kept[1:4]
         assert free.argmin() == 1
         assert free.sum() > counts_of(cut(network, budget, scores, multiple=1)[1])[1:4].sum()

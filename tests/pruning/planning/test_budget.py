@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from seyolo.errors import UsageError
-from seyolo.pruning.planning.budget import Budget, parse_budgets
+from seyolo.pruning.planning.budget import KINDS, MacsBudget, ParamsBudget, parse_budgets
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ def test_limits(text: str, dense: int, most: int) -> None:
 
 
 def test_several() -> None:
-    expected = (Budget("macs", 0.3, True), Budget("params", 2e6, False))
+    expected = (MacsBudget(0.3, is_share=True), ParamsBudget(2e6, is_share=False))
     assert parse_budgets(["macs=30%", "params=2M"]) == expected
     assert parse_budgets("macs=30%,params=2M") == expected
     assert ",".join(map(str, expected)) == "macs=30%,params=2M"
@@ -58,3 +58,13 @@ def test_several() -> None:
 def test_bad_text(text: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         parse_budgets(text)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_nearest_budget_of_every_kind_can_be_read_and_is_feasible(kind: str) -> None:
+    at = "@torch" if kind == "latency" else ""
+    for amount in ("37%", "50ms" if kind == "latency" else "50"):
+        (budget,) = parse_budgets(f"{kind}={amount}{at}")
+        (nearest,) = parse_budgets(budget.nearest(61.803, 100))
+        assert type(nearest) is type(budget)
+        assert 61.803 <= nearest.limit(100) + (0 if kind == "latency" else 1) < 63.5

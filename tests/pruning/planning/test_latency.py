@@ -15,9 +15,10 @@ from seyolo.darknet.edit import set_size
 from seyolo.darknet.zoo import network_from_name
 from seyolo.errors import BudgetError, SeyoloError
 from seyolo.pruning.planning import latency
+from seyolo.pruning.planning.budget import parse_budgets
 from seyolo.pruning.planning.latency import latency_table
-from seyolo.pruning.prune import make_plan
-from seyolo.torchnet.build import DarknetModel, build
+from seyolo.pruning.planning.planner import Planner
+from seyolo.torchnet.build import DarknetModel, build, to_checkpoint
 
 
 def test_it_learns_a_machine_that_computes_in_vectors() -> None:
@@ -33,17 +34,17 @@ def test_more_channels_never_cost_less(seed: int) -> None:
     counts = random_counts(rng)
     more = np.minimum(counts + rng.integers(0, 9, len(counts)) * FREE, WIDTHS)
     assert TABLE.predict(counts) <= TABLE.predict(more) + 1e-9
-    assert TABLE.predict(counts) <= TABLE.cautious(counts)
 
 
-def test_a_budget_holds_for_the_cautious_prediction() -> None:
-    plan = make_plan(build(NETWORK), "latency=50%@onnxruntime", latency={"onnxruntime": TABLE})
-    assert 0 < plan.latency_ms["onnxruntime"] <= 0.5 * TABLE.cautious(WIDTHS)
+def test_a_budget_holds_for_the_prediction() -> None:
+    planner = Planner(build(NETWORK), latency={"onnxruntime": TABLE})
+    plan = planner.predicted(parse_budgets("latency=50%@onnxruntime"))
+    assert 0 < plan.latency_ms["onnxruntime"] <= 0.5 * TABLE.predict(WIDTHS)
     assert plan.macs < plan.dense_macs
     with pytest.raises(
         BudgetError, match=r"of .* ms on onnxruntime; the nearest budget is latency=.*ms@onnxruntime"
     ):
-        make_plan(build(NETWORK), "latency=0.1ms@onnxruntime", latency={"onnxruntime": TABLE})
+        planner.predicted(parse_budgets("latency=0.1ms@onnxruntime"))
 
 
 @pytest.mark.parametrize("backend", ["onnxruntime", "torch"])
@@ -53,11 +54,11 @@ def test_measured_once_and_read_from_the_cache(
     monkeypatch.setenv("SEYOLO_CACHE", str(tmp_path))
     monkeypatch.setattr(latency, "NUM_CUTS", 7)
     model: DarknetModel = build(set_size(network_from_name("yolov3@0.125", num_classes=1), 64, 64))
-    table = latency_table(model, backend)
+    table = latency_table(to_checkpoint(model), backend)
     assert len(table.cuts) == 7
     assert all(cut.ms > 0 for cut in table.cuts)
     monkeypatch.setattr(latency, "measure", lambda *_: pytest.fail("measured again"))
-    assert latency_table(model, backend).cuts == table.cuts
+    assert latency_table(to_checkpoint(model), backend).cuts == table.cuts
 
 
 @pytest.mark.parametrize(
@@ -81,12 +82,12 @@ def test_a_damaged_cache_counts_as_none(
     monkeypatch.setattr(latency, "NUM_CUTS", 5)
     monkeypatch.setattr(latency, "measure", lambda files, *_: [2.0] * len(files))
     model = build(NETWORK)
-    sound = latency_table(model, "onnxruntime").cuts
+    sound = latency_table(to_checkpoint(model), "onnxruntime").cuts
     (path,) = tmp_path.rglob("*.json")
     if isinstance(content, str):
         content = path.read_bytes().replace(b"2.0", b"NaN")
     path.write_bytes(content)
-    assert latency_table(model, "onnxruntime").cuts == sound
+    assert latency_table(to_checkpoint(model), "onnxruntime").cuts == sound
     assert json.loads(path.read_bytes())[0] == [WIDTHS.tolist(), 2.0]
 
 
@@ -96,7 +97,9 @@ def test_cuts_in_other_multiples_are_measured_for_themselves(
     monkeypatch.setenv("SEYOLO_CACHE", str(tmp_path))
     monkeypatch.setattr(latency, "NUM_CUTS", 5)
     monkeypatch.setattr(latency, "measure", lambda files, *_: [2.0] * len(files))
-    counts = [latency_table(build(NETWORK), "torch", multiple=n).cuts[-1].counts for n in (None, 3)]
+    counts = [
+        latency_table(to_checkpoint(build(NETWORK)), "torch", multiple=n).cuts[-1].counts for n in (None, 3)
+    ]
     assert all(count % 8 == 0 for count, free in zip(counts[0], FREE, strict=True) if free)
     assert any(count % 8 for count, free in zip(counts[1], FREE, strict=True) if free)
 
@@ -105,5 +108,5 @@ def test_a_backend_that_cannot_run_the_network(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setenv("SEYOLO_CACHE", str(tmp_path))
     model = build(set_size(network_from_name("cbam-yolov3-tiny@0.25", num_classes=1), 64, 64))
     with pytest.raises(SeyoloError, match="ONNX"):
-        latency_table(model, "opencv")
+        latency_table(to_checkpoint(model), "opencv")
     assert not list(tmp_path.rglob("*.json"))

@@ -1,13 +1,12 @@
-"""Training images made from source images: mosaics of 1 to n² tiles, scale, crop, flip and colour.
+"""Augmentation: mosaics of 1 to n² source images, scale, crop, flip and colour.
 
-Pure functions over numpy and OpenCV; all chance comes from the generator passed in.
+Pure functions over numpy and OpenCV; the generator passed in is the only source of randomness.
 
-Notable: scale, crop, flip and position of a source image are one affine map, and `cv2.warpAffine` computes
-just the pixels of its tile of the output, so no larger canvas is ever made. The map samples from the level of
-a small pyramid whose resolution is nearest to the output's, since bilinear sampling of an image four
-times too large would alias, and evaluation images are shrunk without aliasing. Tiles come from guillotine
-cuts, so one output holds objects of several scales; together with the zoom inside a tile the size of
-objects is about log-uniform, from the whole input down to a few pixels.
+Scale, crop, flip and position of a source image are one affine map, and `cv2.warpAffine` computes only the
+pixels of its tile. The map samples from the level of a small pyramid whose resolution is nearest to the
+output's: bilinear sampling of an image four times too large would alias. Tiles come from guillotine cuts, so
+one output holds objects of several scales; with the zoom inside a tile, the size of objects is about
+log-uniform from the whole input down to a few pixels.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ class Image:
 
     Attributes:
         levels: BGR images, each half the size of the one before; see `pyramid`.
-        boxes_cxcywh: (n, 4) in parts of the image's width and height.
+        boxes_cxcywh: (n, 4) as fractions of the image's width and height.
         class_ids: (n,).
     """
 
@@ -59,9 +58,9 @@ class Tile(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """Where the source images of one training image go: `tiles` of a square of `size_px`.
+    """Tiles of a training image, a square of `size_px`; each holds one source image.
 
-    In a mosaic, zoom 1 covers the tile; otherwise it fits the image into it.
+    At zoom 1 an image covers its tile in a mosaic, and fits into it otherwise.
     """
 
     tiles: tuple[Tile, ...]
@@ -70,9 +69,9 @@ class Layout(NamedTuple):
 
 
 class AxisMap(NamedTuple):
-    """Output position = `scale` * (position as a part of the source image, 0 to 1) + `shift`, per axis.
+    """Map from a position in the source image (0 to 1) to output pixels: scale * position + shift, per axis.
 
-    `scale` is the extent of the whole image in output pixels, negative in x when it is mirrored.
+    `scale` is the extent of the whole image in output pixels, negative in x if the image is mirrored.
     """
 
     scale_x: float
@@ -82,7 +81,7 @@ class AxisMap(NamedTuple):
 
 
 def pyramid(image: UInt8[np.ndarray, "h w 3"], num_levels: int = 4) -> tuple[UInt8[np.ndarray, "h w 3"], ...]:
-    """The image and its halvings by pixel averaging, ending early where a side would fall below 16 px."""
+    """Returns the image and its halvings by pixel averaging; stops before a side falls below 16 px."""
     levels = [image]
     while len(levels) < num_levels and min(levels[-1].shape[:2]) >= 32:
         height, width = levels[-1].shape[:2]
@@ -91,7 +90,7 @@ def pyramid(image: UInt8[np.ndarray, "h w 3"], num_levels: int = 4) -> tuple[UIn
 
 
 def draw_layout(recipe: Augmentation, size_px: int, generator: np.random.Generator) -> Layout:
-    """The tiles of the next training image, a square of `size_px`; each needs a source image."""
+    """Draws the tiles of the next training image, a square of `size_px`."""
     whole = Tile(0, 0, size_px, size_px)
     if generator.random() >= recipe.mosaic:
         return Layout((whole,), size_px, is_mosaic=False)
@@ -101,9 +100,9 @@ def draw_layout(recipe: Augmentation, size_px: int, generator: np.random.Generat
 
 
 def guillotine(whole: Tile, num_tiles: int, generator: np.random.Generator) -> tuple[Tile, ...]:
-    """Disjoint tiles that cover `whole`: the largest is cut across its longer side until there are enough.
+    """Cuts `whole` into disjoint tiles: each cut divides the largest tile across its longer side.
 
-    A cut falls between 35 % and 65 % of the side. Tiles are never cut below 2 px.
+    A cut lies between 35 % and 65 % of the side. Tiles are never cut below 2 px.
     """
     tiles = [whole]
     while len(tiles) < num_tiles:
@@ -123,9 +122,6 @@ def compose(
 ) -> tuple[UInt8[np.ndarray, "s s 3"], Float32[np.ndarray, "m 5"]]:
     """Draws one source image into each tile of the layout.
 
-    Args:
-        images: as many as the layout has tiles.
-
     Returns:
         The BGR training image, and its targets: class id, centre x, centre y, width, height in pixels.
     """
@@ -144,12 +140,12 @@ def compose(
 def jitter_colour(
     image: UInt8[np.ndarray, "h w 3"], recipe: Augmentation, generator: np.random.Generator
 ) -> None:
-    """Shifts hue, scales saturation and value and bends value of a BGR image at random, in place."""
+    """Changes hue, saturation, value and gamma of a BGR image at random, in place."""
     ranges = recipe.hue, recipe.saturation, recipe.value, recipe.gamma
     hue, saturation, value, gamma = generator.uniform(-1, 1, 4) * ranges
     ramp = np.arange(256)
     bent = 255 * (ramp / 255) ** math.exp(gamma)
-    # OpenCV's 8-bit hue counts half degrees; the tables make one pass over the pixels do for all three.
+    # OpenCV's 8-bit hue counts half degrees; one table look-up per pixel changes all three channels.
     columns = [np.floor(ramp + 180 * hue) % 180, ramp * (1 + saturation), bent * (1 + value)]
     table = np.clip(np.rint(np.stack(columns, axis=-1)), 0, 255).astype(np.uint8)[None]
     hsv = cv2.cvtColor(image, cv2.COLOR_BGR2HSV)
@@ -178,7 +174,7 @@ def _draw_map(
 def _draw_wanted(
     image: Image, is_mirrored: bool, recipe: Augmentation, generator: np.random.Generator
 ) -> Float[np.ndarray, "4"]:
-    """What the crop should hold, an object or nothing: xyxy in parts of the image after mirroring."""
+    """Draws the part that the crop must contain: xyxy of an object in the mirrored image, or nothing."""
     num_objects = len(image.boxes_cxcywh)
     if num_objects == 0 or generator.random() >= recipe.keep_object:
         return np.array([1.0, 1.0, 0.0, 0.0])
@@ -193,10 +189,10 @@ def _draw_shift(
     translate: float,
     generator: np.random.Generator,
 ) -> float:
-    """Where an image `extent` long starts in a tile `side` long, so that the wanted part lies in the tile.
+    """Draws the start of an image of length `extent` in a tile of length `side` with the wanted part.
 
-    The image stays inside the tile (or covers it, when it is longer) up to `translate`. A wanted part
-    longer than the tile covers it; a reversed one (1, 0) leaves all shifts open.
+    The image lies inside the tile (or covers it, if longer) up to `translate`. A wanted part longer than the
+    tile covers it; the reversed interval (1, 0) allows all shifts.
     """
     slack = translate * min(side, extent)
     limits = min(0.0, side - extent) - slack, max(0.0, side - extent) + slack
@@ -206,7 +202,7 @@ def _draw_shift(
 
 
 def _reached(tile: Tile, axis_map: AxisMap) -> Tile:
-    """The pixels of the tile that the source image reaches, at least in part."""
+    """Returns the rectangle of the tile's pixels that the source image covers, at least in part."""
     left, right = sorted((axis_map.shift_x, axis_map.shift_x + axis_map.scale_x))
     top, bottom = axis_map.shift_y, axis_map.shift_y + axis_map.scale_y
     return Tile(
@@ -218,12 +214,12 @@ def _reached(tile: Tile, axis_map: AxisMap) -> Tile:
 
 
 def _sample(image: Image, reached: Tile, axis_map: AxisMap) -> UInt8[np.ndarray, "h w 3"]:
-    """The pixels of the rectangle `reached`, sampled from the level of the pyramid that suits the scale."""
+    """Returns the pixels of the rectangle `reached`, sampled from the pyramid level nearest in scale."""
     height, width = image.levels[0].shape[:2]
     shrink = math.sqrt(height * width / abs(axis_map.scale_x * axis_map.scale_y))
     level = image.levels[min(max(round(math.log2(shrink)), 0), len(image.levels) - 1)]
     scale_x, scale_y = axis_map.scale_x / level.shape[1], axis_map.scale_y / level.shape[0]
-    # The map speaks of continuous positions, OpenCV of pixel centres: half a pixel on either side.
+    # The map is in continuous positions, OpenCV in pixel centres: half a pixel on either side.
     shift_x = axis_map.shift_x - reached.left + scale_x / 2 - 0.5
     shift_y = axis_map.shift_y - reached.top + scale_y / 2 - 0.5
     matrix = np.array([[scale_x, 0, shift_x], [0, scale_y, shift_y]])
@@ -231,13 +227,13 @@ def _sample(image: Image, reached: Tile, axis_map: AxisMap) -> UInt8[np.ndarray,
 
 
 def _targets(image: Image, tile: Tile, axis_map: AxisMap, recipe: Augmentation) -> Float32[np.ndarray, "m 5"]:
-    """The boxes that stay visible in the tile: class id, cx, cy, w, h in pixels of the canvas."""
+    """Returns the visible boxes in the tile: class id, cx, cy, w, h in pixels of the canvas."""
     extent = np.array([axis_map.scale_x, axis_map.scale_y])
     centres = image.boxes_cxcywh[:, :2] * extent + (axis_map.shift_x, axis_map.shift_y)
     sides = image.boxes_cxcywh[:, 2:] * np.abs(extent)
     whole = cxcywh_to_xyxy(np.concatenate([centres, sides], axis=1))
     visible = np.clip(whole, (tile.left, tile.top) * 2, (tile.right, tile.bottom) * 2)
-    stays = area_xyxy(visible) >= recipe.min_visible * area_xyxy(whole)
-    stays &= (visible[:, 2:] - visible[:, :2]).min(axis=1) >= recipe.min_side_px
-    boxes = xyxy_to_cxcywh(visible[stays])
-    return np.concatenate([image.class_ids[stays, None], boxes], axis=1, dtype=np.float32)
+    is_visible = area_xyxy(visible) >= recipe.min_visible * area_xyxy(whole)
+    is_visible &= (visible[:, 2:] - visible[:, :2]).min(axis=1) >= recipe.min_side_px
+    boxes = xyxy_to_cxcywh(visible[is_visible])
+    return np.concatenate([image.class_ids[is_visible, None], boxes], axis=1, dtype=np.float32)

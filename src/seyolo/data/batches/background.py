@@ -1,8 +1,8 @@
-"""Work done ahead by threads, as `media.ahead` does it, with OpenCV kept to one thread meanwhile.
+"""Background threads for batches, as in `media.ahead`, with OpenCV limited to one thread.
 
-Threads suffice, since OpenCV and numpy release the interpreter lock while they work on pixels. At most
-`prefetch` results wait, so memory is bounded; an error in a thread is raised where its result is consumed;
-closing the iterator (or leaving its loop) stops the threads.
+Threads suffice, since OpenCV and numpy release the interpreter lock while they process pixels. At most
+`prefetch` results wait, so memory is bounded. An error in a thread is raised where its result is consumed.
+Closing the iterator (or leaving its loop) stops the threads.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ Result = TypeVar("Result")
 
 
 def in_background(
-    function: Callable[[Job], Result], jobs: Iterable[Job], workers: int, prefetch: int
+    function: Callable[[Job], Result], jobs: Iterable[Job], threads: int, prefetch: int
 ) -> Generator[Result]:
-    """The results of `function` for each job, in order, computed by threads up to `prefetch` jobs ahead."""
-    depth = max(prefetch, workers)
+    """Yields `function(job)` in the order of the jobs, computed by threads up to `prefetch` jobs ahead."""
+    depth = max(prefetch, threads)
     with (
         _ONE_OPENCV_THREAD,
-        closing(mapped_ahead(function, jobs, workers, depth, "seyolo-loader")) as results,
+        closing(mapped_ahead(function, jobs, threads, depth, "seyolo-loader")) as results,
     ):
         yield from results
 
 
 class _OneOpenCvThread:
-    """OpenCV with one thread for as long as anyone is inside; the last one out restores the number.
+    """Context that limits OpenCV to one thread; when the last user leaves, the former number is restored.
 
-    Parallel by image already: OpenCV's own threads would only contend with the network for cores. The
-    number is one for the whole process, which belongs to the user, and two loaders may end in any order.
+    The loaders are parallel over images, so OpenCV's threads would only compete with the network for cores.
+    The number applies to the whole process, and loaders may end in any order.
     """
 
     def __init__(self) -> None:

@@ -1,7 +1,7 @@
-"""Decoded source images, kept in memory up to a budget.
+"""Cache of decoded source images in memory.
 
-Images are kept shrunk to what training needs, as the pyramids `augment` samples from. What once fits
-stays: every epoch visits every image, so evicting would only trade one miss for another.
+Images are shrunk to the size that training needs and stored as the pyramids that `augment` samples from.
+Nothing is evicted: every epoch visits every image, so eviction would only replace one miss by another.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from seyolo.media.images import read_image
 
 
 class ImageCache:
-    """Source images by their index in `samples`, decoded on first use. Safe to share between threads.
+    """Source images by their index in `samples`, decoded on first use; safe to share between threads.
 
     Args:
-        samples: images with their labels.
-        long_side_px: larger images are kept (and returned) shrunk to this.
-        budget_bytes: once the kept images fill it, further ones are decoded at every use.
+        samples: labelled images.
+        long_side_px: larger images are stored and returned at this size.
+        budget_bytes: memory limit; images beyond it are decoded at every use.
     """
 
     def __init__(self, samples: Sequence[Sample], long_side_px: int, budget_bytes: int) -> None:
@@ -37,18 +37,18 @@ class ImageCache:
         self._lock = threading.Lock()
 
     def fetch(self, index: int) -> Image:
-        """The image as a pyramid, and its labels; raises DataError when it cannot be decoded."""
-        kept = self._images.get(index)
-        if kept is not None:
-            return kept
+        """Returns an image as a pyramid with its labels; raises DataError if it cannot be decoded."""
+        cached = self._images.get(index)
+        if cached is not None:
+            return cached
         sample = self.samples[index]
         levels = pyramid(_shrunk(read_image(sample.image), self._long_side_px))
         image = Image(levels, sample.boxes_cxcywh, sample.class_ids)
-        self._keep(index, image)
+        self._store(index, image)
         return image
 
     def fill(self) -> None:
-        """Decodes images until the budget is full or all are there."""
+        """Decodes images until the budget is used up or all are cached."""
         with ThreadPoolExecutor() as pool:
             list(pool.map(self._fetch_while_empty, range(len(self.samples))))
 
@@ -56,7 +56,7 @@ class ImageCache:
         if not self._is_full:
             self.fetch(index)
 
-    def _keep(self, index: int, image: Image) -> None:
+    def _store(self, index: int, image: Image) -> None:
         num_bytes = sum(level.nbytes for level in image.levels)
         with self._lock:
             if num_bytes > self._left_bytes:

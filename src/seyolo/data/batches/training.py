@@ -1,7 +1,7 @@
-"""Batches for training, prepared in the background by threads or processes.
+"""Batches for training, made in the background by threads or processes.
 
-Batches come in order and are the same for any number of them: the generator of each image is seeded by
-(seed, epoch, position in the epoch), nothing else is random but the order, seeded by (seed, epoch).
+Batches are the same for any number of threads and processes: the generator of an image is seeded by (seed,
+epoch, position in the epoch), and the order of the images by (seed, epoch).
 """
 
 from __future__ import annotations
@@ -22,37 +22,53 @@ from jaxtyping import Float, Int64, UInt8
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
-from seyolo.data.batches.augment import Augmentation, compose, draw_layout
+from seyolo.data.batches.augment import compose, draw_layout
 from seyolo.data.batches.background import in_background
 from seyolo.data.batches.image_cache import ImageCache
 from seyolo.data.datasets import Sample
 from seyolo.errors import DataError
+from seyolo.options.augmentation import Augmentation
 
+PREFETCH = 4
+"""Number of batches that may be ready or in work, at least one per thread."""
+CACHE_BYTES = 3 << 30
+"""Memory for decoded images, see `ImageCache`."""
 SHARED_MEMORY = Path("/dev/shm")
 BATCHES_SHARED = 4
-"""Two that wait, one that is made, and room for those of a larger size."""
+"""Batches in shared memory per process: two ready, one in work, and space for a larger size."""
 
 TrainingBatch = tuple[UInt8[torch.Tensor, "b 3 s s"], Float[torch.Tensor, "m 6"]]
+
+
+@dataclass(frozen=True)
+class Workers:
+    """Workers that make batches.
+
+    Attributes:
+        threads: number of threads.
+        processes: number of worker processes; replaces threads when > 0 and the system can fork. Beyond two
+            or three, threads mostly wait for Python's lock.
+        pin_memory: put batches where a GPU copies them while the CPU continues.
+    """
+
+    threads: int = 1
+    processes: int = 0
+    pin_memory: bool = False
 
 
 class TrainingLoader:
     """Augmented batches, epoch by epoch.
 
     Args:
-        samples: images with their labels; images without objects are negatives.
-        size_px: side of the square network input.
-        batch_size: every batch is full: the last one of an epoch wraps around to the epoch's start.
-        augmentation: the recipe, unless `epoch` is given another.
+        samples: labelled images; images without objects are negatives.
+        size_px: side of the square network input. Decoded images are cached at up to 1.5 times this size,
+            enough for the zoom.
+        batch_size: every batch is full: the last one of an epoch continues with the epoch's first images.
+        augmentation: default recipe of `epoch`.
         seed: of the order and the augmentation.
-        workers: number of threads.
-        processes: so many of them draw the images instead, where the system can fork: beyond two or three
-            threads wait for Python's lock more than they draw.
-        prefetch: how many batches may be ready or in work, at least one per worker.
-        cache_bytes: memory for decoded images; see `ImageCache`. They are kept at up to 1.5 times
-            `size_px`, enough for the zoom.
-        pin_memory: puts batches where a GPU fetches them while the CPU goes on.
-        shard: which part of every batch is made here, as (number, of how many equal ones): each process that
-            shares the training makes its own, and together they are the batches of one process alone.
+        workers: threads or processes that make the batches.
+        shard: (number, count): part of every batch that is made here. The processes of a training make one
+            part each; together the parts are the batches of a single process.
 
     Raises:
         DataError: there are no samples.
@@ -66,11 +82,7 @@ class TrainingLoader:
         augmentation: Augmentation,
         seed: int,
         *,
-        workers: int = 1,
-        processes: int = 0,
-        prefetch: int = 4,
-        cache_bytes: int = 3 << 30,
-        pin_memory: bool = False,
+        workers: Workers | None = None,
         shard: tuple[int, int] = (0, 1),
     ) -> None:
         if not samples:
@@ -82,56 +94,53 @@ class TrainingLoader:
         number, num_shards = shard
         assert batch_size % num_shards == 0, (batch_size, num_shards)
         self._num_samples = len(samples)
-        self._workers = workers
-        self._processes = processes if "fork" in get_all_start_methods() else 0
+        self._workers = workers or Workers()
+        self._processes = self._workers.processes if "fork" in get_all_start_methods() else 0
         self._pool: _Pool | None = None
-        self._prefetch = prefetch
-        self._pin_memory = pin_memory
-        cache = ImageCache(samples, long_side_px=size_px * 3 // 2, budget_bytes=cache_bytes)
+        cache = ImageCache(samples, long_side_px=size_px * 3 // 2, budget_bytes=CACHE_BYTES)
         share = batch_size // num_shards
         self._maker = BatchMaker(cache, seed, first=number * share, share=share)
 
     def __len__(self) -> int:
-        """Batches per epoch."""
+        """Number of batches per epoch."""
         return math.ceil(self._num_samples / self.batch_size)
 
     def epoch(
         self, epoch: int, augmentation: Augmentation | None = None, size_px: int | None = None
     ) -> Iterator[TrainingBatch]:
-        """The batches of one epoch.
+        """Yields the batches of an epoch; the same number gives the same batches.
 
         Args:
-            epoch: its number; the same number gives the same batches.
-            augmentation: a recipe for this epoch only.
-            size_px: an input size for this epoch only.
+            epoch: number of the epoch.
+            augmentation: recipe of this epoch, if not the default.
+            size_px: input size of this epoch, if not the default.
 
         Yields:
             Images as RGB bytes in channels-last memory, and targets as rows of batch index, class id,
             centre x, centre y, width, height in input pixels.
 
         Raises:
-            DataError: an image cannot be decoded; names it.
+            DataError: an image cannot be decoded.
         """
-        recipe = self.augmentation if augmentation is None else augmentation
-        size = self.size_px if size_px is None else size_px
-        maker = self._maker
+        recipe, size_px = augmentation or self.augmentation, size_px or self.size_px
+        maker, pin_memory = self._maker, self._workers.pin_memory
         order = _epoch_order(self._num_samples, len(self) * self.batch_size, (self.seed, epoch))
         jobs = [
-            BatchJob(epoch, start, recipe, size, order[start + maker.first :][: maker.share])
+            BatchJob(epoch, start, recipe, size_px, order[start + maker.first :][: maker.share])
             for start in range(0, len(order), self.batch_size)
         ]
         if self._processes and self._pool is None:
             self._processes = affordable(self._processes, maker.share * self.size_px**2 * 3)
         if not self._processes:
-            make = maker.pinned_batch if self._pin_memory else maker.batch
-            return in_background(make, jobs, self._workers, self._prefetch)
+            make = maker.pinned_batch if pin_memory else maker.batch
+            return in_background(make, jobs, self._workers.threads, PREFETCH)
         if self._pool is None:
-            maker.cache.fill()  # before they part, so that all processes share one cache
-            self._pool = _Pool(maker, self._processes, self._pin_memory)
+            maker.cache.fill()  # before the fork, so that all processes share one cache
+            self._pool = _Pool(maker, self._processes, pin_memory)
         return self._pool.batches(jobs)
 
     def close(self) -> None:
-        """Ends the processes; another epoch would start new ones."""
+        """Ends the processes; a further epoch starts new ones."""
         self._pool = None
 
 
@@ -139,13 +148,12 @@ class TrainingLoader:
 class BatchMaker:
     """Makes the batches of a loader.
 
-    It knows nothing of the loader: whoever drops that ends its processes at once. Found by the collector of
-    cycles instead, they would miss the word to stop, and be waited for.
+    Holds no reference to the loader: a cycle would delay shutdown of the workers until garbage collection.
 
     Attributes:
-        cache: the images.
+        cache: source images.
         seed: of the augmentation.
-        first, share: which images of every batch are made here.
+        first, share: first image and number of images of every batch that are made here.
     """
 
     cache: ImageCache
@@ -154,7 +162,7 @@ class BatchMaker:
     share: int
 
     def batch(self, job: BatchJob) -> TrainingBatch:
-        """One batch of an epoch."""
+        """Makes a batch."""
         images = np.empty((self.share, job.size_px, job.size_px, 3), dtype=np.uint8)
         targets = [
             self._draw(images[row], index, job.recipe, (self.seed, job.epoch, job.start + self.first + row))
@@ -163,14 +171,14 @@ class BatchMaker:
         return to_planes(images), torch.from_numpy(_with_batch_index(targets))
 
     def pinned_batch(self, job: BatchJob) -> TrainingBatch:
-        """One where a GPU fetches it by itself."""
+        """Makes a batch in pinned memory, which a GPU copies by itself."""
         images, targets = self.batch(job)
         return images.pin_memory(), targets.pin_memory()
 
     def _draw(
         self, out: UInt8[np.ndarray, "s s 3"], index: int, recipe: Augmentation, seed: tuple[int, ...]
     ) -> Float[np.ndarray, "m 5"]:
-        """Writes one augmented RGB image into `out` and returns its targets."""
+        """Writes an augmented RGB image into `out` and returns its targets."""
         generator = np.random.default_rng(seed)
         layout = draw_layout(recipe, out.shape[0], generator)
         others = generator.integers(len(self.cache.samples), size=len(layout.tiles) - 1)
@@ -181,14 +189,14 @@ class BatchMaker:
 
 
 def affordable(processes: int, batch_bytes: int) -> int:
-    """As many of the processes as there is shared memory for their batches; warns where those are fewer."""
+    """Returns how many of the processes have enough shared memory for their batches; warns if not all."""
     if not SHARED_MEMORY.is_dir():
         return processes
     most = shutil.disk_usage(SHARED_MEMORY).free // (BATCHES_SHARED * batch_bytes)
     if most < processes:
         warnings.warn(
-            f"{SHARED_MEMORY} has room for the batches of {most} processes that draw images, not of "
-            f"{processes}; give it more (docker run --shm-size 2g)",
+            f"{SHARED_MEMORY} has room for the batches of {most} worker processes, not of {processes}; "
+            "give it more (docker run --shm-size 2g)",
             stacklevel=3,
         )
     return min(processes, most)
@@ -196,7 +204,7 @@ def affordable(processes: int, batch_bytes: int) -> int:
 
 @dataclass(frozen=True, eq=False)
 class BatchJob:
-    """What makes a batch: its epoch, where it starts there, and the samples of this process's part of it."""
+    """Description of a batch: epoch, position in it, recipe, size, and sample indices of this shard."""
 
     epoch: int
     start: int
@@ -206,27 +214,27 @@ class BatchJob:
 
 
 class _Pool:
-    """Processes that make the batches of a loader; they stay from epoch to epoch."""
+    """Processes that make the batches of a loader; they live from epoch to epoch."""
 
     def __init__(self, maker: BatchMaker, processes: int, pin_memory: bool) -> None:
         self._jobs: list[BatchJob] = []
         self._batches: DataLoader[TrainingBatch | DataError] = DataLoader(
-            _Made(maker),
+            _Batches(maker),
             batch_size=None,
             sampler=self._jobs,
             num_workers=processes,
             pin_memory=pin_memory,
-            worker_init_fn=_settle,
+            worker_init_fn=_set_up_process,
             multiprocessing_context="fork",
             persistent_workers=True,
         )
 
     def batches(self, jobs: Sequence[BatchJob]) -> Iterator[TrainingBatch]:
-        """Those of these jobs, in order."""
+        """Yields the batches of these jobs in order."""
         self._jobs[:] = jobs
         for batch in self._batches:
             if isinstance(batch, DataError):
-                # An error that the frame it came from holds would keep the processes, too.
+                # An error that its own frame holds would keep the processes alive.
                 errors = [batch]
                 del batch
                 raise errors.pop()
@@ -234,10 +242,10 @@ class _Pool:
             yield images, targets
 
 
-class _Made(TorchDataset["TrainingBatch | DataError"]):
-    """The batches of a loader by their jobs, as PyTorch's loader asks for them.
+class _Batches(TorchDataset["TrainingBatch | DataError"]):
+    """Batches by job, in the form of a PyTorch data set.
 
-    An error is handed over as a value: raised there, its message would become a traceback.
+    Errors are returned as values: raised in a worker, their message would become a traceback.
     """
 
     def __init__(self, maker: BatchMaker) -> None:
@@ -250,20 +258,20 @@ class _Made(TorchDataset["TrainingBatch | DataError"]):
             return error
 
 
-def _settle(worker: int) -> None:
-    """What a forked process has to leave to its parent: OpenCV's threads, and ending in order."""
+def _set_up_process(worker: int) -> None:
+    """Switches off OpenCV's threads and the parent's signal handler in a forked process."""
     del worker
     cv2.setNumThreads(0)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _epoch_order(num_samples: int, length: int, seed: tuple[int, ...]) -> Int64[np.ndarray, " length"]:
-    """A permutation of the samples, repeated from its start until it has the length asked for."""
+    """Returns a permutation of the samples, repeated from its start up to the given length."""
     return np.resize(np.random.default_rng(seed).permutation(num_samples), length)
 
 
 def to_planes(images_rgb: UInt8[np.ndarray, "b h w 3"]) -> UInt8[torch.Tensor, "b 3 h w"]:
-    """The same memory as networks index it: channels-last."""
+    """Returns the same memory as a channels-last tensor."""
     return torch.from_numpy(images_rgb).permute(0, 3, 1, 2)
 
 

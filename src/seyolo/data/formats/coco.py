@@ -1,15 +1,15 @@
 """COCO jsons: `images`, `annotations` and `categories` of one split per file.
 
-Categories, whatever their ids, become classes 0 to C-1 in the order of their ids. A `bbox` is x, y, width
-and height in pixels. Crowds (`iscrowd`) are left out and counted, and so are boxes of exactly no width or
-height: the published train2017 holds two.
+Categories become classes 0 to C-1 in the order of their ids. A `bbox` is x, y, width and height in pixels.
+Crowds (`iscrowd`) are left out and counted, and so are boxes of width or height 0: the published train2017
+has two.
 
-The split is the one the file's name holds (`instances_val2017.json`), or its folder's where jsons of all
-splits have the same name (`valid/_annotations.coco.json`), else `val`. Files of the same name but for the
-split are the other splits.
+The split is part of the file name (`instances_val2017.json`) or of the folder name if the jsons of all splits
+have the same name (`valid/_annotations.coco.json`), else `val`. Files whose names differ only in the split
+are the other splits.
 
-Notable: a file is read when its split is first asked for, so that measuring on val does not wait for train.
-The class names are those of the file given; another's must be the same.
+A file is read when its split is first used, so that evaluation on val does not read train. The files of all
+splits must have the same class names.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _KEYS = ("images", "annotations", "categories")
 
 
 class _Annotation(NamedTuple):
-    """One object as the file has it; `number` is its place in the list."""
+    """One object of the file; `number` is its index in the list."""
 
     number: int
     id: object
@@ -48,7 +48,7 @@ class _Annotation(NamedTuple):
 
 
 class _Image(NamedTuple):
-    """An image: its file's name, (height, width) where stated, and what is annotated on it."""
+    """An image: file name, stated (height, width) if any, and annotations."""
 
     file_name: str
     size: tuple[int, int] | None
@@ -56,7 +56,7 @@ class _Image(NamedTuple):
 
 
 class _Split(NamedTuple):
-    """What a file holds: class names, their ids by category id, images by image id."""
+    """Content of a file: class names, class ids by category id, images by image id."""
 
     names: tuple[str, ...]
     class_ids: dict[object, int]
@@ -74,14 +74,14 @@ class CocoFiles:
     _images: dict[tuple[str, str], _Image] = field(default_factory=dict, repr=False)
 
     def images(self, split: str) -> Iterable[str]:
-        """Gives the images of a split; raises DataError for a file that is damaged or lacks images."""
+        """Returns the images of a split; raises DataError for a damaged file and for missing images."""
         (path,) = self.splits[split]
         found = _find_images(self._split(split).images, path, split)
-        self._images.update({(split, place): image for place, image in found.items()})
+        self._images.update({(split, name): image for name, image in found.items()})
         return found
 
     def read(self, split: str, image: Path, image_size: ImageSize) -> Reading:
-        """Reads what is annotated on an image that `images` gave."""
+        """Returns the labels of an image that `images` returned."""
         entry = self._images[split, str(image)]
         size = size_of(entry.size, image_size)
         class_ids = self._split(split).class_ids
@@ -91,8 +91,8 @@ class CocoFiles:
         (path,) = self.splits[split]
         return Reading(labels, [_problem(path, entry, *problem) for problem in problems], entry.size)
 
-    def strays(self, images: Iterable[Path]) -> list[Problem]:
-        """None: an annotation without image is an error when its file is read."""
+    def unmatched_labels(self, images: Iterable[Path]) -> list[Problem]:
+        """Returns nothing: an annotation without image is an error already when the file is read."""
         return []
 
     def _split(self, split: str) -> _Split:
@@ -101,8 +101,8 @@ class CocoFiles:
             content = _read_split(path)
             if content.names != self.names:
                 raise DataError(
-                    f"{path}: its classes are {_few(content.names)}, those of {self.source} "
-                    f"{_few(self.names)}; make them agree, or give one of the files another name"
+                    f"{path}: its classes are {_few(content.names)}, but those of {self.source} are "
+                    f"{_few(self.names)}; make them equal, or rename one of the files"
                 )
             self._read[split] = content
         return self._read[split]
@@ -111,7 +111,7 @@ class CocoFiles:
 def read_coco(source: Path) -> CocoFiles:
     """Reads a COCO json and finds those of the other splits.
 
-    Raises DataError when the file is missing or holds something that makes no sense.
+    Raises DataError when the file is missing or invalid.
     """
     content = _read_split(source)
     split, files = find_splits(source)
@@ -143,7 +143,7 @@ def _read_json(path: Path) -> dict[str, list[dict[str, Any]]]:
 
 
 def _without_outline(values: dict[str, Any]) -> dict[str, Any]:
-    """Drops at once what fills most of a COCO json and is not needed for boxes."""
+    """Drops outlines while parsing: they fill most of a COCO json and boxes do not need them."""
     values.pop("segmentation", None)
     return values
 
@@ -156,7 +156,7 @@ def _categories(values: list[dict[str, Any]], path: Path) -> tuple[tuple[str, ..
         if not _is_int(category) or not isinstance(name, str):
             raise DataError(f"{where}: expected a number as id and text as name, found {value}")
         if category in names or name in names.values():
-            raise DataError(f"{where}: the id {category} or the name {name} stands a second time")
+            raise DataError(f"{where}: the id {category} or the name {name} is repeated")
         names[category] = name
     if not names:
         raise DataError(f"{path}: categories: names no class")
@@ -174,13 +174,13 @@ def _images(values: list[dict[str, Any]], path: Path) -> dict[object, _Image]:
         if not _is_int(image_id) and not isinstance(image_id, str):
             raise DataError(f"{where}: id: expected a number, found {image_id!r}")
         if image_id in images:
-            raise DataError(f"{where}: the id {image_id} stands a second time")
+            raise DataError(f"{where}: the id {image_id} is repeated")
         images[image_id] = _Image(file_name, _size(value, where), [])
     return images
 
 
 def _size(image: dict[str, Any], where: str) -> tuple[int, int] | None:
-    """(height, width), or None where the file does not state it."""
+    """Returns (height, width), or None if the file does not state it."""
     height, width = image.get("height"), image.get("width")
     if not height and not width:
         return None
@@ -203,7 +203,7 @@ def _add_annotations(images: dict[object, _Image], values: list[dict[str, Any]],
 
 
 def _fault(annotation: Mapping[str, Any]) -> str:
-    """Why an annotation belongs to no image."""
+    """Returns the reason why an annotation belongs to no image."""
     missing = [key for key in ("image_id", "category_id", "bbox") if key not in annotation]
     return f"no `{missing[0]}`" if missing else f"there is no image with the id {annotation['image_id']!r}"
 
@@ -213,14 +213,14 @@ def _find_images(images: Mapping[object, _Image], path: Path, split: str) -> dic
     found: dict[str, _Image] = {}
     missing = []
     for image in images.values():
-        places = (os.path.normpath(os.path.join(folder, image.file_name)) for folder in folders)
-        place = next(filter(os.path.isfile, places), None)
-        if place is None:
+        candidates = (os.path.normpath(os.path.join(folder, image.file_name)) for folder in folders)
+        file = next(filter(os.path.isfile, candidates), None)
+        if file is None:
             missing.append(image.file_name)
-        elif place in found:
-            raise DataError(f"{path}: images: {image.file_name} stands a second time")
+        elif file in found:
+            raise DataError(f"{path}: images: {image.file_name} is repeated")
         else:
-            found[place] = image
+            found[file] = image
     if missing:
         count = f"{len(missing):,} of {len(images):,} images are missing, the first is {missing[0]}"
         raise DataError(f"{path}: {count}; looked in {', '.join(folders)}")

@@ -1,7 +1,7 @@
-"""How COCO data sets lie on disk: the split a json is of, the files of the other splits, where images are.
+"""Layout of COCO data sets on disk: the split of a json, the jsons of other splits, the image folders.
 
-What is known of a split is in names only: `annotations/instances_val2017.json` is `val`, stands beside
-`instances_train2017.json`, and its images lie in `val2017/` beside the folder `annotations/`.
+File and folder names alone give the split: `annotations/instances_val2017.json` is `val`, lies beside
+`instances_train2017.json`, and its images are in `val2017/` beside the folder `annotations/`.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from typing import NamedTuple
 from seyolo.errors import DataError
 
 _SPLITS = ("train", "val", "test")
-# As a word of its own wherever that can be: `latest_val.json` is of val.
+# A separate word comes first: `latest_val.json` is `val`.
 _WORD = re.compile(r"(?<![a-z])(train(ing)?|val(id(ation)?)?|test(ing)?)(?![a-z])", re.IGNORECASE)
 _ANYWHERE = re.compile("train|val|test", re.IGNORECASE)
 
 
 class _Named(NamedTuple):
-    """The split a name speaks of, the word for it, that to the end of the name, and the name without it."""
+    """Split in a file name: the split, its word, the name from the word on, and the name without the word."""
 
     split: str
     word: str
@@ -29,9 +29,9 @@ class _Named(NamedTuple):
 
 
 def find_splits(source: Path) -> tuple[str, dict[str, Path]]:
-    """Returns the split a json is of and the files of all splits, train first.
+    """Returns the split of a json and the files of all splits, train first.
 
-    Raises DataError when two files are of the same split.
+    Raises DataError when two files hold the same split.
     """
     own = _parse(source.name)
     if own is not None:
@@ -45,7 +45,7 @@ def find_splits(source: Path) -> tuple[str, dict[str, Path]]:
 
 
 def image_folders(source: Path, split: str) -> list[str]:
-    """Returns the existing folders that images of a json may lie in, the most particular first."""
+    """Returns the existing folders that may hold the images of a json, the most specific first."""
     here, above = source.parent, _normal(source.parent / "..")
     named = _parse(source.name)
     names = [split] if named is None else [named.tail, named.word, split]
@@ -60,7 +60,9 @@ def _others(source: Path, own: _Named, named: dict[Path, _Named | None]) -> dict
         if other is None or other.pattern != own.pattern or os.path.samefile(path, source):
             continue
         if other.split in files:
-            raise DataError(f"{path}: is of the split `{other.split}` as {files[other.split]} is; remove one")
+            raise DataError(
+                f"{path}: holds the split `{other.split}`, as does {files[other.split]}; remove one of them"
+            )
         files[other.split] = path
     return {split: files[split] for split in _SPLITS if split in files}
 
@@ -75,7 +77,7 @@ def _parse(file_name: str) -> _Named | None:
 
 
 def _of_folder(source: Path) -> _Named | None:
-    """What the name of the file's folder says when it is a split's as a whole."""
+    """Parses the name of the file's folder if the whole name is that of a split."""
     folder = os.path.basename(os.path.abspath(source.parent))
     return _parse(folder) if _WORD.fullmatch(folder) else None
 

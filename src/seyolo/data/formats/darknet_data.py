@@ -1,15 +1,15 @@
-"""Darknet's `.data` file: `key = value` lines that say where lists of images and class names lie.
+"""Darknet's `.data` file: `key = value` lines with the paths of image lists and class names.
 
     classes = 2
     train = data/train.txt
     valid = data/valid.txt
     names = data/obj.names
 
-`train`, `valid` (here the split `val`) and `test` are list files of images with YOLO labels, which lie
-where Darknet looks for them: under `labels/` in place of `images/` or `JPEGImages/`, or beside the image.
+`train`, `valid` (here the split `val`) and `test` are list files of images with YOLO labels. As in Darknet,
+label files lie under `labels/` in place of `images/` or `JPEGImages/`, or beside the image.
 
-Notable: Darknet resolves every path from the working directory. Here the folder of the file that holds the
-path comes first (for a line in a list, that of the `.data` next), and the working directory last.
+Darknet resolves every path from the working directory. Here paths start at the folder of the file that holds
+them, then (for a line of a list) at the folder of the `.data`, then at the working directory.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from seyolo.errors import DataError
 
 _SPLITS = {"train": "train", "valid": "val", "test": "test"}
 _KEYS = (*_SPLITS, "names", "classes")
-# Where Darknet's own commands write, and what its classifiers and its way of measuring need.
-_DARKNETS_OWN = frozenset({"backup", "difficult", "eval", "labels", "results", "top"})
+# Keys of Darknet's own commands, classifiers and evaluation; ignored.
+_IGNORED_KEYS = frozenset({"backup", "difficult", "eval", "labels", "results", "top"})
 _UNDER_IMAGES = re.compile(r"(.*[/\\]|)(?:images|JPEGImages)[/\\]")
 
 
 class _Value(NamedTuple):
-    """The text behind a key, and where it stands: `file:line: key`."""
+    """Value of a key and its position, `file:line: key`."""
 
     text: str
     where: str
@@ -40,8 +40,8 @@ class _Value(NamedTuple):
 def read_darknet_data(source: Path) -> YoloFiles:
     """Reads a Darknet `.data` file with train, valid, test (at least one of them), names and classes.
 
-    Raises DataError, naming file and line, for an unknown or repeated key, a file that is not there, and a
-    number of classes that is not that of the names.
+    Raises DataError, with file and line, for an unknown or repeated key, a missing file, and a number of
+    classes that differs from the number of names.
     """
     values = _read_values(source)
     if "names" not in values:
@@ -65,27 +65,27 @@ def _read_values(source: Path) -> dict[str, _Value]:
         key, equals, value = (part.strip() for part in stripped.partition("="))
         if not equals or not value:
             raise DataError(f"{source}:{line}: expected `key = value`, found `{stripped[:40]}`")
-        if key not in _KEYS and key not in _DARKNETS_OWN:
+        if key not in _KEYS and key not in _IGNORED_KEYS:
             raise DataError(f"{source}:{line}: unknown key `{key}`; {_advice(key)}")
         if key in values:
-            raise DataError(f"{source}:{line}: {key} stands a second time; remove one of them")
+            raise DataError(f"{source}:{line}: {key} is repeated; remove one of the lines")
         values[key] = _Value(value, f"{source}:{line}: {key}")
     return values
 
 
 def _advice(key: str) -> str:
-    near = difflib.get_close_matches(key.lower(), (*_KEYS, *_DARKNETS_OWN, "val"), n=1)
+    near = difflib.get_close_matches(key.lower(), (*_KEYS, *_IGNORED_KEYS, "val"), n=1)
     if near:
         return f"did you mean `{'valid' if near[0] == 'val' else near[0]}`?"
     return f"known are {', '.join(_KEYS)}"
 
 
 def _existing(value: _Value, source: Path) -> Path:
-    """The file a value names, relative to the folder of the .data file or else to the working directory."""
-    places = list(dict.fromkeys((source.parent / value.text, Path(value.text))))
-    found = next((place for place in places if place.is_file()), None)
+    """Returns the file of a value, from the folder of the .data file or else the working directory."""
+    paths = list(dict.fromkeys((source.parent / value.text, Path(value.text))))
+    found = next((path for path in paths if path.is_file()), None)
     if found is None:
-        raise DataError(f"{value.where}: there is no file {' or '.join(map(str, places))}")
+        raise DataError(f"{value.where}: there is no file {' or '.join(map(str, paths))}")
     return found
 
 
@@ -95,7 +95,7 @@ def _read_names(path: Path) -> tuple[str, ...]:
         raise DataError(f"{path}: names no class; write one per line")
     for line, name in enumerate(names, start=1):
         if not name:
-            raise DataError(f"{path}:{line}: an empty line between the classes; remove it")
+            raise DataError(f"{path}:{line}: empty line between the class names; remove it")
         if name in names[: line - 1]:
-            raise DataError(f"{path}:{line}: the class {name} stands a second time")
+            raise DataError(f"{path}:{line}: the class {name} is repeated; remove one of the lines")
     return names

@@ -1,10 +1,9 @@
-"""`data.yaml`: names the classes of a data set with YOLO labels and where the images of each split lie.
+"""`data.yaml`: the class names and splits of a data set with YOLO labels.
 
-A split is a folder of images, a list file of image paths, or a YAML list of those.
-
-Notable: any key that looks like a split (`test_small`) or leads to a folder or list file is one; other keys
-are errors that name the near miss. PyYAML is imported with the first file, since that takes longer than to
-detect in a photo.
+A split is a folder of images, a list file of image paths, or a YAML list of these. Besides `train`, `val` and
+`test`, any key of similar form (`test_small`) and any key whose value is an existing folder or list file is a
+split; an error for another key suggests the nearest known one. PyYAML is imported with the first file,
+because its import takes longer than detection in a photo.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from seyolo.files import write_text
 
 _SPLITS = ("train", "val", "test")
 _KEYS = ("path", *_SPLITS, "names", "nc")
-# Publishers add these to say where the images came from; they change nothing here.
+# Keys that publishers add to describe the source of the images; ignored.
 _ORIGIN_KEYS = frozenset({"author", "description", "download", "license", "roboflow", "url", "version"})
 _SPLIT_NAME = re.compile(rf"({'|'.join(_SPLITS)})([\W_\d].*)?")
 
@@ -29,7 +28,7 @@ _SPLIT_NAME = re.compile(rf"({'|'.join(_SPLITS)})([\W_\d].*)?")
 def read_data_yaml(source: Path) -> YoloFiles:
     """Reads a `data.yaml` with path, train, val, test (or any other split) and names.
 
-    Raises DataError when the file is missing, of another kind, or holds a key or value that makes no sense.
+    Raises DataError when the file is missing or of another kind, or a key or value is invalid.
     """
     values = _read_yaml(source)
     root = source.parent / _text(values.get("path") or ".", "path", source)
@@ -45,15 +44,15 @@ def read_data_yaml(source: Path) -> YoloFiles:
 
 
 def write_data_yaml(path: str | Path, splits: Mapping[str, str], names: tuple[str, ...]) -> None:
-    """Writes a `data.yaml` whose splits lie at the given places relative to its own folder."""
-    import yaml  # noqa: PLC0415 (see the top of this file)
+    """Writes a `data.yaml` with the given split folders, relative to its own folder."""
+    import yaml  # noqa: PLC0415 (see the module docstring)
 
     values = {"path": ".", **splits, "names": dict(enumerate(names))}
     write_text(path, yaml.safe_dump(values, sort_keys=False, allow_unicode=True))
 
 
 def _read_yaml(source: Path) -> dict[object, object]:
-    import yaml  # noqa: PLC0415 (see the top of this file)
+    import yaml  # noqa: PLC0415 (see the module docstring)
 
     text = read_text(source)
     try:
@@ -69,7 +68,7 @@ def _read_yaml(source: Path) -> dict[object, object]:
 
 def _text(value: object, key: object, source: Path) -> str:
     if not isinstance(value, str):
-        raise DataError(f"{source}: {key}: expected text, found {value!r}; put it in quotes if it is meant")
+        raise DataError(f"{source}: {key}: expected text, found {value!r}; put it in quotes")
     return value
 
 
@@ -84,7 +83,7 @@ def _names(value: object, source: Path) -> tuple[str, ...]:
         raise DataError(f"{source}: names: expected a list of class names, found {value!r}")
     names = tuple(_text(name, "names", source) for name in value)
     if len(set(names)) < len(names):
-        raise DataError(f"{source}: names: a class name stands twice in {', '.join(names)}")
+        raise DataError(f"{source}: names: a class name is repeated in {', '.join(names)}")
     return names
 
 
@@ -95,19 +94,21 @@ def _splits(values: Mapping[object, object], root: Path, source: Path) -> dict[s
             continue
         if not _SPLIT_NAME.fullmatch(str(key)):
             _check_other_split(str(key), value, root, source)
-        places = value if isinstance(value, list) and value else [value]
-        splits[str(key)] = tuple(root / _text(place, key, source) for place in places)
+        splits[str(key)] = tuple(root / _text(path, key, source) for path in _as_list(value))
     return splits
 
 
 def _check_other_split(key: str, value: object, root: Path, source: Path) -> None:
-    """Lets a key of any name be a split when it leads somewhere and is no slip of a known key."""
+    """Refuses a key that resembles a known one, or whose value is no existing folder or list file."""
     near = difflib.get_close_matches(key.lower(), _KEYS, n=1, cutoff=0.7)
     if near:
         raise DataError(f"{source}: unknown key `{key}`; did you mean `{near[0]}`?")
-    places = value if isinstance(value, list) and value else [value]
-    if not all(isinstance(place, str) and (root / place).exists() for place in places):
+    if not all(isinstance(path, str) and (root / path).exists() for path in _as_list(value)):
         raise DataError(
             f"{source}: unknown key `{key}`, and its value leads to no folder or list file; "
             f"known are {', '.join(_KEYS)}"
         )
+
+
+def _as_list(value: object) -> list[object]:
+    return value if isinstance(value, list) and value else [value]

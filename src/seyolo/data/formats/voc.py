@@ -1,12 +1,12 @@
-"""VOC folders: `JPEGImages/`, `Annotations/*.xml` and the lists of images in `ImageSets/Main/`.
+"""VOC folders: `JPEGImages/`, `Annotations/*.xml` and the image lists in `ImageSets/Main/`.
 
-Splits are `train.txt`, `val.txt` and `test.txt`. `trainval.txt` stands in where there is no `train.txt`,
-without the images of val. The classes are the lines of `labels.txt` or `classes.txt` in the folder, else
-the names in all annotations, sorted. Objects marked `difficult` are left out, as Darknet does, and counted.
+Splits are `train.txt`, `val.txt` and `test.txt`; without `train.txt`, `train` is `trainval.txt` minus the
+images of val. The classes are the lines of `labels.txt` or `classes.txt` in the folder, else the sorted names
+of all annotations. Objects marked `difficult` are left out, as in Darknet, and counted.
 
-Notable: corners count pixels from 1 and the last one belongs to the box, so a box reaches from xmin - 1 to
-xmax in the coordinates of all other formats, and one of the whole image from 0 to its width. Darknet's
-voc_label.py takes 1 from xmax, too, which moves every box by half a pixel and makes it a pixel smaller.
+Corners count pixels from 1, and the last pixel belongs to the box, so a box reaches from xmin - 1 to xmax in
+the coordinates of the other formats. Darknet's voc_label.py subtracts 1 from xmax, too, which makes every box
+one pixel smaller and moves it by half a pixel.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import NamedTuple
 from xml.etree import ElementTree
 
+from seyolo.data.formats.yolo import images_in_folder
 from seyolo.data.labels import (
     NO_LABELS,
     ImageSize,
@@ -31,6 +32,7 @@ from seyolo.data.labels import (
     read_text,
     row_of_pixels,
     size_of,
+    without_path,
 )
 from seyolo.errors import DataError
 from seyolo.media.images import is_image
@@ -40,7 +42,7 @@ _CORNERS = ("xmin", "ymin", "xmax", "ymax")
 
 
 class _Object(NamedTuple):
-    """An object as the file has it; what is missing is None."""
+    """One object of the file; missing values are None."""
 
     name: str | None
     is_difficult: bool
@@ -48,7 +50,7 @@ class _Object(NamedTuple):
 
 
 class _Annotation(NamedTuple):
-    """What an xml holds: (height, width) where stated, its objects, or what is wrong with it as a whole."""
+    """Content of an xml: stated (height, width) if any, objects, or the problem of the whole file."""
 
     size: tuple[int, int] | None = None
     objects: tuple[_Object, ...] = ()
@@ -57,7 +59,7 @@ class _Annotation(NamedTuple):
 
 @dataclass(frozen=True)
 class VocFolder:
-    """A data set in the layout of Pascal VOC: class names, and the list file of each split."""
+    """A data set in the layout of Pascal VOC: class names and the list file of each split."""
 
     root: Path
     names: tuple[str, ...]
@@ -65,9 +67,10 @@ class VocFolder:
     _annotations: dict[Path, _Annotation] = field(default_factory=dict, repr=False)
 
     def images(self, split: str) -> Iterator[str]:
-        """Yields the images of a split; raises DataError for one that is missing."""
+        """Yields the images of a split; raises DataError for a missing one."""
         (path,) = self.splits[split]
-        left_out = set(_listed(self.splits["val"][0]).values()) if _holds_val(path, self.splits) else set()
+        has_val = path.stem == "trainval" and "val" in self.splits
+        left_out = set(_listed(self.splits["val"][0]).values()) if has_val else set()
         for line, name in _listed(path).items():
             if name not in left_out:
                 yield self._image(name, f"{path}:{line}")
@@ -88,8 +91,8 @@ class VocFolder:
             annotation.size,
         )
 
-    def strays(self, images: Iterable[Path]) -> list[Problem]:
-        """Finds annotations without image."""
+    def unmatched_labels(self, images: Iterable[Path]) -> list[Problem]:
+        """Lists annotations without image."""
         paths = _xmls(self.root)
         return [
             Problem(str(path), 0, f"no image of this name in {self.root / _IMAGES}")
@@ -99,16 +102,12 @@ class VocFolder:
 
     @cached_property
     def _images(self) -> dict[str, list[str]]:
-        """Paths of all images by their name as in a list: without ending, folders by slashes."""
+        """Paths of all images by their name in a list: without ending, with slashes."""
         images: dict[str, list[str]] = {}
-        folder = str(self.root / _IMAGES)
-        for parent, _, files in os.walk(folder):
-            for file in files:
-                if not is_image(file) or file.startswith("."):
-                    continue
-                path = os.path.join(parent, file)
-                name = os.path.splitext(os.path.relpath(path, folder))[0].replace(os.sep, "/")
-                images.setdefault(name, []).append(path)
+        folder = self.root / _IMAGES
+        for path in images_in_folder(folder):
+            name = os.path.splitext(os.path.relpath(path, folder))[0].replace(os.sep, "/")
+            images.setdefault(name, []).append(path)
         return images
 
     def _image(self, name: str, where: str) -> str:
@@ -121,9 +120,9 @@ class VocFolder:
 
 
 def read_voc(root: Path) -> VocFolder:
-    """Reads which splits and classes a VOC folder has.
+    """Reads the splits and classes of a VOC folder.
 
-    Raises DataError when the folder is of another kind, or has no lists or no classes.
+    Raises DataError when the folder is of another kind, or has no image lists or no classes.
     """
     for folder in (_IMAGES, _ANNOTATIONS):
         if not (root / folder).is_dir():
@@ -144,7 +143,7 @@ def _advice(root: Path) -> str:
     inside = sorted(path.parent for path in root.glob(f"*/{_IMAGES}")) + sorted(root.glob("*.y*ml"))
     if inside:
         return f"did you mean {inside[0]}?"
-    return f"expected are {_IMAGES}, {_ANNOTATIONS} and {_LISTS}; other data sets are given by their file"
+    return f"expected are {_IMAGES}, {_ANNOTATIONS} and {_LISTS}; other formats are given by their file"
 
 
 def _splits(root: Path) -> dict[str, tuple[Path, ...]]:
@@ -160,12 +159,8 @@ def _splits(root: Path) -> dict[str, tuple[Path, ...]]:
     return {name: (path,) for name, path in there.items()}
 
 
-def _holds_val(path: Path, splits: Mapping[str, tuple[Path, ...]]) -> bool:
-    return path.stem == "trainval" and "val" in splits
-
-
 def _listed(path: Path) -> dict[int, str]:
-    """The names in a list, by line."""
+    """Returns the names of a list file by line."""
     lines = enumerate(map(str.strip, read_text(path).splitlines()), start=1)
     return {line: name for line, name in lines if name}
 
@@ -185,9 +180,9 @@ def _read_xml(path: Path) -> _Annotation:
     try:
         text = read_text(path)
     except DataError as error:
-        advice = "" if path.exists() else "; that of an image without objects has no <object> in it"
-        return _damaged(path, 0, str(error).removeprefix(f"{path}: ") + advice)
-    # A document type can define entities that grow to gigabytes or lead to other files.
+        advice = "" if path.exists() else "; an image without objects needs an xml without <object>"
+        return _damaged(path, 0, without_path(error, path) + advice)
+    # A document type can define entities that expand to gigabytes or read other files.
     if "<!DOCTYPE" in text:
         return _damaged(path, 0, "has a DOCTYPE, which no annotation needs; remove it")
     try:
@@ -204,7 +199,7 @@ def _damaged(path: Path, line: int, text: str) -> _Annotation:
 
 
 def _size(root: ElementTree.Element) -> tuple[int, int] | None:
-    """(height, width); None where it is missing or 0, as some programs write it."""
+    """Returns (height, width), None if missing or 0, as some programs write it."""
     texts = (root.findtext("size/height", ""), root.findtext("size/width", ""))
     height, width = (int(text) if re.fullmatch(r"\s*\d{1,9}\s*", text, re.ASCII) else 0 for text in texts)
     return (height, width) if height and width else None

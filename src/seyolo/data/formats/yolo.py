@@ -1,13 +1,12 @@
-"""Images with YOLO labels: one text file per image, one row `class cx cy w h` per object.
+"""YOLO labels: one text file per image, one row `class cx cy w h` per object.
 
-Columns are in parts of the image's width and height. A split is a folder of images or a list file of
-image paths. Labels lie in the same place with the last `/images/` replaced by `/labels/`, or beside the
+Columns are fractions of the image's width and height. A split is a folder of images or a list file of image
+paths. The label file has the image's path with the last `/images/` replaced by `/labels/`, or lies beside the
 image; an image without label file, or with an empty one, is a negative.
 """
 
 from __future__ import annotations
 
-import math
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,6 +14,10 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+from jaxtyping import Float
+
+from seyolo.boxes import xyxy_to_cxcywh
 from seyolo.data.labels import (
     NO_LABELS,
     EntryProblem,
@@ -25,12 +28,14 @@ from seyolo.data.labels import (
     Row,
     collect,
     read_text,
+    row_of_fractions,
+    without_path,
 )
 from seyolo.errors import DataError
 from seyolo.media.images import is_image
 
 UNDER_IMAGES = re.compile(r"(.*[/\\]|)images[/\\]")
-"""What stands before and as the last folder that `labels` takes the place of."""
+"""Matches the path up to the last `images/`, which becomes `labels/`."""
 
 
 @dataclass(frozen=True)
@@ -38,11 +43,11 @@ class YoloFiles:
     """A data set with YOLO labels.
 
     Args:
-        source: the file that describes it.
+        source: the file that describes the data set.
         names: of the classes.
-        splits: the folders or list files of each.
-        roots: folders that lines of a list file may start at, after the list's own.
-        under_images: as UNDER_IMAGES.
+        splits: folders or list files of each split.
+        roots: base folders of the paths in a list file, after the folder of the list itself.
+        under_images: pattern of image folders, see UNDER_IMAGES.
     """
 
     source: Path
@@ -52,10 +57,10 @@ class YoloFiles:
     under_images: re.Pattern[str] = UNDER_IMAGES
 
     def images(self, split: str) -> Iterator[str]:
-        """Yields the images of a split; raises DataError for a place or image that is missing."""
+        """Yields the images of a split; raises DataError for a folder, list or image that is missing."""
         for location in self.splits[split]:
             if location.is_dir():
-                yield from _images_in_folder(location)
+                yield from images_in_folder(location)
             elif location.is_file():
                 yield from _images_in_list(location, self.roots)
             else:
@@ -68,13 +73,13 @@ class YoloFiles:
         path = label_path(image, self.under_images)
         return Reading(NO_LABELS, []) if path is None else read_labels(path, len(self.names), image_size)
 
-    def strays(self, images: Iterable[Path]) -> list[Problem]:
-        """Finds label files without image in folders of labels, not where both lie together."""
+    def unmatched_labels(self, images: Iterable[Path]) -> list[Problem]:
+        """Lists label files without image in label folders; not where images and labels share a folder."""
         problems = []
         for folder in sorted({image.parent for image in images}):
-            places = list(label_candidates(folder / "any.jpg", self.under_images))
-            label_folder = os.path.dirname(places[0])
-            if len(places) == 1 or not os.path.isdir(label_folder):
+            paths = list(_label_candidates(folder / "any.jpg", self.under_images))
+            label_folder = os.path.dirname(paths[0])
+            if len(paths) == 1 or not os.path.isdir(label_folder):
                 continue
             stems = {os.path.splitext(file)[0] for file in os.listdir(folder) if is_image(file)}
             for file in sorted(os.listdir(label_folder)):
@@ -86,13 +91,13 @@ class YoloFiles:
 
 
 def label_path(image: Path, under_images: re.Pattern[str] = UNDER_IMAGES) -> Path | None:
-    """Returns the label file of an image, None where there is none."""
-    places = label_candidates(image, under_images)
-    return next((Path(path) for path in places if os.path.isfile(path)), None)
+    """Returns the label file of an image, None if there is none."""
+    paths = _label_candidates(image, under_images)
+    return next((Path(path) for path in paths if os.path.isfile(path)), None)
 
 
-def label_candidates(image: Path, under_images: re.Pattern[str] = UNDER_IMAGES) -> Iterator[str]:
-    """Yields the places where the labels of an image may lie, the preferred one first."""
+def _label_candidates(image: Path, under_images: re.Pattern[str]) -> Iterator[str]:
+    """Yields the possible paths of an image's label file, the preferred one first."""
     beside = f"{os.path.splitext(image)[0]}.txt"
     match = under_images.match(beside)
     if match is not None:
@@ -101,17 +106,17 @@ def label_candidates(image: Path, under_images: re.Pattern[str] = UNDER_IMAGES) 
 
 
 def read_labels(path: Path, num_classes: int, image_size: ImageSize) -> Reading:
-    """Reads a label file; one that is no text is a problem, too."""
+    """Reads a label file; a file that is not text is a problem, too."""
     try:
         text = read_text(path)
     except DataError as error:
-        return Reading(NO_LABELS, [Problem(str(path), 0, str(error).removeprefix(f"{path}: "))])
+        return Reading(NO_LABELS, [Problem(str(path), 0, without_path(error, path))])
     labels, problems = parse_labels(text, num_classes, image_size)
     return Reading(labels, [Problem(str(path), line, text) for line, text in problems])
 
 
 def parse_labels(text: str, num_classes: int, image_size: ImageSize) -> tuple[Labels, list[EntryProblem]]:
-    """Reads the rows of one image; returns the usable ones and the lines and faults of the others."""
+    """Parses the rows of one image; returns the usable ones and the problems of the others by line."""
     rows = ((line, row.split()) for line, row in enumerate(text.splitlines(), start=1) if row.strip())
     return collect(rows, partial(_parse_row, num_classes=num_classes), image_size)
 
@@ -120,21 +125,21 @@ def _parse_row(columns: list[str], num_classes: int) -> Row:
     if len(columns) != 5:
         raise DataError(f"expected 5 columns (class cx cy w h), found {len(columns)}")
     try:
-        class_id, cx, cy, w, h = map(float, columns)
+        class_id, *box_cxcywh = map(float, columns)
     except ValueError:
         raise DataError(f"`{' '.join(columns)}` are not five numbers") from None
-    if not all(map(math.isfinite, (class_id, cx, cy, w, h))):
-        raise DataError(f"`{' '.join(columns)}` holds a value that is not finite")
-    if not class_id.is_integer() or not 0 <= class_id < num_classes:
-        raise DataError(
-            f"class {columns[0]} is out of range, the data set names {num_classes} (0 is the first)"
-        )
-    if w <= 0 or h <= 0:
-        raise DataError(f"width {columns[3]} and height {columns[4]} must be above 0")
-    return int(class_id), cx, cy, w, h
+    return row_of_fractions(class_id, tuple(box_cxcywh), num_classes)
 
 
-def _images_in_folder(folder: Path) -> Iterator[str]:
+def label_rows(boxes_xyxy: Float[np.ndarray, "n 4"], height: int, width: int, decimals: int) -> list[str]:
+    """Returns the label rows of class 0 for boxes in pixels of an image of the given size."""
+    sides = np.array([width, height, width, height], boxes_xyxy.dtype)
+    boxes_cxcywh = (xyxy_to_cxcywh(boxes_xyxy) / sides).tolist()
+    return ["0 " + " ".join(f"{value:.{decimals}f}" for value in box) + "\n" for box in boxes_cxcywh]
+
+
+def images_in_folder(folder: Path) -> Iterator[str]:
+    """Yields the paths of all images in a folder and the folders below it, without hidden files."""
     for parent, _, files in os.walk(folder):
         for file in files:
             if is_image(file) and not file.startswith("."):
@@ -142,12 +147,12 @@ def _images_in_folder(folder: Path) -> Iterator[str]:
 
 
 def _images_in_list(path: Path, roots: tuple[Path, ...]) -> Iterator[str]:
-    """Yields the images named in a list file, relative to its own folder or else to one of the roots."""
+    """Yields the images of a list file, relative to its own folder or else to one of the roots."""
     folders = (path.parent, *roots)
     for line, text in enumerate(read_text(path).splitlines(), start=1):
         if name := text.strip():
-            places = [os.path.normpath(os.path.join(folder, name)) for folder in folders]
-            found = next((place for place in places if os.path.isfile(place)), None)
+            paths = [os.path.normpath(os.path.join(folder, name)) for folder in folders]
+            found = next(filter(os.path.isfile, paths), None)
             if found is None:
-                raise DataError(f"{path}:{line}: there is no image {' or '.join(dict.fromkeys(places))}")
+                raise DataError(f"{path}:{line}: there is no image {' or '.join(dict.fromkeys(paths))}")
             yield found

@@ -1,7 +1,7 @@
 """The `.mat` annotations of Oxford Hand (Mittal, Zisserman and Torr 2011).
 
 A file (MATLAB 5) holds `boxes`, a cell array (1, N) with a (1, 1) struct per hand: the corners a, b, c, d of
-a rotated quadrilateral as 1x2 float64 in **(y, x)** order, and sometimes a fifth field for left or right.
+a rotated quadrilateral as 1x2 float64 in **(y, x)** order, and in some files a fifth field for left or right.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from seyolo.errors import DataError
 CORNERS = ("a", "b", "c", "d")
 
 _SIDES = {"l": "left", "left": "left", "r": "right", "right": "right"}
-# What scipy raises for files that are damaged, of MATLAB 7.3 or of another structure.
+# Errors of scipy for damaged files, MATLAB 7.3 files and other structures.
 _MAT_ERRORS = (
     MatReadError,
     OSError,
@@ -39,7 +39,7 @@ _MAT_ERRORS = (
 
 @dataclass(frozen=True, eq=False)
 class Hand:
-    """One annotation: corners_xy (4, 2) float64 in pixels of the image, and `left`, `right` or nothing."""
+    """An annotation: corners_xy (4, 2) float64 in pixels of the image, and `left`, `right` or nothing."""
 
     corners_xy: np.ndarray
     side: str
@@ -51,12 +51,12 @@ class Hand:
         return float(abs(x @ np.roll(y, -1) - y @ np.roll(x, -1)) / 2)
 
     def box_xyxy(self) -> np.ndarray:
-        """The upright box around the corners, (4,) float64 pixels, not clipped."""
+        """Returns the upright box around the corners, (4,) float64 pixels, not clipped."""
         return np.concatenate([self.corners_xy.min(axis=0), self.corners_xy.max(axis=0)])
 
 
 def read_annotation(path: str | Path) -> list[Hand]:
-    """Reads the hands of one image; raises DataError naming the file when it is not of the form above."""
+    """Reads the hands of one image; raises DataError for a file of another structure."""
     try:
         return [_hand(cell) for cell in loadmat(path)["boxes"].ravel()]
     except _MAT_ERRORS as error:
@@ -75,7 +75,7 @@ def _hand(cell: object) -> Hand:
 
 
 def _side(record: np.void) -> str:
-    """Left or right stands in the value or in the name of a further field; which differs between files."""
+    """Returns left or right, which is the value or the name of a further field, depending on the file."""
     fields = [field for field in record.dtype.names or () if field not in CORNERS]
     texts = [str(text).strip().lower() for field in fields for text in (*np.ravel(record[field]), field)]
     return next((_SIDES[text] for text in texts if text in _SIDES), "")

@@ -1,7 +1,7 @@
-"""Taking chosen files out of an archive from somewhere, without letting it write anywhere else.
+"""Safe extraction of chosen files from an untrusted archive.
 
-Notable: an archive with a member that would land outside the folder, or with a link or device, is refused
-as a whole. Only the wanted members are written, as plain files, up to a limit of their real size.
+An archive with a member outside the target folder, a link or a device is refused as a whole. Only the wanted
+members are written, as plain files, up to a limit of their unpacked size.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ def extract(archive: Path, folder: Path, wanted: Wanted, max_bytes: int = MAX_BY
     """Writes the wanted members of a .zip or a .tar of any compression into an existing folder.
 
     Args:
-        archive: the archive.
-        folder: where the files go, under their names in the archive.
-        wanted: chooses members by their name.
-        max_bytes: how much may be written in all.
+        archive: path of the archive.
+        folder: target; files keep their names in the archive.
+        wanted: chooses members by name.
+        max_bytes: limit of the total size.
 
-    Raises DataError when the archive is broken, unsafe or too large, and OSError when writing fails.
+    Raises DataError for a broken, unsafe or too large archive, and OSError when writing fails.
     """
     try:
         files = _zip_files if archive.suffix.lower() == ".zip" else _tar_files
@@ -57,17 +57,17 @@ def extract(archive: Path, folder: Path, wanted: Wanted, max_bytes: int = MAX_BY
 
 
 def _write(files: Iterable[tuple[str, IO[bytes]]], archive: Path, folder: Path, max_bytes: int) -> None:
-    left = max_bytes
+    available = max_bytes
     for num_files, (name, content) in enumerate(files, start=1):
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         with target.open("wb") as file:
-            while block := content.read(min(_COPY_BYTES, left + 1)):
-                left -= len(block)
-                if left < 0 or num_files > MAX_FILES:
+            while block := content.read(min(_COPY_BYTES, available + 1)):
+                available -= len(block)
+                if available < 0 or num_files > MAX_FILES:
                     raise DataError(
                         f"{archive}: holds more than {max_bytes} bytes or {MAX_FILES} files; "
-                        "if it is the right one, unpack it yourself and pass the folder"
+                        "if that is right, unpack it yourself and pass the folder"
                     )
                 file.write(block)
 
@@ -77,9 +77,7 @@ def _tar_files(archive: Path, wanted: Wanted) -> Iterator[tuple[str, IO[bytes]]]
         for member in tar:
             _check_name(member.name, archive)
             if not member.isdir() and not member.isfile():
-                raise DataError(
-                    f"{archive}: {member.name} is a link or device; the archive is not to be trusted"
-                )
+                raise DataError(f"{archive}: {member.name} is a link or device; do not trust this archive")
             if member.isfile() and wanted(PurePosixPath(member.name)):
                 content = tar.extractfile(member)
                 assert content is not None, "a regular file has content"
@@ -91,7 +89,7 @@ def _zip_files(archive: Path, wanted: Wanted) -> Iterator[tuple[str, IO[bytes]]]
         for member in container.infolist():
             _check_name(member.filename, archive)
             if stat.S_ISLNK(member.external_attr >> 16):
-                raise DataError(f"{archive}: {member.filename} is a link; the archive is not to be trusted")
+                raise DataError(f"{archive}: {member.filename} is a link; do not trust this archive")
             if member.flag_bits & _ZIP_ENCRYPTED:
                 raise DataError(
                     f"{archive}: {member.filename} is encrypted; unpack it yourself and pass the folder"
@@ -102,9 +100,7 @@ def _zip_files(archive: Path, wanted: Wanted) -> Iterator[tuple[str, IO[bytes]]]
 
 
 def _check_name(name: str, archive: Path) -> None:
-    """Refuses a name that could lead out of the folder on any system."""
+    """Refuses a name that leads out of the folder on any system."""
     absolute = name.startswith(("/", "\\")) or PureWindowsPath(name).drive
     if absolute or ".." in PureWindowsPath(name).parts:
-        raise DataError(
-            f"{archive}: {name} leads out of the archive's folder; the archive is not to be trusted"
-        )
+        raise DataError(f"{archive}: {name} leads out of the archive's folder; do not trust this archive")

@@ -1,11 +1,11 @@
-"""Oxford Hand, as a folder or archive, to a data set with YOLO labels.
+"""Converter of the Oxford Hand data set, a folder or archive, into a data set with YOLO labels.
 
 Reads `hand_dataset/{training,validation,test}_dataset/{…}_data/{images/*.jpg,annotations/*.mat}` and writes
 `images|labels/<split>/<original name>`, `data.yaml` and `oxford_boxes.csv`.
 
-Notable: the same file names occur in several splits, so the splits stay apart. YOLO labels cannot hold
-rotated corners, and the official protocol needs their area, so the table keeps both, one row per label row
-and in the same order. The output appears under its name only when it is complete.
+Several splits use the same file names, so each split has its own folder. YOLO labels cannot hold rotated
+corners, and the official protocol needs the area of the quadrilateral, so the table holds both, one row per
+label row in the same order.
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ from typing import Literal
 
 import numpy as np
 
-from seyolo.boxes import xyxy_to_cxcywh
 from seyolo.data.formats.data_yaml import write_data_yaml
+from seyolo.data.formats.yolo import label_rows
+from seyolo.data.output_folder import output_folder
 from seyolo.data.oxford.annotations import CORNERS, Hand, read_annotation
 from seyolo.data.oxford.archives import extract
 from seyolo.errors import DataError, UsageError
@@ -41,14 +42,14 @@ COLUMNS = (
     "area_px2",
     "side",
 )
-"""Columns of `oxford_boxes.csv`: folder and file name of the written image, its size, the corners in pixels
-(not clipped), the area of the quadrilateral, and `left`, `right` or nothing."""
+"""Columns of `oxford_boxes.csv`: folder and file name of the written image, its size, corners in pixels (not
+clipped), area of the quadrilateral, and `left`, `right` or nothing."""
 
 MIN_SIDE_PX = 1.0
 """A box thinner than this after clipping is dropped."""
 
 _SOURCES = {"train": "training", "val": "validation", "test": "test"}
-# Which folder each official split goes to, and which folder each split of data.yaml is.
+# Target folder of each official split, and folder of each split of data.yaml.
 _TARGETS = {
     "official": {"train": "train", "val": "val", "test": "test"},
     "reference": {"train": "train", "val": "train", "test": "test"},
@@ -62,7 +63,7 @@ _IMAGE_ENDINGS = frozenset({".jpg", ".jpeg"})
 
 @dataclass(frozen=True)
 class SplitCounts:
-    """What came of one official split, beside what was published; clipped and dropped count hands."""
+    """Counts of one official split and the published ones; `num_clipped` and `num_dropped` count hands."""
 
     split: str
     num_pictures: int
@@ -75,24 +76,24 @@ class SplitCounts:
 
 @dataclass(frozen=True)
 class ConversionReport:
-    """The counts per official split, and what the user should know about them."""
+    """Counts per official split, and warnings about them."""
 
     out: Path
     counts: tuple[SplitCounts, ...]
     warnings: tuple[str, ...]
 
     def rows(self) -> list[dict[str, object]]:
-        """One row per official split, for a printed table."""
+        """Returns one row per official split, for a printed table."""
         return [asdict(count) for count in self.counts]
 
     def to_dict(self) -> dict[str, object]:
-        """The report as JSON types."""
+        """Returns the report as JSON types."""
         return {"out": str(self.out), "splits": self.rows(), "warnings": list(self.warnings)}
 
 
 @dataclass(frozen=True, eq=False)
 class _Annotated:
-    """An image's kept hands with their boxes (n, 4) in pixels; how many were clipped or dropped."""
+    """Size, hands and boxes (n, 4) in pixels of an image, and numbers of clipped and dropped hands."""
 
     size: tuple[int, int]
     hands: list[Hand]
@@ -105,51 +106,34 @@ def convert(source: str | Path, out: str | Path, split: SplitMode = "official") 
     """Converts Oxford Hand into the folder `out`.
 
     Args:
-        source: the folder `hand_dataset`, one that holds it, or an archive of it (.tar.gz, .tar, .zip).
-        out: a folder that does not exist yet or is empty.
-        split: "official" keeps train, val and test; "reference" trains on train and val together and
-            takes test for val too, as the reference system does.
+        source: the folder `hand_dataset`, a folder that holds it, or an archive of it (.tar.gz, .tar, .zip).
+        out: a folder that does not exist or is empty.
+        split: "official" keeps train, val and test; "reference" trains on train and val, and uses test as
+            val, too, as the reference system does.
 
-    Raises DataError when something is missing or broken, naming it, or when `out` is not empty; nothing is
-    left under `out` then.
+    Raises DataError, with the file, when something is missing or broken, or when `out` is not empty; `out` is
+    not changed then.
     """
     source, out = Path(source), Path(out).absolute()
     if split not in _TARGETS:
         raise UsageError(f"unknown split {split!r}; use {' or '.join(_TARGETS)}")
-    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
-        raise DataError(f"{out}: already there and not an empty folder; choose another or remove it")
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as temporary:
-            converted = Path(temporary, "converted")
-            with _opened(source, Path(temporary)) as folder:
-                counts = _convert_splits(_find_root(folder), converted, split)
-            _make_way(out)
-            converted.replace(out)
-    except OSError as error:
-        raise DataError(f"{source}: the conversion into {out} failed: {error}") from error
+    with output_folder(out) as converted, _opened(source, out) as folder:
+        counts = _convert_splits(_find_root(folder), converted, split)
     return ConversionReport(out, counts, tuple(_warnings(counts, split)))
 
 
-def _make_way(out: Path) -> None:
-    """Removes an empty folder, onto which not every system lets another be renamed."""
-    if out.exists():
-        out.rmdir()
-
-
 @contextmanager
-def _opened(source: Path, temporary: Path) -> Iterator[Path]:
-    """Yields the folder of the source; an archive is unpacked first, and errors name it for that folder."""
+def _opened(source: Path, out: Path) -> Iterator[Path]:
+    """Yields the folder of the source; an archive is unpacked beside `out`, and errors name the archive."""
     if source.is_dir():
         yield source
         return
-    folder = temporary / "archive"
-    folder.mkdir()
-    extract(source, folder, _is_wanted)
-    try:
-        yield folder
-    except DataError as error:
-        raise DataError(str(error).replace(str(folder), str(source))) from error
+    with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as folder:
+        extract(source, Path(folder), _is_wanted)
+        try:
+            yield Path(folder)
+        except DataError as error:
+            raise DataError(str(error).replace(folder, str(source))) from error
 
 
 def _is_wanted(name: PurePosixPath) -> bool:
@@ -177,9 +161,9 @@ def _convert_splits(root: Path, out: Path, split: SplitMode) -> tuple[SplitCount
     for official, target in _TARGETS[split].items():
         images = []
         for image, annotation in _pairs(root, _SOURCES[official]):
-            place = _free_place(f"{target}/{image.stem}", _SOURCES[official], taken)
-            images.append(_convert_image(image, annotation, out, place))
-            rows += _rows(images[-1], f"{place}{image.suffix}")
+            name = _free_name(f"{target}/{image.stem}", _SOURCES[official], taken)
+            images.append(_convert_image(image, annotation, out, name))
+            rows += _rows(images[-1], f"{name}{image.suffix}")
         counts.append(_count(official, images))
     with (out / "oxford_boxes.csv").open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows(rows)
@@ -189,7 +173,7 @@ def _convert_splits(root: Path, out: Path, split: SplitMode) -> tuple[SplitCount
 
 
 def _pairs(root: Path, source: str) -> list[tuple[Path, Path]]:
-    """Returns the images of a split with their annotations, by name; neither may lack the other."""
+    """Returns the images of a split with their annotations by name; raises DataError if one is missing."""
     folder = root / f"{source}_dataset" / f"{source}_data"
     images = _files_by_stem(folder / "images", _IMAGE_ENDINGS)
     annotations = _files_by_stem(folder / "annotations", frozenset({".mat"}))
@@ -211,25 +195,26 @@ def _files_by_stem(folder: Path, endings: frozenset[str]) -> dict[str, Path]:
     return found
 
 
-def _free_place(place: str, source: str, taken: set[str]) -> str:
-    """Returns `folder/stem`, the stem prefixed with its official split while that place is taken."""
-    while place in taken:
-        folder, stem = place.split("/", 1)
-        place = f"{folder}/{source}_{stem}"
-    taken.add(place)
-    return place
+def _free_name(name: str, source: str, taken: set[str]) -> str:
+    """Returns `folder/stem`; a stem that is taken gets its official split as prefix."""
+    while name in taken:
+        folder, stem = name.split("/", 1)
+        name = f"{folder}/{source}_{stem}"
+    taken.add(name)
+    return name
 
 
-def _convert_image(image: Path, annotation: Path, out: Path, place: str) -> _Annotated:
-    """Copies an image and writes its label; `place` is `folder/stem`."""
+def _convert_image(image: Path, annotation: Path, out: Path, name: str) -> _Annotated:
+    """Copies an image and writes its labels; `name` is `folder/stem`."""
     data = image.read_bytes()
     check_complete(data, image)
     annotated = _annotated(read_annotation(annotation), encoded_size(data, image))
-    image_path, label_path = out / f"images/{place}{image.suffix}", out / f"labels/{place}.txt"
+    image_path, label_path = out / f"images/{name}{image.suffix}", out / f"labels/{name}.txt"
     for path in (image_path, label_path):
         path.parent.mkdir(parents=True, exist_ok=True)
     image_path.write_bytes(data)
-    label_path.write_text("".join(map(_label_row, _normalised_cxcywh(annotated))), encoding="utf-8")
+    rows = label_rows(annotated.boxes_xyxy, *annotated.size, decimals=6)
+    label_path.write_text("".join(rows), encoding="utf-8")
     return annotated
 
 
@@ -243,20 +228,8 @@ def _annotated(hands: list[Hand], size: tuple[int, int]) -> _Annotated:
     return _Annotated(size, kept_hands, clipped_xyxy[kept], num_clipped, int((~kept).sum()))
 
 
-def _normalised_cxcywh(image: _Annotated) -> list[list[float]]:
-    height, width = image.size
-    boxes_cxcywh: list[list[float]] = (
-        xyxy_to_cxcywh(image.boxes_xyxy) / [width, height, width, height]
-    ).tolist()
-    return boxes_cxcywh
-
-
-def _label_row(box_cxcywh: Sequence[float]) -> str:
-    return f"0 {' '.join(f'{value:.6f}' for value in box_cxcywh)}\n"
-
-
-def _rows(image: _Annotated, place: str) -> list[list[object]]:
-    target, name = place.split("/", 1)
+def _rows(image: _Annotated, path: str) -> list[list[object]]:
+    target, name = path.split("/", 1)
     height, width = image.size
     return [
         [target, name, width, height, *hand.corners_xy.ravel().tolist(), hand.area_px2, hand.side]
@@ -289,4 +262,4 @@ def _warnings(counts: Sequence[SplitCounts], split: SplitMode) -> Iterator[str]:
         if count.num_dropped:
             yield f"{count.split}: dropped {count.num_dropped} hands outside their image or under 1 px"
     if split == "reference":
-        yield "val is test here, as in the reference system: a checkpoint chosen on it is chosen on test"
+        yield "val is test here, as in the reference system: a checkpoint chosen on val is chosen on test"

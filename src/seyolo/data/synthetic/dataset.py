@@ -1,24 +1,22 @@
-"""Synthetic hands: drawn images with exact boxes, for the demo and the tests.
+"""Data set of synthetic hands: drawn images with exact boxes, for the demo and the tests.
 
-`draw_scene` draws one image, `write_dataset` a whole YOLO data set. An image depends on nothing but
-(seed, split, index), so the same seed gives the same bytes whatever is drawn before it. Skin colour gives
-little away: backgrounds and distractors wear it too, and each image has its own cast of light.
+An image depends only on (seed, split, index), so the same seed gives the same bytes whatever is drawn before.
+Skin colour alone does not reveal a hand: backgrounds and distractors have it, too, and the light differs from
+image to image.
 """
 
 from __future__ import annotations
 
-import os
-import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from seyolo.boxes import xyxy_to_cxcywh
 from seyolo.data.formats.data_yaml import write_data_yaml
+from seyolo.data.formats.yolo import label_rows
+from seyolo.data.output_folder import output_folder
 from seyolo.data.synthetic.hand import Hand, random_hand
 from seyolo.data.synthetic.paint import (
     Floats,
@@ -32,30 +30,28 @@ from seyolo.data.synthetic.paint import (
 )
 from seyolo.data.synthetic.render import Mask, render_hand
 from seyolo.data.synthetic.scene import draw_background, draw_distractor
-from seyolo.errors import DataError, UsageError
+from seyolo.errors import UsageError
 
 NUM_HANDS_SHARES = (0.1, 0.36, 0.26, 0.14, 0.14)
-"""Share of the images with 0, 1, ... 4 hands."""
+"""Fraction of the images with 0, 1, ... 4 hands."""
 
 SMALLEST_HAND_PX = 32.0
 LARGEST_HAND_SHARE = 0.6
 SMALLEST_SIDE_PX = 64
 LEAST_INSIDE_SHARE = 0.5
-LEAST_SEEN_SHARE = 0.75
+LEAST_VISIBLE_SHARE = 0.75
 
 
 def draw_scene(generator: np.random.Generator, height: int, width: int) -> tuple[Image, Floats]:
-    """Draws one image with 0 to 6 hands.
+    """Draws an image with 0 to 4 hands.
 
-    A hand's longer side is log-uniform from 18 px to 60 % of the image's shorter side; at least half of its
-    bounds lie inside the image. Boxes are the tight bounds, in pixel edges, of the pixels of the image
-    that the hand covers by half or more. Forearms do not count; pixels that another hand or a sleeve hides do
-    (at most 25 % of a hand).
+    A hand's longer side is log-uniform from 32 px to 60 % of the image's shorter side; at least half of its
+    bounds lie inside the image. Boxes are the tight bounds, in pixel edges, of the pixels that a hand covers
+    by half or more, without forearm, with pixels hidden by another hand or a sleeve (at most 25 %).
 
     Args:
         generator: the only source of randomness.
-        height: of the image in pixels, at least 64.
-        width: of the image in pixels, at least 64.
+        height, width: of the image in pixels, at least 64.
 
     Returns:
         The image (height, width, 3) uint8 BGR and the boxes (n, 4) float32 xyxy in pixels.
@@ -73,7 +69,7 @@ def draw_scene(generator: np.random.Generator, height: int, width: int) -> tuple
     largest_px = LARGEST_HAND_SHARE * min(height, width)
     sizes_px = np.exp(generator.uniform(np.log(SMALLEST_HAND_PX), np.log(largest_px), num_hands))
     tone = skin_tone(generator)
-    hands: list[_Seen] = []
+    hands: list[_Placed] = []
     for size_px in sorted(sizes_px.tolist(), reverse=True):
         if generator.random() < 0.4:
             tone = skin_tone(generator)
@@ -94,27 +90,27 @@ def write_dataset(
 ) -> Path:
     """Draws a data set in YOLO layout: `images|labels/<split>/<index>.jpg|.txt` and `data.yaml`.
 
-    `out` appears only when everything is written. The same arguments give the same bytes, and a larger
-    `num_*` only adds images.
+    `out` appears only when it is complete. The same arguments give the same bytes, and a larger `num_*` only
+    adds images.
 
     Args:
-        out: folder to make; may exist when empty.
-        num_train: images in the split `train`; likewise `num_val` and `num_test`, each at least 1.
-        size_px: shortest and longest side; height and width are drawn from this range, each on its own.
+        out: a folder that does not exist or is empty.
+        num_train, num_val, num_test: images in each split, at least 1.
+        size_px: shortest and longest side; height and width are drawn from this range independently.
         seed: not negative.
-        progress: called after each image with how many are done and how many there will be.
+        progress: called after each image with the numbers of finished images and of all images.
 
     Returns:
         The path of `data.yaml`.
 
     Raises:
-        UsageError: a count, size or seed makes no sense.
+        UsageError: a count, size or seed is out of range.
         DataError: `out` is not an empty folder, or cannot be written.
     """
     counts = {"train": num_train, "val": num_val, "test": num_test}
     _check_arguments(counts, size_px, seed)
     total, done = sum(counts.values()), 0
-    with _building(Path(out)) as folder:
+    with output_folder(Path(out)) as folder:
         for number, (split, count) in enumerate(counts.items()):
             (folder / "images" / split).mkdir(parents=True)
             (folder / "labels" / split).mkdir(parents=True)
@@ -123,8 +119,7 @@ def write_dataset(
                 done += 1
                 if progress is not None:
                     progress(done, total)
-        places = {split: f"images/{split}" for split in counts}
-        write_data_yaml(folder / "data.yaml", places, ("hand",))
+        write_data_yaml(folder / "data.yaml", {split: f"images/{split}" for split in counts}, ("hand",))
     return Path(out) / "data.yaml"
 
 
@@ -143,24 +138,6 @@ def _check_arguments(counts: dict[str, int], size_px: tuple[int, int], seed: int
         raise UsageError(f"seed is {seed}; use 0 or more")
 
 
-@contextmanager
-def _building(out: Path) -> Iterator[Path]:
-    """Yields a folder beside `out` that becomes `out` when the block succeeds and is removed when not."""
-    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
-        raise DataError(f"{out} exists and is not an empty folder; name another or remove it first")
-    partial = out.absolute().with_name(f".{out.absolute().name}.{os.getpid()}.partial")
-    try:
-        partial.mkdir(parents=True)
-        yield partial
-        if out.exists():
-            out.rmdir()
-        partial.rename(out)
-    except OSError as error:
-        raise DataError(f"{out} cannot be written: {error}; free space or name another folder") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-
-
 def _write_image(
     folder: Path, split: str, index: int, generator: np.random.Generator, size_px: tuple[int, int]
 ) -> None:
@@ -169,37 +146,31 @@ def _write_image(
     quality = int(generator.integers(55, 97))
     _, encoded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
     (folder / "images" / split / f"{index:06d}.jpg").write_bytes(encoded.tobytes())
-    lines = label_lines(boxes_xyxy, height, width)
-    (folder / "labels" / split / f"{index:06d}.txt").write_text("".join(lines), encoding="utf-8")
-
-
-def label_lines(boxes_xyxy: Floats, height: int, width: int) -> list[str]:
-    """YOLO label lines of class 0 for boxes (n, 4) in pixels of an image of the given size."""
-    boxes_cxcywh = xyxy_to_cxcywh(boxes_xyxy) / np.array([width, height, width, height], np.float32)
-    return ["0 " + " ".join(f"{value:.7f}" for value in box) + "\n" for box in boxes_cxcywh.tolist()]
+    rows = label_rows(boxes_xyxy, height, width, decimals=7)
+    (folder / "labels" / split / f"{index:06d}.txt").write_text("".join(rows), encoding="utf-8")
 
 
 @dataclass
-class _Seen:
-    """A hand in the image: its box (4,), how many pixels it has and the mask (h, w) of those still seen."""
+class _Placed:
+    """A hand in the image: box (4,), number of pixels, and mask (h, w) of the pixels that are not hidden."""
 
     box_xyxy: Floats
     num_pixels: int
     mask: Mask
 
-    def seen_share(self, cover: Mask) -> float:
-        """Share of the hand's pixels that stay visible under `cover`."""
+    def visible_share(self, cover: Mask) -> float:
+        """Returns the fraction of the hand's pixels that are visible under `cover`."""
         return float(np.count_nonzero(self.mask & ~cover)) / self.num_pixels
 
 
 def _add_hand(
     image: Image,
-    hands: list[_Seen],
+    hands: list[_Placed],
     size_px: float,
     tone_and_light: tuple[Floats, Light],
     generator: np.random.Generator,
 ) -> None:
-    """Paints a hand where it is seen and hides no other, and adds it to `hands`; tries four places."""
+    """Paints a hand that is visible and hides no other, and adds it to `hands`; tries four positions."""
     height, width = image.shape[:2]
     for _ in range(4):
         hand = random_hand(generator).placed(_random_centre(generator, size_px, height, width), size_px)
@@ -209,13 +180,13 @@ def _add_hand(
         if rendered is None:
             continue
         mask, cover = rendered.hand_mask(height, width), rendered.whole_mask(height, width)
-        new = _Seen(
+        new = _Placed(
             rendered.box_xyxy(),
             max(1, int(np.count_nonzero(mask))),
             mask & ~rendered.sleeve_mask(height, width),
         )
-        shares = [other.seen_share(cover) for other in hands] + [new.seen_share(np.zeros_like(mask))]
-        if min(shares) < LEAST_SEEN_SHARE:
+        shares = [other.visible_share(cover) for other in hands] + [new.visible_share(np.zeros_like(mask))]
+        if min(shares) < LEAST_VISIBLE_SHARE:
             continue
         for other in hands:
             other.mask &= ~cover
@@ -229,13 +200,13 @@ def _add_hand(
 def _random_centre(
     generator: np.random.Generator, size_px: float, height: int, width: int
 ) -> tuple[float, float]:
-    """A place (x, y) for a hand: wholly inside the image as a rule, anywhere in one case of five."""
+    """Draws the centre (x, y) of a hand: in four of five cases the whole hand lies inside the image."""
     inset = size_px / 2 if generator.random() < 0.8 else 0.0
     return float(generator.uniform(inset, width - inset)), float(generator.uniform(inset, height - inset))
 
 
 def _inside_share(hand: Hand, height: int, width: int) -> float:
-    """Share of the hand's bounds that lies in the image."""
+    """Returns the fraction of the hand's bounds inside the image."""
     low, high = hand.bounds()
     inside = np.maximum(np.minimum(high, (width, height)) - np.maximum(low, 0), 0)
     return float(inside.prod() / (high - low).prod())

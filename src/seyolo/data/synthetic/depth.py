@@ -1,7 +1,7 @@
-"""A depth buffer of rounded solids: each pixel's nearest surface, and how much of the pixel is covered.
+"""Depth buffer of rounded solids: height of the nearest surface and coverage of each pixel.
 
-Bones are capsules whose radius changes from end to end, a palm is a rounded slab; each writes its height
-where it is nearest. Edges are smooth because coverage is computed from the distance to the outline.
+Bones are capsules with a radius at each end, a palm is a rounded slab; each pixel stores the greatest height.
+Edges are smooth because coverage is computed from the distance to the outline.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from seyolo.data.synthetic.paint import Floats, rounded_heights
 
 
 class DepthBuffer:
-    """Heights towards the viewer and coverage over one window, both (h, w)."""
+    """Heights towards the viewer and coverage of a window, both (h, w)."""
 
     def __init__(self, height: int, width: int, floor: float) -> None:
         self.heights = np.full((height, width), floor, np.float32)
@@ -41,7 +41,7 @@ class DepthBuffer:
         self._merge(rows, columns, heights, np.asarray(alpha, np.float32))
 
     def raise_hull(self, spheres: Array) -> None:
-        """Adds the hull of spheres (n, 4) that lie about one plane, as a slab of their mean radius."""
+        """Adds the hull of spheres (n, 4) near a common plane, as a slab of their mean radius."""
         window = self._window(spheres)
         if window is None:
             return
@@ -50,7 +50,7 @@ class DepthBuffer:
         circle = np.stack([np.cos(angles), np.sin(angles)], axis=1)
         rim = (spheres[:, None, :2] + circle * spheres[:, None, 3:]).reshape(-1, 2)
         rim -= (columns.start, rows.start)
-        # OpenCV puts pixel centres at whole numbers.
+        # In OpenCV, pixel centres have integer coordinates.
         outline = cv2.convexHull(np.round((rim - 0.5) * 16).astype(np.int32))
         cover = np.zeros((rows.stop - rows.start, columns.stop - columns.start), np.uint8)
         cv2.fillConvexPoly(cover, outline, 255, cv2.LINE_AA, 4)
@@ -58,7 +58,7 @@ class DepthBuffer:
         self._merge(rows, columns, heights, np.asarray(cover / 255, np.float32))
 
     def sees(self, points: Array, tolerance: float) -> bool:
-        """Whether all points (n, 3) are in the window and none is hidden by more than `tolerance`."""
+        """Returns whether all points (n, 3) are in the window and none is hidden by more than `tolerance`."""
         columns, rows = np.floor(points[:, :2]).astype(int).T
         height, width = self.heights.shape
         if min(rows.min(), columns.min()) < 0 or rows.max() >= height or columns.max() >= width:
@@ -83,7 +83,7 @@ class DepthBuffer:
 
 
 def _plane(spheres: Array, rows: slice, columns: slice) -> Floats:
-    """Height (h, w) over a window of the plane that fits the sphere centres best."""
+    """Returns heights (h, w) over a window of the plane that fits the sphere centres best."""
     design = np.column_stack([spheres[:, :2], np.ones(len(spheres))])
     slope_x, slope_y, base = np.linalg.lstsq(design, spheres[:, 2], rcond=1e-3)[0]
     xs = np.arange(columns.start, columns.stop, dtype=np.float32) + 0.5

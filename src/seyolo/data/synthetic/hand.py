@@ -1,8 +1,8 @@
-"""An articulated hand in three dimensions: anatomy, poses and views, no pixels.
+"""Articulated hand in three dimensions: anatomy, poses and views, no pixels.
 
 The hand lies in the plane z = 0 with the wrist at the origin, fingers along +y, thumb at -x and the palm
-facing +z. Lengths are in units of 100 mm and follow an average adult hand. A pose bends the joints, a view
-turns the whole and sets it on the image (x right, y down, z towards the viewer).
+facing +z. Lengths are in units of 100 mm and follow an average adult hand. A pose bends the joints; a view
+rotates the hand into image axes (x right, y down, z towards the viewer).
 """
 
 from __future__ import annotations
@@ -54,19 +54,19 @@ POSES = {
     "call": (0.0, 1.0, 1.0, 1.0, 0.0),
     "pinch": (0.6, 0.6, 0.2, 0.15, 0.1),
 }
-"""How far thumb, index, middle, ring and little finger are curled: 0 straight, 1 folded into the palm."""
+"""Curl of thumb, index, middle, ring and little finger: 0 straight, 1 folded into the palm."""
 
 POSE_WEIGHTS = (4.0, 1.5, 2.0, 2.0, 2.0, 1.5, 1.5, 1.0, 1.0, 1.0, 0.7, 0.7, 1.0)
 
 
 @dataclass(frozen=True)
 class Hand:
-    """A posed hand; positions in the units of its last view (100 mm, or pixels once `placed`).
+    """A posed hand; positions are in units of 100 mm, or in pixels after `placed`.
 
     Attributes:
         joints: (5, 4, 3) xyz, thumb first, from the base joint to the tip.
-        radii: (5, 4) thickness at each joint.
-        dorsal: (5, 3, 3) unit vectors, for each bone the direction its nail or knuckle side faces.
+        radii: (5, 4) radius at each joint.
+        dorsal: (5, 3, 3) unit vectors, for each bone the direction of its nail or knuckle side.
         palm: (6, 4) spheres xyz, radius, whose hull is the palm.
         palm_lines: (3, 6, 3) three creases of the palm.
         forearm: (2, 4) spheres xyz, radius, at the wrist and where the forearm ends.
@@ -80,20 +80,20 @@ class Hand:
     forearm: Array
 
     def bounds(self) -> tuple[Array, Array]:
-        """Least and greatest xy of the hand without its forearm."""
+        """Returns the smallest and largest xy of the hand without its forearm."""
         centres = np.concatenate([self.joints.reshape(-1, 3), self.palm[:, :3]])[:, :2]
         radii = np.concatenate([self.radii.reshape(-1), self.palm[:, 3]])[:, None]
         return (centres - radii).min(axis=0), (centres + radii).max(axis=0)
 
     def placed(self, centre_xy: tuple[float, float], size_px: float) -> Hand:
-        """The hand with its bounds centred on `centre_xy` and their longer side `size_px` long."""
+        """Returns the hand with its bounds centred on `centre_xy` and their longer side `size_px` long."""
         low, high = self.bounds()
         scale = size_px / float((high - low).max())
         offset = np.append(np.array(centre_xy) - (low + high) / 2 * scale, 0.0)
         return self.moved(scale, offset)
 
     def moved(self, scale: float, offset: Array) -> Hand:
-        """The hand scaled about the origin, then shifted by `offset` (3,)."""
+        """Returns the hand scaled about the origin, then shifted by `offset` (3,)."""
         return Hand(
             self.joints * scale + offset,
             self.radii * scale,
@@ -104,7 +104,7 @@ class Hand:
         )
 
     def turned(self, rotation: Array) -> Hand:
-        """The hand after a rotation (or mirroring) matrix (3, 3) about its wrist."""
+        """Returns the hand multiplied by a rotation or mirror matrix (3, 3) about its wrist."""
         turn = rotation.T
         return replace(
             self,
@@ -117,7 +117,7 @@ class Hand:
 
 
 def random_hand(generator: np.random.Generator) -> Hand:
-    """A left or right hand of random build in a random pose, seen from a random side; wrist at the origin."""
+    """Draws a left or right hand of random build, pose and view; the wrist is at the origin."""
     poses = list(POSES.values())
     weights = np.array(POSE_WEIGHTS) / sum(POSE_WEIGHTS)
     curls = np.clip(
@@ -127,7 +127,7 @@ def random_hand(generator: np.random.Generator) -> Hand:
 
 
 def pose_hand(curls: Array, generator: np.random.Generator) -> Hand:
-    """A right hand with curls (5,) in [0, 1], see `POSES`, palm to the viewer; build and splay are drawn."""
+    """Returns a right hand, palm to the viewer, with curls (5,) as in `POSES`; draws build and splay."""
     length, thickness = generator.uniform(0.9, 1.1), generator.uniform(0.88, 1.15)
     splay = np.deg2rad([-9.0, -2.0, 6.0, 15.0]) * generator.uniform(0.2, 1.6) * (1 - 1.2 * curls[1:])
     chains = [_thumb_chain(curls[0], generator)]
@@ -198,7 +198,7 @@ def _random_view(generator: np.random.Generator) -> Array:
 
 
 def _turn(axis: int, angle: float) -> Array:
-    """Rotation matrix (3, 3) about one of the axes x, y, z (0, 1, 2)."""
+    """Returns the rotation matrix (3, 3) about one of the axes x, y, z (0, 1, 2)."""
     first, second = [(1, 2), (2, 0), (0, 1)][axis]
     matrix = np.eye(3)
     matrix[first, first] = matrix[second, second] = np.cos(angle)

@@ -1,8 +1,8 @@
-"""Colours, light, layers and the camera: what every synthetic image is painted with.
+"""Colours, light, layers and camera of synthetic images.
 
-A thing is a height map over a window of the image. `relief` lights the heights (Lambert, with the
-hollows darkened), `tint` turns brightness into the thing's colour, `paste` lays it on the image.
-Hands and distractors go through the same three steps, so shading alone tells nothing about which is which.
+An object is a height map over a window of the image. `relief` lights the heights (Lambert, with darker
+hollows), `tint` turns brightness into colours, `paste` blends them into the image. Hands and distractors use
+the same three steps, so shading alone does not distinguish them.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ LIGHTNESS_RANGE = (24.0, 84.0)
 
 @dataclass(frozen=True)
 class Light:
-    """Where the light of one image comes from.
+    """Light of an image.
 
     Attributes:
         direction: unit vector towards the light; x right, y down, z towards the viewer.
-        ambient: brightness of what faces away from the light, 0 to 1.
+        ambient: brightness of surfaces that face away from the light, 0 to 1.
     """
 
     direction: tuple[float, float, float]
@@ -37,7 +37,7 @@ class Light:
 
 @dataclass(frozen=True)
 class Layer:
-    """A painted window of an image: colours (h, w, 3) BGR, alpha (h, w) in [0, 1], its place in pixels."""
+    """A painted window of an image: colours (h, w, 3) BGR, alpha (h, w) in [0, 1], position in pixels."""
 
     colours: Image
     alpha: Floats
@@ -46,14 +46,12 @@ class Layer:
 
 
 def random_light(generator: np.random.Generator) -> Light:
-    """Draws a light somewhere in front of the scene."""
+    """Draws a light in front of the scene."""
     azimuth = generator.uniform(0, 2 * np.pi)
     elevation = generator.uniform(0.35, 1.3)
     flat = np.cos(elevation)
-    direction = (flat * np.cos(azimuth), flat * np.sin(azimuth), np.sin(elevation))
-    return Light(
-        (float(direction[0]), float(direction[1]), float(direction[2])), generator.uniform(0.25, 0.6)
-    )
+    direction = (float(flat * np.cos(azimuth)), float(flat * np.sin(azimuth)), float(np.sin(elevation)))
+    return Light(direction, generator.uniform(0.25, 0.6))
 
 
 def skin_tone(generator: np.random.Generator) -> Floats:
@@ -72,7 +70,7 @@ def skin_tone(generator: np.random.Generator) -> Floats:
 
 
 def object_colour(generator: np.random.Generator, skin_share: float = 0.35) -> Floats:
-    """Draws a colour (3,) BGR in 0..255 for a background or a thing, a skin tone in `skin_share` of cases."""
+    """Draws a colour (3,) BGR in 0..255, with probability `skin_share` a skin tone."""
     if generator.random() < skin_share:
         return skin_tone(generator)
     hue, saturation = generator.uniform(0, 180), 200 * generator.random() ** 1.5
@@ -81,7 +79,7 @@ def object_colour(generator: np.random.Generator, skin_share: float = 0.35) -> F
 
 
 def relief(heights: Floats, light: Light) -> Floats:
-    """Lights a height map (h, w) in pixels: brightness (h, w) in [0, 1], 0.85 for a surface in full light."""
+    """Lights a height map (h, w) in pixels; returns brightness (h, w) in [0, 1], 0.85 in full light."""
     slope_x = np.clip(cv2.Sobel(heights, cv2.CV_32F, 1, 0, scale=1 / 8), -2.5, 2.5)
     slope_y = np.clip(cv2.Sobel(heights, cv2.CV_32F, 0, 1, scale=1 / 8), -2.5, 2.5)
     x, y, z = light.direction
@@ -93,16 +91,16 @@ def relief(heights: Floats, light: Light) -> Floats:
 
 
 def tint(brightness: Floats, tone: Floats, sheen: float = 0.0) -> Image:
-    """Colours (h, w, 3) BGR of a surface of `tone` at a brightness (h, w); `sheen` whitens the brightest."""
+    """Returns colours (h, w, 3) BGR of a surface of `tone` at brightness (h, w); `sheen` adds highlights."""
     steps = np.linspace(0, 1.25, 256, dtype=np.float32)[:, None]
-    # Light that enters skin and comes back is redder: blue and green fall off faster in the shade.
+    # Light scattered in skin is redder: blue and green decrease faster in the shade.
     ramp = steps ** np.array([1.2, 1.1, 1.0], np.float32) * tone
     ramp += sheen * 255 * np.clip(steps - 0.95, 0, 1)
     return colour_levels(brightness, ramp)
 
 
 def colour_levels(levels: Array, table: Array) -> Image:
-    """Colours (h, w, 3) for levels (h, w) in [0, 1] from a table (256, 3) in 0..255."""
+    """Returns colours (h, w, 3) for levels (h, w) in [0, 1] from a table (256, 3) in 0..255."""
     plane = (levels * np.float32(255)).astype(np.uint8)
     return np.asarray(
         cv2.LUT(cv2.merge([plane] * 3), np.clip(table, 0, 255).astype(np.uint8)[None]), np.uint8
@@ -119,7 +117,7 @@ def paste(image: Image, layer: Layer) -> None:
 def paint_polygons(
     image: Image, polygons: list[Floats], colour: Floats, light: Light, roundness_px: float
 ) -> None:
-    """Paints polygons, each (n, 2) xy in pixels, as one solid whose rims are rounded over `roundness_px`."""
+    """Paints polygons, each (n, 2) xy in pixels, as one solid with rims rounded over `roundness_px`."""
     height, width = image.shape[:2]
     points = np.concatenate(polygons)
     left, top = np.clip(np.floor(points.min(axis=0)).astype(int) - 1, 0, (width, height))
@@ -136,17 +134,17 @@ def paint_polygons(
 
 
 def rounded_heights(cover: Image, roundness_px: float) -> Floats:
-    """Heights (h, w) of a slab where `cover` (h, w) is 255, its rim a quarter circle of `roundness_px`."""
+    """Returns heights (h, w) of a slab where `cover` > 127, with a quarter-circle rim of `roundness_px`."""
     inside = cv2.distanceTransform((cover > 127).astype(np.uint8), cv2.DIST_L2, 5)
     fall = roundness_px - np.minimum(inside, roundness_px)
     heights = np.sqrt(np.maximum(roundness_px * roundness_px - fall * fall, 0))
-    # The distance has ridges where two sides are equally near; unsmoothed they show as scratches.
+    # The distance has ridges where two sides are equally near; without smoothing they look like scratches.
     smoothing = max(3, int(roundness_px * 0.4) | 1)
     return np.asarray(cv2.blur(heights, (smoothing, smoothing)), np.float32)
 
 
 def illuminate(image: Image, generator: np.random.Generator) -> Image:
-    """Casts coloured, uneven light over the image; a few images lose their colour altogether."""
+    """Applies coloured, uneven light; 6 % of the images become grey."""
     height, width = image.shape[:2]
     cast = np.exp(generator.normal(0, generator.choice([0.05, 0.1, 0.2]), 3))
     exposure = generator.uniform(0.75, 1.2) / cast.mean()
@@ -159,11 +157,11 @@ def illuminate(image: Image, generator: np.random.Generator) -> Image:
 
 
 def photograph(image: Image, generator: np.random.Generator) -> Image:
-    """Softens the image as a lens would and adds a sensor's noise."""
+    """Adds the blur of a lens and the noise of a sensor."""
     if generator.random() < 0.5:
         image = np.asarray(cv2.GaussianBlur(image, (0, 0), generator.uniform(0.4, 1.3)), np.uint8)
     if generator.random() < 0.6:
-        # A tile of noise laid out at a random shift is many times cheaper than fresh noise for every pixel.
+        # Repeating one tile of noise is many times faster than drawing noise for every pixel.
         tile = generator.normal(0, generator.uniform(1, 9), (64, 64, 3)).astype(np.float32)
         height, width = image.shape[:2]
         grain = np.tile(tile, (-(-height // 64), -(-width // 64), 1))[:height, :width]

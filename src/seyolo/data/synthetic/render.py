@@ -1,7 +1,7 @@
-"""Pixels for a posed hand: its depth buffer lit and coloured, and the exact mask of the hand.
+"""Renderer of a posed hand: colours from a lit depth buffer, and the exact mask of the hand.
 
-Folds between fingers come out of the light that falls on the depths, not out of drawn outlines. Small hands
-are drawn at twice their size and shrunk.
+Folds between fingers result from light on the depths; no outlines are drawn. Small hands are drawn at twice
+their size and shrunk.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class RenderedHand:
     Attributes:
         skin: hand and bare forearm.
         hand_alpha: (h, w) coverage by the hand alone, on the window of `skin`.
-        sleeve: what lies over the forearm, if anything.
+        sleeve: cloth over the forearm, if any.
     """
 
     skin: Layer
@@ -48,25 +48,24 @@ class RenderedHand:
     sleeve: Layer | None
 
     def hand_mask(self, height: int, width: int) -> Mask:
-        """Pixels (height, width) of the image that the hand covers by half or more."""
+        """Returns the pixels (height, width) of the image that the hand covers by half or more."""
         return _on_image(self.skin, self.hand_alpha, height, width)
 
     def whole_mask(self, height: int, width: int) -> Mask:
-        """The same for hand, forearm and sleeve together."""
+        """Returns the same for hand, forearm and sleeve together."""
         mask = _on_image(self.skin, self.skin.alpha, height, width)
         return mask | self.sleeve_mask(height, width)
 
     def sleeve_mask(self, height: int, width: int) -> Mask:
-        """The same for the sleeve."""
+        """Returns the same for the sleeve."""
         if self.sleeve is None:
             return np.zeros((height, width), np.bool_)
         return _on_image(self.sleeve, self.sleeve.alpha, height, width)
 
     def box_xyxy(self) -> Floats:
-        """Tight box (4,) in pixel edges around the pixels that the hand covers at least by half.
+        """Returns the tight box (4,) in pixel edges around the pixels that the hand covers by half or more.
 
-        Pixels outside the image do not count, forearm and sleeve neither; what another thing hides does.
-        An empty mask gives zeros.
+        Without pixels outside the image, forearm and sleeve, with hidden pixels. Zeros for an empty mask.
         """
         return mask_bounds(self.hand_alpha >= 0.5, self.skin.left, self.skin.top)
 
@@ -79,7 +78,7 @@ def _on_image(layer: Layer, alpha: Floats, height: int, width: int) -> Mask:
 
 
 def mask_bounds(mask: Mask, left: int = 0, top: int = 0) -> Floats:
-    """Tight box (4,) xyxy in pixel edges of the set pixels of a mask lying at (left, top); zeros if none."""
+    """Returns the tight box (4,) xyxy in pixel edges of a mask at (left, top); zeros for an empty mask."""
     columns, rows = np.flatnonzero(mask.any(axis=0)), np.flatnonzero(mask.any(axis=1))
     if not columns.size:
         return np.zeros(4, np.float32)
@@ -90,7 +89,7 @@ def mask_bounds(mask: Mask, left: int = 0, top: int = 0) -> Floats:
 def render_hand(
     hand: Hand, tone: Floats, light: Light, size: tuple[int, int], generator: np.random.Generator
 ) -> RenderedHand | None:
-    """Paints a placed hand for an image of `size` (height, width); None when all of it is outside.
+    """Paints a placed hand for an image of `size` (height, width); returns None if it is outside.
 
     Args:
         hand: in pixels of the image, see `Hand.placed`.
@@ -157,7 +156,7 @@ def _sleeve(
 
 
 def _beyond(point: Array, direction: Array, window: tuple[int, int]) -> Floats:
-    """Coverage (h, w) of the half plane that starts at `point` (2,) and lies towards `direction` (2,)."""
+    """Returns coverage (h, w) of the half plane from `point` (2,) in `direction` (2,)."""
     across, down = direction / max(float(np.linalg.norm(direction)), 1e-6)
     xs = (np.arange(window[1], dtype=np.float32) + 0.5 - point[0]) * across
     ys = (np.arange(window[0], dtype=np.float32)[:, None] + 0.5 - point[1]) * down
@@ -165,7 +164,7 @@ def _beyond(point: Array, direction: Array, window: tuple[int, int]) -> Floats:
 
 
 def _crease(brightness: Floats, hand: Hand, buffer: DepthBuffer, strength: float) -> None:
-    """Darkens the folds at the finger joints, on whichever side is seen, and the lines of the palm."""
+    """Darkens the folds at the finger joints, on the visible side, and the lines of the palm."""
     lines = np.ones_like(brightness)
     spread = np.linspace(-0.9, 0.9, 5)[:, None]
     thickness = max(1, round(float(hand.radii[1, 1]) * 0.12))
@@ -206,7 +205,7 @@ def _paint_nails(
 
 
 def _cross(first: Array, second: Array) -> Array:
-    # numpy's own is five times slower on single vectors, and a hand needs over twenty.
+    # np.cross is five times slower on single vectors, and a hand needs over twenty.
     (ax, ay, az), (bx, by, bz) = first.tolist(), second.tolist()
     return np.array([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx])
 

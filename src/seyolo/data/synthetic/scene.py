@@ -1,7 +1,7 @@
-"""What surrounds the hands of a synthetic image: backgrounds, and things that could be taken for hands.
+"""Backgrounds and distractors of synthetic images.
 
-Both borrow skin colours often, and the things borrow the hand's parts: rounded limbs, prongs in a row, a
-forearm that ends without a hand. Only the shape as a whole tells a hand from them.
+Both often have skin colours, and distractors resemble parts of a hand: rounded limbs, prongs in a row, a
+forearm without a hand. Only the whole shape distinguishes a hand from them.
 """
 
 from __future__ import annotations
@@ -38,18 +38,18 @@ def draw_background(generator: Generator, height: int, width: int) -> Image:
 
 
 def draw_distractor(image: Image, generator: Generator, light: Light) -> None:
-    """Draws one thing that is not a hand somewhere on `image`, 5 % to 60 % of its shorter side long."""
-    things: tuple[Callable[[Image, Generator, Light, Floats, float], None], ...]
-    things = (_blob, _face, _limb, _stick, _star, _leaf, _fork)
+    """Draws an object that is not a hand, 5 % to 60 % of the image's shorter side long."""
+    painters: tuple[Callable[[Image, Generator, Light, Floats, float], None], ...]
+    painters = (_blob, _face, _limb, _stick, _star, _leaf, _fork)
     shares = (0.2, 0.15, 0.2, 0.12, 0.13, 0.08, 0.12)
     height, width = image.shape[:2]
     centre = np.array([generator.uniform(0, width), generator.uniform(0, height)], np.float32)
     size_px = min(height, width) * np.exp(generator.uniform(np.log(0.05), np.log(0.6)))
-    things[generator.choice(len(things), p=shares)](image, generator, light, centre, float(size_px))
+    painters[generator.choice(len(painters), p=shares)](image, generator, light, centre, float(size_px))
 
 
 def _ramp(generator: Generator, levels: Array) -> Image:
-    """Colours (h, w, 3) for levels (h, w) in [0, 1], between two or three drawn colours."""
+    """Returns colours (h, w, 3) for levels (h, w) in [0, 1], between two or three drawn colours."""
     count = int(generator.integers(2, 4))
     stops = np.stack([object_colour(generator) for _ in range(count)])
     positions = np.linspace(0, 1, 256)
@@ -58,7 +58,7 @@ def _ramp(generator: Generator, levels: Array) -> Image:
 
 
 def _noise(generator: Generator, height: int, width: int, coarse: int) -> Floats:
-    """Smooth noise (h, w) in about [0, 1] of three octaves, the slowest with `coarse` cells a side."""
+    """Draws smooth noise (h, w) in about [0, 1] of three octaves, the slowest with `coarse` cells a side."""
     total = np.zeros((height, width), np.float32)
     for octave in range(3):
         cells = coarse * 3**octave
@@ -68,7 +68,7 @@ def _noise(generator: Generator, height: int, width: int, coarse: int) -> Floats
 
 
 def _coordinates(generator: Generator, height: int, width: int) -> Floats:
-    """Distance (h, w) along a random direction, in units of the longer side."""
+    """Returns the distance (h, w) along a random direction, in units of the longer side."""
     angle = generator.uniform(0, 2 * np.pi)
     xs = np.arange(width, dtype=np.float32) * np.float32(np.cos(angle) / max(height, width))
     ys = np.arange(height, dtype=np.float32)[:, None] * np.float32(np.sin(angle) / max(height, width))
@@ -110,12 +110,12 @@ def _scatter_polygons(image: Image, generator: Generator) -> None:
         cv2.fillPoly(image, [points.astype(np.int32)], colour, cv2.LINE_AA, 4)
 
 
-def _thing_colour(generator: Generator) -> Floats:
+def _distractor_colour(generator: Generator) -> Floats:
     return object_colour(generator, skin_share=0.7)
 
 
 def _polar(centre: Floats, radii: Floats, turn: float) -> Floats:
-    """Closed outline (n, 2) xy with the given distances (n,) from `centre` at equal angles."""
+    """Returns a closed outline (n, 2) xy with distances (n,) from `centre` at equal angles."""
     angles = np.linspace(0, 2 * np.pi, len(radii), endpoint=False) + turn
     return np.asarray(
         centre + radii[:, None] * np.stack([np.cos(angles), np.sin(angles)], axis=1), np.float32
@@ -123,7 +123,7 @@ def _polar(centre: Floats, radii: Floats, turn: float) -> Floats:
 
 
 def _capsule(start: Floats, end: Floats, start_radius: float, end_radius: float) -> Floats:
-    """Outline (n, 2) xy of a limb that is `start_radius` thick at one end and `end_radius` at the other."""
+    """Returns the outline (n, 2) xy of a limb with a radius at each end."""
     rims = [_polar(start, np.full(16, start_radius), 0), _polar(end, np.full(16, end_radius), 0)]
     return np.asarray(cv2.convexHull(np.concatenate(rims).astype(np.float32))[:, 0], np.float32)
 
@@ -140,7 +140,9 @@ def _blob(image: Image, generator: Generator, light: Light, centre: Floats, size
     )
     radii = size_px * 0.4 * np.maximum(1 + waves, 0.25)
     outline = _polar(centre, radii.astype(np.float32), 0)
-    paint_polygons(image, [outline], _thing_colour(generator), light, size_px * generator.uniform(0.1, 0.4))
+    paint_polygons(
+        image, [outline], _distractor_colour(generator), light, size_px * generator.uniform(0.1, 0.4)
+    )
 
 
 def _face(image: Image, generator: Generator, light: Light, centre: Floats, size_px: float) -> None:
@@ -177,7 +179,7 @@ def _limb(image: Image, generator: Generator, light: Light, centre: Floats, size
 
 
 def _stick(image: Image, generator: Generator, light: Light, centre: Floats, size_px: float) -> None:
-    colour, thick = _thing_colour(generator), size_px * generator.uniform(0.03, 0.09)
+    colour, thick = _distractor_colour(generator), size_px * generator.uniform(0.03, 0.09)
     for _ in range(generator.integers(1, 5)):
         reach = _heading(generator) * size_px * 0.5
         start = centre + generator.normal(0, size_px * 0.15, 2).astype(np.float32)
@@ -186,7 +188,7 @@ def _stick(image: Image, generator: Generator, light: Light, centre: Floats, siz
 
 def _star(image: Image, generator: Generator, light: Light, centre: Floats, size_px: float) -> None:
     arms, turn = int(generator.integers(3, 9)), generator.uniform(0, 6)
-    colour, thick = _thing_colour(generator), size_px * generator.uniform(0.04, 0.1)
+    colour, thick = _distractor_colour(generator), size_px * generator.uniform(0.04, 0.1)
     if generator.random() < 0.5:
         tips = _polar(centre, np.full(arms, size_px * 0.5, np.float32), turn)
         limbs = [_capsule(centre, tip, thick * 1.6, thick) for tip in tips]
@@ -204,7 +206,7 @@ def _leaf(image: Image, generator: Generator, light: Light, centre: Floats, size
     outline = np.concatenate(
         [centre + steps * along + swell * side, (centre + steps * along - swell * side)[::-1]]
     )
-    colour = _thing_colour(generator)
+    colour = _distractor_colour(generator)
     paint_polygons(image, [outline.astype(np.float32)], colour, light, size_px * 0.12)
     for step in np.linspace(-0.6, 0.5, 5):
         root = centre + step * along
@@ -220,9 +222,9 @@ def _fork(image: Image, generator: Generator, light: Light, centre: Floats, size
     thick = size_px * half_width / prongs * generator.uniform(0.4, 0.9)
     base = centre + 0.05 * up
     parts = [_capsule(base - half_width * side, base + half_width * side, thick * 1.2, thick * 1.2)]
-    for place in np.linspace(-half_width, half_width, prongs):
-        foot = base + np.float32(place) * side
+    for offset in np.linspace(-half_width, half_width, prongs):
+        foot = base + np.float32(offset) * side
         parts.append(_capsule(foot, foot + np.float32(generator.uniform(0.4, 0.45)) * up, thick, thick * 0.8))
     if generator.random() < 0.6:
         parts.append(_capsule(base, centre - 0.5 * up, thick * 1.3, thick))
-    paint_polygons(image, parts, _thing_colour(generator), light, thick)
+    paint_polygons(image, parts, _distractor_colour(generator), light, thick)

@@ -1,4 +1,4 @@
-"""The cut itself: blocks go, constants are folded, channels are sliced off."""
+"""The cut: removes residual blocks, folds constants, slices off channels."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from seyolo.pruning.groups.atoms import BoolArray
 
 
 def cut(dense: Checkpoint, masks: Sequence[BoolArray], blocks_removed: Sequence[int]) -> Checkpoint:
-    """The slim network and its tensors; names and provenance are those of `dense`.
+    """Returns the pruned network and its tensors; names and provenance are those of `dense`.
 
     Args:
-        dense: what is cut.
-        masks: per layer (C,): True for the output channels that stay, as in `slice_network`.
-        blocks_removed: the shortcuts whose residual block goes as a whole.
+        dense: the network before the cut.
+        masks: per layer (C,): True for the output channels to keep, as in `slice_network`.
+        blocks_removed: the shortcuts whose whole residual block is removed.
 
     Raises:
         PlanError: a convolution would lose every channel.

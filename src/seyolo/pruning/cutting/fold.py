@@ -1,17 +1,17 @@
-"""What a removed channel still says when it always says the same: folding constants into the next layer.
+"""Folding of the constant output of removed channels into the bias of the next layer.
 
-A channel whose batch-normalisation scale is zero puts out act(β) at every pixel. Cutting it takes that
-constant from everyone who reads it; folding gives it back: a convolution's sum of kernel x constant goes
-into its running mean (or its bias). Constants travel through pooling, upsampling, reorganisation,
-concatenation and shortcuts; behind a gate (`[scale_channels]`, `[sam]`, `[cbam]`) they depend on the image
-and count as zero. Exact inside the image and for unpadded kernels; at a zero-padded border the dense
-network adds less, so there it is approximate. Behind a `[reorg]` it is exact where the height in front is a
-multiple of its s²; elsewhere some cells hold the constant of a neighbouring channel.
+A channel whose batch-normalisation scale is zero has the value act(β) at every pixel. Folding restores that
+constant for the layers that read it: the sum of kernel x constant of a convolution is subtracted from its
+running mean (or added to its bias). Constants pass through pooling, upsampling, reorganisation, concatenation
+and shortcuts; behind a gate (`[scale_channels]`, `[sam]`, `[cbam]`) they depend on the image and count as
+zero. Folding is exact inside the image and for unpadded kernels; at a zero-padded border the dense network
+adds less, so folding is approximate there. Behind a `[reorg]` of stride s it is exact where the height in
+front is a multiple of s²; elsewhere some cells hold the constant of a neighbouring channel.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,128 +20,62 @@ from numpy.typing import NDArray
 
 from seyolo.darknet.cfg import Network
 from seyolo.darknet.graph import IMAGE, inputs
-from seyolo.darknet.sections import (
-    Activation,
-    Cbam,
-    Convolutional,
-    Detection,
-    Implicit,
-    MaxPool,
-    Reorg,
-    Reorg3d,
-    Route,
-    Sam,
-    ScaleChannels,
-    Section,
-    Shortcut,
-    Upsample,
-)
-from seyolo.pruning.groups.atoms import BoolArray, is_depthwise
-from seyolo.pruning.importance.scores import FloatArray, State
+from seyolo.darknet.sections import Activation, WeightsNormalization
+from seyolo.darknet.weights import tensors_per_layer
+from seyolo.pruning.groups.atoms import BoolArray
+from seyolo.pruning.groups.rules import RULES, LayerFunctions, Tensors
+from seyolo.pruning.importance.importance import FloatArray
+from seyolo.pruning.importance.weights import State
 from seyolo.torchnet.activations import make_activation
 from seyolo.torchnet.layers import shortcut_shares
 
 
 def constants_of(network: Network, state: State, masks: Sequence[BoolArray]) -> tuple[FloatArray, ...]:
-    """Per layer (C,): the constant each removed channel puts out; 0 for kept ones and where there is none.
+    """Returns, per layer, the (C,) constants of the removed channels; 0 for kept ones and without a constant.
 
     Args:
         network: the dense network.
-        state: its tensors. The scale of a removed channel counts as zero, whatever it is.
-        masks: per layer (C,): True for the channels that stay.
+        state: its tensors. The scale of a removed channel counts as zero, whatever its value.
+        masks: per layer (C,): True for the kept channels.
     """
     constants: list[FloatArray] = []
-    for index, (section, sources) in enumerate(zip(network.layers, inputs(network), strict=True)):
+    layers = zip(network.layers, inputs(network), _tensors_of(network, state), strict=True)
+    for index, (section, sources, tensors) in enumerate(layers):
         read = [
             np.zeros(network.net.channels) if source == IMAGE else constants[source] for source in sources
         ]
-        if isinstance(section, Convolutional):
-            constant = _of_convolution(section, state, index)
-        else:
-            constant = _passed_on(section, read, state.get(f"layers.{index}.weights"))
+        functions = LayerFunctions(tensors, activate, _shares)
+        constant = RULES[type(section)].constants(section, read, functions)
         constants.append(np.where(masks[index], 0.0, constant))
     return tuple(constants)
 
 
 def fold_constants(network: Network, state: State, masks: Sequence[BoolArray]) -> dict[str, NDArray[Any]]:
-    """The dense tensors with running means and biases that make up for the removed channels' constants.
+    """Returns the dense tensors, with running means and biases that add the removed channels' constants.
 
     Tensors that do not change are passed on, not copied.
     """
     constants = constants_of(network, state, masks)
     result = dict(state)
-    for index, (section, sources) in enumerate(zip(network.layers, inputs(network), strict=True)):
-        if sources[0] == IMAGE or not constants[sources[0]].any():
-            continue
-        constant, prefix = constants[sources[0]], f"layers.{index}."
-        if isinstance(section, Convolutional) and not is_depthwise(section, len(constant)):
-            added = _response(state[prefix + "conv.weight"], constant, section.groups)
-            if section.batch_normalize:
-                _add(result, prefix + "bn.running_mean", -added)
-            else:
-                _add(result, prefix + "conv.bias", added)
-        elif isinstance(section, Cbam):
-            # Both pooled vectors hold the constant itself, so the shared squeeze answers it exactly.
-            _add(result, prefix + "squeeze.bias", _response(state[prefix + "squeeze.weight"], constant, 1))
+    layers = zip(network.layers, inputs(network), _tensors_of(network, state), strict=True)
+    for index, (section, sources, tensors) in enumerate(layers):
+        if sources[0] != IMAGE and constants[sources[0]].any():
+            changed = RULES[type(section)].absorb(section, tensors, constants[sources[0]])
+            result |= {f"layers.{index}.{name}": tensor for name, tensor in changed.items()}
     return result
 
 
-def _add(tensors: dict[str, NDArray[Any]], name: str, added: FloatArray) -> None:
-    tensors[name] = (tensors[name] + added).astype(tensors[name].dtype)
-
-
-def _response(kernel: NDArray[Any], constant: FloatArray, groups: int) -> FloatArray:
-    """(out,): what a convolution answers to (in,) constant channels where its kernel lies inside."""
-    parts = zip(np.split(kernel, groups), np.split(constant, groups), strict=True)
-    answers = [
-        part.reshape(len(part), -1) @ np.repeat(values, part.shape[2] * part.shape[3]).astype(part.dtype)
-        for part, values in parts
-    ]
-    return np.concatenate(answers).astype(np.float64)
-
-
-def _of_convolution(section: Convolutional, state: State, index: int) -> FloatArray:
-    if not section.batch_normalize:
-        return np.zeros(section.filters)  # no scale that could be zero: it follows the image
-    return activate(section.activation, state[f"layers.{index}.bn.bias"].astype(np.float64))
-
-
-def _passed_on(section: Section, read: Sequence[FloatArray], weights: NDArray[Any] | None) -> FloatArray:
-    if isinstance(section, Shortcut):
-        return activate(section.activation, _total(section, read, weights))
-    if isinstance(section, Implicit):
-        return np.zeros(section.filters)
-    if isinstance(section, ScaleChannels | Sam | Cbam | Detection):
-        return np.zeros_like(read[-1])
-    return _rearranged(section, read)
-
-
-def _rearranged(section: Section, read: Sequence[FloatArray]) -> FloatArray:
-    """The constants where the section puts their channels."""
-    if isinstance(section, Route):
-        parts = [np.split(vector, section.groups)[section.group_id] for vector in read]
-        return np.concatenate(parts)
-    if isinstance(section, Reorg | Reorg3d):
-        return np.tile(read[0], section.stride**2)
-    if isinstance(section, MaxPool) and section.maxpool_depth:
-        return np.zeros(section.out_channels)
-    return read[0] * section.scale if isinstance(section, Upsample) else read[0]
-
-
-def _total(section: Shortcut, read: Sequence[FloatArray], weights: NDArray[Any] | None) -> FloatArray:
-    if weights is None:
-        shares = np.ones((len(read), 1))
-    else:
-        values = torch.from_numpy(weights.astype(np.float64))
-        shares = shortcut_shares(values, section.weights_normalization).numpy().reshape(len(read), -1)
-    total = np.zeros_like(read[0])
-    for vector, share in zip(read, shares, strict=True):
-        width = min(len(total), len(vector))
-        total[:width] += vector[:width] * share[:width]
-    return total
+def _tensors_of(network: Network, state: State) -> Iterator[Tensors]:
+    for index, names in enumerate(tensors_per_layer(network)):
+        yield {name: state[f"layers.{index}.{name}"] for name in names}
 
 
 def activate(name: Activation, x: FloatArray) -> FloatArray:
-    """Darknet's activation functions on numpy arrays."""
+    """Returns Darknet's activation of a numpy array."""
     result: FloatArray = make_activation(name)(torch.from_numpy(x.copy())).numpy()
     return result
+
+
+def _shares(weights: NDArray[Any], normalization: WeightsNormalization) -> FloatArray:
+    shares: FloatArray = shortcut_shares(torch.from_numpy(weights.astype(np.float64)), normalization).numpy()
+    return shares

@@ -1,4 +1,4 @@
-"""Batch-normalisation statistics anew, after a cut has changed what the layers see."""
+"""Recalibration: batch-normalisation statistics measured again after a cut (Li 2020)."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def recalibrate(model: DarknetModel, batches: Iterable[Float[Tensor, "N 3 H W"]]
 
 @contextmanager
 def _averaging(model: nn.Module) -> Iterator[None]:
-    """Inside, batch normalisation averages what it sees from scratch; all else is in evaluation mode."""
+    """Lets batch normalisation average from scratch; all other modules are in evaluation mode."""
     norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
     modes = [(module, module.training) for module in model.modules()]
     momenta = [norm.momentum for norm in norms]
@@ -48,7 +48,7 @@ def _averaging(model: nn.Module) -> Iterator[None]:
     for norm in norms:
         norm.train()
         norm.reset_running_stats()
-        norm.momentum = None  # torch's way to say: the plain average over all batches
+        norm.momentum = None  # torch takes None as the plain average over all batches
     try:
         yield
     finally:

@@ -1,11 +1,11 @@
-"""Least-squares reconstruction: kept channels take over what the removed ones said.
+"""Least-squares reconstruction: kept channels make up for removed ones.
 
-Dense and slim network see the same calibration images, layer by layer. Each slim convolution gets the
-kernel that, from what it now reads, comes nearest to what the dense convolution puts out, with a ridge that
-pulls towards the kernel it had (He 2017, channel pruning; here for every convolution in order, so that each
-repairs what those in front of it could not). For the convolutions that detect, a place counts by the
-objectness that the dense network sees there: nearly all places are background, and would be fitted at the
-expense of objects.
+Dense and pruned network run on the same calibration images, layer by layer. Each convolution of the pruned
+network gets the kernel that comes nearest to the output of the dense convolution from the pruned input, with
+a ridge that pulls towards the kernel it had (He 2017, channel pruning; here for every convolution in order,
+so that each repairs the errors of the layers in front of it). For the convolutions that detect, positions are
+weighted by the objectness of the dense network: nearly all positions are background, and equal weights would
+fit them at the expense of objects.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from seyolo.darknet.cfg import Network
 from seyolo.darknet.edit import remove_blocks
 from seyolo.darknet.graph import IMAGE, inputs
 from seyolo.errors import DataError
-from seyolo.pruning.importance.position_weights import RIDGE, place_counts
+from seyolo.pruning.importance.position_weights import RIDGE, position_weights
 from seyolo.pruning.planning.plan import Plan
 from seyolo.torchnet.build import DarknetModel
 from seyolo.torchnet.head import YoloHead
@@ -37,18 +37,17 @@ MOST_UNKNOWNS = 9216
 def reconstruct(
     slim: DarknetModel, dense: DarknetModel, plan: Plan, batches: Iterable[Float[Tensor, "N 3 H W"]]
 ) -> None:
-    """Fits the kernels of a slim model to what the dense model puts out, in place.
+    """Fits the kernels of a pruned model to the outputs of the dense model, in place.
 
-    Batch normalisation takes over the dense statistics, corrected for the constant part; recalibrate
-    afterwards. Grouped and depthwise convolutions, and those that read more than 9,216 numbers, stay as they
-    are.
+    Batch normalisation takes the dense statistics, corrected for the constant part; recalibrate afterwards.
+    Grouped and depthwise convolutions, and those with more than 9,216 inputs per output, do not change.
 
     Args:
-        slim: `prune_by(dense, plan)`.
+        slim: the pruned model of the plan.
         dense: the model before the cut; both are in evaluation mode afterwards.
-        plan: what was cut.
-        batches: training images, RGB in [0, 1]; all are held in memory with the activations that are still
-            needed, some 64 are enough.
+        plan: of the cut.
+        batches: training images, RGB in [0, 1]; some 64 are enough. All are held in memory, with the
+            activations that are still needed.
 
     Raises:
         DataError: there is not a single image.
@@ -69,15 +68,15 @@ def reconstruct(
             layer, target = slim.layers[new], dense.layers[index]
             if isinstance(layer, ConvolutionLayer) and isinstance(target, ConvolutionLayer):
                 wanted = target.conv(seen.read(index))[:, masks[index]]
-                counts = place_counts(heads[index](wanted)).flatten() if index in heads else None
+                weights = position_weights(heads[index](wanted)).flatten() if index in heads else None
                 normalisation = _normalisation(target, masks[index])
-                _fit(layer, ours.read(new), wanted, normalisation, counts=counts, seed=index)
+                _fit(layer, ours.read(new), wanted, normalisation, weights=weights, seed=index)
             ours.advance(new)
         seen.advance(index)
 
 
 class _Walk:
-    """A network run layer by layer; outputs are forgotten when nobody reads them any more."""
+    """Run of a network layer by layer; outputs are freed after their last reader."""
 
     def __init__(self, model: DarknetModel, images: Tensor) -> None:
         self.model = model
@@ -86,11 +85,11 @@ class _Walk:
         self.last_use = _last_use(model.network)
 
     def read(self, index: int) -> Tensor:
-        """What the first input of a layer holds."""
+        """Returns the first input of a layer."""
         return self.outputs[self.wiring[index][0]]
 
     def advance(self, index: int) -> None:
-        """Computes a layer."""
+        """Computes the output of a layer."""
         layer = self.model.layers[index]
         sources = [self.outputs[source] for source in self.wiring[index]]
         if not isinstance(layer, YoloHead):
@@ -105,7 +104,7 @@ def _last_use(network: Network) -> dict[int, int]:
 
 
 def _heads(model: DarknetModel) -> dict[int, YoloHead]:
-    """The detection layer behind each convolution that detects."""
+    """Returns the detection layer behind each convolution that detects."""
     wiring = inputs(model.network)
     return {
         wiring[index][0]: layer for index, layer in enumerate(model.layers) if isinstance(layer, YoloHead)
@@ -125,18 +124,18 @@ def _fit(
     wanted: Tensor,
     normalisation: tuple[Tensor, Tensor] | None,
     *,
-    counts: Float[Tensor, " N*H*W"] | None,
+    weights: Float[Tensor, " N*H*W"] | None,
     seed: int,
 ) -> None:
     """Solves for the kernel and the constant of one convolution.
 
     Args:
         layer: the slim convolution.
-        read: (N, channels, H, W) what it reads.
-        wanted: (N, filters, H', W') what the dense one puts out before its batch normalisation.
+        read: (N, channels, H, W) its input.
+        wanted: (N, filters, H', W') output of the dense convolution before its batch normalisation.
         normalisation: the dense running mean and variance of the kept channels; None where there is a bias.
-        counts: how much each place counts; None for all alike.
-        seed: of the choice of places where there are too many.
+        weights: of the positions; None for equal weights.
+        seed: of the choice of positions where there are too many.
     """
     weight = layer.conv.weight
     num_unknowns = weight[0].numel()
@@ -144,16 +143,17 @@ def _fit(
         return
     num_rows = wanted.shape[0] * wanted.shape[2] * wanted.shape[3]
     most = MOST_NUMBERS // num_unknowns
-    if counts is None:
+    if weights is None:
         most = min(max(ROWS_PER_UNKNOWN * num_unknowns, LEAST_ROWS), most)
     rows = torch.randperm(num_rows, generator=torch.Generator().manual_seed(seed))[:most].to(wanted.device)
     x = _patches(layer.conv, read, rows, wanted.shape[2:])
     y = wanted.permute(0, 2, 3, 1).reshape(num_rows, -1)[rows] - x @ weight.flatten(1).T
-    share = torch.ones(len(rows), 1, device=x.device) if counts is None else counts[rows, None]
+    share = torch.ones(len(rows), 1, device=x.device) if weights is None else weights[rows, None]
     share = share / share.sum()
     x_mean, y_mean = (share * x).sum(dim=0), (share * y).sum(dim=0)
     x, y = x - x_mean, y - y_mean
     weighted = share * x
+    # Ridge regression of the error on the input: (XᵀWX + λI) Δ = XᵀW (Y - X K).
     energy = (weighted.T @ x).double()
     energy.diagonal().add_(RIDGE * energy.diagonal().mean().clamp_min(1e-12))
     change = torch.linalg.solve(energy, (weighted.T @ y).double()).float()
@@ -168,10 +168,10 @@ def _fit(
 
 
 def _patches(conv: nn.Conv2d, read: Tensor, rows: Tensor, shape: torch.Size) -> Tensor:
-    """(rows, channels x kernel²) what the kernel sees at the places numbered `rows`."""
+    """Returns (rows, channels x kernel²) the inputs of the kernel at the positions numbered `rows`."""
     height, width = shape
-    image, place = rows // (height * width), rows % (height * width)
-    top, left = place // width * conv.stride[0], place % width * conv.stride[1]
+    image, position = rows // (height * width), rows % (height * width)
+    top, left = position // width * conv.stride[0], position % width * conv.stride[1]
     padded = functional.pad(read, [int(conv.padding[0])] * 4)
     columns = [
         padded[image, :, top + dy * conv.dilation[0], left + dx * conv.dilation[1]]

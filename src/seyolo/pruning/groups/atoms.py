@@ -1,35 +1,17 @@
-"""One walk over the graph: an atom per channel that a layer makes, and what ties atoms together.
+"""Atoms of channel groups: one per channel that a layer makes, and the ties between them.
 
-The output of each layer is a vector of atoms. Convolutions and `[implicit]` make new ones, `[shortcut]` ties
-the first min(c) elementwise, `[scale_channels]`, `[sam]` and a depthwise convolution tie elementwise,
-`[route]` concatenates or takes a part, `[reorg]` and `[reorg3d]` repeat, everything else passes its vector on
-(`[cbam]` scales every channel by itself; its hidden units are no atoms). What a detection layer, a maximum
-over channels or the end of the network reads is fixed, and so is the image.
+The output of each layer is a vector of atoms. The channel rule of its section (see `groups.rules`) makes new
+atoms, ties, splits or fixes those it reads, or passes them on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from seyolo.darknet.cfg import Network
-from seyolo.darknet.graph import IMAGE, channels, inputs
-from seyolo.darknet.sections import (
-    Convolutional,
-    Detection,
-    Implicit,
-    MaxPool,
-    Reorg,
-    Reorg3d,
-    Route,
-    Sam,
-    ScaleChannels,
-    Section,
-    Shortcut,
-)
+from seyolo.darknet.graph import IMAGE
 
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
@@ -37,7 +19,7 @@ BoolArray = NDArray[np.bool_]
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """A vector of atoms in equal parts, of which each must keep equally many."""
+    """A vector of atoms in equal parts; every part must keep equally many."""
 
     vector: IntArray
     num_parts: int
@@ -46,11 +28,17 @@ class Split:
 class Ties:
     """Union-find over atoms; the root of a set is its lowest atom."""
 
-    def __init__(self, num_atoms: int) -> None:
-        self._parent = list(range(num_atoms))
+    def __init__(self) -> None:
+        self._parent: list[int] = []
+
+    def extend(self, num_atoms: int) -> IntArray:
+        """Adds atoms that are not tied yet, and returns them."""
+        first = len(self._parent)
+        self._parent += range(first, first + num_atoms)
+        return np.arange(first, first + num_atoms)
 
     def root(self, atom: int) -> int:
-        """The lowest atom tied to this one."""
+        """Returns the lowest atom tied to this one."""
         parent = self._parent
         while parent[atom] != atom:
             parent[atom] = parent[parent[atom]]
@@ -64,23 +52,23 @@ class Ties:
             self._parent[high] = low
 
     def roots(self) -> IntArray:
-        """Per atom its root."""
+        """Returns the root of each atom."""
         return np.array([self.root(atom) for atom in range(len(self._parent))], dtype=np.int64)
 
 
-@dataclass
+@dataclass(frozen=True, eq=False)
 class Walk:
-    """What the walk finds.
+    """Result of a walk over a network.
 
     Attributes:
         owner: (atoms,) the layer that makes each atom, -1 for the image.
         channel: (atoms,) its output channel there.
-        ties: which atoms go together.
+        ties: atoms that must be kept or removed together.
         fixed: (atoms,) may not be removed.
         in_shortcut: (atoms,) read or added by a shortcut.
         image: the atoms of the image.
         vectors: per layer the atoms of its output.
-        splits: where parts must stay equal.
+        splits: vectors whose parts must keep equally many.
     """
 
     owner: IntArray
@@ -89,99 +77,66 @@ class Walk:
     fixed: BoolArray
     in_shortcut: BoolArray
     image: IntArray
-    vectors: list[IntArray] = field(default_factory=list)
-    splits: list[Split] = field(default_factory=list)
+    vectors: tuple[IntArray, ...]
+    splits: tuple[Split, ...]
 
 
-def is_depthwise(section: Convolutional, in_channels: int) -> bool:
-    """Whether every input channel has output channels of its own."""
-    return section.groups > 1 and section.groups == in_channels
+class WalkBuilder:
+    """A walk over the layers in order; the channel rules note on it what they find.
 
+    Args:
+        image_channels: channels of the image, whose atoms are fixed.
 
-def walk_atoms(network: Network) -> Walk:
-    """Walks over any network.
-
-    Raises:
-        CfgError: the network cannot be wired.
+    Attributes:
+        vectors: the atoms of the output of each layer so far.
     """
-    channels(network)  # refuses what cannot be wired
-    walk = _start(network)
-    made = len(walk.image)
-    for section, sources in zip(network.layers, inputs(network), strict=True):
-        read = [walk.image if source == IMAGE else walk.vectors[source] for source in sources]
-        if isinstance(section, Convolutional | Implicit):
-            walk.vectors.append(np.arange(made, made + section.filters))
-            made += section.filters
-            if isinstance(section, Convolutional):
-                _convolution(walk, section, read[0], walk.vectors[-1])
-        else:
-            walk.vectors.append(_pass_on(walk, section, read))
-    walk.fixed[walk.image] = True
-    walk.fixed[walk.vectors[-1]] = True
-    return walk
 
+    def __init__(self, image_channels: int) -> None:
+        self._ties = Ties()
+        self._owner: list[IntArray] = []
+        self._channel: list[IntArray] = []
+        self._fixed: list[IntArray] = []
+        self._in_shortcut: list[IntArray] = []
+        self._splits: list[Split] = []
+        self._image = self._add(IMAGE, image_channels)
+        self.vectors: list[IntArray] = []
 
-def _start(network: Network) -> Walk:
-    """A walk that knows its atoms, but nothing about them yet."""
-    widths = [(IMAGE, network.net.channels)]
-    makers = Convolutional | Implicit
-    widths += [(i, s.filters) for i, s in enumerate(network.layers) if isinstance(s, makers)]
-    owner = np.concatenate([np.full(width, layer, dtype=np.int64) for layer, width in widths])
-    channel = np.concatenate([np.arange(width) for _, width in widths])
-    fixed, in_shortcut = np.zeros((2, len(owner)), dtype=bool)
-    image = np.arange(network.net.channels)
-    return Walk(owner, channel, Ties(len(owner)), fixed, in_shortcut, image)
+    def read(self, source: int) -> IntArray:
+        """Returns the atoms of the output of a layer; -1 is the image."""
+        return self._image if source == IMAGE else self.vectors[source]
 
+    def make(self, count: int) -> IntArray:
+        """Returns `count` new atoms, owned by the layer that is next in `vectors`."""
+        return self._add(len(self.vectors), count)
 
-def _convolution(walk: Walk, section: Convolutional, read: IntArray, made: IntArray) -> None:
-    if is_depthwise(section, len(read)):
-        walk.ties.tie(np.repeat(read, section.filters // len(read)), made)
-    elif section.groups > 1:
-        walk.splits += [Split(read, section.groups), Split(made, section.groups)]
+    def tie(self, first: IntArray, second: IntArray) -> None:
+        """Ties two vectors of equal length elementwise."""
+        self._ties.tie(first, second)
 
+    def split(self, vector: IntArray, num_parts: int) -> None:
+        """Demands that equal parts of a vector keep equally many atoms."""
+        self._splits.append(Split(vector, num_parts))
 
-def _pass_on(walk: Walk, section: Section, read: Sequence[IntArray]) -> IntArray:
-    """The atoms a layer without channels of its own puts out; notes what it ties, splits or fixes."""
-    if isinstance(section, Route):
-        return np.concatenate([_part(walk, section, vector) for vector in read])
-    if isinstance(section, Shortcut):
-        for other in read[1:]:
-            width = min(len(read[0]), len(other))
-            walk.ties.tie(read[0][:width], other[:width])
-            walk.in_shortcut[read[0]] = walk.in_shortcut[other] = True
-    elif isinstance(section, ScaleChannels | Sam):
-        return _product(walk, section, read[0], read[1])
-    elif isinstance(section, Reorg):
-        return _reorg(walk, section, read[0])
-    elif isinstance(section, Reorg3d):
-        return np.tile(read[0], section.stride**2)
-    elif isinstance(section, Detection):
-        walk.fixed[read[0]] = True
-    elif isinstance(section, MaxPool) and section.maxpool_depth:
-        walk.fixed[read[0]] = True
-        return read[0][: section.out_channels]
-    return read[0]
+    def fix(self, vector: IntArray) -> None:
+        """Demands that all atoms are kept."""
+        self._fixed.append(vector)
 
+    def mark_shortcut(self, *vectors: IntArray) -> None:
+        """Notes that a shortcut reads or adds these atoms."""
+        self._in_shortcut += vectors
 
-def _product(walk: Walk, section: ScaleChannels | Sam, factors: IntArray, features: IntArray) -> IntArray:
-    if isinstance(section, ScaleChannels) and section.scale_wh:
-        walk.fixed[factors] = True  # one factor per pixel for all channels
-    else:
-        walk.ties.tie(factors, features)
-    return features
+    def finish(self) -> Walk:
+        """Returns the result; the image and the output of the last layer are fixed."""
+        owner = np.concatenate(self._owner)
+        fixed, in_shortcut = np.zeros((2, len(owner)), dtype=bool)
+        for vector in (self._image, self.vectors[-1], *self._fixed):
+            fixed[vector] = True
+        for vector in self._in_shortcut:
+            in_shortcut[vector] = True
+        channel, vectors, splits = np.concatenate(self._channel), tuple(self.vectors), tuple(self._splits)
+        return Walk(owner, channel, self._ties, fixed, in_shortcut, self._image, vectors, splits)
 
-
-def _reorg(walk: Walk, section: Reorg, read: IntArray) -> IntArray:
-    """s² neighbours in the order of the channels end up mixed in s⁴ channels, so they go together."""
-    area = section.stride**2
-    neighbours = read.reshape(-1, area)
-    for column in neighbours.T[1:]:
-        walk.ties.tie(neighbours[:, 0], column)
-    return np.tile(read, area)
-
-
-def _part(walk: Walk, section: Route, vector: IntArray) -> IntArray:
-    if section.groups == 1:
-        return vector
-    walk.splits.append(Split(vector, section.groups))
-    return np.split(vector, section.groups)[section.group_id]
+    def _add(self, layer: int, count: int) -> IntArray:
+        self._owner.append(np.full(count, layer, dtype=np.int64))
+        self._channel.append(np.arange(count))
+        return self._ties.extend(count)

@@ -1,7 +1,7 @@
-"""Residual blocks that can go as a whole: depth is the other thing to cut, next to channels.
+"""Residual blocks that can be removed whole, which reduces depth instead of width.
 
-A block hangs on groups that only its own layers own. When such a group keeps nothing the branch says nothing
-that depends on the image, and the block is removed: its convolutions, its gate and its shortcut.
+A block has groups that only its own layers own. When such a group keeps no channel, the branch no longer
+depends on the image, and the block is removed: its convolutions, its gate and its shortcut.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Block:
     Attributes:
         shortcut: the layer that ends it.
         layers: all its layers, the shortcut included.
-        inner: indices of the groups that only its layers own; with any of them empty the block is gone.
+        inner: indices of the groups that only its layers own; with any of them empty the block is removed.
     """
 
     shortcut: int
@@ -32,12 +32,12 @@ class Block:
     inner: tuple[int, ...]
 
     def is_gone(self, counts: IntArray) -> bool:
-        """Whether (groups,) kept channels remove the block."""
+        """Returns True where (groups,) kept channels remove the block."""
         return any(counts[group] == 0 for group in self.inner)
 
 
 def find_blocks(network: Network, groups: Groups) -> tuple[Block, ...]:
-    """The removable residual blocks of a network, in order."""
+    """Returns the removable residual blocks of a network, in order."""
     blocks = []
     for index, section in enumerate(network.layers):
         if not isinstance(section, Shortcut):
@@ -57,7 +57,7 @@ def find_blocks(network: Network, groups: Groups) -> tuple[Block, ...]:
 
 
 def settled(counts: IntArray, blocks: Sequence[Block]) -> IntArray:
-    """The counts with every group of a removed block at 0."""
+    """Returns the counts with every group of a removed block at 0."""
     counts = counts.copy()
     for block in blocks:
         if block.is_gone(counts):

@@ -1,14 +1,13 @@
-"""Channel groups: which output channels must be kept or removed together, read off the graph alone.
+"""Channel groups: output channels that must be kept or removed together, derived from the graph alone.
 
-Tied atoms (see `atoms`) form a slot: the smallest thing that can be removed. Slots owned by the same
-convolutions form a `Group`, whose slot k stands for one channel of each of them. No layer numbers, no names
-of architectures. The squeeze of an SE gate is a group like any other; its excite is tied to the map it
-scales.
+Tied atoms (see `atoms`) form a slot, the smallest unit that can be removed. Slots owned by the same
+convolutions form a `Group`, whose slot k stands for one channel of each of them. The rules use neither layer
+numbers nor names of architectures. The squeeze of an SE gate is a group like any other; its excite is tied to
+the map it scales.
 
-A split (`[route] groups=`) and a grouped convolution demand that every part of their input keeps equally
-many channels. Where the parts are exactly one group, the group says so (`parts`) and whoever allocates may
-choose freely within each part; anywhere else position i of every part is tied, which is stricter and always
-right.
+A split (`[route] groups=`) and a grouped convolution require that every part of their input keeps equally
+many channels. Where the parts are exactly one group, `parts` names them and allocation may choose freely
+within each part; elsewhere channel i of every part is tied, which is stricter and always correct.
 """
 
 from __future__ import annotations
@@ -21,12 +20,13 @@ import numpy as np
 from seyolo.darknet.cfg import Network
 from seyolo.darknet.graph import IMAGE
 from seyolo.darknet.sections import Convolutional
-from seyolo.pruning.groups.atoms import BoolArray, IntArray, Split, Walk, walk_atoms
+from seyolo.pruning.groups.atoms import BoolArray, IntArray, Split, Walk
+from seyolo.pruning.groups.walk import walk_atoms
 
 
 @dataclass(frozen=True, eq=False)
 class Group:
-    """Channels of the same convolutions that may be removed one slot at a time.
+    """Channels of the same convolutions, removed one slot at a time.
 
     Attributes:
         layers: the owning convolution of each member row, ascending; one that owns two channels of every
@@ -47,12 +47,12 @@ class Group:
 
     @property
     def num_channels(self) -> int:
-        """How many slots there are."""
+        """The number of slots."""
         return len(self.slots)
 
     @property
     def num_parts(self) -> int:
-        """How many parts must keep equally many channels; 1 without a split."""
+        """The number of parts that must keep equally many channels; 1 without a split."""
         return int(self.parts.max()) + 1
 
 
@@ -72,16 +72,16 @@ class Groups:
 
     @property
     def num_slots(self) -> int:
-        """How many slots all groups have together."""
+        """The number of slots of all groups."""
         return sum(group.num_channels for group in self.groups)
 
     def read_from(self, source: int) -> IntArray:
-        """The slots of what a layer puts out; -1 is the image."""
+        """Returns the slots of the output of a layer; -1 is the image."""
         return self.image if source == IMAGE else self.slots[source]
 
 
 def keep_masks(groups: Groups, kept: Sequence[IntArray]) -> tuple[BoolArray, ...]:
-    """Per layer (C,): True for the output channels that stay.
+    """Returns per layer (C,): True for the output channels to keep.
 
     Args:
         groups: the network's groups.
@@ -94,7 +94,7 @@ def keep_masks(groups: Groups, kept: Sequence[IntArray]) -> tuple[BoolArray, ...
 
 
 def find_groups(network: Network) -> Groups:
-    """The channel groups of any network.
+    """Returns the channel groups of any network.
 
     Raises:
         CfgError: the network cannot be wired.
@@ -117,7 +117,7 @@ def find_groups(network: Network) -> Groups:
 
 
 def tied_scales(network: Network) -> list[list[tuple[str, IntArray]]]:
-    """The groups by their batch normalisations: per group `layers.N.bn` and its channel in each slot."""
+    """Returns per group its batch normalisations `layers.N.bn`, each with its channel in every slot."""
     ties = []
     for group in find_groups(network).groups:
         owners = [
@@ -131,7 +131,7 @@ def tied_scales(network: Network) -> list[list[tuple[str, IntArray]]]:
 
 
 def _collect(walk: Walk) -> tuple[list[Group], IntArray]:
-    """Groups without parts, and the slot of each atom."""
+    """Returns the groups without parts, and the slot of each atom."""
     roots = walk.ties.roots()
     fixed, in_shortcut = (_spread(mark, roots) for mark in (walk.fixed, walk.in_shortcut))
     atoms_of: dict[int, list[int]] = {}
@@ -155,7 +155,7 @@ def _collect(walk: Walk) -> tuple[list[Group], IntArray]:
 
 
 def _spread(mark: BoolArray, roots: IntArray) -> BoolArray:
-    """Per root whether any atom of its set is marked."""
+    """Returns per root whether any atom of its set is marked."""
     result = np.zeros_like(mark)
     result[roots[mark]] = True
     return result
@@ -176,7 +176,7 @@ def _group(walk: Walk, rows: IntArray, slots: IntArray, fixed: BoolArray, in_sho
 def _assign_parts(
     groups: Sequence[Group], splits: Sequence[tuple[Split, IntArray]]
 ) -> tuple[dict[int, IntArray], list[Split]]:
-    """Per divided group the part of each slot, and the splits that no single group can express."""
+    """Returns per divided group the part of each slot, and the splits that no single group can express."""
     group_of_slot = np.concatenate([np.full(group.num_channels, i) for i, group in enumerate(groups)])
     parts_of: dict[int, IntArray] = {}
     conflicts: list[Split] = []

@@ -1,6 +1,7 @@
-"""How many channels every layer reads and writes, as a function of how many each group keeps.
+"""Numbers of channels that every layer reads and writes, as a function of the channels each group keeps.
 
-Both are sums over groups: two small integer matrices, which costs in parameters, MACs and milliseconds share.
+Both are sums over groups: two small integer matrices, which the costs in parameters, MACs and milliseconds
+share.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from seyolo.pruning.groups.groups import Groups
 
 
 class LayerChannels:
-    """Channels per layer of a cut network.
+    """Channels per layer of a pruned network.
 
     Args:
         network: the dense network.
@@ -47,17 +48,17 @@ class LayerChannels:
             self._inside[block.layers, number] = True
 
     def read(self, counts: IntArray) -> IntArray:
-        """(layers,) channels each reads from its first input, with (groups,) kept channels."""
+        """Returns (layers,) channels each reads from its first input, with (groups,) kept channels."""
         return self._of(self._read, counts)
 
     def written(self, counts: IntArray) -> IntArray:
-        """(layers,) channels each puts out."""
+        """Returns (layers,) channels of each output."""
         return self._of(self._written, counts)
 
     def alive(self, counts: IntArray) -> BoolArray:
-        """(layers,) whether a layer stays: none of a removed block does."""
-        gone = self._inner[:, counts == 0].any(axis=1)
-        alive: BoolArray = np.logical_not(self._inside[:, gone].any(axis=1))
+        """Returns (layers,) True for the layers outside removed blocks."""
+        removed = self._inner[:, counts == 0].any(axis=1)
+        alive: BoolArray = np.logical_not(self._inside[:, removed].any(axis=1))
         return alive
 
     def _of(self, channels: IntArray, counts: IntArray) -> IntArray:

@@ -1,15 +1,15 @@
-"""Optimal brain surgeon over channels: how much the detections change without each of them.
+"""Optimal brain surgeon over channels: change of the detections without each channel.
 
-What removing a channel costs is worked out where it is read. A convolution makes up for a channel it no
-longer reads as well as the others can, by least squares (Hassibi 1993; over channels Kurtic 2023), and what
-cannot be made up for counts by how much the detections respond to each of its filters: the mean square of the
-gradient of what the detection layers read, along random directions (the diagonal of the Gauss-Newton matrix).
-The channels of a group leave one after the other, the cheapest first, so that of two that say the same one
-stays. Constants do not count, since they are folded. The cells of a kernel are taken as independent, which
-keeps matrices as small as a layer has channels.
+The cost of removing a channel is computed at the convolutions that read it. Such a convolution makes up for a
+channel as well as its other inputs allow, by least squares (Hassibi 1993; over channels Kurtic 2023). The
+remaining error counts by the response of the detections to each filter: the mean square of the gradient of
+what the detection layers read, along random directions (the diagonal of the Gauss-Newton matrix). The
+channels of a group are removed one after the other, the cheapest first, so that one of two redundant channels
+is kept. Constant channels cost nothing, since folding restores them. The cells of a kernel are taken as
+independent, which keeps matrices as small as a layer has channels.
 
-All scores are changes of the same outputs: they add up over layers, and divided by what a channel costs they
-say what to give up first under any budget.
+All scores are changes of the same outputs: they add up over layers, and divided by the cost of a channel they
+rank channels under any budget.
 """
 
 from __future__ import annotations
@@ -29,36 +29,38 @@ from seyolo.darknet.graph import inputs
 from seyolo.errors import DataError
 from seyolo.pruning.groups.atoms import IntArray
 from seyolo.pruning.groups.groups import Groups, find_groups
-from seyolo.pruning.importance.position_weights import RIDGE, place_counts
-from seyolo.pruning.importance.scores import FloatArray
+from seyolo.pruning.importance.importance import FloatArray
+from seyolo.pruning.importance.position_weights import RIDGE, position_weights
 from seyolo.torchnet.build import DarknetModel
 from seyolo.torchnet.layers import ConvolutionLayer
 
 STEPS = 32
-"""In how many steps the channels of a group leave."""
+"""Steps in which the channels of a group are removed."""
 RISE = 1e-6
-"""By what share a score is above that of the channel that left before, where it would be below."""
+"""Relative step that keeps scores strictly increasing in order of removal."""
 
 
 def obs_scores(
-    model: DarknetModel, batches: Iterable[Float[Tensor, "N 3 H W"]], seed: int = 0
+    model: DarknetModel,
+    batches: Iterable[Float[Tensor, "N 3 H W"]],
+    seed: int = 0,
+    groups: Groups | None = None,
 ) -> dict[int, FloatArray]:
-    """Scores of the output channels of convolutions, by layer.
+    """Returns per convolution (filters,) scores, the same for all tied channels.
+
+    A convolution whose channels no convolution reads has no score.
 
     Args:
         model: in evaluation mode afterwards; its weights stay as they are.
         batches: training images, RGB in [0, 1]; some 64 are enough.
         seed: of the random directions.
-
-    Returns:
-        Per layer (filters,), the same for all that is tied. A layer whose channels no convolution reads has
-        no score.
+        groups: the channel groups of the network, where they are known.
 
     Raises:
         DataError: there is not a single image.
     """
     watched = _watch(model, batches, torch.Generator().manual_seed(seed))
-    groups = find_groups(model.network)
+    groups = groups or find_groups(model.network)
     readers = _readers(model, groups, watched)
     scores: dict[int, FloatArray] = {}
     for group in groups.groups:
@@ -72,7 +74,7 @@ def obs_scores(
 
 
 class _Watched:
-    """What one convolution reads, over all places seen, and how much the outputs respond to its filters.
+    """Inputs of one convolution over all positions seen, and the response of the outputs to its filters.
 
     Attributes:
         conv: the convolution.
@@ -89,14 +91,14 @@ class _Watched:
 
     @torch.no_grad()
     def reads(self, x: Float[Tensor, "N C H W"]) -> None:
-        """Takes a batch of what is read into account."""
-        places = x.transpose(0, 1).flatten(1)
-        self._count += places.shape[1]
-        self._total += places.sum(dim=1)
-        self._products += places @ places.T
+        """Adds a batch of inputs."""
+        positions = x.transpose(0, 1).flatten(1)
+        self._count += positions.shape[1]
+        self._total += positions.sum(dim=1)
+        self._products += positions @ positions.T
 
     def covariance(self) -> Float64[Tensor, "C C"]:
-        """Of what is read, with a ridge."""
+        """Returns the covariance of the inputs, with a ridge on its diagonal."""
         mean = self._total / self._count
         covariance = self._products / self._count - torch.outer(mean, mean)
         covariance.diagonal().add_(RIDGE * covariance.diagonal().mean().clamp_min(1e-12))
@@ -106,7 +108,7 @@ class _Watched:
 def _watch(
     model: DarknetModel, batches: Iterable[Float[Tensor, "N 3 H W"]], generator: torch.Generator
 ) -> dict[int, _Watched]:
-    """Runs images forward and, along random directions of the outputs, back."""
+    """Runs images forward and, along random directions of the outputs, backward."""
     model.eval()
     layers = enumerate(model.layers)
     watched = {index: _Watched(layer.conv) for index, layer in layers if isinstance(layer, ConvolutionLayer)}
@@ -128,7 +130,7 @@ def _watch(
 
 @contextmanager
 def _written(watched: Mapping[int, _Watched]) -> Iterator[dict[int, Tensor]]:
-    """What convolutions put out while the context is open; what they read is taken into account."""
+    """Collects the outputs of convolutions while the context is open, and counts their inputs."""
     written: dict[int, Tensor] = {}
 
     def hook(index: int, conv: nn.Module, args: tuple[Tensor], output: Tensor) -> Tensor:
@@ -146,24 +148,24 @@ def _written(watched: Mapping[int, _Watched]) -> Iterator[dict[int, Tensor]]:
 
 
 def _along_random(predicted: Float[Tensor, "N H W A K"], generator: torch.Generator) -> Tensor:
-    """What a detection layer reads along a random direction, in which places count as they should.
+    """Returns the inputs of a detection layer along a random direction, weighted by position.
 
-    Every detection layer counts alike, however many places it has.
+    Every detection layer weighs the same, however many positions it has.
     """
-    counts = place_counts(predicted.detach())
-    share = (counts * len(predicted) / counts.sum()).sqrt()
+    weights = position_weights(predicted.detach())
+    share = (weights * len(predicted) / weights.sum()).sqrt()
     signs = 2.0 * torch.randint(0, 2, predicted.shape, generator=generator) - 1
     return (share[..., None, None] * signs.to(predicted.device) * predicted).sum()
 
 
 @dataclass(frozen=True, eq=False)
 class _Reader:
-    """A convolution, or a part of a grouped one, by what it reads.
+    """Convolution, or a part of a grouped one, and its inputs.
 
     Attributes:
         slots: (C,) the slot of every channel it reads.
-        precision: (C, C) inverse covariance of what it reads.
-        kernel: (C, filters x cells) each filter in the unit of its response.
+        precision: (C, C) inverse covariance of its inputs.
+        kernel: (C, filters x cells) each filter times its response.
     """
 
     slots: IntArray
@@ -171,12 +173,12 @@ class _Reader:
     kernel: Float64[Tensor, "C K"]
 
     def of(self, slots: IntArray) -> _Reading | None:
-        """What it reads of a group's slots; None where that is nothing."""
+        """Returns the part that reads the slots of a group; None where it reads none."""
         channels = [np.flatnonzero(self.slots == slot) for slot in slots]
         most = max(map(len, channels))
         if not most:
             return None
-        # A slot that is read less often than others is filled up with channels that nothing depends on.
+        # A slot that is read less often than others is padded with channels that nothing depends on.
         spare = np.arange(len(self.slots), len(self.slots) + most)
         table = np.stack([np.append(own, spare[len(own) :]) for own in channels])
         precision = functional.pad(self.precision, (0, most, 0, most))
@@ -185,7 +187,7 @@ class _Reader:
 
 
 def _readers(model: DarknetModel, groups: Groups, watched: Mapping[int, _Watched]) -> list[_Reader]:
-    """Every convolution but those by depth, whose channels leave with what they read."""
+    """Returns every convolution but depthwise ones, whose output channels are removed with their inputs."""
     wiring = inputs(model.network)
     readers = []
     for index, seen in watched.items():
@@ -206,11 +208,11 @@ def _readers(model: DarknetModel, groups: Groups, watched: Mapping[int, _Watched
 
 @dataclass(eq=False)
 class _Reading:
-    """A reader that loses the channels of one group.
+    """Reader that loses the channels of one group.
 
     Attributes:
         table: (slots, m) the channels it reads of every slot.
-        precision, kernel: as they are for the channels that are left.
+        precision, kernel: of the channels not yet removed.
     """
 
     table: Int[Tensor, "S m"]
@@ -218,27 +220,29 @@ class _Reading:
     kernel: Float64[Tensor, "C K"]
 
     def costs(self, slots: Int[Tensor, " s"]) -> Float64[Tensor, " s"]:
-        """What cannot be made up for when a slot leaves, for each of `slots`."""
+        """Returns the error that the other channels cannot make up for, for each of `slots` alone."""
         channels = self.table[slots]
         block = self.precision[channels[:, :, None], channels[:, None, :]]
         kernel = self.kernel[channels]
+        # Optimal brain surgeon: w² / [H⁻¹]_qq, over the block of channels that share a slot.
         costs: Tensor = (kernel * torch.linalg.solve(block, kernel)).sum(dim=(1, 2))
         return costs
 
     def lose(self, slots: Int[Tensor, " s"]) -> None:
-        """Without these slots, the kernel making up for them."""
-        gone = torch.unique(self.table[slots])
-        towards = torch.linalg.solve(self.precision[gone][:, gone], self.precision[gone])
-        self.kernel -= towards.T @ self.kernel[gone]
-        self.precision -= self.precision[:, gone] @ towards
-        self.kernel[gone] = 0
-        self.precision[gone] = 0
-        self.precision[:, gone] = 0
-        self.precision[gone, gone] = 1
+        """Removes slots; the kernel of the other channels makes up for them."""
+        removed = torch.unique(self.table[slots])
+        # The update of the remaining weights, and of the inverse, by block elimination.
+        towards = torch.linalg.solve(self.precision[removed][:, removed], self.precision[removed])
+        self.kernel -= towards.T @ self.kernel[removed]
+        self.precision -= self.precision[:, removed] @ towards
+        self.kernel[removed] = 0
+        self.precision[removed] = 0
+        self.precision[:, removed] = 0
+        self.precision[removed, removed] = 1
 
 
 def _scores(num_slots: int, readings: Sequence[_Reading]) -> FloatArray:
-    """What each slot costs when it leaves, the cheapest first; never less than one that left before."""
+    """Returns the cost of each slot when it is removed, the cheapest first; costs never fall."""
     scores = np.zeros(num_slots)
     left = torch.arange(num_slots)
     highest = 0.0

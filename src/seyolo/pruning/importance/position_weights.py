@@ -1,4 +1,4 @@
-"""What a place of a feature map counts where convolutions are fitted or judged."""
+"""Weight of each spatial position in least squares and in importance."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from jaxtyping import Float
 from torch import Tensor
 
 RIDGE = 0.01
-"""Of a least-squares fit, as a share of the mean energy of what a kernel reads."""
+"""Ridge, relative to the mean diagonal of the input covariance."""
 BACKGROUND = 0.02
-"""What a place without any object counts, beside 1 for a certain one."""
+"""Weight of a position without any object; a certain object weighs 1 more."""
 
 
-def place_counts(predicted: Float[Tensor, "N H W A K"]) -> Float[Tensor, "N H W"]:
-    """How much each place counts: the largest objectness of its anchors, and a little for background.
+def position_weights(predicted: Float[Tensor, "N H W A K"]) -> Float[Tensor, "N H W"]:
+    """Returns the largest objectness of the anchors at every position, and a little more for background.
 
-    Nearly all places are background, and would count for more than all objects.
+    Nearly all positions are background; with equal weights they would outweigh all objects.
     """
     objectness: Tensor = predicted[..., 4].sigmoid().amax(dim=-1)
     return BACKGROUND + objectness

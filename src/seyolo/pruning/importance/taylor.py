@@ -1,7 +1,7 @@
-"""How much the loss is expected to change without a channel: first-order Taylor importance (Molchanov 2019).
+"""Taylor importance: expected change of the loss without a channel, to first order (Molchanov 2019).
 
-What a channel puts out is scaled by γ and shifted by β, so γ·∂L/∂γ + β·∂L/∂β is the loss's first-order change
-when it is silenced. Squared and averaged over batches, it says how much the channel matters.
+Batch normalisation scales a channel by γ and shifts it by β, so removing the channel changes the loss by
+γ·∂L/∂γ + β·∂L/∂β to first order. Its score is the root mean square of that over batches.
 """
 
 from __future__ import annotations
@@ -15,23 +15,21 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from seyolo.errors import DataError
+from seyolo.options.training import LossWeights
 from seyolo.torchnet.build import DarknetModel
 from seyolo.torchnet.layers import ConvolutionLayer
-from seyolo.training.loss import DetectionLoss, LossModule, LossWeights
+from seyolo.training.loss import DetectionLoss, LossModule
 
 
 def taylor_scores(
     model: DarknetModel, batches: Iterable[tuple[Tensor, Tensor]], loss: LossWeights | None = None
 ) -> dict[int, NDArray[np.float64]]:
-    """Scores of the output channels of every convolution, by layer.
+    """Returns per convolution (filters,) the root mean square of the expected change of the loss.
 
     Args:
         model: in evaluation mode afterwards; its weights stay as they are.
         batches: images (N, 3, S, S) uint8 RGB and targets (M, 6), as `TrainingLoader` gives them.
-        loss: weights of the loss's terms.
-
-    Returns:
-        Per layer (filters,): root mean square of the expected change.
+        loss: weights of the terms of the loss.
 
     Raises:
         DataError: there is not a single batch.
@@ -55,13 +53,13 @@ def taylor_scores(
 
 
 def _changes(model: DarknetModel) -> Iterable[tuple[int, Tensor]]:
-    """Per convolution the first-order change of the loss when each output channel falls silent."""
+    """Yields per convolution the first-order change of the loss without each output channel."""
     for index, layer in enumerate(model.layers):
         if not isinstance(layer, ConvolutionLayer):
             continue
         scale = layer.conv.weight if layer.conv.bias is not None else layer.bn.weight
         if not scale.requires_grad:
-            continue  # a frozen layer has no score and stays whole
+            continue  # a frozen layer has no score, so its channels are kept
         if layer.conv.bias is None:
             yield index, _product(layer.bn.weight) + _product(layer.bn.bias)
         else:

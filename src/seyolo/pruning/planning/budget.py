@@ -1,71 +1,223 @@
-"""Budgets: what a slim network may cost, as text and as numbers.
+"""Budgets: limits on the cost of the pruned network, one class for each kind.
 
-`macs=30%`, `params=2.4M` and `latency=8ms@onnxruntime` say what stays, as a share of the dense network or in
-absolute numbers; `channels=85%` says what goes, as the papers count. Several hold together.
+`macs=30%`, `params=2.4M` and `latency=8ms@onnxruntime` limit what remains, as a share of the dense network or
+as a number; `channels=85%` is the share of channels to remove, as the papers count. Several hold together. A
+new kind is a class here, listed in `KINDS`; a cost that nobody counts yet is a method of `CostModel`.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from seyolo.errors import UsageError
 
-Kind = Literal["macs", "params", "channels", "latency"]
+if TYPE_CHECKING:
+    from seyolo.pruning.groups.atoms import IntArray
+    from seyolo.pruning.planning.cost_model import CostModel
+
 LATENCY_BACKENDS = ("onnxruntime", "opencv", "torch")
 _AMOUNT = re.compile(r"(?P<number>\d+\.?\d*|\.\d+)\s*(?P<unit>%|ms|[kKmMgG]?)")
 _UNITS = {"": 1, "k": 1_000, "m": 1_000_000, "g": 1_000_000_000}
-
-
-@dataclass(frozen=True)
-class Budget:
-    """One limit.
-
-    Attributes:
-        kind: `macs`, `params` and `latency` limit what stays, `channels` says how many go.
-        amount: a share in [0, 1], a number, or milliseconds.
-        is_share: whether `amount` is a share of the dense network.
-        backend: where latency counts; empty for the other kinds.
-    """
-
-    kind: Kind
-    amount: float
-    is_share: bool
-    backend: str = ""
-
-    def limit(self, dense: float) -> float:
-        """The most that may stay, where the dense network has `dense` of it."""
-        value = self.amount * dense if self.is_share else self.amount
-        if self.kind == "latency":
-            return value
-        # A share such as 0.85 is not exact in binary: 0.85 of 100 must not become 86.
-        if self.kind == "channels":
-            return dense - math.ceil(value - 1e-6)
-        return math.floor(value + 1e-6)
-
-    def with_amount(self, amount: float) -> str:
-        """The text of a budget of this kind with another amount."""
-        if not self.is_share and self.kind in ("channels", "params", "macs"):
-            return f"{self.kind}={amount:.0f}"
-        return str(replace(self, amount=amount))
-
-    def __str__(self) -> str:
-        if self.is_share:
-            amount = f"{self.amount * 100:.6g}%"
-        else:
-            amount = f"{self.amount:g}ms" if self.kind == "latency" else format_count(self.amount)
-        return f"{self.kind}={amount}" + (f"@{self.backend}" if self.backend else "")
+_ROUNDING = 1e-6
+"""A share such as 0.85 is not exact in binary: 0.85 of 100 must not become 86."""
 
 
 def format_count(value: float) -> str:
-    """A number with K, M or G, four digits: 1234567 -> 1.235M."""
+    """Formats a number with K, M or G and four digits: 1234567 -> 1.235M."""
     for suffix, unit in (("G", 1e9), ("M", 1e6), ("K", 1e3)):
         if abs(value) >= unit:
             return f"{value / unit:.4g}{suffix}"
     return f"{value:.4g}"
+
+
+@dataclass(frozen=True)
+class Counted:
+    """Sources of cost of a network whose groups keep some of their channels.
+
+    Attributes:
+        model: parameters and MACs.
+        owners: (groups,) convolutions of each group that may be pruned; 0 for other groups.
+        latency: per backend, milliseconds as a function of the (groups,) kept channels.
+    """
+
+    model: CostModel
+    owners: IntArray
+    latency: Mapping[str, Callable[[IntArray], float]]
+
+
+@dataclass(frozen=True)
+class Budget(ABC):
+    """A limit on one kind of cost. This base class counts what remains, in whole numbers.
+
+    Attributes:
+        amount: a share in [0, 1], a number, or milliseconds.
+        is_share: whether `amount` is a share of the dense network.
+    """
+
+    amount: float
+    is_share: bool
+
+    kind: ClassVar[str]
+    by_threshold: ClassVar[bool] = False
+    """One threshold on importance decides, as published: no block is removed and no evenness is added."""
+
+    @abstractmethod
+    def cost(self, counted: Counted) -> Callable[[IntArray], float]:
+        """Returns the cost as a function of the (groups,) kept channels; more channels never cost less."""
+
+    @classmethod
+    def parse(cls, text: str, amount: str) -> Self:
+        """Reads the part of a budget behind the equals sign; `text` is the whole, for messages.
+
+        Raises:
+            UsageError: an amount that makes no sense.
+        """
+        amount, _, backend = amount.partition("@")
+        number, unit = _number(text, amount)
+        if backend.strip() or unit == "ms":
+            raise UsageError(
+                f"budget {text!r}: milliseconds and @backend belong to latency=, not {cls.kind}="
+            )
+        if unit == "%":
+            cls.check_percent(text, number)
+            return cls(number / 100, is_share=True)
+        number *= _UNITS[unit.lower()]
+        if number < 1:
+            raise UsageError(f"budget {text!r}: less than one; for a share write a percentage, e.g. 30%")
+        return cls(number, is_share=False)
+
+    @classmethod
+    def check_percent(cls, text: str, percent: float) -> None:
+        """Refuses a share that no network can have.
+
+        Raises:
+            UsageError: a percentage out of its range.
+        """
+        if not 0 < percent <= 100:
+            raise UsageError(f"budget {text!r}: the share of {cls.kind} to keep is above 0% and at most 100%")
+
+    def limit(self, dense: float) -> float:
+        """Returns the most that may remain, where the dense network has `dense`."""
+        return math.floor(self._absolute(dense) + _ROUNDING)
+
+    def nearest(self, least: float, dense: float) -> str:
+        """Returns the nearest feasible budget of this kind, where `least` is all that can be reached."""
+        if self.is_share:
+            return str(replace(self, amount=_up(least / dense, 1000)))
+        return f"{self.kind}={least:.0f}"
+
+    def cost_text(self, cost: float) -> str:
+        """Formats a cost of this kind."""
+        return format_count(cost)
+
+    @property
+    def unit(self) -> str:
+        """The unit of a cost in messages."""
+        return self.kind
+
+    def _absolute(self, dense: float) -> float:
+        return self.amount * dense if self.is_share else self.amount
+
+    def __str__(self) -> str:
+        return f"{self.kind}={_percent(self.amount) if self.is_share else format_count(self.amount)}"
+
+
+class MacsBudget(Budget):
+    """Multiply-accumulates that may remain."""
+
+    kind = "macs"
+
+    def cost(self, counted: Counted) -> Callable[[IntArray], float]:
+        return counted.model.macs
+
+
+class ParamsBudget(Budget):
+    """Parameters that may remain."""
+
+    kind = "params"
+
+    def cost(self, counted: Counted) -> Callable[[IntArray], float]:
+        return counted.model.params
+
+
+class ChannelsBudget(Budget):
+    """Output channels to remove, of the convolutions that may be pruned."""
+
+    kind = "channels"
+    by_threshold = True
+
+    def cost(self, counted: Counted) -> Callable[[IntArray], float]:
+        return lambda counts: int(counted.owners @ counts)
+
+    @classmethod
+    def check_percent(cls, text: str, percent: float) -> None:
+        if not 0 <= percent < 100:
+            raise UsageError(
+                f"budget {text!r}: the share of channels to remove is at least 0% and below 100%"
+            )
+
+    def limit(self, dense: float) -> float:
+        return dense - math.ceil(self._absolute(dense) - _ROUNDING)
+
+    def nearest(self, least: float, dense: float) -> str:
+        if self.is_share:
+            return str(replace(self, amount=math.floor((dense - least) / dense * 1000) / 1000))
+        return f"{self.kind}={dense - least:.0f}"
+
+
+@dataclass(frozen=True)
+class LatencyBudget(Budget):
+    """Milliseconds of an image that may remain on one backend."""
+
+    backend: str
+    kind = "latency"
+
+    def cost(self, counted: Counted) -> Callable[[IntArray], float]:
+        return counted.latency[self.backend]
+
+    @classmethod
+    def parse(cls, text: str, amount: str) -> Self:
+        amount, _, backend = (part.strip() for part in amount.partition("@"))
+        number, unit = _number(text, amount)
+        if unit not in ("ms", "%") or backend not in LATENCY_BACKENDS:
+            raise UsageError(
+                f"budget {text!r}: write latency=8ms@BACKEND or latency=40%@BACKEND with a backend of "
+                f"{', '.join(LATENCY_BACKENDS)}"
+            )
+        if unit == "%":
+            cls.check_percent(text, number)
+            return cls(number / 100, is_share=True, backend=backend)
+        if number <= 0:
+            raise UsageError(f"budget {text!r}: the latency is above 0 ms")
+        return cls(number, is_share=False, backend=backend)
+
+    def limit(self, dense: float) -> float:
+        return self._absolute(dense)
+
+    def nearest(self, least: float, dense: float) -> str:
+        amount = _up(least / dense, 1000) if self.is_share else _up(least, 100)
+        return str(replace(self, amount=amount))
+
+    def cost_text(self, cost: float) -> str:
+        return f"{cost:.3g}"
+
+    @property
+    def unit(self) -> str:
+        return f"ms on {self.backend}"
+
+    def __str__(self) -> str:
+        amount = _percent(self.amount) if self.is_share else f"{self.amount:g}ms"
+        return f"{self.kind}={amount}@{self.backend}"
+
+
+KINDS: Mapping[str, type[Budget]] = {
+    kind.kind: kind for kind in (MacsBudget, ParamsBudget, ChannelsBudget, LatencyBudget)
+}
 
 
 def parse_budgets(texts: str | Sequence[str]) -> tuple[Budget, ...]:
@@ -87,52 +239,27 @@ def parse_budgets(texts: str | Sequence[str]) -> tuple[Budget, ...]:
 
 def _parse(text: str) -> Budget:
     name, equals, amount = (part.strip() for part in text.partition("="))
-    kind = next((kind for kind in get_args(Kind) if kind == name.lower()), None)
+    kind = KINDS.get(name.lower())
     if not equals or kind is None:
-        known = ", ".join(get_args(Kind))
+        known = ", ".join(KINDS)
         raise UsageError(f"budget {text!r}: expected KIND=AMOUNT with a kind of {known}, e.g. macs=30%")
-    amount, _, backend = (part.strip() for part in amount.partition("@"))
-    match = _AMOUNT.fullmatch(amount)
+    return kind.parse(text, amount)
+
+
+def _number(text: str, amount: str) -> tuple[float, str]:
+    """Returns the number and the unit of an amount."""
+    match = _AMOUNT.fullmatch(amount.strip())
     if match is None:
-        raise UsageError(f"budget {text!r}: expected an amount like 30%, 2.4M or 1.2G, got {amount!r}")
-    backend = _backend(text, kind, match["unit"], backend)
-    number = float(match["number"])
-    if match["unit"] == "%":
-        return Budget(kind, _share(text, kind, number), is_share=True, backend=backend)
-    if kind == "latency":
-        return Budget(kind, _milliseconds(text, number), is_share=False, backend=backend)
-    return Budget(kind, _absolute(text, number * _UNITS[match["unit"].lower()]), is_share=False)
-
-
-def _backend(text: str, kind: Kind, unit: str, backend: str) -> str:
-    """The backend a budget names; only latency has one, and it always has one."""
-    if kind != "latency":
-        if backend or unit == "ms":
-            raise UsageError(f"budget {text!r}: milliseconds and @backend belong to latency=, not {kind}=")
-        return ""
-    if unit not in ("ms", "%") or backend not in LATENCY_BACKENDS:
         raise UsageError(
-            f"budget {text!r}: write latency=8ms@BACKEND or latency=40%@BACKEND with a backend of "
-            f"{', '.join(LATENCY_BACKENDS)}"
+            f"budget {text!r}: expected an amount like 30%, 2.4M or 1.2G, got {amount.strip()!r}"
         )
-    return backend
+    return float(match["number"]), match["unit"]
 
 
-def _milliseconds(text: str, value: float) -> float:
-    if value <= 0:
-        raise UsageError(f"budget {text!r}: the latency is above 0 ms")
-    return value
+def _percent(share: float) -> str:
+    return f"{share * 100:.6g}%"
 
 
-def _share(text: str, kind: Kind, percent: float) -> float:
-    if kind == "channels" and not 0 <= percent < 100:
-        raise UsageError(f"budget {text!r}: the share of channels to remove is at least 0% and below 100%")
-    if kind != "channels" and not 0 < percent <= 100:
-        raise UsageError(f"budget {text!r}: the share of {kind} to keep is above 0% and at most 100%")
-    return percent / 100
-
-
-def _absolute(text: str, value: float) -> float:
-    if value < 1:
-        raise UsageError(f"budget {text!r}: less than one; for a share write a percentage, e.g. 30%")
-    return value
+def _up(value: float, steps: int) -> float:
+    """Rounds up to a whole number of steps, which keeps a nearest budget feasible."""
+    return math.ceil(value * steps) / steps

@@ -1,39 +1,23 @@
 """What a network costs as a function of how many channels each group keeps, exactly and fast.
 
-A convolution's cost is (channels read) x (channels written) x a constant. Layers of a residual block that is
-removed cost nothing. It agrees with `darknet.cost` on the network that surgery builds.
+A convolution's cost is (channels read) x (channels written) x a constant, see `darknet.sections.Price`.
+Layers of a residual block that is removed cost nothing. It agrees with `darknet.cost` on the network that
+surgery builds.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple
 
 import numpy as np
 
 from seyolo.darknet.cfg import Network
 from seyolo.darknet.graph import shapes
-from seyolo.darknet.sections import Cbam, Convolutional, Implicit, Section, Shortcut
-from seyolo.pruning.groups.atoms import IntArray, is_depthwise
+from seyolo.pruning.groups.atoms import IntArray
 from seyolo.pruning.groups.blocks import Block
 from seyolo.pruning.groups.groups import Groups
 from seyolo.pruning.groups.layer_channels import LayerChannels
-
-
-@dataclass(frozen=True)
-class _Price:
-    """Channels read / divisor x channels written x pair cost + channels written x channel cost + constant.
-
-    Where `reads_one`, a pair is a channel written, however many are read.
-    """
-
-    reads_one: bool = True
-    divisor: int = 1
-    macs_per_pair: int = 0
-    params_per_pair: int = 0
-    params_per_channel: int = 0
-    macs: int = 0
-    params: int = 0
 
 
 class CostModel:
@@ -57,7 +41,7 @@ class CostModel:
         self.widths = self._channels.widths
         outputs = shapes(network, *(size or (None, None)))
         prices = [
-            astuple(_price(section, int(read), output.height * output.width))
+            astuple(section.price(int(read), output.height * output.width))
             for section, read, output in zip(network.layers, self._channels.dense_read, outputs, strict=True)
         ]
         reads_one, *numbers = np.array(prices, dtype=np.int64).T
@@ -66,13 +50,13 @@ class CostModel:
         self._params_per_channel, self._macs, self._params = rest
 
     def params(self, counts: IntArray) -> int:
-        """Learned parameters with (groups,) kept channels."""
+        """Returns the learned parameters with (groups,) kept channels."""
         written = self._channels.written(counts)
         each = self._pairs(counts, written) * self._params_per_pair + written * self._params_per_channel
         return int((each + self._params)[self._channels.alive(counts)].sum())
 
     def macs(self, counts: IntArray) -> int:
-        """Multiply-accumulates of one image with (groups,) kept channels."""
+        """Returns the multiply-accumulates of one image with (groups,) kept channels."""
         each = self._pairs(counts, self._channels.written(counts)) * self._macs_per_pair + self._macs
         return int(each[self._channels.alive(counts)].sum())
 
@@ -80,41 +64,3 @@ class CostModel:
         read = np.where(self._reads_one, 1, self._channels.read(counts))
         pairs: IntArray = read * written // self._divisors
         return pairs
-
-
-def _price(section: Section, read: int, num_cells: int) -> _Price:
-    """What a layer that reads `read` channels in the dense network costs."""
-    if isinstance(section, Convolutional):
-        return _convolution(section, is_depthwise(section, read), num_cells)
-    if isinstance(section, Cbam):
-        return _cbam(section, num_cells)
-    if isinstance(section, Implicit):
-        return _Price(params_per_channel=1)
-    if isinstance(section, Shortcut) and section.weights_type == "per_channel":
-        return _Price(params_per_channel=section.num_inputs)
-    if isinstance(section, Shortcut) and section.weights_type != "none":
-        return _Price(params=section.num_inputs)
-    return _Price()
-
-
-def _convolution(section: Convolutional, depthwise: bool, num_cells: int) -> _Price:
-    area = section.size**2
-    return _Price(
-        reads_one=depthwise,
-        divisor=1 if depthwise else section.groups,
-        macs_per_pair=area * num_cells,
-        params_per_pair=area,
-        params_per_channel=2 if section.batch_normalize else 1,
-    )
-
-
-def _cbam(section: Cbam, num_cells: int) -> _Price:
-    """Squeeze and excite: two 1x1 convolutions that run twice, and the bias of the second."""
-    hidden, spatial = section.hidden, 2 * section.size**2
-    return _Price(
-        macs_per_pair=4 * hidden,
-        params_per_pair=2 * hidden,
-        params_per_channel=1,
-        macs=spatial * num_cells,
-        params=hidden + spatial,
-    )

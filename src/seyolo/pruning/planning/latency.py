@@ -1,14 +1,14 @@
-"""Latency as a function of the kept channels, learned from whole networks timed on the named backend.
+"""Latency as a function of the kept channels, learned from whole networks timed on one backend.
 
-Some sixty cuts of the network, uniform and at random, are built and timed on this machine, each in turns with
-the dense network, so that a machine that slows down meanwhile slows both, and what counts is their ratio. A
-model with a handful of non-negative coefficients explains them: multiply-accumulates with channels rounded up
-to the vector width (per kernel and resolution), values read and written, weights read, and a fixed price per
-convolution. It never falls when a count rises, so allocation can bisect on it. Timing whole networks keeps
-what tables of single layers miss: caches, fused operators and changes of memory layout.
+Some sixty cuts of the network, uniform and random, are built and timed on this machine, each in turns with
+the dense network. A machine that slows down meanwhile slows both, so their ratio counts. A model with a
+handful of non-negative coefficients explains the ratios: multiply-accumulates with channels rounded up to the
+vector width (per kernel and resolution), values read and written, weights read, and a fixed price per
+convolution. It never falls when a count rises, so allocation can bisect on it. Timing whole networks includes
+what single layers miss: caches, fused operators and changes of memory layout.
 
 Measured cuts are cached per machine, network, size and runtime (`$SEYOLO_CACHE`, by default
-`~/.cache/seyolo`). Budgets are held against the prediction and the model's usual error on top.
+`~/.cache/seyolo`).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import os
 import platform
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -28,8 +28,6 @@ import onnx
 from scipy.optimize import nnls
 
 from seyolo.checkpoint import Checkpoint, write_checkpoint
-from seyolo.darknet.cfg import Network
-from seyolo.darknet.edit import set_size
 from seyolo.darknet.graph import shapes
 from seyolo.darknet.sections import Convolutional
 from seyolo.errors import BackendError
@@ -38,15 +36,16 @@ from seyolo.files import write_json
 from seyolo.opening.network import save
 from seyolo.progress import Progress, Silent
 from seyolo.pruning.cutting.cut import cut
-from seyolo.pruning.groups.atoms import IntArray, is_depthwise
-from seyolo.pruning.groups.blocks import Block, find_blocks, settled
-from seyolo.pruning.groups.groups import Groups, find_groups, keep_masks
+from seyolo.pruning.groups.atoms import IntArray
+from seyolo.pruning.groups.blocks import settled
+from seyolo.pruning.groups.groups import keep_masks
 from seyolo.pruning.groups.layer_channels import LayerChannels
-from seyolo.pruning.importance.scores import FloatArray
-from seyolo.pruning.planning.plan import fingerprint
+from seyolo.pruning.importance.importance import FloatArray
+from seyolo.pruning.planning.prunable import PrunableNetwork
 from seyolo.pruning.planning.widths import steps_of
-from seyolo.runtime.backend import Backend, open_backend
 from seyolo.runtime.benchmark import benchmark
+from seyolo.runtime.choice import open_backend
+from seyolo.runtime.protocol import Backend
 from seyolo.torchnet.build import DarknetModel, from_checkpoint, to_checkpoint
 
 NUM_CUTS = 57
@@ -57,7 +56,7 @@ PACKAGES = {"onnxruntime": "onnxruntime", "opencv": "opencv-python-headless", "t
 
 @dataclass(frozen=True)
 class Cut:
-    """One measured network: kept channels per group, and the median milliseconds of an image."""
+    """One measured network: kept channels per group, and median milliseconds of an image."""
 
     counts: tuple[int, ...]
     ms: float
@@ -65,37 +64,29 @@ class Cut:
 
 @dataclass
 class LatencyTable:
-    """What a network's cuts cost on one backend, and the model fitted to it.
+    """Measured cuts of a network on one backend, and the model fitted to them.
 
     Attributes:
-        backend: where it was measured.
+        prunable: the network at the size at which it was measured.
         cuts: the measurements; the first is the dense network.
     """
 
-    network: Network
-    backend: str
-    size: tuple[int, int]
+    prunable: PrunableNetwork
     cuts: list[Cut]
     _features: _Features = field(init=False)
     _coefficients: FloatArray = field(init=False)
     _vector: int = field(init=False)
-    _error: float = field(init=False)
 
     def __post_init__(self) -> None:
-        groups = find_groups(self.network)
-        self._features = _Features(self.network, groups, find_blocks(self.network, groups), self.size)
+        self._features = _Features(self.prunable)
         self._fit()
 
     def predict(self, counts: IntArray) -> float:
-        """Milliseconds of one image with (groups,) kept channels."""
+        """Returns the milliseconds of one image with (groups,) kept channels."""
         return float(self._features(counts, self._vector) @ self._coefficients)
 
-    def cautious(self, counts: IntArray) -> float:
-        """The prediction and the model's usual error on top: what budgets are held against."""
-        return self.predict(counts) * (1 + self._error)
-
     def _fit(self) -> None:
-        """Least squares of the relative error, at the vector width that explains the cuts best."""
+        """Fits least squares of the relative error, at the vector width that explains the cuts best."""
         ms = np.array([cut.ms for cut in self.cuts])
         best = np.inf
         for vector in VECTOR_WIDTHS:
@@ -103,22 +94,21 @@ class LatencyTable:
             coefficients, residual = nnls(rows / ms[:, None], np.ones(len(ms)))
             if residual < best:
                 best, self._coefficients, self._vector = residual, coefficients, vector
-        errors = [abs(self.predict(np.array(cut.counts)) / cut.ms - 1) for cut in self.cuts]
-        self._error = float(np.median(errors))
 
 
 class _Features:
-    """What a cut makes a machine do, as a vector; every entry is monotone in the counts."""
+    """Amounts of work of a cut as a vector; every entry is monotone in the counts."""
 
-    def __init__(
-        self, network: Network, groups: Groups, blocks: Sequence[Block], size: tuple[int, int]
-    ) -> None:
-        self._channels = LayerChannels(network, groups, blocks)
-        self._cells = np.array([output.height * output.width for output in shapes(network, *size)])
+    def __init__(self, prunable: PrunableNetwork) -> None:
+        network = prunable.network
+        self._channels = LayerChannels(network, prunable.groups, prunable.blocks)
+        self._cells = np.array(
+            [output.height * output.width for output in shapes(network, *prunable.size_hw)]
+        )
         sections = [(i, layer) for i, layer in enumerate(network.layers) if isinstance(layer, Convolutional)]
         self._convolutions = np.array([index for index, _ in sections])
         read = self._channels.dense_read[self._convolutions].tolist()
-        self._depthwise = np.array([is_depthwise(s, n) for (_, s), n in zip(sections, read, strict=True)])
+        self._depthwise = np.array([s.is_depthwise(n) for (_, s), n in zip(sections, read, strict=True)])
         self._divisor = np.array([section.groups for _, section in sections])
         self._area = np.array([section.size**2 for _, section in sections])
         # Kernels of one size at one resolution are computed alike.
@@ -146,40 +136,37 @@ def _rounded(channels: FloatArray | IntArray, vector: int) -> FloatArray:
 
 
 def latency_table(
-    model: DarknetModel,
+    dense: Checkpoint,
     backend: str,
-    size: tuple[int, int] | None = None,
+    prunable: PrunableNetwork | None = None,
     *,
     multiple: int | None = None,
     progress: Progress | None = None,
 ) -> LatencyTable:
-    """The table of a network on a backend: from the cache, or measured now.
+    """Returns the table of a network on a backend: from the cache, or measured now.
 
     Args:
-        model: the dense network.
+        dense: the dense network, at the size at which it is timed.
         backend: `onnxruntime`, `opencv` or `torch`.
-        size: (height, width) in pixels; by default the `[net]` size.
-        multiple: of the cuts that are tried; as in `allocate`.
-        progress: where to tell how far the measurement is.
+        prunable: the groups and blocks of the network, where they are known.
+        multiple: of the channels of the cuts to measure, as in `CutOptions`.
+        progress: receives the progress of the measurement.
 
     Raises:
         BackendError: the backend is not installed or does not run this network.
     """
-    size = size or (model.network.net.height, model.network.net.width)
-    network = set_size(model.network, *size)
-    groups = find_groups(network)
-    path = _cache_file(network, backend, size, multiple)
-    cuts = _read_cuts(path, len(groups.groups))
+    prunable = prunable or PrunableNetwork(dense.network)
+    path = _cache_file(prunable, backend, multiple)
+    cuts = _read_cuts(path, len(prunable.groups.groups))
     if cuts is None:
-        file = replace(to_checkpoint(model), network=network)
-        cuts = _measure_cuts(file, groups, backend, multiple, progress or Silent())
+        cuts = _measure_cuts(dense, prunable, backend, multiple, progress or Silent())
         path.parent.mkdir(parents=True, exist_ok=True)
         write_json(path, [[cut.counts, cut.ms] for cut in cuts])
-    return LatencyTable(network, backend, size, cuts)
+    return LatencyTable(prunable, cuts)
 
 
 def _read_cuts(path: Path, num_groups: int) -> list[Cut] | None:
-    """The measurements of a cache file; None where there is none, or it is damaged."""
+    """Returns the measurements of a cache file; None where the file is missing or damaged."""
     try:
         rows = json.loads(path.read_text(encoding="utf-8"))
         cuts = [Cut(tuple(int(count) for count in counts), float(ms)) for counts, ms in rows]
@@ -190,17 +177,16 @@ def _read_cuts(path: Path, num_groups: int) -> list[Cut] | None:
 
 
 def _measure_cuts(
-    file: Checkpoint, groups: Groups, backend: str, multiple: int | None, progress: Progress
+    file: Checkpoint, prunable: PrunableNetwork, backend: str, multiple: int | None, progress: Progress
 ) -> list[Cut]:
-    blocks = find_blocks(file.network, groups)
-    dense, *choices = _trial_cuts(groups, blocks, multiple)
+    dense, *choices = _trial_cuts(prunable, multiple)
     dense_ms: list[float] = []
     shares: list[float] = []
     with progress.task(f"measuring latency on {backend}", len(choices)) as advance:
         for counts in choices:
-            masks = keep_masks(groups, [np.arange(count) for count in counts])
-            gone = [block.shortcut for block in blocks if block.is_gone(counts)]
-            beside, ms = measure([file, cut(file, masks, gone)], backend, REPEATS)
+            masks = keep_masks(prunable.groups, [np.arange(count) for count in counts])
+            removed = [block.shortcut for block in prunable.blocks if block.is_gone(counts)]
+            beside, ms = measure([file, cut(file, masks, removed)], backend, REPEATS)
             dense_ms.append(beside)
             shares.append(ms / beside)
             advance(1, "")
@@ -209,8 +195,9 @@ def _measure_cuts(
     return [Cut(tuple(counts.tolist()), share * usual) for counts, share in timed]
 
 
-def _trial_cuts(groups: Groups, blocks: Sequence[Block], multiple: int | None) -> list[IntArray]:
-    """The dense network, uniform ones, and random ones around every share of width, seeded."""
+def _trial_cuts(prunable: PrunableNetwork, multiple: int | None) -> list[IntArray]:
+    """Returns the dense network, uniform cuts, and random cuts around every share of width, seeded."""
+    groups, blocks = prunable.groups, prunable.blocks
     widths = np.array([group.num_channels for group in groups.groups])
     rng = np.random.default_rng(0)
 
@@ -235,7 +222,7 @@ def _trial_cuts(groups: Groups, blocks: Sequence[Block], multiple: int | None) -
 
 
 def measure(files: Sequence[Checkpoint], backend: str, repeats: int) -> list[float]:
-    """Median milliseconds of one image for each of some networks, side by side on a backend.
+    """Returns the median milliseconds of one image for each network, side by side on a backend.
 
     Raises:
         BackendError: as `latency_table`.
@@ -245,13 +232,13 @@ def measure(files: Sequence[Checkpoint], backend: str, repeats: int) -> list[flo
             str(number): _open(from_checkpoint(file), backend, Path(folder) / f"{number}")
             for number, file in enumerate(files)
         }
-        # As in use: a photo is prepared between two runs, so caches are as cold and threads as asleep.
+        # As in use, an image is prepared between two runs, which cools caches and lets threads sleep.
         timings = benchmark(opened, repeats, warmup=2, confidence=1.0)
     return [timing.p50_ms for timing in timings]
 
 
 def _open(model: DarknetModel, backend: str, stem: Path) -> Backend:
-    """A model on a backend, from a file of its format; `stem` is the file's path without an ending."""
+    """Opens a model on a backend, from a file of its format; `stem` is the path without an ending."""
     net = model.network.net
     if backend == "onnxruntime":
         path = stem.with_suffix(".onnx")
@@ -268,13 +255,13 @@ def _open(model: DarknetModel, backend: str, stem: Path) -> Backend:
     return opened
 
 
-def _cache_file(network: Network, backend: str, size: tuple[int, int], multiple: int | None) -> Path:
+def _cache_file(prunable: PrunableNetwork, backend: str, multiple: int | None) -> Path:
     try:
         release = version(PACKAGES[backend])
     except PackageNotFoundError:
         release = ""
     machine = [platform.machine(), platform.node(), os.cpu_count()]
-    key = [fingerprint(network), backend, release, *size, multiple, *machine]
+    key = [prunable.fingerprint, backend, release, *prunable.size_hw, multiple, *machine]
     name = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:24]
     root = Path(os.environ.get("SEYOLO_CACHE") or Path.home() / ".cache" / "seyolo")
     return root / "latency" / f"{backend}-{name}.json"

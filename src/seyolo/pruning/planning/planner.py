@@ -1,143 +1,243 @@
-"""A network made ready for planning: groups, importance, blocks and latency tables are found once.
-
-Another plan for another limit then costs little, which is what holding a measured latency needs.
-"""
+"""Planner: groups, importance, blocks and latency models of one network, computed once."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 
 import numpy as np
 
-from seyolo.darknet.edit import set_size
-from seyolo.progress import Progress
-from seyolo.pruning.groups.atoms import IntArray
-from seyolo.pruning.groups.blocks import find_blocks
-from seyolo.pruning.groups.groups import Groups, find_groups
-from seyolo.pruning.importance.scores import FloatArray, importance
+from seyolo.checkpoint import Checkpoint
+from seyolo.darknet.cfg import Network
+from seyolo.darknet.edit import moved_state, remove_blocks, set_size
+from seyolo.errors import BudgetError
+from seyolo.options.cut import DEFAULT_CUT, CutOptions
+from seyolo.progress import Progress, Silent
+from seyolo.pruning.cutting.cut import cut
+from seyolo.pruning.importance.built_in import Material, named_importance
+from seyolo.pruning.importance.importance import Importance
 from seyolo.pruning.planning.allocate import allocate
-from seyolo.pruning.planning.budget import Budget
-from seyolo.pruning.planning.latency import LatencyTable, latency_table
-from seyolo.pruning.planning.options import PlanOptions, usual_evenness
-from seyolo.pruning.planning.plan import Plan, describe_cut
-from seyolo.pruning.planning.widths import FLOOR, cuttable_groups
-from seyolo.torchnet.build import DarknetModel, to_checkpoint
+from seyolo.pruning.planning.budget import Budget, LatencyBudget, format_count
+from seyolo.pruning.planning.latency import LatencyTable, latency_table, measure
+from seyolo.pruning.planning.latency_budget import meet_latency
+from seyolo.pruning.planning.plan import Plan, counted_plan, kept_slots
+from seyolo.pruning.planning.prunable import PrunableNetwork
+from seyolo.pruning.planning.ranked import Ranked
+from seyolo.pruning.planning.widths import FLOOR, prunable_groups
+from seyolo.torchnet.build import DarknetModel, from_checkpoint, to_checkpoint
 
-Latency = Mapping[str, Callable[[IntArray], float]]
-"""Per backend, milliseconds as a function of the (groups,) kept channels."""
+REPEATS = 30
+"""Images timed for each measurement."""
+PER_COST_EVENNESS = 2.0
 
 
-class Draft:
-    """What plans of one network share.
+class Planner:
+    """Makes plans for one network and applies them.
+
+    Groups, blocks, scores and latency models are computed when they are first needed, and once.
 
     Args:
-        model: the dense model.
-        budgets: what the plans will be held against.
-        options: how to decide.
-        generator, measured, latency: as in `seyolo.prune`.
-        backends: a table is made for these, too.
-        progress: told how far the measurement of a table is.
-
-    Attributes:
-        budgets: as given.
-        file: the dense network at the size of the options, and its tensors.
-        tables: latency per backend: those given, and one for every other backend that is named.
+        model: the dense model; it stays as it is.
+        options: decide which channels may be removed.
+        importance: ranks the channels; by default the built-in one of the options that needs no images.
+        latency: latency models at hand, by backend; every plan is predicted and measured on these, too.
+        progress: receives the progress of measurements.
 
     Raises:
-        UsageError: an importance that cannot be had, or a layer to keep that the network does not have.
-        BudgetError: nothing can be cut at all.
-        BackendError: the backend of a latency budget does not run this network.
+        UsageError: an importance that needs images.
     """
 
     def __init__(
         self,
         model: DarknetModel,
-        budgets: Sequence[Budget],
-        options: PlanOptions,
+        options: CutOptions = DEFAULT_CUT,
         *,
-        generator: np.random.Generator | None = None,
-        measured: Mapping[int, FloatArray] | None = None,
+        importance: Importance | None = None,
         latency: Mapping[str, LatencyTable] | None = None,
-        backends: Sequence[str] = (),
         progress: Progress | None = None,
     ) -> None:
-        self.budgets = budgets
-        file = to_checkpoint(model)
-        network = set_size(file.network, *options.size_hw) if options.size_hw else file.network
-        self.file = replace(file, network=network)
-        self._method = options.importance or "bn"
-        self._options = options = replace(options, importance=self._method)
-        self._groups = find_groups(network)
-        self._blocks = find_blocks(network, self._groups)
-        self._scores = importance(
-            self._groups,
-            file.state,
-            self._method,
-            tied=options.tied,
-            generator=generator,
-            measured=measured,
-        )
-        # Whatever is wrong is said before minutes go into measuring a table.
-        cuttable_groups(self._groups, self._scores, options)
+        self.options = options
+        self.progress = progress or Silent()
         self.tables = dict(latency or {})
-        named = [*backends, *(budget.backend for budget in budgets if budget.backend)]
-        for backend in dict.fromkeys(named):
-            if backend in self.tables:
-                continue
-            self.tables[backend] = latency_table(
-                model, backend, options.size_hw, multiple=options.multiple, progress=progress
-            )
+        self._model = model
+        self._importance = importance or named_importance(options.importance, Material(options.tied))
 
-    def plan(self, budgets: Sequence[Budget], latency: Latency) -> Plan:
-        """The plan that meets budgets, with what the tables predict for it.
+    def plan(self, budgets: Sequence[Budget], backends: Iterable[str] = ()) -> Plan:
+        """Returns the plan that meets all budgets; a latency holds as measured on the planned network.
 
         Args:
-            budgets: those of the draft, or tighter or looser ones of the same kinds.
-            latency: what budgets of latency are held against.
+            budgets: as `parse_budgets` returns them.
+            backends: the plan is predicted and measured on these, too.
+
+        Raises:
+            BudgetError: a budget cannot be met, with the nearest that can; or it is met already; or nothing
+                can be pruned at all.
+            UsageError: a layer to keep that the network does not have.
+            BackendError: a backend does not run this network.
+        """
+        prunable_groups(self._ranked, self.options)  # is refused before minutes of measurement
+        self._make_tables([*backends, *(b.backend for b in budgets if isinstance(b, LatencyBudget))])
+        latency = next((budget for budget in budgets if isinstance(budget, LatencyBudget)), None)
+        if latency is None:
+            plan = self.timed(self.predicted(budgets), self.tables)
+        else:
+            plan = meet_latency(self, budgets, latency)
+        _require_removal(plan)
+        return plan
+
+    def recounted(self, plan: Plan) -> Plan:
+        """Returns a plan with the figures that its groups and blocks give, for one that was edited.
+
+        Latencies are kept only where widths and image size are unchanged.
+
+        Raises:
+            PlanError: the plan is for another network, or was edited into something impossible.
+        """
+        removed = {i for b in self.network.blocks if b.shortcut in plan.blocks_removed for i in b.inner}
+        kept = [
+            slots[:0] if index in removed else slots
+            for index, slots in enumerate(kept_slots(plan, self.network))
+        ]
+        counted = counted_plan(
+            self.network,
+            kept,
+            budget=plan.budget,
+            scope=plan.scope,
+            multiple=plan.multiple,
+            evenness=plan.evenness,
+            importance=plan.importance,
+        )
+        if (counted.widths, counted.input_size) != (plan.widths, plan.input_size):
+            return counted
+        return counted.changed(
+            latency_ms=plan.latency_ms, measured_ms=plan.measured_ms, dense_ms=plan.dense_ms
+        )
+
+    def timed(self, plan: Plan, backends: Iterable[str]) -> Plan:
+        """Returns a plan with its predicted and its measured milliseconds on backends.
+
+        Raises:
+            BackendError: a backend is not installed or does not run this network.
+            PlanError: the plan is for another network.
+        """
+        self._make_tables(backends)
+        dense, slim = (replace(file, network=self._at_size(file)) for file in (self._dense, self._cut(plan)))
+        pairs = {backend: measure([dense, slim], backend, REPEATS) for backend in backends}
+        return plan.changed(
+            latency_ms=self._predictions(plan),
+            dense_ms={backend: round(before, 3) for backend, (before, _) in pairs.items()},
+            measured_ms={backend: round(after, 3) for backend, (_, after) in pairs.items()},
+        )
+
+    def prune(self, plan: Plan) -> DarknetModel:
+        """Returns the pruned model of a plan, in evaluation mode; its provenance notes budget and scope.
+
+        Parameters that are frozen in the model (`requires_grad`) are frozen in the pruned one.
+
+        Raises:
+            PlanError: the plan is for another network, or was edited into something impossible.
+        """
+        provenance = {**self._dense.provenance, "pruned": {"budget": plan.budget, "scope": plan.scope}}
+        result = from_checkpoint(replace(self._cut(plan), provenance=provenance))
+        layer_map = remove_blocks(self._dense.network, plan.blocks_removed).layer_map
+        trained = {name: p.requires_grad for name, p in self._model.named_parameters()}
+        moved = moved_state(trained, layer_map)
+        for name, parameter in result.named_parameters():
+            parameter.requires_grad_(moved[name])
+        return result
+
+    def predicted(self, budgets: Sequence[Budget]) -> Plan:
+        """Returns the plan that meets budgets, a latency by prediction.
 
         Raises:
             BudgetError: a budget cannot be met.
         """
-        if self._options.evenness is not None:
-            return self._plan(budgets, latency, self._options)
-        plan = self._plan(budgets, latency, replace(self._options, evenness=0.0))
-        # `channels=` counts as the papers do, whose threshold knows importance alone.
-        if any(budget.kind == "channels" for budget in budgets):
-            return plan
-        evenness = usual_evenness(self._method, plan.macs / plan.dense_macs)
-        if evenness == 0.0:
-            return plan
-        return self._plan(budgets, latency, replace(self._options, evenness=evenness))
+        by_threshold = any(budget.by_threshold for budget in budgets)
+        if self.options.evenness is not None:
+            return self._allocated(budgets, self.options.evenness)
+        if self._ranked.per_cost and not by_threshold:
+            return self._allocated(budgets, PER_COST_EVENNESS)
+        plan = self._allocated(budgets, 0.0)
+        evenness = 0.0 if by_threshold else usual_evenness(plan.macs / plan.dense_macs)
+        return self._allocated(budgets, evenness) if evenness else plan
 
-    def _plan(self, budgets: Sequence[Budget], latency: Latency, options: PlanOptions) -> Plan:
-        """The plan by options whose evenness is set."""
-        network, groups = self.file.network, self._groups
-        kept = allocate(network, groups, self._scores, budgets, options, blocks=self._blocks, latency=latency)
-        plan = describe_cut(
-            network,
-            groups,
-            kept,
-            budget=",".join(map(str, self.budgets)),
+    @cached_property
+    def network(self) -> PrunableNetwork:
+        """The dense network at the size of the options."""
+        return PrunableNetwork(self._at_size(self._dense))
+
+    @cached_property
+    def _dense(self) -> Checkpoint:
+        return to_checkpoint(self._model)
+
+    @cached_property
+    def _ranked(self) -> Ranked:
+        network, importance = self.network, self._importance
+        was_training = self._model.training
+        scores = importance.scores(self._model, network.groups)
+        self._model.train(was_training)
+        return Ranked(
+            network.groups, scores, network.costs, network.blocks, importance.name, importance.per_cost
+        )
+
+    def _allocated(self, budgets: Sequence[Budget], evenness: float) -> Plan:
+        latency = {backend: table.predict for backend, table in self.tables.items()}
+        options = replace(self.options, evenness=evenness)
+        plan = counted_plan(
+            self.network,
+            allocate(self._ranked, budgets, options, latency),
+            budget=",".join(map(str, budgets)),
             scope=options.scope,
             multiple=options.multiple or FLOOR,
-            evenness=options.evenness or 0.0,
-            importance=self._method,
-            blocks=self._blocks,
+            evenness=evenness,
+            importance=self._ranked.importance,
         )
-        return replace(plan, latency_ms=predictions(plan, groups, self.tables))
+        return plan.changed(latency_ms=self._predictions(plan))
+
+    def _at_size(self, file: Checkpoint) -> Network:
+        size = self.options.size_hw
+        return set_size(file.network, *size) if size else file.network
+
+    def _cut(self, plan: Plan) -> Checkpoint:
+        return cut(self._dense, plan.masks(self._dense.network), plan.blocks_removed)
+
+    def _make_tables(self, backends: Iterable[str]) -> None:
+        """Measures the latency models that are missing."""
+        for backend in backends:
+            if backend not in self.tables:
+                self.tables[backend] = latency_table(
+                    replace(self._dense, network=self.network.network),
+                    backend,
+                    self.network,
+                    multiple=self.options.multiple,
+                    progress=self.progress,
+                )
+
+    def _predictions(self, plan: Plan) -> dict[str, float]:
+        cuts = iter(plan.groups)
+        counts = np.array(
+            [g.num_channels if g.fixed else len(next(cuts)["kept"]) for g in self.network.groups.groups]
+        )
+        return {backend: round(table.predict(counts), 3) for backend, table in self.tables.items()}
 
 
-def predictions(plan: Plan, groups: Groups, tables: Mapping[str, LatencyTable]) -> dict[str, float]:
-    """Milliseconds of an image on each backend that has a table, for the network a plan gives.
+def usual_evenness(macs_share: float) -> float:
+    """Returns the evenness for a plan that leaves this share of the MACs (decision 0012).
 
-    Args:
-        plan: the plan.
-        groups: of the network the plan is for.
-        tables: of the same network, by backend.
+    Importances with `per_cost` take `PER_COST_EVENNESS` instead (decision 0016).
     """
-    cuts = iter(plan.groups)
-    counts = np.array(
-        [group.num_channels if group.fixed else len(next(cuts)["kept"]) for group in groups.groups]
+    if macs_share >= 0.25:
+        return 0.0
+    return 0.5 if macs_share >= 0.15 else 1.0
+
+
+def _require_removal(plan: Plan) -> None:
+    """Refuses a plan that would only copy the network."""
+    if not plan.removes_nothing:
+        return
+    has = [f"{format_count(plan.dense_params)} parameters", f"{format_count(plan.dense_macs)} MACs"]
+    has += [f"{ms:.3g} ms on {backend}" for backend, ms in (plan.dense_ms or plan.latency_ms).items()]
+    raise BudgetError(
+        f"budget {plan.budget} is met already: the network has {', '.join(has)}; there is nothing to cut"
     )
-    return {backend: round(table.predict(counts), 3) for backend, table in tables.items()}

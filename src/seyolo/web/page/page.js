@@ -1,4 +1,4 @@
-// A picture goes to the server once per model, with a low threshold; the slider then filters here, which gives the
+// An image goes to the server once per model, with a low threshold; the slider then filters here, which gives the
 // very boxes a higher threshold would have given: suppression drops a box only for a better one.
 
 const ASKED_CONFIDENCE = 0.05;
@@ -7,16 +7,16 @@ const CAMERA_SIDE_PX = 960;
 const MOST_LISTED = 12;
 const TIMED_FRAMES = 30;
 const RETRY_MS = 1000;
-const HIGHEST = 0.72; // of the window: what is said of a picture stays in sight
+const HIGHEST = 0.72; // of the window: the results stay in sight
 
 const page = Object.fromEntries([...document.querySelectorAll("[id]")].map((element) => [element.id, element]));
 
 let models = [];
 let views = [];
-let picture = null; // { blob, image }: the one that is shown
+let current = null; // { blob, image }: the one that is shown
 let turn = 0; // whatever was begun in an earlier turn no longer counts
 let stream = null; // of the camera
-let filling = Promise.resolve(); // the requests of a picture that are under way
+let filling = Promise.resolve(); // the requests of an image that are under way
 
 // ---- asking the server
 
@@ -50,7 +50,7 @@ function makeView(model) {
     model, figure, canvas: part("canvas"), runs: part(".runs"), latency: part(".latency"), more: part(".more"),
     list: part("ul"), runsOn: `${width} × ${height} px, ${model.runtime}`, image: null, answer: null, times: [],
   };
-  new ResizeObserver(() => draw(view)).observe(part(".picture"));
+  new ResizeObserver(() => draw(view)).observe(part(".image"));
   return view;
 }
 
@@ -80,7 +80,7 @@ function show(view) {
 }
 
 function showRuns(view, perSecond) {
-  const rate = perSecond ? `, ${perSecond.toFixed(perSecond < 10 ? 1 : 0)} pictures/s` : "";
+  const rate = perSecond ? `, ${perSecond.toFixed(perSecond < 10 ? 1 : 0)} images/s` : "";
   view.runs.textContent = view.runsOn + rate;
 }
 
@@ -100,7 +100,7 @@ function describe(view) {
     item.className = found.length ? "" : "none";
     return item;
   }));
-  view.canvas.setAttribute("aria-label", `the picture with ${countText(found)}`);
+  view.canvas.setAttribute("aria-label", `the image with ${countText(found)}`);
 }
 
 function countText(found) {
@@ -169,7 +169,7 @@ function drawLabel(context, { box, name, score }, toCanvas, ratio, { colour, tex
   context.fillText(label, left + margin, top + height / 2 + ratio / 2);
 }
 
-// ---- pictures
+// ---- images
 
 async function open(blob) {
   stopCamera();
@@ -177,11 +177,11 @@ async function open(blob) {
   say("");
   try {
     const image = await createImageBitmap(blob).catch(() => {
-      throw new Error("This is not a picture the browser can show.");
+      throw new Error("This is not an image the browser can show.");
     });
     if (mine !== turn) return;
     const isTaken = SENT_AS_THEY_ARE.includes(blob.type);
-    picture = { blob: isTaken ? blob : await toJpeg(onCanvas(image, image.width, image.height)), image };
+    current = { blob: isTaken ? blob : await toJpeg(onCanvas(image, image.width, image.height)), image };
     for (const view of views) clear(view, image);
     reveal();
     await fill(mine);
@@ -206,9 +206,9 @@ async function fillInTurn(mine) {
   for (const view of chosenViews()) {
     if (mine !== turn) return;
     if (view.answer) continue;
-    const answer = await detect(picture.blob, view.model.name);
+    const answer = await detect(current.blob, view.model.name);
     if (mine !== turn) return;
-    put(view, picture.image, answer);
+    put(view, current.image, answer);
   }
   say(chosenViews().map((view) => `${view.model.name}: ${countText(shownDetections(view))}`).join(" · "));
 }
@@ -262,7 +262,7 @@ async function startCamera() {
     complain(new Error(denied ? "The browser does not let this page use the camera." : "No camera was found."));
     return;
   }
-  picture = null;
+  current = null;
   for (const view of views) clear(view, null);
   reveal();
   await watch(video, mine);
@@ -351,7 +351,7 @@ function take(event, data) {
   event.preventDefault();
   document.body.classList.remove("dragging");
   if (data.files[0]) open(data.files[0]);
-  else complain(new Error("That holds no picture; drop or paste a picture file."));
+  else complain(new Error("That holds no image; drop or paste an image file."));
 }
 
 function offerChoice() {
@@ -366,7 +366,7 @@ function offerChoice() {
   page.choice.hidden = models.length < 2;
   page.options.addEventListener("change", () => {
     showViews();
-    if (picture) fill(turn).catch(complain);
+    if (current) fill(turn).catch(complain);
   });
 }
 

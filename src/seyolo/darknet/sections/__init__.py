@@ -1,0 +1,83 @@
+"""The typed sections of a Darknet cfg, as AlexeyAB's Darknet defines them; each declares its own wiring.
+
+`SECTIONS` lists the sections that are layers. The torch layer, ONNX nodes and channel rule of each are in the
+tables `torchnet.layers.LAYERS`, `exporting.translate.WRITERS` and `pruning.groups.rules.RULES`; a test
+demands that every table has every section.
+"""
+
+from __future__ import annotations
+
+from seyolo.darknet.sections.attention import Cbam, Join, Sam, ScaleChannels
+from seyolo.darknet.sections.base import (
+    NOT_KEYS,
+    Activation,
+    Keys,
+    Price,
+    Reference,
+    Section,
+    Size,
+    TensorShapes,
+    WiringError,
+    size_text,
+)
+from seyolo.darknet.sections.convolutional import Convolutional
+from seyolo.darknet.sections.detection import Detection, Region, Yolo
+from seyolo.darknet.sections.joining import Route, Shortcut, WeightsNormalization, WeightsType
+from seyolo.darknet.sections.net import Net
+from seyolo.darknet.sections.pooling import AvgPool, LocalAvgPool, MaxPool
+from seyolo.darknet.sections.resampling import Reorg, Reorg3d, Upsample
+from seyolo.darknet.sections.simple import Dropout, Implicit
+
+SECTIONS: tuple[type[Section], ...] = (
+    Convolutional,
+    MaxPool,
+    LocalAvgPool,
+    AvgPool,
+    Upsample,
+    Dropout,
+    Reorg,
+    Reorg3d,
+    Implicit,
+    Route,
+    Shortcut,
+    ScaleChannels,
+    Sam,
+    Cbam,
+    Yolo,
+    Region,
+)
+
+__all__ = [
+    "NOT_KEYS",
+    "SECTIONS",
+    "Activation",
+    "AvgPool",
+    "Cbam",
+    "Convolutional",
+    "Detection",
+    "Dropout",
+    "Implicit",
+    "Join",
+    "Keys",
+    "LocalAvgPool",
+    "MaxPool",
+    "Net",
+    "Price",
+    "Reference",
+    "Region",
+    "Reorg",
+    "Reorg3d",
+    "Route",
+    "Sam",
+    "ScaleChannels",
+    "Section",
+    "Shortcut",
+    "Size",
+    "TensorShapes",
+    "Upsample",
+    "WeightsNormalization",
+    "WeightsType",
+    "WiringError",
+    "Yolo",
+    "size_text",
+]

@@ -1,0 +1,203 @@
+"""Files that `detect` writes for each image and frame: annotated media, labels, crops, and a journal row.
+
+    RUN/photo.jpg            images: with boxes, under its own name
+    RUN/clip.mp4             video: of a video, camera or stream
+    RUN/labels/photo.txt     yolo: one line per object; of a video labels/clip/000012.txt
+    RUN/crops/hand/photo-1.jpg   crops: what is inside each box; of a video crops/hand/clip/000012-1.jpg
+
+A file gets its name when it is complete; the row is appended to the journal after the files.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from jaxtyping import UInt8
+
+from seyolo.detecting.journal import Journal, Row
+from seyolo.detecting.names import UniqueNames
+from seyolo.detections import Detections
+from seyolo.errors import UsageError
+from seyolo.files import write_bytes, write_text
+from seyolo.media.annotate import draw
+from seyolo.media.sources import is_live, kind_of
+from seyolo.media.video import VideoWriter
+
+COLOUR_ENDINGS = {".pbm": ".ppm", ".pgm": ".ppm"}
+"""Formats without colour, and their equivalents with colour."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Names for the files of a source: its annotated file, and the stem of all others."""
+
+    file: str
+    stem: str
+
+
+class Places:
+    """Unique file names for every source.
+
+    Args:
+        names: of all sources, including finished ones and those of other workers.
+    """
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._files = UniqueNames(_file_name(name) for name in names)
+        self._stems = UniqueNames(_stem(_file_name(name)) for name in names)
+
+    def take(self, name: str) -> Place:
+        """Returns the names for the next source."""
+        file = _file_name(name)
+        return Place(self._files.take(file), self._stems.take(_stem(file)))
+
+
+def _file_name(name: str) -> str:
+    kind = kind_of(name)
+    if kind == "picture":
+        stem, ending = os.path.splitext(os.path.basename(name))
+        return stem + COLOUR_ENDINGS.get(ending.lower(), ending)
+    stems = {"video": _stem(name), "camera": f"camera-{name}", "stream": "stream", "stdin": "stdin"}
+    return stems[kind] + (".jpg" if kind == "stdin" else ".mp4")
+
+
+def _stem(name: str) -> str:
+    return os.path.splitext(os.path.basename(name))[0]
+
+
+def check_places(names: Sequence[str], folder: Path) -> None:
+    """Refuses a folder where annotated images or videos would overwrite sources.
+
+    Raises:
+        UsageError: names the file that would be overwritten.
+    """
+    if not folder.exists():
+        return
+    real_folder = os.path.realpath(folder)
+    files = (os.path.realpath(name) for name in names if not is_live(name))
+    inside = {file for file in files if os.path.dirname(file) == real_folder}
+    places = Places(names)
+    for name in names if inside else ():
+        file = places.take(name).file
+        if os.path.join(real_folder, file) in inside:
+            raise UsageError(f"--out {folder}: would overwrite {folder / file}; give another folder")
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One image, or the error of reading it.
+
+    Attributes:
+        source: as given.
+        place: names for its files.
+        image: BGR; None when it cannot be read.
+        error: the message, when it cannot be read.
+        number: of a frame of a video, from 0.
+        time_s: of a frame of a video.
+    """
+
+    source: str
+    place: Place
+    image: UInt8[np.ndarray, "H W 3"] | None = None
+    error: str | None = None
+    number: int | None = None
+    time_s: float | None = None
+
+    @property
+    def stem(self) -> str:
+        """The stem of the names of its files."""
+        return self.place.stem if self.number is None else f"{self.place.stem}/{self.number:06d}"
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Writer of the files of each frame.
+
+    Attributes:
+        names: class names.
+        folder: of the files; None writes none.
+        wanted: kinds of files: `images`, `video`, `yolo`, `crops`.
+        journal: of the rows; None keeps none.
+        tell: called with each row.
+    """
+
+    names: Sequence[str]
+    folder: Path | None = None
+    wanted: Iterable[str] = ()
+    journal: Journal | None = None
+    tell: Callable[[Row], None] = lambda row: None
+
+    def write(self, frame: Frame, found: Detections, video: VideoWriter | None = None) -> None:
+        """Writes the files of a frame, then its row.
+
+        Raises:
+            OSError: a file cannot be written.
+        """
+        annotated = None
+        if frame.image is not None and self.folder is not None:
+            annotated = self._write_annotated(frame, frame.image, found, self.folder, video)
+            if "yolo" in self.wanted:
+                lines = found.to_yolo(*frame.image.shape[:2])
+                write_text(self.folder / f"labels/{frame.stem}.txt", "".join(f"{line}\n" for line in lines))
+            if "crops" in self.wanted:
+                self._write_crops(frame, frame.image, found, self.folder)
+        row = self._row(frame, found, annotated)
+        if self.journal is not None:
+            self.journal.append(row)
+        self.tell(row)
+
+    def video_of(self, place: Place) -> Path | None:
+        """Returns the path of a source's annotated video; None when none is wanted."""
+        if self.folder is None or "video" not in self.wanted:
+            return None
+        return self.folder / place.file
+
+    def _write_annotated(
+        self, frame: Frame, image: np.ndarray, found: Detections, folder: Path, video: VideoWriter | None
+    ) -> Path | None:
+        if frame.number is not None and video is not None:
+            video.write(frame.number, draw(image, found, self.names))
+            return video.path
+        if frame.number is None and "images" in self.wanted:
+            write_image(folder / frame.place.file, draw(image, found, self.names))
+            return folder / frame.place.file
+        return None
+
+    def _write_crops(self, frame: Frame, image: np.ndarray, found: Detections, folder: Path) -> None:
+        corners = np.concatenate([np.floor(found.boxes[:, :2]), np.ceil(found.boxes[:, 2:])], axis=1)
+        for number, (corner, class_id) in enumerate(zip(corners, found.class_ids.tolist(), strict=True), 1):
+            left, top, right, bottom = corner.astype(int).tolist()
+            name = re.sub(r"[^\w .-]", "_", self.names[class_id]).strip(". ")
+            path = folder / f"crops/{name or class_id}/{frame.stem}-{number}.jpg"
+            write_image(path, image[top:bottom, left:right])
+
+    def _row(self, frame: Frame, found: Detections, annotated: Path | None) -> Row:
+        row: dict[str, object] = {"picture": frame.source}
+        if frame.number is not None and frame.time_s is not None:
+            row |= {"frame": frame.number, "time_s": round(frame.time_s, 6)}
+        if frame.image is None:
+            return row | {"error": frame.error}
+        height, width = frame.image.shape[:2]
+        return row | {
+            "width": width,
+            "height": height,
+            "annotated": None if annotated is None else str(annotated),
+            "detections": found.to_dicts(self.names),
+        }
+
+
+def write_image(path: Path, image: UInt8[np.ndarray, "H W 3"]) -> None:
+    """Writes a BGR image in one step, in the format of the path's ending.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    # OpenCV can write the file, but does not report a full disk.
+    _, data = cv2.imencode(path.suffix.lower(), image)
+    write_bytes(path, data.tobytes())

@@ -1,0 +1,242 @@
+"""Detection in many sources: reading, inference and writing at the same time, in order, in constant memory.
+
+    reading threads  ->  inference (main thread)  ->  writing thread: draw, encode, files, journal
+
+Images come before videos, each in the order given. So every worker and every resumed run assigns the same
+files to the same sources.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, closing, nullcontext
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from seyolo.detecting.names import NameSet
+from seyolo.detecting.outputs import Frame, Outputs, Place, Places
+from seyolo.detecting.run_folder import Shard
+from seyolo.detecting.tables import Rows
+from seyolo.detections import Detections
+from seyolo.detector import Detector
+from seyolo.errors import DataError
+from seyolo.media.ahead import Behind, mapped_ahead, newest, read_ahead
+from seyolo.media.images import decode_image, read_image
+from seyolo.media.sources import Sources, kind_of
+from seyolo.media.video import VideoReader, VideoWriter
+from seyolo.progress import Advance, Progress
+
+NUM_READERS = 2
+MOST_LISTED = 5
+
+
+@dataclass
+class Tally:
+    """Counts of a run.
+
+    Attributes:
+        num_sources: sources processed.
+        num_videos: those of them with frames.
+        num_images: images and frames read.
+        num_unreadable: sources with an error.
+        errors: the first few of the errors.
+        is_interrupted: Ctrl-C stopped a live source.
+    """
+
+    num_sources: int = 0
+    num_videos: int = 0
+    num_images: int = 0
+    num_unreadable: int = 0
+    errors: list[str] = field(default_factory=list)
+    is_interrupted: bool = False
+
+    def add_past(self, rows: Rows) -> NameSet:
+        """Counts the rows of an interrupted run and returns its finished sources."""
+        last = None
+        for row in rows():
+            self.num_sources += row["picture"] != last
+            self.num_videos += row["picture"] != last and "frame" in row
+            last = row["picture"]
+            if "error" in row:
+                self.add_error(row["error"])
+            else:
+                self.num_images += 1
+        return NameSet(row["picture"] for row in rows())
+
+    def add(self, frame: Frame) -> None:
+        """Counts an image or frame."""
+        if frame.error is not None:
+            self.add_error(frame.error)
+        else:
+            self.num_images += 1
+
+    def add_error(self, text: str) -> None:
+        """Counts a source or frame that cannot be read."""
+        self.num_unreadable += 1
+        if len(self.errors) < MOST_LISTED:
+            self.errors.append(text)
+
+
+@dataclass(frozen=True)
+class DetectRun:
+    """A run over sources.
+
+    Attributes:
+        detector: the detector.
+        outputs: writes the results.
+        sources: all sources.
+        shard: this worker's part of them.
+        done: finished sources, which are skipped.
+        strict: stop at the first source that cannot be read.
+        max_frames: of each video and live source.
+        batch: images or frames in one run of the network; 1 for live sources.
+        progress: shows the progress.
+        say: prints a line about each video.
+        tally: counts.
+    """
+
+    detector: Detector
+    outputs: Outputs
+    sources: Sources
+    progress: Progress
+    say: Callable[[str], None]
+    shard: Shard
+    done: NameSet
+    strict: bool
+    max_frames: int | None
+    batch: int
+    tally: Tally
+
+    def run(self) -> None:
+        """Detects in all sources.
+
+        Raises:
+            DataError: a source cannot be read, and the run is strict.
+            OSError: a result cannot be written.
+            KeyboardInterrupt: except in a live source, which ends normally.
+        """
+        names = sorted(self.sources.names, key=lambda name: not _is_image(name))
+        mine = (name for index, name in enumerate(names) if self.shard.has(index))
+        num_images = sum(_is_image(name) and name not in self.done for name in mine)
+        todo = self._with_places(names)
+        with Behind() as behind:
+            if num_images:
+                self._detect_images(islice(todo, num_images), num_images, behind)
+            for name, place in todo:
+                if not self.tally.is_interrupted:
+                    self._detect_video(name, place, behind)
+
+    def _with_places(self, names: Sequence[str]) -> Iterator[tuple[str, Place]]:
+        """Yields this worker's unfinished sources."""
+        places = Places(names)
+        for index, name in enumerate(names):
+            place = places.take(name)
+            if self.shard.has(index) and name not in self.done:
+                yield name, place
+
+    def _detect_images(self, images: Iterable[tuple[str, Place]], total: int, behind: Behind) -> None:
+        with (
+            self.progress.task("detecting", total) as advance,
+            closing(mapped_ahead(self._read, images, NUM_READERS)) as frames,
+        ):
+            for frame, found in self._detected(frames, self.batch):
+                behind.call(self.outputs.write, frame, found)
+                self.tally.num_sources += 1
+                advance(1, Path(frame.source).name)
+
+    def _read(self, numbered: tuple[str, Place]) -> Frame:
+        name, place = numbered
+        try:
+            is_stdin = kind_of(name) == "stdin"
+            image = decode_image(self.sources.stdin, "stdin") if is_stdin else read_image(name)
+        except DataError as error:
+            return Frame(name, place, error=str(error))
+        return Frame(name, place, image)
+
+    def _detect_video(self, name: str, place: Place, behind: Behind) -> None:
+        self.tally.num_sources += 1
+        self.tally.num_videos += 1
+        try:
+            reader = VideoReader(name)
+        except DataError as error:
+            frame = self._counted(Frame(name, place, error=str(error)))
+            behind.call(self.outputs.write, frame, Detections.empty())
+            return
+        with (
+            closing(reader),
+            self._writer(reader, place) as video,
+            self.progress.task(f"detecting in {name}", self._num_frames(reader)) as advance,
+            behind.settled(),
+        ):
+            self._detect_frames(reader, place, video, behind, advance)
+
+    def _detect_frames(
+        self, reader: VideoReader, place: Place, video: VideoWriter | None, behind: Behind, advance: Advance
+    ) -> None:
+        ahead = newest if reader.is_live else read_ahead
+        # Frames of a live source would wait for a full batch.
+        batch = 1 if reader.is_live else self.batch
+        start, num_frames, num_with = time.perf_counter(), 0, 0
+        try:
+            with closing(ahead(_frames(reader, place))) as frames:
+                for frame, found in self._detected(islice(frames, self.max_frames), batch):
+                    behind.call(self.outputs.write, frame, found, video)
+                    num_frames += frame.image is not None
+                    num_with += len(found) > 0
+                    advance(1, f"{num_frames / (time.perf_counter() - start):.1f} frames/s")
+        except KeyboardInterrupt:
+            if not reader.is_live:
+                raise
+            self.tally.is_interrupted = True
+        behind.finish()
+        rate = num_frames / (time.perf_counter() - start)
+        self.say(f"{reader.name}: objects in {num_with} of {num_frames} frames, {rate:.1f} frames/s")
+
+    def _detected(self, frames: Iterable[Frame], batch: int) -> Iterator[tuple[Frame, Detections]]:
+        """Yields the frames with their detections; a frame that cannot be read has none."""
+        waiting: deque[Frame] = deque()
+
+        def images() -> Iterator[Any]:
+            for frame in frames:
+                waiting.append(frame)
+                if frame.image is not None:
+                    yield frame.image
+                elif self.strict:
+                    return
+
+        for found in self.detector.detect_many(images(), batch_size=batch):
+            while waiting[0].image is None:
+                yield self._counted(waiting.popleft()), Detections.empty()
+            yield self._counted(waiting.popleft()), found
+        for frame in waiting:
+            yield self._counted(frame), Detections.empty()
+
+    def _counted(self, frame: Frame) -> Frame:
+        if self.strict and frame.error is not None:
+            raise DataError(frame.error)
+        self.tally.add(frame)
+        return frame
+
+    def _writer(self, reader: VideoReader, place: Place) -> AbstractContextManager[VideoWriter | None]:
+        path = self.outputs.video_of(place)
+        return nullcontext() if path is None else VideoWriter(path, reader.fps)
+
+    def _num_frames(self, reader: VideoReader) -> int | None:
+        limits = [number for number in (reader.num_declared, self.max_frames) if number]
+        return min(limits, default=None)
+
+
+def _frames(reader: VideoReader, place: Place) -> Iterator[Frame]:
+    try:
+        for frame in reader.frames():
+            yield Frame(reader.name, place, frame.image, None, frame.number, frame.time_s)
+    except DataError as error:
+        yield Frame(reader.name, place, error=str(error))
+
+
+def _is_image(name: str) -> bool:
+    return kind_of(name) in ("picture", "stdin")

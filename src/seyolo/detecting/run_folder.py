@@ -1,0 +1,138 @@
+"""Folder of a `detect` run: settings, journal and tables.
+
+    config.json                 the settings
+    detections.partial.jsonl    the journal of an unfinished run
+    detections.jsonl            the journal of a finished run, the last file to get its name
+    detections.json, .csv, .coco.json   the tables
+
+Each of several workers on one folder has its own files, such as `detections.2-of-8.jsonl`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from seyolo.detecting.journal import Journal, repair
+from seyolo.detecting.tables import write_chunks
+from seyolo.errors import DataError, UsageError
+from seyolo.files import write_json
+from seyolo.runs import existing_run
+
+CONFIG = "config.json"
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A worker's part of the sources: every `count`-th.
+
+    Attributes:
+        number: of the worker, from 1.
+        count: of all workers.
+    """
+
+    number: int = 1
+    count: int = 1
+
+    @property
+    def tag(self) -> str:
+        """The part of the file names that differs between workers."""
+        return "" if self.count == 1 else f".{self.number}-of-{self.count}"
+
+    def has(self, index: int) -> bool:
+        """Tells whether the source of this index belongs to the worker."""
+        return index % self.count == self.number - 1
+
+    def __str__(self) -> str:
+        return f"{self.number}/{self.count}"
+
+
+def parse_shard(text: str) -> Shard:
+    """Parses a shard such as `2/8`.
+
+    Raises:
+        UsageError: the text is no shard.
+    """
+    match = re.fullmatch(r"(\d+)/(\d+)", text)
+    if match is None or not 1 <= int(match[1]) <= int(match[2]):
+        raise UsageError(f"--shard {text}: give this worker's number and how many there are, such as 2/8")
+    return Shard(int(match[1]), int(match[2]))
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The files of a run, for one worker."""
+
+    path: Path
+    shard: Shard = Shard()
+
+    def start(self, config: Mapping[str, Any]) -> Journal:
+        """Starts a new run and returns its journal.
+
+        Raises:
+            UsageError: the folder holds an interrupted run.
+        """
+        if self._partial.is_file() and self._partial.stat().st_size > 0:
+            raise UsageError(
+                f"{self.path}: holds an interrupted run; continue it with --resume {self.path}, "
+                f"give another --out, or remove {self._partial.name}"
+            )
+        journal = Journal(self._partial)
+        write_json(self.path / CONFIG, {**config, "num_shards": self.shard.count})
+        return journal
+
+    def resume(self) -> Journal:
+        """Returns the repaired journal of an interrupted run, or that of a worker that has not started.
+
+        Raises:
+            UsageError: the run is finished.
+        """
+        if self._partial.is_file():
+            repair(self._partial)
+        elif self.table("jsonl").is_file():
+            raise UsageError(f"{self.path}: this run is finished; there is nothing to resume")
+        if self.shard.count == 1:
+            for left_over in self.path.rglob(".*.partial*"):
+                left_over.unlink()
+        return Journal(self._partial)
+
+    def config(self) -> dict[str, Any]:
+        """Returns the settings of the run.
+
+        Raises:
+            TrainingError: the folder holds no run.
+            DataError: the file is damaged.
+            UsageError: the run has another number of workers.
+        """
+        path = existing_run(self.path, CONFIG) / CONFIG
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError:
+            values = None
+        if not isinstance(values, dict) or "num_shards" not in values:
+            raise DataError(f"{path}: damaged, or not of a detect run; it cannot be resumed")
+        count = values.pop("num_shards")
+        if count != self.shard.count:
+            share = f"--shard N/{count}" if count > 1 else "no --shard"
+            raise UsageError(f"{self.path}: was started with {count} workers; give {share}")
+        return values
+
+    def table(self, kind: str) -> Path:
+        """Returns the path of a table: `json`, `jsonl`, `csv` or `coco`."""
+        ending = "coco.json" if kind == "coco" else kind
+        return self.path / f"detections{self.shard.tag}.{ending}"
+
+    def finish(self, tables: Mapping[str, Iterator[str]]) -> None:
+        """Writes the tables, then gives the journal its final name."""
+        for kind, chunks in tables.items():
+            write_chunks(self.table(kind), chunks)
+        os.replace(self._partial, self.table("jsonl"))
+
+    @property
+    def _partial(self) -> Path:
+        return self.path / f"detections{self.shard.tag}.partial.jsonl"

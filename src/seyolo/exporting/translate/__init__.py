@@ -1,0 +1,82 @@
+"""Translation of a description and its weights into an ONNX graph, section by section, without tracing.
+
+Tracing takes ten seconds and gigabytes to find what the description already holds. Operators are limited to
+those that ONNX Runtime, OpenVINO and OpenCV all run. Batch normalisation must be folded beforehand.
+"""
+
+from __future__ import annotations
+
+import onnx
+from onnx import TensorProto, helper
+
+from seyolo.checkpoint import Checkpoint
+from seyolo.darknet.graph import IMAGE, Shape, num_classes, shapes
+from seyolo.darknet.sections import Detection
+from seyolo.exporting.translate import (
+    attention,
+    convolution,
+    detection,
+    joining,
+    pooling,
+    resampling,
+    simple,
+)
+from seyolo.exporting.translate.builder import GraphBuilder, Layer, WriterTable
+
+OPSET = 17
+IR_VERSION = 8
+IMAGES = "images"
+RAW = "raw"
+
+WRITERS: WriterTable = {
+    **convolution.WRITERS,
+    **pooling.WRITERS,
+    **resampling.WRITERS,
+    **joining.WRITERS,
+    **attention.WRITERS,
+    **simple.WRITERS,
+    **detection.WRITERS,
+}
+"""How to write the nodes of each section."""
+
+
+def to_onnx(checkpoint: Checkpoint, size: tuple[int, int], dynamic_batch: bool = False) -> onnx.ModelProto:
+    """Returns the network with decoding inside, for images of `size` (height, width) pixels.
+
+    Args:
+        checkpoint: without batch normalisation, see `torchnet.folding`.
+        size: multiples of the largest stride.
+        dynamic_batch: any number of images instead of one.
+    """
+    network = checkpoint.network
+    outputs = shapes(network, *size)
+    graph = GraphBuilder(checkpoint.state, size)
+    _add_layers(graph, checkpoint, outputs)
+    batch = "batch" if dynamic_batch else 1
+    num_predictions = sum(
+        detection.num_predictions(section, shape)
+        for section, shape in zip(network.layers, outputs, strict=True)
+        if isinstance(section, Detection)
+    )
+    raw_shape = [batch, num_predictions, 5 + num_classes(network)]
+    images = helper.make_tensor_value_info(IMAGES, TensorProto.FLOAT, [batch, 3, *size])
+    raw = helper.make_tensor_value_info(RAW, TensorProto.FLOAT, raw_shape)
+    body = helper.make_graph(graph.nodes, "seyolo", [images], [raw], initializer=graph.initializers)
+    opset = helper.make_opsetid("", OPSET)
+    return helper.make_model(body, opset_imports=[opset], ir_version=IR_VERSION, producer_name="seyolo")
+
+
+def _add_layers(graph: GraphBuilder, checkpoint: Checkpoint, outputs: tuple[Shape, ...]) -> None:
+    network = checkpoint.network
+    values = {IMAGE: IMAGES}
+    known = {IMAGE: Shape(network.net.channels, *graph.image_size), **dict(enumerate(outputs))}
+    heads: list[str] = []
+    for index, section in enumerate(network.layers):
+        sources = section.inputs(index)
+        read = [known[source] for source in sources]
+        graph.layer = index
+        layer = Layer(index, [values[source] for source in sources], read, outputs[index])
+        values[index] = WRITERS[type(section)](graph, section, layer)
+        if isinstance(section, Detection):
+            heads.append(values[index])
+    graph.nodes.append(helper.make_node("Concat", heads, [RAW], axis=1))

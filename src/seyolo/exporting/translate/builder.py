@@ -1,0 +1,92 @@
+"""ONNX graph under construction, and the nodes that several sections need."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from seyolo.darknet.graph import Shape
+from seyolo.darknet.sections import Section
+
+
+class GraphBuilder:
+    """Nodes and initializers of a graph; every method returns the name of the value it adds.
+
+    Attributes:
+        state: the tensors of the network.
+        image_size: (height, width) in pixels.
+        layer: index of the layer that is being translated, for the names of values.
+    """
+
+    def __init__(self, state: Mapping[str, NDArray[Any]], image_size: tuple[int, int]) -> None:
+        self.state = state
+        self.image_size = image_size
+        self.layer = 0
+        self.nodes: list[onnx.NodeProto] = []
+        self.initializers: list[TensorProto] = []
+
+    def node(self, operator: str, inputs: Sequence[str], **attributes: Any) -> str:
+        """Adds an operator with one output."""
+        output = f"layer{self.layer}_{operator.lower()}_{len(self.nodes)}"
+        self.nodes.append(helper.make_node(operator, inputs, [output], name=output, **attributes))
+        return output
+
+    def constant(self, value: object, dtype: type[np.generic] = np.float32) -> str:
+        """Adds an array."""
+        name = f"constant_{len(self.initializers)}"
+        self.initializers.append(numpy_helper.from_array(np.asarray(value, dtype), name))
+        return name
+
+    def tensor(self, name: str) -> str:
+        """Adds a tensor of the network under its own name."""
+        self.initializers.append(numpy_helper.from_array(self.state[name], name))
+        return name
+
+    def slice(self, value: str, start: int, end: int, axis: int) -> str:
+        """Adds a slice along one axis."""
+        bounds = [self.constant([bound], np.int64) for bound in (start, end, axis)]
+        return self.node("Slice", [value, *bounds])
+
+    def clip(self, value: str, low: float | None, high: float) -> str:
+        """Adds a limit below (None for none) and above."""
+        return self.node("Clip", [value, "" if low is None else self.constant(low), self.constant(high)])
+
+    def affine(self, value: str, factor: float, added: float) -> str:
+        """Adds factor · value + added."""
+        scaled = self.node("Mul", [value, self.constant(factor)])
+        return self.node("Add", [scaled, self.constant(added)])
+
+    def convolution(self, value: str, module: str, kernel: int, **attributes: object) -> str:
+        """Adds a convolution with the tensors of `module`."""
+        tensors = [self.tensor(f"{module}.weight")]
+        if f"{module}.bias" in self.state:
+            tensors.append(self.tensor(f"{module}.bias"))
+        return self.node("Conv", [value, *tensors], kernel_shape=[kernel, kernel], **attributes)
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Surroundings of a section in the graph.
+
+    Attributes:
+        index: the layer.
+        inputs: names of the values it reads.
+        read: their shapes.
+        shape: the shape of its output.
+    """
+
+    index: int
+    inputs: list[str]
+    read: list[Shape]
+    shape: Shape
+
+
+Writer = Callable[[GraphBuilder, Any, Layer], str]
+"""Adds the nodes of a section; returns the name of its output."""
+WriterTable = Mapping[type[Section], Writer]

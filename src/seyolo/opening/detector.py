@@ -1,0 +1,122 @@
+"""A MODEL ready to detect: a file on its own runtime, everything else on PyTorch.
+
+PyTorch is imported only for a model that needs it.
+"""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import NamedTuple, cast
+
+from seyolo.darknet.zoo import is_zoo_name
+from seyolo.errors import BackendError, ModelError, UsageError
+from seyolo.opening.description import describe
+from seyolo.options.model import ModelOptions
+from seyolo.runtime.choice import MODEL_ENDINGS, check_choice, is_exported, open_backend
+from seyolo.runtime.installed import needing
+from seyolo.runtime.protocol import Backend, Precision, Runtime
+from seyolo.runtime.shipped import is_shipped, shipped_names
+
+NO_OPTIONS = ModelOptions()
+
+
+class Choice(NamedTuple):
+    """A MODEL, and the runtime and precision behind it, as in `slim.onnx@openvino:bf16`."""
+
+    model: str
+    runtime: Runtime | None
+    precision: Precision
+
+
+def split_model(model: str | Path) -> Choice:
+    """Splits a MODEL at its last `@` from a runtime and a precision, where they follow.
+
+    Raises:
+        BackendError: a runtime or precision that does not exist.
+    """
+    text = str(model)
+    name, at, wanted = text.rpartition("@")
+    runtime, colon, precision = wanted.partition(":")
+    # `yolov3@0.25` is a zoo name with a width; only PyTorch runs zoo names.
+    names_runtime = name.endswith(MODEL_ENDINGS) or is_shipped(name) or runtime == "torch"
+    if not at or Path(text).exists() or not names_runtime:
+        return Choice(text, None, "f32")
+    check_choice(runtime, precision if colon else "f32", text)
+    return Choice(name, cast(Runtime, runtime), cast(Precision, precision if colon else "f32"))
+
+
+def options_for(model: str, options: ModelOptions) -> ModelOptions:
+    """Returns the options that concern one of several models: none for a file that is complete in itself."""
+    return options if is_zoo_name(model) or model.endswith(".cfg") else NO_OPTIONS
+
+
+def open_detector(
+    model: str | Path,
+    options: ModelOptions = NO_OPTIONS,
+    *,
+    threads: int | None = None,
+    device: str = "cpu",
+    random: bool = False,
+) -> Backend:
+    """Opens a MODEL ready to run.
+
+    Args:
+        model: a shipped detector, an `.onnx` or `.xml` file, a checkpoint, a `.cfg` or a zoo name;
+            `@RUNTIME` or `@RUNTIME:PRECISION` behind it chooses another runtime than the usual, as in
+            `slim.onnx@openvino:bf16`.
+        options: weights, classes and gates; classes and gates need PyTorch.
+        threads: of the CPU.
+        device: `cpu` or `cuda`.
+        random: accept random weights where none are given.
+
+    Raises:
+        BackendError: no such file, or a runtime that is missing or refuses it.
+        ModelError: a network without weights.
+        UsageError: options for an exported file.
+    """
+    choice = split_model(model)
+    exported = is_exported(choice.model)
+    if exported and (options.weights, options.num_classes, options.attention) != (None, None, None):
+        raise UsageError(
+            f"{choice.model}: an exported file is run as it is; leave --weights and the model options out"
+        )
+    if exported or _runs_as_file(Path(choice.model), options, random):
+        return open_backend(
+            choice.model,
+            options.weights,
+            runtime=choice.runtime,
+            precision=choice.precision,
+            threads=threads,
+            device=device,
+        )
+    if choice.runtime not in (None, "torch"):
+        raise BackendError(
+            f"{model}: {choice.runtime} runs files without model options; leave them out, or use torch"
+        )
+    if Path(choice.model).suffix not in MODEL_ENDINGS:
+        _require_known(choice.model, options.num_classes)
+    with needing("torch", choice.model, '"seyolo[train]"'):
+        from seyolo.opening.model import open_model  # noqa: PLC0415
+        from seyolo.runtime.torch_backend import TorchBackend  # noqa: PLC0415
+    opened = open_model(choice.model, options, device=device, random=random)
+    return TorchBackend(opened, threads=threads, device=device, precision=choice.precision)
+
+
+def _runs_as_file(path: Path, options: ModelOptions, random: bool) -> bool:
+    """Tells whether a runtime opens the file itself: no model options, and Darknet weights where needed."""
+    weights = options.weights
+    if path.suffix not in MODEL_ENDINGS or (options.num_classes, options.attention) != (None, None):
+        return False
+    if weights is not None and (path.suffix != ".cfg" or weights.suffix == ".safetensors"):
+        return False
+    has_weights = path.suffix != ".cfg" or weights is not None or path.with_suffix(".weights").is_file()
+    return has_weights or not random
+
+
+def _require_known(name: str, num_classes: int | None) -> None:
+    """Refuses an unknown MODEL, whatever is installed; names the shipped detector with a similar name."""
+    near = difflib.get_close_matches(name, shipped_names(), 1)
+    if near and not is_zoo_name(name):
+        raise ModelError(f"there is no model {name!r}; did you mean {near[0]}, which comes with seyolo?")
+    describe(name, num_classes)

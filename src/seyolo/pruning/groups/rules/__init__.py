@@ -1,0 +1,18 @@
+"""Channel rules: how pruning passes through each kind of section."""
+
+from __future__ import annotations
+
+from seyolo.pruning.groups.rules import attention, convolution, joining, pooling, resampling, simple
+from seyolo.pruning.groups.rules.base import FloatArray, LayerFunctions, RuleTable, Tensors
+
+RULES: RuleTable = {
+    **convolution.RULES,
+    **pooling.RULES,
+    **resampling.RULES,
+    **joining.RULES,
+    **attention.RULES,
+    **simple.RULES,
+}
+"""The rule of each section."""
+
+__all__ = ["RULES", "FloatArray", "LayerFunctions", "RuleTable", "Tensors"]

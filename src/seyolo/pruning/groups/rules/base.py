@@ -1,0 +1,104 @@
+"""Base class of the channel rules: how pruning passes through one kind of section.
+
+`S` is the section type of a rule. Vectors have one entry per channel: of atoms (see `groups.atoms`), of
+constants, or of a mask that is True for kept channels.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seyolo.darknet.sections import Activation, Section, WeightsNormalization
+from seyolo.pruning.groups.atoms import BoolArray, IntArray, WalkBuilder
+
+FloatArray = NDArray[np.float64]
+Tensors = Mapping[str, NDArray[Any]]
+"""The tensors of one layer by the names of `Section.tensor_shapes`."""
+S = TypeVar("S", bound=Section)
+
+
+@dataclass(frozen=True)
+class LayerFunctions:
+    """Tensors of a layer, and the functions its forward pass uses.
+
+    Attributes:
+        tensors: of the dense network.
+        activate: an activation on (C,) values.
+        shares: factors of the inputs of a weighted `[shortcut]` from its weights.
+    """
+
+    tensors: Tensors
+    activate: Callable[[Activation, FloatArray], FloatArray]
+    shares: Callable[[NDArray[Any], WeightsNormalization], FloatArray]
+
+
+class ChannelRule(ABC, Generic[S]):
+    """Passage of atoms, constants and kept channels through a section."""
+
+    @abstractmethod
+    def atoms(self, walk: WalkBuilder, section: S, read: Sequence[IntArray]) -> IntArray:
+        """Returns the atoms of the output; notes on the walk which atoms are tied, split or fixed."""
+
+    @abstractmethod
+    def constants(self, section: S, read: Sequence[FloatArray], layer: LayerFunctions) -> FloatArray:
+        """Returns the constant that each output channel has where its batch normalisation scale is zero.
+
+        `read` are the constants of the removed channels it reads, 0 for kept ones. An output that depends
+        on the image counts as 0.
+        """
+
+    @abstractmethod
+    def slim(self, section: S, tensors: Tensors, read: BoolArray, kept: BoolArray) -> tuple[S, Tensors]:
+        """Returns section and tensors with only the channels `read` of its first input and its own `kept`."""
+
+    @abstractmethod
+    def absorb(self, section: S, tensors: Tensors, constant: FloatArray) -> Tensors:
+        """Returns the tensors that change to add the constants of its first input's removed channels."""
+
+
+class Unsliced(ChannelRule[S]):
+    """Rule of a section that is the same for any number of channels."""
+
+    def slim(self, section: S, tensors: Tensors, read: BoolArray, kept: BoolArray) -> tuple[S, Tensors]:
+        del read, kept
+        return section, tensors
+
+    def absorb(self, section: S, tensors: Tensors, constant: FloatArray) -> Tensors:
+        del section, tensors, constant
+        return {}
+
+
+class Passing(Unsliced[S]):
+    """Rule of a section whose output channels are those in front, each on its own, constants included."""
+
+    def atoms(self, walk: WalkBuilder, section: S, read: Sequence[IntArray]) -> IntArray:
+        del walk, section
+        return read[0]
+
+    def constants(self, section: S, read: Sequence[FloatArray], layer: LayerFunctions) -> FloatArray:
+        del section, layer
+        return read[0]
+
+
+RuleTable = Mapping[type[Section], ChannelRule[Any]]
+
+
+def response(kernel: NDArray[Any], constant: FloatArray, groups: int = 1) -> FloatArray:
+    """Returns the (out,) answer of a convolution to (in,) constant channels, where its kernel lies inside."""
+    parts = zip(np.split(kernel, groups), np.split(constant, groups), strict=True)
+    answers = [
+        part.reshape(len(part), -1) @ np.repeat(values, part.shape[2] * part.shape[3]).astype(part.dtype)
+        for part, values in parts
+    ]
+    return np.concatenate(answers).astype(np.float64)
+
+
+def shifted(tensor: NDArray[Any], change: FloatArray) -> NDArray[Any]:
+    """Returns tensor + change in the precision of the tensor."""
+    return (tensor + change).astype(tensor.dtype)

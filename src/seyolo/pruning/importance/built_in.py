@@ -1,0 +1,118 @@
+"""Built-in importances by name.
+
+| name | score of a channel |
+|---|---|
+| `bn` | batch-normalisation scale \\|γ\\| (Network Slimming, Liu 2017) |
+| `norm` | L2 norm of its kernel |
+| `group` | root of the summed squares of the scaled kernels of all tied channels (DepGraph, Fang 2023) |
+| `taylor` | expected change of the loss without it (Molchanov 2019), measured on labelled images |
+| `obs` | change of the outputs after the other channels make up for it, measured on images |
+| `uniform`, `random` | controls |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from seyolo.errors import UsageError
+from seyolo.options.cut import Importance as Name
+from seyolo.options.cut import Tied
+from seyolo.pruning.importance.importance import ByLayer, Importance, LayerScores, Measure, Random, Uniform
+from seyolo.pruning.importance.obs import obs_scores
+from seyolo.pruning.importance.taylor import taylor_scores
+from seyolo.pruning.importance.weights import norm_scores, scale_scores, scaled_norm_scores
+
+MEASURED: frozenset[Name] = frozenset({"taylor", "obs"})
+"""Importances that need images."""
+
+
+class Images(Protocol):
+    """Training images on which `taylor` and `obs` are measured."""
+
+    @property
+    def seed(self) -> int:
+        """Seed of the choice of images, and of random directions."""
+
+    def batches(self) -> Iterable[Float[Tensor, "N 3 H W"]]:
+        """Returns batches of images, RGB in [0, 1]."""
+
+    def labelled_batches(self) -> Iterable[tuple[UInt8[Tensor, "N 3 S S"], Float[Tensor, "M 6"]]]:
+        """Returns batches of images and targets as `TrainingLoader` gives them."""
+
+
+@dataclass(frozen=True)
+class Material:
+    """Everything a built-in importance may need; each takes its part.
+
+    Attributes:
+        tied: combines the scores of tied convolutions; by default the way that suits the importance.
+        generator: the source of `random`.
+        images: measures `taylor` and `obs`.
+        measured: their scores by layer, where they were measured before.
+    """
+
+    tied: Tied | None = None
+    generator: np.random.Generator | None = None
+    images: Images | None = None
+    measured: LayerScores | None = None
+
+
+def named_importance(name: Name | None, material: Material) -> Importance:
+    """Returns the built-in importance of a name; without a name `obs` where there are images, else `bn`.
+
+    Raises:
+        UsageError: an unknown name, `random` without a generator, `taylor` or `obs` without images.
+    """
+    if name is not None and name not in IMPORTANCES:
+        raise UsageError(f"there is no importance {name!r}; choose {', '.join(IMPORTANCES)}")
+    return IMPORTANCES[name or ("bn" if material.images is None else "obs")](material)
+
+
+def _on_images(name: Name, material: Material, measure: Callable[..., LayerScores]) -> Measure:
+    """Returns the scores that were measured before, or else their measurement on images."""
+    images, measured = material.images, material.measured
+    if measured is not None:
+        return lambda model, groups: measured
+    if images is None:
+        raise UsageError(f"importance {name!r} is measured on images; give --data, or measured= in Python")
+    return lambda model, groups: measure(model, groups, images)
+
+
+def _taylor(material: Material) -> Importance:
+    measure = _on_images(
+        "taylor", material, lambda model, _, images: taylor_scores(model, images.labelled_batches())
+    )
+    return ByLayer("taylor", measure, material.tied or "sum")
+
+
+def _obs(material: Material) -> Importance:
+    measure = _on_images(
+        "obs",
+        material,
+        lambda model, groups, images: obs_scores(model, images.batches(), images.seed, groups),
+    )
+    return ByLayer("obs", measure, material.tied or "max", per_cost=True)
+
+
+def _random(material: Material) -> Importance:
+    if material.generator is None:
+        raise UsageError("importance 'random' needs a generator; give generator=numpy.random.default_rng(0)")
+    return Random(material.generator)
+
+
+IMPORTANCES: Mapping[Name, Callable[[Material], Importance]] = {
+    "bn": lambda material: ByLayer("bn", scale_scores, material.tied or "mean"),
+    "norm": lambda material: ByLayer("norm", norm_scores, material.tied or "mean"),
+    "group": lambda material: ByLayer("group", scaled_norm_scores, material.tied or "sum"),
+    "taylor": _taylor,
+    "obs": _obs,
+    "uniform": lambda _: Uniform(),
+    "random": _random,
+}
+"""Every name that `--importance` takes; a new one also enters `options.cut.Importance`."""

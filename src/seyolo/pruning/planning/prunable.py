@@ -1,0 +1,52 @@
+"""A network with all that pruning derives from its graph, each derived once."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from seyolo.darknet.cfg import Network
+from seyolo.darknet.sections import Net
+from seyolo.pruning.groups.blocks import Block, find_blocks
+from seyolo.pruning.groups.groups import Groups, find_groups
+from seyolo.pruning.planning.cost_model import CostModel
+
+
+@dataclass(frozen=True, eq=False)
+class PrunableNetwork:
+    """A network at the input size at which its cost counts."""
+
+    network: Network
+
+    @property
+    def size_hw(self) -> tuple[int, int]:
+        """(height, width) of an image in pixels."""
+        return self.network.net.height, self.network.net.width
+
+    @cached_property
+    def groups(self) -> Groups:
+        """The channel groups."""
+        return find_groups(self.network)
+
+    @cached_property
+    def blocks(self) -> tuple[Block, ...]:
+        """The removable residual blocks."""
+        return find_blocks(self.network, self.groups)
+
+    @cached_property
+    def costs(self) -> CostModel:
+        """Parameters and MACs as functions of the kept channels."""
+        return CostModel(self.network, self.groups, self.size_hw, self.blocks)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """The fingerprint of the network, see `fingerprint`."""
+        return fingerprint(self.network)
+
+
+def fingerprint(network: Network) -> str:
+    """Returns the SHA-256 of what the layers compute; training keys, comments and image size do not count."""
+    layers = tuple(replace(section, extras=(), comments=(), notes=()) for section in network.layers)
+    text = Network(Net(channels=network.net.channels), layers).to_cfg()
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,208 @@
+"""Table of the runtimes, and the choice of one by a file's ending.
+
+`.onnx` runs on ONNX Runtime, `.xml` on OpenVINO, `.cfg` (with its `.weights`) on OpenCV's Darknet reader
+where OpenCV has one that reads the network, `.safetensors` and every other `.cfg` on PyTorch. The caller may
+choose another runtime that reads the file: OpenVINO reads `.onnx`, PyTorch reads `.cfg`. A runtime is
+imported when it is chosen, so that the others need not be installed. A shipped detector is named without an
+ending, see `shipped.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import get_args
+
+from seyolo.errors import BackendError
+from seyolo.runtime.installed import needing
+from seyolo.runtime.protocol import Backend, Precision, Runtime, Session
+from seyolo.runtime.shipped import is_shipped, model_path
+
+
+@dataclass(frozen=True)
+class RuntimeKind:
+    """One runtime.
+
+    Attributes:
+        title: its name in prose.
+        endings: of the files that it reads.
+        open: opens a file; imports the runtime.
+        precisions: in which it computes float32 layers.
+        reentrant: several threads may call `infer` of one backend at once.
+        reads: whether it reads this file on this device, where the ending alone does not tell.
+    """
+
+    title: str
+    endings: tuple[str, ...]
+    open: Callable[[Path, Session], Backend]
+    precisions: tuple[Precision, ...] = ("f32",)
+    reentrant: bool = False
+    reads: Callable[[Path, str], bool] = lambda path, device: True
+
+
+def open_backend(
+    path: str | Path,
+    weights: str | Path | None = None,
+    *,
+    runtime: Runtime | None = None,
+    precision: Precision = "f32",
+    threads: int | None = None,
+    device: str = "cpu",
+    names: Sequence[str] | None = None,
+) -> Backend:
+    """Opens a model file with the usual runtime for its ending, or with the runtime given.
+
+    Args:
+        path: an `.onnx`, `.xml`, `.safetensors` or `.cfg` file, or the name of a shipped detector.
+        weights: the `.weights` file of a `.cfg`; by default the one beside it with the same name.
+        runtime: by default the usual one for the file; a `.cfg` that OpenCV cannot read runs on PyTorch.
+        precision: of the layers that the file holds in float32; only OpenVINO and PyTorch have others.
+        threads: of the CPU; by default the runtime chooses.
+        device: `cpu`, or `cuda` where the runtime has it.
+        names: class names instead of those in the file.
+
+    Raises:
+        BackendError: no such file, an unknown ending, or a runtime that is missing, refuses the file or does
+            not have the precision.
+        CfgError, WeightsError, ModelError: the file is damaged.
+    """
+    path = model_path(path)
+    readers = _readers(path)
+    darknet = darknet_weights(path, weights) if path.suffix.lower() == ".cfg" else None
+    runtime = _chosen_runtime(path, readers, runtime, device)
+    if threads is not None and threads < 1:
+        raise BackendError(f"threads must be at least 1, got {threads}")
+    if precision not in RUNTIMES[runtime].precisions:
+        others = [name for name, kind in RUNTIMES.items() if precision in kind.precisions]
+        raise BackendError(
+            f"{path}: {runtime} computes in float32, not in {precision}; use {' or '.join(others)}"
+        )
+    return RUNTIMES[runtime].open(path, Session(darknet, precision, threads, device, names))
+
+
+def is_exported(model: str | Path) -> bool:
+    """Tells whether a MODEL runs as it is: a shipped detector, or a file of `EXPORTED_ENDINGS`."""
+    return is_shipped(model) or Path(model).suffix in EXPORTED_ENDINGS
+
+
+def check_choice(runtime: str | None, precision: str, source: object) -> None:
+    """Refuses a runtime or a precision that does not exist; `source` names the place in the message.
+
+    Raises:
+        BackendError: lists those that exist.
+    """
+    for value, choices in ((runtime, tuple(RUNTIMES)), (precision, get_args(Precision))):
+        if value is not None and value not in choices:
+            raise BackendError(f"{source}: {value!r} is none of {_one_of(choices)}")
+
+
+def darknet_weights(cfg: Path, weights: str | Path | None) -> Path:
+    """Returns the `.weights` file of `cfg`: the one given, or the one beside it.
+
+    Raises:
+        BackendError: there is no such file.
+    """
+    path = Path(weights) if weights is not None else cfg.with_suffix(".weights")
+    if not path.is_file():
+        raise BackendError(f"{path}: there is no such weights file for {cfg.name}; give it with --weights")
+    return path
+
+
+def needing_openvino(path: Path) -> AbstractContextManager[None]:
+    """Turns a missing OpenVINO into a message about `path`.
+
+    Raises:
+        BackendError: OpenVINO is not installed.
+    """
+    return needing("openvino", path, "'seyolo[openvino]'")
+
+
+def _readers(path: Path) -> tuple[Runtime, ...]:
+    """Returns the runtimes that read a file, the usual one first; refuses a file that none reads."""
+    ending = path.suffix.lower()
+    readers = tuple(name for name, kind in RUNTIMES.items() if ending in kind.endings)
+    if not readers:
+        raise BackendError(
+            f"{path}: no runtime reads {ending or 'a name without ending'!r}; give {_one_of(MODEL_ENDINGS)}"
+        )
+    if not path.is_file():
+        raise BackendError(f"{path}: there is no such model file")
+    return readers
+
+
+def _chosen_runtime(
+    path: Path, readers: tuple[Runtime, ...], runtime: Runtime | None, device: str
+) -> Runtime:
+    """Returns the runtime given, or the first that reads the file."""
+    if runtime is None:
+        return next(name for name in readers if RUNTIMES[name].reads(path, device))
+    if runtime not in readers:
+        raise BackendError(
+            f"{path}: {runtime} does not read {path.suffix} files; {' or '.join(readers)} does"
+        )
+    return runtime
+
+
+# The imports stand inside the functions: a missing runtime must only matter when it is chosen.
+
+
+def _open_onnxruntime(path: Path, session: Session) -> Backend:
+    from seyolo.runtime.onnxruntime_backend import OnnxRuntimeBackend  # noqa: PLC0415
+
+    return OnnxRuntimeBackend(path, threads=session.threads, device=session.device, names=session.names)
+
+
+def _open_openvino(path: Path, session: Session) -> Backend:
+    with needing_openvino(path):
+        from seyolo.runtime.openvino_backend import OpenVinoBackend  # noqa: PLC0415
+    return OpenVinoBackend(
+        path,
+        threads=session.threads,
+        device=session.device,
+        names=session.names,
+        precision=session.precision,
+    )
+
+
+def _open_opencv(path: Path, session: Session) -> Backend:
+    from seyolo.runtime.opencv_backend import OpenCvBackend  # noqa: PLC0415
+
+    if session.device != "cpu":
+        raise BackendError(f"{path}: opencv runs on cpu here, not on {session.device!r}")
+    return OpenCvBackend(
+        path, darknet_weights(path, session.weights), threads=session.threads, names=session.names
+    )
+
+
+def _opencv_reads(path: Path, device: str) -> bool:
+    from seyolo.runtime.opencv_backend import can_read  # noqa: PLC0415
+
+    return device == "cpu" and can_read(path)
+
+
+def _open_torch(path: Path, session: Session) -> Backend:
+    instead = " (or export the model to .onnx, which needs no PyTorch)"
+    with needing("torch", path, '"seyolo[train]"', instead):
+        from seyolo.runtime.torch_backend import TorchBackend  # noqa: PLC0415
+    return TorchBackend.open(path, session)
+
+
+RUNTIMES: dict[Runtime, RuntimeKind] = {
+    "onnxruntime": RuntimeKind("ONNX Runtime", (".onnx",), _open_onnxruntime, reentrant=True),
+    "openvino": RuntimeKind("OpenVINO", (".onnx", ".xml"), _open_openvino, get_args(Precision)),
+    "opencv": RuntimeKind("OpenCV", (".cfg",), _open_opencv, reads=_opencv_reads),
+    "torch": RuntimeKind(
+        "PyTorch", (".safetensors", ".cfg"), _open_torch, get_args(Precision), reentrant=True
+    ),
+}
+"""All runtimes; of those that read a file the first is the usual one."""
+
+EXPORTED_ENDINGS = (".onnx", ".xml")
+"""Files that a runtime runs without our network."""
+MODEL_ENDINGS = tuple(dict.fromkeys(ending for kind in RUNTIMES.values() for ending in kind.endings))
+
+
+def _one_of(choices: Sequence[str]) -> str:
+    return ", ".join(choices[:-1]) + f" or {choices[-1]}"

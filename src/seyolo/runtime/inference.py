@@ -1,0 +1,91 @@
+"""Path of an image through a detector: letterbox, network with box decoding, non-maximum suppression.
+
+The detector, the benchmark, the evaluation and the int8 check all detect by these two functions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float32, UInt8
+
+from seyolo.detections import Detections
+from seyolo.errors import UsageError
+from seyolo.letterbox import Placement, to_batch
+from seyolo.runtime.protocol import Backend
+
+Infer = Callable[[Float32[np.ndarray, "n 3 h w"]], Float32[np.ndarray, "n p columns"]]
+"""A network as `Backend.infer` runs it."""
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """Settings of non-maximum suppression.
+
+    Attributes:
+        confidence: smallest score kept, in [0, 1].
+        iou_threshold: IoU above which the lower-scored of two boxes of a class is dropped, in [0, 1].
+        max_detections: of the best boxes kept per image.
+
+    Raises:
+        UsageError: a threshold outside [0, 1], or less than one box.
+    """
+
+    confidence: float = 0.25
+    iou_threshold: float = 0.6
+    max_detections: int = 300
+
+    def __post_init__(self) -> None:
+        for option in ("confidence", "iou_threshold"):
+            value = getattr(self, option)
+            if not 0 <= value <= 1:
+                raise UsageError(f"{option} must be between 0 and 1, got {value}")
+        if self.max_detections < 1:
+            raise UsageError(f"max_detections must be at least 1, got {self.max_detections}")
+
+
+def detect_images(
+    backend: Backend,
+    images: Sequence[UInt8[np.ndarray, "H W 3"]],
+    thresholds: Thresholds,
+    names: Sequence[str] = (),
+    after_step: Callable[[], object] = lambda: None,
+) -> list[Detections]:
+    """Returns the detections of decoded BGR images of any sizes, which run as one batch.
+
+    Args:
+        backend: the detector.
+        images: decoded images.
+        thresholds: of non-maximum suppression.
+        names: class names of the detections.
+        after_step: called after letterbox, after inference and after suppression, to measure their time.
+    """
+    batch, placements = to_batch(images, backend.input_size, backend.letterbox_mode)
+    after_step()
+    raw = backend.infer(batch)
+    after_step()
+    found = suppressed(raw, placements, thresholds, names)
+    after_step()
+    return found
+
+
+def suppressed(
+    raw: Float32[np.ndarray, "n p columns"],
+    placements: Sequence[Placement],
+    thresholds: Thresholds,
+    names: Sequence[str] = (),
+) -> list[Detections]:
+    """Returns the detections in a network's output for a batch, in pixels of the source images."""
+    return [
+        Detections.from_raw(
+            rows,
+            placement,
+            thresholds.confidence,
+            thresholds.iou_threshold,
+            thresholds.max_detections,
+            names=names,
+        )
+        for rows, placement in zip(raw, placements, strict=True)
+    ]

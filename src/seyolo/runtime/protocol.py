@@ -1,0 +1,104 @@
+"""Protocol of a runtime backend, and what the backends share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Float32
+
+from seyolo.checkpoint import default_names
+from seyolo.errors import BackendError, UsageError
+from seyolo.letterbox import Mode
+
+Runtime = Literal["onnxruntime", "openvino", "opencv", "torch"]
+Precision = Literal["f32", "bf16", "f16"]
+"""Of the layers that the file holds in float32; int8 layers and the decoding keep their precision."""
+
+
+@runtime_checkable
+class Backend(Protocol):
+    """A detector ready to run."""
+
+    @property
+    def name(self) -> str:
+        """The runtime as tables name it: `onnxruntime`, `openvino`, `opencv`, `torch`."""
+
+    @property
+    def input_size(self) -> tuple[int, int]:
+        """Height and width of the input in pixels."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The class names, in the order of the output's columns."""
+
+    @property
+    def letterbox_mode(self) -> Mode:
+        """How an image is fitted to the input."""
+
+    def infer(self, batch: Float32[np.ndarray, "n 3 h w"]) -> Float32[np.ndarray, "n p columns"]:
+        """Runs the network on RGB images in [0, 1].
+
+        Returns:
+            Rows of cx, cy, w, h in pixels of the input, objectness, class probabilities.
+        """
+
+
+@dataclass(frozen=True)
+class Session:
+    """Settings with which a runtime opens a file.
+
+    Attributes:
+        weights: the `.weights` file of a `.cfg`; None for files that hold their weights.
+        precision: of the layers that the file holds in float32.
+        threads: of the CPU; None leaves the number to the runtime.
+        device: `cpu`, or `cuda` where the runtime has it.
+        names: class names instead of those in the file.
+    """
+
+    weights: Path | None = None
+    precision: Precision = "f32"
+    threads: int | None = None
+    device: str = "cpu"
+    names: Sequence[str] | None = None
+
+
+def class_names(names: Sequence[str] | None, num_classes: int, source: str | Path) -> tuple[str, ...]:
+    """Returns `names` as a tuple, or `class 0`, `class 1`, ... without them.
+
+    Raises:
+        BackendError: the number of names is not the number of classes.
+    """
+    if names is None:
+        return default_names(num_classes)
+    if len(names) != num_classes:
+        classes = "1 class" if num_classes == 1 else f"{num_classes} classes"
+        given = "1 name is" if len(names) == 1 else f"{len(names)} names are"
+        raise BackendError(f"{source}: the network has {classes}, but {given} given")
+    return tuple(names)
+
+
+def require_batch(batch: Float32[np.ndarray, "n c h w"], size_hw: tuple[int, int], source: Path) -> None:
+    """Refuses a batch whose images do not have the shape of a network's input.
+
+    Raises:
+        BackendError: states expected and actual shape.
+    """
+    expected = (3, *size_hw)
+    if batch.shape[1:] != expected:
+        raise BackendError(f"{source}: expected images of shape {expected}, got {batch.shape[1:]}")
+
+
+def require_size(backend: Backend, size: int | None) -> tuple[int, int]:
+    """Returns the input size (height, width) of a backend in pixels.
+
+    Raises:
+        UsageError: `size`, the side of a square, is another.
+    """
+    height, width = backend.input_size
+    if size is not None and (height, width) != (size, size):
+        raise UsageError(f"--size {size}: this file is made for {width}x{height} pixels; leave --size out")
+    return height, width

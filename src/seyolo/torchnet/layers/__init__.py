@@ -1,0 +1,55 @@
+"""Torch layers: one small module per Darknet section, computing what AlexeyAB's Darknet computes.
+
+Every module is made from its section and the channel counts of the layers it reads, and is called with those
+layers' outputs, each (N, C, H, W). Convolutions and batch normalisation are plain `nn.Conv2d` and
+`nn.BatchNorm2d` modules named `conv` and `bn`, so that state names are those of `Section.tensor_shapes`.
+Tensors are left uninitialised here: `torchnet.build` fills them. A layer with parameters of its own has
+`reset_parameters`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import nn
+
+from seyolo.darknet.sections import Region, Section, Yolo
+from seyolo.torchnet.head import RegionHead, YoloHead
+from seyolo.torchnet.layers import attention, convolution, joining, pooling, resampling, simple
+from seyolo.torchnet.layers.attention import CbamLayer
+from seyolo.torchnet.layers.base import LayerTable, make_convolution
+from seyolo.torchnet.layers.convolution import BATCH_NORM_EPSILON, ConvolutionLayer, make_batch_norm
+from seyolo.torchnet.layers.joining import shortcut_shares
+
+LAYERS: LayerTable = {
+    **convolution.LAYERS,
+    **pooling.LAYERS,
+    **resampling.LAYERS,
+    **joining.LAYERS,
+    **attention.LAYERS,
+    **simple.LAYERS,
+    Yolo: lambda section, _: YoloHead(section),
+    Region: lambda section, _: RegionHead(section),
+}
+"""How to make the module of each section."""
+
+__all__ = [
+    "BATCH_NORM_EPSILON",
+    "LAYERS",
+    "CbamLayer",
+    "ConvolutionLayer",
+    "make_batch_norm",
+    "make_convolution",
+    "make_layer",
+    "shortcut_shares",
+]
+
+
+def make_layer(section: Section, in_channels: Sequence[int]) -> nn.Module:
+    """Returns the module of a section.
+
+    Args:
+        section: the section.
+        in_channels: channels of the layers it reads, in the order of `darknet.graph.inputs`.
+    """
+    return LAYERS[type(section)](section, in_channels)

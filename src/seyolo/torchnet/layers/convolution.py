@@ -1,0 +1,79 @@
+"""Torch layer of `[convolutional]`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from seyolo.darknet.sections import Convolutional
+from seyolo.torchnet.activations import make_activation
+from seyolo.torchnet.layers.base import Features, LayerTable, make_convolution
+
+BATCH_NORM_EPSILON = 1e-6
+"""Inside the root. OpenCV's value: on real networks it agrees with OpenCV's reader to 4e-6."""
+BATCH_NORM_MOMENTUM = 0.03
+"""Weight of the newest batch in the running statistics: batches here are small, so they average long."""
+
+NARROW_CHANNELS = range(5, 16)
+"""Widths whose batch normalisation trains faster on contiguous planes than on channels-last memory.
+
+On a CPU torch walks channels-last memory in vectors of 16 channels and falls back to single numbers below
+that: with 8 channels it takes five times as long as on planes, and still twice as long with the copies.
+"""
+
+
+def make_batch_norm(channels: int) -> nn.BatchNorm2d:
+    """Returns batch normalisation with this project's constants."""
+    norm = nn.BatchNorm2d(channels, eps=BATCH_NORM_EPSILON, momentum=BATCH_NORM_MOMENTUM)
+    # torch reads it only when momentum is None, and no file holds it.
+    norm.register_buffer("num_batches_tracked", torch.tensor(0), persistent=False)
+    return norm
+
+
+class FromPlanes(torch.autograd.Function):
+    """Contiguous planes to channels-last memory, and the gradient back to planes.
+
+    torch would leave the gradient channels-last, and the activation's backward pass, which walks both, would
+    take ten times as long.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Features) -> Features:
+        del ctx
+        return x.contiguous(memory_format=torch.channels_last)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Features) -> Features:
+        del ctx
+        return gradients[0].contiguous()
+
+
+class ConvolutionLayer(nn.Module):
+    """`[convolutional]`: convolution, batch normalisation where the section has it, activation."""
+
+    def __init__(self, section: Convolutional, in_channels: int) -> None:
+        super().__init__()
+        self.conv = make_convolution(
+            in_channels,
+            section.filters,
+            section.size,
+            stride=section.strides,
+            padding=section.padding_px,
+            dilation=section.kernel_dilation,
+            groups=section.groups,
+            bias=not section.batch_normalize,
+        )
+        self.bn = make_batch_norm(section.filters) if section.batch_normalize else nn.Identity()
+        self.activation = make_activation(section.activation)
+        self.is_narrow = section.batch_normalize and section.filters in NARROW_CHANNELS
+
+    def forward(self, x: Features) -> Features:
+        if self.is_narrow and self.training and not x.is_cuda:
+            planes = self.activation(self.bn(self.conv(x).contiguous()))
+            return FromPlanes.apply(planes)  # type: ignore[no-any-return, no-untyped-call]
+        return self.activation(self.bn(self.conv(x)))  # type: ignore[no-any-return]
+
+
+LAYERS: LayerTable = {Convolutional: lambda section, widths: ConvolutionLayer(section, widths[0])}

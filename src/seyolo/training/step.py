@@ -1,0 +1,167 @@
+"""A training step: loss and gradients of a batch, sparsity, optimiser and moving average."""
+
+from __future__ import annotations
+
+import copy
+import statistics
+import time
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, closing, nullcontext
+from dataclasses import replace
+from itertools import islice
+
+import torch
+from torch import Tensor, nn
+
+from seyolo.data.datasets import Dataset
+from seyolo.torchnet.build import DarknetModel
+from seyolo.training.average import MovingAverage
+from seyolo.training.config import TrainConfig
+from seyolo.training.cuda_graph import RecordedHeads
+from seyolo.training.distillation import Distillation, DistillationModule
+from seyolo.training.distributed import SINGLE_PROCESS, Team, current_team
+from seyolo.training.gpu_memory import explained_memory_errors
+from seyolo.training.loss import DetectionLoss, LossModule
+from seyolo.training.optimizer import make_optimizer
+from seyolo.training.run_state import optimizer_tensors, restore_optimizer
+from seyolo.training.sparsity import Sparsity, sparse_scales
+from seyolo.training.sync_norm import synchronised
+
+
+class TrainingStep:
+    """Everything that changes in a training step.
+
+    Args:
+        model: trained in place, on the device of this process.
+        config: settings of the run.
+        steps_per_epoch: batches of an epoch, for the learning-rate schedule.
+        team: the processes that share each batch.
+        sparsity: changes gradients and scales around the optimiser's step.
+        distillation: teacher whose predictions are learned besides the labels.
+
+    Attributes:
+        average: moving average of the model.
+        part_names: of the loss parts that `take` returns.
+
+    Raises:
+        UsageError: the device does not fit the processes.
+        TrainingError: the teacher does not fit the model.
+    """
+
+    def __init__(
+        self,
+        model: DarknetModel,
+        config: TrainConfig,
+        steps_per_epoch: int,
+        team: Team,
+        *,
+        sparsity: Sparsity | None = None,
+        distillation: Distillation | None = None,
+    ) -> None:
+        self.config, self.team, self.sparsity = config, team, sparsity
+        self.steps_per_epoch = steps_per_epoch
+        self.device = team.device(config.device)
+        self.model = model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.part_names = ["box", "objectness", "classes"]
+        loss = DetectionLoss(model.heads, config.loss, config.top_k, team)
+        module = LossModule(self.model, loss)
+        if distillation is not None:
+            module = DistillationModule(self.model, loss, distillation)
+            self.part_names.append("distillation")
+        if self.device.type == "cuda" and team.size == 1:
+            module.forward_heads = RecordedHeads(self.model)
+        self._module: nn.Module = module
+        self.optimizer = make_optimizer(self.model, config.lr, config.weight_decay, self.device)
+        self.average = MovingAverage(self.model, config.average_decay, config.average_ramp_updates)
+
+    def wrap(self) -> None:
+        """Averages gradients over the processes of the team from now on."""
+        self._module = self.team.wrap(self._module, self.device)
+
+    def take(self, step: int, images: Tensor, targets: Tensor) -> Tensor:
+        """Trains on a batch of uint8 images (N, 3, S, S); `step` counts from 0 over the whole run.
+
+        Returns:
+            The detached parts of the loss, named `part_names`.
+        """
+        rate = self.config.rate_at(step, self.steps_per_epoch)
+        scales_rate = rate * self.config.scales_rate
+        for group in self.optimizer.param_groups:
+            group["lr"] = scales_rate if group["name"] == "scales" else rate
+        loss, parts = self._loss(images, targets)
+        self.optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]  # torch gives it no types
+        progress = step / max(1, self.config.epochs * self.steps_per_epoch)
+        if self.sparsity is not None:
+            self.sparsity.before_step(self.model, progress)
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.gradient_clip)
+        self.optimizer.step()
+        if self.sparsity is not None:
+            self.sparsity.after_step(self.model, scales_rate, progress)
+        self.average.update()
+        return parts
+
+    def _loss(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        images = images.to(self.device, non_blocking=True).float().div_(255)
+        images = images.contiguous(memory_format=torch.channels_last)
+        targets = targets.to(self.device, non_blocking=True)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.mixed_precision):
+            outcome: tuple[Tensor, Tensor] = self._module(images, targets)
+        return outcome
+
+    def synchronised_norms(self) -> AbstractContextManager[None]:
+        """Returns the context in which the steps of an epoch run: with `sync_bn` common statistics."""
+        return synchronised(self.model) if self.config.sync_bn and self.team.size > 1 else nullcontext()
+
+    def average_statistics(self) -> None:
+        """Averages running statistics over the processes.
+
+        They are weighted sums over the steps, so the result equals averaging at every step.
+        """
+        for model in (self.model, self.average.model):
+            state = model.state_dict()
+            names = [f"{norm}.running_{kind}" for norm in sparse_scales(model) for kind in ("mean", "var")]
+            self.team.average_([state[name] for name in names])
+
+    def tensors(self) -> dict[str, dict[str, Tensor]]:
+        """Returns the tensors that a resumed run needs, by group."""
+        return {
+            "model": self.model.state_dict(),
+            "average": self.average.model.state_dict(),
+            "optimizer": optimizer_tensors(self.optimizer),
+            "sparsity": self.sparsity.state() if self.sparsity is not None else {},
+        }
+
+    def restore(self, tensors: Mapping[str, dict[str, Tensor]], updates: int) -> None:
+        """Loads `tensors` of a run after this number of updates of the average.
+
+        Raises:
+            RuntimeError: they are of another network.
+        """
+        self.model.load_state_dict(tensors["model"])
+        self.average.model.load_state_dict(tensors["average"])
+        self.average.updates = updates
+        restore_optimizer(self.optimizer, tensors["optimizer"])
+        if self.sparsity is not None and "sparsity" in tensors:
+            self.sparsity.restore(tensors["sparsity"])
+
+
+def measure_step_seconds(
+    model: DarknetModel, dataset: Dataset, config: TrainConfig, num_steps: int = 4
+) -> float:
+    """Returns the median seconds of a training step beside the running loader; `model` is not changed.
+
+    With several processes, a step takes the part of the batch that each process trains on.
+    """
+    team = current_team()
+    config = replace(config, batch=team.share_of(config.batch), sync_bn=False)
+    loader = config.make_loader(dataset.split("train"))
+    durations = []
+    with explained_memory_errors(config, SINGLE_PROCESS), closing(loader):
+        step = TrainingStep(copy.deepcopy(model), config, len(loader), SINGLE_PROCESS)
+        step.model.train()
+        for images, targets in islice(loader.epoch(0), 2 + num_steps):
+            start = time.monotonic()
+            step.take(0, images, targets)
+            durations.append(time.monotonic() - start)
+    return statistics.median(durations[2:] or durations)

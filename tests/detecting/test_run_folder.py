@@ -1,0 +1,83 @@
+"""The folder of a run: shards, settings, starting, resuming, finishing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from seyolo.detecting.run_folder import RunFolder, Shard, parse_shard
+from seyolo.errors import DataError, TrainingError, UsageError
+
+
+def test_shards_share_everything_once() -> None:
+    shards = [parse_shard(f"{number}/3") for number in (1, 2, 3)]
+    for index in range(10):
+        assert [shard.has(index) for shard in shards].count(True) == 1
+    assert str(shards[1]) == "2/3"
+    assert all(Shard().has(index) for index in range(10))
+
+
+@pytest.mark.parametrize("text", ["0/3", "4/3", "2", "a/b", "-1/2", "1/0", "2/8/1"])
+def test_what_names_no_shard(text: str) -> None:
+    with pytest.raises(UsageError, match=f"--shard {text}: .*such as 2/8"):
+        parse_shard(text)
+
+
+def test_a_run_from_start_to_end(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run")
+    journal = folder.start({"model": "x.onnx"})
+    journal.append({"picture": "a.jpg"})
+    journal.close()
+    assert folder.config() == {"model": "x.onnx"}
+    with pytest.raises(UsageError, match=r"holds an interrupted run.*--resume"):
+        folder.start({"model": "y.onnx"})
+    journal = folder.resume()
+    journal.append({"picture": "b.jpg"})
+    folder.finish({"csv": iter(["a\n", "b\n"]), "coco": iter(["{}"])})
+    journal.close()
+    names = ["config.json", "detections.coco.json", "detections.csv", "detections.jsonl"]
+    assert sorted(path.name for path in folder.path.iterdir()) == names
+    rows = [json.loads(line) for line in (folder.path / "detections.jsonl").read_text().splitlines()]
+    assert rows == [{"picture": "a.jpg"}, {"picture": "b.jpg"}]
+    with pytest.raises(UsageError, match="finished"):
+        folder.resume()
+    folder.start({"model": "z.onnx"}).close()  # anew, over the finished one
+    assert folder.config() == {"model": "z.onnx"}
+
+
+def test_workers_do_not_meet(tmp_path: Path) -> None:
+    first, second = (RunFolder(tmp_path, Shard(number, 2)) for number in (1, 2))
+    for folder in (first, second):
+        journal = folder.start({"model": "x.onnx"})
+        journal.append({"picture": folder.shard.tag})
+        journal.close()
+    (tmp_path / ".a.123.partial.jpg").touch()
+    second.resume().close()
+    assert (tmp_path / ".a.123.partial.jpg").exists(), "another worker may be writing it"
+    first.finish({})
+    second.finish({})
+    names = ["config.json", "detections.1-of-2.jsonl", "detections.2-of-2.jsonl"]
+    assert sorted(path.name for path in tmp_path.glob("[!.]*")) == names
+    for shard in (Shard(), Shard(1, 3)):
+        with pytest.raises(UsageError, match="started with 2 workers; give --shard N/2"):
+            RunFolder(tmp_path, shard).config()
+
+
+def test_half_written_files_of_a_killed_run_are_removed(tmp_path: Path) -> None:
+    RunFolder(tmp_path).start({}).close()
+    for name in (".a.123.partial.jpg", "labels/.a.123.partial.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    RunFolder(tmp_path).resume().close()
+    assert [path.name for path in tmp_path.rglob("*.partial*")] == ["detections.partial.jsonl"]
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "{}"])
+def test_a_damaged_config(tmp_path: Path, text: str) -> None:
+    with pytest.raises(TrainingError, match="no run to resume here"):
+        RunFolder(tmp_path).config()
+    (tmp_path / "config.json").write_text(text)
+    with pytest.raises(DataError, match=r"config\.json: damaged"):
+        RunFolder(tmp_path).config()
