@@ -322,6 +322,6 @@ def test_a_student_gets_nearer_to_its_teacher() -> None:
 
 def test_a_teacher_that_does_not_fit_starts_no_run(dataset: Dataset, tmp_path: Path) -> None:
     network: Network = zoo.yolov3_tiny(num_classes=2, width=0.125)
-    with pytest.raises(TrainingError, match="number of classes 2"):
+    with pytest.raises(TrainingError, match="number of classes: 2"):
         train(tiny(0), dataset, CONFIG, tmp_path / "run", distillation=Distillation(build(network)))
     assert not (tmp_path / "run").exists()

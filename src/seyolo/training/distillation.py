@@ -88,8 +88,8 @@ def check_teacher(student: DarknetModel, distillation: Distillation) -> None:
     for class_id, (theirs, ours) in enumerate(zip(teacher.names, student.names, strict=True)):
         if theirs != ours:
             raise TrainingError(
-                f"{distillation.source}: class {class_id} is {theirs} in the teacher and {ours} in the student"
-                "; distillation needs the same classes in the same order"
+                f"{distillation.source}: class {class_id} is {theirs} in the teacher and {ours} in the "
+                "student; distillation needs the same classes in the same order"
             )
 
 
