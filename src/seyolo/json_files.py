@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -49,8 +51,26 @@ def from_json(value: object, kind: type[Value]) -> Value:
 
 
 def to_json(value: object) -> Any:
-    """Converts a value to what `json.dumps` takes: dataclasses to dicts, paths to text, arrays to lists."""
-    return msgspec.to_builtins(value, enc_hook=_encode, str_keys=True)
+    """Converts a value to what `json.loads` returns: dataclasses to dicts, tuples to lists, paths to text.
+
+    msgspec.to_builtins is not used: it drops the fields that `msgspec.convert` left at their defaults.
+
+    Raises:
+        TypeError: a value that has no form in JSON.
+    """
+    if is_dataclass(value):
+        return {field.name: to_json(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): to_json(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [to_json(item) for item in value]
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    if value is None or isinstance(value, str | int | float):
+        return value
+    raise TypeError(f"{type(value).__name__} has no form in JSON")
 
 
 def readable(error: msgspec.ValidationError) -> str:
@@ -65,11 +85,3 @@ def _decode(kind: type, value: Any) -> Any:
     if kind is Path and isinstance(value, str | Path):
         return Path(value)
     raise ValueError(f"Expected `{kind.__name__}`, got `{type(value).__name__}`")
-
-
-def _encode(value: Any) -> Any:
-    if isinstance(value, Path):
-        return str(value)
-    if isinstance(value, np.ndarray | np.generic):
-        return value.tolist()
-    raise TypeError(f"{type(value).__name__} has no form in JSON")

@@ -15,11 +15,13 @@ from seyolo.darknet.cost import cost
 from seyolo.data.datasets import Dataset, load_dataset
 from seyolo.detections import Detections
 from seyolo.evaluation.evaluate import Judgement, truth_of
+from seyolo.evaluation.splits import curves_by_split
 from seyolo.files import write_json
 from seyolo.media.images import read_image
 from seyolo.opening.network import load, save
 from seyolo.pruning.prune import prune
-from seyolo.report.pages.evidence import write_evidence
+from seyolo.report.figures.examples import write_example_images
+from seyolo.report.record import write_curves
 
 STAGES = ("dense", "sparse", "pruned", "finetuned")
 
@@ -107,7 +109,8 @@ def finished(tiny_hands: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
         "dense": judgement_of(dataset, is_right=True),
         "finetuned": judgement_of(dataset, is_right=False),
     }
-    write_evidence(folder, dataset, judgements)
+    write_curves(folder, {stage: curves_by_split(found, 1) for stage, found in judgements.items()})
+    write_example_images(folder, dataset, judgements)
     return folder
 
 

@@ -6,7 +6,6 @@ import csv
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import onnx
 import pytest
@@ -16,6 +15,7 @@ from seyolo.checkpoint import read_checkpoint
 from seyolo.errors import BudgetError, UsageError
 from seyolo.progress import Silent
 from seyolo.report.tables.controls import controls_markdown
+from seyolo.results import ControlRow, read_results
 from seyolo.torchnet.build import from_checkpoint
 from seyolo.verbs import controls
 from seyolo.verbs.controls import (
@@ -41,9 +41,9 @@ def config(tiny_config: SlimConfig) -> SlimConfig:
 
 
 @pytest.fixture(scope="module")
-def run(config: SlimConfig, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[str, Any]]]:
+def run(config: SlimConfig, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, tuple[ControlRow, ...]]:
     folder = tmp_path_factory.mktemp("controls")
-    return folder, slim(config, folder, controls=FLOAT_NAMES)["controls"]
+    return folder, slim(config, folder, controls=FLOAT_NAMES).controls
 
 
 def epochs_of(folder: Path) -> int:
@@ -54,36 +54,36 @@ def epochs_of(folder: Path) -> int:
 
 
 def test_every_control_has_a_row_and_the_slim_network_comes_first(
-    run: tuple[Path, list[dict[str, Any]]],
+    run: tuple[Path, tuple[ControlRow, ...]],
 ) -> None:
     folder, rows = run
-    assert [row["control"] for row in rows] == ["slim", *FLOAT_NAMES]
-    assert json.loads((folder / "results.json").read_text())["controls"] == rows
+    assert [row.control for row in rows] == ["slim", *FLOAT_NAMES]
+    assert read_results(folder / "results.json").controls == rows
     for row in rows:
-        assert row["metrics"].keys() == {"val", "test"}
-        assert row["latency_ms"] > 0
-        for split, lead in row["lead"].items():
-            difference = rows[0]["metrics"][split]["ap"] - row["metrics"][split]["ap"]
-            assert lead["difference"] == pytest.approx(difference, abs=0.01)
-            assert lead["low"] <= lead["high"]
+        assert row.metrics.keys() == {"val", "test"}
+        assert row.latency_ms > 0
+        for split, lead in row.lead.items():
+            difference = rows[0].metrics[split].ap - row.metrics[split].ap
+            assert lead.difference == pytest.approx(difference, abs=0.01)
+            assert lead.low <= lead.high
 
 
 @pytest.mark.parametrize("name", ["dense", "uniform", "scratch", "lowres"])
 def test_a_control_from_scratch_sees_as_many_images_as_the_whole_run(
-    run: tuple[Path, list[dict[str, Any]]], name: str
+    run: tuple[Path, tuple[ControlRow, ...]], name: str
 ) -> None:
     assert epochs_of(run[0] / "controls" / name) == sum(EPOCHS.values())
 
 
 @pytest.mark.parametrize("name", ["random", "plain"])
 def test_a_control_that_is_a_run_takes_over_the_dense_network(
-    run: tuple[Path, list[dict[str, Any]]], name: str
+    run: tuple[Path, tuple[ControlRow, ...]], name: str
 ) -> None:
     assert epochs_of(run[0] / "controls" / name) == EPOCHS["sparse"] + EPOCHS["finetuned"]
 
 
 def test_dense_training_that_saw_as_many_images_is_the_control(
-    run: tuple[Path, list[dict[str, Any]]], config: SlimConfig
+    run: tuple[Path, tuple[ControlRow, ...]], config: SlimConfig
 ) -> None:
     equal = replace(config, epochs=sum(EPOCHS.values()))
     dense = from_checkpoint(read_checkpoint(run[0] / "dense" / "best.safetensors"))
@@ -91,18 +91,18 @@ def test_dense_training_that_saw_as_many_images_is_the_control(
     assert TRAINED_BY["dense"](finished).model is dense
 
 
-def test_the_float_controls_cost_no_more_than_the_budget(run: tuple[Path, list[dict[str, Any]]]) -> None:
+def test_the_float_controls_cost_no_more_than_the_budget(run: tuple[Path, tuple[ControlRow, ...]]) -> None:
     folder, rows = run
-    by_name = {row["control"]: row for row in rows}
-    dense = json.loads((folder / "results.json").read_text())["stages"][0]["macs"]
+    by_name = {row.control: row for row in rows}
+    dense = read_results(folder / "results.json").dense.macs
     for name in ("slim", "uniform", "random"):
-        assert 0.2 * dense < by_name[name]["macs"] <= 0.3 * dense
-    assert by_name["scratch"]["macs"] == by_name["slim"]["macs"]
-    assert by_name["scratch"]["params"] == by_name["slim"]["params"]
-    assert by_name["lowres"]["input_size"] == [32, 32]
+        assert 0.2 * dense < by_name[name].macs <= 0.3 * dense
+    assert by_name["scratch"].macs == by_name["slim"].macs
+    assert by_name["scratch"].params == by_name["slim"].params
+    assert by_name["lowres"].input_size == (32, 32)
 
 
-def test_uniform_is_narrower_everywhere_alike(run: tuple[Path, list[dict[str, Any]]]) -> None:
+def test_uniform_is_narrower_everywhere_alike(run: tuple[Path, tuple[ControlRow, ...]]) -> None:
     dense, uniform = (
         read_checkpoint(run[0] / name / "best.safetensors").network for name in ("dense", "controls/uniform")
     )
@@ -115,40 +115,40 @@ def test_uniform_is_narrower_everywhere_alike(run: tuple[Path, list[dict[str, An
 
 
 def test_a_control_is_added_to_a_finished_run_without_training_anything_twice(
-    run: tuple[Path, list[dict[str, Any]]], config: SlimConfig
+    run: tuple[Path, tuple[ControlRow, ...]], config: SlimConfig
 ) -> None:
     folder, rows = run
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("best.safetensors")}
-    again = slim(config, folder, resume=True, controls=("scratch",))["controls"]
-    old, new = ({row["control"]: row for row in rows} for rows in (rows, again))
-    assert new["scratch"]["metrics"] == old["scratch"]["metrics"]
+    again = slim(config, folder, resume=True, controls=("scratch",)).controls
+    old, new = ({row.control: row for row in rows} for rows in (rows, again))
+    assert new["scratch"].metrics == old["scratch"].metrics
     assert before == {path: path.stat().st_mtime_ns for path in folder.rglob("best.safetensors")}
 
 
 def test_rows_of_other_controls_stay_in_the_order_of_the_table(
-    run: tuple[Path, list[dict[str, Any]]], config: SlimConfig
+    run: tuple[Path, tuple[ControlRow, ...]], config: SlimConfig
 ) -> None:
     folder = run[0]
     path = folder / "results.json"
     results = json.loads(path.read_text())
-    by_name = {row["control"]: row for row in run[1]}
-    kept = [by_name[name] for name in ("slim", "uniform", "lowres")]
+    by_name = {row.control: row for row in run[1]}
+    kept = [row for row in results["controls"] if row["control"] in ("slim", "uniform", "lowres")]
     path.write_text(json.dumps({**results, "controls": kept}))
-    rows = slim(config, folder, resume=True, controls=("scratch",))["controls"]
-    assert [row["control"] for row in rows] == ["slim", "uniform", "scratch", "lowres"]
+    rows = slim(config, folder, resume=True, controls=("scratch",)).controls
+    assert [row.control for row in rows] == ["slim", "uniform", "scratch", "lowres"]
     assert (rows[1], rows[3]) == (by_name["uniform"], by_name["lowres"])
-    assert json.loads(path.read_text())["controls"] == rows
+    assert read_results(path).controls == rows
     assert (folder / "controls.md").read_text() == controls_markdown(rows)
-    assert slim(config, folder, resume=True)["controls"] == rows
+    assert slim(config, folder, resume=True).controls == rows
 
 
 def test_a_new_row_stands_for_the_one_of_before() -> None:
-    def row(name: str, macs: int) -> dict[str, Any]:
-        return {"control": name, "macs": macs}
+    def row(name: str, macs: int) -> ControlRow:
+        return ControlRow(control=name, macs=macs)
 
     before = [row("slim", 1), row("dense", 1), row("plain", 1)]
     new = [row("slim", 2), row("plain", 2), row("scratch", 2)]
-    expected = [row("slim", 2), row("dense", 1), row("scratch", 2), row("plain", 2)]
+    expected = (row("slim", 2), row("dense", 1), row("scratch", 2), row("plain", 2))
     assert joined_rows(before, new) == expected
 
 
@@ -158,22 +158,24 @@ def test_int8_is_the_dense_network_in_bytes(tmp_path: Path, monkeypatch: pytest.
     run = SlimRun(SlimConfig(data=str(data), size_px=SIZE_PX), tmp_path / "run", Silent())
     monkeypatch.setattr(controls, "_dense", lambda finished: Contender(finished.dense, SIZE_PX))
     slim_row, int8 = control_results(Finished(run, finding, finding), ["int8"])
-    assert (int8["macs"], int8["params"]) == (slim_row["macs"], slim_row["params"])
-    assert int8["metrics"]["val"]["ap"] == pytest.approx(slim_row["metrics"]["val"]["ap"], abs=0.1)
-    assert int8["metrics"]["val"]["ap"] > 0.3
+    assert (int8.macs, int8.params) == (slim_row.macs, slim_row.params)
+    assert int8.metrics["val"].ap == pytest.approx(slim_row.metrics["val"].ap, abs=0.1)
+    assert int8.metrics["val"].ap > 0.3
     graph = onnx.load(tmp_path / "run" / "controls" / "int8" / "int8.onnx").graph
     assert "QuantizeLinear" in {node.op_type for node in graph.node}
 
 
 def test_a_control_that_cannot_be_says_why(
-    run: tuple[Path, list[dict[str, Any]]], config: SlimConfig, monkeypatch: pytest.MonkeyPatch
+    run: tuple[Path, tuple[ControlRow, ...]], config: SlimConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def nothing_to_cut(_: Finished) -> Contender:
         raise BudgetError("nothing can be cut in scope plain")
 
     monkeypatch.setitem(TRAINED_BY, "plain", nothing_to_cut)
-    slim_row, *_, plain = slim(config, run[0], resume=True, controls=("plain",))["controls"]
-    assert plain == {"control": "plain", "not_possible": "nothing can be cut in scope plain"}
+    slim_row, *_, plain = slim(config, run[0], resume=True, controls=("plain",)).controls
+    assert plain == ControlRow(control="plain", not_possible="nothing can be cut in scope plain")
+    written = json.loads((run[0] / "results.json").read_text())["controls"][-1]
+    assert written == {"control": "plain", "not_possible": "nothing can be cut in scope plain"}
     *table, explanation = controls_markdown([slim_row, plain]).splitlines()
     assert table[3].split(" | ")[:3] == ["| plain", "–", "–"]
     assert explanation == "plain: nothing can be cut in scope plain"

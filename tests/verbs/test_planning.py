@@ -18,7 +18,7 @@ from seyolo.torchnet.build import DarknetModel, build
 from seyolo.training.sparsity import sparse_scales
 from seyolo.verbs import readiness as readiness_module
 from seyolo.verbs.calibration import plan_of
-from seyolo.verbs.readiness import readiness, validation_images
+from seyolo.verbs.readiness import readiness, readiness_lines, validation_images
 from seyolo.verbs.slim_config import SlimConfig
 
 
@@ -49,7 +49,7 @@ def test_scales_that_are_apart_are_ready(model: DarknetModel, tiny_hands: Path) 
     assert (found.nearly_zero, found.going, found.misplaced) == (0.5, 0.5, 0.0)
     assert found.going_scale == pytest.approx(1e-4)
     assert found.cut_ap50 == pytest.approx(found.ap50, abs=1e-3)  # what goes was all but silent
-    assert found.as_dict().keys() == {
+    assert found.to_json().keys() == {
         "nearly_zero", "going", "going_scale", "misplaced", "ap50", "cut_ap50", "importance",
     }  # fmt: skip
 
@@ -63,10 +63,10 @@ def test_equal_scales_overlap(model: DarknetModel, tiny_hands: Path) -> None:
     found = readiness(model, plan, dataset.split("val"), (64, 64))
     assert found is not None
     assert found.misplaced > 0.8
-    assert "the scales overlap" in found.lines()[1]
+    assert "the scales overlap" in readiness_lines(found)[1]
     measured = readiness(model, replace(plan, importance="obs"), dataset.split("val"), (64, 64))
     assert measured is not None
-    assert "importance obs decides, not the scales" in measured.lines()[1]
+    assert "importance obs decides, not the scales" in readiness_lines(measured)[1]
 
 
 def test_taylor_leaves_the_model_training(model: DarknetModel, tiny_hands: Path) -> None:

@@ -23,7 +23,7 @@ from seyolo.opening.description import Attention
 from seyolo.progress import Silent
 from seyolo.runtime.choice import open_backend
 from seyolo.torchnet.build import DarknetModel, from_checkpoint
-from seyolo.verbs import slim_run as pipeline_run
+from seyolo.verbs import slim_exports, slim_results
 from seyolo.verbs.slim_config import SlimConfig
 from seyolo.verbs.slim_run import SlimRun
 from seyolo.verbs.slim_steps import slim
@@ -35,14 +35,14 @@ STAGES = ["dense", "sparse", "pruned", "finetuned"]
 def whole(tiny_config: SlimConfig, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
     """A run that nothing disturbs."""
     folder = tmp_path_factory.mktemp("slim")
-    return folder, slim(tiny_config, folder)
+    return folder, slim(tiny_config, folder).to_json()
 
 
 @pytest.fixture
 def untimed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leaves out the slowest part, exporting every stage to time it."""
     timed = {stage: {"torch": 1.0, "onnxruntime": 1.0} for stage in STAGES}
-    monkeypatch.setattr(pipeline_run, "measure_latency", lambda models, int8: timed)
+    monkeypatch.setattr(slim_results, "measure_latency", lambda models, int8: timed)
 
 
 def test_the_folder_of_a_run(whole: tuple[Path, dict[str, Any]]) -> None:
@@ -148,7 +148,7 @@ def test_a_run_stopped_on_the_way_gives_the_same_result(
 ) -> None:
     with pytest.raises(KeyboardInterrupt):
         slim(tiny_config, tmp_path, progress=StopIn("sparse epoch 2/2"))
-    resumed = slim(tiny_config, tmp_path, resume=True)
+    resumed = slim(tiny_config, tmp_path, resume=True).to_json()
     assert len((tmp_path / "commands.txt").read_text().splitlines()) == 2
     folder, results = whole
     ours, theirs = (read_checkpoint(path / "slim.safetensors") for path in (tmp_path, folder))
@@ -173,8 +173,8 @@ def test_the_slim_network_in_int8_is_judged_and_timed_where_it_can_be(
         export(model, path)
         return "written"
 
-    monkeypatch.setattr(pipeline_run, "write_int8", as_it_is)
-    again = slim(tiny_config, shutil.copytree(folder, tmp_path / "again"), resume=True)
+    monkeypatch.setattr(slim_exports, "write_int8", as_it_is)
+    again = slim(tiny_config, shutil.copytree(folder, tmp_path / "again"), resume=True).to_json()
     row, last = again["int8"], again["stages"][-1]
     assert again["artefacts"]["slim_int8.onnx"] == "written"
     assert row["size_bytes"] == (tmp_path / "again" / "slim_int8.onnx").stat().st_size
@@ -212,7 +212,7 @@ def test_cbam_has_no_darknet_form(tiny_config: SlimConfig, tmp_path: Path, untim
         sparse_epochs=0,
         finetune=False,
     )
-    results = slim(cbam, tmp_path)
+    results = slim(cbam, tmp_path).to_json()
     assert [stage["stage"] for stage in results["stages"]] == STAGES[:3]
     assert results["artefacts"]["slim.cfg + slim.weights"].startswith("not applicable")
     assert not (tmp_path / "slim.cfg").exists()
@@ -223,6 +223,6 @@ def test_cbam_has_no_darknet_form(tiny_config: SlimConfig, tmp_path: Path, untim
 def test_a_stage_of_no_epochs_is_the_one_before_it(
     tiny_config: SlimConfig, tmp_path: Path, untimed: None
 ) -> None:
-    results = slim(replace(tiny_config, epochs=0, sparse_epochs=0, finetune_epochs=0), tmp_path)
+    results = slim(replace(tiny_config, epochs=0, sparse_epochs=0, finetune_epochs=0), tmp_path).to_json()
     sizes = {stage["stage"]: stage["size_bytes"] for stage in results["stages"]}
     assert sizes["sparse"] == sizes["dense"] > sizes["finetuned"] == sizes["pruned"]

@@ -56,10 +56,9 @@ def benchmark(
         for name, model in unique_names(models).items()
     }
     results = compare(entrants, data, repeats=repeats, batch=batch, progress=console_progress())
-    rows = [_value(result) for result in results]
-    show({"models": rows}, benchmark_tables(rows), json)
+    show({"models": [_value(result) for result in results]}, benchmark_tables(results), json)
     if chart is not None:
-        _draw(results, model_names(rows), chart)
+        _draw(results, model_names(results), chart)
 
 
 def _check_chart(chart: Path | None, data: Path | None) -> None:

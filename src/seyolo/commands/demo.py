@@ -11,6 +11,7 @@ from seyolo.data.batches.augment import Augmentation
 from seyolo.data.synthetic.dataset import write_dataset
 from seyolo.progress import console_progress
 from seyolo.report.tables.stages import stage_table
+from seyolo.results import SlimResults
 from seyolo.runs import new_run, resumable
 
 # Chosen for the best AP in three minutes on two cores: few layers, small images with hands that fill them,
@@ -69,7 +70,7 @@ def demo(*, out: Path | None = None, seed: int = 0, device: str = "cpu", json: J
             folder=run,
             progress=progress,
         )
-    show(results, stage_table(results), json)
+    show(results, stage_table(SlimResults.from_json(results)), json)
     remark(f"hands that were drawn:   {folder / 'hands' / 'images'}")
     remark(f"hands that were found:   {run / 'samples.jpg'}")
     remark(f"channels before/after:   {run / 'channels.png'}")

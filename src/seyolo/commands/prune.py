@@ -20,7 +20,7 @@ from seyolo.options.cut import CutOptions
 from seyolo.options.model import ModelOptions
 from seyolo.options.parameters import REPEATABLE
 from seyolo.progress import console_progress
-from seyolo.report.tables.stages import latency_text
+from seyolo.report.text import latency_text
 from seyolo.runtime.shipped import refuse_shipped
 
 MAX_NAMED_LAYERS = 6

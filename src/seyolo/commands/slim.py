@@ -27,6 +27,7 @@ from seyolo.options.parameters import REPEATABLE
 from seyolo.progress import console_progress
 from seyolo.report.tables.controls import controls_table
 from seyolo.report.tables.stages import stage_table
+from seyolo.results import SlimResults
 from seyolo.runs import new_run, resumable
 from seyolo.runtime.shipped import refuse_shipped
 
@@ -121,8 +122,9 @@ def slim(
                 repair=repair,
                 distill=distill,
             )
-    tables = [stage_table(results)]
-    if "controls" in results:
-        tables.append(controls_table(results["controls"]))
+    typed = SlimResults.from_json(results)
+    tables = [stage_table(typed)]
+    if typed.controls:
+        tables.append(controls_table(typed.controls))
     show(results, Group(*tables), json)
     remark(f"all of it on one page: {folder / 'report.html'}; models and images lie beside it")

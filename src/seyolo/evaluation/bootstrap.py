@@ -18,23 +18,10 @@ from seyolo.detections import Detections
 from seyolo.errors import DataError
 from seyolo.evaluation.ap import Truth
 from seyolo.evaluation.matching import NOTHING, greedy_matches
+from seyolo.results import Difference
 
 IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
 RECALL_POINTS = np.linspace(0, 1, 101)
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A difference of AP and its 95 % bootstrap interval.
-
-    Attributes:
-        difference: on the original images.
-        low, high: the 2.5 % and 97.5 % quantiles over the draws.
-    """
-
-    difference: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +43,7 @@ def bootstrap_difference(
     seed: int = 0,
     units: Sequence[Int[np.ndarray, " n"]] | None = None,
     max_detections: int = 100,
-) -> Interval:
+) -> Difference:
     """Returns COCO AP of `first` minus that of `second` with its interval; arguments as in `ap_draws`."""
     ours, theirs = (
         ap_draws(
@@ -111,10 +98,10 @@ def ap_draws(
     return np.array([_ap(matched, weights) for weights in (np.ones(num_units), *drawn)])
 
 
-def interval_of(differences: Float[np.ndarray, " 1+draws"]) -> Interval:
+def interval_of(differences: Float[np.ndarray, " 1+draws"]) -> Difference:
     """Returns the 95 % interval of a difference of `ap_draws`, or of a mean of several differences."""
     low, high = np.quantile(differences[1:], [0.025, 0.975])
-    return Interval(float(differences[0]), float(low), float(high))
+    return Difference(float(differences[0]), float(low), float(high))
 
 
 def _own_units(truths: Sequence[Truth]) -> list[Int[np.ndarray, " n"]]:

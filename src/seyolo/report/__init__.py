@@ -1,5 +1,4 @@
-"""What a run shows: tables for terminal and Markdown, plots, and pages that hold all of it.
+"""Reports of runs: tables for terminal and Markdown, figures, and HTML pages.
 
-`table` needs rich alone; the rest needs matplotlib and jinja2 (the `train` extra). Plots leave matplotlib's
-global state as it is.
+`tables` needs rich alone; `figures` and `pages` need matplotlib and jinja2 (the `train` extra).
 """

@@ -1,21 +1,26 @@
-"""A finished run of `slim` or `train` as it lies in its folder: what a page about it is made from.
+"""Typed reader of the folder of a finished run of `slim` or `train`.
 
-Runs of earlier versions lack some of the files and keys; what is missing is empty here.
+Files and keys that runs of earlier versions lack are empty here.
 """
 
 from __future__ import annotations
 
 import csv
-import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from seyolo.errors import TrainingError, UsageError
+from seyolo.errors import UsageError
 from seyolo.evaluation.curves import Curves
+from seyolo.files import write_json
+from seyolo.json_files import from_json, read_json, to_json
+from seyolo.pruning.planning.plan import Plan
+from seyolo.results import RESULTS_FILE, TRAINED_STAGES, SlimResults, read_results
 
-TRAIN_STAGES = ("dense", "sparse", "finetuned")
+CURVES_FILE = "curves.json"
+EXAMPLES_FOLDER = "pictures"
+EXAMPLES_INDEX = "index.json"
 ARTEFACT_PATTERNS = (
     "slim.*",
     "dense.onnx",
@@ -25,76 +30,199 @@ ARTEFACT_PATTERNS = (
 )
 
 
+@dataclass(frozen=True)
+class MistakeCounts:
+    """Objects of a split, and the false negatives and false positives of both networks."""
+
+    objects: int
+    dense_missed: int
+    slim_missed: int
+    only_dense_missed: int
+    only_slim_missed: int
+    dense_false: int
+    slim_false: int
+
+
+@dataclass(frozen=True)
+class SamplePair:
+    """An image of a split, and the files that show the detections of both networks on it."""
+
+    image: str
+    split: str
+    dense: str
+    slim: str
+
+
+@dataclass(frozen=True)
+class Miss:
+    """An image with mistakes of the slim network.
+
+    Attributes:
+        image, split: its name and split.
+        picture: the file that shows the mistakes.
+        objects: labelled on it.
+        missed, false: false negatives and false positives of the slim network.
+        dense_missed, dense_false: those of the dense network.
+    """
+
+    image: str
+    split: str
+    picture: str
+    objects: int
+    missed: int
+    false: int
+    dense_missed: int
+    dense_false: int
+
+
+@dataclass(frozen=True)
+class Examples:
+    """The index of the folder `pictures`: example detections of both networks of a slimming run.
+
+    Attributes:
+        confidence: the confidence threshold; None where a run has no examples.
+        mistakes: by split.
+        samples: images spread evenly over a split.
+        misses: the images with most mistakes.
+    """
+
+    confidence: float | None = None
+    mistakes: Mapping[str, MistakeCounts] = field(default_factory=dict)
+    samples: tuple[SamplePair, ...] = ()
+    misses: tuple[Miss, ...] = ()
+
+
 @dataclass(frozen=True, eq=False)
 class RunRecord:
-    """What a run's folder holds.
+    """The files that runs of `slim` and `train` have in common.
 
     Attributes:
         folder: of the run.
-        verb: that it is a run of.
-        config, environment, results: the JSON files of these names; `results` is empty for `train`.
-        commands: the command lines the run was started and resumed with.
-        stages: the rows of results.csv by training stage; `train` has one, called train.
+        config: its options, as JSON.
+        environment: environment.json, versions and machine.
+        commands: the command lines of the start and of every resume.
+        stages: the rows of results.csv by training stage; `train` has one stage, called train.
         curves: by stage and split.
-        images: the index of images, see `report.evidence`.
-        spread: the rows of scales.csv of sparsity training.
+        scales: the rows of scales.csv, percentiles of |γ| by epoch of sparsity training.
     """
 
     folder: Path
-    verb: Literal["slim", "train"]
-    config: dict[str, Any]
-    environment: dict[str, Any]
-    results: dict[str, Any]
-    commands: list[str]
-    stages: dict[str, list[dict[str, str]]]
-    curves: dict[str, dict[str, Curves]]
-    images: dict[str, Any]
-    spread: list[dict[str, str]]
+    config: Mapping[str, Any]
+    environment: Mapping[str, Any]
+    commands: Sequence[str]
+    stages: Mapping[str, Sequence[Mapping[str, str]]]
+    curves: Mapping[str, Mapping[str, Curves]]
+    scales: Sequence[Mapping[str, str]]
 
     @property
     def name(self) -> str:
-        """What the run is called."""
+        """Name of the run: that of its folder."""
         return self.folder.resolve().name
 
+    @property
+    def model(self) -> str:
+        """MODEL as it was given."""
+        return str(self.config["model"])
+
+    @property
+    def seed(self) -> int | None:
+        """Seed of the run."""
+        return self.config.get("seed")
+
+    @property
+    def processor(self) -> str | None:
+        """Processor that the run was timed on."""
+        return self.environment.get("processor")
+
+    @property
+    def version(self) -> str:
+        """Version of seyolo that made the run; empty where it is unknown."""
+        return str(self.environment.get("packages", {}).get("seyolo") or "")
+
     def settings(self) -> dict[str, Any]:
-        """What was asked for, flat: `cut.scope` and so on."""
+        """Returns the options of the run, flat: `cut.scope` and so on."""
         return _flat(self.config)
 
     def artefacts(self) -> list[tuple[str, int]]:
-        """The networks in the folder with their sizes in bytes."""
+        """Returns the network files in the folder with their sizes in bytes."""
         files = {path for pattern in ARTEFACT_PATTERNS for path in self.folder.glob(pattern)}
         return [(path.relative_to(self.folder).as_posix(), path.stat().st_size) for path in sorted(files)]
 
 
-def read_run(folder: Path) -> RunRecord:
-    """Reads a run's folder.
+@dataclass(frozen=True, eq=False)
+class SlimRecord(RunRecord):
+    """A finished run of `slim`.
+
+    Attributes:
+        results: of results.json.
+        plan: of the cut.
+        examples: example detections.
+    """
+
+    results: SlimResults
+    plan: Plan
+    examples: Examples
+
+    @property
+    def gates(self) -> str | None:
+        """Kind of the attention gates; None without any."""
+        attention = self.config.get("attention")
+        return attention["kind"] if attention else None
+
+
+@dataclass(frozen=True, eq=False)
+class TrainRecord(RunRecord):
+    """A finished run of `train`."""
+
+    @property
+    def size(self) -> int:
+        """Side of the square input in pixels."""
+        return int(self.config["size_px"])
+
+
+def read_run(folder: Path) -> SlimRecord | TrainRecord:
+    """Reads the folder of a run.
 
     Raises:
         UsageError: it holds no finished run of slim or train.
-        TrainingError: a file of it is damaged.
+        TrainingError: one of its files is damaged.
     """
-    is_slim = (folder / "results.json").is_file()
-    if not is_slim and not (folder / "command.json").is_file():
-        raise UsageError(f"{folder}: no finished run of slim or train here; name its folder")
-    names = TRAIN_STAGES if is_slim else ("",)
-    stages = {name or "train": read_rows(folder / name / "results.csv") for name in names}
-    commands = folder / "commands.txt"
-    return RunRecord(
-        folder=folder,
-        verb="slim" if is_slim else "train",
-        config=_read_json(folder / ("config.json" if is_slim else "command.json")),
-        environment=_read_json(folder / "environment.json"),
-        results=_read_json(folder / "results.json"),
-        commands=commands.read_text(encoding="utf-8").splitlines() if commands.exists() else [],
-        stages={name: rows for name, rows in stages.items() if rows},
-        curves=read_curves(folder),
-        images=_read_json(folder / "pictures" / "index.json"),
-        spread=read_rows(folder / ("sparse" if is_slim else "") / "scales.csv"),
+    if (folder / RESULTS_FILE).is_file():
+        return _read_slim_run(folder)
+    if (folder / "command.json").is_file():
+        stages = {"train": folder / "results.csv"}
+        return TrainRecord(**_common(folder, "command.json", stages, folder / "scales.csv"))
+    raise UsageError(f"{folder}: no finished run of slim or train here; name its folder")
+
+
+def _read_slim_run(folder: Path) -> SlimRecord:
+    results = read_results(folder / RESULTS_FILE)
+    stages = {name: folder / name / "results.csv" for name in TRAINED_STAGES}
+    return SlimRecord(
+        **_common(folder, "config.json", stages, folder / "sparse" / "scales.csv"),
+        results=results,
+        plan=from_json(results.plan, Plan),
+        examples=from_json(_read_json(folder / EXAMPLES_FOLDER / EXAMPLES_INDEX), Examples),
     )
 
 
+def _common(folder: Path, config: str, stages: Mapping[str, Path], scales: Path) -> dict[str, Any]:
+    """Reads the fields of `RunRecord`."""
+    commands = folder / "commands.txt"
+    rows = {name: read_rows(path) for name, path in stages.items()}
+    return {
+        "folder": folder,
+        "config": _read_json(folder / config),
+        "environment": _read_json(folder / "environment.json"),
+        "commands": commands.read_text(encoding="utf-8").splitlines() if commands.exists() else [],
+        "stages": {name: found for name, found in rows.items() if found},
+        "curves": read_curves(folder),
+        "scales": read_rows(scales),
+    }
+
+
 def read_rows(path: Path) -> list[dict[str, str]]:
-    """The lines of a table such as results.csv by its columns; none where there is no file."""
+    """Reads the lines of a CSV file by column name; returns none where there is no file."""
     if not path.exists():
         return []
     with path.open(encoding="utf-8", newline="") as file:
@@ -102,23 +230,36 @@ def read_rows(path: Path) -> list[dict[str, str]]:
 
 
 def read_curves(folder: Path) -> dict[str, dict[str, Curves]]:
-    """The curves in a folder's curves.json by stage and split; none where there is no file."""
-    values = _read_json(folder / "curves.json")
+    """Reads curves.json by stage and split; returns none where there is no file."""
+    values = _read_json(folder / CURVES_FILE)
     return {
         stage: {split: Curves.from_dict(curves) for split, curves in splits.items()}
         for stage, splits in values.items()
     }
 
 
+def write_curves(folder: Path, curves: Mapping[str, Mapping[str, Curves]]) -> None:
+    """Writes curves.json by stage and split."""
+    values = {
+        stage: {split: found.to_dict() for split, found in splits.items()} for stage, splits in curves.items()
+    }
+    write_json(folder / CURVES_FILE, values)
+
+
+def write_examples(folder: Path, examples: Examples) -> None:
+    """Writes the index of the folder `pictures` of a run."""
+    write_json(folder / EXAMPLES_FOLDER / EXAMPLES_INDEX, to_json(examples))
+
+
 def differing(records: Sequence[RunRecord]) -> dict[str, list[Any]]:
-    """The settings that are not the same in all runs, by name; None where one has none."""
+    """Returns the options that are not the same in all runs, by name; None where a run has none."""
     flat = [record.settings() for record in records]
     names = dict.fromkeys(name for values in flat for name in values)
     columns = {name: [values.get(name) for values in flat] for name in names}
     return {name: column for name, column in columns.items() if any(value != column[0] for value in column)}
 
 
-def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     out: dict[str, Any] = {}
     for name, value in values.items():
         out |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": value}
@@ -126,10 +267,4 @@ def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _read_json(path: Path) -> dict[str, Any]:
-    if not path.exists():
-        return {}
-    try:
-        values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise TrainingError(f"{path}: damaged ({error})") from None
-    return values
+    return read_json(path, dict) if path.exists() else {}

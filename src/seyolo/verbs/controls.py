@@ -1,26 +1,24 @@
-"""Controls: what else the same number of training images would have bought.
+"""Controls of a slimming run: other ways to spend the same number of training images.
 
-A slim detector is worth its trouble only where it beats the simple ways to a network of its cost. Each of
-them sees as many training images as the slim network does over all its stages:
+Every control sees as many training images as the slim network does over all its stages:
 
-    dense      the dense network itself, from scratch: what slimming costs in AP
-    uniform    the dense network made narrower everywhere alike, from scratch
-    scratch    the slim network's own architecture, from scratch
-    random     the run itself, with channels drawn by lot
-    lowres     the dense network from scratch, at the input size whose latency is nearest the slim network's
-    int8       the dense network from scratch, its convolutions in eight bits
-    plain      the published cut: 85 % of the channels no shortcut touches, after L1 with s = 0.01 for half of
-               the images
+    dense      the dense network, trained from scratch: the baseline
+    uniform    the dense network with all layers narrowed alike, trained from scratch
+    scratch    the slim network's architecture, trained from scratch
+    random     the run itself, with randomly chosen channels
+    lowres     the dense network, trained from scratch at the input size of about the slim one's latency
+    int8       the dense network, trained from scratch, exported to int8
+    plain      Network Slimming as published: 85 % of the channels that no shortcut ties are pruned, after L1
+               sparsity training with s = 0.01 for half of the images
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import torch
 
@@ -28,13 +26,13 @@ from seyolo.darknet.cfg import Network
 from seyolo.darknet.cost import cost
 from seyolo.darknet.edit import set_size
 from seyolo.errors import BudgetError, ExportError, UsageError
-from seyolo.evaluation.ap import average_precision
-from seyolo.evaluation.bootstrap import bootstrap_difference
 from seyolo.evaluation.evaluate import Judgement
+from seyolo.evaluation.splits import ap_lead, split_metrics
 from seyolo.exporting.formats import export
 from seyolo.exporting.quantize import calibration_images
 from seyolo.options.cut import CutOptions as PlanOptions
 from seyolo.pruning.prune import prune_by
+from seyolo.results import RESULTS_FILE, ControlRow, read_results
 from seyolo.runtime.choice import open_backend
 from seyolo.runtime.protocol import Backend
 from seyolo.torchnet.build import DarknetModel, build, from_checkpoint, to_checkpoint
@@ -43,6 +41,7 @@ from seyolo.training.run_folder import can_resume
 from seyolo.training.sparsity import PUBLISHED_STRENGTH
 from seyolo.training.trackers import Monitor
 from seyolo.verbs.calibration import plan_of
+from seyolo.verbs.judging import judge
 from seyolo.verbs.slim_config import SlimConfig
 from seyolo.verbs.slim_run import SlimRun
 from seyolo.verbs.timing import median_ms
@@ -55,9 +54,12 @@ SMALLEST_SIZE_SHARE = 0.3
 
 @dataclass(frozen=True)
 class Contender:
-    """A trained network that is judged beside the slim one, at a square input of `size_px`.
+    """A trained network that is evaluated beside the slim one.
 
-    Where there is a `file` it is judged instead, a quantised one for instance.
+    Attributes:
+        model: the network.
+        size_px: side of its square input in pixels.
+        file: an exported form that is evaluated instead, an int8 file for instance.
     """
 
     model: DarknetModel
@@ -67,11 +69,12 @@ class Contender:
 
 @dataclass(frozen=True)
 class Finished:
-    """A run whose training is done: what controls are controls of.
+    """A run whose stages are done.
 
     Attributes:
-        run, dense, slim: the run and its two networks.
-        judgement: what the slim one finds, where it has been judged already.
+        run: the run.
+        dense, slim: its dense and its slim network.
+        judgement: labels and detections of the slim network; None to evaluate it here.
     """
 
     run: SlimRun
@@ -81,12 +84,12 @@ class Finished:
 
     @property
     def epochs(self) -> int:
-        """How many the slim network has seen."""
+        """Epochs of training that the slim network has seen in all."""
         return self.run.config.epochs_seen()["finetuned"]
 
 
 def chosen_controls(names: Sequence[str]) -> tuple[ControlName, ...]:
-    """The controls of these names in the order of the table; `all` stands for every one.
+    """Returns the controls of these names in the order of the table; `all` means every one.
 
     Raises:
         UsageError: an unknown name.
@@ -97,43 +100,37 @@ def chosen_controls(names: Sequence[str]) -> tuple[ControlName, ...]:
     return tuple(name for name in CONTROL_NAMES if name in names or "all" in names)
 
 
-def control_results(finished: Finished, names: Sequence[ControlName]) -> list[dict[str, Any]]:
-    """Trains the controls and judges them beside the slim network, which comes first.
+def control_results(finished: Finished, names: Sequence[ControlName]) -> list[ControlRow]:
+    """Trains the controls and evaluates them beside the slim network, whose row comes first.
 
-    Returns:
-        One row each: control, params, macs, input_size, metrics by split, latency_ms on ONNX Runtime (all
-        timed in one run) and, but for the slim network, by how much AP the slim one is better on each split
-        with a 95 % bootstrap interval over images. A control that cannot be is a row with `not_possible`.
+    All networks are timed in one run. A control that is impossible gets a row with the reason.
     """
-    run = finished.run
-    contenders = {"slim": Contender(finished.slim, run.config.size_px)}
-    rows: dict[str, dict[str, Any]] = {}
+    contenders = {"slim": Contender(finished.slim, finished.run.config.size_px)}
+    rows: dict[str, ControlRow] = {}
     for name in names:
         try:
             contenders[name] = TRAINED_BY[name](finished)
         except (BudgetError, ExportError) as error:
-            rows[name] = {"control": name, "not_possible": str(error)}
+            rows[name] = ControlRow(control=name, not_possible=str(error))
     latency = latency_of(contenders)
     judgements = {} if finished.judgement is None else {"slim": finished.judgement}
-    judgements |= {key: judge(run, contenders[key]) for key in contenders if key not in judgements}
     for key, contender in contenders.items():
+        if key not in judgements:
+            judgements[key] = judge_contender(finished.run, contender)
         rows[key] = _row(key, contender, latency[key], judgements[key], judgements["slim"])
-    return [rows[key] for key in ("slim", *names)]
+    return [rows[name] for name in ("slim", *names)]
 
 
-def kept_rows(folder: Path) -> list[dict[str, Any]]:
-    """The rows that an earlier call left in the results of a run."""
-    path = folder / "results.json"
-    if not path.exists():
-        return []
-    rows: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8")).get("controls", [])
-    return rows
+def kept_rows(folder: Path) -> tuple[ControlRow, ...]:
+    """Returns the rows that an earlier call wrote into the results of a run."""
+    path = folder / RESULTS_FILE
+    return read_results(path).controls if path.exists() else ()
 
 
-def joined_rows(before: Sequence[dict[str, Any]], new: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The rows of both in the order of the table; a new one stands for one of before."""
-    rows = {row["control"]: row for row in (*before, *new)}
-    return [rows[name] for name in ("slim", *CONTROL_NAMES) if name in rows]
+def joined_rows(before: Sequence[ControlRow], new: Sequence[ControlRow]) -> tuple[ControlRow, ...]:
+    """Returns the rows of both in the order of the table; a new row replaces one of the same name."""
+    rows = {row.control: row for row in (*before, *new)}
+    return tuple(rows[name] for name in ("slim", *CONTROL_NAMES) if name in rows)
 
 
 def _dense(finished: Finished) -> Contender:
@@ -219,7 +216,7 @@ def _from_scratch(finished: Finished, name: str, network: Network, size_px: int)
 
 
 def _whole_run(finished: Finished, name: str, config: SlimConfig) -> Contender:
-    """The steps after dense training once more, with another configuration."""
+    """Runs the stages after dense training again, with other options."""
     run = SlimRun(config, _folder(finished, name), finished.run.progress, title=f"{name} ")
     sparse = run.sparse(finished.run.branch(finished.dense))
     pruned = run.cut(sparse, run.plan(sparse))
@@ -231,7 +228,7 @@ def _folder(finished: Finished, name: str) -> Path:
 
 
 def _size_of_equal_latency(finished: Finished) -> int:
-    """The input side at which the dense network takes about as long as the slim one at its own."""
+    """Returns the input size at which the latency of the dense network is nearest that of the slim one."""
     size_px = finished.run.config.size_px
     sides = range(size_px - SIZE_STEP_PX, int(size_px * SMALLEST_SIZE_SHARE), -SIZE_STEP_PX)
     smaller = {str(side): Contender(finished.dense, side) for side in sides}
@@ -240,7 +237,7 @@ def _size_of_equal_latency(finished: Finished) -> int:
 
 
 def latency_of(contenders: dict[str, Contender]) -> dict[str, float]:
-    """Median milliseconds of each on ONNX Runtime at batch 1, interleaved in one run."""
+    """Measures median milliseconds on ONNX Runtime at batch 1, interleaved in one run."""
     with TemporaryDirectory() as folder:
         backends: dict[str, Backend] = {}
         for number, (name, contender) in enumerate(contenders.items()):
@@ -258,30 +255,23 @@ def _resized(contender: Contender) -> DarknetModel:
     )
 
 
-def judge(run: SlimRun, contender: Contender) -> Judgement:
-    """What a contender finds on every split but train, beside the labels."""
-    if contender.file is None:
-        return run.judge(contender.model, contender.size_px)
-    return run.judge(open_backend(contender.file), contender.size_px, batch_size=1)
+def judge_contender(run: SlimRun, contender: Contender) -> Judgement:
+    """Returns labels and detections of a contender on every split but train."""
+    model = contender.model if contender.file is None else open_backend(contender.file)
+    return judge(model, run.dataset, contender.size_px, device=run.config.device, progress=run.progress)
 
 
 def _row(
     name: str, contender: Contender, latency_ms: float, judgement: Judgement, slim: Judgement
-) -> dict[str, Any]:
-    num_classes = len(contender.model.names)
-    metrics, lead = {}, {}
-    for split, (truths, found) in judgement.items():
-        measured = average_precision(truths, found, num_classes)
-        metrics[split] = {"ap": measured.ap, "ap50": measured.ap50}
-        if name != "slim" and any(len(truth.class_ids) for truth in truths):
-            lead[split] = asdict(bootstrap_difference(truths, slim[split][1], found, num_classes))
-    counted = cost(contender.model.network, contender.size_px, contender.size_px)
-    return {
-        "control": name,
-        "params": counted.params,
-        "macs": counted.macs,
-        "input_size": [contender.size_px, contender.size_px],
-        "metrics": metrics,
-        "latency_ms": round(latency_ms, 3),
-        "lead": lead,
-    }
+) -> ControlRow:
+    size_px, num_classes = contender.size_px, len(contender.model.names)
+    counted = cost(contender.model.network, size_px, size_px)
+    return ControlRow(
+        control=name,
+        params=counted.params,
+        macs=counted.macs,
+        input_size=(size_px, size_px),
+        metrics=split_metrics(judgement, num_classes),
+        latency_ms=round(latency_ms, 3),
+        lead={} if name == "slim" else ap_lead(slim, judgement, num_classes),
+    )

@@ -11,7 +11,7 @@ from seyolo.evaluation.oxford import BOXES_FILE, oxford_metrics
 from seyolo.evaluation.splits import judge_splits, metrics_of
 from seyolo.opening.model import input_size, open_model
 from seyolo.progress import Progress
-from seyolo.report.figures.train_run import write_validation
+from seyolo.report.figures.train_run import write_validation_figures
 from seyolo.runtime.choice import is_exported, open_backend
 from seyolo.runtime.protocol import Backend
 from seyolo.torchnet.build import DarknetModel
@@ -73,5 +73,5 @@ def _judge(
 ) -> Judgement:
     judgement = judge_splits(model, dataset, split, input_size(model, size), progress)
     if out is not None:
-        write_validation(Path(out), dataset, judgement)
+        write_validation_figures(Path(out), dataset, judgement)
     return judgement

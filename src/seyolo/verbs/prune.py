@@ -17,8 +17,7 @@ from seyolo.progress import Progress
 from seyolo.pruning.planning.budget import parse_budgets
 from seyolo.pruning.planning.plan import Plan
 from seyolo.pruning.planning.planner import Planner
-from seyolo.report.figures.plots import plot_channels
-from seyolo.report.figures.slim_run import channel_rows
+from seyolo.report.figures.channels import channel_rows, plot_channels
 from seyolo.torchnet.build import DarknetModel
 from seyolo.torchnet.device import torch_device
 from seyolo.verbs.calibration import CalibrationSet, planner_on, repair_on

@@ -94,7 +94,7 @@ def slim(
         choices: how the network is made ready for the cut, repaired and taught: see `SlimConfig`.
 
     Returns:
-        What `results.json` holds.
+        The value of `results.json`; `seyolo.results.SlimResults.from_json` gives it types.
 
     Raises:
         SeyoloError: one of its kinds, for whatever the user can mend.
@@ -132,7 +132,7 @@ def slim(
         **choices,
     )
     folder = Path(folder) if folder is not None else new_run("slim")
-    return run_slim(config, folder, controls=wanted, progress=progress, tracker=opener)
+    return run_slim(config, folder, controls=wanted, progress=progress, tracker=opener).to_json()
 
 
 @on_leader
@@ -163,7 +163,7 @@ def resume_slim(
         controls=wanted,
         progress=progress,
         tracker=chosen_tracker(tracker),
-    )
+    ).to_json()
 
 
 def _check_choices(choices: SlimChoices) -> None:

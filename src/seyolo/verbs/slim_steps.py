@@ -1,20 +1,23 @@
-"""`slim`: one command from photos to a smaller detector and the table that proves it.
+"""`slim`: from photos to a smaller detector and its before/after table.
 
-Dense training; from an early epoch of that sparsity training, plan, cut, repair and fine-tuning; evaluation,
-export and, where asked for, the controls.
+Dense training; from an early epoch of it sparsity training, plan, pruning, repair and fine-tuning; then
+evaluation, export and the requested controls.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from seyolo.progress import Progress, Silent
+from seyolo.results import SlimResults
 from seyolo.training.trackers import NoTracker, OpenTracker
 from seyolo.verbs.calibration import plan_of
 from seyolo.verbs.controls import ControlName, Finished, control_results, joined_rows, kept_rows
 from seyolo.verbs.slim_config import SlimConfig
+from seyolo.verbs.slim_report import report_slim_run
+from seyolo.verbs.slim_results import judge_stages, slim_results
 from seyolo.verbs.slim_run import SlimRun
 
 
@@ -26,8 +29,8 @@ def slim(
     controls: Sequence[ControlName] = (),
     progress: Progress | None = None,
     tracker: OpenTracker | None = None,
-) -> dict[str, Any]:
-    """Trains, cuts and fine-tunes; returns what `results.json` holds.
+) -> SlimResults:
+    """Trains, prunes, fine-tunes, evaluates, exports and reports.
 
     Args:
         config: what is asked for.
@@ -56,13 +59,12 @@ def slim(
     models = {"dense": dense, "sparse": sparse, "pruned": pruned, "finetuned": slim_model}
     if not config.finetune:
         del models["finetuned"]
-    judgements = run.judge_stages(models)
-    results = run.results(models, plan, judgements)
+    judgements = judge_stages(run, models)
+    results = slim_results(run, models, plan, judgements)
     rows = kept_rows(run.folder)
     if controls:
         final, judgement = list(models.values())[-1], list(judgements.values())[-1]
         rows = joined_rows(rows, control_results(Finished(run, dense, final, judgement), controls))
-    if rows:
-        results["controls"] = rows
-    run.report(models, plan, results, judgements)
+    results = replace(results, controls=rows)
+    report_slim_run(run.folder, run.dataset, models, plan, judgements, results=results)
     return results

@@ -1,4 +1,4 @@
-"""How long a run will take, and how fast its networks are."""
+"""Latency of the networks of a run, and the estimated time of the run."""
 
 from __future__ import annotations
 
@@ -17,13 +17,20 @@ from seyolo.training.step import measure_step_seconds
 from seyolo.verbs.slim_config import SlimConfig
 
 TEACHER_SHARE = 0.25
-"""What the dense network takes to look at a batch, of its own training step."""
+"""Time of the teacher's forward pass, as a share of a training step of the dense network."""
 
 
-def measure_latency(models: dict[str, DarknetModel], int8: Path | None = None) -> dict[str, dict[str, float]]:
-    """Median milliseconds of each stage on torch and ONNX Runtime at batch 1, interleaved in one run.
+def measure_latency(
+    models: Mapping[str, DarknetModel], int8: Path | None = None
+) -> dict[str, dict[str, float]]:
+    """Measures median milliseconds per image on torch and ONNX Runtime at batch 1, interleaved in one run.
 
-    Where there is a file in `int8`, it is timed on ONNX Runtime beside them, and stands under that name.
+    Args:
+        models: by stage.
+        int8: an int8 file that is timed on ONNX Runtime, too.
+
+    Returns:
+        Milliseconds by stage, or `int8`, and runtime.
     """
     with TemporaryDirectory() as folder:
         backends = {}
@@ -44,24 +51,24 @@ def measure_latency(models: dict[str, DarknetModel], int8: Path | None = None) -
 
 
 def median_ms(backends: Mapping[str, Backend]) -> dict[str, float]:
-    """Median milliseconds of each at batch 1, interleaved in one run."""
+    """Measures median milliseconds per image at batch 1, interleaved in one run."""
     return {timing.name: timing.p50_ms for timing in benchmark(backends, repeats=30, warmup=5)}
 
 
 def estimate_seconds(
     model: DarknetModel, dataset: Dataset, config: SlimConfig, kept_share: float
 ) -> dict[str, float]:
-    """How long each training stage will take, from a few measured steps of the dense network.
+    """Estimates the time of each training stage from a few measured steps of the dense network.
 
     Args:
-        model: the dense network; it stays as it is.
-        dataset: its `train` split is trained on.
-        config: of the run.
-        kept_share: of the MACs, after the cut.
+        model: the dense network; it is not changed.
+        dataset: its `train` split is used.
+        config: the options of the run.
+        kept_share: share of the MACs that the pruned network has.
 
     Returns:
-        Seconds by stage. A cut network is taken to train faster by the square root of its share of the MACs:
-        memory traffic shrinks with the width, arithmetic with its square.
+        Seconds by stage. A step of a pruned network is estimated to take the square root of its share of the
+        MACs: memory traffic shrinks with the width, arithmetic with its square.
     """
     step = measure_step_seconds(model, dataset, config.train_config("dense"))
     images = len(dataset.split("train"))

@@ -21,7 +21,7 @@ from seyolo.opening.description import CHECKPOINT, Attention, make_attention
 from seyolo.opening.model import open_model
 from seyolo.progress import Progress, Silent
 from seyolo.pruning.groups.groups import tied_scales
-from seyolo.report.figures.train_run import write_batch, write_results
+from seyolo.report.figures.train_run import write_batch, write_train_figures
 from seyolo.runs import existing_run, new_run
 from seyolo.torchnet.build import DarknetModel, from_checkpoint
 from seyolo.torchnet.device import torch_device
@@ -209,7 +209,7 @@ def _train(
         monitor=Monitor(progress or Silent(), tracker),
     )
     samples = [sample for split in validation_splits(dataset) for sample in dataset.split(split)]
-    write_results(folder, result.model, samples, config.size_px, result.history)
+    write_train_figures(folder, result.model, samples, config.size_px, result.history)
     return result
 
 

@@ -11,18 +11,15 @@ import numpy as np
 import pytest
 
 from seyolo.evaluation.curves import Curves
-from seyolo.report.figures.charts import (
-    CostPoint,
-    Series,
-    comparison_figure,
+from seyolo.report.figures.bn_scales import scales_over_time_figure
+from seyolo.report.figures.cost import CostPoint, Series, comparison_figure, cost_figure
+from seyolo.report.figures.detection_curves import (
     confidence_figure,
-    cost_figure,
     plot_detection_curves,
     precision_recall_figure,
-    scales_over_time_figure,
 )
 from seyolo.report.figures.style import DENSE, PAGE_COLOURS, SLIM, inline_svg
-from seyolo.report.tables.stages import count_text
+from seyolo.report.text import count_text
 
 FALLING = np.linspace(1, 0, 101)
 CURVES = Curves(FALLING, FALLING / 2, np.linspace(0, 1, 101), FALLING, np.minimum(FALLING, 1 - FALLING))

@@ -1,6 +1,6 @@
-"""Plots: what stands in the figure, and that only whole images appear under the final name.
+"""Figures of channels, training curves and BN scales, and sheets of samples.
 
-The figure is caught at the moment of saving; its texts and points say whether the numbers arrived.
+The tests read texts and points of a figure when it is saved.
 """
 
 from __future__ import annotations
@@ -15,22 +15,25 @@ from matplotlib.figure import Figure
 from seyolo.detections import Detections
 from seyolo.errors import UsageError
 from seyolo.media.annotate import class_colour
-from seyolo.report.figures import plots
-from seyolo.report.figures.plots import plot_channels, plot_curves, plot_scales
+from seyolo.report.figures import bn_scales, channels, training_curves
+from seyolo.report.figures.bn_scales import plot_scales
+from seyolo.report.figures.channels import plot_channels
 from seyolo.report.figures.samples import GAP_PX, LABEL_PX, plot_samples
+from seyolo.report.figures.style import INK, SPLITS, save
+from seyolo.report.figures.training_curves import plot_training_curves
 
 
 @pytest.fixture
 def figures(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
-    """Figures in the order they are saved; saving still happens."""
+    """The figures in the order they are saved; saving still happens."""
     seen: list[Figure] = []
-    save = plots.save
 
     def remember(figure: Figure, path: Path) -> None:
         seen.append(figure)
         save(figure, path)
 
-    monkeypatch.setattr(plots, "save", remember)
+    for module in (bn_scales, channels, training_curves):
+        monkeypatch.setattr(module, "save", remember)
     return seen
 
 
@@ -83,22 +86,22 @@ def test_curves_run_on_from_stage_to_stage(tmp_path: Path, figures: list[Figure]
         },
     ]
     slim = [{"epoch": 1, "box": 1.0, "objectness": 0.0, "classes": 0.0, "val_ap": 0.6}]
-    plot_curves({"dense": dense, "finetuned": slim}, tmp_path / "curves.png")
+    plot_training_curves({"dense": dense, "finetuned": slim}, tmp_path / "curves.png")
     upper, lower = figures[0].axes
     losses = [
         line.get_xydata().tolist()
         for line in upper.lines
-        if len(line.get_xdata()) and line.get_color() == plots.INK
+        if len(line.get_xdata()) and line.get_color() == INK
     ]
     assert losses == [[[1, 3.0], [2, 1.5]], [[3, 1.0]]]
-    scores = [line.get_xydata().tolist() for line in lower.lines if line.get_color() == plots.SPLITS[0]]
+    scores = [line.get_xydata().tolist() for line in lower.lines if line.get_color() == SPLITS[0]]
     assert scores == [[[2, 0.4]], [[3, 0.6]]]
     assert texts(figures[0]) == ["dense", "finetuned", "val 0.600"]
 
 
 def test_names_at_line_ends_keep_their_distance(tmp_path: Path, figures: list[Figure]) -> None:
     row = {"box": 1, "objectness": 0, "classes": 0, "val_ap": 0.501, "val_small_ap": 0.5}
-    plot_curves({"dense": [row, row]}, tmp_path / "curves.png")
+    plot_training_curves({"dense": [row, row]}, tmp_path / "curves.png")
     heights = sorted(text.xy[1] for text in figures[0].axes[1].texts)
     assert heights[1] - heights[0] == pytest.approx(0.09)
 

@@ -12,9 +12,9 @@ from seyolo.data.datasets import load_dataset
 from seyolo.detections import Detections
 from seyolo.media.annotate import class_colour
 from seyolo.opening.network import load
-from seyolo.report.figures import train_run as train_report
+from seyolo.report.figures import train_run
 from seyolo.report.figures.samples import GAP_PX, LABEL_PX
-from seyolo.report.figures.train_run import CELL_PX, FOUND, TRUTH, write_batch, write_results
+from seyolo.report.figures.train_run import CELL_PX, FOUND, TRUTH, write_batch, write_train_figures
 
 
 def pixel(sheet: np.ndarray, x: float, y: float, column: int = 0) -> np.ndarray:
@@ -29,8 +29,8 @@ def near(colour: np.ndarray, expected: tuple[int, int, int]) -> bool:
 
 @pytest.fixture
 def lossless(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(train_report, "BATCH_FILE", "batch.png")
-    monkeypatch.setattr(train_report, "PREDICTIONS_FILE", "val.png")
+    monkeypatch.setattr(train_run, "BATCH_FILE", "batch.png")
+    monkeypatch.setattr(train_run, "PREDICTIONS_FILE", "val.png")
 
 
 def test_a_batch_with_its_labels(tmp_path: Path, lossless: None) -> None:
@@ -49,10 +49,10 @@ def test_labels_and_detections_have_two_colours(
 ) -> None:
     samples = load_dataset(tiny_hands).split("val")
     found = Detections(np.array([[1.0, 1, 20, 30]]), np.array([0.5]), np.array([0]))
-    monkeypatch.setattr(train_report, "judged", lambda model, picked, *_, **__: ([], [found] * len(picked)))
+    monkeypatch.setattr(train_run, "judged", lambda model, picked, *_, **__: ([], [found] * len(picked)))
     model = load("yolov3-tiny@0.125", names=["hand"])
     history = [{"epoch": 1, "box": 1.0, "objectness": 1.0, "classes": 0.0, "val_ap": 0.5}]
-    write_results(tmp_path, model, samples, 64, history)
+    write_train_figures(tmp_path, model, samples, 64, history)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["curves.png", "val.png"]
     sheet = cv2.imread(str(tmp_path / "val.png"))[LABEL_PX:].astype(int)
     for colour in (TRUTH, FOUND):

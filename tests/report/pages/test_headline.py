@@ -1,30 +1,36 @@
-"""The headline says what happened, better or worse."""
+"""The headline of a run, for better and for worse results."""
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
 
 import pytest
 
-from seyolo.report.pages.headline import gain_of, points_text
+from seyolo.report.pages.headline import gain_of
+from seyolo.report.text import points_text
+from seyolo.results import Difference, SlimResults, SplitMetrics, StageResult
 
 
-def results(
-    macs: int, latency_ms: float, ap: float, lead: tuple[float, float] | None = None
-) -> dict[str, Any]:
+def stage(macs: int, latency_ms: float, ap: float) -> StageResult:
+    return StageResult(
+        stage="dense",
+        params=1,
+        size_bytes=4,
+        macs=macs,
+        input_size=(64, 64),
+        metrics={"val": SplitMetrics(0.9), "test": SplitMetrics(ap)},
+        latency_ms={"torch": 1.0, "onnxruntime": latency_ms},
+    )
+
+
+def results(macs: int, latency_ms: float, ap: float, lead: tuple[float, float] | None = None) -> SlimResults:
     """A run from 1000 MACs, 10 ms and AP 0.5 to these."""
+    stages = (stage(1000, 10.0, 0.5), stage(macs, latency_ms, ap))
+    return SlimResults(stages=stages, lead={} if lead is None else {"test": Difference(ap - 0.5, *lead)})
 
-    def stage(macs: int, latency_ms: float, ap: float) -> dict[str, Any]:
-        return {
-            "macs": macs,
-            "metrics": {"val": {"ap": 0.9}, "test": {"ap": ap}},
-            "latency_ms": {"torch": 1.0, "onnxruntime": latency_ms},
-        }
 
-    out: dict[str, Any] = {"stages": [stage(1000, 10.0, 0.5), stage(macs, latency_ms, ap)]}
-    if lead is not None:
-        out["lead"] = {"test": {"difference": ap - 0.5, "low": lead[0], "high": lead[1]}}
-    return out
+def changed(found: SlimResults, **values: object) -> SlimResults:
+    return replace(found, stages=tuple(replace(one, **values) for one in found.stages))
 
 
 @pytest.mark.parametrize(
@@ -42,18 +48,13 @@ def test_headlines(macs: int, latency_ms: float, ap: float, text: str) -> None:
 
 def test_the_runtime_is_the_first_that_was_measured() -> None:
     found = results(500, 5.0, 0.5)
-    for stage in found["stages"]:
-        del stage["latency_ms"]["onnxruntime"]
-    assert gain_of(found).headline() == "2.0x fewer MACs, as fast on PyTorch, AP ±0.0"
-    for stage in found["stages"]:
-        stage["latency_ms"] = {}
-    assert gain_of(found).headline() == "2.0x fewer MACs, AP ±0.0"
+    on_torch = changed(found, latency_ms={"torch": 1.0})
+    assert gain_of(on_torch).headline() == "2.0x fewer MACs, as fast on PyTorch, AP ±0.0"
+    assert gain_of(changed(found, latency_ms={})).headline() == "2.0x fewer MACs, AP ±0.0"
 
 
-def test_without_a_test_split_val_stands_for_the_run() -> None:
-    found = results(500, 5.0, 0.5)
-    for stage in found["stages"]:
-        del stage["metrics"]["test"]
+def test_without_a_test_split_val_represents_the_run() -> None:
+    found = changed(results(500, 5.0, 0.5), metrics={"val": SplitMetrics(0.9)})
     assert (gain_of(found).split, gain_of(found).ap) == ("val", (0.9, 0.9))
 
 
@@ -62,11 +63,11 @@ def test_without_a_test_split_val_stands_for_the_run() -> None:
     [
         (
             (0.001, 0.02),
-            "better beyond the chance of which images were tested (95 % interval +0.1 to +2.0)",
+            "is better, also given the random choice of test images (95 % interval +0.1 to +2.0)",
         ),
-        ((-0.02, -0.001), "worse beyond the chance"),
-        ((-0.006, 0.009), "no difference is certain (95 % interval −0.6 to +0.9)"),
-        (None, "was not measured"),
+        ((-0.02, -0.001), "is worse, also given"),
+        ((-0.006, 0.009), "no certain difference (95 % interval −0.6 to +0.9)"),
+        (None, "No confidence interval"),
     ],
 )
 def test_a_verdict_needs_its_interval(lead: tuple[float, float] | None, text: str) -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 from rich.console import Console
 
 from seyolo.report.tables.benchmark import benchmark_tables, model_names
+from seyolo.results import SplitMetrics
 
 
-def row(name: str, runtime: str = "onnxruntime", **values: Any) -> dict[str, Any]:
-    return {
+def row(name: str, runtime: str = "onnxruntime", **values: Any) -> Any:
+    """A model of `seyolo benchmark`, without what the tables do not print."""
+    printed = {
         "name": name,
         "runtime": runtime,
         "precision": "f32",
@@ -24,11 +27,11 @@ def row(name: str, runtime: str = "onnxruntime", **values: Any) -> dict[str, Any
         "batch_pictures_per_s": None,
         "peak_memory_mb": 1203.4,
         "metrics": {},
-        **values,
     }
+    return SimpleNamespace(**{**printed, **values})
 
 
-def printed(rows: list[dict[str, Any]]) -> list[str]:
+def printed(rows: list[Any]) -> list[str]:
     console = Console(width=80)
     with console.capture() as capture:
         console.print(benchmark_tables(rows))
@@ -41,7 +44,7 @@ def test_a_row_has_three_digits_and_whole_megabytes() -> None:
 
 
 def test_it_fits_into_80_columns_with_everything_in_it() -> None:
-    splits = {split: {"ap": 0.5, "ap50": 0.9} for split in ("val", "val_small", "test", "test_small")}
+    splits = {split: SplitMetrics(0.5, 0.9) for split in ("val", "val_small", "test", "test_small")}
     name = "a_name_of_a_file_that_is_longer_than_any_column.onnx"
     rows = [
         row(f"runs/{name}@openvino:bf16", "openvino", precision="bf16", metrics=splits, **batch)

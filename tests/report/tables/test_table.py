@@ -3,44 +3,39 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
 
-from seyolo.report.tables.stages import (
-    count_text,
-    latency_text,
-    markdown_table,
-    rows,
-    share_text,
-    size_text,
-    stage_table,
-)
+from seyolo.report.tables.stages import markdown_table, rows, stage_table
+from seyolo.report.text import count_text, latency_text, share_text, size_text
+from seyolo.results import SlimResults, SplitMetrics, StageResult
 
 
-def stage(name: str, params: int, macs: int, ap: float, latency_ms: float) -> dict[str, object]:
-    return {
-        "stage": name,
-        "params": params,
-        "size_bytes": 4 * params,
-        "macs": macs,
-        "input_size": 320,
-        "metrics": {"val": {"ap": ap, "ap50": 0.9}, "test_small": {"ap": ap / 2, "ap50": ap}},
-        "latency_ms": {"torch": 2 * latency_ms, "onnxruntime": latency_ms},
-    }
+def stage(name: str, params: int, macs: int, ap: float, latency_ms: float) -> StageResult:
+    return StageResult(
+        stage=name,
+        params=params,
+        size_bytes=4 * params,
+        macs=macs,
+        input_size=(320, 320),
+        metrics={"val": SplitMetrics(ap, 0.9), "test_small": SplitMetrics(ap / 2, ap)},
+        latency_ms={"torch": 2 * latency_ms, "onnxruntime": latency_ms},
+    )
 
 
 @pytest.fixture
-def results() -> dict[str, object]:
+def results() -> SlimResults:
     pruned = stage("pruned", 1_000_000, 300_000_000, 0.7, 6.0)
-    pruned["metrics"] = {"val": {"ap": 0.7, "ap50": 0.88}}
-    stages = [
-        stage("dense", 4_000_000, 1_000_000_000, 0.802, 15.0),
-        stage("sparse", 4_000_000, 1_000_000_000, 0.79, 15.0),
-        pruned,
-        stage("finetuned", 1_000_000, 300_000_000, 0.798, 6.0),
-    ]
-    return {"stages": stages}
+    return SlimResults(
+        stages=(
+            stage("dense", 4_000_000, 1_000_000_000, 0.802, 15.0),
+            stage("sparse", 4_000_000, 1_000_000_000, 0.79, 15.0),
+            replace(pruned, metrics={"val": SplitMetrics(0.7, 0.88)}),
+            stage("finetuned", 1_000_000, 300_000_000, 0.798, 6.0),
+        )
+    )
 
 
 @pytest.mark.parametrize(
@@ -81,7 +76,7 @@ def test_an_ap_that_cannot_be_measured_is_a_dash() -> None:
     assert (share_text(0.7716), share_text(math.nan)) == ("0.772", "–")
 
 
-def test_rows_by_hand(results: dict[str, object]) -> None:
+def test_rows_by_hand(results: SlimResults) -> None:
     table = {row.name: (*row.cells, row.change) for row in rows(results)}
     assert list(table) == [
         "Epochs",
@@ -105,10 +100,11 @@ def test_rows_by_hand(results: dict[str, object]) -> None:
 
 
 def test_int8_stands_beside_the_stages_and_changes_nothing_of_the_comparison(
-    results: dict[str, object],
+    results: SlimResults,
 ) -> None:
     plain = {row.name: row for row in rows(results)}
-    results["int8"] = {**stage("int8", 1_000_000, 300_000_000, 0.79, 4.0), "latency_ms": {"onnxruntime": 4.0}}
+    int8 = replace(stage("int8", 1_000_000, 300_000_000, 0.79, 4.0), latency_ms={"onnxruntime": 4.0})
+    results = replace(results, int8=int8)
     beside = {row.name: row for row in rows(results)}
     assert [row.change for row in beside.values()] == [row.change for row in plain.values()]
     assert beside["AP val"].beside == ("0.790",)
@@ -119,28 +115,27 @@ def test_int8_stands_beside_the_stages_and_changes_nothing_of_the_comparison(
 
 
 def test_slower_and_better_say_so() -> None:
-    results = {"stages": [stage("dense", 4, 4, 0.7, 4.0), stage("slim", 4, 4, 0.71, 5.0)]}
+    results = SlimResults(stages=(stage("dense", 4, 4, 0.7, 4.0), stage("slim", 4, 4, 0.71, 5.0)))
     table = {row.name: row.change for row in rows(results)}
     assert table["p50 torch"] == "1.25x slower"
     assert table["AP val"] == "+0.010"
 
 
-def test_a_change_needs_both_ends(results: dict[str, object]) -> None:
-    results["stages"] = results["stages"][:3]
-    table = {row.name: row.change for row in rows(results)}
+def test_a_change_needs_both_ends(results: SlimResults) -> None:
+    table = {row.name: row.change for row in rows(replace(results, stages=results.stages[:3]))}
     assert table["AP test_small"] == ""
     assert table["AP val"] == "−0.102"
 
 
-def test_an_input_that_is_not_square_is_named_height_by_width(results: dict[str, object]) -> None:
-    results["stages"][0]["input_size"] = [256, 320]
-    assert rows(results)[3].name == "MACs @256x320"
+def test_an_input_that_is_not_square_is_named_height_by_width(results: SlimResults) -> None:
+    wide = SlimResults(stages=(replace(results.dense, input_size=(256, 320)),))
+    assert rows(wide)[3].name == "MACs @256x320"
 
 
 @pytest.mark.parametrize("beside", [[], ["int8"]])
-def test_the_terminal_table_fits_eighty_columns(results: dict[str, object], beside: list[str]) -> None:
-    for name in beside:
-        results[name] = stage(name, 1_000_000, 300_000_000, 0.79, 14.0)
+def test_the_terminal_table_fits_eighty_columns(results: SlimResults, beside: list[str]) -> None:
+    if beside:
+        results = replace(results, int8=stage("int8", 1_000_000, 300_000_000, 0.79, 14.0))
     console = Console(width=80, record=True, file=None, color_system=None)
     with console.capture() as capture:
         console.print(stage_table(results))
@@ -159,16 +154,15 @@ def test_the_terminal_table_fits_eighty_columns(results: dict[str, object], besi
 
 
 def test_markdown_by_hand() -> None:
-    one = {
-        "stage": "dense",
-        "params": 1000,
-        "size_bytes": 4000,
-        "macs": 2_000_000,
-        "input_size": 64,
-        "metrics": {"val": {"ap": 0.5, "ap50": 0.75}},
-        "latency_ms": {},
-    }
-    assert markdown_table({"stages": [one]}) == (
+    one = StageResult(
+        stage="dense",
+        params=1000,
+        size_bytes=4000,
+        macs=2_000_000,
+        input_size=(64, 64),
+        metrics={"val": SplitMetrics(0.5, 0.75)},
+    )
+    assert markdown_table(SlimResults(stages=(one,))) == (
         "|  | dense | vs dense |\n"
         "| --- | ---: | ---: |\n"
         "| Epochs | – |  |\n"

@@ -1,4 +1,4 @@
-"""AP against latency: which models no other beats in both."""
+"""AP against latency of several models, with their Pareto front."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from seyolo.report.figures.style import FAINT, INK, SLIM, new_figure, save, style
 
 LABEL_GAP, LABEL_OFFSET, LETTER_WIDTH = 0.055, 0.015, 0.0125
-"""Of the points' names: from one to the next, from its point, and of a letter, in parts of the axes."""
+"""Distance between names, distance of a name from its point, width of a letter; relative to the axes."""
 LEADER = {"arrowstyle": "-", "color": FAINT, "linewidth": 0.6, "relpos": (0.0, 0.5), "shrinkA": 1.0}
 STEPS = (0, 1, -1, 2, -2, 3, -3, 4, -4)
 
@@ -26,7 +26,7 @@ class Point(NamedTuple):
 
 
 def pareto_front(points: Sequence[Point]) -> list[Point]:
-    """The points that no other beats, fastest first: each is better than all that are as fast or faster."""
+    """Returns the points that no other beats in both latency and AP, fastest first."""
     front: list[Point] = []
     for point in sorted(points, key=lambda point: (point.latency_ms, -point.ap)):
         if not front or point.ap > front[-1].ap:
@@ -40,7 +40,7 @@ def plot_pareto(points: Sequence[Point], split: str, path: str | Path) -> None:
     Args:
         points: at least one.
         split: on which AP was measured.
-        path: image to write; its ending says the format.
+        path: image to write, in the format of its ending.
     """
     front = pareto_front(points)
     figure = new_figure(
@@ -75,7 +75,7 @@ def plot_pareto(points: Sequence[Point], split: str, path: str | Path) -> None:
 
 
 def _scale(axes: Axes, points: Sequence[Point]) -> None:
-    """Room around the points, and to the right of them for their names."""
+    """Sets the axes, with room to the right of the points for their names."""
     latencies, scores = [point.latency_ms for point in points], [point.ap for point in points]
     axes.set_xscale("log")
     axes.set_xlim(min(latencies) / 1.15, max(latencies) * max(2.0, (max(latencies) / min(latencies)) ** 0.5))
@@ -87,10 +87,10 @@ def _scale(axes: Axes, points: Sequence[Point]) -> None:
 
 
 def _name(axes: Axes, points: Sequence[Point], front: Sequence[Point]) -> None:
-    """Names right of the points, at the nearest height where nothing else stands."""
-    places = [_place(axes, point) for point in points]
-    taken = [(x - LABEL_OFFSET, x + LABEL_OFFSET, y) for x, y in places]
-    for point, (x, y) in sorted(zip(points, places, strict=True), key=lambda pair: pair[0] not in front):
+    """Writes names right of the points, at the nearest free height."""
+    positions = [_position(axes, point) for point in points]
+    taken = [(x - LABEL_OFFSET, x + LABEL_OFFSET, y) for x, y in positions]
+    for point, (x, y) in sorted(zip(points, positions, strict=True), key=lambda pair: pair[0] not in front):
         left, right = x + LABEL_OFFSET, x + LABEL_OFFSET + LETTER_WIDTH * len(point.name)
         heights = (y + step * LABEL_GAP for step in STEPS)
         free = (height for height in heights if not _is_taken(left, right, height, taken))
@@ -108,8 +108,8 @@ def _name(axes: Axes, points: Sequence[Point], front: Sequence[Point]) -> None:
         )
 
 
-def _place(axes: Axes, point: Point) -> tuple[float, float]:
-    """Where a point lies, in parts of the axes."""
+def _position(axes: Axes, point: Point) -> tuple[float, float]:
+    """Returns the position of a point, relative to the axes."""
     x, y = axes.transAxes.inverted().transform(axes.transData.transform((point.latency_ms, point.ap)))
     return float(x), float(y)
 

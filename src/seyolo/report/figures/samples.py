@@ -1,4 +1,4 @@
-"""Sample detections of the dense and the slim network on the same images, one above the other."""
+"""Sheets of images with detections: samples.jpg shows the dense and the slim network on the same images."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ Image = UInt8[np.ndarray, "_ _ 3"]
 Sheet = UInt8[np.ndarray, "H W 3"]
 
 INK = (43, 43, 43)
-# Okabe and Ito's sky blue and orange: neither is a stage of slimming, see `report.style`.
+# Okabe and Ito's sky blue and orange: other colours than those of the two networks in `style`.
 TRUTH: Colour = (233, 180, 86)
 FOUND: Colour = (0, 159, 230)
 WHITE = 255
 GAP_PX = 10
 LABEL_PX = 30
 MAX_LABELLED = 8
-"""With more boxes on a small image their labels hide what was found."""
+"""With more boxes on a small image, labels would hide the objects."""
 
 
 def plot_samples(
@@ -39,17 +39,17 @@ def plot_samples(
     cell_px: int = 320,
     confidence: float = 0.25,
 ) -> None:
-    """Writes a sheet of images in pairs of rows: what the dense network found, below it the slim one.
+    """Writes a sheet of images in pairs of rows: detections of the dense network, below them of the slim one.
 
     Args:
         images: BGR images of any size.
-        dense: what the dense network found in each, in pixels of the image.
-        slim: the same of the slim network.
+        dense: detections of the dense network per image, in pixels of the image.
+        slim: those of the slim network.
         names: of the classes.
         path: image to write, in the format of its ending.
         columns: images side by side.
-        cell_px: side of the square that each image is fitted into.
-        confidence: detections below are not drawn. Above eight on an image, boxes go without labels.
+        cell_px: side of the square cell of an image.
+        confidence: threshold of the detections that are drawn; more than 8 on an image have no labels.
 
     Raises:
         UsageError: no images, or the path's ending is no image format.
@@ -69,7 +69,7 @@ def plot_samples(
 
 
 def fitted(image: Image, side_px: int) -> tuple[Sheet, float]:
-    """The image with its longer side at `side_px`, and the factor; text drawn on it is legible."""
+    """Resizes an image so that its longer side is `side_px`; returns it and the factor."""
     scale = side_px / max(image.shape[:2])
     height, width = (max(1, round(side * scale)) for side in image.shape[:2])
     interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
@@ -79,7 +79,7 @@ def fitted(image: Image, side_px: int) -> tuple[Sheet, float]:
 def drawn(
     image: Image, detections: Detections, names: Sequence[str], side_px: int, confidence: float
 ) -> Sheet:
-    """An image at its size on a sheet, with the boxes from a confidence on."""
+    """Resizes an image and draws the detections above a confidence threshold."""
     resized, scale = fitted(image, side_px)
     shown = detections[detections.scores >= confidence]
     scaled = Detections(shown.boxes * scale, shown.scores, shown.class_ids)
@@ -87,7 +87,7 @@ def drawn(
 
 
 def _outlined(image: Image, detections: Detections) -> Sheet:
-    """The image with bare boxes."""
+    """Draws boxes without labels."""
     canvas = image.copy()
     for box, class_id in zip(detections.boxes, detections.class_ids.tolist(), strict=True):
         left, top, right, bottom = (round(float(value)) for value in box)
@@ -96,7 +96,7 @@ def _outlined(image: Image, detections: Detections) -> Sheet:
 
 
 def _row(title: str, images: Sequence[Sheet], columns: int, cell_px: int) -> Sheet:
-    """Images side by side in square white cells, under a line that says whose detections they show."""
+    """Puts images side by side in square white cells, under a title."""
     height = max(image.shape[0] for image in images)
     width = GAP_PX + columns * (cell_px + GAP_PX)
     row = np.full((LABEL_PX + height + GAP_PX, width, 3), WHITE, dtype=np.uint8)
@@ -111,7 +111,7 @@ def write_sheet(sheet: Sheet, path: Path) -> None:
     """Writes a sheet in the format of the path's ending.
 
     Raises:
-        UsageError: that is no image format.
+        UsageError: the ending is no image format.
     """
     if not cv2.haveImageWriter(str(path)):
         raise UsageError(f"{path}: no image format has the ending {path.suffix!r}; use .png or .jpg")

@@ -1,8 +1,8 @@
-"""How every plot looks: one palette, light grids, no boxes, text that stands where it is needed.
+"""Common style of all figures: palette, grid, legends, and figures as SVG inside a page.
 
-Colours are Okabe and Ito's, told apart with any kind of colour vision; blue is always the dense network and
-vermilion the slim one. Figures use the Agg canvas of their own, so nothing depends on a display or on
-pyplot's global state. In a page they are SVG whose colours and fonts are the page's, light or dark.
+The colours are Okabe and Ito's, which people with any kind of colour vision can tell apart; blue is always
+the dense network and vermilion the slim one. Every figure has an Agg canvas of its own, independent of a
+display and of pyplot's global state. In a page figures are SVG with the colours and fonts of the page.
 """
 
 from __future__ import annotations
@@ -24,12 +24,14 @@ from seyolo.files import replacing
 DENSE = "#0072B2"
 SLIM = "#D55E00"
 SPLITS = ("#00795A", "#A8447F", "#5B6C7D", "#8A6D00")
-"""Lines that are neither dense nor slim: darker than Okabe and Ito's, for text in them."""
+"""Colours of other lines and their names: darker than Okabe and Ito's, so that text is legible."""
 INK = "#2B2B2B"
 FAINT = "#8C8C8C"
 GRID = "#E6E6E6"
 BAND = "#F4F4F1"
 PAPER = "#FFFFFF"
+PANEL_INCHES = (4.6, 3.5)
+LEGEND_TEXT = 8.5
 DOTS_PER_INCH = 160
 PAGE_PIXELS_PER_INCH = 116
 
@@ -46,16 +48,16 @@ PAGE_COLOURS = {
     "split-3": (SPLITS[2], "#A3B2C1"),
     "split-4": (SPLITS[3], "#D9BC4A"),
 }
-"""By its name in the page: a colour on light paper, and what stands for it on dark."""
+"""Colours by name: on a light page, and on a dark one."""
 
 Align = Literal["center", "right"]
 
 LineEnd = tuple[float, float, str, str]
-"""Where a line ends (x, y), its label and its colour."""
+"""End of a line (x, y), its label and its colour."""
 
 
 def new_figure(width_inches: float, height_inches: float, title: str) -> Figure:
-    """An empty figure with a left-aligned title."""
+    """Creates an empty figure with a left-aligned title."""
     figure = Figure(figsize=(width_inches, height_inches), dpi=DOTS_PER_INCH, layout="constrained")
     FigureCanvasAgg(figure)
     figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold", color=INK)
@@ -63,7 +65,7 @@ def new_figure(width_inches: float, height_inches: float, title: str) -> Figure:
 
 
 def style(axes: Axes) -> None:
-    """Horizontal grid lines only, and no frame but the base line."""
+    """Draws horizontal grid lines only, and no frame but the base line."""
     axes.set_axisbelow(True)
     axes.grid(axis="y", color=GRID, linewidth=0.8)
     for side in ("top", "right", "left"):
@@ -75,12 +77,12 @@ def style(axes: Axes) -> None:
 
 
 def percent(value: float, _position: int | None = None) -> str:
-    """An axis label: 0.5 as 50 %, 0.025 as 2.5 %."""
+    """Formats an axis label: 0.5 as 50 %, 0.025 as 2.5 %."""
     return f"{100 * value:g} %"
 
 
 def name_span(axes: Axes, text: str, first: float, last: float, align: Align = "center") -> None:
-    """A name above the axes, over an interval of x."""
+    """Writes a name above the axes, over an interval of x."""
     axes.annotate(
         text,
         (last if align == "right" else (first + last) / 2, 1.0),
@@ -95,25 +97,47 @@ def name_span(axes: Axes, text: str, first: float, last: float, align: Align = "
 
 
 def label_ends(axes: Axes, ends: Iterable[LineEnd], gap: float) -> None:
-    """Names at the right end of lines, pushed at least `gap` (in y) apart so that none overlap."""
+    """Writes names at the right ends of lines, at least `gap` (in y) apart."""
     lowest = float("-inf")
     for x, y, text, colour in sorted(ends, key=lambda end: end[1]):
         lowest = max(y, lowest + gap)
         axes.annotate(
-            text, (x, lowest), (8, 0), textcoords="offset points", va="center", fontsize=8.5, color=colour
+            text,
+            (x, lowest),
+            (8, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=LEGEND_TEXT,
+            color=colour,
         )
 
 
+def name_point(
+    axes: Axes, text: str, point: tuple[float, float], colour: str, offset: tuple[int, int]
+) -> None:
+    """Writes a name beside a point, `offset` typographic points away."""
+    axes.annotate(
+        text,
+        point,
+        offset,
+        textcoords="offset points",
+        va="center",
+        fontsize=LEGEND_TEXT,
+        color=colour,
+        annotation_clip=False,  # a name that was moved up may stand above the axes
+    )
+
+
 def legend_above(axes: Axes, title: str = "", columns: int = 1) -> None:
-    """The names of the lines above the axes, where no line is."""
+    """Puts the legend above the axes, where no line is."""
     axes.legend(
         loc="lower left",
         bbox_to_anchor=(-0.02, 1.0),
         ncols=columns,
         title=title,
-        title_fontsize=8.5,
+        title_fontsize=LEGEND_TEXT,
         alignment="left",
-        fontsize=8.5,
+        fontsize=LEGEND_TEXT,
         labelcolor=INK,
         frameon=False,
         handlelength=1.4,
@@ -121,23 +145,23 @@ def legend_above(axes: Axes, title: str = "", columns: int = 1) -> None:
 
 
 def save(figure: Figure, path: str | Path) -> None:
-    """Writes the figure in the format of the path's ending, whole or not at all."""
+    """Writes the figure atomically, in the format of the path's ending."""
     with replacing(path) as temporary:
         figure.savefig(temporary, facecolor="white")
 
 
 def inline_svg(figure: Figure, label: str) -> Markup:
-    """The figure as SVG inside a page, without its title, which the page gives it.
+    """Returns the figure as SVG for a page, without its title, which the page prints itself.
 
     Text stays text in the page's font, and colours become the page's `PAGE_COLOURS`.
 
     Args:
-        figure: drawn with colours of this module; its title is taken off.
-        label: what it shows, for whom does not see it.
+        figure: drawn with colours of this module; its title is removed.
+        label: alt text.
     """
     figure.suptitle("")
     text = io.StringIO()
-    # The hash salt only makes the names inside the same every time.
+    # The hash salt makes the ids inside reproducible.
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": "seyolo"}):
         figure.savefig(text, format="svg", transparent=True, metadata={"Date": None})
     svg = re.sub(r"^.*?(?=<svg)|<metadata>.*?</metadata>", "", text.getvalue(), flags=re.DOTALL)
@@ -148,7 +172,7 @@ def inline_svg(figure: Figure, label: str) -> Markup:
 
 
 def _without_unused_names(svg: str) -> str:
-    """Drops the ids nobody refers to: several charts on a page would have the same."""
+    """Drops ids that nothing refers to, since several charts on a page would share them."""
     used = set(re.findall(r'(?:href="#|url\(#)([^")]+)', svg))
     return re.sub(r' id="([^"]*)"', lambda found: found[0] if found[1] in used else "", svg)
 

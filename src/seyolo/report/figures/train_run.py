@@ -1,4 +1,4 @@
-"""The images of training and validation: the first batch, the curves, and what the best model finds."""
+"""Figures of a training run and of a validation: first batch, curves, labels and detections."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from jaxtyping import Float, UInt8
 from seyolo.boxes import cxcywh_to_xyxy
 from seyolo.data.datasets import Dataset, Sample
 from seyolo.detections import Detections
-from seyolo.evaluation.curves import detection_curves
 from seyolo.evaluation.evaluate import AP_THRESHOLDS, Judgement, judged, truth_of
+from seyolo.evaluation.splits import curves_by_split
 from seyolo.media.annotate import FONT, Colour, class_colour, contact_sheet, draw_boxes
 from seyolo.media.images import read_image
-from seyolo.report.figures.charts import plot_detection_curves, plot_scales_over_time
-from seyolo.report.figures.plots import Row, plot_curves
+from seyolo.report.figures.bn_scales import plot_scales_over_time
+from seyolo.report.figures.detection_curves import plot_detection_curves
 from seyolo.report.figures.samples import (
     FOUND,
     GAP_PX,
@@ -33,6 +33,7 @@ from seyolo.report.figures.samples import (
     fitted,
     write_sheet,
 )
+from seyolo.report.figures.training_curves import Row, plot_training_curves
 from seyolo.report.record import read_curves, read_rows
 from seyolo.torchnet.build import DarknetModel
 
@@ -52,7 +53,7 @@ def write_batch(
     targets: Float[np.ndarray, "m 6"],
     names: Sequence[str],
 ) -> None:
-    """Writes train_batch.jpg: what the network sees in its first step, with its labels.
+    """Writes train_batch.jpg: the first training batch with its labels.
 
     Args:
         folder: of the run.
@@ -72,51 +73,49 @@ def write_batch(
     write_sheet(_headed(contact_sheet(cells, gap_px=GAP_PX), head), folder / BATCH_FILE)
 
 
-def write_results(
+def write_train_figures(
     folder: Path,
     model: DarknetModel,
     samples: Sequence[Sample],
     size_px: int,
     history: Sequence[Row],
 ) -> None:
-    """Writes the images of a run that is done.
+    """Writes the figures of a finished run.
 
-    These are curves.png; val_predictions.jpg, labels and detections on images for validation;
+    These are curves.png; val_predictions.jpg, labels and detections on validation images;
     precision_recall.png and confidence.png from its curves.json; and scales_over_time.png from its
     scales.csv, where there is one.
 
     Args:
         folder: of the run.
-        model: the best one; its names are the classes'.
-        samples: labelled images, of which up to sixteen are taken evenly.
+        model: the best one; it carries the class names.
+        samples: labelled images, of which up to 16 are taken evenly.
         size_px: side of the square input.
         history: one row per epoch, as in `results.csv`.
     """
-    plot_curves({"train": history}, folder / CURVES_FILE)
+    plot_training_curves({"train": history}, folder / CURVES_FILE)
     for curves in read_curves(folder).values():
         plot_detection_curves(curves, folder)
-    spread = read_rows(folder / "scales.csv")
-    if spread:
-        plot_scales_over_time(spread, folder / "scales_over_time.png")
+    percentiles = read_rows(folder / "scales.csv")
+    if percentiles:
+        plot_scales_over_time(percentiles, folder / "scales_over_time.png")
     picked = _spread_evenly(samples)
     thresholds = replace(AP_THRESHOLDS, confidence=CONFIDENCE)
     _, found = judged(model, picked, (size_px, size_px), thresholds=thresholds)
     _write_predictions(picked, found, model.names, folder / PREDICTIONS_FILE)
 
 
-def write_validation(folder: Path, dataset: Dataset, judgement: Judgement) -> None:
-    """Writes the curves of a judgement, and per split labels and detections on up to sixteen images.
+def write_validation_figures(folder: Path, dataset: Dataset, judgement: Judgement) -> None:
+    """Writes curves of a validation, and per split labels and detections on up to 16 images.
 
     Args:
-        folder: gets precision_recall.png, confidence.png and SPLIT_predictions.jpg.
-        dataset: that was judged on.
-        judgement: labels and detections by split; one without labels has no curves.
+        folder: receives precision_recall.png, confidence.png and SPLIT_predictions.jpg.
+        dataset: that the model was evaluated on.
+        judgement: labels and detections by split; a split without labels has no curves.
     """
-    num_classes = len(dataset.names)
-    curves = {split: detection_curves(*judged, num_classes) for split, judged in judgement.items()}
-    labelled = {split: found for split, found in curves.items() if found is not None}
-    if labelled:
-        plot_detection_curves(labelled, folder)
+    curves = curves_by_split(judgement, len(dataset.names))
+    if curves:
+        plot_detection_curves(curves, folder)
     for split, (_, found) in judgement.items():
         pairs = _spread_evenly(list(zip(dataset.split(split), found, strict=True)))
         _write_predictions(
@@ -141,11 +140,11 @@ def _write_predictions(
 
 
 def _compared(sample: Sample, found: Detections, names: Sequence[str]) -> Image:
-    """An image with its labels, and on top of them what was found, with scores."""
+    """Draws labels on an image, and on top of them detections with scores."""
     image = read_image(sample.image)
     cell, scale = fitted(image, CELL_PX)
     truth = truth_of(sample, *image.shape[:2])
-    # Among one class the colour says it all.
+    # With one class its name adds nothing.
     shown = [f"{name} " for name in names] if len(names) > 1 else [""]
     labels = [shown[class_id].strip() for class_id in truth.class_ids.tolist()]
     scores = zip(found.class_ids.tolist(), found.scores.tolist(), strict=True)
@@ -159,7 +158,7 @@ def _texts(texts: Sequence[str]) -> list[str]:
 
 
 def _headed(sheet: Sheet, words: Sequence[tuple[str, Colour]]) -> Sheet:
-    """The sheet under a line of words, each behind a square of its colour where it names one."""
+    """Puts a legend above a sheet: words, each after a square of its colour."""
     head = np.full((LABEL_PX, sheet.shape[1], 3), WHITE, np.uint8)
     left = GAP_PX
     for text, colour in words:

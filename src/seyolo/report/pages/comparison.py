@@ -1,4 +1,4 @@
-"""Several runs side by side: their networks in one table and one chart each, and the settings that differ."""
+"""Page of several runs: their networks in one table and in charts, and the options that differ."""
 
 from __future__ import annotations
 
@@ -11,19 +11,22 @@ from pathlib import Path
 from typing import Any
 
 from seyolo.errors import UsageError
-from seyolo.report.figures.charts import Series, comparison_figure
+from seyolo.report.figures.cost import Series, comparison_figure
 from seyolo.report.pages.headline import RUNTIME_NAMES, gain_of
 from seyolo.report.pages.parts import Chart, Grid, chart, setting_text
 from seyolo.report.pages.train import best_row, trained_cost
-from seyolo.report.record import RunRecord, differing
-from seyolo.report.tables.stages import MISSING, count_text, latency_text, share_text, shown_splits
+from seyolo.report.record import SlimRecord, TrainRecord, differing
+from seyolo.report.tables.stages import shown_splits
+from seyolo.report.text import MISSING, count_text, latency_text, share_text
 
 MAX_RUNS = 12
+
+Record = SlimRecord | TrainRecord
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A network in the comparison; nan is what was not measured."""
+    """A network in the comparison; what was not measured is nan."""
 
     run: str
     stage: str
@@ -33,14 +36,14 @@ class Entry:
     ap: dict[str, float]
 
 
-def comparison_context(records: Sequence[RunRecord], out: Path) -> dict[str, Any]:
-    """What the template of the page needs; links are relative to `out`, the folder it will lie in.
+def comparison_context(records: Sequence[Record], out: Path) -> dict[str, Any]:
+    """Returns the values of the template; links are relative to `out`, the folder of the page.
 
     Raises:
-        UsageError: more runs than a chart can tell apart.
+        UsageError: more than 12 runs.
     """
     if len(records) > MAX_RUNS:
-        raise UsageError(f"{len(records)} runs: at most {MAX_RUNS} fit side by side")
+        raise UsageError(f"{len(records)} runs: at most {MAX_RUNS} fit on one page; name fewer")
     names = _names(records)
     entries = [entry for name, record in zip(names, records, strict=True) for entry in _entries(name, record)]
     splits = list(dict.fromkeys(split for entry in entries for split in entry.ap))
@@ -55,41 +58,40 @@ def comparison_context(records: Sequence[RunRecord], out: Path) -> dict[str, Any
     }
 
 
-def _names(records: Sequence[RunRecord]) -> list[str]:
-    """The runs' own names, or where these are not all different their folders."""
+def _names(records: Sequence[Record]) -> list[str]:
+    """Returns the names of the runs, or their folders where two names are equal."""
     names = [record.name for record in records]
     return names if len(set(names)) == len(names) else [str(record.folder) for record in records]
 
 
-def _entries(name: str, record: RunRecord) -> list[Entry]:
-    if record.verb == "train":
+def _entries(name: str, record: Record) -> list[Entry]:
+    if isinstance(record, TrainRecord):
         row = best_row(record)
         ap = {key.removesuffix("_ap"): float(row[key]) for key in row if key.endswith("_ap")}
         return [Entry(name, "trained", *trained_cost(record), math.nan, ap)]
-    stages = record.results["stages"]
-    runtime = gain_of(record.results).runtime
+    results, runtime = record.results, gain_of(record.results).runtime
     return [
         Entry(
             name,
-            stage_name,
-            stage["params"],
-            stage["macs"],
-            stage["latency_ms"].get(runtime, math.nan),
-            {split: metrics["ap"] for split, metrics in stage["metrics"].items()},
+            title,
+            stage.params,
+            stage.macs,
+            stage.latency_ms.get(runtime, math.nan),
+            {split: metrics.ap for split, metrics in stage.metrics.items()},
         )
-        for stage_name, stage in (("dense", stages[0]), ("slim", stages[-1]))
+        for title, stage in (("dense", results.dense), ("slim", results.slim))
     ]
 
 
-def _runtime(records: Sequence[RunRecord]) -> str:
-    found = [gain_of(record.results).runtime for record in records if record.verb == "slim"]
+def _runtime(records: Sequence[Record]) -> str:
+    found = [gain_of(record.results).runtime for record in records if isinstance(record, SlimRecord)]
     return next((runtime for runtime in found if runtime), "")
 
 
-def _run(name: str, record: RunRecord, out: Path) -> dict[str, str]:
-    """A run in one sentence, and the way to its own page where there is one."""
+def _run(name: str, record: Record, out: Path) -> dict[str, str]:
+    """Returns a run in one sentence, with a link to its own page where there is one."""
     page = record.folder / "report.html"
-    if record.verb == "slim":
+    if isinstance(record, SlimRecord):
         text = gain_of(record.results).headline()
     else:
         text = f"trained for {len(record.stages.get('train', []))} epochs"
@@ -139,14 +141,14 @@ def _series(name: str, entries: Sequence[Entry], split: str, cost_of: Callable[[
     return Series(name, [point for point in found if all(map(math.isfinite, point))])
 
 
-def _machines(records: Sequence[RunRecord]) -> str:
-    """Whether latencies may be compared at all."""
-    found = {str(record.environment.get("processor")) for record in records if record.verb == "slim"}
+def _machines(records: Sequence[Record]) -> str:
+    """Returns a sentence on how far latencies of the runs are comparable."""
+    found = {str(record.processor) for record in records if isinstance(record, SlimRecord)}
     if len(found) > 1:
         machines = ", ".join(sorted(found))
-        return f"The runs were timed on different machines ({machines}): compare latencies within a run only."
-    return "Each run was timed by itself: compare latencies of different runs with care."
+        return f"The runs were timed on different machines ({machines}): compare latencies only within a run."
+    return "Every run was timed on its own: compare latencies of different runs with care."
 
 
-def _settings(records: Sequence[RunRecord]) -> list[list[str]]:
+def _settings(records: Sequence[Record]) -> list[list[str]]:
     return [[name, *(setting_text(value) for value in values)] for name, values in differing(records).items()]

@@ -1,9 +1,9 @@
-"""What pages share: charts with their captions, tables, embedded images, how a run was made."""
+"""Common parts of pages: charts with captions, tables, embedded images, how a run was made."""
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,11 @@ from typing import Any
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
+from seyolo.report.figures.bn_scales import scales_over_time_figure
 from seyolo.report.figures.style import inline_svg
+from seyolo.report.figures.training_curves import training_curves_figure
 from seyolo.report.record import RunRecord
-from seyolo.report.tables.stages import MISSING, size_text
+from seyolo.report.text import MISSING, size_text
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,7 @@ class Chart:
 
 @dataclass(frozen=True)
 class Grid:
-    """A table of texts; `ends` are the rows behind which a group ends."""
+    """A table of texts; `ends` are the last rows of groups."""
 
     header: Sequence[str]
     rows: Sequence[Sequence[str]]
@@ -35,36 +37,50 @@ class Grid:
 
 
 def chart(figure: Figure, label: str) -> Chart:
-    """The figure under its own title; `label` says what it shows to whom does not see it."""
+    """Returns the figure under its own title; `label` is the alt text."""
     title = figure.get_suptitle()
     return Chart(title, inline_svg(figure, label))
 
 
 def embedded(path: Path) -> str:
-    """A JPEG as an address that holds the image itself."""
+    """Returns a JPEG as a data URL."""
     return f"data:image/jpeg;base64,{base64.b64encode(path.read_bytes()).decode('ascii')}"
 
 
-def record_context(record: RunRecord) -> dict[str, Any]:
-    """How a run was made: commands, machine, settings and files, as texts."""
+def record_context(record: RunRecord, artefacts: Sequence[tuple[str, str]] = ()) -> dict[str, Any]:
+    """Returns how a run was made as texts: commands, machine, options and files.
+
+    Args:
+        record: of the run.
+        artefacts: further rows of the table of files: name and remark.
+    """
+    files = [(name, size_text(size)) for name, size in record.artefacts()]
     return {
         "name": record.name,
         "folder": str(record.folder),
         "commands": record.commands,
-        "seed": record.config.get("seed"),
+        "seed": record.seed,
         "environment": _environment(record.environment),
         "settings": [(name, setting_text(value)) for name, value in record.settings().items()],
-        "artefacts": _artefacts(record),
+        "artefacts": [*files, *artefacts],
     }
 
 
-def version_of(record: RunRecord) -> str:
-    """Of the seyolo that made a run; empty where it is not known."""
-    return str(record.environment.get("packages", {}).get("seyolo") or "")
+def training_charts(record: RunRecord, label: str) -> list[Chart]:
+    """Draws loss and AP by epoch, and the BN scales over sparsity training where there was any.
+
+    Args:
+        record: of the run.
+        label: alt text of the first chart.
+    """
+    charts = [chart(training_curves_figure(record.stages), label)] if record.stages else []
+    if record.scales:
+        charts.append(chart(scales_over_time_figure(record.scales), "Percentiles of the scales by epoch"))
+    return charts
 
 
 def setting_text(value: object) -> str:
-    """A setting as it reads: nothing is a dash, several values stand side by side."""
+    """Formats an option: None as a dash, a list as its items."""
     if value is None or value == []:
         return MISSING
     if isinstance(value, bool):
@@ -72,7 +88,7 @@ def setting_text(value: object) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-def _environment(values: dict[str, Any]) -> list[tuple[str, str]]:
+def _environment(values: Mapping[str, Any]) -> list[tuple[str, str]]:
     packages = values.get("packages", {})
     rows = [
         (name.replace("_", " "), setting_text(value)) for name, value in values.items() if name != "packages"
@@ -81,9 +97,3 @@ def _environment(values: dict[str, Any]) -> list[tuple[str, str]]:
         *rows,
         ("packages", ", ".join(f"{name} {version or MISSING}" for name, version in packages.items())),
     ]
-
-
-def _artefacts(record: RunRecord) -> list[tuple[str, str]]:
-    files = [(name, size_text(size)) for name, size in record.artefacts()]
-    told = record.results.get("artefacts", {})
-    return files + [(name, text) for name, text in told.items() if text != "written"]

@@ -1,4 +1,4 @@
-"""The page of one training run: how far it came, its curves, its images."""
+"""Page of one training run: AP, curves, example images."""
 
 from __future__ import annotations
 
@@ -8,73 +8,70 @@ from typing import Any
 
 from seyolo.checkpoint import read_checkpoint
 from seyolo.darknet.cost import cost
-from seyolo.report.figures.charts import confidence_figure, precision_recall_figure, scales_over_time_figure
-from seyolo.report.figures.plots import curves_figure
+from seyolo.evaluation.curves import Curves
+from seyolo.report.figures.detection_curves import confidence_figure, precision_recall_figure
 from seyolo.report.figures.style import SPLITS
-from seyolo.report.pages.parts import Grid, chart, embedded, record_context, version_of
-from seyolo.report.record import RunRecord
-from seyolo.report.tables.stages import count_text, share_text, size_text
+from seyolo.report.pages.parts import Chart, Grid, chart, embedded, record_context, training_charts
+from seyolo.report.record import TrainRecord
+from seyolo.report.text import MISSING, count_text, share_text, size_text
 
 IMAGES = {
-    "train_batch.jpg": "The first batch as the network sees it, with its labels",
-    "val_predictions.jpg": "Labels and what the best network finds on images for validation",
+    "train_batch.jpg": "The first training batch with its labels",
+    "val_predictions.jpg": "Labels, and detections of the best network, on validation images",
 }
 
 
-def train_context(record: RunRecord) -> dict[str, Any]:
-    """What the template of the page needs."""
+def train_context(record: TrainRecord) -> dict[str, Any]:
+    """Returns the values of the template."""
     best = best_row(record)
     scores = {name.removesuffix("_ap"): best[name] for name in best if name.endswith("_ap")}
     headline = ", ".join(f"AP {share_text(float(ap))} on {split}" for split, ap in scores.items())
     epochs = len(record.stages.get("train", []))
-    curves = next(iter(record.curves.values()), {})
-    lines = {split: (one, SPLITS[index % len(SPLITS)]) for index, (split, one) in enumerate(curves.items())}
-    charts = [chart(curves_figure(record.stages), f"Training loss and validation AP of {epochs} epochs")]
-    if record.spread:
-        charts.append(chart(scales_over_time_figure(record.spread), "Percentiles of the scales by epoch"))
-    quality = []
-    if lines:
-        figures = {
-            "Precision over recall": precision_recall_figure(lines, "Precision over recall"),
-            **{
-                f"Precision, recall and F1 on {s}": confidence_figure({s: one}, f"Over confidence, on {s}")
-                for s, one in curves.items()
-            },
-        }
-        quality = [chart(figure, label) for label, figure in figures.items()]
     files = [(name, text) for name, text in IMAGES.items() if (record.folder / name).exists()]
     return {
         "record": record_context(record),
-        "version": version_of(record),
+        "version": record.version,
         "headline": headline or "Not validated yet",
         "eyebrow": f"seyolo train · {record.name}",
-        "lead": f"{record.config['model']}, best of {epochs} epochs: {best.get('epoch', '–')}.",
+        "lead": f"{record.model}: the best of {epochs} epochs is epoch {best.get('epoch', MISSING)}.",
         "network": Grid(["", "parameters", "MACs", "file"], _network(record)),
-        "training_charts": charts,
-        "quality_charts": quality,
+        "training_charts": training_charts(record, f"Training loss and validation AP of {epochs} epochs"),
+        "quality_charts": _quality_charts(next(iter(record.curves.values()), {})),
         "pictures": [(embedded(record.folder / name), text) for name, text in files],
     }
 
 
-def best_row(record: RunRecord) -> Mapping[str, str]:
-    """The epoch whose network was kept as the best: of sparsity training the last, see `training.loop`."""
+def _quality_charts(curves: Mapping[str, Curves]) -> list[Chart]:
+    """Draws precision over recall of all splits, and the curves over confidence of each."""
+    if not curves:
+        return []
+    lines = {split: (one, SPLITS[index % len(SPLITS)]) for index, (split, one) in enumerate(curves.items())}
+    title = "Precision over recall"
+    charts = [chart(precision_recall_figure(lines, title), title)]
+    for split, one in curves.items():
+        figure = confidence_figure({split: one}, f"Over confidence, on {split}")
+        charts.append(chart(figure, f"Precision, recall and F1 on {split}"))
+    return charts
+
+
+def best_row(record: TrainRecord) -> Mapping[str, str]:
+    """Returns the epoch whose network is the best checkpoint; after sparsity training that is the last."""
     measured = [row for row in record.stages.get("train", []) if row.get("ap")]
     if not measured:
         return {}
-    return measured[-1] if record.spread else max(measured, key=lambda row: float(row["ap"]))
+    return measured[-1] if record.scales else max(measured, key=lambda row: float(row["ap"]))
 
 
-def trained_cost(record: RunRecord) -> tuple[float, float]:
-    """Parameters and MACs of the best network at the size it was trained at; nan where there is none."""
+def trained_cost(record: TrainRecord) -> tuple[float, float]:
+    """Returns parameters and MACs of the best network at its training size; nan where there is none."""
     path = record.folder / "best.safetensors"
     if not path.exists():
         return math.nan, math.nan
-    size_px = record.config["size_px"]
-    counted = cost(read_checkpoint(path).network, size_px, size_px)
+    counted = cost(read_checkpoint(path).network, record.size, record.size)
     return counted.params, counted.macs
 
 
-def _network(record: RunRecord) -> list[list[str]]:
+def _network(record: TrainRecord) -> list[list[str]]:
     path = record.folder / "best.safetensors"
     if not path.exists():
         return []

@@ -1,7 +1,7 @@
-"""Runs as pages: one self-contained HTML file each, or several runs side by side.
+"""HTML pages of runs: one self-contained file per run, or one for several runs.
 
-A page is made from the files in the runs' folders alone; neither the data nor the networks are run again. It
-loads nothing: charts are SVG inside it, images are embedded, there is no script.
+A page is made from the files in the folders of the runs; no network runs again. It loads nothing: charts are
+inline SVG, images are embedded, and there is no script.
 """
 
 from __future__ import annotations
@@ -18,28 +18,29 @@ from seyolo.report.figures.style import PAGE_COLOURS
 from seyolo.report.pages.comparison import comparison_context
 from seyolo.report.pages.slim import slim_context
 from seyolo.report.pages.train import train_context
-from seyolo.report.record import RunRecord, read_run
+from seyolo.report.record import SlimRecord, TrainRecord, read_run
 
 PAGE_FILE = "report.html"
 COMPARISON_FILE = "comparison.html"
 
 
 def write_report(folders: Sequence[Path], out: Path | None = None) -> Path:
-    """Writes the page of a run, or of several side by side.
+    """Writes the page of a run, or of several runs side by side.
 
     Args:
         folders: of finished runs of `slim` and `train`.
-        out: the page; by default report.html in the run's folder, of several comparison.html where you are.
+        out: the page; by default report.html in the folder of the run, or for several runs comparison.html in
+            the current folder.
 
     Returns:
-        Where the page is.
+        The path of the page.
 
     Raises:
         UsageError: no folder, or one without a finished run.
-        TrainingError: a run's file is damaged.
+        TrainingError: a file of a run is damaged.
     """
     if not folders:
-        raise UsageError("a report needs at least one run's folder")
+        raise UsageError("a report needs at least one run: seyolo report FOLDER...")
     records = [read_run(Path(folder)) for folder in folders]
     if out is None:
         out = records[0].folder / PAGE_FILE if len(records) == 1 else Path(COMPARISON_FILE)
@@ -47,12 +48,13 @@ def write_report(folders: Sequence[Path], out: Path | None = None) -> Path:
     return out
 
 
-def _page(records: Sequence[RunRecord], out: Path) -> str:
+def _page(records: Sequence[SlimRecord | TrainRecord], out: Path) -> str:
     if len(records) > 1:
         return _render("comparison.html.jinja", comparison_context(records, out.parent))
-    if records[0].verb == "slim":
-        return _render("slim.html.jinja", slim_context(records[0]))
-    return _render("train.html.jinja", train_context(records[0]))
+    (record,) = records
+    if isinstance(record, SlimRecord):
+        return _render("slim.html.jinja", slim_context(record))
+    return _render("train.html.jinja", train_context(record))
 
 
 def _render(template: str, context: dict[str, Any]) -> str:

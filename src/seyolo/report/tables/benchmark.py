@@ -1,45 +1,45 @@
-"""The tables of `seyolo benchmark`: models are rows; what they cost, and below it what they score."""
+"""Tables of `seyolo benchmark`: latency, throughput and memory per model, and AP below them."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Group
 from rich.table import Table
 
-from seyolo.report.tables.stages import MISSING, share_text, three_digits
+from seyolo.report.text import MISSING, share_text, three_digits
 
-Row = Mapping[str, Any]
-"""A model's values in the JSON of `seyolo benchmark`."""
+if TYPE_CHECKING:
+    from seyolo.verbs.benchmark import Compared
 
 
-def benchmark_tables(rows: Sequence[Row]) -> Group:
-    """Milliseconds per image, images per second, memory; then AP, where it was measured.
+def benchmark_tables(rows: Sequence[Compared]) -> Group:
+    """Returns milliseconds per image, images per second and memory; then AP, where it was measured.
 
-    Fits into 80 columns: only the models' names are wrapped.
+    The tables fit into 80 columns: only the names of the models are wrapped.
     """
     names = model_names(rows)
     tables = [_table("ms per image", names, [_costs(row) for row in rows])]
-    if any(row["metrics"] for row in rows):
+    if any(row.metrics for row in rows):
         tables.append(_table("AP", names, [_scores(row, rows) for row in rows]))
     return Group(*tables)
 
 
-def model_names(rows: Sequence[Row]) -> list[str]:
-    """File and runtime of each, without the folders that all files have in common."""
-    files = [str(row["name"]).replace(_choice(row), "") for row in rows]
+def model_names(rows: Sequence[Compared]) -> list[str]:
+    """Returns file and runtime of each model, without the folders that all files have in common."""
+    files = [row.name.replace(_choice(row), "") for row in rows]
     common = _common_folder(files)
     short = [os.path.relpath(file, common) if common else file for file in files]
     return [f"{file} {runtime_text(row)}" for file, row in zip(short, rows, strict=True)]
 
 
-def _choice(row: Row) -> str:
-    """What stood behind the file: its runtime, and its precision where it was named."""
-    named = f"@{row['runtime']}:{row['precision']}"
-    return named if named in row["name"] else f"@{row['runtime']}"
+def _choice(row: Compared) -> str:
+    """Returns the part of the model's name behind the file: its runtime, and its precision if named."""
+    named = f"@{row.runtime}:{row.precision}"
+    return named if named in row.name else f"@{row.runtime}"
 
 
 def _common_folder(files: Sequence[str]) -> str:
@@ -48,9 +48,9 @@ def _common_folder(files: Sequence[str]) -> str:
     return os.path.commonpath(folders) if len(is_absolute) == 1 else ""
 
 
-def runtime_text(row: Row) -> str:
-    """The runtime, and its precision where it is not float32."""
-    return row["runtime"] if row["precision"] == "f32" else f"{row['runtime']} {row['precision']}"
+def runtime_text(row: Compared) -> str:
+    """Returns the runtime, and the precision where it is not float32."""
+    return row.runtime if row.precision == "f32" else f"{row.runtime} {row.precision}"
 
 
 def _table(title: str, names: Sequence[str], cells: Sequence[Mapping[str, str]]) -> Table:
@@ -63,21 +63,21 @@ def _table(title: str, names: Sequence[str], cells: Sequence[Mapping[str, str]])
     return table
 
 
-def _costs(row: Row) -> dict[str, str]:
+def _costs(row: Compared) -> dict[str, str]:
     cells = {
-        "p50": three_digits(row["total_p50_ms"]),
-        "p95": three_digits(row["total_p95_ms"]),
-        "pre": three_digits(row["preprocess_p50_ms"]),
-        "network": three_digits(row["p50_ms"]),
-        "post": three_digits(row["postprocess_p50_ms"]),
-        "per s": three_digits(row["pictures_per_s"]),
+        "p50": three_digits(row.total_p50_ms),
+        "p95": three_digits(row.total_p95_ms),
+        "pre": three_digits(row.preprocess_p50_ms),
+        "network": three_digits(row.p50_ms),
+        "post": three_digits(row.postprocess_p50_ms),
+        "per s": three_digits(row.pictures_per_s),
     }
-    if row["batch"] > 1:
-        cells[f"by {row['batch']}"] = three_digits(row["batch_pictures_per_s"])
-    memory_mb = row["peak_memory_mb"]
+    if row.batch_pictures_per_s is not None:
+        cells[f"by {row.batch}"] = three_digits(row.batch_pictures_per_s)
+    memory_mb = row.peak_memory_mb
     return cells | {"MB": MISSING if memory_mb is None else f"{memory_mb:.0f}"}
 
 
-def _scores(row: Row, rows: Sequence[Row]) -> dict[str, str]:
-    splits = dict.fromkeys(split for each in rows for split in each["metrics"])
-    return {split: share_text(row["metrics"][split]["ap"]) for split in splits}
+def _scores(row: Compared, rows: Sequence[Compared]) -> dict[str, str]:
+    splits = dict.fromkeys(split for each in rows for split in each.metrics)
+    return {split: share_text(row.metrics[split].ap) for split in splits}

@@ -1,20 +1,19 @@
-"""The table of controls: the slim network, what else its images would have bought, and the difference."""
+"""Table of the controls: cost, AP, and the lead of the slim network over each."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from seyolo.report.tables.stages import MISSING, count_text, latency_text, share_text, shown_splits
+from seyolo.report.tables.stages import shown_splits
+from seyolo.report.text import MISSING, count_text, latency_text, lead_text, share_text
+from seyolo.results import ControlRow
 
-Row = Mapping[str, Any]
 
-
-def controls_table(rows: Sequence[Row]) -> Table:
-    """The rows of `controls` in `results.json` for a terminal; see `verbs.controls.control_results`."""
+def controls_table(rows: Sequence[ControlRow]) -> Table:
+    """Returns the table for a terminal."""
     header, *body = control_cells(rows)
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for number, title in enumerate(header):
@@ -24,42 +23,35 @@ def controls_table(rows: Sequence[Row]) -> Table:
     return table
 
 
-def controls_markdown(rows: Sequence[Row]) -> str:
-    """The same as Markdown, ending with a line feed; what cannot be done is explained below the table."""
+def controls_markdown(rows: Sequence[ControlRow]) -> str:
+    """Returns the table as Markdown, ending with a line feed; below it the reasons of impossible controls."""
     header, *body = control_cells(rows)
     lines = [header, ["---", *["---:"] * (len(header) - 1)], *body]
     text = "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
-    return text + "".join(
-        f"\n{row['control']}: {row['not_possible']}\n" for row in rows if "not_possible" in row
-    )
+    return text + "".join(f"\n{line}\n" for line in impossible_lines(rows))
 
 
-def control_cells(rows: Sequence[Row]) -> list[list[str]]:
-    """The table's texts, the header first."""
-    splits = _splits(rows)
+def control_cells(rows: Sequence[ControlRow]) -> list[list[str]]:
+    """Returns the texts of the table, the header first."""
+    splits = shown_splits(list(dict.fromkeys(split for row in rows for split in row.metrics)))
     header = ["control", "MACs", "input", "p50"]
     for split in splits:
         header += [f"AP {split}", "slim leads by"]
-    return [header, *(_row(row, splits) for row in rows)]
+    return [header, *(_cells(row, splits) for row in rows)]
 
 
-def lead_text(lead: Mapping[str, float]) -> str:
-    """A difference of AP in points with its interval: +1.2 (0.3 to 2.1)."""
-    difference, low, high = (round(100 * lead[key], 1) + 0.0 for key in ("difference", "low", "high"))
-    return f"{difference:+.1f} ({low:.1f} to {high:.1f})".replace("-", "−")
+def impossible_lines(rows: Sequence[ControlRow]) -> list[str]:
+    """Returns a line per control that is impossible, with the reason."""
+    return [f"{row.control}: {row.not_possible}" for row in rows if row.not_possible is not None]
 
 
-def _row(row: Row, splits: Sequence[str]) -> list[str]:
-    if "not_possible" in row:
-        return [row["control"], *[MISSING] * (3 + 2 * len(splits))]
-    height, width = row["input_size"]
+def _cells(row: ControlRow, splits: Sequence[str]) -> list[str]:
+    if row.not_possible is not None:
+        return [row.control, *[MISSING] * (3 + 2 * len(splits))]
+    height, width = row.input_size
     size = str(height) if height == width else f"{height}x{width}"
-    cells = [row["control"], count_text(row["macs"]), size, latency_text(row["latency_ms"])]
+    cells = [row.control, count_text(row.macs), size, latency_text(row.latency_ms)]
     for split in splits:
-        lead = row["lead"].get(split)
-        cells += [share_text(row["metrics"][split]["ap"]), lead_text(lead) if lead else ""]
+        lead = row.lead.get(split)
+        cells += [share_text(row.metrics[split].ap), lead_text(lead) if lead else ""]
     return cells
-
-
-def _splits(rows: Sequence[Row]) -> list[str]:
-    return shown_splits(list(dict.fromkeys(split for row in rows for split in row.get("metrics", ()))))

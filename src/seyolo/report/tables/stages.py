@@ -1,7 +1,7 @@
-"""The before/after table of a slimming run, for a terminal and for Markdown.
+"""Before/after table of a slimming run, for a terminal and for Markdown.
 
 Stages are columns and quantities are rows: four stages, three splits and two runtimes fit into 80 columns
-that way, and the last column has room to say what slimming changed. Both come from one list of rows.
+that way, with one more column for the change from the first stage to the last.
 """
 
 from __future__ import annotations
@@ -9,25 +9,24 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import Any
+from typing import Literal
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-MISSING = "–"
-SUFFIXES = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
+from seyolo.report.text import MISSING, count_text, latency_text, share_text, size_text
+from seyolo.results import SlimResults, StageResult
 
 
 @dataclass(frozen=True)
 class Row:
-    """One quantity over all stages.
+    """One quantity of all stages.
 
     Args:
-        name: the quantity with its split or runtime.
+        name: of the quantity, with its split or runtime.
         cells: one text per stage.
-        change: last stage against first, empty when either is missing.
-        beside: what is no stage, the last one in int8.
+        change: of the last stage against the first; empty where either is missing.
+        beside: text of the int8 column, where there is one.
         group: rows of a group stand together.
     """
 
@@ -38,80 +37,46 @@ class Row:
     group: str
 
     def texts(self) -> list[str]:
-        """All cells from left to right."""
+        """Returns all cells from left to right."""
         return [self.name, *self.cells, self.change, *self.beside]
 
 
-def count_text(value: float) -> str:
-    """A count with three digits and a suffix: 10.9 M, 9.60 G, 512."""
-    for factor, suffix in SUFFIXES:
-        # Rounding first, so that 999,999 becomes 1.00 M and not 1000 k.
-        if float(f"{value:.3g}") >= factor:
-            return f"{three_digits(value / factor)} {suffix}"
-    return f"{value:.0f}"
+@dataclass(frozen=True)
+class Quantity:
+    """A quantity of a stage, and how it is printed.
 
+    Args:
+        name, group: as in `Row`.
+        value: of a stage; None where it was not measured.
+        text: formats a value.
+        change: formats the change from the first value to the last.
+    """
 
-def size_text(size_bytes: float) -> str:
-    """A file's size in decimal units: 43.6 MB."""
-    text = count_text(size_bytes)
-    return f"{text.replace('k', 'K')}B" if text[-1].isalpha() else f"{text} B"
-
-
-def share_text(value: float) -> str:
-    """An AP: 0.772; nan, where no object was there to find, is a dash."""
-    return MISSING if math.isnan(value) else f"{value:.3f}"
-
-
-def latency_text(milliseconds: float) -> str:
-    """A duration with three digits: 7.70 ms."""
-    return f"{three_digits(milliseconds)} ms"
+    name: str
+    group: str
+    value: Callable[[StageResult], float | None]
+    text: Callable[[float], str]
+    change: Callable[[float, float], str]
 
 
 def shown_split(splits: Iterable[str]) -> str:
-    """The split that stands for a run where one has to: `test`, else `val`, else the first."""
+    """Returns the split that represents a run: `test`, else `val`, else the first."""
     names = list(splits)
     return next((name for name in ("test", "val") if name in names), names[0])
 
 
 def shown_splits(splits: Sequence[str]) -> list[str]:
-    """The splits that begin with `test`, or where there are none all."""
+    """Returns the splits that begin with `test`, or all where there are none."""
     return [split for split in splits if split.startswith("test")] or list(splits)
 
 
-def rows(results: Mapping[str, Any]) -> list[Row]:
-    """The rows of both tables.
-
-    Args:
-        results: as in `results.json`: `stages`, each with stage, epochs, params, size_bytes, macs,
-            input_size, metrics {split: {ap, ap50}} and latency_ms {runtime: p50}. A stage may lack epochs, a
-            split or a runtime. `int8` is like one of them and stands beside them.
-    """
-    stages: Sequence[Mapping[str, Any]] = results["stages"]
-    columns = [*stages, *_beside(results)]
-    row = partial(_row, num_stages=len(stages))
-    out = [
-        row("Epochs", "training", [s.get("epochs") for s in columns], count_text, lambda first, last: ""),
-        row("Parameters", "size", [s["params"] for s in columns], count_text, _ratio),
-        row("File", "size", [s["size_bytes"] for s in columns], size_text, _ratio),
-        row(_macs_title(stages), "size", [s["macs"] for s in columns], count_text, _ratio),
-    ]
-    for key, title in (("ap", "AP"), ("ap50", "AP@0.5")):
-        for split in _keys(stages, "metrics"):
-            values = [s.get("metrics", {}).get(split, {}).get(key) for s in columns]
-            out.append(row(f"{title} {split}", title, values, share_text, _difference))
-    for runtime in _keys(stages, "latency_ms"):
-        values = [s.get("latency_ms", {}).get(runtime) for s in columns]
-        out.append(row(f"p50 {runtime}", "latency", values, latency_text, _speed_up))
-    return out
+def rows(results: SlimResults) -> list[Row]:
+    """Returns the rows of the table."""
+    return [_row(results, quantity) for quantity in _quantities(results.stages)]
 
 
-def _beside(results: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """What has a column and is no stage."""
-    return [results["int8"]] if "int8" in results else []
-
-
-def stage_table(results: Mapping[str, Any]) -> Table:
-    """The table of `results.json` for a terminal of 80 columns; `results` as in `rows`."""
+def stage_table(results: SlimResults) -> Table:
+    """Returns the table for a terminal of 80 columns."""
     table = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     table.add_column("", no_wrap=True)
     for title in titles(results):
@@ -123,45 +88,81 @@ def stage_table(results: Mapping[str, Any]) -> Table:
     return table
 
 
-def markdown_table(results: Mapping[str, Any]) -> str:
-    """The same table as Markdown, ending with a line feed."""
+def markdown_table(results: SlimResults) -> str:
+    """Returns the table as Markdown, ending with a line feed."""
     header = ["", *titles(results)]
     lines = [header, ["---", *["---:"] * (len(header) - 1)]]
     lines += [row.texts() for row in rows(results)]
     return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
 
 
-def titles(results: Mapping[str, Any]) -> list[str]:
-    """The heads of the columns behind the first."""
-    stages = [str(stage["stage"]) for stage in results["stages"]]
-    return [*stages, f"vs {stages[0]}", *(str(one["stage"]) for one in _beside(results))]
+def titles(results: SlimResults) -> list[str]:
+    """Returns the column heads after the first."""
+    stages = [stage.stage for stage in results.stages]
+    return [*stages, f"vs {stages[0]}", *(stage.stage for stage in _beside(results))]
 
 
-def _keys(stages: Sequence[Mapping[str, Any]], group: str) -> list[str]:
-    """The keys any stage has, in the order they first appear."""
-    return list(dict.fromkeys(key for stage in stages for key in stage.get(group, {})))
+def _beside(results: SlimResults) -> list[StageResult]:
+    return [] if results.int8 is None else [results.int8]
 
 
-def _macs_title(stages: Sequence[Mapping[str, Any]]) -> str:
-    size = stages[0]["input_size"]
-    height, width = (size, size) if isinstance(size, int) else size
+def _quantities(stages: Sequence[StageResult]) -> list[Quantity]:
+    splits = _keys(stage.metrics for stage in stages)
+    runtimes = _keys(stage.latency_ms for stage in stages)
+    return [
+        Quantity("Epochs", "training", lambda stage: stage.epochs, count_text, lambda first, last: ""),
+        Quantity("Parameters", "size", lambda stage: stage.params, count_text, _ratio),
+        Quantity("File", "size", lambda stage: stage.size_bytes, size_text, _ratio),
+        Quantity(_macs_title(stages[0]), "size", lambda stage: stage.macs, count_text, _ratio),
+        *(Quantity(f"AP {split}", "AP", _ap(split, "ap"), share_text, _difference) for split in splits),
+        *(
+            Quantity(f"AP@0.5 {split}", "AP@0.5", _ap(split, "ap50"), share_text, _difference)
+            for split in splits
+        ),
+        *(
+            Quantity(f"p50 {runtime}", "latency", _latency(runtime), latency_text, _speed_up)
+            for runtime in runtimes
+        ),
+    ]
+
+
+def _keys(groups: Iterable[Mapping[str, object]]) -> list[str]:
+    """Returns the keys of all mappings, in the order they first appear."""
+    return list(dict.fromkeys(key for group in groups for key in group))
+
+
+def _ap(split: str, name: Literal["ap", "ap50"]) -> Callable[[StageResult], float | None]:
+    def value(stage: StageResult) -> float | None:
+        found = stage.metrics.get(split)
+        return None if found is None else found.ap if name == "ap" else found.ap50
+
+    return value
+
+
+def _latency(runtime: str) -> Callable[[StageResult], float | None]:
+    return lambda stage: stage.latency_ms.get(runtime)
+
+
+def _macs_title(stage: StageResult) -> str:
+    height, width = stage.input_size
     return f"MACs @{height}" if height == width else f"MACs @{height}x{width}"
 
 
-def _row(
-    name: str,
-    group: str,
-    values: Sequence[float | None],
-    text: Callable[[float], str],
-    change: Callable[[float, float], str],
-    *,
-    num_stages: int,
-) -> Row:
-    cells = tuple(MISSING if value is None else text(value) for value in values)
-    first, last = values[0], values[num_stages - 1]
-    known = first is not None and last is not None and not math.isnan(first) and not math.isnan(last)
-    difference = change(first, last) if known else ""  # type: ignore[arg-type]
-    return Row(name, cells[:num_stages], difference, cells[num_stages:], group)
+def _row(results: SlimResults, quantity: Quantity) -> Row:
+    first, last = quantity.value(results.dense), quantity.value(results.slim)
+    is_known = first is not None and last is not None and not math.isnan(first) and not math.isnan(last)
+    return Row(
+        name=quantity.name,
+        cells=_cells(results.stages, quantity),
+        change=quantity.change(first, last) if is_known else "",  # type: ignore[arg-type]
+        beside=_cells(_beside(results), quantity),
+        group=quantity.group,
+    )
+
+
+def _cells(stages: Sequence[StageResult], quantity: Quantity) -> tuple[str, ...]:
+    values = [quantity.value(stage) for stage in stages]
+    return tuple(MISSING if value is None else quantity.text(value) for value in values)
 
 
 def _ratio(first: float, last: float) -> str:
@@ -176,10 +177,3 @@ def _difference(first: float, last: float) -> str:
 
 def _speed_up(first: float, last: float) -> str:
     return f"{first / last:.2f}x faster" if last <= first else f"{last / first:.2f}x slower"
-
-
-def three_digits(value: float) -> str:
-    """A positive number with three digits: 7.70, 12.3, 142."""
-    rounded = float(f"{value:.3g}")
-    decimals = 2 if rounded < 10 else 1 if rounded < 100 else 0
-    return f"{value:.{decimals}f}"

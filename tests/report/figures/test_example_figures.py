@@ -1,4 +1,4 @@
-"""What is kept of the detections: counts of mistakes, the worst images, where boxes are drawn."""
+"""Example detections: counts of mistakes, the worst images, the boxes drawn on them."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from seyolo.data.datasets import load_dataset
 from seyolo.detections import Detections
 from seyolo.evaluation.evaluate import truth_of
 from seyolo.media.images import read_image
+from seyolo.report.figures.examples import SIDE_PX, write_example_images
 from seyolo.report.figures.samples import fitted
-from seyolo.report.pages.evidence import SIDE_PX, write_evidence
 
 
 def test_mistakes_are_counted_for_both_networks(slim_run: Path, tiny_hands: Path) -> None:
@@ -53,7 +53,7 @@ def test_among_many_mistakes_only_these_are_drawn(tiny_hands: Path, tmp_path: Pa
     found = Detections(np.concatenate([truth.boxes_xyxy, corner]), np.full(10, 0.9), np.zeros(10))
     empty = [(truth_of(other, 64, 64), Detections.empty()) for other in others]
     judgement = {"test": ([truth, *(t for t, _ in empty)], [found, *(d for _, d in empty)])}
-    write_evidence(tmp_path, dataset, {"dense": judgement})
+    write_example_images(tmp_path, dataset, {"dense": judgement})
     index = json.loads((tmp_path / "pictures" / "index.json").read_text())
     assert [(miss["missed"], miss["false"]) for miss in index["misses"]] == [(0, 9)]
     plain, scale = fitted(image, SIDE_PX)

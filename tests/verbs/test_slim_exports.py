@@ -1,4 +1,4 @@
-"""The slim network in eight bits, where that can be."""
+"""The slim network in int8, where it is applicable."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from helpers.spot_detector import spot_detector, write_spots
 from seyolo.data.datasets import load_dataset
 from seyolo.opening.network import load
 from seyolo.runtime.choice import open_backend
-from seyolo.verbs.int8 import WRITTEN, write_int8
+from seyolo.verbs.slim_exports import WRITTEN, write_int8
 
 
 def test_a_network_that_finds_something_is_written_on_training_images(tmp_path: Path) -> None:

@@ -1,0 +1,131 @@
+"""Distribution of BN scales |γ|: before and after sparsity training, and over its epochs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap, to_rgba
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
+
+from seyolo.report.figures.style import (
+    DENSE,
+    INK,
+    SLIM,
+    name_point,
+    new_figure,
+    percent,
+    save,
+    style,
+)
+from seyolo.report.figures.training_curves import Row
+
+SMALLEST_SCALE = 1e-5
+NUM_BINS = 60
+NEARLY_ZERO = 0.01
+"""Relative to the median scale of the dense network."""
+
+
+def plot_scales(dense: Float[np.ndarray, " n"], sparse: Float[np.ndarray, " m"], path: str | Path) -> None:
+    """Writes a histogram of |γ| before and after sparsity training, on a logarithmic axis.
+
+    Args:
+        dense: scales of all BN layers after dense training, any sign.
+        sparse: the same after sparsity training. All at or below 1e-5, zeros too, are in the first bin.
+        path: image to write.
+    """
+    save(_scales_figure(dense, sparse), path)
+
+
+def plot_scales_over_time(rows: Sequence[Row], path: str | Path) -> None:
+    """Writes `scales_over_time_figure` to `path`."""
+    save(scales_over_time_figure(rows), path)
+
+
+def scales_over_time_figure(rows: Sequence[Row], width_inches: float = 7.4) -> Figure:
+    """Draws the distribution of |γ| after every epoch of sparsity training: the darker, the more channels.
+
+    Args:
+        rows: of `scales.csv`: epoch, and the percentiles p0, p5 and so on to p100. Values at or below 1e-5,
+            zeros too, are drawn there.
+        width_inches: of the figure.
+    """
+    names = [name for name in rows[0] if name != "epoch"]
+    epochs = np.array([float(str(row["epoch"])) for row in rows])
+    values = np.array([[float(str(row[name])) for name in names] for row in rows])
+    shown = np.clip(values, SMALLEST_SCALE, None)
+    figure = new_figure(width_inches, 3.7, "|BN scale| of the channels over the epochs of sparsity training")
+    axes = figure.subplots()
+    style(axes)
+    sides = np.append(epochs - 0.5, epochs[-1] + 0.5)
+    _draw_density(axes, shown, sides)
+    for index in (1, len(names) // 2, len(names) - 2):
+        text = f"{names[index].removeprefix('p')} %"
+        axes.plot(epochs, shown[:, index], color=INK, linewidth=0.8, linestyle=(0, (3, 2)))
+        name_point(axes, text, (sides[-1], shown[-1, index]), INK, (4, 0))
+    axes.set_yscale("log")
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    axes.set_xlabel("epoch")
+    axes.set_ylabel("|BN scale|, log scale")
+    return figure
+
+
+def _draw_density(
+    axes: Axes, percentiles: Float[np.ndarray, "epochs p"], sides: Float[np.ndarray, " epochs+1"]
+) -> None:
+    """Draws the share of channels per bin of |γ| and epoch, interpolated between the percentiles."""
+    edges = np.geomspace(percentiles.min() / 1.1, percentiles.max() * 1.1, NUM_BINS + 1)
+    shares = np.linspace(0, 1, percentiles.shape[1])
+    below = np.array([np.interp(edges, row, shares, left=0, right=1) for row in percentiles])
+    heat = LinearSegmentedColormap.from_list("heat", [to_rgba(SLIM, 0), to_rgba(SLIM, 1)])
+    # The square root keeps a few channels in a wide range visible.
+    axes.pcolormesh(sides, edges, np.diff(below, axis=1).T ** 0.5, cmap=heat, vmin=0, rasterized=True)
+
+
+def _scales_figure(dense: Float[np.ndarray, " n"], sparse: Float[np.ndarray, " m"]) -> Figure:
+    # In float32 the smallest scale would be just below the first edge, and zeros would be left out.
+    sizes = [np.clip(np.abs(scales, dtype=np.float64), SMALLEST_SCALE, None) for scales in (dense, sparse)]
+    largest = max(float(values.max(initial=1.0)) for values in sizes)
+    edges = np.geomspace(SMALLEST_SCALE, largest * 1.1, NUM_BINS + 1)
+    small = float(np.mean(sizes[1] < NEARLY_ZERO * np.median(sizes[0])))
+    title = f"BN scales: {100 * small:.0f} % of the channels end below 1 % of the dense median"
+    figure = new_figure(7.4, 3.7, title)
+    axes = figure.subplots()
+    style(axes)
+    for values, name, colour in zip(sizes, ("dense", "sparse"), (DENSE, SLIM), strict=True):
+        _draw_scales(axes, values, edges, name, colour)
+    axes.set_xscale("log")
+    axes.set_xlim(edges[0], edges[-1])
+    axes.set_ylim(0, axes.get_ylim()[1] * 1.08)
+    axes.xaxis.set_major_formatter(FuncFormatter(_scale_text))
+    axes.yaxis.set_major_formatter(FuncFormatter(percent))
+    axes.set_xlabel("|BN scale| of a channel")
+    axes.set_ylabel("share of channels per bin")
+    return figure
+
+
+def _draw_scales(
+    axes: Axes, values: Float[np.ndarray, " n"], edges: Float[np.ndarray, " k"], name: str, colour: str
+) -> None:
+    counts, _ = np.histogram(values, edges)
+    share = counts / max(1, len(values))
+    axes.stairs(share, edges, fill=True, color=colour, alpha=0.22)
+    axes.stairs(share, edges, color=colour, linewidth=1.5)
+    # The first bin, at the edge of the figure, has no room for a name.
+    peak = 1 + int(share[1:].argmax())
+    centre = math.sqrt(edges[peak] * edges[peak + 1])
+    axes.annotate(
+        name, (centre, share[peak]), (6, 4), textcoords="offset points", ha="right", fontsize=9, color=colour
+    )
+
+
+def _scale_text(value: float, _position: int | None = None) -> str:
+    text = f"{value:g}" if value >= 1e-3 else f"1e{round(math.log10(value))}"
+    return f"≤ {text}" if value <= SMALLEST_SCALE * 1.001 else text

@@ -1,0 +1,128 @@
+"""Channels of every convolution before and after pruning: channels.png."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
+
+from seyolo.darknet.cfg import Network
+from seyolo.darknet.graph import strides
+from seyolo.darknet.sections import Convolutional
+from seyolo.pruning.planning.plan import Width
+from seyolo.report.figures.style import (
+    BAND,
+    DENSE,
+    INK,
+    SLIM,
+    name_span,
+    new_figure,
+    percent,
+    save,
+    style,
+)
+
+MAX_NAMED_PARTS = 16
+
+Channels = tuple[int, str, int]
+"""A convolution: its layer index, the part of the network it belongs to, its output channels."""
+
+
+def channel_rows(network: Network, widths: Sequence[Width]) -> tuple[list[Channels], list[Channels]]:
+    """Returns (layer, part, channels) of every convolution before and after; a part is named by its stride.
+
+    The convolutions inside gates see one value per channel and are left out.
+    """
+    by_layer = {width["layer"]: width for width in widths}
+    parts = {index: f"1/{stride}" for index, stride in enumerate(strides(network)) if stride is not None}
+    rows = [index for index in parts if isinstance(network.layers[index], Convolutional)]
+    before = [(index, parts[index], by_layer[index]["before"]) for index in rows]
+    return before, [(index, parts[index], by_layer[index]["after"]) for index in rows]
+
+
+def plot_channels(before: Sequence[Channels], after: Sequence[Channels], path: str | Path) -> None:
+    """Writes `channels_figure` to `path`."""
+    save(channels_figure(before, after), path)
+
+
+def channels_figure(before: Sequence[Channels], after: Sequence[Channels]) -> Figure:
+    """Draws the channels of every convolution before and after pruning, and the share each keeps.
+
+    Args:
+        before: convolutions in order; runs of equal labels (`stage 3`, `neck`) are named above the plot.
+        after: the same layers by the indices of `before`; a missing one was removed with its block.
+    """
+    kept = {layer: channels for layer, _, channels in after}
+    old = np.array([channels for _, _, channels in before], dtype=np.float64)
+    new = np.array([kept.get(layer, 0) for layer, _, _ in before], dtype=np.float64)
+    share = f"{new.sum():,.0f} of {old.sum():,.0f} kept ({100 * new.sum() / old.sum():.0f} %)"
+    figure = new_figure(max(7.0, 2.2 + 0.085 * len(before)), 4.9, f"Channels per convolution: {share}")
+    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[2.6, 1])
+    for axes in (upper, lower):
+        style(axes)
+        _mark_parts(axes, [label for _, label, _ in before], named=axes is upper)
+    _draw_channels(upper, old, new)
+    _draw_kept_share(lower, new / old)
+    return figure
+
+
+def _mark_parts(axes: Axes, labels: Sequence[str], named: bool) -> None:
+    """Draws bands behind every other run of equal labels, and their names."""
+    runs = [(label, list(group)) for label, group in groupby(range(len(labels)), key=labels.__getitem__)]
+    if len(runs) > MAX_NAMED_PARTS:
+        return
+    for index, (label, positions) in enumerate(runs):
+        first, last = positions[0] - 0.5, positions[-1] + 0.5
+        if index % 2 == 0:
+            axes.axvspan(first, last, color=BAND, linewidth=0, zorder=0)
+        if named:
+            # A narrow part gets its name on two lines; the first part is too narrow even for that.
+            text = label.replace(" ", "\n") if len(positions) < 8 else label
+            name_span(axes, text, first, last, "right" if last < len(labels) / 50 else "center")
+
+
+def _draw_channels(axes: Axes, old: Float[np.ndarray, " n"], new: Float[np.ndarray, " n"]) -> None:
+    position, gone = np.arange(len(old)), new == 0
+    floor = max(1.0, float(np.where(gone, old, new).min()) / 2)
+    shown = np.where(gone, floor, new)
+    axes.set_yscale("log", base=2)
+    axes.vlines(position, shown, old, color=SLIM, linewidth=1.8, alpha=0.35, zorder=2)
+    axes.scatter(
+        position, old, s=24, facecolor="white", edgecolor=DENSE, linewidth=1.2, zorder=3, label="before"
+    )
+    axes.scatter(position[~gone], new[~gone], s=12, color=SLIM, zorder=4, label="after")
+    if gone.any():
+        axes.scatter(
+            position[gone], shown[gone], s=22, color=SLIM, marker="x", linewidth=1.4, label="removed whole"
+        )
+    axes.set_ylim(floor / 1.4, old.max() * 1.4)
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.set_ylabel("channels, log scale")
+    axes.legend(
+        loc="lower right",
+        ncols=3,
+        fontsize=8.5,
+        labelcolor=INK,
+        frameon=True,
+        edgecolor="none",
+        framealpha=0.9,
+        handletextpad=0.2,
+    )
+
+
+def _draw_kept_share(axes: Axes, share: Float[np.ndarray, " n"]) -> None:
+    axes.bar(np.arange(len(share)), share, width=0.7, color=SLIM, alpha=0.85)
+    axes.set_ylim(0, 1.04)
+    axes.set_yticks([0, 0.5, 1])
+    axes.yaxis.set_major_formatter(FuncFormatter(percent))
+    axes.set_ylabel("kept")
+    axes.set_xlim(-0.8, len(share) - 0.2)
+    ticks = range(len(share)) if len(share) <= 30 else [0, *range(9, len(share), 10)]
+    axes.set_xticks(ticks, [str(tick + 1) for tick in ticks])
+    axes.set_xlabel("convolution, in order")
