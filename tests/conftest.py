@@ -36,7 +36,7 @@ LONGEST_FIRST = (
     "cli/test_cli_detect.py",
     "test_examples.py",
 )
-"""Files in the order in which workers take them, all others behind: a long one taken last keeps one core busy."""
+"""Files in the order in which workers take them, others behind: a long one taken last keeps one core busy."""
 
 # How long an example takes says more about the machine and its other work than about the code.
 settings.register_profile("seyolo", deadline=None, suppress_health_check=[HealthCheck.too_slow])
