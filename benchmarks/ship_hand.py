@@ -312,7 +312,7 @@ def values(figures: Figures) -> dict[str, str]:
 def accuracy_table(figures: Figures) -> str:
     """The shipped file on every split, beside the dense network."""
     rows = [
-        "| split | images | hands | AP | AP@0.5 | dense network's AP | ahead of it (95 % of draws) |",
+        "| split | images | hands | AP | AP@0.5 | dense network's AP | lead over it (95 % of draws) |",
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
     for split, found in figures["accuracy"][SHIPPED].items():

@@ -18,8 +18,8 @@ SMALL = {
 """Options that make a verb quick, by verb: put in place of what is printed, or behind it."""
 
 INSTEAD = {
-    "yolov3": "yolov3-tiny@0.25",
-    "yolov3@0.25": "yolov3-tiny@0.25",
+    "yolov3": "yolov3-tiny@0.5",
+    "yolov3@0.25": "yolov3-tiny@0.5",
     # What so small a network takes hardly depends on its width, and on a busy machine more on the machine.
     "latency=50%@onnxruntime": "macs=50%",
     "latency=70%@onnxruntime": "macs=50%",

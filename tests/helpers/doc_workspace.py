@@ -18,7 +18,7 @@ from helpers.written_oxford import add
 from seyolo.darknet.zoo import network_from_name
 from seyolo.data.synthetic.dataset import write_dataset
 
-MODEL, SIZE_PX = "yolov3-tiny@0.25", 64
+MODEL, SIZE_PX = "yolov3-tiny@0.5", 64
 
 
 def make_once(made: Path) -> None:
