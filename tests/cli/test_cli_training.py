@@ -158,7 +158,8 @@ def test_a_teacher_of_other_outputs_starts_no_run(run: Run, hands: Path, tmp_pat
     seyolo.save(seyolo.load(MODEL, num_classes=2), tmp_path / "two.safetensors")
     seyolo.save(seyolo.load("yolov3@0.125", num_classes=1), tmp_path / "three.safetensors")
     line = ["train", "--data", hands, *TINY, "--epochs", 1, "--teacher"]
-    assert_refused(
+    parts = ("number of classes: 2 in the teacher", "1 in the student")
+    assert_refused(run(*line, "two.safetensors"), "two.safetensors", *parts)
         run(*line, "two.safetensors"),
         "two.safetensors",
         "number of classes: 2 in the teacher",
