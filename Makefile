@@ -17,8 +17,10 @@ install: $(STAMP) ## make .venv with seyolo and its development tools
 demo: $(STAMP) ## the main job, small, on drawn hands: about five minutes in all
 	$(RUN)/seyolo demo
 
-test: $(STAMP) ## run all tests
-	$(RUN)/python -m pytest -q
+# Tests start many processes: without bytecode each would compile all of PyTorch. A file's tests share fixtures,
+# so they stay in one worker; tests/conftest.py orders the files, the longest first.
+test: $(STAMP) ## run all tests, in as many workers as there are cores
+	PYTHONDONTWRITEBYTECODE= $(RUN)/python -m pytest -q -n auto --dist loadfile --no-loadscope-reorder
 
 test-opencv5: $(STAMP) $(OPENCV5_STAMP) ## the base install and what we export on OpenCV 5, in an environment of its own
 	$(RUN)/python tests/opencv5/write_models.py build/opencv5

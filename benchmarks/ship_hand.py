@@ -39,7 +39,8 @@ from seyolo.evaluation.evaluate import Judgement
 from seyolo.evaluation.splits import judge_splits, metrics_of
 from seyolo.files import replacing, write_json, write_text
 from seyolo.options.export import ExportOptions
-from seyolo.report.tables.controls import lead_text
+from seyolo.report.text import lead_text
+from seyolo.results import Difference
 from seyolo.runtime.benchmark import benchmark
 from seyolo.runtime.choice import open_backend
 from seyolo.runtime.shipped import FOLDER, card_path, model_path
@@ -311,7 +312,7 @@ def values(figures: Figures) -> dict[str, str]:
 def accuracy_table(figures: Figures) -> str:
     """The shipped file on every split, beside the dense network."""
     rows = [
-        "| split | images | hands | AP | AP@0.5 | dense network's AP | ahead of it (95 % of draws) |",
+        "| split | images | hands | AP | AP@0.5 | dense network's AP | lead over it (95 % of draws) |",
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
     for split, found in figures["accuracy"][SHIPPED].items():
@@ -319,7 +320,7 @@ def accuracy_table(figures: Figures) -> str:
         rows.append(
             f"| {split} | {counts['pictures']:,} | {counts['hands']:,} | {found['ap']:.3f} "
             f"| {found['ap50']:.3f} | {figures['accuracy']['dense'][split]['ap']:.3f} "
-            f"| {lead_text(lead)} |"
+            f"| {lead_text(Difference(**lead))} |"
         )
     return "\n".join(rows)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import Generator, Iterator
@@ -12,9 +13,30 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from seyolo.data.synthetic.dataset import write_dataset
+from seyolo.runtime import benchmark
 
 # A shell makes what it starts in the background deaf to Ctrl-C, and with it what tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Workers share the cores; this reaches the processes that tests start, too.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+LONGEST_FIRST = (
+    "docs/test_docs_commands.py",
+    "regression/test_slim_run.py",
+    "parity/test_opencv_darknet.py",
+    "training/test_distributed.py",
+    "cli/test_cli_main.py",
+    "parity/test_slim_families.py",
+    "verbs/test_controls.py",
+    "test_typing.py",
+    "web/test_page.py",
+    "verbs/test_slim.py",
+    "cli/test_cli_training.py",
+    "cli/test_cli_detect.py",
+    "test_examples.py",
+)
+"""Files in the order in which workers take them, others behind: a long one taken last keeps one core busy."""
 
 # How long an example takes says more about the machine and its other work than about the code.
 settings.register_profile("seyolo", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -38,6 +60,13 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(before[1])
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts the longest files first; inside a file the order stays."""
+    order = {name: position for position, name in enumerate(LONGEST_FIRST)}
+    root = Path(__file__).parent
+    items.sort(key=lambda item: order.get(item.path.relative_to(root).as_posix(), len(order)))
+
+
 def _seed() -> None:
     """Gives PyTorch's own generator the same state, when PyTorch is imported."""
     if "torch" in sys.modules:
@@ -56,6 +85,14 @@ def pytest_runtest_call() -> Generator[None, object, object]:
     """Random weights of a test hang neither on the tests before it nor on the worker that runs it."""
     _seed()
     return (yield)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_rest() -> Iterator[None]:
+    """Benchmarks rest before every turn for exact figures, which no test reads."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(benchmark, "REST_S", 0.0)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -75,7 +75,8 @@ def test_iou_agrees_with_a_loop(seed: int, num_rows: int, num_columns: int) -> N
 
 
 @settings(max_examples=60)
-@given(SEEDS, st.integers(1, 25), st.sampled_from([0.1, 0.45, 0.61, 0.9]))
+# Boxes on the grid can have an IoU of exactly 0.1 or 0.45, which OpenCV compares in float32: no ties here.
+@given(SEEDS, st.integers(1, 25), st.sampled_from([0.1037, 0.4519, 0.6123, 0.9011]))
 @example(seed=0, num_boxes=60, iou_threshold=0.45)
 def test_suppress_agrees_with_a_loop(seed: int, num_boxes: int, iou_threshold: float) -> None:
     generator = np.random.default_rng(seed)

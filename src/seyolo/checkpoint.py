@@ -1,7 +1,7 @@
-"""A checkpoint: one safetensors file with the description, the weights, the class names and their origin.
+"""Checkpoint: a safetensors file with a network's description, weights, class names and provenance.
 
-The metadata keys are `format`, `format_version`, `cfg`, `names` and `provenance` (the latter two JSON); the
-tensors are named as `darknet.weights.tensor_shapes` names them. Nothing is ever pickled. numpy only.
+The metadata keys are `format`, `format_version`, `cfg`, `names` and `provenance` (the latter two JSON).
+Tensor names are those of `darknet.weights.tensor_shapes`. Nothing is pickled. numpy only.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Checkpoint:
         network: the description.
         state: float32 arrays by tensor name, exactly those of `tensor_shapes(network)`.
         names: one name per class.
-        provenance: where the weights come from, JSON values only.
+        provenance: origin of the weights, JSON values only.
     """
 
     network: Network
@@ -46,15 +46,15 @@ class Checkpoint:
 
 
 def default_names(count: int) -> tuple[str, ...]:
-    """Names for classes nobody named."""
+    """Returns default class names: `class 0`, `class 1`, ..."""
     return tuple(f"class {index}" for index in range(count))
 
 
 def check_state(network: Network, state: Mapping[str, Float32[np.ndarray, "..."]], source: str) -> None:
-    """Refuses a state that does not hold exactly the tensors of the network.
+    """Checks that a state has exactly the tensors of the network.
 
     Raises:
-        ModelError: names the first tensor that is missing, extra or of another shape.
+        ModelError: a tensor is missing, extra or of another shape; names the first.
     """
     expected = tensor_shapes(network)
     for name, shape in expected.items():
@@ -67,20 +67,20 @@ def check_state(network: Network, state: Mapping[str, Float32[np.ndarray, "..."]
         raise ModelError(f"{source}: tensor {extra} belongs to no layer of its cfg")
 
 
-def write_checkpoint(path: str | Path, model_file: Checkpoint) -> None:
+def write_checkpoint(path: str | Path, checkpoint: Checkpoint) -> None:
     """Writes a checkpoint in one step: the old file or the new one, never half.
 
     Raises:
         ModelError: the state does not fit the network.
     """
-    check_state(model_file.network, model_file.state, str(path))
-    state = {name: np.ascontiguousarray(array, np.float32) for name, array in model_file.state.items()}
+    check_state(checkpoint.network, checkpoint.state, str(path))
+    state = {name: np.ascontiguousarray(array, np.float32) for name, array in checkpoint.state.items()}
     metadata = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
-        "cfg": model_file.network.to_cfg(),
-        "names": json.dumps(list(model_file.names)),
-        "provenance": json.dumps(model_file.provenance),
+        "cfg": checkpoint.network.to_cfg(),
+        "names": json.dumps(list(checkpoint.names)),
+        "provenance": json.dumps(checkpoint.provenance),
     }
     with replacing(path) as temporary:
         save_file(state, temporary, metadata=metadata)
@@ -90,7 +90,7 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
     """Reads a checkpoint.
 
     Raises:
-        ModelError: the file is missing, truncated, of something else, or does not fit its own cfg.
+        ModelError: the file is missing, truncated, of another kind, or does not fit its own cfg.
         CfgError: the cfg inside cannot be read; names the line.
     """
     path = Path(path)
@@ -102,7 +102,7 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
             _check_format(metadata, set(file.keys()), path)
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
     except (SafetensorError, OSError) as error:
-        raise ModelError(f"{path}: {_what_it_is(path)} ({error})") from None
+        raise ModelError(f"{path}: {_file_kind(path)} ({error})") from None
     return _assemble(metadata, state, path)
 
 
@@ -114,7 +114,7 @@ def _assemble(metadata: dict[str, str], state: State, path: Path) -> Checkpoint:
     except (json.JSONDecodeError, RecursionError) as error:
         raise ModelError(f"{path}: its metadata is damaged: {error}") from None
     if not isinstance(provenance, dict) or not _are_names(names, num_classes(network)):
-        raise ModelError(f"{path}: its metadata is damaged: names or provenance are not what they should be")
+        raise ModelError(f"{path}: its metadata is damaged: invalid names or provenance")
     state = {name: array.astype(np.float32, copy=False) for name, array in state.items()}
     return Checkpoint(network, state, tuple(names), provenance)
 
@@ -136,8 +136,8 @@ def _check_format(metadata: Mapping[str, str], tensors: set[str], path: Path) ->
         raise ModelError(f"{path}: its metadata lacks {', '.join(missing)}; write it again from its source")
 
 
-def _what_it_is(path: Path) -> str:
-    """What a file that is no whole safetensors file looks like by its first bytes."""
+def _file_kind(path: Path) -> str:
+    """Describes a file that is no valid safetensors file by its first bytes."""
     with path.open("rb") as file:
         head = file.read(16)
     size = path.stat().st_size

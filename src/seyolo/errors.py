@@ -1,18 +1,18 @@
-"""What a user can mend, as one tree of exceptions.
+"""Errors that a user can mend, as one tree of exceptions.
 
-SeyoloError            anything below; its text says what is wrong, where, and what to do
-├── UsageError         an option's value makes no sense, or options contradict each other
+SeyoloError            any of these; the text says what is wrong, where, and what to do
+├── UsageError         an invalid value of an option, or options that contradict each other
 ├── CfgError           a Darknet cfg cannot be read; names file and line
 ├── WeightsError       a .weights file is too short, too long or of another network
 ├── ModelError         a model name, checkpoint or attention placement that does not exist
 ├── DataError          a data set, label or image that cannot be used
-├── TrainingError      training cannot go on: loss not finite, a run that cannot be resumed
+├── TrainingError      training cannot continue: loss not finite, a run that cannot be resumed
 ├── BudgetError        a pruning budget that cannot be met; names the nearest feasible one
 ├── PlanError          a pruning plan that does not fit the network
-├── ExportError        a network that a format cannot hold, or an export that failed its parity check
-└── BackendError       a runtime that is not installed or refuses the file
+├── ExportError        a network that a format does not support, or a failed parity check of an export
+└── BackendError       a runtime that is not installed or cannot load the file
 
-The command line prints the text and exits with 2; a traceback means a bug of ours.
+The command line prints the text and exits with 2; a traceback is a bug in seyolo.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class SeyoloError(Exception):
 
 
 class UsageError(SeyoloError):
-    """An option's value makes no sense, or options contradict each other."""
+    """The value of an option is invalid, or options contradict each other."""
 
 
 class CfgError(SeyoloError):
@@ -32,7 +32,7 @@ class CfgError(SeyoloError):
     Args:
         message: what is wrong and what to do.
         source: the file, or a name for text that is not from a file.
-        line: 1-based line, 0 when the whole file is meant.
+        line: from 1; 0 means the whole file.
     """
 
     def __init__(self, message: str, source: str = "<cfg>", line: int = 0) -> None:
@@ -55,7 +55,7 @@ class DataError(SeyoloError):
 
 
 class TrainingError(SeyoloError):
-    """Training cannot go on."""
+    """Training cannot continue."""
 
 
 class BudgetError(SeyoloError):
@@ -67,8 +67,8 @@ class PlanError(SeyoloError):
 
 
 class ExportError(SeyoloError):
-    """A network that a format cannot hold, or an export that failed its parity check."""
+    """A network that a format does not support, or a failed parity check of an export."""
 
 
 class BackendError(SeyoloError):
-    """A runtime that is not installed or refuses the file."""
+    """A runtime that is not installed or cannot load the file."""

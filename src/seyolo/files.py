@@ -1,4 +1,4 @@
-"""Writing files so that the final name never holds half a file."""
+"""Atomic writing of files: the final name never holds half a file."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from safetensors import SafetensorError
 def replacing(path: str | Path) -> Iterator[Path]:
     """Yields a temporary path beside `path` and renames it onto `path` when the block succeeds.
 
-    The temporary name keeps the ending, since many writers choose the format by it. When the block
-    raises, the temporary file is removed and `path` stays as it was. A symbolic link keeps pointing where it
-    did, and a device or pipe is written to, not replaced.
+    The temporary name has the same ending, since many writers choose the format by it. When the block raises,
+    the temporary file is removed and `path` is not changed. Of a symbolic link, the target is replaced;
+    devices and pipes are written to.
 
     Raises:
-        OSError: what the system refuses, always with `path` as its file name.
+        OSError: from the system, always with `path` as its file name.
     """
     target = Path(os.path.realpath(path))
     is_special = target.exists() and not target.is_file() and not target.is_dir()
@@ -42,10 +42,10 @@ def replacing(path: str | Path) -> Iterator[Path]:
 
 
 def check_writable(path: str | Path) -> None:
-    """Finds out now what `replacing` would find out later; leaves no file and no folder behind.
+    """Checks that `replacing` can write `path`, without making a file or folder.
 
     Raises:
-        OSError: `path` is a folder, or nothing can be written where it lies.
+        OSError: `path` is a folder, or its folder is not writable.
     """
     target = Path(os.path.realpath(path))
     if target.is_dir():
@@ -72,7 +72,7 @@ def _make_folder(folder: Path) -> None:
 
 @contextmanager
 def _naming(path: Path, temporary: Path) -> Iterator[None]:
-    """Errors of the system inside speak of `path`, not of the temporary file or of no file at all."""
+    """Gives system errors inside the context the file name `path` instead of the temporary name or none."""
     try:
         yield
     except OSError as error:
@@ -80,7 +80,7 @@ def _naming(path: Path, temporary: Path) -> Iterator[None]:
             raise
         raise OSError(error.errno, error.strerror, str(path)) from error
     except SafetensorError as error:
-        # Its writer hides the system's error in a text.
+        # safetensors reports a system error only as text.
         number = re.search(r"os error (\d+)", str(error))
         if number is None:
             raise

@@ -1,4 +1,4 @@
-"""Progress of long work: bars on a terminal, a plain line now and then elsewhere. Always on stderr."""
+"""Progress of long tasks on stderr: bars on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ Advance = Callable[[int, str], None]
 
 @runtime_checkable
 class Progress(Protocol):
-    """Where long work tells how far it is."""
+    """Receives the progress of long tasks."""
 
     def message(self, text: str) -> None:
-        """One line that stays."""
+        """Prints a line."""
 
     def task(self, title: str, total: int | None) -> AbstractContextManager[Advance]:
-        """A context manager that gives a function `advance(count, note)`; `total` is None when unknown."""
+        """Returns a context with a function `advance(count, note)`; `total` is None if unknown."""
 
 
 class Silent:
-    """Says nothing: for use from Python."""
+    """Prints nothing; the default in Python."""
 
     def message(self, text: str) -> None:
         del text
@@ -39,7 +39,7 @@ class Silent:
 
 
 class Lines:
-    """A plain line every `interval_s` seconds, for logs and pipes."""
+    """Prints a line every `interval_s` seconds, for logs and pipes."""
 
     def __init__(self, interval_s: float = 20.0, clock: Callable[[], float] = time.monotonic) -> None:
         self.interval_s = interval_s
@@ -64,7 +64,7 @@ class Lines:
 
 
 class Bars:
-    """A bar per task on a terminal."""
+    """Shows a bar per task on a terminal."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
@@ -81,7 +81,7 @@ class Bars:
             TimeRemainingColumn(compact=True),
             TextColumn("{task.fields[note]}"),
         )
-        # What is printed meanwhile goes above the bar, but never from a redirected stdout to the terminal.
+        # Other output is printed above the bar, except from a stdout that is redirected.
         above = sys.stdout.isatty()
         with RichProgress(*columns, console=self.console, transient=True, redirect_stdout=above) as bars:
             task = bars.add_task(title, total=total, note="")
@@ -89,6 +89,6 @@ class Bars:
 
 
 def console_progress() -> Progress:
-    """Bars when stderr is a terminal, lines otherwise."""
+    """Returns bars if stderr is a terminal, else lines."""
     console = Console(stderr=True)
     return Bars(console) if console.is_terminal else Lines()

@@ -1,4 +1,4 @@
-"""Where runs land: `runs/<verb>/<name>/`, a fresh folder for each, or the one that is resumed."""
+"""Run folders: `runs/<verb>/<name>/`, a new one for each run, or the one of a resumed run."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from seyolo.errors import SeyoloError, TrainingError, UsageError
 
 RUNS = Path("runs")
 STATE_PATTERNS = ("state.safetensors", "*/best.safetensors", "*/state.safetensors", "pruned.safetensors")
-"""What a run leaves once it has something worth going on with."""
+"""Files of a run that can be resumed."""
 
 
 def new_run(verb: str, name: str | None = None, root: Path = RUNS) -> Path:
-    """The folder of a new run, not made yet: `name`, or the verb itself, numbered when that is taken.
+    """Returns the path of a new run folder: `name`, or the verb with the first free number.
 
     Raises:
-        UsageError: `name` is taken, or is no plain folder name.
+        UsageError: `name` is taken, or is not a plain folder name.
     """
     if name is not None:
         if not name or Path(name).name != name or name.startswith("."):
@@ -34,7 +34,7 @@ def new_run(verb: str, name: str | None = None, root: Path = RUNS) -> Path:
 
 
 def existing_run(folder: str | Path, marker: str) -> Path:
-    """The folder of a run to resume, which holds the file `marker`.
+    """Returns the folder of a run to resume, which contains the file `marker`.
 
     Raises:
         TrainingError: there is no such run.
@@ -47,10 +47,10 @@ def existing_run(folder: str | Path, marker: str) -> Path:
 
 @contextmanager
 def resumable(verb: str, folder: Path) -> Iterator[None]:
-    """Lets Ctrl-C tell how to go on, and removes a run that was refused before it had anything to keep.
+    """On Ctrl-C adds the resume command; on an error deletes a new run folder without checkpoints.
 
     Raises:
-        KeyboardInterrupt: as it came, with the command that resumes the run as its text.
+        KeyboardInterrupt: its text is the command that resumes the run.
     """
     is_new = not folder.exists()
     try:

@@ -84,6 +84,7 @@ def test_rounds_are_interleaved() -> None:
 
 def test_threads_of_one_model_come_to_rest_before_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
     clock, log = HandClock(), []
+    monkeypatch.setattr("seyolo.runtime.benchmark.REST_S", 0.01)
     monkeypatch.setattr("seyolo.runtime.benchmark.time.sleep", lambda seconds: log.append(str(seconds)))
     backends = {name: Paced(name, clock, [1] * 4, log) for name in "xy"}
     benchmark(backends, repeats=1, warmup=1, clock=clock)

@@ -80,7 +80,7 @@ def test_the_card_has_what_cards_have() -> None:
     headings = {line.removeprefix("## ") for line in text.splitlines() if line.startswith("## ")}
     assert headings >= {
         "Model details", "Intended use", "Training data", "Evaluation data", "Metrics and results",
-        "Ethical considerations", "Do it again",
+        "Ethical considerations", "How to reproduce it",
     }  # fmt: skip
     for part in ("Apache-2.0", "CC BY 4.0", "Lebanese University", "SubhiH/HandsDataset", "MIT", "few"):
         assert part in text

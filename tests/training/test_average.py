@@ -41,8 +41,8 @@ def test_two_updates_by_hand() -> None:
 
 def test_a_resumed_average_goes_on_with_the_same_decay() -> None:
     models = one_number(1.0), one_number(1.0)
-    whole, resumed = MovingAverage(models[0], 0.9, 2.0), MovingAverage(models[1], 0.9, 2.0, 7)
-    whole.updates = 7
+    whole, resumed = (MovingAverage(model, 0.9, 2.0) for model in models)
+    whole.updates = resumed.updates = 7
     for model, average in zip(models, (whole, resumed), strict=True):
         nn.init.constant_(model.weight, 2.0)
         average.update()

@@ -197,26 +197,26 @@ def with_channels(channels: int) -> DarknetModel:
 
 
 UNFIT = [
-    (named(2), "has number of classes 2 where the student has 1"),
-    (named(1, num_anchors=3), "has anchors per cell 3 where the student has 2"),
-    (build(small_network(CONVOLUTION * 2)), "has strides 4 where the student has 2"),
-    (with_channels(1), "has input channels 1 where the student has 3"),
+    (named(2), "number of classes: 2 in the teacher, 1 in the student"),
+    (named(1, num_anchors=3), "anchors per cell: 3 in the teacher, 2 in the student"),
+    (build(small_network(CONVOLUTION * 2)), "strides: 4 in the teacher, 2 in the student"),
+    (with_channels(1), "input channels: 1 in the teacher, 3 in the student"),
 ]
 
 
-@pytest.mark.parametrize(("teacher", "text"), UNFIT, ids=[text.split(" where")[0] for _, text in UNFIT])
+@pytest.mark.parametrize(("teacher", "text"), UNFIT, ids=[text.split(":")[0] for _, text in UNFIT])
 def test_a_teacher_that_does_not_fit(teacher: DarknetModel, text: str) -> None:
-    with pytest.raises(TrainingError, match=rf"x\.safetensors: this teacher {text}; distillation needs"):
+    with pytest.raises(TrainingError, match=rf"x\.safetensors: {text}; distillation needs"):
         check_teacher(named(1), Distillation(teacher, source="x.safetensors"))
 
 
 def test_teachers_of_other_heads_or_names_do_not_fit() -> None:
     with pytest.raises(
-        TrainingError, match=r"has detection layers \[region\] where the student has \[yolo\]"
+        TrainingError, match=r"detection layers: \[region\] in the teacher, \[yolo\] in the student"
     ):
         check_teacher(named(3), Distillation(build(parse_cfg(REGION))))
     cats, dogs = named(2, ("cat", "dog")), named(2, ("dog", "cat"))
-    with pytest.raises(TrainingError, match="class 0 is dog to this teacher and cat to the student"):
+    with pytest.raises(TrainingError, match="class 0 is dog in the teacher and cat in the student"):
         check_teacher(cats, Distillation(dogs))
     check_teacher(cats, Distillation(named(2)))
     check_teacher(named(2), Distillation(dogs))
@@ -322,6 +322,6 @@ def test_a_student_gets_nearer_to_its_teacher() -> None:
 
 def test_a_teacher_that_does_not_fit_starts_no_run(dataset: Dataset, tmp_path: Path) -> None:
     network: Network = zoo.yolov3_tiny(num_classes=2, width=0.125)
-    with pytest.raises(TrainingError, match="number of classes 2"):
+    with pytest.raises(TrainingError, match="number of classes: 2"):
         train(tiny(0), dataset, CONFIG, tmp_path / "run", distillation=Distillation(build(network)))
     assert not (tmp_path / "run").exists()

@@ -9,12 +9,12 @@ from cyclopts import Parameter
 from seyolo.darknet.placement import GateKind, Place
 from seyolo.darknet.sections import Join
 from seyolo.errors import UsageError
-from seyolo.options.parameters import REPEATABLE
+from seyolo.options.parameters import MODEL, REPEATABLE
 
 USUAL_REDUCTION = 16
 
 
-@Parameter(name="*", group="Model")
+@Parameter(name="*")
 @dataclass(frozen=True)
 class ModelOptions:
     """Options that may follow wherever MODEL stands.
@@ -23,23 +23,23 @@ class ModelOptions:
         UsageError: options of attention without a kind of attention, or classes below 1.
     """
 
-    weights: Path | None = None
+    weights: Annotated[Path | None, MODEL] = None
     """Darknet weights or a checkpoint to start from."""
 
-    num_classes: int | None = None
+    num_classes: Annotated[int | None, MODEL] = None
     """number of classes; by default what the data or the model has."""
 
-    attention: GateKind | None = None
+    attention: Annotated[GateKind | None, MODEL] = None
     """attach Squeeze-and-Excitation or CBAM gates."""
 
-    at: Annotated[tuple[Place, ...], REPEATABLE] = ()
+    at: Annotated[tuple[Place, ...], MODEL, REPEATABLE] = ()
     """where to attach; may be given several times. By default the first the model has of residual, neck and
     head."""
 
-    reduction: int = USUAL_REDUCTION
+    reduction: Annotated[int, MODEL] = USUAL_REDUCTION
     """a gate squeezes to channels / reduction."""
 
-    join: Join = "scale"
+    join: Annotated[Join, MODEL] = "scale"
     """scale gives s·x, add gives x + s·x."""
 
     def __post_init__(self) -> None:

@@ -14,7 +14,7 @@ from seyolo.options.slim import Repair
 from seyolo.pruning.planning.budget import Budget, parse_budgets
 
 
-@Parameter(name="*")
+@Parameter(name="*", group="Parameters")
 @dataclass(frozen=True)
 class PruneOptions(ModelOptions):
     """Options of `prune`.

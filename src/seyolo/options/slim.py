@@ -26,7 +26,7 @@ BRANCH_SHARE, SPARSE_SHARE = 0.06, 0.18
 SLIM_CUT = CutOptions(blocks=False)
 
 
-@Parameter(name="*")
+@Parameter(name="*", group="Parameters")
 @dataclass(frozen=True)
 class SlimOptions(ModelOptions, TrainingOptions, SparsityOptions):
     """Options of `slim`: all that a resumed run needs.

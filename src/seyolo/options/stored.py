@@ -64,7 +64,9 @@ def stored_slim(options: SlimOptions) -> dict[str, Any]:
     values: dict[str, Any] = to_json(options)
     usual: dict[str, Any] = to_json(SlimOptions())
     kept = {name: OLD_NAMES.get(name, name) for name in values if name in SLIM_NAMES}
-    gates = {"kind": options.attention} | {name: values[name] for name in ("at", "reduction", "join")}
+    gates: dict[str, Any] = {"kind": options.attention} | {
+        name: values[name] for name in ("at", "reduction", "join")
+    }
     stored: dict[str, Any] = {old: values[name] for name, old in kept.items()}
     stored |= {
         "attention": None if options.attention is None else gates,
@@ -79,7 +81,8 @@ def migrated_slim(values: dict[str, Any]) -> dict[str, Any]:
     if "size_px" not in values:
         return values
     cut = {RENAMED_IN_CUT.get(name, name): value for name, value in values["cut"].items()}
-    return migrated_train(values) | values.get("train", {}) | {"cut": cut, "blocks": cut["blocks"]}
+    train: dict[str, Any] = values.get("train", {})
+    return migrated_train(values) | train | {"cut": cut, "blocks": cut["blocks"]}
 
 
 def migrated_train(values: dict[str, Any]) -> dict[str, Any]:

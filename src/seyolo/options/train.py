@@ -15,7 +15,7 @@ from seyolo.options.training import TrainingOptions
 TrainSparsity = Literal["l1", "proximal", "group"]
 
 
-@Parameter(name="*")
+@Parameter(name="*", group="Parameters")
 @dataclass(frozen=True)
 class TrainOptions(ModelOptions, TrainingOptions):
     """Options of `train`: all that a resumed run needs.

@@ -1,8 +1,8 @@
-"""Which predictions learn which objects: task-aligned assignment for anchor heads.
+"""Task-aligned assignment of objects to predictions for anchor heads.
 
-Each object offers itself to the cells around its centre, on every level and with every anchor. The candidates
-are ranked by score^α · IoU^β (Feng 2021, TOOD) and the best `top_k` become positives, so one object trains
-several predictions and the levels sort themselves out without anchor thresholds.
+The candidates of an object are the cells around its centre, on every level and with every anchor. They are
+ranked by score^α · IoU^β (TOOD, Feng 2021), and the best `top_k` become positives, so an object trains
+several predictions without anchor thresholds.
 
 Letters: M objects of the batch, K candidates per object, P predictions per image.
 """
@@ -22,7 +22,7 @@ IOU_POWER = 6.0
 
 @dataclass(frozen=True)
 class Level:
-    """One [yolo] layer's grid: cells, strides in pixels, anchors per cell, cells an object reaches a side."""
+    """Grid of a [yolo] layer: cells, strides in pixels, anchors per cell, candidate cells per side."""
 
     height: int
     width: int
@@ -33,20 +33,20 @@ class Level:
 
     @property
     def num_predictions(self) -> int:
-        """Predictions of this level for one image."""
+        """Predictions of this level per image."""
         return self.height * self.width * self.num_anchors
 
 
 @dataclass(frozen=True)
 class Assignment:
-    """What each object of a batch trains: k predictions, some of which are none and have quality 0.
+    """The k predictions that each object of a batch trains; those of quality 0 are unused.
 
-    A shape that does not depend on the data spares a GPU waiting for the CPU to learn it.
+    The shape does not depend on the data, so the CPU never waits for a GPU.
 
     Attributes:
-        prediction: of the object's image.
-        column: the candidate of the object that this is.
-        quality: the score that the prediction should reach; 0 where it is not to learn this object.
+        prediction: index among the P predictions of the image.
+        column: index among the K candidates of the object.
+        quality: target score of the prediction; 0 if it does not train this object.
     """
 
     prediction: Int[Tensor, "m k"]
@@ -55,11 +55,11 @@ class Assignment:
 
 
 def candidates(centers: Float[Tensor, "m 2"], levels: Sequence[Level]) -> tuple[Tensor, Tensor]:
-    """The predictions an object may train: the cells around its centre, all levels, all anchors.
+    """Returns the candidates of each object: the cells around its centre, on all levels, with all anchors.
 
     Args:
         centers: object centres (x, y) in input pixels.
-        levels: the grids in the order of the predictions.
+        levels: grids in the order of the predictions.
 
     Returns:
         Prediction indices (M, K) into an image's P predictions, and a mask (M, K) that is False for cells
@@ -80,7 +80,7 @@ def candidates(centers: Float[Tensor, "m 2"], levels: Sequence[Level]) -> tuple[
 
 
 def _first_cell(centers: Float[Tensor, " m"], stride: float, reach: int) -> Int[Tensor, " m"]:
-    """The first of the `reach` columns or rows around each centre."""
+    """Returns the first of the `reach` columns or rows around each centre."""
     return torch.floor(centers / stride - (reach - 1) / 2).long()
 
 
@@ -97,17 +97,16 @@ def assign(
 ) -> Assignment:
     """Chooses the positives among the candidates.
 
-    A prediction that several objects want goes to the one it overlaps most. `quality` is the alignment metric
-    scaled so that each object's best prediction is asked for its own IoU.
+    A prediction that is a candidate of several objects is assigned to the one with the highest IoU. `quality`
+    is the alignment metric, scaled so that its maximum per object is the object's best IoU.
 
     Args:
         scores: objectness · class probability of every prediction.
         iou: IoU of each candidate's predicted box with its object, in [0, 1].
-        indices: candidates from `candidates`.
-        valid: which of them exist.
-        image: the image of each object.
-        class_ids: the class of each object.
-        top_k: positives per object at most.
+        indices, valid: result of `candidates`.
+        image: image index of each object.
+        class_ids: class of each object.
+        top_k: maximum number of positives per object.
     """
     num_predictions = scores.shape[1]
     score = scores[image[:, None], indices, class_ids[:, None]]

@@ -1,8 +1,8 @@
-"""A network's passes on a GPU, forwards and backwards, as CUDA graphs.
+"""CUDA graphs of a network's forward and backward pass.
 
-A training step of a YOLOv3 starts some three thousand kernels one by one, and a GPU runs them several times
-faster than a CPU starts them. Recorded, all of them start at once. The loss stays as it is, since the number
-of objects changes from batch to batch.
+A training step of a YOLOv3 launches about three thousand kernels, and a GPU runs them several times faster
+than a CPU launches them. A recorded graph launches all at once. The loss is not recorded, since the number
+of objects differs from batch to batch.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ Heads = Callable[[Tensor], tuple[Tensor, ...]]
 
 
 class RecordedHeads:
-    """`DarknetModel.forward_heads` of a model in training, recorded once for every shape of a batch.
+    """`DarknetModel.forward_heads` of a model in training mode, recorded once per batch shape.
 
     Args:
-        model: on a GPU; its parameters may change their values and not their places.
+        model: on a GPU; the values of its parameters may change, their memory may not.
     """
 
     def __init__(self, model: DarknetModel) -> None:
@@ -32,17 +32,17 @@ class RecordedHeads:
         self._recorded: dict[torch.Size, Heads] = {}
 
     def __call__(self, images: Float[Tensor, "N 3 H W"]) -> list[Float[Tensor, "N H W A 5+C"]]:
-        """What each detection layer is given; it and its gradients hold until the next call."""
+        """Returns the input of each detection layer; tensors and gradients are valid until the next call."""
         if images.shape not in self._recorded:
             self._recorded[images.shape] = self._record(images)
         return list(self._recorded[images.shape](images))
 
     def _record(self, images: Tensor) -> Heads:
-        """Recording runs the network a few times; what batch normalisation learns from that is taken back."""
+        """Records the network, which runs it a few times, and restores the buffers after."""
         _expect_another_stream()
         before = [buffer.clone() for buffer in self._model.buffers()]
         kind = images.device.type
-        # A graph that reads weights rounded before it was recorded would never see them change.
+        # A cache would round weights before the recording, and the graph would never read updated ones.
         with torch.autocast(
             kind, torch.get_autocast_dtype(kind), torch.is_autocast_enabled(kind), cache_enabled=False
         ):
@@ -55,14 +55,14 @@ class RecordedHeads:
 
 
 def _expect_another_stream() -> None:
-    """Gradients come from the stream that was recorded; newer versions of PyTorch would warn of that."""
-    be_quiet = getattr(torch.autograd.graph, "set_warn_on_accumulate_grad_stream_mismatch", None)
-    if be_quiet is not None:
-        be_quiet(False)
+    """Silences a warning of newer PyTorch versions: gradients come from the recorded stream."""
+    set_warning = getattr(torch.autograd.graph, "set_warn_on_accumulate_grad_stream_mismatch", None)
+    if set_warning is not None:
+        set_warning(False)
 
 
 class _Heads(nn.Module):
-    """`forward_heads` as a module, as PyTorch wants it."""
+    """`forward_heads` as a module, which PyTorch requires."""
 
     def __init__(self, model: DarknetModel) -> None:
         super().__init__()

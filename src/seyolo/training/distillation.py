@@ -1,8 +1,8 @@
-"""Distillation: besides the labels, a student learns what a trained teacher puts out for the same images.
+"""Distillation: a student learns the predictions of a trained teacher besides the labels.
 
-The teacher's predictions stand in for the labels, one by one: its objectness says how much a prediction
-counts (Mehta 2018), its boxes and class probabilities are what to reach there, and the objectness itself is
-learnt everywhere. Terms, weights and normalisation are those of the detection loss: both live on one scale.
+Predictions are compared one by one. The teacher's boxes and class probabilities are targets, weighted by its
+objectness (Mehta 2018); its objectness is a target everywhere. Terms, weights and normalisation are those of
+the detection loss, so both have the same scale.
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ from seyolo.training.loss import (
 )
 
 CONFIDENT = 0.05
-"""Objectness from which the teacher's box and classes count; fainter ones hold 3 % of it on real hands."""
+"""Least objectness of the teacher for its box and classes; below lie 3 % of all objectness on real hands."""
 
 
 @dataclass(frozen=True)
 class Distillation:
-    """Whom to learn from and how much.
+    """Teacher and weight of the distillation loss.
 
     Args:
         teacher: a trained model of the same classes, strides and anchors per cell; it is not changed.
-        weight: of the teacher's term; 1 counts it like the labels.
-        source: where the teacher comes from, for messages and the run's settings.
+        weight: of the distillation loss; at 1 it counts as much as the labels.
+        source: of the teacher, for messages and `config.json`.
 
     Raises:
         UsageError: the weight is negative or not a number.
@@ -69,32 +69,32 @@ def check_weight(weight: float) -> None:
 
 
 def check_teacher(student: DarknetModel, distillation: Distillation) -> None:
-    """Refuses a teacher whose predictions do not stand for the same as the student's, one by one.
+    """Refuses a teacher whose predictions do not correspond to the student's one by one.
 
-    Anchors may differ, since decoded boxes are compared. Names that nobody gave fit any.
+    Anchors may differ, since decoded boxes are compared. Default names (`class 0`, ...) match any names.
 
     Raises:
-        TrainingError: says in what they differ.
+        TrainingError: strides, heads, anchors, classes or names differ; the message names the first.
     """
     teacher = distillation.teacher
-    for (what, theirs), ours in zip(_outputs(teacher).items(), _outputs(student).values(), strict=True):
+    for (name, theirs), ours in zip(_outputs(teacher).items(), _outputs(student).values(), strict=True):
         if theirs != ours:
             raise TrainingError(
-                f"{distillation.source}: this teacher has {what} {theirs} where the student has {ours}; "
-                "distillation needs equal ones"
+                f"{distillation.source}: {name}: {theirs} in the teacher, {ours} in the student; "
+                "distillation needs equal values"
             )
     if default_names(len(student.names)) in (teacher.names, student.names):
         return
     for class_id, (theirs, ours) in enumerate(zip(teacher.names, student.names, strict=True)):
         if theirs != ours:
             raise TrainingError(
-                f"{distillation.source}: class {class_id} is {theirs} to this teacher and {ours} to the "
-                "student; distillation needs equal classes in equal order"
+                f"{distillation.source}: class {class_id} is {theirs} in the teacher and {ours} in the "
+                "student; distillation needs the same classes in the same order"
             )
 
 
 def _outputs(model: DarknetModel) -> dict[str, str]:
-    """What makes two models' predictions comparable, in words."""
+    """Returns the properties that must be equal for predictions to correspond, as text."""
     layers, spans = detection_layers(model.network), strides(model.network)
     return {
         "strides": ", ".join(str(spans[index]) for index in layers),
@@ -106,14 +106,14 @@ def _outputs(model: DarknetModel) -> dict[str, str]:
 
 
 class DistillationLoss:
-    """Computes how far a student's head outputs are from its teacher's, on the scale of the detection loss.
+    """Distance of a student's head outputs from its teacher's, on the scale of the detection loss.
 
-    The teacher is a copy in evaluation mode with batch normalisation folded: it stays as it is.
+    Uses a copy of the teacher in evaluation mode with folded batch normalisation.
 
     Args:
-        student: the model that learns, already on its device.
-        distillation: whom it learns from.
-        weights: how much each term counts.
+        student: the trained model, already on its device.
+        distillation: teacher.
+        weights: of the terms.
         team: the processes that share the batch.
 
     Raises:
@@ -138,17 +138,17 @@ class DistillationLoss:
         self.class_divergence = exclusive_classes if is_region else independent_classes
 
     def __call__(self, logits: Sequence[Tensor], images: Tensor) -> Tensor:
-        """The scalar for the student's logits, as in `DetectionLoss`, of images (N, 3, S, S) in [0, 1]."""
+        """Returns the loss of logits, as in `DetectionLoss`, for images (N, 3, S, S) in [0, 1]."""
         size_px = images.shape[-1]
         with torch.no_grad():
-            wanted = predictions(self.teacher.heads, self.teacher.forward_heads(images), size_px)
+            targets = predictions(self.teacher.heads, self.teacher.forward_heads(images), size_px)
         found = predictions(self.heads, logits, size_px)
-        terms = distillation_terms(found, wanted, self.class_divergence, self.team)
+        terms = distillation_terms(found, targets, self.class_divergence, self.team)
         return weighted_sum(terms, self.weights)
 
 
 class DistillationModule(LossModule):
-    """Student, loss and distillation loss as one module; the teacher is no part of it."""
+    """Student, loss and distillation loss as one module without the teacher's parameters."""
 
     def __init__(self, model: DarknetModel, loss: DetectionLoss, distillation: Distillation) -> None:
         super().__init__(model, loss)
@@ -156,7 +156,7 @@ class DistillationModule(LossModule):
         self.weight = distillation.weight
 
     def forward(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """Loss and its parts as of `LossModule`; the last part is the distillation loss before its weight."""
+        """Returns loss and parts as `LossModule`; the last part is the unweighted distillation loss."""
         logits = self.forward_heads(images)
         loss, parts = self.loss(logits, targets, images.shape[-1])
         distance = self.teacher_loss(logits, images)
@@ -164,25 +164,25 @@ class DistillationModule(LossModule):
 
 
 Divergence = Callable[[Tensor, Tensor], Tensor]
-"""Student's and teacher's class logits (n, C) -> how far apart they are (n,)."""
+"""Class logits (n, C) of student and teacher -> divergence (n,)."""
 
 
 def independent_classes(student: Float[Tensor, "n c"], teacher: Float[Tensor, "n c"]) -> Float[Tensor, " n"]:
-    """Divergence of probabilities of their own, summed over the classes."""
+    """Returns the divergence of independent class probabilities, summed over the classes."""
     return binary_divergence(student, teacher).sum(-1)
 
 
 def exclusive_classes(student: Float[Tensor, "n c"], teacher: Float[Tensor, "n c"]) -> Float[Tensor, " n"]:
-    """Divergence over classes that share one probability, as in `[region]`."""
+    """Returns the divergence of softmax probabilities, as in `[region]`."""
     wanted = teacher.softmax(-1)
     cost, least = (F.cross_entropy(logits, wanted, reduction="none") for logits in (student, teacher))
     return cost - least
 
 
 def binary_divergence(student: Float[Tensor, "*n"], teacher: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
-    """Kullback-Leibler divergence of the student's probability from the teacher's, given as logits.
+    """Returns the Kullback-Leibler divergence of the student's probability from the teacher's, from logits.
 
-    This is binary cross-entropy less what the teacher's own doubt costs, so it is 0 where both agree.
+    It equals binary cross-entropy minus the teacher's entropy, so it is 0 where both agree.
     """
     wanted = torch.sigmoid(teacher)
     cost, least = (
@@ -197,19 +197,18 @@ def distillation_terms(
     class_divergence: Divergence,
     team: Team = SINGLE_PROCESS,
 ) -> Float32[Tensor, "3"]:
-    """Box, objectness and class terms of a student, each divided by the teacher's total objectness.
+    """Returns box, objectness and class terms, each divided by the teacher's total objectness.
 
     Args:
-        student: decoded predictions and their logits, see `predictions`.
-        teacher: the same of the teacher.
-        class_divergence: how far apart class logits are.
+        student, teacher: decoded predictions and their logits, see `predictions`.
+        class_divergence: divergence of class logits.
         team: the processes that share the batch.
     """
-    (boxes, logits), (wanted_boxes, wanted_logits) = student, teacher
-    confident = wanted_boxes[..., 4] > CONFIDENT
-    quality = wanted_boxes[..., 4][confident]
-    _, ciou = complete_iou(boxes[confident][:, :4], wanted_boxes[confident][:, :4])
-    objectness = binary_divergence(logits[..., 4], wanted_logits[..., 4]).sum()
-    classes = class_divergence(logits[confident][:, 5:], wanted_logits[confident][:, 5:])
+    (boxes, logits), (teacher_boxes, teacher_logits) = student, teacher
+    confident = teacher_boxes[..., 4] > CONFIDENT
+    quality = teacher_boxes[..., 4][confident]
+    _, ciou = complete_iou(boxes[confident][:, :4], teacher_boxes[confident][:, :4])
+    objectness = binary_divergence(logits[..., 4], teacher_logits[..., 4]).sum()
+    classes = class_divergence(logits[confident][:, 5:], teacher_logits[confident][:, 5:])
     terms = torch.stack([((1 - ciou) * quality).sum(), objectness, (classes * quality).sum()])
     return terms / normaliser(quality.sum(), team)

@@ -1,4 +1,4 @@
-"""What a run ran on: its versions and processor, its threads and processes, and how it was started."""
+"""Environment of a run: versions, processor, threads, processes and command line."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PACKAGES = ("seyolo", "torch", "numpy", "opencv-python-headless", "onnxruntime",
 
 
 def describe_environment() -> dict[str, object]:
-    """Versions of what computes, the processor, threads and processes, as JSON values."""
+    """Returns package versions, processor, threads and processes as JSON values."""
     return {
         "python": platform.python_version(),
         "platform": platform.platform(),
@@ -34,7 +34,7 @@ def describe_environment() -> dict[str, object]:
 
 
 def command_line() -> str:
-    """The command this process was started with, to be pasted into a shell."""
+    """Returns the command line of this process, quoted for a shell."""
     program, *arguments = sys.argv
     name, num_processes = Path(program).name, current_team().size
     if num_processes > 1:
@@ -45,7 +45,7 @@ def command_line() -> str:
 
 
 def keep_command(folder: Path, *, is_new: bool) -> None:
-    """Adds the command line to a run's commands.txt; an older run that is resumed may have none yet."""
+    """Appends the command line to a run's commands.txt; runs of older versions have no such file."""
     path = folder / COMMANDS_FILE
     earlier = "" if is_new else "# started by a version that did not keep its command line\n"
     if path.exists():
@@ -54,7 +54,7 @@ def keep_command(folder: Path, *, is_new: bool) -> None:
 
 
 def _processor() -> str:
-    """Its name where Linux tells it, else its architecture."""
+    """Returns the name of the processor on Linux, else its architecture."""
     path = Path("/proc/cpuinfo")
     text = path.read_text(encoding="utf-8") if path.exists() else ""
     name = re.search(r"^model name\s*:\s*(.+)$", text, flags=re.MULTILINE)

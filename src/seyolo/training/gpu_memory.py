@@ -1,4 +1,4 @@
-"""A GPU whose memory is full, explained."""
+"""Error message for full GPU memory."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from seyolo.training.distributed import Team
 
 @contextmanager
 def explained_memory_errors(config: TrainConfig, team: Team) -> Iterator[None]:
-    """Tells the user what to do when a GPU's memory is full."""
+    """Raises a TrainingError with advice when a GPU's memory is full."""
     try:
         yield
     except RuntimeError as error:
-        if not _is_of_full_memory(error):
+        if not _is_memory_error(error):
             raise
         smaller = config.batch // 2 // team.size * team.size
         advice = f"use --batch {smaller} or a smaller --size" if smaller else "use a smaller --size"
@@ -28,9 +28,9 @@ def explained_memory_errors(config: TrainConfig, team: Team) -> Iterator[None]:
         ) from None
 
 
-def _is_of_full_memory(error: BaseException | None) -> bool:
-    """PyTorch's allocator has an error of its own; NVIDIA's libraries use words, and a recording hides it."""
+def _is_memory_error(error: BaseException | None) -> bool:
+    """Recognises PyTorch's memory error, the text of NVIDIA's libraries, and both as context."""
     if error is None:
         return False
     is_full = isinstance(error, torch.cuda.OutOfMemoryError) or "STATUS_ALLOC_FAILED" in str(error)
-    return is_full or _is_of_full_memory(error.__context__)
+    return is_full or _is_memory_error(error.__context__)

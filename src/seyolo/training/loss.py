@@ -1,8 +1,8 @@
 """The detection loss: CIoU for boxes, binary cross-entropy for objectness and classes.
 
-Objectness learns the assignment's quality (an IoU-aware target), so that the score ranks boxes by how well
-they fit. Classes learn on positives only. Every term is divided by the sum of qualities in the batch, of
-which a process may hold a part.
+The objectness target is the quality of the assignment (an IoU-aware target), so that scores rank boxes by
+their fit. Classes are trained on positives only. Every term is divided by the sum of qualities of the whole
+batch, over all processes.
 """
 
 from __future__ import annotations
@@ -23,10 +23,9 @@ from seyolo.training.distributed import SINGLE_PROCESS, Team
 
 
 def complete_iou(a: Float[Tensor, "*n 4"], b: Float[Tensor, "*n 4"]) -> tuple[Tensor, Tensor]:
-    """IoU and complete IoU (Zheng 2020) of boxes given as cx, cy, w, h, pair by pair.
+    """Returns IoU in [0, 1] and complete IoU (Zheng 2020) in [-1.5, 1] of pairs of boxes cx, cy, w, h.
 
-    Returns:
-        IoU in [0, 1] and CIoU in [-1.5, 1], which also counts centre distance and aspect ratio.
+    Complete IoU subtracts terms for centre distance and aspect ratio.
     """
     a_low, a_high = a[..., :2] - a[..., 2:] / 2, a[..., :2] + a[..., 2:] / 2
     b_low, b_high = b[..., :2] - b[..., 2:] / 2, b[..., :2] + b[..., 2:] / 2
@@ -44,13 +43,13 @@ def complete_iou(a: Float[Tensor, "*n 4"], b: Float[Tensor, "*n 4"]) -> tuple[Te
 
 
 class DetectionLoss:
-    """Computes the loss of one model's head outputs against a batch of targets.
+    """Loss of a model's head outputs against a batch of targets.
 
     Args:
         heads: the model's [yolo] layers in order.
-        weights: how much each term counts.
-        top_k: positives per object at most.
-        team: the processes that share the batch, each of which calls this with its targets.
+        weights: of the terms.
+        top_k: maximum number of positives per object.
+        team: the processes that share the batch; each calls the loss with its own targets.
     """
 
     def __init__(
@@ -67,7 +66,7 @@ class DetectionLoss:
         self.class_loss = exclusive_classes if isinstance(heads[0], RegionHead) else independent_classes
 
     def __call__(self, logits: Sequence[Tensor], targets: Tensor, size_px: int) -> tuple[Tensor, Tensor]:
-        """The loss of a batch.
+        """Computes the loss of a batch.
 
         Args:
             logits: per [yolo] layer (N, H, W, A, 5+C), undecoded.
@@ -75,7 +74,7 @@ class DetectionLoss:
             size_px: side of the square input in pixels.
 
         Returns:
-            The scalar to minimise, and its detached parts (box, objectness, classes).
+            The scalar loss, and its detached parts (box, objectness, classes).
         """
         levels = [_level(head, x, size_px) for head, x in zip(self.heads, logits, strict=True)]
         decoded, flat = predictions(self.heads, logits, size_px)
@@ -104,13 +103,13 @@ ClassLoss = Callable[[Tensor, Tensor], Tensor]
 
 
 def independent_classes(logits: Float[Tensor, "n c"], class_ids: Int[Tensor, " n"]) -> Float[Tensor, " n"]:
-    """Binary cross-entropy, summed over the classes."""
+    """Returns binary cross-entropy, summed over the classes."""
     wanted = F.one_hot(class_ids, logits.shape[-1]).to(logits.dtype)
     return F.binary_cross_entropy_with_logits(logits, wanted, reduction="none").sum(-1)
 
 
 def exclusive_classes(logits: Float[Tensor, "n c"], class_ids: Int[Tensor, " n"]) -> Float[Tensor, " n"]:
-    """Cross-entropy over classes that share one probability, as in `[region]`."""
+    """Returns softmax cross-entropy, as in `[region]`."""
     return F.cross_entropy(logits, class_ids, reduction="none")
 
 
@@ -123,7 +122,7 @@ def _terms(
     *,
     class_loss: ClassLoss,
 ) -> Float32[Tensor, "3"]:
-    """Box, objectness and class terms, summed over the batch."""
+    """Returns box, objectness and class terms, summed over the batch."""
     quality, per_object = assigned.quality.flatten(), assigned.quality.shape[1]
     slot = (image[:, None] * flat.shape[1] + assigned.prediction).flatten()
     rows = flat.flatten(0, 1)
@@ -135,15 +134,15 @@ def _terms(
 
 
 def weighted_sum(parts: Float[Tensor, "3"], weights: LossWeights) -> Float[Tensor, ""]:
-    """The parts of a loss as one; the weights stay on the CPU, whose tensors a GPU would wait for."""
+    """Returns the weighted sum; the weights are Python numbers, so a GPU waits for no copy."""
     weighted = [part * weight for part, weight in zip(parts, weights.as_tuple(), strict=True)]
     return torch.stack(weighted).sum()
 
 
 def normaliser(quality: Float[Tensor, ""], team: Team) -> Float[Tensor, ""]:
-    """What a process divides its sums by, so that their mean over all processes is the whole batch's loss.
+    """Returns the divisor of a process's sums: the mean quality per process, at least 1 in total.
 
-    That is the total quality of all processes, at least 1, shared among them: gradients are averaged.
+    Gradients are averaged over the processes, so their mean is the gradient of the whole batch's loss.
     """
     return team.sum(quality).clamp(min=1) / team.size
 
@@ -151,7 +150,7 @@ def normaliser(quality: Float[Tensor, ""], team: Team) -> Float[Tensor, ""]:
 def predictions(
     heads: Sequence[YoloHead], logits: Sequence[Tensor], size_px: int
 ) -> tuple[Float32[Tensor, "N P 5+C"], Float32[Tensor, "N P 5+C"]]:
-    """All predictions of a batch of square images, decoded as by `YoloHead.decode`, and their logits.
+    """Returns all predictions of a batch of square images, decoded by `YoloHead.decode`, and their logits.
 
     Args:
         heads: the detection layers in order.
@@ -164,7 +163,7 @@ def predictions(
 
 
 def _as_logits(head: YoloHead, x: Tensor) -> Tensor:
-    """With `new_coords` the convolution in front has applied the sigmoid already: undo it."""
+    """Returns logits; with `new_coords`, inverts the sigmoid of the convolution in front."""
     return torch.logit(x, eps=1e-6) if head.new_coords else x
 
 
@@ -174,11 +173,10 @@ def _level(head: YoloHead, logits: Tensor, size_px: int) -> Level:
 
 
 class LossModule(torch.nn.Module):
-    """Model and loss as one module, so that wrappers for several processes see a single forward pass.
+    """Model and loss as one module, since DistributedDataParallel needs a single forward pass.
 
     Attributes:
-        model, loss: the two.
-        forward_heads: how the model is run; its own method unless something faster takes its place.
+        forward_heads: runs the model; a recorded graph may replace the model's own method.
     """
 
     def __init__(self, model: DarknetModel, loss: DetectionLoss) -> None:
@@ -188,6 +186,6 @@ class LossModule(torch.nn.Module):
         self.forward_heads: Callable[[Tensor], list[Tensor]] = model.forward_heads
 
     def forward(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """Loss and its parts of images (N, 3, S, S) in [0, 1] and targets (M, 6)."""
+        """Returns loss and parts for images (N, 3, S, S) in [0, 1] and targets (M, 6)."""
         logits = self.forward_heads(images)
         return self.loss(logits, targets, images.shape[-1])

@@ -1,4 +1,4 @@
-"""The optimiser and the learning-rate schedule."""
+"""Optimiser and learning-rate schedule."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ from torch import nn
 def make_optimizer(
     model: nn.Module, learning_rate: float, weight_decay: float, device: torch.device
 ) -> torch.optim.Optimizer:
-    """AdamW with weight decay on convolution kernels only, never on biases or batch normalisation.
+    """Returns AdamW with weight decay on convolution kernels only, not on biases or batch normalisation.
 
-    The scales of batch normalisation form a group of their own, `name="scales"`, because sparsity training
-    acts on them.
+    The scales of batch normalisation form the group `name="scales"`, because sparsity training changes them.
     """
     kernels, scales, others = [], [], []
     for module in model.modules():
@@ -43,17 +42,16 @@ def learning_rate_factor(
     span: tuple[float, float] = (0.0, 1.0),
     final_factor: float = 0.01,
 ) -> float:
-    """The learning rate at `step` as a share of its peak: a linear warm-up, then half a cosine.
+    """Returns the learning rate at `step` as a fraction of its peak: a linear warm-up, then half a cosine.
 
     Args:
         step: from 0 to `num_steps`.
-        num_steps: of the run.
-        warmup_steps: of them, at the start.
-        span: the part of the half cosine that the run walks along; a stage of a longer run walks a part.
-        final_factor: what is left at the cosine's end.
+        num_steps, warmup_steps: of the run and of its warm-up.
+        span: part of the half cosine; a stage of a longer run covers a part.
+        final_factor: value at the end of the cosine.
     """
     start, end = span
-    walked = max(0, step - warmup_steps) / max(1, num_steps - warmup_steps)
-    progress = start + (end - start) * min(1.0, walked)
+    covered = max(0, step - warmup_steps) / max(1, num_steps - warmup_steps)
+    progress = start + (end - start) * min(1.0, covered)
     cosine = final_factor + (1 - final_factor) * 0.5 * (1 + math.cos(math.pi * progress))
     return cosine * min(1.0, (step + 1) / warmup_steps) if warmup_steps else cosine

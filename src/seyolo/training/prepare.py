@@ -1,4 +1,4 @@
-"""Fitting a network to a data set before training: classes, input size, anchors, centre range, attention."""
+"""Preparation of a network for a data set: classes, input size, anchors, centre range, attention."""
 
 from __future__ import annotations
 
@@ -26,23 +26,22 @@ from seyolo.torchnet.build import DarknetModel, build, from_checkpoint, to_check
 from seyolo.training.config import TrainConfig
 
 CENTRE_RANGE = 2.0
-"""`scale_x_y` of untrained networks: centres may lie in the next cell, so several cells learn an object."""
+"""`scale_x_y` of untrained networks: centres may lie in the next cell, so several cells train an object."""
 ANCHOR_BATCHES = 60
 FREEZING_KEYS = frozenset(["stopbackward", "dont_update", "train_only_bn"])
 
 
 def fit_to_data(network: Network, num_classes: int, size_px: int) -> Network:
-    """The network for these classes and this square, letterboxed input; everything else as it is."""
+    """Returns the network with this number of classes and this square, letterboxed input."""
     return set_letterbox(set_size(set_classes(network, num_classes), size_px, size_px), True)
 
 
 def fit_from_scratch(
     network: Network, samples: Sequence[Sample], augmentation: Augmentation, size_px: int, seed: int
 ) -> Network:
-    """The network with anchors of its own for untrained weights.
+    """Returns an untrained network with new anchors and centre range.
 
-    The anchors come from k-means over the boxes as training will show them, after augmentation: mosaics hold
-    objects far smaller than the images do.
+    Anchors come from k-means on augmented boxes: objects are much smaller in mosaics than in the images.
     """
     section = network.layers[detection_layers(network)[0]]
     assert isinstance(section, Detection)
@@ -51,12 +50,8 @@ def fit_from_scratch(
     sizes = np.concatenate([targets[:, 4:6].numpy() for _, targets in batches])
     anchors = kmeans_anchors(sizes, section.num, np.random.default_rng(seed))
     rounded = [(round(float(w), 1), round(float(h), 1)) for w, h in anchors.sizes_wh]
-    return set_centre_range(set_anchors(network, rounded), CENTRE_RANGE)
-
-
-def set_centre_range(network: Network, scale_x_y: float) -> Network:
-    """The network with this `scale_x_y` in every [yolo] section."""
-    layers = (replace(s, scale_x_y=scale_x_y) if isinstance(s, Yolo) else s for s in network.layers)
+    network = set_anchors(network, rounded)
+    layers = (replace(s, scale_x_y=CENTRE_RANGE) if isinstance(s, Yolo) else s for s in network.layers)
     return replace(network, layers=tuple(layers))
 
 
@@ -67,22 +62,21 @@ def starting_model(
     weights: str | None = None,
     attention: Attention | None = None,
 ) -> DarknetModel:
-    """The model training starts from, fitted to the data set.
+    """Returns the initial model of a training, fitted to the data set.
 
     Args:
         spec: zoo name, cfg or checkpoint.
-        dataset: gives the class names and, for untrained weights, the anchors.
-        config: gives size, augmentation and the seed of random weights.
-        weights: file to start from.
-        attention: attached on top; on trained weights it starts at the identity.
+        dataset: source of class names and, for untrained weights, of anchors.
+        config: input size, augmentation and seed of the weight initialisation.
+        weights: file of trained weights.
+        attention: gates to attach; on trained weights they start at the identity.
     """
     generator = torch.Generator().manual_seed(config.seed)
     model = load(spec, weights, names=dataset.names, generator=generator)
     _warn_of_freezing(model.network)
     network = fit_to_data(model.network, len(dataset.names), config.size)
     if weights is not None or spec.endswith(".safetensors"):
-        file = replace(to_checkpoint(model), network=network)
-        trained = from_checkpoint(file)
+        trained = from_checkpoint(replace(to_checkpoint(model), network=network))
         return trained if attention is None else attach(trained, **asdict(attention), generator=generator)
     if attention is not None:
         network = edit.attach(network, **asdict(attention)).network
@@ -92,11 +86,12 @@ def starting_model(
 
 
 def _warn_of_freezing(network: Network) -> None:
-    """Says that layers that Darknet would freeze are trained."""
+    """Warns that layers that Darknet would freeze are trained."""
     keys = [key for section in network.layers for key, value in section.extras if value.strip() != "0"]
     freezing = sorted(FREEZING_KEYS.intersection(keys))
     if freezing:
-        message = (
-            f"{network.source}: {', '.join(freezing)} would freeze layers in Darknet; here all are trained"
+        keys_text = ", ".join(freezing)
+        warnings.warn(
+            f"{network.source}: {keys_text} would freeze layers in Darknet; here all are trained",
+            stacklevel=3,
         )
-        warnings.warn(message, stacklevel=3)

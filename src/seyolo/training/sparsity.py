@@ -1,9 +1,9 @@
-"""Sparsity training: making the scales of batch normalisation say which channels are not needed.
+"""Sparsity training: pushes scales γ of batch normalisation towards zero where channels are not needed.
 
-`L1` adds s·sign(γ) to the gradient, as Network Slimming (Liu 2017) publishes it. `ProximalL1` shrinks |γ| by
-lr·s after the step and reaches exact zeros, `GroupLasso` does so for all channels that are tied. `Steered`
-follows a budget: pressure first, then the channels that the budget leaves out fade to zero while the rest of
-the network learns to do without them, so that the cut itself changes nothing.
+`L1` adds s·sign(γ) to the gradient, as in Network Slimming (Liu 2017). `ProximalL1` shrinks |γ| by lr·s after
+the step and reaches exact zeros, `GroupLasso` does so for tied channels together. `Steered` follows a budget:
+after a phase of pressure, the channels that the budget removes fade to zero while the other channels adapt,
+so that pruning itself changes nothing.
 """
 
 from __future__ import annotations
@@ -23,51 +23,51 @@ from seyolo.torchnet.build import DarknetModel
 
 
 class Sparsity(Protocol):
-    """What the training loop calls around the optimiser's step."""
+    """Methods that the training loop calls around the optimiser's step."""
 
     def before_step(self, model: DarknetModel, progress: float) -> None:
-        """Changes gradients, after the backward pass; `progress` is the share of the run that is done."""
+        """Changes gradients after the backward pass; `progress` is the finished fraction of the run."""
 
     def after_step(self, model: DarknetModel, learning_rate: float, progress: float) -> None:
-        """Changes weights, after the step; `progress` is the share of the run that is done, in [0, 1]."""
+        """Changes weights after the step; `progress` is the finished fraction of the run."""
 
     def state(self) -> dict[str, Tensor]:
-        """What a resumed run needs, as named tensors."""
+        """Returns the state for a resumed run as named tensors."""
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
-        """Takes back what `state` gave."""
+        """Loads a result of `state`."""
 
     def finish(self, model: DarknetModel) -> None:
-        """Leaves in a finished (averaged) model what the method promises, exact zeros for instance."""
+        """Gives the finished, averaged model what the method promises, for instance exact zeros."""
 
 
 def sparse_scales(model: DarknetModel) -> dict[str, nn.BatchNorm2d]:
-    """Every batch normalisation of the model by its layer's name, `layers.12.bn`."""
+    """Returns every batch normalisation of the model by name, `layers.12.bn`."""
     return {name: module for name, module in model.named_modules() if isinstance(module, nn.BatchNorm2d)}
 
 
 def _trained_scales(model: DarknetModel) -> dict[str, nn.BatchNorm2d]:
-    """Those that are not frozen."""
+    """Returns the batch normalisations that are not frozen."""
     return {name: bn for name, bn in sparse_scales(model).items() if bn.weight.requires_grad}
 
 
 PUBLISHED_STRENGTH = 0.01
-"""The s of the published recipe."""
+"""Strength s in Network Slimming (Liu 2017)."""
 USUAL_REACH = 0.5
-"""How far `strength_of_reach` lets sparsity training push a scale: half of the 1 that scales start from."""
+"""Default reach of `strength_of_reach`: half of the 1 that scales start from."""
 Ties = Sequence[Sequence[tuple[str, NDArray[np.int64]]]]
-"""Per channel group its batch normalisations, each with its channel at every slot of the group."""
+"""Per channel group: its batch normalisations, each with its channel in every slot of the group."""
 
 
 class _Pressure:
-    """A method with one strength, constant or decaying linearly to zero, and without memory."""
+    """Base of methods without state, with a strength that is constant or decays linearly to zero."""
 
     def __init__(self, strength: float, schedule: Schedule = "constant") -> None:
         self.strength = strength
         self.schedule = schedule
 
     def at(self, progress: float) -> float:
-        """The strength when a share `progress` of the run is done."""
+        """Returns the strength at `progress`."""
         return self.strength * (1 - progress) if self.schedule == "decay" else self.strength
 
     def before_step(self, model: DarknetModel, progress: float) -> None:
@@ -107,7 +107,7 @@ class ProximalL1(_Pressure):
 class GroupLasso(_Pressure):
     """Shrinks the scales of tied channels together: the proximal operator of s·√n·‖(γ₁ … γₙ)‖ per slot.
 
-    Channels that can only go together reach zero together; a lone channel is shrunk as by `ProximalL1`.
+    Tied channels reach zero together; an untied channel is shrunk as by `ProximalL1`.
     """
 
     def __init__(self, strength: float, ties: Ties, schedule: Schedule = "constant") -> None:
@@ -130,11 +130,11 @@ class GroupLasso(_Pressure):
 
 
 class _Slots(NamedTuple):
-    """Which scales are tied, for all scales of a model in a row.
+    """Slots of tied scales, for the concatenated scales of a model.
 
     Attributes:
-        slot_of: the slot of every scale; slot 0 is for those that nothing presses.
-        root_size: per slot the square root of how many scales it ties; 0 for slot 0.
+        slot_of: slot of every scale; slot 0 holds the scales that are not shrunk.
+        root_size: square root of the number of scales per slot; 0 for slot 0.
     """
 
     slot_of: Int[Tensor, " scales"]
@@ -142,7 +142,7 @@ class _Slots(NamedTuple):
 
 
 def _slots_of(scales: Mapping[str, Tensor], ties: Ties) -> _Slots:
-    """The slots of these scales; one that is missing, since it is frozen, keeps all that is tied to it."""
+    """Returns the slots of these scales; groups with a frozen, hence missing, layer are not shrunk."""
     slot_of = {name: torch.zeros(len(scale), dtype=torch.long) for name, scale in scales.items()}
     root_sizes = [torch.zeros(1)]
     count = 1
@@ -162,18 +162,18 @@ Choice = Mapping[str, Tensor]
 
 
 class Steered:
-    """Pressure, then a choice by the budget, then a fade of what was not chosen.
+    """Proximal L1 on all scales, then a choice by the budget, then a fade of the channels to prune.
 
-    Up to `choose_at` every scale feels L1 (proximal). There `choose` says which channels the budget leaves
-    out, and from then on their γ and β shrink to zero in even steps until `faded_at`; the rest trains freely.
-    With several rounds that time is divided between them: each chooses anew, and all but the last fade only
-    their part of what the budget leaves out, the smallest scales of all first.
+    Until `choose_at`, all scales are under proximal L1. Then `choose` returns the channels that the budget
+    removes, and their γ and β shrink to zero in even steps until `faded_at`; other channels train freely.
+    Several rounds share that time: each chooses again, and all but the last fade only a fraction of the
+    channels to prune, those with the smallest scales.
 
     Args:
-        strength: s of the proximal pressure.
-        choose: the model -> per batch normalisation, which channels the budget leaves out.
-        choose_at: share of the run at which the first choice is made.
-        faded_at: share of the run at which all faded channels are exactly zero.
+        strength: s of proximal L1.
+        choose: the model -> per batch normalisation, the channels to prune.
+        choose_at: fraction of the run before the first choice.
+        faded_at: fraction of the run after which all faded channels are exactly zero.
         rounds: of choosing and fading.
     """
 
@@ -191,7 +191,7 @@ class Steered:
         self.faded_at = faded_at
         self.rounds = rounds
         self.fading: dict[str, Tensor] = {}
-        self.round = 0  # the one that is being faded, from 1
+        self.round = 0  # the current round, from 1
         self.remaining = 1.0
 
     def before_step(self, model: DarknetModel, progress: float) -> None:
@@ -212,14 +212,14 @@ class Steered:
         self.remaining = remaining
 
     def _chosen(self, model: DarknetModel, share: float) -> dict[str, Tensor]:
-        """The `share` of the channels the budget leaves out whose scales are smallest."""
-        left_out = dict(self.choose(model))
+        """Returns the fraction `share` of the channels to prune with the smallest scales."""
+        to_prune = dict(self.choose(model))
         if share == 1:
-            return left_out
+            return to_prune
         layers = sparse_scales(model)
-        sizes = {name: layers[name].weight.detach().abs().cpu() for name in left_out}
-        threshold = torch.cat([sizes[name][chosen] for name, chosen in left_out.items()]).quantile(share)
-        return {name: chosen & (sizes[name] <= threshold) for name, chosen in left_out.items()}
+        sizes = {name: layers[name].weight.detach().abs().cpu() for name in to_prune}
+        threshold = torch.cat([sizes[name][chosen] for name, chosen in to_prune.items()]).quantile(share)
+        return {name: chosen & (sizes[name] <= threshold) for name, chosen in to_prune.items()}
 
     @torch.no_grad()
     def _fade(self, model: DarknetModel, factor: float) -> None:
@@ -241,19 +241,19 @@ class Steered:
 
 
 def strength_of_reach(rates: Iterable[float], reach: float = USUAL_REACH) -> float:
-    """The s that moves a scale without gradient by `reach` in a whole run of proximal steps.
+    """Returns the s that moves a scale without gradient by `reach` over a run of proximal steps.
 
-    With a fixed s the push grows with the number of steps, so with the data; with a fixed reach it does not.
+    With a fixed s, the distance grows with the number of steps, hence with the data.
 
     Args:
-        rates: the learning rate of the scales at every step of the run.
-        reach: distance, in units of the scales.
+        rates: learning rate of the scales at every step of the run.
+        reach: distance in units of the scales.
     """
     return reach / sum(rates)
 
 
 def make_sparsity(method: str, strength: float, schedule: str = "constant", ties: Ties = ()) -> Sparsity:
-    """The method of that name: `l1` (subgradient, as published), `proximal`, or `group` (lasso over `ties`).
+    """Returns the method `l1` (subgradient, as published), `proximal` or `group` (lasso over `ties`).
 
     Raises:
         UsageError: a name is unknown or the strength is not positive.

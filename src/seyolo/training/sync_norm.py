@@ -1,8 +1,8 @@
-"""Batch normalisation whose statistics are those of the whole batch, wherever its images are.
+"""Batch normalisation with statistics of the whole batch over all processes.
 
-PyTorch's own SyncBatchNorm runs on GPUs only and is no BatchNorm2d, which sparsity training and the optimiser
-look for. This one runs wherever collectives do. Every process holds an equal share of the batch, so common
-statistics are plain means over the processes.
+PyTorch's SyncBatchNorm runs on GPUs only and is no BatchNorm2d, which sparsity training and the optimiser
+need. This one runs on CPUs, too. Every process has an equal share of the batch, so common statistics are
+plain means over the processes.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from torch.nn import functional
 
 @contextmanager
 def synchronised(model: nn.Module) -> Iterator[None]:
-    """Lets every batch normalisation of a model in training see the whole batch meanwhile."""
+    """Synchronises every batch normalisation of a model over the processes inside the context."""
     norms = [module for module in model.modules() if type(module) is nn.BatchNorm2d]
     for norm in norms:
         norm.__class__ = SynchronisedNorm
@@ -32,7 +32,7 @@ def synchronised(model: nn.Module) -> Iterator[None]:
 
 
 class SynchronisedNorm(nn.BatchNorm2d):
-    """`nn.BatchNorm2d`, normalising by the statistics of all processes' images in training."""
+    """`nn.BatchNorm2d` with the statistics of all processes' images in training mode."""
 
     def forward(self, input: Float[Tensor, "N C H W"]) -> Float[Tensor, "N C H W"]:
         if not self.training:
@@ -50,7 +50,7 @@ class SynchronisedNorm(nn.BatchNorm2d):
 
 
 def _statistics(x: Float[Tensor, "N C H W"]) -> tuple[Float[Tensor, " C"], Float[Tensor, " C"]]:
-    """Mean and biased variance of each channel over the images of all processes."""
+    """Returns mean and biased variance of each channel over the images of all processes."""
     variance, mean = torch.var_mean(x.float(), dim=(0, 2, 3), correction=0)
     here = torch.stack([mean, variance])
     parts = [torch.empty_like(here) for _ in range(dist.get_world_size())]
@@ -60,7 +60,7 @@ def _statistics(x: Float[Tensor, "N C H W"]) -> tuple[Float[Tensor, " C"], Float
 
 
 class _Normalise(torch.autograd.Function):
-    """weight · (x - mean) / √(variance + ε) + bias, whose gradient runs through mean and variance as well."""
+    """weight · (x - mean) / √(variance + ε) + bias, with gradients through mean and variance."""
 
     @staticmethod
     def forward(  # noqa: PLR0917 (autograd passes by position)
@@ -74,14 +74,14 @@ class _Normalise(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         x, weight, mean, variance = ctx.saved_tensors
         inverse = torch.rsqrt(variance + ctx.epsilon)
-        # As in evaluation, with the statistics as constants; CPUs read them in one form, GPUs in the other.
+        # With constant statistics, as in evaluation; CPUs use the first pair of arguments, GPUs the second.
         direct, to_weight, to_bias = torch.ops.aten.native_batch_norm_backward(
             gradients[0], x, weight, mean, variance, mean, inverse, False, ctx.epsilon, [True, True, True]
         )
         sums = torch.stack([to_bias, to_weight]).float()
         dist.all_reduce(sums)
         of_mean, of_scale = sums / (x.numel() // x.shape[1] * dist.get_world_size())
-        # What reaches x by way of the statistics is linear in x: slope · x + offset, per channel.
+        # The gradient through the statistics is linear in x: slope · x + offset, per channel.
         slope = weight * inverse.square() * of_scale
         offset = weight * inverse * of_mean - slope * mean
         indirect = x * slope[:, None, None] + offset[:, None, None]

@@ -1,4 +1,4 @@
-"""Validation while a network trains: AP on every validation split, shared among the processes of a team."""
+"""Validation during training: AP on every validation split, divided among the processes."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ EVALUATION_BATCH = 32
 
 
 def validation_splits(dataset: Dataset) -> list[str]:
-    """The splits that checkpoints are chosen on: `val` and any other whose name starts with it."""
+    """Returns the splits for choosing checkpoints: `val` and others whose name starts with it."""
     return sorted(name for name in dataset.splits if name.startswith("val"))
 
 
 class Validation:
-    """What checkpoints are chosen on.
+    """Evaluation on the splits for choosing checkpoints.
 
     Args:
         dataset: with at least one validation split.
         size_px: side of the square input.
-        team: the processes that share the work.
+        team: the processes that divide the work.
 
     Attributes:
-        curves: of every split, as of the last evaluation; on the leader.
+        curves: of every split at the last evaluation; on the leader only.
 
     Raises:
         DataError: there is no validation split.
@@ -40,12 +40,12 @@ class Validation:
     def __init__(self, dataset: Dataset, size_px: int, team: Team) -> None:
         self.samples = {name: dataset.split(name) for name in validation_splits(dataset)}
         if not self.samples:
-            raise DataError(f"{dataset.source}: training needs a `val` split to choose its checkpoint on")
+            raise DataError(f"{dataset.source}: training needs a `val` split to choose the best checkpoint")
         self._size_hw, self._team = (size_px, size_px), team
         self.curves: dict[str, Any] = {}
 
     def evaluate(self, model: DarknetModel) -> dict[str, float]:
-        """AP and AP@0.5 of every split, and `ap`, the mean of the AP; on the leader, elsewhere nothing."""
+        """Returns AP and AP@0.5 of every split and their mean AP as `ap` on the leader, else nothing."""
         row: dict[str, float] = {}
         for name, samples in self.samples.items():
             parts = self._team.gather(self._judge_share(model, samples))
@@ -67,7 +67,7 @@ class Validation:
     def _score(
         self, split: str, truths: Sequence[Truth], found: Sequence[Detections], num_classes: int
     ) -> dict[str, float]:
-        """A split's part of the epoch's row; its curves are kept until the next evaluation."""
+        """Returns AP and AP@0.5 of a split and stores its curves."""
         metrics = average_precision(truths, found, num_classes)
         curves = detection_curves(truths, found, num_classes)
         assert curves is not None  # a validation split without labels was refused
