@@ -23,11 +23,11 @@ import numpy as np
 import torch
 from hand_sources import sources_of_hands
 from jaxtyping import Float, Int
-from seyolo.verbs.slim_config import BRANCH_SHARE, SPARSE_SHARE, SlimConfig
 
 from seyolo.data.datasets import load_dataset
 from seyolo.evaluation.bootstrap import ap_draws, interval_of
 from seyolo.files import replacing
+from seyolo.options.slim import BRANCH_SHARE, SPARSE_SHARE, SlimOptions
 from seyolo.progress import console_progress
 from seyolo.report.tables.controls import lead_text
 from seyolo.verbs.controls import TRAINED_BY, Contender, ControlName, Finished, judge
@@ -55,17 +55,17 @@ def trained(run: SlimRun, name: str) -> Contender:
     sparse = run.sparse(run.branch(dense))
     slim = run.finetune(run.cut(sparse, run.plan(sparse)), dense)
     if name == "slim":
-        return Contender(slim, run.config.size_px)
+        return Contender(slim, run.config.size)
     return TRAINED_BY[cast("ControlName", name)](Finished(run, dense, slim))
 
 
-def title_of(config: SlimConfig, name: str) -> str:
+def title_of(config: SlimOptions, name: str) -> str:
     """The name of what a contender leaves."""
     budget = "" if name in BUDGETLESS else f"{config.budget[0]}-"
     return f"{config.model}-{budget}{config.seed}-{name}"
 
 
-def begun(config: SlimConfig, folder: Path) -> SlimRun:
+def begun(config: SlimOptions, folder: Path) -> SlimRun:
     """A run in its folder; those of one model and seed share dense training, on which no budget acts."""
     shared = folder.parent / title_of(config, "dense")
     for path in (shared, folder):
@@ -77,7 +77,7 @@ def begun(config: SlimConfig, folder: Path) -> SlimRun:
     return run
 
 
-def measured(config: SlimConfig, runs: Path, results: Path, name: str, units: Mapping[str, Units]) -> Draws:
+def measured(config: SlimOptions, runs: Path, results: Path, name: str, units: Mapping[str, Units]) -> Draws:
     """AP of a network on every split, on the images as they are and on every draw; kept in `results`."""
     path = results / f"{title_of(config, name)}.npz"
     if not path.exists():
@@ -139,10 +139,10 @@ def main() -> None:
     for budget in options.budgets:
         draws: dict[str, list[Draws]] = {}
         for seed, name in product(options.seeds, options.names):
-            config = SlimConfig(
-                data=str(options.data),
+            config = SlimOptions(
+                data=options.data,
                 model=options.model,
-                size_px=options.size,
+                size=options.size,
                 budget=(budget,),
                 epochs=options.epochs,
                 branch_epoch=branch,

@@ -9,13 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from seyolo.verbs.slim_config import SlimConfig
-from seyolo.verbs.slim_steps import slim
 
 from helpers.stopping import StopIn
 from seyolo.darknet import zoo
 from seyolo.data.datasets import Dataset, load_dataset
 from seyolo.errors import TrainingError
+from seyolo.options.slim import SlimOptions
 from seyolo.pruning.cutting.recalibrate import recalibrate
 from seyolo.pruning.groups.groups import tied_scales
 from seyolo.runtime.protocol import Precision
@@ -28,10 +27,11 @@ from seyolo.training.loop import train
 from seyolo.training.sparsity import make_sparsity
 from seyolo.training.step import TrainingStep
 from seyolo.training.trackers import Monitor
+from seyolo.verbs.slim import run_slim as slim
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU that PyTorch sees")
 
-CONFIG = TrainConfig(epochs=2, batch_size=4, size_px=64, evaluations=2, warmup_epochs=0.5)
+CONFIG = TrainConfig(epochs=2, batch=4, size=64, evaluations=2, warmup_epochs=0.5)
 ON_GPU = replace(CONFIG, device="cuda")
 
 
@@ -135,26 +135,26 @@ def test_full_memory_is_explained(dataset: Dataset, tmp_path: Path) -> None:
     torch.cuda.set_per_process_memory_fraction(0.003)
     try:
         with pytest.raises(TrainingError, match=r"memory does not hold a step of 4 images .* --batch 2"):
-            train(fresh_model("yolov3"), dataset, replace(ON_GPU, size_px=608), tmp_path)
+            train(fresh_model("yolov3"), dataset, replace(ON_GPU, size=608), tmp_path)
     finally:
         torch.cuda.set_per_process_memory_fraction(1.0)
 
 
 @pytest.mark.parametrize("sparsity", ["group", "steered"])
 def test_slimming(tiny_hands: Path, tmp_path: Path, sparsity: str) -> None:
-    config = SlimConfig(
-        data=str(tiny_hands),
+    config = SlimOptions(
+        data=tiny_hands,
         model="yolov3-tiny@0.25",
-        size_px=64,
+        size=64,
         budget=("macs=50%",),
         epochs=2,
         branch_epoch=1,
         sparse_epochs=1,
         finetune_epochs=1,
-        batch_size=4,
+        batch=4,
         sparsity=sparsity,  # type: ignore[arg-type]
         device="cuda",
     )
     results = slim(config, tmp_path)
-    assert results["stages"][-1]["macs"] <= 0.5 * results["stages"][0]["macs"]
+    assert results.stages[-1].macs <= 0.5 * results.stages[0].macs
     assert json.loads((tmp_path / "environment.json").read_text())["gpu"]

@@ -306,7 +306,7 @@ def test_options_a_file_cannot_follow(run: Run, onnx: Path, checkpoint: Path, im
     assert_refused(run("detect", onnx, image, "--attention", "se"), "run as it is")
     assert_refused(run("export", checkpoint, "x.cfg", "--dynamic-batch"), "no dynamic batch")
     assert_refused(run("info", MODEL, "--reduction", 4), "--attention")
-    assert_refused(run("prune", checkpoint, checkpoint, "--budget", "macs=80%"), "is the model to be cut")
+    assert_refused(run("prune", checkpoint, checkpoint, "--budget", "macs=80%"), "is the model to be pruned")
 
 
 def test_several_values_stand_behind_one_flag(run: Run) -> None:

@@ -94,7 +94,7 @@ def test_a_dry_run_makes_a_plan_that_can_be_edited_and_applied(
     wrong = ["--plan", "mine.json", "--budget", "macs=70%"]
     assert_refused(run("prune", checkpoint, "b.safetensors", *wrong), "either a budget")
     wrong = ["--plan", "mine.json", "--multiple", 4]
-    assert_refused(run("prune", checkpoint, "b.safetensors", *wrong), "mine.json", "already what goes")
+    assert_refused(run("prune", checkpoint, "b.safetensors", *wrong), "mine.json", "already what is pruned")
     assert not list(tmp_path.glob("b.*"))
 
 

@@ -68,7 +68,7 @@ def test_training_starts_from_a_checkpoint_and_reports_as_json(
     assert value["checkpoint"] == "runs/train/train/best.safetensors"
     assert value["best_epoch"] == 1
     settings = json.loads((tmp_path / "runs/train/train/command.json").read_text())
-    assert (settings["model"], settings["sparsity"], settings["strength"]) == (str(checkpoint), "l1", 0.02)
+    assert (settings["model"], settings["sparsity"], settings["s"]) == (str(checkpoint), "l1", 0.02)
     trained = read_checkpoint(tmp_path / value["checkpoint"])
     assert trained.names == ("hand",)
     files = """best.safetensors command.json commands.txt confidence.png config.json curves.json

@@ -8,7 +8,7 @@ from seyolo.darknet import zoo
 from seyolo.torchnet.build import DarknetModel, build
 from seyolo.training.config import TrainConfig
 
-CONFIG = TrainConfig(epochs=2, batch_size=4, size_px=64, evaluations=2, warmup_epochs=0.5)
+CONFIG = TrainConfig(epochs=2, batch=4, size=64, evaluations=2, warmup_epochs=0.5)
 
 
 def fresh_model(width: float = 0.125) -> DarknetModel:

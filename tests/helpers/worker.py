@@ -33,8 +33,8 @@ from seyolo.training.trackers import Monitor
 
 CONFIG = TrainConfig(
     epochs=3,
-    batch_size=4,
-    size_px=64,
+    batch=4,
+    size=64,
     evaluations=1,
     warmup_epochs=0.5,
     mixed_precision=False,

@@ -38,7 +38,7 @@ from seyolo.training.loop import TrainResult, train
 from seyolo.training.loss import DetectionLoss, LossModule, predictions
 from seyolo.training.trackers import Monitor
 
-CONFIG = TrainConfig(epochs=2, batch_size=4, size_px=64, evaluations=1, warmup_epochs=0.5)
+CONFIG = TrainConfig(epochs=2, batch=4, size=64, evaluations=1, warmup_epochs=0.5)
 TARGETS = torch.tensor([[0, 0, 40.0, 30.0, 30.0, 40.0], [1, 0, 60.0, 64.0, 50.0, 60.0]])
 REGION = """
 [net]

@@ -224,7 +224,7 @@ def test_sparsity_on_a_network_without_scales_is_plain_training(dataset: Dataset
 def test_the_first_batch_is_the_one_that_is_trained_on(
     dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, multi_scale: bool
 ) -> None:
-    config = replace(CONFIG, epochs=1, size_px=96, multi_scale=multi_scale, seed=5)
+    config = replace(CONFIG, epochs=1, size=96, multi_scale=multi_scale, seed=5)
     images, targets = first_batch(dataset, config)
     seen = []
     monkeypatch.setattr(TrainingStep, "take", lambda self, step, *batch: seen.append(batch) or torch.zeros(3))
@@ -241,7 +241,7 @@ def test_the_first_batch_is_the_one_that_is_trained_on(
 def test_a_gpu_whose_memory_is_full_is_explained_and_costs_no_finished_epoch(
     dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batch_size: int, advice: str
 ) -> None:
-    config = replace(CONFIG, batch_size=batch_size, evaluations=1)
+    config = replace(CONFIG, batch=batch_size, evaluations=1)
     take = TrainingStep.take
 
     def full_in_epoch_2(step: TrainingStep, number: int, *batch: torch.Tensor) -> torch.Tensor:

@@ -17,18 +17,18 @@ from seyolo.darknet.cfg import Network
 from seyolo.darknet.graph import detection_layers, num_classes
 from seyolo.darknet.sections import Cbam, ScaleChannels, Yolo
 from seyolo.data.anchors import iou_of_sizes
-from seyolo.data.batches.augment import Augmentation
 from seyolo.data.batches.training import TrainingLoader
 from seyolo.data.datasets import Dataset, load_dataset
 from seyolo.errors import CfgError
 from seyolo.opening.description import Attention
 from seyolo.opening.network import load, save
+from seyolo.options.augmentation import Augmentation
 from seyolo.torchnet.build import DarknetModel
 from seyolo.training.config import TrainConfig
 from seyolo.training.prepare import fit_from_scratch, fit_to_data, starting_model
 
 TINY = "yolov3-tiny@0.125"
-CONFIG = TrainConfig(size_px=64)
+CONFIG = TrainConfig(size=64)
 
 
 @pytest.fixture

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
-from seyolo.verbs.slim_config import SlimConfig
 
 from seyolo.options.cut import CutOptions
+from seyolo.options.slim import SlimOptions
+from seyolo.verbs.stages import stage_config
+from seyolo.verbs.stages import strength as strength_of
 
 STEPS_PER_EPOCH = 10
 
 
-def config(**choices: object) -> SlimConfig:
-    return SlimConfig(data="data.yaml", **choices)  # type: ignore[arg-type]
+def config(**choices: object) -> SlimOptions:
+    return SlimOptions(data=Path("data.yaml"), **choices)  # type: ignore[arg-type]
 
 
-def rates(config: SlimConfig, stage: str) -> list[float]:
-    training = config.train_config(stage)
+def rates(config: SlimOptions, stage: str) -> list[float]:
+    training = stage_config(config, stage)
     return [training.rate_at(step, STEPS_PER_EPOCH) for step in range(training.epochs * STEPS_PER_EPOCH)]
 
 
@@ -29,7 +33,7 @@ def test_the_slim_network_sees_twice_as_many_epochs_as_the_dense_one() -> None:
 def test_slimming_leaves_dense_training_early() -> None:
     early = config(epochs=50)
     assert (early.branch(), early.is_early()) == (6, True)
-    assert early.train_config("dense").snapshot_epoch == 6
+    assert stage_config(early, "dense").snapshot_epoch == 6
     assert config(epochs=50, branch_epoch=8).branch() == 8
     assert config(epochs=50, branch_epoch=80).branch() == 50
 
@@ -40,8 +44,8 @@ def test_slimming_waits_for_dense_training_where_nothing_follows_or_one_says_so(
 ) -> None:
     waits = config(epochs=50, **late)
     assert (waits.branch(), waits.is_early()) == (50, False)
-    assert waits.train_config("dense").snapshot_epoch is None
-    assert waits.train_config("sparse").learning_rate < waits.train_config("dense").learning_rate
+    assert stage_config(waits, "dense").snapshot_epoch is None
+    assert stage_config(waits, "sparse").lr < stage_config(waits, "dense").lr
 
 
 def test_the_learning_rate_falls_once_over_all_stages() -> None:
@@ -56,27 +60,27 @@ def test_the_learning_rate_falls_once_over_all_stages() -> None:
 def test_given_weights_start_a_schedule_of_their_own() -> None:
     given = config(epochs=0)
     assert given.epochs_seen() == {"dense": 0, "sparse": 11, "pruned": 11, "finetuned": 60}
-    assert max(rates(given, "sparse")) == pytest.approx(0.67 * given.learning_rate, rel=0.01)
-    assert rates(given, "finetuned")[-1] < 0.02 * given.learning_rate
+    assert max(rates(given, "sparse")) == pytest.approx(0.67 * given.lr, rel=0.01)
+    assert rates(given, "finetuned")[-1] < 0.02 * given.lr
 
 
 def test_the_usual_strength_moves_a_scale_by_half_however_long_it_lasts() -> None:
     for sparse_epochs in (2, 20):
         for sparsity in ("group", "proximal"):
             group = config(sparse_epochs=sparse_epochs, sparsity=sparsity)
-            strength = group.sparsity_strength(STEPS_PER_EPOCH)
-            scales_rate = group.train_config("sparse").scales_rate
+            strength = strength_of(group, STEPS_PER_EPOCH)
+            scales_rate = stage_config(group, "sparse").scales_rate
             assert scales_rate == 10
             assert sum(strength * scales_rate * rate for rate in rates(group, "sparse")) == pytest.approx(0.5)
 
 
 def test_a_strength_and_a_rate_that_are_given_hold() -> None:
-    assert config(strength=0.3).sparsity_strength(STEPS_PER_EPOCH) == 0.3
-    assert config(scales_rate=3.0).train_config("sparse").scales_rate == 3
-    assert config(sparsity="l1").sparsity_strength(STEPS_PER_EPOCH) == 0.01
+    assert strength_of(config(s=0.3), STEPS_PER_EPOCH) == 0.3
+    assert stage_config(config(scales_rate=3.0), "sparse").scales_rate == 3
+    assert strength_of(config(sparsity="l1"), STEPS_PER_EPOCH) == 0.01
     for sparsity in ("l1", "steered"):
-        assert config(sparsity=sparsity).train_config("sparse").scales_rate == 1
-    assert config().train_config("finetuned").scales_rate == 1
+        assert stage_config(config(sparsity=sparsity), "sparse").scales_rate == 1
+    assert stage_config(config(), "finetuned").scales_rate == 1
 
 
 def test_tied_scales_count_by_their_maximum_where_channels_fade() -> None:
@@ -91,5 +95,5 @@ def test_what_fades_is_chosen_by_scales_unless_told() -> None:
     assert config(sparsity="steered").plan_options().importance == "bn"
     assert config(sparsity="steered", sparse_epochs=0).plan_options().importance is None
     assert config(sparsity="steered", cut=CutOptions(importance="obs")).plan_options() == CutOptions(
-        importance="obs"
+        importance="obs", blocks=False
     )

@@ -9,12 +9,11 @@ from pathlib import Path
 
 import onnx
 import pytest
-from seyolo.verbs.slim_config import SlimConfig
-from seyolo.verbs.slim_steps import slim
 
 from helpers.spot_detector import SIZE_PX, spot_detector, write_spots
 from seyolo.checkpoint import read_checkpoint
 from seyolo.errors import BudgetError, UsageError
+from seyolo.options.slim import SlimOptions
 from seyolo.progress import Silent
 from seyolo.report.tables.controls import controls_markdown
 from seyolo.results import ControlRow, read_results
@@ -29,6 +28,7 @@ from seyolo.verbs.controls import (
     control_results,
     joined_rows,
 )
+from seyolo.verbs.slim import run_slim as slim
 from seyolo.verbs.slim_run import SlimRun
 
 FLOAT_NAMES = tuple(name for name in CONTROL_NAMES if name != "int8")
@@ -36,14 +36,14 @@ EPOCHS = {"branch": 1, "sparse": 1, "finetuned": 2}
 
 
 @pytest.fixture(scope="module")
-def config(tiny_config: SlimConfig) -> SlimConfig:
+def config(tiny_config: SlimOptions) -> SlimOptions:
     return replace(tiny_config, sparse_epochs=EPOCHS["sparse"], finetune_epochs=EPOCHS["finetuned"])
 
 
 @pytest.fixture(scope="module")
-def run(config: SlimConfig, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, tuple[ControlRow, ...]]:
+def run(config: SlimOptions, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, tuple[ControlRow, ...]]:
     folder = tmp_path_factory.mktemp("controls")
-    return folder, slim(config, folder, controls=FLOAT_NAMES).controls
+    return folder, slim(replace(config, controls=FLOAT_NAMES), folder).controls
 
 
 def epochs_of(folder: Path) -> int:
@@ -83,7 +83,7 @@ def test_a_control_that_is_a_run_takes_over_the_dense_network(
 
 
 def test_dense_training_that_saw_as_many_images_is_the_control(
-    run: tuple[Path, tuple[ControlRow, ...]], config: SlimConfig
+    run: tuple[Path, tuple[ControlRow, ...]], config: SlimOptions
 ) -> None:
     equal = replace(config, epochs=sum(EPOCHS.values()))
     dense = from_checkpoint(read_checkpoint(run[0] / "dense" / "best.safetensors"))
@@ -115,18 +115,18 @@ def test_uniform_is_narrower_everywhere_alike(run: tuple[Path, tuple[ControlRow,
 
 
 def test_a_control_is_added_to_a_finished_run_without_training_anything_twice(
-    run: tuple[Path, tuple[ControlRow, ...]], config: SlimConfig
+    run: tuple[Path, tuple[ControlRow, ...]], config: SlimOptions
 ) -> None:
     folder, rows = run
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("best.safetensors")}
-    again = slim(config, folder, resume=True, controls=("scratch",)).controls
+    again = slim(replace(config, controls=("scratch",)), folder, resume=True).controls
     old, new = ({row.control: row for row in rows} for rows in (rows, again))
     assert new["scratch"].metrics == old["scratch"].metrics
     assert before == {path: path.stat().st_mtime_ns for path in folder.rglob("best.safetensors")}
 
 
 def test_rows_of_other_controls_stay_in_the_order_of_the_table(
-    run: tuple[Path, tuple[ControlRow, ...]], config: SlimConfig
+    run: tuple[Path, tuple[ControlRow, ...]], config: SlimOptions
 ) -> None:
     folder = run[0]
     path = folder / "results.json"
@@ -134,7 +134,7 @@ def test_rows_of_other_controls_stay_in_the_order_of_the_table(
     by_name = {row.control: row for row in run[1]}
     kept = [row for row in results["controls"] if row["control"] in ("slim", "uniform", "lowres")]
     path.write_text(json.dumps({**results, "controls": kept}))
-    rows = slim(config, folder, resume=True, controls=("scratch",)).controls
+    rows = slim(replace(config, controls=("scratch",)), folder, resume=True).controls
     assert [row.control for row in rows] == ["slim", "uniform", "scratch", "lowres"]
     assert (rows[1], rows[3]) == (by_name["uniform"], by_name["lowres"])
     assert read_results(path).controls == rows
@@ -155,7 +155,7 @@ def test_a_new_row_stands_for_the_one_of_before() -> None:
 def test_int8_is_the_dense_network_in_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = write_spots(tmp_path / "data", train=16, val=6)
     finding = spot_detector(more_layers=2)
-    run = SlimRun(SlimConfig(data=str(data), size_px=SIZE_PX), tmp_path / "run", Silent())
+    run = SlimRun(SlimOptions(data=data, size=SIZE_PX), tmp_path / "run", Silent())
     monkeypatch.setattr(controls, "_dense", lambda finished: Contender(finished.dense, SIZE_PX))
     slim_row, int8 = control_results(Finished(run, finding, finding), ["int8"])
     assert (int8.macs, int8.params) == (slim_row.macs, slim_row.params)
@@ -166,13 +166,13 @@ def test_int8_is_the_dense_network_in_bytes(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_a_control_that_cannot_be_says_why(
-    run: tuple[Path, tuple[ControlRow, ...]], config: SlimConfig, monkeypatch: pytest.MonkeyPatch
+    run: tuple[Path, tuple[ControlRow, ...]], config: SlimOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def nothing_to_cut(_: Finished) -> Contender:
         raise BudgetError("nothing can be cut in scope plain")
 
     monkeypatch.setitem(TRAINED_BY, "plain", nothing_to_cut)
-    slim_row, *_, plain = slim(config, run[0], resume=True, controls=("plain",)).controls
+    slim_row, *_, plain = slim(replace(config, controls=("plain",)), run[0], resume=True).controls
     assert plain == ControlRow(control="plain", not_possible="nothing can be cut in scope plain")
     written = json.loads((run[0] / "results.json").read_text())["controls"][-1]
     assert written == {"control": "plain", "not_possible": "nothing can be cut in scope plain"}

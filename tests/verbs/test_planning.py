@@ -10,11 +10,11 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from seyolo.verbs.slim_config import SlimConfig
 
 from seyolo.darknet import zoo
 from seyolo.data.datasets import load_dataset
 from seyolo.options.cut import CutOptions
+from seyolo.options.slim import SlimOptions
 from seyolo.torchnet.build import DarknetModel, build
 from seyolo.training.sparsity import sparse_scales
 from seyolo.verbs import readiness as readiness_module
@@ -28,9 +28,9 @@ def model() -> DarknetModel:
     return build(network, ("hand",), torch.Generator().manual_seed(0))
 
 
-def config(data: Path, method: str = "bn") -> SlimConfig:
+def config(data: Path, method: str = "bn") -> SlimOptions:
     cut = CutOptions(multiple=2, importance=method)
-    return SlimConfig(data=str(data), size_px=64, budget=("macs=30%",), cut=cut)
+    return SlimOptions(data=data, size=64, budget=("macs=30%",), cut=cut)
 
 
 @torch.no_grad()

@@ -11,8 +11,6 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from seyolo.verbs.slim_config import SlimConfig
-from seyolo.verbs.slim_steps import slim
 
 from helpers.stopping import StopIn
 from seyolo.checkpoint import read_checkpoint
@@ -21,18 +19,19 @@ from seyolo.data.datasets import load_dataset
 from seyolo.detector import Detector
 from seyolo.errors import BudgetError, TrainingError
 from seyolo.exporting.formats import export
-from seyolo.opening.description import Attention
+from seyolo.options.slim import SlimOptions
 from seyolo.progress import Silent
 from seyolo.runtime.choice import open_backend
 from seyolo.torchnet.build import DarknetModel, from_checkpoint
 from seyolo.verbs import slim_exports, slim_results
+from seyolo.verbs.slim import run_slim as slim
 from seyolo.verbs.slim_run import SlimRun
 
 STAGES = ["dense", "sparse", "pruned", "finetuned"]
 
 
 @pytest.fixture(scope="module")
-def whole(tiny_config: SlimConfig, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+def whole(tiny_config: SlimOptions, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
     """A run that nothing disturbs."""
     folder = tmp_path_factory.mktemp("slim")
     return folder, slim(tiny_config, folder).to_json()
@@ -54,11 +53,11 @@ def test_the_folder_of_a_run(whole: tuple[Path, dict[str, Any]]) -> None:
     assert {path.name for path in whole[0].iterdir()} == set(files.split())
 
 
-def test_the_keys_of_the_results(whole: tuple[Path, dict[str, Any]], tiny_config: SlimConfig) -> None:
+def test_the_keys_of_the_results(whole: tuple[Path, dict[str, Any]], tiny_config: SlimOptions) -> None:
     folder, results = whole
     assert json.loads((folder / "results.json").read_text()) == results
     assert {"stages", "lead", "plan", "budget", "seed", "data"} <= results.keys()
-    assert (results["budget"], results["seed"], results["data"]) == (["macs=30%"], 0, tiny_config.data)
+    assert (results["budget"], results["seed"], results["data"]) == (["macs=30%"], 0, str(tiny_config.data))
     assert [stage["stage"] for stage in results["stages"]] == STAGES
     assert [stage["epochs"] for stage in results["stages"]] == [2, 3, 3, 4]
     keys = {"stage", "epochs", "params", "size_bytes", "macs", "input_size", "metrics", "latency_ms"}
@@ -100,7 +99,7 @@ def test_the_budget_is_kept_and_the_numbers_are_those_of_the_files(
 
 
 def test_the_slim_network_starts_from_the_young_dense_one(
-    whole: tuple[Path, dict[str, Any]], tiny_config: SlimConfig
+    whole: tuple[Path, dict[str, Any]], tiny_config: SlimOptions
 ) -> None:
     folder, _ = whole
     young = read_checkpoint(folder / "dense" / "epoch-1.safetensors")
@@ -114,7 +113,7 @@ def test_the_slim_network_starts_from_the_young_dense_one(
 
 
 def test_the_cut_changes_nothing_where_what_goes_was_faded(
-    tiny_config: SlimConfig, tmp_path: Path, untimed: None
+    tiny_config: SlimOptions, tmp_path: Path, untimed: None
 ) -> None:
     """The channels that go have scale and shift 0, and every activation here is leaky: f(0) = 0."""
     steered = replace(tiny_config, sparsity="steered", repair="recalibrate", finetune_epochs=0)
@@ -144,7 +143,7 @@ def test_the_slim_files_agree(whole: tuple[Path, dict[str, Any]], tiny_hands: Pa
 
 
 def test_a_run_stopped_on_the_way_gives_the_same_result(
-    whole: tuple[Path, dict[str, Any]], tiny_config: SlimConfig, tmp_path: Path, untimed: None
+    whole: tuple[Path, dict[str, Any]], tiny_config: SlimOptions, tmp_path: Path, untimed: None
 ) -> None:
     with pytest.raises(KeyboardInterrupt):
         slim(tiny_config, tmp_path, progress=StopIn("sparse epoch 2/2"))
@@ -161,7 +160,7 @@ def test_a_run_stopped_on_the_way_gives_the_same_result(
 
 def test_the_slim_network_in_int8_is_judged_and_timed_where_it_can_be(
     whole: tuple[Path, dict[str, Any]],
-    tiny_config: SlimConfig,
+    tiny_config: SlimOptions,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -185,7 +184,7 @@ def test_the_slim_network_in_int8_is_judged_and_timed_where_it_can_be(
 
 
 def test_what_is_refused_at_once(
-    whole: tuple[Path, dict[str, Any]], tiny_config: SlimConfig, tmp_path: Path
+    whole: tuple[Path, dict[str, Any]], tiny_config: SlimOptions, tmp_path: Path
 ) -> None:
     with pytest.raises(TrainingError, match="holds a run already; resume it or choose another"):
         slim(tiny_config, whole[0])
@@ -196,17 +195,18 @@ def test_what_is_refused_at_once(
 
 
 def test_an_infeasible_budget_is_refused_before_anything_is_trained(
-    tiny_config: SlimConfig, tmp_path: Path
+    tiny_config: SlimOptions, tmp_path: Path
 ) -> None:
     with pytest.raises(BudgetError, match="macs"):
         slim(replace(tiny_config, budget=("macs=0.001%",)), tmp_path)
     assert list(tmp_path.iterdir()) == []  # so that the same name may be used with another budget
 
 
-def test_cbam_has_no_darknet_form(tiny_config: SlimConfig, tmp_path: Path, untimed: None) -> None:
+def test_cbam_has_no_darknet_form(tiny_config: SlimOptions, tmp_path: Path, untimed: None) -> None:
     cbam = replace(
         tiny_config,
-        attention=Attention("cbam", at=("head",)),
+        attention="cbam",
+        at=("head",),
         budget=("macs=60%",),
         epochs=0,
         sparse_epochs=0,
@@ -221,7 +221,7 @@ def test_cbam_has_no_darknet_form(tiny_config: SlimConfig, tmp_path: Path, untim
 
 
 def test_a_stage_of_no_epochs_is_the_one_before_it(
-    tiny_config: SlimConfig, tmp_path: Path, untimed: None
+    tiny_config: SlimOptions, tmp_path: Path, untimed: None
 ) -> None:
     results = slim(replace(tiny_config, epochs=0, sparse_epochs=0, finetune_epochs=0), tmp_path).to_json()
     sizes = {stage["stage"]: stage["size_bytes"] for stage in results["stages"]}

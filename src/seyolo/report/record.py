@@ -15,6 +15,7 @@ from seyolo.errors import UsageError
 from seyolo.evaluation.curves import Curves
 from seyolo.files import write_json
 from seyolo.json_files import from_json, read_json, to_json
+from seyolo.options.stored import TRAIN_FILE, migrated_train
 from seyolo.pruning.planning.plan import Plan
 from seyolo.results import RESULTS_FILE, TRAINED_STAGES, SlimResults, read_results
 
@@ -177,7 +178,7 @@ class TrainRecord(RunRecord):
     @property
     def size(self) -> int:
         """Side of the square input in pixels."""
-        return int(self.config["size_px"])
+        return int(self.config["size"])
 
 
 def read_run(folder: Path) -> SlimRecord | TrainRecord:
@@ -189,9 +190,10 @@ def read_run(folder: Path) -> SlimRecord | TrainRecord:
     """
     if (folder / RESULTS_FILE).is_file():
         return _read_slim_run(folder)
-    if (folder / "command.json").is_file():
+    if (folder / TRAIN_FILE).is_file():
         stages = {"train": folder / "results.csv"}
-        return TrainRecord(**_common(folder, "command.json", stages, folder / "scales.csv"))
+        common = _common(folder, TRAIN_FILE, stages, folder / "scales.csv")
+        return TrainRecord(**common | {"config": migrated_train(common["config"])})
     raise UsageError(f"{folder}: no finished run of slim or train here; name its folder")
 
 

@@ -15,13 +15,13 @@ import pytest
 import torch
 
 from seyolo.data.batches import training as loader_module
-from seyolo.data.batches.augment import Augmentation
 from seyolo.data.batches.evaluation import evaluation_batches
 from seyolo.data.batches.image_cache import ImageCache
 from seyolo.data.batches.training import TrainingLoader, Workers
 from seyolo.data.datasets import Sample
 from seyolo.errors import DataError
 from seyolo.letterbox import letterbox
+from seyolo.options.augmentation import Augmentation
 
 NUM_SAMPLES = 7
 
