@@ -74,5 +74,14 @@ def _part(hint: Any) -> str:
     return "str | Path" if hint is Path else hint.__name__
 
 
+def main() -> None:
+    """Writes the module, or with --check fails where it differs."""
+    text = keywords_module()
+    if "--check" not in sys.argv:
+        TARGET.write_text(text, encoding="utf-8")
+    elif TARGET.read_text(encoding="utf-8") != text:
+        raise SystemExit(f"{TARGET} is out of date: python {Path(__file__).name}")
+
+
 if __name__ == "__main__":
-    TARGET.write_text(keywords_module(), encoding="utf-8")
+    main()

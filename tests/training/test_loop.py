@@ -74,7 +74,7 @@ def test_a_run_writes_its_files(run: tuple[Path, TrainResult]) -> None:
     curves = json.loads((folder / "curves.json").read_text())["train"]["val"]
     best_ap50 = result.history[result.best_epoch - 1]["val_ap50"]
     assert np.mean(curves["precision50"]) == pytest.approx(best_ap50, abs=2e-3)
-    assert json.loads((folder / "config.json").read_text())["batch_size"] == 4
+    assert json.loads((folder / "config.json").read_text())["batch"] == 4
     assert json.loads((folder / "environment.json").read_text())["packages"]["torch"] == torch.__version__
     rows = read_rows(folder)
     assert [row["epoch"] for row in rows] == ["1", "2"]
@@ -231,7 +231,7 @@ def test_the_first_batch_is_the_one_that_is_trained_on(
     train(fresh_model(), dataset, config, tmp_path)
     assert torch.equal(seen[0][0], images)
     assert torch.equal(seen[0][1], targets)
-    assert images.shape[2] == (config.epoch_size_px(0) if multi_scale else 96)
+    assert images.shape[2] == (config.epoch_size(0) if multi_scale else 96)
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,6 @@ from seyolo.verbs.controls import (
     TRAINED_BY,
     Contender,
     Finished,
-    chosen_controls,
     control_results,
     joined_rows,
 )
@@ -182,7 +181,7 @@ def test_a_control_that_cannot_be_says_why(
 
 
 def test_controls_by_name() -> None:
-    assert chosen_controls(["all"]) == CONTROL_NAMES
-    assert chosen_controls(["scratch", "uniform"]) == ("uniform", "scratch")
+    assert SlimOptions(controls=("all",)).chosen_controls() == CONTROL_NAMES
+    assert SlimOptions(controls=("scratch", "uniform")).chosen_controls() == ("uniform", "scratch")
     with pytest.raises(UsageError, match="--controls int4: there are dense, uniform, scratch"):
-        chosen_controls(["int4"])
+        SlimOptions(controls=("int4",))
