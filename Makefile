@@ -23,7 +23,7 @@ test: $(STAMP) ## run all tests, in as many workers as there are cores
 	PYTHONDONTWRITEBYTECODE= $(RUN)/python -m pytest -q -n auto --dist loadfile --no-loadscope-reorder
 
 test-opencv5: $(STAMP) $(OPENCV5_STAMP) ## the base install and what we export on OpenCV 5, in an environment of its own
-	$(RUN)/python tests/opencv5/write_models.py build/opencv5
+	PYTHONPATH=tests $(RUN)/python tests/opencv5/write_models.py build/opencv5
 	$(OPENCV5)/bin/python -m pytest -q --noconftest tests/opencv5
 
 docs: $(STAMP) ## the pages and references as a site in build/docs; a warning or a broken link is an error

@@ -57,7 +57,7 @@ def resumable(verb: str, folder: Path) -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         if folder.exists():
-            raise KeyboardInterrupt(f"go on with: seyolo {verb} --resume {folder}") from None
+            raise KeyboardInterrupt(f"resume with: seyolo {verb} --resume {folder}") from None
         raise
     except (SeyoloError, OSError):
         if is_new and folder.exists() and not _has_results(folder):

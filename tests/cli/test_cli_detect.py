@@ -191,7 +191,7 @@ def test_strict_stops_and_goes_on_when_it_is_mended(
     (album / "2.jpg").write_bytes(whole[:-100])
     outcome = run("detect", onnx, "in", "--out", "found", "--strict")
     assert outcome.code == 2
-    assert "go on with: seyolo detect --resume found" in outcome.err
+    assert "resume with: seyolo detect --resume found" in outcome.err
     assert "error: in/2.jpg: the image is truncated" in outcome.err
     assert not (tmp_path / "found/detections.json").exists()
     assert_refused(run("detect", onnx, "in", "--out", "found"), "holds an interrupted run")
@@ -211,7 +211,33 @@ def test_resume_takes_everything_from_its_run(run: Run, onnx: Path, album: Path,
     config = json.loads((tmp_path / "found/config.json").read_text())
     (tmp_path / "camera").mkdir()
     (tmp_path / "camera/config.json").write_text(json.dumps(config | {"sources": ["0"]}))
-    assert_refused(run("detect", "--resume", "camera"), "a camera or stream cannot be gone on with")
+    assert_refused(run("detect", "--resume", "camera"), "a camera or stream cannot be resumed")
+
+
+def test_a_run_of_version_0_1_0_is_resumed(run: Run, onnx: Path, album: Path, tmp_path: Path) -> None:
+    assert run("detect", onnx, "in", "--out", "found", "--confidence", 0.5).code == 0
+    whole = (tmp_path / "found/detections.jsonl").read_text()
+    path = tmp_path / "found/config.json"
+    config = json.loads(path.read_text())
+    start = {
+        "weights": None,
+        "num_classes": None,
+        "attention": None,
+        "at": [],
+        "reduction": 16,
+        "join": "scale",
+    }
+    old = {name: value for name, value in config.items() if name not in start} | {"start": start}
+    path.write_text(json.dumps(old))
+    (tmp_path / "found/detections.jsonl").rename(tmp_path / "found/detections.partial.jsonl")
+    (tmp_path / "found/detections.partial.jsonl").write_text("".join(whole.splitlines(True)[:2]))
+    resumed = run("detect", "--resume", "found")
+    assert resumed.code == 0, resumed.err
+    assert (tmp_path / "found/detections.jsonl").read_text() == whole
+    assert json.loads((tmp_path / "found/detections.json").read_text())["confidence"] == 0.5
+    path.write_text(json.dumps(old | {"batch": "many"}))
+    (tmp_path / "found/detections.jsonl").unlink()
+    assert_refused(run("detect", "--resume", "found"), "batch: expected int, got str")
 
 
 def test_workers_share_a_folder(run: Run, onnx: Path, album: Path, tmp_path: Path) -> None:
@@ -255,7 +281,7 @@ def test_a_killed_run_goes_on_with_each_image_once(
         _, err = process.communicate(timeout=60)
     assert process.returncode == (-number if number == signal.SIGKILL else 128 + number)
     if number != signal.SIGKILL:
-        assert err.decode().splitlines()[-1] == "interrupted; go on with: seyolo detect --resume found"
+        assert err.decode().splitlines()[-1] == "interrupted; resume with: seyolo detect --resume found"
     with (tmp_path / "found/detections.partial.jsonl").open("rb+") as journal:
         kept = journal.read().count(b"\n")
         journal.write(b'{"image": "in/half a li')
@@ -297,7 +323,7 @@ def test_a_run_stopped_in_a_video_keeps_the_whole_ones_and_goes_on(
     monkeypatch.setattr(OnnxRuntimeBackend, "infer", stopped)
     outcome = run("detect", onnx, "clip.avi", "other.avi", "--out", "found", "--save", "video,json")
     assert outcome.code == 128 + number
-    assert outcome.err.splitlines()[-1] == "interrupted; go on with: seyolo detect --resume found"
+    assert outcome.err.splitlines()[-1] == "interrupted; resume with: seyolo detect --resume found"
     assert num_frames(tmp_path / "found/clip.mp4") == 8
     # Nothing of the video it was in has its name or lies about, and every row is whole.
     assert names_in(tmp_path / "found") == ["clip.mp4", "config.json", "detections.partial.jsonl"]

@@ -45,7 +45,7 @@ def test_a_stopped_training_run_resumes_to_the_same_weights(
         outcome = run(*line, "--name", "stopped")
     assert outcome.code == 130
     assert outcome.err.splitlines()[-1] == (
-        "interrupted; go on with: seyolo train --resume runs/train/stopped"
+        "interrupted; resume with: seyolo train --resume runs/train/stopped"
     )
     assert run("train", "--resume", "runs/train/stopped").code == 0
     assert run(*line, "--name", "whole").code == 0

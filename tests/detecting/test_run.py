@@ -25,6 +25,7 @@ from seyolo.detector import Detector
 from seyolo.errors import DataError
 from seyolo.media.sources import Sources
 from seyolo.media.video import VideoFrame
+from seyolo.options.detect import DetectOptions
 from seyolo.progress import Silent
 
 
@@ -50,13 +51,11 @@ class Job:
             detector=Detector(BrightSquare()),
             outputs=Outputs(BrightSquare.names, folder, ["images", "video"], tell=self.rows.append),
             sources=Sources([str(name) for name in names], stdin),
+            options=DetectOptions(strict=strict, max_frames=max_frames, batch=batch),
             progress=Silent(),
             say=self.lines.append,
             shard=shard or Shard(),
             done=NameSet(done),
-            strict=strict,
-            max_frames=max_frames,
-            batch=batch,
             tally=self.tally,
         )
 

@@ -1,6 +1,6 @@
 """Writes ONNX files, images and expected outputs for `test_opencv5.py`, which runs without PyTorch.
 
-python tests/opencv5/write_models.py FOLDER
+PYTHONPATH=tests python tests/opencv5/write_models.py FOLDER
 """
 
 from __future__ import annotations

@@ -7,31 +7,21 @@ from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
 
-from seyolo.commands.options import MODEL_DEFAULTS, Json
-from seyolo.commands.output import check_target, remark, show
+from seyolo.commands.output import Json, check_target, remark, show
 from seyolo.errors import UsageError
 from seyolo.files import check_writable
 from seyolo.opening.detector import options_for, split_model
-from seyolo.options.model import ModelOptions
+from seyolo.options.evaluate import BenchmarkOptions
 from seyolo.progress import console_progress
 from seyolo.report.tables.benchmark import benchmark_tables, model_names
 from seyolo.runtime.installed import needing
 from seyolo.verbs.benchmark import Compared, Entrant, compare, unique_names
 
+DEFAULTS = BenchmarkOptions()
 CHART_ENDINGS = (".png", ".svg", ".pdf")
 
 
-def benchmark(
-    *models: str,
-    data: Path | None = None,
-    repeats: int = 50,
-    batch: int = 1,
-    threads: int | None = None,
-    device: str = "cpu",
-    chart: Path | None = None,
-    start: ModelOptions = MODEL_DEFAULTS,
-    json: Json = None,
-) -> None:
+def benchmark(*models: str, options: BenchmarkOptions = DEFAULTS, json: Json = None) -> None:
     """Latency of several models side by side, interleaved in one run, their memory, and their AP.
 
     Args:
@@ -39,26 +29,24 @@ def benchmark(
             random weights. Weights and model options are for the zoo names and .cfg files among them. Behind
             a model may stand a runtime and a precision: slim.onnx@openvino, slim.onnx@openvino:bf16,
             slim.cfg@opencv, slim.cfg@torch.
-        data: a data set; its images are used, and AP is measured on every split but train.
-        repeats: timed rounds.
-        batch: images per second of so many at once, too; files made for one run once for each.
-        threads: of the CPU.
-        device: cpu, cuda or cuda:N.
-        chart: draw AP against latency into this .png, .svg or .pdf; needs --data.
         json: write the result here as JSON, too; - is stdout.
     """
     check_target(json)
-    _check_chart(chart, data)
+    _check_chart(options.chart, options.data)
     if not models:
         raise UsageError("benchmark needs models: seyolo benchmark MODEL...")
     entrants = {
-        name: Entrant(str(model), options_for(split_model(model).model, start), threads, device)
+        name: Entrant(
+            str(model), options_for(split_model(model).model, options), options.threads, options.device
+        )
         for name, model in unique_names(models).items()
     }
-    results = compare(entrants, data, repeats=repeats, batch=batch, progress=console_progress())
+    results = compare(
+        entrants, options.data, repeats=options.repeats, batch=options.batch, progress=console_progress()
+    )
     show({"models": [_value(result) for result in results]}, benchmark_tables(results), json)
-    if chart is not None:
-        _draw(results, model_names(results), chart)
+    if options.chart is not None:
+        _draw(results, model_names(results), options.chart)
 
 
 def _check_chart(chart: Path | None, data: Path | None) -> None:

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from seyolo.commands.options import Json
-from seyolo.commands.output import check_target, show
+from seyolo.commands.output import Json, check_target, show
 from seyolo.data.anchors import dataset_box_sizes, kmeans_anchors
 from seyolo.data.datasets import load_dataset
 

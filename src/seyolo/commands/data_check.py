@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from seyolo.commands.options import Json
-from seyolo.commands.output import STDOUT, check_target, print_readable, show, table
+from seyolo.commands.output import STDOUT, Json, check_target, print_readable, show, table
 from seyolo.data.check import check_dataset
 from seyolo.data.datasets import load_dataset
 from seyolo.data.labels import Problem

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from seyolo.commands.options import Json
-from seyolo.commands.output import check_target, remark, show, table
+from seyolo.commands.output import Json, check_target, remark, show, table
 from seyolo.data.oxford.convert import convert
 
 

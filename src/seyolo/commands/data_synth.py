@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from seyolo.commands.options import Json
-from seyolo.commands.output import check_target, show
+from seyolo.commands.output import Json, check_target, show
 from seyolo.data.synthetic.dataset import write_dataset
 from seyolo.progress import console_progress
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import seyolo
-from seyolo.commands.options import Json
-from seyolo.commands.output import check_target, remark, show
+from seyolo.commands.output import Json, check_target, remark, show
 from seyolo.data.synthetic.dataset import write_dataset
 from seyolo.options.augmentation import Augmentation
 from seyolo.progress import console_progress

@@ -121,13 +121,13 @@ class Targets:
             folder.finish({kind: chunks for kind, chunks in tables.items() if kind in self.saved})
 
     @contextmanager
-    def saying_how_to_go_on(self, folder: RunFolder | None, tally: Tally) -> Iterator[None]:
+    def saying_how_to_resume(self, folder: RunFolder | None, tally: Tally) -> Iterator[None]:
         """What is done is kept, and Ctrl-C and errors say how to get the rest."""
         if folder is None or not self.is_kept:
             yield
             return
         part = "" if self.shard.count == 1 else f" --shard {self.shard}"
-        advice = f"go on with: seyolo detect --resume {folder.path}{part}"
+        advice = f"resume with: seyolo detect --resume {folder.path}{part}"
         try:
             yield
         except KeyboardInterrupt:

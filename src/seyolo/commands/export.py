@@ -10,15 +10,14 @@ from rich.console import Group
 from rich.table import Table
 
 import seyolo
-from seyolo.commands.options import MODEL_DEFAULTS, Json
-from seyolo.commands.output import check_target, remark, show, table
+from seyolo.commands.output import Json, check_target, remark, show, table
 from seyolo.darknet.edit import set_size
 from seyolo.darknet.zoo import is_zoo_name, network_from_name
 from seyolo.errors import UsageError
 from seyolo.files import write_text
 from seyolo.opening.description import with_options
 from seyolo.options.export import ExportOptions
-from seyolo.options.model import ModelOptions
+from seyolo.options.model import NO_OPTIONS, ModelOptions
 from seyolo.progress import console_progress
 from seyolo.runtime.shipped import refuse_shipped
 
@@ -37,7 +36,7 @@ def export(
     out: Path,
     *,
     options: ExportOptions = DEFAULTS,
-    start: ModelOptions = MODEL_DEFAULTS,
+    start: ModelOptions = NO_OPTIONS,
     json: Json = None,
 ) -> None:
     """Write a model as .onnx, .xml with .bin, .cfg with .weights, or .safetensors; the ending of OUT chooses.

@@ -9,8 +9,7 @@ from typing import Any
 from rich.console import Group
 
 from seyolo.checkpoint import read_checkpoint
-from seyolo.commands.options import MODEL_DEFAULTS, Json
-from seyolo.commands.output import check_target, show, table
+from seyolo.commands.output import Json, check_target, show, table
 from seyolo.darknet.cfg import Network
 from seyolo.darknet.cost import Cost, cost
 from seyolo.darknet.edit import set_size
@@ -19,7 +18,7 @@ from seyolo.darknet.sections import Convolutional
 from seyolo.darknet.weights import read_weights
 from seyolo.errors import UsageError
 from seyolo.opening.description import CHECKPOINT, describe, with_options
-from seyolo.options.model import ModelOptions
+from seyolo.options.model import NO_OPTIONS, ModelOptions
 from seyolo.runtime.metadata import read_about
 from seyolo.runtime.onnx_file import OnnxConvolution, OnnxFile
 from seyolo.runtime.onnx_reader import read_onnx_file
@@ -30,7 +29,7 @@ def info(
     model: str,
     *,
     size: int | None = None,
-    start: ModelOptions = MODEL_DEFAULTS,
+    start: ModelOptions = NO_OPTIONS,
     json: Json = None,
 ) -> None:
     """Layers, parameters and MACs of a network or an .onnx file.
@@ -46,7 +45,7 @@ def info(
     check_target(json)
     path = model_path(model)
     if path.suffix.lower() == ".onnx":
-        if start != MODEL_DEFAULTS:
+        if start != NO_OPTIONS:
             raise UsageError(f"{model}: an .onnx file is described as it is; leave the model options out")
         show(*_onnx(model, path, size), json)
         return

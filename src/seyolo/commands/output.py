@@ -7,7 +7,9 @@ import math
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Annotated
 
+from cyclopts import Parameter
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
@@ -16,6 +18,8 @@ from seyolo.errors import UsageError
 from seyolo.files import check_writable, write_json
 
 STDOUT = Path("-")
+Json = Annotated[Path | None, Parameter(name="--json", allow_leading_hyphen=True)]
+"""A file for the results as JSON; `-` is stdout, which then carries nothing else."""
 
 
 def show(value: Mapping[str, object], readable: RenderableType, target: Path | None) -> None:

@@ -9,8 +9,7 @@ from rich.console import Group
 from rich.table import Table
 
 import seyolo
-from seyolo.commands.options import Json
-from seyolo.commands.output import check_target, remark, show, table
+from seyolo.commands.output import Json, check_target, remark, show, table
 from seyolo.options.prune import PruneOptions
 from seyolo.progress import console_progress
 from seyolo.report.text import latency_text

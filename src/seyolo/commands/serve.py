@@ -2,53 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from seyolo.commands.options import MODEL_DEFAULTS
 from seyolo.commands.output import remark
 from seyolo.errors import UsageError
 from seyolo.opening.detector import open_detector, options_for
-from seyolo.options.model import ModelOptions
+from seyolo.options.detect import ServeOptions
 from seyolo.runtime.choice import MODEL_ENDINGS
 
+if TYPE_CHECKING:
+    from seyolo.web.detection import ServedModel
+
+DEFAULTS = ServeOptions()
 EXTRA = ("starlette", "uvicorn", "python_multipart")
 LOCAL_NAMES = ("localhost", "127.0.0.1", "[::1]")
 
 
-def serve(
-    model: str,
-    second: str | None = None,
-    *,
-    host: str = "127.0.0.1",
-    port: int = 8000,
-    threads: int = 1,
-    workers: int | None = None,
-    queue: int = 32,
-    max_megabytes: float = 16.0,
-    max_megapixels: float = 50.0,
-    device: str = "cpu",
-    start: ModelOptions = MODEL_DEFAULTS,
-) -> None:
+def serve(model: str, second: str | None = None, *, options: ServeOptions = DEFAULTS) -> None:
     """A local page and HTTP API for one model, or two side by side: images or the camera in, boxes out.
 
     Args:
         model: hand, an .onnx or .xml file, which need no PyTorch, a checkpoint, or a .cfg with its weights.
         second: another one to compare it with.
-        host: address to listen on; 0.0.0.0 lets other machines in.
-        port: to listen on; 0 is any free one.
-        threads: of the CPU for each image.
-        workers: images worked on at the same time; by default as many as keep every core busy.
-        queue: images that may wait; more are turned away with 503.
-        max_megabytes: largest upload.
-        max_megapixels: largest image.
-        device: cpu, cuda or cuda:N.
     """
     try:
         # The one place that needs the extra: help and every other verb work without it.
         from seyolo.web import server  # noqa: PLC0415
         from seyolo.web.app import make_app  # noqa: PLC0415
-        from seyolo.web.detection import ServedModel  # noqa: PLC0415
-        from seyolo.web.limits import Limits, workers_for  # noqa: PLC0415
+        from seyolo.web.limits import limits_of  # noqa: PLC0415
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
         if package not in EXTRA:
@@ -56,21 +39,29 @@ def serve(
         raise UsageError(
             f'serve needs {package}, which is not installed; get it with: pip install "seyolo[web]"'
         ) from None
-    if workers is None:
-        workers = workers_for(threads)
-    limits = Limits(max_megabytes, max_megapixels, workers, queue)
-    with server.listen(host, port) as listener:
+    limits = limits_of(options)
+    with server.listen(options.host, options.port) as listener:
         models = short_names([model] if second is None else [model, second])
-        served = [
-            ServedModel(name, open_detector(path, options_for(path, start), device=device, threads=threads))
-            for name, path in models.items()
-        ]
         is_local = server.is_loopback(listener)
-        app = make_app(served, limits, [*LOCAL_NAMES, host] if is_local else None)
+        hosts = [*LOCAL_NAMES, options.host] if is_local else None
+        app = make_app(_served(models, options), limits, hosts)
         remark(f"{' and '.join(models)}: {server.address(listener)} (Ctrl-C stops)")
         if not is_local:
             remark("every machine that reaches this one can use it; there is no password")
         server.run(app, listener)
+
+
+def _served(models: Mapping[str, str], options: ServeOptions) -> list[ServedModel]:
+    """Opens the models by their short names."""
+    from seyolo.web.detection import ServedModel  # noqa: PLC0415 (needs the extra, as above)
+
+    return [
+        ServedModel(
+            name,
+            open_detector(path, options_for(path, options), device=options.device, threads=options.threads),
+        )
+        for name, path in models.items()
+    ]
 
 
 def short_names(models: list[str]) -> dict[str, str]:

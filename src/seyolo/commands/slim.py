@@ -7,8 +7,7 @@ from dataclasses import replace
 from rich.console import Group
 
 import seyolo
-from seyolo.commands.options import Json
-from seyolo.commands.output import check_target, remark, show
+from seyolo.commands.output import Json, check_target, remark, show
 from seyolo.commands.settings import required
 from seyolo.options.slim import SlimOptions
 from seyolo.options.training import RunOptions

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import seyolo
-from seyolo.commands.options import Json
-from seyolo.commands.output import check_target, show
+from seyolo.commands.output import Json, check_target, show
 from seyolo.commands.settings import matching_classes, required
 from seyolo.data.datasets import load_dataset
 from seyolo.options.train import TrainOptions

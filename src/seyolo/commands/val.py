@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import seyolo
-from seyolo.commands.options import MODEL_DEFAULTS, Json
-from seyolo.commands.output import check_target, show, table
-from seyolo.data.datasets import load_dataset
+from seyolo.commands.output import Json, check_target, show, table
+from seyolo.data.datasets import Dataset, load_dataset
 from seyolo.evaluation.backends import evaluate_backend
 from seyolo.opening.detector import open_detector, split_model
-from seyolo.options.model import ModelOptions
+from seyolo.options.evaluate import EvaluateOptions
 from seyolo.progress import console_progress
 from seyolo.runtime.choice import is_exported
 from seyolo.runtime.protocol import Backend
@@ -20,64 +19,59 @@ if TYPE_CHECKING:
     from seyolo.evaluation.ap import Metrics
     from seyolo.torchnet.build import DarknetModel
 
+DEFAULTS = EvaluateOptions()
+Measured = tuple[list[dict[str, object]], dict[str, object]]
 COLUMNS = ("ap", "ap50", "ap75", "ap_small", "recall", "num_images", "num_objects")
 
 
-def val(
-    model: str,
-    *,
-    data: Path,
-    split: str | None = None,
-    protocol: Literal["coco", "oxford"] = "coco",
-    size: int | None = None,
-    out: Path | None = None,
-    device: str = "cpu",
-    start: ModelOptions = MODEL_DEFAULTS,
-    json: Json = None,
-) -> None:
+def val(model: str, *, data: Path, options: EvaluateOptions = DEFAULTS, json: Json = None) -> None:
     """Average precision of a model on a data set.
 
     Args:
         model: hand, a checkpoint, an .onnx or .xml file, or a .cfg or zoo name with --weights;
             @RUNTIME:PRECISION behind it as in seyolo benchmark.
         data: a data.yaml, Darknet .data, COCO .json or VOC folder.
-        split: by default every split but train.
-        protocol: coco, or oxford for all hands and the official ones (over 1,500 px²).
-        size: side of the square input in pixels; by default the model's.
-        out: a folder for the curves of precision, recall and F1, and for images with what is labelled and
-            found.
-        device: cpu, cuda or cuda:N.
         json: write the result here as JSON, too; - is stdout.
     """
     check_target(json)
-    progress = console_progress()
     dataset = load_dataset(data)
     chosen = split_model(model)
     if chosen.runtime is not None or is_exported(chosen.model):
-        detector: Backend | DarknetModel = open_detector(model, start, device=device)
+        detector: Backend | DarknetModel = open_detector(model, options, device=options.device)
     else:
-        detector = seyolo.api.open_model(model, start, device=device)
-    if protocol == "coco":
-        # What runs without PyTorch is measured without it.
-        if isinstance(detector, Backend) and out is None:
-            coco = evaluate_backend(detector, dataset, split, size=size, progress=progress)
-        else:
-            coco = seyolo.evaluate(detector, dataset, split, size=size, out=out, progress=progress)
-        rows = [{"split": name, **_columns(metrics)} for name, metrics in coco.items()]
-        values: dict[str, object] = {name: metrics.to_dict() for name, metrics in coco.items()}
-    else:
-        measured = seyolo.api.evaluate_oxford(detector, dataset, split, size=size, out=out, progress=progress)
-        rows = [
-            {"split": name, "hands": hands, **_columns(metrics)}
-            for name, by_hands in measured.items()
-            for hands, metrics in by_hands.items()
-        ]
-        values = {
-            name: {hands: metrics.to_dict() for hands, metrics in by_hands.items()}
-            for name, by_hands in measured.items()
-        }
-    value = {"model": model, "data": str(data), "protocol": protocol, "metrics": values}
+        detector = seyolo.api.open_model(model, options, device=options.device)
+    measure = _oxford if options.protocol == "oxford" else _coco
+    rows, metrics = measure(detector, dataset, options)
+    value = {"model": model, "data": str(data), "protocol": options.protocol, "metrics": metrics}
     show(value, table(rows), json)
+
+
+def _coco(detector: Backend | DarknetModel, dataset: Dataset, options: EvaluateOptions) -> Measured:
+    """Returns the rows of the table and the JSON of each split."""
+    progress, split, size = console_progress(), options.split, options.size
+    # What runs without PyTorch is measured without it.
+    if isinstance(detector, Backend) and options.out is None:
+        measured = evaluate_backend(detector, dataset, split, size=size, progress=progress)
+    else:
+        measured = seyolo.evaluate(detector, dataset, split, size=size, out=options.out, progress=progress)
+    rows = [{"split": name, **_columns(metrics)} for name, metrics in measured.items()]
+    return rows, {name: metrics.to_dict() for name, metrics in measured.items()}
+
+
+def _oxford(detector: Backend | DarknetModel, dataset: Dataset, options: EvaluateOptions) -> Measured:
+    """Returns the rows of the table and the JSON of each split, for all hands and for the official ones."""
+    measured = seyolo.api.evaluate_oxford(
+        detector, dataset, options.split, size=options.size, out=options.out, progress=console_progress()
+    )
+    rows = [
+        {"split": name, "hands": hands, **_columns(metrics)}
+        for name, by_hands in measured.items()
+        for hands, metrics in by_hands.items()
+    ]
+    return rows, {
+        name: {hands: metrics.to_dict() for hands, metrics in by_hands.items()}
+        for name, by_hands in measured.items()
+    }
 
 
 def _columns(metrics: Metrics) -> dict[str, object]:

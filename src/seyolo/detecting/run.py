@@ -28,6 +28,7 @@ from seyolo.media.ahead import Behind, mapped_ahead, newest, read_ahead
 from seyolo.media.images import decode_image, read_image
 from seyolo.media.sources import Sources, kind_of
 from seyolo.media.video import VideoReader, VideoWriter
+from seyolo.options.detect import DetectOptions
 from seyolo.progress import Advance, Progress
 
 NUM_READERS = 2
@@ -89,11 +90,9 @@ class DetectRun:
         detector: the detector.
         outputs: writes the results.
         sources: all sources.
+        options: those of `detect`; `strict`, `max_frames` and `batch`, which is 1 for live sources.
         shard: this worker's part of them.
         done: finished sources, which are skipped.
-        strict: stop at the first source that cannot be read.
-        max_frames: of each video and live source.
-        batch: images or frames in one run of the network; 1 for live sources.
         progress: shows the progress.
         say: prints a line about each video.
         tally: counts.
@@ -102,13 +101,11 @@ class DetectRun:
     detector: Detector
     outputs: Outputs
     sources: Sources
+    options: DetectOptions
     progress: Progress
     say: Callable[[str], None]
     shard: Shard
     done: NameSet
-    strict: bool
-    max_frames: int | None
-    batch: int
     tally: Tally
 
     def run(self) -> None:
@@ -143,7 +140,7 @@ class DetectRun:
             self.progress.task("detecting", total) as advance,
             closing(mapped_ahead(self._read, images, NUM_READERS)) as frames,
         ):
-            for frame, found in self._detected(frames, self.batch):
+            for frame, found in self._detected(frames, self.options.batch):
                 behind.call(self.outputs.write, frame, found)
                 self.tally.num_sources += 1
                 advance(1, Path(frame.source).name)
@@ -179,11 +176,11 @@ class DetectRun:
     ) -> None:
         ahead = newest if reader.is_live else read_ahead
         # Frames of a live source would wait for a full batch.
-        batch = 1 if reader.is_live else self.batch
+        batch = 1 if reader.is_live else self.options.batch
         start, num_frames, num_with = time.perf_counter(), 0, 0
         try:
             with closing(ahead(_frames(reader, place))) as frames:
-                for frame, found in self._detected(islice(frames, self.max_frames), batch):
+                for frame, found in self._detected(islice(frames, self.options.max_frames), batch):
                     behind.call(self.outputs.write, frame, found, video)
                     num_frames += frame.image is not None
                     num_with += len(found) > 0
@@ -205,7 +202,7 @@ class DetectRun:
                 waiting.append(frame)
                 if frame.image is not None:
                     yield frame.image
-                elif self.strict:
+                elif self.options.strict:
                     return
 
         for found in self.detector.detect_many(images(), batch_size=batch):
@@ -216,7 +213,7 @@ class DetectRun:
             yield self._counted(frame), Detections.empty()
 
     def _counted(self, frame: Frame) -> Frame:
-        if self.strict and frame.error is not None:
+        if self.options.strict and frame.error is not None:
             raise DataError(frame.error)
         self.tally.add(frame)
         return frame
@@ -226,7 +223,7 @@ class DetectRun:
         return nullcontext() if path is None else VideoWriter(path, reader.fps)
 
     def _num_frames(self, reader: VideoReader) -> int | None:
-        limits = [number for number in (reader.num_declared, self.max_frames) if number]
+        limits = [number for number in (reader.num_declared, self.options.max_frames) if number]
         return min(limits, default=None)
 
 

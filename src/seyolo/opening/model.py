@@ -9,7 +9,7 @@ from seyolo.darknet.edit import set_size
 from seyolo.errors import ModelError
 from seyolo.opening.description import CHECKPOINT, describe, gates_of
 from seyolo.opening.network import load
-from seyolo.options.model import ModelOptions
+from seyolo.options.model import NO_OPTIONS, ModelOptions
 from seyolo.runtime.protocol import Backend, require_size
 from seyolo.torchnet.attention import attach
 from seyolo.torchnet.build import DarknetModel, from_checkpoint, to_checkpoint
@@ -18,7 +18,7 @@ from seyolo.torchnet.device import torch_device
 
 def open_model(
     model: str | Path,
-    options: ModelOptions = ModelOptions(),  # noqa: B008 (frozen)
+    options: ModelOptions = NO_OPTIONS,
     *,
     device: str = "cpu",
     random: bool = False,

@@ -10,7 +10,7 @@ from seyolo.options.model import ModelOptions
 from seyolo.options.parameters import Flag, check_device
 
 
-@Parameter(name="*")
+@Parameter(name="*", group="Parameters")
 @dataclass(frozen=True)
 class DetectOptions(ModelOptions):
     """Options of `detect`.
@@ -70,7 +70,7 @@ class DetectOptions(ModelOptions):
             raise UsageError(f"--batch {self.batch}: at least 1")
 
 
-@Parameter(name="*")
+@Parameter(name="*", group="Parameters")
 @dataclass(frozen=True)
 class ServeOptions(ModelOptions):
     """Options of `serve`.

@@ -10,7 +10,7 @@ from seyolo.options.model import ModelOptions
 from seyolo.options.parameters import check_device
 
 
-@Parameter(name="*")
+@Parameter(name="*", group="Parameters")
 @dataclass(frozen=True)
 class EvaluateOptions(ModelOptions):
     """Options of `val`.
@@ -39,7 +39,7 @@ class EvaluateOptions(ModelOptions):
         check_device(self.device)
 
 
-@Parameter(name="*")
+@Parameter(name="*", group="Parameters")
 @dataclass(frozen=True)
 class BenchmarkOptions(ModelOptions):
     """Options of `benchmark`.

@@ -47,3 +47,7 @@ class ModelOptions:
             raise UsageError("--at says where attention goes; say which with --attention se or cbam")
         if self.attention is None and (self.reduction, self.join) != (USUAL_REDUCTION, "scale"):
             raise UsageError("--reduction and --join shape attention; say which with --attention se or cbam")
+
+
+NO_OPTIONS = ModelOptions()
+"""Options of a MODEL that is used as it is."""

@@ -15,14 +15,13 @@ from seyolo.exporting.formats import checked_format, export
 from seyolo.exporting.quantize import calibration_images
 from seyolo.opening.model import open_model, resized
 from seyolo.options.export import ExportOptions
-from seyolo.options.model import ModelOptions
+from seyolo.options.model import NO_OPTIONS, ModelOptions
 from seyolo.progress import Progress
 from seyolo.runtime.choice import open_backend
 from seyolo.torchnet.build import DarknetModel
 from seyolo.verbs.evaluate import evaluate
 
 DEFAULTS = ExportOptions()
-START = ModelOptions()
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,7 @@ def export_file(
     model: str | Path,
     out: Path,
     options: ExportOptions = DEFAULTS,
-    start: ModelOptions = START,
+    start: ModelOptions = NO_OPTIONS,
     *,
     dataset: Dataset | None = None,
     progress: Progress | None = None,

@@ -7,6 +7,7 @@ import os
 from dataclasses import dataclass
 
 from seyolo.errors import UsageError
+from seyolo.options.detect import ServeOptions
 
 
 @dataclass(frozen=True)
@@ -54,3 +55,13 @@ class Limits:
 def workers_for(threads: int) -> int:
     """Returns the number of images that keep every core busy at this number of threads per image."""
     return max(1, (os.cpu_count() or 1) // max(1, threads))
+
+
+def limits_of(options: ServeOptions) -> Limits:
+    """Returns the limits that options of `serve` ask for.
+
+    Raises:
+        UsageError: a limit that lets nothing through.
+    """
+    workers = workers_for(options.threads) if options.workers is None else options.workers
+    return Limits(options.max_megabytes, options.max_megapixels, workers, options.queue)
