@@ -66,7 +66,7 @@ def make_app() -> App:
         app.command(f"seyolo.commands.{verb}:{verb}", name=verb, help=help_text)
     data = App(name="data", help="Make, convert and check data sets.")
     for verb, help_text in DATA_VERBS.items():
-        data.command(f"seyolo.commands.data_{verb}:{verb}", name=verb, help=help_text)
+        data.command(f"seyolo.commands.data:{verb}", name=verb, help=help_text)
     app.command(data)
     return app
 
