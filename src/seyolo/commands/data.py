@@ -100,7 +100,7 @@ def _line(problem: Problem) -> str:
 
 
 def _figures(rows: Sequence[dict[str, object]]) -> list[dict[str, object]]:
-    """One row per figure and one column per split: there are more figures than a terminal has columns."""
+    """Returns a row per figure and a column per split: a terminal has too few columns for all figures."""
     names = dict.fromkeys(key for row in rows for key in row if key != "split")
     return [
         {"": name.replace("_", " "), **{str(row["split"]): _text(row.get(name, "–")) for row in rows}}
