@@ -14,8 +14,7 @@ import pytest
 from seyolo.darknet.cost import cost
 from seyolo.data.datasets import Dataset, load_dataset
 from seyolo.detections import Detections
-from seyolo.evaluation.evaluate import Judgement, truth_of
-from seyolo.evaluation.splits import curves_by_split
+from seyolo.evaluation.evaluate import Judgement, curves_by_split, truth_of
 from seyolo.files import write_json
 from seyolo.media.images import read_image
 from seyolo.opening.network import load, save

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from seyolo.data.datasets import Dataset
-from seyolo.evaluation.evaluate import Judgement
-from seyolo.evaluation.splits import curves_by_split
+from seyolo.evaluation.evaluate import Judgement, curves_by_split
 from seyolo.files import write_json, write_text
 from seyolo.pruning.planning.plan import Plan
 from seyolo.report.figures.examples import write_example_images

@@ -8,7 +8,8 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from seyolo.evaluation.curves import CONFIDENCES, RECALLS, Curves
+from seyolo.evaluation.curves import CONFIDENCES, Curves
+from seyolo.evaluation.matching import RECALLS
 from seyolo.report.figures.style import (
     FAINT,
     INK,

@@ -14,8 +14,7 @@ from jaxtyping import Float, UInt8
 from seyolo.boxes import cxcywh_to_xyxy
 from seyolo.data.datasets import Dataset, Sample
 from seyolo.detections import Detections
-from seyolo.evaluation.evaluate import AP_THRESHOLDS, Judgement, judged, truth_of
-from seyolo.evaluation.splits import curves_by_split
+from seyolo.evaluation.evaluate import AP_THRESHOLDS, Judgement, curves_by_split, judged, truth_of
 from seyolo.media.annotate import FONT, Colour, class_colour, contact_sheet, draw_boxes
 from seyolo.media.images import read_image
 from seyolo.report.figures.bn_scales import plot_scales_over_time
