@@ -19,7 +19,7 @@ from seyolo.files import write_json
 from seyolo.media.images import read_image
 from seyolo.opening.network import load, save
 from seyolo.pruning.prune import prune
-from seyolo.report.figures.examples import write_example_images
+from seyolo.report.figures.slim_run import write_example_images
 from seyolo.report.record import write_curves
 
 STAGES = ("dense", "sparse", "pruned", "finetuned")

@@ -161,7 +161,7 @@ def _count_objects(truths: Sequence[Truth], num_classes: int) -> list[int]:
 
 
 def _annotations(
-    images: Sequence[tuple[Float[np.ndarray, "n 4"], Int[np.ndarray, " n"], Bool[np.ndarray, " n"]],],
+    images: Sequence[tuple[Float[np.ndarray, "n 4"], Int[np.ndarray, " n"], Bool[np.ndarray, " n"]]],
 ) -> list[dict[str, object]]:
     """Returns COCO annotations of boxes (xyxy), class ids and what is ignored, image by image."""
     annotations: list[dict[str, object]] = []
