@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float32
 
 from seyolo.checkpoint import read_checkpoint
 from seyolo.data.batches.training import TrainingBatch
@@ -23,10 +22,8 @@ from seyolo.torchnet.cudnn import tried_kernels
 from seyolo.training.config import TrainConfig
 from seyolo.training.distillation import Distillation
 from seyolo.training.distributed import ComputedByLeader, Team, current_team
-from seyolo.training.gpu_memory import explained_memory_errors
-from seyolo.training.run_folder import BEST_FILE, RunFolder
-from seyolo.training.run_record import Row, RunRecord, row_text
-from seyolo.training.run_state import RunState
+from seyolo.training.gpu import explained_memory_errors
+from seyolo.training.run_folder import BEST_FILE, Row, RunFolder, RunRecord, RunState, row_text
 from seyolo.training.sparsity import Sparsity, Steered, sparse_scales
 from seyolo.training.step import TrainingStep
 from seyolo.training.trackers import Monitor, NoTracker, Tracker
@@ -226,17 +223,12 @@ class _Run:
 
     def _report_scales(self) -> None:
         """Passes |γ| of all channels to the tracker; in sparsity training records its percentiles, too."""
-        sizes = _scale_sizes(self.step.average.model)
-        if not len(sizes):
+        norms = sparse_scales(self.step.average.model)
+        if not norms:
             return
+        sizes = np.concatenate([bn.weight.detach().abs().float().cpu().numpy() for bn in norms.values()])
         self.tracker.scales(self.record.epoch, sizes)
         if self.step.sparsity is not None:
             values = np.percentile(sizes, PERCENTILES).tolist()
             named = {f"p{percent}": value for percent, value in zip(PERCENTILES, values, strict=True)}
             self.record.scales.append({"epoch": self.record.epoch, **named})
-
-
-def _scale_sizes(model: DarknetModel) -> Float32[np.ndarray, " n"]:
-    """Returns |γ| of every channel with batch normalisation."""
-    sizes = [bn.weight.detach().abs().float().cpu().numpy() for bn in sparse_scales(model).values()]
-    return np.concatenate([np.zeros(0, np.float32), *sizes])
