@@ -59,7 +59,7 @@ def train(
         dataset: has `train` and at least one validation split.
         config: settings of the run.
         folder: of the run; files are written after every epoch, see `run_folder`.
-        sparsity: pushes the scales of channels to zero.
+        sparsity: method that pushes the scales of channels to zero.
         distillation: teacher to learn from besides the labels; a resumed run needs the same one.
         resume: continue the run in `folder` exactly after its last finished epoch.
         monitor: progress and tracker; none by default.
@@ -105,11 +105,7 @@ def _help_train(  # noqa: PLR0917 (sent between processes by position)
 
 
 def first_batch(dataset: Dataset, config: TrainConfig) -> TrainingBatch:
-    """Returns images and targets of the first step of a run with these settings.
-
-    Raises:
-        DataError: there are no images, or one cannot be decoded.
-    """
+    """Returns images and targets of the first step of a run with these settings."""
     with closing(config.make_loader(dataset.split("train"))) as loader:
         return next(loader.epoch(0, config.epoch_augmentation(0), config.epoch_size(0)))
 
