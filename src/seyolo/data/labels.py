@@ -32,21 +32,13 @@ Entry = TypeVar("Entry")
 
 @dataclass(frozen=True, eq=False)
 class Labels:
-    """Objects of one image.
+    """Objects of one image."""
 
-    Attributes:
-        boxes_cxcywh: (n, 4) float32 in [0, 1].
-        class_ids: (n,) int64.
-        num_clipped: boxes that were clipped to the image.
-        num_duplicates: boxes left out because an equal one comes before.
-        num_skipped: boxes left out because the format marks them (crowds, difficult objects).
-    """
-
-    boxes_cxcywh: np.ndarray
-    class_ids: np.ndarray
-    num_clipped: int = 0
-    num_duplicates: int = 0
-    num_skipped: int = 0
+    boxes_cxcywh: np.ndarray  # (n, 4) float32 in [0, 1]
+    class_ids: np.ndarray  # (n,) int64
+    num_clipped: int = 0  # boxes that were clipped to the image
+    num_duplicates: int = 0  # boxes left out because an equal one comes before
+    num_skipped: int = 0  # boxes left out because the format marks them (crowds, difficult objects)
 
 
 NO_LABELS = Labels(np.empty((0, 4), np.float32), np.empty(0, np.int64))
