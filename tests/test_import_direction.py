@@ -56,7 +56,7 @@ MAY_IMPORT = {
 DOORS = {
     ("seyolo.runtime.choice", "seyolo.runtime.torch_backend"),
     ("seyolo.opening.detector", "seyolo.runtime.torch_backend"),
-    ("seyolo.opening.detector", "seyolo.opening.model"),
+    ("seyolo.opening.detector", "seyolo.opening.network"),
 }
 
 TORCH_ROOMS = {"torchnet", "torch_runtime", "training", "exporting", "verbs"}
