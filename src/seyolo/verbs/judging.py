@@ -27,7 +27,6 @@ class _Titled:
         self.progress.message(text)
 
     def task(self, title: str, total: int | None) -> AbstractContextManager[Advance]:
-        del title
         return self.progress.task(self.title, total)
 
 

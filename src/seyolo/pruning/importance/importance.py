@@ -107,7 +107,6 @@ class Uniform:
 
     def scores(self, model: DarknetModel, groups: Groups) -> list[FloatArray]:
         """Returns per group (num_channels,) ones."""
-        del model
         return [np.ones(group.num_channels) for group in groups.groups]
 
 
@@ -121,5 +120,4 @@ class Random:
 
     def scores(self, model: DarknetModel, groups: Groups) -> list[FloatArray]:
         """Returns per group (num_channels,) numbers in [0, 1)."""
-        del model
         return [self.generator.random(group.num_channels) for group in groups.groups]

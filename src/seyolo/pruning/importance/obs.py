@@ -134,7 +134,6 @@ def _written(watched: Mapping[int, _Watched]) -> Iterator[dict[int, Tensor]]:
     written: dict[int, Tensor] = {}
 
     def hook(index: int, conv: nn.Module, args: tuple[Tensor], output: Tensor) -> Tensor:
-        del conv
         watched[index].reads(args[0].detach())
         written[index] = output
         return output.clone()  # activations work in place

@@ -18,7 +18,6 @@ State = Mapping[str, NDArray[Any]]
 
 def scale_scores(model: DarknetModel, groups: Groups) -> dict[int, FloatArray]:
     """Returns |γ| of every convolution with batch normalisation (Network Slimming, Liu 2017)."""
-    del groups
     return {
         _layer_of(name): np.abs(array).astype(np.float64)
         for name, array in state_of(model).items()
@@ -28,13 +27,11 @@ def scale_scores(model: DarknetModel, groups: Groups) -> dict[int, FloatArray]:
 
 def norm_scores(model: DarknetModel, groups: Groups) -> dict[int, FloatArray]:
     """Returns the L2 norm of the kernel of every output channel."""
-    del groups
     return _norms(state_of(model))
 
 
 def scaled_norm_scores(model: DarknetModel, groups: Groups) -> dict[int, FloatArray]:
     """Returns the L2 norm of every output channel's kernel times γ/σ of its batch normalisation."""
-    del groups
     state = state_of(model)
     norms = _norms(state)
     for layer, norm in norms.items():
