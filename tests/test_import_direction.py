@@ -18,7 +18,7 @@ ROOMS = {
     "base": [
         "errors", "arguments", "options", "json_files", "files", "boxes", "detections", "letterbox",
         "darknet", "checkpoint", "opening.description", "progress", "runs", "runtime", "media", "detector",
-        "detecting", "opening.detector", "results", "pruning.planning.budget",
+        "detecting", "opening.detector", "results", "options.budget",
     ],
     "torchnet": ["torchnet", "opening"],
     "torch_runtime": ["runtime.torch_backend"],

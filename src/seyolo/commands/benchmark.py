@@ -59,7 +59,7 @@ def _check_chart(chart: Path | None, data: Path | None) -> None:
         raise UsageError(f"--chart {chart}: give a file that ends in {', '.join(CHART_ENDINGS)}")
     check_writable(chart)
     for package, install in (("matplotlib", "matplotlib"), ("faster_coco_eval", "faster-coco-eval")):
-        with needing(package, "--chart", install):
+        with needing(package, "--chart", install, title=install):
             import_module(package)
 
 

@@ -19,6 +19,7 @@ class TrainKeywords(TypedDict, total=False):
     seed: int
     device: str
     sync_bn: bool
+    multi_scale: bool
     weight_decay: float
     warmup_epochs: float
     plain_share: float
@@ -42,7 +43,6 @@ class TrainKeywords(TypedDict, total=False):
     schedule: Literal["constant", "decay"]
     epochs: int
     size: int
-    multi_scale: bool
     teacher: str | Path | None
     distill: float | None
 
@@ -60,6 +60,7 @@ class SlimKeywords(TypedDict, total=False):
     seed: int
     device: str
     sync_bn: bool
+    multi_scale: bool
     weight_decay: float
     warmup_epochs: float
     plain_share: float
@@ -90,7 +91,6 @@ class SlimKeywords(TypedDict, total=False):
     blocks: bool
     repair: Literal["reconstruct", "recalibrate", "none"]
     distill: float
-    multi_scale: bool
     strength: float | None
 
 

@@ -57,6 +57,9 @@ class TrainingOptions:
     sync_bn: Annotated[bool, Parameter(negative=(), group="Run")] = False
     """where torchrun starts several processes, normalise by the statistics of all their images."""
 
+    multi_scale: Annotated[bool, Parameter(negative=(), group="Run")] = False
+    """draw another input size for each epoch."""
+
     weight_decay: PythonOnly[float] = 0.02
     """weight decay of AdamW."""
 

@@ -24,7 +24,6 @@ class TrainConfig(TrainingOptions):
     Attributes:
         epochs: passes over the training images.
         size: side of the square input in pixels.
-        multi_scale: another input size for each epoch.
         scales_rate: learning rate of batch-normalisation scales as a multiple of that of kernels.
         span: shares of the whole schedule at which this run starts and ends.
         snapshot_epoch: epoch after which the averaged model is kept, see `snapshot`.
@@ -32,7 +31,6 @@ class TrainConfig(TrainingOptions):
 
     epochs: int = 100
     size: int = 416
-    multi_scale: bool = False
     scales_rate: float = 1.0
     span: tuple[float, float] = (0.0, 1.0)
     snapshot_epoch: int | None = None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import math
 import time
-import warnings
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -133,8 +132,6 @@ class _Run:
         monitor: Monitor,
     ) -> None:
         team.share_of(config.batch)
-        if config.sync_bn and team.size == 1:
-            warnings.warn("--sync-bn joins several processes, and this is one alone", stacklevel=3)
         self.config, self.team, self.monitor = config, team, monitor
         train_samples = dataset.split("train")
         self.loader = config.make_loader(train_samples, (team.rank, team.size))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import statistics
 import time
+import warnings
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import replace
@@ -58,6 +59,8 @@ class TrainingStep:
         sparsity: Sparsity | None = None,
         distillation: Distillation | None = None,
     ) -> None:
+        if config.sync_bn and team.size == 1:
+            warnings.warn("--sync-bn joins several processes, and this is one alone", stacklevel=4)
         self.config, self.team, self.sparsity = config, team, sparsity
         self.steps_per_epoch = steps_per_epoch
         self.device = team.device(config.device)

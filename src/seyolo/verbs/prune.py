@@ -17,7 +17,7 @@ from seyolo.options.cut import CutOptions
 from seyolo.options.keywords import PruneKeywords
 from seyolo.options.prune import PruneOptions
 from seyolo.progress import Progress
-from seyolo.pruning.planning.plan import Plan
+from seyolo.pruning.planning.plan import Plan, recounted_plan
 from seyolo.pruning.planning.planner import Planner
 from seyolo.report.figures.channels import channel_rows, plot_channels
 from seyolo.torchnet.build import DarknetModel
@@ -65,7 +65,7 @@ def plan_file(
     if job.plan is None:
         made = planner.plan(job.options.budgets, FORECAST_BACKENDS)
     else:
-        made = planner.timed(planner.recounted(job.plan), FORECAST_BACKENDS)
+        made = planner.timed(recounted_plan(planner.network, job.plan), FORECAST_BACKENDS)
     _write_plan(path, made, job.dense)
     return made
 
@@ -103,7 +103,9 @@ def prune_file(
         raise UsageError(f"{out}: is the model to be pruned; write the slim one to another file")
     job = _Job.of("prune_file", model, options=options, keywords=keywords, plan=plan, dataset=dataset)
     planner = job.planner(progress)
-    made = planner.plan(job.options.budgets) if job.plan is None else planner.recounted(job.plan)
+    made = (
+        planner.plan(job.options.budgets) if job.plan is None else recounted_plan(planner.network, job.plan)
+    )
     slim_model = planner.prune(made)
     if job.dataset is not None:
         slim_model = slim_model.to(torch_device(job.options.device))

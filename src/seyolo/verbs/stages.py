@@ -24,7 +24,6 @@ def stage_config(options: SlimOptions, stage: str) -> TrainConfig:
         | {
             "epochs": options.stage_epochs()[stage],
             "size": options.size,
-            "multi_scale": options.multi_scale,
             "lr": options.lr * (ANEW_SHARE if is_anew else 1.0),
             "scales_rate": _scales_rate(options) if stage == "sparse" else 1.0,
             "span": (0.0, 1.0) if stage == "dense" else _span(options, stage),

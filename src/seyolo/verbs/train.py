@@ -130,7 +130,7 @@ def _train(
 
 def _config(options: TrainOptions) -> TrainConfig:
     common = {field.name: getattr(options, field.name) for field in fields(TrainingOptions)}
-    return TrainConfig(**common, epochs=options.epochs, size=options.size, multi_scale=options.multi_scale)
+    return TrainConfig(**common, epochs=options.epochs, size=options.size)
 
 
 def _begin(

@@ -24,16 +24,17 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from seyolo.errors import BudgetError
+from seyolo.options.budget import Budget
 from seyolo.options.cut import DEFAULT_CUT, CutOptions
 from seyolo.pruning.groups.atoms import IntArray
 from seyolo.pruning.groups.blocks import settled
 from seyolo.pruning.groups.groups import Group
 from seyolo.pruning.importance.importance import FloatArray
-from seyolo.pruning.planning.budget import Budget
 from seyolo.pruning.planning.limits import Latency, Limit, infeasible, limits_of
 from seyolo.pruning.planning.ranked import Ranked
 from seyolo.pruning.planning.widths import allowed_counts
 
+PER_COST_EVENNESS = 2.0
 LEAST_SAVING = 1e-9
 """Least share of a budget that narrowing a group counts as saving, where latency sees no difference."""
 
@@ -177,3 +178,25 @@ def _best(group: Group, scores: FloatArray, count: int) -> IntArray:
     order = np.argsort(-scores, kind="stable")
     kept = [order[group.parts[order] == part][:per_part] for part in range(group.num_parts)]
     return np.sort(np.concatenate(kept))
+
+
+def with_evenness(
+    options: CutOptions, ranked: Ranked, budgets: Sequence[Budget], macs_share: float = 1.0
+) -> CutOptions:
+    """Returns the options with an evenness where none is given.
+
+    It depends on the budgets, on the importance (decision 0016), and on the share of the MACs that an even
+    importance leaves (decision 0012).
+    """
+    if options.evenness is not None:
+        return options
+    if any(budget.by_threshold for budget in budgets):
+        return replace(options, evenness=0.0)
+    return replace(options, evenness=PER_COST_EVENNESS if ranked.per_cost else usual_evenness(macs_share))
+
+
+def usual_evenness(macs_share: float) -> float:
+    """Returns the evenness for a plan that leaves this share of the MACs."""
+    if macs_share >= 0.25:
+        return 0.0
+    return 0.5 if macs_share >= 0.15 else 1.0

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from seyolo.errors import BudgetError
-from seyolo.pruning.planning.budget import Budget, LatencyBudget
+from seyolo.options.budget import Budget, LatencyBudget
 from seyolo.pruning.planning.plan import Plan
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from seyolo.options.budget import Budget, Counted
 from seyolo.options.cut import CutOptions
 from seyolo.pruning.groups.atoms import IntArray
-from seyolo.pruning.planning.budget import Budget, Counted
 from seyolo.pruning.planning.ranked import Ranked
 from seyolo.pruning.planning.widths import FLOOR, allowed_counts, prunable_groups
 

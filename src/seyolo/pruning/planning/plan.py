@@ -16,10 +16,12 @@ from seyolo.darknet.cfg import Network
 from seyolo.darknet.sections import Convolutional
 from seyolo.errors import PlanError, TrainingError
 from seyolo.json_files import from_json, to_json
+from seyolo.options.cut import DEFAULT_CUT, CutOptions
 from seyolo.pruning.groups.atoms import BoolArray, IntArray
 from seyolo.pruning.groups.blocks import Block
 from seyolo.pruning.groups.groups import Group, keep_masks
 from seyolo.pruning.planning.prunable import PrunableNetwork, fingerprint
+from seyolo.pruning.planning.widths import FLOOR
 
 
 class GroupCut(TypedDict):
@@ -150,11 +152,8 @@ class Plan:
 def counted_plan(
     prunable: PrunableNetwork,
     kept: Sequence[IntArray],
-    *,
+    options: CutOptions,
     budget: str,
-    scope: str,
-    multiple: int,
-    evenness: float = 0.0,
     importance: str = "bn",
 ) -> Plan:
     """Returns the plan that keeps given channels, with their cost and masks.
@@ -162,7 +161,8 @@ def counted_plan(
     Args:
         prunable: the dense network.
         kept: per group the indices of the slots to keep; none of a group in a removed block.
-        budget, scope, multiple, evenness, importance: as in `Plan`.
+        options: scope, multiple and evenness are written into the plan.
+        budget, importance: as in `Plan`.
     """
     costs = prunable.costs
     counts = np.array([len(slots) for slots in kept])
@@ -182,12 +182,32 @@ def counted_plan(
         widths=_widths(prunable.network, masks),
         blocks_removed=blocks_removed,
         budget=budget,
-        scope=scope,
-        multiple=multiple,
+        scope=options.scope,
+        multiple=options.multiple or FLOOR,
         fingerprint=prunable.fingerprint,
-        evenness=evenness,
+        evenness=options.evenness or 0.0,
         importance=importance,
     ).carry(masks)
+
+
+def recounted_plan(prunable: PrunableNetwork, plan: Plan) -> Plan:
+    """Returns a plan with the figures that its groups and blocks give, for one that was edited.
+
+    Latencies are kept only where widths and image size are unchanged.
+
+    Raises:
+        PlanError: the plan is for another network, or was edited into something impossible.
+    """
+    removed = {index for b in prunable.blocks if b.shortcut in plan.blocks_removed for index in b.inner}
+    kept = [
+        slots[:0] if index in removed else slots for index, slots in enumerate(kept_slots(plan, prunable))
+    ]
+    counted = counted_plan(
+        prunable, kept, options=DEFAULT_CUT, budget=plan.budget, importance=plan.importance
+    ).changed(scope=plan.scope, multiple=plan.multiple, evenness=plan.evenness)
+    if (counted.widths, counted.input_size) != (plan.widths, plan.input_size):
+        return counted
+    return counted.changed(latency_ms=plan.latency_ms, measured_ms=plan.measured_ms, dense_ms=plan.dense_ms)
 
 
 def _group_cut(group: Group, kept: IntArray) -> GroupCut:
