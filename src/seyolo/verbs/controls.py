@@ -41,7 +41,7 @@ from seyolo.training.run_folder import can_resume
 from seyolo.training.sparsity import PUBLISHED_STRENGTH
 from seyolo.training.trackers import Monitor
 from seyolo.verbs.calibration import plan_of
-from seyolo.verbs.judging import judge
+from seyolo.verbs.evaluate import judge
 from seyolo.verbs.slim_run import SlimRun
 from seyolo.verbs.stages import stage_config
 from seyolo.verbs.timing import median_ms

@@ -27,8 +27,7 @@ from seyolo.training.distributed import on_leader
 from seyolo.training.trackers import NoTracker, OpenTracker, TrackerName, chosen_tracker
 from seyolo.verbs.calibration import plan_of
 from seyolo.verbs.controls import Finished, control_results, joined_rows, kept_rows
-from seyolo.verbs.slim_report import report_slim_run
-from seyolo.verbs.slim_results import judge_stages, slim_results
+from seyolo.verbs.slim_results import judge_stages, report_slim_run, slim_results
 from seyolo.verbs.slim_run import SlimRun
 from seyolo.verbs.start import check_machine, chosen_model, with_places
 

@@ -1,4 +1,4 @@
-"""Results of a slimming run: cost, file size, AP and latency of every stage."""
+"""Results of a slimming run: exported files, figures of every stage, and the files that report them."""
 
 from __future__ import annotations
 
@@ -7,16 +7,27 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from seyolo.checkpoint import write_checkpoint
 from seyolo.darknet.cost import cost
+from seyolo.data.datasets import Dataset
+from seyolo.errors import ExportError, UsageError
 from seyolo.evaluation.evaluate import Judgement
-from seyolo.evaluation.splits import ap_lead, split_metrics
+from seyolo.evaluation.splits import ap_lead, curves_by_split, split_metrics
+from seyolo.exporting.formats import export
+from seyolo.exporting.quantize import calibration_images
+from seyolo.files import write_json, write_text
 from seyolo.pruning.planning.plan import Plan
-from seyolo.results import SlimResults, StageResult, readiness_from
+from seyolo.report.figures.examples import write_example_images
+from seyolo.report.figures.slim_run import write_slim_figures
+from seyolo.report.pages.write import PAGE_FILE, write_report
+from seyolo.report.record import write_curves
+from seyolo.report.tables.controls import controls_markdown
+from seyolo.report.tables.stages import markdown_table
+from seyolo.results import RESULTS_FILE, SlimResults, StageResult, readiness_from
 from seyolo.runtime.choice import open_backend
 from seyolo.runtime.protocol import Backend
-from seyolo.torchnet.build import DarknetModel
-from seyolo.verbs.judging import judge
-from seyolo.verbs.slim_exports import INT8_FILE, WRITTEN, write_exports
+from seyolo.torchnet.build import DarknetModel, to_checkpoint
+from seyolo.verbs.evaluate import judge
 from seyolo.verbs.slim_run import SlimRun
 from seyolo.verbs.timing import measure_latency
 
@@ -101,3 +112,86 @@ def _checkpoint_size(folder: Path, stage: str) -> int:
     if path.exists():
         return path.stat().st_size
     return _checkpoint_size(folder, {"sparse": "dense", "finetuned": "pruned"}[stage])
+
+
+INT8_FILE = "slim_int8.onnx"
+DARKNET_FILES = "slim.cfg + slim.weights"
+WRITTEN = "written"
+
+
+def write_exports(folder: Path, dense: DarknetModel, slim: DarknetModel, dataset: Dataset) -> dict[str, str]:
+    """Writes slim.safetensors, .onnx, .cfg and .weights, slim_int8.onnx and dense.onnx.
+
+    Args:
+        folder: of the run.
+        dense, slim: the networks.
+        dataset: its `train` split calibrates int8.
+
+    Returns:
+        By file `written`, or why it does not exist.
+    """
+    write_checkpoint(folder / "slim.safetensors", to_checkpoint(slim))
+    export(dense, folder / "dense.onnx")
+    export(slim, folder / "slim.onnx")
+    return {
+        **dict.fromkeys(("slim.safetensors", "dense.onnx", "slim.onnx"), WRITTEN),
+        INT8_FILE: write_int8(slim, folder / INT8_FILE, dataset),
+        DARKNET_FILES: _write_darknet(slim, folder / "slim.cfg"),
+    }
+
+
+def write_int8(model: DarknetModel, path: Path, dataset: Dataset) -> str:
+    """Writes a network in int8, calibrated on training images.
+
+    Args:
+        model: the network in float32.
+        path: of the `.onnx` file.
+        dataset: its `train` split is the calibration set.
+
+    Returns:
+        `written`, or why int8 is not applicable: too few images, or the detections change too much.
+    """
+    try:
+        export(model, path, int8=True, pictures=calibration_images(dataset.images("train")))
+    except (ExportError, UsageError) as error:
+        return f"not applicable: {error}"
+    return WRITTEN
+
+
+def _write_darknet(model: DarknetModel, path: Path) -> str:
+    try:
+        export(model, path)
+    except ExportError as error:
+        return f"not applicable: {error}"
+    return WRITTEN
+
+
+def report_slim_run(
+    folder: Path,
+    dataset: Dataset,
+    models: Mapping[str, DarknetModel],
+    plan: Plan,
+    judgements: Mapping[str, Judgement],
+    *,
+    results: SlimResults,
+) -> None:
+    """Writes results.json, table.md, controls.md, the figures, curves.json and report.html.
+
+    Args:
+        folder: of the run.
+        dataset: that the networks were evaluated on.
+        models: the network of every stage.
+        plan: of the cut.
+        judgements: labels and detections of every stage.
+        results: of the run.
+    """
+    write_json(folder / RESULTS_FILE, results.to_json())
+    write_text(folder / "table.md", markdown_table(results) + "\n")
+    if results.controls:
+        write_text(folder / "controls.md", controls_markdown(results.controls))
+    write_slim_figures(folder, models, plan, dataset, judgements)
+    num_classes = len(dataset.names)
+    curves = {stage: curves_by_split(found, num_classes) for stage, found in judgements.items()}
+    write_curves(folder, curves)
+    write_example_images(folder, dataset, judgements)
+    write_report([folder], folder / PAGE_FILE)

@@ -41,7 +41,7 @@ from seyolo.training.run_folder import can_resume, snapshot
 from seyolo.training.sparsity import Choice, Sparsity, Steered, make_sparsity, sparse_scales
 from seyolo.training.trackers import Monitor, NoTracker, OpenTracker
 from seyolo.verbs.calibration import CalibrationSet, plan_of, repair_on
-from seyolo.verbs.judging import on_device
+from seyolo.verbs.evaluate import on_device
 from seyolo.verbs.readiness import readiness, readiness_lines, validation_images
 from seyolo.verbs.stages import stage_config, strength
 from seyolo.verbs.start import attention_of
