@@ -12,18 +12,15 @@ from seyolo.checkpoint import write_checkpoint
 from seyolo.darknet.cost import cost
 from seyolo.data.datasets import Dataset
 from seyolo.errors import ExportError, UsageError
-from seyolo.evaluation.evaluate import Judgement
-from seyolo.evaluation.splits import ap_lead, curves_by_split, split_metrics
+from seyolo.evaluation.evaluate import Judgement, ap_lead, curves_by_split, split_metrics
 from seyolo.exporting.formats import export
 from seyolo.exporting.quantize import calibration_images
 from seyolo.files import write_json, write_text
 from seyolo.pruning.planning.plan import Plan
-from seyolo.report.figures.examples import write_example_images
-from seyolo.report.figures.slim_run import write_slim_figures
+from seyolo.report.figures.slim_run import write_example_images, write_slim_figures
 from seyolo.report.pages.write import PAGE_FILE, write_report
 from seyolo.report.record import write_curves
-from seyolo.report.tables.controls import controls_markdown
-from seyolo.report.tables.stages import markdown_table
+from seyolo.report.tables.slim import controls_markdown, markdown_table
 from seyolo.results import RESULTS_FILE, SlimResults, StageResult, readiness_from
 from seyolo.runtime.benchmark import benchmark
 from seyolo.runtime.choice import open_backend

@@ -27,8 +27,7 @@ import torch
 from seyolo.checkpoint import read_checkpoint, write_checkpoint
 from seyolo.data.datasets import load_dataset
 from seyolo.errors import TrainingError
-from seyolo.evaluation.evaluate import Judgement
-from seyolo.evaluation.splits import judge_splits
+from seyolo.evaluation.evaluate import Judgement, judge_splits
 from seyolo.files import write_json, write_text
 from seyolo.options.slim import SlimOptions
 from seyolo.options.stored import read_slim_options, stored_slim
