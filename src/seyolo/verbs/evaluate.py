@@ -35,14 +35,11 @@ def evaluate(
         out: a folder for curves, and for images with ground truth and detections.
         progress: receives the progress.
     """
-    detector = _opened(model) if isinstance(model, str | Path) else model
+    if isinstance(model, str | Path):
+        model = open_backend(model) if is_exported(model) else open_model(model)
     dataset = data if isinstance(data, Dataset) else load_dataset(data)
-    judgement = _judge(detector, dataset, split, size=size, out=out, progress=progress)
-    return metrics_of(judgement, len(detector.names))
-
-
-def _opened(model: str | Path) -> DarknetModel | Backend:
-    return open_backend(model) if is_exported(model) else open_model(model)
+    judgement = _judge(model, dataset, split, size=size, out=out, progress=progress)
+    return metrics_of(judgement, len(model.names))
 
 
 def evaluate_oxford(
