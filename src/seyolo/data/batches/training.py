@@ -42,31 +42,22 @@ TrainingBatch = tuple[UInt8[torch.Tensor, "b 3 s s"], Float[torch.Tensor, "m 6"]
 
 @dataclass(frozen=True)
 class Workers:
-    """Workers that make batches.
-
-    Attributes:
-        threads: number of threads.
-        processes: number of worker processes; replaces threads when > 0 and the system can fork. Beyond two
-            or three, threads mostly wait for Python's lock.
-        pin_memory: put batches where a GPU copies them while the CPU continues.
-    """
+    """Workers that make batches; beyond two or three, threads mostly wait for Python's lock."""
 
     threads: int = 1
-    processes: int = 0
-    pin_memory: bool = False
+    processes: int = 0  # worker processes, which replace the threads when > 0 and the system can fork
+    pin_memory: bool = False  # puts batches where a GPU copies them while the CPU continues
 
 
 class TrainingLoader:
     """Augmented batches, epoch by epoch.
 
     Args:
-        samples: labelled images; images without objects are negatives.
         size_px: side of the square network input. Decoded images are cached at up to 1.5 times this size,
             enough for the zoom.
         batch_size: every batch is full: the last one of an epoch continues with the epoch's first images.
         augmentation: default recipe of `epoch`.
         seed: of the order and the augmentation.
-        workers: threads or processes that make the batches.
         shard: (number, count): part of every batch that is made here. The processes of a training make one
             part each; together the parts are the batches of a single process.
 
@@ -110,21 +101,16 @@ class TrainingLoader:
     ) -> Iterator[TrainingBatch]:
         """Yields the batches of an epoch; the same number gives the same batches.
 
-        Args:
-            epoch: number of the epoch.
-            augmentation: recipe of this epoch, if not the default.
-            size_px: input size of this epoch, if not the default.
-
-        Yields:
-            Images as RGB bytes in channels-last memory, and targets as rows of batch index, class id,
-            centre x, centre y, width, height in input pixels.
+        A batch is images as RGB bytes in channels-last memory, and targets as rows of batch index, class id,
+        centre x, centre y, width, height in input pixels.
 
         Raises:
             DataError: an image cannot be decoded.
         """
         recipe, size_px = augmentation or self.augmentation, size_px or self.size_px
         maker, pin_memory = self._maker, self._workers.pin_memory
-        order = _epoch_order(self._num_samples, len(self) * self.batch_size, (self.seed, epoch))
+        order = np.random.default_rng((self.seed, epoch)).permutation(self._num_samples)
+        order = np.resize(order, len(self) * self.batch_size)  # repeats the order from its start
         jobs = [
             BatchJob(epoch, start, recipe, size_px, order[start + maker.first :][: maker.share])
             for start in range(0, len(order), self.batch_size)
@@ -163,7 +149,9 @@ class BatchMaker:
             self._draw(images[row], index, job.recipe, (self.seed, job.epoch, job.start + self.first + row))
             for row, index in enumerate(job.indices.tolist())
         ]
-        return to_planes(images), torch.from_numpy(_with_batch_index(targets))
+        numbers = np.repeat(np.arange(self.share, dtype=np.float32), [len(rows) for rows in targets])
+        rows = np.concatenate([numbers[:, None], np.concatenate(targets)], axis=1)
+        return to_planes(images), torch.from_numpy(rows)
 
     def pinned_batch(self, job: BatchJob) -> TrainingBatch:
         """Makes a batch in pinned memory, which a GPU copies by itself."""
@@ -260,16 +248,6 @@ def _set_up_process(worker: int) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
-def _epoch_order(num_samples: int, length: int, seed: tuple[int, ...]) -> Int64[np.ndarray, " length"]:
-    """Returns a permutation of the samples, repeated from its start up to the given length."""
-    return np.resize(np.random.default_rng(seed).permutation(num_samples), length)
-
-
 def to_planes(images_rgb: UInt8[np.ndarray, "b h w 3"]) -> UInt8[torch.Tensor, "b 3 h w"]:
     """Returns the same memory as a channels-last tensor."""
     return torch.from_numpy(images_rgb).permute(0, 3, 1, 2)
-
-
-def _with_batch_index(targets: Sequence[Float[np.ndarray, "_ 5"]]) -> Float[np.ndarray, "m 6"]:
-    rows = np.repeat(np.arange(len(targets), dtype=np.float32), [len(rows) for rows in targets])
-    return np.concatenate([rows[:, None], np.concatenate(targets)], axis=1)

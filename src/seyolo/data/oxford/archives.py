@@ -39,12 +39,6 @@ _BROKEN = (
 def extract(archive: Path, folder: Path, wanted: Wanted, max_bytes: int = MAX_BYTES) -> None:
     """Writes the wanted members of a .zip or a .tar of any compression into an existing folder.
 
-    Args:
-        archive: path of the archive.
-        folder: target; files keep their names in the archive.
-        wanted: chooses members by name.
-        max_bytes: limit of the total size.
-
     Raises DataError for a broken, unsafe or too large archive, and OSError when writing fails.
     """
     try:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from numpy.random import Generator
 
 from seyolo.data.synthetic.hand import Hand, random_hand
 from seyolo.data.synthetic.paint import (
@@ -40,7 +41,7 @@ LEAST_INSIDE_SHARE = 0.5
 LEAST_VISIBLE_SHARE = 0.75
 
 
-def draw_scene(generator: np.random.Generator, height: int, width: int) -> tuple[Image, Floats]:
+def draw_scene(generator: Generator, height: int, width: int) -> tuple[Image, Floats]:
     """Draws an image with 0 to 4 hands.
 
     A hand's longer side is log-uniform from 32 px to 60 % of the image's shorter side; at least half of its
@@ -137,7 +138,7 @@ def _check_arguments(counts: dict[str, int], size_px: tuple[int, int], seed: int
 
 
 def _write_image(
-    folder: Path, split: str, index: int, generator: np.random.Generator, size_px: tuple[int, int]
+    folder: Path, split: str, index: int, generator: Generator, size_px: tuple[int, int]
 ) -> None:
     height, width = (int(side) for side in generator.integers(size_px[0], size_px[1] + 1, 2))
     image, boxes_xyxy = draw_scene(generator, height, width)
@@ -166,7 +167,7 @@ def _add_hand(
     hands: list[_Placed],
     size_px: float,
     tone_and_light: tuple[Floats, Light],
-    generator: np.random.Generator,
+    generator: Generator,
 ) -> None:
     """Paints a hand that is visible and hides no other, and adds it to `hands`; tries four positions."""
     height, width = image.shape[:2]
@@ -195,9 +196,7 @@ def _add_hand(
         return
 
 
-def _random_centre(
-    generator: np.random.Generator, size_px: float, height: int, width: int
-) -> tuple[float, float]:
+def _random_centre(generator: Generator, size_px: float, height: int, width: int) -> tuple[float, float]:
     """Draws the centre (x, y) of a hand: in four of five cases the whole hand lies inside the image."""
     inset = size_px / 2 if generator.random() < 0.8 else 0.0
     return float(generator.uniform(inset, width - inset)), float(generator.uniform(inset, height - inset))

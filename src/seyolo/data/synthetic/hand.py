@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.random import Generator
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
@@ -107,7 +108,7 @@ class Hand:
         )
 
 
-def random_hand(generator: np.random.Generator) -> Hand:
+def random_hand(generator: Generator) -> Hand:
     """Draws a left or right hand of random build, pose and view; the wrist is at the origin."""
     poses = list(POSES.values())
     weights = np.array(POSE_WEIGHTS) / sum(POSE_WEIGHTS)
@@ -117,7 +118,7 @@ def random_hand(generator: np.random.Generator) -> Hand:
     return pose_hand(curls, generator).turned(_random_view(generator))
 
 
-def pose_hand(curls: Array, generator: np.random.Generator) -> Hand:
+def pose_hand(curls: Array, generator: Generator) -> Hand:
     """Returns a right hand, palm to the viewer, with curls (5,) as in `POSES`; draws build and splay."""
     length, thickness = generator.uniform(0.9, 1.1), generator.uniform(0.88, 1.15)
     splay = np.deg2rad([-9.0, -2.0, 6.0, 15.0]) * generator.uniform(0.2, 1.6) * (1 - 1.2 * curls[1:])
@@ -145,7 +146,7 @@ def _finger_chain(knuckle: Array, lengths: Array, splay: float, bends: Array) ->
     return np.concatenate([knuckle[None], knuckle + np.cumsum(steps, axis=0)]), sine * along - cosine * palmar
 
 
-def _thumb_chain(curl: float, generator: np.random.Generator) -> tuple[Array, Array]:
+def _thumb_chain(curl: float, generator: Generator) -> tuple[Array, Array]:
     out = generator.uniform(28, 52) - 6 * curl
     outward = np.deg2rad(
         np.array([out, out - 8 - 40 * curl, out - 12 - 95 * curl]) + generator.normal(0, 4, 3)
@@ -170,7 +171,7 @@ def _palm_lines() -> Array:
     return np.stack([heart, head, life])
 
 
-def _forearm(generator: np.random.Generator, thickness: float) -> Array:
+def _forearm(generator: Generator, thickness: float) -> Array:
     aside, bend = np.deg2rad(generator.normal(0, 14)), np.deg2rad(generator.normal(0, 22))
     length = generator.uniform(0.35, 2.4)
     direction = np.array([np.sin(aside) * np.cos(bend), -np.cos(aside) * np.cos(bend), np.sin(bend)])
@@ -178,7 +179,7 @@ def _forearm(generator: np.random.Generator, thickness: float) -> Array:
     return np.array([[0.0, 0.01, 0.0, wrist], [*(direction * length), elbow]])
 
 
-def _random_view(generator: np.random.Generator) -> Array:
+def _random_view(generator: Generator) -> Array:
     side = np.diag([generator.choice([-1.0, 1.0]), 1.0, 1.0])
     yaw = np.deg2rad(np.clip(generator.normal(0, 28), -62, 62)) + np.pi * generator.integers(2)
     pitch = np.deg2rad(np.clip(generator.normal(0, 20), -50, 50))

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import cv2
 import numpy as np
+from numpy.random import Generator
 
 from seyolo.data.synthetic.paint import (
     Array,
@@ -21,8 +22,6 @@ from seyolo.data.synthetic.paint import (
     paint_polygons,
     skin_tone,
 )
-
-Generator = np.random.Generator
 
 
 def draw_background(generator: Generator, height: int, width: int) -> Image:
