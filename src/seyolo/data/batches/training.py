@@ -131,8 +131,8 @@ class TrainingLoader:
 
 
 @dataclass(frozen=True, eq=False)
-class BatchMaker:
-    """Makes the batches of a loader.
+class BatchMaker(TorchDataset["TrainingBatch | DataError"]):
+    """Makes the batches of a loader; a PyTorch data set whose indices are jobs.
 
     Holds no reference to the loader: a cycle would delay shutdown of the workers until garbage collection.
     """
@@ -152,6 +152,13 @@ class BatchMaker:
         numbers = np.repeat(np.arange(self.share, dtype=np.float32), [len(rows) for rows in targets])
         rows = np.concatenate([numbers[:, None], np.concatenate(targets)], axis=1)
         return to_planes(images), torch.from_numpy(rows)
+
+    def __getitem__(self, job: BatchJob) -> TrainingBatch | DataError:
+        # An error is returned as a value: raised in a process, its message would become a traceback.
+        try:
+            return self.batch(job)
+        except DataError as error:
+            return error
 
     def pinned_batch(self, job: BatchJob) -> TrainingBatch:
         """Makes a batch in pinned memory, which a GPU copies by itself."""
@@ -187,13 +194,13 @@ def affordable(processes: int, batch_bytes: int) -> int:
 
 @dataclass(frozen=True, eq=False)
 class BatchJob:
-    """Description of a batch: epoch, position in it, recipe, size, and sample indices of this shard."""
+    """Description of a batch."""
 
     epoch: int
-    start: int
+    start: int  # position in the epoch
     recipe: Augmentation
     size_px: int
-    indices: Int64[np.ndarray, " share"]
+    indices: Int64[np.ndarray, " share"]  # samples of this shard
 
 
 class _Pool:
@@ -202,7 +209,7 @@ class _Pool:
     def __init__(self, maker: BatchMaker, processes: int, pin_memory: bool) -> None:
         self._jobs: list[BatchJob] = []
         self._batches: DataLoader[TrainingBatch | DataError] = DataLoader(
-            _Batches(maker),
+            maker,
             batch_size=None,
             sampler=self._jobs,
             num_workers=processes,
@@ -223,22 +230,6 @@ class _Pool:
                 raise errors.pop()
             images, targets = batch
             yield images, targets
-
-
-class _Batches(TorchDataset["TrainingBatch | DataError"]):
-    """Batches by job, in the form of a PyTorch data set.
-
-    Errors are returned as values: raised in a worker, their message would become a traceback.
-    """
-
-    def __init__(self, maker: BatchMaker) -> None:
-        self._maker = maker
-
-    def __getitem__(self, job: BatchJob) -> TrainingBatch | DataError:
-        try:
-            return self._maker.batch(job)
-        except DataError as error:
-            return error
 
 
 def _set_up_process(worker: int) -> None:

@@ -103,10 +103,7 @@ class CocoFiles:
 
 
 def read_coco(source: Path) -> CocoFiles:
-    """Reads a COCO json and finds those of the other splits.
-
-    Raises DataError when the file is missing or invalid.
-    """
+    """Reads a COCO json and finds those of the other splits; raises DataError when one is invalid."""
     content = _read_split(source)
     split, files = find_splits(source)
     return CocoFiles(source, content.names, {name: (path,) for name, path in files.items()}, {split: content})

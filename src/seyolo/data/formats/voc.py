@@ -116,10 +116,7 @@ class VocFolder:
 
 
 def read_voc(root: Path) -> VocFolder:
-    """Reads the splits and classes of a VOC folder.
-
-    Raises DataError when the folder is of another kind, or has no image lists or no classes.
-    """
+    """Reads splits and classes of a VOC folder; raises DataError when it has no image lists or classes."""
     for folder in (_IMAGES, _ANNOTATIONS):
         if not (root / folder).is_dir():
             raise DataError(f"{root}: not a VOC folder: it has no {folder}; {_advice(root)}")

@@ -37,10 +37,7 @@ _BROKEN = (
 
 
 def extract(archive: Path, folder: Path, wanted: Wanted, max_bytes: int = MAX_BYTES) -> None:
-    """Writes the wanted members of a .zip or a .tar of any compression into an existing folder.
-
-    Raises DataError for a broken, unsafe or too large archive, and OSError when writing fails.
-    """
+    """Unpacks the wanted members of a .zip or .tar; raises DataError if it is broken, unsafe or too large."""
     try:
         files = _zip_files if archive.suffix.lower() == ".zip" else _tar_files
         _write(files(archive, wanted), archive, folder, max_bytes)

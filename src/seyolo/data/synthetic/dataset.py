@@ -48,15 +48,7 @@ def draw_scene(generator: Generator, height: int, width: int) -> tuple[Image, Fl
     bounds lie inside the image. Boxes are the tight bounds, in pixel edges, of the pixels that a hand covers
     by half or more, without forearm, with pixels hidden by another hand or a sleeve (at most 25 %).
 
-    Args:
-        generator: the only source of randomness.
-        height, width: of the image in pixels, at least 64.
-
-    Returns:
-        The image (height, width, 3) uint8 BGR and the boxes (n, 4) float32 xyxy in pixels.
-
-    Raises:
-        UsageError: a side is shorter than 64 pixels.
+    Returns the image (height, width, 3) uint8 BGR and the boxes (n, 4) float32 xyxy.
     """
     if min(height, width) < SMALLEST_SIDE_PX:
         raise UsageError(f"a synthetic image of {height}x{width} is too small; use at least 64x64")
@@ -98,9 +90,6 @@ def write_dataset(
         size_px: shortest and longest side; height and width are drawn from this range independently.
         seed: not negative.
         progress: called after each image with the numbers of finished images and of all images.
-
-    Returns:
-        The path of `data.yaml`.
 
     Raises:
         UsageError: a count, size or seed is out of range.

@@ -86,13 +86,14 @@ class Hand:
 
     def moved(self, scale: float, offset: Array) -> Hand:
         """Returns the hand scaled about the origin, then shifted by `offset` (3,)."""
+        sphere_offset = np.append(offset, 0.0)  # the radius only scales
         return Hand(
             self.joints * scale + offset,
             self.radii * scale,
             self.dorsal,
-            _move_spheres(self.palm, scale, offset),
+            self.palm * scale + sphere_offset,
             self.palm_lines * scale + offset,
-            _move_spheres(self.forearm, scale, offset),
+            self.forearm * scale + sphere_offset,
         )
 
     def turned(self, rotation: Array) -> Hand:
@@ -110,11 +111,9 @@ class Hand:
 
 def random_hand(generator: Generator) -> Hand:
     """Draws a left or right hand of random build, pose and view; the wrist is at the origin."""
-    poses = list(POSES.values())
     weights = np.array(POSE_WEIGHTS) / sum(POSE_WEIGHTS)
-    curls = np.clip(
-        np.array(poses[generator.choice(len(poses), p=weights)]) + generator.normal(0, 0.06, 5), 0, 1
-    )
+    pose = list(POSES.values())[generator.choice(len(POSES), p=weights)]
+    curls = np.clip(np.array(pose) + generator.normal(0, 0.06, 5), 0, 1)
     return pose_hand(curls, generator).turned(_random_view(generator))
 
 
@@ -123,11 +122,9 @@ def pose_hand(curls: Array, generator: Generator) -> Hand:
     length, thickness = generator.uniform(0.9, 1.1), generator.uniform(0.88, 1.15)
     splay = np.deg2rad([-9.0, -2.0, 6.0, 15.0]) * generator.uniform(0.2, 1.6) * (1 - 1.2 * curls[1:])
     chains = [_thumb_chain(curls[0], generator)]
-    for finger in range(4):
-        bends = np.deg2rad(np.array([82.0, 100.0, 60.0]) * curls[finger + 1] + generator.normal(0, 3, 3))
-        chains.append(
-            _finger_chain(KNUCKLES[finger], PHALANGES[finger] * length, splay[finger], np.cumsum(bends))
-        )
+    for knuckle, lengths, aside, curl in zip(KNUCKLES, PHALANGES * length, splay, curls[1:], strict=True):
+        bends = np.deg2rad(np.array([82.0, 100.0, 60.0]) * curl + generator.normal(0, 3, 3))
+        chains.append(_finger_chain(knuckle, lengths, aside, np.cumsum(bends)))
     return Hand(
         joints=np.stack([joints for joints, _ in chains]),
         radii=np.concatenate([THUMB_RADII[None], FINGER_RADII]) * thickness,
@@ -148,16 +145,14 @@ def _finger_chain(knuckle: Array, lengths: Array, splay: float, bends: Array) ->
 
 def _thumb_chain(curl: float, generator: Generator) -> tuple[Array, Array]:
     out = generator.uniform(28, 52) - 6 * curl
-    outward = np.deg2rad(
-        np.array([out, out - 8 - 40 * curl, out - 12 - 95 * curl]) + generator.normal(0, 4, 3)
-    )
-    forward = np.deg2rad(np.array([14 + 24 * curl, 8 + 24 * curl, 4 + 8 * curl]) + generator.normal(0, 4, 3))
-    directions = np.stack(
-        [-np.sin(outward) * np.cos(forward), np.cos(outward) * np.cos(forward), np.sin(forward)], axis=1
-    )
-    joints = np.concatenate(
-        [THUMB_BASE[None], THUMB_BASE + np.cumsum(directions * THUMB_BONES[:, None], axis=0)]
-    )
+    degrees = np.array([out, out - 8 - 40 * curl, out - 12 - 95 * curl])
+    outward = np.deg2rad(degrees + generator.normal(0, 4, 3))
+    degrees = np.array([14 + 24 * curl, 8 + 24 * curl, 4 + 8 * curl])
+    forward = np.deg2rad(degrees + generator.normal(0, 4, 3))
+    aside, along = -np.sin(outward) * np.cos(forward), np.cos(outward) * np.cos(forward)
+    directions = np.stack([aside, along, np.sin(forward)], axis=1)
+    ends = THUMB_BASE + np.cumsum(directions * THUMB_BONES[:, None], axis=0)
+    joints = np.concatenate([THUMB_BASE[None], ends])
     nail = np.array([-0.55, 0.2, -0.8])
     dorsal = nail - directions * (directions @ nail)[:, None]
     return joints, dorsal / np.linalg.norm(dorsal, axis=1, keepdims=True)
@@ -197,7 +192,3 @@ def _turn(axis: int, angle: float) -> Array:
     matrix[second, first] = np.sin(angle)
     matrix[first, second] = -np.sin(angle)
     return matrix
-
-
-def _move_spheres(spheres: Array, scale: float, offset: Array) -> Array:
-    return np.asarray(spheres * scale + np.append(offset, 0.0))

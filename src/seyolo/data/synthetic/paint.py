@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -111,23 +111,27 @@ def paste(image: Image, layer: Layer) -> None:
     region[:] = cv2.blendLinear(layer.colours, np.ascontiguousarray(region), layer.alpha, 1 - layer.alpha)
 
 
-def paint_polygons(
-    image: Image, polygons: list[Floats], colour: Floats, light: Light, roundness_px: float
-) -> None:
-    """Paints polygons, each (n, 2) xy in pixels, as one solid with rims rounded over `roundness_px`."""
-    height, width = image.shape[:2]
-    points = np.concatenate(polygons)
-    left, top = np.clip(np.floor(points.min(axis=0)).astype(int) - 1, 0, (width, height))
-    right, bottom = np.clip(np.ceil(points.max(axis=0)).astype(int) + 1, 0, (width, height))
-    if right - left < 2 or bottom - top < 2:
-        return
-    cover = np.zeros((bottom - top, right - left), np.uint8)
-    for polygon in polygons:
-        fixed = np.round((polygon - (left, top)) * 16).astype(np.int32)
-        cv2.fillPoly(cover, [fixed], 255, cv2.LINE_AA, 4)
-    heights = rounded_heights(cover, roundness_px)
-    colours = tint(relief(heights, light), colour, 0.3)
-    paste(image, Layer(colours, cover.astype(np.float32) * np.float32(1 / 255), int(left), int(top)))
+class Canvas(NamedTuple):
+    """An image and its light."""
+
+    image: Image
+    light: Light
+
+    def paint(self, polygons: list[Floats], colour: Floats, roundness_px: float) -> None:
+        """Paints polygons, each (n, 2) xy in pixels, as one solid with rims rounded over `roundness_px`."""
+        height, width = self.image.shape[:2]
+        points = np.concatenate(polygons)
+        left, top = np.clip(np.floor(points.min(axis=0)).astype(int) - 1, 0, (width, height))
+        right, bottom = np.clip(np.ceil(points.max(axis=0)).astype(int) + 1, 0, (width, height))
+        if right - left < 2 or bottom - top < 2:
+            return
+        cover = np.zeros((bottom - top, right - left), np.uint8)
+        for polygon in polygons:
+            fixed = np.round((polygon - (left, top)) * 16).astype(np.int32)  # in sixteenths of a pixel
+            cv2.fillPoly(cover, [fixed], 255, cv2.LINE_AA, 4)
+        colours = tint(relief(rounded_heights(cover, roundness_px), self.light), colour, 0.3)
+        alpha = cover.astype(np.float32) * np.float32(1 / 255)
+        paste(self.image, Layer(colours, alpha, int(left), int(top)))
 
 
 def rounded_heights(cover: Image, roundness_px: float) -> Floats:
