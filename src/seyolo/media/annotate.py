@@ -104,9 +104,8 @@ def contact_sheet(
         UsageError: no images, no columns or no cell size.
     """
     if not images or columns < 1 or cell_px < 1:
-        raise UsageError(
-            f"a contact sheet needs images, columns, a cell size; got {len(images)}, {columns}, {cell_px}"
-        )
+        found = f"{len(images)}, {columns}, {cell_px}"
+        raise UsageError(f"a contact sheet needs images, columns, a cell size; got {found}")
     columns = min(columns, len(images))
     rows, step = math.ceil(len(images) / columns), cell_px + gap_px
     sheet = np.full((rows * step + gap_px, columns * step + gap_px, 3), 255, np.uint8)

@@ -78,10 +78,8 @@ def as_image(image: Image) -> UInt8[np.ndarray, "H W 3"]:
         return read_image(image)
     whole = image.ndim == 3 and image.shape[2] == 3 and image.size > 0
     if not whole or image.dtype != np.uint8:
-        raise UsageError(
-            "an image must be an array (height, width, 3) of uint8 in BGR order, "
-            f"got {image.shape} of {image.dtype}"
-        )
+        expected = "an array (height, width, 3) of uint8 in BGR order"
+        raise UsageError(f"an image must be {expected}, got {image.shape} of {image.dtype}")
     return image
 
 
@@ -100,10 +98,8 @@ def check_complete(data: bytes, source: str | Path) -> None:
     if not data:
         raise DataError(f"{source}: the image is empty (0 bytes)")
     if not is_complete(data):
-        raise DataError(
-            f"{source}: the image is truncated: its end is missing after {len(data)} bytes; "
-            "copy it again or remove it"
-        )
+        problem = f"the image is truncated: its end is missing after {len(data)} bytes"
+        raise DataError(f"{source}: {problem}; copy it again or remove it")
 
 
 def image_size(path: str | Path) -> tuple[int, int]:
@@ -116,10 +112,7 @@ def image_size(path: str | Path) -> tuple[int, int]:
 
 
 def encoded_size(data: bytes, source: str | Path) -> tuple[int, int]:
-    """Returns (height, width) from the bytes of an image file, as `image_size`; messages name `source`.
-
-    JPEG and PNG have the size in their headers; other files are decoded.
-    """
+    """Returns (height, width) from the bytes of an image file, as `image_size`; messages name `source`."""
     if (size := header_size(data)) is not None:
         return size
     height, width = _decode(data, source).shape[:2]
@@ -140,10 +133,8 @@ def _read(path: str | Path) -> bytes:
 
 def _decode(data: bytes, source: str | Path) -> UInt8[np.ndarray, "H W 3"]:
     if (promised := num_pixels(data) or 0) > MOST_PIXELS:
-        millions = (
-            f"{promised / 1e6:,.0f} million pixels, and more than {MOST_PIXELS / 1e6:.0f} are not decoded"
-        )
-        raise DataError(f"{source}: the image has {millions}; make it smaller, if it is one")
+        limit = f"more than {MOST_PIXELS / 1e6:.0f} are not decoded; make it smaller, if it is one"
+        raise DataError(f"{source}: the image has {promised / 1e6:,.0f} million pixels, and {limit}")
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
     except cv2.error as error:

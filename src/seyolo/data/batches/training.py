@@ -78,10 +78,8 @@ class TrainingLoader:
     ) -> None:
         if not samples:
             raise DataError("no images to train on; check the train split of the data set")
-        self.size_px = size_px
-        self.batch_size = batch_size
-        self.augmentation = augmentation
-        self.seed = seed
+        self.size_px, self.batch_size = size_px, batch_size
+        self.augmentation, self.seed = augmentation, seed
         number, num_shards = shard
         assert batch_size % num_shards == 0, (batch_size, num_shards)
         self._num_samples = len(samples)
@@ -139,8 +137,8 @@ class BatchMaker(TorchDataset["TrainingBatch | DataError"]):
 
     cache: ImageCache  # source images
     seed: int  # of the augmentation
-    first: int  # first image and number of images of every batch that are made here
-    share: int  # first image and number of images of every batch that are made here
+    first: int  # position in each batch of the first image that is made here
+    share: int  # number of images of each batch that are made here
 
     def batch(self, job: BatchJob) -> TrainingBatch:
         """Makes a batch."""
@@ -232,9 +230,8 @@ class _Pool:
             yield images, targets
 
 
-def _set_up_process(worker: int) -> None:
+def _set_up_process(_: int) -> None:
     """Switches off OpenCV's threads and the parent's signal handler in a forked process."""
-    del worker
     cv2.setNumThreads(0)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
 

@@ -30,8 +30,6 @@ _KEYS = ("images", "annotations", "categories")
 
 
 class _Annotation(NamedTuple):
-    """One object of the file."""
-
     number: int  # index in the list
     id: object
     category: object
@@ -40,16 +38,12 @@ class _Annotation(NamedTuple):
 
 
 class _Image(NamedTuple):
-    """An image of the file."""
-
     file_name: str
     size: tuple[int, int] | None  # (height, width)
     annotations: list[_Annotation]
 
 
 class _Split(NamedTuple):
-    """Content of a file."""
-
     names: tuple[str, ...]
     class_ids: dict[object, int]  # by category id
     images: dict[object, _Image]  # by image id

@@ -31,8 +31,6 @@ _UNDER_IMAGES = re.compile(r"(.*[/\\]|)(?:images|JPEGImages)[/\\]")
 
 
 class _Value(NamedTuple):
-    """Value of a key."""
-
     text: str
     where: str  # `file:line: key`
 

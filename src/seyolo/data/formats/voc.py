@@ -51,8 +51,6 @@ class _Object(NamedTuple):
 
 
 class _Annotation(NamedTuple):
-    """Content of an xml."""
-
     size: tuple[int, int] | None = None  # (height, width)
     objects: tuple[_Object, ...] = ()
     problem: Problem | None = None  # of the whole file
@@ -146,9 +144,8 @@ def _splits(root: Path) -> dict[str, tuple[Path, ...]]:
         there = {"train": there["trainval"], **there}
     there.pop("trainval", None)
     if not there:
-        raise DataError(
-            f"{root}: names no split; write {_LISTS}/train.txt and val.txt with one image's name per line"
-        )
+        advice = f"write {_LISTS}/train.txt and val.txt with one image's name per line"
+        raise DataError(f"{root}: names no split; {advice}")
     return {name: (path,) for name, path in there.items()}
 
 

@@ -49,10 +49,7 @@ class RenderedHand:
         return _on_image(self.sleeve, self.sleeve.alpha, height, width)
 
     def box_xyxy(self) -> Floats:
-        """Returns the tight box (4,) in pixel edges around the pixels that the hand covers by half or more.
-
-        Without pixels outside the image, forearm and sleeve, with hidden pixels. Zeros for an empty mask.
-        """
+        """Returns the tight box (4,) of `hand_mask` in pixel edges, with hidden pixels; zeros if empty."""
         return mask_bounds(self.hand_alpha >= 0.5, self.skin.left, self.skin.top)
 
 
@@ -75,10 +72,7 @@ def mask_bounds(mask: Mask, left: int = 0, top: int = 0) -> Floats:
 def render_hand(
     hand: Hand, tone: Floats, light: Light, size: tuple[int, int], generator: Generator
 ) -> RenderedHand | None:
-    """Paints a placed hand of a skin tone (3,) BGR for an image of `size` (height, width).
-
-    Returns None if the hand is outside. The generator draws nails, creases and the sleeve.
-    """
+    """Paints a placed hand of a tone (3,) BGR on an image of `size` (h, w); returns None if it is outside."""
     low, high = hand.bounds()
     ends_low = (hand.forearm[:, :2] - 1.4 * hand.forearm[:, 3:]).min(axis=0)
     ends_high = (hand.forearm[:, :2] + 1.4 * hand.forearm[:, 3:]).max(axis=0)

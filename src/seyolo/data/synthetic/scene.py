@@ -11,7 +11,7 @@ import numpy as np
 from numpy.random import Generator
 
 from seyolo.data.synthetic import paint
-from seyolo.data.synthetic.paint import Array, Canvas, Floats, Image, Light
+from seyolo.data.synthetic.paint import Array, Canvas, Floats, Image
 
 SKIN_SHARE = 0.7
 """Fraction of the distractors in skin colours."""
@@ -29,15 +29,15 @@ def draw_background(generator: Generator, height: int, width: int) -> Image:
     return image
 
 
-def draw_distractor(image: Image, generator: Generator, light: Light) -> None:
+def draw_distractor(canvas: Canvas, generator: Generator) -> None:
     """Draws an object that is not a hand, 5 % to 60 % of the image's shorter side long."""
     painters = (_blob, _face, _limb, _stick, _star, _leaf, _fork)
     shares = (0.2, 0.15, 0.2, 0.12, 0.13, 0.08, 0.12)
-    height, width = image.shape[:2]
+    height, width = canvas.image.shape[:2]
     centre = np.array([generator.uniform(0, width), generator.uniform(0, height)], np.float32)
     size_px = min(height, width) * np.exp(generator.uniform(np.log(0.05), np.log(0.6)))
     painter = painters[generator.choice(len(painters), p=shares)]
-    painter(Canvas(image, light), generator, centre, float(size_px))
+    painter(canvas, generator, centre, float(size_px))
 
 
 def _ramp(generator: Generator, levels: Array) -> Image:
