@@ -10,8 +10,7 @@ from seyolo.data.datasets import Dataset, load_dataset
 from seyolo.errors import PlanError, UsageError
 from seyolo.files import write_text
 from seyolo.opening.description import CHECKPOINT
-from seyolo.opening.model import input_size, open_model, resized
-from seyolo.opening.network import save
+from seyolo.opening.network import input_size, open_model, resized, save
 from seyolo.options.build import build
 from seyolo.options.cut import CutOptions
 from seyolo.options.keywords import PruneKeywords
@@ -29,7 +28,7 @@ FORECAST_BACKENDS = ("onnxruntime",)
 
 
 def read_plan(path: Path) -> Plan:
-    """A plan from its file.
+    """Reads a plan from its file.
 
     Raises:
         PlanError: no such file, or not a plan.
@@ -163,11 +162,11 @@ class _Job:
 
 
 def plan_path(out: Path) -> Path:
-    """Where the plan of a slim model lies: `slim.plan.json` beside `slim.safetensors`."""
+    """Returns the path of a slim model's plan: `slim.plan.json` beside `slim.safetensors`."""
     return out.with_suffix(".plan.json")
 
 
 def _write_plan(path: Path, plan: Plan, dense: DarknetModel) -> None:
-    """The plan as JSON, and beside it an image of the channels before and after."""
+    """Writes the plan as JSON, and beside it an image of the channels before and after."""
     write_text(path, plan.to_json())
     plot_channels(*channel_rows(dense.network, plan.widths), path.with_suffix(".png"))
