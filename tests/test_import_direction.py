@@ -18,7 +18,7 @@ ROOMS = {
     "base": [
         "errors", "arguments", "options", "json_files", "files", "boxes", "detections", "letterbox",
         "darknet", "checkpoint", "opening.description", "progress", "runs", "runtime", "media", "detector",
-        "detecting", "opening.detector", "results", "options.budget",
+        "detecting", "opening.detector", "results",
     ],
     "torchnet": ["torchnet", "opening"],
     "torch_runtime": ["runtime.torch_backend"],
@@ -32,7 +32,7 @@ ROOMS = {
     "surface": ["__init__", "api", "verbs.benchmark"],
     "web": ["web"],
     "commands": ["commands"],
-    "cli": ["cli", "__main__"],
+    "cli": ["cli", "interrupts", "__main__"],
 }  # fmt: skip
 
 LIBRARY = {"base", "torchnet", "torch_runtime", "data", "evaluation", "training", "exporting", "pruning"}
@@ -56,7 +56,7 @@ MAY_IMPORT = {
 DOORS = {
     ("seyolo.runtime.choice", "seyolo.runtime.torch_backend"),
     ("seyolo.opening.detector", "seyolo.runtime.torch_backend"),
-    ("seyolo.opening.detector", "seyolo.opening.model"),
+    ("seyolo.opening.detector", "seyolo.opening.network"),
 }
 
 TORCH_ROOMS = {"torchnet", "torch_runtime", "training", "exporting", "verbs"}

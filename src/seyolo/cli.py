@@ -9,31 +9,26 @@ imported is imported inside `main`, so that Ctrl-C has its one line from the sta
 from __future__ import annotations
 
 import errno
-import math
 import os
 import signal
 import sys
-import threading
-import time
 import warnings
 from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, NoReturn
 
 from seyolo.errors import SeyoloError
+from seyolo.interrupts import INTERRUPTED, Interrupts, is_main_thread
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from types import FrameType
-    from typing import Any, Self, TextIO
+    from typing import Any, TextIO
 
     from cyclopts import App, Token
 
 PROCESSES = "seyolo.training.distributed"
 """What joins the processes that torchrun starts."""
-DONE, USER_CAN_MEND, INTERRUPTED, TERMINATED = 0, 2, 130, 143
-ASK_AGAIN_S, LONGEST_WAIT_S = 0.02, 1.0
-HAS_ALARM = hasattr(signal, "setitimer")
+DONE, USER_CAN_MEND = 0, 2
 TRAIN_PACKAGES = ("torch", "faster_coco_eval", "scipy", "onnx", "onnxscript", "matplotlib", "jinja2")
 VERBS = {
     "slim": "Photos in, a slim detector and its before/after table out: the whole way in one command.",
@@ -99,14 +94,14 @@ def command() -> NoReturn:
         code = main()
     except KeyboardInterrupt:  # before `main` listens, or behind it
         code = _stop("interrupted", INTERRUPTED)
-    if _is_main_thread():
+    if is_main_thread():
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     sys.exit(code)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command line, `sys.argv` by default, and returns the exit code."""
-    with _Interrupts() as interrupts:
+    with Interrupts() as interrupts:
         try:
             _run(arguments)
         except KeyboardInterrupt as interrupt:
@@ -115,68 +110,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if not interrupts.seen:
                 return _code_of(error)
         return _stop("interrupted", interrupts.code) if interrupts.seen else DONE
-
-
-class _Interrupts:
-    """Ctrl-C and SIGTERM as a KeyboardInterrupt, but never in the middle of an import.
-
-    SIGTERM is how containers and services are stopped; what is being written is finished or taken back just
-    the same. Among the processes of torchrun it stays what it is: one that waits for another in C++ would not
-    hear it otherwise.
-
-    In an import either would often come out as another error, and libraries written in C++ take the process
-    down. It waits for the end of the import, where the system has an alarm to ask again: a thread would have
-    to take locks that the interrupted code may hold. An import that takes longer than a second is the start
-    of the program, where there is nothing to clean up.
-    """
-
-    def __init__(self) -> None:
-        self.seen = False
-        self.code = INTERRUPTED
-        self._last_moment_s = math.inf
-        self._before: dict[int, Any] = {}
-
-    def __enter__(self) -> Self:
-        if _is_main_thread():
-            numbers = [signal.SIGINT]
-            if HAS_ALARM:
-                numbers.append(signal.SIGALRM)
-            if "RANK" not in os.environ:
-                numbers.append(signal.SIGTERM)
-            self._before = {number: signal.signal(number, self._interrupt) for number in numbers}
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if HAS_ALARM and self._before:
-            signal.setitimer(signal.ITIMER_REAL, 0)
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _interrupt(self, number: int, frame: FrameType | None) -> None:
-        self.seen = True
-        if number == signal.SIGTERM:
-            self.code = TERMINATED
-        if not (HAS_ALARM and _is_importing(frame)):
-            self._last_moment_s = math.inf
-            raise KeyboardInterrupt
-        self._last_moment_s = min(self._last_moment_s, time.monotonic() + LONGEST_WAIT_S)
-        if time.monotonic() >= self._last_moment_s:
-            os.write(2, b"interrupted\n")
-            os._exit(self.code)
-        signal.setitimer(signal.ITIMER_REAL, ASK_AGAIN_S)
-
-
-def _is_importing(frame: FrameType | None) -> bool:
-    while frame is not None:
-        if frame.f_code.co_filename == "<frozen importlib._bootstrap>":
-            return True
-        frame = frame.f_back
-    return False
-
-
-def _is_main_thread() -> bool:
-    """Only there may signals be handled."""
-    return threading.current_thread() is threading.main_thread()
 
 
 def _run(arguments: Sequence[str] | None) -> None:

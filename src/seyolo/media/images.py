@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -22,16 +24,38 @@ from seyolo.media.image_format import header_size, is_complete, num_pixels
 Image = str | Path | UInt8[np.ndarray, "H W 3"]
 """A file, or a decoded image (H, W, 3) uint8 in OpenCV's BGR order."""
 
-IMAGE_ENDINGS = (".avif", ".bmp", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
-"""Endings of image files, in any case of letters."""
-
 MOST_PIXELS = 1 << 28
 """Largest image that is decoded: more than any camera has. A small file can declare billions of pixels."""
 
 
+class FileKinds(NamedTuple):
+    """Files that arguments may name: endings, and the words of the messages about others and missing ones."""
+
+    endings: tuple[str, ...]
+    not_one: str
+    place: str
+    none: str
+
+    def has(self, name: str | Path) -> bool:
+        """Tells whether a name has one of the endings, in any case of letters."""
+        return os.path.splitext(name)[1].lower() in self.endings
+
+    def known(self) -> str:
+        """Returns the endings for a message."""
+        return "known kinds: " + " ".join(ending.removeprefix(".") for ending in self.endings)
+
+
+IMAGES = FileKinds(
+    (".avif", ".bmp", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"),
+    "not an image",
+    "image or folder",
+    "no image",
+)
+
+
 def is_image(path: str | Path) -> bool:
     """Tells whether a name has the ending of an image file."""
-    return os.path.splitext(path)[1].lower() in IMAGE_ENDINGS
+    return IMAGES.has(path)
 
 
 def read_image(path: str | Path) -> UInt8[np.ndarray, "H W 3"]:
@@ -125,7 +149,7 @@ def _decode(data: bytes, source: str | Path) -> UInt8[np.ndarray, "H W 3"]:
     except cv2.error as error:
         raise DataError(f"{source}: the image cannot be decoded: {error.err or error}") from None
     if image is None:
-        raise DataError(f"{source}: not an image, or a damaged one; known kinds: {_kinds()}")
+        raise DataError(f"{source}: not an image, or a damaged one; {IMAGES.known()}")
     return np.asarray(image, dtype=np.uint8)
 
 
@@ -137,55 +161,50 @@ def find_images(sources: Sequence[str | Path]) -> list[Path]:
     Raises:
         DataError: a source that names no image.
     """
-    found: dict[str, None] = {}
-    for source in sources:
-        found.update(dict.fromkeys(_images_of(source)))
-    if not found:
-        raise DataError("no images given; name an image, a folder or a pattern such as 'photos/*.jpg'")
-    return [Path(name) for name in found]
+    return [Path(name) for name in merged([files_named(str(source), IMAGES) for source in sources])]
 
 
-def _images_of(source: str | Path) -> list[str]:
-    path = Path(source)
-    if path.is_dir():
-        return images_in(path)
-    if path.exists():
-        if not is_image(path):
-            raise DataError(f"{path}: not an image by its name; known kinds: {_kinds()}")
-        return [str(path)]
-    if not glob.has_magic(str(source)):
-        raise DataError(f"{path}: there is no such image or folder")
-    matches = matching(str(source), is_image)
-    if not matches:
-        raise DataError(f"{source}: no image matches this pattern; known kinds: {_kinds()}")
-    return matches
-
-
-def images_in(folder: Path) -> list[str]:
-    """Returns the paths of the images directly in a folder, sorted by name, as text to save memory.
+def merged(named: Sequence[list[str]]) -> list[str]:
+    """Returns the names of several arguments, each once.
 
     Raises:
-        DataError: the folder holds no images.
+        DataError: there are no arguments.
     """
+    if not named:
+        raise DataError("no images given; name an image, a folder or a pattern such as 'photos/*.jpg'")
+    return named[0] if len(named) == 1 else list(dict.fromkeys(chain(*named)))
+
+
+def files_named(argument: str, kinds: FileKinds) -> list[str]:
+    """Returns the files that a file name, folder or glob pattern names; a folder names its images.
+
+    Raises:
+        DataError: the argument names none.
+    """
+    path = Path(argument)
+    if path.is_dir():
+        return _images_in(path)
+    if path.exists():
+        if not kinds.has(path):
+            raise DataError(f"{path}: {kinds.not_one} by its name; {kinds.known()}")
+        return [str(path)]
+    if not glob.has_magic(argument):
+        raise DataError(f"{path}: there is no such {kinds.place}")
+    found = glob.iglob(argument, recursive=True)
+    names = {str(Path(match)) for match in found if kinds.has(match) and os.path.isfile(match)}
+    if not names:
+        raise DataError(f"{argument}: {kinds.none} matches this pattern; {kinds.known()}")
+    return sorted(names, key=lambda name: name.replace(os.sep, "\0"))  # as if by the parts of their paths
+
+
+def _images_in(folder: Path) -> list[str]:
+    """Returns the paths of the images directly in a folder, sorted by name, as text to save memory."""
     with os.scandir(folder) as entries:
         names = [entry.name for entry in entries if is_image(entry.name) and entry.name[0] != "."]
     if not names:
         raise DataError(
-            f"{folder}: no images in this folder; known kinds: {_kinds()}. "
+            f"{folder}: no images in this folder; {IMAGES.known()}. "
             f"For those in its subfolders give the pattern '{folder}/**/*'"
         )
-    names.sort()
     start = "" if folder == Path() else os.path.join(folder, "")
-    return [start + name for name in names]
-
-
-def matching(pattern: str, is_wanted: Callable[[str], bool]) -> list[str]:
-    """Returns the files that match a glob pattern and whose names are wanted, sorted folder by folder."""
-    found = glob.iglob(pattern, recursive=True)
-    names = [str(Path(match)) for match in found if is_wanted(match) and os.path.isfile(match)]
-    # As if sorted by the parts of their paths.
-    return sorted(names, key=lambda name: name.replace(os.sep, "\0"))
-
-
-def _kinds() -> str:
-    return " ".join(ending.removeprefix(".") for ending in IMAGE_ENDINGS)
+    return [start + name for name in sorted(names)]

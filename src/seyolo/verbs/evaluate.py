@@ -9,7 +9,7 @@ from seyolo.evaluation.ap import Metrics
 from seyolo.evaluation.evaluate import Judgement
 from seyolo.evaluation.oxford import BOXES_FILE, oxford_metrics
 from seyolo.evaluation.splits import judge_splits, metrics_of
-from seyolo.opening.model import input_size, open_model
+from seyolo.opening.network import input_size, open_model
 from seyolo.progress import Progress
 from seyolo.report.figures.train_run import write_validation_figures
 from seyolo.runtime.choice import is_exported, open_backend

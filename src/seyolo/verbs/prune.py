@@ -10,8 +10,7 @@ from seyolo.data.datasets import Dataset, load_dataset
 from seyolo.errors import PlanError, UsageError
 from seyolo.files import write_text
 from seyolo.opening.description import CHECKPOINT
-from seyolo.opening.model import input_size, open_model, resized
-from seyolo.opening.network import save
+from seyolo.opening.network import input_size, open_model, resized, save
 from seyolo.options.build import build
 from seyolo.options.cut import CutOptions
 from seyolo.options.keywords import PruneKeywords

@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 from jaxtyping import UInt8
 
-from seyolo.data.batches.background import in_background
 from seyolo.data.datasets import Sample
 from seyolo.letterbox import Mode, Placement, letterbox
+from seyolo.media.ahead import in_background
 from seyolo.media.images import read_image
 
 EvaluationBatch = tuple[UInt8[np.ndarray, "b h w 3"], list[Placement], Sequence[Sample]]

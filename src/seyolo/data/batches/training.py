@@ -23,10 +23,10 @@ from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
 from seyolo.data.batches.augment import compose, draw_layout
-from seyolo.data.batches.background import in_background
 from seyolo.data.batches.image_cache import ImageCache
 from seyolo.data.datasets import Sample
 from seyolo.errors import DataError
+from seyolo.media.ahead import in_background
 from seyolo.options.augmentation import Augmentation
 
 PREFETCH = 4
@@ -149,17 +149,12 @@ class BatchMaker:
     """Makes the batches of a loader.
 
     Holds no reference to the loader: a cycle would delay shutdown of the workers until garbage collection.
-
-    Attributes:
-        cache: source images.
-        seed: of the augmentation.
-        first, share: first image and number of images of every batch that are made here.
     """
 
-    cache: ImageCache
-    seed: int
-    first: int
-    share: int
+    cache: ImageCache  # source images
+    seed: int  # of the augmentation
+    first: int  # first image and number of images of every batch that are made here
+    share: int  # first image and number of images of every batch that are made here
 
     def batch(self, job: BatchJob) -> TrainingBatch:
         """Makes a batch."""

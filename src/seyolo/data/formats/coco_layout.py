@@ -20,12 +20,12 @@ _ANYWHERE = re.compile("train|val|test", re.IGNORECASE)
 
 
 class _Named(NamedTuple):
-    """Split in a file name: the split, its word, the name from the word on, and the name without the word."""
+    """Split in a file name."""
 
     split: str
-    word: str
-    tail: str
-    pattern: str
+    word: str  # that names it
+    tail: str  # the name from the word on
+    pattern: str  # the name without the word
 
 
 def find_splits(source: Path) -> tuple[str, dict[str, Path]]:

@@ -20,11 +20,9 @@ from typing import Literal
 
 import numpy as np
 
-from seyolo.data.formats.data_yaml import write_data_yaml
-from seyolo.data.formats.yolo import label_rows
-from seyolo.data.output_folder import output_folder
 from seyolo.data.oxford.annotations import CORNERS, Hand, read_annotation
 from seyolo.data.oxford.archives import extract
+from seyolo.data.writing import label_rows, output_folder, write_data_yaml
 from seyolo.errors import DataError, UsageError
 from seyolo.media.images import check_complete, encoded_size
 

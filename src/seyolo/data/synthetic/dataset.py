@@ -14,9 +14,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from seyolo.data.formats.data_yaml import write_data_yaml
-from seyolo.data.formats.yolo import label_rows
-from seyolo.data.output_folder import output_folder
 from seyolo.data.synthetic.hand import Hand, random_hand
 from seyolo.data.synthetic.paint import (
     Floats,
@@ -30,6 +27,7 @@ from seyolo.data.synthetic.paint import (
 )
 from seyolo.data.synthetic.render import Mask, render_hand
 from seyolo.data.synthetic.scene import draw_background, draw_distractor
+from seyolo.data.writing import label_rows, output_folder, write_data_yaml
 from seyolo.errors import UsageError
 
 NUM_HANDS_SHARES = (0.1, 0.36, 0.26, 0.14, 0.14)

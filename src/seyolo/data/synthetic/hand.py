@@ -61,23 +61,14 @@ POSE_WEIGHTS = (4.0, 1.5, 2.0, 2.0, 2.0, 1.5, 1.5, 1.0, 1.0, 1.0, 0.7, 0.7, 1.0)
 
 @dataclass(frozen=True)
 class Hand:
-    """A posed hand; positions are in units of 100 mm, or in pixels after `placed`.
+    """A posed hand; positions are in units of 100 mm, or in pixels after `placed`."""
 
-    Attributes:
-        joints: (5, 4, 3) xyz, thumb first, from the base joint to the tip.
-        radii: (5, 4) radius at each joint.
-        dorsal: (5, 3, 3) unit vectors, for each bone the direction of its nail or knuckle side.
-        palm: (6, 4) spheres xyz, radius, whose hull is the palm.
-        palm_lines: (3, 6, 3) three creases of the palm.
-        forearm: (2, 4) spheres xyz, radius, at the wrist and where the forearm ends.
-    """
-
-    joints: Array
-    radii: Array
-    dorsal: Array
-    palm: Array
-    palm_lines: Array
-    forearm: Array
+    joints: Array  # (5, 4, 3) xyz, thumb first, from the base joint to the tip
+    radii: Array  # (5, 4) radius at each joint
+    dorsal: Array  # (5, 3, 3) unit vectors, for each bone the direction of its nail or knuckle side
+    palm: Array  # (6, 4) spheres xyz, radius, whose hull is the palm
+    palm_lines: Array  # (3, 6, 3) three creases of the palm
+    forearm: Array  # (2, 4) spheres xyz, radius, at the wrist and where the forearm ends
 
     def bounds(self) -> tuple[Array, Array]:
         """Returns the smallest and largest xy of the hand without its forearm."""

@@ -35,17 +35,11 @@ SMALLEST_CREASED_RADIUS_PX = 3.0
 
 @dataclass(frozen=True)
 class RenderedHand:
-    """A hand as pixels.
+    """A hand as pixels."""
 
-    Attributes:
-        skin: hand and bare forearm.
-        hand_alpha: (h, w) coverage by the hand alone, on the window of `skin`.
-        sleeve: cloth over the forearm, if any.
-    """
-
-    skin: Layer
-    hand_alpha: Floats
-    sleeve: Layer | None
+    skin: Layer  # hand and bare forearm
+    hand_alpha: Floats  # (h, w) coverage by the hand alone, on the window of `skin`
+    sleeve: Layer | None  # cloth over the forearm, if any
 
     def hand_mask(self, height: int, width: int) -> Mask:
         """Returns the pixels (height, width) of the image that the hand covers by half or more."""
