@@ -35,6 +35,10 @@ def evaluate(
         size: side of the square input in pixels, by default the model's own.
         out: a folder for curves, and for images with what is labelled and found.
         progress: where to tell how far it is.
+
+    Example:
+        >>> seyolo.evaluate("hand", "hands/data.yaml", "val")
+        {'val': Metrics(ap=..., ap50=...)}
     """
     detector = _opened(model) if isinstance(model, str | Path) else model
     dataset = data if isinstance(data, Dataset) else load_dataset(data)
@@ -55,7 +59,12 @@ def evaluate_oxford(
     out: str | Path | None = None,
     progress: Progress | None = None,
 ) -> dict[str, dict[str, Metrics]]:
-    """AP by the Oxford Hand protocols, `all` and `official`, per split; arguments as in `evaluate`."""
+    """AP by the Oxford Hand protocols, `all` and `official`, per split; arguments as in `evaluate`.
+
+    Example:
+        >>> seyolo.api.evaluate_oxford(seyolo.load("hand.safetensors"), "oxford/data.yaml", "test")
+        {'test': {'all': Metrics(ap=..., ap50=...), 'official': Metrics(ap=..., ap50=...)}}
+    """
     dataset = data if isinstance(data, Dataset) else load_dataset(data)
     judgement = _judge(model, dataset, split, size=size, out=out, progress=progress)
     table = dataset.source.parent / BOXES_FILE

@@ -73,7 +73,8 @@ def train(
 
     Example:
         >>> trained = seyolo.train("hands/data.yaml", "yolov3-tiny@0.25", epochs=20, size=320)
-        >>> trained.best_ap
+        >>> 0 <= trained.best_ap <= 1
+        True
     """
     given = {**keywords, "data": data, "model": model and str(model)}
     chosen = build(TrainOptions, "train", options, given)
@@ -94,6 +95,10 @@ def resume_train(
 
     Raises:
         TrainingError: the folder holds no run of `train`.
+
+    Example:
+        >>> seyolo.api.resume_train("runs/train/train").model.names
+        ('hand',)
     """
     folder = existing_run(folder, TRAIN_FILE)
     options = read_train_options(folder)
