@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from seyolo.darknet.cfg import Network
 from seyolo.darknet.graph import IMAGE, channels, inputs
-from seyolo.darknet.sections import TensorShapes
+from seyolo.darknet.sections.base import TensorShapes
 from seyolo.errors import ExportError, WeightsError
 from seyolo.files import replacing
 
@@ -65,8 +65,7 @@ def read_weights(path: str | Path, network: Network, cutoff: int | None = None) 
     Args:
         path: the file. A file whose name ends in `.conv.N` holds only the layers before N.
         network: the network of the file.
-        cutoff: read only the layers before this one: the backbone from a larger file. The rest of the file is
-            then ignored.
+        cutoff: read only the layers before this one, a backbone; the rest of the file is then ignored.
 
     Raises:
         WeightsError: the file is missing, too short, too long, holds NaN, or the network has a `[cbam]`.
@@ -105,8 +104,8 @@ def write_weights(
     """
     for index, section in enumerate(network.layers):
         if not section.in_darknet:
-            message = f"{_where(network, index)} has no form in Darknet's files; export the network to ONNX"
-            raise ExportError(message)
+            where = _where(network, index)
+            raise ExportError(f"{where} has no form in Darknet's files; export the network to ONNX")
     check_state(state, tensor_shapes(network))
     with replacing(path) as temporary, temporary.open("wb") as file:
         file.write(struct.pack("<3iQ", 0, 2, 5, seen))

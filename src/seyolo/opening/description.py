@@ -10,7 +10,7 @@ from typing import cast
 from seyolo.checkpoint import Checkpoint, read_checkpoint
 from seyolo.darknet.cfg import Network, read_cfg
 from seyolo.darknet.edit import attach, set_classes
-from seyolo.darknet.placement import GateKind, Place, default_place
+from seyolo.darknet.placement import GateKind, Site, default_site
 from seyolo.darknet.sections import Join
 from seyolo.darknet.zoo import ZOO, is_zoo_name, network_from_name
 from seyolo.errors import UsageError
@@ -64,19 +64,19 @@ def describe(model: str | Path, num_classes: int | None = None) -> tuple[Network
 def gates_of(network: Network, options: ModelOptions) -> Attention | None:
     """Returns the gates that the options ask for; None without attention.
 
-    Without a place the gates are attached at the first that the network has of `residual`, `neck`, `head`.
+    Without a site the gates are attached at the first that the network has of `residual`, `neck`, `head`.
     """
     if options.attention is None:
         return None
-    places = options.at or (default_place(network, options.attention),)
-    return Attention(options.attention, tuple(places), options.reduction, options.join)
+    sites = options.at or (default_site(network, options.attention),)
+    return Attention(options.attention, tuple(sites), options.reduction, options.join)
 
 
 def with_options(network: Network, options: ModelOptions) -> Network:
     """Returns the network with the number of classes and the gates that the options ask for.
 
     Raises:
-        ModelError: the network has no such place.
+        ModelError: the network has no such site.
     """
     if options.num_classes is not None:
         network = set_classes(network, options.num_classes)
@@ -90,6 +90,6 @@ def make_attention(
     model: str | Network, kind: GateKind | None, at: str | Sequence[str], reduction: int, join: Join
 ) -> Attention | None:
     """Returns the gates that single values ask for, as `gates_of` does for options."""
-    places = cast("tuple[Place, ...]", (at,) if isinstance(at, str) else tuple(at))
+    sites = cast("tuple[Site, ...]", (at,) if isinstance(at, str) else tuple(at))
     network = describe(model)[0] if isinstance(model, str) else model
-    return gates_of(network, ModelOptions(None, None, kind, places, reduction, join))
+    return gates_of(network, ModelOptions(None, None, kind, sites, reduction, join))

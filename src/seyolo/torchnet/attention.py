@@ -24,7 +24,7 @@ from torch import Tensor
 from seyolo.darknet import edit, graph
 from seyolo.darknet.cfg import Network
 from seyolo.darknet.edit import Attached, Gate
-from seyolo.darknet.placement import PLACES, GateKind
+from seyolo.darknet.placement import SITES, GateKind
 from seyolo.darknet.sections import AvgPool, Convolutional, Dropout, Join, MaxPool, Route, Upsample
 from seyolo.torchnet.build import DarknetModel, build
 
@@ -58,7 +58,7 @@ def attach(
         generator: for the random kernels inside the gates.
 
     Raises:
-        ModelError: an option that does not exist, or a place the network does not have.
+        ModelError: an option that does not exist, or a site the network does not have.
     """
     attached = edit.attach(model.network, kind, at, reduction, join)
     gated = build(attached.network, model.names, generator).to(next(model.parameters()).device)
@@ -70,9 +70,9 @@ def attach(
 
 def _describe(attached: Attached, reduction: int) -> dict[str, object]:
     first = attached.gates[0]
-    used = {gate.place for gate in attached.gates}
-    places = [place for place in PLACES if place in used]
-    return {"kind": first.kind, "at": places, "join": first.join, "reduction": reduction}
+    used = {gate.site for gate in attached.gates}
+    sites = [site for site in SITES if site in used]
+    return {"kind": first.kind, "at": sites, "join": first.join, "reduction": reduction}
 
 
 @torch.no_grad()

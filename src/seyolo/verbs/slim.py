@@ -109,7 +109,7 @@ def run_slim(
     """Trains, prunes, fine-tunes, evaluates, exports and reports.
 
     Args:
-        options: the options, with model, epochs and places of attention filled in.
+        options: the options, with model, epochs and sites of attention filled in.
         folder: the run's folder.
         resume: continue the run in `folder`; its controls keep their rows beside new ones.
         progress: receives how far the run is.
@@ -146,7 +146,7 @@ def run_slim(
 
 
 def _resolved(options: SlimOptions) -> SlimOptions:
-    """Returns the options with model, places of attention and epochs of dense training filled in.
+    """Returns the options with model, sites of attention and epochs of dense training filled in.
 
     Raises:
         UsageError: no dense training of weights that are not trained.
