@@ -62,10 +62,8 @@ def tensors_per_layer(network: Network) -> Iterator[TensorShapes]:
 def read_weights(path: str | Path, network: Network, cutoff: int | None = None) -> dict[str, FloatArray]:
     """Reads a Darknet `.weights` file: tensors by name. Negative variances become 0.
 
-    Args:
-        path: the file. A file whose name ends in `.conv.N` holds only the layers before N.
-        network: the network of the file.
-        cutoff: read only the layers before this one, a backbone; the rest of the file is then ignored.
+    A file whose name ends in `.conv.N` holds only the layers before N. With `cutoff` only the layers before
+    that one are read, a backbone, and the rest of the file is ignored.
 
     Raises:
         WeightsError: the file is missing, too short, too long, holds NaN, or the network has a `[cbam]`.
@@ -92,11 +90,7 @@ def write_weights(
 ) -> None:
     """Writes a Darknet `.weights` file, version 0.2.5, atomically.
 
-    Args:
-        path: the file, replaced when the new one is complete.
-        network: the network of `state`.
-        state: tensors by name, exactly those of `tensor_shapes`.
-        seen: number of images the network was trained on.
+    `state` has exactly the tensors of `tensor_shapes`; `seen` counts the images the network was trained on.
 
     Raises:
         ExportError: the network has a `[cbam]`, which Darknet does not have.

@@ -124,17 +124,12 @@ class Section(Keys, ABC):
     def output_channels(self, widths: Sequence[int]) -> int:
         """Returns the number of output channels, given those of each layer it reads.
 
-        Raises:
-            WiringError: the channels do not fit each other.
+        A `WiringError` says why the channels do not fit each other; so does `output_size` for sizes.
         """
 
     @abstractmethod
     def output_size(self, sizes: Sequence[Size]) -> Size:
-        """Returns the size of the output, given that of each layer it reads.
-
-        Raises:
-            WiringError: the sizes do not fit the section.
-        """
+        """Returns the size of the output, given that of each layer it reads."""
 
     @abstractmethod
     def output_stride(self, strides: Sequence[Fraction]) -> Fraction | None:

@@ -76,7 +76,7 @@ def pyramid(stack: Stack, windows: Sequence[int] = (5, 9, 13)) -> tuple[int, ...
     """Spatial pyramid pooling: the layer in front and its maxima over ever larger windows, unjoined."""
     source = stack.last
     levels = [source]
-    for window in windows:
+    for window in windows:  # SPP (He 2015) with stride 1, as in YOLOv3-SPP
         if len(levels) > 1:
             stack.route(source)
         levels.append(stack.maxpool(window, 1))
