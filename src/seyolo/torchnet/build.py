@@ -62,8 +62,12 @@ class DarknetModel(nn.Module):
             raise ModelError(f"{len(self.names)} names for {num_classes} classes: give one name per class")
         self.provenance: dict[str, object] = dict(provenance or {})
         tensor_shapes(network)  # refuses a network that is too large before anything is allocated
-        self.layers = nn.ModuleList(_make_layers(network))
         self._inputs = graph.inputs(network)
+        widths = (*graph.channels(network), network.net.channels)  # [-1] is the image
+        self.layers = nn.ModuleList(
+            make_layer(section, [widths[source] for source in sources])
+            for section, sources in zip(network.layers, self._inputs, strict=True)
+        )
         self._unread_after = _unread_after(self._inputs)
         self._step = graph.max_stride(network)
 
@@ -94,11 +98,11 @@ class DarknetModel(nn.Module):
             expected = f"(N, {channels}, H, W) with H and W multiples of {self._step}"
             raise UsageError(f"images must have shape {expected}, got {tuple(images.shape)}")
         height, width = images.shape[2:]
-        raw = [
+        decoded = [
             head.decode(logits, (height / logits.shape[1], width / logits.shape[2]))
             for head, logits in zip(self.heads, self.forward_heads(images), strict=True)
         ]
-        return torch.cat(raw, dim=1)
+        return torch.cat(decoded, dim=1)
 
     def forward_heads(self, images: Float[Tensor, "N 3 H W"]) -> list[Float[Tensor, "N H W A 5+C"]]:
         """Returns the undecoded predictions of each detection layer: tx, ty, tw, th, objectness, classes."""
@@ -182,14 +186,8 @@ def to_checkpoint(model: DarknetModel) -> Checkpoint:
     return Checkpoint(model.network, state, model.names, dict(model.provenance))
 
 
-def _make_layers(network: Network) -> Iterator[nn.Module]:
-    widths = (*graph.channels(network), network.net.channels)  # [-1] is the image
-    for section, sources in zip(network.layers, graph.inputs(network), strict=True):
-        yield make_layer(section, [widths[source] for source in sources])
-
-
 def _unread_after(inputs: Sequence[Sequence[int]]) -> list[list[int]]:
-    """Per layer the outputs nobody reads any more once it has run: they are freed there."""
+    """Returns, per layer, the outputs that no later layer reads: they are freed once it has run."""
     last_reader = {index: index for index in range(len(inputs))}
     for index, sources in enumerate(inputs):
         last_reader |= dict.fromkeys(sources, index)

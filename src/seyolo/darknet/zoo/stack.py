@@ -43,11 +43,7 @@ FAR = 10
 
 @dataclass
 class Stack:
-    """Layers under construction, how many channels each has, and the choices that all of them share.
-
-    Raises:
-        ModelError: `num_classes` below 1 or `width` outside (0, 8].
-    """
+    """Layers under construction, how many channels each has, and the choices that all of them share."""
 
     num_classes: int
     width: float
