@@ -16,8 +16,8 @@ import time
 from cut_yolov3 import random_model
 
 from seyolo.errors import BudgetError
+from seyolo.options.budget import parse_budgets
 from seyolo.progress import Lines
-from seyolo.pruning.planning.budget import parse_budgets
 from seyolo.pruning.planning.latency import LatencyTable, latency_table
 from seyolo.pruning.planning.planner import Planner
 from seyolo.torchnet.build import DarknetModel, to_checkpoint

@@ -21,8 +21,8 @@ from seyolo.runtime.protocol import Precision
 from seyolo.runtime.torch_backend import TorchBackend
 from seyolo.torchnet.build import DarknetModel, build
 from seyolo.training.config import TrainConfig
-from seyolo.training.cuda_graph import RecordedHeads
 from seyolo.training.distributed import SINGLE_PROCESS
+from seyolo.training.gpu import RecordedHeads
 from seyolo.training.loop import train
 from seyolo.training.sparsity import make_sparsity
 from seyolo.training.step import TrainingStep

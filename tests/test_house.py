@@ -92,7 +92,15 @@ def test_words_and_budget_kinds(house: ModuleType, monkeypatch: pytest.MonkeyPat
         prose="'''About sam.'''\nsame = 0",
         kinds="Budget = 0\nKind = Literal['params', 'macs']",
         chooses="def f(budgets): return budgets[0].kind == 'params'",
+        limits="class ParamsBudget: ...",
+        costs="class CostModel:\n    def params(self): ...",
+        other="class Network:\n    def params(self): ...",
         report="def f(budgets): return {'params': 1, 'macs': 2, 'stage': 3}",
     )
     assert house.files_of_word("sam") == ["seyolo.layer", "seyolo.table"]
-    assert house.files_of_budget("params") == ["seyolo.chooses", "seyolo.kinds"]
+    assert house.files_of_budget("params") == [
+        "seyolo.chooses",
+        "seyolo.costs",
+        "seyolo.kinds",
+        "seyolo.limits",
+    ]

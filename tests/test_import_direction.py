@@ -18,7 +18,7 @@ ROOMS = {
     "base": [
         "errors", "arguments", "options", "json_files", "files", "boxes", "detections", "letterbox",
         "darknet", "checkpoint", "opening.description", "progress", "runs", "runtime", "media", "detector",
-        "detecting", "opening.detector", "results", "pruning.planning.budget",
+        "detecting", "opening.detector", "results",
     ],
     "torchnet": ["torchnet", "opening"],
     "torch_runtime": ["runtime.torch_backend"],
@@ -32,7 +32,7 @@ ROOMS = {
     "surface": ["__init__", "api", "verbs.benchmark"],
     "web": ["web"],
     "commands": ["commands"],
-    "cli": ["cli", "__main__"],
+    "cli": ["cli", "interrupts", "__main__"],
 }  # fmt: skip
 
 LIBRARY = {"base", "torchnet", "torch_runtime", "data", "evaluation", "training", "exporting", "pruning"}
@@ -56,7 +56,7 @@ MAY_IMPORT = {
 DOORS = {
     ("seyolo.runtime.choice", "seyolo.runtime.torch_backend"),
     ("seyolo.opening.detector", "seyolo.runtime.torch_backend"),
-    ("seyolo.opening.detector", "seyolo.opening.model"),
+    ("seyolo.opening.detector", "seyolo.opening.network"),
 }
 
 TORCH_ROOMS = {"torchnet", "torch_runtime", "training", "exporting", "verbs"}
@@ -68,7 +68,6 @@ TORCH_MODULES = {
     "seyolo.pruning.cutting.reconstruct",
     "seyolo.pruning.importance.built_in",
     "seyolo.pruning.importance.obs",
-    "seyolo.pruning.importance.position_weights",
     "seyolo.pruning.importance.taylor",
 }
 
@@ -138,7 +137,7 @@ def test_nothing_for_the_base_install_loads_pytorch() -> None:
         module.removesuffix(".__init__")
         for module in MODULES
         if (room_of(module) in {"base", "data", "commands", "cli"} and module not in TORCH_MODULES)
-        or module in {"seyolo.__init__", "seyolo.verbs.benchmark", "seyolo.evaluation.splits"}
+        or module in {"seyolo.__init__", "seyolo.verbs.benchmark", "seyolo.evaluation.evaluate"}
     ]
     names.remove("seyolo.__main__")
     if find_spec("openvino") is None:

@@ -38,6 +38,8 @@ DATA_FORMATS = ("voc",)
 """What the files of a change are counted by; one that no file names any more is a missed figure."""
 USERS = "seyolo.darknet.zoo."
 """Networks use sections, and are named after data sets; a new one of these needs none of them."""
+WRITTEN = "seyolo.options.keywords"
+"""Written by tools/option_keywords.py, not by hand."""
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -359,7 +361,7 @@ def files_of_option(name: str) -> list[str]:
         new = handed_on(modules()[use.file], use.name) - seen
         seen |= new
         waiting += new
-    return sorted(files)
+    return sorted(files - {WRITTEN})
 
 
 def words_of(text: str) -> list[str]:
@@ -382,8 +384,24 @@ def files_of_word(word: str) -> list[str]:
 
 
 def files_of_budget(kind: str) -> list[str]:
-    """Files that decide by a budget's kind: compare it, list it as a type, or keep a table by kind."""
-    return sorted(module.name for module in modules().values() if _decides_by(module, kind))
+    """Files that know a budget's kind: define or count it, compare it, list it, or keep a table by kind."""
+    return sorted(
+        module.name
+        for module in modules().values()
+        if _defines(module, f"{kind.capitalize()}Budget")
+        or _defines(module, f"CostModel.{kind}")
+        or _decides_by(module, kind)
+    )
+
+
+def _defines(module: Module, name: str) -> bool:
+    """The file defines a class, or a method of a class, of this name."""
+    owner, _, method = name.partition(".")
+    return any(
+        not method or any(isinstance(item, Function) and item.name == method for item in node.body)
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.ClassDef) and node.name == owner
+    )
 
 
 def _decides_by(module: Module, kind: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from seyolo.opening.model import input_size, open_model, resized
+from seyolo.opening.network import input_size, open_model, resized
 from seyolo.options.cut import CutOptions as PlanOptions
 from seyolo.report.pages.write import write_report
 from seyolo.torchnet.device import torch_device

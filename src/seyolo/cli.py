@@ -1,39 +1,33 @@
-"""The command line: verbs by name, loaded when called, and what becomes of their errors.
+"""Command line: verbs by name, loaded when called, and exit codes of their errors.
 
-Exit codes: 0 done, 2 the user can mend it, 130 interrupted by Ctrl-C and 143 by SIGTERM, 1 (with a traceback)
-a bug of ours.
-Nothing here imports PyTorch or NumPy, so that `seyolo --help` is quick, and what takes its time to be
-imported is imported inside `main`, so that Ctrl-C has its one line from the start.
+Exit codes: 0 done, 2 an error that the user can mend, 130 interrupted by Ctrl-C, 143 by SIGTERM, 1 (with a
+traceback) a bug of ours. Nothing here imports PyTorch or NumPy; slow imports stand inside `main`, so that
+Ctrl-C prints one line from the start.
 """
 
 from __future__ import annotations
 
 import errno
-import math
 import os
 import signal
 import sys
-import threading
-import time
 import warnings
 from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, NoReturn
 
 from seyolo.errors import SeyoloError
+from seyolo.interrupts import INTERRUPTED, Interrupts, is_main_thread
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from types import FrameType
-    from typing import Any, Self, TextIO
+    from typing import Any, TextIO
 
     from cyclopts import App, Token
 
 PROCESSES = "seyolo.training.distributed"
-"""What joins the processes that torchrun starts."""
-DONE, USER_CAN_MEND, INTERRUPTED, TERMINATED = 0, 2, 130, 143
-ASK_AGAIN_S, LONGEST_WAIT_S = 0.02, 1.0
-HAS_ALARM = hasattr(signal, "setitimer")
+"""Joins the processes that torchrun starts."""
+DONE, USER_CAN_MEND = 0, 2
 TRAIN_PACKAGES = ("torch", "faster_coco_eval", "scipy", "onnx", "onnxscript", "matplotlib", "jinja2")
 VERBS = {
     "slim": "Photos in, a slim detector and its before/after table out: the whole way in one command.",
@@ -57,7 +51,7 @@ DATA_VERBS = {
 
 
 def make_app() -> App:
-    """The verbs with their help; each one's module is loaded only when it is called."""
+    """Returns the app with all verbs; the module of a verb is loaded when it is called."""
     from cyclopts import App, Parameter  # noqa: PLC0415 (see the top of this file)
 
     app = App(
@@ -71,7 +65,7 @@ def make_app() -> App:
         app.command(f"seyolo.commands.{verb}:{verb}", name=verb, help=help_text)
     data = App(name="data", help="Make, convert and check data sets.")
     for verb, help_text in DATA_VERBS.items():
-        data.command(f"seyolo.commands.data_{verb}:{verb}", name=verb, help=help_text)
+        data.command(f"seyolo.commands.data:{verb}", name=verb, help=help_text)
     app.command(data)
     return app
 
@@ -83,7 +77,7 @@ def _version() -> str:
 
 
 def _convert(hint: Any, tokens: Sequence[Token]) -> Any:
-    """The value of an option; where a whole number is wanted, cyclopts itself would round 1.5 to 2."""
+    """Converts the value of an option; cyclopts alone would round 1.5 to 2 for a whole number."""
     from cyclopts import convert  # noqa: PLC0415
 
     if int in (hint, *getattr(hint, "__args__", ())):
@@ -94,19 +88,19 @@ def _convert(hint: Any, tokens: Sequence[Token]) -> Any:
 
 
 def command() -> NoReturn:
-    """The command `seyolo` as a process: `main`, and nothing that Ctrl-C could still spoil behind it."""
+    """Runs `main` as a process and exits with its code; Ctrl-C during the exit is ignored."""
     try:
         code = main()
     except KeyboardInterrupt:  # before `main` listens, or behind it
         code = _stop("interrupted", INTERRUPTED)
-    if _is_main_thread():
+    if is_main_thread():
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     sys.exit(code)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command line, `sys.argv` by default, and returns the exit code."""
-    with _Interrupts() as interrupts:
+    with Interrupts() as interrupts:
         try:
             _run(arguments)
         except KeyboardInterrupt as interrupt:
@@ -115,68 +109,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if not interrupts.seen:
                 return _code_of(error)
         return _stop("interrupted", interrupts.code) if interrupts.seen else DONE
-
-
-class _Interrupts:
-    """Ctrl-C and SIGTERM as a KeyboardInterrupt, but never in the middle of an import.
-
-    SIGTERM is how containers and services are stopped; what is being written is finished or taken back just
-    the same. Among the processes of torchrun it stays what it is: one that waits for another in C++ would not
-    hear it otherwise.
-
-    In an import either would often come out as another error, and libraries written in C++ take the process
-    down. It waits for the end of the import, where the system has an alarm to ask again: a thread would have
-    to take locks that the interrupted code may hold. An import that takes longer than a second is the start
-    of the program, where there is nothing to clean up.
-    """
-
-    def __init__(self) -> None:
-        self.seen = False
-        self.code = INTERRUPTED
-        self._last_moment_s = math.inf
-        self._before: dict[int, Any] = {}
-
-    def __enter__(self) -> Self:
-        if _is_main_thread():
-            numbers = [signal.SIGINT]
-            if HAS_ALARM:
-                numbers.append(signal.SIGALRM)
-            if "RANK" not in os.environ:
-                numbers.append(signal.SIGTERM)
-            self._before = {number: signal.signal(number, self._interrupt) for number in numbers}
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if HAS_ALARM and self._before:
-            signal.setitimer(signal.ITIMER_REAL, 0)
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _interrupt(self, number: int, frame: FrameType | None) -> None:
-        self.seen = True
-        if number == signal.SIGTERM:
-            self.code = TERMINATED
-        if not (HAS_ALARM and _is_importing(frame)):
-            self._last_moment_s = math.inf
-            raise KeyboardInterrupt
-        self._last_moment_s = min(self._last_moment_s, time.monotonic() + LONGEST_WAIT_S)
-        if time.monotonic() >= self._last_moment_s:
-            os.write(2, b"interrupted\n")
-            os._exit(self.code)
-        signal.setitimer(signal.ITIMER_REAL, ASK_AGAIN_S)
-
-
-def _is_importing(frame: FrameType | None) -> bool:
-    while frame is not None:
-        if frame.f_code.co_filename == "<frozen importlib._bootstrap>":
-            return True
-        frame = frame.f_back
-    return False
-
-
-def _is_main_thread() -> bool:
-    """Only there may signals be handled."""
-    return threading.current_thread() is threading.main_thread()
 
 
 def _run(arguments: Sequence[str] | None) -> None:
@@ -191,13 +123,13 @@ def _run(arguments: Sequence[str] | None) -> None:
 
 
 def _code_of(error: BaseException) -> int:
-    """The exit code of an error that was told to the user; a bug of ours is raised on."""
+    """Prints an error that the user can mend and returns its exit code; raises a bug of ours again."""
     from cyclopts import CycloptsError  # noqa: PLC0415
 
     if isinstance(error, CycloptsError):
         return USER_CAN_MEND  # cyclopts has printed what is wrong
     if isinstance(error, BrokenPipeError):
-        # Whoever read our output has seen enough; without this the interpreter complains at its end.
+        # The reader of our output has closed it; without this the interpreter complains at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
     text = mendable(error)
@@ -207,7 +139,7 @@ def _code_of(error: BaseException) -> int:
 
 
 def mendable(error: BaseException) -> str | None:
-    """What the user can do about an error, None when it is a bug of ours."""
+    """Returns the message of an error that the user can mend, None for a bug of ours."""
     if isinstance(error, SeyoloError):
         return str(error)
     if isinstance(error, OSError):
@@ -227,11 +159,11 @@ def _stop(text: str, code: int) -> int:
 
 def _system_error(error: OSError) -> str:
     advice = {
-        errno.ENOSPC: "free some space and go on",
-        errno.EDQUOT: "free some space and go on",
-        errno.EACCES: "check the permissions or choose another place",
-        errno.EPERM: "check the permissions or choose another place",
-        errno.EROFS: "choose another place",
+        errno.ENOSPC: "free some space and try again",
+        errno.EDQUOT: "free some space and try again",
+        errno.EACCES: "check the permissions or choose another folder",
+        errno.EPERM: "check the permissions or choose another folder",
+        errno.EROFS: "choose another folder",
     }
     where = f"{error.filename}: " if error.filename else ""
     hint = advice.get(error.errno or 0)

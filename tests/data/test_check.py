@@ -11,7 +11,7 @@ import pytest
 
 from seyolo.data.check import Report, check_dataset
 from seyolo.data.datasets import load_dataset
-from seyolo.data.formats.data_yaml import write_data_yaml
+from seyolo.data.writing import write_data_yaml
 
 
 def make_image(path: Path, seed: int, height: int = 40, width: int = 80) -> bytes:

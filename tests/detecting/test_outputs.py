@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from seyolo.detecting.journal import Journal, Row
-from seyolo.detecting.outputs import Frame, Outputs, Place, Places, check_places
+from seyolo.detecting.names import Place, Places, check_places
+from seyolo.detecting.outputs import Frame, Outputs
 from seyolo.detections import Detections
 from seyolo.errors import UsageError
 from seyolo.media.video import VideoWriter

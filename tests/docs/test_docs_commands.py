@@ -24,8 +24,8 @@ from helpers.doc_pages import BLOCKS, COMMANDS, INLINE, PAGES, ROOT, Block, Comm
 from seyolo.cli import DATA_VERBS, VERBS, main, make_app
 from seyolo.darknet.zoo import network_from_name
 from seyolo.opening.description import with_options
+from seyolo.options.budget import parse_budgets
 from seyolo.options.model import ModelOptions
-from seyolo.pruning.planning.budget import parse_budgets
 
 ASSUMED = {
     "README.md": [make.hands, make.photos],

@@ -32,6 +32,8 @@ NOT_RUN = {
     "make test-opencv5": "sets up an environment of its own",
     "make check": "is no test",
     "make format": "changes the sources",
+    "python tools/option_keywords.py": "changes the sources; tests/options checks them",
+    "SEYOLO_PIN=1 python -m pytest tests/regression/test_help.py": "changes the pins",
     "make docs": "tests/docs/test_docs_site.py builds the site",
     "pip install seyolo": "installs",
     'pip install "seyolo[train]"': "installs",

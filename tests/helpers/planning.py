@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from seyolo.darknet.cfg import Network
+from seyolo.options.budget import parse_budgets
 from seyolo.options.cut import DEFAULT_CUT, CutOptions
 from seyolo.pruning.importance.importance import FloatArray
-from seyolo.pruning.planning.budget import parse_budgets
 from seyolo.pruning.planning.latency import LatencyTable
 from seyolo.pruning.planning.plan import Plan
 from seyolo.pruning.planning.planner import Planner
-from seyolo.pruning.planning.prunable import PrunableNetwork
-from seyolo.pruning.planning.ranked import Ranked
+from seyolo.pruning.planning.prunable import PrunableNetwork, Ranked
 from seyolo.torchnet.build import DarknetModel
 
 

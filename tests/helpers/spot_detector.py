@@ -16,7 +16,7 @@ import torch
 from helpers.small_networks import CONVOLUTION, small_network
 from seyolo.darknet.cfg import parse_cfg
 from seyolo.darknet.edit import set_letterbox
-from seyolo.data.formats.data_yaml import write_data_yaml
+from seyolo.data.writing import write_data_yaml
 from seyolo.torchnet.build import DarknetModel, build
 
 SIZE_PX, CELL_PX = 64, 4

@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from seyolo.data.formats.data_yaml import write_data_yaml
+from seyolo.data.writing import write_data_yaml
 
 HEIGHT, WIDTH = 40, 80
 NAMES = ("face", "hand")

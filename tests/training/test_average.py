@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from seyolo.training.average import MovingAverage
+from seyolo.training.optimizer import MovingAverage
 
 
 def one_number(value: float) -> nn.BatchNorm2d:

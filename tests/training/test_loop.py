@@ -25,7 +25,7 @@ from seyolo.training.loop import (
     first_batch,
     train,
 )
-from seyolo.training.run_record import write_rows
+from seyolo.training.run_folder import write_rows
 from seyolo.training.sparsity import L1, Choice, Sparsity, Steered, sparse_scales
 from seyolo.training.step import TrainingStep, measure_step_seconds
 from seyolo.training.trackers import Monitor

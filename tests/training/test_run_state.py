@@ -13,16 +13,9 @@ from seyolo.checkpoint import write_checkpoint
 from seyolo.darknet import zoo
 from seyolo.errors import TrainingError
 from seyolo.torchnet.build import build, to_checkpoint
-from seyolo.training import run_state
-from seyolo.training.optimizer import make_optimizer
-from seyolo.training.run_record import RunRecord
-from seyolo.training.run_state import (
-    RunState,
-    optimizer_tensors,
-    read_run_state,
-    restore_optimizer,
-    write_run_state,
-)
+from seyolo.training import run_folder
+from seyolo.training.optimizer import make_optimizer, optimizer_tensors, restore_optimizer
+from seyolo.training.run_folder import RunRecord, RunState, read_run_state, write_run_state
 
 
 def example() -> RunState:
@@ -89,7 +82,7 @@ def test_a_stopped_write_leaves_the_old_state(tmp_path: Path, monkeypatch: pytes
         file.write_bytes(b"half")
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(run_state, "save_file", stop_half_way)
+    monkeypatch.setattr(run_folder, "save_file", stop_half_way)
     with pytest.raises(KeyboardInterrupt):
         write_run_state(path, RunState({}, RunRecord(4, epoch=4)))
     assert read_run_state(path).record.epoch == 3

@@ -20,7 +20,7 @@ from helpers.fixed_backend import FACE_BOX, HAND_BOX, BrokenBackend, FixedBacken
 from seyolo.commands.serve import LOCAL_NAMES
 from seyolo.errors import UsageError
 from seyolo.web.app import make_app
-from seyolo.web.limits import Limits, workers_for
+from seyolo.web.uploads import Limits, workers_for
 
 HOST = "http://127.0.0.1:8000"
 

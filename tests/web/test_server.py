@@ -65,7 +65,7 @@ import time
 from helpers.fixed_backend import FixedBackend, served
 from seyolo.web import server
 from seyolo.web.app import make_app
-from seyolo.web.limits import Limits
+from seyolo.web.uploads import Limits
 
 class Slow(FixedBackend):
     def infer(self, batch):

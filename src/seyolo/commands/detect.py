@@ -15,15 +15,15 @@ from cyclopts import Parameter
 from seyolo.commands.detect_targets import Targets, check_all_read
 from seyolo.commands.output import STDOUT, Json, remark
 from seyolo.detecting.journal import Journal
-from seyolo.detecting.names import NameSet
-from seyolo.detecting.outputs import Outputs, check_places
+from seyolo.detecting.names import NameSet, check_places
+from seyolo.detecting.outputs import Outputs
 from seyolo.detecting.run import DetectRun, Tally
 from seyolo.detecting.run_folder import RunFolder, Shard, parse_shard
 from seyolo.detector import Detector
 from seyolo.errors import DataError, SeyoloError, UsageError
 from seyolo.json_files import from_json, to_json
-from seyolo.media.quiet import quiet_opencv
 from seyolo.media.sources import STDIN, Sources, find_sources, is_live
+from seyolo.media.video import quiet_opencv
 from seyolo.opening.detector import open_detector
 from seyolo.options.detect import DetectOptions
 from seyolo.progress import console_progress
@@ -129,7 +129,7 @@ def _check_options(sources: Sequence[str]) -> None:
 
 
 def read_names(path: Path) -> list[str]:
-    """The lines of a names file, without empty ones.
+    """Reads the lines of a names file, without empty ones.
 
     Raises:
         UsageError: it cannot be read, or holds no name.

@@ -31,7 +31,7 @@ def serve(model: str, second: str | None = None, *, options: ServeOptions = DEFA
         # The one place that needs the extra: help and every other verb work without it.
         from seyolo.web import server  # noqa: PLC0415
         from seyolo.web.app import make_app  # noqa: PLC0415
-        from seyolo.web.limits import limits_of  # noqa: PLC0415
+        from seyolo.web.uploads import limits_of  # noqa: PLC0415
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
         if package not in EXTRA:
@@ -65,7 +65,7 @@ def _served(models: Mapping[str, str], options: ServeOptions) -> list[ServedMode
 
 
 def short_names(models: list[str]) -> dict[str, str]:
-    """The models by their file names without folder and ending, numbered where those are equal."""
+    """Returns the models by file name without folder and ending; equal names are numbered."""
     named: dict[str, str] = {}
     for model in models:
         path = Path(model)

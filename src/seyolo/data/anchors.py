@@ -23,10 +23,10 @@ _MAX_ITERATIONS, _NUM_RESTARTS = 100, 5
 
 @dataclass(frozen=True, eq=False)
 class Anchors:
-    """sizes_wh (k, 2) float32 in input pixels, smallest area first, and the mean best IoU of the boxes."""
+    """Anchors of a data set."""
 
-    sizes_wh: np.ndarray
-    mean_iou: float
+    sizes_wh: np.ndarray  # (k, 2) float32 in input pixels, smallest area first
+    mean_iou: float  # of each box with its best anchor
 
     def to_cfg(self) -> str:
         """Returns the value of `anchors` in a Darknet [yolo] section, in whole pixels."""
@@ -43,12 +43,14 @@ def dataset_box_sizes(
         size: (height, width) of the network's input.
         mode: "letterbox" keeps the aspect ratio, "stretch" does not.
     """
-    parts = [
-        sample.boxes_cxcywh[:, 2:] * _image_wh_in_input(sample, size, mode)
-        for sample in samples
-        if len(sample.boxes_cxcywh)
-    ]
-    return np.concatenate([np.empty((0, 2)), *parts]).astype(np.float32)
+    parts = [np.empty((0, 2))]
+    for sample in samples:
+        if len(sample.boxes_cxcywh):
+            height, width = image_size(sample.image)
+            placement = place((height, width), size, mode)
+            image_wh = np.array([width * placement.scale_x, height * placement.scale_y])
+            parts.append(sample.boxes_cxcywh[:, 2:] * image_wh)
+    return np.concatenate(parts).astype(np.float32)
 
 
 def kmeans_anchors(sizes_wh: np.ndarray, num_anchors: int, generator: np.random.Generator) -> Anchors:
@@ -82,12 +84,6 @@ def iou_of_sizes(sizes_wh: np.ndarray, anchors_wh: np.ndarray) -> np.ndarray:
     intersection = smaller[..., 0] * smaller[..., 1]
     areas = sizes_wh.prod(axis=1)[:, None] + anchors_wh.prod(axis=1)[None]
     return np.asarray(intersection / (areas - intersection))
-
-
-def _image_wh_in_input(sample: Sample, size: tuple[int, int], mode: Mode) -> np.ndarray:
-    height, width = image_size(sample.image)
-    placement = place((height, width), size, mode)
-    return np.array([width * placement.scale_x, height * placement.scale_y])
 
 
 def _run(sizes_wh: np.ndarray, num_anchors: int, generator: np.random.Generator) -> tuple[float, np.ndarray]:

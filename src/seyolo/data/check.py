@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -28,10 +29,7 @@ QUANTILES = (0.0, 0.1, 0.5, 0.9, 1.0)
 
 @dataclass(frozen=True)
 class SplitReport:
-    """Figures of one split.
-
-    `box_side_px` holds QUANTILES of the square root of the box area in image pixels; empty without boxes.
-    """
+    """Figures of one split."""
 
     split: str
     num_pictures: int
@@ -42,7 +40,12 @@ class SplitReport:
     num_skipped: int
     num_unreadable: int
     objects_per_class: dict[str, int]
-    box_side_px: dict[str, float]
+    box_side_px: dict[str, float]  # QUANTILES of the square root of the box area; empty without boxes
+
+    def row(self) -> dict[str, object]:
+        """Returns the figures flat, for a printed table."""
+        row = {key: value for key, value in vars(self).items() if key != "box_side_px"}
+        return row | {f"box_side_px_{key}": round(value, 1) for key, value in self.box_side_px.items()}
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,7 @@ class Report:
 
     def rows(self) -> list[dict[str, object]]:
         """Returns one flat row of figures per split, for a printed table."""
-        return [_row(split) for split in self.splits]
+        return [split.row() for split in self.splits]
 
     def to_dict(self) -> dict[str, object]:
         """Returns the report as JSON types."""
@@ -70,16 +73,26 @@ class Report:
         }
 
 
-@dataclass(frozen=True, eq=False)
-class _Image:
-    """Findings on one image; `digest` is empty and `size` (0, 0) if it cannot be read."""
+class _Image(NamedTuple):
+    """Findings on one image."""
 
     path: Path
-    digest: bytes
-    size: tuple[int, int]
+    digest: bytes  # empty if the image cannot be read
+    size: tuple[int, int]  # (height, width), (0, 0) if it cannot be read
     labels: Labels
     problems: list[Problem]
     label_problems: list[Problem]
+
+    @property
+    def is_negative(self) -> bool:
+        """The image has no objects; an image whose rows are all invalid is no negative."""
+        return not len(self.labels.class_ids) and not self.label_problems
+
+    def box_sides_px(self) -> np.ndarray:
+        """Returns the square roots of the box areas; empty if the image could not be read."""
+        height, width = self.size
+        sides_px = np.sqrt(self.labels.boxes_cxcywh[:, 2:].prod(axis=1) * height * width)
+        return np.asarray(sides_px[: len(sides_px) if self.digest else 0], np.float64)
 
 
 def check_dataset(dataset: Dataset) -> Report:
@@ -140,38 +153,16 @@ def _shared_images(images: dict[str, list[_Image]]) -> list[Problem]:
 def _split_report(name: str, images: Sequence[_Image], names: tuple[str, ...]) -> SplitReport:
     class_ids = np.concatenate([np.empty(0, np.int64), *(image.labels.class_ids for image in images)])
     counts = np.bincount(class_ids, minlength=len(names)).tolist()
+    sides_px = np.concatenate([np.empty(0), *(image.box_sides_px() for image in images)])
     return SplitReport(
         split=name,
         num_pictures=len(images),
         num_objects=len(class_ids),
-        num_negatives=sum(map(_is_negative, images)),
+        num_negatives=sum(image.is_negative for image in images),
         num_clipped=sum(image.labels.num_clipped for image in images),
         num_duplicates=sum(image.labels.num_duplicates for image in images),
         num_skipped=sum(image.labels.num_skipped for image in images),
         num_unreadable=sum(not image.digest for image in images),
         objects_per_class=dict(zip(names, counts, strict=True)),
-        box_side_px=_quantiles(np.concatenate([np.empty(0), *map(_box_sides_px, images)])),
+        box_side_px={f"p{q * 100:.0f}": float(np.quantile(sides_px, q)) for q in QUANTILES if len(sides_px)},
     )
-
-
-def _is_negative(image: _Image) -> bool:
-    """Returns whether an image has no objects; an image whose rows are all invalid is no negative."""
-    return not len(image.labels.class_ids) and not image.label_problems
-
-
-def _quantiles(values: np.ndarray) -> dict[str, float]:
-    if not len(values):
-        return {}
-    return {f"p{quantile * 100:.0f}": float(np.quantile(values, quantile)) for quantile in QUANTILES}
-
-
-def _box_sides_px(image: _Image) -> np.ndarray:
-    """Returns the square roots of the box areas; empty if the image could not be read."""
-    height, width = image.size
-    sides_px = np.sqrt(image.labels.boxes_cxcywh[:, 2:].prod(axis=1) * height * width)
-    return np.asarray(sides_px[: len(sides_px) if image.digest else 0], np.float64)
-
-
-def _row(split: SplitReport) -> dict[str, object]:
-    row = {key: value for key, value in vars(split).items() if key != "box_side_px"}
-    return row | {f"box_side_px_{key}": round(value, 1) for key, value in split.box_side_px.items()}

@@ -45,10 +45,10 @@ class Contents(Protocol):
 
 
 class Format(NamedTuple):
-    """A format: its name in messages, the file endings (none: a folder), and the function that reads it."""
+    """A format of data sets."""
 
-    name: str
-    endings: tuple[str, ...]
+    name: str  # in messages
+    endings: tuple[str, ...]  # of the file; none: a folder
     read: Callable[[Path], Contents]
 
 
@@ -62,20 +62,20 @@ FORMATS = (
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """A labelled image: boxes_cxcywh (n, 4) float32 as fractions of the image, class_ids (n,) int64."""
+    """A labelled image."""
 
     image: Path
-    boxes_cxcywh: np.ndarray
-    class_ids: np.ndarray
+    boxes_cxcywh: np.ndarray  # (n, 4) float32 as fractions of the image
+    class_ids: np.ndarray  # (n,) int64
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """Class names, folders or files of each split, the path that was loaded, and the contents."""
+    """A data set in any format."""
 
     names: tuple[str, ...]
-    splits: Mapping[str, tuple[Path, ...]]
-    source: Path
+    splits: Mapping[str, tuple[Path, ...]]  # folders or files
+    source: Path  # as loaded
     contents: Contents
 
     def split(self, name: str) -> list[Sample]:

@@ -32,21 +32,13 @@ Entry = TypeVar("Entry")
 
 @dataclass(frozen=True, eq=False)
 class Labels:
-    """Objects of one image.
+    """Objects of one image."""
 
-    Attributes:
-        boxes_cxcywh: (n, 4) float32 in [0, 1].
-        class_ids: (n,) int64.
-        num_clipped: boxes that were clipped to the image.
-        num_duplicates: boxes left out because an equal one comes before.
-        num_skipped: boxes left out because the format marks them (crowds, difficult objects).
-    """
-
-    boxes_cxcywh: np.ndarray
-    class_ids: np.ndarray
-    num_clipped: int = 0
-    num_duplicates: int = 0
-    num_skipped: int = 0
+    boxes_cxcywh: np.ndarray  # (n, 4) float32 in [0, 1]
+    class_ids: np.ndarray  # (n,) int64
+    num_clipped: int = 0  # boxes that were clipped to the image
+    num_duplicates: int = 0  # boxes left out because an equal one comes before
+    num_skipped: int = 0  # boxes left out because the format marks them (crowds, difficult objects)
 
 
 NO_LABELS = Labels(np.empty((0, 4), np.float32), np.empty(0, np.int64))
@@ -65,11 +57,11 @@ class Problem(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """Usable labels of an image, problems of the others, and the (height, width) that the labels state."""
+    """Content of the labels of an image."""
 
-    labels: Labels
-    problems: list[Problem]
-    stated_size: tuple[int, int] | None = None
+    labels: Labels  # the usable ones
+    problems: list[Problem]  # of the others
+    stated_size: tuple[int, int] | None = None  # (height, width) in the label file
 
 
 class EntryProblem(NamedTuple):
@@ -92,6 +84,12 @@ def read_text(path: str | Path) -> str:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from error
 
 
+def read_lines(path: str | Path) -> dict[int, str]:
+    """Returns the stripped lines of a text file by their numbers from 1, without empty ones."""
+    lines = enumerate(map(str.strip, read_text(path).splitlines()), start=1)
+    return {number: line for number, line in lines if line}
+
+
 def without_path(error: DataError, path: Path) -> str:
     """Returns the text of an error about a file without the file's path."""
     return str(error).removeprefix(f"{path}: ")
@@ -100,15 +98,11 @@ def without_path(error: DataError, path: Path) -> str:
 def collect(
     entries: Iterable[tuple[int, Entry]], to_row: Callable[[Entry], Row | None], image_size: ImageSize
 ) -> tuple[Labels, list[EntryProblem]]:
-    """Makes labels from the numbered entries of one image.
+    """Returns the usable labels among the numbered entries of one image, and the problems of the others.
 
     Args:
-        entries: with the number that names each in a problem.
         to_row: returns an entry's row, or None to leave it out and count it; raises DataError.
         image_size: called when a box reaches out of the image.
-
-    Returns:
-        The usable labels, and the problems of the other entries.
     """
     rows: dict[Row, None] = {}
     problems = []
@@ -138,26 +132,18 @@ def size_of(stated: tuple[int, int] | None, image_size: ImageSize) -> ImageSize:
 
 
 def row_of_pixels(class_id: int, corners_xyxy: tuple[float, ...], image_size: ImageSize) -> Row:
-    """Returns the row of a box given by its corners in pixels.
-
-    Raises DataError when a corner is not finite, the box has no area, or the image has no size.
-    """
+    """Returns the row of a box in pixels; raises DataError when it is not finite or has no area."""
     left, top, right, bottom = corners_xyxy
     if not all(map(math.isfinite, corners_xyxy)):
         raise DataError(f"the box ({left:g}, {top:g}) to ({right:g}, {bottom:g}) is not finite")
     _check_sides(right - left, bottom - top)
     height, width = image_size()
-    return (
-        class_id,
-        (left + right) / 2 / width,
-        (top + bottom) / 2 / height,
-        (right - left) / width,
-        (bottom - top) / height,
-    )
+    cx, cy = (left + right) / 2 / width, (top + bottom) / 2 / height
+    return class_id, cx, cy, (right - left) / width, (bottom - top) / height
 
 
 def row_of_fractions(class_id: float, box_cxcywh: tuple[float, ...], num_classes: int) -> Row:
-    """Returns the row of a box given by fractions of the image; its class is still a number from a text.
+    """Returns the row of a box in fractions of the image.
 
     Raises DataError when a value is not finite, the class does not exist, or the box has no area.
     """
@@ -186,17 +172,13 @@ def _clip(row: Row, image_size: ImageSize) -> tuple[Row, bool]:
         return row, False
     reaches_out = outside_x > ROUNDING or outside_y > ROUNDING
     if reaches_out:
-        _check_outside(outside_x, outside_y, image_size())
+        height, width = image_size()
+        if outside_x > 1 / width + ROUNDING or outside_y > 1 / height + ROUNDING:  # more than one pixel
+            outside_px = max(outside_x * width, outside_y * height)
+            raise DataError(
+                f"the box reaches {outside_px:.1f} px out of the {width}x{height} image (1 px is clipped)"
+            )
     left, top, right, bottom = max(left, 0.0), max(top, 0.0), min(right, 1.0), min(bottom, 1.0)
     if right - left <= ROUNDING or bottom - top <= ROUNDING:
         raise DataError("the box lies outside the image")
     return (class_id, (left + right) / 2, (top + bottom) / 2, right - left, bottom - top), reaches_out
-
-
-def _check_outside(outside_x: float, outside_y: float, size: tuple[int, int]) -> None:
-    height, width = size
-    if outside_x > 1 / width + ROUNDING or outside_y > 1 / height + ROUNDING:
-        outside_px = max(outside_x * width, outside_y * height)
-        raise DataError(
-            f"the box reaches {outside_px:.1f} px out of the {width}x{height} image (1 px is clipped)"
-        )

@@ -1,14 +1,22 @@
-"""Sets of file names at eight bytes per name, and unique file names.
+"""Names of the files of each source, unique, in memory that a million images afford.
 
-Python's own sets take five times as much memory for the names of a million images.
+A `NameSet` holds eight bytes per name, a fifth of Python's own sets.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+
+from seyolo.errors import UsageError
+from seyolo.media.sources import is_live, kind_of
+
+COLOUR_ENDINGS = {".pbm": ".ppm", ".pgm": ".ppm"}
+"""Formats without colour, and their equivalents with colour."""
 
 
 class NameSet:
@@ -37,11 +45,7 @@ def _holds(hashes: np.ndarray, name: str) -> bool:
 
 
 class UniqueNames:
-    """File names made unique by numbers: `a.jpg`, `a-2.jpg`.
-
-    Args:
-        names: all names that will be passed to `take`.
-    """
+    """File names made unique by numbers: `a.jpg`, `a-2.jpg`; `names` are all that `take` will get."""
 
     def __init__(self, names: Iterable[str]) -> None:
         self._all = NameSet(names)
@@ -57,3 +61,54 @@ class UniqueNames:
             number += 1
         self._taken[name] = number
         return name if number == 1 else f"{stem}-{number}{ending}"
+
+
+class Place(NamedTuple):
+    """Names for the files of a source: its annotated file, and the stem of all others."""
+
+    file: str
+    stem: str
+
+
+class Places:
+    """Unique file names for every source; `names` includes finished sources and those of other workers."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._files = UniqueNames(_file_name(name) for name in names)
+        self._stems = UniqueNames(_stem(_file_name(name)) for name in names)
+
+    def take(self, name: str) -> Place:
+        """Returns the names for the next source."""
+        file = _file_name(name)
+        return Place(self._files.take(file), self._stems.take(_stem(file)))
+
+
+def _file_name(name: str) -> str:
+    kind = kind_of(name)
+    if kind == "picture":
+        stem, ending = os.path.splitext(os.path.basename(name))
+        return stem + COLOUR_ENDINGS.get(ending.lower(), ending)
+    stems = {"video": _stem(name), "camera": f"camera-{name}", "stream": "stream", "stdin": "stdin"}
+    return stems[kind] + (".jpg" if kind == "stdin" else ".mp4")
+
+
+def _stem(name: str) -> str:
+    return os.path.splitext(os.path.basename(name))[0]
+
+
+def check_places(names: Sequence[str], folder: Path) -> None:
+    """Refuses a folder where annotated images or videos would overwrite sources.
+
+    Raises:
+        UsageError: names the file that would be overwritten.
+    """
+    if not folder.exists():
+        return
+    real_folder = os.path.realpath(folder)
+    files = (os.path.realpath(name) for name in names if not is_live(name))
+    inside = {file for file in files if os.path.dirname(file) == real_folder}
+    places = Places(names)
+    for name in names if inside else ():
+        file = places.take(name).file
+        if os.path.join(real_folder, file) in inside:
+            raise UsageError(f"--out {folder}: would overwrite {folder / file}; give another folder")

@@ -10,7 +10,6 @@ A file gets its name when it is complete; the row is appended to the journal aft
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -21,93 +20,23 @@ import numpy as np
 from jaxtyping import UInt8
 
 from seyolo.detecting.journal import Journal, Row
-from seyolo.detecting.names import UniqueNames
+from seyolo.detecting.names import Place
 from seyolo.detections import Detections
-from seyolo.errors import UsageError
 from seyolo.files import write_bytes, write_text
 from seyolo.media.annotate import draw
-from seyolo.media.sources import is_live, kind_of
 from seyolo.media.video import VideoWriter
-
-COLOUR_ENDINGS = {".pbm": ".ppm", ".pgm": ".ppm"}
-"""Formats without colour, and their equivalents with colour."""
-
-
-@dataclass(frozen=True)
-class Place:
-    """Names for the files of a source: its annotated file, and the stem of all others."""
-
-    file: str
-    stem: str
-
-
-class Places:
-    """Unique file names for every source.
-
-    Args:
-        names: of all sources, including finished ones and those of other workers.
-    """
-
-    def __init__(self, names: Sequence[str]) -> None:
-        self._files = UniqueNames(_file_name(name) for name in names)
-        self._stems = UniqueNames(_stem(_file_name(name)) for name in names)
-
-    def take(self, name: str) -> Place:
-        """Returns the names for the next source."""
-        file = _file_name(name)
-        return Place(self._files.take(file), self._stems.take(_stem(file)))
-
-
-def _file_name(name: str) -> str:
-    kind = kind_of(name)
-    if kind == "picture":
-        stem, ending = os.path.splitext(os.path.basename(name))
-        return stem + COLOUR_ENDINGS.get(ending.lower(), ending)
-    stems = {"video": _stem(name), "camera": f"camera-{name}", "stream": "stream", "stdin": "stdin"}
-    return stems[kind] + (".jpg" if kind == "stdin" else ".mp4")
-
-
-def _stem(name: str) -> str:
-    return os.path.splitext(os.path.basename(name))[0]
-
-
-def check_places(names: Sequence[str], folder: Path) -> None:
-    """Refuses a folder where annotated images or videos would overwrite sources.
-
-    Raises:
-        UsageError: names the file that would be overwritten.
-    """
-    if not folder.exists():
-        return
-    real_folder = os.path.realpath(folder)
-    files = (os.path.realpath(name) for name in names if not is_live(name))
-    inside = {file for file in files if os.path.dirname(file) == real_folder}
-    places = Places(names)
-    for name in names if inside else ():
-        file = places.take(name).file
-        if os.path.join(real_folder, file) in inside:
-            raise UsageError(f"--out {folder}: would overwrite {folder / file}; give another folder")
 
 
 @dataclass(frozen=True)
 class Frame:
-    """One image, or the error of reading it.
+    """One image, or the error of reading it."""
 
-    Attributes:
-        source: as given.
-        place: names for its files.
-        image: BGR; None when it cannot be read.
-        error: the message, when it cannot be read.
-        number: of a frame of a video, from 0.
-        time_s: of a frame of a video.
-    """
-
-    source: str
-    place: Place
-    image: UInt8[np.ndarray, "H W 3"] | None = None
-    error: str | None = None
-    number: int | None = None
-    time_s: float | None = None
+    source: str  # as given
+    place: Place  # names for its files
+    image: UInt8[np.ndarray, "H W 3"] | None = None  # BGR; None when it cannot be read
+    error: str | None = None  # the message, when it cannot be read
+    number: int | None = None  # of a frame of a video, from 0
+    time_s: float | None = None  # of a frame of a video
 
     @property
     def stem(self) -> str:
@@ -117,28 +46,16 @@ class Frame:
 
 @dataclass(frozen=True)
 class Outputs:
-    """Writer of the files of each frame.
+    """Writer of the files of each frame."""
 
-    Attributes:
-        names: class names.
-        folder: of the files; None writes none.
-        wanted: kinds of files: `images`, `video`, `yolo`, `crops`.
-        journal: of the rows; None keeps none.
-        tell: called with each row.
-    """
-
-    names: Sequence[str]
-    folder: Path | None = None
-    wanted: Iterable[str] = ()
-    journal: Journal | None = None
-    tell: Callable[[Row], None] = lambda row: None
+    names: Sequence[str]  # class names
+    folder: Path | None = None  # of the files; None writes none
+    wanted: Iterable[str] = ()  # kinds of files: `images`, `video`, `yolo`, `crops`
+    journal: Journal | None = None  # of the rows; None keeps none
+    tell: Callable[[Row], None] = lambda row: None  # called with each row
 
     def write(self, frame: Frame, found: Detections, video: VideoWriter | None = None) -> None:
-        """Writes the files of a frame, then its row.
-
-        Raises:
-            OSError: a file cannot be written.
-        """
+        """Writes the files of a frame, then its row."""
         annotated = None
         if frame.image is not None and self.folder is not None:
             annotated = self._write_annotated(frame, frame.image, found, self.folder, video)
@@ -165,7 +82,7 @@ class Outputs:
             video.write(frame.number, draw(image, found, self.names))
             return video.path
         if frame.number is None and "images" in self.wanted:
-            write_image(folder / frame.place.file, draw(image, found, self.names))
+            _write_image(folder / frame.place.file, draw(image, found, self.names))
             return folder / frame.place.file
         return None
 
@@ -175,7 +92,7 @@ class Outputs:
             left, top, right, bottom = corner.astype(int).tolist()
             name = re.sub(r"[^\w .-]", "_", self.names[class_id]).strip(". ")
             path = folder / f"crops/{name or class_id}/{frame.stem}-{number}.jpg"
-            write_image(path, image[top:bottom, left:right])
+            _write_image(path, image[top:bottom, left:right])
 
     def _row(self, frame: Frame, found: Detections, annotated: Path | None) -> Row:
         row: dict[str, object] = {"picture": frame.source}
@@ -192,12 +109,7 @@ class Outputs:
         }
 
 
-def write_image(path: Path, image: UInt8[np.ndarray, "H W 3"]) -> None:
-    """Writes a BGR image in one step, in the format of the path's ending.
-
-    Raises:
-        OSError: it cannot be written.
-    """
-    # OpenCV can write the file, but does not report a full disk.
+def _write_image(path: Path, image: UInt8[np.ndarray, "H W 3"]) -> None:
+    """Writes a BGR image in one step, in the format of the path's ending."""
     _, data = cv2.imencode(path.suffix.lower(), image)
-    write_bytes(path, data.tobytes())
+    write_bytes(path, data.tobytes())  # cv2.imwrite does not report a full disk

@@ -11,14 +11,14 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, closing, nullcontext
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from seyolo.detecting.names import NameSet
-from seyolo.detecting.outputs import Frame, Outputs, Place, Places
+from seyolo.detecting.names import NameSet, Place, Places
+from seyolo.detecting.outputs import Frame, Outputs
 from seyolo.detecting.run_folder import Shard
 from seyolo.detecting.tables import Rows
 from seyolo.detections import Detections
@@ -37,23 +37,14 @@ MOST_LISTED = 5
 
 @dataclass
 class Tally:
-    """Counts of a run.
+    """Counts of a run."""
 
-    Attributes:
-        num_sources: sources processed.
-        num_videos: those of them with frames.
-        num_images: images and frames read.
-        num_unreadable: sources with an error.
-        errors: the first few of the errors.
-        is_interrupted: Ctrl-C stopped a live source.
-    """
-
-    num_sources: int = 0
-    num_videos: int = 0
-    num_images: int = 0
-    num_unreadable: int = 0
-    errors: list[str] = field(default_factory=list)
-    is_interrupted: bool = False
+    num_sources: int = 0  # sources processed
+    num_videos: int = 0  # those of them with frames
+    num_images: int = 0  # images and frames read
+    num_unreadable: int = 0  # sources with an error
+    errors: list[str] = field(default_factory=list)  # the first few of the errors
+    is_interrupted: bool = False  # Ctrl-C stopped a live source
 
     def add_past(self, rows: Rows) -> NameSet:
         """Counts the rows of an interrupted run and returns its finished sources."""
@@ -62,50 +53,31 @@ class Tally:
             self.num_sources += row["picture"] != last
             self.num_videos += row["picture"] != last and "frame" in row
             last = row["picture"]
-            if "error" in row:
-                self.add_error(row["error"])
-            else:
-                self.num_images += 1
+            self.add(row.get("error"))
         return NameSet(row["picture"] for row in rows())
 
-    def add(self, frame: Frame) -> None:
-        """Counts an image or frame."""
-        if frame.error is not None:
-            self.add_error(frame.error)
-        else:
+    def add(self, error: str | None) -> None:
+        """Counts an image or frame that was read, or the error of reading it."""
+        if error is None:
             self.num_images += 1
-
-    def add_error(self, text: str) -> None:
-        """Counts a source or frame that cannot be read."""
+            return
         self.num_unreadable += 1
         if len(self.errors) < MOST_LISTED:
-            self.errors.append(text)
+            self.errors.append(error)
 
 
 @dataclass(frozen=True)
 class DetectRun:
-    """A run over sources.
-
-    Attributes:
-        detector: the detector.
-        outputs: writes the results.
-        sources: all sources.
-        options: those of `detect`; `strict`, `max_frames` and `batch`, which is 1 for live sources.
-        shard: this worker's part of them.
-        done: finished sources, which are skipped.
-        progress: shows the progress.
-        say: prints a line about each video.
-        tally: counts.
-    """
+    """A run over sources."""
 
     detector: Detector
     outputs: Outputs
     sources: Sources
-    options: DetectOptions
+    options: DetectOptions  # `strict`, `max_frames` and `batch`, which is 1 for live sources
     progress: Progress
-    say: Callable[[str], None]
-    shard: Shard
-    done: NameSet
+    say: Callable[[str], None]  # prints a line about each video
+    shard: Shard  # this worker's part of the sources
+    done: NameSet  # finished sources, which are skipped
     tally: Tally
 
     def run(self) -> None:
@@ -163,10 +135,12 @@ class DetectRun:
             frame = self._counted(Frame(name, place, error=str(error)))
             behind.call(self.outputs.write, frame, Detections.empty())
             return
+        path = self.outputs.video_of(place)
+        num_frames = min(filter(None, (reader.num_declared, self.options.max_frames)), default=None)
         with (
             closing(reader),
-            self._writer(reader, place) as video,
-            self.progress.task(f"detecting in {name}", self._num_frames(reader)) as advance,
+            nullcontext() if path is None else VideoWriter(path, reader.fps) as video,
+            self.progress.task(f"detecting in {name}", num_frames) as advance,
             behind.settled(),
         ):
             self._detect_frames(reader, place, video, behind, advance)
@@ -215,16 +189,8 @@ class DetectRun:
     def _counted(self, frame: Frame) -> Frame:
         if self.options.strict and frame.error is not None:
             raise DataError(frame.error)
-        self.tally.add(frame)
+        self.tally.add(frame.error)
         return frame
-
-    def _writer(self, reader: VideoReader, place: Place) -> AbstractContextManager[VideoWriter | None]:
-        path = self.outputs.video_of(place)
-        return nullcontext() if path is None else VideoWriter(path, reader.fps)
-
-    def _num_frames(self, reader: VideoReader) -> int | None:
-        limits = [number for number in (reader.num_declared, self.options.max_frames) if number]
-        return min(limits, default=None)
 
 
 def _frames(reader: VideoReader, place: Place) -> Iterator[Frame]:

@@ -29,15 +29,10 @@ CONFIG = "config.json"
 
 @dataclass(frozen=True)
 class Shard:
-    """A worker's part of the sources: every `count`-th.
+    """A worker's part of the sources: every `count`-th."""
 
-    Attributes:
-        number: of the worker, from 1.
-        count: of all workers.
-    """
-
-    number: int = 1
-    count: int = 1
+    number: int = 1  # of the worker, from 1
+    count: int = 1  # of all workers
 
     @property
     def tag(self) -> str:

@@ -95,12 +95,6 @@ def checked_format(path: Path, options: FileOptions) -> Format:
     return chosen
 
 
-def _write_onnx(
-    model: DarknetModel, path: Path, options: FileOptions, images: Sequence[Image]
-) -> tuple[Path, ...]:
-    return (export_onnx(model, path, options, images),)
-
-
 def _write_openvino(
     model: DarknetModel, path: Path, options: FileOptions, images: Sequence[Image]
 ) -> tuple[Path, ...]:
@@ -110,25 +104,20 @@ def _write_openvino(
     return export_openvino(model, path, options, images)
 
 
-def _write_darknet(
-    model: DarknetModel, path: Path, options: FileOptions, images: Sequence[Image]
-) -> tuple[Path, ...]:
-    del options, images
-    return export_darknet(model, path)
-
-
-def _write_checkpoint(
-    model: DarknetModel, path: Path, options: FileOptions, images: Sequence[Image]
-) -> tuple[Path, ...]:
-    del options, images
+def _write_checkpoint(model: DarknetModel, path: Path, *_: object) -> tuple[Path, ...]:
     save(model, path)
     return (path,)
 
 
 FORMATS = {
-    ".onnx": Format("ONNX", "", _write_onnx, frozenset({"nms", "dynamic_batch", "half", "int8"})),
+    ".onnx": Format(
+        "ONNX",
+        "",
+        lambda model, path, options, images: (export_onnx(model, path, options, images),),
+        frozenset({"nms", "dynamic_batch", "half", "int8"}),
+    ),
     ".xml": Format("OpenVINO", " (with .bin beside it)", _write_openvino, frozenset({"half", "int8"})),
-    ".cfg": Format("Darknet", " (with .weights)", _write_darknet),
+    ".cfg": Format("Darknet", " (with .weights)", lambda model, path, *_: export_darknet(model, path)),
     CHECKPOINT: Format("a checkpoint", "", _write_checkpoint),
 }
 """The formats by their endings."""

@@ -23,39 +23,28 @@ def append_nms(proto: onnx.ModelProto, thresholds: Thresholds) -> onnx.ModelProt
     result.CopyFrom(proto)
     raw_shape = proto.graph.output[0].type.tensor_type.shape.dim
     num_boxes, num_classes = raw_shape[1].dim_value, raw_shape[2].dim_value - 5
-    result.graph.initializer.extend(_constants(thresholds))
-    result.graph.initializer.extend(_index_weights(num_boxes, num_classes))
-    result.graph.node.extend(_nodes())
+    result.graph.initializer.extend(_constants(thresholds, num_boxes, num_classes))
+    result.graph.node.extend([*_corner_nodes(), *_score_nodes(), *_selection_nodes()])
     del result.graph.output[:]
     output = helper.make_tensor_value_info("detections", TensorProto.FLOAT, ["num_detections", 7])
     result.graph.output.append(output)
     return result
 
 
-def _constants(thresholds: Thresholds) -> list[TensorProto]:
+def _constants(thresholds: Thresholds, num_boxes: int, num_classes: int) -> list[TensorProto]:
     values: dict[str, np.ndarray[Any, Any]] = {
         "nms_half": np.array(0.5, np.float32),
         "nms_confidence": np.array([thresholds.confidence], np.float32),
         "nms_iou": np.array([thresholds.iou_threshold], np.float32),
         "nms_max": np.array([thresholds.max_detections], np.int64),
     }
-    bounds = {f"nms_{value}": np.array([value], np.int64) for value in (0, 1, 2, 4, 5)}
-    bounds |= {"nms_box_rows": np.array([-1, 4], np.int64), "nms_score_rows": np.array([-1, 1], np.int64)}
-    bounds["nms_end"] = np.array([np.iinfo(np.int64).max], np.int64)
-    return [numpy_helper.from_array(value, name) for name, value in (values | bounds).items()]
-
-
-def _index_weights(num_boxes: int, num_classes: int) -> list[TensorProto]:
-    """Returns the weights that turn (image, class, box) into the row of a box and into the row of a score."""
-    weights = {
-        "nms_box_weights": [num_boxes, 0, 1],
-        "nms_score_weights": [num_classes * num_boxes, num_boxes, 1],
-    }
-    return [numpy_helper.from_array(np.array([row], np.int64), name) for name, row in weights.items()]
-
-
-def _nodes() -> list[onnx.NodeProto]:
-    return [*_corner_nodes(), *_score_nodes(), *_selection_nodes()]
+    integers: dict[str, object] = {f"nms_{value}": [value] for value in (0, 1, 2, 4, 5)}
+    integers |= {"nms_box_rows": [-1, 4], "nms_score_rows": [-1, 1], "nms_end": [np.iinfo(np.int64).max]}
+    # The weights turn (image, class, box) into the row of a box and into the row of a score.
+    integers["nms_box_weights"] = [[num_boxes, 0, 1]]
+    integers["nms_score_weights"] = [[num_classes * num_boxes, num_boxes, 1]]
+    values |= {name: np.array(value, np.int64) for name, value in integers.items()}
+    return [numpy_helper.from_array(value, name) for name, value in values.items()]
 
 
 def _columns(source: str, start: str, end: str, output: str, axis: str = "nms_2") -> onnx.NodeProto:
@@ -94,6 +83,7 @@ def _selection_nodes() -> list[onnx.NodeProto]:
     node = helper.make_node
     # The operator reads (y, x) pairs; overlap is the same with the axes swapped, so (x, y) serve as well.
     inputs = ["nms_corners", "nms_scores", "nms_max", "nms_iou", "nms_confidence"]
+    parts = ["nms_pictures", "nms_boxes", "nms_score_column", "nms_class_ids"]
     return [
         node("NonMaxSuppression", inputs, ["nms_chosen"]),
         *_gather("nms_corners", "nms_box_rows", "nms_box_weights", "nms_boxes"),
@@ -101,12 +91,7 @@ def _selection_nodes() -> list[onnx.NodeProto]:
         node("Cast", ["nms_chosen"], ["nms_numbers"], to=TensorProto.FLOAT),
         _columns("nms_numbers", "0", "1", "nms_pictures", axis="nms_1"),
         _columns("nms_numbers", "1", "2", "nms_class_ids", axis="nms_1"),
-        node(
-            "Concat",
-            ["nms_pictures", "nms_boxes", "nms_score_column", "nms_class_ids"],
-            ["detections"],
-            axis=1,
-        ),
+        node("Concat", parts, ["detections"], axis=1),
     ]
 
 
@@ -125,22 +110,15 @@ def reference_detections(
     raw: Float32[np.ndarray, "N P columns"], thresholds: Thresholds
 ) -> Float32[np.ndarray, "m 7"]:
     """Returns the expected output of the graph, computed with OpenCV's suppression."""
+    iou_threshold, most = thresholds.iou_threshold, thresholds.max_detections
     rows = [np.zeros((0, 7), np.float32)]
     for image, predictions in enumerate(raw):
         boxes = cxcywh_to_xyxy(predictions[:, :4])
         scores = predictions[:, 4:5] * predictions[:, 5:]
         for class_id, column in enumerate(scores.T):
             likely = np.flatnonzero(column > thresholds.confidence)
-            kept = likely[_suppress(boxes[likely], column[likely], thresholds)]
+            one_class = np.zeros(len(likely), np.int64)
+            kept = likely[suppress(boxes[likely], column[likely], one_class, iou_threshold, most)]
             numbers = np.full((len(kept), 1), image), boxes[kept], column[kept, None]
             rows.append(np.hstack([*numbers, np.full((len(kept), 1), class_id)]).astype(np.float32))
     return np.concatenate(rows)
-
-
-def _suppress(
-    boxes_xyxy: Float32[np.ndarray, "n 4"],
-    scores: Float32[np.ndarray, " n"],
-    thresholds: Thresholds,
-) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
-    class_ids = np.zeros(len(scores), np.int64)
-    return suppress(boxes_xyxy, scores, class_ids, thresholds.iou_threshold, thresholds.max_detections)

@@ -3,11 +3,16 @@
 Input `images` (N, 3, H, W) float32 RGB in [0, 1]. Output `raw` (N, P, 5+C) as `DarknetModel.forward`
 returns it, or with `nms` output `detections` (M, 7): index of the image in the batch, x0, y0, x1, y1 in input
 pixels, score, class. `runtime/metadata.py` describes the metadata.
+
+With `half` the file stores kernels as 16-bit floats and is half as large. The graph casts every kernel to
+float32, which a runtime does once when it loads the file. So input, arithmetic and decoding are float32 on
+every runtime, and the speed does not change.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +21,12 @@ import onnx
 import onnxruntime
 import torch
 from jaxtyping import Float32
+from onnx import TensorProto, helper, numpy_helper
+from torch import Tensor
 
+from seyolo.checkpoint import Checkpoint
 from seyolo.darknet.graph import check_image_size
 from seyolo.errors import ExportError
-from seyolo.exporting.half import round_kernels, store_halves
 from seyolo.exporting.nms import append_nms, reference_detections
 from seyolo.exporting.parity import TOLERANCE, relative_error, require_parity, sample_image
 from seyolo.exporting.quantize import Image, fit_images, quantize
@@ -33,6 +40,8 @@ from seyolo.torchnet.build import DarknetModel, from_checkpoint, to_checkpoint
 from seyolo.torchnet.folding import fold_batch_norm
 
 PLAIN = FileOptions()
+KERNEL = ".weight"
+"""Suffix of the names of kernels; biases, anchors and grids are small and remain float32."""
 USUAL_THRESHOLDS = Thresholds()
 ROUNDING_MARGIN = 5.0
 """Float32 programs round differently: a file may be this many times further from float64 than our model."""
@@ -93,6 +102,37 @@ def with_rounded_kernels(model: DarknetModel) -> DarknetModel:
     return rounded.to(next(model.parameters()).device)
 
 
+def round_kernels(model_file: Checkpoint) -> Checkpoint:
+    """Returns the network, without batch normalisation, with every kernel rounded to 16 bits.
+
+    Raises:
+        ExportError: a weight is above 65504, the largest 16-bit float.
+    """
+    state = dict(model_file.state)
+    for name, array in model_file.state.items():
+        if name.endswith(KERNEL):
+            if np.abs(array).max(initial=0.0) > np.finfo(np.float16).max:
+                raise ExportError(f"{name}: a weight does not fit into 16 bits; export without --half")
+            state[name] = array.astype(np.float16).astype(np.float32)
+    return replace(model_file, state=state)
+
+
+def store_halves(proto: onnx.ModelProto) -> onnx.ModelProto:
+    """Returns a copy of a graph of rounded kernels that stores them in 16 bits."""
+    result = onnx.ModelProto()
+    result.CopyFrom(proto)
+    casts = []
+    for tensor in result.graph.initializer:
+        if tensor.name.endswith(KERNEL):
+            name, stored = tensor.name, f"{tensor.name}.half"
+            tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float16), stored))
+            casts.append(helper.make_node("Cast", [stored], [name], name=name, to=TensorProto.FLOAT))
+    nodes = [*casts, *result.graph.node]
+    del result.graph.node[:]
+    result.graph.node.extend(nodes)
+    return result
+
+
 def describe_onnx(model: DarknetModel, size: tuple[int, int], dynamic_batch: bool = False) -> onnx.ModelProto:
     """Returns graph and metadata with batch normalisation folded; the graph is not checked."""
     return _described(to_onnx(fold_batch_norm(to_checkpoint(model)), size, dynamic_batch), model, size)
@@ -127,10 +167,8 @@ def _infer(
     copy = from_checkpoint(to_checkpoint(model)).to(device, precision)
     # A GPU would otherwise round the factors of its convolutions to ten bits.
     with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
-        raw: Float32[np.ndarray, "N P columns"] = (
-            copy(torch.from_numpy(images).to(device, precision)).cpu().numpy()
-        )
-    return raw
+        raw: Tensor = copy(torch.from_numpy(images).to(device, precision))
+    return raw.cpu().numpy()
 
 
 def _described(
@@ -139,7 +177,7 @@ def _described(
     size: tuple[int, int],
     int8: Mapping[str, object] | None = None,
 ) -> onnx.ModelProto:
-    onnx.helper.set_model_props(proto, file_metadata(model.network, model.names, size, int8))
+    helper.set_model_props(proto, file_metadata(model.network, model.names, size, int8))
     return proto
 
 

@@ -13,8 +13,9 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import closing, contextmanager
 from itertools import repeat, takewhile
-from types import TracebackType
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Self, TypeVar
+
+import cv2
 
 Item = TypeVar("Item")
 Value = TypeVar("Value")
@@ -57,52 +58,71 @@ def newest(items: Iterable[Item]) -> Generator[Item]:
 
     Without this a network slower than the camera would fall behind more and more.
     """
-    reader = _Newest(items)
-    try:
-        yield from reader
-    finally:
-        reader.stop()
+    waiting: deque[Item] = deque(maxlen=1)  # an append drops the older item
+    has_news, is_over, is_closed = threading.Event(), threading.Event(), threading.Event()
 
-
-class _Newest(Generic[Item]):
-    """The newest item of an iterator that a thread reads."""
-
-    def __init__(self, items: Iterable[Item]) -> None:
-        self._items = items
-        self._changed = threading.Condition()
-        self._waiting: list[Item] = []
-        self._is_over = False
-        self._is_stopped = False
-        self._pool = ThreadPoolExecutor(1, "newest")
-        self._reading = self._pool.submit(self._read)
-
-    def __iter__(self) -> Iterator[Item]:
-        while True:
-            with self._changed:
-                self._changed.wait_for(lambda: self._waiting or self._is_over)
-                if not self._waiting:
-                    break
-                item = self._waiting.pop()
-            yield item
-        self._reading.result()
-
-    def stop(self) -> None:
-        """Stops reading; returns when the thread has ended."""
-        self._is_stopped = True
-        self._pool.shutdown()
-
-    def _read(self) -> None:
+    def read() -> None:
         try:
-            for item in self._items:
-                with self._changed:
-                    self._waiting[:] = [item]
-                    self._changed.notify()
-                if self._is_stopped:
+            for item in items:
+                waiting.append(item)
+                has_news.set()
+                if is_closed.is_set():
                     return
         finally:
-            with self._changed:
-                self._is_over = True
-                self._changed.notify()
+            is_over.set()
+            has_news.set()
+
+    with ThreadPoolExecutor(1, "newest") as pool:
+        reading = pool.submit(read)
+        try:
+            is_last = False
+            while not is_last:
+                has_news.wait()
+                has_news.clear()
+                is_last = is_over.is_set()
+                if waiting:
+                    yield waiting.pop()
+            reading.result()  # raises the error of the source
+        finally:
+            is_closed.set()
+
+
+def in_background(
+    function: Callable[[Item], Value], items: Iterable[Item], threads: int, prefetch: int
+) -> Generator[Value]:
+    """Yields `map(function, items)`, computed up to `prefetch` ahead, with OpenCV limited to one thread."""
+    results = mapped_ahead(function, items, threads, max(prefetch, threads), "seyolo-loader")
+    with _ONE_OPENCV_THREAD, closing(results):
+        yield from results
+
+
+class _OneOpenCvThread:
+    """Context that limits OpenCV to one thread; when the last user leaves, the former number is restored.
+
+    The loaders are parallel over images, so OpenCV's threads would only compete with the network for cores.
+    The number applies to the whole process, and loaders may end in any order.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._num_inside = 0
+        self._before = 0
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if self._num_inside == 0:
+                self._before = cv2.getNumThreads()
+                cv2.setNumThreads(1)
+            self._num_inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._num_inside -= 1
+            if self._num_inside == 0:
+                cv2.setNumThreads(self._before)
+
+
+_ONE_OPENCV_THREAD = _OneOpenCvThread()
 
 
 class Behind:
@@ -149,9 +169,7 @@ class Behind:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
         try:
             if error is None:
                 self.finish()

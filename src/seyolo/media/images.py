@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -22,16 +24,38 @@ from seyolo.media.image_format import header_size, is_complete, num_pixels
 Image = str | Path | UInt8[np.ndarray, "H W 3"]
 """A file, or a decoded image (H, W, 3) uint8 in OpenCV's BGR order."""
 
-IMAGE_ENDINGS = (".avif", ".bmp", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
-"""Endings of image files, in any case of letters."""
-
 MOST_PIXELS = 1 << 28
 """Largest image that is decoded: more than any camera has. A small file can declare billions of pixels."""
 
 
+class FileKinds(NamedTuple):
+    """Files that arguments may name, and the words of the messages about others."""
+
+    endings: tuple[str, ...]
+    not_one: str
+    place: str
+    none: str
+
+    def has(self, name: str | Path) -> bool:
+        """Tells whether a name has one of the endings, in any case of letters."""
+        return os.path.splitext(name)[1].lower() in self.endings
+
+    @property
+    def known(self) -> str:
+        return "known kinds: " + " ".join(ending.removeprefix(".") for ending in self.endings)
+
+
+IMAGES = FileKinds(
+    (".avif", ".bmp", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"),
+    "not an image",
+    "image or folder",
+    "no image",
+)
+
+
 def is_image(path: str | Path) -> bool:
     """Tells whether a name has the ending of an image file."""
-    return os.path.splitext(path)[1].lower() in IMAGE_ENDINGS
+    return IMAGES.has(path)
 
 
 def read_image(path: str | Path) -> UInt8[np.ndarray, "H W 3"]:
@@ -54,10 +78,8 @@ def as_image(image: Image) -> UInt8[np.ndarray, "H W 3"]:
         return read_image(image)
     whole = image.ndim == 3 and image.shape[2] == 3 and image.size > 0
     if not whole or image.dtype != np.uint8:
-        raise UsageError(
-            "an image must be an array (height, width, 3) of uint8 in BGR order, "
-            f"got {image.shape} of {image.dtype}"
-        )
+        expected = "an array (height, width, 3) of uint8 in BGR order"
+        raise UsageError(f"an image must be {expected}, got {image.shape} of {image.dtype}")
     return image
 
 
@@ -76,10 +98,8 @@ def check_complete(data: bytes, source: str | Path) -> None:
     if not data:
         raise DataError(f"{source}: the image is empty (0 bytes)")
     if not is_complete(data):
-        raise DataError(
-            f"{source}: the image is truncated: its end is missing after {len(data)} bytes; "
-            "copy it again or remove it"
-        )
+        problem = f"the image is truncated: its end is missing after {len(data)} bytes"
+        raise DataError(f"{source}: {problem}; copy it again or remove it")
 
 
 def image_size(path: str | Path) -> tuple[int, int]:
@@ -92,10 +112,7 @@ def image_size(path: str | Path) -> tuple[int, int]:
 
 
 def encoded_size(data: bytes, source: str | Path) -> tuple[int, int]:
-    """Returns (height, width) from the bytes of an image file, as `image_size`; messages name `source`.
-
-    JPEG and PNG have the size in their headers; other files are decoded.
-    """
+    """Returns (height, width) from the bytes of an image file, as `image_size`; messages name `source`."""
     if (size := header_size(data)) is not None:
         return size
     height, width = _decode(data, source).shape[:2]
@@ -116,16 +133,14 @@ def _read(path: str | Path) -> bytes:
 
 def _decode(data: bytes, source: str | Path) -> UInt8[np.ndarray, "H W 3"]:
     if (promised := num_pixels(data) or 0) > MOST_PIXELS:
-        millions = (
-            f"{promised / 1e6:,.0f} million pixels, and more than {MOST_PIXELS / 1e6:.0f} are not decoded"
-        )
-        raise DataError(f"{source}: the image has {millions}; make it smaller, if it is one")
+        limit = f"more than {MOST_PIXELS / 1e6:.0f} are not decoded; make it smaller, if it is one"
+        raise DataError(f"{source}: the image has {promised / 1e6:,.0f} million pixels, and {limit}")
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
     except cv2.error as error:
         raise DataError(f"{source}: the image cannot be decoded: {error.err or error}") from None
     if image is None:
-        raise DataError(f"{source}: not an image, or a damaged one; known kinds: {_kinds()}")
+        raise DataError(f"{source}: not an image, or a damaged one; {IMAGES.known}")
     return np.asarray(image, dtype=np.uint8)
 
 
@@ -137,55 +152,42 @@ def find_images(sources: Sequence[str | Path]) -> list[Path]:
     Raises:
         DataError: a source that names no image.
     """
-    found: dict[str, None] = {}
-    for source in sources:
-        found.update(dict.fromkeys(_images_of(source)))
-    if not found:
+    return [Path(name) for name in merged([files_named(str(source), IMAGES) for source in sources])]
+
+
+def merged(named: Sequence[list[str]]) -> list[str]:
+    """Returns the names of several arguments, each once; raises DataError without an argument."""
+    if not named:
         raise DataError("no images given; name an image, a folder or a pattern such as 'photos/*.jpg'")
-    return [Path(name) for name in found]
+    return named[0] if len(named) == 1 else list(dict.fromkeys(chain(*named)))
 
 
-def _images_of(source: str | Path) -> list[str]:
-    path = Path(source)
+def files_named(argument: str, kinds: FileKinds) -> list[str]:
+    """Returns the files that a name, folder or glob pattern stands for; raises DataError for none."""
+    path = Path(argument)
     if path.is_dir():
-        return images_in(path)
+        return _images_in(path)
     if path.exists():
-        if not is_image(path):
-            raise DataError(f"{path}: not an image by its name; known kinds: {_kinds()}")
+        if not kinds.has(path):
+            raise DataError(f"{path}: {kinds.not_one} by its name; {kinds.known}")
         return [str(path)]
-    if not glob.has_magic(str(source)):
-        raise DataError(f"{path}: there is no such image or folder")
-    matches = matching(str(source), is_image)
-    if not matches:
-        raise DataError(f"{source}: no image matches this pattern; known kinds: {_kinds()}")
-    return matches
+    if not glob.has_magic(argument):
+        raise DataError(f"{path}: there is no such {kinds.place}")
+    found = glob.iglob(argument, recursive=True)
+    names = {str(Path(match)) for match in found if kinds.has(match) and os.path.isfile(match)}
+    if not names:
+        raise DataError(f"{argument}: {kinds.none} matches this pattern; {kinds.known}")
+    return sorted(names, key=lambda name: name.replace(os.sep, "\0"))  # as if by the parts of their paths
 
 
-def images_in(folder: Path) -> list[str]:
-    """Returns the paths of the images directly in a folder, sorted by name, as text to save memory.
-
-    Raises:
-        DataError: the folder holds no images.
-    """
+def _images_in(folder: Path) -> list[str]:
+    """Returns the paths of the images directly in a folder, sorted by name, as text to save memory."""
     with os.scandir(folder) as entries:
         names = [entry.name for entry in entries if is_image(entry.name) and entry.name[0] != "."]
     if not names:
         raise DataError(
-            f"{folder}: no images in this folder; known kinds: {_kinds()}. "
+            f"{folder}: no images in this folder; {IMAGES.known}. "
             f"For those in its subfolders give the pattern '{folder}/**/*'"
         )
-    names.sort()
     start = "" if folder == Path() else os.path.join(folder, "")
-    return [start + name for name in names]
-
-
-def matching(pattern: str, is_wanted: Callable[[str], bool]) -> list[str]:
-    """Returns the files that match a glob pattern and whose names are wanted, sorted folder by folder."""
-    found = glob.iglob(pattern, recursive=True)
-    names = [str(Path(match)) for match in found if is_wanted(match) and os.path.isfile(match)]
-    # As if sorted by the parts of their paths.
-    return sorted(names, key=lambda name: name.replace(os.sep, "\0"))
-
-
-def _kinds() -> str:
-    return " ".join(ending.removeprefix(".") for ending in IMAGE_ENDINGS)
+    return [start + name for name in sorted(names)]

@@ -6,15 +6,13 @@ from its text.
 
 from __future__ import annotations
 
-import glob
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import BinaryIO, Literal, NamedTuple
 
 from seyolo.errors import DataError
-from seyolo.media.images import IMAGE_ENDINGS, images_in, is_image, matching
+from seyolo.media.images import IMAGES, FileKinds, files_named, merged
 
 Kind = Literal["picture", "video", "camera", "stream", "stdin"]
 
@@ -24,18 +22,19 @@ VIDEO_ENDINGS = (
 )  # fmt: skip
 """Endings of video files, in any case of letters."""
 
+_IMAGES_AND_VIDEOS = FileKinds(
+    (*IMAGES.endings, *VIDEO_ENDINGS),
+    "neither an image nor a video",
+    "image, video or folder",
+    "no image or video",
+)
 
-@dataclass(frozen=True)
-class Sources:
-    """The sources of a run.
 
-    Attributes:
-        names: each source once, in the order given.
-        stdin: bytes of the image on stdin, where `-` is among the names.
-    """
+class Sources(NamedTuple):
+    """The sources of a run."""
 
-    names: Sequence[str]
-    stdin: bytes = b""
+    names: Sequence[str]  # each source once, in the order given
+    stdin: bytes = b""  # the image on stdin, where `-` is among the names
 
 
 def kind_of(name: str) -> Kind:
@@ -44,14 +43,9 @@ def kind_of(name: str) -> Kind:
         return "stdin"
     if "://" in name:
         return "stream"
-    if is_video(name):
+    if os.path.splitext(name)[1].lower() in VIDEO_ENDINGS:
         return "video"
     return "camera" if name.isdecimal() and not Path(name).exists() else "picture"
-
-
-def is_video(path: str | Path) -> bool:
-    """Tells whether a name has the ending of a video file."""
-    return os.path.splitext(path)[1].lower() in VIDEO_ENDINGS
 
 
 def is_live(name: str) -> bool:
@@ -70,13 +64,7 @@ def find_sources(arguments: Sequence[str | Path], stdin: BinaryIO | None) -> Sou
     """
     data = stdin.read() if STDIN in arguments and stdin is not None else b""
     listed = _listed_files(data)
-    named = [_named_by(str(argument), listed) for argument in arguments]
-    if len(named) == 1:
-        return Sources(named[0], data)
-    names = list(dict.fromkeys(name for names in named for name in names))
-    if not names:
-        raise DataError("no images given; name an image, a folder or a pattern such as 'photos/*.jpg'")
-    return Sources(names, data)
+    return Sources(merged([_named_by(str(argument), listed) for argument in arguments]), data)
 
 
 def _listed_files(data: bytes) -> list[str] | None:
@@ -85,9 +73,7 @@ def _listed_files(data: bytes) -> list[str] | None:
         text = data.decode("utf-8")
     except UnicodeDecodeError:
         return None
-    if "\0" in text:
-        return None
-    return [str(Path(line)) for line in text.splitlines() if line.strip()]
+    return None if "\0" in text else [str(Path(line)) for line in text.splitlines() if line.strip()]
 
 
 def _named_by(argument: str, listed: list[str] | None) -> list[str]:
@@ -95,22 +81,6 @@ def _named_by(argument: str, listed: list[str] | None) -> list[str]:
         if listed == []:
             raise DataError("-: nothing came on stdin; pipe in an image, or a list of files, one per line")
         return [STDIN] if listed is None else listed
-    path = Path(argument)
-    if path.is_dir():
-        return images_in(path)
-    if path.exists():
-        if not (is_image(path) or is_video(path)):
-            raise DataError(f"{path}: neither an image nor a video by its name; known kinds: {_kinds()}")
-        return [str(path)]
-    if is_live(argument):
+    if is_live(argument) and not os.path.exists(argument):
         return [argument]
-    if not glob.has_magic(argument):
-        raise DataError(f"{path}: there is no such image, video or folder")
-    matches = matching(argument, lambda name: is_image(name) or is_video(name))
-    if not matches:
-        raise DataError(f"{argument}: no image or video matches this pattern; known kinds: {_kinds()}")
-    return matches
-
-
-def _kinds() -> str:
-    return " ".join(ending.removeprefix(".") for ending in (*IMAGE_ENDINGS, *VIDEO_ENDINGS))
+    return files_named(argument, _IMAGES_AND_VIDEOS)

@@ -8,7 +8,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -20,8 +20,7 @@ from jaxtyping import UInt8
 
 from seyolo.errors import DataError
 from seyolo.files import replacing
-from seyolo.media.quiet import quiet_opencv
-from seyolo.media.sources import kind_of
+from seyolo.media.sources import is_live, kind_of
 
 WAIT_MS = 10_000
 """Timeout of a stream that does not answer."""
@@ -34,28 +33,30 @@ CODEC = "mp4v"
 """MPEG-4 part 2, which all builds of OpenCV can write."""
 
 
+@contextmanager
+def quiet_opencv() -> Iterator[None]:
+    """Switches off the messages of OpenCV and its FFmpeg on stderr; our errors replace them."""
+    # FFmpeg reads the variable once, when the process opens its first video.
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    level = cv2.utils.logging.getLogLevel()
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    try:
+        yield
+    finally:
+        cv2.utils.logging.setLogLevel(level)
+
+
 @dataclass(frozen=True)
 class VideoFrame:
-    """One image of a video.
+    """One image of a video."""
 
-    Attributes:
-        number: from 0; a live source may have gaps.
-        time_s: since the video's beginning, or since the live source was opened.
-        image: BGR.
-    """
-
-    number: int
-    time_s: float
-    image: UInt8[np.ndarray, "H W 3"]
+    number: int  # from 0; a live source may have gaps
+    time_s: float  # since the video's beginning, or since the live source was opened
+    image: UInt8[np.ndarray, "H W 3"]  # BGR
 
 
 class VideoReader:
     """A video file, camera or stream, opened.
-
-    Attributes:
-        fps: frames per second that the source declares, or 30.
-        num_declared: number of frames that the file declares, or 0.
-        is_live: a camera or a stream, which drops frames that are not read in time.
 
     Raises:
         DataError: it cannot be opened.
@@ -66,8 +67,8 @@ class VideoReader:
         self._capture = _open(name)
         fps = self._capture.get(cv2.CAP_PROP_FPS)
         self.fps = fps if math.isfinite(fps) and 0 < fps <= 1000 else DEFAULT_FPS
-        self.num_declared = max(0, int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT)))
-        self.is_live = kind_of(name) in ("camera", "stream") and self.num_declared == 0
+        self.num_declared = max(0, int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT)))  # 0: not declared
+        self.is_live = is_live(name) and self.num_declared == 0  # drops frames that are not read in time
 
     def frames(self) -> Iterator[VideoFrame]:
         """Yields one frame after the other.
@@ -84,18 +85,15 @@ class VideoReader:
             time_s = time.monotonic() - start if self.is_live else seconds
             yield VideoFrame(number, time_s, np.asarray(image, dtype=np.uint8))
             number += 1
-        self._check_end(number)
+        if number == 0:
+            raise DataError(f"{_described(self.name)}: opened, but gives no frame")
+        if number < self.num_declared * (1 - MISSING_SHARE) - 1:
+            frames = f"{number} of {self.num_declared} frames"
+            raise DataError(f"{self.name}: ends after {frames}; the rest is missing or damaged")
 
     def close(self) -> None:
         """Closes the file or device."""
         self._capture.release()
-
-    def _check_end(self, num_read: int) -> None:
-        if num_read == 0:
-            raise DataError(f"{_described(self.name)}: opened, but gives no frame")
-        if num_read < self.num_declared * (1 - MISSING_SHARE) - 1:
-            frames = f"{num_read} of {self.num_declared} frames"
-            raise DataError(f"{self.name}: ends after {frames}; the rest is missing or damaged")
 
 
 def _described(name: str) -> str:
@@ -122,10 +120,6 @@ def _open(name: str) -> cv2.VideoCapture:
 class VideoWriter:
     """An .mp4 that gets its name when it is complete; a context manager, opened with the first frame.
 
-    Args:
-        path: of the video.
-        fps: frames per second.
-
     Raises:
         OSError: it cannot be written, or is incomplete.
     """
@@ -143,9 +137,7 @@ class VideoWriter:
         """Writes the frame of this number, repeated for the frames before it that a live source dropped."""
         if self._num_written == 0:
             self._size = image.shape[1], image.shape[0]
-            self._temporary = self._stack.enter_context(replacing(self.path))
-            self._writer = self._open()
-            self._stack.push(self._finish)
+            self._writer = self._stack.enter_context(self._opened())
         if image.shape[1::-1] != self._size:
             image = cv2.resize(image, self._size)
         while self._num_written <= number:
@@ -157,30 +149,25 @@ class VideoWriter:
     ) -> None:
         self._stack.__exit__(kind, error, trace)
 
-    def _finish(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        del kind, trace
-        self._writer.release()
-        if error is None:
-            self._check_whole()
-
-    def _open(self) -> cv2.VideoWriter:
-        with quiet_opencv():
-            codec = cv2.VideoWriter.fourcc(*CODEC)
-            writer = cv2.VideoWriter(str(self._temporary), codec, self._fps, self._size)
-        if not writer.isOpened():
-            raise self._refused()
-        return writer
-
-    def _check_whole(self) -> None:
-        """Counts the frames written: OpenCV does not report a full disk."""
-        with quiet_opencv():
-            capture = cv2.VideoCapture(str(self._temporary), cv2.CAP_FFMPEG)
-        num_frames = capture.get(cv2.CAP_PROP_FRAME_COUNT)
-        capture.release()
-        if num_frames < self._num_written:
-            raise self._refused()
+    @contextmanager
+    def _opened(self) -> Iterator[cv2.VideoWriter]:
+        """Opens the file; at the end counts its frames, since OpenCV does not report a full disk."""
+        with replacing(self.path) as temporary:
+            with quiet_opencv():
+                codec = cv2.VideoWriter.fourcc(*CODEC)
+                writer = cv2.VideoWriter(str(temporary), codec, self._fps, self._size)
+            if not writer.isOpened():
+                raise self._refused()
+            try:
+                yield writer
+            finally:
+                writer.release()
+            with quiet_opencv():
+                capture = cv2.VideoCapture(str(temporary), cv2.CAP_FFMPEG)
+            num_frames = capture.get(cv2.CAP_PROP_FRAME_COUNT)
+            capture.release()
+            if num_frames < self._num_written:
+                raise self._refused()
 
     def _refused(self) -> OSError:
         is_full = shutil.disk_usage(self.path.parent).free < FULL_BYTES

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 from seyolo.checkpoint import Checkpoint, read_checkpoint
 from seyolo.darknet.cfg import Network, read_cfg
 from seyolo.darknet.edit import attach, set_classes
-from seyolo.darknet.placement import GateKind, Site, default_site
+from seyolo.darknet.placement import GateKind, default_site
 from seyolo.darknet.sections import Join
 from seyolo.darknet.zoo import ZOO, is_zoo_name, network_from_name
 from seyolo.errors import UsageError
@@ -84,12 +82,3 @@ def with_options(network: Network, options: ModelOptions) -> Network:
     if gates is None:
         return network
     return attach(network, gates.kind, gates.at, gates.reduction, gates.join).network
-
-
-def make_attention(
-    model: str | Network, kind: GateKind | None, at: str | Sequence[str], reduction: int, join: Join
-) -> Attention | None:
-    """Returns the gates that single values ask for, as `gates_of` does for options."""
-    sites = cast("tuple[Site, ...]", (at,) if isinstance(at, str) else tuple(at))
-    network = describe(model)[0] if isinstance(model, str) else model
-    return gates_of(network, ModelOptions(None, None, kind, sites, reduction, join))

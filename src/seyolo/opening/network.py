@@ -1,25 +1,30 @@
-"""Torch models by name or file: `load` and `save`."""
+"""Torch models by name or file: `load`, `open_model` (trained, to measure, prune and export), `save`."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
 
 from seyolo.checkpoint import Checkpoint, State, default_names, read_checkpoint, write_checkpoint
 from seyolo.darknet.cfg import Network
-from seyolo.darknet.edit import set_classes
+from seyolo.darknet.edit import set_classes, set_size
 from seyolo.darknet.graph import detection_layers
 from seyolo.darknet.graph import num_classes as count_classes
 from seyolo.darknet.weights import read_weights, tensor_shapes, write_weights
 from seyolo.darknet.zoo import is_zoo_name, network_from_name
 from seyolo.errors import ModelError, UsageError, WeightsError
 from seyolo.files import replacing
-from seyolo.opening.description import CHECKPOINT, describe
+from seyolo.opening.description import CHECKPOINT, describe, gates_of
+from seyolo.options.model import NO_OPTIONS, ModelOptions
+from seyolo.runtime.protocol import Backend, require_size
+from seyolo.torchnet.attention import attach
 from seyolo.torchnet.build import DarknetModel, build, from_checkpoint, to_checkpoint
+from seyolo.torchnet.device import torch_device
 
 
 def load(
@@ -72,6 +77,66 @@ def load(
     if weights is not None:
         _take(state, _read_state(model, Path(weights), described), network, provenance, str(weights))
     return _assemble(network, state, names, provenance, generator).eval()
+
+
+def open_model(
+    model: str | Path, options: ModelOptions = NO_OPTIONS, *, device: str = "cpu", random: bool = False
+) -> DarknetModel:
+    """Opens a MODEL in evaluation mode with its gates attached; a `.cfg` takes the `.weights` beside it.
+
+    Args:
+        model: a zoo name, a `.cfg` or a checkpoint.
+        options: weights, classes and gates.
+        device: `cpu`, `cuda` or `cuda:N`.
+        random: accept random weights where none are given.
+
+    Raises:
+        ModelError: there are no weights, or they leave tensors of the network random.
+    """
+    target = torch_device(device)
+    path, weights = Path(model), options.weights
+    if weights is None and path.suffix == ".cfg" and path.with_suffix(".weights").is_file():
+        weights = path.with_suffix(".weights")
+    if weights is None and path.suffix != CHECKPOINT and not random:
+        describe(model)
+        raise ModelError(f"{model}: has no trained weights; give them with --weights FILE")
+    loaded = load(model, weights, options.num_classes)
+    if not random:
+        _require_trained(loaded, model, weights)
+    gates = gates_of(loaded.network, options)
+    return (loaded if gates is None else attach(loaded, **asdict(gates))).to(target)
+
+
+def _require_trained(loaded: DarknetModel, model: str | Path, weights: Path | None) -> None:
+    """Refuses a model with random tensors, which would be measured, pruned or exported as if trained."""
+    transfer = loaded.provenance.get("transfer")
+    left = transfer.get("random", 0) if isinstance(transfer, dict) else 0
+    if left:
+        source = model if weights is None else f"{weights} for {model}"
+        tensors = "1 tensor has" if left == 1 else f"{left} tensors have"
+        message = f"{source}: {tensors} no trained weights (other classes, or another network)"
+        raise ModelError(f"{message}; train it first: seyolo train --model {model} --weights FILE")
+
+
+def resized(model: DarknetModel, size: int | None) -> DarknetModel:
+    """Returns the model with another square input of `size` pixels, or itself when `size` is None."""
+    if size is None:
+        return model
+    checkpoint = to_checkpoint(model)
+    device = next(model.parameters()).device
+    return from_checkpoint(replace(checkpoint, network=set_size(checkpoint.network, size, size))).to(device)
+
+
+def input_size(model: DarknetModel | Backend, size: int | None) -> tuple[int, int]:
+    """Returns (height, width) of a model's input in pixels: `size` square, or its own.
+
+    Raises:
+        UsageError: a runtime's file is made for another size.
+    """
+    if isinstance(model, DarknetModel):
+        net = set_size(model.network, size, size).net if size else model.network.net
+        return net.height, net.width
+    return require_size(model, size)
 
 
 def save(model: DarknetModel, path: str | Path) -> None:
@@ -135,11 +200,8 @@ def _take(
     fitting = {name: array for name, array in source.items() if shapes.get(name) == array.shape}
     if not fitting:
         raise ModelError(f"{source_name}: none of its {len(source)} tensors fits {network.source}")
-    heads = {
-        f"layers.{layer - 1}.conv.{part}"
-        for layer in detection_layers(network)
-        for part in ("weight", "bias")
-    }
+    before_heads = [f"layers.{layer - 1}.conv" for layer in detection_layers(network)]
+    heads = {f"{conv}.{part}" for conv in before_heads for part in ("weight", "bias")}
     if source.keys() - fitting.keys() - heads:
         message = f"{source_name}: only {len(fitting)} of its {len(source)} tensors fit {network.source}"
         warnings.warn(f"{message}; the other tensors keep their initial values", stacklevel=3)
@@ -159,8 +221,7 @@ def _assemble(
         names = default_names(count_classes(network)) if names is None else tuple(names)
         return from_checkpoint(Checkpoint(network, state, names, provenance))
     model = build(network, names, generator)
-    model.load_state_dict(
-        model.state_dict() | {name: torch.from_numpy(value) for name, value in state.items()}
-    )
+    trained = {name: torch.from_numpy(value) for name, value in state.items()}
+    model.load_state_dict(model.state_dict() | trained)
     model.provenance |= provenance
     return model

@@ -11,14 +11,26 @@ from seyolo.options.cut import CutOptions
 from seyolo.options.training import LossWeights
 
 
-class TrainKeywords(TypedDict, total=False):
-    """`TrainOptions` as keyword arguments."""
+class ModelKeywords(TypedDict, total=False):
+    """`ModelOptions` as keyword arguments."""
+
+    weights: str | Path | None
+    num_classes: int | None
+    attention: Literal["se", "cbam"] | None
+    at: Literal["residual", "stage", "neck", "head"] | Sequence[Literal["residual", "stage", "neck", "head"]]
+    reduction: int
+    join: Literal["scale", "add"]
+
+
+class TrainingKeywords(TypedDict, total=False):
+    """`TrainingOptions` as keyword arguments."""
 
     batch: int
     lr: float
     seed: int
     device: str
     sync_bn: bool
+    multi_scale: bool
     weight_decay: float
     warmup_epochs: float
     plain_share: float
@@ -31,53 +43,33 @@ class TrainKeywords(TypedDict, total=False):
     evaluations: int
     mixed_precision: bool
     loader_workers: int | None
-    weights: str | Path | None
-    num_classes: int | None
-    attention: Literal["se", "cbam"] | None
-    at: Literal["residual", "stage", "neck", "head"] | Sequence[Literal["residual", "stage", "neck", "head"]]
-    reduction: int
-    join: Literal["scale", "add"]
-    sparsity: Literal["l1", "proximal", "group"] | None
-    s: float | None
-    schedule: Literal["constant", "decay"]
-    epochs: int
-    size: int
-    multi_scale: bool
-    teacher: str | Path | None
-    distill: float | None
 
 
-class SlimKeywords(TypedDict, total=False):
-    """`SlimOptions` as keyword arguments."""
+class SparsityKeywords(TypedDict, total=False):
+    """`SparsityOptions` as keyword arguments."""
 
     sparsity: Literal["group", "steered", "proximal", "l1"]
     s: float | None
     schedule: Literal["constant", "decay"]
     scales_rate: float | None
     rounds: int
-    batch: int
-    lr: float
-    seed: int
-    device: str
-    sync_bn: bool
-    weight_decay: float
-    warmup_epochs: float
-    plain_share: float
-    average_decay: float
-    average_ramp_updates: float
-    top_k: int
-    gradient_clip: float
-    loss: LossWeights
-    augmentation: Augmentation
-    evaluations: int
-    mixed_precision: bool
-    loader_workers: int | None
-    weights: str | Path | None
-    num_classes: int | None
-    attention: Literal["se", "cbam"] | None
-    at: Literal["residual", "stage", "neck", "head"] | Sequence[Literal["residual", "stage", "neck", "head"]]
-    reduction: int
-    join: Literal["scale", "add"]
+
+
+class TrainKeywords(ModelKeywords, TrainingKeywords, total=False):
+    """`TrainOptions` as keyword arguments."""
+
+    sparsity: Literal["l1", "proximal", "group"] | None
+    s: float | None
+    schedule: Literal["constant", "decay"]
+    epochs: int
+    size: int
+    teacher: str | Path | None
+    distill: float | None
+
+
+class SlimKeywords(ModelKeywords, TrainingKeywords, SparsityKeywords, total=False):
+    """`SlimOptions` as keyword arguments."""
+
     budget: str | Sequence[str]
     size: int
     epochs: int | None
@@ -90,19 +82,12 @@ class SlimKeywords(TypedDict, total=False):
     blocks: bool
     repair: Literal["reconstruct", "recalibrate", "none"]
     distill: float
-    multi_scale: bool
     strength: float | None
 
 
-class PruneKeywords(TypedDict, total=False):
+class PruneKeywords(ModelKeywords, total=False):
     """`PruneOptions` as keyword arguments."""
 
-    weights: str | Path | None
-    num_classes: int | None
-    attention: Literal["se", "cbam"] | None
-    at: Literal["residual", "stage", "neck", "head"] | Sequence[Literal["residual", "stage", "neck", "head"]]
-    reduction: int
-    join: Literal["scale", "add"]
     budget: str | Sequence[str]
     dry_run: bool
     cut: CutOptions

@@ -7,11 +7,11 @@ from typing import Annotated, get_args
 from cyclopts import Parameter
 
 from seyolo.errors import UsageError
+from seyolo.options.budget import Budget, parse_budgets
 from seyolo.options.cut import DEFAULT_CUT, CutOptions
 from seyolo.options.model import ModelOptions
 from seyolo.options.parameters import REPEATABLE, Flag, check_choice, check_device
 from seyolo.options.slim import Repair
-from seyolo.pruning.planning.budget import Budget, parse_budgets
 
 
 @Parameter(name="*", group="Parameters")

@@ -7,12 +7,12 @@ from typing import Annotated, Literal, get_args
 from cyclopts import Parameter
 
 from seyolo.errors import UsageError
+from seyolo.options.budget import Budget, parse_budgets
 from seyolo.options.cut import CutOptions
 from seyolo.options.model import ModelOptions
-from seyolo.options.parameters import REPEATABLE, Flag, PythonOnly, Size, check_choice
+from seyolo.options.parameters import REPEATABLE, Flag, Size, check_choice
 from seyolo.options.sparsity import SparsityOptions, check_teacher_weight
 from seyolo.options.training import TrainingOptions
-from seyolo.pruning.planning.budget import Budget, parse_budgets
 
 Repair = Literal["reconstruct", "recalibrate", "none"]
 ControlName = Literal["dense", "uniform", "scratch", "random", "lowres", "int8", "plain"]
@@ -87,9 +87,6 @@ class SlimOptions(ModelOptions, TrainingOptions, SparsityOptions):
 
     distill: float = 0.0
     """weight of the dense network as a teacher in fine-tuning; the labels count 1."""
-
-    multi_scale: PythonOnly[bool] = False
-    """another input size for each epoch, as in `train`."""
 
     def __post_init__(self) -> None:
         ModelOptions.__post_init__(self)

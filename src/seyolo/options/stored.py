@@ -28,10 +28,7 @@ SLIM_NAMES = frozenset(
     """data model weights budget size epochs branch_epoch sparse_epochs finetune_epochs finetune batch lr
     sparsity s schedule scales_rate rounds repair distill seed device""".split()
 )
-TRAIN_NAMES = (
-    *(field.name for field in fields(TrainingOptions) if field.name not in SLIM_NAMES),
-    "multi_scale",
-)
+TRAIN_NAMES = tuple(field.name for field in fields(TrainingOptions) if field.name not in SLIM_NAMES)
 
 
 def read_slim_options(folder: Path) -> SlimOptions:

@@ -8,7 +8,7 @@ from cyclopts import Parameter
 
 from seyolo.errors import UsageError
 from seyolo.options.model import ModelOptions
-from seyolo.options.parameters import Flag, Size, check_choice
+from seyolo.options.parameters import Size, check_choice
 from seyolo.options.sparsity import Schedule, check_strength, check_teacher_weight
 from seyolo.options.training import TrainingOptions
 
@@ -45,9 +45,6 @@ class TrainOptions(ModelOptions, TrainingOptions):
     """passes over the training images."""
 
     size: Size = 416
-
-    multi_scale: Flag = False
-    """draw another input size for each epoch."""
 
     teacher: Path | None = None
     """a trained checkpoint of the same classes, or a .cfg with its .weights beside it, to learn from besides

@@ -57,6 +57,9 @@ class TrainingOptions:
     sync_bn: Annotated[bool, Parameter(negative=(), group="Run")] = False
     """where torchrun starts several processes, normalise by the statistics of all their images."""
 
+    multi_scale: Annotated[bool, Parameter(negative=(), group="Run")] = False
+    """draw another input size for each epoch."""
+
     weight_decay: PythonOnly[float] = 0.02
     """weight decay of AdamW."""
 
@@ -112,7 +115,7 @@ class RunOptions:
     """the run's folder is runs/VERB/NAME; by default the verb, numbered when taken."""
 
     resume: Path | None = None
-    """go on with the run in this folder; its settings are kept, other options are not needed."""
+    """continue the run in this folder; its settings are kept, other options are not needed."""
 
     tracker: TrackerName | None = None
     """follow training in TensorBoard, too: tensorboard --logdir runs."""

@@ -10,11 +10,11 @@ import numpy as np
 
 from seyolo.errors import TrainingError, UsageError
 from seyolo.json_files import from_json
+from seyolo.options.budget import parse_budgets
 from seyolo.options.cut import CutKeywords, CutOptions
 from seyolo.options.cut import Importance as ImportanceName
 from seyolo.pruning.importance.built_in import Material, named_importance
 from seyolo.pruning.importance.importance import FloatArray, Importance
-from seyolo.pruning.planning.budget import parse_budgets
 from seyolo.pruning.planning.latency import LatencyTable
 from seyolo.pruning.planning.plan import Plan
 from seyolo.pruning.planning.planner import Planner

@@ -116,7 +116,7 @@ def needing_openvino(path: Path) -> AbstractContextManager[None]:
     Raises:
         BackendError: OpenVINO is not installed.
     """
-    return needing("openvino", path, "'seyolo[openvino]'")
+    return needing("openvino", path, "'seyolo[openvino]'", title="OpenVINO")
 
 
 def _readers(path: Path) -> tuple[Runtime, ...]:
@@ -184,7 +184,7 @@ def _opencv_reads(path: Path, device: str) -> bool:
 
 def _open_torch(path: Path, session: Session) -> Backend:
     instead = " (or export the model to .onnx, which needs no PyTorch)"
-    with needing("torch", path, '"seyolo[train]"', instead):
+    with needing("torch", path, '"seyolo[train]"', title="PyTorch", instead=instead):
         from seyolo.runtime.torch_backend import TorchBackend  # noqa: PLC0415
     return TorchBackend.open(path, session)
 

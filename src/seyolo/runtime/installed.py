@@ -7,18 +7,18 @@ from contextlib import contextmanager
 
 from seyolo.errors import BackendError
 
-TITLES = {"openvino": "OpenVINO", "torch": "PyTorch", "faster_coco_eval": "faster-coco-eval"}
-"""Names of packages that differ from their import names."""
-
 
 @contextmanager
-def needing(package: str, what: object, install: str, instead: str = "") -> Iterator[None]:
+def needing(
+    package: str, what: object, install: str, *, title: str = "", instead: str = ""
+) -> Iterator[None]:
     """Turns a failed import of `package` in its block into a message with the install command.
 
     Args:
         package: its import name.
         what: start of the message, the file or option that needs it.
         install: argument of `pip install`.
+        title: its name in prose; by default `package`.
         instead: end of the message, a way without the package.
 
     Raises:
@@ -29,7 +29,7 @@ def needing(package: str, what: object, install: str, instead: str = "") -> Iter
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] != package:
             raise
-        title = TITLES.get(package, package)
         raise BackendError(
-            f"{what} needs {title}, which is not installed; get it with: pip install {install}{instead}"
+            f"{what} needs {title or package}, which is not installed; "
+            f"get it with: pip install {install}{instead}"
         ) from None

@@ -55,15 +55,10 @@ class Assignment:
 
 
 def candidates(centers: Float[Tensor, "m 2"], levels: Sequence[Level]) -> tuple[Tensor, Tensor]:
-    """Returns the candidates of each object: the cells around its centre, on all levels, with all anchors.
+    """Returns the candidates of each object, whose centres (x, y) are in input pixels.
 
-    Args:
-        centers: object centres (x, y) in input pixels.
-        levels: grids in the order of the predictions.
-
-    Returns:
-        Prediction indices (M, K) into an image's P predictions, and a mask (M, K) that is False for cells
-        outside the grid.
+    These are indices (M, K) into an image's P predictions, and a mask (M, K) that is False for cells outside
+    the grid.
     """
     indices, valid, start = [], [], 0
     for level in levels:
@@ -104,13 +99,12 @@ def assign(
         scores: objectness · class probability of every prediction.
         iou: IoU of each candidate's predicted box with its object, in [0, 1].
         indices, valid: result of `candidates`.
-        image: image index of each object.
-        class_ids: class of each object.
+        image, class_ids: image index and class of each object.
         top_k: maximum number of positives per object.
     """
     num_predictions = scores.shape[1]
     score = scores[image[:, None], indices, class_ids[:, None]]
-    metric = score.pow(SCORE_POWER) * iou.pow(IOU_POWER) * valid
+    metric = score.pow(SCORE_POWER) * iou.pow(IOU_POWER) * valid  # alignment t = s^α · u^β (TOOD, eq. 1)
     best, column = metric.topk(min(top_k, metric.shape[1]), dim=1)
     prediction, chosen_iou = indices.gather(1, column), iou.gather(1, column) * (best > 0)
 
@@ -121,5 +115,5 @@ def assign(
     best, chosen_iou = best * winner, chosen_iou * winner
 
     top_metric, top_iou = best.amax(1, keepdim=True), chosen_iou.amax(1, keepdim=True)
-    quality = best / top_metric.where(top_metric > 0, 1.0) * top_iou
+    quality = best / top_metric.where(top_metric > 0, 1.0) * top_iou  # normalised alignment t̂ of TOOD
     return Assignment(prediction, column, quality)

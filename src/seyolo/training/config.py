@@ -22,9 +22,6 @@ class TrainConfig(TrainingOptions):
     """Configuration of one training run, which may be a stage of a longer one.
 
     Attributes:
-        epochs: passes over the training images.
-        size: side of the square input in pixels.
-        multi_scale: another input size for each epoch.
         scales_rate: learning rate of batch-normalisation scales as a multiple of that of kernels.
         span: shares of the whole schedule at which this run starts and ends.
         snapshot_epoch: epoch after which the averaged model is kept, see `snapshot`.
@@ -32,7 +29,6 @@ class TrainConfig(TrainingOptions):
 
     epochs: int = 100
     size: int = 416
-    multi_scale: bool = False
     scales_rate: float = 1.0
     span: tuple[float, float] = (0.0, 1.0)
     snapshot_epoch: int | None = None
@@ -45,14 +41,11 @@ class TrainConfig(TrainingOptions):
         return self.augmentation.plain() if self._is_plain(epoch) else self.augmentation
 
     def epoch_size(self, epoch: int) -> int:
-        """Returns the input side of an epoch in pixels.
-
-        With `multi_scale` each epoch draws it from 75 % to 125 % in steps of the largest stride.
-        """
+        """Returns the input side of an epoch in pixels, with `multi_scale` 75 % to 125 % of `size`."""
         if not self.multi_scale or self._is_plain(epoch):
             return self.size
         generator = torch.Generator().manual_seed(self.seed * 100_003 + epoch)
-        low, high = round(self.size * 0.75 / 32), round(self.size * 1.25 / 32)
+        low, high = round(self.size * 0.75 / 32), round(self.size * 1.25 / 32)  # in the largest stride
         return 32 * int(torch.randint(low, high + 1, (), generator=generator))
 
     def _is_plain(self, epoch: int) -> bool:
@@ -67,23 +60,14 @@ class TrainConfig(TrainingOptions):
 
     def make_loader(self, samples: Sequence[Sample], shard: tuple[int, int] = (0, 1)) -> TrainingLoader:
         """Returns the batches of a run over these images; `shard` as in `TrainingLoader`."""
+        workers = self._workers(shard[1])
         return TrainingLoader(
-            samples,
-            self.size,
-            self.batch,
-            self.augmentation,
-            self.seed,
-            workers=self._workers(shard[1]),
-            shard=shard,
+            samples, self.size, self.batch, self.augmentation, self.seed, workers=workers, shard=shard
         )
-
-    def is_on_gpu(self) -> bool:
-        """Returns whether the network is trained on a GPU."""
-        return torch.device(self.device).type == "cuda"
 
     def _workers(self, num_trainers: int) -> Workers:
         """Returns the workers of each of the processes that train: threads, or beside a GPU processes."""
-        if not self.is_on_gpu():
+        if torch.device(self.device).type != "cuda":
             return Workers(self.loader_workers or 1)
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         default = max(1, min(MOST_GPU_WORKERS, cores // num_trainers - 1))

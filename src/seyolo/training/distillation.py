@@ -19,7 +19,6 @@ from torch import Tensor
 from seyolo.checkpoint import default_names
 from seyolo.darknet.graph import detection_layers, strides
 from seyolo.errors import TrainingError, UsageError
-from seyolo.options.training import LossWeights
 from seyolo.torchnet.build import DarknetModel, from_checkpoint, to_checkpoint
 from seyolo.torchnet.folding import fold_batch_norm
 from seyolo.torchnet.head import RegionHead
@@ -55,17 +54,8 @@ class Distillation:
     source: str = "teacher"
 
     def __post_init__(self) -> None:
-        check_weight(self.weight)
-
-
-def check_weight(weight: float) -> None:
-    """Refuses a weight of the teacher that makes no sense.
-
-    Raises:
-        UsageError: it is negative or not a number.
-    """
-    if not 0 <= weight < math.inf:
-        raise UsageError(f"--distill {weight:g}: the teacher's weight must be a number from 0 on")
+        if not 0 <= self.weight < math.inf:
+            raise UsageError(f"--distill {self.weight:g}: the teacher's weight must be a number from 0 on")
 
 
 def check_teacher(student: DarknetModel, distillation: Distillation) -> None:
@@ -106,34 +96,17 @@ def _outputs(model: DarknetModel) -> dict[str, str]:
 
 
 class DistillationLoss:
-    """Distance of a student's head outputs from its teacher's, on the scale of the detection loss.
+    """Distance of a student's head outputs from its teacher's, on the scale of the detection loss `loss`.
 
-    Uses a copy of the teacher in evaluation mode with folded batch normalisation.
-
-    Args:
-        student: the trained model, already on its device.
-        distillation: teacher.
-        weights: of the terms.
-        team: the processes that share the batch.
-
-    Raises:
-        TrainingError: the teacher does not fit, see `check_teacher`.
+    Uses a copy of the teacher in evaluation mode with folded batch normalisation, on the student's device.
     """
 
-    def __init__(
-        self,
-        student: DarknetModel,
-        distillation: Distillation,
-        weights: LossWeights,
-        team: Team = SINGLE_PROCESS,
-    ) -> None:
+    def __init__(self, student: DarknetModel, distillation: Distillation, loss: DetectionLoss) -> None:
         check_teacher(student, distillation)
         teacher = from_checkpoint(fold_batch_norm(to_checkpoint(distillation.teacher))).requires_grad_(False)
         device = next(student.parameters()).device
         self.teacher = teacher.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.heads = student.heads
-        self.weights = weights
-        self.team = team
+        self.heads, self.weights, self.team = student.heads, loss.weights, loss.team
         is_region = isinstance(self.heads[0], RegionHead)
         self.class_divergence = exclusive_classes if is_region else independent_classes
 
@@ -152,7 +125,7 @@ class DistillationModule(LossModule):
 
     def __init__(self, model: DarknetModel, loss: DetectionLoss, distillation: Distillation) -> None:
         super().__init__(model, loss)
-        self.teacher_loss = DistillationLoss(model, distillation, loss.weights, loss.team)
+        self.teacher_loss = DistillationLoss(model, distillation, loss)
         self.weight = distillation.weight
 
     def forward(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
@@ -199,10 +172,7 @@ def distillation_terms(
 ) -> Float32[Tensor, "3"]:
     """Returns box, objectness and class terms, each divided by the teacher's total objectness.
 
-    Args:
-        student, teacher: decoded predictions and their logits, see `predictions`.
-        class_divergence: divergence of class logits.
-        team: the processes that share the batch.
+    `student` and `teacher` are decoded predictions and their logits, see `predictions`.
     """
     (boxes, logits), (teacher_boxes, teacher_logits) = student, teacher
     confident = teacher_boxes[..., 4] > CONFIDENT

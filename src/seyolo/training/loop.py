@@ -5,14 +5,12 @@ from __future__ import annotations
 import copy
 import math
 import time
-import warnings
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float32
 
 from seyolo.checkpoint import read_checkpoint
 from seyolo.data.batches.training import TrainingBatch
@@ -23,10 +21,8 @@ from seyolo.torchnet.device import tried_kernels
 from seyolo.training.config import TrainConfig
 from seyolo.training.distillation import Distillation
 from seyolo.training.distributed import ComputedByLeader, Team, current_team
-from seyolo.training.gpu_memory import explained_memory_errors
-from seyolo.training.run_folder import BEST_FILE, RunFolder
-from seyolo.training.run_record import Row, RunRecord, row_text
-from seyolo.training.run_state import RunState
+from seyolo.training.gpu import explained_memory_errors
+from seyolo.training.run_folder import BEST_FILE, Row, RunFolder, RunRecord, RunState, row_text
 from seyolo.training.sparsity import Sparsity, Steered, sparse_scales
 from seyolo.training.step import TrainingStep
 from seyolo.training.trackers import Monitor, NoTracker, Tracker
@@ -63,7 +59,7 @@ def train(
         dataset: has `train` and at least one validation split.
         config: settings of the run.
         folder: of the run; files are written after every epoch, see `run_folder`.
-        sparsity: pushes the scales of channels to zero.
+        sparsity: method that pushes the scales of channels to zero.
         distillation: teacher to learn from besides the labels; a resumed run needs the same one.
         resume: continue the run in `folder` exactly after its last finished epoch.
         monitor: progress and tracker; none by default.
@@ -109,11 +105,7 @@ def _help_train(  # noqa: PLR0917 (sent between processes by position)
 
 
 def first_batch(dataset: Dataset, config: TrainConfig) -> TrainingBatch:
-    """Returns images and targets of the first step of a run with these settings.
-
-    Raises:
-        DataError: there are no images, or one cannot be decoded.
-    """
+    """Returns images and targets of the first step of a run with these settings."""
     with closing(config.make_loader(dataset.split("train"))) as loader:
         return next(loader.epoch(0, config.epoch_augmentation(0), config.epoch_size(0)))
 
@@ -133,8 +125,6 @@ class _Run:
         monitor: Monitor,
     ) -> None:
         team.share_of(config.batch)
-        if config.sync_bn and team.size == 1:
-            warnings.warn("--sync-bn joins several processes, and this is one alone", stacklevel=3)
         self.config, self.team, self.monitor = config, team, monitor
         train_samples = dataset.split("train")
         self.loader = config.make_loader(train_samples, (team.rank, team.size))
@@ -226,17 +216,12 @@ class _Run:
 
     def _report_scales(self) -> None:
         """Passes |γ| of all channels to the tracker; in sparsity training records its percentiles, too."""
-        sizes = _scale_sizes(self.step.average.model)
-        if not len(sizes):
+        norms = sparse_scales(self.step.average.model)
+        if not norms:
             return
+        sizes = np.concatenate([bn.weight.detach().abs().float().cpu().numpy() for bn in norms.values()])
         self.tracker.scales(self.record.epoch, sizes)
         if self.step.sparsity is not None:
             values = np.percentile(sizes, PERCENTILES).tolist()
             named = {f"p{percent}": value for percent, value in zip(PERCENTILES, values, strict=True)}
             self.record.scales.append({"epoch": self.record.epoch, **named})
-
-
-def _scale_sizes(model: DarknetModel) -> Float32[np.ndarray, " n"]:
-    """Returns |γ| of every channel with batch normalisation."""
-    sizes = [bn.weight.detach().abs().float().cpu().numpy() for bn in sparse_scales(model).values()]
-    return np.concatenate([np.zeros(0, np.float32), *sizes])

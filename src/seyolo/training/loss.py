@@ -33,12 +33,12 @@ def complete_iou(a: Float[Tensor, "*n 4"], b: Float[Tensor, "*n 4"]) -> tuple[Te
     union = a[..., 2:].prod(-1) + b[..., 2:].prod(-1) - overlap
     iou = overlap / union.clamp(min=1e-7)
     diagonal = (torch.maximum(a_high, b_high) - torch.minimum(a_low, b_low)).square().sum(-1)
-    distance = (a[..., :2] - b[..., :2]).square().sum(-1) / diagonal.clamp(min=1e-7)
+    distance = (a[..., :2] - b[..., :2]).square().sum(-1) / diagonal.clamp(min=1e-7)  # ρ² / c²
     angle_a = torch.atan(a[..., 2] / a[..., 3].clamp(min=1e-7))
     angle_b = torch.atan(b[..., 2] / b[..., 3].clamp(min=1e-7))
-    aspect = (4 / math.pi**2) * (angle_b - angle_a).square()
+    aspect = (4 / math.pi**2) * (angle_b - angle_a).square()  # v
     with torch.no_grad():
-        weight = aspect / (1 - iou + aspect).clamp(min=1e-7)
+        weight = aspect / (1 - iou + aspect).clamp(min=1e-7)  # α
     return iou, iou - distance - weight * aspect
 
 
@@ -59,22 +59,17 @@ class DetectionLoss:
         top_k: int = 10,
         team: Team = SINGLE_PROCESS,
     ) -> None:
-        self.team = team
-        self.heads = heads
+        self.team, self.heads, self.top_k = team, heads, top_k
         self.weights = weights or LossWeights()
-        self.top_k = top_k
         self.class_loss = exclusive_classes if isinstance(heads[0], RegionHead) else independent_classes
 
     def __call__(self, logits: Sequence[Tensor], targets: Tensor, size_px: int) -> tuple[Tensor, Tensor]:
-        """Computes the loss of a batch.
+        """Returns the scalar loss of a batch, and its detached parts (box, objectness, classes).
 
         Args:
             logits: per [yolo] layer (N, H, W, A, 5+C), undecoded.
             targets: (M, 6) image index, class id, cx, cy, w, h in input pixels.
             size_px: side of the square input in pixels.
-
-        Returns:
-            The scalar loss, and its detached parts (box, objectness, classes).
         """
         levels = [_level(head, x, size_px) for head, x in zip(self.heads, logits, strict=True)]
         decoded, flat = predictions(self.heads, logits, size_px)
@@ -85,13 +80,7 @@ class DetectionLoss:
         with torch.no_grad():
             scores = decoded[..., 4:5] * decoded[..., 5:]
         assigned = assign(
-            scores.detach(),
-            iou.detach(),
-            indices,
-            valid,
-            image=image,
-            class_ids=class_ids,
-            top_k=self.top_k,
+            scores, iou.detach(), indices, valid, image=image, class_ids=class_ids, top_k=self.top_k
         )
         sums = _terms(flat, ciou, image, class_ids, assigned, class_loss=self.class_loss)
         parts = sums / normaliser(assigned.quality.sum(), self.team)
@@ -152,10 +141,7 @@ def predictions(
 ) -> tuple[Float32[Tensor, "N P 5+C"], Float32[Tensor, "N P 5+C"]]:
     """Returns all predictions of a batch of square images, decoded by `YoloHead.decode`, and their logits.
 
-    Args:
-        heads: the detection layers in order.
-        logits: per detection layer (N, H, W, A, 5+C), undecoded, any precision.
-        size_px: side of the input in pixels.
+    `logits` are undecoded, per detection layer (N, H, W, A, 5+C), of any precision.
     """
     grids = [(head, x.float(), _level(head, x, size_px)) for head, x in zip(heads, logits, strict=True)]
     decoded = [head.decode(x, (level.stride_y, level.stride_x)) for head, x, level in grids]

@@ -1,11 +1,18 @@
-"""Optimiser and learning-rate schedule."""
+"""Optimiser, learning-rate schedule, and the moving average of the weights."""
 
 from __future__ import annotations
 
+import copy
 import math
+from typing import Generic, TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+
+FINAL_FACTOR = 0.01
+"""Learning rate at the end of the cosine, as a fraction of its peak."""
+
+Model = TypeVar("Model", bound=nn.Module)
 
 
 def make_optimizer(
@@ -30,28 +37,77 @@ def make_optimizer(
         {"name": "others", "params": others, "weight_decay": 0.0},
     ]
     present = [group for group in groups if group["params"]]
-    return torch.optim.AdamW(
+    return torch.optim.AdamW(  # decoupled weight decay (Loshchilov 2019)
         present, lr=learning_rate, betas=(0.9, 0.999), fused=device.type in ("cpu", "cuda")
     )
 
 
 def learning_rate_factor(
-    step: int,
-    num_steps: int,
-    warmup_steps: int,
-    span: tuple[float, float] = (0.0, 1.0),
-    final_factor: float = 0.01,
+    step: int, num_steps: int, warmup_steps: int, span: tuple[float, float] = (0.0, 1.0)
 ) -> float:
     """Returns the learning rate at `step` as a fraction of its peak: a linear warm-up, then half a cosine.
 
-    Args:
-        step: from 0 to `num_steps`.
-        num_steps, warmup_steps: of the run and of its warm-up.
-        span: part of the half cosine; a stage of a longer run covers a part.
-        final_factor: value at the end of the cosine.
+    `span` is the part of the half cosine that a stage of a longer run covers.
     """
     start, end = span
     covered = max(0, step - warmup_steps) / max(1, num_steps - warmup_steps)
     progress = start + (end - start) * min(1.0, covered)
-    cosine = final_factor + (1 - final_factor) * 0.5 * (1 + math.cos(math.pi * progress))
+    cosine = FINAL_FACTOR + (1 - FINAL_FACTOR) * 0.5 * (1 + math.cos(math.pi * progress))  # SGDR
     return cosine * min(1.0, (step + 1) / warmup_steps) if warmup_steps else cosine
+
+
+def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """Returns the optimiser's moments as `parameter number/moment`."""
+    state = optimizer.state_dict()["state"]
+    return {f"{index}/{name}": value for index, moments in state.items() for name, value in moments.items()}
+
+
+def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+    """Loads the moments that `optimizer_tensors` returned for an optimiser of the same parameters."""
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, value in tensors.items():
+        index, _, moment = name.partition("/")
+        state.setdefault(int(index), {})[moment] = _in_memory_format_of(parameters[int(index)], value)
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+def _in_memory_format_of(parameter: Tensor, value: Tensor) -> Tensor:
+    """Copies a moment into the parameter's memory format: a fused step reads both as plain memory."""
+    if value.shape != parameter.shape:
+        return value
+    return torch.empty_like(parameter, dtype=value.dtype, requires_grad=False).copy_(value)
+
+
+class MovingAverage(Generic[Model]):
+    """Exponential moving average of a model, which generalises better than the weights of the last step.
+
+    The decay grows from 0 to `decay`, so that the first, random weights have little effect.
+
+    Args:
+        model: the values of its tensors may change, their memory may not.
+        decay: final fraction of the old average in an update.
+        ramp_updates: time constant of the growth.
+
+    Attributes:
+        model: the average.
+        updates: number of updates so far.
+    """
+
+    def __init__(self, model: Model, decay: float, ramp_updates: float) -> None:
+        self.model: Model = copy.deepcopy(model).eval().requires_grad_(False)
+        self._average, self._followed = _floats(self.model), _floats(model)
+        self.decay, self.ramp_updates = decay, ramp_updates
+        self.updates = 0
+
+    @torch.no_grad()
+    def update(self) -> None:
+        """Moves the average towards the current weights and running statistics of the model."""
+        self.updates += 1
+        weight = 1 - self.decay * (1 - math.exp(-self.updates / self.ramp_updates))  # 1 - decay of now
+        torch._foreach_lerp_(self._average, self._followed, weight)
+
+
+def _floats(model: nn.Module) -> list[Tensor]:
+    """Returns the averaged tensors of a model, without counters."""
+    return [value for value in model.state_dict().values() if value.is_floating_point()]

@@ -1,30 +1,89 @@
-"""Folder of a training run.
+"""Folder of a training run, its table of figures, and the saved state that resumes it.
 
 It holds `config.json`, `environment.json`, `results.csv`, `state.safetensors` (to resume), and two averaged
 models: `best.safetensors` (highest AP on the validation splits) and `last.safetensors`. `curves.json` holds
 the precision and recall curves of the best one, `scales.csv` the percentiles of |γ| in sparsity training.
+
+The state file names its tensors `group/name`; the record is JSON in its metadata. Nothing is pickled.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+import csv
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
 from seyolo.checkpoint import write_checkpoint
 from seyolo.errors import TrainingError
-from seyolo.files import write_json
+from seyolo.files import replacing, write_json, write_text
 from seyolo.torchnet.build import to_checkpoint
 from seyolo.training.config import TrainConfig
 from seyolo.training.distillation import Distillation
 from seyolo.training.environment import describe_environment
-from seyolo.training.run_record import RunRecord, write_rows
-from seyolo.training.run_state import RunState, read_run_state, write_run_state
 from seyolo.training.step import TrainingStep
 
 STATE_FILE, RESULTS_FILE = "state.safetensors", "results.csv"
 CURVES_FILE, SCALES_FILE = "curves.json", "scales.csv"
 BEST_FILE, LAST_FILE = "best.safetensors", "last.safetensors"
+FORMAT = "seyolo-run"
+
+Row = dict[str, Any]
+
+
+@dataclass
+class RunRecord:
+    """Figures of the finished epochs; stored as JSON in the state file of the run.
+
+    Attributes:
+        epochs: planned length of the run.
+        epoch: number of finished epochs.
+        updates: number of updates of the averaged model.
+        best_ap, best_epoch: score and number (from 1) of the epoch in `best.safetensors`.
+        history: one row per epoch, as in `results.csv`.
+        scales: percentiles of |γ| per epoch, as in `scales.csv`; empty without sparsity training.
+    """
+
+    epochs: int
+    epoch: int = 0
+    updates: int = 0
+    best_ap: float = -1.0
+    best_epoch: int = -1
+    history: list[Row] = field(default_factory=list)
+    scales: list[Row] = field(default_factory=list)
+
+    def add(self, row: Row, *, replaces_best: bool) -> None:
+        """Appends the row of an epoch; with `replaces_best` an evaluated epoch always becomes the best."""
+        self.history.append(row)
+        self.epoch = row["epoch"]
+        if "ap" in row and (replaces_best or row["ap"] > self.best_ap):
+            self.best_ap, self.best_epoch = row["ap"], row["epoch"]
+
+
+@dataclass
+class RunState:
+    """State of a run after an epoch; tensors by group (model, average, optimizer, sparsity) and name."""
+
+    tensors: dict[str, dict[str, Tensor]]
+    record: RunRecord
+
+
+def row_text(row: Row, epochs: int) -> str:
+    """Returns an epoch's row as a progress line."""
+    text = f"epoch {row['epoch']}/{epochs}: {row['pictures_per_s']:.1f} images/s, box {row['box']:.3f}, "
+    text += f"objectness {row['objectness']:.3f}"
+    if "distillation" in row:
+        text += f", distillation {row['distillation']:.3f}"
+    scores = [f"{key} {value:.3f}" for key, value in row.items() if key.endswith(("_ap", "_ap50"))]
+    return ", ".join([text, *scores])
 
 
 def can_resume(folder: Path) -> bool:
@@ -78,11 +137,7 @@ class RunFolder:
         write_run_state(self.path / STATE_FILE, RunState(step.tensors(), record))
 
     def saved_state(self) -> RunState:
-        """Reads the state of the run.
-
-        Raises:
-            TrainingError: there is no saved state, or one planned for another number of epochs.
-        """
+        """Reads the state of the run; refuses a missing one, or one planned for another number of epochs."""
         state = read_run_state(self.path / STATE_FILE)
         if state.record.epochs != self.config.epochs:
             raise TrainingError(
@@ -90,3 +145,48 @@ class RunFolder:
                 f"not {self.config.epochs}; resume it with the same settings or start a new one"
             )
         return state
+
+
+def write_rows(path: Path, rows: Sequence[Row]) -> None:
+    """Writes rows as CSV; the columns are the keys of all rows in order of first appearance."""
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(path, text.getvalue())
+
+
+def write_run_state(path: Path, state: RunState) -> None:
+    """Writes the state in one step: an interrupted write leaves the old file."""
+    flat = {
+        f"{group}/{name}": tensor.detach().to("cpu").contiguous().clone()
+        for group, tensors in state.tensors.items()
+        for name, tensor in tensors.items()
+    }
+    with replacing(path) as temporary:
+        save_file(flat, temporary, metadata={"format": FORMAT, "values": json.dumps(asdict(state.record))})
+
+
+def read_run_state(path: Path) -> RunState:
+    """Reads a file of `write_run_state`.
+
+    Raises:
+        TrainingError: the file is missing, truncated or of another kind.
+    """
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            metadata = file.metadata() or {}
+            flat = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+        if metadata.get("format") != FORMAT:
+            raise TrainingError(f"{path}: not the state of a training run; name the run's folder")
+        record = msgspec.convert(json.loads(metadata["values"]), RunRecord)
+    except FileNotFoundError:
+        raise TrainingError(f"{path}: there is no run to resume here") from None
+    except (SafetensorError, OSError, msgspec.ValidationError, ValueError, KeyError) as error:
+        raise TrainingError(f"{path}: not a readable run state ({error}); start a new run") from None
+    tensors: dict[str, dict[str, Tensor]] = {}
+    for name, tensor in flat.items():
+        group, _, rest = name.partition("/")
+        tensors.setdefault(group, {})[rest] = tensor
+    return RunState(tensors, record)

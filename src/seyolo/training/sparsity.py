@@ -9,7 +9,8 @@ so that pruning itself changes nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import NamedTuple, Protocol, cast, get_args
+from functools import partial
+from typing import cast, get_args
 
 import numpy as np
 import torch
@@ -22,8 +23,8 @@ from seyolo.options.sparsity import Schedule
 from seyolo.torchnet.build import DarknetModel
 
 
-class Sparsity(Protocol):
-    """Methods that the training loop calls around the optimiser's step."""
+class Sparsity:
+    """Base of the methods: what the training loop calls around the optimiser's step; here nothing happens."""
 
     def before_step(self, model: DarknetModel, progress: float) -> None:
         """Changes gradients after the backward pass; `progress` is the finished fraction of the run."""
@@ -33,6 +34,7 @@ class Sparsity(Protocol):
 
     def state(self) -> dict[str, Tensor]:
         """Returns the state for a resumed run as named tensors."""
+        return {}
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
         """Loads a result of `state`."""
@@ -54,12 +56,12 @@ def _trained_scales(model: DarknetModel) -> dict[str, nn.BatchNorm2d]:
 PUBLISHED_STRENGTH = 0.01
 """Strength s in Network Slimming (Liu 2017)."""
 USUAL_REACH = 0.5
-"""Default reach of `strength_of_reach`: half of the 1 that scales start from."""
+"""Distance that `strength_of_reach` moves a scale: half of the 1 that scales start from."""
 Ties = Sequence[Sequence[tuple[str, NDArray[np.int64]]]]
 """Per channel group: its batch normalisations, each with its channel in every slot of the group."""
 
 
-class _Pressure:
+class _Pressure(Sparsity):
     """Base of methods without state, with a strength that is constant or decays linearly to zero."""
 
     def __init__(self, strength: float, schedule: Schedule = "constant") -> None:
@@ -70,21 +72,6 @@ class _Pressure:
         """Returns the strength at `progress`."""
         return self.strength * (1 - progress) if self.schedule == "decay" else self.strength
 
-    def before_step(self, model: DarknetModel, progress: float) -> None:
-        del model, progress
-
-    def after_step(self, model: DarknetModel, learning_rate: float, progress: float) -> None:
-        del model, learning_rate, progress
-
-    def state(self) -> dict[str, Tensor]:
-        return {}
-
-    def restore(self, state: Mapping[str, Tensor]) -> None:
-        del state
-
-    def finish(self, model: DarknetModel) -> None:
-        del model
-
 
 class L1(_Pressure):
     """Adds s·sign(γ) to the gradient of every batch-normalisation scale (Liu 2017)."""
@@ -92,7 +79,7 @@ class L1(_Pressure):
     def before_step(self, model: DarknetModel, progress: float) -> None:
         for bn in _trained_scales(model).values():
             assert bn.weight.grad is not None
-            bn.weight.grad.add_(torch.sign(bn.weight.detach()), alpha=self.at(progress))
+            bn.weight.grad.add_(torch.sign(bn.weight.detach()), alpha=self.at(progress))  # s·∂|γ|/∂γ
 
 
 class ProximalL1(_Pressure):
@@ -113,7 +100,7 @@ class GroupLasso(_Pressure):
     def __init__(self, strength: float, ties: Ties, schedule: Schedule = "constant") -> None:
         super().__init__(strength, schedule)
         self.ties = ties
-        self._slots: _Slots | None = None
+        self._slots: tuple[Tensor, Tensor] | None = None
 
     @torch.no_grad()
     def after_step(self, model: DarknetModel, learning_rate: float, progress: float) -> None:
@@ -124,25 +111,18 @@ class GroupLasso(_Pressure):
         flat = torch.cat(list(scales.values()))
         length = torch.zeros_like(root_size).index_add_(0, slot_of, flat.square()).sqrt_()
         shrunk = learning_rate * self.at(progress) * root_size
-        factor = (1 - shrunk / length.clamp_min(1e-12)).clamp_min(0.0)[slot_of]
+        factor = (1 - shrunk / length.clamp_min(1e-12)).clamp_min(0.0)[slot_of]  # (1 - lr·s·√n / ‖γ‖)₊
         factors = torch.split(factor, [len(scale) for scale in scales.values()])
         torch._foreach_mul_(list(scales.values()), list(factors))
 
 
-class _Slots(NamedTuple):
-    """Slots of tied scales, for the concatenated scales of a model.
+def _slots_of(
+    scales: Mapping[str, Tensor], ties: Ties
+) -> tuple[Int[Tensor, " scales"], Float[Tensor, " slots"]]:
+    """Returns the slot of every scale, and √n of the n scales of every slot.
 
-    Attributes:
-        slot_of: slot of every scale; slot 0 holds the scales that are not shrunk.
-        root_size: square root of the number of scales per slot; 0 for slot 0.
+    Slot 0, of size 0, is not shrunk; it holds the groups with a frozen, hence missing, layer.
     """
-
-    slot_of: Int[Tensor, " scales"]
-    root_size: Float[Tensor, " slots"]
-
-
-def _slots_of(scales: Mapping[str, Tensor], ties: Ties) -> _Slots:
-    """Returns the slots of these scales; groups with a frozen, hence missing, layer are not shrunk."""
     slot_of = {name: torch.zeros(len(scale), dtype=torch.long) for name, scale in scales.items()}
     root_sizes = [torch.zeros(1)]
     count = 1
@@ -154,14 +134,14 @@ def _slots_of(scales: Mapping[str, Tensor], ties: Ties) -> _Slots:
             root_sizes.append(torch.full((num_slots,), len(group) ** 0.5))
             count += num_slots
     device = next(iter(scales.values())).device
-    return _Slots(torch.cat(list(slot_of.values())).to(device), torch.cat(root_sizes).to(device))
+    return torch.cat(list(slot_of.values())).to(device), torch.cat(root_sizes).to(device)
 
 
 Choice = Mapping[str, Tensor]
 """Per batch normalisation (`layers.12.bn`) a bool vector that is True for the channels to fade out."""
 
 
-class Steered:
+class Steered(Sparsity):
     """Proximal L1 on all scales, then a choice by the budget, then a fade of the channels to prune.
 
     Until `choose_at`, all scales are under proximal L1. Then `choose` returns the channels that the budget
@@ -187,15 +167,10 @@ class Steered:
     ) -> None:
         self.pressure = ProximalL1(strength)
         self.choose = choose
-        self.choose_at = choose_at
-        self.faded_at = faded_at
-        self.rounds = rounds
+        self.choose_at, self.faded_at, self.rounds = choose_at, faded_at, rounds
         self.fading: dict[str, Tensor] = {}
         self.round = 0  # the current round, from 1
         self.remaining = 1.0
-
-    def before_step(self, model: DarknetModel, progress: float) -> None:
-        del model, progress
 
     def after_step(self, model: DarknetModel, learning_rate: float, progress: float) -> None:
         if progress < self.choose_at:
@@ -240,16 +215,13 @@ class Steered:
         self._fade(model, 0.0)
 
 
-def strength_of_reach(rates: Iterable[float], reach: float = USUAL_REACH) -> float:
-    """Returns the s that moves a scale without gradient by `reach` over a run of proximal steps.
+def strength_of_reach(rates: Iterable[float]) -> float:
+    """Returns the s that moves a scale without gradient by `USUAL_REACH` over a run of proximal steps.
 
-    With a fixed s, the distance grows with the number of steps, hence with the data.
-
-    Args:
-        rates: learning rate of the scales at every step of the run.
-        reach: distance in units of the scales.
+    With a fixed s, the distance grows with the number of steps, hence with the data. `rates` are the
+    learning rates of the scales at every step of the run.
     """
-    return reach / sum(rates)
+    return USUAL_REACH / sum(rates)
 
 
 def make_sparsity(method: str, strength: float, schedule: str = "constant", ties: Ties = ()) -> Sparsity:
@@ -262,10 +234,11 @@ def make_sparsity(method: str, strength: float, schedule: str = "constant", ties
         raise UsageError(f"--s {strength}: the strength of sparsity training must be above 0")
     if schedule not in get_args(Schedule):
         raise UsageError(f"--schedule {schedule}: there are {', '.join(get_args(Schedule))}")
-    if method == "l1":
-        return L1(strength, cast("Schedule", schedule))
-    if method == "proximal":
-        return ProximalL1(strength, cast("Schedule", schedule))
-    if method == "group":
-        return GroupLasso(strength, ties, cast("Schedule", schedule))
-    raise UsageError(f"--sparsity {method}: there are l1, proximal, group")
+    methods: dict[str, Callable[..., Sparsity]] = {
+        "l1": L1,
+        "proximal": ProximalL1,
+        "group": partial(GroupLasso, ties=ties),
+    }
+    if method not in methods:
+        raise UsageError(f"--sparsity {method}: there are {', '.join(methods)}")
+    return methods[method](strength, schedule=cast("Schedule", schedule))

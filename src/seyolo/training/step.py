@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import statistics
 import time
+import warnings
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import replace
@@ -15,15 +16,17 @@ from torch import Tensor, nn
 
 from seyolo.data.datasets import Dataset
 from seyolo.torchnet.build import DarknetModel
-from seyolo.training.average import MovingAverage
 from seyolo.training.config import TrainConfig
-from seyolo.training.cuda_graph import RecordedHeads
 from seyolo.training.distillation import Distillation, DistillationModule
 from seyolo.training.distributed import SINGLE_PROCESS, Team, current_team
-from seyolo.training.gpu_memory import explained_memory_errors
+from seyolo.training.gpu import RecordedHeads, explained_memory_errors
 from seyolo.training.loss import DetectionLoss, LossModule
-from seyolo.training.optimizer import make_optimizer
-from seyolo.training.run_state import optimizer_tensors, restore_optimizer
+from seyolo.training.optimizer import (
+    MovingAverage,
+    make_optimizer,
+    optimizer_tensors,
+    restore_optimizer,
+)
 from seyolo.training.sparsity import Sparsity, sparse_scales
 from seyolo.training.sync_norm import synchronised
 
@@ -31,17 +34,8 @@ from seyolo.training.sync_norm import synchronised
 class TrainingStep:
     """Everything that changes in a training step.
 
-    Args:
-        model: trained in place, on the device of this process.
-        config: settings of the run.
-        steps_per_epoch: batches of an epoch, for the learning-rate schedule.
-        team: the processes that share each batch.
-        sparsity: changes gradients and scales around the optimiser's step.
-        distillation: teacher whose predictions are learned besides the labels.
-
-    Attributes:
-        average: moving average of the model.
-        part_names: of the loss parts that `take` returns.
+    Trains `model` in place, on the device of this process; `steps_per_epoch` is for the schedule of the
+    learning rate, `part_names` name the loss parts that `take` returns.
 
     Raises:
         UsageError: the device does not fit the processes.
@@ -58,6 +52,8 @@ class TrainingStep:
         sparsity: Sparsity | None = None,
         distillation: Distillation | None = None,
     ) -> None:
+        if config.sync_bn and team.size == 1:
+            warnings.warn("--sync-bn joins several processes, and this is one alone", stacklevel=4)
         self.config, self.team, self.sparsity = config, team, sparsity
         self.steps_per_epoch = steps_per_epoch
         self.device = team.device(config.device)
@@ -79,10 +75,9 @@ class TrainingStep:
         self._module = self.team.wrap(self._module, self.device)
 
     def take(self, step: int, images: Tensor, targets: Tensor) -> Tensor:
-        """Trains on a batch of uint8 images (N, 3, S, S); `step` counts from 0 over the whole run.
+        """Trains on a batch of uint8 images (N, 3, S, S) and returns the detached parts of the loss.
 
-        Returns:
-            The detached parts of the loss, named `part_names`.
+        `step` counts from 0 over the whole run.
         """
         rate = self.config.rate_at(step, self.steps_per_epoch)
         scales_rate = rate * self.config.scales_rate

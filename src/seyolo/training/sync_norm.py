@@ -56,7 +56,7 @@ def _statistics(x: Float[Tensor, "N C H W"]) -> tuple[Float[Tensor, " C"], Float
     parts = [torch.empty_like(here) for _ in range(dist.get_world_size())]
     dist.all_gather(parts, here)
     means, variances = torch.stack(parts, dim=1)
-    return means.mean(0), variances.mean(0) + means.var(0, correction=0)
+    return means.mean(0), variances.mean(0) + means.var(0, correction=0)  # law of total variance
 
 
 class _Normalise(torch.autograd.Function):

@@ -47,23 +47,20 @@ class NoTracker:
         pass
 
     def figures(self, epoch: int, row: Mapping[str, Any]) -> None:
-        del epoch, row
+        pass
 
     def scales(self, epoch: int, sizes: Float32[np.ndarray, " n"]) -> None:
-        del epoch, sizes
+        pass
 
     def close(self) -> None:
-        return
+        pass
 
 
 @dataclass(frozen=True)
 class Monitor:
     """Receivers of a run's output; by default everything is discarded.
 
-    Attributes:
-        progress: shows bars and lines.
-        tracker: opens the tracker.
-        title: name of the run in progress lines and curves.
+    `title` is the name of the run in progress lines and curves.
     """
 
     progress: Progress = field(default_factory=Silent)
@@ -74,12 +71,7 @@ class Monitor:
 class TensorBoard:
     """Event files in the run's folder, for `tensorboard --logdir runs`.
 
-    Args:
-        folder: of the run.
-        epochs_done: figures of later epochs, from a run that was stopped, are hidden.
-
-    Raises:
-        UsageError: TensorBoard is not installed.
+    Figures of epochs after `epochs_done`, from a run that was stopped, are hidden.
     """
 
     def __init__(self, folder: Path, epochs_done: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from seyolo.data.datasets import Dataset, Sample
+from seyolo.data.datasets import Dataset
 from seyolo.detections import Detections
 from seyolo.errors import DataError
 from seyolo.evaluation.ap import Truth, average_precision
@@ -23,15 +23,9 @@ def validation_splits(dataset: Dataset) -> list[str]:
 
 
 class Validation:
-    """Evaluation on the splits for choosing checkpoints.
+    """Evaluation on the splits for choosing checkpoints, on square input of `size_px`.
 
-    Args:
-        dataset: with at least one validation split.
-        size_px: side of the square input.
-        team: the processes that divide the work.
-
-    Attributes:
-        curves: of every split at the last evaluation; on the leader only.
+    On the leader `curves` holds those of every split at the last evaluation.
 
     Raises:
         DataError: there is no validation split.
@@ -48,7 +42,10 @@ class Validation:
         """Returns AP and AP@0.5 of every split and their mean AP as `ap` on the leader, else nothing."""
         row: dict[str, float] = {}
         for name, samples in self.samples.items():
-            parts = self._team.gather(self._judge_share(model, samples))
+            # The batches of every share are those of one process alone.
+            share = self._team.block_of(samples, EVALUATION_BATCH)
+            judgements = judged(model, share, self._size_hw, batch_size=EVALUATION_BATCH)
+            parts = self._team.gather(judgements)
             if self._team.is_leader:
                 truths = [truth for part, _ in parts for truth in part]
                 found = [detections for _, part in parts for detections in part]
@@ -56,13 +53,6 @@ class Validation:
         if self._team.is_leader:
             row["ap"] = sum(row[f"{name}_ap"] for name in self.samples) / len(self.samples)
         return row
-
-    def _judge_share(
-        self, model: DarknetModel, samples: Sequence[Sample]
-    ) -> tuple[list[Truth], list[Detections]]:
-        """Labels and detections of this process's share: the batches are those of one process alone."""
-        share = self._team.block_of(samples, EVALUATION_BATCH)
-        return judged(model, share, self._size_hw, batch_size=EVALUATION_BATCH)
 
     def _score(
         self, split: str, truths: Sequence[Truth], found: Sequence[Detections], num_classes: int

@@ -13,7 +13,7 @@ from seyolo.errors import UsageError
 from seyolo.evaluation.ap import Metrics
 from seyolo.exporting.formats import checked_format, export
 from seyolo.exporting.quantize import calibration_images
-from seyolo.opening.model import open_model, resized
+from seyolo.opening.network import open_model, resized
 from seyolo.options.export import ExportOptions
 from seyolo.options.model import NO_OPTIONS, ModelOptions
 from seyolo.progress import Progress

@@ -10,14 +10,13 @@ from seyolo.data.datasets import Dataset, load_dataset
 from seyolo.errors import PlanError, UsageError
 from seyolo.files import write_text
 from seyolo.opening.description import CHECKPOINT
-from seyolo.opening.model import input_size, open_model, resized
-from seyolo.opening.network import save
+from seyolo.opening.network import input_size, open_model, resized, save
 from seyolo.options.build import build
 from seyolo.options.cut import CutOptions
 from seyolo.options.keywords import PruneKeywords
 from seyolo.options.prune import PruneOptions
 from seyolo.progress import Progress
-from seyolo.pruning.planning.plan import Plan
+from seyolo.pruning.planning.plan import Plan, recounted_plan
 from seyolo.pruning.planning.planner import Planner
 from seyolo.report.figures.channels import channel_rows, plot_channels
 from seyolo.torchnet.build import DarknetModel
@@ -29,7 +28,7 @@ FORECAST_BACKENDS = ("onnxruntime",)
 
 
 def read_plan(path: Path) -> Plan:
-    """A plan from its file.
+    """Reads a plan from its file.
 
     Raises:
         PlanError: no such file, or not a plan.
@@ -65,7 +64,7 @@ def plan_file(
     if job.plan is None:
         made = planner.plan(job.options.budgets, FORECAST_BACKENDS)
     else:
-        made = planner.timed(planner.recounted(job.plan), FORECAST_BACKENDS)
+        made = planner.timed(recounted_plan(planner.network, job.plan), FORECAST_BACKENDS)
     _write_plan(path, made, job.dense)
     return made
 
@@ -103,7 +102,9 @@ def prune_file(
         raise UsageError(f"{out}: is the model to be pruned; write the slim one to another file")
     job = _Job.of("prune_file", model, options=options, keywords=keywords, plan=plan, dataset=dataset)
     planner = job.planner(progress)
-    made = planner.plan(job.options.budgets) if job.plan is None else planner.recounted(job.plan)
+    made = (
+        planner.plan(job.options.budgets) if job.plan is None else recounted_plan(planner.network, job.plan)
+    )
     slim_model = planner.prune(made)
     if job.dataset is not None:
         slim_model = slim_model.to(torch_device(job.options.device))
@@ -161,11 +162,11 @@ class _Job:
 
 
 def plan_path(out: Path) -> Path:
-    """Where the plan of a slim model lies: `slim.plan.json` beside `slim.safetensors`."""
+    """Returns the path of a slim model's plan: `slim.plan.json` beside `slim.safetensors`."""
     return out.with_suffix(".plan.json")
 
 
 def _write_plan(path: Path, plan: Plan, dense: DarknetModel) -> None:
-    """The plan as JSON, and beside it an image of the channels before and after."""
+    """Writes the plan as JSON, and beside it an image of the channels before and after."""
     write_text(path, plan.to_json())
     plot_channels(*channel_rows(dense.network, plan.widths), path.with_suffix(".png"))

@@ -17,7 +17,7 @@ from seyolo.errors import UsageError
 from seyolo.files import write_json
 from seyolo.json_files import to_json
 from seyolo.opening.description import CHECKPOINT
-from seyolo.opening.model import open_model
+from seyolo.opening.network import open_model
 from seyolo.options.build import build
 from seyolo.options.keywords import TrainKeywords
 from seyolo.options.stored import TRAIN_FILE, read_train_options
@@ -86,9 +86,7 @@ def train(
 
 @on_leader
 def resume_train(
-    folder: str | Path,
-    progress: Progress | None = None,
-    tracker: TrackerName | OpenTracker | None = None,
+    folder: str | Path, progress: Progress | None = None, tracker: TrackerName | OpenTracker | None = None
 ) -> TrainResult:
     """Continues a training run exactly where its last finished epoch left it.
 
@@ -132,7 +130,7 @@ def _train(
 
 def _config(options: TrainOptions) -> TrainConfig:
     common = {field.name: getattr(options, field.name) for field in fields(TrainingOptions)}
-    return TrainConfig(**common, epochs=options.epochs, size=options.size, multi_scale=options.multi_scale)
+    return TrainConfig(**common, epochs=options.epochs, size=options.size)
 
 
 def _begin(

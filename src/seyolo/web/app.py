@@ -27,8 +27,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from seyolo.web.detection import Question, ServedModel
-from seyolo.web.limits import Limits
-from seyolo.web.uploads import read_upload
+from seyolo.web.uploads import Limits, read_upload
 
 PAGE = Path(__file__).with_name("page")
 OPENAPI = Path(__file__).with_name("openapi.json")
@@ -66,10 +65,7 @@ def make_app(models: Sequence[ServedModel], limits: Limits, hosts: Sequence[str]
             Route("/health", _health),
             Route("/openapi.json", service.openapi),
         ],
-        middleware=[
-            Middleware(_WithHeaders),
-            Middleware(TrustedHostMiddleware, allowed_hosts=hosts),
-        ],
+        middleware=[Middleware(_WithHeaders), Middleware(TrustedHostMiddleware, allowed_hosts=hosts)],
         exception_handlers={HTTPException: _refuse, ClientDisconnect: _gone, Exception: _bug},
     )
 
@@ -87,20 +83,17 @@ class _Service:
         question = Question.parse(request.query_params)
         model = question.choose(self._models)
         if self._admitted.locked():
-            raise HTTPException(
-                503, "busy: too many images are waiting; try again", {"Retry-After": str(RETRY_AFTER_S)}
-            )
+            headers = {"Retry-After": str(RETRY_AFTER_S)}
+            raise HTTPException(503, "busy: too many images are waiting; try again", headers)
         async with self._admitted:
             data = await read_upload(request, self._limits)
             work = partial(model.detect, data, question.confidence, question.iou, self._limits)
             return JSONResponse(await to_thread.run_sync(work, limiter=self._threads))
 
-    async def models(self, request: Request) -> Response:
-        del request
+    async def models(self, _: Request) -> Response:
         return JSONResponse({"models": [model.describe() for model in self._models]})
 
-    async def openapi(self, request: Request) -> Response:
-        del request
+    async def openapi(self, _: Request) -> Response:
         description = json.loads(OPENAPI.read_text(encoding="utf-8"))
         description["info"]["version"] = metadata.version("seyolo")
         names = [model.name for model in self._models]
@@ -108,31 +101,26 @@ class _Service:
         return JSONResponse(description)
 
 
-async def _page(request: Request) -> Response:
-    del request
+async def _page(_: Request) -> Response:
     return FileResponse(PAGE / "index.html")
 
 
-async def _health(request: Request) -> Response:
-    del request
+async def _health(_: Request) -> Response:
     return JSONResponse({"status": "ok", "version": metadata.version("seyolo")})
 
 
-async def _refuse(request: Request, error: Exception) -> Response:
-    del request
+async def _refuse(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     return JSONResponse({"error": error.detail}, error.status_code, error.headers)
 
 
-async def _gone(request: Request, error: Exception) -> Response:
+async def _gone(*_: object) -> Response:
     """Answers a browser that closed the connection during its upload; nobody reads the answer."""
-    del request, error
     return JSONResponse({"error": "the connection was closed"}, 400)
 
 
-async def _bug(request: Request, error: Exception) -> Response:
+async def _bug(*_: object) -> Response:
     """Answers without the traceback, which the server logs."""
-    del request, error
     return JSONResponse({"error": "a bug of ours; the traceback is in the server's terminal"}, 500)
 
 

@@ -22,17 +22,14 @@ from seyolo.letterbox import PAD_GREY
 from seyolo.media.annotate import class_colour, text_colour
 from seyolo.runtime.choice import RUNTIMES
 from seyolo.runtime.protocol import Backend
-from seyolo.web.limits import Limits
-from seyolo.web.uploads import decode_upload
+from seyolo.web.uploads import Limits, decode_upload
 
 
 class ServedModel:
     """A named model, safe to use from several threads.
 
-    Args:
-        name: its name in requests.
-        backend: runs once on a grey image, so that a model that cannot run is an error at the start and the
-            first image is as fast as the others.
+    It runs once on a grey image: a model that cannot run is an error at the start, and the first image is as
+    fast as the others.
 
     Raises:
         BackendError: the runtime fails.
@@ -47,91 +44,54 @@ class ServedModel:
 
     def describe(self) -> dict[str, object]:
         """Returns plain values for JSON: name, runtime, `input_size` (height, width), classes and colours."""
-        classes = [
-            {
-                "name": name,
-                "colour": _css(class_colour(number)),
-                "text": _css(text_colour(class_colour(number))),
-            }
-            for number, name in enumerate(self._backend.names)
-        ]
-        return {
-            "name": self.name,
-            "runtime": self._backend.name,
-            "input_size": list(self._backend.input_size),
-            "classes": classes,
-        }
+        classes = []
+        for number, name in enumerate(self._backend.names):
+            colour = class_colour(number)
+            classes.append({"name": name, "colour": _css(colour), "text": _css(text_colour(colour))})
+        size = list(self._backend.input_size)
+        return {"name": self.name, "runtime": self._backend.name, "input_size": size, "classes": classes}
 
     def detect(self, data: bytes, confidence: float, iou: float, limits: Limits) -> dict[str, object]:
-        """Returns the answer to one request as plain values for JSON.
-
-        Args:
-            data: bytes of the image file.
-            confidence, iou: thresholds as in `Detector`.
-            limits: of the image.
-
-        Raises:
-            HTTPException: the image is not accepted.
-        """
+        """Returns the answer to one request as plain values for JSON."""
         detector = Detector(self._backend, confidence=confidence, iou_threshold=iou)
         start = time.perf_counter()
         image = decode_upload(data, limits)
-        decoded = time.perf_counter()
+        decode_s = time.perf_counter() - start
         with self._turn:
-            begun = time.perf_counter()
+            start = time.perf_counter()  # without the wait for other requests
             found = detector.detect(image)
-            done = time.perf_counter()
+            detect_s = time.perf_counter() - start
         return {
             "model": self.name,
             "width": image.shape[1],
             "height": image.shape[0],
             "detections": found.to_dicts(detector.names),
-            "latency_ms": {
-                "decode": round((decoded - start) * 1e3, 2),
-                "detect": round((done - begun) * 1e3, 2),
-            },
+            "latency_ms": {"decode": round(decode_s * 1e3, 2), "detect": round(detect_s * 1e3, 2)},
         }
 
 
 @dataclass(frozen=True)
 class Question:
-    """Options of a request.
+    """Options of a request."""
 
-    Attributes:
-        model: name of a model; None is the first.
-        confidence: smallest score reported, 0 to 1.
-        iou: IoU above which the lower-scored of two boxes of a class is dropped, 0 to 1.
-    """
-
-    model: str | None = None
-    confidence: float = 0.25
-    iou: float = 0.6
+    model: str | None = None  # name of a model; None is the first
+    confidence: float = 0.25  # smallest score reported, 0 to 1
+    iou: float = 0.6  # IoU above which the lower-scored of two boxes of a class is dropped, 0 to 1
 
     @classmethod
     def parse(cls, query: QueryParams) -> Question:
-        """Parses the options in a query string.
-
-        Raises:
-            HTTPException: 400, an unknown option, a repeated option, or a value out of range.
-        """
+        """Parses a query string; refuses unknown options, repeated options and values out of range."""
         known = ("model", "confidence", "iou")
         for key, count in Counter(key for key, _ in query.multi_items()).items():
             if key not in known:
                 raise HTTPException(400, f"unknown option {key!r}; there are {', '.join(known)}")
             if count > 1:
                 raise HTTPException(400, f"{key} is given {count} times; once is enough")
-        return cls(
-            query.get("model"),
-            _fraction(query, "confidence", cls.confidence),
-            _fraction(query, "iou", cls.iou),
-        )
+        confidence, iou = (_fraction(query, key, getattr(cls, key)) for key in known[1:])
+        return cls(query.get("model"), confidence, iou)
 
     def choose(self, models: Sequence[ServedModel]) -> ServedModel:
-        """Returns the model of the request.
-
-        Raises:
-            HTTPException: 404, no model has that name.
-        """
+        """Returns the model of the request; answers 404 where no model has that name."""
         for model in models:
             if self.model in (None, model.name):
                 return model
@@ -140,9 +100,7 @@ class Question:
 
 
 def _fraction(query: QueryParams, key: str, default: float) -> float:
-    text = query.get(key)
-    if text is None:
-        return default
+    text = query.get(key, str(default))
     try:
         value = float(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Upload of an image: reading of a request within limits, and decoding.
+"""Limits of the service, and upload of an image within them: reading of a request, and decoding.
 
 The service counts bytes while they arrive, and decodes an image only after its header gives an accepted size.
 It accepts the three formats whose headers it reads; the page converts every other format that the browser
@@ -8,6 +8,9 @@ shows to JPEG. File names are ignored.
 from __future__ import annotations
 
 import asyncio
+import math
+import os
+from dataclasses import dataclass
 
 import numpy as np
 import python_multipart  # noqa: F401 (Starlette takes forms only where it is, and says so only when one comes)
@@ -17,10 +20,59 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import Message, Receive
 
-from seyolo.errors import DataError
+from seyolo.errors import DataError, UsageError
 from seyolo.media.image_format import num_pixels
 from seyolo.media.images import decode_image
-from seyolo.web.limits import Limits
+from seyolo.options.detect import ServeOptions
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Limits that keep one request from using the memory or time of all others.
+
+    Raises:
+        UsageError: a limit that lets nothing through.
+    """
+
+    max_megabytes: float = 16.0  # largest request body, in millions of bytes
+    max_megapixels: float = 50.0  # largest image by its header, in millions of pixels
+    workers: int = 1  # images processed at the same time
+    queue: int = 32  # images that may wait; further requests are refused
+    upload_s: float = 30.0  # most seconds for a request to arrive
+
+    def __post_init__(self) -> None:
+        for name in ("max_megabytes", "max_megapixels", "upload_s"):
+            value = getattr(self, name)
+            if not (value > 0 and math.isfinite(value)):
+                raise UsageError(f"{name} must be a number above 0, got {value}")
+        if self.workers < 1 or self.queue < 0:
+            found = f"{self.workers} and {self.queue}"
+            raise UsageError(f"needs at least one worker and a queue of 0 or more, got {found}")
+
+    @property
+    def max_bytes(self) -> int:
+        """The largest request body in bytes."""
+        return round(self.max_megabytes * 1e6)
+
+    @property
+    def max_pixels(self) -> int:
+        """The largest image in pixels."""
+        return round(self.max_megapixels * 1e6)
+
+
+def workers_for(threads: int) -> int:
+    """Returns the number of images that keep every core busy at this number of threads per image."""
+    return max(1, (os.cpu_count() or 1) // max(1, threads))
+
+
+def limits_of(options: ServeOptions) -> Limits:
+    """Returns the limits that options of `serve` ask for.
+
+    Raises:
+        UsageError: a limit that lets nothing through.
+    """
+    workers = workers_for(options.threads) if options.workers is None else options.workers
+    return Limits(options.max_megabytes, options.max_megapixels, workers, options.queue)
 
 
 async def read_upload(request: Request, limits: Limits) -> bytes:
@@ -53,9 +105,8 @@ def decode_upload(data: bytes, limits: Limits) -> UInt8[np.ndarray, "H W 3"]:
     if pixels is None:
         raise HTTPException(415, "not an accepted image; send a JPEG, PNG or WebP")
     if pixels > limits.max_pixels:
-        raise HTTPException(
-            413, f"the image has {pixels / 1e6:.1f} megapixels, at most {limits.max_megapixels:g} are taken"
-        )
+        limit = f"at most {limits.max_megapixels:g} are taken"
+        raise HTTPException(413, f"the image has {pixels / 1e6:.1f} megapixels, {limit}")
     try:
         return decode_image(data, "upload")
     except DataError as error:
@@ -86,6 +137,5 @@ def _counting(receive: Receive, limits: Limits) -> Receive:
 
 
 def _too_large(limits: Limits) -> HTTPException:
-    return HTTPException(
-        413, f"the request is too large; at most {limits.max_megabytes:g} megabytes are taken"
-    )
+    limit = f"at most {limits.max_megabytes:g} megabytes are taken"
+    return HTTPException(413, f"the request is too large; {limit}")

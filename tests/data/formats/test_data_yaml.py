@@ -10,7 +10,7 @@ import pytest
 
 from seyolo.data.check import check_dataset
 from seyolo.data.datasets import load_dataset
-from seyolo.data.formats.data_yaml import write_data_yaml
+from seyolo.data.writing import write_data_yaml
 from seyolo.errors import DataError
 
 

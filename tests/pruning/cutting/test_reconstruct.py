@@ -12,6 +12,7 @@ from helpers.small_networks import random_images
 from seyolo.darknet.edit import set_size
 from seyolo.darknet.zoo import network_from_name
 from seyolo.errors import DataError, PlanError
+from seyolo.options.cut import CutOptions
 from seyolo.pruning.cutting import reconstruct as module
 from seyolo.pruning.cutting.reconstruct import reconstruct
 from seyolo.pruning.groups.groups import Groups, find_groups
@@ -43,7 +44,7 @@ def halves(groups: Groups) -> list[np.ndarray]:
 def plan_of(model: DarknetModel) -> Plan:
     groups = find_groups(model.network)
     return counted_plan(
-        PrunableNetwork(model.network), halves(groups), budget="macs=50%", scope="all", multiple=1
+        PrunableNetwork(model.network), halves(groups), options=CutOptions(multiple=1), budget="macs=50%"
     )
 
 

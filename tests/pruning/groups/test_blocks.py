@@ -23,8 +23,7 @@ from seyolo.options.cut import CutOptions
 from seyolo.pruning.groups.blocks import find_blocks, settled
 from seyolo.pruning.groups.groups import find_groups
 from seyolo.pruning.planning.cost_model import CostModel
-from seyolo.pruning.planning.plan import Plan, counted_plan
-from seyolo.pruning.planning.planner import Planner
+from seyolo.pruning.planning.plan import Plan, counted_plan, recounted_plan
 from seyolo.pruning.planning.prunable import PrunableNetwork
 from seyolo.pruning.prune import prune, prune_by
 from seyolo.torchnet.build import DarknetModel, build
@@ -62,7 +61,7 @@ def test_removing_silent_blocks_changes_nothing(name: str) -> None:
         np.array([0 if any(i in b.inner for b in gone) else 1 for i in range(len(groups.groups))]), gone
     )
     kept = [np.arange(g.num_channels if count else 0) for g, count in zip(groups.groups, counts, strict=True)]
-    plan = counted_plan(PrunableNetwork(network), kept, budget="macs=99%", scope="all", multiple=8)
+    plan = counted_plan(PrunableNetwork(network), kept, budget="macs=99%", options=CutOptions(multiple=8))
     slim = prune_by(model, plan)
     assert plan.blocks_removed == tuple(block.shortcut for block in gone)
     assert len(slim.network.layers) == len(network.layers) - sum(len(block.layers) for block in gone)
@@ -82,7 +81,7 @@ def test_price_of_any_choice_is_exact(network: Network, seed: int) -> None:
             kept[block.inner[0]] = np.array([], dtype=np.int64)
     counts = settled(np.array([len(indices) for indices in kept]), blocks)
     kept = [indices if count else indices[:0] for indices, count in zip(kept, counts, strict=True)]
-    plan = counted_plan(PrunableNetwork(network), kept, budget="macs=99%", scope="all", multiple=1)
+    plan = counted_plan(PrunableNetwork(network), kept, budget="macs=99%", options=CutOptions(multiple=1))
     slim = prune_by(build(network), Plan.from_json(plan.to_json()))
     counted = cost(slim.network)
     assert (plan.params, plan.macs) == (counted.params, counted.macs)
@@ -141,7 +140,7 @@ def test_a_plan_edited_by_hand() -> None:
     )
     slim = prune_by(model, shorter)
     assert len(slim.network.layers) == len(model.network.layers) - len(blocks[4].layers)
-    true, built = Planner(model).recounted(shorter), cost(slim.network)
+    true, built = recounted_plan(PrunableNetwork(model.network), shorter), cost(slim.network)
     assert shorter.macs > true.macs
     assert (true.params, true.macs) == (built.params, built.macs)
     assert prune_by(model, true).network == slim.network

@@ -14,8 +14,8 @@ from helpers.drawn_machine import FREE, NETWORK, TABLE, WIDTHS, machine, random_
 from seyolo.darknet.edit import set_size
 from seyolo.darknet.zoo import network_from_name
 from seyolo.errors import BudgetError, SeyoloError
+from seyolo.options.budget import parse_budgets
 from seyolo.pruning.planning import latency
-from seyolo.pruning.planning.budget import parse_budgets
 from seyolo.pruning.planning.latency import latency_table
 from seyolo.pruning.planning.planner import Planner
 from seyolo.torchnet.build import DarknetModel, build, to_checkpoint

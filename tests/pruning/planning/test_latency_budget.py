@@ -10,10 +10,10 @@ import pytest
 from helpers.drawn_machine import NETWORK, TABLE, WIDTHS, machine
 from seyolo.checkpoint import Checkpoint
 from seyolo.errors import BudgetError
+from seyolo.options.budget import parse_budgets
 from seyolo.progress import Silent
 from seyolo.pruning.groups.groups import find_groups
 from seyolo.pruning.planning import planner
-from seyolo.pruning.planning.budget import parse_budgets
 from seyolo.pruning.planning.plan import Plan
 from seyolo.pruning.planning.planner import Planner
 from seyolo.torchnet.build import build

@@ -12,11 +12,10 @@ import pytest
 from seyolo.darknet.cfg import Network
 from seyolo.darknet.zoo import network_from_name
 from seyolo.errors import PlanError
+from seyolo.options.cut import CutOptions
 from seyolo.pruning.groups.groups import find_groups, keep_masks
-from seyolo.pruning.planning.plan import Plan, counted_plan
-from seyolo.pruning.planning.planner import Planner
+from seyolo.pruning.planning.plan import Plan, counted_plan, recounted_plan
 from seyolo.pruning.planning.prunable import PrunableNetwork, fingerprint
-from seyolo.torchnet.build import build
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +27,7 @@ def network() -> Network:
 def plan(network: Network) -> Plan:
     groups = find_groups(network)
     kept = [np.arange(g.num_channels if g.fixed else g.num_channels // 2) for g in groups.groups]
-    return counted_plan(PrunableNetwork(network), kept, budget="macs=30%", scope="all", multiple=8)
+    return counted_plan(PrunableNetwork(network), kept, budget="macs=30%", options=CutOptions(multiple=8))
 
 
 def test_json_round_trip(plan: Plan) -> None:
@@ -85,8 +84,8 @@ def test_edits_are_checked(network: Network, plan: Plan) -> None:
 def test_an_edited_plan_is_counted_anew(network: Network, plan: Plan) -> None:
     timed = replace(plan, latency_ms={"torch": 2.0}, measured_ms={"torch": 2.1}, dense_ms={"torch": 4.0})
     others = edited(timed, kept=[4, 5, 6, 7], removed=[0, 1, 2, 3])
-    assert Planner(build(network)).recounted(others) == others  # as wide as before, so as fast
-    fewer = Planner(build(network)).recounted(edited(timed, kept=[0], removed=[1, 2, 3, 4, 5, 6, 7]))
+    assert recounted_plan(PrunableNetwork(network), others) == others  # as wide as before, so as fast
+    fewer = recounted_plan(PrunableNetwork(network), edited(timed, kept=[0], removed=[1, 2, 3, 4, 5, 6, 7]))
     # Three 3x3 kernels over the image with scale and shift, and their planes in the 4 filters behind.
     assert fewer.params == plan.params - 3 * (9 * 3 + 2) - 3 * 9 * 4
     assert fewer.table()[0] == (0, 8, 1)

@@ -18,29 +18,19 @@ import json
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeGuard
 
 from seyolo.data.formats.coco_layout import find_splits, image_folders
-from seyolo.data.labels import (
-    ImageSize,
-    Problem,
-    Reading,
-    Row,
-    collect,
-    read_text,
-    row_of_pixels,
-    size_of,
-)
+from seyolo.data.labels import ImageSize, Problem, Reading, Row, collect, read_text, row_of_pixels, size_of
 from seyolo.errors import DataError
 
 _KEYS = ("images", "annotations", "categories")
 
 
 class _Annotation(NamedTuple):
-    """One object of the file; `number` is its index in the list."""
-
-    number: int
+    number: int  # index in the list
     id: object
     category: object
     bbox: object
@@ -48,19 +38,15 @@ class _Annotation(NamedTuple):
 
 
 class _Image(NamedTuple):
-    """An image: file name, stated (height, width) if any, and annotations."""
-
     file_name: str
-    size: tuple[int, int] | None
+    size: tuple[int, int] | None  # (height, width)
     annotations: list[_Annotation]
 
 
 class _Split(NamedTuple):
-    """Content of a file: class names, class ids by category id, images by image id."""
-
     names: tuple[str, ...]
-    class_ids: dict[object, int]
-    images: dict[object, _Image]
+    class_ids: dict[object, int]  # by category id
+    images: dict[object, _Image]  # by image id
 
 
 @dataclass(frozen=True)
@@ -84,12 +70,14 @@ class CocoFiles:
         """Returns the labels of an image that `images` returned."""
         entry = self._images[split, str(image)]
         size = size_of(entry.size, image_size)
-        class_ids = self._split(split).class_ids
-        labels, problems = collect(
-            enumerate(entry.annotations), lambda annotation: _row(annotation, class_ids, size), size
-        )
-        (path,) = self.splits[split]
-        return Reading(labels, [_problem(path, entry, *problem) for problem in problems], entry.size)
+        to_row = partial(_row, class_ids=self._split(split).class_ids, size=size)
+        labels, found = collect(enumerate(entry.annotations), to_row, size)
+        problems = []
+        for position, text in found:
+            annotation = entry.annotations[position]
+            where = f"annotations[{annotation.number}] (id {annotation.id}, {entry.file_name})"
+            problems.append(Problem(str(self.splits[split][0]), 0, f"{where}: {text}"))
+        return Reading(labels, problems, entry.size)
 
     def unmatched_labels(self, images: Iterable[Path]) -> list[Problem]:
         """Returns nothing: an annotation without image is an error already when the file is read."""
@@ -109,10 +97,7 @@ class CocoFiles:
 
 
 def read_coco(source: Path) -> CocoFiles:
-    """Reads a COCO json and finds those of the other splits.
-
-    Raises DataError when the file is missing or invalid.
-    """
+    """Reads a COCO json and finds those of the other splits; raises DataError when one is invalid."""
     content = _read_split(source)
     split, files = find_splits(source)
     return CocoFiles(source, content.names, {name: (path,) for name, path in files.items()}, {split: content})
@@ -191,21 +176,14 @@ def _size(image: dict[str, Any], where: str) -> tuple[int, int] | None:
 
 def _add_annotations(images: dict[object, _Image], values: list[dict[str, Any]], path: Path) -> None:
     for number, value in enumerate(values):
+        annotation_id, is_crowd = value.get("id"), bool(value.get("iscrowd"))
         try:
-            images[value["image_id"]].annotations.append(
-                _Annotation(
-                    number, value.get("id"), value["category_id"], value["bbox"], bool(value.get("iscrowd"))
-                )
-            )
+            entry = _Annotation(number, annotation_id, value["category_id"], value["bbox"], is_crowd)
+            images[value["image_id"]].annotations.append(entry)
         except (KeyError, TypeError):
-            where = f"{path}: annotations[{number}] (id {value.get('id')})"
-            raise DataError(f"{where}: {_fault(value)}") from None
-
-
-def _fault(annotation: Mapping[str, Any]) -> str:
-    """Returns the reason why an annotation belongs to no image."""
-    missing = [key for key in ("image_id", "category_id", "bbox") if key not in annotation]
-    return f"no `{missing[0]}`" if missing else f"there is no image with the id {annotation['image_id']!r}"
+            missing = [f"no `{key}`" for key in ("image_id", "category_id", "bbox") if key not in value]
+            fault = missing[0] if missing else f"there is no image with the id {value['image_id']!r}"
+            raise DataError(f"{path}: annotations[{number}] (id {annotation_id}): {fault}") from None
 
 
 def _find_images(images: Mapping[object, _Image], path: Path, split: str) -> dict[str, _Image]:
@@ -244,12 +222,6 @@ def _numbers(bbox: object) -> tuple[float, ...]:
         return tuple(map(float, bbox))
     except OverflowError:
         raise DataError("bbox: holds a number that is too large") from None
-
-
-def _problem(path: Path, image: _Image, position: int, text: str) -> Problem:
-    annotation = image.annotations[position]
-    entry = f"annotations[{annotation.number}] (id {annotation.id}, {image.file_name})"
-    return Problem(str(path), 0, f"{entry}: {text}")
 
 
 def _get(value: Mapping[str, Any], key: str, where: str) -> Any:

@@ -20,19 +20,16 @@ _ANYWHERE = re.compile("train|val|test", re.IGNORECASE)
 
 
 class _Named(NamedTuple):
-    """Split in a file name: the split, its word, the name from the word on, and the name without the word."""
+    """Split in a file name."""
 
     split: str
-    word: str
-    tail: str
-    pattern: str
+    word: str  # that names it
+    tail: str  # the name from the word on
+    pattern: str  # the name without the word
 
 
 def find_splits(source: Path) -> tuple[str, dict[str, Path]]:
-    """Returns the split of a json and the files of all splits, train first.
-
-    Raises DataError when two files hold the same split.
-    """
+    """Returns the split of a json and the files of all splits; raises DataError when two are of one split."""
     own = _parse(source.name)
     if own is not None:
         beside = {path: _parse(path.name) for path in sorted(source.parent.glob("*.json"))}

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from seyolo.data.formats.yolo import YoloFiles
-from seyolo.data.labels import read_text
+from seyolo.data.labels import read_lines, read_text
 from seyolo.errors import DataError
 
 _SPLITS = {"train": "train", "valid": "val", "test": "test"}
@@ -31,18 +31,12 @@ _UNDER_IMAGES = re.compile(r"(.*[/\\]|)(?:images|JPEGImages)[/\\]")
 
 
 class _Value(NamedTuple):
-    """Value of a key and its position, `file:line: key`."""
-
     text: str
-    where: str
+    where: str  # `file:line: key`
 
 
 def read_darknet_data(source: Path) -> YoloFiles:
-    """Reads a Darknet `.data` file with train, valid, test (at least one of them), names and classes.
-
-    Raises DataError, with file and line, for an unknown or repeated key, a missing file, and a number of
-    classes that differs from the number of names.
-    """
+    """Reads a Darknet `.data` file; raises DataError, with file and line, for an invalid key or value."""
     values = _read_values(source)
     if "names" not in values:
         raise DataError(f"{source}: no key `names`; add `names = obj.names`, a file of one class per line")
@@ -58,13 +52,12 @@ def read_darknet_data(source: Path) -> YoloFiles:
 
 def _read_values(source: Path) -> dict[str, _Value]:
     values: dict[str, _Value] = {}
-    for line, text in enumerate(read_text(source).splitlines(), start=1):
-        stripped = text.strip()
-        if not stripped or stripped[0] in "#;":
+    for line, text in read_lines(source).items():
+        if text[0] in "#;":
             continue
-        key, equals, value = (part.strip() for part in stripped.partition("="))
+        key, equals, value = (part.strip() for part in text.partition("="))
         if not equals or not value:
-            raise DataError(f"{source}:{line}: expected `key = value`, found `{stripped[:40]}`")
+            raise DataError(f"{source}:{line}: expected `key = value`, found `{text[:40]}`")
         if key not in _KEYS and key not in _IGNORED_KEYS:
             raise DataError(f"{source}:{line}: unknown key `{key}`; {_advice(key)}")
         if key in values:

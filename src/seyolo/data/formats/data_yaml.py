@@ -16,7 +16,6 @@ from pathlib import Path
 from seyolo.data.formats.yolo import YoloFiles
 from seyolo.data.labels import read_text
 from seyolo.errors import DataError
-from seyolo.files import write_text
 
 _SPLITS = ("train", "val", "test")
 _KEYS = ("path", *_SPLITS, "names", "nc")
@@ -26,10 +25,7 @@ _SPLIT_NAME = re.compile(rf"({'|'.join(_SPLITS)})([\W_\d].*)?")
 
 
 def read_data_yaml(source: Path) -> YoloFiles:
-    """Reads a `data.yaml` with path, train, val, test (or any other split) and names.
-
-    Raises DataError when the file is missing or of another kind, or a key or value is invalid.
-    """
+    """Reads a `data.yaml`; raises DataError when it is missing, or a key or value is invalid."""
     values = _read_yaml(source)
     root = source.parent / _text(values.get("path") or ".", "path", source)
     if not root.is_dir():
@@ -41,14 +37,6 @@ def read_data_yaml(source: Path) -> YoloFiles:
     if not splits:
         raise DataError(f"{source}: names no split; add `train: images/train` and `val: images/val`")
     return YoloFiles(source, names, splits, (root,))
-
-
-def write_data_yaml(path: str | Path, splits: Mapping[str, str], names: tuple[str, ...]) -> None:
-    """Writes a `data.yaml` with the given split folders, relative to its own folder."""
-    import yaml  # noqa: PLC0415 (see the module docstring)
-
-    values = {"path": ".", **splits, "names": dict(enumerate(names))}
-    write_text(path, yaml.safe_dump(values, sort_keys=False, allow_unicode=True))
 
 
 def _read_yaml(source: Path) -> dict[object, object]:
@@ -74,11 +62,10 @@ def _text(value: object, key: object, source: Path) -> str:
 
 def _names(value: object, source: Path) -> tuple[str, ...]:
     if isinstance(value, dict):
-        if set(value) != set(range(len(value))):
-            raise DataError(
-                f"{source}: names: expected the numbers 0 to {len(value) - 1}, found {list(value)}"
-            )
-        value = [value[index] for index in range(len(value))]
+        numbers = range(len(value))
+        if set(value) != set(numbers):
+            raise DataError(f"{source}: names: expected the numbers 0 to {numbers[-1]}, found {list(value)}")
+        value = [value[number] for number in numbers]
     if not isinstance(value, list) or not value:
         raise DataError(f"{source}: names: expected a list of class names, found {value!r}")
     names = tuple(_text(name, "names", source) for name in value)

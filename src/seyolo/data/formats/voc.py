@@ -29,6 +29,7 @@ from seyolo.data.labels import (
     Reading,
     Row,
     collect,
+    read_lines,
     read_text,
     row_of_pixels,
     size_of,
@@ -42,7 +43,7 @@ _CORNERS = ("xmin", "ymin", "xmax", "ymax")
 
 
 class _Object(NamedTuple):
-    """One object of the file; missing values are None."""
+    """An object; missing values are None."""
 
     name: str | None
     is_difficult: bool
@@ -50,11 +51,9 @@ class _Object(NamedTuple):
 
 
 class _Annotation(NamedTuple):
-    """Content of an xml: stated (height, width) if any, objects, or the problem of the whole file."""
-
-    size: tuple[int, int] | None = None
+    size: tuple[int, int] | None = None  # (height, width)
     objects: tuple[_Object, ...] = ()
-    problem: Problem | None = None
+    problem: Problem | None = None  # of the whole file
 
 
 @dataclass(frozen=True)
@@ -70,8 +69,8 @@ class VocFolder:
         """Yields the images of a split; raises DataError for a missing one."""
         (path,) = self.splits[split]
         has_val = path.stem == "trainval" and "val" in self.splits
-        left_out = set(_listed(self.splits["val"][0]).values()) if has_val else set()
-        for line, name in _listed(path).items():
+        left_out = set(read_lines(self.splits["val"][0]).values()) if has_val else set()
+        for line, name in read_lines(path).items():
             if name not in left_out:
                 yield self._image(name, f"{path}:{line}")
 
@@ -82,21 +81,16 @@ class VocFolder:
         if annotation.problem is not None:
             return Reading(NO_LABELS, [annotation.problem])
         size = size_of(annotation.size, image_size)
-        labels, problems = collect(
-            enumerate(annotation.objects, start=1), lambda entry: _row(entry, self.names, size), size
-        )
-        return Reading(
-            labels,
-            [Problem(str(path), 0, f"object {number}: {text}") for number, text in problems],
-            annotation.size,
-        )
+        objects = enumerate(annotation.objects, start=1)
+        labels, found = collect(objects, lambda entry: _row(entry, self.names, size), size)
+        problems = [Problem(str(path), 0, f"object {number}: {text}") for number, text in found]
+        return Reading(labels, problems, annotation.size)
 
     def unmatched_labels(self, images: Iterable[Path]) -> list[Problem]:
         """Lists annotations without image."""
-        paths = _xmls(self.root)
         return [
             Problem(str(path), 0, f"no image of this name in {self.root / _IMAGES}")
-            for path in paths
+            for path in _xmls(self.root)
             if path.relative_to(self.root / _ANNOTATIONS).with_suffix("").as_posix() not in self._images
         ]
 
@@ -120,10 +114,7 @@ class VocFolder:
 
 
 def read_voc(root: Path) -> VocFolder:
-    """Reads the splits and classes of a VOC folder.
-
-    Raises DataError when the folder is of another kind, or has no image lists or no classes.
-    """
+    """Reads splits and classes of a VOC folder; raises DataError when it has no image lists or classes."""
     for folder in (_IMAGES, _ANNOTATIONS):
         if not (root / folder).is_dir():
             raise DataError(f"{root}: not a VOC folder: it has no {folder}; {_advice(root)}")
@@ -153,20 +144,13 @@ def _splits(root: Path) -> dict[str, tuple[Path, ...]]:
         there = {"train": there["trainval"], **there}
     there.pop("trainval", None)
     if not there:
-        raise DataError(
-            f"{root}: names no split; write {_LISTS}/train.txt and val.txt with one image's name per line"
-        )
+        advice = f"write {_LISTS}/train.txt and val.txt with one image's name per line"
+        raise DataError(f"{root}: names no split; {advice}")
     return {name: (path,) for name, path in there.items()}
 
 
-def _listed(path: Path) -> dict[int, str]:
-    """Returns the names of a list file by line."""
-    lines = enumerate(map(str.strip, read_text(path).splitlines()), start=1)
-    return {line: name for line, name in lines if name}
-
-
 def _read_names(path: Path) -> tuple[str, ...]:
-    names = tuple(_listed(path).values())
+    names = tuple(read_lines(path).values())
     if not names or len(set(names)) < len(names):
         raise DataError(f"{path}: expected one class per line, each once; found {', '.join(names) or 'none'}")
     return names

@@ -14,10 +14,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-from jaxtyping import Float
-
-from seyolo.boxes import xyxy_to_cxcywh
 from seyolo.data.labels import (
     NO_LABELS,
     EntryProblem,
@@ -27,6 +23,7 @@ from seyolo.data.labels import (
     Reading,
     Row,
     collect,
+    read_lines,
     read_text,
     row_of_fractions,
     without_path,
@@ -40,20 +37,12 @@ UNDER_IMAGES = re.compile(r"(.*[/\\]|)images[/\\]")
 
 @dataclass(frozen=True)
 class YoloFiles:
-    """A data set with YOLO labels.
+    """A data set with YOLO labels."""
 
-    Args:
-        source: the file that describes the data set.
-        names: of the classes.
-        splits: folders or list files of each split.
-        roots: base folders of the paths in a list file, after the folder of the list itself.
-        under_images: pattern of image folders, see UNDER_IMAGES.
-    """
-
-    source: Path
+    source: Path  # the file that describes the data set
     names: tuple[str, ...]
-    splits: Mapping[str, tuple[Path, ...]]
-    roots: tuple[Path, ...]
+    splits: Mapping[str, tuple[Path, ...]]  # folders or list files
+    roots: tuple[Path, ...]  # base folders of the paths in a list file, after the folder of the list itself
     under_images: re.Pattern[str] = UNDER_IMAGES
 
     def images(self, split: str) -> Iterator[str]:
@@ -131,13 +120,6 @@ def _parse_row(columns: list[str], num_classes: int) -> Row:
     return row_of_fractions(class_id, tuple(box_cxcywh), num_classes)
 
 
-def label_rows(boxes_xyxy: Float[np.ndarray, "n 4"], height: int, width: int, decimals: int) -> list[str]:
-    """Returns the label rows of class 0 for boxes in pixels of an image of the given size."""
-    sides = np.array([width, height, width, height], boxes_xyxy.dtype)
-    boxes_cxcywh = (xyxy_to_cxcywh(boxes_xyxy) / sides).tolist()
-    return ["0 " + " ".join(f"{value:.{decimals}f}" for value in box) + "\n" for box in boxes_cxcywh]
-
-
 def images_in_folder(folder: Path) -> Iterator[str]:
     """Yields the paths of all images in a folder and the folders below it, without hidden files."""
     for parent, _, files in os.walk(folder):
@@ -149,10 +131,9 @@ def images_in_folder(folder: Path) -> Iterator[str]:
 def _images_in_list(path: Path, roots: tuple[Path, ...]) -> Iterator[str]:
     """Yields the images of a list file, relative to its own folder or else to one of the roots."""
     folders = (path.parent, *roots)
-    for line, text in enumerate(read_text(path).splitlines(), start=1):
-        if name := text.strip():
-            paths = [os.path.normpath(os.path.join(folder, name)) for folder in folders]
-            found = next(filter(os.path.isfile, paths), None)
-            if found is None:
-                raise DataError(f"{path}:{line}: there is no image {' or '.join(dict.fromkeys(paths))}")
-            yield found
+    for line, name in read_lines(path).items():
+        paths = [os.path.normpath(os.path.join(folder, name)) for folder in folders]
+        found = next(filter(os.path.isfile, paths), None)
+        if found is None:
+            raise DataError(f"{path}:{line}: there is no image {' or '.join(dict.fromkeys(paths))}")
+        yield found

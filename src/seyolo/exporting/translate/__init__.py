@@ -12,15 +12,7 @@ from onnx import TensorProto, helper
 from seyolo.checkpoint import Checkpoint
 from seyolo.darknet.graph import IMAGE, Shape, num_classes, shapes
 from seyolo.darknet.sections import Detection
-from seyolo.exporting.translate import (
-    attention,
-    convolution,
-    detection,
-    joining,
-    pooling,
-    resampling,
-    simple,
-)
+from seyolo.exporting.translate import attention, convolution, detection, joining, pooling, resampling
 from seyolo.exporting.translate.builder import GraphBuilder, Layer, WriterTable
 
 OPSET = 17
@@ -34,7 +26,6 @@ WRITERS: WriterTable = {
     **resampling.WRITERS,
     **joining.WRITERS,
     **attention.WRITERS,
-    **simple.WRITERS,
     **detection.WRITERS,
 }
 """How to write the nodes of each section."""

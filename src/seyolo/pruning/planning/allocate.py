@@ -24,16 +24,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from seyolo.errors import BudgetError
+from seyolo.options.budget import Budget
 from seyolo.options.cut import DEFAULT_CUT, CutOptions
 from seyolo.pruning.groups.atoms import IntArray
 from seyolo.pruning.groups.blocks import settled
 from seyolo.pruning.groups.groups import Group
 from seyolo.pruning.importance.importance import FloatArray
-from seyolo.pruning.planning.budget import Budget
-from seyolo.pruning.planning.limits import Latency, Limit, infeasible, limits_of
-from seyolo.pruning.planning.ranked import Ranked
-from seyolo.pruning.planning.widths import allowed_counts
+from seyolo.pruning.planning.limits import Latency, Limit, allowed_counts, infeasible, limits_of
+from seyolo.pruning.planning.prunable import Ranked
 
+PER_COST_EVENNESS = 2.0
 LEAST_SAVING = 1e-9
 """Least share of a budget that narrowing a group counts as saving, where latency sees no difference."""
 
@@ -42,8 +42,7 @@ LEAST_SAVING = 1e-9
 class Ladder:
     """Counts that one group may keep, ascending, and the importance of its channels in order of rank.
 
-    `ranked` (num_channels,), evenness included, never rises; in a divided group the r-th best of every part
-    share a rank and the largest of their scores, since they are kept together.
+    `ranked` (num_channels,), evenness included, never rises.
     """
 
     steps: IntArray
@@ -68,11 +67,7 @@ def allocate(
 ) -> tuple[IntArray, ...]:
     """Returns the slots of each group to keep, ascending; none of a group in a removed block.
 
-    Args:
-        ranked: the dense network and the scores of its channels.
-        budgets: all of them hold in the result.
-        options: decide which channels may be removed; without evenness it is 0.
-        latency: of each backend in a budget.
+    All budgets hold in the result. Without an evenness in the options it is 0.
 
     Raises:
         BudgetError: a budget cannot be met, with the reasons and the nearest that can; or nothing can be
@@ -116,12 +111,15 @@ def _prices(limits: Sequence[Limit], widths: IntArray, steps: Sequence[IntArray]
 
 
 def _ladder(group: Group, scores: FloatArray, steps: IntArray, evenness: float) -> Ladder:
-    """Returns the ladder of a group that may keep any of `steps` channels."""
+    """Returns the ladder of a group that may keep any of `steps` channels.
+
+    The r-th best of every part share a rank and the largest of their scores: they are kept together.
+    """
     num_parts = group.num_parts
     by_part = -np.sort(-np.stack([scores[group.parts == part] for part in range(num_parts)]), axis=1)
     best = by_part.max(axis=0)
     rank = np.arange(1, len(best) + 1)
-    return Ladder(steps, np.repeat(best * (len(best) / rank) ** evenness, num_parts))
+    return Ladder(steps, np.repeat(best * (len(best) / rank) ** evenness, num_parts))  # s_r (n / r)^e
 
 
 def _by_threshold(ladders: Sequence[Ladder], limits: Sequence[Limit], floors: IntArray) -> IntArray:
@@ -177,3 +175,25 @@ def _best(group: Group, scores: FloatArray, count: int) -> IntArray:
     order = np.argsort(-scores, kind="stable")
     kept = [order[group.parts[order] == part][:per_part] for part in range(group.num_parts)]
     return np.sort(np.concatenate(kept))
+
+
+def with_evenness(
+    options: CutOptions, ranked: Ranked, budgets: Sequence[Budget], macs_share: float = 1.0
+) -> CutOptions:
+    """Returns the options with an evenness where none is given.
+
+    It depends on the budgets, on the importance (decision 0016), and on the share of the MACs that an even
+    importance leaves (decision 0012).
+    """
+    if options.evenness is not None:
+        return options
+    if any(budget.by_threshold for budget in budgets):
+        return replace(options, evenness=0.0)
+    return replace(options, evenness=PER_COST_EVENNESS if ranked.per_cost else usual_evenness(macs_share))
+
+
+def usual_evenness(macs_share: float) -> float:
+    """Returns the evenness for a plan that leaves this share of the MACs."""
+    if macs_share >= 0.25:
+        return 0.0
+    return 0.5 if macs_share >= 0.15 else 1.0

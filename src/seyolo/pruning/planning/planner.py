@@ -12,24 +12,22 @@ from seyolo.checkpoint import Checkpoint
 from seyolo.darknet.cfg import Network
 from seyolo.darknet.edit import moved_state, remove_blocks, set_size
 from seyolo.errors import BudgetError
+from seyolo.options.budget import Budget, LatencyBudget, format_count
 from seyolo.options.cut import DEFAULT_CUT, CutOptions
 from seyolo.progress import Progress, Silent
 from seyolo.pruning.cutting.cut import cut
 from seyolo.pruning.importance.built_in import Material, named_importance
 from seyolo.pruning.importance.importance import Importance
-from seyolo.pruning.planning.allocate import allocate
-from seyolo.pruning.planning.budget import Budget, LatencyBudget, format_count
+from seyolo.pruning.planning.allocate import allocate, with_evenness
 from seyolo.pruning.planning.latency import LatencyTable, latency_table, measure
 from seyolo.pruning.planning.latency_budget import meet_latency
-from seyolo.pruning.planning.plan import Plan, counted_plan, kept_slots
-from seyolo.pruning.planning.prunable import PrunableNetwork
-from seyolo.pruning.planning.ranked import Ranked
-from seyolo.pruning.planning.widths import FLOOR, prunable_groups
+from seyolo.pruning.planning.limits import prunable_groups
+from seyolo.pruning.planning.plan import Plan, counted_plan
+from seyolo.pruning.planning.prunable import PrunableNetwork, Ranked
 from seyolo.torchnet.build import DarknetModel, from_checkpoint, to_checkpoint
 
 REPEATS = 30
 """Images timed for each measurement."""
-PER_COST_EVENNESS = 2.0
 
 
 class Planner:
@@ -42,7 +40,6 @@ class Planner:
         options: decide which channels may be removed.
         importance: ranks the channels; by default the built-in one of the options that needs no images.
         latency: latency models at hand, by backend; every plan is predicted and measured on these, too.
-        progress: receives the progress of measurements.
 
     Raises:
         UsageError: an importance that needs images.
@@ -86,34 +83,6 @@ class Planner:
         _require_removal(plan)
         return plan
 
-    def recounted(self, plan: Plan) -> Plan:
-        """Returns a plan with the figures that its groups and blocks give, for one that was edited.
-
-        Latencies are kept only where widths and image size are unchanged.
-
-        Raises:
-            PlanError: the plan is for another network, or was edited into something impossible.
-        """
-        removed = {i for b in self.network.blocks if b.shortcut in plan.blocks_removed for i in b.inner}
-        kept = [
-            slots[:0] if index in removed else slots
-            for index, slots in enumerate(kept_slots(plan, self.network))
-        ]
-        counted = counted_plan(
-            self.network,
-            kept,
-            budget=plan.budget,
-            scope=plan.scope,
-            multiple=plan.multiple,
-            evenness=plan.evenness,
-            importance=plan.importance,
-        )
-        if (counted.widths, counted.input_size) != (plan.widths, plan.input_size):
-            return counted
-        return counted.changed(
-            latency_ms=plan.latency_ms, measured_ms=plan.measured_ms, dense_ms=plan.dense_ms
-        )
-
     def timed(self, plan: Plan, backends: Iterable[str]) -> Plan:
         """Returns a plan with its predicted and its measured milliseconds on backends.
 
@@ -141,26 +110,17 @@ class Planner:
         provenance = {**self._dense.provenance, "pruned": {"budget": plan.budget, "scope": plan.scope}}
         result = from_checkpoint(replace(self._cut(plan), provenance=provenance))
         layer_map = remove_blocks(self._dense.network, plan.blocks_removed).layer_map
-        trained = {name: p.requires_grad for name, p in self._model.named_parameters()}
-        moved = moved_state(trained, layer_map)
+        moved = moved_state({name: p.requires_grad for name, p in self._model.named_parameters()}, layer_map)
         for name, parameter in result.named_parameters():
             parameter.requires_grad_(moved[name])
         return result
 
     def predicted(self, budgets: Sequence[Budget]) -> Plan:
-        """Returns the plan that meets budgets, a latency by prediction.
-
-        Raises:
-            BudgetError: a budget cannot be met.
-        """
-        by_threshold = any(budget.by_threshold for budget in budgets)
-        if self.options.evenness is not None:
-            return self._allocated(budgets, self.options.evenness)
-        if self._ranked.per_cost and not by_threshold:
-            return self._allocated(budgets, PER_COST_EVENNESS)
-        plan = self._allocated(budgets, 0.0)
-        evenness = 0.0 if by_threshold else usual_evenness(plan.macs / plan.dense_macs)
-        return self._allocated(budgets, evenness) if evenness else plan
+        """Returns the plan that meets budgets, a latency by prediction; a `BudgetError` where none does."""
+        options = with_evenness(self.options, self._ranked, budgets)
+        plan = self._allocated(budgets, options)
+        again = with_evenness(self.options, self._ranked, budgets, plan.macs / plan.dense_macs)
+        return plan if again == options else self._allocated(budgets, again)
 
     @cached_property
     def network(self) -> PrunableNetwork:
@@ -173,26 +133,17 @@ class Planner:
 
     @cached_property
     def _ranked(self) -> Ranked:
-        network, importance = self.network, self._importance
+        own, importance = self.network, self._importance
         was_training = self._model.training
-        scores = importance.scores(self._model, network.groups)
+        scores = importance.scores(self._model, own.groups)
         self._model.train(was_training)
-        return Ranked(
-            network.groups, scores, network.costs, network.blocks, importance.name, importance.per_cost
-        )
+        return Ranked(own.groups, scores, own.costs, own.blocks, importance.name, importance.per_cost)
 
-    def _allocated(self, budgets: Sequence[Budget], evenness: float) -> Plan:
+    def _allocated(self, budgets: Sequence[Budget], options: CutOptions) -> Plan:
         latency = {backend: table.predict for backend, table in self.tables.items()}
-        options = replace(self.options, evenness=evenness)
-        plan = counted_plan(
-            self.network,
-            allocate(self._ranked, budgets, options, latency),
-            budget=",".join(map(str, budgets)),
-            scope=options.scope,
-            multiple=options.multiple or FLOOR,
-            evenness=evenness,
-            importance=self._ranked.importance,
-        )
+        kept = allocate(self._ranked, budgets, options, latency)
+        budget, importance = ",".join(map(str, budgets)), self._ranked.importance
+        plan = counted_plan(self.network, kept, options, budget, importance)
         return plan.changed(latency_ms=self._predictions(plan))
 
     def _at_size(self, file: Checkpoint) -> Network:
@@ -204,14 +155,11 @@ class Planner:
 
     def _make_tables(self, backends: Iterable[str]) -> None:
         """Measures the latency models that are missing."""
+        dense, multiple = replace(self._dense, network=self.network.network), self.options.multiple
         for backend in backends:
             if backend not in self.tables:
                 self.tables[backend] = latency_table(
-                    replace(self._dense, network=self.network.network),
-                    backend,
-                    self.network,
-                    multiple=self.options.multiple,
-                    progress=self.progress,
+                    dense, backend, self.network, multiple=multiple, progress=self.progress
                 )
 
     def _predictions(self, plan: Plan) -> dict[str, float]:
@@ -220,16 +168,6 @@ class Planner:
             [g.num_channels if g.fixed else len(next(cuts)["kept"]) for g in self.network.groups.groups]
         )
         return {backend: round(table.predict(counts), 3) for backend, table in self.tables.items()}
-
-
-def usual_evenness(macs_share: float) -> float:
-    """Returns the evenness for a plan that leaves this share of the MACs (decision 0012).
-
-    Importances with `per_cost` take `PER_COST_EVENNESS` instead (decision 0016).
-    """
-    if macs_share >= 0.25:
-        return 0.0
-    return 0.5 if macs_share >= 0.15 else 1.0
 
 
 def _require_removal(plan: Plan) -> None:

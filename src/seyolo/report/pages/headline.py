@@ -5,16 +5,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from seyolo.report.tables.stages import shown_split
+from seyolo.report.tables.slim import shown_split
 from seyolo.report.text import points_text, ratio_text
 from seyolo.results import SlimResults
+from seyolo.runtime.choice import RUNTIMES
 
-RUNTIME_NAMES = {
-    "onnxruntime": "ONNX Runtime",
-    "openvino": "OpenVINO",
-    "opencv": "OpenCV",
-    "torch": "PyTorch",
-}
+RUNTIME_NAMES: dict[str, str] = {name: kind.title for name, kind in RUNTIMES.items()}
 """Names for print by the names in `results.json`; the first that was measured represents the run."""
 
 

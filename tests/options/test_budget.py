@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from seyolo.errors import UsageError
-from seyolo.pruning.planning.budget import KINDS, MacsBudget, ParamsBudget, parse_budgets
+from seyolo.options.budget import KINDS, MacsBudget, ParamsBudget, parse_budgets
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import cv2
 import pytest
 
-from seyolo.data.batches.background import in_background
+from seyolo.media.ahead import in_background
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""CUDA graphs of a network's forward and backward pass.
+"""Training on a GPU: CUDA graphs of the forward and backward pass, and the message for full memory.
 
 A training step of a YOLOv3 launches about three thousand kernels, and a GPU runs them several times faster
 than a CPU launches them. A recorded graph launches all at once. The loss is not recorded, since the number
@@ -7,14 +7,18 @@ of objects differs from batch to batch.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import cast
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from seyolo.errors import TrainingError
 from seyolo.torchnet.build import DarknetModel
+from seyolo.training.config import TrainConfig
+from seyolo.training.distributed import Team
 
 Heads = Callable[[Tensor], tuple[Tensor, ...]]
 
@@ -39,7 +43,10 @@ class RecordedHeads:
 
     def _record(self, images: Tensor) -> Heads:
         """Records the network, which runs it a few times, and restores the buffers after."""
-        _expect_another_stream()
+        # Newer PyTorch versions warn that gradients come from the recorded stream.
+        set_warning = getattr(torch.autograd.graph, "set_warn_on_accumulate_grad_stream_mismatch", None)
+        if set_warning is not None:
+            set_warning(False)
         before = [buffer.clone() for buffer in self._model.buffers()]
         kind = images.device.type
         # A cache would round weights before the recording, and the graph would never read updated ones.
@@ -54,13 +61,6 @@ class RecordedHeads:
         return cast(Heads, recorded)
 
 
-def _expect_another_stream() -> None:
-    """Silences a warning of newer PyTorch versions: gradients come from the recorded stream."""
-    set_warning = getattr(torch.autograd.graph, "set_warn_on_accumulate_grad_stream_mismatch", None)
-    if set_warning is not None:
-        set_warning(False)
-
-
 class _Heads(nn.Module):
     """`forward_heads` as a module, which PyTorch requires."""
 
@@ -70,3 +70,27 @@ class _Heads(nn.Module):
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         return tuple(self.model.forward_heads(images))
+
+
+@contextmanager
+def explained_memory_errors(config: TrainConfig, team: Team) -> Iterator[None]:
+    """Raises a TrainingError with advice when a GPU's memory is full."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not _is_memory_error(error):
+            raise
+        smaller = config.batch // 2 // team.size * team.size
+        advice = f"use --batch {smaller} or a smaller --size" if smaller else "use a smaller --size"
+        raise TrainingError(
+            f"the GPU's memory does not hold a step of {config.batch // team.size} images of "
+            f"{config.size} px; {advice}. Finished epochs are kept"
+        ) from None
+
+
+def _is_memory_error(error: BaseException | None) -> bool:
+    """Recognises PyTorch's memory error, the text of NVIDIA's libraries, and both as context."""
+    if error is None:
+        return False
+    is_full = isinstance(error, torch.cuda.OutOfMemoryError) or "STATUS_ALLOC_FAILED" in str(error)
+    return is_full or _is_memory_error(error.__context__)

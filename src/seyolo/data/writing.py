@@ -1,0 +1,54 @@
+"""Writing of a data set with YOLO labels: it appears under its name only when it is complete."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+
+from seyolo.boxes import xyxy_to_cxcywh
+from seyolo.errors import DataError
+from seyolo.files import write_text
+
+
+@contextmanager
+def output_folder(path: Path) -> Iterator[Path]:
+    """Yields a folder beside `path`, renamed to `path` when the block succeeds, else removed.
+
+    Raises:
+        DataError: `path` is not an empty folder, or the system refuses to read or write a file.
+    """
+    path = path.absolute()
+    if path.exists() and not (path.is_dir() and not any(path.iterdir())):
+        raise DataError(f"{path}: already there and not an empty folder; name another or remove it first")
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        partial.mkdir(parents=True)
+        yield partial
+        if path.exists():
+            path.rmdir()  # not every system renames onto an empty folder
+        partial.rename(path)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be written ({error}); free space or name another folder") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def write_data_yaml(path: str | Path, splits: Mapping[str, str], names: tuple[str, ...]) -> None:
+    """Writes a `data.yaml` with the given split folders, relative to its own folder."""
+    import yaml  # noqa: PLC0415 (its import takes longer than detection in a photo)
+
+    values = {"path": ".", **splits, "names": dict(enumerate(names))}
+    write_text(path, yaml.safe_dump(values, sort_keys=False, allow_unicode=True))
+
+
+def label_rows(boxes_xyxy: Float[np.ndarray, "n 4"], height: int, width: int, decimals: int) -> list[str]:
+    """Returns the label rows of class 0 for boxes in pixels of an image of the given size."""
+    sides = np.array([width, height, width, height], boxes_xyxy.dtype)
+    boxes_cxcywh = (xyxy_to_cxcywh(boxes_xyxy) / sides).tolist()
+    return ["0 " + " ".join(f"{value:.{decimals}f}" for value in box) + "\n" for box in boxes_cxcywh]

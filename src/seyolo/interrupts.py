@@ -1,0 +1,84 @@
+"""Ctrl-C and SIGTERM as KeyboardInterrupt."""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+import threading
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from types import FrameType
+    from typing import Any, Self
+
+INTERRUPTED, TERMINATED = 130, 143
+ASK_AGAIN_S, LONGEST_WAIT_S = 0.02, 1.0
+HAS_ALARM = hasattr(signal, "setitimer")
+
+
+class Interrupts:
+    """Raises KeyboardInterrupt on Ctrl-C and SIGTERM, but not in the middle of an import.
+
+    Containers and services are stopped by SIGTERM; files being written are finished or removed as on Ctrl-C.
+    Under torchrun SIGTERM keeps its default action: a process that waits for another inside C++ runs no
+    Python handler.
+
+    An exception inside an import often surfaces as another error, and libraries written in C++ may abort the
+    process. So the handler waits for the end of the import: an alarm calls it again, where the system has
+    one, since a thread would need locks that the interrupted code may hold. An import longer than a second is
+    the start of the program, where there is nothing to clean up; the process then exits at once.
+
+    Attributes:
+        seen: whether a signal arrived.
+        code: exit code for that signal.
+    """
+
+    def __init__(self) -> None:
+        self.seen = False
+        self.code = INTERRUPTED
+        self._last_moment_s = math.inf
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        if is_main_thread():
+            numbers = [signal.SIGINT]
+            if HAS_ALARM:
+                numbers.append(signal.SIGALRM)
+            if "RANK" not in os.environ:
+                numbers.append(signal.SIGTERM)
+            self._before = {number: signal.signal(number, self._interrupt) for number in numbers}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if HAS_ALARM and self._before:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        self.seen = True
+        if number == signal.SIGTERM:
+            self.code = TERMINATED
+        if not (HAS_ALARM and _is_importing(frame)):
+            self._last_moment_s = math.inf
+            raise KeyboardInterrupt
+        self._last_moment_s = min(self._last_moment_s, time.monotonic() + LONGEST_WAIT_S)
+        if time.monotonic() >= self._last_moment_s:
+            os.write(2, b"interrupted\n")
+            os._exit(self.code)
+        signal.setitimer(signal.ITIMER_REAL, ASK_AGAIN_S)
+
+
+def _is_importing(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code.co_filename == "<frozen importlib._bootstrap>":
+            return True
+        frame = frame.f_back
+    return False
+
+
+def is_main_thread() -> bool:
+    """Tells whether this is the main thread; Python handles signals in no other."""
+    return threading.current_thread() is threading.main_thread()
