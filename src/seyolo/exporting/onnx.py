@@ -12,6 +12,7 @@ every runtime, and the speed does not change.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -59,12 +60,13 @@ def export_onnx(
 ) -> Path:
     """Writes one self-contained ONNX file, once ONNX Runtime gives the model's output.
 
+    Batch normalisation is folded in the file. With `half` the file is compared with the model of 16-bit
+    kernels, with `int8` by the boxes that both find on `images`.
+
     Args:
-        model: the model, which is not changed; the file is compared with it on its own device. Batch
-            normalisation is folded in the file.
+        model: is not changed; the file is compared with it on its own device.
         path: of the file, replaced when all checks have passed.
-        options: of the file. With `half` the file is compared with the model of 16-bit kernels, with `int8`
-            by the boxes that both find on `images`.
+        options: of the file.
         images: calibration set of int8, files or decoded images.
         size: (height, width) of the input in pixels; by default that of `[net]`.
         thresholds: of the suppression inside; `max_detections` counts per class.
@@ -119,8 +121,7 @@ def round_kernels(model_file: Checkpoint) -> Checkpoint:
 
 def store_halves(proto: onnx.ModelProto) -> onnx.ModelProto:
     """Returns a copy of a graph of rounded kernels that stores them in 16 bits."""
-    result = onnx.ModelProto()
-    result.CopyFrom(proto)
+    result = deepcopy(proto)
     casts = []
     for tensor in result.graph.initializer:
         if tensor.name.endswith(KERNEL):

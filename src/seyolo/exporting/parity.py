@@ -68,11 +68,7 @@ def require_parity(
     runtime: str,
     tolerance: float = TOLERANCE,
 ) -> float:
-    """Returns the relative error.
-
-    Raises:
-        ExportError: the error is above `tolerance`.
-    """
+    """Returns the relative error; an ExportError refuses one above `tolerance`."""
     error = relative_error(actual, expected)
     if error > tolerance:
         message = f"{runtime} gives another output than the model: relative error {error:.1e}, at most"
@@ -83,8 +79,7 @@ def require_parity(
 def box_agreement(expected: Sequence[Detections], actual: Sequence[Detections]) -> float:
     """Returns the share of boxes above `SURE` on either side that the other side has; nan without boxes.
 
-    Args:
-        expected, actual: detections per image at a confidence of `UNSURE` or more.
+    Both sides are detections per image at a confidence of `UNSURE` or more.
     """
     found = [
         _found_in(other, one)

@@ -64,8 +64,7 @@ def open_detector(
             `@RUNTIME` or `@RUNTIME:PRECISION` behind it chooses another runtime than the usual, as in
             `slim.onnx@openvino:bf16`.
         options: weights, classes and gates; classes and gates need PyTorch.
-        threads: of the CPU.
-        device: `cpu` or `cuda`.
+        threads, device: as in `Session`.
         random: accept random weights where none are given.
 
     Raises:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -153,22 +153,23 @@ def save(model: DarknetModel, path: str | Path) -> None:
     if path.suffix == CHECKPOINT:
         write_checkpoint(path, to_checkpoint(model))
     elif path.suffix == ".cfg":
-        write_darknet(path, to_checkpoint(model))
+        with written_darknet(path, to_checkpoint(model)):
+            pass
     else:
         raise UsageError(f"{path}: a model is saved as {CHECKPOINT} or .cfg; `seyolo export` writes .onnx")
 
 
-def write_darknet(cfg: Path, model_file: Checkpoint) -> Path:
-    """Writes `x.cfg` and `x.weights`, both or none, and returns the path of the weights.
+@contextmanager
+def written_darknet(cfg: Path, model_file: Checkpoint) -> Iterator[tuple[Path, Path]]:
+    """Yields a new cfg and its weights, which replace `x.cfg` and `x.weights` when the block succeeds.
 
     Raises:
         ExportError: the network has a `[cbam]`, which Darknet does not know.
     """
-    weights = cfg.with_suffix(".weights")
-    with replacing(cfg) as new_cfg, replacing(weights) as new_weights:
+    with replacing(cfg) as new_cfg, replacing(cfg.with_suffix(".weights")) as new_weights:
         new_cfg.write_text(model_file.network.to_cfg(), encoding="utf-8")
         write_weights(new_weights, model_file.network, model_file.state)
-    return weights
+        yield new_cfg, new_weights
 
 
 def _same_network(weights: Path, network: Network) -> Checkpoint | None:

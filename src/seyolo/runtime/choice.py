@@ -27,9 +27,9 @@ class RuntimeKind:
 
     Attributes:
         title: its name in prose.
-        endings: of the files that it reads.
+        endings: endings of the files that it reads.
         open: opens a file; imports the runtime.
-        precisions: in which it computes float32 layers.
+        precisions: precisions in which it computes float32 layers.
         reentrant: several threads may call `infer` of one backend at once.
         reads: whether it reads this file on this device, where the ending alone does not tell.
     """
@@ -58,10 +58,7 @@ def open_backend(
         path: an `.onnx`, `.xml`, `.safetensors` or `.cfg` file, or the name of a shipped detector.
         weights: the `.weights` file of a `.cfg`; by default the one beside it with the same name.
         runtime: by default the usual one for the file; a `.cfg` that OpenCV cannot read runs on PyTorch.
-        precision: of the layers that the file holds in float32; only OpenVINO and PyTorch have others.
-        threads: of the CPU; by default the runtime chooses.
-        device: `cpu`, or `cuda` where the runtime has it.
-        names: class names instead of those in the file.
+        precision, threads, device, names: as in `Session`.
 
     Raises:
         BackendError: no such file, an unknown ending, or a runtime that is missing, refuses the file or does
@@ -71,7 +68,12 @@ def open_backend(
     path = model_path(path)
     readers = _readers(path)
     darknet = darknet_weights(path, weights) if path.suffix.lower() == ".cfg" else None
-    runtime = _chosen_runtime(path, readers, runtime, device)
+    usual = (name for name in readers if RUNTIMES[name].reads(path, device))
+    runtime = next(usual) if runtime is None else runtime
+    if runtime not in readers:
+        raise BackendError(
+            f"{path}: {runtime} does not read {path.suffix} files; {' or '.join(readers)} does"
+        )
     if threads is not None and threads < 1:
         raise BackendError(f"threads must be at least 1, got {threads}")
     if precision not in RUNTIMES[runtime].precisions:
@@ -111,11 +113,7 @@ def darknet_weights(cfg: Path, weights: str | Path | None) -> Path:
 
 
 def needing_openvino(path: Path) -> AbstractContextManager[None]:
-    """Turns a missing OpenVINO into a message about `path`.
-
-    Raises:
-        BackendError: OpenVINO is not installed.
-    """
+    """Turns a missing OpenVINO into a BackendError about `path`."""
     return needing("openvino", path, "'seyolo[openvino]'", title="OpenVINO")
 
 
@@ -130,19 +128,6 @@ def _readers(path: Path) -> tuple[Runtime, ...]:
     if not path.is_file():
         raise BackendError(f"{path}: there is no such model file")
     return readers
-
-
-def _chosen_runtime(
-    path: Path, readers: tuple[Runtime, ...], runtime: Runtime | None, device: str
-) -> Runtime:
-    """Returns the runtime given, or the first that reads the file."""
-    if runtime is None:
-        return next(name for name in readers if RUNTIMES[name].reads(path, device))
-    if runtime not in readers:
-        raise BackendError(
-            f"{path}: {runtime} does not read {path.suffix} files; {' or '.join(readers)} does"
-        )
-    return runtime
 
 
 # The imports stand inside the functions: a missing runtime must only matter when it is chosen.

@@ -55,12 +55,7 @@ def detect_images(
 ) -> list[Detections]:
     """Returns the detections of decoded BGR images of any sizes, which run as one batch.
 
-    Args:
-        backend: the detector.
-        images: decoded images.
-        thresholds: of non-maximum suppression.
-        names: class names of the detections.
-        after_step: called after letterbox, after inference and after suppression, to measure their time.
+    `after_step` is called after letterbox, after inference and after suppression, to measure their time.
     """
     batch, placements = to_batch(images, backend.input_size, backend.letterbox_mode)
     after_step()
@@ -78,14 +73,8 @@ def suppressed(
     names: Sequence[str] = (),
 ) -> list[Detections]:
     """Returns the detections in a network's output for a batch, in pixels of the source images."""
+    limits = thresholds.confidence, thresholds.iou_threshold, thresholds.max_detections
     return [
-        Detections.from_raw(
-            rows,
-            placement,
-            thresholds.confidence,
-            thresholds.iou_threshold,
-            thresholds.max_detections,
-            names=names,
-        )
+        Detections.from_raw(rows, placement, *limits, names=names)
         for rows, placement in zip(raw, placements, strict=True)
     ]

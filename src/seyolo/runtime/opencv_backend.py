@@ -62,11 +62,7 @@ def _is_foreign(section: Section) -> bool:
 class OpenCvBackend:
     """A Darknet network on OpenCV's DNN module, CPU, float32.
 
-    Args:
-        cfg: the description.
-        weights: the `.weights` file.
-        threads: sets the number of threads of the whole process, as OpenCV has no other setting.
-        names: class names; `class 0`, `class 1`, ... without them.
+    `threads` sets the number of threads of the whole process, as OpenCV has no other setting.
 
     Raises:
         BackendError: this OpenCV has no Darknet reader, or it refuses the files.

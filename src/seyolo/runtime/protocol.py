@@ -53,7 +53,7 @@ class Session:
 
     Attributes:
         weights: the `.weights` file of a `.cfg`; None for files that hold their weights.
-        precision: of the layers that the file holds in float32.
+        precision: of the layers that the file holds in float32; only OpenVINO and PyTorch have others.
         threads: of the CPU; None leaves the number to the runtime.
         device: `cpu`, or `cuda` where the runtime has it.
         names: class names instead of those in the file.
@@ -82,11 +82,7 @@ def class_names(names: Sequence[str] | None, num_classes: int, source: str | Pat
 
 
 def require_batch(batch: Float32[np.ndarray, "n c h w"], size_hw: tuple[int, int], source: Path) -> None:
-    """Refuses a batch whose images do not have the shape of a network's input.
-
-    Raises:
-        BackendError: states expected and actual shape.
-    """
+    """Refuses a batch whose images do not have the shape of a network's input."""
     expected = (3, *size_hw)
     if batch.shape[1:] != expected:
         raise BackendError(f"{source}: expected images of shape {expected}, got {batch.shape[1:]}")

@@ -149,7 +149,7 @@ def exclusive_classes(student: Float[Tensor, "n c"], teacher: Float[Tensor, "n c
     """Returns the divergence of softmax probabilities, as in `[region]`."""
     wanted = teacher.softmax(-1)
     cost, least = (F.cross_entropy(logits, wanted, reduction="none") for logits in (student, teacher))
-    return cost - least
+    return cost - least  # KL(p ‖ q) = H(p, q) - H(p)
 
 
 def binary_divergence(student: Float[Tensor, "*n"], teacher: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:

@@ -43,13 +43,9 @@ def complete_iou(a: Float[Tensor, "*n 4"], b: Float[Tensor, "*n 4"]) -> tuple[Te
 
 
 class DetectionLoss:
-    """Loss of a model's head outputs against a batch of targets.
+    """Loss of the outputs of a model's [yolo] layers, `heads`, against a batch of targets.
 
-    Args:
-        heads: the model's [yolo] layers in order.
-        weights: of the terms.
-        top_k: maximum number of positives per object.
-        team: the processes that share the batch; each calls the loss with its own targets.
+    At most `top_k` positives train an object; each process of the `team` passes its own targets.
     """
 
     def __init__(
@@ -145,12 +141,9 @@ def predictions(
     """
     grids = [(head, x.float(), _level(head, x, size_px)) for head, x in zip(heads, logits, strict=True)]
     decoded = [head.decode(x, (level.stride_y, level.stride_x)) for head, x, level in grids]
-    return torch.cat(decoded, 1), torch.cat([_as_logits(head, x).flatten(1, 3) for head, x, _ in grids], 1)
-
-
-def _as_logits(head: YoloHead, x: Tensor) -> Tensor:
-    """Returns logits; with `new_coords`, inverts the sigmoid of the convolution in front."""
-    return torch.logit(x, eps=1e-6) if head.new_coords else x
+    # With `new_coords` the convolution in front ends in a sigmoid.
+    undone = [torch.logit(x, eps=1e-6) if head.new_coords else x for head, x, _ in grids]
+    return torch.cat(decoded, 1), torch.cat([x.flatten(1, 3) for x in undone], 1)
 
 
 def _level(head: YoloHead, logits: Tensor, size_px: int) -> Level:

@@ -69,10 +69,7 @@ class Monitor:
 
 
 class TensorBoard:
-    """Event files in the run's folder, for `tensorboard --logdir runs`.
-
-    Figures of epochs after `epochs_done`, from a run that was stopped, are hidden.
-    """
+    """Event files in the run's folder; hides figures of a stopped run from epochs after `epochs_done`."""
 
     def __init__(self, folder: Path, epochs_done: int) -> None:
         purge = epochs_done + 1 if epochs_done else None

@@ -72,14 +72,7 @@ class GraphBuilder:
 
 @dataclass(frozen=True)
 class Layer:
-    """Surroundings of a section in the graph.
-
-    Attributes:
-        index: the layer.
-        inputs: names of the values it reads.
-        read: their shapes.
-        shape: the shape of its output.
-    """
+    """A layer in the graph: its index, the names and shapes of the values it reads, its output's shape."""
 
     index: int
     inputs: list[str]
