@@ -29,7 +29,7 @@ from seyolo.evaluation.bootstrap import ap_draws, interval_of
 from seyolo.files import replacing
 from seyolo.options.slim import BRANCH_SHARE, SPARSE_SHARE, SlimOptions
 from seyolo.progress import console_progress
-from seyolo.report.tables.controls import lead_text
+from seyolo.report.text import lead_text
 from seyolo.verbs.controls import TRAINED_BY, Contender, ControlName, Finished, judge
 from seyolo.verbs.slim_run import SlimRun
 

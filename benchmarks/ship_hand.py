@@ -35,8 +35,7 @@ from seyolo.darknet.cost import cost
 from seyolo.data.datasets import Dataset, load_dataset
 from seyolo.evaluation.bootstrap import bootstrap_difference
 from seyolo.evaluation.curves import CONFIDENCES, Curves, detection_curves
-from seyolo.evaluation.evaluate import Judgement
-from seyolo.evaluation.splits import judge_splits, metrics_of
+from seyolo.evaluation.evaluate import Judgement, judge_splits, metrics_of
 from seyolo.files import replacing, write_json, write_text
 from seyolo.options.export import ExportOptions
 from seyolo.report.text import lead_text

@@ -138,7 +138,7 @@ def test_nothing_for_the_base_install_loads_pytorch() -> None:
         module.removesuffix(".__init__")
         for module in MODULES
         if (room_of(module) in {"base", "data", "commands", "cli"} and module not in TORCH_MODULES)
-        or module in {"seyolo.__init__", "seyolo.verbs.benchmark", "seyolo.evaluation.splits"}
+        or module in {"seyolo.__init__", "seyolo.verbs.benchmark", "seyolo.evaluation.evaluate"}
     ]
     names.remove("seyolo.__main__")
     if find_spec("openvino") is None:

@@ -14,13 +14,12 @@ import pytest
 from seyolo.darknet.cost import cost
 from seyolo.data.datasets import Dataset, load_dataset
 from seyolo.detections import Detections
-from seyolo.evaluation.evaluate import Judgement, truth_of
-from seyolo.evaluation.splits import curves_by_split
+from seyolo.evaluation.evaluate import Judgement, curves_by_split, truth_of
 from seyolo.files import write_json
 from seyolo.media.images import read_image
 from seyolo.opening.network import load, save
 from seyolo.pruning.prune import prune
-from seyolo.report.figures.examples import write_example_images
+from seyolo.report.figures.slim_run import write_example_images
 from seyolo.report.record import write_curves
 
 STAGES = ("dense", "sparse", "pruned", "finetuned")

@@ -15,7 +15,7 @@ from seyolo.checkpoint import read_checkpoint
 from seyolo.errors import BudgetError, UsageError
 from seyolo.options.slim import SlimOptions
 from seyolo.progress import Silent
-from seyolo.report.tables.controls import controls_markdown
+from seyolo.report.tables.slim import controls_markdown
 from seyolo.results import ControlRow, read_results
 from seyolo.torchnet.build import from_checkpoint
 from seyolo.verbs import controls

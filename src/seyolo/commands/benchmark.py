@@ -70,7 +70,7 @@ def _value(result: Compared) -> dict[str, object]:
 
 def _draw(results: Sequence[Compared], names: Sequence[str], path: Path) -> None:
     # Needs matplotlib, which is no part of the base install.
-    from seyolo.report.figures.pareto import Point, plot_pareto  # noqa: PLC0415
+    from seyolo.report.figures.cost import Point, plot_pareto  # noqa: PLC0415
 
     splits = [split for split, measured in results[0].metrics.items() if measured.num_objects]
     if not splits:

@@ -9,7 +9,7 @@ from seyolo.commands.output import Json, check_target, remark, show
 from seyolo.data.synthetic.dataset import write_dataset
 from seyolo.options.augmentation import Augmentation
 from seyolo.progress import console_progress
-from seyolo.report.tables.stages import stage_table
+from seyolo.report.tables.slim import stage_table
 from seyolo.results import SlimResults
 from seyolo.runs import new_run, resumable
 

@@ -12,8 +12,7 @@ from seyolo.commands.settings import required
 from seyolo.options.slim import SlimOptions
 from seyolo.options.training import RunOptions
 from seyolo.progress import console_progress
-from seyolo.report.tables.controls import controls_table
-from seyolo.report.tables.stages import stage_table
+from seyolo.report.tables.slim import controls_table, stage_table
 from seyolo.results import SlimResults
 from seyolo.runs import new_run, resumable
 from seyolo.runtime.shipped import refuse_shipped

@@ -129,13 +129,17 @@ def average_precision(
         return _summarise(
             np.full((10, 101, num_classes, 2), -1.0), np.full((10, num_classes, 2), -1.0), 0, counts
         )
-    ids = range(1, num_classes + 1)
-    images = [{"id": i, "height": t.height, "width": t.width} for i, t in enumerate(truths, start=1)]
-    common = {"images": images, "categories": [{"id": i, "name": str(i)} for i in ids]}
+    common = {
+        "images": [{"id": i, "height": t.height, "width": t.width} for i, t in enumerate(truths, start=1)],
+        "categories": [{"id": i, "name": str(i)} for i in range(1, num_classes + 1)],
+    }
+    pairs = list(zip(truths, predictions, strict=True))
+    labels = _annotations([(t.boxes_xyxy, t.class_ids, t.ignored()) for t in truths])
+    found = _annotations([(p.boxes, p.class_ids, _forgiven(t, p)) for t, p in pairs])
+    for row, score in zip(found, (score for p in predictions for score in p.scores.tolist()), strict=True):
+        row["score"] = score
     precision, recall = _run_coco(
-        {**common, "annotations": _truth_annotations(truths)},
-        {**common, "annotations": _prediction_annotations(truths, predictions)},
-        max_detections,
+        {**common, "annotations": labels}, {**common, "annotations": found}, max_detections
     )
     return _summarise(precision, recall, len(truths), counts)
 
@@ -151,52 +155,33 @@ def _check_classes(truths: Sequence[Truth], predictions: Sequence[Detections], n
 
 
 def _count_objects(truths: Sequence[Truth], num_classes: int) -> list[int]:
-    counts = np.zeros(num_classes, dtype=np.int64)
-    for truth in truths:
-        counts += np.bincount(truth.class_ids[~truth.ignored()], minlength=num_classes)
+    counted = [truth.class_ids[~truth.ignored()] for truth in truths]
+    counts = np.bincount(np.concatenate([np.zeros(0, np.int64), *counted]), minlength=num_classes)
     return [int(count) for count in counts]
 
 
-def _truth_annotations(truths: Sequence[Truth]) -> list[dict[str, object]]:
-    annotations: list[dict[str, object]] = []
-    for image_id, truth in enumerate(truths, start=1):
-        areas = np.where(truth.ignored(), OUTSIDE_PX2, area_xyxy(truth.boxes_xyxy))
-        annotations += _annotations(image_id, truth.boxes_xyxy, truth.class_ids, areas)
-    return _numbered(annotations)
-
-
-def _prediction_annotations(
-    truths: Sequence[Truth], predictions: Sequence[Detections]
-) -> list[dict[str, object]]:
-    annotations: list[dict[str, object]] = []
-    for image_id, (truth, found) in enumerate(zip(truths, predictions, strict=True), start=1):
-        areas = np.where(_forgiven(truth, found), OUTSIDE_PX2, area_xyxy(found.boxes))
-        rows = _annotations(image_id, found.boxes, found.class_ids, areas)
-        for row, score in zip(rows, found.scores.tolist(), strict=True):
-            row["score"] = score
-        annotations += rows
-    return _numbered(annotations)
-
-
 def _annotations(
-    image_id: int,
-    boxes_xyxy: Float[np.ndarray, "n 4"],
-    class_ids: Int[np.ndarray, " n"],
-    areas: Float[np.ndarray, " n"],
+    images: Sequence[tuple[Float[np.ndarray, "n 4"], Int[np.ndarray, " n"], Bool[np.ndarray, " n"]]],
 ) -> list[dict[str, object]]:
-    boxes_xywh = boxes_xyxy.astype(np.float64)
-    boxes_xywh[:, 2:] -= boxes_xywh[:, :2]
-    rows = zip(boxes_xywh.tolist(), (class_ids + 1).tolist(), areas.tolist(), strict=True)
-    return [
-        {"image_id": image_id, "category_id": category_id, "bbox": box, "area": area_px2, "iscrowd": 0}
-        for box, category_id, area_px2 in rows
-    ]
-
-
-def _numbered(annotations: list[dict[str, object]]) -> list[dict[str, object]]:
-    # In COCO's matcher an id of 0 means "not matched".
-    for annotation_id, annotation in enumerate(annotations, start=1):
-        annotation["id"] = annotation_id
+    """Returns COCO annotations of boxes (xyxy), class ids and what is ignored, image by image."""
+    annotations: list[dict[str, object]] = []
+    for image_id, (boxes_xyxy, class_ids, ignored) in enumerate(images, start=1):
+        boxes_xywh = boxes_xyxy.astype(np.float64)
+        boxes_xywh[:, 2:] -= boxes_xywh[:, :2]
+        areas_px2 = np.where(ignored, OUTSIDE_PX2, area_xyxy(boxes_xyxy))
+        for box, class_id, area_px2 in zip(
+            boxes_xywh.tolist(), class_ids.tolist(), areas_px2.tolist(), strict=True
+        ):
+            annotations.append(
+                {
+                    "id": len(annotations) + 1,  # in COCO's matcher an id of 0 means "not matched"
+                    "image_id": image_id,
+                    "category_id": class_id + 1,
+                    "bbox": box,
+                    "area": area_px2,
+                    "iscrowd": 0,
+                }
+            )
     return annotations
 
 

@@ -31,7 +31,7 @@ def evaluate_backend(
     """
     with needing("faster_coco_eval", "AP", "faster-coco-eval", title="faster-coco-eval"):
         # Not part of the base install.
-        from seyolo.evaluation.splits import judge_splits, metrics_of  # noqa: PLC0415
+        from seyolo.evaluation.evaluate import judge_splits, metrics_of  # noqa: PLC0415
     dataset = data if isinstance(data, Dataset) else load_dataset(data)
     judgement = judge_splits(backend, dataset, split, require_size(backend, size), progress)
     return metrics_of(judgement, len(backend.names))

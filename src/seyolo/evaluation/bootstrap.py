@@ -13,15 +13,13 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from seyolo.boxes import iou_matrix
 from seyolo.detections import Detections
 from seyolo.errors import DataError
 from seyolo.evaluation.ap import Truth
-from seyolo.evaluation.matching import NOTHING, greedy_matches
+from seyolo.evaluation.matching import class_matches, precision_at_recalls
 from seyolo.results import Difference
 
 IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
-RECALL_POINTS = np.linspace(0, 1, 101)
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,20 +40,10 @@ def bootstrap_difference(
     draws: int = 1000,
     seed: int = 0,
     units: Sequence[Int[np.ndarray, " n"]] | None = None,
-    max_detections: int = 100,
 ) -> Difference:
     """Returns COCO AP of `first` minus that of `second` with its interval; arguments as in `ap_draws`."""
     ours, theirs = (
-        ap_draws(
-            truths,
-            found,
-            num_classes,
-            draws=draws,
-            seed=seed,
-            units=units,
-            max_detections=max_detections,
-        )
-        for found in (first, second)
+        ap_draws(truths, found, num_classes, draws=draws, seed=seed, units=units) for found in (first, second)
     )
     return interval_of(ours - theirs)
 
@@ -68,7 +56,6 @@ def ap_draws(
     draws: int = 1000,
     seed: int = 0,
     units: Sequence[Int[np.ndarray, " n"]] | None = None,
-    max_detections: int = 100,
 ) -> Float[np.ndarray, " 1+draws"]:
     """Returns COCO AP on the original images, then on every draw of the bootstrap.
 
@@ -83,7 +70,6 @@ def ap_draws(
         seed: of the draws.
         units: per image and object of the ground truth the number (from 0) of its unit; by default the image.
             Needed where images share content, as mosaics of the same photos do.
-        max_detections: most detections of an image and class that count, the best ones.
 
     Raises:
         DataError: the ground truth has no objects.
@@ -92,7 +78,7 @@ def ap_draws(
         raise DataError("a bootstrap needs labelled objects; there are none")
     own = _own_units(truths) if units is None else _with_fallback(units)
     num_units = 1 + max(int(unit.max()) for unit in own)
-    matched = [_match(truths, found, own, label, max_detections) for label in range(num_classes)]
+    matched = [_match(truths, found, own, label) for label in range(num_classes)]
     rng = np.random.default_rng(seed)
     drawn = rng.multinomial(num_units, np.full(num_units, 1 / num_units), size=draws).astype(np.float64)
     return np.array([_ap(matched, weights) for weights in (np.ones(num_units), *drawn)])
@@ -120,18 +106,14 @@ def _match(
     found: Sequence[Detections],
     units: Sequence[Int[np.ndarray, " n"]],
     label: int,
-    max_detections: int,
 ) -> _Matches:
     scores, hits, hit_units, truth_units = [], [], [], []
-    for truth, detections, own in zip(truths, found, units, strict=True):
-        mine, theirs = detections.class_ids == label, truth.class_ids == label
-        order = np.argsort(-detections.scores[mine], kind="stable")[:max_detections]
-        boxes = detections.boxes[mine][order]
-        scores.append(detections.scores[mine][order])
-        overlap = iou_matrix(boxes, truth.boxes_xyxy[theirs])
-        hits.append(np.stack([greedy_matches(overlap, iou) != NOTHING for iou in IOU_THRESHOLDS]))
-        hit_units.append(_unit_of_each(boxes, truth.boxes_xyxy, own))
-        truth_units.append(own[: len(theirs)][theirs])
+    matched = class_matches(truths, found, label, IOU_THRESHOLDS)
+    for (mine, is_hit, is_object), truth, own in zip(matched, truths, units, strict=True):
+        scores.append(mine.scores)
+        hits.append(is_hit)
+        hit_units.append(_unit_of_each(mine.boxes, truth.boxes_xyxy, own))
+        truth_units.append(own[: len(is_object)][is_object])
     best_first = np.argsort(-np.concatenate(scores), kind="stable")
     return _Matches(
         np.concatenate(hits, axis=1)[:, best_first],
@@ -153,8 +135,7 @@ def _unit_of_each(
 
 
 def _ap(matches: Sequence[_Matches], weights: Float[np.ndarray, " units"]) -> float:
-    values = [_class_ap(match, weights) for match in matches if len(match.truth_units)]
-    return float(np.mean(values))
+    return float(np.mean([_class_ap(match, weights) for match in matches if len(match.truth_units)]))
 
 
 def _class_ap(match: _Matches, weights: Float[np.ndarray, " units"]) -> float:
@@ -163,13 +144,7 @@ def _class_ap(match: _Matches, weights: Float[np.ndarray, " units"]) -> float:
     if total == 0 or not match.hits.shape[1]:
         return 0.0
     weight = weights[match.units]
-    found = np.cumsum(match.hits * weight, axis=1)
+    found = np.cumsum(match.hits * weight, axis=1)  # weighted true positives among the best 1, 2, ...
     precision = found / np.maximum(np.cumsum(weight), 1e-12)
-    envelope = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
-    recall = found / total
-    aps = []
-    for level in range(len(IOU_THRESHOLDS)):
-        at = np.searchsorted(recall[level], RECALL_POINTS, side="left")
-        reached = at < recall.shape[1]
-        aps.append(np.where(reached, envelope[level][np.minimum(at, recall.shape[1] - 1)], 0.0).mean())
-    return float(np.mean(aps))
+    levels = zip(found / total, precision, strict=True)
+    return float(np.mean([precision_at_recalls(*level).mean() for level in levels]))

@@ -9,12 +9,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float
 
-from seyolo.boxes import iou_matrix
 from seyolo.detections import Detections
 from seyolo.evaluation.ap import Truth
-from seyolo.evaluation.matching import NOTHING, greedy_matches
+from seyolo.evaluation.matching import RECALLS, class_matches, precision_at_recalls
 
-RECALLS = np.linspace(0, 1, 101)
 CONFIDENCES = np.linspace(0, 1, 101)
 DIGITS = 4
 """Decimal places in JSON: a hundredth of a point of AP."""
@@ -59,36 +57,24 @@ class Curves:
         return cls(**{name: np.array(points, dtype=np.float64) for name, points in values.items()})
 
 
-@dataclass(frozen=True, eq=False)
-class _Found:
-    """Detections of one class, best first: scores, hits at IoU 0.5 and 0.75, number of objects."""
-
-    scores: Float[np.ndarray, " d"]
-    hits: Bool[np.ndarray, "2 d"]
-    num_objects: int
-
-
-def detection_curves(
-    truths: Sequence[Truth], found: Sequence[Detections], num_classes: int, max_detections: int = 100
-) -> Curves | None:
+def detection_curves(truths: Sequence[Truth], found: Sequence[Detections], num_classes: int) -> Curves | None:
     """Returns the curves of detections; None where the ground truth has no objects.
 
     Args:
         truths: one per image; ignored objects count as all others.
         found: detections, one per image.
         num_classes: every class id is below it.
-        max_detections: most detections of an image and class that count, the best ones.
     """
-    every = [_found(truths, found, label, max_detections) for label in range(num_classes)]
-    labelled = [one for one in every if one.num_objects]
+    every = [_of_class(truths, found, label) for label in range(num_classes)]
+    labelled = [(hits, count) for _, hits, count in every if count]
     if not labelled:
         return None
-    scores = np.concatenate([one.scores for one in every])
-    hits = np.concatenate([one.hits[0] for one in every])
+    scores = np.concatenate([scores for scores, _, _ in every])
+    hits = np.concatenate([hits[0] for _, hits, _ in every])
     shown = scores[None] >= CONFIDENCES[:, None]
     right, count = (shown & hits).sum(axis=1), shown.sum(axis=1)
-    num_objects = sum(one.num_objects for one in labelled)
-    levels = [[_precision_at_recalls(one, level) for one in labelled] for level in (0, 1)]
+    num_objects = sum(count for _, count in labelled)
+    levels = [[_precision(hits[level], count) for hits, count in labelled] for level in (0, 1)]
     return Curves(
         precision50=np.mean(levels[0], axis=0),
         precision75=np.mean(levels[1], axis=0),
@@ -98,28 +84,23 @@ def detection_curves(
     )
 
 
-def _found(truths: Sequence[Truth], found: Sequence[Detections], label: int, max_detections: int) -> _Found:
+def _of_class(
+    truths: Sequence[Truth], found: Sequence[Detections], label: int
+) -> tuple[Float[np.ndarray, " d"], Bool[np.ndarray, "2 d"], int]:
+    """Returns scores, hits at IoU 0.5 and 0.75, best first, and the number of objects of one class."""
     scores, hits = [np.zeros(0)], [np.zeros((2, 0), dtype=bool)]
     num_objects = 0
-    for truth, detections in zip(truths, found, strict=True):
-        mine = detections[detections.class_ids == label]
-        mine = mine[np.argsort(-mine.scores, kind="stable")[:max_detections]]
-        objects = truth.boxes_xyxy[truth.class_ids == label]
-        overlap = iou_matrix(mine.boxes, objects)
+    for mine, is_hit, is_object in class_matches(truths, found, label, (0.5, 0.75)):
         scores.append(mine.scores)
-        hits.append(np.stack([greedy_matches(overlap, iou) != NOTHING for iou in (0.5, 0.75)]))
-        num_objects += len(objects)
+        hits.append(is_hit)
+        num_objects += int(is_object.sum())
     order = np.argsort(-np.concatenate(scores), kind="stable")
-    return _Found(np.concatenate(scores)[order], np.concatenate(hits, axis=1)[:, order], num_objects)
+    return np.concatenate(scores)[order], np.concatenate(hits, axis=1)[:, order], num_objects
 
 
-def _precision_at_recalls(found: _Found, level: int) -> Points:
-    """Returns the highest precision at each recall or above; 0 where the recall is not reached."""
-    if not len(found.scores):
+def _precision(is_hit: Bool[np.ndarray, " d"], num_objects: int) -> Points:
+    """Returns precision at `RECALLS` of the detections of one class, best first."""
+    if not len(is_hit):
         return np.zeros(len(RECALLS))
-    right = np.cumsum(found.hits[level])
-    precision = right / np.arange(1, len(right) + 1)
-    envelope = np.maximum.accumulate(precision[::-1])[::-1]
-    at = np.searchsorted(right / found.num_objects, RECALLS, side="left")
-    points: Points = np.where(at < len(right), envelope[np.minimum(at, len(right) - 1)], 0.0)
-    return points
+    right = np.cumsum(is_hit)
+    return precision_at_recalls(right / num_objects, right / np.arange(1, len(right) + 1))

@@ -1,13 +1,14 @@
-"""Detections and average precision of a network or a runtime backend over a split.
+"""Evaluation of a model on the splits of a data set: detections, AP, AP differences and curves.
 
 The loader letterboxes the images in background threads; the network and non-maximum suppression follow as in
 `runtime/inference.py`. Each image's own placement maps the boxes back: AP is measured in pixels of the source
-image, as in COCO. A backend needs no PyTorch here.
+image, as in COCO. A runtime backend needs no PyTorch here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING
@@ -16,12 +17,16 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 from seyolo.boxes import cxcywh_to_xyxy
+from seyolo.checkpoint import default_names
 from seyolo.data.batches.evaluation import evaluation_batches
-from seyolo.data.datasets import Sample
+from seyolo.data.datasets import Dataset, Sample
 from seyolo.detections import Detections
+from seyolo.errors import DataError
 from seyolo.evaluation.ap import Metrics, Truth, average_precision
-from seyolo.letterbox import Placement
+from seyolo.evaluation.bootstrap import bootstrap_difference
+from seyolo.evaluation.curves import Curves, detection_curves
 from seyolo.progress import Progress, Silent
+from seyolo.results import Difference, SplitMetrics
 from seyolo.runtime.inference import Thresholds, suppressed
 from seyolo.runtime.protocol import Backend
 
@@ -47,6 +52,51 @@ def evaluate(
     return average_precision(*judged(model, samples, size_hw, batch_size=batch_size), len(model.names))
 
 
+def judge_splits(
+    model: DarknetModel | Backend,
+    dataset: Dataset,
+    split: str | None,
+    size_hw: tuple[int, int],
+    progress: Progress | None = None,
+    *,
+    batch: int = 16,
+) -> Judgement:
+    """Returns ground truth and detections of the named split, or of every split but `train`.
+
+    Args:
+        model: a network or a runtime backend.
+        dataset: of the same number of classes.
+        split: its name; None for all but `train`, or for `train` if there is no other.
+        size_hw: height and width of the input in pixels.
+        progress: updated after every batch.
+        batch: images at a time.
+
+    Raises:
+        DataError: another number of classes, or no such split.
+    """
+    _check_classes(model, dataset)
+    names = [name for name in dataset.splits if name != "train"] if split is None else [split]
+    splits = {name: dataset.split(name) for name in names or ["train"]}
+    return {
+        name: judged(model, samples, size_hw, batch_size=batch, progress=progress)
+        for name, samples in splits.items()
+    }
+
+
+def _check_classes(model: DarknetModel | Backend, dataset: Dataset) -> None:
+    """Refuses a data set with another number of classes, and warns where the class names differ."""
+    if len(model.names) != len(dataset.names):
+        raise DataError(
+            f"{dataset.source}: has {len(dataset.names)} classes ({', '.join(dataset.names[:5])}), "
+            f"the model {len(model.names)} ({', '.join(model.names[:5])})"
+        )
+    numbered = tuple(model.names) == default_names(len(model.names))
+    if not numbered and tuple(model.names) != tuple(dataset.names):
+        pairs = zip(model.names, dataset.names, strict=True)
+        mine, theirs = next(pair for pair in pairs if pair[0] != pair[1])
+        warnings.warn(f"{dataset.source}: class {theirs!r} is called {mine!r} in the model", stacklevel=4)
+
+
 def judged(
     model: DarknetModel | Backend,
     samples: Sequence[Sample],
@@ -68,12 +118,16 @@ def judged(
     """
     truths: list[Truth] = []
     predictions: list[Detections] = []
-    for raw, placements, batch in _raw_outputs(model, samples, size_hw, batch_size, progress):
-        predictions += suppressed(raw, placements, thresholds)
-        truths += [
-            truth_of(sample, placement.source_height, placement.source_width)
-            for sample, placement in zip(batch, placements, strict=True)
-        ]
+    mode = (model if isinstance(model, Backend) else model.network.net).letterbox_mode
+    batches = evaluation_batches(samples, size_hw, batch_size, mode)
+    with _inferring(model) as infer, (progress or Silent()).task("evaluating", len(samples)) as advance:
+        for images, placements, batch in batches:
+            predictions += suppressed(infer(images), placements, thresholds)
+            truths += [
+                truth_of(sample, placement.source_height, placement.source_width)
+                for sample, placement in zip(batch, placements, strict=True)
+            ]
+            advance(len(batch), "")
     return truths, predictions
 
 
@@ -82,22 +136,6 @@ def truth_of(sample: Sample, height: int, width: int) -> Truth:
     scale = np.array([width, height, width, height], dtype=np.float32)
     boxes_xyxy = cxcywh_to_xyxy(sample.boxes_cxcywh * scale)
     return Truth(boxes_xyxy, sample.class_ids, None, height, width)
-
-
-def _raw_outputs(
-    model: DarknetModel | Backend,
-    samples: Sequence[Sample],
-    size_hw: tuple[int, int],
-    batch_size: int,
-    progress: Progress | None,
-) -> Iterator[tuple[Float32[np.ndarray, "B P columns"], list[Placement], Sequence[Sample]]]:
-    report = Silent() if progress is None else progress
-    mode = (model if isinstance(model, Backend) else model.network.net).letterbox_mode
-    batches = evaluation_batches(samples, size_hw, batch_size, mode)
-    with _inferring(model) as infer, report.task("evaluating", len(samples)) as advance:
-        for images, placements, batch in batches:
-            yield infer(images), placements, batch
-            advance(len(batch), "")
 
 
 def _inferring(model: DarknetModel | Backend) -> AbstractContextManager[Infer]:
@@ -115,3 +153,31 @@ def _infer_on_backend(
 ) -> Float32[np.ndarray, "B P columns"]:
     planes = np.multiply(images.transpose(0, 3, 1, 2), np.float32(1 / 255), order="C", dtype=np.float32)
     return backend.infer(planes)
+
+
+def metrics_of(judgement: Judgement, num_classes: int) -> dict[str, Metrics]:
+    """Returns COCO AP by split."""
+    return {name: average_precision(*pair, num_classes) for name, pair in judgement.items()}
+
+
+def split_metrics(judgement: Judgement, num_classes: int) -> dict[str, SplitMetrics]:
+    """Computes AP and AP@0.5 by split, as results keep them."""
+    return {name: SplitMetrics(m.ap, m.ap50) for name, m in metrics_of(judgement, num_classes).items()}
+
+
+def ap_lead(first: Judgement, second: Judgement, num_classes: int) -> dict[str, Difference]:
+    """Computes AP of `first` minus that of `second` with a 95 % bootstrap interval over images.
+
+    Splits without labels are left out.
+    """
+    return {
+        split: bootstrap_difference(truths, first[split][1], found, num_classes)
+        for split, (truths, found) in second.items()
+        if any(len(truth.class_ids) for truth in truths)
+    }
+
+
+def curves_by_split(judgement: Judgement, num_classes: int) -> dict[str, Curves]:
+    """Computes precision, recall and F1 by split; splits without labels are left out."""
+    curves = {split: detection_curves(*pair, num_classes) for split, pair in judgement.items()}
+    return {split: found for split, found in curves.items() if found is not None}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,10 @@ from seyolo.evaluation.ap import Truth
 
 NOTHING = -1
 """The match of a false positive."""
+RECALLS = np.linspace(0, 1, 101)
+"""The recall points of COCO."""
+MAX_DETECTIONS = 100
+"""Most detections of an image and class that count, the best ones, as in COCO."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +43,7 @@ def greedy_matches(overlap: Float[np.ndarray, "d t"], threshold: float) -> Int[n
         threshold: the least IoU of a match.
 
     Returns:
-        The index of the matched object per detection, -1 for none.
+        The index of the matched object per detection, `NOTHING` for none.
     """
     taken = np.full(len(overlap), NOTHING)
     if overlap.size == 0:
@@ -51,6 +56,41 @@ def greedy_matches(overlap: Float[np.ndarray, "d t"], threshold: float) -> Int[n
             taken[index] = best
             free[best] = False
     return taken
+
+
+def class_matches(
+    truths: Sequence[Truth],
+    found: Sequence[Detections],
+    class_id: int,
+    thresholds: Iterable[float],
+) -> Iterator[tuple[Detections, Bool[np.ndarray, "k d"], Bool[np.ndarray, " t"]]]:
+    """Yields per image the detections of a class, and which of them are hits by IoU threshold.
+
+    Detections are best first, at most `MAX_DETECTIONS`; the mask of the objects of the class comes with them.
+    """
+    for truth, detections in zip(truths, found, strict=True):
+        mine = detections[detections.class_ids == class_id]
+        mine = mine[np.argsort(-mine.scores, kind="stable")[:MAX_DETECTIONS]]
+        is_object = truth.class_ids == class_id
+        overlap = iou_matrix(mine.boxes, truth.boxes_xyxy[is_object])
+        yield mine, np.stack([greedy_matches(overlap, iou) != NOTHING for iou in thresholds]), is_object
+
+
+def precision_at_recalls(
+    recall: Float[np.ndarray, " d"], precision: Float[np.ndarray, " d"]
+) -> Float[np.ndarray, " 101"]:
+    """Returns the highest precision at each recall of `RECALLS` or above; 0 where it is not reached.
+
+    Args:
+        recall: of the best 1, 2, ... detections; at least one.
+        precision: of the same detections.
+    """
+    envelope = np.maximum.accumulate(precision[::-1])[::-1]
+    at = np.searchsorted(recall, RECALLS, side="left")
+    points: Float[np.ndarray, " 101"] = np.where(
+        at < len(recall), envelope[np.minimum(at, len(recall) - 1)], 0.0
+    )
+    return points
 
 
 def mistakes(truth: Truth, found: Detections, confidence: float, iou: float = 0.5) -> Mistakes:

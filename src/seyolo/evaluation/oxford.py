@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool, Float32
 
 from seyolo.boxes import clip_xyxy
 from seyolo.data.datasets import Sample
@@ -44,14 +43,13 @@ class _Image:
     corners_xy: list[list[float]] = field(default_factory=list)
     areas_px2: list[float] = field(default_factory=list)
 
-    def boxes_xyxy(self) -> Float32[np.ndarray, "n 4"]:
+    def truth(self, *, official: bool) -> Truth:
+        """Returns the upright boxes around the hands; the official protocol ignores small hands."""
         corners = np.array(self.corners_xy, dtype=np.float32).reshape(-1, 4, 2)
         boxes = np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1)
-        return clip_xyxy(boxes, self.height, self.width)
-
-    def is_small(self) -> Bool[np.ndarray, " n"]:
-        small: Bool[np.ndarray, " n"] = np.array(self.areas_px2) <= OFFICIAL_AREA_PX2
-        return small
+        ignore = np.array(self.areas_px2) <= OFFICIAL_AREA_PX2 if official else None
+        boxes_xyxy = clip_xyxy(boxes, self.height, self.width)
+        return Truth(boxes_xyxy, np.zeros(len(boxes), np.int64), ignore, self.height, self.width)
 
 
 def oxford_metrics(
@@ -73,15 +71,9 @@ def oxford_metrics(
     images = _read_images(Path(boxes_csv))
     found = [_image_of(sample, images, Path(boxes_csv)) for sample in samples]
     return {
-        "all": average_precision([_truth(image, official=False) for image in found], predictions, 1),
-        "official": average_precision([_truth(image, official=True) for image in found], predictions, 1),
+        name: average_precision([image.truth(official=name == "official") for image in found], predictions, 1)
+        for name in ("all", "official")
     }
-
-
-def _truth(image: _Image, *, official: bool) -> Truth:
-    boxes_xyxy = image.boxes_xyxy()
-    ignore = image.is_small() if official else None
-    return Truth(boxes_xyxy, np.zeros(len(boxes_xyxy), dtype=np.int64), ignore, image.height, image.width)
 
 
 def _image_of(sample: Sample, images: dict[ImageKey, _Image], boxes_csv: Path) -> _Image:

@@ -25,8 +25,7 @@ from seyolo.darknet.cfg import Network
 from seyolo.darknet.cost import cost
 from seyolo.darknet.edit import set_size
 from seyolo.errors import BudgetError, ExportError
-from seyolo.evaluation.evaluate import Judgement
-from seyolo.evaluation.splits import ap_lead, split_metrics
+from seyolo.evaluation.evaluate import Judgement, ap_lead, split_metrics
 from seyolo.exporting.formats import export
 from seyolo.exporting.quantize import calibration_images
 from seyolo.options.cut import CutOptions

@@ -6,9 +6,8 @@ from pathlib import Path
 
 from seyolo.data.datasets import Dataset, load_dataset
 from seyolo.evaluation.ap import Metrics
-from seyolo.evaluation.evaluate import Judgement
+from seyolo.evaluation.evaluate import Judgement, judge_splits, metrics_of
 from seyolo.evaluation.oxford import BOXES_FILE, oxford_metrics
-from seyolo.evaluation.splits import judge_splits, metrics_of
 from seyolo.opening.network import input_size, open_model
 from seyolo.progress import Progress
 from seyolo.report.figures.train_run import write_validation_figures

@@ -7,8 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
 from seyolo.data.datasets import Dataset
-from seyolo.evaluation.evaluate import Judgement
-from seyolo.evaluation.splits import judge_splits
+from seyolo.evaluation.evaluate import Judgement, judge_splits
 from seyolo.progress import Advance, Progress
 from seyolo.runtime.protocol import Backend
 from seyolo.torchnet.build import DarknetModel

@@ -6,16 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from seyolo.data.datasets import Dataset
-from seyolo.evaluation.evaluate import Judgement
-from seyolo.evaluation.splits import curves_by_split
+from seyolo.evaluation.evaluate import Judgement, curves_by_split
 from seyolo.files import write_json, write_text
 from seyolo.pruning.planning.plan import Plan
-from seyolo.report.figures.examples import write_example_images
-from seyolo.report.figures.slim_run import write_slim_figures
+from seyolo.report.figures.slim_run import write_example_images, write_slim_figures
 from seyolo.report.pages.write import PAGE_FILE, write_report
 from seyolo.report.record import write_curves
-from seyolo.report.tables.controls import controls_markdown
-from seyolo.report.tables.stages import markdown_table
+from seyolo.report.tables.slim import controls_markdown, markdown_table
 from seyolo.results import RESULTS_FILE, SlimResults
 from seyolo.torchnet.build import DarknetModel
 

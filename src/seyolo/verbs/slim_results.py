@@ -8,8 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from seyolo.darknet.cost import cost
-from seyolo.evaluation.evaluate import Judgement
-from seyolo.evaluation.splits import ap_lead, split_metrics
+from seyolo.evaluation.evaluate import Judgement, ap_lead, split_metrics
 from seyolo.pruning.planning.plan import Plan
 from seyolo.results import SlimResults, StageResult, readiness_from
 from seyolo.runtime.choice import open_backend

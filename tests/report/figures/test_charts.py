@@ -13,7 +13,7 @@ import pytest
 from seyolo.evaluation.curves import Curves
 from seyolo.report.figures.bn_scales import scales_over_time_figure
 from seyolo.report.figures.cost import CostPoint, Series, comparison_figure, cost_figure
-from seyolo.report.figures.detection_curves import (
+from seyolo.report.figures.curves import (
     confidence_figure,
     plot_detection_curves,
     precision_recall_figure,

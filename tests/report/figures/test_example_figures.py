@@ -12,8 +12,8 @@ from seyolo.data.datasets import load_dataset
 from seyolo.detections import Detections
 from seyolo.evaluation.evaluate import truth_of
 from seyolo.media.images import read_image
-from seyolo.report.figures.examples import SIDE_PX, write_example_images
 from seyolo.report.figures.samples import fitted
+from seyolo.report.figures.slim_run import SIDE_PX, write_example_images
 
 
 def test_mistakes_are_counted_for_both_networks(slim_run: Path, tiny_hands: Path) -> None:

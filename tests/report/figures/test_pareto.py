@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
-from seyolo.report.figures import pareto
-from seyolo.report.figures.pareto import Point, pareto_front, plot_pareto
+from seyolo.report.figures import cost as pareto
+from seyolo.report.figures.cost import Point, pareto_front, plot_pareto
 
 POINTS = [
     Point("dense", 10.0, 0.80),

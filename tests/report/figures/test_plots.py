@@ -15,12 +15,12 @@ from matplotlib.figure import Figure
 from seyolo.detections import Detections
 from seyolo.errors import UsageError
 from seyolo.media.annotate import class_colour
-from seyolo.report.figures import bn_scales, channels, training_curves
+from seyolo.report.figures import bn_scales, channels, curves
 from seyolo.report.figures.bn_scales import plot_scales
 from seyolo.report.figures.channels import plot_channels
+from seyolo.report.figures.curves import plot_training_curves
 from seyolo.report.figures.samples import GAP_PX, LABEL_PX, plot_samples
 from seyolo.report.figures.style import INK, SPLITS, save
-from seyolo.report.figures.training_curves import plot_training_curves
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def figures(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
         seen.append(figure)
         save(figure, path)
 
-    for module in (bn_scales, channels, training_curves):
+    for module in (bn_scales, channels, curves):
         monkeypatch.setattr(module, "save", remember)
     return seen
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from seyolo.report.tables.controls import controls_markdown, controls_table
+from seyolo.report.tables.slim import controls_markdown, controls_table
 from seyolo.report.text import lead_text
 from seyolo.results import ControlRow, Difference, SplitMetrics
 

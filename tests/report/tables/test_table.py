@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from seyolo.report.tables.stages import markdown_table, rows, stage_table
+from seyolo.report.tables.slim import markdown_table, rows, stage_table
 from seyolo.report.text import count_text, latency_text, share_text, size_text
 from seyolo.results import SlimResults, SplitMetrics, StageResult
 

@@ -13,6 +13,7 @@ from matplotlib.colors import LinearSegmentedColormap, to_rgba
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
+from seyolo.report.figures.curves import Row
 from seyolo.report.figures.style import (
     DENSE,
     INK,
@@ -23,7 +24,6 @@ from seyolo.report.figures.style import (
     save,
     style,
 )
-from seyolo.report.figures.training_curves import Row
 
 SMALLEST_SCALE = 1e-5
 NUM_BINS = 60
@@ -39,27 +39,45 @@ def plot_scales(dense: Float[np.ndarray, " n"], sparse: Float[np.ndarray, " m"],
         sparse: the same after sparsity training. All at or below 1e-5, zeros too, are in the first bin.
         path: image to write.
     """
-    save(_scales_figure(dense, sparse), path)
+    # In float32 the smallest scale would be just below the first edge, and zeros would be left out.
+    sizes = [np.clip(np.abs(scales, dtype=np.float64), SMALLEST_SCALE, None) for scales in (dense, sparse)]
+    largest = max(float(values.max(initial=1.0)) for values in sizes)
+    edges = np.geomspace(SMALLEST_SCALE, largest * 1.1, NUM_BINS + 1)
+    small = float(np.mean(sizes[1] < NEARLY_ZERO * np.median(sizes[0])))
+    title = f"BN scales: {100 * small:.0f} % of the channels end below 1 % of the dense median"
+    figure = new_figure(7.4, 3.7, title)
+    axes = figure.subplots()
+    style(axes)
+    for values, name, colour in zip(sizes, ("dense", "sparse"), (DENSE, SLIM), strict=True):
+        _draw_scales(axes, values, edges, name, colour)
+    axes.set_xscale("log")
+    axes.set_xlim(edges[0], edges[-1])
+    axes.set_ylim(0, axes.get_ylim()[1] * 1.08)
+    axes.xaxis.set_major_formatter(FuncFormatter(_scale_text))
+    axes.yaxis.set_major_formatter(FuncFormatter(percent))
+    axes.set_xlabel("|BN scale| of a channel")
+    axes.set_ylabel("share of channels per bin")
+    save(figure, path)
 
 
-def plot_scales_over_time(rows: Sequence[Row], path: str | Path) -> None:
-    """Writes `scales_over_time_figure` to `path`."""
-    save(scales_over_time_figure(rows), path)
+def plot_scales_over_time(rows: Sequence[Row], folder: Path) -> None:
+    """Writes `scales_over_time_figure` as scales_over_time.png, where there was sparsity training."""
+    if rows:
+        save(scales_over_time_figure(rows), folder / "scales_over_time.png")
 
 
-def scales_over_time_figure(rows: Sequence[Row], width_inches: float = 7.4) -> Figure:
+def scales_over_time_figure(rows: Sequence[Row]) -> Figure:
     """Draws the distribution of |γ| after every epoch of sparsity training: the darker, the more channels.
 
     Args:
         rows: of `scales.csv`: epoch, and the percentiles p0, p5 and so on to p100. Values at or below 1e-5,
             zeros too, are drawn there.
-        width_inches: of the figure.
     """
     names = [name for name in rows[0] if name != "epoch"]
     epochs = np.array([float(str(row["epoch"])) for row in rows])
     values = np.array([[float(str(row[name])) for name in names] for row in rows])
     shown = np.clip(values, SMALLEST_SCALE, None)
-    figure = new_figure(width_inches, 3.7, "|BN scale| of the channels over the epochs of sparsity training")
+    figure = new_figure(7.4, 3.7, "|BN scale| of the channels over the epochs of sparsity training")
     axes = figure.subplots()
     style(axes)
     sides = np.append(epochs - 0.5, epochs[-1] + 0.5)
@@ -89,28 +107,6 @@ def _draw_density(
     axes.pcolormesh(sides, edges, np.diff(below, axis=1).T ** 0.5, cmap=heat, vmin=0, rasterized=True)
 
 
-def _scales_figure(dense: Float[np.ndarray, " n"], sparse: Float[np.ndarray, " m"]) -> Figure:
-    # In float32 the smallest scale would be just below the first edge, and zeros would be left out.
-    sizes = [np.clip(np.abs(scales, dtype=np.float64), SMALLEST_SCALE, None) for scales in (dense, sparse)]
-    largest = max(float(values.max(initial=1.0)) for values in sizes)
-    edges = np.geomspace(SMALLEST_SCALE, largest * 1.1, NUM_BINS + 1)
-    small = float(np.mean(sizes[1] < NEARLY_ZERO * np.median(sizes[0])))
-    title = f"BN scales: {100 * small:.0f} % of the channels end below 1 % of the dense median"
-    figure = new_figure(7.4, 3.7, title)
-    axes = figure.subplots()
-    style(axes)
-    for values, name, colour in zip(sizes, ("dense", "sparse"), (DENSE, SLIM), strict=True):
-        _draw_scales(axes, values, edges, name, colour)
-    axes.set_xscale("log")
-    axes.set_xlim(edges[0], edges[-1])
-    axes.set_ylim(0, axes.get_ylim()[1] * 1.08)
-    axes.xaxis.set_major_formatter(FuncFormatter(_scale_text))
-    axes.yaxis.set_major_formatter(FuncFormatter(percent))
-    axes.set_xlabel("|BN scale| of a channel")
-    axes.set_ylabel("share of channels per bin")
-    return figure
-
-
 def _draw_scales(
     axes: Axes, values: Float[np.ndarray, " n"], edges: Float[np.ndarray, " k"], name: str, colour: str
 ) -> None:
@@ -120,10 +116,8 @@ def _draw_scales(
     axes.stairs(share, edges, color=colour, linewidth=1.5)
     # The first bin, at the edge of the figure, has no room for a name.
     peak = 1 + int(share[1:].argmax())
-    centre = math.sqrt(edges[peak] * edges[peak + 1])
-    axes.annotate(
-        name, (centre, share[peak]), (6, 4), textcoords="offset points", ha="right", fontsize=9, color=colour
-    )
+    point = math.sqrt(edges[peak] * edges[peak + 1]), share[peak]  # the geometric mean of the bin's edges
+    axes.annotate(name, point, (6, 4), textcoords="offset points", ha="right", fontsize=9, color=colour)
 
 
 def _scale_text(value: float, _position: int | None = None) -> str:

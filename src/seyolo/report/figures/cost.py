@@ -1,15 +1,16 @@
-"""AP against MACs or latency: the stages and controls of one run, or several runs."""
+"""AP against MACs or latency of one run, of several runs, and of models with their Pareto front."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from pathlib import Path
+from typing import Literal, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from seyolo.report.figures.style import (
     DENSE,
@@ -22,11 +23,16 @@ from seyolo.report.figures.style import (
     LineEnd,
     name_point,
     new_figure,
+    save,
     style,
 )
 
 MARKER_WIDTH, LETTER_WIDTH, NAME_HEIGHT = 0.05, 0.022, 0.075
 """Room for a point and its name, relative to the axes."""
+LABEL_GAP, LABEL_OFFSET, LABEL_LETTER_WIDTH = 0.055, 0.015, 0.0125
+"""Names of models: their distance, distance from the point, width of a letter; relative to the axes."""
+LEADER = {"arrowstyle": "-", "color": FAINT, "linewidth": 0.6, "relpos": (0.0, 0.5), "shrinkA": 1.0}
+LABEL_STEPS = (0, 1, -1, 2, -2, 3, -3, 4, -4)
 SERIES = (SLIM, DENSE, *SPLITS)
 
 Role = Literal["dense", "stage", "slim", "control"]
@@ -147,3 +153,92 @@ def _name_points(axes: Axes, points: Sequence[LineEnd], offset: tuple[int, int])
                 y = taken + NAME_HEIGHT * height
         placed.append((x, right, y))
         name_point(axes, name, (x, y), colour, offset)
+
+
+class Point(NamedTuple):
+    """A model: its name, the median milliseconds of an image and its AP in [0, 1]."""
+
+    name: str
+    latency_ms: float
+    ap: float
+
+
+def pareto_front(points: Sequence[Point]) -> list[Point]:
+    """Returns the points that no other beats in both latency and AP, fastest first."""
+    front: list[Point] = []
+    for point in sorted(points, key=lambda point: (point.latency_ms, -point.ap)):
+        if not front or point.ap > front[-1].ap:
+            front.append(point)
+    return front
+
+
+def plot_pareto(points: Sequence[Point], split: str, path: str | Path) -> None:
+    """Writes a chart of the models, at least one, with a line through their Pareto front.
+
+    Args:
+        points: the models.
+        split: on which AP was measured.
+        path: image to write, in the format of its ending.
+    """
+    front = pareto_front(points)
+    title = f"AP on {split} against latency: {len(front)} of {len(points)} on the front"
+    figure = new_figure(7.4, 4.4, title)
+    axes = figure.subplots()
+    style(axes)
+    _, costs, scores = zip(*front, strict=True)
+    axes.plot(costs, scores, "o-", color=SLIM, linewidth=1.6, markersize=6, drawstyle="steps-post", zorder=3)
+    beaten = [(point.latency_ms, point.ap) for point in points if point not in front]
+    x, y = np.reshape(beaten, (-1, 2)).T
+    axes.scatter(x, y, s=30, facecolor="white", edgecolor=FAINT, zorder=2)
+    _prepare_latencies(axes, points)
+    _name_models(axes, points, front)
+    axes.set_xlabel("milliseconds per image (p50 with pre- and post-processing), log scale")
+    axes.set_ylabel("AP")
+    save(figure, path)
+
+
+def _prepare_latencies(axes: Axes, points: Sequence[Point]) -> None:
+    """Sets the axes, with room to the right of the points for their names."""
+    _, latencies, scores = zip(*points, strict=True)
+    axes.set_xscale("log")
+    axes.set_xlim(min(latencies) / 1.15, max(latencies) * max(2.0, (max(latencies) / min(latencies)) ** 0.5))
+    margin = max(0.02, 0.15 * (max(scores) - min(scores)))
+    axes.set_ylim(min(scores) - margin, max(scores) + margin)
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.xaxis.set_minor_locator(NullLocator())
+
+
+def _name_models(axes: Axes, points: Sequence[Point], front: Sequence[Point]) -> None:
+    """Writes names right of the points, at the nearest free height."""
+    positions = [_position(axes, point) for point in points]
+    taken = [(x - LABEL_OFFSET, x + LABEL_OFFSET, y) for x, y in positions]
+    for point, (x, y) in sorted(zip(points, positions, strict=True), key=lambda pair: pair[0] not in front):
+        left, right = x + LABEL_OFFSET, x + LABEL_OFFSET + LABEL_LETTER_WIDTH * len(point.name)
+        heights = (y + step * LABEL_GAP for step in LABEL_STEPS)
+        free = (height for height in heights if not _is_taken(left, right, height, taken))
+        height = next(free, y)
+        taken.append((left, right, height))
+        axes.annotate(
+            point.name,
+            (x, y),
+            (left, height),
+            xycoords="axes fraction",
+            va="center",
+            fontsize=8.5,
+            color=INK if point in front else FAINT,
+            arrowprops=LEADER if height != y else None,
+        )
+
+
+def _position(axes: Axes, point: Point) -> tuple[float, float]:
+    """Returns the position of a point, relative to the axes."""
+    x, y = axes.transAxes.inverted().transform(axes.transData.transform((point.latency_ms, point.ap)))
+    return float(x), float(y)
+
+
+def _is_taken(left: float, right: float, height: float, taken: Sequence[tuple[float, float, float]]) -> bool:
+    return any(
+        left < other_right and other_left < right and abs(height - other) < 0.9 * LABEL_GAP
+        for other_left, other_right, other in taken
+    )

@@ -76,6 +76,11 @@ def fitted(image: Image, side_px: int) -> tuple[Sheet, float]:
     return cv2.resize(image, (width, height), interpolation=interpolation), scale
 
 
+def class_prefixes(names: Sequence[str]) -> list[str]:
+    """Returns the beginning of the label of a box by class id; with one class its name adds nothing."""
+    return [f"{name} " for name in names] if len(names) > 1 else [""]
+
+
 def drawn(
     image: Image, detections: Detections, names: Sequence[str], side_px: int, confidence: float
 ) -> Sheet:
@@ -107,8 +112,8 @@ def _row(title: str, images: Sequence[Sheet], columns: int, cell_px: int) -> She
     return row
 
 
-def write_sheet(sheet: Sheet, path: Path) -> None:
-    """Writes a sheet in the format of the path's ending.
+def write_sheet(sheet: Sheet, path: Path, flags: Sequence[int] = ()) -> None:
+    """Writes a sheet in the format of the path's ending; `flags` are those of `cv2.imwrite`.
 
     Raises:
         UsageError: the ending is no image format.
@@ -116,4 +121,4 @@ def write_sheet(sheet: Sheet, path: Path) -> None:
     if not cv2.haveImageWriter(str(path)):
         raise UsageError(f"{path}: no image format has the ending {path.suffix!r}; use .png or .jpg")
     with replacing(path) as temporary:
-        cv2.imwrite(str(temporary), sheet)
+        cv2.imwrite(str(temporary), sheet, flags)

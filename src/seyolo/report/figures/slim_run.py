@@ -1,25 +1,58 @@
-"""Figures of a slimming run: channels, training curves, BN scales and sample detections."""
+"""Figures and example images of a slimming run.
+
+The figures show channels, training curves, BN scales and sample detections. The folder `pictures` of the run
+has sample images with the detections of the dense and the slim network, and the worst mistakes of the slim
+one; its `index.json` lists the files and counts the mistakes of both.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from seyolo.data.datasets import Dataset
+from seyolo.evaluation.ap import Truth
 from seyolo.evaluation.evaluate import Judgement
+from seyolo.evaluation.matching import Mistakes, mistakes
+from seyolo.media.annotate import draw_boxes
 from seyolo.media.images import read_image
 from seyolo.pruning.planning.plan import Plan
 from seyolo.report.figures.bn_scales import plot_scales, plot_scales_over_time
 from seyolo.report.figures.channels import channel_rows, plot_channels
-from seyolo.report.figures.examples import chosen_samples
-from seyolo.report.figures.samples import plot_samples
-from seyolo.report.figures.training_curves import plot_training_curves
-from seyolo.report.record import read_rows
-from seyolo.report.tables.stages import shown_split
+from seyolo.report.figures.curves import plot_training_curves
+from seyolo.report.figures.samples import (
+    FOUND,
+    MAX_LABELLED,
+    TRUTH,
+    Sheet,
+    class_prefixes,
+    drawn,
+    fitted,
+    plot_samples,
+    write_sheet,
+)
+from seyolo.report.record import (
+    EXAMPLES_FOLDER,
+    Examples,
+    Miss,
+    MistakeCounts,
+    SamplePair,
+    read_rows,
+    write_examples,
+)
+from seyolo.report.tables.slim import shown_split, shown_splits
 from seyolo.results import TRAINED_STAGES
 from seyolo.torchnet.build import DarknetModel
+
+SHOWN_FROM = 0.25
+"""Confidence threshold: the default of `seyolo detect`."""
+NUM_SAMPLES, NUM_MISSES = 8, 12
+SIDE_PX = 640
+JPEG_FLAGS = (cv2.IMWRITE_JPEG_QUALITY, 80)
 
 
 def write_slim_figures(
@@ -40,28 +73,149 @@ def write_slim_figures(
     """
     plot_channels(*channel_rows(models["sparse"].network, plan.widths), folder / "channels.png")
     curves = {stage: read_rows(folder / stage / "results.csv") for stage in TRAINED_STAGES}
-    trained = {stage: rows for stage, rows in curves.items() if rows}
-    if trained:
+    if any(curves.values()):
+        trained = {stage: rows for stage, rows in curves.items() if rows}
         plot_training_curves(trained, folder / "curves.png")
-    plot_scales(bn_scales(models["dense"]), bn_scales(models["sparse"]), folder / "scales.png")
-    percentiles = read_rows(folder / "sparse" / "scales.csv")
-    if percentiles:
-        plot_scales_over_time(percentiles, folder / "scales_over_time.png")
+    plot_scales(_bn_scales(models["dense"]), _bn_scales(models["sparse"]), folder / "scales.png")
+    plot_scales_over_time(read_rows(folder / "sparse" / "scales.csv"), folder)
     _plot_samples(folder / "samples.jpg", dataset, judgements)
 
 
 def _plot_samples(path: Path, dataset: Dataset, judgements: Mapping[str, Judgement]) -> None:
     split = shown_split(judgements["dense"])
-    samples, chosen = dataset.split(split), chosen_samples(dataset, split)
-    dense, slim = (
-        [judgement[split][1][index] for index in chosen]
-        for judgement in (judgements["dense"], list(judgements.values())[-1])
-    )
+    samples, chosen = dataset.split(split), _chosen_samples(dataset, split)
+    both = judgements["dense"], list(judgements.values())[-1]
+    dense, slim = ([judgement[split][1][index] for index in chosen] for judgement in both)
     images = [read_image(samples[index].image) for index in chosen]
     plot_samples(images, dense, slim, dataset.names, path)
 
 
-def bn_scales(model: DarknetModel) -> np.ndarray:
-    """Returns all BN scales of a model as one vector."""
+def _bn_scales(model: DarknetModel) -> np.ndarray:
     values = [value.numpy() for name, value in model.state_dict().items() if name.endswith("bn.weight")]
     return np.concatenate(values)
+
+
+@dataclass(frozen=True, eq=False)
+class _Case:
+    """One image with its labels, and the mistakes of both networks on it."""
+
+    split: str
+    image: Path
+    truth: Truth
+    dense: Mistakes
+    slim: Mistakes
+
+    def num_mistakes(self) -> int:
+        """Counts false negatives and false positives of the slim network."""
+        return int(self.slim.missed.sum() + self.slim.false.sum())
+
+
+def write_example_images(folder: Path, dataset: Dataset, judgements: Mapping[str, Judgement]) -> None:
+    """Writes the folder `pictures` of a run.
+
+    Args:
+        folder: of the run.
+        dataset: that the networks were evaluated on.
+        judgements: labels and detections of every stage; the dense network first, the slim one last.
+    """
+    dense, slim = next(iter(judgements.values())), list(judgements.values())[-1]
+    cases = {split: _cases(split, dataset, dense, slim) for split in dense}
+    images = folder / EXAMPLES_FOLDER
+    examples = Examples(
+        confidence=SHOWN_FROM,
+        mistakes={split: _counts(found) for split, found in cases.items()},
+        samples=tuple(_write_samples(images, dataset, dense, slim)),
+        misses=tuple(_write_misses(images, cases, dataset.names)),
+    )
+    write_examples(folder, examples)
+
+
+def _chosen_samples(dataset: Dataset, split: str) -> list[int]:
+    """Returns the indices of up to 8 images, spread evenly over a split."""
+    count = len(dataset.split(split))
+    return [int(number) for number in np.linspace(0, count - 1, min(NUM_SAMPLES, count))]
+
+
+def _cases(split: str, dataset: Dataset, dense: Judgement, slim: Judgement) -> list[_Case]:
+    truths, first = dense[split]
+    rows = zip(dataset.split(split), truths, first, slim[split][1], strict=True)
+    return [
+        _Case(split, sample.image, truth, mistakes(truth, old, SHOWN_FROM), mistakes(truth, new, SHOWN_FROM))
+        for sample, truth, old, new in rows
+    ]
+
+
+def _counts(cases: Sequence[_Case]) -> MistakeCounts:
+    dense = np.concatenate([np.zeros(0, bool), *(case.dense.missed for case in cases)])
+    slim = np.concatenate([np.zeros(0, bool), *(case.slim.missed for case in cases)])
+    return MistakeCounts(
+        objects=len(dense),
+        dense_missed=int(dense.sum()),
+        slim_missed=int(slim.sum()),
+        only_dense_missed=int((dense & ~slim).sum()),
+        only_slim_missed=int((slim & ~dense).sum()),
+        dense_false=sum(int(case.dense.false.sum()) for case in cases),
+        slim_false=sum(int(case.slim.false.sum()) for case in cases),
+    )
+
+
+def _write_samples(folder: Path, dataset: Dataset, dense: Judgement, slim: Judgement) -> Iterator[SamplePair]:
+    """Writes each sample image twice, with the detections of either network."""
+    split = shown_split(dense)
+    samples = dataset.split(split)
+    for number, index in enumerate(_chosen_samples(dataset, split), start=1):
+        image, files = read_image(samples[index].image), {}
+        for name, judgement in (("dense", dense), ("slim", slim)):
+            files[name] = f"sample-{number}-{name}.jpg"
+            found = judgement[split][1][index]
+            sheet = drawn(image, found, dataset.names, SIDE_PX, SHOWN_FROM)
+            write_sheet(sheet, folder / files[name], JPEG_FLAGS)
+        yield SamplePair(samples[index].image.name, split, **files)
+
+
+def _write_misses(folder: Path, cases: Mapping[str, Sequence[_Case]], names: Sequence[str]) -> list[Miss]:
+    """Writes the worst images of each test split, the worst first."""
+    rows: list[Miss] = []
+    splits = shown_splits(list(cases))
+    for split in splits:
+        wrong = [case for case in cases[split] if case.num_mistakes()]
+        worst = sorted(wrong, key=lambda case: (-case.num_mistakes(), case.image))
+        for case in worst[: max(1, NUM_MISSES // len(splits))]:
+            file = f"miss-{len(rows) + 1}.jpg"
+            write_sheet(_with_mistakes(case, names), folder / file, JPEG_FLAGS)
+            rows.append(_miss(case, file))
+    return rows
+
+
+def _miss(case: _Case, file: str) -> Miss:
+    return Miss(
+        image=case.image.name,
+        split=case.split,
+        picture=file,
+        objects=len(case.truth.class_ids),
+        missed=int(case.slim.missed.sum()),
+        false=int(case.slim.false.sum()),
+        dense_missed=int(case.dense.missed.sum()),
+        dense_false=int(case.dense.false.sum()),
+    )
+
+
+def _with_mistakes(case: _Case, names: Sequence[str]) -> Sheet:
+    """Draws labels, and on top of them the detections of the slim network; names the mistakes.
+
+    With more than 8 mistakes draws only these, without names.
+    """
+    sheet, scale = fitted(read_image(case.image), SIDE_PX)
+    truth, wrong, prefixes = case.truth, case.slim, class_prefixes(names)
+    missed = [f"{prefixes[class_id]}missed" for class_id in truth.class_ids.tolist()]
+    scored = zip(wrong.shown.class_ids.tolist(), wrong.shown.scores.tolist(), strict=True)
+    false = [f"{prefixes[class_id]}false {score:.2f}" for class_id, score in scored]
+    is_named = case.num_mistakes() <= MAX_LABELLED
+    for boxes, texts, colour, is_wrong in (
+        (truth.boxes_xyxy, missed, TRUTH, wrong.missed),
+        (wrong.shown.boxes, false, FOUND, wrong.false),
+    ):
+        drawn_boxes = np.flatnonzero(is_wrong | is_named)
+        chosen = [texts[index] if is_named and is_wrong[index] else "" for index in drawn_boxes]
+        sheet = draw_boxes(sheet, boxes[drawn_boxes] * scale, chosen, [colour] * len(chosen))
+    return sheet

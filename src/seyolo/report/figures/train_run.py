@@ -14,12 +14,11 @@ from jaxtyping import Float, UInt8
 from seyolo.boxes import cxcywh_to_xyxy
 from seyolo.data.datasets import Dataset, Sample
 from seyolo.detections import Detections
-from seyolo.evaluation.evaluate import AP_THRESHOLDS, Judgement, judged, truth_of
-from seyolo.evaluation.splits import curves_by_split
+from seyolo.evaluation.evaluate import AP_THRESHOLDS, Judgement, curves_by_split, judged, truth_of
 from seyolo.media.annotate import FONT, Colour, class_colour, contact_sheet, draw_boxes
 from seyolo.media.images import read_image
 from seyolo.report.figures.bn_scales import plot_scales_over_time
-from seyolo.report.figures.detection_curves import plot_detection_curves
+from seyolo.report.figures.curves import Row, plot_detection_curves, plot_training_curves
 from seyolo.report.figures.samples import (
     FOUND,
     GAP_PX,
@@ -30,10 +29,10 @@ from seyolo.report.figures.samples import (
     WHITE,
     Image,
     Sheet,
+    class_prefixes,
     fitted,
     write_sheet,
 )
-from seyolo.report.figures.training_curves import Row, plot_training_curves
 from seyolo.report.record import read_curves, read_rows
 from seyolo.torchnet.build import DarknetModel
 
@@ -82,23 +81,20 @@ def write_train_figures(
 ) -> None:
     """Writes the figures of a finished run.
 
-    These are curves.png; val_predictions.jpg, labels and detections on validation images;
-    precision_recall.png and confidence.png from its curves.json; and scales_over_time.png from its
-    scales.csv, where there is one.
+    These are curves.png; val_predictions.jpg; precision_recall.png and confidence.png from its curves.json;
+    and scales_over_time.png from its scales.csv, where there is one.
 
     Args:
         folder: of the run.
         model: the best one; it carries the class names.
-        samples: labelled images, of which up to 16 are taken evenly.
+        samples: labelled validation images, of which up to 16 are taken evenly.
         size_px: side of the square input.
         history: one row per epoch, as in `results.csv`.
     """
     plot_training_curves({"train": history}, folder / CURVES_FILE)
     for curves in read_curves(folder).values():
         plot_detection_curves(curves, folder)
-    percentiles = read_rows(folder / "scales.csv")
-    if percentiles:
-        plot_scales_over_time(percentiles, folder / "scales_over_time.png")
+    plot_scales_over_time(read_rows(folder / "scales.csv"), folder)
     picked = _spread_evenly(samples)
     thresholds = replace(AP_THRESHOLDS, confidence=CONFIDENCE)
     _, found = judged(model, picked, (size_px, size_px), thresholds=thresholds)
@@ -144,8 +140,7 @@ def _compared(sample: Sample, found: Detections, names: Sequence[str]) -> Image:
     image = read_image(sample.image)
     cell, scale = fitted(image, CELL_PX)
     truth = truth_of(sample, *image.shape[:2])
-    # With one class its name adds nothing.
-    shown = [f"{name} " for name in names] if len(names) > 1 else [""]
+    shown = class_prefixes(names)
     labels = [shown[class_id].strip() for class_id in truth.class_ids.tolist()]
     scores = zip(found.class_ids.tolist(), found.scores.tolist(), strict=True)
     scored = [f"{shown[class_id]}{score:.2f}" for class_id, score in scores]

@@ -16,7 +16,7 @@ from seyolo.report.pages.headline import RUNTIME_NAMES, gain_of
 from seyolo.report.pages.parts import Chart, Grid, chart, setting_text
 from seyolo.report.pages.train import best_row, trained_cost
 from seyolo.report.record import SlimRecord, TrainRecord, differing
-from seyolo.report.tables.stages import shown_splits
+from seyolo.report.tables.slim import shown_splits
 from seyolo.report.text import MISSING, count_text, latency_text, share_text
 
 MAX_RUNS = 12

@@ -11,8 +11,7 @@ from seyolo.report.figures.cost import CostPoint, Role, cost_figure
 from seyolo.report.pages.headline import RUNTIME_NAMES, Gain
 from seyolo.report.pages.parts import Chart, chart
 from seyolo.report.record import SlimRecord
-from seyolo.report.tables.controls import control_cells, impossible_lines
-from seyolo.report.tables.stages import shown_splits
+from seyolo.report.tables.slim import control_cells, impossible_lines, shown_splits
 from seyolo.report.text import count_text, latency_text
 from seyolo.results import ControlRow, SlimResults, StageResult
 

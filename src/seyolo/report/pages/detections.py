@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from seyolo.evaluation.curves import Curves
-from seyolo.report.figures.detection_curves import confidence_figure, precision_recall_figure
+from seyolo.report.figures.curves import confidence_figure, precision_recall_figure
 from seyolo.report.figures.style import DENSE, SLIM
 from seyolo.report.pages.parts import Chart, Grid, chart, embedded
 from seyolo.report.record import EXAMPLES_FOLDER, MistakeCounts, SlimRecord

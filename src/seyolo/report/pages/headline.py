@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from seyolo.report.tables.stages import shown_split
+from seyolo.report.tables.slim import shown_split
 from seyolo.report.text import points_text, ratio_text
 from seyolo.results import SlimResults
 from seyolo.runtime.choice import RUNTIMES

@@ -12,8 +12,8 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from seyolo.report.figures.bn_scales import scales_over_time_figure
+from seyolo.report.figures.curves import training_curves_figure
 from seyolo.report.figures.style import inline_svg
-from seyolo.report.figures.training_curves import training_curves_figure
 from seyolo.report.record import RunRecord
 from seyolo.report.text import MISSING, size_text
 

@@ -9,7 +9,7 @@ from seyolo.checkpoint import read_checkpoint
 from seyolo.report.figures.channels import channel_rows, channels_figure
 from seyolo.report.pages.parts import Grid, chart
 from seyolo.report.record import SlimRecord
-from seyolo.report.tables.stages import rows, titles
+from seyolo.report.tables.slim import rows, titles
 from seyolo.report.text import count_text, percent_text
 from seyolo.results import Readiness, SlimResults
 

@@ -9,7 +9,7 @@ from typing import Any
 from seyolo.checkpoint import read_checkpoint
 from seyolo.darknet.cost import cost
 from seyolo.evaluation.curves import Curves
-from seyolo.report.figures.detection_curves import confidence_figure, precision_recall_figure
+from seyolo.report.figures.curves import confidence_figure, precision_recall_figure
 from seyolo.report.figures.style import SPLITS
 from seyolo.report.pages.parts import Chart, Grid, chart, embedded, record_context, training_charts
 from seyolo.report.record import TrainRecord

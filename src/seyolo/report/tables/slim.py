@@ -1,0 +1,196 @@
+"""Tables of a slimming run, for a terminal and for Markdown: before and after, and the controls.
+
+Before and after, stages are columns and quantities are rows: four stages, three splits and two runtimes fit
+into 80 columns that way, with one more column for the change from the first stage to the last.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import zip_longest
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+from seyolo.report.text import MISSING, count_text, latency_text, lead_text, share_text, size_text
+from seyolo.results import ControlRow, SlimResults, SplitMetrics
+
+
+@dataclass(frozen=True)
+class Row:
+    """One quantity of all stages.
+
+    Attributes:
+        name: of the quantity, with its split or runtime.
+        group: rows of a group stand together.
+        cells: one text per stage.
+        change: of the last stage against the first; empty where either is missing.
+        beside: text of the int8 column, where there is one.
+    """
+
+    name: str
+    group: str
+    cells: tuple[str, ...]
+    change: str
+    beside: tuple[str, ...]
+
+    def texts(self) -> list[str]:
+        """Returns all cells from left to right."""
+        return [self.name, *self.cells, self.change, *self.beside]
+
+
+def shown_split(splits: Iterable[str]) -> str:
+    """Returns the split that represents a run: `test`, else `val`, else the first."""
+    names = list(splits)
+    return next((name for name in ("test", "val") if name in names), names[0])
+
+
+def shown_splits(splits: Sequence[str]) -> list[str]:
+    """Returns the splits that begin with `test`, or all where there are none."""
+    return [split for split in splits if split.startswith("test")] or list(splits)
+
+
+def stage_table(results: SlimResults) -> Table:
+    """Returns the before/after table for a terminal of 80 columns."""
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    table.add_column("", no_wrap=True)
+    for title in titles(results):
+        table.add_column(title, justify="right", no_wrap=True)
+    body = rows(results)
+    for row, following in zip_longest(body, body[1:]):
+        ends_group = following is not None and following.group != row.group
+        table.add_row(*row.texts(), end_section=ends_group)
+    return table
+
+
+def markdown_table(results: SlimResults) -> str:
+    """Returns the before/after table as Markdown, ending with a line feed."""
+    return _markdown(["", *titles(results)], [row.texts() for row in rows(results)])
+
+
+def titles(results: SlimResults) -> list[str]:
+    """Returns the column heads after the first."""
+    stages = [stage.stage for stage in results.stages]
+    return [*stages, f"vs {stages[0]}", *([results.int8.stage] if results.int8 else [])]
+
+
+def rows(results: SlimResults) -> list[Row]:
+    """Returns the rows of the before/after table."""
+    columns = [*results.stages, results.int8] if results.int8 else results.stages
+    row = partial(_row, num_stages=len(results.stages))
+    metrics = {
+        split: [column.metrics.get(split, SplitMetrics()) for column in columns]
+        for split in _keys(stage.metrics for stage in results.stages)
+    }
+    latencies = {
+        runtime: [column.latency_ms.get(runtime) for column in columns]
+        for runtime in _keys(stage.latency_ms for stage in results.stages)
+    }
+    macs = f"MACs @{_size_text(results.dense.input_size)}"
+    return [
+        row("Epochs", "training", [column.epochs for column in columns], count_text, lambda first, last: ""),
+        row("Parameters", "size", [column.params for column in columns], count_text, _ratio),
+        row("File", "size", [column.size_bytes for column in columns], size_text, _ratio),
+        row(macs, "size", [column.macs for column in columns], count_text, _ratio),
+        *(
+            row(f"AP {split}", "AP", [found.ap for found in of_split], share_text, _difference)
+            for split, of_split in metrics.items()
+        ),
+        *(
+            row(f"AP@0.5 {split}", "AP@0.5", [found.ap50 for found in of_split], share_text, _difference)
+            for split, of_split in metrics.items()
+        ),
+        *(
+            row(f"p50 {runtime}", "latency", times, latency_text, _speed_up)
+            for runtime, times in latencies.items()
+        ),
+    ]
+
+
+def _row(
+    name: str,
+    group: str,
+    values: Sequence[float | None],
+    text: Callable[[float], str],
+    change: Callable[[float, float], str],
+    *,
+    num_stages: int,
+) -> Row:
+    """Formats a quantity: `values` of the stages, then of the int8 column; None where it was not measured."""
+    cells = tuple(MISSING if value is None else text(value) for value in values)
+    ends = [value for value in (values[0], values[num_stages - 1]) if value is not None]
+    is_known = len(ends) == 2 and not any(map(math.isnan, ends))
+    return Row(name, group, cells[:num_stages], change(*ends) if is_known else "", cells[num_stages:])
+
+
+def _keys(groups: Iterable[Mapping[str, object]]) -> list[str]:
+    """Returns the keys of all mappings, in the order they first appear."""
+    return list(dict.fromkeys(key for group in groups for key in group))
+
+
+def _size_text(size_hw: tuple[int, int]) -> str:
+    height, width = size_hw
+    return str(height) if height == width else f"{height}x{width}"
+
+
+def _ratio(first: float, last: float) -> str:
+    return f"{100 * last / first:.1f} %" if first else ""
+
+
+def _difference(first: float, last: float) -> str:
+    # A rounded zero must not carry a sign: -0.0001 would read as a loss.
+    difference = round(last - first, 3) or 0.0
+    return f"{difference:+.3f}".replace("-", "−") if difference else "0.000"
+
+
+def _speed_up(first: float, last: float) -> str:
+    return f"{first / last:.2f}x faster" if last <= first else f"{last / first:.2f}x slower"
+
+
+def controls_table(controls: Sequence[ControlRow]) -> Table:
+    """Returns the table of the controls for a terminal."""
+    header, *body = control_cells(controls)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for number, title in enumerate(header):
+        table.add_column(title, justify="right" if number else "left", no_wrap=True)
+    for cells in body:
+        table.add_row(*cells)
+    return table
+
+
+def controls_markdown(controls: Sequence[ControlRow]) -> str:
+    """Returns the table of the controls as Markdown; below it the reasons of impossible controls."""
+    header, *body = control_cells(controls)
+    return _markdown(header, body) + "".join(f"\n{line}\n" for line in impossible_lines(controls))
+
+
+def control_cells(controls: Sequence[ControlRow]) -> list[list[str]]:
+    """Returns cost and AP of the controls, and the lead of the slim network over each; the header first."""
+    splits = shown_splits(_keys(row.metrics for row in controls))
+    header = ["control", "MACs", "input", "p50"]
+    for split in splits:
+        header += [f"AP {split}", "slim leads by"]
+    return [header, *(_control_cells(row, splits) for row in controls)]
+
+
+def _control_cells(row: ControlRow, splits: Sequence[str]) -> list[str]:
+    if row.not_possible is not None:
+        return [row.control, *[MISSING] * (3 + 2 * len(splits))]
+    cells = [row.control, count_text(row.macs), _size_text(row.input_size), latency_text(row.latency_ms)]
+    for split in splits:
+        lead = row.lead.get(split)
+        cells += [share_text(row.metrics[split].ap), lead_text(lead) if lead else ""]
+    return cells
+
+
+def impossible_lines(controls: Sequence[ControlRow]) -> list[str]:
+    """Returns a line per control that is impossible, with the reason."""
+    return [f"{row.control}: {row.not_possible}" for row in controls if row.not_possible is not None]
+
+
+def _markdown(header: Sequence[str], body: Sequence[Sequence[str]]) -> str:
+    lines = [header, ["---", *["---:"] * (len(header) - 1)], *body]
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
