@@ -14,12 +14,7 @@ from seyolo.torchnet.build import DarknetModel, to_checkpoint
 
 
 def export_darknet(model: DarknetModel, path: str | Path) -> tuple[Path, Path]:
-    """Writes `x.cfg` and `x.weights`, once reading them back gives the same network; returns their paths.
-
-    Raises:
-        ExportError: the network has a `[cbam]`, which Darknet does not know, or reading back gave another
-            network.
-    """
+    """Writes `x.cfg` and `x.weights`, once reading them back gives the same network; returns their paths."""
     cfg, model_file = Path(path), to_checkpoint(model)
     with written_darknet(cfg, model_file) as (new_cfg, new_weights):
         network = read_cfg(new_cfg)

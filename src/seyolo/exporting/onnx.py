@@ -73,7 +73,6 @@ def export_onnx(
 
     Raises:
         CfgError: `size` is no multiple of the largest stride.
-        UsageError: too few images.
         ExportError: ONNX Runtime gives another output than the model; nothing is written then.
     """
     size = size or (model.network.net.height, model.network.net.width)
@@ -92,9 +91,8 @@ def export_onnx(
             proto = _described(quantized, model, size, facts)
             raw = _save_and_run(proto, temporary, sample)
         if options.nms:
-            onnx.save(append_nms(proto, thresholds), str(temporary))
-            expected = reference_detections(raw, thresholds)
-            _require_equal_detections(_run(temporary, sample), expected, thresholds.confidence)
+            found = _save_and_run(append_nms(proto, thresholds), temporary, sample)
+            _require_equal_detections(found, reference_detections(raw, thresholds), thresholds.confidence)
     return Path(path)
 
 
@@ -105,15 +103,11 @@ def with_rounded_kernels(model: DarknetModel) -> DarknetModel:
 
 
 def round_kernels(model_file: Checkpoint) -> Checkpoint:
-    """Returns the network, without batch normalisation, with every kernel rounded to 16 bits.
-
-    Raises:
-        ExportError: a weight is above 65504, the largest 16-bit float.
-    """
+    """Returns the network, without batch normalisation, with every kernel rounded to 16 bits."""
     state = dict(model_file.state)
     for name, array in model_file.state.items():
         if name.endswith(KERNEL):
-            if np.abs(array).max(initial=0.0) > np.finfo(np.float16).max:
+            if np.abs(array).max(initial=0.0) > np.finfo(np.float16).max:  # 65504
                 raise ExportError(f"{name}: a weight does not fit into 16 bits; export without --half")
             state[name] = array.astype(np.float16).astype(np.float32)
     return replace(model_file, state=state)
@@ -149,9 +143,6 @@ def require_equal_raw(
 
     A network that is hardly trained can magnify rounding to more than `TOLERANCE`. The error of its own
     float32 output measures by how much.
-
-    Raises:
-        ExportError: the outputs differ.
     """
     raw = _infer(model, images, torch.float32)
     if relative_error(actual, raw) > TOLERANCE:
@@ -184,10 +175,6 @@ def _described(
 
 def _save_and_run(proto: onnx.ModelProto, path: Path, images: Float32[np.ndarray, "N 3 H W"]) -> Any:
     onnx.save(proto, str(path))
-    return _run(path, images)
-
-
-def _run(path: Path, images: Float32[np.ndarray, "N 3 H W"]) -> Any:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = ONLY_ERRORS
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])

@@ -81,11 +81,8 @@ def box_agreement(expected: Sequence[Detections], actual: Sequence[Detections]) 
 
     Both sides are detections per image at a confidence of `UNSURE` or more.
     """
-    found = [
-        _found_in(other, one)
-        for pair in zip(expected, actual, strict=True)
-        for one, other in (pair, reversed(pair))
-    ]
+    pairs = list(zip(expected, actual, strict=True))
+    found = [_found_in(other, one) for pair in pairs for one, other in (pair, reversed(pair))]
     flags = np.concatenate([np.zeros(0, bool), *found])
     return float(flags.mean()) if flags.size else float("nan")
 
@@ -101,11 +98,7 @@ def _found_in(other: Detections, one: Detections) -> Bool[np.ndarray, " sure"]:
 def require_agreement(
     expected: Sequence[Detections], actual: Sequence[Detections], runtime: str, least: float = LEAST_AGREEMENT
 ) -> float:
-    """Returns the share of boxes that agree, see `box_agreement`.
-
-    Raises:
-        ExportError: the share is below `least`, or there are no detections to compare.
-    """
+    """Returns the share of boxes that agree, at least `least`, see `box_agreement`."""
     agreement = box_agreement(expected, actual)
     if np.isnan(agreement):
         raise ExportError(

@@ -13,8 +13,7 @@ from seyolo.darknet.zoo import is_zoo_name
 from seyolo.errors import BackendError, ModelError, UsageError
 from seyolo.opening.description import describe
 from seyolo.options.model import NO_OPTIONS, ModelOptions
-from seyolo.runtime.choice import MODEL_ENDINGS, check_choice, is_exported, open_backend
-from seyolo.runtime.installed import needing
+from seyolo.runtime.choice import MODEL_ENDINGS, check_choice, is_exported, needing, open_backend
 from seyolo.runtime.protocol import Backend, Precision, Runtime
 from seyolo.runtime.shipped import is_shipped, shipped_names
 

@@ -24,18 +24,13 @@ Infer = Callable[[Float32[np.ndarray, "n 3 h w"]], Float32[np.ndarray, "n p colu
 class Thresholds:
     """Settings of non-maximum suppression.
 
-    Attributes:
-        confidence: smallest score kept, in [0, 1].
-        iou_threshold: IoU above which the lower-scored of two boxes of a class is dropped, in [0, 1].
-        max_detections: of the best boxes kept per image.
-
     Raises:
         UsageError: a threshold outside [0, 1], or less than one box.
     """
 
-    confidence: float = 0.25
-    iou_threshold: float = 0.6
-    max_detections: int = 300
+    confidence: float = 0.25  # smallest score kept
+    iou_threshold: float = 0.6  # above it, the lower-scored of two boxes of a class is dropped
+    max_detections: int = 300  # boxes kept per image, the best ones
 
     def __post_init__(self) -> None:
         for option in ("confidence", "iou_threshold"):

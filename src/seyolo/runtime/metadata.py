@@ -34,10 +34,7 @@ RUNTIME_KEYS = ("names", "input_size", "letterbox")
 
 
 def file_metadata(
-    network: Network,
-    names: Sequence[str],
-    size_hw: tuple[int, int],
-    int8: Mapping[str, object] | None = None,
+    network: Network, names: Sequence[str], size_hw: tuple[int, int], int8: Mapping[str, object] | None = None
 ) -> dict[str, str]:
     """Returns the metadata of an exported network; `int8` are the facts of its quantization."""
     metadata = {

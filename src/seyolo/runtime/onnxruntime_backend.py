@@ -35,9 +35,6 @@ class OnnxRuntimeBackend:
     """An ONNX detector with box decoding inside: one input (N, 3, H, W), one output (N, P, 5 + C).
 
     Settings as in `protocol.Session`; `cuda` needs the package onnxruntime-gpu.
-
-    Raises:
-        BackendError: ONNX Runtime refuses the file, the file is no such detector, or the device is missing.
     """
 
     name = "onnxruntime"

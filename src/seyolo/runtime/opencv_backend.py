@@ -37,11 +37,7 @@ KNOWN_ACTIVATIONS = frozenset(["linear", "leaky", "relu", "swish", "mish", "logi
 
 
 def can_read(cfg: str | Path) -> bool:
-    """Tells whether this OpenCV runs the network: it has the reader, and the reader knows every section.
-
-    Raises:
-        CfgError: the file is not a network.
-    """
+    """Tells whether this OpenCV runs the network: it has the reader, and the reader knows every section."""
     sections = read_cfg(cfg).layers
     return hasattr(cv2.dnn, "readNetFromDarknet") and not any(map(_is_foreign, sections))
 
@@ -63,11 +59,6 @@ class OpenCvBackend:
     """A Darknet network on OpenCV's DNN module, CPU, float32.
 
     `threads` sets the number of threads of the whole process, as OpenCV has no other setting.
-
-    Raises:
-        BackendError: this OpenCV has no Darknet reader, or it refuses the files.
-        CfgError: the cfg is not a detector.
-        WeightsError: the weights are too short or too long for it.
     """
 
     name = "opencv"

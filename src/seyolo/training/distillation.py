@@ -40,18 +40,13 @@ CONFIDENT = 0.05
 class Distillation:
     """Teacher and weight of the distillation loss.
 
-    Args:
-        teacher: a trained model of the same classes, strides and anchors per cell; it is not changed.
-        weight: of the distillation loss; at 1 it counts as much as the labels.
-        source: of the teacher, for messages and `config.json`.
-
     Raises:
         UsageError: the weight is negative or not a number.
     """
 
-    teacher: DarknetModel
-    weight: float = 1.0
-    source: str = "teacher"
+    teacher: DarknetModel  # trained on the same classes, with the same strides and anchors per cell
+    weight: float = 1.0  # at 1 the distillation loss counts as much as the labels
+    source: str = "teacher"  # its file, for messages and `config.json`
 
     def __post_init__(self) -> None:
         if not 0 <= self.weight < math.inf:

@@ -68,11 +68,7 @@ class Team:
         return items[first * batch_size : end * batch_size]
 
     def device(self, name: str) -> torch.device:
-        """Returns the device of this process; on `cuda` each process of a machine has its own GPU.
-
-        Raises:
-            UsageError: one GPU is named for all, or there are fewer GPUs than processes.
-        """
+        """Returns the device of this process; on `cuda` each process of a machine has its own GPU."""
         device = torch.device(name)
         if self.size == 1 or device.type != "cuda":
             return device

@@ -152,16 +152,12 @@ def _level(head: YoloHead, logits: Tensor, size_px: int) -> Level:
 
 
 class LossModule(torch.nn.Module):
-    """Model and loss as one module, since DistributedDataParallel needs a single forward pass.
-
-    Attributes:
-        forward_heads: runs the model; a recorded graph may replace the model's own method.
-    """
+    """Model and loss as one module, since DistributedDataParallel needs a single forward pass."""
 
     def __init__(self, model: DarknetModel, loss: DetectionLoss) -> None:
         super().__init__()
-        self.model = model
-        self.loss = loss
+        self.model, self.loss = model, loss
+        # A recorded graph may replace the model's own method.
         self.forward_heads: Callable[[Tensor], list[Tensor]] = model.forward_heads
 
     def forward(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:

@@ -58,14 +58,11 @@ class NoTracker:
 
 @dataclass(frozen=True)
 class Monitor:
-    """Receivers of a run's output; by default everything is discarded.
-
-    `title` is the name of the run in progress lines and curves.
-    """
+    """Receivers of a run's output; by default everything is discarded."""
 
     progress: Progress = field(default_factory=Silent)
     tracker: OpenTracker = NoTracker
-    title: str = "train"
+    title: str = "train"  # name of the run in progress lines and curves
 
 
 class TensorBoard:

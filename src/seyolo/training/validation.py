@@ -23,12 +23,9 @@ def validation_splits(dataset: Dataset) -> list[str]:
 
 
 class Validation:
-    """Evaluation on the splits for choosing checkpoints, on square input of `size_px`.
+    """Evaluation on the splits for choosing checkpoints; needs one at least.
 
     On the leader `curves` holds those of every split at the last evaluation.
-
-    Raises:
-        DataError: there is no validation split.
     """
 
     def __init__(self, dataset: Dataset, size_px: int, team: Team) -> None:

@@ -12,7 +12,7 @@ from onnx import TensorProto, helper
 from seyolo.checkpoint import Checkpoint
 from seyolo.darknet.graph import IMAGE, Shape, num_classes, shapes
 from seyolo.darknet.sections import Detection
-from seyolo.exporting.translate import attention, convolution, detection, joining, pooling, resampling
+from seyolo.exporting.translate import attention, convolution, detection, joining, pooling, resampling, simple
 from seyolo.exporting.translate.builder import GraphBuilder, Layer, WriterTable
 
 OPSET = 17
@@ -20,14 +20,8 @@ IR_VERSION = 8
 IMAGES = "images"
 RAW = "raw"
 
-WRITERS: WriterTable = {
-    **convolution.WRITERS,
-    **pooling.WRITERS,
-    **resampling.WRITERS,
-    **joining.WRITERS,
-    **attention.WRITERS,
-    **detection.WRITERS,
-}
+KINDS = (convolution, pooling, resampling, joining, attention, simple, detection)
+WRITERS: WriterTable = {section: writer for kind in KINDS for section, writer in kind.WRITERS.items()}
 """How to write the nodes of each section."""
 
 
