@@ -57,7 +57,7 @@ def _corner_nodes() -> list[onnx.NodeProto]:
     return [
         _columns("raw", "0", "2", "nms_centres"),
         _columns("raw", "2", "4", "nms_sizes"),
-        node("Mul", ["nms_sizes", "nms_half"], ["nms_reach"]),
+        node("Mul", ["nms_sizes", "nms_half"], ["nms_reach"]),  # corners = centre ± size / 2
         node("Sub", ["nms_centres", "nms_reach"], ["nms_first_corners"]),
         node("Add", ["nms_centres", "nms_reach"], ["nms_second_corners"]),
         node("Concat", ["nms_first_corners", "nms_second_corners"], ["nms_corners"], axis=2),

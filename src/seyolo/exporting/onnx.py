@@ -164,10 +164,7 @@ def _infer(
 
 
 def _described(
-    proto: onnx.ModelProto,
-    model: DarknetModel,
-    size: tuple[int, int],
-    int8: Mapping[str, object] | None = None,
+    proto: onnx.ModelProto, model: DarknetModel, size: tuple[int, int], int8: Mapping[str, Any] | None = None
 ) -> onnx.ModelProto:
     helper.set_model_props(proto, file_metadata(model.network, model.names, size, int8))
     return proto
@@ -186,10 +183,9 @@ def _require_equal_detections(
 ) -> None:
     """Compares boxes as sets; boxes whose score equals the threshold may differ."""
     clear = [rows[np.abs(rows[:, 5] - confidence) > TOLERANCE] for rows in (actual, expected)]
-    ordered = [rows[np.lexsort((rows[:, 1], rows[:, 5], rows[:, 6], rows[:, 0]))] for rows in clear]
-    columns = slice(1, 6)
-    same = ordered[0].shape == ordered[1].shape and np.array_equal(ordered[0][:, ::6], ordered[1][:, ::6])
-    if not same or relative_error(ordered[0][:, columns], ordered[1][:, columns]) > TOLERANCE:
+    found, wanted = (rows[np.lexsort((rows[:, 1], rows[:, 5], rows[:, 6], rows[:, 0]))] for rows in clear)
+    same = found.shape == wanted.shape and np.array_equal(found[:, ::6], wanted[:, ::6])  # image, class
+    if not same or relative_error(found[:, 1:6], wanted[:, 1:6]) > TOLERANCE:
         counts = f"{len(actual)} boxes instead of {len(expected)}"
         raise ExportError(
             f"suppression inside the ONNX file finds other boxes ({counts}); nothing was written"

@@ -223,21 +223,16 @@ def _measure_ranges(
     constants = {tensor.name for tensor in proto.graph.initializer}
     values = {name for node in nodes for name in (*node.input, *node.output) if name} - constants
     names = sorted(values)
-    session = _open(_with_extremes(proto, names))
-    outputs = [f"{kind} {name}" for kind in ("ReduceMin", "ReduceMax") for name in names]
+    probe, outputs = copy.deepcopy(proto), []
+    for kind in ("ReduceMin", "ReduceMax"):
+        for name in names:
+            outputs.append(f"{kind} {name}")
+            probe.graph.node.append(helper.make_node(kind, [name], outputs[-1:], keepdims=0))
+            probe.graph.output.append(helper.make_tensor_value_info(outputs[-1], TensorProto.FLOAT, []))
+    session = _open(probe)
     extremes = np.array([session.run(outputs, {IMAGES: image.batch()}) for image in images])
     low, high = extremes[:, : len(names)].min(axis=0), extremes[:, len(names) :].max(axis=0)
     return dict(zip(names, zip(low, high, strict=True), strict=True))
-
-
-def _with_extremes(proto: onnx.ModelProto, names: Sequence[str]) -> onnx.ModelProto:
-    """Returns a copy with the smallest and the largest of each of these values as further outputs."""
-    probe = copy.deepcopy(proto)
-    for kind in ("ReduceMin", "ReduceMax"):
-        for name in names:
-            probe.graph.node.append(helper.make_node(kind, [name], [f"{kind} {name}"], keepdims=0))
-            probe.graph.output.append(helper.make_tensor_value_info(f"{kind} {name}", TensorProto.FLOAT, []))
-    return probe
 
 
 def _insert_conversions(

@@ -64,10 +64,10 @@ def load(
     described, own = describe(model, wanted)
     network = described if wanted in (None, count_classes(described)) else set_classes(described, wanted)
     if own is None and weights is not None and Path(weights).suffix == CHECKPOINT:
-        own = _same_network(Path(weights), network)
-        if own is not None:  # the whole model: nothing is left to be read from the weights
-            model, weights = weights, None
-            network = described = own.network
+        file = read_checkpoint(Path(weights))
+        if tensor_shapes(file.network) == tensor_shapes(network):  # the whole model: its anchors apply, too
+            own, model, weights = file, weights, None
+            network = described = file.network
     if names is None and own is not None and network is described:
         names = own.names
     provenance = dict(own.provenance) if own is not None else {}
@@ -170,12 +170,6 @@ def written_darknet(cfg: Path, model_file: Checkpoint) -> Iterator[tuple[Path, P
         new_cfg.write_text(model_file.network.to_cfg(), encoding="utf-8")
         write_weights(new_weights, model_file.network, model_file.state)
         yield new_cfg, new_weights
-
-
-def _same_network(weights: Path, network: Network) -> Checkpoint | None:
-    """Returns the checkpoint if its network has the same tensors, so that its anchors and names apply."""
-    file = read_checkpoint(weights)
-    return file if tensor_shapes(file.network) == tensor_shapes(network) else None
 
 
 def _read_state(model: str | Path, weights: Path, described: Network) -> State:

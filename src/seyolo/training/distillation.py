@@ -171,7 +171,7 @@ def distillation_terms(
     """
     (boxes, logits), (teacher_boxes, teacher_logits) = student, teacher
     confident = teacher_boxes[..., 4] > CONFIDENT
-    quality = teacher_boxes[..., 4][confident]
+    quality = teacher_boxes[..., 4][confident]  # objectness scales the terms (Mehta 2018)
     _, ciou = complete_iou(boxes[confident][:, :4], teacher_boxes[confident][:, :4])
     objectness = binary_divergence(logits[..., 4], teacher_logits[..., 4]).sum()
     classes = class_divergence(logits[confident][:, 5:], teacher_logits[confident][:, 5:])

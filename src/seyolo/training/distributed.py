@@ -173,9 +173,14 @@ def run_on_leader(run: Callable[[], Result]) -> Result:
     team = current_team()
     lost = False
     try:
-        result = _lead(team, run) if team.is_leader else _follow(team)
+        if team.is_leader:
+            result = run()
+            team.broadcast((None, result))
+        else:
+            result = _follow(team)
     except RuntimeError as error:
-        if not _is_lost_connection(error):
+        # Another process ended, for which Gloo has no error type.
+        if not isinstance(error, dist.DistError) and "/gloo/" not in str(error):
             raise
         if not team.is_leader:
             raise SystemExit(STOPPED) from None
@@ -190,7 +195,7 @@ def run_on_leader(run: Callable[[], Result]) -> Result:
             "another process of this training stopped; see its own message. Finished epochs are kept: "
             "continue with --resume"
         )
-    return cast("Result", result)
+    return result
 
 
 def on_leader(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
@@ -203,12 +208,6 @@ def on_leader(function: Callable[Parameters, Result]) -> Callable[Parameters, Re
     return run
 
 
-def _lead(team: Team, run: Callable[[], Result]) -> Result:
-    result = run()
-    team.broadcast((None, result))
-    return result
-
-
 def _follow(team: Team) -> Any:
     """Runs the functions that process 0 calls until its program ends; returns its result."""
     # Ctrl-C reaches every process: the leader stops at a safe point, and the others with it.
@@ -218,8 +217,3 @@ def _follow(team: Team) -> Any:
         if function is None:
             return arguments
         function(*arguments)
-
-
-def _is_lost_connection(error: RuntimeError) -> bool:
-    """Returns whether a collective failed because another process ended; Gloo has no error type for it."""
-    return isinstance(error, dist.DistError) or "/gloo/" in str(error)

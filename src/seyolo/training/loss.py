@@ -30,7 +30,7 @@ def complete_iou(a: Float[Tensor, "*n 4"], b: Float[Tensor, "*n 4"]) -> tuple[Te
     a_low, a_high = a[..., :2] - a[..., 2:] / 2, a[..., :2] + a[..., 2:] / 2
     b_low, b_high = b[..., :2] - b[..., 2:] / 2, b[..., :2] + b[..., 2:] / 2
     overlap = (torch.minimum(a_high, b_high) - torch.maximum(a_low, b_low)).clamp(min=0).prod(-1)
-    union = a[..., 2:].prod(-1) + b[..., 2:].prod(-1) - overlap
+    union = a[..., 2:].prod(-1) + b[..., 2:].prod(-1) - overlap  # |A| + |B| - |A ∩ B|
     iou = overlap / union.clamp(min=1e-7)
     diagonal = (torch.maximum(a_high, b_high) - torch.minimum(a_low, b_low)).square().sum(-1)
     distance = (a[..., :2] - b[..., :2]).square().sum(-1) / diagonal.clamp(min=1e-7)  # ρ² / c²
@@ -112,7 +112,7 @@ def _terms(
     slot = (image[:, None] * flat.shape[1] + assigned.prediction).flatten()
     rows = flat.flatten(0, 1)
     wanted = torch.zeros_like(rows[:, 4]).scatter_reduce_(0, slot, quality, "amax")
-    objectness = F.binary_cross_entropy_with_logits(rows[:, 4], wanted, reduction="sum")
+    objectness = F.binary_cross_entropy_with_logits(rows[:, 4], wanted, reduction="sum")  # IoU-aware target
     box = ((1 - ciou.gather(1, assigned.column).flatten()) * quality).sum()
     classes = class_loss(rows[slot, 5:], class_ids.repeat_interleave(per_object))
     return torch.stack([box, objectness, (classes * quality).sum()])
