@@ -30,7 +30,7 @@ from seyolo.files import replacing
 from seyolo.options.slim import BRANCH_SHARE, SPARSE_SHARE, SlimOptions
 from seyolo.progress import console_progress
 from seyolo.report.text import lead_text
-from seyolo.verbs.controls import TRAINED_BY, Contender, ControlName, Finished, judge
+from seyolo.verbs.controls import TRAINED_BY, Contender, ControlName, Finished, judge_contender
 from seyolo.verbs.slim_run import SlimRun
 
 SPLITS = ("val", "val_small", "test", "test_small")
@@ -84,7 +84,7 @@ def measured(config: SlimOptions, runs: Path, results: Path, name: str, units: M
         run = begun(config, runs / f"{config.model}-{config.budget[0]}-{config.seed}")
         draws = {
             split: ap_draws(truths, found, 1, units=units.get(split)).astype(np.float32)
-            for split, (truths, found) in judge(run, trained(run, name)).items()
+            for split, (truths, found) in judge_contender(run, trained(run, name)).items()
         }
         results.mkdir(parents=True, exist_ok=True)
         with replacing(path) as partial, partial.open("wb") as file:

@@ -68,7 +68,6 @@ TORCH_MODULES = {
     "seyolo.pruning.cutting.reconstruct",
     "seyolo.pruning.importance.built_in",
     "seyolo.pruning.importance.obs",
-    "seyolo.pruning.importance.position_weights",
     "seyolo.pruning.importance.taylor",
 }
 

@@ -1,7 +1,7 @@
 """Arguments of the public functions, checked against their annotations when they are called.
 
-What is wrong in kind (a number for a file, a name for a model) is a `UsageError` that says what was expected;
-whether a value makes sense is for the function itself to say.
+A wrong type (a number for a file, a name for a model) is a `UsageError` with the expected type; the function
+itself checks values.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ R = TypeVar("R")
 
 LONGEST_REPR = 60
 NUMBERS: Mapping[object, type] = types.MappingProxyType({int: numbers.Integral, float: numbers.Real})
-"""What passes for a number: NumPy's are welcome, truth values are not."""
+"""Accepted as a number: NumPy's too, but no booleans."""
 
 ORIGINS = types.MappingProxyType({"DarknetModel": " (seyolo.load opens one)"})
-"""Where to get what is not obvious."""
+"""Advice for types that are not obvious."""
 
 
 def checked(function: Callable[P, R]) -> Callable[P, R]:
-    """The function, refusing arguments that are not what its annotations say.
+    """Returns the function, which then refuses arguments that do not fit its annotations.
 
     Raises:
         UsageError: when called with an argument of another kind, one too few, or one it does not know.
@@ -60,7 +60,7 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
 
 @cache
 def _hints(function: Callable[..., object]) -> dict[str, Any]:
-    """The annotations of the parameters, without those that stand for any number of arguments."""
+    """Returns the annotations of the parameters, without `*rest` and `**keywords`."""
     kinds = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     open_ended = {p.name for p in inspect.signature(function).parameters.values() if p.kind in kinds}
     hints = get_type_hints(function)
@@ -92,7 +92,7 @@ def _fits(value: object, hint: Any) -> bool:
         return _is_collection(value, origin, parts)
     if hint in NUMBERS:
         return isinstance(value, NUMBERS[hint]) and not isinstance(value, bool)
-    # Arrays of a dtype and shape: what fits inside of them the function itself says better.
+    # Arrays: the function itself checks dtype and shape, with a better message.
     kind = getattr(hint, "array_type", hint)
     return isinstance(value, kind) if isinstance(kind, type) and kind is not object else True
 
@@ -106,14 +106,14 @@ def _is_tuple(value: object, parts: Sequence[Any]) -> bool:
 
 
 def _is_collection(value: object, origin: type, parts: Sequence[Any]) -> bool:
-    # Text is a sequence of letters, which is never what is meant.
+    # Text is a sequence of letters, which nobody means.
     if isinstance(value, str | bytes) or not isinstance(value, origin):
         return False
     return not isinstance(value, list | tuple) or all(_fits(item, parts[0]) for item in value)
 
 
 def _describe(hint: Any) -> str:
-    """`int | None` as "an int or None"."""
+    """Words a type: "an int or None" for `int | None`."""
     origin, parts = get_origin(hint), get_args(hint)
     if origin in (Union, types.UnionType):
         return _one_of([_describe(part) for part in parts])

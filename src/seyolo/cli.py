@@ -1,9 +1,8 @@
-"""The command line: verbs by name, loaded when called, and what becomes of their errors.
+"""Command line: verbs by name, loaded when called, and exit codes of their errors.
 
-Exit codes: 0 done, 2 the user can mend it, 130 interrupted by Ctrl-C and 143 by SIGTERM, 1 (with a traceback)
-a bug of ours.
-Nothing here imports PyTorch or NumPy, so that `seyolo --help` is quick, and what takes its time to be
-imported is imported inside `main`, so that Ctrl-C has its one line from the start.
+Exit codes: 0 done, 2 an error that the user can mend, 130 interrupted by Ctrl-C, 143 by SIGTERM, 1 (with a
+traceback) a bug of ours. Nothing here imports PyTorch or NumPy; slow imports stand inside `main`, so that
+Ctrl-C prints one line from the start.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     from cyclopts import App, Token
 
 PROCESSES = "seyolo.training.distributed"
-"""What joins the processes that torchrun starts."""
+"""Joins the processes that torchrun starts."""
 DONE, USER_CAN_MEND = 0, 2
 TRAIN_PACKAGES = ("torch", "faster_coco_eval", "scipy", "onnx", "onnxscript", "matplotlib", "jinja2")
 VERBS = {
@@ -52,7 +51,7 @@ DATA_VERBS = {
 
 
 def make_app() -> App:
-    """The verbs with their help; each one's module is loaded only when it is called."""
+    """Returns the app with all verbs; the module of a verb is loaded when it is called."""
     from cyclopts import App, Parameter  # noqa: PLC0415 (see the top of this file)
 
     app = App(
@@ -66,7 +65,7 @@ def make_app() -> App:
         app.command(f"seyolo.commands.{verb}:{verb}", name=verb, help=help_text)
     data = App(name="data", help="Make, convert and check data sets.")
     for verb, help_text in DATA_VERBS.items():
-        data.command(f"seyolo.commands.data_{verb}:{verb}", name=verb, help=help_text)
+        data.command(f"seyolo.commands.data:{verb}", name=verb, help=help_text)
     app.command(data)
     return app
 
@@ -78,7 +77,7 @@ def _version() -> str:
 
 
 def _convert(hint: Any, tokens: Sequence[Token]) -> Any:
-    """The value of an option; where a whole number is wanted, cyclopts itself would round 1.5 to 2."""
+    """Converts the value of an option; cyclopts alone would round 1.5 to 2 for a whole number."""
     from cyclopts import convert  # noqa: PLC0415
 
     if int in (hint, *getattr(hint, "__args__", ())):
@@ -89,7 +88,7 @@ def _convert(hint: Any, tokens: Sequence[Token]) -> Any:
 
 
 def command() -> NoReturn:
-    """The command `seyolo` as a process: `main`, and nothing that Ctrl-C could still spoil behind it."""
+    """Runs `main` as a process and exits with its code; Ctrl-C during the exit is ignored."""
     try:
         code = main()
     except KeyboardInterrupt:  # before `main` listens, or behind it
@@ -124,13 +123,13 @@ def _run(arguments: Sequence[str] | None) -> None:
 
 
 def _code_of(error: BaseException) -> int:
-    """The exit code of an error that was told to the user; a bug of ours is raised on."""
+    """Prints an error that the user can mend and returns its exit code; raises a bug of ours again."""
     from cyclopts import CycloptsError  # noqa: PLC0415
 
     if isinstance(error, CycloptsError):
         return USER_CAN_MEND  # cyclopts has printed what is wrong
     if isinstance(error, BrokenPipeError):
-        # Whoever read our output has seen enough; without this the interpreter complains at its end.
+        # The reader of our output has closed it; without this the interpreter complains at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
     text = mendable(error)
@@ -140,7 +139,7 @@ def _code_of(error: BaseException) -> int:
 
 
 def mendable(error: BaseException) -> str | None:
-    """What the user can do about an error, None when it is a bug of ours."""
+    """Returns the message of an error that the user can mend, None for a bug of ours."""
     if isinstance(error, SeyoloError):
         return str(error)
     if isinstance(error, OSError):
@@ -160,11 +159,11 @@ def _stop(text: str, code: int) -> int:
 
 def _system_error(error: OSError) -> str:
     advice = {
-        errno.ENOSPC: "free some space and go on",
-        errno.EDQUOT: "free some space and go on",
-        errno.EACCES: "check the permissions or choose another place",
-        errno.EPERM: "check the permissions or choose another place",
-        errno.EROFS: "choose another place",
+        errno.ENOSPC: "free some space and try again",
+        errno.EDQUOT: "free some space and try again",
+        errno.EACCES: "check the permissions or choose another folder",
+        errno.EPERM: "check the permissions or choose another folder",
+        errno.EROFS: "choose another folder",
     }
     where = f"{error.filename}: " if error.filename else ""
     hint = advice.get(error.errno or 0)

@@ -27,7 +27,7 @@ def new_run(verb: str, name: str | None = None, root: Path = RUNS) -> Path:
         folder = root / verb / name
         if folder.exists():
             message = f"{folder}: there is a run of this name already"
-            raise UsageError(f"{message}; choose another --name, or go on with it: --resume {folder}")
+            raise UsageError(f"{message}; choose another --name, or resume it: --resume {folder}")
         return folder
     names = (verb if number == 1 else f"{verb}-{number}" for number in count(1))
     return next(folder for folder in (root / verb / name for name in names) if not folder.exists())
@@ -47,7 +47,7 @@ def existing_run(folder: str | Path, marker: str) -> Path:
 
 @contextmanager
 def resumable(verb: str, folder: Path) -> Iterator[None]:
-    """On Ctrl-C adds the resume command; on an error deletes a new run folder without checkpoints.
+    """Adds the resume command on Ctrl-C; on an error deletes a new run folder without checkpoints.
 
     Raises:
         KeyboardInterrupt: its text is the command that resumes the run.

@@ -239,7 +239,7 @@ def test_sigterm_is_left_alone_among_the_processes_of_torchrun(
 
 def test_a_full_disk_is_a_message() -> None:
     assert mendable(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "runs/x")) == (
-        "runs/x: No space left on device; free some space and go on"
+        "runs/x: No space left on device; free some space and try again"
     )
 
 

@@ -11,8 +11,7 @@ from seyolo.pruning.importance.importance import FloatArray
 from seyolo.pruning.planning.latency import LatencyTable
 from seyolo.pruning.planning.plan import Plan
 from seyolo.pruning.planning.planner import Planner
-from seyolo.pruning.planning.prunable import PrunableNetwork
-from seyolo.pruning.planning.ranked import Ranked
+from seyolo.pruning.planning.prunable import PrunableNetwork, Ranked
 from seyolo.torchnet.build import DarknetModel
 
 

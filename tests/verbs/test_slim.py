@@ -23,7 +23,7 @@ from seyolo.options.slim import SlimOptions
 from seyolo.progress import Silent
 from seyolo.runtime.choice import open_backend
 from seyolo.torchnet.build import DarknetModel, from_checkpoint
-from seyolo.verbs import slim_exports, slim_results
+from seyolo.verbs import slim_results
 from seyolo.verbs.slim import run_slim as slim
 from seyolo.verbs.slim_run import SlimRun
 
@@ -172,7 +172,7 @@ def test_the_slim_network_in_int8_is_judged_and_timed_where_it_can_be(
         export(model, path)
         return "written"
 
-    monkeypatch.setattr(slim_exports, "write_int8", as_it_is)
+    monkeypatch.setattr(slim_results, "write_int8", as_it_is)
     again = slim(tiny_config, shutil.copytree(folder, tmp_path / "again"), resume=True).to_json()
     row, last = again["int8"], again["stages"][-1]
     assert again["artefacts"]["slim_int8.onnx"] == "written"

@@ -8,7 +8,7 @@ from helpers.spot_detector import spot_detector, write_spots
 from seyolo.data.datasets import load_dataset
 from seyolo.opening.network import load
 from seyolo.runtime.choice import open_backend
-from seyolo.verbs.slim_exports import WRITTEN, write_int8
+from seyolo.verbs.slim_results import WRITTEN, write_int8
 
 
 def test_a_network_that_finds_something_is_written_on_training_images(tmp_path: Path) -> None:

@@ -129,7 +129,7 @@ def _check_options(sources: Sequence[str]) -> None:
 
 
 def read_names(path: Path) -> list[str]:
-    """The lines of a names file, without empty ones.
+    """Reads the lines of a names file, without empty ones.
 
     Raises:
         UsageError: it cannot be read, or holds no name.

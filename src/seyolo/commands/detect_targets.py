@@ -1,4 +1,4 @@
-"""Where `seyolo detect` puts its results: the run's folder and its tables, stdout, and how to go on."""
+"""Targets of the results of `seyolo detect`: run folder, tables and stdout."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ SAVED_BY_DEFAULT = ("images", "video", "json")
 
 @dataclass(frozen=True)
 class Targets:
-    """Where results go.
+    """Targets of the results.
 
     Attributes:
         out: the folder asked for.
-        resume: the folder of a run to go on with.
+        resume: the folder of a run to resume.
         shard: this worker's part.
-        save: what goes into the folder, as it was asked for.
+        save: kinds of files for the folder, as given.
         json: a file for all detections, or stdout.
         jsonl: a file for a line per image, or stdout.
     """
@@ -43,7 +43,7 @@ class Targets:
     jsonl: Path | None
 
     def check(self) -> None:
-        """Refuses what cannot be written before any work is done.
+        """Refuses a target that cannot be written, before any work is done.
 
         Raises:
             UsageError: two targets contradict each other, or one is of no use.
@@ -58,22 +58,22 @@ class Targets:
 
     @property
     def saved(self) -> Sequence[str]:
-        """Which files go into the folder."""
+        """The kinds of files for the folder."""
         if self.save is None:
             return SAVED_BY_DEFAULT
         return [part.strip() for part in self.save.split(",")]
 
     @property
     def is_kept(self) -> bool:
-        """Whether there is a folder that stays."""
+        """True where the folder is kept."""
         is_asked_for = (self.out, self.resume, self.save) != (None, None, None)
         return is_asked_for or (self.json is None and self.jsonl is None)
 
     @contextmanager
     def folder(self, tally: Tally) -> Iterator[RunFolder | None]:
-        """The folder of the run; a temporary one if only its rows are needed, None if not even those.
+        """Opens the folder of the run: a temporary one for rows alone, None where not even those are needed.
 
-        One that was made for a run in which nothing could be read is removed.
+        A new folder is removed where no image could be read.
         """
         path = self.resume or self.out
         if path is not None:
@@ -92,7 +92,7 @@ class Targets:
             yield None
 
     def tell(self, row: Row) -> None:
-        """What stdout says about an image or frame at once."""
+        """Prints the detections of an image or frame."""
         if self.jsonl == STDOUT:
             print(line_of(row), end="", flush=True)
         elif "detections" in row and "frame" not in row:
@@ -100,7 +100,7 @@ class Targets:
             self.say(f"{row['picture']}: {names or 'nothing found'}")
 
     def say(self, text: str) -> None:
-        """A line on stdout, unless that is for JSON alone."""
+        """Prints a line, unless stdout is for JSON alone."""
         if STDOUT not in (self.json, self.jsonl):
             print(text)
 
@@ -141,7 +141,7 @@ class Targets:
 
 
 def _made_run() -> Path:
-    """A new folder under runs/detect; another process may be making one, too."""
+    """Makes a new folder under runs/detect; another process may make one at the same time."""
     while True:
         path = new_run("detect")
         with suppress(FileExistsError):
@@ -150,10 +150,10 @@ def _made_run() -> Path:
 
 
 def check_all_read(tally: Tally) -> None:
-    """Says what could not be read.
+    """Refuses to succeed where a source could not be read.
 
     Raises:
-        DataError: there was something.
+        DataError: some could not; the message lists the first few.
     """
     if not tally.num_unreadable:
         return

@@ -71,7 +71,7 @@ def info(
 
 
 def _onnx(model: str, path: Path, size: int | None) -> tuple[dict[str, object], Group]:
-    """What is known of an ONNX file, as JSON and to read."""
+    """Returns the facts of an ONNX file, as JSON and as text."""
     file = read_onnx_file(path, size)
     about = read_about(file.metadata)
     if "card" in about and (card := path.parent / about["card"]).is_file():
@@ -127,7 +127,7 @@ def _onnx_summary(model: str, file: OnnxFile) -> str:
 
 
 def _about(about: dict[str, Any]) -> str:
-    """A line for each thing that the file says for people."""
+    """Returns a line for each note in the file."""
     texts = dict(about)
     if "ap" in about:
         texts["ap"] = ", ".join(f"{split} {row['ap']:.3f}" for split, row in about["ap"].items())

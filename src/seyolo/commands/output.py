@@ -1,4 +1,4 @@
-"""What verbs print: one readable form on stdout, the same as JSON where asked for, remarks on stderr."""
+"""Output of verbs: tables and text on stdout, the same as JSON on request, remarks on stderr."""
 
 from __future__ import annotations
 
@@ -59,12 +59,12 @@ def check_target(target: Path | None, option: str = "--json") -> None:
 
 
 def remark(text: str) -> None:
-    """One line on stderr."""
+    """Prints a line on stderr."""
     print(text, file=sys.stderr, flush=True)
 
 
 def json_value(value: object) -> object:
-    """The value with nan, which JSON does not know, as None, and paths as text."""
+    """Returns the value with None for nan, which JSON lacks, and text for paths."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
@@ -75,7 +75,7 @@ def json_value(value: object) -> object:
 
 
 def table(rows: Sequence[Mapping[str, object]], title: str | None = None) -> Table:
-    """Rows of equal keys as a table; numbers to the right."""
+    """Makes a table from rows of equal keys, numbers to the right."""
     out = Table(box=SIMPLE_HEAD, pad_edge=False, title=title, title_justify="left")
     for key, value in rows[0].items() if rows else ():
         is_number = isinstance(value, int | float)

@@ -45,7 +45,7 @@ def prune(model: str, out: Path, *, options: PruneOptions = DEFAULTS, json: Json
 
 
 def _group_table(plan: seyolo.Plan) -> Table:
-    """Per group of channels its convolutions, and how many channels it had and keeps."""
+    """Makes the table of groups: convolutions, channels before and after."""
     return table([_group_row(cut["layers"], len(cut["kept"]), len(cut["removed"])) for cut in plan.groups])
 
 
@@ -61,7 +61,7 @@ def _group_row(layers: list[int], kept: int, removed: int) -> dict[str, object]:
 
 
 def _summary(plan: seyolo.Plan) -> Table:
-    """Before and after; per backend the latency of the slim network as predicted and as measured."""
+    """Makes the table of costs before and after; latency as predicted and as measured."""
     size = "x".join(map(str, dict.fromkeys(plan.input_size)))
     rows = [
         _row("parameters", plan.dense_params, plan.params, plan.params / plan.dense_params),

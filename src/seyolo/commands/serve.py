@@ -65,7 +65,7 @@ def _served(models: Mapping[str, str], options: ServeOptions) -> list[ServedMode
 
 
 def short_names(models: list[str]) -> dict[str, str]:
-    """The models by their file names without folder and ending, numbered where those are equal."""
+    """Returns the models by file name without folder and ending; equal names are numbered."""
     named: dict[str, str] = {}
     for model in models:
         path = Path(model)

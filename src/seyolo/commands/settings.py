@@ -10,7 +10,7 @@ Value = TypeVar("Value")
 
 
 def required(value: Value | None, option: str) -> Value:
-    """The value of an option that a new run needs and a resumed one does not.
+    """Returns the value of an option that a new run needs and a resumed one does not.
 
     Raises:
         UsageError: it was not given.

@@ -115,7 +115,7 @@ class RunOptions:
     """the run's folder is runs/VERB/NAME; by default the verb, numbered when taken."""
 
     resume: Path | None = None
-    """go on with the run in this folder; its settings are kept, other options are not needed."""
+    """continue the run in this folder; its settings are kept, other options are not needed."""
 
     tracker: TrackerName | None = None
     """follow training in TensorBoard, too: tensorboard --logdir runs."""

@@ -40,10 +40,9 @@ from seyolo.training.run_folder import can_resume
 from seyolo.training.sparsity import PUBLISHED_STRENGTH
 from seyolo.training.trackers import Monitor
 from seyolo.verbs.calibration import plan_of
-from seyolo.verbs.judging import judge
+from seyolo.verbs.slim_results import median_ms
 from seyolo.verbs.slim_run import SlimRun
 from seyolo.verbs.stages import stage_config
-from seyolo.verbs.timing import median_ms
 
 SIZE_STEP_PX = 32
 SMALLEST_SIZE_SHARE = 0.3
@@ -51,13 +50,7 @@ SMALLEST_SIZE_SHARE = 0.3
 
 @dataclass(frozen=True)
 class Contender:
-    """A trained network that is evaluated beside the slim one.
-
-    Attributes:
-        model: the network.
-        size_px: side of its square input in pixels.
-        file: an exported form that is evaluated instead, an int8 file for instance.
-    """
+    """A trained network that is evaluated beside the slim one, or its `file`, an int8 one for instance."""
 
     model: DarknetModel
     size_px: int
@@ -66,13 +59,7 @@ class Contender:
 
 @dataclass(frozen=True)
 class Finished:
-    """A run whose stages are done.
-
-    Attributes:
-        run: the run.
-        dense, slim: its dense and its slim network.
-        judgement: labels and detections of the slim network; None to evaluate it here.
-    """
+    """A run whose stages are done; `judgement` is that of the slim network, None to evaluate it here."""
 
     run: SlimRun
     dense: DarknetModel
@@ -189,15 +176,11 @@ TRAINED_BY: dict[ControlName, Callable[[Finished], Contender]] = {
 
 def _from_scratch(finished: Finished, name: str, network: Network, size_px: int) -> Contender:
     run = finished.run
-    generator = torch.Generator().manual_seed(run.config.seed)
-    model = build(network, run.dataset.names, generator)
-    config = replace(
-        stage_config(run.config, "dense"), epochs=finished.epochs, size=size_px, snapshot_epoch=None
-    )
-    folder = _folder(finished, name)
-    resume = can_resume(folder)
-    monitor = Monitor(run.progress, title=name)
-    trained = train(model, run.dataset, config, folder, resume=resume, monitor=monitor)
+    model = build(network, run.dataset.names, torch.Generator().manual_seed(run.config.seed))
+    dense = stage_config(run.config, "dense")
+    config = replace(dense, epochs=finished.epochs, size=size_px, snapshot_epoch=None)
+    folder, monitor = _folder(finished, name), Monitor(run.progress, title=name)
+    trained = train(model, run.dataset, config, folder, resume=can_resume(folder), monitor=monitor)
     return Contender(trained.model, size_px)
 
 
@@ -235,16 +218,14 @@ def latency_of(contenders: dict[str, Contender]) -> dict[str, float]:
 
 
 def _resized(contender: Contender) -> DarknetModel:
-    file = to_checkpoint(contender.model)
-    return from_checkpoint(
-        replace(file, network=set_size(file.network, contender.size_px, contender.size_px))
-    )
+    file, side = to_checkpoint(contender.model), contender.size_px
+    return from_checkpoint(replace(file, network=set_size(file.network, side, side)))
 
 
 def judge_contender(run: SlimRun, contender: Contender) -> Judgement:
     """Returns labels and detections of a contender on every split but train."""
     model = contender.model if contender.file is None else open_backend(contender.file)
-    return judge(model, run.dataset, contender.size_px, device=run.config.device, progress=run.progress)
+    return run.judge(model, contender.size_px)
 
 
 def _row(

@@ -25,24 +25,21 @@ def evaluate(
     out: str | Path | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Metrics]:
-    """COCO AP of a model on the named split, or on every split but `train`.
+    """Measures COCO AP of a model on the named split, or on every split but `train`.
 
     Args:
-        model: a MODEL with weights, one that is run as it is among them, or one that is open already.
+        model: a MODEL with weights, or an open model.
         data: a `data.yaml`, Darknet `.data`, COCO `.json` or VOC folder.
         split: its name; None for all but `train`.
         size: side of the square input in pixels, by default the model's own.
-        out: a folder for curves, and for images with what is labelled and found.
-        progress: where to tell how far it is.
+        out: a folder for curves, and for images with ground truth and detections.
+        progress: receives the progress.
     """
-    detector = _opened(model) if isinstance(model, str | Path) else model
+    if isinstance(model, str | Path):
+        model = open_backend(model) if is_exported(model) else open_model(model)
     dataset = data if isinstance(data, Dataset) else load_dataset(data)
-    judgement = _judge(detector, dataset, split, size=size, out=out, progress=progress)
-    return metrics_of(judgement, len(detector.names))
-
-
-def _opened(model: str | Path) -> DarknetModel | Backend:
-    return open_backend(model) if is_exported(model) else open_model(model)
+    judgement = _judge(model, dataset, split, size=size, out=out, progress=progress)
+    return metrics_of(judgement, len(model.names))
 
 
 def evaluate_oxford(
@@ -54,7 +51,7 @@ def evaluate_oxford(
     out: str | Path | None = None,
     progress: Progress | None = None,
 ) -> dict[str, dict[str, Metrics]]:
-    """AP by the Oxford Hand protocols, `all` and `official`, per split; arguments as in `evaluate`."""
+    """Measures AP per split by the Oxford protocols `all` and `official`; arguments as in `evaluate`."""
     dataset = data if isinstance(data, Dataset) else load_dataset(data)
     judgement = _judge(model, dataset, split, size=size, out=out, progress=progress)
     table = dataset.source.parent / BOXES_FILE

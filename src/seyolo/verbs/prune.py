@@ -28,7 +28,7 @@ FORECAST_BACKENDS = ("onnxruntime",)
 
 
 def read_plan(path: Path) -> Plan:
-    """A plan from its file.
+    """Reads a plan from its file.
 
     Raises:
         PlanError: no such file, or not a plan.
@@ -162,11 +162,11 @@ class _Job:
 
 
 def plan_path(out: Path) -> Path:
-    """Where the plan of a slim model lies: `slim.plan.json` beside `slim.safetensors`."""
+    """Returns the path of a slim model's plan: `slim.plan.json` beside `slim.safetensors`."""
     return out.with_suffix(".plan.json")
 
 
 def _write_plan(path: Path, plan: Plan, dense: DarknetModel) -> None:
-    """The plan as JSON, and beside it an image of the channels before and after."""
+    """Writes the plan as JSON, and beside it an image of the channels before and after."""
     write_text(path, plan.to_json())
     plot_channels(*channel_rows(dense.network, plan.widths), path.with_suffix(".png"))

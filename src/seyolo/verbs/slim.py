@@ -27,8 +27,7 @@ from seyolo.training.distributed import on_leader
 from seyolo.training.trackers import NoTracker, OpenTracker, TrackerName, chosen_tracker
 from seyolo.verbs.calibration import plan_of
 from seyolo.verbs.controls import Finished, control_results, joined_rows, kept_rows
-from seyolo.verbs.slim_report import report_slim_run
-from seyolo.verbs.slim_results import judge_stages, slim_results
+from seyolo.verbs.slim_results import report_slim_run, slim_results
 from seyolo.verbs.slim_run import SlimRun
 from seyolo.verbs.start import check_machine, chosen_model, with_places
 
@@ -108,12 +107,8 @@ def run_slim(
 ) -> SlimResults:
     """Trains, prunes, fine-tunes, evaluates, exports and reports.
 
-    Args:
-        options: the options, with model, epochs and places of attention filled in.
-        folder: the run's folder.
-        resume: continue the run in `folder`; its controls keep their rows beside new ones.
-        progress: receives how far the run is.
-        tracker: opens the receiver of the figures of each training stage.
+    The options have model, epochs and places of attention filled in. With `resume` the run in the folder goes
+    on; its controls keep their rows beside new ones.
 
     Raises:
         TrainingError: the folder holds another run, or nothing to resume.
@@ -133,7 +128,7 @@ def run_slim(
     models = {"dense": dense, "sparse": sparse, "pruned": pruned, "finetuned": slim_model}
     if not options.finetune:
         del models["finetuned"]
-    judgements = judge_stages(run, models)
+    judgements = {name: run.judge(model, title=f"evaluating {name}") for name, model in models.items()}
     results = slim_results(run, models, plan, judgements)
     rows = kept_rows(run.folder)
     controls = options.chosen_controls()
@@ -141,7 +136,7 @@ def run_slim(
         final, judgement = list(models.values())[-1], list(judgements.values())[-1]
         rows = joined_rows(rows, control_results(Finished(run, dense, final, judgement), controls))
     results = replace(results, controls=rows)
-    report_slim_run(run.folder, run.dataset, models, plan, judgements, results=results)
+    report_slim_run(run, models, plan, judgements, results)
     return results
 
 

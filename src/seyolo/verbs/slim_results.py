@@ -1,4 +1,4 @@
-"""Results of a slimming run: cost, file size, AP and latency of every stage."""
+"""Results of a slimming run: exported files, figures of every stage, and the files that report them."""
 
 from __future__ import annotations
 
@@ -6,39 +6,39 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+from seyolo.checkpoint import write_checkpoint
 from seyolo.darknet.cost import cost
-from seyolo.evaluation.evaluate import Judgement, ap_lead, split_metrics
+from seyolo.data.datasets import Dataset
+from seyolo.errors import ExportError, UsageError
+from seyolo.evaluation.evaluate import Judgement, ap_lead, curves_by_split, split_metrics
+from seyolo.exporting.formats import export
+from seyolo.exporting.quantize import calibration_images
+from seyolo.files import write_json, write_text
 from seyolo.pruning.planning.plan import Plan
-from seyolo.results import SlimResults, StageResult, readiness_from
+from seyolo.report.figures.slim_run import write_example_images, write_slim_figures
+from seyolo.report.pages.write import PAGE_FILE, write_report
+from seyolo.report.record import write_curves
+from seyolo.report.tables.slim import controls_markdown, markdown_table
+from seyolo.results import RESULTS_FILE, SlimResults, StageResult, readiness_from
+from seyolo.runtime.benchmark import benchmark
 from seyolo.runtime.choice import open_backend
 from seyolo.runtime.protocol import Backend
-from seyolo.torchnet.build import DarknetModel
-from seyolo.verbs.judging import judge
-from seyolo.verbs.slim_exports import INT8_FILE, WRITTEN, write_exports
+from seyolo.torchnet.build import DarknetModel, to_checkpoint
 from seyolo.verbs.slim_run import SlimRun
-from seyolo.verbs.timing import measure_latency
 
+INT8_FILE = "slim_int8.onnx"
+DARKNET_FILES = "slim.cfg + slim.weights"
+WRITTEN = "written"
 Models = Mapping[str, DarknetModel]
 """The network of every stage in order: the dense one first, the slim one last."""
-
-
-def judge_stages(run: SlimRun, models: Models) -> dict[str, Judgement]:
-    """Returns labels and detections of every stage."""
-    return {name: _judge(run, model, name) for name, model in models.items()}
 
 
 def slim_results(
     run: SlimRun, models: Models, plan: Plan, judgements: Mapping[str, Judgement]
 ) -> SlimResults:
-    """Exports the networks, times every stage, and collects the results of the run.
-
-    Args:
-        run: its folder receives the exported files and holds readiness.json.
-        models: the network of every stage.
-        plan: of the cut.
-        judgements: labels and detections of every stage.
-    """
+    """Exports the networks, times every stage, and collects the results of the run."""
     run.progress.message("exporting and timing every stage")
     names, num_classes = list(models), len(run.dataset.names)
     dense, slim = names[0], names[-1]
@@ -59,11 +59,6 @@ def slim_results(
     )
 
 
-def _judge(run: SlimRun, model: DarknetModel | Backend, name: str) -> Judgement:
-    config, title = run.config, f"evaluating {name}"
-    return judge(model, run.dataset, config.size, device=config.device, progress=run.progress, title=title)
-
-
 def _stage(
     run: SlimRun, name: str, model: DarknetModel, latency_ms: Mapping[str, float], judgement: Judgement
 ) -> StageResult:
@@ -82,7 +77,7 @@ def _stage(
 
 def _int8_row(run: SlimRun, slim: StageResult, path: Path, latency_ms: Mapping[str, float]) -> StageResult:
     """Returns the row of the int8 file: the slim network's, with its own size, AP and latency."""
-    found = _judge(run, open_backend(path), "int8")
+    found = run.judge(open_backend(path), title="evaluating int8")
     return replace(
         slim,
         stage="int8",
@@ -100,3 +95,81 @@ def _checkpoint_size(folder: Path, stage: str) -> int:
     if path.exists():
         return path.stat().st_size
     return _checkpoint_size(folder, {"sparse": "dense", "finetuned": "pruned"}[stage])
+
+
+def write_exports(folder: Path, dense: DarknetModel, slim: DarknetModel, dataset: Dataset) -> dict[str, str]:
+    """Writes slim.safetensors, .onnx, .cfg and .weights, slim_int8.onnx and dense.onnx.
+
+    Returns by file `written`, or why it does not exist.
+    """
+    write_checkpoint(folder / "slim.safetensors", to_checkpoint(slim))
+    export(dense, folder / "dense.onnx")
+    export(slim, folder / "slim.onnx")
+    return {
+        **dict.fromkeys(("slim.safetensors", "dense.onnx", "slim.onnx"), WRITTEN),
+        INT8_FILE: write_int8(slim, folder / INT8_FILE, dataset),
+        DARKNET_FILES: _write_darknet(slim, folder / "slim.cfg"),
+    }
+
+
+def write_int8(model: DarknetModel, path: Path, dataset: Dataset) -> str:
+    """Writes a network in int8, calibrated on the `train` split.
+
+    Returns `written`, or why int8 is not applicable: too few images, or the detections change too much.
+    """
+    try:
+        export(model, path, int8=True, pictures=calibration_images(dataset.images("train")))
+    except (ExportError, UsageError) as error:
+        return f"not applicable: {error}"
+    return WRITTEN
+
+
+def _write_darknet(model: DarknetModel, path: Path) -> str:
+    try:
+        export(model, path)
+    except ExportError as error:
+        return f"not applicable: {error}"
+    return WRITTEN
+
+
+def measure_latency(
+    models: Mapping[str, DarknetModel], int8: Path | None = None
+) -> dict[str, dict[str, float]]:
+    """Measures the milliseconds of each stage, and of an `int8` file, on torch and ONNX Runtime."""
+    with TemporaryDirectory() as folder:
+        backends = {}
+        for name, model in models.items():
+            checkpoint, onnx = Path(folder) / f"{name}.safetensors", Path(folder) / f"{name}.onnx"
+            write_checkpoint(checkpoint, to_checkpoint(model))
+            export(model, onnx)
+            backends[f"{name} torch"] = open_backend(checkpoint)
+            backends[f"{name} onnxruntime"] = open_backend(onnx)
+        if int8 is not None:
+            backends["int8 onnxruntime"] = open_backend(int8)
+        timings = median_ms(backends)
+    latency: dict[str, dict[str, float]] = {}
+    for key, milliseconds in timings.items():
+        name, _, kind = key.rpartition(" ")
+        latency.setdefault(name, {})[kind] = round(milliseconds, 3)
+    return latency
+
+
+def median_ms(backends: Mapping[str, Backend]) -> dict[str, float]:
+    """Measures median milliseconds per image at batch 1, interleaved in one run."""
+    return {timing.name: timing.p50_ms for timing in benchmark(backends, repeats=30, warmup=5)}
+
+
+def report_slim_run(
+    run: SlimRun, models: Models, plan: Plan, judgements: Mapping[str, Judgement], results: SlimResults
+) -> None:
+    """Writes results.json, table.md, controls.md, the figures, curves.json and report.html."""
+    folder, dataset = run.folder, run.dataset
+    write_json(folder / RESULTS_FILE, results.to_json())
+    write_text(folder / "table.md", markdown_table(results) + "\n")
+    if results.controls:
+        write_text(folder / "controls.md", controls_markdown(results.controls))
+    write_slim_figures(folder, models, plan, dataset, judgements)
+    num_classes = len(dataset.names)
+    write_curves(folder, {stage: curves_by_split(found, num_classes) for stage, found in judgements.items()})
+    write_example_images(folder, dataset, judgements)
+    write_report([folder], folder / PAGE_FILE)

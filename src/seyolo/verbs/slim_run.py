@@ -17,7 +17,9 @@ Every stage writes its result into the folder; a resumed run reads it back inste
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -25,13 +27,15 @@ import torch
 from seyolo.checkpoint import read_checkpoint, write_checkpoint
 from seyolo.data.datasets import load_dataset
 from seyolo.errors import TrainingError
+from seyolo.evaluation.evaluate import Judgement, judge_splits
 from seyolo.files import write_json, write_text
 from seyolo.options.slim import SlimOptions
 from seyolo.options.stored import read_slim_options, stored_slim
-from seyolo.progress import Progress
+from seyolo.progress import Advance, Progress
 from seyolo.pruning.groups.groups import tied_scales
 from seyolo.pruning.planning.plan import Plan
 from seyolo.pruning.prune import prune_by
+from seyolo.runtime.protocol import Backend
 from seyolo.torchnet.build import DarknetModel, from_checkpoint, to_checkpoint
 from seyolo.training.distillation import Distillation
 from seyolo.training.loop import train
@@ -40,22 +44,17 @@ from seyolo.training.run_folder import can_resume, describe_environment, keep_co
 from seyolo.training.sparsity import Choice, Sparsity, Steered, make_sparsity, sparse_scales
 from seyolo.training.trackers import Monitor, NoTracker, OpenTracker
 from seyolo.verbs.calibration import CalibrationSet, plan_of, repair_on
-from seyolo.verbs.judging import on_device
 from seyolo.verbs.readiness import readiness, readiness_lines, validation_images
-from seyolo.verbs.stages import stage_config, strength
+from seyolo.verbs.stages import estimate_seconds, stage_config, strength
 from seyolo.verbs.start import attention_of
-from seyolo.verbs.timing import estimate_seconds
+
+EVALUATION_BATCH = 32
 
 
 class SlimRun:
     """One run of `slim`: its folder and its stages. A stage whose result exists reads it back.
 
-    Args:
-        config: the options of the run.
-        folder: of the run.
-        progress: receives tasks and messages.
-        title: prefix of the tasks' titles.
-        tracker: opens a tracker per training stage.
+    `title` is the prefix of the tasks' titles; `tracker` opens a tracker per training stage.
     """
 
     def __init__(
@@ -73,11 +72,7 @@ class SlimRun:
         self.size_hw = (config.size, config.size)
 
     def check_folder(self, resume: bool) -> None:
-        """Refuses a folder that holds a run; to resume, one that holds no run or a run of other options.
-
-        Raises:
-            TrainingError: as above.
-        """
+        """Refuses a folder that holds a run; to resume, one that holds no run or a run of other options."""
         path = self.folder / "config.json"
         if not resume:
             if path.exists():
@@ -98,15 +93,11 @@ class SlimRun:
 
     def starting_model(self) -> DarknetModel:
         """Returns the network that dense training starts from."""
-        config = self.config
-        assert config.model is not None
-        return starting_model(
-            config.model,
-            self.dataset,
-            stage_config(config, "dense"),
-            None if config.weights is None else str(config.weights),
-            attention_of(config),
-        )
+        options = self.config
+        assert options.model is not None
+        weights = None if options.weights is None else str(options.weights)
+        config = stage_config(options, "dense")
+        return starting_model(options.model, self.dataset, config, weights, attention_of(options))
 
     def announce(self, model: DarknetModel, rough: Plan) -> None:
         """Prints the estimated time of the whole run, from a few measured training steps."""
@@ -163,16 +154,14 @@ class SlimRun:
         distillation: Distillation | None = None,
     ) -> DarknetModel:
         folder = self.folder / stage
-        resume = can_resume(folder)
-        config = stage_config(self.config, stage)
         return train(
             model,
             self.dataset,
-            config,
+            stage_config(self.config, stage),
             folder,
             sparsity=sparsity,
             distillation=distillation,
-            resume=resume,
+            resume=can_resume(folder),
             monitor=Monitor(self.progress, self.tracker, self.title + stage),
         ).model
 
@@ -195,15 +184,12 @@ class SlimRun:
             plan = plan_of(sparse, self.config, self.dataset, self.progress)
             write_text(path, plan.to_json())
         if not (self.folder / "readiness.json").exists():
-            self._measure_readiness(sparse, plan)
+            with _on_device(self.config.device, sparse):
+                found = readiness(sparse, plan, validation_images(self.dataset), self.size_hw)
+            for line in readiness_lines(found):
+                self.progress.message(line)
+            write_json(self.folder / "readiness.json", found.to_json() if found else {})
         return plan
-
-    def _measure_readiness(self, sparse: DarknetModel, plan: Plan) -> None:
-        with on_device(self.config.device, sparse):
-            found = readiness(sparse, plan, validation_images(self.dataset), self.size_hw)
-        for line in readiness_lines(found):
-            self.progress.message(line)
-        write_json(self.folder / "readiness.json", found.to_json() if found else {})
 
     def cut(self, sparse: DarknetModel, plan: Plan) -> DarknetModel:
         """Prunes by the plan and repairs; writes pruned.safetensors."""
@@ -211,8 +197,46 @@ class SlimRun:
         if path.exists():
             return from_checkpoint(read_checkpoint(path))
         pruned = prune_by(sparse, plan)
-        how, seed = self.config.repair, self.config.seed
-        with on_device(self.config.device, pruned, sparse):
-            repair_on(pruned, sparse, plan, CalibrationSet(self.dataset, self.size_hw, seed), how)
+        images = CalibrationSet(self.dataset, self.size_hw, self.config.seed)
+        with _on_device(self.config.device, pruned, sparse):
+            repair_on(pruned, sparse, plan, images, self.config.repair)
         write_checkpoint(path, to_checkpoint(pruned))
         return pruned
+
+    def judge(
+        self, model: DarknetModel | Backend, size_px: int | None = None, title: str = "evaluating"
+    ) -> Judgement:
+        """Returns labels and detections of a network, or of an open backend, on every split but `train`."""
+        networks = [model] if isinstance(model, DarknetModel) else []
+        batch = EVALUATION_BATCH if networks else 1
+        size_hw = (size_px, size_px) if size_px else self.size_hw
+        with _on_device(self.config.device, *networks):
+            return judge_splits(
+                model, self.dataset, None, size_hw, _Titled(self.progress, title), batch=batch
+            )
+
+
+@dataclass(frozen=True)
+class _Titled:
+    """Progress whose tasks all have one title."""
+
+    progress: Progress
+    title: str
+
+    def message(self, text: str) -> None:
+        self.progress.message(text)
+
+    def task(self, title: str, total: int | None) -> AbstractContextManager[Advance]:
+        return self.progress.task(self.title, total)
+
+
+@contextmanager
+def _on_device(device: str, *models: DarknetModel) -> Iterator[None]:
+    """Moves models to a device for the block, and back to the CPU after it."""
+    try:
+        for model in models:
+            model.to(device)
+        yield
+    finally:
+        for model in models:
+            model.cpu()

@@ -1,18 +1,23 @@
-"""Configuration of each training stage of `slim`."""
+"""Configuration and estimated time of each training stage of `slim`."""
 
 from __future__ import annotations
 
 from dataclasses import fields
 
+from seyolo.data.datasets import Dataset
 from seyolo.options.slim import SlimOptions
 from seyolo.options.training import TrainingOptions
+from seyolo.torchnet.build import DarknetModel
 from seyolo.training.config import TrainConfig
 from seyolo.training.sparsity import PUBLISHED_STRENGTH, strength_of_reach
+from seyolo.training.step import measure_step_seconds
 
 STEERED_STRENGTH = 0.2
 FAST_SCALES = 10.0
 ANEW_SHARE = 0.67
 """Share of the learning rate with which a schedule starts anew on a trained network."""
+TEACHER_SHARE = 0.25
+"""Time of the teacher's forward pass, as a share of a training step of the dense network."""
 
 
 def stage_config(options: SlimOptions, stage: str) -> TrainConfig:
@@ -57,3 +62,19 @@ def _span(options: SlimOptions, stage: str) -> tuple[float, float]:
     total = max(1, before + stages["sparse"] + stages["finetuned"])
     start = before + (stages["sparse"] if stage == "finetuned" else 0)
     return start / total, (start + stages[stage]) / total
+
+
+def estimate_seconds(
+    model: DarknetModel, dataset: Dataset, options: SlimOptions, kept_share: float
+) -> dict[str, float]:
+    """Estimates the seconds of each training stage from a few measured steps of the dense network.
+
+    A step of a network pruned to `kept_share` of the MACs is estimated to take the square root of that share:
+    memory traffic shrinks with the width, arithmetic with its square.
+    """
+    step = measure_step_seconds(model, dataset, stage_config(options, "dense"))
+    epochs = options.stage_epochs()
+    per_epoch = step * len(dataset.split("train")) / options.batch
+    teacher = TEACHER_SHARE if options.distill else 0.0
+    factors = {"dense": 1.0, "sparse": 1.0, "finetuned": kept_share**0.5 + teacher}
+    return {name: per_epoch * epochs[name] * factors[name] for name in epochs}

@@ -1,4 +1,4 @@
-"""What the training verbs settle before a run starts: machine, model and places of attention."""
+"""Checks and choices of the training verbs before a run: machine, model and attention sites."""
 
 from __future__ import annotations
 

@@ -85,9 +85,7 @@ def train(
 
 @on_leader
 def resume_train(
-    folder: str | Path,
-    progress: Progress | None = None,
-    tracker: TrackerName | OpenTracker | None = None,
+    folder: str | Path, progress: Progress | None = None, tracker: TrackerName | OpenTracker | None = None
 ) -> TrainResult:
     """Continues a training run exactly where its last finished epoch left it.
 

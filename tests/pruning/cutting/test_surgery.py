@@ -24,7 +24,7 @@ from seyolo.darknet.sections import Cbam
 from seyolo.darknet.weights import tensor_shapes
 from seyolo.darknet.zoo import network_from_name
 from seyolo.errors import PlanError
-from seyolo.pruning.cutting.surgery import slice_network
+from seyolo.pruning.cutting.cut import slice_network
 from seyolo.pruning.groups.groups import find_groups, keep_masks
 from seyolo.pruning.planning.cost_model import CostModel
 

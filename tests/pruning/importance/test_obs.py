@@ -14,8 +14,7 @@ from seyolo.darknet.edit import set_size
 from seyolo.darknet.zoo import network_from_name
 from seyolo.errors import DataError
 from seyolo.pruning.groups.groups import find_groups
-from seyolo.pruning.importance.obs import obs_scores
-from seyolo.pruning.importance.position_weights import RIDGE
+from seyolo.pruning.importance.obs import RIDGE, obs_scores
 from seyolo.torchnet.build import DarknetModel
 
 SIDE = 64

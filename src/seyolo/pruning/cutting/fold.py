@@ -24,8 +24,7 @@ from seyolo.darknet.sections import Activation, WeightsNormalization
 from seyolo.darknet.weights import tensors_per_layer
 from seyolo.pruning.groups.atoms import BoolArray
 from seyolo.pruning.groups.rules import RULES, LayerFunctions, Tensors
-from seyolo.pruning.importance.importance import FloatArray
-from seyolo.pruning.importance.weights import State
+from seyolo.pruning.importance.importance import FloatArray, State
 from seyolo.torchnet.activations import make_activation
 from seyolo.torchnet.layers import shortcut_shares
 
@@ -33,10 +32,7 @@ from seyolo.torchnet.layers import shortcut_shares
 def constants_of(network: Network, state: State, masks: Sequence[BoolArray]) -> tuple[FloatArray, ...]:
     """Returns, per layer, the (C,) constants of the removed channels; 0 for kept ones and without a constant.
 
-    Args:
-        network: the dense network.
-        state: its tensors. The scale of a removed channel counts as zero, whatever its value.
-        masks: per layer (C,): True for the kept channels.
+    The scale of a removed channel counts as zero, whatever its value. `masks` are True for the kept channels.
     """
     constants: list[FloatArray] = []
     layers = zip(network.layers, inputs(network), _tensors_of(network, state), strict=True)

@@ -17,11 +17,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from seyolo.darknet.cfg import Network
 from seyolo.darknet.edit import remove_blocks
 from seyolo.darknet.graph import IMAGE, inputs
 from seyolo.errors import DataError
-from seyolo.pruning.importance.position_weights import RIDGE, position_weights
+from seyolo.pruning.importance.obs import RIDGE, position_weights
 from seyolo.pruning.planning.plan import Plan
 from seyolo.torchnet.build import DarknetModel
 from seyolo.torchnet.head import YoloHead
@@ -82,7 +81,7 @@ class _Walk:
         self.model = model
         self.wiring = inputs(model.network)
         self.outputs: dict[int, Tensor] = {IMAGE: images}
-        self.last_use = _last_use(model.network)
+        self.last_use = {source: index for index, sources in enumerate(self.wiring) for source in sources}
 
     def read(self, index: int) -> Tensor:
         """Returns the first input of a layer."""
@@ -97,10 +96,6 @@ class _Walk:
         for source in {*self.wiring[index], index}:
             if self.last_use.get(source, -1) <= index:
                 self.outputs.pop(source, None)
-
-
-def _last_use(network: Network) -> dict[int, int]:
-    return {source: index for index, sources in enumerate(inputs(network)) for source in sources}
 
 
 def _heads(model: DarknetModel) -> dict[int, YoloHead]:
@@ -127,11 +122,10 @@ def _fit(
     weights: Float[Tensor, " N*H*W"] | None,
     seed: int,
 ) -> None:
-    """Solves for the kernel and the constant of one convolution.
+    """Solves for the kernel and the constant of one slim convolution.
 
     Args:
-        layer: the slim convolution.
-        read: (N, channels, H, W) its input.
+        layer, read: the convolution, and its input (N, channels, H, W).
         wanted: (N, filters, H', W') output of the dense convolution before its batch normalisation.
         normalisation: the dense running mean and variance of the kept channels; None where there is a bias.
         weights: of the positions; None for equal weights.

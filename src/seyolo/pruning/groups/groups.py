@@ -18,10 +18,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from seyolo.darknet.cfg import Network
-from seyolo.darknet.graph import IMAGE
+from seyolo.darknet.graph import IMAGE, channels, inputs
 from seyolo.darknet.sections import Convolutional
 from seyolo.pruning.groups.atoms import BoolArray, IntArray, Split, Walk
-from seyolo.pruning.groups.walk import walk_atoms
+from seyolo.pruning.groups.rules import RULES
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,8 +99,8 @@ def find_groups(network: Network) -> Groups:
     Raises:
         CfgError: the network cannot be wired.
     """
-    walk = walk_atoms(network)
-    splits = list(walk.splits)
+    walk = _walk(network)
+    splits = walk.splits
     while True:
         groups, slot_of_atom = _collect(walk)
         parts_of, conflicts = _assign_parts(groups, [(s, slot_of_atom[s.vector]) for s in splits])
@@ -109,7 +109,7 @@ def find_groups(network: Network) -> Groups:
         for split in conflicts:
             parts = np.split(split.vector, split.num_parts)
             for part in parts[1:]:
-                walk.ties.tie(parts[0], part)
+                walk.tie(parts[0], part)
         splits = [split for split in splits if split not in conflicts]
     groups = [replace(group, parts=parts_of.get(i, group.parts)) for i, group in enumerate(groups)]
     vectors = tuple(slot_of_atom[vector] for vector in walk.vectors)
@@ -130,47 +130,40 @@ def tied_scales(network: Network) -> list[list[tuple[str, IntArray]]]:
     return ties
 
 
+def _walk(network: Network) -> Walk:
+    channels(network)  # refuses layers that do not fit
+    walk = Walk(network.net.channels)
+    for section, sources in zip(network.layers, inputs(network), strict=True):
+        read = [walk.read(source) for source in sources]
+        walk.vectors.append(RULES[type(section)].atoms(walk, section, read))
+    walk.fix(walk.vectors[-1])
+    return walk
+
+
 def _collect(walk: Walk) -> tuple[list[Group], IntArray]:
     """Returns the groups without parts, and the slot of each atom."""
-    roots = walk.ties.roots()
-    fixed, in_shortcut = (_spread(mark, roots) for mark in (walk.fixed, walk.in_shortcut))
+    roots = walk.roots()
+    fixed, in_shortcut = (set(roots[sorted(marked)].tolist()) for marked in (walk.fixed, walk.in_shortcut))
+    owner, channel = np.array(walk.owner), np.array(walk.channel)
     atoms_of: dict[int, list[int]] = {}
     for atom, root in enumerate(roots.tolist()):
         atoms_of.setdefault(root, []).append(atom)
-    owner = walk.owner.tolist()
-    alike: dict[tuple[object, ...], list[list[int]]] = {}
+    alike: dict[tuple[tuple[int, ...], bool, bool], list[list[int]]] = {}
     for root, atoms in atoms_of.items():
-        key = (*(owner[atom] for atom in atoms), bool(fixed[root]), bool(in_shortcut[root]))
+        key = tuple(owner[atoms].tolist()), root in fixed, root in in_shortcut
         alike.setdefault(key, []).append(atoms)
     slot_of_root = np.zeros_like(roots)
     groups: list[Group] = []
     num_slots = 0
-    for slots in alike.values():
+    for (owners, is_fixed, touched), slots in alike.items():
         numbers = np.arange(num_slots, num_slots + len(slots))
         num_slots += len(slots)
         rows = np.array(slots).T
         slot_of_root[rows[0]] = numbers  # a set's lowest atom is its root
-        groups.append(_group(walk, rows, numbers, fixed, in_shortcut))
+        layers = tuple(layer for layer in owners if layer != IMAGE)
+        members = channel[rows[np.array(owners) != IMAGE]]
+        groups.append(Group(layers, members, numbers, np.zeros_like(numbers), is_fixed, touched))
     return groups, slot_of_root[roots]
-
-
-def _spread(mark: BoolArray, roots: IntArray) -> BoolArray:
-    """Returns per root whether any atom of its set is marked."""
-    result = np.zeros_like(mark)
-    result[roots[mark]] = True
-    return result
-
-
-def _group(walk: Walk, rows: IntArray, slots: IntArray, fixed: BoolArray, in_shortcut: BoolArray) -> Group:
-    owned = rows[walk.owner[rows[:, 0]] != IMAGE]
-    return Group(
-        layers=tuple(walk.owner[owned[:, 0]].tolist()),
-        members=walk.channel[owned],
-        slots=slots,
-        parts=np.zeros_like(slots),
-        fixed=bool(fixed[rows[0, 0]]),
-        in_shortcut=bool(in_shortcut[rows[0, 0]]),
-    )
 
 
 def _assign_parts(

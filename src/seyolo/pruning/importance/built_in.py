@@ -23,10 +23,19 @@ from torch import Tensor
 from seyolo.errors import UsageError
 from seyolo.options.cut import Importance as Name
 from seyolo.options.cut import Tied
-from seyolo.pruning.importance.importance import ByLayer, Importance, LayerScores, Measure, Random, Uniform
+from seyolo.pruning.importance.importance import (
+    ByLayer,
+    Importance,
+    LayerScores,
+    Measure,
+    Random,
+    Uniform,
+    norm_scores,
+    scale_scores,
+    scaled_norm_scores,
+)
 from seyolo.pruning.importance.obs import obs_scores
 from seyolo.pruning.importance.taylor import taylor_scores
-from seyolo.pruning.importance.weights import norm_scores, scale_scores, scaled_norm_scores
 
 MEASURED: frozenset[Name] = frozenset({"taylor", "obs"})
 """Importances that need images."""

@@ -1,10 +1,10 @@
-"""The protocol of an importance, and importances that need no more than scores of single layers."""
+"""The protocol of an importance, and importances of the weights alone."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from seyolo.options.cut import Tied
 from seyolo.pruning.groups.groups import Group, Groups
 from seyolo.torchnet.build import DarknetModel
+from seyolo.torchnet.layers import BATCH_NORM_EPSILON
 
 FloatArray = NDArray[np.float64]
 LayerScores = Mapping[int, FloatArray]
@@ -107,7 +108,6 @@ class Uniform:
 
     def scores(self, model: DarknetModel, groups: Groups) -> list[FloatArray]:
         """Returns per group (num_channels,) ones."""
-        del model
         return [np.ones(group.num_channels) for group in groups.groups]
 
 
@@ -121,5 +121,49 @@ class Random:
 
     def scores(self, model: DarknetModel, groups: Groups) -> list[FloatArray]:
         """Returns per group (num_channels,) numbers in [0, 1)."""
-        del model
         return [self.generator.random(group.num_channels) for group in groups.groups]
+
+
+State = Mapping[str, NDArray[Any]]
+
+
+def scale_scores(model: DarknetModel, groups: Groups) -> dict[int, FloatArray]:
+    """Returns |γ| of every convolution with batch normalisation (Network Slimming, Liu 2017)."""
+    return {
+        _layer_of(name): np.abs(array).astype(np.float64)
+        for name, array in state_of(model).items()
+        if name.endswith(".bn.weight")
+    }
+
+
+def norm_scores(model: DarknetModel, groups: Groups) -> dict[int, FloatArray]:
+    """Returns the L2 norm of the kernel of every output channel."""
+    return _norms(state_of(model))
+
+
+def scaled_norm_scores(model: DarknetModel, groups: Groups) -> dict[int, FloatArray]:
+    """Returns the L2 norm of every output channel's kernel times γ/σ of its batch normalisation."""
+    state = state_of(model)
+    norms = _norms(state)
+    for layer, norm in norms.items():
+        scale, variance = (state.get(f"layers.{layer}.bn.{name}") for name in ("weight", "running_var"))
+        if scale is not None and variance is not None:
+            norms[layer] = norm * np.abs(scale) / np.sqrt(np.maximum(variance, 0) + BATCH_NORM_EPSILON)
+    return norms
+
+
+def state_of(model: DarknetModel) -> State:
+    """Returns the tensors of a model as arrays that share its memory on a CPU."""
+    return {name: tensor.float().cpu().contiguous().numpy() for name, tensor in model.state_dict().items()}
+
+
+def _norms(state: State) -> dict[int, FloatArray]:
+    return {
+        _layer_of(name): np.linalg.norm(array.reshape(len(array), -1), axis=1).astype(np.float64)
+        for name, array in state.items()
+        if name.endswith(".conv.weight")
+    }
+
+
+def _layer_of(name: str) -> int:
+    return int(name.split(".")[1])

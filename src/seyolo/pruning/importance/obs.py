@@ -30,10 +30,13 @@ from seyolo.errors import DataError
 from seyolo.pruning.groups.atoms import IntArray
 from seyolo.pruning.groups.groups import Groups, find_groups
 from seyolo.pruning.importance.importance import FloatArray
-from seyolo.pruning.importance.position_weights import RIDGE, position_weights
 from seyolo.torchnet.build import DarknetModel
 from seyolo.torchnet.layers import ConvolutionLayer
 
+RIDGE = 0.01
+"""Ridge, relative to the mean diagonal of the input covariance."""
+BACKGROUND = 0.02
+"""Weight of a position without any object; a certain object weighs 1 more."""
 STEPS = 32
 """Steps in which the channels of a group are removed."""
 RISE = 1e-6
@@ -76,9 +79,7 @@ def obs_scores(
 class _Watched:
     """Inputs of one convolution over all positions seen, and the response of the outputs to its filters.
 
-    Attributes:
-        conv: the convolution.
-        response: (filters,) summed squares of the outputs' gradient.
+    `response` are the summed squares of the outputs' gradient.
     """
 
     def __init__(self, conv: nn.Conv2d) -> None:
@@ -100,7 +101,7 @@ class _Watched:
     def covariance(self) -> Float64[Tensor, "C C"]:
         """Returns the covariance of the inputs, with a ridge on its diagonal."""
         mean = self._total / self._count
-        covariance = self._products / self._count - torch.outer(mean, mean)
+        covariance = self._products / self._count - torch.outer(mean, mean)  # E[x xᵀ] - E[x] E[x]ᵀ
         covariance.diagonal().add_(RIDGE * covariance.diagonal().mean().clamp_min(1e-12))
         return covariance
 
@@ -134,7 +135,6 @@ def _written(watched: Mapping[int, _Watched]) -> Iterator[dict[int, Tensor]]:
     written: dict[int, Tensor] = {}
 
     def hook(index: int, conv: nn.Module, args: tuple[Tensor], output: Tensor) -> Tensor:
-        del conv
         watched[index].reads(args[0].detach())
         written[index] = output
         return output.clone()  # activations work in place
@@ -145,6 +145,15 @@ def _written(watched: Mapping[int, _Watched]) -> Iterator[dict[int, Tensor]]:
     finally:
         for handle in handles:
             handle.remove()
+
+
+def position_weights(predicted: Float[Tensor, "N H W A K"]) -> Float[Tensor, "N H W"]:
+    """Returns the largest objectness of the anchors at every position, and a little more for background.
+
+    Nearly all positions are background; with equal weights they would outweigh all objects.
+    """
+    objectness: Tensor = predicted[..., 4].sigmoid().amax(dim=-1)
+    return BACKGROUND + objectness
 
 
 def _along_random(predicted: Float[Tensor, "N H W A K"], generator: torch.Generator) -> Tensor:
@@ -210,9 +219,7 @@ def _readers(model: DarknetModel, groups: Groups, watched: Mapping[int, _Watched
 class _Reading:
     """Reader that loses the channels of one group.
 
-    Attributes:
-        table: (slots, m) the channels it reads of every slot.
-        precision, kernel: of the channels not yet removed.
+    `table` has the m channels it reads of every slot; precision and kernel are of channels not yet removed.
     """
 
     table: Int[Tensor, "S m"]

@@ -30,9 +30,8 @@ from seyolo.pruning.groups.atoms import IntArray
 from seyolo.pruning.groups.blocks import settled
 from seyolo.pruning.groups.groups import Group
 from seyolo.pruning.importance.importance import FloatArray
-from seyolo.pruning.planning.limits import Latency, Limit, infeasible, limits_of
-from seyolo.pruning.planning.ranked import Ranked
-from seyolo.pruning.planning.widths import allowed_counts
+from seyolo.pruning.planning.limits import Latency, Limit, allowed_counts, infeasible, limits_of
+from seyolo.pruning.planning.prunable import Ranked
 
 PER_COST_EVENNESS = 2.0
 LEAST_SAVING = 1e-9
@@ -43,8 +42,7 @@ LEAST_SAVING = 1e-9
 class Ladder:
     """Counts that one group may keep, ascending, and the importance of its channels in order of rank.
 
-    `ranked` (num_channels,), evenness included, never rises; in a divided group the r-th best of every part
-    share a rank and the largest of their scores, since they are kept together.
+    `ranked` (num_channels,), evenness included, never rises.
     """
 
     steps: IntArray
@@ -69,11 +67,7 @@ def allocate(
 ) -> tuple[IntArray, ...]:
     """Returns the slots of each group to keep, ascending; none of a group in a removed block.
 
-    Args:
-        ranked: the dense network and the scores of its channels.
-        budgets: all of them hold in the result.
-        options: decide which channels may be removed; without evenness it is 0.
-        latency: of each backend in a budget.
+    All budgets hold in the result. Without an evenness in the options it is 0.
 
     Raises:
         BudgetError: a budget cannot be met, with the reasons and the nearest that can; or nothing can be
@@ -117,12 +111,15 @@ def _prices(limits: Sequence[Limit], widths: IntArray, steps: Sequence[IntArray]
 
 
 def _ladder(group: Group, scores: FloatArray, steps: IntArray, evenness: float) -> Ladder:
-    """Returns the ladder of a group that may keep any of `steps` channels."""
+    """Returns the ladder of a group that may keep any of `steps` channels.
+
+    The r-th best of every part share a rank and the largest of their scores: they are kept together.
+    """
     num_parts = group.num_parts
     by_part = -np.sort(-np.stack([scores[group.parts == part] for part in range(num_parts)]), axis=1)
     best = by_part.max(axis=0)
     rank = np.arange(1, len(best) + 1)
-    return Ladder(steps, np.repeat(best * (len(best) / rank) ** evenness, num_parts))
+    return Ladder(steps, np.repeat(best * (len(best) / rank) ** evenness, num_parts))  # s_r (n / r)^e
 
 
 def _by_threshold(ladders: Sequence[Ladder], limits: Sequence[Limit], floors: IntArray) -> IntArray:

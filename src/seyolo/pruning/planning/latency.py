@@ -27,7 +27,7 @@ import numpy as np
 import onnx
 from scipy.optimize import nnls
 
-from seyolo.checkpoint import Checkpoint, write_checkpoint
+from seyolo.checkpoint import Checkpoint
 from seyolo.darknet.graph import shapes
 from seyolo.darknet.sections import Convolutional
 from seyolo.errors import BackendError
@@ -39,18 +39,18 @@ from seyolo.pruning.cutting.cut import cut
 from seyolo.pruning.groups.atoms import IntArray
 from seyolo.pruning.groups.blocks import settled
 from seyolo.pruning.groups.groups import keep_masks
-from seyolo.pruning.groups.layer_channels import LayerChannels
 from seyolo.pruning.importance.importance import FloatArray
+from seyolo.pruning.planning.limits import steps_of
 from seyolo.pruning.planning.prunable import PrunableNetwork
-from seyolo.pruning.planning.widths import steps_of
 from seyolo.runtime.benchmark import benchmark
 from seyolo.runtime.choice import open_backend
 from seyolo.runtime.protocol import Backend
-from seyolo.torchnet.build import DarknetModel, from_checkpoint, to_checkpoint
+from seyolo.torchnet.build import DarknetModel, from_checkpoint
 
 NUM_CUTS = 57
 REPEATS = 7
 VECTOR_WIDTHS = (1, 4, 8, 16)
+ENDINGS = {"onnxruntime": ".onnx", "opencv": ".cfg", "torch": ".safetensors"}
 PACKAGES = {"onnxruntime": "onnxruntime", "opencv": "opencv-python-headless", "torch": "torch"}
 
 
@@ -64,12 +64,7 @@ class Cut:
 
 @dataclass
 class LatencyTable:
-    """Measured cuts of a network on one backend, and the model fitted to them.
-
-    Attributes:
-        prunable: the network at the size at which it was measured.
-        cuts: the measurements; the first is the dense network.
-    """
+    """Measured cuts of a network on one backend, the dense network first, and the model fitted to them."""
 
     prunable: PrunableNetwork
     cuts: list[Cut]
@@ -78,22 +73,20 @@ class LatencyTable:
     _vector: int = field(init=False)
 
     def __post_init__(self) -> None:
-        self._features = _Features(self.prunable)
-        self._fit()
-
-    def predict(self, counts: IntArray) -> float:
-        """Returns the milliseconds of one image with (groups,) kept channels."""
-        return float(self._features(counts, self._vector) @ self._coefficients)
-
-    def _fit(self) -> None:
         """Fits least squares of the relative error, at the vector width that explains the cuts best."""
+        self._features = _Features(self.prunable)
         ms = np.array([cut.ms for cut in self.cuts])
         best = np.inf
         for vector in VECTOR_WIDTHS:
             rows = np.array([self._features(np.array(cut.counts), vector) for cut in self.cuts])
+            # min |(X / t) w - 1|², w >= 0: the relative error of X w against milliseconds t
             coefficients, residual = nnls(rows / ms[:, None], np.ones(len(ms)))
             if residual < best:
                 best, self._coefficients, self._vector = residual, coefficients, vector
+
+    def predict(self, counts: IntArray) -> float:
+        """Returns the milliseconds of one image with (groups,) kept channels."""
+        return float(self._features(counts, self._vector) @ self._coefficients)
 
 
 class _Features:
@@ -101,13 +94,11 @@ class _Features:
 
     def __init__(self, prunable: PrunableNetwork) -> None:
         network = prunable.network
-        self._channels = LayerChannels(network, prunable.groups, prunable.blocks)
-        self._cells = np.array(
-            [output.height * output.width for output in shapes(network, *prunable.size_hw)]
-        )
+        self._costs = prunable.costs
+        self._cells = np.array([output.height * output.width for output in shapes(network)])
         sections = [(i, layer) for i, layer in enumerate(network.layers) if isinstance(layer, Convolutional)]
         self._convolutions = np.array([index for index, _ in sections])
-        read = self._channels.dense_read[self._convolutions].tolist()
+        read = self._costs.dense_read[self._convolutions].tolist()
         self._depthwise = np.array([s.is_depthwise(n) for (_, s), n in zip(sections, read, strict=True)])
         self._divisor = np.array([section.groups for _, section in sections])
         self._area = np.array([section.size**2 for _, section in sections])
@@ -118,9 +109,9 @@ class _Features:
         self._num_kinds = len(kinds)
 
     def __call__(self, counts: IntArray, vector: int) -> FloatArray:
-        alive, written = self._channels.alive(counts), self._channels.written(counts)
+        alive, written = self._costs.alive(counts), self._costs.written(counts)
         here = self._convolutions
-        read = _rounded(self._channels.read(counts)[here] / self._divisor, vector)
+        read = _rounded(self._costs.read(counts)[here] / self._divisor, vector)
         read = np.where(self._depthwise, 1, read)
         padded = read * _rounded(written[here], vector) * self._area * alive[here]
         values = written * self._cells * alive
@@ -150,7 +141,6 @@ def latency_table(
         backend: `onnxruntime`, `opencv` or `torch`.
         prunable: the groups and blocks of the network, where they are known.
         multiple: of the channels of the cuts to measure, as in `CutOptions`.
-        progress: receives the progress of the measurement.
 
     Raises:
         BackendError: the backend is not installed or does not run this network.
@@ -239,16 +229,12 @@ def measure(files: Sequence[Checkpoint], backend: str, repeats: int) -> list[flo
 
 def _open(model: DarknetModel, backend: str, stem: Path) -> Backend:
     """Opens a model on a backend, from a file of its format; `stem` is the path without an ending."""
-    net = model.network.net
+    path = stem.with_suffix(ENDINGS[backend])
     if backend == "onnxruntime":
-        path = stem.with_suffix(".onnx")
+        net = model.network.net
         onnx.save(describe_onnx(model, (net.height, net.width)), str(path))
-    elif backend == "opencv":
-        path = stem.with_suffix(".cfg")
-        save(model, path)
     else:
-        path = stem.with_suffix(".safetensors")
-        write_checkpoint(path, to_checkpoint(model))
+        save(model, path)
     opened = open_backend(path)
     if opened.name != backend:
         raise BackendError(f"latency on {backend}: this {backend} does not run {model.network.source}")

@@ -30,10 +30,7 @@ def meet_latency(planner: Planner, budgets: Sequence[Budget], latency: LatencyBu
     faster as it has to be; one that is over 10 % faster than it has to be is made wider, once. Of the
     networks that meet the budget the slowest is taken: it keeps most.
 
-    Args:
-        planner: of the dense network; its `progress` receives a message for every round.
-        budgets: all budgets.
-        latency: one of them.
+    `latency` is one of the budgets; the planner's `progress` receives a message for every round.
 
     Raises:
         BudgetError: a budget cannot be met by prediction, or is not met by measurement after all rounds, with
@@ -51,9 +48,8 @@ def meet_latency(planner: Planner, budgets: Sequence[Budget], latency: LatencyBu
         if LOOSE <= load <= 1 or (load < LOOSE and loosened):
             break
         loosened = loosened or load < LOOSE
-        target = LatencyBudget(
-            AIM * plan.latency_ms[latency.backend] / load, is_share=False, backend=latency.backend
-        )
+        aim_ms = AIM * plan.latency_ms[latency.backend] / load
+        target = LatencyBudget(aim_ms, is_share=False, backend=latency.backend)
     met = [plan for plan in tried if _load(plan, latency) <= 1]
     if not met:
         raise BudgetError(_not_met(tried, latency))
@@ -75,7 +71,7 @@ def _next_plan(planner: Planner, budgets: Sequence[Budget], tried: Sequence[Plan
 
 
 def _load(plan: Plan, budget: LatencyBudget) -> float:
-    """Returns the measured milliseconds as a share of the limit."""
+    """Returns measured milliseconds / limit."""
     return plan.measured_ms[budget.backend] / budget.limit(plan.dense_ms[budget.backend])
 
 

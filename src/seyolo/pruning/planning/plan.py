@@ -20,8 +20,8 @@ from seyolo.options.cut import DEFAULT_CUT, CutOptions
 from seyolo.pruning.groups.atoms import BoolArray, IntArray
 from seyolo.pruning.groups.blocks import Block
 from seyolo.pruning.groups.groups import Group, keep_masks
-from seyolo.pruning.planning.prunable import PrunableNetwork, fingerprint
-from seyolo.pruning.planning.widths import FLOOR
+from seyolo.pruning.planning.limits import FLOOR
+from seyolo.pruning.planning.prunable import PrunableNetwork
 
 
 class GroupCut(TypedDict):
@@ -52,16 +52,13 @@ class Plan:
     """All that a cut does to a network, and what it costs before and after.
 
     Attributes:
-        params, macs: of the pruned network, exact, MACs at `input_size`.
-        dense_params, dense_macs: of the dense network.
+        params, macs, dense_params, dense_macs: of the pruned and the dense network, MACs at `input_size`.
         input_size: (height, width) in pixels.
         groups: every group that is not fixed.
         widths: every convolution; one that is removed with its block has 0 after.
         blocks_removed: indices of the shortcuts whose whole residual block is removed.
         budget: the limits as text.
-        scope: `all` or `plain`.
-        multiple: kept counts are multiples of this.
-        evenness: as in `CutOptions`.
+        scope, multiple, evenness: as in `CutOptions`.
         importance: name of the importance that ranked the channels.
         fingerprint: of the dense network.
         latency_ms: predicted milliseconds of an image, per backend with a latency model.
@@ -131,10 +128,9 @@ class Plan:
         Raises:
             PlanError: the plan is for another network, or was edited into something impossible.
         """
-        if self.fingerprint != fingerprint(network):
-            raise another_network(network)
+        prunable = PrunableNetwork(network)
+        _check_same(self, prunable)
         if self._masks is None:
-            prunable = PrunableNetwork(network)
             self.carry(kept_masks(prunable, kept_slots(self, prunable), self.blocks_removed))
         assert self._masks is not None
         return self._masks
@@ -158,11 +154,8 @@ def counted_plan(
 ) -> Plan:
     """Returns the plan that keeps given channels, with their cost and masks.
 
-    Args:
-        prunable: the dense network.
-        kept: per group the indices of the slots to keep; none of a group in a removed block.
-        options: scope, multiple and evenness are written into the plan.
-        budget, importance: as in `Plan`.
+    `kept` are per group the indices of the slots to keep, none of a group in a removed block. Of the options
+    scope, multiple and evenness are written into the plan.
     """
     costs = prunable.costs
     counts = np.array([len(slots) for slots in kept])
@@ -179,7 +172,11 @@ def counted_plan(
             for group, slots in zip(prunable.groups.groups, kept, strict=True)
             if not group.fixed
         ),
-        widths=_widths(prunable.network, masks),
+        widths=tuple(
+            Width(layer=index, before=section.filters, after=int(masks[index].sum()))
+            for index, section in enumerate(prunable.network.layers)
+            if isinstance(section, Convolutional)
+        ),
         blocks_removed=blocks_removed,
         budget=budget,
         scope=options.scope,
@@ -216,27 +213,8 @@ def _group_cut(group: Group, kept: IntArray) -> GroupCut:
     return GroupCut(layers=list(group.layers), kept=first[kept].tolist(), removed=first[removed].tolist())
 
 
-def _widths(network: Network, masks: Masks) -> tuple[Width, ...]:
-    return tuple(
-        Width(layer=index, before=section.filters, after=int(masks[index].sum()))
-        for index, section in enumerate(network.layers)
-        if isinstance(section, Convolutional)
-    )
-
-
-def another_network(network: Network) -> PlanError:
-    """Returns the error of a plan for another network."""
-    return PlanError(f"the plan is for another network than {network.source}; make a new plan for it")
-
-
 def kept_masks(prunable: PrunableNetwork, kept: Sequence[IntArray], blocks_removed: Sequence[int]) -> Masks:
-    """Returns per layer (C,): True for the output channels to keep; all False in a removed block.
-
-    Args:
-        prunable: the dense network.
-        kept: per group the indices of the slots to keep; all of them in groups of removed blocks.
-        blocks_removed: the shortcuts whose whole residual block is removed.
-    """
+    """Returns per layer (C,): True for the output channels to keep; all False in a removed block."""
     # The shortcut of a removed block stands for its trunk, so its channels are kept.
     inside = {
         layer
@@ -255,8 +233,7 @@ def kept_slots(plan: Plan, prunable: PrunableNetwork) -> list[IntArray]:
     Raises:
         PlanError: the plan is for another network, or was edited into something impossible.
     """
-    if plan.fingerprint != prunable.fingerprint:
-        raise another_network(prunable.network)
+    _check_same(plan, prunable)
     removed = {layer for block in _removed_blocks(plan, prunable.blocks) for layer in block.layers}
     groups = prunable.groups.groups
     num_free = sum(not group.fixed for group in groups)
@@ -267,6 +244,12 @@ def kept_slots(plan: Plan, prunable: PrunableNetwork) -> list[IntArray]:
         np.arange(group.num_channels) if group.fixed else _kept_of_group(group, next(cuts), removed)
         for group in groups
     ]
+
+
+def _check_same(plan: Plan, prunable: PrunableNetwork) -> None:
+    if plan.fingerprint != prunable.fingerprint:
+        source = prunable.network.source
+        raise PlanError(f"the plan is for another network than {source}; make a new plan for it")
 
 
 def _removed_blocks(plan: Plan, blocks: Sequence[Block]) -> list[Block]:

@@ -21,10 +21,9 @@ from seyolo.pruning.importance.importance import Importance
 from seyolo.pruning.planning.allocate import allocate, with_evenness
 from seyolo.pruning.planning.latency import LatencyTable, latency_table, measure
 from seyolo.pruning.planning.latency_budget import meet_latency
+from seyolo.pruning.planning.limits import prunable_groups
 from seyolo.pruning.planning.plan import Plan, counted_plan
-from seyolo.pruning.planning.prunable import PrunableNetwork
-from seyolo.pruning.planning.ranked import Ranked
-from seyolo.pruning.planning.widths import prunable_groups
+from seyolo.pruning.planning.prunable import PrunableNetwork, Ranked
 from seyolo.torchnet.build import DarknetModel, from_checkpoint, to_checkpoint
 
 REPEATS = 30
@@ -41,7 +40,6 @@ class Planner:
         options: decide which channels may be removed.
         importance: ranks the channels; by default the built-in one of the options that needs no images.
         latency: latency models at hand, by backend; every plan is predicted and measured on these, too.
-        progress: receives the progress of measurements.
 
     Raises:
         UsageError: an importance that needs images.
@@ -112,18 +110,13 @@ class Planner:
         provenance = {**self._dense.provenance, "pruned": {"budget": plan.budget, "scope": plan.scope}}
         result = from_checkpoint(replace(self._cut(plan), provenance=provenance))
         layer_map = remove_blocks(self._dense.network, plan.blocks_removed).layer_map
-        trained = {name: p.requires_grad for name, p in self._model.named_parameters()}
-        moved = moved_state(trained, layer_map)
+        moved = moved_state({name: p.requires_grad for name, p in self._model.named_parameters()}, layer_map)
         for name, parameter in result.named_parameters():
             parameter.requires_grad_(moved[name])
         return result
 
     def predicted(self, budgets: Sequence[Budget]) -> Plan:
-        """Returns the plan that meets budgets, a latency by prediction.
-
-        Raises:
-            BudgetError: a budget cannot be met.
-        """
+        """Returns the plan that meets budgets, a latency by prediction; a `BudgetError` where none does."""
         options = with_evenness(self.options, self._ranked, budgets)
         plan = self._allocated(budgets, options)
         again = with_evenness(self.options, self._ranked, budgets, plan.macs / plan.dense_macs)
@@ -140,23 +133,17 @@ class Planner:
 
     @cached_property
     def _ranked(self) -> Ranked:
-        network, importance = self.network, self._importance
+        own, importance = self.network, self._importance
         was_training = self._model.training
-        scores = importance.scores(self._model, network.groups)
+        scores = importance.scores(self._model, own.groups)
         self._model.train(was_training)
-        return Ranked(
-            network.groups, scores, network.costs, network.blocks, importance.name, importance.per_cost
-        )
+        return Ranked(own.groups, scores, own.costs, own.blocks, importance.name, importance.per_cost)
 
     def _allocated(self, budgets: Sequence[Budget], options: CutOptions) -> Plan:
         latency = {backend: table.predict for backend, table in self.tables.items()}
-        plan = counted_plan(
-            self.network,
-            allocate(self._ranked, budgets, options, latency),
-            budget=",".join(map(str, budgets)),
-            options=options,
-            importance=self._ranked.importance,
-        )
+        kept = allocate(self._ranked, budgets, options, latency)
+        budget, importance = ",".join(map(str, budgets)), self._ranked.importance
+        plan = counted_plan(self.network, kept, options, budget, importance)
         return plan.changed(latency_ms=self._predictions(plan))
 
     def _at_size(self, file: Checkpoint) -> Network:
@@ -168,14 +155,11 @@ class Planner:
 
     def _make_tables(self, backends: Iterable[str]) -> None:
         """Measures the latency models that are missing."""
+        dense, multiple = replace(self._dense, network=self.network.network), self.options.multiple
         for backend in backends:
             if backend not in self.tables:
                 self.tables[backend] = latency_table(
-                    replace(self._dense, network=self.network.network),
-                    backend,
-                    self.network,
-                    multiple=self.options.multiple,
-                    progress=self.progress,
+                    dense, backend, self.network, multiple=multiple, progress=self.progress
                 )
 
     def _predictions(self, plan: Plan) -> dict[str, float]:

@@ -1,8 +1,9 @@
-"""A network with all that pruning derives from its graph, each derived once."""
+"""A network with all that pruning derives from its graph, each derived once, and ranked channels."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -10,6 +11,7 @@ from seyolo.darknet.cfg import Network
 from seyolo.darknet.sections import Net
 from seyolo.pruning.groups.blocks import Block, find_blocks
 from seyolo.pruning.groups.groups import Groups, find_groups
+from seyolo.pruning.importance.importance import FloatArray
 from seyolo.pruning.planning.cost_model import CostModel
 
 
@@ -37,11 +39,11 @@ class PrunableNetwork:
     @cached_property
     def costs(self) -> CostModel:
         """Parameters and MACs as functions of the kept channels."""
-        return CostModel(self.network, self.groups, self.size_hw, self.blocks)
+        return CostModel(self.network, self.groups, self.blocks)
 
     @cached_property
     def fingerprint(self) -> str:
-        """The fingerprint of the network, see `fingerprint`."""
+        """The fingerprint of the network."""
         return fingerprint(self.network)
 
 
@@ -50,3 +52,21 @@ def fingerprint(network: Network) -> str:
     layers = tuple(replace(section, extras=(), comments=(), notes=()) for section in network.layers)
     text = Network(Net(channels=network.net.channels), layers).to_cfg()
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass(frozen=True, eq=False)
+class Ranked:
+    """A network whose channels are ranked by an importance: all that allocation needs.
+
+    Attributes:
+        scores: per group (num_channels,) importance; a group with an infinite score is kept whole.
+        blocks: residual blocks that may be removed.
+        importance, per_cost: name and kind of the importance, as in `Importance`.
+    """
+
+    groups: Groups
+    scores: Sequence[FloatArray]
+    costs: CostModel
+    blocks: Sequence[Block] = ()
+    importance: str = "bn"
+    per_cost: bool = False

@@ -11,23 +11,22 @@ from dataclasses import replace
 import numpy as np
 
 from seyolo.darknet.sections import Cbam, Sam, ScaleChannels
-from seyolo.pruning.groups.atoms import BoolArray, IntArray, WalkBuilder
+from seyolo.pruning.groups.atoms import BoolArray, IntArray, Walk
 from seyolo.pruning.groups.rules.base import (
     ChannelRule,
     FloatArray,
     LayerFunctions,
     RuleTable,
     Tensors,
-    Unsliced,
     response,
     shifted,
 )
 
 
-class ProductRule(Unsliced[ScaleChannels | Sam]):
+class ProductRule(ChannelRule[ScaleChannels | Sam]):
     """Ties each factor to the channel it scales."""
 
-    def atoms(self, walk: WalkBuilder, section: ScaleChannels | Sam, read: Sequence[IntArray]) -> IntArray:
+    def atoms(self, walk: Walk, section: ScaleChannels | Sam, read: Sequence[IntArray]) -> IntArray:
         factors, features = read
         if isinstance(section, ScaleChannels) and section.scale_wh:
             walk.fix(factors)  # one factor per pixel for all channels
@@ -38,19 +37,16 @@ class ProductRule(Unsliced[ScaleChannels | Sam]):
     def constants(
         self, section: ScaleChannels | Sam, read: Sequence[FloatArray], layer: LayerFunctions
     ) -> FloatArray:
-        del section, layer
         return np.zeros_like(read[1])
 
 
 class CbamRule(ChannelRule[Cbam]):
     """Scales every channel by itself; the hidden units of the shared MLP are no atoms."""
 
-    def atoms(self, walk: WalkBuilder, section: Cbam, read: Sequence[IntArray]) -> IntArray:
-        del walk, section
+    def atoms(self, walk: Walk, section: Cbam, read: Sequence[IntArray]) -> IntArray:
         return read[0]
 
     def constants(self, section: Cbam, read: Sequence[FloatArray], layer: LayerFunctions) -> FloatArray:
-        del section, layer
         return np.zeros_like(read[0])
 
     def slim(self, section: Cbam, tensors: Tensors, read: BoolArray, kept: BoolArray) -> tuple[Cbam, Tensors]:
@@ -59,7 +55,6 @@ class CbamRule(ChannelRule[Cbam]):
         Of C channels the removed ones are zero: the mean over all is C'/C times the mean over the C' kept
         ones, and the maximum is at least zero, which is the section's `floor`.
         """
-        del kept
         channels = np.flatnonzero(read)
         spatial = tensors["spatial.weight"].copy()
         spatial[:, 0] *= len(channels) / len(read)
@@ -72,7 +67,6 @@ class CbamRule(ChannelRule[Cbam]):
         return replace(section, floor=section.floor or not read.all()), {**tensors, **sliced}
 
     def absorb(self, section: Cbam, tensors: Tensors, constant: FloatArray) -> Tensors:
-        del section
         # Both pooled vectors hold the constant itself, so the squeeze answers it exactly.
         added = response(tensors["squeeze.weight"], constant)
         return {"squeeze.bias": shifted(tensors["squeeze.bias"], added)}

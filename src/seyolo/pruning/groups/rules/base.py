@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seyolo.darknet.sections import Activation, Section, WeightsNormalization
-from seyolo.pruning.groups.atoms import BoolArray, IntArray, WalkBuilder
+from seyolo.pruning.groups.atoms import BoolArray, IntArray, Walk
 
 FloatArray = NDArray[np.float64]
 Tensors = Mapping[str, NDArray[Any]]
@@ -42,7 +42,7 @@ class ChannelRule(ABC, Generic[S]):
     """Passage of atoms, constants and kept channels through a section."""
 
     @abstractmethod
-    def atoms(self, walk: WalkBuilder, section: S, read: Sequence[IntArray]) -> IntArray:
+    def atoms(self, walk: Walk, section: S, read: Sequence[IntArray]) -> IntArray:
         """Returns the atoms of the output; notes on the walk which atoms are tied, split or fixed."""
 
     @abstractmethod
@@ -53,36 +53,25 @@ class ChannelRule(ABC, Generic[S]):
         on the image counts as 0.
         """
 
-    @abstractmethod
     def slim(self, section: S, tensors: Tensors, read: BoolArray, kept: BoolArray) -> tuple[S, Tensors]:
-        """Returns section and tensors with only the channels `read` of its first input and its own `kept`."""
+        """Returns section and tensors with only the channels `read` of its first input and its own `kept`.
 
-    @abstractmethod
-    def absorb(self, section: S, tensors: Tensors, constant: FloatArray) -> Tensors:
-        """Returns the tensors that change to add the constants of its first input's removed channels."""
-
-
-class Unsliced(ChannelRule[S]):
-    """Rule of a section that is the same for any number of channels."""
-
-    def slim(self, section: S, tensors: Tensors, read: BoolArray, kept: BoolArray) -> tuple[S, Tensors]:
-        del read, kept
+        By default both are the same for any number of channels.
+        """
         return section, tensors
 
     def absorb(self, section: S, tensors: Tensors, constant: FloatArray) -> Tensors:
-        del section, tensors, constant
+        """Returns the tensors that change to add the constants of its first input's removed channels."""
         return {}
 
 
-class Passing(Unsliced[S]):
+class Passing(ChannelRule[S]):
     """Rule of a section whose output channels are those in front, each on its own, constants included."""
 
-    def atoms(self, walk: WalkBuilder, section: S, read: Sequence[IntArray]) -> IntArray:
-        del walk, section
+    def atoms(self, walk: Walk, section: S, read: Sequence[IntArray]) -> IntArray:
         return read[0]
 
     def constants(self, section: S, read: Sequence[FloatArray], layer: LayerFunctions) -> FloatArray:
-        del section, layer
         return read[0]
 
 

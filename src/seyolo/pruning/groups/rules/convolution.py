@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from seyolo.darknet.sections import Convolutional
-from seyolo.pruning.groups.atoms import BoolArray, IntArray, WalkBuilder
+from seyolo.pruning.groups.atoms import BoolArray, IntArray, Walk
 from seyolo.pruning.groups.rules.base import (
     ChannelRule,
     FloatArray,
@@ -23,7 +23,7 @@ from seyolo.pruning.groups.rules.base import (
 class ConvolutionRule(ChannelRule[Convolutional]):
     """A depthwise convolution ties its channels to those it reads; groups keep equally many channels each."""
 
-    def atoms(self, walk: WalkBuilder, section: Convolutional, read: Sequence[IntArray]) -> IntArray:
+    def atoms(self, walk: Walk, section: Convolutional, read: Sequence[IntArray]) -> IntArray:
         made = walk.make(section.filters)
         if section.is_depthwise(len(read[0])):
             walk.tie(np.repeat(read[0], section.filters // len(read[0])), made)
@@ -35,7 +35,6 @@ class ConvolutionRule(ChannelRule[Convolutional]):
     def constants(
         self, section: Convolutional, read: Sequence[FloatArray], layer: LayerFunctions
     ) -> FloatArray:
-        del read
         if not section.batch_normalize:
             return np.zeros(section.filters)  # no scale that could be zero: it depends on the image
         return layer.activate(section.activation, layer.tensors["bn.bias"].astype(np.float64))

@@ -7,29 +7,27 @@ from collections.abc import Sequence
 import numpy as np
 
 from seyolo.darknet.sections import Route, Shortcut
-from seyolo.pruning.groups.atoms import BoolArray, IntArray, WalkBuilder
-from seyolo.pruning.groups.rules.base import FloatArray, LayerFunctions, RuleTable, Tensors, Unsliced
+from seyolo.pruning.groups.atoms import BoolArray, IntArray, Walk
+from seyolo.pruning.groups.rules.base import ChannelRule, FloatArray, LayerFunctions, RuleTable, Tensors
 
 
-class RouteRule(Unsliced[Route]):
+class RouteRule(ChannelRule[Route]):
     """Concatenates; the parts of a split keep equally many channels each."""
 
-    def atoms(self, walk: WalkBuilder, section: Route, read: Sequence[IntArray]) -> IntArray:
+    def atoms(self, walk: Walk, section: Route, read: Sequence[IntArray]) -> IntArray:
         if section.groups > 1:
             for vector in read:
                 walk.split(vector, section.groups)
         return np.concatenate([np.split(vector, section.groups)[section.group_id] for vector in read])
 
     def constants(self, section: Route, read: Sequence[FloatArray], layer: LayerFunctions) -> FloatArray:
-        del layer
         return np.concatenate([np.split(vector, section.groups)[section.group_id] for vector in read])
 
 
-class ShortcutRule(Unsliced[Shortcut]):
+class ShortcutRule(ChannelRule[Shortcut]):
     """Ties the first min(c) channels of what it adds."""
 
-    def atoms(self, walk: WalkBuilder, section: Shortcut, read: Sequence[IntArray]) -> IntArray:
-        del section
+    def atoms(self, walk: Walk, section: Shortcut, read: Sequence[IntArray]) -> IntArray:
         for other in read[1:]:
             width = min(len(read[0]), len(other))
             walk.tie(read[0][:width], other[:width])
@@ -49,7 +47,6 @@ class ShortcutRule(Unsliced[Shortcut]):
     def slim(
         self, section: Shortcut, tensors: Tensors, read: BoolArray, kept: BoolArray
     ) -> tuple[Shortcut, Tensors]:
-        del kept
         if section.weights_type != "per_channel":
             return section, tensors
         return section, {"weights": tensors["weights"][:, read]}

@@ -7,21 +7,20 @@ from collections.abc import Sequence
 import numpy as np
 
 from seyolo.darknet.sections import AvgPool, LocalAvgPool, MaxPool
-from seyolo.pruning.groups.atoms import IntArray, WalkBuilder
+from seyolo.pruning.groups.atoms import IntArray, Walk
 from seyolo.pruning.groups.rules.base import FloatArray, LayerFunctions, Passing, RuleTable
 
 
 class MaxPoolRule(Passing[MaxPool]):
     """A maximum over channels fixes the channels it reads."""
 
-    def atoms(self, walk: WalkBuilder, section: MaxPool, read: Sequence[IntArray]) -> IntArray:
+    def atoms(self, walk: Walk, section: MaxPool, read: Sequence[IntArray]) -> IntArray:
         if not section.maxpool_depth:
             return read[0]
         walk.fix(read[0])
         return read[0][: section.out_channels]
 
     def constants(self, section: MaxPool, read: Sequence[FloatArray], layer: LayerFunctions) -> FloatArray:
-        del layer
         return np.zeros(section.out_channels) if section.maxpool_depth else read[0]
 
 

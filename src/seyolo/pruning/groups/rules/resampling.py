@@ -7,43 +7,37 @@ from collections.abc import Sequence
 import numpy as np
 
 from seyolo.darknet.sections import Reorg, Reorg3d, Upsample
-from seyolo.pruning.groups.atoms import IntArray, WalkBuilder
-from seyolo.pruning.groups.rules.base import FloatArray, LayerFunctions, Passing, RuleTable, Unsliced
+from seyolo.pruning.groups.atoms import IntArray, Walk
+from seyolo.pruning.groups.rules.base import ChannelRule, FloatArray, LayerFunctions, Passing, RuleTable
 
 
 class UpsampleRule(Passing[Upsample]):
     """Channels pass one by one, times `scale`."""
 
     def constants(self, section: Upsample, read: Sequence[FloatArray], layer: LayerFunctions) -> FloatArray:
-        del layer
         return read[0] * section.scale
 
 
-class Reorg3dRule(Unsliced[Reorg3d]):
+class Reorg3dRule(ChannelRule[Reorg | Reorg3d]):
     """The channels in front, once for each position in the block."""
 
-    def atoms(self, walk: WalkBuilder, section: Reorg3d, read: Sequence[IntArray]) -> IntArray:
-        del walk
+    def atoms(self, walk: Walk, section: Reorg | Reorg3d, read: Sequence[IntArray]) -> IntArray:
         return np.tile(read[0], section.stride**2)
 
-    def constants(self, section: Reorg3d, read: Sequence[FloatArray], layer: LayerFunctions) -> FloatArray:
-        del layer
+    def constants(
+        self, section: Reorg | Reorg3d, read: Sequence[FloatArray], layer: LayerFunctions
+    ) -> FloatArray:
         return np.tile(read[0], section.stride**2)
 
 
-class ReorgRule(Unsliced[Reorg]):
+class ReorgRule(Reorg3dRule):
     """s² neighbours in the order of the channels are mixed in s⁴ output channels, so they are tied."""
 
-    def atoms(self, walk: WalkBuilder, section: Reorg, read: Sequence[IntArray]) -> IntArray:
-        area = section.stride**2
-        neighbours = read[0].reshape(-1, area)
+    def atoms(self, walk: Walk, section: Reorg | Reorg3d, read: Sequence[IntArray]) -> IntArray:
+        neighbours = read[0].reshape(-1, section.stride**2)
         for column in neighbours.T[1:]:
             walk.tie(neighbours[:, 0], column)
-        return np.tile(read[0], area)
-
-    def constants(self, section: Reorg, read: Sequence[FloatArray], layer: LayerFunctions) -> FloatArray:
-        del layer
-        return np.tile(read[0], section.stride**2)
+        return super().atoms(walk, section, read)
 
 
 RULES: RuleTable = {Upsample: UpsampleRule(), Reorg: ReorgRule(), Reorg3d: Reorg3dRule()}

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from seyolo.darknet.sections import Detection, Dropout, Implicit, Region, Yolo
-from seyolo.pruning.groups.atoms import BoolArray, IntArray, WalkBuilder
+from seyolo.pruning.groups.atoms import BoolArray, IntArray, Walk
 from seyolo.pruning.groups.rules.base import (
     ChannelRule,
     FloatArray,
@@ -16,42 +16,32 @@ from seyolo.pruning.groups.rules.base import (
     Passing,
     RuleTable,
     Tensors,
-    Unsliced,
 )
 
 
 class ImplicitRule(ChannelRule[Implicit]):
     """It makes its own channels and takes nothing from the layer in front."""
 
-    def atoms(self, walk: WalkBuilder, section: Implicit, read: Sequence[IntArray]) -> IntArray:
-        del read
+    def atoms(self, walk: Walk, section: Implicit, read: Sequence[IntArray]) -> IntArray:
         return walk.make(section.filters)
 
     def constants(self, section: Implicit, read: Sequence[FloatArray], layer: LayerFunctions) -> FloatArray:
-        del read, layer
         return np.zeros(section.filters)
 
     def slim(
         self, section: Implicit, tensors: Tensors, read: BoolArray, kept: BoolArray
     ) -> tuple[Implicit, Tensors]:
-        del read
         return replace(section, filters=int(kept.sum())), {"weights": tensors["weights"][kept]}
 
-    def absorb(self, section: Implicit, tensors: Tensors, constant: FloatArray) -> Tensors:
-        del section, tensors, constant
-        return {}
 
-
-class DetectionRule(Unsliced[Detection]):
+class DetectionRule(ChannelRule[Detection]):
     """The channels that a detection reads are fixed."""
 
-    def atoms(self, walk: WalkBuilder, section: Detection, read: Sequence[IntArray]) -> IntArray:
-        del section
+    def atoms(self, walk: Walk, section: Detection, read: Sequence[IntArray]) -> IntArray:
         walk.fix(read[0])
         return read[0]
 
     def constants(self, section: Detection, read: Sequence[FloatArray], layer: LayerFunctions) -> FloatArray:
-        del section, layer
         return np.zeros_like(read[0])
 
 

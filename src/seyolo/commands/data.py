@@ -1,0 +1,149 @@
+"""`seyolo data`: data sets converted, drawn, checked, and their anchor boxes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from seyolo.commands.output import STDOUT, Json, check_target, print_readable, remark, show, table
+from seyolo.data.anchors import dataset_box_sizes, kmeans_anchors
+from seyolo.data.check import check_dataset
+from seyolo.data.datasets import load_dataset
+from seyolo.data.labels import Problem
+from seyolo.data.oxford.convert import convert
+from seyolo.data.synthetic.dataset import write_dataset
+from seyolo.errors import DataError
+from seyolo.progress import console_progress
+
+
+def oxford(
+    source: Path, out: Path, /, *, split: Literal["official", "reference"] = "official", json: Json = None
+) -> None:
+    """Convert the Oxford Hand data set, a folder or the archive.
+
+    Args:
+        source: the folder hand_dataset or the archive hand_dataset.tar.gz.
+        out: a folder that does not exist yet.
+        split: official keeps train, val and test; reference trains on train and val, and test is val, too.
+        json: write the counts here as JSON, too; - is stdout.
+    """
+    check_target(json)
+    report = convert(source, out, split)
+    show(report.to_dict(), table(report.rows()), json)
+    for warning in report.warnings:
+        remark(f"warning: {warning}")
+    remark(f"wrote {out / 'data.yaml'}")
+
+
+def synth(
+    out: Path,
+    /,
+    *,
+    train: int = 400,
+    val: int = 80,
+    test: int = 120,
+    size: int = 320,
+    min_size: int | None = None,
+    seed: int = 0,
+    json: Json = None,
+) -> None:
+    """Draw a data set of synthetic hands.
+
+    Args:
+        out: a folder that does not exist yet.
+        train: images to train on.
+        val: images to choose checkpoints on.
+        test: images to judge by.
+        size: longest side of an image in pixels.
+        min_size: shortest side; by default images are square and of one size.
+        seed: the same seed draws the same images.
+        json: write what was drawn here as JSON, too; - is stdout.
+    """
+    check_target(json)
+    with console_progress().task("drawing", train + val + test) as advance:
+        path = write_dataset(
+            out,
+            num_train=train,
+            num_val=val,
+            num_test=test,
+            size_px=(size if min_size is None else min_size, size),
+            seed=seed,
+            progress=lambda done, total: advance(1, ""),
+        )
+    value = {"data": str(path), "train": train, "val": val, "test": test, "seed": seed}
+    show(value, f"drew {train + val + test} images: {path}", json)
+
+
+def check(data: Path, /, *, json: Json = None) -> None:
+    """Look through a data set: counts, and everything that is wrong; exit code 2 if anything is.
+
+    Args:
+        data: a data.yaml, Darknet .data, COCO .json or VOC folder.
+        json: write the report here as JSON, too; - is stdout.
+    """
+    check_target(json)
+    report = check_dataset(load_dataset(data))
+    show(report.to_dict(), table(_figures(report.rows())), json)
+    if json != STDOUT and report.problems:
+        print_readable("\n".join(map(_line, report.problems)))
+    if report.problems:
+        count = "one problem" if len(report.problems) == 1 else f"{len(report.problems)} problems"
+        raise DataError(f"{data}: {count}; mend the files listed")
+
+
+def _line(problem: Problem) -> str:
+    place = f"{problem.file}:{problem.line}" if problem.line else str(problem.file)
+    return f"{place}: {problem.text.removeprefix(f'{place}: ')}"
+
+
+def _figures(rows: Sequence[dict[str, object]]) -> list[dict[str, object]]:
+    """Returns a row per figure and a column per split: a terminal has too few columns for all figures."""
+    names = dict.fromkeys(key for row in rows for key in row if key != "split")
+    return [
+        {"": name.replace("_", " "), **{str(row["split"]): _text(row.get(name, "–")) for row in rows}}
+        for name in names
+    ]
+
+
+def _text(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {number:,}" for key, number in value.items())
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def anchors(
+    data: Path,
+    /,
+    *,
+    size: int = 416,
+    num: int = 9,
+    split: str = "train",
+    seed: int = 0,
+    json: Json = None,
+) -> None:
+    """Anchor boxes for a data set, by k-means on IoU.
+
+    Args:
+        data: a data.yaml, Darknet .data, COCO .json or VOC folder.
+        size: side of the square input in pixels.
+        num: how many: 9 for yolov3, 6 for yolov3-tiny.
+        split: whose boxes are looked at.
+        seed: of the starting points.
+        json: write the result here as JSON, too; - is stdout.
+    """
+    check_target(json)
+    boxes = dataset_box_sizes(load_dataset(data).split(split), (size, size))
+    found = kmeans_anchors(boxes, num, np.random.default_rng(seed))
+    value = {
+        "anchors": [[round(side, 2) for side in pair] for pair in found.sizes_wh.tolist()],
+        "mean_iou": found.mean_iou,
+        "num_boxes": len(boxes),
+        "size": size,
+    }
+    readable = (
+        f"anchors={found.to_cfg()}\nmean IoU {found.mean_iou:.3f} over {len(boxes):,} boxes at {size} px"
+    )
+    show(value, readable, json)
