@@ -17,7 +17,7 @@ from seyolo.data.batches.training import TrainingBatch
 from seyolo.data.datasets import Dataset
 from seyolo.errors import DataError, TrainingError
 from seyolo.torchnet.build import DarknetModel, from_checkpoint
-from seyolo.torchnet.cudnn import tried_kernels
+from seyolo.torchnet.device import tried_kernels
 from seyolo.training.config import TrainConfig
 from seyolo.training.distillation import Distillation
 from seyolo.training.distributed import ComputedByLeader, Team, current_team

@@ -107,7 +107,7 @@ def run_slim(
 ) -> SlimResults:
     """Trains, prunes, fine-tunes, evaluates, exports and reports.
 
-    The options have model, epochs and places of attention filled in. With `resume` the run in the folder goes
+    The options have model, epochs and sites of attention filled in. With `resume` the run in the folder goes
     on; its controls keep their rows beside new ones.
 
     Raises:
@@ -141,7 +141,7 @@ def run_slim(
 
 
 def _resolved(options: SlimOptions) -> SlimOptions:
-    """Returns the options with model, places of attention and epochs of dense training filled in.
+    """Returns the options with model, sites of attention and epochs of dense training filled in.
 
     Raises:
         UsageError: no dense training of weights that are not trained.
