@@ -31,11 +31,10 @@ from seyolo.torchnet.build import DarknetModel, from_checkpoint
 from seyolo.training.config import TrainConfig
 from seyolo.training.distillation import Distillation, check_teacher
 from seyolo.training.distributed import on_leader
-from seyolo.training.environment import keep_command
 from seyolo.training.loop import TrainResult, first_batch
 from seyolo.training.loop import train as run_train
 from seyolo.training.prepare import starting_model
-from seyolo.training.run_folder import can_resume
+from seyolo.training.run_folder import can_resume, keep_command
 from seyolo.training.sparsity import PUBLISHED_STRENGTH, Sparsity, make_sparsity
 from seyolo.training.trackers import Monitor, OpenTracker, TrackerName, chosen_tracker
 from seyolo.training.validation import validation_splits
