@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar, cast
 
-from seyolo.darknet.placement import Place
+from seyolo.darknet.placement import Site
 from seyolo.errors import UsageError
 from seyolo.opening.description import CHECKPOINT, Attention, describe, gates_of
 from seyolo.options.slim import SlimOptions
@@ -47,9 +47,9 @@ def chosen_model(options: Options) -> Options:
 
 
 def with_places(options: Options) -> Options:
-    """Returns the options with the places where attention is attached, by default those of the model."""
+    """Returns the options with the sites where attention is attached, by default those of the model."""
     gates = attention_of(options)
-    return options if gates is None else replace(options, at=cast("tuple[Place, ...]", gates.at))
+    return options if gates is None else replace(options, at=cast("tuple[Site, ...]", gates.at))
 
 
 def attention_of(options: SlimOptions | TrainOptions) -> Attention | None:
