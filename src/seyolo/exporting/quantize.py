@@ -1,4 +1,4 @@
-"""Int8 by static calibration: the graph of `translate.py` with convolutions in bytes.
+"""Int8 by static calibration: the graph of `translate` with convolutions in bytes.
 
 Kernels become signed bytes with a scale per output channel, activations unsigned bytes with a range measured
 on a calibration set. These layers remain float32:
