@@ -17,10 +17,7 @@ Row = Mapping[str, Any]
 
 
 class Journal:
-    """An append-only file of rows.
-
-    Args:
-        path: of the file, which is created where it is missing.
+    """An append-only file of rows, created where it is missing.
 
     Raises:
         OSError: the file cannot be written; the error names `path`.

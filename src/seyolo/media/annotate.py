@@ -18,8 +18,7 @@ from jaxtyping import Float, Float32, Int64, UInt8
 from seyolo.errors import UsageError
 from seyolo.letterbox import letterbox
 
-Colour = tuple[int, int, int]
-"""Blue, green, red, 0 to 255."""
+Colour = tuple[int, int, int]  # blue, green, red, 0 to 255
 
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 BLACK: Colour = (0, 0, 0)

@@ -115,11 +115,7 @@ def guillotine(whole: Tile, num_tiles: int, generator: Generator) -> tuple[Tile,
 def compose(
     images: Sequence[Image], layout: Layout, recipe: Augmentation, generator: Generator
 ) -> tuple[UInt8[np.ndarray, "s s 3"], Float32[np.ndarray, "m 5"]]:
-    """Draws one source image into each tile of the layout.
-
-    Returns:
-        The BGR training image, and its targets: class id, centre x, centre y, width, height in pixels.
-    """
+    """Draws a source image into each tile; returns BGR, and rows of class id, cx, cy, w, h in pixels."""
     canvas = np.full((layout.size_px, layout.size_px, 3), PAD_GREY, dtype=np.uint8)
     targets = []
     for image, tile in zip(images, layout.tiles, strict=True):

@@ -29,10 +29,8 @@ from seyolo.errors import DataError
 from seyolo.media.ahead import in_background
 from seyolo.options.augmentation import Augmentation
 
-PREFETCH = 4
-"""Number of batches that may be ready or in work, at least one per thread."""
-CACHE_BYTES = 3 << 30
-"""Memory for decoded images, see `ImageCache`."""
+PREFETCH = 4  # number of batches that may be ready or in work, at least one per thread
+CACHE_BYTES = 3 << 30  # memory for decoded images, see `ImageCache`
 SHARED_MEMORY = Path("/dev/shm")
 BATCHES_SHARED = 4
 """Batches in shared memory per process: two ready, one in work, and space for a larger size."""

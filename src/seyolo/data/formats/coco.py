@@ -23,7 +23,8 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeGuard
 
 from seyolo.data.formats.coco_layout import find_splits, image_folders
-from seyolo.data.labels import ImageSize, Problem, Reading, Row, collect, read_text, row_of_pixels, size_of
+from seyolo.data.labels import ImageSize, Problem, Reading, Row, collect, row_of_pixels, size_of
+from seyolo.data.text import read_text
 from seyolo.errors import DataError
 
 _KEYS = ("images", "annotations", "categories")

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from seyolo.data.formats.yolo import YoloFiles
-from seyolo.data.labels import read_lines, read_text
+from seyolo.data.text import read_lines, read_text
 from seyolo.errors import DataError
 
 _SPLITS = {"train": "train", "valid": "val", "test": "test"}

@@ -22,19 +22,8 @@ from typing import NamedTuple
 from xml.etree import ElementTree
 
 from seyolo.data.formats.yolo import images_in_folder
-from seyolo.data.labels import (
-    NO_LABELS,
-    ImageSize,
-    Problem,
-    Reading,
-    Row,
-    collect,
-    read_lines,
-    read_text,
-    row_of_pixels,
-    size_of,
-    without_path,
-)
+from seyolo.data.labels import ImageSize, Problem, Reading, Row, collect, row_of_pixels, size_of
+from seyolo.data.text import read_lines, read_text, without_path
 from seyolo.errors import DataError
 from seyolo.media.images import is_image
 
@@ -79,7 +68,7 @@ class VocFolder:
         path = self.root / _ANNOTATIONS / image.relative_to(self.root / _IMAGES).with_suffix(".xml")
         annotation = self._annotations.get(path) or _read_xml(path)
         if annotation.problem is not None:
-            return Reading(NO_LABELS, [annotation.problem])
+            return Reading(problems=[annotation.problem])
         size = size_of(annotation.size, image_size)
         objects = enumerate(annotation.objects, start=1)
         labels, found = collect(objects, lambda entry: _row(entry, self.names, size), size)

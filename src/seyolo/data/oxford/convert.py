@@ -43,8 +43,7 @@ COLUMNS = (
 """Columns of `oxford_boxes.csv`: folder and file name of the written image, its size, corners in pixels (not
 clipped), area of the quadrilateral, and `left`, `right` or nothing."""
 
-MIN_SIDE_PX = 1.0
-"""A box thinner than this after clipping is dropped."""
+MIN_SIDE_PX = 1.0  # a box thinner than this after clipping is dropped
 
 _SOURCES = {"train": "training", "val": "validation", "test": "test"}
 _OFFICIAL = {"train": "train", "val": "val", "test": "test"}
@@ -100,12 +99,10 @@ def convert(source: str | Path, out: str | Path, split: SplitMode = "official") 
 
     Args:
         source: the folder `hand_dataset`, a folder that holds it, or an archive of it (.tar.gz, .tar, .zip).
-        out: a folder that does not exist or is empty.
         split: "official" keeps train, val and test; "reference" trains on train and val, and uses test as
             val, too, as the reference system does.
 
-    Raises DataError, with the file, when something is missing or broken, or when `out` is not empty; `out` is
-    not changed then.
+    Raises DataError, and does not change `out`, when something is missing or broken or `out` is not empty.
     """
     source, out = Path(source), Path(out).absolute()
     if split not in _TARGETS:

@@ -20,8 +20,7 @@ Image = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 Array = NDArray[np.floating[Any]]
 
-LIGHTNESS_RANGE = (24.0, 84.0)
-"""CIE L* of the skin tones drawn, from very dark to very light skin."""
+LIGHTNESS_RANGE = (24.0, 84.0)  # CIE L* of the skin tones drawn, from very dark to very light skin
 
 
 @dataclass(frozen=True)
@@ -187,7 +186,13 @@ class DepthBuffer:
         outline = cv2.convexHull(np.round((rim - 0.5) * 16).astype(np.int32))
         cover = np.zeros((rows.stop - rows.start, columns.stop - columns.start), np.uint8)
         cv2.fillConvexPoly(cover, outline, 255, cv2.LINE_AA, 4)
-        heights = rounded_heights(cover, float(spheres[:, 3].mean())) + _plane(spheres, rows, columns)
+        # The slab follows the plane that fits the sphere centres best, by least squares.
+        design = np.column_stack([spheres[:, :2], np.ones(len(spheres))])
+        slope_x, slope_y, base = np.linalg.lstsq(design, spheres[:, 2], rcond=1e-3)[0]
+        xs = np.arange(columns.start, columns.stop, dtype=np.float32) + 0.5
+        ys = np.arange(rows.start, rows.stop, dtype=np.float32)[:, None] + 0.5
+        plane = np.asarray(xs * slope_x + ys * slope_y + base, np.float32)
+        heights = rounded_heights(cover, float(spheres[:, 3].mean())) + plane
         self._merge(rows, columns, heights, np.asarray(cover / 255, np.float32))
 
     def sees(self, points: Array, tolerance: float) -> bool:
@@ -213,15 +218,6 @@ class DepthBuffer:
         np.maximum(region, heights, out=region, where=alpha > 0)
         covered = self.alpha[rows, columns]
         np.maximum(covered, alpha, out=covered)
-
-
-def _plane(spheres: Array, rows: slice, columns: slice) -> Floats:
-    """Returns heights (h, w) over a window of the plane that fits the sphere centres best."""
-    design = np.column_stack([spheres[:, :2], np.ones(len(spheres))])
-    slope_x, slope_y, base = np.linalg.lstsq(design, spheres[:, 2], rcond=1e-3)[0]
-    xs = np.arange(columns.start, columns.stop, dtype=np.float32) + 0.5
-    ys = np.arange(rows.start, rows.stop, dtype=np.float32)[:, None] + 0.5
-    return np.asarray(xs * slope_x + ys * slope_y + base, np.float32)
 
 
 def illuminate(image: Image, generator: Generator) -> Image:
