@@ -61,7 +61,7 @@ def kmeans_anchors(sizes_wh: np.ndarray, num_anchors: int, generator: np.random.
         raise DataError(f"{problem}; label more images or ask for fewer anchors")
     runs = [_run(sizes_wh, num_anchors, generator) for _ in range(_NUM_RESTARTS)]
     mean_iou, anchors_wh = max(runs, key=lambda run: run[0])
-    order = np.lexsort((anchors_wh[:, 0], anchors_wh.prod(axis=1)))
+    order = np.lexsort((anchors_wh[:, 0], anchors_wh.prod(axis=1)))  # by area, then by width
     return Anchors(anchors_wh[order].astype(np.float32), mean_iou)
 
 
@@ -80,7 +80,7 @@ def _run(sizes_wh: np.ndarray, num_anchors: int, generator: np.random.Generator)
     assigned = np.full(len(sizes_wh), -1)
     for _ in range(_MAX_ITERATIONS):
         iou = iou_of_sizes(sizes_wh, anchors_wh)
-        nearest, overlap = iou.argmax(axis=1), iou.max(axis=1)
+        nearest, overlap = iou.argmax(axis=1), iou.max(axis=1)  # the distance is 1 - IoU
         best = max(best, (float(overlap.mean()), anchors_wh), key=lambda pair: pair[0])
         if np.array_equal(nearest, assigned):
             break
@@ -97,6 +97,6 @@ def _spread_start(sizes_wh: np.ndarray, num_anchors: int, generator: np.random.G
     chosen = [int(generator.integers(len(sizes_wh)))]
     while len(chosen) < num_anchors:
         distance = 1 - iou_of_sizes(sizes_wh, sizes_wh[chosen]).max(axis=1)
-        distance[distance < 1e-12] = 0
+        distance[distance < 1e-12] = 0  # rounding: a chosen size is not drawn again
         chosen.append(int(generator.choice(len(sizes_wh), p=distance / distance.sum())))
     return sizes_wh[chosen]

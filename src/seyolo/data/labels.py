@@ -140,7 +140,7 @@ def _check_sides(width: float, height: float) -> None:
 def _clip(row: Row, image_size: ImageSize) -> tuple[Row, bool]:
     """Returns the row clipped to the image, and whether more than rounding was clipped."""
     class_id, cx, cy, w, h = row
-    left, top, right, bottom = cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2
+    left, top, right, bottom = cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2  # cxcywh to xyxy
     outside_x, outside_y = max(-left, right - 1), max(-top, bottom - 1)
     if outside_x <= 0 and outside_y <= 0:
         return row, False

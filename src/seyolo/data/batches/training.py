@@ -139,7 +139,6 @@ class BatchMaker(TorchDataset["TrainingBatch | DataError"]):
     share: int  # number of images of each batch that are made here
 
     def batch(self, job: BatchJob) -> TrainingBatch:
-        """Makes a batch."""
         images = np.empty((self.share, job.size_px, job.size_px, 3), dtype=np.uint8)
         targets = [
             self._draw(images[row], index, job.recipe, (self.seed, job.epoch, job.start + self.first + row))
@@ -190,8 +189,6 @@ def affordable(processes: int, batch_bytes: int) -> int:
 
 @dataclass(frozen=True, eq=False)
 class BatchJob:
-    """Description of a batch."""
-
     epoch: int
     start: int  # position in the epoch
     recipe: Augmentation

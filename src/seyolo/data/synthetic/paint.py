@@ -79,7 +79,7 @@ def relief(heights: Floats, light: Light) -> Floats:
     slope_x = np.clip(cv2.Sobel(heights, cv2.CV_32F, 1, 0, scale=1 / 8), -2.5, 2.5)
     slope_y = np.clip(cv2.Sobel(heights, cv2.CV_32F, 0, 1, scale=1 / 8), -2.5, 2.5)
     x, y, z = light.direction
-    facing = (z - x * slope_x - y * slope_y) / np.sqrt(1 + slope_x * slope_x + slope_y * slope_y)
+    facing = (z - x * slope_x - y * slope_y) / np.sqrt(1 + slope_x * slope_x + slope_y * slope_y)  # Lambert
     reach = max(3, int(max(heights.shape) * 0.05) | 1)
     hollow = np.clip((cv2.blur(heights, (reach, reach)) - heights) * (2.0 / reach), 0, 0.35)
     brightness = light.ambient + (1 - light.ambient) * np.maximum(facing, 0) - hollow
@@ -137,7 +137,7 @@ def rounded_heights(cover: Image, roundness_px: float) -> Floats:
     """Returns heights (h, w) of a slab where `cover` > 127, with a quarter-circle rim of `roundness_px`."""
     inside = cv2.distanceTransform((cover > 127).astype(np.uint8), cv2.DIST_L2, 5)
     fall = roundness_px - np.minimum(inside, roundness_px)
-    heights = np.sqrt(np.maximum(roundness_px * roundness_px - fall * fall, 0))
+    heights = np.sqrt(np.maximum(roundness_px * roundness_px - fall * fall, 0))  # a quarter circle
     # The distance has ridges where two sides are equally near; without smoothing they look like scratches.
     smoothing = max(3, int(roundness_px * 0.4) | 1)
     return np.asarray(cv2.blur(heights, (smoothing, smoothing)), np.float32)
@@ -164,11 +164,11 @@ class DepthBuffer:
         ys = np.arange(rows.start, rows.stop, dtype=np.float32)[:, None] + np.float32(0.5 - start[1])
         dx, dy, dz, dr = (end - start).tolist()
         base, thick = float(start[2]), float(start[3])
-        along = np.clip((xs * dx + ys * dy) / max(dx * dx + dy * dy, 1e-6), 0, 1)
+        along = np.clip((xs * dx + ys * dy) / max(dx * dx + dy * dy, 1e-6), 0, 1)  # place on the axis, 0 to 1
         radius = thick + along * dr
         away_squared = (xs - along * dx) ** 2 + (ys - along * dy) ** 2
         alpha = np.clip(radius - np.sqrt(away_squared) + 0.5, 0, 1)
-        round_heights = np.sqrt(np.maximum(radius * radius - away_squared, 0))
+        round_heights = np.sqrt(np.maximum(radius * radius - away_squared, 0))  # of the sphere at that place
         heights = np.asarray(base + along * dz + flatness * round_heights, np.float32)
         self._merge(rows, columns, heights, np.asarray(alpha, np.float32))
 
