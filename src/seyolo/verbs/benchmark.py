@@ -37,14 +37,7 @@ NUM_ALONE = 3
 
 @dataclass(frozen=True)
 class Entrant:
-    """A model to benchmark, not open yet.
-
-    Attributes:
-        model: a MODEL, with a runtime behind it where another than the usual is wanted.
-        options: its weights, classes and gates.
-        threads: of the CPU.
-        device: `cpu` or `cuda`.
-    """
+    """A model to benchmark, not open yet; `model` may end in another runtime than the usual."""
 
     model: str
     options: ModelOptions

@@ -135,11 +135,7 @@ class _Job:
         plan: Plan | None,
         dataset: Dataset | None,
     ) -> _Job:
-        """Opens what the arguments of `prune_file` and `plan_file` name.
-
-        Raises:
-            UsageError: neither a budget nor a plan, or both.
-        """
+        """Opens what the arguments of `prune_file` and `plan_file` name."""
         given: dict[str, Any] = {**keywords}
         if isinstance(options, CutOptions):
             given, options = given | {"cut": options}, None

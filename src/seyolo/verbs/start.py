@@ -19,22 +19,13 @@ DEFAULT_MODEL = "yolov3@0.25"
 
 
 def check_machine(options: SlimOptions | TrainOptions) -> None:
-    """Refuses a device that is not here, and a batch that several processes cannot share.
-
-    Raises:
-        BackendError: there is no such device.
-        UsageError: the batch is not a multiple of the number of processes.
-    """
+    """Refuses a device that is not here, and a batch that several processes cannot share."""
     torch_device(options.device)
     current_team().share_of(options.batch)
 
 
 def chosen_model(options: Options) -> Options:
-    """Returns the options with a model: a checkpoint given as weights alone, or the usual zoo network.
-
-    Raises:
-        UsageError: an .onnx file, which cannot be trained.
-    """
+    """Returns the options with a model: a checkpoint given as weights alone, or the usual zoo network."""
     model, weights = options.model, options.weights
     for file in (model, weights):
         if file is not None and Path(file).suffix == ".onnx":

@@ -160,11 +160,7 @@ def _sparsity(options: TrainOptions, model: DarknetModel) -> Sparsity | None:
 
 
 def _distillation(options: TrainOptions) -> Distillation | None:
-    """Opens the teacher, if there is one.
-
-    Raises:
-        UsageError: the teacher is not a trained model.
-    """
+    """Opens the teacher, if there is one; a `UsageError` where it is no trained model."""
     if options.teacher is None:
         return None
     path = options.teacher

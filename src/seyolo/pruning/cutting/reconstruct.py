@@ -61,7 +61,8 @@ def reconstruct(
     dense.eval()
     slim.eval()
     seen, ours = _Walk(dense, images), _Walk(slim, images)
-    heads = _heads(dense)
+    readers = zip(seen.wiring, dense.layers, strict=True)
+    heads = {sources[0]: layer for sources, layer in readers if isinstance(layer, YoloHead)}
     for index, new in enumerate(layer_map):
         if new is not None:
             layer, target = slim.layers[new], dense.layers[index]
@@ -96,14 +97,6 @@ class _Walk:
         for source in {*self.wiring[index], index}:
             if self.last_use.get(source, -1) <= index:
                 self.outputs.pop(source, None)
-
-
-def _heads(model: DarknetModel) -> dict[int, YoloHead]:
-    """Returns the detection layer behind each convolution that detects."""
-    wiring = inputs(model.network)
-    return {
-        wiring[index][0]: layer for index, layer in enumerate(model.layers) if isinstance(layer, YoloHead)
-    }
 
 
 def _normalisation(layer: ConvolutionLayer, kept: Tensor) -> tuple[Tensor, Tensor] | None:
