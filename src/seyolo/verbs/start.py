@@ -7,12 +7,16 @@ from pathlib import Path
 from typing import TypeVar, cast
 
 from seyolo.darknet.placement import Place
+from seyolo.data.datasets import Dataset
 from seyolo.errors import UsageError
 from seyolo.opening.description import CHECKPOINT, Attention, describe, gates_of
 from seyolo.options.slim import SlimOptions
 from seyolo.options.train import TrainOptions
+from seyolo.torchnet.build import DarknetModel
 from seyolo.torchnet.device import torch_device
+from seyolo.training.config import TrainConfig
 from seyolo.training.distributed import current_team
+from seyolo.training.prepare import starting_model
 
 Options = TypeVar("Options", SlimOptions, TrainOptions)
 DEFAULT_MODEL = "yolov3@0.25"
@@ -37,13 +41,20 @@ def chosen_model(options: Options) -> Options:
     return replace(options, model=DEFAULT_MODEL)
 
 
+def model_to_train(options: Options, dataset: Dataset, config: TrainConfig) -> DarknetModel:
+    """Returns the model that training starts from."""
+    assert options.model is not None
+    weights = None if options.weights is None else str(options.weights)
+    return starting_model(options.model, dataset, config, weights, _attention_of(options))
+
+
 def with_places(options: Options) -> Options:
     """Returns the options with the places where attention is attached, by default those of the model."""
-    gates = attention_of(options)
+    gates = _attention_of(options)
     return options if gates is None else replace(options, at=cast("tuple[Place, ...]", gates.at))
 
 
-def attention_of(options: SlimOptions | TrainOptions) -> Attention | None:
+def _attention_of(options: SlimOptions | TrainOptions) -> Attention | None:
     """Returns the attention to attach, if any."""
     assert options.model is not None
     return gates_of(describe(options.model)[0], options)
