@@ -18,8 +18,7 @@ from seyolo.options.augmentation import Augmentation
 from seyolo.options.cut import CutOptions
 from seyolo.options.slim import Repair, SlimOptions
 from seyolo.progress import Progress
-from seyolo.pruning.cutting.recalibrate import recalibrate
-from seyolo.pruning.cutting.reconstruct import reconstruct
+from seyolo.pruning.cutting.repair import recalibrate, reconstruct
 from seyolo.pruning.importance.built_in import MEASURED, Material, named_importance
 from seyolo.pruning.planning.plan import Plan
 from seyolo.pruning.planning.planner import Planner

@@ -49,7 +49,6 @@ def export_file(
         options: of the file and of its int8.
         start: weights, classes and gates.
         dataset: the loaded data set instead of `options.data`.
-        progress: of the evaluation.
 
     Raises:
         UsageError: options that exclude each other or that the format does not have.

@@ -28,8 +28,7 @@ def cut(dense: Checkpoint, masks: Sequence[BoolArray], blocks_removed: Sequence[
 
     Args:
         dense: the network before the cut.
-        masks: per layer (C,): True for the output channels to keep, consistent over all ties (as `Plan.masks`
-            and `groups.keep_masks` give them).
+        masks: per layer (C,): True for the output channels to keep, consistent over all ties.
         blocks_removed: the shortcuts whose whole residual block is removed.
 
     Raises:

@@ -24,7 +24,8 @@ from seyolo.darknet.graph import IMAGE, inputs
 from seyolo.darknet.sections import Activation, WeightsNormalization
 from seyolo.darknet.weights import tensors_per_layer
 from seyolo.pruning.groups.atoms import BoolArray
-from seyolo.pruning.groups.rules import RULES, LayerFunctions, Tensors
+from seyolo.pruning.groups.rules import RULES
+from seyolo.pruning.groups.rules.base import Layer, Tensors
 from seyolo.pruning.importance.importance import FloatArray
 from seyolo.torchnet.activations import make_activation
 from seyolo.torchnet.layers import shortcut_shares
@@ -41,7 +42,7 @@ def constants_of(network: Network, state: State, masks: Sequence[BoolArray]) -> 
         read = [
             np.zeros(network.net.channels) if source == IMAGE else constants[source] for source in sources
         ]
-        functions = LayerFunctions(tensors, activate, _shares)
+        functions = Layer(tensors, activate, _shares)
         constant = RULES[type(section)].constants(section, read, functions)
         constants.append(np.where(masks[index], 0.0, constant))
     return tuple(constants)

@@ -53,13 +53,9 @@ class Importance(Protocol):
         """True for changes of one quantity, which a planner divides by the cost of a channel."""
 
     def scores(self, model: DarknetModel, groups: Groups) -> Sequence[FloatArray]:
-        """Returns per group (num_channels,) scores, larger is more important.
+        """Returns per group (num_channels,) scores, larger is more important; weights must stay as they are.
 
         A group with an infinite score keeps all its channels.
-
-        Args:
-            model: the dense model; its weights must stay as they are.
-            groups: the channel groups of its network.
         """
 
 
