@@ -153,6 +153,7 @@ def _shared_images(images: dict[str, list[_Image]]) -> list[Problem]:
 def _split_report(name: str, images: Sequence[_Image], names: tuple[str, ...]) -> SplitReport:
     class_ids = np.concatenate([np.empty(0, np.int64), *(image.labels.class_ids for image in images)])
     counts = np.bincount(class_ids, minlength=len(names)).tolist()
+    sides_px = np.concatenate([np.empty(0), *(image.box_sides_px() for image in images)])
     return SplitReport(
         split=name,
         num_pictures=len(images),
@@ -163,11 +164,5 @@ def _split_report(name: str, images: Sequence[_Image], names: tuple[str, ...]) -
         num_skipped=sum(image.labels.num_skipped for image in images),
         num_unreadable=sum(not image.digest for image in images),
         objects_per_class=dict(zip(names, counts, strict=True)),
-        box_side_px=_quantiles(np.concatenate([np.empty(0), *(image.box_sides_px() for image in images)])),
+        box_side_px={f"p{q * 100:.0f}": float(np.quantile(sides_px, q)) for q in QUANTILES if len(sides_px)},
     )
-
-
-def _quantiles(values: np.ndarray) -> dict[str, float]:
-    if not len(values):
-        return {}
-    return {f"p{quantile * 100:.0f}": float(np.quantile(values, quantile)) for quantile in QUANTILES}

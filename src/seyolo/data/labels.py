@@ -132,10 +132,7 @@ def size_of(stated: tuple[int, int] | None, image_size: ImageSize) -> ImageSize:
 
 
 def row_of_pixels(class_id: int, corners_xyxy: tuple[float, ...], image_size: ImageSize) -> Row:
-    """Returns the row of a box given by its corners in pixels.
-
-    Raises DataError when a corner is not finite, the box has no area, or the image has no size.
-    """
+    """Returns the row of a box in pixels; raises DataError when it is not finite or has no area."""
     left, top, right, bottom = corners_xyxy
     if not all(map(math.isfinite, corners_xyxy)):
         raise DataError(f"the box ({left:g}, {top:g}) to ({right:g}, {bottom:g}) is not finite")
@@ -146,7 +143,7 @@ def row_of_pixels(class_id: int, corners_xyxy: tuple[float, ...], image_size: Im
 
 
 def row_of_fractions(class_id: float, box_cxcywh: tuple[float, ...], num_classes: int) -> Row:
-    """Returns the row of a box given by fractions of the image; its class is still a number from a text.
+    """Returns the row of a box in fractions of the image.
 
     Raises DataError when a value is not finite, the class does not exist, or the box has no area.
     """

@@ -55,11 +55,7 @@ class Outputs:
     tell: Callable[[Row], None] = lambda row: None  # called with each row
 
     def write(self, frame: Frame, found: Detections, video: VideoWriter | None = None) -> None:
-        """Writes the files of a frame, then its row.
-
-        Raises:
-            OSError: a file cannot be written.
-        """
+        """Writes the files of a frame, then its row."""
         annotated = None
         if frame.image is not None and self.folder is not None:
             annotated = self._write_annotated(frame, frame.image, found, self.folder, video)
@@ -86,7 +82,7 @@ class Outputs:
             video.write(frame.number, draw(image, found, self.names))
             return video.path
         if frame.number is None and "images" in self.wanted:
-            write_image(folder / frame.place.file, draw(image, found, self.names))
+            _write_image(folder / frame.place.file, draw(image, found, self.names))
             return folder / frame.place.file
         return None
 
@@ -96,7 +92,7 @@ class Outputs:
             left, top, right, bottom = corner.astype(int).tolist()
             name = re.sub(r"[^\w .-]", "_", self.names[class_id]).strip(". ")
             path = folder / f"crops/{name or class_id}/{frame.stem}-{number}.jpg"
-            write_image(path, image[top:bottom, left:right])
+            _write_image(path, image[top:bottom, left:right])
 
     def _row(self, frame: Frame, found: Detections, annotated: Path | None) -> Row:
         row: dict[str, object] = {"picture": frame.source}
@@ -113,12 +109,7 @@ class Outputs:
         }
 
 
-def write_image(path: Path, image: UInt8[np.ndarray, "H W 3"]) -> None:
-    """Writes a BGR image in one step, in the format of the path's ending.
-
-    Raises:
-        OSError: it cannot be written.
-    """
-    # OpenCV can write the file, but does not report a full disk.
+def _write_image(path: Path, image: UInt8[np.ndarray, "H W 3"]) -> None:
+    """Writes a BGR image in one step, in the format of the path's ending."""
     _, data = cv2.imencode(path.suffix.lower(), image)
-    write_bytes(path, data.tobytes())
+    write_bytes(path, data.tobytes())  # cv2.imwrite does not report a full disk

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 import cv2
@@ -33,26 +32,25 @@ class ScoredBoxes(Protocol):
     """Columns of boxes to draw, such as `seyolo.Detections`."""
 
     @property
-    def boxes(self) -> Float32[np.ndarray, "n 4"]:
-        """Left, top, right, bottom in pixels of the image."""
+    def boxes(self) -> Float32[np.ndarray, "n 4"]: ...
 
     @property
-    def scores(self) -> Float32[np.ndarray, " n"]:
-        """In [0, 1]."""
+    def scores(self) -> Float32[np.ndarray, " n"]: ...
 
     @property
-    def class_ids(self) -> Int64[np.ndarray, " n"]:
-        """From 0."""
+    def class_ids(self) -> Int64[np.ndarray, " n"]: ...
 
 
-@dataclass(frozen=True)
 class _Pen:
-    """Line width, text size and margins on one image."""
+    """Line width, text size and margins on an image of a size."""
 
-    line_px: int
-    font_scale: float
-    text_px: int
-    margin_px: int
+    def __init__(self, height: int, width: int) -> None:
+        size_px = (height + width) / 2
+        self.line_px = max(1, round(size_px / 320))
+        self.font_scale = max(0.35, size_px / 1300)
+        self.text_px = max(1, round(size_px / 750))
+        (_, letter_px), _ = cv2.getTextSize("A", FONT, self.font_scale, 1)
+        self.margin_px = max(2, round(letter_px * 0.4))
 
 
 def class_colour(class_id: int) -> Colour:
@@ -84,9 +82,13 @@ def draw_boxes(
 ) -> UInt8[np.ndarray, "H W 3"]:
     """Returns a copy of the BGR image with boxes in its pixels, the last on top, and their texts."""
     canvas = np.ascontiguousarray(image).copy()
-    pen = _pen(*canvas.shape[:2])
+    height, width = canvas.shape[:2]
+    pen = _Pen(height, width)
     for box, colour in zip(boxes_xyxy, colours, strict=True):
-        _draw_box(canvas, box, colour, pen)
+        left, top, right, bottom = (round(float(value)) for value in box)
+        # A box spans 0 to width, pixels end at width - 1; without the minimum the line at the border is lost.
+        corner = min(right, width - 1), min(bottom, height - 1)
+        cv2.rectangle(canvas, (left, top), corner, colour, pen.line_px)
     for box, text, colour in zip(boxes_xyxy, texts, colours, strict=True):
         if text:
             _draw_label(canvas, text, box, colour, pen)
@@ -102,37 +104,15 @@ def contact_sheet(
         UsageError: no images, no columns or no cell size.
     """
     if not images or columns < 1 or cell_px < 1:
-        raise UsageError(
-            f"a contact sheet needs images, columns, a cell size; got {len(images)}, {columns}, {cell_px}"
-        )
+        found = f"{len(images)}, {columns}, {cell_px}"
+        raise UsageError(f"a contact sheet needs images, columns, a cell size; got {found}")
     columns = min(columns, len(images))
-    step = cell_px + gap_px
-    sheet = np.full(
-        (math.ceil(len(images) / columns) * step + gap_px, columns * step + gap_px, 3), 255, np.uint8
-    )
+    rows, step = math.ceil(len(images) / columns), cell_px + gap_px
+    sheet = np.full((rows * step + gap_px, columns * step + gap_px, 3), 255, np.uint8)
     for index, image in enumerate(images):
         top, left = gap_px + index // columns * step, gap_px + index % columns * step
         sheet[top : top + cell_px, left : left + cell_px] = letterbox(image, (cell_px, cell_px))[0]
     return sheet
-
-
-def _pen(height: int, width: int) -> _Pen:
-    size_px = (height + width) / 2
-    font_scale = max(0.35, size_px / 1300)
-    (_, text_px), _ = cv2.getTextSize("A", FONT, font_scale, 1)
-    return _Pen(
-        line_px=max(1, round(size_px / 320)),
-        font_scale=font_scale,
-        text_px=max(1, round(size_px / 750)),
-        margin_px=max(2, round(text_px * 0.4)),
-    )
-
-
-def _draw_box(canvas: UInt8[np.ndarray, "H W 3"], box_xyxy: np.ndarray, colour: Colour, pen: _Pen) -> None:
-    height, width = canvas.shape[:2]
-    left, top, right, bottom = (round(float(value)) for value in box_xyxy)
-    # A box spans 0 to width, pixels end at width - 1; without the minimum the line at the border is lost.
-    cv2.rectangle(canvas, (left, top), (min(right, width - 1), min(bottom, height - 1)), colour, pen.line_px)
 
 
 def _draw_label(
@@ -140,9 +120,8 @@ def _draw_label(
 ) -> None:
     (text_width, text_height), baseline = cv2.getTextSize(text, FONT, pen.font_scale, pen.text_px)
     label_width, label_height = text_width + 2 * pen.margin_px, text_height + baseline + pen.margin_px
-    left, top = label_corner(
-        box_xyxy, (label_height, label_width), (canvas.shape[0], canvas.shape[1]), pen.line_px
-    )
+    size = canvas.shape[0], canvas.shape[1]
+    left, top = label_corner(box_xyxy, (label_height, label_width), size, pen.line_px)
     cv2.rectangle(canvas, (left, top), (left + label_width - 1, top + label_height - 1), colour, cv2.FILLED)
     origin = left + pen.margin_px, top + pen.margin_px // 2 + text_height + 1
     cv2.putText(canvas, text, origin, FONT, pen.font_scale, text_colour(colour), pen.text_px, cv2.LINE_AA)

@@ -29,7 +29,7 @@ MOST_PIXELS = 1 << 28
 
 
 class FileKinds(NamedTuple):
-    """Files that arguments may name: endings, and the words of the messages about others and missing ones."""
+    """Files that arguments may name, and the words of the messages about others."""
 
     endings: tuple[str, ...]
     not_one: str
@@ -40,8 +40,8 @@ class FileKinds(NamedTuple):
         """Tells whether a name has one of the endings, in any case of letters."""
         return os.path.splitext(name)[1].lower() in self.endings
 
+    @property
     def known(self) -> str:
-        """Returns the endings for a message."""
         return "known kinds: " + " ".join(ending.removeprefix(".") for ending in self.endings)
 
 
@@ -78,10 +78,8 @@ def as_image(image: Image) -> UInt8[np.ndarray, "H W 3"]:
         return read_image(image)
     whole = image.ndim == 3 and image.shape[2] == 3 and image.size > 0
     if not whole or image.dtype != np.uint8:
-        raise UsageError(
-            "an image must be an array (height, width, 3) of uint8 in BGR order, "
-            f"got {image.shape} of {image.dtype}"
-        )
+        expected = "an array (height, width, 3) of uint8 in BGR order"
+        raise UsageError(f"an image must be {expected}, got {image.shape} of {image.dtype}")
     return image
 
 
@@ -100,10 +98,8 @@ def check_complete(data: bytes, source: str | Path) -> None:
     if not data:
         raise DataError(f"{source}: the image is empty (0 bytes)")
     if not is_complete(data):
-        raise DataError(
-            f"{source}: the image is truncated: its end is missing after {len(data)} bytes; "
-            "copy it again or remove it"
-        )
+        problem = f"the image is truncated: its end is missing after {len(data)} bytes"
+        raise DataError(f"{source}: {problem}; copy it again or remove it")
 
 
 def image_size(path: str | Path) -> tuple[int, int]:
@@ -116,10 +112,7 @@ def image_size(path: str | Path) -> tuple[int, int]:
 
 
 def encoded_size(data: bytes, source: str | Path) -> tuple[int, int]:
-    """Returns (height, width) from the bytes of an image file, as `image_size`; messages name `source`.
-
-    JPEG and PNG have the size in their headers; other files are decoded.
-    """
+    """Returns (height, width) from the bytes of an image file, as `image_size`; messages name `source`."""
     if (size := header_size(data)) is not None:
         return size
     height, width = _decode(data, source).shape[:2]
@@ -140,16 +133,14 @@ def _read(path: str | Path) -> bytes:
 
 def _decode(data: bytes, source: str | Path) -> UInt8[np.ndarray, "H W 3"]:
     if (promised := num_pixels(data) or 0) > MOST_PIXELS:
-        millions = (
-            f"{promised / 1e6:,.0f} million pixels, and more than {MOST_PIXELS / 1e6:.0f} are not decoded"
-        )
-        raise DataError(f"{source}: the image has {millions}; make it smaller, if it is one")
+        limit = f"more than {MOST_PIXELS / 1e6:.0f} are not decoded; make it smaller, if it is one"
+        raise DataError(f"{source}: the image has {promised / 1e6:,.0f} million pixels, and {limit}")
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
     except cv2.error as error:
         raise DataError(f"{source}: the image cannot be decoded: {error.err or error}") from None
     if image is None:
-        raise DataError(f"{source}: not an image, or a damaged one; {IMAGES.known()}")
+        raise DataError(f"{source}: not an image, or a damaged one; {IMAGES.known}")
     return np.asarray(image, dtype=np.uint8)
 
 
@@ -165,35 +156,27 @@ def find_images(sources: Sequence[str | Path]) -> list[Path]:
 
 
 def merged(named: Sequence[list[str]]) -> list[str]:
-    """Returns the names of several arguments, each once.
-
-    Raises:
-        DataError: there are no arguments.
-    """
+    """Returns the names of several arguments, each once; raises DataError without an argument."""
     if not named:
         raise DataError("no images given; name an image, a folder or a pattern such as 'photos/*.jpg'")
     return named[0] if len(named) == 1 else list(dict.fromkeys(chain(*named)))
 
 
 def files_named(argument: str, kinds: FileKinds) -> list[str]:
-    """Returns the files that a file name, folder or glob pattern names; a folder names its images.
-
-    Raises:
-        DataError: the argument names none.
-    """
+    """Returns the files that a name, folder or glob pattern stands for; raises DataError for none."""
     path = Path(argument)
     if path.is_dir():
         return _images_in(path)
     if path.exists():
         if not kinds.has(path):
-            raise DataError(f"{path}: {kinds.not_one} by its name; {kinds.known()}")
+            raise DataError(f"{path}: {kinds.not_one} by its name; {kinds.known}")
         return [str(path)]
     if not glob.has_magic(argument):
         raise DataError(f"{path}: there is no such {kinds.place}")
     found = glob.iglob(argument, recursive=True)
     names = {str(Path(match)) for match in found if kinds.has(match) and os.path.isfile(match)}
     if not names:
-        raise DataError(f"{argument}: {kinds.none} matches this pattern; {kinds.known()}")
+        raise DataError(f"{argument}: {kinds.none} matches this pattern; {kinds.known}")
     return sorted(names, key=lambda name: name.replace(os.sep, "\0"))  # as if by the parts of their paths
 
 
@@ -203,7 +186,7 @@ def _images_in(folder: Path) -> list[str]:
         names = [entry.name for entry in entries if is_image(entry.name) and entry.name[0] != "."]
     if not names:
         raise DataError(
-            f"{folder}: no images in this folder; {IMAGES.known()}. "
+            f"{folder}: no images in this folder; {IMAGES.known}. "
             f"For those in its subfolders give the pattern '{folder}/**/*'"
         )
     start = "" if folder == Path() else os.path.join(folder, "")

@@ -14,7 +14,7 @@ from typing import Any
 from seyolo.errors import UsageError
 from seyolo.evaluation.curves import Curves
 from seyolo.files import write_json
-from seyolo.json_files import from_json, read_json, to_json
+from seyolo.json_files import from_json, read_json
 from seyolo.options.stored import TRAIN_FILE, migrated_train
 from seyolo.pruning.planning.plan import Plan
 from seyolo.results import RESULTS_FILE, TRAINED_STAGES, SlimResults, read_results
@@ -56,14 +56,9 @@ class SamplePair:
 
 @dataclass(frozen=True)
 class Miss:
-    """An image with mistakes of the slim network.
+    """An image with mistakes of the slim network, and the file that shows them.
 
-    Attributes:
-        image, split: its name and split.
-        picture: the file that shows the mistakes.
-        objects: labelled on it.
-        missed, false: false negatives and false positives of the slim network.
-        dense_missed, dense_false: those of the dense network.
+    `missed` and `false` are false negatives and false positives of the slim network.
     """
 
     image: str
@@ -80,11 +75,7 @@ class Miss:
 class Examples:
     """The index of the folder `pictures`: example detections of both networks of a slimming run.
 
-    Attributes:
-        confidence: the confidence threshold; None where a run has no examples.
-        mistakes: by split.
-        samples: images spread evenly over a split.
-        misses: the images with most mistakes.
+    Mistakes are by split; without examples the confidence threshold is None.
     """
 
     confidence: float | None = None
@@ -126,11 +117,6 @@ class RunRecord:
         return str(self.config["model"])
 
     @property
-    def seed(self) -> int | None:
-        """Seed of the run."""
-        return self.config.get("seed")
-
-    @property
     def processor(self) -> str | None:
         """Processor that the run was timed on."""
         return self.environment.get("processor")
@@ -152,13 +138,7 @@ class RunRecord:
 
 @dataclass(frozen=True, eq=False)
 class SlimRecord(RunRecord):
-    """A finished run of `slim`.
-
-    Attributes:
-        results: of results.json.
-        plan: of the cut.
-        examples: example detections.
-    """
+    """A finished run of `slim`."""
 
     results: SlimResults
     plan: Plan
@@ -246,11 +226,6 @@ def write_curves(folder: Path, curves: Mapping[str, Mapping[str, Curves]]) -> No
         stage: {split: found.to_dict() for split, found in splits.items()} for stage, splits in curves.items()
     }
     write_json(folder / CURVES_FILE, values)
-
-
-def write_examples(folder: Path, examples: Examples) -> None:
-    """Writes the index of the folder `pictures` of a run."""
-    write_json(folder / EXAMPLES_FOLDER / EXAMPLES_INDEX, to_json(examples))
 
 
 def differing(records: Sequence[RunRecord]) -> dict[str, list[Any]]:

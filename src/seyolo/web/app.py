@@ -83,9 +83,8 @@ class _Service:
         question = Question.parse(request.query_params)
         model = question.choose(self._models)
         if self._admitted.locked():
-            raise HTTPException(
-                503, "busy: too many images are waiting; try again", {"Retry-After": str(RETRY_AFTER_S)}
-            )
+            headers = {"Retry-After": str(RETRY_AFTER_S)}
+            raise HTTPException(503, "busy: too many images are waiting; try again", headers)
         async with self._admitted:
             data = await read_upload(request, self._limits)
             work = partial(model.detect, data, question.confidence, question.iou, self._limits)

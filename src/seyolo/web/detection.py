@@ -28,10 +28,8 @@ from seyolo.web.uploads import Limits, decode_upload
 class ServedModel:
     """A named model, safe to use from several threads.
 
-    Args:
-        name: its name in requests.
-        backend: runs once on a grey image, so that a model that cannot run is an error at the start and the
-            first image is as fast as the others.
+    It runs once on a grey image: a model that cannot run is an error at the start, and the first image is as
+    fast as the others.
 
     Raises:
         BackendError: the runtime fails.
@@ -54,11 +52,7 @@ class ServedModel:
         return {"name": self.name, "runtime": self._backend.name, "input_size": size, "classes": classes}
 
     def detect(self, data: bytes, confidence: float, iou: float, limits: Limits) -> dict[str, object]:
-        """Returns the answer to one request as plain values for JSON.
-
-        Raises:
-            HTTPException: the image is not accepted.
-        """
+        """Returns the answer to one request as plain values for JSON."""
         detector = Detector(self._backend, confidence=confidence, iou_threshold=iou)
         start = time.perf_counter()
         image = decode_upload(data, limits)

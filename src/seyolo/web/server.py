@@ -30,11 +30,9 @@ def listen(host: str, port: int) -> socket.socket:
     except socket.gaierror as error:
         raise UsageError(f"--host {host}: no such address ({error.strerror})") from None
     except OSError as error:
-        # The text of the error repeats the address.
-        reason = os.strerror(error.errno).lower() if error.errno else str(error)
-        raise UsageError(
-            f"cannot listen on {host} port {port}: {reason}; choose another --port, or 0 for a free one"
-        ) from None
+        reason = os.strerror(error.errno).lower() if error.errno else str(error)  # str repeats the address
+        advice = "choose another --port, or 0 for a free one"
+        raise UsageError(f"cannot listen on {host} port {port}: {reason}; {advice}") from None
 
 
 def address(listener: socket.socket) -> str:

@@ -46,9 +46,8 @@ class Limits:
             if not (value > 0 and math.isfinite(value)):
                 raise UsageError(f"{name} must be a number above 0, got {value}")
         if self.workers < 1 or self.queue < 0:
-            raise UsageError(
-                f"needs at least one worker and a queue of 0 or more, got {self.workers} and {self.queue}"
-            )
+            found = f"{self.workers} and {self.queue}"
+            raise UsageError(f"needs at least one worker and a queue of 0 or more, got {found}")
 
     @property
     def max_bytes(self) -> int:
@@ -106,9 +105,8 @@ def decode_upload(data: bytes, limits: Limits) -> UInt8[np.ndarray, "H W 3"]:
     if pixels is None:
         raise HTTPException(415, "not an accepted image; send a JPEG, PNG or WebP")
     if pixels > limits.max_pixels:
-        raise HTTPException(
-            413, f"the image has {pixels / 1e6:.1f} megapixels, at most {limits.max_megapixels:g} are taken"
-        )
+        limit = f"at most {limits.max_megapixels:g} are taken"
+        raise HTTPException(413, f"the image has {pixels / 1e6:.1f} megapixels, {limit}")
     try:
         return decode_image(data, "upload")
     except DataError as error:
@@ -139,6 +137,5 @@ def _counting(receive: Receive, limits: Limits) -> Receive:
 
 
 def _too_large(limits: Limits) -> HTTPException:
-    return HTTPException(
-        413, f"the request is too large; at most {limits.max_megabytes:g} megabytes are taken"
-    )
+    limit = f"at most {limits.max_megabytes:g} megabytes are taken"
+    return HTTPException(413, f"the request is too large; {limit}")

@@ -15,9 +15,8 @@ from seyolo.data.check import check_dataset
 from seyolo.data.datasets import load_dataset
 from seyolo.data.synthetic import dataset as synthetic
 from seyolo.data.synthetic.dataset import draw_scene, write_dataset
-from seyolo.data.synthetic.depth import DepthBuffer
 from seyolo.data.synthetic.hand import pose_hand, random_hand
-from seyolo.data.synthetic.paint import LIGHTNESS_RANGE, Layer, Light, paste, skin_tone
+from seyolo.data.synthetic.paint import LIGHTNESS_RANGE, DepthBuffer, Layer, Light, paste, skin_tone
 from seyolo.data.synthetic.render import RenderedHand, mask_bounds, render_hand
 from seyolo.data.writing import label_rows
 from seyolo.errors import DataError, UsageError

@@ -19,6 +19,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 from jaxtyping import Float, Float32, Int64, UInt8
+from numpy.random import Generator
 
 from seyolo.boxes import area_xyxy, cxcywh_to_xyxy, xyxy_to_cxcywh
 from seyolo.letterbox import PAD_GREY
@@ -27,16 +28,10 @@ from seyolo.options.augmentation import Augmentation
 
 @dataclass(frozen=True)
 class Image:
-    """A decoded source image and its labels.
+    """A decoded source image and its labels."""
 
-    Attributes:
-        levels: BGR images, each half the size of the one before; see `pyramid`.
-        boxes_cxcywh: (n, 4) as fractions of the image's width and height.
-        class_ids: (n,).
-    """
-
-    levels: tuple[UInt8[np.ndarray, "h w 3"], ...]
-    boxes_cxcywh: Float32[np.ndarray, "n 4"]
+    levels: tuple[UInt8[np.ndarray, "h w 3"], ...]  # BGR, each half the size of the one before
+    boxes_cxcywh: Float32[np.ndarray, "n 4"]  # as fractions of the image's width and height
     class_ids: Int64[np.ndarray, " n"]
 
 
@@ -89,7 +84,7 @@ def pyramid(image: UInt8[np.ndarray, "h w 3"], num_levels: int = 4) -> tuple[UIn
     return tuple(levels)
 
 
-def draw_layout(recipe: Augmentation, size_px: int, generator: np.random.Generator) -> Layout:
+def draw_layout(recipe: Augmentation, size_px: int, generator: Generator) -> Layout:
     """Draws the tiles of the next training image, a square of `size_px`."""
     whole = Tile(0, 0, size_px, size_px)
     if generator.random() >= recipe.mosaic:
@@ -99,7 +94,7 @@ def draw_layout(recipe: Augmentation, size_px: int, generator: np.random.Generat
     return Layout(guillotine(whole, side * side, generator), size_px, is_mosaic=True)
 
 
-def guillotine(whole: Tile, num_tiles: int, generator: np.random.Generator) -> tuple[Tile, ...]:
+def guillotine(whole: Tile, num_tiles: int, generator: Generator) -> tuple[Tile, ...]:
     """Cuts `whole` into disjoint tiles: each cut divides the largest tile across its longer side.
 
     A cut lies between 35 % and 65 % of the side. Tiles are never cut below 2 px.
@@ -118,7 +113,7 @@ def guillotine(whole: Tile, num_tiles: int, generator: np.random.Generator) -> t
 
 
 def compose(
-    images: Sequence[Image], layout: Layout, recipe: Augmentation, generator: np.random.Generator
+    images: Sequence[Image], layout: Layout, recipe: Augmentation, generator: Generator
 ) -> tuple[UInt8[np.ndarray, "s s 3"], Float32[np.ndarray, "m 5"]]:
     """Draws one source image into each tile of the layout.
 
@@ -137,9 +132,7 @@ def compose(
     return canvas, np.concatenate(targets)
 
 
-def jitter_colour(
-    image: UInt8[np.ndarray, "h w 3"], recipe: Augmentation, generator: np.random.Generator
-) -> None:
+def jitter_colour(image: UInt8[np.ndarray, "h w 3"], recipe: Augmentation, generator: Generator) -> None:
     """Changes hue, saturation, value and gamma of a BGR image at random, in place."""
     ranges = recipe.hue, recipe.saturation, recipe.value, recipe.gamma
     hue, saturation, value, gamma = generator.uniform(-1, 1, 4) * ranges
@@ -153,9 +146,7 @@ def jitter_colour(
     cv2.cvtColor(hsv, cv2.COLOR_HSV2BGR, dst=image)
 
 
-def _draw_map(
-    image: Image, tile: Tile, cover: bool, recipe: Augmentation, generator: np.random.Generator
-) -> AxisMap:
+def _draw_map(image: Image, tile: Tile, cover: bool, recipe: Augmentation, generator: Generator) -> AxisMap:
     height, width = image.levels[0].shape[:2]
     fits = tile.width / width, tile.height / height
     zoom = math.exp(generator.uniform(math.log(recipe.scale_min), math.log(recipe.scale_max)))
@@ -172,7 +163,7 @@ def _draw_map(
 
 
 def _draw_wanted(
-    image: Image, is_mirrored: bool, recipe: Augmentation, generator: np.random.Generator
+    image: Image, is_mirrored: bool, recipe: Augmentation, generator: Generator
 ) -> Float[np.ndarray, "4"]:
     """Draws the part that the crop must contain: xyxy of an object in the mirrored image, or nothing."""
     num_objects = len(image.boxes_cxcywh)
@@ -183,11 +174,7 @@ def _draw_wanted(
 
 
 def _draw_shift(
-    side: int,
-    extent: float,
-    wanted: Float[np.ndarray, "2"],
-    translate: float,
-    generator: np.random.Generator,
+    side: int, extent: float, wanted: Float[np.ndarray, "2"], translate: float, generator: Generator
 ) -> float:
     """Draws the start of an image of length `extent` in a tile of length `side` with the wanted part.
 

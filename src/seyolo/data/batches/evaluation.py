@@ -19,17 +19,10 @@ EvaluationBatch = tuple[UInt8[np.ndarray, "b h w 3"], list[Placement], Sequence[
 def evaluation_batches(
     samples: Sequence[Sample], size_hw: tuple[int, int], batch_size: int, mode: Mode = "letterbox"
 ) -> Iterator[EvaluationBatch]:
-    """Returns batches of RGB images in the order of `samples`, without augmentation.
+    """Returns batches in the order of `samples`, without augmentation; the last one may be smaller.
 
-    Args:
-        samples: labelled images.
-        size_hw: height and width of the network input.
-        batch_size: the last batch may be smaller.
-        mode: how images are fitted to the input.
-
-    Returns:
-        An iterator of images, placements of the images in the input, and samples; it raises DataError for an
-        image that cannot be decoded.
+    A batch is RGB images, their placements in the network input, and their samples. The iterator raises
+    DataError for an image that cannot be decoded.
     """
 
     def make_batch(start: int) -> EvaluationBatch:

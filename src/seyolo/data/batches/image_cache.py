@@ -10,9 +10,6 @@ import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-import numpy as np
-from jaxtyping import UInt8
-
 from seyolo.data.batches.augment import Image, pyramid
 from seyolo.data.datasets import Sample
 from seyolo.letterbox import resize
@@ -23,7 +20,6 @@ class ImageCache:
     """Source images by their index in `samples`, decoded on first use; safe to share between threads.
 
     Args:
-        samples: labelled images.
         long_side_px: larger images are stored and returned at this size.
         budget_bytes: memory limit; images beyond it are decoded at every use.
     """
@@ -42,19 +38,19 @@ class ImageCache:
         if cached is not None:
             return cached
         sample = self.samples[index]
-        levels = pyramid(_shrunk(read_image(sample.image), self._long_side_px))
-        image = Image(levels, sample.boxes_cxcywh, sample.class_ids)
+        pixels = read_image(sample.image)
+        height, width = pixels.shape[:2]
+        scale = self._long_side_px / max(height, width)
+        if scale < 1:
+            pixels = resize(pixels, (max(1, round(height * scale)), max(1, round(width * scale))))
+        image = Image(pyramid(pixels), sample.boxes_cxcywh, sample.class_ids)
         self._store(index, image)
         return image
 
     def fill(self) -> None:
         """Decodes images until the budget is used up or all are cached."""
         with ThreadPoolExecutor() as pool:
-            list(pool.map(self._fetch_while_empty, range(len(self.samples))))
-
-    def _fetch_while_empty(self, index: int) -> None:
-        if not self._is_full:
-            self.fetch(index)
+            list(pool.map(lambda index: self._is_full or self.fetch(index), range(len(self.samples))))
 
     def _store(self, index: int, image: Image) -> None:
         num_bytes = sum(level.nbytes for level in image.levels)
@@ -64,12 +60,3 @@ class ImageCache:
             elif index not in self._images:
                 self._images[index] = image
                 self._left_bytes -= num_bytes
-
-
-def _shrunk(image: UInt8[np.ndarray, "h w 3"], long_side_px: int) -> UInt8[np.ndarray, "H W 3"]:
-    height, width = image.shape[:2]
-    scale = long_side_px / max(height, width)
-    if scale >= 1:
-        return image
-    size = max(1, round(height * scale)), max(1, round(width * scale))
-    return resize(image, size)

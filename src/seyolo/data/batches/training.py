@@ -42,31 +42,22 @@ TrainingBatch = tuple[UInt8[torch.Tensor, "b 3 s s"], Float[torch.Tensor, "m 6"]
 
 @dataclass(frozen=True)
 class Workers:
-    """Workers that make batches.
-
-    Attributes:
-        threads: number of threads.
-        processes: number of worker processes; replaces threads when > 0 and the system can fork. Beyond two
-            or three, threads mostly wait for Python's lock.
-        pin_memory: put batches where a GPU copies them while the CPU continues.
-    """
+    """Workers that make batches; beyond two or three, threads mostly wait for Python's lock."""
 
     threads: int = 1
-    processes: int = 0
-    pin_memory: bool = False
+    processes: int = 0  # worker processes, which replace the threads when > 0 and the system can fork
+    pin_memory: bool = False  # puts batches where a GPU copies them while the CPU continues
 
 
 class TrainingLoader:
     """Augmented batches, epoch by epoch.
 
     Args:
-        samples: labelled images; images without objects are negatives.
         size_px: side of the square network input. Decoded images are cached at up to 1.5 times this size,
             enough for the zoom.
         batch_size: every batch is full: the last one of an epoch continues with the epoch's first images.
         augmentation: default recipe of `epoch`.
         seed: of the order and the augmentation.
-        workers: threads or processes that make the batches.
         shard: (number, count): part of every batch that is made here. The processes of a training make one
             part each; together the parts are the batches of a single process.
 
@@ -87,10 +78,8 @@ class TrainingLoader:
     ) -> None:
         if not samples:
             raise DataError("no images to train on; check the train split of the data set")
-        self.size_px = size_px
-        self.batch_size = batch_size
-        self.augmentation = augmentation
-        self.seed = seed
+        self.size_px, self.batch_size = size_px, batch_size
+        self.augmentation, self.seed = augmentation, seed
         number, num_shards = shard
         assert batch_size % num_shards == 0, (batch_size, num_shards)
         self._num_samples = len(samples)
@@ -110,21 +99,16 @@ class TrainingLoader:
     ) -> Iterator[TrainingBatch]:
         """Yields the batches of an epoch; the same number gives the same batches.
 
-        Args:
-            epoch: number of the epoch.
-            augmentation: recipe of this epoch, if not the default.
-            size_px: input size of this epoch, if not the default.
-
-        Yields:
-            Images as RGB bytes in channels-last memory, and targets as rows of batch index, class id,
-            centre x, centre y, width, height in input pixels.
+        A batch is images as RGB bytes in channels-last memory, and targets as rows of batch index, class id,
+        centre x, centre y, width, height in input pixels.
 
         Raises:
             DataError: an image cannot be decoded.
         """
         recipe, size_px = augmentation or self.augmentation, size_px or self.size_px
         maker, pin_memory = self._maker, self._workers.pin_memory
-        order = _epoch_order(self._num_samples, len(self) * self.batch_size, (self.seed, epoch))
+        order = np.random.default_rng((self.seed, epoch)).permutation(self._num_samples)
+        order = np.resize(order, len(self) * self.batch_size)  # repeats the order from its start
         jobs = [
             BatchJob(epoch, start, recipe, size_px, order[start + maker.first :][: maker.share])
             for start in range(0, len(order), self.batch_size)
@@ -145,16 +129,16 @@ class TrainingLoader:
 
 
 @dataclass(frozen=True, eq=False)
-class BatchMaker:
-    """Makes the batches of a loader.
+class BatchMaker(TorchDataset["TrainingBatch | DataError"]):
+    """Makes the batches of a loader; a PyTorch data set whose indices are jobs.
 
     Holds no reference to the loader: a cycle would delay shutdown of the workers until garbage collection.
     """
 
     cache: ImageCache  # source images
     seed: int  # of the augmentation
-    first: int  # first image and number of images of every batch that are made here
-    share: int  # first image and number of images of every batch that are made here
+    first: int  # position in each batch of the first image that is made here
+    share: int  # number of images of each batch that are made here
 
     def batch(self, job: BatchJob) -> TrainingBatch:
         """Makes a batch."""
@@ -163,7 +147,16 @@ class BatchMaker:
             self._draw(images[row], index, job.recipe, (self.seed, job.epoch, job.start + self.first + row))
             for row, index in enumerate(job.indices.tolist())
         ]
-        return to_planes(images), torch.from_numpy(_with_batch_index(targets))
+        numbers = np.repeat(np.arange(self.share, dtype=np.float32), [len(rows) for rows in targets])
+        rows = np.concatenate([numbers[:, None], np.concatenate(targets)], axis=1)
+        return to_planes(images), torch.from_numpy(rows)
+
+    def __getitem__(self, job: BatchJob) -> TrainingBatch | DataError:
+        # An error is returned as a value: raised in a process, its message would become a traceback.
+        try:
+            return self.batch(job)
+        except DataError as error:
+            return error
 
     def pinned_batch(self, job: BatchJob) -> TrainingBatch:
         """Makes a batch in pinned memory, which a GPU copies by itself."""
@@ -199,13 +192,13 @@ def affordable(processes: int, batch_bytes: int) -> int:
 
 @dataclass(frozen=True, eq=False)
 class BatchJob:
-    """Description of a batch: epoch, position in it, recipe, size, and sample indices of this shard."""
+    """Description of a batch."""
 
     epoch: int
-    start: int
+    start: int  # position in the epoch
     recipe: Augmentation
     size_px: int
-    indices: Int64[np.ndarray, " share"]
+    indices: Int64[np.ndarray, " share"]  # samples of this shard
 
 
 class _Pool:
@@ -214,7 +207,7 @@ class _Pool:
     def __init__(self, maker: BatchMaker, processes: int, pin_memory: bool) -> None:
         self._jobs: list[BatchJob] = []
         self._batches: DataLoader[TrainingBatch | DataError] = DataLoader(
-            _Batches(maker),
+            maker,
             batch_size=None,
             sampler=self._jobs,
             num_workers=processes,
@@ -237,39 +230,12 @@ class _Pool:
             yield images, targets
 
 
-class _Batches(TorchDataset["TrainingBatch | DataError"]):
-    """Batches by job, in the form of a PyTorch data set.
-
-    Errors are returned as values: raised in a worker, their message would become a traceback.
-    """
-
-    def __init__(self, maker: BatchMaker) -> None:
-        self._maker = maker
-
-    def __getitem__(self, job: BatchJob) -> TrainingBatch | DataError:
-        try:
-            return self._maker.batch(job)
-        except DataError as error:
-            return error
-
-
-def _set_up_process(worker: int) -> None:
+def _set_up_process(_: int) -> None:
     """Switches off OpenCV's threads and the parent's signal handler in a forked process."""
-    del worker
     cv2.setNumThreads(0)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
-
-def _epoch_order(num_samples: int, length: int, seed: tuple[int, ...]) -> Int64[np.ndarray, " length"]:
-    """Returns a permutation of the samples, repeated from its start up to the given length."""
-    return np.resize(np.random.default_rng(seed).permutation(num_samples), length)
 
 
 def to_planes(images_rgb: UInt8[np.ndarray, "b h w 3"]) -> UInt8[torch.Tensor, "b 3 h w"]:
     """Returns the same memory as a channels-last tensor."""
     return torch.from_numpy(images_rgb).permute(0, 3, 1, 2)
-
-
-def _with_batch_index(targets: Sequence[Float[np.ndarray, "_ 5"]]) -> Float[np.ndarray, "m 6"]:
-    rows = np.repeat(np.arange(len(targets), dtype=np.float32), [len(rows) for rows in targets])
-    return np.concatenate([rows[:, None], np.concatenate(targets)], axis=1)

@@ -30,8 +30,6 @@ _KEYS = ("images", "annotations", "categories")
 
 
 class _Annotation(NamedTuple):
-    """One object of the file."""
-
     number: int  # index in the list
     id: object
     category: object
@@ -40,16 +38,12 @@ class _Annotation(NamedTuple):
 
 
 class _Image(NamedTuple):
-    """An image of the file."""
-
     file_name: str
     size: tuple[int, int] | None  # (height, width)
     annotations: list[_Annotation]
 
 
 class _Split(NamedTuple):
-    """Content of a file."""
-
     names: tuple[str, ...]
     class_ids: dict[object, int]  # by category id
     images: dict[object, _Image]  # by image id
@@ -103,10 +97,7 @@ class CocoFiles:
 
 
 def read_coco(source: Path) -> CocoFiles:
-    """Reads a COCO json and finds those of the other splits.
-
-    Raises DataError when the file is missing or invalid.
-    """
+    """Reads a COCO json and finds those of the other splits; raises DataError when one is invalid."""
     content = _read_split(source)
     split, files = find_splits(source)
     return CocoFiles(source, content.names, {name: (path,) for name, path in files.items()}, {split: content})

@@ -29,10 +29,7 @@ class _Named(NamedTuple):
 
 
 def find_splits(source: Path) -> tuple[str, dict[str, Path]]:
-    """Returns the split of a json and the files of all splits, train first.
-
-    Raises DataError when two files hold the same split.
-    """
+    """Returns the split of a json and the files of all splits; raises DataError when two are of one split."""
     own = _parse(source.name)
     if own is not None:
         beside = {path: _parse(path.name) for path in sorted(source.parent.glob("*.json"))}

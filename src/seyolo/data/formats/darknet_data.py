@@ -31,18 +31,12 @@ _UNDER_IMAGES = re.compile(r"(.*[/\\]|)(?:images|JPEGImages)[/\\]")
 
 
 class _Value(NamedTuple):
-    """Value of a key."""
-
     text: str
     where: str  # `file:line: key`
 
 
 def read_darknet_data(source: Path) -> YoloFiles:
-    """Reads a Darknet `.data` file with train, valid, test (at least one of them), names and classes.
-
-    Raises DataError, with file and line, for an unknown or repeated key, a missing file, and a number of
-    classes that differs from the number of names.
-    """
+    """Reads a Darknet `.data` file; raises DataError, with file and line, for an invalid key or value."""
     values = _read_values(source)
     if "names" not in values:
         raise DataError(f"{source}: no key `names`; add `names = obj.names`, a file of one class per line")

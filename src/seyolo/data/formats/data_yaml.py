@@ -25,10 +25,7 @@ _SPLIT_NAME = re.compile(rf"({'|'.join(_SPLITS)})([\W_\d].*)?")
 
 
 def read_data_yaml(source: Path) -> YoloFiles:
-    """Reads a `data.yaml` with path, train, val, test (or any other split) and names.
-
-    Raises DataError when the file is missing or of another kind, or a key or value is invalid.
-    """
+    """Reads a `data.yaml`; raises DataError when it is missing, or a key or value is invalid."""
     values = _read_yaml(source)
     root = source.parent / _text(values.get("path") or ".", "path", source)
     if not root.is_dir():

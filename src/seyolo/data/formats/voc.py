@@ -51,8 +51,6 @@ class _Object(NamedTuple):
 
 
 class _Annotation(NamedTuple):
-    """Content of an xml."""
-
     size: tuple[int, int] | None = None  # (height, width)
     objects: tuple[_Object, ...] = ()
     problem: Problem | None = None  # of the whole file
@@ -116,10 +114,7 @@ class VocFolder:
 
 
 def read_voc(root: Path) -> VocFolder:
-    """Reads the splits and classes of a VOC folder.
-
-    Raises DataError when the folder is of another kind, or has no image lists or no classes.
-    """
+    """Reads splits and classes of a VOC folder; raises DataError when it has no image lists or classes."""
     for folder in (_IMAGES, _ANNOTATIONS):
         if not (root / folder).is_dir():
             raise DataError(f"{root}: not a VOC folder: it has no {folder}; {_advice(root)}")
@@ -149,9 +144,8 @@ def _splits(root: Path) -> dict[str, tuple[Path, ...]]:
         there = {"train": there["trainval"], **there}
     there.pop("trainval", None)
     if not there:
-        raise DataError(
-            f"{root}: names no split; write {_LISTS}/train.txt and val.txt with one image's name per line"
-        )
+        advice = f"write {_LISTS}/train.txt and val.txt with one image's name per line"
+        raise DataError(f"{root}: names no split; {advice}")
     return {name: (path,) for name, path in there.items()}
 
 

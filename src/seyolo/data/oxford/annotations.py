@@ -22,27 +22,17 @@ CORNERS = ("a", "b", "c", "d")
 _SIDES = {"l": "left", "left": "left", "r": "right", "right": "right"}
 # Errors of scipy for damaged files, MATLAB 7.3 files and other structures.
 _MAT_ERRORS = (
-    MatReadError,
-    OSError,
-    NotImplementedError,
-    ValueError,
-    TypeError,
-    AttributeError,
-    LookupError,
-    EOFError,
-    OverflowError,
-    MemoryError,
-    struct.error,
-    zlib.error,
-)
+    MatReadError, OSError, NotImplementedError, ValueError, TypeError, AttributeError, LookupError, EOFError,
+    OverflowError, MemoryError, struct.error, zlib.error,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
 class Hand:
-    """An annotation: corners_xy (4, 2) float64 in pixels of the image, and `left`, `right` or nothing."""
+    """An annotation."""
 
-    corners_xy: np.ndarray
-    side: str
+    corners_xy: np.ndarray  # (4, 2) float64 in pixels of the image
+    side: str  # `left`, `right` or nothing
 
     @property
     def area_px2(self) -> float:

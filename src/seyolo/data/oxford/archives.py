@@ -24,29 +24,14 @@ MAX_FILES = 200_000
 Wanted = Callable[[PurePosixPath], bool]
 
 _COPY_BYTES = 1 << 20
-_ZIP_ENCRYPTED = 1
 _BROKEN = (
-    tarfile.TarError,
-    gzip.BadGzipFile,
-    zipfile.BadZipFile,
-    zlib.error,
-    lzma.LZMAError,
-    EOFError,
+    tarfile.TarError, gzip.BadGzipFile, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError,
     NotImplementedError,
-)
+)  # fmt: skip
 
 
 def extract(archive: Path, folder: Path, wanted: Wanted, max_bytes: int = MAX_BYTES) -> None:
-    """Writes the wanted members of a .zip or a .tar of any compression into an existing folder.
-
-    Args:
-        archive: path of the archive.
-        folder: target; files keep their names in the archive.
-        wanted: chooses members by name.
-        max_bytes: limit of the total size.
-
-    Raises DataError for a broken, unsafe or too large archive, and OSError when writing fails.
-    """
+    """Unpacks the wanted members of a .zip or .tar; raises DataError if it is broken, unsafe or too large."""
     try:
         files = _zip_files if archive.suffix.lower() == ".zip" else _tar_files
         _write(files(archive, wanted), archive, folder, max_bytes)
@@ -65,10 +50,9 @@ def _write(files: Iterable[tuple[str, IO[bytes]]], archive: Path, folder: Path, 
             while block := content.read(min(_COPY_BYTES, available + 1)):
                 available -= len(block)
                 if available < 0 or num_files > MAX_FILES:
-                    raise DataError(
-                        f"{archive}: holds more than {max_bytes} bytes or {MAX_FILES} files; "
-                        "if that is right, unpack it yourself and pass the folder"
-                    )
+                    limit = f"{max_bytes} bytes or {MAX_FILES} files"
+                    advice = "if that is right, unpack it yourself and pass the folder"
+                    raise DataError(f"{archive}: holds more than {limit}; {advice}")
                 file.write(block)
 
 
@@ -90,10 +74,9 @@ def _zip_files(archive: Path, wanted: Wanted) -> Iterator[tuple[str, IO[bytes]]]
             _check_name(member.filename, archive)
             if stat.S_ISLNK(member.external_attr >> 16):
                 raise DataError(f"{archive}: {member.filename} is a link; do not trust this archive")
-            if member.flag_bits & _ZIP_ENCRYPTED:
-                raise DataError(
-                    f"{archive}: {member.filename} is encrypted; unpack it yourself and pass the folder"
-                )
+            if member.flag_bits & 1:  # encrypted
+                advice = "unpack it yourself and pass the folder"
+                raise DataError(f"{archive}: {member.filename} is encrypted; {advice}")
             if not member.is_dir() and wanted(PurePosixPath(member.filename)):
                 with container.open(member) as content:
                     yield member.filename, content

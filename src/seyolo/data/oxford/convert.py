@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -47,29 +47,25 @@ MIN_SIDE_PX = 1.0
 """A box thinner than this after clipping is dropped."""
 
 _SOURCES = {"train": "training", "val": "validation", "test": "test"}
-# Target folder of each official split, and folder of each split of data.yaml.
-_TARGETS = {
-    "official": {"train": "train", "val": "val", "test": "test"},
-    "reference": {"train": "train", "val": "train", "test": "test"},
-}
-_SPLITS = {
-    "official": {"train": "train", "val": "val", "test": "test"},
-    "reference": {"train": "train", "val": "test", "test": "test"},
-}
+_OFFICIAL = {"train": "train", "val": "val", "test": "test"}
+_TARGETS = {"official": _OFFICIAL, "reference": _OFFICIAL | {"val": "train"}}
+"""Folder that each official split is written to."""
+_SPLITS = {"official": _OFFICIAL, "reference": _OFFICIAL | {"val": "test"}}
+"""Folder of each split of data.yaml."""
 _IMAGE_ENDINGS = frozenset({".jpg", ".jpeg"})
 
 
 @dataclass(frozen=True)
 class SplitCounts:
-    """Counts of one official split and the published ones; `num_clipped` and `num_dropped` count hands."""
+    """Counts of one official split."""
 
     split: str
     num_pictures: int
     num_hands: int
     published_pictures: int
     published_hands: int
-    num_clipped: int
-    num_dropped: int
+    num_clipped: int  # hands
+    num_dropped: int  # hands
 
 
 @dataclass(frozen=True)
@@ -89,13 +85,12 @@ class ConversionReport:
         return {"out": str(self.out), "splits": self.rows(), "warnings": list(self.warnings)}
 
 
-@dataclass(frozen=True, eq=False)
-class _Annotated:
-    """Size, hands and boxes (n, 4) in pixels of an image, and numbers of clipped and dropped hands."""
+class _Annotated(NamedTuple):
+    """Annotations of an image, clipped to it."""
 
-    size: tuple[int, int]
+    size: tuple[int, int]  # (height, width)
     hands: list[Hand]
-    boxes_xyxy: np.ndarray
+    boxes_xyxy: np.ndarray  # (n, 4) in pixels
     num_clipped: int
     num_dropped: int
 
@@ -154,14 +149,20 @@ def _find_root(folder: Path) -> Path:
 
 def _convert_splits(root: Path, out: Path, split: SplitMode) -> tuple[SplitCounts, ...]:
     counts: list[SplitCounts] = []
-    rows: list[list[object]] = [list(COLUMNS)]
+    rows: list[Sequence[object]] = [COLUMNS]
     taken: set[str] = set()
     for official, target in _TARGETS[split].items():
         images = []
         for image, annotation in _pairs(root, _SOURCES[official]):
-            name = _free_name(f"{target}/{image.stem}", _SOURCES[official], taken)
-            images.append(_convert_image(image, annotation, out, name))
-            rows += _rows(images[-1], f"{name}{image.suffix}")
+            stem = image.stem
+            while f"{target}/{stem}" in taken:
+                stem = f"{_SOURCES[official]}_{stem}"
+            taken.add(f"{target}/{stem}")
+            found = _convert_image(image, annotation, out, f"{target}/{stem}")
+            images.append(found)
+            head = [target, f"{stem}{image.suffix}", found.size[1], found.size[0]]
+            for hand in found.hands:
+                rows.append([*head, *hand.corners_xy.ravel().tolist(), hand.area_px2, hand.side])
         counts.append(_count(official, images))
     with (out / "oxford_boxes.csv").open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows(rows)
@@ -187,19 +188,9 @@ def _files_by_stem(folder: Path, endings: frozenset[str]) -> dict[str, Path]:
     files = sorted(path for path in folder.iterdir() if path.suffix.lower() in endings)
     found = {path.stem: path for path in files if not path.name.startswith(".")}
     if not found:
-        raise DataError(
-            f"{folder}: no {' or '.join(sorted(endings))} files; take them from the archive again"
-        )
+        kinds = " or ".join(sorted(endings))
+        raise DataError(f"{folder}: no {kinds} files; take them from the archive again")
     return found
-
-
-def _free_name(name: str, source: str, taken: set[str]) -> str:
-    """Returns `folder/stem`; a stem that is taken gets its official split as prefix."""
-    while name in taken:
-        folder, stem = name.split("/", 1)
-        name = f"{folder}/{source}_{stem}"
-    taken.add(name)
-    return name
 
 
 def _convert_image(image: Path, annotation: Path, out: Path, name: str) -> _Annotated:
@@ -207,12 +198,13 @@ def _convert_image(image: Path, annotation: Path, out: Path, name: str) -> _Anno
     data = image.read_bytes()
     check_complete(data, image)
     annotated = _annotated(read_annotation(annotation), encoded_size(data, image))
-    image_path, label_path = out / f"images/{name}{image.suffix}", out / f"labels/{name}.txt"
-    for path in (image_path, label_path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-    image_path.write_bytes(data)
     rows = label_rows(annotated.boxes_xyxy, *annotated.size, decimals=6)
-    label_path.write_text("".join(rows), encoding="utf-8")
+    for path, content in (
+        (out / f"images/{name}{image.suffix}", data),
+        (out / f"labels/{name}.txt", "".join(rows).encode("utf-8")),
+    ):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
     return annotated
 
 
@@ -224,15 +216,6 @@ def _annotated(hands: list[Hand], size: tuple[int, int]) -> _Annotated:
     num_clipped = int((clipped_xyxy != boxes_xyxy).any(axis=1)[kept].sum())
     kept_hands = [hand for hand, keep in zip(hands, kept, strict=True) if keep]
     return _Annotated(size, kept_hands, clipped_xyxy[kept], num_clipped, int((~kept).sum()))
-
-
-def _rows(image: _Annotated, path: str) -> list[list[object]]:
-    target, name = path.split("/", 1)
-    height, width = image.size
-    return [
-        [target, name, width, height, *hand.corners_xy.ravel().tolist(), hand.area_px2, hand.side]
-        for hand in image.hands
-    ]
 
 
 def _count(official: str, images: Sequence[_Annotated]) -> SplitCounts:

@@ -13,18 +13,11 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from numpy.random import Generator
 
+from seyolo.data.synthetic import paint
 from seyolo.data.synthetic.hand import Hand, random_hand
-from seyolo.data.synthetic.paint import (
-    Floats,
-    Image,
-    Light,
-    illuminate,
-    paste,
-    photograph,
-    random_light,
-    skin_tone,
-)
+from seyolo.data.synthetic.paint import Canvas, Floats, Image
 from seyolo.data.synthetic.render import Mask, render_hand
 from seyolo.data.synthetic.scene import draw_background, draw_distractor
 from seyolo.data.writing import label_rows, output_folder, write_data_yaml
@@ -40,40 +33,32 @@ LEAST_INSIDE_SHARE = 0.5
 LEAST_VISIBLE_SHARE = 0.75
 
 
-def draw_scene(generator: np.random.Generator, height: int, width: int) -> tuple[Image, Floats]:
+def draw_scene(generator: Generator, height: int, width: int) -> tuple[Image, Floats]:
     """Draws an image with 0 to 4 hands.
 
     A hand's longer side is log-uniform from 32 px to 60 % of the image's shorter side; at least half of its
     bounds lie inside the image. Boxes are the tight bounds, in pixel edges, of the pixels that a hand covers
     by half or more, without forearm, with pixels hidden by another hand or a sleeve (at most 25 %).
 
-    Args:
-        generator: the only source of randomness.
-        height, width: of the image in pixels, at least 64.
-
-    Returns:
-        The image (height, width, 3) uint8 BGR and the boxes (n, 4) float32 xyxy in pixels.
-
-    Raises:
-        UsageError: a side is shorter than 64 pixels.
+    Returns the image (height, width, 3) uint8 BGR and the boxes (n, 4) float32 xyxy.
     """
     if min(height, width) < SMALLEST_SIDE_PX:
         raise UsageError(f"a synthetic image of {height}x{width} is too small; use at least 64x64")
-    light = random_light(generator)
-    image = draw_background(generator, height, width)
+    light = paint.random_light(generator)
+    canvas = Canvas(draw_background(generator, height, width), light)
     for _ in range(generator.integers(0, 5)):
-        draw_distractor(image, generator, light)
+        draw_distractor(canvas, generator)
     num_hands = int(generator.choice(len(NUM_HANDS_SHARES), p=NUM_HANDS_SHARES))
     largest_px = LARGEST_HAND_SHARE * min(height, width)
     sizes_px = np.exp(generator.uniform(np.log(SMALLEST_HAND_PX), np.log(largest_px), num_hands))
-    tone = skin_tone(generator)
+    tone = paint.skin_tone(generator)
     hands: list[_Placed] = []
     for size_px in sorted(sizes_px.tolist(), reverse=True):
         if generator.random() < 0.4:
-            tone = skin_tone(generator)
-        _add_hand(image, hands, size_px, (tone, light), generator)
+            tone = paint.skin_tone(generator)
+        _add_hand(canvas, hands, size_px, tone, generator)
     boxes = np.array([hand.box_xyxy for hand in hands], np.float32).reshape(-1, 4)
-    return photograph(illuminate(image, generator), generator), boxes
+    return paint.photograph(paint.illuminate(canvas.image, generator), generator), boxes
 
 
 def write_dataset(
@@ -98,9 +83,6 @@ def write_dataset(
         seed: not negative.
         progress: called after each image with the numbers of finished images and of all images.
 
-    Returns:
-        The path of `data.yaml`.
-
     Raises:
         UsageError: a count, size or seed is out of range.
         DataError: `out` is not an empty folder, or cannot be written.
@@ -110,8 +92,8 @@ def write_dataset(
     total, done = sum(counts.values()), 0
     with output_folder(Path(out)) as folder:
         for number, (split, count) in enumerate(counts.items()):
-            (folder / "images" / split).mkdir(parents=True)
-            (folder / "labels" / split).mkdir(parents=True)
+            for kind in ("images", "labels"):
+                (folder / kind / split).mkdir(parents=True)
             for index in range(count):
                 _write_image(folder, split, index, np.random.default_rng([seed, number, index]), size_px)
                 done += 1
@@ -124,11 +106,10 @@ def write_dataset(
 def _check_arguments(counts: dict[str, int], size_px: tuple[int, int], seed: int) -> None:
     for split, count in counts.items():
         if count < 1:
-            raise UsageError(
-                f"num_{split} is {count}; a synthetic data set needs at least 1 image in each split"
-            )
-    if not SMALLEST_SIDE_PX <= size_px[0] <= size_px[1]:
-        low, high = size_px
+            needed = "a synthetic data set needs at least 1 image in each split"
+            raise UsageError(f"num_{split} is {count}; {needed}")
+    low, high = size_px
+    if not SMALLEST_SIDE_PX <= low <= high:
         raise UsageError(
             f"size_px is {low}..{high}; give the shortest and the longest side, at least 64 pixels"
         )
@@ -137,7 +118,7 @@ def _check_arguments(counts: dict[str, int], size_px: tuple[int, int], seed: int
 
 
 def _write_image(
-    folder: Path, split: str, index: int, generator: np.random.Generator, size_px: tuple[int, int]
+    folder: Path, split: str, index: int, generator: Generator, size_px: tuple[int, int]
 ) -> None:
     height, width = (int(side) for side in generator.integers(size_px[0], size_px[1] + 1, 2))
     image, boxes_xyxy = draw_scene(generator, height, width)
@@ -150,11 +131,11 @@ def _write_image(
 
 @dataclass
 class _Placed:
-    """A hand in the image: box (4,), number of pixels, and mask (h, w) of the pixels that are not hidden."""
+    """A hand in the image."""
 
     box_xyxy: Floats
     num_pixels: int
-    mask: Mask
+    mask: Mask  # pixels (h, w) that are not hidden
 
     def visible_share(self, cover: Mask) -> float:
         """Returns the fraction of the hand's pixels that are visible under `cover`."""
@@ -162,42 +143,32 @@ class _Placed:
 
 
 def _add_hand(
-    image: Image,
-    hands: list[_Placed],
-    size_px: float,
-    tone_and_light: tuple[Floats, Light],
-    generator: np.random.Generator,
+    canvas: Canvas, hands: list[_Placed], size_px: float, tone: Floats, generator: Generator
 ) -> None:
     """Paints a hand that is visible and hides no other, and adds it to `hands`; tries four positions."""
-    height, width = image.shape[:2]
+    height, width = canvas.image.shape[:2]
     for _ in range(4):
         hand = random_hand(generator).placed(_random_centre(generator, size_px, height, width), size_px)
         if _inside_share(hand, height, width) < LEAST_INSIDE_SHARE:
             continue
-        rendered = render_hand(hand, *tone_and_light, (height, width), generator)
+        rendered = render_hand(hand, tone, canvas.light, (height, width), generator)
         if rendered is None:
             continue
         mask, cover = rendered.hand_mask(height, width), rendered.whole_mask(height, width)
-        new = _Placed(
-            rendered.box_xyxy(),
-            max(1, int(np.count_nonzero(mask))),
-            mask & ~rendered.sleeve_mask(height, width),
-        )
+        visible = mask & ~rendered.sleeve_mask(height, width)
+        new = _Placed(rendered.box_xyxy(), max(1, int(np.count_nonzero(mask))), visible)
         shares = [other.visible_share(cover) for other in hands] + [new.visible_share(np.zeros_like(mask))]
         if min(shares) < LEAST_VISIBLE_SHARE:
             continue
         for other in hands:
             other.mask &= ~cover
         hands.append(new)
-        paste(image, rendered.skin)
-        if rendered.sleeve is not None:
-            paste(image, rendered.sleeve)
+        for layer in filter(None, (rendered.skin, rendered.sleeve)):
+            paint.paste(canvas.image, layer)
         return
 
 
-def _random_centre(
-    generator: np.random.Generator, size_px: float, height: int, width: int
-) -> tuple[float, float]:
+def _random_centre(generator: Generator, size_px: float, height: int, width: int) -> tuple[float, float]:
     """Draws the centre (x, y) of a hand: in four of five cases the whole hand lies inside the image."""
     inset = size_px / 2 if generator.random() < 0.8 else 0.0
     return float(generator.uniform(inset, width - inset)), float(generator.uniform(inset, height - inset))

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.random import Generator
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
@@ -85,13 +86,14 @@ class Hand:
 
     def moved(self, scale: float, offset: Array) -> Hand:
         """Returns the hand scaled about the origin, then shifted by `offset` (3,)."""
+        sphere_offset = np.append(offset, 0.0)  # the radius only scales
         return Hand(
             self.joints * scale + offset,
             self.radii * scale,
             self.dorsal,
-            _move_spheres(self.palm, scale, offset),
+            self.palm * scale + sphere_offset,
             self.palm_lines * scale + offset,
-            _move_spheres(self.forearm, scale, offset),
+            self.forearm * scale + sphere_offset,
         )
 
     def turned(self, rotation: Array) -> Hand:
@@ -107,26 +109,22 @@ class Hand:
         )
 
 
-def random_hand(generator: np.random.Generator) -> Hand:
+def random_hand(generator: Generator) -> Hand:
     """Draws a left or right hand of random build, pose and view; the wrist is at the origin."""
-    poses = list(POSES.values())
     weights = np.array(POSE_WEIGHTS) / sum(POSE_WEIGHTS)
-    curls = np.clip(
-        np.array(poses[generator.choice(len(poses), p=weights)]) + generator.normal(0, 0.06, 5), 0, 1
-    )
+    pose = list(POSES.values())[generator.choice(len(POSES), p=weights)]
+    curls = np.clip(np.array(pose) + generator.normal(0, 0.06, 5), 0, 1)
     return pose_hand(curls, generator).turned(_random_view(generator))
 
 
-def pose_hand(curls: Array, generator: np.random.Generator) -> Hand:
+def pose_hand(curls: Array, generator: Generator) -> Hand:
     """Returns a right hand, palm to the viewer, with curls (5,) as in `POSES`; draws build and splay."""
     length, thickness = generator.uniform(0.9, 1.1), generator.uniform(0.88, 1.15)
     splay = np.deg2rad([-9.0, -2.0, 6.0, 15.0]) * generator.uniform(0.2, 1.6) * (1 - 1.2 * curls[1:])
     chains = [_thumb_chain(curls[0], generator)]
-    for finger in range(4):
-        bends = np.deg2rad(np.array([82.0, 100.0, 60.0]) * curls[finger + 1] + generator.normal(0, 3, 3))
-        chains.append(
-            _finger_chain(KNUCKLES[finger], PHALANGES[finger] * length, splay[finger], np.cumsum(bends))
-        )
+    for knuckle, lengths, aside, curl in zip(KNUCKLES, PHALANGES * length, splay, curls[1:], strict=True):
+        bends = np.deg2rad(np.array([82.0, 100.0, 60.0]) * curl + generator.normal(0, 3, 3))
+        chains.append(_finger_chain(knuckle, lengths, aside, np.cumsum(bends)))
     return Hand(
         joints=np.stack([joints for joints, _ in chains]),
         radii=np.concatenate([THUMB_RADII[None], FINGER_RADII]) * thickness,
@@ -145,18 +143,16 @@ def _finger_chain(knuckle: Array, lengths: Array, splay: float, bends: Array) ->
     return np.concatenate([knuckle[None], knuckle + np.cumsum(steps, axis=0)]), sine * along - cosine * palmar
 
 
-def _thumb_chain(curl: float, generator: np.random.Generator) -> tuple[Array, Array]:
+def _thumb_chain(curl: float, generator: Generator) -> tuple[Array, Array]:
     out = generator.uniform(28, 52) - 6 * curl
-    outward = np.deg2rad(
-        np.array([out, out - 8 - 40 * curl, out - 12 - 95 * curl]) + generator.normal(0, 4, 3)
-    )
-    forward = np.deg2rad(np.array([14 + 24 * curl, 8 + 24 * curl, 4 + 8 * curl]) + generator.normal(0, 4, 3))
-    directions = np.stack(
-        [-np.sin(outward) * np.cos(forward), np.cos(outward) * np.cos(forward), np.sin(forward)], axis=1
-    )
-    joints = np.concatenate(
-        [THUMB_BASE[None], THUMB_BASE + np.cumsum(directions * THUMB_BONES[:, None], axis=0)]
-    )
+    degrees = np.array([out, out - 8 - 40 * curl, out - 12 - 95 * curl])
+    outward = np.deg2rad(degrees + generator.normal(0, 4, 3))
+    degrees = np.array([14 + 24 * curl, 8 + 24 * curl, 4 + 8 * curl])
+    forward = np.deg2rad(degrees + generator.normal(0, 4, 3))
+    aside, along = -np.sin(outward) * np.cos(forward), np.cos(outward) * np.cos(forward)
+    directions = np.stack([aside, along, np.sin(forward)], axis=1)
+    ends = THUMB_BASE + np.cumsum(directions * THUMB_BONES[:, None], axis=0)
+    joints = np.concatenate([THUMB_BASE[None], ends])
     nail = np.array([-0.55, 0.2, -0.8])
     dorsal = nail - directions * (directions @ nail)[:, None]
     return joints, dorsal / np.linalg.norm(dorsal, axis=1, keepdims=True)
@@ -170,7 +166,7 @@ def _palm_lines() -> Array:
     return np.stack([heart, head, life])
 
 
-def _forearm(generator: np.random.Generator, thickness: float) -> Array:
+def _forearm(generator: Generator, thickness: float) -> Array:
     aside, bend = np.deg2rad(generator.normal(0, 14)), np.deg2rad(generator.normal(0, 22))
     length = generator.uniform(0.35, 2.4)
     direction = np.array([np.sin(aside) * np.cos(bend), -np.cos(aside) * np.cos(bend), np.sin(bend)])
@@ -178,7 +174,7 @@ def _forearm(generator: np.random.Generator, thickness: float) -> Array:
     return np.array([[0.0, 0.01, 0.0, wrist], [*(direction * length), elbow]])
 
 
-def _random_view(generator: np.random.Generator) -> Array:
+def _random_view(generator: Generator) -> Array:
     side = np.diag([generator.choice([-1.0, 1.0]), 1.0, 1.0])
     yaw = np.deg2rad(np.clip(generator.normal(0, 28), -62, 62)) + np.pi * generator.integers(2)
     pitch = np.deg2rad(np.clip(generator.normal(0, 20), -50, 50))
@@ -196,7 +192,3 @@ def _turn(axis: int, angle: float) -> Array:
     matrix[second, first] = np.sin(angle)
     matrix[first, second] = -np.sin(angle)
     return matrix
-
-
-def _move_spheres(spheres: Array, scale: float, offset: Array) -> Array:
-    return np.asarray(spheres * scale + np.append(offset, 0.0))

@@ -1,4 +1,4 @@
-"""Colours, light, layers and camera of synthetic images.
+"""Solids, colours, light, layers and camera of synthetic images.
 
 An object is a height map over a window of the image. `relief` lights the heights (Lambert, with darker
 hollows), `tint` turns brightness into colours, `paste` blends them into the image. Hands and distractors use
@@ -7,11 +7,13 @@ the same three steps, so shading alone does not distinguish them.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
+from numpy.random import Generator
 from numpy.typing import NDArray
 
 Image = NDArray[np.uint8]
@@ -24,28 +26,23 @@ LIGHTNESS_RANGE = (24.0, 84.0)
 
 @dataclass(frozen=True)
 class Light:
-    """Light of an image.
+    """Light of an image."""
 
-    Attributes:
-        direction: unit vector towards the light; x right, y down, z towards the viewer.
-        ambient: brightness of surfaces that face away from the light, 0 to 1.
-    """
-
-    direction: tuple[float, float, float]
-    ambient: float
+    direction: tuple[float, float, float]  # unit vector towards the light: right, down, towards the viewer
+    ambient: float  # brightness of surfaces that face away from the light, 0 to 1
 
 
 @dataclass(frozen=True)
 class Layer:
-    """A painted window of an image: colours (h, w, 3) BGR, alpha (h, w) in [0, 1], position in pixels."""
+    """A painted window of an image, at (left, top) in pixels."""
 
-    colours: Image
-    alpha: Floats
+    colours: Image  # (h, w, 3) BGR
+    alpha: Floats  # (h, w) in [0, 1]
     left: int
     top: int
 
 
-def random_light(generator: np.random.Generator) -> Light:
+def random_light(generator: Generator) -> Light:
     """Draws a light in front of the scene."""
     azimuth = generator.uniform(0, 2 * np.pi)
     elevation = generator.uniform(0.35, 1.3)
@@ -54,7 +51,7 @@ def random_light(generator: np.random.Generator) -> Light:
     return Light(direction, generator.uniform(0.25, 0.6))
 
 
-def skin_tone(generator: np.random.Generator) -> Floats:
+def skin_tone(generator: Generator) -> Floats:
     """Draws a human skin colour (3,) BGR in 0..255 under white light.
 
     Lightness is uniform over `LIGHTNESS_RANGE`; hue (40 to 70 degrees in CIE Lab) is between red and yellow,
@@ -69,7 +66,7 @@ def skin_tone(generator: np.random.Generator) -> Floats:
     return np.asarray(np.clip(cv2.cvtColor(lab, cv2.COLOR_Lab2BGR)[0, 0] * 255, 0, 255), np.float32)
 
 
-def object_colour(generator: np.random.Generator, skin_share: float = 0.35) -> Floats:
+def object_colour(generator: Generator, skin_share: float = 0.35) -> Floats:
     """Draws a colour (3,) BGR in 0..255, with probability `skin_share` a skin tone."""
     if generator.random() < skin_share:
         return skin_tone(generator)
@@ -114,23 +111,27 @@ def paste(image: Image, layer: Layer) -> None:
     region[:] = cv2.blendLinear(layer.colours, np.ascontiguousarray(region), layer.alpha, 1 - layer.alpha)
 
 
-def paint_polygons(
-    image: Image, polygons: list[Floats], colour: Floats, light: Light, roundness_px: float
-) -> None:
-    """Paints polygons, each (n, 2) xy in pixels, as one solid with rims rounded over `roundness_px`."""
-    height, width = image.shape[:2]
-    points = np.concatenate(polygons)
-    left, top = np.clip(np.floor(points.min(axis=0)).astype(int) - 1, 0, (width, height))
-    right, bottom = np.clip(np.ceil(points.max(axis=0)).astype(int) + 1, 0, (width, height))
-    if right - left < 2 or bottom - top < 2:
-        return
-    cover = np.zeros((bottom - top, right - left), np.uint8)
-    for polygon in polygons:
-        fixed = np.round((polygon - (left, top)) * 16).astype(np.int32)
-        cv2.fillPoly(cover, [fixed], 255, cv2.LINE_AA, 4)
-    heights = rounded_heights(cover, roundness_px)
-    colours = tint(relief(heights, light), colour, 0.3)
-    paste(image, Layer(colours, cover.astype(np.float32) * np.float32(1 / 255), int(left), int(top)))
+class Canvas(NamedTuple):
+    """An image and its light."""
+
+    image: Image
+    light: Light
+
+    def paint(self, polygons: list[Floats], colour: Floats, roundness_px: float) -> None:
+        """Paints polygons, each (n, 2) xy in pixels, as one solid with rims rounded over `roundness_px`."""
+        height, width = self.image.shape[:2]
+        points = np.concatenate(polygons)
+        left, top = np.clip(np.floor(points.min(axis=0)).astype(int) - 1, 0, (width, height))
+        right, bottom = np.clip(np.ceil(points.max(axis=0)).astype(int) + 1, 0, (width, height))
+        if right - left < 2 or bottom - top < 2:
+            return
+        cover = np.zeros((bottom - top, right - left), np.uint8)
+        for polygon in polygons:
+            fixed = np.round((polygon - (left, top)) * 16).astype(np.int32)  # in sixteenths of a pixel
+            cv2.fillPoly(cover, [fixed], 255, cv2.LINE_AA, 4)
+        colours = tint(relief(rounded_heights(cover, roundness_px), self.light), colour, 0.3)
+        alpha = cover.astype(np.float32) * np.float32(1 / 255)
+        paste(self.image, Layer(colours, alpha, int(left), int(top)))
 
 
 def rounded_heights(cover: Image, roundness_px: float) -> Floats:
@@ -143,7 +144,87 @@ def rounded_heights(cover: Image, roundness_px: float) -> Floats:
     return np.asarray(cv2.blur(heights, (smoothing, smoothing)), np.float32)
 
 
-def illuminate(image: Image, generator: np.random.Generator) -> Image:
+class DepthBuffer:
+    """Heights towards the viewer and coverage of a window, both (h, w), of rounded solids.
+
+    Bones are capsules with a radius at each end, a palm is a rounded slab; each pixel stores the greatest
+    height. Edges are smooth because coverage is computed from the distance to the outline.
+    """
+
+    def __init__(self, height: int, width: int, floor: float) -> None:
+        self.heights = np.full((height, width), floor, np.float32)
+        self.alpha = np.zeros((height, width), np.float32)
+
+    def raise_bone(self, start: Array, end: Array, flatness: float = 1.0) -> None:
+        """Adds a capsule between two spheres (4,), xyz and radius in pixels; `flatness` scales its height."""
+        window = self._window(np.stack([start, end]))
+        if window is None:
+            return
+        rows, columns = window
+        xs = np.arange(columns.start, columns.stop, dtype=np.float32) + np.float32(0.5 - start[0])
+        ys = np.arange(rows.start, rows.stop, dtype=np.float32)[:, None] + np.float32(0.5 - start[1])
+        dx, dy, dz, dr = (end - start).tolist()
+        base, thick = float(start[2]), float(start[3])
+        along = np.clip((xs * dx + ys * dy) / max(dx * dx + dy * dy, 1e-6), 0, 1)
+        radius = thick + along * dr
+        away_squared = (xs - along * dx) ** 2 + (ys - along * dy) ** 2
+        alpha = np.clip(radius - np.sqrt(away_squared) + 0.5, 0, 1)
+        round_heights = np.sqrt(np.maximum(radius * radius - away_squared, 0))
+        heights = np.asarray(base + along * dz + flatness * round_heights, np.float32)
+        self._merge(rows, columns, heights, np.asarray(alpha, np.float32))
+
+    def raise_hull(self, spheres: Array) -> None:
+        """Adds the hull of spheres (n, 4) near a common plane, as a slab of their mean radius."""
+        window = self._window(spheres)
+        if window is None:
+            return
+        rows, columns = window
+        angles = np.linspace(0, 2 * np.pi, 16, endpoint=False)
+        circle = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+        rim = (spheres[:, None, :2] + circle * spheres[:, None, 3:]).reshape(-1, 2)
+        rim -= (columns.start, rows.start)
+        # In OpenCV, pixel centres have integer coordinates.
+        outline = cv2.convexHull(np.round((rim - 0.5) * 16).astype(np.int32))
+        cover = np.zeros((rows.stop - rows.start, columns.stop - columns.start), np.uint8)
+        cv2.fillConvexPoly(cover, outline, 255, cv2.LINE_AA, 4)
+        heights = rounded_heights(cover, float(spheres[:, 3].mean())) + _plane(spheres, rows, columns)
+        self._merge(rows, columns, heights, np.asarray(cover / 255, np.float32))
+
+    def sees(self, points: Array, tolerance: float) -> bool:
+        """Returns whether all points (n, 3) are in the window and none is hidden by more than `tolerance`."""
+        columns, rows = np.floor(points[:, :2]).astype(int).T
+        height, width = self.heights.shape
+        if min(rows.min(), columns.min()) < 0 or rows.max() >= height or columns.max() >= width:
+            return False
+        return bool((self.heights[rows, columns] <= points[:, 2] + tolerance).all())
+
+    def _window(self, spheres: Array) -> tuple[slice, slice] | None:
+        height, width = self.heights.shape
+        low = (spheres[:, :2] - spheres[:, 3:]).min(axis=0).tolist()
+        high = (spheres[:, :2] + spheres[:, 3:]).max(axis=0).tolist()
+        left, top = (max(math.floor(value) - 1, 0) for value in low)
+        right, bottom = min(math.ceil(high[0]) + 1, width), min(math.ceil(high[1]) + 1, height)
+        if left >= right or top >= bottom:
+            return None
+        return slice(top, bottom), slice(left, right)
+
+    def _merge(self, rows: slice, columns: slice, heights: Floats, alpha: Floats) -> None:
+        region = self.heights[rows, columns]
+        np.maximum(region, heights, out=region, where=alpha > 0)
+        covered = self.alpha[rows, columns]
+        np.maximum(covered, alpha, out=covered)
+
+
+def _plane(spheres: Array, rows: slice, columns: slice) -> Floats:
+    """Returns heights (h, w) over a window of the plane that fits the sphere centres best."""
+    design = np.column_stack([spheres[:, :2], np.ones(len(spheres))])
+    slope_x, slope_y, base = np.linalg.lstsq(design, spheres[:, 2], rcond=1e-3)[0]
+    xs = np.arange(columns.start, columns.stop, dtype=np.float32) + 0.5
+    ys = np.arange(rows.start, rows.stop, dtype=np.float32)[:, None] + 0.5
+    return np.asarray(xs * slope_x + ys * slope_y + base, np.float32)
+
+
+def illuminate(image: Image, generator: Generator) -> Image:
     """Applies coloured, uneven light; 6 % of the images become grey."""
     height, width = image.shape[:2]
     cast = np.exp(generator.normal(0, generator.choice([0.05, 0.1, 0.2]), 3))
@@ -156,7 +237,7 @@ def illuminate(image: Image, generator: np.random.Generator) -> Image:
     return np.asarray(lit, np.uint8)
 
 
-def photograph(image: Image, generator: np.random.Generator) -> Image:
+def photograph(image: Image, generator: Generator) -> Image:
     """Adds the blur of a lens and the noise of a sensor."""
     if generator.random() < 0.5:
         image = np.asarray(cv2.GaussianBlur(image, (0, 0), generator.uniform(0.4, 1.3)), np.uint8)

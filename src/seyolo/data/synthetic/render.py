@@ -12,19 +12,11 @@ from typing import TypeVar, cast
 
 import cv2
 import numpy as np
+from numpy.random import Generator
 from numpy.typing import NDArray
 
-from seyolo.data.synthetic.depth import DepthBuffer
 from seyolo.data.synthetic.hand import Array, Hand
-from seyolo.data.synthetic.paint import (
-    Floats,
-    Image,
-    Layer,
-    Light,
-    object_colour,
-    relief,
-    tint,
-)
+from seyolo.data.synthetic.paint import DepthBuffer, Floats, Image, Layer, Light, object_colour, relief, tint
 
 Mask = NDArray[np.bool_]
 Pixels = TypeVar("Pixels", Image, Floats)
@@ -57,10 +49,7 @@ class RenderedHand:
         return _on_image(self.sleeve, self.sleeve.alpha, height, width)
 
     def box_xyxy(self) -> Floats:
-        """Returns the tight box (4,) in pixel edges around the pixels that the hand covers by half or more.
-
-        Without pixels outside the image, forearm and sleeve, with hidden pixels. Zeros for an empty mask.
-        """
+        """Returns the tight box (4,) of `hand_mask` in pixel edges, with hidden pixels; zeros if empty."""
         return mask_bounds(self.hand_alpha >= 0.5, self.skin.left, self.skin.top)
 
 
@@ -81,17 +70,9 @@ def mask_bounds(mask: Mask, left: int = 0, top: int = 0) -> Floats:
 
 
 def render_hand(
-    hand: Hand, tone: Floats, light: Light, size: tuple[int, int], generator: np.random.Generator
+    hand: Hand, tone: Floats, light: Light, size: tuple[int, int], generator: Generator
 ) -> RenderedHand | None:
-    """Paints a placed hand for an image of `size` (height, width); returns None if it is outside.
-
-    Args:
-        hand: in pixels of the image, see `Hand.placed`.
-        tone: skin colour (3,) BGR.
-        light: the image's light.
-        size: height and width of the image in pixels.
-        generator: draws nails, creases and the sleeve.
-    """
+    """Paints a placed hand of a tone (3,) BGR on an image of `size` (h, w); returns None if it is outside."""
     low, high = hand.bounds()
     ends_low = (hand.forearm[:, :2] - 1.4 * hand.forearm[:, 3:]).min(axis=0)
     ends_high = (hand.forearm[:, :2] + 1.4 * hand.forearm[:, 3:]).max(axis=0)
@@ -115,7 +96,7 @@ def render_hand(
 
 
 def _skin(
-    hand: Hand, tone: Floats, light: Light, window: tuple[int, int], generator: np.random.Generator
+    hand: Hand, tone: Floats, light: Light, window: tuple[int, int], generator: Generator
 ) -> tuple[Image, Floats, Floats]:
     buffer = DepthBuffer(*window, floor=float(min(hand.joints[..., 2].min(), hand.palm[:, 2].min())))
     bones = np.concatenate([hand.joints, hand.radii[..., None]], axis=2)
@@ -137,9 +118,7 @@ def _skin(
     return colours, hand_alpha, buffer.alpha
 
 
-def _sleeve(
-    hand: Hand, light: Light, window: tuple[int, int], generator: np.random.Generator
-) -> tuple[Image, Floats]:
+def _sleeve(hand: Hand, light: Light, window: tuple[int, int], generator: Generator) -> tuple[Image, Floats]:
     wrist, elbow = hand.forearm
     cuff = wrist + (elbow - wrist) * min(0.9, generator.uniform(0.25, 0.8))
     wide = np.array([1, 1, 1, generator.uniform(1.1, 1.35)])
@@ -181,9 +160,7 @@ def _stroke(lines: Floats, points: Array, strength: float, thickness: int) -> No
     cv2.polylines(lines, [fixed], False, strength, thickness, cv2.LINE_8, 4)
 
 
-def _paint_nails(
-    colours: Image, hand: Hand, buffer: DepthBuffer, tone: Floats, generator: np.random.Generator
-) -> None:
+def _paint_nails(colours: Image, hand: Hand, buffer: DepthBuffer, tone: Floats, generator: Generator) -> None:
     varnished = generator.random() < 0.12
     colour = object_colour(generator, 0.0) if varnished else tone * 0.8 + np.array([45, 45, 60])
     angles = np.linspace(0, 2 * np.pi, 14, endpoint=False)[:, None]

@@ -6,23 +6,15 @@ forearm without a hand. Only the whole shape distinguishes a hand from them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import cv2
 import numpy as np
+from numpy.random import Generator
 
-from seyolo.data.synthetic.paint import (
-    Array,
-    Floats,
-    Image,
-    Light,
-    colour_levels,
-    object_colour,
-    paint_polygons,
-    skin_tone,
-)
+from seyolo.data.synthetic import paint
+from seyolo.data.synthetic.paint import Array, Canvas, Floats, Image
 
-Generator = np.random.Generator
+SKIN_SHARE = 0.7
+"""Fraction of the distractors in skin colours."""
 
 
 def draw_background(generator: Generator, height: int, width: int) -> Image:
@@ -37,24 +29,24 @@ def draw_background(generator: Generator, height: int, width: int) -> Image:
     return image
 
 
-def draw_distractor(image: Image, generator: Generator, light: Light) -> None:
+def draw_distractor(canvas: Canvas, generator: Generator) -> None:
     """Draws an object that is not a hand, 5 % to 60 % of the image's shorter side long."""
-    painters: tuple[Callable[[Image, Generator, Light, Floats, float], None], ...]
     painters = (_blob, _face, _limb, _stick, _star, _leaf, _fork)
     shares = (0.2, 0.15, 0.2, 0.12, 0.13, 0.08, 0.12)
-    height, width = image.shape[:2]
+    height, width = canvas.image.shape[:2]
     centre = np.array([generator.uniform(0, width), generator.uniform(0, height)], np.float32)
     size_px = min(height, width) * np.exp(generator.uniform(np.log(0.05), np.log(0.6)))
-    painters[generator.choice(len(painters), p=shares)](image, generator, light, centre, float(size_px))
+    painter = painters[generator.choice(len(painters), p=shares)]
+    painter(canvas, generator, centre, float(size_px))
 
 
 def _ramp(generator: Generator, levels: Array) -> Image:
     """Returns colours (h, w, 3) for levels (h, w) in [0, 1], between two or three drawn colours."""
     count = int(generator.integers(2, 4))
-    stops = np.stack([object_colour(generator) for _ in range(count)])
+    stops = np.stack([paint.object_colour(generator) for _ in range(count)])
     positions = np.linspace(0, 1, 256)
     table = np.stack([np.interp(positions, np.linspace(0, 1, count), stops[:, c]) for c in range(3)], axis=1)
-    return colour_levels(np.clip(levels, 0, 1), table)
+    return paint.colour_levels(np.clip(levels, 0, 1), table)
 
 
 def _noise(generator: Generator, height: int, width: int, coarse: int) -> Floats:
@@ -76,7 +68,7 @@ def _coordinates(generator: Generator, height: int, width: int) -> Floats:
 
 
 def _gradient(generator: Generator, height: int, width: int) -> Image:
-    corners = np.stack([object_colour(generator) for _ in range(4)]).reshape(2, 2, 3)
+    corners = np.stack([paint.object_colour(generator) for _ in range(4)]).reshape(2, 2, 3)
     return np.asarray(cv2.resize(corners, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
@@ -96,7 +88,7 @@ def _wood(generator: Generator, height: int, width: int) -> Image:
 
 def _cells(generator: Generator, height: int, width: int) -> Image:
     rows, columns = generator.integers(2, 14, 2)
-    stops = np.stack([object_colour(generator) for _ in range(5)])
+    stops = np.stack([paint.object_colour(generator) for _ in range(5)])
     grid = stops[generator.integers(5, size=(rows, columns))].astype(np.uint8)
     return np.asarray(cv2.resize(grid, (width, height), interpolation=cv2.INTER_NEAREST), np.uint8)
 
@@ -106,20 +98,15 @@ def _scatter_polygons(image: Image, generator: Generator) -> None:
     for _ in range(generator.integers(3, 16)):
         corners = generator.normal(0, generator.uniform(0.03, 0.25), (generator.integers(3, 7), 2))
         points = (corners + generator.random(2)) * (width, height) * 16
-        colour = object_colour(generator).tolist()
+        colour = paint.object_colour(generator).tolist()
         cv2.fillPoly(image, [points.astype(np.int32)], colour, cv2.LINE_AA, 4)
-
-
-def _distractor_colour(generator: Generator) -> Floats:
-    return object_colour(generator, skin_share=0.7)
 
 
 def _polar(centre: Floats, radii: Floats, turn: float) -> Floats:
     """Returns a closed outline (n, 2) xy with distances (n,) from `centre` at equal angles."""
     angles = np.linspace(0, 2 * np.pi, len(radii), endpoint=False) + turn
-    return np.asarray(
-        centre + radii[:, None] * np.stack([np.cos(angles), np.sin(angles)], axis=1), np.float32
-    )
+    directions = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    return np.asarray(centre + radii[:, None] * directions, np.float32)
 
 
 def _capsule(start: Floats, end: Floats, start_radius: float, end_radius: float) -> Floats:
@@ -133,19 +120,15 @@ def _heading(generator: Generator) -> Floats:
     return np.array([np.cos(angle), np.sin(angle)], np.float32)
 
 
-def _blob(image: Image, generator: Generator, light: Light, centre: Floats, size_px: float) -> None:
+def _blob(canvas: Canvas, generator: Generator, centre: Floats, size_px: float) -> None:
     angles = np.linspace(0, 2 * np.pi, 40, endpoint=False)
-    waves = sum(
-        generator.normal(0, 0.3 / k) * np.cos(k * angles + generator.uniform(0, 6)) for k in range(1, 6)
-    )
-    radii = size_px * 0.4 * np.maximum(1 + waves, 0.25)
+    waves = [generator.normal(0, 0.3 / k) * np.cos(k * angles + generator.uniform(0, 6)) for k in range(1, 6)]
+    radii = size_px * 0.4 * np.maximum(1 + sum(waves), 0.25)
     outline = _polar(centre, radii.astype(np.float32), 0)
-    paint_polygons(
-        image, [outline], _distractor_colour(generator), light, size_px * generator.uniform(0.1, 0.4)
-    )
+    canvas.paint([outline], paint.object_colour(generator, SKIN_SHARE), size_px * generator.uniform(0.1, 0.4))
 
 
-def _face(image: Image, generator: Generator, light: Light, centre: Floats, size_px: float) -> None:
+def _face(canvas: Canvas, generator: Generator, centre: Floats, size_px: float) -> None:
     up = _heading(generator) if generator.random() < 0.3 else np.array([0, -1], np.float32)
     side, half = np.array([-up[1], up[0]]), size_px / 2
     angles = np.linspace(0, 2 * np.pi, 32, endpoint=False)[:, None]
@@ -155,67 +138,66 @@ def _face(image: Image, generator: Generator, light: Light, centre: Floats, size
         rim = half_width * np.cos(angles) * side + half_height * np.sin(angles) * up
         return np.asarray(middle + half * rim, np.float32)
 
-    dark = object_colour(generator, 0.1) * 0.4
-    paint_polygons(image, [oval(0, 0.18, 0.82, 0.95)], dark, light, half * 0.2)
-    tone = skin_tone(generator)
-    paint_polygons(image, [oval(0, 0, 0.72, 0.95)], tone, light, half * 0.6)
+    dark = paint.object_colour(generator, 0.1) * 0.4
+    canvas.paint([oval(0, 0.18, 0.82, 0.95)], dark, half * 0.2)
+    tone = paint.skin_tone(generator)
+    canvas.paint([oval(0, 0, 0.72, 0.95)], tone, half * 0.6)
     for across in (-0.3, 0.3):
-        paint_polygons(image, [oval(across, 0.15, 0.14, 0.07)], np.full(3, 225, np.float32), light, 1)
-        paint_polygons(image, [oval(across, 0.15, 0.06, 0.07)], tone * 0.15, light, 1)
-    paint_polygons(image, [oval(0, -0.48, 0.26, generator.uniform(0.04, 0.14))], tone * 0.55, light, 2)
-    paint_polygons(image, [oval(0, -0.12, 0.09, 0.2)], tone * 0.88, light, half * 0.1)
+        canvas.paint([oval(across, 0.15, 0.14, 0.07)], np.full(3, 225, np.float32), 1)
+        canvas.paint([oval(across, 0.15, 0.06, 0.07)], tone * 0.15, 1)
+    canvas.paint([oval(0, -0.48, 0.26, generator.uniform(0.04, 0.14))], tone * 0.55, 2)
+    canvas.paint([oval(0, -0.12, 0.09, 0.2)], tone * 0.88, half * 0.1)
 
 
-def _limb(image: Image, generator: Generator, light: Light, centre: Floats, size_px: float) -> None:
+def _limb(canvas: Canvas, generator: Generator, centre: Floats, size_px: float) -> None:
     reach = _heading(generator) * size_px * generator.uniform(0.5, 1.2)
     thick = size_px * generator.uniform(0.1, 0.22)
     elbow = centre + reach
-    tone = skin_tone(generator)
-    paint_polygons(image, [_capsule(centre, elbow, thick, thick * 1.3)], tone, light, thick)
+    tone = paint.skin_tone(generator)
+    canvas.paint([_capsule(centre, elbow, thick, thick * 1.3)], tone, thick)
     if generator.random() < 0.5:
         cuff = centre + reach * generator.uniform(0.3, 0.8)
         sleeve = _capsule(cuff, elbow, thick * 1.4, thick * 1.6)
-        paint_polygons(image, [sleeve], object_colour(generator, 0.15), light, thick)
+        canvas.paint([sleeve], paint.object_colour(generator, 0.15), thick)
 
 
-def _stick(image: Image, generator: Generator, light: Light, centre: Floats, size_px: float) -> None:
-    colour, thick = _distractor_colour(generator), size_px * generator.uniform(0.03, 0.09)
+def _stick(canvas: Canvas, generator: Generator, centre: Floats, size_px: float) -> None:
+    colour, thick = paint.object_colour(generator, SKIN_SHARE), size_px * generator.uniform(0.03, 0.09)
     for _ in range(generator.integers(1, 5)):
         reach = _heading(generator) * size_px * 0.5
         start = centre + generator.normal(0, size_px * 0.15, 2).astype(np.float32)
-        paint_polygons(image, [_capsule(start - reach, start + reach, thick, thick)], colour, light, thick)
+        canvas.paint([_capsule(start - reach, start + reach, thick, thick)], colour, thick)
 
 
-def _star(image: Image, generator: Generator, light: Light, centre: Floats, size_px: float) -> None:
+def _star(canvas: Canvas, generator: Generator, centre: Floats, size_px: float) -> None:
     arms, turn = int(generator.integers(3, 9)), generator.uniform(0, 6)
-    colour, thick = _distractor_colour(generator), size_px * generator.uniform(0.04, 0.1)
+    colour, thick = paint.object_colour(generator, SKIN_SHARE), size_px * generator.uniform(0.04, 0.1)
     if generator.random() < 0.5:
         tips = _polar(centre, np.full(arms, size_px * 0.5, np.float32), turn)
         limbs = [_capsule(centre, tip, thick * 1.6, thick) for tip in tips]
-        paint_polygons(image, limbs, colour, light, thick)
+        canvas.paint(limbs, colour, thick)
     else:
         radii = np.tile(np.array([0.5, generator.uniform(0.18, 0.32)], np.float32) * size_px, arms)
-        paint_polygons(image, [_polar(centre, radii, turn)], colour, light, thick)
+        canvas.paint([_polar(centre, radii, turn)], colour, thick)
 
 
-def _leaf(image: Image, generator: Generator, light: Light, centre: Floats, size_px: float) -> None:
+def _leaf(canvas: Canvas, generator: Generator, centre: Floats, size_px: float) -> None:
     along = _heading(generator) * size_px * 0.5
     side = np.array([-along[1], along[0]]) * generator.uniform(0.3, 0.6)
     steps = np.linspace(-1, 1, 15)[:, None]
     swell = np.cos(steps * np.pi / 2) * (1 - 0.3 * steps)
-    outline = np.concatenate(
-        [centre + steps * along + swell * side, (centre + steps * along - swell * side)[::-1]]
-    )
-    colour = _distractor_colour(generator)
-    paint_polygons(image, [outline.astype(np.float32)], colour, light, size_px * 0.12)
+    middle = centre + steps * along
+    outline = np.concatenate([middle + swell * side, (middle - swell * side)[::-1]])
+    colour = paint.object_colour(generator, SKIN_SHARE)
+    canvas.paint([outline.astype(np.float32)], colour, size_px * 0.12)
     for step in np.linspace(-0.6, 0.5, 5):
         root = centre + step * along
         for tip in (root + 0.3 * along + 0.6 * side, root + 0.3 * along - 0.6 * side):
             ends = (np.stack([root, tip]) * 16).astype(np.int32)
-            cv2.polylines(image, [ends], False, (colour * 0.7).tolist(), 1, cv2.LINE_AA, 4)
+            cv2.polylines(canvas.image, [ends], False, (colour * 0.7).tolist(), 1, cv2.LINE_AA, 4)
 
 
-def _fork(image: Image, generator: Generator, light: Light, centre: Floats, size_px: float) -> None:
+def _fork(canvas: Canvas, generator: Generator, centre: Floats, size_px: float) -> None:
     up = _heading(generator) * size_px
     side = np.array([-up[1], up[0]], np.float32)
     prongs, half_width = int(generator.integers(2, 8)), generator.uniform(0.12, 0.3)
@@ -227,4 +209,4 @@ def _fork(image: Image, generator: Generator, light: Light, centre: Floats, size
         parts.append(_capsule(foot, foot + np.float32(generator.uniform(0.4, 0.45)) * up, thick, thick * 0.8))
     if generator.random() < 0.6:
         parts.append(_capsule(base, centre - 0.5 * up, thick * 1.3, thick))
-    paint_polygons(image, parts, _distractor_colour(generator), light, thick)
+    canvas.paint(parts, paint.object_colour(generator, SKIN_SHARE), thick)

@@ -18,6 +18,8 @@ from seyolo.data.datasets import Dataset
 from seyolo.evaluation.ap import Truth
 from seyolo.evaluation.evaluate import Judgement
 from seyolo.evaluation.matching import Mistakes, mistakes
+from seyolo.files import write_json
+from seyolo.json_files import to_json
 from seyolo.media.annotate import draw_boxes
 from seyolo.media.images import read_image
 from seyolo.pruning.planning.plan import Plan
@@ -37,12 +39,12 @@ from seyolo.report.figures.samples import (
 )
 from seyolo.report.record import (
     EXAMPLES_FOLDER,
+    EXAMPLES_INDEX,
     Examples,
     Miss,
     MistakeCounts,
     SamplePair,
     read_rows,
-    write_examples,
 )
 from seyolo.report.tables.slim import shown_split, shown_splits
 from seyolo.results import TRAINED_STAGES
@@ -121,13 +123,13 @@ def write_example_images(folder: Path, dataset: Dataset, judgements: Mapping[str
     dense, slim = next(iter(judgements.values())), list(judgements.values())[-1]
     cases = {split: _cases(split, dataset, dense, slim) for split in dense}
     images = folder / EXAMPLES_FOLDER
-    examples = Examples(
+    index = Examples(
         confidence=SHOWN_FROM,
         mistakes={split: _counts(found) for split, found in cases.items()},
         samples=tuple(_write_samples(images, dataset, dense, slim)),
         misses=tuple(_write_misses(images, cases, dataset.names)),
     )
-    write_examples(folder, examples)
+    write_json(images / EXAMPLES_INDEX, to_json(index))
 
 
 def _chosen_samples(dataset: Dataset, split: str) -> list[int]:

@@ -47,14 +47,16 @@ def comparison_context(records: Sequence[Record], out: Path) -> dict[str, Any]:
     names = _names(records)
     entries = [entry for name, record in zip(names, records, strict=True) for entry in _entries(name, record)]
     splits = list(dict.fromkeys(split for entry in entries for split in entry.ap))
-    runtime = _runtime(records)
+    gains = [gain_of(record.results) for record in records if isinstance(record, SlimRecord)]
+    runtime = next((gain.runtime for gain in gains if gain.runtime), "")
+    settings = [[name, *map(setting_text, values)] for name, values in differing(records).items()]
     return {
         "version": "",
         "runs": [_run(name, record, out) for name, record in zip(names, records, strict=True)],
         "table": _table(entries, splits, runtime),
         "charts": _charts(entries, names, splits, runtime),
         "machines": _machines(records),
-        "settings": Grid(["", *names], _settings(records)),
+        "settings": Grid(["", *names], settings),
     }
 
 
@@ -81,11 +83,6 @@ def _entries(name: str, record: Record) -> list[Entry]:
         )
         for title, stage in (("dense", results.dense), ("slim", results.slim))
     ]
-
-
-def _runtime(records: Sequence[Record]) -> str:
-    found = [gain_of(record.results).runtime for record in records if isinstance(record, SlimRecord)]
-    return next((runtime for runtime in found if runtime), "")
 
 
 def _run(name: str, record: Record, out: Path) -> dict[str, str]:
@@ -148,7 +145,3 @@ def _machines(records: Sequence[Record]) -> str:
         machines = ", ".join(sorted(found))
         return f"The runs were timed on different machines ({machines}): compare latencies only within a run."
     return "Every run was timed on its own: compare latencies of different runs with care."
-
-
-def _settings(records: Sequence[Record]) -> list[list[str]]:
-    return [[name, *(setting_text(value) for value in values)] for name, values in differing(records).items()]

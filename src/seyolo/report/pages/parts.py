@@ -38,8 +38,7 @@ class Grid:
 
 def chart(figure: Figure, label: str) -> Chart:
     """Returns the figure under its own title; `label` is the alt text."""
-    title = figure.get_suptitle()
-    return Chart(title, inline_svg(figure, label))
+    return Chart(figure.get_suptitle(), inline_svg(figure, label))
 
 
 def embedded(path: Path) -> str:
@@ -50,16 +49,14 @@ def embedded(path: Path) -> str:
 def record_context(record: RunRecord, artefacts: Sequence[tuple[str, str]] = ()) -> dict[str, Any]:
     """Returns how a run was made as texts: commands, machine, options and files.
 
-    Args:
-        record: of the run.
-        artefacts: further rows of the table of files: name and remark.
+    `artefacts` are further rows of the table of files: name and remark.
     """
     files = [(name, size_text(size)) for name, size in record.artefacts()]
     return {
         "name": record.name,
         "folder": str(record.folder),
         "commands": record.commands,
-        "seed": record.seed,
+        "seed": record.config.get("seed"),
         "environment": _environment(record.environment),
         "settings": [(name, setting_text(value)) for name, value in record.settings().items()],
         "artefacts": [*files, *artefacts],
@@ -69,9 +66,7 @@ def record_context(record: RunRecord, artefacts: Sequence[tuple[str, str]] = ())
 def training_charts(record: RunRecord, label: str) -> list[Chart]:
     """Draws loss and AP by epoch, and the BN scales over sparsity training where there was any.
 
-    Args:
-        record: of the run.
-        label: alt text of the first chart.
+    `label` is the alt text of the first chart.
     """
     charts = [chart(training_curves_figure(record.stages), label)] if record.stages else []
     if record.scales:
@@ -89,11 +84,8 @@ def setting_text(value: object) -> str:
 
 
 def _environment(values: Mapping[str, Any]) -> list[tuple[str, str]]:
+    rows = {name.replace("_", " "): setting_text(value) for name, value in values.items()}
     packages = values.get("packages", {})
-    rows = [
-        (name.replace("_", " "), setting_text(value)) for name, value in values.items() if name != "packages"
-    ]
-    return [
-        *rows,
-        ("packages", ", ".join(f"{name} {version or MISSING}" for name, version in packages.items())),
-    ]
+    rows.pop("packages", None)  # always the last row
+    rows["packages"] = ", ".join(f"{name} {version or MISSING}" for name, version in packages.items())
+    return list(rows.items())

@@ -7,11 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from seyolo.report.pages.cost import controls_context, cost_charts, cost_note
-from seyolo.report.pages.detections import curves_context, examples_context
 from seyolo.report.pages.headline import RUNTIME_NAMES, Gain, gain_of
 from seyolo.report.pages.parts import record_context, training_charts
-from seyolo.report.pages.pruning import pruning_context, readiness_lines, stages_grid
+from seyolo.report.pages.sections import (
+    controls_context,
+    cost_charts,
+    cost_note,
+    curves_context,
+    examples_context,
+    pruning_context,
+    readiness_lines,
+    stages_grid,
+)
 from seyolo.report.record import SlimRecord
 from seyolo.report.text import (
     count_text,
@@ -61,7 +68,7 @@ def slim_context(record: SlimRecord) -> dict[str, Any]:
         "record": record_context(record, not_written),
         "version": record.version,
         "headline": gain.headline(),
-        "eyebrow": f"seyolo slim · {record.name} · {_short(results.data)}",
+        "eyebrow": f"seyolo slim · {record.name} · {'/'.join(Path(results.data).parts[-2:])}",
         "lead": _lead(record, gain),
         "tiles": _tiles(results, gain),
         "sections": [section for section in SECTIONS if section[0] != "controls" or controls],
@@ -75,11 +82,6 @@ def slim_context(record: SlimRecord) -> dict[str, Any]:
         "training_charts": training_charts(record, f"Training loss and validation AP: {epochs}"),
         "readiness": readiness_lines(results.readiness),
     }
-
-
-def _short(path: str) -> str:
-    """Returns a file with its folder."""
-    return "/".join(Path(path).parts[-2:])
 
 
 def _lead(record: SlimRecord, gain: Gain) -> list[str]:
@@ -99,19 +101,13 @@ def _lead(record: SlimRecord, gain: Gain) -> list[str]:
     second = (
         f"AP on {gain.split} changed from {share_text(before)} to {share_text(after)}: "
         f"{points_text(after - before)} points. {gain.verdict()} One run, seed {record.results.seed}."
-        f"{_unequal_training(dense.epochs, slim.epochs)}"
     )
+    if None not in (dense.epochs, slim.epochs) and dense.epochs != slim.epochs:
+        second += (
+            f" The slim network was trained for {slim.epochs} epochs in all, the dense one for "
+            f"{dense.epochs}; --controls dense trains the dense one as long."
+        )
     return [first, second]
-
-
-def _unequal_training(dense_epochs: int | None, slim_epochs: int | None) -> str:
-    """Returns a sentence where the two networks were trained for a different number of epochs."""
-    if dense_epochs is None or slim_epochs is None or dense_epochs == slim_epochs:
-        return ""
-    return (
-        f" The slim network was trained for {slim_epochs} epochs in all, the dense one for {dense_epochs}; "
-        "--controls dense trains the dense one as long."
-    )
 
 
 def _tiles(results: SlimResults, gain: Gain) -> list[Tile]:

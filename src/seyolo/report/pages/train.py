@@ -9,8 +9,7 @@ from typing import Any
 from seyolo.checkpoint import read_checkpoint
 from seyolo.darknet.cost import cost
 from seyolo.evaluation.curves import Curves
-from seyolo.report.figures.curves import confidence_figure, precision_recall_figure
-from seyolo.report.figures.style import SPLITS
+from seyolo.report.figures.curves import confidence_figure, splits_figure
 from seyolo.report.pages.parts import Chart, Grid, chart, embedded, record_context, training_charts
 from seyolo.report.record import TrainRecord
 from seyolo.report.text import MISSING, count_text, share_text, size_text
@@ -27,6 +26,10 @@ def train_context(record: TrainRecord) -> dict[str, Any]:
     scores = {name.removesuffix("_ap"): best[name] for name in best if name.endswith("_ap")}
     headline = ", ".join(f"AP {share_text(float(ap))} on {split}" for split, ap in scores.items())
     epochs = len(record.stages.get("train", []))
+    path = record.folder / "best.safetensors"
+    if path.exists():
+        params, macs = trained_cost(record)
+        network = [["best", count_text(params), count_text(macs), size_text(path.stat().st_size)]]
     files = [(name, text) for name, text in IMAGES.items() if (record.folder / name).exists()]
     return {
         "record": record_context(record),
@@ -34,7 +37,7 @@ def train_context(record: TrainRecord) -> dict[str, Any]:
         "headline": headline or "Not validated yet",
         "eyebrow": f"seyolo train · {record.name}",
         "lead": f"{record.model}: the best of {epochs} epochs is epoch {best.get('epoch', MISSING)}.",
-        "network": Grid(["", "parameters", "MACs", "file"], _network(record)),
+        "network": Grid(["", "parameters", "MACs", "file"], network if path.exists() else []),
         "training_charts": training_charts(record, f"Training loss and validation AP of {epochs} epochs"),
         "quality_charts": _quality_charts(next(iter(record.curves.values()), {})),
         "pictures": [(embedded(record.folder / name), text) for name, text in files],
@@ -43,11 +46,7 @@ def train_context(record: TrainRecord) -> dict[str, Any]:
 
 def _quality_charts(curves: Mapping[str, Curves]) -> list[Chart]:
     """Draws precision over recall of all splits, and the curves over confidence of each."""
-    if not curves:
-        return []
-    lines = {split: (one, SPLITS[index % len(SPLITS)]) for index, (split, one) in enumerate(curves.items())}
-    title = "Precision over recall"
-    charts = [chart(precision_recall_figure(lines, title), title)]
+    charts = [chart(splits_figure(curves), "Precision over recall")] if curves else []
     for split, one in curves.items():
         figure = confidence_figure({split: one}, f"Over confidence, on {split}")
         charts.append(chart(figure, f"Precision, recall and F1 on {split}"))
@@ -69,11 +68,3 @@ def trained_cost(record: TrainRecord) -> tuple[float, float]:
         return math.nan, math.nan
     counted = cost(read_checkpoint(path).network, record.size, record.size)
     return counted.params, counted.macs
-
-
-def _network(record: TrainRecord) -> list[list[str]]:
-    path = record.folder / "best.safetensors"
-    if not path.exists():
-        return []
-    params, macs = trained_cost(record)
-    return [["best", count_text(params), count_text(macs), size_text(path.stat().st_size)]]

@@ -1,0 +1,215 @@
+"""Sections of the page of a slimming run: stages, cost, controls, curves, example images, pruning."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from typing import Any
+
+from seyolo.checkpoint import read_checkpoint
+from seyolo.evaluation.curves import Curves
+from seyolo.report.figures.channels import channel_rows, channels_figure
+from seyolo.report.figures.cost import CostPoint, Role, cost_figure
+from seyolo.report.figures.curves import confidence_figure, precision_recall_figure
+from seyolo.report.figures.style import DENSE, SLIM
+from seyolo.report.pages.headline import RUNTIME_NAMES, Gain
+from seyolo.report.pages.parts import Chart, Grid, chart, embedded
+from seyolo.report.record import EXAMPLES_FOLDER, SlimRecord
+from seyolo.report.tables.slim import control_cells, impossible_lines, rows, shown_splits, titles
+from seyolo.report.text import MISSING, count_text, latency_text, percent_text
+from seyolo.results import ControlRow, Readiness, SlimResults, StageResult
+
+MISTAKE_TITLES = {
+    "objects": "objects",
+    "dense_missed": "missed by dense",
+    "slim_missed": "missed by slim",
+    "only_dense_missed": "missed only by dense",
+    "only_slim_missed": "missed only by slim",
+    "dense_false": "false by dense",
+    "slim_false": "false by slim",
+}
+"""Column heads by the fields of `MistakeCounts`."""
+
+
+def stages_grid(results: SlimResults) -> Grid:
+    """Returns the before/after table with a note on its columns."""
+    body = rows(results)
+    pairs = enumerate(pairwise(body))
+    ends = [index for index, (row, following) in pairs if row.group != following.group]
+    note = (
+        "dense: the trained network. sparse: after sparsity training. pruned: after pruning and repair. "
+        "finetuned: the slim network as it ships. Epochs count all training that a network has seen."
+    )
+    if results.int8 is not None:
+        note += (
+            " int8: the slim network in a file of its own, calibrated on training images without training."
+        )
+    return Grid(["", *titles(results)], [row.texts() for row in body], ends, note)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """A cost of a network: its name on the axis, and how it is read and printed."""
+
+    label: str
+    of: Callable[[StageResult | ControlRow], float | None]
+    text: Callable[[float], str]
+
+
+def cost_note(record: SlimRecord, gain: Gain) -> str:
+    """Returns how latency was measured; empty where it was not."""
+    if not gain.runtime:
+        return ""
+    note = "Latency is the median for one image at a time; all stages were timed in turns"
+    note += f", on {record.processor}." if record.processor else "."
+    slim = next(iter(_possible(record.results.controls)), None)
+    if slim is not None:
+        taken = latency_text(slim.latency_ms)
+        note += f" The controls were timed in a run of their own, in which the slim network took {taken}."
+    return note
+
+
+def cost_charts(results: SlimResults, gain: Gain) -> list[Chart]:
+    """Draws AP against MACs and against latency, for each shown split with labels."""
+    costs = [Cost("MACs", lambda row: row.macs, count_text)]
+    if gain.runtime:
+        label = f"latency on {RUNTIME_NAMES.get(gain.runtime, gain.runtime)}"
+        costs.append(Cost(label, lambda row: _latency_ms(row, gain.runtime), latency_text))
+    measured = [split for split, found in results.dense.metrics.items() if math.isfinite(found.ap)]
+    return [_cost_chart(results, split, cost) for split in shown_splits(measured) for cost in costs]
+
+
+def _latency_ms(row: StageResult | ControlRow, runtime: str) -> float | None:
+    """Returns the latency of a stage on a runtime, or the one latency of a control, on ONNX Runtime."""
+    return row.latency_ms if isinstance(row, ControlRow) else row.latency_ms.get(runtime)
+
+
+def _cost_chart(results: SlimResults, split: str, cost: Cost) -> Chart:
+    points = [*_stage_points(results, split, cost), *_control_points(results, split, cost)]
+    told = "; ".join(f"{point.name} {point.ap:.3f} at {cost.text(point.cost)}" for point in points)
+    figure = cost_figure(points, cost.text, cost.label, f"On {split}, by {cost.label}")
+    return chart(figure, f"AP on {split} against {cost.label}: {told}")
+
+
+def _stage_points(results: SlimResults, split: str, cost: Cost) -> list[CostPoint]:
+    points = []
+    for stage in results.stages:
+        role: Role = "dense" if stage is results.dense else "slim" if stage is results.slim else "stage"
+        value = cost.of(stage)
+        assert value is not None, "all stages are timed on the same runtimes"
+        points.append(CostPoint(stage.stage, value, stage.metrics[split].ap, role))
+    return points
+
+
+def _control_points(results: SlimResults, split: str, cost: Cost) -> list[CostPoint]:
+    """Returns the controls that are not stages themselves, and the slim network in int8."""
+    known = {(stage.macs, stage.metrics[split].ap) for stage in results.stages}
+    networks: list[tuple[str, StageResult | ControlRow]] = [
+        ("dense control" if row.control == "dense" else row.control, row)
+        for row in _possible(results.controls)
+        if row.control != "slim" and (row.macs, row.metrics[split].ap) not in known
+    ]
+    # The int8 file has the MACs of the slim network; only latency tells them apart.
+    if results.int8 is not None and cost.of(results.int8) not in (None, cost.of(results.slim)):
+        networks.append(("slim int8", results.int8))
+    costs = [(name, cost.of(row), row.metrics[split].ap) for name, row in networks]
+    return [CostPoint(name, value, ap, "control") for name, value, ap in costs if value is not None]
+
+
+def _possible(controls: Sequence[ControlRow]) -> list[ControlRow]:
+    return [row for row in controls if row.not_possible is None]
+
+
+def controls_context(controls: Sequence[ControlRow]) -> dict[str, Any]:
+    """Returns the table of controls for the template; empty without any."""
+    if not controls:
+        return {}
+    header, *body = control_cells(controls)
+    return {"header": header, "rows": body, "not_possible": impossible_lines(controls)}
+
+
+def curves_context(curves: Mapping[str, Mapping[str, Curves]]) -> dict[str, Any]:
+    """Returns precision over recall of both networks, and the curves over confidence of the slim one."""
+    if not curves:
+        return {"precision_charts": [], "confidence_charts": [], "best_confidence": ""}
+    dense, slim = next(iter(curves.values())), list(curves.values())[-1]
+    chosen = next((one for split, one in slim.items() if split.startswith("val")), None)
+    label = "Precision, recall and F1 of the slim network over confidence on"
+    return {
+        "precision_charts": [_precision_chart(split, dense[split], one) for split, one in slim.items()],
+        "confidence_charts": [
+            chart(confidence_figure({split: one}, f"On {split}"), f"{label} {split}")
+            for split, one in slim.items()
+        ],
+        "best_confidence": f"{chosen.best_confidence:.2f}" if chosen else MISSING,
+    }
+
+
+def _precision_chart(split: str, dense: Curves, slim: Curves) -> Chart:
+    figure = precision_recall_figure({"dense": (dense, DENSE), "slim": (slim, SLIM)}, f"On {split}")
+    scores = f"{dense.precision50.mean():.3f} dense, {slim.precision50.mean():.3f} slim"
+    return chart(figure, f"Precision over recall on {split}; AP at IoU 0.5: {scores}")
+
+
+def examples_context(record: SlimRecord) -> dict[str, Any]:
+    """Returns the example images, the images with most mistakes, and the counts of mistakes."""
+    examples, folder = record.examples, record.folder / EXAMPLES_FOLDER
+    counts = [
+        [split, *(f"{count:,}" for count in asdict(found).values())]
+        for split, found in examples.mistakes.items()
+    ]
+    return {
+        "shown_from": examples.confidence,
+        "samples": [
+            {**asdict(row), "dense": embedded(folder / row.dense), "slim": embedded(folder / row.slim)}
+            for row in examples.samples
+        ],
+        "misses": [
+            {
+                **asdict(row),
+                "source": embedded(folder / row.picture),
+                "text": f"{row.missed} of {row.objects} missed, {row.false} false.",
+                "compared": f"Dense: {row.dense_missed} missed, {row.dense_false} false.",
+            }
+            for row in examples.misses
+        ],
+        "mistakes": Grid(["", *MISTAKE_TITLES.values()], counts) if counts else None,
+    }
+
+
+def pruning_context(record: SlimRecord) -> dict[str, Any]:
+    """Returns the chart of channels, and the groups of the plan."""
+    plan = record.plan
+    network = read_checkpoint(record.folder / "dense" / "best.safetensors").network
+    before, after = channel_rows(network, plan.widths)
+    old, new = (sum(channels for _, _, channels in found) for found in (before, after))
+    note = (
+        f"The budget was {' and '.join(record.results.budget)}. The slim network keeps {new:,} of {old:,} "
+        f"channels and {count_text(plan.params)} of {count_text(plan.dense_params)} parameters."
+    )
+    if plan.blocks_removed:
+        note += f" Residual blocks removed as a whole: {len(plan.blocks_removed)}."
+    groups = []
+    for group in plan.groups:
+        kept, total = len(group["kept"]), len(group["kept"]) + len(group["removed"])
+        layers = ", ".join(map(str, dict.fromkeys(group["layers"])))
+        groups.append([layers, f"{total:,}", f"{kept:,}", percent_text(kept, total)])
+    label = f"Channels of every convolution before and after pruning: {note}"
+    return {
+        "cut_note": note,
+        "channel_charts": [chart(channels_figure(before, after), label)],
+        "groups": Grid(["layers", "before", "after", "kept"], groups),
+    }
+
+
+def readiness_lines(found: Readiness | None) -> list[str]:
+    """Returns the measurements before pruning in sentences; none where there are none."""
+    if found is None:
+        return []
+    return [
+        f"Before pruning, {found.going:.0%} of the channels were chosen for removal; their mean BN scale was "
+        f"{found.going_scale:.0%} of that of a kept channel. Right after pruning, without repair, AP@0.5 on "
+        f"validation images fell from {found.ap50:.3f} to {found.cut_ap50:.3f}."
+    ]
