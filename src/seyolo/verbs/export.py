@@ -53,6 +53,11 @@ def export_file(
     Raises:
         UsageError: options that exclude each other or that the format does not have.
         ModelError, ExportError, DataError: as `open_model`, `export` and `evaluate`.
+
+    Example:
+        >>> from pathlib import Path
+        >>> [path.name for path in seyolo.api.export_file("hand.safetensors", Path("hand.cfg")).files]
+        ['hand.cfg', 'hand.weights']
     """
     random = is_zoo_name(str(model)) and start.weights is None
     has_data = dataset is not None or options.data is not None

@@ -31,6 +31,11 @@ def read_plan(path: Path) -> Plan:
 
     Raises:
         PlanError: no such file, or not a plan.
+
+    Example:
+        >>> from pathlib import Path
+        >>> seyolo.api.read_plan(Path("slim.plan.json")).budget
+        'macs=50%'
     """
     try:
         return Plan.from_json(path.read_text(encoding="utf-8"))
@@ -57,6 +62,12 @@ def plan_file(
     Args:
         model, options, plan, dataset, progress, keywords: as in `prune_file`.
         path: `x.plan.json`; `x.plan.png` shows the channels of every convolution before and after.
+
+    Example:
+        >>> from pathlib import Path
+        >>> plan = seyolo.api.plan_file("hand.safetensors", Path("half.plan.json"), budget="macs=50%")
+        >>> plan.macs <= 0.5 * plan.dense_macs
+        True
     """
     job = _Job("plan_file", model, options=options, keywords=keywords, plan=plan, dataset=dataset)
     planner = job.planner(progress)
@@ -94,6 +105,12 @@ def prune_file(
 
     Raises:
         SeyoloError: one of its kinds, for whatever the user can mend.
+
+    Example:
+        >>> from pathlib import Path
+        >>> plan = seyolo.api.prune_file("hand.safetensors", Path("half.cfg"), budget="macs=50%")
+        >>> plan.macs <= 0.5 * plan.dense_macs
+        True
     """
     if out.suffix not in (CHECKPOINT, ".cfg"):
         raise UsageError(f"{out}: a slim model is written as {CHECKPOINT} or .cfg")
@@ -150,7 +167,13 @@ class _Job:
 
 
 def plan_path(out: Path) -> Path:
-    """Returns the path of a slim model's plan: `slim.plan.json` beside `slim.safetensors`."""
+    """Returns the path of a slim model's plan: `slim.plan.json` beside `slim.safetensors`.
+
+    Example:
+        >>> from pathlib import Path
+        >>> seyolo.api.plan_path(Path("slim.safetensors")).name
+        'slim.plan.json'
+    """
     return out.with_suffix(".plan.json")
 
 

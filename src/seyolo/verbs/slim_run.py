@@ -38,9 +38,8 @@ from seyolo.pruning.prune import prune_by
 from seyolo.runtime.protocol import Backend
 from seyolo.torchnet.build import DarknetModel, from_checkpoint, to_checkpoint
 from seyolo.training.distillation import Distillation
-from seyolo.training.environment import describe_environment, keep_command
 from seyolo.training.loop import train
-from seyolo.training.run_folder import can_resume, snapshot
+from seyolo.training.run_folder import can_resume, describe_environment, keep_command, snapshot
 from seyolo.training.sparsity import Choice, Sparsity, Steered, make_sparsity, sparse_scales
 from seyolo.training.trackers import Monitor, NoTracker, OpenTracker
 from seyolo.verbs.calibration import CalibrationSet, plan_of, repair_on

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar, cast
 
-from seyolo.darknet.placement import Place
+from seyolo.darknet.placement import Site
 from seyolo.data.datasets import Dataset
 from seyolo.errors import UsageError
 from seyolo.opening.description import CHECKPOINT, Attention, describe, gates_of
@@ -49,9 +49,9 @@ def model_to_train(options: Options, dataset: Dataset, config: TrainConfig) -> D
 
 
 def with_places(options: Options) -> Options:
-    """Returns the options with the places where attention is attached, by default those of the model."""
+    """Returns the options with the sites where attention is attached, by default those of the model."""
     gates = _attention_of(options)
-    return options if gates is None else replace(options, at=cast("tuple[Place, ...]", gates.at))
+    return options if gates is None else replace(options, at=cast("tuple[Site, ...]", gates.at))
 
 
 def _attention_of(options: SlimOptions | TrainOptions) -> Attention | None:

@@ -27,7 +27,6 @@ class Importance(Protocol):
 
     Example:
         >>> import numpy as np
-        >>> import seyolo
         >>> class LargestWeight:
         ...     name, per_cost = "largest weight", False
         ...     def scores(self, model, groups):
