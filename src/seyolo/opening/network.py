@@ -92,6 +92,10 @@ def open_model(
 
     Raises:
         ModelError: there are no weights, or they leave tensors of the network random.
+
+    Example:
+        >>> seyolo.api.open_model("hand.safetensors").names
+        ('hand',)
     """
     target = torch_device(device)
     path, weights = Path(model), options.weights
@@ -119,7 +123,12 @@ def _require_trained(loaded: DarknetModel, model: str | Path, weights: Path | No
 
 
 def resized(model: DarknetModel, size: int | None) -> DarknetModel:
-    """Returns the model with another square input of `size` pixels, or itself when `size` is None."""
+    """Returns the model with another square input of `size` pixels, or itself when `size` is None.
+
+    Example:
+        >>> seyolo.api.resized(seyolo.load("yolov3-tiny"), 320).network.net.width
+        320
+    """
     if size is None:
         return model
     checkpoint = to_checkpoint(model)
@@ -132,6 +141,10 @@ def input_size(model: DarknetModel | Backend, size: int | None) -> tuple[int, in
 
     Raises:
         UsageError: a runtime's file is made for another size.
+
+    Example:
+        >>> seyolo.api.input_size(seyolo.load("yolov3-tiny"), 320)
+        (320, 320)
     """
     if isinstance(model, DarknetModel):
         net = set_size(model.network, size, size).net if size else model.network.net
@@ -147,7 +160,9 @@ def save(model: DarknetModel, path: str | Path) -> None:
         ExportError: a network that Darknet cannot express.
 
     Example:
-        >>> seyolo.save(seyolo.load("yolov3-tiny@0.125", num_classes=1), "tiny.safetensors")
+        >>> seyolo.save(seyolo.load("yolov3-tiny@0.125", names=["hand"]), "tiny.safetensors")
+        >>> seyolo.load("tiny.safetensors").names
+        ('hand',)
     """
     path = Path(path)
     if path.suffix == CHECKPOINT:
