@@ -26,12 +26,7 @@ DEFAULTS = ExportOptions()
 
 @dataclass(frozen=True)
 class Exported:
-    """Result of `export_file`.
-
-    Attributes:
-        files: paths of the files written.
-        metrics: AP on `val` before and after int8, by `float32` and `int8`; empty without int8 or `val`.
-    """
+    """Files written by `export_file`, and AP on `val` before and after int8, by `float32` and `int8`."""
 
     files: tuple[Path, ...]
     metrics: Mapping[str, Metrics] = field(default_factory=dict)
@@ -54,7 +49,6 @@ def export_file(
         options: of the file and of its int8.
         start: weights, classes and gates.
         dataset: the loaded data set instead of `options.data`.
-        progress: of the evaluation.
 
     Raises:
         UsageError: options that exclude each other or that the format does not have.

@@ -146,12 +146,7 @@ def run_slim(
 
 
 def _resolved(options: SlimOptions) -> SlimOptions:
-    """Returns the options with model, attention sites and epochs of dense training filled in.
-
-    Raises:
-        UsageError: no dense training of weights that are not trained.
-        BackendError: the device is not here.
-    """
+    """Returns the options with model, sites of attention and epochs of dense training filled in."""
     check_machine(options)
     options = with_places(chosen_model(options))
     has_weights = options.weights is not None or Path(options.model or "").suffix == CHECKPOINT
