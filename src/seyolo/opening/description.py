@@ -31,9 +31,7 @@ class Attention:
 def describe(model: str | Path, num_classes: int | None = None) -> tuple[Network, Checkpoint | None]:
     """Returns the description of a MODEL, and the checkpoint that holds it, if there is one.
 
-    Args:
-        model: a zoo name, a `.cfg` or a `.safetensors` checkpoint.
-        num_classes: of a zoo network; a file keeps its own.
+    `num_classes` is for a zoo network; a file keeps its own.
 
     Raises:
         ModelError: an unknown name, or a missing or damaged checkpoint.

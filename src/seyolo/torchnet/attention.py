@@ -59,6 +59,11 @@ def attach(
 
     Raises:
         ModelError: an option that does not exist, or a site the network does not have.
+
+    Example:
+        >>> model = seyolo.load("yolov3-tiny@0.25", num_classes=1)
+        >>> seyolo.attach(model, "se", "head").provenance["attention"]
+        {'kind': 'se', 'at': ['head'], 'join': 'scale', 'reduction': 16}
     """
     attached = edit.attach(model.network, kind, at, reduction, join)
     gated = build(attached.network, model.names, generator).to(next(model.parameters()).device)

@@ -21,6 +21,10 @@ def torch_device(name: str) -> torch.device:
 
     Raises:
         BackendError: no such device, or this machine has none.
+
+    Example:
+        >>> seyolo.api.torch_device("cpu")
+        device(type='cpu')
     """
     try:
         device = torch.device(name)
