@@ -66,9 +66,7 @@ class Readiness:
     def to_json(self) -> dict[str, float | str]:
         """Returns the value of `readiness.json`, with four digits each."""
         values: dict[str, float | str] = to_json(self)
-        return {
-            name: round(value, 4) if isinstance(value, float) else value for name, value in values.items()
-        }
+        return {key: round(value, 4) if isinstance(value, float) else value for key, value in values.items()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,6 +114,14 @@ class ControlRow:
     latency_ms: float = math.nan
     lead: Mapping[str, Difference] = field(default_factory=dict)
     not_possible: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the value in `results.json`, without the keys that a control of its kind does not have."""
+        if self.not_possible is not None:
+            return {"control": self.control, "not_possible": self.not_possible}
+        value: dict[str, Any] = to_json(self)
+        del value["not_possible"]
+        return value
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,20 +175,13 @@ class SlimResults:
         """Returns the value of `results.json`; `int8` and `controls` only where there are any."""
         value: dict[str, Any] = to_json(self)
         value["readiness"] = self.readiness.to_json() if self.readiness else {}
-        value["controls"] = [_control_value(row) for row in value["controls"]]
+        value["controls"] = [row.to_json() for row in self.controls]
         return {key: found for key, found in value.items() if found or key not in ("int8", "controls")}
 
 
 def readiness_from(value: Mapping[str, Any]) -> Readiness | None:
     """Reads the value of `readiness.json`, which is empty where no channel with a BN scale was pruned."""
     return from_json(value, Readiness) if value else None
-
-
-def _control_value(row: dict[str, Any]) -> dict[str, Any]:
-    """Drops the keys that a control of its kind does not have."""
-    if row["not_possible"] is not None:
-        return {"control": row["control"], "not_possible": row["not_possible"]}
-    return {key: value for key, value in row.items() if key != "not_possible"}
 
 
 def read_results(path: Path) -> SlimResults:
