@@ -73,11 +73,7 @@ def write_batch(
 
 
 def write_train_figures(
-    folder: Path,
-    model: DarknetModel,
-    samples: Sequence[Sample],
-    size_px: int,
-    history: Sequence[Row],
+    folder: Path, model: DarknetModel, samples: Sequence[Sample], size_px: int, history: Sequence[Row]
 ) -> None:
     """Writes the figures of a finished run.
 
