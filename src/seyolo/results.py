@@ -29,12 +29,7 @@ class SplitMetrics:
 
 @dataclass(frozen=True)
 class Difference:
-    """A difference of AP with its bootstrap interval.
-
-    Attributes:
-        difference: measured on the images as they are.
-        low, high: 2.5 % and 97.5 % quantiles over the bootstrap draws.
-    """
+    """A difference of AP on the images as they are, with the 2.5 % and 97.5 % quantiles of its bootstrap."""
 
     difference: float
     low: float
@@ -134,9 +129,7 @@ class SlimResults:
         lead: AP of the slim network minus that of the dense one, by split with labels.
         plan: as JSON; `Plan.from_dict` reads it.
         readiness: None where no channel with a BN scale was pruned.
-        budget: the limits as text.
-        seed: of the run.
-        data: the data set as it was given.
+        budget, data: the limits and the data set as they were given.
         artefacts: by file `written`, or why it was not.
         controls: rows of the controls that were asked for.
     """
