@@ -20,7 +20,7 @@ from torch import nn
 from seyolo.darknet.edit import set_size
 from seyolo.darknet.zoo import network_from_name
 from seyolo.exporting.formats import export
-from seyolo.pruning.cutting.recalibrate import recalibrate
+from seyolo.pruning.cutting.repair import recalibrate
 from seyolo.pruning.prune import prune
 from seyolo.runtime.benchmark import benchmark
 from seyolo.runtime.choice import open_backend

@@ -30,6 +30,7 @@ LONGEST_FIRST = (
     "parity/test_slim_families.py",
     "verbs/test_controls.py",
     "test_typing.py",
+    "docs/test_docstring_examples.py",
     "web/test_page.py",
     "verbs/test_slim.py",
     "cli/test_cli_training.py",

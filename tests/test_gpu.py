@@ -15,7 +15,7 @@ from seyolo.darknet import zoo
 from seyolo.data.datasets import Dataset, load_dataset
 from seyolo.errors import TrainingError
 from seyolo.options.slim import SlimOptions
-from seyolo.pruning.cutting.recalibrate import recalibrate
+from seyolo.pruning.cutting.repair import recalibrate
 from seyolo.pruning.groups.groups import tied_scales
 from seyolo.runtime.protocol import Precision
 from seyolo.runtime.torch_backend import TorchBackend

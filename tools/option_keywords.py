@@ -7,19 +7,26 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from types import NoneType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from seyolo.options.build import parts_of
+from seyolo.options.model import ModelOptions
 from seyolo.options.prune import PruneOptions
 from seyolo.options.slim import SlimOptions
+from seyolo.options.sparsity import SparsityOptions
 from seyolo.options.train import TrainOptions
+from seyolo.options.training import TrainingOptions
 
 TARGET = Path(__file__).parents[1] / "src" / "seyolo" / "options" / "keywords.py"
-POSITIONAL = ("data", "model")
+POSITIONAL: Mapping[type, tuple[str, ...]] = defaultdict(
+    tuple, {TrainOptions: ("data", "model"), SlimOptions: ("data", "model"), PruneOptions: ("plan",)}
+)
+"""Fields that are parameters of the functions."""
 OLD_NAMES: Mapping[type, Mapping[str, str]] = {SlimOptions: {"strength": "float | None"}}
 """Keyword arguments of version 0.1.0 that are still accepted."""
 
@@ -38,25 +45,27 @@ from seyolo.options.training import LossWeights
 
 
 def keywords_module() -> str:
-    """Returns the text of the module, formatted."""
-    parts = [
-        keywords_class("TrainKeywords", TrainOptions, POSITIONAL),
-        keywords_class("SlimKeywords", SlimOptions, POSITIONAL),
-        keywords_class("PruneKeywords", PruneOptions, ("plan",)),
-    ]
+    """Returns the text of the module, formatted: a TypedDict per options class, with the same bases."""
+    kinds = (ModelOptions, TrainingOptions, SparsityOptions, TrainOptions, SlimOptions, PruneOptions)
     line = [sys.executable, "-m", "ruff", "format", "--stdin-filename", str(TARGET), "-"]
-    text = "\n\n".join([HEAD, *parts])
+    text = "\n\n".join([HEAD, *map(keywords_class, kinds)])
     return subprocess.run(line, input=text, capture_output=True, text=True, check=True).stdout
 
 
-def keywords_class(name: str, kind: type, without: tuple[str, ...]) -> str:
-    """Returns the text of a TypedDict with the fields of an options class."""
+def keywords_class(kind: type) -> str:
+    """Returns the text of a TypedDict with the fields that an options class adds to its bases."""
     hints = get_type_hints(kind)
-    names = [field.name for field in fields(kind) if field.name not in without]
+    inherited = {field.name for base in kind.__bases__ if is_dataclass(base) for field in fields(base)}
+    names = [field.name for field in fields(kind) if field.name not in {*inherited, *POSITIONAL[kind]}]
     typed = {field: written(hints[field]) for field in names} | OLD_NAMES.get(kind, {})
     lines = "\n".join(f"    {field}: {text}" for field, text in typed.items())
-    head = f'class {name}(TypedDict, total=False):\n    """`{kind.__name__}` as keyword arguments."""'
-    return f"{head}\n\n{lines}\n"
+    bases = [_name(base) for base in kind.__bases__ if is_dataclass(base)] or ["TypedDict"]
+    docstring = f'    """`{kind.__name__}` as keyword arguments."""'
+    return f"class {_name(kind)}({', '.join(bases)}, total=False):\n{docstring}\n\n{lines}\n"
+
+
+def _name(kind: type) -> str:
+    return kind.__name__.replace("Options", "Keywords")
 
 
 def written(hint: Any) -> str:

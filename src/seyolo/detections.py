@@ -283,7 +283,7 @@ class Detections:
             BackendError: supervision is not installed.
 
         Example:
-            >>> len(seyolo.Detections([[10, 20, 50, 80]], [0.5], [0]).to_supervision())  # doctest: +SKIP
+            >>> len(seyolo.Detections([[10, 20, 50, 80]], [0.5], [0]).to_supervision())
             1
         """
         try:

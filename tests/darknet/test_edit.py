@@ -21,7 +21,7 @@ from seyolo.darknet.edit import (
     set_size,
 )
 from seyolo.darknet.graph import channels, detection_layers, inputs, num_classes, shapes
-from seyolo.darknet.placement import PLACES, gated_layers, layers_to_gate
+from seyolo.darknet.placement import SITES, gated_layers, layers_to_gate
 from seyolo.darknet.sections import Cbam, Convolutional, Dropout, Reference, Route, Shortcut, Yolo
 from seyolo.darknet.weights import tensor_shapes
 from seyolo.darknet.zoo import network_from_name, yolov3, yolov3_tiny
@@ -68,7 +68,7 @@ def contracted_inputs(attached: Attached) -> tuple[tuple[int, ...], ...]:
 )
 def test_attaching_keeps_the_graph(network: Network, kind: str, join: str, data: st.DataObject) -> None:
     existing = [
-        place for place in PLACES if layers_to_gate(network, place) and not gated_layers(network, place, kind)
+        place for place in SITES if layers_to_gate(network, place) and not gated_layers(network, place, kind)
     ]
     assume(existing)
     places = data.draw(st.lists(st.sampled_from(existing), min_size=1, unique=True))
@@ -167,7 +167,7 @@ def test_places_of_the_zoo() -> None:
     assert layers_to_gate(network, "neck") == (86, 98)
     assert layers_to_gate(network, "head") == (80, 92, 104)
     tiny = yolov3_tiny(1)
-    assert [layers_to_gate(tiny, place) for place in PLACES] == [(), (), (20,), (14, 21)]
+    assert [layers_to_gate(tiny, place) for place in SITES] == [(), (), (20,), (14, 21)]
 
 
 def test_a_layer_of_two_places_gets_one_gate() -> None:
@@ -181,7 +181,7 @@ def test_a_layer_of_two_places_gets_one_gate() -> None:
         "[yolo]\nmask=0\nanchors=1,1\nnum=1\nclasses=1\n"
     )
     attached = attach(network, "cbam", ("neck", "head"))
-    assert [(gate.place, gate.source, gate.output) for gate in attached.gates] == [("neck", 3, 4)]
+    assert [(gate.site, gate.source, gate.output) for gate in attached.gates] == [("neck", 3, 4)]
 
 
 def test_a_gate_is_no_place_for_the_next_one() -> None:

@@ -7,7 +7,7 @@ import pytest
 from seyolo.darknet.cfg import parse_cfg
 from seyolo.darknet.edit import attach
 from seyolo.darknet.graph import shapes
-from seyolo.darknet.placement import PLACES, default_place, find_gates, layers_to_gate
+from seyolo.darknet.placement import SITES, default_site, find_gates, layers_to_gate
 from seyolo.darknet.sections import Shortcut
 from seyolo.darknet.zoo import ZOO, network_from_name
 from seyolo.errors import ModelError
@@ -28,7 +28,7 @@ def test_most_families_are_residual() -> None:
 def test_all_four_places_of_residual_families(name: str, kind: str) -> None:
     network = network_from_name(f"{name}@0.25", num_classes=1)
     dense = shapes(network)
-    for place in PLACES:
+    for place in SITES:
         attached = attach(network, kind, place)  # type: ignore[arg-type]
         assert attached.gates
         gated = shapes(attached.network)
@@ -39,23 +39,23 @@ def test_all_four_places_of_residual_families(name: str, kind: str) -> None:
 @pytest.mark.parametrize("name", ZOO)
 def test_a_missing_place_names_those_that_exist(name: str) -> None:
     network = network_from_name(name)
-    existing = [place for place in PLACES if layers_to_gate(network, place)]
+    existing = [place for place in SITES if layers_to_gate(network, place)]
     assert "head" in existing
-    assert default_place(network, "se") in existing
-    for place in set(PLACES) - set(existing):
+    assert default_site(network, "se") in existing
+    for place in set(SITES) - set(existing):
         with pytest.raises(ModelError, match=f"does not have place '{place}'.*has {', '.join(existing)}"):
             attach(network, "se", place)
 
 
 @pytest.mark.parametrize("kind", ["se", "cbam"])
 @pytest.mark.parametrize("join", ["scale", "add"])
-@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("place", SITES)
 def test_the_same_gates_do_not_stand_twice(kind: str, join: str, place: str) -> None:
     once = attach(network_from_name("yolov3@0.25", 1), kind, place, join=join).network  # type: ignore[arg-type]
     message = f"yolov3@0.25 has {kind.upper()} gates already at '{place}' "
     with pytest.raises(ModelError, match=message):
         attach(once, kind, place)  # type: ignore[arg-type]
-    for other in set(PLACES) - {place}:
+    for other in set(SITES) - {place}:
         assert attach(once, kind, other, join=join).gates  # type: ignore[arg-type]
 
 
@@ -69,11 +69,11 @@ def test_forgotten_gates_are_noticed_without_a_place() -> None:
     for name in ("se-yolov3@0.25", "se-yolov3-tiny", "cbam-yolov3-tiny@0.25"):
         network, kind = network_from_name(name), name.split("-")[0]
         with pytest.raises(ModelError, match="already at"):
-            attach(network, kind, default_place(network, kind))  # type: ignore[arg-type]
-    assert default_place(network_from_name("se-yolov3@0.25"), "cbam") == "neck"
+            attach(network, kind, default_site(network, kind))  # type: ignore[arg-type]
+    assert default_site(network_from_name("se-yolov3@0.25"), "cbam") == "neck"
 
 
 def test_published_gates_inside_of_blocks_are_another_place() -> None:
     network = network_from_name("enetb0-coco")
     assert find_gates(network, "se")
-    assert attach(network, "se", default_place(network, "se")).gates
+    assert attach(network, "se", default_site(network, "se")).gates

@@ -23,7 +23,7 @@ from seyolo.errors import BudgetError
 from seyolo.exporting.onnx import export_onnx
 from seyolo.exporting.parity import relative_error
 from seyolo.opening.network import load, save
-from seyolo.pruning.cutting.recalibrate import recalibrate
+from seyolo.pruning.cutting.repair import recalibrate
 from seyolo.pruning.prune import prune
 from seyolo.torchnet.build import DarknetModel
 

@@ -7,7 +7,7 @@ import importlib
 import pytest
 
 from seyolo.errors import BackendError
-from seyolo.runtime.installed import needing
+from seyolo.runtime.choice import needing
 
 
 def test_it_says_what_to_install() -> None:

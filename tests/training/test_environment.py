@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from seyolo.training import environment
+from seyolo.training import run_folder
 from seyolo.training.distributed import Team
-from seyolo.training.environment import command_line, describe_environment, keep_command
+from seyolo.training.run_folder import command_line, describe_environment, keep_command
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ def test_the_command_line_can_be_pasted(
 ) -> None:
     arguments = ["slim", "--data", "my hands/data.yaml", "--budget", "macs=30%"]
     monkeypatch.setattr(sys, "argv", [program, *arguments])
-    monkeypatch.setattr(environment, "current_team", lambda: Team(0, num_processes))
+    monkeypatch.setattr(run_folder, "current_team", lambda: Team(0, num_processes))
     line = command_line()
     assert line.startswith(f"{start}slim")
     assert shlex.split(line)[-5:] == arguments

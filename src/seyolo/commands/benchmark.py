@@ -14,7 +14,7 @@ from seyolo.opening.detector import options_for, split_model
 from seyolo.options.evaluate import BenchmarkOptions
 from seyolo.progress import console_progress
 from seyolo.report.tables.benchmark import benchmark_tables, model_names
-from seyolo.runtime.installed import needing
+from seyolo.runtime.choice import needing
 from seyolo.verbs.benchmark import Compared, Entrant, compare, unique_names
 
 DEFAULTS = BenchmarkOptions()

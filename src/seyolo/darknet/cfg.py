@@ -7,32 +7,29 @@ classes edit it, and the torch module is always rebuilt from it. Every error nam
 from __future__ import annotations
 
 import difflib
-import types
-from collections.abc import Iterator
-from dataclasses import MISSING, dataclass, field, fields
-from functools import cache
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from seyolo.darknet.sections import NOT_KEYS, SECTIONS, Keys, Net, Reference, Section
-from seyolo.darknet.values import Converter, converters
+from seyolo.darknet.sections import SECTIONS, Net, Reference, Section
+from seyolo.darknet.sections.base import NOT_KEYS, Keys
+from seyolo.darknet.values import converters
 from seyolo.errors import CfgError
 
 _TYPES: tuple[type[Keys], ...] = (Net, *SECTIONS)
-SECTION_TYPES: types.MappingProxyType[str, type[Keys]] = types.MappingProxyType(
-    {name: keys for keys in _TYPES for name in (keys.kind, *keys.aliases)}
-)
+SECTION_TYPES: Mapping[str, type[Keys]] = {
+    name: keys for keys in _TYPES for name in (keys.kind, *keys.aliases)
+}
 """Name in the cfg -> type."""
-OUT_OF_SCOPE: types.MappingProxyType[str, str] = types.MappingProxyType(
-    {
-        **dict.fromkeys(["rnn", "gru", "lstm", "conv_lstm", "crnn", "history"], "a recurrent layer"),
-        "gaussian_yolo": "Gaussian YOLOv3",
-        "contrastive": "contrastive learning",
-        "detection": "YOLOv1",
-        "local": "YOLOv1",
-        **dict.fromkeys(["connected", "conn", "softmax", "soft", "cost", "crop"], "a classification layer"),
-    }
-)
+_CONVERTERS = {keys.kind: converters(keys) for keys in _TYPES}
+OUT_OF_SCOPE: Mapping[str, str] = {
+    **dict.fromkeys(["rnn", "gru", "lstm", "conv_lstm", "crnn", "history"], "a recurrent layer"),
+    "gaussian_yolo": "Gaussian YOLOv3",
+    "contrastive": "contrastive learning",
+    **dict.fromkeys(["detection", "local"], "YOLOv1"),
+    **dict.fromkeys(["connected", "conn", "softmax", "soft", "cost", "crop"], "a classification layer"),
+}
 """Darknet's sections that seyolo does not support, and the kind of network that needs them."""
 MAX_LAYERS = 4096
 MAX_TEXT = 1 << 22
@@ -48,9 +45,8 @@ class Network:
 
     def to_cfg(self) -> str:
         """Returns the description as Darknet cfg text."""
-        parts = [_print_section(self.net, 0)]
-        parts += [_print_section(section, index) for index, section in enumerate(self.layers)]
-        return "\n".join(parts)
+        layers = (_print_section(section, index) for index, section in enumerate(self.layers))
+        return "\n".join([_print_section(self.net, 0), *layers])
 
     def error(self, index: int, message: str) -> CfgError:
         """Returns an error at layer `index`, with file and line."""
@@ -65,7 +61,7 @@ def read_cfg(path: str | Path) -> Network:
         CfgError: the file is missing, not text, or not a network.
     """
     try:
-        text = Path(path).read_text(encoding="utf-8", errors="strict")
+        text = Path(path).read_text(encoding="utf-8")
     except FileNotFoundError:
         raise CfgError("there is no such file", str(path)) from None
     except (OSError, UnicodeDecodeError) as error:
@@ -81,15 +77,13 @@ def parse_cfg(text: str, source: str = "<cfg>") -> Network:
     """
     if len(text) > MAX_TEXT:
         raise CfgError(f"{len(text)} characters are more than the {MAX_TEXT} this reader takes", source)
-    raw_sections = list(_split(text, source))
+    raw_sections = _split(text, source)
     if not raw_sections or SECTION_TYPES.get(raw_sections[0].name) is not Net:
-        raise CfgError(
-            "a network starts with a [net] section", source, raw_sections[0].line if raw_sections else 0
-        )
-    if len(raw_sections) - 1 > MAX_LAYERS:
-        raise CfgError(
-            f"{len(raw_sections) - 1} layers are more than the {MAX_LAYERS} this reader takes", source
-        )
+        line = raw_sections[0].line if raw_sections else 0
+        raise CfgError("a network starts with a [net] section", source, line)
+    num_layers = len(raw_sections) - 1
+    if num_layers > MAX_LAYERS:
+        raise CfgError(f"{num_layers} layers are more than the {MAX_LAYERS} this reader takes", source)
     net, *layers = (_parse_section(raw, index, source) for index, raw in enumerate(raw_sections, start=-1))
     if not layers:
         raise CfgError("the network has no layers", source)
@@ -106,8 +100,8 @@ class _RawSection:
     notes: list[str] = field(default_factory=list)
 
 
-def _split(text: str, source: str) -> Iterator[_RawSection]:
-    current: _RawSection | None = None
+def _split(text: str, source: str) -> list[_RawSection]:
+    sections: list[_RawSection] = []
     comments: list[str] = []
     for line_number, line in enumerate(text.splitlines(), start=1):
         before = line.split("#", 1)[0].split(";", 1)[0]
@@ -119,31 +113,32 @@ def _split(text: str, source: str) -> Iterator[_RawSection]:
         if content.startswith("["):
             if not content.endswith("]"):
                 raise CfgError(f"a section name ends with ']': {content!r}", source, line_number)
-            if current is not None:
-                yield current
-            current = _RawSection(content[1:-1].strip().lower(), line_number, tuple(comments))
+            sections.append(_RawSection(content[1:-1].strip().lower(), line_number, tuple(comments)))
             comments = []
             continue
         key, equals, value = content.partition("=")
         if not equals or not key.strip():
             raise CfgError(f"expected key=value, got {content[:60]!r}", source, line_number)
-        if current is None:
+        if not sections:
             raise CfgError("a key stands in front of the first section", source, line_number)
-        current.entries.append((key.strip(), value.strip(), line_number))
-        current.notes += comments
+        sections[-1].entries.append((key.strip(), value.strip(), line_number))
+        sections[-1].notes += comments
         comments = []
-    if current is not None:
-        current.notes += comments
-        yield current
+    if sections:
+        sections[-1].notes += comments
+    return sections
 
 
 def _parse_section(raw: _RawSection, index: int, source: str) -> Keys:
     section_type = SECTION_TYPES.get(raw.name)
     if section_type is None:
-        raise _unknown_section(raw, source)
+        known_types = ", ".join(sorted({kind.kind for kind in SECTION_TYPES.values()}))
+        reason = f" ({OUT_OF_SCOPE[raw.name]})" if raw.name in OUT_OF_SCOPE else ""
+        message = f"section [{raw.name}]{reason} is not supported; supported are {known_types}"
+        raise CfgError(message, source, raw.line)
     if (section_type is Net) != (index < 0):
         raise CfgError("[net] stands once, at the top", source, raw.line)
-    known = _converters(section_type.kind)
+    known = _CONVERTERS[section_type.kind]
     values: dict[str, Any] = {}
     extras: list[tuple[str, str]] = []
     for key, text, line in raw.entries:
@@ -165,32 +160,19 @@ def _parse_section(raw: _RawSection, index: int, source: str) -> Keys:
     return section
 
 
-@cache
-def _converters(kind: str) -> dict[str, tuple[str, Converter]]:
-    return converters(SECTION_TYPES[kind])
-
-
-def _unknown_section(raw: _RawSection, source: str) -> CfgError:
-    known = ", ".join(sorted({kind.kind for kind in SECTION_TYPES.values()}))
-    reason = OUT_OF_SCOPE.get(raw.name)
-    name = f"section [{raw.name}]" + (f" ({reason})" if reason else "")
-    return CfgError(f"{name} is not supported; supported are {known}", source, raw.line)
-
-
 def _check_extra(section_type: type[Keys], key: str, text: str, source: str, line: int) -> None:
     if key in section_type.training_keys:
         return
     neutral = section_type.neutral_values.get(key)
     if neutral is None:
         close = difflib.get_close_matches(
-            key, [*_converters(section_type.kind), *section_type.training_keys], 1
+            key, [*_CONVERTERS[section_type.kind], *section_type.training_keys], 1
         )
         hint = f"; did you mean {close[0]!r}?" if close else ""
         raise CfgError(f"[{section_type.kind}] has no key {key!r}{hint}", source, line)
     if text != neutral:
-        raise CfgError(
-            f"[{section_type.kind}] {key}={text} is not supported, only {key}={neutral}", source, line
-        )
+        message = f"[{section_type.kind}] {key}={text} is not supported, only {key}={neutral}"
+        raise CfgError(message, source, line)
 
 
 def _print_section(section: Keys, index: int) -> str:
@@ -199,9 +181,8 @@ def _print_section(section: Keys, index: int) -> str:
         if spec.name in NOT_KEYS:
             continue
         value = getattr(section, spec.name)
-        default = spec.default if spec.default is not MISSING else None
         # A pool without a size has the default 0, which Darknet would take for a size.
-        if value != default or (spec.name in _ALWAYS_PRINTED and value):
+        if value != spec.default or (spec.name in _ALWAYS_PRINTED and value):
             lines.append(f"{spec.name.rstrip('_')}={_print_value(value, index)}")
     lines += [f"{key}={value}" for key, value in section.extras]
     # Inside a section without keys a comment would be taken for one of the next section.

@@ -11,7 +11,6 @@ from math import prod
 
 from seyolo.darknet.cfg import Network
 from seyolo.darknet.graph import IMAGE, Shape, inputs, shapes
-from seyolo.darknet.sections import Section
 from seyolo.darknet.weights import tensor_shapes
 
 
@@ -48,10 +47,7 @@ def cost(network: Network, height: int | None = None, width: int | None = None) 
         read = network.net.channels if sources[0] == IMAGE else outputs[sources[0]].channels
         output = outputs[index]
         macs = section.price(read, output.height * output.width).total_macs(read, output.channels)
-        layers.append(LayerCost(index, section.kind, _params(section, read), macs, output))
+        tensors = section.tensor_shapes(read)
+        params = sum(prod(shape) for name, shape in tensors.items() if "running" not in name)
+        layers.append(LayerCost(index, section.kind, params, macs, output))
     return Cost(sum(layer.params for layer in layers), sum(layer.macs for layer in layers), tuple(layers))
-
-
-def _params(section: Section, in_channels: int) -> int:
-    tensors = section.tensor_shapes(in_channels)
-    return sum(prod(shape) for name, shape in tensors.items() if "running" not in name)

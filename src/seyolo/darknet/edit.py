@@ -13,7 +13,7 @@ from typing import NamedTuple, TypeVar, get_args
 
 from seyolo.darknet.cfg import Network
 from seyolo.darknet.graph import channels, check_image_size, consumers, detection_layers, strides
-from seyolo.darknet.placement import GateKind, Place, layers_to_gate, require_place
+from seyolo.darknet.placement import GateKind, Site, layers_to_gate, require_site
 from seyolo.darknet.sections import (
     AvgPool,
     Cbam,
@@ -63,7 +63,7 @@ class Shortened(NamedTuple):
 
 
 def residual_block(network: Network, shortcut: int) -> range:
-    """The layers of a residual block, its branch and the shortcut that ends it; in front is the trunk.
+    """Returns the layers of a residual block: the branch and the shortcut that adds it to the trunk in front.
 
     Raises:
         ModelError: `shortcut` ends no block that could go without changing what others read.
@@ -83,7 +83,7 @@ def residual_block(network: Network, shortcut: int) -> range:
 
 
 def remove_blocks(network: Network, shortcuts: Sequence[int]) -> Shortened:
-    """The network without the residual blocks that end in these shortcuts; who read one reads its trunk.
+    """Removes the residual blocks that end in these shortcuts; the readers of a block then read its trunk.
 
     Raises:
         ModelError: a layer that ends no removable block, see `residual_block`.
@@ -101,7 +101,7 @@ def remove_blocks(network: Network, shortcuts: Sequence[int]) -> Shortened:
 
 
 def moved_state(state: Mapping[str, Tensor], layer_map: Sequence[int | None]) -> dict[str, Tensor]:
-    """The tensors of the old network under the names they have in the new one, without removed layers."""
+    """Returns the tensors under their names in the new network, without those of removed layers."""
     result = {}
     for name, tensor in state.items():
         prefix, index, rest = name.split(".", 2)
@@ -120,7 +120,7 @@ class Gate:
     """
 
     kind: GateKind
-    place: Place
+    site: Site
     join: Join
     source: int
     output: int
@@ -150,41 +150,40 @@ def attach(
         network: stays as it is.
         kind: `se` in Darknet's own sections, `cbam` as one `[cbam]` section.
         at: one or several of `residual`, `stage`, `neck`, `head`, see `seyolo.darknet.placement`. A layer
-            that two places share gets one gate.
+            that two sites share gets one gate.
         reduction: the squeezed width is channels / reduction, and at least 8.
         join: `scale` gives s·x, `add` gives x + s·x.
 
     Raises:
-        ModelError: an option that does not exist, a place the network does not have, or one that has gates
-            of this kind already.
+        ModelError: an option that does not exist, a site the network does not have, or one that has gates of
+            this kind already.
     """
-    _check_choice("attention", kind, get_args(GateKind))
-    _check_choice("join", join, get_args(Join))
+    for what, value, choices in (("attention", kind, get_args(GateKind)), ("join", join, get_args(Join))):
+        if value not in choices:
+            raise ModelError(f"there is no {what} {value!r}; choose one of {', '.join(choices)}")
     if reduction < 1:
         raise ModelError(f"the reduction ratio must be at least 1, got {reduction}")
     wanted = _wanted(network, kind, (at,) if isinstance(at, str) else at)
     widths = channels(network)
     sections = {layer: _gate_sections(kind, layer, widths[layer], reduction, join) for layer in wanted}
     edited = insert(network, sections)
-    gates = [
-        _gate(kind, wanted[layer], join, edited.layer_map[layer], len(sections[layer])) for layer in sections
-    ]
+    gates = []
+    for layer, added in sections.items():
+        source = edited.layer_map[layer]
+        output = source + len(added)
+        parts = {"cbam": output} if kind == "cbam" else {"squeeze": source + 2, "excite": source + 3}
+        gates.append(Gate(kind, wanted[layer], join, source, output, **parts))
     return Attached(*edited, tuple(gates))
 
 
-def _check_choice(what: str, value: str, choices: Sequence[str]) -> None:
-    if value not in choices:
-        raise ModelError(f"there is no {what} {value!r}; choose one of {', '.join(choices)}")
-
-
-def _wanted(network: Network, kind: GateKind, at: Sequence[str]) -> dict[int, Place]:
-    """Layer to gate -> place, in the order of the layers."""
+def _wanted(network: Network, kind: GateKind, at: Sequence[str]) -> dict[int, Site]:
+    """Returns layer to gate -> site, in the order of the layers."""
     if not at:
         raise ModelError("name at least one place to attach attention")
-    found: dict[int, Place] = {}
+    found: dict[int, Site] = {}
     for name in at:
-        place = require_place(network, name, kind)
-        found = dict.fromkeys(layers_to_gate(network, place), place) | found
+        site = require_site(network, name, kind)
+        found = dict.fromkeys(layers_to_gate(network, site), site) | found
     return dict(sorted(found.items()))
 
 
@@ -202,15 +201,8 @@ def _gate_sections(kind: GateKind, layer: int, width: int, reduction: int, join:
     return [*sections, Shortcut(from_=features)] if join == "add" else sections
 
 
-def _gate(kind: GateKind, place: Place, join: Join, source: int, num_sections: int) -> Gate:
-    output = source + num_sections
-    if kind == "cbam":
-        return Gate(kind, place, join, source, output, cbam=output)
-    return Gate(kind, place, join, source, output, squeeze=source + 2, excite=source + 3)
-
-
 def set_classes(network: Network, num_classes: int) -> Network:
-    """The network for `num_classes` classes: every detection layer and the convolution in front of it.
+    """Changes the number of classes: of every detection layer and the convolution in front of it.
 
     Raises:
         ModelError: `num_classes` below 1.
@@ -229,10 +221,9 @@ def set_classes(network: Network, num_classes: int) -> Network:
 
 
 def set_anchors(network: Network, anchors: Sequence[tuple[float, float]]) -> Network:
-    """The network with these (width, height) anchors in input pixels.
+    """Returns the network with these (width, height) anchors in input pixels.
 
-    They are sorted by area; each `[yolo]` takes those its mask numbers, as before. A `[region]` counts its
-    anchors in cells.
+    They are sorted by area; each `[yolo]` takes those its mask numbers. A `[region]` counts them in cells.
 
     Raises:
         ModelError: not as many anchors as the detection sections list, or a side that is not positive.
@@ -254,7 +245,7 @@ def set_anchors(network: Network, anchors: Sequence[tuple[float, float]]) -> Net
 
 
 def set_size(network: Network, height: int, width: int) -> Network:
-    """The network for images of (`height`, `width`) pixels.
+    """Returns the network for images of (`height`, `width`) pixels.
 
     Raises:
         CfgError: a side that is no multiple of the largest stride.
@@ -264,7 +255,7 @@ def set_size(network: Network, height: int, width: int) -> Network:
 
 
 def set_letterbox(network: Network, letterbox: bool) -> Network:
-    """The network that keeps (`True`) or ignores (`False`) the aspect ratio of the images it reads."""
+    """Returns the network that keeps (True) or ignores (False) the aspect ratio of the images it reads."""
     return replace(network, net=replace(network.net, letter_box=letterbox))
 
 

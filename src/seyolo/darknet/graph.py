@@ -13,7 +13,8 @@ from math import prod
 from typing import NamedTuple
 
 from seyolo.darknet.cfg import Network
-from seyolo.darknet.sections import Detection, Size, WiringError, size_text
+from seyolo.darknet.sections import Detection
+from seyolo.darknet.sections.base import Size, WiringError, size_text
 from seyolo.errors import CfgError
 
 IMAGE = -1
@@ -39,9 +40,9 @@ class Shape(NamedTuple):
 def inputs(network: Network) -> tuple[tuple[int, ...], ...]:
     """Returns, per layer, the layers it reads, in order; -1 is the image.
 
-    A `[route]` reads only the layers it names. `[shortcut]`, `[sam]` and `[scale_channels]` read the layer in
-    front first, then those they name: for `[scale_channels]` the factors, then the features to be scaled. An
-    `[implicit]` counts as reading the layer in front, though it takes nothing from it.
+    A `[route]` reads only the layers it names. All others read the layer in front, then those they name:
+    `[scale_channels]` the factors, then the features to be scaled. An `[implicit]` takes nothing from the
+    layer in front, but counts as reading it.
     """
     return tuple(section.inputs(index) for index, section in enumerate(network.layers))
 
@@ -86,7 +87,11 @@ def channels(network: Network) -> tuple[int, ...]:
     widths: list[int] = []
     for index, section in enumerate(network.layers):
         sources = section.inputs(index)
-        _check_no_boxes(network, index, sources)
+        for source in sources:
+            front = network.layers[source]
+            if source != IMAGE and isinstance(front, Detection):
+                message = f"reads layer {source}, a [{front.kind}], whose output is boxes; use [route]"
+                raise network.error(index, message)
         read = [network.net.channels if source == IMAGE else widths[source] for source in sources]
         try:
             widths.append(section.output_channels(read))
@@ -95,14 +100,6 @@ def channels(network: Network) -> tuple[int, ...]:
         if widths[-1] > MAX_CHANNELS:
             raise network.error(index, f"more than {MAX_CHANNELS} channels")
     return tuple(widths)
-
-
-def _check_no_boxes(network: Network, index: int, sources: Sequence[int]) -> None:
-    for source in sources:
-        front = network.layers[source]
-        if source != IMAGE and isinstance(front, Detection):
-            message = f"reads layer {source}, a [{front.kind}], whose output is boxes; use [route]"
-            raise network.error(index, message)
 
 
 def strides(network: Network) -> tuple[Fraction | None, ...]:
@@ -163,8 +160,11 @@ def check_image_size(network: Network, height: int, width: int) -> None:
 
 def _output_size(network: Network, index: int, read: Sequence[Size]) -> Size:
     section = network.layers[index]
-    if section.needs_equal_sizes:
-        _check_equal_sizes(network, index, read)
+    sources = section.inputs(index)
+    for source, size in zip(sources, read, strict=True):
+        if section.needs_equal_sizes and size != read[0]:
+            message = f"joins layer {sources[0]} of {size_text(read[0])} with layer {source} of"
+            raise network.error(index, f"{message} {size_text(size)} (width x height); they must be equal")
     try:
         size = section.output_size(read)
     except WiringError as error:
@@ -172,11 +172,3 @@ def _output_size(network: Network, index: int, read: Sequence[Size]) -> Size:
     if min(size) < 1:
         raise network.error(index, f"nothing is left of the {size_text(read[0])} in front")
     return size
-
-
-def _check_equal_sizes(network: Network, index: int, read: Sequence[Size]) -> None:
-    sources = network.layers[index].inputs(index)
-    for source, size in zip(sources, read, strict=True):
-        if size != read[0]:
-            message = f"joins layer {sources[0]} of {size_text(read[0])} with layer {source} of"
-            raise network.error(index, f"{message} {size_text(size)} (width x height); they must be equal")

@@ -11,8 +11,7 @@ from collections.abc import Callable
 from dataclasses import fields
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
-from seyolo.darknet.sections import NOT_KEYS, Keys, Reference
-from seyolo.darknet.sections.bounds import MAX_NUMBER, Bounds
+from seyolo.darknet.sections.base import MAX_NUMBER, NOT_KEYS, Bounds, Keys, Reference
 
 Converter = Callable[[str, int], Any]
 """Returns the value of a key, given its text and the index of the layer."""
@@ -36,13 +35,10 @@ def _converter(hint: Any) -> Converter:
     if get_origin(hint) is tuple:
         part = _converter(get_args(hint)[0])
         return lambda text, index: tuple(part(item, index) for item in _parts(text))
-    simple: dict[Any, Converter] = {
-        Reference: _reference,
-        int: lambda text, _: _integer(text),
-        float: lambda text, _: _number(text),
-        bool: lambda text, _: _flag(text),
-    }
-    return simple[hint]
+    if hint is Reference:
+        return _reference
+    simple: dict[Any, Callable[[str], Any]] = {int: _integer, float: _number, bool: _flag}
+    return lambda text, _: simple[hint](text)
 
 
 def _bounded(convert: Converter, bounds: Bounds) -> Converter:
@@ -75,11 +71,9 @@ def _integer(text: str) -> int:
 
 def _number(text: str) -> float:
     try:
-        value = float(text) if text.isascii() and "_" not in text else None
+        value = float(text if text.isascii() and "_" not in text else "")  # as for whole numbers
     except ValueError:
-        value = None
-    if value is None:
-        raise ValueError("expected a number")
+        raise ValueError("expected a number") from None
     if not math.isfinite(value):
         raise ValueError("expected a finite number")
     if abs(value) > MAX_NUMBER:

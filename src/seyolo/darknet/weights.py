@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from seyolo.darknet.cfg import Network
 from seyolo.darknet.graph import IMAGE, channels, inputs
-from seyolo.darknet.sections import TensorShapes
+from seyolo.darknet.sections.base import TensorShapes
 from seyolo.errors import ExportError, WeightsError
 from seyolo.files import replacing
 
@@ -62,11 +62,8 @@ def tensors_per_layer(network: Network) -> Iterator[TensorShapes]:
 def read_weights(path: str | Path, network: Network, cutoff: int | None = None) -> dict[str, FloatArray]:
     """Reads a Darknet `.weights` file: tensors by name. Negative variances become 0.
 
-    Args:
-        path: the file. A file whose name ends in `.conv.N` holds only the layers before N.
-        network: the network of the file.
-        cutoff: read only the layers before this one: the backbone from a larger file. The rest of the file is
-            then ignored.
+    A file whose name ends in `.conv.N` holds only the layers before N. With `cutoff` only the layers before
+    that one are read, a backbone, and the rest of the file is ignored.
 
     Raises:
         WeightsError: the file is missing, too short, too long, holds NaN, or the network has a `[cbam]`.
@@ -93,11 +90,7 @@ def write_weights(
 ) -> None:
     """Writes a Darknet `.weights` file, version 0.2.5, atomically.
 
-    Args:
-        path: the file, replaced when the new one is complete.
-        network: the network of `state`.
-        state: tensors by name, exactly those of `tensor_shapes`.
-        seen: number of images the network was trained on.
+    `state` has exactly the tensors of `tensor_shapes`; `seen` counts the images the network was trained on.
 
     Raises:
         ExportError: the network has a `[cbam]`, which Darknet does not have.
@@ -105,8 +98,8 @@ def write_weights(
     """
     for index, section in enumerate(network.layers):
         if not section.in_darknet:
-            message = f"{_where(network, index)} has no form in Darknet's files; export the network to ONNX"
-            raise ExportError(message)
+            where = _where(network, index)
+            raise ExportError(f"{where} has no form in Darknet's files; export the network to ONNX")
     check_state(state, tensor_shapes(network))
     with replacing(path) as temporary, temporary.open("wb") as file:
         file.write(struct.pack("<3iQ", 0, 2, 5, seen))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from seyolo.data.datasets import Dataset, load_dataset
 from seyolo.progress import Progress
-from seyolo.runtime.installed import needing
+from seyolo.runtime.choice import needing
 from seyolo.runtime.protocol import Backend, require_size
 
 if TYPE_CHECKING:

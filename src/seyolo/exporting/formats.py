@@ -19,19 +19,15 @@ from seyolo.torchnet.build import DarknetModel
 
 @dataclass(frozen=True)
 class Format:
-    """One export format.
+    """One export format: its name and its files in messages, and the options that it has.
 
-    Attributes:
-        title: its name in messages.
-        files: its files in messages.
-        write: writes a model and returns the paths of the files; the images calibrate int8.
-        options: the fields of `FileOptions` that it has.
+    `write` writes a model and returns the paths of the files; the images calibrate int8.
     """
 
     title: str
     files: str
     write: Callable[[DarknetModel, Path, FileOptions, Sequence[Image]], tuple[Path, ...]]
-    options: frozenset[str] = frozenset()
+    options: frozenset[str] = frozenset()  # fields of `FileOptions`
 
 
 def export(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -19,8 +20,7 @@ def append_nms(proto: onnx.ModelProto, thresholds: Thresholds) -> onnx.ModelProt
     Rows are index of the image in the batch, x0, y0, x1, y1, score, class. `max_detections` counts per image
     and class, as in the operator.
     """
-    result = onnx.ModelProto()
-    result.CopyFrom(proto)
+    result = copy.deepcopy(proto)
     raw_shape = proto.graph.output[0].type.tensor_type.shape.dim
     num_boxes, num_classes = raw_shape[1].dim_value, raw_shape[2].dim_value - 5
     result.graph.initializer.extend(_constants(thresholds, num_boxes, num_classes))
@@ -57,7 +57,7 @@ def _corner_nodes() -> list[onnx.NodeProto]:
     return [
         _columns("raw", "0", "2", "nms_centres"),
         _columns("raw", "2", "4", "nms_sizes"),
-        node("Mul", ["nms_sizes", "nms_half"], ["nms_reach"]),
+        node("Mul", ["nms_sizes", "nms_half"], ["nms_reach"]),  # corners = centre ± size / 2
         node("Sub", ["nms_centres", "nms_reach"], ["nms_first_corners"]),
         node("Add", ["nms_centres", "nms_reach"], ["nms_second_corners"]),
         node("Concat", ["nms_first_corners", "nms_second_corners"], ["nms_corners"], axis=2),

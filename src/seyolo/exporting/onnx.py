@@ -12,6 +12,7 @@ every runtime, and the speed does not change.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -59,19 +60,19 @@ def export_onnx(
 ) -> Path:
     """Writes one self-contained ONNX file, once ONNX Runtime gives the model's output.
 
+    Batch normalisation is folded in the file. With `half` the file is compared with the model of 16-bit
+    kernels, with `int8` by the boxes that both find on `images`.
+
     Args:
-        model: the model, which is not changed; the file is compared with it on its own device. Batch
-            normalisation is folded in the file.
+        model: is not changed; the file is compared with it on its own device.
         path: of the file, replaced when all checks have passed.
-        options: of the file. With `half` the file is compared with the model of 16-bit kernels, with `int8`
-            by the boxes that both find on `images`.
+        options: of the file.
         images: calibration set of int8, files or decoded images.
         size: (height, width) of the input in pixels; by default that of `[net]`.
         thresholds: of the suppression inside; `max_detections` counts per class.
 
     Raises:
         CfgError: `size` is no multiple of the largest stride.
-        UsageError: too few images.
         ExportError: ONNX Runtime gives another output than the model; nothing is written then.
     """
     size = size or (model.network.net.height, model.network.net.width)
@@ -90,9 +91,8 @@ def export_onnx(
             proto = _described(quantized, model, size, facts)
             raw = _save_and_run(proto, temporary, sample)
         if options.nms:
-            onnx.save(append_nms(proto, thresholds), str(temporary))
-            expected = reference_detections(raw, thresholds)
-            _require_equal_detections(_run(temporary, sample), expected, thresholds.confidence)
+            found = _save_and_run(append_nms(proto, thresholds), temporary, sample)
+            _require_equal_detections(found, reference_detections(raw, thresholds), thresholds.confidence)
     return Path(path)
 
 
@@ -103,15 +103,11 @@ def with_rounded_kernels(model: DarknetModel) -> DarknetModel:
 
 
 def round_kernels(model_file: Checkpoint) -> Checkpoint:
-    """Returns the network, without batch normalisation, with every kernel rounded to 16 bits.
-
-    Raises:
-        ExportError: a weight is above 65504, the largest 16-bit float.
-    """
+    """Returns the network, without batch normalisation, with every kernel rounded to 16 bits."""
     state = dict(model_file.state)
     for name, array in model_file.state.items():
         if name.endswith(KERNEL):
-            if np.abs(array).max(initial=0.0) > np.finfo(np.float16).max:
+            if np.abs(array).max(initial=0.0) > np.finfo(np.float16).max:  # 65504
                 raise ExportError(f"{name}: a weight does not fit into 16 bits; export without --half")
             state[name] = array.astype(np.float16).astype(np.float32)
     return replace(model_file, state=state)
@@ -119,8 +115,7 @@ def round_kernels(model_file: Checkpoint) -> Checkpoint:
 
 def store_halves(proto: onnx.ModelProto) -> onnx.ModelProto:
     """Returns a copy of a graph of rounded kernels that stores them in 16 bits."""
-    result = onnx.ModelProto()
-    result.CopyFrom(proto)
+    result = deepcopy(proto)
     casts = []
     for tensor in result.graph.initializer:
         if tensor.name.endswith(KERNEL):
@@ -148,9 +143,6 @@ def require_equal_raw(
 
     A network that is hardly trained can magnify rounding to more than `TOLERANCE`. The error of its own
     float32 output measures by how much.
-
-    Raises:
-        ExportError: the outputs differ.
     """
     raw = _infer(model, images, torch.float32)
     if relative_error(actual, raw) > TOLERANCE:
@@ -172,10 +164,7 @@ def _infer(
 
 
 def _described(
-    proto: onnx.ModelProto,
-    model: DarknetModel,
-    size: tuple[int, int],
-    int8: Mapping[str, object] | None = None,
+    proto: onnx.ModelProto, model: DarknetModel, size: tuple[int, int], int8: Mapping[str, Any] | None = None
 ) -> onnx.ModelProto:
     helper.set_model_props(proto, file_metadata(model.network, model.names, size, int8))
     return proto
@@ -183,10 +172,6 @@ def _described(
 
 def _save_and_run(proto: onnx.ModelProto, path: Path, images: Float32[np.ndarray, "N 3 H W"]) -> Any:
     onnx.save(proto, str(path))
-    return _run(path, images)
-
-
-def _run(path: Path, images: Float32[np.ndarray, "N 3 H W"]) -> Any:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = ONLY_ERRORS
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
@@ -198,10 +183,9 @@ def _require_equal_detections(
 ) -> None:
     """Compares boxes as sets; boxes whose score equals the threshold may differ."""
     clear = [rows[np.abs(rows[:, 5] - confidence) > TOLERANCE] for rows in (actual, expected)]
-    ordered = [rows[np.lexsort((rows[:, 1], rows[:, 5], rows[:, 6], rows[:, 0]))] for rows in clear]
-    columns = slice(1, 6)
-    same = ordered[0].shape == ordered[1].shape and np.array_equal(ordered[0][:, ::6], ordered[1][:, ::6])
-    if not same or relative_error(ordered[0][:, columns], ordered[1][:, columns]) > TOLERANCE:
+    found, wanted = (rows[np.lexsort((rows[:, 1], rows[:, 5], rows[:, 6], rows[:, 0]))] for rows in clear)
+    same = found.shape == wanted.shape and np.array_equal(found[:, ::6], wanted[:, ::6])  # image, class
+    if not same or relative_error(found[:, 1:6], wanted[:, 1:6]) > TOLERANCE:
         counts = f"{len(actual)} boxes instead of {len(expected)}"
         raise ExportError(
             f"suppression inside the ONNX file finds other boxes ({counts}); nothing was written"

@@ -14,13 +14,7 @@ import numpy as np
 import onnx
 import openvino
 
-from seyolo.exporting.onnx import (
-    PLAIN,
-    describe_onnx,
-    export_onnx,
-    require_equal_raw,
-    with_rounded_kernels,
-)
+from seyolo.exporting.onnx import describe_onnx, export_onnx, require_equal_raw, with_rounded_kernels
 from seyolo.exporting.parity import require_agreement, sample_image
 from seyolo.exporting.quantize import Image, find, fit_images, on_onnxruntime
 from seyolo.files import replacing
@@ -30,22 +24,10 @@ from seyolo.torchnet.build import DarknetModel
 
 
 def export_openvino(
-    model: DarknetModel,
-    path: str | Path,
-    options: FileOptions = PLAIN,
-    images: Sequence[Image] = (),
+    model: DarknetModel, path: Path, options: FileOptions, images: Sequence[Image]
 ) -> tuple[Path, Path]:
-    """Writes `x.xml` and `x.bin`, once OpenVINO gives the model's output.
-
-    Args:
-        model, options, images: as in `export_onnx`.
-        path: of the `.xml`.
-
-    Raises:
-        UsageError: as `export_onnx`.
-        ExportError: ONNX Runtime or OpenVINO gives another output than the model; nothing is written then.
-    """
-    xml, weights = Path(path), Path(path).with_suffix(".bin")
+    """Writes `x.xml` and `x.bin` as `export_onnx` does, once OpenVINO gives the model's output, too."""
+    xml, weights = path, path.with_suffix(".bin")
     xml.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=xml.parent, prefix=f".{xml.stem}.") as folder:
         graph = export_onnx(model, Path(folder) / "x.onnx", options, images)

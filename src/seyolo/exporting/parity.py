@@ -68,11 +68,7 @@ def require_parity(
     runtime: str,
     tolerance: float = TOLERANCE,
 ) -> float:
-    """Returns the relative error.
-
-    Raises:
-        ExportError: the error is above `tolerance`.
-    """
+    """Returns the relative error; an ExportError refuses one above `tolerance`."""
     error = relative_error(actual, expected)
     if error > tolerance:
         message = f"{runtime} gives another output than the model: relative error {error:.1e}, at most"
@@ -83,14 +79,10 @@ def require_parity(
 def box_agreement(expected: Sequence[Detections], actual: Sequence[Detections]) -> float:
     """Returns the share of boxes above `SURE` on either side that the other side has; nan without boxes.
 
-    Args:
-        expected, actual: detections per image at a confidence of `UNSURE` or more.
+    Both sides are detections per image at a confidence of `UNSURE` or more.
     """
-    found = [
-        _found_in(other, one)
-        for pair in zip(expected, actual, strict=True)
-        for one, other in (pair, reversed(pair))
-    ]
+    pairs = list(zip(expected, actual, strict=True))
+    found = [_found_in(other, one) for pair in pairs for one, other in (pair, reversed(pair))]
     flags = np.concatenate([np.zeros(0, bool), *found])
     return float(flags.mean()) if flags.size else float("nan")
 
@@ -106,11 +98,7 @@ def _found_in(other: Detections, one: Detections) -> Bool[np.ndarray, " sure"]:
 def require_agreement(
     expected: Sequence[Detections], actual: Sequence[Detections], runtime: str, least: float = LEAST_AGREEMENT
 ) -> float:
-    """Returns the share of boxes that agree, see `box_agreement`.
-
-    Raises:
-        ExportError: the share is below `least`, or there are no detections to compare.
-    """
+    """Returns the share of boxes that agree, at least `least`, see `box_agreement`."""
     agreement = box_agreement(expected, actual)
     if np.isnan(agreement):
         raise ExportError(

@@ -11,6 +11,7 @@ on a calibration set. These layers remain float32:
 
 from __future__ import annotations
 
+import copy
 import math
 import re
 from collections import Counter
@@ -75,12 +76,7 @@ def calibration_images(images: Sequence[Path], count: int | None = None) -> list
 
 
 def fit_images(images: Sequence[Image], size: tuple[int, int], mode: Mode) -> list[Fitted]:
-    """Letterboxes images to an input of `size` (height, width), as `Detector` does.
-
-    Raises:
-        UsageError: fewer than `LEAST_IMAGES` images.
-        DataError: an image that cannot be read.
-    """
+    """Letterboxes `LEAST_IMAGES` or more images to an input of `size` (height, width), as `Detector` does."""
     if len(images) < LEAST_IMAGES:
         raise UsageError(
             f"int8 needs images to measure on, {LEAST_IMAGES} at least and better a hundred; "
@@ -93,20 +89,11 @@ def fit_images(images: Sequence[Image], size: tuple[int, int], mode: Mode) -> li
 def quantize(
     proto: onnx.ModelProto, network: Network, size: tuple[int, int], images: Sequence[Fitted]
 ) -> tuple[onnx.ModelProto, dict[str, Any]]:
-    """Quantizes the graph; returns it with calibration statistics.
+    """Quantizes the graph of `to_onnx`; returns it with calibration statistics.
 
     Layers become float32 again, the most sensitive first and twice as many each time, until the detections on
-    the images agree with those of the float graph.
-
-    Args:
-        proto: graph of `to_onnx`.
-        network: its description.
-        size: (height, width) of its input in pixels.
-        images: calibration set, also used for the comparison.
-
-    Returns:
-        The graph, and as plain values `pictures` (number of images), `agreement` (share of equal boxes) and
-        `float_layers` (layers that became float32 again).
+    the images agree with those of the float graph. The statistics are plain values: `pictures` (number of
+    images), `agreement` (share of equal boxes) and `float_layers` (layers that became float32 again).
 
     Raises:
         ExportError: a quarter of the layers in float32 does not suffice, or there are no detections.
@@ -166,19 +153,14 @@ def _in_front_of_the_finest(network: Network, wiring: Sequence[Sequence[int]], c
 
 def find(infer: Infer, images: Sequence[Fitted]) -> list[Detections]:
     """Returns the detections of a network in each image, down to a confidence of `UNSURE`."""
-    thresholds = Thresholds(UNSURE)
-    return [suppressed(infer(image.batch()), [image.placement], thresholds)[0] for image in images]
+    least = Thresholds(UNSURE)
+    return [suppressed(infer(image.batch()), [image.placement], least)[0] for image in images]
 
 
 def on_onnxruntime(proto: onnx.ModelProto) -> Infer:
     """Opens a graph with the output `raw` on ONNX Runtime."""
     session = _open(proto)
-
-    def infer(batch: Float32[np.ndarray, "n 3 h w"]) -> Float32[np.ndarray, "n P columns"]:
-        raw: Float32[np.ndarray, "n P columns"] = session.run([RAW], {IMAGES: batch})[0]
-        return raw
-
-    return infer
+    return lambda batch: session.run([RAW], {IMAGES: batch})[0]
 
 
 def _open(proto: onnx.ModelProto) -> Any:
@@ -241,22 +223,16 @@ def _measure_ranges(
     constants = {tensor.name for tensor in proto.graph.initializer}
     values = {name for node in nodes for name in (*node.input, *node.output) if name} - constants
     names = sorted(values)
-    session = _open(_with_extremes(proto, names))
-    outputs = [f"{kind} {name}" for kind in ("ReduceMin", "ReduceMax") for name in names]
+    probe, outputs = copy.deepcopy(proto), []
+    for kind in ("ReduceMin", "ReduceMax"):
+        for name in names:
+            outputs.append(f"{kind} {name}")
+            probe.graph.node.append(helper.make_node(kind, [name], outputs[-1:], keepdims=0))
+            probe.graph.output.append(helper.make_tensor_value_info(outputs[-1], TensorProto.FLOAT, []))
+    session = _open(probe)
     extremes = np.array([session.run(outputs, {IMAGES: image.batch()}) for image in images])
     low, high = extremes[:, : len(names)].min(axis=0), extremes[:, len(names) :].max(axis=0)
     return dict(zip(names, zip(low, high, strict=True), strict=True))
-
-
-def _with_extremes(proto: onnx.ModelProto, names: Sequence[str]) -> onnx.ModelProto:
-    """Returns a copy with the smallest and the largest of each of these values as further outputs."""
-    probe = onnx.ModelProto()
-    probe.CopyFrom(proto)
-    for kind in ("ReduceMin", "ReduceMax"):
-        for name in names:
-            probe.graph.node.append(helper.make_node(kind, [name], [f"{kind} {name}"], keepdims=0))
-            probe.graph.output.append(helper.make_tensor_value_info(f"{kind} {name}", TensorProto.FLOAT, []))
-    return probe
 
 
 def _insert_conversions(

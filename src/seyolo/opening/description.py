@@ -8,7 +8,7 @@ from pathlib import Path
 from seyolo.checkpoint import Checkpoint, read_checkpoint
 from seyolo.darknet.cfg import Network, read_cfg
 from seyolo.darknet.edit import attach, set_classes
-from seyolo.darknet.placement import GateKind, default_place
+from seyolo.darknet.placement import GateKind, default_site
 from seyolo.darknet.sections import Join
 from seyolo.darknet.zoo import ZOO, is_zoo_name, network_from_name
 from seyolo.errors import UsageError
@@ -31,9 +31,7 @@ class Attention:
 def describe(model: str | Path, num_classes: int | None = None) -> tuple[Network, Checkpoint | None]:
     """Returns the description of a MODEL, and the checkpoint that holds it, if there is one.
 
-    Args:
-        model: a zoo name, a `.cfg` or a `.safetensors` checkpoint.
-        num_classes: of a zoo network; a file keeps its own.
+    `num_classes` is for a zoo network; a file keeps its own.
 
     Raises:
         ModelError: an unknown name, or a missing or damaged checkpoint.
@@ -62,19 +60,19 @@ def describe(model: str | Path, num_classes: int | None = None) -> tuple[Network
 def gates_of(network: Network, options: ModelOptions) -> Attention | None:
     """Returns the gates that the options ask for; None without attention.
 
-    Without a place the gates are attached at the first that the network has of `residual`, `neck`, `head`.
+    Without a site the gates are attached at the first that the network has of `residual`, `neck`, `head`.
     """
     if options.attention is None:
         return None
-    places = options.at or (default_place(network, options.attention),)
-    return Attention(options.attention, tuple(places), options.reduction, options.join)
+    sites = options.at or (default_site(network, options.attention),)
+    return Attention(options.attention, tuple(sites), options.reduction, options.join)
 
 
 def with_options(network: Network, options: ModelOptions) -> Network:
     """Returns the network with the number of classes and the gates that the options ask for.
 
     Raises:
-        ModelError: the network has no such place.
+        ModelError: the network has no such site.
     """
     if options.num_classes is not None:
         network = set_classes(network, options.num_classes)

@@ -13,8 +13,7 @@ from seyolo.darknet.zoo import is_zoo_name
 from seyolo.errors import BackendError, ModelError, UsageError
 from seyolo.opening.description import describe
 from seyolo.options.model import NO_OPTIONS, ModelOptions
-from seyolo.runtime.choice import MODEL_ENDINGS, check_choice, is_exported, open_backend
-from seyolo.runtime.installed import needing
+from seyolo.runtime.choice import MODEL_ENDINGS, check_choice, is_exported, needing, open_backend
 from seyolo.runtime.protocol import Backend, Precision, Runtime
 from seyolo.runtime.shipped import is_shipped, shipped_names
 
@@ -64,8 +63,7 @@ def open_detector(
             `@RUNTIME` or `@RUNTIME:PRECISION` behind it chooses another runtime than the usual, as in
             `slim.onnx@openvino:bf16`.
         options: weights, classes and gates; classes and gates need PyTorch.
-        threads: of the CPU.
-        device: `cpu` or `cuda`.
+        threads, device: as in `Session`.
         random: accept random weights where none are given.
 
     Raises:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -64,10 +64,10 @@ def load(
     described, own = describe(model, wanted)
     network = described if wanted in (None, count_classes(described)) else set_classes(described, wanted)
     if own is None and weights is not None and Path(weights).suffix == CHECKPOINT:
-        own = _same_network(Path(weights), network)
-        if own is not None:  # the whole model: nothing is left to be read from the weights
-            model, weights = weights, None
-            network = described = own.network
+        file = read_checkpoint(Path(weights))
+        if tensor_shapes(file.network) == tensor_shapes(network):  # the whole model: its anchors apply, too
+            own, model, weights = file, weights, None
+            network = described = file.network
     if names is None and own is not None and network is described:
         names = own.names
     provenance = dict(own.provenance) if own is not None else {}
@@ -92,6 +92,10 @@ def open_model(
 
     Raises:
         ModelError: there are no weights, or they leave tensors of the network random.
+
+    Example:
+        >>> seyolo.api.open_model("hand.safetensors").names
+        ('hand',)
     """
     target = torch_device(device)
     path, weights = Path(model), options.weights
@@ -119,7 +123,12 @@ def _require_trained(loaded: DarknetModel, model: str | Path, weights: Path | No
 
 
 def resized(model: DarknetModel, size: int | None) -> DarknetModel:
-    """Returns the model with another square input of `size` pixels, or itself when `size` is None."""
+    """Returns the model with another square input of `size` pixels, or itself when `size` is None.
+
+    Example:
+        >>> seyolo.api.resized(seyolo.load("yolov3-tiny"), 320).network.net.width
+        320
+    """
     if size is None:
         return model
     checkpoint = to_checkpoint(model)
@@ -132,6 +141,10 @@ def input_size(model: DarknetModel | Backend, size: int | None) -> tuple[int, in
 
     Raises:
         UsageError: a runtime's file is made for another size.
+
+    Example:
+        >>> seyolo.api.input_size(seyolo.load("yolov3-tiny"), 320)
+        (320, 320)
     """
     if isinstance(model, DarknetModel):
         net = set_size(model.network, size, size).net if size else model.network.net
@@ -147,34 +160,31 @@ def save(model: DarknetModel, path: str | Path) -> None:
         ExportError: a network that Darknet cannot express.
 
     Example:
-        >>> seyolo.save(seyolo.load("yolov3-tiny@0.125", num_classes=1), "tiny.safetensors")
+        >>> seyolo.save(seyolo.load("yolov3-tiny@0.125", names=["hand"]), "tiny.safetensors")
+        >>> seyolo.load("tiny.safetensors").names
+        ('hand',)
     """
     path = Path(path)
     if path.suffix == CHECKPOINT:
         write_checkpoint(path, to_checkpoint(model))
     elif path.suffix == ".cfg":
-        write_darknet(path, to_checkpoint(model))
+        with written_darknet(path, to_checkpoint(model)):
+            pass
     else:
         raise UsageError(f"{path}: a model is saved as {CHECKPOINT} or .cfg; `seyolo export` writes .onnx")
 
 
-def write_darknet(cfg: Path, model_file: Checkpoint) -> Path:
-    """Writes `x.cfg` and `x.weights`, both or none, and returns the path of the weights.
+@contextmanager
+def written_darknet(cfg: Path, model_file: Checkpoint) -> Iterator[tuple[Path, Path]]:
+    """Yields a new cfg and its weights, which replace `x.cfg` and `x.weights` when the block succeeds.
 
     Raises:
         ExportError: the network has a `[cbam]`, which Darknet does not know.
     """
-    weights = cfg.with_suffix(".weights")
-    with replacing(cfg) as new_cfg, replacing(weights) as new_weights:
+    with replacing(cfg) as new_cfg, replacing(cfg.with_suffix(".weights")) as new_weights:
         new_cfg.write_text(model_file.network.to_cfg(), encoding="utf-8")
         write_weights(new_weights, model_file.network, model_file.state)
-    return weights
-
-
-def _same_network(weights: Path, network: Network) -> Checkpoint | None:
-    """Returns the checkpoint if its network has the same tensors, so that its anchors and names apply."""
-    file = read_checkpoint(weights)
-    return file if tensor_shapes(file.network) == tensor_shapes(network) else None
+        yield new_cfg, new_weights
 
 
 def _read_state(model: str | Path, weights: Path, described: Network) -> State:

@@ -45,6 +45,10 @@ class CutOptions:
 
     Raises:
         UsageError: an unknown name, a multiple below 1, a share outside [0, 1], or a negative evenness.
+
+    Example:
+        >>> seyolo.api.PlanOptions(scope="plain", multiple=4).multiple
+        4
     """
 
     scope: Scope = "all"

@@ -11,8 +11,19 @@ from seyolo.options.cut import CutOptions
 from seyolo.options.training import LossWeights
 
 
-class TrainKeywords(TypedDict, total=False):
-    """`TrainOptions` as keyword arguments."""
+class ModelKeywords(TypedDict, total=False):
+    """`ModelOptions` as keyword arguments."""
+
+    weights: str | Path | None
+    num_classes: int | None
+    attention: Literal["se", "cbam"] | None
+    at: Literal["residual", "stage", "neck", "head"] | Sequence[Literal["residual", "stage", "neck", "head"]]
+    reduction: int
+    join: Literal["scale", "add"]
+
+
+class TrainingKeywords(TypedDict, total=False):
+    """`TrainingOptions` as keyword arguments."""
 
     batch: int
     lr: float
@@ -32,12 +43,21 @@ class TrainKeywords(TypedDict, total=False):
     evaluations: int
     mixed_precision: bool
     loader_workers: int | None
-    weights: str | Path | None
-    num_classes: int | None
-    attention: Literal["se", "cbam"] | None
-    at: Literal["residual", "stage", "neck", "head"] | Sequence[Literal["residual", "stage", "neck", "head"]]
-    reduction: int
-    join: Literal["scale", "add"]
+
+
+class SparsityKeywords(TypedDict, total=False):
+    """`SparsityOptions` as keyword arguments."""
+
+    sparsity: Literal["group", "steered", "proximal", "l1"]
+    s: float | None
+    schedule: Literal["constant", "decay"]
+    scales_rate: float | None
+    rounds: int
+
+
+class TrainKeywords(ModelKeywords, TrainingKeywords, total=False):
+    """`TrainOptions` as keyword arguments."""
+
     sparsity: Literal["l1", "proximal", "group"] | None
     s: float | None
     schedule: Literal["constant", "decay"]
@@ -47,38 +67,9 @@ class TrainKeywords(TypedDict, total=False):
     distill: float | None
 
 
-class SlimKeywords(TypedDict, total=False):
+class SlimKeywords(ModelKeywords, TrainingKeywords, SparsityKeywords, total=False):
     """`SlimOptions` as keyword arguments."""
 
-    sparsity: Literal["group", "steered", "proximal", "l1"]
-    s: float | None
-    schedule: Literal["constant", "decay"]
-    scales_rate: float | None
-    rounds: int
-    batch: int
-    lr: float
-    seed: int
-    device: str
-    sync_bn: bool
-    multi_scale: bool
-    weight_decay: float
-    warmup_epochs: float
-    plain_share: float
-    average_decay: float
-    average_ramp_updates: float
-    top_k: int
-    gradient_clip: float
-    loss: LossWeights
-    augmentation: Augmentation
-    evaluations: int
-    mixed_precision: bool
-    loader_workers: int | None
-    weights: str | Path | None
-    num_classes: int | None
-    attention: Literal["se", "cbam"] | None
-    at: Literal["residual", "stage", "neck", "head"] | Sequence[Literal["residual", "stage", "neck", "head"]]
-    reduction: int
-    join: Literal["scale", "add"]
     budget: str | Sequence[str]
     size: int
     epochs: int | None
@@ -94,15 +85,9 @@ class SlimKeywords(TypedDict, total=False):
     strength: float | None
 
 
-class PruneKeywords(TypedDict, total=False):
+class PruneKeywords(ModelKeywords, total=False):
     """`PruneOptions` as keyword arguments."""
 
-    weights: str | Path | None
-    num_classes: int | None
-    attention: Literal["se", "cbam"] | None
-    at: Literal["residual", "stage", "neck", "head"] | Sequence[Literal["residual", "stage", "neck", "head"]]
-    reduction: int
-    join: Literal["scale", "add"]
     budget: str | Sequence[str]
     dry_run: bool
     cut: CutOptions

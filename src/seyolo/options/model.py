@@ -6,7 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from seyolo.darknet.placement import GateKind, Place
+from seyolo.darknet.placement import GateKind, Site
 from seyolo.darknet.sections import Join
 from seyolo.errors import UsageError
 from seyolo.options.parameters import MODEL, REPEATABLE
@@ -32,7 +32,7 @@ class ModelOptions:
     attention: Annotated[GateKind | None, MODEL] = None
     """attach Squeeze-and-Excitation or CBAM gates."""
 
-    at: Annotated[tuple[Place, ...], MODEL, REPEATABLE] = ()
+    at: Annotated[tuple[Site, ...], MODEL, REPEATABLE] = ()
     """where to attach; may be given several times. By default the first the model has of residual, neck and
     head."""
 

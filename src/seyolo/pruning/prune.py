@@ -60,7 +60,6 @@ def prune(
         BackendError: the backend of a latency budget does not run this network.
 
     Example:
-        >>> import seyolo
         >>> model = seyolo.load("yolov3-tiny@0.25", num_classes=1)
         >>> slim, plan = seyolo.prune(model, budget="macs=50%", importance="norm")
         >>> plan.importance, plan.macs <= 0.5 * plan.dense_macs

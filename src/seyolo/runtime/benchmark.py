@@ -70,10 +70,9 @@ def benchmark(
 
     Args:
         backends: the detectors by their names in the table.
-        repeats: timed rounds, at least 1.
-        warmup: rounds before them that are not timed.
+        repeats, warmup: rounds that are timed, and rounds before them that are not.
         images: decoded BGR images, taken in turn; by default one drawn 1280x720 image.
-        confidence: of the post-processing.
+        confidence: threshold of the post-processing.
         batch: also time this many images at once; a file made for batch 1 runs once per image.
         clock: returns nanoseconds.
 

@@ -9,36 +9,26 @@ ending, see `shipped.py`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
 from seyolo.errors import BackendError
-from seyolo.runtime.installed import needing
 from seyolo.runtime.protocol import Backend, Precision, Runtime, Session
 from seyolo.runtime.shipped import is_shipped, model_path
 
 
 @dataclass(frozen=True)
 class RuntimeKind:
-    """One runtime.
+    """One runtime; `reads` tells whether it reads a file on a device, where the ending does not decide."""
 
-    Attributes:
-        title: its name in prose.
-        endings: of the files that it reads.
-        open: opens a file; imports the runtime.
-        precisions: in which it computes float32 layers.
-        reentrant: several threads may call `infer` of one backend at once.
-        reads: whether it reads this file on this device, where the ending alone does not tell.
-    """
-
-    title: str
-    endings: tuple[str, ...]
-    open: Callable[[Path, Session], Backend]
-    precisions: tuple[Precision, ...] = ("f32",)
-    reentrant: bool = False
+    title: str  # its name in prose
+    endings: tuple[str, ...]  # of the files that it reads
+    open: Callable[[Path, Session], Backend]  # imports the runtime
+    precisions: tuple[Precision, ...] = ("f32",)  # of float32 layers
+    reentrant: bool = False  # several threads may call `infer` of one backend at once
     reads: Callable[[Path, str], bool] = lambda path, device: True
 
 
@@ -58,10 +48,7 @@ def open_backend(
         path: an `.onnx`, `.xml`, `.safetensors` or `.cfg` file, or the name of a shipped detector.
         weights: the `.weights` file of a `.cfg`; by default the one beside it with the same name.
         runtime: by default the usual one for the file; a `.cfg` that OpenCV cannot read runs on PyTorch.
-        precision: of the layers that the file holds in float32; only OpenVINO and PyTorch have others.
-        threads: of the CPU; by default the runtime chooses.
-        device: `cpu`, or `cuda` where the runtime has it.
-        names: class names instead of those in the file.
+        precision, threads, device, names: as in `Session`.
 
     Raises:
         BackendError: no such file, an unknown ending, or a runtime that is missing, refuses the file or does
@@ -71,7 +58,12 @@ def open_backend(
     path = model_path(path)
     readers = _readers(path)
     darknet = darknet_weights(path, weights) if path.suffix.lower() == ".cfg" else None
-    runtime = _chosen_runtime(path, readers, runtime, device)
+    usual = (name for name in readers if RUNTIMES[name].reads(path, device))
+    runtime = next(usual) if runtime is None else runtime
+    if runtime not in readers:
+        raise BackendError(
+            f"{path}: {runtime} does not read {path.suffix} files; {' or '.join(readers)} does"
+        )
     if threads is not None and threads < 1:
         raise BackendError(f"threads must be at least 1, got {threads}")
     if precision not in RUNTIMES[runtime].precisions:
@@ -99,23 +91,42 @@ def check_choice(runtime: str | None, precision: str, source: object) -> None:
 
 
 def darknet_weights(cfg: Path, weights: str | Path | None) -> Path:
-    """Returns the `.weights` file of `cfg`: the one given, or the one beside it.
-
-    Raises:
-        BackendError: there is no such file.
-    """
+    """Returns the `.weights` file of `cfg`: the one given, or the one beside it."""
     path = Path(weights) if weights is not None else cfg.with_suffix(".weights")
     if not path.is_file():
         raise BackendError(f"{path}: there is no such weights file for {cfg.name}; give it with --weights")
     return path
 
 
-def needing_openvino(path: Path) -> AbstractContextManager[None]:
-    """Turns a missing OpenVINO into a message about `path`.
+@contextmanager
+def needing(
+    package: str, what: object, install: str, *, title: str = "", instead: str = ""
+) -> Iterator[None]:
+    """Turns a failed import of `package` in its block into a message with the install command.
+
+    Args:
+        package: its import name.
+        what: start of the message, the file or option that needs it.
+        install: argument of `pip install`.
+        title: its name in prose; by default `package`.
+        instead: end of the message, a way without the package.
 
     Raises:
-        BackendError: OpenVINO is not installed.
+        BackendError: the package is not installed.
     """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != package:
+            raise
+        raise BackendError(
+            f"{what} needs {title or package}, which is not installed; "
+            f"get it with: pip install {install}{instead}"
+        ) from None
+
+
+def needing_openvino(path: Path) -> AbstractContextManager[None]:
+    """Turns a missing OpenVINO into a BackendError about `path`."""
     return needing("openvino", path, "'seyolo[openvino]'", title="OpenVINO")
 
 
@@ -132,19 +143,6 @@ def _readers(path: Path) -> tuple[Runtime, ...]:
     return readers
 
 
-def _chosen_runtime(
-    path: Path, readers: tuple[Runtime, ...], runtime: Runtime | None, device: str
-) -> Runtime:
-    """Returns the runtime given, or the first that reads the file."""
-    if runtime is None:
-        return next(name for name in readers if RUNTIMES[name].reads(path, device))
-    if runtime not in readers:
-        raise BackendError(
-            f"{path}: {runtime} does not read {path.suffix} files; {' or '.join(readers)} does"
-        )
-    return runtime
-
-
 # The imports stand inside the functions: a missing runtime must only matter when it is chosen.
 
 
@@ -158,11 +156,7 @@ def _open_openvino(path: Path, session: Session) -> Backend:
     with needing_openvino(path):
         from seyolo.runtime.openvino_backend import OpenVinoBackend  # noqa: PLC0415
     return OpenVinoBackend(
-        path,
-        threads=session.threads,
-        device=session.device,
-        names=session.names,
-        precision=session.precision,
+        path, threads=session.threads, device=session.device, names=session.names, precision=session.precision
     )
 
 

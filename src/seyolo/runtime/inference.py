@@ -24,18 +24,13 @@ Infer = Callable[[Float32[np.ndarray, "n 3 h w"]], Float32[np.ndarray, "n p colu
 class Thresholds:
     """Settings of non-maximum suppression.
 
-    Attributes:
-        confidence: smallest score kept, in [0, 1].
-        iou_threshold: IoU above which the lower-scored of two boxes of a class is dropped, in [0, 1].
-        max_detections: of the best boxes kept per image.
-
     Raises:
         UsageError: a threshold outside [0, 1], or less than one box.
     """
 
-    confidence: float = 0.25
-    iou_threshold: float = 0.6
-    max_detections: int = 300
+    confidence: float = 0.25  # smallest score kept
+    iou_threshold: float = 0.6  # above it, the lower-scored of two boxes of a class is dropped
+    max_detections: int = 300  # boxes kept per image, the best ones
 
     def __post_init__(self) -> None:
         for option in ("confidence", "iou_threshold"):
@@ -55,12 +50,7 @@ def detect_images(
 ) -> list[Detections]:
     """Returns the detections of decoded BGR images of any sizes, which run as one batch.
 
-    Args:
-        backend: the detector.
-        images: decoded images.
-        thresholds: of non-maximum suppression.
-        names: class names of the detections.
-        after_step: called after letterbox, after inference and after suppression, to measure their time.
+    `after_step` is called after letterbox, after inference and after suppression, to measure their time.
     """
     batch, placements = to_batch(images, backend.input_size, backend.letterbox_mode)
     after_step()
@@ -78,14 +68,8 @@ def suppressed(
     names: Sequence[str] = (),
 ) -> list[Detections]:
     """Returns the detections in a network's output for a batch, in pixels of the source images."""
+    limits = thresholds.confidence, thresholds.iou_threshold, thresholds.max_detections
     return [
-        Detections.from_raw(
-            rows,
-            placement,
-            thresholds.confidence,
-            thresholds.iou_threshold,
-            thresholds.max_detections,
-            names=names,
-        )
+        Detections.from_raw(rows, placement, *limits, names=names)
         for rows, placement in zip(raw, placements, strict=True)
     ]

@@ -40,10 +40,7 @@ def peak_memory_mb() -> float | None:
 def measure_alone(module: str, function: str, keywords: Mapping[str, object]) -> float | None:
     """Returns the peak memory in megabytes of a fresh process that calls a function; None if unknown.
 
-    Args:
-        module: module of the function.
-        function: its name; its result is ignored.
-        keywords: its arguments, JSON values only.
+    The `keywords` hold JSON values only; the result of the function is ignored.
 
     Raises:
         BackendError: the call failed; the message has the last line of its output.

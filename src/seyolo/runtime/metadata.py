@@ -21,8 +21,9 @@ from __future__ import annotations
 import ast
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, cast, get_args
 
 from seyolo.darknet.cfg import Network
 from seyolo.errors import BackendError
@@ -33,10 +34,7 @@ RUNTIME_KEYS = ("names", "input_size", "letterbox")
 
 
 def file_metadata(
-    network: Network,
-    names: Sequence[str],
-    size_hw: tuple[int, int],
-    int8: Mapping[str, object] | None = None,
+    network: Network, names: Sequence[str], size_hw: tuple[int, int], int8: Mapping[str, object] | None = None
 ) -> dict[str, str]:
     """Returns the metadata of an exported network; `int8` are the facts of its quantization."""
     metadata = {
@@ -50,11 +48,7 @@ def file_metadata(
 
 
 def read_size(metadata: Mapping[str, str], graph_size: Sequence[object], source: Path) -> tuple[int, int]:
-    """Returns (height, width) in pixels; `graph_size` is that of the graph, where the metadata has none.
-
-    Raises:
-        BackendError: neither fixes the size.
-    """
+    """Returns (height, width) in pixels; `graph_size` is that of the graph, where the metadata has none."""
     size = _json(metadata, "input_size", list(graph_size))
     match size:
         case [int(height), int(width)] if height > 0 and width > 0:
@@ -66,18 +60,11 @@ def read_size(metadata: Mapping[str, str], graph_size: Sequence[object], source:
 
 
 def read_mode(metadata: Mapping[str, str], source: Path) -> Mode:
-    """Returns how images are fitted to the input.
-
-    Raises:
-        BackendError: an unknown way.
-    """
-    match metadata.get("letterbox", "letterbox"):
-        case "letterbox":
-            return "letterbox"
-        case "stretch":
-            return "stretch"
-        case other:
-            raise BackendError(f"{source}: metadata letterbox={other!r}, expected letterbox or stretch")
+    """Returns how images are fitted to the input."""
+    mode = metadata.get("letterbox", "letterbox")
+    if mode not in get_args(Mode):
+        raise BackendError(f"{source}: metadata letterbox={mode!r}, expected letterbox or stretch")
+    return cast("Mode", mode)
 
 
 def read_names(metadata: Mapping[str, str]) -> list[str] | None:
@@ -90,7 +77,8 @@ def read_any_names(metadata: Mapping[str, str]) -> tuple[str, ...] | None:
     """Returns the class names from a JSON list or object, or from the Python dict of other exporters."""
     value = _json(metadata, "names", None)
     if value is None:
-        value = _python_literal(metadata.get("names", ""))
+        with suppress(ValueError, SyntaxError, MemoryError, RecursionError):
+            value = ast.literal_eval(metadata.get("names", ""))
     if isinstance(value, Mapping):
         value = list(value.values())
     return tuple(map(str, value)) if isinstance(value, list) else None
@@ -128,11 +116,3 @@ def _json(metadata: Mapping[str, str], key: str, default: Any) -> Any:
         return json.loads(metadata[key]) if key in metadata else default
     except (json.JSONDecodeError, RecursionError):
         return default
-
-
-def _python_literal(text: str) -> object:
-    try:
-        value: object = ast.literal_eval(text)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        return None
-    return value

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from seyolo.runtime.metadata import read_any_names, read_any_size
@@ -36,12 +36,9 @@ class OnnxConvolution:
 
 @dataclass(frozen=True)
 class OnnxCost:
-    """Parameters, convolutions and operators of the graph.
+    """Parameters, convolutions in the order of the graph, and the number of nodes of each operator.
 
-    Attributes:
-        params: learned weights: kernels, matrices, biases, scales. Other constants do not count.
-        convolutions: in the order of the graph.
-        operators: number of nodes of each, most frequent first.
+    `params` are learned weights: kernels, matrices, biases, scales. Other constants do not count.
     """
 
     params: int
@@ -67,7 +64,7 @@ class OnnxFile:
     @property
     def input_size(self) -> tuple[int, int] | None:
         """(height, width) of the input in pixels; None where the file leaves the size open."""
-        match self._image_size():
+        match next((value.shape[2:] for value in self.inputs if len(value.shape) == 4), ()):
             case [int(height), int(width)]:
                 return height, width
         return read_any_size(self.metadata)
@@ -76,6 +73,3 @@ class OnnxFile:
     def names(self) -> tuple[str, ...] | None:
         """The class names, where the metadata holds them."""
         return read_any_names(self.metadata)
-
-    def _image_size(self) -> Sequence[Dimension]:
-        return next((value.shape[2:] for value in self.inputs if len(value.shape) == 4), ())

@@ -37,15 +37,7 @@ Shapes = Mapping[str, tuple[int, ...]]
 
 
 def read(path: Path, size: int | None = None) -> OnnxFile:
-    """Reads a file and counts its parameters and MACs.
-
-    Args:
-        path: the file.
-        size: side of the square input in pixels, for a file that leaves its size open.
-
-    Raises:
-        BackendError: it is no ONNX file.
-    """
+    """Reads a file and counts its parameters and MACs; `size` is as in `read_onnx_file`."""
     try:
         model = onnx.load(str(path), load_external_data=False)
     except DecodeError as error:
@@ -55,8 +47,11 @@ def read(path: Path, size: int | None = None) -> OnnxFile:
         raise BackendError(f"{path}: not an ONNX file: it holds no graph")
     constants = _constants(graph)
     values = [value for value in graph.input if value.name not in constants]
-    if size is not None:
-        _fix_size(values, size)
+    for value in values if size is not None else ():
+        dimensions = value.type.tensor_type.shape.dim
+        for dimension in dimensions[2:] if len(dimensions) == 4 else ():
+            if not dimension.HasField("dim_value"):
+                dimension.dim_value = size
     return OnnxFile(
         tuple(map(_value, values)),
         tuple(map(_value, graph.output)),
@@ -78,14 +73,6 @@ def _dimension(dimension: onnx.TensorShapeProto.Dimension) -> Dimension:
     return str(dimension.dim_param) if dimension.dim_param else None
 
 
-def _fix_size(values: Sequence[onnx.ValueInfoProto], size: int) -> None:
-    for value in values:
-        dimensions = value.type.tensor_type.shape.dim
-        for dimension in dimensions[2:] if len(dimensions) == 4 else ():
-            if not dimension.HasField("dim_value"):
-                dimension.dim_value = size
-
-
 def _constants(graph: onnx.GraphProto) -> dict[str, tuple[int, ...]]:
     """Returns the shape of every constant by the name of its value."""
     shapes = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
@@ -101,20 +88,18 @@ def _cost(model: onnx.ModelProto, constants: Shapes) -> OnnxCost:
     sources = {
         node.output[0]: node.input[0] for node in graph.node if node.op_type in WRAPPERS and node.input
     }
-    learned = {
-        name: prod(constants[name])
-        for node in graph.node
-        for name in _weights(node, sources)
-        if name in constants
-    }
-    shapes = _inferred_shapes(model)
+    names = {name for node in graph.node for name in _weights(node, sources)}
+    params = sum(prod(constants[name]) for name in names & constants.keys())
+    inferred = shape_inference.infer_shapes(model, data_prop=True).graph
+    values = [_value(info) for info in (*inferred.input, *inferred.value_info, *inferred.output)]
+    shapes = {value.name: value.shape for value in values}
     convolutions = [
         _convolution(node, _weights(node, sources), constants, shapes)
         for node in graph.node
         if node.op_type in ("Conv", "ConvInteger", "QLinearConv")
     ]
     operators = Counter(node.op_type for node in graph.node)
-    return OnnxCost(sum(learned.values()), tuple(convolutions), dict(operators.most_common()))
+    return OnnxCost(params, tuple(convolutions), dict(operators.most_common()))
 
 
 def _weights(node: onnx.NodeProto, sources: Mapping[str, str]) -> list[str]:
@@ -125,12 +110,6 @@ def _weights(node: onnx.NodeProto, sources: Mapping[str, str]) -> list[str]:
             name = sources[name]  # noqa: PLW2901 (one step up)
         names[index] = name
     return names
-
-
-def _inferred_shapes(model: onnx.ModelProto) -> dict[str, tuple[Dimension, ...]]:
-    inferred = shape_inference.infer_shapes(model, data_prop=True).graph
-    values = [_value(info) for info in (*inferred.input, *inferred.value_info, *inferred.output)]
-    return {value.name: value.shape for value in values}
 
 
 def _convolution(
@@ -148,5 +127,5 @@ def _convolution(
         stride=strides[0],
         output=output if is_known else None,
         params=sum(prod(constants[name]) for name in weights if name in constants),
-        macs=prod(output) * prod(kernel[1:]) if is_known else None,
+        macs=prod(output) * prod(kernel[1:]) if is_known else None,  # C_out·H·W · C_in/groups·k²
     )

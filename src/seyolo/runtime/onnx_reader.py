@@ -15,9 +15,7 @@ from seyolo.runtime.onnx_file import OnnxFile, OnnxValue
 def read_onnx_file(path: str | Path, size: int | None = None) -> OnnxFile:
     """Reads an ONNX file without running it.
 
-    Args:
-        path: the file.
-        size: side of the square input in pixels, for a file that leaves its size open.
+    `size` is the side of the square input in pixels, for a file that leaves its size open.
 
     Raises:
         BackendError: there is no such file, or it is no ONNX file.
@@ -27,8 +25,7 @@ def read_onnx_file(path: str | Path, size: int | None = None) -> OnnxFile:
     if not path.is_file():
         raise BackendError(f"{path}: there is no such model file")
     try:
-        # Part of the train install only.
-        from seyolo.runtime import onnx_graph  # noqa: PLC0415
+        from seyolo.runtime import onnx_graph  # noqa: PLC0415 (part of the train install only)
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in ("onnx", "google"):
             raise
@@ -41,8 +38,7 @@ def read_onnx_file(path: str | Path, size: int | None = None) -> OnnxFile:
 
 
 def _from_runtime(path: Path) -> OnnxFile:
-    # Takes a while to be imported, and is needed here only.
-    from seyolo.runtime.onnxruntime_backend import open_session  # noqa: PLC0415
+    from seyolo.runtime.onnxruntime_backend import open_session  # noqa: PLC0415 (slow)
 
     session = open_session(path)
     inputs, outputs = (

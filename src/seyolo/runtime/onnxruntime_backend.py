@@ -34,14 +34,7 @@ REFUSALS = (
 class OnnxRuntimeBackend:
     """An ONNX detector with box decoding inside: one input (N, 3, H, W), one output (N, P, 5 + C).
 
-    Args:
-        path: the `.onnx` file.
-        threads: of this session; by default one per core.
-        device: `cpu`, or `cuda` with the package onnxruntime-gpu.
-        names: class names instead of those in the metadata.
-
-    Raises:
-        BackendError: ONNX Runtime refuses the file, the file is no such detector, or the device is missing.
+    Settings as in `protocol.Session`; `cuda` needs the package onnxruntime-gpu.
     """
 
     name = "onnxruntime"
@@ -66,11 +59,7 @@ class OnnxRuntimeBackend:
         self.names = class_names(names or read_names(metadata), self._count_classes(), self._path)
 
     def infer(self, batch: Float32[np.ndarray, "n 3 h w"]) -> Float32[np.ndarray, "n p columns"]:
-        """Runs the network; a graph of fixed batch 1 runs once per image.
-
-        Raises:
-            BackendError: the images do not have the shape of the input.
-        """
+        """Runs the network; a graph of fixed batch 1 runs once per image."""
         require_batch(batch, self.input_size, self._path)
         if len(batch) > 1 and self._input.shape[0] == 1:
             return np.concatenate([self._run(batch[i : i + 1]) for i in range(len(batch))])
@@ -104,11 +93,7 @@ class OnnxRuntimeBackend:
 
 
 def open_session(path: Path, threads: int | None = None, device: str = "cpu") -> Any:
-    """Opens any ONNX file on ONNX Runtime.
-
-    Raises:
-        BackendError: ONNX Runtime refuses the file, or the device is missing.
-    """
+    """Opens any ONNX file on ONNX Runtime."""
     provider = PROVIDERS.get(device.partition(":")[0])
     if provider not in onnxruntime.get_available_providers():
         raise BackendError(

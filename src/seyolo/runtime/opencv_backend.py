@@ -16,19 +16,9 @@ import cv2
 import numpy as np
 from jaxtyping import Float32
 
+from seyolo.darknet import sections
 from seyolo.darknet.cfg import read_cfg
 from seyolo.darknet.graph import num_classes
-from seyolo.darknet.sections import (
-    Cbam,
-    Convolutional,
-    Implicit,
-    LocalAvgPool,
-    MaxPool,
-    Reorg3d,
-    ScaleChannels,
-    Section,
-    Shortcut,
-)
 from seyolo.darknet.weights import read_weights
 from seyolo.errors import BackendError
 from seyolo.runtime.protocol import class_names
@@ -37,41 +27,28 @@ KNOWN_ACTIVATIONS = frozenset(["linear", "leaky", "relu", "swish", "mish", "logi
 
 
 def can_read(cfg: str | Path) -> bool:
-    """Tells whether this OpenCV runs the network: it has the reader, and the reader knows every section.
-
-    Raises:
-        CfgError: the file is not a network.
-    """
-    sections = read_cfg(cfg).layers
-    return hasattr(cv2.dnn, "readNetFromDarknet") and not any(map(_is_foreign, sections))
+    """Tells whether this OpenCV runs the network: it has the reader, and the reader knows every section."""
+    layers = read_cfg(cfg).layers
+    return hasattr(cv2.dnn, "readNetFromDarknet") and not any(map(_is_foreign, layers))
 
 
-def _is_foreign(section: Section) -> bool:
+def _is_foreign(section: sections.Section) -> bool:
     """Tells whether OpenCV's reader refuses the section, or silently reads it as another."""
-    if isinstance(section, Cbam | Implicit | LocalAvgPool | Reorg3d):
+    if isinstance(section, sections.Cbam | sections.Implicit | sections.LocalAvgPool | sections.Reorg3d):
         return True
-    if isinstance(section, Convolutional) and section.activation not in KNOWN_ACTIVATIONS:
+    if isinstance(section, sections.Convolutional) and section.activation not in KNOWN_ACTIVATIONS:
         return True
     return (
-        (isinstance(section, Shortcut) and section.weights_type != "none")
-        or (isinstance(section, MaxPool) and section.maxpool_depth)
-        or (isinstance(section, ScaleChannels) and section.scale_wh)
+        (isinstance(section, sections.Shortcut) and section.weights_type != "none")
+        or (isinstance(section, sections.MaxPool) and section.maxpool_depth)
+        or (isinstance(section, sections.ScaleChannels) and section.scale_wh)
     )
 
 
 class OpenCvBackend:
     """A Darknet network on OpenCV's DNN module, CPU, float32.
 
-    Args:
-        cfg: the description.
-        weights: the `.weights` file.
-        threads: sets the number of threads of the whole process, as OpenCV has no other setting.
-        names: class names; `class 0`, `class 1`, ... without them.
-
-    Raises:
-        BackendError: this OpenCV has no Darknet reader, or it refuses the files.
-        CfgError: the cfg is not a detector.
-        WeightsError: the weights are too short or too long for it.
+    `threads` sets the number of threads of the whole process, as OpenCV has no other setting.
     """
 
     name = "opencv"
@@ -114,7 +91,7 @@ def to_raw(
     """
     height, width = input_size
     raw = rows.astype(np.float32)
-    raw[:, :4] *= np.array([width, height, width, height], dtype=np.float32)
+    raw[:, :4] *= np.array([width, height, width, height], dtype=np.float32)  # fractions -> pixels
     objectness = raw[:, 4:5]
     np.divide(raw[:, 5:], objectness, out=raw[:, 5:], where=objectness > 0)
     return raw

@@ -39,13 +39,7 @@ def core() -> openvino.Core:
 class OpenVinoBackend:
     """A detector with box decoding inside: one input (N, 3, H, W), one output (N, P, 5 + C).
 
-    Args:
-        path: an `.xml` file, whose `.bin` lies beside it, or an `.onnx` file.
-        threads: by default one per core.
-        device: only `cpu`.
-        names: class names instead of those in the file.
-        precision: of the layers that the file holds in float32. `bf16` is faster where the CPU has it and
-            rounds to eight bits; int8 layers stay int8.
+    Settings as in `protocol.Session`; `bf16` is faster where the CPU has it and rounds to eight bits.
 
     Raises:
         BackendError: OpenVINO refuses the file, the file is no such detector, or the device or the precision
@@ -75,7 +69,12 @@ class OpenVinoBackend:
         except RuntimeError as error:
             reason = str(error).strip().splitlines()[-1]
             raise BackendError(f"{path}: OpenVINO cannot read this file: {reason}") from None
-        self._require(precision, compiled.get_property("INFERENCE_PRECISION_HINT").to_string())
+        # OpenVINO silently takes another precision where the CPU lacks this one.
+        actual = compiled.get_property("INFERENCE_PRECISION_HINT").to_string()
+        if actual != precision:
+            raise BackendError(
+                f"{path}: OpenVINO has no {precision} on this CPU and would take {actual}; ask for that"
+            )
         self._request = compiled.create_infer_request()
         shape, columns = self._shapes(model)
         metadata = _metadata(model)
@@ -85,11 +84,7 @@ class OpenVinoBackend:
         self.names = class_names(names or read_names(metadata), columns - 5, self._path)
 
     def infer(self, batch: Float32[np.ndarray, "n 3 h w"]) -> Float32[np.ndarray, "n p columns"]:
-        """Runs the network; a file of fixed batch 1 runs once per image.
-
-        Raises:
-            BackendError: the images do not have the shape of the input.
-        """
+        """Runs the network; a file of fixed batch 1 runs once per image."""
         require_batch(batch, self.input_size, self._path)
         parts = np.split(batch, len(batch)) if self._takes_one else [batch]
         return np.concatenate([self._run(part) for part in parts])
@@ -101,13 +96,6 @@ class OpenVinoBackend:
             reason = str(error).strip().splitlines()[-1]
             raise BackendError(f"{self._path}: OpenVINO stopped: {reason}") from None
         return raw
-
-    def _require(self, precision: Precision, actual: str) -> None:
-        # OpenVINO silently takes another precision where the CPU lacks this one.
-        if actual != precision:
-            raise BackendError(
-                f"{self._path}: OpenVINO has no {precision} on this CPU and would take {actual}; ask for that"
-            )
 
     def _shapes(self, model: Any) -> tuple[list[int | None], int]:
         """Returns the input shape (N, 3, H, W), None for open sides, and the columns of the output."""

@@ -49,21 +49,13 @@ class Backend(Protocol):
 
 @dataclass(frozen=True)
 class Session:
-    """Settings with which a runtime opens a file.
+    """Settings with which a runtime opens a file."""
 
-    Attributes:
-        weights: the `.weights` file of a `.cfg`; None for files that hold their weights.
-        precision: of the layers that the file holds in float32.
-        threads: of the CPU; None leaves the number to the runtime.
-        device: `cpu`, or `cuda` where the runtime has it.
-        names: class names instead of those in the file.
-    """
-
-    weights: Path | None = None
-    precision: Precision = "f32"
-    threads: int | None = None
-    device: str = "cpu"
-    names: Sequence[str] | None = None
+    weights: Path | None = None  # the `.weights` file of a `.cfg`
+    precision: Precision = "f32"  # only OpenVINO and PyTorch have others
+    threads: int | None = None  # of the CPU; None leaves the number to the runtime
+    device: str = "cpu"  # or `cuda` where the runtime has it
+    names: Sequence[str] | None = None  # class names instead of those in the file
 
 
 def class_names(names: Sequence[str] | None, num_classes: int, source: str | Path) -> tuple[str, ...]:
@@ -82,11 +74,7 @@ def class_names(names: Sequence[str] | None, num_classes: int, source: str | Pat
 
 
 def require_batch(batch: Float32[np.ndarray, "n c h w"], size_hw: tuple[int, int], source: Path) -> None:
-    """Refuses a batch whose images do not have the shape of a network's input.
-
-    Raises:
-        BackendError: states expected and actual shape.
-    """
+    """Refuses a batch whose images do not have the shape of a network's input."""
     expected = (3, *size_hw)
     if batch.shape[1:] != expected:
         raise BackendError(f"{source}: expected images of shape {expected}, got {batch.shape[1:]}")

@@ -28,13 +28,10 @@ TYPES = {"f32": torch.float32, "bf16": torch.bfloat16, "f16": torch.float16}
 
 
 class TorchBackend:
-    """A DarknetModel in evaluation mode as a backend.
+    """A DarknetModel, which is switched to evaluation mode, as a backend; a GPU runs a copy of it.
 
-    Args:
-        model: is switched to `eval()`; a CPU runs the model itself, a GPU runs a copy.
-        threads: sets the number of threads of the whole process, as PyTorch has no other setting.
-        device: `cpu`, `cuda` or `cuda:N`.
-        precision: of the convolutions; `f32` on a GPU means TF32 unless PyTorch is told otherwise.
+    `threads` sets the number of threads of the whole process, as PyTorch has no other setting; `f32` on a GPU
+    means TF32 unless PyTorch is told otherwise.
 
     Raises:
         BackendError: this machine has no such device.
@@ -67,12 +64,7 @@ class TorchBackend:
 
     @classmethod
     def open(cls, path: Path, session: Session) -> Self:
-        """Opens a `.safetensors` checkpoint, or a `.cfg` with its `.weights`.
-
-        Raises:
-            ModelError, CfgError, WeightsError: a damaged file, or files that do not belong together.
-            BackendError: this machine has no such device, or the number of names is wrong.
-        """
+        """Opens a `.safetensors` checkpoint, or a `.cfg` with its `.weights`."""
         weights = session.weights
         checkpoint = read_checkpoint(path) if weights is None else _read_darknet(path, weights)
         if session.names is not None:

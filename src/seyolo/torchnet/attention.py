@@ -15,8 +15,8 @@ Squeeze-and-Excitation: Hu et al., CVPR 2018. CBAM: Woo et al., ECCV 2018.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
 
 import torch
 from torch import Tensor
@@ -24,7 +24,7 @@ from torch import Tensor
 from seyolo.darknet import edit, graph
 from seyolo.darknet.cfg import Network
 from seyolo.darknet.edit import Attached, Gate
-from seyolo.darknet.placement import PLACES, GateKind
+from seyolo.darknet.placement import SITES, GateKind
 from seyolo.darknet.sections import AvgPool, Convolutional, Dropout, Join, MaxPool, Route, Upsample
 from seyolo.torchnet.build import DarknetModel, build
 
@@ -47,7 +47,7 @@ def attach(
     join: Join = "scale",
     generator: torch.Generator | None = None,
 ) -> DarknetModel:
-    """A new model with attention gates whose output starts where that of `model` is.
+    """Returns a new model with attention gates, whose output starts where that of `model` is.
 
     Args:
         model: stays as it is.
@@ -58,45 +58,46 @@ def attach(
         generator: for the random kernels inside the gates.
 
     Raises:
-        ModelError: an option that does not exist, or a place the network does not have.
+        ModelError: an option that does not exist, or a site the network does not have.
+
+    Example:
+        >>> model = seyolo.load("yolov3-tiny@0.25", num_classes=1)
+        >>> seyolo.attach(model, "se", "head").provenance["attention"]
+        {'kind': 'se', 'at': ['head'], 'join': 'scale', 'reduction': 16}
     """
     attached = edit.attach(model.network, kind, at, reduction, join)
     gated = build(attached.network, model.names, generator).to(next(model.parameters()).device)
     moved = edit.moved_state(model.state_dict(), attached.layer_map)
     gated.load_state_dict(start_at_identity(attached, gated.state_dict() | moved))
-    gated.provenance = {**model.provenance, "attention": _describe(attached, reduction)}
+    used = {gate.site for gate in attached.gates}
+    sites = [site for site in SITES if site in used]
+    attention = {"kind": kind, "at": sites, "join": join, "reduction": reduction}
+    gated.provenance = {**model.provenance, "attention": attention}
     return gated.train(model.training)
-
-
-def _describe(attached: Attached, reduction: int) -> dict[str, object]:
-    first = attached.gates[0]
-    used = {gate.place for gate in attached.gates}
-    places = [place for place in PLACES if place in used]
-    return {"kind": first.kind, "at": places, "join": first.join, "reduction": reduction}
 
 
 @torch.no_grad()
 def start_at_identity(attached: Attached, state: Mapping[str, Tensor]) -> State:
-    """The state with every attached gate at the identity; `state` and its tensors stay as they are."""
+    """Returns the state with every attached gate at the identity; the tensors of `state` stay as they are."""
     result = dict(state)
     for gate in attached.gates:
         _close_kernels(result, gate)
-        constant = _gate_value(gate, 0.0)
-        if _is_absorbed_in_front(attached.network, gate):
-            _multiply_outputs(result, attached.network, gate.source, 1 / constant)
+        # The constant of a gate with zero kernels: sigmoid(0), twice in CBAM.
+        factor = 0.25 if gate.kind == "cbam" else 0.5
+        constant = 1 + factor if gate.join == "add" else factor
+        front = attached.network.layers[gate.source]
+        if isinstance(front, Convolutional) and _is_absorbed_in_front(attached.network, front, gate):
+            module = "bn" if front.batch_normalize else "conv"
+            for name in (f"layers.{gate.source}.{module}.weight", f"layers.{gate.source}.{module}.bias"):
+                result[name] = result[name] * (1 / constant)
         elif (slices := _absorbers_behind(attached, gate.output)) is not None:
             for layer, channels in slices:
-                _multiply_inputs(result, layer, channels, 1 / constant)
+                name = f"layers.{layer}.conv.weight"
+                result[name] = result[name].clone()
+                result[name][:, channels] *= 1 / constant
         else:
             _approach_identity(result, gate)
     return result
-
-
-def _gate_value(gate: Gate, logit: float) -> float:
-    """What a gate with zero kernels multiplies by; `logit` is its channel gate's."""
-    channel_gate = 1 / (1 + math.exp(-logit))
-    factor = channel_gate * 0.5 if gate.kind == "cbam" else channel_gate
-    return 1 + factor if gate.join == "add" else factor
 
 
 def _last_layer(gate: Gate) -> str:
@@ -104,10 +105,8 @@ def _last_layer(gate: Gate) -> str:
 
 
 def _close_kernels(state: State, gate: Gate) -> None:
-    names = [f"{_last_layer(gate)}.weight", f"{_last_layer(gate)}.bias"]
-    if gate.cbam is not None:
-        names.append(f"layers.{gate.cbam}.spatial.weight")
-    for name in names:
+    spatial = [] if gate.cbam is None else [f"layers.{gate.cbam}.spatial.weight"]
+    for name in (f"{_last_layer(gate)}.weight", f"{_last_layer(gate)}.bias", *spatial):
         state[name] = torch.zeros_like(state[name])
 
 
@@ -122,32 +121,14 @@ def _approach_identity(state: State, gate: Gate) -> None:
         state[kernel][0, 1, centre, centre] = OPENING_KERNEL
 
 
-def _is_absorbed_in_front(network: Network, gate: Gate) -> bool:
-    section = network.layers[gate.source]
+def _is_absorbed_in_front(network: Network, section: Convolutional, gate: Gate) -> bool:
     own_layers = range(gate.source + 1, gate.output + 1)
-    return (
-        isinstance(section, Convolutional)
-        and section.activation in HOMOGENEOUS_ACTIVATIONS
-        and all(reader in own_layers for reader in graph.consumers(network)[gate.source])
-    )
-
-
-def _multiply_outputs(state: State, network: Network, layer: int, factor: float) -> None:
-    section = network.layers[layer]
-    assert isinstance(section, Convolutional)
-    module = "bn" if section.batch_normalize else "conv"
-    for name in (f"layers.{layer}.{module}.weight", f"layers.{layer}.{module}.bias"):
-        state[name] = state[name] * factor
-
-
-def _multiply_inputs(state: State, layer: int, channels: slice, factor: float) -> None:
-    name = f"layers.{layer}.conv.weight"
-    state[name] = state[name].clone()
-    state[name][:, channels] *= factor
+    is_only_reader = all(reader in own_layers for reader in graph.consumers(network)[gate.source])
+    return is_only_reader and section.activation in HOMOGENEOUS_ACTIVATIONS
 
 
 def _absorbers_behind(attached: Attached, layer: int) -> list[tuple[int, slice]] | None:
-    """The convolutions that all paths from `layer` end in, with the input channels it arrives on.
+    """Returns the convolutions that all paths from `layer` end in, with the input channels it arrives on.
 
     None when a path ends elsewhere: in an addition, a gate, a detection or a grouped convolution's part.
     """
@@ -179,10 +160,7 @@ def _absorbers_behind(attached: Attached, layer: int) -> list[tuple[int, slice]]
 
 
 def _offsets(network: Network, route: int, source: int) -> list[int]:
-    """Where the channels of `source` start in the concatenation; several when it is named twice."""
-    widths, start, starts = graph.channels(network), 0, []
-    for layer in graph.inputs(network)[route]:
-        if layer == source:
-            starts.append(start)
-        start += widths[layer]
-    return starts
+    """Returns where the channels of `source` start in the concatenation; several when it is named twice."""
+    widths, layers = graph.channels(network), graph.inputs(network)[route]
+    starts = accumulate((widths[layer] for layer in layers), initial=0)
+    return [start for layer, start in zip(layers, starts, strict=False) if layer == source]

@@ -13,7 +13,6 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from jaxtyping import Float, Float32
 from torch import Tensor, nn
@@ -43,7 +42,6 @@ class DarknetModel(nn.Module):
         names: one name per class.
         provenance: where the weights come from, as JSON values.
         layers: one module per section, indexed as in the cfg.
-        heads: the detection layers in order.
 
     Raises:
         CfgError: the description cannot be wired or has no `[yolo]` layer.
@@ -64,8 +62,12 @@ class DarknetModel(nn.Module):
             raise ModelError(f"{len(self.names)} names for {num_classes} classes: give one name per class")
         self.provenance: dict[str, object] = dict(provenance or {})
         tensor_shapes(network)  # refuses a network that is too large before anything is allocated
-        self.layers = nn.ModuleList(_make_layers(network))
         self._inputs = graph.inputs(network)
+        widths = (*graph.channels(network), network.net.channels)  # [-1] is the image
+        self.layers = nn.ModuleList(
+            make_layer(section, [widths[source] for source in sources])
+            for section, sources in zip(network.layers, self._inputs, strict=True)
+        )
         self._unread_after = _unread_after(self._inputs)
         self._step = graph.max_stride(network)
 
@@ -79,7 +81,7 @@ class DarknetModel(nn.Module):
         def __call__(self, images: Float[Tensor, "N 3 H W"]) -> Float32[Tensor, "N P 5+C"]: ...
 
     def forward(self, images: Float[Tensor, "N 3 H W"]) -> Float32[Tensor, "N P 5+C"]:
-        """Decoded predictions.
+        """Returns the decoded predictions.
 
         Args:
             images: RGB in [0, 1]; H and W multiples of the network's largest stride.
@@ -96,14 +98,14 @@ class DarknetModel(nn.Module):
             expected = f"(N, {channels}, H, W) with H and W multiples of {self._step}"
             raise UsageError(f"images must have shape {expected}, got {tuple(images.shape)}")
         height, width = images.shape[2:]
-        raw = [
+        decoded = [
             head.decode(logits, (height / logits.shape[1], width / logits.shape[2]))
             for head, logits in zip(self.heads, self.forward_heads(images), strict=True)
         ]
-        return torch.cat(raw, dim=1)
+        return torch.cat(decoded, dim=1)
 
     def forward_heads(self, images: Float[Tensor, "N 3 H W"]) -> list[Float[Tensor, "N H W A 5+C"]]:
-        """Undecoded predictions of each detection layer in order: tx, ty, tw, th, objectness, classes."""
+        """Returns the undecoded predictions of each detection layer: tx, ty, tw, th, objectness, classes."""
         outputs: dict[int, Tensor] = {graph.IMAGE: images}
         heads: list[Tensor] = []
         for index, layer in enumerate(self.layers):
@@ -130,7 +132,9 @@ class DarknetModel(nn.Module):
         """Fills every tensor: Kaiming normal kernels, detection priors, gates that start constant."""
         for module in self.layers.modules():
             if isinstance(module, nn.Conv2d):
-                _fill_convolution(module, generator)
+                nn.init.kaiming_normal_(module.weight, a=LEAKY_SLOPE, generator=generator)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
             elif next(module.parameters(recurse=False), None) is not None:
                 module.reset_parameters()  # type: ignore[operator]
         for convolution, head in self.head_convolutions():
@@ -141,20 +145,20 @@ class DarknetModel(nn.Module):
     def head_convolutions(self) -> Iterator[tuple[nn.Conv2d, YoloHead]]:
         """Each detection layer and the convolution in front of it."""
         for index, head in enumerate(self.layers):
-            if isinstance(head, YoloHead):
-                front = self.layers[self._inputs[index][0]]
-                if isinstance(front, ConvolutionLayer) and front.conv.bias is not None:
-                    yield front.conv, head
+            if isinstance(head, YoloHead) and (front := self._biased_in_front(index)) is not None:
+                yield front, head
 
     def _gate_convolutions(self) -> Iterator[nn.Conv2d]:
         """The last convolution of every attention gate: with a zero kernel a gate starts constant."""
         for index, (section, layer) in enumerate(zip(self.network.layers, self.layers, strict=True)):
             if isinstance(layer, CbamLayer):
                 yield from (layer.excite, layer.spatial)
-            elif isinstance(section, ScaleChannels):
-                front = self.layers[self._inputs[index][0]]
-                if isinstance(front, ConvolutionLayer) and front.conv.bias is not None:
-                    yield front.conv
+            elif isinstance(section, ScaleChannels) and (front := self._biased_in_front(index)) is not None:
+                yield front
+
+    def _biased_in_front(self, index: int) -> nn.Conv2d | None:
+        front = self.layers[self._inputs[index][0]]
+        return front.conv if isinstance(front, ConvolutionLayer) and front.conv.bias is not None else None
 
 
 def build(
@@ -167,33 +171,23 @@ def build(
 
 
 def from_checkpoint(model_file: Checkpoint) -> DarknetModel:
-    """The model of a checkpoint, in evaluation mode. The tensors are copied."""
+    """Returns the model of a checkpoint, in evaluation mode. The tensors are copied."""
     model = DarknetModel(model_file.network, model_file.names, model_file.provenance)
     model.load_state_dict({name: torch.from_numpy(array) for name, array in model_file.state.items()})
     return model.eval()
 
 
 def to_checkpoint(model: DarknetModel) -> Checkpoint:
-    """The model as description and float32 arrays, copied to the CPU."""
-    state = {name: _to_numpy(tensor) for name, tensor in model.state_dict().items()}
+    """Returns the model as description and float32 arrays, copied to the CPU."""
+    state = {
+        name: tensor.detach().to("cpu", torch.float32).contiguous().numpy().copy()
+        for name, tensor in model.state_dict().items()
+    }
     return Checkpoint(model.network, state, model.names, dict(model.provenance))
 
 
-def _to_numpy(tensor: Tensor) -> np.ndarray[Any, np.dtype[np.float32]]:
-    array: np.ndarray[Any, np.dtype[np.float32]] = (
-        tensor.detach().to("cpu", torch.float32).contiguous().numpy()
-    )
-    return array.copy()
-
-
-def _make_layers(network: Network) -> Iterator[nn.Module]:
-    widths = (*graph.channels(network), network.net.channels)  # [-1] is the image
-    for section, sources in zip(network.layers, graph.inputs(network), strict=True):
-        yield make_layer(section, [widths[source] for source in sources])
-
-
 def _unread_after(inputs: Sequence[Sequence[int]]) -> list[list[int]]:
-    """Per layer the outputs nobody reads any more once it has run: they are freed there."""
+    """Returns, per layer, the outputs that no later layer reads: they are freed once it has run."""
     last_reader = {index: index for index in range(len(inputs))}
     for index, sources in enumerate(inputs):
         last_reader |= dict.fromkeys(sources, index)
@@ -201,12 +195,6 @@ def _unread_after(inputs: Sequence[Sequence[int]]) -> list[list[int]]:
     for source, index in last_reader.items():
         done[index].append(source)
     return done
-
-
-def _fill_convolution(convolution: nn.Conv2d, generator: torch.Generator | None) -> None:
-    nn.init.kaiming_normal_(convolution.weight, a=LEAKY_SLOPE, generator=generator)
-    if convolution.bias is not None:
-        nn.init.zeros_(convolution.bias)
 
 
 def _fill_head(convolution: nn.Conv2d, head: YoloHead, generator: torch.Generator | None) -> None:

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float32
 from torch import Tensor
 
-from seyolo.torchnet.cudnn import tried_kernels
+from seyolo.torchnet.device import tried_kernels
 
 WARM_UP = 3
 """Runs before recording, in which cuDNN tries out and chooses its kernels."""

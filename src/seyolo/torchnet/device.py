@@ -1,6 +1,9 @@
-"""Devices of PyTorch by their names."""
+"""Devices of PyTorch by their names, and the choice of cuDNN's kernels on them."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
@@ -12,6 +15,10 @@ def torch_device(name: str) -> torch.device:
 
     Raises:
         BackendError: no such device, or this machine has none.
+
+    Example:
+        >>> seyolo.api.torch_device("cpu")
+        device(type='cpu')
     """
     try:
         device = torch.device(name)
@@ -22,3 +29,14 @@ def torch_device(name: str) -> torch.device:
     if device.type == "cuda" and not torch.cuda.is_available():
         raise BackendError(f"PyTorch sees no GPU here, so it cannot run on {name!r}; use cpu")
     return device
+
+
+@contextmanager
+def tried_kernels() -> Iterator[None]:
+    """Inside, every convolution of a new shape is tried out with all kernels, and the fastest is kept."""
+    before = torch.backends.cudnn.benchmark
+    torch.backends.cudnn.benchmark = True
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.benchmark = before

@@ -30,7 +30,7 @@ def _fold_layer(state: State, layer: str) -> None:
         state.pop(f"{layer}.bn.{name}").astype(np.float64)
         for name in ("weight", "bias", "running_mean", "running_var")
     )
-    factor = scale / np.sqrt(variance + BATCH_NORM_EPSILON)
+    factor = scale / np.sqrt(variance + BATCH_NORM_EPSILON)  # γ / √(σ² + ε)
     kernel = state[f"{layer}.conv.weight"] * factor[:, None, None, None]
     state[f"{layer}.conv.weight"] = kernel.astype(np.float32)
-    state[f"{layer}.conv.bias"] = (shift - mean * factor).astype(np.float32)
+    state[f"{layer}.conv.bias"] = (shift - mean * factor).astype(np.float32)  # β - μ · γ / √(σ² + ε)

@@ -42,30 +42,25 @@ class YoloHead(nn.Module):
     def decode(
         self, logits: Float[Tensor, "N H W A 5+C"], stride_hw: tuple[float, float]
     ) -> Float32[Tensor, "N P 5+C"]:
-        """Boxes and probabilities, row-major cells, anchors innermost.
+        """Returns cx, cy, w, h in input pixels, objectness and class probabilities in [0, 1] per prediction.
 
-        Args:
-            logits: what `forward` returns, any precision.
-            stride_hw: input pixels per cell, vertically and horizontally.
-
-        Returns:
-            Per prediction cx, cy, w, h in input pixels, objectness and class probabilities in [0, 1].
+        Cells are row-major, anchors innermost; `stride_hw` is input pixels per cell.
         """
         logits = logits.float()
         offsets, sizes = logits[..., :2], logits[..., 2:4]
         scores = logits[..., 4:]
         if self.new_coords:
-            factors = (2 * sizes) ** 2
+            factors = (2 * sizes) ** 2  # Scaled-YOLOv4: (2t)² · anchor
         else:
             offsets, scores = torch.sigmoid(offsets), self._probabilities(scores)
-            factors = sizes.clamp(max=MAX_LOG_SIZE).exp()
+            factors = sizes.clamp(max=MAX_LOG_SIZE).exp()  # YOLOv2: e^t · anchor
         cells, stride_xy = self._cells(logits, stride_hw)
+        # scale · σ(t) - (scale - 1) / 2 + cell: YOLOv4's offsets, which reach the border of the cell
         centres = (offsets * self.scale_x_y - (self.scale_x_y - 1) / 2 + cells) * stride_xy
         return torch.cat([centres, factors * self.anchors_px(stride_xy), scores], dim=-1).flatten(1, 3)
 
     def anchors_px(self, stride_xy: Float32[Tensor, "2"]) -> Float32[Tensor, "A 2"]:
         """The anchors in input pixels; `stride_xy` is pixels per cell."""
-        del stride_xy
         return self.anchors.float()
 
     def _probabilities(self, logits: Float32[Tensor, "*n 1+C"]) -> Float32[Tensor, "*n 1+C"]:

@@ -42,16 +42,11 @@ class Assignment:
     """The k predictions that each object of a batch trains; those of quality 0 are unused.
 
     The shape does not depend on the data, so the CPU never waits for a GPU.
-
-    Attributes:
-        prediction: index among the P predictions of the image.
-        column: index among the K candidates of the object.
-        quality: target score of the prediction; 0 if it does not train this object.
     """
 
-    prediction: Int[Tensor, "m k"]
-    column: Int[Tensor, "m k"]
-    quality: Float[Tensor, "m k"]
+    prediction: Int[Tensor, "m k"]  # index among the P predictions of the image
+    column: Int[Tensor, "m k"]  # index among the K candidates of the object
+    quality: Float[Tensor, "m k"]  # target score of the prediction
 
 
 def candidates(centers: Float[Tensor, "m 2"], levels: Sequence[Level]) -> tuple[Tensor, Tensor]:

@@ -19,19 +19,13 @@ MOST_GPU_WORKERS = 8
 
 @dataclass(frozen=True)
 class TrainConfig(TrainingOptions):
-    """Configuration of one training run, which may be a stage of a longer one.
-
-    Attributes:
-        scales_rate: learning rate of batch-normalisation scales as a multiple of that of kernels.
-        span: shares of the whole schedule at which this run starts and ends.
-        snapshot_epoch: epoch after which the averaged model is kept, see `snapshot`.
-    """
+    """Configuration of one training run, which may be a stage of a longer one."""
 
     epochs: int = 100
     size: int = 416
-    scales_rate: float = 1.0
-    span: tuple[float, float] = (0.0, 1.0)
-    snapshot_epoch: int | None = None
+    scales_rate: float = 1.0  # learning rate of batch-normalisation scales by that of kernels
+    span: tuple[float, float] = (0.0, 1.0)  # part of the whole schedule that this run covers
+    snapshot_epoch: int | None = None  # after it the averaged model is kept, see `snapshot`
 
     def __post_init__(self) -> None:
         """Checks nothing: the options of the verb were checked, and a stage adds its number to the seed."""

@@ -40,18 +40,13 @@ CONFIDENT = 0.05
 class Distillation:
     """Teacher and weight of the distillation loss.
 
-    Args:
-        teacher: a trained model of the same classes, strides and anchors per cell; it is not changed.
-        weight: of the distillation loss; at 1 it counts as much as the labels.
-        source: of the teacher, for messages and `config.json`.
-
     Raises:
         UsageError: the weight is negative or not a number.
     """
 
-    teacher: DarknetModel
-    weight: float = 1.0
-    source: str = "teacher"
+    teacher: DarknetModel  # trained on the same classes, with the same strides and anchors per cell
+    weight: float = 1.0  # at 1 the distillation loss counts as much as the labels
+    source: str = "teacher"  # its file, for messages and `config.json`
 
     def __post_init__(self) -> None:
         if not 0 <= self.weight < math.inf:
@@ -149,7 +144,7 @@ def exclusive_classes(student: Float[Tensor, "n c"], teacher: Float[Tensor, "n c
     """Returns the divergence of softmax probabilities, as in `[region]`."""
     wanted = teacher.softmax(-1)
     cost, least = (F.cross_entropy(logits, wanted, reduction="none") for logits in (student, teacher))
-    return cost - least
+    return cost - least  # KL(p ‖ q) = H(p, q) - H(p)
 
 
 def binary_divergence(student: Float[Tensor, "*n"], teacher: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
@@ -176,7 +171,7 @@ def distillation_terms(
     """
     (boxes, logits), (teacher_boxes, teacher_logits) = student, teacher
     confident = teacher_boxes[..., 4] > CONFIDENT
-    quality = teacher_boxes[..., 4][confident]
+    quality = teacher_boxes[..., 4][confident]  # objectness scales the terms (Mehta 2018)
     _, ciou = complete_iou(boxes[confident][:, :4], teacher_boxes[confident][:, :4])
     objectness = binary_divergence(logits[..., 4], teacher_logits[..., 4]).sum()
     classes = class_divergence(logits[confident][:, 5:], teacher_logits[confident][:, 5:])

@@ -68,11 +68,7 @@ class Team:
         return items[first * batch_size : end * batch_size]
 
     def device(self, name: str) -> torch.device:
-        """Returns the device of this process; on `cuda` each process of a machine has its own GPU.
-
-        Raises:
-            UsageError: one GPU is named for all, or there are fewer GPUs than processes.
-        """
+        """Returns the device of this process; on `cuda` each process of a machine has its own GPU."""
         device = torch.device(name)
         if self.size == 1 or device.type != "cuda":
             return device
@@ -177,9 +173,14 @@ def run_on_leader(run: Callable[[], Result]) -> Result:
     team = current_team()
     lost = False
     try:
-        result = _lead(team, run) if team.is_leader else _follow(team)
+        if team.is_leader:
+            result = run()
+            team.broadcast((None, result))
+        else:
+            result = _follow(team)
     except RuntimeError as error:
-        if not _is_lost_connection(error):
+        # Another process ended, for which Gloo has no error type.
+        if not isinstance(error, dist.DistError) and "/gloo/" not in str(error):
             raise
         if not team.is_leader:
             raise SystemExit(STOPPED) from None
@@ -194,7 +195,7 @@ def run_on_leader(run: Callable[[], Result]) -> Result:
             "another process of this training stopped; see its own message. Finished epochs are kept: "
             "continue with --resume"
         )
-    return cast("Result", result)
+    return result
 
 
 def on_leader(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
@@ -207,12 +208,6 @@ def on_leader(function: Callable[Parameters, Result]) -> Callable[Parameters, Re
     return run
 
 
-def _lead(team: Team, run: Callable[[], Result]) -> Result:
-    result = run()
-    team.broadcast((None, result))
-    return result
-
-
 def _follow(team: Team) -> Any:
     """Runs the functions that process 0 calls until its program ends; returns its result."""
     # Ctrl-C reaches every process: the leader stops at a safe point, and the others with it.
@@ -222,8 +217,3 @@ def _follow(team: Team) -> Any:
         if function is None:
             return arguments
         function(*arguments)
-
-
-def _is_lost_connection(error: RuntimeError) -> bool:
-    """Returns whether a collective failed because another process ended; Gloo has no error type for it."""
-    return isinstance(error, dist.DistError) or "/gloo/" in str(error)

@@ -24,10 +24,9 @@ Heads = Callable[[Tensor], tuple[Tensor, ...]]
 
 
 class RecordedHeads:
-    """`DarknetModel.forward_heads` of a model in training mode, recorded once per batch shape.
+    """`DarknetModel.forward_heads` of a model in training mode on a GPU, recorded once per batch shape.
 
-    Args:
-        model: on a GPU; the values of its parameters may change, their memory may not.
+    The values of the model's parameters may change, their memory may not.
     """
 
     def __init__(self, model: DarknetModel) -> None:

@@ -17,7 +17,7 @@ from seyolo.data.batches.training import TrainingBatch
 from seyolo.data.datasets import Dataset
 from seyolo.errors import DataError, TrainingError
 from seyolo.torchnet.build import DarknetModel, from_checkpoint
-from seyolo.torchnet.cudnn import tried_kernels
+from seyolo.torchnet.device import tried_kernels
 from seyolo.training.config import TrainConfig
 from seyolo.training.distillation import Distillation
 from seyolo.training.distributed import ComputedByLeader, Team, current_team
@@ -54,15 +54,13 @@ def train(
 ) -> TrainResult:
     """Trains `model` on the `train` split; the other processes of the team train with it.
 
+    Files are written after every epoch, see `run_folder`.
+
     Args:
         model: starting point, trained in place; the result is its average.
         dataset: has `train` and at least one validation split.
-        config: settings of the run.
-        folder: of the run; files are written after every epoch, see `run_folder`.
-        sparsity: method that pushes the scales of channels to zero.
         distillation: teacher to learn from besides the labels; a resumed run needs the same one.
         resume: continue the run in `folder` exactly after its last finished epoch.
-        monitor: progress and tracker; none by default.
 
     Raises:
         TrainingError: the loss is not finite, the teacher does not fit, the GPU's memory is full, or there is
@@ -75,7 +73,8 @@ def train(
     run = _Run(model, dataset, config, folder, sparsity, distillation, team, monitor)
     state = run.folder.saved_state() if resume else None
     if state is None:
-        run.begin(distillation)
+        run.folder.begin(distillation)
+        run.report_scales()
     else:
         run.restore(state)
     with closing(monitor.tracker(folder, run.record.epoch)) as run.tracker:
@@ -141,11 +140,6 @@ class _Run:
         self.record = RunRecord(config.epochs)
         self.tracker: Tracker = NoTracker()
 
-    def begin(self, distillation: Distillation | None) -> None:
-        """Prepares the folder of a new run."""
-        self.folder.begin(distillation)
-        self._report_scales()
-
     def restore(self, state: RunState) -> None:
         """Continues after the last epoch of a saved state."""
         try:
@@ -185,7 +179,7 @@ class _Run:
         self.record.add(row, replaces_best=sparsity is not None)
         if self.team.is_leader:
             self.tracker.figures(self.record.epoch, row)
-            self._report_scales()
+            self.report_scales()
             self.folder.keep(self.step, self.record, self.validation.curves)
             self.monitor.progress.message(f"{self.monitor.title} {row_text(row, self.config.epochs)}")
 
@@ -214,7 +208,7 @@ class _Run:
         interval = max(1, self.config.epochs // max(1, self.config.evaluations))
         return (epoch + 1) % interval == 0 or epoch + 1 == self.config.epochs
 
-    def _report_scales(self) -> None:
+    def report_scales(self) -> None:
         """Passes |γ| of all channels to the tracker; in sparsity training records its percentiles, too."""
         norms = sparse_scales(self.step.average.model)
         if not norms:

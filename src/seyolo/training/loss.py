@@ -30,7 +30,7 @@ def complete_iou(a: Float[Tensor, "*n 4"], b: Float[Tensor, "*n 4"]) -> tuple[Te
     a_low, a_high = a[..., :2] - a[..., 2:] / 2, a[..., :2] + a[..., 2:] / 2
     b_low, b_high = b[..., :2] - b[..., 2:] / 2, b[..., :2] + b[..., 2:] / 2
     overlap = (torch.minimum(a_high, b_high) - torch.maximum(a_low, b_low)).clamp(min=0).prod(-1)
-    union = a[..., 2:].prod(-1) + b[..., 2:].prod(-1) - overlap
+    union = a[..., 2:].prod(-1) + b[..., 2:].prod(-1) - overlap  # |A| + |B| - |A ∩ B|
     iou = overlap / union.clamp(min=1e-7)
     diagonal = (torch.maximum(a_high, b_high) - torch.minimum(a_low, b_low)).square().sum(-1)
     distance = (a[..., :2] - b[..., :2]).square().sum(-1) / diagonal.clamp(min=1e-7)  # ρ² / c²
@@ -43,13 +43,9 @@ def complete_iou(a: Float[Tensor, "*n 4"], b: Float[Tensor, "*n 4"]) -> tuple[Te
 
 
 class DetectionLoss:
-    """Loss of a model's head outputs against a batch of targets.
+    """Loss of the outputs of a model's [yolo] layers, `heads`, against a batch of targets.
 
-    Args:
-        heads: the model's [yolo] layers in order.
-        weights: of the terms.
-        top_k: maximum number of positives per object.
-        team: the processes that share the batch; each calls the loss with its own targets.
+    At most `top_k` positives train an object; each process of the `team` passes its own targets.
     """
 
     def __init__(
@@ -116,7 +112,7 @@ def _terms(
     slot = (image[:, None] * flat.shape[1] + assigned.prediction).flatten()
     rows = flat.flatten(0, 1)
     wanted = torch.zeros_like(rows[:, 4]).scatter_reduce_(0, slot, quality, "amax")
-    objectness = F.binary_cross_entropy_with_logits(rows[:, 4], wanted, reduction="sum")
+    objectness = F.binary_cross_entropy_with_logits(rows[:, 4], wanted, reduction="sum")  # IoU-aware target
     box = ((1 - ciou.gather(1, assigned.column).flatten()) * quality).sum()
     classes = class_loss(rows[slot, 5:], class_ids.repeat_interleave(per_object))
     return torch.stack([box, objectness, (classes * quality).sum()])
@@ -145,12 +141,9 @@ def predictions(
     """
     grids = [(head, x.float(), _level(head, x, size_px)) for head, x in zip(heads, logits, strict=True)]
     decoded = [head.decode(x, (level.stride_y, level.stride_x)) for head, x, level in grids]
-    return torch.cat(decoded, 1), torch.cat([_as_logits(head, x).flatten(1, 3) for head, x, _ in grids], 1)
-
-
-def _as_logits(head: YoloHead, x: Tensor) -> Tensor:
-    """Returns logits; with `new_coords`, inverts the sigmoid of the convolution in front."""
-    return torch.logit(x, eps=1e-6) if head.new_coords else x
+    # With `new_coords` the convolution in front ends in a sigmoid.
+    undone = [torch.logit(x, eps=1e-6) if head.new_coords else x for head, x, _ in grids]
+    return torch.cat(decoded, 1), torch.cat([x.flatten(1, 3) for x in undone], 1)
 
 
 def _level(head: YoloHead, logits: Tensor, size_px: int) -> Level:
@@ -159,16 +152,12 @@ def _level(head: YoloHead, logits: Tensor, size_px: int) -> Level:
 
 
 class LossModule(torch.nn.Module):
-    """Model and loss as one module, since DistributedDataParallel needs a single forward pass.
-
-    Attributes:
-        forward_heads: runs the model; a recorded graph may replace the model's own method.
-    """
+    """Model and loss as one module, since DistributedDataParallel needs a single forward pass."""
 
     def __init__(self, model: DarknetModel, loss: DetectionLoss) -> None:
         super().__init__()
-        self.model = model
-        self.loss = loss
+        self.model, self.loss = model, loss
+        # A recorded graph may replace the model's own method.
         self.forward_heads: Callable[[Tensor], list[Tensor]] = model.forward_heads
 
     def forward(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:

@@ -82,16 +82,9 @@ def _in_memory_format_of(parameter: Tensor, value: Tensor) -> Tensor:
 class MovingAverage(Generic[Model]):
     """Exponential moving average of a model, which generalises better than the weights of the last step.
 
-    The decay grows from 0 to `decay`, so that the first, random weights have little effect.
-
-    Args:
-        model: the values of its tensors may change, their memory may not.
-        decay: final fraction of the old average in an update.
-        ramp_updates: time constant of the growth.
-
-    Attributes:
-        model: the average.
-        updates: number of updates so far.
+    The decay, the fraction of the old average in an update, grows from 0 to `decay` with the time constant
+    `ramp_updates`, so that the first, random weights have little effect. The attribute `model` is the
+    average. The tensors of the model that it follows may change their values, not their memory.
     """
 
     def __init__(self, model: Model, decay: float, ramp_updates: float) -> None:

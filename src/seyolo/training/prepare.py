@@ -64,12 +64,8 @@ def starting_model(
 ) -> DarknetModel:
     """Returns the initial model of a training, fitted to the data set.
 
-    Args:
-        spec: zoo name, cfg or checkpoint.
-        dataset: source of class names and, for untrained weights, of anchors.
-        config: input size, augmentation and seed of the weight initialisation.
-        weights: file of trained weights.
-        attention: gates to attach; on trained weights they start at the identity.
+    The data set gives class names and, for untrained weights, anchors; `config` the input size, augmentation
+    and seed. On trained weights the gates of `attention` start at the identity.
     """
     generator = torch.Generator().manual_seed(config.seed)
     model = load(spec, weights, names=dataset.names, generator=generator)
@@ -90,8 +86,5 @@ def _warn_of_freezing(network: Network) -> None:
     keys = [key for section in network.layers for key, value in section.extras if value.strip() != "0"]
     freezing = sorted(FREEZING_KEYS.intersection(keys))
     if freezing:
-        keys_text = ", ".join(freezing)
-        warnings.warn(
-            f"{network.source}: {keys_text} would freeze layers in Darknet; here all are trained",
-            stacklevel=3,
-        )
+        message = f"{', '.join(freezing)} would freeze layers in Darknet; here all are trained"
+        warnings.warn(f"{network.source}: {message}", stacklevel=3)

@@ -1,8 +1,9 @@
-"""Folder of a training run, its table of figures, and the saved state that resumes it.
+"""Folder of a training run: its settings and environment, its table of figures, and the state to resume it.
 
-It holds `config.json`, `environment.json`, `results.csv`, `state.safetensors` (to resume), and two averaged
-models: `best.safetensors` (highest AP on the validation splits) and `last.safetensors`. `curves.json` holds
-the precision and recall curves of the best one, `scales.csv` the percentiles of |γ| in sparsity training.
+It holds `config.json`, `commands.txt`, `environment.json`, `results.csv`, `state.safetensors` (to resume),
+and two averaged models: `best.safetensors` (highest AP on the validation splits) and `last.safetensors`.
+`curves.json` holds the precision and recall curves of the best one, `scales.csv` the percentiles of |γ| in
+sparsity training.
 
 The state file names its tensors `group/name`; the record is JSON in its metadata. Nothing is pickled.
 """
@@ -12,12 +13,19 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
+import platform
+import re
+import shlex
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -28,12 +36,14 @@ from seyolo.files import replacing, write_json, write_text
 from seyolo.torchnet.build import to_checkpoint
 from seyolo.training.config import TrainConfig
 from seyolo.training.distillation import Distillation
-from seyolo.training.environment import describe_environment
+from seyolo.training.distributed import current_team
 from seyolo.training.step import TrainingStep
 
 STATE_FILE, RESULTS_FILE = "state.safetensors", "results.csv"
 CURVES_FILE, SCALES_FILE = "curves.json", "scales.csv"
 BEST_FILE, LAST_FILE = "best.safetensors", "last.safetensors"
+COMMANDS_FILE = "commands.txt"
+PACKAGES = ("seyolo", "torch", "numpy", "opencv-python-headless", "onnxruntime", "onnx", "faster-coco-eval")
 FORMAT = "seyolo-run"
 
 Row = dict[str, Any]
@@ -41,24 +51,15 @@ Row = dict[str, Any]
 
 @dataclass
 class RunRecord:
-    """Figures of the finished epochs; stored as JSON in the state file of the run.
+    """Figures of the finished epochs; stored as JSON in the state file of the run."""
 
-    Attributes:
-        epochs: planned length of the run.
-        epoch: number of finished epochs.
-        updates: number of updates of the averaged model.
-        best_ap, best_epoch: score and number (from 1) of the epoch in `best.safetensors`.
-        history: one row per epoch, as in `results.csv`.
-        scales: percentiles of |γ| per epoch, as in `scales.csv`; empty without sparsity training.
-    """
-
-    epochs: int
-    epoch: int = 0
-    updates: int = 0
+    epochs: int  # planned length of the run
+    epoch: int = 0  # number of finished epochs
+    updates: int = 0  # of the averaged model
     best_ap: float = -1.0
-    best_epoch: int = -1
-    history: list[Row] = field(default_factory=list)
-    scales: list[Row] = field(default_factory=list)
+    best_epoch: int = -1  # from 1; the epoch in `best.safetensors`
+    history: list[Row] = field(default_factory=list)  # rows of `results.csv`
+    scales: list[Row] = field(default_factory=list)  # rows of `scales.csv`, in sparsity training only
 
     def add(self, row: Row, *, replaces_best: bool) -> None:
         """Appends the row of an epoch; with `replaces_best` an evaluated epoch always becomes the best."""
@@ -147,6 +148,55 @@ class RunFolder:
         return state
 
 
+def describe_environment() -> dict[str, object]:
+    """Returns package versions, processor, threads and processes as JSON values."""
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "torch_threads": torch.get_num_threads(),
+        "processes": current_team().size,
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "packages": {name: _version(name) for name in PACKAGES},
+    }
+
+
+def command_line() -> str:
+    """Returns the command line of this process, quoted for a shell."""
+    program, *arguments = sys.argv
+    name, num_processes = Path(program).name, current_team().size
+    if num_processes > 1:
+        start = ["-m", "seyolo"] if name in ("__main__.py", "seyolo") else [name]
+        return shlex.join(["torchrun", "--nproc-per-node", str(num_processes), *start, *arguments])
+    start = ["python", "-m", "seyolo"] if name == "__main__.py" else [name]
+    return shlex.join([*start, *arguments])
+
+
+def keep_command(folder: Path, *, is_new: bool) -> None:
+    """Appends the command line to a run's commands.txt; runs of older versions have no such file."""
+    path = folder / COMMANDS_FILE
+    earlier = "" if is_new else "# started by a version that did not keep its command line\n"
+    if path.exists():
+        earlier = path.read_text(encoding="utf-8")
+    write_text(path, f"{earlier}{command_line()}\n")
+
+
+def _processor() -> str:
+    """Returns the name of the processor on Linux, else its architecture."""
+    path = Path("/proc/cpuinfo")
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    name = re.search(r"^model name\s*:\s*(.+)$", text, flags=re.MULTILINE)
+    return name[1].strip() if name else platform.processor() or platform.machine()
+
+
+def _version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
 def write_rows(path: Path, rows: Sequence[Row]) -> None:
     """Writes rows as CSV; the columns are the keys of all rows in order of first appearance."""
     columns = list(dict.fromkeys(key for row in rows for key in row))
@@ -169,18 +219,14 @@ def write_run_state(path: Path, state: RunState) -> None:
 
 
 def read_run_state(path: Path) -> RunState:
-    """Reads a file of `write_run_state`.
-
-    Raises:
-        TrainingError: the file is missing, truncated or of another kind.
-    """
+    """Reads a file of `write_run_state`; refuses one that is missing, truncated or of another kind."""
     try:
         with safe_open(str(path), framework="pt") as file:
-            metadata = file.metadata() or {}
+            texts = file.metadata() or {}
             flat = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-        if metadata.get("format") != FORMAT:
+        if texts.get("format") != FORMAT:
             raise TrainingError(f"{path}: not the state of a training run; name the run's folder")
-        record = msgspec.convert(json.loads(metadata["values"]), RunRecord)
+        record = msgspec.convert(json.loads(texts["values"]), RunRecord)
     except FileNotFoundError:
         raise TrainingError(f"{path}: there is no run to resume here") from None
     except (SafetensorError, OSError, msgspec.ValidationError, ValueError, KeyError) as error:

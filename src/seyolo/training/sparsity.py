@@ -151,10 +151,9 @@ class Steered(Sparsity):
 
     Args:
         strength: s of proximal L1.
-        choose: the model -> per batch normalisation, the channels to prune.
-        choose_at: fraction of the run before the first choice.
-        faded_at: fraction of the run after which all faded channels are exactly zero.
-        rounds: of choosing and fading.
+        choose: returns the channels to prune of a model.
+        choose_at, faded_at: fractions of the run before the first choice, and after the last fade.
+        rounds: number of rounds of choosing and fading.
     """
 
     def __init__(

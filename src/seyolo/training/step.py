@@ -21,12 +21,7 @@ from seyolo.training.distillation import Distillation, DistillationModule
 from seyolo.training.distributed import SINGLE_PROCESS, Team, current_team
 from seyolo.training.gpu import RecordedHeads, explained_memory_errors
 from seyolo.training.loss import DetectionLoss, LossModule
-from seyolo.training.optimizer import (
-    MovingAverage,
-    make_optimizer,
-    optimizer_tensors,
-    restore_optimizer,
-)
+from seyolo.training.optimizer import MovingAverage, make_optimizer, optimizer_tensors, restore_optimizer
 from seyolo.training.sparsity import Sparsity, sparse_scales
 from seyolo.training.sync_norm import synchronised
 
@@ -36,10 +31,6 @@ class TrainingStep:
 
     Trains `model` in place, on the device of this process; `steps_per_epoch` is for the schedule of the
     learning rate, `part_names` name the loss parts that `take` returns.
-
-    Raises:
-        UsageError: the device does not fit the processes.
-        TrainingError: the teacher does not fit the model.
     """
 
     def __init__(

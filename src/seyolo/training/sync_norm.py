@@ -43,7 +43,7 @@ class SynchronisedNorm(nn.BatchNorm2d):
         assert self.running_var is not None
         assert self.momentum is not None
         self.running_mean.lerp_(mean, self.momentum)
-        self.running_var.lerp_(variance * (count / max(1, count - 1)), self.momentum)
+        self.running_var.lerp_(variance * (count / max(1, count - 1)), self.momentum)  # unbiased
         apply: Any = _Normalise.apply
         out: Tensor = apply(input, self.weight, self.bias, mean, variance, self.eps)
         return out

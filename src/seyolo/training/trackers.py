@@ -58,21 +58,15 @@ class NoTracker:
 
 @dataclass(frozen=True)
 class Monitor:
-    """Receivers of a run's output; by default everything is discarded.
-
-    `title` is the name of the run in progress lines and curves.
-    """
+    """Receivers of a run's output; by default everything is discarded."""
 
     progress: Progress = field(default_factory=Silent)
     tracker: OpenTracker = NoTracker
-    title: str = "train"
+    title: str = "train"  # name of the run in progress lines and curves
 
 
 class TensorBoard:
-    """Event files in the run's folder, for `tensorboard --logdir runs`.
-
-    Figures of epochs after `epochs_done`, from a run that was stopped, are hidden.
-    """
+    """Event files in the run's folder; hides figures of a stopped run from epochs after `epochs_done`."""
 
     def __init__(self, folder: Path, epochs_done: int) -> None:
         purge = epochs_done + 1 if epochs_done else None

@@ -23,12 +23,9 @@ def validation_splits(dataset: Dataset) -> list[str]:
 
 
 class Validation:
-    """Evaluation on the splits for choosing checkpoints, on square input of `size_px`.
+    """Evaluation on the splits for choosing checkpoints; needs one at least.
 
     On the leader `curves` holds those of every split at the last evaluation.
-
-    Raises:
-        DataError: there is no validation split.
     """
 
     def __init__(self, dataset: Dataset, size_px: int, team: Team) -> None:
@@ -44,8 +41,7 @@ class Validation:
         for name, samples in self.samples.items():
             # The batches of every share are those of one process alone.
             share = self._team.block_of(samples, EVALUATION_BATCH)
-            judgements = judged(model, share, self._size_hw, batch_size=EVALUATION_BATCH)
-            parts = self._team.gather(judgements)
+            parts = self._team.gather(judged(model, share, self._size_hw, batch_size=EVALUATION_BATCH))
             if self._team.is_leader:
                 truths = [truth for part, _ in parts for truth in part]
                 found = [detections for _, part in parts for detections in part]

@@ -37,14 +37,7 @@ NUM_ALONE = 3
 
 @dataclass(frozen=True)
 class Entrant:
-    """A model to benchmark, not open yet.
-
-    Attributes:
-        model: a MODEL, with a runtime behind it where another than the usual is wanted.
-        options: its weights, classes and gates.
-        threads: of the CPU.
-        device: `cpu` or `cuda`.
-    """
+    """A model to benchmark, not open yet; `model` may end in another runtime than the usual."""
 
     model: str
     options: ModelOptions
@@ -179,9 +172,8 @@ def unique_names(models: Sequence[str | Path]) -> dict[str, str | Path]:
     return named
 
 
-def sample_images(data: str | Path | Dataset) -> list[UInt8[np.ndarray, "H W 3"]]:
+def sample_images(dataset: Dataset) -> list[UInt8[np.ndarray, "H W 3"]]:
     """Returns decoded images of a data set, spread over its `test` split, or its last one."""
-    dataset = data if isinstance(data, Dataset) else load_dataset(data)
     split = "test" if "test" in dataset.splits else list(dataset.splits)[-1]
     images = dataset.images(split)
     chosen = np.linspace(0, len(images) - 1, min(NUM_IMAGES, len(images))).astype(int)

@@ -18,8 +18,7 @@ from seyolo.options.augmentation import Augmentation
 from seyolo.options.cut import CutOptions
 from seyolo.options.slim import Repair, SlimOptions
 from seyolo.progress import Progress
-from seyolo.pruning.cutting.recalibrate import recalibrate
-from seyolo.pruning.cutting.reconstruct import reconstruct
+from seyolo.pruning.cutting.repair import recalibrate, reconstruct
 from seyolo.pruning.importance.built_in import MEASURED, Material, named_importance
 from seyolo.pruning.planning.plan import Plan
 from seyolo.pruning.planning.planner import Planner
@@ -33,13 +32,7 @@ TAYLOR_BATCHES = 8
 
 @dataclass(frozen=True)
 class CalibrationSet:
-    """Images of the `train` split of a dataset, drawn by seed.
-
-    Attributes:
-        dataset: the images and labels.
-        size_hw: (height, width) of the input in pixels.
-        seed: of the choice of images and of their augmentation.
-    """
+    """Images of the `train` split of a dataset; `seed` decides on their choice and augmentation."""
 
     dataset: Dataset
     size_hw: tuple[int, int]
@@ -86,12 +79,8 @@ def planner_on(
 ) -> Planner:
     """Returns a planner whose importance is measured on training images where it needs any.
 
-    Args:
-        model: the dense model.
-        options: of the plans; the default importance is `obs` with images, else `bn`.
-        dataset: its `train` split has the images.
-        seed: of `random` importance and of the choice of images.
-        progress: receives the progress of latency measurements.
+    The default importance is `obs` with a dataset, else `bn`. `seed` decides on `random` importance and on
+    the choice of images.
 
     Raises:
         UsageError: `taylor` or `obs` without images.
@@ -109,34 +98,21 @@ def plan_of(
     """Returns the plan of a `slim` run; a latency holds as measured.
 
     Without a dataset the plan is a rough one of about the right cost, before anything is trained: `bn` stands
-    in for an importance that needs images.
-
-    Raises:
-        SeyoloError: as in `Planner.plan`.
+    in for an importance that needs images. Errors are those of `Planner.plan`.
     """
     options = config.plan_options()
     if dataset is None and options.importance in MEASURED:
         options = replace(options, importance=None)
-    planner = planner_on(model, options, dataset, config.seed, progress)
-    return planner.plan(config.budgets)
+    return planner_on(model, options, dataset, config.seed, progress).plan(config.budgets)
 
 
 def repair_on(
-    slim_model: DarknetModel,
-    dense: DarknetModel,
-    plan: Plan,
-    images: CalibrationSet,
-    how: Repair = "reconstruct",
+    slim_model: DarknetModel, dense: DarknetModel, plan: Plan, images: CalibrationSet, how: Repair
 ) -> None:
     """Repairs a pruned model with training images, in place, before it is fine-tuned.
 
-    Args:
-        slim_model: the pruned model of the plan.
-        dense: the model before the cut.
-        plan: of the cut.
-        images: the calibration set.
-        how: `reconstruct` fits kernels to the outputs of the dense network, `recalibrate` measures the
-            batch-normalisation statistics again, `none` does nothing.
+    `reconstruct` fits kernels to the outputs of the dense network, `recalibrate` measures the
+    batch-normalisation statistics again, `none` does nothing.
     """
     if how == "reconstruct":
         reconstruct(slim_model, dense, plan, images.batches())

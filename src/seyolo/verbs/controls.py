@@ -28,13 +28,14 @@ from seyolo.errors import BudgetError, ExportError
 from seyolo.evaluation.evaluate import Judgement, ap_lead, split_metrics
 from seyolo.exporting.formats import export
 from seyolo.exporting.quantize import calibration_images
+from seyolo.opening.network import resized
 from seyolo.options.cut import CutOptions
 from seyolo.options.slim import CONTROL_NAMES, ControlName, SlimOptions
 from seyolo.pruning.prune import prune_by
 from seyolo.results import RESULTS_FILE, ControlRow, read_results
 from seyolo.runtime.choice import open_backend
 from seyolo.runtime.protocol import Backend
-from seyolo.torchnet.build import DarknetModel, build, from_checkpoint, to_checkpoint
+from seyolo.torchnet.build import DarknetModel, build
 from seyolo.training.loop import train
 from seyolo.training.run_folder import can_resume
 from seyolo.training.sparsity import PUBLISHED_STRENGTH
@@ -108,7 +109,7 @@ def joined_rows(before: Sequence[ControlRow], new: Sequence[ControlRow]) -> tupl
 def _dense(finished: Finished) -> Contender:
     if finished.run.config.epochs == finished.epochs:
         return Contender(finished.dense, finished.run.config.size)
-    return _from_scratch(finished, "dense", finished.dense.network, finished.run.config.size)
+    return _from_scratch(finished, "dense", finished.dense.network)
 
 
 def _uniform(finished: Finished) -> Contender:
@@ -116,17 +117,16 @@ def _uniform(finished: Finished) -> Contender:
     cut = replace(finished.run.config.cut, importance="uniform")
     config = replace(finished.run.config, cut=cut, blocks=False)
     narrow = prune_by(start, plan_of(start, config, finished.run.dataset))
-    return _from_scratch(finished, "uniform", narrow.network, finished.run.config.size)
+    return _from_scratch(finished, "uniform", narrow.network)
 
 
 def _scratch(finished: Finished) -> Contender:
-    return _from_scratch(finished, "scratch", finished.slim.network, finished.run.config.size)
+    return _from_scratch(finished, "scratch", finished.slim.network)
 
 
 def _lowres(finished: Finished) -> Contender:
-    size_px = _size_of_equal_latency(finished)
-    network = set_size(finished.dense.network, size_px, size_px)
-    return _from_scratch(finished, "lowres", network, size_px)
+    side = _size_of_equal_latency(finished)
+    return _from_scratch(finished, "lowres", set_size(finished.dense.network, side, side), side)
 
 
 def _int8(finished: Finished) -> Contender:
@@ -135,7 +135,7 @@ def _int8(finished: Finished) -> Contender:
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         images = calibration_images(run.dataset.images("train"))
-        export(_resized(dense), path, int8=True, pictures=images)
+        export(resized(dense.model, dense.size_px), path, int8=True, pictures=images)
     return replace(dense, file=path)
 
 
@@ -174,8 +174,8 @@ TRAINED_BY: dict[ControlName, Callable[[Finished], Contender]] = {
 }
 
 
-def _from_scratch(finished: Finished, name: str, network: Network, size_px: int) -> Contender:
-    run = finished.run
+def _from_scratch(finished: Finished, name: str, network: Network, size_px: int | None = None) -> Contender:
+    run, size_px = finished.run, size_px or finished.run.config.size
     model = build(network, run.dataset.names, torch.Generator().manual_seed(run.config.seed))
     dense = stage_config(run.config, "dense")
     config = replace(dense, epochs=finished.epochs, size=size_px, snapshot_epoch=None)
@@ -212,14 +212,9 @@ def latency_of(contenders: dict[str, Contender]) -> dict[str, float]:
         for number, (name, contender) in enumerate(contenders.items()):
             path = contender.file or Path(folder) / f"{number}.onnx"
             if contender.file is None:
-                export(_resized(contender), path)
+                export(resized(contender.model, contender.size_px), path)
             backends[name] = open_backend(path)
         return median_ms(backends)
-
-
-def _resized(contender: Contender) -> DarknetModel:
-    file, side = to_checkpoint(contender.model), contender.size_px
-    return from_checkpoint(replace(file, network=set_size(file.network, side, side)))
 
 
 def judge_contender(run: SlimRun, contender: Contender) -> Judgement:

@@ -34,6 +34,10 @@ def evaluate(
         size: side of the square input in pixels, by default the model's own.
         out: a folder for curves, and for images with ground truth and detections.
         progress: receives the progress.
+
+    Example:
+        >>> seyolo.evaluate("hand", "hands/data.yaml", "val")
+        {'val': Metrics(ap=..., ap50=...)}
     """
     if isinstance(model, str | Path):
         model = open_backend(model) if is_exported(model) else open_model(model)
@@ -51,7 +55,12 @@ def evaluate_oxford(
     out: str | Path | None = None,
     progress: Progress | None = None,
 ) -> dict[str, dict[str, Metrics]]:
-    """Measures AP per split by the Oxford protocols `all` and `official`; arguments as in `evaluate`."""
+    """Measures AP per split by the Oxford protocols `all` and `official`; arguments as in `evaluate`.
+
+    Example:
+        >>> seyolo.api.evaluate_oxford(seyolo.load("hand.safetensors"), "oxford/data.yaml", "test")
+        {'test': {'all': Metrics(ap=..., ap50=...), 'official': Metrics(ap=..., ap50=...)}}
+    """
     dataset = data if isinstance(data, Dataset) else load_dataset(data)
     judgement = _judge(model, dataset, split, size=size, out=out, progress=progress)
     table = dataset.source.parent / BOXES_FILE

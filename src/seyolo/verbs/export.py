@@ -26,12 +26,7 @@ DEFAULTS = ExportOptions()
 
 @dataclass(frozen=True)
 class Exported:
-    """Result of `export_file`.
-
-    Attributes:
-        files: paths of the files written.
-        metrics: AP on `val` before and after int8, by `float32` and `int8`; empty without int8 or `val`.
-    """
+    """Files written by `export_file`, and AP on `val` before and after int8, by `float32` and `int8`."""
 
     files: tuple[Path, ...]
     metrics: Mapping[str, Metrics] = field(default_factory=dict)
@@ -54,11 +49,15 @@ def export_file(
         options: of the file and of its int8.
         start: weights, classes and gates.
         dataset: the loaded data set instead of `options.data`.
-        progress: of the evaluation.
 
     Raises:
         UsageError: options that exclude each other or that the format does not have.
         ModelError, ExportError, DataError: as `open_model`, `export` and `evaluate`.
+
+    Example:
+        >>> from pathlib import Path
+        >>> [path.name for path in seyolo.api.export_file("hand.safetensors", Path("hand.cfg")).files]
+        ['hand.cfg', 'hand.weights']
     """
     random = is_zoo_name(str(model)) and start.weights is None
     has_data = dataset is not None or options.data is not None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -32,6 +31,11 @@ def read_plan(path: Path) -> Plan:
 
     Raises:
         PlanError: no such file, or not a plan.
+
+    Example:
+        >>> from pathlib import Path
+        >>> seyolo.api.read_plan(Path("slim.plan.json")).budget
+        'macs=50%'
     """
     try:
         return Plan.from_json(path.read_text(encoding="utf-8"))
@@ -58,8 +62,14 @@ def plan_file(
     Args:
         model, options, plan, dataset, progress, keywords: as in `prune_file`.
         path: `x.plan.json`; `x.plan.png` shows the channels of every convolution before and after.
+
+    Example:
+        >>> from pathlib import Path
+        >>> plan = seyolo.api.plan_file("hand.safetensors", Path("half.plan.json"), budget="macs=50%")
+        >>> plan.macs <= 0.5 * plan.dense_macs
+        True
     """
-    job = _Job.of("plan_file", model, options=options, keywords=keywords, plan=plan, dataset=dataset)
+    job = _Job("plan_file", model, options=options, keywords=keywords, plan=plan, dataset=dataset)
     planner = job.planner(progress)
     if job.plan is None:
         made = planner.plan(job.options.budgets, FORECAST_BACKENDS)
@@ -95,12 +105,18 @@ def prune_file(
 
     Raises:
         SeyoloError: one of its kinds, for whatever the user can mend.
+
+    Example:
+        >>> from pathlib import Path
+        >>> plan = seyolo.api.prune_file("hand.safetensors", Path("half.cfg"), budget="macs=50%")
+        >>> plan.macs <= 0.5 * plan.dense_macs
+        True
     """
     if out.suffix not in (CHECKPOINT, ".cfg"):
         raise UsageError(f"{out}: a slim model is written as {CHECKPOINT} or .cfg")
     if out.resolve() == Path(model).resolve():
         raise UsageError(f"{out}: is the model to be pruned; write the slim one to another file")
-    job = _Job.of("prune_file", model, options=options, keywords=keywords, plan=plan, dataset=dataset)
+    job = _Job("prune_file", model, options=options, keywords=keywords, plan=plan, dataset=dataset)
     planner = job.planner(progress)
     made = (
         planner.plan(job.options.budgets) if job.plan is None else recounted_plan(planner.network, job.plan)
@@ -115,18 +131,11 @@ def prune_file(
     return made
 
 
-@dataclass(frozen=True)
 class _Job:
     """A dense model, and how it is pruned: by a plan, or by options for one."""
 
-    dense: DarknetModel
-    options: PruneOptions
-    plan: Plan | None
-    dataset: Dataset | None
-
-    @classmethod
-    def of(
-        cls,
+    def __init__(
+        self,
         caller: str,
         model: str | Path,
         *,
@@ -134,35 +143,37 @@ class _Job:
         keywords: PruneKeywords,
         plan: Plan | None,
         dataset: Dataset | None,
-    ) -> _Job:
-        """Opens what the arguments of `prune_file` and `plan_file` name.
-
-        Raises:
-            UsageError: neither a budget nor a plan, or both.
-        """
+    ) -> None:
         given: dict[str, Any] = {**keywords}
         if isinstance(options, CutOptions):
             given, options = given | {"cut": options}, None
-        chosen = build(PruneOptions, caller, options, given)
-        if plan is None and chosen.plan is not None:
-            plan = read_plan(chosen.plan)
-        if (plan is None) == (not chosen.budget):
+        self.options = build(PruneOptions, caller, options, given)
+        self.plan, self.dataset = plan, dataset
+        if plan is None and self.options.plan is not None:
+            self.plan = read_plan(self.options.plan)
+        if (self.plan is None) == (not self.options.budget):
             raise UsageError("give either a budget (--budget macs=30%) or a plan made before (--plan)")
-        if dataset is None and chosen.data is not None:
-            dataset = load_dataset(chosen.data)
-        opened = open_model(model, chosen, device=chosen.device)
-        return cls(resized(opened, chosen.size), chosen, plan, dataset)
+        if dataset is None and self.options.data is not None:
+            self.dataset = load_dataset(self.options.data)
+        opened = open_model(model, self.options, device=self.options.device)
+        self.dense = resized(opened, self.options.size)
 
     def planner(self, progress: Progress | None) -> Planner:
         """Returns the planner of the dense model; importance is measured only where no plan is given."""
         if self.plan is not None:
             return Planner(self.dense, progress=progress)
-        cut, seed = self.options.plan_options(), self.options.seed
-        return planner_on(self.dense, cut, self.dataset, seed, progress)
+        options = self.options
+        return planner_on(self.dense, options.plan_options(), self.dataset, options.seed, progress)
 
 
 def plan_path(out: Path) -> Path:
-    """Returns the path of a slim model's plan: `slim.plan.json` beside `slim.safetensors`."""
+    """Returns the path of a slim model's plan: `slim.plan.json` beside `slim.safetensors`.
+
+    Example:
+        >>> from pathlib import Path
+        >>> seyolo.api.plan_path(Path("slim.safetensors")).name
+        'slim.plan.json'
+    """
     return out.with_suffix(".plan.json")
 
 

@@ -50,23 +50,19 @@ def readiness(
 ) -> Readiness | None:
     """Compares the scales of pruned and kept channels, and evaluates the network before and after pruning.
 
-    Args:
-        model: before pruning.
-        plan: of the cut.
-        images: labelled validation images.
-        size_hw: input size, height and width in pixels.
-
-    Returns:
-        None where no channel with a scale is pruned, or every one is.
+    Returns None where no channel with a scale is pruned, or every one is.
     """
-    kept, pruned = _scales_by_fate(model, plan)
+    masks = plan.masks(model.network)
+    scales_of = {name: np.abs(bn.weight.detach().cpu().numpy()) for name, bn in sparse_scales(model).items()}
+    scales = np.concatenate([np.zeros(0), *scales_of.values()])  # |γ| of all channels
+    is_kept = np.concatenate([np.zeros(0, bool), *(masks[int(name.split(".")[1])] for name in scales_of)])
+    kept, pruned = scales[is_kept], scales[~is_kept]
     if not len(pruned) or not len(kept):
         return None
     before, after = (
         evaluate(candidate, images, size_hw, batch_size=32).ap50
         for candidate in (model, prune_by(model, plan).to(next(model.parameters()).device))
     )
-    scales = np.concatenate([kept, pruned])
     return Readiness(
         nearly_zero=float(np.mean(scales < NEARLY_ZERO * np.median(kept))),
         going=len(pruned) / len(scales),
@@ -76,15 +72,3 @@ def readiness(
         cut_ap50=after,
         importance=plan.importance,
     )
-
-
-def _scales_by_fate(model: DarknetModel, plan: Plan) -> tuple[np.ndarray, np.ndarray]:
-    """Returns |γ| of the kept channels and of the pruned ones."""
-    masks = plan.masks(model.network)
-    kept, pruned = [np.zeros(0)], [np.zeros(0)]
-    for name, bn in sparse_scales(model).items():
-        scales = np.abs(bn.weight.detach().cpu().numpy())
-        mask = masks[int(name.split(".")[1])]
-        kept.append(scales[mask])
-        pruned.append(scales[~mask])
-    return np.concatenate(kept), np.concatenate(pruned)

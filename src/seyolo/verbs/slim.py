@@ -67,7 +67,8 @@ def slim(
 
     Example:
         >>> results = seyolo.slim("hands/data.yaml", "yolov3-tiny@0.25", budget="macs=30%", epochs=20)
-        >>> results["stages"][-1]["metrics"]["val"]["ap"]
+        >>> results["stages"][-1]["metrics"]["val"]
+        {'ap': ..., 'ap50': ...}
     """
     given: dict[str, Any] = {**(train_settings or {}), **keywords}
     given = {OLD_NAMES.get(name, name): value for name, value in given.items()}
@@ -90,6 +91,10 @@ def resume_slim(
 
     Raises:
         TrainingError: the folder holds no run of `slim`.
+
+    Example:
+        >>> seyolo.api.resume_slim("runs/slim/slim")["stages"][-1]["metrics"]["val"]
+        {'ap': ..., 'ap50': ...}
     """
     folder = existing_run(folder, SLIM_FILE)
     options = build(SlimOptions, "resume_slim", read_slim_options(folder), {"controls": controls})
@@ -107,7 +112,7 @@ def run_slim(
 ) -> SlimResults:
     """Trains, prunes, fine-tunes, evaluates, exports and reports.
 
-    The options have model, epochs and places of attention filled in. With `resume` the run in the folder goes
+    The options have model, epochs and sites of attention filled in. With `resume` the run in the folder goes
     on; its controls keep their rows beside new ones.
 
     Raises:
@@ -141,12 +146,7 @@ def run_slim(
 
 
 def _resolved(options: SlimOptions) -> SlimOptions:
-    """Returns the options with model, places of attention and epochs of dense training filled in.
-
-    Raises:
-        UsageError: no dense training of weights that are not trained.
-        BackendError: the device is not here.
-    """
+    """Returns the options with model, sites of attention and epochs of dense training filled in."""
     check_machine(options)
     options = with_places(chosen_model(options))
     has_weights = options.weights is not None or Path(options.model or "").suffix == CHECKPOINT

@@ -38,16 +38,14 @@ from seyolo.pruning.prune import prune_by
 from seyolo.runtime.protocol import Backend
 from seyolo.torchnet.build import DarknetModel, from_checkpoint, to_checkpoint
 from seyolo.training.distillation import Distillation
-from seyolo.training.environment import describe_environment, keep_command
 from seyolo.training.loop import train
-from seyolo.training.prepare import starting_model
-from seyolo.training.run_folder import can_resume, snapshot
+from seyolo.training.run_folder import can_resume, describe_environment, keep_command, snapshot
 from seyolo.training.sparsity import Choice, Sparsity, Steered, make_sparsity, sparse_scales
 from seyolo.training.trackers import Monitor, NoTracker, OpenTracker
 from seyolo.verbs.calibration import CalibrationSet, plan_of, repair_on
 from seyolo.verbs.readiness import readiness, readiness_lines, validation_images
 from seyolo.verbs.stages import estimate_seconds, stage_config, strength
-from seyolo.verbs.start import attention_of
+from seyolo.verbs.start import model_to_train
 
 EVALUATION_BATCH = 32
 
@@ -94,11 +92,7 @@ class SlimRun:
 
     def starting_model(self) -> DarknetModel:
         """Returns the network that dense training starts from."""
-        options = self.config
-        assert options.model is not None
-        weights = None if options.weights is None else str(options.weights)
-        config = stage_config(options, "dense")
-        return starting_model(options.model, self.dataset, config, weights, attention_of(options))
+        return model_to_train(self.config, self.dataset, stage_config(self.config, "dense"))
 
     def announce(self, model: DarknetModel, rough: Plan) -> None:
         """Prints the estimated time of the whole run, from a few measured training steps."""

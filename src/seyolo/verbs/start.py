@@ -6,35 +6,30 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar, cast
 
-from seyolo.darknet.placement import Place
+from seyolo.darknet.placement import Site
+from seyolo.data.datasets import Dataset
 from seyolo.errors import UsageError
 from seyolo.opening.description import CHECKPOINT, Attention, describe, gates_of
 from seyolo.options.slim import SlimOptions
 from seyolo.options.train import TrainOptions
+from seyolo.torchnet.build import DarknetModel
 from seyolo.torchnet.device import torch_device
+from seyolo.training.config import TrainConfig
 from seyolo.training.distributed import current_team
+from seyolo.training.prepare import starting_model
 
 Options = TypeVar("Options", SlimOptions, TrainOptions)
 DEFAULT_MODEL = "yolov3@0.25"
 
 
 def check_machine(options: SlimOptions | TrainOptions) -> None:
-    """Refuses a device that is not here, and a batch that several processes cannot share.
-
-    Raises:
-        BackendError: there is no such device.
-        UsageError: the batch is not a multiple of the number of processes.
-    """
+    """Refuses a device that is not here, and a batch that several processes cannot share."""
     torch_device(options.device)
     current_team().share_of(options.batch)
 
 
 def chosen_model(options: Options) -> Options:
-    """Returns the options with a model: a checkpoint given as weights alone, or the usual zoo network.
-
-    Raises:
-        UsageError: an .onnx file, which cannot be trained.
-    """
+    """Returns the options with a model: a checkpoint given as weights alone, or the usual zoo network."""
     model, weights = options.model, options.weights
     for file in (model, weights):
         if file is not None and Path(file).suffix == ".onnx":
@@ -46,13 +41,20 @@ def chosen_model(options: Options) -> Options:
     return replace(options, model=DEFAULT_MODEL)
 
 
+def model_to_train(options: Options, dataset: Dataset, config: TrainConfig) -> DarknetModel:
+    """Returns the model that training starts from."""
+    assert options.model is not None
+    weights = None if options.weights is None else str(options.weights)
+    return starting_model(options.model, dataset, config, weights, _attention_of(options))
+
+
 def with_places(options: Options) -> Options:
-    """Returns the options with the places where attention is attached, by default those of the model."""
-    gates = attention_of(options)
-    return options if gates is None else replace(options, at=cast("tuple[Place, ...]", gates.at))
+    """Returns the options with the sites where attention is attached, by default those of the model."""
+    gates = _attention_of(options)
+    return options if gates is None else replace(options, at=cast("tuple[Site, ...]", gates.at))
 
 
-def attention_of(options: SlimOptions | TrainOptions) -> Attention | None:
+def _attention_of(options: SlimOptions | TrainOptions) -> Attention | None:
     """Returns the attention to attach, if any."""
     assert options.model is not None
     return gates_of(describe(options.model)[0], options)

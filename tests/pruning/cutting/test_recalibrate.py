@@ -7,7 +7,7 @@ import torch
 
 from seyolo.darknet.zoo import network_from_name
 from seyolo.errors import DataError
-from seyolo.pruning.cutting.recalibrate import recalibrate
+from seyolo.pruning.cutting.repair import recalibrate
 from seyolo.torchnet.build import DarknetModel, build
 
 

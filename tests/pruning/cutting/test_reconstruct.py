@@ -13,8 +13,8 @@ from seyolo.darknet.edit import set_size
 from seyolo.darknet.zoo import network_from_name
 from seyolo.errors import DataError, PlanError
 from seyolo.options.cut import CutOptions
-from seyolo.pruning.cutting import reconstruct as module
-from seyolo.pruning.cutting.reconstruct import reconstruct
+from seyolo.pruning.cutting import repair as module
+from seyolo.pruning.cutting.repair import reconstruct
 from seyolo.pruning.groups.groups import Groups, find_groups
 from seyolo.pruning.planning.plan import Plan, counted_plan
 from seyolo.pruning.planning.prunable import PrunableNetwork

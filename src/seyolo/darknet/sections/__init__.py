@@ -8,21 +8,10 @@ demands that every table has every section.
 from __future__ import annotations
 
 from seyolo.darknet.sections.attention import Cbam, Join, Sam, ScaleChannels
-from seyolo.darknet.sections.base import (
-    NOT_KEYS,
-    Activation,
-    Keys,
-    Price,
-    Reference,
-    Section,
-    Size,
-    TensorShapes,
-    WiringError,
-    size_text,
-)
+from seyolo.darknet.sections.base import Activation, Reference, Section
 from seyolo.darknet.sections.convolutional import Convolutional
 from seyolo.darknet.sections.detection import Detection, Region, Yolo
-from seyolo.darknet.sections.joining import Route, Shortcut, WeightsNormalization, WeightsType
+from seyolo.darknet.sections.joining import Route, Shortcut, WeightsNormalization
 from seyolo.darknet.sections.net import Net
 from seyolo.darknet.sections.pooling import AvgPool, LocalAvgPool, MaxPool
 from seyolo.darknet.sections.resampling import Reorg, Reorg3d, Upsample
@@ -48,7 +37,6 @@ SECTIONS: tuple[type[Section], ...] = (
 )
 
 __all__ = [
-    "NOT_KEYS",
     "SECTIONS",
     "Activation",
     "AvgPool",
@@ -58,11 +46,9 @@ __all__ = [
     "Dropout",
     "Implicit",
     "Join",
-    "Keys",
     "LocalAvgPool",
     "MaxPool",
     "Net",
-    "Price",
     "Reference",
     "Region",
     "Reorg",
@@ -72,12 +58,7 @@ __all__ = [
     "ScaleChannels",
     "Section",
     "Shortcut",
-    "Size",
-    "TensorShapes",
     "Upsample",
     "WeightsNormalization",
-    "WeightsType",
-    "WiringError",
     "Yolo",
-    "size_text",
 ]

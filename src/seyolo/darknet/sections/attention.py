@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import ClassVar, Literal
 
 from seyolo.darknet.sections.base import (
     Activation,
+    Count,
     NamesFrom,
     Price,
     SameShape,
@@ -18,13 +18,12 @@ from seyolo.darknet.sections.base import (
     WiringError,
     size_text,
 )
-from seyolo.darknet.sections.bounds import Count
 
 Join = Literal["scale", "add"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Product(NamesFrom, Weightless):
+class _Product(NamesFrom, Weightless, SameShape):
     """Factors from the layer in front times the features of the named layer, which it reads second."""
 
     activation: Activation = "linear"
@@ -43,9 +42,6 @@ class _Product(NamesFrom, Weightless):
 
     def output_size(self, sizes: Sequence[Size]) -> Size:
         return sizes[1]
-
-    def output_stride(self, strides: Sequence[Fraction]) -> Fraction:
-        return max(strides)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,8 +81,7 @@ class Sam(_Product):
 
 @dataclass(frozen=True, kw_only=True)
 class Cbam(SameShape):
-    """`[cbam]`: channel, then spatial attention (Woo 2018) on the layer in front. seyolo's own section:
-    Darknet has none.
+    """`[cbam]`, which Darknet does not have: channel, then spatial attention (Woo 2018).
 
     `hidden` is the width of the shared MLP, `size` the side of the spatial kernel in pixels.
     `join=scale` gives s·x, `join=add` gives x + s·x. `floor=1` is set where channels were pruned:
@@ -115,7 +110,6 @@ class Cbam(SameShape):
         }
 
     def price(self, in_channels: int, num_cells: int) -> Price:
-        del in_channels
         spatial = 2 * self.size**2
         return Price(
             macs_per_pair=4 * self.hidden,  # two 1x1 convolutions, each on the mean and on the maximum

@@ -1,4 +1,4 @@
-"""Base classes of all sections: the keys they share, and the wiring that each layer must declare.
+"""Base classes of all sections: the keys they share, their bounds, and the wiring that each layer declares.
 
 A section is a frozen dataclass whose fields are the keys that change the forward pass, with Darknet's own
 defaults and the bounds of the values a cfg may give; a default outside of the bounds means "not given".
@@ -14,7 +14,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from typing import ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 Activation = Literal[
     "linear", "leaky", "relu", "relu6", "logistic", "swish", "mish", "hard_mish", "hardtan", "tanh", "elu",
@@ -26,6 +26,31 @@ TensorShapes = Mapping[str, tuple[int, ...]]
 
 NOT_KEYS = frozenset(["extras", "comments", "notes", "line"])
 """Fields of a section that are not keys of the cfg."""
+MAX_NUMBER = 1 << 24
+"""Largest number that a description may hold."""
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """`least` to `most`, both included unless `is_open` leaves out `least`."""
+
+    least: int
+    most: int = MAX_NUMBER
+    is_open: bool = False
+
+    def __contains__(self, value: float) -> bool:
+        return (self.least < value if self.is_open else self.least <= value) and value <= self.most
+
+    def __str__(self) -> str:
+        if self.is_open:
+            return f"a number above {self.least}"
+        return f"at least {self.least}" if self.most == MAX_NUMBER else f"{self.least} or {self.most}"
+
+
+Switch = Annotated[int, Bounds(0, 1)]
+Count = Annotated[int, Bounds(1)]
+NotNegative = Annotated[int, Bounds(0)]
+Positive = Annotated[float, Bounds(0, is_open=True)]
 
 
 class WiringError(ValueError):
@@ -68,11 +93,10 @@ class Keys:
 
     Attributes:
         kind: the name in the cfg; `aliases` are Darknet's other names for it.
-        training_keys: keys that only matter in Darknet's training.
+        training_keys: keys that only matter in Darknet's training; `extras` are those given, in order.
         neutral_values: the one supported value of each key that is not supported otherwise.
-        extras: training keys, kept in order.
-        comments, notes: comment lines above the section and inside it; not compared.
-        line: its line in the cfg; not compared.
+        comments, notes: comment lines above the section and inside it.
+        line: its line in the cfg.
     """
 
     kind: ClassVar[str]
@@ -91,29 +115,21 @@ class Keys:
 
 
 class Section(Keys, ABC):
-    """One layer: its keys and its wiring.
-
-    Attributes:
-        in_darknet: Darknet has this section, too, so it can be in a `.weights` file.
-    """
+    """One layer: its keys and its wiring."""
 
     in_darknet: ClassVar[bool] = True
+    """Darknet has this section, too, so it can be in a `.weights` file."""
 
     @abstractmethod
     def output_channels(self, widths: Sequence[int]) -> int:
         """Returns the number of output channels, given those of each layer it reads.
 
-        Raises:
-            WiringError: the channels do not fit each other.
+        A `WiringError` says why the channels do not fit each other; so does `output_size` for sizes.
         """
 
     @abstractmethod
     def output_size(self, sizes: Sequence[Size]) -> Size:
-        """Returns the size of the output, given that of each layer it reads.
-
-        Raises:
-            WiringError: the sizes do not fit the section.
-        """
+        """Returns the size of the output, given that of each layer it reads."""
 
     @abstractmethod
     def output_stride(self, strides: Sequence[Fraction]) -> Fraction | None:
@@ -136,7 +152,6 @@ class Section(Keys, ABC):
 
     def moved(self, new_layer: Callable[[int], int]) -> Self:
         """Returns the same section with every named layer `n` replaced by `new_layer(n)`."""
-        del new_layer
         return self
 
     def inputs(self, index: int) -> tuple[int, ...]:
@@ -153,16 +168,14 @@ class Weightless(Section):
     """A section without tensors, which costs no MACs."""
 
     def tensor_shapes(self, in_channels: int) -> TensorShapes:
-        del in_channels
         return {}
 
     def price(self, in_channels: int, num_cells: int) -> Price:
-        del in_channels, num_cells
         return Price()
 
 
 class SameShape(Section):
-    """A section whose output has the shape of the layer in front."""
+    """Wiring of a section whose output has the shape of the layer in front, but for what it overrides."""
 
     def output_channels(self, widths: Sequence[int]) -> int:
         return widths[0]
@@ -205,3 +218,13 @@ def num_windows(size: Size, padding: int, reach: int, strides: tuple[int, int]) 
     """Returns how many windows of `reach` pixels fit into each side with `padding` pixels in all."""
     height, width = ((side + padding - reach) // step + 1 for side, step in zip(size, strides, strict=True))
     return height, width
+
+
+class OneCell(Section):
+    """Wiring of a section that puts out one cell, which spans the whole image."""
+
+    def output_size(self, sizes: Sequence[Size]) -> Size:
+        return 1, 1
+
+    def output_stride(self, strides: Sequence[Fraction]) -> None:
+        """Returns no stride."""

@@ -9,14 +9,16 @@ from typing import ClassVar
 
 from seyolo.darknet.sections.base import (
     Activation,
+    Count,
+    NotNegative,
     Price,
     Section,
     Size,
+    Switch,
     TensorShapes,
     WiringError,
     num_windows,
 )
-from seyolo.darknet.sections.bounds import Count, NotNegative, Switch
 
 
 @dataclass(frozen=True, kw_only=True)

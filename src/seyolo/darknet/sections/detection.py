@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from seyolo.darknet.sections.base import SameShape, Weightless, WiringError
-from seyolo.darknet.sections.bounds import Count, NotNegative, Positive
+from seyolo.darknet.sections.base import Count, NotNegative, Positive, SameShape, Weightless, WiringError
 
 
 class _Detection(Weightless, SameShape):
     """A section that decodes the numbers in front into boxes, for each cell and anchor."""
 
+    mask: tuple[int, ...] = ()
     anchors: tuple[float, ...]
     classes: int
     num: int
 
     @property
-    @abstractmethod
     def masked_anchors(self) -> tuple[tuple[float, float], ...]:
-        """The (width, height) anchors of this layer."""
+        """This layer's (width, height) anchors: `[yolo]` in input pixels, `[region]` in cells."""
+        return tuple((self.anchors[2 * m], self.anchors[2 * m + 1]) for m in self.mask or range(self.num))
 
     def problems(self) -> Iterator[str]:
         count = len(self.anchors)
@@ -65,12 +64,6 @@ class Yolo(_Detection):
     scale_x_y: Positive = 1.0
     new_coords: bool = False
 
-    @property
-    def masked_anchors(self) -> tuple[tuple[float, float], ...]:
-        """This layer's (width, height) anchors in input pixels."""
-        mask = self.mask or tuple(range(self.num))
-        return tuple((self.anchors[2 * m], self.anchors[2 * m + 1]) for m in mask)
-
     def problems(self) -> Iterator[str]:
         yield from super().problems()
         text = ",".join(map(str, self.mask))
@@ -95,11 +88,6 @@ class Region(_Detection):
     classes: Count = 20
     num: Count = 1
     softmax: bool = False
-
-    @property
-    def masked_anchors(self) -> tuple[tuple[float, float], ...]:
-        """The (width, height) anchors in cells."""
-        return tuple((self.anchors[2 * i], self.anchors[2 * i + 1]) for i in range(self.num))
 
     def problems(self) -> Iterator[str]:
         yield from super().problems()

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from typing import ClassVar, Literal, Self
 
 from seyolo.darknet.sections.base import (
     Activation,
+    Count,
     NamesFrom,
+    NotNegative,
     Price,
     Reference,
     SameShape,
-    Size,
     TensorShapes,
     Weightless,
     WiringError,
     move_all,
 )
-from seyolo.darknet.sections.bounds import Count, NotNegative
 
 WeightsType = Literal["none", "per_feature", "per_layer", "per_channel"]
 """`per_layer` is Darknet's other name for `per_feature`: one weight for each added layer."""
@@ -27,7 +26,7 @@ WeightsNormalization = Literal["none", "relu", "avg_relu", "softmax"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Route(Weightless):
+class Route(Weightless, SameShape):
     """`[route]`: concatenates layers along the channels, or takes part `group_id` of `groups` of each."""
 
     kind: ClassVar[str] = "route"
@@ -51,7 +50,6 @@ class Route(Weightless):
 
     def inputs(self, index: int) -> tuple[int, ...]:
         """Returns the layers it names, without the one in front."""
-        del index
         return tuple(reference.layer for reference in self.layers)
 
     def output_channels(self, widths: Sequence[int]) -> int:
@@ -60,12 +58,6 @@ class Route(Weightless):
                 message = f"groups={self.groups} does not divide the {width} channels of layer"
                 raise WiringError(f"{message} {source.layer}")
         return sum(width // self.groups for width in widths)
-
-    def output_size(self, sizes: Sequence[Size]) -> Size:
-        return sizes[0]
-
-    def output_stride(self, strides: Sequence[Fraction]) -> Fraction:
-        return max(strides)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +76,7 @@ class Shortcut(NamesFrom, SameShape):
 
     @property
     def num_inputs(self) -> int:
-        """Number of added layers, the one in front included."""
+        """Number of added layers, with the one in front."""
         return 1 + len(self.from_)
 
     def problems(self) -> Iterator[str]:
@@ -99,9 +91,6 @@ class Shortcut(NamesFrom, SameShape):
         return {"weights": (self.num_inputs, in_channels) if per_channel else (self.num_inputs,)}
 
     def price(self, in_channels: int, num_cells: int) -> Price:
-        del in_channels, num_cells
-        if self.weights_type == "none":
-            return Price()
         if self.weights_type == "per_channel":
             return Price(params_per_channel=self.num_inputs)
-        return Price(params=self.num_inputs)
+        return Price(params=0 if self.weights_type == "none" else self.num_inputs)

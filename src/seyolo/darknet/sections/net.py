@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from seyolo.darknet.sections.base import Keys
-from seyolo.darknet.sections.bounds import Count
+from seyolo.darknet.sections.base import Count, Keys
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,12 +7,20 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import ClassVar
 
-from seyolo.darknet.sections.base import Size, Weightless, WiringError, num_windows
-from seyolo.darknet.sections.bounds import Count, NotNegative
+from seyolo.darknet.sections.base import (
+    Count,
+    NotNegative,
+    OneCell,
+    SameShape,
+    Size,
+    Weightless,
+    WiringError,
+    num_windows,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Pool(Weightless):
+class _Pool(Weightless, SameShape):
     """A sliding window, which pads `size - 1` in all by default, `padding // 2` of it on the left and top."""
 
     training_keys: ClassVar[frozenset[str]] = frozenset(["stopbackward"])
@@ -43,9 +51,6 @@ class _Pool(Weightless):
         if self.padding_px > most:
             message = f"padding={self.padding} leaves windows of size={self.kernel_px} without a pixel"
             yield f"{message}; at most {most} (both sides together)"
-
-    def output_channels(self, widths: Sequence[int]) -> int:
-        return widths[0]
 
     def output_size(self, sizes: Sequence[Size]) -> Size:
         return num_windows(sizes[0], self.padding_px, self.kernel_px, self.strides)
@@ -93,18 +98,8 @@ class LocalAvgPool(_Pool):
 
 
 @dataclass(frozen=True, kw_only=True)
-class AvgPool(Weightless):
+class AvgPool(Weightless, OneCell, SameShape):
     """`[avgpool]`: the mean over the whole image, one value per channel."""
 
     kind: ClassVar[str] = "avgpool"
     aliases: ClassVar[tuple[str, ...]] = ("avg",)
-
-    def output_channels(self, widths: Sequence[int]) -> int:
-        return widths[0]
-
-    def output_size(self, sizes: Sequence[Size]) -> Size:
-        del sizes
-        return 1, 1
-
-    def output_stride(self, strides: Sequence[Fraction]) -> None:
-        del strides

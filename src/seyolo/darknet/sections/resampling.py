@@ -7,21 +7,17 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import ClassVar
 
-from seyolo.darknet.sections.base import Size, Weightless, WiringError, size_text
-from seyolo.darknet.sections.bounds import Count, Positive
+from seyolo.darknet.sections.base import Count, Positive, SameShape, Size, Weightless, WiringError, size_text
 
 
 @dataclass(frozen=True, kw_only=True)
-class Upsample(Weightless):
+class Upsample(Weightless, SameShape):
     """`[upsample]`: nearest neighbour, `stride` times larger."""
 
     kind: ClassVar[str] = "upsample"
 
     stride: Count = 2
     scale: Positive = 1.0
-
-    def output_channels(self, widths: Sequence[int]) -> int:
-        return widths[0]
 
     def output_size(self, sizes: Sequence[Size]) -> Size:
         height, width = sizes[0]

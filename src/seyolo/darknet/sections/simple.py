@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import ClassVar
 
-from seyolo.darknet.sections.base import Price, SameShape, Section, Size, TensorShapes, Weightless
-from seyolo.darknet.sections.bounds import Count
+from seyolo.darknet.sections.base import Count, OneCell, Price, SameShape, TensorShapes, Weightless
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,12 +15,12 @@ class Dropout(Weightless, SameShape):
 
     kind: ClassVar[str] = "dropout"
     training_keys: ClassVar[frozenset[str]] = frozenset(
-        """probability dropblock dropblock_size_rel dropblock_size_abs""".split()
+        ["probability", "dropblock", "dropblock_size_rel", "dropblock_size_abs"]
     )
 
 
 @dataclass(frozen=True, kw_only=True)
-class Implicit(Section):
+class Implicit(OneCell):
     """`[implicit]`: learned constants, `filters` channels of 1 x 1, whatever the image.
 
     It is in front of a `[scale_channels]` and takes nothing from the layer in front. `mean` is the initial
@@ -37,20 +35,10 @@ class Implicit(Section):
     mean: float = 0.0
 
     def output_channels(self, widths: Sequence[int]) -> int:
-        del widths
         return self.filters
 
-    def output_size(self, sizes: Sequence[Size]) -> Size:
-        del sizes
-        return 1, 1
-
-    def output_stride(self, strides: Sequence[Fraction]) -> None:
-        del strides
-
     def tensor_shapes(self, in_channels: int) -> TensorShapes:
-        del in_channels
         return {"weights": (self.filters,)}
 
     def price(self, in_channels: int, num_cells: int) -> Price:
-        del in_channels, num_cells
         return Price(params_per_channel=1)

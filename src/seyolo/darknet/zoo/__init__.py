@@ -3,7 +3,7 @@
 Each returns the description of a network at its published size and depth, for 80 COCO classes or the 20 of
 Pascal VOC. At width 1 it is the published network, layer for layer, but for the keys of Darknet's training
 and the anchors that yolov3-tiny's second head takes. All read letterboxed images, while most published ones
-are stretched.
+are stretched. All raise a `ModelError` for `num_classes` below 1 or a `width` outside (0, 8].
 
 stack.py       the builder: one method per section, the width multiplier
 blocks.py      what families share: CSP stages, spatial pyramids, FPN, PAN, heads
@@ -14,13 +14,12 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from types import MappingProxyType
 
 from seyolo.darknet.cfg import Network
 from seyolo.darknet.edit import attach
-from seyolo.darknet.placement import GateKind, default_place
+from seyolo.darknet.placement import GateKind, default_site
 from seyolo.darknet.zoo.mobile import (
     enetb0_coco,
     mobilenetv2_yolov3_lite,
@@ -50,77 +49,38 @@ from seyolo.darknet.zoo.yolov4 import (
 from seyolo.darknet.zoo.yolov7 import yolov7, yolov7_tiny, yolov7x
 from seyolo.errors import ModelError
 
-__all__ = [
-    "ZOO",
-    "cspx_p7_mish",
-    "csresnext50_panet_spp",
-    "csresnext50_panet_spp_original_optimal",
-    "enetb0_coco",
-    "is_zoo_name",
-    "mobilenetv2_yolov3_lite",
-    "mobilenetv2_yolov3_nano",
-    "network_from_name",
-    "yolo_fastest_1_1",
-    "yolo_fastest_1_1_xl",
-    "yolov2",
-    "yolov2_tiny",
-    "yolov2_tiny_voc",
-    "yolov2_voc",
-    "yolov3",
-    "yolov3_spp",
-    "yolov3_tiny",
-    "yolov3_tiny_3l",
-    "yolov3_tiny_prn",
-    "yolov4",
-    "yolov4_csp",
-    "yolov4_csp_swish",
-    "yolov4_csp_x_swish",
-    "yolov4_p5",
-    "yolov4_p6",
-    "yolov4_sam_mish",
-    "yolov4_tiny",
-    "yolov4_tiny_3l",
-    "yolov4x_mish",
-    "yolov7",
-    "yolov7_tiny",
-    "yolov7x",
-    "zoo_names",
-]
-
-ZOO: MappingProxyType[str, Callable[..., Network]] = MappingProxyType(
-    {
-        "yolov2": yolov2,
-        "yolov2-voc": yolov2_voc,
-        "yolov2-tiny": yolov2_tiny,
-        "yolov2-tiny-voc": yolov2_tiny_voc,
-        "yolov3": yolov3,
-        "yolov3-spp": yolov3_spp,
-        "yolov3-tiny": yolov3_tiny,
-        "yolov3-tiny-3l": yolov3_tiny_3l,
-        "yolov3-tiny-prn": yolov3_tiny_prn,
-        "yolov4": yolov4,
-        "yolov4-tiny": yolov4_tiny,
-        "yolov4-tiny-3l": yolov4_tiny_3l,
-        "yolov4-sam-mish": yolov4_sam_mish,
-        "yolov4-csp": yolov4_csp,
-        "yolov4-csp-swish": yolov4_csp_swish,
-        "yolov4x-mish": yolov4x_mish,
-        "yolov4-csp-x-swish": yolov4_csp_x_swish,
-        "yolov4-p5": yolov4_p5,
-        "yolov4-p6": yolov4_p6,
-        "cspx-p7-mish": cspx_p7_mish,
-        "yolov7-tiny": yolov7_tiny,
-        "yolov7": yolov7,
-        "yolov7x": yolov7x,
-        "csresnext50-panet-spp": csresnext50_panet_spp,
-        "csresnext50-panet-spp-original-optimal": csresnext50_panet_spp_original_optimal,
-        "enetb0-coco": enetb0_coco,
-        "mobilenetv2-yolov3-lite": mobilenetv2_yolov3_lite,
-        "mobilenetv2-yolov3-nano": mobilenetv2_yolov3_nano,
-        "yolo-fastest-1.1": yolo_fastest_1_1,
-        "yolo-fastest-1.1-xl": yolo_fastest_1_1_xl,
-    }
-)
+ZOO: Mapping[str, Callable[..., Network]] = {
+    "yolov2": yolov2,
+    "yolov2-voc": yolov2_voc,
+    "yolov2-tiny": yolov2_tiny,
+    "yolov2-tiny-voc": yolov2_tiny_voc,
+    "yolov3": yolov3,
+    "yolov3-spp": yolov3_spp,
+    "yolov3-tiny": yolov3_tiny,
+    "yolov3-tiny-3l": yolov3_tiny_3l,
+    "yolov3-tiny-prn": yolov3_tiny_prn,
+    "yolov4": yolov4,
+    "yolov4-tiny": yolov4_tiny,
+    "yolov4-tiny-3l": yolov4_tiny_3l,
+    "yolov4-sam-mish": yolov4_sam_mish,
+    "yolov4-csp": yolov4_csp,
+    "yolov4-csp-swish": yolov4_csp_swish,
+    "yolov4x-mish": yolov4x_mish,
+    "yolov4-csp-x-swish": yolov4_csp_x_swish,
+    "yolov4-p5": yolov4_p5,
+    "yolov4-p6": yolov4_p6,
+    "cspx-p7-mish": cspx_p7_mish,
+    "yolov7-tiny": yolov7_tiny,
+    "yolov7": yolov7,
+    "yolov7x": yolov7x,
+    "csresnext50-panet-spp": csresnext50_panet_spp,
+    "csresnext50-panet-spp-original-optimal": csresnext50_panet_spp_original_optimal,
+    "enetb0-coco": enetb0_coco,
+    "mobilenetv2-yolov3-lite": mobilenetv2_yolov3_lite,
+    "mobilenetv2-yolov3-nano": mobilenetv2_yolov3_nano,
+    "yolo-fastest-1.1": yolo_fastest_1_1,
+    "yolo-fastest-1.1-xl": yolo_fastest_1_1_xl,
+}
 """Published name -> the function that makes it, called with `num_classes` and `width`."""
 
 _NAME = re.compile(
@@ -129,19 +89,19 @@ _NAME = re.compile(
 
 
 def zoo_names() -> tuple[str, ...]:
-    """All names without a width multiplier."""
+    """Returns all names without a width multiplier."""
     return tuple(prefix + base for prefix in ("", "se-", "cbam-") for base in ZOO)
 
 
 def is_zoo_name(name: str) -> bool:
-    """Whether `network_from_name` knows `name`."""
+    """Tells whether `network_from_name` knows `name`."""
     return _NAME.fullmatch(name) is not None
 
 
 def network_from_name(name: str, num_classes: int | None = None) -> Network:
-    """The network called `[se-|cbam-]NAME[@width]`, e.g. `se-yolov3@0.25`.
+    """Returns the network called `[se-|cbam-]NAME[@width]`, e.g. `se-yolov3@0.25`.
 
-    As many classes as the published network has unless told. The prefix attaches gates to every residual
+    It has as many classes as the published network unless told. The prefix attaches gates to every residual
     branch, in the neck of a network without shortcuts, or in the head of one that has no neck either.
 
     Raises:
@@ -156,5 +116,5 @@ def network_from_name(name: str, num_classes: int | None = None) -> Network:
     network = ZOO[match["base"]](**classes, width=float(match["width"] or 1))
     gates: dict[str | None, GateKind] = {"se": "se", "cbam": "cbam"}
     if gate := gates.get(match["gate"]):
-        network = attach(network, gate, default_place(network, gate)).network
+        network = attach(network, gate, default_site(network, gate)).network
     return replace(network, source=name)

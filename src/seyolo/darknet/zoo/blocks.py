@@ -38,6 +38,17 @@ YOLOV4_HEADS = Heads(YOLOV4_ANCHORS, (1.2, 1.1, 1.05))
 SCALED_HEADS = Heads(YOLOV4_ANCHORS, (2.0, 2.0, 2.0), new_coords=True)
 
 
+def tiny_backbone(stack: Stack) -> list[int]:
+    """Plain backbone of YOLOv2-tiny and YOLOv3-tiny; returns the convolutions of strides 1 to 16."""
+    convolutions = []
+    for filters in (16, 32, 64, 128, 256):
+        convolutions.append(stack.conv(filters, 3))
+        stack.maxpool(2, 2)
+    stack.conv(512, 3)
+    stack.maxpool(2, 1)
+    return convolutions
+
+
 def residual(stack: Stack, squeezed: int, filters: int) -> None:
     """Darknet's residual block: 1x1, 3x3, addition."""
     source = stack.last
@@ -65,7 +76,7 @@ def pyramid(stack: Stack, windows: Sequence[int] = (5, 9, 13)) -> tuple[int, ...
     """Spatial pyramid pooling: the layer in front and its maxima over ever larger windows, unjoined."""
     source = stack.last
     levels = [source]
-    for window in windows:
+    for window in windows:  # SPP (He 2015) with stride 1, as in YOLOv3-SPP
         if len(levels) > 1:
             stack.route(source)
         levels.append(stack.maxpool(window, 1))

@@ -1,7 +1,6 @@
 """Detectors on inverted residuals (Sandler 2018): EfficientNet-B0, MobileNetV2-YOLOv3 and Yolo-Fastest.
 
-EfficientNet-B0 (Tan 2019) is AlexeyAB's, with squeeze-and-excitation; the others are dog-qiuqiu's for small
-boards. All functions raise `ModelError` for `num_classes` below 1 or a `width` outside (0, 8].
+EfficientNet-B0 (Tan 2019) is AlexeyAB's, with squeeze-and-excitation; the others are dog-qiuqiu's.
 """
 
 from __future__ import annotations

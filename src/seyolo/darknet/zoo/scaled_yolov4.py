@@ -1,7 +1,4 @@
-"""Scaled-YOLOv4 (Wang 2020): CSP in backbone and neck, from YOLOv4-CSP to P7.
-
-All functions raise `ModelError` for `num_classes` below 1 or a `width` outside (0, 8].
-"""
+"""Scaled-YOLOv4 (Wang 2020): CSP in backbone and neck, from YOLOv4-CSP to P7."""
 
 from __future__ import annotations
 

@@ -11,8 +11,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from seyolo.darknet.cfg import Network
+from seyolo.darknet.graph import IMAGE
 from seyolo.darknet.sections import (
     Activation,
     AvgPool,
@@ -41,11 +43,7 @@ FAR = 10
 
 @dataclass
 class Stack:
-    """Layers under construction, how many channels each has, and the choices that all of them share.
-
-    Raises:
-        ModelError: `num_classes` below 1 or `width` outside (0, 8].
-    """
+    """Layers under construction, how many channels each has, and the choices that all of them share."""
 
     num_classes: int
     width: float
@@ -77,61 +75,60 @@ class Stack:
         """A convolution with batch normalisation; by default with the activation all layers share."""
         scaled = self._scaled(filters)
         divisor = math.gcd(groups, self._front, scaled)
-        return self._conv(scaled, size, stride, activation=activation or self.activation, groups=divisor)
+        return self._conv(scaled, activation or self.activation, size=size, stride=stride, groups=divisor)
 
     def depthwise(self, size: int, stride: int = 1) -> int:
         """One kernel per channel, with batch normalisation."""
-        return self._conv(self._front, size, stride, activation=self.activation, groups=self._front)
+        return self._conv(self._front, self.activation, size=size, stride=stride, groups=self._front)
 
     def maxpool(self, size: int, stride: int) -> int:
         """A maximum over `size` pixels."""
-        return self._add(MaxPool(size=size, stride=stride), self._front)
+        return self._add(MaxPool(size=size, stride=stride))
 
     def upsample(self) -> int:
         """Twice the resolution, nearest neighbour."""
-        return self._add(Upsample(stride=2), self._front)
+        return self._add(Upsample(stride=2))
 
     def reorg(self) -> int:
         """Half the resolution, four times the channels."""
-        return self._add(Reorg(stride=2), 4 * self._front)
+        return self._add(Reorg(stride=2))
 
     def dropout(self) -> int:
         """Nothing at inference."""
-        return self._add(Dropout(), self._front)
+        return self._add(Dropout())
 
     def route(self, *layers: int) -> int:
         """The concatenation of layers, in this order."""
-        return self._add(Route(layers=self._spelled(layers)), sum(self.channels[layer] for layer in layers))
+        return self._add(Route(layers=self._spelled(*layers)))
 
     def second_half(self) -> int:
         """The second half of the channels in front."""
-        section = Route(layers=self._spelled([self.last]), groups=2, group_id=1)
-        return self._add(section, self._front // 2)
+        return self._add(Route(layers=self._spelled(self.last), groups=2, group_id=1))
 
     def shortcut(self, layer: int, activation: Activation = "linear") -> int:
         """The layer in front plus another."""
-        return self._add(Shortcut(from_=self._spelled([layer]), activation=activation), self._front)
+        return self._add(Shortcut(from_=self._spelled(layer), activation=activation))
 
     def squeeze_excitation(self, hidden: int) -> int:
         """The layer in front, each channel times its gate (SE, Hu 2018)."""
         features = self.last
-        self._add(AvgPool(), self._front)
-        self._conv(self._scaled(hidden), activation=self.activation, batch_normalize=0)
-        self._conv(self.channels[features], activation="logistic", batch_normalize=0)
-        return self._add(ScaleChannels(from_=self._spelled([features])), self.channels[features])
+        self._add(AvgPool())
+        self._conv(self._scaled(hidden), self.activation, batch_normalize=0)
+        self._conv(self.channels[features], "logistic", batch_normalize=0)
+        return self._add(ScaleChannels(from_=self._spelled(features)))
 
     def spatial_attention(self) -> int:
         """The layer in front times the sigmoid of a 1x1 convolution of it (SAM as in YOLOv4)."""
         features = self.last
-        self._conv(self._front, activation="logistic")
-        return self._add(Sam(from_=self._spelled([features])), self._front)
+        self._conv(self._front, "logistic")
+        return self._add(Sam(from_=self._spelled(features)))
 
     def yolo(
         self, mask: Sequence[int], anchors: Sequence[float], scale_x_y: float = 1.0, new_coords: bool = False
     ) -> int:
         """A detection and the convolution in front of it. `anchors` in pixels; `mask` picks this layer's."""
-        activation: Activation = "logistic" if new_coords else "linear"
-        self._conv(len(mask) * (5 + self.num_classes), activation=activation, batch_normalize=0)
+        filters = len(mask) * (5 + self.num_classes)
+        self._conv(filters, "logistic" if new_coords else "linear", batch_normalize=0)
         section = Yolo(
             mask=tuple(mask),
             anchors=tuple(float(side) for side in anchors),
@@ -141,15 +138,13 @@ class Stack:
             new_coords=new_coords,
             extras=(("jitter", ".3"), ("ignore_thresh", ".7"), ("truth_thresh", "1"), ("random", "1")),
         )
-        return self._add(section, self._front)
+        return self._add(section)
 
     def region(self, anchors: tuple[float, ...]) -> int:
         """YOLOv2's detection and the convolution in front of it. `anchors` in cells."""
         num = len(anchors) // 2
-        self._conv(num * (5 + self.num_classes), activation="linear", batch_normalize=0)
-        return self._add(
-            Region(anchors=anchors, classes=self.num_classes, num=num, softmax=True), self._front
-        )
+        self._conv(num * (5 + self.num_classes), "linear", batch_normalize=0)
+        return self._add(Region(anchors=anchors, classes=self.num_classes, num=num, softmax=True))
 
     def network(self, source: str, size_px: int) -> Network:
         """The description, for letterboxed images of `size_px` x `size_px`."""
@@ -167,31 +162,17 @@ class Stack:
             return filters
         return max(min(8, filters), math.floor(self.width * filters / 8 + 0.5) * 8)
 
-    def _conv(
-        self,
-        filters: int,
-        size: int = 1,
-        stride: int = 1,
-        *,
-        activation: Activation,
-        groups: int = 1,
-        batch_normalize: int = 1,
-    ) -> int:
-        section = Convolutional(
-            batch_normalize=batch_normalize,
-            filters=filters,
-            size=size,
-            stride=stride,
-            pad=1,
-            groups=groups,
-            activation=activation,
-        )
-        return self._add(section, filters)
+    def _conv(self, filters: int, activation: Activation, **keys: Any) -> int:
+        """A convolution, 1x1 and with batch normalisation unless the keys say otherwise."""
+        keys = {"batch_normalize": 1, "pad": 1} | keys
+        return self._add(Convolutional(filters=filters, activation=activation, **keys))
 
-    def _add(self, section: Section, channels: int) -> int:
+    def _add(self, section: Section) -> int:
+        sources = section.inputs(len(self.layers))
+        widths = [IMAGE_CHANNELS if source == IMAGE else self.channels[source] for source in sources]
         self.layers.append(section)
-        self.channels.append(channels)
+        self.channels.append(section.output_channels(widths))
         return self.last
 
-    def _spelled(self, layers: Sequence[int]) -> tuple[Reference, ...]:
+    def _spelled(self, *layers: int) -> tuple[Reference, ...]:
         return tuple(Reference(layer, relative=len(self.layers) - layer <= FAR) for layer in layers)

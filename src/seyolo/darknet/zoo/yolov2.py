@@ -1,11 +1,9 @@
-"""YOLOv2 (Redmon 2016) for COCO and Pascal VOC: Darknet-19 or a plain tiny backbone, and one `[region]`.
-
-All functions raise `ModelError` for `num_classes` below 1 or a `width` outside (0, 8].
-"""
+"""YOLOv2 (Redmon 2016) for COCO and Pascal VOC: Darknet-19 or a plain tiny backbone, and one `[region]`."""
 
 from __future__ import annotations
 
 from seyolo.darknet.cfg import Network
+from seyolo.darknet.zoo.blocks import tiny_backbone
 from seyolo.darknet.zoo.stack import Stack
 
 COCO_CELLS = (0.57273, 0.677385, 1.87446, 2.06253, 3.33843, 5.47434, 7.88282, 3.52778, 9.77052, 9.16828)
@@ -52,21 +50,16 @@ def _darknet19(stack: Stack) -> int:
     for filters, convolutions in ((64, 1), (128, 3), (256, 3), (512, 5), (1024, 5)):
         source = stack.last
         stack.maxpool(2, 2)
-        for index in range(convolutions):
-            if index % 2:
-                stack.conv(filters // 2, 1)
-            else:
-                stack.conv(filters, 3)
+        stack.conv(filters, 3)
+        for _ in range(convolutions // 2):
+            stack.conv(filters // 2, 1)
+            stack.conv(filters, 3)
     return source
 
 
 def _tiny(num_classes: int, width: float, head: int, anchors: tuple[float, ...]) -> Stack:
     stack = Stack(num_classes, width)
-    for filters in (16, 32, 64, 128, 256):
-        stack.conv(filters, 3)
-        stack.maxpool(2, 2)
-    stack.conv(512, 3)
-    stack.maxpool(2, 1)
+    tiny_backbone(stack)
     stack.conv(1024, 3)
     stack.conv(head, 3)
     stack.region(anchors)

@@ -1,7 +1,4 @@
-"""YOLOv3 (Redmon 2018) and what was made of its tiny sibling: SPP, tiny, tiny-3l and tiny-PRN (Wang 2019).
-
-All functions raise `ModelError` for `num_classes` below 1 or a `width` outside (0, 8].
-"""
+"""YOLOv3 (Redmon 2018) and what was made of its tiny sibling: SPP, tiny, tiny-3l and tiny-PRN (Wang 2019)."""
 
 from __future__ import annotations
 
@@ -14,6 +11,7 @@ from seyolo.darknet.zoo.blocks import (
     prn_heads,
     pyramid,
     residual,
+    tiny_backbone,
 )
 from seyolo.darknet.zoo.stack import Stack
 
@@ -47,7 +45,7 @@ def yolov3_tiny(num_classes: int = 80, width: float = 1.0, scale_x_y: float = 1.
     The second head takes the anchors 0, 1, 2; Darknet's published file has 1, 2, 3 by mistake.
     """
     stack = Stack(num_classes, width)
-    _, lateral = _tiny(stack)
+    lateral = tiny_backbone(stack)[-1]
     stack.conv(1024, 3)
     narrow = bottlenecks(stack, 256, 1)
     stack.yolo((3, 4, 5), TINY_ANCHORS, scale_x_y)
@@ -60,7 +58,7 @@ def yolov3_tiny(num_classes: int = 80, width: float = 1.0, scale_x_y: float = 1.
 def yolov3_tiny_3l(num_classes: int = 80, width: float = 1.0) -> Network:
     """YOLOv3-tiny with a third head at stride 8 and anchors for small objects; 31 layers, 608x608 pixels."""
     stack = Stack(num_classes, width)
-    finer, fine = _tiny(stack)
+    *_, finer, fine = tiny_backbone(stack)
     stack.conv(1024, 3)
     source = bottlenecks(stack, 256, 1)
     stack.yolo((6, 7, 8), SMALL_OBJECT_ANCHORS)
@@ -77,7 +75,7 @@ def yolov3_tiny_prn(num_classes: int = 80, width: float = 1.0) -> Network:
     As published, its second head takes the anchors 1, 2, 3.
     """
     stack = Stack(num_classes, width)
-    _, lateral = _tiny(stack)
+    lateral = tiny_backbone(stack)[-1]
     source = stack.last - 1
     stack.conv(512, 3)
     stack.shortcut(source, "leaky")
@@ -103,14 +101,3 @@ def _heads(stack: Stack, stages: list[int], narrow: int, scale_x_y: float) -> No
         merge(stack, narrow, lateral, filters)
         narrow = bottlenecks(stack, filters, 3)
         stack.yolo(mask, COCO_ANCHORS, scale_x_y)
-
-
-def _tiny(stack: Stack) -> tuple[int, int]:
-    """The backbone up to its last pooling; returns the convolutions of strides 8 and 16."""
-    convolutions = []
-    for filters in (16, 32, 64, 128, 256):
-        convolutions.append(stack.conv(filters, 3))
-        stack.maxpool(2, 2)
-    stack.conv(512, 3)
-    stack.maxpool(2, 1)
-    return convolutions[-2], convolutions[-1]

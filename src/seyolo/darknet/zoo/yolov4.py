@@ -1,7 +1,4 @@
-"""YOLOv4 (Bochkovskiy 2020), its tiny siblings, and CSPResNeXt-50 (Wang 2019) with the same neck.
-
-All functions raise `ModelError` for `num_classes` below 1 or a `width` outside (0, 8].
-"""
+"""YOLOv4 (Bochkovskiy 2020), its tiny siblings, and CSPResNeXt-50 (Wang 2019) with the same neck."""
 
 from __future__ import annotations
 

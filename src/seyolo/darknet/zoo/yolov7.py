@@ -1,7 +1,4 @@
-"""YOLOv7 (Wang 2022) in the deployed form that AlexeyAB's Darknet reads: ELAN blocks, CSP-SPP and PAN.
-
-All functions raise `ModelError` for `num_classes` below 1 or a `width` outside (0, 8].
-"""
+"""YOLOv7 (Wang 2022) in the deployed form that AlexeyAB's Darknet reads: ELAN blocks, CSP-SPP and PAN."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from onnx import TensorProto, helper
 from seyolo.checkpoint import Checkpoint
 from seyolo.darknet.graph import IMAGE, Shape, num_classes, shapes
 from seyolo.darknet.sections import Detection
-from seyolo.exporting.translate import attention, convolution, detection, joining, pooling, resampling
+from seyolo.exporting.translate import attention, convolution, detection, joining, pooling, resampling, simple
 from seyolo.exporting.translate.builder import GraphBuilder, Layer, WriterTable
 
 OPSET = 17
@@ -20,35 +20,25 @@ IR_VERSION = 8
 IMAGES = "images"
 RAW = "raw"
 
-WRITERS: WriterTable = {
-    **convolution.WRITERS,
-    **pooling.WRITERS,
-    **resampling.WRITERS,
-    **joining.WRITERS,
-    **attention.WRITERS,
-    **detection.WRITERS,
-}
+KINDS = (convolution, pooling, resampling, joining, attention, simple, detection)
+WRITERS: WriterTable = {section: writer for kind in KINDS for section, writer in kind.WRITERS.items()}
 """How to write the nodes of each section."""
 
 
 def to_onnx(checkpoint: Checkpoint, size: tuple[int, int], dynamic_batch: bool = False) -> onnx.ModelProto:
     """Returns the network with decoding inside, for images of `size` (height, width) pixels.
 
-    Args:
-        checkpoint: without batch normalisation, see `torchnet.folding`.
-        size: multiples of the largest stride.
-        dynamic_batch: any number of images instead of one.
+    `checkpoint` has no batch normalisation, see `torchnet.folding`; `dynamic_batch` leaves the number of
+    images open.
     """
     network = checkpoint.network
     outputs = shapes(network, *size)
     graph = GraphBuilder(checkpoint.state, size)
     _add_layers(graph, checkpoint, outputs)
     batch = "batch" if dynamic_batch else 1
-    num_predictions = sum(
-        detection.num_predictions(section, shape)
-        for section, shape in zip(network.layers, outputs, strict=True)
-        if isinstance(section, Detection)
-    )
+    pairs = zip(network.layers, outputs, strict=True)
+    heads = [(section, shape) for section, shape in pairs if isinstance(section, Detection)]
+    num_predictions = sum(detection.num_predictions(section, shape) for section, shape in heads)
     raw_shape = [batch, num_predictions, 5 + num_classes(network)]
     images = helper.make_tensor_value_info(IMAGES, TensorProto.FLOAT, [batch, 3, *size])
     raw = helper.make_tensor_value_info(RAW, TensorProto.FLOAT, raw_shape)

@@ -33,7 +33,7 @@ def activate(graph: GraphBuilder, value: str, activation: Activation) -> str:
         "relu6": lambda: graph.clip(value, 0.0, 6.0),
         "logistic": lambda: graph.node("Sigmoid", [value]),
         "swish": lambda: times(graph.node("Sigmoid", [value])),
-        "mish": lambda: times(graph.node("Tanh", [graph.node("Softplus", [value])])),
+        "mish": lambda: times(graph.node("Tanh", [graph.node("Softplus", [value])])),  # Misra 2019
         "hard_mish": lambda: times(ramp()),
         "hardtan": lambda: graph.clip(value, -1.0, 1.0),
         "tanh": lambda: graph.node("Tanh", [value]),
@@ -50,7 +50,7 @@ def activate(graph: GraphBuilder, value: str, activation: Activation) -> str:
 
 
 def _gelu(graph: GraphBuilder, value: str) -> str:
-    square = graph.node("Mul", [value, value])
+    square = graph.node("Mul", [value, value])  # x/2·(1 + tanh(√(2/π)·(x + 0.0447 x³)))
     inner = graph.node("Mul", [value, graph.affine(square, GELU_CUBIC, GELU_LINEAR)])
     return graph.node("Mul", [value, graph.affine(graph.node("Tanh", [inner]), 0.5, 0.5)])
 

@@ -14,14 +14,14 @@ def _multiply(graph: GraphBuilder, section: ScaleChannels | Sam, layer: Layer) -
 
 def _cbam(graph: GraphBuilder, section: Cbam, layer: Layer) -> str:
     features = layer.inputs[0]
-    gated = graph.node("Mul", [features, _channel_gate(graph, features, layer.index)])
+    gated = graph.node("Mul", [features, _channel_gate(graph, features, layer.index)])  # M_c(F) ⊗ F
     maps = [graph.node(reduce, [gated], axes=[1], keepdims=1) for reduce in ("ReduceMean", "ReduceMax")]
     if section.floor:
         maps[1] = graph.node("Relu", [maps[1]])
     joined = graph.node("Concat", maps, axis=1)
     pads = [section.size // 2] * 4
     logits = graph.convolution(joined, f"layers.{layer.index}.spatial", section.size, pads=pads)
-    gated = graph.node("Mul", [gated, graph.node("Sigmoid", [logits])])
+    gated = graph.node("Mul", [gated, graph.node("Sigmoid", [logits])])  # M_s(F') ⊗ F'
     return graph.node("Add", [features, gated]) if section.join == "add" else gated
 
 

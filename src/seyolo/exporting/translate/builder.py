@@ -16,18 +16,12 @@ from seyolo.darknet.sections import Section
 
 
 class GraphBuilder:
-    """Nodes and initializers of a graph; every method returns the name of the value it adds.
-
-    Attributes:
-        state: the tensors of the network.
-        image_size: (height, width) in pixels.
-        layer: index of the layer that is being translated, for the names of values.
-    """
+    """Nodes and initializers of a graph; every method returns the name of the value it adds."""
 
     def __init__(self, state: Mapping[str, NDArray[Any]], image_size: tuple[int, int]) -> None:
-        self.state = state
-        self.image_size = image_size
-        self.layer = 0
+        self.state = state  # the tensors of the network
+        self.image_size = image_size  # (height, width) in pixels
+        self.layer = 0  # index of the layer that is being translated, for the names of values
         self.nodes: list[onnx.NodeProto] = []
         self.initializers: list[TensorProto] = []
 
@@ -72,14 +66,7 @@ class GraphBuilder:
 
 @dataclass(frozen=True)
 class Layer:
-    """Surroundings of a section in the graph.
-
-    Attributes:
-        index: the layer.
-        inputs: names of the values it reads.
-        read: their shapes.
-        shape: the shape of its output.
-    """
+    """A layer in the graph: its index, the names and shapes of the values it reads, its output's shape."""
 
     index: int
     inputs: list[str]

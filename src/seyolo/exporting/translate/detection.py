@@ -31,13 +31,13 @@ def _detection(graph: GraphBuilder, section: Detection, layer: Layer) -> str:
     offsets, sizes = graph.slice(rows, 0, 2, 2), graph.slice(rows, 2, 4, 2)
     scores = graph.slice(rows, 4, 5 + section.classes, 2)
     if isinstance(section, Yolo) and section.new_coords:
-        factors = graph.node("Mul", [sizes, sizes])
+        factors = graph.node("Mul", [sizes, sizes])  # (2 t_w)²·p_w of Scaled-YOLOv4
         anchors = 4 * anchors
     else:
         offsets, scores = graph.node("Sigmoid", [offsets]), _probabilities(graph, section, scores)
-        factors = graph.node("Exp", [graph.clip(sizes, None, MAX_LOG_SIZE)])
+        factors = graph.node("Exp", [graph.clip(sizes, None, MAX_LOG_SIZE)])  # e^t_w·p_w of YOLOv2
     scale_x_y = section.scale_x_y if isinstance(section, Yolo) else 1.0
-    stretched = graph.node("Mul", [offsets, graph.constant(stride_xy * scale_x_y)])
+    stretched = graph.node("Mul", [offsets, graph.constant(stride_xy * scale_x_y)])  # s·σ(t_x)·stride
     origins = _origins(shape, stride_xy, scale_x_y, len(anchors))
     centres = graph.node("Add", [stretched, graph.constant(origins)])
     scale_wh = np.tile(anchors, (shape.height * shape.width, 1))
@@ -59,7 +59,7 @@ def _origins(
 ) -> NDArray[np.float64]:
     """Returns, per prediction, the centre in input pixels that an offset of 0 gives, (P, 2)."""
     rows, columns = np.mgrid[: shape.height, : shape.width]
-    corners = np.stack([columns.ravel(), rows.ravel()], axis=1) - (scale_x_y - 1) / 2
+    corners = np.stack([columns.ravel(), rows.ravel()], axis=1) - (scale_x_y - 1) / 2  # c_x - (s - 1) / 2
     origins: NDArray[np.float64] = np.repeat(corners * stride_xy, num_anchors, axis=0)
     return origins
 

@@ -6,14 +6,12 @@ what the dense one computes when its removed channels are set to zero behind eve
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from seyolo.checkpoint import Checkpoint
+from seyolo.checkpoint import Checkpoint, State
 from seyolo.darknet.cfg import Network
 from seyolo.darknet.edit import moved_state, remove_blocks
 from seyolo.darknet.graph import IMAGE, inputs
@@ -30,8 +28,7 @@ def cut(dense: Checkpoint, masks: Sequence[BoolArray], blocks_removed: Sequence[
 
     Args:
         dense: the network before the cut.
-        masks: per layer (C,): True for the output channels to keep, consistent over all ties (as `Plan.masks`
-            and `groups.keep_masks` give them).
+        masks: per layer (C,): True for the output channels to keep, consistent over all ties.
         blocks_removed: the shortcuts whose whole residual block is removed.
 
     Raises:
@@ -44,12 +41,10 @@ def cut(dense: Checkpoint, masks: Sequence[BoolArray], blocks_removed: Sequence[
     return replace(dense, network=network, state=state)
 
 
-def slice_network(
-    network: Network, state: Mapping[str, NDArray[Any]], masks: Sequence[BoolArray]
-) -> tuple[Network, dict[str, NDArray[Any]]]:
+def slice_network(network: Network, state: State, masks: Sequence[BoolArray]) -> tuple[Network, State]:
     """Returns the slim network and its tensors, which share no memory with the input; `masks` as in `cut`."""
     layers: list[Section] = []
-    tensors: dict[str, NDArray[Any]] = {}
+    tensors: State = {}
     wiring, shapes = inputs(network), tensors_per_layer(network)
     for index, (section, sources, names) in enumerate(zip(network.layers, wiring, shapes, strict=True)):
         if not masks[index].any():

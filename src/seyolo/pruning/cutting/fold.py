@@ -18,13 +18,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from seyolo.checkpoint import State
 from seyolo.darknet.cfg import Network
 from seyolo.darknet.graph import IMAGE, inputs
 from seyolo.darknet.sections import Activation, WeightsNormalization
 from seyolo.darknet.weights import tensors_per_layer
 from seyolo.pruning.groups.atoms import BoolArray
-from seyolo.pruning.groups.rules import RULES, LayerFunctions, Tensors
-from seyolo.pruning.importance.importance import FloatArray, State
+from seyolo.pruning.groups.rules import RULES
+from seyolo.pruning.groups.rules.base import Layer, Tensors
+from seyolo.pruning.importance.importance import FloatArray
 from seyolo.torchnet.activations import make_activation
 from seyolo.torchnet.layers import shortcut_shares
 
@@ -40,19 +42,19 @@ def constants_of(network: Network, state: State, masks: Sequence[BoolArray]) -> 
         read = [
             np.zeros(network.net.channels) if source == IMAGE else constants[source] for source in sources
         ]
-        functions = LayerFunctions(tensors, activate, _shares)
+        functions = Layer(tensors, activate, _shares)
         constant = RULES[type(section)].constants(section, read, functions)
         constants.append(np.where(masks[index], 0.0, constant))
     return tuple(constants)
 
 
-def fold_constants(network: Network, state: State, masks: Sequence[BoolArray]) -> dict[str, NDArray[Any]]:
+def fold_constants(network: Network, state: State, masks: Sequence[BoolArray]) -> State:
     """Returns the dense tensors, with running means and biases that add the removed channels' constants.
 
     Tensors that do not change are passed on, not copied.
     """
     constants = constants_of(network, state, masks)
-    result = dict(state)
+    result: State = dict(state)
     layers = zip(network.layers, inputs(network), _tensors_of(network, state), strict=True)
     for index, (section, sources, tensors) in enumerate(layers):
         if sources[0] != IMAGE and constants[sources[0]].any():

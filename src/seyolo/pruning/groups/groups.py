@@ -81,12 +81,7 @@ class Groups:
 
 
 def keep_masks(groups: Groups, kept: Sequence[IntArray]) -> tuple[BoolArray, ...]:
-    """Returns per layer (C,): True for the output channels to keep.
-
-    Args:
-        groups: the network's groups.
-        kept: per group the indices of the kept slots in [0, num_channels).
-    """
+    """Returns per layer (C,): True for the output channels to keep; `kept` are indices of slots per group."""
     keeps = np.zeros(groups.num_slots, dtype=bool)
     for group, indices in zip(groups.groups, kept, strict=True):
         keeps[group.slots[indices]] = True

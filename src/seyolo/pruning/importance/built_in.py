@@ -24,12 +24,11 @@ from seyolo.errors import UsageError
 from seyolo.options.cut import Importance as Name
 from seyolo.options.cut import Tied
 from seyolo.pruning.importance.importance import (
+    ByGroup,
     ByLayer,
     Importance,
     LayerScores,
     Measure,
-    Random,
-    Uniform,
     norm_scores,
     scale_scores,
     scaled_norm_scores,
@@ -62,8 +61,7 @@ class Material:
     Attributes:
         tied: combines the scores of tied convolutions; by default the way that suits the importance.
         generator: the source of `random`.
-        images: measures `taylor` and `obs`.
-        measured: their scores by layer, where they were measured before.
+        images, measured: for `taylor` and `obs`, to measure them or as they were measured before.
     """
 
     tied: Tied | None = None
@@ -112,7 +110,7 @@ def _obs(material: Material) -> Importance:
 def _random(material: Material) -> Importance:
     if material.generator is None:
         raise UsageError("importance 'random' needs a generator; give generator=numpy.random.default_rng(0)")
-    return Random(material.generator)
+    return ByGroup("random", material.generator.random)
 
 
 IMPORTANCES: Mapping[Name, Callable[[Material], Importance]] = {
@@ -121,7 +119,7 @@ IMPORTANCES: Mapping[Name, Callable[[Material], Importance]] = {
     "group": lambda material: ByLayer("group", scaled_norm_scores, material.tied or "sum"),
     "taylor": _taylor,
     "obs": _obs,
-    "uniform": lambda _: Uniform(),
+    "uniform": lambda _: ByGroup("uniform", np.ones),
     "random": _random,
 }
 """Every name that `--importance` takes; a new one also enters `options.cut.Importance`."""

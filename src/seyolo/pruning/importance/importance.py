@@ -27,7 +27,6 @@ class Importance(Protocol):
 
     Example:
         >>> import numpy as np
-        >>> import seyolo
         >>> class LargestWeight:
         ...     name, per_cost = "largest weight", False
         ...     def scores(self, model, groups):
@@ -53,27 +52,18 @@ class Importance(Protocol):
         """True for changes of one quantity, which a planner divides by the cost of a channel."""
 
     def scores(self, model: DarknetModel, groups: Groups) -> Sequence[FloatArray]:
-        """Returns per group (num_channels,) scores, larger is more important.
+        """Returns per group (num_channels,) scores, larger is more important; weights must stay as they are.
 
         A group with an infinite score keeps all its channels.
-
-        Args:
-            model: the dense model; its weights must stay as they are.
-            groups: the channel groups of its network.
         """
 
 
 @dataclass(frozen=True)
 class ByLayer:
-    """Importance made of the scores of single convolutions.
+    """Importance made of the scores of single convolutions; a group without any is never pruned.
 
-    Where several convolutions are tied, their mean counts by default: with the maximum a trunk that many
-    blocks add to is hardly ever pruned, and the blocks starve.
-
-    Attributes:
-        name, per_cost: as in `Importance`.
-        measure: returns the scores of the convolutions of a model. A group without any is never pruned.
-        tied: combines the scores of tied convolutions; `sum` adds squares and takes the root.
+    `tied` combines the scores of tied convolutions; `sum` adds squares and takes the root. By default their
+    mean counts: with the maximum a trunk that many blocks add to is hardly ever pruned, and blocks starve.
     """
 
     name: str
@@ -100,70 +90,44 @@ def _combined(group: Group, scores: LayerScores, tied: Tied) -> FloatArray:
 
 
 @dataclass(frozen=True)
-class Uniform:
-    """The control that ranks all channels alike."""
+class ByGroup:
+    """A control that ranks the channels of a group by (num_channels,) numbers that know no model."""
 
-    name: str = "uniform"
+    name: str
+    numbers: Callable[[int], FloatArray]
     per_cost: bool = False
 
     def scores(self, model: DarknetModel, groups: Groups) -> list[FloatArray]:
-        """Returns per group (num_channels,) ones."""
-        return [np.ones(group.num_channels) for group in groups.groups]
-
-
-@dataclass(frozen=True)
-class Random:
-    """The control that ranks channels by random numbers of a generator."""
-
-    generator: np.random.Generator
-    name: str = "random"
-    per_cost: bool = False
-
-    def scores(self, model: DarknetModel, groups: Groups) -> list[FloatArray]:
-        """Returns per group (num_channels,) numbers in [0, 1)."""
-        return [self.generator.random(group.num_channels) for group in groups.groups]
-
-
-State = Mapping[str, NDArray[Any]]
+        """Returns per group (num_channels,) scores."""
+        return [self.numbers(group.num_channels) for group in groups.groups]
 
 
 def scale_scores(model: DarknetModel, groups: Groups) -> dict[int, FloatArray]:
     """Returns |γ| of every convolution with batch normalisation (Network Slimming, Liu 2017)."""
-    return {
-        _layer_of(name): np.abs(array).astype(np.float64)
-        for name, array in state_of(model).items()
-        if name.endswith(".bn.weight")
-    }
+    return {layer: np.abs(scale).astype(np.float64) for layer, scale in _tensors(model, "bn.weight").items()}
 
 
 def norm_scores(model: DarknetModel, groups: Groups) -> dict[int, FloatArray]:
     """Returns the L2 norm of the kernel of every output channel."""
-    return _norms(state_of(model))
+    return {
+        layer: np.linalg.norm(kernel.reshape(len(kernel), -1), axis=1).astype(np.float64)
+        for layer, kernel in _tensors(model, "conv.weight").items()
+    }
 
 
 def scaled_norm_scores(model: DarknetModel, groups: Groups) -> dict[int, FloatArray]:
     """Returns the L2 norm of every output channel's kernel times γ/σ of its batch normalisation."""
-    state = state_of(model)
-    norms = _norms(state)
-    for layer, norm in norms.items():
-        scale, variance = (state.get(f"layers.{layer}.bn.{name}") for name in ("weight", "running_var"))
-        if scale is not None and variance is not None:
-            norms[layer] = norm * np.abs(scale) / np.sqrt(np.maximum(variance, 0) + BATCH_NORM_EPSILON)
+    norms, variances = norm_scores(model, groups), _tensors(model, "bn.running_var")
+    for layer, scale in _tensors(model, "bn.weight").items():
+        sigma = np.sqrt(np.maximum(variances[layer], 0) + BATCH_NORM_EPSILON)
+        norms[layer] = norms[layer] * np.abs(scale) / sigma  # |γ| / σ: the kernel with its scale folded in
     return norms
 
 
-def state_of(model: DarknetModel) -> State:
-    """Returns the tensors of a model as arrays that share its memory on a CPU."""
-    return {name: tensor.float().cpu().contiguous().numpy() for name, tensor in model.state_dict().items()}
-
-
-def _norms(state: State) -> dict[int, FloatArray]:
+def _tensors(model: DarknetModel, name: str) -> dict[int, NDArray[Any]]:
+    """Returns one tensor of every layer that has it, float32 on the CPU."""
     return {
-        _layer_of(name): np.linalg.norm(array.reshape(len(array), -1), axis=1).astype(np.float64)
-        for name, array in state.items()
-        if name.endswith(".conv.weight")
+        int(key.split(".")[1]): tensor.float().cpu().contiguous().numpy()
+        for key, tensor in model.state_dict().items()
+        if key.endswith(f".{name}")
     }
-
-
-def _layer_of(name: str) -> int:
-    return int(name.split(".")[1])

@@ -77,10 +77,7 @@ def obs_scores(
 
 
 class _Watched:
-    """Inputs of one convolution over all positions seen, and the response of the outputs to its filters.
-
-    `response` are the summed squares of the outputs' gradient.
-    """
+    """Inputs of one convolution over all positions seen; `response`: summed squares of outputs' gradients."""
 
     def __init__(self, conv: nn.Conv2d) -> None:
         zeros = partial(torch.zeros, dtype=torch.float64, device=conv.weight.device)
@@ -172,8 +169,8 @@ class _Reader:
     """Convolution, or a part of a grouped one, and its inputs.
 
     Attributes:
-        slots: (C,) the slot of every channel it reads.
-        precision: (C, C) inverse covariance of its inputs.
+        slots: the slot of every channel it reads.
+        precision: inverse covariance of its inputs.
         kernel: (C, filters x cells) each filter times its response.
     """
 
@@ -204,8 +201,7 @@ def _readers(model: DarknetModel, groups: Groups, watched: Mapping[int, _Watched
         if conv.groups == conv.in_channels > 1:
             continue
         covariance = seen.covariance().cpu()
-        response = seen.response.sqrt().cpu()
-        kernel = conv.weight.detach().double().cpu() * response[:, None, None, None]
+        kernel = conv.weight.detach().double().cpu() * seen.response.sqrt().cpu()[:, None, None, None]
         width = conv.in_channels // conv.groups
         slots = groups.read_from(wiring[index][0])
         for number, filters in enumerate(kernel.chunk(conv.groups)):

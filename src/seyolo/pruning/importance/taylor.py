@@ -22,20 +22,19 @@ from seyolo.training.loss import DetectionLoss, LossModule
 
 
 def taylor_scores(
-    model: DarknetModel, batches: Iterable[tuple[Tensor, Tensor]], loss: LossWeights | None = None
+    model: DarknetModel, batches: Iterable[tuple[Tensor, Tensor]]
 ) -> dict[int, NDArray[np.float64]]:
     """Returns per convolution (filters,) the root mean square of the expected change of the loss.
 
     Args:
         model: in evaluation mode afterwards; its weights stay as they are.
         batches: images (N, 3, S, S) uint8 RGB and targets (M, 6), as `TrainingLoader` gives them.
-        loss: weights of the terms of the loss.
 
     Raises:
         DataError: there is not a single batch.
     """
     model.eval()
-    module = LossModule(model, DetectionLoss(model.heads, loss or LossWeights()))
+    module = LossModule(model, DetectionLoss(model.heads, LossWeights()))
     device = next(model.parameters()).device
     totals: dict[int, Tensor] = {}
     count = 0

@@ -106,7 +106,7 @@ def _prices(limits: Sequence[Limit], widths: IntArray, steps: Sequence[IntArray]
             narrow = widths.copy()
             narrow[index] = least
             saved = sum((limit.dense - limit.cost(narrow)) / limit.dense for limit in limits)
-            prices[index] = max(saved, LEAST_SAVING) / (width - least)
+            prices[index] = max(saved, LEAST_SAVING) / (width - least)  # saved cost per channel
     return prices
 
 

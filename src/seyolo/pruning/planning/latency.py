@@ -19,7 +19,7 @@ import os
 import platform
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -62,23 +62,19 @@ class Cut:
     ms: float
 
 
-@dataclass
 class LatencyTable:
-    """Measured cuts of a network on one backend, the dense network first, and the model fitted to them."""
+    """Measured cuts of a network on one backend, the dense network first, and the model fitted to them.
 
-    prunable: PrunableNetwork
-    cuts: list[Cut]
-    _features: _Features = field(init=False)
-    _coefficients: FloatArray = field(init=False)
-    _vector: int = field(init=False)
+    The fit minimizes the squares of relative errors, at the vector width that explains the cuts best.
+    """
 
-    def __post_init__(self) -> None:
-        """Fits least squares of the relative error, at the vector width that explains the cuts best."""
-        self._features = _Features(self.prunable)
-        ms = np.array([cut.ms for cut in self.cuts])
+    def __init__(self, prunable: PrunableNetwork, cuts: list[Cut]) -> None:
+        self.prunable, self.cuts = prunable, cuts
+        self._features = _Features(prunable)
+        ms = np.array([cut.ms for cut in cuts])
         best = np.inf
         for vector in VECTOR_WIDTHS:
-            rows = np.array([self._features(np.array(cut.counts), vector) for cut in self.cuts])
+            rows = np.array([self._features(np.array(cut.counts), vector) for cut in cuts])
             # min |(X / t) w - 1|², w >= 0: the relative error of X w against milliseconds t
             coefficients, residual = nnls(rows / ms[:, None], np.ones(len(ms)))
             if residual < best:
@@ -116,13 +112,12 @@ class _Features:
         padded = read * _rounded(written[here], vector) * self._area * alive[here]
         values = written * self._cells * alive
         macs = np.bincount(self._kind, padded * self._cells[here], minlength=self._num_kinds)
-        return np.array(
-            [1.0, alive[here].sum(), alive.sum(), values.sum() / 1e6, padded.sum() / 1e6, *macs / 1e6]
-        )
+        layers = 1.0, alive[here].sum(), alive.sum()
+        return np.array([*layers, values.sum() / 1e6, padded.sum() / 1e6, *macs / 1e6])
 
 
 def _rounded(channels: FloatArray | IntArray, vector: int) -> FloatArray:
-    rounded: FloatArray = np.ceil(np.asarray(channels) / vector) * vector
+    rounded: FloatArray = np.ceil(channels / vector) * vector
     return rounded
 
 

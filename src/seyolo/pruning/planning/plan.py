@@ -66,7 +66,6 @@ class Plan:
         dense_ms: of the dense network, measured side by side with it.
 
     Example:
-        >>> import seyolo
         >>> model = seyolo.load("yolov3-tiny@0.25", num_classes=1)
         >>> slim, plan = seyolo.prune(model, budget="macs=50%")
         >>> plan.macs <= 0.5 * plan.dense_macs

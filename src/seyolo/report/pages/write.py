@@ -38,6 +38,11 @@ def write_report(folders: Sequence[Path], out: Path | None = None) -> Path:
     Raises:
         UsageError: no folder, or one without a finished run.
         TrainingError: a file of a run is damaged.
+
+    Example:
+        >>> from pathlib import Path
+        >>> seyolo.api.write_report([Path("runs/train/train")]).name
+        'report.html'
     """
     if not folders:
         raise UsageError("a report needs at least one run: seyolo report FOLDER...")

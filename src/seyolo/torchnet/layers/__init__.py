@@ -17,8 +17,7 @@ from seyolo.darknet.sections import Region, Section, Yolo
 from seyolo.torchnet.head import RegionHead, YoloHead
 from seyolo.torchnet.layers import attention, convolution, joining, pooling, resampling, simple
 from seyolo.torchnet.layers.attention import CbamLayer
-from seyolo.torchnet.layers.base import LayerTable, make_convolution
-from seyolo.torchnet.layers.convolution import BATCH_NORM_EPSILON, ConvolutionLayer, make_batch_norm
+from seyolo.torchnet.layers.convolution import BATCH_NORM_EPSILON, ConvolutionLayer, LayerTable
 from seyolo.torchnet.layers.joining import shortcut_shares
 
 LAYERS: LayerTable = {
@@ -33,23 +32,9 @@ LAYERS: LayerTable = {
 }
 """How to make the module of each section."""
 
-__all__ = [
-    "BATCH_NORM_EPSILON",
-    "LAYERS",
-    "CbamLayer",
-    "ConvolutionLayer",
-    "make_batch_norm",
-    "make_convolution",
-    "make_layer",
-    "shortcut_shares",
-]
+__all__ = ["BATCH_NORM_EPSILON", "LAYERS", "CbamLayer", "ConvolutionLayer", "make_layer", "shortcut_shares"]
 
 
 def make_layer(section: Section, in_channels: Sequence[int]) -> nn.Module:
-    """Returns the module of a section.
-
-    Args:
-        section: the section.
-        in_channels: channels of the layers it reads, in the order of `darknet.graph.inputs`.
-    """
+    """Returns the module of a section; `in_channels` are those of the layers it reads, in that order."""
     return LAYERS[type(section)](section, in_channels)

@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from seyolo.darknet.sections import Cbam, Sam, ScaleChannels
 from seyolo.torchnet.activations import make_activation
-from seyolo.torchnet.layers.base import Features, LayerTable, make_convolution
+from seyolo.torchnet.layers.convolution import Features, LayerTable, make_convolution
 
 
 class MultiplyLayer(nn.Module):
@@ -26,8 +26,6 @@ class MultiplyLayer(nn.Module):
 class CbamLayer(nn.Module):
     """`[cbam]`: channel, then spatial attention (Woo et al., ECCV 2018).
 
-    Channel gate: sigmoid of the sum of one shared MLP on the average and on the maximum of each channel.
-    Spatial gate: sigmoid of a convolution over the mean and the maximum of the channels of the gated map.
     `join=scale` gives x·gates, `join=add` x + x·gates ("information reconstruction").
     """
 
@@ -45,6 +43,7 @@ class CbamLayer(nn.Module):
         return x + gated if self.adds else gated
 
     def _channel_gate(self, x: Features) -> Float[Tensor, "N C 1 1"]:
+        # Equation 2: σ(MLP(average) + MLP(maximum)) over the pixels of each channel, with one shared MLP.
         mean, maximum = x.mean((2, 3), keepdim=True), x.amax((2, 3), keepdim=True)
         return torch.sigmoid(self._shared_mlp(mean) + self._shared_mlp(maximum))
 
@@ -52,6 +51,7 @@ class CbamLayer(nn.Module):
         return self.excite(functional.relu(self.squeeze(pooled)))  # type: ignore[no-any-return]
 
     def _spatial_gate(self, x: Features) -> Float[Tensor, "N 1 H W"]:
+        # Equation 3: σ(conv([average; maximum])) over the channels of each pixel.
         maximum = x.amax(1, keepdim=True)
         if self.floor:
             maximum = maximum.clamp(min=0)

@@ -1,15 +1,23 @@
-"""Torch layer of `[convolutional]`."""
+"""Torch layer of `[convolutional]`, and what all layers share: their types and their convolutions.
+
+Shape letters: N images, C channels, H and W cells.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import nn
+from jaxtyping import Float
+from torch import Tensor, nn
 
-from seyolo.darknet.sections import Convolutional
+from seyolo.darknet.sections import Convolutional, Section
 from seyolo.torchnet.activations import make_activation
-from seyolo.torchnet.layers.base import Features, LayerTable, make_convolution
+
+Features = Float[Tensor, "N C H W"]
+LayerTable = Mapping[type[Section], Callable[[Any, Sequence[int]], nn.Module]]
+"""Section type -> function that makes its module from the section and the channels of the layers it reads."""
 
 BATCH_NORM_EPSILON = 1e-6
 """Inside the root. OpenCV's value: on real networks it agrees with OpenCV's reader to 4e-6."""
@@ -22,6 +30,14 @@ NARROW_CHANNELS = range(5, 16)
 On a CPU torch walks channels-last memory in vectors of 16 channels and falls back to single numbers below
 that: with 8 channels it takes five times as long as on planes, and still twice as long with the copies.
 """
+
+
+def make_convolution(in_channels: int, out_channels: int, kernel: int, **options: object) -> nn.Conv2d:
+    """Returns a convolution whose tensors are allocated but not filled."""
+    # torch would fill the kernels with random numbers, half a second for a YOLOv3, only to be overwritten.
+    make = nn.utils.skip_init
+    layer: nn.Conv2d = make(nn.Conv2d, in_channels, out_channels, kernel, **options)  # type: ignore[no-untyped-call]
+    return layer
 
 
 def make_batch_norm(channels: int) -> nn.BatchNorm2d:
@@ -41,12 +57,10 @@ class FromPlanes(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Features) -> Features:
-        del ctx
         return x.contiguous(memory_format=torch.channels_last)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Features) -> Features:
-        del ctx
         return gradients[0].contiguous()
 
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
 
 from seyolo.darknet.sections import Route, Shortcut, WeightsNormalization
 from seyolo.torchnet.activations import make_activation
-from seyolo.torchnet.layers.base import Features, LayerTable
+from seyolo.torchnet.layers.convolution import Features, LayerTable
 
 SHORTCUT_EPSILON = 1e-4
 """Added to the sum of a shortcut's weights before it divides them, as Darknet does."""
@@ -92,9 +90,11 @@ def _add_shared_channels(front: Features, other: Features) -> Features:
     return torch.cat([front[:, :other_width] + other, front[:, other_width:]], dim=1)
 
 
-def _make_shortcut(section: Shortcut, widths: Sequence[int]) -> ShortcutLayer:
-    is_plain = section.weights_type == "none"
-    return ShortcutLayer(section) if is_plain else WeightedShortcutLayer(section, widths[0])
-
-
-LAYERS: LayerTable = {Route: lambda section, _: RouteLayer(section), Shortcut: _make_shortcut}
+LAYERS: LayerTable = {
+    Route: lambda section, _: RouteLayer(section),
+    Shortcut: lambda section, widths: (
+        ShortcutLayer(section)
+        if section.weights_type == "none"
+        else WeightedShortcutLayer(section, widths[0])
+    ),
+}

@@ -7,17 +7,21 @@ from torch import nn
 from torch.nn import functional
 
 from seyolo.darknet.sections import AvgPool, LocalAvgPool, MaxPool
-from seyolo.torchnet.layers.base import Features, LayerTable
+from seyolo.torchnet.layers.convolution import Features, LayerTable
 
 
-class MaxPoolLayer(nn.Module):
-    """`[maxpool]`: pads `padding_px` in all, the smaller half on the left and top, with -inf."""
+class _PoolLayer(nn.Module):
+    """A sliding window; pads `padding` pixels in all, the smaller half on the left and top."""
 
-    def __init__(self, section: MaxPool) -> None:
+    def __init__(self, section: MaxPool | LocalAvgPool) -> None:
         super().__init__()
         self.kernel = section.kernel_px
         self.strides = section.strides
         self.padding = section.padding_px
+
+
+class MaxPoolLayer(_PoolLayer):
+    """`[maxpool]`: the largest number in a window, padded with -inf."""
 
     def forward(self, x: Features) -> Features:
         top, bottom = self._padding(x.shape[2], self.strides[0])
@@ -35,12 +39,10 @@ class MaxPoolLayer(nn.Module):
         before = self.padding // 2
         num_windows = (side + self.padding - self.kernel) // stride + 1
         reached = (num_windows - 1) * stride + self.kernel - before - side
-        if 0 <= reached <= before and self._windows(side + 2 * before, stride) == num_windows:
+        num_symmetric = (side + 2 * before - self.kernel) // stride + 1
+        if 0 <= reached <= before and num_symmetric == num_windows:
             return before, before
         return before, max(0, reached)
-
-    def _windows(self, padded_side: int, stride: int) -> int:
-        return (padded_side - self.kernel) // stride + 1
 
 
 class MaxOverChannelsLayer(nn.Module):
@@ -54,14 +56,8 @@ class MaxOverChannelsLayer(nn.Module):
         return torch.unflatten(x, 1, (-1, self.out_channels)).amax(1)
 
 
-class LocalAvgPoolLayer(nn.Module):
+class LocalAvgPoolLayer(_PoolLayer):
     """`[local_avgpool]`: the mean over the part of the window that lies inside."""
-
-    def __init__(self, section: LocalAvgPool) -> None:
-        super().__init__()
-        self.kernel = section.kernel_px
-        self.strides = section.strides
-        self.padding = section.padding_px
 
     def forward(self, x: Features) -> Features:
         before = self.padding // 2

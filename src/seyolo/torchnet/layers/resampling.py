@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn import functional
 
 from seyolo.darknet.sections import Reorg, Reorg3d, Upsample
-from seyolo.torchnet.layers.base import Features, LayerTable
+from seyolo.torchnet.layers.convolution import Features, LayerTable
 
 
 class UpsampleLayer(nn.Module):

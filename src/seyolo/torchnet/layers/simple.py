@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from seyolo.darknet.sections import Dropout, Implicit
-from seyolo.torchnet.layers.base import Features, LayerTable
+from seyolo.torchnet.layers.convolution import Features, LayerTable
 
 
 class ImplicitLayer(nn.Module):

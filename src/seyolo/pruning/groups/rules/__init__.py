@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from seyolo.pruning.groups.rules import attention, convolution, joining, pooling, resampling, simple
-from seyolo.pruning.groups.rules.base import FloatArray, LayerFunctions, RuleTable, Tensors
+from seyolo.pruning.groups.rules.base import Rules
 
-RULES: RuleTable = {
+RULES: Rules = {
     **convolution.RULES,
     **pooling.RULES,
     **resampling.RULES,
@@ -14,5 +14,3 @@ RULES: RuleTable = {
     **simple.RULES,
 }
 """The rule of each section."""
-
-__all__ = ["RULES", "FloatArray", "LayerFunctions", "RuleTable", "Tensors"]

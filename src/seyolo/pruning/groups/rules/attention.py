@@ -12,15 +12,7 @@ import numpy as np
 
 from seyolo.darknet.sections import Cbam, Sam, ScaleChannels
 from seyolo.pruning.groups.atoms import BoolArray, IntArray, Walk
-from seyolo.pruning.groups.rules.base import (
-    ChannelRule,
-    FloatArray,
-    LayerFunctions,
-    RuleTable,
-    Tensors,
-    response,
-    shifted,
-)
+from seyolo.pruning.groups.rules.base import ChannelRule, FloatArray, Layer, Rules, Tensors, response, shifted
 
 
 class ProductRule(ChannelRule[ScaleChannels | Sam]):
@@ -34,9 +26,7 @@ class ProductRule(ChannelRule[ScaleChannels | Sam]):
             walk.tie(factors, features)
         return features
 
-    def constants(
-        self, section: ScaleChannels | Sam, read: Sequence[FloatArray], layer: LayerFunctions
-    ) -> FloatArray:
+    def constants(self, section: ScaleChannels | Sam, read: Sequence[FloatArray], layer: Layer) -> FloatArray:
         return np.zeros_like(read[1])
 
 
@@ -46,7 +36,7 @@ class CbamRule(ChannelRule[Cbam]):
     def atoms(self, walk: Walk, section: Cbam, read: Sequence[IntArray]) -> IntArray:
         return read[0]
 
-    def constants(self, section: Cbam, read: Sequence[FloatArray], layer: LayerFunctions) -> FloatArray:
+    def constants(self, section: Cbam, read: Sequence[FloatArray], layer: Layer) -> FloatArray:
         return np.zeros_like(read[0])
 
     def slim(self, section: Cbam, tensors: Tensors, read: BoolArray, kept: BoolArray) -> tuple[Cbam, Tensors]:
@@ -72,4 +62,4 @@ class CbamRule(ChannelRule[Cbam]):
         return {"squeeze.bias": shifted(tensors["squeeze.bias"], added)}
 
 
-RULES: RuleTable = {ScaleChannels: ProductRule(), Sam: ProductRule(), Cbam: CbamRule()}
+RULES: Rules = {ScaleChannels: ProductRule(), Sam: ProductRule(), Cbam: CbamRule()}

@@ -24,7 +24,7 @@ S = TypeVar("S", bound=Section)
 
 
 @dataclass(frozen=True)
-class LayerFunctions:
+class Layer:
     """Tensors of a layer, and the functions its forward pass uses.
 
     Attributes:
@@ -46,7 +46,7 @@ class ChannelRule(ABC, Generic[S]):
         """Returns the atoms of the output; notes on the walk which atoms are tied, split or fixed."""
 
     @abstractmethod
-    def constants(self, section: S, read: Sequence[FloatArray], layer: LayerFunctions) -> FloatArray:
+    def constants(self, section: S, read: Sequence[FloatArray], layer: Layer) -> FloatArray:
         """Returns the constant that each output channel has where its batch normalisation scale is zero.
 
         `read` are the constants of the removed channels it reads, 0 for kept ones. An output that depends
@@ -71,11 +71,11 @@ class Passing(ChannelRule[S]):
     def atoms(self, walk: Walk, section: S, read: Sequence[IntArray]) -> IntArray:
         return read[0]
 
-    def constants(self, section: S, read: Sequence[FloatArray], layer: LayerFunctions) -> FloatArray:
+    def constants(self, section: S, read: Sequence[FloatArray], layer: Layer) -> FloatArray:
         return read[0]
 
 
-RuleTable = Mapping[type[Section], ChannelRule[Any]]
+Rules = Mapping[type[Section], ChannelRule[Any]]
 
 
 def response(kernel: NDArray[Any], constant: FloatArray, groups: int = 1) -> FloatArray:

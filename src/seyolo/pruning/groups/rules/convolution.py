@@ -9,15 +9,7 @@ import numpy as np
 
 from seyolo.darknet.sections import Convolutional
 from seyolo.pruning.groups.atoms import BoolArray, IntArray, Walk
-from seyolo.pruning.groups.rules.base import (
-    ChannelRule,
-    FloatArray,
-    LayerFunctions,
-    RuleTable,
-    Tensors,
-    response,
-    shifted,
-)
+from seyolo.pruning.groups.rules.base import ChannelRule, FloatArray, Layer, Rules, Tensors, response, shifted
 
 
 class ConvolutionRule(ChannelRule[Convolutional]):
@@ -32,12 +24,10 @@ class ConvolutionRule(ChannelRule[Convolutional]):
             walk.split(made, section.groups)
         return made
 
-    def constants(
-        self, section: Convolutional, read: Sequence[FloatArray], layer: LayerFunctions
-    ) -> FloatArray:
+    def constants(self, section: Convolutional, read: Sequence[FloatArray], layer: Layer) -> FloatArray:
         if not section.batch_normalize:
             return np.zeros(section.filters)  # no scale that could be zero: it depends on the image
-        return layer.activate(section.activation, layer.tensors["bn.bias"].astype(np.float64))
+        return layer.activate(section.activation, layer.tensors["bn.bias"].astype(np.float64))  # act(β)
 
     def slim(
         self, section: Convolutional, tensors: Tensors, read: BoolArray, kept: BoolArray
@@ -59,10 +49,11 @@ class ConvolutionRule(ChannelRule[Convolutional]):
     def absorb(self, section: Convolutional, tensors: Tensors, constant: FloatArray) -> Tensors:
         if section.is_depthwise(len(constant)):
             return {}  # its own channels are removed with those it reads
-        added = response(tensors["conv.weight"], constant, section.groups)
+        added = response(tensors["conv.weight"], constant, section.groups)  # W c
         if section.batch_normalize:
+            # W x + W c - μ = W x - (μ - W c)
             return {"bn.running_mean": shifted(tensors["bn.running_mean"], -added)}
         return {"conv.bias": shifted(tensors["conv.bias"], added)}
 
 
-RULES: RuleTable = {Convolutional: ConvolutionRule()}
+RULES: Rules = {Convolutional: ConvolutionRule()}

@@ -8,7 +8,7 @@ import numpy as np
 
 from seyolo.darknet.sections import Route, Shortcut
 from seyolo.pruning.groups.atoms import BoolArray, IntArray, Walk
-from seyolo.pruning.groups.rules.base import ChannelRule, FloatArray, LayerFunctions, RuleTable, Tensors
+from seyolo.pruning.groups.rules.base import ChannelRule, FloatArray, Layer, Rules, Tensors
 
 
 class RouteRule(ChannelRule[Route]):
@@ -20,7 +20,7 @@ class RouteRule(ChannelRule[Route]):
                 walk.split(vector, section.groups)
         return np.concatenate([np.split(vector, section.groups)[section.group_id] for vector in read])
 
-    def constants(self, section: Route, read: Sequence[FloatArray], layer: LayerFunctions) -> FloatArray:
+    def constants(self, section: Route, read: Sequence[FloatArray], layer: Layer) -> FloatArray:
         return np.concatenate([np.split(vector, section.groups)[section.group_id] for vector in read])
 
 
@@ -34,14 +34,14 @@ class ShortcutRule(ChannelRule[Shortcut]):
             walk.mark_shortcut(read[0], other)
         return read[0]
 
-    def constants(self, section: Shortcut, read: Sequence[FloatArray], layer: LayerFunctions) -> FloatArray:
+    def constants(self, section: Shortcut, read: Sequence[FloatArray], layer: Layer) -> FloatArray:
         shares: FloatArray = np.ones((len(read), 1))
         if section.weights_type != "none":
             shares = layer.shares(layer.tensors["weights"], section.weights_normalization)
         total = np.zeros_like(read[0])
         for vector, share in zip(read, shares.reshape(len(read), -1), strict=True):
             width = min(len(total), len(vector))
-            total[:width] += vector[:width] * share[:width]
+            total[:width] += vector[:width] * share[:width]  # Σ w_i x_i
         return layer.activate(section.activation, total)
 
     def slim(
@@ -52,4 +52,4 @@ class ShortcutRule(ChannelRule[Shortcut]):
         return section, {"weights": tensors["weights"][:, read]}
 
 
-RULES: RuleTable = {Route: RouteRule(), Shortcut: ShortcutRule()}
+RULES: Rules = {Route: RouteRule(), Shortcut: ShortcutRule()}

@@ -8,7 +8,7 @@ import numpy as np
 
 from seyolo.darknet.sections import AvgPool, LocalAvgPool, MaxPool
 from seyolo.pruning.groups.atoms import IntArray, Walk
-from seyolo.pruning.groups.rules.base import FloatArray, LayerFunctions, Passing, RuleTable
+from seyolo.pruning.groups.rules.base import FloatArray, Layer, Passing, Rules
 
 
 class MaxPoolRule(Passing[MaxPool]):
@@ -20,12 +20,8 @@ class MaxPoolRule(Passing[MaxPool]):
         walk.fix(read[0])
         return read[0][: section.out_channels]
 
-    def constants(self, section: MaxPool, read: Sequence[FloatArray], layer: LayerFunctions) -> FloatArray:
+    def constants(self, section: MaxPool, read: Sequence[FloatArray], layer: Layer) -> FloatArray:
         return np.zeros(section.out_channels) if section.maxpool_depth else read[0]
 
 
-RULES: RuleTable = {
-    MaxPool: MaxPoolRule(),
-    LocalAvgPool: Passing[LocalAvgPool](),
-    AvgPool: Passing[AvgPool](),
-}
+RULES: Rules = {MaxPool: MaxPoolRule(), LocalAvgPool: Passing[LocalAvgPool](), AvgPool: Passing[AvgPool]()}

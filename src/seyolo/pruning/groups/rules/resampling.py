@@ -8,13 +8,13 @@ import numpy as np
 
 from seyolo.darknet.sections import Reorg, Reorg3d, Upsample
 from seyolo.pruning.groups.atoms import IntArray, Walk
-from seyolo.pruning.groups.rules.base import ChannelRule, FloatArray, LayerFunctions, Passing, RuleTable
+from seyolo.pruning.groups.rules.base import ChannelRule, FloatArray, Layer, Passing, Rules
 
 
 class UpsampleRule(Passing[Upsample]):
     """Channels pass one by one, times `scale`."""
 
-    def constants(self, section: Upsample, read: Sequence[FloatArray], layer: LayerFunctions) -> FloatArray:
+    def constants(self, section: Upsample, read: Sequence[FloatArray], layer: Layer) -> FloatArray:
         return read[0] * section.scale
 
 
@@ -24,9 +24,7 @@ class Reorg3dRule(ChannelRule[Reorg | Reorg3d]):
     def atoms(self, walk: Walk, section: Reorg | Reorg3d, read: Sequence[IntArray]) -> IntArray:
         return np.tile(read[0], section.stride**2)
 
-    def constants(
-        self, section: Reorg | Reorg3d, read: Sequence[FloatArray], layer: LayerFunctions
-    ) -> FloatArray:
+    def constants(self, section: Reorg | Reorg3d, read: Sequence[FloatArray], layer: Layer) -> FloatArray:
         return np.tile(read[0], section.stride**2)
 
 
@@ -40,4 +38,4 @@ class ReorgRule(Reorg3dRule):
         return super().atoms(walk, section, read)
 
 
-RULES: RuleTable = {Upsample: UpsampleRule(), Reorg: ReorgRule(), Reorg3d: Reorg3dRule()}
+RULES: Rules = {Upsample: UpsampleRule(), Reorg: ReorgRule(), Reorg3d: Reorg3dRule()}

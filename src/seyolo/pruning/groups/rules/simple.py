@@ -9,14 +9,7 @@ import numpy as np
 
 from seyolo.darknet.sections import Detection, Dropout, Implicit, Region, Yolo
 from seyolo.pruning.groups.atoms import BoolArray, IntArray, Walk
-from seyolo.pruning.groups.rules.base import (
-    ChannelRule,
-    FloatArray,
-    LayerFunctions,
-    Passing,
-    RuleTable,
-    Tensors,
-)
+from seyolo.pruning.groups.rules.base import ChannelRule, FloatArray, Layer, Passing, Rules, Tensors
 
 
 class ImplicitRule(ChannelRule[Implicit]):
@@ -25,7 +18,7 @@ class ImplicitRule(ChannelRule[Implicit]):
     def atoms(self, walk: Walk, section: Implicit, read: Sequence[IntArray]) -> IntArray:
         return walk.make(section.filters)
 
-    def constants(self, section: Implicit, read: Sequence[FloatArray], layer: LayerFunctions) -> FloatArray:
+    def constants(self, section: Implicit, read: Sequence[FloatArray], layer: Layer) -> FloatArray:
         return np.zeros(section.filters)
 
     def slim(
@@ -41,11 +34,11 @@ class DetectionRule(ChannelRule[Detection]):
         walk.fix(read[0])
         return read[0]
 
-    def constants(self, section: Detection, read: Sequence[FloatArray], layer: LayerFunctions) -> FloatArray:
+    def constants(self, section: Detection, read: Sequence[FloatArray], layer: Layer) -> FloatArray:
         return np.zeros_like(read[0])
 
 
-RULES: RuleTable = {
+RULES: Rules = {
     Dropout: Passing[Dropout](),
     Implicit: ImplicitRule(),
     Yolo: DetectionRule(),

@@ -1,16 +1,20 @@
-"""Least-squares reconstruction: kept channels make up for removed ones.
+"""Repair of a pruned network: least-squares reconstruction of its kernels, recalibration of its statistics.
 
-Dense and pruned network run on the same calibration images, layer by layer. Each convolution of the pruned
-network gets the kernel that comes nearest to the output of the dense convolution from the pruned input, with
-a ridge that pulls towards the kernel it had (He 2017, channel pruning; here for every convolution in order,
-so that each repairs the errors of the layers in front of it). For the convolutions that detect, positions are
-weighted by the objectness of the dense network: nearly all positions are background, and equal weights would
-fit them at the expense of objects.
+Reconstruction lets kept channels make up for removed ones. Dense and pruned network run on the same
+calibration images, layer by layer. Each convolution of the pruned network gets the kernel that comes nearest
+to the output of the dense convolution from the pruned input, with a ridge that pulls towards the kernel it
+had (He 2017, channel pruning; here for every convolution in order, so that each repairs the errors of the
+layers in front of it). For the convolutions that detect, positions are weighted by the objectness of the
+dense network: nearly all positions are background, and equal weights would fit them instead of objects.
+
+Recalibration measures the batch-normalisation statistics again (Li 2020).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from itertools import chain
 
 import torch
 from jaxtyping import Float
@@ -61,7 +65,8 @@ def reconstruct(
     dense.eval()
     slim.eval()
     seen, ours = _Walk(dense, images), _Walk(slim, images)
-    heads = _heads(dense)
+    readers = zip(seen.wiring, dense.layers, strict=True)
+    heads = {sources[0]: layer for sources, layer in readers if isinstance(layer, YoloHead)}
     for index, new in enumerate(layer_map):
         if new is not None:
             layer, target = slim.layers[new], dense.layers[index]
@@ -96,14 +101,6 @@ class _Walk:
         for source in {*self.wiring[index], index}:
             if self.last_use.get(source, -1) <= index:
                 self.outputs.pop(source, None)
-
-
-def _heads(model: DarknetModel) -> dict[int, YoloHead]:
-    """Returns the detection layer behind each convolution that detects."""
-    wiring = inputs(model.network)
-    return {
-        wiring[index][0]: layer for index, layer in enumerate(model.layers) if isinstance(layer, YoloHead)
-    }
 
 
 def _normalisation(layer: ConvolutionLayer, kept: Tensor) -> tuple[Tensor, Tensor] | None:
@@ -173,3 +170,43 @@ def _patches(conv: nn.Conv2d, read: Tensor, rows: Tensor, shape: torch.Size) -> 
         for dx in range(conv.kernel_size[1])
     ]
     return torch.stack(columns, dim=2).flatten(1)
+
+
+@torch.no_grad()
+def recalibrate(model: DarknetModel, batches: Iterable[Float[Tensor, "N 3 H W"]]) -> None:
+    """Replaces every running mean and variance by the average over `batches`, in place.
+
+    Nothing else changes, the model's mode included. A few dozen batches of training images, RGB in [0, 1],
+    are enough (adaptive batch normalisation, Li 2020). Each batch weighs the same.
+
+    Raises:
+        DataError: there is not a single batch; the statistics are then as before.
+    """
+    iterator = iter(batches)
+    first = next(iterator, None)
+    if first is None:
+        raise DataError("recalibration got no images; give training images")
+    device = next(model.parameters()).device
+    with _averaging(model):
+        for batch in chain([first], iterator):
+            model.forward_heads(batch.to(device))
+
+
+@contextmanager
+def _averaging(model: nn.Module) -> Iterator[None]:
+    """Lets batch normalisation average from scratch; all other modules are in evaluation mode."""
+    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
+    modes = [(module, module.training) for module in model.modules()]
+    momenta = [norm.momentum for norm in norms]
+    model.eval()
+    for norm in norms:
+        norm.train()
+        norm.reset_running_stats()
+        norm.momentum = None  # torch takes None as the plain average over all batches
+    try:
+        yield
+    finally:
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
+        for module, training in modes:
+            module.training = training

@@ -1,0 +1,127 @@
+"""Folders of runs that version 0.1.0 wrote: every value is read as it was given."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+import seyolo
+from seyolo.darknet.cfg import parse_cfg
+from seyolo.options.augmentation import Augmentation
+from seyolo.options.cut import CutOptions
+from seyolo.options.slim import SlimOptions
+from seyolo.options.stored import read_slim_options, read_train_options, stored_slim
+from seyolo.options.train import TrainOptions
+from seyolo.options.training import LossWeights
+
+STORED = Path(__file__).parents[1] / "stored"
+
+ANCHORS = "6.1,6.4,8.1,6.9,9.6,10.5,15.9,15.8,23.2,27.5,39.5,35.6"
+GIVEN_TO_SLIM = SlimOptions(
+    data=Path("hands/data.yaml"),
+    model="yolov3-tiny@0.125",
+    weights=Path("teacher/best.safetensors"),
+    attention="se",
+    at=("head",),
+    reduction=8,
+    join="add",
+    budget=("macs=50%", "params=60%"),
+    size=64,
+    epochs=2,
+    branch_epoch=1,
+    sparse_epochs=1,
+    finetune_epochs=1,
+    batch=4,
+    lr=2e-3,
+    seed=7,
+    sparsity="steered",
+    s=0.3,
+    schedule="decay",
+    scales_rate=2.0,
+    rounds=2,
+    cut=CutOptions(
+        multiple=2,
+        least_share=0.1,
+        evenness=0.5,
+        keep=(0,),
+        blocks=False,
+        importance="bn",
+        tied="max",
+        size_hw=(64, 64),
+    ),
+    repair="recalibrate",
+    distill=0.5,
+    loss=LossWeights(box=5.0),
+    augmentation=Augmentation(mosaic=0.5),
+    weight_decay=0.01,
+    plain_share=0.5,
+    evaluations=4,
+    loader_workers=1,
+    multi_scale=True,
+)
+GIVEN_TO_TRAIN = TrainOptions(
+    data=Path("hands/data.yaml"),
+    model="yolov3-tiny@0.125",
+    weights=Path("teacher/best.safetensors"),
+    attention="se",
+    at=("head",),
+    reduction=8,
+    join="add",
+    sparsity="l1",
+    s=0.02,
+    schedule="decay",
+    size=64,
+    epochs=1,
+    batch=4,
+    lr=2e-3,
+    seed=7,
+    multi_scale=True,
+    teacher=Path("teacher/best.safetensors"),
+    distill=0.5,
+)
+GIVEN_TO_USUAL_TRAIN = TrainOptions(
+    data=Path("hands/data.yaml"), model="yolov3-tiny@0.125", size=64, epochs=1, batch=4
+)
+
+
+def test_the_options_of_slim() -> None:
+    options = read_slim_options(STORED / "slim-0.1.0")
+    assert options == GIVEN_TO_SLIM
+    assert stored_slim(options) == json.loads((STORED / "slim-0.1.0/config.json").read_text())
+
+
+def test_blocks_that_may_be_removed(tmp_path: Path) -> None:
+    """Version 0.1.0 keeps `blocks` inside `cut` alone."""
+    values = json.loads((STORED / "slim-0.1.0/config.json").read_text())
+    values["cut"]["blocks"] = True
+    (tmp_path / "config.json").write_text(json.dumps(values))
+    options = read_slim_options(tmp_path)
+    assert (options.blocks, options.cut.blocks) == (True, True)
+    assert stored_slim(options) == values
+
+
+@pytest.mark.parametrize(
+    ("folder", "given"),
+    [("train-0.1.0", GIVEN_TO_TRAIN), ("train-usual-0.1.0", GIVEN_TO_USUAL_TRAIN)],
+)
+def test_the_options_of_train(folder: str, given: TrainOptions) -> None:
+    """Version 0.1.0 writes a strength and a teacher's weight also where neither was given."""
+    assert read_train_options(STORED / folder) == given
+
+
+def test_a_plan_is_kept_and_fits_its_network_today() -> None:
+    text = (STORED / "slim-0.1.0/plan.json").read_text()
+    plan = seyolo.Plan.from_json(text)
+    assert json.loads(plan.to_json()) == json.loads(text)
+    assert (plan.macs, plan.dense_macs, plan.budget) == (1233296, 2466816, "macs=50%,params=60%")
+    assert (plan.input_size, plan.multiple, plan.evenness, plan.importance) == ((64, 64), 2, 0.5, "bn")
+    dense = seyolo.attach(
+        seyolo.load("yolov3-tiny@0.125", num_classes=1), "se", "head", reduction=8, join="add"
+    )
+    # Training fitted the anchors to the data, and the fingerprint covers them.
+    cfg = re.sub("anchors=.*", f"anchors={ANCHORS}\nscale_x_y=2", dense.network.to_cfg())
+    masks = plan.masks(parse_cfg(cfg))
+    assert all(masks[layer].sum() == after for layer, _, after in plan.table())
