@@ -26,7 +26,7 @@ _VP8L_SIGNATURE = 0x2F
 
 def header_size(data: bytes) -> tuple[int, int] | None:
     """Returns (height, width) in pixels from the header of a JPEG or PNG; None when only decoding tells."""
-    return _jpeg_size(data) or _png_size(data)
+    return _jpeg_size(data) or (None if b"eXIf" in data else _png_stored_size(data))  # eXIf may rotate a PNG
 
 
 def num_pixels(data: bytes) -> int | None:
@@ -47,7 +47,10 @@ def is_complete(data: bytes) -> bool:
     if data.startswith(_JPEG_START):
         return any(marker == _JPEG_END_OF_IMAGE for marker, _, _ in _jpeg_segments(data))
     if data.startswith(_PNG_START):
-        return _png_is_complete(data)
+        position = len(_PNG_START)
+        while position + 12 <= len(data) and data[position + 4 : position + 8] != b"IEND":
+            position += 12 + int.from_bytes(data[position : position + 4], "big")
+        return position + 12 <= len(data)
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return len(data) >= 8 + int.from_bytes(data[4:8], "little")
     if data[:2] == b"BM" and len(data) >= 6:
@@ -106,11 +109,6 @@ def _exif_orientation(tiff: bytes) -> int:
     return 1
 
 
-def _png_size(data: bytes) -> tuple[int, int] | None:
-    """Returns the size in IHDR; None where an eXIf chunk may rotate the image."""
-    return None if b"eXIf" in data else _png_stored_size(data)
-
-
 def _png_stored_size(data: bytes) -> tuple[int, int] | None:
     if not data.startswith(_PNG_START) or data[12:16] != b"IHDR" or len(data) < 24:
         return None
@@ -132,12 +130,3 @@ def _webp_stored_size(data: bytes) -> tuple[int, int] | None:
         width, height = (side & 0x3FFF for side in struct.unpack_from("<HH", data, 26))
         return (height, width) if height and width else None
     return None
-
-
-def _png_is_complete(data: bytes) -> bool:
-    position = len(_PNG_START)
-    while position + 12 <= len(data):
-        if data[position + 4 : position + 8] == b"IEND":
-            return True
-        position += 12 + int.from_bytes(data[position : position + 4], "big")
-    return False

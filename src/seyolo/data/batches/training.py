@@ -29,10 +29,8 @@ from seyolo.errors import DataError
 from seyolo.media.ahead import in_background
 from seyolo.options.augmentation import Augmentation
 
-PREFETCH = 4
-"""Number of batches that may be ready or in work, at least one per thread."""
-CACHE_BYTES = 3 << 30
-"""Memory for decoded images, see `ImageCache`."""
+PREFETCH = 4  # number of batches that may be ready or in work, at least one per thread
+CACHE_BYTES = 3 << 30  # memory for decoded images, see `ImageCache`
 SHARED_MEMORY = Path("/dev/shm")
 BATCHES_SHARED = 4
 """Batches in shared memory per process: two ready, one in work, and space for a larger size."""
@@ -56,8 +54,6 @@ class TrainingLoader:
         size_px: side of the square network input. Decoded images are cached at up to 1.5 times this size,
             enough for the zoom.
         batch_size: every batch is full: the last one of an epoch continues with the epoch's first images.
-        augmentation: default recipe of `epoch`.
-        seed: of the order and the augmentation.
         shard: (number, count): part of every batch that is made here. The processes of a training make one
             part each; together the parts are the batches of a single process.
 
@@ -141,7 +137,6 @@ class BatchMaker(TorchDataset["TrainingBatch | DataError"]):
     share: int  # number of images of each batch that are made here
 
     def batch(self, job: BatchJob) -> TrainingBatch:
-        """Makes a batch."""
         images = np.empty((self.share, job.size_px, job.size_px, 3), dtype=np.uint8)
         targets = [
             self._draw(images[row], index, job.recipe, (self.seed, job.epoch, job.start + self.first + row))
@@ -192,8 +187,6 @@ def affordable(processes: int, batch_bytes: int) -> int:
 
 @dataclass(frozen=True, eq=False)
 class BatchJob:
-    """Description of a batch."""
-
     epoch: int
     start: int  # position in the epoch
     recipe: Augmentation
