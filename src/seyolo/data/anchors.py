@@ -36,13 +36,7 @@ class Anchors:
 def dataset_box_sizes(
     samples: Iterable[Sample], size: tuple[int, int], mode: Mode = "letterbox"
 ) -> np.ndarray:
-    """Returns the (width, height) of every box in input pixels, (n, 2) float32.
-
-    Args:
-        samples: labelled images; only the headers of images with boxes are read.
-        size: (height, width) of the network's input.
-        mode: "letterbox" keeps the aspect ratio, "stretch" does not.
-    """
+    """Returns (n, 2) float32, width and height of each box in pixels of an input of `size` (h, w)."""
     parts = [np.empty((0, 2))]
     for sample in samples:
         if len(sample.boxes_cxcywh):
@@ -54,12 +48,7 @@ def dataset_box_sizes(
 
 
 def kmeans_anchors(sizes_wh: np.ndarray, num_anchors: int, generator: np.random.Generator) -> Anchors:
-    """Finds the anchors that overlap the given boxes best.
-
-    Args:
-        sizes_wh: (n, 2) widths and heights above 0.
-        num_anchors: at least 1.
-        generator: draws the starting points; the same seed gives the same anchors.
+    """Finds the anchors that overlap boxes of the given sizes (n, 2) best; the generator draws the starts.
 
     Raises DataError when there are fewer distinct boxes than anchors, UsageError for num_anchors below 1.
     """
@@ -68,13 +57,11 @@ def kmeans_anchors(sizes_wh: np.ndarray, num_anchors: int, generator: np.random.
     sizes_wh = np.asarray(sizes_wh, np.float64).reshape(-1, 2)
     num_distinct = len(np.unique(sizes_wh, axis=0))
     if num_distinct < num_anchors:
-        raise DataError(
-            f"{num_anchors} anchors need as many distinct box sizes, the data has {num_distinct}; "
-            "label more images or ask for fewer anchors"
-        )
+        problem = f"{num_anchors} anchors need as many distinct box sizes, the data has {num_distinct}"
+        raise DataError(f"{problem}; label more images or ask for fewer anchors")
     runs = [_run(sizes_wh, num_anchors, generator) for _ in range(_NUM_RESTARTS)]
     mean_iou, anchors_wh = max(runs, key=lambda run: run[0])
-    order = np.lexsort((anchors_wh[:, 0], anchors_wh.prod(axis=1)))
+    order = np.lexsort((anchors_wh[:, 0], anchors_wh.prod(axis=1)))  # by area, then by width
     return Anchors(anchors_wh[order].astype(np.float32), mean_iou)
 
 
@@ -93,20 +80,16 @@ def _run(sizes_wh: np.ndarray, num_anchors: int, generator: np.random.Generator)
     assigned = np.full(len(sizes_wh), -1)
     for _ in range(_MAX_ITERATIONS):
         iou = iou_of_sizes(sizes_wh, anchors_wh)
-        nearest, overlap = iou.argmax(axis=1), iou.max(axis=1)
+        nearest, overlap = iou.argmax(axis=1), iou.max(axis=1)  # the distance is 1 - IoU
         best = max(best, (float(overlap.mean()), anchors_wh), key=lambda pair: pair[0])
         if np.array_equal(nearest, assigned):
             break
         assigned = nearest
-        anchors_wh = _centres(sizes_wh, nearest, overlap, num_anchors)
+        # A cluster's centre is its median; an empty cluster moves to the box that is covered worst.
+        worst_first = iter(sizes_wh[np.argsort(overlap, kind="stable")])
+        clusters = [sizes_wh[nearest == anchor] for anchor in range(num_anchors)]
+        anchors_wh = np.array([np.median(c, axis=0) if len(c) else next(worst_first) for c in clusters])
     return best
-
-
-def _centres(sizes_wh: np.ndarray, nearest: np.ndarray, overlap: np.ndarray, num_anchors: int) -> np.ndarray:
-    """Returns the median size of each cluster; an empty cluster moves to the box that is covered worst."""
-    worst_first = iter(sizes_wh[np.argsort(overlap, kind="stable")])
-    clusters = [sizes_wh[nearest == anchor] for anchor in range(num_anchors)]
-    return np.array([np.median(c, axis=0) if len(c) else next(worst_first) for c in clusters])
 
 
 def _spread_start(sizes_wh: np.ndarray, num_anchors: int, generator: np.random.Generator) -> np.ndarray:
@@ -114,6 +97,6 @@ def _spread_start(sizes_wh: np.ndarray, num_anchors: int, generator: np.random.G
     chosen = [int(generator.integers(len(sizes_wh)))]
     while len(chosen) < num_anchors:
         distance = 1 - iou_of_sizes(sizes_wh, sizes_wh[chosen]).max(axis=1)
-        distance[distance < 1e-12] = 0
+        distance[distance < 1e-12] = 0  # rounding: a chosen size is not drawn again
         chosen.append(int(generator.choice(len(sizes_wh), p=distance / distance.sum())))
     return sizes_wh[chosen]

@@ -20,7 +20,8 @@ from typing import NamedTuple
 import numpy as np
 
 from seyolo.data.datasets import Dataset
-from seyolo.data.labels import Labels, Problem, without_path
+from seyolo.data.labels import Labels, Problem
+from seyolo.data.text import without_path
 from seyolo.errors import DataError
 from seyolo.media.images import decode_image, image_size
 
@@ -81,7 +82,7 @@ class _Image(NamedTuple):
     size: tuple[int, int]  # (height, width), (0, 0) if it cannot be read
     labels: Labels
     problems: list[Problem]
-    label_problems: list[Problem]
+    label_problems: Sequence[Problem]
 
     @property
     def is_negative(self) -> bool:

@@ -103,23 +103,16 @@ class Dataset:
 
 
 def load_dataset(path: str | Path) -> Dataset:
-    """Loads the description of a data set; `Dataset.split` lists images and reads labels.
-
-    Args:
-        path: a `data.yaml`, a Darknet `.data`, a COCO `.json`, or a VOC folder.
+    """Loads a data set from a `data.yaml`, a Darknet `.data`, a COCO `.json`, or a VOC folder.
 
     Raises DataError when the path is missing, of another kind, or invalid.
     """
     source = Path(path)
-    contents = _format(source).read(source)
-    return Dataset(contents.names, contents.splits, source, contents)
-
-
-def _format(source: Path) -> Format:
     ending, is_folder = source.suffix.lower(), source.is_dir()
     for candidate in FORMATS:
         if (is_folder and not candidate.endings) or (not is_folder and ending in candidate.endings):
-            return candidate
+            contents = candidate.read(source)
+            return Dataset(contents.names, contents.splits, source, contents)
     problem = "not a data set by its name" if source.exists() else "no such file or folder"
     *names, last = (candidate.name for candidate in FORMATS)
     raise DataError(f"{source}: {problem}; give {', '.join(names)} or {last}")

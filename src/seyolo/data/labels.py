@@ -8,24 +8,20 @@ image is read only when a box reaches out, or when boxes are in pixels and the l
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 import numpy as np
 
 from seyolo.errors import DataError
 
-ROUNDING = 1e-6
-"""Error of a box edge written with six decimals, as a fraction of the image."""
+ROUNDING = 1e-6  # error of a box edge written with six decimals, as a fraction of the image
 
-ImageSize = Callable[[], tuple[int, int]]
-"""Returns (height, width) in pixels of the labelled image."""
+ImageSize = Callable[[], tuple[int, int]]  # returns (height, width) in pixels of the labelled image
 
-Row = tuple[int, float, float, float, float]
-"""Class id, cx, cy, w and h as fractions of the image."""
+Row = tuple[int, float, float, float, float]  # class id, cx, cy, w and h as fractions of the image
 
 Entry = TypeVar("Entry")
 
@@ -41,8 +37,7 @@ class Labels:
     num_skipped: int = 0  # boxes left out because the format marks them (crowds, difficult objects)
 
 
-NO_LABELS = Labels(np.empty((0, 4), np.float32), np.empty(0, np.int64))
-"""Labels of an image without objects."""
+NO_LABELS = Labels(np.empty((0, 4), np.float32), np.empty(0, np.int64))  # labels of an image without objects
 
 
 class Problem(NamedTuple):
@@ -59,8 +54,8 @@ class Problem(NamedTuple):
 class Reading(NamedTuple):
     """Content of the labels of an image."""
 
-    labels: Labels  # the usable ones
-    problems: list[Problem]  # of the others
+    labels: Labels = NO_LABELS  # the usable ones
+    problems: Sequence[Problem] = ()  # of the others
     stated_size: tuple[int, int] | None = None  # (height, width) in the label file
 
 
@@ -71,33 +66,12 @@ class EntryProblem(NamedTuple):
     text: str
 
 
-def read_text(path: str | Path) -> str:
-    """Reads a UTF-8 text file, with or without byte order mark; raises DataError for any other file."""
-    try:
-        with open(path, encoding="utf-8-sig") as file:
-            return file.read()
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file") from None
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: not a text file in UTF-8") from error
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
-
-
-def read_lines(path: str | Path) -> dict[int, str]:
-    """Returns the stripped lines of a text file by their numbers from 1, without empty ones."""
-    lines = enumerate(map(str.strip, read_text(path).splitlines()), start=1)
-    return {number: line for number, line in lines if line}
-
-
-def without_path(error: DataError, path: Path) -> str:
-    """Returns the text of an error about a file without the file's path."""
-    return str(error).removeprefix(f"{path}: ")
+Collected = tuple[Labels, list[EntryProblem]]  # usable labels, and problems of the other entries
 
 
 def collect(
     entries: Iterable[tuple[int, Entry]], to_row: Callable[[Entry], Row | None], image_size: ImageSize
-) -> tuple[Labels, list[EntryProblem]]:
+) -> Collected:
     """Returns the usable labels among the numbered entries of one image, and the problems of the others.
 
     Args:
@@ -166,7 +140,7 @@ def _check_sides(width: float, height: float) -> None:
 def _clip(row: Row, image_size: ImageSize) -> tuple[Row, bool]:
     """Returns the row clipped to the image, and whether more than rounding was clipped."""
     class_id, cx, cy, w, h = row
-    left, top, right, bottom = cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2
+    left, top, right, bottom = cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2  # cxcywh to xyxy
     outside_x, outside_y = max(-left, right - 1), max(-top, bottom - 1)
     if outside_x <= 0 and outside_y <= 0:
         return row, False

@@ -18,10 +18,9 @@ from seyolo.files import write_text
 
 @contextmanager
 def output_folder(path: Path) -> Iterator[Path]:
-    """Yields a folder beside `path`, renamed to `path` when the block succeeds, else removed.
+    """Yields a folder beside `path`, renamed to it when the block succeeds, else removed.
 
-    Raises:
-        DataError: `path` is not an empty folder, or the system refuses to read or write a file.
+    Raises DataError when `path` is not an empty folder, or the system refuses to read or write a file.
     """
     path = path.absolute()
     if path.exists() and not (path.is_dir() and not any(path.iterdir())):

@@ -17,14 +17,7 @@ Row = Mapping[str, Any]
 
 
 class Journal:
-    """An append-only file of rows.
-
-    Args:
-        path: of the file, which is created where it is missing.
-
-    Raises:
-        OSError: the file cannot be written; the error names `path`.
-    """
+    """An append-only file of rows, created where it is missing; an OSError names its path."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

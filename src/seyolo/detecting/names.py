@@ -15,8 +15,7 @@ import numpy as np
 from seyolo.errors import UsageError
 from seyolo.media.sources import is_live, kind_of
 
-COLOUR_ENDINGS = {".pbm": ".ppm", ".pgm": ".ppm"}
-"""Formats without colour, and their equivalents with colour."""
+COLOUR_ENDINGS = {".pbm": ".ppm", ".pgm": ".ppm"}  # formats without colour, and their equivalents with colour
 
 
 class NameSet:

@@ -15,8 +15,7 @@ from seyolo.detecting.journal import Row, line_of
 from seyolo.detections import Detections
 from seyolo.files import replacing
 
-Rows = Callable[[], Iterator[Row]]
-"""Returns the rows from the beginning at every call."""
+Rows = Callable[[], Iterator[Row]]  # returns the rows from the beginning at every call
 
 CSV_COLUMNS = (
     "picture", "frame", "time_s", "name", "class_id", "score", "left", "top", "right", "bottom",
@@ -48,7 +47,10 @@ def csv_chunks(rows: Rows) -> Iterator[str]:
     for row in rows():
         for item in row.get("detections", ()):
             about = [row["picture"], row.get("frame", ""), row.get("time_s", "")]
-            yield _csv_line([*about, item["name"], item["class_id"], item["score"], *item["box"]])
+            line = io.StringIO()
+            values = [*about, item["name"], item["class_id"], item["score"], *item["box"]]
+            csv.writer(line, lineterminator="\n").writerow(values)
+            yield line.getvalue()
 
 
 def jsonl_chunks(rows: Rows) -> Iterator[str]:
@@ -83,7 +85,11 @@ def _coco_images(rows: Iterator[Row]) -> Iterator[Row]:
 def _coco_annotations(rows: Iterator[Row]) -> Iterator[Row]:
     annotation_id = 0
     for number, row in _numbered(rows):
-        for item in _detections_of(row).to_coco(number):
+        items = row["detections"]
+        boxes = np.array([item["box"] for item in items], np.float32).reshape(-1, 4)
+        scores = np.array([item["score"] for item in items], np.float32)
+        class_ids = np.array([item["class_id"] for item in items], np.int64)
+        for item in Detections(boxes, scores, class_ids).to_coco(number):
             annotation_id += 1
             _, _, width, height = item["bbox"]
             yield {"id": annotation_id, **item, "area": width * height, "iscrowd": 0}
@@ -92,16 +98,3 @@ def _coco_annotations(rows: Iterator[Row]) -> Iterator[Row]:
 def _numbered(rows: Iterator[Row]) -> Iterator[tuple[int, Row]]:
     """Yields the rows without an error, with the numbers of their images."""
     return enumerate((row for row in rows if "error" not in row), 1)
-
-
-def _detections_of(row: Row) -> Detections:
-    items = row["detections"]
-    boxes = np.array([item["box"] for item in items], np.float32).reshape(-1, 4)
-    scores = np.array([item["score"] for item in items], np.float32)
-    return Detections(boxes, scores, np.array([item["class_id"] for item in items], np.int64))
-
-
-def _csv_line(values: Sequence[object]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerow(values)
-    return text.getvalue()

@@ -20,8 +20,7 @@ import cv2
 Item = TypeVar("Item")
 Value = TypeVar("Value")
 
-DEPTH = 3
-"""Most items that are ready or in work."""
+DEPTH = 3  # most items that are ready or in work
 
 
 def mapped_ahead(

@@ -18,8 +18,7 @@ from jaxtyping import Float, Float32, Int64, UInt8
 from seyolo.errors import UsageError
 from seyolo.letterbox import letterbox
 
-Colour = tuple[int, int, int]
-"""Blue, green, red, 0 to 255."""
+Colour = tuple[int, int, int]  # blue, green, red, 0 to 255
 
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 BLACK: Colour = (0, 0, 0)
@@ -143,7 +142,7 @@ def label_corner(
 def text_colour(background: Colour) -> Colour:
     """Returns black or white, whichever contrasts more with `background` (WCAG 2: at least 4.5 to 1)."""
     channels = np.array(background) / 255
-    linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
-    luminance = float(linear @ [0.0722, 0.7152, 0.2126])
+    linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)  # sRGB
+    luminance = float(linear @ [0.0722, 0.7152, 0.2126])  # relative luminance of B, G, R
     # Contrast is (light + 0.05) / (dark + 0.05); black and white tie at sqrt(1.05 * 0.05) - 0.05.
     return BLACK if luminance > 0.179 else WHITE

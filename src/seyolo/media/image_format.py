@@ -26,7 +26,7 @@ _VP8L_SIGNATURE = 0x2F
 
 def header_size(data: bytes) -> tuple[int, int] | None:
     """Returns (height, width) in pixels from the header of a JPEG or PNG; None when only decoding tells."""
-    return _jpeg_size(data) or _png_size(data)
+    return _jpeg_size(data) or (None if b"eXIf" in data else _png_stored_size(data))  # eXIf may rotate a PNG
 
 
 def num_pixels(data: bytes) -> int | None:
@@ -104,11 +104,6 @@ def _exif_orientation(tiff: bytes) -> int:
         if tag == _EXIF_ORIENTATION:
             return value if 1 <= value <= 8 else 1
     return 1
-
-
-def _png_size(data: bytes) -> tuple[int, int] | None:
-    """Returns the size in IHDR; None where an eXIf chunk may rotate the image."""
-    return None if b"eXIf" in data else _png_stored_size(data)
 
 
 def _png_stored_size(data: bytes) -> tuple[int, int] | None:

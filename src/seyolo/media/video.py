@@ -22,15 +22,12 @@ from seyolo.errors import DataError
 from seyolo.files import replacing
 from seyolo.media.sources import is_live, kind_of
 
-WAIT_MS = 10_000
-"""Timeout of a stream that does not answer."""
+WAIT_MS = 10_000  # timeout of a stream that does not answer
 DEFAULT_FPS = 30.0
 MISSING_SHARE = 0.02
 """Accepted share of missing frames: containers often estimate the number of frames from the duration."""
-FULL_BYTES = 1 << 20
-"""A disk with less free space counts as full."""
-CODEC = "mp4v"
-"""MPEG-4 part 2, which all builds of OpenCV can write."""
+FULL_BYTES = 1 << 20  # a disk with less free space counts as full
+CODEC = "mp4v"  # MPEG-4 part 2, which all builds of OpenCV can write
 
 
 @contextmanager

@@ -12,8 +12,7 @@ from starlette.types import ASGIApp
 from seyolo.errors import UsageError
 
 MOST_PORT = 65_535
-GRACE_S = 5
-"""Seconds for the images in work after Ctrl-C."""
+GRACE_S = 5  # seconds for the images in work after Ctrl-C
 
 
 def listen(host: str, port: int) -> socket.socket:

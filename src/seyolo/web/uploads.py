@@ -28,11 +28,7 @@ from seyolo.options.detect import ServeOptions
 
 @dataclass(frozen=True)
 class Limits:
-    """Limits that keep one request from using the memory or time of all others.
-
-    Raises:
-        UsageError: a limit that lets nothing through.
-    """
+    """Limits that keep one request from using the memory or time of all others."""
 
     max_megabytes: float = 16.0  # largest request body, in millions of bytes
     max_megapixels: float = 50.0  # largest image by its header, in millions of pixels
@@ -51,12 +47,10 @@ class Limits:
 
     @property
     def max_bytes(self) -> int:
-        """The largest request body in bytes."""
         return round(self.max_megabytes * 1e6)
 
     @property
     def max_pixels(self) -> int:
-        """The largest image in pixels."""
         return round(self.max_megapixels * 1e6)
 
 
@@ -78,8 +72,7 @@ def limits_of(options: ServeOptions) -> Limits:
 async def read_upload(request: Request, limits: Limits) -> bytes:
     """Returns the bytes of the image in a request: the whole body, or the only file of a form.
 
-    Raises:
-        HTTPException: 400 no image or other form fields, 408 too slow, 413 too large.
+    Answers 400 for no image or other form fields, 408 for a slow one, 413 for a large one.
     """
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > limits.max_bytes:
@@ -96,11 +89,7 @@ async def read_upload(request: Request, limits: Limits) -> bytes:
 
 
 def decode_upload(data: bytes, limits: Limits) -> UInt8[np.ndarray, "H W 3"]:
-    """Decodes an image as 8-bit BGR.
-
-    Raises:
-        HTTPException: 413 too many pixels, 415 no JPEG, PNG or WebP, 422 a damaged file.
-    """
+    """Decodes as 8-bit BGR; answers 413 for too many pixels, 415 for other formats, 422 for damaged files."""
     pixels = num_pixels(data)
     if pixels is None:
         raise HTTPException(415, "not an accepted image; send a JPEG, PNG or WebP")

@@ -115,11 +115,7 @@ def guillotine(whole: Tile, num_tiles: int, generator: Generator) -> tuple[Tile,
 def compose(
     images: Sequence[Image], layout: Layout, recipe: Augmentation, generator: Generator
 ) -> tuple[UInt8[np.ndarray, "s s 3"], Float32[np.ndarray, "m 5"]]:
-    """Draws one source image into each tile of the layout.
-
-    Returns:
-        The BGR training image, and its targets: class id, centre x, centre y, width, height in pixels.
-    """
+    """Draws a source image into each tile; returns BGR, and rows of class id, cx, cy, w, h in pixels."""
     canvas = np.full((layout.size_px, layout.size_px, 3), PAD_GREY, dtype=np.uint8)
     targets = []
     for image, tile in zip(images, layout.tiles, strict=True):
@@ -137,7 +133,7 @@ def jitter_colour(image: UInt8[np.ndarray, "h w 3"], recipe: Augmentation, gener
     ranges = recipe.hue, recipe.saturation, recipe.value, recipe.gamma
     hue, saturation, value, gamma = generator.uniform(-1, 1, 4) * ranges
     ramp = np.arange(256)
-    bent = 255 * (ramp / 255) ** math.exp(gamma)
+    bent = 255 * (ramp / 255) ** math.exp(gamma)  # gamma correction
     # OpenCV's 8-bit hue counts half degrees; one table look-up per pixel changes all three channels.
     columns = [np.floor(ramp + 180 * hue) % 180, ramp * (1 + saturation), bent * (1 + value)]
     table = np.clip(np.rint(np.stack(columns, axis=-1)), 0, 255).astype(np.uint8)[None]
@@ -149,9 +145,9 @@ def jitter_colour(image: UInt8[np.ndarray, "h w 3"], recipe: Augmentation, gener
 def _draw_map(image: Image, tile: Tile, cover: bool, recipe: Augmentation, generator: Generator) -> AxisMap:
     height, width = image.levels[0].shape[:2]
     fits = tile.width / width, tile.height / height
-    zoom = math.exp(generator.uniform(math.log(recipe.scale_min), math.log(recipe.scale_max)))
+    zoom = math.exp(generator.uniform(math.log(recipe.scale_min), math.log(recipe.scale_max)))  # log-uniform
     scale = (max(fits) if cover else min(fits)) * zoom
-    stretch = (1 + recipe.aspect) ** (generator.uniform(-1, 1) / 2)
+    stretch = (1 + recipe.aspect) ** (generator.uniform(-1, 1) / 2)  # half in x, half in y: keeps the area
     extent_x, extent_y = width * scale * stretch, height * scale / stretch
     is_mirrored = generator.random() < recipe.flip
     wanted = _draw_wanted(image, is_mirrored, recipe, generator)
@@ -203,7 +199,7 @@ def _reached(tile: Tile, axis_map: AxisMap) -> Tile:
 def _sample(image: Image, reached: Tile, axis_map: AxisMap) -> UInt8[np.ndarray, "h w 3"]:
     """Returns the pixels of the rectangle `reached`, sampled from the pyramid level nearest in scale."""
     height, width = image.levels[0].shape[:2]
-    shrink = math.sqrt(height * width / abs(axis_map.scale_x * axis_map.scale_y))
+    shrink = math.sqrt(height * width / abs(axis_map.scale_x * axis_map.scale_y))  # source px per output px
     level = image.levels[min(max(round(math.log2(shrink)), 0), len(image.levels) - 1)]
     scale_x, scale_y = axis_map.scale_x / level.shape[1], axis_map.scale_y / level.shape[0]
     # The map is in continuous positions, OpenCV in pixel centres: half a pixel on either side.
@@ -218,7 +214,7 @@ def _targets(image: Image, tile: Tile, axis_map: AxisMap, recipe: Augmentation) 
     extent = np.array([axis_map.scale_x, axis_map.scale_y])
     centres = image.boxes_cxcywh[:, :2] * extent + (axis_map.shift_x, axis_map.shift_y)
     sides = image.boxes_cxcywh[:, 2:] * np.abs(extent)
-    whole = cxcywh_to_xyxy(np.concatenate([centres, sides], axis=1))
+    whole = cxcywh_to_xyxy(np.concatenate([centres, sides], axis=1))  # before the crop
     visible = np.clip(whole, (tile.left, tile.top) * 2, (tile.right, tile.bottom) * 2)
     is_visible = area_xyxy(visible) >= recipe.min_visible * area_xyxy(whole)
     is_visible &= (visible[:, 2:] - visible[:, :2]).min(axis=1) >= recipe.min_side_px

@@ -44,15 +44,6 @@ class ImageCache:
         if scale < 1:
             pixels = resize(pixels, (max(1, round(height * scale)), max(1, round(width * scale))))
         image = Image(pyramid(pixels), sample.boxes_cxcywh, sample.class_ids)
-        self._store(index, image)
-        return image
-
-    def fill(self) -> None:
-        """Decodes images until the budget is used up or all are cached."""
-        with ThreadPoolExecutor() as pool:
-            list(pool.map(lambda index: self._is_full or self.fetch(index), range(len(self.samples))))
-
-    def _store(self, index: int, image: Image) -> None:
         num_bytes = sum(level.nbytes for level in image.levels)
         with self._lock:
             if num_bytes > self._left_bytes:
@@ -60,3 +51,9 @@ class ImageCache:
             elif index not in self._images:
                 self._images[index] = image
                 self._left_bytes -= num_bytes
+        return image
+
+    def fill(self) -> None:
+        """Decodes images until the budget is used up or all are cached."""
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(lambda index: self._is_full or self.fetch(index), range(len(self.samples))))

@@ -29,10 +29,8 @@ from seyolo.errors import DataError
 from seyolo.media.ahead import in_background
 from seyolo.options.augmentation import Augmentation
 
-PREFETCH = 4
-"""Number of batches that may be ready or in work, at least one per thread."""
-CACHE_BYTES = 3 << 30
-"""Memory for decoded images, see `ImageCache`."""
+PREFETCH = 4  # number of batches that may be ready or in work, at least one per thread
+CACHE_BYTES = 3 << 30  # memory for decoded images, see `ImageCache`
 SHARED_MEMORY = Path("/dev/shm")
 BATCHES_SHARED = 4
 """Batches in shared memory per process: two ready, one in work, and space for a larger size."""
@@ -141,7 +139,6 @@ class BatchMaker(TorchDataset["TrainingBatch | DataError"]):
     share: int  # number of images of each batch that are made here
 
     def batch(self, job: BatchJob) -> TrainingBatch:
-        """Makes a batch."""
         images = np.empty((self.share, job.size_px, job.size_px, 3), dtype=np.uint8)
         targets = [
             self._draw(images[row], index, job.recipe, (self.seed, job.epoch, job.start + self.first + row))
@@ -192,8 +189,6 @@ def affordable(processes: int, batch_bytes: int) -> int:
 
 @dataclass(frozen=True, eq=False)
 class BatchJob:
-    """Description of a batch."""
-
     epoch: int
     start: int  # position in the epoch
     recipe: Augmentation

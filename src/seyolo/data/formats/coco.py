@@ -23,7 +23,8 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeGuard
 
 from seyolo.data.formats.coco_layout import find_splits, image_folders
-from seyolo.data.labels import ImageSize, Problem, Reading, Row, collect, read_text, row_of_pixels, size_of
+from seyolo.data.labels import ImageSize, Problem, Reading, Row, collect, row_of_pixels, size_of
+from seyolo.data.text import read_text
 from seyolo.errors import DataError
 
 _KEYS = ("images", "annotations", "categories")
@@ -206,22 +207,19 @@ def _find_images(images: Mapping[object, _Image], path: Path, split: str) -> dic
 
 
 def _row(annotation: _Annotation, class_ids: Mapping[object, int], size: ImageSize) -> Row | None:
-    left, top, width, height = _numbers(annotation.bbox)
+    bbox = annotation.bbox
+    if not isinstance(bbox, list) or len(bbox) != 4 or not {int, float}.issuperset(map(type, bbox)):
+        raise DataError(f"bbox: expected [x, y, width, height] in pixels, found {bbox!r}")
+    try:
+        left, top, width, height = map(float, bbox)
+    except OverflowError:
+        raise DataError("bbox: holds a number that is too large") from None
     if annotation.is_crowd or (width == 0 <= height) or (height == 0 <= width):
         return None
     class_id = class_ids.get(annotation.category) if _is_int(annotation.category) else None
     if class_id is None:
         raise DataError(f"category_id {annotation.category!r} is none of the categories")
     return row_of_pixels(class_id, (left, top, left + width, top + height), size)
-
-
-def _numbers(bbox: object) -> tuple[float, ...]:
-    if not isinstance(bbox, list) or len(bbox) != 4 or not {int, float}.issuperset(map(type, bbox)):
-        raise DataError(f"bbox: expected [x, y, width, height] in pixels, found {bbox!r}")
-    try:
-        return tuple(map(float, bbox))
-    except OverflowError:
-        raise DataError("bbox: holds a number that is too large") from None
 
 
 def _get(value: Mapping[str, Any], key: str, where: str) -> Any:

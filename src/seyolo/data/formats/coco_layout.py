@@ -20,8 +20,6 @@ _ANYWHERE = re.compile("train|val|test", re.IGNORECASE)
 
 
 class _Named(NamedTuple):
-    """Split in a file name."""
-
     split: str
     word: str  # that names it
     tail: str  # the name from the word on

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from seyolo.data.formats.yolo import YoloFiles
-from seyolo.data.labels import read_lines, read_text
+from seyolo.data.text import read_lines, read_text
 from seyolo.errors import DataError
 
 _SPLITS = {"train": "train", "valid": "val", "test": "test"}
@@ -59,18 +59,14 @@ def _read_values(source: Path) -> dict[str, _Value]:
         if not equals or not value:
             raise DataError(f"{source}:{line}: expected `key = value`, found `{text[:40]}`")
         if key not in _KEYS and key not in _IGNORED_KEYS:
-            raise DataError(f"{source}:{line}: unknown key `{key}`; {_advice(key)}")
+            near = difflib.get_close_matches(key.lower(), (*_KEYS, *_IGNORED_KEYS, "val"), n=1)
+            meant = "valid" if near == ["val"] else "".join(near)
+            advice = f"did you mean `{meant}`?" if near else f"known are {', '.join(_KEYS)}"
+            raise DataError(f"{source}:{line}: unknown key `{key}`; {advice}")
         if key in values:
             raise DataError(f"{source}:{line}: {key} is repeated; remove one of the lines")
         values[key] = _Value(value, f"{source}:{line}: {key}")
     return values
-
-
-def _advice(key: str) -> str:
-    near = difflib.get_close_matches(key.lower(), (*_KEYS, *_IGNORED_KEYS, "val"), n=1)
-    if near:
-        return f"did you mean `{'valid' if near[0] == 'val' else near[0]}`?"
-    return f"known are {', '.join(_KEYS)}"
 
 
 def _existing(value: _Value, source: Path) -> Path:

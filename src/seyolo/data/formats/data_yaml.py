@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from seyolo.data.formats.yolo import YoloFiles
-from seyolo.data.labels import read_text
+from seyolo.data.text import read_text
 from seyolo.errors import DataError
 
 _SPLITS = ("train", "val", "test")

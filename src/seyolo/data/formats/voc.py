@@ -22,19 +22,8 @@ from typing import NamedTuple
 from xml.etree import ElementTree
 
 from seyolo.data.formats.yolo import images_in_folder
-from seyolo.data.labels import (
-    NO_LABELS,
-    ImageSize,
-    Problem,
-    Reading,
-    Row,
-    collect,
-    read_lines,
-    read_text,
-    row_of_pixels,
-    size_of,
-    without_path,
-)
+from seyolo.data.labels import ImageSize, Problem, Reading, Row, collect, row_of_pixels, size_of
+from seyolo.data.text import read_lines, read_text, without_path
 from seyolo.errors import DataError
 from seyolo.media.images import is_image
 
@@ -43,9 +32,7 @@ _CORNERS = ("xmin", "ymin", "xmax", "ymax")
 
 
 class _Object(NamedTuple):
-    """An object; missing values are None."""
-
-    name: str | None
+    name: str | None  # None: missing
     is_difficult: bool
     corners: tuple[str | None, ...]
 
@@ -79,7 +66,7 @@ class VocFolder:
         path = self.root / _ANNOTATIONS / image.relative_to(self.root / _IMAGES).with_suffix(".xml")
         annotation = self._annotations.get(path) or _read_xml(path)
         if annotation.problem is not None:
-            return Reading(NO_LABELS, [annotation.problem])
+            return Reading(problems=[annotation.problem])
         size = size_of(annotation.size, image_size)
         objects = enumerate(annotation.objects, start=1)
         labels, found = collect(objects, lambda entry: _row(entry, self.names, size), size)
@@ -90,7 +77,7 @@ class VocFolder:
         """Lists annotations without image."""
         return [
             Problem(str(path), 0, f"no image of this name in {self.root / _IMAGES}")
-            for path in _xmls(self.root)
+            for path in sorted((self.root / _ANNOTATIONS).rglob("*.xml"))
             if path.relative_to(self.root / _ANNOTATIONS).with_suffix("").as_posix() not in self._images
         ]
 
@@ -122,7 +109,7 @@ def read_voc(root: Path) -> VocFolder:
     listed = next((root / name for name in ("labels.txt", "classes.txt") if (root / name).is_file()), None)
     if listed is not None:
         return VocFolder(root, _read_names(listed), splits)
-    annotations = {path: _read_xml(path) for path in _xmls(root)}
+    annotations = {path: _read_xml(path) for path in sorted((root / _ANNOTATIONS).rglob("*.xml"))}
     objects = [entry for annotation in annotations.values() for entry in annotation.objects]
     names = tuple(sorted({entry.name for entry in objects if entry.name}))
     if not names:
@@ -154,10 +141,6 @@ def _read_names(path: Path) -> tuple[str, ...]:
     if not names or len(set(names)) < len(names):
         raise DataError(f"{path}: expected one class per line, each once; found {', '.join(names) or 'none'}")
     return names
-
-
-def _xmls(root: Path) -> list[Path]:
-    return sorted((root / _ANNOTATIONS).rglob("*.xml"))
 
 
 def _read_xml(path: Path) -> _Annotation:

@@ -14,20 +14,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from seyolo.data.labels import (
-    NO_LABELS,
-    EntryProblem,
-    ImageSize,
-    Labels,
-    Problem,
-    Reading,
-    Row,
-    collect,
-    read_lines,
-    read_text,
-    row_of_fractions,
-    without_path,
-)
+from seyolo.data.labels import Collected, ImageSize, Problem, Reading, Row, collect, row_of_fractions
+from seyolo.data.text import read_lines, read_text, without_path
 from seyolo.errors import DataError
 from seyolo.media.images import is_image
 
@@ -60,7 +48,7 @@ class YoloFiles:
     def read(self, split: str, image: Path, image_size: ImageSize) -> Reading:
         """Reads the label file of an image."""
         path = label_path(image, self.under_images)
-        return Reading(NO_LABELS, []) if path is None else read_labels(path, len(self.names), image_size)
+        return Reading() if path is None else read_labels(path, len(self.names), image_size)
 
     def unmatched_labels(self, images: Iterable[Path]) -> list[Problem]:
         """Lists label files without image in label folders; not where images and labels share a folder."""
@@ -99,12 +87,12 @@ def read_labels(path: Path, num_classes: int, image_size: ImageSize) -> Reading:
     try:
         text = read_text(path)
     except DataError as error:
-        return Reading(NO_LABELS, [Problem(str(path), 0, without_path(error, path))])
+        return Reading(problems=[Problem(str(path), 0, without_path(error, path))])
     labels, problems = parse_labels(text, num_classes, image_size)
     return Reading(labels, [Problem(str(path), line, text) for line, text in problems])
 
 
-def parse_labels(text: str, num_classes: int, image_size: ImageSize) -> tuple[Labels, list[EntryProblem]]:
+def parse_labels(text: str, num_classes: int, image_size: ImageSize) -> Collected:
     """Parses the rows of one image; returns the usable ones and the problems of the others by line."""
     rows = ((line, row.split()) for line, row in enumerate(text.splitlines(), start=1) if row.strip())
     return collect(rows, partial(_parse_row, num_classes=num_classes), image_size)

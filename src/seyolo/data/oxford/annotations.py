@@ -61,7 +61,7 @@ def _hand(cell: object) -> Hand:
     corners_yx = np.array([np.asarray(record[corner], np.float64).reshape(2) for corner in CORNERS])
     if not np.isfinite(corners_yx).all():
         raise ValueError("a corner is not finite")
-    return Hand(corners_yx[:, ::-1], _side(record))
+    return Hand(corners_yx[:, ::-1], _side(record))  # yx to xy
 
 
 def _side(record: np.void) -> str:

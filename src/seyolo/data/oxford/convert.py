@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from itertools import compress
 from pathlib import Path, PurePosixPath
 from typing import Literal, NamedTuple
 
@@ -43,8 +44,7 @@ COLUMNS = (
 """Columns of `oxford_boxes.csv`: folder and file name of the written image, its size, corners in pixels (not
 clipped), area of the quadrilateral, and `left`, `right` or nothing."""
 
-MIN_SIDE_PX = 1.0
-"""A box thinner than this after clipping is dropped."""
+MIN_SIDE_PX = 1.0  # a box thinner than this after clipping is dropped
 
 _SOURCES = {"train": "training", "val": "validation", "test": "test"}
 _OFFICIAL = {"train": "train", "val": "val", "test": "test"}
@@ -85,12 +85,10 @@ class ConversionReport:
         return {"out": str(self.out), "splits": self.rows(), "warnings": list(self.warnings)}
 
 
-class _Annotated(NamedTuple):
-    """Annotations of an image, clipped to it."""
-
-    size: tuple[int, int]  # (height, width)
+class _Converted(NamedTuple):
+    height: int
+    width: int
     hands: list[Hand]
-    boxes_xyxy: np.ndarray  # (n, 4) in pixels
     num_clipped: int
     num_dropped: int
 
@@ -100,12 +98,10 @@ def convert(source: str | Path, out: str | Path, split: SplitMode = "official") 
 
     Args:
         source: the folder `hand_dataset`, a folder that holds it, or an archive of it (.tar.gz, .tar, .zip).
-        out: a folder that does not exist or is empty.
         split: "official" keeps train, val and test; "reference" trains on train and val, and uses test as
             val, too, as the reference system does.
 
-    Raises DataError, with the file, when something is missing or broken, or when `out` is not empty; `out` is
-    not changed then.
+    Raises DataError, and does not change `out`, when something is missing or broken or `out` is not empty.
     """
     source, out = Path(source), Path(out).absolute()
     if split not in _TARGETS:
@@ -160,7 +156,7 @@ def _convert_splits(root: Path, out: Path, split: SplitMode) -> tuple[SplitCount
             taken.add(f"{target}/{stem}")
             found = _convert_image(image, annotation, out, f"{target}/{stem}")
             images.append(found)
-            head = [target, f"{stem}{image.suffix}", found.size[1], found.size[0]]
+            head = [target, f"{stem}{image.suffix}", found.width, found.height]
             for hand in found.hands:
                 rows.append([*head, *hand.corners_xy.ravel().tolist(), hand.area_px2, hand.side])
         counts.append(_count(official, images))
@@ -193,32 +189,28 @@ def _files_by_stem(folder: Path, endings: frozenset[str]) -> dict[str, Path]:
     return found
 
 
-def _convert_image(image: Path, annotation: Path, out: Path, name: str) -> _Annotated:
+def _convert_image(image: Path, annotation: Path, out: Path, name: str) -> _Converted:
     """Copies an image and writes its labels; `name` is `folder/stem`."""
     data = image.read_bytes()
     check_complete(data, image)
-    annotated = _annotated(read_annotation(annotation), encoded_size(data, image))
-    rows = label_rows(annotated.boxes_xyxy, *annotated.size, decimals=6)
+    hands = read_annotation(annotation)
+    height, width = encoded_size(data, image)
+    boxes_xyxy = np.array([hand.box_xyxy() for hand in hands]).reshape(-1, 4)
+    clipped_xyxy = np.clip(boxes_xyxy, 0, [width, height, width, height])
+    kept = ((clipped_xyxy[:, 2:] - clipped_xyxy[:, :2]) >= MIN_SIDE_PX).all(axis=1)
+    num_clipped = int((clipped_xyxy != boxes_xyxy).any(axis=1)[kept].sum())
+    rows = label_rows(clipped_xyxy[kept], height, width, decimals=6)
     for path, content in (
         (out / f"images/{name}{image.suffix}", data),
         (out / f"labels/{name}.txt", "".join(rows).encode("utf-8")),
     ):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
-    return annotated
+    kept_hands = list(compress(hands, kept))
+    return _Converted(height, width, kept_hands, num_clipped, int((~kept).sum()))
 
 
-def _annotated(hands: list[Hand], size: tuple[int, int]) -> _Annotated:
-    height, width = size
-    boxes_xyxy = np.array([hand.box_xyxy() for hand in hands]).reshape(-1, 4)
-    clipped_xyxy = np.clip(boxes_xyxy, 0, [width, height, width, height])
-    kept = ((clipped_xyxy[:, 2:] - clipped_xyxy[:, :2]) >= MIN_SIDE_PX).all(axis=1)
-    num_clipped = int((clipped_xyxy != boxes_xyxy).any(axis=1)[kept].sum())
-    kept_hands = [hand for hand, keep in zip(hands, kept, strict=True) if keep]
-    return _Annotated(size, kept_hands, clipped_xyxy[kept], num_clipped, int((~kept).sum()))
-
-
-def _count(official: str, images: Sequence[_Annotated]) -> SplitCounts:
+def _count(official: str, images: Sequence[_Converted]) -> SplitCounts:
     published_pictures, published_hands = PUBLISHED_COUNTS[official]
     return SplitCounts(
         split=official,

@@ -16,15 +16,14 @@ import numpy as np
 from numpy.random import Generator
 
 from seyolo.data.synthetic import paint
-from seyolo.data.synthetic.hand import Hand, random_hand
+from seyolo.data.synthetic.hand import random_hand
 from seyolo.data.synthetic.paint import Canvas, Floats, Image
 from seyolo.data.synthetic.render import Mask, render_hand
 from seyolo.data.synthetic.scene import draw_background, draw_distractor
 from seyolo.data.writing import label_rows, output_folder, write_data_yaml
 from seyolo.errors import UsageError
 
-NUM_HANDS_SHARES = (0.1, 0.36, 0.26, 0.14, 0.14)
-"""Fraction of the images with 0, 1, ... 4 hands."""
+NUM_HANDS_SHARES = (0.1, 0.36, 0.26, 0.14, 0.14)  # fraction of the images with 0, 1, ... 4 hands
 
 SMALLEST_HAND_PX = 32.0
 LARGEST_HAND_SHARE = 0.6
@@ -77,10 +76,7 @@ def write_dataset(
     adds images.
 
     Args:
-        out: a folder that does not exist or is empty.
-        num_train, num_val, num_test: images in each split, at least 1.
         size_px: shortest and longest side; height and width are drawn from this range independently.
-        seed: not negative.
         progress: called after each image with the numbers of finished images and of all images.
 
     Raises:
@@ -95,7 +91,8 @@ def write_dataset(
             for kind in ("images", "labels"):
                 (folder / kind / split).mkdir(parents=True)
             for index in range(count):
-                _write_image(folder, split, index, np.random.default_rng([seed, number, index]), size_px)
+                generator = np.random.default_rng([seed, number, index])
+                _write_image(folder, f"{split}/{index:06d}", generator, size_px)
                 done += 1
                 if progress is not None:
                     progress(done, total)
@@ -117,16 +114,14 @@ def _check_arguments(counts: dict[str, int], size_px: tuple[int, int], seed: int
         raise UsageError(f"seed is {seed}; use 0 or more")
 
 
-def _write_image(
-    folder: Path, split: str, index: int, generator: Generator, size_px: tuple[int, int]
-) -> None:
+def _write_image(folder: Path, name: str, generator: Generator, size_px: tuple[int, int]) -> None:
     height, width = (int(side) for side in generator.integers(size_px[0], size_px[1] + 1, 2))
     image, boxes_xyxy = draw_scene(generator, height, width)
     quality = int(generator.integers(55, 97))
     _, encoded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
-    (folder / "images" / split / f"{index:06d}.jpg").write_bytes(encoded.tobytes())
+    (folder / f"images/{name}.jpg").write_bytes(encoded.tobytes())
     rows = label_rows(boxes_xyxy, height, width, decimals=7)
-    (folder / "labels" / split / f"{index:06d}.txt").write_text("".join(rows), encoding="utf-8")
+    (folder / f"labels/{name}.txt").write_text("".join(rows), encoding="utf-8")
 
 
 @dataclass
@@ -149,7 +144,9 @@ def _add_hand(
     height, width = canvas.image.shape[:2]
     for _ in range(4):
         hand = random_hand(generator).placed(_random_centre(generator, size_px, height, width), size_px)
-        if _inside_share(hand, height, width) < LEAST_INSIDE_SHARE:
+        low, high = hand.bounds()
+        inside = np.maximum(np.minimum(high, (width, height)) - np.maximum(low, 0), 0)
+        if inside.prod() / (high - low).prod() < LEAST_INSIDE_SHARE:
             continue
         rendered = render_hand(hand, tone, canvas.light, (height, width), generator)
         if rendered is None:
@@ -172,10 +169,3 @@ def _random_centre(generator: Generator, size_px: float, height: int, width: int
     """Draws the centre (x, y) of a hand: in four of five cases the whole hand lies inside the image."""
     inset = size_px / 2 if generator.random() < 0.8 else 0.0
     return float(generator.uniform(inset, width - inset)), float(generator.uniform(inset, height - inset))
-
-
-def _inside_share(hand: Hand, height: int, width: int) -> float:
-    """Returns the fraction of the hand's bounds inside the image."""
-    low, high = hand.bounds()
-    inside = np.maximum(np.minimum(high, (width, height)) - np.maximum(low, 0), 0)
-    return float(inside.prod() / (high - low).prod())

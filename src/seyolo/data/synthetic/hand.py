@@ -154,7 +154,7 @@ def _thumb_chain(curl: float, generator: Generator) -> tuple[Array, Array]:
     ends = THUMB_BASE + np.cumsum(directions * THUMB_BONES[:, None], axis=0)
     joints = np.concatenate([THUMB_BASE[None], ends])
     nail = np.array([-0.55, 0.2, -0.8])
-    dorsal = nail - directions * (directions @ nail)[:, None]
+    dorsal = nail - directions * (directions @ nail)[:, None]  # Gram-Schmidt: square to each bone
     return joints, dorsal / np.linalg.norm(dorsal, axis=1, keepdims=True)
 
 

@@ -20,8 +20,7 @@ Image = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 Array = NDArray[np.floating[Any]]
 
-LIGHTNESS_RANGE = (24.0, 84.0)
-"""CIE L* of the skin tones drawn, from very dark to very light skin."""
+LIGHTNESS_RANGE = (24.0, 84.0)  # CIE L* of the skin tones drawn, from very dark to very light skin
 
 
 @dataclass(frozen=True)
@@ -80,7 +79,7 @@ def relief(heights: Floats, light: Light) -> Floats:
     slope_x = np.clip(cv2.Sobel(heights, cv2.CV_32F, 1, 0, scale=1 / 8), -2.5, 2.5)
     slope_y = np.clip(cv2.Sobel(heights, cv2.CV_32F, 0, 1, scale=1 / 8), -2.5, 2.5)
     x, y, z = light.direction
-    facing = (z - x * slope_x - y * slope_y) / np.sqrt(1 + slope_x * slope_x + slope_y * slope_y)
+    facing = (z - x * slope_x - y * slope_y) / np.sqrt(1 + slope_x * slope_x + slope_y * slope_y)  # Lambert
     reach = max(3, int(max(heights.shape) * 0.05) | 1)
     hollow = np.clip((cv2.blur(heights, (reach, reach)) - heights) * (2.0 / reach), 0, 0.35)
     brightness = light.ambient + (1 - light.ambient) * np.maximum(facing, 0) - hollow
@@ -138,7 +137,7 @@ def rounded_heights(cover: Image, roundness_px: float) -> Floats:
     """Returns heights (h, w) of a slab where `cover` > 127, with a quarter-circle rim of `roundness_px`."""
     inside = cv2.distanceTransform((cover > 127).astype(np.uint8), cv2.DIST_L2, 5)
     fall = roundness_px - np.minimum(inside, roundness_px)
-    heights = np.sqrt(np.maximum(roundness_px * roundness_px - fall * fall, 0))
+    heights = np.sqrt(np.maximum(roundness_px * roundness_px - fall * fall, 0))  # a quarter circle
     # The distance has ridges where two sides are equally near; without smoothing they look like scratches.
     smoothing = max(3, int(roundness_px * 0.4) | 1)
     return np.asarray(cv2.blur(heights, (smoothing, smoothing)), np.float32)
@@ -165,11 +164,11 @@ class DepthBuffer:
         ys = np.arange(rows.start, rows.stop, dtype=np.float32)[:, None] + np.float32(0.5 - start[1])
         dx, dy, dz, dr = (end - start).tolist()
         base, thick = float(start[2]), float(start[3])
-        along = np.clip((xs * dx + ys * dy) / max(dx * dx + dy * dy, 1e-6), 0, 1)
+        along = np.clip((xs * dx + ys * dy) / max(dx * dx + dy * dy, 1e-6), 0, 1)  # place on the axis, 0 to 1
         radius = thick + along * dr
         away_squared = (xs - along * dx) ** 2 + (ys - along * dy) ** 2
         alpha = np.clip(radius - np.sqrt(away_squared) + 0.5, 0, 1)
-        round_heights = np.sqrt(np.maximum(radius * radius - away_squared, 0))
+        round_heights = np.sqrt(np.maximum(radius * radius - away_squared, 0))  # of the sphere at that place
         heights = np.asarray(base + along * dz + flatness * round_heights, np.float32)
         self._merge(rows, columns, heights, np.asarray(alpha, np.float32))
 
@@ -187,7 +186,13 @@ class DepthBuffer:
         outline = cv2.convexHull(np.round((rim - 0.5) * 16).astype(np.int32))
         cover = np.zeros((rows.stop - rows.start, columns.stop - columns.start), np.uint8)
         cv2.fillConvexPoly(cover, outline, 255, cv2.LINE_AA, 4)
-        heights = rounded_heights(cover, float(spheres[:, 3].mean())) + _plane(spheres, rows, columns)
+        # The slab follows the plane that fits the sphere centres best, by least squares.
+        design = np.column_stack([spheres[:, :2], np.ones(len(spheres))])
+        slope_x, slope_y, base = np.linalg.lstsq(design, spheres[:, 2], rcond=1e-3)[0]
+        xs = np.arange(columns.start, columns.stop, dtype=np.float32) + 0.5
+        ys = np.arange(rows.start, rows.stop, dtype=np.float32)[:, None] + 0.5
+        plane = np.asarray(xs * slope_x + ys * slope_y + base, np.float32)
+        heights = rounded_heights(cover, float(spheres[:, 3].mean())) + plane
         self._merge(rows, columns, heights, np.asarray(cover / 255, np.float32))
 
     def sees(self, points: Array, tolerance: float) -> bool:
@@ -213,15 +218,6 @@ class DepthBuffer:
         np.maximum(region, heights, out=region, where=alpha > 0)
         covered = self.alpha[rows, columns]
         np.maximum(covered, alpha, out=covered)
-
-
-def _plane(spheres: Array, rows: slice, columns: slice) -> Floats:
-    """Returns heights (h, w) over a window of the plane that fits the sphere centres best."""
-    design = np.column_stack([spheres[:, :2], np.ones(len(spheres))])
-    slope_x, slope_y, base = np.linalg.lstsq(design, spheres[:, 2], rcond=1e-3)[0]
-    xs = np.arange(columns.start, columns.stop, dtype=np.float32) + 0.5
-    ys = np.arange(rows.start, rows.stop, dtype=np.float32)[:, None] + 0.5
-    return np.asarray(xs * slope_x + ys * slope_y + base, np.float32)
 
 
 def illuminate(image: Image, generator: Generator) -> Image:

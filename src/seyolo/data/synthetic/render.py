@@ -62,11 +62,9 @@ def _on_image(layer: Layer, alpha: Floats, height: int, width: int) -> Mask:
 
 def mask_bounds(mask: Mask, left: int = 0, top: int = 0) -> Floats:
     """Returns the tight box (4,) xyxy in pixel edges of a mask at (left, top); zeros for an empty mask."""
-    columns, rows = np.flatnonzero(mask.any(axis=0)), np.flatnonzero(mask.any(axis=1))
-    if not columns.size:
-        return np.zeros(4, np.float32)
-    box = (left + columns[0], top + rows[0], left + columns[-1] + 1, top + rows[-1] + 1)
-    return np.array(box, np.float32)
+    x, y, width, height = cv2.boundingRect(mask.astype(np.uint8))
+    box = (left + x, top + y, left + x + width, top + y + height)
+    return np.array(box if width else (0, 0, 0, 0), np.float32)
 
 
 def render_hand(
@@ -124,16 +122,12 @@ def _sleeve(hand: Hand, light: Light, window: tuple[int, int], generator: Genera
     wide = np.array([1, 1, 1, generator.uniform(1.1, 1.35)])
     buffer = DepthBuffer(*window, floor=float(hand.forearm[:, 2].min()))
     buffer.raise_bone(cuff * wide, elbow * wide, flatness=0.7)
-    alpha = buffer.alpha * _beyond(cuff[:2], elbow[:2] - cuff[:2], window)
-    return tint(relief(buffer.heights, light), object_colour(generator, 0.15)), alpha
-
-
-def _beyond(point: Array, direction: Array, window: tuple[int, int]) -> Floats:
-    """Returns coverage (h, w) of the half plane from `point` (2,) in `direction` (2,)."""
+    direction = elbow[:2] - cuff[:2]
     across, down = direction / max(float(np.linalg.norm(direction)), 1e-6)
-    xs = (np.arange(window[1], dtype=np.float32) + 0.5 - point[0]) * across
-    ys = (np.arange(window[0], dtype=np.float32)[:, None] + 0.5 - point[1]) * down
-    return np.asarray(np.clip(xs + ys + 0.5, 0, 1), np.float32)
+    xs = (np.arange(window[1], dtype=np.float32) + 0.5 - cuff[0]) * across
+    ys = (np.arange(window[0], dtype=np.float32)[:, None] + 0.5 - cuff[1]) * down
+    beyond = np.asarray(np.clip(xs + ys + 0.5, 0, 1), np.float32)  # the half plane behind the cuff
+    return tint(relief(buffer.heights, light), object_colour(generator, 0.15)), buffer.alpha * beyond
 
 
 def _crease(brightness: Floats, hand: Hand, buffer: DepthBuffer, strength: float) -> None:
@@ -182,8 +176,5 @@ def _cross(first: Array, second: Array) -> Array:
 
 
 def _shrink(pixels: Pixels, factor: int) -> Pixels:
-    if factor == 1:
-        return pixels
-    height, width = pixels.shape[:2]
-    small = cv2.resize(pixels, (width // factor, height // factor), interpolation=cv2.INTER_AREA)
-    return cast(Pixels, small)
+    size = pixels.shape[1] // factor, pixels.shape[0] // factor
+    return cast(Pixels, cv2.resize(pixels, size, interpolation=cv2.INTER_AREA))

@@ -13,8 +13,7 @@ from numpy.random import Generator
 from seyolo.data.synthetic import paint
 from seyolo.data.synthetic.paint import Array, Canvas, Floats, Image
 
-SKIN_SHARE = 0.7
-"""Fraction of the distractors in skin colours."""
+SKIN_SHARE = 0.7  # fraction of the distractors in skin colours
 
 
 def draw_background(generator: Generator, height: int, width: int) -> Image:

@@ -1,0 +1,31 @@
+"""Reading of text files, with errors that name the file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from seyolo.errors import DataError
+
+
+def read_text(path: str | Path) -> str:
+    """Reads a UTF-8 text file, with or without byte order mark; raises DataError for any other file."""
+    try:
+        with open(path, encoding="utf-8-sig") as file:
+            return file.read()
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file") from None
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: not a text file in UTF-8") from error
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def read_lines(path: str | Path) -> dict[int, str]:
+    """Returns the stripped lines of a text file by their numbers from 1, without empty ones."""
+    lines = enumerate(map(str.strip, read_text(path).splitlines()), start=1)
+    return {number: line for number, line in lines if line}
+
+
+def without_path(error: DataError, path: Path) -> str:
+    """Returns the text of an error about a file without the file's path."""
+    return str(error).removeprefix(f"{path}: ")
