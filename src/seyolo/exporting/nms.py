@@ -11,6 +11,7 @@ from jaxtyping import Float32
 from onnx import TensorProto, helper, numpy_helper
 
 from seyolo.boxes import cxcywh_to_xyxy, suppress
+from seyolo.exporting.parity import Raw
 from seyolo.runtime.inference import Thresholds
 
 
@@ -24,7 +25,7 @@ def append_nms(proto: onnx.ModelProto, thresholds: Thresholds) -> onnx.ModelProt
     raw_shape = proto.graph.output[0].type.tensor_type.shape.dim
     num_boxes, num_classes = raw_shape[1].dim_value, raw_shape[2].dim_value - 5
     result.graph.initializer.extend(_constants(thresholds, num_boxes, num_classes))
-    result.graph.node.extend([*_corner_nodes(), *_score_nodes(), *_selection_nodes()])
+    result.graph.node.extend(_nodes())
     del result.graph.output[:]
     output = helper.make_tensor_value_info("detections", TensorProto.FLOAT, ["num_detections", 7])
     result.graph.output.append(output)
@@ -51,31 +52,7 @@ def _columns(source: str, start: str, end: str, output: str, axis: str = "nms_2"
     return helper.make_node("Slice", [source, f"nms_{start}", f"nms_{end}", axis], [output])
 
 
-def _corner_nodes() -> list[onnx.NodeProto]:
-    """Computes corners (N, P, 4) from `raw`."""
-    node = helper.make_node
-    return [
-        _columns("raw", "0", "2", "nms_centres"),
-        _columns("raw", "2", "4", "nms_sizes"),
-        node("Mul", ["nms_sizes", "nms_half"], ["nms_reach"]),  # corners = centre ± size / 2
-        node("Sub", ["nms_centres", "nms_reach"], ["nms_first_corners"]),
-        node("Add", ["nms_centres", "nms_reach"], ["nms_second_corners"]),
-        node("Concat", ["nms_first_corners", "nms_second_corners"], ["nms_corners"], axis=2),
-    ]
-
-
-def _score_nodes() -> list[onnx.NodeProto]:
-    """Computes scores (N, C, P) from `raw`: objectness times class probability."""
-    node = helper.make_node
-    return [
-        _columns("raw", "4", "5", "nms_objectness"),
-        _columns("raw", "5", "end", "nms_classes"),
-        node("Mul", ["nms_objectness", "nms_classes"], ["nms_products"]),
-        node("Transpose", ["nms_products"], ["nms_scores"], perm=[0, 2, 1]),
-    ]
-
-
-def _selection_nodes() -> list[onnx.NodeProto]:
+def _nodes() -> list[onnx.NodeProto]:
     """Suppresses, and gathers the rows of `detections` by the (image, class, box) triples.
 
     Gathers by row numbers: OpenCV 5.0 crashes in GatherND when there are no boxes.
@@ -85,6 +62,18 @@ def _selection_nodes() -> list[onnx.NodeProto]:
     inputs = ["nms_corners", "nms_scores", "nms_max", "nms_iou", "nms_confidence"]
     parts = ["nms_pictures", "nms_boxes", "nms_score_column", "nms_class_ids"]
     return [
+        # Corners (N, P, 4): centre ± size / 2.
+        _columns("raw", "0", "2", "nms_centres"),
+        _columns("raw", "2", "4", "nms_sizes"),
+        node("Mul", ["nms_sizes", "nms_half"], ["nms_reach"]),
+        node("Sub", ["nms_centres", "nms_reach"], ["nms_first_corners"]),
+        node("Add", ["nms_centres", "nms_reach"], ["nms_second_corners"]),
+        node("Concat", ["nms_first_corners", "nms_second_corners"], ["nms_corners"], axis=2),
+        # Scores (N, C, P): objectness times class probability.
+        _columns("raw", "4", "5", "nms_objectness"),
+        _columns("raw", "5", "end", "nms_classes"),
+        node("Mul", ["nms_objectness", "nms_classes"], ["nms_products"]),
+        node("Transpose", ["nms_products"], ["nms_scores"], perm=[0, 2, 1]),
         node("NonMaxSuppression", inputs, ["nms_chosen"]),
         *_gather("nms_corners", "nms_box_rows", "nms_box_weights", "nms_boxes"),
         *_gather("nms_scores", "nms_score_rows", "nms_score_weights", "nms_score_column"),
@@ -106,9 +95,7 @@ def _gather(source: str, rows: str, weights: str, output: str) -> list[onnx.Node
     ]
 
 
-def reference_detections(
-    raw: Float32[np.ndarray, "N P columns"], thresholds: Thresholds
-) -> Float32[np.ndarray, "m 7"]:
+def reference_detections(raw: Raw, thresholds: Thresholds) -> Float32[np.ndarray, "m 7"]:
     """Returns the expected output of the graph, computed with OpenCV's suppression."""
     iou_threshold, most = thresholds.iou_threshold, thresholds.max_detections
     rows = [np.zeros((0, 7), np.float32)]

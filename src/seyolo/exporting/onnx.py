@@ -29,7 +29,7 @@ from seyolo.checkpoint import Checkpoint
 from seyolo.darknet.graph import check_image_size
 from seyolo.errors import ExportError
 from seyolo.exporting.nms import append_nms, reference_detections
-from seyolo.exporting.parity import TOLERANCE, relative_error, require_parity, sample_image
+from seyolo.exporting.parity import TOLERANCE, Images, Raw, relative_error, require_parity, sample_image
 from seyolo.exporting.quantize import Image, fit_images, quantize
 from seyolo.exporting.translate import to_onnx
 from seyolo.files import replacing
@@ -133,12 +133,7 @@ def describe_onnx(model: DarknetModel, size: tuple[int, int], dynamic_batch: boo
     return _described(to_onnx(fold_batch_norm(to_checkpoint(model)), size, dynamic_batch), model, size)
 
 
-def require_equal_raw(
-    actual: Float32[np.ndarray, "N P columns"],
-    model: DarknetModel,
-    images: Float32[np.ndarray, "N 3 H W"],
-    runtime: str,
-) -> None:
+def require_equal_raw(actual: Raw, model: DarknetModel, images: Images, runtime: str) -> None:
     """Compares an output with the model's; where float32 does not suffice, with the model in float64.
 
     A network that is hardly trained can magnify rounding to more than `TOLERANCE`. The error of its own
@@ -151,9 +146,7 @@ def require_equal_raw(
         require_parity(actual, exact, runtime, max(TOLERANCE, ROUNDING_MARGIN * rounding))
 
 
-def _infer(
-    model: DarknetModel, images: Float32[np.ndarray, "N 3 H W"], precision: torch.dtype
-) -> Float32[np.ndarray, "N P columns"]:
+def _infer(model: DarknetModel, images: Images, precision: torch.dtype) -> Raw:
     """Returns the model's output on its device, from a copy in evaluation mode."""
     device = next(model.parameters()).device
     copy = from_checkpoint(to_checkpoint(model)).to(device, precision)
@@ -170,7 +163,7 @@ def _described(
     return proto
 
 
-def _save_and_run(proto: onnx.ModelProto, path: Path, images: Float32[np.ndarray, "N 3 H W"]) -> Any:
+def _save_and_run(proto: onnx.ModelProto, path: Path, images: Images) -> Any:
     onnx.save(proto, str(path))
     options = onnxruntime.SessionOptions()
     options.log_severity_level = ONLY_ERRORS

@@ -15,6 +15,9 @@ from seyolo.boxes import iou_matrix
 from seyolo.detections import Detections
 from seyolo.errors import ExportError
 
+Images = Float32[np.ndarray, "N 3 H W"]
+Raw = Float[np.ndarray, "... columns"]
+"""Boxes in 4 columns and scores in the others, such as the output of a network (N, P, 5+C)."""
 TOLERANCE = 1e-4
 """Largest error, relative to the largest value; on trained networks rounding errors are ten times smaller."""
 SURE, UNSURE = 0.25, 0.15
@@ -24,9 +27,7 @@ LEAST_AGREEMENT = 0.95
 """Share of the boxes above `SURE` that both runtimes must detect."""
 
 
-def sample_image(
-    height: int, width: int, generator: np.random.Generator, num_images: int = 1
-) -> Float32[np.ndarray, "N 3 H W"]:
+def sample_image(height: int, width: int, generator: np.random.Generator, num_images: int = 1) -> Images:
     """Returns images in [0, 1] with the statistics of photographs: soft shapes, edges and some grain."""
     images = []
     for _ in range(num_images):
@@ -41,9 +42,7 @@ def sample_image(
     return np.ascontiguousarray(images, dtype=np.float32)
 
 
-def relative_error(
-    actual: Float[np.ndarray, "... columns"], expected: Float[np.ndarray, "... columns"]
-) -> float:
+def relative_error(actual: Raw, expected: Raw) -> float:
     """Returns the largest difference of two raw outputs, relative to the largest expected value.
 
     Boxes (pixels) and scores (probabilities) have separate scales, and the larger error counts: on one scale
@@ -62,12 +61,7 @@ def _peak_error(actual: Float[np.ndarray, "..."], expected: Float[np.ndarray, ".
     return float(np.abs(actual.astype(np.float64) - expected).max()) / peak
 
 
-def require_parity(
-    actual: Float[np.ndarray, "... columns"],
-    expected: Float[np.ndarray, "... columns"],
-    runtime: str,
-    tolerance: float = TOLERANCE,
-) -> float:
+def require_parity(actual: Raw, expected: Raw, runtime: str, tolerance: float = TOLERANCE) -> float:
     """Returns the relative error; an ExportError refuses one above `tolerance`."""
     error = relative_error(actual, expected)
     if error > tolerance:

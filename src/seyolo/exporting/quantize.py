@@ -1,4 +1,4 @@
-"""Int8 by static calibration: the graph of `translate.py` with convolutions in bytes.
+"""Int8 by static calibration: the graph of `translate` with convolutions in bytes.
 
 Kernels become signed bytes with a scale per output channel, activations unsigned bytes with a range measured
 on a calibration set. These layers remain float32:
@@ -34,7 +34,7 @@ from seyolo.darknet.graph import inputs
 from seyolo.darknet.sections import Cbam, Convolutional, Detection
 from seyolo.detections import Detections
 from seyolo.errors import UsageError
-from seyolo.exporting.parity import LEAST_AGREEMENT, UNSURE, box_agreement, require_agreement
+from seyolo.exporting.parity import LEAST_AGREEMENT, UNSURE, Raw, box_agreement, require_agreement
 from seyolo.exporting.translate import IMAGES, RAW
 from seyolo.letterbox import Mode, Placement, letterbox, to_tensor
 from seyolo.media.images import read_image
@@ -201,14 +201,12 @@ def _layer_of(node: onnx.NodeProto) -> int:
     return int(match[1])
 
 
-def _outputs(proto: onnx.ModelProto, images: Sequence[Fitted]) -> Float32[np.ndarray, "N P columns"]:
+def _outputs(proto: onnx.ModelProto, images: Sequence[Fitted]) -> Raw:
     infer = on_onnxruntime(proto)
     return np.concatenate([infer(image.batch()) for image in images])
 
 
-def _distance(
-    actual: Float32[np.ndarray, "N P columns"], expected: Float32[np.ndarray, "N P columns"]
-) -> float:
+def _distance(actual: Raw, expected: Raw) -> float:
     """Returns the error of predictions, weighted by objectness: of box sides (at most 1) and of scores."""
     likelihood = expected[..., 4:5]
     off = np.abs(actual - expected)

@@ -27,6 +27,8 @@ Clock = Callable[[], int]
 REST_S = 0.01
 """PyTorch's threads spin for about 5 ms. A single model rests as well, so that its figures compare."""
 
+Parts = Float64[np.ndarray, "repeats parts"]
+"""Milliseconds of letterbox, inference and post-processing in every round."""
 Key = TypeVar("Key")
 Turn = Callable[[int, Clock], Sequence[int]]
 """Does the work of turn number n; returns the clock's readings at the start and after each part."""
@@ -96,9 +98,7 @@ def benchmark(
     return [_summarise(name, durations[name, 1], durations[name, batch], batch) for name in backends]
 
 
-def time_interleaved(
-    turns: Mapping[Key, Turn], repeats: int, warmup: int, clock: Clock
-) -> dict[Key, Float64[np.ndarray, "repeats parts"]]:
+def time_interleaved(turns: Mapping[Key, Turn], repeats: int, warmup: int, clock: Clock) -> dict[Key, Parts]:
     """Runs the turns in rounds; returns the duration of each part in milliseconds."""
     readings: dict[Key, list[Sequence[int]]] = {name: [] for name in turns}
     rounds = [(number, False) for number in range(warmup)] + [(number, True) for number in range(repeats)]
@@ -134,12 +134,7 @@ def detect_timed(
     return readings
 
 
-def _summarise(
-    name: str,
-    parts_ms: Float64[np.ndarray, "repeats 3"],
-    batch_parts_ms: Float64[np.ndarray, "repeats 3"],
-    batch: int,
-) -> Timing:
+def _summarise(name: str, parts_ms: Parts, batch_parts_ms: Parts, batch: int) -> Timing:
     preprocess, inference, postprocess = parts_ms.T
     total = parts_ms.sum(axis=1)
     return Timing(
@@ -158,5 +153,5 @@ def _summarise(
     )
 
 
-def _per_second(parts_ms: Float64[np.ndarray, "repeats 3"]) -> float:
+def _per_second(parts_ms: Parts) -> float:
     return len(parts_ms) / float(parts_ms.sum()) * 1e3

@@ -26,6 +26,7 @@ from seyolo.training.distributed import SINGLE_PROCESS, Team
 from seyolo.training.loss import (
     DetectionLoss,
     LossModule,
+    Predictions,
     complete_iou,
     normaliser,
     predictions,
@@ -160,15 +161,9 @@ def binary_divergence(student: Float[Tensor, "*n"], teacher: Float[Tensor, "*n"]
 
 
 def distillation_terms(
-    student: tuple[Float32[Tensor, "N P 5+C"], Float32[Tensor, "N P 5+C"]],
-    teacher: tuple[Float32[Tensor, "N P 5+C"], Float32[Tensor, "N P 5+C"]],
-    class_divergence: Divergence,
-    team: Team = SINGLE_PROCESS,
+    student: Predictions, teacher: Predictions, class_divergence: Divergence, team: Team = SINGLE_PROCESS
 ) -> Float32[Tensor, "3"]:
-    """Returns box, objectness and class terms, each divided by the teacher's total objectness.
-
-    `student` and `teacher` are decoded predictions and their logits, see `predictions`.
-    """
+    """Returns box, objectness and class terms, each divided by the teacher's total objectness."""
     (boxes, logits), (teacher_boxes, teacher_logits) = student, teacher
     confident = teacher_boxes[..., 4] > CONFIDENT
     quality = teacher_boxes[..., 4][confident]  # objectness scales the terms (Mehta 2018)

@@ -173,11 +173,7 @@ def run_on_leader(run: Callable[[], Result]) -> Result:
     team = current_team()
     lost = False
     try:
-        if team.is_leader:
-            result = run()
-            team.broadcast((None, result))
-        else:
-            result = _follow(team)
+        result = _lead(team, run) if team.is_leader else _follow(team)
     except RuntimeError as error:
         # Another process ended, for which Gloo has no error type.
         if not isinstance(error, dist.DistError) and "/gloo/" not in str(error):
@@ -195,7 +191,7 @@ def run_on_leader(run: Callable[[], Result]) -> Result:
             "another process of this training stopped; see its own message. Finished epochs are kept: "
             "continue with --resume"
         )
-    return result
+    return cast("Result", result)
 
 
 def on_leader(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
@@ -206,6 +202,12 @@ def on_leader(function: Callable[Parameters, Result]) -> Callable[Parameters, Re
         return run_on_leader(partial(function, *args, **kwargs))
 
     return run
+
+
+def _lead(team: Team, run: Callable[[], Result]) -> Result:
+    result = run()
+    team.broadcast((None, result))
+    return result
 
 
 def _follow(team: Team) -> Any:

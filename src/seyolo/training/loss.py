@@ -83,6 +83,8 @@ class DetectionLoss:
         return weighted_sum(parts, self.weights), parts.detach()
 
 
+Predictions = tuple[Float32[Tensor, "N P 5+C"], Float32[Tensor, "N P 5+C"]]
+"""Of a batch: decoded, and as logits."""
 ClassLoss = Callable[[Tensor, Tensor], Tensor]
 """(n, C) logits and (n,) class ids -> (n,) losses."""
 
@@ -132,9 +134,7 @@ def normaliser(quality: Float[Tensor, ""], team: Team) -> Float[Tensor, ""]:
     return team.sum(quality).clamp(min=1) / team.size
 
 
-def predictions(
-    heads: Sequence[YoloHead], logits: Sequence[Tensor], size_px: int
-) -> tuple[Float32[Tensor, "N P 5+C"], Float32[Tensor, "N P 5+C"]]:
+def predictions(heads: Sequence[YoloHead], logits: Sequence[Tensor], size_px: int) -> Predictions:
     """Returns all predictions of a batch of square images, decoded by `YoloHead.decode`, and their logits.
 
     `logits` are undecoded, per detection layer (N, H, W, A, 5+C), of any precision.

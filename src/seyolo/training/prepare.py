@@ -12,7 +12,6 @@ import torch
 
 from seyolo.darknet import edit
 from seyolo.darknet.cfg import Network
-from seyolo.darknet.edit import set_anchors, set_classes, set_letterbox, set_size
 from seyolo.darknet.graph import detection_layers
 from seyolo.darknet.sections import Detection, Yolo
 from seyolo.data.anchors import kmeans_anchors
@@ -33,7 +32,8 @@ FREEZING_KEYS = frozenset(["stopbackward", "dont_update", "train_only_bn"])
 
 def fit_to_data(network: Network, num_classes: int, size_px: int) -> Network:
     """Returns the network with this number of classes and this square, letterboxed input."""
-    return set_letterbox(set_size(set_classes(network, num_classes), size_px, size_px), True)
+    sized = edit.set_size(edit.set_classes(network, num_classes), size_px, size_px)
+    return edit.set_letterbox(sized, True)
 
 
 def fit_from_scratch(
@@ -50,7 +50,7 @@ def fit_from_scratch(
     sizes = np.concatenate([targets[:, 4:6].numpy() for _, targets in batches])
     anchors = kmeans_anchors(sizes, section.num, np.random.default_rng(seed))
     rounded = [(round(float(w), 1), round(float(h), 1)) for w, h in anchors.sizes_wh]
-    network = set_anchors(network, rounded)
+    network = edit.set_anchors(network, rounded)
     layers = (replace(s, scale_x_y=CENTRE_RANGE) if isinstance(s, Yolo) else s for s in network.layers)
     return replace(network, layers=tuple(layers))
 

@@ -34,11 +34,8 @@ def to_onnx(checkpoint: Checkpoint, size: tuple[int, int], dynamic_batch: bool =
     network = checkpoint.network
     outputs = shapes(network, *size)
     graph = GraphBuilder(checkpoint.state, size)
-    _add_layers(graph, checkpoint, outputs)
+    num_predictions = _add_layers(graph, checkpoint, outputs)
     batch = "batch" if dynamic_batch else 1
-    pairs = zip(network.layers, outputs, strict=True)
-    heads = [(section, shape) for section, shape in pairs if isinstance(section, Detection)]
-    num_predictions = sum(detection.num_predictions(section, shape) for section, shape in heads)
     raw_shape = [batch, num_predictions, 5 + num_classes(network)]
     images = helper.make_tensor_value_info(IMAGES, TensorProto.FLOAT, [batch, 3, *size])
     raw = helper.make_tensor_value_info(RAW, TensorProto.FLOAT, raw_shape)
@@ -47,11 +44,13 @@ def to_onnx(checkpoint: Checkpoint, size: tuple[int, int], dynamic_batch: bool =
     return helper.make_model(body, opset_imports=[opset], ir_version=IR_VERSION, producer_name="seyolo")
 
 
-def _add_layers(graph: GraphBuilder, checkpoint: Checkpoint, outputs: tuple[Shape, ...]) -> None:
+def _add_layers(graph: GraphBuilder, checkpoint: Checkpoint, outputs: tuple[Shape, ...]) -> int:
+    """Adds the nodes of all layers; returns the number of predictions per image."""
     network = checkpoint.network
     values = {IMAGE: IMAGES}
     known = {IMAGE: Shape(network.net.channels, *graph.image_size), **dict(enumerate(outputs))}
     heads: list[str] = []
+    num_predictions = 0
     for index, section in enumerate(network.layers):
         sources = section.inputs(index)
         read = [known[source] for source in sources]
@@ -60,4 +59,6 @@ def _add_layers(graph: GraphBuilder, checkpoint: Checkpoint, outputs: tuple[Shap
         values[index] = WRITERS[type(section)](graph, section, layer)
         if isinstance(section, Detection):
             heads.append(values[index])
+            num_predictions += detection.num_predictions(section, outputs[index])
     graph.nodes.append(helper.make_node("Concat", heads, [RAW], axis=1))
+    return num_predictions
