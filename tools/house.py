@@ -28,8 +28,8 @@ MOST_LINES = 28_000
 MOST_PARAMETERS = 8
 MOST_FUNCTION_LINES = 40
 
-TRAIN_OPTIONS = ("multi_scale",)
-SHARED_OPTIONS = ("sync_bn",)
+TRAIN_OPTIONS = ("teacher",)
+SHARED_OPTIONS = ("sync_bn", "multi_scale")
 PLAN_OPTIONS = ("least_share", "evenness")
 BUDGET_KINDS = ("params", "channels")
 SECTIONS = ("reorg", "sam")

@@ -20,7 +20,7 @@ from seyolo.errors import SeyoloError
 from seyolo.interrupts import INTERRUPTED, Interrupts, is_main_thread
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from typing import Any, TextIO
 
     from cyclopts import App, Token
@@ -34,10 +34,10 @@ VERBS = {
     "train": "Train a detector, dense or with sparsity, or fine-tune one.",
     "val": "Average precision of a model on a data set.",
     "detect": "Find objects in images, videos, cameras and streams; annotated media and tables out.",
-    "prune": "Cut a trained network to a budget.",
+    "prune": "Prune a trained network to a budget.",
     "export": "Write a model as .onnx, .xml, .cfg with .weights, or .safetensors.",
     "benchmark": "Latency of several models side by side, and their AP.",
-    "report": "Runs as one page that can be passed on; several runs side by side.",
+    "report": "Write a run as one page, or several runs side by side.",
     "serve": "A local page and HTTP API for one model, or two side by side.",
     "info": "Layers, parameters and MACs of a network or an .onnx file.",
     "demo": "The main job in a few minutes, on drawn hands.",
@@ -50,8 +50,11 @@ DATA_VERBS = {
 }
 
 
-def make_app() -> App:
-    """Returns the app with all verbs; the module of a verb is loaded when it is called."""
+def make_app(words: Collection[str] = ()) -> App:
+    """Returns the app with all verbs; the module of a verb is loaded when it is called.
+
+    A verb in `words` has its whole docstring as help, the others the line that the list of verbs shows.
+    """
     from cyclopts import App, Parameter  # noqa: PLC0415 (see the top of this file)
 
     app = App(
@@ -62,10 +65,11 @@ def make_app() -> App:
         default_parameter=Parameter(converter=_convert),
     )
     for verb, help_text in VERBS.items():
-        app.command(f"seyolo.commands.{verb}:{verb}", name=verb, help=help_text)
+        app.command(f"seyolo.commands.{verb}:{verb}", name=verb, help=None if verb in words else help_text)
     data = App(name="data", help="Make, convert and check data sets.")
     for verb, help_text in DATA_VERBS.items():
-        data.command(f"seyolo.commands.data:{verb}", name=verb, help=help_text)
+        help_or_none = None if verb in words else help_text
+        data.command(f"seyolo.commands.data:{verb}", name=verb, help=help_or_none)
     app.command(data)
     return app
 
@@ -114,7 +118,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(arguments: Sequence[str] | None) -> None:
     with warnings.catch_warnings():
         warnings.showwarning = _show_warning
-        run = partial(make_app(), arguments, exit_on_error=False, result_action="return_value")
+        run = partial(
+            make_app(sys.argv[1:] if arguments is None else arguments),
+            arguments,
+            exit_on_error=False,
+            result_action="return_value",
+        )
         if "RANK" in os.environ:
             import_module(PROCESSES).run_on_leader(run)
         else:

@@ -207,7 +207,7 @@ def test_resume_takes_everything_from_its_run(run: Run, onnx: Path, album: Path,
     assert run("detect", onnx, "in", "--out", "found").code == 0
     assert_refused(run("detect", "--resume", "found"), "this run is finished")
     for extra in (["in"], ["--confidence", 0.5], ["--out", "other"], ["--attention", "se"]):
-        assert_refused(run("detect", *extra, "--resume", "found"), "--resume takes all from its run")
+        assert_refused(run("detect", *extra, "--resume", "found"), "--resume takes all options from its run")
     config = json.loads((tmp_path / "found/config.json").read_text())
     (tmp_path / "camera").mkdir()
     (tmp_path / "camera/config.json").write_text(json.dumps(config | {"sources": ["0"]}))

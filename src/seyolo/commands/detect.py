@@ -88,7 +88,9 @@ def detect(
     job = Job(model, sources, replace(options, out=None, shard=None, resume=None))
     if options.resume is not None:
         if options.out is not None or job != Job():
-            raise UsageError("--resume takes all from its run; only --shard, --json and --jsonl go with it")
+            raise UsageError(
+                "--resume takes all options from its run; only --shard, --json and --jsonl may be added"
+            )
         job = Job.from_json(RunFolder(options.resume, shard).config(), options.resume)
     _check_options(job.sources)
     targets = Targets(options.out, options.resume, shard, job.options.save, json, jsonl)

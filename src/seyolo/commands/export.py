@@ -41,7 +41,7 @@ def export(
 ) -> None:
     """Write a model as .onnx, .xml with .bin, .cfg with .weights, or .safetensors; the ending of OUT chooses.
 
-    What is written is compared with the model before it gets its name. A zoo name without weights gives the
+    The file is compared with the model before it gets its final name. A zoo name without weights gives the
     .cfg alone, or an .onnx with random weights.
 
     Args:

@@ -20,7 +20,7 @@ MAX_NAMED_LAYERS = 6
 
 
 def prune(model: str, out: Path, *, options: PruneOptions = DEFAULTS, json: Json = None) -> None:
-    """Cut a trained network to a budget; the plan is written beside OUT as OUT.plan.json and OUT.plan.png.
+    """Prune a trained network to a budget; the plan is written beside OUT as OUT.plan.json and OUT.plan.png.
 
     Args:
         model: a checkpoint, or a .cfg or zoo name with --weights; best one trained with --sparsity.

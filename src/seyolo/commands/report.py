@@ -9,10 +9,10 @@ from seyolo.commands.output import print_readable
 
 
 def report(*runs: Path, out: Path | None = None) -> None:
-    """Runs as one page that can be passed on; several runs side by side.
+    """Write a run as one page, or several runs side by side.
 
-    The page of a run of slim is written at its end already: before and after, AP against cost, precision and
-    recall, images, failures, what was cut, and how to do it again. It is one HTML file that loads nothing.
+    The page is one HTML file that loads nothing: before and after, AP against cost, precision and recall,
+    images, failures, pruned channels, and the commands to repeat the run. slim writes it at its end.
 
     Args:
         runs: folders of finished runs of slim or train.

@@ -16,7 +16,7 @@ def required(value: Value | None, option: str) -> Value:
         UsageError: it was not given.
     """
     if value is None:
-        raise UsageError(f"{option} is missing; only --resume goes without it")
+        raise UsageError(f"{option} is missing; it may be left out with --resume only")
     return value
 
 

@@ -24,10 +24,10 @@ NEW_RUN = RunOptions()
 def slim(*, options: SlimOptions = DEFAULTS, run: RunOptions = NEW_RUN, json: Json = None) -> None:
     """Photos in, a slim detector and its before/after table out.
 
-    Trains dense. From an early epoch of that, trains sparse, prunes to the budget, repairs and fine-tunes,
-    for twice as many epochs and about as long in all. Then evaluates on every split but train, exports and
-    draws. Prints an estimate of the time first. Ctrl-C loses no finished epoch. Weights that are trained for
-    the data's classes are slimmed as they are, without dense training.
+    Trains the dense network. From an early epoch of it, trains with sparsity, prunes to the budget, repairs
+    and fine-tunes: twice as many epochs, in about the same time. Then evaluates on every split but train,
+    exports, and writes the report. Prints an estimate of the time first. Ctrl-C loses no finished epoch.
+    Weights that are trained for the data's classes need no dense training and are slimmed as they are.
 
     Args:
         json: write results.json's content here, too; - is stdout.

@@ -188,7 +188,7 @@ def _wanted(network: Network, kind: GateKind, at: Sequence[str]) -> dict[int, Si
 
 
 def _gate_sections(kind: GateKind, layer: int, width: int, reduction: int, join: Join) -> list[Section]:
-    hidden = max(width // reduction, LEAST_HIDDEN)
+    hidden = max(width // reduction, LEAST_HIDDEN)  # C / r of Hu 2018
     if kind == "cbam":
         return [Cbam(hidden=hidden, join=join)]
     features = (Reference(layer),)

@@ -47,7 +47,10 @@ def is_complete(data: bytes) -> bool:
     if data.startswith(_JPEG_START):
         return any(marker == _JPEG_END_OF_IMAGE for marker, _, _ in _jpeg_segments(data))
     if data.startswith(_PNG_START):
-        return _png_is_complete(data)
+        position = len(_PNG_START)
+        while position + 12 <= len(data) and data[position + 4 : position + 8] != b"IEND":
+            position += 12 + int.from_bytes(data[position : position + 4], "big")
+        return position + 12 <= len(data)
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return len(data) >= 8 + int.from_bytes(data[4:8], "little")
     if data[:2] == b"BM" and len(data) >= 6:
@@ -127,12 +130,3 @@ def _webp_stored_size(data: bytes) -> tuple[int, int] | None:
         width, height = (side & 0x3FFF for side in struct.unpack_from("<HH", data, 26))
         return (height, width) if height and width else None
     return None
-
-
-def _png_is_complete(data: bytes) -> bool:
-    position = len(_PNG_START)
-    while position + 12 <= len(data):
-        if data[position + 4 : position + 8] == b"IEND":
-            return True
-        position += 12 + int.from_bytes(data[position : position + 4], "big")
-    return False

@@ -63,6 +63,8 @@ class Budget(ABC):
     is_share: bool
 
     kind: ClassVar[str]
+    examples: ClassVar[str]
+    """Budgets of the kind, as help texts show them."""
     by_threshold: ClassVar[bool] = False
     """One threshold on importance decides, as published: no block is removed and no evenness is added."""
 
@@ -131,6 +133,7 @@ class MacsBudget(Budget):
     """Multiply-accumulates that may remain."""
 
     kind = "macs"
+    examples = "macs=30%, macs=1.2G"
 
     def cost(self, counted: Counted) -> Callable[[IntArray], float]:
         return counted.model.macs
@@ -140,6 +143,7 @@ class ParamsBudget(Budget):
     """Parameters that may remain."""
 
     kind = "params"
+    examples = "params=2.4M"
 
     def cost(self, counted: Counted) -> Callable[[IntArray], float]:
         return counted.model.params
@@ -149,6 +153,7 @@ class ChannelsBudget(Budget):
     """Output channels to remove, of the convolutions that may be pruned."""
 
     kind = "channels"
+    examples = "channels=85% (removed)"
     by_threshold = True
 
     def cost(self, counted: Counted) -> Callable[[IntArray], float]:
@@ -176,6 +181,7 @@ class LatencyBudget(Budget):
 
     backend: str
     kind = "latency"
+    examples = f"latency=8ms@{LATENCY_BACKENDS[0]} (or {', '.join(LATENCY_BACKENDS[1:])})"
 
     def cost(self, counted: Counted) -> Callable[[IntArray], float]:
         return counted.latency[self.backend]
@@ -218,6 +224,7 @@ class LatencyBudget(Budget):
 KINDS: Mapping[str, type[Budget]] = {
     kind.kind: kind for kind in (MacsBudget, ParamsBudget, ChannelsBudget, LatencyBudget)
 }
+EXAMPLES = "; ".join([", ".join(kind.examples for kind in KINDS.values()), "several budgets all hold"])
 
 
 def parse_budgets(texts: str | Sequence[str]) -> tuple[Budget, ...]:

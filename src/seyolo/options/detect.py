@@ -38,7 +38,7 @@ class DetectOptions(ModelOptions):
     none."""
 
     max_frames: int | None = None
-    """stop each video, camera or stream after so many frames."""
+    """stop each video, camera or stream after this number of frames."""
 
     strict: Flag = False
     """stop at the first image or video that cannot be read."""
@@ -50,7 +50,7 @@ class DetectOptions(ModelOptions):
     """the folder of a run to continue; only --shard, --json and --jsonl may be given with it."""
 
     batch: int = 1
-    """so many images at once, for models exported with --dynamic-batch."""
+    """images per run of the network, for models exported with --dynamic-batch."""
 
     device: str = "cpu"
     """cpu, cuda or cuda:N."""

@@ -56,7 +56,8 @@ class BenchmarkOptions(ModelOptions):
     """timed rounds."""
 
     batch: int = 1
-    """images per second of so many at once, too; files made for one run once for each."""
+    """also measure images per second at this number of images per run; a file that takes one image runs once
+    for each."""
 
     threads: int | None = None
     """threads of the CPU."""

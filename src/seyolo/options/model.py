@@ -44,9 +44,11 @@ class ModelOptions:
 
     def __post_init__(self) -> None:
         if self.attention is None and self.at:
-            raise UsageError("--at says where attention goes; say which with --attention se or cbam")
+            raise UsageError("--at names attention sites; choose the gates with --attention se or cbam")
         if self.attention is None and (self.reduction, self.join) != (USUAL_REDUCTION, "scale"):
-            raise UsageError("--reduction and --join shape attention; say which with --attention se or cbam")
+            raise UsageError(
+                "--reduction and --join shape gates; choose the gates with --attention se or cbam"
+            )
 
 
 NO_OPTIONS = ModelOptions()

@@ -7,11 +7,13 @@ from typing import Annotated, get_args
 from cyclopts import Parameter
 
 from seyolo.errors import UsageError
-from seyolo.options.budget import Budget, parse_budgets
+from seyolo.options.budget import EXAMPLES, Budget, parse_budgets
 from seyolo.options.cut import DEFAULT_CUT, CutOptions
 from seyolo.options.model import ModelOptions
 from seyolo.options.parameters import REPEATABLE, Flag, check_choice, check_device
 from seyolo.options.slim import Repair
+
+PRUNE_BUDGET = f"what the result may cost: {EXAMPLES}. Latency holds as measured on this machine."
 
 
 @Parameter(name="*", group="Parameters")
@@ -24,9 +26,7 @@ class PruneOptions(ModelOptions):
         BackendError: not cpu, cuda or cuda:N.
     """
 
-    budget: Annotated[tuple[str, ...], REPEATABLE] = ()
-    """macs=30%, macs=1.2G, params=2.4M, latency=8ms@onnxruntime (or opencv, torch), channels=85% (removed);
-    may be given several times, then all hold. Latency holds as measured here."""
+    budget: Annotated[tuple[str, ...], REPEATABLE, Parameter(help=PRUNE_BUDGET)] = ()
 
     plan: Path | None = None
     """prune by this plan instead; edit kept, removed and blocks_removed in it as you like."""
@@ -43,7 +43,7 @@ class PruneOptions(ModelOptions):
 
     repair: Repair = "reconstruct"
     """with --data, fit the kept kernels to what the dense network puts out (reconstruct), only measure batch
-    normalisation anew (recalibrate), or leave the network as it is cut (none)."""
+    normalisation anew (recalibrate), or leave the pruned network as it is (none)."""
 
     data: Path | None = None
     """a data set; its train split gives the images on which importance is measured, and those for the

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, get_args
 from cyclopts import Parameter
 
 from seyolo.errors import UsageError
-from seyolo.options.budget import Budget, parse_budgets
+from seyolo.options.budget import EXAMPLES, Budget, parse_budgets
 from seyolo.options.cut import CutOptions
 from seyolo.options.model import ModelOptions
 from seyolo.options.parameters import REPEATABLE, Flag, Size, check_choice
@@ -24,6 +24,7 @@ SLIM_SHARE = 2.0
 BRANCH_SHARE, SPARSE_SHARE = 0.06, 0.18
 """Shares of all epochs of the slim network: those of dense training, and those of sparsity training."""
 SLIM_CUT = CutOptions(blocks=False)
+SLIM_BUDGET = f"what the result may cost: {EXAMPLES} [default: macs=30%]."
 
 
 @Parameter(name="*", group="Parameters")
@@ -48,9 +49,7 @@ class SlimOptions(ModelOptions, TrainingOptions, SparsityOptions):
     model: str | None = None
     """a zoo name such as yolov3@0.25, a .cfg or a checkpoint."""
 
-    budget: Annotated[tuple[str, ...], REPEATABLE] = ("macs=30%",)
-    """what the result may cost: macs=30%, macs=1.2G, params=2.4M, latency=8ms@onnxruntime (or opencv, torch),
-    channels=85% (removed); may be given several times, then all hold [default: macs=30%]."""
+    budget: Annotated[tuple[str, ...], REPEATABLE, Parameter(help=SLIM_BUDGET)] = ("macs=30%",)
 
     size: Size = 416
 
@@ -83,7 +82,7 @@ class SlimOptions(ModelOptions, TrainingOptions, SparsityOptions):
 
     repair: Repair = "reconstruct"
     """fit the kept kernels to what the network put out before the cut (reconstruct), only measure batch
-    normalisation anew (recalibrate), or leave the network as it is cut (none)."""
+    normalisation anew (recalibrate), or leave the pruned network as it is (none)."""
 
     distill: float = 0.0
     """weight of the dense network as a teacher in fine-tuning; the labels count 1."""

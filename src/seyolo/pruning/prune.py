@@ -44,8 +44,8 @@ def prune(
 
     Args:
         model: the dense model.
-        budget: `macs=30%`, `params=2.4M`, `latency=8ms@onnxruntime`, `channels=85%` (removed), or several
-            that hold together. Latency holds as measured on this machine.
+        budget: such as `macs=30%` (`seyolo.options.budget` has all kinds), or several that hold together.
+            Latency holds as measured on this machine.
         importance: name of a built-in importance (`bn` by default; also called `method`), or an object with
             the members of `seyolo.pruning.importance.importance.Importance`.
         generator: the source of `random`.

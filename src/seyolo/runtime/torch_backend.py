@@ -20,8 +20,7 @@ from seyolo.darknet.graph import num_classes
 from seyolo.darknet.weights import read_weights
 from seyolo.runtime.protocol import Precision, Session, class_names
 from seyolo.torchnet.build import DarknetModel, from_checkpoint, to_checkpoint
-from seyolo.torchnet.cuda_graph import CudaGraph
-from seyolo.torchnet.device import torch_device
+from seyolo.torchnet.device import CudaGraph, torch_device
 from seyolo.torchnet.folding import fold_batch_norm
 
 TYPES = {"f32": torch.float32, "bf16": torch.bfloat16, "f16": torch.float16}

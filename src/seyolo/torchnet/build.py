@@ -202,7 +202,7 @@ def _fill_head(convolution: nn.Conv2d, head: YoloHead, generator: torch.Generato
     assert convolution.bias is not None
     bias = convolution.bias.view(len(head.anchors), 5 + head.num_classes)
     bias[:, :4] = 0
-    bias[:, 4] = _logit(OBJECTNESS_PRIOR)
+    bias[:, 4] = _logit(OBJECTNESS_PRIOR)  # Lin 2017, section 4.1: b = -log((1 - π) / π)
     # Class probabilities are conditional on an object: one class is as likely as the other.
     bias[:, 5:] = _logit(1 / max(2, head.num_classes))
 

@@ -112,7 +112,7 @@ def run_slim(
 ) -> SlimResults:
     """Trains, prunes, fine-tunes, evaluates, exports and reports.
 
-    The options have model, epochs and sites of attention filled in. With `resume` the run in the folder goes
+    The options have model, epochs and attention sites filled in. With `resume` the run in the folder goes
     on; its controls keep their rows beside new ones.
 
     Raises:

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from seyolo.darknet.sections.attention import Cbam, Join, Sam, ScaleChannels
 from seyolo.darknet.sections.base import Activation, Reference, Section
-from seyolo.darknet.sections.convolutional import Convolutional
+from seyolo.darknet.sections.convolutional import Convolutional, Dropout, Implicit
 from seyolo.darknet.sections.detection import Detection, Region, Yolo
 from seyolo.darknet.sections.joining import Route, Shortcut, WeightsNormalization
 from seyolo.darknet.sections.net import Net
 from seyolo.darknet.sections.pooling import AvgPool, LocalAvgPool, MaxPool
 from seyolo.darknet.sections.resampling import Reorg, Reorg3d, Upsample
-from seyolo.darknet.sections.simple import Dropout, Implicit
 
 SECTIONS: tuple[type[Section], ...] = (
     Convolutional,

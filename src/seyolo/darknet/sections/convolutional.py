@@ -1,4 +1,4 @@
-"""`[convolutional]`."""
+"""`[convolutional]`, `[implicit]` and `[dropout]`."""
 
 from __future__ import annotations
 
@@ -11,11 +11,14 @@ from seyolo.darknet.sections.base import (
     Activation,
     Count,
     NotNegative,
+    OneCell,
     Price,
+    SameShape,
     Section,
     Size,
     Switch,
     TensorShapes,
+    Weightless,
     WiringError,
     num_windows,
 )
@@ -78,7 +81,7 @@ class Convolutional(Section):
         return self.filters
 
     def output_size(self, sizes: Sequence[Size]) -> Size:
-        reach = self.kernel_dilation * (self.size - 1) + 1
+        reach = self.kernel_dilation * (self.size - 1) + 1  # pixels that a dilated kernel spans
         return num_windows(sizes[0], 2 * self.padding_px, reach, self.strides)
 
     def output_stride(self, strides: Sequence[Fraction]) -> Fraction:
@@ -96,7 +99,42 @@ class Convolutional(Section):
         return Price(
             reads_one=is_depthwise,
             divisor=1 if is_depthwise else self.groups,
-            macs_per_pair=self.size**2 * num_cells,
+            macs_per_pair=self.size**2 * num_cells,  # k² · H · W per pair
             params_per_pair=self.size**2,
-            params_per_channel=2 if self.batch_normalize else 1,
+            params_per_channel=2 if self.batch_normalize else 1,  # scale and shift, or bias
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dropout(Weightless, SameShape):
+    """`[dropout]`: nothing at inference; kept so that layer indices stay what they are."""
+
+    kind: ClassVar[str] = "dropout"
+    training_keys: ClassVar[frozenset[str]] = frozenset(
+        ["probability", "dropblock", "dropblock_size_rel", "dropblock_size_abs"]
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Implicit(OneCell):
+    """`[implicit]`: learned constants, `filters` channels of 1 x 1, whatever the image.
+
+    It is in front of a `[scale_channels]` and takes nothing from the layer in front. `mean` is the initial
+    value of the weights.
+    """
+
+    kind: ClassVar[str] = "implicit"
+    training_keys: ClassVar[frozenset[str]] = frozenset(["std"])
+    neutral_values: ClassVar[dict[str, str]] = {"atoms": "1"}
+
+    filters: Count = 128
+    mean: float = 0.0
+
+    def output_channels(self, widths: Sequence[int]) -> int:
+        return self.filters
+
+    def tensor_shapes(self, in_channels: int) -> TensorShapes:
+        return {"weights": (self.filters,)}
+
+    def price(self, in_channels: int, num_cells: int) -> Price:
+        return Price(params_per_channel=1)

@@ -54,8 +54,6 @@ class TrainingLoader:
         size_px: side of the square network input. Decoded images are cached at up to 1.5 times this size,
             enough for the zoom.
         batch_size: every batch is full: the last one of an epoch continues with the epoch's first images.
-        augmentation: default recipe of `epoch`.
-        seed: of the order and the augmentation.
         shard: (number, count): part of every batch that is made here. The processes of a training make one
             part each; together the parts are the batches of a single process.
 

@@ -21,7 +21,11 @@ def draw_background(generator: Generator, height: int, width: int) -> Image:
     patterns = (_gradient, _clouds, _stripes, _wood, _cells)
     image = patterns[generator.integers(len(patterns))](generator, height, width)
     if generator.random() < 0.6:
-        _scatter_polygons(image, generator)
+        for _ in range(generator.integers(3, 16)):
+            corners = generator.normal(0, generator.uniform(0.03, 0.25), (generator.integers(3, 7), 2))
+            points = (corners + generator.random(2)) * (width, height) * 16
+            colour = paint.object_colour(generator).tolist()
+            cv2.fillPoly(image, [points.astype(np.int32)], colour, cv2.LINE_AA, 4)
     if generator.random() < 0.3:
         sigma = generator.uniform(1, 5)
         image = np.asarray(cv2.GaussianBlur(image, (0, 0), sigma), np.uint8)
@@ -90,15 +94,6 @@ def _cells(generator: Generator, height: int, width: int) -> Image:
     stops = np.stack([paint.object_colour(generator) for _ in range(5)])
     grid = stops[generator.integers(5, size=(rows, columns))].astype(np.uint8)
     return np.asarray(cv2.resize(grid, (width, height), interpolation=cv2.INTER_NEAREST), np.uint8)
-
-
-def _scatter_polygons(image: Image, generator: Generator) -> None:
-    height, width = image.shape[:2]
-    for _ in range(generator.integers(3, 16)):
-        corners = generator.normal(0, generator.uniform(0.03, 0.25), (generator.integers(3, 7), 2))
-        points = (corners + generator.random(2)) * (width, height) * 16
-        colour = paint.object_colour(generator).tolist()
-        cv2.fillPoly(image, [points.astype(np.int32)], colour, cv2.LINE_AA, 4)
 
 
 def _polar(centre: Floats, radii: Floats, turn: float) -> Floats:

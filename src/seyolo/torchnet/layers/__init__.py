@@ -15,7 +15,7 @@ from torch import nn
 
 from seyolo.darknet.sections import Region, Section, Yolo
 from seyolo.torchnet.head import RegionHead, YoloHead
-from seyolo.torchnet.layers import attention, convolution, joining, pooling, resampling, simple
+from seyolo.torchnet.layers import attention, convolution, joining, pooling, resampling
 from seyolo.torchnet.layers.attention import CbamLayer
 from seyolo.torchnet.layers.convolution import BATCH_NORM_EPSILON, ConvolutionLayer, LayerTable
 from seyolo.torchnet.layers.joining import shortcut_shares
@@ -26,7 +26,6 @@ LAYERS: LayerTable = {
     **resampling.LAYERS,
     **joining.LAYERS,
     **attention.LAYERS,
-    **simple.LAYERS,
     Yolo: lambda section, _: YoloHead(section),
     Region: lambda section, _: RegionHead(section),
 }

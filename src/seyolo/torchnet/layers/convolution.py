@@ -1,4 +1,4 @@
-"""Torch layer of `[convolutional]`, and what all layers share: their types and their convolutions.
+"""Torch layers of `[convolutional]`, `[implicit]` and `[dropout]`; types and convolutions of all layers.
 
 Shape letters: N images, C channels, H and W cells.
 """
@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from seyolo.darknet.sections import Convolutional, Section
+from seyolo.darknet.sections import Convolutional, Dropout, Implicit, Section
 from seyolo.torchnet.activations import make_activation
 
 Features = Float[Tensor, "N C H W"]
@@ -90,4 +90,24 @@ class ConvolutionLayer(nn.Module):
         return self.activation(self.bn(self.conv(x)))  # type: ignore[no-any-return]
 
 
-LAYERS: LayerTable = {Convolutional: lambda section, widths: ConvolutionLayer(section, widths[0])}
+class ImplicitLayer(nn.Module):
+    """`[implicit]`: learned constants (1, C, 1, 1), independent of the input."""
+
+    def __init__(self, section: Implicit) -> None:
+        super().__init__()
+        self.mean = section.mean
+        self.weights = nn.Parameter(torch.empty(section.filters))
+
+    def reset_parameters(self) -> None:
+        """Fills the constants for a new network: `mean` of the section."""
+        nn.init.constant_(self.weights, self.mean)
+
+    def forward(self, _: Features) -> Features:
+        return self.weights[None, :, None, None]
+
+
+LAYERS: LayerTable = {
+    Convolutional: lambda section, widths: ConvolutionLayer(section, widths[0]),
+    Dropout: lambda _, __: nn.Identity(),
+    Implicit: lambda section, _: ImplicitLayer(section),
+}

@@ -77,7 +77,7 @@ def shortcut_shares(weights: Tensor, normalization: WeightsNormalization) -> Ten
     if normalization == "softmax":
         positive = torch.exp(weights - weights.amax(0, keepdim=True))
     else:
-        positive = torch.relu(weights)
+        positive = torch.relu(weights)  # fast normalised fusion (Tan 2020)
     return positive / (positive.sum(0, keepdim=True) + SHORTCUT_EPSILON)
 
 
