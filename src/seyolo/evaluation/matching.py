@@ -59,10 +59,7 @@ def greedy_matches(overlap: Float[np.ndarray, "d t"], threshold: float) -> Int[n
 
 
 def class_matches(
-    truths: Sequence[Truth],
-    found: Sequence[Detections],
-    class_id: int,
-    thresholds: Iterable[float],
+    truths: Sequence[Truth], found: Sequence[Detections], class_id: int, thresholds: Iterable[float]
 ) -> Iterator[tuple[Detections, Bool[np.ndarray, "k d"], Bool[np.ndarray, " t"]]]:
     """Yields per image the detections of a class, and which of them are hits by IoU threshold.
 
@@ -85,7 +82,7 @@ def precision_at_recalls(
         recall: of the best 1, 2, ... detections; at least one.
         precision: of the same detections.
     """
-    envelope = np.maximum.accumulate(precision[::-1])[::-1]
+    envelope = np.maximum.accumulate(precision[::-1])[::-1]  # interpolated precision of PASCAL VOC and COCO
     at = np.searchsorted(recall, RECALLS, side="left")
     points: Float[np.ndarray, " 101"] = np.where(
         at < len(recall), envelope[np.minimum(at, len(recall) - 1)], 0.0
