@@ -35,9 +35,8 @@ def clip_xyxy(
 
 def area_xyxy(boxes_xyxy: Float[np.ndarray, "*n 4"]) -> Float[np.ndarray, "*n"]:
     """Returns width times height; 0 for a box whose corners are in the wrong order."""
-    product: Float[np.ndarray, "*n"] = np.prod(
-        np.maximum(boxes_xyxy[..., 2:] - boxes_xyxy[..., :2], 0), axis=-1
-    )
+    sides = np.maximum(boxes_xyxy[..., 2:] - boxes_xyxy[..., :2], 0)
+    product: Float[np.ndarray, "*n"] = np.prod(sides, axis=-1)
     return product
 
 
@@ -84,17 +83,8 @@ def suppress(
     boxes_xywh[:, 2:] -= boxes_xywh[:, :2]
     # OpenCV separates classes by shifting each by the largest coordinate, which fails below zero.
     boxes_xywh[:, :2] -= boxes_xywh[:, :2].min(axis=0)
-    kept = _nms(boxes_xywh, ranks, class_ids[best_first].astype(np.int32), iou_threshold)
-    indices: Int[np.ndarray, " kept"] = best_first[kept[:max_detections]]
-    return indices
-
-
-def _nms(
-    boxes_xywh: Float[np.ndarray, "n 4"],
-    scores: Float[np.ndarray, " n"],
-    class_ids: Int[np.ndarray, " n"],
-    iou_threshold: float,
-) -> Int[np.ndarray, " kept"]:
+    labels = class_ids[best_first].astype(np.int32)
     # OpenCV's type stubs allow sequences only; arrays work and save a copy to Python numbers.
-    kept = cv2.dnn.NMSBoxesBatched(boxes_xywh, scores, class_ids, 0.0, iou_threshold)  # type: ignore[arg-type]
-    return np.asarray(kept, dtype=np.int64)
+    kept = cv2.dnn.NMSBoxesBatched(boxes_xywh, ranks, labels, 0.0, iou_threshold)  # type: ignore[arg-type]
+    indices: Int[np.ndarray, " kept"] = best_first[np.asarray(kept, dtype=np.int64)[:max_detections]]
+    return indices

@@ -113,24 +113,25 @@ def _assemble(metadata: dict[str, str], state: State, path: Path) -> Checkpoint:
         names, provenance = json.loads(metadata["names"]), json.loads(metadata["provenance"])
     except (json.JSONDecodeError, RecursionError) as error:
         raise ModelError(f"{path}: its metadata is damaged: {error}") from None
-    if not isinstance(provenance, dict) or not _are_names(names, num_classes(network)):
+    are_names = isinstance(names, list) and all(isinstance(name, str) for name in names)
+    if not isinstance(provenance, dict) or not are_names or len(names) != num_classes(network):
         raise ModelError(f"{path}: its metadata is damaged: invalid names or provenance")
     state = {name: array.astype(np.float32, copy=False) for name, array in state.items()}
     return Checkpoint(network, state, tuple(names), provenance)
 
 
-def _are_names(value: object, count: int) -> bool:
-    return isinstance(value, list) and len(value) == count and all(isinstance(name, str) for name in value)
-
-
 def _check_format(metadata: Mapping[str, str], tensors: set[str], path: Path) -> None:
     if metadata.get("format") != FORMAT:
         some = ", ".join(sorted(tensors)[:2]) or "none"
-        message = f"a safetensors file, but not a seyolo checkpoint (its tensors: {some} …)"
-        raise ModelError(f"{path}: {message}; take one that `seyolo train` or `seyolo prune` wrote")
-    if metadata.get("format_version") != FORMAT_VERSION:
-        message = f"written in format {metadata.get('format_version')}, this seyolo reads {FORMAT_VERSION}"
-        raise ModelError(f"{path}: {message}; update seyolo")
+        raise ModelError(
+            f"{path}: a safetensors file, but not a seyolo checkpoint (its tensors: {some} …); take one that "
+            "`seyolo train` or `seyolo prune` wrote"
+        )
+    version = metadata.get("format_version")
+    if version != FORMAT_VERSION:
+        raise ModelError(
+            f"{path}: written in format {version}, this seyolo reads {FORMAT_VERSION}; update seyolo"
+        )
     missing = [key for key in ("cfg", "names", "provenance") if key not in metadata]
     if missing:
         raise ModelError(f"{path}: its metadata lacks {', '.join(missing)}; write it again from its source")

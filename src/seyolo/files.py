@@ -30,7 +30,10 @@ def replacing(path: str | Path) -> Iterator[Path]:
     folder = Path(tempfile.gettempdir()) if is_special else target.parent
     temporary = folder / f".{target.stem}.{os.getpid()}.partial{target.suffix}"
     with _naming(Path(path), temporary):
-        _make_folder(folder)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except FileExistsError:
+            raise NotADirectoryError(errno.ENOTDIR, "is a file, not a folder", str(folder)) from None
         try:
             yield temporary
             if is_special:
@@ -61,13 +64,6 @@ def check_writable(path: str | Path) -> None:
         tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(folder)) from None
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except FileExistsError:
-        raise NotADirectoryError(errno.ENOTDIR, "is a file, not a folder", str(folder)) from None
 
 
 @contextmanager

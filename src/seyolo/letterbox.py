@@ -40,10 +40,21 @@ class Placement:
     source_height: int
     source_width: int
 
+    @property
+    def inner_size(self) -> tuple[int, int]:
+        """Height and width of the resized image inside the input."""
+        return round(self.scale_y * self.source_height), round(self.scale_x * self.source_width)
+
+    def inside(self) -> tuple[slice, slice]:
+        """Returns rows and columns of the image inside the input."""
+        height, width = self.inner_size
+        top, left = int(self.top), int(self.left)
+        return slice(top, top + height), slice(left, left + width)
+
     def to_source(self, boxes_xyxy: Float[np.ndarray, "n 4"]) -> Float[np.ndarray, "n 4"]:
         """Converts boxes in pixels of the input to pixels of the source image, and clips them to it."""
-        scale = np.array([self.scale_x, self.scale_y, self.scale_x, self.scale_y])
-        shift = np.array([self.left, self.top, self.left, self.top])
+        scale = np.array([self.scale_x, self.scale_y] * 2)
+        shift = np.array([self.left, self.top] * 2)
         boxes: Float[np.ndarray, "n 4"] = (boxes_xyxy - shift) / scale
         return clip_xyxy(boxes.astype(boxes_xyxy.dtype), self.source_height, self.source_width)
 
@@ -53,14 +64,6 @@ def place(source_size: tuple[int, int], size: tuple[int, int], mode: Mode = "let
 
     Each side keeps at least one pixel, however long and thin the image is.
     """
-    placement, _ = _fit(source_size, size, mode)
-    return placement
-
-
-def _fit(
-    source_size: tuple[int, int], size: tuple[int, int], mode: Mode
-) -> tuple[Placement, tuple[int, int]]:
-    """Returns the placement, and the size (height, width) of the image inside the input."""
     source_height, source_width = source_size
     height, width = size
     inner_height, inner_width = size
@@ -68,7 +71,7 @@ def _fit(
         scale = min(height / source_height, width / source_width)
         inner_height = min(height, max(1, round(source_height * scale)))
         inner_width = min(width, max(1, round(source_width * scale)))
-    placement = Placement(
+    return Placement(
         scale_x=inner_width / source_width,
         scale_y=inner_height / source_height,
         left=(width - inner_width) // 2,
@@ -76,7 +79,6 @@ def _fit(
         source_height=source_height,
         source_width=source_width,
     )
-    return placement, (inner_height, inner_width)
 
 
 def resize(image: UInt8[np.ndarray, "H W 3"], size: tuple[int, int]) -> UInt8[np.ndarray, "h w 3"]:
@@ -125,13 +127,12 @@ def letterbox(
     Returns:
         The input, and the position of the image in it.
     """
-    placement, inner_size = _fit((image.shape[0], image.shape[1]), size, mode)
-    resized = resize(image, inner_size)
-    if inner_size == size:
+    placement = place((image.shape[0], image.shape[1]), size, mode)
+    resized = resize(image, placement.inner_size)
+    if placement.inner_size == size:
         return resized, placement
-    top, left = int(placement.top), int(placement.left)
     canvas = np.full((*size, 3), PAD_GREY, dtype=np.uint8)
-    canvas[top : top + inner_size[0], left : left + inner_size[1]] = resized
+    canvas[placement.inside()] = resized
     return canvas, placement
 
 
@@ -145,12 +146,10 @@ def to_batch(
     batch = np.empty((len(images), 3, *size), dtype=np.float32)
     placements = []
     for planes, image in zip(batch, images, strict=True):
-        placement, inner_size = _fit((image.shape[0], image.shape[1]), size, mode)
-        if inner_size != size:
+        placement = place((image.shape[0], image.shape[1]), size, mode)
+        if placement.inner_size != size:
             planes.fill(PAD_GREY * BYTE)
-        top, left = int(placement.top), int(placement.left)
-        inner = planes[:, top : top + inner_size[0], left : left + inner_size[1]]
-        _write_planes(resize(image, inner_size), inner)
+        _write_planes(resize(image, placement.inner_size), planes[:, *placement.inside()])
         placements.append(placement)
     return batch, placements
 

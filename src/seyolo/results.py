@@ -29,12 +29,7 @@ class SplitMetrics:
 
 @dataclass(frozen=True)
 class Difference:
-    """A difference of AP with its bootstrap interval.
-
-    Attributes:
-        difference: measured on the images as they are.
-        low, high: 2.5 % and 97.5 % quantiles over the bootstrap draws.
-    """
+    """A difference of AP on the images as they are, with the 2.5 % and 97.5 % quantiles of its bootstrap."""
 
     difference: float
     low: float
@@ -66,9 +61,7 @@ class Readiness:
     def to_json(self) -> dict[str, float | str]:
         """Returns the value of `readiness.json`, with four digits each."""
         values: dict[str, float | str] = to_json(self)
-        return {
-            name: round(value, 4) if isinstance(value, float) else value for name, value in values.items()
-        }
+        return {key: round(value, 4) if isinstance(value, float) else value for key, value in values.items()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,6 +110,14 @@ class ControlRow:
     lead: Mapping[str, Difference] = field(default_factory=dict)
     not_possible: str | None = None
 
+    def to_json(self) -> dict[str, Any]:
+        """Returns the value in `results.json`, without the keys that a control of its kind does not have."""
+        if self.not_possible is not None:
+            return {"control": self.control, "not_possible": self.not_possible}
+        value: dict[str, Any] = to_json(self)
+        del value["not_possible"]
+        return value
+
 
 @dataclass(frozen=True, kw_only=True)
 class SlimResults:
@@ -128,9 +129,7 @@ class SlimResults:
         lead: AP of the slim network minus that of the dense one, by split with labels.
         plan: as JSON; `Plan.from_dict` reads it.
         readiness: None where no channel with a BN scale was pruned.
-        budget: the limits as text.
-        seed: of the run.
-        data: the data set as it was given.
+        budget, data: the limits and the data set as they were given.
         artefacts: by file `written`, or why it was not.
         controls: rows of the controls that were asked for.
     """
@@ -169,20 +168,13 @@ class SlimResults:
         """Returns the value of `results.json`; `int8` and `controls` only where there are any."""
         value: dict[str, Any] = to_json(self)
         value["readiness"] = self.readiness.to_json() if self.readiness else {}
-        value["controls"] = [_control_value(row) for row in value["controls"]]
+        value["controls"] = [row.to_json() for row in self.controls]
         return {key: found for key, found in value.items() if found or key not in ("int8", "controls")}
 
 
 def readiness_from(value: Mapping[str, Any]) -> Readiness | None:
     """Reads the value of `readiness.json`, which is empty where no channel with a BN scale was pruned."""
     return from_json(value, Readiness) if value else None
-
-
-def _control_value(row: dict[str, Any]) -> dict[str, Any]:
-    """Drops the keys that a control of its kind does not have."""
-    if row["not_possible"] is not None:
-        return {"control": row["control"], "not_possible": row["not_possible"]}
-    return {key: value for key, value in row.items() if key != "not_possible"}
 
 
 def read_results(path: Path) -> SlimResults:

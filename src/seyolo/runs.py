@@ -60,10 +60,6 @@ def resumable(verb: str, folder: Path) -> Iterator[None]:
             raise KeyboardInterrupt(f"resume with: seyolo {verb} --resume {folder}") from None
         raise
     except (SeyoloError, OSError):
-        if is_new and folder.exists() and not _has_results(folder):
+        if is_new and folder.exists() and not any(any(folder.glob(name)) for name in STATE_PATTERNS):
             shutil.rmtree(folder, ignore_errors=True)
         raise
-
-
-def _has_results(folder: Path) -> bool:
-    return any(True for pattern in STATE_PATTERNS for _ in folder.glob(pattern))

@@ -106,10 +106,7 @@ class Metrics:
 
 
 def average_precision(
-    truths: Sequence[Truth],
-    predictions: Sequence[Detections],
-    num_classes: int,
-    max_detections: int = 100,
+    truths: Sequence[Truth], predictions: Sequence[Detections], num_classes: int, max_detections: int = 100
 ) -> Metrics:
     """Returns the COCO AP of `predictions`.
 

@@ -102,10 +102,7 @@ def _with_fallback(units: Sequence[Int[np.ndarray, " n"]]) -> list[Int[np.ndarra
 
 
 def _match(
-    truths: Sequence[Truth],
-    found: Sequence[Detections],
-    units: Sequence[Int[np.ndarray, " n"]],
-    label: int,
+    truths: Sequence[Truth], found: Sequence[Detections], units: Sequence[Int[np.ndarray, " n"]], label: int
 ) -> _Matches:
     scores, hits, hit_units, truth_units = [], [], [], []
     matched = class_matches(truths, found, label, IOU_THRESHOLDS)

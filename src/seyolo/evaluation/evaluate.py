@@ -64,11 +64,9 @@ def judge_splits(
     """Returns ground truth and detections of the named split, or of every split but `train`.
 
     Args:
-        model: a network or a runtime backend.
+        model, size_hw, progress: as in `judged`.
         dataset: of the same number of classes.
         split: its name; None for all but `train`, or for `train` if there is no other.
-        size_hw: height and width of the input in pixels.
-        progress: updated after every batch.
         batch: images at a time.
 
     Raises:

@@ -59,10 +59,7 @@ def greedy_matches(overlap: Float[np.ndarray, "d t"], threshold: float) -> Int[n
 
 
 def class_matches(
-    truths: Sequence[Truth],
-    found: Sequence[Detections],
-    class_id: int,
-    thresholds: Iterable[float],
+    truths: Sequence[Truth], found: Sequence[Detections], class_id: int, thresholds: Iterable[float]
 ) -> Iterator[tuple[Detections, Bool[np.ndarray, "k d"], Bool[np.ndarray, " t"]]]:
     """Yields per image the detections of a class, and which of them are hits by IoU threshold.
 

@@ -144,21 +144,10 @@ class SlimRecord(RunRecord):
     plan: Plan
     examples: Examples
 
-    @property
-    def gates(self) -> str | None:
-        """Kind of the attention gates; None without any."""
-        attention = self.config.get("attention")
-        return attention["kind"] if attention else None
-
 
 @dataclass(frozen=True, eq=False)
 class TrainRecord(RunRecord):
     """A finished run of `train`."""
-
-    @property
-    def size(self) -> int:
-        """Side of the square input in pixels."""
-        return int(self.config["size"])
 
 
 def read_run(folder: Path) -> SlimRecord | TrainRecord:
@@ -169,23 +158,19 @@ def read_run(folder: Path) -> SlimRecord | TrainRecord:
         TrainingError: one of its files is damaged.
     """
     if (folder / RESULTS_FILE).is_file():
-        return _read_slim_run(folder)
+        results = read_results(folder / RESULTS_FILE)
+        stages = {name: folder / name / "results.csv" for name in TRAINED_STAGES}
+        return SlimRecord(
+            **_common(folder, "config.json", stages, folder / "sparse" / "scales.csv"),
+            results=results,
+            plan=from_json(results.plan, Plan),
+            examples=from_json(_read_json(folder / EXAMPLES_FOLDER / EXAMPLES_INDEX), Examples),
+        )
     if (folder / TRAIN_FILE).is_file():
         stages = {"train": folder / "results.csv"}
         common = _common(folder, TRAIN_FILE, stages, folder / "scales.csv")
         return TrainRecord(**common | {"config": migrated_train(common["config"])})
     raise UsageError(f"{folder}: no finished run of slim or train here; name its folder")
-
-
-def _read_slim_run(folder: Path) -> SlimRecord:
-    results = read_results(folder / RESULTS_FILE)
-    stages = {name: folder / name / "results.csv" for name in TRAINED_STAGES}
-    return SlimRecord(
-        **_common(folder, "config.json", stages, folder / "sparse" / "scales.csv"),
-        results=results,
-        plan=from_json(results.plan, Plan),
-        examples=from_json(_read_json(folder / EXAMPLES_FOLDER / EXAMPLES_INDEX), Examples),
-    )
 
 
 def _common(folder: Path, config: str, stages: Mapping[str, Path], scales: Path) -> dict[str, Any]:

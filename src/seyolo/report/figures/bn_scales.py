@@ -14,16 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
 from seyolo.report.figures.curves import Row
-from seyolo.report.figures.style import (
-    DENSE,
-    INK,
-    SLIM,
-    name_point,
-    new_figure,
-    percent,
-    save,
-    style,
-)
+from seyolo.report.figures.style import DENSE, INK, SLIM, name_point, new_figure, percent, save, style
 
 SMALLEST_SCALE = 1e-5
 NUM_BINS = 60

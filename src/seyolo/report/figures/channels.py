@@ -16,17 +16,7 @@ from seyolo.darknet.cfg import Network
 from seyolo.darknet.graph import strides
 from seyolo.darknet.sections import Convolutional
 from seyolo.pruning.planning.plan import Width
-from seyolo.report.figures.style import (
-    BAND,
-    DENSE,
-    INK,
-    SLIM,
-    name_span,
-    new_figure,
-    percent,
-    save,
-    style,
-)
+from seyolo.report.figures.style import BAND, DENSE, INK, SLIM, name_span, new_figure, percent, save, style
 
 MAX_NAMED_PARTS = 16
 

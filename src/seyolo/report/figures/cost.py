@@ -40,14 +40,7 @@ Role = Literal["dense", "stage", "slim", "control"]
 
 @dataclass(frozen=True)
 class CostPoint:
-    """A network in a chart of AP against cost.
-
-    Attributes:
-        name: printed beside the point.
-        cost: MACs or milliseconds.
-        ap: COCO AP.
-        role: of the network in its run; it decides colour and marker.
-    """
+    """A network in a chart of COCO AP against MACs or milliseconds; `role` decides colour and marker."""
 
     name: str
     cost: float
@@ -101,9 +94,9 @@ def comparison_figure(
         if not run.points:
             continue
         colour = SERIES[index % len(SERIES)]
-        axes.plot(*zip(*run.points, strict=True), color=colour, linewidth=1.1)
-        faces = [*[PAPER] * (len(run.points) - 1), colour]
         costs, scores = zip(*run.points, strict=True)
+        axes.plot(costs, scores, color=colour, linewidth=1.1)
+        faces = [*[PAPER] * (len(run.points) - 1), colour]
         axes.scatter(costs, scores, s=44, facecolor=faces, edgecolor=colour, zorder=3)
         ends.append((*run.points[-1], run.name, colour))
     _prepare_costs(axes, [point for run in runs for point in run.points], cost_text, label)
@@ -216,8 +209,7 @@ def _name_models(axes: Axes, points: Sequence[Point], front: Sequence[Point]) ->
     for point, (x, y) in sorted(zip(points, positions, strict=True), key=lambda pair: pair[0] not in front):
         left, right = x + LABEL_OFFSET, x + LABEL_OFFSET + LABEL_LETTER_WIDTH * len(point.name)
         heights = (y + step * LABEL_GAP for step in LABEL_STEPS)
-        free = (height for height in heights if not _is_taken(left, right, height, taken))
-        height = next(free, y)
+        height = next((height for height in heights if not _is_taken(left, right, height, taken)), y)
         taken.append((left, right, height))
         axes.annotate(
             point.name,

@@ -43,8 +43,7 @@ def plot_samples(
 
     Args:
         images: BGR images of any size.
-        dense: detections of the dense network per image, in pixels of the image.
-        slim: those of the slim network.
+        dense, slim: detections of the two networks per image, in pixels of the image.
         names: of the classes.
         path: image to write, in the format of its ending.
         columns: images side by side.

@@ -11,7 +11,7 @@ import io
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from markupsafe import Markup
 from matplotlib import rc_context
@@ -51,6 +51,9 @@ PAGE_COLOURS = {
 """Colours by name: on a light page, and on a dark one."""
 
 Align = Literal["center", "right"]
+
+BESIDE: dict[str, Any] = {"textcoords": "offset points", "va": "center", "fontsize": LEGEND_TEXT}
+"""Keywords of a name beside a point."""
 
 LineEnd = tuple[float, float, str, str]
 """End of a line (x, y), its label and its colour."""
@@ -101,31 +104,15 @@ def label_ends(axes: Axes, ends: Iterable[LineEnd], gap: float) -> None:
     lowest = float("-inf")
     for x, y, text, colour in sorted(ends, key=lambda end: end[1]):
         lowest = max(y, lowest + gap)
-        axes.annotate(
-            text,
-            (x, lowest),
-            (8, 0),
-            textcoords="offset points",
-            va="center",
-            fontsize=LEGEND_TEXT,
-            color=colour,
-        )
+        axes.annotate(text, (x, lowest), (8, 0), color=colour, **BESIDE)
 
 
 def name_point(
     axes: Axes, text: str, point: tuple[float, float], colour: str, offset: tuple[int, int]
 ) -> None:
     """Writes a name beside a point, `offset` typographic points away."""
-    axes.annotate(
-        text,
-        point,
-        offset,
-        textcoords="offset points",
-        va="center",
-        fontsize=LEGEND_TEXT,
-        color=colour,
-        annotation_clip=False,  # a name that was moved up may stand above the axes
-    )
+    # A name that was moved up may stand above the axes.
+    axes.annotate(text, point, offset, color=colour, annotation_clip=False, **BESIDE)
 
 
 def legend_above(axes: Axes, title: str = "", columns: int = 1) -> None:

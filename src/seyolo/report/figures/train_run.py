@@ -40,7 +40,6 @@ Item = TypeVar("Item")
 
 BATCH_FILE = "train_batch.jpg"
 PREDICTIONS_FILE = "val_predictions.jpg"
-CURVES_FILE = "curves.png"
 MAX_IMAGES = 16
 CELL_PX = 320
 CONFIDENCE = 0.25
@@ -73,11 +72,7 @@ def write_batch(
 
 
 def write_train_figures(
-    folder: Path,
-    model: DarknetModel,
-    samples: Sequence[Sample],
-    size_px: int,
-    history: Sequence[Row],
+    folder: Path, model: DarknetModel, samples: Sequence[Sample], size_px: int, history: Sequence[Row]
 ) -> None:
     """Writes the figures of a finished run.
 
@@ -91,7 +86,7 @@ def write_train_figures(
         size_px: side of the square input.
         history: one row per epoch, as in `results.csv`.
     """
-    plot_training_curves({"train": history}, folder / CURVES_FILE)
+    plot_training_curves({"train": history}, folder / "curves.png")
     for curves in read_curves(folder).values():
         plot_detection_curves(curves, folder)
     plot_scales_over_time(read_rows(folder / "scales.csv"), folder)
@@ -130,7 +125,7 @@ def _write_predictions(
     samples: Sequence[Sample], found: Sequence[Detections], names: Sequence[str], path: Path
 ) -> None:
     pairs = zip(samples, found, strict=True)
-    cells = [_compared(sample, detections, names) for sample, detections in pairs]
+    cells = [_compared(*pair, names) for pair in pairs]
     head = [("labels", TRUTH), (f"found (score {CONFIDENCE:g} and above)", FOUND)]
     write_sheet(_headed(contact_sheet(cells, gap_px=GAP_PX), head), path)
 

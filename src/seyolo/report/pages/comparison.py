@@ -71,18 +71,12 @@ def _entries(name: str, record: Record) -> list[Entry]:
         row = best_row(record)
         ap = {key.removesuffix("_ap"): float(row[key]) for key in row if key.endswith("_ap")}
         return [Entry(name, "trained", *trained_cost(record), math.nan, ap)]
-    results, runtime = record.results, gain_of(record.results).runtime
-    return [
-        Entry(
-            name,
-            title,
-            stage.params,
-            stage.macs,
-            stage.latency_ms.get(runtime, math.nan),
-            {split: metrics.ap for split, metrics in stage.metrics.items()},
-        )
-        for title, stage in (("dense", results.dense), ("slim", results.slim))
-    ]
+    entries, runtime = [], gain_of(record.results).runtime
+    for title, stage in (("dense", record.results.dense), ("slim", record.results.slim)):
+        ap = {split: metrics.ap for split, metrics in stage.metrics.items()}
+        latency_ms = stage.latency_ms.get(runtime, math.nan)
+        entries.append(Entry(name, title, stage.params, stage.macs, latency_ms, ap))
+    return entries
 
 
 def _run(name: str, record: Record, out: Path) -> dict[str, str]:
@@ -98,22 +92,14 @@ def _run(name: str, record: Record, out: Path) -> dict[str, str]:
 
 def _table(entries: Sequence[Entry], splits: Sequence[str], runtime: str) -> Grid:
     header = ["network", "parameters", "MACs", f"p50 {runtime}".strip(), *(f"AP {split}" for split in splits)]
-    body = [
-        [
-            f"{entry.run} · {entry.stage}",
-            _text(entry.params, count_text),
-            _text(entry.macs, count_text),
-            _text(entry.latency_ms, latency_text),
-            *(share_text(entry.ap.get(split, math.nan)) for split in splits),
-        ]
-        for entry in entries
-    ]
+    body = []
+    for entry in entries:
+        costs = (entry.params, count_text), (entry.macs, count_text), (entry.latency_ms, latency_text)
+        texts = [MISSING if math.isnan(value) else text(value) for value, text in costs]
+        scores = [share_text(entry.ap.get(split, math.nan)) for split in splits]
+        body.append([f"{entry.run} · {entry.stage}", *texts, *scores])
     pairs = enumerate(pairwise(entries))
     return Grid(header, body, [index for index, (one, other) in pairs if one.run != other.run])
-
-
-def _text(value: float, text: Callable[[float], str]) -> str:
-    return MISSING if math.isnan(value) else text(value)
 
 
 def _charts(

@@ -87,7 +87,8 @@ def slim_context(record: SlimRecord) -> dict[str, Any]:
 def _lead(record: SlimRecord, gain: Gain) -> list[str]:
     """Returns the first paragraphs: cost and AP before and after, in sentences."""
     dense, slim = record.results.dense, record.results.slim
-    with_gates = f" with {GATES[record.gates]} gates" if record.gates else ""
+    attention = record.config.get("attention")
+    with_gates = f" with {GATES[attention['kind']]} gates" if attention else ""
     height, width = slim.input_size
     first = (
         f"{record.model}{with_gates} at {width}x{height} pixels, pruned to "

@@ -66,5 +66,6 @@ def trained_cost(record: TrainRecord) -> tuple[float, float]:
     path = record.folder / "best.safetensors"
     if not path.exists():
         return math.nan, math.nan
-    counted = cost(read_checkpoint(path).network, record.size, record.size)
+    size = int(record.config["size"])
+    counted = cost(read_checkpoint(path).network, size, size)
     return counted.params, counted.macs

@@ -49,20 +49,7 @@ def write_report(folders: Sequence[Path], out: Path | None = None) -> Path:
     records = [read_run(Path(folder)) for folder in folders]
     if out is None:
         out = records[0].folder / PAGE_FILE if len(records) == 1 else Path(COMPARISON_FILE)
-    write_text(out, _page(records, out))
-    return out
-
-
-def _page(records: Sequence[SlimRecord | TrainRecord], out: Path) -> str:
-    if len(records) > 1:
-        return _render("comparison.html.jinja", comparison_context(records, out.parent))
-    (record,) = records
-    if isinstance(record, SlimRecord):
-        return _render("slim.html.jinja", slim_context(record))
-    return _render("train.html.jinja", train_context(record))
-
-
-def _render(template: str, context: dict[str, Any]) -> str:
+    name, context = _page(records, out)
     environment = Environment(
         loader=PackageLoader("seyolo.report.pages"),
         autoescape=True,
@@ -70,4 +57,15 @@ def _render(template: str, context: dict[str, Any]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template(template).render(colours=PAGE_COLOURS, **context)
+    write_text(out, environment.get_template(name).render(colours=PAGE_COLOURS, **context))
+    return out
+
+
+def _page(records: Sequence[SlimRecord | TrainRecord], out: Path) -> tuple[str, dict[str, Any]]:
+    """Returns the name of the template and its values."""
+    if len(records) > 1:
+        return "comparison.html.jinja", comparison_context(records, out.parent)
+    (record,) = records
+    if isinstance(record, SlimRecord):
+        return "slim.html.jinja", slim_context(record)
+    return "train.html.jinja", train_context(record)
