@@ -67,7 +67,7 @@ def readiness(
         nearly_zero=float(np.mean(scales < NEARLY_ZERO * np.median(kept))),
         going=len(pruned) / len(scales),
         going_scale=float(pruned.mean() / max(kept.mean(), 1e-12)),
-        misplaced=float(np.mean(pruned > np.quantile(kept, 0.1))),
+        misplaced=float(np.mean(pruned > np.quantile(kept, 0.1))),  # larger than the smallest tenth kept
         ap50=before,
         cut_ap50=after,
         importance=plan.importance,

@@ -76,5 +76,6 @@ def estimate_seconds(
     epochs = options.stage_epochs()
     per_epoch = step * len(dataset.split("train")) / options.batch
     teacher = TEACHER_SHARE if options.distill else 0.0
+    # Seconds of a pruned step / of a dense one: sqrt(kept MACs / MACs), and the teacher's forward pass.
     factors = {"dense": 1.0, "sparse": 1.0, "finetuned": kept_share**0.5 + teacher}
     return {name: per_epoch * epochs[name] * factors[name] for name in epochs}

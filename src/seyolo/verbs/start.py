@@ -48,7 +48,7 @@ def model_to_train(options: Options, dataset: Dataset, config: TrainConfig) -> D
     return starting_model(options.model, dataset, config, weights, _attention_of(options))
 
 
-def with_places(options: Options) -> Options:
+def with_sites(options: Options) -> Options:
     """Returns the options with the sites where attention is attached, by default those of the model."""
     gates = _attention_of(options)
     return options if gates is None else replace(options, at=cast("tuple[Site, ...]", gates.at))

@@ -118,5 +118,7 @@ def test_an_importance_of_a_user() -> None:
 
 @pytest.mark.parametrize("module", ["importance.importance", "planning.plan", "prune"])
 def test_the_examples_of_the_docstrings_run(module: str) -> None:
-    failed, attempted = doctest.testmod(import_module(f"seyolo.pruning.{module}"))
+    failed, attempted = doctest.testmod(
+        import_module(f"seyolo.pruning.{module}"), extraglobs={"seyolo": seyolo}
+    )
     assert failed == 0 < attempted

@@ -160,6 +160,7 @@ def _along_random(predicted: Float[Tensor, "N H W A K"], generator: torch.Genera
     """
     weights = position_weights(predicted.detach())
     share = (weights * len(predicted) / weights.sum()).sqrt()
+    # Random signs: the squared gradients estimate the diagonal of the Gauss-Newton matrix (Hutchinson 1989).
     signs = 2.0 * torch.randint(0, 2, predicted.shape, generator=generator) - 1
     return (share[..., None, None] * signs.to(predicted.device) * predicted).sum()
 

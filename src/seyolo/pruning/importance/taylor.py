@@ -60,7 +60,7 @@ def _changes(model: DarknetModel) -> Iterable[tuple[int, Tensor]]:
         if not scale.requires_grad:
             continue  # a frozen layer has no score, so its channels are kept
         if layer.conv.bias is None:
-            yield index, _product(layer.bn.weight) + _product(layer.bn.bias)
+            yield index, _product(layer.bn.weight) + _product(layer.bn.bias)  # γ ∂L/∂γ + β ∂L/∂β
         else:
             yield index, _product(layer.conv.weight).flatten(1).sum(dim=1) + _product(layer.conv.bias)
 

@@ -76,6 +76,7 @@ class CostModel:
     def params(self, counts: IntArray) -> int:
         """Returns the learned parameters."""
         written = self.written(counts)
+        # k² C_in C_out / groups + (bias and normalisation) C_out
         each = self._pairs(counts, written) * self._params_per_pair + written * self._params_per_channel
         return int((each + self._params)[self.alive(counts)].sum())
 

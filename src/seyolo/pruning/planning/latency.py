@@ -109,7 +109,7 @@ class _Features:
         here = self._convolutions
         read = _rounded(self._costs.read(counts)[here] / self._divisor, vector)
         read = np.where(self._depthwise, 1, read)
-        padded = read * _rounded(written[here], vector) * self._area * alive[here]
+        padded = read * _rounded(written[here], vector) * self._area * alive[here]  # weights read
         values = written * self._cells * alive
         macs = np.bincount(self._kind, padded * self._cells[here], minlength=self._num_kinds)
         layers = 1.0, alive[here].sum(), alive.sum()

@@ -32,7 +32,7 @@ class ReorgRule(Reorg3dRule):
     """s² neighbours in the order of the channels are mixed in s⁴ output channels, so they are tied."""
 
     def atoms(self, walk: Walk, section: Reorg | Reorg3d, read: Sequence[IntArray]) -> IntArray:
-        neighbours = read[0].reshape(-1, section.stride**2)
+        neighbours = read[0].reshape(-1, section.stride**2)  # (C / s², s²)
         for column in neighbours.T[1:]:
             walk.tie(neighbours[:, 0], column)
         return super().atoms(walk, section, read)
