@@ -48,7 +48,7 @@ USUAL = TrainingOptions()
 class DetectionLoss:
     """Loss of the outputs of a model's [yolo] layers, `heads`, against a batch of targets.
 
-    Of the options it takes `loss`, the weights of the terms, and `top_k`, the most positives of an object. Each
+    Its options are `loss`, the weights of the terms, and `top_k`, the most positives of an object. Each
     process of the `team` passes its own targets.
     """
 
