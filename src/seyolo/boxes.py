@@ -50,7 +50,7 @@ def iou_matrix(
     low = np.maximum(a_xyxy[:, None, :2], b_xyxy[None, :, :2])
     high = np.minimum(a_xyxy[:, None, 2:], b_xyxy[None, :, 2:])
     intersection = np.prod(np.maximum(high - low, 0), axis=-1)
-    union = area_xyxy(a_xyxy)[:, None] + area_xyxy(b_xyxy)[None] - intersection
+    union = area_xyxy(a_xyxy)[:, None] + area_xyxy(b_xyxy)[None] - intersection  # |A| + |B| - |A ∩ B|
     iou: Float[np.ndarray, "n m"] = np.divide(intersection, union, out=np.zeros_like(union), where=union > 0)
     return iou
 

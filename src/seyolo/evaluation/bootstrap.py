@@ -86,7 +86,7 @@ def ap_draws(
 
 def interval_of(differences: Float[np.ndarray, " 1+draws"]) -> Difference:
     """Returns the 95 % interval of a difference of `ap_draws`, or of a mean of several differences."""
-    low, high = np.quantile(differences[1:], [0.025, 0.975])
+    low, high = np.quantile(differences[1:], [0.025, 0.975])  # percentile interval
     return Difference(float(differences[0]), float(low), float(high))
 
 

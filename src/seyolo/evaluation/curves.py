@@ -80,7 +80,7 @@ def detection_curves(truths: Sequence[Truth], found: Sequence[Detections], num_c
         precision75=np.mean(levels[1], axis=0),
         precision=np.where(count, right / np.maximum(count, 1), 1.0),
         recall=right / num_objects,
-        f1=2 * right / (count + num_objects),
+        f1=2 * right / (count + num_objects),  # 2 TP / (2 TP + FP + FN)
     )
 
 

@@ -82,7 +82,7 @@ def precision_at_recalls(
         recall: of the best 1, 2, ... detections; at least one.
         precision: of the same detections.
     """
-    envelope = np.maximum.accumulate(precision[::-1])[::-1]
+    envelope = np.maximum.accumulate(precision[::-1])[::-1]  # interpolated precision of PASCAL VOC and COCO
     at = np.searchsorted(recall, RECALLS, side="left")
     points: Float[np.ndarray, " 101"] = np.where(
         at < len(recall), envelope[np.minimum(at, len(recall) - 1)], 0.0

@@ -9,6 +9,7 @@ so that pruning itself changes nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import cast, get_args
 
@@ -61,12 +62,12 @@ Ties = Sequence[Sequence[tuple[str, NDArray[np.int64]]]]
 """Per channel group: its batch normalisations, each with its channel in every slot of the group."""
 
 
+@dataclass(eq=False)
 class _Pressure(Sparsity):
     """Base of methods without state, with a strength that is constant or decays linearly to zero."""
 
-    def __init__(self, strength: float, schedule: Schedule = "constant") -> None:
-        self.strength = strength
-        self.schedule = schedule
+    strength: float
+    schedule: Schedule = "constant"
 
     def at(self, progress: float) -> float:
         """Returns the strength at `progress`."""
@@ -121,7 +122,7 @@ def _slots_of(
 ) -> tuple[Int[Tensor, " scales"], Float[Tensor, " slots"]]:
     """Returns the slot of every scale, and √n of the n scales of every slot.
 
-    Slot 0, of size 0, is not shrunk; it holds the groups with a frozen, hence missing, layer.
+    Slot 0, of size 0, holds the scales that are not shrunk: groups with a frozen, hence missing, layer.
     """
     slot_of = {name: torch.zeros(len(scale), dtype=torch.long) for name, scale in scales.items()}
     root_sizes = [torch.zeros(1)]
