@@ -3,7 +3,7 @@
     python tools/house.py          prints the table of `make check`
     python tools/house.py -v       also names the files, functions and modules behind each figure
 
-Standard library only. Exits with 1 where a wanted figure is missed.
+Standard library only. Exits with 1 where a wanted figure is missed, those of `STILL_MISSED` excepted.
 """
 
 from __future__ import annotations
@@ -20,15 +20,14 @@ from functools import cache, cached_property
 from itertools import permutations
 from pathlib import Path
 
-IS_ENFORCED = False
-"""A missed figure is an error."""
+STILL_MISSED = ("lines of src",)
 
 SOURCE = Path(__file__).resolve().parents[1] / "src"
 MOST_LINES = 28_000
 MOST_PARAMETERS = 8
 MOST_FUNCTION_LINES = 40
 
-TRAIN_OPTIONS = ("teacher",)
+TRAIN_OPTIONS = ("gradient_clip",)
 SHARED_OPTIONS = ("sync_bn", "multi_scale")
 PLAN_OPTIONS = ("least_share", "evenness")
 BUDGET_KINDS = ("params", "channels")
@@ -485,7 +484,7 @@ def main(arguments: list[str]) -> int:
     """Prints the table; returns the exit code."""
     figures = [*size_figures(), *function_figures(), *import_figures(), *touch_figures()]
     print(text_of(figures, is_verbose="-v" in arguments))
-    return int(IS_ENFORCED and any(figure.is_missed for figure in figures))
+    return int(any(figure.is_missed and figure.title not in STILL_MISSED for figure in figures))
 
 
 if __name__ == "__main__":

@@ -102,7 +102,7 @@ class DistillationLoss:
         teacher = from_checkpoint(fold_batch_norm(to_checkpoint(distillation.teacher))).requires_grad_(False)
         device = next(student.parameters()).device
         self.teacher = teacher.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.heads, self.weights, self.team = student.heads, loss.weights, loss.team
+        self.heads, self.weights, self.team = student.heads, loss.options.loss, loss.team
         is_region = isinstance(self.heads[0], RegionHead)
         self.class_divergence = exclusive_classes if is_region else independent_classes
 

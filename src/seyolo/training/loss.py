@@ -15,7 +15,7 @@ import torch.nn.functional as F  # noqa: N812
 from jaxtyping import Float, Float32, Int
 from torch import Tensor
 
-from seyolo.options.training import LossWeights
+from seyolo.options.training import LossWeights, TrainingOptions
 from seyolo.torchnet.build import DarknetModel
 from seyolo.torchnet.head import RegionHead, YoloHead
 from seyolo.training.assign import Assignment, Level, assign, candidates
@@ -42,21 +42,23 @@ def complete_iou(a: Float[Tensor, "*n 4"], b: Float[Tensor, "*n 4"]) -> tuple[Te
     return iou, iou - distance - weight * aspect
 
 
+USUAL = TrainingOptions()
+
+
 class DetectionLoss:
     """Loss of the outputs of a model's [yolo] layers, `heads`, against a batch of targets.
 
-    At most `top_k` positives train an object; each process of the `team` passes its own targets.
+    Its options are `loss`, the weights of the terms, and `top_k`, the most positives of an object. Each
+    process of the `team` passes its own targets.
     """
 
     def __init__(
         self,
         heads: Sequence[YoloHead],
-        weights: LossWeights | None = None,
-        top_k: int = 10,
+        options: TrainingOptions = USUAL,
         team: Team = SINGLE_PROCESS,
     ) -> None:
-        self.team, self.heads, self.top_k = team, heads, top_k
-        self.weights = weights or LossWeights()
+        self.team, self.heads, self.options = team, heads, options
         self.class_loss = exclusive_classes if isinstance(heads[0], RegionHead) else independent_classes
 
     def __call__(self, logits: Sequence[Tensor], targets: Tensor, size_px: int) -> tuple[Tensor, Tensor]:
@@ -76,11 +78,11 @@ class DetectionLoss:
         with torch.no_grad():
             scores = decoded[..., 4:5] * decoded[..., 5:]
         assigned = assign(
-            scores, iou.detach(), indices, valid, image=image, class_ids=class_ids, top_k=self.top_k
+            scores, iou.detach(), indices, valid, image=image, class_ids=class_ids, top_k=self.options.top_k
         )
         sums = _terms(flat, ciou, image, class_ids, assigned, class_loss=self.class_loss)
         parts = sums / normaliser(assigned.quality.sum(), self.team)
-        return weighted_sum(parts, self.weights), parts.detach()
+        return weighted_sum(parts, self.options.loss), parts.detach()
 
 
 Predictions = tuple[Float32[Tensor, "N P 5+C"], Float32[Tensor, "N P 5+C"]]

@@ -50,7 +50,7 @@ class TrainingStep:
         self.device = team.device(config.device)
         self.model = model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.part_names = ["box", "objectness", "classes"]
-        loss = DetectionLoss(model.heads, config.loss, config.top_k, team)
+        loss = DetectionLoss(model.heads, config, team)
         module = LossModule(self.model, loss)
         if distillation is not None:
             module = DistillationModule(self.model, loss, distillation)

@@ -52,7 +52,7 @@ def slice_network(network: Network, state: State, masks: Sequence[BoolArray]) ->
         read = np.ones(network.net.channels, dtype=bool) if sources[0] == IMAGE else masks[sources[0]]
         prefix = f"layers.{index}."
         own = {name: state[prefix + name] for name in names}
-        slim, sliced = RULES[type(section)].slim(section, own, read, masks[index])
+        slim, sliced = RULES[type(section)].cut(section, own, read, masks[index])
         layers.append(slim)
         tensors |= {prefix + name: np.array(array, order="C") for name, array in sliced.items()}
     return replace(network, layers=tuple(layers)), tensors

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from seyolo.errors import DataError
-from seyolo.options.training import LossWeights
 from seyolo.torchnet.build import DarknetModel
 from seyolo.torchnet.layers import ConvolutionLayer
 from seyolo.training.loss import DetectionLoss, LossModule
@@ -34,7 +33,7 @@ def taylor_scores(
         DataError: there is not a single batch.
     """
     model.eval()
-    module = LossModule(model, DetectionLoss(model.heads, LossWeights()))
+    module = LossModule(model, DetectionLoss(model.heads))
     device = next(model.parameters()).device
     totals: dict[int, Tensor] = {}
     count = 0

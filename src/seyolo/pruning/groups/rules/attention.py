@@ -39,7 +39,7 @@ class CbamRule(ChannelRule[Cbam]):
     def constants(self, section: Cbam, read: Sequence[FloatArray], layer: Layer) -> FloatArray:
         return np.zeros_like(read[0])
 
-    def slim(self, section: Cbam, tensors: Tensors, read: BoolArray, kept: BoolArray) -> tuple[Cbam, Tensors]:
+    def cut(self, section: Cbam, tensors: Tensors, read: BoolArray, kept: BoolArray) -> tuple[Cbam, Tensors]:
         """Slices inputs and outputs of the shared MLP, and rescales the mean plane of the spatial kernel.
 
         Of C channels the removed ones are zero: the mean over all is C'/C times the mean over the C' kept

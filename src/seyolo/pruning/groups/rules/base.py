@@ -53,7 +53,7 @@ class ChannelRule(ABC, Generic[S]):
         on the image counts as 0.
         """
 
-    def slim(self, section: S, tensors: Tensors, read: BoolArray, kept: BoolArray) -> tuple[S, Tensors]:
+    def cut(self, section: S, tensors: Tensors, read: BoolArray, kept: BoolArray) -> tuple[S, Tensors]:
         """Returns section and tensors with only the channels `read` of its first input and its own `kept`.
 
         By default both are the same for any number of channels.

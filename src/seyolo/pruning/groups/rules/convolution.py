@@ -29,7 +29,7 @@ class ConvolutionRule(ChannelRule[Convolutional]):
             return np.zeros(section.filters)  # no scale that could be zero: it depends on the image
         return layer.activate(section.activation, layer.tensors["bn.bias"].astype(np.float64))  # act(β)
 
-    def slim(
+    def cut(
         self, section: Convolutional, tensors: Tensors, read: BoolArray, kept: BoolArray
     ) -> tuple[Convolutional, Tensors]:
         rows = np.flatnonzero(kept)

@@ -44,7 +44,7 @@ class ShortcutRule(ChannelRule[Shortcut]):
             total[:width] += vector[:width] * share[:width]  # Σ w_i x_i
         return layer.activate(section.activation, total)
 
-    def slim(
+    def cut(
         self, section: Shortcut, tensors: Tensors, read: BoolArray, kept: BoolArray
     ) -> tuple[Shortcut, Tensors]:
         if section.weights_type != "per_channel":

@@ -21,7 +21,7 @@ class ImplicitRule(ChannelRule[Implicit]):
     def constants(self, section: Implicit, read: Sequence[FloatArray], layer: Layer) -> FloatArray:
         return np.zeros(section.filters)
 
-    def slim(
+    def cut(
         self, section: Implicit, tensors: Tensors, read: BoolArray, kept: BoolArray
     ) -> tuple[Implicit, Tensors]:
         return replace(section, filters=int(kept.sum())), {"weights": tensors["weights"][kept]}
