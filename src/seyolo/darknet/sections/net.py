@@ -35,5 +35,5 @@ class Net(Keys):
 
     @property
     def letterbox_mode(self) -> Literal["letterbox", "stretch"]:
-        """How an image is fitted to the input: with its aspect ratio kept and padding, or stretched."""
+        """The fit of an image to the input: padding that keeps the aspect ratio, or stretching."""
         return "letterbox" if self.letter_box else "stretch"

@@ -40,7 +40,7 @@ P7_ANCHORS = (
 
 
 def yolov4_csp(num_classes: int = 80, width: float = 1.0) -> Network:
-    """YOLOv4-CSP: YOLOv4 with CSP in the neck too; 175 layers, 512x512 pixels."""
+    """Builds YOLOv4-CSP: YOLOv4 with CSP in the neck too; 175 layers, 512x512 pixels."""
     stack = Stack(num_classes, width, "mish")
     levels = _csp(stack)
     detect_between(stack, levels, CSP_LEVELS, partial(csp_plain, blocks=2), SCALED_HEADS)
@@ -48,14 +48,14 @@ def yolov4_csp(num_classes: int = 80, width: float = 1.0) -> Network:
 
 
 def yolov4_csp_swish(num_classes: int = 80, width: float = 1.0) -> Network:
-    """YOLOv4-CSP with Swish for Mish and the heads behind the neck; 176 layers, 640x640 pixels."""
+    """Builds YOLOv4-CSP with Swish for Mish and the heads behind the neck; 176 layers, 640x640 pixels."""
     stack = Stack(num_classes, width, "swish")
     _pan_and_heads(stack, _csp(stack), CSP_LEVELS, 2, SCALED_HEADS)
     return stack.network("yolov4-csp-swish", 640)
 
 
 def yolov4x_mish(num_classes: int = 80, width: float = 1.0) -> Network:
-    """YOLOv4-CSP, wider and deeper by a quarter or more; 203 layers, 640x640 pixels."""
+    """Builds YOLOv4x: YOLOv4-CSP, wider and deeper by a quarter or more; 203 layers, 640x640 pixels."""
     stack = Stack(num_classes, width, "mish")
     levels = _csp_x(stack)
     detect_between(stack, levels, CSP_X_LEVELS, partial(csp_plain, blocks=3), SCALED_HEADS)
@@ -63,14 +63,14 @@ def yolov4x_mish(num_classes: int = 80, width: float = 1.0) -> Network:
 
 
 def yolov4_csp_x_swish(num_classes: int = 80, width: float = 1.0) -> Network:
-    """YOLOv4x with Swish for Mish and the heads behind the neck; 204 layers, 640x640 pixels."""
+    """Builds YOLOv4x with Swish for Mish and the heads behind the neck; 204 layers, 640x640 pixels."""
     stack = Stack(num_classes, width, "swish")
     _pan_and_heads(stack, _csp_x(stack), CSP_X_LEVELS, 3, SCALED_HEADS)
     return stack.network("yolov4-csp-x-swish", 640)
 
 
 def yolov4_p5(num_classes: int = 80, width: float = 1.0) -> Network:
-    """YOLOv4-P5: heads with four anchors each at strides 8 to 32; 244 layers, 896x896 pixels."""
+    """Builds YOLOv4-P5: heads with four anchors each at strides 8 to 32; 244 layers, 896x896 pixels."""
     stack = Stack(num_classes, width, "mish")
     stack.conv(32, 3)
     levels = _levels(stack, _P5_STAGES, CSP_LEVELS, 3)
@@ -79,7 +79,7 @@ def yolov4_p5(num_classes: int = 80, width: float = 1.0) -> Network:
 
 
 def yolov4_p6(num_classes: int = 80, width: float = 1.0) -> Network:
-    """YOLOv4-P6: YOLOv4-P5 with one more level, stride 64; 305 layers, 1280x1280 pixels."""
+    """Builds YOLOv4-P6: YOLOv4-P5 with one more level, stride 64; 305 layers, 1280x1280 pixels."""
     stack = Stack(num_classes, width, "mish")
     stack.conv(32, 3)
     levels = _levels(stack, (*_P5_STAGES, (1024, 7)), P6_LEVELS, 3)
@@ -88,7 +88,7 @@ def yolov4_p6(num_classes: int = 80, width: float = 1.0) -> Network:
 
 
 def cspx_p7_mish(num_classes: int = 80, width: float = 1.0) -> Network:
-    """Darknet's P7: five levels to stride 128, spatial attention in each head; 375 layers, 1536x1536 pixels.
+    """Builds Darknet's P7: five levels to stride 128, SAM in each head; 375 layers, 1536x1536 pixels.
 
     The published file says `num=16` of its 20 anchors, though the last head reads the last four.
     """
@@ -123,7 +123,7 @@ def _csp_x(stack: Stack) -> tuple[int, ...]:
 
 
 def _stem(stack: Stack, first: int, second: int) -> None:
-    """Down to stride 2 with one residual block that is not split."""
+    """Downsamples to stride 2 and adds one residual block that is not split."""
     stack.conv(first, 3)
     stack.conv(second, 3, 2)
     residual(stack, second // 2, second)
@@ -136,7 +136,7 @@ def _levels(
     blocks: int,
     spp_blocks: int = 1,
 ) -> tuple[int, ...]:
-    """Backbone stages, CSP-SPP and the way up through the neck; returns the neck's levels."""
+    """Adds backbone stages, CSP-SPP and the FPN of the neck; returns the neck's levels."""
     outputs = [csp_stage(stack, count, repeats) for count, repeats in stages]
     csp_spp(stack, filters[-1], spp_blocks)
     return top_down_path(stack, outputs[-len(filters) : -1], filters, partial(csp_plain, blocks=blocks))

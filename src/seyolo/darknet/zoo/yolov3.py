@@ -19,7 +19,7 @@ SMALL_OBJECT_ANCHORS = (4, 7, 7, 15, 13, 25, 25, 42, 41, 67, 75, 94, 91, 162, 15
 
 
 def yolov3(num_classes: int = 80, width: float = 1.0, scale_x_y: float = 1.0) -> Network:
-    """YOLOv3: Darknet-53 and three heads at strides 32, 16 and 8; 107 layers, 416x416 pixels."""
+    """Builds YOLOv3: Darknet-53 and three heads at strides 32, 16 and 8; 107 layers, 416x416 pixels."""
     stack = Stack(num_classes, width)
     stages = _darknet53(stack)
     narrow = bottlenecks(stack, 512, 3)
@@ -28,7 +28,7 @@ def yolov3(num_classes: int = 80, width: float = 1.0, scale_x_y: float = 1.0) ->
 
 
 def yolov3_spp(num_classes: int = 80, width: float = 1.0, scale_x_y: float = 1.0) -> Network:
-    """YOLOv3 with spatial pyramid pooling (5, 9, 13 pixel windows) in front of the first head; 114 layers."""
+    """Builds YOLOv3 with SPP (5, 9, 13 pixel windows) before the first head; 114 layers, 416x416 pixels."""
     stack = Stack(num_classes, width)
     stages = _darknet53(stack)
     bottlenecks(stack, 512, 1)
@@ -40,7 +40,7 @@ def yolov3_spp(num_classes: int = 80, width: float = 1.0, scale_x_y: float = 1.0
 
 
 def yolov3_tiny(num_classes: int = 80, width: float = 1.0, scale_x_y: float = 1.0) -> Network:
-    """YOLOv3-tiny: a plain backbone and two heads at strides 32 and 16; 24 layers, 416x416 pixels.
+    """Builds YOLOv3-tiny: a plain backbone, two heads at strides 32 and 16; 24 layers, 416x416 pixels.
 
     The second head takes the anchors 0, 1, 2; Darknet's published file has 1, 2, 3 by mistake.
     """
@@ -56,7 +56,7 @@ def yolov3_tiny(num_classes: int = 80, width: float = 1.0, scale_x_y: float = 1.
 
 
 def yolov3_tiny_3l(num_classes: int = 80, width: float = 1.0) -> Network:
-    """YOLOv3-tiny with a third head at stride 8 and anchors for small objects; 31 layers, 608x608 pixels."""
+    """Builds YOLOv3-tiny with a third head at stride 8, small-object anchors; 31 layers, 608x608 pixels."""
     stack = Stack(num_classes, width)
     *_, finer, fine = tiny_backbone(stack)
     stack.conv(1024, 3)
@@ -70,7 +70,7 @@ def yolov3_tiny_3l(num_classes: int = 80, width: float = 1.0) -> Network:
 
 
 def yolov3_tiny_prn(num_classes: int = 80, width: float = 1.0) -> Network:
-    """YOLOv3-tiny with partial residual connections instead of concatenations; 28 layers, 416x416 pixels.
+    """Builds YOLOv3-tiny with partial residual connections for concatenations; 28 layers, 416x416 pixels.
 
     As published, its second head takes the anchors 1, 2, 3.
     """

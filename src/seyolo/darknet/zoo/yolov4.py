@@ -26,7 +26,7 @@ LEVELS = (128, 256, 512)
 
 
 def yolov4(num_classes: int = 80, width: float = 1.0) -> Network:
-    """YOLOv4: CSPDarknet-53, SPP, PAN and heads at strides 8, 16 and 32; 162 layers, 608x608 pixels."""
+    """Builds YOLOv4: CSPDarknet-53, SPP, PAN, heads at strides 8, 16 and 32; 162 layers, 608x608 pixels."""
     stack = Stack(num_classes, width, "mish")
     laterals = _csp_darknet53(stack)
     stack.activation = "leaky"
@@ -35,7 +35,7 @@ def yolov4(num_classes: int = 80, width: float = 1.0) -> Network:
 
 
 def yolov4_sam_mish(num_classes: int = 80, width: float = 1.0) -> Network:
-    """YOLOv4 with Mish everywhere and spatial attention in front of each head; 168 layers, 512x512 pixels."""
+    """Builds YOLOv4 with Mish everywhere and SAM in front of each head; 168 layers, 512x512 pixels."""
     stack = Stack(num_classes, width, "mish")
     laterals = _csp_darknet53(stack)
     spp(stack, 512)
@@ -50,7 +50,7 @@ def yolov4_sam_mish(num_classes: int = 80, width: float = 1.0) -> Network:
 
 
 def yolov4_tiny(num_classes: int = 80, width: float = 1.0) -> Network:
-    """YOLOv4-tiny: CSP blocks on half of the channels, heads at strides 32 and 16; 38 layers, 416x416 pixels.
+    """Builds YOLOv4-tiny: CSP on half of the channels, heads at strides 32 and 16; 38 layers, 416x416 pixels.
 
     As published, its second head takes the anchors 1, 2, 3.
     """
@@ -65,7 +65,7 @@ def yolov4_tiny(num_classes: int = 80, width: float = 1.0) -> Network:
 
 
 def yolov4_tiny_3l(num_classes: int = 80, width: float = 1.0) -> Network:
-    """YOLOv4-tiny with a third head at stride 8 and YOLOv4's anchors; 45 layers, 608x608 pixels."""
+    """Builds YOLOv4-tiny with a third head at stride 8 and YOLOv4's anchors; 45 layers, 608x608 pixels."""
     stack = Stack(num_classes, width)
     finer, fine = _tiny(stack)
     source = bottlenecks(stack, 256, 1)
@@ -78,14 +78,14 @@ def yolov4_tiny_3l(num_classes: int = 80, width: float = 1.0) -> Network:
 
 
 def csresnext50_panet_spp(num_classes: int = 80, width: float = 1.0) -> Network:
-    """CSPResNeXt-50 in groups of 32 with SPP and PAN; 138 layers, 512x512 pixels."""
+    """Builds CSPResNeXt-50 in groups of 32 with SPP and PAN; 138 layers, 512x512 pixels."""
     stack = Stack(num_classes, width)
     _neck_and_heads(stack, _csp_resnext50(stack), Heads(COCO_ANCHORS, (1.0, 1.0, 1.0)))
     return stack.network("csresnext50-panet-spp", 512)
 
 
 def csresnext50_panet_spp_original_optimal(num_classes: int = 80, width: float = 1.0) -> Network:
-    """The same with YOLOv4's anchors and cell offsets; 138 layers, 608x608 pixels."""
+    """Builds the same with YOLOv4's anchors and cell offsets; 138 layers, 608x608 pixels."""
     stack = Stack(num_classes, width)
     _neck_and_heads(stack, _csp_resnext50(stack), YOLOV4_HEADS)
     return stack.network("csresnext50-panet-spp-original-optimal", 608)
@@ -112,7 +112,7 @@ def _csp_darknet53(stack: Stack) -> tuple[int, int]:
 
 
 def _tiny(stack: Stack) -> tuple[int, int]:
-    """The backbone; returns the joined halves of strides 8 and 16."""
+    """Adds the backbone; returns the joined halves of strides 8 and 16."""
     stack.conv(32, 3, 2)
     stack.conv(64, 3, 2)
     joined = [_half_block(stack, filters) for filters in (64, 128, 256)]
@@ -121,7 +121,7 @@ def _tiny(stack: Stack) -> tuple[int, int]:
 
 
 def _half_block(stack: Stack, filters: int) -> int:
-    """A CSP block on the second half of the channels, and pooling; returns the joined half."""
+    """Adds a CSP block on the second half of the channels, and pooling; returns the joined half."""
     whole = stack.conv(filters, 3)
     stack.second_half()
     first = stack.conv(filters // 2, 3)

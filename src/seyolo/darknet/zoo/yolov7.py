@@ -17,7 +17,7 @@ from seyolo.darknet.zoo.stack import Stack
 
 
 def yolov7_tiny(num_classes: int = 80, width: float = 1.0) -> Network:
-    """YOLOv7-tiny: short ELAN blocks and pooling in between; 99 layers, 416x416 pixels."""
+    """Builds YOLOv7-tiny: short ELAN blocks and pooling in between; 99 layers, 416x416 pixels."""
     stack = Stack(num_classes, width)
     stack.conv(32, 3, 2)
     stack.conv(64, 3, 2)
@@ -39,7 +39,7 @@ def yolov7_tiny(num_classes: int = 80, width: float = 1.0) -> Network:
 
 
 def yolov7(num_classes: int = 80, width: float = 1.0) -> Network:
-    """YOLOv7: ELAN blocks of four convolutions, heads at strides 8, 16 and 32; 143 layers, 640x640 pixels."""
+    """Builds YOLOv7: ELAN blocks of four, heads at strides 8, 16 and 32; 143 layers, 640x640 pixels."""
     stack = Stack(num_classes, width, "swish")
     _stem(stack, 32)
     stages = [_elan(stack, 64, 4, 256)]
@@ -60,7 +60,7 @@ def yolov7(num_classes: int = 80, width: float = 1.0) -> Network:
 
 
 def yolov7x(num_classes: int = 80, width: float = 1.0) -> Network:
-    """YOLOv7-X: a quarter wider, ELAN blocks of six convolutions; 159 layers, 640x640 pixels."""
+    """Builds YOLOv7-X: a quarter wider, ELAN blocks of six convolutions; 159 layers, 640x640 pixels."""
     stack = Stack(num_classes, width, "swish")
     _stem(stack, 40)
     stages = [_elan(stack, 64, 6, 320)]
@@ -81,7 +81,7 @@ def yolov7x(num_classes: int = 80, width: float = 1.0) -> Network:
 
 
 def _stem(stack: Stack, filters: int) -> None:
-    """Down to stride 4."""
+    """Downsamples to stride 4."""
     stack.conv(filters, 3)
     stack.conv(2 * filters, 3, 2)
     stack.conv(2 * filters, 3)
@@ -89,7 +89,7 @@ def _stem(stack: Stack, filters: int) -> None:
 
 
 def _downsample(stack: Stack, filters: int, *laterals: int) -> None:
-    """Max-pooling and a strided convolution side by side, concatenated with the laterals."""
+    """Downsamples by max-pooling and a strided convolution, both concatenated with the laterals."""
     source = stack.last
     stack.maxpool(2, 2)
     pooled = stack.conv(filters, 1)
@@ -100,7 +100,7 @@ def _downsample(stack: Stack, filters: int, *laterals: int) -> None:
 
 
 def _paths(stack: Stack, split: int, hidden: int, convolutions: int) -> tuple[int, ...]:
-    """ELAN's layers before they are joined: two 1x1 convolutions and a chain of 3x3 behind the second."""
+    """Returns ELAN's layers, unjoined: two 1x1 convolutions and a chain of 3x3 behind the second."""
     kept = stack.conv(split, 1)
     stack.route(kept - 1)
     chain = [stack.conv(split, 1)]
@@ -109,20 +109,20 @@ def _paths(stack: Stack, split: int, hidden: int, convolutions: int) -> tuple[in
 
 
 def _elan(stack: Stack, split: int, convolutions: int, filters: int) -> int:
-    """Every second layer of the chain joined, the last one first."""
+    """Joins every second layer of the chain, the last one first."""
     kept, *chain = _paths(stack, split, split, convolutions)
     stack.route(*reversed([kept, *chain[::2]]))
     return stack.conv(filters, 1)
 
 
 def _elan_wide(stack: Stack, filters: int) -> int:
-    """Every layer of a chain half as wide joined, the last one first."""
+    """Joins every layer of a chain half as wide, the last one first."""
     stack.route(*reversed(_paths(stack, filters, filters // 2, 4)))
     return stack.conv(filters, 1)
 
 
 def _elan_tiny(stack: Stack, split: int) -> int:
-    """Every layer of a short chain joined, the last one last."""
+    """Joins every layer of a short chain, the last one last."""
     stack.route(*_paths(stack, split, split, 2))
     return stack.conv(2 * split, 1)
 
