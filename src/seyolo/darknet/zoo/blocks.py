@@ -92,10 +92,10 @@ def spp(stack: Stack, filters: int) -> None:
     stack.conv(filters, 1)
 
 
-def csp_spp(stack: Stack, filters: int, blocks: int = 1, smallest_first: bool = False) -> None:
+def csp_spp(stack: Stack, filters: int, repeats: int = 1, smallest_first: bool = False) -> None:
     """Adds spatial pyramid pooling on one of two paths (Scaled-YOLOv4).
 
-    `blocks` pairs of 1x1 and 3x3 follow it. The pyramid is joined from the largest window down unless told.
+    `repeats` pairs of 1x1 and 3x3 follow it. The pyramid is joined from the largest window down unless told.
     """
     kept = stack.conv(filters, 1)
     stack.route(kept - 1)
@@ -104,13 +104,13 @@ def csp_spp(stack: Stack, filters: int, blocks: int = 1, smallest_first: bool = 
     stack.conv(filters, 1)
     levels = pyramid(stack)
     stack.route(*(levels if smallest_first else reversed(levels)))
-    _plain(stack, filters, blocks)
+    _plain(stack, filters, repeats)
     stack.route(stack.last, kept)
     stack.conv(filters, 1)
 
 
 def csp_stage(
-    stack: Stack, filters: int, blocks: int, split: int | None = None, squeezed: int | None = None
+    stack: Stack, filters: int, repeats: int, split: int | None = None, squeezed: int | None = None
 ) -> int:
     """Downsamples and splits (CSP, Wang 2019): keeps one path, sends the other through residual blocks.
 
@@ -121,25 +121,25 @@ def csp_stage(
     kept = stack.conv(split, 1)
     stack.route(source)
     stack.conv(split, 1)
-    for _ in range(blocks):
+    for _ in range(repeats):
         residual(stack, squeezed or split, split)
     stack.conv(split, 1)
     stack.route(stack.last, kept)
     return stack.conv(filters, 1)
 
 
-def csp_plain(stack: Stack, filters: int, blocks: int) -> None:
-    """Adds a CSP stage of a neck: `blocks` pairs of 1x1 and 3x3, no residual blocks, no downsampling."""
+def csp_plain(stack: Stack, filters: int, repeats: int) -> None:
+    """Adds a CSP stage of a neck: `repeats` pairs of 1x1 and 3x3, no residual blocks, no downsampling."""
     source = stack.conv(filters, 1)
     kept = stack.conv(filters, 1)
     stack.route(source)
-    _plain(stack, filters, blocks)
+    _plain(stack, filters, repeats)
     stack.route(stack.last, kept)
     stack.conv(filters, 1)
 
 
-def _plain(stack: Stack, filters: int, blocks: int) -> None:
-    for _ in range(blocks):
+def _plain(stack: Stack, filters: int, repeats: int) -> None:
+    for _ in range(repeats):
         stack.conv(filters, 1)
         stack.conv(filters, 3)
 

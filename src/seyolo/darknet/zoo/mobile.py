@@ -137,22 +137,17 @@ def _inverted_residuals(
     for block in blocks:
         for _ in range(block.repeats):
             source = stack.last
-            expansions.append(_branch(stack, block))
+            expansions.append(stack.conv(block.expanded, 1))
+            stack.depthwise(block.size, block.stride)
+            if block.squeezed:
+                stack.squeeze_excitation(block.squeezed)
+            stack.conv(block.filters, 1, activation="linear")
             if block.stride == 1 and block.filters == filters:
                 if dropout:
                     stack.dropout()
                 stack.shortcut(source)
             filters = block.filters
     return expansions
-
-
-def _branch(stack: Stack, block: Inverted) -> int:
-    expansion = stack.conv(block.expanded, 1)
-    stack.depthwise(block.size, block.stride)
-    if block.squeezed:
-        stack.squeeze_excitation(block.squeezed)
-    stack.conv(block.filters, 1, activation="linear")
-    return expansion
 
 
 def _mobilenet_heads(stack: Stack, lateral: int) -> None:
