@@ -72,9 +72,7 @@ class StageResult:
         stage: its name; `int8` for the slim network in int8.
         epochs: of training that the network has seen in all; None in runs of early versions.
         params: without running statistics.
-        size_bytes: of its file.
-        macs: multiply-accumulates at `input_size`.
-        input_size: (height, width) in pixels.
+        macs: multiply-accumulates at `input_size`, (height, width) in pixels.
         metrics: by split.
         latency_ms: median milliseconds per image by runtime, at batch 1.
     """
@@ -94,8 +92,6 @@ class ControlRow:
     """One control beside the slim network; the row of the slim network itself comes first.
 
     Attributes:
-        control: its name.
-        params, macs, input_size, metrics: as in `StageResult`.
         latency_ms: median milliseconds per image on ONNX Runtime; all rows are timed in one run.
         lead: AP of the slim network minus that of the control, by split.
         not_possible: the reason why there is no such control; it then has no measurements.
@@ -129,9 +125,7 @@ class SlimResults:
         lead: AP of the slim network minus that of the dense one, by split with labels.
         plan: as JSON; `Plan.from_dict` reads it.
         readiness: None where no channel with a BN scale was pruned.
-        budget, data: the limits and the data set as they were given.
         artefacts: by file `written`, or why it was not.
-        controls: rows of the controls that were asked for.
     """
 
     stages: tuple[StageResult, ...]

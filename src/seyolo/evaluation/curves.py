@@ -14,8 +14,7 @@ from seyolo.evaluation.ap import Truth
 from seyolo.evaluation.matching import RECALLS, class_matches, precision_at_recalls
 
 CONFIDENCES = np.linspace(0, 1, 101)
-DIGITS = 4
-"""Decimal places in JSON: a hundredth of a point of AP."""
+DIGITS = 4  # decimal places in JSON: a hundredth of a point of AP
 
 Points = Float[np.ndarray, " 101"]
 
@@ -47,9 +46,7 @@ class Curves:
 
     def to_dict(self) -> dict[str, list[float]]:
         """Returns lists for JSON, rounded to four digits."""
-        return {
-            name: [round(float(value), DIGITS) for value in points] for name, points in vars(self).items()
-        }
+        return {name: [round(x, DIGITS) for x in points.tolist()] for name, points in vars(self).items()}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Curves:
@@ -58,12 +55,9 @@ class Curves:
 
 
 def detection_curves(truths: Sequence[Truth], found: Sequence[Detections], num_classes: int) -> Curves | None:
-    """Returns the curves of detections; None where the ground truth has no objects.
+    """Returns the curves of detections by image; None where the ground truth has no objects.
 
-    Args:
-        truths: one per image; ignored objects count as all others.
-        found: detections, one per image.
-        num_classes: every class id is below it.
+    Ignored objects count as all others.
     """
     every = [_of_class(truths, found, label) for label in range(num_classes)]
     labelled = [(hits, count) for _, hits, count in every if count]
