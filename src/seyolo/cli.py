@@ -16,7 +16,6 @@ from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, NoReturn
 
-from seyolo import __version__
 from seyolo.errors import SeyoloError
 from seyolo.interrupts import INTERRUPTED, Interrupts, is_main_thread
 
@@ -61,7 +60,6 @@ def make_app(words: Collection[str] = ()) -> App:
     app = App(
         name="seyolo",
         help="Make YOLO detectors small and fast without losing accuracy.",
-        version=__version__,
         suppress_keyboard_interrupt=False,
         default_parameter=Parameter(converter=_convert),
     )

@@ -23,21 +23,15 @@ Points = Float[np.ndarray, " 101"]
 class Curves:
     """Curves of a detector on a split, each at 101 equidistant points from 0 to 1.
 
-    Attributes:
-        precision50: highest precision at each recall or above, IoU 0.5, mean over the classes; its mean is
-            AP@0.5.
-        precision75: the same at IoU 0.75.
-        precision: precision at each confidence threshold, IoU 0.5, all classes together; 1 without
-            detections.
-        recall: recall at each confidence threshold.
-        f1: harmonic mean of both.
+    `precision50` is the highest precision at each recall or above at IoU 0.5, mean over the classes; its mean
+    is AP@0.5. The last three are by confidence threshold, at IoU 0.5, all classes together.
     """
 
     precision50: Points
-    precision75: Points
-    precision: Points
+    precision75: Points  # the same at IoU 0.75
+    precision: Points  # 1 without detections
     recall: Points
-    f1: Points
+    f1: Points  # harmonic mean of both
 
     @property
     def best_confidence(self) -> float:
