@@ -33,9 +33,7 @@ def _from_tokens(hint: Any, tokens: Sequence[Token]) -> tuple[int, ...]:
     return layer_numbers([token.value for token in tokens])
 
 
-KEEP = Parameter(
-    negative=(), consume_multiple=True, show_default=False, converter=_from_tokens, metavar="STR..."
-)
+KEEP = Parameter(negative=(), consume_multiple=True, show_default=False, converter=_from_tokens)
 
 
 @Parameter(name="*", group="Plan")
