@@ -115,14 +115,7 @@ def _text(value: object) -> str:
 
 
 def anchors(
-    data: Path,
-    /,
-    *,
-    size: int = 416,
-    num: int = 9,
-    split: str = "train",
-    seed: int = 0,
-    json: Json = None,
+    data: Path, /, *, size: int = 416, num: int = 9, split: str = "train", seed: int = 0, json: Json = None
 ) -> None:
     """Anchor boxes for a data set, by k-means on IoU.
 

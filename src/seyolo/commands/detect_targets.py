@@ -106,11 +106,7 @@ class Targets:
 
     def finish(self, folder: RunFolder, head: Mapping[str, object], names: Sequence[str], rows: Rows) -> None:
         """Writes the tables and closes the run."""
-        tables = {
-            "json": json_chunks(head, rows),
-            "csv": csv_chunks(rows),
-            "coco": coco_chunks(names, rows),
-        }
+        tables = {"json": json_chunks(head, rows), "csv": csv_chunks(rows), "coco": coco_chunks(names, rows)}
         if self.json == STDOUT:
             sys.stdout.writelines(json_chunks(head, rows))
         elif self.json is not None:

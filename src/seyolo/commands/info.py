@@ -25,13 +25,7 @@ from seyolo.runtime.onnx_reader import read_onnx_file
 from seyolo.runtime.shipped import model_path
 
 
-def info(
-    model: str,
-    *,
-    size: int | None = None,
-    start: ModelOptions = NO_OPTIONS,
-    json: Json = None,
-) -> None:
+def info(model: str, *, size: int | None = None, start: ModelOptions = NO_OPTIONS, json: Json = None) -> None:
     """Layers, parameters and MACs of a network or an .onnx file.
 
     Parameters are those that are learned, without running statistics; MACs are multiply-accumulates of the

@@ -8,7 +8,7 @@ from rich.console import Group
 
 import seyolo
 from seyolo.commands.output import Json, check_target, remark, show
-from seyolo.commands.settings import required
+from seyolo.options.parameters import required
 from seyolo.options.slim import SlimOptions
 from seyolo.options.training import RunOptions
 from seyolo.progress import console_progress

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import seyolo
 from seyolo.commands.output import Json, check_target, show
-from seyolo.commands.settings import matching_classes, required
 from seyolo.data.datasets import load_dataset
+from seyolo.errors import UsageError
+from seyolo.options.parameters import required
 from seyolo.options.train import TrainOptions
 from seyolo.options.training import RunOptions
 from seyolo.progress import console_progress
@@ -31,7 +32,10 @@ def train(*, options: TrainOptions = DEFAULTS, run: RunOptions = NEW_RUN, json: 
             result = seyolo.api.resume_train(folder, progress, run.tracker)
     else:
         data = required(options.data, "--data")
-        matching_classes(options.num_classes, len(load_dataset(data).names), str(data))
+        asked, found = options.num_classes, len(load_dataset(data).names)
+        if asked not in (None, found):
+            advice = f"{data} names {found} classes; leave --num-classes out"
+            raise UsageError(f"--num-classes {asked}: {advice}")
         folder = new_run("train", run.name)
         with resumable("train", folder):
             result = seyolo.train(

@@ -11,8 +11,7 @@ from seyolo.options.budget import EXAMPLES, Budget, parse_budgets
 from seyolo.options.cut import CutOptions
 from seyolo.options.model import ModelOptions
 from seyolo.options.parameters import REPEATABLE, Flag, Size, check_choice
-from seyolo.options.sparsity import SparsityOptions, check_teacher_weight
-from seyolo.options.training import TrainingOptions
+from seyolo.options.training import SparsityOptions, TrainingOptions, check_teacher_weight
 
 Repair = Literal["reconstruct", "recalibrate", "none"]
 ControlName = Literal["dense", "uniform", "scratch", "random", "lowres", "int8", "plain"]

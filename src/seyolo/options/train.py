@@ -9,8 +9,7 @@ from cyclopts import Parameter
 from seyolo.errors import UsageError
 from seyolo.options.model import ModelOptions
 from seyolo.options.parameters import Size, check_choice
-from seyolo.options.sparsity import Schedule, check_strength, check_teacher_weight
-from seyolo.options.training import TrainingOptions
+from seyolo.options.training import Schedule, TrainingOptions, check_strength, check_teacher_weight
 
 TrainSparsity = Literal["l1", "proximal", "group"]
 
