@@ -87,9 +87,9 @@ def check(data: Path, /, *, json: Json = None) -> None:
     check_target(json)
     report = check_dataset(load_dataset(data))
     show(report.to_dict(), table(_figures(report.rows())), json)
-    if json != STDOUT and report.problems:
-        print_readable("\n".join(map(_line, report.problems)))
     if report.problems:
+        if json != STDOUT:
+            print_readable("\n".join(map(_line, report.problems)))
         count = "one problem" if len(report.problems) == 1 else f"{len(report.problems)} problems"
         raise DataError(f"{data}: {count}; mend the files listed")
 
@@ -136,7 +136,5 @@ def anchors(
         "num_boxes": len(boxes),
         "size": size,
     }
-    readable = (
-        f"anchors={found.to_cfg()}\nmean IoU {found.mean_iou:.3f} over {len(boxes):,} boxes at {size} px"
-    )
-    show(value, readable, json)
+    quality = f"mean IoU {found.mean_iou:.3f} over {len(boxes):,} boxes at {size} px"
+    show(value, f"anchors={found.to_cfg()}\n{quality}", json)

@@ -84,10 +84,9 @@ def _onnx(model: str, path: Path, size: int | None) -> tuple[dict[str, object], 
         "about": about,
         "layers": layers,
     }
+    ports = [("input", item) for item in file.inputs] + [("output", item) for item in file.outputs]
     values = [
-        {"": role, "name": item.name, "type": item.dtype, "shape": _by(item.shape)}
-        for role, items in (("input", file.inputs), ("output", file.outputs))
-        for item in items
+        {"": role, "name": item.name, "type": item.dtype, "shape": _by(item.shape)} for role, item in ports
     ]
     rows = [{**layer, "output": _by(layer["output"]), "macs": _known(layer["macs"])} for layer in layers]
     operators = [] if counted is None else [{"operator": k, "count": n} for k, n in counted.operators.items()]

@@ -42,10 +42,6 @@ def train(*, options: TrainOptions = DEFAULTS, run: RunOptions = NEW_RUN, json: 
                 data, options.model, options=options, folder=folder, progress=progress, tracker=run.tracker
             )
     best = folder / "best.safetensors"
-    value = {
-        "checkpoint": best,
-        "best_ap": result.best_ap,
-        "best_epoch": result.best_epoch,
-        "history": result.history,
-    }
+    figures = {name: getattr(result, name) for name in ("best_ap", "best_epoch", "history")}
+    value = {"checkpoint": best, **figures}
     show(value, f"best AP on val {result.best_ap:.3f} in epoch {result.best_epoch}: {best}", json)

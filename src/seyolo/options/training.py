@@ -91,12 +91,7 @@ class LossWeights:
 
 @dataclass(frozen=True)
 class TrainingOptions:
-    """Options of training.
-
-    Raises:
-        UsageError: a number outside its range.
-        BackendError: not cpu, cuda or cuda:N.
-    """
+    """Options of training; raises UsageError and BackendError for values out of their range."""
 
     batch: Annotated[int, RUN] = 16
     """images per step, in all processes together."""
@@ -203,9 +198,8 @@ class SparsityOptions:
         if self.rounds < 1:
             raise UsageError(f"--rounds {self.rounds}: at least one")
         if self.rounds > 1 and self.sparsity != "steered":
-            raise UsageError(
-                "--rounds tightens the budget of steered sparsity training: add --sparsity steered"
-            )
+            needed = "add --sparsity steered"
+            raise UsageError(f"--rounds tightens the budget of steered sparsity training: {needed}")
         rate = self.scales_rate
         if rate is not None and not 0 < rate <= MAX_SCALES_RATE:
             raise UsageError(f"--scales-rate {rate:g}: above 0 and at most {MAX_SCALES_RATE:g}")
