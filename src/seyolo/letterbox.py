@@ -101,7 +101,7 @@ def resize(image: UInt8[np.ndarray, "H W 3"], size: tuple[int, int]) -> UInt8[np
 
 
 def _halved(image: UInt8[np.ndarray, "H W 3"], size: tuple[int, int]) -> UInt8[np.ndarray, "h w 3"]:
-    """The image halved while that is exact and leaves at least twice `size` (height, width)."""
+    """Halves the image while that is exact and leaves at least twice `size` (height, width)."""
     height, width = image.shape[:2]
     while height % 2 == 0 and width % 2 == 0 and height >= 4 * size[0] and width >= 4 * size[1]:
         height, width = height // 2, width // 2

@@ -67,7 +67,7 @@ def test_json_to_a_file_keeps_the_table(run: Run, tmp_path: Path) -> None:
         (["yolov3", "--at", "neck"], ["--at", "--attention"]),
         (["yolov3-tiny", "--attention", "se", "--at", "residual"], ["residual", "neck"]),
         (["yolov3", "--size", "100"], ["100", "32"]),
-        (["se-yolov3", "--attention", "se"], ["SE gates already at 'residual'", "another place"]),
+        (["se-yolov3", "--attention", "se"], ["SE gates already at 'residual'", "another site"]),
         (["cbam-yolov3-tiny", "--attention", "cbam", "--at", "neck"], ["CBAM gates already at 'neck'"]),
         (["missing.safetensors"], ["missing.safetensors", "no such"]),
         (["missing.cfg"], ["missing.cfg"]),

@@ -68,11 +68,11 @@ def contracted_inputs(attached: Attached) -> tuple[tuple[int, ...], ...]:
 )
 def test_attaching_keeps_the_graph(network: Network, kind: str, join: str, data: st.DataObject) -> None:
     existing = [
-        place for place in SITES if layers_to_gate(network, place) and not gated_layers(network, place, kind)
+        site for site in SITES if layers_to_gate(network, site) and not gated_layers(network, site, kind)
     ]
     assume(existing)
-    places = data.draw(st.lists(st.sampled_from(existing), min_size=1, unique=True))
-    attached = attach(network, kind, places, reduction=4, join=join)
+    sites = data.draw(st.lists(st.sampled_from(existing), min_size=1, unique=True))
+    attached = attach(network, kind, sites, reduction=4, join=join)
     assert contracted_inputs(attached) == inputs(network)
     new_wiring, gated = inputs(attached.network), {gate.source for gate in attached.gates}
     for new in attached.layer_map:
@@ -167,7 +167,7 @@ def test_places_of_the_zoo() -> None:
     assert layers_to_gate(network, "neck") == (86, 98)
     assert layers_to_gate(network, "head") == (80, 92, 104)
     tiny = yolov3_tiny(1)
-    assert [layers_to_gate(tiny, place) for place in SITES] == [(), (), (20,), (14, 21)]
+    assert [layers_to_gate(tiny, site) for site in SITES] == [(), (), (20,), (14, 21)]
 
 
 def test_a_layer_of_two_places_gets_one_gate() -> None:
@@ -195,11 +195,11 @@ def test_a_gate_is_no_place_for_the_next_one() -> None:
     [
         (
             {"at": "residual"},
-            "does not have place 'residual' to attach attention; yolov3-tiny has neck, head",
+            "does not have site 'residual' to attach attention; yolov3-tiny has neck, head",
         ),
-        ({"at": ("neck", "stage")}, "does not have place 'stage'"),
-        ({"at": "tail"}, "there is no place 'tail' to attach attention; yolov3-tiny has neck, head"),
-        ({"at": ()}, "name at least one place"),
+        ({"at": ("neck", "stage")}, "does not have site 'stage'"),
+        ({"at": "tail"}, "there is no site 'tail' to attach attention; yolov3-tiny has neck, head"),
+        ({"at": ()}, "name at least one site"),
         ({"kind": "eca"}, "there is no attention 'eca'; choose one of se, cbam"),
         ({"join": "mul"}, "there is no join 'mul'; choose one of scale, add"),
         ({"reduction": 0}, "the reduction ratio must be at least 1, got 0"),

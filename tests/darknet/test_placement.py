@@ -1,4 +1,4 @@
-"""Attention at every place of every family; where a place does not exist, the error says which do."""
+"""Attention at every site of every family; where a site does not exist, the error says which do."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def test_most_families_are_residual() -> None:
 def test_all_four_places_of_residual_families(name: str, kind: str) -> None:
     network = network_from_name(f"{name}@0.25", num_classes=1)
     dense = shapes(network)
-    for place in SITES:
-        attached = attach(network, kind, place)  # type: ignore[arg-type]
+    for site in SITES:
+        attached = attach(network, kind, site)  # type: ignore[arg-type]
         assert attached.gates
         gated = shapes(attached.network)
         assert all(gated[new] == dense[old] for old, new in enumerate(attached.layer_map))
@@ -37,35 +37,35 @@ def test_all_four_places_of_residual_families(name: str, kind: str) -> None:
 
 
 @pytest.mark.parametrize("name", ZOO)
-def test_a_missing_place_names_those_that_exist(name: str) -> None:
+def test_a_missing_site_names_those_that_exist(name: str) -> None:
     network = network_from_name(name)
-    existing = [place for place in SITES if layers_to_gate(network, place)]
+    existing = [site for site in SITES if layers_to_gate(network, site)]
     assert "head" in existing
     assert default_site(network, "se") in existing
-    for place in set(SITES) - set(existing):
-        with pytest.raises(ModelError, match=f"does not have place '{place}'.*has {', '.join(existing)}"):
-            attach(network, "se", place)
+    for site in set(SITES) - set(existing):
+        with pytest.raises(ModelError, match=f"does not have site '{site}'.*has {', '.join(existing)}"):
+            attach(network, "se", site)
 
 
 @pytest.mark.parametrize("kind", ["se", "cbam"])
 @pytest.mark.parametrize("join", ["scale", "add"])
-@pytest.mark.parametrize("place", SITES)
-def test_the_same_gates_do_not_stand_twice(kind: str, join: str, place: str) -> None:
-    once = attach(network_from_name("yolov3@0.25", 1), kind, place, join=join).network  # type: ignore[arg-type]
-    message = f"yolov3@0.25 has {kind.upper()} gates already at '{place}' "
+@pytest.mark.parametrize("site", SITES)
+def test_the_same_gates_do_not_stand_twice(kind: str, join: str, site: str) -> None:
+    once = attach(network_from_name("yolov3@0.25", 1), kind, site, join=join).network  # type: ignore[arg-type]
+    message = f"yolov3@0.25 has {kind.upper()} gates already at '{site}' "
     with pytest.raises(ModelError, match=message):
-        attach(once, kind, place)  # type: ignore[arg-type]
-    for other in set(SITES) - {place}:
+        attach(once, kind, site)  # type: ignore[arg-type]
+    for other in set(SITES) - {site}:
         assert attach(once, kind, other, join=join).gates  # type: ignore[arg-type]
 
 
 def test_another_kind_may_stand_where_gates_are() -> None:
-    for place in ("stage", "neck", "head"):
-        once = attach(network_from_name("yolov3@0.25", 1), "se", place).network  # type: ignore[arg-type]
-        assert attach(once, "cbam", place).gates  # type: ignore[arg-type]
+    for site in ("stage", "neck", "head"):
+        once = attach(network_from_name("yolov3@0.25", 1), "se", site).network  # type: ignore[arg-type]
+        assert attach(once, "cbam", site).gates  # type: ignore[arg-type]
 
 
-def test_forgotten_gates_are_noticed_without_a_place() -> None:
+def test_forgotten_gates_are_noticed_without_a_site() -> None:
     for name in ("se-yolov3@0.25", "se-yolov3-tiny", "cbam-yolov3-tiny@0.25"):
         network, kind = network_from_name(name), name.split("-")[0]
         with pytest.raises(ModelError, match="already at"):
@@ -73,7 +73,7 @@ def test_forgotten_gates_are_noticed_without_a_place() -> None:
     assert default_site(network_from_name("se-yolov3@0.25"), "cbam") == "neck"
 
 
-def test_published_gates_inside_of_blocks_are_another_place() -> None:
+def test_published_gates_inside_of_blocks_are_another_site() -> None:
     network = network_from_name("enetb0-coco")
     assert find_gates(network, "se")
     assert attach(network, "se", default_site(network, "se")).gates

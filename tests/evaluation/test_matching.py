@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from helpers.boxes import found, truth
-from seyolo.evaluation.matching import greedy_matches, mistakes
+from seyolo.evaluation.matching import greedy_matches, mistakes, precision_at_recalls
 
 
 def test_the_best_detection_takes_the_object_it_overlaps_most() -> None:
@@ -25,3 +26,22 @@ def test_mistakes_at_a_confidence() -> None:
     assert wrong.shown.scores.tolist() == np.float32([0.9, 0.8, 0.5]).tolist()
     assert wrong.false.tolist() == [False, True, True]
     assert wrong.missed.tolist() == [False, True, True]
+
+
+@pytest.mark.parametrize(
+    ("hits", "expected"),
+    [
+        # Of 4 objects the detections find 1, none, 2: precision 1, 1/2, 2/3; the 1/2 counts as 2/3.
+        ([1, 0, 1], [1.0] * 26 + [2 / 3] * 25 + [0.0] * 50),
+        # A false positive first: precision 0, 1/2, 2/3, 3/4, raised to 3/4 everywhere it is reached.
+        ([0, 1, 1, 1], [0.75] * 76 + [0.0] * 25),
+        # All found, then a false positive, which costs nothing.
+        ([1, 1, 1, 1, 0], [1.0] * 101),
+        # The best of the last three is the last: 3/5 holds from recall 2/4 on.
+        ([1, 1, 0, 0, 1], [1.0] * 51 + [0.6] * 25 + [0.0] * 25),
+    ],
+)
+def test_precision_at_the_recalls_of_coco_by_hand(hits: list[int], expected: list[float]) -> None:
+    found = np.cumsum(hits)
+    measured = precision_at_recalls(found / 4, found / np.arange(1, len(hits) + 1))
+    np.testing.assert_allclose(measured, expected)

@@ -31,8 +31,8 @@ from seyolo.training.distillation import (
     binary_divergence,
     check_teacher,
     distillation_terms,
-    exclusive_classes,
-    independent_classes,
+    independent_divergence,
+    softmax_divergence,
 )
 from seyolo.training.loop import TrainResult, train
 from seyolo.training.loss import DetectionLoss, LossModule, predictions
@@ -93,9 +93,9 @@ def test_class_divergences_by_hand() -> None:
     student, teacher = torch.zeros(1, 2), torch.tensor([[math.log(3), 0.0]])
     binary = 0.75 * math.log(1.5) + 0.25 * math.log(0.5)
     # Of its own each class: 1/2 against 3/4, and 1/2 against 1/2. Sharing one: (1/2, 1/2) against (3/4, 1/4).
-    assert independent_classes(student, teacher).item() == pytest.approx(binary)
-    assert exclusive_classes(student, teacher).item() == pytest.approx(binary)
-    assert exclusive_classes(teacher + 5, teacher).item() == pytest.approx(0, abs=1e-6)
+    assert independent_divergence(student, teacher).item() == pytest.approx(binary)
+    assert softmax_divergence(student, teacher).item() == pytest.approx(binary)
+    assert softmax_divergence(teacher + 5, teacher).item() == pytest.approx(0, abs=1e-6)
 
 
 def test_terms_by_hand() -> None:
@@ -105,7 +105,7 @@ def test_terms_by_hand() -> None:
     logits = torch.tensor([[[0.0, 0, 0, 0, 0, math.log(3)], [0, 0, 0, 0, unsure, -9]]])
     wanted = torch.tensor([[[2.0, 1, 2, 2, 0.8, 0.5], [50, 50, 9, 9, 0.0025, 1]]])
     decoded = torch.tensor([[[1.0, 1, 2, 2, 0.5, 0.75], [1, 1, 2, 2, 0.0025, 0]]])
-    terms = distillation_terms((decoded, logits), (wanted, wanted_logits), independent_classes)
+    terms = distillation_terms((decoded, logits), (wanted, wanted_logits), independent_divergence)
     # CIoU as in test_loss. The total quality, 0.8, is below the least divisor of 1.
     box = 0.8 * (1 - (2 / 6 - 1 / 13))
     objectness = 0.8 * math.log(0.8 / 0.5) + 0.2 * math.log(0.2 / 0.5)
@@ -121,7 +121,7 @@ def test_equal_predictions_cost_nothing_and_give_no_gradient() -> None:
     with torch.no_grad():
         wanted = predictions(teacher.heads, logits, 96)
     assert (wanted[0][..., 4] > 0.5).any()
-    terms = distillation_terms(student, wanted, independent_classes)
+    terms = distillation_terms(student, wanted, independent_divergence)
     terms.sum().backward()
     assert terms.tolist() == pytest.approx([0, 0, 0], abs=1e-6)
     for x in logits:

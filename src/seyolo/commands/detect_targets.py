@@ -103,7 +103,7 @@ class Targets:
 
     @contextmanager
     def saying_how_to_resume(self, folder: RunFolder | None, tally: Tally) -> Iterator[None]:
-        """What is done is kept, and Ctrl-C and errors say how to get the rest."""
+        """Keeps finished results on Ctrl-C and errors; the message names the command that resumes."""
         if folder is None or not self.is_kept:
             yield
             return

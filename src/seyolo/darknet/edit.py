@@ -179,7 +179,7 @@ def attach(
 def _wanted(network: Network, kind: GateKind, at: Sequence[str]) -> dict[int, Site]:
     """Returns layer to gate -> site, in the order of the layers."""
     if not at:
-        raise ModelError("name at least one place to attach attention")
+        raise ModelError("name at least one site to attach attention")
     found: dict[int, Site] = {}
     for name in at:
         site = require_site(network, name, kind)

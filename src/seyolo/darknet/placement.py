@@ -59,12 +59,12 @@ def require_site(network: Network, name: str, kind: GateKind) -> Site:
         if site == name and (gated := gated_layers(network, site, kind)):
             layers = ", ".join(map(str, gated[:5])) + (", …" if len(gated) > 5 else "")
             message = f"{network.source} has {kind.upper()} gates already at {name!r} (layers {layers})"
-            raise ModelError(f"{message}: they would stand twice; leave attention out, or name another place")
+            raise ModelError(f"{message}: they would stand twice; leave attention out, or name another site")
         if site == name and site in existing:
             return site
     reason = "the network does not have" if name in SITES else "there is no"
     proposal = f"; {network.source} has {', '.join(existing)}" if existing else "; it has none at all"
-    raise ModelError(f"{reason} place {name!r} to attach attention{proposal}")
+    raise ModelError(f"{reason} site {name!r} to attach attention{proposal}")
 
 
 def gated_layers(network: Network, site: Site, kind: GateKind) -> tuple[int, ...]:

@@ -53,7 +53,7 @@ class Curves:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Curves:
-        """The inverse of `to_dict`."""
+        """Inverts `to_dict`."""
         return cls(**{name: np.array(points, dtype=np.float64) for name, points in values.items()})
 
 

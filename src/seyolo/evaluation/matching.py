@@ -12,10 +12,8 @@ from seyolo.boxes import iou_matrix
 from seyolo.detections import Detections
 from seyolo.evaluation.ap import Truth
 
-NOTHING = -1
-"""The match of a false positive."""
-RECALLS = np.linspace(0, 1, 101)
-"""The recall points of COCO."""
+NOTHING = -1  # the match of a false positive
+RECALLS = np.linspace(0, 1, 101)  # the recall points of COCO
 MAX_DETECTIONS = 100
 """Most detections of an image and class that count, the best ones, as in COCO."""
 
@@ -34,16 +32,16 @@ class Mistakes:
     false: Bool[np.ndarray, " d"]
     missed: Bool[np.ndarray, " t"]
 
+    def counts(self) -> tuple[int, int]:
+        """Counts false negatives and false positives."""
+        return int(self.missed.sum()), int(self.false.sum())
+
 
 def greedy_matches(overlap: Float[np.ndarray, "d t"], threshold: float) -> Int[np.ndarray, " d"]:
     """Matches each detection, best first, with the unmatched object of the highest IoU, as COCO does.
 
-    Args:
-        overlap: IoU of the detections, best first, with the objects of the ground truth.
-        threshold: the least IoU of a match.
-
-    Returns:
-        The index of the matched object per detection, `NOTHING` for none.
+    `overlap` is the IoU of the detections with the objects, `threshold` the least IoU of a match. The result
+    is the index of the matched object per detection, `NOTHING` for none.
     """
     taken = np.full(len(overlap), NOTHING)
     if overlap.size == 0:
@@ -78,15 +76,10 @@ def precision_at_recalls(
 ) -> Float[np.ndarray, " 101"]:
     """Returns the highest precision at each recall of `RECALLS` or above; 0 where it is not reached.
 
-    Args:
-        recall: of the best 1, 2, ... detections; at least one.
-        precision: of the same detections.
+    `recall` and `precision` are those of the best 1, 2, ... detections; at least one.
     """
     envelope = np.maximum.accumulate(precision[::-1])[::-1]  # interpolated precision of PASCAL VOC and COCO
-    at = np.searchsorted(recall, RECALLS, side="left")
-    points: Float[np.ndarray, " 101"] = np.where(
-        at < len(recall), envelope[np.minimum(at, len(recall) - 1)], 0.0
-    )
+    points: Float[np.ndarray, " 101"] = np.append(envelope, 0.0)[np.searchsorted(recall, RECALLS)]
     return points
 
 

@@ -55,7 +55,7 @@ class _Image:
 def oxford_metrics(
     samples: Sequence[Sample], predictions: Sequence[Detections], boxes_csv: str | Path
 ) -> dict[str, Metrics]:
-    """AP under both protocols.
+    """Returns the AP under both protocols.
 
     Args:
         samples: images of a converted Oxford Hand split.

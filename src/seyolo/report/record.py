@@ -22,13 +22,7 @@ from seyolo.results import RESULTS_FILE, TRAINED_STAGES, SlimResults, read_resul
 CURVES_FILE = "curves.json"
 EXAMPLES_FOLDER = "pictures"
 EXAMPLES_INDEX = "index.json"
-ARTEFACT_PATTERNS = (
-    "slim.*",
-    "dense.onnx",
-    "pruned.safetensors",
-    "dense/best.safetensors",
-    "best.safetensors",
-)
+ARTEFACTS = ("slim.*", "dense.onnx", "pruned.safetensors", "dense/best.safetensors", "best.safetensors")
 
 
 @dataclass(frozen=True)
@@ -89,8 +83,6 @@ class RunRecord:
     """The files that runs of `slim` and `train` have in common.
 
     Attributes:
-        folder: of the run.
-        config: its options, as JSON.
         environment: environment.json, versions and machine.
         commands: the command lines of the start and of every resume.
         stages: the rows of results.csv by training stage; `train` has one stage, called train.
@@ -117,11 +109,6 @@ class RunRecord:
         return str(self.config["model"])
 
     @property
-    def processor(self) -> str | None:
-        """Processor that the run was timed on."""
-        return self.environment.get("processor")
-
-    @property
     def version(self) -> str:
         """Version of seyolo that made the run; empty where it is unknown."""
         return str(self.environment.get("packages", {}).get("seyolo") or "")
@@ -132,7 +119,7 @@ class RunRecord:
 
     def artefacts(self) -> list[tuple[str, int]]:
         """Returns the network files in the folder with their sizes in bytes."""
-        files = {path for pattern in ARTEFACT_PATTERNS for path in self.folder.glob(pattern)}
+        files = {path for pattern in ARTEFACTS for path in self.folder.glob(pattern)}
         return [(path.relative_to(self.folder).as_posix(), path.stat().st_size) for path in sorted(files)]
 
 

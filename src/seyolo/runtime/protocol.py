@@ -37,7 +37,7 @@ class Backend(Protocol):
 
     @property
     def letterbox_mode(self) -> Mode:
-        """How an image is fitted to the input."""
+        """The fit of an image to the input."""
 
     def infer(self, batch: Float32[np.ndarray, "n 3 h w"]) -> Float32[np.ndarray, "n p columns"]:
         """Runs the network on RGB images in [0, 1].

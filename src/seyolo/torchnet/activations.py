@@ -27,44 +27,44 @@ class Elementwise(nn.Module):
 
 
 def hard_mish(x: Tensor) -> Tensor:
-    """x above 0, x²/2 + x down to -2, 0 below."""
+    """Returns x above 0, x²/2 + x down to -2, 0 below."""
     return x * (x * 0.5 + 1).clamp(0, 1)
 
 
 def selu(x: Tensor) -> Tensor:
-    """With Darknet's rounded constants."""
+    """Returns SELU with Darknet's rounded constants."""
     return torch.where(x >= 0, SELU_SCALE * x, SELU_SCALE * SELU_ALPHA * torch.expm1(x.clamp(max=0)))
 
 
 def gelu(x: Tensor) -> Tensor:
-    """By tanh, with Darknet's rounded constants."""
+    """Returns GELU by tanh, with Darknet's rounded constants."""
     return 0.5 * x * (1 + torch.tanh(GELU_LINEAR * x + GELU_CUBIC * x**3))
 
 
 def loggy(x: Tensor) -> Tensor:
-    """The logistic function, stretched to (-1, 1)."""
+    """Returns the logistic function, stretched to (-1, 1)."""
     return 2 * torch.sigmoid(x) - 1
 
 
 def ramp(x: Tensor) -> Tensor:
-    """0.1·x, and x more above 0."""
+    """Returns 0.1·x, and x more above 0."""
     return torch.relu(x) + 0.1 * x
 
 
 def plse(x: Tensor) -> Tensor:
-    """x/8 + 1/2 between -4 and 4, nearly flat outside."""
+    """Returns x/8 + 1/2 between -4 and 4, nearly flat outside."""
     inside = x.clamp(-4, 4)
     return 0.125 * inside + 0.5 + 0.01 * (x - inside)
 
 
 def lhtan(x: Tensor) -> Tensor:
-    """x between 0 and 1, nearly flat outside."""
+    """Returns x between 0 and 1, nearly flat outside."""
     inside = x.clamp(0, 1)
     return inside + 0.001 * (x - inside)
 
 
 def make_activation(name: Activation) -> nn.Module:
-    """The activation of that name in a cfg; the slope of leaky is 0.1."""
+    """Returns the activation of that name in a cfg; the slope of leaky is 0.1."""
     factories: dict[Activation, Callable[[], nn.Module]] = {
         "linear": nn.Identity,
         # In place: batch normalisation and convolution do not need their output for the gradient.

@@ -121,7 +121,7 @@ class DarknetModel(nn.Module):
     def load_state_dict(
         self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
     ) -> Any:
-        """As torch's own, also for plain dicts, which carry no version marks of the modules."""
+        """Loads like torch's own, also plain dicts, which carry no version marks of the modules."""
         versioned = OrderedDict(state_dict)
         # Without marks torch takes the state for one of before batch counting and adds counters to it.
         versioned._metadata = self.state_dict()._metadata  # type: ignore[attr-defined]
@@ -143,13 +143,13 @@ class DarknetModel(nn.Module):
             nn.init.zeros_(gate.weight)
 
     def head_convolutions(self) -> Iterator[tuple[nn.Conv2d, YoloHead]]:
-        """Each detection layer and the convolution in front of it."""
+        """Yields the convolution in front of each detection layer, and that layer."""
         for index, head in enumerate(self.layers):
             if isinstance(head, YoloHead) and (front := self._biased_in_front(index)) is not None:
                 yield front, head
 
     def _gate_convolutions(self) -> Iterator[nn.Conv2d]:
-        """The last convolution of every attention gate: with a zero kernel a gate starts constant."""
+        """Yields the last convolution of every gate: with a zero kernel a gate starts constant."""
         for index, (section, layer) in enumerate(zip(self.network.layers, self.layers, strict=True)):
             if isinstance(layer, CbamLayer):
                 yield from (layer.excite, layer.spatial)
@@ -164,7 +164,7 @@ class DarknetModel(nn.Module):
 def build(
     network: Network, names: Sequence[str] | None = None, generator: torch.Generator | None = None
 ) -> DarknetModel:
-    """A randomly initialised model, in training mode; `names` default to `class 0`, `class 1`, …"""
+    """Builds a randomly initialised model, in training mode; `names` default to `class 0`, `class 1`, …"""
     model = DarknetModel(network, names, {"weights": "random"})
     model.initialise(generator)
     return model

@@ -39,7 +39,7 @@ def torch_device(name: str) -> torch.device:
 
 @contextmanager
 def tried_kernels() -> Iterator[None]:
-    """Inside, every convolution of a new shape is tried out with all kernels, and the fastest is kept."""
+    """Tries out all kernels for each new shape of a convolution in this context, and keeps the fastest."""
     before = torch.backends.cudnn.benchmark
     torch.backends.cudnn.benchmark = True
     try:

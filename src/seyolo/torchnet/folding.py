@@ -15,7 +15,7 @@ from seyolo.torchnet.layers import BATCH_NORM_EPSILON
 
 
 def fold_batch_norm(model_file: Checkpoint) -> Checkpoint:
-    """The same function without batch normalisation; for inference, not for training or pruning on."""
+    """Returns the same function without batch normalisation; for inference, not for training or pruning."""
     state: State = dict(model_file.state)
     layers = list(model_file.network.layers)
     for index, section in enumerate(layers):

@@ -36,7 +36,7 @@ class YoloHead(nn.Module):
         self.new_coords = section.new_coords
 
     def forward(self, x: Float[Tensor, "N A*(5+C) H W"]) -> Float[Tensor, "N H W A 5+C"]:
-        """The convolution's channels as (anchor, number); a view, nothing is copied."""
+        """Returns the convolution's channels as (anchor, number); a view, nothing is copied."""
         return torch.unflatten(x.permute(0, 2, 3, 1), -1, (len(self.anchors), 5 + self.num_classes))
 
     def decode(
@@ -60,7 +60,7 @@ class YoloHead(nn.Module):
         return torch.cat([centres, factors * self.anchors_px(stride_xy), scores], dim=-1).flatten(1, 3)
 
     def anchors_px(self, stride_xy: Float32[Tensor, "2"]) -> Float32[Tensor, "A 2"]:
-        """The anchors in input pixels; `stride_xy` is pixels per cell."""
+        """Returns the anchors in input pixels; `stride_xy` is pixels per cell."""
         return self.anchors.float()
 
     def _probabilities(self, logits: Float32[Tensor, "*n 1+C"]) -> Float32[Tensor, "*n 1+C"]:
@@ -70,7 +70,7 @@ class YoloHead(nn.Module):
     def _cells(
         logits: Tensor, stride_hw: tuple[float, float]
     ) -> tuple[Float32[Tensor, "H W 1 2"], Float32[Tensor, "2"]]:
-        """Per cell its column and row, and the stride as (x, y)."""
+        """Returns, per cell, its column and row, and the stride as (x, y)."""
         height, width = logits.shape[1:3]
         device = logits.device
         columns = torch.arange(width, device=device, dtype=torch.float32).expand(height, width)

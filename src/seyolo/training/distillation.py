@@ -104,7 +104,7 @@ class DistillationLoss:
         self.teacher = teacher.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.heads, self.weights, self.team = student.heads, loss.options.loss, loss.team
         is_region = isinstance(self.heads[0], RegionHead)
-        self.class_divergence = exclusive_classes if is_region else independent_classes
+        self.class_divergence = softmax_divergence if is_region else independent_divergence
 
     def __call__(self, logits: Sequence[Tensor], images: Tensor) -> Tensor:
         """Returns the loss of logits, as in `DetectionLoss`, for images (N, 3, S, S) in [0, 1]."""
@@ -136,12 +136,14 @@ Divergence = Callable[[Tensor, Tensor], Tensor]
 """Class logits (n, C) of student and teacher -> divergence (n,)."""
 
 
-def independent_classes(student: Float[Tensor, "n c"], teacher: Float[Tensor, "n c"]) -> Float[Tensor, " n"]:
+def independent_divergence(
+    student: Float[Tensor, "n c"], teacher: Float[Tensor, "n c"]
+) -> Float[Tensor, " n"]:
     """Returns the divergence of independent class probabilities, summed over the classes."""
     return binary_divergence(student, teacher).sum(-1)
 
 
-def exclusive_classes(student: Float[Tensor, "n c"], teacher: Float[Tensor, "n c"]) -> Float[Tensor, " n"]:
+def softmax_divergence(student: Float[Tensor, "n c"], teacher: Float[Tensor, "n c"]) -> Float[Tensor, " n"]:
     """Returns the divergence of softmax probabilities, as in `[region]`."""
     wanted = teacher.softmax(-1)
     cost, least = (F.cross_entropy(logits, wanted, reduction="none") for logits in (student, teacher))

@@ -59,7 +59,7 @@ class DetectionLoss:
         team: Team = SINGLE_PROCESS,
     ) -> None:
         self.team, self.heads, self.options = team, heads, options
-        self.class_loss = exclusive_classes if isinstance(heads[0], RegionHead) else independent_classes
+        self.class_loss = softmax_cross_entropy if isinstance(heads[0], RegionHead) else binary_cross_entropy
 
     def __call__(self, logits: Sequence[Tensor], targets: Tensor, size_px: int) -> tuple[Tensor, Tensor]:
         """Returns the scalar loss of a batch, and its detached parts (box, objectness, classes).
@@ -91,13 +91,13 @@ ClassLoss = Callable[[Tensor, Tensor], Tensor]
 """(n, C) logits and (n,) class ids -> (n,) losses."""
 
 
-def independent_classes(logits: Float[Tensor, "n c"], class_ids: Int[Tensor, " n"]) -> Float[Tensor, " n"]:
+def binary_cross_entropy(logits: Float[Tensor, "n c"], class_ids: Int[Tensor, " n"]) -> Float[Tensor, " n"]:
     """Returns binary cross-entropy, summed over the classes."""
     wanted = F.one_hot(class_ids, logits.shape[-1]).to(logits.dtype)
     return F.binary_cross_entropy_with_logits(logits, wanted, reduction="none").sum(-1)
 
 
-def exclusive_classes(logits: Float[Tensor, "n c"], class_ids: Int[Tensor, " n"]) -> Float[Tensor, " n"]:
+def softmax_cross_entropy(logits: Float[Tensor, "n c"], class_ids: Int[Tensor, " n"]) -> Float[Tensor, " n"]:
     """Returns softmax cross-entropy, as in `[region]`."""
     return F.cross_entropy(logits, class_ids, reduction="none")
 

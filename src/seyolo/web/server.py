@@ -41,7 +41,7 @@ def address(listener: socket.socket) -> str:
 
 
 def is_loopback(listener: socket.socket) -> bool:
-    """Whether only programs of this machine reach it."""
+    """Tells whether only programs of this machine reach it."""
     return ipaddress.ip_address(listener.getsockname()[0]).is_loopback
 
 

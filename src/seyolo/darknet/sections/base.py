@@ -83,7 +83,7 @@ class Price:
     params: int = 0
 
     def total_macs(self, read: int, written: int) -> int:
-        """MACs of one image with these channels read and written."""
+        """Returns the MACs of one image with these channels read and written."""
         return (1 if self.reads_one else read) * written // self.divisor * self.macs_per_pair + self.macs
 
 

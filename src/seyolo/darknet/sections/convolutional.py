@@ -62,7 +62,7 @@ class Convolutional(Section):
 
     @property
     def kernel_dilation(self) -> int:
-        """Darknet ignores the dilation of a 1x1 kernel."""
+        """The dilation, which Darknet ignores at a 1x1 kernel."""
         return self.dilation if self.size > 1 else 1
 
     @property
@@ -71,7 +71,7 @@ class Convolutional(Section):
         return (self.size // 2 if self.pad else self.padding) * self.kernel_dilation
 
     def is_depthwise(self, in_channels: int) -> bool:
-        """Every input channel has output channels of its own."""
+        """Tells whether every input channel has output channels of its own."""
         return self.groups > 1 and self.groups == in_channels
 
     def output_channels(self, widths: Sequence[int]) -> int:

@@ -21,14 +21,14 @@ YOLOV4_ANCHORS = (12, 16, 19, 36, 40, 28, 36, 75, 76, 55, 72, 146, 142, 110, 192
 
 @dataclass(frozen=True)
 class Heads:
-    """How the levels of a pyramid detect: each takes its share of the anchors and its own `scale_x_y`."""
+    """Detection layers of a pyramid: each level takes its share of the anchors and its own `scale_x_y`."""
 
     anchors: tuple[int, ...]
     scale_x_y: tuple[float, ...]
     new_coords: bool = False
 
     def detect(self, stack: Stack, level: int) -> None:
-        """The detection of one level."""
+        """Adds the detection of one level."""
         share = len(self.anchors) // (2 * len(self.scale_x_y))
         mask = range(level * share, (level + 1) * share)
         stack.yolo(mask, self.anchors, self.scale_x_y[level], self.new_coords)
@@ -39,7 +39,7 @@ SCALED_HEADS = Heads(YOLOV4_ANCHORS, (2.0, 2.0, 2.0), new_coords=True)
 
 
 def tiny_backbone(stack: Stack) -> list[int]:
-    """Plain backbone of YOLOv2-tiny and YOLOv3-tiny; returns the convolutions of strides 1 to 16."""
+    """Adds the plain backbone of YOLOv2-tiny and YOLOv3-tiny; returns the convolutions of strides 1 to 16."""
     convolutions = []
     for filters in (16, 32, 64, 128, 256):
         convolutions.append(stack.conv(filters, 3))
@@ -50,7 +50,7 @@ def tiny_backbone(stack: Stack) -> list[int]:
 
 
 def residual(stack: Stack, squeezed: int, filters: int) -> None:
-    """Darknet's residual block: 1x1, 3x3, addition."""
+    """Adds Darknet's residual block: 1x1, 3x3, addition."""
     source = stack.last
     stack.conv(squeezed, 1)
     stack.conv(filters, 3)
@@ -58,7 +58,7 @@ def residual(stack: Stack, squeezed: int, filters: int) -> None:
 
 
 def bottlenecks(stack: Stack, filters: int, repeats: int) -> int:
-    """Pairs of 1x1 and, twice as wide, 3x3; returns the last 1x1."""
+    """Adds pairs of 1x1 and, twice as wide, 3x3; returns the last 1x1."""
     narrow = stack.last
     for _ in range(repeats):
         narrow = stack.conv(filters, 1)
@@ -67,13 +67,13 @@ def bottlenecks(stack: Stack, filters: int, repeats: int) -> int:
 
 
 def five_convs(stack: Stack, filters: int) -> None:
-    """1x1, 3x3, 1x1, 3x3, 1x1: what follows a concatenation in YOLOv4's neck."""
+    """Adds 1x1, 3x3, 1x1, 3x3 and 1x1, which follow a concatenation in YOLOv4's neck."""
     bottlenecks(stack, filters, 2)
     stack.conv(filters, 1)
 
 
 def pyramid(stack: Stack, windows: Sequence[int] = (5, 9, 13)) -> tuple[int, ...]:
-    """Spatial pyramid pooling: the layer in front and its maxima over ever larger windows, unjoined."""
+    """Adds spatial pyramid pooling; returns the layer in front and its maxima, one per window, unjoined."""
     source = stack.last
     levels = [source]
     for window in windows:  # SPP (He 2015) with stride 1, as in YOLOv3-SPP
@@ -84,7 +84,7 @@ def pyramid(stack: Stack, windows: Sequence[int] = (5, 9, 13)) -> tuple[int, ...
 
 
 def spp(stack: Stack, filters: int) -> None:
-    """Spatial pyramid pooling between two triples of convolutions, as in YOLOv4."""
+    """Adds spatial pyramid pooling between two triples of convolutions, as in YOLOv4."""
     bottlenecks(stack, filters, 1)
     stack.conv(filters, 1)
     stack.route(*reversed(pyramid(stack)))
@@ -92,10 +92,10 @@ def spp(stack: Stack, filters: int) -> None:
     stack.conv(filters, 1)
 
 
-def csp_spp(stack: Stack, filters: int, blocks: int = 1, smallest_first: bool = False) -> None:
-    """Spatial pyramid pooling on one of two paths (Scaled-YOLOv4).
+def csp_spp(stack: Stack, filters: int, repeats: int = 1, smallest_first: bool = False) -> None:
+    """Adds spatial pyramid pooling on one of two paths (Scaled-YOLOv4).
 
-    `blocks` pairs of 1x1 and 3x3 follow it. The pyramid is joined from the largest window down unless told.
+    `repeats` pairs of 1x1 and 3x3 follow it. The pyramid is joined from the largest window down unless told.
     """
     kept = stack.conv(filters, 1)
     stack.route(kept - 1)
@@ -104,15 +104,15 @@ def csp_spp(stack: Stack, filters: int, blocks: int = 1, smallest_first: bool = 
     stack.conv(filters, 1)
     levels = pyramid(stack)
     stack.route(*(levels if smallest_first else reversed(levels)))
-    _plain(stack, filters, blocks)
+    _plain(stack, filters, repeats)
     stack.route(stack.last, kept)
     stack.conv(filters, 1)
 
 
 def csp_stage(
-    stack: Stack, filters: int, blocks: int, split: int | None = None, squeezed: int | None = None
+    stack: Stack, filters: int, repeats: int, split: int | None = None, squeezed: int | None = None
 ) -> int:
-    """Downsampling and a cross stage partial stage (Wang 2019): one path kept, one through residual blocks.
+    """Downsamples and splits (CSP, Wang 2019): keeps one path, sends the other through residual blocks.
 
     Both paths have `split` filters, by default half of `filters`, and so have the squeezed convolutions.
     """
@@ -121,31 +121,31 @@ def csp_stage(
     kept = stack.conv(split, 1)
     stack.route(source)
     stack.conv(split, 1)
-    for _ in range(blocks):
+    for _ in range(repeats):
         residual(stack, squeezed or split, split)
     stack.conv(split, 1)
     stack.route(stack.last, kept)
     return stack.conv(filters, 1)
 
 
-def csp_plain(stack: Stack, filters: int, blocks: int) -> None:
-    """The same in a neck: `blocks` pairs of 1x1 and 3x3 instead of residual blocks, no downsampling."""
+def csp_plain(stack: Stack, filters: int, repeats: int) -> None:
+    """Adds a CSP stage of a neck: `repeats` pairs of 1x1 and 3x3, no residual blocks, no downsampling."""
     source = stack.conv(filters, 1)
     kept = stack.conv(filters, 1)
     stack.route(source)
-    _plain(stack, filters, blocks)
+    _plain(stack, filters, repeats)
     stack.route(stack.last, kept)
     stack.conv(filters, 1)
 
 
-def _plain(stack: Stack, filters: int, blocks: int) -> None:
-    for _ in range(blocks):
+def _plain(stack: Stack, filters: int, repeats: int) -> None:
+    for _ in range(repeats):
         stack.conv(filters, 1)
         stack.conv(filters, 3)
 
 
 def merge(stack: Stack, source: int, lateral: int, filters: int) -> None:
-    """YOLOv3's way up: `source` narrowed, upsampled and concatenated with the finer `lateral`."""
+    """Narrows `source`, upsamples it and concatenates it with the finer `lateral`, as YOLOv3 does."""
     stack.route(source)
     stack.conv(filters, 1)
     stack.upsample()
@@ -153,7 +153,7 @@ def merge(stack: Stack, source: int, lateral: int, filters: int) -> None:
 
 
 def top_down(stack: Stack, lateral: int, filters: int) -> None:
-    """FPN's way up: both the layer in front and the finer `lateral` narrowed, then concatenated."""
+    """Narrows the layer in front and the finer `lateral` and concatenates them: one step up of an FPN."""
     stack.conv(filters, 1)
     coarse = stack.upsample()
     stack.route(lateral)
@@ -162,7 +162,7 @@ def top_down(stack: Stack, lateral: int, filters: int) -> None:
 
 
 def bottom_up(stack: Stack, lateral: int, filters: int) -> None:
-    """PAN's way down: the layer in front downsampled and concatenated with the coarser `lateral`."""
+    """Downsamples the layer in front, concatenates it with the coarser `lateral`: one step down of a PAN."""
     stack.conv(filters, 3, 2)
     stack.route(stack.last, lateral)
 
@@ -170,7 +170,7 @@ def bottom_up(stack: Stack, lateral: int, filters: int) -> None:
 def top_down_path(
     stack: Stack, laterals: Sequence[int], filters: Sequence[int], block: Block
 ) -> tuple[int, ...]:
-    """FPN over all laterals, the newest layer being the coarsest level; returns the levels.
+    """Adds an FPN over all laterals, the newest layer being the coarsest level; returns the levels.
 
     `filters` are those of the levels: one more than there are laterals.
     """
@@ -185,7 +185,7 @@ def top_down_path(
 def detect_between(
     stack: Stack, levels: Sequence[int], filters: Sequence[int], block: Block, heads: Heads
 ) -> None:
-    """PAN with the head of each level in front of the way down to the next, starting at the newest layer."""
+    """Adds a PAN from the newest layer down; the head of each level is in front of the step to the next."""
     for level, count in enumerate(filters):
         if level:
             bottom_up(stack, levels[level], count)
@@ -200,7 +200,7 @@ def detect_between(
 def bottom_up_path(
     stack: Stack, levels: Sequence[int], filters: Sequence[int], block: Block
 ) -> tuple[int, ...]:
-    """PAN without heads, starting at the newest layer, which is the finest level; returns the levels."""
+    """Adds a PAN without heads, from the newest layer, the finest level, down; returns the levels."""
     outputs = [stack.last]
     for lateral, count in zip(levels[1:], filters[1:], strict=True):
         bottom_up(stack, lateral, count)
@@ -210,7 +210,7 @@ def bottom_up_path(
 
 
 def detect_behind(stack: Stack, levels: Sequence[int], filters: Sequence[int], heads: Heads) -> None:
-    """A 3x3 convolution with `filters` and a detection on each level."""
+    """Adds a 3x3 convolution with `filters` and a detection on each level."""
     for level, (source, count) in enumerate(zip(levels, filters, strict=True)):
         stack.route(source)
         stack.conv(count, 3)
@@ -218,7 +218,7 @@ def detect_behind(stack: Stack, levels: Sequence[int], filters: Sequence[int], h
 
 
 def prn_heads(stack: Stack, lateral: int) -> None:
-    """Two heads whose way up adds the first channels of `lateral` (partial residual network)."""
+    """Adds two heads; the finer one adds the first channels of `lateral` (partial residual network)."""
     narrow = stack.conv(256, 1, activation="leaky")
     wide = stack.conv(256, 3, activation="leaky")
     stack.shortcut(narrow, "leaky")

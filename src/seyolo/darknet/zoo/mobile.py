@@ -32,7 +32,7 @@ class Inverted(NamedTuple):
 
 
 def enetb0_coco(num_classes: int = 80, width: float = 1.0) -> Network:
-    """EfficientNet-B0 with the heads of YOLOv3-tiny-PRN; 146 layers, 416x416 pixels.
+    """Builds EfficientNet-B0 with the heads of YOLOv3-tiny-PRN; 146 layers, 416x416 pixels.
 
     As published, its second head takes the anchors 1, 2, 3.
     """
@@ -45,7 +45,7 @@ def enetb0_coco(num_classes: int = 80, width: float = 1.0) -> Network:
 
 
 def mobilenetv2_yolov3_lite(num_classes: int = 80, width: float = 1.0) -> Network:
-    """MobileNetV2 with a small SPP and heads at strides 32 and 16; 81 layers, 320x320 pixels."""
+    """Builds MobileNetV2 with a small SPP and heads at strides 32 and 16; 81 layers, 320x320 pixels."""
     stack = Stack(num_classes, width, "relu")
     stack.conv(32, 3, 2)
     expansions = _inverted_residuals(stack, 32, _MOBILENETV2)
@@ -54,7 +54,7 @@ def mobilenetv2_yolov3_lite(num_classes: int = 80, width: float = 1.0) -> Networ
 
 
 def mobilenetv2_yolov3_nano(num_classes: int = 80, width: float = 1.0) -> Network:
-    """The same heads on a MobileNetV2 of half the width; 80 layers, 320x320 pixels."""
+    """Builds a MobileNetV2 of half the width with the same heads; 80 layers, 320x320 pixels."""
     stack = Stack(num_classes, width, "relu")
     stack.conv(16, 3, 2)
     stack.depthwise(3)
@@ -65,12 +65,12 @@ def mobilenetv2_yolov3_nano(num_classes: int = 80, width: float = 1.0) -> Networ
 
 
 def yolo_fastest_1_1(num_classes: int = 80, width: float = 1.0) -> Network:
-    """Yolo-Fastest 1.1: two heads of 5x5 depthwise convolutions; 131 layers, 320x320 pixels."""
+    """Builds Yolo-Fastest 1.1: two heads of 5x5 depthwise convolutions; 131 layers, 320x320 pixels."""
     return _yolo_fastest(num_classes, width, 1).network("yolo-fastest-1.1", 320)
 
 
 def yolo_fastest_1_1_xl(num_classes: int = 80, width: float = 1.0) -> Network:
-    """Yolo-Fastest 1.1 with a backbone twice as wide; 131 layers, 320x320 pixels."""
+    """Builds Yolo-Fastest 1.1 with a backbone twice as wide; 131 layers, 320x320 pixels."""
     return _yolo_fastest(num_classes, width, 2).network("yolo-fastest-1.1-xl", 320)
 
 
@@ -132,27 +132,22 @@ _FASTEST = (
 def _inverted_residuals(
     stack: Stack, filters: int, blocks: Sequence[Inverted], dropout: bool = False
 ) -> list[int]:
-    """The blocks behind a layer of `filters`; returns their expansions. A dropout may precede additions."""
+    """Adds the blocks behind a layer of `filters`; returns their expansions. `dropout` precedes additions."""
     expansions = []
     for block in blocks:
         for _ in range(block.repeats):
             source = stack.last
-            expansions.append(_branch(stack, block))
+            expansions.append(stack.conv(block.expanded, 1))
+            stack.depthwise(block.size, block.stride)
+            if block.squeezed:
+                stack.squeeze_excitation(block.squeezed)
+            stack.conv(block.filters, 1, activation="linear")
             if block.stride == 1 and block.filters == filters:
                 if dropout:
                     stack.dropout()
                 stack.shortcut(source)
             filters = block.filters
     return expansions
-
-
-def _branch(stack: Stack, block: Inverted) -> int:
-    expansion = stack.conv(block.expanded, 1)
-    stack.depthwise(block.size, block.stride)
-    if block.squeezed:
-        stack.squeeze_excitation(block.squeezed)
-    stack.conv(block.filters, 1, activation="linear")
-    return expansion
 
 
 def _mobilenet_heads(stack: Stack, lateral: int) -> None:
@@ -170,14 +165,14 @@ def _mobilenet_heads(stack: Stack, lateral: int) -> None:
 
 
 def _separable(stack: Stack, *filters: int) -> None:
-    """A depthwise convolution, then 1x1 ones."""
+    """Adds a depthwise convolution, then 1x1 ones."""
     stack.depthwise(3)
     for count in filters:
         stack.conv(count, 1)
 
 
 def _yolo_fastest(num_classes: int, width: float, multiple: int) -> Stack:
-    """The backbone is `multiple` times as wide, the first head is not."""
+    """Builds Yolo-Fastest with a backbone `multiple` times as wide; the first head keeps its width."""
     stack = Stack(num_classes, width)
     stack.conv(8 * multiple, 3, 2)
     blocks = [

@@ -6,18 +6,8 @@ from collections.abc import Sequence
 from functools import partial
 
 from seyolo.darknet.cfg import Network
-from seyolo.darknet.zoo.blocks import (
-    SCALED_HEADS,
-    Heads,
-    bottom_up_path,
-    csp_plain,
-    csp_spp,
-    csp_stage,
-    detect_behind,
-    detect_between,
-    residual,
-    top_down_path,
-)
+from seyolo.darknet.zoo import blocks
+from seyolo.darknet.zoo.blocks import SCALED_HEADS, Heads
 from seyolo.darknet.zoo.stack import Stack
 
 CSP_LEVELS = (128, 256, 512)
@@ -40,37 +30,37 @@ P7_ANCHORS = (
 
 
 def yolov4_csp(num_classes: int = 80, width: float = 1.0) -> Network:
-    """YOLOv4-CSP: YOLOv4 with CSP in the neck too; 175 layers, 512x512 pixels."""
+    """Builds YOLOv4-CSP: YOLOv4 with CSP in the neck too; 175 layers, 512x512 pixels."""
     stack = Stack(num_classes, width, "mish")
     levels = _csp(stack)
-    detect_between(stack, levels, CSP_LEVELS, partial(csp_plain, blocks=2), SCALED_HEADS)
+    blocks.detect_between(stack, levels, CSP_LEVELS, partial(blocks.csp_plain, repeats=2), SCALED_HEADS)
     return stack.network("yolov4-csp", 512)
 
 
 def yolov4_csp_swish(num_classes: int = 80, width: float = 1.0) -> Network:
-    """YOLOv4-CSP with Swish for Mish and the heads behind the neck; 176 layers, 640x640 pixels."""
+    """Builds YOLOv4-CSP with Swish for Mish and the heads behind the neck; 176 layers, 640x640 pixels."""
     stack = Stack(num_classes, width, "swish")
     _pan_and_heads(stack, _csp(stack), CSP_LEVELS, 2, SCALED_HEADS)
     return stack.network("yolov4-csp-swish", 640)
 
 
 def yolov4x_mish(num_classes: int = 80, width: float = 1.0) -> Network:
-    """YOLOv4-CSP, wider and deeper by a quarter or more; 203 layers, 640x640 pixels."""
+    """Builds YOLOv4x: YOLOv4-CSP, wider and deeper by a quarter or more; 203 layers, 640x640 pixels."""
     stack = Stack(num_classes, width, "mish")
     levels = _csp_x(stack)
-    detect_between(stack, levels, CSP_X_LEVELS, partial(csp_plain, blocks=3), SCALED_HEADS)
+    blocks.detect_between(stack, levels, CSP_X_LEVELS, partial(blocks.csp_plain, repeats=3), SCALED_HEADS)
     return stack.network("yolov4x-mish", 640)
 
 
 def yolov4_csp_x_swish(num_classes: int = 80, width: float = 1.0) -> Network:
-    """YOLOv4x with Swish for Mish and the heads behind the neck; 204 layers, 640x640 pixels."""
+    """Builds YOLOv4x with Swish for Mish and the heads behind the neck; 204 layers, 640x640 pixels."""
     stack = Stack(num_classes, width, "swish")
     _pan_and_heads(stack, _csp_x(stack), CSP_X_LEVELS, 3, SCALED_HEADS)
     return stack.network("yolov4-csp-x-swish", 640)
 
 
 def yolov4_p5(num_classes: int = 80, width: float = 1.0) -> Network:
-    """YOLOv4-P5: heads with four anchors each at strides 8 to 32; 244 layers, 896x896 pixels."""
+    """Builds YOLOv4-P5: heads with four anchors each at strides 8 to 32; 244 layers, 896x896 pixels."""
     stack = Stack(num_classes, width, "mish")
     stack.conv(32, 3)
     levels = _levels(stack, _P5_STAGES, CSP_LEVELS, 3)
@@ -79,7 +69,7 @@ def yolov4_p5(num_classes: int = 80, width: float = 1.0) -> Network:
 
 
 def yolov4_p6(num_classes: int = 80, width: float = 1.0) -> Network:
-    """YOLOv4-P6: YOLOv4-P5 with one more level, stride 64; 305 layers, 1280x1280 pixels."""
+    """Builds YOLOv4-P6: YOLOv4-P5 with one more level, stride 64; 305 layers, 1280x1280 pixels."""
     stack = Stack(num_classes, width, "mish")
     stack.conv(32, 3)
     levels = _levels(stack, (*_P5_STAGES, (1024, 7)), P6_LEVELS, 3)
@@ -88,16 +78,16 @@ def yolov4_p6(num_classes: int = 80, width: float = 1.0) -> Network:
 
 
 def cspx_p7_mish(num_classes: int = 80, width: float = 1.0) -> Network:
-    """Darknet's P7: five levels to stride 128, spatial attention in each head; 375 layers, 1536x1536 pixels.
+    """Builds Darknet's P7: five levels to stride 128, SAM in each head; 375 layers, 1536x1536 pixels.
 
     The published file says `num=16` of its 20 anchors, though the last head reads the last four.
     """
     stack = Stack(num_classes, width, "mish")
     _stem(stack, 80, 80)
     stages = ((160, 3), (320, 15), (640, 15), (1280, 7), (1280, 7), (1280, 7))
-    block = partial(csp_plain, blocks=3)
+    block = partial(blocks.csp_plain, repeats=3)
     levels = _levels(stack, stages, P7_LEVELS, 3)
-    outputs = bottom_up_path(stack, levels, P7_LEVELS, block)
+    outputs = blocks.bottom_up_path(stack, levels, P7_LEVELS, block)
     heads = Heads(P7_ANCHORS, (2.0,) * 5, new_coords=True)
     for level, (output, filters) in enumerate(zip(outputs, P7_HEADS, strict=True)):
         stack.route(output)
@@ -119,31 +109,33 @@ def _csp(stack: Stack) -> tuple[int, ...]:
 
 def _csp_x(stack: Stack) -> tuple[int, ...]:
     _stem(stack, 32, 80)
-    return _levels(stack, ((160, 3), (320, 10), (640, 10), (1280, 5)), CSP_X_LEVELS, 3, spp_blocks=2)
+    return _levels(stack, ((160, 3), (320, 10), (640, 10), (1280, 5)), CSP_X_LEVELS, 3, spp_repeats=2)
 
 
 def _stem(stack: Stack, first: int, second: int) -> None:
-    """Down to stride 2 with one residual block that is not split."""
+    """Downsamples to stride 2 and adds one residual block that is not split."""
     stack.conv(first, 3)
     stack.conv(second, 3, 2)
-    residual(stack, second // 2, second)
+    blocks.residual(stack, second // 2, second)
 
 
 def _levels(
     stack: Stack,
     stages: Sequence[tuple[int, int]],
     filters: Sequence[int],
-    blocks: int,
-    spp_blocks: int = 1,
+    repeats: int,
+    spp_repeats: int = 1,
 ) -> tuple[int, ...]:
-    """Backbone stages, CSP-SPP and the way up through the neck; returns the neck's levels."""
-    outputs = [csp_stage(stack, count, repeats) for count, repeats in stages]
-    csp_spp(stack, filters[-1], spp_blocks)
-    return top_down_path(stack, outputs[-len(filters) : -1], filters, partial(csp_plain, blocks=blocks))
+    """Adds backbone stages, CSP-SPP and the FPN of the neck; returns the neck's levels."""
+    outputs = [blocks.csp_stage(stack, *stage) for stage in stages]
+    blocks.csp_spp(stack, filters[-1], spp_repeats)
+    return blocks.top_down_path(
+        stack, outputs[-len(filters) : -1], filters, partial(blocks.csp_plain, repeats=repeats)
+    )
 
 
 def _pan_and_heads(
-    stack: Stack, levels: Sequence[int], filters: Sequence[int], blocks: int, heads: Heads
+    stack: Stack, levels: Sequence[int], filters: Sequence[int], repeats: int, heads: Heads
 ) -> None:
-    outputs = bottom_up_path(stack, levels, filters, partial(csp_plain, blocks=blocks))
-    detect_behind(stack, outputs, [2 * count for count in filters], heads)
+    outputs = blocks.bottom_up_path(stack, levels, filters, partial(blocks.csp_plain, repeats=repeats))
+    blocks.detect_behind(stack, outputs, [2 * count for count in filters], heads)

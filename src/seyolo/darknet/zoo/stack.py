@@ -13,26 +13,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from seyolo.darknet import sections
 from seyolo.darknet.cfg import Network
 from seyolo.darknet.graph import IMAGE
-from seyolo.darknet.sections import (
-    Activation,
-    AvgPool,
-    Convolutional,
-    Dropout,
-    MaxPool,
-    Net,
-    Reference,
-    Region,
-    Reorg,
-    Route,
-    Sam,
-    ScaleChannels,
-    Section,
-    Shortcut,
-    Upsample,
-    Yolo,
-)
+from seyolo.darknet.sections import Activation, Net, Reference, Section
 from seyolo.errors import ModelError
 
 MAX_WIDTH = 8.0
@@ -72,64 +56,64 @@ class Stack:
         activation: Activation | None = None,
         groups: int = 1,
     ) -> int:
-        """A convolution with batch normalisation; by default with the activation all layers share."""
+        """Adds a convolution with batch normalisation; by default with the activation all layers share."""
         scaled = self._scaled(filters)
         divisor = math.gcd(groups, self._front, scaled)
         return self._conv(scaled, activation or self.activation, size=size, stride=stride, groups=divisor)
 
     def depthwise(self, size: int, stride: int = 1) -> int:
-        """One kernel per channel, with batch normalisation."""
+        """Adds a convolution with one kernel per channel and batch normalisation."""
         return self._conv(self._front, self.activation, size=size, stride=stride, groups=self._front)
 
     def maxpool(self, size: int, stride: int) -> int:
-        """A maximum over `size` pixels."""
-        return self._add(MaxPool(size=size, stride=stride))
+        """Adds the maximum over `size` x `size` pixels."""
+        return self._add(sections.MaxPool(size=size, stride=stride))
 
     def upsample(self) -> int:
-        """Twice the resolution, nearest neighbour."""
-        return self._add(Upsample(stride=2))
+        """Doubles the resolution, nearest neighbour."""
+        return self._add(sections.Upsample(stride=2))
 
     def reorg(self) -> int:
-        """Half the resolution, four times the channels."""
-        return self._add(Reorg(stride=2))
+        """Halves the resolution; four times the channels."""
+        return self._add(sections.Reorg(stride=2))
 
     def dropout(self) -> int:
-        """Nothing at inference."""
-        return self._add(Dropout())
+        """Adds a dropout, which does nothing at inference."""
+        return self._add(sections.Dropout())
 
     def route(self, *layers: int) -> int:
-        """The concatenation of layers, in this order."""
-        return self._add(Route(layers=self._spelled(*layers)))
+        """Concatenates layers, in this order."""
+        return self._add(sections.Route(layers=self._spelled(*layers)))
 
     def second_half(self) -> int:
-        """The second half of the channels in front."""
-        return self._add(Route(layers=self._spelled(self.last), groups=2, group_id=1))
+        """Selects the second half of the channels in front."""
+        return self._add(sections.Route(layers=self._spelled(self.last), groups=2, group_id=1))
 
     def shortcut(self, layer: int, activation: Activation = "linear") -> int:
-        """The layer in front plus another."""
-        return self._add(Shortcut(from_=self._spelled(layer), activation=activation))
+        """Adds another layer to the one in front."""
+        return self._add(sections.Shortcut(from_=self._spelled(layer), activation=activation))
 
     def squeeze_excitation(self, hidden: int) -> int:
-        """The layer in front, each channel times its gate (SE, Hu 2018)."""
+        """Multiplies each channel of the layer in front by its gate (SE, Hu 2018)."""
         features = self.last
-        self._add(AvgPool())
+        self._add(sections.AvgPool())
         self._conv(self._scaled(hidden), self.activation, batch_normalize=0)
         self._conv(self.channels[features], "logistic", batch_normalize=0)
-        return self._add(ScaleChannels(from_=self._spelled(features)))
+        return self._add(sections.ScaleChannels(from_=self._spelled(features)))
 
     def spatial_attention(self) -> int:
-        """The layer in front times the sigmoid of a 1x1 convolution of it (SAM as in YOLOv4)."""
+        """Multiplies the layer in front by the sigmoid of a 1x1 convolution of it (SAM as in YOLOv4)."""
         features = self.last
         self._conv(self._front, "logistic")
-        return self._add(Sam(from_=self._spelled(features)))
+        return self._add(sections.Sam(from_=self._spelled(features)))
 
     def yolo(
         self, mask: Sequence[int], anchors: Sequence[float], scale_x_y: float = 1.0, new_coords: bool = False
     ) -> int:
-        """A detection and the convolution in front of it. `anchors` in pixels; `mask` picks this layer's."""
+        """Adds a detection and its convolution. `anchors` in pixels; `mask` picks this layer's."""
         filters = len(mask) * (5 + self.num_classes)
         self._conv(filters, "logistic" if new_coords else "linear", batch_normalize=0)
-        section = Yolo(
+        section = sections.Yolo(
             mask=tuple(mask),
             anchors=tuple(float(side) for side in anchors),
             classes=self.num_classes,
@@ -141,13 +125,13 @@ class Stack:
         return self._add(section)
 
     def region(self, anchors: tuple[float, ...]) -> int:
-        """YOLOv2's detection and the convolution in front of it. `anchors` in cells."""
+        """Adds YOLOv2's detection and its convolution. `anchors` in cells."""
         num = len(anchors) // 2
         self._conv(num * (5 + self.num_classes), "linear", batch_normalize=0)
-        return self._add(Region(anchors=anchors, classes=self.num_classes, num=num, softmax=True))
+        return self._add(sections.Region(anchors=anchors, classes=self.num_classes, num=num, softmax=True))
 
     def network(self, source: str, size_px: int) -> Network:
-        """The description, for letterboxed images of `size_px` x `size_px`."""
+        """Returns the description, for letterboxed images of `size_px` x `size_px`."""
         extras = (("batch", "1"), ("subdivisions", "1"))
         net = Net(width=size_px, height=size_px, channels=IMAGE_CHANNELS, letter_box=True, extras=extras)
         return Network(net, tuple(self.layers), source)
@@ -163,9 +147,9 @@ class Stack:
         return max(min(8, filters), math.floor(self.width * filters / 8 + 0.5) * 8)
 
     def _conv(self, filters: int, activation: Activation, **keys: Any) -> int:
-        """A convolution, 1x1 and with batch normalisation unless the keys say otherwise."""
+        """Adds a convolution, 1x1 and with batch normalisation unless the keys say otherwise."""
         keys = {"batch_normalize": 1, "pad": 1} | keys
-        return self._add(Convolutional(filters=filters, activation=activation, **keys))
+        return self._add(sections.Convolutional(filters=filters, activation=activation, **keys))
 
     def _add(self, section: Section) -> int:
         sources = section.inputs(len(self.layers))

@@ -12,22 +12,22 @@ TINY_VOC_CELLS = (1.08, 1.19, 3.42, 4.41, 6.63, 11.38, 9.42, 5.11, 16.62, 10.52)
 
 
 def yolov2(num_classes: int = 80, width: float = 1.0) -> Network:
-    """YOLOv2: Darknet-19 and a passthrough of stride 16 into stride 32; 32 layers, 608x608 pixels."""
+    """Builds YOLOv2: Darknet-19 and a passthrough of stride 16 into stride 32; 32 layers, 608x608 pixels."""
     return _yolov2(num_classes, width, COCO_CELLS).network("yolov2", 608)
 
 
 def yolov2_voc(num_classes: int = 20, width: float = 1.0) -> Network:
-    """YOLOv2 as published for Pascal VOC: other anchors; 32 layers, 416x416 pixels."""
+    """Builds YOLOv2 as published for Pascal VOC: other anchors; 32 layers, 416x416 pixels."""
     return _yolov2(num_classes, width, VOC_CELLS).network("yolov2-voc", 416)
 
 
 def yolov2_tiny(num_classes: int = 80, width: float = 1.0) -> Network:
-    """YOLOv2-tiny: seven convolutions and a head at stride 32; 16 layers, 416x416 pixels."""
+    """Builds YOLOv2-tiny: seven convolutions and a head at stride 32; 16 layers, 416x416 pixels."""
     return _tiny(num_classes, width, 512, COCO_CELLS).network("yolov2-tiny", 416)
 
 
 def yolov2_tiny_voc(num_classes: int = 20, width: float = 1.0) -> Network:
-    """YOLOv2-tiny as published for Pascal VOC: a wider head and other anchors; 16 layers, 416x416 pixels."""
+    """Builds YOLOv2-tiny for Pascal VOC: a wider head and other anchors; 16 layers, 416x416 pixels."""
     return _tiny(num_classes, width, 1024, TINY_VOC_CELLS).network("yolov2-tiny-voc", 416)
 
 

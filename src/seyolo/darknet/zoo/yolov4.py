@@ -4,21 +4,8 @@ from __future__ import annotations
 
 from seyolo.darknet.cfg import Network
 from seyolo.darknet.sections import Activation
-from seyolo.darknet.zoo.blocks import (
-    COCO_ANCHORS,
-    TINY_ANCHORS,
-    YOLOV4_ANCHORS,
-    YOLOV4_HEADS,
-    Heads,
-    bottlenecks,
-    csp_stage,
-    detect_between,
-    five_convs,
-    merge,
-    spp,
-    top_down,
-    top_down_path,
-)
+from seyolo.darknet.zoo import blocks
+from seyolo.darknet.zoo.blocks import YOLOV4_HEADS, Heads
 from seyolo.darknet.zoo.stack import Stack
 
 LEVELS = (128, 256, 512)
@@ -26,7 +13,7 @@ LEVELS = (128, 256, 512)
 
 
 def yolov4(num_classes: int = 80, width: float = 1.0) -> Network:
-    """YOLOv4: CSPDarknet-53, SPP, PAN and heads at strides 8, 16 and 32; 162 layers, 608x608 pixels."""
+    """Builds YOLOv4: CSPDarknet-53, SPP, PAN, heads at strides 8, 16 and 32; 162 layers, 608x608 pixels."""
     stack = Stack(num_classes, width, "mish")
     laterals = _csp_darknet53(stack)
     stack.activation = "leaky"
@@ -35,70 +22,70 @@ def yolov4(num_classes: int = 80, width: float = 1.0) -> Network:
 
 
 def yolov4_sam_mish(num_classes: int = 80, width: float = 1.0) -> Network:
-    """YOLOv4 with Mish everywhere and spatial attention in front of each head; 168 layers, 512x512 pixels."""
+    """Builds YOLOv4 with Mish everywhere and SAM in front of each head; 168 layers, 512x512 pixels."""
     stack = Stack(num_classes, width, "mish")
     laterals = _csp_darknet53(stack)
-    spp(stack, 512)
+    blocks.spp(stack, 512)
     coarse = stack.last
-    top_down(stack, laterals[1], 256)
-    five_convs(stack, 256)
+    blocks.top_down(stack, laterals[1], 256)
+    blocks.five_convs(stack, 256)
     middle = stack.last
-    top_down(stack, laterals[0], 128)
+    blocks.top_down(stack, laterals[0], 128)
     _attended_convs(stack, 128)
-    detect_between(stack, (stack.last, middle, coarse), LEVELS, _attended_convs, YOLOV4_HEADS)
+    blocks.detect_between(stack, (stack.last, middle, coarse), LEVELS, _attended_convs, YOLOV4_HEADS)
     return stack.network("yolov4-sam-mish", 512)
 
 
 def yolov4_tiny(num_classes: int = 80, width: float = 1.0) -> Network:
-    """YOLOv4-tiny: CSP blocks on half of the channels, heads at strides 32 and 16; 38 layers, 416x416 pixels.
+    """Builds YOLOv4-tiny: CSP on half of the channels, heads at strides 32 and 16; 38 layers, 416x416 pixels.
 
     As published, its second head takes the anchors 1, 2, 3.
     """
     stack = Stack(num_classes, width)
     _, lateral = _tiny(stack)
-    narrow = bottlenecks(stack, 256, 1)
-    stack.yolo((3, 4, 5), TINY_ANCHORS, 1.05)
-    merge(stack, narrow, lateral, 128)
+    narrow = blocks.bottlenecks(stack, 256, 1)
+    stack.yolo((3, 4, 5), blocks.TINY_ANCHORS, 1.05)
+    blocks.merge(stack, narrow, lateral, 128)
     stack.conv(256, 3)
-    stack.yolo((1, 2, 3), TINY_ANCHORS, 1.05)
+    stack.yolo((1, 2, 3), blocks.TINY_ANCHORS, 1.05)
     return stack.network("yolov4-tiny", 416)
 
 
 def yolov4_tiny_3l(num_classes: int = 80, width: float = 1.0) -> Network:
-    """YOLOv4-tiny with a third head at stride 8 and YOLOv4's anchors; 45 layers, 608x608 pixels."""
+    """Builds YOLOv4-tiny with a third head at stride 8 and YOLOv4's anchors; 45 layers, 608x608 pixels."""
     stack = Stack(num_classes, width)
     finer, fine = _tiny(stack)
-    source = bottlenecks(stack, 256, 1)
-    stack.yolo((6, 7, 8), YOLOV4_ANCHORS, 1.05)
+    source = blocks.bottlenecks(stack, 256, 1)
+    stack.yolo((6, 7, 8), blocks.YOLOV4_ANCHORS, 1.05)
     for filters, lateral, mask in ((128, fine, (3, 4, 5)), (64, finer, (0, 1, 2))):
-        merge(stack, source, lateral, filters)
+        blocks.merge(stack, source, lateral, filters)
         source = stack.conv(2 * filters, 3)
-        stack.yolo(mask, YOLOV4_ANCHORS, 1.05)
+        stack.yolo(mask, blocks.YOLOV4_ANCHORS, 1.05)
     return stack.network("yolov4-tiny-3l", 608)
 
 
 def csresnext50_panet_spp(num_classes: int = 80, width: float = 1.0) -> Network:
-    """CSPResNeXt-50 in groups of 32 with SPP and PAN; 138 layers, 512x512 pixels."""
+    """Builds CSPResNeXt-50 in groups of 32 with SPP and PAN; 138 layers, 512x512 pixels."""
     stack = Stack(num_classes, width)
-    _neck_and_heads(stack, _csp_resnext50(stack), Heads(COCO_ANCHORS, (1.0, 1.0, 1.0)))
+    _neck_and_heads(stack, _csp_resnext50(stack), Heads(blocks.COCO_ANCHORS, (1.0, 1.0, 1.0)))
     return stack.network("csresnext50-panet-spp", 512)
 
 
 def csresnext50_panet_spp_original_optimal(num_classes: int = 80, width: float = 1.0) -> Network:
-    """The same with YOLOv4's anchors and cell offsets; 138 layers, 608x608 pixels."""
+    """Builds the same with YOLOv4's anchors and cell offsets; 138 layers, 608x608 pixels."""
     stack = Stack(num_classes, width)
     _neck_and_heads(stack, _csp_resnext50(stack), YOLOV4_HEADS)
     return stack.network("csresnext50-panet-spp-original-optimal", 608)
 
 
 def _neck_and_heads(stack: Stack, laterals: tuple[int, int], heads: Heads) -> None:
-    spp(stack, 512)
-    levels = top_down_path(stack, laterals, LEVELS, five_convs)
-    detect_between(stack, levels, LEVELS, five_convs, heads)
+    blocks.spp(stack, 512)
+    levels = blocks.top_down_path(stack, laterals, LEVELS, blocks.five_convs)
+    blocks.detect_between(stack, levels, LEVELS, blocks.five_convs, heads)
 
 
 def _attended_convs(stack: Stack, filters: int) -> None:
-    bottlenecks(stack, filters, 2)
+    blocks.bottlenecks(stack, filters, 2)
     stack.spatial_attention()
     stack.conv(filters, 1)
 
@@ -106,13 +93,13 @@ def _attended_convs(stack: Stack, filters: int) -> None:
 def _csp_darknet53(stack: Stack) -> tuple[int, int]:
     """Returns the last layers of strides 8 and 16."""
     stack.conv(32, 3)
-    csp_stage(stack, 64, 1, split=64, squeezed=32)
-    stages = [csp_stage(stack, *stage) for stage in ((128, 2), (256, 8), (512, 8), (1024, 4))]
+    blocks.csp_stage(stack, 64, 1, split=64, squeezed=32)
+    stages = [blocks.csp_stage(stack, *stage) for stage in ((128, 2), (256, 8), (512, 8), (1024, 4))]
     return stages[1], stages[2]
 
 
 def _tiny(stack: Stack) -> tuple[int, int]:
-    """The backbone; returns the joined halves of strides 8 and 16."""
+    """Adds the backbone; returns the joined halves of strides 8 and 16."""
     stack.conv(32, 3, 2)
     stack.conv(64, 3, 2)
     joined = [_half_block(stack, filters) for filters in (64, 128, 256)]
@@ -121,7 +108,7 @@ def _tiny(stack: Stack) -> tuple[int, int]:
 
 
 def _half_block(stack: Stack, filters: int) -> int:
-    """A CSP block on the second half of the channels, and pooling; returns the joined half."""
+    """Adds a CSP block on the second half of the channels, and pooling; returns the joined half."""
     whole = stack.conv(filters, 3)
     stack.second_half()
     first = stack.conv(filters // 2, 3)
@@ -141,12 +128,12 @@ def _csp_resnext50(stack: Stack) -> tuple[int, int]:
     stack.route(source)
     stack.conv(64, 1)
     stages = [_resnext_stage(stack, 128, 3, kept)]
-    for filters, blocks, activation in _RESNEXT_STAGES:
+    for filters, repeats, activation in _RESNEXT_STAGES:
         source = stack.conv(filters, 3, 2, groups=32)
         kept = stack.conv(filters, 1, activation=activation)
         stack.route(source)
         stack.conv(filters, 1, activation=activation)
-        stages.append(_resnext_stage(stack, filters, blocks, kept))
+        stages.append(_resnext_stage(stack, filters, repeats, kept))
     return stages[1], stages[2]
 
 
@@ -158,8 +145,8 @@ _RESNEXT_STAGES: tuple[tuple[int, int, Activation], ...] = (
 """Filters, residual blocks, and the activation where the paths part."""
 
 
-def _resnext_stage(stack: Stack, filters: int, blocks: int, kept: int) -> int:
-    for _ in range(blocks):
+def _resnext_stage(stack: Stack, filters: int, repeats: int, kept: int) -> int:
+    for _ in range(repeats):
         source = stack.last
         stack.conv(filters, 1)
         stack.conv(filters, 3, groups=32)

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from seyolo.darknet.cfg import Network
-from seyolo.darknet.zoo.blocks import (
-    COCO_ANCHORS,
-    SCALED_HEADS,
-    Heads,
-    bottom_up,
-    csp_spp,
-    detect_behind,
-    pyramid,
-    top_down,
-)
+from seyolo.darknet.zoo import blocks
+from seyolo.darknet.zoo.blocks import COCO_ANCHORS, SCALED_HEADS, Heads
 from seyolo.darknet.zoo.stack import Stack
 
 
 def yolov7_tiny(num_classes: int = 80, width: float = 1.0) -> Network:
-    """YOLOv7-tiny: short ELAN blocks and pooling in between; 99 layers, 416x416 pixels."""
+    """Builds YOLOv7-tiny: short ELAN blocks and pooling in between; 99 layers, 416x416 pixels."""
     stack = Stack(num_classes, width)
     stack.conv(32, 3, 2)
     stack.conv(64, 3, 2)
@@ -26,62 +20,53 @@ def yolov7_tiny(num_classes: int = 80, width: float = 1.0) -> Network:
         stack.maxpool(2, 2)
         stages.append(_elan_tiny(stack, filters))
     coarse = _csp_spp_tiny(stack)
-    top_down(stack, stages[2], 128)
+    blocks.top_down(stack, stages[2], 128)
     middle = _elan_tiny(stack, 64)
-    top_down(stack, stages[1], 64)
+    blocks.top_down(stack, stages[1], 64)
     outputs = [_elan_tiny(stack, 32)]
     for lateral, filters in ((middle, 128), (coarse, 256)):
-        bottom_up(stack, lateral, filters)
+        blocks.bottom_up(stack, lateral, filters)
         outputs.append(_elan_tiny(stack, filters // 2))
     heads = Heads(COCO_ANCHORS, (2.0, 2.0, 2.0), new_coords=True)
-    detect_behind(stack, outputs, (128, 256, 512), heads)
+    blocks.detect_behind(stack, outputs, (128, 256, 512), heads)
     return stack.network("yolov7-tiny", 416)
 
 
 def yolov7(num_classes: int = 80, width: float = 1.0) -> Network:
-    """YOLOv7: ELAN blocks of four convolutions, heads at strides 8, 16 and 32; 143 layers, 640x640 pixels."""
+    """Builds YOLOv7: ELAN blocks of four, heads at strides 8, 16 and 32; 143 layers, 640x640 pixels."""
     stack = Stack(num_classes, width, "swish")
-    _stem(stack, 32)
-    stages = [_elan(stack, 64, 4, 256)]
-    for filters, split in ((128, 128), (256, 256), (512, 256)):
-        _downsample(stack, filters)
-        stages.append(_elan(stack, split, 4, 4 * min(filters, 256)))
-    csp_spp(stack, 512, smallest_first=True)
-    coarse = stack.last
-    top_down(stack, stages[2], 256)
-    middle = _elan_wide(stack, 256)
-    top_down(stack, stages[1], 128)
-    outputs = [_elan_wide(stack, 128)]
-    for lateral, filters in ((middle, 128), (coarse, 256)):
-        _downsample(stack, filters, lateral)
-        outputs.append(_elan_wide(stack, 2 * filters))
-    detect_behind(stack, outputs, (256, 512, 1024), SCALED_HEADS)
+    _yolov7(stack, 32, 4, lambda filters: _elan_wide(stack, filters))
     return stack.network("yolov7", 640)
 
 
 def yolov7x(num_classes: int = 80, width: float = 1.0) -> Network:
-    """YOLOv7-X: a quarter wider, ELAN blocks of six convolutions; 159 layers, 640x640 pixels."""
+    """Builds YOLOv7-X: a quarter wider, ELAN blocks of six convolutions; 159 layers, 640x640 pixels."""
     stack = Stack(num_classes, width, "swish")
-    _stem(stack, 40)
-    stages = [_elan(stack, 64, 6, 320)]
-    for filters, split in ((160, 128), (320, 256), (640, 256)):
-        _downsample(stack, filters)
-        stages.append(_elan(stack, split, 6, 5 * split))
-    csp_spp(stack, 640, smallest_first=True)
-    coarse = stack.last
-    top_down(stack, stages[2], 320)
-    middle = _elan(stack, 256, 6, 320)
-    top_down(stack, stages[1], 160)
-    outputs = [_elan(stack, 128, 6, 160)]
-    for lateral, filters, split in ((middle, 160, 256), (coarse, 320, 512)):
-        _downsample(stack, filters, lateral)
-        outputs.append(_elan(stack, split, 6, 2 * filters))
-    detect_behind(stack, outputs, (320, 640, 1280), SCALED_HEADS)
+    _yolov7(stack, 40, 6, lambda filters: _elan(stack, filters * 4 // 5, 6, filters))
     return stack.network("yolov7x", 640)
 
 
+def _yolov7(stack: Stack, first: int, convolutions: int, neck_block: Callable[[int], int]) -> None:
+    """Adds YOLOv7 with `first` filters in the first convolution and these ELAN blocks in the neck."""
+    _stem(stack, first)
+    stages = [_elan(stack, 64, convolutions, 8 * first)]
+    for multiple, split in ((4, 128), (8, 256), (16, 256)):
+        _downsample(stack, multiple * first)
+        stages.append(_elan(stack, split, convolutions, min(4 * multiple, 32) * first))
+    blocks.csp_spp(stack, 16 * first, smallest_first=True)
+    coarse = stack.last
+    blocks.top_down(stack, stages[2], 8 * first)
+    middle = neck_block(8 * first)
+    blocks.top_down(stack, stages[1], 4 * first)
+    outputs = [neck_block(4 * first)]
+    for lateral, multiple in ((middle, 4), (coarse, 8)):
+        _downsample(stack, multiple * first, lateral)
+        outputs.append(neck_block(2 * multiple * first))
+    blocks.detect_behind(stack, outputs, (8 * first, 16 * first, 32 * first), SCALED_HEADS)
+
+
 def _stem(stack: Stack, filters: int) -> None:
-    """Down to stride 4."""
+    """Downsamples to stride 4."""
     stack.conv(filters, 3)
     stack.conv(2 * filters, 3, 2)
     stack.conv(2 * filters, 3)
@@ -89,7 +74,7 @@ def _stem(stack: Stack, filters: int) -> None:
 
 
 def _downsample(stack: Stack, filters: int, *laterals: int) -> None:
-    """Max-pooling and a strided convolution side by side, concatenated with the laterals."""
+    """Downsamples by max-pooling and a strided convolution, both concatenated with the laterals."""
     source = stack.last
     stack.maxpool(2, 2)
     pooled = stack.conv(filters, 1)
@@ -100,7 +85,7 @@ def _downsample(stack: Stack, filters: int, *laterals: int) -> None:
 
 
 def _paths(stack: Stack, split: int, hidden: int, convolutions: int) -> tuple[int, ...]:
-    """ELAN's layers before they are joined: two 1x1 convolutions and a chain of 3x3 behind the second."""
+    """Returns ELAN's layers, unjoined: two 1x1 convolutions and a chain of 3x3 behind the second."""
     kept = stack.conv(split, 1)
     stack.route(kept - 1)
     chain = [stack.conv(split, 1)]
@@ -109,20 +94,20 @@ def _paths(stack: Stack, split: int, hidden: int, convolutions: int) -> tuple[in
 
 
 def _elan(stack: Stack, split: int, convolutions: int, filters: int) -> int:
-    """Every second layer of the chain joined, the last one first."""
+    """Joins every second layer of the chain, the last one first."""
     kept, *chain = _paths(stack, split, split, convolutions)
     stack.route(*reversed([kept, *chain[::2]]))
     return stack.conv(filters, 1)
 
 
 def _elan_wide(stack: Stack, filters: int) -> int:
-    """Every layer of a chain half as wide joined, the last one first."""
+    """Joins every layer of a chain half as wide, the last one first."""
     stack.route(*reversed(_paths(stack, filters, filters // 2, 4)))
     return stack.conv(filters, 1)
 
 
 def _elan_tiny(stack: Stack, split: int) -> int:
-    """Every layer of a short chain joined, the last one last."""
+    """Joins every layer of a short chain, the last one last."""
     stack.route(*_paths(stack, split, split, 2))
     return stack.conv(2 * split, 1)
 
@@ -131,7 +116,7 @@ def _csp_spp_tiny(stack: Stack) -> int:
     kept = stack.conv(256, 1)
     stack.route(kept - 1)
     stack.conv(256, 1)
-    stack.route(*reversed(pyramid(stack)))
+    stack.route(*reversed(blocks.pyramid(stack)))
     stack.conv(256, 1)
     stack.route(kept, stack.last)
     return stack.conv(256, 1)

@@ -136,7 +136,7 @@ class TrainingLoader:
         self._maker = BatchMaker(cache, seed, first=number * share, share=share)
 
     def __len__(self) -> int:
-        """Number of batches per epoch."""
+        """Returns the number of batches per epoch."""
         return math.ceil(self._num_samples / self.batch_size)
 
     def epoch(

@@ -14,21 +14,18 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
 from seyolo.report.figures.curves import Row
-from seyolo.report.figures.style import DENSE, INK, SLIM, name_point, new_figure, percent, save, style
+from seyolo.report.figures.style import DENSE, INK, SLIM, name_point, new_panel, percent, save
 
 SMALLEST_SCALE = 1e-5
 NUM_BINS = 60
-NEARLY_ZERO = 0.01
-"""Relative to the median scale of the dense network."""
+NEARLY_ZERO = 0.01  # relative to the median scale of the dense network
 
 
 def plot_scales(dense: Float[np.ndarray, " n"], sparse: Float[np.ndarray, " m"], path: str | Path) -> None:
     """Writes a histogram of |γ| before and after sparsity training, on a logarithmic axis.
 
-    Args:
-        dense: scales of all BN layers after dense training, any sign.
-        sparse: the same after sparsity training. All at or below 1e-5, zeros too, are in the first bin.
-        path: image to write.
+    `dense` and `sparse` are the scales of all BN layers, of any sign. All at or below 1e-5, zeros too, are in
+    the first bin.
     """
     # In float32 the smallest scale would be just below the first edge, and zeros would be left out.
     sizes = [np.clip(np.abs(scales, dtype=np.float64), SMALLEST_SCALE, None) for scales in (dense, sparse)]
@@ -36,18 +33,13 @@ def plot_scales(dense: Float[np.ndarray, " n"], sparse: Float[np.ndarray, " m"],
     edges = np.geomspace(SMALLEST_SCALE, largest * 1.1, NUM_BINS + 1)
     small = float(np.mean(sizes[1] < NEARLY_ZERO * np.median(sizes[0])))
     title = f"BN scales: {100 * small:.0f} % of the channels end below 1 % of the dense median"
-    figure = new_figure(7.4, 3.7, title)
-    axes = figure.subplots()
-    style(axes)
+    figure, axes = new_panel(7.4, 3.7, title)
     for values, name, colour in zip(sizes, ("dense", "sparse"), (DENSE, SLIM), strict=True):
         _draw_scales(axes, values, edges, name, colour)
-    axes.set_xscale("log")
-    axes.set_xlim(edges[0], edges[-1])
-    axes.set_ylim(0, axes.get_ylim()[1] * 1.08)
+    axes.set(xscale="log", xlim=(edges[0], edges[-1]), ylim=(0, axes.get_ylim()[1] * 1.08))
+    axes.set(xlabel="|BN scale| of a channel", ylabel="share of channels per bin")
     axes.xaxis.set_major_formatter(FuncFormatter(_scale_text))
     axes.yaxis.set_major_formatter(FuncFormatter(percent))
-    axes.set_xlabel("|BN scale| of a channel")
-    axes.set_ylabel("share of channels per bin")
     save(figure, path)
 
 
@@ -60,29 +52,25 @@ def plot_scales_over_time(rows: Sequence[Row], folder: Path) -> None:
 def scales_over_time_figure(rows: Sequence[Row]) -> Figure:
     """Draws the distribution of |γ| after every epoch of sparsity training: the darker, the more channels.
 
-    Args:
-        rows: of `scales.csv`: epoch, and the percentiles p0, p5 and so on to p100. Values at or below 1e-5,
-            zeros too, are drawn there.
+    `rows` are those of `scales.csv`: epoch, and the percentiles p0, p5 and so on to p100. Values at or below
+    1e-5, zeros too, are drawn there.
     """
     names = [name for name in rows[0] if name != "epoch"]
     epochs = np.array([float(str(row["epoch"])) for row in rows])
     values = np.array([[float(str(row[name])) for name in names] for row in rows])
     shown = np.clip(values, SMALLEST_SCALE, None)
-    figure = new_figure(7.4, 3.7, "|BN scale| of the channels over the epochs of sparsity training")
-    axes = figure.subplots()
-    style(axes)
+    title = "|BN scale| of the channels over the epochs of sparsity training"
+    figure, axes = new_panel(7.4, 3.7, title)
     sides = np.append(epochs - 0.5, epochs[-1] + 0.5)
     _draw_density(axes, shown, sides)
     for index in (1, len(names) // 2, len(names) - 2):
         text = f"{names[index].removeprefix('p')} %"
         axes.plot(epochs, shown[:, index], color=INK, linewidth=0.8, linestyle=(0, (3, 2)))
         name_point(axes, text, (sides[-1], shown[-1, index]), INK, (4, 0))
-    axes.set_yscale("log")
+    axes.set(yscale="log", xlabel="epoch", ylabel="|BN scale|, log scale")
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.yaxis.set_minor_formatter(NullFormatter())
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    axes.set_xlabel("epoch")
-    axes.set_ylabel("|BN scale|, log scale")
     return figure
 
 

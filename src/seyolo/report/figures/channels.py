@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -44,9 +45,8 @@ def plot_channels(before: Sequence[Channels], after: Sequence[Channels], path: s
 def channels_figure(before: Sequence[Channels], after: Sequence[Channels]) -> Figure:
     """Draws the channels of every convolution before and after pruning, and the share each keeps.
 
-    Args:
-        before: convolutions in order; runs of equal labels (`stage 3`, `neck`) are named above the plot.
-        after: the same layers by the indices of `before`; a missing one was removed with its block.
+    Runs of equal parts in `before` are named above the plot. A layer that is missing in `after` was removed
+    with its block.
     """
     kept = {layer: channels for layer, _, channels in after}
     old = np.array([channels for _, _, channels in before], dtype=np.float64)
@@ -83,36 +83,23 @@ def _draw_channels(axes: Axes, old: Float[np.ndarray, " n"], new: Float[np.ndarr
     shown = np.where(gone, floor, new)
     axes.set_yscale("log", base=2)
     axes.vlines(position, shown, old, color=SLIM, linewidth=1.8, alpha=0.35, zorder=2)
-    axes.scatter(
-        position, old, s=24, facecolor="white", edgecolor=DENSE, linewidth=1.2, zorder=3, label="before"
-    )
+    ring: dict[str, Any] = {"facecolor": "white", "edgecolor": DENSE, "linewidth": 1.2}
+    axes.scatter(position, old, s=24, zorder=3, label="before", **ring)
     axes.scatter(position[~gone], new[~gone], s=12, color=SLIM, zorder=4, label="after")
     if gone.any():
-        axes.scatter(
-            position[gone], shown[gone], s=22, color=SLIM, marker="x", linewidth=1.4, label="removed whole"
-        )
+        cross: dict[str, Any] = {"color": SLIM, "marker": "x", "linewidth": 1.4}
+        axes.scatter(position[gone], shown[gone], s=22, label="removed whole", **cross)
     axes.set_ylim(floor / 1.4, old.max() * 1.4)
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.set_ylabel("channels, log scale")
-    axes.legend(
-        loc="lower right",
-        ncols=3,
-        fontsize=8.5,
-        labelcolor=INK,
-        frameon=True,
-        edgecolor="none",
-        framealpha=0.9,
-        handletextpad=0.2,
-    )
+    frame: dict[str, Any] = {"frameon": True, "edgecolor": "none", "framealpha": 0.9}
+    axes.legend(loc="lower right", ncols=3, fontsize=8.5, labelcolor=INK, handletextpad=0.2, **frame)
 
 
 def _draw_kept_share(axes: Axes, share: Float[np.ndarray, " n"]) -> None:
     axes.bar(np.arange(len(share)), share, width=0.7, color=SLIM, alpha=0.85)
-    axes.set_ylim(0, 1.04)
-    axes.set_yticks([0, 0.5, 1])
+    axes.set(ylim=(0, 1.04), yticks=[0, 0.5, 1], ylabel="kept")
+    axes.set(xlim=(-0.8, len(share) - 0.2), xlabel="convolution, in order")
     axes.yaxis.set_major_formatter(FuncFormatter(percent))
-    axes.set_ylabel("kept")
-    axes.set_xlim(-0.8, len(share) - 0.2)
     ticks = range(len(share)) if len(share) <= 30 else [0, *range(9, len(share), 10)]
     axes.set_xticks(ticks, [str(tick + 1) for tick in ticks])
-    axes.set_xlabel("convolution, in order")

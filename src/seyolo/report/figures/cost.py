@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -22,9 +23,8 @@ from seyolo.report.figures.style import (
     SPLITS,
     LineEnd,
     name_point,
-    new_figure,
+    new_panel,
     save,
-    style,
 )
 
 MARKER_WIDTH, LETTER_WIDTH, NAME_HEIGHT = 0.05, 0.022, 0.075
@@ -61,14 +61,10 @@ def cost_figure(
 ) -> Figure:
     """Draws AP against MACs or milliseconds, with a line through the stages.
 
-    Args:
-        points: the stages in order, then the controls.
-        cost_text: formats a cost with its unit.
-        label: of the axis of costs.
-        title: of the figure.
+    `points` are the stages in order, then the controls; `label` names the axis of costs, whose ticks
+    `cost_text` formats with their unit.
     """
-    figure = new_figure(*PANEL_INCHES, title)
-    axes = figure.subplots()
+    figure, axes = new_panel(*PANEL_INCHES, title)
     stages = [(point.cost, point.ap) for point in points if point.role != "control"]
     axes.plot(*zip(*stages, strict=True), color=FAINT, linewidth=0.9, linestyle=(0, (2, 2)))
     for point in points:
@@ -81,19 +77,12 @@ def cost_figure(
 def comparison_figure(
     runs: Sequence[Series], cost_text: Callable[[float], str], label: str, title: str
 ) -> Figure:
-    """Draws AP against MACs or milliseconds of several runs: a line from the dense network to the slim one.
-
-    Args:
-        runs: coloured in their order; one without points is left out.
-        cost_text, label, title: as in `cost_figure`.
-    """
-    figure = new_figure(*PANEL_INCHES, title)
-    axes = figure.subplots()
+    """Draws a line from the dense to the slim network of each run; one without points is left out."""
+    figure, axes = new_panel(*PANEL_INCHES, title)
     ends: list[LineEnd] = []
-    for index, run in enumerate(runs):
+    for run, colour in zip(runs, cycle(SERIES), strict=False):
         if not run.points:
             continue
-        colour = SERIES[index % len(SERIES)]
         costs, scores = zip(*run.points, strict=True)
         axes.plot(costs, scores, color=colour, linewidth=1.1)
         faces = [*[PAPER] * (len(run.points) - 1), colour]
@@ -108,31 +97,22 @@ def _prepare_costs(
     axes: Axes, points: Sequence[tuple[float, float]], cost_text: Callable[[float], str], label: str
 ) -> None:
     """Sets the axes: costs from 0 with room for names to the right, AP around the points."""
-    style(axes)
     costs, scores = zip(*points, strict=True)
     margin = max(0.01, 0.14 * (max(scores) - min(scores)))
-    axes.set_xlim(0, 1.28 * max(costs))
-    axes.set_ylim(min(scores) - margin, max(scores) + margin)
+    axes.set(xlim=(0, 1.28 * max(costs)), ylim=(min(scores) - margin, max(scores) + margin))
+    axes.set(xlabel=label, ylabel="AP")
     axes.xaxis.set_major_locator(MaxNLocator(4))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: cost_text(value) if value else "0"))
     axes.yaxis.set_major_locator(MaxNLocator(5))
-    axes.set_xlabel(label)
-    axes.set_ylabel("AP")
 
 
 def _draw_point(axes: Axes, point: CostPoint) -> None:
     colour = {"dense": DENSE, "stage": FAINT, "slim": SLIM, "control": SPLITS[2]}[point.role]
     is_main = point.role in ("dense", "slim")
-    axes.scatter(
-        point.cost,
-        point.ap,
-        s=64 if is_main else 30,
-        facecolor=PAPER if point.role == "stage" else colour,
-        edgecolor=colour,
-        linewidth=1.3,
-        zorder=4 if is_main else 3,
-        marker="D" if point.role == "control" else "o",
-    )
+    size, order = (64, 4) if is_main else (30, 3)
+    face = PAPER if point.role == "stage" else colour
+    marker: dict[str, Any] = {"marker": "D" if point.role == "control" else "o", "s": size, "zorder": order}
+    axes.scatter(point.cost, point.ap, facecolor=face, edgecolor=colour, linewidth=1.3, **marker)
 
 
 def _name_points(axes: Axes, points: Sequence[LineEnd], offset: tuple[int, int]) -> None:
@@ -166,18 +146,10 @@ def pareto_front(points: Sequence[Point]) -> list[Point]:
 
 
 def plot_pareto(points: Sequence[Point], split: str, path: str | Path) -> None:
-    """Writes a chart of the models, at least one, with a line through their Pareto front.
-
-    Args:
-        points: the models.
-        split: on which AP was measured.
-        path: image to write, in the format of its ending.
-    """
+    """Writes a chart of the models, at least one, with a line through their Pareto front."""
     front = pareto_front(points)
     title = f"AP on {split} against latency: {len(front)} of {len(points)} on the front"
-    figure = new_figure(7.4, 4.4, title)
-    axes = figure.subplots()
-    style(axes)
+    figure, axes = new_panel(7.4, 4.4, title)
     _, costs, scores = zip(*front, strict=True)
     axes.plot(costs, scores, "o-", color=SLIM, linewidth=1.6, markersize=6, drawstyle="steps-post", zorder=3)
     beaten = [(point.latency_ms, point.ap) for point in points if point not in front]
@@ -185,8 +157,7 @@ def plot_pareto(points: Sequence[Point], split: str, path: str | Path) -> None:
     axes.scatter(x, y, s=30, facecolor="white", edgecolor=FAINT, zorder=2)
     _prepare_latencies(axes, points)
     _name_models(axes, points, front)
-    axes.set_xlabel("milliseconds per image (p50 with pre- and post-processing), log scale")
-    axes.set_ylabel("AP")
+    axes.set(xlabel="milliseconds per image (p50 with pre- and post-processing), log scale", ylabel="AP")
     save(figure, path)
 
 
@@ -203,7 +174,7 @@ def _prepare_latencies(axes: Axes, points: Sequence[Point]) -> None:
 
 
 def _name_models(axes: Axes, points: Sequence[Point], front: Sequence[Point]) -> None:
-    """Writes names right of the points, at the nearest free height."""
+    """Writes names right of the points, at the nearest free height; a line joins a name that was moved."""
     positions = [_position(axes, point) for point in points]
     taken = [(x - LABEL_OFFSET, x + LABEL_OFFSET, y) for x, y in positions]
     for point, (x, y) in sorted(zip(points, positions, strict=True), key=lambda pair: pair[0] not in front):
@@ -211,16 +182,9 @@ def _name_models(axes: Axes, points: Sequence[Point], front: Sequence[Point]) ->
         heights = (y + step * LABEL_GAP for step in LABEL_STEPS)
         height = next((height for height in heights if not _is_taken(left, right, height, taken)), y)
         taken.append((left, right, height))
-        axes.annotate(
-            point.name,
-            (x, y),
-            (left, height),
-            xycoords="axes fraction",
-            va="center",
-            fontsize=8.5,
-            color=INK if point in front else FAINT,
-            arrowprops=LEADER if height != y else None,
-        )
+        style: dict[str, Any] = {"va": "center", "fontsize": 8.5, "color": INK if point in front else FAINT}
+        leader = LEADER if height != y else None
+        axes.annotate(point.name, (x, y), (left, height), "axes fraction", arrowprops=leader, **style)
 
 
 def _position(axes: Axes, point: Point) -> tuple[float, float]:

@@ -1,8 +1,4 @@
-"""Curves of training and detection.
-
-Training loss and validation AP over the epochs; precision over recall; precision, recall and F1 over the
-confidence threshold.
-"""
+"""Curves of training (loss and AP) and detection (precision, recall and F1)."""
 
 from __future__ import annotations
 
@@ -27,6 +23,7 @@ from seyolo.report.figures.style import (
     legend_above,
     name_span,
     new_figure,
+    new_panel,
     save,
     style,
 )
@@ -59,9 +56,8 @@ def training_curves_figure(stages: Mapping[str, Sequence[Row]]) -> Figure:
         name_span(upper, name, first + 0.5, last + 0.5)
     _draw_loss(upper, stages, starts)
     _draw_scores(lower, stages, starts)
-    lower.set_xlim(0.5, max(starts[-1], 1) + 0.5)
+    lower.set(xlim=(0.5, max(starts[-1], 1) + 0.5), xlabel="epoch")
     lower.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10], min_n_ticks=1))
-    lower.set_xlabel("epoch")
     return figure
 
 
@@ -70,8 +66,7 @@ def _draw_loss(axes: Axes, stages: Mapping[str, Sequence[Row]], starts: Sequence
         parts = [[_number(row.get(column)) for row in rows] for column in LOSS_COLUMNS]
         epochs, marker = start + 1 + np.arange(len(rows)), "o" if len(rows) < 3 else ""
         axes.plot(epochs, np.sum(parts, axis=0), color=INK, linewidth=1.6, marker=marker)
-    axes.set_ylim(bottom=0)
-    axes.set_ylabel("training loss")
+    axes.set(ylim=(0, None), ylabel="training loss")
 
 
 def _draw_scores(axes: Axes, stages: Mapping[str, Sequence[Row]], starts: Sequence[int]) -> None:
@@ -88,8 +83,7 @@ def _draw_scores(axes: Axes, stages: Mapping[str, Sequence[Row]], starts: Sequen
                 axes.plot(x, y, color=colour, linewidth=1.6, marker="o", markersize=3)
                 ends = [end for end in ends if end[3] != colour]
                 ends.append((float(x[-1]), float(y[-1]), f"{column.removesuffix('_ap')} {y[-1]:.3f}", colour))
-    axes.set_ylim(0, 1)
-    axes.set_ylabel("AP")
+    axes.set(ylim=(0, 1), ylabel="AP")
     label_ends(axes, ends, gap=0.09)
 
 
@@ -112,8 +106,7 @@ def splits_figure(curves: Mapping[str, Curves]) -> Figure:
 
 def precision_recall_figure(lines: Mapping[str, tuple[Curves, str]], title: str) -> Figure:
     """Draws precision over recall at IoU 0.5, and dashed at 0.75; `lines` are curves and colour by name."""
-    figure = new_figure(*PANEL_INCHES, title)
-    axes = figure.subplots()
+    figure, axes = new_panel(*PANEL_INCHES, title)
     _prepare_shares(axes, "recall", "precision")
     for name, (curves, colour) in lines.items():
         for points, dashes in ((curves.precision50, "-"), (curves.precision75, (0, (4, 2)))):
@@ -130,12 +123,10 @@ def confidence_figure(curves: Mapping[str, Curves], title: str) -> Figure:
     figure = new_figure(width * len(curves), height, title)
     panels = figure.subplots(1, len(curves), squeeze=False)[0]
     for axes, (split, one) in zip(panels, curves.items(), strict=True):
+        style(axes)
         _prepare_shares(axes, "confidence", "")
-        for label, points, colour in (
-            ("precision", one.precision, SPLITS[1]),
-            ("recall", one.recall, SPLITS[0]),
-            ("F1", one.f1, INK),
-        ):
+        lines = (("precision", one.precision), ("recall", one.recall), ("F1", one.f1))
+        for (label, points), colour in zip(lines, (SPLITS[1], SPLITS[0], INK), strict=True):
             axes.plot(CONFIDENCES, points, color=colour, linewidth=1.6, label=label)
         best = one.best_confidence
         axes.axvline(best, color=FAINT, linewidth=0.8, linestyle=(0, (2, 2)))
@@ -145,8 +136,4 @@ def confidence_figure(curves: Mapping[str, Curves], title: str) -> Figure:
 
 def _prepare_shares(axes: Axes, x_label: str, y_label: str) -> None:
     """Sets both axes from 0 to 1."""
-    style(axes)
-    axes.set_xlim(0, 1)
-    axes.set_ylim(0, 1.02)
-    axes.set_xlabel(x_label)
-    axes.set_ylabel(y_label)
+    axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel=x_label, ylabel=y_label)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -16,6 +17,7 @@ from seyolo.media.annotate import FONT, Colour, class_colour, draw
 
 Image = UInt8[np.ndarray, "_ _ 3"]
 Sheet = UInt8[np.ndarray, "H W 3"]
+Item = TypeVar("Item")
 
 INK = (43, 43, 43)
 # Okabe and Ito's sky blue and orange: other colours than those of the two networks in `style`.
@@ -41,14 +43,8 @@ def plot_samples(
 ) -> None:
     """Writes a sheet of images in pairs of rows: detections of the dense network, below them of the slim one.
 
-    Args:
-        images: BGR images of any size.
-        dense, slim: detections of the two networks per image, in pixels of the image.
-        names: of the classes.
-        path: image to write, in the format of its ending.
-        columns: images side by side.
-        cell_px: side of the square cell of an image.
-        confidence: threshold of the detections that are drawn; more than 8 on an image have no labels.
+    Each of the BGR images, of any size, has a square cell, `columns` of them side by side. Detections below
+    the confidence threshold are not drawn; more than 8 on an image have no labels.
 
     Raises:
         UsageError: no images, or the path's ending is no image format.
@@ -73,6 +69,11 @@ def fitted(image: Image, side_px: int) -> tuple[Sheet, float]:
     height, width = (max(1, round(side * scale)) for side in image.shape[:2])
     interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
     return cv2.resize(image, (width, height), interpolation=interpolation), scale
+
+
+def spread_evenly(items: Sequence[Item], most: int) -> list[Item]:
+    """Returns up to `most` of the items, at equal distances."""
+    return [items[int(index)] for index in np.linspace(0, len(items) - 1, min(most, len(items)))]
 
 
 def class_prefixes(names: Sequence[str]) -> list[str]:

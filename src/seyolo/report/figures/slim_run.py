@@ -35,6 +35,7 @@ from seyolo.report.figures.samples import (
     drawn,
     fitted,
     plot_samples,
+    spread_evenly,
     write_sheet,
 )
 from seyolo.report.record import (
@@ -66,18 +67,13 @@ def write_slim_figures(
 ) -> None:
     """Writes channels.png, curves.png, scales.png, scales_over_time.png and samples.jpg.
 
-    Args:
-        folder: of the run; curves.png and scales_over_time.png need the CSV files of its stages.
-        models: the network of every stage, the slim one last.
-        plan: of the cut.
-        dataset: sample images come from `test`, else from `val`.
-        judgements: labels and detections of every stage.
+    `models` and `judgements` are by stage, the slim network last. curves.png and scales_over_time.png need
+    the CSV files of the stages in the folder; sample images come from `test`, else from `val`.
     """
     plot_channels(*channel_rows(models["sparse"].network, plan.widths), folder / "channels.png")
-    curves = {stage: read_rows(folder / stage / "results.csv") for stage in TRAINED_STAGES}
-    if any(curves.values()):
-        trained = {stage: rows for stage, rows in curves.items() if rows}
-        plot_training_curves(trained, folder / "curves.png")
+    stages = ((stage, read_rows(folder / stage / "results.csv")) for stage in TRAINED_STAGES)
+    if curves := {stage: rows for stage, rows in stages if rows}:
+        plot_training_curves(curves, folder / "curves.png")
     plot_scales(_bn_scales(models["dense"]), _bn_scales(models["sparse"]), folder / "scales.png")
     plot_scales_over_time(read_rows(folder / "sparse" / "scales.csv"), folder)
     _plot_samples(folder / "samples.jpg", dataset, judgements)
@@ -85,7 +81,8 @@ def write_slim_figures(
 
 def _plot_samples(path: Path, dataset: Dataset, judgements: Mapping[str, Judgement]) -> None:
     split = shown_split(judgements["dense"])
-    samples, chosen = dataset.split(split), _chosen_samples(dataset, split)
+    samples = dataset.split(split)
+    chosen = spread_evenly(range(len(samples)), NUM_SAMPLES)
     both = judgements["dense"], list(judgements.values())[-1]
     dense, slim = ([judgement[split][1][index] for index in chosen] for judgement in both)
     images = [read_image(samples[index].image) for index in chosen]
@@ -93,15 +90,14 @@ def _plot_samples(path: Path, dataset: Dataset, judgements: Mapping[str, Judgeme
 
 
 def _bn_scales(model: DarknetModel) -> np.ndarray:
-    values = [value.numpy() for name, value in model.state_dict().items() if name.endswith("bn.weight")]
-    return np.concatenate(values)
+    state = model.state_dict().items()
+    return np.concatenate([value.numpy() for name, value in state if name.endswith("bn.weight")])
 
 
 @dataclass(frozen=True, eq=False)
 class _Case:
     """One image with its labels, and the mistakes of both networks on it."""
 
-    split: str
     image: Path
     truth: Truth
     dense: Mistakes
@@ -109,17 +105,11 @@ class _Case:
 
     def num_mistakes(self) -> int:
         """Counts false negatives and false positives of the slim network."""
-        return int(self.slim.missed.sum() + self.slim.false.sum())
+        return sum(self.slim.counts())
 
 
 def write_example_images(folder: Path, dataset: Dataset, judgements: Mapping[str, Judgement]) -> None:
-    """Writes the folder `pictures` of a run.
-
-    Args:
-        folder: of the run.
-        dataset: that the networks were evaluated on.
-        judgements: labels and detections of every stage; the dense network first, the slim one last.
-    """
+    """Writes the folder `pictures` of a run; `judgements` are by stage, the dense first, the slim last."""
     dense, slim = next(iter(judgements.values())), list(judgements.values())[-1]
     cases = {split: _cases(split, dataset, dense, slim) for split in dense}
     images = folder / EXAMPLES_FOLDER
@@ -132,40 +122,27 @@ def write_example_images(folder: Path, dataset: Dataset, judgements: Mapping[str
     write_json(images / EXAMPLES_INDEX, to_json(index))
 
 
-def _chosen_samples(dataset: Dataset, split: str) -> list[int]:
-    """Returns the indices of up to 8 images, spread evenly over a split."""
-    count = len(dataset.split(split))
-    return [int(number) for number in np.linspace(0, count - 1, min(NUM_SAMPLES, count))]
-
-
 def _cases(split: str, dataset: Dataset, dense: Judgement, slim: Judgement) -> list[_Case]:
     truths, first = dense[split]
     rows = zip(dataset.split(split), truths, first, slim[split][1], strict=True)
     return [
-        _Case(split, sample.image, truth, mistakes(truth, old, SHOWN_FROM), mistakes(truth, new, SHOWN_FROM))
+        _Case(sample.image, truth, mistakes(truth, old, SHOWN_FROM), mistakes(truth, new, SHOWN_FROM))
         for sample, truth, old, new in rows
     ]
 
 
 def _counts(cases: Sequence[_Case]) -> MistakeCounts:
-    dense = np.concatenate([np.zeros(0, bool), *(case.dense.missed for case in cases)])
-    slim = np.concatenate([np.zeros(0, bool), *(case.slim.missed for case in cases)])
-    return MistakeCounts(
-        objects=len(dense),
-        dense_missed=int(dense.sum()),
-        slim_missed=int(slim.sum()),
-        only_dense_missed=int((dense & ~slim).sum()),
-        only_slim_missed=int((slim & ~dense).sum()),
-        dense_false=sum(int(case.dense.false.sum()) for case in cases),
-        slim_false=sum(int(case.slim.false.sum()) for case in cases),
-    )
+    both = [case.dense for case in cases], [case.slim for case in cases]
+    dense, slim = (np.concatenate([np.zeros(0, bool), *(one.missed for one in side)]) for side in both)
+    missed = [int(which.sum()) for which in (dense, slim, dense & ~slim, slim & ~dense)]
+    return MistakeCounts(len(dense), *missed, *(sum(one.counts()[1] for one in side) for side in both))
 
 
 def _write_samples(folder: Path, dataset: Dataset, dense: Judgement, slim: Judgement) -> Iterator[SamplePair]:
     """Writes each sample image twice, with the detections of either network."""
     split = shown_split(dense)
     samples = dataset.split(split)
-    for number, index in enumerate(_chosen_samples(dataset, split), start=1):
+    for number, index in enumerate(spread_evenly(range(len(samples)), NUM_SAMPLES), start=1):
         image, files = read_image(samples[index].image), {}
         for name, judgement in (("dense", dense), ("slim", slim)):
             files[name] = f"sample-{number}-{name}.jpg"
@@ -185,21 +162,9 @@ def _write_misses(folder: Path, cases: Mapping[str, Sequence[_Case]], names: Seq
         for case in worst[: max(1, NUM_MISSES // len(splits))]:
             file = f"miss-{len(rows) + 1}.jpg"
             write_sheet(_with_mistakes(case, names), folder / file, JPEG_FLAGS)
-            rows.append(_miss(case, file))
+            counts = len(case.truth.class_ids), *case.slim.counts(), *case.dense.counts()
+            rows.append(Miss(case.image.name, split, file, *counts))
     return rows
-
-
-def _miss(case: _Case, file: str) -> Miss:
-    return Miss(
-        image=case.image.name,
-        split=case.split,
-        picture=file,
-        objects=len(case.truth.class_ids),
-        missed=int(case.slim.missed.sum()),
-        false=int(case.slim.false.sum()),
-        dense_missed=int(case.dense.missed.sum()),
-        dense_false=int(case.dense.false.sum()),
-    )
 
 
 def _with_mistakes(case: _Case, names: Sequence[str]) -> Sheet:

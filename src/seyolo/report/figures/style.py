@@ -67,16 +67,23 @@ def new_figure(width_inches: float, height_inches: float, title: str) -> Figure:
     return figure
 
 
+def new_panel(width_inches: float, height_inches: float, title: str) -> tuple[Figure, Axes]:
+    """Creates a figure with one pair of axes in the common style."""
+    figure = new_figure(width_inches, height_inches, title)
+    axes = figure.subplots()
+    style(axes)
+    return figure, axes
+
+
 def style(axes: Axes) -> None:
     """Draws horizontal grid lines only, and no frame but the base line."""
     axes.set_axisbelow(True)
     axes.grid(axis="y", color=GRID, linewidth=0.8)
-    for side in ("top", "right", "left"):
-        axes.spines[side].set_visible(False)
+    axes.spines[["top", "right", "left"]].set_visible(False)
     axes.spines["bottom"].set_color(FAINT)
     axes.tick_params(which="both", length=0, labelsize=8.5, labelcolor=INK)
-    axes.xaxis.label.set(fontsize=9, color=INK)
-    axes.yaxis.label.set(fontsize=9, color=INK)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.label.set(fontsize=9, color=INK)
 
 
 def percent(value: float, _position: int | None = None) -> str:
@@ -86,17 +93,9 @@ def percent(value: float, _position: int | None = None) -> str:
 
 def name_span(axes: Axes, text: str, first: float, last: float, align: Align = "center") -> None:
     """Writes a name above the axes, over an interval of x."""
-    axes.annotate(
-        text,
-        (last if align == "right" else (first + last) / 2, 1.0),
-        (0, 3),
-        xycoords=("data", "axes fraction"),
-        textcoords="offset points",
-        ha=align,
-        va="bottom",
-        fontsize=8,
-        color=INK,
-    )
+    point = (last if align == "right" else (first + last) / 2, 1.0)
+    above: dict[str, Any] = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points"}
+    axes.annotate(text, point, (0, 3), ha=align, va="bottom", fontsize=8, color=INK, **above)
 
 
 def label_ends(axes: Axes, ends: Iterable[LineEnd], gap: float) -> None:
@@ -117,18 +116,10 @@ def name_point(
 
 def legend_above(axes: Axes, title: str = "", columns: int = 1) -> None:
     """Puts the legend above the axes, where no line is."""
-    axes.legend(
-        loc="lower left",
-        bbox_to_anchor=(-0.02, 1.0),
-        ncols=columns,
-        title=title,
-        title_fontsize=LEGEND_TEXT,
-        alignment="left",
-        fontsize=LEGEND_TEXT,
-        labelcolor=INK,
-        frameon=False,
-        handlelength=1.4,
-    ).get_title().set_color(INK)
+    place: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (-0.02, 1.0), "ncols": columns}
+    text: dict[str, Any] = {"fontsize": LEGEND_TEXT, "title_fontsize": LEGEND_TEXT, "labelcolor": INK}
+    legend = axes.legend(title=title, frameon=False, handlelength=1.4, alignment="left", **place, **text)
+    legend.get_title().set_color(INK)
 
 
 def save(figure: Figure, path: str | Path) -> None:
@@ -140,11 +131,7 @@ def save(figure: Figure, path: str | Path) -> None:
 def inline_svg(figure: Figure, label: str) -> Markup:
     """Returns the figure as SVG for a page, without its title, which the page prints itself.
 
-    Text stays text in the page's font, and colours become the page's `PAGE_COLOURS`.
-
-    Args:
-        figure: drawn with colours of this module; its title is removed.
-        label: alt text.
+    Text stays text in the page's font, and colours become the page's `PAGE_COLOURS`; `label` is the alt text.
     """
     figure.suptitle("")
     text = io.StringIO()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -31,12 +30,11 @@ from seyolo.report.figures.samples import (
     Sheet,
     class_prefixes,
     fitted,
+    spread_evenly,
     write_sheet,
 )
 from seyolo.report.record import read_curves, read_rows
 from seyolo.torchnet.build import DarknetModel
-
-Item = TypeVar("Item")
 
 BATCH_FILE = "train_batch.jpg"
 PREDICTIONS_FILE = "val_predictions.jpg"
@@ -53,11 +51,7 @@ def write_batch(
 ) -> None:
     """Writes train_batch.jpg: the first training batch with its labels.
 
-    Args:
-        folder: of the run.
-        images_rgb: the batch as it is trained on.
-        targets: rows of batch index, class id, and box (cx, cy, w, h) in input pixels.
-        names: of the classes.
+    Rows of `targets` are batch index, class id, and box (cx, cy, w, h) in input pixels.
     """
     cells = []
     for index, image in enumerate(images_rgb[:MAX_IMAGES]):
@@ -81,7 +75,7 @@ def write_train_figures(
 
     Args:
         folder: of the run.
-        model: the best one; it carries the class names.
+        model: the best one.
         samples: labelled validation images, of which up to 16 are taken evenly.
         size_px: side of the square input.
         history: one row per epoch, as in `results.csv`.
@@ -90,41 +84,27 @@ def write_train_figures(
     for curves in read_curves(folder).values():
         plot_detection_curves(curves, folder)
     plot_scales_over_time(read_rows(folder / "scales.csv"), folder)
-    picked = _spread_evenly(samples)
+    picked = spread_evenly(samples, MAX_IMAGES)
     thresholds = replace(AP_THRESHOLDS, confidence=CONFIDENCE)
     _, found = judged(model, picked, (size_px, size_px), thresholds=thresholds)
-    _write_predictions(picked, found, model.names, folder / PREDICTIONS_FILE)
+    _write_predictions(list(zip(picked, found, strict=True)), model.names, folder / PREDICTIONS_FILE)
 
 
 def write_validation_figures(folder: Path, dataset: Dataset, judgement: Judgement) -> None:
-    """Writes curves of a validation, and per split labels and detections on up to 16 images.
+    """Writes precision_recall.png, confidence.png, and SPLIT_predictions.jpg of up to 16 images per split.
 
-    Args:
-        folder: receives precision_recall.png, confidence.png and SPLIT_predictions.jpg.
-        dataset: that the model was evaluated on.
-        judgement: labels and detections by split; a split without labels has no curves.
+    A split without labels has no curves.
     """
     curves = curves_by_split(judgement, len(dataset.names))
     if curves:
         plot_detection_curves(curves, folder)
     for split, (_, found) in judgement.items():
-        pairs = _spread_evenly(list(zip(dataset.split(split), found, strict=True)))
-        _write_predictions(
-            [sample for sample, _ in pairs],
-            [detections[detections.scores >= CONFIDENCE] for _, detections in pairs],
-            dataset.names,
-            folder / f"{split}_predictions.jpg",
-        )
+        pairs = spread_evenly(list(zip(dataset.split(split), found, strict=True)), MAX_IMAGES)
+        shown = [(sample, detections.filter(CONFIDENCE)) for sample, detections in pairs]
+        _write_predictions(shown, dataset.names, folder / f"{split}_predictions.jpg")
 
 
-def _spread_evenly(items: Sequence[Item]) -> list[Item]:
-    return [items[int(i)] for i in np.linspace(0, len(items) - 1, min(MAX_IMAGES, len(items)))]
-
-
-def _write_predictions(
-    samples: Sequence[Sample], found: Sequence[Detections], names: Sequence[str], path: Path
-) -> None:
-    pairs = zip(samples, found, strict=True)
+def _write_predictions(pairs: Sequence[tuple[Sample, Detections]], names: Sequence[str], path: Path) -> None:
     cells = [_compared(*pair, names) for pair in pairs]
     head = [("labels", TRUTH), (f"found (score {CONFIDENCE:g} and above)", FOUND)]
     write_sheet(_headed(contact_sheet(cells, gap_px=GAP_PX), head), path)

@@ -126,7 +126,7 @@ def _series(name: str, entries: Sequence[Entry], split: str, cost_of: Callable[[
 
 def _machines(records: Sequence[Record]) -> str:
     """Returns a sentence on how far latencies of the runs are comparable."""
-    found = {str(record.processor) for record in records if isinstance(record, SlimRecord)}
+    found = {str(record.environment.get("processor")) for record in records if isinstance(record, SlimRecord)}
     if len(found) > 1:
         machines = ", ".join(sorted(found))
         return f"The runs were timed on different machines ({machines}): compare latencies only within a run."

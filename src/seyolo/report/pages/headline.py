@@ -39,8 +39,13 @@ class Gain:
             where = f" on {RUNTIME_NAMES.get(self.runtime, self.runtime)}"
             parts.append(ratio_text(*self.latency_ms, f"faster{where}", f"slower{where}", f"as fast{where}"))
         if self.is_measured():
-            parts.append(f"AP {points_text(self.ap[1] - self.ap[0])}")
+            parts.append(f"AP {self.ap_points}")
         return ", ".join(parts)
+
+    @property
+    def ap_points(self) -> str:
+        """Change of AP in points, as text."""
+        return points_text(self.ap[1] - self.ap[0])
 
     def is_measured(self) -> bool:
         """Tests whether AP was measured; without a labelled object it is nan."""
@@ -52,11 +57,10 @@ class Gain:
             return "No confidence interval of this difference was measured."
         low, high = self.interval
         span = f"95 % interval {points_text(low)} to {points_text(high)}"
-        if low > 0:
-            return f"The slim network is better, also given the random choice of test images ({span})."
-        if high < 0:
-            return f"The slim network is worse, also given the random choice of test images ({span})."
-        return f"These images show no certain difference ({span})."
+        if not (low > 0 or high < 0):
+            return f"These images show no certain difference ({span})."
+        better = "better" if low > 0 else "worse"
+        return f"The slim network is {better}, also given the random choice of test images ({span})."
 
 
 def gain_of(results: SlimResults) -> Gain:

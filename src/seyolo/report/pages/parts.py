@@ -84,8 +84,6 @@ def setting_text(value: object) -> str:
 
 
 def _environment(values: Mapping[str, Any]) -> list[tuple[str, str]]:
-    rows = {name.replace("_", " "): setting_text(value) for name, value in values.items()}
-    packages = values.get("packages", {})
-    rows.pop("packages", None)  # always the last row
-    rows["packages"] = ", ".join(f"{name} {version or MISSING}" for name, version in packages.items())
-    return list(rows.items())
+    rows = [(name.replace("_", " "), setting_text(value)) for name, value in values.items()]
+    versions = [f"{name} {version or MISSING}" for name, version in values.get("packages", {}).items()]
+    return [*(row for row in rows if row[0] != "packages"), ("packages", ", ".join(versions))]

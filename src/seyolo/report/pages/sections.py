@@ -21,20 +21,29 @@ from seyolo.report.tables.slim import control_cells, impossible_lines, rows, sho
 from seyolo.report.text import MISSING, count_text, latency_text, percent_text
 from seyolo.results import ControlRow, Readiness, SlimResults, StageResult
 
-MISTAKE_TITLES = {
-    "objects": "objects",
-    "dense_missed": "missed by dense",
-    "slim_missed": "missed by slim",
-    "only_dense_missed": "missed only by dense",
-    "only_slim_missed": "missed only by slim",
-    "dense_false": "false by dense",
-    "slim_false": "false by slim",
-}
-"""Column heads by the fields of `MistakeCounts`."""
+MISTAKE_TITLES = (
+    "objects,missed by dense,missed by slim,missed only by dense,missed only by slim,"
+    "false by dense,false by slim"
+).split(",")
+"""Column heads, in the order of the fields of `MistakeCounts`."""
 
 
-def stages_grid(results: SlimResults) -> Grid:
-    """Returns the before/after table with a note on its columns."""
+def sections_context(record: SlimRecord, gain: Gain) -> dict[str, Any]:
+    """Returns the values of all sections for the template."""
+    results = record.results
+    return {
+        "table": _stages_grid(results),
+        "cost_note": _cost_note(record, gain),
+        "cost_charts": _cost_charts(results, gain),
+        "controls": _controls_context(results.controls),
+        "readiness": _readiness_lines(results.readiness),
+        **_curves_context(record.curves),
+        **_examples_context(record),
+        **_pruning_context(record),
+    }
+
+
+def _stages_grid(results: SlimResults) -> Grid:
     body = rows(results)
     pairs = enumerate(pairwise(body))
     ends = [index for index, (row, following) in pairs if row.group != following.group]
@@ -51,19 +60,20 @@ def stages_grid(results: SlimResults) -> Grid:
 
 @dataclass(frozen=True)
 class Cost:
-    """A cost of a network: its name on the axis, and how it is read and printed."""
+    """A cost of a network: the name of its axis, and functions that read and print it."""
 
     label: str
     of: Callable[[StageResult | ControlRow], float | None]
     text: Callable[[float], str]
 
 
-def cost_note(record: SlimRecord, gain: Gain) -> str:
+def _cost_note(record: SlimRecord, gain: Gain) -> str:
     """Returns how latency was measured; empty where it was not."""
     if not gain.runtime:
         return ""
     note = "Latency is the median for one image at a time; all stages were timed in turns"
-    note += f", on {record.processor}." if record.processor else "."
+    processor = record.environment.get("processor")
+    note += f", on {processor}." if processor else "."
     slim = next(iter(_possible(record.results.controls)), None)
     if slim is not None:
         taken = latency_text(slim.latency_ms)
@@ -71,7 +81,7 @@ def cost_note(record: SlimRecord, gain: Gain) -> str:
     return note
 
 
-def cost_charts(results: SlimResults, gain: Gain) -> list[Chart]:
+def _cost_charts(results: SlimResults, gain: Gain) -> list[Chart]:
     """Draws AP against MACs and against latency, for each shown split with labels."""
     costs = [Cost("MACs", lambda row: row.macs, count_text)]
     if gain.runtime:
@@ -122,15 +132,14 @@ def _possible(controls: Sequence[ControlRow]) -> list[ControlRow]:
     return [row for row in controls if row.not_possible is None]
 
 
-def controls_context(controls: Sequence[ControlRow]) -> dict[str, Any]:
-    """Returns the table of controls for the template; empty without any."""
+def _controls_context(controls: Sequence[ControlRow]) -> dict[str, Any]:
     if not controls:
         return {}
     header, *body = control_cells(controls)
     return {"header": header, "rows": body, "not_possible": impossible_lines(controls)}
 
 
-def curves_context(curves: Mapping[str, Mapping[str, Curves]]) -> dict[str, Any]:
+def _curves_context(curves: Mapping[str, Mapping[str, Curves]]) -> dict[str, Any]:
     """Returns precision over recall of both networks, and the curves over confidence of the slim one."""
     if not curves:
         return {"precision_charts": [], "confidence_charts": [], "best_confidence": ""}
@@ -153,7 +162,7 @@ def _precision_chart(split: str, dense: Curves, slim: Curves) -> Chart:
     return chart(figure, f"Precision over recall on {split}; AP at IoU 0.5: {scores}")
 
 
-def examples_context(record: SlimRecord) -> dict[str, Any]:
+def _examples_context(record: SlimRecord) -> dict[str, Any]:
     """Returns the example images, the images with most mistakes, and the counts of mistakes."""
     examples, folder = record.examples, record.folder / EXAMPLES_FOLDER
     counts = [
@@ -175,11 +184,11 @@ def examples_context(record: SlimRecord) -> dict[str, Any]:
             }
             for row in examples.misses
         ],
-        "mistakes": Grid(["", *MISTAKE_TITLES.values()], counts) if counts else None,
+        "mistakes": Grid(["", *MISTAKE_TITLES], counts) if counts else None,
     }
 
 
-def pruning_context(record: SlimRecord) -> dict[str, Any]:
+def _pruning_context(record: SlimRecord) -> dict[str, Any]:
     """Returns the chart of channels, and the groups of the plan."""
     plan = record.plan
     network = read_checkpoint(record.folder / "dense" / "best.safetensors").network
@@ -204,8 +213,7 @@ def pruning_context(record: SlimRecord) -> dict[str, Any]:
     }
 
 
-def readiness_lines(found: Readiness | None) -> list[str]:
-    """Returns the measurements before pruning in sentences; none where there are none."""
+def _readiness_lines(found: Readiness | None) -> list[str]:
     if found is None:
         return []
     return [

@@ -26,10 +26,10 @@ def train_context(record: TrainRecord) -> dict[str, Any]:
     scores = {name.removesuffix("_ap"): best[name] for name in best if name.endswith("_ap")}
     headline = ", ".join(f"AP {share_text(float(ap))} on {split}" for split, ap in scores.items())
     epochs = len(record.stages.get("train", []))
-    path = record.folder / "best.safetensors"
+    network, path = [], record.folder / "best.safetensors"
     if path.exists():
         params, macs = trained_cost(record)
-        network = [["best", count_text(params), count_text(macs), size_text(path.stat().st_size)]]
+        network.append(["best", count_text(params), count_text(macs), size_text(path.stat().st_size)])
     files = [(name, text) for name, text in IMAGES.items() if (record.folder / name).exists()]
     return {
         "record": record_context(record),
@@ -37,7 +37,7 @@ def train_context(record: TrainRecord) -> dict[str, Any]:
         "headline": headline or "Not validated yet",
         "eyebrow": f"seyolo train · {record.name}",
         "lead": f"{record.model}: the best of {epochs} epochs is epoch {best.get('epoch', MISSING)}.",
-        "network": Grid(["", "parameters", "MACs", "file"], network if path.exists() else []),
+        "network": Grid(["", "parameters", "MACs", "file"], network),
         "training_charts": training_charts(record, f"Training loss and validation AP of {epochs} epochs"),
         "quality_charts": _quality_charts(next(iter(record.curves.values()), {})),
         "pictures": [(embedded(record.folder / name), text) for name, text in files],

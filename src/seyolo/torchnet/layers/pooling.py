@@ -62,12 +62,9 @@ class LocalAvgPoolLayer(_PoolLayer):
     def forward(self, x: Features) -> Features:
         before = self.padding // 2
         pads = (before, self.padding - before) * 2
+        sums = functional.avg_pool2d(functional.pad(x, pads), self.kernel, self.strides)
         inside = functional.pad(torch.ones_like(x[:1, :1]), pads)
-        sums, shares = (
-            functional.avg_pool2d(values, self.kernel, self.strides)
-            for values in (functional.pad(x, pads), inside)
-        )
-        return sums / shares
+        return sums / functional.avg_pool2d(inside, self.kernel, self.strides)
 
 
 class AvgPoolLayer(nn.Module):
