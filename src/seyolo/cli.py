@@ -153,6 +153,8 @@ def mendable(error: BaseException) -> str | None:
         return str(error)
     if isinstance(error, OSError):
         return _system_error(error)
+    if isinstance(error.__cause__, ModuleNotFoundError):
+        error = error.__cause__  # cyclopts before 5 wraps it
     if isinstance(error, ModuleNotFoundError):
         package = (error.name or "").partition(".")[0]
         advice = f'needs {package}, which is not installed; get it with: pip install "seyolo[train]"'

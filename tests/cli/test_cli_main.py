@@ -243,6 +243,16 @@ def test_a_full_disk_is_a_message() -> None:
     )
 
 
+def test_a_missing_package_is_named_also_where_it_is_wrapped() -> None:
+    missing = ModuleNotFoundError("no", name="scipy.io")
+    wrapped = ImportError("Cannot import module")  # as cyclopts 4 raises it
+    wrapped.__cause__ = missing
+    assert mendable(wrapped) == mendable(missing)
+    assert 'needs scipy, which is not installed; get it with: pip install "seyolo[train]"' in str(
+        mendable(missing)
+    )
+
+
 def test_a_bug_of_ours_is_not_dressed_up(monkeypatch: pytest.MonkeyPatch) -> None:
     assert mendable(ModuleNotFoundError("no", name="seyolo.nonsense")) is None
     assert mendable(ZeroDivisionError()) is None

@@ -118,3 +118,15 @@ def test_what_is_missing_is_named(model: Path, data: Path, arguments: tuple[str,
     assert done.returncode == 2, done.stderr
     assert install in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_data_verbs_but_oxford_need_no_extra(tmp_path: Path) -> None:
+    folder = tmp_path / "hands"
+    drawn = seyolo_line("data", "synth", folder, "--train", 4, "--val", 2, "--test", 2, "--size", 64)
+    assert drawn.returncode == 0, drawn.stderr
+    for verb in ("check", "anchors"):
+        done = seyolo_line("data", verb, folder / "data.yaml", *(["--num", 2] if verb == "anchors" else []))
+        assert done.returncode == 0, done.stderr
+    done = seyolo_line("data", "oxford", folder, tmp_path / "out")
+    assert done.returncode == 2
+    assert 'needs scipy, which is not installed; get it with: pip install "seyolo[train]"' in done.stderr

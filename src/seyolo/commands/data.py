@@ -13,7 +13,6 @@ from seyolo.data.anchors import dataset_box_sizes, kmeans_anchors
 from seyolo.data.check import check_dataset
 from seyolo.data.datasets import load_dataset
 from seyolo.data.labels import Problem
-from seyolo.data.oxford.convert import convert
 from seyolo.data.synthetic.dataset import write_dataset
 from seyolo.errors import DataError
 from seyolo.progress import console_progress
@@ -30,6 +29,9 @@ def oxford(
         split: official keeps train, val and test; reference trains on train and val, and test is val, too.
         json: write the counts here as JSON, too; - is stdout.
     """
+    # Needs SciPy, which is no part of the base install.
+    from seyolo.data.oxford.convert import convert  # noqa: PLC0415
+
     check_target(json)
     report = convert(source, out, split)
     show(report.to_dict(), table(report.rows()), json)

@@ -42,8 +42,8 @@ class Edited(NamedTuple):
 def insert(network: Network, after: Mapping[int, Sequence[Section]]) -> Edited:
     """Inserts sections behind layers; all that read such a layer then read the last section behind it.
 
-    The references of the inserted sections name layers of the old network, and mean them as they were:
-    without what is inserted behind them. Key -1 inserts in front of the first layer.
+    References of the inserted sections are indices of the old network; they read that layer itself, not what
+    is inserted behind it. Key -1 inserts in front of the first layer.
     """
     counts = [len(after.get(index, ())) for index in range(-1, len(network.layers))]
     shifts = list(accumulate(counts))[: len(network.layers)]
@@ -66,7 +66,7 @@ def residual_block(network: Network, shortcut: int) -> range:
     """Returns the layers of a residual block: the branch and the shortcut that adds it to the trunk in front.
 
     Raises:
-        ModelError: `shortcut` ends no block that could go without changing what others read.
+        ModelError: `shortcut` ends no block that can be removed without changing what other layers read.
     """
     section = network.layers[shortcut] if 0 <= shortcut < len(network.layers) else None
     if not isinstance(section, Shortcut) or len(section.from_) != 1:

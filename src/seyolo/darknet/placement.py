@@ -2,7 +2,7 @@
 
 residual  on the branch of each two-input shortcut, just before the addition
 stage     behind the last shortcut of each run of shortcuts with one resolution, before the downsampling
-neck      behind each concatenation or addition where the detection part joins what was upsampled with more
+neck      behind each concatenation or addition where the detection part joins an upsampled layer with another
 head      in front of the last convolution before each `[yolo]`
 """
 
@@ -68,9 +68,9 @@ def require_site(network: Network, name: str, kind: GateKind) -> Site:
 
 
 def gated_layers(network: Network, site: Site, kind: GateKind) -> tuple[int, ...]:
-    """Returns the layers where a gate of this kind would stand on top of another one.
+    """Returns the layers where a new gate of this kind would follow an existing one.
 
-    At `residual` those of which every branch has its gate: while one has none, the others are left alone.
+    At `residual` none while some branch has no gate: `attach` then gates only the branches without one.
     """
     gates, open_layers = find_gates(network, kind), layers_to_gate(network, site)
     if site != "residual":
@@ -81,9 +81,9 @@ def gated_layers(network: Network, site: Site, kind: GateKind) -> tuple[int, ...
 
 
 def find_gates(network: Network, kind: GateKind) -> dict[int, int]:
-    """Returns the gates of this kind, by their last layer, and the layer each scales.
+    """Returns the gates of this kind: last layer -> the layer it scales.
 
-    Only those in front of all that reads that layer: a gate on one of several branches is another site.
+    Only gates on layers that nothing else reads: a gate on one of several branches is another site.
     """
     readers = consumers(network)
     gates = {}
@@ -136,7 +136,7 @@ _FINDERS: Mapping[Site, Callable[[Network], Iterable[int]]] = {
 
 
 def _gate_at(network: Network, index: int, section: Section, kind: GateKind) -> int | None:
-    """Returns the layer that a gate scales whose last layer is `index`, or None."""
+    """Returns the layer scaled by the gate that ends at `index`, or None if no gate ends there."""
     if kind == "cbam":
         return index - 1 if isinstance(section, Cbam) and index else None
     if isinstance(section, Shortcut) and _closes_gate(network, index, section):

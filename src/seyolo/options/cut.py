@@ -24,9 +24,7 @@ def _layer_numbers(_: Any, tokens: Sequence[Token]) -> tuple[int, ...]:
     return tuple(map(int, numbers))
 
 
-KEEP = Parameter(
-    negative=(), consume_multiple=True, show_default=False, converter=_layer_numbers, metavar="STR..."
-)
+KEEP = Parameter(negative=(), consume_multiple=True, show_default=False, converter=_layer_numbers)
 
 
 @Parameter(name="*", group="Plan")

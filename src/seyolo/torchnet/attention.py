@@ -1,4 +1,4 @@
-"""Attaching attention to a model whose weights are worth keeping: the gates start at the identity.
+"""Attachment of attention to a trained model: the gates start at the identity.
 
 A fresh gate has a zero last kernel, so it multiplies its features by one constant whatever the image. That
 constant is taken out of a neighbour's weights wherever a linear path allows it, and is close to 1 elsewhere:
@@ -128,7 +128,7 @@ def _is_absorbed_in_front(network: Network, section: Convolutional, gate: Gate) 
 
 
 def _absorbers_behind(attached: Attached, layer: int) -> list[tuple[int, slice]] | None:
-    """Returns the convolutions that all paths from `layer` end in, with the input channels it arrives on.
+    """Returns the convolutions at the end of all paths from `layer`, with the input channels it feeds.
 
     None when a path ends elsewhere: in an addition, a gate, a detection or a grouped convolution's part.
     """

@@ -1,7 +1,7 @@
 """A network description as a torch module: `build`, `from_checkpoint` and `to_checkpoint`.
 
-The module is always made from the description, never edited: whoever changes a network changes its `Network`
-and rebuilds. State names are those of `darknet.weights.tensor_shapes`.
+The module is never edited: to change a network, change its `Network` and build again. State names are those
+of `darknet.weights.tensor_shapes`.
 
 Shape letters: N images, H and W pixels or cells, A anchors of a `[yolo]`, C classes, P predictions of all.
 """

@@ -77,7 +77,7 @@ class CudaGraph:
         self._device = device
 
     def __call__(self, batch: Float32[np.ndarray, "n 3 h w"]) -> Float32[np.ndarray, "n p columns"]:
-        """Returns the result for a batch, once it is there."""
+        """Runs the recorded function on a batch and waits for the result."""
         self._sent.copy_(torch.from_numpy(np.ascontiguousarray(batch)))
         self._images.copy_(self._sent, non_blocking=True)
         self._graph.replay()

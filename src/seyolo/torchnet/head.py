@@ -13,11 +13,11 @@ from torch import Tensor, nn
 from seyolo.darknet.sections import Region, Yolo
 
 MAX_LOG_SIZE = 10.0
-"""exp of more than this overflows nothing, yet is far beyond any image (22,026 anchors wide)."""
+"""Larger size logits are clamped: exp(10) = 22,026 anchors is already wider than any image."""
 
 
 class YoloHead(nn.Module):
-    """`[yolo]`: arranges and decodes what the convolution in front predicts.
+    """`[yolo]`: arranges and decodes the predictions of the convolution in front.
 
     Attributes:
         anchors: (A, 2) widths and heights in input pixels, see `anchors_px`.

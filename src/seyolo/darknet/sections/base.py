@@ -175,7 +175,7 @@ class Weightless(Section):
 
 
 class SameShape(Section):
-    """Wiring of a section whose output has the shape of the layer in front, but for what it overrides."""
+    """Wiring of a section whose output has the shape of the layer in front, unless it overrides this."""
 
     def output_channels(self, widths: Sequence[int]) -> int:
         return widths[0]

@@ -107,7 +107,7 @@ class Convolutional(Section):
 
 @dataclass(frozen=True, kw_only=True)
 class Dropout(Weightless, SameShape):
-    """`[dropout]`: nothing at inference; kept so that layer indices stay what they are."""
+    """`[dropout]`: nothing at inference; kept so that layer indices do not change."""
 
     kind: ClassVar[str] = "dropout"
     training_keys: ClassVar[frozenset[str]] = frozenset(

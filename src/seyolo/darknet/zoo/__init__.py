@@ -6,7 +6,7 @@ and the anchors that yolov3-tiny's second head takes. All read letterboxed image
 are stretched. All raise a `ModelError` for `num_classes` below 1 or a `width` outside (0, 8].
 
 stack.py       the builder: one method per section, the width multiplier
-blocks.py      what families share: CSP stages, spatial pyramids, FPN, PAN, heads
+blocks.py      shared blocks: CSP stages, spatial pyramids, FPN, PAN, heads
 yolov2.py, yolov3.py, yolov4.py, scaled_yolov4.py, yolov7.py, mobile.py   the networks
 """
 
@@ -101,8 +101,8 @@ def is_zoo_name(name: str) -> bool:
 def network_from_name(name: str, num_classes: int | None = None) -> Network:
     """Returns the network called `[se-|cbam-]NAME[@width]`, e.g. `se-yolov3@0.25`.
 
-    It has as many classes as the published network unless told. The prefix attaches gates to every residual
-    branch, in the neck of a network without shortcuts, or in the head of one that has no neck either.
+    `num_classes` defaults to that of the published network. The prefix attaches gates to every residual
+    branch, in the neck of a network without shortcuts, or in the head of one without a neck.
 
     Raises:
         ModelError: there is no such name; the close ones are named.

@@ -19,7 +19,7 @@ FASTEST_ANCHORS = (12, 18, 37, 49, 52, 132, 115, 73, 119, 199, 242, 238)
 class Inverted(NamedTuple):
     """An inverted residual, `repeats` times: 1x1 to `expanded`, depthwise, 1x1 to `filters`.
 
-    Those that keep the number of filters and the resolution add what they read. `squeezed` are the filters
+    Blocks that keep the number of filters and the resolution add their input. `squeezed` are the filters
     of the squeeze in SE; there is none at 0.
     """
 

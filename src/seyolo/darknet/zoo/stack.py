@@ -27,7 +27,7 @@ FAR = 10
 
 @dataclass
 class Stack:
-    """Layers under construction, how many channels each has, and the choices that all of them share."""
+    """Layers under construction, their channels, and the settings that all of them share."""
 
     num_classes: int
     width: float

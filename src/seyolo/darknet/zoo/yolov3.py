@@ -1,4 +1,4 @@
-"""YOLOv3 (Redmon 2018) and what was made of its tiny sibling: SPP, tiny, tiny-3l and tiny-PRN (Wang 2019)."""
+"""YOLOv3 (Redmon 2018), also with SPP, and its tiny variants: tiny, tiny-3l and tiny-PRN (Wang 2019)."""
 
 from __future__ import annotations
 

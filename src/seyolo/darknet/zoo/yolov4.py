@@ -72,7 +72,7 @@ def csresnext50_panet_spp(num_classes: int = 80, width: float = 1.0) -> Network:
 
 
 def csresnext50_panet_spp_original_optimal(num_classes: int = 80, width: float = 1.0) -> Network:
-    """Builds the same with YOLOv4's anchors and cell offsets; 138 layers, 608x608 pixels."""
+    """Builds CSPResNeXt-50 with YOLOv4's anchors and cell offsets; 138 layers, 608x608 pixels."""
     stack = Stack(num_classes, width)
     _neck_and_heads(stack, _csp_resnext50(stack), YOLOV4_HEADS)
     return stack.network("csresnext50-panet-spp-original-optimal", 608)

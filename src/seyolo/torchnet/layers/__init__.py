@@ -1,4 +1,4 @@
-"""Torch layers: one small module per Darknet section, computing what AlexeyAB's Darknet computes.
+"""Torch layers: one small module per section, with the same results as AlexeyAB's Darknet.
 
 Every module is made from its section and the channel counts of the layers it reads, and is called with those
 layers' outputs, each (N, C, H, W). Convolutions and batch normalisation are plain `nn.Conv2d` and
