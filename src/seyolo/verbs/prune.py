@@ -22,8 +22,7 @@ from seyolo.torchnet.build import DarknetModel
 from seyolo.torchnet.device import torch_device
 from seyolo.verbs.calibration import CalibrationSet, planner_on, repair_on
 
-FORECAST_BACKENDS = ("onnxruntime",)
-"""Where a plan that is not cut yet is predicted and measured, besides the backend of its budget."""
+FORECAST_BACKENDS = ("onnxruntime",)  # time a plan that is not cut yet, besides the backend of its budget
 
 
 def read_plan(path: Path) -> Plan:

@@ -58,17 +58,11 @@ class Group:
 
 @dataclass(frozen=True, eq=False)
 class Groups:
-    """All groups of a network; every slot belongs to exactly one.
+    """All groups of a network; every slot belongs to exactly one."""
 
-    Attributes:
-        groups: in the order of their first atom; the image's channels come first.
-        slots: per layer (C,) the slot of each output channel.
-        image: (C,) the slot of each channel of the image.
-    """
-
-    groups: tuple[Group, ...]
-    slots: tuple[IntArray, ...]
-    image: IntArray
+    groups: tuple[Group, ...]  # in the order of their first atom; the image's channels come first
+    slots: tuple[IntArray, ...]  # per layer (C,) the slot of each output channel
+    image: IntArray  # (C,) the slot of each channel of the image
 
     @property
     def num_slots(self) -> int:

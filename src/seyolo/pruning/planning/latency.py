@@ -207,11 +207,7 @@ def _trial_cuts(prunable: PrunableNetwork, multiple: int | None) -> list[IntArra
 
 
 def measure(files: Sequence[Checkpoint], backend: str, repeats: int) -> list[float]:
-    """Returns the median milliseconds of one image for each network, side by side on a backend.
-
-    Raises:
-        BackendError: as `latency_table`.
-    """
+    """Returns the median milliseconds of one image for each network, side by side on a backend."""
     with tempfile.TemporaryDirectory() as folder:
         opened = {
             str(number): _open(from_checkpoint(file), backend, Path(folder) / f"{number}")

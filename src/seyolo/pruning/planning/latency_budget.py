@@ -15,12 +15,9 @@ from seyolo.pruning.planning.plan import Plan
 if TYPE_CHECKING:
     from seyolo.pruning.planning.planner import Planner
 
-MOST_ROUNDS = 4
-"""Plans after the first one."""
-LOOSE = 0.9
-"""Share of a budget below which a plan prunes more than it has to."""
-AIM = 0.97
-"""Share of a budget that the next plan is made for: timings scatter by a few percent."""
+MOST_ROUNDS = 4  # plans after the first one
+LOOSE = 0.9  # share of a budget below which a plan prunes more than it has to
+AIM = 0.97  # share of a budget that the next plan is made for: timings scatter by a few percent
 
 
 def meet_latency(planner: Planner, budgets: Sequence[Budget], latency: LatencyBudget) -> Plan:

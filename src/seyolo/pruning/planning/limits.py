@@ -56,12 +56,7 @@ def steps_of(group: Group, multiple: int | None) -> IntArray:
 
 
 def prunable_groups(ranked: Ranked, options: CutOptions) -> list[bool]:
-    """Returns per group whether any of its channels may be removed.
-
-    Raises:
-        BudgetError: no group may be pruned.
-        UsageError: a layer to keep that the network does not have.
-    """
+    """Returns per group whether any of its channels may be removed; a `BudgetError` where none may."""
     kept = _kept_whole(ranked.groups, options.keep)
     result = [
         not group.fixed

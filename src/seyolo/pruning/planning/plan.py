@@ -194,10 +194,10 @@ def recounted_plan(prunable: PrunableNetwork, plan: Plan) -> Plan:
     Raises:
         PlanError: the plan is for another network, or was edited into something impossible.
     """
-    removed = {index for b in prunable.blocks if b.shortcut in plan.blocks_removed for index in b.inner}
-    kept = [
-        slots[:0] if index in removed else slots for index, slots in enumerate(kept_slots(plan, prunable))
-    ]
+    kept = kept_slots(plan, prunable)
+    for block in _removed_blocks(plan, prunable.blocks):
+        for index in block.inner:
+            kept[index] = kept[index][:0]
     counted = counted_plan(
         prunable, kept, options=DEFAULT_CUT, budget=plan.budget, importance=plan.importance
     ).changed(scope=plan.scope, multiple=plan.multiple, evenness=plan.evenness)
@@ -214,24 +214,15 @@ def _group_cut(group: Group, kept: IntArray) -> GroupCut:
 
 def kept_masks(prunable: PrunableNetwork, kept: Sequence[IntArray], blocks_removed: Sequence[int]) -> Masks:
     """Returns per layer (C,): True for the output channels to keep; all False in a removed block."""
+    removed = [block for block in prunable.blocks if block.shortcut in blocks_removed]
     # The shortcut of a removed block stands for its trunk, so its channels are kept.
-    inside = {
-        layer
-        for block in prunable.blocks
-        if block.shortcut in blocks_removed
-        for layer in block.layers
-        if layer != block.shortcut
-    }
+    inside = {layer for block in removed for layer in block.layers if layer != block.shortcut}
     masks = keep_masks(prunable.groups, kept)
     return tuple(np.zeros_like(mask) if layer in inside else mask for layer, mask in enumerate(masks))
 
 
 def kept_slots(plan: Plan, prunable: PrunableNetwork) -> list[IntArray]:
-    """Returns per group the indices of the slots that a plan keeps, checked against the network.
-
-    Raises:
-        PlanError: the plan is for another network, or was edited into something impossible.
-    """
+    """Returns per group the indices of the slots that a plan keeps, checked against the network."""
     _check_same(plan, prunable)
     removed = {layer for block in _removed_blocks(plan, prunable.blocks) for layer in block.layers}
     groups = prunable.groups.groups

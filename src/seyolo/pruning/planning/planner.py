@@ -26,8 +26,7 @@ from seyolo.pruning.planning.plan import Plan, counted_plan
 from seyolo.pruning.planning.prunable import PrunableNetwork, Ranked
 from seyolo.torchnet.build import DarknetModel, from_checkpoint, to_checkpoint
 
-REPEATS = 30
-"""Images timed for each measurement."""
+REPEATS = 30  # images timed for each measurement
 
 
 class Planner:

@@ -43,30 +43,19 @@ class PrunableNetwork:
 
     @cached_property
     def fingerprint(self) -> str:
-        """The fingerprint of the network."""
-        return fingerprint(self.network)
-
-
-def fingerprint(network: Network) -> str:
-    """Returns the SHA-256 of what the layers compute; training keys, comments and image size do not count."""
-    layers = tuple(replace(section, extras=(), comments=(), notes=()) for section in network.layers)
-    text = Network(Net(channels=network.net.channels), layers).to_cfg()
-    return hashlib.sha256(text.encode()).hexdigest()
+        """The SHA-256 of what the layers compute; training keys, comments and image size do not count."""
+        layers = tuple(replace(section, extras=(), comments=(), notes=()) for section in self.network.layers)
+        text = Network(Net(channels=self.network.net.channels), layers).to_cfg()
+        return hashlib.sha256(text.encode()).hexdigest()
 
 
 @dataclass(frozen=True, eq=False)
 class Ranked:
-    """A network whose channels are ranked by an importance: all that allocation needs.
-
-    Attributes:
-        scores: per group (num_channels,) importance; a group with an infinite score is kept whole.
-        blocks: residual blocks that may be removed.
-        importance, per_cost: name and kind of the importance, as in `Importance`.
-    """
+    """A network whose channels are ranked by an importance: all that allocation needs."""
 
     groups: Groups
-    scores: Sequence[FloatArray]
+    scores: Sequence[FloatArray]  # per group (num_channels,); a group with an infinite score is kept whole
     costs: CostModel
-    blocks: Sequence[Block] = ()
-    importance: str = "bn"
+    blocks: Sequence[Block] = ()  # residual blocks that may be removed
+    importance: str = "bn"  # name and kind, as in `Importance`
     per_cost: bool = False

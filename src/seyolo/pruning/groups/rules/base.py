@@ -25,17 +25,11 @@ S = TypeVar("S", bound=Section)
 
 @dataclass(frozen=True)
 class Layer:
-    """Tensors of a layer, and the functions its forward pass uses.
-
-    Attributes:
-        tensors: of the dense network.
-        activate: an activation on (C,) values.
-        shares: factors of the inputs of a weighted `[shortcut]` from its weights.
-    """
+    """Tensors of a layer of the dense network, and the functions its forward pass uses."""
 
     tensors: Tensors
-    activate: Callable[[Activation, FloatArray], FloatArray]
-    shares: Callable[[NDArray[Any], WeightsNormalization], FloatArray]
+    activate: Callable[[Activation, FloatArray], FloatArray]  # of (C,) values
+    shares: Callable[[NDArray[Any], WeightsNormalization], FloatArray]  # factors of a `[shortcut]`'s inputs
 
 
 class ChannelRule(ABC, Generic[S]):
