@@ -31,8 +31,7 @@ from seyolo.verbs.slim_run import SlimRun
 INT8_FILE = "slim_int8.onnx"
 DARKNET_FILES = "slim.cfg + slim.weights"
 WRITTEN = "written"
-Models = Mapping[str, DarknetModel]
-"""The network of every stage in order: the dense one first, the slim one last."""
+Models = Mapping[str, DarknetModel]  # of every stage in order: the dense one first, the slim one last
 
 
 def slim_results(

@@ -29,10 +29,9 @@ from seyolo.darknet.graph import IMAGE, inputs
 from seyolo.darknet.sections import Activation, Section, WeightsNormalization
 from seyolo.darknet.weights import tensors_per_layer
 from seyolo.errors import PlanError
-from seyolo.pruning.groups.atoms import BoolArray
+from seyolo.pruning.groups.atoms import BoolArray, FloatArray
 from seyolo.pruning.groups.rules import RULES
 from seyolo.pruning.groups.rules.base import Layer, Tensors
-from seyolo.pruning.importance.importance import FloatArray
 from seyolo.torchnet.activations import make_activation
 from seyolo.torchnet.layers import shortcut_shares
 
@@ -40,13 +39,8 @@ from seyolo.torchnet.layers import shortcut_shares
 def cut(dense: Checkpoint, masks: Sequence[BoolArray], blocks_removed: Sequence[int]) -> Checkpoint:
     """Returns the pruned network and its tensors; names and provenance are those of `dense`.
 
-    Args:
-        dense: the network before the cut.
-        masks: per layer (C,): True for the output channels to keep, consistent over all ties.
-        blocks_removed: the shortcuts whose whole residual block is removed.
-
-    Raises:
-        PlanError: a layer would lose every channel.
+    `masks` are per layer (C,) True for the output channels to keep, consistent over all ties, and
+    `blocks_removed` the shortcuts whose whole residual block is removed.
     """
     shorter, layer_map = remove_blocks(dense.network, blocks_removed)
     kept = [mask for mask, new in zip(masks, layer_map, strict=True) if new is not None]

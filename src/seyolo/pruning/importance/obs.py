@@ -27,9 +27,8 @@ from torch.nn import functional
 
 from seyolo.darknet.graph import inputs
 from seyolo.errors import DataError
-from seyolo.pruning.groups.atoms import IntArray
+from seyolo.pruning.groups.atoms import FloatArray, IntArray
 from seyolo.pruning.groups.groups import Groups, find_groups
-from seyolo.pruning.importance.importance import FloatArray
 from seyolo.torchnet.build import DarknetModel
 from seyolo.torchnet.layers import ConvolutionLayer
 

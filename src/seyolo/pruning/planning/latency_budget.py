@@ -27,11 +27,7 @@ def meet_latency(planner: Planner, budgets: Sequence[Budget], latency: LatencyBu
     faster as it has to be; one that is over 10 % faster than it has to be is made wider, once. Of the
     networks that meet the budget the slowest is taken: it keeps most.
 
-    `latency` is one of the budgets; the planner's `progress` receives a message for every round.
-
-    Raises:
-        BudgetError: a budget cannot be met by prediction, or is not met by measurement after all rounds, with
-            the nearest that was measured.
+    `latency` is one of the budgets. A `BudgetError` names the nearest that was measured.
     """
     tried: list[Plan] = []
     target, loosened = latency, False

@@ -43,8 +43,7 @@ class Width(TypedDict):
     after: int
 
 
-Masks = tuple[BoolArray, ...]
-"""Per layer (C,): True for the output channels that are kept."""
+Masks = tuple[BoolArray, ...]  # per layer (C,): True for the output channels that are kept
 
 
 @dataclass(frozen=True)

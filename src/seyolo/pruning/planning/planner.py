@@ -30,18 +30,11 @@ REPEATS = 30  # images timed for each measurement
 
 
 class Planner:
-    """Makes plans for one network and applies them.
+    """Makes plans for one network and applies them; the dense `model` stays as it is.
 
-    Groups, blocks, scores and latency models are computed when they are first needed, and once.
-
-    Args:
-        model: the dense model; it stays as it is.
-        options: decide which channels may be removed.
-        importance: ranks the channels; by default the built-in one of the options that needs no images.
-        latency: latency models at hand, by backend; every plan is predicted and measured on these, too.
-
-    Raises:
-        UsageError: an importance that needs images.
+    Groups, blocks, scores and latency models are computed when they are first needed, and once. `importance`
+    is by default the built-in one of the options, which must need no images. `latency` has latency models at
+    hand, by backend: every plan is predicted and measured on these, too.
     """
 
     def __init__(
