@@ -131,9 +131,7 @@ def _write_darknet(model: DarknetModel, path: Path) -> str:
     return WRITTEN
 
 
-def measure_latency(
-    models: Mapping[str, DarknetModel], int8: Path | None = None
-) -> dict[str, dict[str, float]]:
+def measure_latency(models: Models, int8: Path | None = None) -> dict[str, dict[str, float]]:
     """Measures the milliseconds of each stage, and of an `int8` file, on torch and ONNX Runtime."""
     with TemporaryDirectory() as folder:
         backends = {}

@@ -50,7 +50,6 @@ def obs_scores(
         model: in evaluation mode afterwards; its weights stay as they are.
         batches: training images, RGB in [0, 1]; some 64 are enough.
         seed: of the random directions.
-        groups: the channel groups of the network, where they are known.
 
     Raises:
         DataError: there is not a single image.

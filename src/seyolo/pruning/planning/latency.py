@@ -133,7 +133,6 @@ def latency_table(
     Args:
         dense: the dense network, at the size at which it is timed.
         backend: `onnxruntime`, `opencv` or `torch`.
-        prunable: the groups and blocks of the network, where they are known.
         multiple: of the channels of the cuts to measure, as in `CutOptions`.
 
     Raises:
