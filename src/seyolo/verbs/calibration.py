@@ -14,9 +14,9 @@ from torch import Tensor
 from seyolo.data.batches.evaluation import evaluation_batches
 from seyolo.data.batches.training import TrainingLoader, to_planes
 from seyolo.data.datasets import Dataset, Sample
-from seyolo.options.augmentation import Augmentation
 from seyolo.options.cut import CutOptions
 from seyolo.options.slim import Repair, SlimOptions
+from seyolo.options.training import Augmentation
 from seyolo.progress import Progress
 from seyolo.pruning.cutting.repair import recalibrate, reconstruct
 from seyolo.pruning.importance.built_in import MEASURED, Material, named_importance

@@ -10,9 +10,9 @@ from seyolo.errors import PlanError, UsageError
 from seyolo.files import write_text
 from seyolo.opening.description import CHECKPOINT
 from seyolo.opening.network import input_size, open_model, resized, save
-from seyolo.options.build import build
 from seyolo.options.cut import CutOptions
 from seyolo.options.keywords import PruneKeywords
+from seyolo.options.parameters import build
 from seyolo.options.prune import PruneOptions
 from seyolo.progress import Progress
 from seyolo.pruning.planning.plan import Plan, recounted_plan

@@ -15,8 +15,8 @@ from seyolo.data.datasets import load_dataset
 from seyolo.errors import UsageError
 from seyolo.opening.description import CHECKPOINT
 from seyolo.opening.network import load
-from seyolo.options.build import build
 from seyolo.options.keywords import SlimKeywords
+from seyolo.options.parameters import build
 from seyolo.options.slim import USUAL_EPOCHS, SlimOptions
 from seyolo.options.stored import SLIM_FILE, read_slim_options
 from seyolo.progress import Progress, Silent

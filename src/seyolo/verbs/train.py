@@ -18,8 +18,8 @@ from seyolo.files import write_json
 from seyolo.json_files import to_json
 from seyolo.opening.description import CHECKPOINT
 from seyolo.opening.network import open_model
-from seyolo.options.build import build
 from seyolo.options.keywords import TrainKeywords
+from seyolo.options.parameters import build
 from seyolo.options.stored import TRAIN_FILE, read_train_options
 from seyolo.options.train import TrainOptions
 from seyolo.options.training import TrainingOptions
