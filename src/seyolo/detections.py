@@ -28,19 +28,12 @@ MOST_SHOWN = 3
 
 
 class Detection(NamedTuple):
-    """One row of `Detections` as plain Python values.
-
-    Attributes:
-        name: class name.
-        class_id: from 0.
-        score: in [0, 1].
-        box: left, top, right, bottom in pixels of the image.
-    """
+    """One row of `Detections` as plain Python values; `name` is that of the class."""
 
     name: str
-    class_id: int
-    score: float
-    box: tuple[float, float, float, float]
+    class_id: int  # from 0
+    score: float  # in [0, 1]
+    box: tuple[float, float, float, float]  # left, top, right, bottom in pixels of the image
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -74,12 +67,8 @@ class Detections:
 
     def __post_init__(self) -> None:
         num = len(np.atleast_1d(self.scores))
-        columns = (
-            ("boxes", (num, 4), np.float32),
-            ("scores", (num,), np.float32),
-            ("class_ids", (num,), np.int64),
-        )
-        for name, expected, dtype in columns:
+        for name, expected in {"boxes": (num, 4), "scores": (num,), "class_ids": (num,)}.items():
+            dtype = np.int64 if name == "class_ids" else np.float32
             column = np.asarray(getattr(self, name), dtype=dtype)
             if column.shape != expected:
                 raise UsageError(f"Detections: {name} must have shape {expected}, got {column.shape}")
@@ -225,9 +214,8 @@ class Detections:
         if not isinstance(label, str):
             return int(label)
         if label not in self.names:
-            raise UsageError(
-                f"no class is called {label!r}; there are: {', '.join(self.names) or 'no names'}"
-            )
+            known = ", ".join(self.names) or "no names"
+            raise UsageError(f"no class is called {label!r}; there are: {known}")
         return list(self.names).index(label)
 
     def to_dicts(self, names: Sequence[str] | None = None) -> list[dict[str, Any]]:
@@ -261,20 +249,14 @@ class Detections:
     def to_yolo(self, height: int, width: int) -> list[str]:
         """Returns lines of a YOLO label file: class id, then cx, cy, w, h as fractions of the image's size.
 
-        Args:
-            height: of the image in pixels.
-            width: of the image in pixels.
-
         Example:
             >>> seyolo.Detections([[10, 20, 50, 80]], [0.5], [0]).to_yolo(100, 200)
             ['0 0.150000 0.500000 0.200000 0.600000']
         """
         limit = np.array([width, height, width, height], dtype=np.float32)
         boxes_cxcywh = (xyxy_to_cxcywh(self.boxes) / limit).tolist()
-        return [
-            " ".join([str(class_id), *(f"{value:.6f}" for value in box)])
-            for class_id, box in zip(self.class_ids.tolist(), boxes_cxcywh, strict=True)
-        ]
+        rows = zip(self.class_ids.tolist(), boxes_cxcywh, strict=True)
+        return [" ".join([str(class_id), *(f"{value:.6f}" for value in box)]) for class_id, box in rows]
 
     def to_supervision(self) -> Any:
         """Returns the detections as `supervision.Detections`, for that library's annotators.
@@ -289,9 +271,8 @@ class Detections:
         try:
             supervision = importlib.import_module("supervision")
         except ModuleNotFoundError:
-            raise BackendError(
-                'supervision is not installed; get it with: pip install "seyolo[supervision]"'
-            ) from None
+            advice = 'get it with: pip install "seyolo[supervision]"'
+            raise BackendError(f"supervision is not installed; {advice}") from None
         names = np.array([self._name(class_id) for class_id in self.class_ids.tolist()], dtype=np.str_)
         return supervision.Detections(
             xyxy=self.boxes, confidence=self.scores, class_id=self.class_ids, data={"class_name": names}
@@ -304,7 +285,7 @@ def _candidates(
     """Returns row, class and score of every pair that reaches `confidence`, at most `MAX_CANDIDATES`."""
     # A class probability is at most 1, so the objectness is an upper bound of the score.
     promising = np.flatnonzero(raw[:, 4] >= confidence)
-    pair_scores = raw[promising, 5:] * raw[promising, 4:5]
+    pair_scores = raw[promising, 5:] * raw[promising, 4:5]  # class probability times objectness
     positions, class_ids = np.nonzero(pair_scores >= confidence)
     scores = pair_scores[positions, class_ids]
     rows = promising[positions]

@@ -19,9 +19,8 @@ from seyolo.boxes import clip_xyxy
 
 PAD_GREY = 114
 """Grey level of the padding, the usual one of YOLO detectors."""
-
 BYTE = np.float32(1 / 255)
-"""1/255: scales uint8 to [0, 1]."""
+"""Scales uint8 to [0, 1]."""
 
 Mode = Literal["letterbox", "stretch"]
 
@@ -55,7 +54,7 @@ class Placement:
         """Converts boxes in pixels of the input to pixels of the source image, and clips them to it."""
         scale = np.array([self.scale_x, self.scale_y] * 2)
         shift = np.array([self.left, self.top] * 2)
-        boxes: Float[np.ndarray, "n 4"] = (boxes_xyxy - shift) / scale
+        boxes: Float[np.ndarray, "n 4"] = (boxes_xyxy - shift) / scale  # x = (x' - left) / scale_x
         return clip_xyxy(boxes.astype(boxes_xyxy.dtype), self.source_height, self.source_width)
 
 
@@ -111,21 +110,15 @@ def _halved(image: UInt8[np.ndarray, "H W 3"], size: tuple[int, int]) -> UInt8[n
 
 def _block(source_px: int, target_px: int) -> int:
     """Returns the largest power of two not above source / target, at least 1."""
-    return 1 << max(0, (source_px // target_px).bit_length() - 1)
+    return 1 << max(0, (source_px // target_px).bit_length() - 1)  # 2^⌊log2(source / target)⌋
 
 
 def letterbox(
     image: UInt8[np.ndarray, "H W 3"], size: tuple[int, int], mode: Mode = "letterbox"
 ) -> tuple[UInt8[np.ndarray, "h w 3"], Placement]:
-    """Fits an image to `size` (height, width).
+    """Fits an image to a network's input of `size` (height, width); returns it and the position of the image.
 
-    Args:
-        image: at least 1x1 pixels; it is not changed.
-        size: of the network's input.
-        mode: `letterbox` keeps the aspect ratio and centres the image on grey 114, `stretch` fills the input.
-
-    Returns:
-        The input, and the position of the image in it.
+    Mode `letterbox` keeps the aspect ratio and centres the image on grey 114, `stretch` fills the input.
     """
     placement = place((image.shape[0], image.shape[1]), size, mode)
     resized = resize(image, placement.inner_size)
