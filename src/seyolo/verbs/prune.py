@@ -117,9 +117,8 @@ def prune_file(
         raise UsageError(f"{out}: is the model to be pruned; write the slim one to another file")
     job = _Job("prune_file", model, options=options, keywords=keywords, plan=plan, dataset=dataset)
     planner = job.planner(progress)
-    made = (
-        planner.plan(job.options.budgets) if job.plan is None else recounted_plan(planner.network, job.plan)
-    )
+    budgets = job.options.budgets
+    made = planner.plan(budgets) if job.plan is None else recounted_plan(planner.network, job.plan)
     slim_model = planner.prune(made)
     if job.dataset is not None:
         slim_model = slim_model.to(torch_device(job.options.device))

@@ -28,7 +28,7 @@ from seyolo.verbs.calibration import plan_of
 from seyolo.verbs.controls import Finished, control_results, joined_rows
 from seyolo.verbs.slim_results import report_slim_run, slim_results
 from seyolo.verbs.slim_run import SlimRun
-from seyolo.verbs.start import check_machine, chosen_model, with_sites
+from seyolo.verbs.start import with_model
 
 OLD_NAMES = {"strength": "s"}  # keyword arguments of version 0.1.0, and their names today
 
@@ -146,8 +146,7 @@ def run_slim(
 
 def _resolved(options: SlimOptions) -> SlimOptions:
     """Returns the options with model, sites of attention and epochs of dense training filled in."""
-    check_machine(options)
-    options = with_sites(chosen_model(options))
+    options = with_model(options)
     has_weights = options.weights is not None or Path(options.model or "").suffix == CHECKPOINT
     if options.epochs is None:
         is_trained = has_weights and options.attention is None and _is_whole(options)

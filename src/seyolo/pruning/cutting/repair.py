@@ -46,9 +46,7 @@ def reconstruct(
     Grouped and depthwise convolutions, and those with more than 9,216 inputs per output, do not change.
 
     Args:
-        slim: the pruned model of the plan.
         dense: the model before the cut; both are in evaluation mode afterwards.
-        plan: of the cut.
         batches: training images, RGB in [0, 1]; some 64 are enough. All are held in memory, with the
             activations that are still needed.
 

@@ -17,6 +17,7 @@ from seyolo.darknet.graph import IMAGE
 
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
+FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)

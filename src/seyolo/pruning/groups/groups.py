@@ -47,7 +47,6 @@ class Group:
 
     @property
     def num_channels(self) -> int:
-        """The number of slots."""
         return len(self.slots)
 
     @property
@@ -83,11 +82,7 @@ def keep_masks(groups: Groups, kept: Sequence[IntArray]) -> tuple[BoolArray, ...
 
 
 def find_groups(network: Network) -> Groups:
-    """Returns the channel groups of any network.
-
-    Raises:
-        CfgError: the network cannot be wired.
-    """
+    """Returns the channel groups of any network."""
     walk = _walk(network)
     splits = walk.splits
     while True:

@@ -27,9 +27,8 @@ from torch.nn import functional
 
 from seyolo.darknet.graph import inputs
 from seyolo.errors import DataError
-from seyolo.pruning.groups.atoms import IntArray
+from seyolo.pruning.groups.atoms import FloatArray, IntArray
 from seyolo.pruning.groups.groups import Groups, find_groups
-from seyolo.pruning.importance.importance import FloatArray
 from seyolo.torchnet.build import DarknetModel
 from seyolo.torchnet.layers import ConvolutionLayer
 
@@ -51,7 +50,6 @@ def obs_scores(
         model: in evaluation mode afterwards; its weights stay as they are.
         batches: training images, RGB in [0, 1]; some 64 are enough.
         seed: of the random directions.
-        groups: the channel groups of the network, where they are known.
 
     Raises:
         DataError: there is not a single image.

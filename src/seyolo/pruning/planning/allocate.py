@@ -26,10 +26,9 @@ import numpy as np
 from seyolo.errors import BudgetError
 from seyolo.options.budget import Budget
 from seyolo.options.cut import DEFAULT_CUT, CutOptions
-from seyolo.pruning.groups.atoms import IntArray
+from seyolo.pruning.groups.atoms import FloatArray, IntArray
 from seyolo.pruning.groups.blocks import settled
 from seyolo.pruning.groups.groups import Group
-from seyolo.pruning.importance.importance import FloatArray
 from seyolo.pruning.planning.limits import Latency, Limit, allowed_counts, infeasible, limits_of
 from seyolo.pruning.planning.prunable import Ranked
 

@@ -20,8 +20,7 @@ from seyolo.pruning.groups.atoms import IntArray
 from seyolo.pruning.groups.groups import Group, Groups
 from seyolo.pruning.planning.prunable import Ranked
 
-Latency = Mapping[str, Callable[[IntArray], float]]
-"""Per backend, milliseconds as a function of the (groups,) kept channels."""
+Latency = Mapping[str, Callable[[IntArray], float]]  # per backend, ms of the (groups,) kept channels
 FLOOR = 8
 WIDE_CHANNELS = 128
 WIDE_MULTIPLE = 16

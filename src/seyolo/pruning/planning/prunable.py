@@ -9,9 +9,9 @@ from functools import cached_property
 
 from seyolo.darknet.cfg import Network
 from seyolo.darknet.sections import Net
+from seyolo.pruning.groups.atoms import FloatArray
 from seyolo.pruning.groups.blocks import Block, find_blocks
 from seyolo.pruning.groups.groups import Groups, find_groups
-from seyolo.pruning.importance.importance import FloatArray
 from seyolo.pruning.planning.cost_model import CostModel
 
 
@@ -28,7 +28,6 @@ class PrunableNetwork:
 
     @cached_property
     def groups(self) -> Groups:
-        """The channel groups."""
         return find_groups(self.network)
 
     @cached_property

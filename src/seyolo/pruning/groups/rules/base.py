@@ -15,11 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seyolo.darknet.sections import Activation, Section, WeightsNormalization
-from seyolo.pruning.groups.atoms import BoolArray, IntArray, Walk
+from seyolo.pruning.groups.atoms import BoolArray, FloatArray, IntArray, Walk
 
-FloatArray = NDArray[np.float64]
-Tensors = Mapping[str, NDArray[Any]]
-"""The tensors of one layer by the names of `Section.tensor_shapes`."""
+Tensors = Mapping[str, NDArray[Any]]  # of one layer, by the names of `Section.tensor_shapes`
 S = TypeVar("S", bound=Section)
 
 
