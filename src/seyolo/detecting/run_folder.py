@@ -65,10 +65,9 @@ class RunFolder:
     def start(self, config: Mapping[str, Any]) -> Journal:
         """Starts a new run and returns its journal; raises UsageError where there is an interrupted run."""
         if self._partial.is_file() and self._partial.stat().st_size > 0:
-            advice = (
-                f"continue it with --resume {self.path}, give another --out, or remove {self._partial.name}"
-            )
-            raise UsageError(f"{self.path}: holds an interrupted run; {advice}")
+            advice = f"give another --out, or remove {self._partial.name}"
+            resume = f"continue it with --resume {self.path}"
+            raise UsageError(f"{self.path}: holds an interrupted run; {resume}, {advice}")
         journal = Journal(self._partial)
         write_json(self.path / CONFIG, {**config, "num_shards": self.shard.count})
         return journal
