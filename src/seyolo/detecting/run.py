@@ -108,10 +108,8 @@ class DetectRun:
                 yield name, place
 
     def _detect_images(self, images: Iterable[tuple[str, Place]], total: int, behind: Behind) -> None:
-        with (
-            self.progress.task("detecting", total) as advance,
-            closing(mapped_ahead(self._read, images, NUM_READERS)) as frames,
-        ):
+        ahead = closing(mapped_ahead(self._read, images, NUM_READERS))
+        with self.progress.task("detecting", total) as advance, ahead as frames:
             for frame, found in self._detected(frames, self.options.batch):
                 behind.call(self.outputs.write, frame, found)
                 self.tally.num_sources += 1

@@ -35,8 +35,7 @@ from seyolo.options.training import Augmentation
 PREFETCH = 4  # number of batches that may be ready or in work, at least one per thread
 CACHE_BYTES = 3 << 30  # memory for decoded images, see `ImageCache`
 SHARED_MEMORY = Path("/dev/shm")
-BATCHES_SHARED = 4
-"""Batches in shared memory per process: two ready, one in work, and space for a larger size."""
+BATCHES_SHARED = 4  # per process: two ready, one in work, and space for a larger size
 
 TrainingBatch = tuple[UInt8[torch.Tensor, "b 3 s s"], Float[torch.Tensor, "m 6"]]
 
@@ -226,11 +225,8 @@ def affordable(processes: int, batch_bytes: int) -> int:
         return processes
     most = shutil.disk_usage(SHARED_MEMORY).free // (BATCHES_SHARED * batch_bytes)
     if most < processes:
-        warnings.warn(
-            f"{SHARED_MEMORY} has room for the batches of {most} worker processes, not of {processes}; "
-            "give it more (docker run --shm-size 2g)",
-            stacklevel=3,
-        )
+        room = f"{SHARED_MEMORY} has room for the batches of {most} worker processes, not of {processes}"
+        warnings.warn(f"{room}; give it more (docker run --shm-size 2g)", stacklevel=3)
     return min(processes, most)
 
 
