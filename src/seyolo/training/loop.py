@@ -133,9 +133,8 @@ class _Run:
         self.validation = Validation(dataset, config.size, team)
         for name, samples in {"train": train_samples, **self.validation.samples}.items():
             if not any(len(sample.class_ids) for sample in samples):
-                raise DataError(
-                    f"{dataset.source}: the {name} split has no labelled object; check its label files"
-                )
+                message = f"the {name} split has no labelled object; check its label files"
+                raise DataError(f"{dataset.source}: {message}")
         self.folder = RunFolder(folder, config, monitor.title)
         self.record = RunRecord(config.epochs)
         self.tracker: Tracker = NoTracker()

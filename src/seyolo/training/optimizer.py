@@ -21,21 +21,16 @@ def make_optimizer(
 
     The scales of batch normalisation form the group `name="scales"`, because sparsity training changes them.
     """
-    kernels, scales, others = [], [], []
+    parameters: dict[str, list[nn.Parameter]] = {"kernels": [], "scales": [], "others": []}
     for module in model.modules():
+        weight_group = "scales" if isinstance(module, nn.BatchNorm2d) else "kernels"
         for name, parameter in module.named_parameters(recurse=False):
-            if isinstance(module, nn.BatchNorm2d) and name == "weight":
-                scales.append(parameter)
-            elif name == "weight":
-                kernels.append(parameter)
-            else:
-                others.append(parameter)
-    groups = [
-        {"name": "kernels", "params": kernels, "weight_decay": weight_decay},
-        {"name": "scales", "params": scales, "weight_decay": 0.0},
-        {"name": "others", "params": others, "weight_decay": 0.0},
+            parameters[weight_group if name == "weight" else "others"].append(parameter)
+    present = [
+        {"name": name, "params": params, "weight_decay": weight_decay if name == "kernels" else 0.0}
+        for name, params in parameters.items()
+        if params
     ]
-    present = [group for group in groups if group["params"]]
     fused = device.type in ("cpu", "cuda")
     return torch.optim.AdamW(present, lr=learning_rate, betas=(0.9, 0.999), fused=fused)  # Loshchilov 2019
 

@@ -61,8 +61,7 @@ def starting_model(
 ) -> DarknetModel:
     """Returns the initial model of a training, fitted to the data set.
 
-    The data set gives class names and, for untrained weights, anchors; `config` the input size, augmentation
-    and seed. On trained weights the gates of `attention` start at the identity.
+    Untrained weights get anchors of the data set; on trained ones the gates of `attention` start at identity.
     """
     generator = torch.Generator().manual_seed(config.seed)
     model = load(spec, weights, names=dataset.names, generator=generator)

@@ -82,11 +82,7 @@ def row_text(row: Row, epochs: int) -> str:
 
 
 def can_resume(folder: Path) -> bool:
-    """Returns whether a run's folder holds a finished epoch to resume from.
-
-    Raises:
-        TrainingError: epochs are finished, but the state file is missing.
-    """
+    """Tells whether a run's folder holds a finished epoch; a TrainingError refuses one without state file."""
     if (folder / STATE_FILE).exists():
         return True
     if (folder / RESULTS_FILE).exists():

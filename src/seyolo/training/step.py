@@ -124,10 +124,7 @@ class TrainingStep:
 def measure_step_seconds(
     model: DarknetModel, dataset: Dataset, config: TrainConfig, num_steps: int = 4
 ) -> float:
-    """Returns the median seconds of a training step beside the running loader; `model` is not changed.
-
-    With several processes, a step takes the part of the batch that each process trains on.
-    """
+    """Returns the median seconds of a process's training step, beside the loader; `model` is not changed."""
     team = current_team()
     config = replace(config, batch=team.share_of(config.batch), sync_bn=False)
     loader = config.make_loader(dataset.split("train"))
