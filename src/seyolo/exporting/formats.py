@@ -42,7 +42,7 @@ def export(
     `.onnx`, `.xml` with its `.bin`, `.cfg` with its `.weights`, or a `.safetensors` checkpoint.
 
     Args:
-        model: the model, which is not changed.
+        model: is not changed.
         path: of the file.
         nms: non-maximum suppression inside; ONNX only.
         dynamic_batch: any number of images at once; ONNX only, Darknet files have no fixed number.
@@ -72,15 +72,11 @@ def export(
 
 
 def checked_format(path: Path, options: FileOptions) -> Format:
-    """Returns the format of a path's ending.
-
-    Raises:
-        UsageError: no format has the ending, or the format lacks one of the options.
-    """
+    """Returns the format of a path's ending; a UsageError refuses an unknown ending or a missing option."""
     chosen = FORMATS.get(path.suffix)
     if chosen is None:
-        names = [f"{ending}{kind.files}" for ending, kind in FORMATS.items()]
-        raise UsageError(f"{path}: a model is exported to {', '.join(names[:-1])} or {names[-1]}")
+        *names, last = (f"{ending}{kind.files}" for ending, kind in FORMATS.items())
+        raise UsageError(f"{path}: a model is exported to {', '.join(names)} or {last}")
     for option, phrase in PHRASES.items():
         if getattr(options, option) and option not in chosen.options:
             others = [ending for ending, kind in FORMATS.items() if option in kind.options]

@@ -48,9 +48,8 @@ def describe(model: str | Path, num_classes: int | None = None) -> tuple[Network
     if path.suffix == ".cfg":
         return read_cfg(path), None
     if path.suffix == ".weights":
-        raise UsageError(
-            f"{path}: weights alone are no model; give its .cfg as the model and this as weights"
-        )
+        advice = "give its .cfg as the model and this as weights"
+        raise UsageError(f"{path}: weights alone are no model; {advice}")
     if path.suffix or path.exists():
         message = f"{path}: a model is a .cfg, a {CHECKPOINT} checkpoint"
         raise UsageError(f"{message}, or one of {', '.join(ZOO)} (se- or cbam- in front, @WIDTH behind)")
@@ -69,11 +68,7 @@ def gates_of(network: Network, options: ModelOptions) -> Attention | None:
 
 
 def with_options(network: Network, options: ModelOptions) -> Network:
-    """Returns the network with the number of classes and the gates that the options ask for.
-
-    Raises:
-        ModelError: the network has no such site.
-    """
+    """Returns the network with the classes and gates of the options; a ModelError refuses a missing site."""
     if options.num_classes is not None:
         network = set_classes(network, options.num_classes)
     gates = gates_of(network, options)

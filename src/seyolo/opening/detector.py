@@ -70,9 +70,8 @@ def open_detector(
     choice = split_model(model)
     exported = is_exported(choice.model)
     if exported and (options.weights, options.num_classes, options.attention) != (None, None, None):
-        raise UsageError(
-            f"{choice.model}: an exported file is run as it is; leave --weights and the model options out"
-        )
+        advice = "leave --weights and the model options out"
+        raise UsageError(f"{choice.model}: an exported file is run as it is; {advice}")
     if exported or _runs_as_file(Path(choice.model), options, random):
         name, runtime, precision = choice
         weights = options.weights
@@ -105,7 +104,6 @@ def _runs_as_file(path: Path, options: ModelOptions, random: bool) -> bool:
 
 def _require_known(name: str, num_classes: int | None) -> None:
     """Refuses an unknown MODEL, whatever is installed; names the shipped detector with a similar name."""
-    near = difflib.get_close_matches(name, shipped_names(), 1)
-    if near and not is_zoo_name(name):
+    if (near := difflib.get_close_matches(name, shipped_names(), 1)) and not is_zoo_name(name):
         raise ModelError(f"there is no model {name!r}; did you mean {near[0]}, which comes with seyolo?")
     describe(name, num_classes)

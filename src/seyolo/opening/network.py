@@ -122,8 +122,7 @@ def open_model(
 def _require_trained(loaded: DarknetModel, model: str | Path, weights: Path | None) -> None:
     """Refuses a model with random tensors, which would be measured, pruned or exported as if trained."""
     transfer = loaded.provenance.get("transfer")
-    left = transfer.get("random", 0) if isinstance(transfer, dict) else 0
-    if left:
+    if left := transfer.get("random", 0) if isinstance(transfer, dict) else 0:
         source = model if weights is None else f"{weights} for {model}"
         tensors = "1 tensor has" if left == 1 else f"{left} tensors have"
         message = f"{source}: {tensors} no trained weights (other classes, or another network)"
@@ -184,11 +183,7 @@ def save(model: DarknetModel, path: str | Path) -> None:
 
 @contextmanager
 def written_darknet(cfg: Path, model_file: Checkpoint) -> Iterator[tuple[Path, Path]]:
-    """Yields a new cfg and its weights, which replace `x.cfg` and `x.weights` when the block succeeds.
-
-    Raises:
-        ExportError: the network has a `[cbam]`, which Darknet does not know.
-    """
+    """Yields a new cfg and its weights, which replace `x.cfg` and `x.weights` when the block succeeds."""
     with replacing(cfg) as new_cfg, replacing(cfg.with_suffix(".weights")) as new_weights:
         new_cfg.write_text(model_file.network.to_cfg(), encoding="utf-8")
         write_weights(new_weights, model_file.network, model_file.state)

@@ -31,10 +31,7 @@ REFUSALS = (
 
 
 class OnnxRuntimeBackend:
-    """An ONNX detector with box decoding inside: one input (N, 3, H, W), one output (N, P, 5 + C).
-
-    Settings as in `protocol.Session`; `cuda` needs the package onnxruntime-gpu.
-    """
+    """An ONNX detector with one input (N, 3, H, W) and one output (N, P, 5 + C); settings as in `Session`."""
 
     name = "onnxruntime"
 
@@ -73,13 +70,11 @@ class OnnxRuntimeBackend:
         return np.asarray(raw, dtype=np.float32)
 
     def _only(self, values: Sequence[Any], role: str, rank: int) -> Any:
-        shapes = ", ".join(f"{value.name} {value.shape}" for value in values)
         if len(values) != 1 or len(values[0].shape) != rank:
+            shapes = ", ".join(f"{value.name} {value.shape}" for value in values)
             form = "(N, 3, H, W)" if role == "input" else "(N, boxes, 5 + classes)"
-            raise BackendError(
-                f"{self._path}: expected one {role} of shape {form}, found {shapes}; "
-                "export it without --nms: seyolo export MODEL OUT.onnx"
-            )
+            advice = "export it without --nms: seyolo export MODEL OUT.onnx"
+            raise BackendError(f"{self._path}: expected one {role} of shape {form}, found {shapes}; {advice}")
         return values[0]
 
     def _count_classes(self) -> int:

@@ -44,10 +44,7 @@ def _is_foreign(section: sections.Section) -> bool:
 
 
 class OpenCvBackend:
-    """A Darknet network on OpenCV's DNN module, CPU, float32.
-
-    `threads` sets the number of threads of the whole process, as OpenCV has no other setting.
-    """
+    """A Darknet network on OpenCV's DNN module, CPU, float32; `threads` is for the whole process."""
 
     name = "opencv"
 

@@ -58,11 +58,7 @@ class Session:
 
 
 def class_names(names: Sequence[str] | None, num_classes: int, source: str | Path) -> tuple[str, ...]:
-    """Returns `names` as a tuple, or `class 0`, `class 1`, ... without them.
-
-    Raises:
-        BackendError: the number of names is not the number of classes.
-    """
+    """Returns `names`, or `class 0`, `class 1`, ... without them; a BackendError refuses another number."""
     if names is None:
         return default_names(num_classes)
     if len(names) != num_classes:
@@ -74,17 +70,12 @@ def class_names(names: Sequence[str] | None, num_classes: int, source: str | Pat
 
 def require_batch(batch: Float32[np.ndarray, "n c h w"], size_hw: tuple[int, int], source: Path) -> None:
     """Refuses a batch whose images do not have the shape of a network's input."""
-    expected = (3, *size_hw)
-    if batch.shape[1:] != expected:
+    if batch.shape[1:] != (expected := (3, *size_hw)):
         raise BackendError(f"{source}: expected images of shape {expected}, got {batch.shape[1:]}")
 
 
 def require_size(backend: Backend, size: int | None) -> tuple[int, int]:
-    """Returns the input size (height, width) of a backend in pixels.
-
-    Raises:
-        UsageError: `size`, the side of a square, is another.
-    """
+    """Returns a backend's input (height, width) in pixels; a UsageError refuses a square `size` unlike it."""
     height, width = backend.input_size
     if size is not None and (height, width) != (size, size):
         raise UsageError(f"--size {size}: this file is made for {width}x{height} pixels; leave --size out")

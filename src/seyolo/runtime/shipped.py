@@ -12,8 +12,7 @@ from pathlib import Path
 
 from seyolo.errors import UsageError
 
-FOLDER = Path(str(files("seyolo"))) / "shipped"
-ENDING = ".onnx"
+FOLDER, ENDING = Path(str(files("seyolo"))) / "shipped", ".onnx"
 
 
 def shipped_names() -> tuple[str, ...]:
@@ -27,10 +26,7 @@ def is_shipped(model: str | Path | None) -> bool:
 
 
 def model_path(model: str | Path) -> Path:
-    """Returns the file of a MODEL: that of a shipped detector, or the path itself.
-
-    Warns when a file or folder has the name of a shipped detector, because the shipped detector runs.
-    """
+    """Returns the file of a MODEL, a shipped detector or a path; warns where a file here has its name."""
     if not is_shipped(model):
         return Path(model)
     if Path(model).exists():
@@ -49,11 +45,7 @@ def card_path(name: str) -> Path:
 
 
 def refuse_shipped(model: str | Path | None) -> None:
-    """Refuses a shipped detector where a network is needed.
-
-    Raises:
-        UsageError: lists the kinds of MODEL that have a network.
-    """
+    """Refuses (UsageError) a shipped detector where a network is needed."""
     if is_shipped(model):
         raise UsageError(
             f"{model}: comes with seyolo as a finished .onnx file, which cannot be trained, pruned or "

@@ -22,11 +22,7 @@ WRITERS: WriterTable = {section: writer for kind in KINDS for section, writer in
 
 
 def to_onnx(checkpoint: Checkpoint, size: tuple[int, int], dynamic_batch: bool = False) -> onnx.ModelProto:
-    """Returns the network with decoding inside, for images of `size` (height, width) pixels.
-
-    `checkpoint` has no batch normalisation, see `torchnet.folding`; `dynamic_batch` leaves the number of
-    images open.
-    """
+    """Returns the network, without batch normalisation, for images of `size` (height, width) pixels."""
     network = checkpoint.network
     outputs = shapes(network, *size)
     graph = GraphBuilder(checkpoint.state, size)
