@@ -63,7 +63,7 @@ TORCH_ROOMS = {"torchnet", "torch_runtime", "training", "exporting", "verbs"}
 TORCH_MODULES = {
     "seyolo.data.batches.training",
     "seyolo.evaluation.network",
-    "seyolo.pruning.cutting.fold",
+    "seyolo.pruning.cutting.cut",
     "seyolo.pruning.cutting.repair",
     "seyolo.pruning.importance.built_in",
     "seyolo.pruning.importance.obs",

@@ -14,13 +14,12 @@ from pathlib import Path
 from types import NoneType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from seyolo.options.build import parts_of
 from seyolo.options.model import ModelOptions
+from seyolo.options.parameters import parts_of
 from seyolo.options.prune import PruneOptions
 from seyolo.options.slim import SlimOptions
-from seyolo.options.sparsity import SparsityOptions
 from seyolo.options.train import TrainOptions
-from seyolo.options.training import TrainingOptions
+from seyolo.options.training import SparsityOptions, TrainingOptions
 
 TARGET = Path(__file__).parents[1] / "src" / "seyolo" / "options" / "keywords.py"
 POSITIONAL: Mapping[type, tuple[str, ...]] = defaultdict(
@@ -38,9 +37,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, TypedDict
 
-from seyolo.options.augmentation import Augmentation
 from seyolo.options.cut import CutOptions
-from seyolo.options.training import LossWeights
+from seyolo.options.training import Augmentation, LossWeights
 '''
 
 

@@ -41,8 +41,7 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
             bound = signature.bind(*args, **kwargs)
         except TypeError as error:
             raise UsageError(f"{name}: {error}") from None
-        hints = _hints(function)
-        keywords = _typed_keywords(function)
+        hints, keywords = _hints(function)
         given = dict(bound.arguments)
         if keywords is not None:
             extra = given.pop(keywords, {})
@@ -59,25 +58,19 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
 
 
 @cache
-def _hints(function: Callable[..., object]) -> dict[str, Any]:
-    """Returns the annotations of the parameters, without `*rest` and `**keywords`."""
-    kinds = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-    open_ended = {p.name for p in inspect.signature(function).parameters.values() if p.kind in kinds}
-    hints = get_type_hints(function)
-    typed = _typed_keywords(function)
-    keywords = {} if typed is None else get_type_hints(get_args(hints[typed])[0])
-    return {name: hint for name, hint in hints.items() if name not in open_ended} | keywords
+def _hints(function: Callable[..., object]) -> tuple[dict[str, Any], str | None]:
+    """Returns the annotations by parameter, and the name of a `**options: Unpack[SomeTypedDict]`.
 
-
-@cache
-def _typed_keywords(function: Callable[..., object]) -> str | None:
-    """Returns the name of a `**options: Unpack[SomeTypedDict]`, if the function has one."""
-    hints = get_type_hints(function)
+    Keys of the typed dict count as parameters; other `*rest` and `**keywords` are left out.
+    """
+    hints, keywords = get_type_hints(function), None
     for parameter in inspect.signature(function).parameters.values():
-        is_open = parameter.kind is inspect.Parameter.VAR_KEYWORD
-        if is_open and get_origin(hints.get(parameter.name)) is Unpack:
-            return parameter.name
-    return None
+        if parameter.kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD):
+            hint = hints.pop(parameter.name, None)
+            if get_origin(hint) is Unpack:
+                keywords = parameter.name
+                hints |= get_type_hints(get_args(hint)[0])
+    return hints, keywords
 
 
 def _fits(value: object, hint: Any) -> bool:

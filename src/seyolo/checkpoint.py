@@ -30,19 +30,12 @@ State = dict[str, Float32[np.ndarray, "..."]]
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A whole model without torch.
-
-    Attributes:
-        network: the description.
-        state: float32 arrays by tensor name, exactly those of `tensor_shapes(network)`.
-        names: one name per class.
-        provenance: origin of the weights, JSON values only.
-    """
+    """A whole model without torch."""
 
     network: Network
-    state: State
-    names: tuple[str, ...]
-    provenance: dict[str, object] = field(default_factory=dict)
+    state: State  # arrays by tensor name, exactly those of `tensor_shapes(network)`
+    names: tuple[str, ...]  # one per class
+    provenance: dict[str, object] = field(default_factory=dict)  # origin of the weights, JSON values only
 
 
 def default_names(count: int) -> tuple[str, ...]:

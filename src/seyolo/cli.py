@@ -21,7 +21,7 @@ from seyolo.interrupts import INTERRUPTED, Interrupts, is_main_thread
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
-    from typing import Any, TextIO
+    from typing import Any
 
     from cyclopts import App, Token
 
@@ -60,7 +60,6 @@ def make_app(words: Collection[str] = ()) -> App:
     app = App(
         name="seyolo",
         help="Make YOLO detectors small and fast without losing accuracy.",
-        version=_version,
         suppress_keyboard_interrupt=False,
         default_parameter=Parameter(converter=_convert),
     )
@@ -68,16 +67,9 @@ def make_app(words: Collection[str] = ()) -> App:
         app.command(f"seyolo.commands.{verb}:{verb}", name=verb, help=None if verb in words else help_text)
     data = App(name="data", help="Make, convert and check data sets.")
     for verb, help_text in DATA_VERBS.items():
-        help_or_none = None if verb in words else help_text
-        data.command(f"seyolo.commands.data:{verb}", name=verb, help=help_or_none)
+        data.command(f"seyolo.commands.data:{verb}", name=verb, help=None if verb in words else help_text)
     app.command(data)
     return app
-
-
-def _version() -> str:
-    from importlib import metadata  # noqa: PLC0415
-
-    return metadata.version("seyolo")
 
 
 def _convert(hint: Any, tokens: Sequence[Token]) -> Any:
@@ -181,13 +173,5 @@ def _system_error(error: OSError) -> str:
     return f"{where}{error.strerror or error}" + (f"; {hint}" if hint else "")
 
 
-def _show_warning(  # noqa: PLR0917 (the standard library's signature)
-    message: Warning | str,
-    category: type[Warning],
-    filename: str,
-    lineno: int,
-    file: TextIO | None = None,
-    line: str | None = None,
-) -> None:
-    del category, filename, lineno, file, line
+def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
     print(f"warning: {message}", file=sys.stderr)

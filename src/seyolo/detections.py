@@ -28,19 +28,12 @@ MOST_SHOWN = 3
 
 
 class Detection(NamedTuple):
-    """One row of `Detections` as plain Python values.
-
-    Attributes:
-        name: class name.
-        class_id: from 0.
-        score: in [0, 1].
-        box: left, top, right, bottom in pixels of the image.
-    """
+    """One row of `Detections` as plain Python values; `name` is that of the class."""
 
     name: str
-    class_id: int
-    score: float
-    box: tuple[float, float, float, float]
+    class_id: int  # from 0
+    score: float  # in [0, 1]
+    box: tuple[float, float, float, float]  # left, top, right, bottom in pixels of the image
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -74,12 +67,8 @@ class Detections:
 
     def __post_init__(self) -> None:
         num = len(np.atleast_1d(self.scores))
-        columns = (
-            ("boxes", (num, 4), np.float32),
-            ("scores", (num,), np.float32),
-            ("class_ids", (num,), np.int64),
-        )
-        for name, expected, dtype in columns:
+        for name, expected in {"boxes": (num, 4), "scores": (num,), "class_ids": (num,)}.items():
+            dtype = np.int64 if name == "class_ids" else np.float32
             column = np.asarray(getattr(self, name), dtype=dtype)
             if column.shape != expected:
                 raise UsageError(f"Detections: {name} must have shape {expected}, got {column.shape}")
@@ -225,9 +214,8 @@ class Detections:
         if not isinstance(label, str):
             return int(label)
         if label not in self.names:
-            raise UsageError(
-                f"no class is called {label!r}; there are: {', '.join(self.names) or 'no names'}"
-            )
+            known = ", ".join(self.names) or "no names"
+            raise UsageError(f"no class is called {label!r}; there are: {known}")
         return list(self.names).index(label)
 
     def to_dicts(self, names: Sequence[str] | None = None) -> list[dict[str, Any]]:
@@ -261,10 +249,6 @@ class Detections:
     def to_yolo(self, height: int, width: int) -> list[str]:
         """Returns lines of a YOLO label file: class id, then cx, cy, w, h as fractions of the image's size.
 
-        Args:
-            height: of the image in pixels.
-            width: of the image in pixels.
-
         Example:
             >>> seyolo.Detections([[10, 20, 50, 80]], [0.5], [0]).to_yolo(100, 200)
             ['0 0.150000 0.500000 0.200000 0.600000']
@@ -289,9 +273,8 @@ class Detections:
         try:
             supervision = importlib.import_module("supervision")
         except ModuleNotFoundError:
-            raise BackendError(
-                'supervision is not installed; get it with: pip install "seyolo[supervision]"'
-            ) from None
+            advice = 'get it with: pip install "seyolo[supervision]"'
+            raise BackendError(f"supervision is not installed; {advice}") from None
         names = np.array([self._name(class_id) for class_id in self.class_ids.tolist()], dtype=np.str_)
         return supervision.Detections(
             xyxy=self.boxes, confidence=self.scores, class_id=self.class_ids, data={"class_name": names}

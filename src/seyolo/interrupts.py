@@ -29,15 +29,11 @@ class Interrupts:
     process. So the handler waits for the end of the import: an alarm calls it again, where the system has
     one, since a thread would need locks that the interrupted code may hold. An import longer than a second is
     the start of the program, where there is nothing to clean up; the process then exits at once.
-
-    Attributes:
-        seen: whether a signal arrived.
-        code: exit code for that signal.
     """
 
     def __init__(self) -> None:
-        self.seen = False
-        self.code = INTERRUPTED
+        self.seen = False  # whether a signal arrived
+        self.code = INTERRUPTED  # exit code for that signal
         self._last_moment_s = math.inf
         self._before: dict[int, Any] = {}
 

@@ -19,9 +19,8 @@ from seyolo.boxes import clip_xyxy
 
 PAD_GREY = 114
 """Grey level of the padding, the usual one of YOLO detectors."""
-
 BYTE = np.float32(1 / 255)
-"""1/255: scales uint8 to [0, 1]."""
+"""Scales uint8 to [0, 1]."""
 
 Mode = Literal["letterbox", "stretch"]
 
@@ -117,15 +116,9 @@ def _block(source_px: int, target_px: int) -> int:
 def letterbox(
     image: UInt8[np.ndarray, "H W 3"], size: tuple[int, int], mode: Mode = "letterbox"
 ) -> tuple[UInt8[np.ndarray, "h w 3"], Placement]:
-    """Fits an image to `size` (height, width).
+    """Fits an image to a network's input of `size` (height, width); returns it and the position of the image.
 
-    Args:
-        image: at least 1x1 pixels; it is not changed.
-        size: of the network's input.
-        mode: `letterbox` keeps the aspect ratio and centres the image on grey 114, `stretch` fills the input.
-
-    Returns:
-        The input, and the position of the image in it.
+    Mode `letterbox` keeps the aspect ratio and centres the image on grey 114, `stretch` fills the input.
     """
     placement = place((image.shape[0], image.shape[1]), size, mode)
     resized = resize(image, placement.inner_size)

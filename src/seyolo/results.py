@@ -38,25 +38,15 @@ class Difference:
 
 @dataclass(frozen=True)
 class Readiness:
-    """Measurements of the BN scales before pruning, and AP before and after it.
+    """Measurements of the BN scales before pruning, and AP before and after it."""
 
-    Attributes:
-        nearly_zero: share of the scales below 1 % of the median kept scale.
-        going: share of the channels with a scale that the plan prunes.
-        going_scale: mean scale of a pruned channel, relative to that of a kept one.
-        misplaced: share of the pruned channels whose scale exceeds the 10 % quantile of the kept scales.
-        ap50: AP@0.5 on validation images before pruning.
-        cut_ap50: the same right after pruning, without repair.
-        importance: the ranking method; the scales must be apart only where it is `bn`.
-    """
-
-    nearly_zero: float
-    going: float
-    going_scale: float
-    misplaced: float
-    ap50: float
-    cut_ap50: float
-    importance: str = "bn"
+    nearly_zero: float  # share of the scales below 1 % of the median kept scale
+    going: float  # share of the channels with a scale that the plan prunes
+    going_scale: float  # mean scale of a pruned channel, relative to that of a kept one
+    misplaced: float  # share of the pruned channels with a scale above the 10 % quantile of the kept scales
+    ap50: float  # AP@0.5 on validation images before pruning
+    cut_ap50: float  # the same right after pruning, without repair
+    importance: str = "bn"  # the ranking method; the scales must be apart only where it is `bn`
 
     def to_json(self) -> dict[str, float | str]:
         """Returns the value of `readiness.json`, with four digits each."""
@@ -68,23 +58,15 @@ class Readiness:
 class StageResult:
     """The network at the end of one stage.
 
-    Attributes:
-        stage: its name; `int8` for the slim network in int8.
-        epochs: of training that the network has seen in all; None in runs of early versions.
-        params: without running statistics.
-        size_bytes: of its file.
-        macs: multiply-accumulates at `input_size`.
-        input_size: (height, width) in pixels.
-        metrics: by split.
-        latency_ms: median milliseconds per image by runtime, at batch 1.
+    `metrics` are by split; `latency_ms` is the median milliseconds per image by runtime, at batch 1.
     """
 
-    stage: str
-    epochs: int | None = None
-    params: int
+    stage: str  # `int8` for the slim network in int8
+    epochs: int | None = None  # of training that the network has seen in all; None in runs of early versions
+    params: int  # without running statistics
     size_bytes: int
-    macs: int
-    input_size: tuple[int, int]
+    macs: int  # multiply-accumulates at `input_size`
+    input_size: tuple[int, int]  # (height, width) in pixels
     metrics: Mapping[str, SplitMetrics] = field(default_factory=dict)
     latency_ms: Mapping[str, float] = field(default_factory=dict)
 
@@ -94,8 +76,6 @@ class ControlRow:
     """One control beside the slim network; the row of the slim network itself comes first.
 
     Attributes:
-        control: its name.
-        params, macs, input_size, metrics: as in `StageResult`.
         latency_ms: median milliseconds per image on ONNX Runtime; all rows are timed in one run.
         lead: AP of the slim network minus that of the control, by split.
         not_possible: the reason why there is no such control; it then has no measurements.
@@ -123,26 +103,18 @@ class ControlRow:
 class SlimResults:
     """The results of one run of `slim`.
 
-    Attributes:
-        stages: the dense network first, the slim network last.
-        int8: the slim network in int8, where it could be written.
-        lead: AP of the slim network minus that of the dense one, by split with labels.
-        plan: as JSON; `Plan.from_dict` reads it.
-        readiness: None where no channel with a BN scale was pruned.
-        budget, data: the limits and the data set as they were given.
-        artefacts: by file `written`, or why it was not.
-        controls: rows of the controls that were asked for.
+    `lead` is AP of the slim network minus that of the dense one, by split with labels.
     """
 
-    stages: tuple[StageResult, ...]
-    int8: StageResult | None = None
+    stages: tuple[StageResult, ...]  # the dense network first, the slim network last
+    int8: StageResult | None = None  # the slim network in int8, where it could be written
     lead: Mapping[str, Difference] = field(default_factory=dict)
-    plan: Mapping[str, Any] = field(default_factory=dict)
-    readiness: Readiness | None = None
+    plan: Mapping[str, Any] = field(default_factory=dict)  # as JSON; `Plan.from_dict` reads it
+    readiness: Readiness | None = None  # None where no channel with a BN scale was pruned
     budget: tuple[str, ...] = ()
     seed: int | None = None
     data: str = ""
-    artefacts: Mapping[str, str] = field(default_factory=dict)
+    artefacts: Mapping[str, str] = field(default_factory=dict)  # by file `written`, or why it was not
     controls: tuple[ControlRow, ...] = ()
 
     @property

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from seyolo.darknet.cfg import Network
 from seyolo.options.budget import parse_budgets
 from seyolo.options.cut import DEFAULT_CUT, CutOptions
-from seyolo.pruning.importance.importance import FloatArray
+from seyolo.pruning.groups.atoms import FloatArray
 from seyolo.pruning.planning.latency import LatencyTable
 from seyolo.pruning.planning.plan import Plan
 from seyolo.pruning.planning.planner import Planner

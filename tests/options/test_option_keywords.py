@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from seyolo.errors import SeyoloError
-from seyolo.options.build import build
+from seyolo.options.parameters import build
 from seyolo.options.slim import SlimOptions
 from seyolo.options.train import TrainOptions
 

@@ -10,12 +10,11 @@ import pytest
 
 import seyolo
 from seyolo.darknet.cfg import parse_cfg
-from seyolo.options.augmentation import Augmentation
 from seyolo.options.cut import CutOptions
 from seyolo.options.slim import SlimOptions
 from seyolo.options.stored import read_slim_options, read_train_options, stored_slim
 from seyolo.options.train import TrainOptions
-from seyolo.options.training import LossWeights
+from seyolo.options.training import Augmentation, LossWeights
 
 STORED = Path(__file__).parents[1] / "stored"
 

@@ -22,7 +22,7 @@ from seyolo.data.datasets import Dataset, load_dataset
 from seyolo.errors import CfgError
 from seyolo.opening.description import Attention
 from seyolo.opening.network import load, save
-from seyolo.options.augmentation import Augmentation
+from seyolo.options.training import Augmentation
 from seyolo.torchnet.build import DarknetModel
 from seyolo.training.config import TrainConfig
 from seyolo.training.prepare import fit_from_scratch, fit_to_data, starting_model

@@ -35,16 +35,18 @@ def benchmark(*models: str, options: BenchmarkOptions = DEFAULTS, json: Json = N
     _check_chart(options.chart, options.data)
     if not models:
         raise UsageError("benchmark needs models: seyolo benchmark MODEL...")
-    entrants = {
-        name: Entrant(
-            str(model), options_for(split_model(model).model, options), options.threads, options.device
-        )
-        for name, model in unique_names(models).items()
-    }
+    entrants = {}
+    for name, model in unique_names(models).items():
+        given = options_for(split_model(model).model, options)
+        entrants[name] = Entrant(str(model), given, options.threads, options.device)
     results = compare(
         entrants, options.data, repeats=options.repeats, batch=options.batch, progress=console_progress()
     )
-    show({"models": [_value(result) for result in results]}, benchmark_tables(results), json)
+    values = [
+        {**asdict(r), "metrics": {split: {"ap": m.ap, "ap50": m.ap50} for split, m in r.metrics.items()}}
+        for r in results
+    ]
+    show({"models": values}, benchmark_tables(results), json)
     if options.chart is not None:
         _draw(results, model_names(results), options.chart)
 
@@ -63,11 +65,6 @@ def _check_chart(chart: Path | None, data: Path | None) -> None:
             import_module(package)
 
 
-def _value(result: Compared) -> dict[str, object]:
-    metrics = {split: {"ap": m.ap, "ap50": m.ap50} for split, m in result.metrics.items()}
-    return {**asdict(result), "metrics": metrics}
-
-
 def _draw(results: Sequence[Compared], names: Sequence[str], path: Path) -> None:
     # Needs matplotlib, which is no part of the base install.
     from seyolo.report.figures.cost import Point, plot_pareto  # noqa: PLC0415
@@ -76,9 +73,7 @@ def _draw(results: Sequence[Compared], names: Sequence[str], path: Path) -> None
     if not splits:
         raise UsageError(f"--chart {path}: no split but train shows any object, so there is no AP to draw")
     split = "test" if "test" in splits else splits[-1]
-    points = [
-        Point(name, result.total_p50_ms, result.metrics[split].ap)
-        for name, result in zip(names, results, strict=True)
-    ]
+    pairs = zip(names, results, strict=True)
+    points = [Point(name, result.total_p50_ms, result.metrics[split].ap) for name, result in pairs]
     plot_pareto(points, split, path)
     remark(f"the chart is {path}")

@@ -89,9 +89,9 @@ def check(data: Path, /, *, json: Json = None) -> None:
     check_target(json)
     report = check_dataset(load_dataset(data))
     show(report.to_dict(), table(_figures(report.rows())), json)
-    if json != STDOUT and report.problems:
-        print_readable("\n".join(map(_line, report.problems)))
     if report.problems:
+        if json != STDOUT:
+            print_readable("\n".join(map(_line, report.problems)))
         count = "one problem" if len(report.problems) == 1 else f"{len(report.problems)} problems"
         raise DataError(f"{data}: {count}; mend the files listed")
 
@@ -117,14 +117,7 @@ def _text(value: object) -> str:
 
 
 def anchors(
-    data: Path,
-    /,
-    *,
-    size: int = 416,
-    num: int = 9,
-    split: str = "train",
-    seed: int = 0,
-    json: Json = None,
+    data: Path, /, *, size: int = 416, num: int = 9, split: str = "train", seed: int = 0, json: Json = None
 ) -> None:
     """Anchor boxes for a data set, by k-means on IoU.
 
@@ -145,7 +138,5 @@ def anchors(
         "num_boxes": len(boxes),
         "size": size,
     }
-    readable = (
-        f"anchors={found.to_cfg()}\nmean IoU {found.mean_iou:.3f} over {len(boxes):,} boxes at {size} px"
-    )
-    show(value, readable, json)
+    quality = f"mean IoU {found.mean_iou:.3f} over {len(boxes):,} boxes at {size} px"
+    show(value, f"anchors={found.to_cfg()}\n{quality}", json)

@@ -7,7 +7,7 @@ from pathlib import Path
 import seyolo
 from seyolo.commands.output import Json, check_target, remark, show
 from seyolo.data.synthetic.dataset import write_dataset
-from seyolo.options.augmentation import Augmentation
+from seyolo.options.training import Augmentation
 from seyolo.progress import console_progress
 from seyolo.report.tables.slim import stage_table
 from seyolo.results import SlimResults

@@ -14,7 +14,6 @@ from cyclopts import Parameter
 
 from seyolo.commands.detect_targets import Targets, check_all_read
 from seyolo.commands.output import STDOUT, Json, remark
-from seyolo.detecting.journal import Journal
 from seyolo.detecting.names import NameSet, check_places
 from seyolo.detecting.outputs import Outputs
 from seyolo.detecting.run import DetectRun, Tally
@@ -35,17 +34,11 @@ DEFAULTS = DetectOptions()
 
 @dataclass(frozen=True)
 class Job:
-    """All that a resumed run needs.
-
-    Attributes:
-        model: the MODEL.
-        sources: what to look at, as given.
-        options: without folder, shard and --resume, which belong to one call.
-    """
+    """All that a resumed run needs."""
 
     model: str | None = None
-    sources: tuple[str, ...] = ()
-    options: DetectOptions = DEFAULTS
+    sources: tuple[str, ...] = ()  # as given
+    options: DetectOptions = DEFAULTS  # without folder, shard and --resume, which belong to one call
 
     def to_json(self) -> dict[str, Any]:
         """Returns what config.json holds."""
@@ -55,12 +48,8 @@ class Job:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any], path: Path) -> Job:
-        """Returns the job in a config.json; version 0.1.0 kept the options of the model under `start`.
-
-        Raises:
-            DataError: a value that makes no sense.
-        """
-        flat = {**values, **values.get("start", {})}
+        """Returns the job in a config.json; raises DataError for a value that makes no sense."""
+        flat = {**values, **values.get("start", {})}  # version 0.1.0 kept the options of the model there
         try:
             return from_json({**flat, "options": from_json(flat, DetectOptions)}, cls)
         except SeyoloError as error:
@@ -88,9 +77,8 @@ def detect(
     job = Job(model, sources, replace(options, out=None, shard=None, resume=None))
     if options.resume is not None:
         if options.out is not None or job != Job():
-            raise UsageError(
-                "--resume takes all options from its run; only --shard, --json and --jsonl may be added"
-            )
+            added = "only --shard, --json and --jsonl may be added"
+            raise UsageError(f"--resume takes all options from its run; {added}")
         job = Job.from_json(RunFolder(options.resume, shard).config(), options.resume)
     _check_options(job.sources)
     targets = Targets(options.out, options.resume, shard, job.options.save, json, jsonl)
@@ -104,11 +92,6 @@ def detect(
     tally = Tally()
     with targets.folder(tally) as folder:
         _run(job, targets, found, detector, folder, tally=tally)
-    _report(targets, folder, tally)
-
-
-def _report(targets: Targets, folder: RunFolder | None, tally: Tally) -> None:
-    """Tells where the results are, and what could not be read."""
     if targets.is_kept and folder is not None:
         if tally.num_images:
             remark(f"results are in {folder.path}")
@@ -131,11 +114,7 @@ def _check_options(sources: Sequence[str]) -> None:
 
 
 def read_names(path: Path) -> list[str]:
-    """Reads the lines of a names file, without empty ones.
-
-    Raises:
-        UsageError: it cannot be read, or holds no name.
-    """
+    """Reads the lines of a names file, without empty ones; raises UsageError where there are none."""
     try:
         names = [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
@@ -155,26 +134,20 @@ def _detector(job: Job) -> Detector:
     assert job.model is not None, "find_sources comes first"
     options = job.options
     backend = open_detector(job.model, options, device=options.device, threads=options.threads)
-    names = None if options.names is None else read_names(options.names)
-    return Detector(
-        backend,
-        confidence=options.confidence,
-        iou_threshold=options.iou,
-        names=None if names is None else class_names(names, len(backend.names), job.model),
-    )
+    names = None
+    if options.names is not None:
+        names = class_names(read_names(options.names), len(backend.names), job.model)
+    return Detector(backend, confidence=options.confidence, iou_threshold=options.iou, names=names)
 
 
 def _run(
-    job: Job,
-    targets: Targets,
-    sources: Sources,
-    detector: Detector,
-    folder: RunFolder | None,
-    *,
-    tally: Tally,
+    job: Job, targets: Targets, found: Sources, detector: Detector, folder: RunFolder | None, *, tally: Tally
 ) -> None:
     with ExitStack() as stack:
-        journal = None if folder is None else stack.enter_context(_journal(job, targets, folder))
+        journal = None
+        if folder is not None:
+            opened = folder.resume() if targets.resume is not None else folder.start(job.to_json())
+            journal = stack.enter_context(closing(opened))
         outputs = Outputs(
             names=detector.names,
             folder=folder.path if folder is not None and targets.is_kept else None,
@@ -188,7 +161,7 @@ def _run(
         DetectRun(
             detector=detector,
             outputs=outputs,
-            sources=sources,
+            sources=found,
             options=job.options,
             progress=console_progress(),
             say=targets.say,
@@ -197,10 +170,9 @@ def _run(
             tally=tally,
         ).run()
         if folder is not None and journal is not None:
-            runtime = detector.backend.name
-            head = {"model": job.model, "confidence": job.options.confidence, "runtime": runtime}
+            head = {
+                "model": job.model,
+                "confidence": job.options.confidence,
+                "runtime": detector.backend.name,
+            }
             targets.finish(folder, head, detector.names, journal.rows)
-
-
-def _journal(job: Job, targets: Targets, folder: RunFolder) -> closing[Journal]:
-    return closing(folder.resume() if targets.resume is not None else folder.start(job.to_json()))

@@ -24,30 +24,17 @@ SAVED_BY_DEFAULT = ("images", "video", "json")
 
 @dataclass(frozen=True)
 class Targets:
-    """Targets of the results.
+    """Targets of the results."""
 
-    Attributes:
-        out: the folder asked for.
-        resume: the folder of a run to resume.
-        shard: this worker's part.
-        save: kinds of files for the folder, as given.
-        json: a file for all detections, or stdout.
-        jsonl: a file for a line per image, or stdout.
-    """
-
-    out: Path | None
-    resume: Path | None
-    shard: Shard
-    save: str | None
-    json: Path | None
-    jsonl: Path | None
+    out: Path | None  # the folder asked for
+    resume: Path | None  # the folder of a run to resume
+    shard: Shard  # this worker's part
+    save: str | None  # kinds of files for the folder, as given
+    json: Path | None  # a file for all detections, or stdout
+    jsonl: Path | None  # a file for a line per image, or stdout
 
     def check(self) -> None:
-        """Refuses a target that cannot be written, before any work is done.
-
-        Raises:
-            UsageError: two targets contradict each other, or one is of no use.
-        """
+        """Raises UsageError for targets that cannot be written or contradict, before any work is done."""
         check_target(self.json)
         check_target(self.jsonl, "--jsonl")
         if self.json == STDOUT and self.jsonl == STDOUT:
@@ -59,9 +46,7 @@ class Targets:
     @property
     def saved(self) -> Sequence[str]:
         """The kinds of files for the folder."""
-        if self.save is None:
-            return SAVED_BY_DEFAULT
-        return [part.strip() for part in self.save.split(",")]
+        return SAVED_BY_DEFAULT if self.save is None else [part.strip() for part in self.save.split(",")]
 
     @property
     def is_kept(self) -> bool:
@@ -106,11 +91,7 @@ class Targets:
 
     def finish(self, folder: RunFolder, head: Mapping[str, object], names: Sequence[str], rows: Rows) -> None:
         """Writes the tables and closes the run."""
-        tables = {
-            "json": json_chunks(head, rows),
-            "csv": csv_chunks(rows),
-            "coco": coco_chunks(names, rows),
-        }
+        tables = {"json": json_chunks(head, rows), "csv": csv_chunks(rows), "coco": coco_chunks(names, rows)}
         if self.json == STDOUT:
             sys.stdout.writelines(json_chunks(head, rows))
         elif self.json is not None:
@@ -150,11 +131,7 @@ def _made_run() -> Path:
 
 
 def check_all_read(tally: Tally) -> None:
-    """Refuses to succeed where a source could not be read.
-
-    Raises:
-        DataError: some could not; the message lists the first few.
-    """
+    """Raises DataError where sources could not be read; the message lists the first few."""
     if not tally.num_unreadable:
         return
     if tally.num_sources == 1:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Group
-from rich.table import Table
 
 import seyolo
 from seyolo.commands.output import Json, check_target, remark, show, table
@@ -55,9 +54,8 @@ def export(
     metrics: Mapping[str, Metrics] = {}
     if untrained and out.suffix == ".cfg" and not (options.nms or options.half or options.int8):
         if options.device != "cpu":
-            raise UsageError(
-                f"--device {options.device}: a description without weights is written and nothing runs"
-            )
+            reason = "a description without weights is written and nothing runs"
+            raise UsageError(f"--device {options.device}: {reason}")
         written: tuple[Path, ...] = (_write_description(model, out, options.size, start),)
     else:
         exported = seyolo.api.export_file(model, out, options, start, progress=console_progress())
@@ -69,16 +67,8 @@ def export(
     if options.nms:
         remark(NMS_REMARK)
     text = "wrote " + " and ".join(str(path) for path in written) + (" (random weights)" if is_random else "")
-    show(value, Group(_accuracy(metrics), text) if metrics else text, json)
-
-
-def _accuracy(metrics: Mapping[str, Metrics]) -> Table:
-    return table(
-        [
-            {"on val": precision, "AP": measured.ap, "AP@0.5": measured.ap50}
-            for precision, measured in metrics.items()
-        ]
-    )
+    rows = [{"on val": precision, "AP": m.ap, "AP@0.5": m.ap50} for precision, m in metrics.items()]
+    show(value, Group(table(rows), text) if metrics else text, json)
 
 
 def _write_description(model: str, out: Path, size: int | None, start: ModelOptions) -> Path:

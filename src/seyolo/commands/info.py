@@ -25,13 +25,7 @@ from seyolo.runtime.onnx_reader import read_onnx_file
 from seyolo.runtime.shipped import model_path
 
 
-def info(
-    model: str,
-    *,
-    size: int | None = None,
-    start: ModelOptions = NO_OPTIONS,
-    json: Json = None,
-) -> None:
+def info(model: str, *, size: int | None = None, start: ModelOptions = NO_OPTIONS, json: Json = None) -> None:
     """Layers, parameters and MACs of a network or an .onnx file.
 
     Parameters are those that are learned, without running statistics; MACs are multiply-accumulates of the
@@ -90,10 +84,9 @@ def _onnx(model: str, path: Path, size: int | None) -> tuple[dict[str, object], 
         "about": about,
         "layers": layers,
     }
+    ports = [("input", item) for item in file.inputs] + [("output", item) for item in file.outputs]
     values = [
-        {"": role, "name": item.name, "type": item.dtype, "shape": _by(item.shape)}
-        for role, items in (("input", file.inputs), ("output", file.outputs))
-        for item in items
+        {"": role, "name": item.name, "type": item.dtype, "shape": _by(item.shape)} for role, item in ports
     ]
     rows = [{**layer, "output": _by(layer["output"]), "macs": _known(layer["macs"])} for layer in layers]
     operators = [] if counted is None else [{"operator": k, "count": n} for k, n in counted.operators.items()]

@@ -39,12 +39,9 @@ def print_readable(readable: RenderableType) -> None:
 
 
 def check_target(target: Path | None, option: str = "--json") -> None:
-    """Refuses a JSON target that cannot be written, or is an option by mistake, before any work is done.
+    """Raises UsageError for a target that cannot be written or is an option, before any work is done.
 
     Folders that are missing are made when the result is written.
-
-    Raises:
-        UsageError: the target is of no use.
     """
     if target is None or target == STDOUT:
         return
@@ -53,9 +50,8 @@ def check_target(target: Path | None, option: str = "--json") -> None:
     try:
         check_writable(target)
     except OSError as error:
-        raise UsageError(
-            f"{option} {target}: {error.filename}: {error.strerror}; give another file"
-        ) from None
+        problem = f"{error.filename}: {error.strerror}"
+        raise UsageError(f"{option} {target}: {problem}; give another file") from None
 
 
 def remark(text: str) -> None:

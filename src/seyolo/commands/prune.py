@@ -33,7 +33,8 @@ def prune(model: str, out: Path, *, options: PruneOptions = DEFAULTS, json: Json
     plan_path = seyolo.api.plan_path(out)
     if options.dry_run:
         made = seyolo.api.plan_file(model, plan_path, options, progress=progress)
-        show(parse(made.to_json()), Group(_group_table(made), _summary(made)), json)
+        groups = table([_group(cut["layers"], len(cut["kept"]), len(cut["removed"])) for cut in made.groups])
+        show(parse(made.to_json()), Group(groups, _summary(made)), json)
         remark(f"wrote {plan_path} and its image and cut nothing; --plan {plan_path} cuts by it")
     else:
         made = seyolo.api.prune_file(model, out, options, progress=progress)
@@ -44,12 +45,8 @@ def prune(model: str, out: Path, *, options: PruneOptions = DEFAULTS, json: Json
             remark("nothing makes up for the cut yet: give --data to repair it, or fine-tune (seyolo train)")
 
 
-def _group_table(plan: seyolo.Plan) -> Table:
-    """Makes the table of groups: convolutions, channels before and after."""
-    return table([_group_row(cut["layers"], len(cut["kept"]), len(cut["removed"])) for cut in plan.groups])
-
-
-def _group_row(layers: list[int], kept: int, removed: int) -> dict[str, object]:
+def _group(layers: list[int], kept: int, removed: int) -> dict[str, object]:
+    """Returns the row of a group: convolutions, channels before and after."""
     named = ", ".join(map(str, layers[:MAX_NAMED_LAYERS]))
     more = len(layers) - MAX_NAMED_LAYERS
     return {

@@ -36,9 +36,8 @@ def serve(model: str, second: str | None = None, *, options: ServeOptions = DEFA
         package = (error.name or "").partition(".")[0]
         if package not in EXTRA:
             raise
-        raise UsageError(
-            f'serve needs {package}, which is not installed; get it with: pip install "seyolo[web]"'
-        ) from None
+        advice = 'get it with: pip install "seyolo[web]"'
+        raise UsageError(f"serve needs {package}, which is not installed; {advice}") from None
     limits = limits_of(options)
     with server.listen(options.host, options.port) as listener:
         models = short_names([model] if second is None else [model, second])
@@ -55,13 +54,12 @@ def _served(models: Mapping[str, str], options: ServeOptions) -> list[ServedMode
     """Opens the models by their short names."""
     from seyolo.web.detection import ServedModel  # noqa: PLC0415 (needs the extra, as above)
 
-    return [
-        ServedModel(
-            name,
-            open_detector(path, options_for(path, options), device=options.device, threads=options.threads),
-        )
-        for name, path in models.items()
-    ]
+    served = []
+    for name, path in models.items():
+        given = options_for(path, options)
+        backend = open_detector(path, given, device=options.device, threads=options.threads)
+        served.append(ServedModel(name, backend))
+    return served
 
 
 def short_names(models: list[str]) -> dict[str, str]:

@@ -8,7 +8,7 @@ from rich.console import Group
 
 import seyolo
 from seyolo.commands.output import Json, check_target, remark, show
-from seyolo.commands.settings import required
+from seyolo.options.parameters import required
 from seyolo.options.slim import SlimOptions
 from seyolo.options.training import RunOptions
 from seyolo.progress import console_progress
@@ -48,8 +48,6 @@ def slim(*, options: SlimOptions = DEFAULTS, run: RunOptions = NEW_RUN, json: Js
                 data, options.model, options=options, folder=folder, progress=progress, tracker=run.tracker
             )
     typed = SlimResults.from_json(results)
-    tables = [stage_table(typed)]
-    if typed.controls:
-        tables.append(controls_table(typed.controls))
-    show(results, Group(*tables), json)
+    controls = [controls_table(typed.controls)] if typed.controls else []
+    show(results, Group(stage_table(typed), *controls), json)
     remark(f"all of it on one page: {folder / 'report.html'}; models and images lie beside it")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import seyolo
 from seyolo.commands.output import Json, check_target, show
-from seyolo.commands.settings import matching_classes, required
 from seyolo.data.datasets import load_dataset
+from seyolo.errors import UsageError
+from seyolo.options.parameters import required
 from seyolo.options.train import TrainOptions
 from seyolo.options.training import RunOptions
 from seyolo.progress import console_progress
@@ -31,17 +32,16 @@ def train(*, options: TrainOptions = DEFAULTS, run: RunOptions = NEW_RUN, json: 
             result = seyolo.api.resume_train(folder, progress, run.tracker)
     else:
         data = required(options.data, "--data")
-        matching_classes(options.num_classes, len(load_dataset(data).names), str(data))
+        asked, found = options.num_classes, len(load_dataset(data).names)
+        if asked not in (None, found):
+            advice = f"{data} names {found} classes; leave --num-classes out"
+            raise UsageError(f"--num-classes {asked}: {advice}")
         folder = new_run("train", run.name)
         with resumable("train", folder):
             result = seyolo.train(
                 data, options.model, options=options, folder=folder, progress=progress, tracker=run.tracker
             )
     best = folder / "best.safetensors"
-    value = {
-        "checkpoint": best,
-        "best_ap": result.best_ap,
-        "best_epoch": result.best_epoch,
-        "history": result.history,
-    }
+    figures = {name: getattr(result, name) for name in ("best_ap", "best_epoch", "history")}
+    value = {"checkpoint": best, **figures}
     show(value, f"best AP on val {result.best_ap:.3f} in epoch {result.best_epoch}: {best}", json)

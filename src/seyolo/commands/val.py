@@ -63,15 +63,12 @@ def _oxford(detector: Backend | DarknetModel, dataset: Dataset, options: Evaluat
     measured = seyolo.api.evaluate_oxford(
         detector, dataset, options.split, size=options.size, out=options.out, progress=console_progress()
     )
-    rows = [
-        {"split": name, "hands": hands, **_columns(metrics)}
-        for name, by_hands in measured.items()
-        for hands, metrics in by_hands.items()
-    ]
-    return rows, {
-        name: {hands: metrics.to_dict() for hands, metrics in by_hands.items()}
-        for name, by_hands in measured.items()
-    }
+    rows: list[dict[str, object]] = []
+    values: dict[str, object] = {}
+    for name, by_hands in measured.items():
+        rows += [{"split": name, "hands": hands, **_columns(found)} for hands, found in by_hands.items()]
+        values[name] = {hands: metrics.to_dict() for hands, metrics in by_hands.items()}
+    return rows, values
 
 
 def _columns(metrics: Metrics) -> dict[str, object]:

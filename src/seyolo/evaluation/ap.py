@@ -28,12 +28,8 @@ from seyolo.boxes import area_xyxy, iou_matrix
 from seyolo.detections import Detections
 from seyolo.errors import DataError
 
-AREA_RANGES_PX2 = {"all": (0.0, 1e10), "small": (0.0, 32.0**2)}
-"""The ranges of COCO, ends included."""
-
-OUTSIDE_PX2 = -1.0
-"""An area in no range, which COCO ignores."""
-
+AREA_RANGES_PX2 = {"all": (0.0, 1e10), "small": (0.0, 32.0**2)}  # those of COCO, ends included
+OUTSIDE_PX2 = -1.0  # an area in no range, which COCO ignores
 FORGIVING_IOU = 0.5
 
 _LOGGER = logging.getLogger(__name__)
@@ -41,14 +37,9 @@ _LOGGER = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Truth:
-    """Ground truth of one image.
+    """Ground truth of one image, in its pixels.
 
-    Args:
-        boxes_xyxy: in pixels of the source image.
-        class_ids: from 0.
-        ignore: objects that count neither as false negatives nor as true positives; None means none.
-        height: of the image in pixels.
-        width: of the image in pixels.
+    Objects of `ignore` count neither as false negatives nor as true positives; None means none.
     """
 
     boxes_xyxy: Float[np.ndarray, "n 4"]
@@ -77,14 +68,10 @@ class Metrics:
 
     Without objects that count they are nan; with objects and without detections they are 0.
 
-    Args:
-        ap: COCO AP, mean over the IoU thresholds 0.50 to 0.95.
-        ap50: AP at IoU 0.50.
-        ap75: AP at IoU 0.75.
+    Attributes:
+        ap: COCO AP, mean over the IoU thresholds 0.50 to 0.95; `ap50` and `ap75` at one of them.
         ap_small: COCO AP of objects of at most 32² pixels in the source image.
-        recall: COCO AR, the recall of all detections, mean over the thresholds.
-        recall50: the recall at IoU 0.50.
-        num_images: images evaluated.
+        recall: COCO AR, the recall of all detections, mean over the thresholds; `recall50` at 0.50.
         num_objects: objects that count; ignored ones do not.
         per_class: by class id.
     """
@@ -108,13 +95,10 @@ class Metrics:
 def average_precision(
     truths: Sequence[Truth], predictions: Sequence[Detections], num_classes: int, max_detections: int = 100
 ) -> Metrics:
-    """Returns the COCO AP of `predictions`.
+    """Returns the COCO AP of `predictions`; they and `truths` are by image, in pixels of the source images.
 
-    Args:
-        truths: one per image; in an image without objects all detections are false positives.
-        predictions: one per image, in the same order, in pixels of the source image.
-        num_classes: every class id is below it.
-        max_detections: most detections of an image and class that count, the best ones; 100 in COCO.
+    Of an image and class the best `max_detections` count, 100 in COCO. In an image without objects all
+    detections are false positives.
 
     Raises:
         DataError: a class id is not below `num_classes`.
@@ -123,21 +107,19 @@ def average_precision(
     _check_classes(truths, predictions, num_classes)
     counts = _count_objects(truths, num_classes)
     if not truths:
-        return _summarise(
-            np.full((10, 101, num_classes, 2), -1.0), np.full((10, num_classes, 2), -1.0), 0, counts
-        )
+        precision, recall = np.full((10, 101, num_classes, 2), -1.0), np.full((10, num_classes, 2), -1.0)
+        return _summarise(precision, recall, 0, counts)
     common = {
         "images": [{"id": i, "height": t.height, "width": t.width} for i, t in enumerate(truths, start=1)],
         "categories": [{"id": i, "name": str(i)} for i in range(1, num_classes + 1)],
     }
-    pairs = list(zip(truths, predictions, strict=True))
     labels = _annotations([(t.boxes_xyxy, t.class_ids, t.ignored()) for t in truths])
+    pairs = zip(truths, predictions, strict=True)
     found = _annotations([(p.boxes, p.class_ids, _forgiven(t, p)) for t, p in pairs])
     for row, score in zip(found, (score for p in predictions for score in p.scores.tolist()), strict=True):
         row["score"] = score
-    precision, recall = _run_coco(
-        {**common, "annotations": labels}, {**common, "annotations": found}, max_detections
-    )
+    data, results = ({**common, "annotations": rows} for rows in (labels, found))
+    precision, recall = _run_coco(data, results, max_detections)
     return _summarise(precision, recall, len(truths), counts)
 
 
@@ -166,19 +148,11 @@ def _annotations(
         boxes_xywh = boxes_xyxy.astype(np.float64)
         boxes_xywh[:, 2:] -= boxes_xywh[:, :2]
         areas_px2 = np.where(ignored, OUTSIDE_PX2, area_xyxy(boxes_xyxy))
-        for box, class_id, area_px2 in zip(
-            boxes_xywh.tolist(), class_ids.tolist(), areas_px2.tolist(), strict=True
-        ):
-            annotations.append(
-                {
-                    "id": len(annotations) + 1,  # in COCO's matcher an id of 0 means "not matched"
-                    "image_id": image_id,
-                    "category_id": class_id + 1,
-                    "bbox": box,
-                    "area": area_px2,
-                    "iscrowd": 0,
-                }
-            )
+        columns = zip(boxes_xywh.tolist(), class_ids.tolist(), areas_px2.tolist(), strict=True)
+        for box, class_id, area_px2 in columns:
+            number = len(annotations) + 1  # in COCO's matcher an id of 0 means "not matched"
+            row = {"id": number, "image_id": image_id, "category_id": class_id + 1}
+            annotations.append({**row, "bbox": box, "area": area_px2, "iscrowd": 0})
     return annotations
 
 
@@ -216,6 +190,7 @@ def _summarise(
     counts: list[int],
 ) -> Metrics:
     every = precision[..., 0]
+    scores = [(_mean(every[:, :, i]), _mean(every[0, :, i])) for i in range(len(counts))]
     return Metrics(
         ap=_mean(every),
         ap50=_mean(every[0]),
@@ -225,10 +200,7 @@ def _summarise(
         recall50=_mean(recall[0, :, 0]),
         num_images=num_images,
         num_objects=sum(counts),
-        per_class=tuple(
-            ClassMetrics(_mean(every[:, :, i]), _mean(every[0, :, i]), count)
-            for i, count in enumerate(counts)
-        ),
+        per_class=tuple(ClassMetrics(*pair, count) for pair, count in zip(scores, counts, strict=True)),
     )
 
 

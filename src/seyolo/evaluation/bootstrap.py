@@ -60,14 +60,9 @@ def ap_draws(
     """Returns COCO AP on the original images, then on every draw of the bootstrap.
 
     Equal seed and units mean equal draws for every detector, so differences of the results are paired and can
-    be averaged over several training runs.
+    be averaged over several training runs. Ignored objects count as all others.
 
     Args:
-        truths: one per image; ignored objects count as all others.
-        found: detections, one per image.
-        num_classes: every class id is below it.
-        draws: number of draws.
-        seed: of the draws.
         units: per image and object of the ground truth the number (from 0) of its unit; by default the image.
             Needed where images share content, as mosaics of the same photos do.
 
@@ -78,10 +73,13 @@ def ap_draws(
         raise DataError("a bootstrap needs labelled objects; there are none")
     own = _own_units(truths) if units is None else _with_fallback(units)
     num_units = 1 + max(int(unit.max()) for unit in own)
-    matched = [_match(truths, found, own, label) for label in range(num_classes)]
+    matches = [_match(truths, found, own, label) for label in range(num_classes)]
+    labelled = [match for match in matches if len(match.truth_units)]
     rng = np.random.default_rng(seed)
     drawn = rng.multinomial(num_units, np.full(num_units, 1 / num_units), size=draws).astype(np.float64)
-    return np.array([_ap(matched, weights) for weights in (np.ones(num_units), *drawn)])
+    return np.array(
+        [np.mean([_class_ap(match, row) for match in labelled]) for row in (np.ones(num_units), *drawn)]
+    )
 
 
 def interval_of(differences: Float[np.ndarray, " 1+draws"]) -> Difference:
@@ -129,10 +127,6 @@ def _unit_of_each(
     nearest = ((centres[:, None] - truth_centres[None]) ** 2).sum(axis=2).argmin(axis=1)
     units: Int[np.ndarray, " d"] = own[nearest]
     return units
-
-
-def _ap(matches: Sequence[_Matches], weights: Float[np.ndarray, " units"]) -> float:
-    return float(np.mean([_class_ap(match, weights) for match in matches if len(match.truth_units)]))
 
 
 def _class_ap(match: _Matches, weights: Float[np.ndarray, " units"]) -> float:

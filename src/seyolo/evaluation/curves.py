@@ -14,8 +14,7 @@ from seyolo.evaluation.ap import Truth
 from seyolo.evaluation.matching import RECALLS, class_matches, precision_at_recalls
 
 CONFIDENCES = np.linspace(0, 1, 101)
-DIGITS = 4
-"""Decimal places in JSON: a hundredth of a point of AP."""
+DIGITS = 4  # decimal places in JSON: a hundredth of a point of AP
 
 Points = Float[np.ndarray, " 101"]
 
@@ -24,21 +23,15 @@ Points = Float[np.ndarray, " 101"]
 class Curves:
     """Curves of a detector on a split, each at 101 equidistant points from 0 to 1.
 
-    Attributes:
-        precision50: highest precision at each recall or above, IoU 0.5, mean over the classes; its mean is
-            AP@0.5.
-        precision75: the same at IoU 0.75.
-        precision: precision at each confidence threshold, IoU 0.5, all classes together; 1 without
-            detections.
-        recall: recall at each confidence threshold.
-        f1: harmonic mean of both.
+    `precision50` is the highest precision at each recall or above at IoU 0.5, mean over the classes; its mean
+    is AP@0.5. The last three are by confidence threshold, at IoU 0.5, all classes together.
     """
 
     precision50: Points
-    precision75: Points
-    precision: Points
+    precision75: Points  # the same at IoU 0.75
+    precision: Points  # 1 without detections
     recall: Points
-    f1: Points
+    f1: Points  # harmonic mean of both
 
     @property
     def best_confidence(self) -> float:
@@ -47,9 +40,7 @@ class Curves:
 
     def to_dict(self) -> dict[str, list[float]]:
         """Returns lists for JSON, rounded to four digits."""
-        return {
-            name: [round(float(value), DIGITS) for value in points] for name, points in vars(self).items()
-        }
+        return {name: [round(x, DIGITS) for x in points.tolist()] for name, points in vars(self).items()}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Curves:
@@ -58,12 +49,9 @@ class Curves:
 
 
 def detection_curves(truths: Sequence[Truth], found: Sequence[Detections], num_classes: int) -> Curves | None:
-    """Returns the curves of detections; None where the ground truth has no objects.
+    """Returns the curves of detections by image; None where the ground truth has no objects.
 
-    Args:
-        truths: one per image; ignored objects count as all others.
-        found: detections, one per image.
-        num_classes: every class id is below it.
+    Ignored objects count as all others.
     """
     every = [_of_class(truths, found, label) for label in range(num_classes)]
     labelled = [(hits, count) for _, hits, count in every if count]

@@ -63,11 +63,7 @@ def judge_splits(
 ) -> Judgement:
     """Returns ground truth and detections of the named split, or of every split but `train`.
 
-    Args:
-        model, size_hw, progress: as in `judged`.
-        dataset: of the same number of classes.
-        split: its name; None for all but `train`, or for `train` if there is no other.
-        batch: images at a time.
+    Where there is no split but `train`, that one is evaluated; other arguments are as in `judged`.
 
     Raises:
         DataError: another number of classes, or no such split.
@@ -106,13 +102,7 @@ def judged(
 ) -> tuple[list[Truth], list[Detections]]:
     """Returns ground truth and detections of every image, in pixels of the source images.
 
-    Args:
-        model: a network, which runs on its own device, or a runtime backend.
-        samples: images with their labels.
-        size_hw: height and width of the network's input.
-        batch_size: images at a time.
-        thresholds: of non-maximum suppression.
-        progress: updated after every batch.
+    A network runs on its own device; `size_hw` is height and width of its input.
     """
     truths: list[Truth] = []
     predictions: list[Detections] = []

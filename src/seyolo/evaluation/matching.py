@@ -20,17 +20,11 @@ MAX_DETECTIONS = 100
 
 @dataclass(frozen=True, eq=False)
 class Mistakes:
-    """Errors of a detector on one image at one confidence threshold.
+    """Errors of a detector on one image at one confidence threshold."""
 
-    Attributes:
-        shown: detections at or above the threshold, best first.
-        false: (d,) which of them are false positives.
-        missed: (t,) which objects of the ground truth are false negatives.
-    """
-
-    shown: Detections
-    false: Bool[np.ndarray, " d"]
-    missed: Bool[np.ndarray, " t"]
+    shown: Detections  # at or above the threshold, best first
+    false: Bool[np.ndarray, " d"]  # which of them are false positives
+    missed: Bool[np.ndarray, " t"]  # which objects of the ground truth are false negatives
 
     def counts(self) -> tuple[int, int]:
         """Counts false negatives and false positives."""

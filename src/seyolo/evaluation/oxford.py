@@ -26,10 +26,8 @@ from seyolo.evaluation.ap import Metrics, Truth, average_precision
 
 OFFICIAL_AREA_PX2 = 1500.0
 """Hands must be larger than this to count in the official protocol."""
-
 BOXES_FILE = "oxford_boxes.csv"
 """Its name beside the `data.yaml` of a converted data set."""
-
 ImageKey = tuple[str, str]
 """Split folder and file name: names repeat between splits."""
 
@@ -55,15 +53,10 @@ class _Image:
 def oxford_metrics(
     samples: Sequence[Sample], predictions: Sequence[Detections], boxes_csv: str | Path
 ) -> dict[str, Metrics]:
-    """Returns the AP under both protocols.
+    """Returns AP under the protocols `all` and `official`.
 
-    Args:
-        samples: images of a converted Oxford Hand split.
-        predictions: one per sample, in pixels of the image; all of class 0.
-        boxes_csv: the `oxford_boxes.csv` of the same conversion.
-
-    Returns:
-        `all` and `official`.
+    `samples` are images of a converted Oxford Hand split, and `boxes_csv` is the file of the same conversion.
+    Predictions are one per sample, in pixels of the image, all of class 0.
 
     Raises:
         DataError: the file is missing or damaged, or knows no hands of an image whose label has some.

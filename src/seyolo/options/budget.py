@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import re
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Self
@@ -37,34 +38,22 @@ def format_count(value: float) -> str:
 
 @dataclass(frozen=True)
 class Counted:
-    """Sources of cost of a network whose groups keep some of their channels.
+    """Sources of cost of a network whose groups keep some of their channels."""
 
-    Attributes:
-        model: parameters and MACs.
-        owners: (groups,) convolutions of each group that may be pruned; 0 for other groups.
-        latency: per backend, milliseconds as a function of the (groups,) kept channels.
-    """
-
-    model: CostModel
-    owners: IntArray
-    latency: Mapping[str, Callable[[IntArray], float]]
+    model: CostModel  # parameters and MACs
+    owners: IntArray  # (groups,) convolutions of each group that may be pruned; 0 for other groups
+    latency: Mapping[str, Callable[[IntArray], float]]  # per backend, ms of the (groups,) kept channels
 
 
 @dataclass(frozen=True)
 class Budget(ABC):
-    """A limit on one kind of cost. This base class counts what remains, in whole numbers.
+    """A limit on one kind of cost. This base class counts what remains, in whole numbers."""
 
-    Attributes:
-        amount: a share in [0, 1], a number, or milliseconds.
-        is_share: whether `amount` is a share of the dense network.
-    """
-
-    amount: float
-    is_share: bool
+    amount: float  # a share in [0, 1], a number, or milliseconds
+    is_share: bool  # whether `amount` is a share of the dense network
 
     kind: ClassVar[str]
-    examples: ClassVar[str]
-    """Budgets of the kind, as help texts show them."""
+    examples: ClassVar[str]  # budgets of the kind, as help texts show them
     by_threshold: ClassVar[bool] = False
     """One threshold on importance decides, as published: no block is removed and no evenness is added."""
 
@@ -74,17 +63,12 @@ class Budget(ABC):
 
     @classmethod
     def parse(cls, text: str, amount: str) -> Self:
-        """Reads the part of a budget behind the equals sign; `text` is the whole, for messages.
-
-        Raises:
-            UsageError: an amount that makes no sense.
-        """
+        """Reads the part of a budget behind the equals sign; errors quote the whole, `text`."""
         amount, _, backend = amount.partition("@")
         number, unit = _number(text, amount)
         if backend.strip() or unit == "ms":
-            raise UsageError(
-                f"budget {text!r}: milliseconds and @backend belong to latency=, not {cls.kind}="
-            )
+            problem = f"milliseconds and @backend belong to latency=, not {cls.kind}="
+            raise UsageError(f"budget {text!r}: {problem}")
         if unit == "%":
             cls.check_percent(text, number)
             return cls(number / 100, is_share=True)
@@ -95,11 +79,7 @@ class Budget(ABC):
 
     @classmethod
     def check_percent(cls, text: str, percent: float) -> None:
-        """Refuses a share that no network can have.
-
-        Raises:
-            UsageError: a percentage out of its range.
-        """
+        """Raises UsageError for a share that no network can have."""
         if not 0 < percent <= 100:
             raise UsageError(f"budget {text!r}: the share of {cls.kind} to keep is above 0% and at most 100%")
 
@@ -162,9 +142,8 @@ class ChannelsBudget(Budget):
     @classmethod
     def check_percent(cls, text: str, percent: float) -> None:
         if not 0 <= percent < 100:
-            raise UsageError(
-                f"budget {text!r}: the share of channels to remove is at least 0% and below 100%"
-            )
+            problem = "the share of channels to remove is at least 0% and below 100%"
+            raise UsageError(f"budget {text!r}: {problem}")
 
     def limit(self, dense: float) -> float:
         return dense - math.ceil(self._absolute(dense) - _ROUNDING)
@@ -191,10 +170,9 @@ class LatencyBudget(Budget):
         amount, _, backend = (part.strip() for part in amount.partition("@"))
         number, unit = _number(text, amount)
         if unit not in ("ms", "%") or backend not in LATENCY_BACKENDS:
-            raise UsageError(
-                f"budget {text!r}: write latency=8ms@BACKEND or latency=40%@BACKEND with a backend of "
-                f"{', '.join(LATENCY_BACKENDS)}"
-            )
+            forms = "latency=8ms@BACKEND or latency=40%@BACKEND"
+            known = ", ".join(LATENCY_BACKENDS)
+            raise UsageError(f"budget {text!r}: write {forms} with a backend of {known}")
         if unit == "%":
             cls.check_percent(text, number)
             return cls(number / 100, is_share=True, backend=backend)
@@ -237,9 +215,8 @@ def parse_budgets(texts: str | Sequence[str]) -> tuple[Budget, ...]:
     budgets = tuple(_parse(part.strip()) for part in parts if part.strip())
     if not budgets:
         raise UsageError("a budget is empty; give for example macs=30%")
-    kinds = [budget.kind for budget in budgets]
-    for kind in kinds:
-        if kinds.count(kind) > 1:
+    for kind, count in Counter(budget.kind for budget in budgets).items():
+        if count > 1:
             raise UsageError(f"budget {kind}= is given twice; give it once")
     return budgets
 
@@ -248,8 +225,8 @@ def _parse(text: str) -> Budget:
     name, equals, amount = (part.strip() for part in text.partition("="))
     kind = KINDS.get(name.lower())
     if not equals or kind is None:
-        known = ", ".join(KINDS)
-        raise UsageError(f"budget {text!r}: expected KIND=AMOUNT with a kind of {known}, e.g. macs=30%")
+        form = f"KIND=AMOUNT with a kind of {', '.join(KINDS)}, e.g. macs=30%"
+        raise UsageError(f"budget {text!r}: expected {form}")
     return kind.parse(text, amount)
 
 
@@ -257,9 +234,8 @@ def _number(text: str, amount: str) -> tuple[float, str]:
     """Returns the number and the unit of an amount."""
     match = _AMOUNT.fullmatch(amount.strip())
     if match is None:
-        raise UsageError(
-            f"budget {text!r}: expected an amount like 30%, 2.4M or 1.2G, got {amount.strip()!r}"
-        )
+        expected = "an amount like 30%, 2.4M or 1.2G"
+        raise UsageError(f"budget {text!r}: expected {expected}, got {amount.strip()!r}")
     return float(match["number"]), match["unit"]
 
 

@@ -15,25 +15,16 @@ Importance = Literal["obs", "bn", "norm", "group", "taylor", "uniform", "random"
 Tied = Literal["max", "mean", "sum"]
 
 
-def layer_numbers(texts: Sequence[str]) -> tuple[int, ...]:
-    """Reads layer numbers from texts such as `12,16`.
-
-    Raises:
-        UsageError: something that is not a number.
-    """
-    numbers = [number.strip() for text in texts for number in text.split(",") if number.strip()]
+def _layer_numbers(_: Any, tokens: Sequence[Token]) -> tuple[int, ...]:
+    """Reads layer numbers from arguments such as `12,16`."""
+    numbers = [number.strip() for token in tokens for number in token.value.split(",") if number.strip()]
     for number in numbers:
         if not number.isdecimal():
             raise UsageError(f"--keep {number}: layers are named by their numbers, as in --keep 12,16")
     return tuple(map(int, numbers))
 
 
-def _from_tokens(hint: Any, tokens: Sequence[Token]) -> tuple[int, ...]:
-    del hint
-    return layer_numbers([token.value for token in tokens])
-
-
-KEEP = Parameter(negative=(), consume_multiple=True, show_default=False, converter=_from_tokens)
+KEEP = Parameter(negative=(), consume_multiple=True, show_default=False, converter=_layer_numbers)
 
 
 @Parameter(name="*", group="Plan")

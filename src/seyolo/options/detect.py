@@ -13,12 +13,7 @@ from seyolo.options.parameters import Flag, check_device
 @Parameter(name="*", group="Parameters")
 @dataclass(frozen=True)
 class DetectOptions(ModelOptions):
-    """Options of `detect`.
-
-    Raises:
-        UsageError: a number outside its range.
-        BackendError: not cpu, cuda or cuda:N.
-    """
+    """Options of `detect`; raises UsageError and BackendError for values out of their range."""
 
     confidence: float = 0.25
     """confidence threshold: smallest score reported, 0 to 1."""
@@ -73,11 +68,7 @@ class DetectOptions(ModelOptions):
 @Parameter(name="*", group="Parameters")
 @dataclass(frozen=True)
 class ServeOptions(ModelOptions):
-    """Options of `serve`.
-
-    Raises:
-        BackendError: not cpu, cuda or cuda:N.
-    """
+    """Options of `serve`; raises BackendError for a device that is not cpu, cuda or cuda:N."""
 
     host: str = "127.0.0.1"
     """address to listen on; 0.0.0.0 lets other machines in."""

@@ -13,11 +13,7 @@ from seyolo.options.parameters import check_device
 @Parameter(name="*", group="Parameters")
 @dataclass(frozen=True)
 class EvaluateOptions(ModelOptions):
-    """Options of `val`.
-
-    Raises:
-        BackendError: not cpu, cuda or cuda:N.
-    """
+    """Options of `val`; raises BackendError for a device that is not cpu, cuda or cuda:N."""
 
     split: str | None = None
     """by default every split but train."""
@@ -42,12 +38,7 @@ class EvaluateOptions(ModelOptions):
 @Parameter(name="*", group="Parameters")
 @dataclass(frozen=True)
 class BenchmarkOptions(ModelOptions):
-    """Options of `benchmark`.
-
-    Raises:
-        UsageError: a number below 1.
-        BackendError: not cpu, cuda or cuda:N.
-    """
+    """Options of `benchmark`; raises BackendError for a device that is not cpu, cuda or cuda:N."""
 
     data: Path | None = None
     """a data set; its images are used, and AP is measured on every split but train."""

@@ -14,8 +14,7 @@ from seyolo.options.parameters import Flag
 class FileOptions:
     """Options of the form of an exported file; `exporting/formats.py` lists which format has which.
 
-    Raises:
-        UsageError: 16-bit kernels and int8 together.
+    Raises UsageError for 16-bit kernels and int8 together.
     """
 
     nms: Flag = False
@@ -38,11 +37,7 @@ class FileOptions:
 @Parameter(name="*")
 @dataclass(frozen=True)
 class ExportOptions(FileOptions):
-    """Options of the verb `export`.
-
-    Raises:
-        UsageError: as `FileOptions`, or a number of images without int8.
-    """
+    """Options of the verb `export`; raises UsageError for a number of images without int8."""
 
     data: Path | None = None
     """a data set; int8 is measured on images of its train split, and AP on val before and after."""

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, TypedDict
 
-from seyolo.options.augmentation import Augmentation
 from seyolo.options.cut import CutOptions
-from seyolo.options.training import LossWeights
+from seyolo.options.training import Augmentation, LossWeights
 
 
 class ModelKeywords(TypedDict, total=False):

@@ -17,11 +17,7 @@ USUAL_REDUCTION = 16
 @Parameter(name="*")
 @dataclass(frozen=True)
 class ModelOptions:
-    """Options that may follow wherever MODEL stands.
-
-    Raises:
-        UsageError: options of attention without a kind of attention, or classes below 1.
-    """
+    """Options that may follow wherever MODEL stands; raises UsageError for attention without its kind."""
 
     weights: Annotated[Path | None, MODEL] = None
     """Darknet weights or a checkpoint to start from."""
@@ -46,10 +42,8 @@ class ModelOptions:
         if self.attention is None and self.at:
             raise UsageError("--at names attention sites; choose the gates with --attention se or cbam")
         if self.attention is None and (self.reduction, self.join) != (USUAL_REDUCTION, "scale"):
-            raise UsageError(
-                "--reduction and --join shape gates; choose the gates with --attention se or cbam"
-            )
+            shaped = "--reduction and --join shape gates"
+            raise UsageError(f"{shaped}; choose the gates with --attention se or cbam")
 
 
-NO_OPTIONS = ModelOptions()
-"""Options of a MODEL that is used as it is."""
+NO_OPTIONS = ModelOptions()  # of a MODEL that is used as it is

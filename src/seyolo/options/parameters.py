@@ -1,13 +1,18 @@
-"""Marks that say how the command line reads a field of an options class."""
+"""Marks of options for the command line, checks of their values, and options made from keyword arguments."""
 
 import re
-from collections.abc import Sequence
-from typing import Annotated, TypeVar
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
+import numpy as np
 from cyclopts import Parameter
 
-from seyolo.errors import BackendError, UsageError
+from seyolo.errors import BackendError, TrainingError, UsageError
+from seyolo.json_files import from_json
 
+Options = TypeVar("Options")
 Value = TypeVar("Value")
 
 REPEATABLE = Parameter(negative=(), consume_multiple=True, show_default=False)
@@ -25,20 +30,66 @@ Size = Annotated[int, Parameter(help="side of the square input in pixels.")]
 
 
 def check_device(name: str) -> None:
-    """Refuses a device that PyTorch could not mean; whether it is here is found out when it is used.
-
-    Raises:
-        BackendError: not cpu, cuda or cuda:N.
-    """
+    """Raises BackendError for a device that is not cpu, cuda or cuda:N; it may still be missing here."""
     if not re.fullmatch(r"(cpu|cuda)(:\d+)?", name):
         raise BackendError(f"{name!r} is no device; use cpu or cuda")
 
 
 def check_choice(flag: str, value: str, choices: Sequence[str]) -> None:
-    """Refuses a name that is not one of the choices.
-
-    Raises:
-        UsageError: the name is unknown; the message has the flag and the choices.
-    """
+    """Raises UsageError, with the flag and the choices, for a name that is not one of them."""
     if value not in choices:
         raise UsageError(f"{flag} {value}: there are {', '.join(choices)}")
+
+
+def required(value: Value | None, flag: str) -> Value:
+    """Returns the value of an option; raises UsageError for None, which only a resumed run may have."""
+    if value is None:
+        raise UsageError(f"{flag} is missing; it may be left out with --resume only")
+    return value
+
+
+def build(
+    kind: type[Options], caller: str, options: Options | None, keywords: Mapping[str, object]
+) -> Options:
+    """Returns options of a kind with keyword arguments in place of their values, or of the defaults.
+
+    A text stands for a tuple of one, a text for a path, and numbers of NumPy for Python's.
+
+    Args:
+        caller: name of the function, for messages.
+
+    Raises:
+        UsageError: an unknown name, or a value of another type; the message names function and option.
+    """
+    hints = get_type_hints(kind)
+    names = [field.name for field in fields(kind)]  # type: ignore[arg-type]
+    values: dict[str, object] = {} if options is None else {name: getattr(options, name) for name in names}
+    for name, value in keywords.items():
+        if name not in names:
+            raise UsageError(f"{caller}: got an unexpected keyword argument {name!r}")
+        values[name] = _plain(value, hints[name], f"--{name.replace('_', '-')}")
+    try:
+        return from_json(values, kind)
+    except TrainingError as error:
+        raise UsageError(f"{caller}: {error}") from None
+
+
+def parts_of(hint: Any) -> tuple[Any, ...]:
+    """Returns the alternatives of a union, or the type itself, without None."""
+    parts = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+    return tuple(part for part in parts if part is not NoneType)
+
+
+def _plain(value: object, hint: Any, flag: str) -> object:
+    """Returns a value as JSON has it; refuses a text that is not one of the choices."""
+    (part, *_) = parts_of(hint)
+    if isinstance(value, np.generic):
+        return value.item()
+    if get_origin(part) is tuple:
+        if isinstance(value, str):
+            value = [value]
+        if isinstance(value, list | tuple):
+            return [_plain(item, get_args(part)[0], flag) for item in value]
+    if get_origin(part) is Literal and isinstance(value, str):
+        check_choice(flag, value, get_args(part))
+    return value

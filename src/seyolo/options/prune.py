@@ -19,12 +19,7 @@ PRUNE_BUDGET = f"what the result may cost: {EXAMPLES}. Latency holds as measured
 @Parameter(name="*", group="Parameters")
 @dataclass(frozen=True)
 class PruneOptions(ModelOptions):
-    """Options of `prune`.
-
-    Raises:
-        UsageError: a value that makes no sense, or options that contradict each other.
-        BackendError: not cpu, cuda or cuda:N.
-    """
+    """Options of `prune`; raises UsageError and BackendError for values that make no sense."""
 
     budget: Annotated[tuple[str, ...], REPEATABLE, Parameter(help=PRUNE_BUDGET)] = ()
 
@@ -63,9 +58,8 @@ class PruneOptions(ModelOptions):
         check_device(self.device)
         check_choice("--repair", self.repair, get_args(Repair))
         if self.plan is not None and (self.cut != DEFAULT_CUT or self.keep_blocks):
-            raise UsageError(
-                f"--plan {self.plan}: says already what is pruned; leave out what decides it, --scope for one"
-            )
+            advice = "leave out what decides it, --scope for one"
+            raise UsageError(f"--plan {self.plan}: says already what is pruned; {advice}")
         if self.budget:
             parse_budgets(self.budget)
 

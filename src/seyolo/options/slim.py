@@ -11,8 +11,7 @@ from seyolo.options.budget import EXAMPLES, Budget, parse_budgets
 from seyolo.options.cut import CutOptions
 from seyolo.options.model import ModelOptions
 from seyolo.options.parameters import REPEATABLE, Flag, Size, check_choice
-from seyolo.options.sparsity import SparsityOptions, check_teacher_weight
-from seyolo.options.training import TrainingOptions
+from seyolo.options.training import SparsityOptions, TrainingOptions, check_teacher_weight
 
 Repair = Literal["reconstruct", "recalibrate", "none"]
 ControlName = Literal["dense", "uniform", "scratch", "random", "lowres", "int8", "plain"]
@@ -37,9 +36,7 @@ class SlimOptions(ModelOptions, TrainingOptions, SparsityOptions):
     once over the rest (decision 0009). A branch where dense training ends, or given weights (`epochs` 0),
     start that schedule anew, at two thirds of the rate.
 
-    Raises:
-        UsageError: a value that makes no sense, or options that contradict each other.
-        BackendError: not cpu, cuda or cuda:N.
+    Raises UsageError and BackendError for values that make no sense or contradict each other.
     """
 
     data: Path | None = None
@@ -118,10 +115,9 @@ class SlimOptions(ModelOptions, TrainingOptions, SparsityOptions):
     def stage_epochs(self) -> dict[str, int]:
         """Returns the epochs of each training stage in order."""
         usual = SLIM_SHARE * (self.dense_epochs() or USUAL_EPOCHS)
-        sparse = self.sparse_epochs
+        sparse, tune = self.sparse_epochs, self.finetune_epochs
         if sparse is None:
             sparse = max(1, round(SPARSE_SHARE * usual))
-        tune = self.finetune_epochs
         if tune is None:
             tune = max(1, round(usual) - sparse - (self.branch() if self.is_early() else 0))
         return {"dense": self.dense_epochs(), "sparse": sparse, "finetuned": tune if self.finetune else 0}

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, TypeVar
 
 from seyolo.errors import SeyoloError, TrainingError
@@ -18,25 +16,20 @@ from seyolo.options.training import TrainingOptions
 Options = TypeVar("Options")
 SLIM_FILE = "config.json"
 TRAIN_FILE = "command.json"
-RENAMED: Mapping[str, str] = MappingProxyType(
-    {"size_px": "size", "batch_size": "batch", "learning_rate": "lr", "strength": "s"}
-)
-RENAMED_IN_CUT: Mapping[str, str] = MappingProxyType({"method": "importance", "size": "size_hw"})
-OLD_NAMES = MappingProxyType({new: old for old, new in RENAMED.items()})
-OLD_NAMES_IN_CUT = MappingProxyType({new: old for old, new in RENAMED_IN_CUT.items()})
+RENAMED = {"size_px": "size", "batch_size": "batch", "learning_rate": "lr", "strength": "s"}
+RENAMED_IN_CUT = {"method": "importance", "size": "size_hw"}
+OLD_NAMES = {new: old for old, new in RENAMED.items()}
+OLD_NAMES_IN_CUT = {new: old for old, new in RENAMED_IN_CUT.items()}
 SLIM_NAMES = frozenset(
     """data model weights budget size epochs branch_epoch sparse_epochs finetune_epochs finetune batch lr
     sparsity s schedule scales_rate rounds repair distill seed device""".split()
 )
+GATE_NAMES = ("at", "reduction", "join")
 TRAIN_NAMES = tuple(field.name for field in fields(TrainingOptions) if field.name not in SLIM_NAMES)
 
 
 def read_slim_options(folder: Path) -> SlimOptions:
-    """Reads the options that a run of `slim` was started with.
-
-    Raises:
-        TrainingError: the file is damaged, or belongs to a run of another verb.
-    """
+    """Reads the options of a run of `slim`; raises TrainingError for a damaged file or another verb's."""
     values = _read(folder / SLIM_FILE)
     if "budget" not in values:
         raise TrainingError(f"{folder}: a run of another verb, not of slim; resume it with its own verb")
@@ -44,11 +37,7 @@ def read_slim_options(folder: Path) -> SlimOptions:
 
 
 def read_train_options(folder: Path) -> TrainOptions:
-    """Reads the options that a run of `train` was started with.
-
-    Raises:
-        TrainingError: the file is damaged.
-    """
+    """Reads the options of a run of `train`; raises TrainingError for a damaged file."""
     return _typed(folder / TRAIN_FILE, migrated_train(_read(folder / TRAIN_FILE)), TrainOptions)
 
 
@@ -60,17 +49,13 @@ def stored_slim(options: SlimOptions) -> dict[str, Any]:
     """
     values: dict[str, Any] = to_json(options)
     usual: dict[str, Any] = to_json(SlimOptions())
-    kept = {name: OLD_NAMES.get(name, name) for name in values if name in SLIM_NAMES}
-    gates: dict[str, Any] = {"kind": options.attention} | {
-        name: values[name] for name in ("at", "reduction", "join")
-    }
-    stored: dict[str, Any] = {old: values[name] for name, old in kept.items()}
-    stored |= {
+    stored = {OLD_NAMES.get(name, name): value for name, value in values.items() if name in SLIM_NAMES}
+    gates = {"kind": options.attention, **{name: values[name] for name in GATE_NAMES}}
+    return stored | {
         "attention": None if options.attention is None else gates,
         "cut": {OLD_NAMES_IN_CUT.get(name, name): value for name, value in values["cut"].items()},
         "train": {name: values[name] for name in TRAIN_NAMES if values[name] != usual[name]},
     }
-    return stored
 
 
 def migrated_slim(values: dict[str, Any]) -> dict[str, Any]:
@@ -91,14 +76,10 @@ def migrated_train(values: dict[str, Any]) -> dict[str, Any]:
         new["s"] = None
     if new.get("teacher", "") is None:
         new["distill"] = None
-    return new | _migrated_gates(values.get("attention"))
-
-
-def _migrated_gates(gates: dict[str, Any] | None) -> dict[str, Any]:
-    """Returns the options of the attention that version 0.1.0 kept as one object."""
-    if gates is None:
-        return {}
-    return {"attention": gates["kind"], **{name: gates[name] for name in ("at", "reduction", "join")}}
+    gates = values.get("attention")  # version 0.1.0 kept the options of the attention as one object
+    if gates is not None:
+        new |= {"attention": gates["kind"], **{name: gates[name] for name in GATE_NAMES}}
+    return new
 
 
 def _read(path: Path) -> dict[str, Any]:

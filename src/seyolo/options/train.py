@@ -9,8 +9,7 @@ from cyclopts import Parameter
 from seyolo.errors import UsageError
 from seyolo.options.model import ModelOptions
 from seyolo.options.parameters import Size, check_choice
-from seyolo.options.sparsity import Schedule, check_strength, check_teacher_weight
-from seyolo.options.training import TrainingOptions
+from seyolo.options.training import Schedule, TrainingOptions, check_strength, check_teacher_weight
 
 TrainSparsity = Literal["l1", "proximal", "group"]
 
@@ -18,12 +17,7 @@ TrainSparsity = Literal["l1", "proximal", "group"]
 @Parameter(name="*", group="Parameters")
 @dataclass(frozen=True)
 class TrainOptions(ModelOptions, TrainingOptions):
-    """Options of `train`: all that a resumed run needs.
-
-    Raises:
-        UsageError: a value that makes no sense, or options that contradict each other.
-        BackendError: not cpu, cuda or cuda:N.
-    """
+    """Options of `train`, all that a resumed run needs; raises UsageError and BackendError."""
 
     data: Path | None = None
     """a data.yaml, Darknet .data, COCO .json or VOC folder with the splits train and val."""
@@ -62,9 +56,8 @@ class TrainOptions(ModelOptions, TrainingOptions):
         if self.sparsity is not None:
             check_choice("--sparsity", self.sparsity, get_args(TrainSparsity))
         elif self.s is not None:
-            raise UsageError(
-                "--s is the strength of sparsity training; say which with --sparsity l1, proximal or group"
-            )
+            advice = "say which with --sparsity l1, proximal or group"
+            raise UsageError(f"--s is the strength of sparsity training; {advice}")
         check_strength(self.s)
         if self.teacher is None and self.distill is not None:
             raise UsageError("--distill is how much a teacher counts; say which with --teacher MODEL")

@@ -1,18 +1,74 @@
-"""Options of training that every training verb has, and those that only Python has."""
+"""Options of training: augmentation, loss, schedule, sparsity, and the folder of a run."""
 
-from dataclasses import dataclass, field
+import math
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self, get_args
 
 from cyclopts import Parameter
 
 from seyolo.errors import UsageError
-from seyolo.options.augmentation import Augmentation
-from seyolo.options.parameters import RUN, PythonOnly, check_device
+from seyolo.options.parameters import RUN, SPARSITY, PythonOnly, check_choice, check_device
 
 MAX_LR = 10.0
+MAX_SCALES_RATE = 1000.0
 MAX_SEED = (1 << 32) - 1
+Schedule = Literal["constant", "decay"]
+SlimSparsity = Literal["group", "steered", "proximal", "l1"]
 TrackerName = Literal["tensorboard"]
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Probabilities and ranges of the random changes; colour and flip are drawn for each source image."""
+
+    mosaic: float = 1.0
+    """probability that a training image is a mosaic; else it is one letterboxed image."""
+
+    grid_probabilities: tuple[float, ...] = (0.5, 0.25, 0.12, 0.08, 0.05)
+    """entry i is the probability that a mosaic has (i + 1)² tiles."""
+
+    scale_min: float = 0.7
+    """lower end of the log-uniform zoom; 1 just covers the tile in a mosaic, and is the letterbox scale in a
+    single image."""
+
+    scale_max: float = 1.4
+    """upper end of the zoom."""
+
+    aspect: float = 0.15
+    """width over height changes by a factor up to `1 + aspect`, or its inverse."""
+
+    translate: float = 0.05
+    """largest part of the shorter side by which an image may leave its tile; below 1, so that some of the
+    image always shows."""
+
+    keep_object: float = 0.8
+    """probability that a crop holds one of the image's objects."""
+
+    flip: float = 0.5
+    """probability of mirroring left and right."""
+
+    hue: float = 0.015
+    """largest shift of the hue, as a part of the colour circle."""
+
+    saturation: float = 0.7
+    """largest relative change of the saturation."""
+
+    value: float = 0.4
+    """largest relative change of the brightness."""
+
+    gamma: float = 0.35
+    """largest |log| of the exponent of the brightness."""
+
+    min_visible: float = 0.3
+    """a box is kept when at least this part of its area is still visible."""
+
+    min_side_px: float = 3.0
+    """a box is kept when what is visible is at least this wide and high, in pixels."""
+
+    def plain(self) -> Self:
+        """Returns the recipe of the last epochs: single images near the scale of evaluation."""
+        return replace(self, mosaic=0.3, scale_min=0.5, scale_max=1.25)
 
 
 @dataclass(frozen=True)
@@ -35,12 +91,7 @@ class LossWeights:
 
 @dataclass(frozen=True)
 class TrainingOptions:
-    """Options of training.
-
-    Raises:
-        UsageError: a number outside its range.
-        BackendError: not cpu, cuda or cuda:N.
-    """
+    """Options of training; raises UsageError and BackendError for values out of their range."""
 
     batch: Annotated[int, RUN] = 16
     """images per step, in all processes together."""
@@ -104,6 +155,54 @@ class TrainingOptions:
             raise UsageError(f"--lr {self.lr:g}: a learning rate above 0 and at most {MAX_LR:g}")
         if not 0 <= self.seed <= MAX_SEED:
             raise UsageError(f"--seed {self.seed}: a whole number from 0 to {MAX_SEED}")
+
+
+def check_strength(s: float | None) -> None:
+    """Raises UsageError for a strength of sparsity training that is 0, negative or not a number."""
+    if s is not None and not s > 0:
+        raise UsageError(f"--s {s:g}: the strength of sparsity training must be above 0")
+
+
+def check_teacher_weight(weight: float | None) -> None:
+    """Raises UsageError for a weight of the teacher that is negative or not a number."""
+    if weight is not None and not 0 <= weight < math.inf:
+        raise UsageError(f"--distill {weight:g}: the teacher's weight must be a number from 0 on")
+
+
+@dataclass(frozen=True)
+class SparsityOptions:
+    """Options of the sparsity training of `slim`, which prepares a network for the cut."""
+
+    sparsity: Annotated[SlimSparsity, SPARSITY] = "group"
+    """group (tied channels together), proximal and l1 (as published) push every scale towards zero; steered
+    fades what the budget leaves out."""
+
+    s: Annotated[float | None, SPARSITY] = None
+    """strength [default: group and proximal move a scale by half of where it starts from, however many steps
+    there are; 0.2 steered, 0.01 l1]."""
+
+    schedule: Annotated[Schedule, SPARSITY] = "constant"
+    """schedule of the strength unless steered: constant, or decay linearly to zero."""
+
+    scales_rate: Annotated[float | None, SPARSITY] = None
+    """learning rate of the scales as a multiple of that of kernels; 10 lets them move apart [default: 10 for
+    group and proximal, else 1]."""
+
+    rounds: Annotated[int, SPARSITY] = 1
+    """in how many steps steered training tightens the budget."""
+
+    def __post_init__(self) -> None:
+        check_choice("--sparsity", self.sparsity, get_args(SlimSparsity))
+        check_choice("--schedule", self.schedule, get_args(Schedule))
+        check_strength(self.s)
+        if self.rounds < 1:
+            raise UsageError(f"--rounds {self.rounds}: at least one")
+        if self.rounds > 1 and self.sparsity != "steered":
+            needed = "add --sparsity steered"
+            raise UsageError(f"--rounds tightens the budget of steered sparsity training: {needed}")
+        rate = self.scales_rate
+        if rate is not None and not 0 < rate <= MAX_SCALES_RATE:
+            raise UsageError(f"--scales-rate {rate:g}: above 0 and at most {MAX_SCALES_RATE:g}")
 
 
 @Parameter(name="*", group="Run")

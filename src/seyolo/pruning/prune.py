@@ -13,8 +13,9 @@ from seyolo.json_files import from_json
 from seyolo.options.budget import parse_budgets
 from seyolo.options.cut import CutKeywords, CutOptions
 from seyolo.options.cut import Importance as ImportanceName
+from seyolo.pruning.groups.atoms import FloatArray
 from seyolo.pruning.importance.built_in import Material, named_importance
-from seyolo.pruning.importance.importance import FloatArray, Importance
+from seyolo.pruning.importance.importance import Importance
 from seyolo.pruning.planning.latency import LatencyTable
 from seyolo.pruning.planning.plan import Plan
 from seyolo.pruning.planning.planner import Planner

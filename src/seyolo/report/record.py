@@ -82,20 +82,16 @@ class Examples:
 class RunRecord:
     """The files that runs of `slim` and `train` have in common.
 
-    Attributes:
-        environment: environment.json, versions and machine.
-        commands: the command lines of the start and of every resume.
-        stages: the rows of results.csv by training stage; `train` has one stage, called train.
-        curves: by stage and split.
-        scales: the rows of scales.csv, percentiles of |γ| by epoch of sparsity training.
+    `stages` are the rows of results.csv by training stage; `train` has one stage, called train. `scales` are
+    the rows of scales.csv, percentiles of |γ| by epoch of sparsity training.
     """
 
     folder: Path
     config: Mapping[str, Any]
-    environment: Mapping[str, Any]
-    commands: Sequence[str]
+    environment: Mapping[str, Any]  # environment.json, versions and machine
+    commands: Sequence[str]  # the command lines of the start and of every resume
     stages: Mapping[str, Sequence[Mapping[str, str]]]
-    curves: Mapping[str, Mapping[str, Curves]]
+    curves: Mapping[str, Mapping[str, Curves]]  # by stage and split
     scales: Sequence[Mapping[str, str]]
 
     @property

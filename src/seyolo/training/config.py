@@ -10,8 +10,7 @@ import torch
 
 from seyolo.data.batches.training import TrainingLoader, Workers
 from seyolo.data.datasets import Sample
-from seyolo.options.augmentation import Augmentation
-from seyolo.options.training import TrainingOptions
+from seyolo.options.training import Augmentation, TrainingOptions
 from seyolo.training.optimizer import learning_rate_factor
 
 MOST_GPU_WORKERS = 8

@@ -19,7 +19,7 @@ from seyolo.data.batches.training import TrainingLoader
 from seyolo.data.datasets import Dataset, Sample
 from seyolo.opening.description import Attention
 from seyolo.opening.network import load
-from seyolo.options.augmentation import Augmentation
+from seyolo.options.training import Augmentation
 from seyolo.torchnet.attention import attach
 from seyolo.torchnet.build import DarknetModel, build, from_checkpoint, to_checkpoint
 from seyolo.training.config import TrainConfig

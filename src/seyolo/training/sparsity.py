@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from seyolo.errors import UsageError
-from seyolo.options.sparsity import Schedule
+from seyolo.options.training import Schedule
 from seyolo.torchnet.build import DarknetModel
 
 

@@ -31,8 +31,7 @@ if TYPE_CHECKING:
     from seyolo.evaluation.ap import Metrics
 
 NUM_IMAGES = 16
-NUM_ALONE = 3
-"""Runs of a model whose memory is measured; some runtimes allocate memory in the second."""
+NUM_ALONE = 3  # runs of a model whose memory is measured; some runtimes allocate memory in the second
 
 
 @dataclass(frozen=True)
@@ -104,16 +103,10 @@ def benchmark(
         >>> row.runtime, row.input_size
         ('onnxruntime', (320, 320))
     """
-    if isinstance(models, str | Path):
-        models = [models]
-    entrants: Mapping[str, Backend | Entrant]
     if isinstance(models, Mapping):
-        entrants = models
-    else:
-        entrants = {
-            name: Entrant(str(model), ModelOptions(), threads, device)
-            for name, model in unique_names(models).items()
-        }
+        return compare(models, data, repeats=repeats, batch=batch)
+    named = unique_names([models] if isinstance(models, str | Path) else models)
+    entrants = {name: Entrant(str(one), ModelOptions(), threads, device) for name, one in named.items()}
     return compare(entrants, data, repeats=repeats, batch=batch)
 
 

@@ -14,9 +14,9 @@ from torch import Tensor
 from seyolo.data.batches.evaluation import evaluation_batches
 from seyolo.data.batches.training import TrainingLoader, to_planes
 from seyolo.data.datasets import Dataset, Sample
-from seyolo.options.augmentation import Augmentation
 from seyolo.options.cut import CutOptions
 from seyolo.options.slim import Repair, SlimOptions
+from seyolo.options.training import Augmentation
 from seyolo.progress import Progress
 from seyolo.pruning.cutting.repair import recalibrate, reconstruct
 from seyolo.pruning.importance.built_in import MEASURED, Material, named_importance
@@ -46,7 +46,7 @@ class CalibrationSet:
         plain = RECONSTRUCTION_IMAGES // 4
         yield from self.plain_batches(plain)
         height, width = self.size_hw
-        for images, _ in self._augmented((RECONSTRUCTION_IMAGES - plain) // CALIBRATION_BATCH):
+        for images, _ in self.labelled_batches((RECONSTRUCTION_IMAGES - plain) // CALIBRATION_BATCH):
             yield images[..., :height, :width].float() / 255
 
     def plain_batches(self, count: int) -> Iterator[Float[Tensor, "N 3 H W"]]:
@@ -54,20 +54,19 @@ class CalibrationSet:
         for batch, _, _ in evaluation_batches(self.samples(count), self.size_hw, CALIBRATION_BATCH):
             yield to_planes(batch).float() / 255
 
-    def labelled_batches(self) -> Iterator[tuple[UInt8[Tensor, "N 3 S S"], Float[Tensor, "M 6"]]]:
+    def labelled_batches(
+        self, num_batches: int = TAYLOR_BATCHES
+    ) -> Iterator[tuple[UInt8[Tensor, "N 3 S S"], Float[Tensor, "M 6"]]]:
         """Yields batches of augmented images and targets, as training sees them."""
-        return self._augmented(TAYLOR_BATCHES)
+        samples, side = self.dataset.split("train"), max(self.size_hw)
+        loader = TrainingLoader(samples, side, CALIBRATION_BATCH, Augmentation(), self.seed)
+        return islice(loader.epoch(0), num_batches)
 
     def samples(self, count: int) -> list[Sample]:
         """Returns `count` images of the train split, or all of them where it has fewer."""
         samples = self.dataset.split("train")
         order = torch.randperm(len(samples), generator=torch.Generator().manual_seed(self.seed))
         return [samples[int(i)] for i in order[:count]]
-
-    def _augmented(self, num_batches: int) -> Iterator[tuple[UInt8[Tensor, "N 3 S S"], Float[Tensor, "M 6"]]]:
-        samples, side = self.dataset.split("train"), max(self.size_hw)
-        loader = TrainingLoader(samples, side, CALIBRATION_BATCH, Augmentation(), self.seed)
-        return islice(loader.epoch(0), num_batches)
 
 
 def planner_on(
@@ -81,9 +80,6 @@ def planner_on(
 
     The default importance is `obs` with a dataset, else `bn`. `seed` decides on `random` importance and on
     the choice of images.
-
-    Raises:
-        UsageError: `taylor` or `obs` without images.
     """
     net = model.network.net
     images = None if dataset is None else CalibrationSet(dataset, (net.height, net.width), seed)
@@ -98,7 +94,7 @@ def plan_of(
     """Returns the plan of a `slim` run; a latency holds as measured.
 
     Without a dataset the plan is a rough one of about the right cost, before anything is trained: `bn` stands
-    in for an importance that needs images. Errors are those of `Planner.plan`.
+    in for an importance that needs images.
     """
     options = config.plan_options()
     if dataset is None and options.importance in MEASURED:

@@ -32,9 +32,8 @@ from seyolo.opening.network import resized
 from seyolo.options.cut import CutOptions
 from seyolo.options.slim import CONTROL_NAMES, ControlName, SlimOptions
 from seyolo.pruning.prune import prune_by
-from seyolo.results import RESULTS_FILE, ControlRow, read_results
+from seyolo.results import ControlRow
 from seyolo.runtime.choice import open_backend
-from seyolo.runtime.protocol import Backend
 from seyolo.torchnet.build import DarknetModel, build
 from seyolo.training.loop import train
 from seyolo.training.run_folder import can_resume
@@ -86,18 +85,11 @@ def control_results(finished: Finished, names: Sequence[ControlName]) -> list[Co
         except (BudgetError, ExportError) as error:
             rows[name] = ControlRow(control=name, not_possible=str(error))
     latency = latency_of(contenders)
-    judgements = {} if finished.judgement is None else {"slim": finished.judgement}
+    slim = finished.judgement or judge_contender(finished.run, contenders["slim"])
     for key, contender in contenders.items():
-        if key not in judgements:
-            judgements[key] = judge_contender(finished.run, contender)
-        rows[key] = _row(key, contender, latency[key], judgements[key], judgements["slim"])
+        judgement = slim if key == "slim" else judge_contender(finished.run, contender)
+        rows[key] = _row(key, contender, latency[key], judgement, slim)
     return [rows[name] for name in ("slim", *names)]
-
-
-def kept_rows(folder: Path) -> tuple[ControlRow, ...]:
-    """Returns the rows that an earlier call wrote into the results of a run."""
-    path = folder / RESULTS_FILE
-    return read_results(path).controls if path.exists() else ()
 
 
 def joined_rows(before: Sequence[ControlRow], new: Sequence[ControlRow]) -> tuple[ControlRow, ...]:
@@ -208,13 +200,11 @@ def _size_of_equal_latency(finished: Finished) -> int:
 def latency_of(contenders: dict[str, Contender]) -> dict[str, float]:
     """Measures median milliseconds on ONNX Runtime at batch 1, interleaved in one run."""
     with TemporaryDirectory() as folder:
-        backends: dict[str, Backend] = {}
-        for number, (name, contender) in enumerate(contenders.items()):
-            path = contender.file or Path(folder) / f"{number}.onnx"
-            if contender.file is None:
-                export(resized(contender.model, contender.size_px), path)
-            backends[name] = open_backend(path)
-        return median_ms(backends)
+        files = {
+            name: one.file or export(resized(one.model, one.size_px), Path(folder) / f"{name}.onnx")[0]
+            for name, one in contenders.items()
+        }
+        return median_ms({name: open_backend(path) for name, path in files.items()})
 
 
 def judge_contender(run: SlimRun, contender: Contender) -> Judgement:

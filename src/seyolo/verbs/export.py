@@ -45,7 +45,6 @@ def export_file(
 
     Args:
         model: a zoo name, a `.cfg` or a checkpoint.
-        out: the file.
         options: of the file and of its int8.
         start: weights, classes and gates.
         dataset: the loaded data set instead of `options.data`.

@@ -10,9 +10,9 @@ from seyolo.errors import PlanError, UsageError
 from seyolo.files import write_text
 from seyolo.opening.description import CHECKPOINT
 from seyolo.opening.network import input_size, open_model, resized, save
-from seyolo.options.build import build
 from seyolo.options.cut import CutOptions
 from seyolo.options.keywords import PruneKeywords
+from seyolo.options.parameters import build
 from seyolo.options.prune import PruneOptions
 from seyolo.progress import Progress
 from seyolo.pruning.planning.plan import Plan, recounted_plan
@@ -22,8 +22,7 @@ from seyolo.torchnet.build import DarknetModel
 from seyolo.torchnet.device import torch_device
 from seyolo.verbs.calibration import CalibrationSet, planner_on, repair_on
 
-FORECAST_BACKENDS = ("onnxruntime",)
-"""Where a plan that is not cut yet is predicted and measured, besides the backend of its budget."""
+FORECAST_BACKENDS = ("onnxruntime",)  # time a plan that is not cut yet, besides the backend of its budget
 
 
 def read_plan(path: Path) -> Plan:
@@ -118,9 +117,8 @@ def prune_file(
         raise UsageError(f"{out}: is the model to be pruned; write the slim one to another file")
     job = _Job("prune_file", model, options=options, keywords=keywords, plan=plan, dataset=dataset)
     planner = job.planner(progress)
-    made = (
-        planner.plan(job.options.budgets) if job.plan is None else recounted_plan(planner.network, job.plan)
-    )
+    budgets = job.options.budgets
+    made = planner.plan(budgets) if job.plan is None else recounted_plan(planner.network, job.plan)
     slim_model = planner.prune(made)
     if job.dataset is not None:
         slim_model = slim_model.to(torch_device(job.options.device))

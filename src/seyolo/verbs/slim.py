@@ -9,30 +9,28 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, Unpack
 
 from seyolo.data.datasets import load_dataset
 from seyolo.errors import UsageError
 from seyolo.opening.description import CHECKPOINT
 from seyolo.opening.network import load
-from seyolo.options.build import build
 from seyolo.options.keywords import SlimKeywords
+from seyolo.options.parameters import build
 from seyolo.options.slim import USUAL_EPOCHS, SlimOptions
 from seyolo.options.stored import SLIM_FILE, read_slim_options
 from seyolo.progress import Progress, Silent
-from seyolo.results import SlimResults
+from seyolo.results import RESULTS_FILE, SlimResults, read_results
 from seyolo.runs import existing_run, new_run
 from seyolo.training.distributed import on_leader
 from seyolo.training.trackers import NoTracker, OpenTracker, TrackerName, chosen_tracker
 from seyolo.verbs.calibration import plan_of
-from seyolo.verbs.controls import Finished, control_results, joined_rows, kept_rows
+from seyolo.verbs.controls import Finished, control_results, joined_rows
 from seyolo.verbs.slim_results import report_slim_run, slim_results
 from seyolo.verbs.slim_run import SlimRun
-from seyolo.verbs.start import check_machine, chosen_model, with_sites
+from seyolo.verbs.start import with_model
 
-OLD_NAMES: Mapping[str, str] = MappingProxyType({"strength": "s"})
-"""Keyword arguments of version 0.1.0, and their names today."""
+OLD_NAMES = {"strength": "s"}  # keyword arguments of version 0.1.0, and their names today
 
 
 @on_leader
@@ -135,7 +133,8 @@ def run_slim(
         del models["finetuned"]
     judgements = {name: run.judge(model, title=f"evaluating {name}") for name, model in models.items()}
     results = slim_results(run, models, plan, judgements)
-    rows = kept_rows(run.folder)
+    earlier = run.folder / RESULTS_FILE
+    rows = read_results(earlier).controls if earlier.exists() else ()
     controls = options.chosen_controls()
     if controls:
         final, judgement = list(models.values())[-1], list(judgements.values())[-1]
@@ -147,8 +146,7 @@ def run_slim(
 
 def _resolved(options: SlimOptions) -> SlimOptions:
     """Returns the options with model, sites of attention and epochs of dense training filled in."""
-    check_machine(options)
-    options = with_sites(chosen_model(options))
+    options = with_model(options)
     has_weights = options.weights is not None or Path(options.model or "").suffix == CHECKPOINT
     if options.epochs is None:
         is_trained = has_weights and options.attention is None and _is_whole(options)

@@ -31,8 +31,7 @@ from seyolo.verbs.slim_run import SlimRun
 INT8_FILE = "slim_int8.onnx"
 DARKNET_FILES = "slim.cfg + slim.weights"
 WRITTEN = "written"
-Models = Mapping[str, DarknetModel]
-"""The network of every stage in order: the dense one first, the slim one last."""
+Models = Mapping[str, DarknetModel]  # of every stage in order: the dense one first, the slim one last
 
 
 def slim_results(
@@ -132,9 +131,7 @@ def _write_darknet(model: DarknetModel, path: Path) -> str:
     return WRITTEN
 
 
-def measure_latency(
-    models: Mapping[str, DarknetModel], int8: Path | None = None
-) -> dict[str, dict[str, float]]:
+def measure_latency(models: Models, int8: Path | None = None) -> dict[str, dict[str, float]]:
     """Measures the milliseconds of each stage, and of an `int8` file, on torch and ONNX Runtime."""
     with TemporaryDirectory() as folder:
         backends = {}

@@ -72,14 +72,12 @@ class SlimRun:
 
     def check_folder(self, resume: bool) -> None:
         """Refuses a folder that holds a run; to resume, one that holds no run or a run of other options."""
-        path = self.folder / "config.json"
-        if not resume:
-            if path.exists():
-                raise TrainingError(f"{self.folder}: holds a run already; resume it or choose another --name")
-            return
-        if not path.exists():
+        is_run = (self.folder / "config.json").exists()
+        if is_run and not resume:
+            raise TrainingError(f"{self.folder}: holds a run already; resume it or choose another --name")
+        if resume and not is_run:
             raise TrainingError(f"{self.folder}: there is no run to resume here")
-        if read_slim_options(self.folder) != replace(self.config, controls=()):
+        if resume and read_slim_options(self.folder) != replace(self.config, controls=()):
             raise TrainingError(f"{self.folder}: the run there was started with other settings")
 
     def begin(self) -> None:

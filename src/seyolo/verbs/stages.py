@@ -14,10 +14,8 @@ from seyolo.training.step import measure_step_seconds
 
 STEERED_STRENGTH = 0.2
 FAST_SCALES = 10.0
-ANEW_SHARE = 0.67
-"""Share of the learning rate with which a schedule starts anew on a trained network."""
-TEACHER_SHARE = 0.25
-"""Time of the teacher's forward pass, as a share of a training step of the dense network."""
+ANEW_SHARE = 0.67  # of the learning rate, with which a schedule starts anew on a trained network
+TEACHER_SHARE = 0.25  # time of the teacher's forward pass / of a training step of the dense network
 
 
 def stage_config(options: SlimOptions, stage: str) -> TrainConfig:

@@ -28,17 +28,22 @@ def check_machine(options: SlimOptions | TrainOptions) -> None:
     current_team().share_of(options.batch)
 
 
-def chosen_model(options: Options) -> Options:
-    """Returns the options with a model: a checkpoint given as weights alone, or the usual zoo network."""
+def with_model(options: Options) -> Options:
+    """Returns the options with a model and the sites of its attention, for a machine that can train it.
+
+    The default model is a checkpoint given as weights alone, or the usual zoo network.
+    """
+    check_machine(options)
     model, weights = options.model, options.weights
     for file in (model, weights):
         if file is not None and Path(file).suffix == ".onnx":
             raise UsageError(f"{file}: an .onnx file cannot be trained; give the checkpoint it was made from")
-    if model is not None:
-        return options
-    if weights is not None and weights.suffix == CHECKPOINT:
-        return replace(options, model=str(weights), weights=None)
-    return replace(options, model=DEFAULT_MODEL)
+    if model is None and weights is not None and weights.suffix == CHECKPOINT:
+        options = replace(options, model=str(weights), weights=None)
+    elif model is None:
+        options = replace(options, model=DEFAULT_MODEL)
+    gates = _attention_of(options)
+    return options if gates is None else replace(options, at=cast("tuple[Site, ...]", gates.at))
 
 
 def model_to_train(options: Options, dataset: Dataset, config: TrainConfig) -> DarknetModel:
@@ -46,12 +51,6 @@ def model_to_train(options: Options, dataset: Dataset, config: TrainConfig) -> D
     assert options.model is not None
     weights = None if options.weights is None else str(options.weights)
     return starting_model(options.model, dataset, config, weights, _attention_of(options))
-
-
-def with_sites(options: Options) -> Options:
-    """Returns the options with the sites where attention is attached, by default those of the model."""
-    gates = _attention_of(options)
-    return options if gates is None else replace(options, at=cast("tuple[Site, ...]", gates.at))
 
 
 def _attention_of(options: SlimOptions | TrainOptions) -> Attention | None:

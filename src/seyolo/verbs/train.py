@@ -18,8 +18,8 @@ from seyolo.files import write_json
 from seyolo.json_files import to_json
 from seyolo.opening.description import CHECKPOINT
 from seyolo.opening.network import open_model
-from seyolo.options.build import build
 from seyolo.options.keywords import TrainKeywords
+from seyolo.options.parameters import build
 from seyolo.options.stored import TRAIN_FILE, read_train_options
 from seyolo.options.train import TrainOptions
 from seyolo.options.training import TrainingOptions
@@ -37,7 +37,7 @@ from seyolo.training.run_folder import can_resume, keep_command
 from seyolo.training.sparsity import PUBLISHED_STRENGTH, Sparsity, make_sparsity
 from seyolo.training.trackers import Monitor, OpenTracker, TrackerName, chosen_tracker
 from seyolo.training.validation import validation_splits
-from seyolo.verbs.start import check_machine, chosen_model, model_to_train, with_sites
+from seyolo.verbs.start import check_machine, model_to_train, with_model
 
 DEFAULT_DISTILL = 1.0
 
@@ -77,8 +77,7 @@ def train(
     given = {**keywords, "data": data, "model": model and str(model)}
     chosen = build(TrainOptions, "train", options, given)
     opener = chosen_tracker(tracker)
-    check_machine(chosen)
-    chosen = with_sites(chosen_model(chosen))
+    chosen = with_model(chosen)
     run_folder = new_run("train") if folder is None else Path(folder)
     return _train(chosen, run_folder, resume=False, progress=progress, tracker=opener)
 

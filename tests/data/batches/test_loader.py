@@ -16,12 +16,11 @@ import torch
 
 from seyolo.data.batches import training as loader_module
 from seyolo.data.batches.evaluation import evaluation_batches
-from seyolo.data.batches.image_cache import ImageCache
-from seyolo.data.batches.training import TrainingLoader, Workers
+from seyolo.data.batches.training import ImageCache, TrainingLoader, Workers
 from seyolo.data.datasets import Sample
 from seyolo.errors import DataError
 from seyolo.letterbox import letterbox
-from seyolo.options.augmentation import Augmentation
+from seyolo.options.training import Augmentation
 
 NUM_SAMPLES = 7
 

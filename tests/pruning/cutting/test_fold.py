@@ -15,8 +15,7 @@ from helpers.small_graphs import network_of
 from helpers.strategies import networks
 from seyolo.darknet.cfg import Network
 from seyolo.darknet.sections import Convolutional, Sam, ScaleChannels
-from seyolo.pruning.cutting.cut import slice_network
-from seyolo.pruning.cutting.fold import activate, constants_of, fold_constants
+from seyolo.pruning.cutting.cut import activate, constants_of, fold_constants, slice_network
 from seyolo.pruning.groups.groups import Group, Groups, find_groups, keep_masks
 from seyolo.torchnet.activations import make_activation
 

@@ -16,9 +16,10 @@ from helpers.masking import random_state
 from helpers.small_graphs import conv, network_of
 from seyolo.errors import UsageError
 from seyolo.options.cut import Importance as Name
+from seyolo.pruning.groups.atoms import FloatArray
 from seyolo.pruning.groups.groups import Groups, find_groups
 from seyolo.pruning.importance.built_in import IMPORTANCES, Material, named_importance
-from seyolo.pruning.importance.importance import FloatArray, Importance
+from seyolo.pruning.importance.importance import Importance
 from seyolo.torchnet.build import DarknetModel, build
 
 NETWORK = network_of(conv(2), conv(2), "[shortcut]\nfrom=0\nactivation=linear\n")

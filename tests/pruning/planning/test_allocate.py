@@ -19,9 +19,8 @@ from seyolo.darknet.zoo import network_from_name
 from seyolo.errors import BudgetError, UsageError
 from seyolo.options.budget import parse_budgets
 from seyolo.options.cut import CutOptions, Scope
-from seyolo.pruning.groups.atoms import IntArray
+from seyolo.pruning.groups.atoms import FloatArray, IntArray
 from seyolo.pruning.groups.groups import Groups, find_groups
-from seyolo.pruning.importance.importance import FloatArray
 from seyolo.pruning.planning.allocate import allocate
 from seyolo.pruning.planning.cost_model import CostModel
 

@@ -15,7 +15,7 @@ from seyolo.errors import PlanError
 from seyolo.options.cut import CutOptions
 from seyolo.pruning.groups.groups import find_groups, keep_masks
 from seyolo.pruning.planning.plan import Plan, counted_plan, recounted_plan
-from seyolo.pruning.planning.prunable import PrunableNetwork, fingerprint
+from seyolo.pruning.planning.prunable import PrunableNetwork
 
 
 @pytest.fixture(scope="module")
@@ -55,8 +55,9 @@ def test_table_lists_every_convolution(plan: Plan) -> None:
 
 def test_fingerprint_ignores_what_does_not_compute(network: Network) -> None:
     larger = replace(network, net=replace(network.net, width=320, height=320), source="other.cfg")
-    assert fingerprint(larger) == fingerprint(network)
-    assert fingerprint(network_from_name("yolov3-tiny@0.5", 1)) != fingerprint(network)
+    assert PrunableNetwork(larger).fingerprint == PrunableNetwork(network).fingerprint
+    other = network_from_name("yolov3-tiny@0.5", 1)
+    assert PrunableNetwork(other).fingerprint != PrunableNetwork(network).fingerprint
 
 
 def test_another_network_is_refused(plan: Plan) -> None:

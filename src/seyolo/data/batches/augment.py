@@ -23,7 +23,7 @@ from numpy.random import Generator
 
 from seyolo.boxes import area_xyxy, cxcywh_to_xyxy, xyxy_to_cxcywh
 from seyolo.letterbox import PAD_GREY
-from seyolo.options.augmentation import Augmentation
+from seyolo.options.training import Augmentation
 
 
 @dataclass(frozen=True)

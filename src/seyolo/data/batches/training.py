@@ -9,8 +9,10 @@ from __future__ import annotations
 import math
 import shutil
 import signal
+import threading
 import warnings
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_all_start_methods
 from pathlib import Path
@@ -22,12 +24,13 @@ from jaxtyping import Float, Int64, UInt8
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
-from seyolo.data.batches.augment import compose, draw_layout
-from seyolo.data.batches.image_cache import ImageCache
+from seyolo.data.batches.augment import Image, compose, draw_layout, pyramid
 from seyolo.data.datasets import Sample
 from seyolo.errors import DataError
+from seyolo.letterbox import resize
 from seyolo.media.ahead import in_background
-from seyolo.options.augmentation import Augmentation
+from seyolo.media.images import read_image
+from seyolo.options.training import Augmentation
 
 PREFETCH = 4  # number of batches that may be ready or in work, at least one per thread
 CACHE_BYTES = 3 << 30  # memory for decoded images, see `ImageCache`
@@ -36,6 +39,52 @@ BATCHES_SHARED = 4
 """Batches in shared memory per process: two ready, one in work, and space for a larger size."""
 
 TrainingBatch = tuple[UInt8[torch.Tensor, "b 3 s s"], Float[torch.Tensor, "m 6"]]
+
+
+class ImageCache:
+    """Decoded source images by their index in `samples`, in memory; safe to share between threads.
+
+    Images are stored as the pyramids that `augment` samples from. Nothing is evicted: every epoch visits
+    every image, so eviction would only replace one miss by another.
+
+    Args:
+        long_side_px: larger images are stored and returned at this size.
+        budget_bytes: memory limit; images beyond it are decoded at every use.
+    """
+
+    def __init__(self, samples: Sequence[Sample], long_side_px: int, budget_bytes: int) -> None:
+        self.samples = samples
+        self._long_side_px = long_side_px
+        self._left_bytes = budget_bytes
+        self._is_full = False
+        self._images: dict[int, Image] = {}
+        self._lock = threading.Lock()
+
+    def fetch(self, index: int) -> Image:
+        """Returns an image as a pyramid with its labels; raises DataError if it cannot be decoded."""
+        cached = self._images.get(index)
+        if cached is not None:
+            return cached
+        sample = self.samples[index]
+        pixels = read_image(sample.image)
+        height, width = pixels.shape[:2]
+        scale = self._long_side_px / max(height, width)
+        if scale < 1:
+            pixels = resize(pixels, (max(1, round(height * scale)), max(1, round(width * scale))))
+        image = Image(pyramid(pixels), sample.boxes_cxcywh, sample.class_ids)
+        num_bytes = sum(level.nbytes for level in image.levels)
+        with self._lock:
+            if num_bytes > self._left_bytes:
+                self._is_full = True
+            elif index not in self._images:
+                self._images[index] = image
+                self._left_bytes -= num_bytes
+        return image
+
+    def fill(self) -> None:
+        """Decodes images until the budget is used up or all are cached."""
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(lambda index: self._is_full or self.fetch(index), range(len(self.samples))))
 
 
 @dataclass(frozen=True)

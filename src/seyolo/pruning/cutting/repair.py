@@ -46,9 +46,7 @@ def reconstruct(
     Grouped and depthwise convolutions, and those with more than 9,216 inputs per output, do not change.
 
     Args:
-        slim: the pruned model of the plan.
         dense: the model before the cut; both are in evaluation mode afterwards.
-        plan: of the cut.
         batches: training images, RGB in [0, 1]; some 64 are enough. All are held in memory, with the
             activations that are still needed.
 
@@ -112,21 +110,17 @@ def _normalisation(layer: ConvolutionLayer, kept: Tensor) -> tuple[Tensor, Tenso
 
 def _fit(
     layer: ConvolutionLayer,
-    read: Tensor,
-    wanted: Tensor,
+    read: Float[Tensor, "N C H W"],
+    wanted: Float[Tensor, "N F P Q"],
     normalisation: tuple[Tensor, Tensor] | None,
     *,
-    weights: Float[Tensor, " N*H*W"] | None,
+    weights: Float[Tensor, " N*P*Q"] | None,
     seed: int,
 ) -> None:
-    """Solves for the kernel and the constant of one slim convolution.
+    """Solves for the kernel and the constant of one slim convolution, from what it reads and should answer.
 
-    Args:
-        layer, read: the convolution, and its input (N, channels, H, W).
-        wanted: (N, filters, H', W') output of the dense convolution before its batch normalisation.
-        normalisation: the dense running mean and variance of the kept channels; None where there is a bias.
-        weights: of the positions; None for equal weights.
-        seed: of the choice of positions where there are too many.
+    `normalisation` is the dense running mean and variance of the kept channels; None where there is a bias.
+    `weights` are of the positions, None for equal ones; `seed` chooses positions where there are too many.
     """
     weight = layer.conv.weight
     num_unknowns = weight[0].numel()

@@ -17,6 +17,7 @@ from seyolo.darknet.graph import IMAGE
 
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
+FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,29 +29,16 @@ class Split:
 
 
 class Walk:
-    """A walk over the layers in order; the channel rules note on it what they find.
-
-    Args:
-        image_channels: channels of the image, whose atoms are fixed.
-
-    Attributes:
-        owner: per atom the layer that makes it, -1 for the image.
-        channel: per atom its output channel there.
-        fixed: atoms that may not be removed.
-        in_shortcut: atoms that a shortcut reads or adds.
-        splits: vectors whose parts must keep equally many.
-        image: the atoms of the image.
-        vectors: per layer so far the atoms of its output.
-    """
+    """A walk over the layers in order; the channel rules note on it what they find."""
 
     def __init__(self, image_channels: int) -> None:
-        self.owner = [IMAGE] * image_channels
-        self.channel = list(range(image_channels))
-        self.fixed = set(self.channel)
-        self.in_shortcut: set[int] = set()
+        self.owner = [IMAGE] * image_channels  # per atom the layer that makes it
+        self.channel = list(range(image_channels))  # per atom its output channel there
+        self.fixed = set(self.channel)  # atoms that may not be removed
+        self.in_shortcut: set[int] = set()  # atoms that a shortcut reads or adds
         self.splits: list[Split] = []
-        self.image: IntArray = np.arange(image_channels)
-        self.vectors: list[IntArray] = []
+        self.image: IntArray = np.arange(image_channels)  # its atoms
+        self.vectors: list[IntArray] = []  # per layer so far the atoms of its output
         self._ties: list[tuple[IntArray, IntArray]] = [(self.image, self.image)]
 
     def read(self, source: int) -> IntArray:

@@ -19,17 +19,11 @@ from seyolo.pruning.groups.groups import Groups
 
 @dataclass(frozen=True)
 class Block:
-    """A removable residual block.
+    """A removable residual block; it is removed when one of its inner groups is empty."""
 
-    Attributes:
-        shortcut: the layer that ends it.
-        layers: all its layers, the shortcut included.
-        inner: indices of the groups that only its layers own; with any of them empty the block is removed.
-    """
-
-    shortcut: int
-    layers: range
-    inner: tuple[int, ...]
+    shortcut: int  # the layer that ends it
+    layers: range  # all of them, the shortcut included
+    inner: tuple[int, ...]  # indices of the groups that only its layers own
 
     def is_gone(self, counts: IntArray) -> bool:
         """Returns True where (groups,) kept channels remove the block."""
@@ -46,11 +40,8 @@ def find_blocks(network: Network, groups: Groups) -> tuple[Block, ...]:
             layers = residual_block(network, index)
         except ModelError:
             continue
-        inner = tuple(
-            number
-            for number, group in enumerate(groups.groups)
-            if group.layers and not group.fixed and set(group.layers) <= set(layers)
-        )
+        owners = [() if group.fixed else group.layers for group in groups.groups]
+        inner = tuple(number for number, own in enumerate(owners) if own and set(own) <= set(layers))
         if inner:
             blocks.append(Block(index, layers, inner))
     return tuple(blocks)

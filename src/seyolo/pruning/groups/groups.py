@@ -47,7 +47,6 @@ class Group:
 
     @property
     def num_channels(self) -> int:
-        """The number of slots."""
         return len(self.slots)
 
     @property
@@ -58,17 +57,11 @@ class Group:
 
 @dataclass(frozen=True, eq=False)
 class Groups:
-    """All groups of a network; every slot belongs to exactly one.
+    """All groups of a network; every slot belongs to exactly one."""
 
-    Attributes:
-        groups: in the order of their first atom; the image's channels come first.
-        slots: per layer (C,) the slot of each output channel.
-        image: (C,) the slot of each channel of the image.
-    """
-
-    groups: tuple[Group, ...]
-    slots: tuple[IntArray, ...]
-    image: IntArray
+    groups: tuple[Group, ...]  # in the order of their first atom; the image's channels come first
+    slots: tuple[IntArray, ...]  # per layer (C,) the slot of each output channel
+    image: IntArray  # (C,) the slot of each channel of the image
 
     @property
     def num_slots(self) -> int:
@@ -89,11 +82,7 @@ def keep_masks(groups: Groups, kept: Sequence[IntArray]) -> tuple[BoolArray, ...
 
 
 def find_groups(network: Network) -> Groups:
-    """Returns the channel groups of any network.
-
-    Raises:
-        CfgError: the network cannot be wired.
-    """
+    """Returns the channel groups of any network."""
     walk = _walk(network)
     splits = walk.splits
     while True:

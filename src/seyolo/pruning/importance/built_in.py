@@ -23,21 +23,12 @@ from torch import Tensor
 from seyolo.errors import UsageError
 from seyolo.options.cut import Importance as Name
 from seyolo.options.cut import Tied
-from seyolo.pruning.importance.importance import (
-    ByGroup,
-    ByLayer,
-    Importance,
-    LayerScores,
-    Measure,
-    norm_scores,
-    scale_scores,
-    scaled_norm_scores,
-)
+from seyolo.pruning.importance import importance as weights
+from seyolo.pruning.importance.importance import ByGroup, ByLayer, Importance, LayerScores, Measure
 from seyolo.pruning.importance.obs import obs_scores
 from seyolo.pruning.importance.taylor import taylor_scores
 
-MEASURED: frozenset[Name] = frozenset({"taylor", "obs"})
-"""Importances that need images."""
+MEASURED: frozenset[Name] = frozenset({"taylor", "obs"})  # these need images
 
 
 class Images(Protocol):
@@ -56,18 +47,12 @@ class Images(Protocol):
 
 @dataclass(frozen=True)
 class Material:
-    """Everything a built-in importance may need; each takes its part.
+    """Everything a built-in importance may need; each takes its part."""
 
-    Attributes:
-        tied: combines the scores of tied convolutions; by default the way that suits the importance.
-        generator: the source of `random`.
-        images, measured: for `taylor` and `obs`, to measure them or as they were measured before.
-    """
-
-    tied: Tied | None = None
-    generator: np.random.Generator | None = None
-    images: Images | None = None
-    measured: LayerScores | None = None
+    tied: Tied | None = None  # by default the way that suits the importance
+    generator: np.random.Generator | None = None  # the source of `random`
+    images: Images | None = None  # to measure `taylor` and `obs` on
+    measured: LayerScores | None = None  # scores of `taylor` or `obs` that were measured before
 
 
 def named_importance(name: Name | None, material: Material) -> Importance:
@@ -114,9 +99,9 @@ def _random(material: Material) -> Importance:
 
 
 IMPORTANCES: Mapping[Name, Callable[[Material], Importance]] = {
-    "bn": lambda material: ByLayer("bn", scale_scores, material.tied or "mean"),
-    "norm": lambda material: ByLayer("norm", norm_scores, material.tied or "mean"),
-    "group": lambda material: ByLayer("group", scaled_norm_scores, material.tied or "sum"),
+    "bn": lambda material: ByLayer("bn", weights.scale_scores, material.tied or "mean"),
+    "norm": lambda material: ByLayer("norm", weights.norm_scores, material.tied or "mean"),
+    "group": lambda material: ByLayer("group", weights.scaled_norm_scores, material.tied or "sum"),
     "taylor": _taylor,
     "obs": _obs,
     "uniform": lambda _: ByGroup("uniform", np.ones),

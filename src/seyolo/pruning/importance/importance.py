@@ -10,14 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seyolo.options.cut import Tied
+from seyolo.pruning.groups.atoms import FloatArray
 from seyolo.pruning.groups.groups import Group, Groups
 from seyolo.torchnet.build import DarknetModel
 from seyolo.torchnet.layers import BATCH_NORM_EPSILON
 
-FloatArray = NDArray[np.float64]
-LayerScores = Mapping[int, FloatArray]
-"""Per convolution (filters,) scores of its output channels."""
-
+LayerScores = Mapping[int, FloatArray]  # per convolution (filters,) scores of its output channels
 Measure = Callable[[DarknetModel, Groups], LayerScores]
 
 
@@ -72,17 +70,13 @@ class ByLayer:
     per_cost: bool = False
 
     def scores(self, model: DarknetModel, groups: Groups) -> list[FloatArray]:
-        """Returns per group (num_channels,) scores."""
         by_layer = self.measure(model, groups)
         return [_combined(group, by_layer, self.tied) for group in groups.groups]
 
 
 def _combined(group: Group, scores: LayerScores, tied: Tied) -> FloatArray:
-    rows = [
-        scores[layer][members]
-        for layer, members in zip(group.layers, group.members, strict=True)
-        if layer in scores
-    ]
+    owned = zip(group.layers, group.members, strict=True)
+    rows = [scores[layer][members] for layer, members in owned if layer in scores]
     if not rows:
         return np.full(group.num_channels, np.inf)
     combine: dict[Tied, Callable[..., FloatArray]] = {"max": np.max, "mean": np.mean, "sum": np.linalg.norm}
@@ -98,7 +92,6 @@ class ByGroup:
     per_cost: bool = False
 
     def scores(self, model: DarknetModel, groups: Groups) -> list[FloatArray]:
-        """Returns per group (num_channels,) scores."""
         return [self.numbers(group.num_channels) for group in groups.groups]
 
 

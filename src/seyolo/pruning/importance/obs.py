@@ -15,7 +15,7 @@ rank channels under any budget.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 
@@ -27,20 +27,15 @@ from torch.nn import functional
 
 from seyolo.darknet.graph import inputs
 from seyolo.errors import DataError
-from seyolo.pruning.groups.atoms import IntArray
+from seyolo.pruning.groups.atoms import FloatArray, IntArray
 from seyolo.pruning.groups.groups import Groups, find_groups
-from seyolo.pruning.importance.importance import FloatArray
 from seyolo.torchnet.build import DarknetModel
 from seyolo.torchnet.layers import ConvolutionLayer
 
-RIDGE = 0.01
-"""Ridge, relative to the mean diagonal of the input covariance."""
-BACKGROUND = 0.02
-"""Weight of a position without any object; a certain object weighs 1 more."""
-STEPS = 32
-"""Steps in which the channels of a group are removed."""
-RISE = 1e-6
-"""Relative step that keeps scores strictly increasing in order of removal."""
+RIDGE = 0.01  # relative to the mean diagonal of the input covariance
+BACKGROUND = 0.02  # weight of a position without any object; a certain object weighs 1 more
+STEPS = 32  # in which the channels of a group are removed
+RISE = 1e-6  # relative step that keeps scores strictly increasing in order of removal
 
 
 def obs_scores(
@@ -49,15 +44,12 @@ def obs_scores(
     seed: int = 0,
     groups: Groups | None = None,
 ) -> dict[int, FloatArray]:
-    """Returns per convolution (filters,) scores, the same for all tied channels.
-
-    A convolution whose channels no convolution reads has no score.
+    """Returns per convolution (filters,) scores, the same for tied channels; none for unread channels.
 
     Args:
         model: in evaluation mode afterwards; its weights stay as they are.
         batches: training images, RGB in [0, 1]; some 64 are enough.
         seed: of the random directions.
-        groups: the channel groups of the network, where they are known.
 
     Raises:
         DataError: there is not a single image.
@@ -136,12 +128,10 @@ def _written(watched: Mapping[int, _Watched]) -> Iterator[dict[int, Tensor]]:
         written[index] = output
         return output.clone()  # activations work in place
 
-    handles = [seen.conv.register_forward_hook(partial(hook, index)) for index, seen in watched.items()]
-    try:
+    with ExitStack() as hooks:
+        for index, seen in watched.items():
+            hooks.enter_context(seen.conv.register_forward_hook(partial(hook, index)))
         yield written
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 def position_weights(predicted: Float[Tensor, "N H W A K"]) -> Float[Tensor, "N H W"]:
@@ -154,10 +144,7 @@ def position_weights(predicted: Float[Tensor, "N H W A K"]) -> Float[Tensor, "N 
 
 
 def _along_random(predicted: Float[Tensor, "N H W A K"], generator: torch.Generator) -> Tensor:
-    """Returns the inputs of a detection layer along a random direction, weighted by position.
-
-    Every detection layer weighs the same, however many positions it has.
-    """
+    """Returns what a detection layer reads along a random direction; every such layer weighs the same."""
     weights = position_weights(predicted.detach())
     share = (weights * len(predicted) / weights.sum()).sqrt()
     # Random signs: the squared gradients estimate the diagonal of the Gauss-Newton matrix (Hutchinson 1989).
@@ -167,17 +154,11 @@ def _along_random(predicted: Float[Tensor, "N H W A K"], generator: torch.Genera
 
 @dataclass(frozen=True, eq=False)
 class _Reader:
-    """Convolution, or a part of a grouped one, and its inputs.
+    """Convolution, or a part of a grouped one, and its inputs."""
 
-    Attributes:
-        slots: the slot of every channel it reads.
-        precision: inverse covariance of its inputs.
-        kernel: (C, filters x cells) each filter times its response.
-    """
-
-    slots: IntArray
-    precision: Float64[Tensor, "C C"]
-    kernel: Float64[Tensor, "C K"]
+    slots: IntArray  # the slot of every channel it reads
+    precision: Float64[Tensor, "C C"]  # inverse covariance of its inputs
+    kernel: Float64[Tensor, "C K"]  # each filter times its response; K = filters x cells
 
     def of(self, slots: IntArray) -> _Reading | None:
         """Returns the part that reads the slots of a group; None where it reads none."""
@@ -214,12 +195,9 @@ def _readers(model: DarknetModel, groups: Groups, watched: Mapping[int, _Watched
 
 @dataclass(eq=False)
 class _Reading:
-    """Reader that loses the channels of one group.
+    """Reader that loses the channels of one group; precision and kernel are of channels not yet removed."""
 
-    `table` has the m channels it reads of every slot; precision and kernel are of channels not yet removed.
-    """
-
-    table: Int[Tensor, "S m"]
+    table: Int[Tensor, "S m"]  # the m channels it reads of every slot
     precision: Float64[Tensor, "C C"]
     kernel: Float64[Tensor, "C K"]
 

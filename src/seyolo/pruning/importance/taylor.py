@@ -55,13 +55,10 @@ def _changes(model: DarknetModel) -> Iterable[tuple[int, Tensor]]:
     for index, layer in enumerate(model.layers):
         if not isinstance(layer, ConvolutionLayer):
             continue
-        scale = layer.conv.weight if layer.conv.bias is not None else layer.bn.weight
-        if not scale.requires_grad:
-            continue  # a frozen layer has no score, so its channels are kept
-        if layer.conv.bias is None:
-            yield index, _product(layer.bn.weight) + _product(layer.bn.bias)  # γ ∂L/∂γ + β ∂L/∂β
-        else:
-            yield index, _product(layer.conv.weight).flatten(1).sum(dim=1) + _product(layer.conv.bias)
+        affine: Any = layer.bn if layer.conv.bias is None else layer.conv
+        if affine.weight.requires_grad:  # a frozen layer has no score, so its channels are kept
+            by_weight = _product(affine.weight).reshape(len(affine.weight), -1).sum(dim=1)
+            yield index, by_weight + _product(affine.bias)  # γ ∂L/∂γ + β ∂L/∂β, or of kernel and bias
 
 
 def _product(parameter: Any) -> Tensor:

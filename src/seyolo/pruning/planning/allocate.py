@@ -26,37 +26,27 @@ import numpy as np
 from seyolo.errors import BudgetError
 from seyolo.options.budget import Budget
 from seyolo.options.cut import DEFAULT_CUT, CutOptions
-from seyolo.pruning.groups.atoms import IntArray
+from seyolo.pruning.groups.atoms import FloatArray, IntArray
 from seyolo.pruning.groups.blocks import settled
 from seyolo.pruning.groups.groups import Group
-from seyolo.pruning.importance.importance import FloatArray
 from seyolo.pruning.planning.limits import Latency, Limit, allowed_counts, infeasible, limits_of
 from seyolo.pruning.planning.prunable import Ranked
 
 PER_COST_EVENNESS = 2.0
-LEAST_SAVING = 1e-9
-"""Least share of a budget that narrowing a group counts as saving, where latency sees no difference."""
+LEAST_SAVING = 1e-9  # share of a budget that narrowing a group saves at least: latency may see no difference
 
 
 @dataclass(frozen=True, eq=False)
 class Ladder:
-    """Counts that one group may keep, ascending, and the importance of its channels in order of rank.
+    """Counts that one group may keep, and the importance of its channels in order of rank."""
 
-    `ranked` (num_channels,), evenness included, never rises.
-    """
-
-    steps: IntArray
-    ranked: FloatArray
+    steps: IntArray  # ascending
+    ranked: FloatArray  # (num_channels,), evenness included; never rises
 
     def nearest(self, count: int) -> int:
         """Returns the step closest to `count`; of two equally close the larger."""
         distance = np.abs(self.steps - count)
         return int(self.steps[np.flatnonzero(distance == distance.min())[-1]])
-
-    def above(self, count: int) -> int | None:
-        """Returns the next step above `count`; None at the top."""
-        higher = self.steps[self.steps > count]
-        return int(higher[0]) if len(higher) else None
 
 
 def allocate(
@@ -67,12 +57,8 @@ def allocate(
 ) -> tuple[IntArray, ...]:
     """Returns the slots of each group to keep, ascending; none of a group in a removed block.
 
-    All budgets hold in the result. Without an evenness in the options it is 0.
-
-    Raises:
-        BudgetError: a budget cannot be met, with the reasons and the nearest that can; or nothing can be
-            pruned at all.
-        UsageError: a layer to keep that the network does not have.
+    All budgets hold in the result; a `BudgetError` names the nearest that can be met. Without an evenness in
+    the options it is 0.
     """
     if any(budget.by_threshold for budget in budgets):
         ranked = replace(ranked, blocks=())
@@ -148,22 +134,21 @@ def _add_back(ladders: Sequence[Ladder], limits: Sequence[Limit], counts: IntArr
     alike. A step that does not fit is never tried again, since costs only grow.
     """
     counts = counts.copy()
+    heap: list[tuple[float, float, int, int]] = []
 
-    def entry(index: int) -> list[tuple[float, float, int, int]]:
+    def push(index: int) -> None:
         ladder, count = ladders[index], int(counts[index])
-        above = ladder.above(count)
-        if above is None:
-            return []
-        return [(-float(ladder.ranked[count:above].mean()), count / len(ladder.ranked), index, above)]
+        for above in ladder.steps[ladder.steps > count][:1].tolist():
+            mean = float(ladder.ranked[count:above].mean())
+            heapq.heappush(heap, (-mean, count / len(ladder.ranked), index, above))
 
-    heap = [item for index in range(len(ladders)) for item in entry(index)]
-    heapq.heapify(heap)
+    for index in range(len(ladders)):
+        push(index)
     while heap:
         _, _, index, above = heapq.heappop(heap)
         before, counts[index] = counts[index], above
         if all(limit.holds(counts) for limit in limits):
-            for item in entry(index):
-                heapq.heappush(heap, item)
+            push(index)
         else:
             counts[index] = before
     return counts
@@ -189,11 +174,5 @@ def with_evenness(
         return options
     if any(budget.by_threshold for budget in budgets):
         return replace(options, evenness=0.0)
-    return replace(options, evenness=PER_COST_EVENNESS if ranked.per_cost else usual_evenness(macs_share))
-
-
-def usual_evenness(macs_share: float) -> float:
-    """Returns the evenness for a plan that leaves this share of the MACs."""
-    if macs_share >= 0.25:
-        return 0.0
-    return 0.5 if macs_share >= 0.15 else 1.0
+    usual = 0.0 if macs_share >= 0.25 else 0.5 if macs_share >= 0.15 else 1.0
+    return replace(options, evenness=PER_COST_EVENNESS if ranked.per_cost else usual)

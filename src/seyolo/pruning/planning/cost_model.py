@@ -21,14 +21,8 @@ from seyolo.pruning.groups.groups import Groups
 class CostModel:
     """Channels per layer, parameters and MACs of a pruned network; `counts` are (groups,) kept channels.
 
-    Args:
-        network: the dense network; MACs are those at its input size.
-        groups: its groups.
-        blocks: residual blocks that are removed when one of their groups keeps nothing.
-
-    Attributes:
-        widths: (groups,) channels of the dense network.
-        dense_read: (layers,) channels that each layer of the dense network reads from its first input.
+    `widths` (groups,) are those of the dense network, and `dense_read` (layers,) the channels that its layers
+    read from their first input. MACs are those at its input size.
     """
 
     def __init__(self, network: Network, groups: Groups, blocks: Sequence[Block] = ()) -> None:

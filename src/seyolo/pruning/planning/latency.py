@@ -36,10 +36,9 @@ from seyolo.files import write_json
 from seyolo.opening.network import save
 from seyolo.progress import Progress, Silent
 from seyolo.pruning.cutting.cut import cut
-from seyolo.pruning.groups.atoms import IntArray
+from seyolo.pruning.groups.atoms import FloatArray, IntArray
 from seyolo.pruning.groups.blocks import settled
 from seyolo.pruning.groups.groups import keep_masks
-from seyolo.pruning.importance.importance import FloatArray
 from seyolo.pruning.planning.limits import steps_of
 from seyolo.pruning.planning.prunable import PrunableNetwork
 from seyolo.runtime.benchmark import benchmark
@@ -134,7 +133,6 @@ def latency_table(
     Args:
         dense: the dense network, at the size at which it is timed.
         backend: `onnxruntime`, `opencv` or `torch`.
-        prunable: the groups and blocks of the network, where they are known.
         multiple: of the channels of the cuts to measure, as in `CutOptions`.
 
     Raises:
@@ -165,18 +163,16 @@ def _measure_cuts(
     file: Checkpoint, prunable: PrunableNetwork, backend: str, multiple: int | None, progress: Progress
 ) -> list[Cut]:
     dense, *choices = _trial_cuts(prunable, multiple)
-    dense_ms: list[float] = []
-    shares: list[float] = []
+    pairs: list[list[float]] = []
     with progress.task(f"measuring latency on {backend}", len(choices)) as advance:
         for counts in choices:
             masks = keep_masks(prunable.groups, [np.arange(count) for count in counts])
             removed = [block.shortcut for block in prunable.blocks if block.is_gone(counts)]
-            beside, ms = measure([file, cut(file, masks, removed)], backend, REPEATS)
-            dense_ms.append(beside)
-            shares.append(ms / beside)
+            pairs.append(measure([file, cut(file, masks, removed)], backend, REPEATS))
             advance(1, "")
-    usual = float(np.median(dense_ms))
-    timed = zip([dense, *choices], [1.0, *shares], strict=True)
+    usual = float(np.median([beside for beside, _ in pairs]))
+    shares = [1.0, *(ms / beside for beside, ms in pairs)]
+    timed = zip([dense, *choices], shares, strict=True)
     return [Cut(tuple(counts.tolist()), share * usual) for counts, share in timed]
 
 
@@ -207,11 +203,7 @@ def _trial_cuts(prunable: PrunableNetwork, multiple: int | None) -> list[IntArra
 
 
 def measure(files: Sequence[Checkpoint], backend: str, repeats: int) -> list[float]:
-    """Returns the median milliseconds of one image for each network, side by side on a backend.
-
-    Raises:
-        BackendError: as `latency_table`.
-    """
+    """Returns the median milliseconds of one image for each network, side by side on a backend."""
     with tempfile.TemporaryDirectory() as folder:
         opened = {
             str(number): _open(from_checkpoint(file), backend, Path(folder) / f"{number}")

@@ -20,8 +20,7 @@ from seyolo.pruning.groups.atoms import IntArray
 from seyolo.pruning.groups.groups import Group, Groups
 from seyolo.pruning.planning.prunable import Ranked
 
-Latency = Mapping[str, Callable[[IntArray], float]]
-"""Per backend, milliseconds as a function of the (groups,) kept channels."""
+Latency = Mapping[str, Callable[[IntArray], float]]  # per backend, ms of the (groups,) kept channels
 FLOOR = 8
 WIDE_CHANNELS = 128
 WIDE_MULTIPLE = 16
@@ -56,12 +55,7 @@ def steps_of(group: Group, multiple: int | None) -> IntArray:
 
 
 def prunable_groups(ranked: Ranked, options: CutOptions) -> list[bool]:
-    """Returns per group whether any of its channels may be removed.
-
-    Raises:
-        BudgetError: no group may be pruned.
-        UsageError: a layer to keep that the network does not have.
-    """
+    """Returns per group whether any of its channels may be removed; a `BudgetError` where none may."""
     kept = _kept_whole(ranked.groups, options.keep)
     result = [
         not group.fixed

@@ -43,8 +43,7 @@ class Width(TypedDict):
     after: int
 
 
-Masks = tuple[BoolArray, ...]
-"""Per layer (C,): True for the output channels that are kept."""
+Masks = tuple[BoolArray, ...]  # per layer (C,): True for the output channels that are kept
 
 
 @dataclass(frozen=True)
@@ -130,7 +129,8 @@ class Plan:
         prunable = PrunableNetwork(network)
         _check_same(self, prunable)
         if self._masks is None:
-            self.carry(kept_masks(prunable, kept_slots(self, prunable), self.blocks_removed))
+            removed = _removed_blocks(self, prunable.blocks)
+            self.carry(kept_masks(prunable, kept_slots(self, prunable), removed))
         assert self._masks is not None
         return self._masks
 
@@ -158,8 +158,8 @@ def counted_plan(
     """
     costs = prunable.costs
     counts = np.array([len(slots) for slots in kept])
-    blocks_removed = tuple(block.shortcut for block in prunable.blocks if block.is_gone(counts))
-    masks = kept_masks(prunable, kept, blocks_removed)
+    removed = [block for block in prunable.blocks if block.is_gone(counts)]
+    masks = kept_masks(prunable, kept, removed)
     return Plan(
         params=costs.params(counts),
         macs=costs.macs(counts),
@@ -176,7 +176,7 @@ def counted_plan(
             for index, section in enumerate(prunable.network.layers)
             if isinstance(section, Convolutional)
         ),
-        blocks_removed=blocks_removed,
+        blocks_removed=tuple(block.shortcut for block in removed),
         budget=budget,
         scope=options.scope,
         multiple=options.multiple or FLOOR,
@@ -194,10 +194,10 @@ def recounted_plan(prunable: PrunableNetwork, plan: Plan) -> Plan:
     Raises:
         PlanError: the plan is for another network, or was edited into something impossible.
     """
-    removed = {index for b in prunable.blocks if b.shortcut in plan.blocks_removed for index in b.inner}
-    kept = [
-        slots[:0] if index in removed else slots for index, slots in enumerate(kept_slots(plan, prunable))
-    ]
+    kept = kept_slots(plan, prunable)
+    for block in _removed_blocks(plan, prunable.blocks):
+        for index in block.inner:
+            kept[index] = kept[index][:0]
     counted = counted_plan(
         prunable, kept, options=DEFAULT_CUT, budget=plan.budget, importance=plan.importance
     ).changed(scope=plan.scope, multiple=plan.multiple, evenness=plan.evenness)
@@ -212,26 +212,16 @@ def _group_cut(group: Group, kept: IntArray) -> GroupCut:
     return GroupCut(layers=list(group.layers), kept=first[kept].tolist(), removed=first[removed].tolist())
 
 
-def kept_masks(prunable: PrunableNetwork, kept: Sequence[IntArray], blocks_removed: Sequence[int]) -> Masks:
+def kept_masks(prunable: PrunableNetwork, kept: Sequence[IntArray], removed: Sequence[Block]) -> Masks:
     """Returns per layer (C,): True for the output channels to keep; all False in a removed block."""
     # The shortcut of a removed block stands for its trunk, so its channels are kept.
-    inside = {
-        layer
-        for block in prunable.blocks
-        if block.shortcut in blocks_removed
-        for layer in block.layers
-        if layer != block.shortcut
-    }
+    inside = {layer for block in removed for layer in block.layers if layer != block.shortcut}
     masks = keep_masks(prunable.groups, kept)
     return tuple(np.zeros_like(mask) if layer in inside else mask for layer, mask in enumerate(masks))
 
 
 def kept_slots(plan: Plan, prunable: PrunableNetwork) -> list[IntArray]:
-    """Returns per group the indices of the slots that a plan keeps, checked against the network.
-
-    Raises:
-        PlanError: the plan is for another network, or was edited into something impossible.
-    """
+    """Returns per group the indices of the slots that a plan keeps, checked against the network."""
     _check_same(plan, prunable)
     removed = {layer for block in _removed_blocks(plan, prunable.blocks) for layer in block.layers}
     groups = prunable.groups.groups

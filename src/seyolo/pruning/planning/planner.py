@@ -1,4 +1,8 @@
-"""Planner: groups, importance, blocks and latency models of one network, computed once."""
+"""Planner: groups, importance, blocks and latency models of one network, computed once.
+
+A latency budget holds by measurement: the planned network is built, timed, and planned again if too slow.
+Dense and pruned network run side by side, so that a slow moment of the machine slows both.
+"""
 
 from __future__ import annotations
 
@@ -20,29 +24,23 @@ from seyolo.pruning.importance.built_in import Material, named_importance
 from seyolo.pruning.importance.importance import Importance
 from seyolo.pruning.planning.allocate import allocate, with_evenness
 from seyolo.pruning.planning.latency import LatencyTable, latency_table, measure
-from seyolo.pruning.planning.latency_budget import meet_latency
 from seyolo.pruning.planning.limits import prunable_groups
 from seyolo.pruning.planning.plan import Plan, counted_plan
 from seyolo.pruning.planning.prunable import PrunableNetwork, Ranked
 from seyolo.torchnet.build import DarknetModel, from_checkpoint, to_checkpoint
 
-REPEATS = 30
-"""Images timed for each measurement."""
+REPEATS = 30  # images timed for each measurement
+MOST_ROUNDS = 4  # plans after the first one
+LOOSE = 0.9  # share of a budget below which a plan prunes more than it has to
+AIM = 0.97  # share of a budget that the next plan is made for: timings scatter by a few percent
 
 
 class Planner:
-    """Makes plans for one network and applies them.
+    """Makes plans for one network and applies them; the dense `model` stays as it is.
 
-    Groups, blocks, scores and latency models are computed when they are first needed, and once.
-
-    Args:
-        model: the dense model; it stays as it is.
-        options: decide which channels may be removed.
-        importance: ranks the channels; by default the built-in one of the options that needs no images.
-        latency: latency models at hand, by backend; every plan is predicted and measured on these, too.
-
-    Raises:
-        UsageError: an importance that needs images.
+    Groups, blocks, scores and latency models are computed when they are first needed, and once. `importance`
+    is by default the built-in one of the options, which must need no images. `latency` has latency models at
+    hand, by backend: every plan is predicted and measured on these, too.
     """
 
     def __init__(
@@ -79,7 +77,7 @@ class Planner:
         if latency is None:
             plan = self.timed(self.predicted(budgets), self.tables)
         else:
-            plan = meet_latency(self, budgets, latency)
+            plan = _meet_latency(self, budgets, latency)
         _require_removal(plan)
         return plan
 
@@ -178,4 +176,73 @@ def _require_removal(plan: Plan) -> None:
     has += [f"{ms:.3g} ms on {backend}" for backend, ms in (plan.dense_ms or plan.latency_ms).items()]
     raise BudgetError(
         f"budget {plan.budget} is met already: the network has {', '.join(has)}; there is nothing to cut"
+    )
+
+
+def _meet_latency(planner: Planner, budgets: Sequence[Budget], latency: LatencyBudget) -> Plan:
+    """Returns the plan whose network meets all budgets, the latency as measured.
+
+    The first plan trusts the prediction. While the network is too slow, the next one is planned as much
+    faster as it has to be; one that is over 10 % faster than it has to be is made wider, once. Of the
+    networks that meet the budget the slowest is taken: it keeps most.
+
+    `latency` is one of the budgets. A `BudgetError` names the nearest that was measured.
+    """
+    tried: list[Plan] = []
+    target, loosened = latency, False
+    while len(tried) <= MOST_ROUNDS:
+        plan = _next_plan(planner, [target if budget is latency else budget for budget in budgets], tried)
+        if plan is None:
+            break
+        tried.append(plan)
+        load = _load(plan, latency)
+        planner.progress.message(_round_text(plan, latency, load))
+        if LOOSE <= load <= 1 or (load < LOOSE and loosened):
+            break
+        loosened = loosened or load < LOOSE
+        aim_ms = AIM * plan.latency_ms[latency.backend] / load
+        target = LatencyBudget(aim_ms, is_share=False, backend=latency.backend)
+    met = [plan for plan in tried if _load(plan, latency) <= 1]
+    if not met:
+        raise BudgetError(_not_met(tried, latency))
+    slowest = max(met, key=lambda plan: plan.measured_ms[latency.backend])
+    return slowest.changed(budget=",".join(map(str, budgets)))
+
+
+def _next_plan(planner: Planner, budgets: Sequence[Budget], tried: Sequence[Plan]) -> Plan | None:
+    """Returns the measured plan of these budgets; None where it equals one of those already tried."""
+    try:
+        plan = planner.predicted(budgets)
+    except BudgetError:
+        if not tried:
+            raise
+        return None
+    if any(plan.groups == other.groups for other in tried):
+        return None
+    return planner.timed(plan, planner.tables)
+
+
+def _load(plan: Plan, budget: LatencyBudget) -> float:
+    """Returns measured milliseconds / limit."""
+    return plan.measured_ms[budget.backend] / budget.limit(plan.dense_ms[budget.backend])
+
+
+def _round_text(plan: Plan, budget: LatencyBudget, load: float) -> str:
+    predicted, measured = plan.latency_ms[budget.backend], plan.measured_ms[budget.backend]
+    dense = plan.dense_ms[budget.backend]
+    verdict = "too slow" if load > 1 else "met" if load >= LOOSE else "met with room to spare"
+    return (
+        f"{budget}: predicted {predicted:.3g} ms, measured {measured:.3g} ms of at most "
+        f"{budget.limit(dense):.3g} ms (dense {dense:.3g} ms): {verdict}"
+    )
+
+
+def _not_met(tried: Sequence[Plan], budget: LatencyBudget) -> str:
+    nearest = min(tried, key=lambda plan: _load(plan, budget))
+    measured, dense = nearest.measured_ms[budget.backend], nearest.dense_ms[budget.backend]
+    networks = "network" if len(tried) == 1 else "networks"
+    return (
+        f"budget {budget} is not met: of {len(tried)} planned {networks}, built and timed on "
+        f"{budget.backend}, the fastest takes {measured:.3g} ms and the dense one {dense:.3g} ms; "
+        f"the nearest budget is {budget.nearest(measured, dense)}"
     )

@@ -9,9 +9,9 @@ from functools import cached_property
 
 from seyolo.darknet.cfg import Network
 from seyolo.darknet.sections import Net
+from seyolo.pruning.groups.atoms import FloatArray
 from seyolo.pruning.groups.blocks import Block, find_blocks
 from seyolo.pruning.groups.groups import Groups, find_groups
-from seyolo.pruning.importance.importance import FloatArray
 from seyolo.pruning.planning.cost_model import CostModel
 
 
@@ -28,7 +28,6 @@ class PrunableNetwork:
 
     @cached_property
     def groups(self) -> Groups:
-        """The channel groups."""
         return find_groups(self.network)
 
     @cached_property
@@ -43,30 +42,19 @@ class PrunableNetwork:
 
     @cached_property
     def fingerprint(self) -> str:
-        """The fingerprint of the network."""
-        return fingerprint(self.network)
-
-
-def fingerprint(network: Network) -> str:
-    """Returns the SHA-256 of what the layers compute; training keys, comments and image size do not count."""
-    layers = tuple(replace(section, extras=(), comments=(), notes=()) for section in network.layers)
-    text = Network(Net(channels=network.net.channels), layers).to_cfg()
-    return hashlib.sha256(text.encode()).hexdigest()
+        """The SHA-256 of what the layers compute; training keys, comments and image size do not count."""
+        layers = tuple(replace(section, extras=(), comments=(), notes=()) for section in self.network.layers)
+        text = Network(Net(channels=self.network.net.channels), layers).to_cfg()
+        return hashlib.sha256(text.encode()).hexdigest()
 
 
 @dataclass(frozen=True, eq=False)
 class Ranked:
-    """A network whose channels are ranked by an importance: all that allocation needs.
-
-    Attributes:
-        scores: per group (num_channels,) importance; a group with an infinite score is kept whole.
-        blocks: residual blocks that may be removed.
-        importance, per_cost: name and kind of the importance, as in `Importance`.
-    """
+    """A network whose channels are ranked by an importance: all that allocation needs."""
 
     groups: Groups
-    scores: Sequence[FloatArray]
+    scores: Sequence[FloatArray]  # per group (num_channels,); a group with an infinite score is kept whole
     costs: CostModel
-    blocks: Sequence[Block] = ()
-    importance: str = "bn"
+    blocks: Sequence[Block] = ()  # residual blocks that may be removed
+    importance: str = "bn"  # name and kind, as in `Importance`
     per_cost: bool = False

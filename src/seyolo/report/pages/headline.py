@@ -16,21 +16,14 @@ RUNTIME_NAMES: dict[str, str] = {name: kind.title for name, kind in RUNTIMES.ite
 
 @dataclass(frozen=True)
 class Gain:
-    """The dense and the slim network of a run compared.
+    """The dense and the slim network of a run compared."""
 
-    Attributes:
-        split: that AP was measured on.
-        ap, macs, latency_ms: of the dense and of the slim network.
-        runtime: that latency was measured on; empty where it was not.
-        interval: 95 % interval of the difference in AP, low to high; None where it is unknown.
-    """
-
-    split: str
+    split: str  # that AP was measured on
     ap: tuple[float, float]
     macs: tuple[int, int]
     latency_ms: tuple[float, float]
-    runtime: str
-    interval: tuple[float, float] | None
+    runtime: str  # that latency was measured on; empty where it was not
+    interval: tuple[float, float] | None  # 95 % interval of the difference in AP; None where it is unknown
 
     def headline(self) -> str:
         """Returns one line: 3.3x fewer MACs, 1.4x faster on ONNX Runtime, AP +0.1."""

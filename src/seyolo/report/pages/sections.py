@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from itertools import pairwise
+from itertools import pairwise, product
 from typing import Any
 
 from seyolo.checkpoint import read_checkpoint
@@ -21,10 +21,8 @@ from seyolo.report.tables.slim import control_cells, impossible_lines, rows, sho
 from seyolo.report.text import MISSING, count_text, latency_text, percent_text
 from seyolo.results import ControlRow, Readiness, SlimResults, StageResult
 
-MISTAKE_TITLES = (
-    "objects,missed by dense,missed by slim,missed only by dense,missed only by slim,"
-    "false by dense,false by slim"
-).split(",")
+MISTAKES = product(("missed", "missed only", "false"), ("dense", "slim"))
+MISTAKE_TITLES = ("objects", *(f"{kind} by {network}" for kind, network in MISTAKES))
 """Column heads, in the order of the fields of `MistakeCounts`."""
 
 

@@ -21,21 +21,13 @@ from seyolo.results import ControlRow, SlimResults, SplitMetrics
 
 @dataclass(frozen=True)
 class Row:
-    """One quantity of all stages.
-
-    Attributes:
-        name: of the quantity, with its split or runtime.
-        group: rows of a group stand together.
-        cells: one text per stage.
-        change: of the last stage against the first; empty where either is missing.
-        beside: text of the int8 column, where there is one.
-    """
+    """One quantity of all stages; rows of a group stand together."""
 
     name: str
     group: str
-    cells: tuple[str, ...]
-    change: str
-    beside: tuple[str, ...]
+    cells: tuple[str, ...]  # one text per stage
+    change: str  # of the last stage against the first; empty where either is missing
+    beside: tuple[str, ...]  # text of the int8 column, where there is one
 
     def texts(self) -> list[str]:
         """Returns all cells from left to right."""

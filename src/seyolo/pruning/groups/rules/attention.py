@@ -11,8 +11,8 @@ from dataclasses import replace
 import numpy as np
 
 from seyolo.darknet.sections import Cbam, Sam, ScaleChannels
-from seyolo.pruning.groups.atoms import BoolArray, IntArray, Walk
-from seyolo.pruning.groups.rules.base import ChannelRule, FloatArray, Layer, Rules, Tensors, response, shifted
+from seyolo.pruning.groups.atoms import BoolArray, FloatArray, IntArray, Walk
+from seyolo.pruning.groups.rules.base import ChannelRule, Layer, Passing, Rules, Tensors, response, shifted
 
 
 class ProductRule(ChannelRule[ScaleChannels | Sam]):
@@ -30,11 +30,8 @@ class ProductRule(ChannelRule[ScaleChannels | Sam]):
         return np.zeros_like(read[1])
 
 
-class CbamRule(ChannelRule[Cbam]):
+class CbamRule(Passing[Cbam]):
     """Scales every channel by itself; the hidden units of the shared MLP are no atoms."""
-
-    def atoms(self, walk: Walk, section: Cbam, read: Sequence[IntArray]) -> IntArray:
-        return read[0]
 
     def constants(self, section: Cbam, read: Sequence[FloatArray], layer: Layer) -> FloatArray:
         return np.zeros_like(read[0])

@@ -15,27 +15,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seyolo.darknet.sections import Activation, Section, WeightsNormalization
-from seyolo.pruning.groups.atoms import BoolArray, IntArray, Walk
+from seyolo.pruning.groups.atoms import BoolArray, FloatArray, IntArray, Walk
 
-FloatArray = NDArray[np.float64]
-Tensors = Mapping[str, NDArray[Any]]
-"""The tensors of one layer by the names of `Section.tensor_shapes`."""
+Tensors = Mapping[str, NDArray[Any]]  # of one layer, by the names of `Section.tensor_shapes`
 S = TypeVar("S", bound=Section)
 
 
 @dataclass(frozen=True)
 class Layer:
-    """Tensors of a layer, and the functions its forward pass uses.
-
-    Attributes:
-        tensors: of the dense network.
-        activate: an activation on (C,) values.
-        shares: factors of the inputs of a weighted `[shortcut]` from its weights.
-    """
+    """Tensors of a layer of the dense network, and the functions its forward pass uses."""
 
     tensors: Tensors
-    activate: Callable[[Activation, FloatArray], FloatArray]
-    shares: Callable[[NDArray[Any], WeightsNormalization], FloatArray]
+    activate: Callable[[Activation, FloatArray], FloatArray]  # of (C,) values
+    shares: Callable[[NDArray[Any], WeightsNormalization], FloatArray]  # factors of a `[shortcut]`'s inputs
 
 
 class ChannelRule(ABC, Generic[S]):

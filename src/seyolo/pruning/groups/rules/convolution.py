@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from seyolo.darknet.sections import Convolutional
-from seyolo.pruning.groups.atoms import BoolArray, IntArray, Walk
-from seyolo.pruning.groups.rules.base import ChannelRule, FloatArray, Layer, Rules, Tensors, response, shifted
+from seyolo.pruning.groups.atoms import BoolArray, FloatArray, IntArray, Walk
+from seyolo.pruning.groups.rules.base import ChannelRule, Layer, Rules, Tensors, response, shifted
 
 
 class ConvolutionRule(ChannelRule[Convolutional]):

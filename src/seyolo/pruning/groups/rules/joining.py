@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from seyolo.darknet.sections import Route, Shortcut
-from seyolo.pruning.groups.atoms import BoolArray, IntArray, Walk
-from seyolo.pruning.groups.rules.base import ChannelRule, FloatArray, Layer, Rules, Tensors
+from seyolo.pruning.groups.atoms import BoolArray, FloatArray, IntArray, Walk
+from seyolo.pruning.groups.rules.base import ChannelRule, Layer, Rules, Tensors
 
 
 class RouteRule(ChannelRule[Route]):

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from seyolo.darknet.sections import AvgPool, LocalAvgPool, MaxPool
-from seyolo.pruning.groups.atoms import IntArray, Walk
-from seyolo.pruning.groups.rules.base import FloatArray, Layer, Passing, Rules
+from seyolo.pruning.groups.atoms import FloatArray, IntArray, Walk
+from seyolo.pruning.groups.rules.base import Layer, Passing, Rules
 
 
 class MaxPoolRule(Passing[MaxPool]):

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from seyolo.darknet.sections import Reorg, Reorg3d, Upsample
-from seyolo.pruning.groups.atoms import IntArray, Walk
-from seyolo.pruning.groups.rules.base import ChannelRule, FloatArray, Layer, Passing, Rules
+from seyolo.pruning.groups.atoms import FloatArray, IntArray, Walk
+from seyolo.pruning.groups.rules.base import ChannelRule, Layer, Passing, Rules
 
 
 class UpsampleRule(Passing[Upsample]):

@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from seyolo.darknet.sections import Detection, Dropout, Implicit, Region, Yolo
-from seyolo.pruning.groups.atoms import BoolArray, IntArray, Walk
-from seyolo.pruning.groups.rules.base import ChannelRule, FloatArray, Layer, Passing, Rules, Tensors
+from seyolo.pruning.groups.atoms import BoolArray, FloatArray, IntArray, Walk
+from seyolo.pruning.groups.rules.base import ChannelRule, Layer, Passing, Rules, Tensors
 
 
 class ImplicitRule(ChannelRule[Implicit]):
