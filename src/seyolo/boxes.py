@@ -64,15 +64,11 @@ def suppress(
 ) -> Int[np.ndarray, " kept"]:
     """Runs greedy non-maximum suppression within each class.
 
-    Args:
-        boxes_xyxy: any finite coordinates, also outside the image.
-        scores: higher is better; equal scores keep their order.
-        class_ids: boxes of different classes do not suppress each other.
-        iou_threshold: a box is dropped when its IoU with a better kept box is above this.
-        max_detections: most boxes returned.
+    A box is dropped when its IoU with a better kept box of its class is above `iou_threshold`. Boxes may be
+    outside the image; equal scores keep their order.
 
     Returns:
-        Indices (int64) of the kept boxes, best score first.
+        Indices (int64) of at most `max_detections` kept boxes, best score first.
     """
     if len(boxes_xyxy) == 0:
         return np.zeros(0, dtype=np.int64)

@@ -255,10 +255,8 @@ class Detections:
         """
         limit = np.array([width, height, width, height], dtype=np.float32)
         boxes_cxcywh = (xyxy_to_cxcywh(self.boxes) / limit).tolist()
-        return [
-            " ".join([str(class_id), *(f"{value:.6f}" for value in box)])
-            for class_id, box in zip(self.class_ids.tolist(), boxes_cxcywh, strict=True)
-        ]
+        rows = zip(self.class_ids.tolist(), boxes_cxcywh, strict=True)
+        return [" ".join([str(class_id), *(f"{value:.6f}" for value in box)]) for class_id, box in rows]
 
     def to_supervision(self) -> Any:
         """Returns the detections as `supervision.Detections`, for that library's annotators.
@@ -287,7 +285,7 @@ def _candidates(
     """Returns row, class and score of every pair that reaches `confidence`, at most `MAX_CANDIDATES`."""
     # A class probability is at most 1, so the objectness is an upper bound of the score.
     promising = np.flatnonzero(raw[:, 4] >= confidence)
-    pair_scores = raw[promising, 5:] * raw[promising, 4:5]
+    pair_scores = raw[promising, 5:] * raw[promising, 4:5]  # class probability times objectness
     positions, class_ids = np.nonzero(pair_scores >= confidence)
     scores = pair_scores[positions, class_ids]
     rows = promising[positions]

@@ -54,7 +54,7 @@ class Placement:
         """Converts boxes in pixels of the input to pixels of the source image, and clips them to it."""
         scale = np.array([self.scale_x, self.scale_y] * 2)
         shift = np.array([self.left, self.top] * 2)
-        boxes: Float[np.ndarray, "n 4"] = (boxes_xyxy - shift) / scale
+        boxes: Float[np.ndarray, "n 4"] = (boxes_xyxy - shift) / scale  # x = (x' - left) / scale_x
         return clip_xyxy(boxes.astype(boxes_xyxy.dtype), self.source_height, self.source_width)
 
 
@@ -110,7 +110,7 @@ def _halved(image: UInt8[np.ndarray, "H W 3"], size: tuple[int, int]) -> UInt8[n
 
 def _block(source_px: int, target_px: int) -> int:
     """Returns the largest power of two not above source / target, at least 1."""
-    return 1 << max(0, (source_px // target_px).bit_length() - 1)
+    return 1 << max(0, (source_px // target_px).bit_length() - 1)  # 2^⌊log2(source / target)⌋
 
 
 def letterbox(

@@ -163,7 +163,7 @@ def _forgiven(truth: Truth, found: Detections) -> Bool[np.ndarray, " n"]:
         return np.zeros(len(found), dtype=bool)
     same_class = found.class_ids[:, None] == truth.class_ids[None]
     overlap = iou_matrix(found.boxes, truth.boxes_xyxy) * same_class
-    best = overlap.argmax(axis=1)
+    best = overlap.argmax(axis=1)  # the object that each detection overlaps most
     forgiven: Bool[np.ndarray, " n"] = ignored[best] & (overlap.max(axis=1) >= FORGIVING_IOU)
     return forgiven
 
@@ -189,14 +189,14 @@ def _summarise(
     num_images: int,
     counts: list[int],
 ) -> Metrics:
-    every = precision[..., 0]
+    every = precision[..., 0]  # areas of any size
     scores = [(_mean(every[:, :, i]), _mean(every[0, :, i])) for i in range(len(counts))]
     return Metrics(
         ap=_mean(every),
         ap50=_mean(every[0]),
-        ap75=_mean(every[5]),
+        ap75=_mean(every[5]),  # thresholds are 0.50, 0.55, ..., 0.95
         ap_small=_mean(precision[..., 1]),
-        recall=_mean(recall[..., 0]),
+        recall=_mean(recall[..., 0]),  # AR of COCO
         recall50=_mean(recall[0, :, 0]),
         num_images=num_images,
         num_objects=sum(counts),

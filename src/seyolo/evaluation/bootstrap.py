@@ -124,6 +124,7 @@ def _unit_of_each(
     if len(truth_boxes) == 0:
         return np.full(len(boxes), own[0])
     centres, truth_centres = (b[:, :2] + b[:, 2:] for b in (boxes, truth_boxes))
+    # Twice the centres: the nearest is the same.
     nearest = ((centres[:, None] - truth_centres[None]) ** 2).sum(axis=2).argmin(axis=1)
     units: Int[np.ndarray, " d"] = own[nearest]
     return units

@@ -66,8 +66,8 @@ def detection_curves(truths: Sequence[Truth], found: Sequence[Detections], num_c
     return Curves(
         precision50=np.mean(levels[0], axis=0),
         precision75=np.mean(levels[1], axis=0),
-        precision=np.where(count, right / np.maximum(count, 1), 1.0),
-        recall=right / num_objects,
+        precision=np.where(count, right / np.maximum(count, 1), 1.0),  # TP / (TP + FP)
+        recall=right / num_objects,  # TP / (TP + FN)
         f1=2 * right / (count + num_objects),  # 2 TP / (2 TP + FP + FN)
     )
 
@@ -90,5 +90,5 @@ def _precision(is_hit: Bool[np.ndarray, " d"], num_objects: int) -> Points:
     """Returns precision at `RECALLS` of the detections of one class, best first."""
     if not len(is_hit):
         return np.zeros(len(RECALLS))
-    right = np.cumsum(is_hit)
+    right = np.cumsum(is_hit)  # true positives among the best 1, 2, ...
     return precision_at_recalls(right / num_objects, right / np.arange(1, len(right) + 1))

@@ -140,7 +140,7 @@ def pareto_front(points: Sequence[Point]) -> list[Point]:
     """Returns the points that no other beats in both latency and AP, fastest first."""
     front: list[Point] = []
     for point in sorted(points, key=lambda point: (point.latency_ms, -point.ap)):
-        if not front or point.ap > front[-1].ap:
+        if not front or point.ap > front[-1].ap:  # no faster model has as high an AP
             front.append(point)
     return front
 

@@ -123,8 +123,7 @@ def write_example_images(folder: Path, dataset: Dataset, judgements: Mapping[str
 
 
 def _cases(split: str, dataset: Dataset, dense: Judgement, slim: Judgement) -> list[_Case]:
-    truths, first = dense[split]
-    rows = zip(dataset.split(split), truths, first, slim[split][1], strict=True)
+    rows = zip(dataset.split(split), *dense[split], slim[split][1], strict=True)
     return [
         _Case(sample.image, truth, mistakes(truth, old, SHOWN_FROM), mistakes(truth, new, SHOWN_FROM))
         for sample, truth, old, new in rows
