@@ -227,13 +227,12 @@ def room_of(module: str) -> str:
 
 def climbing(edges: dict[str, set[str]]) -> list[tuple[str, str]]:
     """Fewest arrows whose removal leaves no circle: in no order of the nodes do fewer point upwards."""
-    arrows = []
+    arrows: list[tuple[str, str]] = []
     for nodes in circles(edges):
         inner = [(a, b) for a in nodes for b in edges[a] if b in nodes]
         orders = permutations(nodes) if len(nodes) <= MOST_PERMUTED else [tuple(nodes)]
-        arrows += min(
-            ([(a, b) for a, b in inner if order.index(a) < order.index(b)] for order in orders), key=len
-        )
+        upwards = [[(a, b) for a, b in inner if order.index(a) < order.index(b)] for order in orders]
+        arrows += min(upwards, key=len)
     return arrows
 
 
