@@ -110,9 +110,7 @@ def check_dataset(dataset: Dataset) -> Report:
             checked[name] = list(pool.map(partial(_check_image, dataset, name), images))
     found = [image for split in checked.values() for image in split]
     shared = _shared_images(checked)
-    problems += dict.fromkeys(
-        problem for image in found for problem in (*image.problems, *image.label_problems)
-    )
+    problems += dict.fromkeys(p for image in found for p in (*image.problems, *image.label_problems))
     problems += dataset.contents.unmatched_labels(image.path for image in found)
     splits = tuple(_split_report(name, split, dataset.names) for name, split in checked.items())
     return Report(str(dataset.source), dataset.names, splits, len(shared), (*problems, *shared))

@@ -148,10 +148,8 @@ def _clip(row: Row, image_size: ImageSize) -> tuple[Row, bool]:
     if reaches_out:
         height, width = image_size()
         if outside_x > 1 / width + ROUNDING or outside_y > 1 / height + ROUNDING:  # more than one pixel
-            outside_px = max(outside_x * width, outside_y * height)
-            raise DataError(
-                f"the box reaches {outside_px:.1f} px out of the {width}x{height} image (1 px is clipped)"
-            )
+            reach = f"{max(outside_x * width, outside_y * height):.1f} px out of the {width}x{height} image"
+            raise DataError(f"the box reaches {reach} (1 px is clipped)")
     left, top, right, bottom = max(left, 0.0), max(top, 0.0), min(right, 1.0), min(bottom, 1.0)
     if right - left <= ROUNDING or bottom - top <= ROUNDING:
         raise DataError("the box lies outside the image")

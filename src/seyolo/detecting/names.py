@@ -19,10 +19,7 @@ COLOUR_ENDINGS = {".pbm": ".ppm", ".pgm": ".ppm"}  # formats without colour, and
 
 
 class NameSet:
-    """A set of texts that holds their 64-bit hashes.
-
-    Two of a million texts share a hash with a probability of 3e-8.
-    """
+    """A set of texts that holds their 64-bit hashes; two of a million share one with probability 3e-8."""
 
     def __init__(self, names: Iterable[str]) -> None:
         hashes = np.fromiter((hash(name) for name in names), np.int64)
@@ -96,11 +93,7 @@ def _stem(name: str) -> str:
 
 
 def check_places(names: Sequence[str], folder: Path) -> None:
-    """Refuses a folder where annotated images or videos would overwrite sources.
-
-    Raises:
-        UsageError: names the file that would be overwritten.
-    """
+    """Raises UsageError for a folder where annotated images or videos would overwrite sources."""
     if not folder.exists():
         return
     real_folder = os.path.realpath(folder)

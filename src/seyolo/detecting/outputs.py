@@ -71,9 +71,7 @@ class Outputs:
 
     def video_of(self, place: Place) -> Path | None:
         """Returns the path of a source's annotated video; None when none is wanted."""
-        if self.folder is None or "video" not in self.wanted:
-            return None
-        return self.folder / place.file
+        return self.folder / place.file if self.folder is not None and "video" in self.wanted else None
 
     def _write_annotated(
         self, frame: Frame, image: np.ndarray, found: Detections, folder: Path, video: VideoWriter | None

@@ -81,12 +81,9 @@ class DetectRun:
     tally: Tally
 
     def run(self) -> None:
-        """Detects in all sources.
+        """Detects in all sources; Ctrl-C ends a live source normally.
 
-        Raises:
-            DataError: a source cannot be read, and the run is strict.
-            OSError: a result cannot be written.
-            KeyboardInterrupt: except in a live source, which ends normally.
+        Raises DataError in a strict run for a source that cannot be read, OSError for a failed write.
         """
         names = sorted(self.sources.names, key=lambda name: not _is_image(name))
         mine = (name for index, name in enumerate(names) if self.shard.has(index))
@@ -108,10 +105,8 @@ class DetectRun:
                 yield name, place
 
     def _detect_images(self, images: Iterable[tuple[str, Place]], total: int, behind: Behind) -> None:
-        with (
-            self.progress.task("detecting", total) as advance,
-            closing(mapped_ahead(self._read, images, NUM_READERS)) as frames,
-        ):
+        ahead = closing(mapped_ahead(self._read, images, NUM_READERS))
+        with self.progress.task("detecting", total) as advance, ahead as frames:
             for frame, found in self._detected(frames, self.options.batch):
                 behind.call(self.outputs.write, frame, found)
                 self.tally.num_sources += 1

@@ -48,11 +48,7 @@ class Shard:
 
 
 def parse_shard(text: str) -> Shard:
-    """Parses a shard such as `2/8`.
-
-    Raises:
-        UsageError: the text is no shard.
-    """
+    """Parses a shard such as `2/8`; raises UsageError for another text."""
     match = re.fullmatch(r"(\d+)/(\d+)", text)
     if match is None or not 1 <= int(match[1]) <= int(match[2]):
         raise UsageError(f"--shard {text}: give this worker's number and how many there are, such as 2/8")
@@ -67,26 +63,17 @@ class RunFolder:
     shard: Shard = Shard()
 
     def start(self, config: Mapping[str, Any]) -> Journal:
-        """Starts a new run and returns its journal.
-
-        Raises:
-            UsageError: the folder holds an interrupted run.
-        """
+        """Starts a new run and returns its journal; raises UsageError where there is an interrupted run."""
         if self._partial.is_file() and self._partial.stat().st_size > 0:
-            raise UsageError(
-                f"{self.path}: holds an interrupted run; continue it with --resume {self.path}, "
-                f"give another --out, or remove {self._partial.name}"
-            )
+            advice = f"give another --out, or remove {self._partial.name}"
+            resume = f"continue it with --resume {self.path}"
+            raise UsageError(f"{self.path}: holds an interrupted run; {resume}, {advice}")
         journal = Journal(self._partial)
         write_json(self.path / CONFIG, {**config, "num_shards": self.shard.count})
         return journal
 
     def resume(self) -> Journal:
-        """Returns the repaired journal of an interrupted run, or that of a worker that has not started.
-
-        Raises:
-            UsageError: the run is finished.
-        """
+        """Returns the journal of an unfinished run, repaired; raises UsageError where the run is finished."""
         if self._partial.is_file():
             repair(self._partial)
         elif self.table("jsonl").is_file():
@@ -99,10 +86,8 @@ class RunFolder:
     def config(self) -> dict[str, Any]:
         """Returns the settings of the run.
 
-        Raises:
-            TrainingError: the folder holds no run.
-            DataError: the file is damaged.
-            UsageError: the run has another number of workers.
+        Raises TrainingError where there is no run, DataError for a damaged file, and UsageError for a run
+        with another number of workers.
         """
         path = existing_run(self.path, CONFIG) / CONFIG
         try:

@@ -24,11 +24,8 @@ CSV_COLUMNS = (
 
 def json_chunks(head: Mapping[str, object], rows: Rows) -> Iterator[str]:
     """Yields one JSON object: `head`, `pictures` with the detections, `unreadable` with the errors."""
-    lists = {
-        "pictures": (row for row in rows() if "error" not in row),
-        "unreadable": (row for row in rows() if "error" in row),
-    }
-    return _object_with_lists(head, lists)
+    whole = (row for row in rows() if "error" not in row)
+    return _object_with_lists(head, {"pictures": whole, "unreadable": (r for r in rows() if "error" in r)})
 
 
 def coco_chunks(names: Sequence[str], rows: Rows) -> Iterator[str]:

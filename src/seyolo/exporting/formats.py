@@ -19,13 +19,10 @@ from seyolo.torchnet.build import DarknetModel
 
 @dataclass(frozen=True)
 class Format:
-    """One export format: its name and its files in messages, and the options that it has.
+    """One export format; `write` returns the paths of the files, its images calibrate int8."""
 
-    `write` writes a model and returns the paths of the files; the images calibrate int8.
-    """
-
-    title: str
-    files: str
+    title: str  # its name in messages
+    files: str  # behind the ending in messages
     write: Callable[[DarknetModel, Path, FileOptions, Sequence[Image]], tuple[Path, ...]]
     options: frozenset[str] = frozenset()  # fields of `FileOptions`
 
@@ -95,7 +92,6 @@ def _write_openvino(
     model: DarknetModel, path: Path, options: FileOptions, images: Sequence[Image]
 ) -> tuple[Path, ...]:
     with needing_openvino(path):
-        # Part of `seyolo[openvino]` only.
         from seyolo.exporting.openvino import export_openvino  # noqa: PLC0415
     return export_openvino(model, path, options, images)
 
@@ -105,23 +101,15 @@ def _write_checkpoint(model: DarknetModel, path: Path, *_: object) -> tuple[Path
     return (path,)
 
 
-FORMATS = {
-    ".onnx": Format(
-        "ONNX",
-        "",
-        lambda model, path, options, images: (export_onnx(model, path, options, images),),
-        frozenset({"nms", "dynamic_batch", "half", "int8"}),
-    ),
-    ".xml": Format("OpenVINO", " (with .bin beside it)", _write_openvino, frozenset({"half", "int8"})),
-    ".cfg": Format("Darknet", " (with .weights)", lambda model, path, *_: export_darknet(model, path)),
-    CHECKPOINT: Format("a checkpoint", "", _write_checkpoint),
-}
-"""The formats by their endings."""
-
-PHRASES = {
+PHRASES = {  # the fields of `FileOptions` in messages
     "nms": "non-maximum suppression",
     "dynamic_batch": "dynamic batch",
     "half": "16-bit kernels",
     "int8": "int8",
 }
-"""The fields of `FileOptions` in messages."""
+FORMATS = {  # by their endings
+    ".onnx": Format("ONNX", "", lambda *arguments: (export_onnx(*arguments),), frozenset(PHRASES)),
+    ".xml": Format("OpenVINO", " (with .bin beside it)", _write_openvino, frozenset({"half", "int8"})),
+    ".cfg": Format("Darknet", " (with .weights)", lambda model, path, *_: export_darknet(model, path)),
+    CHECKPOINT: Format("a checkpoint", "", _write_checkpoint),
+}

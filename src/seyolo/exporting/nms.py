@@ -18,8 +18,7 @@ from seyolo.runtime.inference import Thresholds
 def append_nms(proto: onnx.ModelProto, thresholds: Thresholds) -> onnx.ModelProto:
     """Returns a copy of the graph with the output `detections` (M, 7) instead of `raw` (N, P, 5+C).
 
-    Rows are index of the image in the batch, x0, y0, x1, y1, score, class. `max_detections` counts per image
-    and class, as in the operator.
+    Rows are index in the batch, x0, y0, x1, y1, score, class. `max_detections` counts per image and class.
     """
     result = copy.deepcopy(proto)
     raw_shape = proto.graph.output[0].type.tensor_type.shape.dim

@@ -4,9 +4,8 @@ Input `images` (N, 3, H, W) float32 RGB in [0, 1]. Output `raw` (N, P, 5+C) as `
 returns it, or with `nms` output `detections` (M, 7): index of the image in the batch, x0, y0, x1, y1 in input
 pixels, score, class. `runtime/metadata.py` describes the metadata.
 
-With `half` the file stores kernels as 16-bit floats and is half as large. The graph casts every kernel to
-float32, which a runtime does once when it loads the file. So input, arithmetic and decoding are float32 on
-every runtime, and the speed does not change.
+With `half` the file stores kernels as 16-bit floats, and the graph casts them to float32, which a runtime
+does once when it loads the file: arithmetic remains float32, and the speed does not change.
 """
 
 from __future__ import annotations
@@ -25,7 +24,6 @@ from jaxtyping import Float32
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor
 
-from seyolo.checkpoint import Checkpoint
 from seyolo.darknet.graph import check_image_size
 from seyolo.errors import ExportError
 from seyolo.exporting.nms import append_nms, reference_detections
@@ -41,11 +39,9 @@ from seyolo.torchnet.build import DarknetModel, from_checkpoint, to_checkpoint
 from seyolo.torchnet.folding import fold_batch_norm
 
 PLAIN = FileOptions()
-KERNEL = ".weight"
-"""Suffix of the names of kernels; biases, anchors and grids are small and remain float32."""
+KERNEL = ".weight"  # suffix of the names of kernels; biases, anchors and grids are small and remain float32
 USUAL_THRESHOLDS = Thresholds()
-ROUNDING_MARGIN = 5.0
-"""Float32 programs round differently: a file may be this many times further from float64 than our model."""
+ROUNDING_MARGIN = 5.0  # float32 programs round differently: times our model's distance from float64
 MOST_ROUNDING = 2e-3
 
 
@@ -98,19 +94,14 @@ def export_onnx(
 
 def with_rounded_kernels(model: DarknetModel) -> DarknetModel:
     """Returns the model on its device with batch normalisation folded and kernels rounded to 16 bits."""
-    rounded = from_checkpoint(round_kernels(fold_batch_norm(to_checkpoint(model))))
-    return rounded.to(next(model.parameters()).device)
-
-
-def round_kernels(model_file: Checkpoint) -> Checkpoint:
-    """Returns the network, without batch normalisation, with every kernel rounded to 16 bits."""
-    state = dict(model_file.state)
-    for name, array in model_file.state.items():
+    folded = fold_batch_norm(to_checkpoint(model))
+    state = dict(folded.state)
+    for name, array in folded.state.items():
         if name.endswith(KERNEL):
             if np.abs(array).max(initial=0.0) > np.finfo(np.float16).max:  # 65504
                 raise ExportError(f"{name}: a weight does not fit into 16 bits; export without --half")
             state[name] = array.astype(np.float16).astype(np.float32)
-    return replace(model_file, state=state)
+    return from_checkpoint(replace(folded, state=state)).to(next(model.parameters()).device)
 
 
 def store_halves(proto: onnx.ModelProto) -> onnx.ModelProto:
@@ -136,8 +127,7 @@ def describe_onnx(model: DarknetModel, size: tuple[int, int], dynamic_batch: boo
 def require_equal_raw(actual: Raw, model: DarknetModel, images: Images, runtime: str) -> None:
     """Compares an output with the model's; where float32 does not suffice, with the model in float64.
 
-    A network that is hardly trained can magnify rounding to more than `TOLERANCE`. The error of its own
-    float32 output measures by how much.
+    A hardly trained network magnifies rounding; the error of its own float32 output measures by how much.
     """
     raw = _infer(model, images, torch.float32)
     if relative_error(actual, raw) > TOLERANCE:
@@ -179,7 +169,5 @@ def _require_equal_detections(
     found, wanted = (rows[np.lexsort((rows[:, 1], rows[:, 5], rows[:, 6], rows[:, 0]))] for rows in clear)
     same = found.shape == wanted.shape and np.array_equal(found[:, ::6], wanted[:, ::6])  # image, class
     if not same or relative_error(found[:, 1:6], wanted[:, 1:6]) > TOLERANCE:
-        counts = f"{len(actual)} boxes instead of {len(expected)}"
-        raise ExportError(
-            f"suppression inside the ONNX file finds other boxes ({counts}); nothing was written"
-        )
+        message = f"suppression inside the ONNX file finds other boxes ({len(actual)} boxes instead of"
+        raise ExportError(f"{message} {len(expected)}); nothing was written")

@@ -6,6 +6,7 @@ Int8 changes the numbers by design; there the detections must agree.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import cv2
 import numpy as np
@@ -16,15 +17,11 @@ from seyolo.detections import Detections
 from seyolo.errors import ExportError
 
 Images = Float32[np.ndarray, "N 3 H W"]
-Raw = Float[np.ndarray, "... columns"]
-"""Boxes in 4 columns and scores in the others, such as the output of a network (N, P, 5+C)."""
-TOLERANCE = 1e-4
-"""Largest error, relative to the largest value; on trained networks rounding errors are ten times smaller."""
-SURE, UNSURE = 0.25, 0.15
-"""A detection of one runtime at the first confidence must be one of the other at the second."""
+Raw = Float[np.ndarray, "... columns"]  # boxes in 4 columns, scores in the others: (N, P, 5+C) of a network
+TOLERANCE = 1e-4  # relative to the largest value; on trained networks rounding errors are ten times smaller
+SURE, UNSURE = 0.25, 0.15  # what one runtime detects at the first confidence, the other must at the second
 SAME_BOX_IOU = 0.7
-LEAST_AGREEMENT = 0.95
-"""Share of the boxes above `SURE` that both runtimes must detect."""
+LEAST_AGREEMENT = 0.95  # share of the boxes above `SURE` that both runtimes must detect
 
 
 def sample_image(height: int, width: int, generator: np.random.Generator, num_images: int = 1) -> Images:
@@ -32,9 +29,7 @@ def sample_image(height: int, width: int, generator: np.random.Generator, num_im
     images = []
     for _ in range(num_images):
         coarse = generator.random((max(2, height // 32), max(2, width // 32), 3), dtype=np.float32)
-        image: Float32[np.ndarray, "H W 3"] = cv2.resize(
-            coarse, (width, height), interpolation=cv2.INTER_CUBIC
-        )
+        image: Any = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
         left, top = int(generator.integers(width)), int(generator.integers(height))
         image[top:, left:] = 1 - image[top:, left:]
         image += generator.normal(0, 0.02, image.shape).astype(np.float32)
@@ -55,10 +50,8 @@ def relative_error(actual: Raw, expected: Raw) -> float:
 
 
 def _peak_error(actual: Float[np.ndarray, "..."], expected: Float[np.ndarray, "..."]) -> float:
-    if not expected.size:
-        return 0.0
-    peak = max(float(np.abs(expected).max()), float(np.finfo(np.float32).tiny))
-    return float(np.abs(actual.astype(np.float64) - expected).max()) / peak
+    peak = max(float(np.abs(expected).max(initial=0.0)), float(np.finfo(np.float32).tiny))
+    return float(np.abs(actual.astype(np.float64) - expected).max(initial=0.0)) / peak
 
 
 def require_parity(actual: Raw, expected: Raw, runtime: str, tolerance: float = TOLERANCE) -> float:
@@ -71,10 +64,7 @@ def require_parity(actual: Raw, expected: Raw, runtime: str, tolerance: float = 
 
 
 def box_agreement(expected: Sequence[Detections], actual: Sequence[Detections]) -> float:
-    """Returns the share of boxes above `SURE` on either side that the other side has; nan without boxes.
-
-    Both sides are detections per image at a confidence of `UNSURE` or more.
-    """
+    """Returns the share of `SURE` boxes of either side that the other has at `UNSURE`; nan without any."""
     pairs = list(zip(expected, actual, strict=True))
     found = [_found_in(other, one) for pair in pairs for one, other in (pair, reversed(pair))]
     flags = np.concatenate([np.zeros(0, bool), *found])

@@ -43,17 +43,13 @@ from seyolo.runtime.onnxruntime_backend import session_options
 
 LEAST_IMAGES = 8
 USUAL_IMAGES = 128
-MOST_AT_FINEST, CHEAP = 2, 0.05
-"""At most 2 convolutions before the finest head stay float32, together at most 5 % of the MACs."""
-RANKED_ON = 4
-"""Images on which layers are ranked when some of them must become float32 again."""
+MOST_AT_FINEST, CHEAP = 2, 0.05  # convolutions before the finest head in float32: number, fraction of MACs
+RANKED_ON = 4  # images on which layers are ranked when some of them must become float32 again
+# Operators that ONNX Runtime computes in bytes; the others remain float32 between two conversions.
 OPERATORS = frozenset(
     "Conv LeakyRelu Relu Clip Sigmoid Add Mul Concat MaxPool GlobalAveragePool Resize".split()
 )
-"""Operators that ONNX Runtime computes in bytes; the others remain float32 between two conversions."""
-
-Image = str | Path | UInt8[np.ndarray, "H W 3"]
-"""A file, or a decoded image in OpenCV's BGR order."""
+Image = str | Path | UInt8[np.ndarray, "H W 3"]  # A file, or a decoded image in OpenCV's BGR order
 
 
 @dataclass(frozen=True)
@@ -63,8 +59,7 @@ class Fitted:
     image: UInt8[np.ndarray, "h w 3"]
     placement: Placement
 
-    def batch(self) -> Float32[np.ndarray, "1 3 h w"]:
-        """Returns the input of the network, equal to that of `Detector`."""
+    def batch(self) -> Float32[np.ndarray, "1 3 h w"]:  # equal to the input in `Detector`
         return to_tensor(self.image)[None]
 
 
@@ -78,10 +73,8 @@ def calibration_images(images: Sequence[Path], count: int | None = None) -> list
 def fit_images(images: Sequence[Image], size: tuple[int, int], mode: Mode) -> list[Fitted]:
     """Letterboxes `LEAST_IMAGES` or more images to an input of `size` (height, width), as `Detector` does."""
     if len(images) < LEAST_IMAGES:
-        raise UsageError(
-            f"int8 needs images to measure on, {LEAST_IMAGES} at least and better a hundred; "
-            f"got {len(images)}"
-        )
+        advice = f"{LEAST_IMAGES} at least and better a hundred"
+        raise UsageError(f"int8 needs images to measure on, {advice}; got {len(images)}")
     decoded = (read_image(item) if isinstance(item, str | Path) else item for item in images)
     return [Fitted(*letterbox(image, size, mode)) for image in decoded]
 
@@ -92,8 +85,8 @@ def quantize(
     """Quantizes the graph of `to_onnx`; returns it with calibration statistics.
 
     Layers become float32 again, the most sensitive first and twice as many each time, until the detections on
-    the images agree with those of the float graph. The statistics are plain values: `pictures` (number of
-    images), `agreement` (share of equal boxes) and `float_layers` (layers that became float32 again).
+    the images agree with those of the float graph. Statistics: `pictures` (number of images), `agreement`
+    (share of equal boxes) and `float_layers` (layers that became float32 again).
 
     Raises:
         ExportError: a quarter of the layers in float32 does not suffice, or there are no detections.
@@ -164,17 +157,15 @@ def on_onnxruntime(proto: onnx.ModelProto) -> Infer:
 
 
 def _open(proto: onnx.ModelProto) -> Any:
-    return onnxruntime.InferenceSession(
-        proto.SerializeToString(), session_options(), providers=["CPUExecutionProvider"]
-    )
+    data, options = proto.SerializeToString(), session_options()
+    return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
 
 
 class Calibration:
     """A float graph, its layers that may become int8, and the range of every value on the calibration set."""
 
     def __init__(self, proto: onnx.ModelProto, kept_float: Collection[int], images: Sequence[Fitted]) -> None:
-        self._proto = proto
-        self._images = images
+        self._proto, self._images = proto, images
         nodes = [node for node in proto.graph.node if node.op_type in OPERATORS and RAW not in node.output]
         self._nodes = [(layer, node) for node in nodes if (layer := _layer_of(node)) not in kept_float]
         self._ranges = _measure_ranges(proto, [node for _, node in self._nodes], images)

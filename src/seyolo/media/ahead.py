@@ -24,14 +24,10 @@ DEPTH = 3  # most items that are ready or in work
 
 
 def mapped_ahead(
-    function: Callable[[Item], Value],
-    items: Iterable[Item],
-    workers: int = 1,
-    depth: int = DEPTH,
-    name: str = "ahead",
+    function: Callable[[Item], Value], items: Iterable[Item], workers: int = 1, depth: int = DEPTH
 ) -> Generator[Value]:
-    """Yields `map(function, items)`, computed ahead by `workers` threads called `name`."""
-    pool = ThreadPoolExecutor(workers, name)
+    """Yields `map(function, items)`, computed ahead by `workers` threads."""
+    pool = ThreadPoolExecutor(workers, "seyolo-loader")
     pending: deque[Future[Value]] = deque()
     try:
         for item in items:
@@ -90,9 +86,9 @@ def in_background(
     function: Callable[[Item], Value], items: Iterable[Item], threads: int, prefetch: int
 ) -> Generator[Value]:
     """Yields `map(function, items)`, computed up to `prefetch` ahead, with OpenCV limited to one thread."""
-    results = mapped_ahead(function, items, threads, max(prefetch, threads), "seyolo-loader")
-    with _ONE_OPENCV_THREAD, closing(results):
-        yield from results
+    ahead = mapped_ahead(function, items, threads, max(prefetch, threads))
+    with _ONE_OPENCV_THREAD, closing(ahead):
+        yield from ahead
 
 
 class _OneOpenCvThread:
@@ -104,8 +100,7 @@ class _OneOpenCvThread:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._num_inside = 0
-        self._before = 0
+        self._num_inside = self._before = 0
 
     def __enter__(self) -> None:
         with self._lock:

@@ -23,8 +23,7 @@ Colour = tuple[int, int, int]  # blue, green, red, 0 to 255
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 BLACK: Colour = (0, 0, 0)
 WHITE: Colour = (255, 255, 255)
-GOLDEN_ANGLE_DEGREES = 137.50776
-FIRST_HUE_DEGREES = 140.0
+GOLDEN_ANGLE_DEGREES, FIRST_HUE_DEGREES = 137.50776, 140.0
 
 
 class ScoredBoxes(Protocol):
@@ -97,11 +96,7 @@ def draw_boxes(
 def contact_sheet(
     images: Sequence[UInt8[np.ndarray, "_ _ 3"]], columns: int = 4, cell_px: int = 320, gap_px: int = 6
 ) -> UInt8[np.ndarray, "H W 3"]:
-    """Places images of any size in rows on white, each letterboxed into a square of `cell_px` pixels.
-
-    Raises:
-        UsageError: no images, no columns or no cell size.
-    """
+    """Places at least one image of any size in rows on white, each letterboxed into `cell_px` pixels."""
     if not images or columns < 1 or cell_px < 1:
         found = f"{len(images)}, {columns}, {cell_px}"
         raise UsageError(f"a contact sheet needs images, columns, a cell size; got {found}")
@@ -119,15 +114,14 @@ def _draw_label(
 ) -> None:
     (text_width, text_height), baseline = cv2.getTextSize(text, FONT, pen.font_scale, pen.text_px)
     label_width, label_height = text_width + 2 * pen.margin_px, text_height + baseline + pen.margin_px
-    size = canvas.shape[0], canvas.shape[1]
-    left, top = label_corner(box_xyxy, (label_height, label_width), size, pen.line_px)
+    left, top = label_corner(box_xyxy, (label_height, label_width), canvas.shape[:2], pen.line_px)
     cv2.rectangle(canvas, (left, top), (left + label_width - 1, top + label_height - 1), colour, cv2.FILLED)
     origin = left + pen.margin_px, top + pen.margin_px // 2 + text_height + 1
     cv2.putText(canvas, text, origin, FONT, pen.font_scale, text_colour(colour), pen.text_px, cv2.LINE_AA)
 
 
 def label_corner(
-    box_xyxy: np.ndarray, label_size: tuple[int, int], image_size: tuple[int, int], line_px: int
+    box_xyxy: np.ndarray, label_size: tuple[int, int], image_size: tuple[int, ...], line_px: int
 ) -> tuple[int, int]:
     """Returns left and top of a label: above its box, or inside where there is no room; within the image."""
     label_height, label_width = label_size

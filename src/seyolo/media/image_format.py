@@ -13,9 +13,7 @@ from collections.abc import Iterator
 
 _JPEG_START = b"\xff\xd8"
 _PNG_START = b"\x89PNG\r\n\x1a\n"
-_JPEG_END_OF_IMAGE = 0xD9
-_JPEG_START_OF_SCAN = 0xDA
-_JPEG_APP1 = 0xE1
+_JPEG_END_OF_IMAGE, _JPEG_START_OF_SCAN, _JPEG_APP1 = 0xD9, 0xDA, 0xE1
 _JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 # TEM and the restart markers have no length; they are skipped, as in decoders.
 _JPEG_MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd7\xff]")

@@ -24,8 +24,7 @@ from seyolo.media.image_format import header_size, is_complete, num_pixels
 Image = str | Path | UInt8[np.ndarray, "H W 3"]
 """A file, or a decoded image (H, W, 3) uint8 in OpenCV's BGR order."""
 
-MOST_PIXELS = 1 << 28
-"""Largest image that is decoded: more than any camera has. A small file can declare billions of pixels."""
+MOST_PIXELS = 1 << 28  # decoded: more than any camera has; a small file can declare billions of pixels
 
 
 class FileKinds(NamedTuple):
@@ -59,21 +58,12 @@ def is_image(path: str | Path) -> bool:
 
 
 def read_image(path: str | Path) -> UInt8[np.ndarray, "H W 3"]:
-    """Reads an image as 8-bit BGR.
-
-    Raises:
-        DataError: the file is missing, empty, truncated, or not an image OpenCV can decode.
-    """
+    """Reads an image as 8-bit BGR; raises DataError for one that is missing, truncated or no image."""
     return decode_image(_read(path), path)
 
 
 def as_image(image: Image) -> UInt8[np.ndarray, "H W 3"]:
-    """Returns the image of a file, or the array itself.
-
-    Raises:
-        DataError: the file is missing or not a whole image.
-        UsageError: an array that is not a BGR image.
-    """
+    """Returns the image of a file, or the array itself; raises UsageError for an array that is not BGR."""
     if isinstance(image, str | Path):
         return read_image(image)
     whole = image.ndim == 3 and image.shape[2] == 3 and image.size > 0
@@ -84,11 +74,7 @@ def as_image(image: Image) -> UInt8[np.ndarray, "H W 3"]:
 
 
 def decode_image(data: bytes, source: str | Path) -> UInt8[np.ndarray, "H W 3"]:
-    """Decodes the bytes of an image file as 8-bit BGR; `source` is its name in messages.
-
-    Raises:
-        DataError: the bytes are empty, end too early, or are not an image OpenCV can decode.
-    """
+    """Decodes the bytes of an image file as `read_image`; `source` is its name in messages."""
     check_complete(data, source)
     return _decode(data, source)
 
@@ -103,11 +89,7 @@ def check_complete(data: bytes, source: str | Path) -> None:
 
 
 def image_size(path: str | Path) -> tuple[int, int]:
-    """Returns (height, width) in pixels of the image that `read_image` returns, from the header alone.
-
-    Raises:
-        DataError: the file is missing or no image.
-    """
+    """Returns (height, width) in pixels of the image that `read_image` returns, from its header."""
     return encoded_size(_read(path), path)
 
 
@@ -147,10 +129,8 @@ def _decode(data: bytes, source: str | Path) -> UInt8[np.ndarray, "H W 3"]:
 def find_images(sources: Sequence[str | Path]) -> list[Path]:
     """Returns the images that files, folders and glob patterns name, each once, in the order given.
 
-    A folder names the images directly in it, sorted by name; `folder/**/*.jpg` includes subfolders.
-
-    Raises:
-        DataError: a source that names no image.
+    A folder names the images directly in it, sorted by name; `folder/**/*.jpg` includes subfolders. Raises
+    DataError for a source that names no image.
     """
     return [Path(name) for name in merged([files_named(str(source), IMAGES) for source in sources])]
 
@@ -185,9 +165,7 @@ def _images_in(folder: Path) -> list[str]:
     with os.scandir(folder) as entries:
         names = [entry.name for entry in entries if is_image(entry.name) and entry.name[0] != "."]
     if not names:
-        raise DataError(
-            f"{folder}: no images in this folder; {IMAGES.known}. "
-            f"For those in its subfolders give the pattern '{folder}/**/*'"
-        )
+        advice = f"For those in its subfolders give the pattern '{folder}/**/*'"
+        raise DataError(f"{folder}: no images in this folder; {IMAGES.known}. {advice}")
     start = "" if folder == Path() else os.path.join(folder, "")
     return [start + name for name in sorted(names)]

@@ -20,7 +20,6 @@ STDIN = "-"
 VIDEO_ENDINGS = (
     ".3gp", ".avi", ".flv", ".gif", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ts", ".webm", ".wmv",
 )  # fmt: skip
-"""Endings of video files, in any case of letters."""
 
 _IMAGES_AND_VIDEOS = FileKinds(
     (*IMAGES.endings, *VIDEO_ENDINGS),
@@ -57,10 +56,8 @@ def find_sources(arguments: Sequence[str | Path], stdin: BinaryIO | None) -> Sou
     """Returns the sources that files, folders, patterns, camera numbers, addresses and `-` name.
 
     A folder names the images directly in it, sorted by name; a pattern names images and videos, and
-    `folder/**/*.jpg` includes subfolders. Stdin holds one image, or a list of files, one per line.
-
-    Raises:
-        DataError: an argument names no source.
+    `folder/**/*.jpg` includes subfolders. Stdin holds one image, or a list of files, one per line. Raises
+    DataError for an argument that names no source.
     """
     data = stdin.read() if STDIN in arguments and stdin is not None else b""
     listed = _listed_files(data)

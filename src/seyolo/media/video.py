@@ -24,8 +24,7 @@ from seyolo.media.sources import is_live, kind_of
 
 WAIT_MS = 10_000  # timeout of a stream that does not answer
 DEFAULT_FPS = 30.0
-MISSING_SHARE = 0.02
-"""Accepted share of missing frames: containers often estimate the number of frames from the duration."""
+MISSING_SHARE = 0.02  # of frames, accepted: containers often estimate their number from the duration
 FULL_BYTES = 1 << 20  # a disk with less free space counts as full
 CODEC = "mp4v"  # MPEG-4 part 2, which all builds of OpenCV can write
 
@@ -53,11 +52,7 @@ class VideoFrame:
 
 
 class VideoReader:
-    """A video file, camera or stream, opened.
-
-    Raises:
-        DataError: it cannot be opened.
-    """
+    """A video file, camera or stream, opened; raises DataError where it cannot be."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -68,11 +63,7 @@ class VideoReader:
         self.is_live = is_live(name) and self.num_declared == 0  # drops frames that are not read in time
 
     def frames(self) -> Iterator[VideoFrame]:
-        """Yields one frame after the other.
-
-        Raises:
-            DataError: after the last frame: there were none, or clearly fewer than the file declares.
-        """
+        """Yields the frames; at the end raises DataError for none, or clearly fewer than declared."""
         number, start = 0, time.monotonic()
         while True:
             is_there, image = self._capture.read()
@@ -117,8 +108,7 @@ def _open(name: str) -> cv2.VideoCapture:
 class VideoWriter:
     """An .mp4 that gets its name when it is complete; a context manager, opened with the first frame.
 
-    Raises:
-        OSError: it cannot be written, or is incomplete.
+    Raises OSError when the file cannot be written, or is incomplete.
     """
 
     def __init__(self, path: Path, fps: float) -> None:

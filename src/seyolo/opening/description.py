@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from seyolo.checkpoint import Checkpoint, read_checkpoint
@@ -77,6 +77,4 @@ def with_options(network: Network, options: ModelOptions) -> Network:
     if options.num_classes is not None:
         network = set_classes(network, options.num_classes)
     gates = gates_of(network, options)
-    if gates is None:
-        return network
-    return attach(network, gates.kind, gates.at, gates.reduction, gates.join).network
+    return network if gates is None else attach(network, **asdict(gates)).network

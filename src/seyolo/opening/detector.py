@@ -27,11 +27,7 @@ class Choice(NamedTuple):
 
 
 def split_model(model: str | Path) -> Choice:
-    """Splits a MODEL at its last `@` from a runtime and a precision, where they follow.
-
-    Raises:
-        BackendError: a runtime or precision that does not exist.
-    """
+    """Splits a MODEL at its last `@` from a runtime and a precision; refuses those that do not exist."""
     text = str(model)
     name, at, wanted = text.rpartition("@")
     runtime, colon, precision = wanted.partition(":")
@@ -78,13 +74,10 @@ def open_detector(
             f"{choice.model}: an exported file is run as it is; leave --weights and the model options out"
         )
     if exported or _runs_as_file(Path(choice.model), options, random):
+        name, runtime, precision = choice
+        weights = options.weights
         return open_backend(
-            choice.model,
-            options.weights,
-            runtime=choice.runtime,
-            precision=choice.precision,
-            threads=threads,
-            device=device,
+            name, weights, runtime=runtime, precision=precision, threads=threads, device=device
         )
     if choice.runtime not in (None, "torch"):
         raise BackendError(

@@ -76,7 +76,15 @@ def load(
         _take(state, own.state, network, provenance, str(model))
     if weights is not None:
         _take(state, _read_state(model, Path(weights), described), network, provenance, str(weights))
-    return _assemble(network, state, names, provenance, generator).eval()
+    if len(state) == len(tensor_shapes(network)):
+        names = default_names(count_classes(network)) if names is None else tuple(names)
+        return from_checkpoint(Checkpoint(network, state, names, provenance)).eval()
+    loaded = build(network, names, generator)
+    loaded.load_state_dict(
+        loaded.state_dict() | {name: torch.from_numpy(value) for name, value in state.items()}
+    )
+    loaded.provenance |= provenance
+    return loaded.eval()
 
 
 def open_model(
@@ -218,20 +226,3 @@ def _take(
     state |= fitting
     left = len(shapes.keys() - state.keys())
     provenance["transfer"] = {"source": source_name, "taken": len(fitting), "random": left}
-
-
-def _assemble(
-    network: Network,
-    state: State,
-    names: Sequence[str] | None,
-    provenance: dict[str, object],
-    generator: torch.Generator | None,
-) -> DarknetModel:
-    if len(state) == len(tensor_shapes(network)):
-        names = default_names(count_classes(network)) if names is None else tuple(names)
-        return from_checkpoint(Checkpoint(network, state, names, provenance))
-    model = build(network, names, generator)
-    trained = {name: torch.from_numpy(value) for name, value in state.items()}
-    model.load_state_dict(model.state_dict() | trained)
-    model.provenance |= provenance
-    return model

@@ -2,8 +2,7 @@
 
 The detectors are warmed up and interleaved: every round runs each detector once, so that a machine that slows
 down slows all of them and their ratio holds. Before every turn the benchmark rests: the threads of a runtime
-spin for milliseconds after its work and would take cores from the next runtime. A turn is timed in three
-parts: letterbox, inference and post-processing. The clock is an argument.
+spin for milliseconds after its work and would take cores from the next runtime.
 """
 
 from __future__ import annotations
@@ -21,17 +20,11 @@ from seyolo.errors import UsageError
 from seyolo.runtime.inference import Thresholds, detect_images
 from seyolo.runtime.protocol import Backend
 
-Clock = Callable[[], int]
-"""Nanoseconds from a fixed start, such as `time.perf_counter_ns`."""
-
-REST_S = 0.01
-"""PyTorch's threads spin for about 5 ms. A single model rests as well, so that its figures compare."""
-
-Parts = Float64[np.ndarray, "repeats parts"]
-"""Milliseconds of letterbox, inference and post-processing in every round."""
+Clock = Callable[[], int]  # nanoseconds from a fixed start, such as `time.perf_counter_ns`
+REST_S = 0.01  # PyTorch's threads spin for about 5 ms; a single model rests too, so that its figures compare
+Parts = Float64[np.ndarray, "repeats parts"]  # milliseconds of letterbox, inference and post-processing
 Key = TypeVar("Key")
-Turn = Callable[[int, Clock], Sequence[int]]
-"""Does the work of turn number n; returns the clock's readings at the start and after each part."""
+Turn = Callable[[int, Clock], Sequence[int]]  # turn number -> clock at the start and after each part
 
 
 @dataclass(frozen=True)
@@ -101,14 +94,12 @@ def benchmark(
 def time_interleaved(turns: Mapping[Key, Turn], repeats: int, warmup: int, clock: Clock) -> dict[Key, Parts]:
     """Runs the turns in rounds; returns the duration of each part in milliseconds."""
     readings: dict[Key, list[Sequence[int]]] = {name: [] for name in turns}
-    rounds = [(number, False) for number in range(warmup)] + [(number, True) for number in range(repeats)]
-    for number, counts in rounds:
+    for number in (*range(warmup), *range(repeats)):
         for name, turn in turns.items():
             time.sleep(REST_S)
-            reading = turn(number, clock)
-            if counts:
-                readings[name].append(reading)
-    return {name: np.diff(np.array(rows, dtype=np.int64), axis=1) / 1e6 for name, rows in readings.items()}
+            readings[name].append(turn(number, clock))
+    timed = {name: np.array(rows[warmup:], dtype=np.int64) for name, rows in readings.items()}
+    return {name: np.diff(rows, axis=1) / 1e6 for name, rows in timed.items()}
 
 
 def gradient_image(height: int, width: int) -> UInt8[np.ndarray, "height width 3"]:

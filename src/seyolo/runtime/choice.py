@@ -2,9 +2,8 @@
 
 `.onnx` runs on ONNX Runtime, `.xml` on OpenVINO, `.cfg` (with its `.weights`) on OpenCV's Darknet reader
 where OpenCV has one that reads the network, `.safetensors` and every other `.cfg` on PyTorch. The caller may
-choose another runtime that reads the file: OpenVINO reads `.onnx`, PyTorch reads `.cfg`. A runtime is
-imported when it is chosen, so that the others need not be installed. A shipped detector is named without an
-ending, see `shipped.py`.
+choose another runtime that reads the file. A runtime is imported when it is chosen, so that the others need
+not be installed.
 """
 
 from __future__ import annotations
@@ -22,14 +21,14 @@ from seyolo.runtime.shipped import is_shipped, model_path
 
 @dataclass(frozen=True)
 class RuntimeKind:
-    """One runtime; `reads` tells whether it reads a file on a device, where the ending does not decide."""
+    """One runtime."""
 
     title: str  # its name in prose
     endings: tuple[str, ...]  # of the files that it reads
     open: Callable[[Path, Session], Backend]  # imports the runtime
     precisions: tuple[Precision, ...] = ("f32",)  # of float32 layers
     reentrant: bool = False  # several threads may call `infer` of one backend at once
-    reads: Callable[[Path, str], bool] = lambda path, device: True
+    reads: Callable[[Path, str], bool] = lambda path, device: True  # where the ending does not decide
 
 
 def open_backend(
@@ -61,16 +60,13 @@ def open_backend(
     usual = (name for name in readers if RUNTIMES[name].reads(path, device))
     runtime = next(usual) if runtime is None else runtime
     if runtime not in readers:
-        raise BackendError(
-            f"{path}: {runtime} does not read {path.suffix} files; {' or '.join(readers)} does"
-        )
+        able = " or ".join(readers)
+        raise BackendError(f"{path}: {runtime} does not read {path.suffix} files; {able} does")
     if threads is not None and threads < 1:
         raise BackendError(f"threads must be at least 1, got {threads}")
     if precision not in RUNTIMES[runtime].precisions:
-        others = [name for name, kind in RUNTIMES.items() if precision in kind.precisions]
-        raise BackendError(
-            f"{path}: {runtime} computes in float32, not in {precision}; use {' or '.join(others)}"
-        )
+        able = " or ".join(name for name, kind in RUNTIMES.items() if precision in kind.precisions)
+        raise BackendError(f"{path}: {runtime} computes in float32, not in {precision}; use {able}")
     return RUNTIMES[runtime].open(path, Session(darknet, precision, threads, device, names))
 
 
@@ -80,11 +76,7 @@ def is_exported(model: str | Path) -> bool:
 
 
 def check_choice(runtime: str | None, precision: str, source: object) -> None:
-    """Refuses a runtime or a precision that does not exist; `source` names the place in the message.
-
-    Raises:
-        BackendError: lists those that exist.
-    """
+    """Refuses (BackendError) a runtime or precision that does not exist; the message starts with `source`."""
     for value, choices in ((runtime, tuple(RUNTIMES)), (precision, get_args(Precision))):
         if value is not None and value not in choices:
             raise BackendError(f"{source}: {value!r} is none of {_one_of(choices)}")
@@ -102,17 +94,13 @@ def darknet_weights(cfg: Path, weights: str | Path | None) -> Path:
 def needing(
     package: str, what: object, install: str, *, title: str = "", instead: str = ""
 ) -> Iterator[None]:
-    """Turns a failed import of `package` in its block into a message with the install command.
+    """Turns a failed import of `package` in its block into a BackendError with the install command.
 
     Args:
-        package: its import name.
+        package: its import name; `title` is its name in prose, where that is another.
         what: start of the message, the file or option that needs it.
         install: argument of `pip install`.
-        title: its name in prose; by default `package`.
         instead: end of the message, a way without the package.
-
-    Raises:
-        BackendError: the package is not installed.
     """
     try:
         yield
@@ -143,9 +131,7 @@ def _readers(path: Path) -> tuple[Runtime, ...]:
     return readers
 
 
-# The imports stand inside the functions: a missing runtime must only matter when it is chosen.
-
-
+# A missing runtime must only matter when it is chosen, so the functions import it.
 def _open_onnxruntime(path: Path, session: Session) -> Backend:
     from seyolo.runtime.onnxruntime_backend import OnnxRuntimeBackend  # noqa: PLC0415
 
@@ -165,9 +151,8 @@ def _open_opencv(path: Path, session: Session) -> Backend:
 
     if session.device != "cpu":
         raise BackendError(f"{path}: opencv runs on cpu here, not on {session.device!r}")
-    return OpenCvBackend(
-        path, darknet_weights(path, session.weights), threads=session.threads, names=session.names
-    )
+    weights = darknet_weights(path, session.weights)
+    return OpenCvBackend(path, weights, threads=session.threads, names=session.names)
 
 
 def _opencv_reads(path: Path, device: str) -> bool:
@@ -193,8 +178,7 @@ RUNTIMES: dict[Runtime, RuntimeKind] = {
 }
 """All runtimes; of those that read a file the first is the usual one."""
 
-EXPORTED_ENDINGS = (".onnx", ".xml")
-"""Files that a runtime runs without our network."""
+EXPORTED_ENDINGS = (".onnx", ".xml")  # files that a runtime runs without our network
 MODEL_ENDINGS = tuple(dict.fromkeys(ending for kind in RUNTIMES.values() for ending in kind.endings))
 
 

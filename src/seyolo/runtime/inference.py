@@ -16,20 +16,15 @@ from seyolo.errors import UsageError
 from seyolo.letterbox import Placement, to_batch
 from seyolo.runtime.protocol import Backend
 
-Infer = Callable[[Float32[np.ndarray, "n 3 h w"]], Float32[np.ndarray, "n p columns"]]
-"""A network as `Backend.infer` runs it."""
+Infer = Callable[[Float32[np.ndarray, "n 3 h w"]], Float32[np.ndarray, "n p columns"]]  # as `Backend.infer`
 
 
 @dataclass(frozen=True)
 class Thresholds:
-    """Settings of non-maximum suppression.
+    """Settings of non-maximum suppression; a UsageError refuses one outside its range."""
 
-    Raises:
-        UsageError: a threshold outside [0, 1], or less than one box.
-    """
-
-    confidence: float = 0.25  # smallest score kept
-    iou_threshold: float = 0.6  # above it, the lower-scored of two boxes of a class is dropped
+    confidence: float = 0.25  # smallest score kept, in [0, 1]
+    iou_threshold: float = 0.6  # in [0, 1]; above it, the lower-scored of two boxes of a class is dropped
     max_detections: int = 300  # boxes kept per image, the best ones
 
     def __post_init__(self) -> None:

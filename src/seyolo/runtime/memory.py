@@ -1,10 +1,8 @@
 """Peak memory of a function, measured in a process of its own.
 
 Inside one process the memory of several models cannot be separated: allocators keep freed memory, runtimes
-share pools, and the first model pays for the libraries. So a fresh process runs only the function. The
-result is its largest physical memory: interpreter, libraries, the file, its weights as the runtime packs
-them, images. A program that only detects needs that much. For several programs it is an upper bound, as they
-share pages of libraries. GPU memory does not count.
+share pools, and the first model pays for the libraries. The result is the largest physical memory of a fresh
+process, with interpreter and libraries: what a program that only detects needs. GPU memory does not count.
 """
 
 from __future__ import annotations

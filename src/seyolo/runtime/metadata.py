@@ -29,8 +29,7 @@ from seyolo.darknet.cfg import Network
 from seyolo.errors import BackendError
 from seyolo.letterbox import Mode
 
-RUNTIME_KEYS = ("names", "input_size", "letterbox")
-"""The keys that a runtime reads."""
+RUNTIME_KEYS = ("names", "input_size", "letterbox")  # the keys that a runtime reads
 
 
 def file_metadata(

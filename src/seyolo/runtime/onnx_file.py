@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 
 from seyolo.runtime.metadata import read_any_names, read_any_size
 
-Dimension = int | str | None
-"""Fixed, named, or unknown."""
+Dimension = int | str | None  # fixed, named, or unknown
 
 
 @dataclass(frozen=True)
@@ -22,28 +21,22 @@ class OnnxValue:
 
 @dataclass(frozen=True)
 class OnnxConvolution:
-    """A Conv node: `kernel` and `stride` in pixels (height), output (C, H, W), parameters and MACs.
+    """A Conv node; `output` and `macs` are None where the shapes cannot be inferred."""
 
-    `output` and `macs` are None where the shapes cannot be inferred.
-    """
-
-    kernel: int
+    kernel: int  # height in pixels, as the stride
     stride: int
-    output: tuple[int, ...] | None
+    output: tuple[int, ...] | None  # (C, H, W)
     params: int
     macs: int | None
 
 
 @dataclass(frozen=True)
 class OnnxCost:
-    """Parameters, convolutions in the order of the graph, and the number of nodes of each operator.
+    """Cost of a graph."""
 
-    `params` are learned weights: kernels, matrices, biases, scales. Other constants do not count.
-    """
-
-    params: int
-    convolutions: tuple[OnnxConvolution, ...]
-    operators: Mapping[str, int]
+    params: int  # learned weights: kernels, matrices, biases, scales; other constants do not count
+    convolutions: tuple[OnnxConvolution, ...]  # in the order of the graph
+    operators: Mapping[str, int]  # number of nodes
 
     @property
     def macs(self) -> int | None:

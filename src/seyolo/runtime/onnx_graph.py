@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import types
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from math import prod
@@ -15,24 +14,13 @@ from onnx import helper, shape_inference
 from seyolo.errors import BackendError
 from seyolo.runtime.onnx_file import Dimension, OnnxConvolution, OnnxCost, OnnxFile, OnnxValue
 
-LEARNED_INPUTS: Mapping[str, tuple[int, ...]] = types.MappingProxyType(
-    {
-        "Conv": (1, 2),
-        "ConvTranspose": (1, 2),
-        "ConvInteger": (1,),
-        "QLinearConv": (3, 8),
-        "Gemm": (1, 2),
-        "MatMul": (0, 1),
-        "BatchNormalization": (1, 2),
-        "InstanceNormalization": (1, 2),
-        "LayerNormalization": (1, 2),
-        "PRelu": (1,),
-    }
-)
+LEARNED_INPUTS: Mapping[str, tuple[int, ...]] = {
+    **dict.fromkeys(("Conv", "ConvTranspose", "Gemm"), (1, 2)),
+    **dict.fromkeys(("BatchNormalization", "InstanceNormalization", "LayerNormalization"), (1, 2)),
+    **{"ConvInteger": (1,), "QLinearConv": (3, 8), "MatMul": (0, 1), "PRelu": (1,)},
+}
 """Per operator the inputs that hold learned weights, where they are constants; running statistics do not."""
-WRAPPERS = frozenset(["DequantizeLinear", "Identity", "Cast", "Transpose", "Reshape"])
-"""Operators that pass a weight on; the weight in front of them counts."""
-
+WRAPPERS = frozenset(["DequantizeLinear", "Identity", "Cast", "Transpose", "Reshape"])  # pass a weight on
 Shapes = Mapping[str, tuple[int, ...]]
 
 

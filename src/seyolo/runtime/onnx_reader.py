@@ -1,8 +1,4 @@
-"""Reader of ONNX files of any exporter.
-
-The package onnx reads the graph. Where only ONNX Runtime is installed, the reader gives inputs, outputs and
-metadata, but neither parameters nor MACs.
-"""
+"""Reader of ONNX files of any exporter; parameters and MACs need the package onnx."""
 
 from __future__ import annotations
 

@@ -17,8 +17,7 @@ from seyolo.runtime.protocol import class_names, require_batch
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 INPUT_TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
-ONLY_ERRORS = 3
-"""Log level of ONNX Runtime."""
+ONLY_ERRORS = 3  # log level of ONNX Runtime
 # ONNX Runtime's exceptions share no base class but Exception.
 REFUSALS = (
     ort_errors.Fail,

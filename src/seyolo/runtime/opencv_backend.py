@@ -34,12 +34,10 @@ def can_read(cfg: str | Path) -> bool:
 
 def _is_foreign(section: sections.Section) -> bool:
     """Tells whether OpenCV's reader refuses the section, or silently reads it as another."""
-    if isinstance(section, sections.Cbam | sections.Implicit | sections.LocalAvgPool | sections.Reorg3d):
-        return True
-    if isinstance(section, sections.Convolutional) and section.activation not in KNOWN_ACTIVATIONS:
-        return True
     return (
-        (isinstance(section, sections.Shortcut) and section.weights_type != "none")
+        isinstance(section, sections.Cbam | sections.Implicit | sections.LocalAvgPool | sections.Reorg3d)
+        or (isinstance(section, sections.Convolutional) and section.activation not in KNOWN_ACTIVATIONS)
+        or (isinstance(section, sections.Shortcut) and section.weights_type != "none")
         or (isinstance(section, sections.MaxPool) and section.maxpool_depth)
         or (isinstance(section, sections.ScaleChannels) and section.scale_wh)
     )
@@ -85,14 +83,11 @@ class OpenCvBackend:
 def to_raw(
     rows: Float32[np.ndarray, "p columns"], input_size: tuple[int, int]
 ) -> Float32[np.ndarray, "p columns"]:
-    """Turns OpenCV's rows (fractions of the input, class scores times objectness) into raw output in pixels.
-
-    Where the objectness is 0 the class probabilities are unknown and become 0.
-    """
+    """Turns OpenCV's rows (fractions of the input, scores times objectness) into raw output in pixels."""
     height, width = input_size
     raw = rows.astype(np.float32)
     raw[:, :4] *= np.array([width, height, width, height], dtype=np.float32)  # fractions -> pixels
-    objectness = raw[:, 4:5]
+    objectness = raw[:, 4:5]  # where it is 0 the class probabilities are unknown and stay 0
     np.divide(raw[:, 5:], objectness, out=raw[:, 5:], where=objectness > 0)
     return raw
 

@@ -20,8 +20,7 @@ from seyolo.errors import BackendError
 from seyolo.runtime.metadata import RUNTIME_KEYS, read_mode, read_names, read_size
 from seyolo.runtime.protocol import Precision, class_names, require_batch
 
-SECTION = "seyolo"
-"""Key of our metadata in the runtime information."""
+SECTION = "seyolo"  # key of our metadata in the runtime information
 ONNX_SECTION = "framework"
 
 
@@ -29,9 +28,8 @@ ONNX_SECTION = "framework"
 def core() -> openvino.Core:
     """Returns the only OpenVINO Core of this process, which is never destroyed.
 
-    A Core sets an alternate stack for signal handlers and restores the previous one when it is destroyed.
-    After two Cores that are destroyed in the order of their creation no valid stack is left, and Ctrl-C
-    crashes the process.
+    A Core sets an alternate stack for signal handlers and restores the previous one when it is destroyed:
+    after two Cores, destroyed in the order of creation, no valid stack is left, and Ctrl-C crashes.
     """
     return openvino.Core()
 

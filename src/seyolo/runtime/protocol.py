@@ -15,8 +15,7 @@ from seyolo.errors import BackendError, UsageError
 from seyolo.letterbox import Mode
 
 Runtime = Literal["onnxruntime", "openvino", "opencv", "torch"]
-Precision = Literal["f32", "bf16", "f16"]
-"""Of the layers that the file holds in float32; int8 layers and the decoding keep their precision."""
+Precision = Literal["f32", "bf16", "f16"]  # of float32 layers; int8 layers and decoding keep their precision
 
 
 @runtime_checkable

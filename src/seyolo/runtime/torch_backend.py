@@ -85,8 +85,7 @@ class TorchBackend:
                 return self._graphs[batch.shape](batch)
 
     def _run(self, images: Float32[torch.Tensor, "n 3 h w"]) -> Float32[torch.Tensor, "n p columns"]:
-        low = self._type != torch.float32
-        with torch.autocast(self._device.type, self._type, enabled=low):
+        with torch.autocast(self._device.type, self._type, enabled=self._type != torch.float32):
             raw = self._model(images.contiguous(memory_format=torch.channels_last))
         found: Float32[torch.Tensor, "n p columns"] = raw.float()
         return found

@@ -32,17 +32,13 @@ class Level:
     reach: int = 1
 
     @property
-    def num_predictions(self) -> int:
-        """Predictions of this level per image."""
+    def num_predictions(self) -> int:  # per image
         return self.height * self.width * self.num_anchors
 
 
 @dataclass(frozen=True)
 class Assignment:
-    """The k predictions that each object of a batch trains; those of quality 0 are unused.
-
-    The shape does not depend on the data, so the CPU never waits for a GPU.
-    """
+    """The k predictions that each object trains; those of quality 0 are unused, so the shape is fixed."""
 
     prediction: Int[Tensor, "m k"]  # index among the P predictions of the image
     column: Int[Tensor, "m k"]  # index among the K candidates of the object
@@ -50,10 +46,9 @@ class Assignment:
 
 
 def candidates(centers: Float[Tensor, "m 2"], levels: Sequence[Level]) -> tuple[Tensor, Tensor]:
-    """Returns the candidates of each object, whose centres (x, y) are in input pixels.
+    """Returns the candidates of objects with these centres (x, y) in input pixels.
 
-    These are indices (M, K) into an image's P predictions, and a mask (M, K) that is False for cells outside
-    the grid.
+    These are indices (M, K) into an image's P predictions, and a mask (M, K), False outside the grid.
     """
     indices, valid, start = [], [], 0
     for level in levels:

@@ -33,17 +33,14 @@ from seyolo.training.loss import (
     weighted_sum,
 )
 
-CONFIDENT = 0.05
-"""Least objectness of the teacher for its box and classes; below lie 3 % of all objectness on real hands."""
+CONFIDENT = (
+    0.05  # least objectness of the teacher for its box and classes; 3 % of all lies below on real hands
+)
 
 
 @dataclass(frozen=True)
 class Distillation:
-    """Teacher and weight of the distillation loss.
-
-    Raises:
-        UsageError: the weight is negative or not a number.
-    """
+    """Teacher and weight of the distillation loss; a UsageError refuses a weight below 0 or not finite."""
 
     teacher: DarknetModel  # trained on the same classes, with the same strides and anchors per cell
     weight: float = 1.0  # at 1 the distillation loss counts as much as the labels
@@ -132,8 +129,7 @@ class DistillationModule(LossModule):
         return loss + self.weight * distance, torch.cat([parts, distance.detach()[None]])
 
 
-Divergence = Callable[[Tensor, Tensor], Tensor]
-"""Class logits (n, C) of student and teacher -> divergence (n,)."""
+Divergence = Callable[[Tensor, Tensor], Tensor]  # logits (n, C) of student and teacher -> divergence (n,)
 
 
 def independent_divergence(
@@ -151,15 +147,12 @@ def softmax_divergence(student: Float[Tensor, "n c"], teacher: Float[Tensor, "n 
 
 
 def binary_divergence(student: Float[Tensor, "*n"], teacher: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
-    """Returns the Kullback-Leibler divergence of the student's probability from the teacher's, from logits.
-
-    It equals binary cross-entropy minus the teacher's entropy, so it is 0 where both agree.
-    """
+    """Returns the Kullback-Leibler divergence of the student's probability from the teacher's."""
     wanted = torch.sigmoid(teacher)
     cost, least = (
         F.binary_cross_entropy_with_logits(logits, wanted, reduction="none") for logits in (student, teacher)
     )
-    return cost - least
+    return cost - least  # cross-entropy minus the teacher's entropy: 0 where both agree
 
 
 def distillation_terms(

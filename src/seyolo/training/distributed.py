@@ -26,8 +26,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from seyolo.errors import TrainingError, UsageError
 
-LONGEST_WAIT = timedelta(days=2)
-"""Time limit of the other processes while process 0 works alone, for instance evaluates or times."""
+LONGEST_WAIT = timedelta(days=2)  # of the other processes while process 0 works alone, for instance times
 STOPPED = 1
 
 Item = TypeVar("Item")
@@ -44,15 +43,10 @@ class Team:
 
     @property
     def is_leader(self) -> bool:
-        """True on process 0."""
         return self.rank == 0
 
     def share_of(self, batch_size: int) -> int:
-        """Returns the number of images of a batch that each process takes.
-
-        Raises:
-            UsageError: the batch cannot be divided evenly.
-        """
+        """Returns the images of a batch per process; a UsageError refuses a batch that is no multiple."""
         if batch_size % self.size:
             near = max(self.size, batch_size - batch_size % self.size)
             raise UsageError(
@@ -137,19 +131,14 @@ SINGLE_PROCESS = Team()
 class ComputedByLeader:
     """A function that runs on process 0 and returns its result on all; every process calls it in step."""
 
-    def __init__(self, function: Callable[..., Any] | None, team: Team) -> None:
+    def __init__(self, function: Callable[..., Any] | None) -> None:
         self.function = function
-        self.team = team
 
     def __call__(self, *arguments: Any) -> Any:
-        return self.team.broadcast(self.function(*arguments) if self.function is not None else None)
+        return current_team().broadcast(self.function(*arguments) if self.function is not None else None)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _on_other_process, ()
-
-
-def _on_other_process() -> ComputedByLeader:
-    return ComputedByLeader(None, current_team())
+        return ComputedByLeader, (None,)  # the other processes have no function
 
 
 def current_team() -> Team:
@@ -173,7 +162,11 @@ def run_on_leader(run: Callable[[], Result]) -> Result:
     team = current_team()
     lost = False
     try:
-        result = _lead(team, run) if team.is_leader else _follow(team)
+        if team.is_leader:
+            result = run()
+            team.broadcast((None, result))
+        else:
+            result = _follow(team)
     except RuntimeError as error:
         # Another process ended, for which Gloo has no error type.
         if not isinstance(error, dist.DistError) and "/gloo/" not in str(error):
@@ -191,7 +184,7 @@ def run_on_leader(run: Callable[[], Result]) -> Result:
             "another process of this training stopped; see its own message. Finished epochs are kept: "
             "continue with --resume"
         )
-    return cast("Result", result)
+    return result
 
 
 def on_leader(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
@@ -202,12 +195,6 @@ def on_leader(function: Callable[Parameters, Result]) -> Callable[Parameters, Re
         return run_on_leader(partial(function, *args, **kwargs))
 
     return run
-
-
-def _lead(team: Team, run: Callable[[], Result]) -> Result:
-    result = run()
-    team.broadcast((None, result))
-    return result
 
 
 def _follow(team: Team) -> Any:

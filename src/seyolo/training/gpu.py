@@ -48,10 +48,9 @@ class RecordedHeads:
             set_warning(False)
         before = [buffer.clone() for buffer in self._model.buffers()]
         kind = images.device.type
+        dtype, enabled = torch.get_autocast_dtype(kind), torch.is_autocast_enabled(kind)
         # A cache would round weights before the recording, and the graph would never read updated ones.
-        with torch.autocast(
-            kind, torch.get_autocast_dtype(kind), torch.is_autocast_enabled(kind), cache_enabled=False
-        ):
+        with torch.autocast(kind, dtype, enabled, cache_enabled=False):
             recorded = torch.cuda.make_graphed_callables(
                 _Heads(self._model), (images.detach().clone(),), allow_unused_input=True, pool=self._pool
             )

@@ -69,7 +69,7 @@ def train(
     """
     team, monitor, folder = current_team(), monitor or Monitor(), Path(folder)
     if team.size > 1 and isinstance(sparsity, Steered):
-        sparsity.choose = ComputedByLeader(sparsity.choose, team)
+        sparsity.choose = ComputedByLeader(sparsity.choose)
     run = _Run(model, dataset, config, folder, sparsity, distillation, team, monitor)
     state = run.folder.saved_state() if resume else None
     if state is None:
@@ -141,7 +141,6 @@ class _Run:
         self.tracker: Tracker = NoTracker()
 
     def restore(self, state: RunState) -> None:
-        """Continues after the last epoch of a saved state."""
         try:
             self.step.restore(state.tensors, state.record.updates)
         except RuntimeError as error:
@@ -188,10 +187,9 @@ class _Run:
         self.step.model.train()
         num_steps = len(self.loader)
         total = torch.zeros(len(self.step.part_names), device=self.step.device)
-        batches = self.loader.epoch(
-            epoch, self.config.epoch_augmentation(epoch), self.config.epoch_size(epoch)
-        )
-        title = f"{self.monitor.title} epoch {epoch + 1}/{self.config.epochs}"
+        config = self.config
+        batches = self.loader.epoch(epoch, config.epoch_augmentation(epoch), config.epoch_size(epoch))
+        title = f"{self.monitor.title} epoch {epoch + 1}/{config.epochs}"
         with self.monitor.progress.task(title, num_steps) as advance:
             for index, (images, targets) in enumerate(batches):
                 total += self.step.take(epoch * num_steps + index, images, targets)
@@ -200,7 +198,7 @@ class _Run:
         if self.team.is_leader and not all(map(math.isfinite, mean)):
             raise TrainingError(
                 f"the loss is not finite in epoch {epoch + 1}; lower the learning rate "
-                f"({self.config.lr:g}) and resume or start again"
+                f"({config.lr:g}) and resume or start again"
             )
         return mean
 

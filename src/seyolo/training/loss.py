@@ -23,10 +23,7 @@ from seyolo.training.distributed import SINGLE_PROCESS, Team
 
 
 def complete_iou(a: Float[Tensor, "*n 4"], b: Float[Tensor, "*n 4"]) -> tuple[Tensor, Tensor]:
-    """Returns IoU in [0, 1] and complete IoU (Zheng 2020) in [-1.5, 1] of pairs of boxes cx, cy, w, h.
-
-    Complete IoU subtracts terms for centre distance and aspect ratio.
-    """
+    """Returns IoU in [0, 1] and complete IoU (Zheng 2020) in [-1.5, 1] of pairs of boxes cx, cy, w, h."""
     a_low, a_high = a[..., :2] - a[..., 2:] / 2, a[..., :2] + a[..., 2:] / 2
     b_low, b_high = b[..., :2] - b[..., 2:] / 2, b[..., :2] + b[..., 2:] / 2
     overlap = (torch.minimum(a_high, b_high) - torch.maximum(a_low, b_low)).clamp(min=0).prod(-1)
@@ -39,24 +36,20 @@ def complete_iou(a: Float[Tensor, "*n 4"], b: Float[Tensor, "*n 4"]) -> tuple[Te
     aspect = (4 / math.pi**2) * (angle_b - angle_a).square()  # v
     with torch.no_grad():
         weight = aspect / (1 - iou + aspect).clamp(min=1e-7)  # α
-    return iou, iou - distance - weight * aspect
+    return iou, iou - distance - weight * aspect  # CIoU = IoU - ρ²/c² - α·v
 
 
 USUAL = TrainingOptions()
 
 
 class DetectionLoss:
-    """Loss of the outputs of a model's [yolo] layers, `heads`, against a batch of targets.
+    """Loss of the outputs of a model's detection layers; each process of the `team` passes its own targets.
 
-    Its options are `loss`, the weights of the terms, and `top_k`, the most positives of an object. Each
-    process of the `team` passes its own targets.
+    Its options are `loss`, the weights of the terms, and `top_k`, the most positives of an object.
     """
 
     def __init__(
-        self,
-        heads: Sequence[YoloHead],
-        options: TrainingOptions = USUAL,
-        team: Team = SINGLE_PROCESS,
+        self, heads: Sequence[YoloHead], options: TrainingOptions = USUAL, team: Team = SINGLE_PROCESS
     ) -> None:
         self.team, self.heads, self.options = team, heads, options
         self.class_loss = softmax_cross_entropy if isinstance(heads[0], RegionHead) else binary_cross_entropy
@@ -85,10 +78,8 @@ class DetectionLoss:
         return weighted_sum(parts, self.options.loss), parts.detach()
 
 
-Predictions = tuple[Float32[Tensor, "N P 5+C"], Float32[Tensor, "N P 5+C"]]
-"""Of a batch: decoded, and as logits."""
-ClassLoss = Callable[[Tensor, Tensor], Tensor]
-"""(n, C) logits and (n,) class ids -> (n,) losses."""
+Predictions = tuple[Float32[Tensor, "N P 5+C"], Float32[Tensor, "N P 5+C"]]  # decoded, and as logits
+ClassLoss = Callable[[Tensor, Tensor], Tensor]  # (n, C) logits and (n,) class ids -> (n,) losses
 
 
 def binary_cross_entropy(logits: Float[Tensor, "n c"], class_ids: Int[Tensor, " n"]) -> Float[Tensor, " n"]:
@@ -124,8 +115,7 @@ def _terms(
 
 def weighted_sum(parts: Float[Tensor, "3"], weights: LossWeights) -> Float[Tensor, ""]:
     """Returns the weighted sum; the weights are Python numbers, so a GPU waits for no copy."""
-    weighted = [part * weight for part, weight in zip(parts, weights.as_tuple(), strict=True)]
-    return torch.stack(weighted).sum()
+    return torch.stack([part * weight for part, weight in zip(parts, weights.as_tuple(), strict=True)]).sum()
 
 
 def normaliser(quality: Float[Tensor, ""], team: Team) -> Float[Tensor, ""]:

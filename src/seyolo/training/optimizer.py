@@ -9,8 +9,7 @@ from typing import Generic, TypeVar
 import torch
 from torch import Tensor, nn
 
-FINAL_FACTOR = 0.01
-"""Learning rate at the end of the cosine, as a fraction of its peak."""
+FINAL_FACTOR = 0.01  # learning rate at the end of the cosine, as a fraction of its peak
 
 Model = TypeVar("Model", bound=nn.Module)
 
@@ -37,9 +36,8 @@ def make_optimizer(
         {"name": "others", "params": others, "weight_decay": 0.0},
     ]
     present = [group for group in groups if group["params"]]
-    return torch.optim.AdamW(  # decoupled weight decay (Loshchilov 2019)
-        present, lr=learning_rate, betas=(0.9, 0.999), fused=device.type in ("cpu", "cuda")
-    )
+    fused = device.type in ("cpu", "cuda")
+    return torch.optim.AdamW(present, lr=learning_rate, betas=(0.9, 0.999), fused=fused)  # Loshchilov 2019
 
 
 def learning_rate_factor(
@@ -80,11 +78,11 @@ def _in_memory_format_of(parameter: Tensor, value: Tensor) -> Tensor:
 
 
 class MovingAverage(Generic[Model]):
-    """Exponential moving average of a model, which generalises better than the weights of the last step.
+    """Exponential moving average (attribute `model`), which generalises better than the last weights.
 
-    The decay, the fraction of the old average in an update, grows from 0 to `decay` with the time constant
-    `ramp_updates`, so that the first, random weights have little effect. The attribute `model` is the
-    average. The tensors of the model that it follows may change their values, not their memory.
+    The fraction of the old average in an update grows from 0 to `decay` with the time constant
+    `ramp_updates`, so that the first, random weights have little effect. The tensors of the model that it
+    follows may change their values, not their memory.
     """
 
     def __init__(self, model: Model, decay: float, ramp_updates: float) -> None:
@@ -101,6 +99,5 @@ class MovingAverage(Generic[Model]):
         torch._foreach_lerp_(self._average, self._followed, weight)
 
 
-def _floats(model: nn.Module) -> list[Tensor]:
-    """Returns the averaged tensors of a model, without counters."""
+def _floats(model: nn.Module) -> list[Tensor]:  # without counters
     return [value for value in model.state_dict().values() if value.is_floating_point()]

@@ -24,8 +24,7 @@ from seyolo.torchnet.attention import attach
 from seyolo.torchnet.build import DarknetModel, build, from_checkpoint, to_checkpoint
 from seyolo.training.config import TrainConfig
 
-CENTRE_RANGE = 2.0
-"""`scale_x_y` of untrained networks: centres may lie in the next cell, so several cells train an object."""
+CENTRE_RANGE = 2.0  # `scale_x_y` of untrained networks: the cells beside an object's train it, too
 ANCHOR_BATCHES = 60
 FREEZING_KEYS = frozenset(["stopbackward", "dont_update", "train_only_bn"])
 
@@ -39,18 +38,16 @@ def fit_to_data(network: Network, num_classes: int, size_px: int) -> Network:
 def fit_from_scratch(
     network: Network, samples: Sequence[Sample], augmentation: Augmentation, size_px: int, seed: int
 ) -> Network:
-    """Returns an untrained network with new anchors and centre range.
-
-    Anchors come from k-means on augmented boxes: objects are much smaller in mosaics than in the images.
-    """
+    """Returns an untrained network with new centre range, and anchors by k-means on augmented boxes."""
     section = network.layers[detection_layers(network)[0]]
     assert isinstance(section, Detection)
-    loader = TrainingLoader(samples, size_px, 16, augmentation, seed)
+    loader = TrainingLoader(samples, size_px, 16, augmentation, seed)  # mosaics make objects much smaller
     batches = islice(loader.epoch(0), ANCHOR_BATCHES)
     sizes = np.concatenate([targets[:, 4:6].numpy() for _, targets in batches])
     anchors = kmeans_anchors(sizes, section.num, np.random.default_rng(seed))
-    rounded = [(round(float(w), 1), round(float(h), 1)) for w, h in anchors.sizes_wh]
-    network = edit.set_anchors(network, rounded)
+    network = edit.set_anchors(
+        network, [(round(float(w), 1), round(float(h), 1)) for w, h in anchors.sizes_wh]
+    )
     layers = (replace(s, scale_x_y=CENTRE_RANGE) if isinstance(s, Yolo) else s for s in network.layers)
     return replace(network, layers=tuple(layers))
 
@@ -84,7 +81,6 @@ def starting_model(
 def _warn_of_freezing(network: Network) -> None:
     """Warns that layers that Darknet would freeze are trained."""
     keys = [key for section in network.layers for key, value in section.extras if value.strip() != "0"]
-    freezing = sorted(FREEZING_KEYS.intersection(keys))
-    if freezing:
+    if freezing := sorted(FREEZING_KEYS.intersection(keys)):
         message = f"{', '.join(freezing)} would freeze layers in Darknet; here all are trained"
         warnings.warn(f"{network.source}: {message}", stacklevel=3)

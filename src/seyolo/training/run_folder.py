@@ -1,10 +1,7 @@
-"""Folder of a training run: its settings and environment, its table of figures, and the state to resume it.
+"""Folder of a training run: settings, environment, commands, figures, models, and the state to resume it.
 
-It holds `config.json`, `commands.txt`, `environment.json`, `results.csv`, `state.safetensors` (to resume),
-and two averaged models: `best.safetensors` (highest AP on the validation splits) and `last.safetensors`.
-`curves.json` holds the precision and recall curves of the best one, `scales.csv` the percentiles of |γ| in
-sparsity training.
-
+`best.safetensors` (highest AP on the validation splits) and `last.safetensors` hold averaged models,
+`curves.json` precision and recall of the best one, `scales.csv` the percentiles of |γ| in sparsity training.
 The state file names its tensors `group/name`; the record is JSON in its metadata. Nothing is pickled.
 """
 
@@ -42,7 +39,6 @@ from seyolo.training.step import TrainingStep
 STATE_FILE, RESULTS_FILE = "state.safetensors", "results.csv"
 CURVES_FILE, SCALES_FILE = "curves.json", "scales.csv"
 BEST_FILE, LAST_FILE = "best.safetensors", "last.safetensors"
-COMMANDS_FILE = "commands.txt"
 PACKAGES = ("seyolo", "torch", "numpy", "opencv-python-headless", "onnxruntime", "onnx", "faster-coco-eval")
 FORMAT = "seyolo-run"
 
@@ -79,12 +75,10 @@ class RunState:
 
 def row_text(row: Row, epochs: int) -> str:
     """Returns an epoch's row as a progress line."""
-    text = f"epoch {row['epoch']}/{epochs}: {row['pictures_per_s']:.1f} images/s, box {row['box']:.3f}, "
-    text += f"objectness {row['objectness']:.3f}"
-    if "distillation" in row:
-        text += f", distillation {row['distillation']:.3f}"
-    scores = [f"{key} {value:.3f}" for key, value in row.items() if key.endswith(("_ap", "_ap50"))]
-    return ", ".join([text, *scores])
+    losses = [key for key in ("box", "objectness", "distillation") if key in row]
+    scores = [key for key in row if key.endswith(("_ap", "_ap50"))]
+    figures = ", ".join(f"{key} {row[key]:.3f}" for key in losses + scores)
+    return f"epoch {row['epoch']}/{epochs}: {row['pictures_per_s']:.1f} images/s, {figures}"
 
 
 def can_resume(folder: Path) -> bool:
@@ -164,21 +158,20 @@ def describe_environment() -> dict[str, object]:
 
 def command_line() -> str:
     """Returns the command line of this process, quoted for a shell."""
-    program, *arguments = sys.argv
-    name, num_processes = Path(program).name, current_team().size
+    name, num_processes = Path(sys.argv[0]).name, current_team().size
     if num_processes > 1:
-        start = ["-m", "seyolo"] if name in ("__main__.py", "seyolo") else [name]
-        return shlex.join(["torchrun", "--nproc-per-node", str(num_processes), *start, *arguments])
-    start = ["python", "-m", "seyolo"] if name == "__main__.py" else [name]
-    return shlex.join([*start, *arguments])
+        program = ["-m", "seyolo"] if name in ("__main__.py", "seyolo") else [name]
+        program = ["torchrun", "--nproc-per-node", str(num_processes), *program]
+    else:
+        program = ["python", "-m", "seyolo"] if name == "__main__.py" else [name]
+    return shlex.join(program + sys.argv[1:])
 
 
 def keep_command(folder: Path, *, is_new: bool) -> None:
     """Appends the command line to a run's commands.txt; runs of older versions have no such file."""
-    path = folder / COMMANDS_FILE
-    earlier = "" if is_new else "# started by a version that did not keep its command line\n"
-    if path.exists():
-        earlier = path.read_text(encoding="utf-8")
+    path = folder / "commands.txt"
+    unknown = "" if is_new else "# started by a version that did not keep its command line\n"
+    earlier = path.read_text(encoding="utf-8") if path.exists() else unknown
     write_text(path, f"{earlier}{command_line()}\n")
 
 

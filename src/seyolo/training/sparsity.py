@@ -9,7 +9,7 @@ so that pruning itself changes nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import cast, get_args
 
@@ -50,16 +50,14 @@ def sparse_scales(model: DarknetModel) -> dict[str, nn.BatchNorm2d]:
 
 
 def _trained_scales(model: DarknetModel) -> dict[str, nn.BatchNorm2d]:
-    """Returns the batch normalisations that are not frozen."""
     return {name: bn for name, bn in sparse_scales(model).items() if bn.weight.requires_grad}
 
 
-PUBLISHED_STRENGTH = 0.01
-"""Strength s in Network Slimming (Liu 2017)."""
-USUAL_REACH = 0.5
-"""Distance that `strength_of_reach` moves a scale: half of the 1 that scales start from."""
-Ties = Sequence[Sequence[tuple[str, NDArray[np.int64]]]]
-"""Per channel group: its batch normalisations, each with its channel in every slot of the group."""
+PUBLISHED_STRENGTH = 0.01  # strength s in Network Slimming (Liu 2017)
+USUAL_REACH = 0.5  # distance that `strength_of_reach` moves a scale: half of the 1 that scales start from
+Ties = Sequence[
+    Sequence[tuple[str, NDArray[np.int64]]]
+]  # per group: batch norms, each with its channel per slot
 
 
 @dataclass(eq=False)
@@ -132,16 +130,16 @@ def _slots_of(
             num_slots = len(group[0][1])
             for name, channels in group:
                 slot_of[name][torch.as_tensor(channels)] = torch.arange(count, count + num_slots)
-            root_sizes.append(torch.full((num_slots,), len(group) ** 0.5))
+            root_sizes.append(torch.full((num_slots,), len(group) ** 0.5))  # √n
             count += num_slots
     device = next(iter(scales.values())).device
     return torch.cat(list(slot_of.values())).to(device), torch.cat(root_sizes).to(device)
 
 
-Choice = Mapping[str, Tensor]
-"""Per batch normalisation (`layers.12.bn`) a bool vector that is True for the channels to fade out."""
+Choice = Mapping[str, Tensor]  # per batch normalisation (`layers.12.bn`) True for the channels to fade out
 
 
+@dataclass(eq=False)
 class Steered(Sparsity):
     """Proximal L1 on all scales, then a choice by the budget, then a fade of the channels to prune.
 
@@ -149,32 +147,20 @@ class Steered(Sparsity):
     removes, and their γ and β shrink to zero in even steps until `faded_at`; other channels train freely.
     Several rounds share that time: each chooses again, and all but the last fade only a fraction of the
     channels to prune, those with the smallest scales.
-
-    Args:
-        strength: s of proximal L1.
-        choose: returns the channels to prune of a model.
-        choose_at, faded_at: fractions of the run before the first choice, and after the last fade.
-        rounds: number of rounds of choosing and fading.
     """
 
-    def __init__(
-        self,
-        strength: float,
-        choose: Callable[[DarknetModel], Choice],
-        choose_at: float = 0.3,
-        faded_at: float = 0.8,
-        rounds: int = 1,
-    ) -> None:
-        self.pressure = ProximalL1(strength)
-        self.choose = choose
-        self.choose_at, self.faded_at, self.rounds = choose_at, faded_at, rounds
-        self.fading: dict[str, Tensor] = {}
-        self.round = 0  # the current round, from 1
-        self.remaining = 1.0
+    strength: float  # s of proximal L1
+    choose: Callable[[DarknetModel], Choice]  # returns the channels to prune
+    choose_at: float = 0.3  # fraction of the run before the first choice
+    faded_at: float = 0.8  # fraction of the run after the last fade
+    rounds: int = 1  # of choosing and fading
+    fading: dict[str, Tensor] = field(default_factory=dict, init=False)
+    round: int = field(default=0, init=False)  # the current one, from 1
+    remaining: float = field(default=1.0, init=False)  # fraction of γ and β that is left in this round
 
     def after_step(self, model: DarknetModel, learning_rate: float, progress: float) -> None:
         if progress < self.choose_at:
-            self.pressure.after_step(model, learning_rate, progress)
+            ProximalL1(self.strength).after_step(model, learning_rate, progress)
             return
         done = self.rounds * (progress - self.choose_at) / max(self.faded_at - self.choose_at, 1e-9)
         current = min(self.rounds, int(done) + 1)
@@ -216,10 +202,9 @@ class Steered(Sparsity):
 
 
 def strength_of_reach(rates: Iterable[float]) -> float:
-    """Returns the s that moves a scale without gradient by `USUAL_REACH` over a run of proximal steps.
+    """Returns the s that moves a scale without gradient by `USUAL_REACH` in a run of proximal steps.
 
-    With a fixed s, the distance grows with the number of steps, hence with the data. `rates` are the
-    learning rates of the scales at every step of the run.
+    With a fixed s, the distance grows with the number of steps; `rates` are the learning rates of all steps.
     """
     return USUAL_REACH / sum(rates)
 
@@ -234,11 +219,8 @@ def make_sparsity(method: str, strength: float, schedule: str = "constant", ties
         raise UsageError(f"--s {strength}: the strength of sparsity training must be above 0")
     if schedule not in get_args(Schedule):
         raise UsageError(f"--schedule {schedule}: there are {', '.join(get_args(Schedule))}")
-    methods: dict[str, Callable[..., Sparsity]] = {
-        "l1": L1,
-        "proximal": ProximalL1,
-        "group": partial(GroupLasso, ties=ties),
-    }
+    group = partial(GroupLasso, ties=ties)
+    methods: dict[str, Callable[..., Sparsity]] = {"l1": L1, "proximal": ProximalL1, "group": group}
     if method not in methods:
         raise UsageError(f"--sparsity {method}: there are {', '.join(methods)}")
     return methods[method](strength, schedule=cast("Schedule", schedule))

@@ -27,10 +27,9 @@ from seyolo.training.sync_norm import synchronised
 
 
 class TrainingStep:
-    """Everything that changes in a training step.
+    """Everything that changes in a training step; trains `model` in place, on the device of this process.
 
-    Trains `model` in place, on the device of this process; `steps_per_epoch` is for the schedule of the
-    learning rate, `part_names` name the loss parts that `take` returns.
+    `steps_per_epoch` is for the schedule of the learning rate, `part_names` name the result of `take`.
     """
 
     def __init__(
@@ -66,10 +65,7 @@ class TrainingStep:
         self._module = self.team.wrap(self._module, self.device)
 
     def take(self, step: int, images: Tensor, targets: Tensor) -> Tensor:
-        """Trains on a batch of uint8 images (N, 3, S, S) and returns the detached parts of the loss.
-
-        `step` counts from 0 over the whole run.
-        """
+        """Trains on uint8 images (N, 3, S, S); returns the detached loss parts. `step` counts from 0."""
         rate = self.config.rate_at(step, self.steps_per_epoch)
         scales_rate = rate * self.config.scales_rate
         for group in self.optimizer.param_groups:
@@ -100,10 +96,7 @@ class TrainingStep:
         return synchronised(self.model) if self.config.sync_bn and self.team.size > 1 else nullcontext()
 
     def average_statistics(self) -> None:
-        """Averages running statistics over the processes.
-
-        They are weighted sums over the steps, so the result equals averaging at every step.
-        """
+        """Averages running statistics over the processes; linear in the steps, they need it once an epoch."""
         for model in (self.model, self.average.model):
             state = model.state_dict()
             names = [f"{norm}.running_{kind}" for norm in sparse_scales(model) for kind in ("mean", "var")]
@@ -119,11 +112,7 @@ class TrainingStep:
         }
 
     def restore(self, tensors: Mapping[str, dict[str, Tensor]], updates: int) -> None:
-        """Loads `tensors` of a run after this number of updates of the average.
-
-        Raises:
-            RuntimeError: they are of another network.
-        """
+        """Loads `tensors` of a run; a RuntimeError refuses those of another network."""
         self.model.load_state_dict(tensors["model"])
         self.average.model.load_state_dict(tensors["average"])
         self.average.updates = updates

@@ -1,13 +1,12 @@
-"""Batch normalisation with statistics of the whole batch over all processes.
+"""Batch normalisation with statistics of the whole batch over all processes, on CPUs and GPUs.
 
 PyTorch's SyncBatchNorm runs on GPUs only and is no BatchNorm2d, which sparsity training and the optimiser
-need. This one runs on CPUs, too. Every process has an equal share of the batch, so common statistics are
-plain means over the processes.
+need. Every process has an equal share of the batch, so common statistics are plain means over the processes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -44,9 +43,8 @@ class SynchronisedNorm(nn.BatchNorm2d):
         assert self.momentum is not None
         self.running_mean.lerp_(mean, self.momentum)
         self.running_var.lerp_(variance * (count / max(1, count - 1)), self.momentum)  # unbiased
-        apply: Any = _Normalise.apply
-        out: Tensor = apply(input, self.weight, self.bias, mean, variance, self.eps)
-        return out
+        apply: Callable[..., Tensor] = _Normalise.apply
+        return apply(input, self.weight, self.bias, mean, variance, self.eps)
 
 
 def _statistics(x: Float[Tensor, "N C H W"]) -> tuple[Float[Tensor, " C"], Float[Tensor, " C"]]:

@@ -36,8 +36,7 @@ class Tracker(Protocol):
         """Flushes and closes."""
 
 
-OpenTracker = Callable[[Path, int], Tracker]
-"""Opens the tracker of a run, given its folder and the number of finished epochs."""
+OpenTracker = Callable[[Path, int], Tracker]  # folder of the run, number of finished epochs
 
 
 class NoTracker:
@@ -103,11 +102,7 @@ def _summary_writer() -> type[SummaryWriter]:
 
 
 def chosen_tracker(tracker: str | OpenTracker | None) -> OpenTracker:
-    """Returns the opener for a tracker's name, for a user's own opener, or for none.
-
-    Raises:
-        UsageError: the name is unknown, or the tracker is not installed.
-    """
+    """Returns the opener of a tracker; a UsageError refuses an unknown name and one that is not installed."""
     if tracker is None:
         return NoTracker
     if not isinstance(tracker, str):

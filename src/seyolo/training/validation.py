@@ -23,10 +23,7 @@ def validation_splits(dataset: Dataset) -> list[str]:
 
 
 class Validation:
-    """Evaluation on the splits for choosing checkpoints; needs one at least.
-
-    On the leader `curves` holds those of every split at the last evaluation.
-    """
+    """Evaluation on the splits for choosing checkpoints; on the leader `curves` holds the last curves."""
 
     def __init__(self, dataset: Dataset, size_px: int, team: Team) -> None:
         self.samples = {name: dataset.split(name) for name in validation_splits(dataset)}

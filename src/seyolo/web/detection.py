@@ -28,11 +28,8 @@ from seyolo.web.uploads import Limits, decode_upload
 class ServedModel:
     """A named model, safe to use from several threads.
 
-    It runs once on a grey image: a model that cannot run is an error at the start, and the first image is as
-    fast as the others.
-
-    Raises:
-        BackendError: the runtime fails.
+    It runs once on a grey image: a model that cannot run is a BackendError at the start, and the first image
+    is as fast as the others.
     """
 
     def __init__(self, name: str, backend: Backend) -> None:

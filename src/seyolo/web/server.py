@@ -16,11 +16,7 @@ GRACE_S = 5  # seconds for the images in work after Ctrl-C
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Opens a listening socket; port 0 is any free one.
-
-    Raises:
-        UsageError: the address is in use, not one of this machine, not allowed, or invalid.
-    """
+    """Opens a listening socket, for port 0 at any free one; raises UsageError where that is impossible."""
     if not 0 <= port <= MOST_PORT:
         raise UsageError(f"--port {port}: ports are numbers from 0 to {MOST_PORT}")
     try:
@@ -46,11 +42,7 @@ def is_loopback(listener: socket.socket) -> bool:
 
 
 def run(app: ASGIApp, listener: socket.socket) -> None:
-    """Serves until Ctrl-C; requests in work are still answered.
-
-    Raises:
-        KeyboardInterrupt: after Ctrl-C, when no request is in work.
-    """
+    """Serves until Ctrl-C, which raises KeyboardInterrupt when the requests in work are answered."""
     config = uvicorn.Config(
         app,
         log_level="warning",

@@ -49,10 +49,6 @@ class Limits:
     def max_bytes(self) -> int:
         return round(self.max_megabytes * 1e6)
 
-    @property
-    def max_pixels(self) -> int:
-        return round(self.max_megapixels * 1e6)
-
 
 def workers_for(threads: int) -> int:
     """Returns the number of images that keep every core busy at this number of threads per image."""
@@ -60,11 +56,7 @@ def workers_for(threads: int) -> int:
 
 
 def limits_of(options: ServeOptions) -> Limits:
-    """Returns the limits that options of `serve` ask for.
-
-    Raises:
-        UsageError: a limit that lets nothing through.
-    """
+    """Returns the limits that options of `serve` ask for; raises UsageError for one that admits nothing."""
     workers = workers_for(options.threads) if options.workers is None else options.workers
     return Limits(options.max_megabytes, options.max_megapixels, workers, options.queue)
 
@@ -93,7 +85,7 @@ def decode_upload(data: bytes, limits: Limits) -> UInt8[np.ndarray, "H W 3"]:
     pixels = num_pixels(data)
     if pixels is None:
         raise HTTPException(415, "not an accepted image; send a JPEG, PNG or WebP")
-    if pixels > limits.max_pixels:
+    if pixels > round(limits.max_megapixels * 1e6):
         limit = f"at most {limits.max_megapixels:g} are taken"
         raise HTTPException(413, f"the image has {pixels / 1e6:.1f} megapixels, {limit}")
     try:

@@ -53,14 +53,11 @@ class Tile(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """Tiles of a training image, a square of `size_px`; each holds one source image.
-
-    At zoom 1 an image covers its tile in a mosaic, and fits into it otherwise.
-    """
+    """Tiles of a training image, a square of `size_px`; each holds one source image."""
 
     tiles: tuple[Tile, ...]
     size_px: int
-    is_mosaic: bool
+    is_mosaic: bool  # at zoom 1 an image covers its tile in a mosaic, and fits into it otherwise
 
 
 class AxisMap(NamedTuple):
@@ -188,12 +185,8 @@ def _reached(tile: Tile, axis_map: AxisMap) -> Tile:
     """Returns the rectangle of the tile's pixels that the source image covers, at least in part."""
     left, right = sorted((axis_map.shift_x, axis_map.shift_x + axis_map.scale_x))
     top, bottom = axis_map.shift_y, axis_map.shift_y + axis_map.scale_y
-    return Tile(
-        left=max(tile.left, math.floor(left)),
-        top=max(tile.top, math.floor(top)),
-        right=min(tile.right, math.ceil(right)),
-        bottom=min(tile.bottom, math.ceil(bottom)),
-    )
+    start = max(tile.left, math.floor(left)), max(tile.top, math.floor(top))
+    return Tile(*start, min(tile.right, math.ceil(right)), min(tile.bottom, math.ceil(bottom)))
 
 
 def _sample(image: Image, reached: Tile, axis_map: AxisMap) -> UInt8[np.ndarray, "h w 3"]:

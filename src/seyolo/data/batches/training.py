@@ -35,8 +35,7 @@ from seyolo.options.training import Augmentation
 PREFETCH = 4  # number of batches that may be ready or in work, at least one per thread
 CACHE_BYTES = 3 << 30  # memory for decoded images, see `ImageCache`
 SHARED_MEMORY = Path("/dev/shm")
-BATCHES_SHARED = 4
-"""Batches in shared memory per process: two ready, one in work, and space for a larger size."""
+BATCHES_SHARED = 4  # per process: two ready, one in work, and space for a larger size
 
 TrainingBatch = tuple[UInt8[torch.Tensor, "b 3 s s"], Float[torch.Tensor, "m 6"]]
 
@@ -97,7 +96,7 @@ class Workers:
 
 
 class TrainingLoader:
-    """Augmented batches, epoch by epoch.
+    """Augmented batches, epoch by epoch; raises DataError without samples.
 
     Args:
         size_px: side of the square network input. Decoded images are cached at up to 1.5 times this size,
@@ -105,9 +104,6 @@ class TrainingLoader:
         batch_size: every batch is full: the last one of an epoch continues with the epoch's first images.
         shard: (number, count): part of every batch that is made here. The processes of a training make one
             part each; together the parts are the batches of a single process.
-
-    Raises:
-        DataError: there are no samples.
     """
 
     def __init__(
@@ -145,10 +141,7 @@ class TrainingLoader:
         """Yields the batches of an epoch; the same number gives the same batches.
 
         A batch is images as RGB bytes in channels-last memory, and targets as rows of batch index, class id,
-        centre x, centre y, width, height in input pixels.
-
-        Raises:
-            DataError: an image cannot be decoded.
+        centre x, centre y, width, height in input pixels. Raises DataError for a damaged image.
         """
         recipe, size_px = augmentation or self.augmentation, size_px or self.size_px
         maker, pin_memory = self._maker, self._workers.pin_memory
@@ -226,11 +219,8 @@ def affordable(processes: int, batch_bytes: int) -> int:
         return processes
     most = shutil.disk_usage(SHARED_MEMORY).free // (BATCHES_SHARED * batch_bytes)
     if most < processes:
-        warnings.warn(
-            f"{SHARED_MEMORY} has room for the batches of {most} worker processes, not of {processes}; "
-            "give it more (docker run --shm-size 2g)",
-            stacklevel=3,
-        )
+        room = f"{SHARED_MEMORY} has room for the batches of {most} worker processes, not of {processes}"
+        warnings.warn(f"{room}; give it more (docker run --shm-size 2g)", stacklevel=3)
     return min(processes, most)
 
 

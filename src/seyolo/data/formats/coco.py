@@ -89,10 +89,9 @@ class CocoFiles:
             (path,) = self.splits[split]
             content = _read_split(path)
             if content.names != self.names:
-                raise DataError(
-                    f"{path}: its classes are {_few(content.names)}, but those of {self.source} are "
-                    f"{_few(self.names)}; make them equal, or rename one of the files"
-                )
+                others = f"those of {self.source} are {_few(self.names)}"
+                advice = "make them equal, or rename one of the files"
+                raise DataError(f"{path}: its classes are {_few(content.names)}, but {others}; {advice}")
             self._read[split] = content
         return self._read[split]
 

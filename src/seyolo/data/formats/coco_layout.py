@@ -34,14 +34,14 @@ def find_splits(source: Path) -> tuple[str, dict[str, Path]]:
         return own.split, _others(source, own, beside)
     own = _of_folder(source)
     if own is not None:
-        there = _normal(source.parent / "..").glob(f"*/{source.name}")
+        there = Path(os.path.normpath(source.parent / "..")).glob(f"*/{source.name}")
         return own.split, _others(source, own, {path: _of_folder(path) for path in sorted(there)})
     return "val", {"val": source}
 
 
 def image_folders(source: Path, split: str) -> list[str]:
     """Returns the existing folders that may hold the images of a json, the most specific first."""
-    here, above = source.parent, _normal(source.parent / "..")
+    here, above = source.parent, Path(os.path.normpath(source.parent / ".."))
     named = _parse(source.name)
     names = [split] if named is None else [named.tail, named.word, split]
     bases = (here, here / "images", above, above / "images")
@@ -55,9 +55,8 @@ def _others(source: Path, own: _Named, named: dict[Path, _Named | None]) -> dict
         if other is None or other.pattern != own.pattern or os.path.samefile(path, source):
             continue
         if other.split in files:
-            raise DataError(
-                f"{path}: holds the split `{other.split}`, as does {files[other.split]}; remove one of them"
-            )
+            double = f"holds the split `{other.split}`, as does {files[other.split]}"
+            raise DataError(f"{path}: {double}; remove one of them")
         files[other.split] = path
     return {split: files[split] for split in _SPLITS if split in files}
 
@@ -75,7 +74,3 @@ def _of_folder(source: Path) -> _Named | None:
     """Parses the name of the file's folder if the whole name is that of a split."""
     folder = os.path.basename(os.path.abspath(source.parent))
     return _parse(folder) if _WORD.fullmatch(folder) else None
-
-
-def _normal(path: Path) -> Path:
-    return Path(os.path.normpath(path))

@@ -41,9 +41,9 @@ def read_darknet_data(source: Path) -> YoloFiles:
     if "names" not in values:
         raise DataError(f"{source}: no key `names`; add `names = obj.names`, a file of one class per line")
     names = _read_names(_existing(values["names"], source))
-    if "classes" in values and values["classes"].text != str(len(names)):
-        where, text = values["classes"].where, values["classes"].text
-        raise DataError(f"{where} is {text}, but {values['names'].text} lists {len(names)}")
+    stated = values.get("classes")
+    if stated is not None and stated.text != str(len(names)):
+        raise DataError(f"{stated.where} is {stated.text}, but {values['names'].text} lists {len(names)}")
     splits = {_SPLITS[key]: (_existing(values[key], source),) for key in _SPLITS if key in values}
     if not splits:
         raise DataError(f"{source}: names no split; add `train = train.txt` and `valid = valid.txt`")

@@ -91,10 +91,8 @@ def _check_other_split(key: str, value: object, root: Path, source: Path) -> Non
     if near:
         raise DataError(f"{source}: unknown key `{key}`; did you mean `{near[0]}`?")
     if not all(isinstance(path, str) and (root / path).exists() for path in _as_list(value)):
-        raise DataError(
-            f"{source}: unknown key `{key}`, and its value leads to no folder or list file; "
-            f"known are {', '.join(_KEYS)}"
-        )
+        problem = f"unknown key `{key}`, and its value leads to no folder or list file"
+        raise DataError(f"{source}: {problem}; known are {', '.join(_KEYS)}")
 
 
 def _as_list(value: object) -> list[object]:

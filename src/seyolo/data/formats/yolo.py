@@ -19,8 +19,7 @@ from seyolo.data.text import read_lines, read_text, without_path
 from seyolo.errors import DataError
 from seyolo.media.images import is_image
 
-UNDER_IMAGES = re.compile(r"(.*[/\\]|)images[/\\]")
-"""Matches the path up to the last `images/`, which becomes `labels/`."""
+UNDER_IMAGES = re.compile(r"(.*[/\\]|)images[/\\]")  # up to the last `images/`, which becomes `labels/`
 
 
 @dataclass(frozen=True)
@@ -41,9 +40,8 @@ class YoloFiles:
             elif location.is_file():
                 yield from _images_in_list(location, self.roots)
             else:
-                raise DataError(
-                    f"{self.source}: split `{split}` is missing: {location} is no folder and no list file"
-                )
+                reason = f"{location} is no folder and no list file"
+                raise DataError(f"{self.source}: split `{split}` is missing: {reason}")
 
     def read(self, split: str, image: Path, image_size: ImageSize) -> Reading:
         """Reads the label file of an image."""

@@ -50,10 +50,9 @@ def read_annotation(path: str | Path) -> list[Hand]:
     try:
         return [_hand(cell) for cell in loadmat(path)["boxes"].ravel()]
     except _MAT_ERRORS as error:
-        raise DataError(
-            f"{path}: cannot be read as an Oxford Hand annotation ({error!r}); expected a MATLAB 5 file with "
-            "`boxes` of corners a, b, c, d: take it from the archive again"
-        ) from error
+        problem = f"cannot be read as an Oxford Hand annotation ({error!r})"
+        expected = "a MATLAB 5 file with `boxes` of corners a, b, c, d: take it from the archive again"
+        raise DataError(f"{path}: {problem}; expected {expected}") from error
 
 
 def _hand(cell: object) -> Hand:

@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from itertools import compress
+from itertools import compress, product
 from pathlib import Path, PurePosixPath
 from typing import Literal, NamedTuple
 
@@ -29,18 +29,9 @@ from seyolo.media.images import check_complete, encoded_size
 
 SplitMode = Literal["official", "reference"]
 
-PUBLISHED_COUNTS = {"train": (4069, 9163), "val": (738, 1856), "test": (821, 2031)}
-"""Images and hands of each split, as published."""
+PUBLISHED_COUNTS = {"train": (4069, 9163), "val": (738, 1856), "test": (821, 2031)}  # images and hands
 
-COLUMNS = (
-    "split",
-    "image",
-    "width",
-    "height",
-    *(f"{corner}_{axis}" for corner in CORNERS for axis in "xy"),
-    "area_px2",
-    "side",
-)
+COLUMNS = ("split", "image", "width", "height", *map("_".join, product(CORNERS, "xy")), "area_px2", "side")
 """Columns of `oxford_boxes.csv`: folder and file name of the written image, its size, corners in pixels (not
 clipped), area of the quadrilateral, and `left`, `right` or nothing."""
 
@@ -48,10 +39,9 @@ MIN_SIDE_PX = 1.0  # a box thinner than this after clipping is dropped
 
 _SOURCES = {"train": "training", "val": "validation", "test": "test"}
 _OFFICIAL = {"train": "train", "val": "val", "test": "test"}
+# Folders that the official splits are written to, and folders of the splits of data.yaml.
 _TARGETS = {"official": _OFFICIAL, "reference": _OFFICIAL | {"val": "train"}}
-"""Folder that each official split is written to."""
 _SPLITS = {"official": _OFFICIAL, "reference": _OFFICIAL | {"val": "test"}}
-"""Folder of each split of data.yaml."""
 _IMAGE_ENDINGS = frozenset({".jpg", ".jpeg"})
 
 
@@ -200,27 +190,19 @@ def _convert_image(image: Path, annotation: Path, out: Path, name: str) -> _Conv
     kept = ((clipped_xyxy[:, 2:] - clipped_xyxy[:, :2]) >= MIN_SIDE_PX).all(axis=1)
     num_clipped = int((clipped_xyxy != boxes_xyxy).any(axis=1)[kept].sum())
     rows = label_rows(clipped_xyxy[kept], height, width, decimals=6)
-    for path, content in (
-        (out / f"images/{name}{image.suffix}", data),
-        (out / f"labels/{name}.txt", "".join(rows).encode("utf-8")),
-    ):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-    kept_hands = list(compress(hands, kept))
-    return _Converted(height, width, kept_hands, num_clipped, int((~kept).sum()))
+    contents = {f"images/{name}{image.suffix}": data, f"labels/{name}.txt": "".join(rows).encode("utf-8")}
+    for path, content in contents.items():
+        (out / path).parent.mkdir(parents=True, exist_ok=True)
+        (out / path).write_bytes(content)
+    return _Converted(height, width, list(compress(hands, kept)), num_clipped, int((~kept).sum()))
 
 
 def _count(official: str, images: Sequence[_Converted]) -> SplitCounts:
-    published_pictures, published_hands = PUBLISHED_COUNTS[official]
-    return SplitCounts(
-        split=official,
-        num_pictures=len(images),
-        num_hands=sum(len(image.hands) for image in images),
-        published_pictures=published_pictures,
-        published_hands=published_hands,
-        num_clipped=sum(image.num_clipped for image in images),
-        num_dropped=sum(image.num_dropped for image in images),
-    )
+    num_hands = sum(len(image.hands) for image in images)
+    num_clipped = sum(image.num_clipped for image in images)
+    num_dropped = sum(image.num_dropped for image in images)
+    published = PUBLISHED_COUNTS[official]
+    return SplitCounts(official, len(images), num_hands, *published, num_clipped, num_dropped)
 
 
 def _warnings(counts: Sequence[SplitCounts], split: SplitMode) -> Iterator[str]:
@@ -228,10 +210,8 @@ def _warnings(counts: Sequence[SplitCounts], split: SplitMode) -> Iterator[str]:
         found = (count.num_pictures, count.num_hands)
         published = (count.published_pictures, count.published_hands)
         if found != published:
-            yield (
-                f"{count.split}: found {found[0]:,} images with {found[1]:,} hands, "
-                f"published are {published[0]:,} with {published[1]:,}"
-            )
+            wanted = f"published are {published[0]:,} with {published[1]:,}"
+            yield f"{count.split}: found {found[0]:,} images with {found[1]:,} hands, {wanted}"
         if count.num_dropped:
             yield f"{count.split}: dropped {count.num_dropped} hands outside their image or under 1 px"
     if split == "reference":

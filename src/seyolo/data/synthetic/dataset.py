@@ -24,12 +24,9 @@ from seyolo.data.writing import label_rows, output_folder, write_data_yaml
 from seyolo.errors import UsageError
 
 NUM_HANDS_SHARES = (0.1, 0.36, 0.26, 0.14, 0.14)  # fraction of the images with 0, 1, ... 4 hands
-
-SMALLEST_HAND_PX = 32.0
-LARGEST_HAND_SHARE = 0.6
+SMALLEST_HAND_PX, LARGEST_HAND_SHARE = 32.0, 0.6
 SMALLEST_SIDE_PX = 64
-LEAST_INSIDE_SHARE = 0.5
-LEAST_VISIBLE_SHARE = 0.75
+LEAST_INSIDE_SHARE, LEAST_VISIBLE_SHARE = 0.5, 0.75
 
 
 def draw_scene(generator: Generator, height: int, width: int) -> tuple[Image, Floats]:
@@ -79,9 +76,7 @@ def write_dataset(
         size_px: shortest and longest side; height and width are drawn from this range independently.
         progress: called after each image with the numbers of finished images and of all images.
 
-    Raises:
-        UsageError: a count, size or seed is out of range.
-        DataError: `out` is not an empty folder, or cannot be written.
+    Raises UsageError for values out of range, DataError where `out` is not empty or cannot be written.
     """
     counts = {"train": num_train, "val": num_val, "test": num_test}
     _check_arguments(counts, size_px, seed)
@@ -107,9 +102,8 @@ def _check_arguments(counts: dict[str, int], size_px: tuple[int, int], seed: int
             raise UsageError(f"num_{split} is {count}; {needed}")
     low, high = size_px
     if not SMALLEST_SIDE_PX <= low <= high:
-        raise UsageError(
-            f"size_px is {low}..{high}; give the shortest and the longest side, at least 64 pixels"
-        )
+        needed = "give the shortest and the longest side, at least 64 pixels"
+        raise UsageError(f"size_px is {low}..{high}; {needed}")
     if seed < 0:
         raise UsageError(f"seed is {seed}; use 0 or more")
 

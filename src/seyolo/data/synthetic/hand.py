@@ -17,28 +17,13 @@ Array = NDArray[np.float64]
 
 KNUCKLES = np.array([[-0.31, 0.88, 0.0], [-0.09, 0.93, 0.0], [0.12, 0.89, 0.0], [0.31, 0.79, 0.0]])
 PHALANGES = np.array([[0.43, 0.26, 0.20], [0.48, 0.30, 0.21], [0.44, 0.29, 0.21], [0.34, 0.21, 0.19]])
-FINGER_RADII = np.array(
-    [
-        [0.110, 0.095, 0.085, 0.070],
-        [0.112, 0.098, 0.087, 0.072],
-        [0.107, 0.093, 0.082, 0.068],
-        [0.095, 0.080, 0.070, 0.058],
-    ]
-)
+FINGER_RADII = np.array([[110, 95, 85, 70], [112, 98, 87, 72], [107, 93, 82, 68], [95, 80, 70, 58]]) / 1000
 THUMB_BASE = np.array([-0.20, 0.20, 0.06])
 THUMB_BONES = np.array([0.42, 0.34, 0.26])
 THUMB_RADII = np.array([0.170, 0.125, 0.110, 0.085])
-PALM_RIM = np.array(
-    [
-        [-0.17, 0.10, 0.0, 0.13],
-        [0.19, 0.10, 0.0, 0.14],
-        [-0.30, 0.82, 0.0, 0.12],
-        [-0.09, 0.86, 0.0, 0.12],
-        [0.30, 0.74, 0.0, 0.11],
-        [0.29, 0.40, 0.0, 0.14],
-    ]
-)
-"""Spheres (x, y, z, radius) whose hull is the palm."""
+PALM_RIM_MM = np.array(
+    [[-17, 10, 0, 13], [19, 10, 0, 14], [-30, 82, 0, 12], [-9, 86, 0, 12], [30, 74, 0, 11], [29, 40, 0, 14]]
+)  # spheres (x, y, z, radius) whose hull is the palm
 
 POSES = {
     "open": (0.0, 0.0, 0.0, 0.0, 0.0),
@@ -86,15 +71,10 @@ class Hand:
 
     def moved(self, scale: float, offset: Array) -> Hand:
         """Returns the hand scaled about the origin, then shifted by `offset` (3,)."""
-        sphere_offset = np.append(offset, 0.0)  # the radius only scales
-        return Hand(
-            self.joints * scale + offset,
-            self.radii * scale,
-            self.dorsal,
-            self.palm * scale + sphere_offset,
-            self.palm_lines * scale + offset,
-            self.forearm * scale + sphere_offset,
-        )
+        joints, palm_lines = self.joints * scale + offset, self.palm_lines * scale + offset
+        # The radius of a sphere only scales.
+        palm, forearm = (spheres * scale + np.append(offset, 0.0) for spheres in (self.palm, self.forearm))
+        return Hand(joints, self.radii * scale, self.dorsal, palm, palm_lines, forearm)
 
     def turned(self, rotation: Array) -> Hand:
         """Returns the hand multiplied by a rotation or mirror matrix (3, 3) about its wrist."""
@@ -129,7 +109,7 @@ def pose_hand(curls: Array, generator: Generator) -> Hand:
         joints=np.stack([joints for joints, _ in chains]),
         radii=np.concatenate([THUMB_RADII[None], FINGER_RADII]) * thickness,
         dorsal=np.stack([dorsal for _, dorsal in chains]),
-        palm=PALM_RIM * np.array([1, 1, 1, thickness]),
+        palm=PALM_RIM_MM / 100 * np.array([1, 1, 1, thickness]),
         palm_lines=_palm_lines(),
         forearm=_forearm(generator, thickness),
     )

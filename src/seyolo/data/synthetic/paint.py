@@ -98,9 +98,8 @@ def tint(brightness: Floats, tone: Floats, sheen: float = 0.0) -> Image:
 def colour_levels(levels: Array, table: Array) -> Image:
     """Returns colours (h, w, 3) for levels (h, w) in [0, 1] from a table (256, 3) in 0..255."""
     plane = (levels * np.float32(255)).astype(np.uint8)
-    return np.asarray(
-        cv2.LUT(cv2.merge([plane] * 3), np.clip(table, 0, 255).astype(np.uint8)[None]), np.uint8
-    )
+    table = np.clip(table, 0, 255).astype(np.uint8)
+    return np.asarray(cv2.LUT(cv2.merge([plane] * 3), table[None]), np.uint8)
 
 
 def paste(image: Image, layer: Layer) -> None:
@@ -156,8 +155,7 @@ class DepthBuffer:
 
     def raise_bone(self, start: Array, end: Array, flatness: float = 1.0) -> None:
         """Adds a capsule between two spheres (4,), xyz and radius in pixels; `flatness` scales its height."""
-        window = self._window(np.stack([start, end]))
-        if window is None:
+        if (window := self._window(np.stack([start, end]))) is None:
             return
         rows, columns = window
         xs = np.arange(columns.start, columns.stop, dtype=np.float32) + np.float32(0.5 - start[0])
@@ -174,8 +172,7 @@ class DepthBuffer:
 
     def raise_hull(self, spheres: Array) -> None:
         """Adds the hull of spheres (n, 4) near a common plane, as a slab of their mean radius."""
-        window = self._window(spheres)
-        if window is None:
+        if (window := self._window(spheres)) is None:
             return
         rows, columns = window
         angles = np.linspace(0, 2 * np.pi, 16, endpoint=False)

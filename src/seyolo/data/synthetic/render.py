@@ -39,8 +39,7 @@ class RenderedHand:
 
     def whole_mask(self, height: int, width: int) -> Mask:
         """Returns the same for hand, forearm and sleeve together."""
-        mask = _on_image(self.skin, self.skin.alpha, height, width)
-        return mask | self.sleeve_mask(height, width)
+        return _on_image(self.skin, self.skin.alpha, height, width) | self.sleeve_mask(height, width)
 
     def sleeve_mask(self, height: int, width: int) -> Mask:
         """Returns the same for the sleeve."""
@@ -88,9 +87,8 @@ def render_hand(
     def layer(colours: Image, alpha: Floats) -> Layer:
         return Layer(_shrink(colours, factor), _shrink(alpha, factor), int(left), int(top))
 
-    return RenderedHand(
-        layer(colours, alpha), _shrink(hand_alpha, factor), layer(*sleeve) if sleeve else None
-    )
+    cloth = layer(*sleeve) if sleeve else None
+    return RenderedHand(layer(colours, alpha), _shrink(hand_alpha, factor), cloth)
 
 
 def _skin(

@@ -27,8 +27,7 @@ def draw_background(generator: Generator, height: int, width: int) -> Image:
             colour = paint.object_colour(generator).tolist()
             cv2.fillPoly(image, [points.astype(np.int32)], colour, cv2.LINE_AA, 4)
     if generator.random() < 0.3:
-        sigma = generator.uniform(1, 5)
-        image = np.asarray(cv2.GaussianBlur(image, (0, 0), sigma), np.uint8)
+        image = np.asarray(cv2.GaussianBlur(image, (0, 0), generator.uniform(1, 5)), np.uint8)
     return image
 
 
@@ -168,8 +167,7 @@ def _star(canvas: Canvas, generator: Generator, centre: Floats, size_px: float) 
     colour, thick = paint.object_colour(generator, SKIN_SHARE), size_px * generator.uniform(0.04, 0.1)
     if generator.random() < 0.5:
         tips = _polar(centre, np.full(arms, size_px * 0.5, np.float32), turn)
-        limbs = [_capsule(centre, tip, thick * 1.6, thick) for tip in tips]
-        canvas.paint(limbs, colour, thick)
+        canvas.paint([_capsule(centre, tip, thick * 1.6, thick) for tip in tips], colour, thick)
     else:
         radii = np.tile(np.array([0.5, generator.uniform(0.18, 0.32)], np.float32) * size_px, arms)
         canvas.paint([_polar(centre, radii, turn)], colour, thick)

@@ -12,17 +12,13 @@ from onnx import TensorProto, helper
 from seyolo.checkpoint import Checkpoint
 from seyolo.darknet.graph import IMAGE, Shape, num_classes, shapes
 from seyolo.darknet.sections import Detection
-from seyolo.exporting.translate import attention, convolution, detection, joining, pooling, resampling, simple
+from seyolo.exporting.translate import attention, convolution, detection, joining, pooling, resampling
 from seyolo.exporting.translate.builder import GraphBuilder, Layer, WriterTable
 
-OPSET = 17
-IR_VERSION = 8
-IMAGES = "images"
-RAW = "raw"
-
-KINDS = (convolution, pooling, resampling, joining, attention, simple, detection)
+OPSET, IR_VERSION = 17, 8
+IMAGES, RAW = "images", "raw"
+KINDS = (convolution, pooling, resampling, joining, attention, detection)
 WRITERS: WriterTable = {section: writer for kind in KINDS for section, writer in kind.WRITERS.items()}
-"""How to write the nodes of each section."""
 
 
 def to_onnx(checkpoint: Checkpoint, size: tuple[int, int], dynamic_batch: bool = False) -> onnx.ModelProto:

@@ -74,6 +74,5 @@ class Layer:
     shape: Shape
 
 
-Writer = Callable[[GraphBuilder, Any, Layer], str]
-"""Adds the nodes of a section; returns the name of its output."""
+Writer = Callable[[GraphBuilder, Any, Layer], str]  # adds the nodes of a section; returns its output's name
 WriterTable = Mapping[type[Section], Writer]

@@ -1,8 +1,8 @@
-"""ONNX nodes of `[convolutional]`."""
+"""ONNX nodes of `[convolutional]`, `[implicit]` and `[dropout]`."""
 
 from __future__ import annotations
 
-from seyolo.darknet.sections import Convolutional
+from seyolo.darknet.sections import Convolutional, Dropout, Implicit
 from seyolo.exporting.translate.activations import activate
 from seyolo.exporting.translate.builder import GraphBuilder, Layer, WriterTable
 
@@ -20,4 +20,12 @@ def _convolution(graph: GraphBuilder, section: Convolutional, layer: Layer) -> s
     return activate(graph, value, section.activation)
 
 
-WRITERS: WriterTable = {Convolutional: _convolution}
+def _implicit(graph: GraphBuilder, section: Implicit, layer: Layer) -> str:
+    return graph.constant(graph.state[f"layers.{layer.index}.weights"].reshape(1, section.filters, 1, 1))
+
+
+def _dropout(_: GraphBuilder, __: Dropout, layer: Layer) -> str:
+    return layer.inputs[0]
+
+
+WRITERS: WriterTable = {Convolutional: _convolution, Implicit: _implicit, Dropout: _dropout}

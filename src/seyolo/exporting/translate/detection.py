@@ -5,6 +5,8 @@ Shape letters: N images, A anchors, H and W cells, C classes, P = H·W·A predic
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,8 +16,7 @@ from seyolo.exporting.translate.builder import GraphBuilder, Layer, WriterTable
 from seyolo.torchnet.head import MAX_LOG_SIZE
 
 
-def num_predictions(section: Detection, shape: Shape) -> int:
-    """Returns P."""
+def num_predictions(section: Detection, shape: Shape) -> int:  # P
     return shape.height * shape.width * len(section.masked_anchors)
 
 
@@ -54,14 +55,11 @@ def _probabilities(graph: GraphBuilder, section: Detection, scores: str) -> str:
     return graph.node("Concat", [objectness, classes], axis=2)
 
 
-def _origins(
-    shape: Shape, stride_xy: NDArray[np.float64], scale_x_y: float, num_anchors: int
-) -> NDArray[np.float64]:
+def _origins(shape: Shape, stride_xy: NDArray[Any], scale_x_y: float, num_anchors: int) -> NDArray[Any]:
     """Returns, per prediction, the centre in input pixels that an offset of 0 gives, (P, 2)."""
     rows, columns = np.mgrid[: shape.height, : shape.width]
     corners = np.stack([columns.ravel(), rows.ravel()], axis=1) - (scale_x_y - 1) / 2  # c_x - (s - 1) / 2
-    origins: NDArray[np.float64] = np.repeat(corners * stride_xy, num_anchors, axis=0)
-    return origins
+    return np.repeat(corners * stride_xy, num_anchors, axis=0)
 
 
 WRITERS: WriterTable = {Yolo: _detection, Region: _detection}

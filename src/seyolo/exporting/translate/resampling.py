@@ -10,13 +10,8 @@ from seyolo.exporting.translate.builder import GraphBuilder, Layer, WriterTable
 
 def _upsample(graph: GraphBuilder, section: Upsample, layer: Layer) -> str:
     scales = graph.constant([1, 1, section.stride, section.stride])
-    value = graph.node(
-        "Resize",
-        [layer.inputs[0], "", scales],
-        mode="nearest",
-        nearest_mode="floor",
-        coordinate_transformation_mode="asymmetric",
-    )
+    sampling = {"nearest_mode": "floor", "coordinate_transformation_mode": "asymmetric"}
+    value = graph.node("Resize", [layer.inputs[0], "", scales], mode="nearest", **sampling)
     return value if section.scale == 1.0 else graph.node("Mul", [value, graph.constant(section.scale)])
 
 
