@@ -20,7 +20,6 @@ from functools import cache, cached_property
 from itertools import permutations
 from pathlib import Path
 
-
 SOURCE = Path(__file__).resolve().parents[1] / "src"
 MOST_LINES = 28_000
 MOST_PARAMETERS = 8
