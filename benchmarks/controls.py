@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from itertools import product
 from pathlib import Path
 from typing import cast
@@ -27,10 +26,10 @@ from jaxtyping import Float, Int
 from seyolo.data.datasets import load_dataset
 from seyolo.evaluation.bootstrap import ap_draws, interval_of
 from seyolo.files import replacing
-from seyolo.options.slim import BRANCH_SHARE, SPARSE_SHARE, SlimOptions
+from seyolo.options.slim import BRANCH_SHARE, SPARSE_SHARE, ControlName, SlimOptions
 from seyolo.progress import console_progress
 from seyolo.report.text import lead_text
-from seyolo.verbs.controls import TRAINED_BY, Contender, ControlName, Finished, judge_contender
+from seyolo.verbs.controls import TRAINED_BY, Contender, Finished, judge_contender
 from seyolo.verbs.slim_run import SlimRun
 
 SPLITS = ("val", "val_small", "test", "test_small")
@@ -88,7 +87,7 @@ def measured(config: SlimOptions, runs: Path, results: Path, name: str, units: M
         }
         results.mkdir(parents=True, exist_ok=True)
         with replacing(path) as partial, partial.open("wb") as file:
-            np.savez_compressed(file, **draws)
+            np.savez_compressed(file, **draws)  # type: ignore[arg-type]  # numpy takes a name for `allow_pickle`
     with np.load(path) as stored:
         return {split: stored[split].astype(np.float64) for split in SPLITS}
 
@@ -96,7 +95,7 @@ def measured(config: SlimOptions, runs: Path, results: Path, name: str, units: M
 def source_units(data: Path) -> dict[str, Units]:
     """The photos that the objects of each split of mosaics were cut from."""
     dataset = load_dataset(data)
-    units = {}
+    units: dict[str, Units] = {}
     for split in SPLITS:
         if split.endswith("_small"):
             sources = sources_of_hands(data.parent, split)
@@ -114,7 +113,7 @@ def table(title: str, draws: Mapping[str, Sequence[Draws]]) -> str:
             cells.append(f"{np.mean([seed[split][0] for seed in seeds]):.3f}")
             pairs = zip(draws.get("slim", seeds), seeds, strict=True)
             lead = np.mean([ours[split] - theirs[split] for ours, theirs in pairs], axis=0)
-            cells.append(lead_text(asdict(interval_of(lead))) if lead.any() else "")
+            cells.append(lead_text(interval_of(lead)) if lead.any() else "")
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 

@@ -44,7 +44,7 @@ class Eager:
 
 def plain_pytorch(model: DarknetModel, device: str, kind: torch.dtype) -> Callable[[Batch], Batch]:
     """What anybody would write first."""
-    model = copy.deepcopy(model).eval().to(device, memory_format=torch.channels_last)
+    model = copy.deepcopy(model).eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def run(batch: Batch) -> Batch:
         with torch.inference_mode(), torch.autocast("cuda", kind, enabled=kind != torch.float32):

@@ -14,9 +14,9 @@ import time
 
 import numpy as np
 
-from seyolo.data.batches.augment import Augmentation
 from seyolo.data.batches.training import TrainingLoader, Workers
 from seyolo.data.datasets import load_dataset
+from seyolo.options.training import Augmentation
 
 
 def main() -> None:

@@ -67,6 +67,7 @@ def real_cases(folder: Path) -> Iterator[Case]:
         weights = cfg.with_suffix(".weights")
         model = load(cfg, weights)
         net = model.network.net
+        assert photo is not None, folder
         resized = cv2.resize(photo, (net.width, net.height))[:, :, ::-1]
         image = torch.from_numpy(resized.transpose(2, 0, 1)[None].astype(np.float32) / 255)
         yield Case(cfg.stem, model, image, (cfg, weights))

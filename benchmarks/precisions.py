@@ -39,7 +39,8 @@ def open_model(name: str, size_px: int) -> DarknetModel:
     if not is_zoo_name(name):
         return model
     image = sample_image(size_px, size_px, np.random.default_rng(0))
-    return calibrated(model.network, torch.from_numpy(image))
+    random: DarknetModel = calibrated(model.network, torch.from_numpy(image))
+    return random
 
 
 def int8_of(proto: onnx.ModelProto, model: DarknetModel, size: tuple[int, int]) -> onnx.ModelProto:

@@ -47,7 +47,11 @@ from seyolo.verbs.benchmark import sample_images
 
 NAME = "hand"
 SHIPPED = "float16"
-PRECISIONS: dict[str, dict[str, bool]] = {"float32": {}, "float16": {"half": True}, "int8": {"int8": True}}
+PRECISIONS = {
+    "float32": ExportOptions(),
+    "float16": ExportOptions(half=True),
+    "int8": ExportOptions(int8=True),
+}
 LICENCE = "MIT; the data's attribution goes with it, see the card"
 SOURCES = (
     "SubhiH/HandsDataset (Apache-2.0); Hand Gesture Recognition v6, Lebanese University, via Roboflow "
@@ -98,9 +102,7 @@ def export_all(run: Path, files: dict[str, Path], dataset: Dataset) -> None:
     """Writes the slim network in every precision."""
     for precision, options in PRECISIONS.items():
         images = dataset if precision == "int8" else None
-        seyolo.api.export_file(
-            run / "slim.safetensors", files[precision], ExportOptions(**options), dataset=images
-        )
+        seyolo.api.export_file(run / "slim.safetensors", files[precision], options, dataset=images)
 
 
 def described(run: Path, commit: str, dataset: Dataset, files: dict[str, Path]) -> Figures:

@@ -55,7 +55,7 @@ def keywords_class(kind: type) -> str:
     hints = get_type_hints(kind)
     inherited = {field.name for base in kind.__bases__ if is_dataclass(base) for field in fields(base)}
     names = [field.name for field in fields(kind) if field.name not in {*inherited, *POSITIONAL[kind]}]
-    typed = {field: written(hints[field]) for field in names} | OLD_NAMES.get(kind, {})
+    typed = {field: written(hints[field]) for field in names} | dict(OLD_NAMES.get(kind, {}))
     lines = "\n".join(f"    {field}: {text}" for field, text in typed.items())
     bases = [_name(base) for base in kind.__bases__ if is_dataclass(base)] or ["TypedDict"]
     docstring = f'    """`{kind.__name__}` as keyword arguments."""'

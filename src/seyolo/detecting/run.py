@@ -81,12 +81,9 @@ class DetectRun:
     tally: Tally
 
     def run(self) -> None:
-        """Detects in all sources.
+        """Detects in all sources; Ctrl-C ends a live source normally.
 
-        Raises:
-            DataError: a source cannot be read, and the run is strict.
-            OSError: a result cannot be written.
-            KeyboardInterrupt: except in a live source, which ends normally.
+        Raises DataError in a strict run for a source that cannot be read, OSError for a failed write.
         """
         names = sorted(self.sources.names, key=lambda name: not _is_image(name))
         mine = (name for index, name in enumerate(names) if self.shard.has(index))

@@ -96,10 +96,7 @@ def draw_boxes(
 def contact_sheet(
     images: Sequence[UInt8[np.ndarray, "_ _ 3"]], columns: int = 4, cell_px: int = 320, gap_px: int = 6
 ) -> UInt8[np.ndarray, "H W 3"]:
-    """Places images of any size in rows on white, each letterboxed into a square of `cell_px` pixels.
-
-    Raises UsageError without images, columns or a cell size.
-    """
+    """Places at least one image of any size in rows on white, each letterboxed into `cell_px` pixels."""
     if not images or columns < 1 or cell_px < 1:
         found = f"{len(images)}, {columns}, {cell_px}"
         raise UsageError(f"a contact sheet needs images, columns, a cell size; got {found}")

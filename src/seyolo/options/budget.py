@@ -208,8 +208,7 @@ EXAMPLES = "; ".join([", ".join(kind.examples for kind in KINDS.values()), "seve
 def parse_budgets(texts: str | Sequence[str]) -> tuple[Budget, ...]:
     """Reads one or several budgets; one text may hold several, separated by commas.
 
-    Raises:
-        UsageError: not `KIND=AMOUNT`, an unknown kind, an amount that makes no sense, or a kind twice.
+    Raises UsageError for a text that is no `KIND=AMOUNT`, an amount that makes no sense, or a kind twice.
     """
     parts = [part for text in ([texts] if isinstance(texts, str) else texts) for part in text.split(",")]
     budgets = tuple(_parse(part.strip()) for part in parts if part.strip())

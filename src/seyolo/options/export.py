@@ -12,10 +12,7 @@ from seyolo.options.parameters import Flag
 @Parameter(name="*")
 @dataclass(frozen=True)
 class FileOptions:
-    """Options of the form of an exported file; `exporting/formats.py` lists which format has which.
-
-    Raises UsageError for 16-bit kernels and int8 together.
-    """
+    """Options of the form of an exported file; `exporting/formats.py` lists which format has which."""
 
     nms: Flag = False
     """non-maximum suppression inside the .onnx."""

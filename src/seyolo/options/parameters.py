@@ -53,13 +53,8 @@ def build(
 ) -> Options:
     """Returns options of a kind with keyword arguments in place of their values, or of the defaults.
 
-    A text stands for a tuple of one, a text for a path, and numbers of NumPy for Python's.
-
-    Args:
-        caller: name of the function, for messages.
-
-    Raises:
-        UsageError: an unknown name, or a value of another type; the message names function and option.
+    A text stands for a tuple of one, a text for a path, and numbers of NumPy for Python's. Raises UsageError
+    for an unknown name or a value of another type; the message names the function, `caller`, and the option.
     """
     hints = get_type_hints(kind)
     names = [field.name for field in fields(kind)]  # type: ignore[arg-type]

@@ -96,7 +96,7 @@ class Workers:
 
 
 class TrainingLoader:
-    """Augmented batches, epoch by epoch.
+    """Augmented batches, epoch by epoch; raises DataError without samples.
 
     Args:
         size_px: side of the square network input. Decoded images are cached at up to 1.5 times this size,
@@ -104,9 +104,6 @@ class TrainingLoader:
         batch_size: every batch is full: the last one of an epoch continues with the epoch's first images.
         shard: (number, count): part of every batch that is made here. The processes of a training make one
             part each; together the parts are the batches of a single process.
-
-    Raises:
-        DataError: there are no samples.
     """
 
     def __init__(
@@ -144,10 +141,7 @@ class TrainingLoader:
         """Yields the batches of an epoch; the same number gives the same batches.
 
         A batch is images as RGB bytes in channels-last memory, and targets as rows of batch index, class id,
-        centre x, centre y, width, height in input pixels.
-
-        Raises:
-            DataError: an image cannot be decoded.
+        centre x, centre y, width, height in input pixels. Raises DataError for a damaged image.
         """
         recipe, size_px = augmentation or self.augmentation, size_px or self.size_px
         maker, pin_memory = self._maker, self._workers.pin_memory

@@ -76,9 +76,7 @@ def write_dataset(
         size_px: shortest and longest side; height and width are drawn from this range independently.
         progress: called after each image with the numbers of finished images and of all images.
 
-    Raises:
-        UsageError: a count, size or seed is out of range.
-        DataError: `out` is not an empty folder, or cannot be written.
+    Raises UsageError for values out of range, DataError where `out` is not empty or cannot be written.
     """
     counts = {"train": num_train, "val": num_val, "test": num_test}
     _check_arguments(counts, size_px, seed)
