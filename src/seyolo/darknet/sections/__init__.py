@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from seyolo.darknet.sections.attention import Cbam, Join, Sam, ScaleChannels
 from seyolo.darknet.sections.base import Activation, Reference, Section
-from seyolo.darknet.sections.convolutional import Convolutional, Dropout, Implicit
+from seyolo.darknet.sections.convolution import Convolutional, Dropout, Implicit
 from seyolo.darknet.sections.detection import Detection, Region, Yolo
 from seyolo.darknet.sections.joining import Route, Shortcut, WeightsNormalization
 from seyolo.darknet.sections.net import Net

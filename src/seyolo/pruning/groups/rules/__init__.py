@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from seyolo.pruning.groups.rules import attention, convolution, joining, pooling, resampling, simple
+from seyolo.pruning.groups.rules import attention, convolution, detection, joining, pooling, resampling
 from seyolo.pruning.groups.rules.base import Rules
 
 RULES: Rules = {
@@ -11,6 +11,6 @@ RULES: Rules = {
     **resampling.RULES,
     **joining.RULES,
     **attention.RULES,
-    **simple.RULES,
+    **detection.RULES,
 }
 """The rule of each section."""

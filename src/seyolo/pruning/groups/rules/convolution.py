@@ -1,4 +1,4 @@
-"""Channel rule of `[convolutional]`: it makes its own channels."""
+"""Channel rules of `[convolutional]` and `[implicit]`, which make their own channels, and `[dropout]`."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from seyolo.darknet.sections import Convolutional
+from seyolo.darknet.sections import Convolutional, Dropout, Implicit
 from seyolo.pruning.groups.atoms import BoolArray, FloatArray, IntArray, Walk
-from seyolo.pruning.groups.rules.base import ChannelRule, Layer, Rules, Tensors, response, shifted
+from seyolo.pruning.groups.rules.base import ChannelRule, Layer, Passing, Rules, Tensors, response, shifted
 
 
 class ConvolutionRule(ChannelRule[Convolutional]):
@@ -56,4 +56,23 @@ class ConvolutionRule(ChannelRule[Convolutional]):
         return {"conv.bias": shifted(tensors["conv.bias"], added)}
 
 
-RULES: Rules = {Convolutional: ConvolutionRule()}
+class ImplicitRule(ChannelRule[Implicit]):
+    """It makes its own channels and takes nothing from the layer in front."""
+
+    def atoms(self, walk: Walk, section: Implicit, read: Sequence[IntArray]) -> IntArray:
+        return walk.make(section.filters)
+
+    def constants(self, section: Implicit, read: Sequence[FloatArray], layer: Layer) -> FloatArray:
+        return np.zeros(section.filters)
+
+    def cut(
+        self, section: Implicit, tensors: Tensors, read: BoolArray, kept: BoolArray
+    ) -> tuple[Implicit, Tensors]:
+        return replace(section, filters=int(kept.sum())), {"weights": tensors["weights"][kept]}
+
+
+RULES: Rules = {
+    Convolutional: ConvolutionRule(),
+    Dropout: Passing[Dropout](),
+    Implicit: ImplicitRule(),
+}
