@@ -182,7 +182,19 @@ def test_ctrl_c_during_an_import_is_one_line(module: str, hands: Path, tmp_path:
     assert len(done.stderr.splitlines()) == 1
 
 
-STARTED = "import sys; from seyolo.cli import command; print('ready', flush=True); command()"
+# Between "ready" and `command` nothing of ours runs yet: the signal waits for that.
+STARTED = """
+import signal
+from seyolo import cli
+main = cli.main
+def listening():
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    return main()
+cli.main = listening
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+print("ready", flush=True)
+cli.command()
+"""
 
 
 @pytest.mark.parametrize("seconds", [0, 0.02, 0.1, 0.2, 0.4, 0.8, 1.5, 3.0])
