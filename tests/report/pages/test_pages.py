@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -136,6 +137,24 @@ def test_a_run_of_an_earlier_version_is_readable(slim_run: Path) -> None:
     assert page.images == []
     assert page.text.count(f"seyolo slim --resume {slim_run}") == 3
     assert "No confidence interval of this difference was measured" in page.text
+
+
+@pytest.mark.parametrize("kind", ["samples", "misses"])
+@pytest.mark.parametrize("way", ["absolute", "upwards", "link"])
+def test_a_file_outside_of_the_run_is_not_read(slim_run: Path, tmp_path: Path, kind: str, way: str) -> None:
+    secret = tmp_path / "secret.txt"
+    secret.write_text("not for a page")
+    index = slim_run / "pictures/index.json"
+    if way == "link":
+        (slim_run / "pictures/link.jpg").symlink_to(secret)
+    name = {"absolute": str(secret), "upwards": os.path.relpath(secret, index.parent), "link": "link.jpg"}[
+        way
+    ]
+    values = json.loads(index.read_text())
+    values[kind][0]["slim" if kind == "samples" else "picture"] = name
+    index.write_text(json.dumps(values))
+    with pytest.raises(TrainingError, match="a file outside of the run; no page is made from it"):
+        write_report([slim_run])
 
 
 def test_a_split_without_labels_is_left_out(slim_run: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
+from seyolo.errors import TrainingError
 from seyolo.report.figures.bn_scales import scales_over_time_figure
 from seyolo.report.figures.curves import training_curves_figure
 from seyolo.report.figures.style import inline_svg
@@ -41,8 +42,15 @@ def chart(figure: Figure, label: str) -> Chart:
     return Chart(figure.get_suptitle(), inline_svg(figure, label))
 
 
-def embedded(path: Path) -> str:
-    """Returns a JPEG as a data URL."""
+def embedded(folder: Path, name: str) -> str:
+    """Returns a JPEG of a run's folder as a data URL.
+
+    Raises:
+        TrainingError: the name leads out of the folder, as nothing that seyolo writes does.
+    """
+    path = folder / name
+    if not path.resolve().is_relative_to(folder.resolve()):  # the run may be a stranger's
+        raise TrainingError(f"{folder}: names {name!r}, a file outside of the run; no page is made from it")
     return f"data:image/jpeg;base64,{base64.b64encode(path.read_bytes()).decode('ascii')}"
 
 

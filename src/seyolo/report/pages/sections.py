@@ -170,13 +170,13 @@ def _examples_context(record: SlimRecord) -> dict[str, Any]:
     return {
         "shown_from": examples.confidence,
         "samples": [
-            {**asdict(row), "dense": embedded(folder / row.dense), "slim": embedded(folder / row.slim)}
+            {**asdict(row), "dense": embedded(folder, row.dense), "slim": embedded(folder, row.slim)}
             for row in examples.samples
         ],
         "misses": [
             {
                 **asdict(row),
-                "source": embedded(folder / row.picture),
+                "source": embedded(folder, row.picture),
                 "text": f"{row.missed} of {row.objects} missed, {row.false} false.",
                 "compared": f"Dense: {row.dense_missed} missed, {row.dense_false} false.",
             }

@@ -40,7 +40,7 @@ def train_context(record: TrainRecord) -> dict[str, Any]:
         "network": Grid(["", "parameters", "MACs", "file"], network),
         "training_charts": training_charts(record, f"Training loss and validation AP of {epochs} epochs"),
         "quality_charts": _quality_charts(next(iter(record.curves.values()), {})),
-        "pictures": [(embedded(record.folder / name), text) for name, text in files],
+        "pictures": [(embedded(record.folder, name), text) for name, text in files],
     }
 
 
