@@ -33,7 +33,7 @@ def read_json(path: Path, kind: type[Value], error: type[SeyoloError] = Training
         raise error(f"{path}: cannot be read as JSON ({reason})") from None
     try:
         return from_json(value, kind)
-    except (SeyoloError, msgspec.ValidationError) as reason:
+    except SeyoloError as reason:
         raise error(f"{path}: {reason}") from None
 
 

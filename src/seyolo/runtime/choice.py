@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import get_args
 
@@ -111,6 +112,14 @@ def needing(
             f"{what} needs {title or package}, which is not installed; "
             f"get it with: pip install {install}{instead}"
         ) from None
+
+
+def installed_version(package: str) -> str | None:
+    """Returns the version of a package by its name for pip; None where it is not installed."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def needing_openvino(path: Path) -> AbstractContextManager[None]:

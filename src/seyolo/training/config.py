@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any, Self
 
 import torch
 
@@ -28,6 +29,12 @@ class TrainConfig(TrainingOptions):
 
     def __post_init__(self) -> None:
         """Checks nothing: the options of the verb were checked, and a stage adds its number to the seed."""
+
+    @classmethod
+    def of(cls, options: TrainingOptions, **settings: Any) -> Self:
+        """Returns the configuration with the options of training of a verb, and more settings or others."""
+        common = {field.name: getattr(options, field.name) for field in fields(TrainingOptions)}
+        return cls(**common | settings)
 
     def epoch_augmentation(self, epoch: int) -> Augmentation:
         """Returns the augmentation of an epoch, counted from 0."""

@@ -17,7 +17,6 @@ import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +29,7 @@ from torch import Tensor
 from seyolo.checkpoint import write_checkpoint
 from seyolo.errors import TrainingError
 from seyolo.files import replacing, write_json, write_text
+from seyolo.runtime.choice import installed_version
 from seyolo.torchnet.build import to_checkpoint
 from seyolo.training.config import TrainConfig
 from seyolo.training.distillation import Distillation
@@ -148,7 +148,7 @@ def describe_environment() -> dict[str, object]:
         "torch_threads": torch.get_num_threads(),
         "processes": current_team().size,
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
-        "packages": {name: _version(name) for name in PACKAGES},
+        "packages": {name: installed_version(name) for name in PACKAGES},
     }
 
 
@@ -177,13 +177,6 @@ def _processor() -> str:
     text = path.read_text(encoding="utf-8") if path.exists() else ""
     name = re.search(r"^model name\s*:\s*(.+)$", text, flags=re.MULTILINE)
     return name[1].strip() if name else platform.processor() or platform.machine()
-
-
-def _version(name: str) -> str | None:
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return None
 
 
 def write_rows(path: Path, rows: Sequence[Row]) -> None:

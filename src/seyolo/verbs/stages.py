@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
-
 from seyolo.data.datasets import Dataset
 from seyolo.options.slim import SlimOptions
-from seyolo.options.training import TrainingOptions
 from seyolo.torchnet.build import DarknetModel
 from seyolo.training.config import TrainConfig
 from seyolo.training.sparsity import PUBLISHED_STRENGTH, strength_of_reach
@@ -21,18 +18,15 @@ TEACHER_SHARE = 0.25  # time of the teacher's forward pass / of a training step 
 def stage_config(options: SlimOptions, stage: str) -> TrainConfig:
     """Returns the configuration of the stage `dense`, `sparse` or `finetuned`."""
     is_anew = stage != "dense" and not options.is_early()
-    common = {field.name: getattr(options, field.name) for field in fields(TrainingOptions)}
-    return TrainConfig(
-        **common
-        | {
-            "epochs": options.stage_epochs()[stage],
-            "size": options.size,
-            "lr": options.lr * (ANEW_SHARE if is_anew else 1.0),
-            "scales_rate": _scales_rate(options) if stage == "sparse" else 1.0,
-            "span": (0.0, 1.0) if stage == "dense" else _span(options, stage),
-            "snapshot_epoch": options.branch() if stage == "dense" and options.is_early() else None,
-            "seed": options.seed + list(options.stage_epochs()).index(stage),
-        }
+    return TrainConfig.of(
+        options,
+        epochs=options.stage_epochs()[stage],
+        size=options.size,
+        lr=options.lr * (ANEW_SHARE if is_anew else 1.0),
+        scales_rate=_scales_rate(options) if stage == "sparse" else 1.0,
+        span=(0.0, 1.0) if stage == "dense" else _span(options, stage),
+        snapshot_epoch=options.branch() if stage == "dense" and options.is_early() else None,
+        seed=options.seed + list(options.stage_epochs()).index(stage),
     )
 
 

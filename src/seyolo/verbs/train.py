@@ -7,7 +7,6 @@ precision_recall.png, confidence.png, val_predictions.jpg and, with sparsity, sc
 
 from __future__ import annotations
 
-from dataclasses import fields
 from pathlib import Path
 from typing import Unpack
 
@@ -22,7 +21,6 @@ from seyolo.options.keywords import TrainKeywords
 from seyolo.options.parameters import build
 from seyolo.options.stored import TRAIN_FILE, read_train_options
 from seyolo.options.train import TrainOptions
-from seyolo.options.training import TrainingOptions
 from seyolo.progress import Progress, Silent
 from seyolo.pruning.groups.groups import tied_scales
 from seyolo.report.figures.train_run import write_batch, write_train_figures
@@ -107,8 +105,7 @@ def _train(
 ) -> TrainResult:
     assert options.data is not None
     dataset = load_dataset(options.data)
-    common = {field.name: getattr(options, field.name) for field in fields(TrainingOptions)}
-    config = TrainConfig(**common, epochs=options.epochs, size=options.size)
+    config = TrainConfig.of(options, epochs=options.epochs, size=options.size)
     distillation = _distillation(options)
     is_new = not (folder / TRAIN_FILE).exists()
     if resume:

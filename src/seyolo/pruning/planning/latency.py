@@ -20,7 +20,6 @@ import platform
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +41,7 @@ from seyolo.pruning.groups.groups import keep_masks
 from seyolo.pruning.planning.limits import steps_of
 from seyolo.pruning.planning.prunable import PrunableNetwork
 from seyolo.runtime.benchmark import benchmark
-from seyolo.runtime.choice import open_backend
+from seyolo.runtime.choice import installed_version, open_backend
 from seyolo.runtime.protocol import Backend
 from seyolo.torchnet.build import DarknetModel, from_checkpoint
 
@@ -229,10 +228,7 @@ def _open(model: DarknetModel, backend: str, stem: Path) -> Backend:
 
 
 def _cache_file(prunable: PrunableNetwork, backend: str, multiple: int | None) -> Path:
-    try:
-        release = version(PACKAGES[backend])
-    except PackageNotFoundError:
-        release = ""
+    release = installed_version(PACKAGES[backend]) or ""
     machine = [platform.machine(), platform.node(), os.cpu_count()]
     key = [prunable.fingerprint, backend, release, *prunable.size_hw, multiple, *machine]
     name = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:24]
