@@ -29,7 +29,12 @@ INSTEAD = {
 NOT_RUN = {
     "make demo": "takes five minutes; tests/cli runs demo's parts",
     "make test": "would run these tests",
-    "make test-opencv5": "sets up an environment of its own",
+    "make test-oldest": "sets up an environment of its own",
+    "make test-newest": "sets up an environment of its own",
+    "make test-wheel": "sets up an environment of its own",
+    "make lock": "changes the lock; tests/test_requirements.py checks it",
+    "make licences": "changes the page; tests/test_licences.py checks it",
+    'pip install -e ".[dev]"': "installs",
     "make check": "is no test",
     "make format": "changes the sources",
     ".venv/bin/python tools/option_keywords.py": "changes the sources; tests/options checks them",
