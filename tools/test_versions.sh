@@ -27,7 +27,7 @@ fi
 
 requirements() { "$locked" tools/requirements.py "$@"; }
 install() {
-    "$locked" -m pip --python "$environment" --quiet --disable-pip-version-check install --no-compile "$@"
+    "$locked" -m pip --python "$environment" -qq --disable-pip-version-check install --no-compile "$@"
 }
 run_tests() { PYTHONDONTWRITEBYTECODE='' "$environment/bin/python" -m pytest -q "${options[@]}" "$@"; }
 
