@@ -150,7 +150,7 @@ def test_a_flipped_bit_anywhere_is_noticed(path: Path, model_file: Checkpoint) -
         try:
             found = read_checkpoint(path)
         except SeyoloError as error:
-            assert str(path) in str(error)
+            assert str(path) in str(error)  # noqa: PT017
         else:  # the checksum's own key, or white space
             silent.append(position)
             assert all(np.array_equal(found.state[name], model_file.state[name]) for name in found.state)

@@ -54,14 +54,18 @@ def _sync(path: Path) -> None:
         os.fsync(file.fileno())
 
 
-def remove_leftovers(folder: Path, *, deep: bool = True) -> None:
-    """Removes temporary files and folders of processes that were killed, with `deep` in all subfolders.
+def remove_leftovers(folder: Path, *, is_ours: bool = True) -> None:
+    """Removes temporary files and folders of processes that were killed, and of none that runs.
 
-    Those of other processes that run on this machine are kept.
+    Args:
+        folder: where to look.
+        is_ours: no other process writes there and this one has not begun to, so that also subfolders and what
+            bears this process's number, which it may have from a killed one, are looked at.
     """
-    for path in list(folder.rglob(".*.partial*") if deep else folder.glob(".*.partial*")):
+    for path in list(folder.rglob(".*.partial*") if is_ours else folder.glob(".*.partial*")):
         match = LEFTOVER.fullmatch(path.name)
-        if match is None or (is_running(int(match[1])) and int(match[1]) != os.getpid()):
+        number = int(match[1]) if match else os.getpid()
+        if match is None or (is_running(number) and not (is_ours and number == os.getpid())):
             continue
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import secrets
 import shutil
 import socket
 import time
@@ -59,8 +60,8 @@ class NewRun:
         """Makes the folder with the files that `fill` writes into it; no other process gets the same one."""
         parent = self.root / self.verb
         parent.mkdir(parents=True, exist_ok=True)
-        remove_leftovers(parent, deep=False)
-        prepared = parent / f".{self.name or self.verb}.{os.getpid()}.partial"
+        remove_leftovers(parent, is_ours=False)
+        prepared = parent / f".{self.name or self.verb}-{secrets.token_hex(4)}.{os.getpid()}.partial"
         prepared.mkdir()
         try:
             fill(prepared)
@@ -108,10 +109,11 @@ def new_run(
         KeyboardInterrupt: its text is the command that resumes the run.
     """
     if isinstance(place, NewRun):
-        folder, is_new = place.take(lambda prepared: write(prepared / marker)), True
+        folder, was_there, is_new = place.take(lambda prepared: write(prepared / marker)), False, True
     else:
         folder = Path(place)
-        is_new = not folder.exists()
+        was_there = folder.exists()
+        is_new = not was_there or not any(folder.iterdir())
         folder.mkdir(parents=True, exist_ok=True)
     with locked(folder):
         if not isinstance(place, NewRun):
@@ -123,9 +125,19 @@ def new_run(
             with _saying_how_to_resume(verb, folder):
                 yield folder
         except SeyoloError:
-            if is_new and not any(any(folder.glob(name)) for name in STATE_PATTERNS):
-                shutil.rmtree(folder, ignore_errors=True)
+            if not any(any(folder.glob(name)) for name in STATE_PATTERNS):
+                _remove_run(folder, marker, is_new=is_new, keeps_folder=was_there)
             raise
+
+
+def _remove_run(folder: Path, marker: str, *, is_new: bool, keeps_folder: bool) -> None:
+    """Removes a run without work in it, from a folder with other files only what makes it a run."""
+    if not is_new:
+        (folder / marker).unlink(missing_ok=True)
+        return
+    shutil.rmtree(folder, ignore_errors=True)
+    if keeps_folder:
+        folder.mkdir(parents=True, exist_ok=True)
 
 
 @contextmanager

@@ -94,7 +94,7 @@ def _folder(out: Path | None, settings: dict[str, object]) -> Iterator[Path]:
                 stack.enter_context(locked(folder))
             except TrainingError:
                 continue
-            remove_leftovers(folder, deep=False)
+            remove_leftovers(folder)
             remark(f"going on with {folder}, which was stopped; --out starts another one")
             yield folder
             return

@@ -79,7 +79,7 @@ def train(
     else:
         run.restore(state)
         run.folder.check_best(run.record)
-        if not run.record.step:
+        if not run.record.step and not run.folder.is_published(run.record):
             run.folder.publish(run.step.average.model, run.record)
     with closing(monitor.tracker(folder, run.record.epoch)) as run.tracker:
         if team.size > 1:

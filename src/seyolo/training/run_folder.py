@@ -151,7 +151,7 @@ class RunFolder:
         write_run_state(path, RunState(tensors, record, Description.of(step.model)), self.path / STATE_BEFORE)
 
     def publish(self, average: DarknetModel, record: RunRecord) -> None:
-        """Writes the models and tables that follow from the state after an epoch."""
+        """Writes the models and tables that follow from the state after an epoch, `results.csv` last."""
         averaged = to_checkpoint(average)
         write_checkpoint(self.path / LAST_FILE, averaged)
         if record.epoch == self.config.snapshot_epoch:
@@ -160,9 +160,19 @@ class RunFolder:
             write_checkpoint(self.path / BEST_FILE, averaged)
             if record.curves:
                 write_json(self.path / CURVES_FILE, {self.title: record.curves})
-        write_rows(self.path / RESULTS_FILE, record.history)
         if record.scales:
             write_rows(self.path / SCALES_FILE, record.scales)
+        write_rows(self.path / RESULTS_FILE, record.history)
+
+    def is_published(self, record: RunRecord) -> bool:
+        """Tells whether `publish` was finished for this state, and its models are whole."""
+        try:
+            read_checkpoint(self.path / LAST_FILE)
+            if record.epoch == record.best_epoch:
+                read_checkpoint(self.path / BEST_FILE)
+        except ModelError:
+            return False
+        return _num_rows(self.path / RESULTS_FILE) == record.epoch
 
     def check_best(self, record: RunRecord) -> None:
         """Gives up a damaged best model, with a warning: the next that is evaluated takes its place."""
@@ -189,7 +199,7 @@ def saved_state(folder: Path, epochs: int) -> RunState | None:
     """
     paths = [path for path in (folder / STATE_FILE, folder / STATE_BEFORE) if path.exists()]
     if not paths:
-        if _num_rows(folder / RESULTS_FILE) > 1:
+        if _num_rows(folder / RESULTS_FILE) > (epochs > 1):  # one may be from a stop of version 0.1.0
             raise TrainingError(f"{folder}: {STATE_FILE} is gone, so this run cannot resume; start a new one")
         return None
     state = _first_whole(paths)
@@ -238,13 +248,11 @@ def check_environment(folder: Path) -> None:
     """
     path = folder / ENVIRONMENT_FILE
     before, now = read_json(path, dict) if path.exists() else {}, describe_environment()
-    for key, word in (("torch_threads", "threads"), ("processes", "processes"), ("processor", "processor")):
+    for key, word in (("torch_threads", " threads"), ("processes", " processes"), ("processor", "")):
         if key in before and before[key] != now[key]:
-            warnings.warn(
-                f"{folder}: this run began with {word} {before[key]} and goes on with {now[key]}; the last "
-                "digits of its results may differ from those of an undisturbed run",
-                stacklevel=4,
-            )
+            change = f"began with {before[key]}{word} and goes on with {now[key]}"
+            effect = "the last digits of its results may differ from those of an undisturbed run"
+            warnings.warn(f"{folder}: this run {change}; {effect}", stacklevel=4)
 
 
 def command_line() -> str:
