@@ -9,7 +9,6 @@ import ipaddress
 import json
 from collections import Counter
 from collections.abc import Collection
-from functools import cached_property
 from typing import Any, Literal
 
 import h11
@@ -19,7 +18,6 @@ from seyolo.options.detect import ServeOptions
 from seyolo.web.uploads import RETRY_AFTER_S
 
 Phase = Literal["header", "upload", "answer", "idle"]
-IPV6_NETWORK_BITS = 64  # a client usually has every address of such a network
 
 
 class Connection(H11Protocol):
@@ -39,11 +37,6 @@ class Connection(H11Protocol):
         }
         self.phase_start_s = self.loop.time()
         self._followed: tuple[Phase | None, object] = "header", None
-
-    @cached_property
-    def owner(self) -> str:
-        """Owner of the client's address."""
-        return owner_of(self.client[0] if self.client else "")
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
@@ -87,25 +80,19 @@ class Connection(H11Protocol):
 
 
 def owner_of(address: str) -> str:
-    """Returns an IPv4 address, or the network of an IPv6 address.
-
-    Example:
-        >>> owner_of("192.0.2.7"), owner_of("2001:db8::1:2:3:4")
-        ('192.0.2.7', '2001:db8::/64')
-    """
-    if ":" not in address:
-        return address
-    return str(ipaddress.ip_network((address.partition("%")[0], IPV6_NETWORK_BITS), strict=False))
+    """Returns an IPv4 address, or the /64 network of an IPv6 address, all of which one client may have."""
+    return ipaddress.IPv6Address(address.partition("%")[0]).exploded[:19] if ":" in address else address
 
 
 def longest_waiting(connections: Collection[Connection], newcomer: str) -> Connection | None:
-    """Returns the connection that makes room for one of the owner `newcomer`; None while all are in work.
+    """Returns the connection that makes room for one from the address `newcomer`; None while all are in work.
 
-    It is one of the owner who has most, counting the newcomer, and has been waiting for its client longest.
+    It is one of the owner who has most, counting the newcomer, and has waited for its client longest.
     """
-    counts = Counter([newcomer, *(connection.owner for connection in connections)])
+    owners = {connection: owner_of(connection.client[0]) for connection in connections if connection.client}
+    counts = Counter([owner_of(newcomer), *owners.values()])
     most = max(counts.values())
-    waiting = [c for c in connections if counts[c.owner] == most and c.follow()]
+    waiting = [c for c, owner in owners.items() if counts[owner] == most and c.follow()]
     return min(waiting, key=lambda connection: connection.phase_start_s, default=None)
 
 

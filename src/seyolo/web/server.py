@@ -17,8 +17,9 @@ from starlette.types import ASGIApp
 
 from seyolo.errors import UsageError
 from seyolo.options.detect import ServeOptions
-from seyolo.web.connections import TOO_MANY, Connection, longest_waiting, owner_of
+from seyolo.web.connections import TOO_MANY, Connection, longest_waiting
 
+LOG = logging.getLogger("uvicorn.error")
 MOST_PORT = 65_535
 GRACE_S = 5  # seconds for the images in work after Ctrl-C
 BACKLOG = 1024  # connections that the system holds until the service takes them
@@ -57,12 +58,8 @@ def connections_allowed(wanted: int) -> int:
 
     Each may need a second file, for the page or for a form. Raises UsageError where it allows none.
     """
-    if os.name != "posix":
-        return wanted
-    import resource  # noqa: PLC0415 (not on Windows)
-
-    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if limit == resource.RLIM_INFINITY:
+    limit = os.sysconf("SC_OPEN_MAX") if os.name == "posix" else -1
+    if limit < 0:
         return wanted
     allowed = (limit - len(os.listdir("/dev/fd")) - SPARE_FILES) // 2
     if allowed < 1:
@@ -88,7 +85,7 @@ def run(app: ASGIApp, listener: socket.socket, limits: ServeOptions) -> None:
 class _Server(uvicorn.Server):
     """Server that bounds its connections and the time of each.
 
-    It accepts them itself: without a free file handle, asyncio's server logs up to 2048 tracebacks a second.
+    It accepts them itself: without a free file handle, that of asyncio logs thousands of tracebacks a second.
     """
 
     def __init__(self, config: uvicorn.Config, listener: socket.socket, limits: ServeOptions) -> None:
@@ -121,24 +118,23 @@ class _Server(uvicorn.Server):
                 continue
             except OSError as error:
                 if not has_logged:
-                    advice = "raise the limit of open files (ulimit -n) or lower --max-connections"
-                    logging.getLogger("uvicorn.error").error(
-                        "connections wait: %s; %s", error.strerror, advice
+                    LOG.error(
+                        "connections wait: %s; raise ulimit -n or lower --max-connections", error.strerror
                     )
                 has_logged = True
                 await asyncio.sleep(RETRY_S)
                 continue
             with suppress(OSError):  # the client may be gone already
                 await self._take(accepted)
+            await asyncio.sleep(0)
 
     async def _take(self, accepted: socket.socket) -> None:
         """Opens a connection, in place of another while all are taken; refuses it while all are in work."""
         if len(self._connections) >= self._limits.max_connections:
-            replaced = longest_waiting(self._connections, owner_of(accepted.getpeername()[0]))
+            replaced = longest_waiting(self._connections, accepted.getpeername()[0])
             if replaced is None:
                 accepted.send(TOO_MANY)
                 accepted.close()
-                await asyncio.sleep(0)
                 return
             replaced.cut(TOO_MANY)
         state = {"server_state": self.server_state, "app_state": self.lifespan.state}
