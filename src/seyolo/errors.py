@@ -6,9 +6,42 @@ traceback is a bug in seyolo.
 
 from __future__ import annotations
 
+from reprlib import Repr
+
+MOST_QUOTED, MOST_SAID = 200, 2_000
+"""Characters of a value from a file that a message quotes, and characters of a whole message."""
+
+
+class _Repr(Repr):
+    def repr_int(self, x: int, level: int) -> str:
+        return super().repr_int(x, level) if x.bit_length() < 2_000 else "<huge number>"  # no text in Python
+
+
+_REPR = _Repr()
+_REPR.maxlevel, _REPR.maxlist, _REPR.maxdict, _REPR.maxlong = 3, 20, 20, MOST_QUOTED
+_REPR.maxstring = _REPR.maxother = MOST_QUOTED
+
+
+def shortened(value: object) -> str:
+    """Returns the text of a value for a message: without its middle where it is long.
+
+    Example:
+        >>> shortened("hand"), len(shortened("x" * 9_000)), shortened([1, None])
+        ('hand', 200, '[1, None]')
+    """
+    text = value if isinstance(value, str) else _REPR.repr(value)
+    return _without_middle(text, MOST_QUOTED)
+
+
+def _without_middle(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most // 2]}…{text[len(text) - most // 2 + 1 :]}"
+
 
 class SeyoloError(Exception):
     """Base of every error a user can mend."""
+
+    def __init__(self, message: object = "") -> None:
+        super().__init__(_without_middle(str(message), MOST_SAID))
 
 
 class UsageError(SeyoloError):

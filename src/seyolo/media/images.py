@@ -2,12 +2,13 @@
 
 Many versions of OpenCV silently fill the missing part of a truncated JPEG with grey. Training on such images
 is worse than an error, so completeness is checked first (`image_format`). OpenCV rotates images by their Exif
-orientation.
+orientation. An image that takes too much memory is refused by its header (`image_header`).
 """
 
 from __future__ import annotations
 
 import glob
+import math
 import os
 from collections.abc import Sequence
 from itertools import chain
@@ -19,12 +20,19 @@ import numpy as np
 from jaxtyping import UInt8
 
 from seyolo.errors import DataError, UsageError
-from seyolo.media.image_format import header_size, is_complete, num_pixels
+from seyolo.media.image_format import is_complete
+from seyolo.media.image_header import Header, header_size, read_header
 
 Image = str | Path | UInt8[np.ndarray, "H W 3"]
 """A file, or a decoded image (H, W, 3) uint8 in OpenCV's BGR order."""
 
-MOST_PIXELS = 1 << 28  # decoded: more than any camera has; a small file can declare billions of pixels
+LIMIT = "SEYOLO_MAX_IMAGE_MB"
+"""Environment variable: megabytes of memory that decoding of one image may take, with its file."""
+DEFAULT_LIMIT_MB = 512
+
+
+class ImageTooLargeError(DataError):
+    """An image that takes more memory than the limit."""
 
 
 class FileKinds(NamedTuple):
@@ -59,7 +67,7 @@ def is_image(path: str | Path) -> bool:
 
 def read_image(path: str | Path) -> UInt8[np.ndarray, "H W 3"]:
     """Reads an image as 8-bit BGR; raises DataError for one that is missing, truncated or no image."""
-    return decode_image(_read(path), path)
+    return decode_image(read_encoded(path), path)
 
 
 def as_image(image: Image) -> UInt8[np.ndarray, "H W 3"]:
@@ -90,7 +98,7 @@ def check_complete(data: bytes, source: str | Path) -> None:
 
 def image_size(path: str | Path) -> tuple[int, int]:
     """Returns (height, width) in pixels of the image that `read_image` returns, from its header."""
-    return encoded_size(_read(path), path)
+    return encoded_size(read_encoded(path), path)
 
 
 def encoded_size(data: bytes, source: str | Path) -> tuple[int, int]:
@@ -101,9 +109,12 @@ def encoded_size(data: bytes, source: str | Path) -> tuple[int, int]:
     return height, width
 
 
-def _read(path: str | Path) -> bytes:
+def read_encoded(path: str | Path) -> bytes:
+    """Reads the bytes of an image file; raises DataError for a missing one, or one above the memory limit."""
     path = Path(path)
     try:
+        if (num_bytes := path.stat().st_size) > limit_bytes():
+            raise _too_large(path, "its file", num_bytes)
         return path.read_bytes()
     except FileNotFoundError:
         raise DataError(f"{path}: there is no such image") from None
@@ -113,17 +124,60 @@ def _read(path: str | Path) -> bytes:
         raise DataError(f"{path}: the image cannot be read ({error.strerror})") from None
 
 
+def limit_bytes() -> int:
+    """Returns the memory that one image may take; raises UsageError for a setting that is no number."""
+    text = os.environ.get(LIMIT, str(DEFAULT_LIMIT_MB))
+    if not (text.isascii() and text.isdecimal()):
+        raise UsageError(f"{LIMIT}={text}: expected a whole number of megabytes")
+    return int(text) * 1_000_000
+
+
+def _too_large(source: str | Path, what: str, num_bytes: int) -> ImageTooLargeError:
+    needed_mb, limit_mb = math.ceil(num_bytes / 1e6), limit_bytes() // 1_000_000
+    problem = f"{what} takes {needed_mb:,} MB of memory, the limit is {limit_mb:,} MB"
+    return ImageTooLargeError(f"{source}: {problem}; {LIMIT}={needed_mb} in the environment allows it")
+
+
+def expected_bytes(header: Header, file_bytes: int) -> int:
+    """Returns the memory that decoding takes, the file included."""
+    return min(_ways(header, file_bytes))
+
+
+def _ways(header: Header, file_bytes: int) -> tuple[int, ...]:
+    """Returns what each way takes: `imdecode` copies its result, decoding in place copies the file."""
+    from_memory = file_bytes + max(header.num_bytes, 6 * header.num_pixels)
+    in_place = 2 * file_bytes + header.num_bytes
+    return (from_memory, in_place) if hasattr(os, "memfd_create") else (from_memory,)
+
+
 def _decode(data: bytes, source: str | Path) -> UInt8[np.ndarray, "H W 3"]:
-    if (promised := num_pixels(data) or 0) > MOST_PIXELS:
-        limit = f"more than {MOST_PIXELS / 1e6:.0f} are not decoded; make it smaller, if it is one"
-        raise DataError(f"{source}: the image has {promised / 1e6:,.0f} million pixels, and {limit}")
+    header = read_header(data)
+    if header is None:
+        raise DataError(f"{source}: not an image, or a damaged one; {IMAGES.known}")
+    ways = _ways(header, len(data))
+    if min(ways) > limit_bytes():
+        what = f"the image has {header.num_pixels / 1e6:,.0f} million pixels, and decoding this {header.kind}"
+        raise _too_large(source, what, min(ways))
+    decode = _from_memory if ways[0] <= limit_bytes() else _in_place
     try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
+        image = decode(data)
     except cv2.error as error:
         raise DataError(f"{source}: the image cannot be decoded: {error.err or error}") from None
     if image is None:
         raise DataError(f"{source}: not an image, or a damaged one; {IMAGES.known}")
     return np.asarray(image, dtype=np.uint8)
+
+
+def _from_memory(data: bytes) -> np.ndarray | None:
+    return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+
+
+def _in_place(data: bytes) -> np.ndarray | None:
+    """Decodes a file in memory, into the array that is returned; slower for small images."""
+    with open(os.memfd_create("image"), "wb") as file:
+        file.write(data)
+        file.flush()
+        return cv2.imread(f"/proc/self/fd/{file.fileno()}", None, cv2.IMREAD_COLOR)
 
 
 def find_images(sources: Sequence[str | Path]) -> list[Path]:
