@@ -2,8 +2,8 @@
 
     python benchmarks/decode_memory.py [--megabytes 512] [PART OF A NAME ...]
 
-An image is as large as the limit lets in, or has 40 million pixels, since writing takes time. A process of its own
-decodes it, and reports its largest physical memory less that before it read the file.
+An image is as large as the limit lets in. A process of its own decodes it, and reports its largest physical memory
+less that before it read the file.
 """
 
 from __future__ import annotations
@@ -27,12 +27,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from seyolo.media.image_header import read_header
-from seyolo.media.images import LIMIT, expected_bytes
+from seyolo.media.images import LIMIT, limit_bytes, way_to_decode
 
 Maker = Callable[[int, int], bytes]
 """Writes an image of a height and a width."""
 
-MOST_PIXELS = 40_000_000
 _CHILD = """
 import sys
 from seyolo.media.images import decode_image
@@ -45,15 +44,14 @@ print(peak_memory_mb() - before, image.shape[0], image.shape[1])
 """
 
 
-def measured_mb(data: bytes, limit_mb: int) -> tuple[float, int, int]:
+def measured_mb(data: bytes) -> tuple[float, int, int]:
     """Megabytes that decoding takes in a fresh process, and height and width of the result."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "image"
         path.write_bytes(data)
-        environment = {**os.environ, LIMIT: str(limit_mb)}
         done = subprocess.run(
             [sys.executable, "-c", _CHILD, str(path)],
-            capture_output=True, text=True, env=environment, check=False,
+            capture_output=True, text=True, check=False,
         )  # fmt: skip
     if done.returncode:
         raise SystemExit(done.stderr)
@@ -79,9 +77,7 @@ def by_pillow(name: str, mode: str = "RGB", frames: int = 1, **options: object) 
     """Writes with Pillow; several frames make an animation."""
 
     def write(height: int, width: int) -> bytes:
-        shades = [
-            Image.new(mode, (width, height), 40 * number if mode == "P" else None) for number in range(frames)
-        ]
+        shades = [Image.new(mode, (width, height), 40 * number) for number in range(frames)]
         more = {"save_all": True, "append_images": shades[1:]} if frames > 1 else {}
         file = io.BytesIO()
         shades[0].save(file, name, **more, **options)
@@ -275,15 +271,18 @@ CASES: dict[str, Maker] = {
 }  # fmt: skip
 
 
-def largest(make: Maker, limit_mb: int) -> bytes:
-    """An image that takes nearly the limit, or of the most pixels that are written here."""
-    small = make(400, 600)
-    header = read_header(small)
+def largest(make: Maker) -> bytes:
+    """An image that takes nearly the limit."""
+    header = read_header(small := make(400, 600))
     assert header is not None
-    per_pixel = expected_bytes(header, len(small)) / header.num_pixels
-    num_pixels = min(0.97 * limit_mb * 1e6 / per_pixel, MOST_PIXELS)
-    width = round((num_pixels * 1.5) ** 0.5)
-    return make(round(width / 1.5), width)
+    num_pixels = limit_bytes() / (header.num_bytes + len(small)) * header.num_pixels
+    while True:
+        width = round((num_pixels * 1.5) ** 0.5)
+        header = read_header(data := make(round(width / 1.5), width))
+        assert header is not None
+        if way_to_decode(header, len(data))[1] <= limit_bytes():
+            return data
+        num_pixels *= 0.97
 
 
 def main() -> None:
@@ -292,15 +291,16 @@ def main() -> None:
     parser.add_argument("names", nargs="*", help="only those with one of these in their names")
     parser.add_argument("--megabytes", type=int, default=512)
     arguments = parser.parse_args()
+    os.environ[LIMIT] = str(arguments.megabytes)
     print("| image | megapixels | file MB | expected MB | measured MB |\n|---|---:|---:|---:|---:|")
     for name, make in CASES.items():
         if arguments.names and not any(part in name for part in arguments.names):
             continue
-        data = largest(make, arguments.megabytes)
+        data = largest(make)
         header = read_header(data)
         assert header is not None
-        expected = expected_bytes(header, len(data)) / 1e6
-        taken, height, width = measured_mb(data, arguments.megabytes)
+        expected = way_to_decode(header, len(data))[1] / 1e6
+        taken, height, width = measured_mb(data)
         figures = f"{height * width / 1e6:.0f} | {len(data) / 1e6:.1f} | {expected:.0f} | {taken:.0f}"
         print(f"| {name} | {figures} |{' MORE THAN EXPECTED' if taken > expected + 2 else ''}", flush=True)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import glob
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
@@ -25,6 +25,8 @@ from seyolo.media.image_header import Header, header_size, read_header
 
 Image = str | Path | UInt8[np.ndarray, "H W 3"]
 """A file, or a decoded image (H, W, 3) uint8 in OpenCV's BGR order."""
+
+Decoder = Callable[[bytes], "np.ndarray | None"]
 
 LIMIT = "SEYOLO_MAX_IMAGE_MB"
 """Environment variable: megabytes of memory that decoding of one image may take, with its file."""
@@ -138,27 +140,23 @@ def _too_large(source: str | Path, what: str, num_bytes: int) -> ImageTooLargeEr
     return ImageTooLargeError(f"{source}: {problem}; {LIMIT}={needed_mb} in the environment allows it")
 
 
-def expected_bytes(header: Header, file_bytes: int) -> int:
-    """Returns the memory that decoding takes, the file included."""
-    return min(_ways(header, file_bytes))
-
-
-def _ways(header: Header, file_bytes: int) -> tuple[int, ...]:
-    """Returns what each way takes: `imdecode` copies its result, decoding in place copies the file."""
-    from_memory = file_bytes + max(header.num_bytes, 6 * header.num_pixels)
+def way_to_decode(header: Header, file_bytes: int) -> tuple[Decoder, int]:
+    """Returns the decoder that the limit allows, else the one that takes less, and its memory with the file."""
+    from_memory = file_bytes + max(header.num_bytes, 6 * header.num_pixels)  # it copies its result
     in_place = 2 * file_bytes + header.num_bytes
-    return (from_memory, in_place) if hasattr(os, "memfd_create") else (from_memory,)
+    if from_memory <= max(limit_bytes(), in_place) or not hasattr(os, "memfd_create"):
+        return _from_memory, from_memory
+    return _in_place, in_place
 
 
 def _decode(data: bytes, source: str | Path) -> UInt8[np.ndarray, "H W 3"]:
     header = read_header(data)
     if header is None:
         raise DataError(f"{source}: not an image, or a damaged one; {IMAGES.known}")
-    ways = _ways(header, len(data))
-    if min(ways) > limit_bytes():
+    decode, num_bytes = way_to_decode(header, len(data))
+    if num_bytes > limit_bytes():
         what = f"the image has {header.num_pixels / 1e6:,.0f} million pixels, and decoding this {header.kind}"
-        raise _too_large(source, what, min(ways))
-    decode = _from_memory if ways[0] <= limit_bytes() else _in_place
+        raise _too_large(source, what, num_bytes)
     try:
         image = decode(data)
     except cv2.error as error:
