@@ -2,8 +2,8 @@
 
     python benchmarks/decode_memory.py [--megabytes 512] [PART OF A NAME ...]
 
-An image is as large as the limit lets in. A process of its own decodes it, and reports its largest physical memory
-less that before it read the file.
+An image is as large as the limit lets in. A process of its own decodes it, and reports its largest physical
+memory less that before it read the file.
 """
 
 from __future__ import annotations

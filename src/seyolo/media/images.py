@@ -141,7 +141,7 @@ def _too_large(source: str | Path, what: str, num_bytes: int) -> ImageTooLargeEr
 
 
 def way_to_decode(header: Header, file_bytes: int) -> tuple[Decoder, int]:
-    """Returns the decoder that the limit allows, else the one that takes less, and its memory with the file."""
+    """Returns the decoder that the limit allows, else that which takes less, and its memory with the file."""
     from_memory = file_bytes + max(header.num_bytes, 6 * header.num_pixels)  # it copies its result
     in_place = 2 * file_bytes + header.num_bytes
     if from_memory <= max(limit_bytes(), in_place) or not hasattr(os, "memfd_create"):
