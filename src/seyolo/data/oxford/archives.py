@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO, Any
 
-from seyolo.errors import DataError
+from seyolo.errors import DataError, shortened
 
 MAX_BYTES = 4 << 30
 MAX_FILES = 200_000
@@ -62,7 +62,9 @@ def extract(archive: Path, folder: Path, wanted: Wanted, max_bytes: int = MAX_BY
     except FileNotFoundError:
         raise DataError(f"{archive}: no such file") from None
     except _BROKEN as error:
-        raise DataError(f"{archive}: the archive is broken ({error}); download it again") from error
+        raise DataError(
+            f"{archive}: the archive is broken ({shortened(str(error))}); download it again"
+        ) from error
 
 
 def _write(files: Iterable[tuple[str, IO[bytes]]], archive: Path, folder: Path, max_bytes: int) -> None:
@@ -97,7 +99,7 @@ def _tar_files(archive: Path, wanted: Wanted, max_bytes: int) -> Iterator[tuple[
             _check_name(member.name, archive)
             if member.issparse() or not (member.isdir() or member.isfile()):
                 kind = "a sparse file" if member.issparse() else "a link or device"
-                raise DataError(f"{archive}: {member.name} is {kind}; do not trust this archive")
+                raise DataError(f"{archive}: {shortened(member.name)} is {kind}; do not trust this archive")
             if member.isfile() and wanted(PurePosixPath(member.name)):
                 content = tar.extractfile(member)
                 assert content is not None, "a regular file has content"
@@ -130,15 +132,19 @@ def _zip_files(archive: Path, wanted: Wanted, max_bytes: int) -> Iterator[tuple[
 def _check_zip_member(member: zipfile.ZipInfo, archive: Path) -> None:
     _check_name(member.filename, archive)
     if stat.S_ISLNK(member.external_attr >> 16):
-        raise DataError(f"{archive}: {member.filename} is a link; do not trust this archive")
+        raise DataError(f"{archive}: {shortened(member.filename)} is a link; do not trust this archive")
     encrypted = member.flag_bits & 1
     if encrypted or member.compress_type not in _ZIP_METHODS:
         problem = "is encrypted" if encrypted else "is compressed in another way than usual"
-        raise DataError(f"{archive}: {member.filename} {problem}; unpack it yourself and pass the folder")
+        raise DataError(
+            f"{archive}: {shortened(member.filename)} {problem}; unpack it yourself and pass the folder"
+        )
 
 
 def _check_name(name: str, archive: Path) -> None:
     """Refuses a name that leads out of the folder on any system."""
     absolute = name.startswith(("/", "\\")) or PureWindowsPath(name).drive
     if absolute or ".." in PureWindowsPath(name).parts:
-        raise DataError(f"{archive}: {name} leads out of the archive's folder; do not trust this archive")
+        raise DataError(
+            f"{archive}: {shortened(name)} leads out of the archive's folder; do not trust this archive"
+        )
