@@ -48,7 +48,7 @@ def read_header(data: bytes) -> Header | None:
         if data.startswith(start):
             try:
                 header = read(data)
-            except (struct.error, LookupError):
+            except (struct.error, LookupError, ValueError):
                 return None
             return header if header and min(header.height, header.width) > 0 else None
     return None
