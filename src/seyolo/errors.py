@@ -25,23 +25,13 @@ class _Repr(Repr):
 
 
 def shortened(value: object) -> str:
-    """Returns the text of a value for a message, at most 200 characters; nested values end in dots.
-
-    Example:
-        >>> shortened("hand"), len(shortened("x" * 9_000)), shortened([1, None])
-        ('hand', 200, '[1, None]')
-    """
+    """Returns the text of a value for a message, at most 200 characters; nested values end in dots."""
     text = value if isinstance(value, str) else _Repr().repr(value)
     return text if len(text) <= MOST_QUOTED else f"{text[: MOST_QUOTED - 1]}…"
 
 
 def quoted(value: object) -> str:
-    """Returns a value for a message as Python writes it, shortened.
-
-    Example:
-        >>> quoted("hand"), quoted(7)
-        ("'hand'", '7')
-    """
+    """Returns a value for a message as Python writes it, shortened."""
     return repr(shortened(value)) if isinstance(value, str) else shortened(value)
 
 
