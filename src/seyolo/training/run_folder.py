@@ -27,7 +27,7 @@ from typing import Any, Self
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from seyolo.checkpoint import checksum, damage, read_checkpoint, write_checkpoint, write_tensors
@@ -304,7 +304,7 @@ def write_run_state(path: Path, state: RunState, before: Path | None = None) -> 
         metadata["network"] = json.dumps(to_json(state.network))
     metadata["checksum"] = checksum(metadata, _arrays(flat))
     with replacing(path) as temporary:
-        write_tensors(save_file, flat, temporary, metadata)
+        write_tensors(temporary, save(flat, metadata))
         if before is not None and path.exists():
             os.replace(path, before)
 
