@@ -186,7 +186,8 @@ class RunFolder:
             record.best_epoch = record.epoch if is_evaluated else -1
             record.curves = {}
             (self.path / CURVES_FILE).unlink(missing_ok=True)
-            warnings.warn(f"{error}. It is lost: the best model from here on takes its place", stacklevel=4)
+            heir = f"the model of epoch {record.epoch}" if is_evaluated else "the best model from here on"
+            warnings.warn(f"{error}. It is lost: {heir} takes its place", stacklevel=4)
 
 
 def saved_state(folder: Path, epochs: int) -> RunState | None:

@@ -16,6 +16,7 @@ from seyolo.evaluation.evaluate import Judgement, ap_lead, curves_by_split, spli
 from seyolo.exporting.formats import export
 from seyolo.exporting.quantize import calibration_images
 from seyolo.files import write_json, write_text
+from seyolo.json_files import read_json
 from seyolo.pruning.planning.plan import Plan
 from seyolo.report.figures.slim_run import write_example_images, write_slim_figures
 from seyolo.report.pages.write import PAGE_FILE, write_report
@@ -50,7 +51,7 @@ def slim_results(
         int8=_int8_row(run, stages[-1], int8, latency["int8"]) if int8 else None,
         lead=ap_lead(judgements[slim], judgements[dense], num_classes),
         plan=json.loads(plan.to_json()),
-        readiness=readiness_from(json.loads((run.folder / "readiness.json").read_text(encoding="utf-8"))),
+        readiness=readiness_from(read_json(run.folder / "readiness.json", dict)),
         budget=run.config.budget,
         seed=run.config.seed,
         data=str(run.config.data),
