@@ -7,7 +7,7 @@ OPENCV5 := .venv-opencv5
 OPENCV5_STAMP := $(OPENCV5)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-opencv5 check format docs
+.PHONY: help install demo test fuzz test-opencv5 check format docs
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,6 +21,9 @@ demo: $(STAMP) ## the main job, small, on drawn hands: about five minutes in all
 # so they stay in one worker; tests/conftest.py orders the files, the longest first.
 test: $(STAMP) ## run all tests, in as many workers as there are cores
 	PYTHONDONTWRITEBYTECODE= $(RUN)/python -m pytest -q -n auto --dist loadfile --no-loadscope-reorder
+
+fuzz: $(STAMP) ## every reader on 100,000 damaged files, 20,000 where they are binary: one to two hours
+	PYTHONPATH=tests $(RUN)/python -m fuzz
 
 test-opencv5: $(STAMP) $(OPENCV5_STAMP) ## the base install and what we export on OpenCV 5, in an environment of its own
 	PYTHONPATH=tests $(RUN)/python tests/opencv5/write_models.py build/opencv5

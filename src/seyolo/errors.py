@@ -6,9 +6,20 @@ traceback is a bug in seyolo.
 
 from __future__ import annotations
 
+import re
+
+MOST_QUOTED, MOST_SHOWN = 200, 1500
+_LONG_WORD = re.compile(rf"[^\s/\\]{{{MOST_QUOTED + 1},}}")  # a part of a path is shorter
+
 
 class SeyoloError(Exception):
-    """Base of every error a user can mend."""
+    """Base of every error a user can mend; its text shortens what a damaged file fills it with."""
+
+    def __str__(self) -> str:
+        text = _LONG_WORD.sub(lambda word: f"{word[0][: MOST_QUOTED - 1]}…", super().__str__())
+        return (
+            text if len(text) <= MOST_SHOWN else f"{text[: MOST_SHOWN - MOST_QUOTED]} … {text[-MOST_QUOTED:]}"
+        )
 
 
 class UsageError(SeyoloError):
