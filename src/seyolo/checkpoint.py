@@ -24,6 +24,7 @@ from seyolo.darknet.graph import num_classes
 from seyolo.darknet.weights import tensor_shapes
 from seyolo.errors import ModelError
 from seyolo.files import replacing
+from seyolo.json_files import parse_json
 
 FORMAT = "seyolo"
 FORMAT_VERSION = "1"
@@ -145,8 +146,8 @@ def _assemble(metadata: dict[str, str], state: State, path: Path) -> Checkpoint:
     network = parse_cfg(metadata["cfg"], f"{path} (its cfg)")
     check_state(network, state, str(path))
     try:
-        names, provenance = json.loads(metadata["names"]), json.loads(metadata["provenance"])
-    except (json.JSONDecodeError, RecursionError) as error:
+        names, provenance = parse_json(metadata["names"]), parse_json(metadata["provenance"])
+    except ValueError as error:
         raise ModelError(f"{path}: its metadata is damaged: {error}") from None
     are_names = isinstance(names, list) and all(isinstance(name, str) for name in names)
     if not isinstance(provenance, dict) or not are_names or len(names) != num_classes(network):
