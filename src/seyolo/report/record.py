@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import math
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +26,8 @@ MOST_DRAWN = 1e12  # of either sign
 EXAMPLES_FOLDER = "pictures"
 EXAMPLES_INDEX = "index.json"
 Value = TypeVar("Value")
+SHOWN = frozenset({".csv", ".jpg", ".json", ".txt"})
+"""Endings of the files that a page is made from."""
 ARTEFACTS = ("slim.*", "dense.onnx", "pruned.safetensors", "dense/best.safetensors", "best.safetensors")
 
 
@@ -171,8 +174,9 @@ def read_run(folder: Path) -> SlimRecord | TrainRecord:
 
     Raises:
         UsageError: it holds no finished run of slim or train.
-        TrainingError: one of its files is damaged.
+        TrainingError: one of its files is damaged, or a link to a file elsewhere.
     """
+    _check_links(folder)
     if (folder / RESULTS_FILE).is_file():
         results = _comparable(folder / RESULTS_FILE)
         index = folder / EXAMPLES_FOLDER / EXAMPLES_INDEX
@@ -190,6 +194,14 @@ def read_run(folder: Path) -> SlimRecord | TrainRecord:
         _typed(folder / TRAIN_FILE, config, _TrainSettings)
         return TrainRecord(**_common(folder, stages, folder / "scales.csv"), config=config)
     raise UsageError(f"{folder}: no finished run of slim or train here; name its folder")
+
+
+def _check_links(folder: Path) -> None:
+    """Refuses links out of a run, which may be a stranger's: the page would show what they lead to."""
+    for path in filter(Path.is_symlink, folder.rglob("*")):
+        inside = Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
+        if not inside and (path.suffix in SHOWN or path.is_dir()):
+            raise TrainingError(f"{path}: links to a file outside of the run; no page is made from it")
 
 
 def _comparable(path: Path) -> SlimResults:

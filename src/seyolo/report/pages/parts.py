@@ -11,7 +11,7 @@ from typing import Any
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from seyolo.errors import TrainingError
+from seyolo.errors import TrainingError, shortened
 from seyolo.report.figures.bn_scales import scales_over_time_figure
 from seyolo.report.figures.curves import training_curves_figure
 from seyolo.report.figures.style import inline_svg
@@ -52,11 +52,11 @@ def embedded(folder: Path, name: str) -> str:
         path = (folder / name).resolve()
         if not path.is_relative_to(folder.resolve()):  # the run may be a stranger's
             raise TrainingError(
-                f"{folder}: names {name!r}, a file outside of the run; no page is made from it"
+                f"{folder}: names {shortened(name)!r}, a file outside of the run; no page is made from it"
             )
         data = path.read_bytes()
     except (OSError, ValueError, RuntimeError) as error:
-        raise TrainingError(f"{folder}: the image {name!r} cannot be read ({error})") from None
+        raise TrainingError(f"{folder}: the image {shortened(name)!r} cannot be read ({error})") from None
     return f"data:image/jpeg;base64,{base64.b64encode(data).decode('ascii')}"
 
 
