@@ -135,7 +135,7 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
             metadata: dict[str, str] = file.metadata() or {}
             _check_format(metadata, set(file.keys()), path)
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-    except (SafetensorError, OSError) as error:
+    except (SafetensorError, OSError, ValueError) as error:
         raise ModelError(f"{path}: {_file_kind(path)} ({error})") from None
     if (problem := damage(metadata, state)) is not None:
         raise ModelError(f"{path}: {problem}; copy it again or take an earlier one")

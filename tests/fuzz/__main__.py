@@ -3,20 +3,22 @@
     make fuzz                                             every target with all its cases
     PYTHONPATH=tests .venv/bin/python -m fuzz --cases 2000 "plan.json" "data.yaml"
     PYTHONPATH=tests .venv/bin/python -m fuzz --show 17 "plan.json"       one case again, with its traceback
+    PYTHONPATH=tests .venv/bin/python -m fuzz --table                     the table so far
 
-A finished target is kept in build/fuzz and left out when the run is started again; `--again` runs it anew.
+Counts are kept in build/fuzz; a run that was stopped goes on there, `--again` starts anew.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from fuzz.cases import bench
-from fuzz.runner import as_json, run
+from fuzz.runner import Result, run
 from fuzz.targets import BY_NAME
 
 KEPT = Path("build/fuzz")
@@ -24,55 +26,66 @@ KEPT = Path("build/fuzz")
 
 def main(arguments: list[str]) -> int:
     """Runs the targets; returns 1 where one has a fault."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser("fuzz", description=(__doc__ or "").partition("
+")[0])
     parser.add_argument("targets", nargs="*", help="names; by default all")
     parser.add_argument("--cases", type=int, help="cases of each target")
+    parser.add_argument("--seconds", type=float, default=math.inf, help="most time for each target")
     parser.add_argument("--show", type=int, help="read this one case in this process")
-    parser.add_argument("--again", action="store_true", help="also what is finished")
-    parser.add_argument("--list", action="store_true", help="list the targets")
+    parser.add_argument("--again", action="store_true", help="also what was run before")
+    parser.add_argument("--table", action="store_true", help="run nothing")
     asked = parser.parse_args(arguments)
     names = asked.targets or list(BY_NAME)
-    if asked.list:
-        print("\n".join(f"{name}: {BY_NAME[name].cases:,}" for name in names))
-        return 0
     if asked.show is not None:
         return show(names[0], asked.show)
-    results = [_result(name, asked.cases, asked.again) for name in names]
+    results = []
+    for name in names:
+        result = kept(name) if not asked.again else Result(name)
+        wanted = asked.cases or BY_NAME[name].cases
+        if result.next < wanted and not asked.table:
+            result = run(BY_NAME[name], wanted, asked.seconds, result=result)
+            keep(result)
+            print(told(result), flush=True)
+        results.append(result)
     print(table(results))
-    return int(any(result["faults"] or result["deaths"] for result in results))
+    return int(any(result.faults or result.deaths for result in results))
 
 
-def _result(name: str, cases: int | None, again: bool) -> dict[str, Any]:
-    target = BY_NAME[name]
-    wanted = cases or target.cases
-    path = KEPT / f"{''.join(c if c.isalnum() else '-' for c in name)}.json"
-    if path.exists() and not again:
-        kept: dict[str, Any] = json.loads(path.read_text())
-        if kept["cases"] + sum(count for count, _ in kept["deaths"].values()) >= wanted:
-            return kept
-    text = as_json(run(target, wanted))
+def file_of(name: str) -> Path:
+    """Returns the file that keeps the counts of a target."""
+    return KEPT / f"{''.join(letter if letter.isalnum() else '-' for letter in name)}.json"
+
+
+def kept(name: str) -> Result:
+    """Returns the counts of a target so far."""
+    path = file_of(name)
+    return Result(**json.loads(path.read_text())) if path.exists() else Result(name)
+
+
+def keep(result: Result) -> None:
+    """Keeps the counts of a target."""
     KEPT.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
-    found: dict[str, Any] = json.loads(text)
-    print(table([found]).splitlines()[-1], flush=True)
-    for kind in ("faults", "deaths"):
-        for text, (count, numbers) in sorted(found[kind].items(), key=lambda item: -item[1][0]):
-            print(f"    {count:6} {text}  {numbers}", flush=True)
-    return found
+    file_of(result.name).write_text(json.dumps(asdict(result)))
 
 
-def table(results: list[dict[str, Any]]) -> str:
+def told(result: Result) -> str:
+    """Returns a row of the table, and below it each fault with its first cases."""
+    faults = [f"    {count:6} {fault}  {cases}" for fault, (count, cases) in sorted(result.faults.items())]
+    deaths = [f"    {len(cases):6} {death}  {cases}" for death, cases in sorted(result.deaths.items())]
+    return "\n".join([table([result]).splitlines()[-1], *faults, *deaths])
+
+
+def table(results: list[Result]) -> str:
     """Returns the results as Markdown."""
     head = ("reader", "cases", "read", "refused", "faults", "deaths", "slowest", "memory", "cases per s")
     lines = [f"| {' | '.join(head)} |", "|---|" + "---:|" * (len(head) - 1)]
-    for row in results:
-        faults, deaths = (sum(count for count, _ in row[name].values()) for name in ("faults", "deaths"))
-        rate = row["cases"] / max(row["seconds"], 1e-9)
-        figures = (row["cases"], row["read"], row["refused"], faults, deaths)
-        costs = f"{1000 * row['slowest'][0]:.0f} ms | {row['largest'][0]:.0f} MB | {rate:,.0f}"
-        lines.append(f"| {row['name']} | {' | '.join(f'{figure:,}' for figure in figures)} | {costs} |")
+    for result in results:
+        faults = sum(count for count, _ in result.faults.values())
+        figures = (result.cases, result.read, result.refused, faults, result.num_deaths())
+        costs = f"{1000 * result.slowest[0]:.0f} ms | {result.largest[0]:.0f} MB"
+        rate = result.cases / max(result.seconds, 1e-9)
+        counts = " | ".join(f"{figure:,}" for figure in figures)
+        lines.append(f"| {result.name} | {counts} | {costs} | {rate:,.0f} |")
     return "\n".join(lines)
 
 
@@ -80,7 +93,7 @@ def show(name: str, number: int) -> int:
     """Reads one case in this process, with its traceback."""
     with bench(BY_NAME[name]) as opened:
         data = opened.case(number)
-        (KEPT / "case").parent.mkdir(parents=True, exist_ok=True)
+        KEPT.mkdir(parents=True, exist_ok=True)
         (KEPT / "case").write_bytes(data)
         print(f"{KEPT / 'case'}: {len(data)} bytes", data[:300], sep="\n")
         (opened.folder / opened.target.file).write_bytes(data)

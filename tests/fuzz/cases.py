@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import resource
 import tempfile
 import time
@@ -41,7 +43,6 @@ class Bench:
         self._path = target.prepare(folder)
         for seed in self._seeds:
             self.read(seed)
-        self.base_mb = peak_mb()
 
     def case(self, number: int) -> bytes:
         """Returns the bytes of a case; the same number gives the same bytes."""
@@ -54,7 +55,8 @@ class Bench:
     def read(self, data: bytes) -> Outcome:
         """Writes a case and reads it."""
         self._path.write_bytes(data)
-        before, start = peak_mb(), time.process_time()
+        clock = time.perf_counter if self.target.starts_processes else time.process_time
+        before, start = self.peak_mb(), clock()
         is_refused, fault = False, ""
         try:
             with warnings.catch_warnings():
@@ -64,10 +66,16 @@ class Bench:
             is_refused, fault = True, self._fault_of(error)
         except Exception as error:
             fault = f"{type(error).__name__} in {_place(error)}"
-        seconds, growth_mb = time.process_time() - start, peak_mb() - before
+        seconds, growth_mb = clock() - start, self.peak_mb() - before
         if not fault and seconds > LONGEST_S:
             fault = f"took {seconds:.1f} s"
         return Outcome(is_refused, fault, seconds, growth_mb)
+
+    def peak_mb(self) -> float:
+        """Returns the largest resident memory of this process, and of those that the reader has started."""
+        children = Path("/proc/self/task", str(os.getpid()), "children")
+        pids = children.read_text().split() if self.target.starts_processes and children.exists() else []
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000 + sum(map(_peak_mb_of, pids))
 
     def _fault_of(self, error: SeyoloError) -> str:
         message = str(error)
@@ -86,9 +94,14 @@ def bench(target: Target) -> Iterator[Bench]:
         yield Bench(target, Path(folder))
 
 
-def peak_mb() -> float:
-    """Returns the largest resident memory that this process has had, in MB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
+def _peak_mb_of(pid: str) -> float:
+    """Returns the largest resident memory of a process; 0 where it has ended (Linux)."""
+    try:
+        status = Path("/proc", pid, "status").read_text()
+    except OSError:
+        return 0.0
+    found = re.search(r"VmHWM:\s*(\d+) kB", status)
+    return int(found[1]) / 1000 if found else 0.0
 
 
 def _place(error: BaseException) -> str:

@@ -17,7 +17,7 @@ from typing import Any
 Mutate = Callable[[Random, bytes, Sequence[bytes]], bytes]
 """Returns a changed seed; the last argument are all seeds of the target, to splice with."""
 
-MOST_CHANGES, MOST_CHARACTERS = 4, 1 << 20
+MOST_CHANGES, MOST_CHARACTERS = 4, 1 << 17
 NUMBERS: tuple[Any, ...] = (
     0, 1, -1, 2, 3, 7, 255, 65536, 2**31 - 1, 2**31, -(2**31), 2**32, 2**63, 2**64, -(2**63) - 1, 10**30,
     10**400, 0.5, -0.0, 1e-320, 1e308, -1e308, 1e9, float("nan"), float("inf"), float("-inf"),
@@ -36,8 +36,8 @@ TOKENS = (
 )  # fmt: skip
 WORD = re.compile(r"[+-]?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?|\w+|[^\w\s]")
 NUMBER = re.compile(r"[+-]?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?")
-LONG = (100, 5_000, 100_000)
-DEEP = (20, 2_000, 100_000)
+LONG = (100, 300, 1_000, 5_000, 20_000)
+DEEP = (20, 90, 300, 2_000, 20_000)
 _DEEP_MARK = "@@deep@@"
 
 
@@ -112,7 +112,7 @@ def _changed_text(random: Random, text: str, others: Sequence[bytes]) -> str:
     elif kind == 4:
         del lines[place]
     elif kind == 5:
-        lines[place:place] = [line] * random.choice((1, 2, 50))
+        lines[place:place] = [line] * random.choice((1, 1, 2, 3, 50))
     elif kind == 6:
         lines[place] = random.choice(lines)
     elif kind == 7:

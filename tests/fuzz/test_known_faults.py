@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import onnx
@@ -11,7 +13,8 @@ import pytest
 
 from fuzz.cases import bench
 from fuzz.targets import BY_NAME
-from seyolo.errors import MOST_QUOTED, MOST_SHOWN, DataError, SeyoloError
+from seyolo.errors import MOST_QUOTED, MOST_SHOWN, DataError, SeyoloError, TrainingError
+from seyolo.report.pages.parts import embedded
 
 OLD_GATES = {"size_px": 64, "attention": {"kind": "se", "at": ["head"], "reduction": 8}}
 BOX = {"class_id": 0, "name": "hand", "score": 0.5, "box": [1, 2, 3, 4]}
@@ -142,10 +145,10 @@ def test_results_that_cannot_be_compared(change: Callable[[Any], object], messag
     assert message_of("report: results.json", changed("report: results.json", change)).startswith(message)
 
 
-@pytest.mark.parametrize("picture", ["absent.jpg", "\0", "x" * 300, "."])
-def test_a_page_names_the_picture_that_is_missing(picture: str) -> None:
-    data = changed("page: pictures/index.json", lambda value: value["misses"][0].update(picture=picture))
-    assert message_of("page: pictures/index.json", data).startswith("pictures: the image ")
+@pytest.mark.parametrize("name", ["absent.jpg", "\0", "x" * 300, "."])
+def test_a_picture_that_cannot_be_read_is_named(tmp_path: Path, name: str) -> None:
+    with pytest.raises(TrainingError, match=f"^{re.escape(str(tmp_path))}: the image .* cannot be read"):
+        embedded(tmp_path, name)
 
 
 @pytest.mark.parametrize(
