@@ -26,8 +26,7 @@ KEPT = Path("build/fuzz")
 
 def main(arguments: list[str]) -> int:
     """Runs the targets; returns 1 where one has a fault."""
-    parser = argparse.ArgumentParser("fuzz", description=(__doc__ or "").partition("
-")[0])
+    parser = argparse.ArgumentParser("fuzz", description="Reads damaged files with every reader.")
     parser.add_argument("targets", nargs="*", help="names; by default all")
     parser.add_argument("--cases", type=int, help="cases of each target")
     parser.add_argument("--seconds", type=float, default=math.inf, help="most time for each target")
