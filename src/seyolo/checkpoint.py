@@ -23,6 +23,7 @@ from seyolo.darknet.graph import num_classes
 from seyolo.darknet.weights import tensor_shapes
 from seyolo.errors import ModelError
 from seyolo.files import replacing
+from seyolo.json_files import parse_json
 
 FORMAT = "seyolo"
 FORMAT_VERSION = "1"
@@ -127,7 +128,7 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
             metadata: dict[str, str] = file.metadata() or {}
             _check_format(metadata, set(file.keys()), path)
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-    except (SafetensorError, OSError) as error:
+    except (SafetensorError, OSError, ValueError) as error:
         raise ModelError(f"{path}: {_file_kind(path)} ({error})") from None
     if (problem := damage(metadata, state)) is not None:
         raise ModelError(f"{path}: {problem}; copy it again or take an earlier one")
@@ -138,8 +139,8 @@ def _assemble(metadata: dict[str, str], state: State, path: Path) -> Checkpoint:
     network = parse_cfg(metadata["cfg"], f"{path} (its cfg)")
     check_state(network, state, str(path))
     try:
-        names, provenance = json.loads(metadata["names"]), json.loads(metadata["provenance"])
-    except (json.JSONDecodeError, RecursionError) as error:
+        names, provenance = parse_json(metadata["names"]), parse_json(metadata["provenance"])
+    except ValueError as error:
         raise ModelError(f"{path}: its metadata is damaged: {error}") from None
     are_names = isinstance(names, list) and all(isinstance(name, str) for name in names)
     if not isinstance(provenance, dict) or not are_names or len(names) != num_classes(network):

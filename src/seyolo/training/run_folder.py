@@ -34,7 +34,7 @@ from seyolo.checkpoint import checksum, damage, read_checkpoint, write_checkpoin
 from seyolo.darknet.cfg import parse_cfg
 from seyolo.errors import ModelError, TrainingError
 from seyolo.files import replacing, write_json, write_text
-from seyolo.json_files import from_json, read_json, to_json
+from seyolo.json_files import from_json, parse_json, read_json, to_json
 from seyolo.runtime.choice import installed_version
 from seyolo.torchnet.build import DarknetModel, from_checkpoint, to_checkpoint
 from seyolo.training.config import TrainConfig
@@ -324,7 +324,7 @@ def read_run_state(path: Path) -> RunState:
             raise TrainingError(f"{path}: not the state of a training run; name the run's folder")
         if (problem := damage(texts, _arrays(flat))) is not None:
             raise TrainingError(f"{path}: {problem}")
-        values, network = (json.loads(texts.get(key, "null")) for key in ("values", "network"))
+        values, network = (parse_json(texts.get(key, "null")) for key in ("values", "network"))
     except FileNotFoundError:
         raise TrainingError(f"{path}: there is no run to resume here") from None
     except (SafetensorError, OSError, ValueError) as error:
