@@ -8,7 +8,7 @@ REQUIREMENTS := $(RUN)/python tools/requirements.py
 PYTHONS ?= 3.11 3.12 3.13 3.14
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-oldest test-newest test-wheel check format docs lock licences build/opencv5
+.PHONY: help install demo test fuzz test-oldest test-newest test-wheel check format docs lock licences build/opencv5
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,6 +22,9 @@ demo: $(STAMP) ## the main job, small, on drawn hands: about five minutes in all
 # so they stay in one worker; tests/conftest.py orders the files, the longest first.
 test: $(STAMP) ## run all tests, in as many workers as there are cores
 	PYTHONDONTWRITEBYTECODE= $(RUN)/python -m pytest -q -n auto --dist loadfile --no-loadscope-reorder
+
+fuzz: $(STAMP) ## every reader on 100,000 damaged files, 20,000 where they are binary: one to two hours
+	PYTHONPATH=tests $(RUN)/python -m fuzz
 
 test-oldest: $(STAMP) build/opencv5 ## the lowest versions that pyproject.toml allows, in .venv-oldest-3.11
 	VENV=$(VENV) tools/test_versions.sh oldest 3.11
