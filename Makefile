@@ -34,6 +34,7 @@ test-newest: $(STAMP) build/opencv5 ## the newest versions on every Python here,
 
 # The sdist is made first and the wheel from it: what the sdist lacks, the wheel lacks.
 test-wheel: $(STAMP) ## the built wheel, in an environment outside of the checkout
+	mkdir -p build
 	rm -rf build/dist
 	$(RUN)/python -m build --no-isolation --outdir build/dist >build/dist.log
 	$(REQUIREMENTS) locked >build/pins.txt

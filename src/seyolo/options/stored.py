@@ -64,18 +64,23 @@ def read_train_options(folder: Path) -> TrainOptions:
 def stored_slim(options: SlimOptions) -> dict[str, Any]:
     """Returns what config.json of a run of `slim` holds: the form of version 0.1.0.
 
-    Options of training are under `train` where they are not the usual ones. Controls are left out, since
-    they may be added later.
+    Options of training are under `train` where they are not the usual ones; controls are there where any
+    were asked for.
     """
     values: dict[str, Any] = to_json(options)
     usual: dict[str, Any] = to_json(SlimOptions())
     stored = {OLD_NAMES.get(name, name): value for name, value in values.items() if name in SLIM_NAMES}
     gates = {"kind": options.attention, **{name: values[name] for name in GATE_NAMES}}
-    return stored | {
-        "attention": None if options.attention is None else gates,
-        "cut": {OLD_NAMES_IN_CUT.get(name, name): value for name, value in values["cut"].items()},
-        "train": {name: values[name] for name in TRAIN_NAMES if values[name] != usual[name]},
-    }
+    controls = {"controls": values["controls"]} if options.controls else {}
+    return (
+        stored
+        | controls
+        | {
+            "attention": None if options.attention is None else gates,
+            "cut": {OLD_NAMES_IN_CUT.get(name, name): value for name, value in values["cut"].items()},
+            "train": {name: values[name] for name in TRAIN_NAMES if values[name] != usual[name]},
+        }
+    )
 
 
 def migrated_slim(values: dict[str, Any]) -> dict[str, Any]:
