@@ -84,7 +84,7 @@ def table(results: list[Result]) -> str:
     """Returns the results as Markdown."""
     head = ("reader", "cases", "read", "refused", "faults", "deaths", "slowest", "memory", "cases per s")
     lines = [f"| {' | '.join(head)} |", "|---|" + "---:|" * (len(head) - 1)]
-    for result in results:
+    for result in filter(lambda result: result.cases, results):
         faults = sum(count for count, _ in result.faults.values())
         figures = (result.cases, result.read, result.refused, faults, result.num_deaths())
         costs = f"{1000 * result.slowest[0]:.0f} ms | {result.largest[0]:.0f} MB"
