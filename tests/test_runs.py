@@ -173,3 +173,13 @@ def test_what_killed_processes_left_goes(tmp_path: Path) -> None:
     remove_leftovers(tmp_path)
     assert sorted(os.listdir(tmp_path)) == sorted([*kept, "deep"])
     assert os.listdir(tmp_path / "deep") == []
+
+
+def test_what_a_killed_start_left_beside_a_run_goes(tmp_path: Path) -> None:
+    with subprocess.Popen(["true"]) as process:
+        number = process.pid
+    (tmp_path / "mine").mkdir()
+    write(tmp_path / "mine" / MARKER)
+    (tmp_path / f".mine-0a1b2c3d.{number}.partial").mkdir()
+    with resumed_run("train", tmp_path / "mine", MARKER):
+        assert os.listdir(tmp_path) == ["mine"]

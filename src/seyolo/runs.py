@@ -156,6 +156,7 @@ def resumed_run(verb: str, folder: str | Path, marker: str) -> Iterator[Path]:
         KeyboardInterrupt: its text is the command that resumes the run.
     """
     folder = existing_run(folder, marker)
+    remove_leftovers(folder.absolute().parent, is_ours=False)
     with locked(folder), _saying_how_to_resume(verb, folder):
         remove_leftovers(folder)
         yield folder

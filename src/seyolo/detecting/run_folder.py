@@ -132,6 +132,7 @@ class RunFolder:
 
     def _tidy(self) -> None:
         """Removes what killed processes left, unless other workers, maybe on other machines, are writing."""
+        remove_leftovers(self.path.absolute().parent, is_ours=False)
         if all(path.name == self._lock_name for path in self.path.glob(f"{LOCK_FILE}*")):
             remove_leftovers(self.path)
 
