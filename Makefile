@@ -7,7 +7,7 @@ OPENCV5 := .venv-opencv5
 OPENCV5_STAMP := $(OPENCV5)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-opencv5 check format docs
+.PHONY: help install demo test test-opencv5 kills check format docs
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ test: $(STAMP) ## run all tests, in as many workers as there are cores
 test-opencv5: $(STAMP) $(OPENCV5_STAMP) ## the base install and what we export on OpenCV 5, in an environment of its own
 	PYTHONPATH=tests $(RUN)/python tests/opencv5/write_models.py build/opencv5
 	$(OPENCV5)/bin/python -m pytest -q --noconftest tests/opencv5
+
+kills: $(STAMP) ## kill 300 runs at any moment and resume them; about half an hour, goes on where it stopped
+	PYTHONPATH=src:tests $(RUN)/python -m kills
 
 docs: $(STAMP) ## the pages and references as a site in build/docs; a warning or a broken link is an error
 	$(RUN)/python -m sphinx -q -W --keep-going -b html docs build/docs

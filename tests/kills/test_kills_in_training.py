@@ -1,0 +1,15 @@
+"""`train` and `detect` killed at drawn moments end as if nothing had happened."""
+
+from __future__ import annotations
+
+import pytest
+
+from kills.cases import Workspace, draw_case
+
+JOBS = ("train", "sparse", "taught", "detect", "shards")
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_killed_run_ends_bit_identical_to_an_undisturbed_one(workspace: Workspace, seed: int) -> None:
+    result = draw_case(seed, JOBS).run(workspace)
+    assert not result.problems, [start.to_json() for start in result.starts]
