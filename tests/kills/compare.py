@@ -48,7 +48,7 @@ def _different(expected: Path, found: Path) -> Iterator[str]:
 
 
 def read_safetensors(data: bytes) -> dict[str, Any]:
-    """Returns dtype, shape and bytes of every tensor, and the metadata without times.
+    """Returns dtype, shape and bytes of every tensor, and the metadata without times and their checksum.
 
     The library writes the keys of the metadata in an order that it draws anew each time.
 
@@ -58,7 +58,7 @@ def read_safetensors(data: bytes) -> dict[str, Any]:
     size = int.from_bytes(data[:8], "little")
     header = json.loads(data[8 : 8 + size])
     texts = header.pop("__metadata__", {})
-    parts = {}
+    parts: dict[str, Any] = {}
     end = 0
     for name, tensor in header.items():
         first, last = tensor["data_offsets"]
@@ -66,19 +66,22 @@ def read_safetensors(data: bytes) -> dict[str, Any]:
         parts[name] = (tensor["dtype"], tensor["shape"], data[8 + size + first : 8 + size + last])
     if len(data) != 8 + size + end:
         raise ValueError(f"{len(data)} bytes instead of {8 + size + end}")
-    return parts | {f"metadata {name}": _without_times(text) for name, text in texts.items()}
+    values, has_times = _without_times(texts.pop("values", ""))
+    if has_times:
+        texts.pop("checksum", None)  # covers the times
+    return parts | {f"metadata {name}": text for name, text in texts.items()} | {"metadata values": values}
 
 
-def _without_times(text: str) -> Any:
-    try:
-        values = json.loads(text)
-    except ValueError:
-        return text
-    if isinstance(values, dict):
-        for row in values.get("history", ()):
-            for column in TIMES:
-                row.pop(column, None)
-    return values
+def _without_times(text: str) -> tuple[Any, bool]:
+    """Returns the record of a run without times, and whether there were any."""
+    values = json.loads(text or "{}")
+    return (kept := _drop_times(values)), kept != values
+
+
+def _drop_times(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _drop_times(part) for key, part in value.items() if key not in TIMES}
+    return [_drop_times(part) for part in value] if isinstance(value, list) else value
 
 
 def _read_rows(data: bytes) -> dict[str, Any]:

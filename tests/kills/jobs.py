@@ -71,15 +71,16 @@ SLIM = (
     *(*DATA, "--epochs", "2", "--sparse-epochs", "2", "--finetune-epochs", "2", "--lr", "0.02"),
     *("--budget", "macs=50%", "--multiple", "2"),
 )
+EVERY_STEP = ("--save-every", "1e-9")
 DETECT = ("../spots.onnx", "../photos", "--confidence", "0.5")
 
 JOBS: Mapping[str, Job] = {
     job.name: job
     for job in (
-        Job("train", "train", TRAIN),
+        Job("train", "train", (*TRAIN, *EVERY_STEP)),
         Job("sparse", "train", (*TRAIN, "--sparsity", "group")),
         Job("taught", "train", (*TRAIN, "--teacher", "../spots.safetensors")),
-        Job("slim", "slim", SLIM),
+        Job("slim", "slim", (*SLIM, *EVERY_STEP)),
         Job("controlled", "slim", (*SLIM, *CONTROLS)),
         Job("added", "slim", CONTROLS, base="slim"),
         Job("detect", "detect", (*DETECT, "--save", "images,json,jsonl,csv,yolo,coco,crops")),
