@@ -1,13 +1,14 @@
 # Every target sets up what it needs: a fresh machine needs Python 3.11 or newer and nothing else.
 PYTHON ?= python3
-VENV := .venv
+VENV ?= .venv
 RUN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-OPENCV5 := .venv-opencv5
-OPENCV5_STAMP := $(OPENCV5)/.installed
+PIP := $(RUN)/python -m pip install --quiet --disable-pip-version-check --no-compile
+REQUIREMENTS := $(RUN)/python tools/requirements.py
+PYTHONS ?= 3.11 3.12 3.13 3.14
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-opencv5 kills check format docs
+.PHONY: help install demo test test-oldest test-newest test-wheel kills check format docs lock licences build/opencv5
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,9 +23,18 @@ demo: $(STAMP) ## the main job, small, on drawn hands: about five minutes in all
 test: $(STAMP) ## run all tests, in as many workers as there are cores
 	PYTHONDONTWRITEBYTECODE= $(RUN)/python -m pytest -q -n auto --dist loadfile --no-loadscope-reorder
 
-test-opencv5: $(STAMP) $(OPENCV5_STAMP) ## the base install and what we export on OpenCV 5, in an environment of its own
-	PYTHONPATH=tests $(RUN)/python tests/opencv5/write_models.py build/opencv5
-	$(OPENCV5)/bin/python -m pytest -q --noconftest tests/opencv5
+test-oldest: $(STAMP) build/opencv5 ## the lowest versions that pyproject.toml allows, in .venv-oldest-3.11
+	VENV=$(VENV) tools/test_versions.sh oldest 3.11
+
+test-newest: $(STAMP) build/opencv5 ## the newest versions on every Python here, or on PYTHONS="3.12 3.13"
+	for python in $(PYTHONS); do VENV=$(VENV) tools/test_versions.sh newest $$python || exit; done
+
+# The sdist is made first and the wheel from it: what the sdist lacks, the wheel lacks.
+test-wheel: $(STAMP) ## the built wheel, in an environment outside of the checkout
+	rm -rf build/dist
+	$(RUN)/python -m build --no-isolation --outdir build/dist >build/dist.log
+	$(REQUIREMENTS) locked >build/pins.txt
+	SEYOLO_WHEEL=1 $(RUN)/python -m pytest -q --noconftest tests/wheel
 
 kills: $(STAMP) ## kill 300 runs at any moment and resume them; about half an hour, goes on where it stopped
 	PYTHONPATH=src:tests $(RUN)/python -m kills
@@ -43,14 +53,24 @@ format: $(STAMP) ## format and mend what the linter can
 	$(RUN)/ruff format .
 	$(RUN)/ruff check --fix .
 
+lock: $(STAMP) ## write requirements.lock for what pyproject.toml asks; UPGRADE=1 takes newer versions, too
+	mkdir -p build
+	$(REQUIREMENTS) given base dev build-system >build/lock.in
+	CUSTOM_COMPILE_COMMAND="make lock" $(RUN)/pip-compile --quiet $(if $(UPGRADE),--upgrade) --generate-hashes \
+		--allow-unsafe --strip-extras --no-emit-find-links --no-emit-index-url \
+		--constraint constraints.txt --output-file requirements.lock build/lock.in
+
+licences: $(STAMP) ## write the page of licences for the packages of requirements.lock
+	$(RUN)/python tools/licences.py
+
+# Models that the tests of other versions read; those run without PyTorch.
+build/opencv5: $(STAMP)
+	PYTHONPATH=tests $(RUN)/python tests/opencv5/write_models.py $@
+
 # Bytecode of the big wheels is compiled when first used: doing it here would cost half a minute for code
 # that never runs.
-$(STAMP): pyproject.toml constraints.txt
+$(STAMP): pyproject.toml requirements.lock
 	$(PYTHON) -m venv $(VENV)
-	$(RUN)/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt -e '.[dev]'
-	@touch $@
-
-$(OPENCV5_STAMP): pyproject.toml
-	$(PYTHON) -m venv $(OPENCV5)
-	$(OPENCV5)/bin/python -m pip install --quiet --disable-pip-version-check --no-compile -e . 'opencv-python-headless>=5' pytest
+	$(PIP) --require-hashes -r requirements.lock
+	$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@

@@ -25,8 +25,9 @@ from jaxtyping import Float, Int
 
 from seyolo.data.datasets import load_dataset
 from seyolo.evaluation.bootstrap import ap_draws, interval_of
-from seyolo.files import replacing
+from seyolo.files import replacing, write_json
 from seyolo.options.slim import BRANCH_SHARE, SPARSE_SHARE, ControlName, SlimOptions
+from seyolo.options.stored import SLIM_FILE, stored_slim
 from seyolo.progress import console_progress
 from seyolo.report.text import lead_text
 from seyolo.verbs.controls import TRAINED_BY, Contender, Finished, judge_contender
@@ -71,9 +72,9 @@ def begun(config: SlimOptions, folder: Path) -> SlimRun:
         path.mkdir(parents=True, exist_ok=True)
     if not (folder / "dense").exists():
         (folder / "dense").symlink_to(Path("..") / shared.name)
-    run = SlimRun(config, folder, console_progress(), title=f"{folder.name} ")
-    run.begin()
-    return run
+    if not (folder / SLIM_FILE).exists():
+        write_json(folder / SLIM_FILE, stored_slim(config))
+    return SlimRun(config, folder, console_progress(), title=f"{folder.name} ")
 
 
 def measured(config: SlimOptions, runs: Path, results: Path, name: str, units: Mapping[str, Units]) -> Draws:

@@ -17,7 +17,7 @@ from safetensors.numpy import save_file
 from helpers.small_networks import CONVOLUTION, small_network
 from seyolo.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from seyolo.darknet.weights import tensor_shapes
-from seyolo.errors import ModelError
+from seyolo.errors import ModelError, SeyoloError
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def test_there_and_back(path: Path, model_file: Checkpoint) -> None:
 def test_anyone_can_read_the_metadata(path: Path, model_file: Checkpoint) -> None:
     with safe_open(path, framework="numpy") as file:
         metadata = file.metadata()
-    assert metadata.keys() == {"format", "format_version", "cfg", "names", "provenance"}
+    assert metadata.keys() == {"format", "format_version", "cfg", "names", "provenance", "checksum"}
     assert (metadata["format"], metadata["format_version"]) == ("seyolo", "1")
     assert metadata["cfg"] == model_file.network.to_cfg()
     assert json.loads(metadata["names"]) == ["hand — 手"]
@@ -117,7 +117,7 @@ def test_damaged_metadata_is_refused(
 ) -> None:
     with safe_open(path, framework="numpy") as file:
         metadata = dict(file.metadata())
-    del metadata[key]
+    del metadata[key], metadata["checksum"]  # as in version 0.1.0
     save_file(model_file.state, path, metadata | ({key: value} if value is not None else {}))
     with pytest.raises(ModelError, match=said):
         read_checkpoint(path)
@@ -136,3 +136,45 @@ def test_a_state_that_does_not_fit_is_refused_and_nothing_is_written(
         with pytest.raises(ModelError, match=said):
             write_checkpoint(tmp_path / "bad.safetensors", replace(model_file, state=state))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_flipped_bit_anywhere_is_noticed(path: Path, model_file: Checkpoint) -> None:
+    whole = path.read_bytes()
+    start = 8 + int.from_bytes(whole[:8], "little")
+    rng = np.random.default_rng(0)
+    silent = []
+    for position in [start, len(whole) - 1, *rng.integers(8, len(whole), 300).tolist()]:
+        damaged = bytearray(whole)
+        damaged[position] ^= 1 << int(rng.integers(8))
+        path.write_bytes(damaged)
+        try:
+            found = read_checkpoint(path)
+        except SeyoloError as error:
+            assert str(path) in str(error)  # noqa: PT017
+        else:  # the checksum's own key, or white space
+            silent.append(position)
+            assert all(np.array_equal(found.state[name], model_file.state[name]) for name in found.state)
+    assert len(silent) < 6
+    assert all(position < start for position in silent)
+
+
+def test_a_damaged_checkpoint_is_refused_by_name(path: Path) -> None:
+    whole = bytearray(path.read_bytes())
+    whole[-1] ^= 1
+    path.write_bytes(whole)
+    with pytest.raises(ModelError, match=r"x\.safetensors: damaged: its checksum is \w{8}, its content has"):
+        read_checkpoint(path)
+
+
+def test_a_checkpoint_of_version_0_1_0_has_no_checksum(path: Path, model_file: Checkpoint) -> None:
+    with safe_open(path, framework="numpy") as file:
+        metadata = file.metadata()
+    del metadata["checksum"]
+    save_file(model_file.state, path, metadata=metadata)
+    assert read_checkpoint(path).names == model_file.names
+
+
+def test_the_same_content_has_the_same_bytes(path: Path, model_file: Checkpoint, tmp_path: Path) -> None:
+    for _ in range(5):  # safetensors orders metadata at random
+        write_checkpoint(tmp_path / "again.safetensors", model_file)
+        assert (tmp_path / "again.safetensors").read_bytes() == path.read_bytes()

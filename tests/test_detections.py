@@ -264,6 +264,13 @@ def test_to_supervision(monkeypatch: pytest.MonkeyPatch) -> None:
     assert theirs.data["class_name"].tolist() == ["dog", "cat"]
 
 
+def test_the_library_supervision_takes_them() -> None:
+    supervision = pytest.importorskip("supervision", reason="needs seyolo[supervision]")
+    theirs = named().to_supervision()
+    assert isinstance(theirs, supervision.Detections)
+    assert theirs[theirs.confidence > 0.3].data["class_name"].tolist() == ["dog"]
+
+
 def test_to_supervision_names_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "supervision", None)
     with pytest.raises(BackendError, match=r'pip install "seyolo\[supervision\]"'):

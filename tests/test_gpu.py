@@ -24,6 +24,7 @@ from seyolo.training.config import TrainConfig
 from seyolo.training.distributed import SINGLE_PROCESS
 from seyolo.training.gpu import RecordedHeads
 from seyolo.training.loop import train
+from seyolo.training.run_folder import saved_state
 from seyolo.training.sparsity import make_sparsity
 from seyolo.training.step import TrainingStep
 from seyolo.training.trackers import Monitor
@@ -94,7 +95,7 @@ def test_training_goes_as_on_the_cpu(dataset: Dataset, tmp_path: Path) -> None:
 def test_a_stopped_run_goes_on(dataset: Dataset, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         train(fresh_model(), dataset, ON_GPU, tmp_path, monitor=Monitor(StopIn("train epoch 2/2")))
-    result = train(fresh_model(), dataset, ON_GPU, tmp_path, resume=True)
+    result = train(fresh_model(), dataset, ON_GPU, tmp_path, state=saved_state(tmp_path, ON_GPU.epochs))
     assert [row["epoch"] for row in result.history] == [1, 2]
 
 

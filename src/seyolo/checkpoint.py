@@ -1,15 +1,18 @@
 """Checkpoint: a safetensors file with a network's description, weights, class names and provenance.
 
-The metadata keys are `format`, `format_version`, `cfg`, `names` and `provenance` (the latter two JSON).
-Tensor names are those of `darknet.weights.tensor_shapes`. Nothing is pickled. numpy only.
+The metadata keys are `format`, `format_version`, `cfg`, `names`, `provenance` (the latter two JSON) and
+`checksum`, which files of version 0.1.0 do not have. Tensor names are those of
+`darknet.weights.tensor_shapes`. Nothing is pickled. numpy only.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import zlib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float32
@@ -60,6 +63,42 @@ def check_state(network: Network, state: Mapping[str, Float32[np.ndarray, "..."]
         raise ModelError(f"{source}: tensor {extra} belongs to no layer of its cfg")
 
 
+def checksum(metadata: Mapping[str, str], arrays: Mapping[str, np.ndarray]) -> str:
+    """Returns the CRC-32 of the metadata but `checksum`, and of name, type, shape and values of arrays."""
+    value = 0
+    for key in sorted(metadata.keys() - {"checksum"}):
+        value = zlib.crc32(f"{key}\0{metadata[key]}\0".encode(), value)
+    for name in sorted(arrays):
+        array = arrays[name]
+        value = zlib.crc32(f"{name}\0{array.dtype.str}\0{array.shape}\0".encode(), value)
+        value = zlib.crc32(np.ascontiguousarray(array).data, value)
+    return f"{value:08x}"
+
+
+def damage(metadata: Mapping[str, str], arrays: Mapping[str, np.ndarray]) -> str | None:
+    """Returns in words how content differs from its checksum; None where it fits or there is none."""
+    stored, found = metadata.get("checksum"), checksum(metadata, arrays)
+    return None if stored in (None, found) else f"damaged: its checksum is {stored}, its content has {found}"
+
+
+def write_tensors(
+    save: Callable[..., None], tensors: Mapping[str, Any], path: Path, metadata: Mapping[str, str]
+) -> None:
+    """Writes a safetensors file by its library's `save`, with the same bytes for the same content.
+
+    The library orders metadata at random; here they are sorted in place.
+    """
+    save(tensors, path, metadata=metadata)
+    with path.open("r+b") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(length))
+        header["__metadata__"] = dict(sorted(metadata.items()))
+        text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+        assert len(text) <= length
+        file.seek(8)
+        file.write(text.ljust(length))
+
+
 def write_checkpoint(path: str | Path, checkpoint: Checkpoint) -> None:
     """Writes a checkpoint in one step: the old file or the new one, never half.
 
@@ -75,15 +114,16 @@ def write_checkpoint(path: str | Path, checkpoint: Checkpoint) -> None:
         "names": json.dumps(list(checkpoint.names)),
         "provenance": json.dumps(checkpoint.provenance),
     }
+    metadata["checksum"] = checksum(metadata, state)
     with replacing(path) as temporary:
-        save_file(state, temporary, metadata=metadata)
+        write_tensors(save_file, state, temporary, metadata)
 
 
 def read_checkpoint(path: str | Path) -> Checkpoint:
     """Reads a checkpoint.
 
     Raises:
-        ModelError: the file is missing, truncated, of another kind, or does not fit its own cfg.
+        ModelError: the file is missing, truncated, damaged, of another kind, or does not fit its own cfg.
         CfgError: the cfg inside cannot be read; names the line.
     """
     path = Path(path)
@@ -96,6 +136,8 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
     except (SafetensorError, OSError) as error:
         raise ModelError(f"{path}: {_file_kind(path)} ({error})") from None
+    if (problem := damage(metadata, state)) is not None:
+        raise ModelError(f"{path}: {problem}; copy it again or take an earlier one")
     return _assemble(metadata, state, path)
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 PROCESSES = "seyolo.training.distributed"
 """Joins the processes that torchrun starts."""
 DONE, USER_CAN_MEND = 0, 2
-TRAIN_PACKAGES = ("torch", "faster_coco_eval", "scipy", "onnx", "onnxscript", "matplotlib", "jinja2")
+TRAIN_PACKAGES = ("torch", "faster_coco_eval", "scipy", "onnx", "matplotlib", "jinja2")
 VERBS = {
     "slim": "Photos in, a slim detector and its before/after table out: the whole way in one command.",
     "train": "Train a detector, dense or with sparsity, or fine-tune one.",

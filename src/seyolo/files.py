@@ -1,4 +1,4 @@
-"""Atomic writing of files: the final name never holds half a file."""
+"""Atomic writing of files: the final name never holds half a file, whether a process or the machine stops."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import re
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,14 +14,16 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 
+LEFTOVER = re.compile(r"\..*\.(\d+)\.partial(\.\w+)*")
+
 
 @contextmanager
-def replacing(path: str | Path) -> Iterator[Path]:
+def replacing(path: str | Path, *, sync: bool = True) -> Iterator[Path]:
     """Yields a temporary path beside `path` and renames it onto `path` when the block succeeds.
 
     The temporary name has the same ending, since many writers choose the format by it. When the block raises,
     the temporary file is removed and `path` is not changed. Of a symbolic link, the target is replaced;
-    devices and pipes are written to.
+    devices and pipes are written to. `sync` writes the content to disk before it gets the name.
 
     Raises:
         OSError: from the system, always with `path` as its file name.
@@ -39,9 +42,48 @@ def replacing(path: str | Path) -> Iterator[Path]:
             if is_special:
                 target.write_bytes(temporary.read_bytes())
             else:
+                if sync:
+                    _sync(temporary)
                 os.replace(temporary, target)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    with path.open("r+b") as file:
+        os.fsync(file.fileno())
+
+
+def remove_leftovers(folder: Path, *, is_ours: bool = True) -> None:
+    """Removes temporary files and folders of processes that were killed, and of none that runs.
+
+    Args:
+        folder: where to look.
+        is_ours: no other process writes there and this one has not begun to, so that also subfolders and what
+            bears this process's number, which it may have from a killed one, are looked at.
+    """
+    for path in list(folder.rglob(".*.partial*") if is_ours else folder.glob(".*.partial*")):
+        match = LEFTOVER.fullmatch(path.name)
+        number = int(match[1]) if match else os.getpid()
+        if match is None or (is_running(number) and not (is_ours and number == os.getpid())):
+            continue
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def is_running(process: int) -> bool:
+    """Tells whether a process of this number runs on this machine; on Windows always true."""
+    if os.name == "nt":
+        return True  # a signal would stop it there
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:  # it belongs to somebody else
+        return True
+    return True
 
 
 def check_writable(path: str | Path) -> None:
@@ -83,9 +125,9 @@ def _naming(path: Path, temporary: Path) -> Iterator[None]:
         raise OSError(int(number[1]), os.strerror(int(number[1])), str(path)) from error
 
 
-def write_bytes(path: str | Path, data: bytes) -> None:
-    """Writes bytes in one step: the old file or the new one, never half."""
-    with replacing(path) as temporary:
+def write_bytes(path: str | Path, data: bytes, *, sync: bool = True) -> None:
+    """Writes bytes in one step: the old file or the new one, never half; `sync` as in `replacing`."""
+    with replacing(path, sync=sync) as temporary:
         temporary.write_bytes(data)
 
 

@@ -1,40 +1,161 @@
-"""Run folders: `runs/<verb>/<name>/`, a new one for each run, or the one of a resumed run."""
+"""Run folders: `runs/<verb>/<name>/`, a new one for each run, or the one of a resumed run.
+
+A new folder appears under its name together with the options of its run, so that every folder can be resumed.
+While a run works in it, it is locked.
+"""
 
 from __future__ import annotations
 
+import errno
+import os
+import secrets
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+from typing import BinaryIO
 
 from seyolo.errors import SeyoloError, TrainingError, UsageError
+from seyolo.files import is_running, remove_leftovers
 
 RUNS = Path("runs")
 STATE_PATTERNS = ("state.safetensors", "*/best.safetensors", "*/state.safetensors", "pruned.safetensors")
-"""Files of a run that can be resumed."""
+"""Files of a run that hold finished work."""
+LOCK_FILE = ".lock"
+LOCKED_BYTE = 1 << 30  # beyond the text, which others may read where a lock forbids reading
+ORPHANS_S = 10.0  # a killed run's loader processes hold its lock until they notice
 
 
-def new_run(verb: str, name: str | None = None, root: Path = RUNS) -> Path:
-    """Returns the path of a new run folder: `name`, or the verb with the first free number.
+@dataclass
+class NewRun:
+    """The folder of a new run: `name`, or the verb with the first free number; `path` once it is taken.
 
     Raises:
         UsageError: `name` is taken, or is not a plain folder name.
     """
-    if name is not None:
-        if not name or Path(name).name != name or name.startswith("."):
+
+    verb: str
+    name: str | None = None
+    root: Path = RUNS
+    path: Path | None = None
+
+    def __post_init__(self) -> None:
+        name = self.name
+        if name is not None and (not name or Path(name).name != name or name.startswith(".")):
             raise UsageError(f"--name {name!r}: give one plain folder name, without slashes")
-        folder = root / verb / name
-        if folder.exists():
-            message = f"{folder}: there is a run of this name already"
-            raise UsageError(f"{message}; choose another --name, or resume it: --resume {folder}")
-        return folder
-    names = (verb if number == 1 else f"{verb}-{number}" for number in count(1))
-    return next(folder for folder in (root / verb / name for name in names) if not folder.exists())
+        if name is not None and _is_used(self.root / self.verb / name):
+            raise self._taken(self.root / self.verb / name)
+
+    @property
+    def taken(self) -> Path:
+        """The path, after the folder was taken."""
+        assert self.path is not None
+        return self.path
+
+    def take(self, fill: Callable[[Path], None]) -> Path:
+        """Makes the folder with the files that `fill` writes into it; no other process gets the same one."""
+        parent = self.root / self.verb
+        parent.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(parent, is_ours=False)
+        prepared = parent / f".{self.name or self.verb}-{secrets.token_hex(4)}.{os.getpid()}.partial"
+        prepared.mkdir()
+        try:
+            fill(prepared)
+            self.path = self._renamed(prepared)
+        finally:
+            shutil.rmtree(prepared, ignore_errors=True)
+        return self.path
+
+    def _renamed(self, prepared: Path) -> Path:
+        for number in count(1):
+            name = self.name or (self.verb if number == 1 else f"{self.verb}-{number}")
+            folder = prepared.with_name(name)
+            try:
+                return prepared.rename(folder)  # fails where there is one with files in it
+            except OSError:
+                if not folder.exists():
+                    raise
+                if self.name is not None:
+                    raise self._taken(folder) from None
+        raise AssertionError("numbers do not end")
+
+    def _taken(self, folder: Path) -> UsageError:
+        message = f"{folder}: there is a run of this name already"
+        return UsageError(f"{message}; choose another --name, or resume it: --resume {folder}")
+
+
+def _is_used(path: Path) -> bool:
+    return path.exists() and not (path.is_dir() and not any(path.iterdir()))
+
+
+@contextmanager
+def new_run(
+    verb: str, place: NewRun | str | Path, marker: str, write: Callable[[Path], None]
+) -> Iterator[Path]:
+    """Takes and locks the folder of a new run; on an error of the user, removes one without finished work.
+
+    Args:
+        verb: for the command in messages.
+        place: a new folder under `runs`, or any folder without a run.
+        marker: the file that tells a run.
+        write: writes that file, given its path.
+
+    Raises:
+        TrainingError: the folder holds a run already.
+        KeyboardInterrupt: its text is the command that resumes the run.
+    """
+    if isinstance(place, NewRun):
+        folder, was_there, is_new = place.take(lambda prepared: write(prepared / marker)), False, True
+    else:
+        folder = Path(place)
+        was_there = folder.exists()
+        is_new = not was_there or not any(folder.iterdir())
+        folder.mkdir(parents=True, exist_ok=True)
+    with locked(folder):
+        if not isinstance(place, NewRun):
+            if (folder / marker).exists():
+                message = f"{folder}: holds a run already; resume it or choose another --name"
+                raise TrainingError(message)
+            write(folder / marker)
+        try:
+            with _saying_how_to_resume(verb, folder):
+                yield folder
+        except SeyoloError:
+            if not any(any(folder.glob(name)) for name in STATE_PATTERNS):
+                _remove_run(folder, marker, is_new=is_new, keeps_folder=was_there)
+            raise
+
+
+def _remove_run(folder: Path, marker: str, *, is_new: bool, keeps_folder: bool) -> None:
+    """Removes a run without work in it, from a folder with other files only what makes it a run."""
+    if not is_new:
+        (folder / marker).unlink(missing_ok=True)
+        return
+    shutil.rmtree(folder, ignore_errors=True)
+    if keeps_folder:
+        folder.mkdir(parents=True, exist_ok=True)
+
+
+@contextmanager
+def resumed_run(verb: str, folder: str | Path, marker: str) -> Iterator[Path]:
+    """Locks the folder of a run to resume, which contains the file `marker`, and removes leftovers.
+
+    Raises:
+        TrainingError: there is no such run, or a process works in it.
+        KeyboardInterrupt: its text is the command that resumes the run.
+    """
+    folder = existing_run(folder, marker)
+    with locked(folder), _saying_how_to_resume(verb, folder):
+        remove_leftovers(folder)
+        yield folder
 
 
 def existing_run(folder: str | Path, marker: str) -> Path:
-    """Returns the folder of a run to resume, which contains the file `marker`.
+    """Returns the folder of a run, which contains the file `marker`.
 
     Raises:
         TrainingError: there is no such run.
@@ -46,20 +167,64 @@ def existing_run(folder: str | Path, marker: str) -> Path:
 
 
 @contextmanager
-def resumable(verb: str, folder: Path) -> Iterator[None]:
-    """Adds the resume command on Ctrl-C; on an error deletes a new run folder without checkpoints.
-
-    Raises:
-        KeyboardInterrupt: its text is the command that resumes the run.
-    """
-    is_new = not folder.exists()
+def _saying_how_to_resume(verb: str, folder: Path) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        if folder.exists():
-            raise KeyboardInterrupt(f"resume with: seyolo {verb} --resume {folder}") from None
-        raise
-    except (SeyoloError, OSError):
-        if is_new and folder.exists() and not any(any(folder.glob(name)) for name in STATE_PATTERNS):
-            shutil.rmtree(folder, ignore_errors=True)
-        raise
+        raise KeyboardInterrupt(f"resume with: seyolo {verb} --resume {folder}") from None
+
+
+@contextmanager
+def locked(folder: Path, name: str = LOCK_FILE) -> Iterator[None]:
+    """Locks a folder against other processes; the system unlocks it when this process ends, however it ends.
+
+    Raises:
+        TrainingError: another process works in it; the message names it.
+    """
+    path = folder / name
+    with _locked_file(path) as file:
+        file.truncate(0)
+        file.write(f"{os.getpid()} {socket.gethostname()}".encode())
+        file.flush()
+        try:
+            yield
+        finally:
+            with suppress(OSError):  # Windows keeps open files
+                path.unlink()
+
+
+def _locked_file(path: Path) -> BinaryIO:
+    end = time.monotonic() + ORPHANS_S
+    while True:
+        file = path.open("a+b")
+        if _try_lock(file):
+            if path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                return file
+            file.close()  # its owner removed it in between
+            continue
+        file.seek(0)
+        number, _, host = file.read().decode(errors="replace").partition(" ")
+        file.close()
+        is_orphaned = host == socket.gethostname() and number.isdecimal() and not is_running(int(number))
+        if not is_orphaned or time.monotonic() > end:
+            holder = f"process {number} on {host}" if number else "another process"
+            raise TrainingError(f"{path.parent}: {holder} works in this folder; wait for it or stop it")
+        time.sleep(0.1)
+
+
+def _try_lock(file: BinaryIO) -> bool:
+    """Locks a file; false where another process holds the lock."""
+    try:
+        import fcntl  # noqa: PLC0415 (Windows has another one)
+    except ImportError:
+        import msvcrt  # noqa: PLC0415
+
+        file.seek(LOCKED_BYTE)
+        lock, *arguments = msvcrt.locking, file.fileno(), msvcrt.LK_NBLCK, 1  # type: ignore[attr-defined]
+    else:
+        lock, *arguments = fcntl.flock, file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB
+    try:
+        lock(*arguments)
+    except OSError as error:
+        return error.errno not in (errno.EACCES, errno.EAGAIN)  # others: a file system without locks
+    return True

@@ -24,6 +24,9 @@ from seyolo.commands.serve import short_names
         ("--port 0 --queue -1", "queue of 0 or more"),
         ("--port 0 --workers 0", "at least one worker"),
         ("--port 0 --max-megabytes 0", "max_megabytes must be a number above 0"),
+        ("--port 0 --max-connections 0", "max_connections must be at least 1"),
+        ("--port 0 --max-total-megabytes 1", "at least max_megabytes, 16, got 1"),
+        ("--port 0 --upload-seconds nan", "upload_seconds must be a number above 0"),
         ("--port 0 --threads 0", "threads must be at least 1"),
         ("--port 0 third.onnx", "third.onnx"),
     ],
@@ -73,13 +76,25 @@ def test_models_are_called_by_their_files(models: list[str], names: list[str]) -
 
 
 def test_opening_it_to_other_machines_is_said(run: Run, onnx: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("seyolo.web.server.run", lambda app, listener: None)
+    monkeypatch.setattr("seyolo.web.server.run", lambda *_: None)
     assert "no password" not in run("serve", onnx, "--port", 0).err
     outcome = run("serve", onnx, "--port", 0, "--host", "0.0.0.0")
     assert outcome.code == 0
     assert (
         outcome.err.splitlines()[1] == "every machine that reaches this one can use it; there is no password"
     )
+
+
+def test_fewer_connections_than_asked_for_are_said(
+    run: Run, onnx: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served: list[int] = []
+    monkeypatch.setattr("seyolo.web.server.run", lambda *given: served.append(given[2].max_connections))
+    monkeypatch.setattr("seyolo.web.server.connections_allowed", lambda wanted: min(wanted, 20))
+    remark = "--max-connections is 20: the limit of open files (ulimit -n) allows no more"
+    assert remark in run("serve", onnx, "--port", 0).err
+    assert "allows no more" not in run("serve", onnx, "--port", 0, "--max-connections", 10).err
+    assert served == [20, 10]
 
 
 def test_it_serves_until_ctrl_c(onnx: Path, image: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 import seyolo
 from helpers.running import MODEL, SIZE_PX, Run, assert_refused
 from seyolo.checkpoint import read_checkpoint
+from seyolo.runs import locked
 from seyolo.training import loop, run_folder
 
 TINY = ["--model", MODEL, "--size", SIZE_PX, "--batch", 4]
@@ -72,7 +74,7 @@ def test_training_starts_from_a_checkpoint_and_reports_as_json(
     trained = read_checkpoint(tmp_path / value["checkpoint"])
     assert trained.names == ("hand",)
     files = """best.safetensors command.json commands.txt confidence.png config.json curves.json
-    curves.png environment.json last.safetensors precision_recall.png results.csv scales.csv
+    curves.png data.json environment.json last.safetensors precision_recall.png results.csv scales.csv
     scales_over_time.png state.safetensors train_batch.jpg val_predictions.jpg"""
     assert sorted(path.name for path in (tmp_path / "runs/train/train").iterdir()) == files.split()
 
@@ -115,6 +117,7 @@ def test_the_page_of_a_run_and_of_two(run: Run, hands: Path, tmp_path: Path) -> 
 
 def test_a_taken_name_is_refused_and_named(run: Run, hands: Path, tmp_path: Path) -> None:
     (tmp_path / "runs/train/mine").mkdir(parents=True)
+    (tmp_path / "runs/train/mine/notes.txt").touch()
     outcome = run("train", "--data", hands, *TINY, "--name", "mine")
     assert_refused(outcome, "runs/train/mine", "--resume runs/train/mine")
 
@@ -143,6 +146,93 @@ def test_a_student_of_a_teacher_resumes_to_the_same_weights(
     left, right = (read_checkpoint(folder / "last.safetensors").state for folder in (stopped, whole))
     for name, values in left.items():
         np.testing.assert_array_equal(values, right[name], err_msg=name)
+
+
+def stopped_run(run: Run, hands: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the data set, and a run on it that was stopped after its first epoch."""
+    data = shutil.copytree(hands.parent, tmp_path / "data") / hands.name
+    with monkeypatch.context() as patch:
+        interrupt_in(patch, "train", 1)
+        assert run("train", "--data", data, *TINY, "--epochs", 2).code == 130
+    return data
+
+
+@pytest.mark.filterwarnings("default")
+def test_data_that_changed_is_noticed(
+    run: Run, hands: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = stopped_run(run, hands, tmp_path, monkeypatch)
+    label = next(path for path in (data.parent / "labels/train").iterdir() if path.read_text())
+    label.write_text("0 0.5 0.5 0.25 0.25\n" * 2)
+    resume = ("train", "--resume", "runs/train/train")
+    assert_refused(run(*resume), "1 of ", f"train have other labels ({data.parent}/images/train/{label.stem}",
+                   "--data-changed")  # fmt: skip
+    outcome = run(*resume, "--data-changed")
+    assert outcome.code == 0
+    assert "warning: " in outcome.err
+    assert "other labels" in outcome.err
+    assert run(*resume).code == 0, "the new data is now the run's"
+    data.write_text(data.read_text().replace("hand", "palm"))
+    assert_refused(run(*resume, "--data-changed"), "the classes are palm, not hand; start a new run")
+
+
+@pytest.mark.filterwarnings("default")
+def test_slim_notices_data_that_changed(
+    run: Run, hands: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = shutil.copytree(hands.parent, tmp_path / "data") / hands.name
+    with monkeypatch.context() as patch:
+        interrupt_in(patch, "dense", 0)
+        assert run("slim", "--data", data, *TINY, "--epochs", 1, "--budget", "macs=80%").code == 130
+    next((data.parent / "images/test").iterdir()).unlink()
+    resume = ("slim", "--resume", "runs/slim/slim")
+    assert_refused(run(*resume), "1 of ", "images of test are gone", "--data-changed")
+    with monkeypatch.context() as patch:
+        interrupt_in(patch, "dense", 0)
+        outcome = run(*resume, "--data-changed")
+    assert outcome.code == 130
+    assert "are gone" in outcome.err
+
+
+@pytest.mark.filterwarnings("default")
+def test_another_number_of_threads_is_said(
+    run: Run, hands: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stopped_run(run, hands, tmp_path, monkeypatch)
+    path = tmp_path / "runs/train/train/environment.json"
+    environment = json.loads(path.read_text())
+    threads = environment["torch_threads"]
+    path.write_text(json.dumps({**environment, "torch_threads": 64}))
+    outcome = run("train", "--resume", "runs/train/train")
+    assert outcome.code == 0
+    assert (
+        f"warning: runs/train/train: this run began with 64 threads and goes on with {threads};"
+        in outcome.err
+    )
+
+
+def test_a_run_that_is_running_is_not_resumed(
+    run: Run, hands: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stopped_run(run, hands, tmp_path, monkeypatch)
+    with locked(tmp_path / "runs/train/train"):
+        outcome = run("train", "--resume", "runs/train/train")
+        assert_refused(outcome, f"runs/train/train: process {os.getpid()} on ", "works in this folder")
+    assert run("train", "--resume", "runs/train/train").code == 0
+
+
+def test_a_run_that_stopped_before_its_first_step_begins_anew(
+    run: Run, hands: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        interrupt_in(patch, "train", 0)
+        assert run("train", "--data", hands, *TINY, "--epochs", 1).code == 130
+    assert run("train", "--resume", "runs/train/train").code == 0
+
+
+@pytest.mark.parametrize("minutes", ["-1", "nan", "inf"])
+def test_minutes_between_states_are_a_number(run: Run, hands: Path, minutes: str) -> None:
+    assert_refused(run("train", "--data", hands, *TINY, f"--save-every={minutes}"), f"--save-every {minutes}")
 
 
 def test_a_run_of_before_there_were_teachers_resumes(run: Run, hands: Path, tmp_path: Path) -> None:
@@ -216,10 +306,10 @@ def test_a_full_disk_stops_training_with_its_last_epoch_intact(
 ) -> None:
     write = run_folder.write_run_state
 
-    def write_once(path: Path, state: Any) -> None:
+    def write_once(path: Path, state: Any, before: Path) -> None:
         if state.record.epoch == 2:
             raise OSError(28, "No space left on device", str(path))
-        write(path, state)
+        write(path, state, before)
 
     with monkeypatch.context() as patch:
         patch.setattr(run_folder, "write_run_state", write_once)
@@ -341,5 +431,5 @@ def test_a_run_that_lost_its_state_is_not_started_again(run: Run, hands: Path, t
     assert run("train", "--data", hands, *TINY, "--epochs", 1, "--name", "lost").code == 0
     (tmp_path / "runs/train/lost/state.safetensors").unlink()
     before = (tmp_path / "runs/train/lost/best.safetensors").read_bytes()
-    assert_refused(run("train", "--resume", "runs/train/lost"), "state.safetensors is missing")
+    assert_refused(run("train", "--resume", "runs/train/lost"), "state.safetensors is gone")
     assert (tmp_path / "runs/train/lost/best.safetensors").read_bytes() == before

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -54,9 +55,13 @@ def test_workers_do_not_meet(tmp_path: Path) -> None:
         journal.append({"picture": folder.shard.tag})
         journal.close()
     (tmp_path / ".a.123.partial.jpg").touch()
-    second.resume().close()
-    assert (tmp_path / ".a.123.partial.jpg").exists(), "another worker may be writing it"
+    with first.lock():
+        second.resume().close()
+        assert (tmp_path / ".a.123.partial.jpg").exists(), "another worker may be writing it"
+        with pytest.raises(TrainingError, match=rf"process {os.getpid()} on .* works in this folder"):
+            first.lock().__enter__()
     first.finish({})
+    assert not (tmp_path / ".a.123.partial.jpg").exists()
     second.finish({})
     names = ["config.json", "detections.1-of-2.jsonl", "detections.2-of-2.jsonl"]
     assert sorted(path.name for path in tmp_path.glob("[!.]*")) == names

@@ -30,6 +30,7 @@ from seyolo.options.model import ModelOptions
 ASSUMED = {
     "README.md": [make.hands, make.photos],
     "docs/contributing/how-to-add.md": [],
+    "docs/contributing/versions.md": [],
     "docs/evidence/controls.md": [make.hands],
     "docs/evidence/results.md": [make.hands],
     "docs/how-to/compare.md": [make.hands],

@@ -125,6 +125,7 @@ def main() -> None:
         return take(step, number, *batch)
 
     TrainingStep.take = mortal
+    loop.STEPS_AGREED = 2
     sys.argv[1:] = sys.argv[3:]
     command()
 

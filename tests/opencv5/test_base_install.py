@@ -1,6 +1,6 @@
 """The base install, by itself: no PyTorch, nothing of any extra; on OpenCV 5, as pip gives it now.
 
-`make test-opencv5` runs this in an environment of its own, after `write_models.py`.
+`make test-newest` runs this in an environment of its own, after `write_models.py`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ NAME = "se-yolov3@0.25"
 
 pytestmark = [
     pytest.mark.skipif(
-        any(map(importlib.util.find_spec, EXTRAS)), reason="needs a base install: make test-opencv5"
+        any(map(importlib.util.find_spec, EXTRAS)), reason="needs a base install: make test-newest"
     ),
     pytest.mark.skipif(not (FOLDER / f"{NAME}.onnx").is_file(), reason=f"needs the files in {FOLDER}"),
 ]

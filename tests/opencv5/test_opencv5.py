@@ -1,6 +1,6 @@
 """The way to OpenCV 5: its own DNN engine against ONNX Runtime and the model, on files of `write_models.py`.
 
-`make test-opencv5` runs this in an environment of its own, with OpenCV 5 and the base install, no PyTorch.
+`make test-newest` runs this in an environment of its own, with OpenCV 5 and the base install, no PyTorch.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ FOLDER = Path(os.environ.get("SEYOLO_OPENCV5_MODELS", "build/opencv5"))
 NAMES = sorted(path.name.removesuffix(".npy") for path in FOLDER.glob("*.npy") if path.stem != "pictures")
 
 pytestmark = [
-    pytest.mark.skipif(int(cv2.__version__.split(".")[0]) < 5, reason="needs OpenCV 5: make test-opencv5"),
+    pytest.mark.skipif(int(cv2.__version__.split(".")[0]) < 5, reason="needs OpenCV 5: make test-newest"),
     pytest.mark.skipif(not NAMES, reason=f"needs the files of write_models.py in {FOLDER}"),
 ]
 

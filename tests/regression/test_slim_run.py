@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from pins import Recording, digest, seyolo_line
 
+NEWER = {"data.json", "state-before.safetensors"}  # than the pins
 TIMED = ("seconds", "pictures_per_s")
 MEASURED = ("latency_ms", "measured_ms", "dense_ms")
 SYNTH = "data synth hands --train 16 --val 6 --test 6 --size 96 --seed 0"
@@ -48,6 +49,7 @@ def test_a_slim_run_is_as_it_was(name: str, folder: Path, tmp_path: Path) -> Non
     run = tmp_path / "runs" / "slim" / "x"
     found = Recording(f"slim-{name}")
     paths = [path for path in sorted(run.rglob("*")) if path.is_file() and path.parent.name != "pictures"]
+    paths = [path for path in paths if path.name not in NEWER]
     found.exact["files"] = [path.relative_to(run).as_posix() for path in paths]
     found.exact["settings"] = json.loads((run / "config.json").read_text(encoding="utf-8"))
     for path in paths:

@@ -36,6 +36,7 @@ from seyolo.training.distillation import (
 )
 from seyolo.training.loop import TrainResult, train
 from seyolo.training.loss import DetectionLoss, LossModule, predictions
+from seyolo.training.run_folder import saved_state
 from seyolo.training.trackers import Monitor
 
 CONFIG = TrainConfig(epochs=2, batch=4, size=64, evaluations=1, warmup_epochs=0.5)
@@ -279,7 +280,8 @@ def test_a_stopped_run_resumes_exactly(
             distillation=distillation,
             monitor=Monitor(StopIn("train epoch 2/2")),
         )
-    resumed = train(tiny(0), dataset, CONFIG, tmp_path, distillation=distillation, resume=True)
+    state = saved_state(tmp_path, CONFIG.epochs)
+    resumed = train(tiny(0), dataset, CONFIG, tmp_path, distillation=distillation, state=state)
     expected = run[1]
     assert losses(resumed) == losses(expected)
     assert [row["distillation"] for row in resumed.history] == [

@@ -26,6 +26,7 @@ from seyolo.evaluation.evaluate import judged
 from seyolo.torchnet.build import from_checkpoint
 from seyolo.training.distributed import Team, run_on_leader
 from seyolo.training.loop import TrainResult
+from seyolo.training.run_folder import saved_state
 
 WORKER = Path(__file__).parents[1] / "helpers" / "worker.py"
 
@@ -138,17 +139,22 @@ COMMAND = ("--model", "yolov3-tiny@0.125", "--size", 64, "--epochs", 2, "--sync-
 
 
 @pytest.mark.slow
-def test_when_a_process_dies_all_stop_and_the_run_goes_on_from_its_last_epoch(
+def test_when_a_process_dies_all_stop_and_the_run_goes_on_inside_the_epoch(
     tiny_hands: Path, tmp_path: Path
 ) -> None:
-    train_line = ("train", "--data", tiny_hands, *COMMAND, "--batch", 4)
-    leader, helper = start_two(WORKER, "seyolo", 4, *train_line, folder=tmp_path)
+    options = [word for word in COMMAND if word != "--sync-bn"]
+    train_line = ("train", "--data", tiny_hands, *options, "--batch", 4, "--save-every", 1e-9)
+    leader, helper = start_two(WORKER, "seyolo", 5, *train_line, folder=tmp_path)
     assert (leader.returncode, helper.returncode) == (2, 9), (leader, helper)
     assert "another process of this training stopped" in leader.stderr
     assert "Traceback" not in leader.stderr
     folder = tmp_path / "runs" / "train" / "x"
     assert [row["epoch"] for row in history_of(folder)] == [1]
-    kept = read_checkpoint(folder / "last.safetensors")
+    state = saved_state(folder, 2)
+    assert state is not None
+    assert (state.record.epoch, state.record.step) == (1, 2)
+    statistics = [value for name, value in state.tensors["epoch"].items() if name != "losses"]
+    assert any(not torch.equal(*value) for value in statistics), "each process has statistics of its own"
 
     leader, helper = start_two(
         WORKER, "seyolo", -1, "train", "--resume", folder, "--json", "-", folder=tmp_path
@@ -156,9 +162,17 @@ def test_when_a_process_dies_all_stop_and_the_run_goes_on_from_its_last_epoch(
     assert (leader.returncode, helper.returncode) == (0, 0), (leader, helper)
     assert helper.stdout == helper.stderr == ""
     assert [row["epoch"] for row in json.loads(leader.stdout)["history"]] == [1, 2]
-    last = read_checkpoint(folder / "last.safetensors")
-    assert any(not np.array_equal(value, kept.state[name]) for name, value in last.state.items())
     assert list((tmp_path / "runs" / "train").iterdir()) == [folder]
+
+    (tmp_path / "undisturbed").mkdir()
+    start_two(WORKER, "seyolo", -1, *train_line[:-1], 0, folder=tmp_path / "undisturbed")
+    whole = tmp_path / "undisturbed" / "runs" / "train" / "x"
+    assert (folder / "last.safetensors").read_bytes() == (whole / "last.safetensors").read_bytes()
+    untimed = [
+        {name: value for name, value in row.items() if name not in ("seconds", "pictures_per_s")}
+        for row in history_of(folder) + history_of(whole)
+    ]
+    assert untimed[:2] == untimed[2:]
 
 
 def test_a_batch_that_cannot_be_shared_is_refused_once(tiny_hands: Path, tmp_path: Path) -> None:

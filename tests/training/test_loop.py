@@ -25,7 +25,7 @@ from seyolo.training.loop import (
     first_batch,
     train,
 )
-from seyolo.training.run_folder import write_rows
+from seyolo.training.run_folder import saved_state, write_rows
 from seyolo.training.sparsity import L1, Choice, Sparsity, Steered, sparse_scales
 from seyolo.training.step import TrainingStep, measure_step_seconds
 from seyolo.training.trackers import Monitor
@@ -37,6 +37,7 @@ FILES = {
     "results.csv",
     "curves.json",
     "state.safetensors",
+    "state-before.safetensors",
     "best.safetensors",
     "last.safetensors",
 }
@@ -127,7 +128,8 @@ def check_resumed(
             monitor=Monitor(StopIn("train epoch 2/2")),
         )
     assert [row["epoch"] for row in read_rows(folder)] == ["1"]
-    resumed = train(fresh_model(), dataset, CONFIG, folder, sparsity=sparsity[1], resume=True)
+    state = saved_state(folder, CONFIG.epochs)
+    resumed = train(fresh_model(), dataset, CONFIG, folder, sparsity=sparsity[1], state=state)
     expected_folder, expected = undisturbed
     assert without_times(resumed.history) == without_times(expected.history)
     ours, theirs = (weights_of(path / "last.safetensors") for path in (folder, expected_folder))
@@ -155,12 +157,13 @@ def test_a_stopped_sparse_run_resumes_exactly(dataset: Dataset, tmp_path: Path) 
 
 
 def test_what_cannot_be_resumed(dataset: Dataset, run: tuple[Path, TrainResult], tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match="there is no run to resume here"):
-        train(fresh_model(), dataset, CONFIG, tmp_path, resume=True)
     with pytest.raises(TrainingError, match="planned for 2 epochs, not 3"):
-        train(fresh_model(), dataset, replace(CONFIG, epochs=3), run[0], resume=True)
+        saved_state(run[0], 3)
     with pytest.raises(TrainingError, match="the run is of another network"):
-        train(fresh_model(width=0.25), dataset, CONFIG, run[0], resume=True)
+        train(fresh_model(width=0.25), dataset, CONFIG, tmp_path, state=saved_state(run[0], 2))
+    write_rows(tmp_path / "results.csv", [{"epoch": 1}, {"epoch": 2}])
+    with pytest.raises(TrainingError, match=r"state\.safetensors is gone"):
+        saved_state(tmp_path, 2)
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_its_state(
@@ -254,7 +257,7 @@ def test_a_gpu_whose_memory_is_full_is_explained_and_costs_no_finished_epoch(
         train(fresh_model(), dataset, config, tmp_path)
     monkeypatch.undo()
     assert [row["epoch"] for row in read_rows(tmp_path)] == ["1"]
-    resumed = train(fresh_model(), dataset, config, tmp_path, resume=True)
+    resumed = train(fresh_model(), dataset, config, tmp_path, state=saved_state(tmp_path, config.epochs))
     assert [row["epoch"] for row in resumed.history] == [1, 2]
 
 

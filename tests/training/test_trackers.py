@@ -15,6 +15,7 @@ from helpers.tiny_training import CONFIG, fresh_model
 from seyolo.data.datasets import load_dataset
 from seyolo.errors import UsageError
 from seyolo.training.loop import train
+from seyolo.training.run_folder import saved_state
 from seyolo.training.trackers import TENSORBOARD_FOLDER, Monitor, chosen_tracker
 
 
@@ -53,9 +54,8 @@ def test_a_tracker_hears_of_every_epoch_once(tiny_hands: Path, tmp_path: Path) -
             monitor=Monitor(StopIn("train epoch 2/2"), listener.open),
         )
     assert (listener.opened, listener.times_closed) == ([0], 1)
-    result = train(
-        fresh_model(), dataset, CONFIG, tmp_path, resume=True, monitor=Monitor(tracker=listener.open)
-    )
+    state, monitor = saved_state(tmp_path, CONFIG.epochs), Monitor(tracker=listener.open)
+    result = train(fresh_model(), dataset, CONFIG, tmp_path, state=state, monitor=monitor)
     assert (listener.opened, listener.times_closed) == ([0, 1], 2)
     assert listener.rows == result.history
     num_scales = sum(

@@ -19,15 +19,16 @@ from starlette.types import Message
 from helpers.fixed_backend import FACE_BOX, HAND_BOX, BrokenBackend, FixedBackend, image, served
 from seyolo.commands.serve import LOCAL_NAMES
 from seyolo.errors import UsageError
+from seyolo.options.detect import ServeOptions
 from seyolo.web.app import make_app
-from seyolo.web.uploads import Limits, workers_for
+from seyolo.web.uploads import workers_for
 
 HOST = "http://127.0.0.1:8000"
 
 
-def app_of(*backends: FixedBackend, limits: Limits | None = None) -> Starlette:
+def app_of(*backends: FixedBackend, limits: ServeOptions | None = None) -> Starlette:
     models = [served(backend, f"model{number}") for number, backend in enumerate(backends, 1)]
-    return make_app(models, limits or Limits(), ["127.0.0.1"])
+    return make_app(models, limits or ServeOptions(), ["127.0.0.1"])
 
 
 @pytest.fixture
@@ -210,10 +211,10 @@ def test_every_answer_has_the_headers_and_none_opens_it_to_other_sites(client: T
 
 def test_a_foreign_name_for_this_machine_is_refused(client: TestClient) -> None:
     assert client.get("/models", headers={"Host": "rebound.example"}).status_code == 400
-    local = TestClient(make_app([served(FixedBackend())], Limits(), LOCAL_NAMES))
+    local = TestClient(make_app([served(FixedBackend())], ServeOptions(), LOCAL_NAMES))
     for host, status in (("localhost:8000", 200), ("[::1]:8000", 200), ("testserver", 400)):
         assert local.get("/models", headers={"Host": host}).status_code == status
-    anyone = TestClient(make_app([served(FixedBackend())], Limits()), base_url="http://any.example")
+    anyone = TestClient(make_app([served(FixedBackend())], ServeOptions()), base_url="http://any.example")
     assert anyone.get("/models").status_code == 200
 
 
@@ -274,7 +275,7 @@ async def until_working(backend: FixedBackend, num_threads: int) -> None:
 
 def test_a_full_queue_says_when_to_come_back_and_nothing_blocks_the_loop() -> None:
     backend = FixedBackend()
-    app = app_of(backend, limits=Limits(workers=1, queue=1))
+    app = app_of(backend, limits=ServeOptions(workers=1, queue=1))
     backend.most_at_once = 0
 
     async def scene() -> None:
@@ -295,7 +296,7 @@ def test_a_full_queue_says_when_to_come_back_and_nothing_blocks_the_loop() -> No
 @pytest.mark.parametrize(("runtime", "most"), [("onnxruntime", 2), ("opencv", 1), ("openvino", 1)])
 def test_as_many_at_once_as_there_are_workers_and_the_runtime_bears(runtime: str, most: int) -> None:
     backend = FixedBackend(runtime)
-    app = app_of(backend, limits=Limits(workers=2, queue=10))
+    app = app_of(backend, limits=ServeOptions(workers=2, queue=10))
     backend.most_at_once = 0
 
     async def scene() -> None:
@@ -310,7 +311,7 @@ def test_as_many_at_once_as_there_are_workers_and_the_runtime_bears(runtime: str
     assert backend.most_at_once == most
 
 
-def answer_to(messages: list[Message], limits: Limits, **headers: bytes) -> tuple[int, str]:
+def answer_to(messages: list[Message], limits: ServeOptions, **headers: bytes) -> tuple[int, str]:
     """Status and error text of the answer to these messages, after which nothing more arrives."""
     app = app_of(FixedBackend(), limits=limits)
     sent: list[Message] = []
@@ -346,19 +347,19 @@ def test_bodies_that_are_too_large_are_not_read_to_their_end(
 ) -> None:
     start = b'--x\r\nContent-Disposition: form-data; name="a"; filename="b"\r\n\r\n'
     messages = [part_of_a_body(data) for data in (start, *[bytes(10_000)] * 100)]
-    status, error = answer_to(messages, Limits(max_megabytes=0.1), content_type=kind, **length)
+    status, error = answer_to(messages, ServeOptions(max_megabytes=0.1), content_type=kind, **length)
     assert (status, error) == (413, "the request is too large; at most 0.1 megabytes are taken")
     assert len(messages) == 101 - num_read
 
 
 def test_an_upload_that_does_not_arrive_gives_its_place_back() -> None:
-    status, error = answer_to([part_of_a_body(image()[:100])], Limits(upload_s=0.05))
+    status, error = answer_to([part_of_a_body(image()[:100])], ServeOptions(upload_seconds=0.05))
     assert (status, error) == (408, "the image took longer than 0.05 s to arrive")
 
 
 def test_a_browser_that_goes_away_is_no_error_of_ours() -> None:
     gone = {"type": "http.disconnect"}
-    assert answer_to([part_of_a_body(image()[:100]), gone], Limits())[0] == 400
+    assert answer_to([part_of_a_body(image()[:100]), gone], ServeOptions())[0] == 400
 
 
 @pytest.mark.parametrize(
@@ -366,14 +367,19 @@ def test_a_browser_that_goes_away_is_no_error_of_ours() -> None:
     [
         ({"max_megabytes": 0}, "max_megabytes must be a number above 0, got 0"),
         ({"max_megapixels": float("nan")}, "max_megapixels"),
-        ({"upload_s": float("inf")}, "upload_s"),
+        ({"upload_seconds": float("inf")}, "upload_seconds"),
+        ({"header_seconds": 0}, "header_seconds must be a number above 0, got 0"),
+        ({"idle_seconds": -1}, "idle_seconds"),
+        ({"max_total_megabytes": 15}, "max_total_megabytes must be at least max_megabytes, 16, got 15"),
+        ({"max_total_megabytes": float("nan")}, "max_total_megabytes"),
+        ({"max_connections": 0}, "max_connections must be at least 1, got 0"),
         ({"workers": 0}, "at least one worker"),
         ({"queue": -1}, "queue of 0 or more"),
     ],
 )
 def test_limits_that_let_nothing_through_are_refused(bounds: dict[str, float], part: str) -> None:
     with pytest.raises(UsageError, match=part):
-        Limits(**bounds)  # type: ignore[arg-type]
+        ServeOptions(**bounds)  # type: ignore[arg-type]
 
 
 def test_workers_keep_every_core_busy(monkeypatch: pytest.MonkeyPatch) -> None:

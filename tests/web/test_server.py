@@ -65,7 +65,7 @@ import time
 from helpers.fixed_backend import FixedBackend, served
 from seyolo.web import server
 from seyolo.web.app import make_app
-from seyolo.web.uploads import Limits
+from seyolo.options.detect import ServeOptions
 
 class Slow(FixedBackend):
     def infer(self, batch):
@@ -77,7 +77,7 @@ model = served(Slow())
 with server.listen("127.0.0.1", 0) as listener:
     print(server.address(listener), flush=True)
     try:
-        server.run(make_app([model], Limits()), listener)
+        server.run(make_app([model], ServeOptions()), listener, ServeOptions())
     except KeyboardInterrupt:
         print("interrupted", flush=True)
 """

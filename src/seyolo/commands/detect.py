@@ -90,7 +90,7 @@ def detect(
     if options.out is not None and {"images", "video"} & set(targets.saved):
         check_places(found.names, options.out)
     tally = Tally()
-    with targets.folder(tally) as folder:
+    with targets.folder(tally, job.to_json()) as folder:
         _run(job, targets, found, detector, folder, tally=tally)
     if targets.is_kept and folder is not None:
         if tally.num_images:

@@ -6,9 +6,10 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from seyolo.commands.output import STDOUT, check_target, remark
 from seyolo.detecting.journal import Row, line_of
@@ -16,7 +17,7 @@ from seyolo.detecting.run import Tally
 from seyolo.detecting.run_folder import RunFolder, Shard
 from seyolo.detecting.tables import Rows, coco_chunks, csv_chunks, json_chunks, jsonl_chunks, write_chunks
 from seyolo.errors import DataError, SeyoloError, UsageError
-from seyolo.runs import new_run
+from seyolo.runs import NewRun
 
 SAVES = ("images", "video", "json", "jsonl", "csv", "yolo", "coco", "crops")
 SAVED_BY_DEFAULT = ("images", "video", "json")
@@ -55,18 +56,23 @@ class Targets:
         return is_asked_for or (self.json is None and self.jsonl is None)
 
     @contextmanager
-    def folder(self, tally: Tally) -> Iterator[RunFolder | None]:
+    def folder(self, tally: Tally, config: Mapping[str, Any]) -> Iterator[RunFolder | None]:
         """Opens the folder of the run: a temporary one for rows alone, None where not even those are needed.
 
-        A new folder is removed where no image could be read.
+        A kept one is locked. A new folder is removed where no image could be read.
         """
         path = self.resume or self.out
         if path is not None:
-            yield RunFolder(path, self.shard)
+            path.mkdir(parents=True, exist_ok=True)
+            folder = RunFolder(path, self.shard)
+            with folder.lock():
+                yield folder
         elif self.is_kept:
-            path = _made_run()
+            path = NewRun("detect").take(lambda path: RunFolder(path, self.shard).write_config(config))
+            folder = RunFolder(path, self.shard)
             try:
-                yield RunFolder(path, self.shard)
+                with folder.lock():
+                    yield folder
             finally:
                 if tally.num_images == 0:
                     shutil.rmtree(path)
@@ -119,15 +125,6 @@ class Targets:
             if tally.num_images:
                 remark(f"what is done is kept; {advice}")
             raise
-
-
-def _made_run() -> Path:
-    """Makes a new folder under runs/detect; another process may make one at the same time."""
-    while True:
-        path = new_run("detect")
-        with suppress(FileExistsError):
-            path.mkdir(parents=True)
-            return path
 
 
 def check_all_read(tally: Tally) -> None:

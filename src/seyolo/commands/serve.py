@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,23 +32,24 @@ def serve(model: str, second: str | None = None, *, options: ServeOptions = DEFA
         # The one place that needs the extra: help and every other verb work without it.
         from seyolo.web import server  # noqa: PLC0415
         from seyolo.web.app import make_app  # noqa: PLC0415
-        from seyolo.web.uploads import limits_of  # noqa: PLC0415
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
         if package not in EXTRA:
             raise
         advice = 'get it with: pip install "seyolo[web]"'
         raise UsageError(f"serve needs {package}, which is not installed; {advice}") from None
-    limits = limits_of(options)
     with server.listen(options.host, options.port) as listener:
         models = short_names([model] if second is None else [model, second])
         is_local = server.is_loopback(listener)
         hosts = [*LOCAL_NAMES, options.host] if is_local else None
-        app = make_app(_served(models, options), limits, hosts)
+        app = make_app(_served(models, options), options, hosts)
         remark(f"{' and '.join(models)}: {server.address(listener)} (Ctrl-C stops)")
         if not is_local:
             remark("every machine that reaches this one can use it; there is no password")
-        server.run(app, listener)
+        allowed = server.connections_allowed(options.max_connections)
+        if allowed < options.max_connections:
+            remark(f"--max-connections is {allowed}: the limit of open files (ulimit -n) allows no more")
+        server.run(app, listener, replace(options, max_connections=allowed))
 
 
 def _served(models: Mapping[str, str], options: ServeOptions) -> list[ServedModel]:

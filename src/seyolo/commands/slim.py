@@ -14,7 +14,7 @@ from seyolo.options.training import RunOptions
 from seyolo.progress import console_progress
 from seyolo.report.tables.slim import controls_table, stage_table
 from seyolo.results import SlimResults
-from seyolo.runs import new_run, resumable
+from seyolo.runs import NewRun
 from seyolo.runtime.shipped import refuse_shipped
 
 DEFAULTS = SlimOptions()
@@ -26,8 +26,9 @@ def slim(*, options: SlimOptions = DEFAULTS, run: RunOptions = NEW_RUN, json: Js
 
     Trains the dense network. From an early epoch of it, trains with sparsity, prunes to the budget, repairs
     and fine-tunes: twice as many epochs, in about the same time. Then evaluates on every split but train,
-    exports, and writes the report. Prints an estimate of the time first. Ctrl-C loses no finished epoch.
-    Weights that are trained for the data's classes need no dense training and are slimmed as they are.
+    exports, and writes the report. Prints an estimate of the time first. A run that was stopped, whenever
+    and however, goes on with --resume. Weights that are trained for the data's classes need no dense training
+    and are slimmed as they are.
 
     Args:
         json: write results.json's content here, too; - is stdout.
@@ -37,16 +38,17 @@ def slim(*, options: SlimOptions = DEFAULTS, run: RunOptions = NEW_RUN, json: Js
     progress = console_progress()
     if run.resume is not None:
         folder = run.resume
-        with resumable("slim", folder):
-            results = seyolo.api.resume_slim(folder, progress, options.controls, run.tracker)
+        results = seyolo.api.resume_slim(
+            folder, progress, options.controls, run.tracker, data_changed=run.data_changed
+        )
     else:
         data = required(options.data, "--data")
         options = replace(options, budget=options.budget or DEFAULTS.budget)
-        folder = new_run("slim", run.name)
-        with resumable("slim", folder):
-            results = seyolo.slim(
-                data, options.model, options=options, folder=folder, progress=progress, tracker=run.tracker
-            )
+        new = NewRun("slim", run.name)
+        results = seyolo.slim(
+            data, options.model, options=options, folder=new, progress=progress, tracker=run.tracker
+        )
+        folder = new.taken
     typed = SlimResults.from_json(results)
     controls = [controls_table(typed.controls)] if typed.controls else []
     show(results, Group(stage_table(typed), *controls), json)

@@ -10,7 +10,7 @@ from seyolo.options.parameters import required
 from seyolo.options.train import TrainOptions
 from seyolo.options.training import RunOptions
 from seyolo.progress import console_progress
-from seyolo.runs import new_run, resumable
+from seyolo.runs import NewRun
 from seyolo.runtime.shipped import refuse_shipped
 
 DEFAULTS = TrainOptions()
@@ -28,19 +28,18 @@ def train(*, options: TrainOptions = DEFAULTS, run: RunOptions = NEW_RUN, json: 
     progress = console_progress()
     if run.resume is not None:
         folder = run.resume
-        with resumable("train", folder):
-            result = seyolo.api.resume_train(folder, progress, run.tracker)
+        result = seyolo.api.resume_train(folder, progress, run.tracker, run.data_changed)
     else:
         data = required(options.data, "--data")
         asked, found = options.num_classes, len(load_dataset(data).names)
         if asked not in (None, found):
             advice = f"{data} names {found} classes; leave --num-classes out"
             raise UsageError(f"--num-classes {asked}: {advice}")
-        folder = new_run("train", run.name)
-        with resumable("train", folder):
-            result = seyolo.train(
-                data, options.model, options=options, folder=folder, progress=progress, tracker=run.tracker
-            )
+        new = NewRun("train", run.name)
+        result = seyolo.train(
+            data, options.model, options=options, folder=new, progress=progress, tracker=run.tracker
+        )
+        folder = new.taken
     best = folder / "best.safetensors"
     figures = {name: getattr(result, name) for name in ("best_ap", "best_epoch", "history")}
     value = {"checkpoint": best, **figures}

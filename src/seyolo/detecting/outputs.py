@@ -22,7 +22,7 @@ from jaxtyping import UInt8
 from seyolo.detecting.journal import Journal, Row
 from seyolo.detecting.names import Place
 from seyolo.detections import Detections
-from seyolo.files import write_bytes, write_text
+from seyolo.files import write_bytes
 from seyolo.media.annotate import draw
 from seyolo.media.video import VideoWriter
 
@@ -61,7 +61,8 @@ class Outputs:
             annotated = self._write_annotated(frame, frame.image, found, self.folder, video)
             if "yolo" in self.wanted:
                 lines = found.to_yolo(*frame.image.shape[:2])
-                write_text(self.folder / f"labels/{frame.stem}.txt", "".join(f"{line}\n" for line in lines))
+                text = "".join(f"{line}\n" for line in lines)
+                write_bytes(self.folder / f"labels/{frame.stem}.txt", text.encode(), sync=False)
             if "crops" in self.wanted:
                 self._write_crops(frame, frame.image, found, self.folder)
         row = self._row(frame, found, annotated)
@@ -108,6 +109,9 @@ class Outputs:
 
 
 def _write_image(path: Path, image: UInt8[np.ndarray, "H W 3"]) -> None:
-    """Writes a BGR image in one step, in the format of the path's ending."""
+    """Writes a BGR image in one step, in the format of the path's ending.
+
+    It is not synced, which would cost more than detection: losing power may lose the last few images.
+    """
     _, data = cv2.imencode(path.suffix.lower(), image)
-    write_bytes(path, data.tobytes())  # cv2.imwrite does not report a full disk
+    write_bytes(path, data.tobytes(), sync=False)  # cv2.imwrite does not report a full disk

@@ -14,6 +14,7 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,8 @@ from typing import Any
 from seyolo.detecting.journal import Journal, repair
 from seyolo.detecting.tables import write_chunks
 from seyolo.errors import DataError, UsageError
-from seyolo.files import write_json
-from seyolo.runs import existing_run
+from seyolo.files import remove_leftovers, write_json
+from seyolo.runs import LOCK_FILE, existing_run, locked
 
 CONFIG = "config.json"
 
@@ -62,15 +63,23 @@ class RunFolder:
     path: Path
     shard: Shard = Shard()
 
+    def lock(self) -> AbstractContextManager[None]:
+        """Locks this worker's part; raises TrainingError where another process works on it."""
+        return locked(self.path, self._lock_name)
+
+    def write_config(self, config: Mapping[str, Any]) -> None:
+        """Writes the settings, from which the run can be resumed."""
+        write_json(self.path / CONFIG, {**config, "num_shards": self.shard.count})
+
     def start(self, config: Mapping[str, Any]) -> Journal:
         """Starts a new run and returns its journal; raises UsageError where there is an interrupted run."""
         if self._partial.is_file() and self._partial.stat().st_size > 0:
             advice = f"give another --out, or remove {self._partial.name}"
             resume = f"continue it with --resume {self.path}"
             raise UsageError(f"{self.path}: holds an interrupted run; {resume}, {advice}")
-        journal = Journal(self._partial)
-        write_json(self.path / CONFIG, {**config, "num_shards": self.shard.count})
-        return journal
+        self.write_config(config)
+        self._tidy()
+        return Journal(self._partial)
 
     def resume(self) -> Journal:
         """Returns the journal of an unfinished run, repaired; raises UsageError where the run is finished."""
@@ -78,9 +87,7 @@ class RunFolder:
             repair(self._partial)
         elif self.table("jsonl").is_file():
             raise UsageError(f"{self.path}: this run is finished; there is nothing to resume")
-        if self.shard.count == 1:
-            for left_over in self.path.rglob(".*.partial*"):
-                left_over.unlink()
+        self._tidy()
         return Journal(self._partial)
 
     def config(self) -> dict[str, Any]:
@@ -112,6 +119,16 @@ class RunFolder:
         for kind, chunks in tables.items():
             write_chunks(self.table(kind), chunks)
         os.replace(self._partial, self.table("jsonl"))
+        self._tidy()
+
+    def _tidy(self) -> None:
+        """Removes what killed processes left, unless other workers, maybe on other machines, are writing."""
+        if all(path.name == self._lock_name for path in self.path.glob(f"{LOCK_FILE}*")):
+            remove_leftovers(self.path)
+
+    @property
+    def _lock_name(self) -> str:
+        return LOCK_FILE + self.shard.tag
 
     @property
     def _partial(self) -> Path:

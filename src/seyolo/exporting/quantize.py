@@ -26,7 +26,8 @@ import onnx
 import onnxruntime
 from jaxtyping import Float32, UInt8
 from onnx import TensorProto, helper
-from onnxruntime.quantization import CalibrationMethod, QDQQuantizer, QuantType, TensorsData
+from onnxruntime.quantization import CalibrationMethod, QDQQuantizer, QuantType
+from onnxruntime.quantization.calibrate import TensorsData
 
 from seyolo.darknet.cfg import Network
 from seyolo.darknet.cost import Cost, cost

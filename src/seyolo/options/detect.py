@@ -1,5 +1,6 @@
 """Options of `detect` and `serve`."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,7 +69,7 @@ class DetectOptions(ModelOptions):
 @Parameter(name="*", group="Parameters")
 @dataclass(frozen=True)
 class ServeOptions(ModelOptions):
-    """Options of `serve`; raises BackendError for a device that is not cpu, cuda or cuda:N."""
+    """Options of `serve`; raises UsageError and BackendError for values out of their range."""
 
     host: str = "127.0.0.1"
     """address to listen on; 0.0.0.0 lets other machines in."""
@@ -88,8 +89,24 @@ class ServeOptions(ModelOptions):
     max_megabytes: float = 16.0
     """largest upload."""
 
+    max_total_megabytes: float = 512.0
+    """all uploads in memory; above it, the unfinished upload that began first is refused with 503."""
+
     max_megapixels: float = 50.0
     """largest image."""
+
+    max_connections: int = 256
+    """open connections. A new one above it closes the one that has waited longest for its client, among those
+    of the address with the most."""
+
+    header_seconds: float = 10.0
+    """most seconds for the header of a request to arrive."""
+
+    upload_seconds: float = 30.0
+    """most seconds for an image to arrive, and for an answer to be received."""
+
+    idle_seconds: float = 5.0
+    """most seconds that a connection stays open between two requests."""
 
     device: str = "cpu"
     """cpu, cuda or cuda:N."""
@@ -97,3 +114,15 @@ class ServeOptions(ModelOptions):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_device(self.device)
+        for name in ("max_megabytes", "max_megapixels", "header_seconds", "upload_seconds", "idle_seconds"):
+            value = getattr(self, name)
+            if not (value > 0 and math.isfinite(value)):
+                raise UsageError(f"{name} must be a number above 0, got {value}")
+        if not self.max_megabytes <= self.max_total_megabytes < math.inf:
+            least = f"at least max_megabytes, {self.max_megabytes:g}"
+            raise UsageError(f"max_total_megabytes must be {least}, got {self.max_total_megabytes:g}")
+        if (self.workers is not None and self.workers < 1) or self.queue < 0:
+            found = f"{self.workers} and {self.queue}"
+            raise UsageError(f"needs at least one worker and a queue of 0 or more, got {found}")
+        if self.max_connections < 1:
+            raise UsageError(f"max_connections must be at least 1, got {self.max_connections}")

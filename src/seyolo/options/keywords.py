@@ -30,6 +30,7 @@ class TrainingKeywords(TypedDict, total=False):
     device: str
     sync_bn: bool
     multi_scale: bool
+    save_every: float
     weight_decay: float
     warmup_epochs: float
     plain_share: float

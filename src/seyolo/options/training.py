@@ -111,6 +111,9 @@ class TrainingOptions:
     multi_scale: Annotated[bool, Parameter(negative=(), group="Run")] = False
     """draw another input size for each epoch."""
 
+    save_every: Annotated[float, RUN] = 5.0
+    """minutes after which the state inside an epoch is saved; 0 saves after each epoch only."""
+
     weight_decay: PythonOnly[float] = 0.02
     """weight decay of AdamW."""
 
@@ -155,6 +158,8 @@ class TrainingOptions:
             raise UsageError(f"--lr {self.lr:g}: a learning rate above 0 and at most {MAX_LR:g}")
         if not 0 <= self.seed <= MAX_SEED:
             raise UsageError(f"--seed {self.seed}: a whole number from 0 to {MAX_SEED}")
+        if not 0 <= self.save_every < math.inf:
+            raise UsageError(f"--save-every {self.save_every:g}: minutes, from 0 on")
 
 
 def check_strength(s: float | None) -> None:
@@ -218,3 +223,6 @@ class RunOptions:
 
     tracker: TrackerName | None = None
     """follow training in TensorBoard, too: tensorboard --logdir runs."""
+
+    data_changed: Annotated[bool, Parameter(negative=())] = False
+    """with --resume: go on although images or labels have changed since the run began."""

@@ -1,4 +1,4 @@
-"""Training loop: from a model and a data set to the best checkpoint, resumable after every epoch."""
+"""Training loop: from a model and a data set to the best checkpoint, resumable at every step."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from seyolo.checkpoint import read_checkpoint
 from seyolo.data.batches.training import TrainingBatch
@@ -29,6 +30,7 @@ from seyolo.training.trackers import Monitor, NoTracker, Tracker
 from seyolo.training.validation import Validation
 
 PERCENTILES = range(0, 101, 5)
+STEPS_AGREED = 16  # after so many steps, several processes agree whether to write the state
 
 
 @dataclass(frozen=True)
@@ -49,34 +51,36 @@ def train(
     *,
     sparsity: Sparsity | None = None,
     distillation: Distillation | None = None,
-    resume: bool = False,
+    state: RunState | None = None,
     monitor: Monitor | None = None,
 ) -> TrainResult:
     """Trains `model` on the `train` split; the other processes of the team train with it.
 
-    Files are written after every epoch, see `run_folder`.
+    Files are written after every epoch, see `run_folder`, and the state every few minutes inside one.
 
     Args:
         model: starting point, trained in place; the result is its average.
         dataset: has `train` and at least one validation split.
         distillation: teacher to learn from besides the labels; a resumed run needs the same one.
-        resume: continue the run in `folder` exactly after its last finished epoch.
+        state: continues the run in `folder` exactly at this step of it, see `saved_state`.
 
     Raises:
-        TrainingError: the loss is not finite, the teacher does not fit, the GPU's memory is full, or there is
-            no run to resume.
+        TrainingError: the loss is not finite, the teacher does not fit, the GPU's memory is full, or the
+            state is of another network.
         UsageError: the batch cannot be divided among the processes.
     """
     team, monitor, folder = current_team(), monitor or Monitor(), Path(folder)
     if team.size > 1 and isinstance(sparsity, Steered):
         sparsity.choose = ComputedByLeader(sparsity.choose)
     run = _Run(model, dataset, config, folder, sparsity, distillation, team, monitor)
-    state = run.folder.saved_state() if resume else None
     if state is None:
         run.folder.begin(distillation)
         run.report_scales()
     else:
         run.restore(state)
+        run.folder.check_best(run.record)
+        if not run.record.step and not run.folder.is_published(run.record):
+            run.folder.publish(run.step.average.model, run.record)
     with closing(monitor.tracker(folder, run.record.epoch)) as run.tracker:
         if team.size > 1:
             # From the CPU: the number of a GPU means another one to another process.
@@ -137,14 +141,26 @@ class _Run:
                 raise DataError(f"{dataset.source}: {message}")
         self.folder = RunFolder(folder, config, monitor.title)
         self.record = RunRecord(config.epochs)
+        self.losses = torch.zeros(len(self.step.part_names), device=self.step.device)  # sums of this epoch
         self.tracker: Tracker = NoTracker()
+        self._save_at_s = math.inf
 
     def restore(self, state: RunState) -> None:
+        tensors = dict(state.tensors)
+        unfinished = {name: self._mine(values) for name, values in tensors.pop("epoch", {}).items()}
+        losses = unfinished.pop("losses", None)
         try:
-            self.step.restore(state.tensors, state.record.updates)
+            self.step.restore(tensors, state.record.updates)
+            self.step.restore_statistics(unfinished)
         except RuntimeError as error:
             raise TrainingError(f"{self.folder.path}: the run is of another network ({error})") from None
+        if losses is not None:
+            self.losses.copy_(losses)
         self.record = state.record
+
+    def _mine(self, values: Tensor) -> Tensor:
+        """Returns this process's row of values by process; their mean where there were more or fewer."""
+        return values[self.team.rank] if len(values) == self.team.size else values.mean(0)
 
     def train(self) -> None:
         """Trains the epochs that are not finished."""
@@ -156,9 +172,9 @@ class _Run:
 
     def _train_epoch(self, epoch: int) -> None:
         """Trains an epoch (from 0), evaluates when due, reports and writes files."""
-        start = time.monotonic()
+        start = time.monotonic() - self.record.seconds
         with self.step.synchronised_norms():
-            parts = self._run_steps(epoch)
+            parts = self._run_steps(epoch, start)
         self.step.average_statistics()
         seconds = time.monotonic() - start
         row: Row = {
@@ -178,28 +194,54 @@ class _Run:
         if self.team.is_leader:
             self.tracker.figures(self.record.epoch, row)
             self.report_scales()
-            self.folder.keep(self.step, self.record, self.validation.curves)
+            if self.record.best_epoch == self.record.epoch:
+                self.record.curves = self.validation.curves
+            self.folder.keep(self.step, self.record, {})
+            self.folder.publish(averaged, self.record)
             self.monitor.progress.message(f"{self.monitor.title} {row_text(row, self.config.epochs)}")
 
-    def _run_steps(self, epoch: int) -> list[float]:
-        """Takes the steps of an epoch; returns the mean parts of the loss over all processes."""
+    def _run_steps(self, epoch: int, start_s: float) -> list[float]:
+        """Takes the steps left of an epoch; returns the mean parts of the loss over all processes."""
         self.step.model.train()
-        num_steps = len(self.loader)
-        total = torch.zeros(len(self.step.part_names), device=self.step.device)
-        config = self.config
-        batches = self.loader.epoch(epoch, config.epoch_augmentation(epoch), config.epoch_size(epoch))
+        num_steps, done, config = len(self.loader), self.record.step, self.config
+        augmentation, size = config.epoch_augmentation(epoch), config.epoch_size(epoch)
+        batches = self.loader.epoch(epoch, augmentation, size, first=done)
         title = f"{self.monitor.title} epoch {epoch + 1}/{config.epochs}"
+        self._plan_next_save()
         with self.monitor.progress.task(title, num_steps) as advance:
-            for index, (images, targets) in enumerate(batches):
-                total += self.step.take(epoch * num_steps + index, images, targets)
+            advance(done, "")
+            for index, (images, targets) in enumerate(batches, done):
+                self.losses += self.step.take(epoch * num_steps + index, images, targets)
+                if index + 1 < num_steps and self._is_save_due(index):
+                    self.record.step, self.record.seconds = index + 1, time.monotonic() - start_s
+                    self._save_unfinished()
                 advance(1, "")
-        mean: list[float] = (self.team.sum(total) / (num_steps * self.team.size)).tolist()
+        mean: list[float] = (self.team.sum(self.losses) / (num_steps * self.team.size)).tolist()
+        self.losses.zero_()
         if self.team.is_leader and not all(map(math.isfinite, mean)):
             raise TrainingError(
                 f"the loss is not finite in epoch {epoch + 1}; lower the learning rate "
                 f"({config.lr:g}) and resume or start again"
             )
         return mean
+
+    def _plan_next_save(self) -> None:
+        self._save_at_s = time.monotonic() + 60 * self.config.save_every
+
+    def _is_save_due(self, index: int) -> bool:
+        is_due = self.config.save_every > 0 and time.monotonic() >= self._save_at_s
+        if self.team.size == 1:
+            return is_due
+        return (index + 1) % STEPS_AGREED == 0 and self.team.broadcast(is_due)
+
+    def _save_unfinished(self) -> None:
+        """Writes the state inside an epoch, with what each process has alone until the epoch ends."""
+        rows = self.team.gather({"losses": self.losses.cpu(), **self.step.statistics()})
+        # Weights that are no numbers any more would be resumed for ever.
+        if self.team.is_leader and self.step.is_finite():
+            unfinished = {name: torch.stack([row[name] for row in rows]) for name in rows[0]}
+            self.folder.keep(self.step, self.record, unfinished)
+        self._plan_next_save()
 
     def _evaluation_due(self, epoch: int) -> bool:
         interval = max(1, self.config.epochs // max(1, self.config.evaluations))

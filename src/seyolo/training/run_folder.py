@@ -2,7 +2,10 @@
 
 `best.safetensors` (highest AP on the validation splits) and `last.safetensors` hold averaged models,
 `curves.json` precision and recall of the best one, `scales.csv` the percentiles of |γ| in sparsity training.
-The state file names its tensors `group/name`; the record is JSON in its metadata. Nothing is pickled.
+
+The state is written first, and all of these files can be made from it again, so that a run may stop anywhere.
+It names its tensors `group/name`; record and network are JSON in its metadata. Nothing is pickled. The state
+before the last one is kept as `state-before.safetensors`.
 """
 
 from __future__ import annotations
@@ -15,28 +18,32 @@ import platform
 import re
 import shlex
 import sys
-from collections.abc import Sequence
+import warnings
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-import msgspec
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from seyolo.checkpoint import write_checkpoint
-from seyolo.errors import TrainingError
+from seyolo.checkpoint import checksum, damage, read_checkpoint, write_checkpoint, write_tensors
+from seyolo.darknet.cfg import parse_cfg
+from seyolo.errors import ModelError, TrainingError
 from seyolo.files import replacing, write_json, write_text
+from seyolo.json_files import from_json, read_json, to_json
 from seyolo.runtime.choice import installed_version
-from seyolo.torchnet.build import to_checkpoint
+from seyolo.torchnet.build import DarknetModel, from_checkpoint, to_checkpoint
 from seyolo.training.config import TrainConfig
 from seyolo.training.distillation import Distillation
 from seyolo.training.distributed import current_team
 from seyolo.training.step import TrainingStep
 
-STATE_FILE, RESULTS_FILE = "state.safetensors", "results.csv"
+STATE_FILE, STATE_BEFORE, RESULTS_FILE = "state.safetensors", "state-before.safetensors", "results.csv"
+ENVIRONMENT_FILE = "environment.json"
 CURVES_FILE, SCALES_FILE = "curves.json", "scales.csv"
 BEST_FILE, LAST_FILE = "best.safetensors", "last.safetensors"
 PACKAGES = ("seyolo", "torch", "numpy", "opencv-python-headless", "onnxruntime", "onnx", "faster-coco-eval")
@@ -56,21 +63,54 @@ class RunRecord:
     best_epoch: int = -1  # from 1; the epoch in `best.safetensors`
     history: list[Row] = field(default_factory=list)  # rows of `results.csv`
     scales: list[Row] = field(default_factory=list)  # rows of `scales.csv`, in sparsity training only
+    curves: dict[str, Any] = field(default_factory=dict)  # of the best epoch, by split
+    step: int = 0  # number of finished steps of the epoch that is not finished
+    seconds: float = 0.0  # that these steps took
+
+    @property
+    def place(self) -> str:
+        """Returns how far the run is, in words."""
+        step = f", step {self.step}" if self.step else ""
+        return f"epoch {self.epoch + bool(self.step)} of {self.epochs}{step}"
 
     def add(self, row: Row, *, replaces_best: bool) -> None:
         """Appends the row of an epoch; with `replaces_best` an evaluated epoch always becomes the best."""
         self.history.append(row)
-        self.epoch = row["epoch"]
+        self.epoch, self.step, self.seconds = row["epoch"], 0, 0.0
         if "ap" in row and (replaces_best or row["ap"] > self.best_ap):
             self.best_ap, self.best_epoch = row["ap"], row["epoch"]
 
 
+@dataclass(frozen=True)
+class Description:
+    """The network of a run."""
+
+    cfg: str
+    names: tuple[str, ...]
+    provenance: dict[str, Any]
+
+    @classmethod
+    def of(cls, model: DarknetModel) -> Self:
+        """Returns the description of a model."""
+        return cls(model.network.to_cfg(), tuple(model.names), dict(model.provenance))
+
+
 @dataclass
 class RunState:
-    """State of a run after an epoch; tensors by group (model, average, optimizer, sparsity) and name."""
+    """State of a run after a step; tensors by group (model, average, optimizer, sparsity, epoch) and name."""
 
     tensors: dict[str, dict[str, Tensor]]
     record: RunRecord
+    network: Description | None = None  # None in states of version 0.1.0
+
+    def model(self, folder: Path) -> DarknetModel:
+        """Returns the network that is trained; of version 0.1.0 that of `last.safetensors` in the folder."""
+        if self.network is None:
+            return from_checkpoint(read_checkpoint(folder / LAST_FILE))
+        network = parse_cfg(self.network.cfg, f"{folder / STATE_FILE} (its cfg)")
+        model = DarknetModel(network, self.network.names, self.network.provenance)
+        model.load_state_dict(self.tensors["model"])
+        return model
 
 
 def row_text(row: Row, epochs: int) -> str:
@@ -79,15 +119,6 @@ def row_text(row: Row, epochs: int) -> str:
     scores = [key for key in row if key.endswith(("_ap", "_ap50"))]
     figures = ", ".join(f"{key} {row[key]:.3f}" for key in losses + scores)
     return f"epoch {row['epoch']}/{epochs}: {row['pictures_per_s']:.1f} images/s, {figures}"
-
-
-def can_resume(folder: Path) -> bool:
-    """Tells whether a run's folder holds a finished epoch; a TrainingError refuses one without state file."""
-    if (folder / STATE_FILE).exists():
-        return True
-    if (folder / RESULTS_FILE).exists():
-        raise TrainingError(f"{folder}: {STATE_FILE} is missing, so this run cannot resume; start a new one")
-    return False
 
 
 def snapshot(folder: Path, epoch: int) -> Path:
@@ -110,31 +141,89 @@ class RunFolder:
         if distillation is not None:
             values["distillation"] = {"teacher": distillation.source, "weight": distillation.weight}
         write_json(self.path / "config.json", values)
-        write_json(self.path / "environment.json", describe_environment())
+        write_json(self.path / ENVIRONMENT_FILE, describe_environment())
 
-    def keep(self, step: TrainingStep, record: RunRecord, curves: dict[str, Any]) -> None:
-        """Writes models, tables and state after an epoch; the state last, since a resumed run trusts it."""
-        averaged = to_checkpoint(step.average.model)
+    def keep(self, step: TrainingStep, record: RunRecord, unfinished: dict[str, Tensor]) -> None:
+        """Writes the state after a step; `unfinished` is the group `epoch` of its tensors."""
+        record.updates = step.average.updates
+        path = self.path / STATE_FILE
+        tensors = step.tensors() | {"epoch": unfinished}
+        write_run_state(path, RunState(tensors, record, Description.of(step.model)), self.path / STATE_BEFORE)
+
+    def publish(self, average: DarknetModel, record: RunRecord) -> None:
+        """Writes the models and tables that follow from the state after an epoch, `results.csv` last."""
+        averaged = to_checkpoint(average)
         write_checkpoint(self.path / LAST_FILE, averaged)
         if record.epoch == self.config.snapshot_epoch:
             write_checkpoint(snapshot(self.path, record.epoch), averaged)
         if record.epoch == record.best_epoch:
             write_checkpoint(self.path / BEST_FILE, averaged)
-            write_json(self.path / CURVES_FILE, {self.title: curves})
-        write_rows(self.path / RESULTS_FILE, record.history)
+            if record.curves:
+                write_json(self.path / CURVES_FILE, {self.title: record.curves})
         if record.scales:
             write_rows(self.path / SCALES_FILE, record.scales)
-        record.updates = step.average.updates
-        write_run_state(self.path / STATE_FILE, RunState(step.tensors(), record))
+        write_rows(self.path / RESULTS_FILE, record.history)
 
-    def saved_state(self) -> RunState:
-        """Reads the state of the run; refuses a missing one, or one planned for another number of epochs."""
-        state = read_run_state(self.path / STATE_FILE)
-        if state.record.epochs != self.config.epochs:
-            raise TrainingError(
-                f"{self.path}: the run was planned for {state.record.epochs} epochs, "
-                f"not {self.config.epochs}; resume it with the same settings or start a new one"
-            )
+    def is_published(self, record: RunRecord) -> bool:
+        """Tells whether `publish` was finished for this state, and its models are whole."""
+        try:
+            read_checkpoint(self.path / LAST_FILE)
+            if record.epoch == record.best_epoch:
+                read_checkpoint(self.path / BEST_FILE)
+        except ModelError:
+            return False
+        return _num_rows(self.path / RESULTS_FILE) == record.epoch
+
+    def check_best(self, record: RunRecord) -> None:
+        """Gives up a damaged best model, with a warning: the next that is evaluated takes its place."""
+        if record.best_epoch == -1 or (record.best_epoch == record.epoch and not record.step):
+            return  # there is none, or it is written from the state
+        try:
+            read_checkpoint(self.path / BEST_FILE)
+        except ModelError as error:
+            is_evaluated = record.step == 0 and "ap" in record.history[-1]
+            record.best_ap = record.history[-1]["ap"] if is_evaluated else -1.0
+            record.best_epoch = record.epoch if is_evaluated else -1
+            record.curves = {}
+            (self.path / CURVES_FILE).unlink(missing_ok=True)
+            warnings.warn(f"{error}. It is lost: the best model from here on takes its place", stacklevel=4)
+
+
+def saved_state(folder: Path, epochs: int) -> RunState | None:
+    """Reads the state of a training run; None where it stopped before it had one, to start it anew.
+
+    A damaged state is replaced by the one before it, with a warning.
+
+    Raises:
+        TrainingError: no state is whole, they are gone, or the run was planned for another number of epochs.
+    """
+    paths = [path for path in (folder / STATE_FILE, folder / STATE_BEFORE) if path.exists()]
+    if not paths:
+        if _num_rows(folder / RESULTS_FILE) > (epochs > 1):  # one may be from a stop of version 0.1.0
+            raise TrainingError(f"{folder}: {STATE_FILE} is gone, so this run cannot resume; start a new one")
+        return None
+    state = _first_whole(paths)
+    if state.record.epochs != epochs:
+        raise TrainingError(
+            f"{folder}: the run was planned for {state.record.epochs} epochs, not {epochs}; "
+            "resume it with the same settings or start a new one"
+        )
+    return state
+
+
+def _num_rows(path: Path) -> int:
+    return len(path.read_text(encoding="utf-8", errors="replace").splitlines()) - 1 if path.exists() else 0
+
+
+def _first_whole(paths: Sequence[Path]) -> RunState:
+    try:
+        return read_run_state(paths[0])
+    except TrainingError as error:
+        if len(paths) == 1:
+            raise
+        state = read_run_state(paths[1])
+        lost = f"the steps after {state.record.place} are lost and are trained again"
+        warnings.warn(f"{error}. Going on from {paths[1].name}: {lost}", stacklevel=4)
         return state
 
 
@@ -150,6 +239,20 @@ def describe_environment() -> dict[str, object]:
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         "packages": {name: installed_version(name) for name in PACKAGES},
     }
+
+
+def check_environment(folder: Path) -> None:
+    """Warns where a run is resumed with other threads, processes or another processor than it began with.
+
+    Sums are then rounded in another order, so that the last digits of its results may differ.
+    """
+    path = folder / ENVIRONMENT_FILE
+    before, now = read_json(path, dict) if path.exists() else {}, describe_environment()
+    for key, word in (("torch_threads", " threads"), ("processes", " processes"), ("processor", "")):
+        if key in before and before[key] != now[key]:
+            change = f"began with {before[key]}{word} and goes on with {now[key]}"
+            effect = "the last digits of its results may differ from those of an undisturbed run"
+            warnings.warn(f"{folder}: this run {change}; {effect}", stacklevel=4)
 
 
 def command_line() -> str:
@@ -189,32 +292,49 @@ def write_rows(path: Path, rows: Sequence[Row]) -> None:
     write_text(path, text.getvalue())
 
 
-def write_run_state(path: Path, state: RunState) -> None:
-    """Writes the state in one step: an interrupted write leaves the old file."""
+def write_run_state(path: Path, state: RunState, before: Path | None = None) -> None:
+    """Writes the state in one step; the file of before becomes `before`."""
     flat = {
         f"{group}/{name}": tensor.detach().to("cpu").contiguous().clone()
         for group, tensors in state.tensors.items()
         for name, tensor in tensors.items()
     }
+    metadata = {"format": FORMAT, "values": json.dumps(to_json(state.record))}
+    if state.network is not None:
+        metadata["network"] = json.dumps(to_json(state.network))
+    metadata["checksum"] = checksum(metadata, _arrays(flat))
     with replacing(path) as temporary:
-        save_file(flat, temporary, metadata={"format": FORMAT, "values": json.dumps(asdict(state.record))})
+        write_tensors(save_file, flat, temporary, metadata)
+        if before is not None and path.exists():
+            os.replace(path, before)
+
+
+def _arrays(tensors: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
+    return {name: tensor.numpy() for name, tensor in tensors.items()}
 
 
 def read_run_state(path: Path) -> RunState:
-    """Reads a file of `write_run_state`; refuses one that is missing, truncated or of another kind."""
+    """Reads a file of `write_run_state`; refuses one that is missing, damaged or of another kind."""
     try:
         with safe_open(str(path), framework="pt") as file:
             texts = file.metadata() or {}
             flat = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
         if texts.get("format") != FORMAT:
             raise TrainingError(f"{path}: not the state of a training run; name the run's folder")
-        record = msgspec.convert(json.loads(texts["values"]), RunRecord)
+        if (problem := damage(texts, _arrays(flat))) is not None:
+            raise TrainingError(f"{path}: {problem}")
+        values, network = (json.loads(texts.get(key, "null")) for key in ("values", "network"))
     except FileNotFoundError:
         raise TrainingError(f"{path}: there is no run to resume here") from None
-    except (SafetensorError, OSError, msgspec.ValidationError, ValueError, KeyError) as error:
-        raise TrainingError(f"{path}: not a readable run state ({error}); start a new run") from None
+    except (SafetensorError, OSError, ValueError) as error:
+        raise TrainingError(f"{path}: not a readable run state ({error})") from None
+    try:
+        record = from_json(values, RunRecord)
+        described = None if network is None else from_json(network, Description)
+    except TrainingError as error:
+        raise TrainingError(f"{path}: not a readable run state ({error})") from None
     tensors: dict[str, dict[str, Tensor]] = {}
     for name, tensor in flat.items():
         group, _, rest = name.partition("/")
         tensors.setdefault(group, {})[rest] = tensor
-    return RunState(tensors, record)
+    return RunState(tensors, record, described)

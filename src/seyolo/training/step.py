@@ -97,10 +97,32 @@ class TrainingStep:
 
     def average_statistics(self) -> None:
         """Averages running statistics over the processes; linear in the steps, they need it once an epoch."""
-        for model in (self.model, self.average.model):
-            state = model.state_dict()
-            names = [f"{norm}.running_{kind}" for norm in sparse_scales(model) for kind in ("mean", "var")]
-            self.team.average_([state[name] for name in names])
+        for running in self._running_statistics().values():
+            self.team.average_(list(running.values()))
+
+    def is_finite(self) -> bool:
+        """Tells whether all weights are finite."""
+        return all(bool(weight.isfinite().all()) for weight in self.model.parameters())
+
+    def statistics(self) -> dict[str, Tensor]:
+        """Returns the running statistics of this process, on the CPU; nothing where it is the only one."""
+        if self.team.size == 1:
+            return {}
+        groups = self._running_statistics()
+        return {f"{group}/{name}": value.cpu() for group in groups for name, value in groups[group].items()}
+
+    def restore_statistics(self, statistics: Mapping[str, Tensor]) -> None:
+        """Loads a result of `statistics`."""
+        groups = self._running_statistics()
+        for path, value in statistics.items():
+            group, _, name = path.partition("/")
+            groups[group][name].copy_(value)
+
+    def _running_statistics(self) -> dict[str, dict[str, Tensor]]:
+        models = {"model": self.model, "average": self.average.model}
+        states = {group: model.state_dict() for group, model in models.items()}
+        names = [f"{norm}.running_{kind}" for norm in sparse_scales(self.model) for kind in ("mean", "var")]
+        return {group: {name: state[name] for name in names} for group, state in states.items()}
 
     def tensors(self) -> dict[str, dict[str, Tensor]]:
         """Returns the tensors that a resumed run needs, by group."""

@@ -36,7 +36,7 @@ from seyolo.results import ControlRow
 from seyolo.runtime.choice import open_backend
 from seyolo.torchnet.build import DarknetModel, build
 from seyolo.training.loop import train
-from seyolo.training.run_folder import can_resume
+from seyolo.training.run_folder import saved_state
 from seyolo.training.sparsity import PUBLISHED_STRENGTH
 from seyolo.training.trackers import Monitor
 from seyolo.verbs.calibration import plan_of
@@ -172,7 +172,9 @@ def _from_scratch(finished: Finished, name: str, network: Network, size_px: int 
     dense = stage_config(run.config, "dense")
     config = replace(dense, epochs=finished.epochs, size=size_px, snapshot_epoch=None)
     folder, monitor = _folder(finished, name), Monitor(run.progress, title=name)
-    trained = train(model, run.dataset, config, folder, resume=can_resume(folder), monitor=monitor)
+    trained = train(
+        model, run.dataset, config, folder, state=saved_state(folder, config.epochs), monitor=monitor
+    )
     return Contender(trained.model, size_px)
 
 

@@ -12,23 +12,30 @@ from pathlib import Path
 from typing import Any, Unpack
 
 from seyolo.data.datasets import load_dataset
-from seyolo.errors import UsageError
+from seyolo.errors import TrainingError, UsageError
+from seyolo.files import write_json
 from seyolo.opening.description import CHECKPOINT
 from seyolo.opening.network import load
 from seyolo.options.keywords import SlimKeywords
 from seyolo.options.parameters import build
 from seyolo.options.slim import USUAL_EPOCHS, SlimOptions
-from seyolo.options.stored import SLIM_FILE, read_slim_options
+from seyolo.options.stored import SLIM_FILE, read_slim_options, stored_slim
 from seyolo.progress import Progress, Silent
 from seyolo.results import RESULTS_FILE, SlimResults, read_results
-from seyolo.runs import existing_run, new_run
+from seyolo.runs import NewRun, existing_run, new_run, resumed_run
 from seyolo.training.distributed import on_leader
+from seyolo.training.run_folder import (
+    ENVIRONMENT_FILE,
+    check_environment,
+    describe_environment,
+    keep_command,
+)
 from seyolo.training.trackers import NoTracker, OpenTracker, TrackerName, chosen_tracker
 from seyolo.verbs.calibration import plan_of
 from seyolo.verbs.controls import Finished, control_results, joined_rows
 from seyolo.verbs.slim_results import report_slim_run, slim_results
 from seyolo.verbs.slim_run import SlimRun
-from seyolo.verbs.start import with_model
+from seyolo.verbs.start import check_data, with_model
 
 OLD_NAMES = {"strength": "s"}  # keyword arguments of version 0.1.0, and their names today
 
@@ -40,7 +47,7 @@ def slim(
     *,
     options: SlimOptions | None = None,
     train_settings: Mapping[str, Any] | None = None,
-    folder: str | Path | None = None,
+    folder: str | Path | NewRun | None = None,
     progress: Progress | None = None,
     tracker: TrackerName | OpenTracker | None = None,
     **keywords: Unpack[SlimKeywords],
@@ -74,8 +81,8 @@ def slim(
         given.setdefault("blocks", given["cut"].blocks)
     chosen = build(SlimOptions, "slim", options, given | {"data": data, "model": model and str(model)})
     opener = chosen_tracker(tracker)
-    run_folder = new_run("slim") if folder is None else Path(folder)
-    return run_slim(_resolved(chosen), run_folder, progress=progress, tracker=opener).to_json()
+    place = folder or NewRun("slim")
+    return run_slim(_resolved(chosen), place, progress=progress, tracker=opener).to_json()
 
 
 @on_leader
@@ -84,11 +91,20 @@ def resume_slim(
     progress: Progress | None = None,
     controls: str | Sequence[str] = (),
     tracker: TrackerName | OpenTracker | None = None,
+    *,
+    data_changed: bool = False,
 ) -> dict[str, Any]:
     """Continues a run of `slim` where it was stopped; `controls` may be added to a finished one.
 
+    Args:
+        folder: of the run.
+        progress: receives how far the run is.
+        controls: as in `slim`.
+        tracker: as in `slim`.
+        data_changed: goes on although images or labels have changed since the run began.
+
     Raises:
-        TrainingError: the folder holds no run of `slim`.
+        TrainingError: the folder holds no run of `slim`, another process works in it, or the data changed.
 
     Example:
         >>> seyolo.api.resume_slim("runs/slim/slim")["stages"][-1]["metrics"]["val"]
@@ -97,16 +113,19 @@ def resume_slim(
     folder = existing_run(folder, SLIM_FILE)
     options = build(SlimOptions, "resume_slim", read_slim_options(folder), {"controls": controls})
     opener = chosen_tracker(tracker)
-    return run_slim(options, folder, resume=True, progress=progress, tracker=opener).to_json()
+    return run_slim(
+        options, folder, resume=True, progress=progress, tracker=opener, data_changed=data_changed
+    ).to_json()
 
 
 def run_slim(
     options: SlimOptions,
-    folder: str | Path,
+    folder: str | Path | NewRun,
     resume: bool = False,
     *,
     progress: Progress | None = None,
     tracker: OpenTracker | None = None,
+    data_changed: bool = False,
 ) -> SlimResults:
     """Trains, prunes, fine-tunes, evaluates, exports and reports.
 
@@ -117,11 +136,31 @@ def run_slim(
         TrainingError: the folder holds another run, or nothing to resume.
         BudgetError: the budget cannot be met; found out before training.
     """
-    run = SlimRun(options, Path(folder), progress or Silent(), tracker=tracker or NoTracker)
-    run.check_folder(resume)
-    start = run.starting_model()
+
+    def write(path: Path) -> None:
+        keep_command(path.parent, is_new=True)
+        write_json(path.with_name(ENVIRONMENT_FILE), describe_environment())
+        write_json(path, stored_slim(options))
+
+    if isinstance(folder, NewRun) or not resume:
+        opened = new_run("slim", folder, SLIM_FILE, write)
+    else:
+        opened = resumed_run("slim", folder, SLIM_FILE)
+    with opened as path:
+        if resume:
+            if read_slim_options(path) != replace(options, controls=()):
+                raise TrainingError(f"{path}: the run there was started with other settings")
+            keep_command(path, is_new=False)
+            check_environment(path)
+        run = SlimRun(options, path, progress or Silent(), tracker=tracker or NoTracker)
+        check_data(path, run.dataset, run.dataset.splits, data_changed)
+        return _results(run)
+
+
+def _results(run: SlimRun) -> SlimResults:
+    """Runs every stage that is not done, and writes results and report."""
+    options, start = run.config, run.starting_model()
     rough = plan_of(start, options, None, run.progress)
-    run.begin()
     run.announce(start, rough)
     dense = run.dense(start)
     sparse = run.sparse(run.branch(dense))

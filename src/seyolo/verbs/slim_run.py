@@ -3,6 +3,7 @@
 Every stage writes its result into the folder; a resumed run reads it back instead of computing it again.
 
     config.json environment.json       options, machine and versions
+    data.json                          fingerprint of the data set
     commands.txt                       the command line of the start and of every resume
     dense/ sparse/ finetuned/          one training run each: results.csv, best.safetensors, state to resume;
                                        sparsity training starts from dense/epoch-N.safetensors
@@ -17,20 +18,20 @@ Every stage writes its result into the folder; a resumed run reads it back inste
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from seyolo.checkpoint import read_checkpoint, write_checkpoint
 from seyolo.data.datasets import load_dataset
-from seyolo.errors import TrainingError
+from seyolo.errors import ModelError
 from seyolo.evaluation.evaluate import Judgement, judge_splits
 from seyolo.files import write_json, write_text
 from seyolo.options.slim import SlimOptions
-from seyolo.options.stored import read_slim_options, stored_slim
 from seyolo.progress import Advance, Progress
 from seyolo.pruning.groups.groups import tied_scales
 from seyolo.pruning.planning.plan import Plan
@@ -39,7 +40,7 @@ from seyolo.runtime.protocol import Backend
 from seyolo.torchnet.build import DarknetModel, from_checkpoint, to_checkpoint
 from seyolo.training.distillation import Distillation
 from seyolo.training.loop import train
-from seyolo.training.run_folder import can_resume, describe_environment, keep_command, snapshot
+from seyolo.training.run_folder import saved_state, snapshot
 from seyolo.training.sparsity import Choice, Sparsity, Steered, make_sparsity, sparse_scales
 from seyolo.training.trackers import Monitor, NoTracker, OpenTracker
 from seyolo.verbs.calibration import CalibrationSet, plan_of, repair_on
@@ -69,24 +70,6 @@ class SlimRun:
         assert config.data is not None
         self.dataset = load_dataset(config.data)
         self.size_hw = (config.size, config.size)
-
-    def check_folder(self, resume: bool) -> None:
-        """Refuses a folder that holds a run; to resume, one that holds no run or a run of other options."""
-        is_run = (self.folder / "config.json").exists()
-        if is_run and not resume:
-            raise TrainingError(f"{self.folder}: holds a run already; resume it or choose another --name")
-        if resume and not is_run:
-            raise TrainingError(f"{self.folder}: there is no run to resume here")
-        if resume and read_slim_options(self.folder) != replace(self.config, controls=()):
-            raise TrainingError(f"{self.folder}: the run there was started with other settings")
-
-    def begin(self) -> None:
-        """Writes config.json and environment.json of a new run, and adds the command line to commands.txt."""
-        is_new = not (self.folder / "config.json").exists()
-        keep_command(self.folder, is_new=is_new)
-        if is_new:
-            write_json(self.folder / "environment.json", describe_environment())
-            write_json(self.folder / "config.json", stored_slim(self.config))
 
     def starting_model(self) -> DarknetModel:
         """Returns the network that dense training starts from."""
@@ -146,15 +129,15 @@ class SlimRun:
         sparsity: Sparsity | None = None,
         distillation: Distillation | None = None,
     ) -> DarknetModel:
-        folder = self.folder / stage
+        folder, config = self.folder / stage, stage_config(self.config, stage)
         return train(
             model,
             self.dataset,
-            stage_config(self.config, stage),
+            config,
             folder,
             sparsity=sparsity,
             distillation=distillation,
-            resume=can_resume(folder),
+            state=saved_state(folder, config.epochs),
             monitor=Monitor(self.progress, self.tracker, self.title + stage),
         ).model
 
@@ -188,7 +171,10 @@ class SlimRun:
         """Prunes by the plan and repairs; writes pruned.safetensors."""
         path = self.folder / "pruned.safetensors"
         if path.exists():
-            return from_checkpoint(read_checkpoint(path))
+            try:
+                return from_checkpoint(read_checkpoint(path))
+            except ModelError as error:
+                warnings.warn(f"{error}. It is made again", stacklevel=2)
         pruned = prune_by(sparse, plan)
         images = CalibrationSet(self.dataset, self.size_hw, self.config.seed)
         with _on_device(self.config.device, pruned, sparse):

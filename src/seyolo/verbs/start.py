@@ -1,14 +1,19 @@
-"""Checks and choices of the training verbs before a run: machine, model and attention sites."""
+"""Checks and choices of the training verbs before a run: machine, data, model and attention sites."""
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar, cast
 
 from seyolo.darknet.placement import Site
 from seyolo.data.datasets import Dataset
-from seyolo.errors import UsageError
+from seyolo.data.fingerprint import Fingerprint, differences, fingerprint
+from seyolo.errors import TrainingError, UsageError
+from seyolo.files import write_json
+from seyolo.json_files import read_json, to_json
 from seyolo.opening.description import CHECKPOINT, Attention, describe, gates_of
 from seyolo.options.slim import SlimOptions
 from seyolo.options.train import TrainOptions
@@ -19,6 +24,7 @@ from seyolo.training.distributed import current_team
 from seyolo.training.prepare import starting_model
 
 Options = TypeVar("Options", SlimOptions, TrainOptions)
+DATA_FILE = "data.json"
 DEFAULT_MODEL = "yolov3@0.25"
 
 
@@ -26,6 +32,23 @@ def check_machine(options: SlimOptions | TrainOptions) -> None:
     """Refuses a device that is not here, and a batch that several processes cannot share."""
     torch_device(options.device)
     current_team().share_of(options.batch)
+
+
+def check_data(folder: Path, dataset: Dataset, splits: Iterable[str], data_changed: bool) -> None:
+    """Compares the data set with the one that the run in the folder began with; a new run only stores it.
+
+    Raises:
+        TrainingError: images or labels changed, and `data_changed` does not allow it, or the classes did.
+    """
+    path, now = folder / DATA_FILE, fingerprint(dataset, splits)
+    if path.exists() and (found := differences(before := read_json(path, Fingerprint), now)):
+        changes = f"{dataset.source}: changed since the run {folder} began: {'; '.join(found)}"
+        if before.names != now.names:
+            raise TrainingError(f"{changes}; start a new run")
+        if not data_changed:
+            raise TrainingError(f"{changes}. Put it back as it was, or go on with --data-changed")
+        warnings.warn(changes, stacklevel=3)
+    write_json(path, to_json(now))
 
 
 def with_model(options: Options) -> Options:

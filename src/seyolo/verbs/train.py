@@ -10,7 +10,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Unpack
 
-from seyolo.checkpoint import read_checkpoint
 from seyolo.data.datasets import load_dataset
 from seyolo.errors import UsageError
 from seyolo.files import write_json
@@ -24,18 +23,18 @@ from seyolo.options.train import TrainOptions
 from seyolo.progress import Progress, Silent
 from seyolo.pruning.groups.groups import tied_scales
 from seyolo.report.figures.train_run import write_batch, write_train_figures
-from seyolo.runs import existing_run, new_run
-from seyolo.torchnet.build import DarknetModel, from_checkpoint
+from seyolo.runs import NewRun, new_run, resumed_run
+from seyolo.torchnet.build import DarknetModel
 from seyolo.training.config import TrainConfig
 from seyolo.training.distillation import Distillation, check_teacher
 from seyolo.training.distributed import on_leader
 from seyolo.training.loop import TrainResult, first_batch
 from seyolo.training.loop import train as run_train
-from seyolo.training.run_folder import can_resume, keep_command
+from seyolo.training.run_folder import RunState, check_environment, keep_command, saved_state
 from seyolo.training.sparsity import PUBLISHED_STRENGTH, Sparsity, make_sparsity
 from seyolo.training.trackers import Monitor, OpenTracker, TrackerName, chosen_tracker
 from seyolo.training.validation import validation_splits
-from seyolo.verbs.start import check_machine, model_to_train, with_model
+from seyolo.verbs.start import check_data, check_machine, model_to_train, with_model
 
 DEFAULT_DISTILL = 1.0
 
@@ -46,7 +45,7 @@ def train(
     model: str | Path | None = None,
     *,
     options: TrainOptions | None = None,
-    folder: str | Path | None = None,
+    folder: str | Path | NewRun | None = None,
     progress: Progress | None = None,
     tracker: TrackerName | OpenTracker | None = None,
     **keywords: Unpack[TrainKeywords],
@@ -76,48 +75,70 @@ def train(
     chosen = build(TrainOptions, "train", options, given)
     opener = chosen_tracker(tracker)
     chosen = with_model(chosen)
-    run_folder = new_run("train") if folder is None else Path(folder)
-    return _train(chosen, run_folder, resume=False, progress=progress, tracker=opener)
+
+    def write(path: Path) -> None:
+        keep_command(path.parent, is_new=True)
+        write_json(path, to_json(chosen))
+
+    with new_run("train", folder or NewRun("train"), TRAIN_FILE, write) as run_folder:
+        return _train(chosen, run_folder, None, progress=progress, tracker=opener)
 
 
 @on_leader
 def resume_train(
-    folder: str | Path, progress: Progress | None = None, tracker: TrackerName | OpenTracker | None = None
+    folder: str | Path,
+    progress: Progress | None = None,
+    tracker: TrackerName | OpenTracker | None = None,
+    data_changed: bool = False,
 ) -> TrainResult:
-    """Continues a training run exactly where its last finished epoch left it.
+    """Continues a training run exactly where it was stopped.
+
+    Args:
+        folder: of the run.
+        progress: receives how far the run is.
+        tracker: as in `train`.
+        data_changed: goes on although images or labels have changed since the run began.
 
     Raises:
-        TrainingError: the folder holds no run of `train`.
+        TrainingError: the folder holds no run of `train`, another process works in it, or the data changed.
 
     Example:
         >>> seyolo.api.resume_train("runs/train/train").model.names
         ('hand',)
     """
-    folder = existing_run(folder, TRAIN_FILE)
-    options = read_train_options(folder)
-    check_machine(options)
-    opener = chosen_tracker(tracker)
-    return _train(options, folder, resume=can_resume(folder), progress=progress, tracker=opener)
+    with resumed_run("train", folder, TRAIN_FILE) as run_folder:
+        options = read_train_options(run_folder)
+        check_machine(options)
+        opener = chosen_tracker(tracker)
+        state = saved_state(run_folder, options.epochs)
+        keep_command(run_folder, is_new=False)
+        check_environment(run_folder)
+        return _train(options, run_folder, state, data_changed, progress=progress, tracker=opener)
 
 
 def _train(
-    options: TrainOptions, folder: Path, *, resume: bool, progress: Progress | None, tracker: OpenTracker
+    options: TrainOptions,
+    folder: Path,
+    state: RunState | None,
+    data_changed: bool = False,
+    *,
+    progress: Progress | None,
+    tracker: OpenTracker,
 ) -> TrainResult:
     assert options.data is not None
     dataset = load_dataset(options.data)
+    validation = validation_splits(dataset)
+    check_data(folder, dataset, ["train", *validation], data_changed)
     config = TrainConfig.of(options, epochs=options.epochs, size=options.size)
     distillation = _distillation(options)
-    is_new = not (folder / TRAIN_FILE).exists()
-    if resume:
-        model = from_checkpoint(read_checkpoint(folder / "last.safetensors"))
+    if state is not None:
+        model = state.model(folder)
     else:
         model = model_to_train(options, dataset, config)
         if distillation is not None:
             check_teacher(model, distillation)
-        write_json(folder / TRAIN_FILE, to_json(options))
         images, targets = first_batch(dataset, config)
         write_batch(folder, images.numpy(), targets.numpy(), dataset.names)
-    keep_command(folder, is_new=is_new)
     result = run_train(
         model,
         dataset,
@@ -125,10 +146,10 @@ def _train(
         folder,
         sparsity=_sparsity(options, model),
         distillation=distillation,
-        resume=resume,
+        state=state,
         monitor=Monitor(progress or Silent(), tracker),
     )
-    samples = [sample for split in validation_splits(dataset) for sample in dataset.split(split)]
+    samples = [sample for split in validation for sample in dataset.split(split)]
     write_train_figures(folder, result.model, samples, config.size, result.history)
     return result
 

@@ -1,8 +1,9 @@
 """ASGI application: the page, `POST /detect`, `GET /models`, `/health` and `/openapi.json`.
 
-The event loop only moves bytes. Decoding and inference run in at most `Limits.workers` threads and
-`Limits.queue` more requests wait. Further requests are refused before a byte of the image is read, so memory
-is bounded. Every refusal is one line of JSON, `{"error": "..."}`.
+The event loop only moves bytes. Decoding and inference run in `workers` threads and `queue` more images wait.
+An image takes its place when it has arrived, so a slow upload keeps none from others; `Uploads` bounds the
+memory. While every place is taken, requests are refused before a byte of the image is read. Every refusal is
+one line of JSON, `{"error": "..."}`.
 """
 
 from __future__ import annotations
@@ -26,12 +27,12 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from seyolo.options.detect import ServeOptions
 from seyolo.web.detection import Question, ServedModel
-from seyolo.web.uploads import Limits, read_upload
+from seyolo.web.uploads import Uploads, busy, workers_for
 
 PAGE = Path(__file__).with_name("page")
 OPENAPI = Path(__file__).with_name("openapi.json")
-RETRY_AFTER_S = 1
 HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; "
@@ -46,7 +47,9 @@ HEADERS = {
 }
 
 
-def make_app(models: Sequence[ServedModel], limits: Limits, hosts: Sequence[str] | None = None) -> Starlette:
+def make_app(
+    models: Sequence[ServedModel], limits: ServeOptions, hosts: Sequence[str] | None = None
+) -> Starlette:
     """Returns the application.
 
     Args:
@@ -73,22 +76,27 @@ def make_app(models: Sequence[ServedModel], limits: Limits, hosts: Sequence[str]
 class _Service:
     """Endpoints that need the models."""
 
-    def __init__(self, models: Sequence[ServedModel], limits: Limits) -> None:
+    def __init__(self, models: Sequence[ServedModel], limits: ServeOptions) -> None:
         self._models = models
         self._limits = limits
-        self._threads = CapacityLimiter(limits.workers)
-        self._admitted = asyncio.Semaphore(limits.workers + limits.queue)
+        workers = limits.workers or workers_for(limits.threads)
+        self._uploads = Uploads(limits)
+        self._threads = CapacityLimiter(workers)
+        self._places = asyncio.Semaphore(workers + limits.queue)
 
     async def detect(self, request: Request) -> Response:
         question = Question.parse(request.query_params)
         model = question.choose(self._models)
-        if self._admitted.locked():
-            headers = {"Retry-After": str(RETRY_AFTER_S)}
-            raise HTTPException(503, "busy: too many images are waiting; try again", headers)
-        async with self._admitted:
-            data = await read_upload(request, self._limits)
-            work = partial(model.detect, data, question.confidence, question.iou, self._limits)
-            return JSONResponse(await to_thread.run_sync(work, limiter=self._threads))
+        self._refuse_when_full()
+        async with self._uploads.read(request) as data:
+            self._refuse_when_full()
+            async with self._places:
+                work = partial(model.detect, data, question.confidence, question.iou, self._limits)
+                return JSONResponse(await to_thread.run_sync(work, limiter=self._threads))
+
+    def _refuse_when_full(self) -> None:
+        if self._places.locked():
+            raise busy("too many images are waiting")
 
     async def models(self, _: Request) -> Response:
         return JSONResponse({"models": [model.describe() for model in self._models]})

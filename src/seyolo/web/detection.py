@@ -20,9 +20,10 @@ from starlette.exceptions import HTTPException
 from seyolo.detector import Detector
 from seyolo.letterbox import PAD_GREY
 from seyolo.media.annotate import class_colour, text_colour
+from seyolo.options.detect import ServeOptions
 from seyolo.runtime.choice import RUNTIMES
 from seyolo.runtime.protocol import Backend
-from seyolo.web.uploads import Limits, decode_upload
+from seyolo.web.uploads import decode_upload
 
 
 class ServedModel:
@@ -48,7 +49,7 @@ class ServedModel:
         size = list(self._backend.input_size)
         return {"name": self.name, "runtime": self._backend.name, "input_size": size, "classes": classes}
 
-    def detect(self, data: bytes, confidence: float, iou: float, limits: Limits) -> dict[str, object]:
+    def detect(self, data: bytes, confidence: float, iou: float, limits: ServeOptions) -> dict[str, object]:
         """Returns the answer to one request as plain values for JSON."""
         detector = Detector(self._backend, confidence=confidence, iou_threshold=iou)
         start = time.perf_counter()

@@ -1,4 +1,4 @@
-"""Limits of the service, and upload of an image within them: reading of a request, and decoding.
+"""Upload of an image within the limits of the service: reading of a request, and decoding.
 
 The service counts bytes while they arrive, and decodes an image only after its header gives an accepted size.
 It accepts the three formats whose headers it reads; the page converts every other format that the browser
@@ -8,9 +8,9 @@ shows to JPEG. File names are ignored.
 from __future__ import annotations
 
 import asyncio
-import math
 import os
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import numpy as np
 import python_multipart  # noqa: F401 (Starlette takes forms only where it is, and says so only when one comes)
@@ -20,34 +20,12 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import Message, Receive
 
-from seyolo.errors import DataError, UsageError
+from seyolo.errors import DataError
 from seyolo.media.image_format import num_pixels
 from seyolo.media.images import decode_image
 from seyolo.options.detect import ServeOptions
 
-
-@dataclass(frozen=True)
-class Limits:
-    """Limits that keep one request from using the memory or time of all others."""
-
-    max_megabytes: float = 16.0  # largest request body, in millions of bytes
-    max_megapixels: float = 50.0  # largest image by its header, in millions of pixels
-    workers: int = 1  # images processed at the same time
-    queue: int = 32  # images that may wait; further requests are refused
-    upload_s: float = 30.0  # most seconds for a request to arrive
-
-    def __post_init__(self) -> None:
-        for name in ("max_megabytes", "max_megapixels", "upload_s"):
-            value = getattr(self, name)
-            if not (value > 0 and math.isfinite(value)):
-                raise UsageError(f"{name} must be a number above 0, got {value}")
-        if self.workers < 1 or self.queue < 0:
-            found = f"{self.workers} and {self.queue}"
-            raise UsageError(f"needs at least one worker and a queue of 0 or more, got {found}")
-
-    @property
-    def max_bytes(self) -> int:
-        return round(self.max_megabytes * 1e6)
+RETRY_AFTER_S = 1
 
 
 def workers_for(threads: int) -> int:
@@ -55,32 +33,82 @@ def workers_for(threads: int) -> int:
     return max(1, (os.cpu_count() or 1) // max(1, threads))
 
 
-def limits_of(options: ServeOptions) -> Limits:
-    """Returns the limits that options of `serve` ask for; raises UsageError for one that admits nothing."""
-    workers = workers_for(options.threads) if options.workers is None else options.workers
-    return Limits(options.max_megabytes, options.max_megapixels, workers, options.queue)
+class Uploads:
+    """Images of all requests in memory, together at most `max_total_megabytes`.
 
-
-async def read_upload(request: Request, limits: Limits) -> bytes:
-    """Returns the bytes of the image in a request: the whole body, or the only file of a form.
-
-    Answers 400 for no image or other form fields, 408 for a slow one, 413 for a large one.
+    Past that limit the unfinished upload that began first is refused: a stalled one takes no memory from the
+    others.
     """
-    declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared) > limits.max_bytes:
-        raise _too_large(limits)
-    limited = Request(request.scope, _counting(request.receive, limits))
-    try:
-        async with asyncio.timeout(limits.upload_s):
-            data = await _read(limited)
-    except TimeoutError:
-        raise HTTPException(408, f"the image took longer than {limits.upload_s:g} s to arrive") from None
-    if not data:
-        raise HTTPException(400, "no image: send it as the body, or as the one file of multipart/form-data")
-    return data
+
+    def __init__(self, limits: ServeOptions) -> None:
+        self._limits = limits
+        self._unfinished: dict[asyncio.Timeout, int] = {}  # number of bytes by upload, in order of start
+        self._num_finished_bytes = 0
+
+    @asynccontextmanager
+    async def read(self, request: Request) -> AsyncIterator[bytes]:
+        """Yields the image in a request: the whole body, or the only file of a form.
+
+        Answers 400 for no image or other form fields, 408 for a slow one, 413 for a large one, 503 for one
+        that had to make room.
+        """
+        declared = request.headers.get("content-length", "")
+        if declared.isdecimal() and int(declared) > _num_bytes(self._limits.max_megabytes):
+            raise _too_large(self._limits)
+        data = await self._read(request)
+        if not data:
+            raise HTTPException(
+                400, "no image: send it as the body, or as the one file of multipart/form-data"
+            )
+        self._num_finished_bytes += len(data)
+        try:
+            yield data
+        finally:
+            self._num_finished_bytes -= len(data)
+
+    async def _read(self, request: Request) -> bytes:
+        seconds = self._limits.upload_seconds
+        try:
+            async with asyncio.timeout(seconds) as upload:
+                self._unfinished[upload] = 0
+                return await _image(Request(request.scope, self._counting(request.receive, upload)))
+        except TimeoutError:
+            if upload not in self._unfinished:
+                raise busy("too many bytes are arriving") from None
+            raise HTTPException(408, f"the image took longer than {seconds:g} s to arrive") from None
+        finally:
+            self._unfinished.pop(upload, None)
+
+    def _counting(self, receive: Receive, upload: asyncio.Timeout) -> Receive:
+        """Returns `receive` with limits: it refuses the request when the body grows too large."""
+
+        async def counted() -> Message:
+            message = await receive()
+            if upload in self._unfinished:
+                self._unfinished[upload] += len(message.get("body", b""))
+                if self._unfinished[upload] > _num_bytes(self._limits.max_megabytes):
+                    raise _too_large(self._limits)
+                self._make_room()
+            return message
+
+        return counted
+
+    def _make_room(self) -> None:
+        """Ends unfinished uploads until all together are within the limit."""
+        most = _num_bytes(self._limits.max_total_megabytes)
+        while self._unfinished and self._num_finished_bytes + sum(self._unfinished.values()) > most:
+            first = next(iter(self._unfinished))
+            del self._unfinished[first]
+            if not first.expired():
+                first.reschedule(0)
 
 
-def decode_upload(data: bytes, limits: Limits) -> UInt8[np.ndarray, "H W 3"]:
+def busy(reason: str) -> HTTPException:
+    """Returns the refusal that asks the client to come back."""
+    return HTTPException(503, f"busy: {reason}; try again", {"Retry-After": str(RETRY_AFTER_S)})
+
+
+def decode_upload(data: bytes, limits: ServeOptions) -> UInt8[np.ndarray, "H W 3"]:
     """Decodes as 8-bit BGR; answers 413 for too many pixels, 415 for other formats, 422 for damaged files."""
     pixels = num_pixels(data)
     if pixels is None:
@@ -94,7 +122,7 @@ def decode_upload(data: bytes, limits: Limits) -> UInt8[np.ndarray, "H W 3"]:
         raise HTTPException(422, str(error)) from None
 
 
-async def _read(request: Request) -> bytes:
+async def _image(request: Request) -> bytes:
     if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
         return await request.body()
     async with request.form(max_files=1, max_fields=0) as form:
@@ -102,21 +130,10 @@ async def _read(request: Request) -> bytes:
         return await files[0].read() if files else b""
 
 
-def _counting(receive: Receive, limits: Limits) -> Receive:
-    """Returns `receive` with a limit: it refuses the request when the body grows too large."""
-    total = 0
-
-    async def counted() -> Message:
-        nonlocal total
-        message = await receive()
-        total += len(message.get("body", b""))
-        if total > limits.max_bytes:
-            raise _too_large(limits)
-        return message
-
-    return counted
+def _num_bytes(megabytes: float) -> int:
+    return round(megabytes * 1e6)
 
 
-def _too_large(limits: Limits) -> HTTPException:
+def _too_large(limits: ServeOptions) -> HTTPException:
     limit = f"at most {limits.max_megabytes:g} megabytes are taken"
     return HTTPException(413, f"the request is too large; {limit}")

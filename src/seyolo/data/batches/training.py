@@ -136,9 +136,14 @@ class TrainingLoader:
         return math.ceil(self._num_samples / self.batch_size)
 
     def epoch(
-        self, epoch: int, augmentation: Augmentation | None = None, size_px: int | None = None
+        self,
+        epoch: int,
+        augmentation: Augmentation | None = None,
+        size_px: int | None = None,
+        *,
+        first: int = 0,
     ) -> Iterator[TrainingBatch]:
-        """Yields the batches of an epoch; the same number gives the same batches.
+        """Yields the batches of an epoch from the `first` on; the same number gives the same batches.
 
         A batch is images as RGB bytes in channels-last memory, and targets as rows of batch index, class id,
         centre x, centre y, width, height in input pixels. Raises DataError for a damaged image.
@@ -149,7 +154,7 @@ class TrainingLoader:
         order = np.resize(order, len(self) * self.batch_size)  # repeats the order from its start
         jobs = [
             BatchJob(epoch, start, recipe, size_px, order[start + maker.first :][: maker.share])
-            for start in range(0, len(order), self.batch_size)
+            for start in range(first * self.batch_size, len(order), self.batch_size)
         ]
         if self._processes and self._pool is None:
             self._processes = affordable(self._processes, maker.share * self.size_px**2 * 3)

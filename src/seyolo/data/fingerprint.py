@@ -1,0 +1,61 @@
+"""Fingerprint of a data set: image files with their sizes and labels, to notice a change between two runs."""
+
+from __future__ import annotations
+
+import os
+import zlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from seyolo.data.datasets import Dataset, Sample
+from seyolo.errors import DataError
+
+MOST_NAMED = 3
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """Class names, and by split and image the bytes of the file and the CRC-32 of its boxes and classes."""
+
+    names: tuple[str, ...]
+    splits: Mapping[str, Mapping[str, tuple[int, str]]]
+
+
+def fingerprint(dataset: Dataset, splits: Iterable[str]) -> Fingerprint:
+    """Returns the fingerprint of these splits; raises DataError for an invalid label or a missing image."""
+    found = {split: dict(_entry(sample) for sample in dataset.split(split)) for split in splits}
+    return Fingerprint(tuple(dataset.names), found)
+
+
+def _entry(sample: Sample) -> tuple[str, tuple[int, str]]:
+    labels = zlib.crc32(sample.class_ids.tobytes(), zlib.crc32(sample.boxes_cxcywh.tobytes()))
+    try:
+        return str(sample.image), (os.stat(sample.image).st_size, f"{labels:08x}")
+    except FileNotFoundError:
+        raise DataError(f"{sample.image}: there is no such image") from None
+
+
+def differences(before: Fingerprint, now: Fingerprint) -> list[str]:
+    """Returns in words how a data set differs from what it was; nothing where it is the same."""
+    found = []
+    if before.names != now.names:
+        found.append(f"the classes are {', '.join(now.names)}, not {', '.join(before.names)}")
+    for split in dict.fromkeys([*before.splits, *now.splits]):
+        old, new = before.splits.get(split, {}), now.splits.get(split, {})
+        common = [name for name in old if name in new]
+        kinds = {
+            "are gone": [name for name in old if name not in new],
+            "are new": [name for name in new if name not in old],
+            "have another file": [name for name in common if old[name][0] != new[name][0]],
+            "have other labels": [name for name in common if old[name][1] != new[name][1]],
+        }
+        found += [
+            f"{len(names)} of {len(old)} images of {split} {kind} ({_some(names)})"
+            for kind, names in kinds.items()
+            if names
+        ]
+    return found
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:MOST_NAMED]) + (", …" if len(names) > MOST_NAMED else "")
