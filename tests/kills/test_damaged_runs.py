@@ -66,7 +66,7 @@ def stopped(workspace: Workspace, job: Job, name: str, file: str, nth: int) -> P
 @pytest.fixture(scope="module")
 def stopped_train(workspace: Workspace) -> Path:
     """A run of `train` that has written its second of three states."""
-    return stopped(workspace, JOBS["train"], "stopped-train", "state.safetensors", 2)
+    return stopped(workspace, JOBS["taught"], "stopped-train", "state.safetensors", 2)
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +104,7 @@ def left_over(workspace: Workspace, folder: Path, job: Job) -> list[str]:
 def test_the_state_before_a_damaged_one_is_used(
     workspace: Workspace, stopped_train: Path, copy: Callable[[Path], Path], damage: Damage
 ) -> None:
-    job, folder = JOBS["train"], copy(stopped_train)
+    job, folder = JOBS["taught"], copy(stopped_train)
     damage_file(folder / job.folder / "state.safetensors", damage)
     start = resumed(workspace, folder, job)
     assert start.code == 0, start.output
@@ -118,7 +118,7 @@ def test_the_state_before_a_damaged_one_is_used(
 def test_a_damaged_last_model_is_no_matter(
     workspace: Workspace, stopped_train: Path, copy: Callable[[Path], Path], damage: Damage
 ) -> None:
-    job, folder = JOBS["train"], copy(stopped_train)
+    job, folder = JOBS["taught"], copy(stopped_train)
     damage_file(folder / job.folder / "last.safetensors", damage)
     start = resumed(workspace, folder, job)
     assert start.code == 0, start.output
@@ -130,8 +130,8 @@ def test_a_damaged_last_model_is_no_matter(
 def test_a_damaged_model_is_refused_by_name(
     workspace: Workspace, copy: Callable[[Path], Path], damage: Damage, verb: str
 ) -> None:
-    folder = copy(workspace.reference(JOBS["train"]).folder)
-    model = f"{JOBS['train'].folder}/best.safetensors"
+    folder = copy(workspace.reference(JOBS["taught"]).folder)
+    model = f"{JOBS['taught'].folder}/best.safetensors"
     damage_file(folder / model, damage)
     target = {"detect": ("../photos", "--out", "found"), "export": ("model.onnx",)}[verb]
     start = workspace.start(folder, (verb, model, *target))
@@ -144,16 +144,16 @@ def test_a_damaged_model_is_refused_by_name(
 @pytest.mark.parametrize("damage", [flipped(0.5), cut(0.5)], ids=["a flipped bit", "half"])
 @pytest.mark.parametrize(
     "name",
-    ["pruned.safetensors", "plan.json", "dense/best.safetensors", "dense/epoch-1.safetensors", "config.json"],
+    ["pruned.safetensors", "plan.json", "dense/best.safetensors", "dense/epoch-1.safetensors"],
 )
-def test_a_damaged_file_of_a_stage_is_mended_or_refused_by_name(
+def test_a_damaged_file_of_a_stage_is_mended_told_or_refused_by_name(
     workspace: Workspace, stopped_slim: Path, copy: Callable[[Path], Path], name: str, damage: Damage
 ) -> None:
     job, folder = JOBS["slim"], copy(stopped_slim)
     damage_file(folder / job.folder / name, damage)
     start = resumed(workspace, folder, job)
-    if start.code == 0:
-        assert left_over(workspace, folder, job) == []
-    else:
+    if start.code == 0 and left_over(workspace, folder, job):
+        assert any(line.startswith("warning") and name in line for line in start.output.splitlines())
+    elif start.code != 0:
         assert start.code == CAN_BE_MENDED, start.output
         assert Path(name).name in start.message

@@ -85,6 +85,8 @@ def test_two_detections_started_at_the_same_moment_get_two_folders(workspace: Wo
     assert [start.code for start in starts] == [0, 0], [start.output for start in starts]
     assert sorted(path.name for path in (folder / "runs/detect").iterdir()) == ["detect", "detect-2"]
     for path in (folder / "runs/detect").iterdir():
+        for table in path.glob("*.json*"):
+            table.write_text(table.read_text().replace("detect/detect-2", "detect/detect"))
         assert not differences(workspace.reference(job).folder / job.folder, path)
 
 
