@@ -6,9 +6,43 @@ traceback is a bug in seyolo.
 
 from __future__ import annotations
 
+import re
+from reprlib import Repr
+
+MOST_QUOTED, MOST_SHOWN = 200, 1500
+"""Characters of a value from a file that a message quotes, and characters of a whole message."""
+_LONG_WORD = re.compile(rf"[^\s/\\]{{{MOST_QUOTED + 1},}}")  # a part of a path is shorter
+
+
+class _Repr(Repr):
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxlevel, self.maxlist, self.maxdict = 3, 20, 20
+        self.maxstring = self.maxlong = self.maxother = MOST_QUOTED
+
+    def repr_int(self, x: int, level: int) -> str:
+        return super().repr_int(x, level) if x.bit_length() < 2_000 else "<huge number>"
+
+
+def shortened(value: object) -> str:
+    """Returns the text of a value for a message, at most 200 characters; nested values end in dots."""
+    text = value if isinstance(value, str) else _Repr().repr(value)
+    return text if len(text) <= MOST_QUOTED else f"{text[: MOST_QUOTED - 1]}…"
+
+
+def quoted(value: object) -> str:
+    """Returns a value for a message as Python writes it, shortened."""
+    return repr(shortened(value)) if isinstance(value, str) else shortened(value)
+
 
 class SeyoloError(Exception):
-    """Base of every error a user can mend."""
+    """Base of every error a user can mend; its text shortens what a damaged file fills it with."""
+
+    def __str__(self) -> str:
+        text = _LONG_WORD.sub(lambda word: shortened(word[0]), super().__str__())
+        return (
+            text if len(text) <= MOST_SHOWN else f"{text[: MOST_SHOWN - MOST_QUOTED]} … {text[-MOST_QUOTED:]}"
+        )
 
 
 class UsageError(SeyoloError):

@@ -15,7 +15,7 @@ from typing import Any
 from seyolo.darknet.sections import SECTIONS, Net, Reference, Section
 from seyolo.darknet.sections.base import NOT_KEYS, Keys
 from seyolo.darknet.values import converters
-from seyolo.errors import CfgError
+from seyolo.errors import CfgError, quoted, shortened
 
 _TYPES: tuple[type[Keys], ...] = (Net, *SECTIONS)
 SECTION_TYPES: Mapping[str, type[Keys]] = {
@@ -112,7 +112,7 @@ def _split(text: str, source: str) -> list[_RawSection]:
             continue
         if content.startswith("["):
             if not content.endswith("]"):
-                raise CfgError(f"a section name ends with ']': {content!r}", source, line_number)
+                raise CfgError(f"a section name ends with ']': {quoted(content)}", source, line_number)
             sections.append(_RawSection(content[1:-1].strip().lower(), line_number, tuple(comments)))
             comments = []
             continue
@@ -134,7 +134,7 @@ def _parse_section(raw: _RawSection, index: int, source: str) -> Keys:
     if section_type is None:
         known_types = ", ".join(sorted({kind.kind for kind in SECTION_TYPES.values()}))
         reason = f" ({OUT_OF_SCOPE[raw.name]})" if raw.name in OUT_OF_SCOPE else ""
-        message = f"section [{raw.name}]{reason} is not supported; supported are {known_types}"
+        message = f"section [{shortened(raw.name)}]{reason} is not supported; supported are {known_types}"
         raise CfgError(message, source, raw.line)
     if (section_type is Net) != (index < 0):
         raise CfgError("[net] stands once, at the top", source, raw.line)
@@ -169,9 +169,9 @@ def _check_extra(section_type: type[Keys], key: str, text: str, source: str, lin
             key, [*_CONVERTERS[section_type.kind], *section_type.training_keys], 1
         )
         hint = f"; did you mean {close[0]!r}?" if close else ""
-        raise CfgError(f"[{section_type.kind}] has no key {key!r}{hint}", source, line)
+        raise CfgError(f"[{section_type.kind}] has no key {quoted(key)}{hint}", source, line)
     if text != neutral:
-        message = f"[{section_type.kind}] {key}={text} is not supported, only {key}={neutral}"
+        message = f"[{section_type.kind}] {key}={shortened(text)} is not supported, only {key}={neutral}"
         raise CfgError(message, source, line)
 
 

@@ -23,7 +23,7 @@ from seyolo.data.datasets import Dataset
 from seyolo.data.labels import Labels, Problem
 from seyolo.data.text import without_path
 from seyolo.errors import DataError
-from seyolo.media.images import decode_image, image_size
+from seyolo.media.images import decode_image, image_size, read_encoded
 
 QUANTILES = (0.0, 0.1, 0.5, 0.9, 1.0)
 
@@ -119,11 +119,9 @@ def check_dataset(dataset: Dataset) -> Report:
 def _check_image(dataset: Dataset, split: str, image: Path) -> _Image:
     digest, size, problems = b"", (0, 0), []
     try:
-        data = image.read_bytes()
+        data = read_encoded(image)
         height, width = decode_image(data, image).shape[:2]
         digest, size = hashlib.blake2b(data, digest_size=16).digest(), (height, width)
-    except OSError as error:
-        problems.append(Problem(str(image), 0, f"cannot be read ({error.strerror})"))
     except DataError as error:
         problems.append(Problem(str(image), 0, without_path(error, image)))
     reading = dataset.contents.read(split, image, lambda: size if any(size) else image_size(image))

@@ -19,7 +19,7 @@ from seyolo.data.formats.darknet_data import read_darknet_data
 from seyolo.data.formats.data_yaml import read_data_yaml
 from seyolo.data.formats.voc import read_voc
 from seyolo.data.labels import ImageSize, Problem, Reading
-from seyolo.errors import DataError
+from seyolo.errors import DataError, shortened
 from seyolo.media.images import image_size
 
 
@@ -88,7 +88,8 @@ class Dataset:
     def images(self, name: str) -> list[Path]:
         """Returns the images of a split sorted by path, each once; raises DataError as `split`."""
         if name not in self.splits:
-            raise DataError(f"{self.source}: no split `{name}`; there are {', '.join(self.splits)}")
+            known = shortened(", ".join(self.splits))
+            raise DataError(f"{self.source}: no split `{name}`; there are {known}")
         found = set(self.contents.images(name))
         if not found:
             paths = ", ".join(map(str, self.splits[name]))

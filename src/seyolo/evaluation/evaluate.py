@@ -21,7 +21,7 @@ from seyolo.checkpoint import default_names
 from seyolo.data.batches.evaluation import evaluation_batches
 from seyolo.data.datasets import Dataset, Sample
 from seyolo.detections import Detections
-from seyolo.errors import DataError
+from seyolo.errors import DataError, quoted
 from seyolo.evaluation.ap import Metrics, Truth, average_precision
 from seyolo.evaluation.bootstrap import bootstrap_difference
 from seyolo.evaluation.curves import Curves, detection_curves
@@ -88,7 +88,9 @@ def _check_classes(model: DarknetModel | Backend, dataset: Dataset) -> None:
     if not numbered and tuple(model.names) != tuple(dataset.names):
         pairs = zip(model.names, dataset.names, strict=True)
         mine, theirs = next(pair for pair in pairs if pair[0] != pair[1])
-        warnings.warn(f"{dataset.source}: class {theirs!r} is called {mine!r} in the model", stacklevel=4)
+        warnings.warn(
+            f"{dataset.source}: class {quoted(theirs)} is called {quoted(mine)} in the model", stacklevel=4
+        )
 
 
 def judged(

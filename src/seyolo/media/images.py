@@ -2,14 +2,15 @@
 
 Many versions of OpenCV silently fill the missing part of a truncated JPEG with grey. Training on such images
 is worse than an error, so completeness is checked first (`image_format`). OpenCV rotates images by their Exif
-orientation.
+orientation. An image that takes too much memory is refused by its header (`image_header`).
 """
 
 from __future__ import annotations
 
 import glob
+import math
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
@@ -19,12 +20,21 @@ import numpy as np
 from jaxtyping import UInt8
 
 from seyolo.errors import DataError, UsageError
-from seyolo.media.image_format import header_size, is_complete, num_pixels
+from seyolo.media.image_format import is_complete
+from seyolo.media.image_header import Header, header_size, read_header
 
 Image = str | Path | UInt8[np.ndarray, "H W 3"]
 """A file, or a decoded image (H, W, 3) uint8 in OpenCV's BGR order."""
 
-MOST_PIXELS = 1 << 28  # decoded: more than any camera has; a small file can declare billions of pixels
+Decoder = Callable[[bytes], "np.ndarray | None"]
+
+LIMIT = "SEYOLO_MAX_IMAGE_MB"
+"""Environment variable: megabytes of memory that decoding of one image may take, with its file."""
+DEFAULT_LIMIT_MB = 512
+
+
+class ImageTooLargeError(DataError):
+    """An image that takes more memory than the limit."""
 
 
 class FileKinds(NamedTuple):
@@ -59,7 +69,7 @@ def is_image(path: str | Path) -> bool:
 
 def read_image(path: str | Path) -> UInt8[np.ndarray, "H W 3"]:
     """Reads an image as 8-bit BGR; raises DataError for one that is missing, truncated or no image."""
-    return decode_image(_read(path), path)
+    return decode_image(read_encoded(path), path)
 
 
 def as_image(image: Image) -> UInt8[np.ndarray, "H W 3"]:
@@ -90,7 +100,7 @@ def check_complete(data: bytes, source: str | Path) -> None:
 
 def image_size(path: str | Path) -> tuple[int, int]:
     """Returns (height, width) in pixels of the image that `read_image` returns, from its header."""
-    return encoded_size(_read(path), path)
+    return encoded_size(read_encoded(path), path)
 
 
 def encoded_size(data: bytes, source: str | Path) -> tuple[int, int]:
@@ -101,9 +111,12 @@ def encoded_size(data: bytes, source: str | Path) -> tuple[int, int]:
     return height, width
 
 
-def _read(path: str | Path) -> bytes:
+def read_encoded(path: str | Path) -> bytes:
+    """Reads the bytes of an image file; raises DataError for a missing one, or one above the memory limit."""
     path = Path(path)
     try:
+        if (num_bytes := path.stat().st_size) > limit_bytes():
+            raise _too_large(path, "its file", num_bytes)
         return path.read_bytes()
     except FileNotFoundError:
         raise DataError(f"{path}: there is no such image") from None
@@ -113,17 +126,56 @@ def _read(path: str | Path) -> bytes:
         raise DataError(f"{path}: the image cannot be read ({error.strerror})") from None
 
 
+def limit_bytes() -> int:
+    """Returns the memory that one image may take; raises UsageError for a setting that is no number."""
+    text = os.environ.get(LIMIT, str(DEFAULT_LIMIT_MB))
+    if not (text.isascii() and text.isdecimal()):
+        raise UsageError(f"{LIMIT}={text}: expected a whole number of megabytes")
+    return int(text) * 1_000_000
+
+
+def _too_large(source: str | Path, what: str, num_bytes: int) -> ImageTooLargeError:
+    needed_mb, limit_mb = math.ceil(num_bytes / 1e6), limit_bytes() // 1_000_000
+    problem = f"{what} takes {needed_mb:,} MB of memory, the limit is {limit_mb:,} MB"
+    return ImageTooLargeError(f"{source}: {problem}; {LIMIT}={needed_mb} in the environment allows it")
+
+
+def way_to_decode(header: Header, file_bytes: int) -> tuple[Decoder, int]:
+    """Returns the decoder that the limit allows, else that which takes less, and its memory with the file."""
+    from_memory = file_bytes + max(header.num_bytes, 6 * header.num_pixels)  # it copies its result
+    in_place = 2 * file_bytes + header.num_bytes
+    if from_memory <= max(limit_bytes(), in_place) or not hasattr(os, "memfd_create"):
+        return _from_memory, from_memory
+    return _in_place, in_place
+
+
 def _decode(data: bytes, source: str | Path) -> UInt8[np.ndarray, "H W 3"]:
-    if (promised := num_pixels(data) or 0) > MOST_PIXELS:
-        limit = f"more than {MOST_PIXELS / 1e6:.0f} are not decoded; make it smaller, if it is one"
-        raise DataError(f"{source}: the image has {promised / 1e6:,.0f} million pixels, and {limit}")
+    header = read_header(data)
+    if header is None:
+        raise DataError(f"{source}: not an image, or a damaged one; {IMAGES.known}")
+    decode, num_bytes = way_to_decode(header, len(data))
+    if num_bytes > limit_bytes():
+        what = f"the image has {header.num_pixels / 1e6:,.0f} million pixels, and decoding this {header.kind}"
+        raise _too_large(source, what, num_bytes)
     try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
+        image = decode(data)
     except cv2.error as error:
         raise DataError(f"{source}: the image cannot be decoded: {error.err or error}") from None
     if image is None:
         raise DataError(f"{source}: not an image, or a damaged one; {IMAGES.known}")
     return np.asarray(image, dtype=np.uint8)
+
+
+def _from_memory(data: bytes) -> np.ndarray | None:
+    return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+
+
+def _in_place(data: bytes) -> np.ndarray | None:
+    """Decodes a file in memory, into the array that is returned; slower for small images."""
+    with open(os.memfd_create("image"), "wb") as file:
+        file.write(data)
+        file.flush()
+        return cv2.imread(f"/proc/self/fd/{file.fileno()}", None, cv2.IMREAD_COLOR)
 
 
 def find_images(sources: Sequence[str | Path]) -> list[Path]:

@@ -6,12 +6,13 @@ Files and keys that runs of earlier versions lack are empty here.
 from __future__ import annotations
 
 import csv
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from seyolo.errors import UsageError
+from seyolo.errors import TrainingError, UsageError
 from seyolo.evaluation.curves import Curves
 from seyolo.files import write_json
 from seyolo.json_files import from_json, read_json
@@ -22,6 +23,8 @@ from seyolo.results import RESULTS_FILE, TRAINED_STAGES, SlimResults, read_resul
 CURVES_FILE = "curves.json"
 EXAMPLES_FOLDER = "pictures"
 EXAMPLES_INDEX = "index.json"
+SHOWN = frozenset({".csv", ".jpg", ".json", ".txt"})
+"""Endings of the files that a page is made from."""
 ARTEFACTS = ("slim.*", "dense.onnx", "pruned.safetensors", "dense/best.safetensors", "best.safetensors")
 
 
@@ -138,8 +141,9 @@ def read_run(folder: Path) -> SlimRecord | TrainRecord:
 
     Raises:
         UsageError: it holds no finished run of slim or train.
-        TrainingError: one of its files is damaged.
+        TrainingError: one of its files is damaged, or a link to a file elsewhere.
     """
+    _check_links(folder)
     if (folder / RESULTS_FILE).is_file():
         results = read_results(folder / RESULTS_FILE)
         stages = {name: folder / name / "results.csv" for name in TRAINED_STAGES}
@@ -154,6 +158,14 @@ def read_run(folder: Path) -> SlimRecord | TrainRecord:
         common = _common(folder, TRAIN_FILE, stages, folder / "scales.csv")
         return TrainRecord(**common | {"config": migrated_train(common["config"])})
     raise UsageError(f"{folder}: no finished run of slim or train here; name its folder")
+
+
+def _check_links(folder: Path) -> None:
+    """Refuses links out of a run, which may be a stranger's: the page would show what they lead to."""
+    for path in filter(Path.is_symlink, folder.rglob("*")):
+        inside = Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
+        if not inside and (path.suffix in SHOWN or path.is_dir()):
+            raise TrainingError(f"{path}: links to a file outside of the run; no page is made from it")
 
 
 def _common(folder: Path, config: str, stages: Mapping[str, Path], scales: Path) -> dict[str, Any]:

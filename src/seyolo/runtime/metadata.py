@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any, cast, get_args
 
 from seyolo.darknet.cfg import Network
-from seyolo.errors import BackendError
+from seyolo.errors import BackendError, quoted
 from seyolo.letterbox import Mode
 
 RUNTIME_KEYS = ("names", "input_size", "letterbox")  # the keys that a runtime reads
@@ -62,7 +62,7 @@ def read_mode(metadata: Mapping[str, str], source: Path) -> Mode:
     """Returns how images are fitted to the input."""
     mode = metadata.get("letterbox", "letterbox")
     if mode not in get_args(Mode):
-        raise BackendError(f"{source}: metadata letterbox={mode!r}, expected letterbox or stretch")
+        raise BackendError(f"{source}: metadata letterbox={quoted(mode)}, expected letterbox or stretch")
     return cast("Mode", mode)
 
 

@@ -21,8 +21,8 @@ from starlette.requests import Request
 from starlette.types import Message, Receive
 
 from seyolo.errors import DataError
-from seyolo.media.image_format import num_pixels
-from seyolo.media.images import decode_image
+from seyolo.media.image_header import read_header
+from seyolo.media.images import ImageTooLargeError, decode_image
 from seyolo.options.detect import ServeOptions
 
 RETRY_AFTER_S = 1
@@ -110,14 +110,16 @@ def busy(reason: str) -> HTTPException:
 
 def decode_upload(data: bytes, limits: ServeOptions) -> UInt8[np.ndarray, "H W 3"]:
     """Decodes as 8-bit BGR; answers 413 for too many pixels, 415 for other formats, 422 for damaged files."""
-    pixels = num_pixels(data)
-    if pixels is None:
+    header = read_header(data)
+    if header is None or header.kind not in {"JPEG", "PNG", "WebP"}:
         raise HTTPException(415, "not an accepted image; send a JPEG, PNG or WebP")
-    if pixels > round(limits.max_megapixels * 1e6):
+    if header.num_pixels > round(limits.max_megapixels * 1e6):
         limit = f"at most {limits.max_megapixels:g} are taken"
-        raise HTTPException(413, f"the image has {pixels / 1e6:.1f} megapixels, {limit}")
+        raise HTTPException(413, f"the image has {header.num_pixels / 1e6:.1f} megapixels, {limit}")
     try:
         return decode_image(data, "upload")
+    except ImageTooLargeError as error:
+        raise HTTPException(413, str(error)) from None
     except DataError as error:
         raise HTTPException(422, str(error)) from None
 

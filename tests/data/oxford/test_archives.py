@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import stat
 import tarfile
@@ -92,9 +93,103 @@ def test_links_in_a_zip_are_refused(tmp_path: Path, folder: Path) -> None:
 def test_the_limit_counts_real_bytes_over_all_files(tmp_path: Path, folder: Path) -> None:
     members = [(f"{index}.jpg", tarfile.REGTYPE, bytes(400)) for index in range(3)]
     archive = make_tar(tmp_path / "x.tar.gz", *members)
-    extract(archive, folder, everything, max_bytes=1200)
+    needed = 2 * (512 + 512) + 512 + 400  # a header and a file in blocks, and what is read of the last
+    extract(archive, folder, everything, max_bytes=needed)
+    with pytest.raises(DataError, match="more than 2959 bytes"):
+        extract(archive, folder, everything, max_bytes=needed - 1)
+
+
+def test_the_limit_counts_what_a_zip_holds(tmp_path: Path, folder: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as container:
+        for index in range(3):
+            container.writestr(f"{index}.jpg", bytes(400))
+    extract(tmp_path / "x.zip", folder, everything, max_bytes=1200)
     with pytest.raises(DataError, match="more than 1199 bytes"):
-        extract(archive, folder, everything, max_bytes=1199)
+        extract(tmp_path / "x.zip", folder, everything, max_bytes=1199)
+
+
+def test_a_declared_size_is_refused_before_anything_is_written(tmp_path: Path, folder: Path) -> None:
+    info = tarfile.TarInfo("large.txt")
+    info.size = 5 << 30
+    (tmp_path / "x.tar.gz").write_bytes(gzip.compress(info.tobuf()))
+    with pytest.raises(DataError, match="holds more than"):
+        extract(tmp_path / "x.tar.gz", folder, lambda _: False)
+
+
+def test_members_that_nobody_wants_count(
+    tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("seyolo.data.oxford.archives.MAX_FILES", 5)
+    archive = make_tar(tmp_path / "x.tar.gz", *[(f"{index}.py", tarfile.REGTYPE, b"") for index in range(6)])
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as container:
+        for index in range(6):
+            container.writestr(f"{index}.py", b"")
+    for path in (archive, tmp_path / "x.zip"):
+        with pytest.raises(DataError, match="or 5 files"):
+            extract(path, folder, lambda _: False)
+
+
+def declared(kind: bytes, size: int, content: bytes = b"") -> bytes:
+    """A header that declares so many bytes, and the few that are there."""
+    info = tarfile.TarInfo("x")
+    info.type, info.size = kind, size
+    return info.tobuf() + content
+
+
+@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME])
+def test_a_large_header_is_not_read(tmp_path: Path, folder: Path, kind: bytes) -> None:
+    (tmp_path / "x.tar").write_bytes(declared(kind, 1 << 30) + bytes(1 << 20))
+    with pytest.raises(DataError, match=r"the archive is broken \(its headers are too large\)"):
+        extract(tmp_path / "x.tar", folder, everything)
+
+
+def test_headers_in_front_of_headers_count_together(tmp_path: Path, folder: Path) -> None:
+    comment = b"20 comment=harmless\n"
+    (tmp_path / "x.tar").write_bytes(declared(tarfile.XHDTYPE, 20, comment + bytes(492)) * 1200)
+    with pytest.raises(DataError, match="the archive is broken"):
+        extract(tmp_path / "x.tar", folder, everything)
+
+
+def test_long_names_are_read(tmp_path: Path, folder: Path) -> None:
+    name = "/".join(["a" * 90] * 4) + "/x.jpg"
+    for form in (tarfile.PAX_FORMAT, tarfile.GNU_FORMAT):
+        with tarfile.open(tmp_path / "x.tar", "w", format=form) as tar:
+            tar.addfile(tarfile.TarInfo(name))
+        extract(tmp_path / "x.tar", folder, everything)
+        assert written(folder) == {name}
+
+
+def test_a_sparse_file_is_refused(tmp_path: Path, folder: Path) -> None:
+    records = b"".join(
+        b"%d %s\n" % (len(text) + 4, text)
+        for text in (
+            b"GNU.sparse.major=0",
+            b"GNU.sparse.minor=1",
+            b"GNU.sparse.map=0,1",
+            b"GNU.sparse.size=9999",
+        )
+    )
+    header = declared(tarfile.XHDTYPE, len(records), records + bytes(512 - len(records)))
+    (tmp_path / "x.tar").write_bytes(header + declared(tarfile.REGTYPE, 1, bytes(512)) + bytes(1024))
+    with pytest.raises(DataError, match="x is a sparse file"):
+        extract(tmp_path / "x.tar", folder, everything)
+
+
+def test_an_index_of_a_zip_has_a_limit(tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as container:
+        for index in range(1000):
+            container.writestr(f"{index}.py", b"")
+    monkeypatch.setattr("seyolo.data.oxford.archives.MAX_INDEX_BYTES", 40_000)
+    with pytest.raises(DataError, match="headers are too large"):
+        extract(tmp_path / "x.zip", folder, everything)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_other_compressions_of_a_zip_are_refused(tmp_path: Path, folder: Path, method: int) -> None:
+    with zipfile.ZipFile(tmp_path / "x.zip", "w", method) as container:
+        container.writestr("x.jpg", b"abc")
+    with pytest.raises(DataError, match=r"x\.jpg is compressed in another way"):
+        extract(tmp_path / "x.zip", folder, everything)
 
 
 @pytest.mark.parametrize("kept", [0.0, 0.3, 0.7])

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import math
+import sys
 import tarfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +18,7 @@ from scipy.io import savemat
 from helpers.written_oxford import HEIGHT, WIDTH, add, write_mat
 from seyolo.data.check import check_dataset
 from seyolo.data.datasets import load_dataset
-from seyolo.data.oxford.annotations import CORNERS, Hand, read_annotation
+from seyolo.data.oxford.annotations import CORNERS, AnnotationReader, Hand
 from seyolo.data.oxford.convert import COLUMNS, PUBLISHED_COUNTS, convert
 from seyolo.errors import DataError, UsageError
 
@@ -49,10 +51,18 @@ def boxes_of(out: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+@pytest.fixture(scope="module")
+def reader() -> Iterator[AnnotationReader]:
+    with AnnotationReader() as reader:
+        yield reader
+
+
 class TestAnnotations:
-    def test_corners_are_yx_and_the_area_is_the_quadrilaterals(self, tmp_path: Path) -> None:
+    def test_corners_are_yx_and_the_area_is_the_quadrilaterals(
+        self, reader: AnnotationReader, tmp_path: Path
+    ) -> None:
         write_mat(tmp_path / "x.mat", [TILTED])
-        (hand,) = read_annotation(tmp_path / "x.mat")
+        (hand,) = reader.read(tmp_path / "x.mat")
         np.testing.assert_array_equal(hand.corners_xy, TILTED)
         np.testing.assert_array_equal(hand.box_xyxy(), [20, 10, 40, 30])
         assert hand.area_px2 == 200  # half of the upright box's 400
@@ -62,13 +72,15 @@ class TestAnnotations:
         ("extra", "side"),
         [({"o": "L"}, "left"), ({"side": "Right"}, "right"), ({"R": ""}, "right"), ({"note": "blurred"}, "")],
     )
-    def test_a_fifth_field(self, tmp_path: Path, extra: dict[str, str], side: str) -> None:
+    def test_a_fifth_field(
+        self, reader: AnnotationReader, tmp_path: Path, extra: dict[str, str], side: str
+    ) -> None:
         write_mat(tmp_path / "x.mat", [TILTED, REACHING_OUT], extra)
-        assert [hand.side for hand in read_annotation(tmp_path / "x.mat")] == [side, side]
+        assert [hand.side for hand in reader.read(tmp_path / "x.mat")] == [side, side]
 
-    def test_no_hands(self, tmp_path: Path) -> None:
+    def test_no_hands(self, reader: AnnotationReader, tmp_path: Path) -> None:
         savemat(tmp_path / "x.mat", {"boxes": np.empty((0, 0), object)})
-        assert read_annotation(tmp_path / "x.mat") == []
+        assert reader.read(tmp_path / "x.mat") == []
 
     @pytest.mark.parametrize(
         "content",
@@ -80,18 +92,22 @@ class TestAnnotations:
             {"boxes": np.array([[{corner: [1.0, math.nan] for corner in CORNERS}]], object)},
         ],
     )
-    def test_other_contents_are_named(self, tmp_path: Path, content: dict[str, object]) -> None:
+    def test_other_contents_are_named(
+        self, reader: AnnotationReader, tmp_path: Path, content: dict[str, object]
+    ) -> None:
         savemat(tmp_path / "x.mat", content)
         with pytest.raises(DataError, match=r"x\.mat: cannot be read as an Oxford Hand annotation"):
-            read_annotation(tmp_path / "x.mat")
+            reader.read(tmp_path / "x.mat")
 
     @pytest.mark.parametrize("num_bytes", [0, 50, 130, 200, -1])
-    def test_truncated_files_are_named(self, tmp_path: Path, num_bytes: int) -> None:
+    def test_truncated_files_are_named(
+        self, reader: AnnotationReader, tmp_path: Path, num_bytes: int
+    ) -> None:
         path = tmp_path / "x.mat"
         write_mat(path, [TILTED])
         path.write_bytes(path.read_bytes()[:num_bytes])
         with pytest.raises(DataError, match=r"x\.mat: cannot be read"):
-            read_annotation(path)
+            reader.read(path)
 
     @given(
         st.floats(-50, 50), st.floats(-50, 50), st.floats(1, 80), st.floats(1, 80), st.floats(0, 2 * math.pi)
@@ -105,6 +121,51 @@ class TestAnnotations:
         assert hand.area_px2 == pytest.approx(width * height)
         left, top, right, bottom = hand.box_xyxy()
         assert (right - left) * (bottom - top) >= hand.area_px2 * (1 - 1e-9)
+
+
+class TestReaderThatEnds:
+    """A reader that ends its own process stands for a damaged file that ends it."""
+
+    @pytest.fixture(autouse=True)
+    def ending_reader(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        code = """
+import os, sys
+from seyolo.data.oxford import mat
+read = mat.loadmat
+mat.loadmat = lambda path: os._exit(9) if "y.mat" in path else read(path)
+mat.main()
+"""
+        monkeypatch.setattr("seyolo.data.oxford.annotations.READER", ("-c", code))
+
+    def test_the_file_is_named_and_the_next_one_is_read(self, tmp_path: Path) -> None:
+        for name in ("x.mat", "y.mat"):
+            write_mat(tmp_path / name, [TILTED])
+        with AnnotationReader() as reader:
+            for _ in range(2):
+                with pytest.raises(
+                    DataError, match=r"y\.mat: .*ends the process that reads it.*archive again"
+                ):
+                    reader.read(tmp_path / "y.mat")
+                assert len(reader.read(tmp_path / "x.mat")) == 1
+
+    def test_the_conversion_stops_cleanly(self, source: Path) -> None:
+        before = files_in(source.parent)
+        archive = source.parent / "h.tar.gz"
+        with tarfile.open(archive, "w:gz") as tar:
+            tar.add(source, "hand_dataset")
+        for given_source in (source, archive):
+            with pytest.raises(DataError, match=r"y\.mat: .*ends the process"):
+                convert(given_source, source.parent / "out")
+        assert files_in(source.parent) == before | {"h.tar.gz"}
+        assert {path.name for path in source.parent.iterdir()} == {"hand_dataset", "h.tar.gz"}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such limit")
+def test_a_file_that_takes_too_much_memory_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    code = "from seyolo.data.oxford import mat; mat.loadmat = lambda _: bytes(1 << 31); mat.main()"
+    monkeypatch.setattr("seyolo.data.oxford.annotations.READER", ("-c", code))
+    with AnnotationReader() as reader, pytest.raises(DataError, match=r"x\.mat: .*MemoryError"):
+        reader.read(tmp_path / "x.mat")
 
 
 class TestOfficial:

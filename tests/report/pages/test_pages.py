@@ -139,6 +139,30 @@ def test_a_run_of_an_earlier_version_is_readable(slim_run: Path) -> None:
     assert "No confidence interval of this difference was measured" in page.text
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["commands.txt", "environment.json", "pictures/index.json", "dense/results.csv", "dense", "pictures"],
+)
+def test_a_fixed_name_that_links_out_of_the_run_is_not_read(
+    slim_run: Path, tmp_path: Path, name: str
+) -> None:
+    """The target is what the run had there: without the guard a page would be made from it."""
+    elsewhere = tmp_path / "elsewhere"
+    (slim_run / name).rename(elsewhere)
+    (slim_run / name).symlink_to(elsewhere)
+    with pytest.raises(TrainingError, match=f"{name}: links to a file outside of the run; no page is made"):
+        write_report([slim_run])
+
+
+def test_links_inside_a_run_and_to_a_network_elsewhere_are_followed(slim_run: Path, tmp_path: Path) -> None:
+    (slim_run / "environment.json").rename(slim_run / "machine.json")
+    (slim_run / "environment.json").symlink_to("machine.json")
+    (slim_run / "dense.onnx").symlink_to(tmp_path / "dense.onnx")
+    (slim_run / "loop.txt").symlink_to("loop.txt")
+    (tmp_path / "dense.onnx").write_bytes(b"a network")
+    assert write_report([slim_run]).is_file()
+
+
 @pytest.mark.parametrize("kind", ["samples", "misses"])
 @pytest.mark.parametrize("way", ["absolute", "upwards", "link"])
 def test_a_file_outside_of_the_run_is_not_read(slim_run: Path, tmp_path: Path, kind: str, way: str) -> None:

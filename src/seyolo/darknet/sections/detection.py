@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from seyolo.darknet.sections.base import Count, NotNegative, Positive, SameShape, Weightless, WiringError
+from seyolo.errors import shortened
 
 
 class _Detection(Weightless, SameShape):
@@ -68,9 +69,9 @@ class Yolo(_Detection):
         yield from super().problems()
         text = ",".join(map(str, self.mask))
         if any(number >= self.num for number in self.mask):
-            yield f"mask={text} names anchors beyond num={self.num}; they count from 0"
+            yield f"mask={shortened(text)} names anchors beyond num={self.num}; they count from 0"
         if len(set(self.mask)) < len(self.mask):
-            yield f"mask={text} names an anchor twice"
+            yield f"mask={shortened(text)} names an anchor twice"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,7 +25,7 @@ from typing import Any, NamedTuple, TypeGuard
 from seyolo.data.formats.coco_layout import find_splits, image_folders
 from seyolo.data.labels import ImageSize, Problem, Reading, Row, collect, row_of_pixels, size_of
 from seyolo.data.text import read_text
-from seyolo.errors import DataError
+from seyolo.errors import DataError, quoted, shortened
 
 _KEYS = ("images", "annotations", "categories")
 
@@ -76,7 +76,8 @@ class CocoFiles:
         problems = []
         for position, text in found:
             annotation = entry.annotations[position]
-            where = f"annotations[{annotation.number}] (id {annotation.id}, {entry.file_name})"
+            about = f"id {shortened(annotation.id)}, {shortened(entry.file_name)}"
+            where = f"annotations[{annotation.number}] ({about})"
             problems.append(Problem(str(self.splits[split][0]), 0, f"{where}: {text}"))
         return Reading(labels, problems, entry.size)
 
@@ -117,8 +118,10 @@ def _read_json(path: Path) -> dict[str, list[dict[str, Any]]]:
         values: Any = json.loads(text, object_hook=_without_outline)
     except json.JSONDecodeError as error:
         raise DataError(f"{path}:{error.lineno}: not valid JSON ({error.msg})") from None
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{path}: not valid JSON ({error})") from None
+    except RecursionError:
+        raise DataError(f"{path}: not valid JSON for us: nested too deep") from None
+    except ValueError as error:
+        raise DataError(f"{path}: not valid JSON ({shortened(str(error))})") from None
     for key in _KEYS:
         if not isinstance(values, dict) or key not in values:
             raise DataError(f"{path}: no key `{key}`; a COCO json of boxes has {', '.join(_KEYS)}")
@@ -139,9 +142,11 @@ def _categories(values: list[dict[str, Any]], path: Path) -> tuple[tuple[str, ..
         where = f"{path}: categories[{number}]"
         category, name = _get(value, "id", where), _get(value, "name", where)
         if not _is_int(category) or not isinstance(name, str):
-            raise DataError(f"{where}: expected a number as id and text as name, found {value}")
+            raise DataError(f"{where}: expected a number as id and text as name, found {shortened(value)}")
         if category in names or name in names.values():
-            raise DataError(f"{where}: the id {category} or the name {name} is repeated")
+            raise DataError(
+                f"{where}: the id {shortened(category)} or the name {shortened(name)} is repeated"
+            )
         names[category] = name
     if not names:
         raise DataError(f"{path}: categories: names no class")
@@ -155,11 +160,11 @@ def _images(values: list[dict[str, Any]], path: Path) -> dict[object, _Image]:
         where = f"{path}: images[{number}]"
         image_id, file_name = _get(value, "id", where), _get(value, "file_name", where)
         if not isinstance(file_name, str) or not file_name:
-            raise DataError(f"{where}: file_name: expected the name of an image, found {file_name!r}")
+            raise DataError(f"{where}: file_name: expected the name of an image, found {quoted(file_name)}")
         if not _is_int(image_id) and not isinstance(image_id, str):
-            raise DataError(f"{where}: id: expected a number, found {image_id!r}")
+            raise DataError(f"{where}: id: expected a number, found {quoted(image_id)}")
         if image_id in images:
-            raise DataError(f"{where}: the id {image_id} is repeated")
+            raise DataError(f"{where}: the id {shortened(image_id)} is repeated")
         images[image_id] = _Image(file_name, _size(value, where), [])
     return images
 
@@ -170,7 +175,9 @@ def _size(image: dict[str, Any], where: str) -> tuple[int, int] | None:
     if not height and not width:
         return None
     if not _is_int(height) or not _is_int(width) or height <= 0 or width <= 0:
-        raise DataError(f"{where}: expected width and height in pixels, found {width!r} and {height!r}")
+        raise DataError(
+            f"{where}: expected width and height in pixels, found {quoted(width)} and {quoted(height)}"
+        )
     return height, width
 
 
@@ -182,8 +189,10 @@ def _add_annotations(images: dict[object, _Image], values: list[dict[str, Any]],
             images[value["image_id"]].annotations.append(entry)
         except (KeyError, TypeError):
             missing = [f"no `{key}`" for key in ("image_id", "category_id", "bbox") if key not in value]
-            fault = missing[0] if missing else f"there is no image with the id {value['image_id']!r}"
-            raise DataError(f"{path}: annotations[{number}] (id {annotation_id}): {fault}") from None
+            fault = missing[0] if missing else f"there is no image with the id {quoted(value['image_id'])}"
+            raise DataError(
+                f"{path}: annotations[{number}] (id {shortened(annotation_id)}): {fault}"
+            ) from None
 
 
 def _find_images(images: Mapping[object, _Image], path: Path, split: str) -> dict[str, _Image]:
@@ -196,11 +205,13 @@ def _find_images(images: Mapping[object, _Image], path: Path, split: str) -> dic
         if file is None:
             missing.append(image.file_name)
         elif file in found:
-            raise DataError(f"{path}: images: {image.file_name} is repeated")
+            raise DataError(f"{path}: images: {shortened(image.file_name)} is repeated")
         else:
             found[file] = image
     if missing:
-        count = f"{len(missing):,} of {len(images):,} images are missing, the first is {missing[0]}"
+        count = (
+            f"{len(missing):,} of {len(images):,} images are missing, the first is {shortened(missing[0])}"
+        )
         raise DataError(f"{path}: {count}; looked in {', '.join(folders)}")
     return found
 
@@ -208,7 +219,7 @@ def _find_images(images: Mapping[object, _Image], path: Path, split: str) -> dic
 def _row(annotation: _Annotation, class_ids: Mapping[object, int], size: ImageSize) -> Row | None:
     bbox = annotation.bbox
     if not isinstance(bbox, list) or len(bbox) != 4 or not {int, float}.issuperset(map(type, bbox)):
-        raise DataError(f"bbox: expected [x, y, width, height] in pixels, found {bbox!r}")
+        raise DataError(f"bbox: expected [x, y, width, height] in pixels, found {quoted(bbox)}")
     try:
         left, top, width, height = map(float, bbox)
     except OverflowError:
@@ -217,7 +228,7 @@ def _row(annotation: _Annotation, class_ids: Mapping[object, int], size: ImageSi
         return None
     class_id = class_ids.get(annotation.category) if _is_int(annotation.category) else None
     if class_id is None:
-        raise DataError(f"category_id {annotation.category!r} is none of the categories")
+        raise DataError(f"category_id {quoted(annotation.category)} is none of the categories")
     return row_of_pixels(class_id, (left, top, left + width, top + height), size)
 
 
@@ -232,4 +243,4 @@ def _is_int(value: object) -> TypeGuard[int]:
 
 
 def _few(names: tuple[str, ...]) -> str:
-    return ", ".join(names[:5]) + (f" … ({len(names)})" if len(names) > 5 else "")
+    return shortened(", ".join(names[:5])) + (f" … ({len(names)})" if len(names) > 5 else "")

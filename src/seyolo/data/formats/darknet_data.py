@@ -15,13 +15,14 @@ them, then (for a line of a list) at the folder of the `.data`, then at the work
 from __future__ import annotations
 
 import difflib
+import os
 import re
 from pathlib import Path
 from typing import NamedTuple
 
 from seyolo.data.formats.yolo import YoloFiles
 from seyolo.data.text import read_lines, read_text
-from seyolo.errors import DataError
+from seyolo.errors import DataError, shortened
 
 _SPLITS = {"train": "train", "valid": "val", "test": "test"}
 _KEYS = (*_SPLITS, "names", "classes")
@@ -43,7 +44,8 @@ def read_darknet_data(source: Path) -> YoloFiles:
     names = _read_names(_existing(values["names"], source))
     stated = values.get("classes")
     if stated is not None and stated.text != str(len(names)):
-        raise DataError(f"{stated.where} is {stated.text}, but {values['names'].text} lists {len(names)}")
+        listed = f"{shortened(values['names'].text)} lists {len(names)}"
+        raise DataError(f"{stated.where} is {shortened(stated.text)}, but {listed}")
     splits = {_SPLITS[key]: (_existing(values[key], source),) for key in _SPLITS if key in values}
     if not splits:
         raise DataError(f"{source}: names no split; add `train = train.txt` and `valid = valid.txt`")
@@ -62,7 +64,7 @@ def _read_values(source: Path) -> dict[str, _Value]:
             near = difflib.get_close_matches(key.lower(), (*_KEYS, *_IGNORED_KEYS, "val"), n=1)
             meant = "valid" if near == ["val"] else "".join(near)
             advice = f"did you mean `{meant}`?" if near else f"known are {', '.join(_KEYS)}"
-            raise DataError(f"{source}:{line}: unknown key `{key}`; {advice}")
+            raise DataError(f"{source}:{line}: unknown key `{shortened(key)}`; {advice}")
         if key in values:
             raise DataError(f"{source}:{line}: {key} is repeated; remove one of the lines")
         values[key] = _Value(value, f"{source}:{line}: {key}")
@@ -72,9 +74,11 @@ def _read_values(source: Path) -> dict[str, _Value]:
 def _existing(value: _Value, source: Path) -> Path:
     """Returns the file of a value, from the folder of the .data file or else the working directory."""
     paths = list(dict.fromkeys((source.parent / value.text, Path(value.text))))
-    found = next((path for path in paths if path.is_file()), None)
+    found = next((path for path in paths if os.path.isfile(path)), None)
     if found is None:
-        raise DataError(f"{value.where}: there is no file {' or '.join(map(str, paths))}")
+        raise DataError(
+            f"{value.where}: there is no file {' or '.join(shortened(str(path)) for path in paths)}"
+        )
     return found
 
 
@@ -86,5 +90,7 @@ def _read_names(path: Path) -> tuple[str, ...]:
         if not name:
             raise DataError(f"{path}:{line}: empty line between the class names; remove it")
         if name in names[: line - 1]:
-            raise DataError(f"{path}:{line}: the class {name} is repeated; remove one of the lines")
+            raise DataError(
+                f"{path}:{line}: the class {shortened(name)} is repeated; remove one of the lines"
+            )
     return names

@@ -9,18 +9,23 @@ because its import takes longer than detection in a photo.
 from __future__ import annotations
 
 import difflib
+import os
 import re
 from collections.abc import Mapping
+from itertools import accumulate
 from pathlib import Path
 
 from seyolo.data.formats.yolo import YoloFiles
 from seyolo.data.text import read_text
-from seyolo.errors import DataError
+from seyolo.errors import DataError, quoted, shortened
 
+MOST_NESTED = 100
 _SPLITS = ("train", "val", "test")
 _KEYS = ("path", *_SPLITS, "names", "nc")
 # Keys that publishers add to describe the source of the images; ignored.
 _ORIGIN_KEYS = frozenset({"author", "description", "download", "license", "roboflow", "url", "version"})
+# Errors of PyYAML for tagged values (`!!int x`), dates and numbers out of range, and deep nesting.
+_VALUE_ERRORS = (ValueError, TypeError, AttributeError, LookupError, OverflowError, RecursionError)
 _SPLIT_NAME = re.compile(rf"({'|'.join(_SPLITS)})([\W_\d].*)?")
 
 
@@ -28,12 +33,12 @@ def read_data_yaml(source: Path) -> YoloFiles:
     """Reads a `data.yaml`; raises DataError when it is missing, or a key or value is invalid."""
     values = _read_yaml(source)
     root = source.parent / _text(values.get("path") or ".", "path", source)
-    if not root.is_dir():
-        raise DataError(f"{source}: path: there is no folder {root}")
+    if not os.path.isdir(root):  # unlike is_dir, it takes a name of any length
+        raise DataError(f"{source}: path: there is no folder {shortened(str(root))}")
     splits = _splits(values, root, source)
     names = _names(values.get("names"), source)
     if values.get("nc", len(names)) != len(names):
-        raise DataError(f"{source}: nc is {values['nc']}, but names lists {len(names)}")
+        raise DataError(f"{source}: nc is {shortened(values['nc'])}, but names lists {len(names)}")
     if not splits:
         raise DataError(f"{source}: names no split; add `train: images/train` and `val: images/val`")
     return YoloFiles(source, names, splits, (root,))
@@ -43,12 +48,17 @@ def _read_yaml(source: Path) -> dict[object, object]:
     import yaml  # noqa: PLC0415 (see the module docstring)
 
     text = read_text(source)
+    steps = (1 if bracket in "[{" else -1 for bracket in re.findall(r"[][{}]", text))
+    if max(accumulate(steps), default=0) > MOST_NESTED:  # PyYAML takes seconds to find out
+        raise DataError(f"{source}: lists are nested more than {MOST_NESTED} deep; expected a data.yaml")
     try:
         values = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, *_VALUE_ERRORS) as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{source}:{mark.line + 1}" if mark else str(source)
-        raise DataError(f"{where}: not valid YAML ({getattr(error, 'problem', None) or error})") from error
+        said = "nested too deep" if isinstance(error, RecursionError) else error
+        reason = shortened(str(getattr(error, "problem", None) or said))
+        raise DataError(f"{where}: not valid YAML ({reason})") from error
     if not isinstance(values, dict):
         raise DataError(f"{source}: expected keys (path, train, val, test, names), found {text[:40]!r}")
     return values
@@ -56,7 +66,7 @@ def _read_yaml(source: Path) -> dict[object, object]:
 
 def _text(value: object, key: object, source: Path) -> str:
     if not isinstance(value, str):
-        raise DataError(f"{source}: {key}: expected text, found {value!r}; put it in quotes")
+        raise DataError(f"{source}: {shortened(key)}: expected text, found {quoted(value)}; put it in quotes")
     return value
 
 
@@ -64,13 +74,15 @@ def _names(value: object, source: Path) -> tuple[str, ...]:
     if isinstance(value, dict):
         numbers = range(len(value))
         if set(value) != set(numbers):
-            raise DataError(f"{source}: names: expected the numbers 0 to {numbers[-1]}, found {list(value)}")
+            raise DataError(
+                f"{source}: names: expected the numbers 0 to {numbers[-1]}, found {shortened(list(value))}"
+            )
         value = [value[number] for number in numbers]
     if not isinstance(value, list) or not value:
-        raise DataError(f"{source}: names: expected a list of class names, found {value!r}")
+        raise DataError(f"{source}: names: expected a list of class names, found {quoted(value)}")
     names = tuple(_text(name, "names", source) for name in value)
     if len(set(names)) < len(names):
-        raise DataError(f"{source}: names: a class name is repeated in {', '.join(names)}")
+        raise DataError(f"{source}: names: a class name is repeated in {shortened(', '.join(names))}")
     return names
 
 
@@ -89,9 +101,9 @@ def _check_other_split(key: str, value: object, root: Path, source: Path) -> Non
     """Refuses a key that resembles a known one, or whose value is no existing folder or list file."""
     near = difflib.get_close_matches(key.lower(), _KEYS, n=1, cutoff=0.7)
     if near:
-        raise DataError(f"{source}: unknown key `{key}`; did you mean `{near[0]}`?")
-    if not all(isinstance(path, str) and (root / path).exists() for path in _as_list(value)):
-        problem = f"unknown key `{key}`, and its value leads to no folder or list file"
+        raise DataError(f"{source}: unknown key `{shortened(key)}`; did you mean `{near[0]}`?")
+    if not all(isinstance(path, str) and os.path.exists(root / path) for path in _as_list(value)):
+        problem = f"unknown key `{shortened(key)}`, and its value leads to no folder or list file"
         raise DataError(f"{source}: {problem}; known are {', '.join(_KEYS)}")
 
 

@@ -24,7 +24,7 @@ from xml.etree import ElementTree
 from seyolo.data.formats.yolo import images_in_folder
 from seyolo.data.labels import ImageSize, Problem, Reading, Row, collect, row_of_pixels, size_of
 from seyolo.data.text import read_lines, read_text, without_path
-from seyolo.errors import DataError
+from seyolo.errors import DataError, quoted, shortened
 from seyolo.media.images import is_image
 
 _IMAGES, _ANNOTATIONS, _LISTS = "JPEGImages", "Annotations", "ImageSets/Main"
@@ -96,7 +96,7 @@ class VocFolder:
         found = self._images.get(stem, [])
         if len(found) != 1:
             there = f"there are several: {', '.join(sorted(found))}" if found else "there is no such image"
-            raise DataError(f"{where}: {self.root / _IMAGES / name}: {there}")
+            raise DataError(f"{where}: {self.root / _IMAGES / shortened(name)}: {there}")
         return found[0]
 
 
@@ -139,7 +139,9 @@ def _splits(root: Path) -> dict[str, tuple[Path, ...]]:
 def _read_names(path: Path) -> tuple[str, ...]:
     names = tuple(read_lines(path).values())
     if not names or len(set(names)) < len(names):
-        raise DataError(f"{path}: expected one class per line, each once; found {', '.join(names) or 'none'}")
+        raise DataError(
+            f"{path}: expected one class per line, each once; found {shortened(', '.join(names)) or 'none'}"
+        )
     return names
 
 
@@ -183,8 +185,12 @@ def _row(entry: _Object, names: tuple[str, ...], size: ImageSize) -> Row | None:
         raise DataError("has no <name>")
     if entry.name not in names:
         near = difflib.get_close_matches(entry.name, names, n=1)
-        advice = f"did you mean `{near[0]}`?" if near else f"there are {', '.join(names[:5])}"
-        raise DataError(f"`{entry.name}` is none of the classes; {advice}")
+        advice = (
+            f"did you mean `{shortened(near[0])}`?"
+            if near
+            else f"there are {shortened(', '.join(names[:5]))}"
+        )
+        raise DataError(f"`{shortened(entry.name)}` is none of the classes; {advice}")
     left, top, right, bottom = map(_corner, _CORNERS, entry.corners)
     if entry.is_difficult:
         return None
@@ -195,4 +201,4 @@ def _corner(name: str, text: str | None) -> float:
     try:
         return float(text or "")
     except ValueError:
-        raise DataError(f"{name}: expected a number, found {text!r}") from None
+        raise DataError(f"{name}: expected a number, found {quoted(text)}") from None

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from seyolo.data.labels import Collected, ImageSize, Problem, Reading, Row, collect, row_of_fractions
 from seyolo.data.text import read_lines, read_text, without_path
-from seyolo.errors import DataError
+from seyolo.errors import DataError, shortened
 from seyolo.media.images import is_image
 
 UNDER_IMAGES = re.compile(r"(.*[/\\]|)images[/\\]")  # up to the last `images/`, which becomes `labels/`
@@ -35,12 +35,12 @@ class YoloFiles:
     def images(self, split: str) -> Iterator[str]:
         """Yields the images of a split; raises DataError for a folder, list or image that is missing."""
         for location in self.splits[split]:
-            if location.is_dir():
+            if os.path.isdir(location):
                 yield from images_in_folder(location)
-            elif location.is_file():
+            elif os.path.isfile(location):
                 yield from _images_in_list(location, self.roots)
             else:
-                reason = f"{location} is no folder and no list file"
+                reason = f"{shortened(str(location))} is no folder and no list file"
                 raise DataError(f"{self.source}: split `{split}` is missing: {reason}")
 
     def read(self, split: str, image: Path, image_size: ImageSize) -> Reading:
@@ -102,7 +102,7 @@ def _parse_row(columns: list[str], num_classes: int) -> Row:
     try:
         class_id, *box_cxcywh = map(float, columns)
     except ValueError:
-        raise DataError(f"`{' '.join(columns)}` are not five numbers") from None
+        raise DataError(f"`{shortened(' '.join(columns))}` are not five numbers") from None
     return row_of_fractions(class_id, tuple(box_cxcywh), num_classes)
 
 
@@ -121,5 +121,7 @@ def _images_in_list(path: Path, roots: tuple[Path, ...]) -> Iterator[str]:
         paths = [os.path.normpath(os.path.join(folder, name)) for folder in folders]
         found = next(filter(os.path.isfile, paths), None)
         if found is None:
-            raise DataError(f"{path}:{line}: there is no image {' or '.join(dict.fromkeys(paths))}")
+            raise DataError(
+                f"{path}:{line}: there is no image {' or '.join(map(shortened, dict.fromkeys(paths)))}"
+            )
         yield found

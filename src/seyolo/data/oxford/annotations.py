@@ -2,29 +2,26 @@
 
 A file (MATLAB 5) holds `boxes`, a cell array (1, N) with a (1, 1) struct per hand: the corners a, b, c, d of
 a rotated quadrilateral as 1x2 float64 in **(y, x)** order, and in some files a fifth field for left or right.
+Another process reads the files (`mat`), since a damaged one can end the process that reads it.
 """
 
 from __future__ import annotations
 
-import struct
-import zlib
+import json
+import os
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
-from scipy.io import loadmat
-from scipy.io.matlab import MatReadError
 
-from seyolo.errors import DataError
+from seyolo.errors import DataError, shortened
 
 CORNERS = ("a", "b", "c", "d")
-
-_SIDES = {"l": "left", "left": "left", "r": "right", "right": "right"}
-# Errors of scipy for damaged files, MATLAB 7.3 files and other structures.
-_MAT_ERRORS = (
-    MatReadError, OSError, NotImplementedError, ValueError, TypeError, AttributeError, LookupError, EOFError,
-    OverflowError, MemoryError, struct.error, zlib.error,
-)  # fmt: skip
+READER = ("-m", "seyolo.data.oxford.mat")
+"""Arguments of the Python process that reads the files."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,26 +42,50 @@ class Hand:
         return np.concatenate([self.corners_xy.min(axis=0), self.corners_xy.max(axis=0)])
 
 
-def read_annotation(path: str | Path) -> list[Hand]:
-    """Reads the hands of one image; raises DataError for a file of another structure."""
-    try:
-        return [_hand(cell) for cell in loadmat(path)["boxes"].ravel()]
-    except _MAT_ERRORS as error:
-        problem = f"cannot be read as an Oxford Hand annotation ({error!r})"
+class AnnotationReader:
+    """Process that reads annotations, one after the other; a `with` block ends it."""
+
+    def __enter__(self) -> Self:
+        import scipy  # noqa: F401, PLC0415 (a missing SciPy shows here, not in the process)
+
+        self._start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop()
+
+    def read(self, path: str | Path) -> list[Hand]:
+        """Reads the hands of one image; raises DataError for a file of another structure."""
+        answer = self._answer(str(path))
+        if "hands" in answer:
+            return [Hand(np.array(corners, np.float64), side) for corners, side in answer["hands"]]
+        problem = f"cannot be read as an Oxford Hand annotation ({shortened(answer['problem'])})"
         expected = "a MATLAB 5 file with `boxes` of corners a, b, c, d: take it from the archive again"
-        raise DataError(f"{path}: {problem}; expected {expected}") from error
+        raise DataError(f"{path}: {problem}; expected {expected}")
 
+    def _answer(self, path: str) -> dict[str, Any]:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(path) + "\n")
+        self._process.stdin.flush()
+        if line := self._process.stdout.readline():
+            answer: dict[str, Any] = json.loads(line)
+            return answer
+        self._stop()
+        self._start()
+        return {"problem": "it ends the process that reads it"}
 
-def _hand(cell: object) -> Hand:
-    record = np.asarray(cell).ravel()[0]
-    corners_yx = np.array([np.asarray(record[corner], np.float64).reshape(2) for corner in CORNERS])
-    if not np.isfinite(corners_yx).all():
-        raise ValueError("a corner is not finite")
-    return Hand(corners_yx[:, ::-1], _side(record))  # yx to xy
+    def _start(self) -> None:
+        path = os.pathsep.join(folder for folder in sys.path if folder)
+        self._process = subprocess.Popen(
+            [sys.executable, *READER],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env={**os.environ, "PYTHONPATH": path},
+        )
 
-
-def _side(record: np.void) -> str:
-    """Returns left or right, which is the value or the name of a further field, depending on the file."""
-    fields = [field for field in record.dtype.names or () if field not in CORNERS]
-    texts = [str(text).strip().lower() for field in fields for text in (*np.ravel(record[field]), field)]
-    return next((_SIDES[text] for text in texts if text in _SIDES), "")
+    def _stop(self) -> None:
+        self._process.kill()
+        self._process.communicate()

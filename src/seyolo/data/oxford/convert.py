@@ -21,11 +21,11 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from seyolo.data.oxford.annotations import CORNERS, Hand, read_annotation
+from seyolo.data.oxford.annotations import CORNERS, AnnotationReader, Hand
 from seyolo.data.oxford.archives import extract
 from seyolo.data.writing import label_rows, output_folder, write_data_yaml
 from seyolo.errors import DataError, UsageError
-from seyolo.media.images import check_complete, encoded_size
+from seyolo.media.images import check_complete, encoded_size, read_encoded
 
 SplitMode = Literal["official", "reference"]
 
@@ -96,8 +96,8 @@ def convert(source: str | Path, out: str | Path, split: SplitMode = "official") 
     source, out = Path(source), Path(out).absolute()
     if split not in _TARGETS:
         raise UsageError(f"unknown split {split!r}; use {' or '.join(_TARGETS)}")
-    with output_folder(out) as converted, _opened(source, out) as folder:
-        counts = _convert_splits(_find_root(folder), converted, split)
+    with output_folder(out) as converted, _opened(source, out) as folder, AnnotationReader() as reader:
+        counts = _convert_splits(_find_root(folder), converted, split, reader)
     return ConversionReport(out, counts, tuple(_warnings(counts, split)))
 
 
@@ -133,7 +133,9 @@ def _find_root(folder: Path) -> Path:
     raise DataError(f"{folder}: not the Oxford Hand data set; it holds none of {', '.join(names)}")
 
 
-def _convert_splits(root: Path, out: Path, split: SplitMode) -> tuple[SplitCounts, ...]:
+def _convert_splits(
+    root: Path, out: Path, split: SplitMode, reader: AnnotationReader
+) -> tuple[SplitCounts, ...]:
     counts: list[SplitCounts] = []
     rows: list[Sequence[object]] = [COLUMNS]
     taken: set[str] = set()
@@ -144,7 +146,7 @@ def _convert_splits(root: Path, out: Path, split: SplitMode) -> tuple[SplitCount
             while f"{target}/{stem}" in taken:
                 stem = f"{_SOURCES[official]}_{stem}"
             taken.add(f"{target}/{stem}")
-            found = _convert_image(image, annotation, out, f"{target}/{stem}")
+            found = _convert_image(image, reader.read(annotation), out, f"{target}/{stem}")
             images.append(found)
             head = [target, f"{stem}{image.suffix}", found.width, found.height]
             for hand in found.hands:
@@ -179,11 +181,10 @@ def _files_by_stem(folder: Path, endings: frozenset[str]) -> dict[str, Path]:
     return found
 
 
-def _convert_image(image: Path, annotation: Path, out: Path, name: str) -> _Converted:
+def _convert_image(image: Path, hands: list[Hand], out: Path, name: str) -> _Converted:
     """Copies an image and writes its labels; `name` is `folder/stem`."""
-    data = image.read_bytes()
+    data = read_encoded(image)
     check_complete(data, image)
-    hands = read_annotation(annotation)
     height, width = encoded_size(data, image)
     boxes_xyxy = np.array([hand.box_xyxy() for hand in hands]).reshape(-1, 4)
     clipped_xyxy = np.clip(boxes_xyxy, 0, [width, height, width, height])

@@ -11,7 +11,7 @@ from typing import Any
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from seyolo.errors import TrainingError
+from seyolo.errors import TrainingError, shortened
 from seyolo.report.figures.bn_scales import scales_over_time_figure
 from seyolo.report.figures.curves import training_curves_figure
 from seyolo.report.figures.style import inline_svg
@@ -50,7 +50,9 @@ def embedded(folder: Path, name: str) -> str:
     """
     path = folder / name
     if not path.resolve().is_relative_to(folder.resolve()):  # the run may be a stranger's
-        raise TrainingError(f"{folder}: names {name!r}, a file outside of the run; no page is made from it")
+        raise TrainingError(
+            f"{folder}: names {shortened(name)!r}, a file outside of the run; no page is made from it"
+        )
     return f"data:image/jpeg;base64,{base64.b64encode(path.read_bytes()).decode('ascii')}"
 
 
