@@ -336,7 +336,15 @@ class Case:
         return workspace.run(f"case-{self.seed}", self.job, moments, is_fresh=self.is_fresh)
 
 
-def draw_case(seed: int, jobs: Sequence[str] = tuple(JOBS), kinds: Sequence[str] = KINDS) -> Case:
-    """Draws a job, and the kinds of its stops."""
+def draw_case(
+    seed: int,
+    jobs: Sequence[str] = tuple(JOBS),
+    kinds: Sequence[str] = KINDS,
+    *,
+    is_fresh: bool | None = None,
+) -> Case:
+    """Draws a job, the kinds of its stops and, unless given, whether each start is a process of its own."""
     draw = random.Random(f"case {seed}")
-    return Case(seed, JOBS[draw.choice(jobs)], tuple(kinds), is_fresh=draw.random() < SHARE_FRESH)
+    job = JOBS[draw.choice(jobs)]
+    drawn = draw.random() < SHARE_FRESH
+    return Case(seed, job, tuple(kinds), drawn if is_fresh is None else is_fresh)

@@ -11,5 +11,5 @@ from kills.cases import Workspace, draw_case
 def test_a_killed_run_ends_bit_identical_to_an_undisturbed_one(
     workspace: Workspace, seed: int, job: str
 ) -> None:
-    result = draw_case(seed, (job,)).run(workspace)
+    result = draw_case(seed, (job,), is_fresh=False).run(workspace)
     assert not result.problems, [start.to_json() for start in result.starts]
