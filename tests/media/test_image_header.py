@@ -67,6 +67,18 @@ def test_a_cut_header_is_an_error(name: str) -> None:
             decode_image(data[:end], "cut")
 
 
+def test_offsets_beyond_any_file() -> None:
+    for mark, form in (
+        (b"II*\0", "<I"),
+        (b"MM\0*", ">I"),
+        (b"II+\0\x08\0\0\0", "<Q"),
+        (b"MM\0+\0\x08\0\0", ">Q"),
+    ):
+        data = mark + b"\xff" * struct.calcsize(form) + bytes(99)
+        with pytest.raises(DataError, match="not an image, or a damaged one"):
+            decode_image(data, "x")
+
+
 def with_sides(data: bytes, sides: tuple[int, int], form: str, new: tuple[int, int]) -> bytes:
     """Replaces width and height wherever they stand next to each other."""
     assert struct.pack(form, *sides) in data
@@ -94,8 +106,9 @@ def huge_images() -> dict[str, bytes]:
         "BMP": with_sides(small["BMP 24 bit"], (48, -32), "<ii", (60_000, -50_000)),
         "BMP upright": with_sides(small["BMP 24 bit"], (48, -32), "<ii", (60_000, 50_000)),
         "BMP of OS/2": b"BM" + struct.pack("<IHHIIHHHH", 0, 0, 0, 26, 12, *large, 1, 24),
-        "PPM": b"P6 # 1 1\n60000# 1 1\n50000 255\n",
+        "PPM": b"P6 # 1 1\n60000 # 1 1\n50000 255\n",
         "PBM": b"P1\n60000 50000\n",
+        "PGM with another byte between": b"P5\n60000#50000\x80255\n",
         "PAM": b"P7\n#WIDTH 1\nWIDTH 60000\nHEIGHT 50000\nDEPTH 3\nMAXVAL 255\nENDHDR\n",
         "WebP": b"RIFF\x16\0\0\0WEBPVP8X\x0a\0\0\0" + bytes(4) + b"\xff\xff\0\xff\xff\0" + bytes(9),
         "TIFF": tiff,

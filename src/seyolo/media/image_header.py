@@ -20,7 +20,7 @@ _VP8_START_CODE = b"\x9d\x01\x2a"
 _VP8L_SIGNATURE = 0x2F
 _CODESTREAM = b"\xff\x4f\xff\x51"  # of JPEG 2000
 _BETWEEN = rb"(?:\s|#[^\r\n]*[\r\n])*"  # numbers of a PNM
-_PNM = re.compile(rb"P[1-6]" + _BETWEEN + rb"(\d{1,10})" + _BETWEEN + rb"(\d{1,10})")
+_PNM = re.compile(rb"P[1-6]" + _BETWEEN + rb"(\d{1,10}+)\D" + _BETWEEN + rb"(\d{1,10}+)\D")
 _WIDTH, _LENGTH, _BITS, _ORIENTATION, _SAMPLES, _ROWS, _TILE_WIDTH, _TILE_LENGTH = (
     256, 257, 258, 274, 277, 278, 322, 323,
 )  # fmt: skip
@@ -48,7 +48,7 @@ def read_header(data: bytes) -> Header | None:
         if data.startswith(start):
             try:
                 header = read(data)
-            except (struct.error, LookupError, ValueError):
+            except (struct.error, LookupError, ValueError, OverflowError):
                 return None
             return header if header and min(header.height, header.width) > 0 else None
     return None
