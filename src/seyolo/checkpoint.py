@@ -9,21 +9,21 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float32
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from seyolo.darknet.cfg import Network, parse_cfg
 from seyolo.darknet.graph import num_classes
 from seyolo.darknet.weights import tensor_shapes
 from seyolo.errors import ModelError
 from seyolo.files import replacing
+from seyolo.json_files import parse_json
 
 FORMAT = "seyolo"
 FORMAT_VERSION = "1"
@@ -81,22 +81,16 @@ def damage(metadata: Mapping[str, str], arrays: Mapping[str, np.ndarray]) -> str
     return None if stored in (None, found) else f"damaged: its checksum is {stored}, its content has {found}"
 
 
-def write_tensors(
-    save: Callable[..., None], tensors: Mapping[str, Any], path: Path, metadata: Mapping[str, str]
-) -> None:
-    """Writes a safetensors file by its library's `save`, with the same bytes for the same content.
-
-    The library orders metadata at random; here they are sorted in place.
-    """
-    save(tensors, path, metadata=metadata)
-    with path.open("r+b") as file:
-        length = int.from_bytes(file.read(8), "little")
-        header = json.loads(file.read(length))
-        header["__metadata__"] = dict(sorted(metadata.items()))
-        text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
-        assert len(text) <= length
-        file.seek(8)
-        file.write(text.ljust(length))
+def write_tensors(path: Path, data: bytes) -> None:
+    """Writes the bytes of a safetensors file, with sorted metadata: the library orders them at random."""
+    length = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + length])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+    assert len(text) <= length
+    with path.open("wb") as file:
+        for part in (data[:8], text.ljust(length), memoryview(data)[8 + length :]):
+            file.write(part)
 
 
 def write_checkpoint(path: str | Path, checkpoint: Checkpoint) -> None:
@@ -116,7 +110,7 @@ def write_checkpoint(path: str | Path, checkpoint: Checkpoint) -> None:
     }
     metadata["checksum"] = checksum(metadata, state)
     with replacing(path) as temporary:
-        write_tensors(save_file, state, temporary, metadata)
+        write_tensors(temporary, save(state, metadata))
 
 
 def read_checkpoint(path: str | Path) -> Checkpoint:
@@ -134,7 +128,7 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
             metadata: dict[str, str] = file.metadata() or {}
             _check_format(metadata, set(file.keys()), path)
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-    except (SafetensorError, OSError) as error:
+    except (SafetensorError, OSError, ValueError) as error:
         raise ModelError(f"{path}: {_file_kind(path)} ({error})") from None
     if (problem := damage(metadata, state)) is not None:
         raise ModelError(f"{path}: {problem}; copy it again or take an earlier one")
@@ -145,8 +139,8 @@ def _assemble(metadata: dict[str, str], state: State, path: Path) -> Checkpoint:
     network = parse_cfg(metadata["cfg"], f"{path} (its cfg)")
     check_state(network, state, str(path))
     try:
-        names, provenance = json.loads(metadata["names"]), json.loads(metadata["provenance"])
-    except (json.JSONDecodeError, RecursionError) as error:
+        names, provenance = parse_json(metadata["names"]), parse_json(metadata["provenance"])
+    except ValueError as error:
         raise ModelError(f"{path}: its metadata is damaged: {error}") from None
     are_names = isinstance(names, list) and all(isinstance(name, str) for name in names)
     if not isinstance(provenance, dict) or not are_names or len(names) != num_classes(network):

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 import numpy as np
@@ -18,6 +18,36 @@ import numpy as np
 from seyolo.errors import SeyoloError, TrainingError
 
 Value = TypeVar("Value")
+MOST_NESTED = 100
+MOST = 1 << 53  # whole numbers up to here are exact in floating point, too
+Count = Annotated[int, msgspec.Meta(ge=0, le=MOST)]
+Positive = Annotated[int, msgspec.Meta(ge=1, le=MOST)]
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+Finite = Annotated[float, msgspec.Meta(ge=-MOST, le=MOST)]
+PositiveFinite = Annotated[float, msgspec.Meta(gt=0, le=MOST)]
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+
+
+def parse_json(text: str) -> Any:
+    """Parses JSON as `json.loads`.
+
+    Raises:
+        ValueError: not JSON, nested more than 100 deep, or with half a character (a lone surrogate).
+    """
+    try:
+        level = [value := json.loads(text)]
+    except RecursionError:
+        raise ValueError(f"nested more than {MOST_NESTED} deep") from None
+    for _ in range(MOST_NESTED):
+        parents = [item for item in level if isinstance(item, dict | list)]
+        level = [
+            item for parent in parents for item in (parent.values() if isinstance(parent, dict) else parent)
+        ]
+    if level:
+        raise ValueError(f"nested more than {MOST_NESTED} deep")
+    if _SURROGATE.search(text):
+        json.dumps(value, ensure_ascii=False).encode()
+    return value
 
 
 def read_json(path: Path, kind: type[Value], error: type[SeyoloError] = TrainingError) -> Value:
@@ -28,7 +58,7 @@ def read_json(path: Path, kind: type[Value], error: type[SeyoloError] = Training
             message names the file and the key.
     """
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = parse_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as reason:
         raise error(f"{path}: cannot be read as JSON ({reason})") from None
     try:

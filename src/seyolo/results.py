@@ -9,10 +9,12 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
+
+from msgspec import Meta
 
 from seyolo.errors import TrainingError
-from seyolo.json_files import from_json, read_json, to_json
+from seyolo.json_files import Count, Finite, Positive, PositiveFinite, Share, from_json, read_json, to_json
 
 TRAINED_STAGES = ("dense", "sparse", "finetuned")
 """Stages that train; each has a folder of its name in the run's folder."""
@@ -26,24 +28,29 @@ class SplitMetrics:
     ap: float = math.nan
     ap50: float = math.nan
 
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if not (0 <= value <= 1 or math.isnan(value)):
+                raise ValueError(f"{name}: expected a number from 0 to 1, got {value:g}")
+
 
 @dataclass(frozen=True)
 class Difference:
     """A difference of AP on the images as they are, with the 2.5 % and 97.5 % quantiles of its bootstrap."""
 
-    difference: float
-    low: float
-    high: float
+    difference: Finite
+    low: Finite
+    high: Finite
 
 
 @dataclass(frozen=True)
 class Readiness:
     """Measurements of the BN scales before pruning, and AP before and after it."""
 
-    nearly_zero: float  # share of the scales below 1 % of the median kept scale
-    going: float  # share of the channels with a scale that the plan prunes
-    going_scale: float  # mean scale of a pruned channel, relative to that of a kept one
-    misplaced: float  # share of the pruned channels with a scale above the 10 % quantile of the kept scales
+    nearly_zero: Share  # share of the scales below 1 % of the median kept scale
+    going: Share  # share of the channels with a scale that the plan prunes
+    going_scale: Finite  # mean scale of a pruned channel, relative to that of a kept one
+    misplaced: Share  # share of the pruned channels with a scale above the 10 % quantile of the kept scales
     ap50: float  # AP@0.5 on validation images before pruning
     cut_ap50: float  # the same right after pruning, without repair
     importance: str = "bn"  # the ranking method; the scales must be apart only where it is `bn`
@@ -62,13 +69,15 @@ class StageResult:
     """
 
     stage: str  # `int8` for the slim network in int8
-    epochs: int | None = None  # of training that the network has seen in all; None in runs of early versions
-    params: int  # without running statistics
-    size_bytes: int
-    macs: int  # multiply-accumulates at `input_size`
-    input_size: tuple[int, int]  # (height, width) in pixels
+    epochs: Count | None = (
+        None  # of training that the network has seen in all; None in runs of early versions
+    )
+    params: Positive  # without running statistics
+    size_bytes: Positive
+    macs: Positive  # multiply-accumulates at `input_size`
+    input_size: tuple[Positive, Positive]  # (height, width) in pixels
     metrics: Mapping[str, SplitMetrics] = field(default_factory=dict)
-    latency_ms: Mapping[str, float] = field(default_factory=dict)
+    latency_ms: Mapping[str, PositiveFinite] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,9 +91,9 @@ class ControlRow:
     """
 
     control: str
-    params: int = 0
-    macs: int = 0
-    input_size: tuple[int, int] = (0, 0)
+    params: Count = 0
+    macs: Count = 0
+    input_size: tuple[Count, Count] = (0, 0)
     metrics: Mapping[str, SplitMetrics] = field(default_factory=dict)
     latency_ms: float = math.nan
     lead: Mapping[str, Difference] = field(default_factory=dict)
@@ -106,7 +115,9 @@ class SlimResults:
     `lead` is AP of the slim network minus that of the dense one, by split with labels.
     """
 
-    stages: tuple[StageResult, ...]  # the dense network first, the slim network last
+    stages: Annotated[
+        tuple[StageResult, ...], Meta(min_length=1)
+    ]  # the dense network first, the slim network last
     int8: StageResult | None = None  # the slim network in int8, where it could be written
     lead: Mapping[str, Difference] = field(default_factory=dict)
     plan: Mapping[str, Any] = field(default_factory=dict)  # as JSON; `Plan.from_dict` reads it
@@ -144,9 +155,9 @@ class SlimResults:
         return {key: found for key, found in value.items() if found or key not in ("int8", "controls")}
 
 
-def readiness_from(value: Mapping[str, Any]) -> Readiness | None:
-    """Reads the value of `readiness.json`, which is empty where no channel with a BN scale was pruned."""
-    return from_json(value, Readiness) if value else None
+def read_readiness(path: Path) -> Readiness | None:
+    """Reads a `readiness.json`; raises TrainingError where it is damaged."""
+    return read_json(path, Readiness) if read_json(path, dict) else None
 
 
 def read_results(path: Path) -> SlimResults:

@@ -58,34 +58,37 @@ class NewRun:
 
     def take(self, fill: Callable[[Path], None]) -> Path:
         """Makes the folder with the files that `fill` writes into it; no other process gets the same one."""
-        parent = self.root / self.verb
-        parent.mkdir(parents=True, exist_ok=True)
-        remove_leftovers(parent, is_ours=False)
-        prepared = parent / f".{self.name or self.verb}-{secrets.token_hex(4)}.{os.getpid()}.partial"
-        prepared.mkdir()
-        try:
-            fill(prepared)
-            self.path = self._renamed(prepared)
-        finally:
-            shutil.rmtree(prepared, ignore_errors=True)
-        return self.path
-
-    def _renamed(self, prepared: Path) -> Path:
         for number in count(1):
             name = self.name or (self.verb if number == 1 else f"{self.verb}-{number}")
-            folder = prepared.with_name(name)
-            try:
-                return prepared.rename(folder)  # fails where there is one with files in it
-            except OSError:
-                if not folder.exists():
-                    raise
-                if self.name is not None:
-                    raise self._taken(folder) from None
+            folder = self.root / self.verb / name
+            if not _is_used(folder) and make_folder(folder, fill):
+                self.path = folder
+                return folder
+            if self.name is not None:
+                raise self._taken(folder)
         raise AssertionError("numbers do not end")
 
     def _taken(self, folder: Path) -> UsageError:
         message = f"{folder}: there is a run of this name already"
         return UsageError(f"{message}; choose another --name, or resume it: --resume {folder}")
+
+
+def make_folder(folder: Path, fill: Callable[[Path], None]) -> bool:
+    """Makes a folder that appears with the files that `fill` writes into it; false where there is one."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(folder.parent, is_ours=False)
+    prepared = folder.with_name(f".{folder.name}-{secrets.token_hex(4)}.{os.getpid()}.partial")
+    prepared.mkdir()
+    try:
+        fill(prepared)
+        prepared.rename(folder)  # fails where there is one with files in it
+    except OSError:
+        if not folder.exists():
+            raise
+        return False
+    finally:
+        shutil.rmtree(prepared, ignore_errors=True)
+    return True
 
 
 def _is_used(path: Path) -> bool:
@@ -108,15 +111,19 @@ def new_run(
         TrainingError: the folder holds a run already.
         KeyboardInterrupt: its text is the command that resumes the run.
     """
+    was_there = not isinstance(place, NewRun) and Path(place).exists()
+
+    def fill(prepared: Path) -> None:
+        write(prepared / marker)
+
     if isinstance(place, NewRun):
-        folder, was_there, is_new = place.take(lambda prepared: write(prepared / marker)), False, True
+        folder, is_made = place.take(fill), True
     else:
         folder = Path(place)
-        was_there = folder.exists()
-        is_new = not was_there or not any(folder.iterdir())
-        folder.mkdir(parents=True, exist_ok=True)
+        is_made = not was_there and make_folder(folder, fill)
+    is_new = is_made or not _is_used(folder)
     with locked(folder):
-        if not isinstance(place, NewRun):
+        if not is_made:
             if (folder / marker).exists():
                 message = f"{folder}: holds a run already; resume it or choose another --name"
                 raise TrainingError(message)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import nn
 
 from seyolo.checkpoint import write_checkpoint
 from seyolo.darknet import zoo
@@ -78,11 +78,11 @@ def test_a_stopped_write_leaves_the_old_state(tmp_path: Path, monkeypatch: pytes
     path = tmp_path / "state.safetensors"
     write_run_state(path, example())
 
-    def stop_half_way(tensors: dict[str, Tensor], file: Path, metadata: dict[str, str]) -> None:
+    def stop_half_way(file: Path, data: bytes) -> None:
         file.write_bytes(b"half")
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(run_folder, "save_file", stop_half_way)
+    monkeypatch.setattr(run_folder, "write_tensors", stop_half_way)
     with pytest.raises(KeyboardInterrupt):
         write_run_state(path, RunState({}, RunRecord(4, epoch=4)))
     assert read_run_state(path).record.epoch == 3

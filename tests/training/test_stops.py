@@ -210,7 +210,7 @@ def test_the_damaged_best_model_of_a_finished_run_is_replaced_by_the_last(
     assert state is not None
     state.record.best_epoch, state.record.best_ap = 1, 0.9
     cut_short(tmp_path / "best.safetensors")
-    with pytest.warns(UserWarning, match="It is lost"):
+    with pytest.warns(UserWarning, match="It is lost: the model of epoch 2 takes its place"):
         result = train(fresh_model(), dataset, CONFIG, tmp_path, state=state)
     assert result.best_epoch == 2
     best, last = (read_checkpoint(tmp_path / f"{name}.safetensors").state for name in ("best", "last"))

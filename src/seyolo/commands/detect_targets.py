@@ -17,7 +17,7 @@ from seyolo.detecting.run import Tally
 from seyolo.detecting.run_folder import RunFolder, Shard
 from seyolo.detecting.tables import Rows, coco_chunks, csv_chunks, json_chunks, jsonl_chunks, write_chunks
 from seyolo.errors import DataError, SeyoloError, UsageError
-from seyolo.runs import NewRun
+from seyolo.runs import NewRun, make_folder
 
 SAVES = ("images", "video", "json", "jsonl", "csv", "yolo", "coco", "crops")
 SAVED_BY_DEFAULT = ("images", "video", "json")
@@ -62,13 +62,18 @@ class Targets:
         A kept one is locked. A new folder is removed where no image could be read.
         """
         path = self.resume or self.out
+
+        def fill(prepared: Path) -> None:
+            RunFolder(prepared, self.shard).write_config(config)
+
         if path is not None:
-            path.mkdir(parents=True, exist_ok=True)
+            if not path.exists():
+                make_folder(path, fill)
             folder = RunFolder(path, self.shard)
             with folder.lock():
                 yield folder
         elif self.is_kept:
-            path = NewRun("detect").take(lambda path: RunFolder(path, self.shard).write_config(config))
+            path = NewRun("detect").take(fill)
             folder = RunFolder(path, self.shard)
             try:
                 with folder.lock():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -68,7 +69,7 @@ def _onnx(model: str, path: Path, size: int | None) -> tuple[dict[str, object], 
     """Returns the facts of an ONNX file, as JSON and as text."""
     file = read_onnx_file(path, size)
     about = read_about(file.metadata)
-    if "card" in about and (card := path.parent / about["card"]).is_file():
+    if "card" in about and os.path.isfile(card := path.parent / about["card"]):
         about["card"] = str(card)
     counted, names = file.cost, file.names
     layers = [] if counted is None else [_convolution(*item) for item in enumerate(counted.convolutions)]

@@ -10,10 +10,35 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, NotRequired, TypedDict
+
+import msgspec
+
+from seyolo.json_files import Count, Finite
 
 Row = Mapping[str, Any]
 """`picture`, and `error` or `width`, `height`, `annotated`, `detections`; of a video `frame` and `time_s`."""
+
+
+class _Detection(TypedDict):
+    class_id: Annotated[int, msgspec.Meta(ge=0, lt=1 << 31)]
+    name: str
+    score: Finite
+    box: tuple[Finite, Finite, Finite, Finite]
+
+
+class _Row(TypedDict):
+    picture: str
+    frame: NotRequired[Count]
+    time_s: NotRequired[Finite]
+    error: NotRequired[str]
+    width: NotRequired[Count]
+    height: NotRequired[Count]
+    annotated: NotRequired[str | None]
+    detections: NotRequired[list[_Detection]]
+
+
+_READ = msgspec.json.Decoder(_Row).decode
 
 
 class Journal:
@@ -66,10 +91,8 @@ def _whole_rows(path: Path) -> Iterator[tuple[Row, int]]:
     with path.open("rb") as file:
         for line in file:
             try:
-                row = json.loads(line) if line.endswith(b"\n") else None
-            except ValueError:
-                row = None
-            if not isinstance(row, dict):
+                row = _READ(line if line.endswith(b"\n") else b"")
+            except (ValueError, RecursionError):
                 return
             end += len(line)
             yield row, end

@@ -10,7 +10,6 @@ Each of several workers on one folder has its own files, such as `detections.2-o
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -23,9 +22,17 @@ from seyolo.detecting.journal import Journal, repair
 from seyolo.detecting.tables import write_chunks
 from seyolo.errors import DataError, UsageError
 from seyolo.files import remove_leftovers, write_json
+from seyolo.json_files import Positive, read_json
 from seyolo.runs import LOCK_FILE, existing_run, locked
 
 CONFIG = "config.json"
+
+
+@dataclass(frozen=True)
+class _Started:
+    """The part of config.json that is no option of `detect`."""
+
+    num_shards: Positive
 
 
 @dataclass(frozen=True)
@@ -98,12 +105,14 @@ class RunFolder:
         """
         path = existing_run(self.path, CONFIG) / CONFIG
         try:
-            values = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError:
-            values = None
-        if not isinstance(values, dict) or "num_shards" not in values:
-            raise DataError(f"{path}: damaged, or not of a detect run; it cannot be resumed")
-        count = values.pop("num_shards")
+            count = read_json(path, _Started, DataError).num_shards
+        except DataError as error:
+            reason = str(error).removeprefix(f"{path}: ")
+            raise DataError(
+                f"{path}: damaged, or not of a detect run ({reason}); it cannot be resumed"
+            ) from None
+        values = read_json(path, dict, DataError)
+        del values["num_shards"]
         if count != self.shard.count:
             share = f"--shard N/{count}" if count > 1 else "no --shard"
             raise UsageError(f"{self.path}: was started with {count} workers; give {share}")

@@ -75,14 +75,19 @@ def _object_with_lists(head: Mapping[str, object], lists: Mapping[str, Iterator[
 
 def _coco_images(rows: Iterator[Row]) -> Iterator[Row]:
     for number, row in _numbered(rows):
-        image = {"id": number, "file_name": row["picture"], "width": row["width"], "height": row["height"]}
+        image = {
+            "id": number,
+            "file_name": row["picture"],
+            "width": row.get("width"),
+            "height": row.get("height"),
+        }
         yield image | ({"frame_id": row["frame"]} if "frame" in row else {})
 
 
 def _coco_annotations(rows: Iterator[Row]) -> Iterator[Row]:
     annotation_id = 0
     for number, row in _numbered(rows):
-        items = row["detections"]
+        items = row.get("detections", ())
         boxes = np.array([item["box"] for item in items], np.float32).reshape(-1, 4)
         scores = np.array([item["score"] for item in items], np.float32)
         class_ids = np.array([item["class_id"] for item in items], np.int64)

@@ -4,19 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, TypedDict
 
 import numpy as np
 from jaxtyping import Bool, Float
+from msgspec import Meta
 
 from seyolo.detections import Detections
 from seyolo.evaluation.ap import Truth
 from seyolo.evaluation.matching import RECALLS, class_matches, precision_at_recalls
+from seyolo.json_files import Share, from_json
 
 CONFIDENCES = np.linspace(0, 1, 101)
 DIGITS = 4  # decimal places in JSON: a hundredth of a point of AP
 
 Points = Float[np.ndarray, " 101"]
+Listed = Annotated[list[Share], Meta(min_length=101, max_length=101)]
+
+
+class CurveValues(TypedDict):
+    """`Curves` as JSON."""
+
+    precision50: Listed
+    precision75: Listed
+    precision: Listed
+    recall: Listed
+    f1: Listed
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,12 +51,13 @@ class Curves:
         """The confidence threshold with the highest F1."""
         return float(CONFIDENCES[int(self.f1.argmax())])
 
-    def to_dict(self) -> dict[str, list[float]]:
+    def to_dict(self) -> CurveValues:
         """Returns lists for JSON, rounded to four digits."""
-        return {name: [round(x, DIGITS) for x in points.tolist()] for name, points in vars(self).items()}
+        rounded = {name: [round(x, DIGITS) for x in points.tolist()] for name, points in vars(self).items()}
+        return from_json(rounded, CurveValues)
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> Curves:
+    def from_dict(cls, values: CurveValues) -> Curves:
         """Inverts `to_dict`."""
         return cls(**{name: np.array(points, dtype=np.float64) for name, points in values.items()})
 

@@ -23,6 +23,7 @@ from seyolo.data.oxford.annotations import CORNERS
 from seyolo.detections import Detections
 from seyolo.errors import DataError
 from seyolo.evaluation.ap import Metrics, Truth, average_precision
+from seyolo.json_files import MOST
 
 OFFICIAL_AREA_PX2 = 1500.0
 """Hands must be larger than this to count in the official protocol."""
@@ -100,13 +101,15 @@ def _read_images(boxes_csv: Path) -> dict[ImageKey, _Image]:
 
 
 def _add_row(image: _Image, row: dict[str, str], where: str) -> None:
+    if None in row.values():
+        raise DataError(f"{where}: a column is missing; convert the archive again")
     try:
         image.height, image.width = int(row["height"]), int(row["width"])
         corners_xy = [float(row[f"{corner}_{axis}"]) for corner in CORNERS for axis in "xy"]
         area_px2 = float(row["area_px2"])
     except (TypeError, ValueError) as error:
         raise DataError(f"{where}: {error}; convert the archive again") from None
-    if not np.isfinite([*corners_xy, area_px2]).all():
-        raise DataError(f"{where}: a number is not finite; convert the archive again")
+    if not all(abs(number) <= MOST for number in (image.height, image.width, *corners_xy, area_px2)):
+        raise DataError(f"{where}: a number is not finite, or too large; convert the archive again")
     image.corners_xy.append(corners_xy)
     image.areas_px2.append(area_px2)

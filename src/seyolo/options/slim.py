@@ -17,7 +17,7 @@ Repair = Literal["reconstruct", "recalibrate", "none"]
 ControlName = Literal["dense", "uniform", "scratch", "random", "lowres", "int8", "plain"]
 CONTROL_NAMES: tuple[ControlName, ...] = get_args(ControlName)
 
-USUAL_EPOCHS = 30
+USUAL_EPOCHS, MOST_EPOCHS = 30, 1_000_000
 SLIM_SHARE = 2.0
 """Epochs of the slim network for one of the dense one: at 30 % of the MACs that takes about as long."""
 BRANCH_SHARE, SPARSE_SHARE = 0.06, 0.18
@@ -91,8 +91,9 @@ class SlimOptions(ModelOptions, TrainingOptions, SparsityOptions):
         check_choice("--repair", self.repair, get_args(Repair))
         check_teacher_weight(self.distill)
         for name in ("epochs", "sparse_epochs", "finetune_epochs"):
-            if (getattr(self, name) or 0) < 0:
-                raise UsageError(f"--{name.replace('_', '-')} {getattr(self, name)}: at least 0")
+            if not 0 <= (getattr(self, name) or 0) <= MOST_EPOCHS:
+                limits = f"at least 0 and at most {MOST_EPOCHS:,}"
+                raise UsageError(f"--{name.replace('_', '-')} {getattr(self, name)}: {limits}")
         for control in self.controls:
             if control not in (*CONTROL_NAMES, "all"):
                 raise UsageError(f"--controls {control}: there are {', '.join(CONTROL_NAMES)}, and all")

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import fields
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
 from seyolo.errors import SeyoloError, TrainingError
-from seyolo.json_files import from_json, to_json
+from seyolo.json_files import from_json, read_json, to_json
 from seyolo.options.slim import SlimOptions
 from seyolo.options.train import TrainOptions
 from seyolo.options.training import TrainingOptions
 
 Options = TypeVar("Options")
+Migration = Callable[[dict[str, Any]], dict[str, Any]]
 SLIM_FILE = "config.json"
 TRAIN_FILE = "command.json"
 RENAMED = {"size_px": "size", "batch_size": "batch", "learning_rate": "lr", "strength": "s"}
@@ -28,43 +29,67 @@ GATE_NAMES = ("at", "reduction", "join")
 TRAIN_NAMES = tuple(field.name for field in fields(TrainingOptions) if field.name not in SLIM_NAMES)
 
 
+@dataclass(frozen=True)
+class _Gates:
+    """Options of the attention as version 0.1.0 keeps them."""
+
+    kind: str
+    at: Any
+    reduction: Any
+    join: Any
+
+
+@dataclass(frozen=True)
+class _Nested:
+    """Settings of version 0.1.0 that are objects."""
+
+    attention: _Gates | None = None
+    cut: dict[str, Any] = field(default_factory=dict)
+    train: dict[str, Any] = field(default_factory=dict)
+
+
 def read_slim_options(folder: Path) -> SlimOptions:
     """Reads the options of a run of `slim`; raises TrainingError for a damaged file or another verb's."""
     values = _read(folder / SLIM_FILE)
     if "budget" not in values:
         raise TrainingError(f"{folder}: a run of another verb, not of slim; resume it with its own verb")
-    return _typed(folder / SLIM_FILE, migrated_slim(values), SlimOptions)
+    return _typed(folder / SLIM_FILE, migrated_slim, values, SlimOptions)
 
 
 def read_train_options(folder: Path) -> TrainOptions:
     """Reads the options of a run of `train`; raises TrainingError for a damaged file."""
-    return _typed(folder / TRAIN_FILE, migrated_train(_read(folder / TRAIN_FILE)), TrainOptions)
+    return _typed(folder / TRAIN_FILE, migrated_train, _read(folder / TRAIN_FILE), TrainOptions)
 
 
 def stored_slim(options: SlimOptions) -> dict[str, Any]:
     """Returns what config.json of a run of `slim` holds: the form of version 0.1.0.
 
-    Options of training are under `train` where they are not the usual ones. Controls are left out, since
-    they may be added later.
+    Options of training are under `train` where they are not the usual ones; controls are there where any
+    were asked for.
     """
     values: dict[str, Any] = to_json(options)
     usual: dict[str, Any] = to_json(SlimOptions())
     stored = {OLD_NAMES.get(name, name): value for name, value in values.items() if name in SLIM_NAMES}
     gates = {"kind": options.attention, **{name: values[name] for name in GATE_NAMES}}
-    return stored | {
-        "attention": None if options.attention is None else gates,
-        "cut": {OLD_NAMES_IN_CUT.get(name, name): value for name, value in values["cut"].items()},
-        "train": {name: values[name] for name in TRAIN_NAMES if values[name] != usual[name]},
-    }
+    controls = {"controls": values["controls"]} if options.controls else {}
+    return (
+        stored
+        | controls
+        | {
+            "attention": None if options.attention is None else gates,
+            "cut": {OLD_NAMES_IN_CUT.get(name, name): value for name, value in values["cut"].items()},
+            "train": {name: values[name] for name in TRAIN_NAMES if values[name] != usual[name]},
+        }
+    )
 
 
 def migrated_slim(values: dict[str, Any]) -> dict[str, Any]:
     """Returns the settings of a run of `slim`, of version 0.1.0 or later, with today's names."""
     if "size_px" not in values:
         return values
-    cut = {RENAMED_IN_CUT.get(name, name): value for name, value in values["cut"].items()}
-    train: dict[str, Any] = values.get("train", {})
-    return migrated_train(values) | train | {"cut": cut, "blocks": cut["blocks"]}
+    nested = from_json(values, _Nested)
+    cut = {RENAMED_IN_CUT.get(name, name): value for name, value in nested.cut.items()}
+    return migrated_train(values) | nested.train | {"cut": cut, "blocks": cut.get("blocks", False)}
 
 
 def migrated_train(values: dict[str, Any]) -> dict[str, Any]:
@@ -76,24 +101,20 @@ def migrated_train(values: dict[str, Any]) -> dict[str, Any]:
         new["s"] = None
     if new.get("teacher", "") is None:
         new["distill"] = None
-    gates = values.get("attention")  # version 0.1.0 kept the options of the attention as one object
-    if gates is not None:
-        new |= {"attention": gates["kind"], **{name: gates[name] for name in GATE_NAMES}}
+    if (gates := from_json(values, _Nested).attention) is not None:
+        new |= {"attention": gates.kind, **{name: getattr(gates, name) for name in GATE_NAMES}}
     return new
 
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise TrainingError(f"{path}: damaged ({error}); this run cannot be resumed") from None
-    if not isinstance(values, dict):
-        raise TrainingError(f"{path}: not the settings of a run; this run cannot be resumed")
-    return values
+        return read_json(path, dict)
+    except TrainingError as error:
+        raise TrainingError(f"{error}; this run cannot be resumed") from None
 
 
-def _typed(path: Path, values: dict[str, Any], kind: type[Options]) -> Options:
+def _typed(path: Path, migrated: Migration, values: dict[str, Any], kind: type[Options]) -> Options:
     try:
-        return from_json(values, kind)
+        return from_json(migrated(values), kind)
     except SeyoloError as error:
         raise TrainingError(f"{path}: {error}; this run cannot be resumed") from None

@@ -6,23 +6,26 @@ Files and keys that runs of earlier versions lack are empty here.
 from __future__ import annotations
 
 import csv
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeVar
 
-from seyolo.errors import TrainingError, UsageError
-from seyolo.evaluation.curves import Curves
+from seyolo.errors import PlanError, TrainingError, UsageError
+from seyolo.evaluation.curves import Curves, CurveValues
 from seyolo.files import write_json
-from seyolo.json_files import from_json, read_json
+from seyolo.json_files import Count, Positive, Share, from_json, read_json
 from seyolo.options.stored import TRAIN_FILE, migrated_train
 from seyolo.pruning.planning.plan import Plan
 from seyolo.results import RESULTS_FILE, TRAINED_STAGES, SlimResults, read_results
 
 CURVES_FILE = "curves.json"
+MOST_DRAWN = 1e12  # of either sign
 EXAMPLES_FOLDER = "pictures"
 EXAMPLES_INDEX = "index.json"
+Value = TypeVar("Value")
 SHOWN = frozenset({".csv", ".jpg", ".json", ".txt"})
 """Endings of the files that a page is made from."""
 ARTEFACTS = ("slim.*", "dense.onnx", "pruned.safetensors", "dense/best.safetensors", "best.safetensors")
@@ -32,13 +35,13 @@ ARTEFACTS = ("slim.*", "dense.onnx", "pruned.safetensors", "dense/best.safetenso
 class MistakeCounts:
     """Objects of a split, and the false negatives and false positives of both networks."""
 
-    objects: int
-    dense_missed: int
-    slim_missed: int
-    only_dense_missed: int
-    only_slim_missed: int
-    dense_false: int
-    slim_false: int
+    objects: Count
+    dense_missed: Count
+    slim_missed: Count
+    only_dense_missed: Count
+    only_slim_missed: Count
+    dense_false: Count
+    slim_false: Count
 
 
 @dataclass(frozen=True)
@@ -61,11 +64,11 @@ class Miss:
     image: str
     split: str
     picture: str
-    objects: int
-    missed: int
-    false: int
-    dense_missed: int
-    dense_false: int
+    objects: Count
+    missed: Count
+    false: Count
+    dense_missed: Count
+    dense_false: Count
 
 
 @dataclass(frozen=True)
@@ -75,10 +78,40 @@ class Examples:
     Mistakes are by split; without examples the confidence threshold is None.
     """
 
-    confidence: float | None = None
+    confidence: Share | None = None
     mistakes: Mapping[str, MistakeCounts] = field(default_factory=dict)
     samples: tuple[SamplePair, ...] = ()
     misses: tuple[Miss, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Gates:
+    """The attention of a run of `slim`."""
+
+    kind: Literal["se", "cbam"]
+
+
+@dataclass(frozen=True)
+class _SlimSettings:
+    """The options of a run of `slim` that its page does more with than show them."""
+
+    model: str
+    attention: _Gates | None = None
+
+
+@dataclass(frozen=True)
+class _TrainSettings:
+    """The same of a run of `train`."""
+
+    model: str
+    size: Positive
+
+
+@dataclass(frozen=True)
+class _Environment:
+    """The same of environment.json."""
+
+    packages: Mapping[str, str | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,18 +178,21 @@ def read_run(folder: Path) -> SlimRecord | TrainRecord:
     """
     _check_links(folder)
     if (folder / RESULTS_FILE).is_file():
-        results = read_results(folder / RESULTS_FILE)
+        results = _comparable(folder / RESULTS_FILE)
+        index = folder / EXAMPLES_FOLDER / EXAMPLES_INDEX
         stages = {name: folder / name / "results.csv" for name in TRAINED_STAGES}
         return SlimRecord(
-            **_common(folder, "config.json", stages, folder / "sparse" / "scales.csv"),
+            **_common(folder, stages, folder / "sparse" / "scales.csv"),
+            config=_read_typed(folder / "config.json", _SlimSettings),
             results=results,
-            plan=from_json(results.plan, Plan),
-            examples=from_json(_read_json(folder / EXAMPLES_FOLDER / EXAMPLES_INDEX), Examples),
+            plan=_typed(folder / RESULTS_FILE, results.plan, Plan),
+            examples=_typed(index, _read_json(index), Examples),
         )
     if (folder / TRAIN_FILE).is_file():
         stages = {"train": folder / "results.csv"}
-        common = _common(folder, TRAIN_FILE, stages, folder / "scales.csv")
-        return TrainRecord(**common | {"config": migrated_train(common["config"])})
+        config = migrated_train(_read_json(folder / TRAIN_FILE))
+        _typed(folder / TRAIN_FILE, config, _TrainSettings)
+        return TrainRecord(**_common(folder, stages, folder / "scales.csv"), config=config)
     raise UsageError(f"{folder}: no finished run of slim or train here; name its folder")
 
 
@@ -168,32 +204,88 @@ def _check_links(folder: Path) -> None:
             raise TrainingError(f"{path}: links to a file outside of the run; no page is made from it")
 
 
-def _common(folder: Path, config: str, stages: Mapping[str, Path], scales: Path) -> dict[str, Any]:
-    """Reads the fields of `RunRecord`."""
+def _comparable(path: Path) -> SlimResults:
+    """Reads results.json; refuses one whose networks cannot be compared, because figures are missing."""
+    results = read_results(path)
+    dense, possible = results.dense, [row for row in results.controls if row.not_possible is None]
+    rows = {row.stage: row for row in (*results.stages, *([results.int8] if results.int8 else []))}
+    for name, row in (rows | {row.control: row for row in possible}).items():
+        measured = [split for split, found in row.metrics.items() if math.isfinite(found.ap)]
+        if not dense.metrics or {s for s, found in dense.metrics.items() if math.isfinite(found.ap)} - {
+            *measured
+        }:
+            raise TrainingError(
+                f"{path}: {name}: metrics: expected the splits of {dense.stage}, at least one"
+            )
+    for stage in results.stages:
+        if (
+            stage.latency_ms.keys() != dense.latency_ms.keys()
+            or not stage.metrics.keys() >= dense.metrics.keys()
+        ):
+            raise TrainingError(f"{path}: {stage.stage}: expected the runtimes and splits of {dense.stage}")
+    return results
+
+
+def _common(folder: Path, stages: Mapping[str, Path], scales: Path) -> dict[str, Any]:
+    """Reads the fields of `RunRecord` besides the options."""
     commands = folder / "commands.txt"
     rows = {name: read_rows(path) for name, path in stages.items()}
     return {
         "folder": folder,
-        "config": _read_json(folder / config),
-        "environment": _read_json(folder / "environment.json"),
-        "commands": commands.read_text(encoding="utf-8").splitlines() if commands.exists() else [],
+        "environment": _read_typed(folder / "environment.json", _Environment),
+        "commands": commands.read_text("utf-8", "replace").splitlines() if commands.exists() else [],
         "stages": {name: found for name, found in rows.items() if found},
         "curves": read_curves(folder),
-        "scales": read_rows(scales),
+        "scales": read_scales(scales),
     }
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:
-    """Reads the lines of a CSV file by column name; returns none where there is no file."""
-    if not path.exists():
+    """Reads the lines of a CSV file of numbers by column name; returns none where there is no file.
+
+    Raises:
+        TrainingError: the file is damaged; the message names line and column.
+    """
+    rows: list[dict[str, str]] = []
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            for row in csv.DictReader(file):
+                rows.append(row)
+                if wrong := [name for name, text in row.items() if not _is_figure(text)]:
+                    raise TrainingError(
+                        f"{path}:{len(rows) + 1}: {wrong[0]}: expected a number for each column"
+                    )
+    except FileNotFoundError:
         return []
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise TrainingError(f"{path}: cannot be read as a table ({error})") from None
+    return rows
+
+
+def _is_figure(text: object) -> bool:
+    """Tells whether the cell of a table is a number that can be drawn, nan, or empty."""
+    try:
+        return text == "" or not abs(float(text)) > MOST_DRAWN  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return False
+
+
+def read_scales(path: Path) -> list[dict[str, str]]:
+    """Reads scales.csv as `read_rows`: an epoch and at least three percentiles in every line."""
+    rows = read_rows(path)
+    for line, row in enumerate(rows, start=2):
+        if "epoch" not in row or len(row) < 4 or not all(text and float(text) >= 0 for text in row.values()):
+            raise TrainingError(f"{path}:{line}: expected an epoch and percentiles, numbers from 0 on")
+    return rows
 
 
 def read_curves(folder: Path) -> dict[str, dict[str, Curves]]:
     """Reads curves.json by stage and split; returns none where there is no file."""
-    values = _read_json(folder / CURVES_FILE)
+    path = folder / CURVES_FILE
+    values = read_json(path, dict[str, dict[str, CurveValues]]) if path.exists() else {}
+    for stage, splits in values.items():
+        if splits.keys() != next(iter(values.values())).keys():
+            raise TrainingError(f"{path}: {stage}: expected the splits of {next(iter(values))}")
     return {
         stage: {split: Curves.from_dict(curves) for split, curves in splits.items()}
         for stage, splits in values.items()
@@ -221,6 +313,20 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     for name, value in values.items():
         out |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": value}
     return out
+
+
+def _typed(path: Path, value: object, kind: type[Value]) -> Value:
+    try:
+        return from_json(value, kind)
+    except (TrainingError, PlanError) as error:
+        raise TrainingError(f"{path}: {error}") from None
+
+
+def _read_typed(path: Path, kind: type[Any]) -> dict[str, Any]:
+    """Reads a JSON object of which a page needs the fields of a type; empty where there is no file."""
+    values = _read_json(path)
+    _typed(path, values, kind)
+    return values
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -30,6 +30,13 @@ def read(path: Path, size: int | None = None) -> OnnxFile:
         model = onnx.load(str(path), load_external_data=False)
     except DecodeError as error:
         raise BackendError(f"{path}: not an ONNX file, or a damaged one ({error})") from None
+    try:
+        return _described(model, path, size)
+    except (shape_inference.InferenceError, ValueError) as error:
+        raise BackendError(f"{path}: not a valid ONNX graph ({error})") from None
+
+
+def _described(model: onnx.ModelProto, path: Path, size: int | None) -> OnnxFile:
     graph = model.graph
     if not graph.node or not graph.output:
         raise BackendError(f"{path}: not an ONNX file: it holds no graph")
@@ -43,16 +50,21 @@ def read(path: Path, size: int | None = None) -> OnnxFile:
     return OnnxFile(
         tuple(map(_value, values)),
         tuple(map(_value, graph.output)),
-        {entry.key: entry.value for entry in model.metadata_props},
+        {_text(entry.key): _text(entry.value) for entry in model.metadata_props},
         _cost(model, constants),
     )
 
 
 def _value(info: onnx.ValueInfoProto) -> OnnxValue:
     tensor = info.type.tensor_type
-    known = tensor.elem_type != onnx.TensorProto.UNDEFINED
+    known = tensor.elem_type in onnx.TensorProto.DataType.values() and tensor.elem_type
     dtype = str(helper.tensor_dtype_to_np_dtype(tensor.elem_type)) if known else "unknown"
-    return OnnxValue(info.name, dtype, tuple(map(_dimension, tensor.shape.dim)))
+    return OnnxValue(_text(info.name), dtype, tuple(map(_dimension, tensor.shape.dim)))
+
+
+def _text(value: str | bytes) -> str:
+    """Returns a text of the file; protobuf gives the bytes of one that is not UTF-8."""
+    return value if isinstance(value, str) else value.decode("utf-8", "replace")
 
 
 def _dimension(dimension: onnx.TensorShapeProto.Dimension) -> Dimension:
@@ -86,7 +98,7 @@ def _cost(model: onnx.ModelProto, constants: Shapes) -> OnnxCost:
         for node in graph.node
         if node.op_type in ("Conv", "ConvInteger", "QLinearConv")
     ]
-    operators = Counter(node.op_type for node in graph.node)
+    operators = Counter(_text(node.op_type) for node in graph.node)
     return OnnxCost(params, tuple(convolutions), dict(operators.most_common()))
 
 

@@ -27,6 +27,7 @@ REFUSALS = (
     ort_errors.NoSuchFile,
     ort_errors.NotImplemented,
     ort_errors.RuntimeException,
+    UnicodeDecodeError,  # names and metadata that are not text
 )
 
 
@@ -94,9 +95,13 @@ def open_session(path: Path, threads: int | None = None, device: str = "cpu") ->
             f"this ONNX Runtime cannot run on {device!r}; use cpu, or install onnxruntime-gpu for cuda"
         )
     try:
-        return onnxruntime.InferenceSession(str(path), session_options(threads), providers=[provider])
+        session = onnxruntime.InferenceSession(
+            str(path), session_options(threads), providers=[provider], enable_fallback=0
+        )
+        dict(session.get_modelmeta().custom_metadata_map)  # raises for metadata that is not text
     except REFUSALS as error:
         raise BackendError(f"{path}: ONNX Runtime cannot read this file: {error}") from None
+    return session
 
 
 def session_options(threads: int | None = None) -> Any:

@@ -195,7 +195,7 @@ class _Run:
             self.tracker.figures(self.record.epoch, row)
             self.report_scales()
             if self.record.best_epoch == self.record.epoch:
-                self.record.curves = self.validation.curves
+                self.record.curves = dict(self.validation.curves)
             self.folder.keep(self.step, self.record, {})
             self.folder.publish(averaged, self.record)
             self.monitor.progress.message(f"{self.monitor.title} {row_text(row, self.config.epochs)}")

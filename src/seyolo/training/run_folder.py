@@ -27,14 +27,14 @@ from typing import Any, Self
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from seyolo.checkpoint import checksum, damage, read_checkpoint, write_checkpoint, write_tensors
 from seyolo.darknet.cfg import parse_cfg
 from seyolo.errors import ModelError, TrainingError
 from seyolo.files import replacing, write_json, write_text
-from seyolo.json_files import from_json, read_json, to_json
+from seyolo.json_files import from_json, parse_json, read_json, to_json
 from seyolo.runtime.choice import installed_version
 from seyolo.torchnet.build import DarknetModel, from_checkpoint, to_checkpoint
 from seyolo.training.config import TrainConfig
@@ -186,7 +186,8 @@ class RunFolder:
             record.best_epoch = record.epoch if is_evaluated else -1
             record.curves = {}
             (self.path / CURVES_FILE).unlink(missing_ok=True)
-            warnings.warn(f"{error}. It is lost: the best model from here on takes its place", stacklevel=4)
+            heir = f"the model of epoch {record.epoch}" if is_evaluated else "the best model from here on"
+            warnings.warn(f"{error}. It is lost: {heir} takes its place", stacklevel=4)
 
 
 def saved_state(folder: Path, epochs: int) -> RunState | None:
@@ -304,7 +305,7 @@ def write_run_state(path: Path, state: RunState, before: Path | None = None) -> 
         metadata["network"] = json.dumps(to_json(state.network))
     metadata["checksum"] = checksum(metadata, _arrays(flat))
     with replacing(path) as temporary:
-        write_tensors(save_file, flat, temporary, metadata)
+        write_tensors(temporary, save(flat, metadata))
         if before is not None and path.exists():
             os.replace(path, before)
 
@@ -323,7 +324,7 @@ def read_run_state(path: Path) -> RunState:
             raise TrainingError(f"{path}: not the state of a training run; name the run's folder")
         if (problem := damage(texts, _arrays(flat))) is not None:
             raise TrainingError(f"{path}: {problem}")
-        values, network = (json.loads(texts.get(key, "null")) for key in ("values", "network"))
+        values, network = (parse_json(texts.get(key, "null")) for key in ("values", "network"))
     except FileNotFoundError:
         raise TrainingError(f"{path}: there is no run to resume here") from None
     except (SafetensorError, OSError, ValueError) as error:

@@ -111,7 +111,9 @@ def resume_slim(
         {'ap': ..., 'ap50': ...}
     """
     folder = existing_run(folder, SLIM_FILE)
-    options = build(SlimOptions, "resume_slim", read_slim_options(folder), {"controls": controls})
+    options = read_slim_options(folder)
+    asked = build(SlimOptions, "resume_slim", options, {"controls": controls}).controls
+    options = replace(options, controls=tuple(dict.fromkeys(options.controls + asked)))
     opener = chosen_tracker(tracker)
     return run_slim(
         options, folder, resume=True, progress=progress, tracker=opener, data_changed=data_changed
@@ -148,8 +150,11 @@ def run_slim(
         opened = resumed_run("slim", folder, SLIM_FILE)
     with opened as path:
         if resume:
-            if read_slim_options(path) != replace(options, controls=()):
+            stored = read_slim_options(path)
+            if stored != replace(options, controls=stored.controls):
                 raise TrainingError(f"{path}: the run there was started with other settings")
+            if stored != options:  # controls were added
+                write_json(path / SLIM_FILE, stored_slim(options))
             keep_command(path, is_new=False)
             check_environment(path)
         run = SlimRun(options, path, progress or Silent(), tracker=tracker or NoTracker)

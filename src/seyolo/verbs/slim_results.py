@@ -21,7 +21,7 @@ from seyolo.report.figures.slim_run import write_example_images, write_slim_figu
 from seyolo.report.pages.write import PAGE_FILE, write_report
 from seyolo.report.record import write_curves
 from seyolo.report.tables.slim import controls_markdown, markdown_table
-from seyolo.results import RESULTS_FILE, SlimResults, StageResult, readiness_from
+from seyolo.results import RESULTS_FILE, SlimResults, StageResult, read_readiness
 from seyolo.runtime.benchmark import benchmark
 from seyolo.runtime.choice import open_backend
 from seyolo.runtime.protocol import Backend
@@ -50,7 +50,7 @@ def slim_results(
         int8=_int8_row(run, stages[-1], int8, latency["int8"]) if int8 else None,
         lead=ap_lead(judgements[slim], judgements[dense], num_classes),
         plan=json.loads(plan.to_json()),
-        readiness=readiness_from(json.loads((run.folder / "readiness.json").read_text(encoding="utf-8"))),
+        readiness=read_readiness(run.folder / "readiness.json"),
         budget=run.config.budget,
         seed=run.config.seed,
         data=str(run.config.data),

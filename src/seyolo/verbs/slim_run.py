@@ -44,6 +44,7 @@ from seyolo.training.run_folder import saved_state, snapshot
 from seyolo.training.sparsity import Choice, Sparsity, Steered, make_sparsity, sparse_scales
 from seyolo.training.trackers import Monitor, NoTracker, OpenTracker
 from seyolo.verbs.calibration import CalibrationSet, plan_of, repair_on
+from seyolo.verbs.prune import read_plan
 from seyolo.verbs.readiness import readiness, readiness_lines, validation_images
 from seyolo.verbs.stages import estimate_seconds, stage_config, strength
 from seyolo.verbs.start import model_to_train
@@ -155,7 +156,7 @@ class SlimRun:
         """Makes the plan of the cut and measures readiness; writes plan.json and readiness.json."""
         path = self.folder / "plan.json"
         if path.exists():
-            plan = Plan.from_json(path.read_text(encoding="utf-8"))
+            plan = read_plan(path)
         else:
             plan = plan_of(sparse, self.config, self.dataset, self.progress)
             write_text(path, plan.to_json())

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import signal
 import threading
 import time
 from contextlib import closing, nullcontext
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -18,7 +21,7 @@ from seyolo.data.batches import training as loader_module
 from seyolo.data.batches.evaluation import evaluation_batches
 from seyolo.data.batches.training import ImageCache, TrainingLoader, Workers
 from seyolo.data.datasets import Sample
-from seyolo.errors import DataError
+from seyolo.errors import DataError, TrainingError
 from seyolo.letterbox import letterbox
 from seyolo.options.training import Augmentation
 
@@ -259,3 +262,22 @@ def test_evaluation_names_an_unreadable_image(samples: list[Sample]) -> None:
     with pytest.raises(DataError, match=r"2\.png"):
         list(evaluation_batches(samples, (64, 64), 3))
     assert_no_threads()
+
+
+def test_a_process_that_dies_is_said_with_the_way_on(
+    samples: list[Sample], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parent, draw = os.getpid(), loader_module.compose
+
+    def dying(*arguments: Any) -> Any:
+        if os.getpid() != parent:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return draw(*arguments)
+
+    monkeypatch.setattr(loader_module, "compose", dying)
+    monkeypatch.setattr(torch.utils.data._utils, "MP_STATUS_CHECK_INTERVAL", 0.2)
+    of_processes = loader(samples, processes=1)
+    with pytest.raises(TrainingError, match=r"a process that makes batches has died .*--resume"):
+        list(of_processes.epoch(0))
+    of_processes.close()
+    assert signal.getsignal(signal.SIGCHLD) == signal.SIG_DFL

@@ -26,7 +26,7 @@ from torch.utils.data import Dataset as TorchDataset
 
 from seyolo.data.batches.augment import Image, compose, draw_layout, pyramid
 from seyolo.data.datasets import Sample
-from seyolo.errors import DataError
+from seyolo.errors import DataError, TrainingError
 from seyolo.letterbox import resize
 from seyolo.media.ahead import in_background
 from seyolo.media.images import read_image
@@ -257,7 +257,7 @@ class _Pool:
     def batches(self, jobs: Sequence[BatchJob]) -> Iterator[TrainingBatch]:
         """Yields the batches of these jobs in order."""
         self._jobs[:] = jobs
-        for batch in self._batches:
+        for batch in self._whole():
             if isinstance(batch, DataError):
                 # An error that its own frame holds would keep the processes alive.
                 errors = [batch]
@@ -265,6 +265,23 @@ class _Pool:
                 raise errors.pop()
             images, targets = batch
             yield images, targets
+
+    def _whole(self) -> Iterator[TrainingBatch | DataError]:
+        """Yields the batches; raises TrainingError where a process has died."""
+        before = signal.getsignal(signal.SIGCHLD)
+        try:
+            batches = iter(self._batches)
+            if threading.current_thread() is threading.main_thread():
+                # PyTorch's handler would raise wherever the training is, not where it waits for a batch.
+                signal.signal(signal.SIGCHLD, before or signal.SIG_DFL)
+            yield from batches
+        except (RuntimeError, EOFError, OSError) as error:
+            if isinstance(error, RuntimeError) and "DataLoader worker" not in str(error):
+                raise
+            advice = (
+                "memory may have run out: go on with --resume and the run's folder, or take a smaller batch"
+            )
+            raise TrainingError(f"a process that makes batches has died ({error!r}); {advice}") from error
 
 
 def _set_up_process(_: int) -> None:

@@ -26,6 +26,7 @@ from seyolo.data.formats.coco_layout import find_splits, image_folders
 from seyolo.data.labels import ImageSize, Problem, Reading, Row, collect, row_of_pixels, size_of
 from seyolo.data.text import read_text
 from seyolo.errors import DataError, quoted, shortened
+from seyolo.json_files import MOST
 
 _KEYS = ("images", "annotations", "categories")
 
@@ -174,7 +175,7 @@ def _size(image: dict[str, Any], where: str) -> tuple[int, int] | None:
     height, width = image.get("height"), image.get("width")
     if not height and not width:
         return None
-    if not _is_int(height) or not _is_int(width) or height <= 0 or width <= 0:
+    if not _is_int(height) or not _is_int(width) or not 0 < min(height, width) <= max(height, width) <= MOST:
         raise DataError(
             f"{where}: expected width and height in pixels, found {quoted(width)} and {quoted(height)}"
         )

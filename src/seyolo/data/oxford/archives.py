@@ -53,6 +53,11 @@ class _Limited(io.BufferedReader):
             raise ValueError("its headers are too large")
         return data
 
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        if whence == io.SEEK_SET and offset < 0:
+            raise ValueError("an offset is before its start")
+        return super().seek(offset, whence)
+
 
 def extract(archive: Path, folder: Path, wanted: Wanted, max_bytes: int = MAX_BYTES) -> None:
     """Unpacks the wanted members of a .zip or .tar; raises DataError if it is broken, unsafe or too large."""

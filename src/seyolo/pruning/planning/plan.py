@@ -15,7 +15,7 @@ import numpy as np
 from seyolo.darknet.cfg import Network
 from seyolo.darknet.sections import Convolutional
 from seyolo.errors import PlanError, TrainingError
-from seyolo.json_files import from_json, to_json
+from seyolo.json_files import from_json, parse_json, to_json
 from seyolo.options.cut import DEFAULT_CUT, CutOptions
 from seyolo.pruning.groups.atoms import BoolArray, IntArray
 from seyolo.pruning.groups.blocks import Block
@@ -110,7 +110,7 @@ class Plan:
             PlanError: not JSON, or not a plan; the message names the key.
         """
         try:
-            return from_json(json.loads(text), cls)
+            return from_json(parse_json(text), cls)
         except ValueError as error:
             raise PlanError(f"a plan is JSON, this is not: {error}") from None
         except TrainingError as error:

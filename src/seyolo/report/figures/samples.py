@@ -12,7 +12,7 @@ from jaxtyping import UInt8
 
 from seyolo.detections import Detections
 from seyolo.errors import UsageError
-from seyolo.files import replacing
+from seyolo.files import write_bytes
 from seyolo.media.annotate import FONT, Colour, class_colour, draw
 
 Image = UInt8[np.ndarray, "_ _ 3"]
@@ -113,12 +113,12 @@ def _row(title: str, images: Sequence[Sheet], columns: int, cell_px: int) -> She
 
 
 def write_sheet(sheet: Sheet, path: Path, flags: Sequence[int] = ()) -> None:
-    """Writes a sheet in the format of the path's ending; `flags` are those of `cv2.imwrite`.
+    """Writes a sheet in the format of the path's ending; `flags` are those of `cv2.imencode`.
 
     Raises:
         UsageError: the ending is no image format.
     """
     if not cv2.haveImageWriter(str(path)):
         raise UsageError(f"{path}: no image format has the ending {path.suffix!r}; use .png or .jpg")
-    with replacing(path) as temporary:
-        cv2.imwrite(str(temporary), sheet, flags)
+    _, data = cv2.imencode(path.suffix, sheet, flags)
+    write_bytes(path, data.tobytes())  # cv2.imwrite does not report a full disk

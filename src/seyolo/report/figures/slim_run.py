@@ -46,6 +46,7 @@ from seyolo.report.record import (
     MistakeCounts,
     SamplePair,
     read_rows,
+    read_scales,
 )
 from seyolo.report.tables.slim import shown_split, shown_splits
 from seyolo.results import TRAINED_STAGES
@@ -75,7 +76,7 @@ def write_slim_figures(
     if curves := {stage: rows for stage, rows in stages if rows}:
         plot_training_curves(curves, folder / "curves.png")
     plot_scales(_bn_scales(models["dense"]), _bn_scales(models["sparse"]), folder / "scales.png")
-    plot_scales_over_time(read_rows(folder / "sparse" / "scales.csv"), folder)
+    plot_scales_over_time(read_scales(folder / "sparse" / "scales.csv"), folder)
     _plot_samples(folder / "samples.jpg", dataset, judgements)
 
 

@@ -141,7 +141,7 @@ def inline_svg(figure: Figure, label: str) -> Markup:
     svg = re.sub(r"^.*?(?=<svg)|<metadata>.*?</metadata>", "", text.getvalue(), flags=re.DOTALL)
     width_px = round(figure.get_figwidth() * PAGE_PIXELS_PER_INCH)
     attributes = f'role="img" aria-label="{Markup.escape(label)}" style="max-width: {width_px}px"'
-    svg = re.sub(r'^<svg [^>]*?(viewBox="[^"]*")[^>]*>', rf"<svg {attributes} \1>", svg)
+    svg = re.sub(r'^<svg [^>]*?(viewBox="[^"]*")[^>]*>', lambda found: f"<svg {attributes} {found[1]}>", svg)
     return Markup(_with_page_colours(_without_unused_names(svg.strip())).replace("xlink:href", "href"))
 
 

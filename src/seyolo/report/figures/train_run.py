@@ -33,7 +33,7 @@ from seyolo.report.figures.samples import (
     spread_evenly,
     write_sheet,
 )
-from seyolo.report.record import read_curves, read_rows
+from seyolo.report.record import read_curves, read_scales
 from seyolo.torchnet.build import DarknetModel
 
 BATCH_FILE = "train_batch.jpg"
@@ -83,7 +83,7 @@ def write_train_figures(
     plot_training_curves({"train": history}, folder / "curves.png")
     for curves in read_curves(folder).values():
         plot_detection_curves(curves, folder)
-    plot_scales_over_time(read_rows(folder / "scales.csv"), folder)
+    plot_scales_over_time(read_scales(folder / "scales.csv"), folder)
     picked = spread_evenly(samples, MAX_IMAGES)
     thresholds = replace(AP_THRESHOLDS, confidence=CONFIDENCE)
     _, found = judged(model, picked, (size_px, size_px), thresholds=thresholds)

@@ -69,7 +69,7 @@ def _names(records: Sequence[Record]) -> list[str]:
 def _entries(name: str, record: Record) -> list[Entry]:
     if isinstance(record, TrainRecord):
         row = best_row(record)
-        ap = {key.removesuffix("_ap"): float(row[key]) for key in row if key.endswith("_ap")}
+        ap = {key.removesuffix("_ap"): float(row[key]) for key in row if key.endswith("_ap") and row[key]}
         return [Entry(name, "trained", *trained_cost(record), math.nan, ap)]
     entries, runtime = [], gain_of(record.results).runtime
     for title, stage in (("dense", record.results.dense), ("slim", record.results.slim)):

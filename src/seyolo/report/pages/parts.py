@@ -48,12 +48,16 @@ def embedded(folder: Path, name: str) -> str:
     Raises:
         TrainingError: the name leads out of the folder, as nothing that seyolo writes does.
     """
-    path = folder / name
-    if not path.resolve().is_relative_to(folder.resolve()):  # the run may be a stranger's
-        raise TrainingError(
-            f"{folder}: names {shortened(name)!r}, a file outside of the run; no page is made from it"
-        )
-    return f"data:image/jpeg;base64,{base64.b64encode(path.read_bytes()).decode('ascii')}"
+    try:
+        path = (folder / name).resolve()
+        if not path.is_relative_to(folder.resolve()):  # the run may be a stranger's
+            raise TrainingError(
+                f"{folder}: names {shortened(name)!r}, a file outside of the run; no page is made from it"
+            )
+        data = path.read_bytes()
+    except (OSError, ValueError, RuntimeError) as error:
+        raise TrainingError(f"{folder}: the image {shortened(name)!r} cannot be read ({error})") from None
+    return f"data:image/jpeg;base64,{base64.b64encode(data).decode('ascii')}"
 
 
 def record_context(record: RunRecord, artefacts: Sequence[tuple[str, str]] = ()) -> dict[str, Any]:

@@ -23,7 +23,7 @@ IMAGES = {
 def train_context(record: TrainRecord) -> dict[str, Any]:
     """Returns the values of the template."""
     best = best_row(record)
-    scores = {name.removesuffix("_ap"): best[name] for name in best if name.endswith("_ap")}
+    scores = {name.removesuffix("_ap"): best[name] for name in best if name.endswith("_ap") and best[name]}
     headline = ", ".join(f"AP {share_text(float(ap))} on {split}" for split, ap in scores.items())
     epochs = len(record.stages.get("train", []))
     network, path = [], record.folder / "best.safetensors"

@@ -174,7 +174,8 @@ def _control_cells(row: ControlRow, splits: Sequence[str]) -> list[str]:
     cells = [row.control, count_text(row.macs), _size_text(row.input_size), latency_text(row.latency_ms)]
     for split in splits:
         lead = row.lead.get(split)
-        cells += [share_text(row.metrics[split].ap), lead_text(lead) if lead else ""]
+        ap = row.metrics.get(split, SplitMetrics()).ap
+        cells += [share_text(ap), lead_text(lead) if lead else ""]
     return cells
 
 

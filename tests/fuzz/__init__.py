@@ -1,0 +1,1 @@
+"""Fuzz targets: one per reader of files, run briefly by the tests and long by `make fuzz`."""
