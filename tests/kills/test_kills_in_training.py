@@ -11,9 +11,9 @@ from kills.jobs import JOBS
 NAMES = ("train", "sparse", "taught", "detect", "shards")
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(15))
 def test_a_killed_run_ends_bit_identical_to_an_undisturbed_one(workspace: Workspace, seed: int) -> None:
-    result = draw_case(seed, NAMES, is_fresh=False).run(workspace)
+    result = draw_case(seed, (NAMES[seed % len(NAMES)],), is_fresh=False).run(workspace)
     assert not result.problems, [start.to_json() for start in result.starts]
 
 
