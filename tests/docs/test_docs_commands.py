@@ -44,6 +44,7 @@ ASSUMED = {
     "docs/how-to/published-recipe.md": [make.hands],
     "docs/how-to/python.md": [make.photos, make.hand],
     "docs/how-to/reports.md": [make.hands, make.runs],
+    "docs/how-to/resume.md": [make.hands, make.runs],
     "docs/how-to/serve.md": [make.photos, make.runs],
     "docs/how-to/slimming.md": [make.hands, make.runs],
     "docs/reference/data.md": [make.hands, make.archive],

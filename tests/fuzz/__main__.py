@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import re
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -21,7 +22,7 @@ from fuzz.cases import bench
 from fuzz.runner import Result, run
 from fuzz.targets import BY_NAME
 
-KEPT = Path("build/fuzz")
+KEPT, PAGE = Path("build/fuzz"), Path("docs/reference/fuzzing.md")
 
 
 def main(arguments: list[str]) -> int:
@@ -33,6 +34,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--show", type=int, help="read this one case in this process")
     parser.add_argument("--again", action="store_true", help="also what was run before")
     parser.add_argument("--table", action="store_true", help="run nothing")
+    parser.add_argument("--write", action="store_true", help=f"write the table into {PAGE}, too")
     asked = parser.parse_args(arguments)
     names = asked.targets or list(BY_NAME)
     if asked.show is not None:
@@ -47,6 +49,10 @@ def main(arguments: list[str]) -> int:
             print(told(result), flush=True)
         results.append(result)
     print(table(results))
+    if asked.write:
+        text = PAGE.read_text(encoding="utf-8")
+        between = re.compile(r"(?<=<!-- table -->\n).*(?=<!-- end -->)", re.DOTALL)
+        PAGE.write_text(between.sub(lambda _: f"\n{table(results)}\n\n", text), encoding="utf-8")
     return int(any(result.faults or result.deaths for result in results))
 
 
@@ -78,7 +84,7 @@ def table(results: list[Result]) -> str:
     """Returns the results as Markdown."""
     head = ("reader", "cases", "read", "refused", "faults", "deaths", "slowest", "memory", "cases per s")
     lines = [f"| {' | '.join(head)} |", "|---|" + "---:|" * (len(head) - 1)]
-    for result in results:
+    for result in filter(lambda result: result.cases, results):
         faults = sum(count for count, _ in result.faults.values())
         figures = (result.cases, result.read, result.refused, faults, result.num_deaths())
         costs = f"{1000 * result.slowest[0]:.0f} ms | {result.largest[0]:.0f} MB"

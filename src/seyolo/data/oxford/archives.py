@@ -31,7 +31,7 @@ Wanted = Callable[[PurePosixPath], bool]
 _COPY_BYTES = 1 << 16
 _BROKEN = (
     tarfile.TarError, gzip.BadGzipFile, zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error,
-    EOFError, NotImplementedError, ValueError, OverflowError, RecursionError,
+    EOFError, IndexError, NotImplementedError, ValueError, OverflowError, RecursionError,
 )  # fmt: skip
 _UNPACKERS: dict[bytes, Callable[..., Any]] = {b"\x1f\x8b": gzip.open, b"BZ": bz2.open, b"\xfd7": lzma.open}
 _ZIP_METHODS = (
