@@ -8,7 +8,7 @@ REQUIREMENTS := $(RUN)/python tools/requirements.py
 PYTHONS ?= 3.11 3.12 3.13 3.14
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test fuzz test-oldest test-newest test-wheel check format docs lock licences build/opencv5
+.PHONY: help install demo test fuzz test-oldest test-newest test-wheel kills check format docs lock licences build/opencv5
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ test-wheel: $(STAMP) ## the built wheel, in an environment outside of the checko
 	$(RUN)/python -m build --no-isolation --outdir build/dist >build/dist.log
 	$(REQUIREMENTS) locked >build/pins.txt
 	SEYOLO_WHEEL=1 $(RUN)/python -m pytest -q --noconftest tests/wheel
+
+kills: $(STAMP) ## kill 300 runs at any moment and resume them; about half an hour, goes on where it stopped
+	PYTHONPATH=src:tests $(RUN)/python -m kills
 
 docs: $(STAMP) ## the pages and references as a site in build/docs; a warning or a broken link is an error
 	$(RUN)/python -m sphinx -q -W --keep-going -b html docs build/docs
