@@ -7,12 +7,9 @@ import json
 import os
 from pathlib import Path
 
-import numpy as np
 import pytest
-from safetensors import SafetensorError
-from safetensors.numpy import save_file
 
-from seyolo.files import check_writable, replacing, write_json, write_text
+from seyolo.files import check_writable, replacing, write_bytes, write_json, write_text
 
 
 def test_a_file_appears_when_it_is_whole(tmp_path: Path) -> None:
@@ -40,19 +37,6 @@ def test_an_error_of_the_system_names_the_file(tmp_path: Path) -> None:
     assert caught.value.errno == errno.ENOSPC
     with pytest.raises(FileNotFoundError, match=r"gone"), replacing(path):
         (tmp_path / "gone").read_text()
-
-
-def test_the_writer_of_safetensors_is_no_exception(tmp_path: Path) -> None:
-    path = tmp_path / "x.safetensors"
-    with pytest.raises(IsADirectoryError, match=r"x\.safetensors"), replacing(path) as temporary:  # noqa: PT012
-        temporary.mkdir()
-        try:
-            save_file({"a": np.zeros(3, np.float32)}, temporary)
-        finally:
-            temporary.rmdir()
-    with pytest.raises(SafetensorError), replacing(path):
-        raise SafetensorError("invalid dtype")
-    assert not list(tmp_path.iterdir())
 
 
 def test_links_and_devices_stay_what_they_are(tmp_path: Path) -> None:
@@ -93,3 +77,13 @@ def test_a_folder_without_permission(tmp_path: Path) -> None:
     with pytest.raises(PermissionError) as caught:
         check_writable(tmp_path / "new" / "x.json")
     assert caught.value.filename == str(tmp_path)
+
+
+def test_a_file_is_synced_before_it_gets_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    events, sync, rename = [], os.fsync, os.replace
+    monkeypatch.setattr(os, "fsync", lambda number: events.append("sync") or sync(number))
+    monkeypatch.setattr(os, "replace", lambda *paths: events.append("rename") or rename(*paths))
+    write_text(tmp_path / "x.json", "{}")
+    assert events == ["sync", "rename"]
+    write_bytes(tmp_path / "y.jpg", b"picture", sync=False)
+    assert events == ["sync", "rename", "rename"]

@@ -12,8 +12,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from safetensors import SafetensorError
-
 LEFTOVER = re.compile(r"\..*\.(\d+)\.partial(\.\w+)*")
 
 
@@ -117,12 +115,6 @@ def _naming(path: Path, temporary: Path) -> Iterator[None]:
         if error.errno is None or error.filename not in (None, str(temporary), temporary):
             raise
         raise OSError(error.errno, error.strerror, str(path)) from error
-    except SafetensorError as error:
-        # safetensors reports a system error only as text.
-        number = re.search(r"os error (\d+)", str(error))
-        if number is None:
-            raise
-        raise OSError(int(number[1]), os.strerror(int(number[1])), str(path)) from error
 
 
 def write_bytes(path: str | Path, data: bytes, *, sync: bool = True) -> None:
