@@ -10,6 +10,7 @@ import pytest
 
 import seyolo
 from seyolo.darknet.cfg import parse_cfg
+from seyolo.errors import TrainingError
 from seyolo.options.cut import CutOptions
 from seyolo.options.slim import SlimOptions
 from seyolo.options.stored import read_slim_options, read_train_options, stored_slim
@@ -124,3 +125,23 @@ def test_a_plan_is_kept_and_fits_its_network_today() -> None:
     cfg = re.sub("anchors=.*", f"anchors={ANCHORS}\nscale_x_y=2", dense.network.to_cfg())
     masks = plan.masks(parse_cfg(cfg))
     assert all(masks[layer].sum() == after for layer, _, after in plan.table())
+
+
+@pytest.mark.parametrize(
+    ("run", "file", "where"),
+    [("train-0.1.0", "command.json", ()), ("slim-0.1.0", "config.json", ("cut",))],
+)
+def test_an_unknown_option_is_refused(tmp_path: Path, run: str, file: str, where: tuple[str, ...]) -> None:
+    """Left out in silence, it would make a resumed run another one."""
+    values = json.loads((STORED / run / file).read_text())
+    inner = values
+    for key in where:
+        inner = inner[key]
+    inner["epoch"] = 5
+    (tmp_path / file).write_text(json.dumps(values))
+    read = read_train_options if file == "command.json" else read_slim_options
+    name = ".".join((*where, "epoch"))
+    with pytest.raises(
+        TrainingError, match=rf"{file}: there is no option '{name}'; it may be of a newer seyolo"
+    ):
+        read(tmp_path)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
@@ -89,7 +89,8 @@ def migrated_slim(values: dict[str, Any]) -> dict[str, Any]:
         return values
     nested = from_json(values, _Nested)
     cut = {RENAMED_IN_CUT.get(name, name): value for name, value in nested.cut.items()}
-    return migrated_train(values) | nested.train | {"cut": cut, "blocks": cut.get("blocks", False)}
+    new = migrated_train({name: value for name, value in values.items() if name != "train"})
+    return new | nested.train | {"cut": cut, "blocks": cut.get("blocks", False)}
 
 
 def migrated_train(values: dict[str, Any]) -> dict[str, Any]:
@@ -115,6 +116,20 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _typed(path: Path, migrated: Migration, values: dict[str, Any], kind: type[Options]) -> Options:
     try:
-        return from_json(migrated(values), kind)
+        new = migrated(values)
+        options = from_json(new, kind)
     except SeyoloError as error:
         raise TrainingError(f"{path}: {error}; this run cannot be resumed") from None
+    for name in _unknown(new, to_json(options)):
+        advice = "it may be of a newer seyolo; update seyolo, or remove it from the file"
+        raise TrainingError(f"{path}: there is no option {name!r}; {advice}")
+    return options
+
+
+def _unknown(values: Mapping[str, Any], known: Mapping[str, Any], where: str = "") -> Iterator[str]:
+    """Yields the keys that options do not have: without them a resumed run would be another one."""
+    for name, value in values.items():
+        if name not in known:
+            yield where + name
+        elif isinstance(value, dict) and isinstance(known[name], dict):
+            yield from _unknown(value, known[name], f"{where}{name}.")
