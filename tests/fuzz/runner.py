@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import subprocess
 import sys
 import tempfile
@@ -12,7 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import seyolo
 from fuzz.targets import Target
+
+PATHS = os.pathsep.join(str(Path(module).parents[1]) for module in (seyolo.__file__, __file__))
 
 HANGS_S = 30.0  # without a new case
 MOST_DEATHS = 100
@@ -92,7 +96,7 @@ def _work(target: Target, cases: int, folder: Path, limits_s: tuple[float, float
 def _watch(command: list[str], state: Path, said: Path, hangs_s: float) -> str:
     """Runs a worker until it ends, or is at one case for too long; returns what ended it, empty for 0."""
     with said.open("wb") as file:
-        process = subprocess.Popen(command, stdout=file, stderr=file)
+        process = subprocess.Popen(command, stdout=file, stderr=file, env={**os.environ, "PYTHONPATH": PATHS})
     seen, since = b"", time.monotonic()
     while process.poll() is None:
         time.sleep(POLL_S)
