@@ -12,10 +12,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors import safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import load_file, save_file
 
 from helpers.small_networks import CONVOLUTION, small_network
-from seyolo.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from seyolo.checkpoint import Checkpoint, read_checkpoint, write_checkpoint, write_tensors
 from seyolo.darknet.weights import tensor_shapes
 from seyolo.errors import ModelError, SeyoloError
 
@@ -178,3 +178,32 @@ def test_the_same_content_has_the_same_bytes(path: Path, model_file: Checkpoint,
     for _ in range(5):  # safetensors orders metadata at random
         write_checkpoint(tmp_path / "again.safetensors", model_file)
         assert (tmp_path / "again.safetensors").read_bytes() == path.read_bytes()
+
+
+def test_the_layout_is_that_of_the_library(path: Path, model_file: Checkpoint, tmp_path: Path) -> None:
+    with safe_open(path, framework="numpy") as file:
+        metadata = file.metadata()
+    save_file(model_file.state, tmp_path / "theirs.safetensors", metadata=metadata)
+    heads = []
+    for name in (path, tmp_path / "theirs.safetensors"):
+        data = name.read_bytes()
+        end = 8 + int.from_bytes(data[:8], "little")
+        heads.append((end, json.loads(data[8:end]), data[end:]))
+    assert heads[0] == heads[1]
+
+
+def test_arrays_of_all_kinds_come_back(tmp_path: Path) -> None:
+    arrays = {
+        "a": np.zeros((0, 3), np.float32),
+        "b": np.array(0.5),
+        "c": np.array([True, False]),
+        "d": np.arange(6, dtype=np.int64).reshape(2, 3).T,
+        "e": np.float32([[1, 2], [3, 4]]),
+    }
+    write_tensors(tmp_path / "x.safetensors", arrays, {"format": "test"})
+    found = load_file(tmp_path / "x.safetensors")
+    assert found.keys() == arrays.keys()
+    for name, array in arrays.items():
+        assert found[name].dtype == array.dtype, name
+        assert np.array_equal(found[name], array.reshape(found[name].shape)), name
+        assert found[name].shape == array.shape, name

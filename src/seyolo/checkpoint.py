@@ -12,11 +12,11 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float32
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
 
 from seyolo.darknet.cfg import Network, parse_cfg
 from seyolo.darknet.graph import num_classes
@@ -27,6 +27,8 @@ from seyolo.json_files import parse_json
 
 FORMAT = "seyolo"
 FORMAT_VERSION = "1"
+
+KINDS = {"<f4": "F32", "<f8": "F64", "<i8": "I64", "|b1": "BOOL"}  # names of types in safetensors by NumPy's
 
 State = dict[str, Float32[np.ndarray, "..."]]
 
@@ -81,16 +83,26 @@ def damage(metadata: Mapping[str, str], arrays: Mapping[str, np.ndarray]) -> str
     return None if stored in (None, found) else f"damaged: its checksum is {stored}, its content has {found}"
 
 
-def write_tensors(path: Path, data: bytes) -> None:
-    """Writes the bytes of a safetensors file, with sorted metadata: the library orders them at random."""
-    length = int.from_bytes(data[:8], "little")
-    header = json.loads(data[8 : 8 + length])
-    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+def write_tensors(path: Path, arrays: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> None:
+    """Writes a safetensors file with a checksum in its metadata; the same content gives the same bytes.
+
+    The library orders metadata at random, copies every array twice, and makes the file readable for its owner
+    alone. The layout is that of its version 0.8: https://huggingface.co/docs/safetensors#format
+    """
+    metadata = {**metadata, "checksum": checksum(metadata, arrays)}
+    header: dict[str, Any] = {"__metadata__": dict(sorted(metadata.items()))}
+    names, end = sorted(arrays, key=lambda name: (-arrays[name].itemsize, name)), 0
+    for name in names:
+        array, start = arrays[name], end
+        end += array.nbytes
+        kind = KINDS[array.dtype.str]
+        header[name] = {"dtype": kind, "shape": list(array.shape), "data_offsets": [start, end]}
     text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
-    assert len(text) <= length
+    text += b" " * (-len(text) % 8)
     with path.open("wb") as file:
-        for part in (data[:8], text.ljust(length), memoryview(data)[8 + length :]):
-            file.write(part)
+        file.write(len(text).to_bytes(8, "little") + text)
+        for name in names:
+            file.write(np.ascontiguousarray(arrays[name]).data)
 
 
 def write_checkpoint(path: str | Path, checkpoint: Checkpoint) -> None:
@@ -108,9 +120,8 @@ def write_checkpoint(path: str | Path, checkpoint: Checkpoint) -> None:
         "names": json.dumps(list(checkpoint.names)),
         "provenance": json.dumps(checkpoint.provenance),
     }
-    metadata["checksum"] = checksum(metadata, state)
     with replacing(path) as temporary:
-        write_tensors(temporary, save(state, metadata))
+        write_tensors(temporary, state, metadata)
 
 
 def read_checkpoint(path: str | Path) -> Checkpoint:

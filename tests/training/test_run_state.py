@@ -78,7 +78,7 @@ def test_a_stopped_write_leaves_the_old_state(tmp_path: Path, monkeypatch: pytes
     path = tmp_path / "state.safetensors"
     write_run_state(path, example())
 
-    def stop_half_way(file: Path, data: bytes) -> None:
+    def stop_half_way(file: Path, *_: object) -> None:
         file.write_bytes(b"half")
         raise KeyboardInterrupt
 

@@ -19,18 +19,16 @@ import re
 import shlex
 import sys
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor
 
-from seyolo.checkpoint import checksum, damage, read_checkpoint, write_checkpoint, write_tensors
+from seyolo.checkpoint import damage, read_checkpoint, write_checkpoint, write_tensors
 from seyolo.darknet.cfg import parse_cfg
 from seyolo.errors import ModelError, TrainingError
 from seyolo.files import replacing, write_json, write_text
@@ -296,22 +294,17 @@ def write_rows(path: Path, rows: Sequence[Row]) -> None:
 def write_run_state(path: Path, state: RunState, before: Path | None = None) -> None:
     """Writes the state in one step; the file of before becomes `before`."""
     flat = {
-        f"{group}/{name}": tensor.detach().to("cpu").contiguous().clone()
+        f"{group}/{name}": tensor.detach().to("cpu").contiguous().numpy()
         for group, tensors in state.tensors.items()
         for name, tensor in tensors.items()
     }
     metadata = {"format": FORMAT, "values": json.dumps(to_json(state.record))}
     if state.network is not None:
         metadata["network"] = json.dumps(to_json(state.network))
-    metadata["checksum"] = checksum(metadata, _arrays(flat))
     with replacing(path) as temporary:
-        write_tensors(temporary, save(flat, metadata))
+        write_tensors(temporary, flat, metadata)
         if before is not None and path.exists():
             os.replace(path, before)
-
-
-def _arrays(tensors: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
-    return {name: tensor.numpy() for name, tensor in tensors.items()}
 
 
 def read_run_state(path: Path) -> RunState:
@@ -322,7 +315,7 @@ def read_run_state(path: Path) -> RunState:
             flat = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
         if texts.get("format") != FORMAT:
             raise TrainingError(f"{path}: not the state of a training run; name the run's folder")
-        if (problem := damage(texts, _arrays(flat))) is not None:
+        if (problem := damage(texts, {name: value.numpy() for name, value in flat.items()})) is not None:
             raise TrainingError(f"{path}: {problem}")
         values, network = (parse_json(texts.get(key, "null")) for key in ("values", "network"))
     except FileNotFoundError:
