@@ -185,16 +185,10 @@ def bmp(bits: int, height: int, width: int) -> bytes:
 
 
 def pnm(kind: int, most: int, height: int, width: int) -> bytes:
-    """A black PBM (4), PGM (5) or PPM (6), or a PAM (7)."""
-    samples = {4: 1, 5: 1, 6: 3, 7: 4}[kind]
+    """A black PBM (4), PGM (5) or PPM (6)."""
+    samples = {4: 1, 5: 1, 6: 3}[kind]
     size = -(-width // 8) * height if kind == 4 else height * width * samples * (2 if most > 255 else 1)
-    if kind == 7:
-        pam = f"WIDTH {width}\nHEIGHT {height}\nDEPTH 4\nMAXVAL {most}\nTUPLTYPE RGB_ALPHA\nENDHDR"
-    head = (
-        f"P7\n{pam}\n"
-        if kind == 7
-        else f"P{kind}\n# a comment\n{width} {height}\n" + f"{most}\n" * (kind > 4)
-    )
+    head = f"P{kind}\n# a comment\n{width} {height}\n" + f"{most}\n" * (kind > 4)
     return head.encode() + bytes(size)
 
 
@@ -245,7 +239,6 @@ CASES: dict[str, Maker] = {
     "PGM": partial(pnm, 5, 255),
     "PPM": partial(pnm, 6, 255),
     "PPM 16 bit": partial(pnm, 6, 65535),
-    "PAM": partial(pnm, 7, 255),
     "TIFF": tiff,
     "TIFF not packed": partial(tiff, packed=False),
     "TIFF grey": partial(tiff, samples=1),

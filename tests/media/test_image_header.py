@@ -109,7 +109,6 @@ def huge_images() -> dict[str, bytes]:
         "PPM": b"P6 # 1 1\n60000 # 1 1\n50000 255\n",
         "PBM": b"P1\n60000 50000\n",
         "PGM with another byte between": b"P5\n60000#50000\x80255\n",
-        "PAM": b"P7\n#WIDTH 1\nWIDTH 60000\nHEIGHT 50000\nDEPTH 3\nMAXVAL 255\nENDHDR\n",
         "WebP": b"RIFF\x16\0\0\0WEBPVP8X\x0a\0\0\0" + bytes(4) + b"\xff\xff\0\xff\xff\0" + bytes(9),
         "TIFF": tiff,
         "TIFF of other types": _as_shorts(tiff),
@@ -220,3 +219,10 @@ def test_the_benchmark_prints_a_table() -> None:
         "BMP 24 bit",
         "BMP 32 bit",
     ]
+
+
+def test_a_pam_is_refused_since_opencv_exchanges_its_red_and_blue() -> None:
+    pixels = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
+    head = b"P7\nWIDTH 4\nHEIGHT 4\nDEPTH 3\nMAXVAL 255\nTUPLTYPE RGB\nENDHDR\n"
+    with pytest.raises(DataError, match=r"x\.ppm: not an image"):
+        decode_image(head + pixels.tobytes(), "x.ppm")

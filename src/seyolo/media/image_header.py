@@ -116,14 +116,11 @@ def _bmp(data: bytes) -> Header:
 
 
 def _pnm(data: bytes) -> Header | None:
-    if data.startswith(b"P7"):
-        width, height = (
-            max(map(int, re.findall(key + rb"\s+(\d{1,10})", data))) for key in (b"WIDTH", b"HEIGHT")
-        )
-    elif match := _PNM.match(data):
-        width, height = map(int, match.groups())
-    else:
+    """Reads a PBM, PGM or PPM, and no PAM (P7), whose red and blue OpenCV exchanges."""
+    match = _PNM.match(data)
+    if match is None:
         return None
+    width, height = map(int, match.groups())
     return _header("PNM", height, width, 3)
 
 
@@ -188,7 +185,7 @@ _READERS: tuple[tuple[bytes | tuple[bytes, ...], Callable[[bytes], Header | None
     (PNG_START, _png),
     (b"RIFF", _webp),
     (b"BM", _bmp),
-    (tuple(b"P%d" % number for number in range(1, 8)), _pnm),
+    (tuple(b"P%d" % number for number in range(1, 7)), _pnm),
     ((b"GIF87a", b"GIF89a"), _gif),
     ((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"), _tiff),
     ((b"\0\0\0\x0cjP  \r\n\x87\n", _CODESTREAM), _jpeg_2000),
