@@ -20,9 +20,9 @@ from typing import Any
 
 from seyolo.detecting.journal import Journal, repair
 from seyolo.detecting.tables import write_chunks
-from seyolo.errors import DataError, UsageError
+from seyolo.errors import DataError, SeyoloError, UsageError
 from seyolo.files import remove_leftovers, write_json
-from seyolo.json_files import Positive, read_json
+from seyolo.json_files import Positive, from_json, read_json
 from seyolo.runs import LOCK_FILE, existing_run, locked
 
 CONFIG = "config.json"
@@ -105,13 +105,13 @@ class RunFolder:
         """
         path = existing_run(self.path, CONFIG) / CONFIG
         try:
-            count = read_json(path, _Started, DataError).num_shards
-        except DataError as error:
+            values = read_json(path, dict, DataError)
+            count = from_json(values, _Started).num_shards
+        except SeyoloError as error:
             reason = str(error).removeprefix(f"{path}: ")
             raise DataError(
                 f"{path}: damaged, or not of a detect run ({reason}); it cannot be resumed"
             ) from None
-        values = read_json(path, dict, DataError)
         del values["num_shards"]
         if count != self.shard.count:
             share = f"--shard N/{count}" if count > 1 else "no --shard"
