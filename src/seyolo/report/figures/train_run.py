@@ -66,7 +66,11 @@ def write_batch(
 
 
 def write_train_figures(
-    folder: Path, model: DarknetModel, samples: Sequence[Sample], size_px: int, history: Sequence[Row]
+    folder: Path,
+    model: DarknetModel,
+    samples: Sequence[Sample],
+    size_hw: tuple[int, int],
+    history: Sequence[Row],
 ) -> None:
     """Writes the figures of a finished run.
 
@@ -77,7 +81,7 @@ def write_train_figures(
         folder: of the run.
         model: the best one.
         samples: labelled validation images, of which up to 16 are taken evenly.
-        size_px: side of the square input.
+        size_hw: height and width of the input in pixels.
         history: one row per epoch, as in `results.csv`.
     """
     plot_training_curves({"train": history}, folder / "curves.png")
@@ -86,7 +90,7 @@ def write_train_figures(
     plot_scales_over_time(read_scales(folder / "scales.csv"), folder)
     picked = spread_evenly(samples, MAX_IMAGES)
     thresholds = replace(AP_THRESHOLDS, confidence=CONFIDENCE)
-    _, found = judged(model, picked, (size_px, size_px), thresholds=thresholds)
+    _, found = judged(model, picked, size_hw, thresholds=thresholds)
     _write_predictions(list(zip(picked, found, strict=True)), model.names, folder / PREDICTIONS_FILE)
 
 
