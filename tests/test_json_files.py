@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from seyolo.errors import PlanError, TrainingError, UsageError
-from seyolo.json_files import from_json, read_json, to_json
+from seyolo.json_files import from_json, parse_json, read_json, to_json
 
 
 @dataclass(frozen=True)
@@ -85,3 +85,17 @@ def test_values_without_a_file_are_checked_too() -> None:
     kind: Any = tuple[int, int]
     with pytest.raises(TrainingError, match="expected array of length 2, got 1"):
         from_json([1], kind)
+
+
+def test_a_file_that_is_larger_than_any_of_ours_is_refused_unread(tmp_path: Path) -> None:
+    path = tmp_path / "curves.json"
+    path.write_bytes(b"[" + b" " * 2_000_000 + b"]")
+    assert read_json(path, list) == []
+    with pytest.raises(TrainingError, match=r"curves\.json: 2 MB of JSON; files of a run have at most 1 MB"):
+        read_json(path, list, most_mb=1)
+
+
+def test_nesting_counts_lists_and_objects() -> None:
+    assert parse_json("[" * 100 + "1" + "]" * 100)
+    with pytest.raises(ValueError, match="nested more than 100 deep"):
+        parse_json('{"a":' * 101 + "1" + "}" * 101)

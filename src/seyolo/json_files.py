@@ -19,6 +19,7 @@ from seyolo.errors import SeyoloError, TrainingError
 
 Value = TypeVar("Value")
 MOST_NESTED = 100
+MOST_MB = 32  # of a file; that of a run is a thousand times smaller
 MOST = 1 << 53  # whole numbers up to here are exact in floating point, too
 Count = Annotated[int, msgspec.Meta(ge=0, le=MOST)]
 Positive = Annotated[int, msgspec.Meta(ge=1, le=MOST)]
@@ -35,13 +36,16 @@ def parse_json(text: str) -> Any:
         ValueError: not JSON, nested more than 100 deep, or with half a character (a lone surrogate).
     """
     try:
-        level = [value := json.loads(text)]
+        value = json.loads(text)
     except RecursionError:
         raise ValueError(f"nested more than {MOST_NESTED} deep") from None
+    level = [value] if isinstance(value, dict | list) else []
     for _ in range(MOST_NESTED):
-        parents = [item for item in level if isinstance(item, dict | list)]
         level = [
-            item for parent in parents for item in (parent.values() if isinstance(parent, dict) else parent)
+            item
+            for parent in level
+            for item in (parent.values() if type(parent) is dict else parent)
+            if type(item) in (dict, list)
         ]
     if level:
         raise ValueError(f"nested more than {MOST_NESTED} deep")
@@ -50,14 +54,18 @@ def parse_json(text: str) -> Any:
     return value
 
 
-def read_json(path: Path, kind: type[Value], error: type[SeyoloError] = TrainingError) -> Value:
+def read_json(
+    path: Path, kind: type[Value], error: type[SeyoloError] = TrainingError, *, most_mb: int = MOST_MB
+) -> Value:
     """Reads a JSON file as a value of a type, such as a frozen dataclass.
 
     Raises:
-        SeyoloError: of the type `error`: the file cannot be read, is no JSON, or does not fit the type. The
-            message names the file and the key.
+        SeyoloError: of the type `error`: the file cannot be read, is larger than `most_mb`, is no JSON, or
+            does not fit the type. The message names the file and the key.
     """
     try:
+        if (size_mb := path.stat().st_size / 1e6) > most_mb:
+            raise error(f"{path}: {size_mb:,.0f} MB of JSON; files of a run have at most {most_mb} MB")
         value = parse_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as reason:
         raise error(f"{path}: cannot be read as JSON ({reason})") from None

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
 import pytest
 
+from helpers.written_datasets import write_coco
 from seyolo.data.datasets import load_dataset
 from seyolo.data.fingerprint import Fingerprint, differences, fingerprint
 from seyolo.json_files import from_json, to_json
@@ -62,3 +64,13 @@ def test_other_classes_are_named(hands: Path) -> None:
     before = of(hands)
     hands.write_text(hands.read_text().replace("0: hand", "0: palm"))
     assert differences(before, of(hands)) == ["the classes are palm, not hand"]
+
+
+def test_an_ignored_region_changes_the_fingerprint(tmp_path: Path) -> None:
+    data = write_coco(tmp_path)
+    before = of(data)
+    content = json.loads(data.read_text())
+    content["annotations"].append({**content["annotations"][0], "id": 99, "iscrowd": 1})
+    data.write_text(json.dumps(content))
+    (found,) = differences(before, of(data))
+    assert found.startswith("1 of 2 images of val have other labels (")

@@ -39,6 +39,8 @@ class SplitReport:
     num_clipped: int
     num_duplicates: int
     num_skipped: int
+    num_ignored: int
+    num_outlines: int
     num_unreadable: int
     objects_per_class: dict[str, int]
     box_side_px: dict[str, float]  # QUANTILES of the square root of the box area; empty without boxes
@@ -86,8 +88,8 @@ class _Image(NamedTuple):
 
     @property
     def is_negative(self) -> bool:
-        """The image has no objects; an image whose rows are all invalid is no negative."""
-        return not len(self.labels.class_ids) and not self.label_problems
+        """The image has neither objects nor ignored regions, and no invalid row."""
+        return not len(self.labels.class_ids) + len(self.labels.ignored) + len(self.label_problems)
 
     def box_sides_px(self) -> np.ndarray:
         """Returns the square roots of the box areas; empty if the image could not be read."""
@@ -160,6 +162,8 @@ def _split_report(name: str, images: Sequence[_Image], names: tuple[str, ...]) -
         num_clipped=sum(image.labels.num_clipped for image in images),
         num_duplicates=sum(image.labels.num_duplicates for image in images),
         num_skipped=sum(image.labels.num_skipped for image in images),
+        num_ignored=sum(len(image.labels.ignored) for image in images),
+        num_outlines=sum(image.labels.num_outlines for image in images),
         num_unreadable=sum(not image.digest for image in images),
         objects_per_class=dict(zip(names, counts, strict=True)),
         box_side_px={f"p{q * 100:.0f}": float(np.quantile(sides_px, q)) for q in QUANTILES if len(sides_px)},

@@ -20,7 +20,7 @@ from seyolo.data.formats.coco import read_coco
 from seyolo.data.formats.darknet_data import read_darknet_data
 from seyolo.data.formats.data_yaml import read_data_yaml
 from seyolo.data.formats.voc import read_voc
-from seyolo.data.labels import ImageSize, Problem, Reading
+from seyolo.data.labels import NOTHING_IGNORED, Ignored, ImageSize, Problem, Reading
 from seyolo.errors import DataError, shortened
 from seyolo.media.images import image_size, is_image, is_turned, read_encoded, read_image, unreadable
 
@@ -69,6 +69,8 @@ class Sample:
     image: Path
     boxes_cxcywh: np.ndarray  # (n, 4) float32 as fractions of the image
     class_ids: np.ndarray  # (n,) int64
+    ignored: Ignored = NOTHING_IGNORED
+    areas_px2: np.ndarray | None = None  # as in `Labels`
     stated_size: tuple[int, int] | None = None  # (height, width) in its labels
 
     def read(self) -> UInt8[np.ndarray, "H W 3"]:
@@ -141,7 +143,9 @@ class Dataset:
         reading = self.contents.read(split, image, partial(image_size, image))
         if reading.problems:
             raise DataError(f"{reading.problems[0]}; `seyolo data check` lists all problems")
-        return Sample(image, reading.labels.boxes_cxcywh, reading.labels.class_ids, reading.stated_size)
+        labels = reading.labels
+        boxes = labels.boxes_cxcywh, labels.class_ids, labels.ignored, labels.areas_px2
+        return Sample(image, *boxes, reading.stated_size)
 
 
 def load_dataset(path: str | Path) -> Dataset:

@@ -3,6 +3,8 @@
 A box that reaches out of the image by at most one pixel is clipped and counted; a box that reaches further is
 an error, because label and image do not belong together. Rounding to six decimals is neither. The size of an
 image is read only when a box reaches out, or when boxes are in pixels and the label states no size.
+
+COCO's crowds and VOC's difficult objects are ignored regions: neither objects nor background.
 """
 
 from __future__ import annotations
@@ -26,15 +28,43 @@ Row = tuple[int, float, float, float, float]  # class id, cx, cy, w and h as fra
 Entry = TypeVar("Entry")
 
 
+class Marked(NamedTuple):
+    """A row, and what a format says about it besides class and box."""
+
+    row: Row
+    area_px2: float | None = None  # of the object; None: that of the box
+    is_ignored: bool = False  # an ignored region, no object
+    is_crowd: bool = False  # an ignored region that is a group of objects
+    is_outline: bool = False  # the box is drawn around a polygon or four corners
+
+
+@dataclass(frozen=True, eq=False)
+class Ignored:
+    """Ignored regions of one image: neither right nor wrong in AP, and no background in training."""
+
+    boxes_cxcywh: np.ndarray  # (m, 4) float32 in [0, 1]
+    class_ids: np.ndarray  # (m,) int64
+    is_crowd: np.ndarray  # (m,) bool; a crowd is a group of objects, the others are single objects
+
+    def __len__(self) -> int:
+        return len(self.class_ids)
+
+
+NOTHING_IGNORED = Ignored(np.empty((0, 4), np.float32), np.empty(0, np.int64), np.empty(0, bool))
+
+
 @dataclass(frozen=True, eq=False)
 class Labels:
-    """Objects of one image."""
+    """Objects and ignored regions of one image."""
 
     boxes_cxcywh: np.ndarray  # (n, 4) float32 in [0, 1]
     class_ids: np.ndarray  # (n,) int64
     num_clipped: int = 0  # boxes that were clipped to the image
     num_duplicates: int = 0  # boxes left out because an equal one comes before
-    num_skipped: int = 0  # boxes left out because the format marks them (crowds, difficult objects)
+    num_skipped: int = 0  # boxes left out because the format allows for them (without width or height)
+    num_outlines: int = 0  # boxes drawn around polygons or four corners
+    ignored: Ignored = NOTHING_IGNORED
+    areas_px2: np.ndarray | None = None  # (n,) float64 where a format states areas, nan: that of the box
 
 
 NO_LABELS = Labels(np.empty((0, 4), np.float32), np.empty(0, np.int64))  # labels of an image without objects
@@ -70,7 +100,9 @@ Collected = tuple[Labels, list[EntryProblem]]  # usable labels, and problems of 
 
 
 def collect(
-    entries: Iterable[tuple[int, Entry]], to_row: Callable[[Entry], Row | None], image_size: ImageSize
+    entries: Iterable[tuple[int, Entry]],
+    to_row: Callable[[Entry], Row | Marked | None],
+    image_size: ImageSize,
 ) -> Collected:
     """Returns the usable labels among the numbered entries of one image, and the problems of the others.
 
@@ -78,26 +110,48 @@ def collect(
         to_row: returns an entry's row, or None to leave it out and count it; raises DataError.
         image_size: called when a box reaches out of the image.
     """
-    rows: dict[Row, None] = {}
+    rows: dict[Row, Marked] = {}
+    regions: dict[tuple[Row, bool], None] = {}
     problems = []
     num_rows = num_clipped = num_skipped = 0
     for number, entry in entries:
         try:
-            if (row := to_row(entry)) is None:
+            if (found := to_row(entry)) is None:
                 num_skipped += 1
                 continue
-            clipped, was_clipped = _clip(row, image_size)
+            marked = found if isinstance(found, Marked) else Marked(found)
+            clipped, was_clipped = _clip(marked.row, image_size)
         except DataError as error:
             problems.append(EntryProblem(number, str(error)))
             continue
+        if marked.is_ignored:
+            regions[clipped, marked.is_crowd] = None
+            continue
         num_rows += 1
         num_clipped += was_clipped and clipped not in rows
-        rows[clipped] = None
-    if not rows and not num_skipped:
+        rows.setdefault(clipped, marked)
+    if not rows and not regions and not num_skipped:
         return NO_LABELS, problems
-    class_ids = np.array([row[0] for row in rows], np.int64)
+    counts = num_clipped, num_rows - len(rows), num_skipped, sum(row.is_outline for row in rows.values())
+    ignored = _ignored(list(regions)) if regions else NOTHING_IGNORED
+    return Labels(*_arrays(list(rows)), *counts, ignored, _areas(list(rows.values()))), problems
+
+
+def _arrays(rows: Sequence[Row]) -> tuple[np.ndarray, np.ndarray]:
+    """Returns boxes (cxcywh) and class ids."""
     boxes_cxcywh = np.array([row[1:] for row in rows], np.float32).reshape(-1, 4)
-    return Labels(boxes_cxcywh, class_ids, num_clipped, num_rows - len(rows), num_skipped), problems
+    return boxes_cxcywh, np.array([row[0] for row in rows], np.int64)
+
+
+def _ignored(regions: Sequence[tuple[Row, bool]]) -> Ignored:
+    return Ignored(*_arrays([row for row, _ in regions]), np.array([is_crowd for _, is_crowd in regions]))
+
+
+def _areas(rows: Sequence[Marked]) -> np.ndarray | None:
+    """Returns the areas of objects, None where a format states none."""
+    if all(row.area_px2 is None for row in rows):
+        return None
+    return np.array([math.nan if row.area_px2 is None else row.area_px2 for row in rows])
 
 
 def size_of(stated: tuple[int, int] | None, image_size: ImageSize) -> ImageSize:

@@ -25,6 +25,7 @@ from seyolo.training.prepare import starting_model
 
 Options = TypeVar("Options", SlimOptions, TrainOptions)
 DATA_FILE = "data.json"
+MOST_DATA_MB = 1024  # 100 bytes per image
 DEFAULT_MODEL = "yolov3@0.25"
 
 
@@ -41,7 +42,7 @@ def check_data(folder: Path, dataset: Dataset, splits: Iterable[str], data_chang
         TrainingError: images or labels changed, and `data_changed` does not allow it, or the classes did.
     """
     path, now = folder / DATA_FILE, fingerprint(dataset, splits)
-    if path.exists() and (found := differences(before := read_json(path, Fingerprint), now)):
+    if path.exists() and (found := differences(before := _stored(path), now)):
         changes = f"{dataset.source}: changed since the run {folder} began: {'; '.join(found)}"
         if before.names != now.names:
             raise TrainingError(f"{changes}; start a new run")
@@ -49,6 +50,10 @@ def check_data(folder: Path, dataset: Dataset, splits: Iterable[str], data_chang
             raise TrainingError(f"{changes}. Put it back as it was, or go on with --data-changed")
         warnings.warn(changes, stacklevel=3)
     write_json(path, to_json(now))
+
+
+def _stored(path: Path) -> Fingerprint:
+    return read_json(path, Fingerprint, most_mb=MOST_DATA_MB)
 
 
 def with_model(options: Options) -> Options:

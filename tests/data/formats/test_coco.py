@@ -30,7 +30,7 @@ def changed(data: Path, key: str, **values: Any) -> Path:
 
 
 class TestLabels:
-    def test_crowds_and_boxes_without_area_are_left_out_and_counted(self, data: Path) -> None:
+    def test_crowds_are_ignored_regions_and_boxes_without_area_are_left_out(self, data: Path) -> None:
         content = json.loads(data.read_text())
         first = content["annotations"][0]
         content["annotations"] += [
@@ -42,9 +42,22 @@ class TestLabels:
         data.write_text(json.dumps(content))
         dataset = load_dataset(data)
         reports = check_dataset(dataset).splits
-        assert [split.num_skipped for split in reports] == [0, 3, 0]
+        assert [split.num_skipped for split in reports] == [0, 2, 0]
+        assert [split.num_ignored for split in reports] == [0, 1, 0]
         assert (reports[1].num_duplicates, reports[1].num_clipped) == (1, 0)
         assert [len(sample.class_ids) for sample in dataset.split("val")] == [1, 2]
+        ignored = dataset.split("val")[0].ignored
+        np.testing.assert_allclose(ignored.boxes_cxcywh, [[75 / 80, 35 / 40, 10 / 80, 10 / 40]])
+        assert (ignored.class_ids.tolist(), ignored.is_crowd.tolist()) == ([1], [True])
+
+    def test_areas_are_those_of_the_annotations(self, data: Path) -> None:
+        changed(data, "annotations", area=37.5)
+        content = json.loads(data.read_text())
+        del content["annotations"][1]["area"]
+        data.write_text(json.dumps(content))
+        first, second = load_dataset(data).split("val")
+        np.testing.assert_array_equal(first.areas_px2, [37.5])
+        np.testing.assert_array_equal(second.areas_px2, [np.nan, 1])
 
     def test_less_than_a_pixel_outside_is_clipped_and_counted(self, data: Path) -> None:
         # 80 px wide: from 70.5 to 80.75 becomes 70.5 to 80, centre 75.25, width 9.5.
@@ -58,6 +71,9 @@ class TestLabels:
     @pytest.mark.parametrize(
         ("values", "message"),
         [
+            ({"area": "12"}, "area: expected a number of square pixels, found '12'"),
+            ({"area": -1}, "area: expected a number of square pixels, found -1"),
+            ({"area": float("nan")}, "area: expected a number of square pixels, found nan"),
             ({"bbox": [70, 30, 12, 5]}, r"the box reaches 2\.0 px out of the 80x40 image"),
             ({"bbox": [70, 30, -1, 5]}, r"width -1 and height 5 must be above 0"),
             ({"bbox": [70, 30, 0, -5]}, r"width 0 and height -5 must be above 0"),

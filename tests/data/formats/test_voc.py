@@ -41,13 +41,23 @@ class TestAnnotations:
             dataset.split("train")[1].boxes_cxcywh, [[12 / 80, 10 / 40, 24 / 80, 20 / 40]]
         )
 
-    def test_difficult_objects_are_left_out_and_counted(self, folder: Path) -> None:
+    def test_difficult_objects_are_ignored_regions(self, folder: Path) -> None:
         difficult = HAND.replace("<bndbox>", "<difficult>1</difficult><bndbox>").replace(">9<", ">10<")
         annotate(folder, difficult + HAND + HAND)
         dataset = load_dataset(folder)
         train = check_dataset(dataset).splits[0]
-        assert (train.num_skipped, train.num_duplicates) == (1, 1)
-        assert len(dataset.split("train")[1].class_ids) == 1
+        assert (train.num_skipped, train.num_ignored, train.num_duplicates) == (0, 1, 1)
+        sample = dataset.split("train")[1]
+        assert len(sample.class_ids) == len(sample.ignored) == 1
+        # From 9 to 24 instead of 8 to 24.
+        np.testing.assert_allclose(sample.ignored.boxes_cxcywh, [[16.5 / 80, 12 / 40, 15 / 80, 16 / 40]])
+        assert not sample.ignored.is_crowd.any()
+
+    def test_an_image_of_difficult_objects_alone_is_no_negative(self, folder: Path) -> None:
+        annotate(folder, HAND.replace("<bndbox>", "<difficult>1</difficult><bndbox>"))
+        dataset = load_dataset(folder)
+        assert check_dataset(dataset).splits[0].num_negatives == 0
+        assert len(dataset.split("train")[1].class_ids) == 0
 
     def test_parts_of_an_object_are_no_objects(self, folder: Path) -> None:
         annotate(folder, HAND.replace("<bndbox>", f"<part><name>thumb</name>{BOX}</part><bndbox>"))

@@ -1,8 +1,8 @@
 """COCO jsons: `images`, `annotations` and `categories` of one split per file.
 
 Categories become classes 0 to C-1 in the order of their ids. A `bbox` is x, y, width and height in pixels.
-Crowds (`iscrowd`) are left out and counted, and so are boxes of width or height 0: the published train2017
-has two.
+Crowds (`iscrowd`) are ignored regions; boxes of width or height 0 are left out and counted: the published
+train2017 has two. `area`, where stated, is the object's area in `ap_small`, as in pycocotools.
 
 The split is part of the file name (`instances_val2017.json`) or of the folder name if the jsons of all splits
 have the same name (`valid/_annotations.coco.json`), else `val`. Files whose names differ only in the split
@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeGuard
 
 from seyolo.data.formats.coco_layout import find_splits, image_folders
-from seyolo.data.labels import ImageSize, Problem, Reading, Row, collect, row_of_pixels, size_of
+from seyolo.data.labels import ImageSize, Marked, Problem, Reading, collect, row_of_pixels, size_of
 from seyolo.data.text import read_text
 from seyolo.errors import DataError, quoted, shortened
 from seyolo.json_files import MOST
@@ -36,6 +36,7 @@ class _Annotation(NamedTuple):
     id: object
     category: object
     bbox: object
+    area: object  # in pixels; None: not stated
     is_crowd: bool
 
 
@@ -186,7 +187,8 @@ def _add_annotations(images: dict[object, _Image], values: list[dict[str, Any]],
     for number, value in enumerate(values):
         annotation_id, is_crowd = value.get("id"), bool(value.get("iscrowd"))
         try:
-            entry = _Annotation(number, annotation_id, value["category_id"], value["bbox"], is_crowd)
+            shape = value["bbox"], value.get("area"), is_crowd
+            entry = _Annotation(number, annotation_id, value["category_id"], *shape)
             images[value["image_id"]].annotations.append(entry)
         except (KeyError, TypeError):
             missing = [f"no `{key}`" for key in ("image_id", "category_id", "bbox") if key not in value]
@@ -217,7 +219,7 @@ def _find_images(images: Mapping[object, _Image], path: Path, split: str) -> dic
     return found
 
 
-def _row(annotation: _Annotation, class_ids: Mapping[object, int], size: ImageSize) -> Row | None:
+def _row(annotation: _Annotation, class_ids: Mapping[object, int], size: ImageSize) -> Marked | None:
     bbox = annotation.bbox
     if not isinstance(bbox, list) or len(bbox) != 4 or not {int, float}.issuperset(map(type, bbox)):
         raise DataError(f"bbox: expected [x, y, width, height] in pixels, found {quoted(bbox)}")
@@ -225,12 +227,21 @@ def _row(annotation: _Annotation, class_ids: Mapping[object, int], size: ImageSi
         left, top, width, height = map(float, bbox)
     except OverflowError:
         raise DataError("bbox: holds a number that is too large") from None
-    if annotation.is_crowd or (width == 0 <= height) or (height == 0 <= width):
+    if (width == 0 <= height) or (height == 0 <= width):
         return None
     class_id = class_ids.get(annotation.category) if _is_int(annotation.category) else None
     if class_id is None:
         raise DataError(f"category_id {quoted(annotation.category)} is none of the categories")
-    return row_of_pixels(class_id, (left, top, left + width, top + height), size)
+    row = row_of_pixels(class_id, (left, top, left + width, top + height), size)
+    return Marked(row, _area(annotation.area), annotation.is_crowd, annotation.is_crowd)
+
+
+def _area(value: object) -> float | None:
+    if value is None:
+        return None
+    if not isinstance(value, int | float) or not 0 <= value <= MOST**2:
+        raise DataError(f"area: expected a number of square pixels, found {quoted(value)}")
+    return float(value)
 
 
 def _get(value: Mapping[str, Any], key: str, where: str) -> Any:

@@ -2,7 +2,8 @@
 
 Splits are `train.txt`, `val.txt` and `test.txt`; without `train.txt`, `train` is `trainval.txt` minus the
 images of val. The classes are the lines of `labels.txt` or `classes.txt` in the folder, else the sorted names
-of all annotations. Objects marked `difficult` are left out, as in Darknet, and counted.
+of all annotations. Objects marked `difficult` are ignored
+regions.
 
 Corners count pixels from 1, and the last pixel belongs to the box, so a box reaches from xmin - 1 to xmax in
 the coordinates of the other formats. Darknet's voc_label.py subtracts 1 from xmax, too, which makes every box
@@ -22,7 +23,7 @@ from typing import NamedTuple
 from xml.etree import ElementTree
 
 from seyolo.data.formats.yolo import images_in_folder
-from seyolo.data.labels import ImageSize, Problem, Reading, Row, collect, row_of_pixels, size_of
+from seyolo.data.labels import ImageSize, Marked, Problem, Reading, collect, row_of_pixels, size_of
 from seyolo.data.text import read_lines, read_text, without_path
 from seyolo.errors import DataError, quoted, shortened
 from seyolo.media.images import is_image
@@ -180,7 +181,7 @@ def _object(element: ElementTree.Element) -> _Object:
     return _Object(name, is_difficult, tuple(element.findtext(f"bndbox/{corner}") for corner in _CORNERS))
 
 
-def _row(entry: _Object, names: tuple[str, ...], size: ImageSize) -> Row | None:
+def _row(entry: _Object, names: tuple[str, ...], size: ImageSize) -> Marked:
     if entry.name is None:
         raise DataError("has no <name>")
     if entry.name not in names:
@@ -192,9 +193,8 @@ def _row(entry: _Object, names: tuple[str, ...], size: ImageSize) -> Row | None:
         )
         raise DataError(f"`{shortened(entry.name)}` is none of the classes; {advice}")
     left, top, right, bottom = map(_corner, _CORNERS, entry.corners)
-    if entry.is_difficult:
-        return None
-    return row_of_pixels(names.index(entry.name), (left - 1, top - 1, right, bottom), size)
+    row = row_of_pixels(names.index(entry.name), (left - 1, top - 1, right, bottom), size)
+    return Marked(row, is_ignored=entry.is_difficult)
 
 
 def _corner(name: str, text: str | None) -> float:

@@ -19,7 +19,7 @@ from scipy.io.matlab import MatReadError
 
 from seyolo.data.oxford.annotations import CORNERS
 
-MOST_BYTES = 512_000_000  # that a file may take in memory
+MOST_BYTES = 128_000_000  # that a file of a few kilobytes may take in memory
 
 _SIDES = {"l": "left", "left": "left", "r": "right", "right": "right"}
 # Errors of scipy for damaged files, MATLAB 7.3 files and other structures.
