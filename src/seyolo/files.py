@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import re
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -82,6 +83,26 @@ def is_running(process: int) -> bool:
     except OSError:  # it belongs to somebody else
         return True
     return True
+
+
+@contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """Yields a hidden folder beside `path`, renamed to it when the block succeeds, else removed.
+
+    Leftovers of killed processes beside `path` are removed. An empty folder there gives way; one with files
+    is an OSError.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(path.parent, is_ours=False)
+    prepared = path.with_name(f".{path.name}-{secrets.token_hex(4)}.{os.getpid()}.partial")
+    prepared.mkdir()
+    try:
+        yield prepared
+        if path.is_dir():
+            path.rmdir()  # not every system renames onto an empty folder
+        prepared.rename(path)
+    finally:
+        shutil.rmtree(prepared, ignore_errors=True)
 
 
 def check_writable(path: str | Path) -> None:

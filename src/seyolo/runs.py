@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 import shutil
 import socket
 import time
@@ -20,7 +19,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from seyolo.errors import SeyoloError, TrainingError, UsageError
-from seyolo.files import is_running, remove_leftovers
+from seyolo.files import is_running, new_folder, remove_leftovers
 
 RUNS = Path("runs")
 STATE_PATTERNS = ("state.safetensors", "*/best.safetensors", "*/state.safetensors", "pruned.safetensors")
@@ -75,19 +74,13 @@ class NewRun:
 
 def make_folder(folder: Path, fill: Callable[[Path], None]) -> bool:
     """Makes a folder that appears with the files that `fill` writes into it; false where there is one."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    remove_leftovers(folder.parent, is_ours=False)
-    prepared = folder.with_name(f".{folder.name}-{secrets.token_hex(4)}.{os.getpid()}.partial")
-    prepared.mkdir()
     try:
-        fill(prepared)
-        prepared.rename(folder)  # fails where there is one with files in it
+        with new_folder(folder) as prepared:
+            fill(prepared)
     except OSError:
         if not folder.exists():
             raise
         return False
-    finally:
-        shutil.rmtree(prepared, ignore_errors=True)
     return True
 
 

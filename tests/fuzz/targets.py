@@ -34,10 +34,10 @@ from seyolo.darknet.cfg import parse_cfg, read_cfg
 from seyolo.darknet.cost import cost
 from seyolo.darknet.graph import detection_layers, num_classes
 from seyolo.darknet.weights import read_weights, tensor_shapes
+from seyolo.data.archives import extract
 from seyolo.data.datasets import load_dataset
 from seyolo.data.formats.yolo import read_labels
 from seyolo.data.oxford.annotations import AnnotationReader
-from seyolo.data.oxford.archives import extract
 from seyolo.data.oxford.convert import _is_wanted
 from seyolo.detecting.run import Tally
 from seyolo.detecting.run_folder import RunFolder

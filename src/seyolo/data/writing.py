@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +11,7 @@ from jaxtyping import Float
 
 from seyolo.boxes import xyxy_to_cxcywh
 from seyolo.errors import DataError
-from seyolo.files import write_text
+from seyolo.files import new_folder, write_text
 
 
 @contextmanager
@@ -25,17 +23,11 @@ def output_folder(path: Path) -> Iterator[Path]:
     path = path.absolute()
     if path.exists() and not (path.is_dir() and not any(path.iterdir())):
         raise DataError(f"{path}: already there and not an empty folder; name another or remove it first")
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        partial.mkdir(parents=True)
-        yield partial
-        if path.exists():
-            path.rmdir()  # not every system renames onto an empty folder
-        partial.rename(path)
+        with new_folder(path) as prepared:
+            yield prepared
     except OSError as error:
         raise DataError(f"{path}: cannot be written ({error}); free space or name another folder") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 def write_data_yaml(path: str | Path, splits: Mapping[str, str], names: tuple[str, ...]) -> None:

@@ -21,8 +21,8 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from seyolo.data.archives import extract
 from seyolo.data.oxford.annotations import CORNERS, AnnotationReader, Hand
-from seyolo.data.oxford.archives import extract
 from seyolo.data.writing import label_rows, output_folder, write_data_yaml
 from seyolo.errors import DataError, UsageError
 from seyolo.media.images import check_complete, encoded_size, read_encoded

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from seyolo.data.oxford.archives import extract
+from seyolo.data.archives import extract
 from seyolo.errors import DataError
 
 
@@ -119,7 +119,7 @@ def test_a_declared_size_is_refused_before_anything_is_written(tmp_path: Path, f
 def test_members_that_nobody_wants_count(
     tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("seyolo.data.oxford.archives.MAX_FILES", 5)
+    monkeypatch.setattr("seyolo.data.archives.MAX_FILES", 5)
     archive = make_tar(tmp_path / "x.tar.gz", *[(f"{index}.py", tarfile.REGTYPE, b"") for index in range(6)])
     with zipfile.ZipFile(tmp_path / "x.zip", "w") as container:
         for index in range(6):
@@ -179,7 +179,7 @@ def test_an_index_of_a_zip_has_a_limit(tmp_path: Path, folder: Path, monkeypatch
     with zipfile.ZipFile(tmp_path / "x.zip", "w") as container:
         for index in range(1000):
             container.writestr(f"{index}.py", b"")
-    monkeypatch.setattr("seyolo.data.oxford.archives.MAX_INDEX_BYTES", 40_000)
+    monkeypatch.setattr("seyolo.data.archives.MAX_INDEX_BYTES", 40_000)
     with pytest.raises(DataError, match="headers are too large"):
         extract(tmp_path / "x.zip", folder, everything)
 
