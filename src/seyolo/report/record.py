@@ -16,7 +16,7 @@ from typing import Any, Literal, TypeVar
 from seyolo.errors import PlanError, TrainingError, UsageError
 from seyolo.evaluation.curves import Curves, CurveValues
 from seyolo.files import write_json
-from seyolo.json_files import Count, Positive, Share, from_json, read_json
+from seyolo.json_files import Count, Share, from_json, read_json
 from seyolo.options.stored import TRAIN_FILE, migrated_train
 from seyolo.pruning.planning.plan import Plan
 from seyolo.results import RESULTS_FILE, TRAINED_STAGES, SlimResults, read_results

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from torch import Tensor
 from seyolo.data.batches.evaluation import evaluation_batches
 from seyolo.data.batches.training import TrainingLoader, to_planes
 from seyolo.data.datasets import Dataset, Sample
+from seyolo.exporting.quantize import calibration_images
 from seyolo.options.cut import CutOptions
 from seyolo.options.slim import Repair, SlimOptions
 from seyolo.options.training import Augmentation
@@ -66,6 +68,14 @@ class CalibrationSet:
         samples = self.dataset.split("train")
         order = torch.randperm(len(samples), generator=torch.Generator().manual_seed(self.seed))
         return [samples[int(i)] for i in order[:count]]
+
+
+def int8_images(dataset: Dataset, count: int | None = None) -> list[Path]:
+    """Returns images of the train split as `calibration_images`, their sizes compared with their labels'."""
+    chosen = calibration_images(dataset.images("train"), count)
+    for image in chosen:
+        dataset.sample("train", image).size()
+    return chosen
 
 
 def planner_on(

@@ -28,7 +28,6 @@ from seyolo.darknet.graph import max_stride
 from seyolo.errors import BudgetError, ExportError
 from seyolo.evaluation.evaluate import Judgement, ap_lead, split_metrics
 from seyolo.exporting.formats import export
-from seyolo.exporting.quantize import calibration_images
 from seyolo.opening.network import resized
 from seyolo.options.cut import CutOptions
 from seyolo.options.slim import CONTROL_NAMES, ControlName, SlimOptions
@@ -41,7 +40,7 @@ from seyolo.training.loop import train
 from seyolo.training.run_folder import saved_state
 from seyolo.training.sparsity import PUBLISHED_STRENGTH
 from seyolo.training.trackers import Monitor
-from seyolo.verbs.calibration import plan_of
+from seyolo.verbs.calibration import int8_images, plan_of
 from seyolo.verbs.slim_results import median_ms
 from seyolo.verbs.slim_run import SlimRun
 from seyolo.verbs.stages import stage_config
@@ -128,7 +127,7 @@ def _int8(finished: Finished) -> Contender:
     path = _folder(finished, "int8") / "int8.onnx"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        images = calibration_images(run.dataset.images("train"))
+        images = int8_images(run.dataset)
         export(resized(dense.model, dense.size), path, int8=True, pictures=images)
     return replace(dense, file=path)
 

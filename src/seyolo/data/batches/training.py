@@ -29,7 +29,6 @@ from seyolo.data.datasets import Sample
 from seyolo.errors import DataError, TrainingError
 from seyolo.letterbox import resize
 from seyolo.media.ahead import in_background
-from seyolo.media.images import read_image
 from seyolo.options.training import Augmentation
 
 PREFETCH = 4  # number of batches that may be ready or in work, at least one per thread
@@ -65,7 +64,7 @@ class ImageCache:
         if cached is not None:
             return cached
         sample = self.samples[index]
-        pixels = read_image(sample.image)
+        pixels = sample.read()
         height, width = pixels.shape[:2]
         scale = self._long_side_px / max(height, width)
         if scale < 1:

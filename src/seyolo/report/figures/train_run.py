@@ -15,7 +15,6 @@ from seyolo.data.datasets import Dataset, Sample
 from seyolo.detections import Detections
 from seyolo.evaluation.evaluate import AP_THRESHOLDS, Judgement, curves_by_split, judged, truth_of
 from seyolo.media.annotate import FONT, Colour, class_colour, contact_sheet, draw_boxes
-from seyolo.media.images import read_image
 from seyolo.report.figures.bn_scales import plot_scales_over_time
 from seyolo.report.figures.curves import Row, plot_detection_curves, plot_training_curves
 from seyolo.report.figures.samples import (
@@ -116,7 +115,7 @@ def _write_predictions(pairs: Sequence[tuple[Sample, Detections]], names: Sequen
 
 def _compared(sample: Sample, found: Detections, names: Sequence[str]) -> Image:
     """Draws labels on an image, and on top of them detections with scores."""
-    image = read_image(sample.image)
+    image = sample.read()
     cell, scale = fitted(image, CELL_PX)
     truth = truth_of(sample, *image.shape[:2])
     shown = class_prefixes(names)
