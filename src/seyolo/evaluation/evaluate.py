@@ -25,6 +25,7 @@ from seyolo.errors import DataError, quoted
 from seyolo.evaluation.ap import Metrics, Regions, Truth, average_precision
 from seyolo.evaluation.bootstrap import bootstrap_difference
 from seyolo.evaluation.curves import Curves, detection_curves
+from seyolo.letterbox import Fit
 from seyolo.progress import Progress, Silent
 from seyolo.results import Difference, SplitMetrics
 from seyolo.runtime.inference import Thresholds, suppressed
@@ -108,8 +109,8 @@ def judged(
     """
     truths: list[Truth] = []
     predictions: list[Detections] = []
-    mode = (model if isinstance(model, Backend) else model.network.net).letterbox_mode
-    batches = evaluation_batches(samples, size_hw, batch_size, mode)
+    fit = Fit.of(model if isinstance(model, Backend) else model.network.net, size_hw)
+    batches = evaluation_batches(samples, fit, batch_size)
     with _inferring(model) as infer, (progress or Silent()).task("evaluating", len(samples)) as advance:
         for images, placements, batch in batches:
             predictions += suppressed(infer(images), placements, thresholds)

@@ -138,7 +138,7 @@ def _train(
         model = model_to_train(options, dataset, config)
         if distillation is not None:
             check_teacher(model, distillation)
-        images, targets = first_batch(dataset, config)
+        images, targets = first_batch(dataset, config, model.network.net)
         write_batch(folder, images.numpy(), targets.numpy(), dataset.names)
     result = run_train(
         model,
