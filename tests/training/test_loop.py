@@ -253,7 +253,7 @@ def test_the_first_batch_is_the_one_that_is_trained_on(
     train(fresh_model(), dataset, config, tmp_path)
     assert torch.equal(seen[0][0], images)
     assert torch.equal(seen[0][1], targets)
-    assert images.shape[2] == (config.epoch_size(0) if multi_scale else 96)
+    assert images.shape[2:] == (config.epoch_size(0) if multi_scale else (96, 96))
 
 
 @pytest.mark.parametrize(

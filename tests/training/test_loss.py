@@ -93,12 +93,12 @@ class TestIgnoredRegions:
         loss = DetectionLoss(model.heads)
 
         def gradients(ignored: torch.Tensor | None) -> torch.Tensor:
-            value, _ = loss(logits, TARGETS, 96, ignored)
+            value, _ = loss(logits, TARGETS, (96, 96), ignored)
             grads = torch.autograd.grad(value, logits)
             return torch.cat([grad.flatten(1, 3)[..., 4] for grad in grads], 1)
 
         everywhere = torch.tensor([[0, -1, 48.0, 48.0, 400.0, 400.0]])
-        boxes, _ = predictions(model.heads, logits, 96)
+        boxes, _ = predictions(model.heads, logits, (96, 96))
         usual, without = gradients(None), gradients(everywhere)
         hidden = lie_inside(boxes[..., :4], everywhere)
         assert torch.equal(without[1], usual[1])  # the other image

@@ -58,18 +58,22 @@ class DetectionLoss:
         self.class_loss = softmax_cross_entropy if isinstance(heads[0], RegionHead) else binary_cross_entropy
 
     def __call__(
-        self, logits: Sequence[Tensor], targets: Tensor, size_px: int, ignored: Tensor | None = None
+        self,
+        logits: Sequence[Tensor],
+        targets: Tensor,
+        size_hw: Sequence[int],
+        ignored: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Returns the scalar loss of a batch, and its detached parts (box, objectness, classes).
 
         Args:
             logits: per [yolo] layer (N, H, W, A, 5+C), undecoded.
             targets: (M, 6) image index, class id, cx, cy, w, h in input pixels.
-            size_px: side of the square input in pixels.
+            size_hw: height and width of the input in pixels.
             ignored: ignored regions as rows like those of `targets`, whose classes do not matter.
         """
-        levels = [_level(head, x, size_px) for head, x in zip(self.heads, logits, strict=True)]
-        decoded, flat = predictions(self.heads, logits, size_px)
+        levels = [_level(head, x, size_hw) for head, x in zip(self.heads, logits, strict=True)]
+        decoded, flat = predictions(self.heads, logits, size_hw)
         image, class_ids, boxes = targets[:, 0].long(), targets[:, 1].long(), targets[:, 2:6]
         indices, valid = candidates(boxes[:, :2], levels)
         candidate_boxes = decoded[image[:, None], indices, :4]
@@ -156,21 +160,23 @@ def normaliser(quality: Float[Tensor, ""], team: Team) -> Float[Tensor, ""]:
     return team.sum(quality).clamp(min=1) / team.size
 
 
-def predictions(heads: Sequence[YoloHead], logits: Sequence[Tensor], size_px: int) -> Predictions:
-    """Returns all predictions of a batch of square images, decoded by `YoloHead.decode`, and their logits.
+def predictions(heads: Sequence[YoloHead], logits: Sequence[Tensor], size_hw: Sequence[int]) -> Predictions:
+    """Returns all predictions of a batch, decoded by `YoloHead.decode`, and their logits.
 
-    `logits` are undecoded, per detection layer (N, H, W, A, 5+C), of any precision.
+    `size_hw` is height and width of the images in pixels. `logits` are undecoded, per detection layer
+    (N, H, W, A, 5+C), of any precision.
     """
-    grids = [(head, x.float(), _level(head, x, size_px)) for head, x in zip(heads, logits, strict=True)]
+    grids = [(head, x.float(), _level(head, x, size_hw)) for head, x in zip(heads, logits, strict=True)]
     decoded = [head.decode(x, (level.stride_y, level.stride_x)) for head, x, level in grids]
     # With `new_coords` the convolution in front ends in a sigmoid.
     undone = [torch.logit(x, eps=1e-6) if head.new_coords else x for head, x, _ in grids]
     return torch.cat(decoded, 1), torch.cat([x.flatten(1, 3) for x in undone], 1)
 
 
-def _level(head: YoloHead, logits: Tensor, size_px: int) -> Level:
+def _level(head: YoloHead, logits: Tensor, size_hw: Sequence[int]) -> Level:
     _, height, width, num_anchors, _ = logits.shape
-    return Level(height, width, size_px / height, size_px / width, num_anchors, max(1, int(head.scale_x_y)))
+    stride_y, stride_x = size_hw[0] / height, size_hw[1] / width
+    return Level(height, width, stride_y, stride_x, num_anchors, max(1, int(head.scale_x_y)))
 
 
 class LossModule(torch.nn.Module):
@@ -185,6 +191,6 @@ class LossModule(torch.nn.Module):
     def forward(
         self, images: Tensor, targets: Tensor, ignored: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Returns loss and parts for images (N, 3, S, S) in [0, 1], targets (M, 6) and ignored regions."""
+        """Returns loss and parts for images (N, 3, H, W) in [0, 1], targets (M, 6) and ignored regions."""
         logits = self.forward_heads(images)
-        return self.loss(logits, targets, images.shape[-1], ignored)
+        return self.loss(logits, targets, images.shape[-2:], ignored)

@@ -65,7 +65,7 @@ class TrainingStep:
         self._module = self.team.wrap(self._module, self.device)
 
     def take(self, step: int, images: Tensor, targets: Tensor) -> Tensor:
-        """Trains on uint8 images (N, 3, S, S); returns the detached loss parts. `step` counts from 0."""
+        """Trains on uint8 images (N, 3, H, W); returns the detached loss parts. `step` counts from 0."""
         rate = self.config.rate_at(step, self.steps_per_epoch)
         scales_rate = rate * self.config.scales_rate
         for group in self.optimizer.param_groups:

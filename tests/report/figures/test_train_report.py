@@ -54,7 +54,7 @@ def test_labels_and_detections_have_two_colours(
     monkeypatch.setattr(train_run, "judged", lambda model, picked, *_, **__: ([], [found] * len(picked)))
     model = load("yolov3-tiny@0.125", names=["hand"])
     history = [{"epoch": 1, "box": 1.0, "objectness": 1.0, "classes": 0.0, "val_ap": 0.5}]
-    write_train_figures(tmp_path, model, samples, 64, history)
+    write_train_figures(tmp_path, model, samples, (64, 64), history)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["curves.png", "val.png"]
     sheet = cv2.imread(str(tmp_path / "val.png"))[LABEL_PX:].astype(int)
     for colour in (TRUTH, FOUND):

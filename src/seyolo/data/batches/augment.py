@@ -58,10 +58,10 @@ class Tile(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """Tiles of a training image, a square of `size_px`; each holds one source image."""
+    """Tiles of a training image of `size_hw` pixels; each holds one source image."""
 
     tiles: tuple[Tile, ...]
-    size_px: int
+    size_hw: tuple[int, int]
     is_mosaic: bool  # at zoom 1 an image covers its tile in a mosaic, and fits into it otherwise
 
 
@@ -86,14 +86,15 @@ def pyramid(image: UInt8[np.ndarray, "h w 3"], num_levels: int = 4) -> tuple[UIn
     return tuple(levels)
 
 
-def draw_layout(recipe: Augmentation, size_px: int, generator: Generator) -> Layout:
-    """Draws the tiles of the next training image, a square of `size_px`."""
-    whole = Tile(0, 0, size_px, size_px)
+def draw_layout(recipe: Augmentation, size_hw: tuple[int, int], generator: Generator) -> Layout:
+    """Draws the tiles of the next training image, of `size_hw` (height, width) pixels."""
+    height, width = size_hw
+    whole = Tile(0, 0, width, height)
     if generator.random() >= recipe.mosaic:
-        return Layout((whole,), size_px, is_mosaic=False)
+        return Layout((whole,), size_hw, is_mosaic=False)
     probabilities = np.asarray(recipe.grid_probabilities, dtype=np.float64)
     side = 1 + int(generator.choice(len(probabilities), p=probabilities / probabilities.sum()))
-    return Layout(guillotine(whole, side * side, generator), size_px, is_mosaic=True)
+    return Layout(guillotine(whole, side * side, generator), size_hw, is_mosaic=True)
 
 
 def guillotine(whole: Tile, num_tiles: int, generator: Generator) -> tuple[Tile, ...]:
@@ -116,12 +117,12 @@ def guillotine(whole: Tile, num_tiles: int, generator: Generator) -> tuple[Tile,
 
 def compose(
     images: Sequence[Image], layout: Layout, recipe: Augmentation, generator: Generator
-) -> tuple[UInt8[np.ndarray, "s s 3"], Float32[np.ndarray, "m 5"]]:
+) -> tuple[UInt8[np.ndarray, "h w 3"], Float32[np.ndarray, "m 5"]]:
     """Draws a source image into each tile; returns BGR, and rows of class id, cx, cy, w, h in pixels.
 
     The rows of ignored regions have the class IGNORED.
     """
-    canvas = np.full((layout.size_px, layout.size_px, 3), PAD_GREY, dtype=np.uint8)
+    canvas = np.full((*layout.size_hw, 3), PAD_GREY, dtype=np.uint8)
     targets = []
     for image, tile in zip(images, layout.tiles, strict=True):
         axis_map = _draw_map(image, tile, layout.is_mosaic, recipe, generator)

@@ -17,7 +17,7 @@ from pathlib import Path
 from seyolo.data.labels import Collected, ImageSize, Problem, Reading, Row, collect, row_of_fractions
 from seyolo.data.text import read_lines, read_text, without_path
 from seyolo.errors import DataError, shortened
-from seyolo.media.images import is_image
+from seyolo.media.images import is_image, is_picture
 
 UNDER_IMAGES = re.compile(r"(.*[/\\]|)images[/\\]")  # up to the last `images/`, which becomes `labels/`
 
@@ -110,7 +110,7 @@ def images_in_folder(folder: Path) -> Iterator[str]:
     """Yields the paths of all images in a folder and the folders below it, without hidden files."""
     for parent, _, files in os.walk(folder):
         for file in files:
-            if is_image(file) and not file.startswith("."):
+            if is_picture(file) and not file.startswith("."):
                 yield os.path.join(parent, file)
 
 

@@ -27,7 +27,7 @@ def taylor_scores(
 
     Args:
         model: in evaluation mode afterwards; its weights stay as they are.
-        batches: images (N, 3, S, S) uint8 RGB and targets (M, 6), as `TrainingLoader` gives them.
+        batches: images (N, 3, H, W) uint8 RGB and targets (M, 6), as `TrainingLoader` gives them.
 
     Raises:
         DataError: there is not a single batch.

@@ -87,7 +87,7 @@ def _plot_samples(path: Path, dataset: Dataset, judgements: Mapping[str, Judgeme
     chosen = spread_evenly(range(len(samples)), NUM_SAMPLES)
     both = judgements["dense"], list(judgements.values())[-1]
     dense, slim = ([judgement[split][1][index] for index in chosen] for judgement in both)
-    images = [read_image(samples[index].image) for index in chosen]
+    images = [samples[index].read() for index in chosen]
     plot_samples(images, dense, slim, dataset.names, path)
 
 
@@ -144,7 +144,7 @@ def _write_samples(folder: Path, dataset: Dataset, dense: Judgement, slim: Judge
     split = shown_split(dense)
     samples = dataset.split(split)
     for number, index in enumerate(spread_evenly(range(len(samples)), NUM_SAMPLES), start=1):
-        image, files = read_image(samples[index].image), {}
+        image, files = samples[index].read(), {}
         for name, judgement in (("dense", dense), ("slim", slim)):
             files[name] = f"sample-{number}-{name}.jpg"
             found = judgement[split][1][index]

@@ -15,7 +15,6 @@ from seyolo.data.datasets import Dataset, Sample
 from seyolo.detections import Detections
 from seyolo.evaluation.evaluate import AP_THRESHOLDS, Judgement, curves_by_split, judged, truth_of
 from seyolo.media.annotate import FONT, Colour, class_colour, contact_sheet, draw_boxes
-from seyolo.media.images import read_image
 from seyolo.report.figures.bn_scales import plot_scales_over_time
 from seyolo.report.figures.curves import Row, plot_detection_curves, plot_training_curves
 from seyolo.report.figures.samples import (
@@ -69,7 +68,11 @@ def write_batch(
 
 
 def write_train_figures(
-    folder: Path, model: DarknetModel, samples: Sequence[Sample], size_px: int, history: Sequence[Row]
+    folder: Path,
+    model: DarknetModel,
+    samples: Sequence[Sample],
+    size_hw: tuple[int, int],
+    history: Sequence[Row],
 ) -> None:
     """Writes the figures of a finished run.
 
@@ -80,7 +83,7 @@ def write_train_figures(
         folder: of the run.
         model: the best one.
         samples: labelled validation images, of which up to 16 are taken evenly.
-        size_px: side of the square input.
+        size_hw: height and width of the input in pixels.
         history: one row per epoch, as in `results.csv`.
     """
     plot_training_curves({"train": history}, folder / "curves.png")
@@ -89,7 +92,7 @@ def write_train_figures(
     plot_scales_over_time(read_scales(folder / "scales.csv"), folder)
     picked = spread_evenly(samples, MAX_IMAGES)
     thresholds = replace(AP_THRESHOLDS, confidence=CONFIDENCE)
-    _, found = judged(model, picked, (size_px, size_px), thresholds=thresholds)
+    _, found = judged(model, picked, size_hw, thresholds=thresholds)
     _write_predictions(list(zip(picked, found, strict=True)), model.names, folder / PREDICTIONS_FILE)
 
 
@@ -115,7 +118,7 @@ def _write_predictions(pairs: Sequence[tuple[Sample, Detections]], names: Sequen
 
 def _compared(sample: Sample, found: Detections, names: Sequence[str]) -> Image:
     """Draws labels on an image, and on top of them detections with scores."""
-    image = read_image(sample.image)
+    image = sample.read()
     cell, scale = fitted(image, CELL_PX)
     truth = truth_of(sample, *image.shape[:2])
     shown = class_prefixes(names)
