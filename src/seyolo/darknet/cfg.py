@@ -31,6 +31,9 @@ OUT_OF_SCOPE: Mapping[str, str] = {
     "contrastive": "contrastive learning",
     **dict.fromkeys(["detection", "local"], "YOLOv1"),
     **dict.fromkeys(["connected", "conn", "softmax", "soft", "cost", "crop"], "a classification layer"),
+    **dict.fromkeys(["activation", "batchnorm"], "a part of a convolution as a layer of its own"),
+    **dict.fromkeys(["normalization", "lrn"], "local response normalisation"),
+    **dict.fromkeys(["empty", "silence"], "a layer that does nothing"),
 }
 """Darknet's sections that seyolo does not support, and the kind of network that needs them."""
 MAX_LAYERS = 4096
