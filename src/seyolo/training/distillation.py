@@ -121,10 +121,12 @@ class DistillationModule(LossModule):
         self.teacher_loss = DistillationLoss(model, distillation, loss)
         self.weight = distillation.weight
 
-    def forward(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, images: Tensor, targets: Tensor, ignored: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Returns loss and parts as `LossModule`; the last part is the unweighted distillation loss."""
         logits = self.forward_heads(images)
-        loss, parts = self.loss(logits, targets, images.shape[-2:])
+        loss, parts = self.loss(logits, targets, images.shape[-2:], ignored)
         distance = self.teacher_loss(logits, images)
         return loss + self.weight * distance, torch.cat([parts, distance.detach()[None]])
 

@@ -23,6 +23,7 @@ from seyolo.options.training import Augmentation
 from seyolo.torchnet.attention import attach
 from seyolo.torchnet.build import DarknetModel, build, from_checkpoint, to_checkpoint
 from seyolo.training.config import TrainConfig
+from seyolo.training.loss import split_targets
 
 CENTRE_RANGE = 2.0  # `scale_x_y` of untrained networks: the cells beside an object's train it, too
 ANCHOR_BATCHES = 60
@@ -47,7 +48,7 @@ def fit_from_scratch(
     assert isinstance(section, Detection)
     loader = TrainingLoader(samples, size_hw, 16, augmentation, seed)  # mosaics make objects much smaller
     batches = islice(loader.epoch(0), ANCHOR_BATCHES)
-    sizes = np.concatenate([targets[:, 4:6].numpy() for _, targets in batches])
+    sizes = np.concatenate([split_targets(targets)[0][:, 4:6].numpy() for _, targets in batches])
     anchors = kmeans_anchors(sizes, section.num, np.random.default_rng(seed))
     network = edit.set_anchors(
         network, [(round(float(w), 1), round(float(h), 1)) for w, h in anchors.sizes_wh]

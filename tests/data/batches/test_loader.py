@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 from contextlib import closing, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -21,9 +22,11 @@ from seyolo.data.batches import training as loader_module
 from seyolo.data.batches.evaluation import evaluation_batches
 from seyolo.data.batches.training import ImageCache, TrainingLoader, Workers
 from seyolo.data.datasets import Sample
+from seyolo.data.labels import Ignored
 from seyolo.errors import DataError, TrainingError
 from seyolo.letterbox import letterbox
 from seyolo.options.training import Augmentation
+from seyolo.training.loss import split_targets
 
 NUM_SAMPLES = 7
 
@@ -72,6 +75,23 @@ def test_batches_have_the_promised_form(samples: list[Sample]) -> None:
         assert corners.min() >= -1e-3
         assert corners.max() <= 64 + 1e-3
         assert targets[:, 0].tolist() == sorted(targets[:, 0].tolist())
+
+
+def test_ignored_regions_come_last_and_draw_the_same_images(samples: list[Sample]) -> None:
+    region = Ignored(np.float32([[0.5, 0.5, 0.4, 0.4]]), np.array([1]), np.array([True]))
+    marked = [replace(sample, ignored=region) for sample in samples]
+    for (images, targets), (others, plain) in zip(
+        loader(marked).epoch(0), loader(samples).epoch(0), strict=True
+    ):
+        assert torch.equal(images, others)
+        objects, ignored = split_targets(targets)
+        assert torch.equal(objects, plain)
+        assert torch.equal(split_targets(plain)[0], plain)
+        assert (ignored[:, 1] == -1).all()
+        assert len(ignored) >= len(objects)  # a region counts where an object would be cut off too far
+        # The region of an image is where its object is.
+        for row in objects:
+            assert any(torch.equal(row[[0, 2, 3, 4, 5]], other[[0, 2, 3, 4, 5]]) for other in ignored)
 
 
 def test_batches_do_not_depend_on_the_threads_nor_on_the_cache(

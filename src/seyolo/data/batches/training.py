@@ -24,7 +24,7 @@ from jaxtyping import Float, Int64, UInt8
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
-from seyolo.data.batches.augment import Image, compose, draw_layout, pyramid
+from seyolo.data.batches.augment import IGNORED, Image, compose, draw_layout, pyramid
 from seyolo.data.datasets import Sample
 from seyolo.errors import DataError, TrainingError
 from seyolo.letterbox import resize
@@ -69,7 +69,7 @@ class ImageCache:
         scale = self._long_side_px / max(height, width)
         if scale < 1:
             pixels = resize(pixels, (max(1, round(height * scale)), max(1, round(width * scale))))
-        image = Image(pyramid(pixels), sample.boxes_cxcywh, sample.class_ids)
+        image = Image(pyramid(pixels), sample.boxes_cxcywh, sample.class_ids, sample.ignored)
         num_bytes = sum(level.nbytes for level in image.levels)
         with self._lock:
             if num_bytes > self._left_bytes:
@@ -145,7 +145,8 @@ class TrainingLoader:
         """Yields the batches of an epoch from the `first` on; the same number gives the same batches.
 
         A batch is images as RGB bytes in channels-last memory, and targets as rows of batch index, class id,
-        centre x, centre y, width, height in input pixels. Raises DataError for a damaged image.
+        centre x, centre y, width, height in input pixels; rows of ignored regions come last and have the
+        class IGNORED. Raises DataError for a damaged image.
         """
         recipe, size_hw = augmentation or self.augmentation, size_hw or self.size_hw
         maker, pin_memory = self._maker, self._workers.pin_memory
@@ -190,6 +191,8 @@ class BatchMaker(TorchDataset["TrainingBatch | DataError"]):
         ]
         numbers = np.repeat(np.arange(self.share, dtype=np.float32), [len(rows) for rows in targets])
         rows = np.concatenate([numbers[:, None], np.concatenate(targets)], axis=1)
+        if (is_ignored := rows[:, 1] == IGNORED).any():
+            rows = np.concatenate([rows[~is_ignored], rows[is_ignored]])
         return to_planes(images), torch.from_numpy(rows)
 
     def __getitem__(self, job: BatchJob) -> TrainingBatch | DataError:

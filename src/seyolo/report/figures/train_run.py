@@ -20,6 +20,7 @@ from seyolo.report.figures.curves import Row, plot_detection_curves, plot_traini
 from seyolo.report.figures.samples import (
     FOUND,
     GAP_PX,
+    IGNORED_REGION,
     INK,
     LABEL_PX,
     MAX_LABELLED,
@@ -28,6 +29,7 @@ from seyolo.report.figures.samples import (
     Image,
     Sheet,
     class_prefixes,
+    draw_ignored,
     fitted,
     spread_evenly,
     write_sheet,
@@ -50,15 +52,16 @@ def write_batch(
 ) -> None:
     """Writes train_batch.jpg: the first training batch with its labels.
 
-    Rows of `targets` are batch index, class id, and box (cx, cy, w, h) in input pixels.
+    Rows of `targets` are batch index, class id (below 0: an ignored region), and box (cx, cy, w, h) in input
+    pixels.
     """
     cells = []
     for index, image in enumerate(images_rgb[:MAX_IMAGES]):
         rows = targets[targets[:, 0] == index]
         class_ids = rows[:, 1].astype(int).tolist()
         cell, scale = fitted(np.ascontiguousarray(image.transpose(1, 2, 0)[:, :, ::-1]), CELL_PX)
-        colours = [class_colour(class_id) for class_id in class_ids]
-        texts = _texts([names[class_id] for class_id in class_ids])
+        colours = [class_colour(number) if number >= 0 else IGNORED_REGION for number in class_ids]
+        texts = _texts([names[number] if number >= 0 else "ignored" for number in class_ids])
         cells.append(draw_boxes(cell, cxcywh_to_xyxy(rows[:, 2:]) * scale, texts, colours))
     head = [("first training batch, with its labels", INK)]
     write_sheet(_headed(contact_sheet(cells, gap_px=GAP_PX), head), folder / BATCH_FILE)
@@ -122,6 +125,7 @@ def _compared(sample: Sample, found: Detections, names: Sequence[str]) -> Image:
     labels = [shown[class_id].strip() for class_id in truth.class_ids.tolist()]
     scores = zip(found.class_ids.tolist(), found.scores.tolist(), strict=True)
     scored = [f"{shown[class_id]}{score:.2f}" for class_id, score in scores]
+    cell = draw_ignored(cell, truth, scale)
     cell = draw_boxes(cell, truth.boxes_xyxy * scale, _texts(labels), [TRUTH] * len(labels))
     return draw_boxes(cell, found.boxes * scale, _texts(scored), [FOUND] * len(scored))
 
