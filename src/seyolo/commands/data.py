@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from seyolo.commands.output import STDOUT, Json, check_target, print_readable, remark, show, table
+from seyolo.commands.output import STDOUT, Json, check_target, print_readable, remark, remark_on, show, table
 from seyolo.data.anchors import dataset_box_sizes, kmeans_anchors
 from seyolo.data.check import check_dataset
 from seyolo.data.datasets import load_dataset
@@ -83,11 +83,13 @@ def check(data: Path, /, *, json: Json = None) -> None:
     """Look through a data set: counts, and everything that is wrong; exit code 2 if anything is.
 
     Args:
-        data: a data.yaml, Darknet .data, COCO .json or VOC folder.
+        data: a data set as it is: folder, archive, data.yaml, Darknet .data or COCO .json.
         json: write the report here as JSON, too; - is stdout.
     """
     check_target(json)
-    report = check_dataset(load_dataset(data))
+    dataset = load_dataset(data)
+    remark_on(dataset)
+    report = check_dataset(dataset)
     show(report.to_dict(), table(_figures(report.rows())), json)
     if report.problems:
         if json != STDOUT:
@@ -122,7 +124,7 @@ def anchors(
     """Anchor boxes for a data set, by k-means on IoU.
 
     Args:
-        data: a data.yaml, Darknet .data, COCO .json or VOC folder.
+        data: a data set as it is: folder, archive, data.yaml, Darknet .data or COCO .json.
         size: side of the square input in pixels.
         num: how many: 9 for yolov3, 6 for yolov3-tiny.
         split: whose boxes are looked at.
@@ -130,7 +132,9 @@ def anchors(
         json: write the result here as JSON, too; - is stdout.
     """
     check_target(json)
-    boxes = dataset_box_sizes(load_dataset(data).split(split), (size, size))
+    dataset = load_dataset(data)
+    remark_on(dataset, [split])
+    boxes = dataset_box_sizes(dataset.split(split), (size, size))
     found = kmeans_anchors(boxes, num, np.random.default_rng(seed))
     value = {
         "anchors": [[round(side, 2) for side in pair] for pair in found.sizes_wh.tolist()],

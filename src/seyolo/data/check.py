@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from seyolo.data.contents import Listing
 from seyolo.data.datasets import Dataset
 from seyolo.data.labels import Labels, Problem
 from seyolo.data.text import without_path
@@ -104,10 +105,14 @@ def check_dataset(dataset: Dataset) -> Report:
     checked: dict[str, list[_Image]] = {}
     for name in dataset.splits:
         try:
-            images = dataset.images(name)
+            listing = dataset.listed(name)
+            if not listing.images and not listing.problems:
+                dataset.images(name)  # says so
         except DataError as error:
             problems.append(Problem(str(dataset.source), 0, str(error)))
-            images = []
+            listing = Listing([], [])
+        problems += listing.problems
+        images = map(Path, listing.images)
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             checked[name] = list(pool.map(partial(_check_image, dataset, name), images))
     found = [image for split in checked.values() for image in split]

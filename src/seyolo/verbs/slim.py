@@ -55,7 +55,7 @@ def slim(
     """Trains a detector, prunes it to a budget, fine-tunes it and compares the two.
 
     Args:
-        data: a `data.yaml`, Darknet `.data`, COCO `.json` or VOC folder.
+        data: a data set as it is: a folder, an archive, or the file that describes it.
         model: a zoo name, a `.cfg` or a checkpoint; by default the checkpoint in `weights`, else yolov3@0.25.
         options: all options at once; `keywords` take the place of their values.
         train_settings: options of training by name, `sync_bn` for instance; another way to give `keywords`.
@@ -158,6 +158,8 @@ def run_slim(
             keep_command(path, is_new=False)
             check_environment(path)
         run = SlimRun(options, path, progress or Silent(), tracker=tracker or NoTracker)
+        for line in run.dataset.described():
+            run.progress.message(line)
         check_data(path, run.dataset, run.dataset.splits, data_changed)
         return _results(run)
 

@@ -55,7 +55,7 @@ def train(
     In a program that `torchrun` starts several times, all of them train together and get the result.
 
     Args:
-        data: a `data.yaml`, Darknet `.data`, COCO `.json` or VOC folder.
+        data: a data set as it is: a folder, an archive, or the file that describes it.
         model: a zoo name, a `.cfg` or a checkpoint; by default the checkpoint in `weights`, else yolov3@0.25.
         options: all options at once; `keywords` take the place of their values.
         folder: the run's folder; by default a new one under `runs/train`.
@@ -127,6 +127,8 @@ def _train(
 ) -> TrainResult:
     assert options.data is not None
     dataset = load_dataset(options.data)
+    for line in dataset.described():
+        (progress or Silent()).message(line)
     validation = validation_splits(dataset)
     check_data(folder, dataset, ["train", *validation], data_changed)
     config = TrainConfig.of(options, epochs=options.epochs, size=options.size)

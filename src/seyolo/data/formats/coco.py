@@ -15,16 +15,17 @@ splits must have the same class names.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeGuard
 
+from seyolo.data.contents import Listing
 from seyolo.data.formats.coco_layout import find_splits, image_folders
 from seyolo.data.labels import ImageSize, Marked, Problem, Reading, collect, row_of_pixels, size_of
 from seyolo.data.text import read_text
+from seyolo.data.tree import Finder
 from seyolo.errors import DataError, quoted, shortened
 from seyolo.json_files import MOST
 
@@ -59,15 +60,17 @@ class CocoFiles:
     source: Path
     names: tuple[str, ...]
     splits: Mapping[str, tuple[Path, ...]]
+    layout: str
+    finder: Finder = field(repr=False)
     _read: dict[str, _Split] = field(default_factory=dict, repr=False)
     _images: dict[tuple[str, str], _Image] = field(default_factory=dict, repr=False)
 
-    def images(self, split: str) -> Iterable[str]:
-        """Returns the images of a split; raises DataError for a damaged file and for missing images."""
+    def listed(self, split: str) -> Listing:
+        """Lists the images of a split; raises DataError for a damaged file."""
         (path,) = self.splits[split]
-        found = _find_images(self._split(split).images, path, split)
+        found, listing = _find_images(self._split(split).images, path, split, self.finder)
         self._images.update({(split, name): image for name, image in found.items()})
-        return found
+        return listing
 
     def read(self, split: str, image: Path, image_size: ImageSize) -> Reading:
         """Returns the labels of an image that `images` returned."""
@@ -82,6 +85,14 @@ class CocoFiles:
             where = f"annotations[{annotation.number}] ({about})"
             problems.append(Problem(str(self.splits[split][0]), 0, f"{where}: {text}"))
         return Reading(labels, problems, entry.size)
+
+    def remarks(self) -> list[str]:
+        """Returns what was found in another place than stated."""
+        return self.finder.remarks()
+
+    def sources(self, split: str, folders: Iterable[str]) -> list[str]:
+        """Returns the json of the split and the one that names the classes."""
+        return [str(self.source), *map(str, self.splits[split])]
 
     def unmatched_labels(self, images: Iterable[Path]) -> list[Problem]:
         """Returns nothing: an annotation without image is an error already when the file is read."""
@@ -103,7 +114,21 @@ def read_coco(source: Path) -> CocoFiles:
     """Reads a COCO json and finds those of the other splits; raises DataError when one is invalid."""
     content = _read_split(source)
     split, files = find_splits(source)
-    return CocoFiles(source, content.names, {name: (path,) for name, path in files.items()}, {split: content})
+    is_below = source.parent.name == "annotations" or len({path.parent for path in files.values()}) > 1
+    finder = Finder(source.parent.parent if is_below else source.parent)
+    locations = {name: (path,) for name, path in files.items()}
+    return CocoFiles(source, content.names, locations, _layout(source), finder, {split: content})
+
+
+def _layout(source: Path) -> str:
+    exporters = {
+        "_annotations.coco.json": "Roboflow",
+        "instances_default.json": "CVAT",
+        "labels.json": "FiftyOne",
+        "result.json": "Label Studio",
+    }
+    tool = exporters.get(source.name)
+    return f"COCO as {tool} exports it" if tool else "COCO"
 
 
 def _read_split(path: Path) -> _Split:
@@ -198,25 +223,26 @@ def _add_annotations(images: dict[object, _Image], values: list[dict[str, Any]],
             ) from None
 
 
-def _find_images(images: Mapping[object, _Image], path: Path, split: str) -> dict[str, _Image]:
+def _find_images(
+    images: Mapping[object, _Image], path: Path, split: str, finder: Finder
+) -> tuple[dict[str, _Image], Listing]:
     folders = image_folders(path, split)
     found: dict[str, _Image] = {}
-    missing = []
+    problems = []
     for image in images.values():
-        candidates = (os.path.normpath(os.path.join(folder, image.file_name)) for folder in folders)
-        file = next(filter(os.path.isfile, candidates), None)
+        file = finder.file(image.file_name, folders, path)
         if file is None:
-            missing.append(image.file_name)
+            problems.append(Problem(str(path), 0, f"there is no image {shortened(image.file_name)}"))
         elif file in found:
             raise DataError(f"{path}: images: {shortened(image.file_name)} is repeated")
         else:
             found[file] = image
-    if missing:
-        count = (
-            f"{len(missing):,} of {len(images):,} images are missing, the first is {shortened(missing[0])}"
-        )
-        raise DataError(f"{path}: {count}; looked in {', '.join(folders)}")
-    return found
+    summary = ""
+    if problems:
+        first = problems[0].text.removeprefix("there is no image ")
+        count = f"{len(problems):,} of {len(images):,} images are missing, the first is {first}"
+        summary = f"{path}: {count}; looked in {', '.join(folders)}"
+    return found, Listing(list(found), problems, summary)
 
 
 def _row(annotation: _Annotation, class_ids: Mapping[object, int], size: ImageSize) -> Marked | None:
