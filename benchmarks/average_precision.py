@@ -42,7 +42,7 @@ def main() -> None:
 def draw_truth(generator: np.random.Generator) -> Truth:
     """The hands of an image."""
     num = int(generator.poisson(HANDS))
-    return Truth(draw_boxes(num, generator), np.zeros(num, dtype=np.int64), None, SIZE_PX, SIZE_PX)
+    return Truth(draw_boxes(num, generator), np.zeros(num, dtype=np.int64), SIZE_PX, SIZE_PX)
 
 
 def draw_detections(truth: Truth, num: int, generator: np.random.Generator) -> Detections:

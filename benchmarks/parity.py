@@ -20,6 +20,7 @@ import cv2
 import numpy as np
 import torch
 
+from seyolo.darknet.cfg import read_cfg
 from seyolo.darknet.cost import cost
 from seyolo.darknet.graph import num_classes
 from seyolo.darknet.sections import Region
@@ -30,7 +31,7 @@ from seyolo.exporting.parity import relative_error, sample_image
 from seyolo.files import write_text
 from seyolo.opening.network import load, save
 from seyolo.runtime.choice import open_backend
-from seyolo.runtime.opencv_backend import OpenCvBackend
+from seyolo.runtime.opencv_backend import read_net, to_raw
 from seyolo.torchnet.build import DarknetModel
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
@@ -52,7 +53,7 @@ HEADER = "| network | size | params | GMACs | OpenCV 4 | ONNX Runtime |\n|---|--
 
 @dataclass(frozen=True)
 class Case:
-    """A model and the image it looks at; `files` are cfg and weights to hand to OpenCV as they are."""
+    """A model and the image it looks at; `files` are the cfg and weights that OpenCV reads."""
 
     name: str
     model: DarknetModel
@@ -94,11 +95,15 @@ def opencv_error(case: Case, expected: np.ndarray, folder: Path) -> float | None
     if case.files is None:
         save(case.model, folder / "x.cfg")
     cfg, weights = case.files or (folder / "x.cfg", folder / "x.weights")
+    network = read_cfg(cfg)
     try:
-        backend = OpenCvBackend(cfg, weights)
+        net, outputs = read_net(network, weights)
     except BackendError:
         return None
-    theirs, ours = joined(backend.infer(case.image.numpy())), joined(expected)
+    net.setInput(case.image.numpy())
+    rows = np.concatenate(net.forward(outputs), axis=0)
+    theirs = joined(to_raw(rows, (network.net.height, network.net.width))[None])
+    ours = joined(expected)
     if any(isinstance(section, Region) for section in case.model.network.layers):
         ours[..., 5:] *= theirs[..., 5:] > 0  # OpenCV suppresses the boxes of a [region] by itself
     return relative_error(theirs, ours)

@@ -96,7 +96,7 @@ def _read(sample: Sample) -> Image:
     image = read_image(sample.image)
     height, width = image.shape[:2]
     sides = np.array([width, height, width, height], np.float32)
-    truth = Truth(cxcywh_to_xyxy(sample.boxes_cxcywh) * sides, sample.class_ids, None, height, width)
+    truth = Truth(cxcywh_to_xyxy(sample.boxes_cxcywh) * sides, sample.class_ids, height, width)
     return Image({name: cv2.cvtColor(image, code) for name, code in SPACES.items()}, truth)
 
 

@@ -17,8 +17,8 @@ SOURCE = Path(seyolo.__file__).parent
 ROOMS = {
     "base": [
         "errors", "arguments", "options", "json_files", "files", "boxes", "detections", "letterbox",
-        "darknet", "checkpoint", "opening.description", "progress", "runs", "runtime", "media", "detector",
-        "detecting", "opening.detector", "results",
+        "darknet", "translation", "checkpoint", "opening.description", "progress", "runs", "runtime",
+        "media", "detector", "detecting", "opening.detector", "results",
     ],
     "torchnet": ["torchnet", "opening"],
     "torch_runtime": ["runtime.torch_backend"],

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import importlib
 import re
+from importlib import metadata
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from packaging.specifiers import SpecifierSet
 
 ROOT = Path(__file__).parents[1]
 PYPROJECT = """
@@ -84,3 +86,14 @@ def test_the_lock_has_what_pyproject_asks_for(tool: ModuleType) -> None:
     assert set(tool.PIN.findall(text)) == set(
         re.findall(r"^([\w.-]+)==(\S+) \\\n +--hash=sha256:", text, re.MULTILINE)
     )
+
+
+def test_the_lock_installs_on_the_first_python_that_pyproject_allows(tool: ModuleType) -> None:
+    pins = dict(tool.PIN.findall((ROOT / "requirements.lock").read_text(encoding="utf-8")))
+    pythons = {
+        name: found.metadata["Requires-Python"] or ""
+        for found in metadata.distributions()
+        if pins.get(name := tool.normal(found.metadata["Name"])) == found.version
+    }
+    assert len(pythons) > 50, "make install"
+    assert [name for name, asked in pythons.items() if not SpecifierSet(asked).contains("3.11.0")] == []

@@ -47,12 +47,30 @@ def iou_matrix(
 
     A box without area has an IoU of 0, also with itself.
     """
-    low = np.maximum(a_xyxy[:, None, :2], b_xyxy[None, :, :2])
-    high = np.minimum(a_xyxy[:, None, 2:], b_xyxy[None, :, 2:])
-    intersection = np.prod(np.maximum(high - low, 0), axis=-1)
+    intersection = _intersection(a_xyxy, b_xyxy)
     union = area_xyxy(a_xyxy)[:, None] + area_xyxy(b_xyxy)[None] - intersection  # |A| + |B| - |A ∩ B|
     iou: Float[np.ndarray, "n m"] = np.divide(intersection, union, out=np.zeros_like(union), where=union > 0)
     return iou
+
+
+def inside_matrix(
+    a_xyxy: Float[np.ndarray, "n 4"], b_xyxy: Float[np.ndarray, "m 4"]
+) -> Float[np.ndarray, "n m"]:
+    """Returns the share of the area of every box in `a_xyxy` that lies in every box in `b_xyxy`."""
+    area = np.broadcast_to(area_xyxy(a_xyxy)[:, None], (len(a_xyxy), len(b_xyxy)))
+    inside: Float[np.ndarray, "n m"] = np.divide(
+        _intersection(a_xyxy, b_xyxy), area, out=np.zeros_like(area), where=area > 0
+    )
+    return inside
+
+
+def _intersection(
+    a_xyxy: Float[np.ndarray, "n 4"], b_xyxy: Float[np.ndarray, "m 4"]
+) -> Float[np.ndarray, "n m"]:
+    low = np.maximum(a_xyxy[:, None, :2], b_xyxy[None, :, :2])
+    high = np.minimum(a_xyxy[:, None, 2:], b_xyxy[None, :, 2:])
+    product: Float[np.ndarray, "n m"] = np.prod(np.maximum(high - low, 0), axis=-1)
+    return product
 
 
 def suppress(

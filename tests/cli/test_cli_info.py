@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -124,15 +122,3 @@ def test_an_onnx_file_is_described_as_it_is(run: Run, onnx: Path, checkpoint: Pa
     assert_refused(run("info", onnx, "--num-classes", 2), "as it is")
     assert_refused(run("info", onnx, "--size", 96), "made for 64x64")
     assert_refused(run("info", "none.onnx"), "none.onnx")
-
-
-def test_without_the_package_onnx_the_table_says_how_to_get_it(onnx: Path) -> None:
-    script = (
-        "import sys; sys.modules['onnx'] = sys.modules['torch'] = None\n"
-        "from seyolo.cli import main\nsys.exit(main(sys.argv[1:]))"
-    )
-    line = [sys.executable, "-c", script, "info", str(onnx)]
-    done = subprocess.run(line, capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == 0, done.stderr
-    assert "1x3x64x64" in done.stdout
-    assert 'pip install "seyolo[train]"' in done.stdout

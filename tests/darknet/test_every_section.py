@@ -8,9 +8,9 @@ import pytest
 
 from seyolo.darknet.cfg import SECTION_TYPES
 from seyolo.darknet.sections import SECTIONS, Section
-from seyolo.exporting.translate import WRITERS
 from seyolo.pruning.groups.rules import RULES
 from seyolo.torchnet.layers import LAYERS
+from seyolo.translation import WRITERS
 
 
 @pytest.mark.parametrize("section", SECTIONS)

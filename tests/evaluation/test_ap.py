@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -172,6 +173,42 @@ class TestIgnored:
         shifted = [14.0, 10.0, 54.0, 50.0]
         metrics = average_precision([truth([HAND, shifted], ignore=[0, 1])], [found([HAND], [0.9])], 1)
         assert metrics.ap50 == pytest.approx(1)
+
+
+class TestCrowds:
+    CROWD = (60.0, 60.0, 160.0, 160.0)
+
+    def test_any_number_of_detections_inside_are_neither_right_nor_wrong(self) -> None:
+        inside = [[60 + 20 * i, 70, 75 + 20 * i, 90] for i in range(4)]
+        detections = found([*inside, HAND], [0.9, 0.8, 0.7, 0.6, 0.5])
+        metrics = average_precision([truth([HAND, self.CROWD], crowd=[0, 1])], [detections], 1)
+        assert (metrics.ap, metrics.num_objects) == (pytest.approx(1), 1)
+
+    def test_the_overlap_is_the_share_of_the_detection_inside(self) -> None:
+        # 20 px wide, 14 inside: 0.7, ignored at 0.50 to 0.70, a false positive from 0.75 on.
+        detections = found([[46 + 108, 70, 174, 90], HAND], [0.9, 0.5])
+        crowd = [60.0, 60.0, 168.0, 160.0]
+        metrics = average_precision([truth([HAND, crowd], crowd=[0, 1])], [detections], 1)
+        assert metrics.ap == pytest.approx((5 * 1 + 5 * 0.5) / 10)
+
+    def test_another_class_finds_nothing_in_it(self) -> None:
+        detections = found([[70, 70, 90, 90], HAND], [0.9, 0.5], [1, 1])
+        sample = truth([HAND, self.CROWD], [1, 0], crowd=[0, 1])
+        assert average_precision([sample], [detections], 2).ap50 == pytest.approx(0.5)
+
+    def test_an_object_inside_it_is_matched_first(self) -> None:
+        inside = [70.0, 70.0, 90.0, 90.0]
+        sample = truth([inside, self.CROWD], crowd=[0, 1])
+        assert average_precision([sample], [found([inside], [0.9])], 1).ap == pytest.approx(1)
+
+
+def test_stated_areas_decide_what_is_small() -> None:
+    # 40x40 px, of an outline of 900 px², is small; 30x30 px without a stated area is, too; 1,025 px² is not.
+    boxes = [HAND, [60, 60, 90, 90], [100, 100, 130, 130]]
+    sample = replace(truth(boxes), stated_areas_px2=np.array([900, np.nan, 1025]))
+    metrics = average_precision([sample], [found(boxes[:1], [0.9])], 1)
+    assert metrics.ap_small == pytest.approx(51 / 101)
+    assert metrics.ap50 == pytest.approx(34 / 101)
 
 
 class TestNothing:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers.boxes import found, truth
-from helpers.scenes import scene
+from helpers.scenes import scene, with_ignored
 from seyolo.detections import Detections
 from seyolo.errors import DataError
 from seyolo.evaluation.ap import Truth, average_precision
@@ -16,9 +16,11 @@ from seyolo.evaluation.bootstrap import ap_draws, bootstrap_difference, interval
 
 
 @settings(max_examples=30)
-@given(seed=st.integers(0, 2**16), num_classes=st.integers(1, 3))
-def test_ap_is_that_of_coco(seed: int, num_classes: int) -> None:
-    truths, predictions = scene(np.random.default_rng(seed), 12, num_classes)
+@given(seed=st.integers(0, 2**16), num_classes=st.integers(1, 3), ignored=st.booleans())
+def test_ap_is_that_of_coco(seed: int, num_classes: int, ignored: bool) -> None:
+    rng = np.random.default_rng(seed)
+    truths, predictions = scene(rng, 12, num_classes)
+    truths = with_ignored(rng, truths) if ignored else truths
     expected = average_precision(truths, predictions, num_classes).ap
     if not np.isnan(expected):
         assert ap_draws(truths, predictions, num_classes, draws=0)[0] == pytest.approx(expected, abs=2e-3)

@@ -10,15 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers.boxes import found, truth
-from helpers.scenes import scene
+from helpers.scenes import scene, with_ignored
 from seyolo.evaluation.ap import average_precision
 from seyolo.evaluation.curves import CONFIDENCES, Curves, detection_curves
 
 
 @settings(max_examples=30)
-@given(seed=st.integers(0, 2**16), num_classes=st.integers(1, 3))
-def test_the_mean_of_precision_is_ap(seed: int, num_classes: int) -> None:
-    truths, predictions = scene(np.random.default_rng(seed), 12, num_classes)
+@given(seed=st.integers(0, 2**16), num_classes=st.integers(1, 3), ignored=st.booleans())
+def test_the_mean_of_precision_is_ap(seed: int, num_classes: int, ignored: bool) -> None:
+    rng = np.random.default_rng(seed)
+    truths, predictions = scene(rng, 12, num_classes)
+    truths = with_ignored(rng, truths) if ignored else truths
     curves = detection_curves(truths, predictions, num_classes)
     metrics = average_precision(truths, predictions, num_classes)
     if curves is None:
@@ -45,6 +47,16 @@ def test_shares_over_confidence_by_hand() -> None:
     assert [curves.f1[at[c]] for c in at] == pytest.approx([0.5, 2 / 3, 0.0])
     assert 0.5 < curves.best_confidence <= 0.8
     assert curves.best_confidence in CONFIDENCES
+
+
+def test_a_detection_of_an_ignored_region_is_in_no_curve() -> None:
+    square, crowd = [0, 0, 10, 10], [100, 100, 180, 180]
+    predictions = [found([square, [110, 110, 130, 130], [140, 110, 160, 130]], [0.5, 0.9, 0.8])]
+    curves = detection_curves([truth([square, crowd], crowd=[0, 1])], predictions, 1)
+    assert curves is not None
+    np.testing.assert_array_equal(curves.precision, 1)
+    assert (curves.f1[:50] == 1).all()
+    assert curves.precision50.mean() == curves.precision75.mean() == 1
 
 
 def test_they_survive_json() -> None:

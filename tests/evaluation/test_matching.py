@@ -28,6 +28,24 @@ def test_mistakes_at_a_confidence() -> None:
     assert wrong.missed.tolist() == [False, True, True]
 
 
+def test_a_match_of_an_ignored_region_is_no_mistake() -> None:
+    # Objects of class 0: one that counts, one ignored, a crowd of 100 px.
+    labels = truth([[0, 0, 10, 10], [20, 20, 30, 30], [100, 0, 200, 100]], ignore=[0, 1, 0], crowd=[0, 0, 1])
+    boxes = [
+        [20, 20, 30, 30],  # the ignored one
+        [20, 20, 30, 29],  # again, as VOC's rule allows
+        [120, 20, 130, 30],  # inside the crowd
+        [150, 20, 160, 30],  # also
+        [190, 20, 220, 30],  # a third inside the crowd: a mistake
+        [0, 0, 10, 10],
+    ]
+    wrong = mistakes(labels, found(boxes, np.linspace(0.9, 0.5, 6)), confidence=0.25)
+    assert wrong.false.tolist() == [False, False, False, False, True, False]
+    assert wrong.missed.tolist() == [False]
+    other_class = mistakes(labels, found(boxes, np.linspace(0.9, 0.5, 6), [1] * 6), confidence=0.25)
+    assert other_class.false.all()
+
+
 @pytest.mark.parametrize(
     ("hits", "expected"),
     [

@@ -169,7 +169,7 @@ def test_the_file_says_what_a_detector_has_to_know(tmp_path: Path) -> None:
 def test_a_failed_parity_check_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = calibrated(small_network(CONVOLUTION), IMAGES)
     (tmp_path / "x.onnx").write_text("the old file")
-    monkeypatch.setattr("seyolo.exporting.translate.activations.LEAKY_SLOPE", 0.11)
+    monkeypatch.setattr("seyolo.translation.activations.LEAKY_SLOPE", 0.11)
     with pytest.raises(ExportError, match="ONNX Runtime gives another output than the model"):
         export_onnx(model, tmp_path / "x.onnx")
     assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("x.onnx", "the old file")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from helpers.boxes import found, truth
+from seyolo.evaluation.ap import Truth
 
 
 def scene(rng: np.random.Generator, num_images: int, num_classes: int = 1, jitter: float = 6.0):
@@ -25,3 +26,12 @@ def scene(rng: np.random.Generator, num_images: int, num_classes: int = 1, jitte
         truths.append(truth(boxes, ids))
         predictions.append(found(all_boxes, rng.random(len(all_boxes)), labels))
     return truths, predictions
+
+
+def with_ignored(rng: np.random.Generator, truths: list[Truth]) -> list[Truth]:
+    """Marks a third of the objects as ignored, half of these as crowds."""
+    marked = []
+    for one in truths:
+        kind = rng.integers(0, 6, len(one.class_ids))
+        marked.append(truth(one.boxes_xyxy, one.class_ids, ignore=kind == 0, crowd=kind == 1))
+    return marked

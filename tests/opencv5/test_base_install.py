@@ -18,7 +18,7 @@ import pytest
 
 import seyolo
 
-EXTRAS = ("torch", "scipy", "matplotlib", "onnx", "onnxscript", "openvino", "faster_coco_eval", "jinja2")
+EXTRAS = ("torch", "scipy", "matplotlib", "onnxscript", "openvino", "faster_coco_eval", "jinja2")
 FOLDER = Path(os.environ.get("SEYOLO_OPENCV5_MODELS", "build/opencv5"))
 NAME = "se-yolov3@0.25"
 

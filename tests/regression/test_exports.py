@@ -86,7 +86,8 @@ def add_boxes(found: Recording, path: Path, picture: Path) -> None:
         (rows,) = session.run(None, {entry.name: planes})
         found.numbers["boxes found"], found.numbers["first rows"] = len(rows), rows[:3].tolist()
         return
-    seen = seyolo.Detector(path).detect(photo)
+    # The pin of the cfg is of OpenCV's reader.
+    seen = seyolo.Detector(path, runtime="opencv" if path.suffix == ".cfg" else None).detect(photo)
     found.numbers["boxes found"] = len(seen)
     found.numbers["first boxes"] = seen.boxes[:3].tolist()
     found.numbers["first scores"] = seen.scores[:3].tolist()

@@ -14,7 +14,7 @@ from seyolo.runtime.protocol import class_names
 
 def test_unknown_endings_and_missing_files(tmp_path: Path) -> None:
     with pytest.raises(
-        BackendError, match=r"no runtime reads '\.pt'; give \.onnx, \.xml, \.cfg or \.safetensors"
+        BackendError, match=r"no runtime reads '\.pt'; give \.onnx, \.cfg, \.safetensors or \.xml"
     ):
         open_backend(tmp_path / "model.pt")
     with pytest.raises(BackendError, match="a name without ending"):
@@ -46,8 +46,8 @@ def test_a_checkpoint_without_torch_says_what_to_install(
     ]:
         monkeypatch.delitem(sys.modules, module)
     monkeypatch.setitem(sys.modules, "torch", None)
-    with pytest.raises(BackendError, match=r'pip install "seyolo\[train\]"'):
-        open_backend(tmp_path / "m.safetensors")
+    with pytest.raises(BackendError, match=r'pip install "seyolo\[train\]", or leave out @torch'):
+        open_backend(tmp_path / "m.safetensors", runtime="torch")
 
 
 def test_class_names() -> None:
@@ -62,7 +62,7 @@ def test_class_names() -> None:
     [
         ("m.onnx", "opencv", r"opencv does not read \.onnx files; onnxruntime or openvino does"),
         ("m.xml", "torch", r"torch does not read \.xml files; openvino does"),
-        ("m.cfg", "openvino", r"openvino does not read \.cfg files; opencv or torch does"),
+        ("m.safetensors", "opencv", r"read \.safetensors files; onnxruntime or openvino or torch does"),
     ],
 )
 def test_a_runtime_that_does_not_read_the_file(tmp_path: Path, name: str, runtime: str, text: str) -> None:

@@ -13,7 +13,7 @@ from seyolo.detector import Detector
 from seyolo.errors import BackendError, CfgError, WeightsError
 from seyolo.media.images import read_image
 from seyolo.runtime.choice import open_backend
-from seyolo.runtime.opencv_backend import OpenCvBackend, can_read, to_raw, without_threshold
+from seyolo.runtime.opencv_backend import OpenCvBackend, to_raw
 from seyolo.runtime.protocol import Session
 from seyolo.runtime.torch_backend import TorchBackend
 
@@ -56,16 +56,11 @@ def test_rows_become_pixels_and_class_probabilities() -> None:
     assert rows[0, 0] == 0.5
 
 
-def test_the_threshold_is_set_to_0_in_every_yolo_section() -> None:
-    text = "[net]\nwidth=64\n[yolo] \n thresh = .6\nignore_thresh=.7\n[yolo]\nclasses=2"
-    expected = "[net]\nwidth=64\n[yolo]\nthresh=0\nignore_thresh=.7\n[yolo]\nthresh=0\nclasses=2"
-    assert without_threshold(text) == expected
-
-
 def test_a_tiny_network_is_the_same_in_both(tmp_path: Path) -> None:
     """Its cfg sets thresh=0.9, which would zero most of OpenCV's scores."""
     cfg = write_tiny(tmp_path)
-    ours, theirs = TorchBackend.open(cfg, Session(tmp_path / "tiny.weights")), open_backend(cfg)
+    ours = TorchBackend.open(cfg, Session(tmp_path / "tiny.weights"))
+    theirs = open_backend(cfg, runtime="opencv")
     assert theirs.name == "opencv"
     assert theirs.input_size == ours.input_size == (32, 64)
     assert theirs.letterbox_mode == ours.letterbox_mode == "letterbox"
@@ -96,7 +91,8 @@ def test_real_networks_agree_on_a_real_photo(shared_data: Path, network: str) ->
 def test_the_detector_finds_the_dog(shared_data: Path) -> None:
     folder = shared_data / "darknet"
     names = (folder / "coco.names").read_text().split("\n")[:80]
-    detector = Detector(folder / "yolo-fastest-1.1-xl.cfg", names=names, confidence=0.4)
+    cfg = folder / "yolo-fastest-1.1-xl.cfg"
+    detector = Detector(cfg, names=names, confidence=0.4, runtime="opencv")
     found = detector.detect(folder / "images" / "dog.jpg")
     labels = [row["name"] for row in found.to_dicts(detector.names)]
     assert {"dog", "bicycle"} <= set(labels)
@@ -104,17 +100,12 @@ def test_the_detector_finds_the_dog(shared_data: Path) -> None:
     assert iou_matrix(found.boxes[[labels.index("dog")]], dog_by_eye)[0, 0] > 0.5
 
 
-def test_networks_that_only_we_can_run_go_to_torch(tmp_path: Path) -> None:
-    with_cbam = TINY.replace("[yolo]", "[cbam]\nhidden=2\nsize=3\n\n[yolo]")
-    assert not can_read(write_tiny(tmp_path, with_cbam))
-
-
 def test_opencv_5_is_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cfg = write_tiny(tmp_path)
     monkeypatch.delattr(cv2.dnn, "readNetFromDarknet")
-    assert open_backend(cfg).name == "torch"
+    assert open_backend(cfg).name == "onnxruntime"
     with pytest.raises(
-        BackendError, match=r"no longer reads Darknet files; convert tiny\.cfg with: seyolo export"
+        BackendError, match=r"no longer reads Darknet files.*tiny\.cfg without @opencv, or export it"
     ):
         OpenCvBackend(cfg, tmp_path / "tiny.weights")
 

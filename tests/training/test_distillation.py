@@ -23,7 +23,6 @@ from seyolo.data.datasets import Dataset, load_dataset
 from seyolo.errors import TrainingError, UsageError
 from seyolo.torchnet.attention import attach
 from seyolo.torchnet.build import DarknetModel, build, from_checkpoint, to_checkpoint
-from seyolo.torchnet.folding import fold_batch_norm
 from seyolo.training.config import TrainConfig
 from seyolo.training.distillation import (
     Distillation,
@@ -38,6 +37,7 @@ from seyolo.training.loop import TrainResult, train
 from seyolo.training.loss import DetectionLoss, LossModule, predictions
 from seyolo.training.run_folder import saved_state
 from seyolo.training.trackers import Monitor
+from seyolo.translation.folding import fold_batch_norm
 
 CONFIG = TrainConfig(epochs=2, batch=4, size=64, evaluations=1, warmup_epochs=0.5)
 TARGETS = torch.tensor([[0, 0, 40.0, 30.0, 30.0, 40.0], [1, 0, 60.0, 64.0, 50.0, 60.0]])

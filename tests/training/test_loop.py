@@ -19,7 +19,6 @@ from seyolo.checkpoint import read_checkpoint
 from seyolo.data.datasets import Dataset, load_dataset
 from seyolo.errors import DataError, TrainingError
 from seyolo.torchnet.build import DarknetModel, from_checkpoint, to_checkpoint
-from seyolo.torchnet.folding import fold_batch_norm
 from seyolo.training.loop import (
     TrainResult,
     first_batch,
@@ -30,6 +29,7 @@ from seyolo.training.sparsity import L1, Choice, Sparsity, Steered, sparse_scale
 from seyolo.training.step import TrainingStep, measure_step_seconds
 from seyolo.training.trackers import Monitor
 from seyolo.training.validation import validation_splits
+from seyolo.translation.folding import fold_batch_norm
 
 FILES = {
     "config.json",

@@ -72,16 +72,16 @@ def _onnx(model: str, path: Path, size: int | None) -> tuple[dict[str, object], 
     if "card" in about and os.path.isfile(card := path.parent / about["card"]):
         about["card"] = str(card)
     counted, names = file.cost, file.names
-    layers = [] if counted is None else [_convolution(*item) for item in enumerate(counted.convolutions)]
+    layers = [_convolution(*item) for item in enumerate(counted.convolutions)]
     value: dict[str, object] = {
-        "params": None if counted is None else counted.params,
-        "macs": None if counted is None else counted.macs,
+        "params": counted.params,
+        "macs": counted.macs,
         "input_size": None if file.input_size is None else list(file.input_size),
         "num_classes": None if names is None else len(names),
         "names": None if names is None else list(names),
         "inputs": [asdict(item) for item in file.inputs],
         "outputs": [asdict(item) for item in file.outputs],
-        "operators": None if counted is None else dict(counted.operators),
+        "operators": dict(counted.operators),
         "about": about,
         "layers": layers,
     }
@@ -90,7 +90,7 @@ def _onnx(model: str, path: Path, size: int | None) -> tuple[dict[str, object], 
         {"": role, "name": item.name, "type": item.dtype, "shape": _by(item.shape)} for role, item in ports
     ]
     rows = [{**layer, "output": _by(layer["output"]), "macs": _known(layer["macs"])} for layer in layers]
-    operators = [] if counted is None else [{"operator": k, "count": n} for k, n in counted.operators.items()]
+    operators = [{"operator": k, "count": n} for k, n in counted.operators.items()]
     summary = _onnx_summary(model, file) + _about(about)
     return value, Group(table(rows), table(operators), table(values), summary)
 
@@ -109,9 +109,6 @@ def _convolution(index: int, node: OnnxConvolution) -> dict[str, object]:
 def _onnx_summary(model: str, file: OnnxFile) -> str:
     classes = "classes unknown" if file.names is None else f"{len(file.names)} classes"
     size = "any size" if file.input_size is None else "{1}x{0}".format(*file.input_size)
-    if file.cost is None:
-        advice = 'parameters, MACs and operators need onnx; get it with: pip install "seyolo[train]"'
-        return f"{model}: {classes}, images of {size}\n{advice}\n"
     macs = "unknown MACs" if file.cost.macs is None else f"{file.cost.macs / 1e9:.3f} GMACs"
     count = sum(file.cost.operators.values())
     return (

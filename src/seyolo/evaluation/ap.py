@@ -1,30 +1,36 @@
-"""COCO average precision of boxes, with ignored objects in the ground truth.
+"""COCO average precision of boxes, with ignored regions in the ground truth.
 
 faster-coco-eval matches and accumulates (Lin et al. 2014: IoU 0.50 to 0.95 in steps of 0.05, 101 recall
 points, the best 100 detections of an image).
 
-Ignored objects differ from COCO's `iscrowd`, which divides the intersection by the area of the detection and
-so accepts a small box anywhere inside the object. Here an ignored object gets an area outside every range,
-which keeps the plain IoU: it is no false negative, and its detection is no true positive. COCO ignores
-unmatched detections by *their* area, which suits pixel masks but not hands measured by a rotated
-quadrilateral. Instead a detection is ignored when the object that it overlaps most is an ignored one with an
-IoU of at least 0.5. So a second detection of an ignored hand, or one below IoU 0.75, is no false positive. At
-IoU 0.5 this is the rule of PASCAL VOC for `difficult` objects.
+An ignored region is no false negative, and a detection that matches it counts neither as true nor as false
+positive. An object that counts is matched first. There are two kinds of ignored regions:
+
+Crowds follow COCO's `iscrowd`: any number of detections match one, and the overlap is the intersection
+divided by the area of the detection, so a small box anywhere inside matches.
+
+Single objects (`difficult` in VOC, small hands in the official Oxford protocol) keep the plain IoU: they get
+an area outside every range. COCO ignores unmatched detections by *their* area, which suits pixel masks but
+not hands measured by a rotated quadrilateral. Instead a detection without match is also ignored when the
+object that it overlaps most is an ignored one with an IoU of at least 0.5, at every IoU threshold. So a
+second detection of an ignored hand, or one below IoU 0.75, is no false positive. At IoU 0.5 this is the rule
+of the PASCAL VOC development kit for `difficult` objects.
 """
 
 from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from typing import NamedTuple
 
 import numpy as np
 from faster_coco_eval.core.coco import COCO
 from faster_coco_eval.core.faster_eval_api import COCOeval_faster
 from jaxtyping import Bool, Float, Int
 
-from seyolo.boxes import area_xyxy, iou_matrix
+from seyolo.boxes import area_xyxy, inside_matrix, iou_matrix
 from seyolo.detections import Detections
 from seyolo.errors import DataError
 
@@ -36,21 +42,44 @@ _LOGGER = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
+class Regions:
+    """Ignored regions of one image, in its pixels; those that are no crowds are single objects."""
+
+    boxes_xyxy: Float[np.ndarray, "m 4"]
+    class_ids: Int[np.ndarray, " m"]
+    is_crowd: Bool[np.ndarray, " m"]
+
+    def __len__(self) -> int:
+        return len(self.class_ids)
+
+    def overlap(self, found: Detections) -> Float[np.ndarray, "d m"]:
+        """Returns IoU with single objects and the share inside crowds; 0 for regions of another class."""
+        boxes = found.boxes, self.boxes_xyxy
+        overlap = np.where(self.is_crowd, inside_matrix(*boxes), iou_matrix(*boxes))
+        same_class: Float[np.ndarray, "d m"] = overlap * (found.class_ids[:, None] == self.class_ids)
+        return same_class
+
+
+NO_REGIONS = Regions(np.empty((0, 4), np.float32), np.empty(0, np.int64), np.empty(0, bool))
+
+
+@dataclass(frozen=True)
 class Truth:
-    """Ground truth of one image, in its pixels.
+    """Ground truth of one image, in its pixels."""
 
-    Objects of `ignore` count neither as false negatives nor as true positives; None means none.
-    """
-
-    boxes_xyxy: Float[np.ndarray, "n 4"]
+    boxes_xyxy: Float[np.ndarray, "n 4"]  # objects that count
     class_ids: Int[np.ndarray, " n"]
-    ignore: Bool[np.ndarray, " n"] | None
     height: int
     width: int
+    ignored: Regions = NO_REGIONS
+    stated_areas_px2: Float[np.ndarray, " n"] | None = None  # nan, and None for all: the area of the box
 
-    def ignored(self) -> Bool[np.ndarray, " n"]:
-        """Returns `ignore` as an array, all False for None."""
-        return np.zeros(len(self.class_ids), dtype=bool) if self.ignore is None else self.ignore
+    def areas_px2(self) -> Float[np.ndarray, " n"]:
+        """Returns the areas of the objects that count."""
+        areas_px2: Float[np.ndarray, " n"] = area_xyxy(self.boxes_xyxy.astype(np.float64))
+        if self.stated_areas_px2 is None:
+            return areas_px2
+        return np.where(np.isnan(self.stated_areas_px2), areas_px2, self.stated_areas_px2)
 
 
 @dataclass(frozen=True)
@@ -70,9 +99,10 @@ class Metrics:
 
     Attributes:
         ap: COCO AP, mean over the IoU thresholds 0.50 to 0.95; `ap50` and `ap75` at one of them.
-        ap_small: COCO AP of objects of at most 32² pixels in the source image.
+        ap_small: COCO AP of objects of at most 32² pixels in the source image, of their outlines where labels
+            state areas.
         recall: COCO AR, the recall of all detections, mean over the thresholds; `recall50` at 0.50.
-        num_objects: objects that count; ignored ones do not.
+        num_objects: without ignored regions.
         per_class: by class id.
     """
 
@@ -113,9 +143,8 @@ def average_precision(
         "images": [{"id": i, "height": t.height, "width": t.width} for i, t in enumerate(truths, start=1)],
         "categories": [{"id": i, "name": str(i)} for i in range(1, num_classes + 1)],
     }
-    labels = _annotations([(t.boxes_xyxy, t.class_ids, t.ignored()) for t in truths])
-    pairs = zip(truths, predictions, strict=True)
-    found = _annotations([(p.boxes, p.class_ids, _forgiven(t, p)) for t, p in pairs])
+    labels = _annotations(map(_of_truth, truths))
+    found = _annotations(map(_of_detections, truths, predictions))
     for row, score in zip(found, (score for p in predictions for score in p.scores.tolist()), strict=True):
         row["score"] = score
     data, results = ({**common, "annotations": rows} for rows in (labels, found))
@@ -124,7 +153,8 @@ def average_precision(
 
 
 def _check_classes(truths: Sequence[Truth], predictions: Sequence[Detections], num_classes: int) -> None:
-    for what, items in (("a label", truths), ("a detection", predictions)):
+    labels = [part for truth in truths for part in (truth, truth.ignored)]
+    for what, items in (("a label", labels), ("a detection", predictions)):
         highest = max((int(item.class_ids.max()) for item in items if len(item.class_ids)), default=0)
         if highest >= num_classes:
             raise DataError(
@@ -134,38 +164,61 @@ def _check_classes(truths: Sequence[Truth], predictions: Sequence[Detections], n
 
 
 def _count_objects(truths: Sequence[Truth], num_classes: int) -> list[int]:
-    counted = [truth.class_ids[~truth.ignored()] for truth in truths]
-    counts = np.bincount(np.concatenate([np.zeros(0, np.int64), *counted]), minlength=num_classes)
+    every = np.concatenate([np.zeros(0, np.int64), *(truth.class_ids for truth in truths)])
+    counts = np.bincount(every, minlength=num_classes)
     return [int(count) for count in counts]
 
 
-def _annotations(
-    images: Sequence[tuple[Float[np.ndarray, "n 4"], Int[np.ndarray, " n"], Bool[np.ndarray, " n"]]],
-) -> list[dict[str, object]]:
-    """Returns COCO annotations of boxes (xyxy), class ids and what is ignored, image by image."""
+class _Boxes(NamedTuple):
+    """Boxes of one image for COCO; an area of OUTSIDE_PX2 ignores them."""
+
+    boxes_xyxy: Float[np.ndarray, "n 4"]
+    class_ids: Int[np.ndarray, " n"]
+    areas_px2: Float[np.ndarray, " n"]
+    is_crowd: Bool[np.ndarray, " n"]
+
+
+def _of_truth(truth: Truth) -> _Boxes:
+    regions = truth.ignored
+    return _Boxes(
+        np.concatenate([truth.boxes_xyxy, regions.boxes_xyxy]),
+        np.concatenate([truth.class_ids, regions.class_ids]),
+        np.concatenate([truth.areas_px2(), np.full(len(regions), OUTSIDE_PX2)]),
+        np.concatenate([np.zeros(len(truth.class_ids), bool), regions.is_crowd]),
+    )
+
+
+def _of_detections(truth: Truth, found: Detections) -> _Boxes:
+    areas_px2 = np.where(forgiven(truth, found), OUTSIDE_PX2, area_xyxy(found.boxes.astype(np.float64)))
+    return _Boxes(found.boxes, found.class_ids, areas_px2, np.zeros(len(found), bool))
+
+
+def _annotations(images: Iterable[_Boxes]) -> list[dict[str, object]]:
+    """Returns COCO annotations, image by image."""
     annotations: list[dict[str, object]] = []
-    for image_id, (boxes_xyxy, class_ids, ignored) in enumerate(images, start=1):
-        boxes_xywh = boxes_xyxy.astype(np.float64)
+    for image_id, boxes in enumerate(images, start=1):
+        boxes_xywh = boxes.boxes_xyxy.astype(np.float64)
         boxes_xywh[:, 2:] -= boxes_xywh[:, :2]
-        areas_px2 = np.where(ignored, OUTSIDE_PX2, area_xyxy(boxes_xyxy))
-        columns = zip(boxes_xywh.tolist(), class_ids.tolist(), areas_px2.tolist(), strict=True)
-        for box, class_id, area_px2 in columns:
+        lists = (column.tolist() for column in (boxes_xywh, *boxes[1:3], boxes.is_crowd.astype(int)))
+        for box, class_id, area_px2, is_crowd in zip(*lists, strict=True):
             number = len(annotations) + 1  # in COCO's matcher an id of 0 means "not matched"
             row = {"id": number, "image_id": image_id, "category_id": class_id + 1}
-            annotations.append({**row, "bbox": box, "area": area_px2, "iscrowd": 0})
+            annotations.append({**row, "bbox": box, "area": area_px2, "iscrowd": is_crowd})
     return annotations
 
 
-def _forgiven(truth: Truth, found: Detections) -> Bool[np.ndarray, " n"]:
-    """Returns which detections overlap an ignored object of their class most."""
-    ignored = truth.ignored()
-    if not ignored.any() or len(found) == 0:
+def forgiven(truth: Truth, found: Detections) -> Bool[np.ndarray, " n"]:
+    """Returns which detections overlap an ignored single object of their class most."""
+    single = ~truth.ignored.is_crowd
+    if not single.any() or len(found) == 0:
         return np.zeros(len(found), dtype=bool)
-    same_class = found.class_ids[:, None] == truth.class_ids[None]
-    overlap = iou_matrix(found.boxes, truth.boxes_xyxy) * same_class
+    boxes_xyxy = np.concatenate([truth.boxes_xyxy, truth.ignored.boxes_xyxy[single]])
+    class_ids = np.concatenate([truth.class_ids, truth.ignored.class_ids[single]])
+    overlap = iou_matrix(found.boxes, boxes_xyxy) * (found.class_ids[:, None] == class_ids)
     best = overlap.argmax(axis=1)  # the object that each detection overlaps most
-    forgiven: Bool[np.ndarray, " n"] = ignored[best] & (overlap.max(axis=1) >= FORGIVING_IOU)
-    return forgiven
+    is_forgiven: Bool[np.ndarray, " n"] = best >= len(truth.class_ids)
+    is_forgiven &= overlap.max(axis=1) >= FORGIVING_IOU
+    return is_forgiven
 
 
 def _run_coco(

@@ -24,9 +24,10 @@ IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
 
 @dataclass(frozen=True, eq=False)
 class _Matches:
-    """Detections of one class over all images, best first: hits per IoU threshold, and their units."""
+    """Detections of one class over all images, best first, by IoU threshold, and their units."""
 
     hits: Bool[np.ndarray, "10 d"]
+    counted: Bool[np.ndarray, "10 d"] | None  # true and false positives; None: all
     units: Int[np.ndarray, " d"]
     truth_units: Int[np.ndarray, " t"]
 
@@ -60,7 +61,7 @@ def ap_draws(
     """Returns COCO AP on the original images, then on every draw of the bootstrap.
 
     Equal seed and units mean equal draws for every detector, so differences of the results are paired and can
-    be averaged over several training runs. Ignored objects count as all others.
+    be averaged over several training runs. Ignored regions are treated as in `average_precision`.
 
     Args:
         units: per image and object of the ground truth the number (from 0) of its unit; by default the image.
@@ -102,16 +103,16 @@ def _with_fallback(units: Sequence[Int[np.ndarray, " n"]]) -> list[Int[np.ndarra
 def _match(
     truths: Sequence[Truth], found: Sequence[Detections], units: Sequence[Int[np.ndarray, " n"]], label: int
 ) -> _Matches:
-    scores, hits, hit_units, truth_units = [], [], [], []
-    matched = class_matches(truths, found, label, IOU_THRESHOLDS)
-    for (mine, is_hit, is_object), truth, own in zip(matched, truths, units, strict=True):
-        scores.append(mine.scores)
-        hits.append(is_hit)
-        hit_units.append(_unit_of_each(mine.boxes, truth.boxes_xyxy, own))
-        truth_units.append(own[: len(is_object)][is_object])
-    best_first = np.argsort(-np.concatenate(scores), kind="stable")
+    hit_units, truth_units = [], []
+    matched = list(class_matches(truths, found, label, IOU_THRESHOLDS.tolist()))
+    for one, truth, own in zip(matched, truths, units, strict=True):
+        hit_units.append(_unit_of_each(one.found.boxes, truth.boxes_xyxy, own))
+        truth_units.append(own[: len(one.is_object)][one.is_object])
+    best_first = np.argsort(-np.concatenate([one.found.scores for one in matched]), kind="stable")
+    ignored = np.concatenate([one.ignored for one in matched], axis=1)[:, best_first]
     return _Matches(
-        np.concatenate(hits, axis=1)[:, best_first],
+        np.concatenate([one.hits for one in matched], axis=1)[:, best_first],
+        ~ignored if ignored.any() else None,
         np.concatenate(hit_units)[best_first],
         np.concatenate(truth_units).astype(np.int64),
     )
@@ -137,6 +138,7 @@ def _class_ap(match: _Matches, weights: Float[np.ndarray, " units"]) -> float:
         return 0.0
     weight = weights[match.units]
     found = np.cumsum(match.hits * weight, axis=1)  # weighted true positives among the best 1, 2, ...
-    precision = found / np.maximum(np.cumsum(weight), 1e-12)
+    counted = weight if match.counted is None else match.counted * weight
+    precision = found / np.maximum(np.cumsum(counted, axis=-1), 1e-12)
     levels = zip(found / total, precision, strict=True)
     return float(np.mean([precision_at_recalls(*level).mean() for level in levels]))

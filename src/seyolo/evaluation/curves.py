@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, TypedDict
+from typing import Annotated, NamedTuple, TypedDict
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -65,44 +65,50 @@ class Curves:
 def detection_curves(truths: Sequence[Truth], found: Sequence[Detections], num_classes: int) -> Curves | None:
     """Returns the curves of detections by image; None where the ground truth has no objects.
 
-    Ignored objects count as all others.
+    Ignored regions are treated as in `average_precision`.
     """
     every = [_of_class(truths, found, label) for label in range(num_classes)]
-    labelled = [(hits, count) for _, hits, count in every if count]
+    labelled = [found for found in every if found.num_objects]
     if not labelled:
         return None
-    scores = np.concatenate([scores for scores, _, _ in every])
-    hits = np.concatenate([hits[0] for _, hits, _ in every])
+    scores = np.concatenate([found.scores for found in every])
+    hits = np.concatenate([found.hits[0] for found in every])  # at IoU 0.5
+    ignored = np.concatenate([found.ignored[0] for found in every])
     shown = scores[None] >= CONFIDENCES[:, None]
-    right, count = (shown & hits).sum(axis=1), shown.sum(axis=1)
-    num_objects = sum(count for _, count in labelled)
-    levels = [[_precision(hits[level], count) for hits, count in labelled] for level in (0, 1)]
+    right, count = (shown & hits).sum(axis=1), (shown & ~ignored).sum(axis=1)
+    num_objects = sum(found.num_objects for found in labelled)
     return Curves(
-        precision50=np.mean(levels[0], axis=0),
-        precision75=np.mean(levels[1], axis=0),
+        precision50=np.mean([found.precision(0) for found in labelled], axis=0),
+        precision75=np.mean([found.precision(1) for found in labelled], axis=0),
         precision=np.where(count, right / np.maximum(count, 1), 1.0),  # TP / (TP + FP)
         recall=right / num_objects,  # TP / (TP + FN)
         f1=2 * right / (count + num_objects),  # 2 TP / (2 TP + FP + FN)
     )
 
 
-def _of_class(
-    truths: Sequence[Truth], found: Sequence[Detections], label: int
-) -> tuple[Float[np.ndarray, " d"], Bool[np.ndarray, "2 d"], int]:
-    """Returns scores, hits at IoU 0.5 and 0.75, best first, and the number of objects of one class."""
-    scores, hits = [np.zeros(0)], [np.zeros((2, 0), dtype=bool)]
-    num_objects = 0
-    for mine, is_hit, is_object in class_matches(truths, found, label, (0.5, 0.75)):
-        scores.append(mine.scores)
-        hits.append(is_hit)
-        num_objects += int(is_object.sum())
-    order = np.argsort(-np.concatenate(scores), kind="stable")
-    return np.concatenate(scores)[order], np.concatenate(hits, axis=1)[:, order], num_objects
+class _Found(NamedTuple):
+    """Detections of one class, best first, and their matches at IoU 0.5 and 0.75."""
+
+    scores: Float[np.ndarray, " d"]
+    hits: Bool[np.ndarray, "2 d"]
+    ignored: Bool[np.ndarray, "2 d"]
+    num_objects: int
+
+    def precision(self, level: int) -> Points:
+        """Returns precision at `RECALLS`."""
+        if not len(self.scores):
+            return np.zeros(len(RECALLS))
+        right = np.cumsum(self.hits[level])  # true positives among the best 1, 2, ...
+        counted = np.maximum(np.cumsum(~self.ignored[level]), 1)
+        return precision_at_recalls(right / self.num_objects, right / counted)
 
 
-def _precision(is_hit: Bool[np.ndarray, " d"], num_objects: int) -> Points:
-    """Returns precision at `RECALLS` of the detections of one class, best first."""
-    if not len(is_hit):
-        return np.zeros(len(RECALLS))
-    right = np.cumsum(is_hit)  # true positives among the best 1, 2, ...
-    return precision_at_recalls(right / num_objects, right / np.arange(1, len(right) + 1))
+def _of_class(truths: Sequence[Truth], found: Sequence[Detections], label: int) -> _Found:
+    matched = list(class_matches(truths, found, label, (0.5, 0.75)))
+    scores = np.concatenate([np.zeros(0), *(one.found.scores for one in matched)])
+    none = np.zeros((2, 0), dtype=bool)
+    hits = np.concatenate([none, *(one.hits for one in matched)], axis=1)
+    ignored = np.concatenate([none, *(one.ignored for one in matched)], axis=1)
+    order = np.argsort(-scores, kind="stable")
+    num_objects = sum(int(one.is_object.sum()) for one in matched)
+    return _Found(scores[order], hits[:, order], ignored[:, order], num_objects)

@@ -22,7 +22,7 @@ from seyolo.data.batches.evaluation import evaluation_batches
 from seyolo.data.datasets import Dataset, Sample, evaluated_splits
 from seyolo.detections import Detections
 from seyolo.errors import DataError, quoted
-from seyolo.evaluation.ap import Metrics, Truth, average_precision
+from seyolo.evaluation.ap import Metrics, Regions, Truth, average_precision
 from seyolo.evaluation.bootstrap import bootstrap_difference
 from seyolo.evaluation.curves import Curves, detection_curves
 from seyolo.progress import Progress, Silent
@@ -123,8 +123,11 @@ def judged(
 def truth_of(sample: Sample, height: int, width: int) -> Truth:
     """Returns a sample's labels in pixels of its image of this height and width."""
     scale = np.array([width, height, width, height], dtype=np.float32)
-    boxes_xyxy = cxcywh_to_xyxy(sample.boxes_cxcywh * scale)
-    return Truth(boxes_xyxy, sample.class_ids, None, height, width)
+    boxes_xyxy, ignored_xyxy = (
+        cxcywh_to_xyxy(labels.boxes_cxcywh * scale) for labels in (sample, sample.ignored)
+    )
+    ignored = Regions(ignored_xyxy, sample.ignored.class_ids, sample.ignored.is_crowd)
+    return Truth(boxes_xyxy, sample.class_ids, height, width, ignored, sample.areas_px2)
 
 
 def _inferring(model: DarknetModel | Backend) -> AbstractContextManager[Infer]:

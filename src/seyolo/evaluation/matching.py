@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from seyolo.boxes import iou_matrix
 from seyolo.detections import Detections
-from seyolo.evaluation.ap import Truth
+from seyolo.evaluation.ap import Truth, forgiven
 
 NOTHING = -1  # the match of a false positive
 RECALLS = np.linspace(0, 1, 101)  # the recall points of COCO
@@ -23,7 +24,7 @@ class Mistakes:
     """Errors of a detector on one image at one confidence threshold."""
 
     shown: Detections  # at or above the threshold, best first
-    false: Bool[np.ndarray, " d"]  # which of them are false positives
+    false: Bool[np.ndarray, " d"]  # which of them are false positives; matches of ignored regions are not
     missed: Bool[np.ndarray, " t"]  # which objects of the ground truth are false negatives
 
     def counts(self) -> tuple[int, int]:
@@ -31,11 +32,23 @@ class Mistakes:
         return int(self.missed.sum()), int(self.false.sum())
 
 
-def greedy_matches(overlap: Float[np.ndarray, "d t"], threshold: float) -> Int[np.ndarray, " d"]:
+class ClassMatches(NamedTuple):
+    """Detections of a class in one image, and their matches by IoU threshold."""
+
+    found: Detections  # best first, at most MAX_DETECTIONS
+    hits: Bool[np.ndarray, "k d"]  # true positives
+    ignored: Bool[np.ndarray, "k d"]  # neither true nor false positives
+    is_object: Bool[np.ndarray, " t"]  # objects of the class
+
+
+def greedy_matches(
+    overlap: Float[np.ndarray, "d t"], threshold: float, is_crowd: Bool[np.ndarray, " t"] | None = None
+) -> Int[np.ndarray, " d"]:
     """Matches each detection, best first, with the unmatched object of the highest IoU, as COCO does.
 
-    `overlap` is the IoU of the detections with the objects, `threshold` the least IoU of a match. The result
-    is the index of the matched object per detection, `NOTHING` for none.
+    `overlap` is the IoU of the detections with the objects, `threshold` the least IoU of a match. A crowd is
+    matched any number of times. The result is the index of the matched object per detection, `NOTHING` for
+    none.
     """
     taken = np.full(len(overlap), NOTHING)
     if overlap.size == 0:
@@ -46,23 +59,34 @@ def greedy_matches(overlap: Float[np.ndarray, "d t"], threshold: float) -> Int[n
         best = int(candidates.argmax())
         if candidates[best] >= threshold:
             taken[index] = best
-            free[best] = False
+            free[best] = is_crowd is not None and is_crowd[best]
     return taken
 
 
-def class_matches(
-    truths: Sequence[Truth], found: Sequence[Detections], class_id: int, thresholds: Iterable[float]
-) -> Iterator[tuple[Detections, Bool[np.ndarray, "k d"], Bool[np.ndarray, " t"]]]:
-    """Yields per image the detections of a class, and which of them are hits by IoU threshold.
+def ignored_detections(
+    truth: Truth, found: Detections, is_hit: Bool[np.ndarray, " d"], threshold: float
+) -> Bool[np.ndarray, " d"]:
+    """Returns which detections, best first, match an ignored region and no object, as in `ap`."""
+    ignored = np.zeros(len(found), dtype=bool)
+    if len(truth.ignored):
+        overlap = truth.ignored.overlap(found[~is_hit])
+        ignored[~is_hit] = greedy_matches(overlap, threshold, truth.ignored.is_crowd) != NOTHING
+        ignored |= forgiven(truth, found) & ~is_hit
+    return ignored
 
-    Detections are best first, at most `MAX_DETECTIONS`; the mask of the objects of the class comes with them.
-    """
+
+def class_matches(
+    truths: Sequence[Truth], found: Sequence[Detections], class_id: int, thresholds: Sequence[float]
+) -> Iterator[ClassMatches]:
+    """Yields the matches of a class image by image."""
     for truth, detections in zip(truths, found, strict=True):
         mine = detections[detections.class_ids == class_id]
         mine = mine[np.argsort(-mine.scores, kind="stable")[:MAX_DETECTIONS]]
         is_object = truth.class_ids == class_id
         overlap = iou_matrix(mine.boxes, truth.boxes_xyxy[is_object])
-        yield mine, np.stack([greedy_matches(overlap, iou) != NOTHING for iou in thresholds]), is_object
+        hits = [greedy_matches(overlap, iou) != NOTHING for iou in thresholds]
+        ignored = [ignored_detections(truth, mine, *pair) for pair in zip(hits, thresholds, strict=True)]
+        yield ClassMatches(mine, np.stack(hits), np.stack(ignored), is_object)
 
 
 def precision_at_recalls(
@@ -85,4 +109,5 @@ def mistakes(truth: Truth, found: Detections, confidence: float, iou: float = 0.
     taken = greedy_matches(iou_matrix(shown.boxes, truth.boxes_xyxy) * same_class, iou)
     missed = np.ones(len(truth.class_ids), dtype=bool)
     missed[taken[taken != NOTHING]] = False
-    return Mistakes(shown, taken == NOTHING, missed)
+    is_hit = taken != NOTHING
+    return Mistakes(shown, ~is_hit & ~ignored_detections(truth, shown, is_hit, iou), missed)

@@ -22,7 +22,7 @@ from seyolo.data.datasets import Sample
 from seyolo.data.oxford.annotations import CORNERS
 from seyolo.detections import Detections
 from seyolo.errors import DataError
-from seyolo.evaluation.ap import Metrics, Truth, average_precision
+from seyolo.evaluation.ap import Metrics, Regions, Truth, average_precision
 from seyolo.json_files import MOST
 
 OFFICIAL_AREA_PX2 = 1500.0
@@ -46,9 +46,12 @@ class _Image:
         """Returns the upright boxes around the hands; the official protocol ignores small hands."""
         corners = np.array(self.corners_xy, dtype=np.float32).reshape(-1, 4, 2)
         boxes = np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1)
-        ignore = np.array(self.areas_px2) <= OFFICIAL_AREA_PX2 if official else None
         boxes_xyxy = clip_xyxy(boxes, self.height, self.width)
-        return Truth(boxes_xyxy, np.zeros(len(boxes), np.int64), ignore, self.height, self.width)
+        is_small = np.array(self.areas_px2, dtype=np.float64) <= OFFICIAL_AREA_PX2 if official else False
+        small = np.broadcast_to(is_small, len(boxes))
+        class_ids = np.zeros(len(boxes), np.int64)
+        ignored = Regions(boxes_xyxy[small], class_ids[small], np.zeros(int(small.sum()), bool))
+        return Truth(boxes_xyxy[~small], class_ids[~small], self.height, self.width, ignored)
 
 
 def oxford_metrics(

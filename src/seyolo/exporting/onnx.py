@@ -29,14 +29,14 @@ from seyolo.errors import ExportError
 from seyolo.exporting.nms import append_nms, reference_detections
 from seyolo.exporting.parity import TOLERANCE, Images, Raw, relative_error, require_parity, sample_image
 from seyolo.exporting.quantize import Image, fit_images, quantize
-from seyolo.exporting.translate import to_onnx
 from seyolo.files import replacing
 from seyolo.options.export import FileOptions
 from seyolo.runtime.inference import Thresholds
 from seyolo.runtime.metadata import file_metadata
 from seyolo.runtime.onnxruntime_backend import ONLY_ERRORS
 from seyolo.torchnet.build import DarknetModel, from_checkpoint, to_checkpoint
-from seyolo.torchnet.folding import fold_batch_norm
+from seyolo.translation import to_onnx
+from seyolo.translation.folding import fold_batch_norm
 
 PLAIN = FileOptions()
 KERNEL = ".weight"  # suffix of the names of kernels; biases, anchors and grids are small and remain float32

@@ -36,11 +36,11 @@ from seyolo.darknet.sections import Cbam, Convolutional, Detection
 from seyolo.detections import Detections
 from seyolo.errors import UsageError
 from seyolo.exporting.parity import LEAST_AGREEMENT, UNSURE, Raw, box_agreement, require_agreement
-from seyolo.exporting.translate import IMAGES, RAW
 from seyolo.letterbox import Mode, Placement, letterbox, to_tensor
 from seyolo.media.images import read_image
 from seyolo.runtime.inference import Infer, Thresholds, suppressed
 from seyolo.runtime.onnxruntime_backend import session_options
+from seyolo.translation import IMAGES, RAW
 
 LEAST_IMAGES = 8
 USUAL_IMAGES = 128

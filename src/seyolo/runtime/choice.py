@@ -1,9 +1,9 @@
 """Table of the runtimes, and the choice of one by a file's ending.
 
-`.onnx` runs on ONNX Runtime, `.xml` on OpenVINO, `.cfg` (with its `.weights`) on OpenCV's Darknet reader
-where OpenCV has one that reads the network, `.safetensors` and every other `.cfg` on PyTorch. The caller may
-choose another runtime that reads the file. A runtime is imported when it is chosen, so that the others need
-not be installed.
+`.onnx` and `.cfg` (with its `.weights`) run on ONNX Runtime, `.xml` on OpenVINO, `.safetensors` on PyTorch,
+or on ONNX Runtime where PyTorch is not installed. ONNX Runtime and OpenVINO run a cfg or a checkpoint as the
+ONNX file that it would be exported to. The caller may choose another runtime that reads the file. A runtime
+is imported when it is chosen, so that the others need not be installed.
 """
 
 from __future__ import annotations
@@ -12,12 +12,19 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 from seyolo.errors import BackendError
 from seyolo.runtime.protocol import Backend, Precision, Runtime, Session
 from seyolo.runtime.shipped import is_shipped, model_path
+
+if TYPE_CHECKING:
+    from seyolo.runtime.in_memory import Translated
+
+
+EXPORTED_ENDINGS = (".onnx", ".xml")  # files that a runtime runs without our network
 
 
 @dataclass(frozen=True)
@@ -29,7 +36,7 @@ class RuntimeKind:
     open: Callable[[Path, Session], Backend]  # imports the runtime
     precisions: tuple[Precision, ...] = ("f32",)  # of float32 layers
     reentrant: bool = False  # several threads may call `infer` of one backend at once
-    reads: Callable[[Path, str], bool] = lambda path, device: True  # where the ending does not decide
+    is_usual: Callable[[str, str], bool] = lambda ending, device: True  # where the order does not decide
 
 
 def open_backend(
@@ -47,7 +54,7 @@ def open_backend(
     Args:
         path: an `.onnx`, `.xml`, `.safetensors` or `.cfg` file, or the name of a shipped detector.
         weights: the `.weights` file of a `.cfg`; by default the one beside it with the same name.
-        runtime: by default the usual one for the file; a `.cfg` that OpenCV cannot read runs on PyTorch.
+        runtime: by default the usual one for the file.
         precision, threads, device, names: as in `Session`.
 
     Raises:
@@ -58,7 +65,7 @@ def open_backend(
     path = model_path(path)
     readers = _readers(path)
     darknet = darknet_weights(path, weights) if path.suffix.lower() == ".cfg" else None
-    usual = (name for name in readers if RUNTIMES[name].reads(path, device))
+    usual = (name for name in readers if RUNTIMES[name].is_usual(path.suffix.lower(), device))
     runtime = next(usual) if runtime is None else runtime
     if runtime not in readers:
         able = " or ".join(readers)
@@ -144,14 +151,44 @@ def _readers(path: Path) -> tuple[Runtime, ...]:
 def _open_onnxruntime(path: Path, session: Session) -> Backend:
     from seyolo.runtime.onnxruntime_backend import OnnxRuntimeBackend  # noqa: PLC0415
 
-    return OnnxRuntimeBackend(path, threads=session.threads, device=session.device, names=session.names)
+    return OnnxRuntimeBackend(
+        path,
+        threads=session.threads,
+        device=session.device,
+        names=session.names,
+        translated=_translated(path, session),
+    )
+
+
+def _translated(path: Path, session: Session, *, inline: bool = False) -> Translated | None:
+    """Translates a cfg or a checkpoint to ONNX in memory; None for a file that a runtime reads itself."""
+    if path.suffix.lower() in EXPORTED_ENDINGS:
+        return None
+    from seyolo.runtime.in_memory import translate_file  # noqa: PLC0415
+
+    return translate_file(path, session, inline=inline)
+
+
+def _is_usual_on_onnxruntime(ending: str, device: str) -> bool:
+    if ending == ".safetensors":
+        return find_spec("torch") is None
+    if ending == ".onnx" or device == "cpu":
+        return True
+    from seyolo.runtime.onnxruntime_backend import runs_on  # noqa: PLC0415
+
+    return runs_on(device)
 
 
 def _open_openvino(path: Path, session: Session) -> Backend:
     with needing_openvino(path):
         from seyolo.runtime.openvino_backend import OpenVinoBackend  # noqa: PLC0415
     return OpenVinoBackend(
-        path, threads=session.threads, device=session.device, names=session.names, precision=session.precision
+        path,
+        threads=session.threads,
+        device=session.device,
+        names=session.names,
+        precision=session.precision,
+        translated=_translated(path, session, inline=True),
     )
 
 
@@ -164,30 +201,35 @@ def _open_opencv(path: Path, session: Session) -> Backend:
     return OpenCvBackend(path, weights, threads=session.threads, names=session.names)
 
 
-def _opencv_reads(path: Path, device: str) -> bool:
-    from seyolo.runtime.opencv_backend import can_read  # noqa: PLC0415
-
-    return device == "cpu" and can_read(path)
-
-
 def _open_torch(path: Path, session: Session) -> Backend:
-    instead = " (or export the model to .onnx, which needs no PyTorch)"
+    instead = ", or leave out @torch: ONNX Runtime runs the model"
     with needing("torch", path, '"seyolo[train]"', title="PyTorch", instead=instead):
         from seyolo.runtime.torch_backend import TorchBackend  # noqa: PLC0415
     return TorchBackend.open(path, session)
 
 
 RUNTIMES: dict[Runtime, RuntimeKind] = {
-    "onnxruntime": RuntimeKind("ONNX Runtime", (".onnx",), _open_onnxruntime, reentrant=True),
-    "openvino": RuntimeKind("OpenVINO", (".onnx", ".xml"), _open_openvino, get_args(Precision)),
-    "opencv": RuntimeKind("OpenCV", (".cfg",), _open_opencv, reads=_opencv_reads),
+    "onnxruntime": RuntimeKind(
+        "ONNX Runtime",
+        (".onnx", ".cfg", ".safetensors"),
+        _open_onnxruntime,
+        reentrant=True,
+        is_usual=_is_usual_on_onnxruntime,
+    ),
+    "openvino": RuntimeKind(
+        "OpenVINO",
+        (".onnx", ".xml", ".cfg", ".safetensors"),
+        _open_openvino,
+        get_args(Precision),
+        is_usual=lambda ending, device: ending in EXPORTED_ENDINGS,
+    ),
+    "opencv": RuntimeKind("OpenCV", (".cfg",), _open_opencv, is_usual=lambda ending, device: False),
     "torch": RuntimeKind(
         "PyTorch", (".safetensors", ".cfg"), _open_torch, get_args(Precision), reentrant=True
     ),
 }
 """All runtimes; of those that read a file the first is the usual one."""
 
-EXPORTED_ENDINGS = (".onnx", ".xml")  # files that a runtime runs without our network
 MODEL_ENDINGS = tuple(dict.fromkeys(ending for kind in RUNTIMES.values() for ending in kind.endings))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from seyolo.runtime.metadata import read_any_names, read_any_size
 
@@ -47,12 +47,12 @@ class OnnxCost:
 
 @dataclass(frozen=True)
 class OnnxFile:
-    """An ONNX file; `cost` is None where the package onnx is not installed."""
+    """An ONNX file."""
 
     inputs: tuple[OnnxValue, ...]
     outputs: tuple[OnnxValue, ...]
-    metadata: Mapping[str, str] = field(default_factory=dict)
-    cost: OnnxCost | None = None
+    metadata: Mapping[str, str]
+    cost: OnnxCost
 
     @property
     def input_size(self) -> tuple[int, int] | None:

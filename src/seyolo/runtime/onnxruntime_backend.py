@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnxruntime
@@ -14,6 +14,9 @@ from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 from seyolo.errors import BackendError
 from seyolo.runtime.metadata import read_mode, read_names, read_size
 from seyolo.runtime.protocol import class_names, require_batch
+
+if TYPE_CHECKING:  # imports onnx, which exported files do not need
+    from seyolo.runtime.in_memory import Translated
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 INPUT_TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
@@ -32,7 +35,10 @@ REFUSALS = (
 
 
 class OnnxRuntimeBackend:
-    """An ONNX detector with one input (N, 3, H, W) and one output (N, P, 5 + C); settings as in `Session`."""
+    """An ONNX detector with one input (N, 3, H, W) and one output (N, P, 5 + C); settings as in `Session`.
+
+    `translated` is the graph of a cfg or a checkpoint, which runs instead of the file.
+    """
 
     name = "onnxruntime"
 
@@ -43,9 +49,10 @@ class OnnxRuntimeBackend:
         threads: int | None = None,
         device: str = "cpu",
         names: Sequence[str] | None = None,
+        translated: Translated | None = None,
     ) -> None:
         self._path = Path(path)
-        self._session = open_session(self._path, threads, device)
+        self._session = open_session(self._path, threads, device, translated)
         metadata = self._session.get_modelmeta().custom_metadata_map
         self._input = self._only(self._session.get_inputs(), "input", 4)
         self._output = self._only(self._session.get_outputs(), "output", 3)
@@ -87,17 +94,26 @@ class OnnxRuntimeBackend:
         return int(columns - 5)
 
 
-def open_session(path: Path, threads: int | None = None, device: str = "cpu") -> Any:
-    """Opens any ONNX file on ONNX Runtime."""
-    provider = PROVIDERS.get(device.partition(":")[0])
-    if provider not in onnxruntime.get_available_providers():
+def runs_on(device: str) -> bool:
+    """Tells whether this ONNX Runtime has the device."""
+    return PROVIDERS.get(device.partition(":")[0]) in onnxruntime.get_available_providers()
+
+
+def open_session(
+    path: Path, threads: int | None = None, device: str = "cpu", translated: Translated | None = None
+) -> Any:
+    """Opens any ONNX file on ONNX Runtime, or the graph that a file of another format was translated to."""
+    if not runs_on(device):
         raise BackendError(
             f"this ONNX Runtime cannot run on {device!r}; use cpu, or install onnxruntime-gpu for cuda"
         )
+    options, model = session_options(threads), str(path) if translated is None else translated.graph
+    if translated is not None:
+        values = [onnxruntime.OrtValue.ortvalue_from_numpy(array) for array in translated.tensors.values()]
+        options.add_external_initializers(list(translated.tensors), values)
+    provider = PROVIDERS[device.partition(":")[0]]
     try:
-        session = onnxruntime.InferenceSession(
-            str(path), session_options(threads), providers=[provider], enable_fallback=0
-        )
+        session = onnxruntime.InferenceSession(model, options, providers=[provider], enable_fallback=0)
         dict(session.get_modelmeta().custom_metadata_map)  # raises for metadata that is not text
     except REFUSALS as error:
         raise BackendError(f"{path}: ONNX Runtime cannot read this file: {error}") from None

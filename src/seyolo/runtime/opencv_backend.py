@@ -1,14 +1,14 @@
-"""OpenCV backend: Darknet cfg and weights on the reader of OpenCV 4; OpenCV 5 has none.
+"""OpenCV backend: Darknet networks on the reader of OpenCV 4; OpenCV 5 has none.
 
-The reader shares no code with our network, so parity with it is an independent test of both.
-OpenCV returns centre and size as fractions of the input, and class scores multiplied by the objectness and
-zeroed below a threshold from the cfg. The backend sets the threshold to 0 and divides by the objectness. For
-`[region]` OpenCV also runs non-maximum suppression (IoU 0.4) on the class scores; it has no switch for that.
+The reader shares no code with our network, so parity with it is an independent test of both. It gets the text
+of `opencv_form`, never the file. OpenCV returns centre and size as fractions of the input, and class scores
+multiplied by the objectness and zeroed below a threshold, which is printed as 0; the backend divides by the
+objectness. For `[region]` OpenCV also runs non-maximum suppression (IoU 0.4) on the class scores, without a
+switch.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,31 +16,13 @@ import cv2
 import numpy as np
 from jaxtyping import Float32
 
-from seyolo.darknet import sections
-from seyolo.darknet.cfg import read_cfg
-from seyolo.darknet.graph import num_classes
+from seyolo.darknet.cfg import Network, read_cfg
+from seyolo.darknet.graph import detection_layers, num_classes
+from seyolo.darknet.sections import Region
 from seyolo.darknet.weights import read_weights
 from seyolo.errors import BackendError
+from seyolo.runtime.opencv_form import opencv_form, require_own_boxes
 from seyolo.runtime.protocol import class_names
-
-KNOWN_ACTIVATIONS = frozenset(["linear", "leaky", "relu", "swish", "mish", "logistic", "tanh"])
-
-
-def can_read(cfg: str | Path) -> bool:
-    """Tells whether this OpenCV runs the network: it has the reader, and the reader knows every section."""
-    layers = read_cfg(cfg).layers
-    return hasattr(cv2.dnn, "readNetFromDarknet") and not any(map(_is_foreign, layers))
-
-
-def _is_foreign(section: sections.Section) -> bool:
-    """Tells whether OpenCV's reader refuses the section, or silently reads it as another."""
-    return (
-        isinstance(section, sections.Cbam | sections.Implicit | sections.LocalAvgPool | sections.Reorg3d)
-        or (isinstance(section, sections.Convolutional) and section.activation not in KNOWN_ACTIVATIONS)
-        or (isinstance(section, sections.Shortcut) and section.weights_type != "none")
-        or (isinstance(section, sections.MaxPool) and section.maxpool_depth)
-        or (isinstance(section, sections.ScaleChannels) and section.scale_wh)
-    )
 
 
 class OpenCvBackend:
@@ -57,6 +39,7 @@ class OpenCvBackend:
         names: Sequence[str] | None = None,
     ) -> None:
         network = read_cfg(cfg)
+        require_own_boxes(network)
         # OpenCV accepts weights that are too short or too long.
         read_weights(weights, network)
         self.input_size = network.net.height, network.net.width
@@ -64,8 +47,7 @@ class OpenCvBackend:
         self.names = class_names(names, num_classes(network), cfg)
         if threads is not None:
             cv2.setNumThreads(threads)
-        self._net = _read_net(Path(cfg), Path(weights))
-        self._outputs = self._net.getUnconnectedOutLayersNames()
+        self._net, self._outputs = read_net(network, Path(weights))
 
     def infer(self, batch: Float32[np.ndarray, "n 3 h w"]) -> Float32[np.ndarray, "n p columns"]:
         """Runs the network once per image, since OpenCV plans its memory anew when the batch changes."""
@@ -89,26 +71,30 @@ def to_raw(
     return raw
 
 
-def without_threshold(cfg_text: str) -> str:
-    """Returns the cfg with `thresh=0` in every detection layer, so that OpenCV zeroes no score."""
-    text = re.sub(r"(?m)^\s*thresh\s*=.*\n?", "", cfg_text)
-    return re.sub(r"(?m)^(\s*\[(?:yolo|region)\])[^\n]*$", r"\1\nthresh=0", text)
+def read_net(network: Network, weights: Path) -> tuple[cv2.dnn.Net, list[str]]:
+    """Returns OpenCV's network, and the names of its detection layers in order.
 
-
-def _read_net(cfg: Path, weights: Path) -> cv2.dnn.Net:
+    Raises:
+        BackendError: OpenCV has no reader, or the reader no form for the network.
+    """
     if not hasattr(cv2.dnn, "readNetFromDarknet"):
         raise BackendError(
-            f"OpenCV {cv2.__version__} no longer reads Darknet files; convert {cfg.name} with: "
-            f"seyolo export {cfg.name} {cfg.stem}.onnx"
+            f"OpenCV {cv2.__version__} no longer reads Darknet files, OpenCV 4 does; run {network.source} "
+            "without @opencv, or export it: seyolo export MODEL OUT.onnx"
         )
-    description = without_threshold(cfg.read_text(encoding="utf-8")).encode()
+    text = opencv_form(network).to_cfg().encode()
     try:
-        net = cv2.dnn.readNetFromDarknet(
-            np.frombuffer(description, np.uint8), np.fromfile(weights, dtype=np.uint8)
-        )
+        numbers = np.fromfile(weights, dtype=np.uint8)
+        net = cv2.dnn.readNetFromDarknet(np.frombuffer(text, np.uint8), numbers)
     except cv2.error as error:
-        raise BackendError(f"{cfg}: OpenCV cannot read this network: {error.err or error}") from None
+        raise BackendError(
+            f"{network.source}: OpenCV cannot read this network: {error.err or error}"
+        ) from None
     except OSError as error:
         raise BackendError(f"{weights}: cannot be read: {error.strerror}") from None
     net.setPreferableBackend(cv2.dnn.DNN_BACKEND_OPENCV)
-    return net
+    return net, [_output_name(network, index) for index in detection_layers(network)]
+
+
+def _output_name(network: Network, index: int) -> str:
+    return "detection_out" if isinstance(network.layers[index], Region) else f"yolo_{index}"

@@ -1,4 +1,4 @@
-"""OpenVINO backend: `.xml` with `.bin`, and ONNX files, on the CPU.
+"""OpenVINO backend: `.xml` with `.bin`, ONNX files, and models translated to ONNX in memory, on the CPU.
 
 Our exporter writes the metadata of `metadata.py` into the model's runtime information under `seyolo`;
 OpenVINO puts the metadata of an ONNX file there under `framework`. By default OpenVINO computes in bfloat16
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import openvino
@@ -19,6 +19,9 @@ from jaxtyping import Float32
 from seyolo.errors import BackendError
 from seyolo.runtime.metadata import RUNTIME_KEYS, read_mode, read_names, read_size
 from seyolo.runtime.protocol import Precision, class_names, require_batch
+
+if TYPE_CHECKING:
+    from seyolo.runtime.in_memory import Translated
 
 SECTION = "seyolo"  # key of our metadata in the runtime information
 ONNX_SECTION = "framework"
@@ -37,7 +40,8 @@ def core() -> openvino.Core:
 class OpenVinoBackend:
     """A detector with box decoding inside: one input (N, 3, H, W), one output (N, P, 5 + C).
 
-    Settings as in `protocol.Session`; `bf16` is faster where the CPU has it and rounds to eight bits.
+    Settings as in `protocol.Session`; `translated` is the graph of a cfg or a checkpoint with all tensors
+    inside, which runs instead of the file; `bf16` is faster where the CPU has it and rounds to eight bits.
 
     Raises:
         BackendError: OpenVINO refuses the file, the file is no such detector, or the device or the precision
@@ -54,6 +58,7 @@ class OpenVinoBackend:
         device: str = "cpu",
         names: Sequence[str] | None = None,
         precision: Precision = "f32",
+        translated: Translated | None = None,
     ) -> None:
         if device != "cpu":
             raise BackendError(f"OpenVINO files run on cpu here, not on {device!r}")
@@ -62,7 +67,7 @@ class OpenVinoBackend:
         if threads is not None:
             config["INFERENCE_NUM_THREADS"] = threads
         try:
-            model = core().read_model(self._path)
+            model = core().read_model(self._path if translated is None else translated.graph)
             compiled = core().compile_model(model, "CPU", config)
         except RuntimeError as error:
             reason = str(error).strip().splitlines()[-1]

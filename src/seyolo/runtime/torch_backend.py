@@ -1,4 +1,4 @@
-"""PyTorch backend: checkpoints, and Darknet networks that OpenCV cannot read.
+"""PyTorch backend: checkpoints and Darknet networks.
 
 A CPU runs the network in eager mode. For a GPU batch normalisation is folded and the network is recorded as a
 CUDA graph.
@@ -6,7 +6,6 @@ CUDA graph.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
@@ -14,14 +13,11 @@ import numpy as np
 import torch
 from jaxtyping import Float32
 
-from seyolo.checkpoint import Checkpoint, read_checkpoint
-from seyolo.darknet.cfg import read_cfg
-from seyolo.darknet.graph import num_classes
-from seyolo.darknet.weights import read_weights
-from seyolo.runtime.protocol import Precision, Session, class_names
+from seyolo.runtime.model_file import read_model_file
+from seyolo.runtime.protocol import Precision, Session
 from seyolo.torchnet.build import DarknetModel, from_checkpoint, to_checkpoint
 from seyolo.torchnet.device import CudaGraph, torch_device
-from seyolo.torchnet.folding import fold_batch_norm
+from seyolo.translation.folding import fold_batch_norm
 
 TYPES = {"f32": torch.float32, "bf16": torch.bfloat16, "f16": torch.float16}
 
@@ -64,11 +60,7 @@ class TorchBackend:
     @classmethod
     def open(cls, path: Path, session: Session) -> Self:
         """Opens a `.safetensors` checkpoint, or a `.cfg` with its `.weights`."""
-        weights = session.weights
-        checkpoint = read_checkpoint(path) if weights is None else _read_darknet(path, weights)
-        if session.names is not None:
-            checkpoint = replace(checkpoint, names=class_names(session.names, len(checkpoint.names), path))
-        model = from_checkpoint(checkpoint)
+        model = from_checkpoint(read_model_file(path, session))
         return cls(model, threads=session.threads, device=session.device, precision=session.precision)
 
     def infer(self, batch: Float32[np.ndarray, "n 3 h w"]) -> Float32[np.ndarray, "n p columns"]:
@@ -98,9 +90,3 @@ def _for_gpu(model: DarknetModel, dtype: torch.dtype) -> DarknetModel:
         if isinstance(module, torch.nn.Conv2d):
             module.to(dtype)
     return folded
-
-
-def _read_darknet(cfg: Path, weights: Path) -> Checkpoint:
-    network = read_cfg(cfg)
-    names = class_names(None, num_classes(network), cfg)
-    return Checkpoint(network, read_weights(weights, network), names, {})

@@ -7,12 +7,15 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from seyolo.darknet.constants import (
+    GELU_CUBIC,
+    GELU_LINEAR,
+    LEAKY_SLOPE,
+    RELIE_SLOPE,
+    SELU_ALPHA,
+    SELU_SCALE,
+)
 from seyolo.darknet.sections import Activation
-
-LEAKY_SLOPE = 0.1
-RELIE_SLOPE = 0.01
-SELU_SCALE, SELU_ALPHA = 1.0507, 1.6732
-GELU_LINEAR, GELU_CUBIC = 0.797885, 0.035677
 
 
 class Elementwise(nn.Module):

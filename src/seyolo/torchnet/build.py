@@ -20,10 +20,10 @@ from torch import Tensor, nn
 from seyolo.checkpoint import Checkpoint, default_names
 from seyolo.darknet import graph
 from seyolo.darknet.cfg import Network
+from seyolo.darknet.constants import LEAKY_SLOPE
 from seyolo.darknet.sections import ScaleChannels
 from seyolo.darknet.weights import tensor_shapes
 from seyolo.errors import ModelError, UsageError
-from seyolo.torchnet.activations import LEAKY_SLOPE
 from seyolo.torchnet.head import YoloHead
 from seyolo.torchnet.layers import CbamLayer, ConvolutionLayer, make_layer
 

@@ -10,10 +10,8 @@ import torch
 from jaxtyping import Float, Float32
 from torch import Tensor, nn
 
+from seyolo.darknet.constants import MAX_LOG_SIZE
 from seyolo.darknet.sections import Region, Yolo
-
-MAX_LOG_SIZE = 10.0
-"""Larger size logits are clamped: exp(10) = 22,026 anchors is already wider than any image."""
 
 
 class YoloHead(nn.Module):

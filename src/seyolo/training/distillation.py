@@ -20,7 +20,6 @@ from seyolo.checkpoint import default_names
 from seyolo.darknet.graph import detection_layers, strides
 from seyolo.errors import TrainingError, UsageError
 from seyolo.torchnet.build import DarknetModel, from_checkpoint, to_checkpoint
-from seyolo.torchnet.folding import fold_batch_norm
 from seyolo.torchnet.head import RegionHead
 from seyolo.training.distributed import SINGLE_PROCESS, Team
 from seyolo.training.loss import (
@@ -32,6 +31,7 @@ from seyolo.training.loss import (
     predictions,
     weighted_sum,
 )
+from seyolo.translation.folding import fold_batch_norm
 
 CONFIDENT = (
     0.05  # least objectness of the teacher for its box and classes; 3 % of all lies below on real hands

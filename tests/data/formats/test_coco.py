@@ -12,7 +12,9 @@ import pytest
 from helpers.written_datasets import BOXES, coco_values, write_coco, write_image, write_text
 from seyolo.data.check import check_dataset
 from seyolo.data.datasets import load_dataset
+from seyolo.data.formats.coco import read_coco
 from seyolo.data.formats.coco_layout import find_splits, image_folders
+from seyolo.data.formats.coco_outline import outline_box
 from seyolo.errors import DataError
 
 
@@ -114,6 +116,141 @@ class TestLabels:
         assert problem.text == "has 80x40 pixels, but its labels state 160x40"
 
 
+TRIANGLE = [[10, 4, 30, 4, 30, 20]]
+# A 3x2 image (height 3), column by column: one pixel outside, three inside, two outside.
+RUNS = {"size": [3, 2], "counts": [1, 3, 2]}
+
+
+class TestOutlines:
+    @pytest.mark.parametrize(
+        ("outline", "box"),
+        [
+            (TRIANGLE, [10, 4, 20, 16]),
+            ([[10, 4, 30, 4, 30, 20], [40.5, 1, 50, 1, 50, 2, 40, 2]], [10, 1, 40, 19]),
+            (RUNS, [0, 0, 2, 3]),
+            ({"size": [3, 2], "counts": [1, 1, 4]}, [0, 1, 1, 1]),
+            ({"size": [3, 2], "counts": [0, 2, 2, 1, 1]}, [0, 0, 2, 2]),
+            ({"size": [3, 2], "counts": [6]}, [0, 0, 0, 0]),
+            ({"size": [3, 2], "counts": [1, 0, 5]}, [0, 0, 0, 0]),
+            # Packed: one character per number below 16.
+            ({"size": [3, 2], "counts": "132"}, [0, 0, 2, 3]),
+        ],
+    )
+    def test_boxes_by_hand(self, outline: object, box: list[float]) -> None:
+        assert outline_box(outline, lambda: (3, 2)) == box
+
+    @pytest.mark.parametrize(
+        ("size", "counts", "packed", "box"),
+        [
+            ([240, 320], [50417, 40, 200, 40, 26103], "aWa1X1X60_Yi0", [210, 17, 2, 40]),
+            ([3, 2], [0, 2, 2, 1, 1], "022OO", [0, 0, 2, 2]),
+            ([240, 320], [5, 70000, 1, 1, 6793], "5`[T21adkMXd6", [0, 0, 292, 240]),
+        ],
+    )
+    def test_packed_runs_and_boxes_of_pycocotools(
+        self, size: list[int], counts: list[int], packed: str, box: list[float]
+    ) -> None:
+        # frPyObjects and toBbox of pycocotools 2.0.11
+        assert outline_box({"size": size, "counts": counts}, lambda: (size[0], size[1])) == box
+        assert outline_box({"size": size, "counts": packed}, lambda: (size[0], size[1])) == box
+
+    def test_an_annotation_without_box_gets_that_of_its_outline(self, data: Path) -> None:
+        changed(data, "annotations", bbox=None, segmentation=TRIANGLE, area=160)
+        dataset = load_dataset(data)
+        np.testing.assert_allclose(
+            dataset.split("val")[0].boxes_cxcywh, [[20 / 80, 12 / 40, 20 / 80, 16 / 40]], rtol=1e-6
+        )
+        assert [split.num_outlines for split in check_dataset(dataset).splits] == [0, 1, 0]
+
+    @pytest.mark.parametrize(
+        ("outline", "message"),
+        [
+            ([[10, 4, 30, 4]], "expected polygons of 3 points or more, .* found "),
+            ([[10, 4, 30, 4, 30, "20"]], "expected polygons of 3 points or more"),
+            ([[10, 4, 30, 4, 30, 20, 7]], "expected polygons of 3 points or more"),
+            ([10, 4, 30, 4, 30, 20], "expected polygons of 3 points or more"),
+            ("132", "expected polygons of 3 points or more"),
+            ({"counts": [1, 3, 2]}, r"size: expected \[height, width\] in pixels, found None"),
+            ({"size": [3, 2], "counts": [6]}, "size: the runs are of 2x3 pixels, the image has 80x40"),
+            ({"size": [40, 80]}, "counts: expected lengths of runs of pixels, found None"),
+            ({"size": [40, 80], "counts": [1, 3, 3197]}, "counts: the runs do not fill 80x40 pixels"),
+            ({"size": [40, 80], "counts": [1, -3, 3202]}, "counts: the runs do not fill 80x40 pixels"),
+            ({"size": [40, 80], "counts": "1 3"}, "counts: '1 3' is no packed text of run lengths"),
+            ({"size": [40, 80], "counts": "o" * 12}, "counts: 'o*' is no packed text of run lengths"),
+            ({"size": [40, 80], "counts": "o"}, "counts: 'o' is no packed text of run lengths"),
+        ],
+    )
+    def test_a_bad_outline_is_named(self, data: Path, outline: object, message: str) -> None:
+        changed(data, "annotations", bbox=None, segmentation=outline)
+        with pytest.raises(DataError, match=r"annotations\[0\] \(id 0, b1.png\): segmentation: " + message):
+            load_dataset(data).split("val")
+
+
+def roboflow(folder: Path, categories: list[tuple[int, str, str]], used: dict[str, list[int]]) -> Path:
+    """Writes one json and one image per split; `used` are category ids of objects."""
+    for split, ids in used.items():
+        write_image(folder / split / "a.png")
+        boxes = [
+            {"id": i, "image_id": 0, "category_id": number, "bbox": [10 * i, 4, 8, 8]}
+            for i, number in enumerate(ids)
+        ]
+        listed = [dict(zip(("id", "name", "supercategory"), row, strict=True)) for row in categories]
+        content = {"images": [{"id": 0, "file_name": "a.png"}], "annotations": boxes, "categories": listed}
+        write_text(folder / split / "_annotations.coco.json", json.dumps(content))
+    return folder / "train/_annotations.coco.json"
+
+
+class TestGroupingCategories:
+    @pytest.mark.parametrize(
+        ("categories", "used", "names"),
+        [
+            # The name of the project groups its classes.
+            ([(0, "hands", "none"), (1, "hand", "hands")], {"train": [1], "valid": [1]}, ("hand",)),
+            # The project has the name of its only class.
+            ([(0, "hand", "none"), (1, "hand", "hand")], {"train": [1], "valid": [1]}, ("hand",)),
+            # A word of its own.
+            ([(0, "x-1", "none"), (1, "a", "y"), (2, "b", "y")], {"train": [1], "valid": [2]}, ("a", "b")),
+            # A class without objects stays, and so does one whose objects are all in another split.
+            ([(0, "p", "none"), (1, "a", "p"), (2, "b", "p")], {"train": [1], "valid": [1]}, ("a", "b")),
+            ([(0, "p", "none"), (1, "a", "p")], {"train": [1], "valid": [0]}, ("p", "a")),
+            ([(0, "p", "none"), (1, "a", "p")], {"train": [0], "valid": [1]}, ("p", "a")),
+            # No grouping: nobody's supercategory, or only its own.
+            ([(0, "a", "none"), (1, "b", "none")], {"train": [1], "valid": [1]}, ("a", "b")),
+            (
+                [(1, "person", "person"), (2, "car", "vehicle")],
+                {"train": [2], "valid": [2]},
+                ("person", "car"),
+            ),
+        ],
+    )
+    def test_they_are_no_classes(
+        self, tmp_path: Path, categories: list[tuple[int, str, str]], used: dict[str, list[int]], names: Any
+    ) -> None:
+        path = roboflow(tmp_path, categories, used)
+        for split in used:
+            dataset = load_dataset(path.parent.parent / split / path.name)
+            assert dataset.names == names
+            assert [len(each.class_ids) for each in dataset.split("train")] == [1]
+            (sample,) = dataset.split("val" if "val" in dataset.splits else "valid")
+            number = used["valid"][0]
+            assert names[int(sample.class_ids[0])] == {row[0]: row[1] for row in categories}[number]
+
+    def test_they_are_said(self, tmp_path: Path) -> None:
+        one = roboflow(tmp_path / "a", [(0, "hands", "none"), (1, "hand", "hands")], {"train": [1]})
+        said = "left out the category hands, which groups others and has no object"
+        assert read_coco(one).remarks() == [said]
+        rows = [(0, "p", "none"), (1, "q", "p"), (2, "hand", "q")]
+        two = roboflow(tmp_path / "b", rows, {"train": [2]})
+        said = "left out the categories p, q, which group others and have no object"
+        assert read_coco(two).remarks() == [said]
+        assert read_coco(roboflow(tmp_path / "c", [(1, "hand", "hands")], {"train": [1]})).remarks() == []
+
+    def test_two_classes_of_a_name_are_refused(self, tmp_path: Path) -> None:
+        rows = [(0, "hand", "none"), (1, "hand", "hand")]
+        with pytest.raises(DataError, match="the name hand is repeated"):
+            load_dataset(roboflow(tmp_path, rows, {"train": [1, 0]}))
+
+
 class TestFile:
     @pytest.mark.parametrize(
         ("text", "message"),
@@ -147,10 +284,10 @@ class TestFile:
             ("annotations", {"image_id": "image_id"}, ".*there is no image with the id 'image_id'"),
             ("annotations", {"image_id": [7]}, r".*\(id 0\): there is no image with the id \[7\]"),
             ("annotations", {"image_id": None}, r"annotations\[0\] \(id 0\): no `image_id`"),
-            ("annotations", {"bbox": None}, r"annotations\[0\] \(id 0\): no `bbox`"),
+            ("annotations", {"bbox": None, "segmentation": None}, r"annotations\[0\] \(id 0\): no `bbox`"),
             ("annotations", {"category_id": None}, r"annotations\[0\] \(id 0\): no `category_id`"),
-            ("categories", {"id": 7}, r"categories\[1\]: the id 7 or the name face is repeated"),
-            ("categories", {"name": "face"}, r"categories\[1\]: .*the name face is repeated"),
+            ("categories", {"id": 7}, r"categories\[1\]: the id 7 is repeated"),
+            ("categories", {"name": "face"}, "categories: the name face is repeated"),
             ("categories", {"name": 3}, r"categories\[0\]: expected a number as id and text as name"),
             ("categories", {"id": "90"}, r"categories\[0\]: expected a number as id"),
         ],

@@ -1,7 +1,7 @@
 """The typed sections of a Darknet cfg, as AlexeyAB's Darknet defines them; each declares its own wiring.
 
 `SECTIONS` lists the sections that are layers. The torch layer, ONNX nodes and channel rule of each are in the
-tables `torchnet.layers.LAYERS`, `exporting.translate.WRITERS` and `pruning.groups.rules.RULES`; a test
+tables `torchnet.layers.LAYERS`, `translation.WRITERS` and `pruning.groups.rules.RULES`; a test
 demands that every table has every section.
 """
 

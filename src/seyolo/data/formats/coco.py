@@ -1,6 +1,7 @@
 """COCO jsons: `images`, `annotations` and `categories` of one split per file.
 
-Categories become classes 0 to C-1 in the order of their ids. A `bbox` is x, y, width and height in pixels.
+Categories become classes 0 to C-1 in the order of their ids, without those that only group others. A `bbox`
+is x, y, width and height in pixels; where it is missing, the box is drawn around `segmentation`.
 Crowds (`iscrowd`) are ignored regions; boxes of width or height 0 are left out and counted: the published
 train2017 has two. `area`, where stated, is the object's area in `ap_small`, as in pycocotools.
 
@@ -8,21 +9,23 @@ The split is part of the file name (`instances_val2017.json`) or of the folder n
 have the same name (`valid/_annotations.coco.json`), else `val`. Files whose names differ only in the split
 are the other splits.
 
-A file is read when its split is first used, so that evaluation on val does not read train. The files of all
-splits must have the same class names.
+A file is read when its split is first used, so that evaluation on val does not read train, or when it tells
+whether a category that groups others has objects. The files of all splits must have the same class names.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, TypeGuard
+from typing import Any, NamedTuple
 
 from seyolo.data.contents import Listing
+from seyolo.data.formats.coco_categories import Category, class_ids, grouping, is_int, read_categories
 from seyolo.data.formats.coco_layout import find_splits, image_folders
+from seyolo.data.formats.coco_outline import outline_box
 from seyolo.data.labels import ImageSize, Marked, Problem, Reading, collect, row_of_pixels, size_of
 from seyolo.data.text import read_text
 from seyolo.data.tree import Finder
@@ -36,7 +39,8 @@ class _Annotation(NamedTuple):
     number: int  # index in the list
     id: object
     category: object
-    bbox: object
+    bbox: object  # None: there is only the outline
+    outline: object
     area: object  # in pixels; None: not stated
     is_crowd: bool
 
@@ -47,8 +51,13 @@ class _Image(NamedTuple):
     annotations: list[_Annotation]
 
 
+class _File(NamedTuple):
+    categories: dict[int, Category]
+    grouping: frozenset[int]  # categories that no annotation of this file has, and that group others
+    images: dict[object, _Image]  # by image id
+
+
 class _Split(NamedTuple):
-    names: tuple[str, ...]
     class_ids: dict[object, int]  # by category id
     images: dict[object, _Image]  # by image id
 
@@ -62,6 +71,8 @@ class CocoFiles:
     splits: Mapping[str, tuple[Path, ...]]
     layout: str
     finder: Finder = field(repr=False)
+    left_out: tuple[str, ...] = ()  # categories that only group others
+    _files: dict[Path, _File] = field(default_factory=dict, repr=False)  # read, and not yet a split
     _read: dict[str, _Split] = field(default_factory=dict, repr=False)
     _images: dict[tuple[str, str], _Image] = field(default_factory=dict, repr=False)
 
@@ -86,38 +97,50 @@ class CocoFiles:
             problems.append(Problem(str(self.splits[split][0]), 0, f"{where}: {text}"))
         return Reading(labels, problems, entry.size)
 
-    def remarks(self) -> list[str]:
-        """Returns what was found in another place than stated."""
-        return self.finder.remarks()
-
     def sources(self, split: str, folders: Iterable[str]) -> list[str]:
-        """Returns the json of the split and the one that names the classes."""
-        return [str(self.source), *map(str, self.splits[split])]
+        """Returns the jsons of all splits, since objects of one decide what the classes are."""
+        return [str(path) for paths in self.splits.values() for path in paths]
 
     def unmatched_labels(self, images: Iterable[Path]) -> list[Problem]:
         """Returns nothing: an annotation without image is an error already when the file is read."""
         return []
 
+    def remarks(self) -> list[str]:
+        """Returns the categories that are no classes, and what was found in another place than stated."""
+        few, found = _few(self.left_out), self.finder.remarks()
+        if not self.left_out:
+            return found
+        if len(self.left_out) == 1:
+            return [f"left out the category {few}, which groups others and has no object", *found]
+        return [f"left out the categories {few}, which group others and have no object", *found]
+
     def _split(self, split: str) -> _Split:
         if split not in self._read:
             (path,) = self.splits[split]
-            content = _read_split(path)
-            if content.names != self.names:
+            file = self._files.pop(path, None) or _read_file(path)
+            names, class_ids = _classes(file, self.left_out, path)
+            if names != self.names:
                 others = f"those of {self.source} are {_few(self.names)}"
                 advice = "make them equal, or rename one of the files"
-                raise DataError(f"{path}: its classes are {_few(content.names)}, but {others}; {advice}")
-            self._read[split] = content
+                raise DataError(f"{path}: its classes are {_few(names)}, but {others}; {advice}")
+            self._read[split] = _Split(class_ids, file.images)
         return self._read[split]
 
 
 def read_coco(source: Path) -> CocoFiles:
     """Reads a COCO json and finds those of the other splits; raises DataError when one is invalid."""
-    content = _read_split(source)
-    split, files = find_splits(source)
-    is_below = source.parent.name == "annotations" or len({path.parent for path in files.values()}) > 1
+    _, paths = find_splits(source)
+    files = {source: _read_file(source)}
+    left_out = _group_names(files[source])
+    for path in paths.values():
+        if left_out and path not in files:  # a category may have objects in another split
+            files[path] = _read_file(path)
+            left_out -= _names(files[path]) - _group_names(files[path])
+    names, _ = _classes(files[source], left_out, source)
+    is_below = source.parent.name == "annotations" or len({path.parent for path in paths.values()}) > 1
     finder = Finder(source.parent.parent if is_below else source.parent)
-    locations = {name: (path,) for name, path in files.items()}
-    return CocoFiles(source, content.names, locations, _layout(source), finder, {split: content})
+    splits = {name: (path,) for name, path in paths.items()}
+    return CocoFiles(source, names, splits, _layout(source), finder, tuple(sorted(left_out)), files)
 
 
 def _layout(source: Path) -> str:
@@ -131,12 +154,28 @@ def _layout(source: Path) -> str:
     return f"COCO as {tool} exports it" if tool else "COCO"
 
 
-def _read_split(path: Path) -> _Split:
+def _read_file(path: Path) -> _File:
     values = _read_json(path)
-    names, class_ids = _categories(values["categories"], path)
+    categories = read_categories(values["categories"], str(path))
     images = _images(values["images"], path)
     _add_annotations(images, values["annotations"], path)
-    return _Split(names, class_ids, images)
+    every = (annotation.category for image in images.values() for annotation in image.annotations)
+    used = frozenset(filter(is_int, every))
+    return _File(categories, grouping(categories, used), images)
+
+
+def _names(file: _File) -> set[str]:
+    return {category.name for category in file.categories.values()}
+
+
+def _group_names(file: _File) -> set[str]:
+    return {file.categories[number].name for number in file.grouping}
+
+
+def _classes(file: _File, left_out: Collection[str], path: Path) -> tuple[tuple[str, ...], dict[object, int]]:
+    """Returns class names, and classes by category id, without the grouping categories of these names."""
+    groups = frozenset(number for number in file.grouping if file.categories[number].name in left_out)
+    return class_ids(file.categories, groups, str(path))
 
 
 def _read_json(path: Path) -> dict[str, list[dict[str, Any]]]:
@@ -158,27 +197,10 @@ def _read_json(path: Path) -> dict[str, list[dict[str, Any]]]:
 
 
 def _without_outline(values: dict[str, Any]) -> dict[str, Any]:
-    """Drops outlines while parsing: they fill most of a COCO json and boxes do not need them."""
-    values.pop("segmentation", None)
+    """Drops outlines while parsing where there are boxes: they fill most of a COCO json."""
+    if values.get("bbox"):
+        values.pop("segmentation", None)
     return values
-
-
-def _categories(values: list[dict[str, Any]], path: Path) -> tuple[tuple[str, ...], dict[object, int]]:
-    names: dict[int, str] = {}
-    for number, value in enumerate(values):
-        where = f"{path}: categories[{number}]"
-        category, name = _get(value, "id", where), _get(value, "name", where)
-        if not _is_int(category) or not isinstance(name, str):
-            raise DataError(f"{where}: expected a number as id and text as name, found {shortened(value)}")
-        if category in names or name in names.values():
-            raise DataError(
-                f"{where}: the id {shortened(category)} or the name {shortened(name)} is repeated"
-            )
-        names[category] = name
-    if not names:
-        raise DataError(f"{path}: categories: names no class")
-    ids = sorted(names)
-    return tuple(names[category] for category in ids), {category: index for index, category in enumerate(ids)}
 
 
 def _images(values: list[dict[str, Any]], path: Path) -> dict[object, _Image]:
@@ -188,7 +210,7 @@ def _images(values: list[dict[str, Any]], path: Path) -> dict[object, _Image]:
         image_id, file_name = _get(value, "id", where), _get(value, "file_name", where)
         if not isinstance(file_name, str) or not file_name:
             raise DataError(f"{where}: file_name: expected the name of an image, found {quoted(file_name)}")
-        if not _is_int(image_id) and not isinstance(image_id, str):
+        if not is_int(image_id) and not isinstance(image_id, str):
             raise DataError(f"{where}: id: expected a number, found {quoted(image_id)}")
         if image_id in images:
             raise DataError(f"{where}: the id {shortened(image_id)} is repeated")
@@ -201,7 +223,7 @@ def _size(image: dict[str, Any], where: str) -> tuple[int, int] | None:
     height, width = image.get("height"), image.get("width")
     if not height and not width:
         return None
-    if not _is_int(height) or not _is_int(width) or not 0 < min(height, width) <= max(height, width) <= MOST:
+    if not is_int(height) or not is_int(width) or not 0 < min(height, width) <= max(height, width) <= MOST:
         raise DataError(
             f"{where}: expected width and height in pixels, found {quoted(width)} and {quoted(height)}"
         )
@@ -212,7 +234,9 @@ def _add_annotations(images: dict[object, _Image], values: list[dict[str, Any]],
     for number, value in enumerate(values):
         annotation_id, is_crowd = value.get("id"), bool(value.get("iscrowd"))
         try:
-            shape = value["bbox"], value.get("area"), is_crowd
+            outline = value.get("segmentation")
+            bbox = value.get("bbox") or None if outline else value["bbox"]
+            shape = bbox, outline, value.get("area"), is_crowd
             entry = _Annotation(number, annotation_id, value["category_id"], *shape)
             images[value["image_id"]].annotations.append(entry)
         except (KeyError, TypeError):
@@ -246,7 +270,8 @@ def _find_images(
 
 
 def _row(annotation: _Annotation, class_ids: Mapping[object, int], size: ImageSize) -> Marked | None:
-    bbox = annotation.bbox
+    is_outline = annotation.bbox is None and bool(annotation.outline)
+    bbox = outline_box(annotation.outline, size) if is_outline else annotation.bbox
     if not isinstance(bbox, list) or len(bbox) != 4 or not {int, float}.issuperset(map(type, bbox)):
         raise DataError(f"bbox: expected [x, y, width, height] in pixels, found {quoted(bbox)}")
     try:
@@ -255,11 +280,12 @@ def _row(annotation: _Annotation, class_ids: Mapping[object, int], size: ImageSi
         raise DataError("bbox: holds a number that is too large") from None
     if (width == 0 <= height) or (height == 0 <= width):
         return None
-    class_id = class_ids.get(annotation.category) if _is_int(annotation.category) else None
+    class_id = class_ids.get(annotation.category) if is_int(annotation.category) else None
     if class_id is None:
         raise DataError(f"category_id {quoted(annotation.category)} is none of the categories")
     row = row_of_pixels(class_id, (left, top, left + width, top + height), size)
-    return Marked(row, _area(annotation.area), annotation.is_crowd, annotation.is_crowd)
+    is_crowd = annotation.is_crowd
+    return Marked(row, _area(annotation.area), is_crowd, is_crowd, is_outline)
 
 
 def _area(value: object) -> float | None:
@@ -274,10 +300,6 @@ def _get(value: Mapping[str, Any], key: str, where: str) -> Any:
     if key not in value:
         raise DataError(f"{where}: no `{key}`")
     return value[key]
-
-
-def _is_int(value: object) -> TypeGuard[int]:
-    return type(value) is int
 
 
 def _few(names: tuple[str, ...]) -> str:

@@ -16,24 +16,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from seyolo.checkpoint import Checkpoint, State
 from seyolo.darknet.cfg import Network
 from seyolo.darknet.edit import moved_state, remove_blocks
 from seyolo.darknet.graph import IMAGE, inputs
-from seyolo.darknet.sections import Activation, Section, WeightsNormalization
+from seyolo.darknet.sections import Activation, Section
 from seyolo.darknet.weights import tensors_per_layer
 from seyolo.errors import PlanError
 from seyolo.pruning.groups.atoms import BoolArray, FloatArray
 from seyolo.pruning.groups.rules import RULES
 from seyolo.pruning.groups.rules.base import Layer, Tensors
 from seyolo.torchnet.activations import make_activation
-from seyolo.torchnet.layers import shortcut_shares
+from seyolo.translation.joining import shortcut_shares
 
 
 def cut(dense: Checkpoint, masks: Sequence[BoolArray], blocks_removed: Sequence[int]) -> Checkpoint:
@@ -72,7 +70,7 @@ def constants_of(network: Network, state: State, masks: Sequence[BoolArray]) -> 
     image = np.zeros(network.net.channels)
     for index, section, sources, tensors in _layers_of(network, state):
         read = [image if source == IMAGE else constants[source] for source in sources]
-        constant = RULES[type(section)].constants(section, read, Layer(tensors, activate, _shares))
+        constant = RULES[type(section)].constants(section, read, Layer(tensors, activate, shortcut_shares))
         constants.append(np.where(masks[index], 0.0, constant))
     return tuple(constants)
 
@@ -102,8 +100,3 @@ def activate(name: Activation, x: FloatArray) -> FloatArray:
     """Returns Darknet's activation of a numpy array."""
     result: FloatArray = make_activation(name)(torch.from_numpy(x.copy())).numpy()
     return result
-
-
-def _shares(weights: NDArray[Any], normalization: WeightsNormalization) -> FloatArray:
-    shares: FloatArray = shortcut_shares(torch.from_numpy(weights.astype(np.float64)), normalization).numpy()
-    return shares

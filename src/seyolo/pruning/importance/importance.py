@@ -9,11 +9,11 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from seyolo.darknet.constants import BATCH_NORM_EPSILON
 from seyolo.options.cut import Tied
 from seyolo.pruning.groups.atoms import FloatArray
 from seyolo.pruning.groups.groups import Group, Groups
 from seyolo.torchnet.build import DarknetModel
-from seyolo.torchnet.layers import BATCH_NORM_EPSILON
 
 LayerScores = Mapping[int, FloatArray]  # per convolution (filters,) scores of its output channels
 Measure = Callable[[DarknetModel, Groups], LayerScores]

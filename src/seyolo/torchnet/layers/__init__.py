@@ -17,8 +17,7 @@ from seyolo.darknet.sections import Region, Section, Yolo
 from seyolo.torchnet.head import RegionHead, YoloHead
 from seyolo.torchnet.layers import attention, convolution, joining, pooling, resampling
 from seyolo.torchnet.layers.attention import CbamLayer
-from seyolo.torchnet.layers.convolution import BATCH_NORM_EPSILON, ConvolutionLayer, LayerTable
-from seyolo.torchnet.layers.joining import shortcut_shares
+from seyolo.torchnet.layers.convolution import ConvolutionLayer, LayerTable
 
 LAYERS: LayerTable = {
     **convolution.LAYERS,
@@ -31,7 +30,7 @@ LAYERS: LayerTable = {
 }
 """How to make the module of each section."""
 
-__all__ = ["BATCH_NORM_EPSILON", "LAYERS", "CbamLayer", "ConvolutionLayer", "make_layer", "shortcut_shares"]
+__all__ = ["LAYERS", "CbamLayer", "ConvolutionLayer", "make_layer"]
 
 
 def make_layer(section: Section, in_channels: Sequence[int]) -> nn.Module:

@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from seyolo.darknet.constants import BATCH_NORM_EPSILON
 from seyolo.darknet.sections import Convolutional, Dropout, Implicit, Section
 from seyolo.torchnet.activations import make_activation
 
@@ -19,8 +20,6 @@ Features = Float[Tensor, "N C H W"]
 LayerTable = Mapping[type[Section], Callable[[Any, Sequence[int]], nn.Module]]
 """Section type -> function that makes its module from the section and the channels of the layers it reads."""
 
-BATCH_NORM_EPSILON = 1e-6
-"""Inside the root. OpenCV's value: on real networks it agrees with OpenCV's reader to 4e-6."""
 BATCH_NORM_MOMENTUM = 0.03
 """Weight of the newest batch in the running statistics: batches here are small, so they average long."""
 

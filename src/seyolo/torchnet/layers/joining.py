@@ -5,12 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from seyolo.darknet.constants import SHORTCUT_EPSILON
 from seyolo.darknet.sections import Route, Shortcut, WeightsNormalization
 from seyolo.torchnet.activations import make_activation
 from seyolo.torchnet.layers.convolution import Features, LayerTable
-
-SHORTCUT_EPSILON = 1e-4
-"""Added to the sum of a shortcut's weights before it divides them, as Darknet does."""
 
 
 class RouteLayer(nn.Module):

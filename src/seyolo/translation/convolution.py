@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from seyolo.darknet.sections import Convolutional, Dropout, Implicit
-from seyolo.exporting.translate.activations import activate
-from seyolo.exporting.translate.builder import GraphBuilder, Layer, WriterTable
+from seyolo.translation.activations import activate
+from seyolo.translation.builder import GraphBuilder, Layer, WriterTable
 
 
 def _convolution(graph: GraphBuilder, section: Convolutional, layer: Layer) -> str:

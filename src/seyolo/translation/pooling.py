@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from seyolo.darknet.sections import AvgPool, LocalAvgPool, MaxPool
-from seyolo.exporting.translate.builder import GraphBuilder, Layer, WriterTable
+from seyolo.translation.builder import GraphBuilder, Layer, WriterTable
 
 
 def _max_pool(graph: GraphBuilder, section: MaxPool, layer: Layer) -> str:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from seyolo.darknet.sections import Activation
-from seyolo.exporting.translate.builder import GraphBuilder
-from seyolo.torchnet.activations import (
+from seyolo.darknet.constants import (
     GELU_CUBIC,
     GELU_LINEAR,
     LEAKY_SLOPE,
@@ -14,6 +12,8 @@ from seyolo.torchnet.activations import (
     SELU_ALPHA,
     SELU_SCALE,
 )
+from seyolo.darknet.sections import Activation
+from seyolo.translation.builder import GraphBuilder
 
 
 def activate(graph: GraphBuilder, value: str, activation: Activation) -> str:

@@ -10,8 +10,8 @@ from dataclasses import replace
 import numpy as np
 
 from seyolo.checkpoint import Checkpoint, State
+from seyolo.darknet.constants import BATCH_NORM_EPSILON
 from seyolo.darknet.sections import Convolutional
-from seyolo.torchnet.layers import BATCH_NORM_EPSILON
 
 
 def fold_batch_norm(model_file: Checkpoint) -> Checkpoint:
@@ -31,6 +31,9 @@ def _fold_layer(state: State, layer: str) -> None:
         for name in ("weight", "bias", "running_mean", "running_var")
     )
     factor = scale / np.sqrt(variance + BATCH_NORM_EPSILON)  # γ / √(σ² + ε)
-    kernel = state[f"{layer}.conv.weight"] * factor[:, None, None, None]
-    state[f"{layer}.conv.weight"] = kernel.astype(np.float32)
+    kernel = state[f"{layer}.conv.weight"]
+    folded = np.empty_like(kernel)
+    # Written into float32 piece by piece: a kernel in float64 would take twice the memory and time.
+    np.multiply(kernel, factor[:, None, None, None], out=folded, dtype=np.float64, casting="same_kind")
+    state[f"{layer}.conv.weight"] = folded
     state[f"{layer}.conv.bias"] = (shift - mean * factor).astype(np.float32)  # β - μ · γ / √(σ² + ε)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import numpy as np
-import torch
+from typing import Any
 
-from seyolo.darknet.sections import Route, Shortcut
-from seyolo.exporting.translate.activations import activate
-from seyolo.exporting.translate.builder import GraphBuilder, Layer, WriterTable
-from seyolo.torchnet.layers import shortcut_shares
+import numpy as np
+from numpy.typing import NDArray
+
+from seyolo.darknet.constants import SHORTCUT_EPSILON
+from seyolo.darknet.sections import Route, Shortcut, WeightsNormalization
+from seyolo.translation.activations import activate
+from seyolo.translation.builder import GraphBuilder, Layer, WriterTable
 
 
 def _route(graph: GraphBuilder, section: Route, layer: Layer) -> str:
@@ -32,8 +34,8 @@ def _shortcut(graph: GraphBuilder, section: Shortcut, layer: Layer) -> str:
 
 def _weighted(graph: GraphBuilder, section: Shortcut, layer: Layer) -> list[str]:
     """Adds the inputs of a shortcut times their weights, each with only the channels that are added."""
-    weights = torch.from_numpy(graph.state[f"layers.{layer.index}.weights"])
-    shares = shortcut_shares(weights, section.weights_normalization).numpy()
+    weights = graph.state[f"layers.{layer.index}.weights"]
+    shares = shortcut_shares(weights, section.weights_normalization)
     weighted = []
     for value, share, shape in zip(layer.inputs, shares, layer.read, strict=True):
         shared = min(shape.channels, layer.read[0].channels)
@@ -41,6 +43,19 @@ def _weighted(graph: GraphBuilder, section: Shortcut, layer: Layer) -> list[str]
         factors = graph.constant(np.reshape(share, (1, -1, 1, 1))[:, :shared])
         weighted.append(graph.node("Mul", [part, factors]))
     return weighted
+
+
+def shortcut_shares(weights: NDArray[Any], normalization: WeightsNormalization) -> NDArray[np.float64]:
+    """Returns the factor of each input of a weighted shortcut: (inputs,) or (inputs, channels)."""
+    weights = weights.astype(np.float64)
+    if normalization == "none":
+        return weights
+    if normalization == "softmax":
+        positive = np.exp(weights - weights.max(axis=0, keepdims=True))
+    else:
+        positive = np.maximum(weights, 0)  # fast normalised fusion (Tan 2020)
+    shares: NDArray[np.float64] = positive / (positive.sum(0, keepdims=True) + SHORTCUT_EPSILON)
+    return shares
 
 
 def _add_shared(graph: GraphBuilder, front: str, width: int, other: str, other_width: int) -> str:

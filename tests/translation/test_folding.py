@@ -9,7 +9,7 @@ from helpers.small_networks import CONVOLUTION, random_images, small_network
 from seyolo.darknet.weights import tensor_shapes
 from seyolo.darknet.zoo import network_from_name
 from seyolo.torchnet.build import from_checkpoint, to_checkpoint
-from seyolo.torchnet.folding import fold_batch_norm
+from seyolo.translation.folding import fold_batch_norm
 
 
 def test_the_folded_model_computes_the_same() -> None:

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from seyolo.darknet.constants import MAX_LOG_SIZE
 from seyolo.darknet.graph import Shape
 from seyolo.darknet.sections import Detection, Region, Yolo
-from seyolo.exporting.translate.builder import GraphBuilder, Layer, WriterTable
-from seyolo.torchnet.head import MAX_LOG_SIZE
+from seyolo.translation.builder import GraphBuilder, Layer, WriterTable
 
 
 def num_predictions(section: Detection, shape: Shape) -> int:  # P

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from seyolo.darknet.sections import Cbam, Sam, ScaleChannels
-from seyolo.exporting.translate.activations import activate
-from seyolo.exporting.translate.builder import GraphBuilder, Layer, WriterTable
+from seyolo.translation.activations import activate
+from seyolo.translation.builder import GraphBuilder, Layer, WriterTable
 
 
 def _multiply(graph: GraphBuilder, section: ScaleChannels | Sam, layer: Layer) -> str:

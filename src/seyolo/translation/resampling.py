@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from seyolo.darknet.sections import Reorg, Reorg3d, Upsample
-from seyolo.exporting.translate.builder import GraphBuilder, Layer, WriterTable
+from seyolo.translation.builder import GraphBuilder, Layer, WriterTable
 
 
 def _upsample(graph: GraphBuilder, section: Upsample, layer: Layer) -> str:

@@ -18,8 +18,11 @@ from seyolo.darknet.sections import Section
 class GraphBuilder:
     """Nodes and initializers of a graph; every method returns the name of the value it adds."""
 
-    def __init__(self, state: Mapping[str, NDArray[Any]], image_size: tuple[int, int]) -> None:
+    def __init__(
+        self, state: Mapping[str, NDArray[Any]], image_size: tuple[int, int], *, inline: bool = True
+    ) -> None:
         self.state = state  # the tensors of the network
+        self.inline = inline  # copy them into the graph; otherwise only their names and shapes
         self.image_size = image_size  # (height, width) in pixels
         self.layer = 0  # index of the layer that is being translated, for the names of values
         self.nodes: list[onnx.NodeProto] = []
@@ -38,8 +41,16 @@ class GraphBuilder:
         return name
 
     def tensor(self, name: str) -> str:
-        """Adds a tensor of the network under its own name."""
-        self.initializers.append(numpy_helper.from_array(self.state[name], name))
+        """Adds a tensor of the network under its own name; the numbers themselves only where `inline`."""
+        array = self.state[name]
+        if self.inline:
+            self.initializers.append(numpy_helper.from_array(array, name))
+            return name
+        outside = TensorProto(
+            name=name, data_type=TensorProto.FLOAT, dims=array.shape, data_location=TensorProto.EXTERNAL
+        )
+        outside.external_data.add(key="location", value="memory")
+        self.initializers.append(outside)
         return name
 
     def slice(self, value: str, start: int, end: int, axis: int) -> str:

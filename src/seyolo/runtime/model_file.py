@@ -1,0 +1,30 @@
+"""Reading of the files that hold a description and weights: a cfg with its weights, or a checkpoint."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from seyolo.checkpoint import Checkpoint, read_checkpoint
+from seyolo.darknet.cfg import read_cfg
+from seyolo.darknet.graph import num_classes
+from seyolo.darknet.weights import read_weights
+from seyolo.runtime.protocol import Session, class_names
+
+
+def read_model_file(path: Path, session: Session) -> Checkpoint:
+    """Returns the model of a `.safetensors` checkpoint, or of a `.cfg` with the weights of `session`.
+
+    Raises:
+        ModelError, CfgError, WeightsError: the file is missing or damaged.
+        BackendError: the names of `session` are not as many as the classes.
+    """
+    if session.weights is None:
+        checkpoint = read_checkpoint(path)
+    else:
+        network = read_cfg(path)
+        names = class_names(None, num_classes(network), path)
+        checkpoint = Checkpoint(network, read_weights(session.weights, network), names)
+    if session.names is None:
+        return checkpoint
+    return replace(checkpoint, names=class_names(session.names, len(checkpoint.names), path))
