@@ -180,7 +180,9 @@ def _from_scratch(finished: Finished, name: str, network: Network, size_px: int 
 
 def _whole_run(finished: Finished, name: str, config: SlimOptions) -> Contender:
     """Runs the stages after dense training again, with other options."""
-    run = SlimRun(config, _folder(finished, name), finished.run.progress, title=f"{name} ")
+    run = SlimRun(
+        config, _folder(finished, name), finished.run.progress, title=f"{name} ", dataset=finished.run.dataset
+    )
     sparse = run.sparse(finished.run.branch(finished.dense))
     pruned = run.cut(sparse, run.plan(sparse))
     return Contender(run.finetune(pruned, finished.dense), config.size)

@@ -158,8 +158,6 @@ def run_slim(
             keep_command(path, is_new=False)
             check_environment(path)
         run = SlimRun(options, path, progress or Silent(), tracker=tracker or NoTracker)
-        for line in run.dataset.described():
-            run.progress.message(line)
         check_data(path, run.dataset, run.dataset.splits, data_changed)
         return _results(run)
 
