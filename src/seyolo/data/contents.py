@@ -1,4 +1,4 @@
-"""What a reader of a format gives: class names, splits, images and labels."""
+"""Contents of a data set, as the reader of each format gives them: class names, splits, images and labels."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Contents(Protocol):
         """Lists labels without image, given the images of all splits."""
 
     def remarks(self) -> list[str]:
-        """Returns what a user should know about how the files were read so far."""
+        """Returns sentences on how the files were read so far."""
 
     def sources(self, split: str, folders: Iterable[str]) -> Iterable[str]:
         """Returns files and folders that the labels of a split come from, given the folders of its images."""

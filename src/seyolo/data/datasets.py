@@ -74,7 +74,7 @@ class Dataset:
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """What a user should know about how the files were read so far, such as paths found elsewhere."""
+        """Sentences on how the files were read so far, such as paths found elsewhere."""
         own = [self.archive_note] if self.archive_note else []
         return (*own, *self.contents.remarks())
 
@@ -140,7 +140,7 @@ def load_dataset(path: str | Path) -> Dataset:
         folder = unpacked(source)
         note = f"{source}: read from its unpacked copy in {folder}"
     if folder.is_dir():
-        found = recognised(folder)
+        found = recognised(folder, source)
         contents = found.read()
         return Dataset(contents.names, contents.splits, source, contents, found.path, note)
     for candidate in FORMATS:

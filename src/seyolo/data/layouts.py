@@ -59,8 +59,8 @@ _KINDS = {
 }
 
 
-def recognised(root: Path) -> Found:
-    """Returns the only reading of a folder.
+def recognised(root: Path, given: Path) -> Found:
+    """Returns the only reading of a folder, which was given as such or as an archive.
 
     Raises DataError where the folder fits none, or several: the message names them.
     """
@@ -70,10 +70,10 @@ def recognised(root: Path) -> Found:
     if len(found) == 1:
         return found[0]
     if not found:
-        raise DataError(f"{root}: no known layout of a data set fits; {_missing(tree)}")
+        raise DataError(f"{given}: no known layout of a data set fits; {_missing(tree)}")
     ways = " and ".join(f"{reading.layout} ({reading.path})" for reading in found[:4])
     advice = "give the file or folder of the one you mean, or move the files of the other away"
-    raise DataError(f"{root}: fits {len(found)} layouts, {ways}; {advice}")
+    raise DataError(f"{given}: fits {len(found)} layouts, {ways}; {advice}")
 
 
 def _top(tree: Tree) -> str:

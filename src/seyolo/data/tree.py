@@ -19,6 +19,7 @@ from urllib.parse import unquote
 from seyolo.data.split_names import split_of
 from seyolo.errors import DataError, shortened
 
+_LONGEST = 4096  # characters of a path
 _SKIPPED = frozenset({"__MACOSX"})
 _HASH = re.compile(r"[0-9a-f]{8}-(?=.)")  # Label Studio puts it before the name of an uploaded file
 _LOCAL_FILE = re.compile(r".*[?&]d=([^&]+).*")  # Label Studio's address of a file in local storage
@@ -152,7 +153,7 @@ class Finder:
 
     def ends(self, text: str, *, is_folder: bool = False) -> list[str]:
         """Returns the paths that fit the end of a path best."""
-        for parts in _readings(text):
+        for parts in _readings(text) if len(text) <= _LONGEST else ():
             found = self._tree.best(parts, is_folder=is_folder)
             if fitting := [path for path in found if not self._contradicts(parts, path)]:
                 return [os.path.normpath(os.path.join(self.root, path)) for path in fitting]
