@@ -120,6 +120,15 @@ def shared_data() -> Path:
 
 
 @pytest.fixture(scope="session")
+def shared_cases(shared_data: Path) -> Path:
+    """The folder of small inputs with known right values beside the checkout; skips where it is absent."""
+    folder = shared_data.parent / "cases"
+    if not folder.is_dir():
+        pytest.skip(f"needs the shared cases ({folder} is absent)")
+    return folder
+
+
+@pytest.fixture(scope="session")
 def tiny_hands(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The `data.yaml` of a few small synthetic images in the splits train, val and test."""
     folder = tmp_path_factory.mktemp("hands") / "data"

@@ -16,7 +16,6 @@ import numpy as np
 from seyolo.data.datasets import Sample
 from seyolo.errors import DataError, UsageError
 from seyolo.letterbox import Mode, place
-from seyolo.media.images import image_size
 
 _MAX_ITERATIONS, _NUM_RESTARTS = 100, 5
 
@@ -40,7 +39,7 @@ def dataset_box_sizes(
     parts = [np.empty((0, 2))]
     for sample in samples:
         if len(sample.boxes_cxcywh):
-            height, width = image_size(sample.image)
+            height, width = sample.size()
             placement = place((height, width), size, mode)
             image_wh = np.array([width * placement.scale_x, height * placement.scale_y])
             parts.append(sample.boxes_cxcywh[:, 2:] * image_wh)

@@ -19,12 +19,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from seyolo.data.contents import Listing
-from seyolo.data.datasets import Dataset
+from seyolo.data.datasets import Dataset, size_problem
 from seyolo.data.labels import Labels, Problem
 from seyolo.data.text import without_path
 from seyolo.errors import DataError
-from seyolo.media.images import decode_image, image_size, read_encoded
+from seyolo.media.images import decode_image, image_size, is_image, read_encoded, unreadable
 
 QUANTILES = (0.0, 0.1, 0.5, 0.9, 1.0)
 
@@ -104,15 +103,15 @@ def check_dataset(dataset: Dataset) -> Report:
     problems: list[Problem] = []
     checked: dict[str, list[_Image]] = {}
     for name in dataset.splits:
+        images: list[Path] = []
         try:
             listing = dataset.listed(name)
-            if not listing.images and not listing.problems:
-                dataset.images(name)  # says so
+            problems += listing.problems
+            if not listing.problems and not listing.foreign:
+                dataset.images(name)  # says where there is none
+            images = [Path(image) for image in (*listing.images, *listing.foreign)]
         except DataError as error:
             problems.append(Problem(str(dataset.source), 0, str(error)))
-            listing = Listing([], [])
-        problems += listing.problems
-        images = map(Path, listing.images)
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             checked[name] = list(pool.map(partial(_check_image, dataset, name), images))
     found = [image for split in checked.values() for image in split]
@@ -126,15 +125,15 @@ def check_dataset(dataset: Dataset) -> Report:
 def _check_image(dataset: Dataset, split: str, image: Path) -> _Image:
     digest, size, problems = b"", (0, 0), []
     try:
+        if not is_image(image):
+            raise DataError(unreadable([str(image)]))
         data = read_encoded(image)
         height, width = decode_image(data, image).shape[:2]
         digest, size = hashlib.blake2b(data, digest_size=16).digest(), (height, width)
     except DataError as error:
         problems.append(Problem(str(image), 0, without_path(error, image)))
     reading = dataset.contents.read(split, image, lambda: size if any(size) else image_size(image))
-    if digest and reading.stated_size not in (None, size):
-        height, width = reading.stated_size or size
-        text = f"has {size[1]}x{size[0]} pixels, but its labels state {width}x{height}"
+    if digest and (text := size_problem(image, size, reading.stated_size)):
         problems.append(Problem(str(image), 0, text))
     return _Image(image, digest, size, reading.labels, problems, reading.problems)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -14,6 +14,7 @@ class Listing(NamedTuple):
 
     images: list[str]
     problems: list[Problem]
+    foreign: Sequence[str] = ()  # images of a kind that cannot be read here
     summary: str = ""  # of the problems, for the error of verbs that stop at once; by default the first
 
 

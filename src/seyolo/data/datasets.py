@@ -6,6 +6,7 @@ by a file, `layouts` recognises those given by a folder. Loading a data set open
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import UInt8
 
 from seyolo.data.contents import Contents, Listing
 from seyolo.data.formats.coco import read_coco
@@ -22,7 +24,7 @@ from seyolo.data.labels import NOTHING_IGNORED, Ignored
 from seyolo.data.layouts import read_named, recognised
 from seyolo.data.unpacking import is_archive, unpacked
 from seyolo.errors import DataError, shortened
-from seyolo.media.images import image_size
+from seyolo.media.images import image_size, is_image, is_turned, read_encoded, read_image, unreadable
 
 
 class Format(NamedTuple):
@@ -52,6 +54,32 @@ class Sample:
     class_ids: np.ndarray  # (n,) int64
     ignored: Ignored = NOTHING_IGNORED
     areas_px2: np.ndarray | None = None  # as in `Labels`
+    stated_size: tuple[int, int] | None = None  # (height, width) in its labels
+
+    def read(self) -> UInt8[np.ndarray, "H W 3"]:
+        """Reads the image; raises DataError as `read_image`, and where its labels state another size."""
+        pixels = read_image(self.image)
+        if problem := size_problem(self.image, (pixels.shape[0], pixels.shape[1]), self.stated_size):
+            raise DataError(f"{self.image}: {problem}")
+        return pixels
+
+    def size(self) -> tuple[int, int]:
+        """Returns (height, width) of the image from its header; raises DataError as `read`."""
+        size = image_size(self.image)
+        if problem := size_problem(self.image, size, self.stated_size):
+            raise DataError(f"{self.image}: {problem}")
+        return size
+
+
+def size_problem(image: Path, size: tuple[int, int], stated_size: tuple[int, int] | None) -> str | None:
+    """Returns what is wrong where labels state another size than that of the image as it is shown."""
+    if stated_size is None or stated_size == size:
+        return None
+    text = f"has {size[1]}x{size[0]} pixels, but its labels state {stated_size[1]}x{stated_size[0]}"
+    if stated_size == size[::-1] and is_turned(read_encoded(image)):
+        advice = "label it as it is shown, or remove its orientation"
+        return f"{text}, which is the size before its orientation turns it; {advice}"
+    return f"{text}; label this image, or put back the image that was labelled"
 
 
 @dataclass(frozen=True)
@@ -94,7 +122,11 @@ class Dataset:
 
         Raises DataError for an unknown, missing or empty split and for an invalid label.
         """
-        return [self._sample(name, image) for image in self.images(name)]
+        images, foreign = self.images(name), self.listed(name).foreign
+        if foreign:
+            count = f"{len(foreign):,} of {len(images) + len(foreign):,} images of split `{name}`"
+            warnings.warn(f"{self.source}: {count} {unreadable(foreign)}", stacklevel=2)
+        return [self.sample(name, image) for image in images]
 
     def images(self, name: str) -> list[Path]:
         """Returns the images of a split sorted by path, each once; raises DataError as `split`."""
@@ -103,13 +135,15 @@ class Dataset:
             first, others = str(listing.problems[0]), len(listing.problems) - 1
             several = f" ({others:,} more are missing; `seyolo data check` lists all)" if others else ""
             raise DataError(listing.summary or first + several)
+        if not listing.images and listing.foreign:
+            raise DataError(f"{self.source}: all images of split `{name}` {unreadable(listing.foreign)}")
         if not listing.images:
             paths = ", ".join(map(str, self.splits[name]))
             raise DataError(f"{self.source}: split `{name}` has no images; put some into {paths}")
         return [Path(image) for image in listing.images]
 
     def listed(self, name: str) -> Listing:
-        """Returns the images of a split sorted by path, each once, and those that are missing.
+        """Lists the images of a split sorted by path, each once, and those that are missing or foreign.
 
         Raises DataError for a split that is unknown or missing as a whole.
         """
@@ -118,15 +152,20 @@ class Dataset:
             raise DataError(f"{self.source}: no split `{name}`; there are {known}")
         if name not in self._listings:
             found = self.contents.listed(name)
-            self._listings[name] = found._replace(images=sorted(set(found.images)))
+            images = sorted(set(found.images))
+            readable = [image for image in images if is_image(image)]
+            foreign = [image for image in images if not is_image(image)]
+            self._listings[name] = found._replace(images=readable, foreign=foreign)
         return self._listings[name]
 
-    def _sample(self, split: str, image: Path) -> Sample:
+    def sample(self, split: str, image: Path) -> Sample:
+        """Returns one of the images of a split with its labels; raises DataError for an invalid label."""
         reading = self.contents.read(split, image, partial(image_size, image))
         if reading.problems:
             raise DataError(f"{reading.problems[0]}; `seyolo data check` lists all problems")
         labels = reading.labels
-        return Sample(image, labels.boxes_cxcywh, labels.class_ids, labels.ignored, labels.areas_px2)
+        boxes = labels.boxes_cxcywh, labels.class_ids, labels.ignored, labels.areas_px2
+        return Sample(image, *boxes, reading.stated_size)
 
 
 def load_dataset(path: str | Path) -> Dataset:

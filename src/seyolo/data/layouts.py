@@ -25,7 +25,7 @@ from seyolo.data.oxford.layout import has_oxford, read_oxford
 from seyolo.data.split_names import split_of
 from seyolo.data.tree import Tree
 from seyolo.errors import DataError, shortened
-from seyolo.media.images import is_image
+from seyolo.media.images import is_picture
 
 Splits = dict[str, tuple[Path, ...]]
 
@@ -86,12 +86,12 @@ def _top(tree: Tree) -> str:
 
 def _speaks(file: str) -> bool:
     is_about = file.lower().startswith(("readme", "license", "attribution", "manifest")) or file[0] == "."
-    return not is_about and (is_image(file) or os.path.splitext(file)[1].lower() in _SPEAKS)
+    return not is_about and (is_picture(file) or os.path.splitext(file)[1].lower() in _SPEAKS)
 
 
 def _missing(tree: Tree) -> str:
     """Returns what a folder without known layout lacks."""
-    if not any(map(is_image, (file for files in tree.folders.values() for file in files))):
+    if not any(map(is_picture, (file for files in tree.folders.values() for file in files))):
         return "there is no image in it"
     if _is_labelled(tree, ".txt", ("labels",)):
         return "there are YOLO labels but no class names: write classes.txt beside them, one name per line"
@@ -211,7 +211,7 @@ def split_folders(tree: Tree, top: str) -> tuple[Splits, list[str]]:
 def _num_images(tree: Tree, folder: str) -> int:
     start = f"{folder}/" if folder else ""
     return sum(
-        sum(number for ending, number in counts.items() if is_image(f"x{ending}"))
+        sum(number for ending, number in counts.items() if is_picture(f"x{ending}"))
         for name, counts in tree.endings.items()
         if name == folder or name.startswith(start)
     )
@@ -220,7 +220,7 @@ def _num_images(tree: Tree, folder: str) -> int:
 def _is_labelled(tree: Tree, ending: str, label_folders: Iterable[str]) -> bool:
     """Tells whether an image has a label file of this ending, beside it or in a folder of their own."""
     for folder, files in tree.folders.items():
-        stems = {os.path.splitext(file)[0] for file in files if is_image(file)}
+        stems = {os.path.splitext(file)[0] for file in files if is_picture(file)}
         parts = folder.split("/")
         at = len(parts) - 1 - parts[::-1].index("images") if "images" in parts else None
         swapped = (

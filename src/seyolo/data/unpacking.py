@@ -11,7 +11,7 @@ from seyolo.data.archives import extract
 from seyolo.data.cache import kept_folder, stamp_of_file
 from seyolo.errors import DataError
 from seyolo.files import cache_root
-from seyolo.media.images import is_image
+from seyolo.media.images import is_picture
 
 ENDINGS = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 MAX_BYTES = 64 << 30
@@ -44,4 +44,4 @@ def _fill(archive: Path, folder: Path) -> None:
 
 def _is_wanted(name: PurePosixPath) -> bool:
     is_hidden = any(part.startswith(".") or part == "__MACOSX" for part in name.parts)
-    return not is_hidden and (is_image(name.name) or os.path.splitext(name)[1].lower() in _WANTED)
+    return not is_hidden and (is_picture(name.name) or os.path.splitext(name)[1].lower() in _WANTED)

@@ -15,7 +15,8 @@ import numpy as np
 from seyolo.errors import UsageError
 from seyolo.media.sources import is_live, kind_of
 
-COLOUR_ENDINGS = {".pbm": ".ppm", ".pgm": ".ppm"}  # formats without colour, and their equivalents with colour
+# Endings that OpenCV cannot write, or only without colour, and those of the annotated images.
+WRITTEN_ENDINGS = {".pbm": ".ppm", ".pgm": ".ppm", ".jfif": ".jpg", ".jp2": ".png"}
 
 
 class NameSet:
@@ -83,7 +84,7 @@ def _file_name(name: str) -> str:
     kind = kind_of(name)
     if kind == "picture":
         stem, ending = os.path.splitext(os.path.basename(name))
-        return stem + COLOUR_ENDINGS.get(ending.lower(), ending)
+        return stem + WRITTEN_ENDINGS.get(ending.lower(), ending)
     stems = {"video": _stem(name), "camera": f"camera-{name}", "stream": "stream", "stdin": "stdin"}
     return stems[kind] + (".jpg" if kind == "stdin" else ".mp4")
 

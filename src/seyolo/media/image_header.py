@@ -24,6 +24,7 @@ _PNM = re.compile(rb"P[1-6]" + _BETWEEN + rb"(\d{1,10}+)\D" + _BETWEEN + rb"(\d{
 _WIDTH, _LENGTH, _BITS, _ORIENTATION, _SAMPLES, _ROWS, _TILE_WIDTH, _TILE_LENGTH = (
     256, 257, 258, 274, 277, 278, 322, 323,
 )  # fmt: skip
+DNG_VERSION = 50706
 _TIFF_TYPES = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 16: "Q", 17: "q"}
 _MOST_TIFF_ENTRIES = 4096  # libtiff reads no directory of more
 
@@ -131,18 +132,20 @@ def _gif(data: bytes) -> Header:
 
 def _tiff(data: bytes) -> Header:
     """Reads the first directory of a TIFF or BigTIFF; strips and tiles are decoded as a whole."""
-    tags = _tiff_tags(data)
+    tags = tiff_tags(data)
     height, width = tags[_LENGTH], tags[_WIDTH]
     rows = tags.get(_ROWS, height)
     piece = width * min(rows, height)
     if _TILE_WIDTH in tags or _TILE_LENGTH in tags:
         piece = tags[_TILE_WIDTH] * tags[_TILE_LENGTH]
     samples = tags.get(_SAMPLES, 1) * -(-tags.get(_BITS, 1) // 8)
-    header = _header("TIFF", height, width, 6 if tags.get(_ORIENTATION, 1) >= 5 else 3)
-    return header._replace(num_bytes=header.num_bytes + max(0, piece) * (4 + 2 * samples))
+    is_turned = tags.get(_ORIENTATION, 1) >= 5
+    header = _header("TIFF", height, width, 6 if is_turned else 3)
+    num_bytes = header.num_bytes + max(0, piece) * (4 + 2 * samples)
+    return header._replace(num_bytes=num_bytes, is_turned=is_turned)
 
 
-def _tiff_tags(data: bytes) -> dict[int, int]:
+def tiff_tags(data: bytes) -> dict[int, int]:
     """Returns the first value of each tag that holds whole numbers; of a repeated tag the first counts."""
     order = "<" if data.startswith(b"II") else ">"
     counts, offsets, position = ("Q", "Q", 8) if 43 in data[2:4] else ("H", "I", 4)

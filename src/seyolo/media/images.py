@@ -1,8 +1,9 @@
 """Finding and decoding of images; no other module decodes an image.
 
-Many versions of OpenCV silently fill the missing part of a truncated JPEG with grey. Training on such images
-is worse than an error, so completeness is checked first (`image_format`). OpenCV rotates images by their Exif
-orientation. An image that takes too much memory is refused by its header (`image_header`).
+Many versions of OpenCV silently fill the missing part of a truncated or damaged JPEG. Training on such images
+is worse than an error, so completeness is checked first (`image_format`, `jpeg_damage`). Images come as they
+are shown: OpenCV turns them by their Exif orientation, and `avif` turns an AVIF. An image that takes too much
+memory is refused by its header (`image_header`). Of an animation the first frame is read.
 """
 
 from __future__ import annotations
@@ -10,7 +11,11 @@ from __future__ import annotations
 import glob
 import math
 import os
+import struct
+import warnings
+from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import cache
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
@@ -20,8 +25,12 @@ import numpy as np
 from jaxtyping import UInt8
 
 from seyolo.errors import DataError, UsageError
+from seyolo.media import avif
+from seyolo.media.folders import matches
+from seyolo.media.foreign import FOREIGN_ENDINGS, foreign_kind, way_on
 from seyolo.media.image_format import is_complete
 from seyolo.media.image_header import Header, header_size, read_header
+from seyolo.media.jpeg_damage import jpeg_damage
 
 Image = str | Path | UInt8[np.ndarray, "H W 3"]
 """A file, or a decoded image (H, W, 3) uint8 in OpenCV's BGR order."""
@@ -55,16 +64,47 @@ class FileKinds(NamedTuple):
 
 
 IMAGES = FileKinds(
-    (".avif", ".bmp", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"),
+    (
+        ".avif", ".bmp", ".gif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm",
+        ".tif", ".tiff", ".webp",
+    ),
     "not an image",
     "image or folder",
     "no image",
-)
+)  # fmt: skip
+_OPTIONAL = frozenset({".avif", ".gif", ".jp2"})  # a build of OpenCV may lack them
+_PROBE_PX = 64
 
 
 def is_image(path: str | Path) -> bool:
-    """Tells whether a name has the ending of an image file."""
-    return IMAGES.has(path)
+    """Tells whether a name has the ending of an image file that can be read here."""
+    ending = os.path.splitext(path)[1].lower()
+    return ending in IMAGES.endings and (ending not in _OPTIONAL or _can_decode(ending))
+
+
+def is_picture(path: str | Path) -> bool:
+    """Tells whether a name has the ending of an image file, whether it can be read here or not."""
+    return os.path.splitext(path)[1].lower() in _PICTURES
+
+
+_PICTURES = frozenset((*IMAGES.endings, *FOREIGN_ENDINGS))
+
+
+@cache
+def _can_decode(ending: str) -> bool:
+    """Tells whether this OpenCV decodes what it encodes with this ending."""
+    try:
+        is_written, data = cv2.imencode(ending, np.zeros((_PROBE_PX, _PROBE_PX, 3), np.uint8))
+        return is_written and cv2.imdecode(data, cv2.IMREAD_COLOR) is not None
+    except cv2.error:
+        return False
+
+
+def unreadable(paths: Sequence[str]) -> str:
+    """Describes images that cannot be read here: their number, kinds and the way on; of at least one path."""
+    kinds = Counter(os.path.splitext(path)[1].lower() for path in paths)
+    counted = ", ".join(f"{kind} ({num:,})" for kind, num in sorted(kinds.items()))
+    return f"cannot be read here: {counted}; {way_on(paths[0])}"
 
 
 def read_image(path: str | Path) -> UInt8[np.ndarray, "H W 3"]:
@@ -93,6 +133,8 @@ def check_complete(data: bytes, source: str | Path) -> None:
     """Raises DataError, naming `source`, when the bytes of an image file end before the image does."""
     if not data:
         raise DataError(f"{source}: the image is empty (0 bytes)")
+    if data.startswith(b"\xff\xd8") and (damage := jpeg_damage(data)) is not None:
+        raise DataError(f"{source}: the image is damaged: {damage}; copy it again or remove it")
     if not is_complete(data):
         problem = f"the image is truncated: its end is missing after {len(data)} bytes"
         raise DataError(f"{source}: {problem}; copy it again or remove it")
@@ -109,6 +151,12 @@ def encoded_size(data: bytes, source: str | Path) -> tuple[int, int]:
         return size
     height, width = _decode(data, source).shape[:2]
     return height, width
+
+
+def is_turned(data: bytes) -> bool:
+    """Tells whether an image is shown turned by a quarter, so that its stored height is its width."""
+    header = read_header(data)
+    return header is not None and (header.height, header.width) != encoded_size(data, "")
 
 
 def read_encoded(path: str | Path) -> bytes:
@@ -144,21 +192,28 @@ def way_to_decode(header: Header, file_bytes: int) -> tuple[Decoder, int]:
     """Returns the decoder that the limit allows, else that which takes less, and its memory with the file."""
     from_memory = file_bytes + max(header.num_bytes, 6 * header.num_pixels)  # it copies its result
     in_place = 2 * file_bytes + header.num_bytes
-    if from_memory <= max(limit_bytes(), in_place) or not hasattr(os, "memfd_create"):
+    # OpenCV cannot turn a TIFF in place.
+    is_turned_tiff = header.kind == "TIFF" and header.is_turned
+    is_only_way = is_turned_tiff or header.kind == "AVIF" or not hasattr(os, "memfd_create")
+    if is_only_way or from_memory <= max(limit_bytes(), in_place):
         return _from_memory, from_memory
     return _in_place, in_place
 
 
 def _decode(data: bytes, source: str | Path) -> UInt8[np.ndarray, "H W 3"]:
+    if (kind := foreign_kind(data)) is not None:
+        raise DataError(f"{source}: {kind}, which cannot be read here; {way_on(source)}")
     header = read_header(data)
     if header is None:
         raise DataError(f"{source}: not an image, or a damaged one; {IMAGES.known}")
+    if header.kind == "AVIF" and avif.is_cropped(data):
+        raise DataError(f"{source}: an AVIF shown cropped (clap), which is not supported; {way_on(source)}")
     decode, num_bytes = way_to_decode(header, len(data))
     if num_bytes > limit_bytes():
         what = f"the image has {header.num_pixels / 1e6:,.0f} million pixels, and decoding this {header.kind}"
         raise _too_large(source, what, num_bytes)
     try:
-        image = decode(data)
+        image = _from_avif(data) if header.kind == "AVIF" else decode(data)
     except cv2.error as error:
         raise DataError(f"{source}: the image cannot be decoded: {error.err or error}") from None
     if image is None:
@@ -168,6 +223,15 @@ def _decode(data: bytes, source: str | Path) -> UInt8[np.ndarray, "H W 3"]:
 
 def _from_memory(data: bytes) -> np.ndarray | None:
     return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+
+
+def _from_avif(data: bytes) -> np.ndarray | None:
+    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    try:
+        return None if image is None else avif.turned(np.asarray(image, np.uint8), data)
+    except (struct.error, LookupError):
+        return None
 
 
 def _in_place(data: bytes) -> np.ndarray | None:
@@ -200,13 +264,16 @@ def files_named(argument: str, kinds: FileKinds) -> list[str]:
     if path.is_dir():
         return _images_in(path)
     if path.exists():
+        if is_picture(path) and not is_image(path):
+            raise DataError(f"{path}: {unreadable([argument])}")
         if not kinds.has(path):
             raise DataError(f"{path}: {kinds.not_one} by its name; {kinds.known}")
         return [str(path)]
     if not glob.has_magic(argument):
         raise DataError(f"{path}: there is no such {kinds.place}")
-    found = glob.iglob(argument, recursive=True)
-    names = {str(Path(match)) for match in found if kinds.has(match) and os.path.isfile(match)}
+    found = [str(Path(match)) for match in matches(argument) if os.path.isfile(match)]
+    names = {name for name in found if kinds.has(name)}
+    _warn_of_foreign(argument, found, len(names))
     if not names:
         raise DataError(f"{argument}: {kinds.none} matches this pattern; {kinds.known}")
     return sorted(names, key=lambda name: name.replace(os.sep, "\0"))  # as if by the parts of their paths
@@ -214,10 +281,20 @@ def files_named(argument: str, kinds: FileKinds) -> list[str]:
 
 def _images_in(folder: Path) -> list[str]:
     """Returns the paths of the images directly in a folder, sorted by name, as text to save memory."""
+    start = "" if folder == Path() else os.path.join(folder, "")
     with os.scandir(folder) as entries:
-        names = [entry.name for entry in entries if is_image(entry.name) and entry.name[0] != "."]
+        found = [start + e.name for e in entries if e.name[0] != "." and is_picture(e.name)]
+    names = [name for name in found if is_image(name)]
+    _warn_of_foreign(folder, found, len(names))
     if not names:
         advice = f"For those in its subfolders give the pattern '{folder}/**/*'"
         raise DataError(f"{folder}: no images in this folder; {IMAGES.known}. {advice}")
-    start = "" if folder == Path() else os.path.join(folder, "")
-    return [start + name for name in sorted(names)]
+    return sorted(names)
+
+
+def _warn_of_foreign(place: str | Path, found: Sequence[str], num_read: int) -> None:
+    """Warns of images that cannot be read here among the files found."""
+    passed = sorted(name for name in found if is_picture(name) and not is_image(name))
+    if passed:
+        count = f"{len(passed):,} of {num_read + len(passed):,} images {unreadable(passed)}"
+        warnings.warn(f"{place}: {count}", stacklevel=4)

@@ -18,7 +18,6 @@ from jaxtyping import UInt8
 from seyolo.data.datasets import Dataset, evaluated_splits, load_dataset
 from seyolo.evaluation.backends import evaluate_backend
 from seyolo.json_files import from_json, to_json
-from seyolo.media.images import read_image
 from seyolo.opening.detector import open_detector, split_model
 from seyolo.options.model import ModelOptions
 from seyolo.progress import Progress, Silent
@@ -173,4 +172,4 @@ def sample_images(dataset: Dataset) -> list[UInt8[np.ndarray, "H W 3"]]:
     split = "test" if "test" in dataset.splits else list(dataset.splits)[-1]
     images = dataset.images(split)
     chosen = np.linspace(0, len(images) - 1, min(NUM_IMAGES, len(images))).astype(int)
-    return [read_image(images[index]) for index in chosen]
+    return [dataset.sample(split, images[index]).read() for index in chosen]

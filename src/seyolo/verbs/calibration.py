@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from torch import Tensor
 from seyolo.data.batches.evaluation import evaluation_batches
 from seyolo.data.batches.training import TrainingLoader, to_planes
 from seyolo.data.datasets import Dataset, Sample
+from seyolo.exporting.quantize import calibration_images
 from seyolo.options.cut import CutOptions
 from seyolo.options.slim import Repair, SlimOptions
 from seyolo.options.training import Augmentation
@@ -45,9 +47,8 @@ class CalibrationSet:
         """
         plain = RECONSTRUCTION_IMAGES // 4
         yield from self.plain_batches(plain)
-        height, width = self.size_hw
         for images, _ in self.labelled_batches((RECONSTRUCTION_IMAGES - plain) // CALIBRATION_BATCH):
-            yield images[..., :height, :width].float() / 255
+            yield images.float() / 255
 
     def plain_batches(self, count: int) -> Iterator[Float[Tensor, "N 3 H W"]]:
         """Yields `count` images in [0, 1] as they are evaluated."""
@@ -56,10 +57,10 @@ class CalibrationSet:
 
     def labelled_batches(
         self, num_batches: int = TAYLOR_BATCHES
-    ) -> Iterator[tuple[UInt8[Tensor, "N 3 S S"], Float[Tensor, "M 6"]]]:
+    ) -> Iterator[tuple[UInt8[Tensor, "N 3 H W"], Float[Tensor, "M 6"]]]:
         """Yields batches of augmented images and targets, as training sees them."""
-        samples, side = self.dataset.split("train"), max(self.size_hw)
-        loader = TrainingLoader(samples, side, CALIBRATION_BATCH, Augmentation(), self.seed)
+        samples = self.dataset.split("train")
+        loader = TrainingLoader(samples, self.size_hw, CALIBRATION_BATCH, Augmentation(), self.seed)
         return islice(loader.epoch(0), num_batches)
 
     def samples(self, count: int) -> list[Sample]:
@@ -67,6 +68,14 @@ class CalibrationSet:
         samples = self.dataset.split("train")
         order = torch.randperm(len(samples), generator=torch.Generator().manual_seed(self.seed))
         return [samples[int(i)] for i in order[:count]]
+
+
+def int8_images(dataset: Dataset, count: int | None = None) -> list[Path]:
+    """Returns images of the train split as `calibration_images`, their sizes compared with their labels'."""
+    chosen = calibration_images(dataset.images("train"), count)
+    for image in chosen:
+        dataset.sample("train", image).size()
+    return chosen
 
 
 def planner_on(

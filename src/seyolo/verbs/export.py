@@ -12,13 +12,13 @@ from seyolo.data.datasets import Dataset, load_dataset
 from seyolo.errors import UsageError
 from seyolo.evaluation.ap import Metrics
 from seyolo.exporting.formats import checked_format, export
-from seyolo.exporting.quantize import calibration_images
 from seyolo.opening.network import open_model, resized
 from seyolo.options.export import ExportOptions
 from seyolo.options.model import NO_OPTIONS, ModelOptions
 from seyolo.progress import Progress, Silent
 from seyolo.runtime.choice import open_backend
 from seyolo.torchnet.build import DarknetModel
+from seyolo.verbs.calibration import int8_images
 from seyolo.verbs.evaluate import evaluate
 
 DEFAULTS = ExportOptions()
@@ -74,7 +74,7 @@ def export_file(
         return Exported(chosen.write(opened, out, options, ()))
     is_measured = "val" in dataset.splits and not options.nms
     before = _metrics_of_float(opened, dataset, progress) if is_measured else None
-    images = calibration_images(dataset.images("train"), options.pictures)
+    images = int8_images(dataset, options.pictures)
     files = chosen.write(opened, out, options, images)
     if before is None:
         return Exported(files)

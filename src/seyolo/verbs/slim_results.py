@@ -14,7 +14,6 @@ from seyolo.data.datasets import Dataset
 from seyolo.errors import ExportError, UsageError
 from seyolo.evaluation.evaluate import Judgement, ap_lead, curves_by_split, split_metrics
 from seyolo.exporting.formats import export
-from seyolo.exporting.quantize import calibration_images
 from seyolo.files import write_json, write_text
 from seyolo.pruning.planning.plan import Plan
 from seyolo.report.figures.slim_run import write_example_images, write_slim_figures
@@ -26,6 +25,7 @@ from seyolo.runtime.benchmark import benchmark
 from seyolo.runtime.choice import open_backend
 from seyolo.runtime.protocol import Backend
 from seyolo.torchnet.build import DarknetModel, to_checkpoint
+from seyolo.verbs.calibration import int8_images
 from seyolo.verbs.slim_run import SlimRun
 
 INT8_FILE = "slim_int8.onnx"
@@ -117,7 +117,7 @@ def write_int8(model: DarknetModel, path: Path, dataset: Dataset) -> str:
     Returns `written`, or why int8 is not applicable: too few images, or the detections change too much.
     """
     try:
-        export(model, path, int8=True, pictures=calibration_images(dataset.images("train")))
+        export(model, path, int8=True, pictures=int8_images(dataset))
     except (ExportError, UsageError) as error:
         return f"not applicable: {error}"
     return WRITTEN

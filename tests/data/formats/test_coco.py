@@ -113,7 +113,7 @@ class TestLabels:
         dataset = load_dataset(changed(data, "images", width=160))
         (problem,) = check_dataset(dataset).problems
         assert Path(problem.file).name == "b1.png"
-        assert problem.text == "has 80x40 pixels, but its labels state 160x40"
+        assert problem.text.startswith("has 80x40 pixels, but its labels state 160x40; ")
 
 
 TRIANGLE = [[10, 4, 30, 4, 30, 20]]

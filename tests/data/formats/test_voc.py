@@ -136,7 +136,7 @@ class TestAnnotations:
         xml = folder / "Annotations/b1.xml"
         xml.write_text(xml.read_text().replace("<height>40<", "<height>60<"))
         (problem,) = check_dataset(load_dataset(folder)).problems
-        assert problem.text == "has 80x40 pixels, but its labels state 80x60"
+        assert problem.text.startswith("has 80x40 pixels, but its labels state 80x60; ")
 
     def test_an_xml_without_image_is_a_problem(self, folder: Path) -> None:
         annotate(folder, HAND, "gone")

@@ -11,7 +11,6 @@ from jaxtyping import UInt8
 from seyolo.data.datasets import Sample
 from seyolo.letterbox import Mode, Placement, letterbox
 from seyolo.media.ahead import in_background
-from seyolo.media.images import read_image
 
 EvaluationBatch = tuple[UInt8[np.ndarray, "b h w 3"], list[Placement], Sequence[Sample]]
 
@@ -30,7 +29,7 @@ def evaluation_batches(
         images = np.empty((len(batch), *size_hw, 3), dtype=np.uint8)
         placements = []
         for row, sample in enumerate(batch):
-            image, placement = letterbox(read_image(sample.image), size_hw, mode)
+            image, placement = letterbox(sample.read(), size_hw, mode)
             cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=images[row])
             placements.append(placement)
         return images, placements, batch

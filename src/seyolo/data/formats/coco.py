@@ -266,7 +266,7 @@ def _find_images(
         first = problems[0].text.removeprefix("there is no image ")
         count = f"{len(problems):,} of {len(images):,} images are missing, the first is {first}"
         summary = f"{path}: {count}; looked in {', '.join(folders)}"
-    return found, Listing(list(found), problems, summary)
+    return found, Listing(list(found), problems, summary=summary)
 
 
 def _row(annotation: _Annotation, class_ids: Mapping[object, int], size: ImageSize) -> Marked | None:

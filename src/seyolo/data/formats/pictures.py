@@ -13,7 +13,7 @@ from seyolo.data.labels import Problem
 from seyolo.data.text import read_lines
 from seyolo.data.tree import Finder, walk
 from seyolo.errors import DataError, shortened
-from seyolo.media.images import is_image
+from seyolo.media.images import is_picture
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def images_in_folder(folder: str | Path) -> Iterator[str]:
     """Yields the paths of all images in a folder and the folders below it, without hidden ones."""
     for parent, files in walk(folder):
         for file in files:
-            if is_image(file) and not file.startswith("."):
+            if is_picture(file) and not file.startswith("."):
                 yield os.path.join(parent, file)
 
 
@@ -86,7 +86,7 @@ def without_image(
     label_folder: str, ending: str, image_folder: Path, other: Iterable[str] = ()
 ) -> list[Problem]:
     """Returns a problem for each label file of a folder without an image of its name in another folder."""
-    stems = {os.path.splitext(file)[0] for file in os.listdir(image_folder) if is_image(file)}
+    stems = {os.path.splitext(file)[0] for file in os.listdir(image_folder) if is_picture(file)}
     files = (os.path.splitext(file) for file in sorted(os.listdir(label_folder)))
     return [
         Problem(os.path.join(label_folder, stem + found), 0, f"no image of this name in {image_folder}")

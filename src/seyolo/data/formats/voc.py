@@ -30,7 +30,7 @@ from seyolo.data.labels import ImageSize, Marked, Problem, Reading, collect, row
 from seyolo.data.text import read_lines, read_text, without_path
 from seyolo.data.tree import Finder, walk
 from seyolo.errors import DataError, quoted, shortened
-from seyolo.media.images import is_image
+from seyolo.media.images import is_picture
 
 _CVAT_CLASSES = "labelmap.txt"
 _FOLDERS = ("annotations", "Annotations", "xmls", "labels")
@@ -139,7 +139,7 @@ class VocFolder:
         return images
 
     def _named(self, name: str) -> list[str]:
-        return self._images.get(os.path.splitext(name)[0] if is_image(name) else name, [])
+        return self._images.get(os.path.splitext(name)[0] if is_picture(name) else name, [])
 
 
 @dataclass(frozen=True)

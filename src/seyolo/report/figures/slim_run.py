@@ -32,6 +32,7 @@ from seyolo.report.figures.samples import (
     TRUTH,
     Sheet,
     class_prefixes,
+    draw_ignored,
     drawn,
     fitted,
     plot_samples,
@@ -86,7 +87,7 @@ def _plot_samples(path: Path, dataset: Dataset, judgements: Mapping[str, Judgeme
     chosen = spread_evenly(range(len(samples)), NUM_SAMPLES)
     both = judgements["dense"], list(judgements.values())[-1]
     dense, slim = ([judgement[split][1][index] for index in chosen] for judgement in both)
-    images = [read_image(samples[index].image) for index in chosen]
+    images = [samples[index].read() for index in chosen]
     plot_samples(images, dense, slim, dataset.names, path)
 
 
@@ -143,7 +144,7 @@ def _write_samples(folder: Path, dataset: Dataset, dense: Judgement, slim: Judge
     split = shown_split(dense)
     samples = dataset.split(split)
     for number, index in enumerate(spread_evenly(range(len(samples)), NUM_SAMPLES), start=1):
-        image, files = read_image(samples[index].image), {}
+        image, files = samples[index].read(), {}
         for name, judgement in (("dense", dense), ("slim", slim)):
             files[name] = f"sample-{number}-{name}.jpg"
             found = judgement[split][1][index]
@@ -177,6 +178,7 @@ def _with_mistakes(case: _Case, names: Sequence[str]) -> Sheet:
     missed = [f"{prefixes[class_id]}missed" for class_id in truth.class_ids.tolist()]
     scored = zip(wrong.shown.class_ids.tolist(), wrong.shown.scores.tolist(), strict=True)
     false = [f"{prefixes[class_id]}false {score:.2f}" for class_id, score in scored]
+    sheet = draw_ignored(sheet, truth, scale)
     is_named = case.num_mistakes() <= MAX_LABELLED
     for boxes, texts, colour, is_wrong in (
         (truth.boxes_xyxy, missed, TRUTH, wrong.missed),
