@@ -111,6 +111,11 @@ class TestTwoReadings:
         ):
             load_dataset(tmp_path)
 
+    def test_a_data_set_inside_another_does_not_count(self, tmp_path: Path) -> None:
+        write_voc(tmp_path)
+        write_coco(tmp_path / "as_coco")
+        assert load_dataset(tmp_path).layout.startswith("VOC, ")
+
     def test_a_yaml_of_something_else_is_none(self, tmp_path: Path) -> None:
         write_yaml(tmp_path)
         write_text(tmp_path / "args.yaml", "epochs: 3\nnames: x\n")

@@ -1,7 +1,8 @@
 """Layouts of data sets, recognised in the files of a folder.
 
 A layout is a function that finds its readings in a folder, and a row of LAYOUTS. It looks at names and at
-the start of a few files, and opens no image. A folder that fits two readings is refused.
+the start of a few files, and opens no image. A folder that fits two readings is refused; a data set in
+a folder inside another data set does not count.
 """
 
 from __future__ import annotations
@@ -37,7 +38,15 @@ class Found(NamedTuple):
     path: Path
     read: Callable[[], Contents]
 
+    def depth(self) -> int:
+        """Returns how deep the folder of the data set lies, which the file may be in a part of."""
+        folder = self.path if self.path.is_dir() else self.path.parent
+        while folder.name in _PARTS or split_of(folder.name):
+            folder = folder.parent
+        return len(folder.parts)
 
+
+_PARTS = frozenset({"annotations", "cfg", "data", "images", "labels"})
 NAME_FILES = ("classes.txt", "_darknet.labels", "obj.names")
 """Files of class names beside YOLO labels."""
 _SPEAKS = frozenset({".data", ".json", ".labels", ".mat", ".names", ".txt", ".xml", ".yaml", ".yml"})
@@ -67,6 +76,7 @@ def recognised(root: Path, given: Path) -> Found:
     tree = Tree(root)
     top = _top(tree)
     found = [reading for layout in LAYOUTS for reading in layout(tree, top)]
+    found = [reading for reading in found if reading.depth() == min(other.depth() for other in found)]
     if len(found) == 1:
         return found[0]
     if not found:
