@@ -105,7 +105,7 @@ def _row(shape: Any, names: tuple[str, ...], size: ImageSize) -> Marked:
     kind, points = (
         (shape.get("shape_type", "polygon"), shape.get("points")) if isinstance(shape, dict) else ("", None)
     )
-    if kind not in _SHAPES:
+    if not isinstance(kind, str) or kind not in _SHAPES:
         known = " and ".join(_SHAPES)
         raise DataError(
             f"a {shortened(kind)} has no box; boxes are read of {known}s: draw one, or remove the shape"
