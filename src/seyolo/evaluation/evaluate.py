@@ -19,7 +19,7 @@ from jaxtyping import Float32, UInt8
 from seyolo.boxes import cxcywh_to_xyxy
 from seyolo.checkpoint import default_names
 from seyolo.data.batches.evaluation import evaluation_batches
-from seyolo.data.datasets import Dataset, Sample
+from seyolo.data.datasets import Dataset, Sample, evaluated_splits
 from seyolo.detections import Detections
 from seyolo.errors import DataError, quoted
 from seyolo.evaluation.ap import Metrics, Regions, Truth, average_precision
@@ -70,8 +70,7 @@ def judge_splits(
         DataError: another number of classes, or no such split.
     """
     _check_classes(model, dataset)
-    names = [name for name in dataset.splits if name != "train"] if split is None else [split]
-    splits = {name: dataset.split(name) for name in names or ["train"]}
+    splits = {name: dataset.split(name) for name in evaluated_splits(dataset, split)}
     return {
         name: judged(model, samples, size_hw, batch_size=batch, progress=progress)
         for name, samples in splits.items()

@@ -27,7 +27,7 @@ from pathlib import Path
 import torch
 
 from seyolo.checkpoint import read_checkpoint, write_checkpoint
-from seyolo.data.datasets import load_dataset
+from seyolo.data.datasets import Dataset
 from seyolo.errors import ModelError
 from seyolo.evaluation.evaluate import Judgement, judge_splits
 from seyolo.files import write_json, write_text
@@ -49,7 +49,7 @@ from seyolo.verbs.calibration import CalibrationSet, plan_of, repair_on
 from seyolo.verbs.prune import read_plan
 from seyolo.verbs.readiness import readiness, readiness_lines, validation_images
 from seyolo.verbs.stages import estimate_seconds, stage_config, strength
-from seyolo.verbs.start import model_to_train
+from seyolo.verbs.start import model_to_train, open_data
 
 EVALUATION_BATCH = 32
 
@@ -57,7 +57,8 @@ EVALUATION_BATCH = 32
 class SlimRun:
     """One run of `slim`: its folder and its stages. A stage whose result exists reads it back.
 
-    `title` is the prefix of the tasks' titles; `tracker` opens a tracker per training stage.
+    `title` is the prefix of the tasks' titles; `tracker` opens a tracker per training stage. A control
+    has the `dataset` of its run.
     """
 
     def __init__(
@@ -67,11 +68,12 @@ class SlimRun:
         progress: Progress,
         title: str = "",
         tracker: OpenTracker = NoTracker,
+        *,
+        dataset: Dataset | None = None,
     ) -> None:
         self.config, self.folder, self.progress, self.title = config, folder, progress, title
         self.tracker = tracker
-        assert config.data is not None
-        self.dataset = load_dataset(config.data)
+        self.dataset = open_data(config, folder, progress) if dataset is None else dataset
         self.size_hw = size_hw(config.size or USUAL_SIZE)
 
     def starting_model(self) -> DarknetModel:
