@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from seyolo.darknet.zoo import network_from_name
-from seyolo.data.datasets import Sample
+from seyolo.data.samples import Sample
 from seyolo.errors import DataError
 from seyolo.evaluation.evaluate import evaluate, judged, truth_of
 from seyolo.runtime.inference import Thresholds

@@ -7,7 +7,8 @@ import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from seyolo.data.datasets import Dataset, Sample
+from seyolo.data.datasets import Dataset
+from seyolo.data.samples import Sample
 from seyolo.errors import DataError
 
 MOST_NAMED = 3

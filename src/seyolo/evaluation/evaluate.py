@@ -19,7 +19,8 @@ from jaxtyping import Float32, UInt8
 from seyolo.boxes import cxcywh_to_xyxy
 from seyolo.checkpoint import default_names
 from seyolo.data.batches.evaluation import evaluation_batches
-from seyolo.data.datasets import Dataset, Sample, evaluated_splits
+from seyolo.data.datasets import Dataset, evaluated_splits
+from seyolo.data.samples import Sample
 from seyolo.detections import Detections
 from seyolo.errors import DataError, quoted
 from seyolo.evaluation.ap import Metrics, Regions, Truth, average_precision

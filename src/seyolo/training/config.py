@@ -11,7 +11,7 @@ import torch
 
 from seyolo.darknet.sections import Net
 from seyolo.data.batches.training import TrainingLoader, Workers
-from seyolo.data.datasets import Sample
+from seyolo.data.samples import Sample
 from seyolo.letterbox import Fit
 from seyolo.options.training import Augmentation, TrainingOptions
 from seyolo.sizes import USUAL_SIZE, InputSize, scaled_size, size_hw

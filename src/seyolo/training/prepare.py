@@ -16,7 +16,8 @@ from seyolo.darknet.graph import detection_layers
 from seyolo.darknet.sections import Detection, Yolo
 from seyolo.data.anchors import kmeans_anchors
 from seyolo.data.batches.training import TrainingLoader
-from seyolo.data.datasets import Dataset, Sample
+from seyolo.data.datasets import Dataset
+from seyolo.data.samples import Sample
 from seyolo.letterbox import Fit
 from seyolo.opening.description import Attention
 from seyolo.opening.network import load

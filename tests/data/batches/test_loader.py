@@ -21,8 +21,8 @@ import torch
 from seyolo.data.batches import training as loader_module
 from seyolo.data.batches.evaluation import evaluation_batches
 from seyolo.data.batches.training import ImageCache, TrainingLoader, Workers
-from seyolo.data.datasets import Sample
 from seyolo.data.labels import Ignored
+from seyolo.data.samples import Sample
 from seyolo.errors import DataError, TrainingError
 from seyolo.letterbox import Fit, letterbox
 from seyolo.options.training import Augmentation

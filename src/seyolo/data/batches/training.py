@@ -25,7 +25,7 @@ from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
 from seyolo.data.batches.augment import IGNORED, Image, compose, draw_layout, pyramid
-from seyolo.data.datasets import Sample
+from seyolo.data.samples import Sample
 from seyolo.errors import DataError, TrainingError
 from seyolo.letterbox import Fit, resize
 from seyolo.media.ahead import in_background
