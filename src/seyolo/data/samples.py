@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import chain, islice, pairwise
 from pathlib import Path
 from typing import overload
 
@@ -55,6 +55,7 @@ def size_problem(image: Path, size: tuple[int, int], stated_size: tuple[int, int
 
 _CHUNK = 4096
 _OF_IMAGES = ("counts", "ignored_counts", "has_areas", "stated_sizes")
+_OF_OBJECTS = ("boxes_cxcywh", "class_ids")
 _OF_IGNORED = ("ignored_boxes_cxcywh", "ignored_class_ids", "is_crowd")
 
 
@@ -118,6 +119,17 @@ class Samples(Sequence[Sample]):
         stated = (height, width) if height else None
         boxes, class_ids = arrays["boxes_cxcywh"][own], arrays["class_ids"][own]
         return Sample(Path(self.images[number]), boxes, class_ids, self._ignored(number), areas, stated)
+
+    def label_bytes(self) -> Iterator[bytes]:
+        """Yields the bytes of boxes, classes and ignored regions of each image."""
+        own = [(self.arrays[name].tobytes(), self.arrays[name][:1].nbytes) for name in _OF_OBJECTS]
+        ignored = [(self.arrays[name].tobytes(), self.arrays[name][:1].nbytes) for name in _OF_IGNORED]
+        starts = zip(pairwise(self._starts.tolist()), pairwise(self._ignored_starts.tolist()), strict=True)
+        for (start, end), (first, last) in starts:
+            labels = b"".join([data[start * size : end * size] for data, size in own])
+            if first < last:
+                labels += b"".join([data[first * size : last * size] for data, size in ignored])
+            yield labels
 
     def _ignored(self, number: int) -> Ignored:
         own = slice(self._ignored_starts[number], self._ignored_starts[number + 1])
