@@ -55,7 +55,7 @@ def trained(run: SlimRun, name: str) -> Contender:
     sparse = run.sparse(run.branch(dense))
     slim = run.finetune(run.cut(sparse, run.plan(sparse)), dense)
     if name == "slim":
-        return Contender(slim, run.config.size)
+        return Contender(slim, run.size_hw)
     return TRAINED_BY[cast("ControlName", name)](Finished(run, dense, slim))
 
 

@@ -34,7 +34,12 @@ def main() -> None:
     recipe = Augmentation().plain() if arguments.plain else Augmentation()
     samples = load_dataset(arguments.data).split("train")
     loader = TrainingLoader(
-        samples, arguments.size, arguments.batch, recipe, seed=0, workers=Workers(arguments.workers)
+        samples,
+        (arguments.size, arguments.size),
+        arguments.batch,
+        recipe,
+        seed=0,
+        workers=Workers(arguments.workers),
     )
     print(f"first epoch, decoding: {time_epoch(loader, 0)[0]}")
     for epoch in range(1, 1 + arguments.epochs):

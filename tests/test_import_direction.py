@@ -16,7 +16,7 @@ SOURCE = Path(seyolo.__file__).parent
 
 ROOMS = {
     "base": [
-        "errors", "arguments", "options", "json_files", "files", "boxes", "detections", "letterbox",
+        "errors", "arguments", "options", "json_files", "files", "boxes", "detections", "letterbox", "sizes",
         "darknet", "translation", "checkpoint", "opening.description", "progress", "runs", "runtime",
         "media", "detector", "detecting", "opening.detector", "results",
     ],

@@ -75,6 +75,8 @@ def written(hint: Any) -> str:
 def _part(hint: Any) -> str:
     if get_origin(hint) is Literal:
         return f"Literal[{', '.join(map(repr, get_args(hint)))}]"
+    if get_origin(hint) is tuple and get_args(hint)[-1] is not Ellipsis:
+        return f"tuple[{', '.join(map(_part, get_args(hint)))}]"
     if get_origin(hint) is tuple:
         item = _part(get_args(hint)[0])
         return f"{item} | Sequence[{item}]"

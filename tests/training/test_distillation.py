@@ -118,9 +118,9 @@ def test_equal_predictions_cost_nothing_and_give_no_gradient() -> None:
     teacher = tiny(0, confidence=5.0).eval()
     batch = images()
     logits = [x.detach().requires_grad_() for x in teacher.forward_heads(batch)]
-    student = predictions(teacher.heads, logits, 96)
+    student = predictions(teacher.heads, logits, (96, 96))
     with torch.no_grad():
-        wanted = predictions(teacher.heads, logits, 96)
+        wanted = predictions(teacher.heads, logits, (96, 96))
     assert (wanted[0][..., 4] > 0.5).any()
     terms = distillation_terms(student, wanted, independent_divergence)
     terms.sum().backward()

@@ -17,8 +17,11 @@ from helpers.stopping import StopIn
 from helpers.tiny_training import CONFIG, fresh_model
 from seyolo.checkpoint import read_checkpoint
 from seyolo.data.datasets import Dataset, load_dataset
+from seyolo.data.labels import Ignored
 from seyolo.errors import DataError, TrainingError
+from seyolo.options.training import Augmentation
 from seyolo.torchnet.build import DarknetModel, from_checkpoint, to_checkpoint
+from seyolo.training.distributed import SINGLE_PROCESS
 from seyolo.training.loop import (
     TrainResult,
     first_batch,
@@ -223,6 +226,22 @@ def test_sparsity_on_a_network_without_scales_is_plain_training(dataset: Dataset
     assert sparse.history[0]["objectness"] == plain.history[0]["objectness"]
 
 
+def test_an_ignored_region_is_no_background(dataset: Dataset) -> None:
+    # Images without objects, and a region over all of each: nothing is left to learn.
+    whole = Ignored(np.float32([[0.5, 0.5, 1, 1]]), np.zeros(1, np.int64), np.array([True]))
+    negatives = [
+        replace(sample, boxes_cxcywh=sample.boxes_cxcywh[:0], class_ids=sample.class_ids[:0])
+        for sample in dataset.split("train")[:4]
+    ]
+    still = replace(CONFIG, augmentation=Augmentation(mosaic=0, translate=0, scale_min=1, scale_max=1))
+    objectness = []
+    for samples in (negatives, [replace(sample, ignored=whole) for sample in negatives]):
+        step = TrainingStep(fresh_model(), CONFIG, 1, SINGLE_PROCESS)
+        images, targets = next(iter(still.make_loader(samples).epoch(0)))
+        objectness.append(float(step.take(0, images, targets)[1]))
+    assert objectness[1] < 0.3 * objectness[0]  # boxes at the border reach out
+
+
 @pytest.mark.parametrize("multi_scale", [False, True])
 def test_the_first_batch_is_the_one_that_is_trained_on(
     dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, multi_scale: bool
@@ -234,7 +253,7 @@ def test_the_first_batch_is_the_one_that_is_trained_on(
     train(fresh_model(), dataset, config, tmp_path)
     assert torch.equal(seen[0][0], images)
     assert torch.equal(seen[0][1], targets)
-    assert images.shape[2] == (config.epoch_size(0) if multi_scale else 96)
+    assert images.shape[2:] == (config.epoch_size(0) if multi_scale else (96, 96))
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import torch
 
 from seyolo.darknet import zoo
 from seyolo.torchnet.build import build
-from seyolo.training.loss import DetectionLoss, LossModule, complete_iou
+from seyolo.training.loss import DetectionLoss, LossModule, complete_iou, lie_inside, predictions
 
 
 def test_complete_iou_by_hand() -> None:
@@ -68,3 +68,50 @@ def test_steps_on_one_batch_bring_the_loss_down() -> None:
         optimizer.step()
         losses.append(loss.item())
     assert losses[-1] < 0.3 * losses[0]
+
+
+class TestIgnoredRegions:
+    def test_boxes_that_lie_inside_by_half_by_hand(self) -> None:
+        # The region spans 10 to 50 in x and y of the second image.
+        regions = torch.tensor([[1, -1, 30.0, 30.0, 40.0, 40.0]])
+        boxes = torch.tensor(
+            [
+                [30.0, 30.0, 4.0, 4.0],  # inside
+                [10.0, 30.0, 8.0, 8.0],  # half of it
+                [9.0, 30.0, 8.0, 8.0],  # three eighths
+                [30.0, 30.0, 56.0, 56.0],  # holds the region, 1600 of its 3136 px²
+                [30.0, 30.0, 57.0, 57.0],  # 1600 of 3249 px²
+                [90.0, 90.0, 4.0, 4.0],
+            ]
+        )
+        inside = lie_inside(boxes.expand(2, 6, 4), regions)
+        assert inside.tolist() == [[False] * 6, [True, True, False, True, False, False]]
+
+    def test_predictions_inside_have_no_objectness_term_except_positives(self) -> None:
+        model = _model()
+        logits = [x.detach().requires_grad_() for x in model.forward_heads(torch.rand(2, 3, 96, 96))]
+        loss = DetectionLoss(model.heads)
+
+        def gradients(ignored: torch.Tensor | None) -> torch.Tensor:
+            value, _ = loss(logits, TARGETS, (96, 96), ignored)
+            grads = torch.autograd.grad(value, logits)
+            return torch.cat([grad.flatten(1, 3)[..., 4] for grad in grads], 1)
+
+        everywhere = torch.tensor([[0, -1, 48.0, 48.0, 400.0, 400.0]])
+        boxes, _ = predictions(model.heads, logits, (96, 96))
+        usual, without = gradients(None), gradients(everywhere)
+        hidden = lie_inside(boxes[..., :4], everywhere)
+        assert torch.equal(without[1], usual[1])  # the other image
+        positive = usual[0] != without[0]  # those that lost their term
+        assert (without[0][positive] == 0).all()
+        assert (without[0] != 0).sum() >= 1  # positives keep theirs
+        assert torch.equal(positive, hidden[0] & (without[0] == 0))
+
+    def test_no_region_changes_no_bit(self) -> None:
+        model = _model()
+        images = torch.rand(2, 3, 96, 96)
+        module = LossModule(model, DetectionLoss(model.heads))
+        first, parts = module(images, TARGETS)
+        again, same = module(images, TARGETS, torch.zeros(0, 6))
+        assert first.item() == again.item()
+        assert torch.equal(parts, same)

@@ -44,20 +44,20 @@ def heads_of(network: Network) -> list[Yolo]:
 def test_fit_to_data_changes_classes_and_size_only() -> None:
     network = zoo.yolov3_tiny(num_classes=80, width=0.125)
     network = replace(network, net=replace(network.net, letter_box=False))
-    fitted = fit_to_data(network, num_classes=3, size_px=96)
+    fitted = fit_to_data(network, num_classes=3, size_hw=(96, 96))
     assert (fitted.net.height, fitted.net.width, fitted.net.letter_box) == (96, 96, True)
     assert num_classes(fitted) == 3
     assert all(fitted.layers[index - 1].filters == 3 * (5 + 3) for index in detection_layers(fitted))
     unfitted = [replace(head, classes=80) for head in heads_of(fitted)]
     assert unfitted == heads_of(network)
     with pytest.raises(CfgError, match="32"):
-        fit_to_data(network, num_classes=3, size_px=100)
+        fit_to_data(network, num_classes=3, size_hw=(100, 100))
 
 
 def test_anchors_from_scratch_are_sorted_shared_and_fit_the_data(dataset: Dataset) -> None:
     samples, recipe = dataset.split("train"), Augmentation()
-    network = fit_to_data(zoo.yolov3_tiny(num_classes=1, width=0.125), 1, 64)
-    fitted = fit_from_scratch(network, samples, recipe, size_px=64, seed=0)
+    network = fit_to_data(zoo.yolov3_tiny(num_classes=1, width=0.125), 1, (64, 64))
+    fitted = fit_from_scratch(network, samples, recipe, size_hw=(64, 64), seed=0)
     first, second = heads_of(fitted)
     assert first.anchors == second.anchors
     assert (first.mask, second.mask) == tuple(head.mask for head in heads_of(network))
@@ -65,13 +65,15 @@ def test_anchors_from_scratch_are_sorted_shared_and_fit_the_data(dataset: Datase
     anchors = np.array(first.anchors).reshape(-1, 2)
     assert len(anchors) == 6
     assert (np.diff(anchors.prod(axis=1)) > 0).all()
-    boxes = [targets[:, 4:6].numpy() for _, targets in TrainingLoader(samples, 64, 16, recipe, 1).epoch(0)]
+    boxes = [
+        targets[:, 4:6].numpy() for _, targets in TrainingLoader(samples, (64, 64), 16, recipe, 1).epoch(0)
+    ]
     given = np.array(heads_of(network)[0].anchors).reshape(-1, 2) * 64 / 416
     own_iou, given_iou = (
         iou_of_sizes(np.concatenate(boxes), sizes).max(axis=1).mean() for sizes in (anchors, given)
     )
     assert own_iou > max(0.6, given_iou)
-    assert fitted == fit_from_scratch(network, samples, recipe, size_px=64, seed=0)
+    assert fitted == fit_from_scratch(network, samples, recipe, size_hw=(64, 64), seed=0)
 
 
 @pytest.mark.parametrize(("kind", "section"), [("se", ScaleChannels), ("cbam", Cbam)])
@@ -91,7 +93,7 @@ def same_weights(first: DarknetModel, second: DarknetModel) -> bool:
 @pytest.fixture
 def checkpoint(tmp_path: Path) -> Path:
     """Of one class at 64 pixels, with anchors unlike those of the zoo."""
-    network = fit_to_data(zoo.yolov3_tiny(num_classes=1, width=0.125), 1, 64)
+    network = fit_to_data(zoo.yolov3_tiny(num_classes=1, width=0.125), 1, (64, 64))
     save(calibrated(network, random_images(64, 64, num=4)), tmp_path / "trained.safetensors")
     return tmp_path / "trained.safetensors"
 

@@ -155,7 +155,7 @@ def test_int8_is_the_dense_network_in_bytes(tmp_path: Path, monkeypatch: pytest.
     data = write_spots(tmp_path / "data", train=16, val=6)
     finding = spot_detector(more_layers=2)
     run = SlimRun(SlimOptions(data=data, size=SIZE_PX), tmp_path / "run", Silent())
-    monkeypatch.setattr(controls, "_dense", lambda finished: Contender(finished.dense, SIZE_PX))
+    monkeypatch.setattr(controls, "_dense", lambda finished: Contender(finished.dense, (SIZE_PX, SIZE_PX)))
     slim_row, int8 = control_results(Finished(run, finding, finding), ["int8"])
     assert (int8.macs, int8.params) == (slim_row.macs, slim_row.params)
     assert int8.metrics["val"].ap == pytest.approx(slim_row.metrics["val"].ap, abs=0.1)

@@ -15,7 +15,9 @@ from seyolo.data.datasets import load_dataset
 from seyolo.data.labels import Problem
 from seyolo.data.synthetic.dataset import write_dataset
 from seyolo.errors import DataError
+from seyolo.options.parameters import Size
 from seyolo.progress import console_progress
+from seyolo.sizes import USUAL_SIZE, input_text, size_hw
 
 
 def oxford(
@@ -117,20 +119,21 @@ def _text(value: object) -> str:
 
 
 def anchors(
-    data: Path, /, *, size: int = 416, num: int = 9, split: str = "train", seed: int = 0, json: Json = None
+    data: Path, /, *, size: Size = 416, num: int = 9, split: str = "train", seed: int = 0, json: Json = None
 ) -> None:
     """Anchor boxes for a data set, by k-means on IoU.
 
     Args:
         data: a data.yaml, Darknet .data, COCO .json or VOC folder.
-        size: side of the square input in pixels.
+        size: input in pixels: 416, or 416x256 (width x height).
         num: how many: 9 for yolov3, 6 for yolov3-tiny.
         split: whose boxes are looked at.
         seed: of the starting points.
         json: write the result here as JSON, too; - is stdout.
     """
     check_target(json)
-    boxes = dataset_box_sizes(load_dataset(data).split(split), (size, size))
+    size = size or USUAL_SIZE
+    boxes = dataset_box_sizes(load_dataset(data).split(split), size_hw(size))
     found = kmeans_anchors(boxes, num, np.random.default_rng(seed))
     value = {
         "anchors": [[round(side, 2) for side in pair] for pair in found.sizes_wh.tolist()],
@@ -138,5 +141,5 @@ def anchors(
         "num_boxes": len(boxes),
         "size": size,
     }
-    quality = f"mean IoU {found.mean_iou:.3f} over {len(boxes):,} boxes at {size} px"
+    quality = f"mean IoU {found.mean_iou:.3f} over {len(boxes):,} boxes at {input_text(size)} px"
     show(value, f"anchors={found.to_cfg()}\n{quality}", json)

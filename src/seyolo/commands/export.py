@@ -19,6 +19,7 @@ from seyolo.options.export import ExportOptions
 from seyolo.options.model import NO_OPTIONS, ModelOptions
 from seyolo.progress import console_progress
 from seyolo.runtime.shipped import refuse_shipped
+from seyolo.sizes import InputSize, size_hw
 
 if TYPE_CHECKING:
     from seyolo.evaluation.ap import Metrics
@@ -71,7 +72,7 @@ def export(
     show(value, Group(table(rows), text) if metrics else text, json)
 
 
-def _write_description(model: str, out: Path, size: int | None, start: ModelOptions) -> Path:
+def _write_description(model: str, out: Path, size: InputSize | None, start: ModelOptions) -> Path:
     network = with_options(network_from_name(model, start.num_classes), start)
-    write_text(out, (network if size is None else set_size(network, size, size)).to_cfg())
+    write_text(out, (network if size is None else set_size(network, *size_hw(size))).to_cfg())
     return out

@@ -20,13 +20,15 @@ from seyolo.darknet.weights import read_weights
 from seyolo.errors import UsageError
 from seyolo.opening.description import CHECKPOINT, describe, with_options
 from seyolo.options.model import NO_OPTIONS, ModelOptions
+from seyolo.options.parameters import Size
 from seyolo.runtime.metadata import read_about
 from seyolo.runtime.onnx_file import OnnxConvolution, OnnxFile
 from seyolo.runtime.onnx_reader import read_onnx_file
 from seyolo.runtime.shipped import model_path
+from seyolo.sizes import InputSize, size_hw
 
 
-def info(model: str, *, size: int | None = None, start: ModelOptions = NO_OPTIONS, json: Json = None) -> None:
+def info(model: str, *, size: Size = None, start: ModelOptions = NO_OPTIONS, json: Json = None) -> None:
     """Layers, parameters and MACs of a network or an .onnx file.
 
     Parameters are those that are learned, without running statistics; MACs are multiply-accumulates of the
@@ -34,7 +36,7 @@ def info(model: str, *, size: int | None = None, start: ModelOptions = NO_OPTION
 
     Args:
         model: hand, which comes with seyolo, a zoo name, a .cfg, a checkpoint or an .onnx file.
-        size: side of the square input in pixels; by default the network's.
+        size: input in pixels: 416, or 416x256 (width x height); by default the network's.
         json: write the result here as JSON, too; - is stdout.
     """
     check_target(json)
@@ -49,7 +51,7 @@ def info(model: str, *, size: int | None = None, start: ModelOptions = NO_OPTION
         _check_weights(start.weights, network)
     network = with_options(network, start)
     if size is not None:
-        network = set_size(network, size, size)
+        network = set_size(network, *size_hw(size))
     counted = cost(network)
     layers = _layers(network, counted)
     value = {
@@ -65,7 +67,7 @@ def info(model: str, *, size: int | None = None, start: ModelOptions = NO_OPTION
     show(value, Group(table(rows), _summary(model, network, counted)), json)
 
 
-def _onnx(model: str, path: Path, size: int | None) -> tuple[dict[str, object], Group]:
+def _onnx(model: str, path: Path, size: InputSize | None) -> tuple[dict[str, object], Group]:
     """Returns the facts of an ONNX file, as JSON and as text."""
     file = read_onnx_file(path, size)
     about = read_about(file.metadata)

@@ -14,6 +14,7 @@ from seyolo.options.prune import PruneOptions
 from seyolo.progress import console_progress
 from seyolo.report.text import latency_text
 from seyolo.runtime.shipped import refuse_shipped
+from seyolo.sizes import input_text
 
 DEFAULTS = PruneOptions()
 MAX_NAMED_LAYERS = 6
@@ -59,10 +60,9 @@ def _group(layers: list[int], kept: int, removed: int) -> dict[str, object]:
 
 def _summary(plan: seyolo.Plan) -> Table:
     """Makes the table of costs before and after; latency as predicted and as measured."""
-    size = "x".join(map(str, dict.fromkeys(plan.input_size)))
     rows = [
         _row("parameters", plan.dense_params, plan.params, plan.params / plan.dense_params),
-        _row(f"MACs @{size}", plan.dense_macs, plan.macs, plan.macs / plan.dense_macs),
+        _row(f"MACs @{input_text(plan.input_size)}", plan.dense_macs, plan.macs, plan.macs / plan.dense_macs),
         _row("residual blocks removed", "", len(plan.blocks_removed)),
     ]
     rows += [_row(f"{name} predicted", "", latency_text(ms)) for name, ms in plan.latency_ms.items()]

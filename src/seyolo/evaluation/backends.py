@@ -9,6 +9,7 @@ from seyolo.data.datasets import Dataset, load_dataset
 from seyolo.progress import Progress
 from seyolo.runtime.choice import needing
 from seyolo.runtime.protocol import Backend, require_size
+from seyolo.sizes import InputSize
 
 if TYPE_CHECKING:
     from seyolo.evaluation.ap import Metrics
@@ -19,7 +20,7 @@ def evaluate_backend(
     data: str | Path | Dataset,
     split: str | None = None,
     *,
-    size: int | None = None,
+    size: InputSize | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Metrics]:
     """Returns COCO AP by split, as `seyolo.evaluate` does.

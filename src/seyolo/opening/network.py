@@ -22,6 +22,7 @@ from seyolo.files import replacing
 from seyolo.opening.description import CHECKPOINT, describe, gates_of
 from seyolo.options.model import NO_OPTIONS, ModelOptions
 from seyolo.runtime.protocol import Backend, require_size
+from seyolo.sizes import InputSize, size_hw
 from seyolo.torchnet.attention import attach
 from seyolo.torchnet.build import DarknetModel, build, from_checkpoint, to_checkpoint
 from seyolo.torchnet.device import torch_device
@@ -129,8 +130,12 @@ def _require_trained(loaded: DarknetModel, model: str | Path, weights: Path | No
         raise ModelError(f"{message}; train it first: seyolo train --model {model} --weights FILE")
 
 
-def resized(model: DarknetModel, size: int | None) -> DarknetModel:
-    """Returns the model with another square input of `size` pixels, or itself when `size` is None.
+def resized(model: DarknetModel, size: InputSize | None) -> DarknetModel:
+    """Returns the model with another input, or itself when `size` is None.
+
+    Args:
+        model: stays as it is.
+        size: pixels, the side of a square or (height, width).
 
     Example:
         >>> seyolo.api.resized(seyolo.load("yolov3-tiny"), 320).network.net.width
@@ -140,11 +145,13 @@ def resized(model: DarknetModel, size: int | None) -> DarknetModel:
         return model
     checkpoint = to_checkpoint(model)
     device = next(model.parameters()).device
-    return from_checkpoint(replace(checkpoint, network=set_size(checkpoint.network, size, size))).to(device)
+    return from_checkpoint(replace(checkpoint, network=set_size(checkpoint.network, *size_hw(size)))).to(
+        device
+    )
 
 
-def input_size(model: DarknetModel | Backend, size: int | None) -> tuple[int, int]:
-    """Returns (height, width) of a model's input in pixels: `size` square, or its own.
+def input_size(model: DarknetModel | Backend, size: InputSize | None) -> tuple[int, int]:
+    """Returns (height, width) of a model's input in pixels: that of `size`, or its own.
 
     Raises:
         UsageError: a runtime's file is made for another size.
@@ -154,7 +161,7 @@ def input_size(model: DarknetModel | Backend, size: int | None) -> tuple[int, in
         (320, 320)
     """
     if isinstance(model, DarknetModel):
-        net = set_size(model.network, size, size).net if size else model.network.net
+        net = set_size(model.network, *size_hw(size)).net if size else model.network.net
         return net.height, net.width
     return require_size(model, size)
 

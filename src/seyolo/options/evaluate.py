@@ -7,7 +7,7 @@ from typing import Literal
 from cyclopts import Parameter
 
 from seyolo.options.model import ModelOptions
-from seyolo.options.parameters import check_device
+from seyolo.options.parameters import Size, check_device, check_size
 
 
 @Parameter(name="*", group="Parameters")
@@ -21,8 +21,8 @@ class EvaluateOptions(ModelOptions):
     protocol: Literal["coco", "oxford"] = "coco"
     """coco, or oxford for all hands and the official ones (over 1,500 px²)."""
 
-    size: int | None = None
-    """side of the square input in pixels; by default the model's."""
+    size: Size = None
+    """input in pixels: 416, or 416x256 (width x height); by default the model's."""
 
     out: Path | None = None
     """a folder for the curves of precision, recall and F1, and images with ground truth and detections."""
@@ -33,6 +33,7 @@ class EvaluateOptions(ModelOptions):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_device(self.device)
+        check_size(self)
 
 
 @Parameter(name="*", group="Parameters")

@@ -6,7 +6,7 @@ from pathlib import Path
 from cyclopts import Parameter
 
 from seyolo.errors import UsageError
-from seyolo.options.parameters import Flag
+from seyolo.options.parameters import Flag, Size, check_size
 
 
 @Parameter(name="*")
@@ -42,13 +42,14 @@ class ExportOptions(FileOptions):
     pictures: int | None = None
     """how many images int8 is measured on [default: 128]."""
 
-    size: int | None = None
-    """side of the square input in pixels; by default the model's."""
+    size: Size = None
+    """input in pixels: 416, or 416x256 (width x height); by default the model's."""
 
     device: str = "cpu"
     """cpu, cuda or cuda:N; where the model runs that the file is compared with."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        check_size(self)
         if self.pictures is not None and not self.int8:
             raise UsageError("a number of images is for int8; leave --pictures out")

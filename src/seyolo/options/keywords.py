@@ -62,7 +62,7 @@ class TrainKeywords(ModelKeywords, TrainingKeywords, total=False):
     s: float | None
     schedule: Literal["constant", "decay"]
     epochs: int
-    size: int
+    size: int | tuple[int, int] | None
     teacher: str | Path | None
     distill: float | None
 
@@ -71,7 +71,7 @@ class SlimKeywords(ModelKeywords, TrainingKeywords, SparsityKeywords, total=Fals
     """`SlimOptions` as keyword arguments."""
 
     budget: str | Sequence[str]
-    size: int
+    size: int | tuple[int, int] | None
     epochs: int | None
     branch_epoch: int | None
     sparse_epochs: int | None
@@ -94,6 +94,6 @@ class PruneKeywords(ModelKeywords, total=False):
     keep_blocks: bool
     repair: Literal["reconstruct", "recalibrate", "none"]
     data: str | Path | None
-    size: int | None
+    size: int | tuple[int, int] | None
     seed: int
     device: str

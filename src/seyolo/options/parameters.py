@@ -3,14 +3,16 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
+from inspect import signature
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
-from cyclopts import Parameter
+from cyclopts import Parameter, Token
 
 from seyolo.errors import BackendError, TrainingError, UsageError
 from seyolo.json_files import from_json
+from seyolo.sizes import InputSize, checked_size, parse_size
 
 Options = TypeVar("Options")
 Value = TypeVar("Value")
@@ -26,7 +28,20 @@ Flag = Annotated[bool, Parameter(negative=())]
 PythonOnly = Annotated[Value, Parameter(parse=False)]
 """An option that the command line does not have."""
 
-Size = Annotated[int, Parameter(help="side of the square input in pixels.")]
+
+def _read_size(_: Any, tokens: Sequence[Token]) -> InputSize:
+    return parse_size(tokens[0].value)
+
+
+_METAVAR: dict[str, Any] = {"metavar": "SIZE"} if "metavar" in signature(Parameter).parameters else {}
+Size = Annotated[InputSize | None, Parameter(converter=_read_size, n_tokens=1, negative=(), **_METAVAR)]
+"""An input size in pixels: 416, or 416x256 (width x height); in Python an int, or (height, width)."""
+
+
+def check_size(options: Any) -> None:
+    """Checks the field `size` of an options object that is being made, and stores a square as one number."""
+    if options.size is not None:
+        object.__setattr__(options, "size", checked_size(options.size))
 
 
 def check_device(name: str) -> None:
@@ -80,11 +95,11 @@ def _plain(value: object, hint: Any, flag: str) -> object:
     (part, *_) = parts_of(hint)
     if isinstance(value, np.generic):
         return value.item()
-    if get_origin(part) is tuple:
-        if isinstance(value, str):
-            value = [value]
-        if isinstance(value, list | tuple):
-            return [_plain(item, get_args(part)[0], flag) for item in value]
+    if isinstance(value, str) and get_origin(part) is tuple:
+        value = [value]
+    if isinstance(value, list | tuple):
+        items = get_args(part) or (int,)
+        return [_plain(item, items[0], flag) for item in value]
     if get_origin(part) is Literal and isinstance(value, str):
         check_choice(flag, value, get_args(part))
     return value

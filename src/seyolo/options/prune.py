@@ -10,7 +10,7 @@ from seyolo.errors import UsageError
 from seyolo.options.budget import EXAMPLES, Budget, parse_budgets
 from seyolo.options.cut import DEFAULT_CUT, CutOptions
 from seyolo.options.model import ModelOptions
-from seyolo.options.parameters import REPEATABLE, Flag, check_choice, check_device
+from seyolo.options.parameters import REPEATABLE, Flag, Size, check_choice, check_device, check_size
 from seyolo.options.slim import Repair
 
 PRUNE_BUDGET = f"what the result may cost: {EXAMPLES}. Latency holds as measured on this machine."
@@ -44,8 +44,8 @@ class PruneOptions(ModelOptions):
     """a data set; its train split gives the images on which importance is measured, and those for the
     repair."""
 
-    size: int | None = None
-    """side of the square input in pixels at which MACs count; by default the model's."""
+    size: Size = None
+    """input in pixels at which MACs count: 416, or 416x256 (width x height); by default the model's."""
 
     seed: int = 0
     """seed of random importance and of the choice of images."""
@@ -56,6 +56,7 @@ class PruneOptions(ModelOptions):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_device(self.device)
+        check_size(self)
         check_choice("--repair", self.repair, get_args(Repair))
         if self.plan is not None and (self.cut != DEFAULT_CUT or self.keep_blocks):
             advice = "leave out what decides it, --scope for one"

@@ -10,7 +10,7 @@ from seyolo.errors import UsageError
 from seyolo.options.budget import EXAMPLES, Budget, parse_budgets
 from seyolo.options.cut import CutOptions
 from seyolo.options.model import ModelOptions
-from seyolo.options.parameters import REPEATABLE, Flag, Size, check_choice
+from seyolo.options.parameters import REPEATABLE, Flag, Size, check_choice, check_size
 from seyolo.options.training import SparsityOptions, TrainingOptions, check_teacher_weight
 
 Repair = Literal["reconstruct", "recalibrate", "none"]
@@ -48,7 +48,9 @@ class SlimOptions(ModelOptions, TrainingOptions, SparsityOptions):
 
     budget: Annotated[tuple[str, ...], REPEATABLE, Parameter(help=SLIM_BUDGET)] = ("macs=30%",)
 
-    size: Size = 416
+    size: Size = None
+    """input in pixels: 416, or 416x256 (width x height) [default: that of a .cfg or checkpoint, 416 for a zoo
+    name]."""
 
     epochs: int | None = None
     """epochs of dense training; the slim network sees twice as many unless its stages are set [default: 30,
@@ -87,6 +89,7 @@ class SlimOptions(ModelOptions, TrainingOptions, SparsityOptions):
     def __post_init__(self) -> None:
         ModelOptions.__post_init__(self)
         TrainingOptions.__post_init__(self)
+        check_size(self)
         SparsityOptions.__post_init__(self)
         check_choice("--repair", self.repair, get_args(Repair))
         check_teacher_weight(self.distill)

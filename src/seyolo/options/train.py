@@ -8,7 +8,7 @@ from cyclopts import Parameter
 
 from seyolo.errors import UsageError
 from seyolo.options.model import ModelOptions
-from seyolo.options.parameters import Size, check_choice
+from seyolo.options.parameters import Size, check_choice, check_size
 from seyolo.options.training import Schedule, TrainingOptions, check_strength, check_teacher_weight
 
 TrainSparsity = Literal["l1", "proximal", "group"]
@@ -38,7 +38,9 @@ class TrainOptions(ModelOptions, TrainingOptions):
     epochs: int = 100
     """passes over the training images."""
 
-    size: Size = 416
+    size: Size = None
+    """input in pixels: 416, or 416x256 (width x height) [default: that of a .cfg or checkpoint, 416 for a zoo
+    name]."""
 
     teacher: Path | None = None
     """a trained checkpoint of the same classes, or a .cfg with its .weights beside it, to learn from besides
@@ -50,6 +52,7 @@ class TrainOptions(ModelOptions, TrainingOptions):
     def __post_init__(self) -> None:
         ModelOptions.__post_init__(self)
         TrainingOptions.__post_init__(self)
+        check_size(self)
         if self.epochs < 1:
             raise UsageError(f"--epochs {self.epochs}: at least 1")
         check_choice("--schedule", self.schedule, get_args(Schedule))

@@ -16,10 +16,11 @@ from typing import Any, Literal, TypeVar
 from seyolo.errors import PlanError, TrainingError, UsageError
 from seyolo.evaluation.curves import Curves, CurveValues
 from seyolo.files import write_json
-from seyolo.json_files import Count, Positive, Share, from_json, read_json
+from seyolo.json_files import Count, Share, from_json, read_json
 from seyolo.options.stored import TRAIN_FILE, migrated_train
 from seyolo.pruning.planning.plan import Plan
 from seyolo.results import RESULTS_FILE, TRAINED_STAGES, SlimResults, read_results
+from seyolo.sizes import InputSize, input_text, size_hw
 
 CURVES_FILE = "curves.json"
 MOST_DRAWN = 1e12  # of either sign
@@ -104,7 +105,11 @@ class _TrainSettings:
     """The same of a run of `train`."""
 
     model: str
-    size: Positive
+    size: InputSize  # msgspec 0.22 crashes where a type with bounds is joined with a tuple of two
+
+    def __post_init__(self) -> None:
+        if min(size_hw(self.size)) < 1:
+            raise TrainingError("size: expected pixels, at least 1")
 
 
 @dataclass(frozen=True)
@@ -147,7 +152,9 @@ class RunRecord:
 
     def settings(self) -> dict[str, Any]:
         """Returns the options of the run, flat: `cut.scope` and so on."""
-        return _flat(self.config)
+        flat = _flat(self.config)
+        sizes = {name: flat[name] for name in ("size", "size_px") if isinstance(flat.get(name), list)}
+        return flat | {name: input_text(tuple(size)) for name, size in sizes.items()}
 
     def artefacts(self) -> list[tuple[str, int]]:
         """Returns the network files in the folder with their sizes in bytes."""

@@ -13,6 +13,7 @@ from onnx import helper, shape_inference
 
 from seyolo.errors import BackendError
 from seyolo.runtime.onnx_file import Dimension, OnnxConvolution, OnnxCost, OnnxFile, OnnxValue
+from seyolo.sizes import InputSize, size_hw
 
 LEARNED_INPUTS: Mapping[str, tuple[int, ...]] = {
     **dict.fromkeys(("Conv", "ConvTranspose", "Gemm"), (1, 2)),
@@ -24,7 +25,7 @@ WRAPPERS = frozenset(["DequantizeLinear", "Identity", "Cast", "Transpose", "Resh
 Shapes = Mapping[str, tuple[int, ...]]
 
 
-def read(path: Path, size: int | None = None) -> OnnxFile:
+def read(path: Path, size: InputSize | None = None) -> OnnxFile:
     """Reads a file and counts its parameters and MACs; `size` is as in `read_onnx_file`."""
     try:
         model = onnx.load(str(path), load_external_data=False)
@@ -36,17 +37,18 @@ def read(path: Path, size: int | None = None) -> OnnxFile:
         raise BackendError(f"{path}: not a valid ONNX graph ({error})") from None
 
 
-def _described(model: onnx.ModelProto, path: Path, size: int | None) -> OnnxFile:
+def _described(model: onnx.ModelProto, path: Path, size: InputSize | None) -> OnnxFile:
     graph = model.graph
     if not graph.node or not graph.output:
         raise BackendError(f"{path}: not an ONNX file: it holds no graph")
     constants = _constants(graph)
     values = [value for value in graph.input if value.name not in constants]
-    for value in values if size is not None else ():
+    sides = () if size is None else size_hw(size)
+    for value in values:
         dimensions = value.type.tensor_type.shape.dim
-        for dimension in dimensions[2:] if len(dimensions) == 4 else ():
+        for dimension, side in zip(dimensions[2:], sides, strict=False) if len(dimensions) == 4 else ():
             if not dimension.HasField("dim_value"):
-                dimension.dim_value = size
+                dimension.dim_value = side
     return OnnxFile(
         tuple(map(_value, values)),
         tuple(map(_value, graph.output)),

@@ -7,12 +7,13 @@ from pathlib import Path
 from seyolo.errors import BackendError, UsageError
 from seyolo.runtime import onnx_graph
 from seyolo.runtime.onnx_file import OnnxFile
+from seyolo.sizes import InputSize, input_text, size_hw
 
 
-def read_onnx_file(path: str | Path, size: int | None = None) -> OnnxFile:
+def read_onnx_file(path: str | Path, size: InputSize | None = None) -> OnnxFile:
     """Reads an ONNX file without running it.
 
-    `size` is the side of the square input in pixels, for a file that leaves its size open.
+    `size` is that of the input in pixels, for a file that leaves its size open.
 
     Raises:
         BackendError: there is no such file, or it is no ONNX file.
@@ -22,7 +23,8 @@ def read_onnx_file(path: str | Path, size: int | None = None) -> OnnxFile:
     if not path.is_file():
         raise BackendError(f"{path}: there is no such model file")
     file = onnx_graph.read(path, size)
-    if size is not None and file.input_size not in (None, (size, size)):
+    if size is not None and file.input_size not in (None, size_hw(size)):
         height, width = file.input_size or (0, 0)
-        raise UsageError(f"--size {size}: {path} is made for {width}x{height} pixels; leave --size out")
+        made = f"{path} is made for {width}x{height} pixels"
+        raise UsageError(f"--size {input_text(size)}: {made}; leave --size out")
     return file

@@ -13,6 +13,7 @@ from jaxtyping import Float32
 from seyolo.checkpoint import default_names
 from seyolo.errors import BackendError, UsageError
 from seyolo.letterbox import Mode
+from seyolo.sizes import InputSize, input_text, size_hw
 
 Runtime = Literal["onnxruntime", "openvino", "opencv", "torch"]
 Precision = Literal["f32", "bf16", "f16"]  # of float32 layers; int8 layers and decoding keep their precision
@@ -74,9 +75,10 @@ def require_batch(batch: Float32[np.ndarray, "n c h w"], size_hw: tuple[int, int
         raise BackendError(f"{source}: expected images of shape {expected}, got {batch.shape[1:]}")
 
 
-def require_size(backend: Backend, size: int | None) -> tuple[int, int]:
-    """Returns a backend's input (height, width) in pixels; a UsageError refuses a square `size` unlike it."""
+def require_size(backend: Backend, size: InputSize | None) -> tuple[int, int]:
+    """Returns a backend's input (height, width) in pixels; a UsageError refuses a `size` unlike it."""
     height, width = backend.input_size
-    if size is not None and (height, width) != (size, size):
-        raise UsageError(f"--size {size}: this file is made for {width}x{height} pixels; leave --size out")
+    if size is not None and (height, width) != size_hw(size):
+        made = f"this file is made for {width}x{height} pixels"
+        raise UsageError(f"--size {input_text(size)}: {made}; leave --size out")
     return height, width

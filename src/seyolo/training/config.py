@@ -12,9 +12,11 @@ import torch
 from seyolo.data.batches.training import TrainingLoader, Workers
 from seyolo.data.datasets import Sample
 from seyolo.options.training import Augmentation, TrainingOptions
+from seyolo.sizes import USUAL_SIZE, InputSize, scaled_size, size_hw
 from seyolo.training.optimizer import learning_rate_factor
 
 MOST_GPU_WORKERS = 8
+USUAL_STRIDE = 32
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,7 @@ class TrainConfig(TrainingOptions):
     """Configuration of one training run, which may be a stage of a longer one."""
 
     epochs: int = 100
-    size: int = 416
+    size: InputSize = USUAL_SIZE
     scales_rate: float = 1.0  # learning rate of batch-normalisation scales by that of kernels
     span: tuple[float, float] = (0.0, 1.0)  # part of the whole schedule that this run covers
     snapshot_epoch: int | None = None  # after it the averaged model is kept, see `snapshot`
@@ -40,13 +42,23 @@ class TrainConfig(TrainingOptions):
         """Returns the augmentation of an epoch, counted from 0."""
         return self.augmentation.plain() if self._is_plain(epoch) else self.augmentation
 
-    def epoch_size(self, epoch: int) -> int:
-        """Returns the input side of an epoch in pixels, with `multi_scale` 75 % to 125 % of `size`."""
+    @property
+    def size_hw(self) -> tuple[int, int]:
+        """Height and width of the input in pixels."""
+        return size_hw(self.size)
+
+    def epoch_size(self, epoch: int, stride: int = USUAL_STRIDE) -> tuple[int, int]:
+        """Returns the input (height, width) of an epoch, with `multi_scale` 75 % to 125 % of `size`.
+
+        `stride` is the largest of the network, in pixels.
+        """
         if not self.multi_scale or self._is_plain(epoch):
-            return self.size
+            return self.size_hw
         generator = torch.Generator().manual_seed(self.seed * 100_003 + epoch)
-        low, high = round(self.size * 0.75 / 32), round(self.size * 1.25 / 32)  # in the largest stride
-        return 32 * int(torch.randint(low, high + 1, (), generator=generator))
+        step, longest = max(stride, USUAL_STRIDE), max(self.size_hw)
+        low, high = round(longest * 0.75 / step), round(longest * 1.25 / step)
+        drawn = int(torch.randint(low, high + 1, (), generator=generator))
+        return scaled_size(self.size_hw, max(1, drawn) * step, step)
 
     def _is_plain(self, epoch: int) -> bool:
         start, end = self.span
@@ -62,7 +74,7 @@ class TrainConfig(TrainingOptions):
         """Returns the batches of a run over these images; `shard` as in `TrainingLoader`."""
         workers = self._workers(shard[1])
         return TrainingLoader(
-            samples, self.size, self.batch, self.augmentation, self.seed, workers=workers, shard=shard
+            samples, self.size_hw, self.batch, self.augmentation, self.seed, workers=workers, shard=shard
         )
 
     def _workers(self, num_trainers: int) -> Workers:

@@ -104,11 +104,11 @@ class DistillationLoss:
         self.class_divergence = softmax_divergence if is_region else independent_divergence
 
     def __call__(self, logits: Sequence[Tensor], images: Tensor) -> Tensor:
-        """Returns the loss of logits, as in `DetectionLoss`, for images (N, 3, S, S) in [0, 1]."""
-        size_px = images.shape[-1]
+        """Returns the loss of logits, as in `DetectionLoss`, for images (N, 3, H, W) in [0, 1]."""
+        size_hw = images.shape[-2:]
         with torch.no_grad():
-            targets = predictions(self.teacher.heads, self.teacher.forward_heads(images), size_px)
-        found = predictions(self.heads, logits, size_px)
+            targets = predictions(self.teacher.heads, self.teacher.forward_heads(images), size_hw)
+        found = predictions(self.heads, logits, size_hw)
         terms = distillation_terms(found, targets, self.class_divergence, self.team)
         return weighted_sum(terms, self.weights)
 
@@ -121,10 +121,12 @@ class DistillationModule(LossModule):
         self.teacher_loss = DistillationLoss(model, distillation, loss)
         self.weight = distillation.weight
 
-    def forward(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, images: Tensor, targets: Tensor, ignored: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Returns loss and parts as `LossModule`; the last part is the unweighted distillation loss."""
         logits = self.forward_heads(images)
-        loss, parts = self.loss(logits, targets, images.shape[-1])
+        loss, parts = self.loss(logits, targets, images.shape[-2:], ignored)
         distance = self.teacher_loss(logits, images)
         return loss + self.weight * distance, torch.cat([parts, distance.detach()[None]])
 

@@ -16,6 +16,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from seyolo.errors import TrainingError
+from seyolo.sizes import input_text
 from seyolo.torchnet.build import DarknetModel
 from seyolo.training.config import TrainConfig
 from seyolo.training.distributed import Team
@@ -82,7 +83,7 @@ def explained_memory_errors(config: TrainConfig, team: Team) -> Iterator[None]:
         advice = f"use --batch {smaller} or a smaller --size" if smaller else "use a smaller --size"
         raise TrainingError(
             f"the GPU's memory does not hold a step of {config.batch // team.size} images of "
-            f"{config.size} px; {advice}. Finished epochs are kept"
+            f"{input_text(config.size)} px; {advice}. Finished epochs are kept"
         ) from None
 
 

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from seyolo.checkpoint import read_checkpoint
+from seyolo.darknet.graph import max_stride
 from seyolo.data.batches.training import TrainingBatch
 from seyolo.data.datasets import Dataset
 from seyolo.errors import DataError, TrainingError
@@ -134,13 +135,14 @@ class _Run:
         self.step = TrainingStep(
             model, config, len(self.loader), team, sparsity=sparsity, distillation=distillation
         )
-        self.validation = Validation(dataset, config.size, team)
+        self.validation = Validation(dataset, config.size_hw, team)
         for name, samples in {"train": train_samples, **self.validation.samples}.items():
             if not any(len(sample.class_ids) for sample in samples):
                 message = f"the {name} split has no labelled object; check its label files"
                 raise DataError(f"{dataset.source}: {message}")
         self.folder = RunFolder(folder, config, monitor.title)
         self.record = RunRecord(config.epochs)
+        self.stride = max_stride(model.network)
         self.losses = torch.zeros(len(self.step.part_names), device=self.step.device)  # sums of this epoch
         self.tracker: Tracker = NoTracker()
         self._save_at_s = math.inf
@@ -204,7 +206,7 @@ class _Run:
         """Takes the steps left of an epoch; returns the mean parts of the loss over all processes."""
         self.step.model.train()
         num_steps, done, config = len(self.loader), self.record.step, self.config
-        augmentation, size = config.epoch_augmentation(epoch), config.epoch_size(epoch)
+        augmentation, size = config.epoch_augmentation(epoch), config.epoch_size(epoch, self.stride)
         batches = self.loader.epoch(epoch, augmentation, size, first=done)
         title = f"{self.monitor.title} epoch {epoch + 1}/{config.epochs}"
         self._plan_next_save()

@@ -2,7 +2,8 @@
 
 The objectness target is the quality of the assignment (an IoU-aware target), so that scores rank boxes by
 their fit. Classes are trained on positives only. Every term is divided by the sum of qualities of the whole
-batch, over all processes.
+batch, over all processes. A prediction that is no positive and lies in an ignored region, at least by half of
+its box, has no objectness term: it may be an object or background.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F  # noqa: N812
-from jaxtyping import Float, Float32, Int
+from jaxtyping import Bool, Float, Float32, Int
 from torch import Tensor
 
+from seyolo.data.batches.augment import IGNORED
 from seyolo.options.training import LossWeights, TrainingOptions
 from seyolo.torchnet.build import DarknetModel
 from seyolo.torchnet.head import RegionHead, YoloHead
@@ -40,6 +42,7 @@ def complete_iou(a: Float[Tensor, "*n 4"], b: Float[Tensor, "*n 4"]) -> tuple[Te
 
 
 USUAL = TrainingOptions()
+INSIDE = 0.5  # share of a predicted box in an ignored region from which on it is no background
 
 
 class DetectionLoss:
@@ -54,16 +57,23 @@ class DetectionLoss:
         self.team, self.heads, self.options = team, heads, options
         self.class_loss = softmax_cross_entropy if isinstance(heads[0], RegionHead) else binary_cross_entropy
 
-    def __call__(self, logits: Sequence[Tensor], targets: Tensor, size_px: int) -> tuple[Tensor, Tensor]:
+    def __call__(
+        self,
+        logits: Sequence[Tensor],
+        targets: Tensor,
+        size_hw: Sequence[int],
+        ignored: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor]:
         """Returns the scalar loss of a batch, and its detached parts (box, objectness, classes).
 
         Args:
             logits: per [yolo] layer (N, H, W, A, 5+C), undecoded.
             targets: (M, 6) image index, class id, cx, cy, w, h in input pixels.
-            size_px: side of the square input in pixels.
+            size_hw: height and width of the input in pixels.
+            ignored: ignored regions as rows like those of `targets`, whose classes do not matter.
         """
-        levels = [_level(head, x, size_px) for head, x in zip(self.heads, logits, strict=True)]
-        decoded, flat = predictions(self.heads, logits, size_px)
+        levels = [_level(head, x, size_hw) for head, x in zip(self.heads, logits, strict=True)]
+        decoded, flat = predictions(self.heads, logits, size_hw)
         image, class_ids, boxes = targets[:, 0].long(), targets[:, 1].long(), targets[:, 2:6]
         indices, valid = candidates(boxes[:, :2], levels)
         candidate_boxes = decoded[image[:, None], indices, :4]
@@ -73,7 +83,8 @@ class DetectionLoss:
         assigned = assign(
             scores, iou.detach(), indices, valid, image=image, class_ids=class_ids, top_k=self.options.top_k
         )
-        sums = _terms(flat, ciou, image, class_ids, assigned, class_loss=self.class_loss)
+        hidden = None if ignored is None or not len(ignored) else lie_inside(decoded[..., :4], ignored)
+        sums = _terms(flat, ciou, image, class_ids, assigned, class_loss=self.class_loss, hidden=hidden)
         parts = sums / normaliser(assigned.quality.sum(), self.team)
         return weighted_sum(parts, self.options.loss), parts.detach()
 
@@ -101,16 +112,39 @@ def _terms(
     assigned: Assignment,
     *,
     class_loss: ClassLoss,
+    hidden: Bool[Tensor, "N P"] | None = None,
 ) -> Float32[Tensor, "3"]:
-    """Returns box, objectness and class terms, summed over the batch."""
+    """Returns box, objectness and class terms, summed over the batch; `hidden` ones are no background."""
     quality, per_object = assigned.quality.flatten(), assigned.quality.shape[1]
     slot = (image[:, None] * flat.shape[1] + assigned.prediction).flatten()
     rows = flat.flatten(0, 1)
     wanted = torch.zeros_like(rows[:, 4]).scatter_reduce_(0, slot, quality, "amax")
-    objectness = F.binary_cross_entropy_with_logits(rows[:, 4], wanted, reduction="sum")  # IoU-aware target
+    weight = None if hidden is None else ((wanted > 0) | ~hidden.flatten()).to(rows.dtype)
+    # The target is aware of IoU.
+    objectness = F.binary_cross_entropy_with_logits(rows[:, 4], wanted, weight, reduction="sum")
     box = ((1 - ciou.gather(1, assigned.column).flatten()) * quality).sum()
     classes = class_loss(rows[slot, 5:], class_ids.repeat_interleave(per_object))
     return torch.stack([box, objectness, (classes * quality).sum()])
+
+
+def split_targets(
+    targets: Float[Tensor, "m 6"],
+) -> tuple[Float[Tensor, "n 6"], Float[Tensor, "r 6"]]:
+    """Returns the rows of objects and those of ignored regions; on a GPU it waits for the targets."""
+    num_ignored = int((targets[:, 1] == IGNORED).sum())
+    return targets[: len(targets) - num_ignored], targets[len(targets) - num_ignored :]
+
+
+@torch.no_grad()
+def lie_inside(boxes: Float32[Tensor, "N P 4"], regions: Float[Tensor, "R 6"]) -> Bool[Tensor, "N P"]:
+    """Returns which boxes cx, cy, w, h lie in a region of their image by at least half of their area."""
+    image = regions[:, 0].long()
+    low, high = boxes[..., :2] - boxes[..., 2:] / 2, boxes[..., :2] + boxes[..., 2:] / 2
+    start, end = (regions[:, None, 2:4] + sign * regions[:, None, 4:6] / 2 for sign in (-1, 1))
+    sides = (torch.minimum(high[image], end) - torch.maximum(low[image], start)).clamp(min=0)
+    is_inside = sides.prod(-1) >= INSIDE * boxes[image][..., 2:].prod(-1)  # (R, P)
+    counts = torch.zeros(boxes.shape[:2], device=boxes.device)
+    return counts.index_add_(0, image, is_inside.to(counts.dtype)) > 0
 
 
 def weighted_sum(parts: Float[Tensor, "3"], weights: LossWeights) -> Float[Tensor, ""]:
@@ -126,21 +160,23 @@ def normaliser(quality: Float[Tensor, ""], team: Team) -> Float[Tensor, ""]:
     return team.sum(quality).clamp(min=1) / team.size
 
 
-def predictions(heads: Sequence[YoloHead], logits: Sequence[Tensor], size_px: int) -> Predictions:
-    """Returns all predictions of a batch of square images, decoded by `YoloHead.decode`, and their logits.
+def predictions(heads: Sequence[YoloHead], logits: Sequence[Tensor], size_hw: Sequence[int]) -> Predictions:
+    """Returns all predictions of a batch, decoded by `YoloHead.decode`, and their logits.
 
-    `logits` are undecoded, per detection layer (N, H, W, A, 5+C), of any precision.
+    `size_hw` is height and width of the images in pixels. `logits` are undecoded, per detection layer
+    (N, H, W, A, 5+C), of any precision.
     """
-    grids = [(head, x.float(), _level(head, x, size_px)) for head, x in zip(heads, logits, strict=True)]
+    grids = [(head, x.float(), _level(head, x, size_hw)) for head, x in zip(heads, logits, strict=True)]
     decoded = [head.decode(x, (level.stride_y, level.stride_x)) for head, x, level in grids]
     # With `new_coords` the convolution in front ends in a sigmoid.
     undone = [torch.logit(x, eps=1e-6) if head.new_coords else x for head, x, _ in grids]
     return torch.cat(decoded, 1), torch.cat([x.flatten(1, 3) for x in undone], 1)
 
 
-def _level(head: YoloHead, logits: Tensor, size_px: int) -> Level:
+def _level(head: YoloHead, logits: Tensor, size_hw: Sequence[int]) -> Level:
     _, height, width, num_anchors, _ = logits.shape
-    return Level(height, width, size_px / height, size_px / width, num_anchors, max(1, int(head.scale_x_y)))
+    stride_y, stride_x = size_hw[0] / height, size_hw[1] / width
+    return Level(height, width, stride_y, stride_x, num_anchors, max(1, int(head.scale_x_y)))
 
 
 class LossModule(torch.nn.Module):
@@ -152,7 +188,9 @@ class LossModule(torch.nn.Module):
         # A recorded graph may replace the model's own method.
         self.forward_heads: Callable[[Tensor], list[Tensor]] = model.forward_heads
 
-    def forward(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """Returns loss and parts for images (N, 3, S, S) in [0, 1] and targets (M, 6)."""
+    def forward(
+        self, images: Tensor, targets: Tensor, ignored: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Returns loss and parts for images (N, 3, H, W) in [0, 1], targets (M, 6) and ignored regions."""
         logits = self.forward_heads(images)
-        return self.loss(logits, targets, images.shape[-1])
+        return self.loss(logits, targets, images.shape[-2:], ignored)

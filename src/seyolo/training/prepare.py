@@ -23,27 +23,32 @@ from seyolo.options.training import Augmentation
 from seyolo.torchnet.attention import attach
 from seyolo.torchnet.build import DarknetModel, build, from_checkpoint, to_checkpoint
 from seyolo.training.config import TrainConfig
+from seyolo.training.loss import split_targets
 
 CENTRE_RANGE = 2.0  # `scale_x_y` of untrained networks: the cells beside an object's train it, too
 ANCHOR_BATCHES = 60
 FREEZING_KEYS = frozenset(["stopbackward", "dont_update", "train_only_bn"])
 
 
-def fit_to_data(network: Network, num_classes: int, size_px: int) -> Network:
-    """Returns the network with this number of classes and this square, letterboxed input."""
-    sized = edit.set_size(edit.set_classes(network, num_classes), size_px, size_px)
+def fit_to_data(network: Network, num_classes: int, size_hw: tuple[int, int]) -> Network:
+    """Returns the network with this number of classes and this letterboxed input, (height, width)."""
+    sized = edit.set_size(edit.set_classes(network, num_classes), *size_hw)
     return edit.set_letterbox(sized, True)
 
 
 def fit_from_scratch(
-    network: Network, samples: Sequence[Sample], augmentation: Augmentation, size_px: int, seed: int
+    network: Network,
+    samples: Sequence[Sample],
+    augmentation: Augmentation,
+    size_hw: tuple[int, int],
+    seed: int,
 ) -> Network:
     """Returns an untrained network with new centre range, and anchors by k-means on augmented boxes."""
     section = network.layers[detection_layers(network)[0]]
     assert isinstance(section, Detection)
-    loader = TrainingLoader(samples, size_px, 16, augmentation, seed)  # mosaics make objects much smaller
+    loader = TrainingLoader(samples, size_hw, 16, augmentation, seed)  # mosaics make objects much smaller
     batches = islice(loader.epoch(0), ANCHOR_BATCHES)
-    sizes = np.concatenate([targets[:, 4:6].numpy() for _, targets in batches])
+    sizes = np.concatenate([split_targets(targets)[0][:, 4:6].numpy() for _, targets in batches])
     anchors = kmeans_anchors(sizes, section.num, np.random.default_rng(seed))
     network = edit.set_anchors(
         network, [(round(float(w), 1), round(float(h), 1)) for w, h in anchors.sizes_wh]
@@ -66,14 +71,14 @@ def starting_model(
     generator = torch.Generator().manual_seed(config.seed)
     model = load(spec, weights, names=dataset.names, generator=generator)
     _warn_of_freezing(model.network)
-    network = fit_to_data(model.network, len(dataset.names), config.size)
+    network = fit_to_data(model.network, len(dataset.names), config.size_hw)
     if weights is not None or spec.endswith(".safetensors"):
         trained = from_checkpoint(replace(to_checkpoint(model), network=network))
         return trained if attention is None else attach(trained, **asdict(attention), generator=generator)
     if attention is not None:
         network = edit.attach(network, **asdict(attention)).network
     samples = dataset.split("train")
-    network = fit_from_scratch(network, samples, config.augmentation, config.size, config.seed)
+    network = fit_from_scratch(network, samples, config.augmentation, config.size_hw, config.seed)
     return build(network, dataset.names, torch.Generator().manual_seed(config.seed))
 
 

@@ -20,7 +20,7 @@ from seyolo.training.config import TrainConfig
 from seyolo.training.distillation import Distillation, DistillationModule
 from seyolo.training.distributed import SINGLE_PROCESS, Team, current_team
 from seyolo.training.gpu import RecordedHeads, explained_memory_errors
-from seyolo.training.loss import DetectionLoss, LossModule
+from seyolo.training.loss import DetectionLoss, LossModule, split_targets
 from seyolo.training.optimizer import MovingAverage, make_optimizer, optimizer_tensors, restore_optimizer
 from seyolo.training.sparsity import Sparsity, sparse_scales
 from seyolo.training.sync_norm import synchronised
@@ -65,7 +65,7 @@ class TrainingStep:
         self._module = self.team.wrap(self._module, self.device)
 
     def take(self, step: int, images: Tensor, targets: Tensor) -> Tensor:
-        """Trains on uint8 images (N, 3, S, S); returns the detached loss parts. `step` counts from 0."""
+        """Trains on uint8 images (N, 3, H, W); returns the detached loss parts. `step` counts from 0."""
         rate = self.config.rate_at(step, self.steps_per_epoch)
         scales_rate = rate * self.config.scales_rate
         for group in self.optimizer.param_groups:
@@ -86,9 +86,9 @@ class TrainingStep:
     def _loss(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         images = images.to(self.device, non_blocking=True).float().div_(255)
         images = images.contiguous(memory_format=torch.channels_last)
-        targets = targets.to(self.device, non_blocking=True)
+        objects, ignored = (x.to(self.device, non_blocking=True) for x in split_targets(targets))
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.mixed_precision):
-            outcome: tuple[Tensor, Tensor] = self._module(images, targets)
+            outcome: tuple[Tensor, Tensor] = self._module(images, objects, ignored)
         return outcome
 
     def synchronised_norms(self) -> AbstractContextManager[None]:

@@ -25,11 +25,11 @@ def validation_splits(dataset: Dataset) -> list[str]:
 class Validation:
     """Evaluation on the splits for choosing checkpoints; on the leader `curves` holds the last curves."""
 
-    def __init__(self, dataset: Dataset, size_px: int, team: Team) -> None:
+    def __init__(self, dataset: Dataset, size_hw: tuple[int, int], team: Team) -> None:
         self.samples = {name: dataset.split(name) for name in validation_splits(dataset)}
         if not self.samples:
             raise DataError(f"{dataset.source}: training needs a `val` split to choose the best checkpoint")
-        self._size_hw, self._team = (size_px, size_px), team
+        self._size_hw, self._team = size_hw, team
         self.curves: dict[str, Any] = {}
 
     def evaluate(self, model: DarknetModel) -> dict[str, float]:

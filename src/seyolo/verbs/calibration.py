@@ -47,9 +47,8 @@ class CalibrationSet:
         """
         plain = RECONSTRUCTION_IMAGES // 4
         yield from self.plain_batches(plain)
-        height, width = self.size_hw
         for images, _ in self.labelled_batches((RECONSTRUCTION_IMAGES - plain) // CALIBRATION_BATCH):
-            yield images[..., :height, :width].float() / 255
+            yield images.float() / 255
 
     def plain_batches(self, count: int) -> Iterator[Float[Tensor, "N 3 H W"]]:
         """Yields `count` images in [0, 1] as they are evaluated."""
@@ -58,10 +57,10 @@ class CalibrationSet:
 
     def labelled_batches(
         self, num_batches: int = TAYLOR_BATCHES
-    ) -> Iterator[tuple[UInt8[Tensor, "N 3 S S"], Float[Tensor, "M 6"]]]:
+    ) -> Iterator[tuple[UInt8[Tensor, "N 3 H W"], Float[Tensor, "M 6"]]]:
         """Yields batches of augmented images and targets, as training sees them."""
-        samples, side = self.dataset.split("train"), max(self.size_hw)
-        loader = TrainingLoader(samples, side, CALIBRATION_BATCH, Augmentation(), self.seed)
+        samples = self.dataset.split("train")
+        loader = TrainingLoader(samples, self.size_hw, CALIBRATION_BATCH, Augmentation(), self.seed)
         return islice(loader.epoch(0), num_batches)
 
     def samples(self, count: int) -> list[Sample]:

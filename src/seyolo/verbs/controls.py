@@ -24,6 +24,7 @@ import torch
 from seyolo.darknet.cfg import Network
 from seyolo.darknet.cost import cost
 from seyolo.darknet.edit import set_size
+from seyolo.darknet.graph import max_stride
 from seyolo.errors import BudgetError, ExportError
 from seyolo.evaluation.evaluate import Judgement, ap_lead, split_metrics
 from seyolo.exporting.formats import export
@@ -33,6 +34,7 @@ from seyolo.options.slim import CONTROL_NAMES, ControlName, SlimOptions
 from seyolo.pruning.prune import prune_by
 from seyolo.results import ControlRow
 from seyolo.runtime.choice import open_backend
+from seyolo.sizes import checked_size, input_text, scaled_size
 from seyolo.torchnet.build import DarknetModel, build
 from seyolo.training.loop import train
 from seyolo.training.run_folder import saved_state
@@ -52,7 +54,7 @@ class Contender:
     """A trained network that is evaluated beside the slim one, or its `file`, an int8 one for instance."""
 
     model: DarknetModel
-    size_px: int
+    size: tuple[int, int]  # (height, width) in pixels
     file: Path | None = None
 
 
@@ -76,7 +78,7 @@ def control_results(finished: Finished, names: Sequence[ControlName]) -> list[Co
 
     All networks are timed in one run. A control that is impossible gets a row with the reason.
     """
-    contenders = {"slim": Contender(finished.slim, finished.run.config.size)}
+    contenders = {"slim": Contender(finished.slim, finished.run.size_hw)}
     rows: dict[str, ControlRow] = {}
     for name in names:
         try:
@@ -99,7 +101,7 @@ def joined_rows(before: Sequence[ControlRow], new: Sequence[ControlRow]) -> tupl
 
 def _dense(finished: Finished) -> Contender:
     if finished.run.config.epochs == finished.epochs:
-        return Contender(finished.dense, finished.run.config.size)
+        return Contender(finished.dense, finished.run.size_hw)
     return _from_scratch(finished, "dense", finished.dense.network)
 
 
@@ -116,8 +118,8 @@ def _scratch(finished: Finished) -> Contender:
 
 
 def _lowres(finished: Finished) -> Contender:
-    side = _size_of_equal_latency(finished)
-    return _from_scratch(finished, "lowres", set_size(finished.dense.network, side, side), side)
+    size = _size_of_equal_latency(finished)
+    return _from_scratch(finished, "lowres", set_size(finished.dense.network, *size), size)
 
 
 def _int8(finished: Finished) -> Contender:
@@ -126,7 +128,7 @@ def _int8(finished: Finished) -> Contender:
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         images = int8_images(run.dataset)
-        export(resized(dense.model, dense.size_px), path, int8=True, pictures=images)
+        export(resized(dense.model, dense.size), path, int8=True, pictures=images)
     return replace(dense, file=path)
 
 
@@ -165,16 +167,18 @@ TRAINED_BY: dict[ControlName, Callable[[Finished], Contender]] = {
 }
 
 
-def _from_scratch(finished: Finished, name: str, network: Network, size_px: int | None = None) -> Contender:
-    run, size_px = finished.run, size_px or finished.run.config.size
+def _from_scratch(
+    finished: Finished, name: str, network: Network, size: tuple[int, int] | None = None
+) -> Contender:
+    run, size = finished.run, size or finished.run.size_hw
     model = build(network, run.dataset.names, torch.Generator().manual_seed(run.config.seed))
     dense = stage_config(run.config, "dense")
-    config = replace(dense, epochs=finished.epochs, size=size_px, snapshot_epoch=None)
+    config = replace(dense, epochs=finished.epochs, size=checked_size(size), snapshot_epoch=None)
     folder, monitor = _folder(finished, name), Monitor(run.progress, title=name)
     trained = train(
         model, run.dataset, config, folder, state=saved_state(folder, config.epochs), monitor=monitor
     )
-    return Contender(trained.model, size_px)
+    return Contender(trained.model, size)
 
 
 def _whole_run(finished: Finished, name: str, config: SlimOptions) -> Contender:
@@ -182,27 +186,34 @@ def _whole_run(finished: Finished, name: str, config: SlimOptions) -> Contender:
     run = SlimRun(config, _folder(finished, name), finished.run.progress, title=f"{name} ")
     sparse = run.sparse(finished.run.branch(finished.dense))
     pruned = run.cut(sparse, run.plan(sparse))
-    return Contender(run.finetune(pruned, finished.dense), config.size)
+    return Contender(run.finetune(pruned, finished.dense), run.size_hw)
 
 
 def _folder(finished: Finished, name: str) -> Path:
     return finished.run.folder / "controls" / name
 
 
-def _size_of_equal_latency(finished: Finished) -> int:
-    """Returns the input size at which the latency of the dense network is nearest that of the slim one."""
-    size_px = finished.run.config.size
-    sides = range(size_px - SIZE_STEP_PX, int(size_px * SMALLEST_SIZE_SHARE), -SIZE_STEP_PX)
-    smaller = {str(side): Contender(finished.dense, side) for side in sides}
-    latency = latency_of({"slim": Contender(finished.slim, size_px), **smaller})
-    return int(min(smaller, key=lambda side: abs(latency[side] - latency["slim"])))
+def _size_of_equal_latency(finished: Finished) -> tuple[int, int]:
+    """Returns the input size at which the latency of the dense network is nearest that of the slim one.
+
+    Raises BudgetError where the network takes no smaller images.
+    """
+    size, longest = finished.run.size_hw, max(finished.run.size_hw)
+    step = max(SIZE_STEP_PX, max_stride(finished.dense.network))
+    sides = range(longest - step, int(longest * SMALLEST_SIZE_SHARE), -step)
+    sizes = [scaled_size(size, side, step) for side in sides]
+    smaller = {input_text(one): Contender(finished.dense, one) for one in sizes}
+    if not smaller:
+        raise BudgetError(f"there is no smaller input than {input_text(size)} px to compare with")
+    latency = latency_of({"slim": Contender(finished.slim, size), **smaller})
+    return min(smaller.values(), key=lambda one: abs(latency[input_text(one.size)] - latency["slim"])).size
 
 
 def latency_of(contenders: dict[str, Contender]) -> dict[str, float]:
     """Measures median milliseconds on ONNX Runtime at batch 1, interleaved in one run."""
     with TemporaryDirectory() as folder:
         files = {
-            name: one.file or export(resized(one.model, one.size_px), Path(folder) / f"{name}.onnx")[0]
+            name: one.file or export(resized(one.model, one.size), Path(folder) / f"{name}.onnx")[0]
             for name, one in contenders.items()
         }
         return median_ms({name: open_backend(path) for name, path in files.items()})
@@ -211,19 +222,19 @@ def latency_of(contenders: dict[str, Contender]) -> dict[str, float]:
 def judge_contender(run: SlimRun, contender: Contender) -> Judgement:
     """Returns labels and detections of a contender on every split but train."""
     model = contender.model if contender.file is None else open_backend(contender.file)
-    return run.judge(model, contender.size_px)
+    return run.judge(model, contender.size)
 
 
 def _row(
     name: str, contender: Contender, latency_ms: float, judgement: Judgement, slim: Judgement
 ) -> ControlRow:
-    size_px, num_classes = contender.size_px, len(contender.model.names)
-    counted = cost(contender.model.network, size_px, size_px)
+    num_classes = len(contender.model.names)
+    counted = cost(contender.model.network, *contender.size)
     return ControlRow(
         control=name,
         params=counted.params,
         macs=counted.macs,
-        input_size=(size_px, size_px),
+        input_size=contender.size,
         metrics=split_metrics(judgement, num_classes),
         latency_ms=round(latency_ms, 3),
         lead={} if name == "slim" else ap_lead(slim, judgement, num_classes),

@@ -13,6 +13,7 @@ from seyolo.progress import Progress
 from seyolo.report.figures.train_run import write_validation_figures
 from seyolo.runtime.choice import is_exported, open_backend
 from seyolo.runtime.protocol import Backend
+from seyolo.sizes import InputSize
 from seyolo.torchnet.build import DarknetModel
 
 
@@ -21,7 +22,7 @@ def evaluate(
     data: str | Path | Dataset,
     split: str | None = None,
     *,
-    size: int | None = None,
+    size: InputSize | None = None,
     out: str | Path | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Metrics]:
@@ -31,7 +32,7 @@ def evaluate(
         model: a MODEL with weights, or an open model.
         data: a `data.yaml`, Darknet `.data`, COCO `.json` or VOC folder.
         split: its name; None for all but `train`.
-        size: side of the square input in pixels, by default the model's own.
+        size: of the input in pixels, the side of a square or (height, width); by default the model's own.
         out: a folder for curves, and for images with ground truth and detections.
         progress: receives the progress.
 
@@ -51,7 +52,7 @@ def evaluate_oxford(
     data: str | Path | Dataset,
     split: str | None = None,
     *,
-    size: int | None = None,
+    size: InputSize | None = None,
     out: str | Path | None = None,
     progress: Progress | None = None,
 ) -> dict[str, dict[str, Metrics]]:
@@ -72,7 +73,7 @@ def _judge(
     dataset: Dataset,
     split: str | None,
     *,
-    size: int | None,
+    size: InputSize | None,
     out: str | Path | None,
     progress: Progress | None,
 ) -> Judgement:

@@ -82,7 +82,7 @@ def slim(
     chosen = build(SlimOptions, "slim", options, given | {"data": data, "model": model and str(model)})
     opener = chosen_tracker(tracker)
     place = folder or NewRun("slim")
-    return run_slim(_resolved(chosen), place, progress=progress, tracker=opener).to_json()
+    return run_slim(_resolved(chosen, progress), place, progress=progress, tracker=opener).to_json()
 
 
 @on_leader
@@ -188,9 +188,9 @@ def _results(run: SlimRun) -> SlimResults:
     return results
 
 
-def _resolved(options: SlimOptions) -> SlimOptions:
-    """Returns the options with model, sites of attention and epochs of dense training filled in."""
-    options = with_model(options)
+def _resolved(options: SlimOptions, progress: Progress | None) -> SlimOptions:
+    """Returns the options with model, input size, sites of attention and epochs of dense training."""
+    options = with_model(options, progress)
     has_weights = options.weights is not None or Path(options.model or "").suffix == CHECKPOINT
     if options.epochs is None:
         is_trained = has_weights and options.attention is None and _is_whole(options)

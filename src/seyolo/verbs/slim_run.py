@@ -37,6 +37,7 @@ from seyolo.pruning.groups.groups import tied_scales
 from seyolo.pruning.planning.plan import Plan
 from seyolo.pruning.prune import prune_by
 from seyolo.runtime.protocol import Backend
+from seyolo.sizes import USUAL_SIZE, size_hw
 from seyolo.torchnet.build import DarknetModel, from_checkpoint, to_checkpoint
 from seyolo.training.distillation import Distillation
 from seyolo.training.loop import train
@@ -70,7 +71,7 @@ class SlimRun:
         self.tracker = tracker
         assert config.data is not None
         self.dataset = load_dataset(config.data)
-        self.size_hw = (config.size, config.size)
+        self.size_hw = size_hw(config.size or USUAL_SIZE)
 
     def starting_model(self) -> DarknetModel:
         """Returns the network that dense training starts from."""
@@ -184,16 +185,17 @@ class SlimRun:
         return pruned
 
     def judge(
-        self, model: DarknetModel | Backend, size_px: int | None = None, title: str = "evaluating"
+        self,
+        model: DarknetModel | Backend,
+        size: tuple[int, int] | None = None,
+        title: str = "evaluating",
     ) -> Judgement:
         """Returns labels and detections of a network, or of an open backend, on every split but `train`."""
         networks = [model] if isinstance(model, DarknetModel) else []
         batch = EVALUATION_BATCH if networks else 1
-        size_hw = (size_px, size_px) if size_px else self.size_hw
         with _on_device(self.config.device, *networks):
-            return judge_splits(
-                model, self.dataset, None, size_hw, _Titled(self.progress, title), batch=batch
-            )
+            progress = _Titled(self.progress, title)
+            return judge_splits(model, self.dataset, None, size or self.size_hw, progress, batch=batch)
 
 
 @dataclass(frozen=True)

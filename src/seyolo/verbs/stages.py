@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from seyolo.data.datasets import Dataset
 from seyolo.options.slim import SlimOptions
+from seyolo.sizes import USUAL_SIZE
 from seyolo.torchnet.build import DarknetModel
 from seyolo.training.config import TrainConfig
 from seyolo.training.sparsity import PUBLISHED_STRENGTH, strength_of_reach
@@ -21,7 +22,7 @@ def stage_config(options: SlimOptions, stage: str) -> TrainConfig:
     return TrainConfig.of(
         options,
         epochs=options.stage_epochs()[stage],
-        size=options.size,
+        size=options.size or USUAL_SIZE,
         lr=options.lr * (ANEW_SHARE if is_anew else 1.0),
         scales_rate=_scales_rate(options) if stage == "sparse" else 1.0,
         span=(0.0, 1.0) if stage == "dense" else _span(options, stage),

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeVar, cast
 
 from seyolo.darknet.placement import Site
+from seyolo.darknet.zoo import is_zoo_name
 from seyolo.data.datasets import Dataset
 from seyolo.data.fingerprint import Fingerprint, differences, fingerprint
 from seyolo.errors import TrainingError, UsageError
@@ -17,6 +18,8 @@ from seyolo.json_files import read_json, to_json
 from seyolo.opening.description import CHECKPOINT, Attention, describe, gates_of
 from seyolo.options.slim import SlimOptions
 from seyolo.options.train import TrainOptions
+from seyolo.progress import Progress, Silent
+from seyolo.sizes import USUAL_SIZE, InputSize, checked_size, input_text
 from seyolo.torchnet.build import DarknetModel
 from seyolo.torchnet.device import torch_device
 from seyolo.training.config import TrainConfig
@@ -56,10 +59,11 @@ def _stored(path: Path) -> Fingerprint:
     return read_json(path, Fingerprint, most_mb=MOST_DATA_MB)
 
 
-def with_model(options: Options) -> Options:
-    """Returns the options with a model and the sites of its attention, for a machine that can train it.
+def with_model(options: Options, progress: Progress | None = None) -> Options:
+    """Returns the options with model, input size and sites of attention, for a machine that can train it.
 
-    The default model is a checkpoint given as weights alone, or the usual zoo network.
+    The default model is a checkpoint given as weights alone, or the usual zoo network. The input size of a
+    `.cfg` or checkpoint is its own, which `progress` is told; that of a zoo name is the usual one.
     """
     check_machine(options)
     model, weights = options.model, options.weights
@@ -70,8 +74,23 @@ def with_model(options: Options) -> Options:
         options = replace(options, model=str(weights), weights=None)
     elif model is None:
         options = replace(options, model=DEFAULT_MODEL)
+    if options.size is None:
+        options = replace(options, size=_own_size(options, progress or Silent()))
     gates = _attention_of(options)
     return options if gates is None else replace(options, at=cast("tuple[Site, ...]", gates.at))
+
+
+def _own_size(options: SlimOptions | TrainOptions, progress: Progress) -> InputSize:
+    """Returns the input size of the model that training starts from."""
+    source = str(options.model)
+    if is_zoo_name(source) and options.weights is not None and options.weights.suffix == CHECKPOINT:
+        source = str(options.weights)
+    if is_zoo_name(source):
+        return USUAL_SIZE
+    net = describe(source)[0].net
+    size = checked_size((net.height, net.width))
+    progress.message(f"input size {input_text(size)}, as in {source}; --size sets another")
+    return size
 
 
 def model_to_train(options: Options, dataset: Dataset, config: TrainConfig) -> DarknetModel:

@@ -24,6 +24,7 @@ from seyolo.progress import Progress, Silent
 from seyolo.pruning.groups.groups import tied_scales
 from seyolo.report.figures.train_run import write_batch, write_train_figures
 from seyolo.runs import NewRun, new_run, resumed_run
+from seyolo.sizes import USUAL_SIZE
 from seyolo.torchnet.build import DarknetModel
 from seyolo.training.config import TrainConfig
 from seyolo.training.distillation import Distillation, check_teacher
@@ -74,7 +75,7 @@ def train(
     given = {**keywords, "data": data, "model": model and str(model)}
     chosen = build(TrainOptions, "train", options, given)
     opener = chosen_tracker(tracker)
-    chosen = with_model(chosen)
+    chosen = with_model(chosen, progress)
 
     def write(path: Path) -> None:
         keep_command(path.parent, is_new=True)
@@ -129,7 +130,7 @@ def _train(
     dataset = load_dataset(options.data)
     validation = validation_splits(dataset)
     check_data(folder, dataset, ["train", *validation], data_changed)
-    config = TrainConfig.of(options, epochs=options.epochs, size=options.size)
+    config = TrainConfig.of(options, epochs=options.epochs, size=options.size or USUAL_SIZE)
     distillation = _distillation(options)
     if state is not None:
         model = state.model(folder)
@@ -150,7 +151,7 @@ def _train(
         monitor=Monitor(progress or Silent(), tracker),
     )
     samples = [sample for split in validation for sample in dataset.split(split)]
-    write_train_figures(folder, result.model, samples, config.size, result.history)
+    write_train_figures(folder, result.model, samples, config.size_hw, result.history)
     return result
 
 

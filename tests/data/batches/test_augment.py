@@ -37,7 +37,7 @@ def marked_image(height: int = 300, width: int = 400, class_id: int = 2) -> Imag
 
 def drawn(recipe: Augmentation, seed: int, size_px: int = 320) -> tuple[np.ndarray, np.ndarray, list[Tile]]:
     generator = np.random.default_rng(seed)
-    layout = draw_layout(recipe, size_px, generator)
+    layout = draw_layout(recipe, (size_px, size_px), generator)
     images = [marked_image(class_id=number) for number in range(len(layout.tiles))]
     image, targets = compose(images, layout, recipe, generator)
     return image, targets, list(layout.tiles)
@@ -80,7 +80,7 @@ def test_a_letterboxed_image_without_chance_worked_by_hand() -> None:
         COLOURLESS.plain(), scale_min=1.0, scale_max=1.0, aspect=0.0, translate=0.0, flip=1.0, keep_object=0.0
     )
     generator = np.random.default_rng(0)
-    layout = draw_layout(recipe, 320, generator)
+    layout = draw_layout(recipe, (320, 320), generator)
     image, targets = compose([marked_image(160, 320)], layout, recipe, generator)
     # Scale 1, so x = 320 * (1 - 0.30) = 224, w = 64, h = 0.3 * 160 = 48; y is 56 below the image's top.
     assert targets[0, [1, 3, 4]].tolist() == pytest.approx([224, 64, 48], abs=1e-4)
@@ -107,7 +107,7 @@ def test_a_box_stays_when_enough_of_it_is_visible(visible: float, num_kept: int)
     boxes = np.array([[1.0 - (visible - 0.5) * 0.2, 0.5, 0.2, 0.5]], dtype=np.float32)
     image = Image(pyramid(np.zeros((size, size, 3), np.uint8)), boxes, np.array([0]))
     generator = np.random.default_rng(0)
-    _, targets = compose([image], draw_layout(recipe, size, generator), recipe, generator)
+    _, targets = compose([image], draw_layout(recipe, (size, size), generator), recipe, generator)
     assert len(targets) == num_kept
     if num_kept:
         assert targets[0, 3] == pytest.approx(20 * visible, abs=1e-3)
@@ -120,7 +120,7 @@ def test_boxes_thinner_than_the_limit_go() -> None:
     boxes = np.array([[0.5, 0.5, 0.028, 0.5], [0.5, 0.5, 0.032, 0.5]], dtype=np.float32)
     image = Image(pyramid(np.zeros((100, 100, 3), np.uint8)), boxes, np.array([0, 1]))
     generator = np.random.default_rng(0)
-    _, targets = compose([image], draw_layout(recipe, 100, generator), recipe, generator)
+    _, targets = compose([image], draw_layout(recipe, (100, 100), generator), recipe, generator)
     # 2.8 px and 3.2 px wide.
     assert targets[:, 0].tolist() == [1]
 
@@ -140,7 +140,7 @@ def test_tiles_cover_the_square_once(num_tiles: int, size_px: int, seed: int) ->
 
 def test_grid_probabilities_choose_the_number_of_tiles() -> None:
     recipe = replace(Augmentation(), grid_probabilities=(0.0, 1.0, 0.0, 1.0))
-    counts = [len(draw_layout(recipe, 320, np.random.default_rng(seed)).tiles) for seed in range(40)]
+    counts = [len(draw_layout(recipe, (320, 320), np.random.default_rng(seed)).tiles) for seed in range(40)]
     assert set(counts) == {4, 16}
 
 
@@ -149,7 +149,7 @@ def test_grid_probabilities_choose_the_number_of_tiles() -> None:
 def test_tiny_and_thin_images_are_no_trouble(size: tuple[int, int], is_plain: bool, seed: int) -> None:
     recipe = Augmentation().plain() if is_plain else Augmentation()
     generator = np.random.default_rng(seed)
-    layout = draw_layout(recipe, 96, generator)
+    layout = draw_layout(recipe, (96, 96), generator)
     boxes = np.array([[0.5, 0.5, 1.0, 1.0]], dtype=np.float32)
     source = Image(pyramid(np.full((*size, 3), 200, np.uint8)), boxes, np.array([0]))
     image, targets = compose([source] * len(layout.tiles), layout, recipe, generator)
@@ -161,7 +161,7 @@ def test_a_image_without_objects_gives_no_targets() -> None:
     recipe = Augmentation().plain()
     image = Image((np.zeros((50, 40, 3), np.uint8),), np.zeros((0, 4), np.float32), np.zeros(0, np.int64))
     generator = np.random.default_rng(0)
-    _, targets = compose([image], draw_layout(recipe, 64, generator), recipe, generator)
+    _, targets = compose([image], draw_layout(recipe, (64, 64), generator), recipe, generator)
     assert targets.shape == (0, 5)
     assert targets.dtype == np.float32
 
@@ -174,7 +174,7 @@ def test_strong_shrinking_does_not_alias() -> None:
     )
     recipe = replace(COLOURLESS, grid_probabilities=(1.0,), scale_min=1.2, scale_max=1.2, translate=0.0)
     generator = np.random.default_rng(0)
-    image, _ = compose([source], draw_layout(recipe, 60, generator), recipe, generator)
+    image, _ = compose([source], draw_layout(recipe, (60, 60), generator), recipe, generator)
     assert np.abs(image.astype(int) - 127).max() <= 2
 
 

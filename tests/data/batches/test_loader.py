@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 from contextlib import closing, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -21,9 +22,11 @@ from seyolo.data.batches import training as loader_module
 from seyolo.data.batches.evaluation import evaluation_batches
 from seyolo.data.batches.training import ImageCache, TrainingLoader, Workers
 from seyolo.data.datasets import Sample
+from seyolo.data.labels import Ignored
 from seyolo.errors import DataError, TrainingError
 from seyolo.letterbox import letterbox
 from seyolo.options.training import Augmentation
+from seyolo.training.loss import split_targets
 
 NUM_SAMPLES = 7
 
@@ -45,7 +48,7 @@ def loader(
     samples: list[Sample], threads: int = 1, processes: int = 0, shard: tuple[int, int] = (0, 1)
 ) -> TrainingLoader:
     workers = Workers(threads, processes)
-    return TrainingLoader(samples, 64, 3, Augmentation(), seed=1, workers=workers, shard=shard)
+    return TrainingLoader(samples, (64, 64), 3, Augmentation(), seed=1, workers=workers, shard=shard)
 
 
 def assert_same_batches(one: TrainingLoader, other: TrainingLoader) -> None:
@@ -72,6 +75,23 @@ def test_batches_have_the_promised_form(samples: list[Sample]) -> None:
         assert corners.min() >= -1e-3
         assert corners.max() <= 64 + 1e-3
         assert targets[:, 0].tolist() == sorted(targets[:, 0].tolist())
+
+
+def test_ignored_regions_come_last_and_draw_the_same_images(samples: list[Sample]) -> None:
+    region = Ignored(np.float32([[0.5, 0.5, 0.4, 0.4]]), np.array([1]), np.array([True]))
+    marked = [replace(sample, ignored=region) for sample in samples]
+    for (images, targets), (others, plain) in zip(
+        loader(marked).epoch(0), loader(samples).epoch(0), strict=True
+    ):
+        assert torch.equal(images, others)
+        objects, ignored = split_targets(targets)
+        assert torch.equal(objects, plain)
+        assert torch.equal(split_targets(plain)[0], plain)
+        assert (ignored[:, 1] == -1).all()
+        assert len(ignored) >= len(objects)  # a region counts where an object would be cut off too far
+        # The region of an image is where its object is.
+        for row in objects:
+            assert any(torch.equal(row[[0, 2, 3, 4, 5]], other[[0, 2, 3, 4, 5]]) for other in ignored)
 
 
 def test_batches_do_not_depend_on_the_threads_nor_on_the_cache(
@@ -129,7 +149,7 @@ def test_shards_of_a_batch_together_are_the_batch(samples: list[Sample]) -> None
 
 def test_epochs_and_seeds_differ(samples: list[Sample]) -> None:
     one = loader(samples)
-    other = TrainingLoader(samples, 64, 3, Augmentation(), seed=2)
+    other = TrainingLoader(samples, (64, 64), 3, Augmentation(), seed=2)
     first = next(iter(one.epoch(0)))[0]
     assert not torch.equal(first, next(iter(one.epoch(1)))[0])
     assert not torch.equal(first, next(iter(other.epoch(0)))[0])
@@ -139,7 +159,7 @@ def test_epochs_and_seeds_differ(samples: list[Sample]) -> None:
 def test_every_image_is_seen_once_before_any_is_repeated(samples: list[Sample]) -> None:
     # Single images that always show their object: its class tells which image a row was made from.
     recipe = Augmentation(mosaic=0.0, scale_min=0.5, scale_max=0.9)
-    targets = [rows for _, rows in TrainingLoader(samples, 64, 3, recipe, seed=0).epoch(0)]
+    targets = [rows for _, rows in TrainingLoader(samples, (64, 64), 3, recipe, seed=0).epoch(0)]
     numbers = [int(class_id) for rows in targets for class_id in rows[:, 1]]
     with_object = {0, 1, 2, 4, 5, 6}
     assert set(numbers) == with_object
@@ -147,7 +167,7 @@ def test_every_image_is_seen_once_before_any_is_repeated(samples: list[Sample]) 
 
 
 def test_an_epoch_may_have_its_own_recipe_and_size(samples: list[Sample]) -> None:
-    batches = list(loader(samples).epoch(0, augmentation=Augmentation(mosaic=0.0), size_px=96))
+    batches = list(loader(samples).epoch(0, augmentation=Augmentation(mosaic=0.0), size_hw=(96, 96)))
     assert all(images.shape == (3, 3, 96, 96) for images, _ in batches)
     assert all(len(targets) <= 3 for _, targets in batches)
 
@@ -167,7 +187,7 @@ def test_colours_arrive_as_rgb(tmp_path: Path) -> None:
         value=0.0,
         gamma=0.0,
     )
-    images, _ = next(iter(TrainingLoader([sample], 64, 1, still, seed=0).epoch(0)))
+    images, _ = next(iter(TrainingLoader([sample], (64, 64), 1, still, seed=0).epoch(0)))
     assert images[0, :, 32, 32].tolist() == [0, 0, 255]
     images, _, _ = next(iter(evaluation_batches([sample], (64, 64), 1)))
     assert images[0, 32, 32].tolist() == [0, 0, 255]
@@ -223,7 +243,7 @@ def test_no_more_than_prefetch_batches_are_made_ahead(
     fetch = ImageCache.fetch
     monkeypatch.setattr(ImageCache, "fetch", lambda self, index: fetched.append(index) or fetch(self, index))
     monkeypatch.setattr(loader_module, "PREFETCH", 3)
-    batches = TrainingLoader(samples * 10, 64, 1, Augmentation(mosaic=0.0), seed=0).epoch(0)
+    batches = TrainingLoader(samples * 10, (64, 64), 1, Augmentation(mosaic=0.0), seed=0).epoch(0)
     next(batches)
     batches.close()
     assert len(fetched) <= 3

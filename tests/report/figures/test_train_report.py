@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -9,11 +10,12 @@ import numpy as np
 import pytest
 
 from seyolo.data.datasets import load_dataset
+from seyolo.data.labels import Ignored
 from seyolo.detections import Detections
 from seyolo.media.annotate import class_colour
 from seyolo.opening.network import load
 from seyolo.report.figures import train_run
-from seyolo.report.figures.samples import GAP_PX, LABEL_PX
+from seyolo.report.figures.samples import GAP_PX, IGNORED_REGION, LABEL_PX
 from seyolo.report.figures.train_run import CELL_PX, FOUND, TRUTH, write_batch, write_train_figures
 
 
@@ -52,8 +54,26 @@ def test_labels_and_detections_have_two_colours(
     monkeypatch.setattr(train_run, "judged", lambda model, picked, *_, **__: ([], [found] * len(picked)))
     model = load("yolov3-tiny@0.125", names=["hand"])
     history = [{"epoch": 1, "box": 1.0, "objectness": 1.0, "classes": 0.0, "val_ap": 0.5}]
-    write_train_figures(tmp_path, model, samples, 64, history)
+    write_train_figures(tmp_path, model, samples, (64, 64), history)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["curves.png", "val.png"]
     sheet = cv2.imread(str(tmp_path / "val.png"))[LABEL_PX:].astype(int)
     for colour in (TRUTH, FOUND):
         assert (np.abs(sheet - colour).max(axis=2) == 0).sum() > 100
+
+
+def test_ignored_regions_are_grey(
+    tiny_hands: Path, tmp_path: Path, lossless: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_batch(
+        tmp_path, np.zeros((1, 3, 160, 160), np.uint8), np.float32([[0, -1, 80, 40, 80, 40]]), ["hand"]
+    )
+    sheet = cv2.imread(str(tmp_path / "batch.png"))
+    assert near(pixel(sheet, 0.25, 0.25), IGNORED_REGION)
+    region = Ignored(np.float32([[0.5, 0.5, 0.5, 0.5]]), np.zeros(1, np.int64), np.array([True]))
+    samples = [replace(sample, ignored=region) for sample in load_dataset(tiny_hands).split("val")]
+    nothing = Detections.empty()
+    monkeypatch.setattr(train_run, "judged", lambda model, picked, *_, **__: ([], [nothing] * len(picked)))
+    model = load("yolov3-tiny@0.125", names=["hand"])
+    write_train_figures(tmp_path, model, samples, 64, [{"epoch": 1, "box": 1.0, "val_ap": 0.5}])
+    sheet = cv2.imread(str(tmp_path / "val.png"))[LABEL_PX:].astype(int)
+    assert (np.abs(sheet - IGNORED_REGION).max(axis=2) == 0).sum() > 100

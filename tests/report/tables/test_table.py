@@ -127,9 +127,9 @@ def test_a_change_needs_both_ends(results: SlimResults) -> None:
     assert table["AP val"] == "−0.102"
 
 
-def test_an_input_that_is_not_square_is_named_height_by_width(results: SlimResults) -> None:
+def test_an_input_that_is_not_square_is_named_width_by_height(results: SlimResults) -> None:
     wide = SlimResults(stages=(replace(results.dense, input_size=(256, 320)),))
-    assert rows(wide)[3].name == "MACs @256x320"
+    assert rows(wide)[3].name == "MACs @320x256"
 
 
 @pytest.mark.parametrize("beside", [[], ["int8"]])

@@ -22,8 +22,12 @@ from jaxtyping import Float, Float32, Int64, UInt8
 from numpy.random import Generator
 
 from seyolo.boxes import area_xyxy, cxcywh_to_xyxy, xyxy_to_cxcywh
+from seyolo.data.labels import NOTHING_IGNORED, Ignored
 from seyolo.letterbox import PAD_GREY
 from seyolo.options.training import Augmentation
+
+IGNORED = -1
+"""The class of the rows of ignored regions among targets."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,7 @@ class Image:
     levels: tuple[UInt8[np.ndarray, "h w 3"], ...]  # BGR, each half the size of the one before
     boxes_cxcywh: Float32[np.ndarray, "n 4"]  # as fractions of the image's width and height
     class_ids: Int64[np.ndarray, " n"]
+    ignored: Ignored = NOTHING_IGNORED
 
 
 class Tile(NamedTuple):
@@ -53,10 +58,10 @@ class Tile(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """Tiles of a training image, a square of `size_px`; each holds one source image."""
+    """Tiles of a training image of `size_hw` pixels; each holds one source image."""
 
     tiles: tuple[Tile, ...]
-    size_px: int
+    size_hw: tuple[int, int]
     is_mosaic: bool  # at zoom 1 an image covers its tile in a mosaic, and fits into it otherwise
 
 
@@ -81,14 +86,15 @@ def pyramid(image: UInt8[np.ndarray, "h w 3"], num_levels: int = 4) -> tuple[UIn
     return tuple(levels)
 
 
-def draw_layout(recipe: Augmentation, size_px: int, generator: Generator) -> Layout:
-    """Draws the tiles of the next training image, a square of `size_px`."""
-    whole = Tile(0, 0, size_px, size_px)
+def draw_layout(recipe: Augmentation, size_hw: tuple[int, int], generator: Generator) -> Layout:
+    """Draws the tiles of the next training image, of `size_hw` (height, width) pixels."""
+    height, width = size_hw
+    whole = Tile(0, 0, width, height)
     if generator.random() >= recipe.mosaic:
-        return Layout((whole,), size_px, is_mosaic=False)
+        return Layout((whole,), size_hw, is_mosaic=False)
     probabilities = np.asarray(recipe.grid_probabilities, dtype=np.float64)
     side = 1 + int(generator.choice(len(probabilities), p=probabilities / probabilities.sum()))
-    return Layout(guillotine(whole, side * side, generator), size_px, is_mosaic=True)
+    return Layout(guillotine(whole, side * side, generator), size_hw, is_mosaic=True)
 
 
 def guillotine(whole: Tile, num_tiles: int, generator: Generator) -> tuple[Tile, ...]:
@@ -111,9 +117,12 @@ def guillotine(whole: Tile, num_tiles: int, generator: Generator) -> tuple[Tile,
 
 def compose(
     images: Sequence[Image], layout: Layout, recipe: Augmentation, generator: Generator
-) -> tuple[UInt8[np.ndarray, "s s 3"], Float32[np.ndarray, "m 5"]]:
-    """Draws a source image into each tile; returns BGR, and rows of class id, cx, cy, w, h in pixels."""
-    canvas = np.full((layout.size_px, layout.size_px, 3), PAD_GREY, dtype=np.uint8)
+) -> tuple[UInt8[np.ndarray, "h w 3"], Float32[np.ndarray, "m 5"]]:
+    """Draws a source image into each tile; returns BGR, and rows of class id, cx, cy, w, h in pixels.
+
+    The rows of ignored regions have the class IGNORED.
+    """
+    canvas = np.full((*layout.size_hw, 3), PAD_GREY, dtype=np.uint8)
     targets = []
     for image, tile in zip(images, layout.tiles, strict=True):
         axis_map = _draw_map(image, tile, layout.is_mosaic, recipe, generator)
@@ -204,12 +213,25 @@ def _sample(image: Image, reached: Tile, axis_map: AxisMap) -> UInt8[np.ndarray,
 
 def _targets(image: Image, tile: Tile, axis_map: AxisMap, recipe: Augmentation) -> Float32[np.ndarray, "m 5"]:
     """Returns the visible boxes in the tile: class id, cx, cy, w, h in pixels of the canvas."""
-    extent = np.array([axis_map.scale_x, axis_map.scale_y])
-    centres = image.boxes_cxcywh[:, :2] * extent + (axis_map.shift_x, axis_map.shift_y)
-    sides = image.boxes_cxcywh[:, 2:] * np.abs(extent)
-    whole = cxcywh_to_xyxy(np.concatenate([centres, sides], axis=1))  # before the crop
-    visible = np.clip(whole, (tile.left, tile.top) * 2, (tile.right, tile.bottom) * 2)
+    whole, visible = _clipped(image.boxes_cxcywh, tile, axis_map)
     is_visible = area_xyxy(visible) >= recipe.min_visible * area_xyxy(whole)
     is_visible &= (visible[:, 2:] - visible[:, :2]).min(axis=1) >= recipe.min_side_px
     boxes = xyxy_to_cxcywh(visible[is_visible])
-    return np.concatenate([image.class_ids[is_visible, None], boxes], axis=1, dtype=np.float32)
+    rows = np.concatenate([image.class_ids[is_visible, None], boxes], axis=1, dtype=np.float32)
+    if not len(image.ignored):
+        return rows
+    _, regions = _clipped(image.ignored.boxes_cxcywh, tile, axis_map)
+    boxes = xyxy_to_cxcywh(regions[area_xyxy(regions) > 0])
+    ignored = np.concatenate([np.full((len(boxes), 1), IGNORED), boxes], axis=1, dtype=np.float32)
+    return np.concatenate([rows, ignored])
+
+
+def _clipped(
+    boxes_cxcywh: Float32[np.ndarray, "n 4"], tile: Tile, axis_map: AxisMap
+) -> tuple[Float[np.ndarray, "n 4"], Float[np.ndarray, "n 4"]]:
+    """Returns boxes xyxy in pixels of the canvas, whole and clipped to the tile."""
+    extent = np.array([axis_map.scale_x, axis_map.scale_y])
+    centres = boxes_cxcywh[:, :2] * extent + (axis_map.shift_x, axis_map.shift_y)
+    sides = boxes_cxcywh[:, 2:] * np.abs(extent)
+    whole = cxcywh_to_xyxy(np.concatenate([centres, sides], axis=1))
+    return whole, np.clip(whole, (tile.left, tile.top) * 2, (tile.right, tile.bottom) * 2)

@@ -24,7 +24,7 @@ from jaxtyping import Float, Int64, UInt8
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
-from seyolo.data.batches.augment import Image, compose, draw_layout, pyramid
+from seyolo.data.batches.augment import IGNORED, Image, compose, draw_layout, pyramid
 from seyolo.data.datasets import Sample
 from seyolo.errors import DataError, TrainingError
 from seyolo.letterbox import resize
@@ -36,7 +36,7 @@ CACHE_BYTES = 3 << 30  # memory for decoded images, see `ImageCache`
 SHARED_MEMORY = Path("/dev/shm")
 BATCHES_SHARED = 4  # per process: two ready, one in work, and space for a larger size
 
-TrainingBatch = tuple[UInt8[torch.Tensor, "b 3 s s"], Float[torch.Tensor, "m 6"]]
+TrainingBatch = tuple[UInt8[torch.Tensor, "b 3 h w"], Float[torch.Tensor, "m 6"]]
 
 
 class ImageCache:
@@ -69,7 +69,7 @@ class ImageCache:
         scale = self._long_side_px / max(height, width)
         if scale < 1:
             pixels = resize(pixels, (max(1, round(height * scale)), max(1, round(width * scale))))
-        image = Image(pyramid(pixels), sample.boxes_cxcywh, sample.class_ids)
+        image = Image(pyramid(pixels), sample.boxes_cxcywh, sample.class_ids, sample.ignored)
         num_bytes = sum(level.nbytes for level in image.levels)
         with self._lock:
             if num_bytes > self._left_bytes:
@@ -98,8 +98,8 @@ class TrainingLoader:
     """Augmented batches, epoch by epoch; raises DataError without samples.
 
     Args:
-        size_px: side of the square network input. Decoded images are cached at up to 1.5 times this size,
-            enough for the zoom.
+        size_hw: height and width of the network input in pixels. Decoded images are cached at up to 1.5
+            times its longer side, enough for the zoom.
         batch_size: every batch is full: the last one of an epoch continues with the epoch's first images.
         shard: (number, count): part of every batch that is made here. The processes of a training make one
             part each; together the parts are the batches of a single process.
@@ -108,7 +108,7 @@ class TrainingLoader:
     def __init__(
         self,
         samples: Sequence[Sample],
-        size_px: int,
+        size_hw: tuple[int, int],
         batch_size: int,
         augmentation: Augmentation,
         seed: int,
@@ -118,7 +118,7 @@ class TrainingLoader:
     ) -> None:
         if not samples:
             raise DataError("no images to train on; check the train split of the data set")
-        self.size_px, self.batch_size = size_px, batch_size
+        self.size_hw, self.batch_size = size_hw, batch_size
         self.augmentation, self.seed = augmentation, seed
         number, num_shards = shard
         assert batch_size % num_shards == 0, (batch_size, num_shards)
@@ -126,7 +126,7 @@ class TrainingLoader:
         self._workers = workers or Workers()
         self._processes = self._workers.processes if "fork" in get_all_start_methods() else 0
         self._pool: _Pool | None = None
-        cache = ImageCache(samples, long_side_px=size_px * 3 // 2, budget_bytes=CACHE_BYTES)
+        cache = ImageCache(samples, long_side_px=max(size_hw) * 3 // 2, budget_bytes=CACHE_BYTES)
         share = batch_size // num_shards
         self._maker = BatchMaker(cache, seed, first=number * share, share=share)
 
@@ -138,25 +138,26 @@ class TrainingLoader:
         self,
         epoch: int,
         augmentation: Augmentation | None = None,
-        size_px: int | None = None,
+        size_hw: tuple[int, int] | None = None,
         *,
         first: int = 0,
     ) -> Iterator[TrainingBatch]:
         """Yields the batches of an epoch from the `first` on; the same number gives the same batches.
 
         A batch is images as RGB bytes in channels-last memory, and targets as rows of batch index, class id,
-        centre x, centre y, width, height in input pixels. Raises DataError for a damaged image.
+        centre x, centre y, width, height in input pixels; rows of ignored regions come last and have the
+        class IGNORED. Raises DataError for a damaged image.
         """
-        recipe, size_px = augmentation or self.augmentation, size_px or self.size_px
+        recipe, size_hw = augmentation or self.augmentation, size_hw or self.size_hw
         maker, pin_memory = self._maker, self._workers.pin_memory
         order = np.random.default_rng((self.seed, epoch)).permutation(self._num_samples)
         order = np.resize(order, len(self) * self.batch_size)  # repeats the order from its start
         jobs = [
-            BatchJob(epoch, start, recipe, size_px, order[start + maker.first :][: maker.share])
+            BatchJob(epoch, start, recipe, size_hw, order[start + maker.first :][: maker.share])
             for start in range(first * self.batch_size, len(order), self.batch_size)
         ]
         if self._processes and self._pool is None:
-            self._processes = affordable(self._processes, maker.share * self.size_px**2 * 3)
+            self._processes = affordable(self._processes, maker.share * math.prod(self.size_hw) * 3)
         if not self._processes:
             make = maker.pinned_batch if pin_memory else maker.batch
             return in_background(make, jobs, self._workers.threads, PREFETCH)
@@ -183,13 +184,15 @@ class BatchMaker(TorchDataset["TrainingBatch | DataError"]):
     share: int  # number of images of each batch that are made here
 
     def batch(self, job: BatchJob) -> TrainingBatch:
-        images = np.empty((self.share, job.size_px, job.size_px, 3), dtype=np.uint8)
+        images = np.empty((self.share, *job.size_hw, 3), dtype=np.uint8)
         targets = [
             self._draw(images[row], index, job.recipe, (self.seed, job.epoch, job.start + self.first + row))
             for row, index in enumerate(job.indices.tolist())
         ]
         numbers = np.repeat(np.arange(self.share, dtype=np.float32), [len(rows) for rows in targets])
         rows = np.concatenate([numbers[:, None], np.concatenate(targets)], axis=1)
+        if (is_ignored := rows[:, 1] == IGNORED).any():
+            rows = np.concatenate([rows[~is_ignored], rows[is_ignored]])
         return to_planes(images), torch.from_numpy(rows)
 
     def __getitem__(self, job: BatchJob) -> TrainingBatch | DataError:
@@ -205,11 +208,11 @@ class BatchMaker(TorchDataset["TrainingBatch | DataError"]):
         return images.pin_memory(), targets.pin_memory()
 
     def _draw(
-        self, out: UInt8[np.ndarray, "s s 3"], index: int, recipe: Augmentation, seed: tuple[int, ...]
+        self, out: UInt8[np.ndarray, "h w 3"], index: int, recipe: Augmentation, seed: tuple[int, ...]
     ) -> Float[np.ndarray, "m 5"]:
         """Writes an augmented RGB image into `out` and returns its targets."""
         generator = np.random.default_rng(seed)
-        layout = draw_layout(recipe, out.shape[0], generator)
+        layout = draw_layout(recipe, out.shape[:2], generator)
         others = generator.integers(len(self.cache.samples), size=len(layout.tiles) - 1)
         images = [self.cache.fetch(i) for i in (index, *others.tolist())]
         image, targets = compose(images, layout, recipe, generator)
@@ -233,7 +236,7 @@ class BatchJob:
     epoch: int
     start: int  # position in the epoch
     recipe: Augmentation
-    size_px: int
+    size_hw: tuple[int, int]
     indices: Int64[np.ndarray, " share"]  # samples of this shard
 
 

@@ -17,7 +17,7 @@ from torch import Tensor
 from seyolo.errors import DataError
 from seyolo.torchnet.build import DarknetModel
 from seyolo.torchnet.layers import ConvolutionLayer
-from seyolo.training.loss import DetectionLoss, LossModule
+from seyolo.training.loss import DetectionLoss, LossModule, split_targets
 
 
 def taylor_scores(
@@ -27,7 +27,7 @@ def taylor_scores(
 
     Args:
         model: in evaluation mode afterwards; its weights stay as they are.
-        batches: images (N, 3, S, S) uint8 RGB and targets (M, 6), as `TrainingLoader` gives them.
+        batches: images (N, 3, H, W) uint8 RGB and targets (M, 6), as `TrainingLoader` gives them.
 
     Raises:
         DataError: there is not a single batch.
@@ -39,7 +39,7 @@ def taylor_scores(
     count = 0
     for images, targets in batches:
         model.zero_grad()
-        value, _ = module(images.to(device).float() / 255, targets.to(device))
+        value, _ = module(images.to(device).float() / 255, *(x.to(device) for x in split_targets(targets)))
         value.backward()
         for index, change in _changes(model):
             totals[index] = totals.get(index, torch.zeros_like(change)) + change.square()

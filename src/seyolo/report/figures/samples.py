@@ -12,8 +12,9 @@ from jaxtyping import UInt8
 
 from seyolo.detections import Detections
 from seyolo.errors import UsageError
+from seyolo.evaluation.ap import Truth
 from seyolo.files import write_bytes
-from seyolo.media.annotate import FONT, Colour, class_colour, draw
+from seyolo.media.annotate import FONT, Colour, class_colour, draw, draw_boxes
 
 Image = UInt8[np.ndarray, "_ _ 3"]
 Sheet = UInt8[np.ndarray, "H W 3"]
@@ -23,6 +24,7 @@ INK = (43, 43, 43)
 # Okabe and Ito's sky blue and orange: other colours than those of the two networks in `style`.
 TRUTH: Colour = (233, 180, 86)
 FOUND: Colour = (0, 159, 230)
+IGNORED_REGION: Colour = (150, 150, 150)
 WHITE = 255
 GAP_PX = 10
 LABEL_PX = 30
@@ -89,6 +91,12 @@ def drawn(
     shown = detections[detections.scores >= confidence]
     scaled = Detections(shown.boxes * scale, shown.scores, shown.class_ids)
     return draw(resized, scaled, names) if len(scaled) <= MAX_LABELLED else _outlined(resized, scaled)
+
+
+def draw_ignored(sheet: Sheet, truth: Truth, scale: float) -> Sheet:
+    """Draws the ignored regions of an image that was resized by `scale`."""
+    regions, count = truth.ignored.boxes_xyxy * scale, len(truth.ignored)
+    return draw_boxes(sheet, regions, ["ignored"] * count, [IGNORED_REGION] * count) if count else sheet
 
 
 def _outlined(image: Image, detections: Detections) -> Sheet:

@@ -32,6 +32,7 @@ from seyolo.report.figures.samples import (
     TRUTH,
     Sheet,
     class_prefixes,
+    draw_ignored,
     drawn,
     fitted,
     plot_samples,
@@ -177,6 +178,7 @@ def _with_mistakes(case: _Case, names: Sequence[str]) -> Sheet:
     missed = [f"{prefixes[class_id]}missed" for class_id in truth.class_ids.tolist()]
     scored = zip(wrong.shown.class_ids.tolist(), wrong.shown.scores.tolist(), strict=True)
     false = [f"{prefixes[class_id]}false {score:.2f}" for class_id, score in scored]
+    sheet = draw_ignored(sheet, truth, scale)
     is_named = case.num_mistakes() <= MAX_LABELLED
     for boxes, texts, colour, is_wrong in (
         (truth.boxes_xyxy, missed, TRUTH, wrong.missed),

@@ -20,6 +20,7 @@ from seyolo.report.figures.curves import Row, plot_detection_curves, plot_traini
 from seyolo.report.figures.samples import (
     FOUND,
     GAP_PX,
+    IGNORED_REGION,
     INK,
     LABEL_PX,
     MAX_LABELLED,
@@ -28,6 +29,7 @@ from seyolo.report.figures.samples import (
     Image,
     Sheet,
     class_prefixes,
+    draw_ignored,
     fitted,
     spread_evenly,
     write_sheet,
@@ -50,22 +52,27 @@ def write_batch(
 ) -> None:
     """Writes train_batch.jpg: the first training batch with its labels.
 
-    Rows of `targets` are batch index, class id, and box (cx, cy, w, h) in input pixels.
+    Rows of `targets` are batch index, class id (below 0: an ignored region), and box (cx, cy, w, h) in input
+    pixels.
     """
     cells = []
     for index, image in enumerate(images_rgb[:MAX_IMAGES]):
         rows = targets[targets[:, 0] == index]
         class_ids = rows[:, 1].astype(int).tolist()
         cell, scale = fitted(np.ascontiguousarray(image.transpose(1, 2, 0)[:, :, ::-1]), CELL_PX)
-        colours = [class_colour(class_id) for class_id in class_ids]
-        texts = _texts([names[class_id] for class_id in class_ids])
+        colours = [class_colour(number) if number >= 0 else IGNORED_REGION for number in class_ids]
+        texts = _texts([names[number] if number >= 0 else "ignored" for number in class_ids])
         cells.append(draw_boxes(cell, cxcywh_to_xyxy(rows[:, 2:]) * scale, texts, colours))
     head = [("first training batch, with its labels", INK)]
     write_sheet(_headed(contact_sheet(cells, gap_px=GAP_PX), head), folder / BATCH_FILE)
 
 
 def write_train_figures(
-    folder: Path, model: DarknetModel, samples: Sequence[Sample], size_px: int, history: Sequence[Row]
+    folder: Path,
+    model: DarknetModel,
+    samples: Sequence[Sample],
+    size_hw: tuple[int, int],
+    history: Sequence[Row],
 ) -> None:
     """Writes the figures of a finished run.
 
@@ -76,7 +83,7 @@ def write_train_figures(
         folder: of the run.
         model: the best one.
         samples: labelled validation images, of which up to 16 are taken evenly.
-        size_px: side of the square input.
+        size_hw: height and width of the input in pixels.
         history: one row per epoch, as in `results.csv`.
     """
     plot_training_curves({"train": history}, folder / "curves.png")
@@ -85,7 +92,7 @@ def write_train_figures(
     plot_scales_over_time(read_scales(folder / "scales.csv"), folder)
     picked = spread_evenly(samples, MAX_IMAGES)
     thresholds = replace(AP_THRESHOLDS, confidence=CONFIDENCE)
-    _, found = judged(model, picked, (size_px, size_px), thresholds=thresholds)
+    _, found = judged(model, picked, size_hw, thresholds=thresholds)
     _write_predictions(list(zip(picked, found, strict=True)), model.names, folder / PREDICTIONS_FILE)
 
 
@@ -118,6 +125,7 @@ def _compared(sample: Sample, found: Detections, names: Sequence[str]) -> Image:
     labels = [shown[class_id].strip() for class_id in truth.class_ids.tolist()]
     scores = zip(found.class_ids.tolist(), found.scores.tolist(), strict=True)
     scored = [f"{shown[class_id]}{score:.2f}" for class_id, score in scores]
+    cell = draw_ignored(cell, truth, scale)
     cell = draw_boxes(cell, truth.boxes_xyxy * scale, _texts(labels), [TRUTH] * len(labels))
     return draw_boxes(cell, found.boxes * scale, _texts(scored), [FOUND] * len(scored))
 

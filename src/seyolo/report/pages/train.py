@@ -13,6 +13,7 @@ from seyolo.report.figures.curves import confidence_figure, splits_figure
 from seyolo.report.pages.parts import Chart, Grid, chart, embedded, record_context, training_charts
 from seyolo.report.record import TrainRecord
 from seyolo.report.text import MISSING, count_text, share_text, size_text
+from seyolo.sizes import size_hw
 
 IMAGES = {
     "train_batch.jpg": "The first training batch with its labels",
@@ -66,6 +67,5 @@ def trained_cost(record: TrainRecord) -> tuple[float, float]:
     path = record.folder / "best.safetensors"
     if not path.exists():
         return math.nan, math.nan
-    size = int(record.config["size"])
-    counted = cost(read_checkpoint(path).network, size, size)
+    counted = cost(read_checkpoint(path).network, *size_hw(record.config["size"]))
     return counted.params, counted.macs

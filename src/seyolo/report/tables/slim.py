@@ -17,6 +17,7 @@ from rich.table import Table
 
 from seyolo.report.text import MISSING, count_text, latency_text, lead_text, share_text, size_text
 from seyolo.results import ControlRow, SlimResults, SplitMetrics
+from seyolo.sizes import input_text
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ def rows(results: SlimResults) -> list[Row]:
         runtime: [column.latency_ms.get(runtime) for column in columns]
         for runtime in _keys(stage.latency_ms for stage in results.stages)
     }
-    macs = f"MACs @{_size_text(results.dense.input_size)}"
+    macs = f"MACs @{input_text(results.dense.input_size)}"
     return [
         row("Epochs", "training", [column.epochs for column in columns], count_text, lambda first, last: ""),
         row("Parameters", "size", [column.params for column in columns], count_text, _ratio),
@@ -121,11 +122,6 @@ def _row(
 def _keys(groups: Iterable[Mapping[str, object]]) -> list[str]:
     """Returns the keys of all mappings, in the order they first appear."""
     return list(dict.fromkeys(key for group in groups for key in group))
-
-
-def _size_text(size_hw: tuple[int, int]) -> str:
-    height, width = size_hw
-    return str(height) if height == width else f"{height}x{width}"
 
 
 def _ratio(first: float, last: float) -> str:
@@ -171,7 +167,7 @@ def control_cells(controls: Sequence[ControlRow]) -> list[list[str]]:
 def _control_cells(row: ControlRow, splits: Sequence[str]) -> list[str]:
     if row.not_possible is not None:
         return [row.control, *[MISSING] * (3 + 2 * len(splits))]
-    cells = [row.control, count_text(row.macs), _size_text(row.input_size), latency_text(row.latency_ms)]
+    cells = [row.control, count_text(row.macs), input_text(row.input_size), latency_text(row.latency_ms)]
     for split in splits:
         lead = row.lead.get(split)
         ap = row.metrics.get(split, SplitMetrics()).ap
