@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, Self
 
 import numpy as np
 from jaxtyping import UInt8
@@ -23,6 +23,7 @@ from seyolo.data.formats.voc import read_voc
 from seyolo.data.labels import NOTHING_IGNORED, Ignored, ImageSize, Problem, Reading
 from seyolo.errors import DataError, shortened
 from seyolo.media.images import image_size, is_image, is_turned, read_encoded, read_image, unreadable
+from seyolo.tiling.grid import Tile, Tiling
 
 
 class Contents(Protocol):
@@ -72,8 +73,18 @@ class Sample:
     ignored: Ignored = NOTHING_IGNORED
     areas_px2: np.ndarray | None = None  # as in `Labels`
     stated_size: tuple[int, int] | None = None  # (height, width) in its labels
+    tiling: Tiling | None = None  # the way in which evaluation cuts it
+    tile: Tile | None = None  # the part of the image that this sample is, and its labels are of
 
-    def read(self) -> UInt8[np.ndarray, "H W 3"]:
+    def read(self) -> UInt8[np.ndarray, "h w 3"]:
+        """Reads the image, or its tile; raises DataError as `read_whole`."""
+        return self.part_of(self.read_whole())
+
+    def part_of(self, whole: UInt8[np.ndarray, "H W 3"]) -> UInt8[np.ndarray, "h w 3"]:
+        """Returns the part of the image that this sample is; a tile as a copy, which frees the rest."""
+        return whole if self.tile is None else self.tile.of(whole).copy()
+
+    def read_whole(self) -> UInt8[np.ndarray, "H W 3"]:
         """Reads the image; raises DataError as `read_image`, and where its labels state another size."""
         pixels = read_image(self.image)
         if problem := size_problem(self.image, (pixels.shape[0], pixels.shape[1]), self.stated_size):
@@ -107,6 +118,11 @@ class Dataset:
     splits: Mapping[str, tuple[Path, ...]]  # folders or files
     source: Path  # as loaded
     contents: Contents
+    tiling: Tiling | None = None  # the way in which training and evaluation cut the images
+
+    def tiled(self, tiling: Tiling | None) -> Self:
+        """Returns the data set cut in this way by training and evaluation; None does not cut."""
+        return replace(self, tiling=tiling)
 
     def split(self, name: str) -> list[Sample]:
         """Returns the samples of a split sorted by path.
@@ -117,7 +133,8 @@ class Dataset:
         if foreign:
             count = f"{len(foreign):,} of {len(images) + len(foreign):,} images of split `{name}`"
             warnings.warn(f"{self.source}: {count} {unreadable(foreign)}", stacklevel=2)
-        return [self.sample(name, image) for image in images]
+        samples = [self.sample(name, image) for image in images]
+        return samples if self.tiling is None else [replace(s, tiling=self.tiling) for s in samples]
 
     def images(self, name: str) -> list[Path]:
         """Returns the images of a split sorted by path, each once; raises DataError as `split`."""

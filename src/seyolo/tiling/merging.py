@@ -46,10 +46,9 @@ class _Found:
         """Returns the boxes of a tile that reach into a region, which may be a line."""
         first, last = self._starts[tile : tile + 2]
         boxes = self.boxes[first:last]
-        reaches: Int[np.ndarray, " n"] = np.flatnonzero(
-            ((boxes[:, :2] <= region[2:]) & (boxes[:, 2:] >= region[:2])).all(axis=1)
-        )
-        return reaches + first
+        is_near = ((boxes[:, :2] <= region[2:]) & (boxes[:, 2:] >= region[:2])).all(axis=1)
+        near: Int[np.ndarray, " n"] = np.flatnonzero(is_near) + first
+        return near
 
     def group_of(self, index: int) -> int:
         while self._groups[index] != index:
@@ -108,7 +107,8 @@ def _unsure(found: Detections, view: Tile, views: Sequence[Tile], size: tuple[in
         return found
     tiles = np.array([tile for tile in views if tile.size != size])
     sides = found.boxes[:, 2:] - found.boxes[:, :2]
-    return found[(sides > [_least_shared(tiles[:, axis::2]) for axis in (0, 1)]).any(axis=1)]
+    is_large = (sides > np.array([_least_shared(tiles[:, axis::2]) for axis in (0, 1)])).any(axis=1)
+    return found[np.flatnonzero(is_large)]
 
 
 def _least_shared(extents: Int[np.ndarray, "t 2"]) -> float:

@@ -28,6 +28,8 @@ import torch
 
 from seyolo.checkpoint import read_checkpoint, write_checkpoint
 from seyolo.data.datasets import load_dataset
+from seyolo.data.small_boxes import warn_of_small_boxes
+from seyolo.data.tiles import training_samples
 from seyolo.errors import ModelError
 from seyolo.evaluation.evaluate import Judgement, judge_splits
 from seyolo.files import write_json, write_text
@@ -70,11 +72,12 @@ class SlimRun:
         self.config, self.folder, self.progress, self.title = config, folder, progress, title
         self.tracker = tracker
         assert config.data is not None
-        self.dataset = load_dataset(config.data)
         self.size_hw = size_hw(config.size or USUAL_SIZE)
+        self.dataset = load_dataset(config.data).tiled(config.tiling(self.size_hw))
 
     def starting_model(self) -> DarknetModel:
         """Returns the network that dense training starts from."""
+        warn_of_small_boxes(self.dataset.split("train"), self.size_hw)
         return model_to_train(self.config, self.dataset, stage_config(self.config, "dense"))
 
     def announce(self, model: DarknetModel, rough: Plan) -> None:
@@ -110,7 +113,7 @@ class SlimRun:
 
     def _sparsity(self, model: DarknetModel) -> Sparsity:
         config = self.config
-        steps_per_epoch = len(stage_config(config, "sparse").make_loader(self.dataset.split("train")))
+        steps_per_epoch = len(stage_config(config, "sparse").make_loader(training_samples(self.dataset)))
         pressure = strength(config, steps_per_epoch)
         if config.sparsity == "steered":
             return Steered(pressure, self._left_out, rounds=config.rounds)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Unpack
 
 from seyolo.data.datasets import load_dataset
+from seyolo.data.small_boxes import warn_of_small_boxes
 from seyolo.errors import UsageError
 from seyolo.files import write_json
 from seyolo.json_files import to_json
@@ -127,10 +128,10 @@ def _train(
     tracker: OpenTracker,
 ) -> TrainResult:
     assert options.data is not None
-    dataset = load_dataset(options.data)
+    config = TrainConfig.of(options, epochs=options.epochs, size=options.size or USUAL_SIZE)
+    dataset = load_dataset(options.data).tiled(options.tiling(config.size))
     validation = validation_splits(dataset)
     check_data(folder, dataset, ["train", *validation], data_changed)
-    config = TrainConfig.of(options, epochs=options.epochs, size=options.size or USUAL_SIZE)
     distillation = _distillation(options)
     if state is not None:
         model = state.model(folder)
@@ -138,6 +139,7 @@ def _train(
         model = model_to_train(options, dataset, config)
         if distillation is not None:
             check_teacher(model, distillation)
+        warn_of_small_boxes(dataset.split("train"), config.size_hw)
         images, targets = first_batch(dataset, config)
         write_batch(folder, images.numpy(), targets.numpy(), dataset.names)
     result = run_train(

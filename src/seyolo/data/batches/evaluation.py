@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import cv2
 import numpy as np
@@ -26,12 +26,19 @@ def evaluation_batches(
 
     def make_batch(start: int) -> EvaluationBatch:
         batch = samples[start : start + batch_size]
-        images = np.empty((len(batch), *size_hw, 3), dtype=np.uint8)
-        placements = []
-        for row, sample in enumerate(batch):
-            image, placement = letterbox(sample.read(), size_hw, mode)
-            cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=images[row])
-            placements.append(placement)
-        return images, placements, batch
+        return *image_batch((sample.read() for sample in batch), len(batch), size_hw, mode), batch
 
     return in_background(make_batch, range(0, len(samples), batch_size), threads=1, prefetch=2)
+
+
+def image_batch(
+    images: Iterable[UInt8[np.ndarray, "H W 3"]], num: int, size_hw: tuple[int, int], mode: Mode
+) -> tuple[UInt8[np.ndarray, "b h w 3"], list[Placement]]:
+    """Fits this number of BGR images to a network's input; returns RGB and their placements."""
+    batch = np.empty((num, *size_hw, 3), dtype=np.uint8)
+    placements = []
+    for row, pixels in zip(batch, images, strict=True):
+        image, placement = letterbox(pixels, size_hw, mode)
+        cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=row)
+        placements.append(placement)
+    return batch, placements
