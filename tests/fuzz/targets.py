@@ -37,6 +37,7 @@ from seyolo.darknet.weights import read_weights, tensor_shapes
 from seyolo.data.archives import extract
 from seyolo.data.datasets import load_dataset
 from seyolo.data.formats.yolo import read_labels
+from seyolo.data.formats.yolo_rows import RowForm
 from seyolo.data.oxford.annotations import AnnotationReader
 from seyolo.data.oxford.convert import _is_wanted
 from seyolo.detecting.run import Tally
@@ -169,7 +170,7 @@ def _dataset(name: str) -> Callable[[Path], None]:
 
 
 def _labels(folder: Path) -> None:
-    for problem in read_labels(folder / "label.txt", 2, lambda: (24, 32)).problems:
+    for problem in read_labels(folder / "label.txt", RowForm(("hand", "foot")), lambda: (24, 32)).problems:
         raise DataError(str(problem))
 
 
@@ -302,10 +303,10 @@ TARGETS = (
     Target("Darknet .data", ("obj.data",), mutated_text, "obj.data", _dataset("obj.data"), YOLO),
     Target("Darknet names", ("obj.names",), mutated_text, "obj.names", _dataset("obj.data"), YOLO),
     Target("image list", ("train.txt",), mutated_text, "train.txt", _dataset("obj.data"), YOLO),
-    Target("YOLO label", ("label.txt",), mutated_text, "label.txt", _labels),
+    Target("YOLO label", ("label.txt", "label-outlines.txt"), mutated_text, "label.txt", _labels),
     Target(
         "COCO json",
-        ("coco.json", "detections.coco.json"),
+        ("coco.json", "coco-outlines.json", "detections.coco.json"),
         mutated_json,
         "coco.json",
         _dataset("coco.json"),

@@ -202,6 +202,20 @@ def _write_train_run(folder: Path, model: Any) -> None:
     write_curves(folder, {"train": {"val": _curves()}})
 
 
+def _outlined(coco: dict[str, Any]) -> dict[str, Any]:
+    """Replaces boxes by outlines, and adds a crowd and a category that groups the others."""
+    group = {"id": 9, "name": "limbs", "supercategory": "none"}
+    runs = {"size": [24, 32], "counts": [50, 4, 20, 4, 690]}
+    packed = {"size": [24, 32], "counts": "b14d00nd0"}
+    outlines = ([[1, 2.5, 9, 2.5, 9, 11.5]], runs, packed)
+    rows = [
+        {"id": n, "image_id": n % 2, "category_id": n % 2, "segmentation": outline, "iscrowd": n // 2}
+        for n, outline in enumerate(outlines)
+    ]
+    classes = [{**category, "supercategory": "limbs"} for category in coco["categories"]]
+    return {**coco, "annotations": rows, "categories": [*classes, group]}
+
+
 def _write_data(folder: Path) -> None:
     write_text(
         folder / "data.yaml",
@@ -212,6 +226,10 @@ def _write_data(folder: Path) -> None:
     write_text(folder / "train.txt", "images/train/a.png\nimages/train/b.png\n")
     write_text(folder / "voc.txt", "a\n")
     write_text(folder / "label.txt", "0 0.5 0.5 0.25 0.5\n1 0.25 0.25 0.125 0.0625\n")
+    corners = "0 0.125 0.25 0.375 0.25 0.375 0.75 0.125 0.75"
+    write_text(
+        folder / "label-outlines.txt", f"{corners}\n1 0.5 0.5 0.75 0.5 0.625 0.75\n{corners} 1 1 0.5 0.5\n"
+    )
     write_text(
         folder / "annotation.xml",
         "<annotation><size><width>32</width><height>24</height><depth>3</depth></size>\n"
@@ -232,6 +250,7 @@ def _write_data(folder: Path) -> None:
         "categories": [{"id": n, "name": name} for n, name in enumerate(rows["categories"])],
     }
     write_json(folder / "coco.json", coco)
+    write_json(folder / "coco-outlines.json", _outlined(coco))
     hands = [[(10.0, 10.0), (30.0, 12.0), (28.0, 30.0), (9.0, 28.0)]]
     write_mat(folder / "hands.mat", hands, {"L": "L"})
     root = folder / "oxford"

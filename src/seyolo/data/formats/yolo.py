@@ -1,4 +1,4 @@
-"""YOLO labels: one text file per image, one row `class cx cy w h` per object.
+"""YOLO labels: one text file per image, one row `class cx cy w h` per object, or a class and points.
 
 Columns are fractions of the image's width and height. A split is a folder of images or a list file of image
 paths. The label file has the image's path with the last `/images/` replaced by `/labels/`, or lies beside the
@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from seyolo.data.labels import Collected, ImageSize, Problem, Reading, Row, collect, row_of_fractions
+from seyolo.data.formats.yolo_rows import RowForm, parse_row
+from seyolo.data.labels import Collected, ImageSize, Problem, Reading, collect, size_of
 from seyolo.data.text import read_lines, read_text, without_path
 from seyolo.errors import DataError, shortened
 from seyolo.media.images import is_image, is_picture
@@ -31,6 +32,7 @@ class YoloFiles:
     splits: Mapping[str, tuple[Path, ...]]  # folders or list files
     roots: tuple[Path, ...]  # base folders of the paths in a list file, after the folder of the list itself
     under_images: re.Pattern[str] = UNDER_IMAGES
+    keypoints: tuple[int, int] | None = None  # `kpt_shape` of a data.yaml
 
     def images(self, split: str) -> Iterator[str]:
         """Yields the images of a split; raises DataError for a folder, list or image that is missing."""
@@ -46,7 +48,8 @@ class YoloFiles:
     def read(self, split: str, image: Path, image_size: ImageSize) -> Reading:
         """Reads the label file of an image."""
         path = label_path(image, self.under_images)
-        return Reading() if path is None else read_labels(path, len(self.names), image_size)
+        form = RowForm(self.names, self.keypoints)
+        return Reading() if path is None else read_labels(path, form, image_size)
 
     def unmatched_labels(self, images: Iterable[Path]) -> list[Problem]:
         """Lists label files without image in label folders; not where images and labels share a folder."""
@@ -80,30 +83,21 @@ def _label_candidates(image: Path, under_images: re.Pattern[str]) -> Iterator[st
     yield beside
 
 
-def read_labels(path: Path, num_classes: int, image_size: ImageSize) -> Reading:
+def read_labels(path: Path, form: RowForm, image_size: ImageSize) -> Reading:
     """Reads a label file; a file that is not text is a problem, too."""
     try:
         text = read_text(path)
     except DataError as error:
         return Reading(problems=[Problem(str(path), 0, without_path(error, path))])
-    labels, problems = parse_labels(text, num_classes, image_size)
+    labels, problems = parse_labels(text, form, image_size)
     return Reading(labels, [Problem(str(path), line, text) for line, text in problems])
 
 
-def parse_labels(text: str, num_classes: int, image_size: ImageSize) -> Collected:
+def parse_labels(text: str, form: RowForm, image_size: ImageSize) -> Collected:
     """Parses the rows of one image; returns the usable ones and the problems of the others by line."""
     rows = ((line, row.split()) for line, row in enumerate(text.splitlines(), start=1) if row.strip())
-    return collect(rows, partial(_parse_row, num_classes=num_classes), image_size)
-
-
-def _parse_row(columns: list[str], num_classes: int) -> Row:
-    if len(columns) != 5:
-        raise DataError(f"expected 5 columns (class cx cy w h), found {len(columns)}")
-    try:
-        class_id, *box_cxcywh = map(float, columns)
-    except ValueError:
-        raise DataError(f"`{shortened(' '.join(columns))}` are not five numbers") from None
-    return row_of_fractions(class_id, tuple(box_cxcywh), num_classes)
+    size = size_of(None, image_size)
+    return collect(rows, partial(parse_row, form=form, image_size=size), size)
 
 
 def images_in_folder(folder: Path) -> Iterator[str]:
