@@ -19,7 +19,7 @@ from jaxtyping import Float32, UInt8
 from seyolo.boxes import cxcywh_to_xyxy
 from seyolo.checkpoint import default_names
 from seyolo.data.batches.evaluation import evaluation_batches, image_batch
-from seyolo.data.datasets import Dataset, Sample
+from seyolo.data.datasets import Dataset, Sample, evaluated_splits
 from seyolo.data.small_boxes import warn_of_small_boxes
 from seyolo.detections import Detections
 from seyolo.errors import DataError, quoted
@@ -73,8 +73,7 @@ def judge_splits(
         DataError: another number of classes, or no such split.
     """
     _check_classes(model, dataset)
-    names = [name for name in dataset.splits if name != "train"] if split is None else [split]
-    splits = {name: dataset.split(name) for name in names or ["train"]}
+    splits = {name: dataset.split(name) for name in evaluated_splits(dataset, split)}
     for samples in splits.values():
         warn_of_small_boxes(samples, size_hw, _mode_of(model))
     return {

@@ -27,7 +27,7 @@ from pathlib import Path
 import torch
 
 from seyolo.checkpoint import read_checkpoint, write_checkpoint
-from seyolo.data.datasets import load_dataset
+from seyolo.data.datasets import Dataset
 from seyolo.data.small_boxes import warn_of_small_boxes
 from seyolo.data.tiles import training_samples
 from seyolo.errors import ModelError
@@ -50,7 +50,7 @@ from seyolo.verbs.calibration import CalibrationSet, plan_of, repair_on
 from seyolo.verbs.prune import read_plan
 from seyolo.verbs.readiness import readiness, readiness_lines, validation_images
 from seyolo.verbs.stages import estimate_seconds, stage_config, strength
-from seyolo.verbs.start import model_to_train
+from seyolo.verbs.start import model_to_train, open_data
 
 EVALUATION_BATCH = 32
 
@@ -58,7 +58,8 @@ EVALUATION_BATCH = 32
 class SlimRun:
     """One run of `slim`: its folder and its stages. A stage whose result exists reads it back.
 
-    `title` is the prefix of the tasks' titles; `tracker` opens a tracker per training stage.
+    `title` is the prefix of the tasks' titles; `tracker` opens a tracker per training stage. A control
+    has the `dataset` of its run.
     """
 
     def __init__(
@@ -68,12 +69,13 @@ class SlimRun:
         progress: Progress,
         title: str = "",
         tracker: OpenTracker = NoTracker,
+        *,
+        dataset: Dataset | None = None,
     ) -> None:
         self.config, self.folder, self.progress, self.title = config, folder, progress, title
         self.tracker = tracker
-        assert config.data is not None
+        self.dataset = open_data(config, folder, progress) if dataset is None else dataset
         self.size_hw = size_hw(config.size or USUAL_SIZE)
-        self.dataset = load_dataset(config.data).tiled(config.tiling(self.size_hw))
 
     def starting_model(self) -> DarknetModel:
         """Returns the network that dense training starts from."""
