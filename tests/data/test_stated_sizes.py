@@ -59,11 +59,11 @@ def write_voc(folder: Path, stated: tuple[int, int], shown: tuple[int, int], *, 
 
 
 def train_batch(dataset: Dataset) -> None:
-    next(TrainingLoader(dataset.split("train"), 64, 2, Augmentation(), seed=0).epoch(0))
+    next(TrainingLoader(dataset.split("train"), (64, 64), 2, Augmentation(), seed=0).epoch(0))
 
 
 def train_batch_of_processes(dataset: Dataset) -> None:
-    loader = TrainingLoader(dataset.split("train"), 64, 2, Augmentation(), 0, workers=Workers(processes=1))
+    loader = TrainingLoader(dataset.split("train"), (64, 64), 2, Augmentation(), 0, workers=Workers(processes=1))
     try:
         next(loader.epoch(0))
     finally:
