@@ -26,8 +26,7 @@ from seyolo.errors import DataError, quoted
 from seyolo.evaluation.ap import Metrics, Regions, Truth, average_precision
 from seyolo.evaluation.bootstrap import bootstrap_difference
 from seyolo.evaluation.curves import Curves, detection_curves
-from seyolo.letterbox import Mode
-from seyolo.media.ahead import in_background
+from seyolo.letterbox import Fit
 from seyolo.progress import Progress, Silent
 from seyolo.results import Difference, SplitMetrics
 from seyolo.runtime.inference import Thresholds, suppressed
@@ -75,7 +74,7 @@ def judge_splits(
     _check_classes(model, dataset)
     splits = {name: dataset.split(name) for name in evaluated_splits(dataset, split)}
     for samples in splits.values():
-        warn_of_small_boxes(samples, size_hw, _mode_of(model))
+        warn_of_small_boxes(samples, size_hw, _fit_of(model, size_hw).mode)
     return {
         name: judged(model, samples, size_hw, batch_size=batch, progress=progress)
         for name, samples in splits.items()
@@ -117,9 +116,9 @@ def judged(
         )
     truths: list[Truth] = []
     predictions: list[Detections] = []
-    mode = _mode_of(model)
+    fit = _fit_of(model, size_hw)
     with _inferring(model) as infer, (progress or Silent()).task("evaluating", len(samples)) as advance:
-        for images, placements, batch in evaluation_batches(samples, size_hw, batch_size, mode):
+        for images, placements, batch in evaluation_batches(samples, fit, batch_size):
             predictions += suppressed(infer(images), placements, thresholds)
             truths += [
                 truth_of(sample, placement.source_height, placement.source_width)
@@ -129,8 +128,8 @@ def judged(
     return truths, predictions
 
 
-def _mode_of(model: DarknetModel | Backend) -> Mode:
-    return (model if isinstance(model, Backend) else model.network.net).letterbox_mode
+def _fit_of(model: DarknetModel | Backend, size_hw: tuple[int, int]) -> Fit:
+    return Fit.of(model if isinstance(model, Backend) else model.network.net, size_hw)
 
 
 def _judged_in_tiles(
@@ -145,12 +144,12 @@ def _judged_in_tiles(
     """Returns what `judged` does, of images that are cut into tiles; a batch is tiles of one image."""
     truths: list[Truth] = []
     predictions: list[Detections] = []
-    mode = _mode_of(model)
+    fit = _fit_of(model, size_hw)
     images = in_background(lambda sample: (sample, sample.read()), samples, threads=1, prefetch=2)
     with _inferring(model) as infer, (progress or Silent()).task("evaluating", len(samples)) as advance:
 
         def detect(tiles: Sequence[UInt8[np.ndarray, "h w 3"]]) -> list[Detections]:
-            batch, placements = image_batch(tiles, len(tiles), size_hw, mode)
+            batch, placements = image_batch(tiles, len(tiles), fit)
             return suppressed(infer(batch), placements, thresholds)
 
         for sample, image in images:

@@ -5,7 +5,7 @@ on a calibration set. These layers remain float32:
 - decoding, and the detection convolutions, whose outputs become box sizes by an exponential;
 - up to two cheap convolutions in front of the finest detection convolution, because rounding costs most on
   small objects;
-- the convolution that reads the image: with three channels int8 saves little, and its error reaches all;
+- the convolution that reads the image: with so few channels int8 saves little, and its error reaches all;
 - convolutions of a single cell, as in gates, which cost nothing, and CBAM, which is mostly no convolution.
 """
 
@@ -36,7 +36,7 @@ from seyolo.darknet.sections import Cbam, Convolutional, Detection
 from seyolo.detections import Detections
 from seyolo.errors import UsageError
 from seyolo.exporting.parity import LEAST_AGREEMENT, UNSURE, Raw, box_agreement, require_agreement
-from seyolo.letterbox import Mode, Placement, letterbox, to_tensor
+from seyolo.letterbox import Fit, Placement, to_tensor
 from seyolo.media.images import read_image
 from seyolo.runtime.inference import Infer, Thresholds, suppressed
 from seyolo.runtime.onnxruntime_backend import session_options
@@ -56,12 +56,12 @@ Image = str | Path | UInt8[np.ndarray, "H W 3"]  # A file, or a decoded image in
 
 @dataclass(frozen=True)
 class Fitted:
-    """A letterboxed image in bytes, and the position of its source."""
+    """A letterboxed image in levels of 0 to 255, and the position of its source."""
 
-    image: UInt8[np.ndarray, "h w 3"]
+    image: UInt8[np.ndarray, "h w *c"] | Float32[np.ndarray, "h w *c"]
     placement: Placement
 
-    def batch(self) -> Float32[np.ndarray, "1 3 h w"]:  # equal to the input in `Detector`
+    def batch(self) -> Float32[np.ndarray, "1 c h w"]:  # equal to the input in `Detector`
         return to_tensor(self.image)[None]
 
 
@@ -72,13 +72,13 @@ def calibration_images(images: Sequence[Item], count: int | None = None) -> list
     return [images[index] for index in chosen]
 
 
-def fit_images(images: Sequence[Image], size: tuple[int, int], mode: Mode) -> list[Fitted]:
-    """Letterboxes `LEAST_IMAGES` or more images to an input of `size` (height, width), as `Detector` does."""
+def fit_images(images: Sequence[Image], fit: Fit) -> list[Fitted]:
+    """Letterboxes `LEAST_IMAGES` or more images to a network's input, as `Detector` does."""
     if len(images) < LEAST_IMAGES:
         advice = f"{LEAST_IMAGES} at least and better a hundred"
         raise UsageError(f"int8 needs images to measure on, {advice}; got {len(images)}")
     decoded = (read_image(item) if isinstance(item, str | Path) else item for item in images)
-    return [Fitted(*letterbox(image, size, mode)) for image in decoded]
+    return [Fitted(*fit.image(image)) for image in decoded]
 
 
 def quantize(

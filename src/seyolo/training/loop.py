@@ -15,6 +15,7 @@ from torch import Tensor
 
 from seyolo.checkpoint import read_checkpoint
 from seyolo.darknet.graph import max_stride
+from seyolo.darknet.sections import Net
 from seyolo.data.batches.training import TrainingBatch
 from seyolo.data.datasets import Dataset
 from seyolo.data.tiles import training_samples
@@ -109,9 +110,9 @@ def _help_train(  # noqa: PLR0917 (sent between processes by position)
     run.train()
 
 
-def first_batch(dataset: Dataset, config: TrainConfig) -> TrainingBatch:
+def first_batch(dataset: Dataset, config: TrainConfig, net: Net) -> TrainingBatch:
     """Returns images and targets of the first step of a run with these settings."""
-    with closing(config.make_loader(training_samples(dataset))) as loader:
+    with closing(config.make_loader(training_samples(dataset), net)) as loader:
         return next(loader.epoch(0, config.epoch_augmentation(0), config.epoch_size(0)))
 
 
@@ -132,7 +133,7 @@ class _Run:
         team.share_of(config.batch)
         self.config, self.team, self.monitor = config, team, monitor
         train_samples = training_samples(dataset)
-        self.loader = config.make_loader(train_samples, (team.rank, team.size))
+        self.loader = config.make_loader(train_samples, model.network.net, (team.rank, team.size))
         self.step = TrainingStep(
             model, config, len(self.loader), team, sparsity=sparsity, distillation=distillation
         )

@@ -150,7 +150,7 @@ def measure_step_seconds(
     """Returns the median seconds of a process's training step, beside the loader; `model` is not changed."""
     team = current_team()
     config = replace(config, batch=team.share_of(config.batch), sync_bn=False)
-    loader = config.make_loader(training_samples(dataset))
+    loader = config.make_loader(training_samples(dataset), model.network.net)
     durations = []
     with explained_memory_errors(config, SINGLE_PROCESS), closing(loader):
         step = TrainingStep(copy.deepcopy(model), config, len(loader), SINGLE_PROCESS)

@@ -33,6 +33,7 @@ from seyolo.data.tiles import training_samples
 from seyolo.errors import ModelError
 from seyolo.evaluation.evaluate import Judgement, judge_splits
 from seyolo.files import write_json, write_text
+from seyolo.letterbox import Fit
 from seyolo.options.slim import SlimOptions
 from seyolo.progress import Advance, Progress
 from seyolo.pruning.groups.groups import tied_scales
@@ -183,7 +184,7 @@ class SlimRun:
             except ModelError as error:
                 warnings.warn(f"{error}. It is made again", stacklevel=2)
         pruned = prune_by(sparse, plan)
-        images = CalibrationSet(self.dataset, self.size_hw, self.config.seed)
+        images = CalibrationSet(self.dataset, Fit.of(pruned.network.net, self.size_hw), self.config.seed)
         with _on_device(self.config.device, pruned, sparse):
             repair_on(pruned, sparse, plan, images, self.config.repair)
         write_checkpoint(path, to_checkpoint(pruned))

@@ -138,7 +138,7 @@ def _train(
         if distillation is not None:
             check_teacher(model, distillation)
         warn_of_small_boxes(dataset.split("train"), config.size_hw)
-        images, targets = first_batch(dataset, config)
+        images, targets = first_batch(dataset, config, model.network.net)
         write_batch(folder, images.numpy(), targets.numpy(), dataset.names)
     result = run_train(
         model,
