@@ -27,6 +27,7 @@ from seyolo.evaluation.ap import Metrics, Regions, Truth, average_precision
 from seyolo.evaluation.bootstrap import bootstrap_difference
 from seyolo.evaluation.curves import Curves, detection_curves
 from seyolo.letterbox import Fit
+from seyolo.media.ahead import in_background
 from seyolo.progress import Progress, Silent
 from seyolo.results import Difference, SplitMetrics
 from seyolo.runtime.inference import Thresholds, suppressed

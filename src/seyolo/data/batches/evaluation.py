@@ -33,7 +33,7 @@ def evaluation_batches(samples: Sequence[Sample], fit: Fit, batch_size: int) -> 
 def image_batch(
     images: Iterable[UInt8[np.ndarray, "H W 3"]], num: int, fit: Fit
 ) -> tuple[Levels, list[Placement]]:
-    """Fits this number of BGR images to a network's input; returns RGB or grey levels and their placements."""
+    """Fits this number of BGR images to a network's input; returns levels and placements as above."""
     batch = np.empty((num, *fit.size, fit.channels), dtype=fit.dtype)
     placements = []
     for row, pixels in zip(range(num), images, strict=True):
