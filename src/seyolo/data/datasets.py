@@ -9,10 +9,10 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from seyolo.data.contents import Contents, Listing
 from seyolo.data.formats.coco import read_coco
@@ -25,6 +25,7 @@ from seyolo.data.samples import Sample, Samples
 from seyolo.data.unpacking import is_archive, unpacked
 from seyolo.errors import DataError, shortened
 from seyolo.media.images import image_size, is_image, unreadable
+from seyolo.tiling.grid import Tiling
 
 
 class Format(NamedTuple):
@@ -55,8 +56,13 @@ class Dataset:
     contents: Contents
     described_by: Path | None = None  # the file or folder that was recognised; by default the source
     archive_note: str = ""
+    tiling: Tiling | None = None  # the way in which training and evaluation cut the images
     _listings: dict[str, Listing] = field(default_factory=dict, repr=False)
     _samples: dict[str, Samples] = field(default_factory=dict, repr=False)
+
+    def tiled(self, tiling: Tiling | None) -> Self:
+        """Returns the data set cut in this way by training and evaluation; None does not cut."""
+        return replace(self, tiling=tiling)
 
     @property
     def layout(self) -> str:
@@ -93,7 +99,7 @@ class Dataset:
                 count = f"{num_foreign:,} of {len(listing.images) + num_foreign:,} images of split `{name}`"
                 warnings.warn(f"{self.source}: {count} {unreadable(listing.foreign)}", stacklevel=2)
             self._samples[name] = self._read(name, listing.images)
-        return self._samples[name]
+        return self._samples[name].tiled(self.tiling)
 
     def _read(self, name: str, images: list[str]) -> Samples:
         folders = dict.fromkeys(map(os.path.dirname, images))

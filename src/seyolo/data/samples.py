@@ -14,6 +14,7 @@ from jaxtyping import UInt8
 from seyolo.data.labels import NOTHING_IGNORED, Ignored, Reading
 from seyolo.errors import DataError
 from seyolo.media.images import image_size, is_turned, read_encoded, read_image
+from seyolo.tiling.grid import Tile, Tiling
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,8 +27,18 @@ class Sample:
     ignored: Ignored = NOTHING_IGNORED
     areas_px2: np.ndarray | None = None  # as in `Labels`
     stated_size: tuple[int, int] | None = None  # (height, width) in its labels
+    tiling: Tiling | None = None  # the way in which evaluation cuts it
+    tile: Tile | None = None  # the part of the image that this sample is, and its labels are of
 
-    def read(self) -> UInt8[np.ndarray, "H W 3"]:
+    def read(self) -> UInt8[np.ndarray, "h w 3"]:
+        """Reads the image, or its tile; raises DataError as `read_whole`."""
+        return self.part_of(self.read_whole())
+
+    def part_of(self, whole: UInt8[np.ndarray, "H W 3"]) -> UInt8[np.ndarray, "h w 3"]:
+        """Returns the part of the image that this sample is; a tile as a copy, which frees the rest."""
+        return whole if self.tile is None else self.tile.of(whole).copy()
+
+    def read_whole(self) -> UInt8[np.ndarray, "H W 3"]:
         """Reads the image; raises DataError as `read_image`, and where its labels state another size."""
         pixels = read_image(self.image)
         if problem := size_problem(self.image, (pixels.shape[0], pixels.shape[1]), self.stated_size):
@@ -65,8 +76,10 @@ class Samples(Sequence[Sample]):
     `arrays` holds the boxes and classes of all images one after the other, and how many each image has.
     """
 
-    def __init__(self, images: Sequence[str], arrays: Mapping[str, np.ndarray]) -> None:
-        self.images, self.arrays = images, arrays
+    def __init__(
+        self, images: Sequence[str], arrays: Mapping[str, np.ndarray], tiling: Tiling | None = None
+    ) -> None:
+        self.images, self.arrays, self._tiling = images, arrays, tiling
         self._starts = np.concatenate([[0], np.cumsum(arrays["counts"])])
         self._ignored_starts = np.concatenate([[0], np.cumsum(arrays["ignored_counts"])])
 
@@ -94,6 +107,10 @@ class Samples(Sequence[Sample]):
             for name, empty in expected.items()
         )
 
+    def tiled(self, tiling: Tiling | None) -> Samples:
+        """Returns the samples cut in this way by evaluation."""
+        return self if tiling is None else Samples(self.images, self.arrays, tiling)
+
     def __len__(self) -> int:
         return len(self.images)
 
@@ -118,7 +135,9 @@ class Samples(Sequence[Sample]):
         height, width = arrays["stated_sizes"][number].tolist()
         stated = (height, width) if height else None
         boxes, class_ids = arrays["boxes_cxcywh"][own], arrays["class_ids"][own]
-        return Sample(Path(self.images[number]), boxes, class_ids, self._ignored(number), areas, stated)
+        return Sample(
+            Path(self.images[number]), boxes, class_ids, self._ignored(number), areas, stated, self._tiling
+        )
 
     def label_bytes(self) -> Iterator[bytes]:
         """Yields the bytes of boxes, classes and ignored regions of each image."""
