@@ -45,6 +45,7 @@ def fit_from_scratch(
     augmentation: Augmentation,
     size_hw: tuple[int, int],
     seed: int,
+    *,
     cache_bytes: int | None = None,
 ) -> Network:
     """Returns an untrained network with new centre range, and anchors by k-means on augmented boxes."""
@@ -84,8 +85,8 @@ def starting_model(
     if attention is not None:
         network = edit.attach(network, **asdict(attention)).network
     samples = training_samples(dataset)
-    given = config.augmentation, config.size_hw, config.seed, config.cache_bytes
-    network = fit_from_scratch(network, samples, *given)
+    given = config.augmentation, config.size_hw, config.seed
+    network = fit_from_scratch(network, samples, *given, cache_bytes=config.cache_bytes)
     return build(network, dataset.names, torch.Generator().manual_seed(config.seed))
 
 

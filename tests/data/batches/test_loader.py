@@ -104,6 +104,16 @@ def test_batches_do_not_depend_on_the_threads_nor_on_the_cache(
     assert_same_batches(expected, loader(samples, threads=2))
 
 
+def test_the_memory_for_images_is_a_limit(samples: list[Sample]) -> None:
+    batches = TrainingLoader(
+        samples, Fit((64, 64)), 3, Augmentation(), seed=1, workers=Workers(cache_bytes=20_000)
+    )
+    list(batches.epoch(0))
+    cached = batches._maker.cache._images.values()
+    assert 0 < sum(level.nbytes for image in cached for level in image.levels) <= 20_000
+    assert_same_batches(loader(samples), batches)
+
+
 def test_batches_do_not_depend_on_the_processes(samples: list[Sample]) -> None:
     of_processes = loader(samples, processes=2)
     assert_same_batches(loader(samples), of_processes)
