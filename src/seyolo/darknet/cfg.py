@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from seyolo.darknet.sections import SECTIONS, Net, Reference, Section
-from seyolo.darknet.sections.base import NOT_KEYS, Keys
+from seyolo.darknet.sections.base import COMMON_KEYS, NOT_KEYS, Keys
 from seyolo.darknet.values import converters
 from seyolo.errors import CfgError, quoted, shortened
 
@@ -221,7 +221,8 @@ def _parse_section(raw: _RawSection, index: int, source: str, remarks: list[str]
 
 
 def _unknown_key(section_type: type[Keys], key: str) -> str:
-    known = [*_CONVERTERS[section_type.kind], *sorted(section_type.training_keys)]
+    common = COMMON_KEYS if issubclass(section_type, Section) else frozenset()
+    known = [*_CONVERTERS[section_type.kind], *sorted(section_type.training_keys | common)]
     close = difflib.get_close_matches(key, known, 1)
     hint = f"; did you mean {close[0]!r}?" if close else ""
     return f"[{section_type.kind}] has no key {quoted(key)}{hint}"
