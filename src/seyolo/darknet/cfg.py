@@ -10,7 +10,7 @@ import difflib
 import re
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,8 @@ OUT_OF_SCOPE: Mapping[str, str] = {
     **dict.fromkeys(["empty", "silence"], "a layer that does nothing"),
 }
 """Darknet's sections that seyolo does not support, and the kind of network that needs them."""
+DARKNET_PAD, STORED_PAD = 127.5, 114.0
+"""Grey level around a letterboxed image: in Darknet; in checkpoints and exported files that say none."""
 MAX_LAYERS = 4096
 MAX_TEXT = 1 << 22
 
@@ -92,17 +94,34 @@ def _decoded(data: bytes, source: str) -> str:
         return data.decode("latin-1")  # keys and values are ASCII in every code page
 
 
-def parse_cfg(text: str, source: str = "<cfg>") -> Network:
+def stored_cfg(network: Network) -> str:
+    """Returns the text that checkpoints and exported files hold, as version 0.1.0 wrote it.
+
+    There a letterboxed network pads with 114 unless `pad_value` is given; in a cfg file with Darknet's 127.5.
+    """
+    text, net = network.to_cfg(), network.net
+    is_usual = net.letter_box and net.pad_value == STORED_PAD
+    return text.replace(f"pad_value={STORED_PAD:g}\n", "", 1) if is_usual else text
+
+
+def parse_stored_cfg(text: str, source: str) -> Network:
+    """Parses the text of `stored_cfg`; raises as `parse_cfg`."""
+    return parse_cfg(text, source, pad_value=STORED_PAD)
+
+
+def parse_cfg(text: str, source: str = "<cfg>", *, pad_value: float = DARKNET_PAD) -> Network:
     """Parses Darknet cfg text.
+
+    `pad_value` is that of a letterboxed network that gives none.
 
     Raises:
         CfgError: unknown section or key, malformed value, or a reference to a layer that is not in front.
             What seyolo does not support is named first.
     """
-    return _parse(text, source, [])
+    return _parse(text, source, [], pad_value)
 
 
-def _parse(text: str, source: str, remarks: list[str]) -> Network:
+def _parse(text: str, source: str, remarks: list[str], pad_value: float = DARKNET_PAD) -> Network:
     """Parses cfg text; adds to `remarks` what is kept without an effect."""
     if len(text) > MAX_TEXT:
         raise CfgError(f"{len(text)} characters are more than the {MAX_TEXT} this reader takes", source)
@@ -120,6 +139,8 @@ def _parse(text: str, source: str, remarks: list[str]) -> Network:
     if not layers:
         raise CfgError("the network has no layers", source)
     assert isinstance(net, Net)
+    if net.letter_box and not any(key == "pad_value" for key, _, _ in raw_sections[0].entries):
+        net = replace(net, pad_value=pad_value)
     return Network(net, tuple(layer for layer in layers if isinstance(layer, Section)), source)
 
 
@@ -236,12 +257,13 @@ def _stands_for(key: str, known: Mapping[str, object], raw: _RawSection) -> bool
 
 def _print_section(section: Keys, index: int) -> str:
     lines: list[str] = []
+    always = _ALWAYS_PRINTED | ({"pad_value"} if getattr(section, "letter_box", False) else set())
     for spec in fields(section):
         if spec.name in NOT_KEYS:
             continue
         value = getattr(section, spec.name)
         # A pool without a size has the default 0, which Darknet would take for a size.
-        if value != spec.default or (spec.name in _ALWAYS_PRINTED and value):
+        if value != spec.default or (spec.name in always and value):
             lines.append(f"{spec.name.rstrip('_')}={_print_value(value, index)}")
     lines += [f"{key}={value}" for key, value in section.extras]
     # Inside a section without keys a comment would be taken for one of the next section.

@@ -30,7 +30,7 @@ def evaluate(
 
     Args:
         model: a MODEL with weights, or an open model.
-        data: a `data.yaml`, Darknet `.data`, COCO `.json` or VOC folder.
+        data: a data set as it is: a folder, an archive, or the file that describes it.
         split: its name; None for all but `train`.
         size: of the input in pixels, the side of a square or (height, width); by default the model's own.
         out: a folder for curves, and for images with ground truth and detections.

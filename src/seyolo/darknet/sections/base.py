@@ -44,13 +44,16 @@ class Bounds:
     def __str__(self) -> str:
         if self.is_open:
             return f"a number above {self.least}"
-        return f"at least {self.least}" if self.most == MAX_NUMBER else f"{self.least} or {self.most}"
+        if self.most == MAX_NUMBER:
+            return f"at least {self.least}"
+        return f"{self.least} {'or' if self.most == self.least + 1 else 'to'} {self.most}"
 
 
 Switch = Annotated[int, Bounds(0, 1)]
 Count = Annotated[int, Bounds(1)]
 NotNegative = Annotated[int, Bounds(0)]
 Positive = Annotated[float, Bounds(0, is_open=True)]
+Level = Annotated[float, Bounds(0, 255)]
 
 
 class WiringError(ValueError):

@@ -31,7 +31,7 @@ from seyolo.darknet.graph import shapes
 from seyolo.darknet.sections import Convolutional
 from seyolo.errors import BackendError
 from seyolo.exporting.onnx import describe_onnx
-from seyolo.files import write_json
+from seyolo.files import cache_root, write_json
 from seyolo.opening.network import save
 from seyolo.progress import Progress, Silent
 from seyolo.pruning.cutting.cut import cut
@@ -232,5 +232,4 @@ def _cache_file(prunable: PrunableNetwork, backend: str, multiple: int | None) -
     machine = [platform.machine(), platform.node(), os.cpu_count()]
     key = [prunable.fingerprint, backend, release, *prunable.size_hw, multiple, *machine]
     name = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:24]
-    root = Path(os.environ.get("SEYOLO_CACHE") or Path.home() / ".cache" / "seyolo")
-    return root / "latency" / f"{backend}-{name}.json"
+    return cache_root() / "latency" / f"{backend}-{name}.json"
