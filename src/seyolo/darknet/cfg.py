@@ -61,6 +61,12 @@ class Network:
         return CfgError(f"[{section.kind}] (layer {index}): {message}", self.source, section.line)
 
 
+def unused_keys(network: Network) -> list[str]:
+    """Returns the keys of a description that are kept without an effect, each once, in order."""
+    sections: tuple[Keys, ...] = (network.net, *network.layers)
+    return list(dict.fromkeys(key for section in sections for key, _ in section.extras))
+
+
 def read_cfg(path: str | Path) -> Network:
     """Reads a Darknet cfg file; warns of keys of `[net]` that Darknet does not have.
 
