@@ -137,7 +137,13 @@ def _detector(job: Job) -> Detector:
     names = None
     if options.names is not None:
         names = class_names(read_names(options.names), len(backend.names), job.model)
-    return Detector(backend, confidence=options.confidence, iou_threshold=options.iou, names=names)
+    return Detector(
+        backend,
+        confidence=options.confidence,
+        iou_threshold=options.iou,
+        names=names,
+        tiling=options.tiling(backend.input_size),
+    )
 
 
 def _run(

@@ -15,6 +15,7 @@ from seyolo.options.evaluate import EvaluateOptions
 from seyolo.progress import console_progress
 from seyolo.runtime.choice import is_exported
 from seyolo.runtime.protocol import Backend
+from seyolo.sizes import InputSize
 
 if TYPE_CHECKING:
     from seyolo.evaluation.ap import Metrics
@@ -44,10 +45,19 @@ def val(model: str, *, data: Path, options: EvaluateOptions = DEFAULTS, json: Js
         detector: Backend | DarknetModel = open_detector(model, options, device=options.device)
     else:
         detector = seyolo.api.open_model(model, options, device=options.device)
+    dataset = dataset.tiled(options.tiling(_input_size(detector, options.size)))
     measure = _oxford if options.protocol == "oxford" else _coco
     rows, metrics = measure(detector, dataset, options)
     value = {"model": model, "data": str(data), "protocol": options.protocol, "metrics": metrics}
     show(value, table(rows), json)
+
+
+def _input_size(detector: Backend | DarknetModel, size: InputSize | None) -> InputSize:
+    if size is not None:
+        return size
+    if isinstance(detector, Backend):
+        return detector.input_size
+    return detector.network.net.height, detector.network.net.width
 
 
 def _coco(detector: Backend | DarknetModel, dataset: Dataset, options: EvaluateOptions) -> Measured:

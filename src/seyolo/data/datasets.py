@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 from jaxtyping import UInt8
@@ -25,6 +25,7 @@ from seyolo.data.layouts import read_named, recognised
 from seyolo.data.unpacking import is_archive, unpacked
 from seyolo.errors import DataError, shortened
 from seyolo.media.images import image_size, is_image, is_turned, read_encoded, read_image, unreadable
+from seyolo.tiling.grid import Tile, Tiling
 
 
 class Format(NamedTuple):
@@ -55,8 +56,18 @@ class Sample:
     ignored: Ignored = NOTHING_IGNORED
     areas_px2: np.ndarray | None = None  # as in `Labels`
     stated_size: tuple[int, int] | None = None  # (height, width) in its labels
+    tiling: Tiling | None = None  # the way in which evaluation cuts it
+    tile: Tile | None = None  # the part of the image that this sample is, and its labels are of
 
-    def read(self) -> UInt8[np.ndarray, "H W 3"]:
+    def read(self) -> UInt8[np.ndarray, "h w 3"]:
+        """Reads the image, or its tile; raises DataError as `read_whole`."""
+        return self.part_of(self.read_whole())
+
+    def part_of(self, whole: UInt8[np.ndarray, "H W 3"]) -> UInt8[np.ndarray, "h w 3"]:
+        """Returns the part of the image that this sample is; a tile as a copy, which frees the rest."""
+        return whole if self.tile is None else self.tile.of(whole).copy()
+
+    def read_whole(self) -> UInt8[np.ndarray, "H W 3"]:
         """Reads the image; raises DataError as `read_image`, and where its labels state another size."""
         pixels = read_image(self.image)
         if problem := size_problem(self.image, (pixels.shape[0], pixels.shape[1]), self.stated_size):
@@ -92,7 +103,12 @@ class Dataset:
     contents: Contents
     described_by: Path | None = None  # the file or folder that was recognised; by default the source
     archive_note: str = ""
+    tiling: Tiling | None = None  # the way in which training and evaluation cut the images
     _listings: dict[str, Listing] = field(default_factory=dict, repr=False)
+
+    def tiled(self, tiling: Tiling | None) -> Self:
+        """Returns the data set cut in this way by training and evaluation; None does not cut."""
+        return replace(self, tiling=tiling)
 
     @property
     def layout(self) -> str:
@@ -126,7 +142,8 @@ class Dataset:
         if foreign:
             count = f"{len(foreign):,} of {len(images) + len(foreign):,} images of split `{name}`"
             warnings.warn(f"{self.source}: {count} {unreadable(foreign)}", stacklevel=2)
-        return [self.sample(name, image) for image in images]
+        samples = [self.sample(name, image) for image in images]
+        return samples if self.tiling is None else [replace(s, tiling=self.tiling) for s in samples]
 
     def images(self, name: str) -> list[Path]:
         """Returns the images of a split sorted by path, each once; raises DataError as `split`."""

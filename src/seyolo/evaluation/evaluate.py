@@ -18,18 +18,21 @@ from jaxtyping import Float32, UInt8
 
 from seyolo.boxes import cxcywh_to_xyxy
 from seyolo.checkpoint import default_names
-from seyolo.data.batches.evaluation import evaluation_batches
+from seyolo.data.batches.evaluation import evaluation_batches, image_batch
 from seyolo.data.datasets import Dataset, Sample, evaluated_splits
+from seyolo.data.small_boxes import warn_of_small_boxes
 from seyolo.detections import Detections
 from seyolo.errors import DataError, quoted
 from seyolo.evaluation.ap import Metrics, Regions, Truth, average_precision
 from seyolo.evaluation.bootstrap import bootstrap_difference
 from seyolo.evaluation.curves import Curves, detection_curves
 from seyolo.letterbox import Fit
+from seyolo.media.ahead import in_background
 from seyolo.progress import Progress, Silent
 from seyolo.results import Difference, SplitMetrics
 from seyolo.runtime.inference import Thresholds, suppressed
 from seyolo.runtime.protocol import Backend
+from seyolo.tiling.detecting import detect_in_tiles
 
 if TYPE_CHECKING:
     from seyolo.evaluation.network import Infer
@@ -71,6 +74,8 @@ def judge_splits(
     """
     _check_classes(model, dataset)
     splits = {name: dataset.split(name) for name in evaluated_splits(dataset, split)}
+    for samples in splits.values():
+        warn_of_small_boxes(samples, size_hw, _fit_of(model, size_hw).mode)
     return {
         name: judged(model, samples, size_hw, batch_size=batch, progress=progress)
         for name, samples in splits.items()
@@ -106,18 +111,54 @@ def judged(
 
     A network runs on its own device; `size_hw` is height and width of its input.
     """
+    if samples and samples[0].tiling is not None:
+        return _judged_in_tiles(
+            model, samples, size_hw, batch_size=batch_size, thresholds=thresholds, progress=progress
+        )
     truths: list[Truth] = []
     predictions: list[Detections] = []
-    fit = Fit.of(model if isinstance(model, Backend) else model.network.net, size_hw)
-    batches = evaluation_batches(samples, fit, batch_size)
+    fit = _fit_of(model, size_hw)
     with _inferring(model) as infer, (progress or Silent()).task("evaluating", len(samples)) as advance:
-        for images, placements, batch in batches:
+        for images, placements, batch in evaluation_batches(samples, fit, batch_size):
             predictions += suppressed(infer(images), placements, thresholds)
             truths += [
                 truth_of(sample, placement.source_height, placement.source_width)
                 for sample, placement in zip(batch, placements, strict=True)
             ]
             advance(len(batch), "")
+    return truths, predictions
+
+
+def _fit_of(model: DarknetModel | Backend, size_hw: tuple[int, int]) -> Fit:
+    return Fit.of(model if isinstance(model, Backend) else model.network.net, size_hw)
+
+
+def _judged_in_tiles(
+    model: DarknetModel | Backend,
+    samples: Sequence[Sample],
+    size_hw: tuple[int, int],
+    *,
+    batch_size: int,
+    thresholds: Thresholds,
+    progress: Progress | None,
+) -> tuple[list[Truth], list[Detections]]:
+    """Returns what `judged` does, of images that are cut into tiles; a batch is tiles of one image."""
+    truths: list[Truth] = []
+    predictions: list[Detections] = []
+    fit = _fit_of(model, size_hw)
+    images = in_background(lambda sample: (sample, sample.read()), samples, threads=1, prefetch=2)
+    with _inferring(model) as infer, (progress or Silent()).task("evaluating", len(samples)) as advance:
+
+        def detect(tiles: Sequence[UInt8[np.ndarray, "h w 3"]]) -> list[Detections]:
+            batch, placements = image_batch(tiles, len(tiles), fit)
+            return suppressed(infer(batch), placements, thresholds)
+
+        for sample, image in images:
+            assert sample.tiling is not None  # all samples of a data set have the same
+            found = detect_in_tiles(image, sample.tiling, detect, thresholds.iou_threshold, batch_size)
+            predictions.append(found)
+            truths.append(truth_of(sample, image.shape[0], image.shape[1]))
+            advance(1, "")
     return truths, predictions
 
 

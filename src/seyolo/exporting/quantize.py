@@ -19,7 +19,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import onnx
@@ -44,6 +44,7 @@ from seyolo.translation import IMAGES, RAW
 
 LEAST_IMAGES = 8
 USUAL_IMAGES = 128
+Item = TypeVar("Item")
 MOST_AT_FINEST, CHEAP = 2, 0.05  # convolutions before the finest head in float32: number, fraction of MACs
 RANKED_ON = 4  # images on which layers are ranked when some of them must become float32 again
 # Operators that ONNX Runtime computes in bytes; the others remain float32 between two conversions.
@@ -64,7 +65,7 @@ class Fitted:
         return to_tensor(self.image)[None]
 
 
-def calibration_images(images: Sequence[Path], count: int | None = None) -> list[Path]:
+def calibration_images(images: Sequence[Item], count: int | None = None) -> list[Item]:
     """Returns at most `count` (by default 128) of the images, evenly spread, since neighbours look alike."""
     count = USUAL_IMAGES if count is None else count
     chosen = np.linspace(0, len(images) - 1, max(0, min(count, len(images)))).astype(int)

@@ -17,6 +17,7 @@ from seyolo.darknet.sections import Detection, Yolo
 from seyolo.data.anchors import kmeans_anchors
 from seyolo.data.batches.training import TrainingLoader
 from seyolo.data.datasets import Dataset, Sample
+from seyolo.data.tiles import training_samples
 from seyolo.letterbox import Fit
 from seyolo.opening.description import Attention
 from seyolo.opening.network import load
@@ -79,7 +80,7 @@ def starting_model(
         return trained if attention is None else attach(trained, **asdict(attention), generator=generator)
     if attention is not None:
         network = edit.attach(network, **asdict(attention)).network
-    samples = dataset.split("train")
+    samples = training_samples(dataset)
     network = fit_from_scratch(network, samples, config.augmentation, config.size_hw, config.seed)
     return build(network, dataset.names, torch.Generator().manual_seed(config.seed))
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -15,7 +14,8 @@ from torch import Tensor
 from seyolo.data.batches.evaluation import evaluation_batches
 from seyolo.data.batches.training import TrainingLoader, to_planes
 from seyolo.data.datasets import Dataset, Sample
-from seyolo.exporting.quantize import calibration_images
+from seyolo.data.tiles import training_samples
+from seyolo.exporting.quantize import Image, calibration_images
 from seyolo.letterbox import Fit
 from seyolo.options.cut import CutOptions
 from seyolo.options.slim import Repair, SlimOptions
@@ -60,23 +60,28 @@ class CalibrationSet:
         self, num_batches: int = TAYLOR_BATCHES
     ) -> Iterator[tuple[UInt8[Tensor, "N C H W"], Float[Tensor, "M 6"]]]:
         """Yields batches of augmented images and targets, as training sees them."""
-        samples = self.dataset.split("train")
+        samples = training_samples(self.dataset)
         loader = TrainingLoader(samples, self.fit, CALIBRATION_BATCH, Augmentation(), self.seed)
         return islice(loader.epoch(0), num_batches)
 
     def samples(self, count: int) -> list[Sample]:
         """Returns `count` images of the train split, or all of them where it has fewer."""
-        samples = self.dataset.split("train")
+        samples = training_samples(self.dataset)
         order = torch.randperm(len(samples), generator=torch.Generator().manual_seed(self.seed))
         return [samples[int(i)] for i in order[:count]]
 
 
-def int8_images(dataset: Dataset, count: int | None = None) -> list[Path]:
-    """Returns images of the train split as `calibration_images`, their sizes compared with their labels'."""
+def int8_images(dataset: Dataset, count: int | None = None) -> list[Image]:
+    """Returns images of the train split as `calibration_images`, whose sizes are those that labels state.
+
+    Of a data set in tiles they are tiles.
+    """
+    if dataset.tiling is not None:
+        return [sample.read() for sample in calibration_images(training_samples(dataset), count)]
     chosen = calibration_images(dataset.images("train"), count)
     for image in chosen:
         dataset.sample("train", image).size()
-    return chosen
+    return list(chosen)
 
 
 def planner_on(

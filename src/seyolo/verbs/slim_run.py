@@ -28,6 +28,8 @@ import torch
 
 from seyolo.checkpoint import read_checkpoint, write_checkpoint
 from seyolo.data.datasets import Dataset
+from seyolo.data.small_boxes import warn_of_small_boxes
+from seyolo.data.tiles import training_samples
 from seyolo.errors import ModelError
 from seyolo.evaluation.evaluate import Judgement, judge_splits
 from seyolo.files import write_json, write_text
@@ -78,6 +80,7 @@ class SlimRun:
 
     def starting_model(self) -> DarknetModel:
         """Returns the network that dense training starts from."""
+        warn_of_small_boxes(self.dataset.split("train"), self.size_hw)
         return model_to_train(self.config, self.dataset, stage_config(self.config, "dense"))
 
     def announce(self, model: DarknetModel, rough: Plan) -> None:
@@ -113,7 +116,7 @@ class SlimRun:
 
     def _sparsity(self, model: DarknetModel) -> Sparsity:
         config = self.config
-        steps_per_epoch = len(stage_config(config, "sparse").make_loader(self.dataset.split("train")))
+        steps_per_epoch = len(stage_config(config, "sparse").make_loader(training_samples(self.dataset)))
         pressure = strength(config, steps_per_epoch)
         if config.sparsity == "steered":
             return Steered(pressure, self._left_out, rounds=config.rounds)

@@ -53,7 +53,7 @@ def open_data(options: SlimOptions | TrainOptions, folder: Path, progress: Progr
     dataset, lines = for_training(load_dataset(options.data), options.seed, kept)
     for line in (*dataset.described(), *lines):
         progress.message(line)
-    return dataset
+    return dataset.tiled(options.tiling(options.size or USUAL_SIZE))
 
 
 def check_data(folder: Path, dataset: Dataset, splits: Iterable[str], data_changed: bool) -> None:

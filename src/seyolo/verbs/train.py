@@ -10,6 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Unpack
 
+from seyolo.data.small_boxes import warn_of_small_boxes
 from seyolo.errors import UsageError
 from seyolo.files import write_json
 from seyolo.json_files import to_json
@@ -125,10 +126,10 @@ def _train(
     progress: Progress | None,
     tracker: OpenTracker,
 ) -> TrainResult:
+    config = TrainConfig.of(options, epochs=options.epochs, size=options.size or USUAL_SIZE)
     dataset = open_data(options, folder, progress or Silent())
     validation = validation_splits(dataset)
     check_data(folder, dataset, ["train", *validation], data_changed)
-    config = TrainConfig.of(options, epochs=options.epochs, size=options.size or USUAL_SIZE)
     distillation = _distillation(options)
     if state is not None:
         model = state.model(folder)
@@ -136,6 +137,7 @@ def _train(
         model = model_to_train(options, dataset, config)
         if distillation is not None:
             check_teacher(model, distillation)
+        warn_of_small_boxes(dataset.split("train"), config.size_hw)
         images, targets = first_batch(dataset, config, model.network.net)
         write_batch(folder, images.numpy(), targets.numpy(), dataset.names)
     result = run_train(

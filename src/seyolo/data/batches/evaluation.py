@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import cv2
 import numpy as np
@@ -25,12 +25,19 @@ def evaluation_batches(samples: Sequence[Sample], fit: Fit, batch_size: int) -> 
 
     def make_batch(start: int) -> EvaluationBatch:
         batch = samples[start : start + batch_size]
-        images = np.empty((len(batch), *fit.size, fit.channels), dtype=fit.dtype)
-        placements = []
-        for row, sample in enumerate(batch):
-            image, placement = fit.image(sample.read())
-            images[row] = cv2.cvtColor(image, cv2.COLOR_BGR2RGB) if image.ndim == 3 else image[..., None]
-            placements.append(placement)
-        return images, placements, batch
+        return *image_batch((sample.read() for sample in batch), len(batch), fit), batch
 
     return in_background(make_batch, range(0, len(samples), batch_size), threads=1, prefetch=2)
+
+
+def image_batch(
+    images: Iterable[UInt8[np.ndarray, "H W 3"]], num: int, fit: Fit
+) -> tuple[Levels, list[Placement]]:
+    """Fits this number of BGR images to a network's input; returns levels and placements as above."""
+    batch = np.empty((num, *fit.size, fit.channels), dtype=fit.dtype)
+    placements = []
+    for row, pixels in zip(range(num), images, strict=True):
+        image, placement = fit.image(pixels)
+        batch[row] = cv2.cvtColor(image, cv2.COLOR_BGR2RGB) if image.ndim == 3 else image[..., None]
+        placements.append(placement)
+    return batch, placements

@@ -42,8 +42,9 @@ TrainingBatch = tuple[UInt8[torch.Tensor, "b c h w"], Float[torch.Tensor, "m 6"]
 class ImageCache:
     """Decoded source images by their index in `samples`, in memory; safe to share between threads.
 
-    Images are stored as the pyramids that `augment` samples from. Nothing is evicted: every epoch visits
-    every image, so eviction would only replace one miss by another.
+    An image that is cut into tiles is decoded once for all of them, as long as there is memory. Images are
+    stored as the pyramids that `augment` samples from. Nothing is evicted: every epoch visits every image, so
+    eviction would only replace one miss by another.
 
     Args:
         long_side_px: larger images are stored and returned at this size.
@@ -64,7 +65,28 @@ class ImageCache:
         if cached is not None:
             return cached
         sample = self.samples[index]
-        pixels = sample.read()
+        if sample.tile is None or self._is_full:
+            return self._keep(index, sample.read())
+        whole = sample.read_whole()
+        for other in self._tiles_beside(index):
+            if not self._is_full:
+                self._keep(other, self.samples[other].part_of(whole))
+        return self._images.get(index) or self._keep(index, sample.part_of(whole))
+
+    def _tiles_beside(self, index: int) -> Iterator[int]:
+        """Yields the tiles of the image of a tile, which follow each other, and not yet cached."""
+        image, first = self.samples[index].image, index
+        while first > 0 and self.samples[first - 1].image == image:
+            first -= 1
+        for other in range(first, len(self.samples)):
+            if self.samples[other].image != image:
+                return
+            if other not in self._images:
+                yield other
+
+    def _keep(self, index: int, pixels: UInt8[np.ndarray, "h w 3"]) -> Image:
+        """Returns pixels as a pyramid with the labels of a sample, and caches it while there is memory."""
+        sample = self.samples[index]
         height, width = pixels.shape[:2]
         scale = self._long_side_px / max(height, width)
         if scale < 1:
