@@ -153,7 +153,7 @@ class RunRecord:
     def settings(self) -> dict[str, Any]:
         """Returns the options of the run, flat: `cut.scope` and so on."""
         flat = _flat(self.config)
-        for name in ("size", "size_px"):
+        for name in ("size", "size_px", "tile_size"):
             match flat.get(name):
                 case [int() as height, int() as width]:
                     flat[name] = input_text((height, width))
