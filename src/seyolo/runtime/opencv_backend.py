@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float32
 
+from seyolo.class_names import names_beside
 from seyolo.darknet.cfg import Network, read_cfg
 from seyolo.darknet.graph import detection_layers, num_classes
 from seyolo.darknet.sections import Region
@@ -44,7 +45,8 @@ class OpenCvBackend:
         read_weights(weights, network)
         self.input_size = network.net.height, network.net.width
         self.letterbox_mode = network.net.letterbox_mode
-        self.names = class_names(names, num_classes(network), cfg)
+        count = num_classes(network)
+        self.names = class_names(names or names_beside(Path(cfg), count), count, cfg)
         if threads is not None:
             cv2.setNumThreads(threads)
         self._net, self._outputs = read_net(network, Path(weights))
