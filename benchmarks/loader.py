@@ -16,6 +16,7 @@ import numpy as np
 
 from seyolo.data.batches.training import TrainingLoader, Workers
 from seyolo.data.datasets import load_dataset
+from seyolo.letterbox import Fit
 from seyolo.options.training import Augmentation
 
 
@@ -35,7 +36,7 @@ def main() -> None:
     samples = load_dataset(arguments.data).split("train")
     loader = TrainingLoader(
         samples,
-        (arguments.size, arguments.size),
+        Fit((arguments.size, arguments.size)),
         arguments.batch,
         recipe,
         seed=0,

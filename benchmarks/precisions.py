@@ -23,6 +23,7 @@ from seyolo.darknet.zoo import is_zoo_name
 from seyolo.exporting.onnx import describe_onnx
 from seyolo.exporting.parity import sample_image
 from seyolo.exporting.quantize import Calibration, fit_images, float_layers
+from seyolo.letterbox import Fit
 from seyolo.runtime.benchmark import benchmark
 from seyolo.runtime.choice import open_backend
 from seyolo.runtime.openvino_backend import OpenVinoBackend
@@ -46,7 +47,7 @@ def open_model(name: str, size_px: int) -> DarknetModel:
 def int8_of(proto: onnx.ModelProto, model: DarknetModel, size: tuple[int, int]) -> onnx.ModelProto:
     """The graph in int8, with the metadata a runtime wants."""
     drawn = sample_image(*size, np.random.default_rng(1), num_images=8).transpose(0, 2, 3, 1)
-    images = fit_images(list((drawn * 255).astype(np.uint8)), size, "letterbox")
+    images = fit_images(list((drawn * 255).astype(np.uint8)), Fit(size))
     calibration = Calibration(proto, float_layers(model.network, size), images)
     quantized = calibration.quantized(calibration.layers)
     onnx.helper.set_model_props(quantized, {entry.key: entry.value for entry in proto.metadata_props})

@@ -50,6 +50,15 @@ settings.load_profile("seyolo")
 
 
 @pytest.fixture(scope="session", autouse=True)
+def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Tests leave nothing in the user's cache folder; this reaches the processes that they start, too."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("cache")
+        patch.setenv("SEYOLO_CACHE", str(folder))
+        yield folder
+
+
+@pytest.fixture(scope="session", autouse=True)
 def one_thread() -> Iterator[None]:
     """Two runtimes with a pool each on a busy machine wait for one another far longer than they compute.
 

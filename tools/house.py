@@ -31,7 +31,7 @@ PLAN_OPTIONS = ("least_share", "evenness")
 BUDGET_KINDS = ("params", "channels")
 SECTIONS = ("reorg", "sam")
 EXPORT_FORMATS = ("openvino",)
-DATA_FORMATS = ("voc",)
+DATA_FORMATS = ("labelme",)
 """What the files of a change are counted by; one that no file names any more is a missed figure."""
 USERS = "seyolo.darknet.zoo."
 """Networks use sections, and are named after data sets; a new one of these needs none of them."""

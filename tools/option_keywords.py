@@ -18,6 +18,7 @@ from seyolo.options.model import ModelOptions
 from seyolo.options.parameters import parts_of
 from seyolo.options.prune import PruneOptions
 from seyolo.options.slim import SlimOptions
+from seyolo.options.tile import TileOptions
 from seyolo.options.train import TrainOptions
 from seyolo.options.training import SparsityOptions, TrainingOptions
 
@@ -44,7 +45,15 @@ from seyolo.options.training import Augmentation, LossWeights
 
 def keywords_module() -> str:
     """Returns the text of the module, formatted: a TypedDict per options class, with the same bases."""
-    kinds = (ModelOptions, TrainingOptions, SparsityOptions, TrainOptions, SlimOptions, PruneOptions)
+    kinds = (
+        ModelOptions,
+        TileOptions,
+        TrainingOptions,
+        SparsityOptions,
+        TrainOptions,
+        SlimOptions,
+        PruneOptions,
+    )
     line = [sys.executable, "-m", "ruff", "format", "--stdin-filename", str(TARGET), "-"]
     text = "\n\n".join([HEAD, *map(keywords_class, kinds)])
     return subprocess.run(line, input=text, capture_output=True, text=True, check=True).stdout

@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Float32
 from safetensors import SafetensorError, safe_open
 
-from seyolo.darknet.cfg import Network, parse_cfg
+from seyolo.darknet.cfg import Network, parse_stored_cfg, stored_cfg
 from seyolo.darknet.graph import detection_layers, num_classes
 from seyolo.darknet.sections import Convolutional, Detection
 from seyolo.darknet.weights import tensor_shapes
@@ -138,7 +138,7 @@ def write_checkpoint(path: str | Path, checkpoint: Checkpoint) -> None:
     metadata = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
-        "cfg": checkpoint.network.to_cfg(),
+        "cfg": stored_cfg(checkpoint.network),
         "names": json.dumps(list(checkpoint.names)),
         "provenance": json.dumps(checkpoint.provenance),
     }
@@ -169,7 +169,7 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
 
 
 def _assemble(metadata: dict[str, str], state: State, path: Path) -> Checkpoint:
-    network = parse_cfg(metadata["cfg"], f"{path} (its cfg)")
+    network = parse_stored_cfg(metadata["cfg"], f"{path} (its cfg)")
     check_state(network, state, str(path))
     try:
         names, provenance = parse_json(metadata["names"]), parse_json(metadata["provenance"])

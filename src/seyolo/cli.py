@@ -47,6 +47,8 @@ VERBS = {
 DATA_VERBS = {
     "oxford": "Convert the Oxford Hand data set, a folder or the archive.",
     "synth": "Draw a data set of synthetic hands.",
+    "convert": "Write any data set as YOLO, COCO or VOC.",
+    "split": "Divide the images of a data set anew into train, val and test.",
     "check": "Look through a data set: counts, and everything that is wrong.",
     "anchors": "Anchor boxes for a data set.",
 }

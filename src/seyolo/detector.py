@@ -11,6 +11,9 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import TypedDict, Unpack
 
+import numpy as np
+from jaxtyping import UInt8
+
 from seyolo.arguments import checked
 from seyolo.detections import Detections
 from seyolo.errors import UsageError
@@ -18,6 +21,8 @@ from seyolo.media.images import Image, as_image, find_images
 from seyolo.runtime.choice import check_choice, open_backend
 from seyolo.runtime.inference import Thresholds, detect_images
 from seyolo.runtime.protocol import Backend, Precision, Runtime, class_names
+from seyolo.tiling.detecting import detect_in_tiles
+from seyolo.tiling.grid import Tiling
 
 
 class Running(TypedDict, total=False):
@@ -46,6 +51,7 @@ class Detector:
         threads: of the CPU; by default the runtime chooses.
         device: `cpu`, or `cuda` where the runtime has it.
         names: class names instead of those in the file.
+        tiling: the way in which large images are cut into tiles; by default they are not.
 
     Raises:
         UsageError: a threshold outside [0, 1], or an argument of the wrong kind.
@@ -66,6 +72,7 @@ class Detector:
         confidence: float = 0.25,
         iou_threshold: float = 0.6,
         names: Sequence[str] | None = None,
+        tiling: Tiling | None = None,
         **running: Unpack[Running],
     ) -> None:
         Thresholds(confidence, iou_threshold)
@@ -73,6 +80,7 @@ class Detector:
         check_choice(running.get("runtime"), precision, "Detector")
         self.confidence = confidence
         self.iou_threshold = iou_threshold
+        self.tiling = tiling
         if isinstance(path, str | Path):
             self.backend = open_backend(path, weights, **running)
             rounding = "" if precision == "f32" else f" in {precision}"
@@ -116,8 +124,8 @@ class Detector:
         Args:
             images: files or arrays as for `detect`; or a folder or a pattern such as `photos/*.jpg`, whose
                 images are sorted by name. A folder among several images stands for its images.
-            batch_size: images in one run of the network. Files made for batch 1 run once per image;
-                `seyolo export --dynamic-batch` writes a file for any batch.
+            batch_size: images, or tiles of one image, in one run of the network. Files made for batch 1 run
+                once per image; `seyolo export --dynamic-batch` writes a file for any batch.
 
         Yields:
             Detections in the order of the images. A batch is read only when it is needed, so memory does not
@@ -138,12 +146,17 @@ class Detector:
         sources = [images] if isinstance(images, str | Path) else images
         decoded = chain.from_iterable(map(_images_of, sources))
         batches = iter(lambda: list(islice(decoded, batch_size)), [])
-        return chain.from_iterable(map(self._detect, batches))
+        return chain.from_iterable(self._detect(batch, batch_size) for batch in batches)
 
-    def _detect(self, images: Sequence[Image]) -> list[Detections]:
-        decoded = [as_image(image) for image in images]
+    def _detect(self, images: Sequence[Image], batch_size: int = 1) -> list[Detections]:
+        if self.tiling is None:
+            return self._detect_whole([as_image(image) for image in images])
+        rest = self._detect_whole, self.iou_threshold, batch_size
+        return [detect_in_tiles(as_image(image), self.tiling, *rest) for image in images]
+
+    def _detect_whole(self, images: Sequence[UInt8[np.ndarray, "H W 3"]]) -> list[Detections]:
         thresholds = Thresholds(self.confidence, self.iou_threshold)
-        return detect_images(self.backend, decoded, thresholds, self.names)
+        return detect_images(self.backend, images, thresholds, self.names)
 
 
 def _images_of(source: Image) -> Sequence[Image]:

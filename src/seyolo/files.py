@@ -16,6 +16,13 @@ from pathlib import Path
 LEFTOVER = re.compile(r"\..*\.(\d+)\.partial(\.\w+)*")
 
 
+def cache_root() -> Path:
+    """Returns the folder of what can be made again: SEYOLO_CACHE, else `seyolo` in the user's cache."""
+    if chosen := os.environ.get("SEYOLO_CACHE"):
+        return Path(chosen)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "seyolo"
+
+
 @contextmanager
 def replacing(path: str | Path, *, sync: bool = True) -> Iterator[Path]:
     """Yields a temporary path beside `path` and renames it onto `path` when the block succeeds.

@@ -26,21 +26,21 @@ def input_text(size: InputSize) -> str:
     return str(height) if height == width else f"{width}x{height}"
 
 
-def parse_size(text: str) -> InputSize:
-    """Reads 416 or 416x256 (width x height); raises UsageError for anything else."""
+def parse_size(text: str, option: str = "--size") -> InputSize:
+    """Reads 416 or 416x256 (width x height); raises UsageError, naming the option, for anything else."""
     match = _WRITTEN.fullmatch(text.strip())
     if match is None:
-        raise UsageError(f"--size {text}: expected pixels, {FORMS}")
+        raise UsageError(f"{option} {text}: expected pixels, {FORMS}")
     width, height = match[1], match[2] or match[1]
-    return checked_size((int(height), int(width)))
+    return checked_size((int(height), int(width)), option)
 
 
-def checked_size(size: InputSize) -> InputSize:
+def checked_size(size: InputSize, option: str = "--size") -> InputSize:
     """Returns an input size with a square as one number; raises UsageError for a side that no image has."""
     height, width = size_hw(size)
     if not 1 <= min(height, width) <= max(height, width) <= MOST_PX:
         text = input_text(size)
-        raise UsageError(f"--size {text}: sides are at least 1 and at most {MOST_PX:,} pixels")
+        raise UsageError(f"{option} {text}: sides are at least 1 and at most {MOST_PX:,} pixels")
     return height if height == width else (height, width)
 
 

@@ -264,7 +264,7 @@ def test_a_pool_without_a_size_is_printed_without_one() -> None:
 def test_files_that_are_no_cfg(tmp_path: Path) -> None:
     with pytest.raises(CfgError, match=r"absent\.cfg: there is no such file"):
         read_cfg(tmp_path / "absent.cfg")
-    (tmp_path / "binary.cfg").write_bytes(b"\xff\xfe\x00\x01")
+    (tmp_path / "binary.cfg").write_bytes(b"\x00\x00\x00\x00\x02\x00\x00\x00")
     with pytest.raises(CfgError, match="cannot be read as text"):
         read_cfg(tmp_path / "binary.cfg")
     for text in ("", "# nothing\n", "[net]\n"):

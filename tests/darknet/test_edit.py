@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import assume, given
@@ -219,7 +221,8 @@ def test_set_classes() -> None:
     assert num_classes(network) == 80
     with pytest.raises(ModelError, match="at least one class"):
         set_classes(network, 0)
-    bare = parse_cfg("[net]\nchannels=6\n[yolo]\nmask=0\nanchors=1,1\nnum=1\nclasses=1\n")
+    bare = parse_cfg("[net]\n[yolo]\nmask=0\nanchors=1,1\nnum=1\nclasses=1\n")
+    bare = replace(bare, net=replace(bare.net, channels=6))
     with pytest.raises(CfgError, match=r"\[yolo\] \(layer 0\): needs a convolution in front"):
         set_classes(bare, 2)
 

@@ -100,7 +100,7 @@ def test_classes_that_differ_or_are_absent() -> None:
             "[route] (layer 2): joins layer 1 of 32x16 with layer 0 of 64x32 (width x height)",
         ),
         (
-            (CONV.format(8, 1), CONV.format(8, 2), "[shortcut]\nfrom=0\n"),
+            (CONV.format(8, 1), CONV.format(8, 2), "[shortcut]\nfrom=0,0\n"),
             16,
             "[shortcut] (layer 2): joins layer 1 of 32x16 with layer 0 of 64x32",
         ),

@@ -74,7 +74,7 @@ def test_a_image_that_is_missing_is_named(tmp_path: Path, kind: str) -> None:
     [
         ("gone", "no such file or folder; give a data.yaml, a Darknet .data, a COCO .json or a VOC folder"),
         ("x.png", "not a data set by its name; give a data.yaml"),
-        (".", "not a VOC folder: it has no JPEGImages"),
+        (".", "no known layout of a data set fits; expected are a data.yaml"),
         ("gone.yaml", "no such file"),
         ("gone.yml", "no such file"),
         ("gone.data", "no such file"),

@@ -17,6 +17,7 @@ from seyolo.data.batches.training import ImageCache, TrainingLoader, Workers
 from seyolo.data.check import check_dataset
 from seyolo.data.datasets import Dataset, load_dataset
 from seyolo.errors import DataError
+from seyolo.letterbox import Fit
 from seyolo.options.training import Augmentation
 from seyolo.verbs.benchmark import sample_images
 from seyolo.verbs.calibration import CalibrationSet, int8_images
@@ -59,11 +60,13 @@ def write_voc(folder: Path, stated: tuple[int, int], shown: tuple[int, int], *, 
 
 
 def train_batch(dataset: Dataset) -> None:
-    next(TrainingLoader(dataset.split("train"), 64, 2, Augmentation(), seed=0).epoch(0))
+    next(TrainingLoader(dataset.split("train"), Fit((64, 64)), 2, Augmentation(), seed=0).epoch(0))
 
 
 def train_batch_of_processes(dataset: Dataset) -> None:
-    loader = TrainingLoader(dataset.split("train"), 64, 2, Augmentation(), 0, workers=Workers(processes=1))
+    loader = TrainingLoader(
+        dataset.split("train"), Fit((64, 64)), 2, Augmentation(), 0, workers=Workers(processes=1)
+    )
     try:
         next(loader.epoch(0))
     finally:
@@ -73,14 +76,14 @@ def train_batch_of_processes(dataset: Dataset) -> None:
 READERS: dict[str, Callable[[Dataset], object]] = {
     "sample": lambda dataset: dataset.split("val")[0].read(),
     "size": lambda dataset: dataset.split("val")[0].size(),
-    "val": lambda dataset: list(evaluation_batches(dataset.split("val"), (64, 64), 2)),
+    "val": lambda dataset: list(evaluation_batches(dataset.split("val"), Fit((64, 64)), 2)),
     "train": train_batch,
     "train with processes": train_batch_of_processes,
     "cache": lambda dataset: ImageCache(dataset.split("train"), 64, 1 << 20).fill(),
     "anchors": lambda dataset: dataset_box_sizes(dataset.split("val"), (64, 64)),
     "benchmark": sample_images,
     "export --int8": int8_images,
-    "prune": lambda dataset: list(CalibrationSet(dataset, (64, 64)).batches()),
+    "prune": lambda dataset: list(CalibrationSet(dataset, Fit((64, 64))).batches()),
 }
 
 
@@ -134,4 +137,4 @@ def test_no_size_is_no_other_size(tmp_path: Path) -> None:
 def test_the_case_of_an_unturned_image(shared_cases: Path) -> None:
     path = shared_cases / "data/stated_size_of_unturned_picture/annotations/instances_val.json"
     with pytest.raises(DataError, match=r"val/0\.jpg: has 160x120 pixels, but its labels state 120x160"):
-        list(evaluation_batches(load_dataset(path).split("val"), (64, 64), 2))
+        list(evaluation_batches(load_dataset(path).split("val"), Fit((64, 64)), 2))

@@ -141,7 +141,7 @@ def test_lines_of_lists_and_values_of_xml(tmp_path: Path) -> None:
         assert len(problems[0].text) < MOST_QUOTED + 100
     (tmp_path / "ImageSets/Main/train.txt").write_text(f"{WORDS}\n")
     with pytest.raises(DataError, match=r"train\.txt:1: .*there is no such image") as caught:
-        list(read_voc(tmp_path).images("train"))
+        load_dataset(tmp_path).images("train")
     assert len(str(caught.value)) < 2 * len(str(tmp_path)) + MOST_QUOTED + 200
 
 

@@ -15,7 +15,7 @@ import torch
 import seyolo.exporting.onnx as exporter
 from helpers.random_weights import calibrated
 from helpers.small_networks import CONVOLUTION, random_images, small_network
-from seyolo.darknet.cfg import parse_cfg
+from seyolo.darknet.cfg import parse_cfg, stored_cfg
 from seyolo.darknet.edit import set_letterbox
 from seyolo.darknet.zoo import network_from_name
 from seyolo.errors import CfgError, ExportError, UsageError
@@ -157,7 +157,7 @@ def test_the_file_says_what_a_detector_has_to_know(tmp_path: Path) -> None:
     assert json.loads(metadata["names"]) == ["hand ✋"]
     assert json.loads(metadata["input_size"]) == [64, 64]
     assert (metadata["letterbox"], metadata["producer"]) == ("letterbox", "seyolo")
-    assert metadata["cfg"] == model.network.to_cfg()
+    assert metadata["cfg"] == stored_cfg(model.network)
     assert "BatchNormalization" not in {node.op_type for node in proto.graph.node}
     sizes = {
         value.name: [d.dim_value for d in value.type.tensor_type.shape.dim] for value in proto.graph.input

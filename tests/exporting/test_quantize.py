@@ -24,7 +24,7 @@ from seyolo.errors import ExportError, UsageError
 from seyolo.exporting.formats import export
 from seyolo.exporting.onnx import describe_onnx, export_onnx
 from seyolo.exporting.quantize import Fitted, fit_images, float_layers, quantize
-from seyolo.letterbox import letterbox, to_tensor
+from seyolo.letterbox import Fit, letterbox, to_tensor
 from seyolo.options.export import FileOptions
 
 SIZE = (SIZE_PX, SIZE_PX)
@@ -99,7 +99,7 @@ def test_decoding_and_what_it_reads_are_never_bytes(name: str, monkeypatch: pyte
     monkeypatch.setattr(quantizing, "LEAST_AGREEMENT", 0.0)
     network = network_from_name(name, num_classes=2)
     model = calibrated(network, random_images(64, 64))
-    fitted = fit_images([np.uint8(255) - image for image in spot_images(8)], (96, 96), "letterbox")
+    fitted = fit_images([np.uint8(255) - image for image in spot_images(8)], Fit((96, 96)))
     proto, _ = quantize(describe_onnx(model, (96, 96)), network, (96, 96), fitted)
     graph = proto.graph
     decoding = reached_from(graph, "Transpose")
@@ -157,7 +157,7 @@ def test_a_layer_that_does_harm_goes_back_to_float32(monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(quantizing, "_measure_ranges", spoil)
     model = spot_detector(more_layers=4)
-    fitted = fit_images(spot_images(10), SIZE, "letterbox")
+    fitted = fit_images(spot_images(10), Fit(SIZE))
     _, facts = quantize(describe_onnx(model, SIZE), model.network, SIZE, fitted)
     assert facts == {"pictures": 10, "agreement": 1.0, "float_layers": [3]}
 
@@ -189,7 +189,7 @@ def test_images_without_anything_to_find_prove_nothing(tmp_path: Path) -> None:
 
 def test_images_go_in_as_in_detection(tmp_path: Path) -> None:
     image = np.random.default_rng(0).integers(0, 255, (30, 50, 3), dtype=np.uint8)
-    fitted = fit_images([image] * 8, SIZE, "letterbox")
+    fitted = fit_images([image] * 8, Fit(SIZE))
     assert len(fitted) == 8
     assert isinstance(fitted[0], Fitted)
     np.testing.assert_array_equal(fitted[0].batch()[0], to_tensor(letterbox(image, SIZE)[0]))

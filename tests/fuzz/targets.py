@@ -36,7 +36,10 @@ from seyolo.darknet.cost import cost
 from seyolo.darknet.graph import detection_layers, num_classes
 from seyolo.darknet.weights import read_weights, tensor_shapes
 from seyolo.data.archives import extract
+from seyolo.data.contents import Contents
 from seyolo.data.datasets import load_dataset
+from seyolo.data.formats.labelme import read_labelme
+from seyolo.data.formats.voc import read_voc_beside
 from seyolo.data.formats.yolo import read_labels
 from seyolo.data.formats.yolo_rows import RowForm
 from seyolo.data.oxford.annotations import AnnotationReader
@@ -170,6 +173,20 @@ def _dataset(name: str) -> Callable[[Path], None]:
     return read
 
 
+def _split_of(contents: Contents) -> None:
+    for image in contents.listed("train").images:
+        for problem in contents.read("train", Path(image), lambda: (24, 32)).problems:
+            raise DataError(str(problem))
+
+
+def _voc_beside(folder: Path) -> None:
+    _split_of(read_voc_beside(folder, {"train": (folder,)}, [str(folder / "a.xml")]))
+
+
+def _labelme(folder: Path) -> None:
+    _split_of(read_labelme(folder, {"train": (folder,)}, [str(folder / "a.json")]))
+
+
 def _labels(folder: Path) -> None:
     for problem in read_labels(folder / "label.txt", RowForm(("hand", "foot")), lambda: (24, 32)).problems:
         raise DataError(str(problem))
@@ -272,6 +289,7 @@ VOC = {
     "Annotations/a.xml": "annotation.xml",
     "ImageSets/Main/train.txt": "voc.txt",
 }
+LABELIMG = {"a.png": "pictures/a.png", "a.txt": "label.txt"}
 TRAIN_RUN = {".": "train-run"}
 SLIM_RUN = {
     name: f"slim-run/{name}"
@@ -314,6 +332,12 @@ TARGETS = (
         {"a.png": "pictures/a.png", "b.png": "pictures/a.png"},
     ),
     Target("VOC xml", ("annotation.xml",), mutated_text, "Annotations/a.xml", _dataset("."), VOC),
+    Target(
+        "VOC xml beside", ("annotation.xml",), mutated_text, "a.xml", _voc_beside, {"a.png": "pictures/a.png"}
+    ),
+    Target("CVAT's labelmap.txt", ("labelmap.txt",), mutated_text, "labelmap.txt", _dataset("."), VOC),
+    Target("labelme json", ("labelme.json",), mutated_json, "a.json", _labelme, {"a.png": "pictures/a.png"}),
+    Target("classes.txt", ("obj.names",), mutated_text, "classes.txt", _dataset("classes.txt"), LABELIMG),
     Target("VOC list", ("voc.txt",), mutated_text, "ImageSets/Main/train.txt", _dataset("."), VOC),
     Target(
         "Oxford .mat",

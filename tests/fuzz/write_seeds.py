@@ -238,6 +238,17 @@ def _write_data(folder: Path) -> None:
         "<object><name>foot</name><difficult>1</difficult>\n<bndbox><xmin>3</xmin><ymin>2</ymin>"
         "<xmax>9</xmax><ymax>22</ymax></bndbox></object></annotation>\n",
     )
+    write_text(
+        folder / "labelmap.txt",
+        "# label:color_rgb:parts:actions\nbackground:0,0,0::\nhand:250,50,83::\nfoot:1,2,3::\n",
+    )
+    common = {"group_id": None, "flags": {}}
+    shapes = [
+        {"label": "hand", "points": [[2, 3], [12, 13]], "shape_type": "rectangle", **common},
+        {"label": "foot", "points": [[2, 3], [12, 3], [12, 13]], "shape_type": "polygon", **common},
+    ]
+    image = {"imagePath": "a.png", "imageData": None, "imageHeight": 24, "imageWidth": 32}
+    write_json(folder / "labelme.json", {"version": "5.4.1", "flags": {}, "shapes": shapes, **image})
     rows = {"images": ["a.png", "b.png"], "categories": ["hand", "foot"]}
     coco = {
         "images": [

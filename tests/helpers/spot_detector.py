@@ -27,11 +27,11 @@ Spots = list[tuple[int, int]]
 """Column and row of the cells that spots are centred on."""
 
 
-def spot_detector(more_layers: int = 0) -> DarknetModel:
-    """The model, with 1x1 convolutions in between that change nothing, if wanted."""
+def spot_detector(more_layers: int = 0, channels: int = 3) -> DarknetModel:
+    """The model, with 1x1 convolutions in between that change nothing, if wanted; 1 channel for grey."""
     layers = CONVOLUTION * 2 + CONVOLUTION.replace("size=3\nstride=2", "size=1\nstride=1") * more_layers
     cfg = small_network(layers, num_anchors=1, size=SIZE_PX).to_cfg().replace("10,20", f"{BOX_PX},{BOX_PX}")
-    network = set_letterbox(parse_cfg(cfg), True)
+    network = set_letterbox(parse_cfg(cfg.replace("channels=3", f"channels={channels}")), True)
     model = build(network).eval()
     state = {name: torch.zeros_like(tensor) for name, tensor in model.state_dict().items()}
     gains = torch.from_numpy(GAINS).float()
@@ -40,7 +40,7 @@ def spot_detector(more_layers: int = 0) -> DarknetModel:
         state[f"layers.{layer}.bn.running_var"] += 1
         kernel = state[f"layers.{layer}.conv.weight"]
         # The mean of what is read, undoing the gains of the layer in front.
-        incoming = gains[None, :, None, None] if layer else torch.ones(1, 3, 1, 1)
+        incoming = gains[None, :, None, None] if layer else torch.ones(1, channels, 1, 1)
         kernel += gains[:, None, None, None] / incoming / kernel[0].numel()
     head = f"layers.{2 + more_layers}.conv"
     state[f"{head}.weight"][4] = 12 / len(gains) / gains[:, None, None]

@@ -247,7 +247,7 @@ def test_the_first_batch_is_the_one_that_is_trained_on(
     dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, multi_scale: bool
 ) -> None:
     config = replace(CONFIG, epochs=1, size=96, multi_scale=multi_scale, seed=5)
-    images, targets = first_batch(dataset, config)
+    images, targets = first_batch(dataset, config, fresh_model().network.net)
     seen = []
     monkeypatch.setattr(TrainingStep, "take", lambda self, step, *batch: seen.append(batch) or torch.zeros(3))
     train(fresh_model(), dataset, config, tmp_path)

@@ -20,6 +20,7 @@ from seyolo.data.anchors import iou_of_sizes
 from seyolo.data.batches.training import TrainingLoader
 from seyolo.data.datasets import Dataset, load_dataset
 from seyolo.errors import CfgError
+from seyolo.letterbox import Fit
 from seyolo.opening.description import Attention
 from seyolo.opening.network import load, save
 from seyolo.options.training import Augmentation
@@ -66,7 +67,8 @@ def test_anchors_from_scratch_are_sorted_shared_and_fit_the_data(dataset: Datase
     assert len(anchors) == 6
     assert (np.diff(anchors.prod(axis=1)) > 0).all()
     boxes = [
-        targets[:, 4:6].numpy() for _, targets in TrainingLoader(samples, (64, 64), 16, recipe, 1).epoch(0)
+        targets[:, 4:6].numpy()
+        for _, targets in TrainingLoader(samples, Fit((64, 64)), 16, recipe, 1).epoch(0)
     ]
     given = np.array(heads_of(network)[0].anchors).reshape(-1, 2) * 64 / 416
     own_iou, given_iou = (

@@ -184,3 +184,15 @@ def test_a_smaller_input_keeps_the_shape_or_is_not_possible(tiny_hands: Path, tm
     fitted = seyolo.api.resized(model, 32)
     rows = control_results(Finished(small, fitted, fitted), ["lowres"])
     assert rows[1].not_possible == "there is no smaller input than 32 px to compare with"
+
+
+def test_the_wide_case_stays_wide(tiny_hands: Path, shared_cases: Path, tmp_path: Path) -> None:
+    folder = shared_cases / "darknet" / "wide_net"
+    cfg, weights = folder / "wide.cfg", folder / "wide.weights"
+    trained = seyolo.train(tiny_hands, cfg, weights=weights, epochs=1, batch=4, folder=tmp_path / "train")
+    assert (trained.model.network.net.height, trained.model.network.net.width) == (128, 256)
+    results = seyolo.slim(
+        tiny_hands, cfg, weights=weights, epochs=0, sparse_epochs=1, finetune_epochs=1, batch=4,
+        budget="macs=60%", folder=tmp_path / "slim",
+    )  # fmt: skip
+    assert {tuple(stage["input_size"]) for stage in results["stages"]} == {(128, 256)}

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
-from seyolo.commands.output import STDOUT, Json, check_target, print_readable, remark, show, table
+from seyolo.commands.output import STDOUT, Json, check_target, print_readable, remark, remark_on, show, table
 from seyolo.data.anchors import dataset_box_sizes, kmeans_anchors
 from seyolo.data.check import check_dataset
+from seyolo.data.convert import Converted, Target, count, write_lists
+from seyolo.data.convert import convert as write_converted
 from seyolo.data.datasets import load_dataset
+from seyolo.data.formats.yolo import YoloFiles
 from seyolo.data.labels import Problem
+from seyolo.data.splitting import divide, shares_of
 from seyolo.data.synthetic.dataset import write_dataset
 from seyolo.errors import DataError
 from seyolo.options.parameters import Size
@@ -85,17 +90,81 @@ def check(data: Path, /, *, json: Json = None) -> None:
     """Look through a data set: counts, and everything that is wrong; exit code 2 if anything is.
 
     Args:
-        data: a data.yaml, Darknet .data, COCO .json or VOC folder.
+        data: a data set as it is: folder, archive, data.yaml, Darknet .data or COCO .json.
         json: write the report here as JSON, too; - is stdout.
     """
     check_target(json)
-    report = check_dataset(load_dataset(data))
+    dataset = load_dataset(data)
+    remark_on(dataset)
+    report = check_dataset(dataset)
     show(report.to_dict(), table(_figures(report.rows())), json)
     if report.problems:
         if json != STDOUT:
             print_readable("\n".join(map(_line, report.problems)))
         count = "one problem" if len(report.problems) == 1 else f"{len(report.problems)} problems"
         raise DataError(f"{data}: {count}; mend the files listed")
+
+
+def convert(data: Path, out: Path, /, *, to: Target = "yolo", json: Json = None) -> None:
+    """Write any data set as YOLO, COCO or VOC.
+
+    Images are hard links where the system makes them, else copies.
+
+    Args:
+        data: a data set as it is: folder, archive, data.yaml, Darknet .data or COCO .json.
+        out: a folder that does not exist yet.
+        to: the format.
+        json: write the counts here as JSON, too; - is stdout.
+    """
+    check_target(json)
+    dataset = load_dataset(data)
+    remark_on(dataset)
+    _show_converted(write_converted(dataset, out, to), out, to, json)
+
+
+def _show_converted(counts: Sequence[Converted], out: Path, to: Target, json: Json) -> None:
+    rows = [asdict(row) for row in counts]
+    show({"out": str(out), "splits": rows}, table(rows), json)
+    if left_out := sum(row.num_left_out for row in counts):
+        remark(f"{left_out:,} ignored regions have no form in {to.upper()} and are left out")
+    remark(f"wrote {out}")
+
+
+def split(
+    data: Path,
+    out: Path,
+    /,
+    *,
+    val: str = "20%",
+    test: str = "0%",
+    by: str | None = None,
+    seed: int = 0,
+    json: Json = None,
+) -> None:
+    """Divide the images of a data set anew into train, val and test: stratified by class, seeded.
+
+    Of YOLO labels lists of the images are written; other formats are written as YOLO, images as hard links.
+
+    Args:
+        data: a data set as it is: folder, archive, data.yaml, Darknet .data or COCO .json.
+        out: a folder that does not exist yet.
+        val: share of the images to choose checkpoints on.
+        test: share of the images to judge by.
+        by: keep images together: folder, prefix (the name up to its last number, for frames of a video), or a
+            regular expression whose first group names the scene in the path.
+        seed: the same seed gives the same split.
+        json: write the counts here as JSON, too; - is stdout.
+    """
+    check_target(json)
+    dataset = load_dataset(data)
+    remark_on(dataset)
+    divided = divide(dataset, shares_of(val, test), seed, by)
+    if isinstance(dataset.contents, YoloFiles):
+        write_lists(divided, out)
+        counts = count(divided)
+    else:
+        counts = write_converted(divided, out, "yolo")
+    _show_converted(counts, out, "yolo", json)
 
 
 def _line(problem: Problem) -> str:
@@ -124,7 +193,7 @@ def anchors(
     """Anchor boxes for a data set, by k-means on IoU.
 
     Args:
-        data: a data.yaml, Darknet .data, COCO .json or VOC folder.
+        data: a data set as it is: folder, archive, data.yaml, Darknet .data or COCO .json.
         size: input in pixels: 416, or 416x256 (width x height).
         num: how many: 9 for yolov3, 6 for yolov3-tiny.
         split: whose boxes are looked at.
@@ -132,8 +201,10 @@ def anchors(
         json: write the result here as JSON, too; - is stdout.
     """
     check_target(json)
+    dataset = load_dataset(data)
+    remark_on(dataset, [split])
     size = size or USUAL_SIZE
-    boxes = dataset_box_sizes(load_dataset(data).split(split), size_hw(size))
+    boxes = dataset_box_sizes(dataset.split(split), size_hw(size))
     found = kmeans_anchors(boxes, num, np.random.default_rng(seed))
     value = {
         "anchors": [[round(side, 2) for side in pair] for pair in found.sizes_wh.tolist()],

@@ -122,7 +122,12 @@ def _detector(job: Job) -> Detector:
     assert job.model is not None, "find_sources comes first"
     options = job.options
     backend = open_detector(job.model, options, device=options.device, threads=options.threads)
-    return Detector(backend, confidence=options.confidence, iou_threshold=options.iou)
+    return Detector(
+        backend,
+        confidence=options.confidence,
+        iou_threshold=options.iou,
+        tiling=options.tiling(backend.input_size),
+    )
 
 
 def _run(

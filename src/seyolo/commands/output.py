@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 from rich.box import SIMPLE_HEAD
@@ -16,6 +16,9 @@ from rich.table import Table
 
 from seyolo.errors import UsageError
 from seyolo.files import check_writable, write_json
+
+if TYPE_CHECKING:
+    from seyolo.data.datasets import Dataset
 
 STDOUT = Path("-")
 Json = Annotated[Path | None, Parameter(name="--json", allow_leading_hyphen=True)]
@@ -57,6 +60,12 @@ def check_target(target: Path | None, option: str = "--json") -> None:
 def remark(text: str) -> None:
     """Prints a line on stderr."""
     print(text, file=sys.stderr, flush=True)
+
+
+def remark_on(dataset: Dataset, splits: Iterable[str] | None = None) -> None:
+    """Prints the layout of a data set, the images of these splits, and how paths were found, on stderr."""
+    for line in dataset.described(splits):
+        remark(line)
 
 
 def json_value(value: object) -> object:

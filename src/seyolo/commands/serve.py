@@ -60,7 +60,7 @@ def _served(models: Mapping[str, str], options: ServeOptions) -> list[ServedMode
     for name, path in models.items():
         given = options_for(path, options)
         backend = open_detector(path, given, device=options.device, threads=options.threads)
-        served.append(ServedModel(name, backend))
+        served.append(ServedModel(name, backend, options.tiling(backend.input_size)))
     return served
 
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import seyolo
-from seyolo.commands.output import Json, check_target, show, table
-from seyolo.data.datasets import Dataset, load_dataset
+from seyolo.commands.output import Json, check_target, remark_on, show, table
+from seyolo.data.datasets import Dataset, evaluated_splits, load_dataset
 from seyolo.evaluation.backends import evaluate_backend
 from seyolo.opening.detector import open_detector, split_model
 from seyolo.options.evaluate import EvaluateOptions
 from seyolo.progress import console_progress
 from seyolo.runtime.choice import is_exported
 from seyolo.runtime.protocol import Backend
+from seyolo.sizes import InputSize
 
 if TYPE_CHECKING:
     from seyolo.evaluation.ap import Metrics
@@ -30,20 +32,32 @@ def val(model: str, *, data: Path, options: EvaluateOptions = DEFAULTS, json: Js
     Args:
         model: hand, a checkpoint, an .onnx or .xml file, or a .cfg or zoo name with --weights;
             @RUNTIME:PRECISION behind it as in seyolo benchmark.
-        data: a data.yaml, Darknet .data, COCO .json or VOC folder.
+        data: a data set as it is: folder, archive, data.yaml, Darknet .data or COCO .json.
         json: write the result here as JSON, too; - is stdout.
     """
     check_target(json)
     dataset = load_dataset(data)
+    remark_on(dataset, evaluated_splits(dataset, options.split))
     chosen = split_model(model)
-    if chosen.runtime is not None or is_exported(chosen.model):
+    # A cfg runs as its exported file would, and so does a checkpoint where PyTorch is missing.
+    runs_alone = chosen.model.endswith(".cfg") or find_spec("torch") is None
+    if chosen.runtime is not None or is_exported(chosen.model) or (runs_alone and options.size is None):
         detector: Backend | DarknetModel = open_detector(model, options, device=options.device)
     else:
         detector = seyolo.api.open_model(model, options, device=options.device)
+    dataset = dataset.tiled(options.tiling(_input_size(detector, options.size)))
     measure = _oxford if options.protocol == "oxford" else _coco
     rows, metrics = measure(detector, dataset, options)
     value = {"model": model, "data": str(data), "protocol": options.protocol, "metrics": metrics}
     show(value, table(rows), json)
+
+
+def _input_size(detector: Backend | DarknetModel, size: InputSize | None) -> InputSize:
+    if size is not None:
+        return size
+    if isinstance(detector, Backend):
+        return detector.input_size
+    return detector.network.net.height, detector.network.net.width
 
 
 def _coco(detector: Backend | DarknetModel, dataset: Dataset, options: EvaluateOptions) -> Measured:

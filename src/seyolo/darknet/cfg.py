@@ -7,8 +7,10 @@ classes edit it, and the torch module is always rebuilt from it. Every error nam
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+import re
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +31,13 @@ OUT_OF_SCOPE: Mapping[str, str] = {
     "contrastive": "contrastive learning",
     **dict.fromkeys(["detection", "local"], "YOLOv1"),
     **dict.fromkeys(["connected", "conn", "softmax", "soft", "cost", "crop"], "a classification layer"),
+    **dict.fromkeys(["activation", "batchnorm"], "a part of a convolution as a layer of its own"),
+    **dict.fromkeys(["normalization", "lrn"], "local response normalisation"),
+    **dict.fromkeys(["empty", "silence"], "a layer that does nothing"),
 }
 """Darknet's sections that seyolo does not support, and the kind of network that needs them."""
+DARKNET_PAD, STORED_PAD = 127.5, 114.0
+"""Grey level around a letterboxed image: in Darknet; in checkpoints and exported files that say none."""
 MAX_LAYERS = 4096
 MAX_TEXT = 1 << 22
 
@@ -55,26 +62,67 @@ class Network:
 
 
 def read_cfg(path: str | Path) -> Network:
-    """Reads a Darknet cfg file.
+    """Reads a Darknet cfg file; warns of keys of `[net]` that Darknet does not have.
+
+    Comments may be in any code page that extends ASCII.
 
     Raises:
         CfgError: the file is missing, not text, or not a network.
     """
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        with Path(path).open("rb") as file:
+            data = file.read(4 * MAX_TEXT + 1)  # a character has at most four bytes
     except FileNotFoundError:
         raise CfgError("there is no such file", str(path)) from None
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise CfgError(f"cannot be read as text: {error}", str(path)) from None
-    return parse_cfg(text, str(path))
+    remarks: list[str] = []
+    network = _parse(_decoded(data, str(path)), str(path), remarks)
+    for remark in remarks:
+        warnings.warn(remark, stacklevel=1)  # one place, so that each remark is shown once
+    return network
 
 
-def parse_cfg(text: str, source: str = "<cfg>") -> Network:
+def _decoded(data: bytes, source: str) -> str:
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):  # of Windows editors
+        return data.decode("utf-16", errors="replace")
+    if b"\0" in data:
+        raise CfgError("cannot be read as text: it holds zero bytes; is it a .weights file?", source)
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        return data.decode("latin-1")  # keys and values are ASCII in every code page
+
+
+def stored_cfg(network: Network) -> str:
+    """Returns the text that checkpoints and exported files hold, as version 0.1.0 wrote it.
+
+    There a letterboxed network pads with 114 unless `pad_value` is given; in a cfg file with Darknet's 127.5.
+    """
+    text, net = network.to_cfg(), network.net
+    is_usual = net.letter_box and net.pad_value == STORED_PAD
+    return text.replace(f"pad_value={STORED_PAD:g}\n", "", 1) if is_usual else text
+
+
+def parse_stored_cfg(text: str, source: str) -> Network:
+    """Parses the text of `stored_cfg`; raises as `parse_cfg`."""
+    return parse_cfg(text, source, pad_value=STORED_PAD)
+
+
+def parse_cfg(text: str, source: str = "<cfg>", *, pad_value: float = DARKNET_PAD) -> Network:
     """Parses Darknet cfg text.
+
+    `pad_value` is that of a letterboxed network that gives none.
 
     Raises:
         CfgError: unknown section or key, malformed value, or a reference to a layer that is not in front.
+            What seyolo does not support is named first.
     """
+    return _parse(text, source, [], pad_value)
+
+
+def _parse(text: str, source: str, remarks: list[str], pad_value: float = DARKNET_PAD) -> Network:
+    """Parses cfg text; adds to `remarks` what is kept without an effect."""
     if len(text) > MAX_TEXT:
         raise CfgError(f"{len(text)} characters are more than the {MAX_TEXT} this reader takes", source)
     raw_sections = _split(text, source)
@@ -84,10 +132,15 @@ def parse_cfg(text: str, source: str = "<cfg>") -> Network:
     num_layers = len(raw_sections) - 1
     if num_layers > MAX_LAYERS:
         raise CfgError(f"{num_layers} layers are more than the {MAX_LAYERS} this reader takes", source)
-    net, *layers = (_parse_section(raw, index, source) for index, raw in enumerate(raw_sections, start=-1))
+    _refuse_unsupported(raw_sections, source)
+    net, *layers = (
+        _parse_section(raw, index, source, remarks) for index, raw in enumerate(raw_sections, start=-1)
+    )
     if not layers:
         raise CfgError("the network has no layers", source)
     assert isinstance(net, Net)
+    if net.letter_box and not any(key == "pad_value" for key, _, _ in raw_sections[0].entries):
+        net = replace(net, pad_value=pad_value)
     return Network(net, tuple(layer for layer in layers if isinstance(layer, Section)), source)
 
 
@@ -98,12 +151,14 @@ class _RawSection:
     comments: tuple[str, ...]
     entries: list[tuple[str, str, int]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    commented: set[int] = field(default_factory=set)  # lines with a value and a comment
 
 
 def _split(text: str, source: str) -> list[_RawSection]:
     sections: list[_RawSection] = []
     comments: list[str] = []
-    for line_number, line in enumerate(text.splitlines(), start=1):
+    # A byte order mark also stands inside where files were joined; other line ends are those of no cfg.
+    for line_number, line in enumerate(re.split("\r\n|\n|\r", text.replace("\ufeff", "")), start=1):
         before = line.split("#", 1)[0].split(";", 1)[0]
         content, comment = before.strip(), line[len(before) :].strip()
         if comment:
@@ -122,6 +177,7 @@ def _split(text: str, source: str) -> list[_RawSection]:
         if not sections:
             raise CfgError("a key stands in front of the first section", source, line_number)
         sections[-1].entries.append((key.strip(), value.strip(), line_number))
+        sections[-1].commented |= {line_number} if comment else set()
         sections[-1].notes += comments
         comments = []
     if sections:
@@ -129,13 +185,31 @@ def _split(text: str, source: str) -> list[_RawSection]:
     return sections
 
 
-def _parse_section(raw: _RawSection, index: int, source: str) -> Keys:
+def _refuse_unsupported(raw_sections: Sequence[_RawSection], source: str) -> None:
+    """Refuses what seyolo does not support, before any other mistake: sections first, then their keys."""
+    for raw in raw_sections:
+        if raw.name in OUT_OF_SCOPE:
+            raise _unknown_section(raw, source)
+    for raw in raw_sections:
+        section_type = SECTION_TYPES.get(raw.name)
+        for key, text, line in raw.entries if section_type else ():
+            assert section_type is not None
+            if (problem := section_type.unsupported(key, text)) is not None:
+                message = f"[{section_type.kind}] {key}={shortened(text)} is not supported{problem}"
+                raise CfgError(message, source, line)
+
+
+def _unknown_section(raw: _RawSection, source: str) -> CfgError:
+    known_types = ", ".join(sorted({kind.kind for kind in SECTION_TYPES.values()}))
+    reason = f" ({OUT_OF_SCOPE[raw.name]})" if raw.name in OUT_OF_SCOPE else ""
+    message = f"section [{shortened(raw.name)}]{reason} is not supported; supported are {known_types}"
+    return CfgError(message, source, raw.line)
+
+
+def _parse_section(raw: _RawSection, index: int, source: str, remarks: list[str]) -> Keys:
     section_type = SECTION_TYPES.get(raw.name)
     if section_type is None:
-        known_types = ", ".join(sorted({kind.kind for kind in SECTION_TYPES.values()}))
-        reason = f" ({OUT_OF_SCOPE[raw.name]})" if raw.name in OUT_OF_SCOPE else ""
-        message = f"section [{shortened(raw.name)}]{reason} is not supported; supported are {known_types}"
-        raise CfgError(message, source, raw.line)
+        raise _unknown_section(raw, source)
     if (section_type is Net) != (index < 0):
         raise CfgError("[net] stands once, at the top", source, raw.line)
     known = _CONVERTERS[section_type.kind]
@@ -143,7 +217,11 @@ def _parse_section(raw: _RawSection, index: int, source: str) -> Keys:
     extras: list[tuple[str, str]] = []
     for key, text, line in raw.entries:
         if key not in known:
-            _check_extra(section_type, key, text, source, line)
+            if not section_type.keeps(key):
+                problem = _unknown_key(section_type, key)
+                if section_type is not Net or _stands_for(key, known, raw):
+                    raise CfgError(problem, source, line)
+                remarks.append(f"{source}:{line}: {problem}; it has no effect here or in Darknet")
             extras.append((key, text))
             continue
         name, convert = known[key]
@@ -151,6 +229,9 @@ def _parse_section(raw: _RawSection, index: int, source: str) -> Keys:
             value = convert(text, index)
         except ValueError as error:
             raise CfgError(f"[{raw.name}] {key}={text[:60]}: {error}", source, line) from None
+        if isinstance(value, str) and line in raw.commented:
+            problem = f"Darknet takes the comment behind {key}={value} for a part of the name"
+            remarks.append(f"{source}:{line}: {problem}; put it on a line of its own")
         if values.setdefault(name, value) != value:
             raise CfgError(f"[{raw.name}] {key}= stands twice with different values", source, line)
     values |= {"extras": tuple(extras), "comments": raw.comments, "notes": tuple(raw.notes)}
@@ -160,29 +241,28 @@ def _parse_section(raw: _RawSection, index: int, source: str) -> Keys:
     return section
 
 
-def _check_extra(section_type: type[Keys], key: str, text: str, source: str, line: int) -> None:
-    if key in section_type.training_keys:
-        return
-    neutral = section_type.neutral_values.get(key)
-    if neutral is None:
-        close = difflib.get_close_matches(
-            key, [*_CONVERTERS[section_type.kind], *section_type.training_keys], 1
-        )
-        hint = f"; did you mean {close[0]!r}?" if close else ""
-        raise CfgError(f"[{section_type.kind}] has no key {quoted(key)}{hint}", source, line)
-    if text != neutral:
-        message = f"[{section_type.kind}] {key}={shortened(text)} is not supported, only {key}={neutral}"
-        raise CfgError(message, source, line)
+def _unknown_key(section_type: type[Keys], key: str) -> str:
+    known = [*_CONVERTERS[section_type.kind], *sorted(section_type.training_keys)]
+    close = difflib.get_close_matches(key, known, 1)
+    hint = f"; did you mean {close[0]!r}?" if close else ""
+    return f"[{section_type.kind}] has no key {quoted(key)}{hint}"
+
+
+def _stands_for(key: str, known: Mapping[str, object], raw: _RawSection) -> bool:
+    """Tells whether a key is a misspelt one that changes the result and is not given otherwise."""
+    missing = [name for name in known if all(name != given for given, _, _ in raw.entries)]
+    return bool(difflib.get_close_matches(key, missing, 1))
 
 
 def _print_section(section: Keys, index: int) -> str:
     lines: list[str] = []
+    always = _ALWAYS_PRINTED | ({"pad_value"} if getattr(section, "letter_box", False) else set())
     for spec in fields(section):
         if spec.name in NOT_KEYS:
             continue
         value = getattr(section, spec.name)
         # A pool without a size has the default 0, which Darknet would take for a size.
-        if value != spec.default or (spec.name in _ALWAYS_PRINTED and value):
+        if value != spec.default or (spec.name in always and value):
             lines.append(f"{spec.name.rstrip('_')}={_print_value(value, index)}")
     lines += [f"{key}={value}" for key, value in section.extras]
     # Inside a section without keys a comment would be taken for one of the next section.

@@ -12,7 +12,7 @@ from itertools import accumulate
 from typing import NamedTuple, TypeVar, get_args
 
 from seyolo.darknet.cfg import Network
-from seyolo.darknet.graph import channels, check_image_size, consumers, detection_layers, strides
+from seyolo.darknet.graph import channels, check_image_size, consumers, detection_layers, shapes, strides
 from seyolo.darknet.placement import GateKind, Site, layers_to_gate, require_site
 from seyolo.darknet.sections import (
     AvgPool,
@@ -72,9 +72,10 @@ def residual_block(network: Network, shortcut: int) -> range:
     if not isinstance(section, Shortcut) or len(section.from_) != 1:
         raise ModelError(f"layer {shortcut} of {network.source} is no [shortcut] of two layers")
     trunk = section.from_[0].layer
-    block, widths, readers = range(trunk + 1, shortcut + 1), channels(network), consumers(network)
+    block, readers = range(trunk + 1, shortcut + 1), consumers(network)
     plain = section.activation == "linear" and section.weights_type == "none"
-    if not plain or len(block) < 2 or widths[trunk] != widths[shortcut]:
+    outputs = shapes(network)
+    if not plain or len(block) < 2 or outputs[trunk] != outputs[shortcut]:
         raise ModelError(f"layer {shortcut} of {network.source} does more than add a branch to its trunk")
     for layer in block[:-1]:
         if not set(readers[layer]) <= set(block):

@@ -60,8 +60,9 @@ def _parts(text: str) -> list[str]:
 
 def _integer(text: str) -> int:
     # Python also takes 1_000 and the digits of other scripts; Darknet would read another number.
-    if not re.fullmatch(r"[+-]?[0-9]+", text):
+    if not re.fullmatch(r"[+-]?[0-9]+(\.0*)?", text):
         raise ValueError("expected a whole number")
+    text = text.partition(".")[0]
     # Long ones are refused by their length, since Python refuses to convert thousands of digits.
     value = int(text) if len(text) < 20 else MAX_NUMBER + 1
     if abs(value) > MAX_NUMBER:

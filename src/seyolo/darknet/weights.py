@@ -10,7 +10,10 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from fractions import Fraction
+from itertools import pairwise
 from math import prod
 from pathlib import Path
 
@@ -18,9 +21,11 @@ import numpy as np
 import numpy.typing as npt
 
 from seyolo.darknet.cfg import Network
-from seyolo.darknet.graph import IMAGE, channels, inputs
+from seyolo.darknet.edit import set_classes
+from seyolo.darknet.graph import IMAGE, channels, detection_layers, inputs
+from seyolo.darknet.sections import Detection
 from seyolo.darknet.sections.base import TensorShapes
-from seyolo.errors import ExportError, WeightsError
+from seyolo.errors import CfgError, ExportError, WeightsError
 from seyolo.files import replacing
 
 FloatArray = npt.NDArray[np.float32]
@@ -167,15 +172,45 @@ def _check_count(
     path: Path, network: Network, tensors: list[_Entry], num_bytes: int, allow_more: bool
 ) -> None:
     needed = sum(prod(shape) for _, _, shape in tensors)
+    if 4 * needed == num_bytes or (allow_more and 4 * needed < num_bytes):
+        return
     counts = f"the network needs {needed:,} numbers, the file has {max(num_bytes, 0) / 4:,.12g}"
+    fits = _what_fits(network, tensors, num_bytes // 4) if num_bytes % 4 == 0 else ""
     ending = 0
     for index, _, shape in tensors:
         ending += prod(shape)
         if 4 * ending > num_bytes:
-            raise WeightsError(f"{path}: ends inside {_where(network, index)}: {counts}")
-    if 4 * needed != num_bytes and not allow_more:
-        last = _where(network, tensors[-1][0]) if tensors else "the header"
-        raise WeightsError(f"{path}: goes on after {last}, the last with weights: {counts}")
+            raise WeightsError(f"{path}: ends inside {_where(network, index)}: {counts}{fits}")
+    last = _where(network, tensors[-1][0]) if tensors else "the header"
+    raise WeightsError(f"{path}: goes on after {last}, the last with weights: {counts}{fits}")
+
+
+def _what_fits(network: Network, tensors: Sequence[_Entry], count: int) -> str:
+    """Words what a file of `count` numbers would fit: other classes or anchors, or only the first layers."""
+    detections = [network.layers[layer] for layer in detection_layers(network)]
+    per_cell = {len(layer.masked_anchors) for layer in detections if isinstance(layer, Detection)}
+    with suppress(CfgError):  # a detection without a convolution in front has no other classes
+        at_one, at_two = (_num_numbers(set_classes(network, classes)) for classes in (1, 2))
+        classes = 1 + Fraction(count - at_one, at_two - at_one) if per_cell else Fraction(0)
+        filters = " and ".join(str(number * (5 + classes)) for number in sorted(per_cell))
+        if classes >= 1 and classes.denominator == 1:
+            noun = "1 class" if classes == 1 else f"{classes} classes"
+            return (
+                f"; it fits {noun}: set classes={classes}, and filters={filters} in front of each detection"
+            )
+        if classes > -5 and len(per_cell) == 1 and filters.isdecimal():
+            return f"; it fits filters={filters} in front of each detection: other classes and anchors"
+    ending = 0
+    for (index, _, shape), following in pairwise(tensors):
+        ending += prod(shape)
+        if ending == count and following[0] != index:
+            name = f"NAME.conv.{index + 1}"
+            return f"; it holds the layers before {index + 1}: call it {name}, and training starts from them"
+    return ""
+
+
+def _num_numbers(network: Network) -> int:
+    return sum(prod(shape) for shape in tensor_shapes(network).values())
 
 
 def _where(network: Network, index: int) -> str:

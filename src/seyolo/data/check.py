@@ -105,8 +105,11 @@ def check_dataset(dataset: Dataset) -> Report:
     for name in dataset.splits:
         images: list[Path] = []
         try:
-            readable, foreign = dataset.listed(name)
-            images = [*readable, *map(Path, foreign)]
+            listing = dataset.listed(name)
+            problems += listing.problems
+            if not listing.problems and not listing.foreign:
+                dataset.images(name)  # says where there is none
+            images = [Path(image) for image in (*listing.images, *listing.foreign)]
         except DataError as error:
             problems.append(Problem(str(dataset.source), 0, str(error)))
         with ThreadPoolExecutor(os.cpu_count()) as pool:

@@ -1,64 +1,48 @@
-"""Data sets in any format: classes, splits, images and labels.
+"""Data sets in any layout: classes, splits, images and labels.
 
-A format is a module in `formats` with a class that has the members of `Contents`, and a row of FORMATS.
-Loading a data set opens no images as a rule.
+A format is a module in `formats` with a class that has the members of `Contents`; FORMATS lists those given
+by a file, `layouts` recognises those given by a folder. Loading a data set opens no images as a rule.
 """
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Self
 
 import numpy as np
 from jaxtyping import UInt8
 
+from seyolo.data.contents import Contents, Listing
 from seyolo.data.formats.coco import read_coco
 from seyolo.data.formats.darknet_data import read_darknet_data
 from seyolo.data.formats.data_yaml import read_data_yaml
-from seyolo.data.formats.voc import read_voc
-from seyolo.data.labels import NOTHING_IGNORED, Ignored, ImageSize, Problem, Reading
+from seyolo.data.labels import NOTHING_IGNORED, Ignored
+from seyolo.data.layouts import read_named, recognised
+from seyolo.data.unpacking import is_archive, unpacked
 from seyolo.errors import DataError, shortened
 from seyolo.media.images import image_size, is_image, is_turned, read_encoded, read_image, unreadable
-
-
-class Contents(Protocol):
-    """Images and labels of a data set in one format."""
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Class names in the order of their ids."""
-
-    @property
-    def splits(self) -> Mapping[str, tuple[Path, ...]]:
-        """Folders or files with the images of each split, or with lists of them."""
-
-    def images(self, split: str) -> Iterable[str]:
-        """Returns the image paths of a split in any order; raises DataError for missing files."""
-
-    def read(self, split: str, image: Path, image_size: ImageSize) -> Reading:
-        """Reads the labels of one of these images; problems of single labels are part of the result."""
-
-    def unmatched_labels(self, images: Iterable[Path]) -> list[Problem]:
-        """Lists labels without image, given the images of all splits."""
+from seyolo.tiling.grid import Tile, Tiling
 
 
 class Format(NamedTuple):
-    """A format of data sets."""
+    """A format of data sets that are given by a file."""
 
-    name: str  # in messages
-    endings: tuple[str, ...]  # of the file; none: a folder
+    endings: tuple[str, ...]
     read: Callable[[Path], Contents]
 
 
 FORMATS = (
-    Format("a data.yaml", (".yaml", ".yml"), read_data_yaml),
-    Format("a Darknet .data", (".data",), read_darknet_data),
-    Format("a COCO .json", (".json",), read_coco),
-    Format("a VOC folder", (), read_voc),
+    Format((".yaml", ".yml"), read_data_yaml),
+    Format((".data",), read_darknet_data),
+    Format((".json",), read_coco),
+    Format((".txt", ".names", ".labels"), read_named),
+)
+GIVEN = (
+    "a data.yaml, a Darknet .data, a COCO .json or a VOC folder, or the folder or archive of another export"
 )
 
 
@@ -72,8 +56,18 @@ class Sample:
     ignored: Ignored = NOTHING_IGNORED
     areas_px2: np.ndarray | None = None  # as in `Labels`
     stated_size: tuple[int, int] | None = None  # (height, width) in its labels
+    tiling: Tiling | None = None  # the way in which evaluation cuts it
+    tile: Tile | None = None  # the part of the image that this sample is, and its labels are of
 
-    def read(self) -> UInt8[np.ndarray, "H W 3"]:
+    def read(self) -> UInt8[np.ndarray, "h w 3"]:
+        """Reads the image, or its tile; raises DataError as `read_whole`."""
+        return self.part_of(self.read_whole())
+
+    def part_of(self, whole: UInt8[np.ndarray, "H W 3"]) -> UInt8[np.ndarray, "h w 3"]:
+        """Returns the part of the image that this sample is; a tile as a copy, which frees the rest."""
+        return whole if self.tile is None else self.tile.of(whole).copy()
+
+    def read_whole(self) -> UInt8[np.ndarray, "H W 3"]:
         """Reads the image; raises DataError as `read_image`, and where its labels state another size."""
         pixels = read_image(self.image)
         if problem := size_problem(self.image, (pixels.shape[0], pixels.shape[1]), self.stated_size):
@@ -101,42 +95,85 @@ def size_problem(image: Path, size: tuple[int, int], stated_size: tuple[int, int
 
 @dataclass(frozen=True)
 class Dataset:
-    """A data set in any format."""
+    """A data set in any layout."""
 
     names: tuple[str, ...]
     splits: Mapping[str, tuple[Path, ...]]  # folders or files
     source: Path  # as loaded
     contents: Contents
+    described_by: Path | None = None  # the file or folder that was recognised; by default the source
+    archive_note: str = ""
+    tiling: Tiling | None = None  # the way in which training and evaluation cut the images
+    _listings: dict[str, Listing] = field(default_factory=dict, repr=False)
+
+    def tiled(self, tiling: Tiling | None) -> Self:
+        """Returns the data set cut in this way by training and evaluation; None does not cut."""
+        return replace(self, tiling=tiling)
+
+    @property
+    def layout(self) -> str:
+        """Format of the data set, the tool that exports it so, and the file that describes it."""
+        path = self.described_by or self.source
+        return f"{self.contents.layout}, {path.name or path}"
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """Sentences on how the files were read so far, such as paths found elsewhere."""
+        own = [self.archive_note] if self.archive_note else []
+        return (*own, *self.contents.remarks())
+
+    def described(self, splits: Iterable[str] | None = None) -> list[str]:
+        """Returns the layout with the number of images of each split, or of these, and the remarks."""
+        counts = []
+        for name in self.splits if splits is None else splits:
+            try:
+                counts.append(f"{name} {len(self.listed(name).images):,}")
+            except DataError:  # said where the split is used
+                counts.append(f"{name} missing")
+        counted = f"; {', '.join(counts)} images" if counts else ""
+        return [f"data: {self.layout}{counted}", *self.remarks]
 
     def split(self, name: str) -> list[Sample]:
         """Returns the samples of a split sorted by path.
 
         Raises DataError for an unknown, missing or empty split and for an invalid label.
         """
-        images, foreign = self.listed(name)
+        images, foreign = self.images(name), self.listed(name).foreign
         if foreign:
             count = f"{len(foreign):,} of {len(images) + len(foreign):,} images of split `{name}`"
             warnings.warn(f"{self.source}: {count} {unreadable(foreign)}", stacklevel=2)
-        return [self.sample(name, image) for image in images]
+        samples = [self.sample(name, image) for image in images]
+        return samples if self.tiling is None else [replace(s, tiling=self.tiling) for s in samples]
 
     def images(self, name: str) -> list[Path]:
         """Returns the images of a split sorted by path, each once; raises DataError as `split`."""
-        return self.listed(name)[0]
+        listing = self.listed(name)
+        if listing.problems:
+            first, others = str(listing.problems[0]), len(listing.problems) - 1
+            several = f" ({others:,} more are missing; `seyolo data check` lists all)" if others else ""
+            raise DataError(listing.summary or first + several)
+        if not listing.images and listing.foreign:
+            raise DataError(f"{self.source}: all images of split `{name}` {unreadable(listing.foreign)}")
+        if not listing.images:
+            paths = ", ".join(map(str, self.splits[name]))
+            raise DataError(f"{self.source}: split `{name}` has no images; put some into {paths}")
+        return [Path(image) for image in listing.images]
 
-    def listed(self, name: str) -> tuple[list[Path], list[str]]:
-        """Returns the images of a split as `images`, and those of a kind that cannot be read here."""
+    def listed(self, name: str) -> Listing:
+        """Lists the images of a split sorted by path, each once, and those that are missing or foreign.
+
+        Raises DataError for a split that is unknown or missing as a whole.
+        """
         if name not in self.splits:
             known = shortened(", ".join(self.splits))
             raise DataError(f"{self.source}: no split `{name}`; there are {known}")
-        found = sorted(set(self.contents.images(name)))
-        readable = [Path(image) for image in found if is_image(image)]
-        foreign = [image for image in found if not is_image(image)]
-        if not found:
-            paths = ", ".join(map(str, self.splits[name]))
-            raise DataError(f"{self.source}: split `{name}` has no images; put some into {paths}")
-        if not readable:
-            raise DataError(f"{self.source}: all images of split `{name}` {unreadable(foreign)}")
-        return readable, foreign
+        if name not in self._listings:
+            found = self.contents.listed(name)
+            images = sorted(set(found.images))
+            readable = [image for image in images if is_image(image)]
+            foreign = [image for image in images if not is_image(image)]
+            self._listings[name] = found._replace(images=readable, foreign=foreign)
+        return self._listings[name]
 
     def sample(self, split: str, image: Path) -> Sample:
         """Returns one of the images of a split with its labels; raises DataError for an invalid label."""
@@ -149,16 +186,29 @@ class Dataset:
 
 
 def load_dataset(path: str | Path) -> Dataset:
-    """Loads a data set from a `data.yaml`, a Darknet `.data`, a COCO `.json`, or a VOC folder.
+    """Loads a data set from a folder, an archive, or the file that describes it.
 
-    Raises DataError when the path is missing, of another kind, or invalid.
+    Raises DataError when the path is missing, of another kind, invalid, or fits several layouts.
     """
     source = Path(path)
-    ending, is_folder = source.suffix.lower(), source.is_dir()
+    folder, note = source, ""
+    if is_archive(source) and not source.is_dir():
+        folder = unpacked(source)
+        note = f"{source}: read from its unpacked copy in {folder}"
+    if folder.is_dir():
+        found = recognised(folder, source)
+        contents = found.read()
+        return Dataset(contents.names, contents.splits, source, contents, found.path, note)
     for candidate in FORMATS:
-        if (is_folder and not candidate.endings) or (not is_folder and ending in candidate.endings):
+        if source.suffix.lower() in candidate.endings:
             contents = candidate.read(source)
             return Dataset(contents.names, contents.splits, source, contents)
     problem = "not a data set by its name" if source.exists() else "no such file or folder"
-    *names, last = (candidate.name for candidate in FORMATS)
-    raise DataError(f"{source}: {problem}; give {', '.join(names)} or {last}")
+    raise DataError(f"{source}: {problem}; give {GIVEN}")
+
+
+def evaluated_splits(dataset: Dataset, split: str | None) -> list[str]:
+    """Returns the splits that a model is evaluated on: the one asked for, else all but `train`, if any."""
+    if split is not None:
+        return [split]
+    return [name for name in dataset.splits if name != "train"] or ["train"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from seyolo.errors import DataError
+from seyolo.errors import DataError, shortened
 
 
 def read_text(path: str | Path) -> str:
@@ -24,6 +24,21 @@ def read_lines(path: str | Path) -> dict[int, str]:
     """Returns the stripped lines of a text file by their numbers from 1, without empty ones."""
     lines = enumerate(map(str.strip, read_text(path).splitlines()), start=1)
     return {number: line for number, line in lines if line}
+
+
+def read_class_names(path: str | Path) -> tuple[str, ...]:
+    """Returns the class names in a file, one per line; raises DataError for none, a gap or a repeated one."""
+    names = tuple(line.strip() for line in read_text(path).rstrip().splitlines())
+    if not names:
+        raise DataError(f"{path}: names no class; write one per line")
+    for line, name in enumerate(names, start=1):
+        if not name:
+            raise DataError(f"{path}:{line}: empty line between the class names; remove it")
+        if name in names[: line - 1]:
+            raise DataError(
+                f"{path}:{line}: the class {shortened(name)} is repeated; remove one of the lines"
+            )
+    return names
 
 
 def without_path(error: DataError, path: Path) -> str:

@@ -8,8 +8,8 @@ image, as in COCO. A runtime backend needs no PyTorch here.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -18,17 +18,21 @@ from jaxtyping import Float32, UInt8
 
 from seyolo.boxes import cxcywh_to_xyxy
 from seyolo.class_names import listed, same_classes
-from seyolo.data.batches.evaluation import evaluation_batches
-from seyolo.data.datasets import Dataset, Sample
+from seyolo.data.batches.evaluation import evaluation_batches, image_batch
+from seyolo.data.datasets import Dataset, Sample, evaluated_splits
+from seyolo.data.small_boxes import warn_of_small_boxes
 from seyolo.detections import Detections
 from seyolo.errors import DataError
 from seyolo.evaluation.ap import Metrics, Regions, Truth, average_precision
 from seyolo.evaluation.bootstrap import bootstrap_difference
 from seyolo.evaluation.curves import Curves, detection_curves
+from seyolo.letterbox import Fit
+from seyolo.media.ahead import in_background
 from seyolo.progress import Progress, Silent
 from seyolo.results import Difference, SplitMetrics
 from seyolo.runtime.inference import Thresholds, suppressed
 from seyolo.runtime.protocol import Backend
+from seyolo.tiling.detecting import detect_in_tiles
 
 if TYPE_CHECKING:
     from seyolo.evaluation.network import Infer
@@ -70,8 +74,9 @@ def judge_splits(
         DataError: no class in common, or no such split.
     """
     order = class_order(model.names, dataset)
-    names = [name for name in dataset.splits if name != "train"] if split is None else [split]
-    splits = {name: dataset.split(name) for name in names or ["train"]}
+    splits = {name: dataset.split(name) for name in evaluated_splits(dataset, split)}
+    for samples in splits.values():
+        warn_of_small_boxes(samples, size_hw, _fit_of(model, size_hw).mode)
     return {
         name: judged(model, samples, size_hw, batch_size=batch, progress=progress, order=order)
         for name, samples in splits.items()
@@ -123,14 +128,25 @@ def judged(
 
     A network runs on its own device; `size_hw` is height and width of its input, `order` as in `class_order`.
     """
+    if samples and samples[0].tiling is not None:
+        return _judged_in_tiles(
+            model,
+            samples,
+            size_hw,
+            batch_size=batch_size,
+            thresholds=thresholds,
+            progress=progress,
+            order=order,
+        )
     truths: list[Truth] = []
     predictions: list[Detections] = []
-    mode = (model if isinstance(model, Backend) else model.network.net).letterbox_mode
-    batches = evaluation_batches(samples, size_hw, batch_size, mode)
-    with _inferring(model) as infer, (progress or Silent()).task("evaluating", len(samples)) as advance:
-        for images, placements, batch in batches:
-            raw = infer(images)
-            predictions += suppressed(raw if order is None else in_order(raw, order), placements, thresholds)
+    fit = _fit_of(model, size_hw)
+    with (
+        _inferring(model, order) as infer,
+        (progress or Silent()).task("evaluating", len(samples)) as advance,
+    ):
+        for images, placements, batch in evaluation_batches(samples, fit, batch_size):
+            predictions += suppressed(infer(images), placements, thresholds)
             truths += [
                 truth_of(sample, placement.source_height, placement.source_width)
                 for sample, placement in zip(batch, placements, strict=True)
@@ -149,6 +165,43 @@ def in_order(
     return padded[..., columns]
 
 
+def _fit_of(model: DarknetModel | Backend, size_hw: tuple[int, int]) -> Fit:
+    return Fit.of(model if isinstance(model, Backend) else model.network.net, size_hw)
+
+
+def _judged_in_tiles(
+    model: DarknetModel | Backend,
+    samples: Sequence[Sample],
+    size_hw: tuple[int, int],
+    *,
+    batch_size: int,
+    thresholds: Thresholds,
+    progress: Progress | None,
+    order: Sequence[int | None] | None,
+) -> tuple[list[Truth], list[Detections]]:
+    """Returns what `judged` does, of images that are cut into tiles; a batch is tiles of one image."""
+    truths: list[Truth] = []
+    predictions: list[Detections] = []
+    fit = _fit_of(model, size_hw)
+    images = in_background(lambda sample: (sample, sample.read()), samples, threads=1, prefetch=2)
+    with (
+        _inferring(model, order) as infer,
+        (progress or Silent()).task("evaluating", len(samples)) as advance,
+    ):
+
+        def detect(tiles: Sequence[UInt8[np.ndarray, "h w 3"]]) -> list[Detections]:
+            batch, placements = image_batch(tiles, len(tiles), fit)
+            return suppressed(infer(batch), placements, thresholds)
+
+        for sample, image in images:
+            assert sample.tiling is not None  # all samples of a data set have the same
+            found = detect_in_tiles(image, sample.tiling, detect, thresholds.iou_threshold, batch_size)
+            predictions.append(found)
+            truths.append(truth_of(sample, image.shape[0], image.shape[1]))
+            advance(1, "")
+    return truths, predictions
+
+
 def truth_of(sample: Sample, height: int, width: int) -> Truth:
     """Returns a sample's labels in pixels of its image of this height and width."""
     scale = np.array([width, height, width, height], dtype=np.float32)
@@ -159,14 +212,20 @@ def truth_of(sample: Sample, height: int, width: int) -> Truth:
     return Truth(boxes_xyxy, sample.class_ids, height, width, ignored, sample.areas_px2)
 
 
-def _inferring(model: DarknetModel | Backend) -> AbstractContextManager[Infer]:
-    """Returns the model as a function of a batch."""
+@contextmanager
+def _inferring(
+    model: DarknetModel | Backend, order: Sequence[int | None] | None
+) -> Iterator[Callable[[UInt8[np.ndarray, "B H W 3"]], Float32[np.ndarray, "B P columns"]]]:
+    """Yields the model as a function of a batch, its classes in an order as in `class_order`."""
     if isinstance(model, Backend):
-        return nullcontext(partial(_infer_on_backend, model))
-    # A caller that has built a network has imported PyTorch.
-    from seyolo.evaluation.network import inferring  # noqa: PLC0415
+        context: AbstractContextManager[Infer] = nullcontext(partial(_infer_on_backend, model))
+    else:
+        # A caller that has built a network has imported PyTorch.
+        from seyolo.evaluation.network import inferring  # noqa: PLC0415
 
-    return inferring(model)
+        context = inferring(model)
+    with context as infer:
+        yield infer if order is None else lambda images: in_order(infer(images), order)
 
 
 def _infer_on_backend(

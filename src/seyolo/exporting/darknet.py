@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from seyolo.darknet.cfg import read_cfg
+from seyolo.darknet.cfg import parse_cfg
 from seyolo.darknet.weights import read_weights
 from seyolo.errors import ExportError
 from seyolo.opening.network import written_darknet
@@ -17,7 +17,7 @@ def export_darknet(model: DarknetModel, path: str | Path) -> tuple[Path, Path]:
     """Writes `x.cfg` and `x.weights`, once reading them back gives the same network; returns their paths."""
     cfg, model_file = Path(path), to_checkpoint(model)
     with written_darknet(cfg, model_file) as (new_cfg, new_weights):
-        network = read_cfg(new_cfg)
+        network = parse_cfg(new_cfg.read_text(encoding="utf-8"), str(new_cfg))
         state = read_weights(new_weights, network)
         if network != model_file.network or any(
             not np.array_equal(state[name], array) for name, array in model_file.state.items()

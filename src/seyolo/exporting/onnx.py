@@ -1,8 +1,8 @@
 """Export to ONNX with box decoding inside, and optionally with non-maximum suppression.
 
-Input `images` (N, 3, H, W) float32 RGB in [0, 1]. Output `raw` (N, P, 5+C) as `DarknetModel.forward`
-returns it, or with `nms` output `detections` (M, 7): index of the image in the batch, x0, y0, x1, y1 in input
-pixels, score, class. `runtime/metadata.py` describes the metadata.
+Input `images` (N, 3, H, W) float32 RGB in [0, 1], or (N, 1, H, W) grey. Output `raw` (N, P, 5+C) as
+`DarknetModel.forward` returns it, or with `nms` output `detections` (M, 7): index of the image in the batch,
+x0, y0, x1, y1 in input pixels, score, class. `runtime/metadata.py` describes the metadata.
 
 With `half` the file stores kernels as 16-bit floats, and the graph casts them to float32, which a runtime
 does once when it loads the file: arithmetic remains float32, and the speed does not change.
@@ -30,6 +30,7 @@ from seyolo.exporting.nms import append_nms, reference_detections
 from seyolo.exporting.parity import TOLERANCE, Images, Raw, relative_error, require_parity, sample_image
 from seyolo.exporting.quantize import Image, fit_images, quantize
 from seyolo.files import replacing
+from seyolo.letterbox import Fit
 from seyolo.options.export import FileOptions
 from seyolo.runtime.inference import Thresholds
 from seyolo.runtime.metadata import file_metadata
@@ -73,8 +74,10 @@ def export_onnx(
     """
     size = size or (model.network.net.height, model.network.net.width)
     check_image_size(model.network, *size)
-    fitted = fit_images(images, size, model.network.net.letterbox_mode) if options.int8 else []
-    sample = sample_image(*size, np.random.default_rng(0), num_images=2 if options.dynamic_batch else 1)
+    net = model.network.net
+    fitted = fit_images(images, Fit.of(net, size)) if options.int8 else []
+    num_images = 2 if options.dynamic_batch else 1
+    sample = sample_image(*size, np.random.default_rng(0), num_images, net.channels)
     reference = with_rounded_kernels(model) if options.half else model
     proto = describe_onnx(reference, size, options.dynamic_batch)
     with replacing(path) as temporary:

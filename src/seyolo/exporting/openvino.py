@@ -18,6 +18,7 @@ from seyolo.exporting.onnx import describe_onnx, export_onnx, require_equal_raw,
 from seyolo.exporting.parity import require_agreement, sample_image
 from seyolo.exporting.quantize import Image, find, fit_images, on_onnxruntime
 from seyolo.files import replacing
+from seyolo.letterbox import Fit
 from seyolo.options.export import FileOptions
 from seyolo.runtime.openvino_backend import SECTION, OpenVinoBackend, core
 from seyolo.torchnet.build import DarknetModel
@@ -37,7 +38,9 @@ def export_openvino(
         if options.int8:
             _require_equal_boxes(backend, model, images)
         else:
-            sample = sample_image(*backend.input_size, np.random.default_rng(0))
+            sample = sample_image(
+                *backend.input_size, np.random.default_rng(0), channels=backend.input_channels
+            )
             reference = with_rounded_kernels(model) if options.half else model
             require_equal_raw(backend.infer(sample), reference, sample, "OpenVINO")
         with replacing(xml) as xml_place, replacing(weights) as weights_place:
@@ -55,6 +58,6 @@ def _convert(graph: Path, xml: Path) -> None:
 
 
 def _require_equal_boxes(backend: OpenVinoBackend, model: DarknetModel, images: Sequence[Image]) -> None:
-    fitted = fit_images(images, backend.input_size, model.network.net.letterbox_mode)
+    fitted = fit_images(images, Fit.of(backend))
     float_graph = on_onnxruntime(describe_onnx(model, backend.input_size))
     require_agreement(find(float_graph, fitted), find(backend.infer, fitted), "OpenVINO")

@@ -16,7 +16,7 @@ from seyolo.boxes import iou_matrix
 from seyolo.detections import Detections
 from seyolo.errors import ExportError
 
-Images = Float32[np.ndarray, "N 3 H W"]
+Images = Float32[np.ndarray, "N C H W"]
 Raw = Float[np.ndarray, "... columns"]  # boxes in 4 columns, scores in the others: (N, P, 5+C) of a network
 TOLERANCE = 1e-4  # relative to the largest value; on trained networks rounding errors are ten times smaller
 SURE, UNSURE = 0.25, 0.15  # what one runtime detects at the first confidence, the other must at the second
@@ -24,12 +24,15 @@ SAME_BOX_IOU = 0.7
 LEAST_AGREEMENT = 0.95  # share of the boxes above `SURE` that both runtimes must detect
 
 
-def sample_image(height: int, width: int, generator: np.random.Generator, num_images: int = 1) -> Images:
+def sample_image(
+    height: int, width: int, generator: np.random.Generator, num_images: int = 1, channels: int = 3
+) -> Images:
     """Returns images in [0, 1] with the statistics of photographs: soft shapes, edges and some grain."""
     images = []
     for _ in range(num_images):
-        coarse = generator.random((max(2, height // 32), max(2, width // 32), 3), dtype=np.float32)
+        coarse = generator.random((max(2, height // 32), max(2, width // 32), channels), dtype=np.float32)
         image: Any = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
+        image = image.reshape(height, width, channels)  # OpenCV drops the axis of one channel
         left, top = int(generator.integers(width)), int(generator.integers(height))
         image[top:, left:] = 1 - image[top:, left:]
         image += generator.normal(0, 0.02, image.shape).astype(np.float32)

@@ -5,7 +5,7 @@ on a calibration set. These layers remain float32:
 - decoding, and the detection convolutions, whose outputs become box sizes by an exponential;
 - up to two cheap convolutions in front of the finest detection convolution, because rounding costs most on
   small objects;
-- the convolution that reads the image: with three channels int8 saves little, and its error reaches all;
+- the convolution that reads the image: with so few channels int8 saves little, and its error reaches all;
 - convolutions of a single cell, as in gates, which cost nothing, and CBAM, which is mostly no convolution.
 """
 
@@ -19,7 +19,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import onnx
@@ -36,7 +36,7 @@ from seyolo.darknet.sections import Cbam, Convolutional, Detection
 from seyolo.detections import Detections
 from seyolo.errors import UsageError
 from seyolo.exporting.parity import LEAST_AGREEMENT, UNSURE, Raw, box_agreement, require_agreement
-from seyolo.letterbox import Mode, Placement, letterbox, to_tensor
+from seyolo.letterbox import Fit, Placement, to_tensor
 from seyolo.media.images import read_image
 from seyolo.runtime.inference import Infer, Thresholds, suppressed
 from seyolo.runtime.onnxruntime_backend import session_options
@@ -44,6 +44,7 @@ from seyolo.translation import IMAGES, RAW
 
 LEAST_IMAGES = 8
 USUAL_IMAGES = 128
+Item = TypeVar("Item")
 MOST_AT_FINEST, CHEAP = 2, 0.05  # convolutions before the finest head in float32: number, fraction of MACs
 RANKED_ON = 4  # images on which layers are ranked when some of them must become float32 again
 # Operators that ONNX Runtime computes in bytes; the others remain float32 between two conversions.
@@ -55,29 +56,29 @@ Image = str | Path | UInt8[np.ndarray, "H W 3"]  # A file, or a decoded image in
 
 @dataclass(frozen=True)
 class Fitted:
-    """A letterboxed image in bytes, and the position of its source."""
+    """A letterboxed image in levels of 0 to 255, and the position of its source."""
 
-    image: UInt8[np.ndarray, "h w 3"]
+    image: UInt8[np.ndarray, "h w *c"] | Float32[np.ndarray, "h w *c"]
     placement: Placement
 
-    def batch(self) -> Float32[np.ndarray, "1 3 h w"]:  # equal to the input in `Detector`
+    def batch(self) -> Float32[np.ndarray, "1 c h w"]:  # equal to the input in `Detector`
         return to_tensor(self.image)[None]
 
 
-def calibration_images(images: Sequence[Path], count: int | None = None) -> list[Path]:
+def calibration_images(images: Sequence[Item], count: int | None = None) -> list[Item]:
     """Returns at most `count` (by default 128) of the images, evenly spread, since neighbours look alike."""
     count = USUAL_IMAGES if count is None else count
     chosen = np.linspace(0, len(images) - 1, max(0, min(count, len(images)))).astype(int)
     return [images[index] for index in chosen]
 
 
-def fit_images(images: Sequence[Image], size: tuple[int, int], mode: Mode) -> list[Fitted]:
-    """Letterboxes `LEAST_IMAGES` or more images to an input of `size` (height, width), as `Detector` does."""
+def fit_images(images: Sequence[Image], fit: Fit) -> list[Fitted]:
+    """Letterboxes `LEAST_IMAGES` or more images to a network's input, as `Detector` does."""
     if len(images) < LEAST_IMAGES:
         advice = f"{LEAST_IMAGES} at least and better a hundred"
         raise UsageError(f"int8 needs images to measure on, {advice}; got {len(images)}")
     decoded = (read_image(item) if isinstance(item, str | Path) else item for item in images)
-    return [Fitted(*letterbox(image, size, mode)) for image in decoded]
+    return [Fitted(*fit.image(image)) for image in decoded]
 
 
 def quantize(

@@ -9,11 +9,12 @@ from cyclopts import Parameter
 from seyolo.errors import UsageError
 from seyolo.options.model import ModelOptions
 from seyolo.options.parameters import Flag, check_device
+from seyolo.options.tile import TileOptions, check_tiles
 
 
 @Parameter(name="*", group="Parameters")
 @dataclass(frozen=True)
-class DetectOptions(ModelOptions):
+class DetectOptions(ModelOptions, TileOptions):
     """Options of `detect`; raises UsageError and BackendError for values out of their range."""
 
     confidence: float = 0.25
@@ -43,7 +44,7 @@ class DetectOptions(ModelOptions):
     """the folder of a run to continue; only --shard, --json and --jsonl may be given with it."""
 
     batch: int = 1
-    """images per run of the network, for models exported with --dynamic-batch."""
+    """images, or tiles, per run of the network, for models exported with --dynamic-batch."""
 
     device: str = "cpu"
     """cpu, cuda or cuda:N."""
@@ -54,6 +55,7 @@ class DetectOptions(ModelOptions):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_device(self.device)
+        check_tiles(self)
         for name in ("confidence", "iou"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UsageError(f"--{name} {getattr(self, name):g}: a number from 0 to 1")
@@ -65,7 +67,7 @@ class DetectOptions(ModelOptions):
 
 @Parameter(name="*", group="Parameters")
 @dataclass(frozen=True)
-class ServeOptions(ModelOptions):
+class ServeOptions(ModelOptions, TileOptions):
     """Options of `serve`; raises UsageError and BackendError for values out of their range."""
 
     host: str = "127.0.0.1"
@@ -111,6 +113,7 @@ class ServeOptions(ModelOptions):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_device(self.device)
+        check_tiles(self)
         for name in ("max_megabytes", "max_megapixels", "header_seconds", "upload_seconds", "idle_seconds"):
             value = getattr(self, name)
             if not (value > 0 and math.isfinite(value)):

@@ -8,11 +8,12 @@ from cyclopts import Parameter
 
 from seyolo.options.model import ModelOptions
 from seyolo.options.parameters import Size, check_device, check_size
+from seyolo.options.tile import TileOptions, check_tiles
 
 
 @Parameter(name="*", group="Parameters")
 @dataclass(frozen=True)
-class EvaluateOptions(ModelOptions):
+class EvaluateOptions(ModelOptions, TileOptions):
     """Options of `val`; raises BackendError for a device that is not cpu, cuda or cuda:N."""
 
     split: str | None = None
@@ -34,6 +35,7 @@ class EvaluateOptions(ModelOptions):
         super().__post_init__()
         check_device(self.device)
         check_size(self)
+        check_tiles(self)
 
 
 @Parameter(name="*", group="Parameters")

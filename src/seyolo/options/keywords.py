@@ -22,7 +22,16 @@ class ModelKeywords(TypedDict, total=False):
     join: Literal["scale", "add"]
 
 
-class TrainingKeywords(TypedDict, total=False):
+class TileKeywords(TypedDict, total=False):
+    """`TileOptions` as keyword arguments."""
+
+    tile: bool
+    tile_size: int | tuple[int, int] | None
+    tile_overlap: float
+    tile_whole: bool
+
+
+class TrainingKeywords(TileKeywords, total=False):
     """`TrainingOptions` as keyword arguments."""
 
     batch: int

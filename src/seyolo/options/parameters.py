@@ -30,7 +30,7 @@ PythonOnly = Annotated[Value, Parameter(parse=False)]
 
 
 def _read_size(_: Any, tokens: Sequence[Token]) -> InputSize:
-    return parse_size(tokens[0].value)
+    return parse_size(tokens[0].value, tokens[0].keyword or "--size")
 
 
 _METAVAR: dict[str, Any] = {"metavar": "SIZE"} if "metavar" in signature(Parameter).parameters else {}

@@ -40,8 +40,8 @@ class SlimOptions(ModelOptions, TrainingOptions, SparsityOptions):
     """
 
     data: Path | None = None
-    """a data.yaml, Darknet .data, COCO .json or VOC folder with the splits train and val, and more for the
-    table."""
+    """a data set as it is: folder, archive, data.yaml, Darknet .data or COCO .json; with the splits train and
+    val, and more for the table, or with one split, whose images are divided."""
 
     model: str | None = None
     """a zoo name such as yolov3@0.25, a .cfg or a checkpoint."""

@@ -20,7 +20,8 @@ class TrainOptions(ModelOptions, TrainingOptions):
     """Options of `train`, all that a resumed run needs; raises UsageError and BackendError."""
 
     data: Path | None = None
-    """a data.yaml, Darknet .data, COCO .json or VOC folder with the splits train and val."""
+    """a data set as it is: folder, archive, data.yaml, Darknet .data or COCO .json; with the splits train and
+    val, or with one split, whose images are divided."""
 
     model: str | None = None
     """a zoo name such as yolov3@0.25, a .cfg or a checkpoint; by default the checkpoint in --weights."""

@@ -9,6 +9,7 @@ from cyclopts import Parameter
 
 from seyolo.errors import UsageError
 from seyolo.options.parameters import RUN, SPARSITY, PythonOnly, check_choice, check_device
+from seyolo.options.tile import TileOptions, check_tiles
 
 MAX_LR = 10.0
 MAX_SCALES_RATE = 1000.0
@@ -90,7 +91,7 @@ class LossWeights:
 
 
 @dataclass(frozen=True)
-class TrainingOptions:
+class TrainingOptions(TileOptions):
     """Options of training; raises UsageError and BackendError for values out of their range."""
 
     batch: Annotated[int, RUN] = 16
@@ -152,6 +153,7 @@ class TrainingOptions:
 
     def __post_init__(self) -> None:
         check_device(self.device)
+        check_tiles(self)
         if self.batch < 1:
             raise UsageError(f"--batch {self.batch}: at least one image per step")
         if not 0 < self.lr <= MAX_LR:

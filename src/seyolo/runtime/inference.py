@@ -13,10 +13,10 @@ from jaxtyping import Float32, UInt8
 
 from seyolo.detections import Detections
 from seyolo.errors import UsageError
-from seyolo.letterbox import Placement, to_batch
+from seyolo.letterbox import Fit, Placement
 from seyolo.runtime.protocol import Backend
 
-Infer = Callable[[Float32[np.ndarray, "n 3 h w"]], Float32[np.ndarray, "n p columns"]]  # as `Backend.infer`
+Infer = Callable[[Float32[np.ndarray, "n c h w"]], Float32[np.ndarray, "n p columns"]]  # as `Backend.infer`
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def detect_images(
 
     `after_step` is called after letterbox, after inference and after suppression, to measure their time.
     """
-    batch, placements = to_batch(images, backend.input_size, backend.letterbox_mode)
+    batch, placements = Fit.of(backend).batch(images)
     after_step()
     raw = backend.infer(batch)
     after_step()

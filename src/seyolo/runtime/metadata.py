@@ -1,4 +1,4 @@
-"""Metadata of an exported file: class names, input size and letterbox mode, written and read.
+"""Metadata of an exported file: class names, input size and fit of images, written and read.
 
 `file_metadata` makes the texts that every exporter writes; the `read_` functions are their inverse. A file of
 another exporter works without them: the graph gives the size, classes are numbered, images are letterboxed.
@@ -8,6 +8,7 @@ another exporter works without them: the graph gives the size, classes are numbe
 | `names` | JSON list of the class names |
 | `input_size` | JSON [height, width] in pixels |
 | `letterbox` | `letterbox` or `stretch` |
+| `pad_value` | grey level of the padding, 0 to 255; 114 where the key is missing |
 | `cfg` | the network as a Darknet cfg |
 | `producer` | `seyolo` |
 | `int8` | JSON, of int8 files: number of images, agreement, float32 layers |
@@ -25,11 +26,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast, get_args
 
-from seyolo.darknet.cfg import Network
+from seyolo.darknet.cfg import Network, stored_cfg
 from seyolo.errors import BackendError, quoted
-from seyolo.letterbox import Mode
+from seyolo.letterbox import PAD_GREY, Mode
 
-RUNTIME_KEYS = ("names", "input_size", "letterbox")  # the keys that a runtime reads
+RUNTIME_KEYS = ("names", "input_size", "letterbox", "pad_value")  # the keys that a runtime reads
 
 
 def file_metadata(
@@ -40,9 +41,11 @@ def file_metadata(
         "names": json.dumps(list(names)),
         "input_size": json.dumps(list(size_hw)),
         "letterbox": network.net.letterbox_mode,
-        "cfg": network.to_cfg(),
+        "cfg": stored_cfg(network),
         "producer": "seyolo",
     }
+    if network.net.letter_box and network.net.pad_value != PAD_GREY:
+        metadata["pad_value"] = f"{network.net.pad_value:g}"
     return metadata if int8 is None else {**metadata, "int8": json.dumps(int8)}
 
 
@@ -64,6 +67,23 @@ def read_mode(metadata: Mapping[str, str], source: Path) -> Mode:
     if mode not in get_args(Mode):
         raise BackendError(f"{source}: metadata letterbox={quoted(mode)}, expected letterbox or stretch")
     return cast("Mode", mode)
+
+
+def read_pad_value(metadata: Mapping[str, str], source: Path) -> float:
+    """Returns the grey level of the padding, 0 to 255."""
+    text = metadata.get("pad_value", str(PAD_GREY))
+    with suppress(ValueError):
+        if 0 <= (value := float(text)) <= 255:
+            return value
+    raise BackendError(f"{source}: metadata pad_value={quoted(text)}, expected a number from 0 to 255")
+
+
+def read_channels(value: object, source: Path) -> int:
+    """Returns the channels of the input, 3 where the graph leaves them open; refuses other than 3 and 1."""
+    channels = value if isinstance(value, int) else 3
+    if channels not in (1, 3):
+        raise BackendError(f"{source}: takes images of {channels} channels, expected 3 (RGB) or 1 (grey)")
+    return channels
 
 
 def read_names(metadata: Mapping[str, str]) -> list[str] | None:

@@ -12,7 +12,7 @@ from jaxtyping import Float32
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from seyolo.errors import BackendError
-from seyolo.runtime.metadata import read_mode, read_names, read_size
+from seyolo.runtime.metadata import read_channels, read_mode, read_names, read_pad_value, read_size
 from seyolo.runtime.protocol import class_names, require_batch
 
 if TYPE_CHECKING:  # imports onnx, which exported files do not need
@@ -59,17 +59,19 @@ class OnnxRuntimeBackend:
         if self._input.type not in INPUT_TYPES:
             raise BackendError(f"{self._path}: the input is {self._input.type}, expected 32 or 16 bit floats")
         self.input_size = read_size(metadata, self._input.shape[2:], self._path)
+        self.input_channels = read_channels(self._input.shape[1], self._path)
         self.letterbox_mode = read_mode(metadata, self._path)
+        self.pad_value = read_pad_value(metadata, self._path)
         self.names = class_names(names or read_names(metadata), self._count_classes(), self._path)
 
-    def infer(self, batch: Float32[np.ndarray, "n 3 h w"]) -> Float32[np.ndarray, "n p columns"]:
+    def infer(self, batch: Float32[np.ndarray, "n c h w"]) -> Float32[np.ndarray, "n p columns"]:
         """Runs the network; a graph of fixed batch 1 runs once per image."""
-        require_batch(batch, self.input_size, self._path)
+        require_batch(batch, (self.input_channels, *self.input_size), self._path)
         if len(batch) > 1 and self._input.shape[0] == 1:
             return np.concatenate([self._run(batch[i : i + 1]) for i in range(len(batch))])
         return self._run(batch)
 
-    def _run(self, batch: Float32[np.ndarray, "n 3 h w"]) -> Float32[np.ndarray, "n p columns"]:
+    def _run(self, batch: Float32[np.ndarray, "n c h w"]) -> Float32[np.ndarray, "n p columns"]:
         typed = np.ascontiguousarray(batch, dtype=INPUT_TYPES[self._input.type])
         try:
             (raw,) = self._session.run([self._output.name], {self._input.name: typed})
@@ -88,7 +90,7 @@ class OnnxRuntimeBackend:
     def _count_classes(self) -> int:
         columns = self._output.shape[2]
         if not isinstance(columns, int):
-            columns = self._run(np.zeros((1, 3, *self.input_size), np.float32)).shape[2]
+            columns = self._run(np.zeros((1, self.input_channels, *self.input_size), np.float32)).shape[2]
         if columns < 6:
             raise BackendError(f"{self._path}: the output has {columns} columns, expected 5 + classes")
         return int(columns - 5)

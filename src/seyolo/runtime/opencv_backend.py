@@ -43,19 +43,19 @@ class OpenCvBackend:
         require_own_boxes(network)
         # OpenCV accepts weights that are too short or too long.
         read_weights(weights, network)
-        self.input_size = network.net.height, network.net.width
-        self.letterbox_mode = network.net.letterbox_mode
-        count = num_classes(network)
+        net, count = network.net, num_classes(network)
+        self.input_size, self.input_channels = net.input_size, net.channels
+        self.letterbox_mode, self.pad_value = net.letterbox_mode, net.pad_value
         self.names = class_names(names or names_beside(Path(cfg), count), count, cfg)
         if threads is not None:
             cv2.setNumThreads(threads)
         self._net, self._outputs = read_net(network, Path(weights))
 
-    def infer(self, batch: Float32[np.ndarray, "n 3 h w"]) -> Float32[np.ndarray, "n p columns"]:
+    def infer(self, batch: Float32[np.ndarray, "n c h w"]) -> Float32[np.ndarray, "n p columns"]:
         """Runs the network once per image, since OpenCV plans its memory anew when the batch changes."""
         return np.stack([self._infer_one(image) for image in batch])
 
-    def _infer_one(self, image: Float32[np.ndarray, "3 h w"]) -> Float32[np.ndarray, "p columns"]:
+    def _infer_one(self, image: Float32[np.ndarray, "c h w"]) -> Float32[np.ndarray, "p columns"]:
         self._net.setInput(image[None])
         rows = np.concatenate(self._net.forward(self._outputs), axis=0)
         return to_raw(rows, self.input_size)

@@ -17,7 +17,14 @@ import openvino
 from jaxtyping import Float32
 
 from seyolo.errors import BackendError
-from seyolo.runtime.metadata import RUNTIME_KEYS, read_mode, read_names, read_size
+from seyolo.runtime.metadata import (
+    RUNTIME_KEYS,
+    read_channels,
+    read_mode,
+    read_names,
+    read_pad_value,
+    read_size,
+)
 from seyolo.runtime.protocol import Precision, class_names, require_batch
 
 if TYPE_CHECKING:
@@ -83,16 +90,18 @@ class OpenVinoBackend:
         metadata = _metadata(model)
         self._takes_one = shape[0] == 1
         self.input_size = read_size(metadata, shape[2:], self._path)
+        self.input_channels = read_channels(shape[1], self._path)
         self.letterbox_mode = read_mode(metadata, self._path)
+        self.pad_value = read_pad_value(metadata, self._path)
         self.names = class_names(names or read_names(metadata), columns - 5, self._path)
 
-    def infer(self, batch: Float32[np.ndarray, "n 3 h w"]) -> Float32[np.ndarray, "n p columns"]:
+    def infer(self, batch: Float32[np.ndarray, "n c h w"]) -> Float32[np.ndarray, "n p columns"]:
         """Runs the network; a file of fixed batch 1 runs once per image."""
-        require_batch(batch, self.input_size, self._path)
+        require_batch(batch, (self.input_channels, *self.input_size), self._path)
         parts = np.split(batch, len(batch)) if self._takes_one else [batch]
         return np.concatenate([self._run(part) for part in parts])
 
-    def _run(self, batch: Float32[np.ndarray, "n 3 h w"]) -> Float32[np.ndarray, "n p columns"]:
+    def _run(self, batch: Float32[np.ndarray, "n c h w"]) -> Float32[np.ndarray, "n p columns"]:
         try:
             raw: Float32[np.ndarray, "n p columns"] = self._request.infer([np.ascontiguousarray(batch)])[0]
         except RuntimeError as error:

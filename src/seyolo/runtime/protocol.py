@@ -21,7 +21,11 @@ Precision = Literal["f32", "bf16", "f16"]  # of float32 layers; int8 layers and 
 
 @runtime_checkable
 class Backend(Protocol):
-    """A detector ready to run."""
+    """A detector ready to run.
+
+    It may also have `input_channels` (1 for grey images, 3 where it is missing) and `pad_value` (grey level
+    of the padding of `letterbox`, 0 to 255, 114 where it is missing).
+    """
 
     @property
     def name(self) -> str:
@@ -39,8 +43,8 @@ class Backend(Protocol):
     def letterbox_mode(self) -> Mode:
         """The fit of an image to the input."""
 
-    def infer(self, batch: Float32[np.ndarray, "n 3 h w"]) -> Float32[np.ndarray, "n p columns"]:
-        """Runs the network on RGB images in [0, 1].
+    def infer(self, batch: Float32[np.ndarray, "n c h w"]) -> Float32[np.ndarray, "n p columns"]:
+        """Runs the network on RGB or grey images in [0, 1].
 
         Returns:
             Rows of cx, cy, w, h in pixels of the input, objectness, class probabilities.
@@ -69,9 +73,9 @@ def class_names(names: Sequence[str] | None, num_classes: int, source: str | Pat
     return tuple(names)
 
 
-def require_batch(batch: Float32[np.ndarray, "n c h w"], size_hw: tuple[int, int], source: Path) -> None:
-    """Refuses a batch whose images do not have the shape of a network's input."""
-    if batch.shape[1:] != (expected := (3, *size_hw)):
+def require_batch(batch: Float32[np.ndarray, "n c h w"], shape: tuple[int, int, int], source: Path) -> None:
+    """Refuses a batch whose images do not have the shape (channels, height, width) of a network's input."""
+    if batch.shape[1:] != (expected := shape):
         raise BackendError(f"{source}: expected images of shape {expected}, got {batch.shape[1:]}")
 
 

@@ -54,8 +54,8 @@ class TorchBackend:
         self._graphs: dict[tuple[int, ...], CudaGraph] = {}
         net = model.network.net
         self.names = model.names
-        self.input_size = net.height, net.width
-        self.letterbox_mode = net.letterbox_mode
+        self.input_size, self.input_channels = net.input_size, net.channels
+        self.letterbox_mode, self.pad_value = net.letterbox_mode, net.pad_value
 
     @classmethod
     def open(cls, path: Path, session: Session) -> Self:
@@ -63,7 +63,7 @@ class TorchBackend:
         model = from_checkpoint(read_model_file(path, session))
         return cls(model, threads=session.threads, device=session.device, precision=session.precision)
 
-    def infer(self, batch: Float32[np.ndarray, "n 3 h w"]) -> Float32[np.ndarray, "n p columns"]:
+    def infer(self, batch: Float32[np.ndarray, "n c h w"]) -> Float32[np.ndarray, "n p columns"]:
         """Runs the network and waits for the result, so that a caller can time the call.
 
         On a GPU the first batch of every shape takes a second or more.
@@ -76,7 +76,7 @@ class TorchBackend:
                     self._graphs[batch.shape] = CudaGraph(self._run, batch.shape, self._device)
                 return self._graphs[batch.shape](batch)
 
-    def _run(self, images: Float32[torch.Tensor, "n 3 h w"]) -> Float32[torch.Tensor, "n p columns"]:
+    def _run(self, images: Float32[torch.Tensor, "n c h w"]) -> Float32[torch.Tensor, "n p columns"]:
         with torch.autocast(self._device.type, self._type, enabled=self._type != torch.float32):
             raw = self._model(images.contiguous(memory_format=torch.channels_last))
         found: Float32[torch.Tensor, "n p columns"] = raw.float()

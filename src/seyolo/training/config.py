@@ -9,8 +9,10 @@ from typing import Any, Self
 
 import torch
 
+from seyolo.darknet.sections import Net
 from seyolo.data.batches.training import TrainingLoader, Workers
 from seyolo.data.datasets import Sample
+from seyolo.letterbox import Fit
 from seyolo.options.training import Augmentation, TrainingOptions
 from seyolo.sizes import USUAL_SIZE, InputSize, scaled_size, size_hw
 from seyolo.training.optimizer import learning_rate_factor
@@ -70,11 +72,14 @@ class TrainConfig(TrainingOptions):
         warmup = min(int(self.warmup_epochs * steps_per_epoch), num_steps // 4)
         return self.lr * learning_rate_factor(step, num_steps, max(1, warmup), self.span)
 
-    def make_loader(self, samples: Sequence[Sample], shard: tuple[int, int] = (0, 1)) -> TrainingLoader:
-        """Returns the batches of a run over these images; `shard` as in `TrainingLoader`."""
+    def make_loader(
+        self, samples: Sequence[Sample], net: Net | None = None, shard: tuple[int, int] = (0, 1)
+    ) -> TrainingLoader:
+        """Returns the batches of a run over these images for a network; `shard` as in `TrainingLoader`."""
         workers = self._workers(shard[1])
+        fit = Fit(self.size_hw) if net is None else Fit.of(net, self.size_hw)
         return TrainingLoader(
-            samples, self.size_hw, self.batch, self.augmentation, self.seed, workers=workers, shard=shard
+            samples, fit, self.batch, self.augmentation, self.seed, workers=workers, shard=shard
         )
 
     def _workers(self, num_trainers: int) -> Workers:

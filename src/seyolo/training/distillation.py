@@ -56,7 +56,8 @@ def with_classes_of(distillation: Distillation, names: Sequence[str]) -> Distill
     """Returns the distillation with the teacher's classes in this order, if they are the same ones."""
     teacher = distillation.teacher
     order = [index for index in same_classes(names, teacher.names) if index is not None]
-    if sorted(order) != list(range(len(teacher.names))) or is_default(teacher.names):
+    is_unnamed = is_default(names) or is_default(teacher.names)
+    if is_unnamed or sorted(order) != list(range(len(teacher.names))):
         return distillation
     ordered = replace(reorder_classes(to_checkpoint(teacher), order), names=tuple(names))
     device = next(teacher.parameters()).device

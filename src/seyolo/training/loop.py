@@ -15,8 +15,10 @@ from torch import Tensor
 
 from seyolo.checkpoint import read_checkpoint
 from seyolo.darknet.graph import max_stride
+from seyolo.darknet.sections import Net
 from seyolo.data.batches.training import TrainingBatch
 from seyolo.data.datasets import Dataset
+from seyolo.data.tiles import training_samples
 from seyolo.errors import DataError, TrainingError
 from seyolo.torchnet.build import DarknetModel, from_checkpoint
 from seyolo.torchnet.device import tried_kernels
@@ -108,9 +110,9 @@ def _help_train(  # noqa: PLR0917 (sent between processes by position)
     run.train()
 
 
-def first_batch(dataset: Dataset, config: TrainConfig) -> TrainingBatch:
+def first_batch(dataset: Dataset, config: TrainConfig, net: Net) -> TrainingBatch:
     """Returns images and targets of the first step of a run with these settings."""
-    with closing(config.make_loader(dataset.split("train"))) as loader:
+    with closing(config.make_loader(training_samples(dataset), net)) as loader:
         return next(loader.epoch(0, config.epoch_augmentation(0), config.epoch_size(0)))
 
 
@@ -130,8 +132,8 @@ class _Run:
     ) -> None:
         team.share_of(config.batch)
         self.config, self.team, self.monitor = config, team, monitor
-        train_samples = dataset.split("train")
-        self.loader = config.make_loader(train_samples, (team.rank, team.size))
+        train_samples = training_samples(dataset)
+        self.loader = config.make_loader(train_samples, model.network.net, (team.rank, team.size))
         self.step = TrainingStep(
             model, config, len(self.loader), team, sparsity=sparsity, distillation=distillation
         )

@@ -17,6 +17,8 @@ from seyolo.darknet.sections import Detection, Yolo
 from seyolo.data.anchors import kmeans_anchors
 from seyolo.data.batches.training import TrainingLoader
 from seyolo.data.datasets import Dataset, Sample
+from seyolo.data.tiles import training_samples
+from seyolo.letterbox import Fit
 from seyolo.opening.description import Attention
 from seyolo.opening.network import load
 from seyolo.options.training import Augmentation
@@ -46,7 +48,8 @@ def fit_from_scratch(
     """Returns an untrained network with new centre range, and anchors by k-means on augmented boxes."""
     section = network.layers[detection_layers(network)[0]]
     assert isinstance(section, Detection)
-    loader = TrainingLoader(samples, size_hw, 16, augmentation, seed)  # mosaics make objects much smaller
+    # Mosaics make objects much smaller.
+    loader = TrainingLoader(samples, Fit.of(network.net, size_hw), 16, augmentation, seed)
     batches = islice(loader.epoch(0), ANCHOR_BATCHES)
     sizes = np.concatenate([split_targets(targets)[0][:, 4:6].numpy() for _, targets in batches])
     anchors = kmeans_anchors(sizes, section.num, np.random.default_rng(seed))
@@ -80,7 +83,7 @@ def starting_model(
         return trained if attention is None else attach(trained, **asdict(attention), generator=generator)
     if attention is not None:
         network = edit.attach(network, **asdict(attention)).network
-    samples = dataset.split("train")
+    samples = training_samples(dataset)
     network = fit_from_scratch(network, samples, config.augmentation, config.size_hw, config.seed)
     return build(network, dataset.names, torch.Generator().manual_seed(config.seed))
 

@@ -29,7 +29,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from seyolo.checkpoint import damage, read_checkpoint, write_checkpoint, write_tensors
-from seyolo.darknet.cfg import parse_cfg
+from seyolo.darknet.cfg import parse_stored_cfg, stored_cfg
 from seyolo.errors import ModelError, TrainingError
 from seyolo.files import replacing, write_json, write_text
 from seyolo.json_files import from_json, parse_json, read_json, to_json
@@ -90,7 +90,7 @@ class Description:
     @classmethod
     def of(cls, model: DarknetModel) -> Self:
         """Returns the description of a model."""
-        return cls(model.network.to_cfg(), tuple(model.names), dict(model.provenance))
+        return cls(stored_cfg(model.network), tuple(model.names), dict(model.provenance))
 
 
 @dataclass
@@ -105,7 +105,7 @@ class RunState:
         """Returns the network that is trained; of version 0.1.0 that of `last.safetensors` in the folder."""
         if self.network is None:
             return from_checkpoint(read_checkpoint(folder / LAST_FILE))
-        network = parse_cfg(self.network.cfg, f"{folder / STATE_FILE} (its cfg)")
+        network = parse_stored_cfg(self.network.cfg, f"{folder / STATE_FILE} (its cfg)")
         model = DarknetModel(network, self.network.names, self.network.provenance)
         model.load_state_dict(self.tensors["model"])
         return model

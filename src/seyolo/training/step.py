@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from seyolo.data.datasets import Dataset
+from seyolo.data.tiles import training_samples
 from seyolo.torchnet.build import DarknetModel
 from seyolo.training.config import TrainConfig
 from seyolo.training.distillation import Distillation, DistillationModule
@@ -149,7 +150,7 @@ def measure_step_seconds(
     """Returns the median seconds of a process's training step, beside the loader; `model` is not changed."""
     team = current_team()
     config = replace(config, batch=team.share_of(config.batch), sync_bn=False)
-    loader = config.make_loader(dataset.split("train"))
+    loader = config.make_loader(training_samples(dataset), model.network.net)
     durations = []
     with explained_memory_errors(config, SINGLE_PROCESS), closing(loader):
         step = TrainingStep(copy.deepcopy(model), config, len(loader), SINGLE_PROCESS)

@@ -8,9 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seyolo.darknet.constants import SHORTCUT_EPSILON
-from seyolo.darknet.sections import Route, Shortcut, WeightsNormalization
+from seyolo.darknet.graph import Shape
+from seyolo.darknet.sections import Route, Shortcut, WeightsNormalization, overlap
 from seyolo.translation.activations import activate
 from seyolo.translation.builder import GraphBuilder, Layer, WriterTable
+from seyolo.translation.resampling import enlarged
 
 
 def _route(graph: GraphBuilder, section: Route, layer: Layer) -> str:
@@ -28,8 +30,27 @@ def _shortcut(graph: GraphBuilder, section: Shortcut, layer: Layer) -> str:
     inputs = layer.inputs if section.weights_type == "none" else _weighted(graph, section, layer)
     total, width = inputs[0], layer.read[0].channels
     for other, shape in zip(inputs[1:], layer.read[1:], strict=True):
-        total = _add_shared(graph, total, width, other, shape.channels)
+        fitted = _fitted(graph, other, shape, layer.shape)
+        total = _add_shared(graph, total, width, fitted, shape.channels)
     return activate(graph, total, section.activation)
+
+
+def _fitted(graph: GraphBuilder, value: str, shape: Shape, front: Shape) -> str:
+    """Returns a value at the size of the layer in front, 0 where nothing is added, see `overlap`."""
+    if shape.size == front.size:
+        return value
+    step, spread, size = overlap(front.size, shape.size)
+    ends = [(side - 1) * step + 1 for side in size]
+    bounds = [graph.constant(numbers, np.int64) for numbers in ([0, 0], ends, [2, 3], [step, step])]
+    value = graph.node("Slice", [value, *bounds])
+    reached = tuple(side * spread for side in size)
+    if spread > 1:
+        value = enlarged(graph, value, spread)
+        mask = np.zeros((1, 1, *reached), np.float32)
+        mask[..., ::spread, ::spread] = 1
+        value = graph.node("Mul", [value, graph.constant(mask)])
+    rest = [front.height - reached[0], front.width - reached[1]]
+    return graph.node("Pad", [value, graph.constant([0] * 6 + rest, np.int64)]) if any(rest) else value
 
 
 def _weighted(graph: GraphBuilder, section: Shortcut, layer: Layer) -> list[str]:

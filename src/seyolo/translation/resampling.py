@@ -8,10 +8,15 @@ from seyolo.darknet.sections import Reorg, Reorg3d, Upsample
 from seyolo.translation.builder import GraphBuilder, Layer, WriterTable
 
 
-def _upsample(graph: GraphBuilder, section: Upsample, layer: Layer) -> str:
-    scales = graph.constant([1, 1, section.stride, section.stride])
+def enlarged(graph: GraphBuilder, value: str, factor: int) -> str:
+    """Adds a resize by the nearest neighbour."""
+    scales = graph.constant([1, 1, factor, factor])
     sampling = {"nearest_mode": "floor", "coordinate_transformation_mode": "asymmetric"}
-    value = graph.node("Resize", [layer.inputs[0], "", scales], mode="nearest", **sampling)
+    return graph.node("Resize", [value, "", scales], mode="nearest", **sampling)
+
+
+def _upsample(graph: GraphBuilder, section: Upsample, layer: Layer) -> str:
+    value = enlarged(graph, layer.inputs[0], section.stride)
     return value if section.scale == 1.0 else graph.node("Mul", [value, graph.constant(section.scale)])
 
 

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import UInt8
 
-from seyolo.data.datasets import Dataset, load_dataset
+from seyolo.data.datasets import Dataset, evaluated_splits, load_dataset
 from seyolo.evaluation.backends import evaluate_backend
 from seyolo.json_files import from_json, to_json
 from seyolo.opening.detector import open_detector, split_model
 from seyolo.options.model import ModelOptions
-from seyolo.progress import Progress
+from seyolo.progress import Progress, Silent
 from seyolo.runtime.benchmark import Timing, detect_timed, gradient_image
 from seyolo.runtime.benchmark import benchmark as time_backends
 from seyolo.runtime.memory import measure_alone
@@ -119,6 +119,9 @@ def compare(
 ) -> list[Compared]:
     """Benchmarks models that each have their own options; `progress` reports the evaluation."""
     dataset = data if isinstance(data, Dataset) or data is None else load_dataset(data)
+    if dataset is not None:
+        for line in dataset.described(evaluated_splits(dataset, None)):
+            (progress or Silent()).message(line)
     backends = {
         name: entrant.open() if isinstance(entrant, Entrant) else entrant
         for name, entrant in entrants.items()

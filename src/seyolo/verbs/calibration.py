@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -15,7 +14,9 @@ from torch import Tensor
 from seyolo.data.batches.evaluation import evaluation_batches
 from seyolo.data.batches.training import TrainingLoader, to_planes
 from seyolo.data.datasets import Dataset, Sample
-from seyolo.exporting.quantize import calibration_images
+from seyolo.data.tiles import training_samples
+from seyolo.exporting.quantize import Image, calibration_images
+from seyolo.letterbox import Fit
 from seyolo.options.cut import CutOptions
 from seyolo.options.slim import Repair, SlimOptions
 from seyolo.options.training import Augmentation
@@ -37,10 +38,10 @@ class CalibrationSet:
     """Images of the `train` split of a dataset; `seed` decides on their choice and augmentation."""
 
     dataset: Dataset
-    size_hw: tuple[int, int]
+    fit: Fit  # to the network's input
     seed: int = 0
 
-    def batches(self) -> Iterator[Float[Tensor, "N 3 H W"]]:
+    def batches(self) -> Iterator[Float[Tensor, "N C H W"]]:
         """Yields 64 images in [0, 1], a quarter of them as evaluated, the others augmented.
 
         Kernels fitted to plain images alone lose what only mosaics show, small objects for instance.
@@ -50,32 +51,37 @@ class CalibrationSet:
         for images, _ in self.labelled_batches((RECONSTRUCTION_IMAGES - plain) // CALIBRATION_BATCH):
             yield images.float() / 255
 
-    def plain_batches(self, count: int) -> Iterator[Float[Tensor, "N 3 H W"]]:
+    def plain_batches(self, count: int) -> Iterator[Float[Tensor, "N C H W"]]:
         """Yields `count` images in [0, 1] as they are evaluated."""
-        for batch, _, _ in evaluation_batches(self.samples(count), self.size_hw, CALIBRATION_BATCH):
+        for batch, _, _ in evaluation_batches(self.samples(count), self.fit, CALIBRATION_BATCH):
             yield to_planes(batch).float() / 255
 
     def labelled_batches(
         self, num_batches: int = TAYLOR_BATCHES
-    ) -> Iterator[tuple[UInt8[Tensor, "N 3 H W"], Float[Tensor, "M 6"]]]:
+    ) -> Iterator[tuple[UInt8[Tensor, "N C H W"], Float[Tensor, "M 6"]]]:
         """Yields batches of augmented images and targets, as training sees them."""
-        samples = self.dataset.split("train")
-        loader = TrainingLoader(samples, self.size_hw, CALIBRATION_BATCH, Augmentation(), self.seed)
+        samples = training_samples(self.dataset)
+        loader = TrainingLoader(samples, self.fit, CALIBRATION_BATCH, Augmentation(), self.seed)
         return islice(loader.epoch(0), num_batches)
 
     def samples(self, count: int) -> list[Sample]:
         """Returns `count` images of the train split, or all of them where it has fewer."""
-        samples = self.dataset.split("train")
+        samples = training_samples(self.dataset)
         order = torch.randperm(len(samples), generator=torch.Generator().manual_seed(self.seed))
         return [samples[int(i)] for i in order[:count]]
 
 
-def int8_images(dataset: Dataset, count: int | None = None) -> list[Path]:
-    """Returns images of the train split as `calibration_images`, their sizes compared with their labels'."""
+def int8_images(dataset: Dataset, count: int | None = None) -> list[Image]:
+    """Returns images of the train split as `calibration_images`, whose sizes are those that labels state.
+
+    Of a data set in tiles they are tiles.
+    """
+    if dataset.tiling is not None:
+        return [sample.read() for sample in calibration_images(training_samples(dataset), count)]
     chosen = calibration_images(dataset.images("train"), count)
     for image in chosen:
         dataset.sample("train", image).size()
-    return chosen
+    return list(chosen)
 
 
 def planner_on(
@@ -90,8 +96,7 @@ def planner_on(
     The default importance is `obs` with a dataset, else `bn`. `seed` decides on `random` importance and on
     the choice of images.
     """
-    net = model.network.net
-    images = None if dataset is None else CalibrationSet(dataset, (net.height, net.width), seed)
+    images = None if dataset is None else CalibrationSet(dataset, Fit.of(model.network.net), seed)
     material = Material(options.tied, np.random.default_rng(seed), images)
     importance = named_importance(options.importance, material)
     return Planner(model, options, importance=importance, progress=progress)

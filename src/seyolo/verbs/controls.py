@@ -183,7 +183,9 @@ def _from_scratch(
 
 def _whole_run(finished: Finished, name: str, config: SlimOptions) -> Contender:
     """Runs the stages after dense training again, with other options."""
-    run = SlimRun(config, _folder(finished, name), finished.run.progress, title=f"{name} ")
+    run = SlimRun(
+        config, _folder(finished, name), finished.run.progress, title=f"{name} ", dataset=finished.run.dataset
+    )
     sparse = run.sparse(finished.run.branch(finished.dense))
     pruned = run.cut(sparse, run.plan(sparse))
     return Contender(run.finetune(pruned, finished.dense), run.size_hw)

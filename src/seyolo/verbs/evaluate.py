@@ -30,7 +30,7 @@ def evaluate(
 
     Args:
         model: a MODEL with weights, or an open model.
-        data: a `data.yaml`, Darknet `.data`, COCO `.json` or VOC folder.
+        data: a data set as it is: a folder, an archive, or the file that describes it.
         split: its name; None for all but `train`.
         size: of the input in pixels, the side of a square or (height, width); by default the model's own.
         out: a folder for curves, and for images with ground truth and detections.
@@ -41,7 +41,8 @@ def evaluate(
         {'val': Metrics(ap=..., ap50=...)}
     """
     if isinstance(model, str | Path):
-        model = open_backend(model) if is_exported(model) else open_model(model)
+        is_file = is_exported(model) or (str(model).endswith(".cfg") and size is None)
+        model = open_backend(model) if is_file else open_model(model)
     dataset = data if isinstance(data, Dataset) else load_dataset(data)
     judgement = _judge(model, dataset, split, size=size, out=out, progress=progress)
     return metrics_of(judgement, len(dataset.names))

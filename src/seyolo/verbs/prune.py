@@ -8,13 +8,14 @@ from typing import Any, Unpack
 from seyolo.data.datasets import Dataset, load_dataset
 from seyolo.errors import PlanError, UsageError
 from seyolo.files import write_text
+from seyolo.letterbox import Fit
 from seyolo.opening.description import CHECKPOINT
-from seyolo.opening.network import input_size, open_model, resized, save
+from seyolo.opening.network import open_model, resized, save
 from seyolo.options.cut import CutOptions
 from seyolo.options.keywords import PruneKeywords
 from seyolo.options.parameters import build
 from seyolo.options.prune import PruneOptions
-from seyolo.progress import Progress
+from seyolo.progress import Progress, Silent
 from seyolo.pruning.planning.plan import Plan, recounted_plan
 from seyolo.pruning.planning.planner import Planner
 from seyolo.report.figures.channels import channel_rows, plot_channels
@@ -122,7 +123,7 @@ def prune_file(
     slim_model = planner.prune(made)
     if job.dataset is not None:
         slim_model = slim_model.to(torch_device(job.options.device))
-        images = CalibrationSet(job.dataset, input_size(slim_model, None), job.options.seed)
+        images = CalibrationSet(job.dataset, Fit.of(slim_model.network.net), job.options.seed)
         repair_on(slim_model, job.dense, made, images, job.options.repair)
     save(slim_model, out)
     _write_plan(plan_path(out), made, job.dense)
@@ -161,6 +162,8 @@ class _Job:
         if self.plan is not None:
             return Planner(self.dense, progress=progress)
         options = self.options
+        for line in self.dataset.described(["train"]) if self.dataset is not None else ():
+            (progress or Silent()).message(line)
         return planner_on(self.dense, options.plan_options(), self.dataset, options.seed, progress)
 
 

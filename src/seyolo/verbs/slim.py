@@ -55,7 +55,7 @@ def slim(
     """Trains a detector, prunes it to a budget, fine-tunes it and compares the two.
 
     Args:
-        data: a `data.yaml`, Darknet `.data`, COCO `.json` or VOC folder.
+        data: a data set as it is: a folder, an archive, or the file that describes it.
         model: a zoo name, a `.cfg` or a checkpoint; by default the checkpoint in `weights`, else yolov3@0.25.
         options: all options at once; `keywords` take the place of their values.
         train_settings: options of training by name, `sync_bn` for instance; another way to give `keywords`.

@@ -27,10 +27,13 @@ from pathlib import Path
 import torch
 
 from seyolo.checkpoint import read_checkpoint, write_checkpoint
-from seyolo.data.datasets import load_dataset
+from seyolo.data.datasets import Dataset
+from seyolo.data.small_boxes import warn_of_small_boxes
+from seyolo.data.tiles import training_samples
 from seyolo.errors import ModelError
 from seyolo.evaluation.evaluate import Judgement, judge_splits
 from seyolo.files import write_json, write_text
+from seyolo.letterbox import Fit
 from seyolo.options.slim import SlimOptions
 from seyolo.progress import Advance, Progress
 from seyolo.pruning.groups.groups import tied_scales
@@ -48,7 +51,7 @@ from seyolo.verbs.calibration import CalibrationSet, plan_of, repair_on
 from seyolo.verbs.prune import read_plan
 from seyolo.verbs.readiness import readiness, readiness_lines, validation_images
 from seyolo.verbs.stages import estimate_seconds, stage_config, strength
-from seyolo.verbs.start import model_to_train
+from seyolo.verbs.start import model_to_train, open_data
 
 EVALUATION_BATCH = 32
 
@@ -56,7 +59,8 @@ EVALUATION_BATCH = 32
 class SlimRun:
     """One run of `slim`: its folder and its stages. A stage whose result exists reads it back.
 
-    `title` is the prefix of the tasks' titles; `tracker` opens a tracker per training stage.
+    `title` is the prefix of the tasks' titles; `tracker` opens a tracker per training stage. A control
+    has the `dataset` of its run.
     """
 
     def __init__(
@@ -66,15 +70,17 @@ class SlimRun:
         progress: Progress,
         title: str = "",
         tracker: OpenTracker = NoTracker,
+        *,
+        dataset: Dataset | None = None,
     ) -> None:
         self.config, self.folder, self.progress, self.title = config, folder, progress, title
         self.tracker = tracker
-        assert config.data is not None
-        self.dataset = load_dataset(config.data)
+        self.dataset = open_data(config, folder, progress) if dataset is None else dataset
         self.size_hw = size_hw(config.size or USUAL_SIZE)
 
     def starting_model(self) -> DarknetModel:
         """Returns the network that dense training starts from."""
+        warn_of_small_boxes(self.dataset.split("train"), self.size_hw)
         return model_to_train(self.config, self.dataset, stage_config(self.config, "dense"))
 
     def announce(self, model: DarknetModel, rough: Plan) -> None:
@@ -110,7 +116,7 @@ class SlimRun:
 
     def _sparsity(self, model: DarknetModel) -> Sparsity:
         config = self.config
-        steps_per_epoch = len(stage_config(config, "sparse").make_loader(self.dataset.split("train")))
+        steps_per_epoch = len(stage_config(config, "sparse").make_loader(training_samples(self.dataset)))
         pressure = strength(config, steps_per_epoch)
         if config.sparsity == "steered":
             return Steered(pressure, self._left_out, rounds=config.rounds)
@@ -178,7 +184,7 @@ class SlimRun:
             except ModelError as error:
                 warnings.warn(f"{error}. It is made again", stacklevel=2)
         pruned = prune_by(sparse, plan)
-        images = CalibrationSet(self.dataset, self.size_hw, self.config.seed)
+        images = CalibrationSet(self.dataset, Fit.of(pruned.network.net, self.size_hw), self.config.seed)
         with _on_device(self.config.device, pruned, sparse):
             repair_on(pruned, sparse, plan, images, self.config.repair)
         write_checkpoint(path, to_checkpoint(pruned))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from seyolo.data.datasets import Dataset
+from seyolo.data.tiles import training_samples
 from seyolo.options.slim import SlimOptions
 from seyolo.sizes import USUAL_SIZE
 from seyolo.torchnet.build import DarknetModel
@@ -67,7 +68,7 @@ def estimate_seconds(
     """
     step = measure_step_seconds(model, dataset, stage_config(options, "dense"))
     epochs = options.stage_epochs()
-    per_epoch = step * len(dataset.split("train")) / options.batch
+    per_epoch = step * len(training_samples(dataset)) / options.batch
     teacher = TEACHER_SHARE if options.distill else 0.0
     # Seconds of a pruned step / of a dense one: sqrt(kept MACs / MACs), and the teacher's forward pass.
     factors = {"dense": 1.0, "sparse": 1.0, "finetuned": kept_share**0.5 + teacher}

@@ -11,8 +11,9 @@ from typing import TypeVar, cast
 from seyolo.class_names import listed, read_names
 from seyolo.darknet.placement import Site
 from seyolo.darknet.zoo import is_zoo_name
-from seyolo.data.datasets import Dataset
+from seyolo.data.datasets import Dataset, load_dataset
 from seyolo.data.fingerprint import Fingerprint, differences, fingerprint
+from seyolo.data.splitting import for_training
 from seyolo.errors import TrainingError, UsageError
 from seyolo.files import write_json
 from seyolo.json_files import read_json, to_json
@@ -37,6 +38,23 @@ def check_machine(options: SlimOptions | TrainOptions) -> None:
     """Refuses a device that is not here, and a batch that several processes cannot share."""
     torch_device(options.device)
     current_team().share_of(options.batch)
+
+
+def open_data(options: SlimOptions | TrainOptions, folder: Path, progress: Progress) -> Dataset:
+    """Loads the data set of a run and names its layout; one with a single split is divided.
+
+    A resumed run keeps its division.
+
+    Raises:
+        DataError: as `load_dataset` and `divide`.
+    """
+    assert options.data is not None
+    path = folder / DATA_FILE
+    kept = read_json(path, Fingerprint).splits if path.exists() else {}
+    dataset, lines = for_training(load_dataset(options.data), options.seed, kept)
+    for line in (*dataset.described(), *lines):
+        progress.message(line)
+    return dataset.tiled(options.tiling(options.size or USUAL_SIZE))
 
 
 def check_data(folder: Path, dataset: Dataset, splits: Iterable[str], data_changed: bool) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Unpack
 
-from seyolo.data.datasets import load_dataset
+from seyolo.data.small_boxes import warn_of_small_boxes
 from seyolo.errors import UsageError
 from seyolo.files import write_json
 from seyolo.json_files import to_json
@@ -36,7 +36,14 @@ from seyolo.training.run_folder import RunState, check_environment, keep_command
 from seyolo.training.sparsity import PUBLISHED_STRENGTH, Sparsity, make_sparsity
 from seyolo.training.trackers import Monitor, OpenTracker, TrackerName, chosen_tracker
 from seyolo.training.validation import validation_splits
-from seyolo.verbs.start import check_classes, check_data, check_machine, model_to_train, with_model
+from seyolo.verbs.start import (
+    check_classes,
+    check_data,
+    check_machine,
+    model_to_train,
+    open_data,
+    with_model,
+)
 
 DEFAULT_DISTILL = 1.0
 
@@ -57,7 +64,7 @@ def train(
     In a program that `torchrun` starts several times, all of them train together and get the result.
 
     Args:
-        data: a `data.yaml`, Darknet `.data`, COCO `.json` or VOC folder.
+        data: a data set as it is: a folder, an archive, or the file that describes it.
         model: a zoo name, a `.cfg` or a checkpoint; by default the checkpoint in `weights`, else yolov3@0.25.
         options: all options at once; `keywords` take the place of their values.
         folder: the run's folder; by default a new one under `runs/train`.
@@ -127,11 +134,10 @@ def _train(
     progress: Progress | None,
     tracker: OpenTracker,
 ) -> TrainResult:
-    assert options.data is not None
-    dataset = load_dataset(options.data)
+    config = TrainConfig.of(options, epochs=options.epochs, size=options.size or USUAL_SIZE)
+    dataset = open_data(options, folder, progress or Silent())
     validation = validation_splits(dataset)
     check_data(folder, dataset, ["train", *validation], data_changed)
-    config = TrainConfig.of(options, epochs=options.epochs, size=options.size or USUAL_SIZE)
     distillation = _distillation(options, dataset.names)
     if state is not None:
         model = state.model(folder)
@@ -140,7 +146,8 @@ def _train(
         model = model_to_train(options, dataset, config)
         if distillation is not None:
             check_teacher(model, distillation)
-        images, targets = first_batch(dataset, config)
+        warn_of_small_boxes(dataset.split("train"), config.size_hw)
+        images, targets = first_batch(dataset, config, model.network.net)
         write_batch(folder, images.numpy(), targets.numpy(), dataset.names)
     result = run_train(
         model,

@@ -23,6 +23,7 @@ from seyolo.media.annotate import class_colour, text_colour
 from seyolo.options.detect import ServeOptions
 from seyolo.runtime.choice import RUNTIMES
 from seyolo.runtime.protocol import Backend
+from seyolo.tiling.grid import Tiling
 from seyolo.web.uploads import decode_upload
 
 
@@ -33,8 +34,9 @@ class ServedModel:
     is as fast as the others.
     """
 
-    def __init__(self, name: str, backend: Backend) -> None:
+    def __init__(self, name: str, backend: Backend, tiling: Tiling | None = None) -> None:
         self.name = name
+        self._tiling = tiling
         self._backend = backend
         is_reentrant = any(kind.reentrant for name, kind in RUNTIMES.items() if name == backend.name)
         self._turn: AbstractContextManager[object] = nullcontext() if is_reentrant else threading.Lock()
@@ -51,7 +53,7 @@ class ServedModel:
 
     def detect(self, data: bytes, confidence: float, iou: float, limits: ServeOptions) -> dict[str, object]:
         """Returns the answer to one request as plain values for JSON."""
-        detector = Detector(self._backend, confidence=confidence, iou_threshold=iou)
+        detector = Detector(self._backend, confidence=confidence, iou_threshold=iou, tiling=self._tiling)
         start = time.perf_counter()
         image = decode_upload(data, limits)
         decode_s = time.perf_counter() - start

@@ -24,7 +24,7 @@ from seyolo.data.batches.training import ImageCache, TrainingLoader, Workers
 from seyolo.data.datasets import Sample
 from seyolo.data.labels import Ignored
 from seyolo.errors import DataError, TrainingError
-from seyolo.letterbox import letterbox
+from seyolo.letterbox import Fit, letterbox
 from seyolo.options.training import Augmentation
 from seyolo.training.loss import split_targets
 
@@ -48,7 +48,7 @@ def loader(
     samples: list[Sample], threads: int = 1, processes: int = 0, shard: tuple[int, int] = (0, 1)
 ) -> TrainingLoader:
     workers = Workers(threads, processes)
-    return TrainingLoader(samples, (64, 64), 3, Augmentation(), seed=1, workers=workers, shard=shard)
+    return TrainingLoader(samples, Fit((64, 64)), 3, Augmentation(), seed=1, workers=workers, shard=shard)
 
 
 def assert_same_batches(one: TrainingLoader, other: TrainingLoader) -> None:
@@ -149,7 +149,7 @@ def test_shards_of_a_batch_together_are_the_batch(samples: list[Sample]) -> None
 
 def test_epochs_and_seeds_differ(samples: list[Sample]) -> None:
     one = loader(samples)
-    other = TrainingLoader(samples, (64, 64), 3, Augmentation(), seed=2)
+    other = TrainingLoader(samples, Fit((64, 64)), 3, Augmentation(), seed=2)
     first = next(iter(one.epoch(0)))[0]
     assert not torch.equal(first, next(iter(one.epoch(1)))[0])
     assert not torch.equal(first, next(iter(other.epoch(0)))[0])
@@ -159,7 +159,7 @@ def test_epochs_and_seeds_differ(samples: list[Sample]) -> None:
 def test_every_image_is_seen_once_before_any_is_repeated(samples: list[Sample]) -> None:
     # Single images that always show their object: its class tells which image a row was made from.
     recipe = Augmentation(mosaic=0.0, scale_min=0.5, scale_max=0.9)
-    targets = [rows for _, rows in TrainingLoader(samples, (64, 64), 3, recipe, seed=0).epoch(0)]
+    targets = [rows for _, rows in TrainingLoader(samples, Fit((64, 64)), 3, recipe, seed=0).epoch(0)]
     numbers = [int(class_id) for rows in targets for class_id in rows[:, 1]]
     with_object = {0, 1, 2, 4, 5, 6}
     assert set(numbers) == with_object
@@ -187,9 +187,9 @@ def test_colours_arrive_as_rgb(tmp_path: Path) -> None:
         value=0.0,
         gamma=0.0,
     )
-    images, _ = next(iter(TrainingLoader([sample], (64, 64), 1, still, seed=0).epoch(0)))
+    images, _ = next(iter(TrainingLoader([sample], Fit((64, 64)), 1, still, seed=0).epoch(0)))
     assert images[0, :, 32, 32].tolist() == [0, 0, 255]
-    images, _, _ = next(iter(evaluation_batches([sample], (64, 64), 1)))
+    images, _, _ = next(iter(evaluation_batches([sample], Fit((64, 64)), 1)))
     assert images[0, 32, 32].tolist() == [0, 0, 255]
 
 
@@ -243,7 +243,7 @@ def test_no_more_than_prefetch_batches_are_made_ahead(
     fetch = ImageCache.fetch
     monkeypatch.setattr(ImageCache, "fetch", lambda self, index: fetched.append(index) or fetch(self, index))
     monkeypatch.setattr(loader_module, "PREFETCH", 3)
-    batches = TrainingLoader(samples * 10, (64, 64), 1, Augmentation(mosaic=0.0), seed=0).epoch(0)
+    batches = TrainingLoader(samples * 10, Fit((64, 64)), 1, Augmentation(mosaic=0.0), seed=0).epoch(0)
     next(batches)
     batches.close()
     assert len(fetched) <= 3
@@ -261,7 +261,7 @@ def test_the_cache_keeps_what_fits_and_shrinks_the_rest(samples: list[Sample]) -
 
 
 def test_evaluation_batches_are_the_letterboxed_images_in_order(samples: list[Sample]) -> None:
-    batches = list(evaluation_batches(samples, (64, 96), 3))
+    batches = list(evaluation_batches(samples, Fit((64, 96)), 3))
     assert [len(batch_samples) for _, _, batch_samples in batches] == [3, 3, 1]
     assert [sample.image for _, _, rows in batches for sample in rows] == [one.image for one in samples]
     images, placements, _ = batches[1]
@@ -272,7 +272,7 @@ def test_evaluation_batches_are_the_letterboxed_images_in_order(samples: list[Sa
 
 
 def test_evaluation_can_stretch(samples: list[Sample]) -> None:
-    _, placements, _ = next(iter(evaluation_batches(samples, (64, 96), 3, mode="stretch")))
+    _, placements, _ = next(iter(evaluation_batches(samples, Fit((64, 96), "stretch"), 3)))
     # The first image is 40 high and 64 wide.
     assert (placements[0].scale_x, placements[0].scale_y) == (96 / 64, 64 / 40)
 
@@ -280,7 +280,7 @@ def test_evaluation_can_stretch(samples: list[Sample]) -> None:
 def test_evaluation_names_an_unreadable_image(samples: list[Sample]) -> None:
     samples[2].image.write_bytes(b"no image")
     with pytest.raises(DataError, match=r"2\.png"):
-        list(evaluation_batches(samples, (64, 64), 3))
+        list(evaluation_batches(samples, Fit((64, 64)), 3))
     assert_no_threads()
 
 

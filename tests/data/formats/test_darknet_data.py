@@ -77,6 +77,12 @@ def test_paths_start_at_the_files_folder_or_else_where_one_works(
     assert [sample.image.stem for sample in dataset.split("train")] == ["a1", "a2", "a3"]
     assert [len(sample.class_ids) for sample in dataset.split("val")] == [1, 2]
     monkeypatch.chdir(working.parent)
+    assert [sample.image.stem for sample in load_dataset("set/cfg/obj.data").split("train")] == [
+        "a1",
+        "a2",
+        "a3",
+    ]
+    (working / "cfg/obj.names").unlink()
     with pytest.raises(DataError, match=r"obj\.data:4: names: there is no file .* or cfg/obj\.names"):
         load_dataset("set/cfg/obj.data")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -208,12 +209,19 @@ class TestSplits:
         with pytest.raises(DataError, match=r"names no split; write ImageSets/Main/train\.txt and val\.txt"):
             load_dataset(folder)
 
-    def test_a_folder_of_another_kind_says_what_may_be_meant(self, folder: Path, tmp_path: Path) -> None:
-        with pytest.raises(DataError, match=r"it has no JPEGImages; did you mean .*VOC2007\?"):
+    def test_without_any_list_all_images_are_train(self, folder: Path) -> None:
+        shutil.rmtree(folder / "ImageSets")
+        dataset = load_dataset(folder)
+        assert [image.stem for image in dataset.images("train")] == ["a1", "a2", "a3", "b1", "b2", "c1"]
+
+    def test_the_folder_inside_is_found(self, folder: Path, tmp_path: Path) -> None:
+        assert load_dataset(tmp_path).layout == "VOC, VOC2007"
+
+    def test_several_folders_are_named(self, folder: Path, tmp_path: Path) -> None:
+        write_voc(tmp_path / "VOC2012")
+        with pytest.raises(DataError, match=r"fits 2 layouts, VOC \(.*VOC2007\) and VOC \(.*VOC2012\); give"):
             load_dataset(tmp_path)
-        data = write_text(tmp_path / "other/data.yaml", "")
-        with pytest.raises(DataError, match="did you mean") as caught:
-            load_dataset(tmp_path / "other")
-        assert str(data) in str(caught.value)
-        with pytest.raises(DataError, match="expected are JPEGImages, Annotations and ImageSets/Main"):
-            load_dataset(tmp_path / "VOC2007/JPEGImages")
+
+    def test_a_part_of_one_lacks_the_rest(self, folder: Path) -> None:
+        with pytest.raises(DataError, match="no known layout of a data set fits; expected are"):
+            load_dataset(folder / "JPEGImages")

@@ -11,7 +11,7 @@ from seyolo.darknet.sections.attention import Cbam, Join, Sam, ScaleChannels
 from seyolo.darknet.sections.base import Activation, Reference, Section
 from seyolo.darknet.sections.convolution import Convolutional, Dropout, Implicit
 from seyolo.darknet.sections.detection import Detection, Region, Yolo
-from seyolo.darknet.sections.joining import Route, Shortcut, WeightsNormalization
+from seyolo.darknet.sections.joining import Overlap, Route, Shortcut, WeightsNormalization, overlap
 from seyolo.darknet.sections.net import Net
 from seyolo.darknet.sections.pooling import AvgPool, LocalAvgPool, MaxPool
 from seyolo.darknet.sections.resampling import Reorg, Reorg3d, Upsample
@@ -48,6 +48,7 @@ __all__ = [
     "LocalAvgPool",
     "MaxPool",
     "Net",
+    "Overlap",
     "Reference",
     "Region",
     "Reorg",
@@ -60,4 +61,5 @@ __all__ = [
     "Upsample",
     "WeightsNormalization",
     "Yolo",
+    "overlap",
 ]

@@ -44,13 +44,16 @@ class Bounds:
     def __str__(self) -> str:
         if self.is_open:
             return f"a number above {self.least}"
-        return f"at least {self.least}" if self.most == MAX_NUMBER else f"{self.least} or {self.most}"
+        if self.most == MAX_NUMBER:
+            return f"at least {self.least}"
+        return f"{self.least} {'or' if self.most == self.least + 1 else 'to'} {self.most}"
 
 
 Switch = Annotated[int, Bounds(0, 1)]
 Count = Annotated[int, Bounds(1)]
 NotNegative = Annotated[int, Bounds(0)]
 Positive = Annotated[float, Bounds(0, is_open=True)]
+Level = Annotated[float, Bounds(0, 255)]
 
 
 class WiringError(ValueError):
@@ -95,6 +98,7 @@ class Keys:
         kind: the name in the cfg; `aliases` are Darknet's other names for it.
         training_keys: keys that only matter in Darknet's training; `extras` are those given, in order.
         neutral_values: the one supported value of each key that is not supported otherwise.
+        reasons: what a key that is not supported would do.
         comments, notes: comment lines above the section and inside it.
         line: its line in the cfg.
     """
@@ -103,11 +107,26 @@ class Keys:
     aliases: ClassVar[tuple[str, ...]] = ()
     training_keys: ClassVar[frozenset[str]] = frozenset()
     neutral_values: ClassVar[dict[str, str]] = {}
+    reasons: ClassVar[dict[str, str]] = {}
 
     extras: tuple[tuple[str, str], ...] = ()
     comments: tuple[str, ...] = field(default=(), compare=False)
     notes: tuple[str, ...] = field(default=(), compare=False)
     line: int = field(default=0, compare=False)
+
+    @classmethod
+    def keeps(cls, key: str) -> bool:
+        """Tells whether a key without an effect here is kept and printed."""
+        return key in cls.training_keys or key in cls.neutral_values
+
+    @classmethod
+    def unsupported(cls, key: str, text: str) -> str | None:
+        """Returns the end of the message that refuses a value of Darknet's, or None where it is supported."""
+        reason = f": {cls.reasons[key]}" if key in cls.reasons else ""
+        neutral = cls.neutral_values.get(key)
+        if neutral is not None:
+            return None if text == neutral else f", only {key}={neutral}{reason}"
+        return reason or None
 
     def problems(self) -> Iterator[str]:
         """Yields a message for each contradiction between keys that are within their bounds."""

@@ -42,6 +42,16 @@ class Convolutional(Section):
         coordconv reverse flipped dontload dontloadscales""".split(),
         "0",
     ) | {"share_index": "-1000000000", "cbn": "0"}
+    reasons: ClassVar[dict[str, str]] = {
+        **dict.fromkeys(["xnor", "binary", "bin_output", "use_bin_output"], "binary weights"),
+        **dict.fromkeys(
+            ["sway", "rotate", "stretch", "stretch_sway"], "kernels that are turned or stretched"
+        ),
+        "antialiasing": "a blur behind the convolution",
+        "share_index": "weights shared with another layer",
+        "cbn": "batch normalisation over several batches",
+        "coordconv": "coordinates as further channels",
+    }
 
     batch_normalize: Switch = 0
     filters: Count = 1

@@ -57,6 +57,7 @@ class Yolo(_Detection):
         dets_for_track dets_for_show track_ciou_norm track_history_size truth_thresh_kind
         uc_normalizer beta1""".split()
     )
+    reasons: ClassVar[dict[str, str]] = {"from": "a [yolo] that reads another layer than the one in front"}
 
     mask: tuple[NotNegative, ...] = ()
     anchors: tuple[Positive, ...] = ()
@@ -84,6 +85,10 @@ class Region(_Detection):
         class_scale bias_match focal_loss max classfix""".split()
     )
     neutral_values: ClassVar[dict[str, str]] = {"coords": "4", "log": "0", "sqrt": "0", "background": "0"}
+    reasons: ClassVar[dict[str, str]] = {
+        "tree": "the tree of classes of YOLO9000",
+        "map": "the tree of classes of YOLO9000",
+    }
 
     anchors: tuple[Positive, ...] = ()
     classes: Count = 20

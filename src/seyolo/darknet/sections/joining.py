@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal, Self
+from fractions import Fraction
+from typing import ClassVar, Literal, NamedTuple, Self
 
 from seyolo.darknet.sections.base import (
     Activation,
@@ -14,10 +15,12 @@ from seyolo.darknet.sections.base import (
     Price,
     Reference,
     SameShape,
+    Size,
     TensorShapes,
     Weightless,
     WiringError,
     move_all,
+    size_text,
 )
 
 WeightsType = Literal["none", "per_feature", "per_layer", "per_channel"]
@@ -60,9 +63,35 @@ class Route(Weightless, SameShape):
         return sum(width // self.groups for width in widths)
 
 
+class Overlap(NamedTuple):
+    """Pixels that a `[shortcut]` adds: every `step`-th of the named layer to every `spread`-th in front."""
+
+    step: int
+    spread: int
+    size: Size  # of the pixels added
+
+
+def overlap(front: Size, named: Size) -> Overlap:
+    """Returns the pixels that are added, as Darknet chooses them (`shortcut_cpu` of blas.c).
+
+    AlexeyAB's Darknet has refused unequal sizes since 2020, or adds them in the order of the memory.
+
+    Raises:
+        WiringError: the factors of height and width differ.
+    """
+    factors = {(other // own, own // other) for own, other in zip(front, named, strict=True)}
+    if len(factors) > 1:
+        message = f"cannot add layers of {size_text(front)} and {size_text(named)} (width x height)"
+        raise WiringError(f"{message}: the factors between their heights and widths differ")
+    ((step, spread),) = factors
+    return Overlap(max(step, 1), max(spread, 1), (min(front[0], named[0]), min(front[1], named[1])))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Shortcut(NamesFrom, SameShape):
     """`[shortcut]`: adds the named layers to the one in front, the first min(c) channels of each.
+
+    One plain layer may be of another size: see `overlap`.
 
     With a `weights_type` every added layer has a learned weight, or one per channel; `weights_normalization`
     makes the weights of one channel add up to 1.
@@ -83,6 +112,17 @@ class Shortcut(NamesFrom, SameShape):
         yield from super().problems()
         if self.weights_type == "none" and self.weights_normalization != "none":
             yield "weights_normalization= needs a weights_type="
+
+    @property
+    def needs_equal_sizes(self) -> bool:
+        return len(self.from_) > 1 or self.weights_type != "none"
+
+    def output_size(self, sizes: Sequence[Size]) -> Size:
+        overlap(*sizes[:2])
+        return sizes[0]
+
+    def output_stride(self, strides: Sequence[Fraction]) -> Fraction:
+        return strides[0]
 
     def tensor_shapes(self, in_channels: int) -> TensorShapes:
         if self.weights_type == "none":

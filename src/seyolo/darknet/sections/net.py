@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from seyolo.darknet.sections.base import Count, Keys
+from seyolo.darknet.sections.base import Count, Keys, Level
 
 
 @dataclass(frozen=True, kw_only=True)
 class Net(Keys):
-    """`[net]`: the image the network reads."""
+    """`[net]`: the image the network reads.
+
+    `pad_value` is a key of ours, which Darknet ignores: the grey level, 0 to 255, around a letterboxed image.
+    """
 
     kind: ClassVar[str] = "net"
     aliases: ClassVar[tuple[str, ...]] = ("network",)
@@ -30,8 +34,23 @@ class Net(Keys):
     height: Count = 416
     channels: Count = 3
     letter_box: bool = False
+    pad_value: Level = 114.0
 
     @property
     def letterbox_mode(self) -> Literal["letterbox", "stretch"]:
         """The fit of an image to the input: padding that keeps the aspect ratio, or stretching."""
         return "letterbox" if self.letter_box else "stretch"
+
+    @property
+    def input_size(self) -> tuple[int, int]:
+        """Height and width of the input in pixels."""
+        return self.height, self.width
+
+    @property
+    def input_channels(self) -> int:
+        """Channels of the input: 3 for colour, 1 for grey."""
+        return self.channels
+
+    def problems(self) -> Iterator[str]:
+        if self.channels not in (1, 3):
+            yield f"channels={self.channels}: an image has 3 channels (colour) or 1 (grey)"

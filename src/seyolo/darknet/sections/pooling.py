@@ -70,6 +70,7 @@ class MaxPool(_Pool):
     kind: ClassVar[str] = "maxpool"
     aliases: ClassVar[tuple[str, ...]] = ("max",)
     neutral_values: ClassVar[dict[str, str]] = {"antialiasing": "0", "maxpool_zero_nonmax": "0"}
+    reasons: ClassVar[dict[str, str]] = {"antialiasing": "a blur behind the maximum"}
 
     maxpool_depth: bool = False
     out_channels: Count = 1

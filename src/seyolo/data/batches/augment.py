@@ -116,13 +116,17 @@ def guillotine(whole: Tile, num_tiles: int, generator: Generator) -> tuple[Tile,
 
 
 def compose(
-    images: Sequence[Image], layout: Layout, recipe: Augmentation, generator: Generator
+    images: Sequence[Image],
+    layout: Layout,
+    recipe: Augmentation,
+    generator: Generator,
+    pad_value: int = PAD_GREY,
 ) -> tuple[UInt8[np.ndarray, "h w 3"], Float32[np.ndarray, "m 5"]]:
     """Draws a source image into each tile; returns BGR, and rows of class id, cx, cy, w, h in pixels.
 
     The rows of ignored regions have the class IGNORED.
     """
-    canvas = np.full((*layout.size_hw, 3), PAD_GREY, dtype=np.uint8)
+    canvas = np.full((*layout.size_hw, 3), pad_value, dtype=np.uint8)
     targets = []
     for image, tile in zip(images, layout.tiles, strict=True):
         axis_map = _draw_map(image, tile, layout.is_mosaic, recipe, generator)

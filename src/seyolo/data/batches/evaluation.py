@@ -2,36 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import cv2
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float32, UInt8
 
 from seyolo.data.datasets import Sample
-from seyolo.letterbox import Mode, Placement, letterbox
+from seyolo.letterbox import Fit, Placement
 from seyolo.media.ahead import in_background
 
-EvaluationBatch = tuple[UInt8[np.ndarray, "b h w 3"], list[Placement], Sequence[Sample]]
+Levels = UInt8[np.ndarray, "b h w c"] | Float32[np.ndarray, "b h w c"]  # float32 as `Fit.dtype` says
+EvaluationBatch = tuple[Levels, list[Placement], Sequence[Sample]]
 
 
-def evaluation_batches(
-    samples: Sequence[Sample], size_hw: tuple[int, int], batch_size: int, mode: Mode = "letterbox"
-) -> Iterator[EvaluationBatch]:
+def evaluation_batches(samples: Sequence[Sample], fit: Fit, batch_size: int) -> Iterator[EvaluationBatch]:
     """Returns batches in the order of `samples`, without augmentation; the last one may be smaller.
 
-    A batch is RGB images, their placements in the network input, and their samples. The iterator raises
-    DataError for an image that cannot be decoded.
+    A batch is RGB or grey images in levels of 0 to 255, their placements in the network input, and their
+    samples. The iterator raises DataError for an image that cannot be decoded.
     """
 
     def make_batch(start: int) -> EvaluationBatch:
         batch = samples[start : start + batch_size]
-        images = np.empty((len(batch), *size_hw, 3), dtype=np.uint8)
-        placements = []
-        for row, sample in enumerate(batch):
-            image, placement = letterbox(sample.read(), size_hw, mode)
-            cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=images[row])
-            placements.append(placement)
-        return images, placements, batch
+        return *image_batch((sample.read() for sample in batch), len(batch), fit), batch
 
     return in_background(make_batch, range(0, len(samples), batch_size), threads=1, prefetch=2)
+
+
+def image_batch(
+    images: Iterable[UInt8[np.ndarray, "H W 3"]], num: int, fit: Fit
+) -> tuple[Levels, list[Placement]]:
+    """Fits this number of BGR images to a network's input; returns levels and placements as above."""
+    batch = np.empty((num, *fit.size, fit.channels), dtype=fit.dtype)
+    placements = []
+    for row, pixels in zip(range(num), images, strict=True):
+        image, placement = fit.image(pixels)
+        batch[row] = cv2.cvtColor(image, cv2.COLOR_BGR2RGB) if image.ndim == 3 else image[..., None]
+        placements.append(placement)
+    return batch, placements

@@ -20,14 +20,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from jaxtyping import Float, Int64, UInt8
+from jaxtyping import Float, Float32, Int64, UInt8
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
 from seyolo.data.batches.augment import IGNORED, Image, compose, draw_layout, pyramid
 from seyolo.data.datasets import Sample
 from seyolo.errors import DataError, TrainingError
-from seyolo.letterbox import resize
+from seyolo.letterbox import Fit, resize
 from seyolo.media.ahead import in_background
 from seyolo.options.training import Augmentation
 
@@ -36,14 +36,15 @@ CACHE_BYTES = 3 << 30  # memory for decoded images, see `ImageCache`
 SHARED_MEMORY = Path("/dev/shm")
 BATCHES_SHARED = 4  # per process: two ready, one in work, and space for a larger size
 
-TrainingBatch = tuple[UInt8[torch.Tensor, "b 3 h w"], Float[torch.Tensor, "m 6"]]
+TrainingBatch = tuple[UInt8[torch.Tensor, "b c h w"], Float[torch.Tensor, "m 6"]]
 
 
 class ImageCache:
     """Decoded source images by their index in `samples`, in memory; safe to share between threads.
 
-    Images are stored as the pyramids that `augment` samples from. Nothing is evicted: every epoch visits
-    every image, so eviction would only replace one miss by another.
+    An image that is cut into tiles is decoded once for all of them, as long as there is memory. Images are
+    stored as the pyramids that `augment` samples from. Nothing is evicted: every epoch visits every image, so
+    eviction would only replace one miss by another.
 
     Args:
         long_side_px: larger images are stored and returned at this size.
@@ -64,7 +65,28 @@ class ImageCache:
         if cached is not None:
             return cached
         sample = self.samples[index]
-        pixels = sample.read()
+        if sample.tile is None or self._is_full:
+            return self._keep(index, sample.read())
+        whole = sample.read_whole()
+        for other in self._tiles_beside(index):
+            if not self._is_full:
+                self._keep(other, self.samples[other].part_of(whole))
+        return self._images.get(index) or self._keep(index, sample.part_of(whole))
+
+    def _tiles_beside(self, index: int) -> Iterator[int]:
+        """Yields the tiles of the image of a tile, which follow each other, and not yet cached."""
+        image, first = self.samples[index].image, index
+        while first > 0 and self.samples[first - 1].image == image:
+            first -= 1
+        for other in range(first, len(self.samples)):
+            if self.samples[other].image != image:
+                return
+            if other not in self._images:
+                yield other
+
+    def _keep(self, index: int, pixels: UInt8[np.ndarray, "h w 3"]) -> Image:
+        """Returns pixels as a pyramid with the labels of a sample, and caches it while there is memory."""
+        sample = self.samples[index]
         height, width = pixels.shape[:2]
         scale = self._long_side_px / max(height, width)
         if scale < 1:
@@ -98,8 +120,8 @@ class TrainingLoader:
     """Augmented batches, epoch by epoch; raises DataError without samples.
 
     Args:
-        size_hw: height and width of the network input in pixels. Decoded images are cached at up to 1.5
-            times its longer side, enough for the zoom.
+        fit: size, channels and padding of the network input. Decoded images are cached at up to 1.5 times
+            its longer side, enough for the zoom.
         batch_size: every batch is full: the last one of an epoch continues with the epoch's first images.
         shard: (number, count): part of every batch that is made here. The processes of a training make one
             part each; together the parts are the batches of a single process.
@@ -108,7 +130,7 @@ class TrainingLoader:
     def __init__(
         self,
         samples: Sequence[Sample],
-        size_hw: tuple[int, int],
+        fit: Fit,
         batch_size: int,
         augmentation: Augmentation,
         seed: int,
@@ -118,7 +140,7 @@ class TrainingLoader:
     ) -> None:
         if not samples:
             raise DataError("no images to train on; check the train split of the data set")
-        self.size_hw, self.batch_size = size_hw, batch_size
+        self.size_hw, self.batch_size = fit.size, batch_size
         self.augmentation, self.seed = augmentation, seed
         number, num_shards = shard
         assert batch_size % num_shards == 0, (batch_size, num_shards)
@@ -126,9 +148,9 @@ class TrainingLoader:
         self._workers = workers or Workers()
         self._processes = self._workers.processes if "fork" in get_all_start_methods() else 0
         self._pool: _Pool | None = None
-        cache = ImageCache(samples, long_side_px=max(size_hw) * 3 // 2, budget_bytes=CACHE_BYTES)
+        cache = ImageCache(samples, long_side_px=max(fit.size) * 3 // 2, budget_bytes=CACHE_BYTES)
         share = batch_size // num_shards
-        self._maker = BatchMaker(cache, seed, first=number * share, share=share)
+        self._maker = BatchMaker(cache, seed, first=number * share, share=share, fit=fit)
 
     def __len__(self) -> int:
         """Returns the number of batches per epoch."""
@@ -144,9 +166,9 @@ class TrainingLoader:
     ) -> Iterator[TrainingBatch]:
         """Yields the batches of an epoch from the `first` on; the same number gives the same batches.
 
-        A batch is images as RGB bytes in channels-last memory, and targets as rows of batch index, class id,
-        centre x, centre y, width, height in input pixels; rows of ignored regions come last and have the
-        class IGNORED. Raises DataError for a damaged image.
+        A batch is images as RGB or grey bytes in channels-last memory, and targets as rows of batch index,
+        class id, centre x, centre y, width, height in input pixels; rows of ignored regions come last and
+        have the class IGNORED. Raises DataError for a damaged image.
         """
         recipe, size_hw = augmentation or self.augmentation, size_hw or self.size_hw
         maker, pin_memory = self._maker, self._workers.pin_memory
@@ -157,7 +179,9 @@ class TrainingLoader:
             for start in range(first * self.batch_size, len(order), self.batch_size)
         ]
         if self._processes and self._pool is None:
-            self._processes = affordable(self._processes, maker.share * math.prod(self.size_hw) * 3)
+            self._processes = affordable(
+                self._processes, maker.share * math.prod(self.size_hw) * maker.fit.channels
+            )
         if not self._processes:
             make = maker.pinned_batch if pin_memory else maker.batch
             return in_background(make, jobs, self._workers.threads, PREFETCH)
@@ -182,9 +206,10 @@ class BatchMaker(TorchDataset["TrainingBatch | DataError"]):
     seed: int  # of the augmentation
     first: int  # position in each batch of the first image that is made here
     share: int  # number of images of each batch that are made here
+    fit: Fit  # channels and padding of the network input
 
     def batch(self, job: BatchJob) -> TrainingBatch:
-        images = np.empty((self.share, *job.size_hw, 3), dtype=np.uint8)
+        images = np.empty((self.share, *job.size_hw, self.fit.channels), dtype=np.uint8)
         targets = [
             self._draw(images[row], index, job.recipe, (self.seed, job.epoch, job.start + self.first + row))
             for row, index in enumerate(job.indices.tolist())
@@ -208,15 +233,15 @@ class BatchMaker(TorchDataset["TrainingBatch | DataError"]):
         return images.pin_memory(), targets.pin_memory()
 
     def _draw(
-        self, out: UInt8[np.ndarray, "h w 3"], index: int, recipe: Augmentation, seed: tuple[int, ...]
+        self, out: UInt8[np.ndarray, "h w c"], index: int, recipe: Augmentation, seed: tuple[int, ...]
     ) -> Float[np.ndarray, "m 5"]:
-        """Writes an augmented RGB image into `out` and returns its targets."""
+        """Writes an augmented RGB or grey image into `out` and returns its targets."""
         generator = np.random.default_rng(seed)
         layout = draw_layout(recipe, out.shape[:2], generator)
         others = generator.integers(len(self.cache.samples), size=len(layout.tiles) - 1)
         images = [self.cache.fetch(i) for i in (index, *others.tolist())]
-        image, targets = compose(images, layout, recipe, generator)
-        cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=out)
+        image, targets = compose(images, layout, recipe, generator, round(self.fit.pad_value))
+        cv2.cvtColor(image, cv2.COLOR_BGR2RGB if out.shape[2] == 3 else cv2.COLOR_BGR2GRAY, dst=out)
         return targets
 
 
@@ -292,6 +317,8 @@ def _set_up_process(_: int) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
-def to_planes(images_rgb: UInt8[np.ndarray, "b h w 3"]) -> UInt8[torch.Tensor, "b 3 h w"]:
+def to_planes(
+    images: UInt8[np.ndarray, "b h w c"] | Float32[np.ndarray, "b h w c"],
+) -> UInt8[torch.Tensor, "b c h w"] | Float32[torch.Tensor, "b c h w"]:
     """Returns the same memory as a channels-last tensor."""
-    return torch.from_numpy(images_rgb).permute(0, 3, 1, 2)
+    return torch.from_numpy(images).permute(0, 3, 1, 2)

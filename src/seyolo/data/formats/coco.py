@@ -16,18 +16,19 @@ whether a category that groups others has objects. The files of all splits must 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from seyolo.data.contents import Listing
 from seyolo.data.formats.coco_categories import Category, class_ids, grouping, is_int, read_categories
 from seyolo.data.formats.coco_layout import find_splits, image_folders
 from seyolo.data.formats.coco_outline import outline_box
 from seyolo.data.labels import ImageSize, Marked, Problem, Reading, collect, row_of_pixels, size_of
 from seyolo.data.text import read_text
+from seyolo.data.tree import Finder
 from seyolo.errors import DataError, quoted, shortened
 from seyolo.json_files import MOST
 
@@ -68,17 +69,19 @@ class CocoFiles:
     source: Path
     names: tuple[str, ...]
     splits: Mapping[str, tuple[Path, ...]]
+    layout: str
+    finder: Finder = field(repr=False)
     left_out: tuple[str, ...] = ()  # categories that only group others
     _files: dict[Path, _File] = field(default_factory=dict, repr=False)  # read, and not yet a split
     _read: dict[str, _Split] = field(default_factory=dict, repr=False)
     _images: dict[tuple[str, str], _Image] = field(default_factory=dict, repr=False)
 
-    def images(self, split: str) -> Iterable[str]:
-        """Returns the images of a split; raises DataError for a damaged file and for missing images."""
+    def listed(self, split: str) -> Listing:
+        """Lists the images of a split; raises DataError for a damaged file."""
         (path,) = self.splits[split]
-        found = _find_images(self._split(split).images, path, split)
+        found, listing = _find_images(self._split(split).images, path, split, self.finder)
         self._images.update({(split, name): image for name, image in found.items()})
-        return found
+        return listing
 
     def read(self, split: str, image: Path, image_size: ImageSize) -> Reading:
         """Returns the labels of an image that `images` returned."""
@@ -94,17 +97,22 @@ class CocoFiles:
             problems.append(Problem(str(self.splits[split][0]), 0, f"{where}: {text}"))
         return Reading(labels, problems, entry.size)
 
+    def sources(self, split: str, folders: Iterable[str]) -> list[str]:
+        """Returns the jsons of all splits, since objects of one decide what the classes are."""
+        return [str(path) for paths in self.splits.values() for path in paths]
+
     def unmatched_labels(self, images: Iterable[Path]) -> list[Problem]:
         """Returns nothing: an annotation without image is an error already when the file is read."""
         return []
 
     def remarks(self) -> list[str]:
-        """Returns the categories that are no classes."""
-        few = _few(self.left_out)
+        """Returns the categories that are no classes, and what was found in another place than stated."""
+        few, found = _few(self.left_out), self.finder.remarks()
+        if not self.left_out:
+            return found
         if len(self.left_out) == 1:
-            return [f"left out the category {few}, which groups others and has no object"]
-        several = f"left out the categories {few}, which group others and have no object"
-        return [several] if self.left_out else []
+            return [f"left out the category {few}, which groups others and has no object", *found]
+        return [f"left out the categories {few}, which group others and have no object", *found]
 
     def _split(self, split: str) -> _Split:
         if split not in self._read:
@@ -129,8 +137,21 @@ def read_coco(source: Path) -> CocoFiles:
             files[path] = _read_file(path)
             left_out -= _names(files[path]) - _group_names(files[path])
     names, _ = _classes(files[source], left_out, source)
+    is_below = source.parent.name == "annotations" or len({path.parent for path in paths.values()}) > 1
+    finder = Finder(source.parent.parent if is_below else source.parent)
     splits = {name: (path,) for name, path in paths.items()}
-    return CocoFiles(source, names, splits, tuple(sorted(left_out)), files)
+    return CocoFiles(source, names, splits, _layout(source), finder, tuple(sorted(left_out)), files)
+
+
+def _layout(source: Path) -> str:
+    exporters = {
+        "_annotations.coco.json": "Roboflow",
+        "instances_default.json": "CVAT",
+        "labels.json": "FiftyOne",
+        "result.json": "Label Studio",
+    }
+    tool = exporters.get(source.name)
+    return f"COCO as {tool} exports it" if tool else "COCO"
 
 
 def _read_file(path: Path) -> _File:
@@ -226,25 +247,26 @@ def _add_annotations(images: dict[object, _Image], values: list[dict[str, Any]],
             ) from None
 
 
-def _find_images(images: Mapping[object, _Image], path: Path, split: str) -> dict[str, _Image]:
+def _find_images(
+    images: Mapping[object, _Image], path: Path, split: str, finder: Finder
+) -> tuple[dict[str, _Image], Listing]:
     folders = image_folders(path, split)
     found: dict[str, _Image] = {}
-    missing = []
+    problems = []
     for image in images.values():
-        candidates = (os.path.normpath(os.path.join(folder, image.file_name)) for folder in folders)
-        file = next(filter(os.path.isfile, candidates), None)
+        file = finder.file(image.file_name, folders, path)
         if file is None:
-            missing.append(image.file_name)
+            problems.append(Problem(str(path), 0, f"there is no image {shortened(image.file_name)}"))
         elif file in found:
             raise DataError(f"{path}: images: {shortened(image.file_name)} is repeated")
         else:
             found[file] = image
-    if missing:
-        count = (
-            f"{len(missing):,} of {len(images):,} images are missing, the first is {shortened(missing[0])}"
-        )
-        raise DataError(f"{path}: {count}; looked in {', '.join(folders)}")
-    return found
+    summary = ""
+    if problems:
+        first = problems[0].text.removeprefix("there is no image ")
+        count = f"{len(problems):,} of {len(images):,} images are missing, the first is {first}"
+        summary = f"{path}: {count}; looked in {', '.join(folders)}"
+    return found, Listing(list(found), problems, summary=summary)
 
 
 def _row(annotation: _Annotation, class_ids: Mapping[object, int], size: ImageSize) -> Marked | None:

@@ -11,11 +11,9 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
+from seyolo.data.split_names import SPLITS, WORD
 from seyolo.errors import DataError
 
-_SPLITS = ("train", "val", "test")
-# A separate word comes first: `latest_val.json` is `val`.
-_WORD = re.compile(r"(?<![a-z])(train(ing)?|val(id(ation)?)?|test(ing)?)(?![a-z])", re.IGNORECASE)
 _ANYWHERE = re.compile("train|val|test", re.IGNORECASE)
 
 
@@ -36,7 +34,8 @@ def find_splits(source: Path) -> tuple[str, dict[str, Path]]:
     if own is not None:
         there = Path(os.path.normpath(source.parent / "..")).glob(f"*/{source.name}")
         return own.split, _others(source, own, {path: _of_folder(path) for path in sorted(there)})
-    return "val", {"val": source}
+    split = "train" if source.stem.endswith("default") else "val"  # CVAT's name of no split
+    return split, {split: source}
 
 
 def image_folders(source: Path, split: str) -> list[str]:
@@ -44,8 +43,16 @@ def image_folders(source: Path, split: str) -> list[str]:
     here, above = source.parent, Path(os.path.normpath(source.parent / ".."))
     named = _parse(source.name)
     names = [split] if named is None else [named.tail, named.word, split]
+    if source.stem.endswith("_default"):
+        names.insert(0, "default")
     bases = (here, here / "images", above, above / "images")
-    folders = [*(base / name for base in bases for name in names), here, here / "images", *bases[:1:-1]]
+    folders = [
+        *(base / name for base in bases for name in names),
+        here,
+        here / "images",
+        here / "data",
+        *bases[:1:-1],
+    ]
     return [str(folder) for folder in dict.fromkeys(folders) if folder.is_dir()]
 
 
@@ -58,14 +65,15 @@ def _others(source: Path, own: _Named, named: dict[Path, _Named | None]) -> dict
             double = f"holds the split `{other.split}`, as does {files[other.split]}"
             raise DataError(f"{path}: {double}; remove one of them")
         files[other.split] = path
-    return {split: files[split] for split in _SPLITS if split in files}
+    return {split: files[split] for split in SPLITS if split in files}
 
 
 def _parse(file_name: str) -> _Named | None:
-    match = _WORD.search(file_name) or _ANYWHERE.search(file_name)
+    # A separate word comes first: `latest_val.json` is `val`.
+    match = WORD.search(file_name) or _ANYWHERE.search(file_name)
     if match is None:
         return None
-    split = next(split for split in _SPLITS if match[0].lower().startswith(split))
+    split = next(split for split in SPLITS if match[0].lower().startswith(split))
     pattern = f"{file_name[: match.start()]}*{file_name[match.end() :]}".lower()
     return _Named(split, match[0], os.path.splitext(file_name)[0][match.start() :], pattern)
 
@@ -73,4 +81,4 @@ def _parse(file_name: str) -> _Named | None:
 def _of_folder(source: Path) -> _Named | None:
     """Parses the name of the file's folder if the whole name is that of a split."""
     folder = os.path.basename(os.path.abspath(source.parent))
-    return _parse(folder) if _WORD.fullmatch(folder) else None
+    return _parse(folder) if WORD.fullmatch(folder) else None

@@ -8,8 +8,9 @@
 `train`, `valid` (here the split `val`) and `test` are list files of images with YOLO labels. As in Darknet,
 label files lie under `labels/` in place of `images/` or `JPEGImages/`, or beside the image.
 
-Darknet resolves every path from the working directory. Here paths start at the folder of the file that holds
-them, then (for a line of a list) at the folder of the `.data`, then at the working directory.
+Darknet resolves every path from the working directory, usually the top of its tree. Here paths start at the
+folder of the file that holds them, then at the folder of the `.data`, at the working directory and at the
+folders above the `.data`; last, a file is found by the end of its path.
 """
 
 from __future__ import annotations
@@ -21,9 +22,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from seyolo.data.formats.yolo import YoloFiles
-from seyolo.data.text import read_lines, read_text
+from seyolo.data.text import read_class_names, read_lines
+from seyolo.data.tree import Finder
 from seyolo.errors import DataError, shortened
 
+MOST_ABOVE = 4
+"""Folders above that of the .data file, itself included, that paths are looked up in."""
 _SPLITS = {"train": "train", "valid": "val", "test": "test"}
 _KEYS = (*_SPLITS, "names", "classes")
 # Keys of Darknet's own commands, classifiers and evaluation; ignored.
@@ -41,15 +45,25 @@ def read_darknet_data(source: Path) -> YoloFiles:
     values = _read_values(source)
     if "names" not in values:
         raise DataError(f"{source}: no key `names`; add `names = obj.names`, a file of one class per line")
-    names = _read_names(_existing(values["names"], source))
+    finder = Finder(source.parent)
+    roots = _roots(source)
+    names = read_class_names(_existing(values["names"], source, roots, finder))
     stated = values.get("classes")
     if stated is not None and stated.text != str(len(names)):
         listed = f"{shortened(values['names'].text)} lists {len(names)}"
         raise DataError(f"{stated.where} is {shortened(stated.text)}, but {listed}")
-    splits = {_SPLITS[key]: (_existing(values[key], source),) for key in _SPLITS if key in values}
+    keys = [key for key in _SPLITS if key in values]
+    splits = {_SPLITS[key]: (_existing(values[key], source, roots, finder),) for key in keys}
     if not splits:
         raise DataError(f"{source}: names no split; add `train = train.txt` and `valid = valid.txt`")
-    return YoloFiles(source, names, splits, (source.parent, Path()), _UNDER_IMAGES)
+    is_cvat = (source.parent / "obj_train_data").is_dir()
+    layout = "YOLO 1.1 as CVAT exports it" if is_cvat else "YOLO of Darknet"
+    return YoloFiles(source, names, splits, roots, layout, finder, _UNDER_IMAGES)
+
+
+def _roots(source: Path) -> tuple[Path, ...]:
+    """Returns the folders that a path of a .data file may start from."""
+    return (source.parent, Path(), *Path(os.path.abspath(source)).parents[1:MOST_ABOVE])
 
 
 def _read_values(source: Path) -> dict[str, _Value]:
@@ -71,26 +85,12 @@ def _read_values(source: Path) -> dict[str, _Value]:
     return values
 
 
-def _existing(value: _Value, source: Path) -> Path:
-    """Returns the file of a value, from the folder of the .data file or else the working directory."""
-    paths = list(dict.fromkeys((source.parent / value.text, Path(value.text))))
-    found = next((path for path in paths if os.path.isfile(path)), None)
+def _existing(value: _Value, source: Path, roots: tuple[Path, ...], finder: Finder) -> Path:
+    """Returns the file of a value."""
+    found = finder.file(value.text, roots, source)
     if found is None:
+        paths = dict.fromkeys((source.parent / value.text, Path(value.text)))
         raise DataError(
             f"{value.where}: there is no file {' or '.join(shortened(str(path)) for path in paths)}"
         )
-    return found
-
-
-def _read_names(path: Path) -> tuple[str, ...]:
-    names = tuple(line.strip() for line in read_text(path).rstrip().splitlines())
-    if not names:
-        raise DataError(f"{path}: names no class; write one per line")
-    for line, name in enumerate(names, start=1):
-        if not name:
-            raise DataError(f"{path}:{line}: empty line between the class names; remove it")
-        if name in names[: line - 1]:
-            raise DataError(
-                f"{path}:{line}: the class {shortened(name)} is repeated; remove one of the lines"
-            )
-    return names
+    return Path(found)

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from seyolo.data.formats.yolo import YoloFiles
 from seyolo.data.text import read_text
+from seyolo.data.tree import Finder
 from seyolo.errors import DataError, quoted, shortened
 
 MOST_NESTED = 100
@@ -32,16 +33,32 @@ _SPLIT_NAME = re.compile(rf"({'|'.join(_SPLITS)})([\W_\d].*)?")
 def read_data_yaml(source: Path) -> YoloFiles:
     """Reads a `data.yaml`; raises DataError when it is missing, or a key or value is invalid."""
     values = _read_yaml(source)
-    root = source.parent / _text(values.get("path") or ".", "path", source)
-    if not os.path.isdir(root):  # unlike is_dir, it takes a name of any length
-        raise DataError(f"{source}: path: there is no folder {shortened(str(root))}")
-    splits = _splits(values, root, source)
+    finder = Finder(source.parent)
+    root = _root(values, source, finder)
+    splits = _splits(values, root, source, finder)
     names = _names(values.get("names"), source)
     if values.get("nc", len(names)) != len(names):
         raise DataError(f"{source}: nc is {shortened(values['nc'])}, but names lists {len(names)}")
     if not splits:
         raise DataError(f"{source}: names no split; add `train: images/train` and `val: images/val`")
-    return YoloFiles(source, names, splits, (root,))
+    layout = "YOLO as Roboflow exports it" if "roboflow" in values else "YOLO"
+    return YoloFiles(source, names, splits, (root,), layout, finder)
+
+
+def _root(values: Mapping[object, object], source: Path, finder: Finder) -> Path:
+    """Returns the folder that the splits start from; that of the file where `path` is of another machine."""
+    stated = _text(values.get("path") or ".", "path", source)
+    root = source.parent / stated
+    if os.path.isdir(root):  # unlike is_dir, it takes a name of any length
+        return root
+    paths = [path for key in _SPLITS for path in _as_list(values.get(key)) if isinstance(path, str)]
+    parts = stated.replace("\\", "/").split("/")
+    is_of_elsewhere = parts[0] == "" or parts[0].endswith(":") or parts[-1] == source.absolute().parent.name
+    if not is_of_elsewhere or not any(os.path.exists(source.parent / path) for path in paths):
+        raise DataError(f"{source}: path: there is no folder {shortened(str(root))}")
+    here = f"its splits lie in {source.parent}, where the file is"
+    finder.notes.append(f"{source}: path: there is no folder {shortened(stated)}; {here}")
+    return source.parent
 
 
 def _read_yaml(source: Path) -> dict[object, object]:
@@ -86,15 +103,43 @@ def _names(value: object, source: Path) -> tuple[str, ...]:
     return names
 
 
-def _splits(values: Mapping[object, object], root: Path, source: Path) -> dict[str, tuple[Path, ...]]:
+def _splits(
+    values: Mapping[object, object], root: Path, source: Path, finder: Finder
+) -> dict[str, tuple[Path, ...]]:
     splits = {}
     for key, value in values.items():
         if key in {"path", "names", "nc", *_ORIGIN_KEYS} or (key in _SPLITS and value is None):
             continue
         if not _SPLIT_NAME.fullmatch(str(key)):
             _check_other_split(str(key), value, root, source)
-        splits[str(key)] = tuple(root / _text(path, key, source) for path in _as_list(value))
+        texts = [_text(path, key, source) for path in _as_list(value)]
+        places = tuple(_place(text, values, root, source, finder) for text in texts)
+        if "roboflow" in values and key != "train" and not any(map(os.path.exists, places)):
+            # An export without test images still names them.
+            finder.notes.append(f"{source}: {key}: there is no {shortened(value)}; this split is left out")
+            continue
+        splits[str(key)] = places
     return splits
+
+
+def _place(text: str, values: Mapping[object, object], root: Path, source: Path, finder: Finder) -> Path:
+    """Returns the folder or list file of a split.
+
+    Roboflow writes `../train/images` although `train/` lies beside the file. Raises DataError where both
+    are there.
+    """
+    stated = root / text
+    inside = root / re.sub(r"^(\.\.[/\\])+", "", text)
+    if "path" not in values and inside != stated and os.path.exists(inside):
+        if os.path.exists(stated) and not os.path.samefile(inside, stated):
+            ways = f"{stated} (as written) and {inside} (as Roboflow means it)"
+            raise DataError(f"{source}: {text} fits {ways}; write `path: .` above it to take it as written")
+        return inside
+    if os.path.exists(stated) or not os.path.isdir(source.parent):
+        return stated
+    find = finder.file if os.path.splitext(text)[1].lower() == ".txt" else None
+    found = find(text, (), source) if find else finder.folder(text, source)
+    return stated if found is None else Path(found)
 
 
 def _check_other_split(key: str, value: object, root: Path, source: Path) -> None:

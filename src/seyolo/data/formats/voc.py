@@ -1,9 +1,10 @@
-"""VOC folders: `JPEGImages/`, `Annotations/*.xml` and the image lists in `ImageSets/Main/`.
+"""VOC: an xml per image, in the layout of Pascal VOC or beside the images.
 
-Splits are `train.txt`, `val.txt` and `test.txt`; without `train.txt`, `train` is `trainval.txt` minus the
-images of val. The classes are the lines of `labels.txt` or `classes.txt` in the folder, else the sorted names
-of all annotations. Objects marked `difficult` are ignored
-regions.
+A VOC folder holds `JPEGImages/`, `Annotations/*.xml` and the image lists in `ImageSets/Main/`. Splits are
+`train.txt`, `val.txt` and `test.txt`; without `train.txt`, `train` is `trainval.txt` minus the images of
+val, or CVAT's `default.txt`; without any list all images are `train`. The classes are the lines of
+`labels.txt`, `classes.txt` or CVAT's `labelmap.txt` in the folder, else the sorted names of all
+annotations. Objects marked `difficult` are ignored regions.
 
 Corners count pixels from 1, and the last pixel belongs to the box, so a box reaches from xmin - 1 to xmax in
 the coordinates of the other formats. Darknet's voc_label.py subtracts 1 from xmax, too, which makes every box
@@ -15,19 +16,25 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 from xml.etree import ElementTree
 
-from seyolo.data.formats.yolo import images_in_folder
+from seyolo.data.contents import Listing
+from seyolo.data.formats.pictures import Pictures, images_in_folder, mapped, without_image
+from seyolo.data.formats.yolo import UNDER_IMAGES
 from seyolo.data.labels import ImageSize, Marked, Problem, Reading, collect, row_of_pixels, size_of
 from seyolo.data.text import read_lines, read_text, without_path
+from seyolo.data.tree import Finder, walk
 from seyolo.errors import DataError, quoted, shortened
-from seyolo.media.images import is_image
+from seyolo.media.images import is_picture
 
+_CVAT_CLASSES = "labelmap.txt"
+_FOLDERS = ("annotations", "Annotations", "xmls", "labels")
+"""Folders of annotations in place of `images`."""
 _IMAGES, _ANNOTATIONS, _LISTS = "JPEGImages", "Annotations", "ImageSets/Main"
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
 
@@ -45,34 +52,64 @@ class _Annotation(NamedTuple):
 
 
 @dataclass(frozen=True)
-class VocFolder:
-    """A data set in the layout of Pascal VOC: class names and the list file of each split."""
+class _Annotated:
+    """Class names, and annotations that were read to find them."""
 
-    root: Path
     names: tuple[str, ...]
-    splits: Mapping[str, tuple[Path, ...]]
-    _annotations: dict[Path, _Annotation] = field(default_factory=dict, repr=False)
+    annotations: Mapping[str, _Annotation]
 
-    def images(self, split: str) -> Iterator[str]:
-        """Yields the images of a split; raises DataError for a missing one."""
-        (path,) = self.splits[split]
-        has_val = path.stem == "trainval" and "val" in self.splits
-        left_out = set(read_lines(self.splits["val"][0]).values()) if has_val else set()
-        for line, name in read_lines(path).items():
-            if name not in left_out:
-                yield self._image(name, f"{path}:{line}")
-
-    def read(self, split: str, image: Path, image_size: ImageSize) -> Reading:
-        """Reads the annotation of an image."""
-        path = self.root / _ANNOTATIONS / image.relative_to(self.root / _IMAGES).with_suffix(".xml")
-        annotation = self._annotations.get(path) or _read_xml(path)
+    def read_xml(self, path: str, image_size: ImageSize) -> Reading:
+        """Reads the labels of an annotation."""
+        annotation = self.annotations.get(path) or _read_xml(Path(path))
         if annotation.problem is not None:
             return Reading(problems=[annotation.problem])
         size = size_of(annotation.size, image_size)
         objects = enumerate(annotation.objects, start=1)
         labels, found = collect(objects, lambda entry: _row(entry, self.names, size), size)
-        problems = [Problem(str(path), 0, f"object {number}: {text}") for number, text in found]
+        problems = [Problem(path, 0, f"object {number}: {text}") for number, text in found]
         return Reading(labels, problems, annotation.size)
+
+
+@dataclass(frozen=True)
+class VocFolder:
+    """A data set in the layout of Pascal VOC: class names and the list file of each split."""
+
+    root: Path
+    splits: Mapping[str, tuple[Path, ...]]
+    annotated: _Annotated = field(repr=False)
+    layout: str = "VOC"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Class names."""
+        return self.annotated.names
+
+    def listed(self, split: str) -> Listing:
+        """Lists the images of a split."""
+        (path,) = self.splits[split]
+        if path.is_dir():
+            return Listing([image for images in self._images.values() for image in images], [])
+        has_val = path.stem == "trainval" and "val" in self.splits
+        left_out = set(read_lines(self.splits["val"][0]).values()) if has_val else set()
+        found: list[str] = []
+        problems = []
+        for line, name in read_lines(path).items():
+            images = self._named(name)
+            if name in left_out:
+                continue
+            if len(images) == 1:
+                found += images
+            else:
+                several = f"there are several: {', '.join(sorted(images))}"
+                place = self.root / _IMAGES / shortened(name)
+                text = f"{place}: {several if images else 'there is no such image'}"
+                problems.append(Problem(str(path), line, text))
+        return Listing(found, problems)
+
+    def read(self, split: str, image: Path, image_size: ImageSize) -> Reading:
+        """Reads the annotation of an image."""
+        path = self.root / _ANNOTATIONS / image.relative_to(self.root / _IMAGES).with_suffix(".xml")
+        return self.annotated.read_xml(str(path), image_size)
 
     def unmatched_labels(self, images: Iterable[Path]) -> list[Problem]:
         """Lists annotations without image."""
@@ -81,6 +118,15 @@ class VocFolder:
             for path in sorted((self.root / _ANNOTATIONS).rglob("*.xml"))
             if path.relative_to(self.root / _ANNOTATIONS).with_suffix("").as_posix() not in self._images
         ]
+
+    def remarks(self) -> list[str]:
+        """Returns nothing: names in lists are found or not."""
+        return []
+
+    def sources(self, split: str, folders: Iterable[str]) -> list[str]:
+        """Returns the list files and the folders of all annotations."""
+        below = [path for path, _ in walk(self.root / _ANNOTATIONS)]
+        return [str(self.root), *map(str, self.splits[split]), *below]
 
     @cached_property
     def _images(self) -> dict[str, list[str]]:
@@ -92,49 +138,110 @@ class VocFolder:
             images.setdefault(name, []).append(path)
         return images
 
-    def _image(self, name: str, where: str) -> str:
-        stem = os.path.splitext(name)[0] if is_image(name) else name
-        found = self._images.get(stem, [])
-        if len(found) != 1:
-            there = f"there are several: {', '.join(sorted(found))}" if found else "there is no such image"
-            raise DataError(f"{where}: {self.root / _IMAGES / shortened(name)}: {there}")
-        return found[0]
+    def _named(self, name: str) -> list[str]:
+        return self._images.get(os.path.splitext(name)[0] if is_picture(name) else name, [])
+
+
+@dataclass(frozen=True)
+class VocBeside(Pictures):
+    """Annotations beside the images, or in `annotations/` in place of `images/`; an image may have none."""
+
+    annotated: _Annotated = field(repr=False, kw_only=True)
+
+    def read(self, split: str, image: Path, image_size: ImageSize) -> Reading:
+        """Reads the annotation of an image."""
+        path = next(filter(os.path.isfile, _annotation_paths(str(image))), None)
+        return Reading() if path is None else self.annotated.read_xml(path, image_size)
+
+    def unmatched_labels(self, images: Iterable[Path]) -> list[Problem]:
+        """Lists annotations without image."""
+        problems = []
+        for folder in sorted({image.parent for image in images}):
+            for labels in self._label_folders(str(folder)):
+                problems += without_image(labels, ".xml", folder)
+        return problems
+
+    def sources(self, split: str, folders: Iterable[str]) -> list[str]:
+        """Returns the folders of the annotations."""
+        return [str(self.source), *(path for folder in folders for path in self._label_folders(folder))]
+
+    @staticmethod
+    def _label_folders(images: str) -> list[str]:
+        paths = map(os.path.dirname, _annotation_paths(os.path.join(images, "any.jpg")))
+        return [path for path in dict.fromkeys(paths) if os.path.isdir(path)]
+
+
+def _annotation_paths(image: str) -> list[str]:
+    """Returns where the annotation of an image may lie, the preferred place first."""
+    beside = f"{os.path.splitext(image)[0]}.xml"
+    places = (mapped(beside, UNDER_IMAGES, folder) for folder in _FOLDERS)
+    return [path for path in (*places, beside) if path is not None]
 
 
 def read_voc(root: Path) -> VocFolder:
-    """Reads splits and classes of a VOC folder; raises DataError when it has no image lists or classes."""
+    """Reads splits and classes of a VOC folder; raises DataError when it has no images or classes."""
     for folder in (_IMAGES, _ANNOTATIONS):
         if not (root / folder).is_dir():
-            raise DataError(f"{root}: not a VOC folder: it has no {folder}; {_advice(root)}")
+            raise DataError(f"{root}: not a VOC folder: it has no {folder}")
     splits = _splits(root)
+    is_cvat = (root / _CVAT_CLASSES).is_file()
+    layout = "VOC as CVAT exports it" if is_cvat else "VOC"
+    xmls = sorted(map(str, (root / _ANNOTATIONS).rglob("*.xml")))
+    return VocFolder(root, splits, _annotated(root, xmls), layout)
+
+
+def read_voc_beside(
+    source: Path, splits: Mapping[str, tuple[Path, ...]], xmls: Iterable[str], notes: Iterable[str] = ()
+) -> VocBeside:
+    """Reads annotations beside images, or in a folder of their own, given the xml files of all splits."""
+    annotated = _annotated(source, xmls)
+    return VocBeside(
+        source,
+        annotated.names,
+        splits,
+        (source,),
+        "VOC, an xml for each image",
+        Finder(source, notes=list(notes)),
+        annotated=annotated,
+    )
+
+
+def _annotated(root: Path, xmls: Iterable[str]) -> _Annotated:
+    """Returns the classes: those of a file, else all that the annotations name."""
+    if (root / _CVAT_CLASSES).is_file():
+        return _Annotated(_cvat_names(root / _CVAT_CLASSES), {})
     listed = next((root / name for name in ("labels.txt", "classes.txt") if (root / name).is_file()), None)
     if listed is not None:
-        return VocFolder(root, _read_names(listed), splits)
-    annotations = {path: _read_xml(path) for path in sorted((root / _ANNOTATIONS).rglob("*.xml"))}
+        return _Annotated(_read_names(listed), {})
+    annotations = {path: _read_xml(Path(path)) for path in xmls}
     objects = [entry for annotation in annotations.values() for entry in annotation.objects]
     names = tuple(sorted({entry.name for entry in objects if entry.name}))
     if not names:
         raise DataError(f"{root / _ANNOTATIONS}: no object in any xml; name the classes in {root}/labels.txt")
-    return VocFolder(root, names, splits, annotations)
+    return _Annotated(names, annotations)
 
 
-def _advice(root: Path) -> str:
-    inside = sorted(path.parent for path in root.glob(f"*/{_IMAGES}")) + sorted(root.glob("*.y*ml"))
-    if inside:
-        return f"did you mean {inside[0]}?"
-    return f"expected are {_IMAGES}, {_ANNOTATIONS} and {_LISTS}; other formats are given by their file"
+def _cvat_names(path: Path) -> tuple[str, ...]:
+    """Returns the classes of CVAT's `labelmap.txt`, which also names the background."""
+    lines = [line for line in read_lines(path).values() if not line.startswith("#")]
+    names = [line.partition(":")[0] for line in lines]
+    found = tuple(dict.fromkeys(name for name in names if name and name != "background"))
+    if not found:
+        raise DataError(f"{path}: expected one class per line, `name:color:parts:actions`; found none")
+    return found
 
 
 def _splits(root: Path) -> dict[str, tuple[Path, ...]]:
-    lists = {name: root / _LISTS / f"{name}.txt" for name in ("train", "val", "test", "trainval")}
+    lists = {name: root / _LISTS / f"{name}.txt" for name in ("train", "val", "test", "trainval", "default")}
     there = {name: path for name, path in lists.items() if path.is_file()}
-    if "train" not in there and "trainval" in there:
-        there = {"train": there["trainval"], **there}
-    there.pop("trainval", None)
-    if not there:
+    for other in ("trainval", "default"):  # CVAT calls what belongs to no split `default`
+        if "train" not in there and other in there:
+            there = {"train": there[other], **there}
+        there.pop(other, None)
+    if not there and any((root / _LISTS).glob("*.txt")):
         advice = f"write {_LISTS}/train.txt and val.txt with one image's name per line"
         raise DataError(f"{root}: names no split; {advice}")
-    return {name: (path,) for name, path in there.items()}
+    return {name: (path,) for name, path in (there or {"train": root / _IMAGES}).items()}
 
 
 def _read_names(path: Path) -> tuple[str, ...]:

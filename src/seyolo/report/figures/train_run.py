@@ -46,20 +46,21 @@ CONFIDENCE = 0.25
 
 def write_batch(
     folder: Path,
-    images_rgb: UInt8[np.ndarray, "b 3 s s"],
+    images: UInt8[np.ndarray, "b c h w"],
     targets: Float[np.ndarray, "m 6"],
     names: Sequence[str],
 ) -> None:
     """Writes train_batch.jpg: the first training batch with its labels.
 
-    Rows of `targets` are batch index, class id (below 0: an ignored region), and box (cx, cy, w, h) in input
-    pixels.
+    `images` are RGB or grey. Rows of `targets` are batch index, class id (below 0: an ignored region), and
+    box (cx, cy, w, h) in input pixels.
     """
     cells = []
-    for index, image in enumerate(images_rgb[:MAX_IMAGES]):
+    for index, image in enumerate(images[:MAX_IMAGES]):
         rows = targets[targets[:, 0] == index]
         class_ids = rows[:, 1].astype(int).tolist()
-        cell, scale = fitted(np.ascontiguousarray(image.transpose(1, 2, 0)[:, :, ::-1]), CELL_PX)
+        bgr = np.broadcast_to(image[::-1], (3, *image.shape[1:]))  # one plane of grey stands for three
+        cell, scale = fitted(np.ascontiguousarray(bgr.transpose(1, 2, 0)), CELL_PX)
         colours = [class_colour(number) if number >= 0 else IGNORED_REGION for number in class_ids]
         texts = _texts([names[number] if number >= 0 else "ignored" for number in class_ids])
         cells.append(draw_boxes(cell, cxcywh_to_xyxy(rows[:, 2:]) * scale, texts, colours))

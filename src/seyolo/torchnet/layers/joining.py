@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from seyolo.darknet.constants import SHORTCUT_EPSILON
-from seyolo.darknet.sections import Route, Shortcut, WeightsNormalization
+from seyolo.darknet.sections import Route, Shortcut, WeightsNormalization, overlap
 from seyolo.torchnet.activations import make_activation
 from seyolo.torchnet.layers.convolution import Features, LayerTable
 
@@ -81,11 +81,27 @@ def shortcut_shares(weights: Tensor, normalization: WeightsNormalization) -> Ten
 
 def _add_shared_channels(front: Features, other: Features) -> Features:
     width, other_width = front.shape[1], other.shape[1]
+    if front.shape[2:] != other.shape[2:]:
+        return _add_overlap(front, other)
     if width == other_width:
         return front + other
     if width < other_width:
         return front + other[:, :width]
     return torch.cat([front[:, :other_width] + other, front[:, other_width:]], dim=1)
+
+
+def _add_overlap(front: Features, other: Features) -> Features:
+    """Adds layers of unequal sizes, see `overlap`."""
+    step, spread, (rows, columns) = overlap(_size(front), _size(other))
+    width = min(front.shape[1], other.shape[1])
+    total = front.clone()
+    places = total[:, :width, ::spread, ::spread][:, :, :rows, :columns]
+    places += other[:, :width, ::step, ::step][:, :, :rows, :columns]
+    return total
+
+
+def _size(x: Features) -> tuple[int, int]:
+    return x.shape[2], x.shape[3]
 
 
 LAYERS: LayerTable = {

@@ -1,0 +1,49 @@
+"""Contents of a data set, as the reader of each format gives them: class names, splits, images and labels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from seyolo.data.labels import ImageSize, Problem, Reading
+
+
+class Listing(NamedTuple):
+    """Images of a split in any order, and a problem for each that is missing."""
+
+    images: list[str]
+    problems: list[Problem]
+    foreign: Sequence[str] = ()  # images of a kind that cannot be read here
+    summary: str = ""  # of the problems, for the error of verbs that stop at once; by default the first
+
+
+class Contents(Protocol):
+    """Images and labels of a data set in one format."""
+
+    @property
+    def layout(self) -> str:
+        """Name of the format, and of the tool that exports it so."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Class names in the order of their ids."""
+
+    @property
+    def splits(self) -> Mapping[str, tuple[Path, ...]]:
+        """Folders or files with the images of each split, or with lists of them."""
+
+    def listed(self, split: str) -> Listing:
+        """Lists the images of a split; raises DataError where the split itself is missing or damaged."""
+
+    def read(self, split: str, image: Path, image_size: ImageSize) -> Reading:
+        """Reads the labels of one of these images; problems of single labels are part of the result."""
+
+    def unmatched_labels(self, images: Iterable[Path]) -> list[Problem]:
+        """Lists labels without image, given the images of all splits."""
+
+    def remarks(self) -> list[str]:
+        """Returns sentences on how the files were read so far."""
+
+    def sources(self, split: str, folders: Iterable[str]) -> Iterable[str]:
+        """Returns files and folders that the labels of a split come from, given the folders of its images."""

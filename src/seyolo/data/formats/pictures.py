@@ -1,0 +1,95 @@
+"""Splits as folders of images and list files: what formats with one label file per image share."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from seyolo.data.contents import Listing
+from seyolo.data.labels import Problem
+from seyolo.data.text import read_lines
+from seyolo.data.tree import Finder, walk
+from seyolo.errors import DataError, shortened
+from seyolo.media.images import is_picture
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Class names, and the folders or list files of each split."""
+
+    source: Path  # the file or folder that describes the data set
+    names: tuple[str, ...]
+    splits: Mapping[str, tuple[Path, ...]]
+    roots: tuple[Path, ...]  # base folders of the paths in a list file, after the folder of the list itself
+    layout: str
+    finder: Finder = field(repr=False)
+
+    def listed(self, split: str) -> Listing:
+        """Lists the images of a split; raises DataError for a folder or list that is missing."""
+        images: list[str] = []
+        problems: list[Problem] = []
+        for location in self.splits[split]:
+            if os.path.isdir(location):
+                images += images_in_folder(location)
+            elif os.path.isfile(location):
+                found, missing = _listed_in(location, self.roots, self.finder)
+                images += found
+                problems += missing
+            else:
+                reason = f"{shortened(str(location))} is no folder and no list file"
+                raise DataError(f"{self.source}: split `{split}` is missing: {reason}")
+        return Listing(images, problems)
+
+    def remarks(self) -> list[str]:
+        """Returns what was found in another place than stated."""
+        return self.finder.remarks()
+
+
+def images_in_folder(folder: str | Path) -> Iterator[str]:
+    """Yields the paths of all images in a folder and the folders below it, without hidden ones."""
+    for parent, files in walk(folder):
+        for file in files:
+            if is_picture(file) and not file.startswith("."):
+                yield os.path.join(parent, file)
+
+
+def _listed_in(path: Path, roots: tuple[Path, ...], finder: Finder) -> tuple[list[str], list[Problem]]:
+    """Returns the images of a list file, relative to its own folder or else to one of the roots."""
+    folders = list(dict.fromkeys((path.parent, *roots)))
+    found: list[str] = []
+    problems = []
+    for line, name in read_lines(path).items():
+        image = finder.file(name, folders, path)
+        if image is None:
+            paths = dict.fromkeys(os.path.normpath(os.path.join(folder, name)) for folder in folders[:2])
+            text = f"there is no image {' or '.join(map(shortened, paths))}"
+            problems.append(Problem(str(path), line, text + _several(finder.ends(name))))
+        else:
+            found.append(image)
+    return found, problems
+
+
+def _several(paths: list[str]) -> str:
+    return f"; its end fits {' and '.join(map(shortened, paths[:3]))}" if paths else ""
+
+
+def mapped(path: str, under: re.Pattern[str], folder: str) -> str | None:
+    """Returns a path with the last folder that `under` matches replaced; None where it matches none."""
+    match = under.match(path)
+    return None if match is None else f"{match[1]}{folder}{path[match.end() - 1 :]}"
+
+
+def without_image(
+    label_folder: str, ending: str, image_folder: Path, other: Iterable[str] = ()
+) -> list[Problem]:
+    """Returns a problem for each label file of a folder without an image of its name in another folder."""
+    stems = {os.path.splitext(file)[0] for file in os.listdir(image_folder) if is_picture(file)}
+    files = (os.path.splitext(file) for file in sorted(os.listdir(label_folder)))
+    return [
+        Problem(os.path.join(label_folder, stem + found), 0, f"no image of this name in {image_folder}")
+        for stem, found in files
+        if found == ending and stem not in stems and stem not in other
+    ]

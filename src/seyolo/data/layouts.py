@@ -1,0 +1,275 @@
+"""Layouts of data sets, recognised in the files of a folder.
+
+A layout is a function that finds its readings in a folder, and a row of LAYOUTS. It looks at names and at
+the start of a few files, and opens no image. A folder that fits two readings is refused; a data set in
+a folder inside another data set does not count.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+from seyolo.data.contents import Contents
+from seyolo.data.formats.coco import read_coco
+from seyolo.data.formats.coco_layout import find_splits
+from seyolo.data.formats.darknet_data import read_darknet_data
+from seyolo.data.formats.data_yaml import read_data_yaml
+from seyolo.data.formats.labelme import read_labelme
+from seyolo.data.formats.voc import read_voc, read_voc_beside
+from seyolo.data.formats.yolo_names import read_yolo_names
+from seyolo.data.oxford.layout import has_oxford, read_oxford
+from seyolo.data.split_names import split_of
+from seyolo.data.tree import Tree
+from seyolo.errors import DataError, shortened
+from seyolo.media.images import is_picture
+
+Splits = dict[str, tuple[Path, ...]]
+
+
+class Found(NamedTuple):
+    """A reading of a folder: the file or folder that it starts from, and how to read it."""
+
+    layout: str
+    path: Path
+    read: Callable[[], Contents]
+
+    def depth(self) -> int:
+        """Returns how deep the folder of the data set lies, which the file may be in a part of."""
+        folder = self.path if self.path.is_dir() else self.path.parent
+        while folder.name in _PARTS or split_of(folder.name):
+            folder = folder.parent
+        return len(folder.parts)
+
+
+_PARTS = frozenset({"annotations", "cfg", "data", "images", "labels"})
+NAME_FILES = ("classes.txt", "_darknet.labels", "obj.names")
+"""Files of class names beside YOLO labels."""
+_SPEAKS = frozenset({".data", ".json", ".labels", ".mat", ".names", ".txt", ".xml", ".yaml", ".yml"})
+_MOST_SNIFFED = 20  # jsons of a folder; one with more holds a json for each image
+_SNIFFED_BYTES = 2048
+_FIRST_KEY = re.compile(r'\s*\{\s*"([^"]*)"')
+_KINDS = {
+    "coco": {"info", "licenses", "images", "annotations", "categories", "type"},
+    "labelme": {
+        "version",
+        "flags",
+        "shapes",
+        "imagePath",
+        "imageData",
+        "imageHeight",
+        "imageWidth",
+        "lineColor",
+    },
+}
+
+
+def recognised(root: Path, given: Path) -> Found:
+    """Returns the only reading of a folder, which was given as such or as an archive.
+
+    Raises DataError where the folder fits none, or several: the message names them.
+    """
+    tree = Tree(root)
+    top = _top(tree)
+    found = [reading for layout in LAYOUTS for reading in layout(tree, top)]
+    found = [reading for reading in found if reading.depth() == min(other.depth() for other in found)]
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise DataError(f"{given}: no known layout of a data set fits; {_missing(tree)}")
+    ways = " and ".join(f"{reading.layout} ({reading.path})" for reading in found[:4])
+    advice = "give the file or folder of the one you mean, or move the files of the other away"
+    raise DataError(f"{given}: fits {len(found)} layouts, {ways}; {advice}")
+
+
+def _top(tree: Tree) -> str:
+    """Returns the folder of the data set: the first one with more in it than a single folder."""
+    top = ""
+    while len(below := tree.below(top)) == 1 and not any(map(_speaks, tree.folders[top])):
+        top = f"{top}/{below[0]}" if top else below[0]
+    return top
+
+
+def _speaks(file: str) -> bool:
+    is_about = file.lower().startswith(("readme", "license", "attribution", "manifest")) or file[0] == "."
+    return not is_about and (is_picture(file) or os.path.splitext(file)[1].lower() in _SPEAKS)
+
+
+def _missing(tree: Tree) -> str:
+    """Returns what a folder without known layout lacks."""
+    if not any(map(is_picture, (file for files in tree.folders.values() for file in files))):
+        return "there is no image in it"
+    if _is_labelled(tree, ".txt", ("labels",)):
+        return "there are YOLO labels but no class names: write classes.txt beside them, one name per line"
+    return (
+        "expected are a data.yaml, a Darknet .data, a COCO .json, the folders JPEGImages and Annotations, "
+        "or a classes.txt, an .xml or labelme's .json beside the images"
+    )
+
+
+def _yolo(tree: Tree, top: str) -> Iterator[Found]:
+    yamls = [tree.path(top, file) for file in tree.folders[top] if file.lower().endswith((".yaml", ".yml"))]
+    described = [
+        Found("YOLO", path, partial(read_data_yaml, path))
+        for path in yamls
+        if re.search(r"^names\s*:", text := _start(path, 1 << 20), re.MULTILINE)
+        and re.search(r"^(train|val|test)\s*:", text, re.MULTILINE)
+    ]
+    described += [
+        Found("YOLO of Darknet", path, partial(read_darknet_data, path))
+        for path in _files(tree, top, lambda file: file.endswith(".data"))
+        if re.search(r"^\s*names\s*=", _start(path), re.MULTILINE)
+    ]
+    yield from described or _named_yolo(tree, top)
+
+
+def _named_yolo(tree: Tree, top: str) -> Iterator[Found]:
+    by_text: dict[str, Path] = {}
+    for path in _files(tree, top, lambda file: file in NAME_FILES):
+        by_text.setdefault("\n".join(_start(path, 1 << 16).split()), path)
+    if by_text and _is_labelled(tree, ".txt", ("labels",)):
+        splits, notes = split_folders(tree, top)
+        for path in by_text.values():
+            yield Found("YOLO", path, partial(read_yolo_names, path, tree.path(top), splits, notes))
+
+
+def _coco(tree: Tree, top: str) -> Iterator[Found]:
+    paths = [
+        path for path in _jsons(tree, top, "coco") if path.name != "notes.json"
+    ]  # Label Studio's classes
+    instances = [path for path in paths if path.name.startswith("instances")]
+    seen: set[Path] = set()
+    for path in instances or paths:
+        if path not in seen:
+            seen.update(find_splits(path)[1].values())
+            yield Found("COCO", path, partial(read_coco, path))
+
+
+def _voc(tree: Tree, top: str) -> Iterator[Found]:
+    folders = [name for name in tree.folders if {"JPEGImages", "Annotations"} <= set(tree.below(name))]
+    if folders:
+        yield from (Found("VOC", tree.path(name), partial(read_voc, tree.path(name))) for name in folders)
+        return
+    xmls = [
+        str(tree.path(name, file))
+        for name, files in tree.folders.items()
+        for file in files
+        if file.endswith(".xml")
+    ]
+    texts = {os.path.dirname(path): path for path in reversed(xmls)}.values()
+    for path in texts:
+        if "<annotations>" in _start(Path(path)):
+            way = "export the task again as YOLO, COCO or Pascal VOC"
+            raise DataError(f"{path}: CVAT's own xml of all images is not read; {way}")
+    if xmls and _is_labelled(tree, ".xml", ("annotations", "Annotations", "xmls", "labels")):
+        splits, notes = split_folders(tree, top)
+        yield Found(
+            "VOC, an xml for each image",
+            tree.path(top),
+            partial(read_voc_beside, tree.path(top), splits, xmls, notes),
+        )
+
+
+def _labelme(tree: Tree, top: str) -> Iterator[Found]:
+    if jsons := [str(path) for path in _jsons(tree, top, "labelme")]:
+        splits, notes = split_folders(tree, top)
+        yield Found("labelme", tree.path(top), partial(read_labelme, tree.path(top), splits, jsons, notes))
+
+
+def _oxford(tree: Tree, top: str) -> Iterator[Found]:
+    if has_oxford(tree.folders):
+        yield Found("Oxford Hand", tree.root, partial(read_oxford, tree.root))
+
+
+LAYOUTS: tuple[Callable[[Tree, str], Iterator[Found]], ...] = (_yolo, _coco, _voc, _labelme, _oxford)
+
+
+def read_named(path: Path) -> Contents:
+    """Reads YOLO labels by the file of their class names."""
+    tree = Tree(path.parent)
+    splits, notes = split_folders(tree, "")
+    return read_yolo_names(path, path.parent, splits, notes)
+
+
+def split_folders(tree: Tree, top: str) -> tuple[Splits, list[str]]:
+    """Returns the folder of each split by its name, else all images as `train`; and what is left out."""
+    inside = f"{top}/images" if top else "images"
+    bases = [base for base in (inside, top) if base in tree.folders]
+    splits: Splits = {}
+    for base in bases:
+        for name in tree.below(base):
+            split, folder = split_of(name), f"{base}/{name}" if base else name
+            images = f"{folder}/images" if f"{folder}/images" in tree.folders else folder
+            if split is not None and not splits.keys() & {split} and _num_images(tree, images):
+                splits[split] = (tree.path(images),)
+        if splits:
+            break
+    if not splits:
+        return {"train": (tree.path(bases[0] if _num_images(tree, bases[0]) else top),)}, []
+    taken = [path.relative_to(tree.root).as_posix() for (path,) in splits.values()]
+    left_out = _num_images(tree, top) - sum(_num_images(tree, folder) for folder in taken)
+    notes = (
+        [f"{tree.path(top)}: {left_out:,} images outside {', '.join(taken)} are left out"] if left_out else []
+    )
+    return {name: splits[name] for name in ("train", "val", "test") if name in splits}, notes
+
+
+def _num_images(tree: Tree, folder: str) -> int:
+    start = f"{folder}/" if folder else ""
+    return sum(
+        sum(number for ending, number in counts.items() if is_picture(f"x{ending}"))
+        for name, counts in tree.endings.items()
+        if name == folder or name.startswith(start)
+    )
+
+
+def _is_labelled(tree: Tree, ending: str, label_folders: Iterable[str]) -> bool:
+    """Tells whether an image has a label file of this ending, beside it or in a folder of their own."""
+    for folder, files in tree.folders.items():
+        stems = {os.path.splitext(file)[0] for file in files if is_picture(file)}
+        parts = folder.split("/")
+        at = len(parts) - 1 - parts[::-1].index("images") if "images" in parts else None
+        swapped = (
+            [] if at is None else ["/".join([*parts[:at], name, *parts[at + 1 :]]) for name in label_folders]
+        )
+        for place in (folder, *swapped):
+            labels = map(os.path.splitext, tree.folders.get(place, ()))
+            if any(found == ending and stem in stems for stem, found in labels):
+                return True
+    return False
+
+
+def _files(tree: Tree, top: str, is_one: Callable[[str], bool]) -> list[Path]:
+    folders = [name for name in tree.folders if name == top or name.startswith(f"{top}/" if top else "")]
+    return [tree.path(name, file) for name in folders for file in tree.folders[name] if is_one(file)]
+
+
+def _jsons(tree: Tree, top: str, kind: str) -> list[Path]:
+    """Returns the jsons of a kind, told by their first key; of many in a folder the first ones decide."""
+    found: list[Path] = []
+    for folder in tree.folders:
+        files = [
+            tree.path(folder, f) for f in tree.folders[folder] if f.lower().endswith(".json") and f[0] != "."
+        ]
+        if (folder == top or folder.startswith(f"{top}/" if top else "")) and files:
+            sniffed = [path for path in files[:_MOST_SNIFFED] if _kind_of(path) == kind]
+            found += files if len(files) > _MOST_SNIFFED and len(sniffed) == _MOST_SNIFFED else sniffed
+    return found
+
+
+def _kind_of(path: Path) -> str | None:
+    match = _FIRST_KEY.match(_start(path))
+    return next((kind for kind, keys in _KINDS.items() if match and match[1] in keys), None)
+
+
+def _start(path: Path, num_bytes: int = _SNIFFED_BYTES) -> str:
+    """Returns the start of a text file; nothing of one that cannot be read, which the reader will say."""
+    try:
+        with path.open("rb") as file:
+            return file.read(num_bytes).decode("utf-8-sig", errors="replace")
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({shortened(str(error.strerror))})") from None

@@ -1,0 +1,233 @@
+"""Division of images into splits: stratified by class, scenes kept whole, seeded.
+
+The rarest classes are dealt out first, each scene to the split that lacks most of its rarest class (iterative
+stratification, Sechidis et al. 2011). A class of two scenes or more reaches val.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+
+from seyolo.data.contents import Contents, Listing
+from seyolo.data.datasets import Dataset
+from seyolo.data.labels import ImageSize, Problem, Reading
+from seyolo.errors import DataError, UsageError
+
+OWN_SHARES = {"train": 0.8, "val": 0.2}
+"""Of a data set with a single split that is trained on."""
+_NUMBER = re.compile(r"[\W_]*\d+$")
+
+
+@dataclass(frozen=True)
+class Divided:
+    """Contents whose images are in other splits than before."""
+
+    inner: Contents
+    parts: Mapping[str, list[str]] = field(repr=False)  # images by split
+    before: Mapping[str, str] = field(repr=False)  # split by image
+
+    @property
+    def layout(self) -> str:
+        """Layout of the contents."""
+        return self.inner.layout
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Class names."""
+        return self.inner.names
+
+    @property
+    def splits(self) -> Mapping[str, tuple[Path, ...]]:
+        """Folders or files of all images."""
+        places = tuple(place for found in self.inner.splits.values() for place in found)
+        return dict.fromkeys(self.parts, places)
+
+    def listed(self, split: str) -> Listing:
+        """Lists the images of a split."""
+        return Listing(self.parts[split], [])
+
+    def read(self, split: str, image: Path, image_size: ImageSize) -> Reading:
+        """Reads the labels of an image."""
+        return self.inner.read(self.before[str(image)], image, image_size)
+
+    def unmatched_labels(self, images: Iterable[Path]) -> list[Problem]:
+        """Lists labels without image."""
+        return self.inner.unmatched_labels(images)
+
+    def remarks(self) -> list[str]:
+        """Returns the remarks of the contents."""
+        return self.inner.remarks()
+
+    def sources(self, split: str, folders: Iterable[str]) -> list[str]:
+        """Returns the files of all labels."""
+        return [path for name in self.inner.splits for path in self.inner.sources(name, folders)]
+
+
+def shares_of(val: str, test: str) -> dict[str, float]:
+    """Returns the share of each split from texts such as `20%` or `0.2`; raises UsageError for other texts.
+
+    >>> shares_of("20%", "0.1")
+    {'train': 0.7, 'val': 0.2, 'test': 0.1}
+    """
+    shares = {"val": _share("--val", val), "test": _share("--test", test)}
+    left = round(1 - sum(shares.values()), 9)
+    if left <= 0:
+        raise UsageError(
+            f"--val {val} --test {test}: nothing is left to train on; give less than 100% together"
+        )
+    return {"train": left, **{name: share for name, share in shares.items() if share}}
+
+
+def _share(option: str, text: str) -> float:
+    number = text.removesuffix("%").strip()
+    try:
+        share = float(number) / (100 if text.endswith("%") else 1)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share < 1:
+        raise UsageError(f"{option} {text}: a share of the images such as 20%, from 0% to below 100%")
+    return share
+
+
+def for_training(dataset: Dataset, seed: int, kept: Mapping[str, Iterable[str]]) -> tuple[Dataset, list[str]]:
+    """Returns a data set that has a split to choose checkpoints on, and a line where it was made here.
+
+    Args:
+        dataset: one with a single split is divided.
+        seed: of the division.
+        kept: images of each split of the run so far; images that are new to it are trained on.
+    """
+    if len(dataset.splits) != 1:
+        return dataset, []
+    (only,) = dataset.splits
+    if kept:
+        split_of = {image: split for split, images in kept.items() for image in images}
+        images = dataset.listed(only).images
+        divided = _with_parts(dataset, images, [split_of.get(image, "train") for image in images])
+        return divided, [f"only one split, {only}: divided as the run began"]
+    divided = divide(dataset, OWN_SHARES, seed)
+    counts = ", ".join(f"{name} {len(divided.listed(name).images):,}" for name in divided.splits)
+    advice = "frames of a video are kept together by `seyolo data split --by prefix`"
+    return divided, [f"only one split, {only}: divided by class with seed {seed} into {counts}; {advice}"]
+
+
+def divide(dataset: Dataset, shares: Mapping[str, float], seed: int, by: str | None = None) -> Dataset:
+    """Returns the data set with the images of all its splits divided anew.
+
+    Args:
+        dataset: of any splits; images that are in several count once.
+        shares: of the images, by split; they sum up to 1.
+        seed: of the division.
+        by: keeps images together: `folder`, `prefix` (the name up to its last number), or a pattern whose
+            first group, or else the whole, names the scene in a path.
+
+    Raises:
+        DataError: there are fewer scenes than splits, or a label is invalid.
+        UsageError: `by` is no pattern.
+    """
+    scene_of = scene_namer(by)
+    before = {str(sample.image): split for split in dataset.splits for sample in dataset.split(split)}
+    classes = {str(s.image): s.class_ids for split in dataset.splits for s in dataset.split(split)}
+    images = sorted(before)
+    scenes = {scene: number for number, scene in enumerate(sorted({scene_of(image) for image in images}))}
+    if len(scenes) < len(shares):
+        kind = ("image" if by is None else "scene") + ("" if len(scenes) == 1 else "s")
+        parts = f"{len(scenes)} {kind}"
+        raise DataError(f"{dataset.source}: {parts} cannot be divided into {len(shares)} splits; add images")
+    numbers = [scenes[scene_of(image)] for image in images]
+    chosen = deal([classes[image] for image in images], numbers, list(shares.values()), seed)
+    names = list(shares)
+    return _with_parts(dataset, images, [names[part] for part in chosen], before, names)
+
+
+def _with_parts(
+    dataset: Dataset,
+    images: Sequence[str],
+    split_of: Sequence[str],
+    before: Mapping[str, str] | None = None,
+    names: Iterable[str] = ("train", "val"),
+) -> Dataset:
+    parts: dict[str, list[str]] = {name: [] for name in names}
+    for image, split in zip(images, split_of, strict=True):
+        parts.setdefault(split, []).append(image)
+    origin = before if before is not None else dict.fromkeys(images, next(iter(dataset.splits)))
+    contents = Divided(dataset.contents, parts, origin)
+    return replace(dataset, splits=contents.splits, contents=contents, _listings={})
+
+
+def scene_namer(by: str | None) -> Callable[[str], str]:
+    """Returns a function that names the scene of an image path; raises UsageError for an invalid pattern."""
+    if by is None:
+        return str
+    if by == "folder":
+        return os.path.dirname
+    if by == "prefix":
+        return _prefix
+    try:
+        pattern = re.compile(by)
+    except re.error as error:
+        raise UsageError(f"--by {by}: folder, prefix, or a regular expression ({error})") from None
+
+    def scene(image: str) -> str:
+        match = pattern.search(image)
+        return image if match is None else match[1 if pattern.groups else 0] or image
+
+    return scene
+
+
+def _prefix(image: str) -> str:
+    folder, name = os.path.split(os.path.splitext(image)[0])
+    return os.path.join(folder, _NUMBER.sub("", name))
+
+
+def deal(
+    classes: Sequence[np.ndarray], scenes: Sequence[int], shares: Sequence[float], seed: int
+) -> list[int]:
+    """Returns the number of the split of each image.
+
+    Args:
+        classes: class ids of the objects of each image.
+        scenes: number of the scene of each image, from 0 without gaps.
+        shares: of the images, by split.
+        seed: of the choice among equals.
+    """
+    num_classes = 1 + max((int(ids.max()) for ids in classes if len(ids)), default=0)
+    rows = np.concatenate([np.unique(ids) for ids in classes] or [np.empty(0, np.int64)]).astype(np.int64)
+    owners = np.repeat(np.asarray(scenes), [len(np.unique(ids)) for ids in classes])
+    # Numbers of images by scene and class; the last class stands for every image.
+    width = num_classes + 1
+    keys = np.concatenate([owners * width + rows, np.asarray(scenes) * width + num_classes])
+    pairs, counts = np.unique(keys, return_counts=True)
+    of_scene, of_class = np.divmod(pairs, width)
+    totals = np.bincount(of_class, counts, width)
+    num_scenes = np.bincount(of_class, minlength=width)
+    wanted = _wanted(totals, num_scenes, np.asarray(shares))
+    starts = np.searchsorted(of_scene, np.arange(of_scene[-1] + 2))
+    rarest = [of_class[a:b][np.argmin(totals[of_class[a:b]])] for a, b in pairwise(starts)]
+    shuffled = np.random.default_rng(seed).permutation(len(rarest))
+    split_of = np.zeros(len(rarest), np.int64)
+    for scene in shuffled[np.argsort(totals[rarest][shuffled], kind="stable")]:
+        own = slice(starts[scene], starts[scene + 1])
+        lacking = wanted[:, [rarest[scene], num_classes]]
+        split_of[scene] = max(range(len(shares)), key=lambda part: tuple(lacking[part]))
+        wanted[split_of[scene], of_class[own]] -= counts[own]
+    found: list[int] = split_of[np.asarray(scenes)].tolist()
+    return found
+
+
+def _wanted(totals: np.ndarray, num_scenes: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """Returns how many images with each class each split should have: but for the first, a scene at least."""
+    wanted: np.ndarray = shares[:, None] * totals
+    worth = totals / np.maximum(num_scenes, 1)
+    for part in range(1, len(shares)):
+        is_enough = num_scenes > part
+        wanted[part] = np.where(is_enough, np.maximum(wanted[part], worth), 0.0)
+    wanted[0] = totals - wanted[1:].sum(axis=0)
+    return wanted

@@ -1,0 +1,1 @@
+"""Large images in overlapping tiles: their places, and the merging of detections across tile borders."""
