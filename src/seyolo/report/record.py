@@ -153,7 +153,9 @@ class RunRecord:
     def settings(self) -> dict[str, Any]:
         """Returns the options of the run, flat: `cut.scope` and so on."""
         flat = _flat(self.config)
-        sizes = {name: flat[name] for name in ("size", "size_px") if isinstance(flat.get(name), list)}
+        sizes = {
+            name: flat[name] for name in ("size", "size_px", "tile_size") if isinstance(flat.get(name), list)
+        }
         return flat | {name: input_text(tuple(size)) for name, size in sizes.items()}
 
     def artefacts(self) -> list[tuple[str, int]]:
