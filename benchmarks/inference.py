@@ -97,7 +97,7 @@ def open_all(folder: Path, threads: int | None) -> dict[str, Backend]:
         "ONNX Runtime used directly": plain_session(folder / "dense.onnx", threads),
     }
     backends: dict[str, Backend] = {name: Outside(name, run) for name, run in outside.items()}
-    backends["OpenCV 4 DNN"] = open_backend(folder / "dense.cfg", threads=threads)
+    backends["OpenCV 4 DNN"] = open_backend(folder / "dense.cfg", runtime="opencv", threads=threads)
     for network in ("dense", "slim"):
         name = "" if network == "dense" else "slim "
         plain, int8 = folder / f"{network}.onnx", folder / f"{network}_int8.onnx"

@@ -116,6 +116,10 @@ NETWORKS: dict[str, tuple[str, str | None]] = {
     "shortcut of two layers": (CONV + CONV + section("shortcut", from_="-2,-3"), "adds one layer only"),
     "shortcut of fewer channels": (convolution(filters=12) + section("shortcut", from_=-2), None),
     "shortcut of more channels": (convolution(filters=4) + section("shortcut", from_=-2), None),
+    "shortcut of a larger layer": (
+        convolution(stride=2) + section("shortcut", from_=-2),
+        "layers of one size only",
+    ),
     "weighted shortcut": (
         CONV + section("shortcut", from_=-2, weights_type="per_channel", weights_normalization="softmax"),
         "no weights_type=per_channel",

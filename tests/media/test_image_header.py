@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import io
 import struct
 import subprocess
 import sys
@@ -12,10 +13,13 @@ from types import ModuleType
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from seyolo.data.check import check_dataset
 from seyolo.data.datasets import load_dataset
 from seyolo.errors import DataError, UsageError
+from seyolo.media import av1_frames
+from seyolo.media.av1_frames import largest_frame
 from seyolo.media.image_header import Header, read_header
 from seyolo.media.images import (
     DEFAULT_LIMIT_MB,
@@ -224,3 +228,82 @@ def test_a_pam_is_refused_since_opencv_exchanges_its_red_and_blue() -> None:
     head = b"P7\nWIDTH 4\nHEIGHT 4\nDEPTH 3\nMAXVAL 255\nTUPLTYPE RGB\nENDHDR\n"
     with pytest.raises(DataError, match=r"x\.ppm: not an image"):
         decode_image(head + pixels.tobytes(), "x.ppm")
+
+
+@pytest.mark.parametrize("name", [name for name in makers.CASES if name.startswith("AVIF")])
+@pytest.mark.parametrize("size", [(70, 94), (400, 600), (1080, 1920)])
+def test_the_frames_of_an_avif_are_counted(name: str, size: tuple[int, int]) -> None:
+    data = makers.CASES[name](*size)
+    assert largest_frame(data) == size[0] * size[1]
+    # Boxes that state less do not lower what decoding takes.
+    smaller = with_sides(data, size[::-1], ">II", (16, 16))
+    assert header_of(smaller).num_bytes == header_of(data).num_bytes
+
+
+def test_an_avif_whose_frames_are_larger_than_its_boxes_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = with_sides(makers.CASES["AVIF 8 bit"](1080, 1920), (1920, 1080), ">II", (16, 16))
+    monkeypatch.setenv(LIMIT, "40")
+    monkeypatch.setattr(cv2, "imdecode", lambda *_: pytest.fail("decoded"))
+    with pytest.raises(
+        ImageTooLargeError, match="decoding this AVIF takes 50 MB of memory, the limit is 40 MB"
+    ):
+        decode_image(data, "x")
+
+
+def test_the_frames_of_an_animated_avif() -> None:
+    file = io.BytesIO()
+    frames = [Image.new("RGB", (96, 64), (60 * number, 0, 0)) for number in range(3)]
+    frames[0].save(file, "AVIF", save_all=True, append_images=frames[1:])
+    data = file.getvalue()
+    assert largest_frame(data) == 96 * 64
+    assert largest_frame(data.replace(b"iloc", b"free")) == 96 * 64  # by the chunks of the track
+
+
+def sequence_header(*fields: tuple[int, int]) -> bytes:
+    """An item of AV1: a sequence header of these (bits, value) fields."""
+    text = "".join(f"{value:0{bits}b}" for bits, value in fields)
+    payload = int(text.ljust(-(-len(text) // 8) * 8, "0"), 2).to_bytes(-(-len(text) // 8), "big")
+    return b"\x12\0" + bytes([0x0A, len(payload)]) + payload
+
+
+SIDES = ((4, 12), (4, 11), (13, 4999), (12, 2999))
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        [(5, 0b00011), (5, 8)],  # reduced
+        [(5, 0), (1, 0), (1, 0), (5, 0), (12, 0), (5, 8), (1, 0)],
+        [(5, 0), (1, 0), (1, 1), (5, 1), (12, 0), (5, 3), (1, 1), (4, 9), (12, 0), (5, 9), (1, 1), (1, 0)],
+        [(5, 0), (1, 1), (64, 7), (1, 1), (2, 0), (1, 1), (2, 3), (1, 1), (5, 9), (42, 5), (1, 0),
+         (5, 0), (12, 0), (5, 4), (1, 1), (21, 5)],
+    ],
+)  # fmt: skip
+def test_sequence_headers_worked_by_hand(fields: list[tuple[int, int]]) -> None:
+    stream = sequence_header(*fields, *SIDES)
+    assert av1_frames._largest_of(memoryview(stream)) == 5000 * 3000
+    for end in range(len(stream) - 1):
+        assert av1_frames._largest_of(memoryview(stream[:end])) in (0, 5000 * 3000)
+
+
+def box(kind: bytes, payload: bytes) -> bytes:
+    return struct.pack(">I4s", 8 + len(payload), kind) + payload
+
+
+def test_items_that_repeat_the_file_are_refused() -> None:
+    extents = (
+        struct.pack(">H", 5000) + struct.pack(">II", 0, 0) * 5000
+    )  # each from the first byte to the last
+    iloc = box(b"iloc", bytes(4) + struct.pack(">HHHH", 0x4400, 1, 1, 0) + extents)
+    data = box(b"ftyp", b"avif" + bytes(4)) + box(
+        b"meta", bytes(4) + iloc + box(b"ispe", bytes(4) + bytes(8))
+    )
+    with pytest.raises(LookupError, match="larger than the file"):
+        largest_frame(data)
+    with pytest.raises(DataError, match="not an image, or a damaged one"):
+        decode_image(data, "x")
+
+
+def test_what_is_no_av1_has_no_frames() -> None:
+    for stream in (b"", b"\xff" * 40, b"Exif\0\0", bytes(40), b"\x0a\xff\xff\xff", b"\x12" * 40):
+        assert av1_frames._largest_of(memoryview(stream)) == 0

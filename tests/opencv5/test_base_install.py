@@ -81,6 +81,34 @@ def test_the_detector_that_ships_needs_nothing_else(data: Path, tmp_path: Path) 
     assert "CC BY 4.0" in told
 
 
+def test_a_darknet_network_runs_as_its_exported_file(data: Path, tmp_path: Path) -> None:
+    """The cfg is of the network's own size, the files are for 320 px."""
+    cfg = tmp_path / "net.cfg"
+    text = (FOLDER / f"{NAME}.cfg").read_text().replace("width=416", "width=320")
+    cfg.write_text(text.replace("height=416", "height=320"))
+    cfg.with_suffix(".weights").symlink_to((FOLDER / f"{NAME}.weights").resolve())
+    files = cfg, FOLDER / f"{NAME}.onnx"
+    detectors = [seyolo.Detector(file, confidence=least_score()) for file in files]
+    assert [detector.backend.name for detector in detectors] == ["onnxruntime", "onnxruntime"]
+    for path in sorted((data.parent / "images/test").iterdir()):
+        ours, theirs = (detector.detect(path) for detector in detectors)
+        assert len(ours) == len(theirs) > 0
+        np.testing.assert_allclose(ours.scores, theirs.scores, rtol=1e-5)
+        np.testing.assert_allclose(ours.boxes, theirs.boxes, rtol=1e-5, atol=1e-2)
+    done = seyolo_line("benchmark", cfg, "--repeats", 1, "--json", "-")
+    assert json.loads(done.stdout)["models"][0]["runtime"] == "onnxruntime"
+
+
+@pytest.mark.skipif(hasattr(cv2.dnn, "readNetFromDarknet"), reason="needs OpenCV 5")
+def test_opencv_5_says_what_to_do_with_a_cfg(data: Path, tmp_path: Path) -> None:
+    model, images = f"{FOLDER / NAME}.cfg@opencv", data.parent / "images/test"
+    done = seyolo_line("detect", model, images, "--out", tmp_path / "out")
+    assert done.returncode == 2
+    text = " ".join(done.stderr.split())
+    assert "no longer reads Darknet files" in text
+    assert "without @opencv, or export it: seyolo export MODEL OUT.onnx" in text
+
+
 def test_batches_run_at_once(data: Path) -> None:
     detector = seyolo.Detector(FOLDER / f"{NAME}.dynamic.onnx", confidence=least_score())
     assert detector.backend.name == "onnxruntime"

@@ -15,6 +15,7 @@ from helpers.random_weights import calibrated
 from seyolo.darknet.zoo import network_from_name
 from seyolo.exporting.onnx import export_onnx
 from seyolo.exporting.parity import sample_image
+from seyolo.opening.network import save
 from seyolo.options.export import FileOptions
 from seyolo.runtime.inference import Thresholds
 
@@ -40,6 +41,7 @@ def main() -> None:
             raw = model(torch.from_numpy(images)).numpy()
         np.save(folder / f"{name}.npy", raw)
         export_onnx(model, folder / f"{name}.onnx", size=SIZE)
+        save(model, folder / f"{name}.cfg")
         export_onnx(model, folder / f"{name}.dynamic.onnx", FileOptions(dynamic_batch=True), size=SIZE)
         scores = np.sort((raw[0, :, 5:] * raw[0, :, 4:5]).ravel())
         between = float(scores[-21:-19].mean())  # no score lies on the threshold

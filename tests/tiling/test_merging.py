@@ -158,7 +158,8 @@ def test_a_part_alone_stays_as_it_is() -> None:
 def test_what_the_whole_image_shows_counts_for_large_objects_only() -> None:
     # 100 px wide: no tile shows it whole, and its parts join with it. 15 px: a tile shows it whole.
     assert merge([], [], [[40, 10, 140, 60]]) == [[40, 10, 140, 60]]
-    assert merge([[40, 10, 100, 60]], [[0, 10, 60, 60]], [[41, 12, 139, 58]]) == [[41, 12, 139, 58]]
+    assert merge([[40, 10, 100, 60]], [[0, 10, 60, 60]], [[41, 12, 139, 58]]) == [[40, 10, 140, 60]]
+    assert merge([[60, 10, 100, 60]], [[0, 10, 40, 60]], [[20, 10, 160, 60]]) == [[20, 10, 160, 60]]
     assert merge([], [], [[40, 10, 55, 95]]) == []
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,7 +39,9 @@ def val(model: str, *, data: Path, options: EvaluateOptions = DEFAULTS, json: Js
     dataset = load_dataset(data)
     remark_on(dataset, evaluated_splits(dataset, options.split))
     chosen = split_model(model)
-    if chosen.runtime is not None or is_exported(chosen.model):
+    # A cfg runs as its exported file would, and so does a checkpoint where PyTorch is missing.
+    runs_alone = chosen.model.endswith(".cfg") or find_spec("torch") is None
+    if chosen.runtime is not None or is_exported(chosen.model) or (runs_alone and options.size is None):
         detector: Backend | DarknetModel = open_detector(model, options, device=options.device)
     else:
         detector = seyolo.api.open_model(model, options, device=options.device)

@@ -20,7 +20,7 @@ class Property(NamedTuple):
     """A property of the primary item."""
 
     kind: bytes
-    payload: bytes
+    payload: memoryview
 
 
 def primary_properties(data: bytes) -> list[Property]:
@@ -28,11 +28,11 @@ def primary_properties(data: bytes) -> list[Property]:
 
     Raises struct.error or LookupError for damaged boxes.
     """
-    meta = dict(_boxes(data))[b"meta"][4:]
-    inside = dict(_boxes(meta))
+    meta = dict(boxes(memoryview(data)))[b"meta"][4:]
+    inside = dict(boxes(meta))
     (primary,) = struct.unpack_from(">I" if inside[b"pitm"][0] else ">H", inside[b"pitm"], 4)
-    shared = dict(_boxes(inside[b"iprp"]))
-    known = list(_boxes(shared[b"ipco"]))
+    shared = dict(boxes(inside[b"iprp"]))
+    known = list(boxes(shared[b"ipco"]))
     return [Property(*known[index - 1]) for index in _associations(shared[b"ipma"], primary) if index]
 
 
@@ -54,7 +54,7 @@ def turned(image: UInt8[np.ndarray, "H W 3"], data: bytes) -> UInt8[np.ndarray, 
     return np.ascontiguousarray(image)
 
 
-def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+def boxes(data: memoryview) -> Iterator[tuple[bytes, memoryview]]:
     """Yields kind and payload of the boxes side by side in `data`; one that is too long ends the walk."""
     position = 0
     while position + 8 <= len(data):
@@ -70,7 +70,7 @@ def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
         position = end
 
 
-def _associations(ipma: bytes, item: int) -> list[int]:
+def _associations(ipma: memoryview, item: int) -> list[int]:
     """Returns the numbers, from 1, of the properties of an item."""
     version, flags, count = ipma[0], ipma[3], int.from_bytes(ipma[4:8], "big")
     wide, position = 4 if version else 2, 8

@@ -11,6 +11,7 @@ import struct
 from collections.abc import Callable
 from typing import NamedTuple
 
+from seyolo.media.av1_frames import largest_frame
 from seyolo.media.image_format import EXIF_START, PNG_START, exif_orientation, jpeg_segments
 
 _APP1, _START_OF_SCAN = 0xE1, 0xDA
@@ -167,12 +168,14 @@ def tiff_tags(data: bytes) -> dict[int, int]:
 
 
 def _avif(data: bytes) -> Header | None:
-    """Reads the sizes of all items of an AVIF: the largest counts."""
+    """Reads the sizes of all items of an AVIF, and of the frames in them: the largest counts."""
     sizes = [struct.unpack_from(">II", data, match.end() + 4) for match in re.finditer(b"ispe", data)]
     if not sizes or not {b"avif", b"avis"} & {data[at : at + 4] for at in range(8, 500, 4)}:
         return None
     width, height = max(sizes, key=lambda size: size[0] * size[1])
-    return _header("AVIF", height, width, 44 if b":alpha" in data else 24)
+    bytes_per_pixel = 44 if b":alpha" in data else 24
+    num_pixels = max(height * width, largest_frame(data))
+    return Header("AVIF", height, width, num_pixels * bytes_per_pixel)
 
 
 def _jpeg_2000(data: bytes) -> Header:

@@ -15,6 +15,7 @@ class ModelKeywords(TypedDict, total=False):
 
     weights: str | Path | None
     num_classes: int | None
+    names: str | Path | None
     attention: Literal["se", "cbam"] | None
     at: Literal["residual", "stage", "neck", "head"] | Sequence[Literal["residual", "stage", "neck", "head"]]
     reduction: int

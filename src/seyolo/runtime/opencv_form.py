@@ -8,14 +8,15 @@ network that it would read as another one is refused. The list follows the sourc
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from seyolo.darknet import sections
 from seyolo.darknet.cfg import Network
-from seyolo.darknet.graph import detection_layers
+from seyolo.darknet.graph import detection_layers, shapes
 from seyolo.darknet.sections import Detection, Section
+from seyolo.darknet.sections.base import Size
 from seyolo.errors import BackendError
 
 ACTIVATIONS = frozenset(["linear", "leaky", "relu", "swish", "mish", "logistic", "tanh"])
@@ -29,9 +30,9 @@ def opencv_form(network: Network) -> Network:
     Raises:
         BackendError: the reader has no form for a layer; names layer, file and line, and what to do.
     """
-    layers = []
+    layers, sizes = [], [shape.size for shape in shapes(network)]
     for index, section in enumerate(network.layers):
-        for reason in _refusals(section):
+        for reason in _refusals(section, [sizes[source] for source in section.inputs(index) if source >= 0]):
             raise refused(network, index, reason)
         printed = FORMS[type(section)](section) if type(section) in FORMS else section
         extras = tuple((key, value) for key, value in section.extras if key not in KEYS_READ)
@@ -53,8 +54,8 @@ def refused(network: Network, index: int, reason: str) -> BackendError:
     return BackendError(f"{network.error(index, f'OpenCV would give another result: {reason}')}; {advice}")
 
 
-def _refusals(section: Section) -> Iterator[str]:
-    """Yields why the reader has no form for a section."""
+def _refusals(section: Section, sizes: Sequence[Size]) -> Iterator[str]:
+    """Yields why the reader has no form for a section that reads layers of these sizes."""
     activation = getattr(section, "activation", "linear")
     if activation not in ACTIVATIONS:
         yield f"it has no activation={activation}"
@@ -75,6 +76,8 @@ def _refusals(section: Section) -> Iterator[str]:
             yield f"it has no weights_type={section.weights_type}"
         case sections.Shortcut() if len(section.from_) > 1:
             yield f"it adds one layer only, not the {len(section.from_)} of from="
+        case sections.Shortcut() if len(set(sizes)) > 1:
+            yield "it adds layers of one size only"
         case sections.ScaleChannels(scale_wh=True):
             yield "it has no scale_wh=1"
 

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int
 
-from seyolo.boxes import inside_matrix, suppress
+from seyolo.boxes import inside_matrix, iou_matrix, suppress
 from seyolo.detections import Detections
 from seyolo.tiling.grid import Tile
 
@@ -25,6 +25,8 @@ LEAST_EQUAL = 0.5
 """Least IoU of two parts in the region that their tiles share, along each axis."""
 LEAST_INSIDE = 0.75
 """Least share of an unconfirmed part that lies inside a box of the other tile."""
+LEAST_AGREEMENT = 0.7
+"""Least IoU of the parts together with the box of the whole image, whose edges are coarser."""
 
 
 class _Found:
@@ -192,17 +194,25 @@ def _of_groups(
 ) -> tuple[Float32[np.ndarray, "g 4"], Float32[np.ndarray, " g"], Int[np.ndarray, " g"]]:
     """Returns box, score and class of each group."""
     is_whole_view = (every.tiles[every.owners] == [0, 0, size[1], size[0]]).all(axis=1)
-    boxes, scores, class_ids = [], [], []
-    for group in every.groups():
-        whole = group[~every.is_part[group]]
-        in_tile = whole[~is_whole_view[whole]]
-        chosen = in_tile if len(in_tile) else whole
-        if len(chosen):
-            boxes.append(every.boxes[chosen[every.scores[chosen].argmax()]])
-        else:
-            members = every.boxes[group]
-            boxes.append(np.concatenate([members[:, :2].min(axis=0), members[:, 2:].max(axis=0)]))
-        scores.append(every.scores[group].max())
-        class_ids.append(every.class_ids[group[0]])
-    columns = np.array(scores, np.float32), np.array(class_ids, np.int64)
-    return np.array(boxes, np.float32).reshape(-1, 4), *columns
+    groups = list(every.groups())
+    boxes = [_box_of(every, group, is_whole_view[group]) for group in groups]
+    scores = np.array([every.scores[group].max() for group in groups], np.float32)
+    class_ids = np.array([every.class_ids[group[0]] for group in groups], np.int64)
+    return np.array(boxes, np.float32).reshape(-1, 4), scores, class_ids
+
+
+def _box_of(
+    every: _Found, group: Int[np.ndarray, " n"], is_whole_view: Bool[np.ndarray, " n"]
+) -> Float32[np.ndarray, "4"]:
+    """Returns the box of a group: of a tile that shows the object whole, else of all parts together.
+
+    Where the whole image shows another box than the parts make, that one counts.
+    """
+    in_tile, in_whole = (group[~every.is_part[group] & mask] for mask in (~is_whole_view, is_whole_view))
+    parts = every.boxes[group[every.is_part[group]]]
+    if len(parts) and not len(in_tile):
+        together = np.concatenate([parts[:, :2].min(axis=0), parts[:, 2:].max(axis=0)])
+        if not len(in_whole) or iou_matrix(together[None], every.boxes[in_whole]).max() >= LEAST_AGREEMENT:
+            return together
+    whole = in_tile if len(in_tile) else in_whole
+    return np.asarray(every.boxes[whole[every.scores[whole].argmax()]], np.float32)

@@ -70,13 +70,16 @@ def starting_model(
     config: TrainConfig,
     weights: str | None = None,
     attention: Attention | None = None,
+    *,
+    own_names: Sequence[str] | None = None,
 ) -> DarknetModel:
     """Returns the initial model of a training, fitted to the data set.
 
     Untrained weights get anchors of the data set; on trained ones the gates of `attention` start at identity.
+    `own_names` are the classes of the weights, as in `load`.
     """
     generator = torch.Generator().manual_seed(config.seed)
-    model = load(spec, weights, names=dataset.names, generator=generator)
+    model = load(spec, weights, names=dataset.names, generator=generator, own_names=own_names)
     _warn_of_freezing(model.network)
     network = fit_to_data(model.network, len(dataset.names), config.size_hw)
     if weights is not None or spec.endswith(".safetensors"):

@@ -41,10 +41,11 @@ def evaluate(
         {'val': Metrics(ap=..., ap50=...)}
     """
     if isinstance(model, str | Path):
-        model = open_backend(model) if is_exported(model) else open_model(model)
+        is_file = is_exported(model) or (str(model).endswith(".cfg") and size is None)
+        model = open_backend(model) if is_file else open_model(model)
     dataset = data if isinstance(data, Dataset) else load_dataset(data)
     judgement = _judge(model, dataset, split, size=size, out=out, progress=progress)
-    return metrics_of(judgement, len(model.names))
+    return metrics_of(judgement, len(dataset.names))
 
 
 def evaluate_oxford(

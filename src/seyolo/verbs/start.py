@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar, cast
 
+from seyolo.class_names import listed, read_names
 from seyolo.darknet.placement import Site
 from seyolo.darknet.zoo import is_zoo_name
 from seyolo.data.datasets import Dataset, load_dataset
@@ -82,6 +83,18 @@ def _stored(path: Path) -> Fingerprint:
     return read_json(path, Fingerprint, most_mb=MOST_DATA_MB)
 
 
+def check_classes(folder: Path, names: Sequence[str], dataset: Dataset) -> None:
+    """Refuses (TrainingError) to resume a run of these classes on a data set of others, or in another order.
+
+    A run of version 0.1.0 has no `data.json`, which `check_data` compares.
+    """
+    if tuple(names) != tuple(dataset.names):
+        lists = f"the classes are {listed(dataset.names)}, not {listed(names)}"
+        raise TrainingError(
+            f"{dataset.source}: changed since the run {folder} began: {lists}; start a new run"
+        )
+
+
 def with_model(options: Options, progress: Progress | None = None) -> Options:
     """Returns the options with model, input size and sites of attention, for a machine that can train it.
 
@@ -120,7 +133,8 @@ def model_to_train(options: Options, dataset: Dataset, config: TrainConfig) -> D
     """Returns the model that training starts from."""
     assert options.model is not None
     weights = None if options.weights is None else str(options.weights)
-    return starting_model(options.model, dataset, config, weights, _attention_of(options))
+    names = None if options.names is None else read_names(options.names)
+    return starting_model(options.model, dataset, config, weights, _attention_of(options), own_names=names)
 
 
 def _attention_of(options: SlimOptions | TrainOptions) -> Attention | None:

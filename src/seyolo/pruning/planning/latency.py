@@ -21,6 +21,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import onnx
@@ -29,7 +30,6 @@ from scipy.optimize import nnls
 from seyolo.checkpoint import Checkpoint
 from seyolo.darknet.graph import shapes
 from seyolo.darknet.sections import Convolutional
-from seyolo.errors import BackendError
 from seyolo.exporting.onnx import describe_onnx
 from seyolo.files import cache_root, write_json
 from seyolo.opening.network import save
@@ -42,7 +42,7 @@ from seyolo.pruning.planning.limits import steps_of
 from seyolo.pruning.planning.prunable import PrunableNetwork
 from seyolo.runtime.benchmark import benchmark
 from seyolo.runtime.choice import installed_version, open_backend
-from seyolo.runtime.protocol import Backend
+from seyolo.runtime.protocol import Backend, Runtime
 from seyolo.torchnet.build import DarknetModel, from_checkpoint
 
 NUM_CUTS = 57
@@ -221,10 +221,7 @@ def _open(model: DarknetModel, backend: str, stem: Path) -> Backend:
         onnx.save(describe_onnx(model, (net.height, net.width)), str(path))
     else:
         save(model, path)
-    opened = open_backend(path)
-    if opened.name != backend:
-        raise BackendError(f"latency on {backend}: this {backend} does not run {model.network.source}")
-    return opened
+    return open_backend(path, runtime=cast(Runtime, backend))
 
 
 def _cache_file(prunable: PrunableNetwork, backend: str, multiple: int | None) -> Path:
