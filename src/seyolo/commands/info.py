@@ -12,7 +12,7 @@ from rich.console import Group
 from seyolo.checkpoint import Checkpoint, read_checkpoint
 from seyolo.class_names import names_beside, read_names
 from seyolo.commands.output import Json, check_target, show, table
-from seyolo.darknet.cfg import Network
+from seyolo.darknet.cfg import Network, unused_keys
 from seyolo.darknet.cost import Cost, cost
 from seyolo.darknet.edit import set_size
 from seyolo.darknet.graph import detection_layers, num_classes
@@ -63,6 +63,7 @@ def info(model: str, *, size: Size = None, start: ModelOptions = NO_OPTIONS, jso
         "num_classes": num_classes(network),
         "names": _names(model, network, file, start.names),
         "layers": layers,
+        "unused_keys": unused_keys(network),
     }
     outputs = ("x".join(map(str, layer.shape)) for layer in counted.layers)
     rows = [{**layer, "output": output} for layer, output in zip(layers, outputs, strict=True)]
@@ -169,7 +170,14 @@ def _summary(model: str, network: Network, counted: Cost) -> str:
         f"{model}: {len(network.layers)} layers, {len(detection_layers(network))} detection layers, "
         f"{num_classes(network)} classes\n"
         f"{counted.params:,} parameters, {counted.macs / 1e9:.3f} GMACs at {net.width}x{net.height}\n"
+        f"{_unused(model, network)}"
     )
+
+
+def _unused(model: str, network: Network) -> str:
+    """Returns a line with the keys of a cfg that only Darknet's training reads."""
+    keys = unused_keys(network) if model.endswith(".cfg") else []
+    return f"read by Darknet's training only: {', '.join(keys)}\n" if keys else ""
 
 
 def _check_weights(weights: Path, network: Network) -> None:
