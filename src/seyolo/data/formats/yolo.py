@@ -10,17 +10,19 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 from seyolo.data.formats.pictures import Pictures, mapped, without_image
-from seyolo.data.formats.yolo_rows import RowForm, parse_row
+from seyolo.data.formats.yolo_rows import RowForm, have_polygons, parse_row
 from seyolo.data.labels import Collected, ImageSize, Problem, Reading, collect, size_of
 from seyolo.data.text import read_text, without_path
 from seyolo.errors import DataError
 
 UNDER_IMAGES = re.compile(r"(.*[/\\]|)images[/\\]")  # up to the last `images/`, which becomes `labels/`
+
+MOST_PROBED = 1_000  # label files
 
 
 @dataclass(frozen=True)
@@ -29,12 +31,22 @@ class YoloFiles(Pictures):
 
     under_images: re.Pattern[str] = UNDER_IMAGES
     keypoints: tuple[int, int] | None = None  # `kpt_shape` of a data.yaml
+    _polygons: dict[str, bool] = field(default_factory=dict, repr=False)  # by split, see `have_polygons`
 
     def read(self, split: str, image: Path, image_size: ImageSize) -> Reading:
         """Reads the label file of an image."""
         path = label_path(image, self.under_images)
-        form = RowForm(self.names, self.keypoints)
+        form = RowForm(self.names, self.keypoints, partial(self._are_polygons, split))
         return Reading() if path is None else read_labels(path, form, image_size)
+
+    def _are_polygons(self, split: str) -> bool:
+        """Tells whether rows of points in the first label files of a split are polygons for certain."""
+        if split not in self._polygons:
+            images = sorted(self.listed(split).images)[:MOST_PROBED]
+            paths = (label_path(Path(image), self.under_images) for image in images)
+            texts = (path.read_bytes().decode(errors="replace") for path in paths if path is not None)
+            self._polygons[split] = have_polygons(texts)
+        return self._polygons[split]
 
     def unmatched_labels(self, images: Iterable[Path]) -> list[Problem]:
         """Lists label files without image in label folders; not where images and labels share a folder."""
