@@ -16,7 +16,8 @@ import torch
 from helpers.boxes import found
 from helpers.written_datasets import write_text, write_voc
 from seyolo.darknet.zoo import network_from_name
-from seyolo.data.datasets import Dataset, Sample, load_dataset
+from seyolo.data.datasets import Dataset, load_dataset
+from seyolo.data.samples import Sample
 from seyolo.errors import DataError
 from seyolo.evaluation.ap import Metrics, average_precision
 from seyolo.evaluation.evaluate import evaluate, judge_splits, judged, metrics_of, truth_of

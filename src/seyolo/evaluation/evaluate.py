@@ -19,7 +19,8 @@ from jaxtyping import Float, Float32, UInt8
 from seyolo.boxes import cxcywh_to_xyxy
 from seyolo.class_names import listed, same_classes
 from seyolo.data.batches.evaluation import evaluation_batches, image_batch
-from seyolo.data.datasets import Dataset, Sample, evaluated_splits
+from seyolo.data.datasets import Dataset, evaluated_splits
+from seyolo.data.samples import Sample
 from seyolo.data.small_boxes import warn_of_small_boxes
 from seyolo.detections import Detections
 from seyolo.errors import DataError
