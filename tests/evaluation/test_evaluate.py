@@ -14,7 +14,8 @@ import pytest
 import torch
 
 from seyolo.darknet.zoo import network_from_name
-from seyolo.data.datasets import Dataset, Sample
+from seyolo.data.datasets import Dataset
+from seyolo.data.samples import Sample
 from seyolo.errors import DataError
 from seyolo.evaluation.ap import Metrics
 from seyolo.evaluation.evaluate import evaluate, judge_splits, judged, metrics_of, truth_of

@@ -14,12 +14,13 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float, Float32, UInt8
 
 from seyolo.boxes import cxcywh_to_xyxy
 from seyolo.class_names import listed, same_classes
 from seyolo.data.batches.evaluation import evaluation_batches, image_batch
-from seyolo.data.datasets import Dataset, Sample, evaluated_splits
+from seyolo.data.datasets import Dataset, evaluated_splits
+from seyolo.data.samples import Sample
 from seyolo.data.small_boxes import warn_of_small_boxes
 from seyolo.detections import Detections
 from seyolo.errors import DataError
@@ -203,13 +204,21 @@ def _judged_in_tiles(
 
 
 def truth_of(sample: Sample, height: int, width: int) -> Truth:
-    """Returns a sample's labels in pixels of its image of this height and width."""
+    """Returns a sample's labels in pixels of its image of this height and width.
+
+    Labels that state the size of the image were in pixels. Rounding to a thousandth of one undoes the error
+    of their fractions in single precision.
+    """
+    corners = [_corners(labels.boxes_cxcywh, height, width) for labels in (sample, sample.ignored)]
+    if sample.stated_size is not None:
+        corners = [np.round(boxes_xyxy.astype(np.float64), 3) for boxes_xyxy in corners]
+    ignored = Regions(corners[1], sample.ignored.class_ids, sample.ignored.is_crowd)
+    return Truth(corners[0], sample.class_ids, height, width, ignored, sample.areas_px2)
+
+
+def _corners(boxes_cxcywh: Float32[np.ndarray, "n 4"], height: int, width: int) -> Float[np.ndarray, "n 4"]:
     scale = np.array([width, height, width, height], dtype=np.float32)
-    boxes_xyxy, ignored_xyxy = (
-        cxcywh_to_xyxy(labels.boxes_cxcywh * scale) for labels in (sample, sample.ignored)
-    )
-    ignored = Regions(ignored_xyxy, sample.ignored.class_ids, sample.ignored.is_crowd)
-    return Truth(boxes_xyxy, sample.class_ids, height, width, ignored, sample.areas_px2)
+    return cxcywh_to_xyxy(boxes_cxcywh * scale)
 
 
 @contextmanager

@@ -41,6 +41,7 @@ class TrainingKeywords(TileKeywords, total=False):
     sync_bn: bool
     multi_scale: bool
     save_every: float
+    cache: str
     weight_decay: float
     warmup_epochs: float
     plain_share: float

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -15,8 +16,8 @@ from seyolo.data.datasets import Dataset, load_dataset
 from seyolo.data.fingerprint import Fingerprint, differences, fingerprint
 from seyolo.data.splitting import for_training
 from seyolo.errors import TrainingError, UsageError
-from seyolo.files import write_json
-from seyolo.json_files import read_json, to_json
+from seyolo.files import write_text
+from seyolo.json_files import read_json
 from seyolo.opening.description import CHECKPOINT, Attention, describe, gates_of
 from seyolo.options.slim import SlimOptions
 from seyolo.options.train import TrainOptions
@@ -50,8 +51,10 @@ def open_data(options: SlimOptions | TrainOptions, folder: Path, progress: Progr
     """
     assert options.data is not None
     path = folder / DATA_FILE
-    kept = read_json(path, Fingerprint).splits if path.exists() else {}
-    dataset, lines = for_training(load_dataset(options.data), options.seed, kept)
+    dataset = load_dataset(options.data)
+    is_resumed = len(dataset.splits) == 1 and path.exists()
+    kept = read_json(path, Fingerprint).splits if is_resumed else {}
+    dataset, lines = for_training(dataset, options.seed, kept)
     for line in (*dataset.described(), *lines):
         progress.message(line)
     return dataset.tiled(options.tiling(options.size or USUAL_SIZE))
@@ -71,7 +74,9 @@ def check_data(folder: Path, dataset: Dataset, splits: Iterable[str], data_chang
         if not data_changed:
             raise TrainingError(f"{changes}. Put it back as it was, or go on with --data-changed")
         warnings.warn(changes, stacklevel=3)
-    write_json(path, to_json(now))
+    write_text(
+        path, json.dumps({"names": now.names, "splits": now.splits})
+    )  # large: indented it takes seconds
 
 
 def _stored(path: Path) -> Fingerprint:
