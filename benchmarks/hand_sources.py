@@ -19,7 +19,8 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from seyolo.boxes import cxcywh_to_xyxy
-from seyolo.data.datasets import Sample, load_dataset
+from seyolo.data.datasets import load_dataset
+from seyolo.data.samples import Sample
 from seyolo.media.images import read_image
 
 PATCH_PX = 24

@@ -10,7 +10,7 @@ tried on images of the train split; the best by AP@0.5 is reported on the test s
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -19,7 +19,8 @@ import cv2
 import numpy as np
 
 from seyolo.boxes import cxcywh_to_xyxy
-from seyolo.data.datasets import Sample, load_dataset
+from seyolo.data.datasets import load_dataset
+from seyolo.data.samples import Sample
 from seyolo.detections import Detections
 from seyolo.evaluation.ap import Truth, average_precision
 from seyolo.media.images import read_image
@@ -87,7 +88,7 @@ def ap50(images: list[Image], threshold: Threshold) -> dict[str, float]:
     }
 
 
-def read(samples: list[Sample]) -> list[Image]:
+def read(samples: Sequence[Sample]) -> list[Image]:
     """Reads the samples' images into memory."""
     return [_read(sample) for sample in samples]
 

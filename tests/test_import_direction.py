@@ -17,8 +17,8 @@ SOURCE = Path(seyolo.__file__).parent
 ROOMS = {
     "base": [
         "errors", "arguments", "options", "json_files", "files", "boxes", "detections", "letterbox", "sizes",
-        "darknet", "translation", "checkpoint", "opening.description", "progress", "runs", "runtime",
-        "media", "detector", "detecting", "tiling", "opening.detector", "results",
+        "class_names", "darknet", "translation", "checkpoint", "opening.description", "progress", "runs",
+        "runtime", "media", "detector", "detecting", "tiling", "opening.detector", "results",
     ],
     "torchnet": ["torchnet", "opening"],
     "torch_runtime": ["runtime.torch_backend"],

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,8 @@ from jaxtyping import Float32
 from safetensors import SafetensorError, safe_open
 
 from seyolo.darknet.cfg import Network, parse_stored_cfg, stored_cfg
-from seyolo.darknet.graph import num_classes
+from seyolo.darknet.graph import detection_layers, num_classes
+from seyolo.darknet.sections import Convolutional, Detection
 from seyolo.darknet.weights import tensor_shapes
 from seyolo.errors import ModelError
 from seyolo.files import replacing
@@ -43,9 +44,30 @@ class Checkpoint:
     provenance: dict[str, object] = field(default_factory=dict)  # origin of the weights, JSON values only
 
 
-def default_names(count: int) -> tuple[str, ...]:
-    """Returns default class names: `class 0`, `class 1`, ..."""
-    return tuple(f"class {index}" for index in range(count))
+def reorder_classes(checkpoint: Checkpoint, order: Sequence[int]) -> Checkpoint:
+    """Returns the same detector with its classes in another order: the convolutions of its heads permuted.
+
+    Args:
+        checkpoint: a state may lack tensors.
+        order: for each new class its number now; all of them, each once.
+
+    Raises:
+        CfgError: a detection layer without a convolution in front of it.
+    """
+    network, state = checkpoint.network, dict(checkpoint.state)
+    for layer in detection_layers(network):
+        section, front = network.layers[layer], network.layers[layer - 1] if layer else None
+        if not isinstance(section, Detection) or not isinstance(front, Convolutional):
+            raise network.error(
+                layer, "needs a convolution in front of it to change the order of the classes"
+            )
+        anchor = np.array([*range(5), *(5 + index for index in order)])  # cx, cy, w, h, objectness, classes
+        rows = np.concatenate([index * len(anchor) + anchor for index in range(len(section.masked_anchors))])
+        for name in (name for name in state if name.startswith(f"layers.{layer - 1}.")):
+            if state[name].ndim and len(state[name]) == len(rows):
+                state[name] = state[name][rows]
+    names = tuple(checkpoint.names[index] for index in order)
+    return Checkpoint(network, state, names, checkpoint.provenance)
 
 
 def check_state(network: Network, state: Mapping[str, Float32[np.ndarray, "..."]], source: str) -> None:

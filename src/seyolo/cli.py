@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 import warnings
+from contextlib import contextmanager
 from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, NoReturn
@@ -20,7 +21,8 @@ from seyolo.errors import SeyoloError
 from seyolo.interrupts import INTERRUPTED, Interrupts, is_main_thread
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    import logging
+    from collections.abc import Collection, Iterator, Sequence
     from typing import Any
 
     from cyclopts import App, Token
@@ -110,7 +112,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: Sequence[str] | None) -> None:
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _shown_remarks():
         warnings.showwarning = _show_warning
         run = partial(
             make_app(sys.argv[1:] if arguments is None else arguments),
@@ -173,6 +175,29 @@ def _system_error(error: OSError) -> str:
     where = f"{error.filename}: " if error.filename else ""
     hint = advice.get(error.errno or 0)
     return f"{where}{error.strerror or error}" + (f"; {hint}" if hint else "")
+
+
+@contextmanager
+def _shown_remarks() -> Iterator[None]:
+    """Prints what our modules log at level INFO, each line once."""
+    import logging  # noqa: PLC0415 (see the top of this file)
+
+    logger, handler, said = logging.getLogger("seyolo"), logging.Handler(logging.INFO), set[str]()
+
+    def show(record: logging.LogRecord) -> None:
+        if (text := record.getMessage()) not in said:
+            print(text, file=sys.stderr, flush=True)
+        said.add(text)
+
+    handler.emit = show  # type: ignore[method-assign]
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
 
 
 def _show_warning(message: Warning | str, *_: object, **__: object) -> None:

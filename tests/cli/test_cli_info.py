@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from helpers.running import Run, assert_refused
+from seyolo.darknet.zoo import network_from_name
 
 
 def read(run: Run, *arguments: object) -> dict[str, object]:
@@ -122,3 +123,13 @@ def test_an_onnx_file_is_described_as_it_is(run: Run, onnx: Path, checkpoint: Pa
     assert_refused(run("info", onnx, "--num-classes", 2), "as it is")
     assert_refused(run("info", onnx, "--size", 96), "made for 64x64")
     assert_refused(run("info", "none.onnx"), "none.onnx")
+
+
+def test_keys_without_an_effect_are_listed(run: Run, tmp_path: Path) -> None:
+    cfg = tmp_path / "x.cfg"
+    network = network_from_name("yolov3-tiny@0.125", 1)
+    cfg.write_text(network.to_cfg().replace("channels=3", "channels=3\nmosaic=1"))
+    outcome = run("info", cfg)
+    assert "\nread by Darknet's training only: mosaic, " in outcome.out.replace("\n ", "\n")
+    assert "only:" not in run("info", "yolov3-tiny@0.125").out
+    assert json.loads(run("info", cfg, "--json", "-").out)["unused_keys"][:1] == ["mosaic"]

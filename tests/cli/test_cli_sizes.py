@@ -55,6 +55,17 @@ def test_what_is_no_size_is_refused_by_its_flag(run: Run, wide: Path, size: str)
     assert_refused(run("info", wide, f"--size={size}"), f"--size {size}: ")
 
 
+@pytest.mark.filterwarnings("default")
+def test_an_unknown_key_of_a_cfg_is_told_once(run: Run, hands: Path, tmp_path: Path) -> None:
+    cfg = tmp_path / "x.cfg"
+    assert run("export", MODEL, cfg, "--size", "96x64", "--num-classes", 1).code == 0
+    cfg.write_text(cfg.read_text().replace("channels=3", "channels=3\nmosiac=1"))
+    outcome = run("train", "--data", hands, "--model", cfg, "--epochs", 1, "--batch", 4)
+    assert outcome.code == 0, outcome.err
+    assert outcome.err.count("[net] has no key 'mosiac'; did you mean 'mosaic'?") == 1
+    assert f"input size 96x64, as in {cfg}; --size sets another" in outcome.err
+
+
 def test_a_side_beside_the_stride_is_refused(run: Run, hands: Path) -> None:
     refusal = run("train", "--data", hands, "--model", MODEL, "--size", "64x90", "--epochs", 1)
     assert_refused(refusal, "an image height of 90 is no multiple of 32", "take 64 or 96")

@@ -235,6 +235,20 @@ def test_minutes_between_states_are_a_number(run: Run, hands: Path, minutes: str
     assert_refused(run("train", "--data", hands, *TINY, f"--save-every={minutes}"), f"--save-every {minutes}")
 
 
+@pytest.mark.parametrize("memory", ["4", "4TB", "-1GB", "GB", "nan GB", "much"])
+def test_memory_that_makes_no_sense(run: Run, hands: Path, memory: str) -> None:
+    assert_refused(
+        run("train", "--data", hands, *TINY, f"--cache={memory}"), f"--cache {memory}: expected memory"
+    )
+
+
+def test_the_memory_for_images_changes_no_result(run: Run, hands: Path) -> None:
+    line = ["train", "--data", hands, *TINY, "--epochs", 1, "--json", "-"]
+    rows = [json.loads(run(*line, "--cache", memory).out)["history"][-1] for memory in ("0", "1.5 gb")]
+    assert rows[0]["box"] == rows[1]["box"]
+    assert rows[0]["val_ap"] == rows[1]["val_ap"]
+
+
 def test_a_run_of_before_there_were_teachers_resumes(run: Run, hands: Path, tmp_path: Path) -> None:
     assert run("train", "--data", hands, *TINY, "--epochs", 1, "--name", "old").code == 0
     settings = tmp_path / "runs/train/old/command.json"

@@ -261,3 +261,21 @@ def test_the_cases_are_read(shared_cases: Path) -> None:
     assert len(networks) > 15
     assert networks["bom.cfg"] == networks["base.cfg"]
     assert all(shapes(network) for network in networks.values())
+
+
+@pytest.mark.parametrize(
+    "key", ["stopbackward=1", "onlyforward=1", "learning_rate=0.1", "clip=2", "dont_update=1"]
+)
+def test_training_keys_of_every_layer_are_kept(key: str) -> None:
+    for name in ("convolutional", "maxpool", "yolo"):
+        network = parse_cfg(SMALL.replace(f"[{name}]\n", f"[{name}]\n{key}\n", 1))
+        assert f"\n{key}\n" in network.to_cfg()
+    for layer in (
+        "[upsample]\n",
+        "[shortcut]\nfrom=0\n",
+        "[route]\nlayers=0\n",
+        "[dropout]\n",
+        "[avgpool]\n",
+    ):
+        network = parse_cfg(f"[net]\n[dropout]\n{layer}{key}\n")
+        assert parse_cfg(network.to_cfg()) == network

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from seyolo.boxes import iou_matrix
 from seyolo.data.anchors import dataset_box_sizes, iou_of_sizes, kmeans_anchors
-from seyolo.data.datasets import Sample
+from seyolo.data.samples import Sample
 from seyolo.errors import DataError, UsageError
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from seyolo.data.datasets import Sample
+from seyolo.data.samples import Sample
 from seyolo.data.small_boxes import small_boxes, warn_of_small_boxes
 from seyolo.tiling.grid import Tiling
 

@@ -10,7 +10,8 @@ import pytest
 
 from helpers.square_finder import SquareFinder, squares_image
 from seyolo.data.batches.training import ImageCache, TrainingLoader
-from seyolo.data.datasets import Dataset, Sample, load_dataset
+from seyolo.data.datasets import Dataset, load_dataset
+from seyolo.data.samples import Sample
 from seyolo.data.tiles import training_samples
 from seyolo.evaluation.evaluate import evaluate, judge_splits
 from seyolo.letterbox import Fit

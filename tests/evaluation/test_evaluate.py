@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from unittest.mock import patch
 
 import cv2
 import numpy as np
@@ -11,9 +14,11 @@ import pytest
 import torch
 
 from seyolo.darknet.zoo import network_from_name
-from seyolo.data.datasets import Sample
+from seyolo.data.datasets import Dataset
+from seyolo.data.samples import Sample
 from seyolo.errors import DataError
-from seyolo.evaluation.evaluate import evaluate, judged, truth_of
+from seyolo.evaluation.ap import Metrics
+from seyolo.evaluation.evaluate import evaluate, judge_splits, judged, metrics_of, truth_of
 from seyolo.runtime.inference import Thresholds
 from seyolo.runtime.torch_backend import TorchBackend
 from seyolo.torchnet.build import build
@@ -132,3 +137,60 @@ def test_progress_counts_every_image(samples: list[Sample]) -> None:
     recorder = Recorder()
     judged(RedFinder("letterbox"), samples, SIZE_HW, batch_size=2, progress=recorder)[1]
     assert (recorder.total, recorder.counts) == (3, [2, 1])
+
+
+class Painter:
+    """A backend of any classes that finds the colour of each, at the place of `RedFinder`."""
+
+    name = "painter"
+    input_size = SIZE_HW
+    letterbox_mode = "letterbox"
+
+    def __init__(self, names: tuple[str, ...], score_of: dict[str, float]) -> None:
+        self.names = names
+        self._scores = [score_of.get(name.casefold(), 0.0) for name in names]
+
+    def infer(self, batch: np.ndarray) -> np.ndarray:
+        rows = [RedFinder._find(image)[0, :5] for image in batch]
+        return np.array([[[*row, *self._scores]] for row in rows], dtype=np.float32)
+
+
+class TestClassOrder:
+    """Labels are of class `red`, number 0 of (red, green)."""
+
+    def measured(self, samples: list[Sample], names: tuple[str, ...], data=("red", "green")) -> Metrics:
+        contents = SimpleNamespace(names=data, splits={"val": ()})
+        dataset = Dataset(data, contents.splits, Path("data.yaml"), contents)
+        shown = [replace(sample, class_ids=sample.class_ids) for sample in samples]
+        with patch.object(Dataset, "split", lambda self, name: shown):
+            judgement = judge_splits(Painter(names, {"red": 0.9}), dataset, "val", SIZE_HW)
+        return metrics_of(judgement, len(data))["val"]
+
+    @pytest.mark.parametrize("names", [("red", "green"), ("green", "red"), ("Green", "RED")])
+    def test_classes_count_by_name(self, samples: list[Sample], names: tuple[str, ...]) -> None:
+        metrics = self.measured(samples, names)
+        assert metrics.per_class[0].ap50 == pytest.approx(1)
+        assert len(metrics.per_class) == 2
+
+    def test_detections_of_other_classes_are_left_out_and_said(self, samples: list[Sample]) -> None:
+        with pytest.warns(UserWarning, match="classes that the data set lacks are left out: blue, grey"):
+            metrics = self.measured(samples, ("blue", "green", "grey", "red"))
+        assert metrics.per_class[0].ap50 == pytest.approx(1)
+        assert len(metrics.per_class) == 2
+
+    def test_a_class_that_the_model_lacks_is_never_found_and_said(self, samples: list[Sample]) -> None:
+        with pytest.warns(UserWarning, match="the model does not have are never found: red"):
+            metrics = self.measured(samples, ("green",))
+        assert (metrics.per_class[0].ap50, metrics.num_objects) == (0, 3)
+
+    def test_other_names_count_by_number_and_are_said(self, samples: list[Sample]) -> None:
+        with pytest.warns(UserWarning, match="by number: red, green here, rouge, vert in the model"):
+            self.measured(samples, ("rouge", "vert"))
+
+    def test_default_names_count_by_number(self, samples: list[Sample]) -> None:
+        self.measured(samples, ("class 0", "class 1"))
+
+    @pytest.mark.parametrize("names", [("rouge",), ("class 0", "class 1", "class 2")])
+    def test_nothing_in_common_is_refused(self, samples: list[Sample], names: tuple[str, ...]) -> None:
+        with pytest.raises(DataError, match=rf"has 2 classes \(red, green\), the model {len(names)} \("):
+            self.measured(samples, names)

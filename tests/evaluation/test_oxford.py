@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from seyolo.data.datasets import Sample
 from seyolo.data.oxford.convert import COLUMNS
+from seyolo.data.samples import Sample
 from seyolo.detections import Detections
 from seyolo.errors import DataError
 from seyolo.evaluation.oxford import oxford_metrics

@@ -28,7 +28,8 @@ from fuzz.mutators import (
     mutated_text,
 )
 from seyolo.checkpoint import read_checkpoint
-from seyolo.commands.detect import Job, read_names
+from seyolo.class_names import read_names
+from seyolo.commands.detect import Job
 from seyolo.commands.info import _onnx
 from seyolo.darknet.cfg import parse_cfg, read_cfg
 from seyolo.darknet.cost import cost

@@ -86,7 +86,11 @@ def message_of(name: str, data: bytes) -> str:
             b'{"model": "a", "attention": {"kind": "x"}}',
             "config.json: attention.kind: invalid",
         ),
-        ("report: command.json", b'{"model": "a", "size": "1"}', "command.json: size: expected int, got str"),
+        (
+            "report: command.json",
+            b'{"model": "a", "size": "1"}',
+            "command.json: size: expected int | array, got str",
+        ),
         ("report: dense/results.csv", b"epoch,ap\n1,x\n", "dense/results.csv:2: ap: expected a number"),
         ("report: dense/results.csv", b"epoch,ap\n1,0.5\n2\n", "dense/results.csv:3: ap: expected a number"),
         ("report: dense/results.csv", b"epoch\n1,0.5\n", "dense/results.csv:2: None: expected a number"),

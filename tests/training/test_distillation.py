@@ -32,6 +32,7 @@ from seyolo.training.distillation import (
     distillation_terms,
     independent_divergence,
     softmax_divergence,
+    with_classes_of,
 )
 from seyolo.training.loop import TrainResult, train
 from seyolo.training.loss import DetectionLoss, LossModule, predictions
@@ -128,6 +129,22 @@ def test_equal_predictions_cost_nothing_and_give_no_gradient() -> None:
     for x in logits:
         assert x.grad is not None
         assert x.grad.abs().max() < 1e-6
+
+
+def test_a_teacher_of_the_same_classes_in_another_order_follows_the_names() -> None:
+    network = zoo.yolov3_tiny(num_classes=2, width=0.125, scale_x_y=2.0)
+    teacher = build(network, ("hand", "face"), torch.Generator().manual_seed(0)).eval()
+    student = build(network, ("face", "hand"), torch.Generator().manual_seed(1)).eval()
+    with pytest.raises(TrainingError, match=r"class 0 is hand .* \(hand, face there, face, hand here\)"):
+        check_teacher(student, Distillation(teacher))
+    ordered = with_classes_of(Distillation(teacher, 0.5), student.names)
+    check_teacher(student, ordered)
+    assert (ordered.teacher.names, ordered.weight) == (("face", "hand"), 0.5)
+    with torch.no_grad():
+        found, expected = (model(images()) for model in (ordered.teacher, teacher))
+    torch.testing.assert_close(found, expected[..., [0, 1, 2, 3, 4, 6, 5]])
+    for names in (("face", "foot"), ("class 0", "class 1")):  # other classes, and none
+        assert with_classes_of(Distillation(teacher), names).teacher.names == teacher.names
 
 
 def test_a_student_in_evaluation_mode_agrees_with_itself_as_teacher() -> None:

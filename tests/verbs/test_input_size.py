@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from seyolo.options.slim import SlimOptions
 from seyolo.options.train import TrainOptions
 from seyolo.progress import Advance, Silent
 from seyolo.report.pages.write import write_report
+from seyolo.training import loop
 from seyolo.training.config import TrainConfig
 from seyolo.training.loss import predictions
 from seyolo.verbs.controls import Finished, control_results
@@ -91,6 +92,27 @@ def test_a_cfg_trains_at_its_own_size_and_so_does_its_checkpoint(
     assert "<td>932</td>" in page  # parameters
     again = with_model(TrainOptions(model=str(tmp_path / "run" / "best.safetensors")))
     assert again.size == (32, 64)
+
+
+def test_a_stopped_wide_run_goes_on(
+    tiny_hands: Path, wide_cfg: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = loop._Run._train_epoch
+
+    def stopped(self: loop._Run, epoch: int) -> None:
+        if epoch == 1:
+            raise KeyboardInterrupt
+        whole(self, epoch)
+
+    for name in ("whole", "stopped"):
+        with monkeypatch.context() as patch, suppress(KeyboardInterrupt):
+            patch.setattr(loop._Run, "_train_epoch", stopped if name == "stopped" else whole)
+            seyolo.train(tiny_hands, wide_cfg, epochs=2, batch=4, folder=tmp_path / name)
+    seyolo.api.resume_train(tmp_path / "stopped")
+    one, other = (
+        read_checkpoint(tmp_path / name / "last.safetensors").state for name in ("whole", "stopped")
+    )
+    assert all(np.array_equal(one[name], other[name]) for name in one)
 
 
 def test_a_size_that_is_given_counts(wide_cfg: Path) -> None:

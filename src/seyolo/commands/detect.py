@@ -26,7 +26,6 @@ from seyolo.media.video import quiet_opencv
 from seyolo.opening.detector import open_detector
 from seyolo.options.detect import DetectOptions
 from seyolo.progress import console_progress
-from seyolo.runtime.protocol import class_names
 
 JsonLines = Annotated[Path | None, Parameter(name="--jsonl", allow_leading_hyphen=True)]
 DEFAULTS = DetectOptions()
@@ -113,17 +112,6 @@ def _check_options(sources: Sequence[str]) -> None:
             raise UsageError(f"{source}: no such option; {advice}")
 
 
-def read_names(path: Path) -> list[str]:
-    """Reads the lines of a names file, without empty ones; raises UsageError where there are none."""
-    try:
-        names = [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"--names {path}: cannot be read as text ({error})") from None
-    if not names:
-        raise UsageError(f"--names {path}: holds no names; write one per line")
-    return names
-
-
 def _sources(job: Job) -> Sources:
     if job.model is None or not job.sources:
         raise UsageError("detect needs images: seyolo detect MODEL IMAGE_OR_FOLDER...")
@@ -134,14 +122,10 @@ def _detector(job: Job) -> Detector:
     assert job.model is not None, "find_sources comes first"
     options = job.options
     backend = open_detector(job.model, options, device=options.device, threads=options.threads)
-    names = None
-    if options.names is not None:
-        names = class_names(read_names(options.names), len(backend.names), job.model)
     return Detector(
         backend,
         confidence=options.confidence,
         iou_threshold=options.iou,
-        names=names,
         tiling=options.tiling(backend.input_size),
     )
 

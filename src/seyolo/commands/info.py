@@ -9,9 +9,10 @@ from typing import Any
 
 from rich.console import Group
 
-from seyolo.checkpoint import read_checkpoint
+from seyolo.checkpoint import Checkpoint, read_checkpoint
+from seyolo.class_names import names_beside, read_names
 from seyolo.commands.output import Json, check_target, show, table
-from seyolo.darknet.cfg import Network
+from seyolo.darknet.cfg import Network, unused_keys
 from seyolo.darknet.cost import Cost, cost
 from seyolo.darknet.edit import set_size
 from seyolo.darknet.graph import detection_layers, num_classes
@@ -24,6 +25,7 @@ from seyolo.options.parameters import Size
 from seyolo.runtime.metadata import read_about
 from seyolo.runtime.onnx_file import OnnxConvolution, OnnxFile
 from seyolo.runtime.onnx_reader import read_onnx_file
+from seyolo.runtime.protocol import class_names
 from seyolo.runtime.shipped import model_path
 from seyolo.sizes import InputSize, size_hw
 
@@ -59,12 +61,25 @@ def info(model: str, *, size: Size = None, start: ModelOptions = NO_OPTIONS, jso
         "macs": counted.macs,
         "input_size": [network.net.height, network.net.width],
         "num_classes": num_classes(network),
-        "names": None if file is None else list(file.names),
+        "names": _names(model, network, file, start.names),
         "layers": layers,
+        "unused_keys": unused_keys(network),
     }
     outputs = ("x".join(map(str, layer.shape)) for layer in counted.layers)
     rows = [{**layer, "output": output} for layer, output in zip(layers, outputs, strict=True)]
     show(value, Group(table(rows), _summary(model, network, counted)), json)
+
+
+def _names(
+    model: str, network: Network, file: Checkpoint | None, given: Path | None
+) -> tuple[str, ...] | None:
+    """Returns the class names of a file, of `--names`, or beside a cfg; refuses another number."""
+    count = num_classes(network)
+    if given is not None:
+        return class_names(read_names(given), count, model)
+    if file is not None:
+        return file.names if len(file.names) == count else None
+    return names_beside(Path(model), count) if model.endswith(".cfg") else None
 
 
 def _onnx(model: str, path: Path, size: InputSize | None) -> tuple[dict[str, object], Group]:
@@ -155,7 +170,14 @@ def _summary(model: str, network: Network, counted: Cost) -> str:
         f"{model}: {len(network.layers)} layers, {len(detection_layers(network))} detection layers, "
         f"{num_classes(network)} classes\n"
         f"{counted.params:,} parameters, {counted.macs / 1e9:.3f} GMACs at {net.width}x{net.height}\n"
+        f"{_unused(model, network)}"
     )
+
+
+def _unused(model: str, network: Network) -> str:
+    """Returns a line with the keys of a cfg that only Darknet's training reads."""
+    keys = unused_keys(network) if model.endswith(".cfg") else []
+    return f"read by Darknet's training only: {', '.join(keys)}\n" if keys else ""
 
 
 def _check_weights(weights: Path, network: Network) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from seyolo.darknet.sections import SECTIONS, Net, Reference, Section
-from seyolo.darknet.sections.base import NOT_KEYS, Keys
+from seyolo.darknet.sections.base import COMMON_KEYS, NOT_KEYS, Keys
 from seyolo.darknet.values import converters
 from seyolo.errors import CfgError, quoted, shortened
 
@@ -59,6 +59,12 @@ class Network:
         """Returns an error at layer `index`, with file and line."""
         section = self.layers[index]
         return CfgError(f"[{section.kind}] (layer {index}): {message}", self.source, section.line)
+
+
+def unused_keys(network: Network) -> list[str]:
+    """Returns the keys of a description that are kept without an effect, each once, in order."""
+    sections: tuple[Keys, ...] = (network.net, *network.layers)
+    return list(dict.fromkeys(key for section in sections for key, _ in section.extras))
 
 
 def read_cfg(path: str | Path) -> Network:
@@ -242,7 +248,8 @@ def _parse_section(raw: _RawSection, index: int, source: str, remarks: list[str]
 
 
 def _unknown_key(section_type: type[Keys], key: str) -> str:
-    known = [*_CONVERTERS[section_type.kind], *sorted(section_type.training_keys)]
+    common = COMMON_KEYS if issubclass(section_type, Section) else frozenset()
+    known = [*_CONVERTERS[section_type.kind], *sorted(section_type.training_keys | common)]
     close = difflib.get_close_matches(key, known, 1)
     hint = f"; did you mean {close[0]!r}?" if close else ""
     return f"[{section_type.kind}] has no key {quoted(key)}{hint}"

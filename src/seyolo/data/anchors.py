@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from seyolo.data.datasets import Sample
+from seyolo.data.samples import Sample
 from seyolo.errors import DataError, UsageError
 from seyolo.letterbox import Mode, place
 

@@ -9,22 +9,23 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from seyolo.data.datasets import Dataset, size_problem
-from seyolo.data.labels import Labels, Problem
+from seyolo.data.datasets import Dataset
+from seyolo.data.labels import Problem, Reading
+from seyolo.data.samples import size_problem
 from seyolo.data.text import without_path
 from seyolo.errors import DataError
-from seyolo.media.images import decode_image, image_size, is_image, read_encoded, unreadable
+from seyolo.media.images import decode_image, is_image, read_encoded, unreadable
 
+_CHUNK = 64  # images that a thread decodes at a time
 QUANTILES = (0.0, 0.1, 0.5, 0.9, 1.0)
 
 
@@ -79,95 +80,120 @@ class Report:
 class _Image(NamedTuple):
     """Findings on one image."""
 
-    path: Path
     digest: bytes  # empty if the image cannot be read
     size: tuple[int, int]  # (height, width), (0, 0) if it cannot be read
-    labels: Labels
-    problems: list[Problem]
-    label_problems: Sequence[Problem]
+    problem: Problem | None
 
-    @property
-    def is_negative(self) -> bool:
-        """The image has neither objects nor ignored regions, and no invalid row."""
-        return not len(self.labels.class_ids) + len(self.labels.ignored) + len(self.label_problems)
+
+class _Split(NamedTuple):
+    """Findings on a split."""
+
+    paths: list[str]
+    images: list[_Image]
+    readings: list[Reading]
 
     def box_sides_px(self) -> np.ndarray:
-        """Returns the square roots of the box areas; empty if the image could not be read."""
-        height, width = self.size
-        sides_px = np.sqrt(self.labels.boxes_cxcywh[:, 2:].prod(axis=1) * height * width)
-        return np.asarray(sides_px[: len(sides_px) if self.digest else 0], np.float64)
+        """Returns the square roots of the areas of all boxes of images that can be read."""
+        found = zip(self.images, self.readings, strict=True)
+        pairs = [(image.size, reading.labels.boxes_cxcywh) for image, reading in found if image.digest]
+        areas = np.repeat(
+            [height * width for (height, width), _ in pairs], [len(boxes) for _, boxes in pairs]
+        )
+        boxes = np.concatenate([np.empty((0, 4)), *(boxes for _, boxes in pairs)])
+        return np.asarray(np.sqrt(boxes[:, 2] * boxes[:, 3] * areas), np.float64)
+
+    def num_negatives(self) -> int:
+        """Returns the number of images with neither objects nor ignored regions, and no invalid row."""
+        return sum(
+            not len(labels.class_ids) + len(labels.ignored) + len(problems)
+            for labels, problems, _ in self.readings
+        )
 
 
 def check_dataset(dataset: Dataset) -> Report:
     """Reads every label and decodes every image of a data set; the report lists all problems."""
     problems: list[Problem] = []
-    checked: dict[str, list[_Image]] = {}
+    checked: dict[str, _Split] = {}
     for name in dataset.splits:
-        images: list[Path] = []
+        paths: list[str] = []
         try:
             listing = dataset.listed(name)
             problems += listing.problems
             if not listing.problems and not listing.foreign:
                 dataset.images(name)  # says where there is none
-            images = [Path(image) for image in (*listing.images, *listing.foreign)]
+            paths = [*listing.images, *listing.foreign]
         except DataError as error:
             problems.append(Problem(str(dataset.source), 0, str(error)))
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            checked[name] = list(pool.map(partial(_check_image, dataset, name), images))
-    found = [image for split in checked.values() for image in split]
+        readings = list(dataset.contents.readings(name, paths))
+        checked[name] = _Split(paths, _images(paths, readings), readings)
     shared = _shared_images(checked)
-    problems += dict.fromkeys(p for image in found for p in (*image.problems, *image.label_problems))
-    problems += dataset.contents.unmatched_labels(image.path for image in found)
+    for split in checked.values():
+        found = zip(split.images, split.readings, strict=True)
+        problems += dict.fromkeys(
+            problem for image, reading in found for problem in (image.problem, *reading.problems) if problem
+        )
+    images = (Path(path) for split in checked.values() for path in split.paths)
+    problems += dataset.contents.unmatched_labels(images)
     splits = tuple(_split_report(name, split, dataset.names) for name, split in checked.items())
     return Report(str(dataset.source), dataset.names, splits, len(shared), (*problems, *shared))
 
 
-def _check_image(dataset: Dataset, split: str, image: Path) -> _Image:
-    digest, size, problems = b"", (0, 0), []
+def _images(paths: Sequence[str], readings: Sequence[Reading]) -> list[_Image]:
+    """Decodes images, many at a time: a thread for each alone would wait for Python's lock."""
+    stated = [reading.stated_size for reading in readings]
+
+    def check(start: int) -> list[_Image]:
+        part = slice(start, start + _CHUNK)
+        return list(map(_check_image, paths[part], stated[part]))
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return list(chain.from_iterable(pool.map(check, range(0, len(paths), _CHUNK))))
+
+
+def _check_image(path: str, stated_size: tuple[int, int] | None) -> _Image:
     try:
-        if not is_image(image):
-            raise DataError(unreadable([str(image)]))
-        data = read_encoded(image)
-        height, width = decode_image(data, image).shape[:2]
-        digest, size = hashlib.blake2b(data, digest_size=16).digest(), (height, width)
+        if not is_image(path):
+            raise DataError(unreadable([path]))
+        data = read_encoded(path)
+        height, width = decode_image(data, path).shape[:2]
     except DataError as error:
-        problems.append(Problem(str(image), 0, without_path(error, image)))
-    reading = dataset.contents.read(split, image, lambda: size if any(size) else image_size(image))
-    if digest and (text := size_problem(image, size, reading.stated_size)):
-        problems.append(Problem(str(image), 0, text))
-    return _Image(image, digest, size, reading.labels, problems, reading.problems)
+        return _Image(b"", (0, 0), Problem(path, 0, without_path(error, Path(path))))
+    text = size_problem(Path(path), (height, width), stated_size)
+    problem = Problem(path, 0, text) if text else None
+    return _Image(hashlib.blake2b(data, digest_size=16).digest(), (height, width), problem)
 
 
-def _shared_images(images: dict[str, list[_Image]]) -> list[Problem]:
+def _shared_images(splits: Mapping[str, _Split]) -> list[Problem]:
     """Returns one problem per image content that is in more than one split."""
-    paths_by_digest: dict[bytes, dict[str, Path]] = defaultdict(dict)
-    for name, split in images.items():
-        for image in split:
+    firsts: dict[bytes, dict[str, str]] = {}
+    for name, split in splits.items():
+        for image, path in zip(split.images, split.paths, strict=True):
             if image.digest:
-                paths_by_digest[image.digest].setdefault(name, image.path)
+                firsts.setdefault(image.digest, {}).setdefault(name, path)
     problems = []
-    for paths in paths_by_digest.values():
+    for paths in firsts.values():
         if len(paths) > 1:
-            splits = " and in ".join(f"{name} ({path})" for name, path in paths.items())
-            problems.append(Problem(str(next(iter(paths.values()))), 0, f"the same image is in {splits}"))
+            places = " and in ".join(f"{name} ({path})" for name, path in paths.items())
+            problems.append(Problem(next(iter(paths.values())), 0, f"the same image is in {places}"))
     return problems
 
 
-def _split_report(name: str, images: Sequence[_Image], names: tuple[str, ...]) -> SplitReport:
-    class_ids = np.concatenate([np.empty(0, np.int64), *(image.labels.class_ids for image in images)])
+def _split_report(name: str, split: _Split, names: tuple[str, ...]) -> SplitReport:
+    found = [reading.labels for reading in split.readings]
+    class_ids = np.concatenate([np.empty(0, np.int64), *(labels.class_ids for labels in found)])
     counts = np.bincount(class_ids, minlength=len(names)).tolist()
-    sides_px = np.concatenate([np.empty(0), *(image.box_sides_px() for image in images)])
+    sides_px = split.box_sides_px()
     return SplitReport(
         split=name,
-        num_pictures=len(images),
+        num_pictures=len(split.paths),
         num_objects=len(class_ids),
-        num_negatives=sum(image.is_negative for image in images),
-        num_clipped=sum(image.labels.num_clipped for image in images),
-        num_duplicates=sum(image.labels.num_duplicates for image in images),
-        num_skipped=sum(image.labels.num_skipped for image in images),
-        num_ignored=sum(len(image.labels.ignored) for image in images),
-        num_outlines=sum(image.labels.num_outlines for image in images),
-        num_unreadable=sum(not image.digest for image in images),
+        num_negatives=split.num_negatives(),
+        num_clipped=sum(labels.num_clipped for labels in found),
+        num_duplicates=sum(labels.num_duplicates for labels in found),
+        num_skipped=sum(labels.num_skipped for labels in found),
+        num_ignored=sum(len(labels.ignored) for labels in found),
+        num_outlines=sum(labels.num_outlines for labels in found),
+        num_unreadable=sum(not image.digest for image in split.images),
         objects_per_class=dict(zip(names, counts, strict=True)),
         box_side_px={f"p{q * 100:.0f}": float(np.quantile(sides_px, q)) for q in QUANTILES if len(sides_px)},
     )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from seyolo.data.labels import ImageSize, Problem, Reading
+from seyolo.media.images import image_size
 
 
 class Listing(NamedTuple):
@@ -16,6 +18,19 @@ class Listing(NamedTuple):
     problems: list[Problem]
     foreign: Sequence[str] = ()  # images of a kind that cannot be read here
     summary: str = ""  # of the problems, for the error of verbs that stop at once; by default the first
+
+
+class ByImage:
+    """Contents that are read image by image."""
+
+    def readings(self, split: str, images: Sequence[str]) -> Iterator[Reading]:
+        """Yields what `read` returns for each of these images."""
+        for image in images:
+            yield self.read(split, Path(image), partial(image_size, image))
+
+    def read(self, split: str, image: Path, image_size: ImageSize) -> Reading:
+        """Reads the labels of an image."""
+        raise NotImplementedError
 
 
 class Contents(Protocol):
@@ -38,6 +53,9 @@ class Contents(Protocol):
 
     def read(self, split: str, image: Path, image_size: ImageSize) -> Reading:
         """Reads the labels of one of these images; problems of single labels are part of the result."""
+
+    def readings(self, split: str, images: Sequence[str]) -> Iterator[Reading]:
+        """Yields what `read` returns for each of these images, whose sizes are read where they are needed."""
 
     def unmatched_labels(self, images: Iterable[Path]) -> list[Problem]:
         """Lists labels without image, given the images of all splits."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
@@ -19,7 +19,8 @@ from xml.etree import ElementTree
 import numpy as np
 
 from seyolo.boxes import cxcywh_to_xyxy
-from seyolo.data.datasets import Dataset, Sample
+from seyolo.data.datasets import Dataset
+from seyolo.data.samples import Sample
 from seyolo.data.writing import output_folder, write_data_yaml
 from seyolo.errors import UsageError
 from seyolo.media.images import image_size
@@ -104,13 +105,13 @@ def count(dataset: Dataset) -> list[Converted]:
     return [_counted(split, dataset.split(split), 0) for split in dataset.splits]
 
 
-def _counted(split: str, samples: list[Sample], num_left_out: int) -> Converted:
+def _counted(split: str, samples: Sequence[Sample], num_left_out: int) -> Converted:
     num_ignored = sum(len(sample.ignored) for sample in samples) - num_left_out
     num_objects = sum(len(sample.class_ids) for sample in samples)
     return Converted(split, len(samples), num_objects, num_ignored, num_left_out)
 
 
-def _named(samples: list[Sample], taken: set[str]) -> Iterator[_Named]:
+def _named(samples: Sequence[Sample], taken: set[str]) -> Iterator[_Named]:
     """Yields each image with its path below the folder of all; later ones of equal paths get a number."""
     common = os.path.commonpath([sample.image.parent for sample in samples])
     for sample in samples:

@@ -6,6 +6,7 @@ by a file, `layouts` recognises those given by a folder. Loading a data set open
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -13,19 +14,18 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple, Self
 
-import numpy as np
-from jaxtyping import UInt8
-
 from seyolo.data.contents import Contents, Listing
 from seyolo.data.formats.coco import read_coco
 from seyolo.data.formats.darknet_data import read_darknet_data
 from seyolo.data.formats.data_yaml import read_data_yaml
-from seyolo.data.labels import NOTHING_IGNORED, Ignored
+from seyolo.data.index import LEAST_IMAGES, Index
+from seyolo.data.labels import Reading
 from seyolo.data.layouts import read_named, recognised
+from seyolo.data.samples import Sample, Samples
 from seyolo.data.unpacking import is_archive, unpacked
 from seyolo.errors import DataError, shortened
-from seyolo.media.images import image_size, is_image, is_turned, read_encoded, read_image, unreadable
-from seyolo.tiling.grid import Tile, Tiling
+from seyolo.media.images import image_size, is_image, unreadable
+from seyolo.tiling.grid import Tiling
 
 
 class Format(NamedTuple):
@@ -46,53 +46,6 @@ GIVEN = (
 )
 
 
-@dataclass(frozen=True, eq=False)
-class Sample:
-    """A labelled image."""
-
-    image: Path
-    boxes_cxcywh: np.ndarray  # (n, 4) float32 as fractions of the image
-    class_ids: np.ndarray  # (n,) int64
-    ignored: Ignored = NOTHING_IGNORED
-    areas_px2: np.ndarray | None = None  # as in `Labels`
-    stated_size: tuple[int, int] | None = None  # (height, width) in its labels
-    tiling: Tiling | None = None  # the way in which evaluation cuts it
-    tile: Tile | None = None  # the part of the image that this sample is, and its labels are of
-
-    def read(self) -> UInt8[np.ndarray, "h w 3"]:
-        """Reads the image, or its tile; raises DataError as `read_whole`."""
-        return self.part_of(self.read_whole())
-
-    def part_of(self, whole: UInt8[np.ndarray, "H W 3"]) -> UInt8[np.ndarray, "h w 3"]:
-        """Returns the part of the image that this sample is; a tile as a copy, which frees the rest."""
-        return whole if self.tile is None else self.tile.of(whole).copy()
-
-    def read_whole(self) -> UInt8[np.ndarray, "H W 3"]:
-        """Reads the image; raises DataError as `read_image`, and where its labels state another size."""
-        pixels = read_image(self.image)
-        if problem := size_problem(self.image, (pixels.shape[0], pixels.shape[1]), self.stated_size):
-            raise DataError(f"{self.image}: {problem}")
-        return pixels
-
-    def size(self) -> tuple[int, int]:
-        """Returns (height, width) of the image from its header; raises DataError as `read`."""
-        size = image_size(self.image)
-        if problem := size_problem(self.image, size, self.stated_size):
-            raise DataError(f"{self.image}: {problem}")
-        return size
-
-
-def size_problem(image: Path, size: tuple[int, int], stated_size: tuple[int, int] | None) -> str | None:
-    """Returns what is wrong where labels state another size than that of the image as it is shown."""
-    if stated_size is None or stated_size == size:
-        return None
-    text = f"has {size[1]}x{size[0]} pixels, but its labels state {stated_size[1]}x{stated_size[0]}"
-    if stated_size == size[::-1] and is_turned(read_encoded(image)):
-        advice = "label it as it is shown, or remove its orientation"
-        return f"{text}, which is the size before its orientation turns it; {advice}"
-    return f"{text}; label this image, or put back the image that was labelled"
-
-
 @dataclass(frozen=True)
 class Dataset:
     """A data set in any layout."""
@@ -105,6 +58,7 @@ class Dataset:
     archive_note: str = ""
     tiling: Tiling | None = None  # the way in which training and evaluation cut the images
     _listings: dict[str, Listing] = field(default_factory=dict, repr=False)
+    _samples: dict[str, Samples] = field(default_factory=dict, repr=False)
 
     def tiled(self, tiling: Tiling | None) -> Self:
         """Returns the data set cut in this way by training and evaluation; None does not cut."""
@@ -133,20 +87,37 @@ class Dataset:
         counted = f"; {', '.join(counts)} images" if counts else ""
         return [f"data: {self.layout}{counted}", *self.remarks]
 
-    def split(self, name: str) -> list[Sample]:
-        """Returns the samples of a split sorted by path.
+    def split(self, name: str) -> Samples:
+        """Returns the samples of a split sorted by path, which are read once.
 
         Raises DataError for an unknown, missing or empty split and for an invalid label.
         """
-        images, foreign = self.images(name), self.listed(name).foreign
-        if foreign:
-            count = f"{len(foreign):,} of {len(images) + len(foreign):,} images of split `{name}`"
-            warnings.warn(f"{self.source}: {count} {unreadable(foreign)}", stacklevel=2)
-        samples = [self.sample(name, image) for image in images]
-        return samples if self.tiling is None else [replace(s, tiling=self.tiling) for s in samples]
+        if name not in self._samples:
+            listing = self._complete(name)
+            num_foreign = len(listing.foreign)
+            if num_foreign:
+                count = f"{num_foreign:,} of {len(listing.images) + num_foreign:,} images of split `{name}`"
+                warnings.warn(f"{self.source}: {count} {unreadable(listing.foreign)}", stacklevel=2)
+            self._samples[name] = self._read(name, listing.images)
+        return self._samples[name].tiled(self.tiling)
+
+    def _read(self, name: str, images: list[str]) -> Samples:
+        folders = dict.fromkeys(map(os.path.dirname, images))
+        is_large = len(images) >= LEAST_IMAGES
+        index = Index(self.source, name, images, self.contents.sources(name, folders)) if is_large else None
+        samples = index.read() if index is not None else None
+        if samples is None:
+            samples = Samples.of(images, map(_sound, self.contents.readings(name, images)))
+            if index is not None:
+                index.write(samples)
+        return samples
 
     def images(self, name: str) -> list[Path]:
         """Returns the images of a split sorted by path, each once; raises DataError as `split`."""
+        return [Path(image) for image in self._complete(name).images]
+
+    def _complete(self, name: str) -> Listing:
+        """Lists the images of a split; raises DataError where one is missing, or where there is none."""
         listing = self.listed(name)
         if listing.problems:
             first, others = str(listing.problems[0]), len(listing.problems) - 1
@@ -157,7 +128,7 @@ class Dataset:
         if not listing.images:
             paths = ", ".join(map(str, self.splits[name]))
             raise DataError(f"{self.source}: split `{name}` has no images; put some into {paths}")
-        return [Path(image) for image in listing.images]
+        return listing
 
     def listed(self, name: str) -> Listing:
         """Lists the images of a split sorted by path, each once, and those that are missing or foreign.
@@ -177,12 +148,14 @@ class Dataset:
 
     def sample(self, split: str, image: Path) -> Sample:
         """Returns one of the images of a split with its labels; raises DataError for an invalid label."""
-        reading = self.contents.read(split, image, partial(image_size, image))
-        if reading.problems:
-            raise DataError(f"{reading.problems[0]}; `seyolo data check` lists all problems")
-        labels = reading.labels
-        boxes = labels.boxes_cxcywh, labels.class_ids, labels.ignored, labels.areas_px2
-        return Sample(image, *boxes, reading.stated_size)
+        reading = _sound(self.contents.read(split, image, partial(image_size, image)))
+        return Samples.of([str(image)], [reading])[0]
+
+
+def _sound(reading: Reading) -> Reading:
+    if reading.problems:
+        raise DataError(f"{reading.problems[0]}; `seyolo data check` lists all problems")
+    return reading
 
 
 def load_dataset(path: str | Path) -> Dataset:

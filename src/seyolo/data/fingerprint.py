@@ -7,7 +7,8 @@ import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from seyolo.data.datasets import Dataset, Sample
+from seyolo.data.datasets import Dataset
+from seyolo.data.samples import Samples
 from seyolo.errors import DataError
 
 MOST_NAMED = 3
@@ -23,20 +24,17 @@ class Fingerprint:
 
 def fingerprint(dataset: Dataset, splits: Iterable[str]) -> Fingerprint:
     """Returns the fingerprint of these splits; raises DataError for an invalid label or a missing image."""
-    found = {split: dict(_entry(sample) for sample in dataset.split(split)) for split in splits}
-    return Fingerprint(tuple(dataset.names), found)
+    return Fingerprint(tuple(dataset.names), {split: _entries(dataset.split(split)) for split in splits})
 
 
-def _entry(sample: Sample) -> tuple[str, tuple[int, str]]:
-    ignored = sample.ignored
-    parts = sample.boxes_cxcywh, sample.class_ids, ignored.boxes_cxcywh, ignored.class_ids, ignored.is_crowd
-    labels = 0
-    for part in parts:  # empty ones change nothing
-        labels = zlib.crc32(part.tobytes(), labels)
-    try:
-        return str(sample.image), (os.stat(sample.image).st_size, f"{labels:08x}")
-    except FileNotFoundError:
-        raise DataError(f"{sample.image}: there is no such image") from None
+def _entries(samples: Samples) -> dict[str, tuple[int, str]]:
+    found = {}
+    for image, labels in zip(samples.images, samples.label_bytes(), strict=True):
+        try:
+            found[image] = os.stat(image).st_size, f"{zlib.crc32(labels):08x}"
+        except FileNotFoundError:
+            raise DataError(f"{image}: there is no such image") from None
+    return found
 
 
 def differences(before: Fingerprint, now: Fingerprint) -> list[str]:

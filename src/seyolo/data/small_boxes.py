@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from seyolo.data.datasets import Sample
+from seyolo.data.samples import Sample
 from seyolo.letterbox import Mode, place
 from seyolo.options.training import Augmentation
 from seyolo.sizes import input_text

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
+from itertools import groupby, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -56,6 +56,11 @@ class Divided:
     def read(self, split: str, image: Path, image_size: ImageSize) -> Reading:
         """Reads the labels of an image."""
         return self.inner.read(self.before[str(image)], image, image_size)
+
+    def readings(self, split: str, images: Sequence[str]) -> Iterator[Reading]:
+        """Yields the labels of images."""
+        for before, own in groupby(images, key=self.before.__getitem__):
+            yield from self.inner.readings(before, list(own))
 
     def unmatched_labels(self, images: Iterable[Path]) -> list[Problem]:
         """Lists labels without image."""
@@ -159,7 +164,7 @@ def _with_parts(
         parts.setdefault(split, []).append(image)
     origin = before if before is not None else dict.fromkeys(images, next(iter(dataset.splits)))
     contents = Divided(dataset.contents, parts, origin)
-    return replace(dataset, splits=contents.splits, contents=contents, _listings={})
+    return replace(dataset, splits=contents.splits, contents=contents, _listings={}, _samples={})
 
 
 def scene_namer(by: str | None) -> Callable[[str], str]:

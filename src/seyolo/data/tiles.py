@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Float
 
 from seyolo.boxes import area_xyxy, cxcywh_to_xyxy, xyxy_to_cxcywh
-from seyolo.data.datasets import Dataset, Sample
+from seyolo.data.datasets import Dataset
 from seyolo.data.labels import Ignored
+from seyolo.data.samples import Sample
 from seyolo.options.training import Augmentation
 from seyolo.tiling.grid import Tile, Tiling
 
 BACKGROUND_SEED = 0
 
 
-def training_samples(dataset: Dataset) -> list[Sample]:
+def training_samples(dataset: Dataset) -> Sequence[Sample]:
     """Returns the samples of `train`, cut into tiles where the data set is.
 
     All tiles with objects are taken, and at most as many without, drawn at random but always the same. The

@@ -28,11 +28,11 @@ def evaluate_backend(
     Raises:
         BackendError: faster-coco-eval is not installed.
         UsageError: another size than the model's own.
-        DataError: another number of classes, or no such split.
+        DataError: no class in common, or no such split.
     """
     with needing("faster_coco_eval", "AP", "faster-coco-eval", title="faster-coco-eval"):
         # Not part of the base install.
         from seyolo.evaluation.evaluate import judge_splits, metrics_of  # noqa: PLC0415
     dataset = data if isinstance(data, Dataset) else load_dataset(data)
     judgement = judge_splits(backend, dataset, split, require_size(backend, size), progress)
-    return metrics_of(judgement, len(backend.names))
+    return metrics_of(judgement, len(dataset.names))

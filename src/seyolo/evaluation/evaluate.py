@@ -8,21 +8,22 @@ image, as in COCO. A runtime backend needs no PyTorch here.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float, Float32, UInt8
 
 from seyolo.boxes import cxcywh_to_xyxy
-from seyolo.checkpoint import default_names
+from seyolo.class_names import listed, same_classes
 from seyolo.data.batches.evaluation import evaluation_batches, image_batch
-from seyolo.data.datasets import Dataset, Sample, evaluated_splits
+from seyolo.data.datasets import Dataset, evaluated_splits
+from seyolo.data.samples import Sample
 from seyolo.data.small_boxes import warn_of_small_boxes
 from seyolo.detections import Detections
-from seyolo.errors import DataError, quoted
+from seyolo.errors import DataError
 from seyolo.evaluation.ap import Metrics, Regions, Truth, average_precision
 from seyolo.evaluation.bootstrap import bootstrap_difference
 from seyolo.evaluation.curves import Curves, detection_curves
@@ -67,35 +68,51 @@ def judge_splits(
 ) -> Judgement:
     """Returns ground truth and detections of the named split, or of every split but `train`.
 
-    Where there is no split but `train`, that one is evaluated; other arguments are as in `judged`.
+    Where there is no split but `train`, that one is evaluated; other arguments are as in `judged`. Class ids
+    are those of the data set: classes are the same by name, see `class_order`.
 
     Raises:
-        DataError: another number of classes, or no such split.
+        DataError: no class in common, or no such split.
     """
-    _check_classes(model, dataset)
+    order = class_order(model.names, dataset)
     splits = {name: dataset.split(name) for name in evaluated_splits(dataset, split)}
     for samples in splits.values():
         warn_of_small_boxes(samples, size_hw, _fit_of(model, size_hw).mode)
     return {
-        name: judged(model, samples, size_hw, batch_size=batch, progress=progress)
+        name: judged(model, samples, size_hw, batch_size=batch, progress=progress, order=order)
         for name, samples in splits.items()
     }
 
 
-def _check_classes(model: DarknetModel | Backend, dataset: Dataset) -> None:
-    """Refuses a data set with another number of classes, and warns where the class names differ."""
-    if len(model.names) != len(dataset.names):
-        raise DataError(
-            f"{dataset.source}: has {len(dataset.names)} classes ({', '.join(dataset.names[:5])}), "
-            f"the model {len(model.names)} ({', '.join(model.names[:5])})"
-        )
-    numbered = tuple(model.names) == default_names(len(model.names))
-    if not numbered and tuple(model.names) != tuple(dataset.names):
-        pairs = zip(model.names, dataset.names, strict=True)
-        mine, theirs = next(pair for pair in pairs if pair[0] != pair[1])
-        warnings.warn(
-            f"{dataset.source}: class {quoted(theirs)} is called {quoted(mine)} in the model", stacklevel=4
-        )
+def class_order(names: Sequence[str], dataset: Dataset) -> tuple[int | None, ...] | None:
+    """Returns for each class of a data set its number in a model with these class names; None: the same.
+
+    A class that the model lacks is never found, so its AP is 0; detections of a class that the data set lacks
+    are left out. Warnings name both. Where no name is in common, classes are the same by number, with a
+    warning, if they are as many.
+
+    Raises:
+        DataError: no name is in common, and the classes are not as many.
+    """
+    order = same_classes(dataset.names, names)
+    source, lists = dataset.source, f"{listed(dataset.names)} here, {listed(names)} in the model"
+    if all(index is None for index in order):
+        if len(names) != len(dataset.names):
+            raise DataError(
+                f"{source}: has {len(dataset.names)} classes ({', '.join(dataset.names[:5])}), "
+                f"the model {len(names)} ({', '.join(names[:5])})"
+            )
+        warnings.warn(f"{source}: other class names, counted by number: {lists}", stacklevel=4)
+        return None
+    missing = [name for name, index in zip(dataset.names, order, strict=True) if index is None]
+    extra = [name for index, name in enumerate(names) if index not in order]
+    if missing:
+        advice = f"classes that the model does not have are never found: {listed(missing)}"
+        warnings.warn(f"{source}: {advice}", stacklevel=4)
+    if extra:
+        advice = f"detections of classes that the data set lacks are left out: {listed(extra)}"
+        warnings.warn(f"{source}: {advice}", stacklevel=4)
+    return None if order == tuple(range(len(names))) else order
 
 
 def judged(
@@ -106,19 +123,29 @@ def judged(
     batch_size: int = 16,
     thresholds: Thresholds = AP_THRESHOLDS,
     progress: Progress | None = None,
+    order: Sequence[int | None] | None = None,
 ) -> tuple[list[Truth], list[Detections]]:
     """Returns ground truth and detections of every image, in pixels of the source images.
 
-    A network runs on its own device; `size_hw` is height and width of its input.
+    A network runs on its own device; `size_hw` is height and width of its input, `order` as in `class_order`.
     """
     if samples and samples[0].tiling is not None:
         return _judged_in_tiles(
-            model, samples, size_hw, batch_size=batch_size, thresholds=thresholds, progress=progress
+            model,
+            samples,
+            size_hw,
+            batch_size=batch_size,
+            thresholds=thresholds,
+            progress=progress,
+            order=order,
         )
     truths: list[Truth] = []
     predictions: list[Detections] = []
     fit = _fit_of(model, size_hw)
-    with _inferring(model) as infer, (progress or Silent()).task("evaluating", len(samples)) as advance:
+    with (
+        _inferring(model, order) as infer,
+        (progress or Silent()).task("evaluating", len(samples)) as advance,
+    ):
         for images, placements, batch in evaluation_batches(samples, fit, batch_size):
             predictions += suppressed(infer(images), placements, thresholds)
             truths += [
@@ -127,6 +154,16 @@ def judged(
             ]
             advance(len(batch), "")
     return truths, predictions
+
+
+def in_order(
+    raw: Float32[np.ndarray, "B P columns"], order: Sequence[int | None]
+) -> Float32[np.ndarray, "B P 5+classes"]:
+    """Returns raw predictions with the columns of classes in this order; None is one of probability 0."""
+    unknown = raw.shape[-1]
+    columns = [*range(5), *(unknown if index is None else 5 + index for index in order)]
+    padded: Float32[np.ndarray, "B P more"] = np.concatenate([raw, np.zeros_like(raw[..., :1])], axis=-1)
+    return padded[..., columns]
 
 
 def _fit_of(model: DarknetModel | Backend, size_hw: tuple[int, int]) -> Fit:
@@ -141,13 +178,17 @@ def _judged_in_tiles(
     batch_size: int,
     thresholds: Thresholds,
     progress: Progress | None,
+    order: Sequence[int | None] | None,
 ) -> tuple[list[Truth], list[Detections]]:
     """Returns what `judged` does, of images that are cut into tiles; a batch is tiles of one image."""
     truths: list[Truth] = []
     predictions: list[Detections] = []
     fit = _fit_of(model, size_hw)
     images = in_background(lambda sample: (sample, sample.read()), samples, threads=1, prefetch=2)
-    with _inferring(model) as infer, (progress or Silent()).task("evaluating", len(samples)) as advance:
+    with (
+        _inferring(model, order) as infer,
+        (progress or Silent()).task("evaluating", len(samples)) as advance,
+    ):
 
         def detect(tiles: Sequence[UInt8[np.ndarray, "h w 3"]]) -> list[Detections]:
             batch, placements = image_batch(tiles, len(tiles), fit)
@@ -163,23 +204,37 @@ def _judged_in_tiles(
 
 
 def truth_of(sample: Sample, height: int, width: int) -> Truth:
-    """Returns a sample's labels in pixels of its image of this height and width."""
+    """Returns a sample's labels in pixels of its image of this height and width.
+
+    Labels that state the size of the image were in pixels. Rounding to a thousandth of one undoes the error
+    of their fractions in single precision.
+    """
+    corners = [_corners(labels.boxes_cxcywh, height, width) for labels in (sample, sample.ignored)]
+    if sample.stated_size is not None:
+        corners = [np.round(boxes_xyxy.astype(np.float64), 3) for boxes_xyxy in corners]
+    ignored = Regions(corners[1], sample.ignored.class_ids, sample.ignored.is_crowd)
+    return Truth(corners[0], sample.class_ids, height, width, ignored, sample.areas_px2)
+
+
+def _corners(boxes_cxcywh: Float32[np.ndarray, "n 4"], height: int, width: int) -> Float[np.ndarray, "n 4"]:
     scale = np.array([width, height, width, height], dtype=np.float32)
-    boxes_xyxy, ignored_xyxy = (
-        cxcywh_to_xyxy(labels.boxes_cxcywh * scale) for labels in (sample, sample.ignored)
-    )
-    ignored = Regions(ignored_xyxy, sample.ignored.class_ids, sample.ignored.is_crowd)
-    return Truth(boxes_xyxy, sample.class_ids, height, width, ignored, sample.areas_px2)
+    return cxcywh_to_xyxy(boxes_cxcywh * scale)
 
 
-def _inferring(model: DarknetModel | Backend) -> AbstractContextManager[Infer]:
-    """Returns the model as a function of a batch."""
+@contextmanager
+def _inferring(
+    model: DarknetModel | Backend, order: Sequence[int | None] | None
+) -> Iterator[Callable[[UInt8[np.ndarray, "B H W 3"]], Float32[np.ndarray, "B P columns"]]]:
+    """Yields the model as a function of a batch, its classes in an order as in `class_order`."""
     if isinstance(model, Backend):
-        return nullcontext(partial(_infer_on_backend, model))
-    # A caller that has built a network has imported PyTorch.
-    from seyolo.evaluation.network import inferring  # noqa: PLC0415
+        context: AbstractContextManager[Infer] = nullcontext(partial(_infer_on_backend, model))
+    else:
+        # A caller that has built a network has imported PyTorch.
+        from seyolo.evaluation.network import inferring  # noqa: PLC0415
 
-    return inferring(model)
+        context = inferring(model)
+    with context as infer:
+        yield infer if order is None else lambda images: in_order(infer(images), order)
 
 
 def _infer_on_backend(

@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 
 from seyolo.boxes import clip_xyxy
-from seyolo.data.datasets import Sample
 from seyolo.data.oxford.annotations import CORNERS
+from seyolo.data.samples import Sample
 from seyolo.detections import Detections
 from seyolo.errors import DataError
 from seyolo.evaluation.ap import Metrics, Regions, Truth, average_precision

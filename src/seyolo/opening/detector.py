@@ -9,6 +9,7 @@ import difflib
 from pathlib import Path
 from typing import NamedTuple, cast
 
+from seyolo.class_names import read_names
 from seyolo.darknet.zoo import is_zoo_name
 from seyolo.errors import BackendError, ModelError, UsageError
 from seyolo.opening.description import describe
@@ -58,7 +59,7 @@ def open_detector(
         model: a shipped detector, an `.onnx` or `.xml` file, a checkpoint, a `.cfg` or a zoo name;
             `@RUNTIME` or `@RUNTIME:PRECISION` behind it chooses another runtime than the usual, as in
             `slim.onnx@openvino:bf16`.
-        options: weights, classes and gates; classes and gates need PyTorch.
+        options: weights, names, classes and gates; classes and gates need PyTorch.
         threads, device: as in `Session`.
         random: accept random weights where none are given.
 
@@ -73,10 +74,14 @@ def open_detector(
         advice = "leave --weights and the model options out"
         raise UsageError(f"{choice.model}: an exported file is run as it is; {advice}")
     if exported or _runs_as_file(Path(choice.model), options, random):
-        name, runtime, precision = choice
-        weights = options.weights
         return open_backend(
-            name, weights, runtime=runtime, precision=precision, threads=threads, device=device
+            choice.model,
+            options.weights,
+            runtime=choice.runtime,
+            precision=choice.precision,
+            threads=threads,
+            device=device,
+            names=None if options.names is None else read_names(options.names),
         )
     if choice.runtime not in (None, "torch"):
         raise BackendError(

@@ -7,10 +7,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
-from seyolo.checkpoint import Checkpoint, State, default_names, read_checkpoint, write_checkpoint
+from seyolo.checkpoint import Checkpoint, State, read_checkpoint, reorder_classes, write_checkpoint
+from seyolo.class_names import default_names, listed, names_beside, read_names, same_classes
 from seyolo.darknet.cfg import Network
 from seyolo.darknet.edit import set_classes, set_size
 from seyolo.darknet.graph import detection_layers
@@ -21,7 +23,7 @@ from seyolo.errors import ModelError, UsageError, WeightsError
 from seyolo.files import replacing
 from seyolo.opening.description import CHECKPOINT, describe, gates_of
 from seyolo.options.model import NO_OPTIONS, ModelOptions
-from seyolo.runtime.protocol import Backend, require_size
+from seyolo.runtime.protocol import Backend, class_names, require_size
 from seyolo.sizes import InputSize, size_hw
 from seyolo.torchnet.attention import attach
 from seyolo.torchnet.build import DarknetModel, build, from_checkpoint, to_checkpoint
@@ -34,11 +36,14 @@ def load(
     num_classes: int | None = None,
     names: Sequence[str] | None = None,
     generator: torch.Generator | None = None,
+    *,
+    own_names: Sequence[str] | None = None,
 ) -> DarknetModel:
     """Loads a model in evaluation mode.
 
     Where the weights are for another number of classes, the convolutions in front of `[yolo]` are initialised
-    at random and all other tensors are copied; `provenance["transfer"]` counts both.
+    at random and all other tensors are copied; `provenance["transfer"]` counts both. Weights of the classes
+    of `names` in another order follow the names; a warning tells where names differ.
 
     Args:
         model: a zoo name, a `.cfg` or a `.safetensors` checkpoint.
@@ -46,13 +51,15 @@ def load(
             tensor of equal name and shape is copied; where all are equal, also its anchors and class names.
             A checkpoint as MODEL has its own; otherwise the weights are random.
         num_classes: by default the number of `names`, or that of the description.
-        names: one name per class.
+        names: one name per class of the result.
         generator: of random weights.
+        own_names: one name per class of the weights, instead of those in the file or beside a `.cfg`.
 
     Raises:
         ModelError: an unknown name, a missing or damaged checkpoint, or weights of which no tensor fits.
         CfgError, WeightsError: a damaged file.
         UsageError: `names` and `num_classes` disagree, or a file of another kind.
+        BackendError: `own_names` are not as many as the classes.
 
     Example:
         >>> model = seyolo.load("yolov3-tiny@0.125", names=["hand"])
@@ -61,25 +68,59 @@ def load(
     """
     if names is not None and num_classes is not None and len(names) != num_classes:
         raise UsageError(f"{len(names)} names for num_classes={num_classes}: give as many, or only the names")
-    wanted = len(names) if names is not None else num_classes
-    described, own = describe(model, wanted)
-    network = described if wanted in (None, count_classes(described)) else set_classes(described, wanted)
+    origin = _origin(model, weights, len(names) if names is not None else num_classes)
+    network, own, given = origin.network, origin.own, own_names
+    if own is not None:
+        own = _renamed(own, own_names, origin.model)
+        names = own.names if names is None and network is origin.described else names
+    elif given is None and Path(origin.model).suffix == ".cfg":
+        given = names_beside(Path(origin.model), count_classes(origin.described))
+    sources = [] if own is None else [(own, str(origin.model))]
+    if origin.weights is not None:
+        read = _read_weights(origin.model, origin.weights, origin.described, given)
+        sources.append((_renamed(read, own_names, origin.weights), str(origin.weights)))
+    provenance = dict(own.provenance) if own is not None else {}
+    state: State = {}
+    for source, source_name in sources:
+        _take(state, _with_classes(source, names, source_name).state, network, provenance, source_name)
+    if names is None:
+        count = count_classes(network)
+        names = _fitting(given, count) if own_names is None else class_names(own_names, count, model)
+    return _built(network, state, names, provenance, generator)
+
+
+class _Origin(NamedTuple):
+    """Files of a model that is loaded."""
+
+    model: str | Path
+    weights: Path | None
+    described: Network
+    network: Network  # with the wanted number of classes
+    own: Checkpoint | None  # that holds the description
+
+
+def _origin(model: str | Path, weights: str | Path | None, num_classes: int | None) -> _Origin:
+    described, own = describe(model, num_classes)
+    network = described
+    if num_classes not in (None, count_classes(described)):
+        network = set_classes(described, num_classes)
     if own is None and weights is not None and Path(weights).suffix == CHECKPOINT:
         file = read_checkpoint(Path(weights))
         if tensor_shapes(file.network) == tensor_shapes(network):  # the whole model: its anchors apply, too
-            own, model, weights = file, weights, None
-            network = described = file.network
-    if names is None and own is not None and network is described:
-        names = own.names
-    provenance = dict(own.provenance) if own is not None else {}
-    state: State = {}
-    if own is not None:
-        _take(state, own.state, network, provenance, str(model))
-    if weights is not None:
-        _take(state, _read_state(model, Path(weights), described), network, provenance, str(weights))
+            return _Origin(weights, None, file.network, file.network, file)
+    return _Origin(model, None if weights is None else Path(weights), described, network, own)
+
+
+def _built(
+    network: Network,
+    state: State,
+    names: Sequence[str],
+    provenance: dict[str, object],
+    generator: torch.Generator | None,
+) -> DarknetModel:
+    """Returns the model of a state; tensors that it lacks are initialised at random."""
     if len(state) == len(tensor_shapes(network)):
-        names = default_names(count_classes(network)) if names is None else tuple(names)
-        return from_checkpoint(Checkpoint(network, state, names, provenance)).eval()
+        return from_checkpoint(Checkpoint(network, state, tuple(names), provenance)).eval()
     loaded = build(network, names, generator)
     loaded.load_state_dict(
         loaded.state_dict() | {name: torch.from_numpy(value) for name, value in state.items()}
@@ -95,7 +136,7 @@ def open_model(
 
     Args:
         model: a zoo name, a `.cfg` or a checkpoint.
-        options: weights, classes and gates.
+        options: weights, names, classes and gates.
         device: `cpu`, `cuda` or `cuda:N`.
         random: accept random weights where none are given.
 
@@ -113,7 +154,11 @@ def open_model(
     if weights is None and path.suffix != CHECKPOINT and not random:
         describe(model)
         raise ModelError(f"{model}: has no trained weights; give them with --weights FILE")
-    loaded = load(model, weights, options.num_classes)
+    names = None if options.names is None else read_names(options.names)
+    num_classes = options.num_classes
+    if names is not None and num_classes is None and is_zoo_name(str(model)):
+        num_classes = len(names)
+    loaded = load(model, weights, num_classes, own_names=names)
     if not random:
         _require_trained(loaded, model, weights)
     gates = gates_of(loaded.network, options)
@@ -197,19 +242,56 @@ def written_darknet(cfg: Path, model_file: Checkpoint) -> Iterator[tuple[Path, P
         yield new_cfg, new_weights
 
 
-def _read_state(model: str | Path, weights: Path, described: Network) -> State:
+def _read_weights(
+    model: str | Path, weights: Path, described: Network, names: Sequence[str] | None
+) -> Checkpoint:
+    """Reads weights for a MODEL of this description; Darknet's get the names if they are as many."""
     if weights.suffix == CHECKPOINT:
-        return read_checkpoint(weights).state
+        return read_checkpoint(weights)
     try:
-        return read_weights(weights, described)
+        return Checkpoint(
+            described, read_weights(weights, described), _fitting(names, count_classes(described))
+        )
     except WeightsError:
         # Published weights of a zoo network are for its own 80 classes.
         if not is_zoo_name(str(model)) or not weights.is_file():
             raise
-        published = network_from_name(str(model))
+        network = network_from_name(str(model))
         with suppress(WeightsError):
-            return read_weights(weights, published)
+            return Checkpoint(
+                network, read_weights(weights, network), _fitting(names, count_classes(network))
+            )
         raise
+
+
+def _fitting(names: Sequence[str] | None, count: int) -> tuple[str, ...]:
+    """Returns the names if they are as many, else default names."""
+    return tuple(names) if names is not None and len(names) == count else default_names(count)
+
+
+def _renamed(checkpoint: Checkpoint, names: Sequence[str] | None, source: str | Path) -> Checkpoint:
+    """Returns the checkpoint with these class names, if any; refuses another number."""
+    if names is None:
+        return checkpoint
+    return replace(checkpoint, names=class_names(names, len(checkpoint.names), source))
+
+
+def _with_classes(checkpoint: Checkpoint, names: Sequence[str] | None, source: str) -> Checkpoint:
+    """Returns the checkpoint with its classes in the order of `names`, if they are as many.
+
+    Classes that only one side names follow by number, with a warning.
+    """
+    if names is None or len(names) != len(checkpoint.names):
+        return checkpoint
+    order = same_classes(names, checkpoint.names)
+    if None in order:
+        left = iter(sorted(set(range(len(names))) - set(order)))
+        order = tuple(next(left) if index is None else index for index in order)
+        lists = f"its classes are {listed(checkpoint.names)}, here they are {listed(names)}"
+        warnings.warn(f"{source}: {lists}; those of other names take over weights by number", stacklevel=4)
+    if order == tuple(range(len(names))):
+        return checkpoint
+    return reorder_classes(checkpoint, [index for index in order if index is not None])
 
 
 def _take(

@@ -23,9 +23,6 @@ class DetectOptions(ModelOptions, TileOptions):
     iou: float = 0.6
     """overlap (IoU) above which the worse of two boxes of a class is dropped, 0 to 1."""
 
-    names: Path | None = None
-    """a file with one class name per line, instead of those in the model."""
-
     save: str | None = None
     """what is written into the folder, with commas between: images and video (annotated), json, jsonl, csv,
     yolo, coco, crops; by default images,video,json. detections.jsonl is always there."""

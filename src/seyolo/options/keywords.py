@@ -15,6 +15,7 @@ class ModelKeywords(TypedDict, total=False):
 
     weights: str | Path | None
     num_classes: int | None
+    names: str | Path | None
     attention: Literal["se", "cbam"] | None
     at: Literal["residual", "stage", "neck", "head"] | Sequence[Literal["residual", "stage", "neck", "head"]]
     reduction: int
@@ -40,6 +41,7 @@ class TrainingKeywords(TileKeywords, total=False):
     sync_bn: bool
     multi_scale: bool
     save_every: float
+    cache: str
     weight_decay: float
     warmup_epochs: float
     plain_share: float

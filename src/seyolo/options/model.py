@@ -25,6 +25,9 @@ class ModelOptions:
     num_classes: Annotated[int | None, MODEL] = None
     """number of classes; by default what the data or the model has."""
 
+    names: Annotated[Path | None, MODEL] = None
+    """a file with one name per class of MODEL, instead of those in it or in a .names file beside a .cfg."""
+
     attention: Annotated[GateKind | None, MODEL] = None
     """attach Squeeze-and-Excitation or CBAM gates."""
 

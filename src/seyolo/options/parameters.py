@@ -56,6 +56,14 @@ def check_choice(flag: str, value: str, choices: Sequence[str]) -> None:
         raise UsageError(f"{flag} {value}: there are {', '.join(choices)}")
 
 
+def memory_bytes(flag: str, text: str) -> int:
+    """Returns the bytes that a text such as 4GB, 500MB or 0 stands for; raises UsageError for another one."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?) ?([MG])B|0", text.strip(), re.ASCII | re.IGNORECASE)
+    if match is None:
+        raise UsageError(f"{flag} {text}: expected memory such as 4GB or 500MB, or 0")
+    return int(float(match[1]) * {"m": 1e6, "g": 1e9}[match[2].lower()]) if match[1] else 0
+
+
 def required(value: Value | None, flag: str) -> Value:
     """Returns the value of an option; raises UsageError for None, which only a resumed run may have."""
     if value is None:

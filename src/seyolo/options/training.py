@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self, get_args
 from cyclopts import Parameter
 
 from seyolo.errors import UsageError
-from seyolo.options.parameters import RUN, SPARSITY, PythonOnly, check_choice, check_device
+from seyolo.options.parameters import RUN, SPARSITY, PythonOnly, check_choice, check_device, memory_bytes
 from seyolo.options.tile import TileOptions, check_tiles
 
 MAX_LR = 10.0
@@ -115,6 +115,9 @@ class TrainingOptions(TileOptions):
     save_every: Annotated[float, RUN] = 5.0
     """minutes after which the state inside an epoch is saved; 0 saves after each epoch only."""
 
+    cache: Annotated[str, RUN] = "3GB"
+    """memory for decoded images, in each process: 4GB, 500MB, or 0; other images are decoded at every use."""
+
     weight_decay: PythonOnly[float] = 0.02
     """weight decay of AdamW."""
 
@@ -160,6 +163,7 @@ class TrainingOptions(TileOptions):
             raise UsageError(f"--lr {self.lr:g}: a learning rate above 0 and at most {MAX_LR:g}")
         if not 0 <= self.seed <= MAX_SEED:
             raise UsageError(f"--seed {self.seed}: a whole number from 0 to {MAX_SEED}")
+        memory_bytes("--cache", self.cache)
         if not 0 <= self.save_every < math.inf:
             raise UsageError(f"--save-every {self.save_every:g}: minutes, from 0 on")
 

@@ -153,10 +153,11 @@ class RunRecord:
     def settings(self) -> dict[str, Any]:
         """Returns the options of the run, flat: `cut.scope` and so on."""
         flat = _flat(self.config)
-        sizes = {
-            name: flat[name] for name in ("size", "size_px", "tile_size") if isinstance(flat.get(name), list)
-        }
-        return flat | {name: input_text(tuple(size)) for name, size in sizes.items()}
+        for name in ("size", "size_px", "tile_size"):
+            match flat.get(name):
+                case [int() as height, int() as width]:
+                    flat[name] = input_text((height, width))
+        return flat
 
     def artefacts(self) -> list[tuple[str, int]]:
         """Returns the network files in the folder with their sizes in bytes."""

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from seyolo.checkpoint import Checkpoint, read_checkpoint
+from seyolo.class_names import names_beside
 from seyolo.darknet.cfg import read_cfg
 from seyolo.darknet.graph import num_classes
 from seyolo.darknet.weights import read_weights
@@ -19,12 +20,12 @@ def read_model_file(path: Path, session: Session) -> Checkpoint:
         ModelError, CfgError, WeightsError: the file is missing or damaged.
         BackendError: the names of `session` are not as many as the classes.
     """
-    if session.weights is None:
-        checkpoint = read_checkpoint(path)
-    else:
+    if session.weights is not None:
         network = read_cfg(path)
-        names = class_names(None, num_classes(network), path)
-        checkpoint = Checkpoint(network, read_weights(session.weights, network), names)
+        count = num_classes(network)
+        names = class_names(session.names or names_beside(path, count), count, path)
+        return Checkpoint(network, read_weights(session.weights, network), names)
+    checkpoint = read_checkpoint(path)
     if session.names is None:
         return checkpoint
     return replace(checkpoint, names=class_names(session.names, len(checkpoint.names), path))

@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float32
 
+from seyolo.class_names import names_beside
 from seyolo.darknet.cfg import Network, read_cfg
 from seyolo.darknet.graph import detection_layers, num_classes
 from seyolo.darknet.sections import Region
@@ -42,10 +43,10 @@ class OpenCvBackend:
         require_own_boxes(network)
         # OpenCV accepts weights that are too short or too long.
         read_weights(weights, network)
-        net = network.net
+        net, count = network.net, num_classes(network)
         self.input_size, self.input_channels = net.input_size, net.channels
         self.letterbox_mode, self.pad_value = net.letterbox_mode, net.pad_value
-        self.names = class_names(names, num_classes(network), cfg)
+        self.names = class_names(names or names_beside(Path(cfg), count), count, cfg)
         if threads is not None:
             cv2.setNumThreads(threads)
         self._net, self._outputs = read_net(network, Path(weights))

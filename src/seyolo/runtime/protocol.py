@@ -10,7 +10,7 @@ from typing import Literal, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float32
 
-from seyolo.checkpoint import default_names
+from seyolo.class_names import default_names
 from seyolo.errors import BackendError, UsageError
 from seyolo.letterbox import Mode
 from seyolo.sizes import InputSize, input_text, size_hw

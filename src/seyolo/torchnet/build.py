@@ -17,7 +17,8 @@ import torch
 from jaxtyping import Float, Float32
 from torch import Tensor, nn
 
-from seyolo.checkpoint import Checkpoint, default_names
+from seyolo.checkpoint import Checkpoint
+from seyolo.class_names import default_names
 from seyolo.darknet import graph
 from seyolo.darknet.cfg import Network
 from seyolo.darknet.constants import LEAKY_SLOPE

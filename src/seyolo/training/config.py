@@ -11,8 +11,9 @@ import torch
 
 from seyolo.darknet.sections import Net
 from seyolo.data.batches.training import TrainingLoader, Workers
-from seyolo.data.datasets import Sample
+from seyolo.data.samples import Sample
 from seyolo.letterbox import Fit
+from seyolo.options.parameters import memory_bytes
 from seyolo.options.training import Augmentation, TrainingOptions
 from seyolo.sizes import USUAL_SIZE, InputSize, scaled_size, size_hw
 from seyolo.training.optimizer import learning_rate_factor
@@ -82,11 +83,16 @@ class TrainConfig(TrainingOptions):
             samples, fit, self.batch, self.augmentation, self.seed, workers=workers, shard=shard
         )
 
+    @property
+    def cache_bytes(self) -> int:
+        """Memory for decoded images."""
+        return memory_bytes("--cache", self.cache)
+
     def _workers(self, num_trainers: int) -> Workers:
         """Returns the workers of each of the processes that train: threads, or beside a GPU processes."""
         if torch.device(self.device).type != "cuda":
-            return Workers(self.loader_workers or 1)
+            return Workers(self.loader_workers or 1, cache_bytes=self.cache_bytes)
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         default = max(1, min(MOST_GPU_WORKERS, cores // num_trainers - 1))
         processes = default if self.loader_workers is None else self.loader_workers
-        return Workers(self.loader_workers or 1, processes, pin_memory=True)
+        return Workers(self.loader_workers or 1, processes, True, self.cache_bytes)

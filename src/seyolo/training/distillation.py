@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F  # noqa: N812
 from jaxtyping import Float, Float32
 from torch import Tensor
 
-from seyolo.checkpoint import default_names
+from seyolo.checkpoint import reorder_classes
+from seyolo.class_names import default_names, is_default, listed, same_classes
 from seyolo.darknet.graph import detection_layers, strides
 from seyolo.errors import TrainingError, UsageError
 from seyolo.torchnet.build import DarknetModel, from_checkpoint, to_checkpoint
@@ -51,10 +52,23 @@ class Distillation:
             raise UsageError(f"--distill {self.weight:g}: the teacher's weight must be a number from 0 on")
 
 
+def with_classes_of(distillation: Distillation, names: Sequence[str]) -> Distillation:
+    """Returns the distillation with the teacher's classes in this order, if they are the same ones."""
+    teacher = distillation.teacher
+    order = [index for index in same_classes(names, teacher.names) if index is not None]
+    is_unnamed = is_default(names) or is_default(teacher.names)
+    if is_unnamed or sorted(order) != list(range(len(teacher.names))):
+        return distillation
+    ordered = replace(reorder_classes(to_checkpoint(teacher), order), names=tuple(names))
+    device = next(teacher.parameters()).device
+    return replace(distillation, teacher=from_checkpoint(ordered).eval().to(device))
+
+
 def check_teacher(student: DarknetModel, distillation: Distillation) -> None:
     """Refuses a teacher whose predictions do not correspond to the student's one by one.
 
-    Anchors may differ, since decoded boxes are compared. Default names (`class 0`, ...) match any names.
+    Anchors may differ, since decoded boxes are compared; the order of the classes is that of
+    `with_classes_of`. Default names (`class 0`, ...) match any names.
 
     Raises:
         TrainingError: strides, heads, anchors, classes or names differ; the message names the first.
@@ -72,7 +86,8 @@ def check_teacher(student: DarknetModel, distillation: Distillation) -> None:
         if theirs != ours:
             raise TrainingError(
                 f"{distillation.source}: class {class_id} is {theirs} in the teacher and {ours} in the "
-                "student; distillation needs the same classes in the same order"
+                f"student; distillation needs the same classes ({listed(teacher.names)} there, "
+                f"{listed(student.names)} here)"
             )
 
 

@@ -15,8 +15,9 @@ from seyolo.darknet.cfg import Network
 from seyolo.darknet.graph import detection_layers
 from seyolo.darknet.sections import Detection, Yolo
 from seyolo.data.anchors import kmeans_anchors
-from seyolo.data.batches.training import TrainingLoader
-from seyolo.data.datasets import Dataset, Sample
+from seyolo.data.batches.training import TrainingLoader, Workers
+from seyolo.data.datasets import Dataset
+from seyolo.data.samples import Sample
 from seyolo.data.tiles import training_samples
 from seyolo.letterbox import Fit
 from seyolo.opening.description import Attention
@@ -44,12 +45,15 @@ def fit_from_scratch(
     augmentation: Augmentation,
     size_hw: tuple[int, int],
     seed: int,
+    *,
+    cache_bytes: int | None = None,
 ) -> Network:
     """Returns an untrained network with new centre range, and anchors by k-means on augmented boxes."""
     section = network.layers[detection_layers(network)[0]]
     assert isinstance(section, Detection)
     # Mosaics make objects much smaller.
-    loader = TrainingLoader(samples, Fit.of(network.net, size_hw), 16, augmentation, seed)
+    workers = Workers(cache_bytes=cache_bytes)
+    loader = TrainingLoader(samples, Fit.of(network.net, size_hw), 16, augmentation, seed, workers=workers)
     batches = islice(loader.epoch(0), ANCHOR_BATCHES)
     sizes = np.concatenate([split_targets(targets)[0][:, 4:6].numpy() for _, targets in batches])
     anchors = kmeans_anchors(sizes, section.num, np.random.default_rng(seed))
@@ -66,13 +70,16 @@ def starting_model(
     config: TrainConfig,
     weights: str | None = None,
     attention: Attention | None = None,
+    *,
+    own_names: Sequence[str] | None = None,
 ) -> DarknetModel:
     """Returns the initial model of a training, fitted to the data set.
 
     Untrained weights get anchors of the data set; on trained ones the gates of `attention` start at identity.
+    `own_names` are the classes of the weights, as in `load`.
     """
     generator = torch.Generator().manual_seed(config.seed)
-    model = load(spec, weights, names=dataset.names, generator=generator)
+    model = load(spec, weights, names=dataset.names, generator=generator, own_names=own_names)
     _warn_of_freezing(model.network)
     network = fit_to_data(model.network, len(dataset.names), config.size_hw)
     if weights is not None or spec.endswith(".safetensors"):
@@ -81,7 +88,8 @@ def starting_model(
     if attention is not None:
         network = edit.attach(network, **asdict(attention)).network
     samples = training_samples(dataset)
-    network = fit_from_scratch(network, samples, config.augmentation, config.size_hw, config.seed)
+    given = config.augmentation, config.size_hw, config.seed
+    network = fit_from_scratch(network, samples, *given, cache_bytes=config.cache_bytes)
     return build(network, dataset.names, torch.Generator().manual_seed(config.seed))
 
 

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from seyolo.data.batches.evaluation import evaluation_batches
 from seyolo.data.batches.training import TrainingLoader, to_planes
-from seyolo.data.datasets import Dataset, Sample
+from seyolo.data.datasets import Dataset
+from seyolo.data.samples import Sample
 from seyolo.data.tiles import training_samples
 from seyolo.exporting.quantize import Image, calibration_images
 from seyolo.letterbox import Fit

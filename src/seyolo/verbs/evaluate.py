@@ -45,7 +45,7 @@ def evaluate(
         model = open_backend(model) if is_file else open_model(model)
     dataset = data if isinstance(data, Dataset) else load_dataset(data)
     judgement = _judge(model, dataset, split, size=size, out=out, progress=progress)
-    return metrics_of(judgement, len(model.names))
+    return metrics_of(judgement, len(dataset.names))
 
 
 def evaluate_oxford(

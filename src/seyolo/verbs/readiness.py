@@ -6,7 +6,8 @@ import math
 
 import numpy as np
 
-from seyolo.data.datasets import Dataset, Sample
+from seyolo.data.datasets import Dataset
+from seyolo.data.samples import Sample
 from seyolo.evaluation.evaluate import evaluate
 from seyolo.pruning.planning.plan import Plan
 from seyolo.pruning.prune import prune_by

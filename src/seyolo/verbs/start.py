@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar, cast
 
+from seyolo.class_names import listed, read_names
 from seyolo.darknet.placement import Site
 from seyolo.darknet.zoo import is_zoo_name
 from seyolo.data.datasets import Dataset, load_dataset
 from seyolo.data.fingerprint import Fingerprint, differences, fingerprint
 from seyolo.data.splitting import for_training
 from seyolo.errors import TrainingError, UsageError
-from seyolo.files import write_json
-from seyolo.json_files import read_json, to_json
+from seyolo.files import write_text
+from seyolo.json_files import read_json
 from seyolo.opening.description import CHECKPOINT, Attention, describe, gates_of
 from seyolo.options.slim import SlimOptions
 from seyolo.options.train import TrainOptions
@@ -49,8 +51,10 @@ def open_data(options: SlimOptions | TrainOptions, folder: Path, progress: Progr
     """
     assert options.data is not None
     path = folder / DATA_FILE
-    kept = read_json(path, Fingerprint).splits if path.exists() else {}
-    dataset, lines = for_training(load_dataset(options.data), options.seed, kept)
+    dataset = load_dataset(options.data)
+    is_resumed = len(dataset.splits) == 1 and path.exists()
+    kept = read_json(path, Fingerprint).splits if is_resumed else {}
+    dataset, lines = for_training(dataset, options.seed, kept)
     for line in (*dataset.described(), *lines):
         progress.message(line)
     return dataset.tiled(options.tiling(options.size or USUAL_SIZE))
@@ -70,11 +74,25 @@ def check_data(folder: Path, dataset: Dataset, splits: Iterable[str], data_chang
         if not data_changed:
             raise TrainingError(f"{changes}. Put it back as it was, or go on with --data-changed")
         warnings.warn(changes, stacklevel=3)
-    write_json(path, to_json(now))
+    write_text(
+        path, json.dumps({"names": now.names, "splits": now.splits})
+    )  # large: indented it takes seconds
 
 
 def _stored(path: Path) -> Fingerprint:
     return read_json(path, Fingerprint, most_mb=MOST_DATA_MB)
+
+
+def check_classes(folder: Path, names: Sequence[str], dataset: Dataset) -> None:
+    """Refuses (TrainingError) to resume a run of these classes on a data set of others, or in another order.
+
+    A run of version 0.1.0 has no `data.json`, which `check_data` compares.
+    """
+    if tuple(names) != tuple(dataset.names):
+        lists = f"the classes are {listed(dataset.names)}, not {listed(names)}"
+        raise TrainingError(
+            f"{dataset.source}: changed since the run {folder} began: {lists}; start a new run"
+        )
 
 
 def with_model(options: Options, progress: Progress | None = None) -> Options:
@@ -115,7 +133,8 @@ def model_to_train(options: Options, dataset: Dataset, config: TrainConfig) -> D
     """Returns the model that training starts from."""
     assert options.model is not None
     weights = None if options.weights is None else str(options.weights)
-    return starting_model(options.model, dataset, config, weights, _attention_of(options))
+    names = None if options.names is None else read_names(options.names)
+    return starting_model(options.model, dataset, config, weights, _attention_of(options), own_names=names)
 
 
 def _attention_of(options: SlimOptions | TrainOptions) -> Attention | None:

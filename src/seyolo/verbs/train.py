@@ -7,6 +7,7 @@ precision_recall.png, confidence.png, val_predictions.jpg and, with sparsity, sc
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Unpack
 
@@ -27,7 +28,7 @@ from seyolo.runs import NewRun, new_run, resumed_run
 from seyolo.sizes import USUAL_SIZE
 from seyolo.torchnet.build import DarknetModel
 from seyolo.training.config import TrainConfig
-from seyolo.training.distillation import Distillation, check_teacher
+from seyolo.training.distillation import Distillation, check_teacher, with_classes_of
 from seyolo.training.distributed import on_leader
 from seyolo.training.loop import TrainResult, first_batch
 from seyolo.training.loop import train as run_train
@@ -35,7 +36,14 @@ from seyolo.training.run_folder import RunState, check_environment, keep_command
 from seyolo.training.sparsity import PUBLISHED_STRENGTH, Sparsity, make_sparsity
 from seyolo.training.trackers import Monitor, OpenTracker, TrackerName, chosen_tracker
 from seyolo.training.validation import validation_splits
-from seyolo.verbs.start import check_data, check_machine, model_to_train, open_data, with_model
+from seyolo.verbs.start import (
+    check_classes,
+    check_data,
+    check_machine,
+    model_to_train,
+    open_data,
+    with_model,
+)
 
 DEFAULT_DISTILL = 1.0
 
@@ -130,9 +138,10 @@ def _train(
     dataset = open_data(options, folder, progress or Silent())
     validation = validation_splits(dataset)
     check_data(folder, dataset, ["train", *validation], data_changed)
-    distillation = _distillation(options)
+    distillation = _distillation(options, dataset.names)
     if state is not None:
         model = state.model(folder)
+        check_classes(folder, model.names, dataset)
     else:
         model = model_to_train(options, dataset, config)
         if distillation is not None:
@@ -162,8 +171,8 @@ def _sparsity(options: TrainOptions, model: DarknetModel) -> Sparsity | None:
     return make_sparsity(options.sparsity, strength, options.schedule, tied_scales(model.network))
 
 
-def _distillation(options: TrainOptions) -> Distillation | None:
-    """Opens the teacher, if there is one; a `UsageError` where it is no trained model."""
+def _distillation(options: TrainOptions, names: Sequence[str]) -> Distillation | None:
+    """Opens the teacher, if there is one, its classes in this order; refuses what is no trained model."""
     if options.teacher is None:
         return None
     path = options.teacher
@@ -173,4 +182,4 @@ def _distillation(options: TrainOptions) -> Distillation | None:
             "or a .cfg with its .weights beside it"
         )
     weight = DEFAULT_DISTILL if options.distill is None else options.distill
-    return Distillation(open_model(path), weight, str(path))
+    return with_classes_of(Distillation(open_model(path), weight, str(path)), names)

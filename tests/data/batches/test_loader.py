@@ -21,8 +21,8 @@ import torch
 from seyolo.data.batches import training as loader_module
 from seyolo.data.batches.evaluation import evaluation_batches
 from seyolo.data.batches.training import ImageCache, TrainingLoader, Workers
-from seyolo.data.datasets import Sample
 from seyolo.data.labels import Ignored
+from seyolo.data.samples import Sample
 from seyolo.errors import DataError, TrainingError
 from seyolo.letterbox import Fit, letterbox
 from seyolo.options.training import Augmentation
@@ -102,6 +102,16 @@ def test_batches_do_not_depend_on_the_threads_nor_on_the_cache(
     monkeypatch.setattr(loader_module, "CACHE_BYTES", 0)
     monkeypatch.setattr(loader_module, "PREFETCH", 1)
     assert_same_batches(expected, loader(samples, threads=2))
+
+
+def test_the_memory_for_images_is_a_limit(samples: list[Sample]) -> None:
+    batches = TrainingLoader(
+        samples, Fit((64, 64)), 3, Augmentation(), seed=1, workers=Workers(cache_bytes=20_000)
+    )
+    list(batches.epoch(0))
+    cached = batches._maker.cache._images.values()
+    assert 0 < sum(level.nbytes for image in cached for level in image.levels) <= 20_000
+    assert_same_batches(loader(samples), batches)
 
 
 def test_batches_do_not_depend_on_the_processes(samples: list[Sample]) -> None:

@@ -164,6 +164,39 @@ class TestNamed:
         assert len(read(f"0 {BODY}", form).class_ids) == 1
 
 
+class TestInADataSet:
+    # A polygon that would also be a box (centre, size) with 3 keypoints that fill it.
+    EITHER = "0 0.5 0.5 0.4 0.6 0.32 0.22 0.68 0.4 0.4 0.78"
+    OTHER = "0 0.25 0.25 0.5 0.25 0.375 0.5"  # of another count of points
+
+    def written(self, folder: Path, rows: dict[str, str], extra: str = "") -> Path:
+        for seed, (name, text) in enumerate(rows.items()):
+            write_image(folder / f"images/{name}.png", seed)
+            write_text(folder / f"labels/{name}.txt", f"{text}\n")
+        return write_text(folder / "data.yaml", f"train: images\nval: images\nnames: [hand]\n{extra}")
+
+    def test_rows_of_several_counts_are_polygons(self, tmp_path: Path) -> None:
+        data = self.written(tmp_path / "one", {"a": self.EITHER, "b": self.EITHER})
+        with pytest.raises(DataError, match="11 columns fit two readings"):
+            load_dataset(data).split("train")
+        data = self.written(tmp_path / "several", {"a": self.EITHER, "b": self.OTHER})
+        assert [len(sample.class_ids) for sample in load_dataset(data).split("train")] == [1, 1]
+        (report, _) = check_dataset(load_dataset(data)).splits
+        assert (report.num_outlines, report.num_objects) == (2, 2)
+
+    def test_kpt_shape_in_the_yaml(self, tmp_path: Path) -> None:
+        keys = "kpt_shape: [3, 2]\nflip_idx: [0, 2, 1]\n"
+        data = self.written(tmp_path, {"a": self.EITHER, "b": self.OTHER}, keys)
+        with pytest.raises(DataError, match=r"a\.txt:1: 11 columns are a box and 3 keypoints \(x and y\)"):
+            load_dataset(data).split("train")
+
+    @pytest.mark.parametrize("shape", ["3", "[3]", "[3, 4]", "[0, 2]", "[a, 2]", "[3, 2, 1]"])
+    def test_a_kpt_shape_that_makes_no_sense(self, tmp_path: Path, shape: str) -> None:
+        data = self.written(tmp_path, {"a": self.OTHER}, f"kpt_shape: {shape}\n")
+        with pytest.raises(DataError, match="kpt_shape: expected a number of keypoints and 2 or 3, found"):
+            load_dataset(data)
+
+
 def test_a_refusal_names_file_and_line(tmp_path: Path) -> None:
     write_image(tmp_path / "images/a.png")
     write_text(tmp_path / "labels/a.txt", "0 0.5 0.5 0.2 0.2\n0 0.5 0.5 0.2 0.2 0.9\n")

@@ -133,8 +133,18 @@ class Keys:
         yield from ()
 
 
+COMMON_KEYS = frozenset(
+    """stopbackward onlyforward dont_update burnin_update train_only_bn learning_rate clip""".split()
+)
+"""Training keys that Darknet reads in every layer."""
+
+
 class Section(Keys, ABC):
     """One layer: its keys and its wiring."""
+
+    @classmethod
+    def keeps(cls, key: str) -> bool:
+        return key in COMMON_KEYS or super().keeps(key)
 
     in_darknet: ClassVar[bool] = True
     """Darknet has this section, too, so it can be in a `.weights` file."""

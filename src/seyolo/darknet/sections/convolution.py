@@ -34,8 +34,7 @@ class Convolutional(Section):
     kind: ClassVar[str] = "convolutional"
     aliases: ClassVar[tuple[str, ...]] = ("conv",)
     training_keys: ClassVar[frozenset[str]] = frozenset(
-        """stopbackward dont_update burnin_update train_only_bn time_normalizer assisted_excitation
-        keep_delta_gpu grad_centr learning_rate decay stream wait_stream""".split()
+        "time_normalizer assisted_excitation keep_delta_gpu grad_centr decay stream wait_stream".split()
     )
     neutral_values: ClassVar[dict[str, str]] = dict.fromkeys(
         """xnor binary bin_output use_bin_output antialiasing sway rotate stretch stretch_sway angle dot

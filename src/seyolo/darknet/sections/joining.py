@@ -33,7 +33,7 @@ class Route(Weightless, SameShape):
     """`[route]`: concatenates layers along the channels, or takes part `group_id` of `groups` of each."""
 
     kind: ClassVar[str] = "route"
-    training_keys: ClassVar[frozenset[str]] = frozenset(["stopbackward", "stream", "wait_stream"])
+    training_keys: ClassVar[frozenset[str]] = frozenset(["stream", "wait_stream"])
 
     layers: tuple[Reference, ...] = ()
     groups: Count = 1

@@ -23,8 +23,6 @@ from seyolo.darknet.sections.base import (
 class _Pool(Weightless, SameShape):
     """A sliding window, which pads `size - 1` in all by default, `padding // 2` of it on the left and top."""
 
-    training_keys: ClassVar[frozenset[str]] = frozenset(["stopbackward"])
-
     size: Count = 0
     stride: Count = 1
     stride_x: Count = 0

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-from seyolo.data.datasets import Sample
+from seyolo.data.samples import Sample
 from seyolo.letterbox import Fit, Placement
 from seyolo.media.ahead import in_background
 

@@ -25,7 +25,7 @@ from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
 from seyolo.data.batches.augment import IGNORED, Image, compose, draw_layout, pyramid
-from seyolo.data.datasets import Sample
+from seyolo.data.samples import Sample
 from seyolo.errors import DataError, TrainingError
 from seyolo.letterbox import Fit, resize
 from seyolo.media.ahead import in_background
@@ -114,6 +114,7 @@ class Workers:
     threads: int = 1
     processes: int = 0  # worker processes, which replace the threads when > 0 and the system can fork
     pin_memory: bool = False  # puts batches where a GPU copies them while the CPU continues
+    cache_bytes: int | None = None  # memory for decoded images, `CACHE_BYTES` by default
 
 
 class TrainingLoader:
@@ -148,7 +149,9 @@ class TrainingLoader:
         self._workers = workers or Workers()
         self._processes = self._workers.processes if "fork" in get_all_start_methods() else 0
         self._pool: _Pool | None = None
-        cache = ImageCache(samples, long_side_px=max(fit.size) * 3 // 2, budget_bytes=CACHE_BYTES)
+        budget = self._workers.cache_bytes
+        budget = CACHE_BYTES if budget is None else budget
+        cache = ImageCache(samples, long_side_px=max(fit.size) * 3 // 2, budget_bytes=budget)
         share = batch_size // num_shards
         self._maker = BatchMaker(cache, seed, first=number * share, share=share, fit=fit)
 

@@ -22,7 +22,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from seyolo.data.contents import Listing
+from seyolo.data.contents import ByImage, Listing
 from seyolo.data.formats.coco_categories import Category, class_ids, grouping, is_int, read_categories
 from seyolo.data.formats.coco_layout import find_splits, image_folders
 from seyolo.data.formats.coco_outline import outline_box
@@ -63,7 +63,7 @@ class _Split(NamedTuple):
 
 
 @dataclass(frozen=True)
-class CocoFiles:
+class CocoFiles(ByImage):
     """A data set of COCO jsons: class names and the file of each split."""
 
     source: Path

@@ -25,6 +25,8 @@ _SPLITS = ("train", "val", "test")
 _KEYS = ("path", *_SPLITS, "names", "nc")
 # Keys that publishers add to describe the source of the images; ignored.
 _ORIGIN_KEYS = frozenset({"author", "description", "download", "license", "roboflow", "url", "version"})
+# Keys of data sets with keypoints; `kpt_shape` tells which rows have them.
+_KEYPOINT_KEYS = frozenset({"kpt_shape", "flip_idx", "kpt_names"})
 # Errors of PyYAML for tagged values (`!!int x`), dates and numbers out of range, and deep nesting.
 _VALUE_ERRORS = (ValueError, TypeError, AttributeError, LookupError, OverflowError, RecursionError)
 _SPLIT_NAME = re.compile(rf"({'|'.join(_SPLITS)})([\W_\d].*)?")
@@ -42,7 +44,8 @@ def read_data_yaml(source: Path) -> YoloFiles:
     if not splits:
         raise DataError(f"{source}: names no split; add `train: images/train` and `val: images/val`")
     layout = "YOLO as Roboflow exports it" if "roboflow" in values else "YOLO"
-    return YoloFiles(source, names, splits, (root,), layout, finder)
+    keypoints = _keypoints(values.get("kpt_shape"), source)
+    return YoloFiles(source, names, splits, (root,), layout, finder, keypoints=keypoints)
 
 
 def _root(values: Mapping[object, object], source: Path, finder: Finder) -> Path:
@@ -103,12 +106,24 @@ def _names(value: object, source: Path) -> tuple[str, ...]:
     return names
 
 
+def _keypoints(value: object, source: Path) -> tuple[int, int] | None:
+    """Returns how many keypoints an object has, and how many values each of them."""
+    match value:
+        case None:
+            return None
+        case [int(count), int(size)] if count > 0 and size in {2, 3}:
+            return count, size
+    raise DataError(f"{source}: kpt_shape: expected a number of keypoints and 2 or 3, found {quoted(value)}")
+
+
 def _splits(
     values: Mapping[object, object], root: Path, source: Path, finder: Finder
 ) -> dict[str, tuple[Path, ...]]:
     splits = {}
     for key, value in values.items():
-        if key in {"path", "names", "nc", *_ORIGIN_KEYS} or (key in _SPLITS and value is None):
+        if key in {"path", "names", "nc", *_ORIGIN_KEYS, *_KEYPOINT_KEYS} or (
+            key in _SPLITS and value is None
+        ):
             continue
         if not _SPLIT_NAME.fullmatch(str(key)):
             _check_other_split(str(key), value, root, source)

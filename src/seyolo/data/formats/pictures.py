@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from seyolo.data.contents import Listing
+from seyolo.data.contents import ByImage, Listing
 from seyolo.data.labels import Problem
 from seyolo.data.text import read_lines
 from seyolo.data.tree import Finder, walk
@@ -17,7 +17,7 @@ from seyolo.media.images import is_picture
 
 
 @dataclass(frozen=True)
-class Pictures:
+class Pictures(ByImage):
     """Class names, and the folders or list files of each split."""
 
     source: Path  # the file or folder that describes the data set

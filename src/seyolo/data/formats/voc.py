@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import NamedTuple
 from xml.etree import ElementTree
 
-from seyolo.data.contents import Listing
+from seyolo.data.contents import ByImage, Listing
 from seyolo.data.formats.pictures import Pictures, images_in_folder, mapped, without_image
 from seyolo.data.formats.yolo import UNDER_IMAGES
 from seyolo.data.labels import ImageSize, Marked, Problem, Reading, collect, row_of_pixels, size_of
@@ -71,7 +71,7 @@ class _Annotated:
 
 
 @dataclass(frozen=True)
-class VocFolder:
+class VocFolder(ByImage):
     """A data set in the layout of Pascal VOC: class names and the list file of each split."""
 
     root: Path

@@ -9,18 +9,22 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 from seyolo.data.formats.pictures import Pictures, mapped, without_image
-from seyolo.data.formats.yolo_rows import RowForm, parse_row
+from seyolo.data.formats.yolo_many import read_many
+from seyolo.data.formats.yolo_rows import RowForm, have_polygons, parse_row
 from seyolo.data.labels import Collected, ImageSize, Problem, Reading, collect, size_of
 from seyolo.data.text import read_text, without_path
 from seyolo.errors import DataError
+from seyolo.media.images import image_size
 
 UNDER_IMAGES = re.compile(r"(.*[/\\]|)images[/\\]")  # up to the last `images/`, which becomes `labels/`
+
+MOST_PROBED = 1_000  # label files
 
 
 @dataclass(frozen=True)
@@ -29,12 +33,28 @@ class YoloFiles(Pictures):
 
     under_images: re.Pattern[str] = UNDER_IMAGES
     keypoints: tuple[int, int] | None = None  # `kpt_shape` of a data.yaml
+    _polygons: dict[str, bool] = field(default_factory=dict, repr=False)  # by split, see `have_polygons`
 
     def read(self, split: str, image: Path, image_size: ImageSize) -> Reading:
         """Reads the label file of an image."""
         path = label_path(image, self.under_images)
-        form = RowForm(self.names, self.keypoints)
+        form = RowForm(self.names, self.keypoints, partial(self._are_polygons, split))
         return Reading() if path is None else read_labels(path, form, image_size)
+
+    def readings(self, split: str, images: Sequence[str]) -> Iterator[Reading]:
+        """Yields what the label file of each image says."""
+        find = partial(_label_candidates, under_images=self.under_images)
+        for image, found in zip(images, read_many(images, find, len(self.names)), strict=True):
+            yield self.read(split, Path(image), partial(image_size, image)) if found is None else found
+
+    def _are_polygons(self, split: str) -> bool:
+        """Tells whether rows of points in the first label files of a split are polygons for certain."""
+        if split not in self._polygons:
+            images = sorted(self.listed(split).images)[:MOST_PROBED]
+            paths = (label_path(Path(image), self.under_images) for image in images)
+            texts = (path.read_bytes().decode(errors="replace") for path in paths if path is not None)
+            self._polygons[split] = have_polygons(texts)
+        return self._polygons[split]
 
     def unmatched_labels(self, images: Iterable[Path]) -> list[Problem]:
         """Lists label files without image in label folders; not where images and labels share a folder."""
@@ -61,7 +81,7 @@ def label_path(image: Path, under_images: re.Pattern[str] = UNDER_IMAGES) -> Pat
     return next((Path(path) for path in paths if os.path.isfile(path)), None)
 
 
-def _label_candidates(image: Path, under_images: re.Pattern[str]) -> Iterator[str]:
+def _label_candidates(image: str | Path, under_images: re.Pattern[str]) -> Iterator[str]:
     """Yields the possible paths of an image's label file, the preferred one first."""
     beside = f"{os.path.splitext(image)[0]}.txt"
     if (path := mapped(beside, under_images, "labels")) is not None:

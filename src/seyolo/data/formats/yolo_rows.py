@@ -11,18 +11,20 @@ columns fit several readings. With C columns, C - 5 of them behind the box:
     8, 11 ...  (C - 5) / 3 keypoints with visibility   polygon where C is odd
 
 `kpt_shape` of a data.yaml says that there are keypoints. Without it a row is a polygon unless its values fit
-a box with keypoints, too: then both readings are named.
+a box with keypoints, too: then both readings are named. Rows of several odd counts in a split settle it,
+since all objects have the same keypoints.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple, NoReturn
 
 from seyolo.data.labels import ImageSize, Marked, Row, row_of_fractions
 from seyolo.errors import DataError, shortened
 
 SLACK = 0.02  # by which a value may leave [0, 1], and a keypoint its box
+LEAST_COLUMNS = 7  # of a class and points
 LEAST_SPREAD = 0.6  # share of the sides of a box that its keypoints span
 FIRST_FIVE = "keep the first five columns, `class cx cy w h`, as `cut -d ' ' -f 1-5` does"
 
@@ -32,6 +34,18 @@ class RowForm(NamedTuple):
 
     names: Sequence[str]  # of the classes
     keypoints: tuple[int, int] | None = None  # how many, and values of each: `kpt_shape`
+    are_polygons: Callable[[], bool] = lambda: False  # called for a row that fits two readings
+
+
+def have_polygons(texts: Iterable[str]) -> bool:
+    """Tells whether label files have rows of points of several counts, which keypoints never have."""
+    counts: set[int] = set()
+    for text in texts:
+        columns = (len(line.split()) for line in text.splitlines())
+        counts |= {count for count in columns if count >= LEAST_COLUMNS and count % 2}
+        if len(counts) > 1:
+            return True
+    return False
 
 
 def parse_row(columns: Sequence[str], form: RowForm, image_size: ImageSize) -> Row | Marked:
@@ -87,8 +101,10 @@ def _check_points(columns: Sequence[str], values: Sequence[float], form: RowForm
     """Refuses a row of another count of columns than a box that is no polygon, or may be more than that."""
     count = len(columns)
     others = list(_readings_of_a_box(columns, values, form))
-    is_polygon = count >= 7 and count % 2 == 1 and form.keypoints is None
+    is_polygon = count >= LEAST_COLUMNS and count % 2 == 1 and form.keypoints is None
     if is_polygon and others and all(-SLACK <= value <= 1 + SLACK for value in values):
+        if form.are_polygons():
+            return
         polygon = f"a polygon of {count // 2} points, or {' or '.join(others)}"
         advice = f"in the second case {FIRST_FIVE}; a polygon may begin with another of its points"
         raise DataError(f"{count} columns fit two readings, {polygon}; {advice}")

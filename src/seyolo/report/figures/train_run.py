@@ -11,7 +11,8 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from seyolo.boxes import cxcywh_to_xyxy
-from seyolo.data.datasets import Dataset, Sample
+from seyolo.data.datasets import Dataset
+from seyolo.data.samples import Sample
 from seyolo.detections import Detections
 from seyolo.evaluation.evaluate import AP_THRESHOLDS, Judgement, curves_by_split, judged, truth_of
 from seyolo.media.annotate import FONT, Colour, class_colour, contact_sheet, draw_boxes
