@@ -12,7 +12,7 @@ import onnx
 import pytest
 
 import seyolo
-from helpers.one_section import CONV, FRONT, write_network
+from helpers.one_section import CONV, FRONT, HEAD, write_network
 from helpers.onnx_models import write_model
 from helpers.spot_detector import spot_detector, write_spots
 from seyolo.checkpoint import read_checkpoint
@@ -27,6 +27,7 @@ from seyolo.letterbox import Fit, letterbox
 from seyolo.options.training import Augmentation
 from seyolo.runtime.choice import open_backend
 from seyolo.runtime.protocol import Runtime
+from seyolo.training.prepare import fit_to_data
 
 LETTERBOXED = FRONT.replace("channels=3", "channels=3\nletter_box=1")
 
@@ -135,3 +136,10 @@ def test_metadata_says_the_padding_that_is_not_ours(cfg: Path, tmp_path: Path) -
 def test_an_image_of_the_inputs_shape_needs_none() -> None:
     image = np.zeros((64, 64, 3), np.uint8)
     assert letterbox(image, (64, 64), pad_value=127.5)[0].dtype == np.uint8
+
+
+def test_training_keeps_the_padding_of_a_network_that_letterboxes(cfg: Path) -> None:
+    letterboxed, stretched = read_cfg(cfg), parse_cfg(FRONT + CONV + HEAD)
+    assert fit_to_data(letterboxed, 2, (32, 64)).net.pad_value == 127.5
+    fitted = fit_to_data(stretched, 2, (32, 64)).net
+    assert (fitted.letter_box, fitted.pad_value) == (True, 114)
