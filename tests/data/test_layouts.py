@@ -328,3 +328,41 @@ def test_darknet_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         dataset = load_dataset(cfg.relative_to(folder) if folder != tmp_path else cfg)
         assert [len(dataset.split(split)) for split in ("train", "val", "test")] == [3, 2, 1]
         assert dataset.remarks == ()
+
+
+@pytest.mark.parametrize(
+    ("case", "given", "splits", "layout"),
+    [
+        ("roboflow_yaml", "", {"train": 1, "val": 1, "test": 1}, "YOLO as Roboflow exports it, data.yaml"),
+        (
+            "roboflow_yaml",
+            "data.yaml",
+            {"train": 1, "val": 1, "test": 1},
+            "YOLO as Roboflow exports it, data.yaml",
+        ),
+        ("cvat_coco_default", "", {"train": 1}, "COCO as CVAT exports it, instances_default.json"),
+        ("voc_beside", "", {"train": 1, "val": 1}, "VOC, an xml for each image, voc_beside"),
+        (
+            "roboflow_coco_group",
+            "",
+            {"train": 1, "val": 1},
+            "COCO as Roboflow exports it, _annotations.coco.json",
+        ),
+        ("polygon_labels", "", {"train": 2, "val": 2}, "YOLO, data.yaml"),
+    ],
+)
+def test_the_shared_cases(
+    shared_cases: Path, case: str, given: str, splits: dict[str, int], layout: str
+) -> None:
+    dataset = load_dataset(shared_cases / "data" / case / given)
+    assert (dataset.layout, dataset.names) == (layout, ("hand",))
+    assert {split: len(dataset.split(split)) for split in dataset.splits} == splits
+    for split in dataset.splits:
+        for sample in dataset.split(split):
+            # From 20 to 60 of 160 pixels, and from 30 to 80 of 120.
+            np.testing.assert_allclose(sample.boxes_cxcywh, [[0.25, 55 / 120, 0.25, 50 / 120]], atol=1e-6)
+
+
+def test_a_folder_of_several_yamls_is_refused(shared_cases: Path) -> None:
+    with pytest.raises(DataError, match=r"fits 3 layouts, YOLO \(.*ab\.yaml\) and YOLO \(.*abc\.yaml\) and"):
+        load_dataset(shared_cases / "data/class_order")
