@@ -13,11 +13,13 @@ import numpy as np
 import pytest
 import torch
 
+from helpers.boxes import found
+from helpers.written_datasets import write_text, write_voc
 from seyolo.darknet.zoo import network_from_name
-from seyolo.data.datasets import Dataset
+from seyolo.data.datasets import Dataset, load_dataset
 from seyolo.data.samples import Sample
 from seyolo.errors import DataError
-from seyolo.evaluation.ap import Metrics
+from seyolo.evaluation.ap import Metrics, average_precision
 from seyolo.evaluation.evaluate import evaluate, judge_splits, judged, metrics_of, truth_of
 from seyolo.runtime.inference import Thresholds
 from seyolo.runtime.torch_backend import TorchBackend
@@ -194,3 +196,29 @@ class TestClassOrder:
     def test_nothing_in_common_is_refused(self, samples: list[Sample], names: tuple[str, ...]) -> None:
         with pytest.raises(DataError, match=rf"has 2 classes \(red, green\), the model {len(names)} \("):
             self.measured(samples, names)
+
+
+def test_difficult_objects_of_voc_neither_help_nor_hurt(tmp_path: Path) -> None:
+    folder = write_voc(tmp_path / "voc")
+    boxes = ((1, 1, 20, 20), (31, 11, 60, 40))
+    objects = "".join(
+        f"<object><name>hand</name><difficult>{number}</difficult><bndbox><xmin>{box[0]}</xmin><ymin>{box[1]}"
+        f"</ymin><xmax>{box[2]}</xmax><ymax>{box[3]}</ymax></bndbox></object>"
+        for number, box in enumerate(boxes)
+    )
+    size = "<size><width>80</width><height>40</height></size>"
+    write_text(folder / "Annotations/b1.xml", f"<annotation>{size}{objects}</annotation>")
+    sample = load_dataset(folder).split("val")[0]
+    truth = truth_of(sample, 40, 80)
+    assert (truth.boxes_xyxy.tolist(), truth.ignored.boxes_xyxy.tolist()) == (
+        [[0, 0, 20, 20]],
+        [[30, 10, 60, 40]],
+    )
+    twice = [[30, 10, 60, 40], [32, 10, 60, 40]]  # the difficult one, found again
+    for others, ap in (([], 1.0), (twice, 1.0), ([[62, 0, 80, 20]], 0.5)):
+        detections = found(
+            [*others, [0, 0, 20, 20]], np.linspace(0.9, 0.5, 1 + len(others)), [1] * (1 + len(others))
+        )
+        assert average_precision([truth], [detections], 2).ap == pytest.approx(ap)
+    missed = average_precision([truth], [found([], [])], 2)
+    assert (missed.ap, missed.num_objects) == (0, 1)

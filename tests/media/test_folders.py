@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from seyolo.media.folders import folders_below, matches
+from seyolo.media.folders import matches, walk
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def names(paths: object, tree: Path) -> list[str]:
 
 
 def test_links_are_followed_once(tree: Path) -> None:
-    files = [os.path.join(folder, name) for folder, found in folders_below(tree / "album") for name in found]
+    files = [os.path.join(folder, name) for folder, found in walk(tree / "album") for name in found]
     expected = [
         "album/a.jpg",
         "album/broken",

@@ -7,9 +7,9 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from seyolo.data.tree import walk
 from seyolo.errors import DataError
 from seyolo.files import cache_root, new_folder
+from seyolo.media.folders import walk
 
 
 def kept_folder(kind: str, name: str, stamp: str, fill: Callable[[Path], None]) -> Path:

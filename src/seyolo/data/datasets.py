@@ -6,6 +6,7 @@ by a file, `layouts` recognises those given by a folder. Loading a data set open
 
 from __future__ import annotations
 
+import logging
 import os
 import warnings
 from collections.abc import Callable, Iterable, Mapping
@@ -26,6 +27,8 @@ from seyolo.data.unpacking import is_archive, unpacked
 from seyolo.errors import DataError, shortened
 from seyolo.media.images import image_size, is_image, unreadable
 from seyolo.tiling.grid import Tiling
+
+_LOGGER = logging.getLogger(__name__)
 
 
 class Format(NamedTuple):
@@ -99,6 +102,10 @@ class Dataset:
                 count = f"{num_foreign:,} of {len(listing.images) + num_foreign:,} images of split `{name}`"
                 warnings.warn(f"{self.source}: {count} {unreadable(listing.foreign)}", stacklevel=2)
             self._samples[name] = self._read(name, listing.images)
+            num_outlines = int(self._samples[name].arrays["outlines"].sum())
+            if num_outlines:
+                said = "%s: outlines, read as the boxes around them, among the labels of split `%s`: %s"
+                _LOGGER.info(said, self.source, name, f"{num_outlines:,}")
         return self._samples[name].tiled(self.tiling)
 
     def _read(self, name: str, images: list[str]) -> Samples:

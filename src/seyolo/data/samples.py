@@ -65,7 +65,7 @@ def size_problem(image: Path, size: tuple[int, int], stated_size: tuple[int, int
 
 
 _CHUNK = 4096
-_OF_IMAGES = ("counts", "ignored_counts", "has_areas", "stated_sizes")
+_OF_IMAGES = ("counts", "ignored_counts", "outlines", "has_areas", "stated_sizes")
 _OF_OBJECTS = ("boxes_cxcywh", "class_ids")
 _OF_IGNORED = ("ignored_boxes_cxcywh", "ignored_class_ids", "is_crowd")
 
@@ -169,6 +169,7 @@ def _columns(readings: Sequence[Reading]) -> dict[str, np.ndarray]:
         "boxes_cxcywh": _joined((labels.boxes_cxcywh for labels in found), np.empty((0, 4), np.float32)),
         "class_ids": _joined((labels.class_ids for labels in found), np.empty(0, np.int64)),
         "ignored_counts": np.array(list(map(len, regions)), np.int64),
+        "outlines": np.array([labels.num_outlines for labels in found], np.int64),
         "ignored_boxes_cxcywh": _joined((own.boxes_cxcywh for own in regions), nothing.boxes_cxcywh),
         "ignored_class_ids": _joined((own.class_ids for own in regions), nothing.class_ids),
         "is_crowd": _joined((own.is_crowd for own in regions), nothing.is_crowd),

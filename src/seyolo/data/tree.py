@@ -1,4 +1,4 @@
-"""Folders of a data set: one walk that follows links, and files found by the end of a path.
+"""Folders of a data set, and files found by the end of a path.
 
 Labels often state paths that hold elsewhere: with backslashes, of another machine, with a leading folder
 too many. Such a file is found where the end of its path fits one file of the data set's folder better than
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -17,38 +17,12 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from seyolo.data.split_names import split_of
-from seyolo.errors import DataError, shortened
+from seyolo.errors import shortened
+from seyolo.media.folders import walk
 
 _LONGEST = 4096  # characters of a path
-_SKIPPED = frozenset({"__MACOSX"})
 _HASH = re.compile(r"[0-9a-f]{8}-(?=.)")  # Label Studio puts it before the name of an uploaded file
 _LOCAL_FILE = re.compile(r".*[?&]d=([^&]+).*")  # Label Studio's address of a file in local storage
-
-
-def walk(folder: str | Path) -> Iterator[tuple[str, list[str]]]:
-    """Yields a folder and those below it with the names of their files, in any order.
-
-    Hidden folders are left out. Links are followed, but each folder is visited once, under its own path
-    rather than that of a link to it. Raises DataError for a folder that cannot be read.
-    """
-    waiting, linked, seen = [os.fspath(folder)], deque[str](), set[tuple[int, int]]()
-    while waiting or linked:
-        path = waiting.pop() if waiting else linked.popleft()
-        status = os.stat(path)
-        if (status.st_dev, status.st_ino) in seen:
-            continue
-        seen.add((status.st_dev, status.st_ino))
-        files = []
-        try:
-            with os.scandir(path) as entries:
-                for entry in entries:
-                    if not entry.is_dir():
-                        files.append(entry.name)
-                    elif entry.name[0] != "." and entry.name not in _SKIPPED:
-                        (linked if entry.is_symlink() else waiting).append(entry.path)
-        except OSError as error:
-            raise DataError(f"{path}: the folder cannot be read ({error.strerror})") from None
-        yield path, files
 
 
 class Tree:

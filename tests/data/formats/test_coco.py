@@ -73,6 +73,9 @@ class TestLabels:
     @pytest.mark.parametrize(
         ("values", "message"),
         [
+            ({"iscrowd": "0"}, "iscrowd: expected 0 or 1, found '0'"),
+            ({"iscrowd": 2}, "iscrowd: expected 0 or 1, found 2"),
+            ({"iscrowd": []}, r"iscrowd: expected 0 or 1, found \[\]"),
             ({"area": "12"}, "area: expected a number of square pixels, found '12'"),
             ({"area": -1}, "area: expected a number of square pixels, found -1"),
             ({"area": float("nan")}, "area: expected a number of square pixels, found nan"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from pathlib import Path
 
@@ -85,10 +86,16 @@ class TestPoints:
     def test_points_out_of_the_image_are_refused_as_boxes_are(self) -> None:
         assert "px out of the 160x120 image" in refused("0 0.1 0.5 1.1 0.5 0.3 0.7")
 
-    def test_they_are_counted_by_data_check(self, tmp_path: Path) -> None:
+    def test_they_are_counted_and_said(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
         data = write_yaml(tmp_path)
         write_text(tmp_path / "labels/val/b1.txt", "1 0.25 0.25 0.5 0.25 0.375 0.5\n0 0.5 0.5 0.2 0.2\n")
         assert [split.num_outlines for split in check_dataset(load_dataset(data)).splits] == [0, 1, 0]
+        with caplog.at_level(logging.INFO, "seyolo"):
+            dataset = load_dataset(data)
+            for split in ("train", "val", "val"):
+                dataset.split(split)
+        said = f"{data}: outlines, read as the boxes around them, among the labels of split `val`: 1"
+        assert [record.getMessage() for record in caplog.records] == [said]
 
 
 BODY = "0.5 0.5 0.4 0.6"

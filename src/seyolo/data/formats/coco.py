@@ -42,7 +42,7 @@ class _Annotation(NamedTuple):
     bbox: object  # None: there is only the outline
     outline: object
     area: object  # in pixels; None: not stated
-    is_crowd: bool
+    is_crowd: object  # `iscrowd`
 
 
 class _Image(NamedTuple):
@@ -232,7 +232,7 @@ def _size(image: dict[str, Any], where: str) -> tuple[int, int] | None:
 
 def _add_annotations(images: dict[object, _Image], values: list[dict[str, Any]], path: Path) -> None:
     for number, value in enumerate(values):
-        annotation_id, is_crowd = value.get("id"), bool(value.get("iscrowd"))
+        annotation_id, is_crowd = value.get("id"), value.get("iscrowd", 0)
         try:
             outline = value.get("segmentation")
             bbox = value.get("bbox") or None if outline else value["bbox"]
@@ -284,7 +284,9 @@ def _row(annotation: _Annotation, class_ids: Mapping[object, int], size: ImageSi
     if class_id is None:
         raise DataError(f"category_id {quoted(annotation.category)} is none of the categories")
     row = row_of_pixels(class_id, (left, top, left + width, top + height), size)
-    is_crowd = annotation.is_crowd
+    if annotation.is_crowd not in (0, 1, None):
+        raise DataError(f"iscrowd: expected 0 or 1, found {quoted(annotation.is_crowd)}")
+    is_crowd = bool(annotation.is_crowd)
     return Marked(row, _area(annotation.area), is_crowd, is_crowd, is_outline)
 
 

@@ -11,8 +11,9 @@ from pathlib import Path
 from seyolo.data.contents import ByImage, Listing
 from seyolo.data.labels import Problem
 from seyolo.data.text import read_lines
-from seyolo.data.tree import Finder, walk
+from seyolo.data.tree import Finder
 from seyolo.errors import DataError, shortened
+from seyolo.media.folders import walk
 from seyolo.media.images import is_picture
 
 

@@ -28,8 +28,9 @@ from seyolo.data.formats.pictures import Pictures, images_in_folder, mapped, wit
 from seyolo.data.formats.yolo import UNDER_IMAGES
 from seyolo.data.labels import ImageSize, Marked, Problem, Reading, collect, row_of_pixels, size_of
 from seyolo.data.text import read_lines, read_text, without_path
-from seyolo.data.tree import Finder, walk
+from seyolo.data.tree import Finder
 from seyolo.errors import DataError, quoted, shortened
+from seyolo.media.folders import walk
 from seyolo.media.images import is_picture
 
 _CVAT_CLASSES = "labelmap.txt"
