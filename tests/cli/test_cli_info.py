@@ -130,6 +130,6 @@ def test_keys_without_an_effect_are_listed(run: Run, tmp_path: Path) -> None:
     network = network_from_name("yolov3-tiny@0.125", 1)
     cfg.write_text(network.to_cfg().replace("channels=3", "channels=3\nmosaic=1"))
     outcome = run("info", cfg)
-    assert "\nread by Darknet's training only: mosaic, " in outcome.out.replace("\n ", "\n")
-    assert "only:" not in run("info", "yolov3-tiny@0.125").out
+    assert "\nkept for Darknet, without effect here: mosaic, " in outcome.out.replace("\n ", "\n")
+    assert "kept for Darknet" not in run("info", "yolov3-tiny@0.125").out
     assert json.loads(run("info", cfg, "--json", "-").out)["unused_keys"][:1] == ["mosaic"]

@@ -175,9 +175,9 @@ def _summary(model: str, network: Network, counted: Cost) -> str:
 
 
 def _unused(model: str, network: Network) -> str:
-    """Returns a line with the keys of a cfg that only Darknet's training reads."""
+    """Returns a line with the keys of a cfg that are kept for Darknet."""
     keys = unused_keys(network) if model.endswith(".cfg") else []
-    return f"read by Darknet's training only: {', '.join(keys)}\n" if keys else ""
+    return f"kept for Darknet, without effect here: {', '.join(keys)}\n" if keys else ""
 
 
 def _check_weights(weights: Path, network: Network) -> None:
