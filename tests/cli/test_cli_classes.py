@@ -170,6 +170,12 @@ class TestNames:
             assert listed(run, Path(out)) == ["palm"]
         assert listed(run, checkpoint, "--names", palm) == ["palm"]
 
+    def test_a_new_network_has_the_classes_of_the_data(self, run: Run, hands: Path, tmp_path: Path) -> None:
+        names = write_text(tmp_path / "n.txt", "hand\n")
+        for verb in ("train", "slim"):
+            outcome = run(verb, "--data", hands, "--model", MODEL, "--names", names)
+            assert_refused(outcome, "names the classes of trained weights", "leave --names out")
+
     def test_they_order_the_weights_of_a_training(self, run: Run, darknet: Path, tmp_path: Path) -> None:
         data = write_yaml(tmp_path / "data")
         names = write_text(tmp_path / "n.txt", "hand\nface\n")

@@ -138,3 +138,16 @@ def test_small_objects_are_said_before_training(run: Run, tmp_path: Path) -> Non
         outcome = run(*line, "--size", 32)
     says = "1 of 6 boxes are under 3 px at --size 32; the least that keeps them is 64, or use --tile"
     assert (outcome.code, says in outcome.err) == (0, True), outcome.err
+
+
+def test_every_kind_of_image_in_a_folder(run: Run, onnx: Path, image: Path, tmp_path: Path) -> None:
+    pixels = cv2.imread(str(image))
+    (tmp_path / "in").mkdir()
+    for ending in (".jfif", ".jpe", ".jp2", ".avif", ".gif", ".webp"):
+        _, data = cv2.imencode(".jpg" if ending == ".jfif" else ending, pixels)
+        (tmp_path / f"in/a{ending}").write_bytes(data.tobytes())
+    outcome = run("detect", onnx, "in", "--out", "found", "--confidence", 0.05)
+    assert outcome.code == 0, outcome.err
+    written = {path.name for path in (tmp_path / "found").iterdir()}
+    assert {"a.jpg", "a.jpe", "a.png", "a.avif", "a.mp4", "a.webp"} <= written
+    assert len(rows_in(tmp_path / "found/detections.jsonl")) == 6

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seyolo.detecting.names import NameSet, UniqueNames
+from seyolo.detecting.names import NameSet, Places, UniqueNames
 
 
 def test_what_is_in_a_set_and_what_is_there_twice() -> None:
@@ -38,3 +38,16 @@ def test_no_two_are_the_same(stems: list[str]) -> None:
     taken = [unique.take(name) for name in names]
     assert len(set(taken)) == len(names)
     assert set(names) <= set(taken)
+
+
+def test_annotated_images_have_endings_that_opencv_writes() -> None:
+    names = ["a.jfif", "b.JP2", "c.pgm", "d.jpe", "e.avif", "f.gif"]
+    places = Places(names)
+    assert [places.take(name).file for name in names] == [
+        "a.jpg",
+        "b.png",
+        "c.ppm",
+        "d.jpe",
+        "e.avif",
+        "f.mp4",
+    ]

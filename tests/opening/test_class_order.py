@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -85,6 +86,18 @@ def test_names_beside_a_cfg_order_its_weights(tmp_path: Path) -> None:
     given = load(cfg, weights, names=CAB, own_names=CAB)
     np.testing.assert_array_equal(output(given), output(original))
     assert load(cfg, weights, own_names=("x", "y", "z")).names == ("x", "y", "z")
+
+
+def test_names_beside_a_cfg_without_weights_do_not_matter(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    made(tmp_path)
+    (tmp_path / "obj.names").write_text("a\nb\nc\n")
+    with caplog.at_level(logging.INFO, "seyolo"):
+        assert load(tmp_path / "x.cfg", names=CAB).names == CAB
+        assert caplog.text == ""
+        assert load(tmp_path / "x.cfg").names == ABC
+        assert "the class names are those of" in caplog.text
 
 
 def test_other_names_are_said_with_both_lists(tmp_path: Path) -> None:

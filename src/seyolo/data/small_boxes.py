@@ -35,9 +35,9 @@ def small_boxes(samples: Sequence[Sample], size: tuple[int, int], mode: Mode = "
 
     Of many images `MOST_IMAGES` are looked at, at equal distances.
     """
-    labelled = [sample for sample in samples if len(sample.class_ids)]
-    chosen = np.linspace(0, len(labelled) - 1, min(MOST_IMAGES, len(labelled))).astype(int)
-    sides_px = np.concatenate([np.empty(0), *(_sides_px(labelled[i], size, mode) for i in chosen)])
+    numbers = np.linspace(0, len(samples) - 1, min(MOST_IMAGES, len(samples))).astype(int)
+    labelled = [sample for sample in (samples[int(number)] for number in numbers) if len(sample.class_ids)]
+    sides_px = np.concatenate([np.empty(0), *(_sides_px(sample, size, mode) for sample in labelled)])
     small = sides_px[sides_px < LEAST_PX]
     return SmallBoxes(len(small), len(sides_px), float(LEAST_PX / small.min()) if len(small) else 1.0)
 

@@ -73,7 +73,7 @@ def load(
     if own is not None:
         own = _renamed(own, own_names, origin.model)
         names = own.names if names is None and network is origin.described else names
-    elif given is None and Path(origin.model).suffix == ".cfg":
+    elif given is None and Path(origin.model).suffix == ".cfg" and (names is None or origin.weights):
         given = names_beside(Path(origin.model), count_classes(origin.described))
     sources = [] if own is None else [(own, str(origin.model))]
     if origin.weights is not None:

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
-from inspect import signature
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -33,8 +32,7 @@ def _read_size(_: Any, tokens: Sequence[Token]) -> InputSize:
     return parse_size(tokens[0].value, tokens[0].keyword or "--size")
 
 
-_METAVAR: dict[str, Any] = {"metavar": "SIZE"} if "metavar" in signature(Parameter).parameters else {}
-Size = Annotated[InputSize | None, Parameter(converter=_read_size, n_tokens=1, negative=(), **_METAVAR)]
+Size = Annotated[InputSize | None, Parameter(converter=_read_size, n_tokens=1, negative=(), metavar="SIZE")]
 """An input size in pixels: 416, or 416x256 (width x height); in Python an int, or (height, width)."""
 
 

@@ -112,6 +112,13 @@ def with_model(options: Options, progress: Progress | None = None) -> Options:
         options = replace(options, model=DEFAULT_MODEL)
     if options.size is None:
         options = replace(options, size=_own_size(options, progress or Silent()))
+    if (
+        options.names is not None
+        and options.weights is None
+        and Path(str(options.model)).suffix != CHECKPOINT
+    ):
+        advice = "give these with --weights, or leave --names out: a new network has the classes of the data"
+        raise UsageError(f"--names {options.names}: names the classes of trained weights; {advice}")
     gates = _attention_of(options)
     return options if gates is None else replace(options, at=cast("tuple[Site, ...]", gates.at))
 
