@@ -50,6 +50,7 @@ def test_oxford_refuses_what_is_not_the_archive(run: Run, tmp_path: Path) -> Non
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.filterwarnings("default:.*boxes? (is|are) under")
 @pytest.mark.parametrize("kind", FORMATS)
 def test_every_format_is_checked_measured_and_trained_on(run: Run, kind: str) -> None:
     data = FORMATS[kind](Path("written"))
