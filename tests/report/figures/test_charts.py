@@ -111,3 +111,10 @@ def test_svg_has_the_pages_colours_and_no_names_of_its_own() -> None:
     assert svg == inline_svg(
         precision_recall_figure({"<dense>": (CURVES, DENSE)}, "title"), 'says "it" & more'
     )
+
+
+def test_a_name_from_a_file_is_shortened_in_a_chart() -> None:
+    figure = precision_recall_figure({"a hand " * 20_000: (CURVES, DENSE)}, "title")
+    svg = inline_svg(figure, "a chart")
+    assert svg.count("a hand") == 79 // 7
+    assert "…" in svg

@@ -18,6 +18,7 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from seyolo.files import replacing
 
@@ -31,6 +32,7 @@ GRID = "#E6E6E6"
 BAND = "#F4F4F1"
 PAPER = "#FFFFFF"
 PANEL_INCHES = (4.6, 3.5)
+MOST_LETTERS = 80  # of a text in a chart
 LEGEND_TEXT = 8.5
 DOTS_PER_INCH = 160
 PAGE_PIXELS_PER_INCH = 116
@@ -124,6 +126,7 @@ def legend_above(axes: Axes, title: str = "", columns: int = 1) -> None:
 
 def save(figure: Figure, path: str | Path) -> None:
     """Writes the figure atomically, in the format of the path's ending."""
+    _shorten_texts(figure)
     with replacing(path) as temporary:
         figure.savefig(temporary, facecolor="white")
 
@@ -134,6 +137,7 @@ def inline_svg(figure: Figure, label: str) -> Markup:
     Text stays text in the page's font, and colours become the page's `PAGE_COLOURS`; `label` is the alt text.
     """
     figure.suptitle("")
+    _shorten_texts(figure)
     text = io.StringIO()
     # The hash salt makes the ids inside reproducible.
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": "seyolo"}):
@@ -143,6 +147,15 @@ def inline_svg(figure: Figure, label: str) -> Markup:
     attributes = f'role="img" aria-label="{Markup.escape(label)}" style="max-width: {width_px}px"'
     svg = re.sub(r'^<svg [^>]*?(viewBox="[^"]*")[^>]*>', lambda found: f"<svg {attributes} {found[1]}>", svg)
     return Markup(_with_page_colours(_without_unused_names(svg.strip())).replace("xlink:href", "href"))
+
+
+def _shorten_texts(figure: Figure) -> None:
+    """Shortens names from files that no chart has room for: a layout of 100,000 letters takes seconds."""
+    for text in figure.findobj(Text):
+        assert isinstance(text, Text)
+        name = text.get_text()
+        if len(name) > MOST_LETTERS:
+            text.set_text(f"{name[: MOST_LETTERS - 1]}…")
 
 
 def _without_unused_names(svg: str) -> str:
