@@ -102,7 +102,7 @@ def test_oxford_hand_as_it_is(run: Run, tmp_path: Path) -> None:
     before = digests(tmp_path / "hand_dataset")
     outcome = run("data", "check", "hand_dataset", "--json", "-")
     assert outcome.code == 0, outcome.err
-    assert "data: Oxford Hand, hand_dataset; train 3, val 3, test 3 images" in outcome.err
+    assert "data: Oxford Hand, hand_dataset; train 3 images, val 3 images, test 3 images" in outcome.err
     assert "hand_dataset: converted to YOLO labels in" in outcome.err
     assert digests(tmp_path / "hand_dataset") == before
     (tmp_path / "hand_dataset/test_dataset/test_data/annotations/test0.mat").unlink()

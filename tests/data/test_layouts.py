@@ -79,7 +79,7 @@ def test_folders_around_an_export_and_what_lies_beside_it(tmp_path: Path, name: 
 def test_the_line_that_names_it(tmp_path: Path) -> None:
     roboflow_yolo(tmp_path)
     dataset = load_dataset(tmp_path)
-    line = "data: YOLO as Roboflow exports it, data.yaml; train 3, val 2, test 1 images"
+    line = "data: YOLO as Roboflow exports it, data.yaml; train 3 images, val 2 images, test 1 image"
     assert dataset.described() == [line]
     assert dataset.described(["val"]) == ["data: YOLO as Roboflow exports it, data.yaml; val 2 images"]
 

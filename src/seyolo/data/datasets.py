@@ -84,10 +84,11 @@ class Dataset:
         counts = []
         for name in self.splits if splits is None else splits:
             try:
-                counts.append(f"{name} {len(self.listed(name).images):,}")
+                number = len(self.listed(name).images)
+                counts.append(f"{name} {number:,} {'image' if number == 1 else 'images'}")
             except DataError:  # said where the split is used
                 counts.append(f"{name} missing")
-        counted = f"; {', '.join(counts)} images" if counts else ""
+        counted = f"; {', '.join(counts)}" if counts else ""
         return [f"data: {self.layout}{counted}", *self.remarks]
 
     def split(self, name: str) -> Samples:
