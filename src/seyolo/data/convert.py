@@ -73,11 +73,6 @@ def convert(dataset: Dataset, out: Path, to: Target = "yolo") -> list[Converted]
     """Writes a data set into the folder `out` in another format, and returns the counts of each split.
 
     Raises DataError, and leaves `out` as it was, for an invalid label or image, and where `out` is not empty.
-
-    Example:
-        >>> from seyolo.data.datasets import load_dataset
-        >>> [row.num_images for row in convert(load_dataset("hands/data.yaml"), Path("hands_voc"), "voc")][:1]
-        [8]
     """
     if to not in get_args(Target):
         raise UsageError(f"--to {to}: one of {', '.join(get_args(Target))}")

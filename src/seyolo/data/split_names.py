@@ -10,11 +10,7 @@ WORD = re.compile(r"(?<![a-z])(train(ing)?|val(id(ation)?)?|test(ing)?)(?![a-z])
 
 
 def split_of(name: str) -> str | None:
-    """Returns the split that a whole name stands for.
-
-    >>> split_of("Validation"), split_of("latest")
-    ('val', None)
-    """
+    """Returns the split that a whole name stands for: `val` for Validation, nothing for latest."""
     if WORD.fullmatch(name) is None:
         return None
     return next(split for split in SPLITS if name.lower().startswith(split))

@@ -76,11 +76,7 @@ class Divided:
 
 
 def shares_of(val: str, test: str) -> dict[str, float]:
-    """Returns the share of each split from texts such as `20%` or `0.2`; raises UsageError for other texts.
-
-    >>> shares_of("20%", "0.1")
-    {'train': 0.7, 'val': 0.2, 'test': 0.1}
-    """
+    """Returns the share of each split from texts such as `20%` or `0.2`; raises UsageError for other texts."""
     shares = {"val": _share("--val", val), "test": _share("--test", test)}
     left = round(1 - sum(shares.values()), 9)
     if left <= 0:

@@ -80,14 +80,6 @@ def merged(
         tiles: the views, as of `Tiling.views`.
         size: height and width of the image.
         iou_threshold: of non-maximum suppression within each class.
-
-    Example:
-        >>> from seyolo.tiling.grid import Tile
-        >>> tiles = [Tile(0, 0, 60, 40), Tile(40, 0, 100, 40)]
-        >>> left, right = [[30, 5, 60, 25]], [[0, 5, 40, 25]]
-        >>> halves = [seyolo.Detections(boxes, [0.9], [0]) for boxes in (left, right)]
-        >>> merged(halves, tiles, (40, 100), 0.6).boxes.tolist()
-        [[30.0, 5.0, 80.0, 25.0]]
     """
     if len(tiles) == 1:
         return found[0]
