@@ -127,11 +127,10 @@ def check_dataset(dataset: Dataset) -> Report:
         readings = list(dataset.contents.readings(name, paths))
         checked[name] = _Split(paths, _images(paths, readings), readings)
     shared = _shared_images(checked)
-    for split in checked.values():
-        found = zip(split.images, split.readings, strict=True)
-        problems += dict.fromkeys(
-            problem for image, reading in found for problem in (image.problem, *reading.problems) if problem
-        )
+    found = [pair for split in checked.values() for pair in zip(split.images, split.readings, strict=True)]
+    problems += dict.fromkeys(
+        problem for image, reading in found for problem in (image.problem, *reading.problems) if problem
+    )
     images = (Path(path) for split in checked.values() for path in split.paths)
     problems += dataset.contents.unmatched_labels(images)
     splits = tuple(_split_report(name, split, dataset.names) for name, split in checked.items())

@@ -76,7 +76,7 @@ class Divided:
 
 
 def shares_of(val: str, test: str) -> dict[str, float]:
-    """Returns the share of each split from texts such as `20%` or `0.2`; raises UsageError for other texts."""
+    """Returns each split's share from texts such as `20%` or `0.2`; raises UsageError for other texts."""
     shares = {"val": _share("--val", val), "test": _share("--test", test)}
     left = round(1 - sum(shares.values()), 9)
     if left <= 0:
