@@ -47,7 +47,7 @@ def test_an_archive_of_each_kind(tmp_path: Path, cache: Path, ending: str) -> No
     dataset = load_dataset(archive)
     assert dataset.source == archive
     first, note = dataset.described()
-    assert first == "data: YOLO as Roboflow exports it, data.yaml; train 3, val 2, test 1 images"
+    assert first == "data: YOLO as Roboflow exports it, data.yaml; train 3 images, val 2 images, test 1 image"
     assert note == f"{archive}: read from its unpacked copy in {next((cache / 'unpacked').glob('hands-*'))}"
     assert check_dataset(dataset).problems == ()
 
