@@ -4,10 +4,14 @@ For each budget and seed, `seyolo slim` and its controls are trained on equally 
 RUNS/MODEL-BUDGET-SEED. Each network's AP on every split, on the images as they are and on a thousand draws
 of the bootstrap, is kept in RESULTS. What is there already is neither trained nor judged again, so the script
 may be stopped and started, and several may work on different seeds side by side. The differences are averaged
-over the seeds, with an interval over source photos: mosaics show the same photos again and again, and
-images drawn anew would pretend to know more.
+over the seeds, with an interval over images, or over source photos where a `manifest.csv` names those of
+mosaics: these show the same photos again and again, and images drawn anew would pretend to know more.
 
-    python benchmarks/controls.py ../shared/data/hands/data.yaml RUNS RESULTS --seeds 0 1 2 --budgets macs=30%
+    python benchmarks/controls.py hands/data.yaml RUNS RESULTS --seeds 0 1 2 --budgets macs=30%
+    python benchmarks/controls.py bccd RUNS RESULTS --attention se --size 320 --epochs 120 --half
+
+`half` is the dense network of a run in which it saw half as many images as the slim one: the usual run of
+`seyolo slim`.
 """
 
 from __future__ import annotations
@@ -33,8 +37,7 @@ from seyolo.report.text import lead_text
 from seyolo.verbs.controls import TRAINED_BY, Contender, Finished, judge_contender
 from seyolo.verbs.slim_run import SlimRun
 
-SPLITS = ("val", "val_small", "test", "test_small")
-BUDGETLESS = ("dense", "int8")
+BUDGETLESS = ("half", "dense", "int8")
 """What no budget acts on."""
 Draws = Mapping[str, Float[np.ndarray, " draws"]]
 """What `ap_draws` gives, by split."""
@@ -50,6 +53,8 @@ def trained(run: SlimRun, name: str) -> Contender:
     if name == "uniform":  # needs nothing of the run
         return TRAINED_BY["uniform"](Finished(run, start, start))
     dense = run.dense(start)
+    if name == "half":
+        return Contender(dense, run.config.size)
     if name in BUDGETLESS:
         return TRAINED_BY[cast("ControlName", name)](Finished(run, dense, dense))
     sparse = run.sparse(run.branch(dense))
@@ -83,21 +88,23 @@ def measured(config: SlimOptions, runs: Path, results: Path, name: str, units: M
     if not path.exists():
         run = begun(config, runs / f"{config.model}-{config.budget[0]}-{config.seed}")
         draws = {
-            split: ap_draws(truths, found, 1, units=units.get(split)).astype(np.float32)
+            split: ap_draws(truths, found, len(run.dataset.names), units=units.get(split)).astype(np.float32)
             for split, (truths, found) in judge_contender(run, trained(run, name)).items()
         }
         results.mkdir(parents=True, exist_ok=True)
         with replacing(path) as partial, partial.open("wb") as file:
             np.savez_compressed(file, **draws)  # type: ignore[arg-type]  # numpy takes a name for `allow_pickle`
     with np.load(path) as stored:
-        return {split: stored[split].astype(np.float64) for split in SPLITS}
+        return {split: values.astype(np.float64) for split, values in stored.items()}
 
 
 def source_units(data: Path) -> dict[str, Units]:
-    """The photos that the objects of each split of mosaics were cut from."""
+    """The photos that the objects of each split of mosaics were cut from; nothing without a manifest."""
+    if not (data.parent / "manifest.csv").exists():
+        return {}
     dataset = load_dataset(data)
     units: dict[str, Units] = {}
-    for split in SPLITS:
+    for split in dataset.splits:
         if split.endswith("_small"):
             sources = sources_of_hands(data.parent, split)
             units[split] = [sources[sample.image.name] for sample in dataset.split(split)]
@@ -106,11 +113,12 @@ def source_units(data: Path) -> dict[str, Units]:
 
 def table(title: str, draws: Mapping[str, Sequence[Draws]]) -> str:
     """AP of every contender as the mean over the seeds, and the lead of the slim network."""
-    lines = [f"| {title} |" + "".join(f" {split} | slim leads by |" for split in SPLITS)]
-    lines.append("| --- |" + " ---: |" * 2 * len(SPLITS))
+    splits = list(next(iter(draws.values()))[0])
+    lines = [f"| {title} |" + "".join(f" {split} | slim leads by |" for split in splits)]
+    lines.append("| --- |" + " ---: |" * 2 * len(splits))
     for name, seeds in draws.items():
         cells = [name]
-        for split in SPLITS:
+        for split in splits:
             cells.append(f"{np.mean([seed[split][0] for seed in seeds]):.3f}")
             pairs = zip(draws.get("slim", seeds), seeds, strict=True)
             lead = np.mean([ours[split] - theirs[split] for ours, theirs in pairs], axis=0)
@@ -128,13 +136,15 @@ def main() -> None:
     parser.add_argument("--budgets", nargs="+", default=["macs=30%", "macs=10%"])
     parser.add_argument("--names", nargs="+", default=["slim", "dense", "uniform", "scratch", "random"])
     parser.add_argument("--model", default="yolov3@0.25")
+    parser.add_argument("--attention", choices=("se", "cbam"))
     parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--epochs", type=int, default=33)
+    parser.add_argument("--half", action="store_true", help="dense training sees half as many images")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cpu")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    branch, sparse = round(BRANCH_SHARE * options.epochs), round(SPARSE_SHARE * options.epochs)
+    branch, sparse = max(1, round(BRANCH_SHARE * options.epochs)), round(SPARSE_SHARE * options.epochs)
     units = source_units(options.data)
     for budget in options.budgets:
         draws: dict[str, list[Draws]] = {}
@@ -142,9 +152,10 @@ def main() -> None:
             config = SlimOptions(
                 data=options.data,
                 model=options.model,
+                attention=options.attention,
                 size=options.size,
                 budget=(budget,),
-                epochs=options.epochs,
+                epochs=options.epochs // (2 if options.half else 1),
                 branch_epoch=branch,
                 sparse_epochs=sparse,
                 finetune_epochs=options.epochs - branch - sparse,
