@@ -54,7 +54,7 @@ def trained(run: SlimRun, name: str) -> Contender:
         return TRAINED_BY["uniform"](Finished(run, start, start))
     dense = run.dense(start)
     if name == "half":
-        return Contender(dense, run.config.size)
+        return Contender(dense, run.size_hw)
     if name in BUDGETLESS:
         return TRAINED_BY[cast("ControlName", name)](Finished(run, dense, dense))
     sparse = run.sparse(run.branch(dense))

@@ -20,9 +20,17 @@ class Tile(NamedTuple):
     bottom: int
 
     @property
+    def width(self) -> int:
+        return self.right - self.left
+
+    @property
+    def height(self) -> int:
+        return self.bottom - self.top
+
+    @property
     def size(self) -> tuple[int, int]:
         """Height and width."""
-        return self.bottom - self.top, self.right - self.left
+        return self.height, self.width
 
     def of(self, image: UInt8[np.ndarray, "H W 3"]) -> UInt8[np.ndarray, "h w 3"]:
         """Returns the part of the image, a view."""

@@ -25,6 +25,7 @@ from seyolo.boxes import area_xyxy, cxcywh_to_xyxy, xyxy_to_cxcywh
 from seyolo.data.labels import NOTHING_IGNORED, Ignored
 from seyolo.letterbox import PAD_GREY
 from seyolo.options.training import Augmentation
+from seyolo.tiling.grid import Tile
 
 IGNORED = -1
 """The class of the rows of ignored regions among targets."""
@@ -38,23 +39,6 @@ class Image:
     boxes_cxcywh: Float32[np.ndarray, "n 4"]  # as fractions of the image's width and height
     class_ids: Int64[np.ndarray, " n"]
     ignored: Ignored = NOTHING_IGNORED
-
-
-class Tile(NamedTuple):
-    """A rectangle of the output in whole pixels; right and bottom are exclusive."""
-
-    left: int
-    top: int
-    right: int
-    bottom: int
-
-    @property
-    def width(self) -> int:
-        return self.right - self.left
-
-    @property
-    def height(self) -> int:
-        return self.bottom - self.top
 
 
 class Layout(NamedTuple):
