@@ -35,6 +35,12 @@ def quoted(value: object) -> str:
     return repr(shortened(value)) if isinstance(value, str) else shortened(value)
 
 
+def counted(number: int, noun: str) -> str:
+    """Returns a number with its noun: 1 class, 2 classes."""
+    plural = "" if number == 1 else "es" if noun.endswith("s") else "s"
+    return f"{number:,} {noun}{plural}"
+
+
 class SeyoloError(Exception):
     """Base of every error a user can mend; its text shortens what a damaged file fills it with."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol, runtime_checkable
 
@@ -36,6 +36,12 @@ class Silent:
     def task(self, title: str, total: int | None) -> Iterator[Advance]:
         del title, total
         yield lambda count, note: None
+
+
+def tell(progress: Progress | None, lines: Iterable[str]) -> None:
+    """Prints lines; nothing without progress."""
+    for line in lines:
+        (progress or Silent()).message(line)
 
 
 class Lines:

@@ -86,7 +86,10 @@ def test_background_tiles_are_at_most_as_many_as_the_others(tmp_path: Path) -> N
     parts = training_samples(dataset)
     is_empty = [part.tile is not None and not len(part.class_ids) for part in parts]
     assert sum(is_empty) == len(parts) - sum(is_empty)
-    assert [(p.image, p.tile) for p in parts] == [(p.image, p.tile) for p in training_samples(dataset)]
+    anew = training_samples(dataset.tiled(TILING))
+    assert anew is not parts
+    assert [(p.image, p.tile) for p in parts] == [(p.image, p.tile) for p in anew]
+    assert training_samples(dataset) is parts
     images = [part.image.name for part in parts]
     assert images == sorted(images)  # the tiles of an image follow each other
 

@@ -24,7 +24,7 @@ from seyolo.data.labels import Reading
 from seyolo.data.layouts import read_named, recognised
 from seyolo.data.samples import Sample, Samples
 from seyolo.data.unpacking import is_archive, unpacked
-from seyolo.errors import DataError, shortened
+from seyolo.errors import DataError, counted, shortened
 from seyolo.media.images import image_size, is_image, unreadable
 from seyolo.tiling.grid import Tiling
 
@@ -62,10 +62,11 @@ class Dataset:
     tiling: Tiling | None = None  # the way in which training and evaluation cut the images
     _listings: dict[str, Listing] = field(default_factory=dict, repr=False)
     _samples: dict[str, Samples] = field(default_factory=dict, repr=False)
+    training_tiles: list[Sample] = field(default_factory=list, repr=False)  # of `train`, once they were cut
 
     def tiled(self, tiling: Tiling | None) -> Self:
         """Returns the data set cut in this way by training and evaluation; None does not cut."""
-        return replace(self, tiling=tiling)
+        return replace(self, tiling=tiling, training_tiles=[])
 
     @property
     def layout(self) -> str:
@@ -84,12 +85,11 @@ class Dataset:
         counts = []
         for name in self.splits if splits is None else splits:
             try:
-                number = len(self.listed(name).images)
-                counts.append(f"{name} {number:,} {'image' if number == 1 else 'images'}")
+                counts.append(f"{name} {counted(len(self.listed(name).images), 'image')}")
             except DataError:  # said where the split is used
                 counts.append(f"{name} missing")
-        counted = f"; {', '.join(counts)}" if counts else ""
-        return [f"data: {self.layout}{counted}", *self.remarks]
+        images = f"; {', '.join(counts)}" if counts else ""
+        return [f"data: {self.layout}{images}", *self.remarks]
 
     def split(self, name: str) -> Samples:
         """Returns the samples of a split sorted by path, which are read once.

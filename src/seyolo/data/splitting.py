@@ -18,7 +18,7 @@ import numpy as np
 from seyolo.data.contents import Contents, Listing
 from seyolo.data.datasets import Dataset
 from seyolo.data.labels import ImageSize, Problem, Reading
-from seyolo.errors import DataError, UsageError
+from seyolo.errors import DataError, UsageError, counted
 
 OWN_SHARES = {"train": 0.8, "val": 0.2}
 """Of a data set with a single split that is trained on."""
@@ -134,13 +134,15 @@ def divide(dataset: Dataset, shares: Mapping[str, float], seed: int, by: str | N
         UsageError: `by` is no pattern.
     """
     scene_of = scene_namer(by)
-    before = {str(sample.image): split for split in dataset.splits for sample in dataset.split(split)}
-    classes = {str(s.image): s.class_ids for split in dataset.splits for s in dataset.split(split)}
+    before: dict[str, str] = {}
+    classes: dict[str, np.ndarray] = {}
+    for split in dataset.splits:
+        for sample in dataset.split(split):
+            before[str(sample.image)], classes[str(sample.image)] = split, sample.class_ids
     images = sorted(before)
     scenes = {scene: number for number, scene in enumerate(sorted({scene_of(image) for image in images}))}
     if len(scenes) < len(shares):
-        kind = ("image" if by is None else "scene") + ("" if len(scenes) == 1 else "s")
-        parts = f"{len(scenes)} {kind}"
+        parts = counted(len(scenes), "image" if by is None else "scene")
         raise DataError(f"{dataset.source}: {parts} cannot be divided into {len(shares)} splits; add images")
     numbers = [scenes[scene_of(image)] for image in images]
     chosen = deal([classes[image] for image in images], numbers, list(shares.values()), seed)
@@ -160,7 +162,9 @@ def _with_parts(
         parts.setdefault(split, []).append(image)
     origin = before if before is not None else dict.fromkeys(images, next(iter(dataset.splits)))
     contents = Divided(dataset.contents, parts, origin)
-    return replace(dataset, splits=contents.splits, contents=contents, _listings={}, _samples={})
+    return replace(
+        dataset, splits=contents.splits, contents=contents, _listings={}, _samples={}, training_tiles=[]
+    )
 
 
 def scene_namer(by: str | None) -> Callable[[str], str]:

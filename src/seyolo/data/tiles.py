@@ -22,12 +22,17 @@ def training_samples(dataset: Dataset) -> Sequence[Sample]:
     """Returns the samples of `train`, cut into tiles where the data set is.
 
     All tiles with objects are taken, and at most as many without, drawn at random but always the same. The
-    tiles of an image follow each other.
+    tiles of an image follow each other. They are cut once: it takes the size of every image.
     """
-    samples = dataset.split("train")
     if dataset.tiling is None:
-        return samples
-    parts = [part for sample in samples for part in _parts(sample, dataset.tiling)]
+        return dataset.split("train")
+    if not dataset.training_tiles:
+        dataset.training_tiles[:] = _cut(dataset.split("train"), dataset.tiling)
+    return dataset.training_tiles
+
+
+def _cut(samples: Sequence[Sample], tiling: Tiling) -> list[Sample]:
+    parts = [part for sample in samples for part in _parts(sample, tiling)]
     is_empty = np.array([part.tile is not None and not len(part.class_ids) for part in parts])
     empty = np.flatnonzero(is_empty)
     most = len(parts) - len(empty)

@@ -20,7 +20,7 @@ from seyolo.evaluation.backends import evaluate_backend
 from seyolo.json_files import from_json, to_json
 from seyolo.opening.detector import open_detector, split_model
 from seyolo.options.model import ModelOptions
-from seyolo.progress import Progress, Silent
+from seyolo.progress import Progress, tell
 from seyolo.runtime.benchmark import Timing, detect_timed, gradient_image
 from seyolo.runtime.benchmark import benchmark as time_backends
 from seyolo.runtime.memory import measure_alone
@@ -120,8 +120,7 @@ def compare(
     """Benchmarks models that each have their own options; `progress` reports the evaluation."""
     dataset = data if isinstance(data, Dataset) or data is None else load_dataset(data)
     if dataset is not None:
-        for line in dataset.described(evaluated_splits(dataset, None)):
-            (progress or Silent()).message(line)
+        tell(progress, dataset.described(evaluated_splits(dataset, None)))
     backends = {
         name: entrant.open() if isinstance(entrant, Entrant) else entrant
         for name, entrant in entrants.items()

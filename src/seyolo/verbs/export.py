@@ -15,7 +15,7 @@ from seyolo.exporting.formats import checked_format, export
 from seyolo.opening.network import open_model, resized
 from seyolo.options.export import ExportOptions
 from seyolo.options.model import NO_OPTIONS, ModelOptions
-from seyolo.progress import Progress, Silent
+from seyolo.progress import Progress, tell
 from seyolo.runtime.choice import open_backend
 from seyolo.torchnet.build import DarknetModel
 from seyolo.verbs.calibration import int8_images
@@ -67,8 +67,7 @@ def export_file(
     chosen = checked_format(out, options)
     if dataset is None and options.data is not None:
         dataset = load_dataset(options.data)
-        for line in dataset.described([name for name in ("train", "val") if name in dataset.splits]):
-            (progress or Silent()).message(line)
+        tell(progress, dataset.described([name for name in ("train", "val") if name in dataset.splits]))
     opened = resized(open_model(model, start, device=options.device, random=random), options.size)
     if dataset is None:
         return Exported(chosen.write(opened, out, options, ()))

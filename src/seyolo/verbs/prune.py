@@ -15,7 +15,7 @@ from seyolo.options.cut import CutOptions
 from seyolo.options.keywords import PruneKeywords
 from seyolo.options.parameters import build
 from seyolo.options.prune import PruneOptions
-from seyolo.progress import Progress, Silent
+from seyolo.progress import Progress, tell
 from seyolo.pruning.planning.plan import Plan, recounted_plan
 from seyolo.pruning.planning.planner import Planner
 from seyolo.report.figures.channels import channel_rows, plot_channels
@@ -162,8 +162,8 @@ class _Job:
         if self.plan is not None:
             return Planner(self.dense, progress=progress)
         options = self.options
-        for line in self.dataset.described(["train"]) if self.dataset is not None else ():
-            (progress or Silent()).message(line)
+        if self.dataset is not None:
+            tell(progress, self.dataset.described(["train"]))
         return planner_on(self.dense, options.plan_options(), self.dataset, options.seed, progress)
 
 

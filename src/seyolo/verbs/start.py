@@ -21,7 +21,7 @@ from seyolo.json_files import read_json
 from seyolo.opening.description import CHECKPOINT, Attention, describe, gates_of
 from seyolo.options.slim import SlimOptions
 from seyolo.options.train import TrainOptions
-from seyolo.progress import Progress, Silent
+from seyolo.progress import Progress, Silent, tell
 from seyolo.sizes import USUAL_SIZE, InputSize, checked_size, input_text
 from seyolo.torchnet.build import DarknetModel
 from seyolo.torchnet.device import torch_device
@@ -53,10 +53,9 @@ def open_data(options: SlimOptions | TrainOptions, folder: Path, progress: Progr
     path = folder / DATA_FILE
     dataset = load_dataset(options.data)
     is_resumed = len(dataset.splits) == 1 and path.exists()
-    kept = read_json(path, Fingerprint).splits if is_resumed else {}
+    kept = _stored(path).splits if is_resumed else {}
     dataset, lines = for_training(dataset, options.seed, kept)
-    for line in (*dataset.described(), *lines):
-        progress.message(line)
+    tell(progress, [*dataset.described(), *lines])
     return dataset.tiled(options.tiling(options.size or USUAL_SIZE))
 
 
