@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from seyolo.errors import UsageError, shortened
+from seyolo.errors import UsageError, counted, shortened
 
 USUAL_FILES = ("coco.names", "voc.names", "obj.names")
 _LOGGER = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ def names_beside(cfg: Path, num_classes: int) -> tuple[str, ...] | None:
     own = cfg.with_suffix(".names")
     names = _names_or_none(own)
     if names is not None and len(names) != num_classes:
-        counts = f"holds {_count(names, 'name')}, {cfg.name} has {_count(range(num_classes), 'class')}"
+        counts = f"holds {counted(len(names), 'name')}, {cfg.name} has {counted(num_classes, 'class')}"
         _LOGGER.info("%s: %s, so it is not used", own, counts)
     found = {names: own} if names is not None and len(names) == num_classes else {}
     for path in () if found else (*(cfg.parent / name for name in USUAL_FILES), *_of_data_files(cfg.parent)):
@@ -55,11 +55,6 @@ def names_beside(cfg: Path, num_classes: int) -> tuple[str, ...] | None:
     for path in found.values():
         _LOGGER.info("%s: the class names are those of %s", cfg, path)
     return next(iter(found), None)
-
-
-def _count(values: Sequence[object], noun: str) -> str:
-    plural = "" if len(values) == 1 else "es" if noun == "class" else "s"
-    return f"{len(values)} {noun}{plural}"
 
 
 def _of_data_files(folder: Path) -> Iterator[Path]:

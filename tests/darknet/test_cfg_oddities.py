@@ -116,7 +116,7 @@ SAME = {
     "commas at the end of a list": SMALL.replace("mask=0,1", "mask=0,1,").replace("16.5,30", "16.5,30,"),
     "no mask": SMALL.replace("mask=0,1\n", ""),
     "anchors with points": SMALL.replace("10,13", "10.0,13.00"),
-    "a training key twice": SMALL.replace("jitter=.3", "jitter=.3"),
+    "a training key twice": SMALL.replace("jitter=.3", "jitter=.3\njitter=.3"),
 }
 
 

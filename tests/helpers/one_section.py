@@ -139,19 +139,13 @@ TO_FRONT = section("route", layers=0)
 HEADS: dict[str, str] = {
     "no mask": HEAD.replace("mask=0,1\n", ""),
     "mask in another order": HEAD.replace("mask=0,1", "mask=1,0"),
-    "more anchors than num": HEAD.replace("23,27", "23,27, 30,30"),
-    "mask of a part": HEAD.replace("23,27", "23,27, 30,30")
-    .replace("mask=0,1", "mask=2,0")
-    .replace("num=2", "num=3"),
+    "more anchors than num": THREE_ANCHORS,
+    "mask of a part": THREE_ANCHORS.replace("mask=0,1", "mask=2,0").replace("num=2", "num=3"),
     "threshold": HEAD + "thresh=0.9\n",
     "scale_x_y": HEAD + "scale_x_y=1.2\n",
     "new_coords": HEAD.replace("linear", "logistic") + "new_coords=1\nscale_x_y=2\n",
-    "two heads": HEAD + section("route", layers=0) + HEAD,
-    "two heads, an unread layer": HEAD
-    + section("route", layers=0)
-    + CONV
-    + section("route", layers=0)
-    + HEAD,
+    "two heads": HEAD + TO_FRONT + HEAD,
+    "two heads, an unread layer": HEAD + TO_FRONT + CONV + TO_FRONT + HEAD,
 }
 """Detection sections that differ."""
 

@@ -25,7 +25,7 @@ from seyolo.darknet.edit import set_classes
 from seyolo.darknet.graph import IMAGE, channels, detection_layers, inputs
 from seyolo.darknet.sections import Detection
 from seyolo.darknet.sections.base import TensorShapes
-from seyolo.errors import CfgError, ExportError, WeightsError
+from seyolo.errors import CfgError, ExportError, WeightsError, counted
 from seyolo.files import replacing
 
 FloatArray = npt.NDArray[np.float32]
@@ -194,10 +194,8 @@ def _what_fits(network: Network, tensors: Sequence[_Entry], count: int) -> str:
         classes = 1 + Fraction(count - at_one, at_two - at_one) if per_cell else Fraction(0)
         filters = " and ".join(str(number * (5 + classes)) for number in sorted(per_cell))
         if classes >= 1 and classes.denominator == 1:
-            noun = "1 class" if classes == 1 else f"{classes} classes"
-            return (
-                f"; it fits {noun}: set classes={classes}, and filters={filters} in front of each detection"
-            )
+            fitting = f"it fits {counted(int(classes), 'class')}: set classes={classes}"
+            return f"; {fitting}, and filters={filters} in front of each detection"
         if classes > -5 and len(per_cell) == 1 and filters.isdecimal():
             return f"; it fits filters={filters} in front of each detection: other classes and anchors"
     ending = 0

@@ -17,7 +17,7 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 
-from seyolo.errors import DataError
+from seyolo.errors import DataError, counted
 
 ROUNDING = 1e-6  # error of a box edge written with six decimals, as a fraction of the image
 
@@ -180,9 +180,8 @@ def row_of_fractions(class_id: float, box_cxcywh: tuple[float, ...], num_classes
         values = " ".join(f"{value:g}" for value in (class_id, *box_cxcywh))
         raise DataError(f"`{values}` has a value that is not finite")
     if not class_id.is_integer() or not 0 <= class_id < num_classes:
-        classes = "1 class" if num_classes == 1 else f"{num_classes} classes"
         advice = "; subtract 1 if the labels count classes from 1" if class_id == num_classes else ""
-        named = f"the data set names {classes}, 0 is the first"
+        named = f"the data set names {counted(num_classes, 'class')}, 0 is the first"
         raise DataError(f"class {class_id:g} is out of range; {named}{advice}")
     _check_sides(w, h)
     return int(class_id), cx, cy, w, h

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from seyolo.class_names import default_names
-from seyolo.errors import BackendError, UsageError
+from seyolo.errors import BackendError, UsageError, counted
 from seyolo.letterbox import Mode
 from seyolo.sizes import InputSize, input_text, size_hw
 
@@ -67,9 +67,8 @@ def class_names(names: Sequence[str] | None, num_classes: int, source: str | Pat
     if names is None:
         return default_names(num_classes)
     if len(names) != num_classes:
-        classes = "1 class" if num_classes == 1 else f"{num_classes} classes"
-        given = "1 name is" if len(names) == 1 else f"{len(names)} names are"
-        raise BackendError(f"{source}: the network has {classes}, but {given} given")
+        given = f"{counted(len(names), 'name')} {'is' if len(names) == 1 else 'are'} given"
+        raise BackendError(f"{source}: the network has {counted(num_classes, 'class')}, but {given}")
     return tuple(names)
 
 

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from seyolo.data.formats.pictures import Pictures, without_image
+from seyolo.data.formats.pictures import Pictures, names_file, without_image
 from seyolo.data.labels import ImageSize, Marked, Problem, Reading, collect, row_of_pixels, size_of
 from seyolo.data.text import read_lines, read_text, without_path
 from seyolo.data.tree import Finder
@@ -64,11 +64,8 @@ def read_labelme(
     source: Path, splits: Mapping[str, tuple[Path, ...]], jsons: Iterable[str], notes: Iterable[str] = ()
 ) -> LabelmeFiles:
     """Reads the classes of the jsons of all splits; raises DataError where there are none."""
-    listed = next(
-        (source / name for name in ("labels.txt", "classes.txt") if (source / name).is_file()), None
-    )
     files: dict[str, _File] = {}
-    if listed is not None:
+    if (listed := names_file(source)) is not None:
         names = tuple(
             name for name in read_lines(listed).values() if name not in ("__ignore__", "_background_")
         )

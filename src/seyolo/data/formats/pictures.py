@@ -77,6 +77,12 @@ def _several(paths: list[str]) -> str:
     return f"; its end fits {' and '.join(map(shortened, paths[:3]))}" if paths else ""
 
 
+def names_file(folder: Path) -> Path | None:
+    """Returns the file of class names in the folder of a data set, None without one."""
+    files = (folder / name for name in ("labels.txt", "classes.txt"))
+    return next((file for file in files if file.is_file()), None)
+
+
 def mapped(path: str, under: re.Pattern[str], folder: str) -> str | None:
     """Returns a path with the last folder that `under` matches replaced; None where it matches none."""
     match = under.match(path)

@@ -24,7 +24,7 @@ from typing import NamedTuple
 from xml.etree import ElementTree
 
 from seyolo.data.contents import ByImage, Listing
-from seyolo.data.formats.pictures import Pictures, images_in_folder, mapped, without_image
+from seyolo.data.formats.pictures import Pictures, images_in_folder, mapped, names_file, without_image
 from seyolo.data.formats.yolo import UNDER_IMAGES
 from seyolo.data.labels import ImageSize, Marked, Problem, Reading, collect, row_of_pixels, size_of
 from seyolo.data.text import read_lines, read_text, without_path
@@ -211,8 +211,7 @@ def _annotated(root: Path, xmls: Iterable[str]) -> _Annotated:
     """Returns the classes: those of a file, else all that the annotations name."""
     if (root / _CVAT_CLASSES).is_file():
         return _Annotated(_cvat_names(root / _CVAT_CLASSES), {})
-    listed = next((root / name for name in ("labels.txt", "classes.txt") if (root / name).is_file()), None)
-    if listed is not None:
+    if (listed := names_file(root)) is not None:
         return _Annotated(_read_names(listed), {})
     annotations = {path: _read_xml(Path(path)) for path in xmls}
     objects = [entry for annotation in annotations.values() for entry in annotation.objects]

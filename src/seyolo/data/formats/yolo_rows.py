@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple, NoReturn
 
 from seyolo.data.labels import ImageSize, Marked, Row, row_of_fractions
-from seyolo.errors import DataError, shortened
+from seyolo.errors import DataError, counted, shortened
 
 SLACK = 0.02  # by which a value may leave [0, 1], and a keypoint its box
 LEAST_COLUMNS = 7  # of a class and points
@@ -130,8 +130,7 @@ def _readings_of_a_box(columns: Sequence[str], values: Sequence[float], form: Ro
         points = [values[start : start + size] for start in range(4, len(values), size)]
         stated = form.keypoints == (len(points), size)
         if extra % size == 0 and (stated or (form.keypoints is None and _are_keypoints(points, values))):
-            noun = "keypoint" if len(points) == 1 else "keypoints"
-            yield f"a box and {len(points)} {noun} ({what})"
+            yield f"a box and {counted(len(points), 'keypoint')} ({what})"
 
 
 def _is_box(values: Sequence[float]) -> bool:
