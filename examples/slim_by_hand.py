@@ -10,6 +10,7 @@ fine-tune after the cut, for which `seyolo.train(data, "slim.safetensors")` is t
     wrote slim.onnx
     wrote slim.cfg
     wrote slim.weights
+    wrote slim.names
     <Detector: slim.onnx on onnxruntime, 160x160 px, finds hand>
 """
 

@@ -53,6 +53,16 @@ def test_int8_takes_as_many_images_as_wanted(run: Run, finder: Path, tmp_path: P
     assert '"pictures": 9' in (tmp_path / "a.onnx").read_bytes().decode("latin-1")
 
 
+def test_int8_is_measured_on_tiles(run: Run, finder: Path, spots: Path, tmp_path: Path) -> None:
+    line = ["export", finder, "--int8", "--data", spots, "--json", "-"]
+    whole = run(*line, "--out", "whole.onnx")
+    cut = run(*line, "--out", "cut.onnx", "--tile", "--tile-size", 48)
+    assert (whole.code, cut.code) == (0, 0), cut.err
+    assert (tmp_path / "whole.onnx").read_bytes() != (tmp_path / "cut.onnx").read_bytes()
+    aps = [json.loads(outcome.out)["metrics"]["int8"]["ap"] for outcome in (whole, cut)]
+    assert aps[0] != aps[1]  # val is cut, too
+
+
 def test_half_and_openvino_run(run: Run, finder: Path, spots: Path) -> None:
     pytest.importorskip("openvino", reason="needs seyolo[openvino]")
     image = spots.parent / "images/val/0.png"

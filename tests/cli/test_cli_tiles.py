@@ -95,9 +95,14 @@ def test_a_video_in_tiles(run: Run, onnx: Path, large: Path, tmp_path: Path) -> 
         ),
     ],
 )
-@pytest.mark.parametrize("verb", ["detect", "val", "train", "slim"])
+@pytest.mark.parametrize("verb", ["detect", "val", "train", "slim", "prune", "export"])
 def test_options_that_make_no_sense(run: Run, verb: str, arguments: list[object], says: str) -> None:
-    lines = {"detect": ["detect", "hand", "in"], "val": ["val", "hand", "--data", "x"]}
+    lines = {
+        "detect": ["detect", "hand", "in"],
+        "val": ["val", "hand", "--data", "x"],
+        "prune": ["prune", "x.safetensors", "y.safetensors"],
+        "export": ["export", "x.safetensors", "y.onnx"],
+    }
     assert_refused(run(*lines.get(verb, [verb, "--data", "x"]), *arguments), says)
 
 
@@ -128,6 +133,14 @@ def test_train_and_val_in_tiles(run: Run, tiny_hands: Path, tmp_path: Path) -> N
         outcome = run("val", best, "--data", tiny_hands, "--json", "-", *arguments)
         assert outcome.code == 0, outcome.err
         assert 0 <= json.loads(outcome.out)["metrics"]["val"]["ap"] <= 1
+
+
+def test_prune_measures_on_tiles(run: Run, checkpoint: Path, tiny_hands: Path, tmp_path: Path) -> None:
+    line = ["prune", checkpoint, "--budget", "macs=80%", "--data", tiny_hands]
+    assert run(*line, "--out", "whole.safetensors").code == 0
+    assert run(*line, "--out", "cut.safetensors", "--tile", "--tile-size", 48).code == 0
+    whole, cut = ((tmp_path / f"{name}.safetensors").read_bytes() for name in ("whole", "cut"))
+    assert whole != cut
 
 
 def test_small_objects_are_said_before_training(run: Run, tmp_path: Path) -> None:

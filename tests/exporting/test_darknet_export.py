@@ -15,7 +15,7 @@ from seyolo.errors import ExportError
 from seyolo.exporting.darknet import export_darknet
 from seyolo.exporting.formats import export
 from seyolo.opening import network as models
-from seyolo.opening.network import load
+from seyolo.opening.network import load, open_model
 
 IMAGES = random_images(64, 64)
 
@@ -26,6 +26,16 @@ def test_exported_files_are_the_model(tmp_path: Path) -> None:
     assert sorted(file.name for file in cfg.parent.iterdir()) == ["slim.cfg", "slim.weights"]
     with torch.no_grad():
         assert torch.equal(load(cfg, weights)(IMAGES), model(IMAGES))
+
+
+def test_class_names_are_written_beside(tmp_path: Path) -> None:
+    names = ["left hand", "right\nhand"]
+    model = calibrated(network_from_name("yolov3-tiny@0.125", num_classes=2), IMAGES)
+    model.names = tuple(names)
+    cfg, _, written = export(model, tmp_path / "slim.cfg")
+    assert written == tmp_path / "slim.names"
+    assert written.read_text() == "left hand\nright hand\n"
+    assert open_model(cfg).names == ("left hand", "right hand")
 
 
 def test_cbam_is_refused_by_name_and_onnx_proposed(tmp_path: Path) -> None:

@@ -67,7 +67,9 @@ def export(
         value["metrics"] = {precision: measured.to_dict() for precision, measured in metrics.items()}
     if options.nms:
         remark(NMS_REMARK)
-    text = "wrote " + " and ".join(str(path) for path in written) + (" (random weights)" if is_random else "")
+    *others, last = map(str, written)
+    text = f"wrote {', '.join(others)} and {last}" if others else f"wrote {last}"
+    text += " (random weights)" if is_random else ""
     rows = [{"on val": precision, "AP": m.ap, "AP@0.5": m.ap50} for precision, m in metrics.items()]
     show(value, Group(table(rows), text) if metrics else text, json)
 

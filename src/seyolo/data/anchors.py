@@ -85,8 +85,9 @@ def _run(sizes_wh: np.ndarray, num_anchors: int, generator: np.random.Generator)
             break
         assigned = nearest
         # A cluster's centre is its median; an empty cluster moves to the box that is covered worst.
-        worst_first = iter(sizes_wh[np.argsort(overlap, kind="stable")])
         clusters = [sizes_wh[nearest == anchor] for anchor in range(num_anchors)]
+        has_empty = any(len(cluster) == 0 for cluster in clusters)
+        worst_first = iter(sizes_wh[np.argsort(overlap, kind="stable")] if has_empty else ())
         anchors_wh = np.array([np.median(c, axis=0) if len(c) else next(worst_first) for c in clusters])
     return best
 

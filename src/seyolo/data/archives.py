@@ -22,9 +22,9 @@ from typing import IO, Any
 from seyolo.errors import DataError, shortened
 
 MAX_BYTES = 4 << 30
-MAX_FILES = 200_000
+MAX_FILES = 250_000  # 100,000 images with their labels, and some
 MAX_HEADER_BYTES = 1 << 16  # of one member of a .tar
-MAX_INDEX_BYTES = 16 << 20  # of a .zip: zipfile takes about fifteen times as much
+MAX_INDEX_BYTES = 32 << 20  # of a .zip: zipfile takes about fifteen times as much
 
 Wanted = Callable[[PurePosixPath], bool]
 

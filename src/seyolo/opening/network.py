@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 
 from seyolo.checkpoint import Checkpoint, State, read_checkpoint, reorder_classes, write_checkpoint
-from seyolo.class_names import default_names, listed, names_beside, read_names, same_classes
+from seyolo.class_names import default_names, is_default, listed, names_beside, read_names, same_classes
 from seyolo.darknet.cfg import Network
 from seyolo.darknet.edit import set_classes, set_size
 from seyolo.darknet.graph import detection_layers
@@ -20,7 +20,7 @@ from seyolo.darknet.graph import num_classes as count_classes
 from seyolo.darknet.weights import read_weights, tensor_shapes, write_weights
 from seyolo.darknet.zoo import is_zoo_name, network_from_name
 from seyolo.errors import ModelError, UsageError, WeightsError
-from seyolo.files import replacing
+from seyolo.files import replacing, write_text
 from seyolo.opening.description import CHECKPOINT, describe, gates_of
 from seyolo.options.model import NO_OPTIONS, ModelOptions
 from seyolo.runtime.protocol import Backend, class_names, require_size
@@ -212,7 +212,7 @@ def input_size(model: DarknetModel | Backend, size: InputSize | None) -> tuple[i
 
 
 def save(model: DarknetModel, path: str | Path) -> None:
-    """Writes a model: `.safetensors` holds everything; `.cfg` writes Darknet's `.cfg` and `.weights`.
+    """Writes a model: `.safetensors` holds everything; `.cfg` writes Darknet's files, see `darknet_files`.
 
     Raises:
         UsageError: another ending.
@@ -233,13 +233,22 @@ def save(model: DarknetModel, path: str | Path) -> None:
         raise UsageError(f"{path}: a model is saved as {CHECKPOINT} or .cfg; `seyolo export` writes .onnx")
 
 
+def darknet_files(cfg: Path, names: Sequence[str]) -> tuple[Path, ...]:
+    """Returns the files that a network is written to: cfg, weights, and its class names where it has any."""
+    files = (cfg, cfg.with_suffix(".weights"))
+    return files if is_default(names) else (*files, cfg.with_suffix(".names"))
+
+
 @contextmanager
 def written_darknet(cfg: Path, model_file: Checkpoint) -> Iterator[tuple[Path, Path]]:
-    """Yields a new cfg and its weights, which replace `x.cfg` and `x.weights` when the block succeeds."""
-    with replacing(cfg) as new_cfg, replacing(cfg.with_suffix(".weights")) as new_weights:
+    """Yields a new cfg and weights, which replace the old ones when the block succeeds; names follow."""
+    _, weights, *names_files = darknet_files(cfg, model_file.names)
+    with replacing(cfg) as new_cfg, replacing(weights) as new_weights:
         new_cfg.write_text(model_file.network.to_cfg(), encoding="utf-8")
         write_weights(new_weights, model_file.network, model_file.state)
         yield new_cfg, new_weights
+    for path in names_files:
+        write_text(path, "".join(" ".join(name.split()) + "\n" for name in model_file.names))
 
 
 def _read_weights(

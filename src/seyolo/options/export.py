@@ -7,6 +7,7 @@ from cyclopts import Parameter
 
 from seyolo.errors import UsageError
 from seyolo.options.parameters import Flag, Size, check_size
+from seyolo.options.tile import TileOptions, check_tiles
 
 
 @Parameter(name="*")
@@ -33,7 +34,7 @@ class FileOptions:
 
 @Parameter(name="*")
 @dataclass(frozen=True)
-class ExportOptions(FileOptions):
+class ExportOptions(FileOptions, TileOptions):
     """Options of the verb `export`; raises UsageError for a number of images without int8."""
 
     data: Path | None = None
@@ -51,5 +52,6 @@ class ExportOptions(FileOptions):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_size(self)
+        check_tiles(self)
         if self.pictures is not None and not self.int8:
             raise UsageError("a number of images is for int8; leave --pictures out")

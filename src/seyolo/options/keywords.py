@@ -96,7 +96,7 @@ class SlimKeywords(ModelKeywords, TrainingKeywords, SparsityKeywords, total=Fals
     strength: float | None
 
 
-class PruneKeywords(ModelKeywords, total=False):
+class PruneKeywords(ModelKeywords, TileKeywords, total=False):
     """`PruneOptions` as keyword arguments."""
 
     budget: str | Sequence[str]

@@ -12,13 +12,14 @@ from seyolo.options.cut import DEFAULT_CUT, CutOptions
 from seyolo.options.model import ModelOptions
 from seyolo.options.parameters import REPEATABLE, Flag, Size, check_choice, check_device, check_size
 from seyolo.options.slim import Repair
+from seyolo.options.tile import TileOptions, check_tiles
 
 PRUNE_BUDGET = f"what the result may cost: {EXAMPLES}. Latency holds as measured on this machine."
 
 
 @Parameter(name="*", group="Parameters")
 @dataclass(frozen=True)
-class PruneOptions(ModelOptions):
+class PruneOptions(ModelOptions, TileOptions):
     """Options of `prune`; raises UsageError and BackendError for values that make no sense."""
 
     budget: Annotated[tuple[str, ...], REPEATABLE, Parameter(help=PRUNE_BUDGET)] = ()
@@ -57,6 +58,7 @@ class PruneOptions(ModelOptions):
         super().__post_init__()
         check_device(self.device)
         check_size(self)
+        check_tiles(self)
         check_choice("--repair", self.repair, get_args(Repair))
         if self.plan is not None and (self.cut != DEFAULT_CUT or self.keep_blocks):
             advice = "leave out what decides it, --scope for one"

@@ -29,7 +29,7 @@ from seyolo.training.config import TrainConfig
 from seyolo.training.loss import split_targets
 
 CENTRE_RANGE = 2.0  # `scale_x_y` of untrained networks: the cells beside an object's train it, too
-ANCHOR_BATCHES = 60
+ANCHOR_BATCHES, ANCHOR_THREADS = 60, 2
 FREEZING_KEYS = frozenset(["stopbackward", "dont_update", "train_only_bn"])
 
 
@@ -52,7 +52,7 @@ def fit_from_scratch(
     section = network.layers[detection_layers(network)[0]]
     assert isinstance(section, Detection)
     # Mosaics make objects much smaller.
-    workers = Workers(cache_bytes=cache_bytes)
+    workers = Workers(ANCHOR_THREADS, cache_bytes=cache_bytes)
     loader = TrainingLoader(samples, Fit.of(network.net, size_hw), 16, augmentation, seed, workers=workers)
     batches = islice(loader.epoch(0), ANCHOR_BATCHES)
     sizes = np.concatenate([split_targets(targets)[0][:, 4:6].numpy() for _, targets in batches])

@@ -12,7 +12,7 @@ from seyolo.data.datasets import Dataset, load_dataset
 from seyolo.errors import UsageError
 from seyolo.evaluation.ap import Metrics
 from seyolo.exporting.formats import checked_format, export
-from seyolo.opening.network import open_model, resized
+from seyolo.opening.network import input_size, open_model, resized
 from seyolo.options.export import ExportOptions
 from seyolo.options.model import NO_OPTIONS, ModelOptions
 from seyolo.progress import Progress, tell
@@ -56,7 +56,7 @@ def export_file(
     Example:
         >>> from pathlib import Path
         >>> [path.name for path in seyolo.api.export_file("hand.safetensors", Path("hand.cfg")).files]
-        ['hand.cfg', 'hand.weights']
+        ['hand.cfg', 'hand.weights', 'hand.names']
     """
     random = is_zoo_name(str(model)) and start.weights is None
     has_data = dataset is not None or options.data is not None
@@ -71,6 +71,8 @@ def export_file(
     opened = resized(open_model(model, start, device=options.device, random=random), options.size)
     if dataset is None:
         return Exported(chosen.write(opened, out, options, ()))
+    if options.tile:
+        dataset = dataset.tiled(options.tiling(input_size(opened, None)))
     is_measured = "val" in dataset.splits and not options.nms
     before = _metrics_of_float(opened, dataset, progress) if is_measured else None
     images = int8_images(dataset, options.pictures)

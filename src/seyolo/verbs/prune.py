@@ -10,7 +10,7 @@ from seyolo.errors import PlanError, UsageError
 from seyolo.files import write_text
 from seyolo.letterbox import Fit
 from seyolo.opening.description import CHECKPOINT
-from seyolo.opening.network import open_model, resized, save
+from seyolo.opening.network import input_size, open_model, resized, save
 from seyolo.options.cut import CutOptions
 from seyolo.options.keywords import PruneKeywords
 from seyolo.options.parameters import build
@@ -156,6 +156,8 @@ class _Job:
             self.dataset = load_dataset(self.options.data)
         opened = open_model(model, self.options, device=self.options.device)
         self.dense = resized(opened, self.options.size)
+        if self.dataset is not None and self.options.tile:
+            self.dataset = self.dataset.tiled(self.options.tiling(input_size(self.dense, None)))
 
     def planner(self, progress: Progress | None) -> Planner:
         """Returns the planner of the dense model; importance is measured only where no plan is given."""
