@@ -46,7 +46,9 @@ class Sample:
         return pixels
 
     def size(self) -> tuple[int, int]:
-        """Returns (height, width) of the image from its header; raises DataError as `read`."""
+        """Returns (height, width) of the image, or its tile, from its header; raises DataError as `read`."""
+        if self.tile is not None:
+            return self.tile.height, self.tile.width
         size = image_size(self.image)
         if problem := size_problem(self.image, size, self.stated_size):
             raise DataError(f"{self.image}: {problem}")

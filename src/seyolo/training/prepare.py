@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, replace
-from itertools import islice
 
 import numpy as np
 import torch
@@ -15,7 +14,8 @@ from seyolo.darknet.cfg import Network
 from seyolo.darknet.graph import detection_layers
 from seyolo.darknet.sections import Detection, Yolo
 from seyolo.data.anchors import kmeans_anchors
-from seyolo.data.batches.training import TrainingLoader, Workers
+from seyolo.data.batches.augment import IGNORED
+from seyolo.data.batches.training import TrainingLoader
 from seyolo.data.datasets import Dataset
 from seyolo.data.samples import Sample
 from seyolo.data.tiles import training_samples
@@ -26,10 +26,9 @@ from seyolo.options.training import Augmentation
 from seyolo.torchnet.attention import attach
 from seyolo.torchnet.build import DarknetModel, build, from_checkpoint, to_checkpoint
 from seyolo.training.config import TrainConfig
-from seyolo.training.loss import split_targets
 
 CENTRE_RANGE = 2.0  # `scale_x_y` of untrained networks: the cells beside an object's train it, too
-ANCHOR_BATCHES, ANCHOR_THREADS = 60, 2
+ANCHOR_BATCHES = 60
 FREEZING_KEYS = frozenset(["stopbackward", "dont_update", "train_only_bn"])
 
 
@@ -45,17 +44,14 @@ def fit_from_scratch(
     augmentation: Augmentation,
     size_hw: tuple[int, int],
     seed: int,
-    *,
-    cache_bytes: int | None = None,
 ) -> Network:
     """Returns an untrained network with new centre range, and anchors by k-means on augmented boxes."""
     section = network.layers[detection_layers(network)[0]]
     assert isinstance(section, Detection)
     # Mosaics make objects much smaller.
-    workers = Workers(ANCHOR_THREADS, cache_bytes=cache_bytes)
-    loader = TrainingLoader(samples, Fit.of(network.net, size_hw), 16, augmentation, seed, workers=workers)
-    batches = islice(loader.epoch(0), ANCHOR_BATCHES)
-    sizes = np.concatenate([split_targets(targets)[0][:, 4:6].numpy() for _, targets in batches])
+    loader = TrainingLoader(samples, Fit.of(network.net, size_hw), 16, augmentation, seed)
+    rows = np.concatenate(list(loader.targets(ANCHOR_BATCHES)))
+    sizes = rows[rows[:, 1] != IGNORED, 4:6]
     anchors = kmeans_anchors(sizes, section.num, np.random.default_rng(seed))
     network = edit.set_anchors(
         network, [(round(float(w), 1), round(float(h), 1)) for w, h in anchors.sizes_wh]
@@ -88,8 +84,7 @@ def starting_model(
     if attention is not None:
         network = edit.attach(network, **asdict(attention)).network
     samples = training_samples(dataset)
-    given = config.augmentation, config.size_hw, config.seed
-    network = fit_from_scratch(network, samples, *given, cache_bytes=config.cache_bytes)
+    network = fit_from_scratch(network, samples, config.augmentation, config.size_hw, config.seed)
     return build(network, dataset.names, torch.Generator().manual_seed(config.seed))
 
 

@@ -198,20 +198,20 @@ def test_colour_without_gains_keeps_grey_and_full_colours() -> None:
     # Hue in half degrees and 8-bit saturation cannot hold every colour; these they can.
     image = np.array([[[0, 0, 255], [0, 255, 0], [255, 0, 0], [90, 90, 90], [0, 0, 0]]], dtype=np.uint8)
     before = image.copy()
-    jitter_colour(image, COLOURLESS, np.random.default_rng(0))
+    jitter_colour(image, COLOURLESS, np.random.default_rng(0).uniform(-1, 1, 4))
     np.testing.assert_array_equal(image, before)
 
 
 def test_value_gain_scales_brightness_only() -> None:
     image = np.full((4, 4, 3), 100, dtype=np.uint8)
-    jitter_colour(image, replace(COLOURLESS, value=0.5), np.random.default_rng(1))
+    jitter_colour(image, replace(COLOURLESS, value=0.5), np.random.default_rng(1).uniform(-1, 1, 4))
     _, _, part, _ = np.random.default_rng(1).uniform(-1, 1, 4)
     assert np.unique(image).tolist() == [round(100 * (1 + 0.5 * part))]
 
 
 def test_gamma_bends_brightness_between_fixed_ends() -> None:
     image = np.repeat(np.array([0, 64, 255], dtype=np.uint8), 3).reshape(1, 3, 3)
-    jitter_colour(image, replace(COLOURLESS, gamma=0.5), np.random.default_rng(3))
+    jitter_colour(image, replace(COLOURLESS, gamma=0.5), np.random.default_rng(3).uniform(-1, 1, 4))
     exponent = np.exp(0.5 * np.random.default_rng(3).uniform(-1, 1, 4)[3])
     assert image[0, :, 0].tolist() == [0, round(255 * (64 / 255) ** exponent), 255]
     assert image[0, 1, 0] != 64
@@ -246,7 +246,7 @@ def test_a_crop_that_keeps_its_object_shows_all_of_it(flip: float) -> None:
 
 def test_hue_shifts_around_the_colour_circle() -> None:
     image = np.full((2, 2, 3), (0, 0, 255), dtype=np.uint8)
-    jitter_colour(image, replace(COLOURLESS, hue=0.1), np.random.default_rng(0))
+    jitter_colour(image, replace(COLOURLESS, hue=0.1), np.random.default_rng(0).uniform(-1, 1, 4))
     part, *_ = np.random.default_rng(0).uniform(-1, 1, 4)
     # 18 * 0.27 = 4.9, so hue 4 of 180 (8 degrees): green rises to 255 * 8 / 60 = 34.
     assert round(18 * part, 1) == 4.9

@@ -15,6 +15,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import PIL.Image
 import pytest
 import torch
 
@@ -26,6 +27,7 @@ from seyolo.data.samples import Sample
 from seyolo.errors import DataError, TrainingError
 from seyolo.letterbox import Fit, letterbox
 from seyolo.options.training import Augmentation
+from seyolo.tiling.grid import Tile
 from seyolo.training.loss import split_targets
 
 NUM_SAMPLES = 7
@@ -92,6 +94,36 @@ def test_ignored_regions_come_last_and_draw_the_same_images(samples: list[Sample
         # The region of an image is where its object is.
         for row in objects:
             assert any(torch.equal(row[[0, 2, 3, 4, 5]], other[[0, 2, 3, 4, 5]]) for other in ignored)
+
+
+@pytest.mark.parametrize("side", [64, 24])  # at 24 px images are stored smaller
+def test_targets_need_no_decoding(
+    samples: list[Sample], side: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    region = Ignored(np.float32([[0.3, 0.3, 0.4, 0.4]]), np.array([1]), np.array([False]))
+    tile = Tile(8, 4, 40, 38)
+    marked = [
+        *samples,
+        replace(samples[0], ignored=region),
+        replace(samples[1], tile=tile),
+        _turned(tmp_path),
+    ]
+    batches = TrainingLoader(marked, Fit((side, 2 * side)), 3, Augmentation(), seed=1)
+    expected = [targets.numpy() for _, targets in batches.epoch(0)]
+    monkeypatch.setattr(ImageCache, "fetch", None)
+    found = list(TrainingLoader(marked, Fit((side, 2 * side)), 3, Augmentation(), seed=1).targets(4))
+    assert len(found) == len(expected) == 4
+    for rows, others in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(rows, others)
+
+
+def _turned(folder: Path) -> Sample:
+    """A JPEG that is shown turned by a quarter."""
+    exif = PIL.Image.Exif()
+    exif[0x0112] = 6
+    PIL.Image.new("RGB", (60, 30)).save(folder / "turned.jpg", exif=exif)
+    box = np.array([[0.4, 0.5, 0.3, 0.6]], np.float32)
+    return Sample(folder / "turned.jpg", box, np.array([2]))
 
 
 def test_batches_do_not_depend_on_the_threads_nor_on_the_cache(

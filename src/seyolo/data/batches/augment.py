@@ -40,6 +40,22 @@ class Image:
     class_ids: Int64[np.ndarray, " n"]
     ignored: Ignored = NOTHING_IGNORED
 
+    @property
+    def size_hw(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        height, width = self.levels[0].shape[:2]
+        return height, width
+
+
+@dataclass(frozen=True)
+class Undecoded:
+    """A source image that is not decoded: its size and labels, which decide on the targets."""
+
+    size_hw: tuple[int, int]
+    boxes_cxcywh: Float32[np.ndarray, "n 4"]
+    class_ids: Int64[np.ndarray, " n"]
+    ignored: Ignored = NOTHING_IGNORED
+
 
 class Layout(NamedTuple):
     """Tiles of a training image of `size_hw` pixels; each holds one source image."""
@@ -116,16 +132,37 @@ def compose(
         axis_map = _draw_map(image, tile, layout.is_mosaic, recipe, generator)
         reached = _reached(tile, axis_map)
         pixels = _sample(image, reached, axis_map)
-        jitter_colour(pixels, recipe, generator)
+        jitter_colour(pixels, recipe, _draw_colours(generator))
         canvas[reached.top : reached.bottom, reached.left : reached.right] = pixels
         targets.append(_targets(image, tile, axis_map, recipe))
     return canvas, np.concatenate(targets)
 
 
-def jitter_colour(image: UInt8[np.ndarray, "h w 3"], recipe: Augmentation, generator: Generator) -> None:
-    """Changes hue, saturation, value and gamma of a BGR image at random, in place."""
+def compose_targets(
+    images: Sequence[Image | Undecoded], layout: Layout, recipe: Augmentation, generator: Generator
+) -> Float32[np.ndarray, "m 5"]:
+    """Returns the rows that `compose` returns, and draws as much from the generator."""
+    targets = []
+    for image, tile in zip(images, layout.tiles, strict=True):
+        axis_map = _draw_map(image, tile, layout.is_mosaic, recipe, generator)
+        _draw_colours(generator)
+        targets.append(_targets(image, tile, axis_map, recipe))
+    return np.concatenate(targets)
+
+
+def _draw_colours(generator: Generator) -> Float[np.ndarray, "4"]:
+    return generator.uniform(-1, 1, 4)
+
+
+def jitter_colour(
+    image: UInt8[np.ndarray, "h w 3"], recipe: Augmentation, drawn: Float[np.ndarray, "4"]
+) -> None:
+    """Changes hue, saturation, value and gamma of a BGR image, in place.
+
+    `drawn` are numbers from -1 to 1: the parts of the ranges of `recipe`.
+    """
     ranges = recipe.hue, recipe.saturation, recipe.value, recipe.gamma
-    hue, saturation, value, gamma = generator.uniform(-1, 1, 4) * ranges
+    hue, saturation, value, gamma = drawn * ranges
     ramp = np.arange(256)
     bent = 255 * (ramp / 255) ** math.exp(gamma)  # gamma correction
     # OpenCV's 8-bit hue counts half degrees; one table look-up per pixel changes all three channels.
@@ -136,8 +173,10 @@ def jitter_colour(image: UInt8[np.ndarray, "h w 3"], recipe: Augmentation, gener
     cv2.cvtColor(hsv, cv2.COLOR_HSV2BGR, dst=image)
 
 
-def _draw_map(image: Image, tile: Tile, cover: bool, recipe: Augmentation, generator: Generator) -> AxisMap:
-    height, width = image.levels[0].shape[:2]
+def _draw_map(
+    image: Image | Undecoded, tile: Tile, cover: bool, recipe: Augmentation, generator: Generator
+) -> AxisMap:
+    height, width = image.size_hw
     fits = tile.width / width, tile.height / height
     zoom = math.exp(generator.uniform(math.log(recipe.scale_min), math.log(recipe.scale_max)))  # log-uniform
     scale = (max(fits) if cover else min(fits)) * zoom
@@ -153,7 +192,7 @@ def _draw_map(image: Image, tile: Tile, cover: bool, recipe: Augmentation, gener
 
 
 def _draw_wanted(
-    image: Image, is_mirrored: bool, recipe: Augmentation, generator: Generator
+    image: Image | Undecoded, is_mirrored: bool, recipe: Augmentation, generator: Generator
 ) -> Float[np.ndarray, "4"]:
     """Draws the part that the crop must contain: xyxy of an object in the mirrored image, or nothing."""
     num_objects = len(image.boxes_cxcywh)
@@ -188,7 +227,7 @@ def _reached(tile: Tile, axis_map: AxisMap) -> Tile:
 
 def _sample(image: Image, reached: Tile, axis_map: AxisMap) -> UInt8[np.ndarray, "h w 3"]:
     """Returns the pixels of the rectangle `reached`, sampled from the pyramid level nearest in scale."""
-    height, width = image.levels[0].shape[:2]
+    height, width = image.size_hw
     shrink = math.sqrt(height * width / abs(axis_map.scale_x * axis_map.scale_y))  # source px per output px
     level = image.levels[min(max(round(math.log2(shrink)), 0), len(image.levels) - 1)]
     scale_x, scale_y = axis_map.scale_x / level.shape[1], axis_map.scale_y / level.shape[0]
@@ -199,7 +238,9 @@ def _sample(image: Image, reached: Tile, axis_map: AxisMap) -> UInt8[np.ndarray,
     return cv2.warpAffine(level, matrix, (reached.width, reached.height), borderMode=cv2.BORDER_REPLICATE)
 
 
-def _targets(image: Image, tile: Tile, axis_map: AxisMap, recipe: Augmentation) -> Float32[np.ndarray, "m 5"]:
+def _targets(
+    image: Image | Undecoded, tile: Tile, axis_map: AxisMap, recipe: Augmentation
+) -> Float32[np.ndarray, "m 5"]:
     """Returns the visible boxes in the tile: class id, cx, cy, w, h in pixels of the canvas."""
     whole, visible = _clipped(image.boxes_cxcywh, tile, axis_map)
     is_visible = area_xyxy(visible) >= recipe.min_visible * area_xyxy(whole)

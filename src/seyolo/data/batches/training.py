@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_all_start_methods
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -24,7 +25,16 @@ from jaxtyping import Float, Float32, Int64, UInt8
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
-from seyolo.data.batches.augment import IGNORED, Image, compose, draw_layout, pyramid
+from seyolo.data.batches.augment import (
+    IGNORED,
+    Image,
+    Layout,
+    Undecoded,
+    compose,
+    compose_targets,
+    draw_layout,
+    pyramid,
+)
 from seyolo.data.samples import Sample
 from seyolo.errors import DataError, TrainingError
 from seyolo.letterbox import Fit, resize
@@ -87,10 +97,8 @@ class ImageCache:
     def _keep(self, index: int, pixels: UInt8[np.ndarray, "h w 3"]) -> Image:
         """Returns pixels as a pyramid with the labels of a sample, and caches it while there is memory."""
         sample = self.samples[index]
-        height, width = pixels.shape[:2]
-        scale = self._long_side_px / max(height, width)
-        if scale < 1:
-            pixels = resize(pixels, (max(1, round(height * scale)), max(1, round(width * scale))))
+        if (size := self._stored_size(pixels.shape[0], pixels.shape[1])) != pixels.shape[:2]:
+            pixels = resize(pixels, size)
         image = Image(pyramid(pixels), sample.boxes_cxcywh, sample.class_ids, sample.ignored)
         num_bytes = sum(level.nbytes for level in image.levels)
         with self._lock:
@@ -100,6 +108,18 @@ class ImageCache:
                 self._images[index] = image
                 self._left_bytes -= num_bytes
         return image
+
+    def _stored_size(self, height: int, width: int) -> tuple[int, int]:
+        scale = self._long_side_px / max(height, width)
+        return (
+            (height, width) if scale >= 1 else (max(1, round(height * scale)), max(1, round(width * scale)))
+        )
+
+    def undecoded(self, index: int) -> Undecoded:
+        """Returns the size of an image that `fetch` returns, and its labels; reads only its header."""
+        sample = self.samples[index]
+        size = self._stored_size(*sample.size())
+        return Undecoded(size, sample.boxes_cxcywh, sample.class_ids, sample.ignored)
 
     def fill(self) -> None:
         """Decodes images until the budget is used up or all are cached."""
@@ -175,12 +195,7 @@ class TrainingLoader:
         """
         recipe, size_hw = augmentation or self.augmentation, size_hw or self.size_hw
         maker, pin_memory = self._maker, self._workers.pin_memory
-        order = np.random.default_rng((self.seed, epoch)).permutation(self._num_samples)
-        order = np.resize(order, len(self) * self.batch_size)  # repeats the order from its start
-        jobs = [
-            BatchJob(epoch, start, recipe, size_hw, order[start + maker.first :][: maker.share])
-            for start in range(first * self.batch_size, len(order), self.batch_size)
-        ]
+        jobs = self._jobs(epoch, recipe, size_hw)[first:]
         if self._processes and self._pool is None:
             self._processes = affordable(
                 self._processes, maker.share * math.prod(self.size_hw) * maker.fit.channels
@@ -192,6 +207,20 @@ class TrainingLoader:
             maker.cache.fill()  # before the fork, so that all processes share one cache
             self._pool = _Pool(maker, self._processes, pin_memory)
         return self._pool.batches(jobs)
+
+    def targets(self, num_batches: int) -> Iterator[Float[np.ndarray, "m 6"]]:
+        """Yields the targets of the first batches that `epoch(0)` yields, without decoding an image."""
+        for job in self._jobs(0, self.augmentation, self.size_hw)[:num_batches]:
+            yield self._maker.targets(job)
+
+    def _jobs(self, epoch: int, recipe: Augmentation, size_hw: tuple[int, int]) -> list[BatchJob]:
+        order = np.random.default_rng((self.seed, epoch)).permutation(self._num_samples)
+        order = np.resize(order, len(self) * self.batch_size)  # repeats the order from its start
+        first, share = self._maker.first, self._maker.share
+        return [
+            BatchJob(epoch, start, recipe, size_hw, order[start + first :][:share])
+            for start in range(0, len(order), self.batch_size)
+        ]
 
     def close(self) -> None:
         """Ends the processes; a further epoch starts new ones."""
@@ -213,15 +242,26 @@ class BatchMaker(TorchDataset["TrainingBatch | DataError"]):
 
     def batch(self, job: BatchJob) -> TrainingBatch:
         images = np.empty((self.share, *job.size_hw, self.fit.channels), dtype=np.uint8)
-        targets = [
-            self._draw(images[row], index, job.recipe, (self.seed, job.epoch, job.start + self.first + row))
-            for row, index in enumerate(job.indices.tolist())
-        ]
-        numbers = np.repeat(np.arange(self.share, dtype=np.float32), [len(rows) for rows in targets])
-        rows = np.concatenate([numbers[:, None], np.concatenate(targets)], axis=1)
-        if (is_ignored := rows[:, 1] == IGNORED).any():
-            rows = np.concatenate([rows[~is_ignored], rows[is_ignored]])
-        return to_planes(images), torch.from_numpy(rows)
+        targets = [self._paint(out, job, draw) for out, draw in zip(images, self._draws(job), strict=True)]
+        return to_planes(images), torch.from_numpy(_rows(targets))
+
+    def targets(self, job: BatchJob) -> Float[np.ndarray, "m 6"]:
+        """Returns the targets of `batch`, without decoding an image."""
+        fetch = self.cache.undecoded
+        return _rows(
+            [
+                compose_targets([fetch(i) for i in draw.indices], draw.layout, job.recipe, draw.generator)
+                for draw in self._draws(job)
+            ]
+        )
+
+    def _draws(self, job: BatchJob) -> Iterator[_Draw]:
+        """Draws the layout of each image of a batch and its source images."""
+        for row, index in enumerate(job.indices.tolist()):
+            generator = np.random.default_rng((self.seed, job.epoch, job.start + self.first + row))
+            layout = draw_layout(job.recipe, job.size_hw, generator)
+            others = generator.integers(len(self.cache.samples), size=len(layout.tiles) - 1)
+            yield _Draw(generator, layout, [index, *others.tolist()])
 
     def __getitem__(self, job: BatchJob) -> TrainingBatch | DataError:
         # An error is returned as a value: raised in a process, its message would become a traceback.
@@ -235,17 +275,30 @@ class BatchMaker(TorchDataset["TrainingBatch | DataError"]):
         images, targets = self.batch(job)
         return images.pin_memory(), targets.pin_memory()
 
-    def _draw(
-        self, out: UInt8[np.ndarray, "h w c"], index: int, recipe: Augmentation, seed: tuple[int, ...]
-    ) -> Float[np.ndarray, "m 5"]:
+    def _paint(self, out: UInt8[np.ndarray, "h w c"], job: BatchJob, draw: _Draw) -> Float[np.ndarray, "m 5"]:
         """Writes an augmented RGB or grey image into `out` and returns its targets."""
-        generator = np.random.default_rng(seed)
-        layout = draw_layout(recipe, out.shape[:2], generator)
-        others = generator.integers(len(self.cache.samples), size=len(layout.tiles) - 1)
-        images = [self.cache.fetch(i) for i in (index, *others.tolist())]
-        image, targets = compose(images, layout, recipe, generator, round(self.fit.pad_value))
+        images = [self.cache.fetch(index) for index in draw.indices]
+        pad_value = round(self.fit.pad_value)
+        image, targets = compose(images, draw.layout, job.recipe, draw.generator, pad_value)
         cv2.cvtColor(image, cv2.COLOR_BGR2RGB if out.shape[2] == 3 else cv2.COLOR_BGR2GRAY, dst=out)
         return targets
+
+
+class _Draw(NamedTuple):
+    """What was drawn of an augmented image: the tiles and the source images; the generator draws the rest."""
+
+    generator: np.random.Generator
+    layout: Layout
+    indices: list[int]
+
+
+def _rows(targets: Sequence[Float[np.ndarray, "m 5"]]) -> Float[np.ndarray, "m 6"]:
+    """Returns the targets of a batch, each with the number of its image; ignored regions come last."""
+    numbers = np.repeat(np.arange(len(targets), dtype=np.float32), [len(rows) for rows in targets])
+    rows = np.concatenate([numbers[:, None], np.concatenate(targets)], axis=1)
+    if (is_ignored := rows[:, 1] == IGNORED).any():
+        rows = np.concatenate([rows[~is_ignored], rows[is_ignored]])
+    return rows
 
 
 def affordable(processes: int, batch_bytes: int) -> int:
