@@ -16,6 +16,9 @@ from seyolo.errors import DataError, counted, shortened
 from seyolo.media.folders import walk
 from seyolo.media.images import is_picture
 
+FITS = "; its end fits "
+"""Start of what is said of a path whose end fits several files."""
+
 
 @dataclass(frozen=True)
 class Pictures(ByImage):
@@ -95,7 +98,7 @@ def _listed_in(path: Path, roots: tuple[Path, ...], finder: Finder) -> tuple[lis
 
 
 def _several(paths: list[str]) -> str:
-    return f"; its end fits {' and '.join(map(shortened, paths[:3]))}" if paths else ""
+    return f"{FITS}{' and '.join(map(shortened, paths[:3]))}" if paths else ""
 
 
 def names_file(folder: Path) -> Path | None:

@@ -65,7 +65,7 @@ class YoloFiles(Pictures):
         for labels, place in dict.fromkeys(filter(None, map(self._roots, folders))):
             for below, _ in sorted(walk(labels)) if os.path.isdir(labels) else ():
                 own = os.path.normpath(os.path.join(place, os.path.relpath(below, labels)))
-                problems += without_image(below, ".txt", Path(own), ("classes",))
+                problems += without_image(below, ".txt", Path(own), ("classes", "labels"))
         bare, labelled = self._bare(images)
         if bare:
             problems += elsewhere(bare, labelled, map(self._base, {os.path.dirname(path) for path in bare}))
