@@ -106,11 +106,11 @@ def write_coco(folder: Path) -> Path:
     return folder / "annotations/instances_val2017.json"
 
 
-def voc_xml(boxes: list[Box], size: bool = True) -> str:
-    """An annotation: corners count from 1 and the last one belongs to the box."""
+def voc_xml(boxes: list[Box], size: bool = True, first: int = 1) -> str:
+    """An annotation: corners count from `first`; from 1, the last pixel belongs to the box."""
     objects = "".join(
-        f"<object><name>{NAMES[class_id]}</name><difficult>0</difficult><bndbox><xmin>{left + 1}</xmin>"
-        f"<ymin>{top + 1}</ymin><xmax>{right}</xmax><ymax>{bottom}</ymax></bndbox></object>"
+        f"<object><name>{NAMES[class_id]}</name><difficult>0</difficult><bndbox><xmin>{left + first}</xmin>"
+        f"<ymin>{top + first}</ymin><xmax>{right}</xmax><ymax>{bottom}</ymax></bndbox></object>"
         for class_id, left, top, right, bottom in boxes
     )
     stated = f"<size><width>{WIDTH}</width><height>{HEIGHT}</height><depth>3</depth></size>" if size else ""

@@ -124,7 +124,7 @@ def cvat_coco(folder: Path) -> None:
 def cvat_voc(folder: Path) -> None:
     for name, boxes in ALL.items():
         put_image(folder, name, "JPEGImages")
-        write_text(folder / f"Annotations/{name}.xml", voc_xml(boxes))
+        write_text(folder / f"Annotations/{name}.xml", voc_xml(boxes, first=0))
     write_text(folder / "ImageSets/Main/default.txt", "".join(f"{name}\n" for name in ALL))
     write_text(folder / "ImageSets/Main/hand_default.txt", "".join(f"{name} 1\n" for name in ALL))
     rows = "# label:color_rgb:parts:actions\nbackground:0,0,0::\nface:250,50,83::\nhand:255,204,51::\n"

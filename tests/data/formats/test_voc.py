@@ -42,6 +42,21 @@ class TestAnnotations:
             dataset.split("train")[1].boxes_cxcywh, [[12 / 80, 10 / 40, 24 / 80, 20 / 40]]
         )
 
+    def test_cvat_counts_from_0(self, folder: Path) -> None:
+        write_text(
+            folder / "labelmap.txt", "# label:color_rgb:parts:actions\nbackground:::\nhand:::\nface:::\n"
+        )
+        annotate(
+            folder, HAND.replace(">9<", ">8.5<").replace(">24<", ">24.5<") + HAND.replace(">5<", ">0.0<")
+        )
+        dataset = load_dataset(folder)
+        assert check_dataset(dataset).splits[0].num_clipped == 0
+        # As its other exports: from 8.5 to 24.5 and 5 to 20; from 9 to 24 and 0 to 20.
+        np.testing.assert_allclose(
+            dataset.split("train")[1].boxes_cxcywh,
+            [[16.5 / 80, 12.5 / 40, 16 / 80, 15 / 40], [16.5 / 80, 10 / 40, 15 / 80, 20 / 40]],
+        )
+
     def test_difficult_objects_are_ignored_regions(self, folder: Path) -> None:
         difficult = HAND.replace("<bndbox>", "<difficult>1</difficult><bndbox>").replace(">9<", ">10<")
         annotate(folder, difficult + HAND + HAND)

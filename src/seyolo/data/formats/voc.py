@@ -8,7 +8,7 @@ names of all annotations. Objects marked `difficult` are ignored regions.
 
 Corners count pixels from 1, and the last pixel belongs to the box, so a box reaches from xmin - 1 to xmax in
 the coordinates of the other formats. Darknet's voc_label.py subtracts 1 from xmax, too, which makes every box
-one pixel smaller and moves it by half a pixel.
+one pixel smaller and moves it by half a pixel. CVAT writes those other coordinates as they are.
 """
 
 from __future__ import annotations
@@ -60,6 +60,7 @@ class _Annotated:
 
     names: tuple[str, ...]
     annotations: Mapping[str, _Annotation]
+    first_pixel: int = 1  # its number
 
     def read_xml(self, path: str, image_size: ImageSize) -> Reading:
         """Reads the labels of an annotation."""
@@ -68,9 +69,25 @@ class _Annotated:
             return Reading(problems=[annotation.problem])
         size = size_of(annotation.size, image_size)
         objects = enumerate(annotation.objects, start=1)
-        labels, found = collect(objects, lambda entry: _row(entry, self.names, size), size)
+        labels, found = collect(objects, lambda entry: self._row(entry, size), size)
         problems = [Problem(path, 0, f"object {number}: {text}") for number, text in found]
         return Reading(labels, problems, annotation.size)
+
+    def _row(self, entry: _Object, size: ImageSize) -> Marked:
+        names, first = self.names, self.first_pixel
+        if entry.name is None:
+            raise DataError("has no <name>")
+        if entry.name not in names:
+            near = difflib.get_close_matches(entry.name, names, n=1)
+            advice = (
+                f"did you mean `{shortened(near[0])}`?"
+                if near
+                else f"there are {shortened(', '.join(names[:5]))}"
+            )
+            raise DataError(f"`{shortened(entry.name)}` is none of the classes; {advice}")
+        left, top, right, bottom = map(_corner, _CORNERS, entry.corners)
+        row = row_of_pixels(names.index(entry.name), (left - first, top - first, right, bottom), size)
+        return Marked(row, is_ignored=entry.is_difficult)
 
 
 @dataclass(frozen=True)
@@ -213,7 +230,7 @@ def read_voc_beside(
 def _annotated(root: Path, xmls: Iterable[str]) -> _Annotated:
     """Returns the classes: those of a file, else all that the annotations name."""
     if (root / _CVAT_CLASSES).is_file():
-        return _Annotated(_cvat_names(root / _CVAT_CLASSES), {})
+        return _Annotated(_cvat_names(root / _CVAT_CLASSES), {}, first_pixel=0)
     if (listed := names_file(root)) is not None:
         return _Annotated(_read_names(listed), {})
     annotations = {path: _read_xml(Path(path)) for path in xmls}
@@ -295,22 +312,6 @@ def _object(element: ElementTree.Element) -> _Object:
     name = (element.findtext("name") or "").strip() or None
     is_difficult = (element.findtext("difficult") or "").strip() == "1"
     return _Object(name, is_difficult, tuple(element.findtext(f"bndbox/{corner}") for corner in _CORNERS))
-
-
-def _row(entry: _Object, names: tuple[str, ...], size: ImageSize) -> Marked:
-    if entry.name is None:
-        raise DataError("has no <name>")
-    if entry.name not in names:
-        near = difflib.get_close_matches(entry.name, names, n=1)
-        advice = (
-            f"did you mean `{shortened(near[0])}`?"
-            if near
-            else f"there are {shortened(', '.join(names[:5]))}"
-        )
-        raise DataError(f"`{shortened(entry.name)}` is none of the classes; {advice}")
-    left, top, right, bottom = map(_corner, _CORNERS, entry.corners)
-    row = row_of_pixels(names.index(entry.name), (left - 1, top - 1, right, bottom), size)
-    return Marked(row, is_ignored=entry.is_difficult)
 
 
 def _corner(name: str, text: str | None) -> float:
