@@ -131,11 +131,11 @@ def test_two_names_of_a_split_are_refused(tmp_path: Path, write: Callable[[Path,
 
 def test_the_rest_beside_train_is_left_out(tmp_path: Path) -> None:
     words = {"train": "Train", "val": "Val", "test": "default"}  # CVAT's `default`: images of no subset
+    said = "default is left out, since the split `train` is Train"
     cvat_voc(tmp_path / "voc", words)
     dataset = load_dataset(tmp_path / "voc")
     assert objects_of(dataset) == expected("train", "val")
-    (said,) = dataset.remarks
-    assert said.endswith("default.txt: left out, since Train.txt lists the images of split `train`")
+    assert dataset.remarks == (f"{tmp_path / 'voc/ImageSets/Main'}: {said}",)
     labels_apart(tmp_path / "yolo", words)
     dataset = load_dataset(tmp_path / "yolo")
     assert objects_of(dataset) == expected("train", "val")
@@ -149,8 +149,11 @@ def test_the_rest_beside_train_is_left_out(tmp_path: Path) -> None:
     ):
         load_dataset(tmp_path / "coco")
     cvat_ultralytics(tmp_path / "yaml", words)
-    dataset = load_dataset(tmp_path / "yaml")
-    assert [len(dataset.split(name)) for name in ("train", "val", "default")] == [3, 2, 1]
+    cvat_yolo(tmp_path / "yolo11", words)
+    for file in ("yaml/data.yaml", "yolo11/obj.data"):
+        dataset = load_dataset((tmp_path / file).parent)
+        assert objects_of(dataset) == expected("train", "val")
+        assert dataset.remarks[0] == f"{tmp_path / file}: {said}"
 
 
 def test_trainval_in_any_spelling(tmp_path: Path) -> None:

@@ -39,6 +39,12 @@ def by_split(names: Collection[str], where: object) -> dict[str, str]:
     return {split: found[split] for split in SPLITS if split in found}
 
 
+def left_out(names: Collection[str], named: dict[str, str], where: object) -> list[str]:
+    """Returns a sentence on `default` where the answer of `by_split` for these names is without it."""
+    rest = [name for name in names if name.lower() == REST and name not in named.values()]
+    return [f"{where}: {name} is left out, since the split `train` is {named['train']}" for name in rest]
+
+
 def by_part(names: Collection[str]) -> dict[str, str]:
     """Returns the names that differ in the word of a split alone, such as `train2017` and `val2017`."""
     found: dict[str, dict[str, str]] = {}

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from seyolo.data.formats.yolo import YoloFiles
-from seyolo.data.split_names import REST, by_split, split_of
+from seyolo.data.split_names import REST, by_split, left_out, split_of
 from seyolo.data.text import read_class_names, read_lines
 from seyolo.data.tree import Finder, top_of
 from seyolo.errors import DataError, shortened
@@ -58,6 +58,7 @@ def read_darknet_data(source: Path, top: Path | None = None) -> YoloFiles:
         listed = f"{shortened(values['names'].text)} lists {len(names)}"
         raise DataError(f"{stated.where} is {shortened(stated.text)}, but {listed}")
     keys = by_split(values, source)
+    finder.notes += left_out(values, keys, source)
     splits = {split: (_existing(values[key], source, roots, finder),) for split, key in keys.items()}
     if not splits:
         raise DataError(f"{source}: names no split; add `train = train.txt` and `valid = valid.txt`")

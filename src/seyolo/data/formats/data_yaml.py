@@ -16,7 +16,7 @@ from itertools import accumulate
 from pathlib import Path
 
 from seyolo.data.formats.yolo import YoloFiles
-from seyolo.data.split_names import SPLITS, by_split
+from seyolo.data.split_names import REST, SPLITS, by_split, left_out
 from seyolo.data.text import read_text
 from seyolo.data.tree import Finder, top_of
 from seyolo.errors import DataError, quoted, shortened
@@ -38,8 +38,8 @@ def read_data_yaml(source: Path, top: Path | None = None) -> YoloFiles:
 
     Raises DataError when it is missing, or a key or value is invalid.
     """
-    values = _spelled_alike(_read_yaml(source), source)
     finder = Finder(top or top_of(source))
+    values = _spelled_alike(_read_yaml(source), source, finder)
     root = _root(values, source, finder)
     splits = _splits(values, root, source, finder)
     names = _names(values.get("names"), source)
@@ -93,10 +93,13 @@ def _is_roboflow(values: Mapping[object, object], root: Path, source: Path) -> b
     return is_said or _lie_inside(values, root)
 
 
-def _spelled_alike(values: Mapping[object, object], source: Path) -> dict[object, object]:
+def _spelled_alike(values: Mapping[object, object], source: Path, finder: Finder) -> dict[object, object]:
     """Returns the values with the keys of splits as they are called here: `val` for `Validation`."""
-    known = {name: split for split, name in by_split([str(key) for key in values], source).items()}
-    return {known.get(str(key), key): value for key, value in values.items()}
+    keys = {str(key): value for key, value in values.items()}
+    named = by_split(keys, source)
+    finder.notes += left_out(keys, named, source)
+    known = {name: split for split, name in named.items()}
+    return {known.get(key, key): value for key, value in keys.items() if key.lower() != REST or key in known}
 
 
 def _read_yaml(source: Path) -> dict[object, object]:

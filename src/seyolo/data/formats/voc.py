@@ -27,7 +27,7 @@ from seyolo.data.contents import ByImage, Listing
 from seyolo.data.formats.pictures import Pictures, images_in_folder, mapped, names_file, without_image
 from seyolo.data.formats.yolo import UNDER_IMAGES
 from seyolo.data.labels import ImageSize, Marked, Problem, Reading, collect, row_of_pixels, size_of
-from seyolo.data.split_names import REST, SPLITS, by_split
+from seyolo.data.split_names import REST, SPLITS, by_split, left_out
 from seyolo.data.text import read_lines, read_text, without_path
 from seyolo.data.tree import Finder
 from seyolo.errors import DataError, quoted, shortened
@@ -262,12 +262,10 @@ def _splits(root: Path) -> tuple[dict[str, tuple[Path, ...]], tuple[str, ...]]:
     if not there and lists:
         advice = f"write {_LISTS}/train.txt and val.txt with one image's name per line"
         raise DataError(f"{root}: names no split; {advice}")
-    notes = tuple(
-        f"{path}: left out, since {there['train'].name} lists the images of split `train`"
-        for name, path in lists.items()
-        if name.lower() == REST and path not in there.values()
-    )
-    return {name: (path,) for name, path in (there or {"train": root / _IMAGES}).items()}, notes
+    found: dict[str, tuple[Path, ...]] = {
+        name: (path,) for name, path in (there or {"train": root / _IMAGES}).items()
+    }
+    return found, tuple(left_out(lists, named, root / _LISTS))
 
 
 def _read_names(path: Path) -> tuple[str, ...]:
