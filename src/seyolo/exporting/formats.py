@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from seyolo.errors import UsageError
 from seyolo.exporting.darknet import export_darknet
@@ -35,6 +36,7 @@ def export(
     dynamic_batch: bool = False,
     half: bool = False,
     int8: bool = False,
+    for_runtime: Literal["onnxruntime"] | None = None,
     pictures: Sequence[Image] = (),
 ) -> tuple[Path, ...]:
     """Writes a model for other programs; the ending of the path chooses the format.
@@ -48,6 +50,7 @@ def export(
         dynamic_batch: any number of images at once; ONNX only, Darknet files have no fixed number.
         half: kernels stored in 16 bits, half the file; ONNX and OpenVINO.
         int8: convolutions in bytes, a quarter of the file and faster; ONNX and OpenVINO.
+        for_runtime: the form that this runtime runs fastest; ONNX only.
         pictures: calibration set of int8, files or decoded images (H, W, 3) in OpenCV's BGR order: at least
             eight, best a hundred of the training data.
 
@@ -65,7 +68,7 @@ def export(
         ['tiny.onnx']
     """
     path = Path(path)
-    options = FileOptions(nms, dynamic_batch, half, int8)
+    options = FileOptions(nms, dynamic_batch, half, int8, for_runtime)
     if pictures and not int8:
         raise UsageError("images are for int8 only; ask for it, or leave them out")
     return checked_format(path, options).write(model, path, options, pictures)
@@ -102,6 +105,7 @@ PHRASES = {  # the fields of `FileOptions` in messages
     "dynamic_batch": "dynamic batch",
     "half": "16-bit kernels",
     "int8": "int8",
+    "for_runtime": "form for a runtime",
 }
 FORMATS = {  # by their endings
     ".onnx": Format("ONNX", "", lambda *arguments: (export_onnx(*arguments),), frozenset(PHRASES)),

@@ -34,6 +34,7 @@ from seyolo.letterbox import Fit
 from seyolo.options.export import FileOptions
 from seyolo.runtime.inference import Thresholds
 from seyolo.runtime.metadata import file_metadata
+from seyolo.runtime.onnx_mish import rewrite_mish
 from seyolo.runtime.onnxruntime_backend import ONLY_ERRORS
 from seyolo.torchnet.build import DarknetModel, from_checkpoint, to_checkpoint
 from seyolo.translation import to_onnx
@@ -83,14 +84,14 @@ def export_onnx(
     with replacing(path) as temporary:
         if options.half:
             proto = _described(store_halves(proto), model, size)
-        raw = _save_and_run(proto, temporary, sample)
+        raw = _save_and_run(_form_for(options, proto), temporary, sample)
         require_equal_raw(raw, reference, sample, "ONNX Runtime")
         if options.int8:
             quantized, facts = quantize(proto, model.network, size, fitted)
             proto = _described(quantized, model, size, facts)
-            raw = _save_and_run(proto, temporary, sample)
+            raw = _save_and_run(_form_for(options, proto), temporary, sample)
         if options.nms:
-            found = _save_and_run(append_nms(proto, thresholds), temporary, sample)
+            found = _save_and_run(append_nms(_form_for(options, proto), thresholds), temporary, sample)
             _require_equal_detections(found, reference_detections(raw, thresholds), thresholds.confidence)
     return Path(path)
 
@@ -154,6 +155,15 @@ def _described(
 ) -> onnx.ModelProto:
     helper.set_model_props(proto, file_metadata(model.network, model.names, size, int8))
     return proto
+
+
+def _form_for(options: FileOptions, proto: onnx.ModelProto) -> onnx.ModelProto:
+    """Returns a graph in the form for a runtime, which no step of the export works on."""
+    if options.for_runtime is None:
+        return proto
+    form = deepcopy(proto)
+    rewrite_mish(form.graph)
+    return form
 
 
 def _save_and_run(proto: onnx.ModelProto, path: Path, images: Images) -> Any:

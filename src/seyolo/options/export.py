@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -26,6 +27,9 @@ class FileOptions:
 
     int8: Flag = False
     """convolutions of an .onnx or .xml in bytes: a quarter of the file, and faster; needs --data."""
+
+    for_runtime: Annotated[Literal["onnxruntime"] | None, Parameter(name="--for")] = None
+    """an .onnx in the form that this runtime runs fastest: Mish without Softplus."""
 
     def __post_init__(self) -> None:
         if self.half and self.int8:

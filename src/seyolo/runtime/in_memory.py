@@ -13,6 +13,7 @@ from onnx import TensorProto, helper
 from seyolo.checkpoint import State
 from seyolo.runtime.metadata import file_metadata
 from seyolo.runtime.model_file import read_model_file
+from seyolo.runtime.onnx_mish import rewrite_mish
 from seyolo.runtime.protocol import Session
 from seyolo.translation import to_onnx
 from seyolo.translation.folding import fold_batch_norm
@@ -32,6 +33,8 @@ def translate_file(path: Path, session: Session, *, inline: bool = False) -> Tra
     network, folded = checkpoint.network, fold_batch_norm(checkpoint)
     size = network.net.height, network.net.width
     proto = to_onnx(folded, size, inline=inline)
+    if not inline:  # for ONNX Runtime; OpenVINO knows the usual form
+        rewrite_mish(proto.graph)
     helper.set_model_props(proto, file_metadata(network, checkpoint.names, size))
     outside = [t.name for t in proto.graph.initializer if t.data_location == TensorProto.EXTERNAL]
     return Translated(proto.SerializeToString(), {name: folded.state[name] for name in outside})
