@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 from pathlib import Path
 
@@ -11,8 +10,6 @@ import pytest
 
 from helpers.written_datasets import (
     BOXES,
-    HEIGHT,
-    WIDTH,
     write_coco,
     write_darknet,
     write_image,
@@ -24,6 +21,7 @@ from helpers.written_datasets import (
 from helpers.written_exports import (
     ALL,
     EXPORTS,
+    boxes_of,
     cvat_yolo,
     labelimg_voc,
     labelimg_yolo,
@@ -33,18 +31,6 @@ from helpers.written_exports import (
 from seyolo.data.check import check_dataset
 from seyolo.data.datasets import Dataset, load_dataset
 from seyolo.errors import DataError
-
-
-def boxes_of(dataset: Dataset) -> dict[str, np.ndarray]:
-    """Class and corners in pixels by the name of the image, without what Label Studio puts before it."""
-    found = {}
-    for split in dataset.splits:
-        for sample in dataset.split(split):
-            corners = np.hstack([sample.boxes_cxcywh[:, :2] - sample.boxes_cxcywh[:, 2:] / 2] * 2)
-            corners[:, 2:] += sample.boxes_cxcywh[:, 2:]
-            rows = np.hstack([sample.class_ids[:, None], corners * ([WIDTH, HEIGHT] * 2)])
-            found[re.sub("^[0-9a-f]{8}-", "", sample.image.stem)] = rows
-    return found
 
 
 @pytest.mark.parametrize("name", EXPORTS)

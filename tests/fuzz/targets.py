@@ -44,6 +44,7 @@ from seyolo.data.formats.yolo import read_labels
 from seyolo.data.formats.yolo_rows import RowForm
 from seyolo.data.oxford.annotations import AnnotationReader
 from seyolo.data.oxford.convert import _is_wanted
+from seyolo.data.tree import Tree
 from seyolo.detecting.run import Tally
 from seyolo.detecting.run_folder import RunFolder
 from seyolo.detecting.tables import coco_chunks, csv_chunks, json_chunks, jsonl_chunks
@@ -180,11 +181,11 @@ def _split_of(contents: Contents) -> None:
 
 
 def _voc_beside(folder: Path) -> None:
-    _split_of(read_voc_beside(folder, {"train": (folder,)}, [str(folder / "a.xml")]))
+    _split_of(read_voc_beside(folder, {"train": (folder,)}, Tree(folder), [str(folder / "a.xml")]))
 
 
 def _labelme(folder: Path) -> None:
-    _split_of(read_labelme(folder, {"train": (folder,)}, [str(folder / "a.json")]))
+    _split_of(read_labelme(folder, {"train": (folder,)}, Tree(folder), [str(folder / "a.json")]))
 
 
 def _labels(folder: Path) -> None:

@@ -7,9 +7,12 @@ BOXES as one split.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from helpers.written_datasets import (
     BOXES,
@@ -27,6 +30,7 @@ from helpers.written_datasets import (
     write_yaml,
     yolo_rows,
 )
+from seyolo.data.datasets import Dataset
 
 ALL: dict[str, list[Box]] = {name: boxes for images in BOXES.values() for name, boxes in images.items()}
 FOLDERS = {"train": "train", "val": "valid", "test": "test"}
@@ -242,3 +246,15 @@ EXPORTS: dict[str, tuple[Callable[[Path], None], str]] = {
     "kaggle_voc": (kaggle_voc, "VOC, an xml for each image, kaggle_voc"),
 }
 """Writers by the name of the export, and the layout that is recognised."""
+
+
+def boxes_of(dataset: Dataset) -> dict[str, np.ndarray]:
+    """Class and corners in pixels by the name of the image, without what Label Studio puts before it."""
+    found = {}
+    for split in dataset.splits:
+        for sample in dataset.split(split):
+            corners = np.hstack([sample.boxes_cxcywh[:, :2] - sample.boxes_cxcywh[:, 2:] / 2] * 2)
+            corners[:, 2:] += sample.boxes_cxcywh[:, 2:]
+            rows = np.hstack([sample.class_ids[:, None], corners * ([WIDTH, HEIGHT] * 2)])
+            found[re.sub("^[0-9a-f]{8}-", "", sample.image.stem)] = rows
+    return found

@@ -95,7 +95,8 @@ def check(data: Path, /, *, json: Json = None) -> None:
     """
     check_target(json)
     dataset = load_dataset(data)
-    remark_on(dataset)
+    for line in dataset.described():
+        remark(line)
     report = check_dataset(dataset)
     show(report.to_dict(), table(_figures(report.rows())), json)
     if report.problems:

@@ -63,8 +63,9 @@ def remark(text: str) -> None:
 
 
 def remark_on(dataset: Dataset, splits: Iterable[str] | None = None) -> None:
-    """Prints the layout of a data set, the images of these splits, and how paths were found, on stderr."""
-    for line in dataset.described(splits):
+    """Prints on stderr the layout of a data set, the images of these splits, how paths were found, and what
+    is lost of the labels."""
+    for line in (*dataset.described(splits), *dataset.cautions()):
         remark(line)
 
 

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from seyolo.data.datasets import Dataset
+from seyolo.data.datasets import Dataset, shared_line, shared_splits
 from seyolo.data.labels import Problem, Reading
 from seyolo.data.samples import size_problem
 from seyolo.data.text import without_path
@@ -131,10 +131,10 @@ def check_dataset(dataset: Dataset) -> Report:
     problems += dict.fromkeys(
         problem for image, reading in found for problem in (image.problem, *reading.problems) if problem
     )
-    images = (Path(path) for split in checked.values() for path in split.paths)
-    problems += dataset.contents.unmatched_labels(images)
+    problems += dataset.contents.unmatched_labels({name: split.paths for name, split in checked.items()})
     splits = tuple(_split_report(name, split, dataset.names) for name, split in checked.items())
-    return Report(str(dataset.source), dataset.names, splits, len(shared), (*problems, *shared))
+    problems += _sharing(shared, checked, dataset.source)
+    return Report(str(dataset.source), dataset.names, splits, len(shared), tuple(problems))
 
 
 def _images(paths: Sequence[str], readings: Sequence[Reading]) -> list[_Image]:
@@ -162,16 +162,28 @@ def _check_image(path: str, stated_size: tuple[int, int] | None) -> _Image:
     return _Image(hashlib.blake2b(data, digest_size=16).digest(), (height, width), problem)
 
 
-def _shared_images(splits: Mapping[str, _Split]) -> list[Problem]:
-    """Returns one problem per image content that is in more than one split."""
+def _shared_images(splits: Mapping[str, _Split]) -> dict[bytes, dict[str, str]]:
+    """Returns the first path in each split of the image contents that are in several."""
     firsts: dict[bytes, dict[str, str]] = {}
     for name, split in splits.items():
         for image, path in zip(split.images, split.paths, strict=True):
             if image.digest:
                 firsts.setdefault(image.digest, {}).setdefault(name, path)
-    problems = []
-    for paths in firsts.values():
-        if len(paths) > 1:
+    return {digest: paths for digest, paths in firsts.items() if len(paths) > 1}
+
+
+def _sharing(
+    shared: Mapping[bytes, Mapping[str, str]], splits: Mapping[str, _Split], source: Path
+) -> list[Problem]:
+    """Returns a problem for each split that another one contains, and for each other shared image."""
+    contents = {
+        name: {image.digest for image in split.images if image.digest} for name, split in splits.items()
+    }
+    inside = [found for found in shared_splits(contents) if found[2] > 1]
+    problems = [Problem(str(source), 0, shared_line(*found)) for found in inside]
+    for paths in shared.values():
+        left = paths.keys() - {name for name, other, _ in inside if other in paths}
+        if len(left) > 1:
             places = " and in ".join(f"{name} ({path})" for name, path in paths.items())
             problems.append(Problem(next(iter(paths.values())), 0, f"the same image is in {places}"))
     return problems

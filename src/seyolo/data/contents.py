@@ -57,8 +57,8 @@ class Contents(Protocol):
     def readings(self, split: str, images: Sequence[str]) -> Iterator[Reading]:
         """Yields what `read` returns for each of these images, whose sizes are read where they are needed."""
 
-    def unmatched_labels(self, images: Iterable[Path]) -> list[Problem]:
-        """Lists labels without image, given the images of all splits."""
+    def unmatched_labels(self, images: Mapping[str, Sequence[str]]) -> list[Problem]:
+        """Lists labels without image, and splits without labels, given the images of each split."""
 
     def remarks(self) -> list[str]:
         """Returns sentences on how the files were read so far."""

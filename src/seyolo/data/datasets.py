@@ -9,7 +9,8 @@ from __future__ import annotations
 import logging
 import os
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -91,6 +92,21 @@ class Dataset:
         images = f"; {', '.join(counts)}" if counts else ""
         return [f"data: {self.layout}{images}", *self.remarks]
 
+    def cautions(self) -> list[str]:
+        """Returns lines on labels and images that do not find each other, and on images in several splits."""
+        images = {name: self._there(name) for name in self.splits}
+        problems = self.contents.unmatched_labels(images)
+        lines = [f"{self.source}: {shared_line(*found)}" for found in shared_splits(images)]
+        if problems:
+            others = f" ({counted(len(problems) - 1, 'more problem')}; `seyolo data check` lists all)"
+            lines.insert(0, f"{problems[0]}{others if len(problems) > 1 else ''}")
+        return [f"warning: {line}" for line in lines]
+
+    def _there(self, name: str) -> list[str]:
+        with suppress(DataError):  # said where the split is used
+            return self.listed(name).images
+        return []
+
     def split(self, name: str) -> Samples:
         """Returns the samples of a split sorted by path, which are read once.
 
@@ -158,6 +174,29 @@ class Dataset:
         """Returns one of the images of a split with its labels; raises DataError for an invalid label."""
         reading = _sound(self.contents.read(split, image, partial(image_size, image)))
         return Samples.of([str(image)], [reading])[0]
+
+
+def shared_splits(contents: Mapping[str, Iterable[Hashable]]) -> Iterator[tuple[str, str, int]]:
+    """Yields splits whose images are all in another split, with that one and their number.
+
+    Args:
+        contents: what identifies the images of each split.
+    """
+    sets = {name: set(found) for name, found in contents.items()}
+    names = sorted(sets, key=lambda name: name != "train")
+    for position, name in enumerate(names):
+        larger = (other for other in names[position + 1 :] if len(sets[other]) > len(sets[name]))
+        others = (other for other in (*names[:position], *larger) if sets[name] <= sets[other])
+        if sets[name] and (other := next(others, None)) is not None:
+            yield name, other, len(sets[name])
+
+
+def shared_line(name: str, other: str, num_images: int) -> str:
+    """Says that all images of a split are in another one."""
+    every = "the only image" if num_images == 1 else f"all {num_images:,} images"
+    said = "AP on it is AP on training images" if other == "train" else "its figures tell nothing more"
+    way = "`seyolo data split DATA OUT` divides them"
+    return f"{every} of split `{name}` {'is' if num_images == 1 else 'are'} in `{other}`, too: {said}; {way}"
 
 
 def _sound(reading: Reading) -> Reading:

@@ -155,30 +155,26 @@ def _voc(tree: Tree, top: str) -> Iterator[Found]:
     if folders:
         yield from (Found("VOC", tree.path(name), partial(read_voc, tree.path(name))) for name in folders)
         return
-    xmls = [
-        str(tree.path(name, file))
-        for name, files in tree.folders.items()
-        for file in files
-        if file.endswith(".xml")
-    ]
-    texts = {os.path.dirname(path): path for path in reversed(xmls)}.values()
-    for path in texts:
-        if "<annotations>" in _start(Path(path)):
+    xmls = [str(path) for path in _files(tree, top, lambda file: file.endswith(".xml"))]
+    firsts = {os.path.dirname(path): path for path in reversed(xmls)}.values()
+    starts = {path: _start(Path(path)) for path in firsts}
+    for path, text in starts.items():
+        if "<annotations>" in text:
             way = "export the task again as YOLO, COCO or Pascal VOC"
             raise DataError(f"{path}: CVAT's own xml of all images is not read; {way}")
-    if xmls and _is_labelled(tree, ".xml", ("annotations", "Annotations", "xmls", "labels")):
+    is_own = any(re.search(r"<annotation[\s>]", text) for text in starts.values()) and _num_images(tree, top)
+    if is_own or (xmls and _is_labelled(tree, ".xml", ("annotations", "Annotations", "xmls", "labels"))):
         splits, notes = split_folders(tree, top)
-        yield Found(
-            "VOC, an xml for each image",
-            tree.path(top),
-            partial(read_voc_beside, tree.path(top), splits, xmls, notes),
-        )
+        read = partial(read_voc_beside, tree.path(top), splits, tree, xmls, notes)
+        yield Found("VOC, an xml for each image", tree.path(top), read)
 
 
 def _labelme(tree: Tree, top: str) -> Iterator[Found]:
-    if jsons := [str(path) for path in _jsons(tree, top, "labelme")]:
+    jsons = [str(path) for path in _jsons(tree, top, "labelme")]
+    if jsons and _num_images(tree, top):
         splits, notes = split_folders(tree, top)
-        yield Found("labelme", tree.path(top), partial(read_labelme, tree.path(top), splits, jsons, notes))
+        read = partial(read_labelme, tree.path(top), splits, tree, jsons, notes)
+        yield Found("labelme", tree.path(top), read)
 
 
 def _oxford(tree: Tree, top: str) -> Iterator[Found]:

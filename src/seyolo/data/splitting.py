@@ -62,8 +62,8 @@ class Divided:
         for before, own in groupby(images, key=self.before.__getitem__):
             yield from self.inner.readings(before, list(own))
 
-    def unmatched_labels(self, images: Iterable[Path]) -> list[Problem]:
-        """Lists labels without image."""
+    def unmatched_labels(self, images: Mapping[str, Sequence[str]]) -> list[Problem]:
+        """Lists labels without image, and splits without labels."""
         return self.inner.unmatched_labels(images)
 
     def remarks(self) -> list[str]:

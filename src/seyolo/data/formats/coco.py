@@ -16,7 +16,7 @@ whether a category that groups others has objects. The files of all splits must 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -101,7 +101,7 @@ class CocoFiles(ByImage):
         """Returns the jsons of all splits, since objects of one decide what the classes are."""
         return [str(path) for paths in self.splits.values() for path in paths]
 
-    def unmatched_labels(self, images: Iterable[Path]) -> list[Problem]:
+    def unmatched_labels(self, images: Mapping[str, Sequence[str]]) -> list[Problem]:
         """Returns nothing: an annotation without image is an error already when the file is read."""
         return []
 

@@ -1,24 +1,25 @@
-"""labelme: a json beside each image, with `shapes` in pixels.
+"""labelme: a json for each image, with `shapes` in pixels.
 
-The box of a rectangle or polygon is its extent; points and lines have none and are refused by name. The
-classes are the lines of `labels.txt` or `classes.txt` in the folder, else the sorted labels of all shapes.
-An image without json is a negative.
+A json lies beside its image, or is found by its `imagePath`. The box of a rectangle or polygon is its extent;
+points and lines have none and are refused by name. The classes are the lines of `labels.txt` or `classes.txt`
+in the folder, else the sorted labels of all shapes. An image without json is a negative.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from seyolo.data.formats.pictures import Pictures, names_file, without_image
+from seyolo.data.formats.pairs import Pairs, pair
+from seyolo.data.formats.pictures import Pictures, names_file
 from seyolo.data.labels import ImageSize, Marked, Problem, Reading, collect, row_of_pixels, size_of
 from seyolo.data.text import read_lines, read_text, without_path
-from seyolo.data.tree import Finder
+from seyolo.data.tree import Finder, Tree
 from seyolo.errors import DataError, quoted, shortened
 from seyolo.json_files import MOST
 
@@ -29,6 +30,7 @@ _SHAPES = {"rectangle": 2, "polygon": 3}
 class _File(NamedTuple):
     size: tuple[int, int] | None = None  # (height, width)
     shapes: tuple[Any, ...] = ()
+    image_path: str = ""
     problem: Problem | None = None  # of the whole file
 
 
@@ -37,11 +39,14 @@ class LabelmeFiles(Pictures):
     """A data set of labelme's jsons."""
 
     files: Mapping[str, _File] = field(repr=False, kw_only=True)
+    pairs: Pairs = field(repr=False, kw_only=True)
 
     def read(self, split: str, image: Path, image_size: ImageSize) -> Reading:
         """Reads the json of an image."""
-        path = f"{os.path.splitext(image)[0]}.json"
+        (path,) = _beside(str(image))
         if not os.path.isfile(path):
+            path = self.pairs.label_of.get(str(image), "")
+        if not path:
             return Reading()
         file = self.files.get(path) or _read(path)
         if file.problem is not None:
@@ -50,18 +55,28 @@ class LabelmeFiles(Pictures):
         labels, found = collect(enumerate(file.shapes), partial(_row, names=self.names, size=size), size)
         return Reading(labels, [Problem(path, 0, f"shapes[{n}]: {text}") for n, text in found], file.size)
 
-    def unmatched_labels(self, images: Iterable[Path]) -> list[Problem]:
-        """Lists jsons without image."""
-        folders = sorted({image.parent for image in images})
-        return [problem for folder in folders for problem in without_image(str(folder), ".json", folder)]
+    def unmatched_labels(self, images: Mapping[str, Sequence[str]]) -> list[Problem]:
+        """Lists jsons without image, and splits without json."""
+        return [*self.pairs.problems, *self.without_labels(images, self._has_labels)]
+
+    def _has_labels(self, image: str) -> bool:
+        return image in self.pairs.label_of or any(map(os.path.isfile, _beside(image)))
 
     def sources(self, split: str, folders: Iterable[str]) -> list[str]:
-        """Returns the folder; the jsons lie beside the images."""
-        return [str(self.source)]
+        """Returns the folder, and those of jsons that do not lie beside the images."""
+        return [str(self.source), *self.pairs.folders()]
+
+
+def _beside(image: str) -> tuple[str]:
+    return (f"{os.path.splitext(image)[0]}.json",)
 
 
 def read_labelme(
-    source: Path, splits: Mapping[str, tuple[Path, ...]], jsons: Iterable[str], notes: Iterable[str] = ()
+    source: Path,
+    splits: Mapping[str, tuple[Path, ...]],
+    tree: Tree,
+    jsons: Sequence[str],
+    notes: Iterable[str] = (),
 ) -> LabelmeFiles:
     """Reads the classes of the jsons of all splits; raises DataError where there are none."""
     files: dict[str, _File] = {}
@@ -77,9 +92,11 @@ def read_labelme(
         names = tuple(sorted({label for label in labels if isinstance(label, str)}))
     if not names:
         raise DataError(f"{source}: no shape has a label; name the classes in {source / 'labels.txt'}")
-    return LabelmeFiles(
-        source, names, splits, (source,), "labelme", Finder(source, notes=list(notes)), files=files
+    pairs = pair(
+        tree, jsons, _beside, lambda path: (files.get(path) or _read(path)).image_path or f"{path[:-5]}.jpg"
     )
+    finder = Finder(source, notes=[*notes, *pairs.notes])
+    return LabelmeFiles(source, names, splits, (source,), "labelme", finder, files=files, pairs=pairs)
 
 
 def _read(path: str) -> _File:
@@ -95,7 +112,9 @@ def _read(path: str) -> _File:
         return _File(problem=Problem(path, 0, "expected labelme's `shapes`, a list"))
     height, width = values.get("imageHeight"), values.get("imageWidth")
     is_stated = all(type(side) is int and 0 < side <= MOST for side in (height, width))
-    return _File((height, width) if is_stated else None, tuple(shapes))
+    image_path = values.get("imagePath")
+    own = image_path if isinstance(image_path, str) else ""
+    return _File((height, width) if is_stated else None, tuple(shapes), own)
 
 
 def _row(shape: Any, names: tuple[str, ...], size: ImageSize) -> Marked:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from seyolo.data.contents import ByImage, Listing
 from seyolo.data.labels import Problem
 from seyolo.data.text import read_lines
 from seyolo.data.tree import Finder
-from seyolo.errors import DataError, shortened
+from seyolo.errors import DataError, counted, shortened
 from seyolo.media.folders import walk
 from seyolo.media.images import is_picture
 
@@ -48,6 +48,27 @@ class Pictures(ByImage):
     def remarks(self) -> list[str]:
         """Returns what was found in another place than stated."""
         return self.finder.remarks()
+
+    def without_labels(
+        self, images: Mapping[str, Sequence[str]], has_labels: Callable[[str], bool]
+    ) -> list[Problem]:
+        """Returns a problem for each split of which no image has a label file."""
+        return [
+            Problem(str(self.source), 0, self._no_labels(split, paths))
+            for split, paths in images.items()
+            if paths and not any(map(has_labels, map(os.path.normpath, paths)))
+        ]
+
+    def _no_labels(self, split: str, paths: Sequence[str]) -> str:
+        folders = dict.fromkeys(map(os.path.dirname, paths))
+        places = list(dict.fromkeys((*self.sources(split, folders)[1:], *folders)))[-2:]
+        said = f"split `{split}`: no label file for any of its {counted(len(paths), 'image')}"
+        advice = "export again with labels, or put them there (empty files where nothing is)"
+        return f"{said}, looked for in {' and '.join(places)}; {advice}"
+
+    def sources(self, split: str, folders: Iterable[str]) -> list[str]:
+        """Returns files and folders that the labels of a split come from."""
+        raise NotImplementedError
 
 
 def images_in_folder(folder: str | Path) -> Iterator[str]:
@@ -94,7 +115,8 @@ def without_image(
     label_folder: str, ending: str, image_folder: Path, other: Iterable[str] = ()
 ) -> list[Problem]:
     """Returns a problem for each label file of a folder without an image of its name in another folder."""
-    stems = {os.path.splitext(file)[0] for file in os.listdir(image_folder) if is_picture(file)}
+    there = os.listdir(image_folder) if image_folder.is_dir() else ()
+    stems = {os.path.splitext(file)[0] for file in there if is_picture(file)}
     files = (os.path.splitext(file) for file in sorted(os.listdir(label_folder)))
     return [
         Problem(os.path.join(label_folder, stem + found), 0, f"no image of this name in {image_folder}")

@@ -16,7 +16,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -24,12 +24,13 @@ from typing import NamedTuple
 from xml.etree import ElementTree
 
 from seyolo.data.contents import ByImage, Listing
-from seyolo.data.formats.pictures import Pictures, images_in_folder, mapped, names_file, without_image
+from seyolo.data.formats.pairs import Pairs, pair
+from seyolo.data.formats.pictures import Pictures, images_in_folder, mapped, names_file
 from seyolo.data.formats.yolo import UNDER_IMAGES
 from seyolo.data.labels import ImageSize, Marked, Problem, Reading, collect, row_of_pixels, size_of
 from seyolo.data.split_names import REST, SPLITS, by_split, left_out
 from seyolo.data.text import read_lines, read_text, without_path
-from seyolo.data.tree import Finder
+from seyolo.data.tree import Finder, Tree
 from seyolo.errors import DataError, quoted, shortened
 from seyolo.media.folders import walk
 from seyolo.media.images import is_picture
@@ -132,7 +133,7 @@ class VocFolder(ByImage):
         path = self.root / _ANNOTATIONS / image.relative_to(self.root / _IMAGES).with_suffix(".xml")
         return self.annotated.read_xml(str(path), image_size)
 
-    def unmatched_labels(self, images: Iterable[Path]) -> list[Problem]:
+    def unmatched_labels(self, images: Mapping[str, Sequence[str]]) -> list[Problem]:
         """Lists annotations without image."""
         return [
             Problem(str(path), 0, f"no image of this name in {self.root / _IMAGES}")
@@ -165,26 +166,29 @@ class VocFolder(ByImage):
 
 @dataclass(frozen=True)
 class VocBeside(Pictures):
-    """Annotations beside the images, or in `annotations/` in place of `images/`; an image may have none."""
+    """Annotations beside the images, in `annotations/` in place of `images/`, or in any folder by their name;
+    an image may have none."""
 
     annotated: _Annotated = field(repr=False, kw_only=True)
+    pairs: Pairs = field(repr=False, kw_only=True)
 
     def read(self, split: str, image: Path, image_size: ImageSize) -> Reading:
         """Reads the annotation of an image."""
-        path = next(filter(os.path.isfile, _annotation_paths(str(image))), None)
+        path = self._path(str(image))
         return Reading() if path is None else self.annotated.read_xml(path, image_size)
 
-    def unmatched_labels(self, images: Iterable[Path]) -> list[Problem]:
-        """Lists annotations without image."""
-        problems = []
-        for folder in sorted({image.parent for image in images}):
-            for labels in self._label_folders(str(folder)):
-                problems += without_image(labels, ".xml", folder)
-        return problems
+    def _path(self, image: str) -> str | None:
+        places = (*_annotation_paths(image), self.pairs.label_of.get(image, ""))
+        return next(filter(os.path.isfile, places), None)
+
+    def unmatched_labels(self, images: Mapping[str, Sequence[str]]) -> list[Problem]:
+        """Lists annotations without image, and splits without annotation."""
+        return [*self.pairs.problems, *self.without_labels(images, lambda image: bool(self._path(image)))]
 
     def sources(self, split: str, folders: Iterable[str]) -> list[str]:
         """Returns the folders of the annotations."""
-        return [str(self.source), *(path for folder in folders for path in self._label_folders(folder))]
+        own = (path for folder in folders for path in self._label_folders(folder))
+        return [str(self.source), *self.pairs.folders(), *own]
 
     @staticmethod
     def _label_folders(images: str) -> list[str]:
@@ -212,18 +216,24 @@ def read_voc(root: Path) -> VocFolder:
 
 
 def read_voc_beside(
-    source: Path, splits: Mapping[str, tuple[Path, ...]], xmls: Iterable[str], notes: Iterable[str] = ()
+    source: Path,
+    splits: Mapping[str, tuple[Path, ...]],
+    tree: Tree,
+    xmls: Sequence[str],
+    notes: Iterable[str] = (),
 ) -> VocBeside:
     """Reads annotations beside images, or in a folder of their own, given the xml files of all splits."""
     annotated = _annotated(source, xmls)
+    pairs = pair(tree, xmls, _annotation_paths, str)
     return VocBeside(
         source,
         annotated.names,
         splits,
         (source,),
         "VOC, an xml for each image",
-        Finder(source, notes=list(notes)),
+        Finder(source, notes=[*notes, *pairs.notes]),
         annotated=annotated,
+        pairs=pairs,
     )
 
 

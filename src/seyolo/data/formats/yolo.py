@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 from seyolo.data.formats.pictures import Pictures, mapped, without_image
+from seyolo.data.formats.yolo_apart import elsewhere, is_rows, stem_of
 from seyolo.data.formats.yolo_many import read_many
 from seyolo.data.formats.yolo_rows import RowForm, have_polygons, parse_row
 from seyolo.data.labels import Collected, ImageSize, Problem, Reading, collect, size_of
 from seyolo.data.text import read_text, without_path
 from seyolo.errors import DataError
+from seyolo.media.folders import walk
 from seyolo.media.images import image_size
 
 UNDER_IMAGES = re.compile(r"(.*[/\\]|)images[/\\]")  # up to the last `images/`, which becomes `labels/`
@@ -56,14 +58,37 @@ class YoloFiles(Pictures):
             self._polygons[split] = have_polygons(texts)
         return self._polygons[split]
 
-    def unmatched_labels(self, images: Iterable[Path]) -> list[Problem]:
-        """Lists label files without image in label folders; not where images and labels share a folder."""
-        problems = []
-        for folder in sorted({image.parent for image in images}):
-            labels = self._label_folder(str(folder))
-            if labels is not None and os.path.isdir(labels):
-                problems += without_image(labels, ".txt", folder, ("classes",))
-        return problems
+    def unmatched_labels(self, images: Mapping[str, Sequence[str]]) -> list[Problem]:
+        """Lists label files without image, labels in folders where they are not read, and bare splits."""
+        folders = sorted({os.path.dirname(image) for paths in images.values() for image in paths})
+        problems = [problem for folder in folders for problem in _alone_beside(folder)]
+        for labels, place in dict.fromkeys(filter(None, map(self._roots, folders))):
+            for below, _ in sorted(walk(labels)) if os.path.isdir(labels) else ():
+                own = os.path.normpath(os.path.join(place, os.path.relpath(below, labels)))
+                problems += without_image(below, ".txt", Path(own), ("classes",))
+        bare, labelled = self._bare(images)
+        if bare:
+            problems += elsewhere(bare, labelled, map(self._base, {os.path.dirname(path) for path in bare}))
+        return [*self.without_labels(images, lambda image: image not in bare), *problems]
+
+    def _bare(self, images: Mapping[str, Sequence[str]]) -> tuple[set[str], set[str]]:
+        """Returns the images without label file, and the names of the others."""
+        every = {os.path.normpath(image) for paths in images.values() for image in paths}
+        bare = {image for image in every if label_path(Path(image), self.under_images) is None}
+        return bare, {stem_of(image) for image in every - bare}
+
+    def _roots(self, folder: str) -> tuple[str, str] | None:
+        """Returns the folder `labels` and the folder that it takes the place of; None where there is none."""
+        match = self.under_images.match(os.path.join(folder, "any"))
+        return None if match is None else (f"{match[1]}labels", match[0][:-1])
+
+    def _base(self, folder: str) -> str:
+        """Returns the folder in which labels are likely that belong to the images of a folder."""
+        roots = self._roots(folder)
+        if roots is not None:
+            return os.path.dirname(roots[0]) or os.curdir
+        is_inside = Path(os.path.abspath(self.source.parent)) in Path(os.path.abspath(folder)).parents
+        return os.path.dirname(folder) if is_inside else folder
 
     def sources(self, split: str, folders: Iterable[str]) -> list[str]:
         """Returns the source, the list files and the folders of the labels."""
@@ -73,6 +98,11 @@ class YoloFiles(Pictures):
     def _label_folder(self, images: str) -> str | None:
         path = mapped(os.path.join(images, "any"), self.under_images, "labels")
         return None if path is None else os.path.dirname(path)
+
+
+def _alone_beside(folder: str) -> list[Problem]:
+    """Returns a problem for each label file among images that has none of its name."""
+    return [problem for problem in without_image(folder, ".txt", Path(folder)) if is_rows(problem.file)]
 
 
 def label_path(image: Path, under_images: re.Pattern[str] = UNDER_IMAGES) -> Path | None:

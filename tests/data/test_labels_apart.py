@@ -1,0 +1,282 @@
+"""Labels that lie apart from their images: found, or named; never lost without a word."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from helpers.written_datasets import BOXES, voc_xml, write_image, write_text, write_yaml, yolo_rows
+from helpers.written_exports import (
+    ALL,
+    boxes_of,
+    labelimg_yolo,
+    labelme_values,
+    put_image,
+    roboflow_yolo,
+)
+from seyolo.data.check import check_dataset
+from seyolo.data.datasets import Dataset, load_dataset
+from seyolo.errors import DataError
+from seyolo.options.train import TrainOptions
+from seyolo.progress import Silent
+from seyolo.verbs.start import open_data
+
+
+def assert_all_there(dataset: Dataset) -> None:
+    found = boxes_of(dataset)
+    assert found.keys() == ALL.keys()
+    for image, boxes in ALL.items():
+        np.testing.assert_allclose(found[image], np.array(boxes, float).reshape(-1, 5), atol=1e-4)
+    assert check_dataset(dataset).problems == ()
+    assert dataset.cautions() == []
+
+
+def texts(path: Path) -> list[str]:
+    return [str(problem) for problem in check_dataset(load_dataset(path)).problems]
+
+
+class TestLabelme:
+    def written(self, folder: Path, place: str, image_path: Callable[[str], str]) -> None:
+        for name, boxes in ALL.items():
+            put_image(folder, name, "images")
+            values = {**labelme_values(name, boxes), "imagePath": image_path(name)}
+            write_text(folder / place.format(name), json.dumps(values))
+
+    @pytest.mark.parametrize(
+        ("place", "stated", "is_said"),
+        [
+            ("jsons/{}.json", "../images/{}.png", False),
+            ("labels/{}.json", "..\\images\\{}.png", False),
+            ("images/json/{}.json", "../{}.png", False),
+            ("images/renamed_{}.json", "{}.png", False),
+            ("jsons/{}.json", "{}.png", True),
+            ("jsons/{}.json", "/home/me/set/images/{}.png", True),
+            ("jsons/{}.json", "C:\\set\\{}.jpg", True),
+            ("jsons/{}.json", "photo of {}.png", True),
+        ],
+    )
+    def test_jsons_in_another_folder(self, tmp_path: Path, place: str, stated: str, is_said: bool) -> None:
+        self.written(tmp_path, place, stated.format)
+        dataset = load_dataset(tmp_path)
+        assert_all_there(dataset)
+        said = [remark for remark in dataset.remarks if "6 .json files in other folders" in remark]
+        assert len(said) == is_said
+
+    def test_half_of_them(self, tmp_path: Path) -> None:
+        self.written(tmp_path, "images/{}.json", "{}.png".format)
+        for name in ("a1", "b2", "c1"):
+            (tmp_path / "jsons").mkdir(exist_ok=True)
+            (tmp_path / f"images/{name}.json").rename(tmp_path / f"jsons/{name}.json")
+        assert_all_there(load_dataset(tmp_path))
+
+    def test_jsons_without_image(self, tmp_path: Path) -> None:
+        self.written(tmp_path, "jsons/{}.json", "../images/{}.png".format)
+        (tmp_path / "images/a1.png").unlink()
+        (tmp_path / "images/b1.png").rename(tmp_path / "images/other.png")
+        found = texts(tmp_path)
+        assert found == [
+            f"{tmp_path}/jsons/{name}.json: no image of this name in {tmp_path}" for name in ("a1", "b1")
+        ]
+        (caution,) = load_dataset(tmp_path).cautions()
+        more = "(1 more problem; `seyolo data check` lists all)"
+        assert caution == f"warning: {found[0]} {more}"
+
+    def test_two_jsons_of_an_image(self, tmp_path: Path) -> None:
+        self.written(tmp_path, "images/{}.json", "{}.png".format)
+        again = {**labelme_values("a1", ALL["a1"]), "imagePath": "../images/a1.png"}
+        write_text(tmp_path / "jsons/second.json", json.dumps(again))
+        (text,) = texts(tmp_path)
+        assert text.startswith(
+            f"{tmp_path}/jsons/second.json: its image {tmp_path}/images/a1.png has labels in"
+        )
+
+    def test_an_image_of_another_split_is_not_taken(self, tmp_path: Path) -> None:
+        for split in ("train", "val"):
+            write_image(tmp_path / split / "pictures/x.png", len(split))
+            write_text(tmp_path / split / "jsons/x.json", json.dumps(labelme_values("x", ALL["a1"])))
+        (tmp_path / "train/pictures/x.png").rename(tmp_path / "train/pictures/y.png")
+        assert [len(sample.class_ids) for sample in load_dataset(tmp_path).split("val")] == [2]
+        assert any("train/jsons/x.json: no image of this name" in text for text in texts(tmp_path))
+
+    def test_no_json_of_a_split(self, tmp_path: Path) -> None:
+        write_image(tmp_path / "train/x.png", 1)
+        write_image(tmp_path / "val/y.png", 2)
+        write_text(tmp_path / "train/x.json", json.dumps(labelme_values("x", ALL["a1"])))
+        (text,) = texts(tmp_path)
+        assert "split `val`: no label file for any of its 1 image, looked for in" in text
+
+
+class TestVoc:
+    @pytest.mark.parametrize(
+        ("images", "xmls"),
+        [
+            ("data", "labels"),  # FiftyOne
+            ("data", "annotations"),
+            ("images", "xml"),
+            ("", "xml"),
+            ("pictures", ""),
+            ("set/JPEG", "set/voc annotations"),
+        ],
+    )
+    def test_xmls_in_another_folder(self, tmp_path: Path, images: str, xmls: str) -> None:
+        for name, boxes in ALL.items():
+            put_image(tmp_path, name, images)
+            write_text(
+                tmp_path / xmls / f"{name}.xml", voc_xml(boxes).replace("<annotation>", "<annotation a='1'>")
+            )
+        dataset = load_dataset(tmp_path)
+        assert_all_there(dataset)
+        assert "6 .xml files in other folders than the images are paired by name" in dataset.remarks[0]
+
+    def test_of_splits_with_equal_names(self, tmp_path: Path) -> None:
+        for split, left in (("train", 8), ("val", 16)):
+            write_image(tmp_path / split / "data/x.png", left)
+            write_text(tmp_path / split / "boxes/x.xml", voc_xml([(1, left, 4, 24, 20)]))
+        dataset = load_dataset(tmp_path)
+        widths = [dataset.split(split)[0].boxes_cxcywh[0, 2] for split in ("train", "val")]
+        np.testing.assert_allclose(widths, [16 / 80, 8 / 80], rtol=1e-6)
+        assert check_dataset(dataset).problems == ()
+
+    def test_a_name_that_fits_two_images(self, tmp_path: Path) -> None:
+        for folder in ("one", "two"):
+            write_image(tmp_path / folder / "x.png", len(folder))
+        write_image(tmp_path / "one/y.png", 9)
+        for name in ("x", "y"):
+            write_text(tmp_path / f"xml/{name}.xml", voc_xml(ALL["a1"]))
+        (text,) = texts(tmp_path)
+        assert text.startswith(
+            f"{tmp_path}/xml/x.xml: its image may be {tmp_path}/one/x.png or {tmp_path}/two/x"
+        )
+
+    def test_none_has_an_image(self, tmp_path: Path) -> None:
+        write_image(tmp_path / "x.png")
+        for name in ("a", "b"):
+            write_text(tmp_path / f"{name}.xml", voc_xml(ALL["a1"]))
+        found = texts(tmp_path)
+        assert [text for text in found if "no image of this name" in text] == [
+            f"{tmp_path}/{name}.xml: no image of this name in {tmp_path}" for name in ("a", "b")
+        ]
+
+
+class TestYolo:
+    def test_labels_beside_images_without_image(self, tmp_path: Path) -> None:
+        labelimg_yolo(tmp_path)
+        for name in ("a1", "a2", "b1"):
+            (tmp_path / f"{name}.png").unlink()
+        write_text(tmp_path / "train.txt", "a3.png\n")
+        write_text(tmp_path / "notes.txt", "3 of 5 are done\n")
+        # a2 has no object: nothing is lost.
+        assert texts(tmp_path) == [
+            f"{tmp_path}/{name}.txt: no image of this name in {tmp_path}" for name in ("a1", "b1")
+        ]
+
+    def test_a_folder_of_labels_without_images(self, tmp_path: Path) -> None:
+        data = write_yaml(tmp_path)
+        write_text(tmp_path / "labels/train/part2/x.txt", yolo_rows(ALL["a1"]))
+        shutil.rmtree(tmp_path / "images/test")
+        write_text(data, "train: images/train\nval: images/val\nnames: [face, hand]\n")
+        assert texts(data) == [
+            f"{tmp_path}/labels/test/c1.txt: no image of this name in {tmp_path}/images/test",
+            f"{tmp_path}/labels/train/part2/x.txt: no image of this name in {tmp_path}/images/train/part2",
+        ]
+
+    def test_half_of_the_labels_elsewhere(self, tmp_path: Path) -> None:
+        data = write_yaml(tmp_path)
+        (tmp_path / "labels2/train").mkdir(parents=True)
+        (tmp_path / "labels/train/a1.txt").rename(tmp_path / "labels2/train/a1.txt")
+        (text,) = texts(data)
+        assert text.startswith(
+            f"{tmp_path}/labels2/train: holds labels of 1 image in {tmp_path}/images/train, where"
+        )
+        assert text.endswith(f"mv {tmp_path}/labels2/train/*.txt {tmp_path}/images/train/")
+        assert load_dataset(data).cautions() == [f"warning: {text}"]
+
+    def test_copies_and_detections_are_none(self, tmp_path: Path) -> None:
+        data = write_yaml(tmp_path)
+        shutil.copytree(tmp_path / "labels", tmp_path / "labels_old")
+        for name in ("a1", "a2", "a3"):
+            write_text(tmp_path / f"runs/predict/labels/{name}.txt", yolo_rows(ALL["a1"]))
+        (tmp_path / "labels/train/a2.txt").unlink()
+        assert texts(data) == []
+
+    def test_no_labels_at_all(self, tmp_path: Path) -> None:
+        roboflow_yolo(tmp_path)
+        for split in ("train", "valid", "test"):
+            for path in (tmp_path / split / "labels").iterdir():
+                path.unlink()
+        found = texts(tmp_path)
+        assert [text.split(": ")[1].split(", looked")[0] for text in found] == [
+            "split `train`",
+            "split `val`",
+            "split `test`",
+        ]
+        assert f"looked for in {tmp_path}/train/images and {tmp_path}/train/labels; export again" in found[0]
+        for split in BOXES:
+            assert load_dataset(tmp_path).split(split)[0].class_ids.tolist() == []
+
+    def test_a_folder_of_another_spelling(self, tmp_path: Path) -> None:
+        data = write_yaml(tmp_path)
+        (tmp_path / "labels").rename(tmp_path / "Labels")
+        found = texts(data)
+        assert len([text for text in found if "no label file for any of its" in text]) == 3
+        for split, count in (("train", "3 images"), ("val", "2 images"), ("test", "1 image")):
+            assert any(
+                text.startswith(f"{tmp_path}/Labels/{split}: holds labels of {count}") for text in found
+            )
+
+
+class TestTheSameImagesInTwoSplits:
+    def coco128(self, folder: Path) -> Path:
+        data = write_yaml(folder)
+        write_text(data, "train: images/train\nval: images/train\nnames: [face, hand]\n")
+        return data
+
+    def test_one_line(self, tmp_path: Path) -> None:
+        data = self.coco128(tmp_path)
+        line = "all 3 images of split `val` are in `train`, too: AP on it is AP on training images; "
+        (text,) = texts(data)
+        assert text.startswith(f"{data}: {line}")
+        assert load_dataset(data).cautions() == [f"warning: {text}"]
+
+    def test_training_says_it(self, tmp_path: Path) -> None:
+        said: list[str] = []
+
+        class Told(Silent):
+            def message(self, text: str) -> None:
+                said.append(text)
+
+        open_data(TrainOptions(data=self.coco128(tmp_path)), tmp_path, Told())
+        assert [line.split(":")[0] for line in said] == ["data", "warning"]
+        assert "AP on it is AP on training images" in said[1]
+
+    def test_part_of_another_split_under_other_names(self, tmp_path: Path) -> None:
+        data = write_yaml(tmp_path)
+        shutil.rmtree(tmp_path / "images/val")
+        for name, seed in (("x", 0), ("y", 2)):
+            write_image(tmp_path / f"images/val/{name}.png", seed)
+        shutil.rmtree(tmp_path / "labels/val")
+        write_text(tmp_path / "labels/val/x.txt", "")
+        (text,) = texts(data)
+        assert text.startswith(f"{tmp_path}/data.yaml: all 2 images of split `val` are in `train`, too")
+        write_image(tmp_path / "images/val/z.png", 77)
+        assert len([text for text in texts(data) if "the same image is in train" in text]) == 2
+
+    def test_of_splits_without_training(self, tmp_path: Path) -> None:
+        data = write_yaml(tmp_path)
+        write_text(data, "train: images/train\nval: images/val\ntest: images/val\nnames: [face, hand]\n")
+        (text,) = texts(data)
+        assert "all 2 images of split `test` are in `val`, too: its figures tell nothing more" in text
+
+
+def test_a_split_that_is_missing_is_said_where_it_is_used(tmp_path: Path) -> None:
+    data = write_yaml(tmp_path)
+    shutil.rmtree(tmp_path / "images/test")
+    shutil.rmtree(tmp_path / "labels/test")
+    assert load_dataset(data).cautions() == []
+    with pytest.raises(DataError, match="split `test` is missing"):
+        load_dataset(data).split("test")
