@@ -261,7 +261,9 @@ class TestDataYaml:
         ]
 
     def test_another_yaml_must_have_its_splits(self, tmp_path: Path) -> None:
-        shutil.rmtree(write_yaml(tmp_path).parent / "images/test")
+        write_yaml(tmp_path)
+        for folder in ("images", "labels"):
+            shutil.rmtree(tmp_path / folder / "test")
         (problem,) = check_dataset(load_dataset(tmp_path)).problems
         assert problem.text.endswith("; put the images there, or remove the split from the file")
 
@@ -276,6 +278,28 @@ class TestDataYaml:
         dataset = load_dataset(tmp_path / "mine")
         assert [len(dataset.split(split)) for split in dataset.splits] == [3, 2, 1]
         assert f"path: there is no folder {path}; its splits lie in {data.parent}" in dataset.remarks[0]
+
+    @pytest.mark.parametrize("path", [".\\", "..\\mine", "..\\..\\sets\\mine\\"])
+    def test_a_path_with_backslashes(self, tmp_path: Path, path: str) -> None:
+        data = write_yaml(tmp_path / "sets/mine")
+        data.write_text(data.read_text().replace("path: .", f"path: {path}"))
+        dataset = load_dataset(data)
+        assert [len(dataset.split(split)) for split in dataset.splits] == [3, 2, 1]
+        assert dataset.remarks == ()
+
+    @pytest.mark.parametrize("place", ["cfg", "data", "sub/set"])
+    def test_a_yaml_in_a_folder_below(self, tmp_path: Path, place: str) -> None:
+        data = write_yaml(tmp_path)
+        (tmp_path / place).mkdir(parents=True)
+        data.rename(tmp_path / place / "hands.yaml")
+        dataset = load_dataset(tmp_path)
+        assert dataset.names == ("face", "hand")
+        assert [len(dataset.split(split)) for split in dataset.splits] == [3, 2, 1]
+
+    def test_a_yaml_of_a_data_set_below_does_not_count(self, tmp_path: Path) -> None:
+        labelimg_yolo(tmp_path)
+        write_yaml(tmp_path / "older/set")
+        assert load_dataset(tmp_path).layout == "YOLO as LabelImg writes it, classes.txt"
 
     def test_a_path_without_splits_says_what_to_do(self, tmp_path: Path) -> None:
         data = write_text(tmp_path / "data.yaml", "path: /home/me/x\ntrain: images/train\nnames: [hand]\n")

@@ -7,6 +7,7 @@ a folder inside another data set does not count.
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -113,10 +114,9 @@ def _missing(tree: Tree) -> str:
 
 
 def _yolo(tree: Tree, top: str) -> Iterator[Found]:
-    yamls = [tree.path(top, file) for file in tree.folders[top] if file.lower().endswith((".yaml", ".yml"))]
     described = [
         Found("YOLO", path, partial(read_data_yaml, path, tree.path(top)))
-        for path in yamls
+        for path in _files(tree, top, lambda file: file.lower().endswith((".yaml", ".yml")))
         if "names" in (keys := _YAML_KEY.findall(_start(path, 1 << 20)))
         and ("path" in keys or by_split(keys, path))
     ]
@@ -125,7 +125,9 @@ def _yolo(tree: Tree, top: str) -> Iterator[Found]:
         for path in _files(tree, top, lambda file: file.endswith(".data"))
         if re.search(r"^\s*names\s*=", _start(path), re.MULTILINE)
     ]
-    yield from described or _named_yolo(tree, top)
+    yield from described
+    deepest = min((found.depth() for found in described), default=math.inf)
+    yield from (found for found in _named_yolo(tree, top) if found.depth() < deepest)
 
 
 def _named_yolo(tree: Tree, top: str) -> Iterator[Found]:

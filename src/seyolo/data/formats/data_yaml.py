@@ -55,9 +55,9 @@ def read_data_yaml(source: Path, top: Path | None = None) -> YoloFiles:
 def _root(values: Mapping[object, object], source: Path, finder: Finder) -> Path:
     """Returns the folder that the splits start from; that of the file where `path` is of another machine."""
     stated = _text(values.get("path") or ".", "path", source)
-    root = source.parent / stated
-    if os.path.isdir(root):  # unlike is_dir, it takes a name of any length
-        return root
+    for root in (source.parent / stated.replace("\\", "/"), source.parent / stated):
+        if os.path.isdir(root):  # unlike is_dir, it takes a name of any length
+            return root
     parts = stated.replace("\\", "/").split("/")
     is_of_elsewhere = parts[0] == "" or parts[0].endswith(":") or parts[-1] == source.absolute().parent.name
     if not is_of_elsewhere or not any(_is_there(text, source.parent, finder) for text in _stated(values)):
