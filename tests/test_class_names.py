@@ -58,6 +58,7 @@ class TestBeside:
             ({"x.data": "names=data/my.txt\n", "data/my.txt": "a\nb\n"}, ("a", "b"), "my.txt"),
             ({"x.data": "names = ../data/my.txt\n", "../data/my.txt": "a\nb\n"}, ("a", "b"), "my.txt"),
             ({"x.data": "names = data/my.txt\n", "../data/my.txt": "a\nb\n"}, ("a", "b"), "my.txt"),
+            ({"x.data": "names = data\\my.txt\n", "../data/my.txt": "a\nb\n"}, ("a", "b"), "my.txt"),
             ({"x.data": "names = gone.txt\n"}, None, ""),
             ({"x.data": "train = a\n", "y.data": "names = my.txt", "my.txt": "a\nb\nc\n"}, None, ""),
             ({"x.data": "names = my.txt\n", "my.txt": "a\nb\n", "voc.names": "c\nd\n"}, None, "and differ"),

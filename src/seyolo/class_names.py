@@ -64,7 +64,7 @@ def _of_data_files(folder: Path) -> Iterator[Path]:
             text = data.read_text(encoding="utf-8-sig")
         except (OSError, UnicodeDecodeError):
             continue
-        for value in re.findall(r"(?m)^\s*names\s*=\s*(\S.*?)\s*$", text):
+        for value in re.findall(r"(?m)^\s*names\s*=\s*(\S.*?)\s*$", text.replace("\\", "/")):
             yield from (base / value for base in (folder, folder.parent, Path()) if (base / value).is_file())
 
 

@@ -236,7 +236,75 @@ class TestDataYaml:
         shutil.rmtree(tmp_path / "test")
         dataset = load_dataset(tmp_path)
         assert list(dataset.splits) == ["train", "val"]
-        assert "test: there is no ../test/images; this split is left out" in dataset.remarks[0]
+        missing = tmp_path / "test/images"
+        said = f"{tmp_path / 'data.yaml'}: test: there is no {missing}; this split is left out"
+        assert dataset.remarks == (said,)
+
+    @pytest.mark.parametrize("text", ["", "roboflow: {version: 1}\n"])
+    @pytest.mark.parametrize("is_outside", [False, True])
+    def test_roboflows_yaml_without_its_block(self, tmp_path: Path, text: str, is_outside: bool) -> None:
+        """`../train/images` beside the file tells it, too; then no split lies outside."""
+        folder = tmp_path / "set"
+        roboflow_yolo(folder)
+        (folder / "README.roboflow.txt").unlink()
+        data = folder / "data.yaml"
+        data.write_text(data.read_text().partition("roboflow:")[0] + text)
+        for split in ("valid", "test"):
+            shutil.rmtree(folder / split)
+        if is_outside:
+            write_image(tmp_path / "test/images/x.png")
+        dataset = load_dataset(folder)
+        assert dataset.described() == [
+            "data: YOLO as Roboflow exports it, data.yaml; train 3 images",
+            f"{data}: val: there is no {folder / 'valid/images'}; this split is left out",
+            f"{data}: test: there is no {folder / 'test/images'}; this split is left out",
+        ]
+
+    def test_another_yaml_must_have_its_splits(self, tmp_path: Path) -> None:
+        write_yaml(tmp_path)
+        for folder in ("images", "labels"):
+            shutil.rmtree(tmp_path / folder / "test")
+        (problem,) = check_dataset(load_dataset(tmp_path)).problems
+        assert problem.text.endswith("; put the images there, or remove the split from the file")
+
+    @pytest.mark.parametrize("path", ["/home/me/x", "C:\\Users\\me\\mine"])
+    @pytest.mark.parametrize(
+        "splits", ["images\\{}", "C:\\Users\\me\\mine\\images\\{}", "/home/me/x/images/{}", "images/{}"]
+    )
+    def test_path_and_splits_of_another_machine(self, tmp_path: Path, path: str, splits: str) -> None:
+        data = write_yaml(tmp_path / "mine")
+        lines = [f"path: {path}", *(f"{split}: {splits.format(split)}" for split in BOXES)]
+        data.write_text("\r\n".join([*lines, "names: [face, hand]", ""]))
+        dataset = load_dataset(tmp_path / "mine")
+        assert [len(dataset.split(split)) for split in dataset.splits] == [3, 2, 1]
+        assert f"path: there is no folder {path}; its splits lie in {data.parent}" in dataset.remarks[0]
+
+    @pytest.mark.parametrize("path", [".\\", "..\\mine", "..\\..\\sets\\mine\\"])
+    def test_a_path_with_backslashes(self, tmp_path: Path, path: str) -> None:
+        data = write_yaml(tmp_path / "sets/mine")
+        data.write_text(data.read_text().replace("path: .", f"path: {path}"))
+        dataset = load_dataset(data)
+        assert [len(dataset.split(split)) for split in dataset.splits] == [3, 2, 1]
+        assert dataset.remarks == ()
+
+    @pytest.mark.parametrize("place", ["cfg", "data", "sub/set"])
+    def test_a_yaml_in_a_folder_below(self, tmp_path: Path, place: str) -> None:
+        data = write_yaml(tmp_path)
+        (tmp_path / place).mkdir(parents=True)
+        data.rename(tmp_path / place / "hands.yaml")
+        dataset = load_dataset(tmp_path)
+        assert dataset.names == ("face", "hand")
+        assert [len(dataset.split(split)) for split in dataset.splits] == [3, 2, 1]
+
+    def test_a_yaml_of_a_data_set_below_does_not_count(self, tmp_path: Path) -> None:
+        labelimg_yolo(tmp_path)
+        write_yaml(tmp_path / "older/set")
+        assert load_dataset(tmp_path).layout == "YOLO as LabelImg writes it, classes.txt"
+
+    def test_a_path_without_splits_says_what_to_do(self, tmp_path: Path) -> None:
+        data = write_text(tmp_path / "data.yaml", "path: /home/me/x\ntrain: images/train\nnames: [hand]\n")
+        with pytest.raises(DataError, match=r"path: there is no folder /home/me/x; mend it, or remove the"):
+            load_dataset(data)
 
     @pytest.mark.parametrize("path", ["/content/hands-1", "C:\\data\\hands", "../datasets/mine"])
     def test_a_path_of_another_machine(self, tmp_path: Path, path: str) -> None:
@@ -314,6 +382,40 @@ def test_darknet_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         dataset = load_dataset(cfg.relative_to(folder) if folder != tmp_path else cfg)
         assert [len(dataset.split(split)) for split in ("train", "val", "test")] == [3, 2, 1]
         assert dataset.remarks == ()
+
+
+@pytest.mark.parametrize(
+    "stated",
+    [
+        "/home/alexey/darknet/data/obj/{}.png",
+        "C:\\darknet\\data\\obj\\{}.png",
+        "build/x64/data/obj/{}.png",
+        "data\\obj\\{}.png",
+        "data/obj/{}.png",
+    ],
+)
+@pytest.mark.parametrize("names", ["data/x.names", "data\\x.names", "/home/alexey/darknet/data/x.names"])
+@pytest.mark.parametrize("place", ["cfg", "data", "", "build/darknet/x64/data"])
+def test_darknet_with_paths_of_another_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stated: str, names: str, place: str
+) -> None:
+    """Wherever the .data lies: paths are found by their ends in the folder of the data set."""
+    for number, (name, boxes) in enumerate(ALL.items()):
+        write_image(tmp_path / f"data/obj/{name}.png", number)
+        write_text(tmp_path / f"data/obj/{name}.txt", yolo_rows(boxes))
+    write_text(tmp_path / "data/train.txt", "".join(f"{stated.format(name)}\n" for name in ALL))
+    write_text(tmp_path / "data/x.names", "face\nhand\n")
+    data = tmp_path / place / "x.data"
+    write_text(data, f"classes=2\ntrain=data/train.txt\nnames={names}\n")
+    for given in (tmp_path, data) if place == "cfg" else (tmp_path,):
+        dataset = load_dataset(given)
+        assert dataset.names == ("face", "hand")
+        assert {s.image.stem: len(s.class_ids) for s in dataset.split("train")} == {
+            name: len(boxes) for name, boxes in ALL.items()
+        }
+    if place == "cfg":
+        monkeypatch.chdir(data.parent)
+        assert len(load_dataset("x.data").split("train")) == len(ALL)
 
 
 @pytest.mark.parametrize(

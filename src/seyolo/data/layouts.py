@@ -7,6 +7,7 @@ a folder inside another data set does not count.
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -25,7 +26,7 @@ from seyolo.data.formats.voc import read_voc, read_voc_beside
 from seyolo.data.formats.yolo_apart import elsewhere
 from seyolo.data.formats.yolo_names import read_yolo_names
 from seyolo.data.oxford.layout import has_oxford, read_oxford
-from seyolo.data.split_names import split_of
+from seyolo.data.split_names import SPLITS, by_part, by_split, split_of
 from seyolo.data.tree import Tree
 from seyolo.errors import DataError, shortened
 from seyolo.media.images import is_picture
@@ -55,6 +56,7 @@ _NO_NAMES = "write classes.txt beside them, one name per line"
 _SPEAKS = frozenset({".data", ".json", ".labels", ".mat", ".names", ".txt", ".xml", ".yaml", ".yml"})
 _MOST_SNIFFED = 20  # jsons of a folder; one with more holds a json for each image
 _SNIFFED_BYTES = 2048
+_YAML_KEY = re.compile(r"^[\"']?(\w+)[\"']?\s*:", re.MULTILINE)  # at the left
 _FIRST_KEY = re.compile(r'\s*\{\s*"([^"]*)"')
 _KINDS = {
     "coco": {"info", "licenses", "images", "annotations", "categories", "type"},
@@ -131,19 +133,20 @@ def _some(files: Iterable[str]) -> list[str]:
 
 
 def _yolo(tree: Tree, top: str) -> Iterator[Found]:
-    yamls = [tree.path(top, file) for file in tree.folders[top] if file.lower().endswith((".yaml", ".yml"))]
     described = [
-        Found("YOLO", path, partial(read_data_yaml, path))
-        for path in yamls
-        if re.search(r"^names\s*:", text := _start(path, 1 << 20), re.MULTILINE)
-        and re.search(r"^(train|val|test)\s*:", text, re.MULTILINE)
+        Found("YOLO", path, partial(read_data_yaml, path, tree.path(top)))
+        for path in _files(tree, top, lambda file: file.lower().endswith((".yaml", ".yml")))
+        if "names" in (keys := _YAML_KEY.findall(_start(path, 1 << 20)))
+        and ("path" in keys or by_split(keys, path))
     ]
     described += [
-        Found("YOLO of Darknet", path, partial(read_darknet_data, path))
+        Found("YOLO of Darknet", path, partial(read_darknet_data, path, tree.path(top)))
         for path in _files(tree, top, lambda file: file.endswith(".data"))
         if re.search(r"^\s*names\s*=", _start(path), re.MULTILINE)
     ]
-    yield from described or _named_yolo(tree, top)
+    yield from described
+    deepest = min((found.depth() for found in described), default=math.inf)
+    yield from (found for found in _named_yolo(tree, top) if found.depth() < deepest)
 
 
 def _named_yolo(tree: Tree, top: str) -> Iterator[Found]:
@@ -165,7 +168,7 @@ def _coco(tree: Tree, top: str) -> Iterator[Found]:
     for path in instances or paths:
         if path not in seen:
             seen.update(find_splits(path)[1].values())
-            yield Found("COCO", path, partial(read_coco, path))
+            yield Found("COCO", path, partial(read_coco, path, tree.path(top)))
 
 
 def _voc(tree: Tree, top: str) -> Iterator[Found]:
@@ -216,12 +219,16 @@ def split_folders(tree: Tree, top: str) -> tuple[Splits, list[str]]:
     bases = [base for base in (inside, top) if base in tree.folders]
     splits: Splits = {}
     for base in bases:
+        images = {}
         for name in tree.below(base):
-            split, folder = split_of(name), f"{base}/{name}" if base else name
-            images = f"{folder}/images" if f"{folder}/images" in tree.folders else folder
-            if split is not None and not splits.keys() & {split} and _num_images(tree, images):
-                splits[split] = (tree.path(images),)
-        if splits:
+            folder = f"{base}/{name}" if base else name
+            inside = f"{folder}/images" if f"{folder}/images" in tree.folders else folder
+            if _num_images(tree, inside):
+                images[name] = tree.path(inside)
+        whole = any(map(split_of, images))
+        named = by_split(images, tree.path(base)) if whole else by_part(images)
+        if named:
+            splits = {split: (images[named[split]],) for split in SPLITS if split in named}
             break
     if not splits:
         return {"train": (tree.path(bases[0] if _num_images(tree, bases[0]) else top),)}, []
@@ -230,7 +237,7 @@ def split_folders(tree: Tree, top: str) -> tuple[Splits, list[str]]:
     notes = (
         [f"{tree.path(top)}: {left_out:,} images outside {', '.join(taken)} are left out"] if left_out else []
     )
-    return {name: splits[name] for name in ("train", "val", "test") if name in splits}, notes
+    return splits, notes
 
 
 def _num_images(tree: Tree, folder: str) -> int:

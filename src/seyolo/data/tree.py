@@ -22,6 +22,8 @@ from seyolo.media.folders import walk
 
 _LONGEST = 4096  # characters of a path
 _HASH = re.compile(r"[0-9a-f]{8}-(?=.)")  # Label Studio puts it before the name of an uploaded file
+_PARTS = frozenset({"annotations", "cfg"})
+"""Folders inside a data set that hold the file that describes it."""
 _LOCAL_FILE = re.compile(r".*[?&]d=([^&]+).*")  # Label Studio's address of a file in local storage
 
 
@@ -72,9 +74,11 @@ class Tree:
             found.setdefault(name, []).append(above)
         return found
 
-    def has_folder(self, name: str) -> bool:
-        """Tells whether any folder has this name."""
-        return name in self._folders_of_folder
+    def has_folder(self, parts: list[str]) -> bool:
+        """Tells whether the path of any folder ends so."""
+        *above, name = parts
+        folders = self._folders_of_folder.get(name, [])
+        return any(_common_end(folder, above) == len(above) for folder in folders)
 
     def best(self, parts: list[str], *, is_folder: bool = False) -> list[str]:
         """Returns the files or folders that share the longest end with a path; several fit equally."""
@@ -94,6 +98,12 @@ def _common_end(folder: str, parts: list[str]) -> int:
             break
         count += 1
     return count
+
+
+def top_of(source: Path) -> Path:
+    """Returns the folder of the data set that a file in it describes, which may lie in a part of its own."""
+    is_part = source.absolute().parent.name in _PARTS
+    return Path(os.path.normpath(source.parent / "..")) if is_part else source.parent
 
 
 @dataclass
@@ -138,7 +148,8 @@ class Finder:
         own = path.replace(os.sep, "/").split("/")
         stated = parts[: -_common_end(path.replace(os.sep, "/"), parts) or None]
         splits, own_splits = ({split_of(name) for name in names} - {None} for names in (parts[:-1], own[:-1]))
-        is_elsewhere = bool(stated) and stated[-1] not in own and self._tree.has_folder(stated[-1])
+        is_elsewhere = bool(stated) and stated[-1] not in own
+        is_elsewhere = is_elsewhere and self._tree.has_folder(parts[len(stated) - 1 : -1])
         return is_elsewhere or bool(splits and own_splits and not splits & own_splits)
 
     def _moved(self, text: str, path: str, source: str | Path) -> str:

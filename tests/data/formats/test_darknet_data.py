@@ -20,7 +20,8 @@ def data(tmp_path: Path) -> Path:
     ("text", "message"),
     [
         ("# it\ntrain = train.txt\nnmaes = obj.names\n", r"obj\.data:3: unknown key `nmaes`; .* `names`\?"),
-        ("val = val.txt\n", r"obj\.data:1: unknown key `val`; did you mean `valid`\?"),
+        ("vallid = val.txt\n", r"obj\.data:1: unknown key `vallid`; did you mean `valid`\?"),
+        ("names = obj.names\nVal = val.txt\nvalid = val.txt\n", r"obj\.data: Val and valid both name"),
         ("speed = 3\n", r"obj\.data:1: unknown key `speed`; known are train, valid, test, names, classes"),
         ("train = train.txt\n", r"obj\.data: no key `names`; add `names = obj\.names`"),
         ("names = obj.names\n", r"obj\.data: names no split"),
@@ -59,7 +60,8 @@ def test_a_file_that_is_not_there_says_what_was_tried(data: Path, monkeypatch: p
     with pytest.raises(DataError) as caught:
         load_dataset("set/obj.data")
     places = f"{Path('set/lists/t.txt')} or {Path('lists/t.txt')}"
-    assert str(caught.value) == f"{Path('set/obj.data')}:1: train: there is no file {places}"
+    advice = "put it there, or mend the line"
+    assert str(caught.value) == f"{Path('set/obj.data')}:1: train: there is no file {places}; {advice}"
 
 
 def test_paths_start_at_the_files_folder_or_else_where_one_works(

@@ -30,7 +30,7 @@ from seyolo.data.formats.coco_outline import outline_box
 from seyolo.data.formats.foreign import foreign
 from seyolo.data.labels import ImageSize, Marked, Problem, Reading, collect, row_of_pixels, size_of
 from seyolo.data.text import read_text
-from seyolo.data.tree import Finder
+from seyolo.data.tree import Finder, top_of
 from seyolo.errors import DataError, quoted, shortened
 from seyolo.json_files import MOST
 
@@ -130,8 +130,11 @@ class CocoFiles(ByImage):
         return self._read[split]
 
 
-def read_coco(source: Path) -> CocoFiles:
-    """Reads a COCO json and finds those of the other splits; raises DataError when one is invalid."""
+def read_coco(source: Path, top: Path | None = None) -> CocoFiles:
+    """Reads a COCO json of a data set in the folder `top`, and finds those of the other splits.
+
+    Raises DataError when one is invalid.
+    """
     _, paths = find_splits(source)
     files = {source: _read_file(source)}
     left_out = _group_names(files[source])
@@ -140,8 +143,8 @@ def read_coco(source: Path) -> CocoFiles:
             files[path] = _read_file(path)
             left_out -= _names(files[path]) - _group_names(files[path])
     names, _ = _classes(files[source], left_out, source)
-    is_below = source.parent.name == "annotations" or len({path.parent for path in paths.values()}) > 1
-    finder = Finder(source.parent.parent if is_below else source.parent)
+    folders = {path.parent for path in paths.values()}
+    finder = Finder(top or (source.parent.parent if len(folders) > 1 else top_of(source)))
     splits = {name: (path,) for name, path in paths.items()}
     return CocoFiles(source, names, splits, _layout(source), finder, tuple(sorted(left_out)), files)
 

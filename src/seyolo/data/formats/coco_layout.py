@@ -11,9 +11,10 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from seyolo.data.split_names import SPLITS, WORD
+from seyolo.data.split_names import REST, SPLITS, WORD
 from seyolo.errors import DataError
 
+_REST = re.compile(rf"(?<![a-z]){REST}(?![a-z])", re.IGNORECASE)
 _ANYWHERE = re.compile("train|val|test", re.IGNORECASE)
 
 
@@ -42,8 +43,6 @@ def image_folders(source: Path, split: str) -> list[str]:
     here, above = source.parent, Path(os.path.normpath(source.parent / ".."))
     named = _parse(source.name)
     names = [split, *SPLITS] if named is None else [named.tail, named.word, split]
-    if source.stem.endswith("_default"):
-        names.insert(0, "default")
     bases = (here, here / "images", above, above / "images")
     folders = [
         *(base / name for base in bases for name in names),
@@ -57,22 +56,28 @@ def image_folders(source: Path, split: str) -> list[str]:
 
 def _others(source: Path, own: _Named, named: dict[Path, _Named | None]) -> dict[str, Path]:
     files = {own.split: source}
-    for path, other in named.items():
+    for path, other in sorted(named.items(), key=lambda item: _is_rest(item[1])):
         if other is None or other.pattern != own.pattern or os.path.samefile(path, source):
             continue
         if other.split in files:
+            if _is_rest(other):
+                continue
             double = f"holds the split `{other.split}`, as does {files[other.split]}"
-            raise DataError(f"{path}: {double}; remove one of them")
+            raise DataError(f"{path}: {double}; give this file, or remove one of them")
         files[other.split] = path
     return {split: files[split] for split in SPLITS if split in files}
 
 
+def _is_rest(named: _Named | None) -> bool:
+    return named is not None and named.word.lower() == REST
+
+
 def _parse(file_name: str) -> _Named | None:
     # A separate word comes first: `latest_val.json` is `val`.
-    match = WORD.search(file_name) or _ANYWHERE.search(file_name)
+    match = WORD.search(file_name) or _ANYWHERE.search(file_name) or _REST.search(file_name)
     if match is None:
         return None
-    split = next(split for split in SPLITS if match[0].lower().startswith(split))
+    split = next((split for split in SPLITS if match[0].lower().startswith(split)), "train")
     pattern = f"{file_name[: match.start()]}*{file_name[match.end() :]}".lower()
     return _Named(split, match[0], os.path.splitext(file_name)[0][match.start() :], pattern)
 

@@ -1,9 +1,9 @@
 """`data.yaml`: the class names and splits of a data set with YOLO labels.
 
 A split is a folder of images, a list file of image paths, or a YAML list of these. Besides `train`, `val` and
-`test`, any key of similar form (`test_small`) and any key whose value is an existing folder or list file is a
-split; an error for another key suggests the nearest known one. PyYAML is imported with the first file,
-because its import takes longer than detection in a photo.
+`test`, in any spelling (`Validation`), any key of similar form (`test_small`) and any key whose value is an
+existing folder or list file is a split; an error for another key suggests the nearest known one. PyYAML is
+imported with the first file, because its import takes longer than detection in a photo.
 """
 
 from __future__ import annotations
@@ -16,26 +16,30 @@ from itertools import accumulate
 from pathlib import Path
 
 from seyolo.data.formats.yolo import YoloFiles
+from seyolo.data.split_names import REST, SPLITS, by_split, left_out
 from seyolo.data.text import read_text
-from seyolo.data.tree import Finder
+from seyolo.data.tree import Finder, top_of
 from seyolo.errors import DataError, quoted, shortened
 
 MOST_NESTED = 100
-_SPLITS = ("train", "val", "test")
-_KEYS = ("path", *_SPLITS, "names", "nc")
+_KEYS = ("path", *SPLITS, "names", "nc")
 # Keys that publishers add to describe the source of the images; ignored.
 _ORIGIN_KEYS = frozenset({"author", "description", "download", "license", "roboflow", "url", "version"})
 # Keys of data sets with keypoints; `kpt_shape` tells which rows have them.
 _KEYPOINT_KEYS = frozenset({"kpt_shape", "flip_idx", "kpt_names"})
 # Errors of PyYAML for tagged values (`!!int x`), dates and numbers out of range, and deep nesting.
 _VALUE_ERRORS = (ValueError, TypeError, AttributeError, LookupError, OverflowError, RecursionError)
-_SPLIT_NAME = re.compile(rf"({'|'.join(_SPLITS)})([\W_\d].*)?")
+_SPLIT_NAME = re.compile(rf"({'|'.join(SPLITS)})([\W_\d].*)?")
+_UP = re.compile(r"(\.\.[/\\])+")  # before the paths of Roboflow
 
 
-def read_data_yaml(source: Path) -> YoloFiles:
-    """Reads a `data.yaml`; raises DataError when it is missing, or a key or value is invalid."""
-    values = _read_yaml(source)
-    finder = Finder(source.parent)
+def read_data_yaml(source: Path, top: Path | None = None) -> YoloFiles:
+    """Reads a `data.yaml` of a data set in the folder `top`.
+
+    Raises DataError when it is missing, or a key or value is invalid.
+    """
+    finder = Finder(top or top_of(source))
+    values = _spelled_alike(_read_yaml(source), source, finder)
     root = _root(values, source, finder)
     splits = _splits(values, root, source, finder)
     names = _names(values.get("names"), source)
@@ -43,7 +47,7 @@ def read_data_yaml(source: Path) -> YoloFiles:
         raise DataError(f"{source}: nc is {shortened(values['nc'])}, but names lists {len(names)}")
     if not splits:
         raise DataError(f"{source}: names no split; add `train: images/train` and `val: images/val`")
-    layout = "YOLO as Roboflow exports it" if "roboflow" in values else "YOLO"
+    layout = "YOLO as Roboflow exports it" if _is_roboflow(values, root, source) else "YOLO"
     keypoints = _keypoints(values.get("kpt_shape"), source)
     return YoloFiles(source, names, splits, (root,), layout, finder, keypoints=keypoints)
 
@@ -51,17 +55,51 @@ def read_data_yaml(source: Path) -> YoloFiles:
 def _root(values: Mapping[object, object], source: Path, finder: Finder) -> Path:
     """Returns the folder that the splits start from; that of the file where `path` is of another machine."""
     stated = _text(values.get("path") or ".", "path", source)
-    root = source.parent / stated
-    if os.path.isdir(root):  # unlike is_dir, it takes a name of any length
-        return root
-    paths = [path for key in _SPLITS for path in _as_list(values.get(key)) if isinstance(path, str)]
+    for root in (source.parent / stated.replace("\\", "/"), source.parent / stated):
+        if os.path.isdir(root):  # unlike is_dir, it takes a name of any length
+            return root
     parts = stated.replace("\\", "/").split("/")
     is_of_elsewhere = parts[0] == "" or parts[0].endswith(":") or parts[-1] == source.absolute().parent.name
-    if not is_of_elsewhere or not any(os.path.exists(source.parent / path) for path in paths):
-        raise DataError(f"{source}: path: there is no folder {shortened(str(root))}")
+    if not is_of_elsewhere or not any(_is_there(text, source.parent, finder) for text in _stated(values)):
+        advice = "mend it, or remove the line where the splits lie beside the file"
+        raise DataError(f"{source}: path: there is no folder {shortened(str(root))}; {advice}")
     here = f"its splits lie in {source.parent}, where the file is"
     finder.notes.append(f"{source}: path: there is no folder {shortened(stated)}; {here}")
     return source.parent
+
+
+def _is_there(text: str, folder: Path, finder: Finder) -> bool:
+    is_there = os.path.exists(folder / text)
+    return is_there or bool(finder.ends(text, is_folder=not _is_list(text)))
+
+
+def _is_list(text: str) -> bool:
+    return os.path.splitext(text)[1].lower() == ".txt"
+
+
+def _stated(values: Mapping[object, object]) -> list[str]:
+    """Returns the folders and list files of the splits."""
+    return [text for key in SPLITS for text in _as_list(values.get(key)) if isinstance(text, str)]
+
+
+def _lie_inside(values: Mapping[object, object], root: Path) -> bool:
+    """Tells whether `../train/images` means the folder beside the file, as Roboflow writes it."""
+    inside = [root / text[up.end() :] for text in _stated(values) if (up := _UP.match(text))]
+    return "path" not in values and any(map(os.path.exists, inside))
+
+
+def _is_roboflow(values: Mapping[object, object], root: Path, source: Path) -> bool:
+    is_said = "roboflow" in values or os.path.isfile(source.parent / "README.roboflow.txt")
+    return is_said or _lie_inside(values, root)
+
+
+def _spelled_alike(values: Mapping[object, object], source: Path, finder: Finder) -> dict[object, object]:
+    """Returns the values with the keys of splits as they are called here: `val` for `Validation`."""
+    keys = {str(key): value for key, value in values.items()}
+    named = by_split(keys, source)
+    finder.notes += left_out(keys, named, source)
+    known = {name: split for split, name in named.items()}
+    return {known.get(key, key): value for key, value in keys.items() if key.lower() != REST or key in known}
 
 
 def _read_yaml(source: Path) -> dict[object, object]:
@@ -120,18 +158,20 @@ def _splits(
     values: Mapping[object, object], root: Path, source: Path, finder: Finder
 ) -> dict[str, tuple[Path, ...]]:
     splits = {}
+    is_roboflow = _is_roboflow(values, root, source)
     for key, value in values.items():
         if key in {"path", "names", "nc", *_ORIGIN_KEYS, *_KEYPOINT_KEYS} or (
-            key in _SPLITS and value is None
+            key in SPLITS and value is None
         ):
             continue
         if not _SPLIT_NAME.fullmatch(str(key)):
             _check_other_split(str(key), value, root, source)
         texts = [_text(path, key, source) for path in _as_list(value)]
         places = tuple(_place(text, values, root, source, finder) for text in texts)
-        if "roboflow" in values and key != "train" and not any(map(os.path.exists, places)):
+        if is_roboflow and key != "train" and not any(map(os.path.exists, places)):
             # An export without test images still names them.
-            finder.notes.append(f"{source}: {key}: there is no {shortened(value)}; this split is left out")
+            missing = shortened(", ".join(map(os.path.normpath, places)))
+            finder.notes.append(f"{source}: {key}: there is no {missing}; this split is left out")
             continue
         splits[str(key)] = places
     return splits
@@ -144,16 +184,15 @@ def _place(text: str, values: Mapping[object, object], root: Path, source: Path,
     are there.
     """
     stated = root / text
-    inside = root / re.sub(r"^(\.\.[/\\])+", "", text)
-    if "path" not in values and inside != stated and os.path.exists(inside):
-        if os.path.exists(stated) and not os.path.samefile(inside, stated):
+    if (up := _UP.match(text)) and _lie_inside(values, root):
+        inside = root / text[up.end() :]
+        if os.path.exists(inside) and os.path.exists(stated) and not os.path.samefile(inside, stated):
             ways = f"{stated} (as written) and {inside} (as Roboflow means it)"
             raise DataError(f"{source}: {text} fits {ways}; write `path: .` above it to take it as written")
         return inside
     if os.path.exists(stated) or not os.path.isdir(source.parent):
         return stated
-    find = finder.file if os.path.splitext(text)[1].lower() == ".txt" else None
-    found = find(text, (), source) if find else finder.folder(text, source)
+    found = finder.file(text, (), source) if _is_list(text) else finder.folder(text, source)
     return stated if found is None else Path(found)
 
 

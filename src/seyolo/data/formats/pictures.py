@@ -44,7 +44,8 @@ class Pictures(ByImage):
                 problems += missing
             else:
                 reason = f"{shortened(str(location))} is no folder and no list file"
-                raise DataError(f"{self.source}: split `{split}` is missing: {reason}")
+                advice = "put the images there, or remove the split from the file"
+                raise DataError(f"{self.source}: split `{split}` is missing: {reason}; {advice}")
         return Listing(images, problems)
 
     def remarks(self) -> list[str]:

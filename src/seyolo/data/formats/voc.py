@@ -1,10 +1,10 @@
 """VOC: an xml per image, in the layout of Pascal VOC or beside the images.
 
 A VOC folder holds `JPEGImages/`, `Annotations/*.xml` and the image lists in `ImageSets/Main/`. Splits are
-`train.txt`, `val.txt` and `test.txt`; without `train.txt`, `train` is `trainval.txt` minus the images of
-val, or CVAT's `default.txt`; without any list all images are `train`. The classes are the lines of
-`labels.txt`, `classes.txt` or CVAT's `labelmap.txt` in the folder, else the sorted names of all
-annotations. Objects marked `difficult` are ignored regions.
+`train.txt`, `val.txt` and `test.txt`, in any spelling (`Validation.txt`); without `train.txt`, `train` is
+`trainval.txt` minus the images of val, or CVAT's `default.txt`; without any list all images are `train`. The
+classes are the lines of `labels.txt`, `classes.txt` or CVAT's `labelmap.txt` in the folder, else the sorted
+names of all annotations. Objects marked `difficult` are ignored regions.
 
 Corners count pixels from 1, and the last pixel belongs to the box, so a box reaches from xmin - 1 to xmax in
 the coordinates of the other formats. Darknet's voc_label.py subtracts 1 from xmax, too, which makes every box
@@ -28,6 +28,7 @@ from seyolo.data.formats.pairs import Pairs, pair
 from seyolo.data.formats.pictures import Pictures, images_in_folder, mapped, names_file
 from seyolo.data.formats.yolo import UNDER_IMAGES
 from seyolo.data.labels import ImageSize, Marked, Problem, Reading, collect, row_of_pixels, size_of
+from seyolo.data.split_names import REST, SPLITS, by_split, left_out
 from seyolo.data.text import read_lines, read_text, without_path
 from seyolo.data.tree import Finder, Tree
 from seyolo.errors import DataError, quoted, shortened
@@ -38,6 +39,7 @@ _CVAT_CLASSES = "labelmap.txt"
 _FOLDERS = ("annotations", "Annotations", "xmls", "labels")
 """Folders of annotations in place of `images`."""
 _IMAGES, _ANNOTATIONS, _LISTS = "JPEGImages", "Annotations", "ImageSets/Main"
+_BOTH = "trainval"
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
 
 
@@ -97,6 +99,7 @@ class VocFolder(ByImage):
     splits: Mapping[str, tuple[Path, ...]]
     annotated: _Annotated = field(repr=False)
     layout: str = "VOC"
+    notes: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -108,7 +111,7 @@ class VocFolder(ByImage):
         (path,) = self.splits[split]
         if path.is_dir():
             return Listing([image for images in self._images.values() for image in images], [])
-        has_val = path.stem == "trainval" and "val" in self.splits
+        has_val = path.stem.lower() == _BOTH and "val" in self.splits
         left_out = set(read_lines(self.splits["val"][0]).values()) if has_val else set()
         found: list[str] = []
         problems = []
@@ -139,8 +142,8 @@ class VocFolder(ByImage):
         ]
 
     def remarks(self) -> list[str]:
-        """Returns nothing: names in lists are found or not."""
-        return []
+        """Returns the lists that are left out; names in the others are found or not."""
+        return list(self.notes)
 
     def sources(self, split: str, folders: Iterable[str]) -> list[str]:
         """Returns the list files and the folders of all annotations."""
@@ -205,11 +208,11 @@ def read_voc(root: Path) -> VocFolder:
     for folder in (_IMAGES, _ANNOTATIONS):
         if not (root / folder).is_dir():
             raise DataError(f"{root}: not a VOC folder: it has no {folder}")
-    splits = _splits(root)
+    splits, notes = _splits(root)
     is_cvat = (root / _CVAT_CLASSES).is_file()
     layout = "VOC as CVAT exports it" if is_cvat else "VOC"
     xmls = sorted(map(str, (root / _ANNOTATIONS).rglob("*.xml")))
-    return VocFolder(root, splits, _annotated(root, xmls), layout)
+    return VocFolder(root, splits, _annotated(root, xmls), layout, notes)
 
 
 def read_voc_beside(
@@ -258,17 +261,21 @@ def _cvat_names(path: Path) -> tuple[str, ...]:
     return found
 
 
-def _splits(root: Path) -> dict[str, tuple[Path, ...]]:
-    lists = {name: root / _LISTS / f"{name}.txt" for name in ("train", "val", "test", "trainval", "default")}
-    there = {name: path for name, path in lists.items() if path.is_file()}
-    for other in ("trainval", "default"):  # CVAT calls what belongs to no split `default`
-        if "train" not in there and other in there:
-            there = {"train": there[other], **there}
-        there.pop(other, None)
-    if not there and any((root / _LISTS).glob("*.txt")):
+def _splits(root: Path) -> tuple[dict[str, tuple[Path, ...]], tuple[str, ...]]:
+    """Returns the list of each split, and a sentence on the list of no split that is left out."""
+    lists = {path.stem: path for path in sorted((root / _LISTS).glob("*.txt"))}
+    named = by_split(lists, root / _LISTS)
+    both = next((name for name in lists if name.lower() == _BOTH), None)
+    if both is not None and named.get("train", REST).lower() == REST:
+        named["train"] = both
+    there = {split: lists[named[split]] for split in SPLITS if split in named}
+    if not there and lists:
         advice = f"write {_LISTS}/train.txt and val.txt with one image's name per line"
         raise DataError(f"{root}: names no split; {advice}")
-    return {name: (path,) for name, path in (there or {"train": root / _IMAGES}).items()}
+    found: dict[str, tuple[Path, ...]] = {
+        name: (path,) for name, path in (there or {"train": root / _IMAGES}).items()
+    }
+    return found, tuple(left_out(lists, named, root / _LISTS))
 
 
 def _read_names(path: Path) -> tuple[str, ...]:
