@@ -207,6 +207,11 @@ class TestYoloLabelsInOtherFolders:
             f"none of the 6 images is there, the first is {tmp_path}/data/obj_train_data"
         )
 
+    def test_the_usual_folders_lack_the_names_alone(self, tmp_path: Path) -> None:
+        self.written(tmp_path, "images", "labels")
+        with pytest.raises(DataError, match="there are YOLO labels but no class names: write classes"):
+            load_dataset(tmp_path)
+
 
 class TestWithoutImages:
     @pytest.mark.parametrize(
@@ -232,6 +237,7 @@ class TestWithoutImages:
         else:
             texts = [str(problem) for problem in check_dataset(dataset).problems]
             assert f"none of the {len(ALL)} images is there, the first is " in texts[0]
+            assert ("; looked in " in texts[0]) == dataset.layout.startswith("COCO")
             with pytest.raises(DataError) as error:
                 dataset.split("train")
             assert str(error.value) == texts[0]

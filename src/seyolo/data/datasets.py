@@ -162,7 +162,8 @@ class Dataset:
         if len(missing) < 2 or are_some_there or any(FITS in problem.text for problem in missing):
             return None
         first = missing[0].text.removeprefix("there is no image ")
-        said = f"none of the {counted(len(missing), 'image')} is there, the first is {first}"
+        looked = "".join(found[0].summary.partition("; looked in ")[1:])
+        said = f"none of the {counted(len(missing), 'image')} is there, the first is {first}{looked}"
         return Problem(missing[0].file, missing[0].line, f"{said}; {without_images(self.layout)}")
 
     def _listing(self, name: str) -> Listing:

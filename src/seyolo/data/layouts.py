@@ -113,10 +113,10 @@ def _missing(tree: Tree) -> str:
     names = "" if _files(tree, "", lambda file: file in NAME_FILES) else _NO_NAMES
     if not images:
         return f"there is no image in it; {without_images(' '.join(some))}"
+    if _is_labelled(tree, ".txt", ("labels",)):
+        return f"there are YOLO labels but no class names: {_NO_NAMES}"
     if apart := elsewhere(images, set(), [str(tree.root)]):
         return f"{apart[0]}{names and '; '}{names}"
-    if _is_labelled(tree, ".txt", ("labels",)):
-        return f"there are YOLO labels but no class names: {names}"
     return (
         "expected are a data.yaml, a Darknet .data, a COCO .json, the folders JPEGImages and Annotations, "
         "or a classes.txt, an .xml or labelme's .json beside the images: export as YOLO, COCO or Pascal VOC"
