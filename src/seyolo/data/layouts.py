@@ -133,20 +133,22 @@ def _some(files: Iterable[str]) -> list[str]:
 
 
 def _yolo(tree: Tree, top: str) -> Iterator[Found]:
-    described = [
-        Found("YOLO", path, partial(read_data_yaml, path, tree.path(top)))
+    yamls = {
+        Found("YOLO", path, partial(read_data_yaml, path, tree.path(top))): keys
         for path in _files(tree, top, lambda file: file.lower().endswith((".yaml", ".yml")))
         if "names" in (keys := _YAML_KEY.findall(_start(path, 1 << 20)))
-        and ("path" in keys or by_split(keys, path))
-    ]
+    }
+    described = [found for found, keys in yamls.items() if "path" in keys or by_split(keys, found.path)]
     described += [
         Found("YOLO of Darknet", path, partial(read_darknet_data, path, tree.path(top)))
         for path in _files(tree, top, lambda file: file.endswith(".data"))
         if re.search(r"^\s*names\s*=", _start(path), re.MULTILINE)
     ]
-    yield from described
     deepest = min((found.depth() for found in described), default=math.inf)
-    yield from (found for found in _named_yolo(tree, top) if found.depth() < deepest)
+    described += [found for found in _named_yolo(tree, top) if found.depth() < deepest]
+    if not described and _is_labelled(tree, ".txt", ("labels",)):
+        described += yamls  # whose reader says that they name no split
+    yield from described
 
 
 def _named_yolo(tree: Tree, top: str) -> Iterator[Found]:
