@@ -165,6 +165,21 @@ class TestVoc:
 
 
 class TestYolo:
+    @pytest.mark.parametrize("place", ["annots/{}.xml", "voc/train/{}.xml"])
+    def test_xmls_kept_from_other_work_are_no_second_layout(self, tmp_path: Path, place: str) -> None:
+        data = write_yaml(tmp_path)
+        for name, boxes in ALL.items():
+            write_text(tmp_path / place.format(name), voc_xml(boxes))
+        write_text(tmp_path / "labels.txt", "foot\n")
+        assert load_dataset(tmp_path).layout == "YOLO, data.yaml"
+        assert texts(data) == []
+
+    def test_classes_beside_a_stray_labels_txt(self, tmp_path: Path) -> None:
+        labelimg_yolo(tmp_path)
+        write_text(tmp_path / "labels.txt", "foot\n")
+        assert load_dataset(tmp_path).names == ("face", "hand")
+        assert texts(tmp_path) == []
+
     def test_labels_beside_images_without_image(self, tmp_path: Path) -> None:
         labelimg_yolo(tmp_path)
         for name in ("a1", "a2", "b1"):
@@ -184,6 +199,15 @@ class TestYolo:
         assert texts(data) == [
             f"{tmp_path}/labels/test/c1.txt: no image of this name in {tmp_path}/images/test",
             f"{tmp_path}/labels/train/part2/x.txt: no image of this name in {tmp_path}/images/train/part2",
+        ]
+
+    def test_other_labels_in_both_places(self, tmp_path: Path) -> None:
+        data = write_yaml(tmp_path)
+        for name in ("a1", "a3"):
+            write_text(tmp_path / f"images/train/{name}.txt", yolo_rows(ALL["a1"]))
+        beside, read = tmp_path / "images/train/a3.txt", tmp_path / "labels/train/a3.txt"
+        assert texts(data) == [
+            f"{beside}: is not read, since {read} holds other labels of this name; remove one of them"
         ]
 
     def test_half_of_the_labels_elsewhere(self, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -50,8 +50,9 @@ class Found(NamedTuple):
 
 
 _PARTS = frozenset({"annotations", "cfg", "data", "images", "labels"})
-NAME_FILES = ("classes.txt", "labels.txt", "_darknet.labels", "obj.names")
+NAME_FILES = ("classes.txt", "_darknet.labels", "obj.names")
 """Files of class names beside YOLO labels."""
+_MAKESENSE = "labels.txt"  # other tools write a file of this name, too
 _NO_NAMES = "write classes.txt beside them, one name per line"
 _SPEAKS = frozenset({".data", ".json", ".labels", ".mat", ".names", ".txt", ".xml", ".yaml", ".yml"})
 _MOST_SNIFFED = 20  # jsons of a folder; one with more holds a json for each image
@@ -81,6 +82,7 @@ def recognised(root: Path, given: Path) -> Found:
     tree = Tree(root)
     top = _top(tree)
     found = [reading for layout in LAYOUTS for reading in layout(tree, top)]
+    found = found or [reading for layout in WEAKER for reading in layout(tree, top)]
     found = [reading for reading in found if reading.depth() == min(other.depth() for other in found)]
     if len(found) == 1:
         return found[0]
@@ -110,7 +112,7 @@ def _missing(tree: Tree) -> str:
     if (other := foreign(some)) is not None:
         return other
     images = [str(path) for path in _files(tree, "", is_picture)]
-    names = "" if _files(tree, "", lambda file: file in NAME_FILES) else _NO_NAMES
+    names = "" if _files(tree, "", lambda file: file in (*NAME_FILES, _MAKESENSE)) else _NO_NAMES
     if not images:
         return f"there is no image in it; {without_images(' '.join(some))}"
     if _is_labelled(tree, ".txt", ("labels",)):
@@ -151,9 +153,9 @@ def _yolo(tree: Tree, top: str) -> Iterator[Found]:
     yield from described
 
 
-def _named_yolo(tree: Tree, top: str) -> Iterator[Found]:
+def _named_yolo(tree: Tree, top: str, names: Collection[str] = NAME_FILES) -> Iterator[Found]:
     by_text: dict[str, Path] = {}
-    for path in _files(tree, top, lambda file: file in NAME_FILES):
+    for path in _files(tree, top, names.__contains__):
         by_text.setdefault("\n".join(_start(path, 1 << 16).split()), path)
     if by_text and _is_labelled(tree, ".txt", ("labels",)):
         splits, notes = split_folders(tree, top)
@@ -185,11 +187,22 @@ def _voc(tree: Tree, top: str) -> Iterator[Found]:
         if "<annotations>" in text:
             way = "export the task again as YOLO, COCO or Pascal VOC"
             raise DataError(f"{path}: CVAT's own xml of all images is not read; {way}")
-    is_own = any(re.search(r"<annotation[\s>]", text) for text in starts.values()) and _num_images(tree, top)
-    if is_own or (xmls and _is_labelled(tree, ".xml", ("annotations", "Annotations", "xmls", "labels"))):
-        splits, notes = split_folders(tree, top)
-        read = partial(read_voc_beside, tree.path(top), splits, tree, xmls, notes)
-        yield Found("VOC, an xml for each image", tree.path(top), read)
+    if xmls and _is_labelled(tree, ".xml", ("annotations", "Annotations", "xmls", "labels")):
+        yield _beside(tree, top, xmls)
+
+
+def _beside(tree: Tree, top: str, xmls: list[str]) -> Found:
+    splits, notes = split_folders(tree, top)
+    read = partial(read_voc_beside, tree.path(top), splits, tree, xmls, notes)
+    return Found("VOC, an xml for each image", tree.path(top), read)
+
+
+def _voc_apart(tree: Tree, top: str) -> Iterator[Found]:
+    xmls = [str(path) for path in _files(tree, top, lambda file: file.endswith(".xml"))]
+    firsts = {os.path.dirname(path): path for path in reversed(xmls)}.values()
+    is_voc = any(re.search(r"<annotation[\s>]", _start(Path(path))) for path in firsts)
+    if is_voc and _num_images(tree, top):
+        yield _beside(tree, top, xmls)
 
 
 def _labelme(tree: Tree, top: str) -> Iterator[Found]:
@@ -205,7 +218,10 @@ def _oxford(tree: Tree, top: str) -> Iterator[Found]:
         yield Found("Oxford Hand", tree.root, partial(read_oxford, tree.root))
 
 
-LAYOUTS: tuple[Callable[[Tree, str], Iterator[Found]], ...] = (_yolo, _coco, _voc, _labelme, _oxford)
+_Layouts = tuple[Callable[[Tree, str], Iterator[Found]], ...]
+LAYOUTS: _Layouts = (_yolo, _coco, _voc, _labelme, _oxford)
+WEAKER: _Layouts = (_voc_apart, partial(_named_yolo, names=(_MAKESENSE,)))
+"""Layouts whose marks are left from other work as well; tried where no other fits."""
 
 
 def read_named(path: Path) -> Contents:

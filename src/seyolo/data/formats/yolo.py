@@ -63,6 +63,7 @@ class YoloFiles(Pictures):
         """Lists label files without image, labels in folders where they are not read, and bare splits."""
         folders = sorted({os.path.dirname(image) for paths in images.values() for image in paths})
         problems = [problem for folder in folders for problem in _alone_beside(folder)]
+        problems += [problem for folder in folders for problem in _hidden(folder, self._label_folder(folder))]
         for labels, place in dict.fromkeys(filter(None, map(self._roots, folders))):
             for below, _ in sorted(walk(labels)) if os.path.isdir(labels) else ():
                 own = os.path.normpath(os.path.join(place, os.path.relpath(below, labels)))
@@ -115,6 +116,22 @@ class YoloFiles(Pictures):
 def _alone_beside(folder: str) -> list[Problem]:
     """Returns a problem for each label file among images that has none of its name."""
     return [problem for problem in without_image(folder, ".txt", Path(folder)) if is_rows(problem.file)]
+
+
+def _hidden(folder: str, labels: str | None) -> list[Problem]:
+    """Returns a problem for each label file beside its image where other labels of `labels/` are read."""
+    if labels is None or labels == folder or not os.path.isdir(labels):
+        return []
+    beside = {file for file in os.listdir(folder) if file.endswith(".txt")}
+    pairs = [
+        [Path(place, file) for place in (folder, labels)] for file in sorted(beside & {*os.listdir(labels)})
+    ]
+    said = "is not read, since {} holds other labels of this name; remove one of them"
+    return [
+        Problem(str(own), 0, said.format(read))
+        for own, read in pairs
+        if is_rows(str(own)) and own.read_bytes().split() != read.read_bytes().split()
+    ]
 
 
 def label_path(image: Path, under_images: re.Pattern[str] = UNDER_IMAGES) -> Path | None:

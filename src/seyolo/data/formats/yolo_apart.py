@@ -9,21 +9,27 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from itertools import islice
 
 from seyolo.data.labels import Problem
-from seyolo.errors import counted
+from seyolo.errors import DataError, counted
 from seyolo.media.folders import walk
 
 _ROW = re.compile(rb"\s*\d+(\.0*)?([ \t]+[-+.\deE]+){4,}\s*(\n|$)")
 _HASH = re.compile(r"[0-9a-f]{8}-.")  # Label Studio puts it before the name of an uploaded file
 _HASH_LENGTH = 9
+_MOST_FOLDERS = 1_000
 
 
 def is_rows(path: str) -> bool:
     """Tells whether a file starts with a row of YOLO labels."""
-    with open(path, "rb") as file:
-        return _ROW.match(file.read(4096)) is not None
+    try:
+        with open(path, "rb") as file:
+            return _ROW.match(file.read(4096)) is not None
+    except OSError:
+        return False
 
 
 def stem_of(path: str) -> str:
@@ -40,7 +46,7 @@ def elsewhere(bare: Iterable[str], labelled: set[str], bases: Iterable[str]) -> 
         bases: folders that are searched.
     """
     image_of = {stem_of(path): path for path in sorted(bare)}
-    folders = {os.path.normpath(folder): files for base in set(bases) for folder, files in walk(base)}
+    folders = {os.path.normpath(folder): files for base in set(bases) for folder, files in _below(base)}
     problems = []
     for folder, files in folders.items():
         stems = {file[:-4] for file in files if file.endswith(".txt")}
@@ -53,6 +59,12 @@ def elsewhere(bare: Iterable[str], labelled: set[str], bases: Iterable[str]) -> 
                 problems.append(Problem(folder, 0, _said(folder, own, stem_of_name is not hashed)))
                 break
     return sorted(problems)
+
+
+def _below(base: str) -> Iterator[tuple[str, list[str]]]:
+    """Yields the first folders below a base, which may be a home folder, until one cannot be read."""
+    with suppress(DataError):
+        yield from islice(walk(base), _MOST_FOLDERS)
 
 
 def _said(folder: str, own: list[tuple[str, str]], is_named_so: bool) -> str:
