@@ -15,6 +15,7 @@ from helpers.written_exports import (
     ALL,
     boxes_of,
     labelimg_yolo,
+    labelme,
     labelme_values,
     put_image,
     roboflow_yolo,
@@ -228,6 +229,24 @@ class TestYolo:
             assert any(
                 text.startswith(f"{tmp_path}/Labels/{split}: holds labels of {count}") for text in found
             )
+
+
+def test_outlines_are_counted_once_for_a_divided_data_set(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    labelme(tmp_path / "set")
+    told: list[str] = []
+
+    class Told(Silent):
+        def message(self, text: str) -> None:
+            told.append(f"{text}; {len(caplog.records)}")
+
+    with caplog.at_level("INFO", "seyolo"):
+        dataset = open_data(TrainOptions(data=tmp_path / "set"), tmp_path, Told())
+        for split in ("train", "val"):
+            dataset.split(split)
+    assert [record.getMessage().rpartition(": ")[2] for record in caplog.records] == ["2"]
+    assert told[0] == "data: labelme, set; train 6 images; 0"
 
 
 class TestTheSameImagesInTwoSplits:

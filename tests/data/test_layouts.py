@@ -296,6 +296,14 @@ class TestDataYaml:
         assert dataset.names == ("face", "hand")
         assert [len(dataset.split(split)) for split in dataset.splits] == [3, 2, 1]
 
+    def test_a_yaml_without_splits_says_so(self, tmp_path: Path) -> None:
+        labelimg_yolo(tmp_path)
+        write_text(tmp_path / "data.yaml", "nc: 2\nnames: [face, hand]\n")
+        assert load_dataset(tmp_path).layout == "YOLO as LabelImg writes it, classes.txt"
+        (tmp_path / "classes.txt").unlink()
+        with pytest.raises(DataError, match=r"data\.yaml: names no split; add `train: images/train`"):
+            load_dataset(tmp_path)
+
     def test_a_yaml_of_a_data_set_below_does_not_count(self, tmp_path: Path) -> None:
         labelimg_yolo(tmp_path)
         write_yaml(tmp_path / "older/set")

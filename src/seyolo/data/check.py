@@ -126,6 +126,8 @@ def check_dataset(dataset: Dataset) -> Report:
             problems.append(Problem(str(dataset.source), 0, str(error)))
         readings = list(dataset.contents.readings(name, paths))
         checked[name] = _Split(paths, _images(paths, readings), readings)
+    if (none := dataset.without_image()) is not None:
+        problems = [none]
     shared = _shared_images(checked)
     found = [pair for split in checked.values() for pair in zip(split.images, split.readings, strict=True)]
     problems += dict.fromkeys(

@@ -20,8 +20,10 @@ from seyolo.data.contents import Contents, Listing
 from seyolo.data.formats.coco import read_coco
 from seyolo.data.formats.darknet_data import read_darknet_data
 from seyolo.data.formats.data_yaml import read_data_yaml
+from seyolo.data.formats.foreign import foreign, without_images
+from seyolo.data.formats.pictures import FITS
 from seyolo.data.index import LEAST_IMAGES, Index
-from seyolo.data.labels import Reading
+from seyolo.data.labels import Problem, Reading
 from seyolo.data.layouts import read_named, recognised
 from seyolo.data.samples import Sample, Samples
 from seyolo.data.unpacking import is_archive, unpacked
@@ -63,6 +65,7 @@ class Dataset:
     tiling: Tiling | None = None  # the way in which training and evaluation cut the images
     _listings: dict[str, Listing] = field(default_factory=dict, repr=False)
     _samples: dict[str, Samples] = field(default_factory=dict, repr=False)
+    outlines_said: frozenset[str] = frozenset()  # splits whose outlines were counted before
     training_tiles: list[Sample] = field(default_factory=list, repr=False)  # of `train`, once they were cut
 
     def tiled(self, tiling: Tiling | None) -> Self:
@@ -94,18 +97,13 @@ class Dataset:
 
     def cautions(self) -> list[str]:
         """Returns lines on labels and images that do not find each other, and on images in several splits."""
-        images = {name: self._there(name) for name in self.splits}
+        images = {name: self._listing(name).images for name in self.splits}
         problems = self.contents.unmatched_labels(images)
         lines = [f"{self.source}: {shared_line(*found)}" for found in shared_splits(images)]
         if problems:
             others = f" ({counted(len(problems) - 1, 'more problem')}; `seyolo data check` lists all)"
             lines.insert(0, f"{problems[0]}{others if len(problems) > 1 else ''}")
         return [f"warning: {line}" for line in lines]
-
-    def _there(self, name: str) -> list[str]:
-        with suppress(DataError):  # said where the split is used
-            return self.listed(name).images
-        return []
 
     def split(self, name: str) -> Samples:
         """Returns the samples of a split sorted by path, which are read once.
@@ -120,7 +118,7 @@ class Dataset:
                 warnings.warn(f"{self.source}: {count} {unreadable(listing.foreign)}", stacklevel=2)
             self._samples[name] = self._read(name, listing.images)
             num_outlines = int(self._samples[name].arrays["outlines"].sum())
-            if num_outlines:
+            if num_outlines and name not in self.outlines_said:
                 said = "%s: outlines, read as the boxes around them, among the labels of split `%s`: %s"
                 _LOGGER.info(said, self.source, name, f"{num_outlines:,}")
         return self._samples[name].tiled(self.tiling)
@@ -145,6 +143,8 @@ class Dataset:
         listing = self.listed(name)
         if listing.problems:
             first, others = str(listing.problems[0]), len(listing.problems) - 1
+            if (none := self.without_image()) is not None:
+                raise DataError(str(none))
             several = f" ({others:,} more are missing; `seyolo data check` lists all)" if others else ""
             raise DataError(listing.summary or first + several)
         if not listing.images and listing.foreign:
@@ -153,6 +153,23 @@ class Dataset:
             paths = ", ".join(map(str, self.splits[name]))
             raise DataError(f"{self.source}: split `{name}` has no images; put some into {paths}")
         return listing
+
+    def without_image(self) -> Problem | None:
+        """Returns a problem where labels name images and none of them is there."""
+        found = [self._listing(name) for name in self.splits]
+        missing = [problem for listing in found for problem in listing.problems]
+        are_some_there = any(listing.images or listing.foreign for listing in found)
+        if len(missing) < 2 or are_some_there or any(FITS in problem.text for problem in missing):
+            return None
+        first = missing[0].text.removeprefix("there is no image ")
+        looked = "".join(found[0].summary.partition("; looked in ")[1:])
+        said = f"none of the {counted(len(missing), 'image')} is there, the first is {first}{looked}"
+        return Problem(missing[0].file, missing[0].line, f"{said}; {without_images(self.layout)}")
+
+    def _listing(self, name: str) -> Listing:
+        with suppress(DataError):  # said where the split is used
+            return self.listed(name)
+        return Listing([], [])
 
     def listed(self, name: str) -> Listing:
         """Lists the images of a split sorted by path, each once, and those that are missing or foreign.
@@ -218,11 +235,14 @@ def load_dataset(path: str | Path) -> Dataset:
     if folder.is_dir():
         found = recognised(folder, source)
         contents = found.read()
-        return Dataset(contents.names, contents.splits, source, contents, found.path, note)
+        described_by = source if found.path == folder else found.path  # not the name of a folder of the cache
+        return Dataset(contents.names, contents.splits, source, contents, described_by, note)
     for candidate in FORMATS:
         if source.suffix.lower() in candidate.endings:
             contents = candidate.read(source)
             return Dataset(contents.names, contents.splits, source, contents)
+    if source.is_file() and (other := foreign([source])) is not None:
+        raise DataError(other)
     problem = "not a data set by its name" if source.exists() else "no such file or folder"
     raise DataError(f"{source}: {problem}; give {GIVEN}")
 

@@ -20,8 +20,10 @@ from seyolo.data.formats.coco import read_coco
 from seyolo.data.formats.coco_layout import find_splits
 from seyolo.data.formats.darknet_data import read_darknet_data
 from seyolo.data.formats.data_yaml import read_data_yaml
+from seyolo.data.formats.foreign import foreign, without_images
 from seyolo.data.formats.labelme import read_labelme
 from seyolo.data.formats.voc import read_voc, read_voc_beside
+from seyolo.data.formats.yolo_apart import elsewhere
 from seyolo.data.formats.yolo_names import read_yolo_names
 from seyolo.data.oxford.layout import has_oxford, read_oxford
 from seyolo.data.split_names import SPLITS, by_part, by_split, split_of
@@ -48,8 +50,9 @@ class Found(NamedTuple):
 
 
 _PARTS = frozenset({"annotations", "cfg", "data", "images", "labels"})
-NAME_FILES = ("classes.txt", "_darknet.labels", "obj.names")
+NAME_FILES = ("classes.txt", "labels.txt", "_darknet.labels", "obj.names")
 """Files of class names beside YOLO labels."""
+_NO_NAMES = "write classes.txt beside them, one name per line"
 _SPEAKS = frozenset({".data", ".json", ".labels", ".mat", ".names", ".txt", ".xml", ".yaml", ".yml"})
 _MOST_SNIFFED = 20  # jsons of a folder; one with more holds a json for each image
 _SNIFFED_BYTES = 2048
@@ -103,31 +106,49 @@ def _speaks(file: str) -> bool:
 
 def _missing(tree: Tree) -> str:
     """Returns what a folder without known layout lacks."""
-    if not any(map(is_picture, (file for files in tree.folders.values() for file in files))):
-        return "there is no image in it"
+    some = [str(tree.path(name, file)) for name, files in tree.folders.items() for file in _some(files)]
+    if (other := foreign(some)) is not None:
+        return other
+    images = [str(path) for path in _files(tree, "", is_picture)]
+    names = "" if _files(tree, "", lambda file: file in NAME_FILES) else _NO_NAMES
+    if not images:
+        return f"there is no image in it; {without_images(' '.join(some))}"
     if _is_labelled(tree, ".txt", ("labels",)):
-        return "there are YOLO labels but no class names: write classes.txt beside them, one name per line"
+        return f"there are YOLO labels but no class names: {_NO_NAMES}"
+    if apart := elsewhere(images, set(), [str(tree.root)]):
+        return f"{apart[0]}{names and '; '}{names}"
     return (
         "expected are a data.yaml, a Darknet .data, a COCO .json, the folders JPEGImages and Annotations, "
-        "or a classes.txt, an .xml or labelme's .json beside the images"
+        "or a classes.txt, an .xml or labelme's .json beside the images: export as YOLO, COCO or Pascal VOC"
     )
 
 
+def _some(files: Iterable[str]) -> list[str]:
+    """Returns the first files of each ending, but for images and hidden ones."""
+    by_ending: dict[str, list[str]] = {}
+    for file in files:
+        if file[0] != "." and not is_picture(file):
+            by_ending.setdefault(os.path.splitext(file)[1], []).append(file)
+    return [file for found in by_ending.values() for file in found[:_MOST_SNIFFED]]
+
+
 def _yolo(tree: Tree, top: str) -> Iterator[Found]:
-    described = [
-        Found("YOLO", path, partial(read_data_yaml, path, tree.path(top)))
+    yamls = {
+        Found("YOLO", path, partial(read_data_yaml, path, tree.path(top))): keys
         for path in _files(tree, top, lambda file: file.lower().endswith((".yaml", ".yml")))
         if "names" in (keys := _YAML_KEY.findall(_start(path, 1 << 20)))
-        and ("path" in keys or by_split(keys, path))
-    ]
+    }
+    described = [found for found, keys in yamls.items() if "path" in keys or by_split(keys, found.path)]
     described += [
         Found("YOLO of Darknet", path, partial(read_darknet_data, path, tree.path(top)))
         for path in _files(tree, top, lambda file: file.endswith(".data"))
         if re.search(r"^\s*names\s*=", _start(path), re.MULTILINE)
     ]
-    yield from described
     deepest = min((found.depth() for found in described), default=math.inf)
-    yield from (found for found in _named_yolo(tree, top) if found.depth() < deepest)
+    described += [found for found in _named_yolo(tree, top) if found.depth() < deepest]
+    if not described and _is_labelled(tree, ".txt", ("labels",)):
+        described += yamls  # whose reader says that they name no split
+    yield from described
 
 
 def _named_yolo(tree: Tree, top: str) -> Iterator[Found]:

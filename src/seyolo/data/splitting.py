@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby, pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -162,9 +163,9 @@ def _with_parts(
         parts.setdefault(split, []).append(image)
     origin = before if before is not None else dict.fromkeys(images, next(iter(dataset.splits)))
     contents = Divided(dataset.contents, parts, origin)
-    return replace(
-        dataset, splits=contents.splits, contents=contents, _listings={}, _samples={}, training_tiles=[]
-    )
+    said = frozenset(parts if before is not None else ())  # as all images were read to divide them
+    anew: dict[str, Any] = {"_listings": {}, "_samples": {}, "training_tiles": [], "outlines_said": said}
+    return replace(dataset, splits=contents.splits, contents=contents, **anew)
 
 
 def scene_namer(by: str | None) -> Callable[[str], str]:

@@ -6,7 +6,7 @@ Crowds (`iscrowd`) are ignored regions; boxes of width or height 0 are left out 
 train2017 has two. `area`, where stated, is the object's area in `ap_small`, as in pycocotools.
 
 The split is part of the file name (`instances_val2017.json`) or of the folder name if the jsons of all splits
-have the same name (`valid/_annotations.coco.json`), else `val`. Files whose names differ only in the split
+have the same name (`valid/_annotations.coco.json`), else `train`. Files whose names differ only in the split
 are the other splits.
 
 A file is read when its split is first used, so that evaluation on val does not read train, or when it tells
@@ -16,6 +16,7 @@ whether a category that groups others has objects. The files of all splits must 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -26,6 +27,7 @@ from seyolo.data.contents import ByImage, Listing
 from seyolo.data.formats.coco_categories import Category, class_ids, grouping, is_int, read_categories
 from seyolo.data.formats.coco_layout import find_splits, image_folders
 from seyolo.data.formats.coco_outline import outline_box
+from seyolo.data.formats.foreign import foreign
 from seyolo.data.labels import ImageSize, Marked, Problem, Reading, collect, row_of_pixels, size_of
 from seyolo.data.text import read_text
 from seyolo.data.tree import Finder, top_of
@@ -33,6 +35,7 @@ from seyolo.errors import DataError, quoted, shortened
 from seyolo.json_files import MOST
 
 _KEYS = ("images", "annotations", "categories")
+_START_BYTES = 4096
 
 
 class _Annotation(NamedTuple):
@@ -146,14 +149,20 @@ def read_coco(source: Path, top: Path | None = None) -> CocoFiles:
     return CocoFiles(source, names, splits, _layout(source), finder, tuple(sorted(left_out)), files)
 
 
+_EXPORTERS = {
+    "_annotations.coco.json": "Roboflow",
+    "instances_default.json": "CVAT",
+    "labels.json": "FiftyOne",
+    "result.json": "Label Studio",
+}
+
+
 def _layout(source: Path) -> str:
-    exporters = {
-        "_annotations.coco.json": "Roboflow",
-        "instances_default.json": "CVAT",
-        "labels.json": "FiftyOne",
-        "result.json": "Label Studio",
-    }
-    tool = exporters.get(source.name)
+    tool = _EXPORTERS.get(source.name)
+    if tool is None and source.name.startswith("instances_"):
+        with source.open("rb") as file:  # the licence that CVAT writes
+            is_cvat = re.search(rb'"licenses":\s*\[\{"name":\s*"",\s*"id":\s*0', file.read(_START_BYTES))
+        tool = "CVAT" if is_cvat else None
     return f"COCO as {tool} exports it" if tool else "COCO"
 
 
@@ -193,6 +202,8 @@ def _read_json(path: Path) -> dict[str, list[dict[str, Any]]]:
         raise DataError(f"{path}: not valid JSON ({shortened(str(error))})") from None
     for key in _KEYS:
         if not isinstance(values, dict) or key not in values:
+            if (other := foreign([path])) is not None:
+                raise DataError(other)
             raise DataError(f"{path}: no key `{key}`; a COCO json of boxes has {', '.join(_KEYS)}")
         if not isinstance(values[key], list) or not all(isinstance(value, dict) for value in values[key]):
             raise DataError(f"{path}: {key}: expected a list of objects")

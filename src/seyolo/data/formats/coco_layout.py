@@ -35,14 +35,14 @@ def find_splits(source: Path) -> tuple[str, dict[str, Path]]:
     if own is not None:
         there = Path(os.path.normpath(source.parent / "..")).glob(f"*/{source.name}")
         return own.split, _others(source, own, {path: _of_folder(path) for path in sorted(there)})
-    return "val", {"val": source}
+    return "train", {"train": source}
 
 
 def image_folders(source: Path, split: str) -> list[str]:
     """Returns the existing folders that may hold the images of a json, the most specific first."""
     here, above = source.parent, Path(os.path.normpath(source.parent / ".."))
     named = _parse(source.name)
-    names = [split] if named is None else [named.tail, named.word, split]
+    names = [split, *SPLITS] if named is None else [named.tail, named.word, split]
     bases = (here, here / "images", above, above / "images")
     folders = [
         *(base / name for base in bases for name in names),

@@ -60,7 +60,7 @@ class LabelmeFiles(Pictures):
         return [*self.pairs.problems, *self.without_labels(images, self._has_labels)]
 
     def _has_labels(self, image: str) -> bool:
-        return image in self.pairs.label_of or any(map(os.path.isfile, _beside(image)))
+        return os.path.normpath(image) in self.pairs.label_of or any(map(os.path.isfile, _beside(image)))
 
     def sources(self, split: str, folders: Iterable[str]) -> list[str]:
         """Returns the folder, and those of jsons that do not lie beside the images."""

@@ -16,6 +16,9 @@ from seyolo.errors import DataError, counted, shortened
 from seyolo.media.folders import walk
 from seyolo.media.images import is_picture
 
+FITS = "; its end fits "
+"""Start of what is said of a path whose end fits several files."""
+
 
 @dataclass(frozen=True)
 class Pictures(ByImage):
@@ -56,7 +59,7 @@ class Pictures(ByImage):
         return [
             Problem(str(self.source), 0, self._no_labels(split, paths))
             for split, paths in images.items()
-            if paths and not any(map(has_labels, map(os.path.normpath, paths)))
+            if paths and not any(map(has_labels, paths))
         ]
 
     def _no_labels(self, split: str, paths: Sequence[str]) -> str:
@@ -96,7 +99,7 @@ def _listed_in(path: Path, roots: tuple[Path, ...], finder: Finder) -> tuple[lis
 
 
 def _several(paths: list[str]) -> str:
-    return f"; its end fits {' and '.join(map(shortened, paths[:3]))}" if paths else ""
+    return f"{FITS}{' and '.join(map(shortened, paths[:3]))}" if paths else ""
 
 
 def names_file(folder: Path) -> Path | None:
@@ -115,11 +118,10 @@ def without_image(
     label_folder: str, ending: str, image_folder: Path, other: Iterable[str] = ()
 ) -> list[Problem]:
     """Returns a problem for each label file of a folder without an image of its name in another folder."""
-    there = os.listdir(image_folder) if image_folder.is_dir() else ()
-    stems = {os.path.splitext(file)[0] for file in there if is_picture(file)}
-    files = (os.path.splitext(file) for file in sorted(os.listdir(label_folder)))
+    names = {file[: -len(ending)] for file in os.listdir(label_folder) if file.endswith(ending)}
+    there = os.listdir(image_folder) if names and image_folder.is_dir() else ()
+    names -= {os.path.splitext(file)[0] for file in there if is_picture(file)}
     return [
-        Problem(os.path.join(label_folder, stem + found), 0, f"no image of this name in {image_folder}")
-        for stem, found in files
-        if found == ending and stem not in stems and stem not in other
+        Problem(os.path.join(label_folder, name + ending), 0, f"no image of this name in {image_folder}")
+        for name in sorted(names.difference(other))
     ]

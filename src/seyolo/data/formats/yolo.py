@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 from seyolo.data.formats.pictures import Pictures, mapped, without_image
@@ -65,7 +66,7 @@ class YoloFiles(Pictures):
         for labels, place in dict.fromkeys(filter(None, map(self._roots, folders))):
             for below, _ in sorted(walk(labels)) if os.path.isdir(labels) else ():
                 own = os.path.normpath(os.path.join(place, os.path.relpath(below, labels)))
-                problems += without_image(below, ".txt", Path(own), ("classes",))
+                problems += without_image(below, ".txt", Path(own), ("classes", "labels"))
         bare, labelled = self._bare(images)
         if bare:
             problems += elsewhere(bare, labelled, map(self._base, {os.path.dirname(path) for path in bare}))
@@ -73,9 +74,20 @@ class YoloFiles(Pictures):
 
     def _bare(self, images: Mapping[str, Sequence[str]]) -> tuple[set[str], set[str]]:
         """Returns the images without label file, and the names of the others."""
-        every = {os.path.normpath(image) for paths in images.values() for image in paths}
-        bare = {image for image in every if label_path(Path(image), self.under_images) is None}
-        return bare, {stem_of(image) for image in every - bare}
+        by_folder: dict[str, set[str]] = {}
+        for image in chain.from_iterable(images.values()):
+            by_folder.setdefault(os.path.dirname(image), set()).add(image)
+        bare, labelled = set[str](), set[str]()
+        for folder, own in by_folder.items():
+            places = (self._label_folder(folder), folder)
+            files = chain.from_iterable(
+                os.listdir(place) for place in places if place and os.path.isdir(place)
+            )
+            there = {file[:-4] for file in files if file.endswith(".txt")}
+            stems = {image: stem_of(image) for image in own}
+            bare.update(image for image, stem in stems.items() if stem not in there)
+            labelled.update(there.intersection(stems.values()))
+        return bare, labelled
 
     def _roots(self, folder: str) -> tuple[str, str] | None:
         """Returns the folder `labels` and the folder that it takes the place of; None where there is none."""

@@ -16,7 +16,8 @@ from seyolo.errors import counted
 from seyolo.media.folders import walk
 
 _ROW = re.compile(rb"\s*\d+(\.0*)?([ \t]+[-+.\deE]+){4,}\s*(\n|$)")
-_HASH = re.compile(r"[0-9a-f]{8}-(?=.)")  # Label Studio puts it before the name of an uploaded file
+_HASH = re.compile(r"[0-9a-f]{8}-.")  # Label Studio puts it before the name of an uploaded file
+_HASH_LENGTH = 9
 
 
 def is_rows(path: str) -> bool:
@@ -39,17 +40,17 @@ def elsewhere(bare: Iterable[str], labelled: set[str], bases: Iterable[str]) -> 
         bases: folders that are searched.
     """
     image_of = {stem_of(path): path for path in sorted(bare)}
+    folders = {os.path.normpath(folder): files for base in set(bases) for folder, files in walk(base)}
     problems = []
-    for folder, files in {folder: files for base in set(bases) for folder, files in walk(base)}.items():
-        stems = [stem_of(file) for file in sorted(files) if file.endswith(".txt")]
-        for named in (stems, [_HASH.sub("", stem, count=1) for stem in stems]):
-            pairs = [
-                (stem, image_of[name]) for stem, name in zip(stems, named, strict=True) if name in image_of
-            ]
-            own = [(stem, image) for stem, image in pairs if os.path.dirname(image) != folder]
-            is_copy = len(labelled.intersection(named)) >= len(own)
+    for folder, files in folders.items():
+        stems = {file[:-4] for file in files if file.endswith(".txt")}
+        hashed = {stem[_HASH_LENGTH:]: stem for stem in stems if _HASH.match(stem)}
+        for stem_of_name in ({stem: stem for stem in stems}, hashed):
+            own = [(stem_of_name[name], image_of[name]) for name in sorted(image_of.keys() & stem_of_name)]
+            own = [(stem, image) for stem, image in own if os.path.normpath(os.path.dirname(image)) != folder]
+            is_copy = len(labelled.intersection(stem_of_name)) >= len(own)
             if not is_copy and is_rows(os.path.join(folder, f"{own[0][0]}.txt")):
-                problems.append(Problem(folder, 0, _said(folder, own, named is stems)))
+                problems.append(Problem(folder, 0, _said(folder, own, stem_of_name is not hashed)))
                 break
     return sorted(problems)
 
@@ -61,6 +62,6 @@ def _said(folder: str, own: list[tuple[str, str]], is_named_so: bool) -> str:
     )
     if not is_named_so:
         example = f"`{own[0][0]}.txt` is of {os.path.basename(own[0][1])}"
-        return f"{text}: {example}; export again with images, or take the first 9 characters off the names"
+        return f"{text}: {example}; export again with images, or take {_HASH_LENGTH} characters off the names"
     move = f": mv {shlex.quote(folder)}/*.txt {shlex.quote(places[0])}/" if len(places) == 1 else ""
     return f"{text}; rename the two folders `images` and `labels`, or move the labels beside the images{move}"

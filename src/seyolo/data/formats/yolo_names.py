@@ -1,5 +1,5 @@
-"""YOLO labels with a file of class names: LabelImg's and Label Studio's `classes.txt`, Roboflow's
-`_darknet.labels`."""
+"""YOLO labels with a file of class names: LabelImg's and Label Studio's `classes.txt`, makesense's
+`labels.txt`, Roboflow's `_darknet.labels`, FiftyOne's `obj.names`."""
 
 from __future__ import annotations
 
@@ -19,8 +19,10 @@ def read_yolo_names(
         layout = "YOLO as Label Studio exports it"
     elif source.name == "_darknet.labels":
         layout = "YOLO as Roboflow exports it for Darknet"
+    elif source.name == "obj.names" and (source.parent / "images.txt").is_file():
+        layout = "YOLO as FiftyOne exports it for YOLOv4"
     else:
-        layout = "YOLO as LabelImg writes it"
+        layout = "YOLO as LabelImg writes it" if source.name == "classes.txt" else "YOLO"
     return YoloFiles(
         source, read_class_names(source), splits, (root,), layout, Finder(root, notes=list(notes))
     )
