@@ -21,7 +21,7 @@ from seyolo.runtime.inference import Thresholds
 
 NETWORKS = (
     "yolov2-tiny", "yolov3@0.25", "yolov3-spp@0.25", "yolov4@0.25", "yolov4-tiny", "yolov4-csp@0.25",
-    "yolov7-tiny", "enetb0-coco", "yolo-fastest-1.1", "se-yolov3@0.25",
+    "yolov7-tiny", "enetb0-coco", "yolo-fastest-1.1", "se-yolov3@0.25", "cbam-yolov3@0.25",
 )  # fmt: skip
 SIZE = (320, 320)
 NMS = FileOptions(nms=True)
@@ -41,7 +41,8 @@ def main() -> None:
             raw = model(torch.from_numpy(images)).numpy()
         np.save(folder / f"{name}.npy", raw)
         export_onnx(model, folder / f"{name}.onnx", size=SIZE)
-        save(model, folder / f"{name}.cfg")
+        if not name.startswith("cbam"):  # which Darknet does not have
+            save(model, folder / f"{name}.cfg")
         export_onnx(model, folder / f"{name}.dynamic.onnx", FileOptions(dynamic_batch=True), size=SIZE)
         scores = np.sort((raw[0, :, 5:] * raw[0, :, 4:5]).ravel())
         between = float(scores[-21:-19].mean())  # no score lies on the threshold

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from seyolo.darknet.sections import Cbam, Sam, ScaleChannels
 from seyolo.translation.activations import activate
-from seyolo.translation.builder import GraphBuilder, Layer, WriterTable
+from seyolo.translation.builder import ONES, GraphBuilder, Layer, WriterTable
 
 
 def _multiply(graph: GraphBuilder, section: ScaleChannels | Sam, layer: Layer) -> str:
@@ -21,8 +23,15 @@ def _cbam(graph: GraphBuilder, section: Cbam, layer: Layer) -> str:
     joined = graph.node("Concat", maps, axis=1)
     pads = [section.size // 2] * 4
     logits = graph.convolution(joined, f"layers.{layer.index}.spatial", section.size, pads=pads)
-    gated = graph.node("Mul", [gated, graph.node("Sigmoid", [logits])])  # M_s(F') ⊗ F'
+    gate = _on_every_channel(graph, graph.node("Sigmoid", [logits]), layer.read[0].channels)
+    gated = graph.node("Mul", [gated, gate])  # M_s(F') ⊗ F'
     return graph.node("Add", [features, gated]) if section.join == "add" else gated
+
+
+def _on_every_channel(graph: GraphBuilder, gate: str, channels: int) -> str:
+    """Repeats a map by a convolution of ones: OpenCV 5 cannot multiply all channels by one."""
+    ones = graph.constant(np.ones((channels, 1, 1, 1)), name=f"layer{graph.layer}{ONES}")
+    return graph.node("Conv", [gate, ones], kernel_shape=[1, 1])
 
 
 def _channel_gate(graph: GraphBuilder, features: str, index: int) -> str:

@@ -14,6 +14,9 @@ from onnx import TensorProto, helper, numpy_helper
 from seyolo.darknet.graph import Shape
 from seyolo.darknet.sections import Section
 
+ONES = "_ones"
+"""End of the name of a kernel that repeats a map and is not learned."""
+
 
 class GraphBuilder:
     """Nodes and initializers of a graph; every method returns the name of the value it adds."""
@@ -34,9 +37,11 @@ class GraphBuilder:
         self.nodes.append(helper.make_node(operator, inputs, [output], name=output, **attributes))
         return output
 
-    def constant(self, value: object, dtype: type[np.generic] = np.float32) -> str:
+    def constant(
+        self, value: object, dtype: type[np.generic] = np.float32, *, name: str | None = None
+    ) -> str:
         """Adds an array."""
-        name = f"constant_{len(self.initializers)}"
+        name = name or f"constant_{len(self.initializers)}"
         self.initializers.append(numpy_helper.from_array(np.asarray(value, dtype), name))
         return name
 
