@@ -285,7 +285,7 @@ class BatchMaker(TorchDataset["TrainingBatch | DataError"]):
 
 
 class _Draw(NamedTuple):
-    """What was drawn of an augmented image: the tiles and the source images; the generator draws the rest."""
+    """An augmented image as far as it is drawn: tiles and source images; the generator draws the rest."""
 
     generator: np.random.Generator
     layout: Layout
