@@ -181,9 +181,9 @@ class Dataset:
             raise DataError(f"{self.source}: no split `{name}`; there are {known}")
         if name not in self._listings:
             found = self.contents.listed(name)
-            images = sorted(set(found.images))
-            readable = [image for image in images if is_image(image)]
-            foreign = [image for image in images if not is_image(image)]
+            listed = set(found.images)
+            readable = sorted(filter(is_image, listed))
+            foreign = sorted(listed.difference(readable))
             self._listings[name] = found._replace(images=readable, foreign=foreign)
         return self._listings[name]
 

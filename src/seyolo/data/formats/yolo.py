@@ -16,7 +16,7 @@ from itertools import chain
 from pathlib import Path
 
 from seyolo.data.formats.pictures import Pictures, mapped, without_image
-from seyolo.data.formats.yolo_apart import elsewhere, is_rows, stem_of
+from seyolo.data.formats.yolo_apart import elsewhere, is_rows
 from seyolo.data.formats.yolo_many import read_many
 from seyolo.data.formats.yolo_rows import RowForm, have_polygons, parse_row
 from seyolo.data.labels import Collected, ImageSize, Problem, Reading, collect, size_of
@@ -61,23 +61,21 @@ class YoloFiles(Pictures):
 
     def unmatched_labels(self, images: Mapping[str, Sequence[str]]) -> list[Problem]:
         """Lists label files without image, labels in folders where they are not read, and bare splits."""
-        folders = sorted({os.path.dirname(image) for paths in images.values() for image in paths})
+        by_folder = _by_folder(chain.from_iterable(images.values()))
+        folders = sorted(by_folder)
         problems = [problem for folder in folders for problem in _alone_beside(folder)]
         problems += [problem for folder in folders for problem in _hidden(folder, self._label_folder(folder))]
         for labels, place in dict.fromkeys(filter(None, map(self._roots, folders))):
             for below, _ in sorted(walk(labels)) if os.path.isdir(labels) else ():
                 own = os.path.normpath(os.path.join(place, os.path.relpath(below, labels)))
                 problems += without_image(below, ".txt", Path(own), ("classes", "labels"))
-        bare, labelled = self._bare(images)
+        bare, labelled = self._bare(by_folder)
         if bare:
             problems += elsewhere(bare, labelled, map(self._base, {os.path.dirname(path) for path in bare}))
         return [*self.without_labels(images, lambda image: image not in bare), *problems]
 
-    def _bare(self, images: Mapping[str, Sequence[str]]) -> tuple[set[str], set[str]]:
+    def _bare(self, by_folder: Mapping[str, Mapping[str, str]]) -> tuple[set[str], set[str]]:
         """Returns the images without label file, and the names of the others."""
-        by_folder: dict[str, set[str]] = {}
-        for image in chain.from_iterable(images.values()):
-            by_folder.setdefault(os.path.dirname(image), set()).add(image)
         bare, labelled = set[str](), set[str]()
         for folder, own in by_folder.items():
             places = (self._label_folder(folder), folder)
@@ -85,9 +83,8 @@ class YoloFiles(Pictures):
                 os.listdir(place) for place in places if place and os.path.isdir(place)
             )
             there = {file[:-4] for file in files if file.endswith(".txt")}
-            stems = {image: stem_of(image) for image in own}
-            bare.update(image for image, stem in stems.items() if stem not in there)
-            labelled.update(there.intersection(stems.values()))
+            bare.update(image for image, stem in own.items() if stem not in there)
+            labelled.update(there.intersection(own.values()))
         return bare, labelled
 
     def _roots(self, folder: str) -> tuple[str, str] | None:
@@ -111,6 +108,15 @@ class YoloFiles(Pictures):
     def _label_folder(self, images: str) -> str | None:
         path = mapped(os.path.join(images, "any"), self.under_images, "labels")
         return None if path is None else os.path.dirname(path)
+
+
+def _by_folder(images: Iterable[str]) -> dict[str, dict[str, str]]:
+    """Returns the names of images, without ending, by folder and path."""
+    found: dict[str, dict[str, str]] = {}
+    for image in images:
+        folder, _, name = image.rpartition(os.sep)
+        found.setdefault(folder, {})[image] = name.rpartition(".")[0]
+    return found
 
 
 def _alone_beside(folder: str) -> list[Problem]:
