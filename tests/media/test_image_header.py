@@ -178,6 +178,7 @@ def test_a_large_file_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_a_data_set_names_an_image_that_is_too_large(tmp_path: Path) -> None:
     (tmp_path / "data.yaml").write_text("path: .\ntrain: .\nnames: [hand]\n")
     (tmp_path / "a.tif").write_bytes(huge_images()["TIFF"])
+    (tmp_path / "a.txt").touch()  # an image without objects
     (problem,) = check_dataset(load_dataset(tmp_path / "data.yaml")).problems
     assert problem.file == str(tmp_path / "a.tif")
     assert "the image has 3,000 million pixels" in problem.text
