@@ -12,6 +12,7 @@ import os
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -55,6 +56,7 @@ NAME_FILES = ("classes.txt", "_darknet.labels", "obj.names")
 _MAKESENSE = "labels.txt"  # other tools write a file of this name, too
 _NO_NAMES = "write classes.txt beside them, one name per line"
 _SPEAKS = frozenset({".data", ".json", ".labels", ".mat", ".names", ".txt", ".xml", ".yaml", ".yml"})
+_MOST_PROBED = 200  # files that may tell a format that is not read
 _MOST_SNIFFED = 20  # jsons of a folder; one with more holds a json for each image
 _SNIFFED_BYTES = 2048
 _YAML_KEY = re.compile(r"^[\"']?(\w+)[\"']?\s*:", re.MULTILINE)  # at the left
@@ -108,7 +110,8 @@ def _speaks(file: str) -> bool:
 
 def _missing(tree: Tree) -> str:
     """Returns what a folder without known layout lacks."""
-    some = [str(tree.path(name, file)) for name, files in tree.folders.items() for file in _some(files)]
+    firsts = (str(tree.path(name, file)) for name, files in tree.folders.items() for file in _some(files))
+    some = list(islice(firsts, _MOST_PROBED))
     if (other := foreign(some)) is not None:
         return other
     images = [str(path) for path in _files(tree, "", is_picture)]
