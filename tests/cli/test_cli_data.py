@@ -80,3 +80,20 @@ def test_what_cannot_be_read_is_named(run: Run, kind: str, file: str, text: str,
     data = FORMATS[kind](Path("written"))
     (Path("written") / file).write_text(text)
     assert_refused(run("data", "anchors", data, "--num", 1, "--split", "val"), place)
+
+
+def test_every_verb_says_that_a_split_is_in_another(
+    run: Run, tiny_hands: Path, checkpoint: Path, tmp_path: Path
+) -> None:
+    same = f"path: {tiny_hands.parent}\ntrain: images/train\nval: images/train\nnames: [hand]\n"
+    (tmp_path / "same.yaml").write_text(same)
+    lines = (
+        ("val", checkpoint),
+        ("benchmark", checkpoint, "--repeats", 1),
+        ("prune", checkpoint, "slim.safetensors", "--budget", "macs=80%"),
+        ("export", checkpoint, "x.onnx", "--int8"),  # of a network that finds nothing
+    )
+    for line in lines:
+        outcome = run(*line, "--data", "same.yaml")
+        assert outcome.code == (2 if line[0] == "export" else 0), outcome.err
+        assert "warning: same.yaml: all 12 images of split `val` are in `train`, too" in outcome.err, line

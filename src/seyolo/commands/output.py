@@ -63,9 +63,8 @@ def remark(text: str) -> None:
 
 
 def remark_on(dataset: Dataset, splits: Iterable[str] | None = None) -> None:
-    """Prints on stderr the layout of a data set, the images of these splits, how paths were found, and what
-    is lost of the labels."""
-    for line in (*dataset.described(splits), *dataset.cautions()):
+    """Prints the introduction of a data set on stderr."""
+    for line in dataset.introduction(splits):
         remark(line)
 
 

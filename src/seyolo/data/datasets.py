@@ -95,6 +95,10 @@ class Dataset:
         images = f"; {', '.join(counts)}" if counts else ""
         return [f"data: {self.layout}{images}", *self.remarks]
 
+    def introduction(self, splits: Iterable[str] | None = None) -> list[str]:
+        """Returns what a verb says before it reads the data set: `described`, then `cautions`."""
+        return [*self.described(splits), *self.cautions()]
+
     def cautions(self) -> list[str]:
         """Returns lines on labels and images that do not find each other, and on images in several splits."""
         images = {name: self._listing(name).images for name in self.splits}

@@ -120,7 +120,7 @@ def compare(
     """Benchmarks models that each have their own options; `progress` reports the evaluation."""
     dataset = data if isinstance(data, Dataset) or data is None else load_dataset(data)
     if dataset is not None:
-        tell(progress, dataset.described(evaluated_splits(dataset, None)))
+        tell(progress, dataset.introduction(evaluated_splits(dataset, None)))
     backends = {
         name: entrant.open() if isinstance(entrant, Entrant) else entrant
         for name, entrant in entrants.items()

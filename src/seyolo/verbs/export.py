@@ -67,7 +67,7 @@ def export_file(
     chosen = checked_format(out, options)
     if dataset is None and options.data is not None:
         dataset = load_dataset(options.data)
-        tell(progress, dataset.described([name for name in ("train", "val") if name in dataset.splits]))
+        tell(progress, dataset.introduction([name for name in ("train", "val") if name in dataset.splits]))
     opened = resized(open_model(model, start, device=options.device, random=random), options.size)
     if dataset is None:
         return Exported(chosen.write(opened, out, options, ()))

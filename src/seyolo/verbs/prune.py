@@ -165,7 +165,7 @@ class _Job:
             return Planner(self.dense, progress=progress)
         options = self.options
         if self.dataset is not None:
-            tell(progress, self.dataset.described(["train"]))
+            tell(progress, self.dataset.introduction(["train"]))
         return planner_on(self.dense, options.plan_options(), self.dataset, options.seed, progress)
 
 

@@ -54,7 +54,7 @@ def open_data(options: SlimOptions | TrainOptions, folder: Path, progress: Progr
     dataset = load_dataset(options.data)
     is_resumed = len(dataset.splits) == 1 and path.exists()
     kept = _stored(path).splits if is_resumed else {}
-    tell(progress, [*dataset.described(), *dataset.cautions()])
+    tell(progress, dataset.introduction())
     dataset, lines = for_training(dataset, options.seed, kept)
     tell(progress, lines)
     return dataset.tiled(options.tiling(options.size or USUAL_SIZE))
