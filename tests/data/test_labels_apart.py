@@ -116,7 +116,7 @@ class TestVoc:
     @pytest.mark.parametrize(
         ("images", "xmls"),
         [
-            ("data", "labels"),  # FiftyOne
+            ("data", "labels"),
             ("data", "annotations"),
             ("images", "xml"),
             ("", "xml"),
@@ -125,13 +125,14 @@ class TestVoc:
         ],
     )
     def test_xmls_in_another_folder(self, tmp_path: Path, images: str, xmls: str) -> None:
+        is_fiftyone = (images, xmls) == ("data", "labels")  # which counts from 0
         for name, boxes in ALL.items():
             put_image(tmp_path, name, images)
-            write_text(
-                tmp_path / xmls / f"{name}.xml", voc_xml(boxes).replace("<annotation>", "<annotation a='1'>")
-            )
+            text = voc_xml(boxes, first=0 if is_fiftyone else 1)
+            write_text(tmp_path / xmls / f"{name}.xml", text.replace("<annotation>", "<annotation a='1'>"))
         dataset = load_dataset(tmp_path)
         assert_all_there(dataset)
+        assert ("VOC as FiftyOne exports it" in dataset.layout) == is_fiftyone
         assert "6 .xml files in other folders than the images are paired by name" in dataset.remarks[0]
 
     def test_of_splits_with_equal_names(self, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from seyolo.files import cache_root, replacing
 LEAST_IMAGES = 2_000
 """Smaller splits are read anew each time."""
 _SETTLED_S = 2.0
-_FORM = b"3"  # of the index
+_FORM = b"4"  # of the index
 
 
 def _files(path: str) -> Iterator[tuple[str, os.stat_result]]:

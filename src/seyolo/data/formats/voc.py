@@ -8,7 +8,7 @@ names of all annotations. Objects marked `difficult` are ignored regions.
 
 Corners count pixels from 1, and the last pixel belongs to the box, so a box reaches from xmin - 1 to xmax in
 the coordinates of the other formats. Darknet's voc_label.py subtracts 1 from xmax, too, which makes every box
-one pixel smaller and moves it by half a pixel. CVAT writes those other coordinates as they are.
+one pixel smaller and moves it by half a pixel. CVAT and FiftyOne write those other coordinates as they are.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import difflib
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -226,14 +226,16 @@ def read_voc_beside(
     notes: Iterable[str] = (),
 ) -> VocBeside:
     """Reads annotations beside images, or in a folder of their own, given the xml files of all splits."""
-    annotated = _annotated(source, xmls)
+    annotated, layout = _annotated(source, xmls), "VOC, an xml for each image"
     pairs = pair(tree, xmls, _annotation_paths, str)
+    if (source / "data").is_dir() and {os.path.dirname(path) for path in xmls} == {str(source / "labels")}:
+        annotated, layout = replace(annotated, first_pixel=0), "VOC as FiftyOne exports it"
     return VocBeside(
         source,
         annotated.names,
         splits,
         (source,),
-        "VOC, an xml for each image",
+        layout,
         Finder(source, notes=[*notes, *pairs.notes]),
         annotated=annotated,
         pairs=pairs,
