@@ -292,15 +292,19 @@ def _files(tree: Tree, top: str, is_one: Callable[[str], bool]) -> list[Path]:
 
 
 def _jsons(tree: Tree, top: str, kind: str) -> list[Path]:
-    """Returns the jsons of a kind, told by their first key; of many in a folder the first ones decide."""
+    """Returns the jsons of a kind, told by their first key; of many in a folder some do, if they agree."""
     found: list[Path] = []
     for folder in tree.folders:
         files = [
             tree.path(folder, f) for f in tree.folders[folder] if f.lower().endswith(".json") and f[0] != "."
         ]
         if (folder == top or folder.startswith(f"{top}/" if top else "")) and files:
-            sniffed = [path for path in files[:_MOST_SNIFFED] if _kind_of(path) == kind]
-            found += files if len(files) > _MOST_SNIFFED and len(sniffed) == _MOST_SNIFFED else sniffed
+            some = files[:: math.ceil(len(files) / _MOST_SNIFFED)]
+            kinds = {_kind_of(path) for path in some}
+            if len(kinds) > 1:
+                found += [path for path in files if _kind_of(path) == kind]
+            elif kind in kinds:
+                found += files
     return found
 
 
