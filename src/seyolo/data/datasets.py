@@ -135,7 +135,8 @@ class Dataset:
     def _read(self, name: str, images: list[str]) -> Samples:
         folders = dict.fromkeys(map(os.path.dirname, images))
         is_large = len(images) >= LEAST_IMAGES
-        index = Index(self.source, name, images, self.contents.sources(name, folders)) if is_large else None
+        files = self.contents.sources(name, folders)
+        index = Index(self.source, name, images, files, self.names) if is_large else None
         samples = index.read() if index is not None else None
         if samples is None:
             samples = Samples.of(images, map(_sound, self.contents.readings(name, images)))
