@@ -24,6 +24,7 @@ from helpers.written_exports import (
 from seyolo.data.check import check_dataset
 from seyolo.data.datasets import Dataset, load_dataset
 from seyolo.data.formats.pairs import pair
+from seyolo.data.splitting import for_training
 from seyolo.data.tree import Tree
 from seyolo.errors import DataError
 from seyolo.options.train import TrainOptions
@@ -452,3 +453,61 @@ def test_a_split_that_is_missing_is_said_where_it_is_used(tmp_path: Path) -> Non
     assert load_dataset(data).cautions() == []
     with pytest.raises(DataError, match="split `test` is missing"):
         load_dataset(data).split("test")
+
+
+class TestPaths:
+    """Paths as people give them."""
+
+    def test_a_list_of_names_in_the_current_folder(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        write_image(tmp_path / "a.jpg")
+        write_text(tmp_path / "a.txt", "0 0.5 0.5 0.4 0.4\n")
+        write_text(tmp_path / "train.txt", "a.jpg\n")
+        write_text(tmp_path / "data.yaml", "train: train.txt\nval: train.txt\nnames: [hand]\n")
+        write_text(tmp_path / "obj.names", "hand\n")
+        write_text(tmp_path / "obj.data", "train = train.txt\nnames = obj.names\n")
+        monkeypatch.chdir(tmp_path)
+        for file in ("data.yaml", "obj.data"):
+            dataset = load_dataset(file)
+            assert dataset.introduction(["train"])[0].endswith("train 1 image")
+            assert len(dataset.split("train")[0].class_ids) == 1
+
+    def test_a_broken_link_among_the_labels(self, tmp_path: Path) -> None:
+        for name in ("a", "b"):
+            write_image(tmp_path / f"images/{name}.jpg", len(name))
+            write_text(tmp_path / f"images/{name}.txt", "0 0.5 0.5 0.4 0.4\n")
+        write_text(tmp_path / "labels/b.txt", "0 0.5 0.5 0.4 0.4\n")
+        (tmp_path / "labels/a.txt").symlink_to("gone.txt")
+        write_text(tmp_path / "data.yaml", "train: images\nnames: [hand]\n")
+        dataset = load_dataset(tmp_path / "data.yaml")
+        assert dataset.cautions() == []
+        assert [len(sample.class_ids) for sample in dataset.split("train")] == [1, 1]
+
+    def test_another_yaml_with_words_of_splits(self, tmp_path: Path) -> None:
+        write_image(tmp_path / "images/a.jpg")
+        write_text(tmp_path / "images/a.txt", "0 0.5 0.5 0.4 0.4\n")
+        write_text(tmp_path / "data.yaml", "train: images\ntrain: images\nnames: [hand]\n")
+        assert load_dataset(tmp_path).names == ("hand",)
+
+    def test_a_divided_split_without_labels(self, tmp_path: Path) -> None:
+        for number in range(6):
+            write_image(tmp_path / f"{number}.jpg", number)
+        write_text(tmp_path / "0.txt", "0 0.5 0.5 0.4 0.4\n")
+        write_text(tmp_path / "data.yaml", "train: .\nnames: [hand]\n")
+        whole = load_dataset(tmp_path / "data.yaml")
+        parts = {"train": [tmp_path / "0.jpg"], "val": [tmp_path / f"{number}.jpg" for number in range(1, 6)]}
+        kept = {name: list(map(str, paths)) for name, paths in parts.items()}
+        divided, _ = for_training(whole, 0, kept)
+        assert "split `val`: no label file" in divided.introduction()[-1]
+        assert check_dataset(divided).problems != ()
+
+
+def test_detections_of_a_model_are_no_labels(tmp_path: Path) -> None:
+    for number in range(6):
+        write_image(tmp_path / f"images/{number}.jpg", number)
+        write_text(tmp_path / f"pred/{number}.txt", "0 0.5 0.5 0.4 0.4\n")
+    for number in range(2):
+        write_text(tmp_path / f"images/{number}.txt", "0 0.5 0.5 0.4 0.4\n")
+    write_text(tmp_path / "data.yaml", "train: images\nnames: [hand]\n")
+    assert load_dataset(tmp_path / "data.yaml").cautions() == []

@@ -64,6 +64,8 @@ def export_file(
         raise UsageError("int8 is measured on images, and they are for nothing else: --int8 --data DATA")
     if options.int8 and random:
         raise UsageError(f"{model}: has no trained weights, so int8 has nothing to measure; give --weights")
+    if options.tile and not has_data:
+        raise UsageError("--tile cuts the images of a data set; give it with --data, or leave --tile out")
     chosen = checked_format(out, options)
     if dataset is None and options.data is not None:
         dataset = load_dataset(options.data)

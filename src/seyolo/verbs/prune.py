@@ -156,6 +156,8 @@ class _Job:
             self.dataset = load_dataset(self.options.data)
         opened = open_model(model, self.options, device=self.options.device)
         self.dense = resized(opened, self.options.size)
+        if self.dataset is None and self.options.tile:
+            raise UsageError("--tile cuts the images of a data set; give it with --data, or leave --tile out")
         if self.dataset is not None and self.options.tile:
             self.dataset = self.dataset.tiled(self.options.tiling(input_size(self.dense, None)))
 
