@@ -185,12 +185,17 @@ def _coco(tree: Tree, top: str) -> Iterator[Found]:
             yield Found("COCO", path, partial(read_coco, path, tree.path(top)))
 
 
+def _xmls(tree: Tree, top: str) -> list[str]:
+    found = _files(tree, top, lambda file: file.lower().endswith(".xml") and file[0] != ".")
+    return [str(path) for path in found]
+
+
 def _voc(tree: Tree, top: str) -> Iterator[Found]:
     folders = [name for name in tree.folders if {"JPEGImages", "Annotations"} <= set(tree.below(name))]
     if folders:
         yield from (Found("VOC", tree.path(name), partial(read_voc, tree.path(name))) for name in folders)
         return
-    xmls = [str(path) for path in _files(tree, top, lambda file: file.endswith(".xml"))]
+    xmls = _xmls(tree, top)
     firsts = {os.path.dirname(path): path for path in reversed(xmls)}.values()
     starts = {path: _start(Path(path)) for path in firsts}
     for path, text in starts.items():
@@ -208,7 +213,7 @@ def _beside(tree: Tree, top: str, xmls: list[str]) -> Found:
 
 
 def _voc_apart(tree: Tree, top: str) -> Iterator[Found]:
-    xmls = [str(path) for path in _files(tree, top, lambda file: file.endswith(".xml"))]
+    xmls = _xmls(tree, top)
     firsts = {os.path.dirname(path): path for path in reversed(xmls)}.values()
     is_voc = any(re.search(r"<annotation[\s>]", _start(Path(path))) for path in firsts)
     if is_voc and tree.num_images[top]:
