@@ -25,7 +25,7 @@ class ByImage:
 
     @property
     def lists_by_reading(self) -> bool:
-        """Whether the images of a split are listed by reading all its labels."""
+        """True where the images of a split are listed by reading all its labels."""
         return False
 
     def readings(self, split: str, images: Sequence[str]) -> Iterator[Reading]:
@@ -55,7 +55,7 @@ class Contents(Protocol):
 
     @property
     def lists_by_reading(self) -> bool:
-        """Whether the images of a split are listed by reading all its labels."""
+        """True where the images of a split are listed by reading all its labels."""
 
     def listed(self, split: str) -> Listing:
         """Lists the images of a split; raises DataError where the split itself is missing or damaged."""

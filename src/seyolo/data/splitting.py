@@ -69,7 +69,7 @@ class Divided:
 
     @property
     def lists_by_reading(self) -> bool:
-        """Whether the images of the contents are listed by reading their labels."""
+        """True where the images of the contents are listed by reading their labels."""
         return self.inner.lists_by_reading
 
     def remarks(self) -> list[str]:

@@ -102,7 +102,7 @@ class CocoFiles(ByImage):
 
     @property
     def lists_by_reading(self) -> bool:
-        """Whether the images of a split are listed by reading all its labels."""
+        """True where the images of a split are listed by reading all its labels."""
         return True
 
     def sources(self, split: str, folders: Iterable[str]) -> list[str]:
