@@ -224,19 +224,6 @@ def _xmls_below(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.suffix in _ENDINGS and path.name[0] != "."]
 
 
-def _read_ones(source: Path, tree: Tree, xmls: Iterable[str]) -> list[str]:
-    """Returns annotations without hidden files, as macOS adds them, and those that end in capitals, too."""
-    found = [path for path in xmls if os.path.basename(path)[0] != "."]
-    ours = os.path.join(source, "")
-    capitals = (
-        str(tree.path(folder, file))
-        for folder, files in tree.folders.items()
-        for file in files
-        if file.endswith(_ENDINGS[1]) and file[0] != "."
-    )
-    return [*found, *(path for path in capitals if path.startswith(ours) or source == Path())]
-
-
 def read_voc_beside(
     source: Path,
     splits: Mapping[str, tuple[Path, ...]],
@@ -245,7 +232,6 @@ def read_voc_beside(
     notes: Iterable[str] = (),
 ) -> VocBeside:
     """Reads annotations beside images, or in a folder of their own, given the xml files of all splits."""
-    xmls = _read_ones(source, tree, xmls)
     annotated, layout = _annotated(source, xmls), "VOC, an xml for each image"
     pairs = pair(tree, xmls, _annotation_paths, lambda _: "")
     if (source / "data").is_dir() and {os.path.dirname(path) for path in xmls} == {str(source / "labels")}:
