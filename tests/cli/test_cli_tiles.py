@@ -143,6 +143,12 @@ def test_prune_measures_on_tiles(run: Run, checkpoint: Path, tiny_hands: Path, t
     assert whole != cut
 
 
+def test_tiles_need_a_data_set(run: Run, checkpoint: Path) -> None:
+    says = "--tile cuts the images of a data set; give it with --data"
+    assert_refused(run("prune", checkpoint, "y.safetensors", "--budget", "macs=80%", "--tile"), says)
+    assert_refused(run("export", checkpoint, "y.onnx", "--tile"), says)
+
+
 def test_small_objects_are_said_before_training(run: Run, tmp_path: Path) -> None:
     assert run("data", "synth", "drawn", "--train", 4, "--val", 2, "--test", 2, "--size", 640).code == 0
     line = ["train", "--data", "drawn/data.yaml", "--model", "yolov3-tiny@0.125", "--epochs", 1, "--batch", 2]

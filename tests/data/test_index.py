@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from helpers.written_datasets import FORMATS, write_image, write_yaml
+from helpers.written_datasets import FORMATS, write_image, write_text, write_yaml
 from seyolo.data import datasets
 from seyolo.data.datasets import Dataset, load_dataset
 from seyolo.data.formats.yolo import YoloFiles
@@ -112,6 +112,20 @@ def test_a_change_in_another_split_is_none(data: Path, readings: list[str]) -> N
     write_image(data.parent / "images/val/new.png", 5)
     load_dataset(data).split("train")
     assert readings == ["train"]
+
+
+def test_a_class_that_another_split_brings_is_noticed(tmp_path: Path) -> None:
+    """The classes are those of all annotations, sorted: a new one moves the numbers of the others."""
+    for split, name in (("train", "cat"), ("val", "cat")):
+        write_image(tmp_path / split / "a.png", len(split))
+        box = "<bndbox><xmin>9</xmin><ymin>5</ymin><xmax>24</xmax><ymax>20</ymax></bndbox>"
+        text = f"<annotation><object><name>{name}</name>{box}</object></annotation>"
+        write_text(tmp_path / split / "a.xml", text)
+    age(tmp_path)
+    assert rows(load_dataset(tmp_path))[0][1] == [0]
+    (tmp_path / "val/a.xml").write_text((tmp_path / "val/a.xml").read_text().replace("cat", "ant"))
+    again = load_dataset(tmp_path)
+    assert (again.names, rows(again)[0][1]) == (("ant", "cat"), [1])
 
 
 @pytest.mark.parametrize("damage", [b"", b"no archive", b"PK\x03\x04", None])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,6 +23,9 @@ from helpers.written_exports import (
 )
 from seyolo.data.check import check_dataset
 from seyolo.data.datasets import Dataset, load_dataset
+from seyolo.data.formats.pairs import pair
+from seyolo.data.splitting import for_training
+from seyolo.data.tree import Tree
 from seyolo.errors import DataError
 from seyolo.options.train import TrainOptions
 from seyolo.progress import Silent
@@ -116,7 +120,7 @@ class TestVoc:
     @pytest.mark.parametrize(
         ("images", "xmls"),
         [
-            ("data", "labels"),  # FiftyOne
+            ("data", "labels"),
             ("data", "annotations"),
             ("images", "xml"),
             ("", "xml"),
@@ -125,13 +129,14 @@ class TestVoc:
         ],
     )
     def test_xmls_in_another_folder(self, tmp_path: Path, images: str, xmls: str) -> None:
+        is_fiftyone = (images, xmls) == ("data", "labels")  # which counts from 0
         for name, boxes in ALL.items():
             put_image(tmp_path, name, images)
-            write_text(
-                tmp_path / xmls / f"{name}.xml", voc_xml(boxes).replace("<annotation>", "<annotation a='1'>")
-            )
+            text = voc_xml(boxes, first=0 if is_fiftyone else 1)
+            write_text(tmp_path / xmls / f"{name}.xml", text.replace("<annotation>", "<annotation a='1'>"))
         dataset = load_dataset(tmp_path)
         assert_all_there(dataset)
+        assert ("VOC as FiftyOne exports it" in dataset.layout) == is_fiftyone
         assert "6 .xml files in other folders than the images are paired by name" in dataset.remarks[0]
 
     def test_of_splits_with_equal_names(self, tmp_path: Path) -> None:
@@ -162,6 +167,131 @@ class TestVoc:
         assert [text for text in found if "no image of this name" in text] == [
             f"{tmp_path}/{name}.xml: no image of this name in {tmp_path}" for name in ("a", "b")
         ]
+
+
+def classes(path: Path) -> dict[str, list[str]]:
+    dataset = load_dataset(path)
+    return {
+        Path(sample.image).relative_to(path).as_posix(): [dataset.names[i] for i in sample.class_ids]
+        for split in dataset.splits
+        for sample in dataset.split(split)
+    }
+
+
+class TestPairing:
+    def test_the_best_fitting_label_takes_an_image(self, tmp_path: Path) -> None:
+        write_image(tmp_path / "pics/videoB/0001.png")
+        for folder, class_id in (("videoA", 0), ("videoB", 1)):
+            write_text(tmp_path / f"xml/{folder}/0001.xml", voc_xml([(class_id, 8, 4, 24, 20)]))
+        assert classes(tmp_path) == {"pics/videoB/0001.png": ["hand"]}
+        (text,) = texts(tmp_path)
+        assert text.startswith(f"{tmp_path}/xml/videoA/0001.xml: no image of its own")
+
+    def test_a_stated_path_comes_before_a_name(self, tmp_path: Path) -> None:
+        write_image(tmp_path / "pics/0001.png")
+        for folder, image, class_id in (("A", "../gone/0001.png", 0), ("B", "../pics/0001.png", 1)):
+            values = {**labelme_values("0001", [(class_id, 8, 4, 24, 20)]), "imagePath": image}
+            write_text(tmp_path / folder / "0001.json", json.dumps(values))
+        assert classes(tmp_path) == {"pics/0001.png": ["hand"]}
+        (text,) = texts(tmp_path)
+        assert text.startswith(f"{tmp_path}/A/0001.json: no image of its own")
+
+    @pytest.mark.parametrize("ending", ["xml", "json"])
+    def test_a_path_with_dots(self, tmp_path: Path, ending: str) -> None:
+        (tmp_path / "other").mkdir()
+        write_image(tmp_path / "set/pics/a.png")
+        box = [(1, 8, 4, 24, 20)]
+        values = {**labelme_values("a", box), "imagePath": "../pics/a.png"}
+        text = voc_xml(box) if ending == "xml" else json.dumps(values)
+        write_text(tmp_path / f"set/boxes/a.{ending}", text)
+        assert list(classes(tmp_path / "other/../set").values()) == [["hand"]]
+
+    def test_a_json_of_another_kind_among_many(self, tmp_path: Path) -> None:
+        for number in range(30):
+            write_image(tmp_path / f"pics/{number:02}.png", number)
+            values = {**labelme_values("", ALL["a1"]), "imagePath": f"../pics/{number:02}.png"}
+            write_text(tmp_path / f"jsons/{number:02}.json", json.dumps(values))
+        for name in ("00_info", "0"):
+            write_text(tmp_path / f"jsons/{name}.json", '{"hello": 1}')
+            assert [len(found) for found in classes(tmp_path).values()] == [len(ALL["a1"])] * 30
+
+    @pytest.mark.parametrize("ending", ["xml", "json"])
+    def test_folders_above_the_data_set_tell_nothing(self, tmp_path: Path, ending: str) -> None:
+        root = tmp_path / "test/set"
+        for seed, image in enumerate(("train/a", "val/b")):
+            write_image(root / f"{image}.png", seed)
+            values = {**labelme_values("", ALL["a1"]), "imagePath": f"/home/test/set/{image[-1]}.png"}
+            text = voc_xml(ALL["a1"]) if ending == "xml" else json.dumps(values)
+            write_text(root / f"boxes/{image[-1]}.{ending}", text)
+        assert [len(found) for found in classes(root).values()] == [len(ALL["a1"])] * 2
+
+    @pytest.mark.parametrize("names", [("train2017", "val2017"), ("images_train", "images_val")])
+    def test_splits_within_names_of_folders(self, tmp_path: Path, names: tuple[str, str]) -> None:
+        train, val = names
+        for folder, stem, class_id in ((train, "1", 0), (val, "2", 1)):
+            write_image(tmp_path / folder / f"{stem}.png", class_id)
+            write_text(tmp_path / f"ann/{val}/{stem}.xml", voc_xml([(class_id, 8, 4, 24, 20)]))
+        assert classes(tmp_path) == {f"{train}/1.png": [], f"{val}/2.png": ["hand"]}
+        assert any(text.startswith(f"{tmp_path}/ann/{val}/1.xml: no image") for text in texts(tmp_path))
+
+    def test_a_json_beside_an_image_that_states_another(self, tmp_path: Path) -> None:
+        for seed, name in enumerate("ab"):
+            write_image(tmp_path / f"{name}.png", seed)
+        values = {**labelme_values("a", [(1, 8, 4, 24, 20)]), "imagePath": "b.png"}
+        write_text(tmp_path / "a.json", json.dumps(values))
+        assert classes(tmp_path) == {"a.png": ["hand"], "b.png": []}
+        (said,) = load_dataset(tmp_path).remarks
+        assert said.startswith(f"{tmp_path}: 1 label file with an image of the same name")
+        assert said.endswith(f"the first, {tmp_path}/a.json, names {tmp_path}/b.png")
+
+    @pytest.mark.parametrize(("videos", "frames"), [(20_000, 1), (200, 100)])
+    def test_many_equal_names(self, tmp_path: Path, videos: int, frames: int) -> None:
+        tree = Tree(tmp_path)
+        for video in range(videos):
+            split = "train" if video % 2 else "val"
+            tree.folders[f"pics/{split}/{video}"] = [f"{frame}.png" for frame in range(frames)]
+        folders = [name.replace("pics", "xml") for name in tree.folders if name]
+        labels = [f"{tmp_path}/{name}/{frame}.xml" for name in folders for frame in range(frames)]
+        start = time.process_time()
+        pairs = pair(tree, labels, lambda image: (), lambda label: "")
+        assert time.process_time() - start < 20  # took minutes
+        assert len(pairs.label_of) == len(labels) == 20_000
+        for image, label in pairs.label_of.items():
+            assert image.replace("/pics/", "/xml/")[:-4] == label[:-4]
+
+    @pytest.mark.parametrize("xmls", ["", "pics", "xml"])
+    def test_files_of_macos_and_capitals(self, tmp_path: Path, xmls: str) -> None:
+        for seed, name in enumerate("ab"):
+            write_image(tmp_path / f"pics/{name}.png", seed)
+            write_text(tmp_path / xmls / f"{name}.{'xml' if seed else 'XML'}", voc_xml(ALL["a1"]))
+        write_text(tmp_path / "pics/._b.xml", "\0")
+        assert [len(found) for found in classes(tmp_path).values()] == [len(ALL["a1"])] * 2
+        assert texts(tmp_path) == []
+
+    def test_files_of_macos_and_capitals_in_a_voc_folder(self, tmp_path: Path) -> None:
+        for seed, name in enumerate("ab"):
+            write_image(tmp_path / f"JPEGImages/{name}.png", seed)
+            ending = "xml" if seed else "XML"
+            write_text(tmp_path / f"Annotations/{name}.{ending}", voc_xml(ALL["a1"]))
+        write_text(tmp_path / "Annotations/._b.xml", "\0")
+        assert [len(found) for found in classes(tmp_path).values()] == [len(ALL["a1"])] * 2
+        assert texts(tmp_path) == []
+
+    def test_jsons_in_capitals(self, tmp_path: Path) -> None:
+        write_image(tmp_path / "a.png")
+        write_text(tmp_path / "a.JSON", json.dumps(labelme_values("a", ALL["a1"])))
+        write_text(tmp_path / "._a.json", "\0")
+        assert [len(found) for found in classes(tmp_path).values()] == [len(ALL["a1"])]
+        assert texts(tmp_path) == []
+
+    def test_an_xml_goes_by_its_own_name(self, tmp_path: Path) -> None:
+        for seed, name in enumerate("ab"):
+            write_image(tmp_path / f"pics/{name}.png", seed)
+        text = voc_xml([(1, 8, 4, 24, 20)]).replace(
+            "<annotation>", "<annotation><filename>b.png</filename>", 1
+        )
+        write_text(tmp_path / "xml/a.xml", text)
+        assert classes(tmp_path) == {"pics/a.png": ["hand"], "pics/b.png": []}
 
 
 class TestYolo:
@@ -323,3 +453,61 @@ def test_a_split_that_is_missing_is_said_where_it_is_used(tmp_path: Path) -> Non
     assert load_dataset(data).cautions() == []
     with pytest.raises(DataError, match="split `test` is missing"):
         load_dataset(data).split("test")
+
+
+class TestPaths:
+    """Paths as people give them."""
+
+    def test_a_list_of_names_in_the_current_folder(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        write_image(tmp_path / "a.jpg")
+        write_text(tmp_path / "a.txt", "0 0.5 0.5 0.4 0.4\n")
+        write_text(tmp_path / "train.txt", "a.jpg\n")
+        write_text(tmp_path / "data.yaml", "train: train.txt\nval: train.txt\nnames: [hand]\n")
+        write_text(tmp_path / "obj.names", "hand\n")
+        write_text(tmp_path / "obj.data", "train = train.txt\nnames = obj.names\n")
+        monkeypatch.chdir(tmp_path)
+        for file in ("data.yaml", "obj.data"):
+            dataset = load_dataset(file)
+            assert dataset.introduction(["train"])[0].endswith("train 1 image")
+            assert len(dataset.split("train")[0].class_ids) == 1
+
+    def test_a_broken_link_among_the_labels(self, tmp_path: Path) -> None:
+        for name in ("a", "b"):
+            write_image(tmp_path / f"images/{name}.jpg", len(name))
+            write_text(tmp_path / f"images/{name}.txt", "0 0.5 0.5 0.4 0.4\n")
+        write_text(tmp_path / "labels/b.txt", "0 0.5 0.5 0.4 0.4\n")
+        (tmp_path / "labels/a.txt").symlink_to("gone.txt")
+        write_text(tmp_path / "data.yaml", "train: images\nnames: [hand]\n")
+        dataset = load_dataset(tmp_path / "data.yaml")
+        assert dataset.cautions() == []
+        assert [len(sample.class_ids) for sample in dataset.split("train")] == [1, 1]
+
+    def test_another_yaml_with_words_of_splits(self, tmp_path: Path) -> None:
+        write_image(tmp_path / "images/a.jpg")
+        write_text(tmp_path / "images/a.txt", "0 0.5 0.5 0.4 0.4\n")
+        write_text(tmp_path / "data.yaml", "train: images\ntrain: images\nnames: [hand]\n")
+        assert load_dataset(tmp_path).names == ("hand",)
+
+    def test_a_divided_split_without_labels(self, tmp_path: Path) -> None:
+        for number in range(6):
+            write_image(tmp_path / f"{number}.jpg", number)
+        write_text(tmp_path / "0.txt", "0 0.5 0.5 0.4 0.4\n")
+        write_text(tmp_path / "data.yaml", "train: .\nnames: [hand]\n")
+        whole = load_dataset(tmp_path / "data.yaml")
+        parts = {"train": [tmp_path / "0.jpg"], "val": [tmp_path / f"{number}.jpg" for number in range(1, 6)]}
+        kept = {name: list(map(str, paths)) for name, paths in parts.items()}
+        divided, _ = for_training(whole, 0, kept)
+        assert "split `val`: no label file" in divided.introduction()[-1]
+        assert check_dataset(divided).problems != ()
+
+
+def test_detections_of_a_model_are_no_labels(tmp_path: Path) -> None:
+    for number in range(6):
+        write_image(tmp_path / f"images/{number}.jpg", number)
+        write_text(tmp_path / f"pred/{number}.txt", "0 0.5 0.5 0.4 0.4\n")
+    for number in range(2):
+        write_text(tmp_path / f"images/{number}.txt", "0 0.5 0.5 0.4 0.4\n")
+    write_text(tmp_path / "data.yaml", "train: images\nnames: [hand]\n")
+    assert load_dataset(tmp_path / "data.yaml").cautions() == []

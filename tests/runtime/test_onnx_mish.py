@@ -13,10 +13,11 @@ from onnx import TensorProto, helper, numpy_helper
 
 from helpers.random_weights import calibrated
 from helpers.small_networks import CONVOLUTION, random_images, small_network
+from seyolo.errors import BackendError
 from seyolo.exporting.formats import export
 from seyolo.runtime.choice import open_backend
 from seyolo.runtime.onnx_mish import faster_graph, rewrite_mish
-from seyolo.runtime.onnxruntime_backend import _graph_of
+from seyolo.runtime.onnxruntime_backend import _graph_of, open_session
 
 VALUES = np.concatenate([np.linspace(-110, 110, 4001), [0.0, 1e-30, -1e-30, 3e38, -3e38]]).astype(np.float32)
 
@@ -124,3 +125,43 @@ def test_a_mish_network_gives_the_same_from_every_file(tmp_path: Path) -> None:
         raw = open_backend(path, runtime="onnxruntime").infer(images.numpy())
         tolerance = 1e-2 if path.stem == "half" else 1e-5
         np.testing.assert_allclose(raw, expected, rtol=tolerance, atol=tolerance)
+
+
+def test_a_float16_inside_runs_as_it_was(tmp_path: Path) -> None:
+    """The constants are float32: ONNX Runtime refuses the rewritten graph, and gets the file."""
+    nodes = [
+        helper.make_node("Cast", ["x"], ["h"], to=TensorProto.FLOAT16),
+        helper.make_node("Softplus", ["h"], ["s"]),
+        helper.make_node("Tanh", ["s"], ["t"]),
+        helper.make_node("Mul", ["h", "t"], ["m"]),
+        helper.make_node("Cast", ["m"], ["y"], to=TensorProto.FLOAT),
+    ]
+    onnx.save(model(nodes), str(tmp_path / "x.onnx"))
+    values = np.linspace(-9, 9, len(VALUES), dtype=np.float32)
+    (found,) = open_session(tmp_path / "x.onnx").run(None, {"x": values})
+    np.testing.assert_allclose(found, mish_in_float64(values), rtol=1e-2, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    "node",
+    [
+        helper.make_node("Mul", ["x"], ["y"]),
+        helper.make_node("Tanh", [], ["y"]),
+        helper.make_node("Mish", [], ["y"]),
+    ],
+    ids=["Mul", "Tanh", "Mish"],
+)
+def test_a_graph_that_is_not_valid_is_refused_by_onnxruntime(tmp_path: Path, node: onnx.NodeProto) -> None:
+    softplus = helper.make_node("Softplus", ["x"], ["s"])
+    onnx.save(model([softplus, node]), str(tmp_path / "x.onnx"))
+    with pytest.raises(BackendError, match="ONNX Runtime cannot read this file"):
+        open_session(tmp_path / "x.onnx")
+
+
+def test_a_graph_with_another_one_inside_stays() -> None:
+    proto = usual()
+    branch = helper.make_graph(
+        [helper.make_node("Identity", ["t"], ["z"])], "b", [], [helper.make_tensor_value_info("z", 1, None)]
+    )
+    proto.graph.node.append(helper.make_node("If", ["c"], ["w"], then_branch=branch, else_branch=branch))
+    assert rewrite_mish(proto.graph) == 0

@@ -23,6 +23,11 @@ class Listing(NamedTuple):
 class ByImage:
     """Contents that are read image by image."""
 
+    @property
+    def lists_by_reading(self) -> bool:
+        """True where the images of a split are listed by reading all its labels."""
+        return False
+
     def readings(self, split: str, images: Sequence[str]) -> Iterator[Reading]:
         """Yields what `read` returns for each of these images."""
         for image in images:
@@ -47,6 +52,10 @@ class Contents(Protocol):
     @property
     def splits(self) -> Mapping[str, tuple[Path, ...]]:
         """Folders or files with the images of each split, or with lists of them."""
+
+    @property
+    def lists_by_reading(self) -> bool:
+        """True where the images of a split are listed by reading all its labels."""
 
     def listed(self, split: str) -> Listing:
         """Lists the images of a split; raises DataError where the split itself is missing or damaged."""

@@ -97,11 +97,16 @@ class Dataset:
 
     def introduction(self, splits: Iterable[str] | None = None) -> list[str]:
         """Returns what a verb says before it reads the data set: `described`, then `cautions`."""
-        return [*self.described(splits), *self.cautions()]
+        return [*self.described(splits), *self.cautions(splits)]
 
-    def cautions(self) -> list[str]:
-        """Returns lines on labels and images that do not find each other, and on images in several splits."""
-        images = {name: self._listing(name).images for name in self.splits}
+    def cautions(self, splits: Iterable[str] | None = None) -> list[str]:
+        """Returns lines on labels and images that do not find each other, and on images in several splits.
+
+        Where only reading a split lists its images, other splits than these are left out.
+        """
+        all_listed = splits is None or not self.contents.lists_by_reading
+        names = [name for name in self.splits if all_listed or name in set(splits or ())]
+        images = {name: self._listing(name).images for name in names}
         problems = self.contents.unmatched_labels(images)
         lines = [f"{self.source}: {shared_line(*found)}" for found in shared_splits(images)]
         if problems:
@@ -130,7 +135,8 @@ class Dataset:
     def _read(self, name: str, images: list[str]) -> Samples:
         folders = dict.fromkeys(map(os.path.dirname, images))
         is_large = len(images) >= LEAST_IMAGES
-        index = Index(self.source, name, images, self.contents.sources(name, folders)) if is_large else None
+        files = self.contents.sources(name, folders)
+        index = Index(self.source, name, images, files, self.names) if is_large else None
         samples = index.read() if index is not None else None
         if samples is None:
             samples = Samples.of(images, map(_sound, self.contents.readings(name, images)))

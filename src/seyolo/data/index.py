@@ -24,7 +24,7 @@ from seyolo.files import cache_root, replacing
 LEAST_IMAGES = 2_000
 """Smaller splits are read anew each time."""
 _SETTLED_S = 2.0
-_FORM = b"3"  # of the index
+_FORM = b"4"  # of the index
 
 
 def _files(path: str) -> Iterator[tuple[str, os.stat_result]]:
@@ -37,13 +37,16 @@ def _files(path: str) -> Iterator[tuple[str, os.stat_result]]:
 
 
 class Index:
-    """The index of a split."""
+    """The index of a split; `names` are the classes, which labels of other splits may decide on."""
 
-    def __init__(self, source: Path, split: str, images: Sequence[str], files: Iterable[str]) -> None:
+    def __init__(
+        self, source: Path, split: str, images: Sequence[str], files: Iterable[str], names: Sequence[str] = ()
+    ) -> None:
         self.images = images
         self._newest_ns = 0
         digest = hashlib.blake2b(_FORM, digest_size=16)
-        digest.update("\0".join([os.path.abspath(source), split, *images]).encode(errors="surrogateescape"))
+        known = [os.path.abspath(source), split, *names, "", *images]
+        digest.update("\0".join(known).encode(errors="surrogateescape"))
         for path in sorted({*files, *map(os.path.dirname, images)}):
             self._add(path, digest)
         self.signature = digest.digest()

@@ -27,7 +27,7 @@ from seyolo.data.formats.voc import read_voc, read_voc_beside
 from seyolo.data.formats.yolo_apart import elsewhere
 from seyolo.data.formats.yolo_names import read_yolo_names
 from seyolo.data.oxford.layout import has_oxford, read_oxford
-from seyolo.data.split_names import SPLITS, by_part, by_split, split_of
+from seyolo.data.split_names import REST, SPLITS, by_part, by_split, split_of
 from seyolo.data.tree import Tree
 from seyolo.errors import DataError, shortened
 from seyolo.media.images import is_picture
@@ -112,7 +112,8 @@ def _missing(tree: Tree) -> str:
     """Returns what a folder without known layout lacks."""
     firsts = (str(tree.path(name, file)) for name, files in tree.folders.items() for file in _some(files))
     some = list(islice(firsts, _MOST_PROBED))
-    if (other := foreign(some)) is not None:
+    tables = [path for path in some if path.endswith(".csv")]  # may be anything beside the labels
+    if (other := foreign(path for path in some if path not in tables)) is not None:
         return other
     images = [str(path) for path in _files(tree, "", is_picture)]
     names = "" if _files(tree, "", lambda file: file in (*NAME_FILES, _MAKESENSE)) else _NO_NAMES
@@ -120,6 +121,8 @@ def _missing(tree: Tree) -> str:
         return f"there is no image in it; {without_images(' '.join(some))}"
     if _is_labelled(tree, ".txt", ("labels",)):
         return f"there are YOLO labels but no class names: {_NO_NAMES}"
+    if (other := foreign(tables)) is not None:
+        return other
     if apart := elsewhere(images, set(), [str(tree.root)]):
         return f"{apart[0]}{names and '; '}{names}"
     return (
@@ -143,7 +146,7 @@ def _yolo(tree: Tree, top: str) -> Iterator[Found]:
         for path in _files(tree, top, lambda file: file.lower().endswith((".yaml", ".yml")))
         if "names" in (keys := _YAML_KEY.findall(_start(path, 1 << 20)))
     }
-    described = [found for found, keys in yamls.items() if "path" in keys or by_split(keys, found.path)]
+    described = [found for found, keys in yamls.items() if "path" in keys or any(map(_is_split, keys))]
     described += [
         Found("YOLO of Darknet", path, partial(read_darknet_data, path, tree.path(top)))
         for path in _files(tree, top, lambda file: file.endswith(".data"))
@@ -154,6 +157,10 @@ def _yolo(tree: Tree, top: str) -> Iterator[Found]:
     if not described and _is_labelled(tree, ".txt", ("labels",)):
         described += yamls  # whose reader says that they name no split
     yield from described
+
+
+def _is_split(key: str) -> bool:
+    return split_of(key) is not None or key.lower() == REST
 
 
 def _named_yolo(tree: Tree, top: str, names: Collection[str] = NAME_FILES) -> Iterator[Found]:
@@ -178,12 +185,17 @@ def _coco(tree: Tree, top: str) -> Iterator[Found]:
             yield Found("COCO", path, partial(read_coco, path, tree.path(top)))
 
 
+def _xmls(tree: Tree, top: str) -> list[str]:
+    found = _files(tree, top, lambda file: file.lower().endswith(".xml") and file[0] != ".")
+    return [str(path) for path in found]
+
+
 def _voc(tree: Tree, top: str) -> Iterator[Found]:
     folders = [name for name in tree.folders if {"JPEGImages", "Annotations"} <= set(tree.below(name))]
     if folders:
         yield from (Found("VOC", tree.path(name), partial(read_voc, tree.path(name))) for name in folders)
         return
-    xmls = [str(path) for path in _files(tree, top, lambda file: file.endswith(".xml"))]
+    xmls = _xmls(tree, top)
     firsts = {os.path.dirname(path): path for path in reversed(xmls)}.values()
     starts = {path: _start(Path(path)) for path in firsts}
     for path, text in starts.items():
@@ -201,16 +213,16 @@ def _beside(tree: Tree, top: str, xmls: list[str]) -> Found:
 
 
 def _voc_apart(tree: Tree, top: str) -> Iterator[Found]:
-    xmls = [str(path) for path in _files(tree, top, lambda file: file.endswith(".xml"))]
+    xmls = _xmls(tree, top)
     firsts = {os.path.dirname(path): path for path in reversed(xmls)}.values()
     is_voc = any(re.search(r"<annotation[\s>]", _start(Path(path))) for path in firsts)
-    if is_voc and _num_images(tree, top):
+    if is_voc and tree.num_images[top]:
         yield _beside(tree, top, xmls)
 
 
 def _labelme(tree: Tree, top: str) -> Iterator[Found]:
     jsons = [str(path) for path in _jsons(tree, top, "labelme")]
-    if jsons and _num_images(tree, top):
+    if jsons and tree.num_images[top]:
         splits, notes = split_folders(tree, top)
         read = partial(read_labelme, tree.path(top), splits, tree, jsons, notes)
         yield Found("labelme", tree.path(top), read)
@@ -244,7 +256,7 @@ def split_folders(tree: Tree, top: str) -> tuple[Splits, list[str]]:
         for name in tree.below(base):
             folder = f"{base}/{name}" if base else name
             inside = f"{folder}/images" if f"{folder}/images" in tree.folders else folder
-            if _num_images(tree, inside):
+            if tree.num_images[inside]:
                 images[name] = tree.path(inside)
         whole = any(map(split_of, images))
         named = by_split(images, tree.path(base)) if whole else by_part(images)
@@ -252,22 +264,13 @@ def split_folders(tree: Tree, top: str) -> tuple[Splits, list[str]]:
             splits = {split: (images[named[split]],) for split in SPLITS if split in named}
             break
     if not splits:
-        return {"train": (tree.path(bases[0] if _num_images(tree, bases[0]) else top),)}, []
+        return {"train": (tree.path(bases[0] if tree.num_images[bases[0]] else top),)}, []
     taken = [path.relative_to(tree.root).as_posix() for (path,) in splits.values()]
-    left_out = _num_images(tree, top) - sum(_num_images(tree, folder) for folder in taken)
+    left_out = tree.num_images[top] - sum(tree.num_images[folder] for folder in taken)
     notes = (
         [f"{tree.path(top)}: {left_out:,} images outside {', '.join(taken)} are left out"] if left_out else []
     )
     return splits, notes
-
-
-def _num_images(tree: Tree, folder: str) -> int:
-    start = f"{folder}/" if folder else ""
-    return sum(
-        sum(number for ending, number in counts.items() if is_picture(f"x{ending}"))
-        for name, counts in tree.endings.items()
-        if name == folder or name.startswith(start)
-    )
 
 
 def _is_labelled(tree: Tree, ending: str, label_folders: Iterable[str]) -> bool:
@@ -292,15 +295,19 @@ def _files(tree: Tree, top: str, is_one: Callable[[str], bool]) -> list[Path]:
 
 
 def _jsons(tree: Tree, top: str, kind: str) -> list[Path]:
-    """Returns the jsons of a kind, told by their first key; of many in a folder the first ones decide."""
+    """Returns the jsons of a kind, told by their first key; of many in a folder some do, if they agree."""
     found: list[Path] = []
     for folder in tree.folders:
         files = [
             tree.path(folder, f) for f in tree.folders[folder] if f.lower().endswith(".json") and f[0] != "."
         ]
         if (folder == top or folder.startswith(f"{top}/" if top else "")) and files:
-            sniffed = [path for path in files[:_MOST_SNIFFED] if _kind_of(path) == kind]
-            found += files if len(files) > _MOST_SNIFFED and len(sniffed) == _MOST_SNIFFED else sniffed
+            some = files[:: math.ceil(len(files) / _MOST_SNIFFED)]
+            kinds = {_kind_of(path) for path in some}
+            if len(kinds) > 1:
+                found += [path for path in files if _kind_of(path) == kind]
+            elif kind in kinds:
+                found += files
     return found
 
 

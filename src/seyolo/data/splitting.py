@@ -67,6 +67,11 @@ class Divided:
         """Lists labels without image, and splits without labels."""
         return self.inner.unmatched_labels(images)
 
+    @property
+    def lists_by_reading(self) -> bool:
+        """True where the images of the contents are listed by reading their labels."""
+        return self.inner.lists_by_reading
+
     def remarks(self) -> list[str]:
         """Returns the remarks of the contents."""
         return self.inner.remarks()

@@ -19,6 +19,7 @@ from urllib.parse import unquote
 from seyolo.data.split_names import split_of
 from seyolo.errors import shortened
 from seyolo.media.folders import walk
+from seyolo.media.images import is_picture
 
 _LONGEST = 4096  # characters of a path
 _HASH = re.compile(r"[0-9a-f]{8}-(?=.)")  # Label Studio puts it before the name of an uploaded file
@@ -45,6 +46,17 @@ class Tree:
             folder: Counter(os.path.splitext(file)[1].lower() for file in files if file[0] != ".")
             for folder, files in self.folders.items()
         }
+
+    @cached_property
+    def num_images(self) -> Counter[str]:
+        """Numbers of images in each folder and in all below it."""
+        found: Counter[str] = Counter()
+        for folder, endings in self.endings.items():
+            own = sum(number for ending, number in endings.items() if is_picture(f"x{ending}"))
+            parts = folder.split("/") if folder else []
+            for depth in range(len(parts) + 1):
+                found["/".join(parts[:depth])] += own
+        return found
 
     def path(self, folder: str, name: str = "") -> Path:
         """Returns the path of a file or folder."""

@@ -38,6 +38,12 @@ class TileOptions:
         return Tiling(size, self.tile_overlap, self.tile_whole)
 
 
+def check_tiled_data(options: TileOptions, has_data: bool) -> None:
+    """Raises UsageError for tiles of a data set where there is none."""
+    if options.tile and not has_data:
+        raise UsageError("--tile cuts the images of a data set; give it with --data, or leave --tile out")
+
+
 def check_tiles(options: Any) -> None:
     """Checks the fields of `TileOptions` of an options object that is being made."""
     given = [

@@ -35,6 +35,8 @@ def rewrite_mish(graph: GraphProto) -> int:
     """Rewrites the Mish of a graph that takes float32, in place; returns how many there were."""
     if any(value.type.tensor_type.elem_type != TensorProto.FLOAT for value in graph.input):
         return 0
+    if any(attribute.HasField("g") for node in graph.node for attribute in node.attribute):
+        return 0  # a graph inside may read any value
     makers = {output: node for node in graph.node for output in node.output}
     nodes: list[NodeProto] = []
     number = 0
@@ -59,16 +61,23 @@ def rewrite_mish(graph: GraphProto) -> int:
 
 def _argument(node: NodeProto, makers: Mapping[str, NodeProto]) -> str | None:
     """Returns the value whose Mish a node is: x of Mish(x), or of x · tanh(softplus(x))."""
-    if node.op_type == "Mish":
-        return str(node.input[0])
-    if node.op_type != "Mul":
-        return None
-    for source, factor in (node.input, reversed(node.input)):
-        tanh = makers.get(factor)
-        softplus = makers.get(tanh.input[0]) if tanh is not None and tanh.op_type == "Tanh" else None
-        if softplus is not None and softplus.op_type == "Softplus" and softplus.input[0] == source:
+    match (node.op_type, list(node.input)):
+        case ("Mish", [source]):
             return str(source)
+        case ("Mul", [first, second]):
+            pairs = (first, second), (second, first)
+            return next((source for source, factor in pairs if _gate_of(factor, makers) == source), None)
     return None
+
+
+def _gate_of(value: str, makers: Mapping[str, NodeProto]) -> str | None:
+    """Returns x where a value is tanh(softplus(x))."""
+    for operator in ("Tanh", "Softplus"):
+        node = makers.get(value)
+        if node is None or node.op_type != operator or len(node.input) != 1:
+            return None
+        value = node.input[0]
+    return value
 
 
 def _fraction(source: str, output: str) -> list[NodeProto]:

@@ -115,13 +115,18 @@ def open_session(
     if translated is not None:
         values = [onnxruntime.OrtValue.ortvalue_from_numpy(array) for array in translated.tensors.values()]
         options.add_external_initializers(list(translated.tensors), values)
-    provider = PROVIDERS[device.partition(":")[0]]
-    try:
-        session = onnxruntime.InferenceSession(model, options, providers=[provider], enable_fallback=0)
-        dict(session.get_modelmeta().custom_metadata_map)  # raises for metadata that is not text
-    except REFUSALS as error:
-        raise BackendError(f"{path}: ONNX Runtime cannot read this file: {error}") from None
-    return session
+    providers = [PROVIDERS[device.partition(":")[0]]]
+    forms = [model] if translated is not None or model == str(path) else [model, str(path)]
+    for number, form in enumerate(forms, start=1):
+        try:
+            session = onnxruntime.InferenceSession(form, options, providers=providers, enable_fallback=0)
+            dict(session.get_modelmeta().custom_metadata_map)  # raises for metadata that is not text
+        except REFUSALS as error:
+            if number == len(forms):
+                raise BackendError(f"{path}: ONNX Runtime cannot read this file: {error}") from None
+        else:
+            return session
+    raise AssertionError("the last form is opened or refused")
 
 
 def _graph_of(path: Path) -> str | bytes:

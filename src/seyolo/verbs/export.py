@@ -15,6 +15,7 @@ from seyolo.exporting.formats import checked_format, export
 from seyolo.opening.network import input_size, open_model, resized
 from seyolo.options.export import ExportOptions
 from seyolo.options.model import NO_OPTIONS, ModelOptions
+from seyolo.options.tile import check_tiled_data
 from seyolo.progress import Progress, tell
 from seyolo.runtime.choice import open_backend
 from seyolo.torchnet.build import DarknetModel
@@ -64,6 +65,7 @@ def export_file(
         raise UsageError("int8 is measured on images, and they are for nothing else: --int8 --data DATA")
     if options.int8 and random:
         raise UsageError(f"{model}: has no trained weights, so int8 has nothing to measure; give --weights")
+    check_tiled_data(options, has_data)
     chosen = checked_format(out, options)
     if dataset is None and options.data is not None:
         dataset = load_dataset(options.data)

@@ -15,6 +15,7 @@ from seyolo.options.cut import CutOptions
 from seyolo.options.keywords import PruneKeywords
 from seyolo.options.parameters import build
 from seyolo.options.prune import PruneOptions
+from seyolo.options.tile import check_tiled_data
 from seyolo.progress import Progress, tell
 from seyolo.pruning.planning.plan import Plan, recounted_plan
 from seyolo.pruning.planning.planner import Planner
@@ -156,6 +157,7 @@ class _Job:
             self.dataset = load_dataset(self.options.data)
         opened = open_model(model, self.options, device=self.options.device)
         self.dense = resized(opened, self.options.size)
+        check_tiled_data(self.options, self.dataset is not None)
         if self.dataset is not None and self.options.tile:
             self.dataset = self.dataset.tiled(self.options.tiling(input_size(self.dense, None)))
 

@@ -100,6 +100,11 @@ class CocoFiles(ByImage):
             problems.append(Problem(str(self.splits[split][0]), 0, f"{where}: {text}"))
         return Reading(labels, problems, entry.size)
 
+    @property
+    def lists_by_reading(self) -> bool:
+        """True where the images of a split are listed by reading all its labels."""
+        return True
+
     def sources(self, split: str, folders: Iterable[str]) -> list[str]:
         """Returns the jsons of all splits, since objects of one decide what the classes are."""
         return [str(path) for paths in self.splits.values() for path in paths]

@@ -45,7 +45,7 @@ class LabelmeFiles(Pictures):
         """Reads the json of an image."""
         (path,) = _beside(str(image))
         if not os.path.isfile(path):
-            path = self.pairs.label_of.get(str(image), "")
+            path = self.pairs.of(str(image))
         if not path:
             return Reading()
         file = self.files.get(path) or _read(path)
@@ -60,7 +60,7 @@ class LabelmeFiles(Pictures):
         return [*self.pairs.problems, *self.without_labels(images, self._has_labels)]
 
     def _has_labels(self, image: str) -> bool:
-        return os.path.normpath(image) in self.pairs.label_of or any(map(os.path.isfile, _beside(image)))
+        return bool(self.pairs.of(image)) or any(map(os.path.isfile, _beside(image)))
 
     def sources(self, split: str, folders: Iterable[str]) -> list[str]:
         """Returns the folder, and those of jsons that do not lie beside the images."""
@@ -79,22 +79,19 @@ def read_labelme(
     notes: Iterable[str] = (),
 ) -> LabelmeFiles:
     """Reads the classes of the jsons of all splits; raises DataError where there are none."""
-    files: dict[str, _File] = {}
+    files = {path: _read(path) for path in jsons}
     if (listed := names_file(source)) is not None:
         names = tuple(
             name for name in read_lines(listed).values() if name not in ("__ignore__", "_background_")
         )
     else:
-        files = {path: _read(path) for path in jsons}
         labels = [
             shape.get("label") for file in files.values() for shape in file.shapes if isinstance(shape, dict)
         ]
         names = tuple(sorted({label for label in labels if isinstance(label, str)}))
     if not names:
         raise DataError(f"{source}: no shape has a label; name the classes in {source / 'labels.txt'}")
-    pairs = pair(
-        tree, jsons, _beside, lambda path: (files.get(path) or _read(path)).image_path or f"{path[:-5]}.jpg"
-    )
+    pairs = pair(tree, jsons, _beside, lambda path: files[path].image_path)
     finder = Finder(source, notes=[*notes, *pairs.notes])
     return LabelmeFiles(source, names, splits, (source,), "labelme", finder, files=files, pairs=pairs)
 

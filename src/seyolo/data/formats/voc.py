@@ -8,7 +8,7 @@ names of all annotations. Objects marked `difficult` are ignored regions.
 
 Corners count pixels from 1, and the last pixel belongs to the box, so a box reaches from xmin - 1 to xmax in
 the coordinates of the other formats. Darknet's voc_label.py subtracts 1 from xmax, too, which makes every box
-one pixel smaller and moves it by half a pixel. CVAT writes those other coordinates as they are.
+one pixel smaller and moves it by half a pixel. CVAT and FiftyOne write those other coordinates as they are.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import difflib
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -40,6 +40,7 @@ _FOLDERS = ("annotations", "Annotations", "xmls", "labels")
 """Folders of annotations in place of `images`."""
 _IMAGES, _ANNOTATIONS, _LISTS = "JPEGImages", "Annotations", "ImageSets/Main"
 _BOTH = "trainval"
+_ENDINGS = (".xml", ".XML")
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
 
 
@@ -130,14 +131,15 @@ class VocFolder(ByImage):
 
     def read(self, split: str, image: Path, image_size: ImageSize) -> Reading:
         """Reads the annotation of an image."""
-        path = self.root / _ANNOTATIONS / image.relative_to(self.root / _IMAGES).with_suffix(".xml")
-        return self.annotated.read_xml(str(path), image_size)
+        place = self.root / _ANNOTATIONS / image.relative_to(self.root / _IMAGES)
+        paths = [str(place.with_suffix(ending)) for ending in _ENDINGS]
+        return self.annotated.read_xml(next(filter(os.path.isfile, paths), paths[0]), image_size)
 
     def unmatched_labels(self, images: Mapping[str, Sequence[str]]) -> list[Problem]:
         """Lists annotations without image."""
         return [
             Problem(str(path), 0, f"no image of this name in {self.root / _IMAGES}")
-            for path in sorted((self.root / _ANNOTATIONS).rglob("*.xml"))
+            for path in sorted(_xmls_below(self.root / _ANNOTATIONS))
             if path.relative_to(self.root / _ANNOTATIONS).with_suffix("").as_posix() not in self._images
         ]
 
@@ -178,14 +180,14 @@ class VocBeside(Pictures):
         return Reading() if path is None else self.annotated.read_xml(path, image_size)
 
     def _path(self, image: str) -> str | None:
-        places = (*_annotation_paths(image), self.pairs.label_of.get(image, ""))
+        places = (*_annotation_paths(image), self.pairs.of(image))
         return next(filter(os.path.isfile, places), None)
 
     def unmatched_labels(self, images: Mapping[str, Sequence[str]]) -> list[Problem]:
         """Lists annotations without image, and splits without annotation."""
         return [
             *self.pairs.problems,
-            *self.without_labels(images, lambda image: bool(self._path(os.path.normpath(image)))),
+            *self.without_labels(images, lambda image: bool(self._path(image))),
         ]
 
     def sources(self, split: str, folders: Iterable[str]) -> list[str]:
@@ -214,8 +216,12 @@ def read_voc(root: Path) -> VocFolder:
     splits, notes = _splits(root)
     is_cvat = (root / _CVAT_CLASSES).is_file()
     layout = "VOC as CVAT exports it" if is_cvat else "VOC"
-    xmls = sorted(map(str, (root / _ANNOTATIONS).rglob("*.xml")))
+    xmls = sorted(map(str, _xmls_below(root / _ANNOTATIONS)))
     return VocFolder(root, splits, _annotated(root, xmls), layout, notes)
+
+
+def _xmls_below(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.suffix in _ENDINGS and path.name[0] != "."]
 
 
 def read_voc_beside(
@@ -226,14 +232,16 @@ def read_voc_beside(
     notes: Iterable[str] = (),
 ) -> VocBeside:
     """Reads annotations beside images, or in a folder of their own, given the xml files of all splits."""
-    annotated = _annotated(source, xmls)
-    pairs = pair(tree, xmls, _annotation_paths, str)
+    annotated, layout = _annotated(source, xmls), "VOC, an xml for each image"
+    pairs = pair(tree, xmls, _annotation_paths, lambda _: "")
+    if (source / "data").is_dir() and {os.path.dirname(path) for path in xmls} == {str(source / "labels")}:
+        annotated, layout = replace(annotated, first_pixel=0), "VOC as FiftyOne exports it"
     return VocBeside(
         source,
         annotated.names,
         splits,
         (source,),
-        "VOC, an xml for each image",
+        layout,
         Finder(source, notes=[*notes, *pairs.notes]),
         annotated=annotated,
         pairs=pairs,

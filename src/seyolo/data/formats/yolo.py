@@ -103,7 +103,7 @@ class YoloFiles(Pictures):
     def sources(self, split: str, folders: Iterable[str]) -> list[str]:
         """Returns the source, the list files and the folders of the labels."""
         labels = [path for folder in folders if (path := self._label_folder(folder)) is not None]
-        return [str(self.source), *map(str, self.splits[split]), *labels]
+        return [str(self.source), *map(str, self.splits.get(split, ())), *labels]
 
     def _label_folder(self, images: str) -> str | None:
         path = mapped(os.path.join(images, "any"), self.under_images, "labels")
@@ -115,6 +115,7 @@ def _by_folder(images: Iterable[str]) -> dict[str, dict[str, str]]:
     found: dict[str, dict[str, str]] = {}
     for image in images:
         folder, _, name = image.rpartition(os.sep)
+        folder = folder or (os.sep if image.startswith(os.sep) else os.curdir)
         found.setdefault(folder, {})[image] = name.rpartition(".")[0]
     return found
 
@@ -136,7 +137,7 @@ def _hidden(folder: str, labels: str | None) -> list[Problem]:
     return [
         Problem(str(own), 0, said.format(read))
         for own, read in pairs
-        if is_rows(str(own)) and own.read_bytes().split() != read.read_bytes().split()
+        if read.is_file() and is_rows(str(own)) and own.read_bytes().split() != read.read_bytes().split()
     ]
 
 

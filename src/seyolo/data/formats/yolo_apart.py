@@ -1,7 +1,7 @@
 """YOLO label files in other folders than YOLO looks in: found by the names of their images, and reported.
 
-A folder counts where more of its files have names of images without labels than of others: copies of labels
-and detections of a model do not count.
+A folder counts where its files have names of images without labels, and none the name of another: copies of
+labels and detections of a model do not count.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def elsewhere(bare: Iterable[str], labelled: set[str], bases: Iterable[str]) -> 
         for stem_of_name in ({stem: stem for stem in stems}, hashed):
             own = [(stem_of_name[name], image_of[name]) for name in sorted(image_of.keys() & stem_of_name)]
             own = [(stem, image) for stem, image in own if os.path.normpath(os.path.dirname(image)) != folder]
-            is_copy = len(labelled.intersection(stem_of_name)) >= len(own)
+            is_copy = not own or not labelled.isdisjoint(stem_of_name)
             if not is_copy and is_rows(os.path.join(folder, f"{own[0][0]}.txt")):
                 problems.append(Problem(folder, 0, _said(folder, own, stem_of_name is not hashed)))
                 break
