@@ -3,73 +3,45 @@
 from __future__ import annotations
 
 import re
-import subprocess
 import sys
-import tempfile
-from collections.abc import Sequence
-from contextlib import ExitStack
 from importlib.util import find_spec
 from pathlib import Path
 
-import numpy as np
+import ncnn
 import onnx
 
-from seyolo.errors import BackendError, ExportError, shortened
-from seyolo.exporting.onnx import describe_onnx, require_equal_raw, with_rounded_kernels
-from seyolo.exporting.parity import sample_image
-from seyolo.exporting.quantize import Image
-from seyolo.files import replacing, write_json
+from seyolo.errors import ExportError
+from seyolo.exporting.converted import export_converted, last_line, layers_with, run_converter
 from seyolo.options.export import FileOptions
-from seyolo.runtime.metadata import file_metadata
-from seyolo.runtime.ncnn_backend import NcnnBackend, about_path
+from seyolo.runtime.ncnn_backend import NcnnBackend
 from seyolo.torchnet.build import DarknetModel
 
-SECONDS = 600
 # pnnx takes ONNX's SpaceToDepth for pixel_unshuffle, whose channels come in another order.
 _REORG = re.compile(r"^(Reorg .* 1=)0", re.MULTILINE)
 
 
-def export_ncnn(
-    model: DarknetModel, path: Path, options: FileOptions, images: Sequence[Image] = ()
-) -> tuple[Path, ...]:
-    """Writes the three files, once ncnn gives the model's output; `half` stores kernels in 16 bits.
-
-    Raises:
-        ExportError: pnnx or ncnn has no form for a layer, or ncnn gives another output; nothing is written.
-    """
-    net = model.network.net
-    size = net.height, net.width
-    reference = with_rounded_kernels(model) if options.half else model
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.stem}.") as folder:
-        onnx.save(describe_onnx(reference, size), str(Path(folder) / "x.onnx"))
-        made = _converted(Path(folder), (net.channels, *size), options.half, path)
-        write_json(
-            about_path(made),
-            {**file_metadata(model.network, model.names, size), "channels": str(net.channels)},
-        )
-        try:
-            backend = NcnnBackend(made)
-        except BackendError as error:
-            raise ExportError(f"{path}: {error}; nothing was written") from None
-        sample = sample_image(*size, np.random.default_rng(0), channels=net.channels)
-        require_equal_raw(backend.infer(sample), reference, sample, "ncnn")
-        return _moved(made, path)
+def export_ncnn(model: DarknetModel, path: Path, options: FileOptions) -> tuple[Path, ...]:
+    """Writes the three files, see `export_converted`."""
+    return export_converted(model, path, options, _convert, NcnnBackend)
 
 
-def _converted(folder: Path, shape: tuple[int, int, int], half: bool, path: Path) -> Path:
-    """Converts `x.onnx` in a folder; returns the .param."""
-    dimensions = ",".join(map(str, (1, *shape)))
-    command = [str(_pnnx()), "x.onnx", f"inputshape=[{dimensions}]", f"fp16={int(half)}"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=SECONDS, check=False)
-    param = folder / "x.ncnn.param"
-    if not param.is_file():
-        said = (done.stderr.strip().splitlines() or [f"code {done.returncode}"])[-1]
-        raise ExportError(
-            f"{path}: pnnx cannot convert this network ({shortened(said)}); nothing was written"
-        )
-    param.write_text(_REORG.sub(r"\g<1>1", param.read_text(encoding="utf-8")), encoding="utf-8")
-    return param
+def _convert(graph: onnx.ModelProto, path: Path, options: FileOptions) -> None:
+    onnx.save(graph, str(path.with_name("x.onnx")))
+    shape = [dim.dim_value for dim in graph.graph.input[0].type.tensor_type.shape.dim]
+    command = [
+        str(_pnnx()), "x.onnx", f"inputshape=[{','.join(map(str, shape))}]", f"fp16={int(options.half)}"
+    ]  # fmt: skip
+    printed = run_converter(command, path.parent)
+    made = path.with_name("x.ncnn.param")
+    if not made.is_file():
+        raise ExportError(f"pnnx cannot convert this network ({last_line(printed)})")
+    text = _REORG.sub(r"\g<1>1", made.read_text(encoding="utf-8"))
+    for kind in re.findall(r"^([A-Z][\w.]*) ", text, re.MULTILINE):
+        if ncnn.layer_to_index(kind) < 0:
+            raise ExportError(f"ncnn has no {layers_with(graph, kind.rpartition('.')[2])}; export to .onnx")
+    made.with_suffix(".bin").rename(path.with_suffix(".bin"))
+    made.unlink()
+    path.write_text(text, encoding="utf-8")
 
 
 def _pnnx() -> Path:
@@ -78,16 +50,3 @@ def _pnnx() -> Path:
     if spec is None or not spec.submodule_search_locations:
         raise ModuleNotFoundError("no module pnnx", name="pnnx")
     return Path(spec.submodule_search_locations[0]) / ("pnnx.exe" if sys.platform == "win32" else "pnnx")
-
-
-def _moved(made: Path, path: Path) -> tuple[Path, ...]:
-    files = {
-        made: path,
-        made.with_suffix(".bin"): path.with_suffix(".bin"),
-        about_path(made): about_path(path),
-    }
-    with ExitStack() as stack:
-        places = {file: stack.enter_context(replacing(target)) for file, target in files.items()}
-        for file, place in places.items():
-            file.rename(place)
-    return tuple(files.values())

@@ -193,7 +193,7 @@ def _open_openvino(path: Path, session: Session) -> Backend:
 
 
 def _open_ncnn(path: Path, session: Session) -> Backend:
-    with needing("ncnn", path, "ncnn"):
+    with needing("ncnn", path, "'seyolo[ncnn]'"):
         from seyolo.runtime.ncnn_backend import NcnnBackend  # noqa: PLC0415
     return NcnnBackend(path, threads=session.threads, device=session.device, names=session.names)
 
