@@ -104,6 +104,20 @@ def _write_ncnn(model: DarknetModel, path: Path, options: FileOptions, _: object
         return export_ncnn(model, path, options)
 
 
+def _write_mnn(model: DarknetModel, path: Path, options: FileOptions, _: object) -> tuple[Path, ...]:
+    with needing("MNN", path, "'seyolo[mnn]'"):
+        from seyolo.exporting.mnn import export_mnn  # noqa: PLC0415
+    return export_mnn(model, path, options)
+
+
+def _write_litert(
+    model: DarknetModel, path: Path, options: FileOptions, images: Sequence[Image]
+) -> tuple[Path, ...]:
+    with needing("ai_edge_litert", path, "'seyolo[litert]'", title="LiteRT"):
+        from seyolo.exporting.litert import export_litert  # noqa: PLC0415
+    return export_litert(model, path, options, images)
+
+
 def _write_checkpoint(model: DarknetModel, path: Path, *_: object) -> tuple[Path, ...]:
     save(model, path)
     return (path,)
@@ -120,6 +134,8 @@ FORMATS = {  # by their endings
     ".onnx": Format("ONNX", "", lambda *arguments: (export_onnx(*arguments),), frozenset(PHRASES)),
     ".xml": Format("OpenVINO", " (with .bin beside it)", _write_openvino, frozenset({"half", "int8"})),
     ".ncnn.param": Format("ncnn", " (with .bin and .json)", _write_ncnn, frozenset({"half"})),
+    ".mnn": Format("MNN", " (with .json)", _write_mnn, frozenset({"half"})),
+    ".tflite": Format("LiteRT", " (with .json)", _write_litert, frozenset({"half", "int8"})),
     ".cfg": Format("Darknet", " (with .weights)", lambda model, path, *_: export_darknet(model, path)),
     CHECKPOINT: Format("a checkpoint", "", _write_checkpoint),
 }

@@ -24,7 +24,13 @@ if TYPE_CHECKING:
     from seyolo.runtime.in_memory import Translated
 
 
-EXPORTED_ENDINGS = (".onnx", ".xml", ".param")  # files that a runtime runs without our network
+EXPORTED_ENDINGS = (
+    ".onnx",
+    ".xml",
+    ".param",
+    ".mnn",
+    ".tflite",
+)  # files that a runtime runs without our network
 
 
 @dataclass(frozen=True)
@@ -198,6 +204,18 @@ def _open_ncnn(path: Path, session: Session) -> Backend:
     return NcnnBackend(path, threads=session.threads, device=session.device, names=session.names)
 
 
+def _open_mnn(path: Path, session: Session) -> Backend:
+    with needing("MNN", path, "'seyolo[mnn]'"):
+        from seyolo.runtime.mnn_backend import MnnBackend  # noqa: PLC0415
+    return MnnBackend(path, threads=session.threads, device=session.device, names=session.names)
+
+
+def _open_litert(path: Path, session: Session) -> Backend:
+    with needing("ai_edge_litert", path, "'seyolo[litert]'", title="LiteRT"):
+        from seyolo.runtime.litert_backend import LiteRtBackend  # noqa: PLC0415
+    return LiteRtBackend(path, threads=session.threads, device=session.device, names=session.names)
+
+
 def _open_opencv(path: Path, session: Session) -> Backend:
     from seyolo.runtime.opencv_backend import OpenCvBackend  # noqa: PLC0415
 
@@ -230,6 +248,8 @@ RUNTIMES: dict[Runtime, RuntimeKind] = {
         is_usual=lambda ending, device: ending in EXPORTED_ENDINGS,
     ),
     "ncnn": RuntimeKind("ncnn", (".param",), _open_ncnn),
+    "mnn": RuntimeKind("MNN", (".mnn",), _open_mnn),
+    "litert": RuntimeKind("LiteRT", (".tflite",), _open_litert),
     "opencv": RuntimeKind("OpenCV", (".cfg",), _open_opencv, is_usual=lambda ending, device: False),
     "torch": RuntimeKind(
         "PyTorch", (".safetensors", ".cfg"), _open_torch, get_args(Precision), reentrant=True
