@@ -90,7 +90,7 @@ def run_converter(command: Sequence[str], folder: Path) -> str:
         )
     except subprocess.TimeoutExpired:
         raise ExportError(f"{Path(command[0]).name} takes longer than {CONVERTER_SECONDS} s") from None
-    return f"{done.stdout}\n{done.stderr}\ncode {done.returncode}"
+    return f"code {done.returncode}\n{done.stdout}\n{done.stderr}"
 
 
 def last_line(printed: str) -> str:
