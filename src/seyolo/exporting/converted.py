@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 
+from seyolo.detections import Detections
 from seyolo.errors import BackendError, ExportError, shortened
 from seyolo.exporting.onnx import describe_onnx, require_equal_raw, with_rounded_kernels
 from seyolo.exporting.parity import require_agreement, sample_image
@@ -34,6 +35,7 @@ def export_converted(
     options: FileOptions,
     convert: Convert,
     backend: type[BesideBackend],
+    *,
     images: Sequence[Image] = (),
 ) -> tuple[Path, ...]:
     """Writes the files, once the runtime gives the model's output; `half` stores kernels in 16 bits.
@@ -73,9 +75,16 @@ def export_converted(
 
 def require_equal_boxes(backend: Backend, model: DarknetModel, images: Sequence[Image], title: str) -> None:
     """Compares the boxes that a file in int8 and the model find on the calibration set."""
+    require_agreement(*model_and_file_boxes(backend, model, images), title)
+
+
+def model_and_file_boxes(
+    backend: Backend, model: DarknetModel, images: Sequence[Image]
+) -> tuple[list[Detections], list[Detections]]:
+    """Returns the boxes that a model and a file of it find in each image."""
     fitted = fit_images(images, Fit.of(backend))
     float_graph = on_onnxruntime(describe_onnx(model, backend.input_size))
-    require_agreement(find(float_graph, fitted), find(backend.infer, fitted), title)
+    return find(float_graph, fitted), find(backend.infer, fitted)
 
 
 def run_converter(command: Sequence[str], folder: Path) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -86,6 +86,30 @@ def checked_format(path: Path, options: FileOptions) -> Format:
             others = [ending for ending, kind in FORMATS.items() if option in kind.options]
             raise UsageError(f"{path}: {chosen.title} has no {phrase}; export to {' or '.join(others)}")
     return chosen
+
+
+def fitting_options(paths: Sequence[Path], options: FileOptions) -> list[FileOptions]:
+    """Returns the options for each of several files: int8 and 16-bit kernels where the format has them.
+
+    Raises:
+        UsageError: a path twice, an unknown ending, a format without one of the other options, or no format
+            with int8 or 16-bit kernels where they are asked for.
+    """
+    if len({path.resolve() for path in paths}) < len(paths):
+        raise UsageError(f"{', '.join(map(str, paths))}: the same file twice; give each once")
+    plain = FileOptions(options.nms, options.dynamic_batch, for_runtime=options.for_runtime)
+    formats = [checked_format(path, plain) for path in paths]
+    for option in ("int8", "half"):
+        if getattr(options, option) and not any(option in kind.options for kind in formats):
+            checked_format(paths[0], options)
+    return [
+        replace(
+            plain,
+            int8=options.int8 and "int8" in kind.options,
+            half=options.half and "half" in kind.options,
+        )
+        for kind in formats
+    ]
 
 
 def _write_openvino(

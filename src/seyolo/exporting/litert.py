@@ -20,7 +20,7 @@ def export_litert(
     model: DarknetModel, path: Path, options: FileOptions, images: Sequence[Image]
 ) -> tuple[Path, ...]:
     """Writes both files, see `export_converted`."""
-    return export_converted(model, path, options, _convert, LiteRtBackend, images)
+    return export_converted(model, path, options, _convert, LiteRtBackend, images=images)
 
 
 def _convert(graph: onnx.ModelProto, path: Path, options: FileOptions) -> None:

@@ -28,12 +28,11 @@ from seyolo.translation import RAW
 LAST = {0: 0, 1: 3, 2: 1, 3: 2}  # axis of four, where the channels are last
 TO_LAST, TO_FIRST = [0, 2, 3, 1], [0, 3, 1, 2]
 SAME, VALID = 0, 1
-LOWEST = np.finfo(np.float32).min
+LOWEST = float(np.finfo(np.float32).min)
 LOGISTIC_SCALE = Scale(np.array([1 / 256], np.float32), np.array([-128]))  # the only one of LOGISTIC in int8
 IN_BYTES = frozenset(
     "Conv LeakyRelu Relu Clip Sigmoid Add Mul Concat MaxPool GlobalAveragePool Resize".split()
 )
-SAME_SCALE = frozenset(["Concat", "MaxPool", "Resize"])  # their inputs in int8 have the scale of the output
 PLAIN = {
     "Relu": "RELU", "Tanh": "TANH", "Exp": "EXP", "Elu": "ELU", "Sigmoid": "LOGISTIC",
     "Sub": "SUB", "Div": "DIV", "Mul": "MUL", "Add": "ADD",
@@ -302,14 +301,22 @@ class _Translation:
         return self.file.constant(whole, Scale(factors.astype(np.float32), zeros))
 
     def padded(
-        self, value: Tensor, window: Sequence[int], strides: Sequence[int], pads: Sequence[int], fill: float
+        self,
+        value: Tensor,
+        window: Sequence[int] | None,
+        strides: Sequence[int],
+        pads: Sequence[int],
+        fill: float,
     ) -> tuple[Tensor, int]:
-        """Returns a value and the kind of padding that give a window these paddings."""
+        """Returns a value and the kind of padding that give a window these paddings.
+
+        Without a window the paddings are always added by an operator.
+        """
         if not any(pads):
             return value, VALID
         sides = value.shape[1:3]
         pairs = list(zip(pads[:2], pads[2:], strict=True))
-        usual = [_same(*numbers) for numbers in zip(sides, window, strides, strict=True)]
+        usual = [_same(*numbers) for numbers in zip(sides, window or (), strides, strict=window is not None)]
         if pairs == usual:
             return value, SAME
         bounds = self.file.constant(np.array([(0, 0), *pairs, (0, 0)], np.int32))
@@ -321,49 +328,32 @@ class _Translation:
         return self.file.add("PADV2", [value, bounds, filled], self.like(value, shape)), VALID
 
     def max_pool(self, node: onnx.NodeProto, attributes: dict[str, Any]) -> None:
-        result_scale = self._scale_of(self.readers[node.output[0]]) if self.in_bytes else None
-        value = self.rescaled(self.read(node.input[0]), result_scale)
-        self._pool("MAX_POOL_2D", node, attributes, value, LOWEST)
+        scale = self._scale_of(self.readers[node.output[0]]) if self.in_bytes else None
+        value = self.rescaled(self.read(node.input[0]), scale)
+        value, options = self._window(value, attributes, LOWEST)
+        self.file.add("MAX_POOL_2D", [value], self.result(node), **options)
 
     def average_pool(self, node: onnx.NodeProto, attributes: dict[str, Any]) -> None:
+        """Averages with zeros around the map, divided by the part of the window that lies on the map."""
         value = self.read(node.input[0])
         (top, left, bottom, right), window = attributes["pads"], attributes["kernel_shape"]
-        ones = np.pad(np.ones(value.shape[1:3]), ((top, bottom), (left, right)))
-        _, height, width, _ = self._stored_shape(node.output[0])
+        inside = np.pad(np.ones(value.shape[1:3], np.float32), ((top, bottom), (left, right)))
+        windows = np.lib.stride_tricks.sliding_window_view(inside, window)
         down, across = attributes["strides"]
-        shares = [
-            [
-                ones[y * down : y * down + window[0], x * across : x * across + window[1]].mean()
-                for x in range(width)
-            ]
-            for y in range(height)
-        ]
+        shares = windows[::down, ::across].mean(axis=(2, 3), dtype=np.float32)
+        value, options = self._window(value, attributes, 0.0, always=True)
         pooled = self.file.tensor(self._stored_shape(node.output[0]))
-        self._pool("AVERAGE_POOL_2D", node, attributes, value, 0.0, pooled)
-        factors = self.file.constant(1 / np.array(shares, np.float32)[None, :, :, None])
-        self.file.add("MUL", [pooled, factors], self.result(node))
+        self.file.add("AVERAGE_POOL_2D", [value], pooled, **options)
+        self.file.add("MUL", [pooled, self.file.constant(1 / shares[None, :, :, None])], self.result(node))
 
-    def _pool(
-        self,
-        operator: str,
-        node: onnx.NodeProto,
-        attributes: dict[str, Any],
-        value: Tensor,
-        fill: float,
-        result: Tensor | None = None,
-    ) -> None:
+    def _window(
+        self, value: Tensor, attributes: dict[str, Any], fill: float, *, always: bool = False
+    ) -> tuple[Tensor, dict[str, int]]:
+        """Returns the input of a pooling and its options; `always` pads by an operator."""
         window, strides = attributes["kernel_shape"], attributes["strides"]
-        value, padding = self.padded(value, window, strides, attributes["pads"], fill)
-        self.file.add(
-            operator,
-            [value],
-            self.result(node) if result is None else result,
-            padding=padding,
-            strideH=strides[0],
-            strideW=strides[1],
-            filterHeight=window[0],
-            filterWidth=window[1],
-        )
+        value, padding = self.padded(value, None if always else window, strides, attributes["pads"], fill)
+        sides = {"filterHeight": window[0], "filterWidth": window[1]}
+        return value, {"padding": padding, "strideH": strides[0], "strideW": strides[1], **sides}
 
     def reduce(self, operator: str, node: onnx.NodeProto, attributes: dict[str, Any]) -> None:
         axes = self.ints([LAST[axis] for axis in attributes.get("axes", [2, 3])])

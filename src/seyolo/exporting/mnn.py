@@ -29,7 +29,7 @@ def export_mnn(model: DarknetModel, path: Path, options: FileOptions) -> tuple[P
 def _convert(graph: onnx.ModelProto, path: Path, options: FileOptions) -> None:
     source = path.with_name("x.onnx")
     onnx.save(without_space_to_depth(graph), str(source))
-    names = ["--modelFile", str(source), "--MNNModel", str(path), "--bizCode", "seyolo"]
+    names = ["--modelFile", source.name, "--MNNModel", path.name, "--bizCode", "seyolo"]
     form = ["-f", "ONNX", *(["--fp16"] if options.half else [])]
     printed = run_converter([sys.executable, "-c", _CALL, *form, *names], path.parent)
     if not path.is_file():

@@ -19,7 +19,7 @@ def shapes_of(graph: onnx.ModelProto) -> dict[str, tuple[int, ...]]:
 
 
 def without_space_to_depth(graph: onnx.ModelProto) -> onnx.ModelProto:
-    """Returns a copy with SpaceToDepth as reshape, transpose, reshape; MNN has its channels in another order."""
+    """Returns a copy with SpaceToDepth as reshape, transpose, reshape: MNN orders its channels otherwise."""
     result, shapes = deepcopy(graph), shapes_of(graph)
     nodes: list[onnx.NodeProto] = []
     for node in result.graph.node:
