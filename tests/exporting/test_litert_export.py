@@ -71,7 +71,7 @@ def every_layer() -> dict[str, Network]:
         "pool of stride 1, even": section("maxpool", size=4, stride=1),
         "local average with padding": section("local_avgpool", size=3, stride=2),
         "odd widths": CONV.replace("filters=8", "filters=5"),
-        "cbam": section("cbam", ratio=2),
+        "cbam": section("cbam", hidden=4),
     }
     texts |= {name: text + HEAD for name, text in more.items()} | HEADS
     return {name: parse_cfg(FRONT + text, "x.cfg") for name, text in texts.items()}
@@ -141,7 +141,7 @@ INT8 = {
 def test_layers_in_int8_are_those_of_onnx_runtime(
     tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The same bytes give nearly the same numbers; `monkeypatch` spares networks that have learned nothing."""
+    """The same bytes give nearly the same numbers; A net that has learned nothing has no boxes to compare."""
     from seyolo.exporting import converted, quantize  # noqa: PLC0415
 
     monkeypatch.setattr(converted, "require_equal_boxes", lambda *_: None)

@@ -41,16 +41,16 @@ def export(
 ) -> tuple[Path, ...]:
     """Writes a model for other programs; the ending of the path chooses the format.
 
-    `.onnx`, `.xml` with its `.bin`, `.ncnn.param` with its `.bin` and `.json`, `.cfg` with its `.weights`, or
-    a `.safetensors` checkpoint.
+    `.onnx`, `.xml` with its `.bin`, `.ncnn.param` with its `.bin` and `.json`, `.mnn` or `.tflite` with its
+    `.json`, `.cfg` with its `.weights`, or a `.safetensors` checkpoint.
 
     Args:
         model: is not changed.
         path: of the file.
         nms: non-maximum suppression inside; ONNX only.
         dynamic_batch: any number of images at once; ONNX only, Darknet files have no fixed number.
-        half: kernels stored in 16 bits, half the file; ONNX and OpenVINO.
-        int8: convolutions in bytes, a quarter of the file and faster; ONNX and OpenVINO.
+        half: kernels stored in 16 bits, half the file; not Darknet, not a checkpoint.
+        int8: convolutions in bytes, a quarter of the file and faster; ONNX, OpenVINO and LiteRT.
         for_runtime: the form that this runtime runs fastest; ONNX only.
         pictures: calibration set of int8, files or decoded images (H, W, 3) in OpenCV's BGR order: at least
             eight, best a hundred of the training data.
@@ -61,7 +61,7 @@ def export(
     Raises:
         UsageError: another ending, or an option that the format does not have.
         ExportError: a network that the format cannot hold, or an output that differs from the model's.
-        BackendError: `.xml` without OpenVINO.
+        BackendError: the extra of the format is not installed.
 
     Example:
         >>> model = seyolo.load("yolov3-tiny@0.125", num_classes=1)

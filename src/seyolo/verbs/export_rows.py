@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from seyolo.exporting.converted import model_and_file_boxes
 from seyolo.exporting.onnx import raw_output
@@ -59,10 +60,13 @@ def exported_rows(
     model: DarknetModel, written: Sequence[Written], images: Sequence[Image]
 ) -> tuple[ExportedRow, ...]:
     """Returns the figures of files, in their order; latencies are measured in one interleaved run."""
-    backends = {
-        each.files[0]: open_backend(each.files[0], threads=1) for each in written if not each.options.nms
-    }
-    latencies = _latencies(backends)
+    opened = [each.files[0] for each in written if not each.options.nms]
+    num_threads = torch.get_num_threads()  # of the whole process, which PyTorch's backend sets
+    try:
+        backends = {path: open_backend(path, threads=1) for path in opened}
+        latencies = _latencies(backends)
+    finally:
+        torch.set_num_threads(num_threads)
     return tuple(
         _row(model, each, backends.get(each.files[0]), latencies.get(each.files[0]), images)
         for each in written
