@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 from seyolo.errors import UsageError
 from seyolo.exporting.darknet import export_darknet
@@ -13,7 +12,7 @@ from seyolo.exporting.onnx import export_onnx
 from seyolo.exporting.quantize import Image
 from seyolo.opening.description import CHECKPOINT
 from seyolo.opening.network import save
-from seyolo.options.export import FileOptions
+from seyolo.options.export import FileOptions, ForRuntime
 from seyolo.runtime.choice import needing, needing_openvino
 from seyolo.torchnet.build import DarknetModel
 
@@ -36,7 +35,7 @@ def export(
     dynamic_batch: bool = False,
     half: bool = False,
     int8: bool = False,
-    for_runtime: Literal["onnxruntime"] | None = None,
+    for_runtime: ForRuntime | None = None,
     pictures: Sequence[Image] = (),
 ) -> tuple[Path, ...]:
     """Writes a model for other programs; the ending of the path chooses the format.
@@ -51,7 +50,7 @@ def export(
         dynamic_batch: any number of images at once; ONNX only, Darknet files have no fixed number.
         half: kernels stored in 16 bits, half the file; not Darknet, not a checkpoint.
         int8: convolutions in bytes, a quarter of the file and faster; ONNX, OpenVINO and LiteRT.
-        for_runtime: the form that this runtime runs fastest; ONNX only.
+        for_runtime: the form for this runtime, `onnxruntime` or `opencv5`; ONNX only.
         pictures: calibration set of int8, files or decoded images (H, W, 3) in OpenCV's BGR order: at least
             eight, best a hundred of the training data.
 
@@ -89,27 +88,21 @@ def checked_format(path: Path, options: FileOptions) -> Format:
 
 
 def fitting_options(paths: Sequence[Path], options: FileOptions) -> list[FileOptions]:
-    """Returns the options for each of several files: int8 and 16-bit kernels where the format has them.
+    """Returns the options for each of several files: those of `WHERE_POSSIBLE` where the format has them.
 
     Raises:
         UsageError: a path twice, an unknown ending, a format without one of the other options, or no format
-            with int8 or 16-bit kernels where they are asked for.
+            with an option that is asked for.
     """
     if len({path.resolve() for path in paths}) < len(paths):
         raise UsageError(f"{', '.join(map(str, paths))}: the same file twice; give each once")
-    plain = FileOptions(options.nms, options.dynamic_batch, for_runtime=options.for_runtime)
+    plain = FileOptions(options.nms, options.dynamic_batch)
     formats = [checked_format(path, plain) for path in paths]
-    for option in ("int8", "half"):
-        if getattr(options, option) and not any(option in kind.options for kind in formats):
-            checked_format(paths[0], options)
-    return [
-        replace(
-            plain,
-            int8=options.int8 and "int8" in kind.options,
-            half=options.half and "half" in kind.options,
-        )
-        for kind in formats
-    ]
+    asked = {name: value for name in WHERE_POSSIBLE if (value := getattr(options, name))}
+    if any(all(name not in kind.options for kind in formats) for name in asked):
+        checked_format(paths[0], options)
+    kept = [{name: asked[name] for name in asked if name in kind.options} for kind in formats]
+    return [replace(plain, **each) for each in kept]
 
 
 def _write_openvino(
@@ -154,6 +147,7 @@ PHRASES = {  # the fields of `FileOptions` in messages
     "int8": "int8",
     "for_runtime": "form for a runtime",
 }
+WHERE_POSSIBLE = ("half", "int8", "for_runtime")  # of several files, those whose format has it
 FORMATS = {  # by their endings
     ".onnx": Format("ONNX", "", lambda *arguments: (export_onnx(*arguments),), frozenset(PHRASES)),
     ".xml": Format("OpenVINO", " (with .bin beside it)", _write_openvino, frozenset({"half", "int8"})),

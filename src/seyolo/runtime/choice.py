@@ -1,10 +1,10 @@
 """Table of the runtimes, and the choice of one by a file's ending.
 
 `.onnx` and `.cfg` (with its `.weights`) run on ONNX Runtime, `.xml` on OpenVINO, `.ncnn.param` on ncnn,
-`.mnn` on MNN, `.tflite` on LiteRT,
-`.safetensors` on PyTorch, or on ONNX Runtime where PyTorch is not installed. ONNX Runtime and OpenVINO run a
-cfg or a checkpoint as the ONNX file that it would be exported to. The caller may choose another runtime that
-reads the file. A runtime is imported when it is chosen, so that the others need not be installed.
+`.mnn` on MNN, `.tflite` on LiteRT, `.safetensors` on PyTorch, or on ONNX Runtime where PyTorch is not
+installed. ONNX Runtime and OpenVINO run a cfg or a checkpoint as the ONNX file that it would be exported to.
+The caller may choose another runtime that reads the file. A runtime is imported when it is chosen, so that
+the others need not be installed.
 """
 
 from __future__ import annotations

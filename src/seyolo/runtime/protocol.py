@@ -29,7 +29,7 @@ class Backend(Protocol):
 
     @property
     def name(self) -> str:
-        """The runtime as tables name it: `onnxruntime`, `openvino`, `ncnn`, `mnn`, `litert`, `opencv`, `torch`."""
+        """The runtime as tables name it, one of `Runtime`."""
 
     @property
     def input_size(self) -> tuple[int, int]:
