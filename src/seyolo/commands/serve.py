@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from seyolo.commands.output import remark
 from seyolo.errors import UsageError
-from seyolo.opening.detector import open_detector, options_for
+from seyolo.opening.detector import options_for, split_model
+from seyolo.opening.running import Work, open_running
 from seyolo.options.detect import ServeOptions
 from seyolo.runtime.choice import MODEL_ENDINGS
 
@@ -55,11 +56,21 @@ def serve(model: str, second: str | None = None, *, options: ServeOptions = DEFA
 def _served(models: Mapping[str, str], options: ServeOptions) -> list[ServedModel]:
     """Opens the models by their short names."""
     from seyolo.web.detection import ServedModel  # noqa: PLC0415 (needs the extra, as above)
+    from seyolo.web.uploads import workers_for  # noqa: PLC0415
 
     served = []
+    work = Work(parallel=options.workers or workers_for(options.threads))
     for name, path in models.items():
-        given = options_for(path, options)
-        backend = open_detector(path, given, device=options.device, threads=options.threads)
+        given = options_for(split_model(path).model, options)
+        backend = open_running(
+            path,
+            given,
+            work,
+            remark,
+            runtime=options.runtime,
+            threads=options.threads,
+            device=options.device,
+        )
         served.append(ServedModel(name, backend, options.tiling(backend.input_size)))
     return served
 
