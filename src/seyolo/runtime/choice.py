@@ -74,7 +74,8 @@ def open_backend(
         able = " or ".join(name for name in RUNTIMES if name in readers)
         raise BackendError(f"{path}: {runtime} does not read {path.suffix} files; {able} does")
     if threads is not None and not 1 <= threads <= MOST_THREADS:
-        raise BackendError(f"threads must be at least 1 and at most {MOST_THREADS:,}, got {threads:,}")
+        limit = "at least 1" if threads < 1 else f"at most {MOST_THREADS:,}"
+        raise BackendError(f"threads must be {limit}, got {threads:,}")
     if precision not in RUNTIMES[runtime].precisions:
         able = " or ".join(name for name, kind in RUNTIMES.items() if precision in kind.precisions)
         raise BackendError(f"{path}: {runtime} computes in float32, not in {precision}; use {able}")
@@ -211,7 +212,7 @@ def _open_opencv(path: Path, session: Session) -> Backend:
 
 
 def _open_torch(path: Path, session: Session) -> Backend:
-    instead = ", or leave out @torch: ONNX Runtime runs the model"
+    instead = ", or leave the runtime out: ONNX Runtime runs the model"
     with needing("torch", path, '"seyolo[train]"', title="PyTorch", instead=instead):
         from seyolo.runtime.torch_backend import TorchBackend  # noqa: PLC0415
     return TorchBackend.open(path, session)

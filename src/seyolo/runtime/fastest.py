@@ -39,7 +39,7 @@ Raw = Float32[np.ndarray, "n p columns"]
 LEAST_IMAGES, LEAST_S = 50, 2.0  # with less work a measurement does not pay
 DUEL_S, LEAST_ROUNDS, MOST_ROUNDS = 0.4, 3, 20
 MARGIN = 1.05  # how much faster another runtime, or twice the threads, must be
-HOPELESS = 2.0  # slower by this factor in the second run: no duel
+HOPELESS = 3.0  # slower by this factor in the first turn: no further ones
 TOLERANCE = 1e-4  # relative, as for exported files
 
 
@@ -204,21 +204,26 @@ class Contest:
         """Lets the other runtimes, then smaller numbers of threads, run against the best so far."""
         expected, threads = self.best.output, self.best.figure.threads
         for runtime in self._rivals:
-            try:
-                rival = self._opened(runtime, threads or (usable_cores() if self._is_free else None))
-            except (BackendError, ImportError):  # it refuses the file, or is not installed as a whole
-                continue
-            if _relative_error(rival.output, expected) > TOLERANCE:
-                self.differing.append(runtime)
-            else:
-                self._duel(rival, MARGIN)
-        is_won = True
-        while is_won and self._can_halve:
-            whole = self.best.figure
-            rival = self._opened(cast(Runtime, whole.runtime), (whole.threads or 2) // 2)
-            # The first opening of a runtime also loads its library.
-            rival = rival._replace(figure=replace(rival.figure, open_s=whole.open_s))
-            is_won = self._duel(rival, 1 / MARGIN)
+            self._challenge(runtime, threads or (usable_cores() if self._is_free else None), expected)
+        while self._can_halve and self._halve():
+            pass
+
+    def _challenge(self, runtime: Runtime, threads: int | None, expected: Raw) -> None:
+        try:
+            rival = self._opened(runtime, threads)
+        except (BackendError, ImportError):  # it refuses the file, or is not installed as a whole
+            return
+        if _relative_error(rival.output, expected) > TOLERANCE:
+            self.differing.append(runtime)
+        else:
+            self._duel(rival, MARGIN)
+
+    def _halve(self) -> bool:
+        """Lets half the threads run against the best; tells whether they win."""
+        whole = self.best.figure
+        rival = self._opened(cast(Runtime, whole.runtime), (whole.threads or 2) // 2)
+        # The first opening of a runtime also loads its library.
+        return self._duel(rival._replace(figure=replace(rival.figure, open_s=whole.open_s)), 1 / MARGIN)
 
     def _opened(self, runtime: Runtime, threads: int | None) -> _Contestant:
         start = self._clock()
@@ -238,28 +243,30 @@ class Contest:
 
     def _duel(self, rival: _Contestant, margin: float) -> bool:
         """Times the best and a rival in turns; the rival wins where it is faster by the factor `margin`."""
-        ratio = rival.figure.ms / self.best.figure.ms
-        if ratio < HOPELESS:
-            best_ms, rival_ms = self._timed(rival)
-            ratio = rival_ms / best_ms
-            if len(self.figures) == 1:  # the figures of all others are relative to this one
-                self.best = self.best._replace(figure=replace(self.best.figure, ms=best_ms))
-                self.figures[0] = self.best.figure
-        figure = replace(rival.figure, ms=self.best.figure.ms * ratio)
+        best_ms, rival_ms = self._timed(rival)
+        if len(self.figures) == 1:  # the figures of all others are relative to this one
+            self.best = self.best._replace(figure=replace(self.best.figure, ms=best_ms))
+            self.figures[0] = self.best.figure
+        figure = replace(rival.figure, ms=self.best.figure.ms * rival_ms / best_ms)
         self.figures.append(figure)
-        is_won = ratio * margin < 1
+        is_won = rival_ms * margin < best_ms
         if is_won:
             self.best = rival._replace(figure=figure)
         return is_won
 
     def _timed(self, rival: _Contestant) -> tuple[float, float]:
+        """Returns the median milliseconds of the best and of a rival, side by side."""
         image = drawn_input(rival.backend, self._batch)
-        pair = {"best": self.best, "rival": rival}
-        rounds = round(DUEL_S * 1e3 / sum(one.figure.ms for one in pair.values()))
-        rounds = min(max(rounds, LEAST_ROUNDS), MOST_ROUNDS)
-        turns = {name: partial(self._run, one.backend, image) for name, one in pair.items()}
-        times = time_interleaved(turns, rounds, 0, self._clock)
-        return float(np.median(times["best"])), float(np.median(times["rival"]))
+        turns = [partial(self._run, one.backend, image) for one in (self.best, rival)]
+
+        def median_ms(rounds: int) -> tuple[float, float]:
+            times = time_interleaved(dict(enumerate(turns)), rounds, 0, self._clock)
+            return max(float(np.median(times[0])), 1e-6), max(float(np.median(times[1])), 1e-6)
+
+        best_ms, rival_ms = median_ms(1)
+        if rival_ms > HOPELESS * best_ms:
+            return best_ms, rival_ms
+        return median_ms(min(max(round(DUEL_S * 1e3 / (best_ms + rival_ms)), LEAST_ROUNDS), MOST_ROUNDS))
 
 
 def drawn_input(backend: Backend, batch: int = 1) -> Float32[np.ndarray, "n c h w"]:
