@@ -1,9 +1,9 @@
 """Table of the runtimes, and the choice of one by a file's ending.
 
-`.onnx` and `.cfg` (with its `.weights`) run on ONNX Runtime, `.xml` on OpenVINO, `.safetensors` on PyTorch,
-or on ONNX Runtime where PyTorch is not installed. ONNX Runtime and OpenVINO run a cfg or a checkpoint as the
-ONNX file that it would be exported to. The caller may choose another runtime that reads the file. A runtime
-is imported when it is chosen, so that the others need not be installed.
+`.onnx` and `.cfg` (with its `.weights`) run on ONNX Runtime, `.xml` on OpenVINO, `.ncnn.param` on ncnn,
+`.safetensors` on PyTorch, or on ONNX Runtime where PyTorch is not installed. ONNX Runtime and OpenVINO run a
+cfg or a checkpoint as the ONNX file that it would be exported to. The caller may choose another runtime that
+reads the file. A runtime is imported when it is chosen, so that the others need not be installed.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from seyolo.runtime.in_memory import Translated
 
 
-EXPORTED_ENDINGS = (".onnx", ".xml")  # files that a runtime runs without our network
+EXPORTED_ENDINGS = (".onnx", ".xml", ".param")  # files that a runtime runs without our network
 MOST_THREADS = 1024
 
 
@@ -202,6 +202,12 @@ def _open_openvino(path: Path, session: Session) -> Backend:
     )
 
 
+def _open_ncnn(path: Path, session: Session) -> Backend:
+    with needing("ncnn", path, "'seyolo[ncnn]'"):
+        from seyolo.runtime.ncnn_backend import NcnnBackend  # noqa: PLC0415
+    return NcnnBackend(path, threads=session.threads, device=session.device, names=session.names)
+
+
 def _open_opencv(path: Path, session: Session) -> Backend:
     from seyolo.runtime.opencv_backend import OpenCvBackend  # noqa: PLC0415
 
@@ -236,6 +242,7 @@ RUNTIMES: dict[Runtime, RuntimeKind] = {
         is_usual=lambda ending, device: ending in EXPORTED_ENDINGS,
         is_fast=True,
     ),
+    "ncnn": RuntimeKind("ncnn", (".param",), _open_ncnn, is_fast=True),
     "opencv": RuntimeKind("OpenCV", (".cfg",), _open_opencv, is_usual=lambda ending, device: False),
     "torch": RuntimeKind(
         "PyTorch", (".safetensors", ".cfg"), _open_torch, get_args(Precision), reentrant=True
