@@ -93,6 +93,9 @@ def test_bad_runtimes_are_refused_in_a_line(
         assert_refused(run(*verb, "--runtime", "opencv"), "opencv does not read .onnx files")
         assert_refused(run(*verb, "--threads", 0), "threads must be at least 1, got 0")
         assert_refused(run(*verb, "--threads", 123456), "threads must be at most 1,024, got 123,456")
+    zoo = ["yolov3-tiny@0.125", "--weights", onnx.with_suffix(".none")]
+    assert_refused(run("detect", *zoo, album, "--threads", 0), "threads must be at least 1, got 0")
+    assert_refused(run("val", *zoo, "--data", hands, "--threads", -1), "threads must be at least 1, got -1")
     assert_refused(run("detect", f"{onnx}@openvino", album, "--runtime", "onnxruntime"), "name two runtimes")
     assert_refused(
         run("val", "yolov3-tiny@0.125", "--data", hands, "--runtime", "openvino"), "openvino runs files"

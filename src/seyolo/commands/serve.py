@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,17 +43,22 @@ def serve(model: str, second: str | None = None, *, options: ServeOptions = DEFA
         models = short_names([model] if second is None else [model, second])
         is_local = server.is_loopback(listener)
         hosts = [*LOCAL_NAMES, options.host] if is_local else None
-        app = make_app(_served(models, options), options, hosts)
+        choices: list[str] = []
+        app = make_app(_served(models, options, choices.append), options, hosts)
         remark(f"{' and '.join(models)}: {server.address(listener)} (Ctrl-C stops)")
         if not is_local:
             remark("every machine that reaches this one can use it; there is no password")
         allowed = server.connections_allowed(options.max_connections)
         if allowed < options.max_connections:
             remark(f"--max-connections is {allowed}: the limit of open files (ulimit -n) allows no more")
+        for choice in choices:
+            remark(choice)
         server.run(app, listener, replace(options, max_connections=allowed))
 
 
-def _served(models: Mapping[str, str], options: ServeOptions) -> list[ServedModel]:
+def _served(
+    models: Mapping[str, str], options: ServeOptions, say: Callable[[str], object]
+) -> list[ServedModel]:
     """Opens the models by their short names."""
     from seyolo.web.detection import ServedModel  # noqa: PLC0415 (needs the extra, as above)
     from seyolo.web.uploads import workers_for  # noqa: PLC0415
@@ -66,7 +71,7 @@ def _served(models: Mapping[str, str], options: ServeOptions) -> list[ServedMode
             path,
             given,
             work,
-            remark,
+            say,
             runtime=options.runtime,
             threads=options.threads,
             device=options.device,

@@ -14,7 +14,14 @@ from seyolo.darknet.zoo import is_zoo_name
 from seyolo.errors import BackendError, ModelError, UsageError
 from seyolo.opening.description import describe
 from seyolo.options.model import NO_OPTIONS, ModelOptions
-from seyolo.runtime.choice import MODEL_ENDINGS, check_choice, is_exported, needing, open_backend
+from seyolo.runtime.choice import (
+    MODEL_ENDINGS,
+    check_choice,
+    check_threads,
+    is_exported,
+    needing,
+    open_backend,
+)
 from seyolo.runtime.protocol import Backend, Precision, Runtime
 from seyolo.runtime.shipped import is_shipped, shipped_names
 
@@ -89,6 +96,7 @@ def open_detector(
         UsageError: options for an exported file.
     """
     choice = split_model(model)
+    check_threads(threads)
     if runs_as_file(choice.model, options, random=random):
         return open_backend(
             choice.model,

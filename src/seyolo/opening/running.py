@@ -14,7 +14,7 @@ from seyolo.opening.detector import open_detector, runs_as_file, split_model
 from seyolo.options.model import ModelOptions
 from seyolo.runtime.fastest import Use, drawn_input, open_fastest
 from seyolo.runtime.protocol import Backend, Precision, Runtime
-from seyolo.runtime.shipped import model_path
+from seyolo.runtime.shipped import model_file
 
 Raw = Float32[np.ndarray, "n p columns"]
 MOST_COMPARED = 100  # boxes of an image, the best ones
@@ -62,7 +62,7 @@ def open_running(
     if device != "cpu" or not runs_as_file(choice.model, options):
         return open_on(choice.runtime, threads)
     use = Use(
-        model_path(choice.model),
+        model_file(choice.model),
         options.weights,
         choice.runtime,
         choice.precision,

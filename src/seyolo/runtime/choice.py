@@ -73,9 +73,7 @@ def open_backend(
     if runtime not in readers:
         able = " or ".join(name for name in RUNTIMES if name in readers)
         raise BackendError(f"{path}: {runtime} does not read {path.suffix} files; {able} does")
-    if threads is not None and not 1 <= threads <= MOST_THREADS:
-        limit = "at least 1" if threads < 1 else f"at most {MOST_THREADS:,}"
-        raise BackendError(f"threads must be {limit}, got {threads:,}")
+    check_threads(threads)
     if precision not in RUNTIMES[runtime].precisions:
         able = " or ".join(name for name, kind in RUNTIMES.items() if precision in kind.precisions)
         raise BackendError(f"{path}: {runtime} computes in float32, not in {precision}; use {able}")
@@ -93,6 +91,13 @@ def check_choice(runtime: str | None, precision: str, source: object) -> None:
     for value, choices in ((runtime, tuple(RUNTIMES)), (precision, get_args(Precision))):
         if value is not None and value not in choices:
             raise BackendError(f"{source}: {value!r} is none of {_one_of(choices)}")
+
+
+def check_threads(threads: int | None) -> None:
+    """Refuses (BackendError) a number of threads that no machine has."""
+    if threads is not None and not 1 <= threads <= MOST_THREADS:
+        limit = "at least 1" if threads < 1 else f"at most {MOST_THREADS:,}"
+        raise BackendError(f"threads must be {limit}, got {threads:,}")
 
 
 def darknet_weights(cfg: Path, weights: str | Path | None) -> Path:

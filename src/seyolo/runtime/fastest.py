@@ -114,8 +114,8 @@ class Use:
         files = [self.path]
         if self.path.suffix.lower() == ".cfg":
             files.append(darknet_weights(self.path, self.weights))
-        elif (beside := self.path.with_suffix(".bin")).is_file():  # of OpenVINO and ncnn
-            files.append(beside)
+        elif self.path.suffix.lower() != ".onnx" and (data := self.path.with_suffix(".bin")).is_file():
+            files.append(data)  # of OpenVINO or ncnn
         asked = {
             name: getattr(self, name) for name in ("runtime", "precision", "threads", "batch", "parallel")
         }
