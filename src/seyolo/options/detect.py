@@ -115,6 +115,10 @@ class ServeOptions(ModelOptions, TileOptions):
     idle_seconds: float = 5.0
     """most seconds that a connection stays open between two requests."""
 
+    browser: Path | None = None
+    """folder of the npm package onnxruntime-web: the page runs .onnx models itself, and images stay in the
+    browser."""
+
     device: str = "cpu"
     """cpu, cuda or cuda:N."""
 
