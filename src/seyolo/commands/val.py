@@ -14,7 +14,7 @@ from seyolo.opening.detector import runs_as_file, split_model
 from seyolo.opening.running import Work, open_running
 from seyolo.options.evaluate import EvaluateOptions
 from seyolo.progress import console_progress
-from seyolo.runtime.choice import check_threads, is_exported
+from seyolo.runtime.choice import is_exported
 from seyolo.runtime.protocol import Backend
 from seyolo.sizes import InputSize
 
@@ -55,13 +55,7 @@ def _opened(model: str, dataset: Dataset, options: EvaluateOptions) -> Backend |
     # A cfg runs as its exported file would, and so does a checkpoint where PyTorch is missing.
     runs_alone = can_choose or chosen.model.endswith(".cfg") or find_spec("torch") is None
     if chosen.runtime is None and not is_exported(chosen.model) and not (runs_alone and options.size is None):
-        check_threads(options.threads)
-        network = seyolo.api.open_model(model, options, device=options.device)
-        if options.threads is not None:
-            import torch  # noqa: PLC0415 (as the network does)
-
-            torch.set_num_threads(options.threads)
-        return network
+        return seyolo.api.open_model(model, options, device=options.device, threads=options.threads)
     splits = evaluated_splits(dataset, options.split)
     images = {split: dataset.images(split) for split in splits}
     first = [dataset.sample(split, found[0]) for split, found in images.items()]
