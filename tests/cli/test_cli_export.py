@@ -91,7 +91,7 @@ def test_half_and_openvino_run(run: Run, finder: Path, spots: Path) -> None:
         (["a.onnx", "--int8", "--half", "--data", "DATA"], "not both"),
         (["a.onnx", "--int8", "--data", "gone.yaml"], "gone.yaml"),
         (["a.cfg", "--int8", "--data", "DATA"], "Darknet has no int8"),
-        (["a.cfg", "--half"], "export to .onnx or .xml or .ncnn.param or .mnn or .tflite"),
+        (["a.cfg", "--half"], "export to .onnx or .xml or .ncnn.param or .tflite"),
         (["a.safetensors", "--half"], "a checkpoint has no 16-bit kernels"),
         (["a.xml", "--nms"], "non-maximum"),
     ],

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from seyolo.verbs.export_rows import ExportedRow
 
 DEFAULTS = ExportOptions()
+TITLE = "error against the model, latency of the network in one thread"
 NMS_REMARK = (
     "suppression inside: ONNX Runtime and OpenCV 5's default engine run this file; OpenCV's classic engine, "
     "the only one of OpenCV 4, gives wrong rows for it"
@@ -87,7 +88,7 @@ def _value(exported: Exported, is_random: bool) -> dict[str, object]:
 
 def _readable(exported: Exported, is_random: bool) -> Iterator[RenderableType]:
     if exported.rows:
-        yield table([_cells(row) for row in exported.rows])
+        yield table([_cells(row) for row in exported.rows], TITLE)
     if exported.metrics:
         yield table([{"on val": name, "AP": m.ap, "AP@0.5": m.ap50} for name, m in exported.metrics.items()])
     *others, last = [*map(str, exported.files)] or ["nothing"]
@@ -97,7 +98,7 @@ def _readable(exported: Exported, is_random: bool) -> Iterator[RenderableType]:
 
 def _cells(row: ExportedRow) -> dict[str, object]:
     """Returns the row as it is printed: file, error, size and latency."""
-    errors = MISSING if row.error_px is None else f"{row.error_px:.2g} px, {row.error_score:.2g}"
+    errors = MISSING if row.error_px is None else f"{row.error_px:.0e} px, {row.error_score:.0e}"
     if row.agreement is not None:
         errors = f"{row.agreement:.1%} of boxes"
     return {
@@ -105,7 +106,7 @@ def _cells(row: ExportedRow) -> dict[str, object]:
         "precision": row.precision,
         "largest error": errors,
         "MB": f"{row.size_bytes / 1e6:.2f}",
-        "ms, 1 thread": MISSING if row.p50_ms is None else three_digits(row.p50_ms),
+        "ms": MISSING if row.p50_ms is None else three_digits(row.p50_ms),
         "on": row.runtime or MISSING,
     }
 

@@ -48,7 +48,7 @@ def export(
         path: of the file.
         nms: non-maximum suppression inside; ONNX only.
         dynamic_batch: any number of images at once; ONNX only, Darknet files have no fixed number.
-        half: kernels stored in 16 bits, half the file; not Darknet, not a checkpoint.
+        half: kernels stored in 16 bits, half the file; ONNX, OpenVINO, ncnn and LiteRT.
         int8: convolutions in bytes, a quarter of the file and faster; ONNX, OpenVINO and LiteRT.
         for_runtime: the form for this runtime, `onnxruntime` or `opencv5`; ONNX only.
         pictures: calibration set of int8, files or decoded images (H, W, 3) in OpenCV's BGR order: at least
@@ -152,7 +152,7 @@ FORMATS = {  # by their endings
     ".onnx": Format("ONNX", "", lambda *arguments: (export_onnx(*arguments),), frozenset(PHRASES)),
     ".xml": Format("OpenVINO", " (with .bin beside it)", _write_openvino, frozenset({"half", "int8"})),
     ".ncnn.param": Format("ncnn", " (with .bin and .json)", _write_ncnn, frozenset({"half"})),
-    ".mnn": Format("MNN", " (with .json)", _write_mnn, frozenset({"half"})),
+    ".mnn": Format("MNN", " (with .json)", _write_mnn),
     ".tflite": Format("LiteRT", " (with .json)", _write_litert, frozenset({"half", "int8"})),
     ".cfg": Format("Darknet", " (with .weights)", lambda model, path, *_: export_darknet(model, path)),
     CHECKPOINT: Format("a checkpoint", "", _write_checkpoint),

@@ -1,7 +1,7 @@
 """Export to MNN: `x.mnn` and `x.mnn.json`, converted from our ONNX graph by MNN's converter.
 
 The converter's function is called, not its program `mnnconvert`: that installs a package and reports each
-conversion to a server.
+conversion to a server. Its 16-bit form also rounds the constants of the decoding, so there is none here.
 """
 
 from __future__ import annotations
@@ -26,11 +26,10 @@ def export_mnn(model: DarknetModel, path: Path, options: FileOptions) -> tuple[P
     return export_converted(model, path, options, _convert, MnnBackend)
 
 
-def _convert(graph: onnx.ModelProto, path: Path, options: FileOptions) -> None:
+def _convert(graph: onnx.ModelProto, path: Path, _: FileOptions) -> None:
     source = path.with_name("x.onnx")
     onnx.save(without_space_to_depth(graph), str(source))
     names = ["--modelFile", source.name, "--MNNModel", path.name, "--bizCode", "seyolo"]
-    form = ["-f", "ONNX", *(["--fp16"] if options.half else [])]
-    printed = run_converter([sys.executable, "-c", _CALL, *form, *names], path.parent)
+    printed = run_converter([sys.executable, "-c", _CALL, "-f", "ONNX", *names], path.parent)
     if not path.is_file():
         raise ExportError(f"MNN cannot convert this network ({last_line(printed)})")
