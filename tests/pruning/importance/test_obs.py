@@ -39,7 +39,7 @@ def test_the_first_to_leave_costs_what_least_squares_cannot_make_up_for() -> Non
     # Layer 1, which detects, reads layer 0 by a 1x1 kernel; its filters count alike.
     model = model_of(network_of(conv(6)))
     images = random_images(SIDE, SIDE, num=4, seed=3)
-    scores = obs_scores(model, [images])[0]
+    scores = obs_scores(model, [images], mixed_precision=False)[0]
     x = read_by(model, 1, images)
     x = x - x.mean(axis=0)
     covariance = x.T @ x / len(x)

@@ -35,9 +35,8 @@ from seyolo.torchnet.layers import ConvolutionLayer
 RIDGE = 0.01  # relative to the mean diagonal of the input covariance
 BACKGROUND = 0.02  # weight of a position without any object; a certain object weighs 1 more
 STEPS = 32  # in which the channels of a group are removed
-PART = 4
-EVERY = 1
-BF16 = False
+NUM_IMAGES = 24  # to measure on (decision 0020)
+PART = 4  # images at a time: larger tensors take longer, in page faults
 RISE = 1e-6  # relative step that keeps scores strictly increasing in order of removal
 
 
@@ -46,18 +45,21 @@ def obs_scores(
     batches: Iterable[Float[Tensor, "N 3 H W"]],
     seed: int = 0,
     groups: Groups | None = None,
+    *,
+    mixed_precision: bool = True,
 ) -> dict[int, FloatArray]:
     """Returns per convolution (filters,) scores, the same for tied channels; none for unread channels.
 
     Args:
         model: in evaluation mode afterwards; its weights stay as they are.
-        batches: training images, RGB in [0, 1]; some 64 are enough.
+        batches: training images, RGB in [0, 1]; `NUM_IMAGES` are enough.
         seed: of the random directions.
+        mixed_precision: bfloat16 autocast where convolutions gain from it, as in training.
 
     Raises:
         DataError: there is not a single image.
     """
-    watched = _watch(model, batches, torch.Generator().manual_seed(seed))
+    watched = _watch(model, batches, torch.Generator().manual_seed(seed), mixed_precision)
     groups = groups or find_groups(model.network)
     readers = _readers(model, groups, watched)
     scores: dict[int, FloatArray] = {}
@@ -81,6 +83,7 @@ class _Watched:
         # Without batch normalisation the activation writes over the convolution's output.
         self.overwritten = isinstance(layer.bn, nn.Identity)
         self._count = 0
+        self._origin: Float[Tensor, " C"] | None = None
         self._total: Float64[Tensor, " C"] = zeros(self.conv.in_channels)
         self._products: Float64[Tensor, "C C"] = zeros(self.conv.in_channels, self.conv.in_channels)
 
@@ -88,9 +91,13 @@ class _Watched:
     def reads(self, x: Float[Tensor, "N C H W"]) -> None:
         """Adds a batch of inputs."""
         positions = x.permute(0, 2, 3, 1).flatten(0, 2).float()
+        if self._origin is None:
+            self._origin = positions.mean(dim=0)
+        positions = positions - self._origin  # else rounding hides the variance of nearly constant channels
         self._count += len(positions)
         self._total += positions.sum(dim=0)
-        self._products += positions.T @ positions
+        with torch.autocast(x.device.type, enabled=False):  # else the product, too, is bfloat16
+            self._products += positions.T @ positions
 
     def answers(self, gradient: Float[Tensor, "N F H W"]) -> None:
         """Adds the gradients of a batch of outputs."""
@@ -105,27 +112,34 @@ class _Watched:
 
 
 def _watch(
-    model: DarknetModel, batches: Iterable[Float[Tensor, "N 3 H W"]], generator: torch.Generator
+    model: DarknetModel,
+    batches: Iterable[Float[Tensor, "N 3 H W"]],
+    generator: torch.Generator,
+    mixed_precision: bool,
 ) -> dict[int, _Watched]:
-    """Runs images forward and, along random directions of the outputs, every other part backward."""
+    """Runs images forward and, along random directions of the outputs, backward."""
     model.eval()
     layers = enumerate(model.layers)
     watched = {index: _Watched(layer) for index, layer in layers if isinstance(layer, ConvolutionLayer)}
     device = next(model.parameters()).device
     parts = (part for images in batches for part in images.split(PART))
-    number = -1
-    for number, part in enumerate(parts):
-        backward = number % EVERY == 0
+    is_empty = True
+    for part in parts:
+        is_empty = False
         images = part.to(device, memory_format=torch.channels_last).detach().requires_grad_()
-        half = torch.autocast(device.type, torch.bfloat16, enabled=BF16)
-        with _hooks(watched), half, torch.set_grad_enabled(backward):
+        half = torch.autocast(device.type, torch.bfloat16, enabled=mixed_precision and _gains(device))
+        with _hooks(watched), half, torch.enable_grad():
             heads = model.forward_heads(images)
             value = torch.stack([_along_random(predicted.float(), generator) for predicted in heads]).sum()
-        if backward:
-            torch.autograd.grad(value, images)
-    if number < 0:
+        torch.autograd.grad(value, images)  # the hooks take what it passes
+    if is_empty:
         raise DataError("importance 'obs' got no images; give training images")
     return watched
+
+
+def _gains(device: torch.device) -> bool:
+    """Tells whether bfloat16 is no slower than float32: on CPUs of 256-bit vectors it is far slower."""
+    return device.type != "cpu" or torch.backends.cpu.get_cpu_capability() == "AVX512"
 
 
 @contextmanager
@@ -134,7 +148,7 @@ def _hooks(watched: Mapping[int, _Watched]) -> Iterator[None]:
 
     def hook(seen: _Watched, conv: nn.Module, args: tuple[Tensor], output: Tensor) -> Tensor:
         seen.reads(args[0].detach())
-        if output.requires_grad:
+        if output.requires_grad:  # else it is the same for all images
             output.register_hook(seen.answers)
         return output.clone() if seen.overwritten else output
 
