@@ -144,7 +144,7 @@ def _gains(device: torch.device) -> bool:
 
 @contextmanager
 def _hooks(watched: Mapping[int, _Watched]) -> Iterator[None]:
-    """Counts the inputs of convolutions while open, and the gradients of their outputs when they are known."""
+    """Counts the inputs of convolutions while open, and the gradients of their outputs when known."""
 
     def hook(seen: _Watched, conv: nn.Module, args: tuple[Tensor], output: Tensor) -> Tensor:
         seen.reads(args[0].detach())
@@ -223,9 +223,9 @@ def _readers(model: DarknetModel, groups: Groups, watched: Mapping[int, _Watched
 class _Reading:
     """Reader that loses the channels of one group.
 
-    Without channels R the inverse covariance is P - L Lᵀ, where L is the part of the Cholesky factor of P that
-    belongs to R, and the Gram matrix of the kernel, which makes up for R, is G - L X - (L X)ᵀ. Costs need only
-    the blocks of channels that share a slot.
+    Without channels R the inverse covariance is P - L Lᵀ, where L is the part of the Cholesky factor of P
+    that belongs to R, and the Gram matrix of the kernel, which makes up for R, is G - L X - (L X)ᵀ. Costs
+    need only the blocks of channels that share a slot.
     """
 
     def __init__(
