@@ -186,7 +186,9 @@ class _Reader:
 
     def of(self, slots: IntArray) -> _Reading | None:
         """Returns the part that reads the slots of a group; None where it reads none."""
-        channels = [np.flatnonzero(self.slots == slot) for slot in slots]
+        order = np.argsort(self.slots, kind="stable")
+        starts, ends = (np.searchsorted(self.slots[order], slots, side) for side in ("left", "right"))
+        channels = [order[start:end] for start, end in zip(starts, ends, strict=True)]
         most = max(map(len, channels))
         if not most:
             return None
