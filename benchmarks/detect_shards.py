@@ -27,7 +27,7 @@ import numpy as np
 
 MOST_LINKS = 50_000
 """File systems limit how many names a file may have."""
-ROW = {"width": 32, "height": 24, "annotated": None, "detections": []}
+ROW: dict[str, object] = {"width": 32, "height": 24, "annotated": None, "detections": []}
 
 
 def main() -> None:

@@ -122,7 +122,7 @@ def _watch(
     layers = enumerate(model.layers)
     watched = {index: _Watched(layer) for index, layer in layers if isinstance(layer, ConvolutionLayer)}
     device = next(model.parameters()).device
-    parts = (part for images in batches for part in images.split(PART))
+    parts = (part for images in batches for part in torch.split(images, PART))
     is_empty = True
     for part in parts:
         is_empty = False
@@ -149,7 +149,7 @@ def _hooks(watched: Mapping[int, _Watched]) -> Iterator[None]:
     def hook(seen: _Watched, conv: nn.Module, args: tuple[Tensor], output: Tensor) -> Tensor:
         seen.reads(args[0].detach())
         if output.requires_grad:  # else it is the same for all images
-            output.register_hook(seen.answers)
+            output.register_hook(seen.answers)  # type: ignore[no-untyped-call]  # torch gives it no types
         return output.clone() if seen.overwritten else output
 
     with ExitStack() as hooks:

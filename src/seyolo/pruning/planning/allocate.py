@@ -133,7 +133,7 @@ def _block_worths(
             change = max(float(ranked.scores[index].sum()) for index in block.inner)
             trunk = int(ranked.groups.slots[block.shortcut][0])
             trunks.setdefault(trunk, []).append((change / max(saved, LEAST_SAVING), block))
-    worths = {}
+    worths: dict[int, float] = {}
     for blocks in trunks.values():
         for rank, (worth, block) in enumerate(sorted(blocks, key=lambda item: -item[0]), 1):
             worths |= dict.fromkeys(block.inner, worth * (len(blocks) / rank) ** evenness)
