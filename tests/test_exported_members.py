@@ -42,6 +42,8 @@ def test_no_room_hides_a_public_name() -> None:
     left_out = {"seyolo.__main__"}
     if find_spec("openvino") is None:
         left_out |= {"seyolo.exporting.openvino", "seyolo.runtime.openvino_backend"}
+    if find_spec("ncnn") is None:
+        left_out |= {"seyolo.exporting.ncnn", "seyolo.runtime.ncnn_backend"}
     if find_spec("starlette") is None:
         left_out |= {f"seyolo.web.{name}" for name in ("app", "detection", "server", "uploads")}
     for module in pkgutil.walk_packages(seyolo.__path__, "seyolo."):

@@ -43,8 +43,8 @@ class Detector:
         path: an `.onnx`, `.xml`, `.safetensors` or `.cfg` file, the name of a shipped detector (`hand`), or
             an open backend.
         weights: the `.weights` of a `.cfg`; by default the one beside it.
-        runtime: `onnxruntime`, `openvino`, `opencv` or `torch`; by default the usual one for the file, see
-            `seyolo.runtime.choice`.
+        runtime: `onnxruntime`, `openvino`, `ncnn`, `opencv` or `torch`; by default the usual one for
+            the file, see `seyolo.runtime.choice`.
         precision: `f32`, or `bf16` or `f16` where OpenVINO or PyTorch has it.
         confidence: smallest score reported, in [0, 1].
         iou_threshold: IoU above which the lower-scored of two boxes of a class is dropped, in [0, 1].

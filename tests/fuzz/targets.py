@@ -15,6 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 
 from fuzz.mutators import (
@@ -58,6 +59,7 @@ from seyolo.report.pages.write import write_report
 from seyolo.report.record import read_run
 from seyolo.report.tables.slim import controls_markdown, controls_table, markdown_table, stage_table
 from seyolo.results import read_readiness, read_results
+from seyolo.runtime.beside import BesideBackend
 from seyolo.runtime.choice import open_backend
 from seyolo.training.run_folder import read_run_state
 from seyolo.verbs.prune import read_plan
@@ -276,6 +278,20 @@ def _names(folder: Path) -> None:
     read_names(folder / "names.txt")
 
 
+class _Opened(BesideBackend):
+    name = title = "ncnn"
+
+    def open(self, threads: int | None) -> None:
+        pass
+
+    def run(self, image: np.ndarray) -> np.ndarray:
+        return np.zeros((4, 7), np.float32)
+
+
+def _beside(folder: Path) -> None:
+    _Opened(folder / "x.ncnn.param")
+
+
 LABELLED = {"images/train/a.png": "pictures/a.png", "images/train/b.png": "pictures/a.png"}
 YOLO = {
     **LABELLED,
@@ -291,6 +307,7 @@ VOC = {
     "ImageSets/Main/train.txt": "voc.txt",
 }
 LABELIMG = {"a.png": "pictures/a.png", "a.txt": "label.txt"}
+BESIDE = {"x.ncnn.param": "x.ncnn.param", "x.ncnn.bin": "x.ncnn.bin"}
 TRAIN_RUN = {".": "train-run"}
 SLIM_RUN = {
     name: f"slim-run/{name}"
@@ -387,6 +404,7 @@ TARGETS = (
         _onnx_opened,
         cases=BINARY_CASES,
     ),
+    Target("JSON beside a file", ("x.ncnn.json",), mutated_json, "x.ncnn.json", _beside, BESIDE),
     *(
         Target(
             f"picture {ending}",

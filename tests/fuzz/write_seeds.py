@@ -36,6 +36,8 @@ from seyolo.options.stored import stored_slim
 from seyolo.options.train import TrainOptions
 from seyolo.report.record import Examples, Miss, MistakeCounts, SamplePair, write_curves
 from seyolo.results import ControlRow, Difference, Readiness, SlimResults, SplitMetrics, StageResult
+from seyolo.runtime.beside import write_beside
+from seyolo.runtime.metadata import file_metadata
 from seyolo.torchnet.build import build, to_checkpoint
 from seyolo.training.run_folder import RunRecord, RunState, write_rows, write_run_state
 
@@ -101,7 +103,14 @@ def _write_models(folder: Path, model: Any) -> None:
     tensors = {"model": {"w": torch.ones(2, 3)}, "optimizer": {"step": torch.tensor(1)}}
     write_run_state(folder / "state.safetensors", RunState(tensors, record))
     seyolo.export(model, folder / "small.onnx")
+    for ending in (".param", ".bin"):
+        write_text(folder / f"x.ncnn{ending}", "only its digest counts\n")
     names = json.dumps(["hand", "foot"])
+    write_beside(
+        folder / "x.ncnn.param",
+        file_metadata(model.network, ("hand", "foot"), (32, 32)) | {"pad_value": "127.5"},
+        model.network.net.channels,
+    )
     write_model(folder / "means.onnx", metadata={"names": names, "letterbox": "stretch", "card": "a.md"})
 
 

@@ -28,8 +28,9 @@ from seyolo.data.formats.yolo_apart import elsewhere
 from seyolo.data.formats.yolo_names import read_yolo_names
 from seyolo.data.oxford.layout import has_oxford, read_oxford
 from seyolo.data.split_names import REST, SPLITS, by_part, by_split, split_of
+from seyolo.data.text import read_start
 from seyolo.data.tree import Tree
-from seyolo.errors import DataError, shortened
+from seyolo.errors import DataError
 from seyolo.media.images import is_picture
 
 Splits = dict[str, tuple[Path, ...]]
@@ -58,7 +59,6 @@ _NO_NAMES = "write classes.txt beside them, one name per line"
 _SPEAKS = frozenset({".data", ".json", ".labels", ".mat", ".names", ".txt", ".xml", ".yaml", ".yml"})
 _MOST_PROBED = 200  # files that may tell a format that is not read
 _MOST_SNIFFED = 20  # jsons of a folder; one with more holds a json for each image
-_SNIFFED_BYTES = 2048
 _YAML_KEY = re.compile(r"^[\"']?(\w+)[\"']?\s*:", re.MULTILINE)  # at the left
 _FIRST_KEY = re.compile(r'\s*\{\s*"([^"]*)"')
 _KINDS = {
@@ -144,13 +144,13 @@ def _yolo(tree: Tree, top: str) -> Iterator[Found]:
     yamls = {
         Found("YOLO", path, partial(read_data_yaml, path, tree.path(top))): keys
         for path in _files(tree, top, lambda file: file.lower().endswith((".yaml", ".yml")))
-        if "names" in (keys := _YAML_KEY.findall(_start(path, 1 << 20)))
+        if "names" in (keys := _YAML_KEY.findall(read_start(path, 1 << 20)))
     }
     described = [found for found, keys in yamls.items() if "path" in keys or any(map(_is_split, keys))]
     described += [
         Found("YOLO of Darknet", path, partial(read_darknet_data, path, tree.path(top)))
         for path in _files(tree, top, lambda file: file.endswith(".data"))
-        if re.search(r"^\s*names\s*=", _start(path), re.MULTILINE)
+        if re.search(r"^\s*names\s*=", read_start(path), re.MULTILINE)
     ]
     deepest = min((found.depth() for found in described), default=math.inf)
     described += [found for found in _named_yolo(tree, top) if found.depth() < deepest]
@@ -166,7 +166,7 @@ def _is_split(key: str) -> bool:
 def _named_yolo(tree: Tree, top: str, names: Collection[str] = NAME_FILES) -> Iterator[Found]:
     by_text: dict[str, Path] = {}
     for path in _files(tree, top, names.__contains__):
-        by_text.setdefault("\n".join(_start(path, 1 << 16).split()), path)
+        by_text.setdefault("\n".join(read_start(path, 1 << 16).split()), path)
     if by_text and _is_labelled(tree, ".txt", ("labels",)):
         splits, notes = split_folders(tree, top)
         for path in by_text.values():
@@ -197,7 +197,7 @@ def _voc(tree: Tree, top: str) -> Iterator[Found]:
         return
     xmls = _xmls(tree, top)
     firsts = {os.path.dirname(path): path for path in reversed(xmls)}.values()
-    starts = {path: _start(Path(path)) for path in firsts}
+    starts = {path: read_start(Path(path)) for path in firsts}
     for path, text in starts.items():
         if "<annotations>" in text:
             way = "export the task again as YOLO, COCO or Pascal VOC"
@@ -215,7 +215,7 @@ def _beside(tree: Tree, top: str, xmls: list[str]) -> Found:
 def _voc_apart(tree: Tree, top: str) -> Iterator[Found]:
     xmls = _xmls(tree, top)
     firsts = {os.path.dirname(path): path for path in reversed(xmls)}.values()
-    is_voc = any(re.search(r"<annotation[\s>]", _start(Path(path))) for path in firsts)
+    is_voc = any(re.search(r"<annotation[\s>]", read_start(Path(path))) for path in firsts)
     if is_voc and tree.num_images[top]:
         yield _beside(tree, top, xmls)
 
@@ -312,14 +312,5 @@ def _jsons(tree: Tree, top: str, kind: str) -> list[Path]:
 
 
 def _kind_of(path: Path) -> str | None:
-    match = _FIRST_KEY.match(_start(path))
+    match = _FIRST_KEY.match(read_start(path))
     return next((kind for kind, keys in _KINDS.items() if match and match[1] in keys), None)
-
-
-def _start(path: Path, num_bytes: int = _SNIFFED_BYTES) -> str:
-    """Returns the start of a text file; nothing of one that cannot be read, which the reader will say."""
-    try:
-        with path.open("rb") as file:
-            return file.read(num_bytes).decode("utf-8-sig", errors="replace")
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({shortened(str(error.strerror))})") from None

@@ -20,6 +20,15 @@ def read_text(path: str | Path) -> str:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from error
 
 
+def read_start(path: str | Path, num_bytes: int = 4096) -> str:
+    """Returns the first bytes of a file as text; raises DataError for one that cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(num_bytes).decode("utf-8-sig", errors="replace")
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({shortened(str(error.strerror))})") from None
+
+
 def read_lines(path: str | Path) -> dict[int, str]:
     """Returns the stripped lines of a text file by their numbers from 1, without empty ones."""
     lines = enumerate(map(str.strip, read_text(path).splitlines()), start=1)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from seyolo.errors import UsageError
 from seyolo.exporting.darknet import export_darknet
@@ -13,8 +12,8 @@ from seyolo.exporting.onnx import export_onnx
 from seyolo.exporting.quantize import Image
 from seyolo.opening.description import CHECKPOINT
 from seyolo.opening.network import save
-from seyolo.options.export import FileOptions
-from seyolo.runtime.choice import needing_openvino
+from seyolo.options.export import FileOptions, ForRuntime
+from seyolo.runtime.choice import needing, needing_openvino
 from seyolo.torchnet.build import DarknetModel
 
 
@@ -36,12 +35,13 @@ def export(
     dynamic_batch: bool = False,
     half: bool = False,
     int8: bool = False,
-    for_runtime: Literal["onnxruntime"] | None = None,
+    for_runtime: ForRuntime | None = None,
     pictures: Sequence[Image] = (),
 ) -> tuple[Path, ...]:
     """Writes a model for other programs; the ending of the path chooses the format.
 
-    `.onnx`, `.xml` with its `.bin`, `.cfg` with its `.weights`, or a `.safetensors` checkpoint.
+    `.onnx`, `.xml` with its `.bin`, `.ncnn.param` with its `.bin` and `.json`, `.cfg` with its `.weights`, or
+    a `.safetensors` checkpoint.
 
     Args:
         model: is not changed.
@@ -50,7 +50,7 @@ def export(
         dynamic_batch: any number of images at once; ONNX only, Darknet files have no fixed number.
         half: kernels stored in 16 bits, half the file; ONNX and OpenVINO.
         int8: convolutions in bytes, a quarter of the file and faster; ONNX and OpenVINO.
-        for_runtime: the form that this runtime runs fastest; ONNX only.
+        for_runtime: the form for this runtime, `onnxruntime` or `opencv5`; ONNX only.
         pictures: calibration set of int8, files or decoded images (H, W, 3) in OpenCV's BGR order: at least
             eight, best a hundred of the training data.
 
@@ -76,7 +76,7 @@ def export(
 
 def checked_format(path: Path, options: FileOptions) -> Format:
     """Returns the format of a path's ending; a UsageError refuses an unknown ending or a missing option."""
-    chosen = FORMATS.get(path.suffix)
+    chosen = next((kind for ending, kind in FORMATS.items() if path.name.endswith(ending)), None)
     if chosen is None:
         *names, last = (f"{ending}{kind.files}" for ending, kind in FORMATS.items())
         raise UsageError(f"{path}: a model is exported to {', '.join(names)} or {last}")
@@ -95,6 +95,14 @@ def _write_openvino(
     return export_openvino(model, path, options, images)
 
 
+def _write_ncnn(model: DarknetModel, path: Path, options: FileOptions, _: object) -> tuple[Path, ...]:
+    extra = "'seyolo[ncnn]'"
+    with needing("ncnn", path, extra), needing("pnnx", path, extra):
+        from seyolo.exporting.ncnn import export_ncnn  # noqa: PLC0415
+
+        return export_ncnn(model, path, options)
+
+
 def _write_checkpoint(model: DarknetModel, path: Path, *_: object) -> tuple[Path, ...]:
     save(model, path)
     return (path,)
@@ -110,6 +118,7 @@ PHRASES = {  # the fields of `FileOptions` in messages
 FORMATS = {  # by their endings
     ".onnx": Format("ONNX", "", lambda *arguments: (export_onnx(*arguments),), frozenset(PHRASES)),
     ".xml": Format("OpenVINO", " (with .bin beside it)", _write_openvino, frozenset({"half", "int8"})),
+    ".ncnn.param": Format("ncnn", " (with .bin and .json)", _write_ncnn, frozenset({"half"})),
     ".cfg": Format("Darknet", " (with .weights)", lambda model, path, *_: export_darknet(model, path)),
     CHECKPOINT: Format("a checkpoint", "", _write_checkpoint),
 }

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from seyolo.data.text import read_start
+from seyolo.errors import DataError
+
 _USUAL = "export again as YOLO, COCO or Pascal VOC"
-_START_BYTES = 4096
 
 
 class Foreign(NamedTuple):
@@ -79,16 +82,10 @@ def foreign(paths: Iterable[str | Path]) -> str | None:
     for path in paths:
         text = os.fspath(path).replace(os.sep, "/")
         named = [entry for entry in FORMATS if re.search(entry.file, text.lower())]
-        start = _start(path) if named else ""
+        start = ""
+        with suppress(DataError):  # a file that cannot be read is no format of another tool
+            start = read_start(path) if named else ""
         for entry in named:
             if re.search(entry.start, start):
                 return f"{path}: {entry.name} is not read; {entry.advice}"
     return None
-
-
-def _start(path: str | Path) -> str:
-    try:
-        with open(path, "rb") as file:
-            return file.read(_START_BYTES).decode("utf-8-sig", errors="replace")
-    except OSError:
-        return ""

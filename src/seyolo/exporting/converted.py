@@ -1,0 +1,101 @@
+"""Export to formats that a converter writes from our ONNX graph; metadata in a JSON beside the file."""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+import onnx
+
+from seyolo.errors import BackendError, ExportError, shortened
+from seyolo.exporting.onnx import describe_onnx, require_equal_raw, with_rounded_kernels
+from seyolo.exporting.parity import sample_image
+from seyolo.files import replacing
+from seyolo.options.export import FileOptions
+from seyolo.runtime.beside import BesideBackend, files_of, write_beside
+from seyolo.runtime.metadata import file_metadata
+from seyolo.torchnet.build import DarknetModel
+
+CONVERTER_SECONDS = 600
+SLICE_INPUTS = 4  # without a step; with one it is what a runtime lacks
+Convert = Callable[[onnx.ModelProto, Path, FileOptions], None]
+
+
+def export_converted(
+    model: DarknetModel, path: Path, options: FileOptions, convert: Convert, backend: type[BesideBackend]
+) -> tuple[Path, ...]:
+    """Writes the files, once the runtime gives the model's output; `half` stores kernels in 16 bits.
+
+    Args:
+        convert: writes the graph as the file of a path.
+        backend: runs the file.
+
+    Raises:
+        ExportError: the format has no form for a layer, or another output; nothing is written.
+    """
+    net = model.network.net
+    size = net.height, net.width
+    reference = with_rounded_kernels(model) if options.half else model
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.stem}.") as folder:
+        made = Path(folder) / path.name
+        try:
+            convert(describe_onnx(reference, size), made, options)
+            about = write_beside(made, file_metadata(model.network, model.names, size), net.channels)
+            opened = backend(made)
+            sample = sample_image(*size, np.random.default_rng(0), channels=net.channels)
+            raw = opened.infer(sample)
+        except (ExportError, BackendError) as error:
+            reason = str(error).removeprefix(f"{made}: ")
+            raise ExportError(f"{path}: {reason}; nothing was written") from None
+        require_equal_raw(raw, reference, sample, backend.title)
+        return _moved([*files_of(made), about], path.parent)
+
+
+def run_converter(command: Sequence[str], folder: Path) -> str:
+    """Runs a converter in a folder; returns what it printed.
+
+    Raises:
+        ExportError: it takes longer than ten minutes.
+    """
+    try:
+        done = subprocess.run(
+            command, cwd=folder, capture_output=True, text=True, timeout=CONVERTER_SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise ExportError(f"{Path(command[0]).name} takes longer than {CONVERTER_SECONDS} s") from None
+    return f"{done.stdout}\n{done.stderr}\ncode {done.returncode}"
+
+
+def last_line(printed: str) -> str:
+    """Returns the end of what a converter printed."""
+    return shortened(next((line for line in reversed(printed.split("\n")) if line.strip()), ""))
+
+
+def layers_with(graph: onnx.ModelProto, operator: str) -> str:
+    """Names the layers of a network that have an operator, as `Selu (layers 3 and 7)`.
+
+    Example:
+        >>> layers_with(onnx.ModelProto(), "Selu")
+        'Selu'
+    """
+    nodes = [node for node in graph.graph.node if node.op_type.lower() == operator.lower()]
+    nodes = [node for node in nodes if len(node.input) > SLICE_INPUTS] or nodes  # every runtime slices
+    layers = list(dict.fromkeys(node.name.split("_")[0].removeprefix("layer") for node in nodes))
+    if not layers:
+        return operator
+    *others, last = layers
+    return f"{operator} (layer{'s' * bool(others)} {', '.join(others)}{' and ' * bool(others)}{last})"
+
+
+def _moved(files: Sequence[Path], folder: Path) -> tuple[Path, ...]:
+    targets = [folder / file.name for file in files]
+    with ExitStack() as stack:
+        places = [stack.enter_context(replacing(target)) for target in targets]
+        for file, place in zip(files, places, strict=True):
+            file.rename(place)
+    return tuple(targets)
