@@ -39,6 +39,8 @@ ASSUMED = {
     "docs/how-to/inference.md": [make.hands, make.photos, make.dense_and_slim],
     "docs/how-to/install.md": [],
     "docs/how-to/latency.md": [make.hands, make.hand],
+    "docs/evidence/runtimes.md": [],
+    "docs/how-to/native.md": [],
     "docs/how-to/opencv5.md": [make.photos, make.darknet],
     "docs/how-to/plans.md": [make.hands, make.hand],
     "docs/how-to/published-recipe.md": [make.hands],
