@@ -14,7 +14,8 @@ from seyolo.runtime.protocol import class_names
 
 def test_unknown_endings_and_missing_files(tmp_path: Path) -> None:
     with pytest.raises(
-        BackendError, match=r"no runtime reads '\.pt'; give \.onnx, \.cfg, \.safetensors or \.xml"
+        BackendError,
+        match=r"no runtime reads '\.pt'; give \.onnx, \.cfg, .*, \.mnn or \.tflite$",
     ):
         open_backend(tmp_path / "model.pt")
     with pytest.raises(BackendError, match="a name without ending"):
@@ -33,8 +34,13 @@ def test_a_cfg_needs_its_weights(tmp_path: Path) -> None:
 
 def test_threads_are_at_least_one(tmp_path: Path) -> None:
     (tmp_path / "m.onnx").touch()
-    with pytest.raises(BackendError, match="threads must be at least 1, got 0"):
-        open_backend(tmp_path / "m.onnx", threads=0)
+    for number, text in (
+        (0, "at least 1, got 0"),
+        (-3, "at least 1, got -3"),
+        (100_000, "at most 1,024, got 100,000"),
+    ):
+        with pytest.raises(BackendError, match=f"threads must be {text}"):
+            open_backend(tmp_path / "m.onnx", threads=number)
 
 
 def test_a_checkpoint_without_torch_says_what_to_install(
@@ -46,7 +52,7 @@ def test_a_checkpoint_without_torch_says_what_to_install(
     ]:
         monkeypatch.delitem(sys.modules, module)
     monkeypatch.setitem(sys.modules, "torch", None)
-    with pytest.raises(BackendError, match=r'pip install "seyolo\[train\]", or leave out @torch'):
+    with pytest.raises(BackendError, match=r'pip install "seyolo\[train\]", or leave the runtime out'):
         open_backend(tmp_path / "m.safetensors", runtime="torch")
 
 
@@ -80,7 +86,9 @@ def test_a_precision_that_the_runtime_does_not_have(tmp_path: Path) -> None:
 
 def test_choices_that_do_not_exist() -> None:
     check_choice(None, "f16", "x")
-    with pytest.raises(BackendError, match="x: 'vino' is none of onnxruntime, openvino, opencv or torch"):
+    with pytest.raises(
+        BackendError, match="x: 'vino' is none of onnxruntime, openvino, ncnn, mnn, litert, opencv or torch"
+    ):
         check_choice("vino", "f32", "x")
     with pytest.raises(BackendError, match="x: 'int8' is none of f32, bf16 or f16"):
         check_choice("torch", "int8", "x")

@@ -15,7 +15,7 @@ from seyolo.errors import BackendError, UsageError, counted
 from seyolo.letterbox import Mode
 from seyolo.sizes import InputSize, input_text, size_hw
 
-Runtime = Literal["onnxruntime", "openvino", "ncnn", "opencv", "torch"]
+Runtime = Literal["onnxruntime", "openvino", "ncnn", "mnn", "litert", "opencv", "torch"]
 Precision = Literal["f32", "bf16", "f16"]  # of float32 layers; int8 layers and decoding keep their precision
 
 
@@ -29,7 +29,7 @@ class Backend(Protocol):
 
     @property
     def name(self) -> str:
-        """The runtime as tables name it: `onnxruntime`, `openvino`, `ncnn`, `opencv`, `torch`."""
+        """The runtime as tables name it, one of `Runtime`."""
 
     @property
     def input_size(self) -> tuple[int, int]:
@@ -57,9 +57,10 @@ class Session:
 
     weights: Path | None = None  # the `.weights` file of a `.cfg`
     precision: Precision = "f32"  # only OpenVINO and PyTorch have others
-    threads: int | None = None  # of the CPU; None leaves the number to the runtime
+    threads: int | None = None  # of the CPU, for each image; None leaves the number to the runtime
     device: str = "cpu"  # or `cuda` where the runtime has it
     names: Sequence[str] | None = None  # class names instead of those in the file
+    parallel: int = 1  # calls of `infer` at the same time, from several threads
 
 
 def class_names(names: Sequence[str] | None, num_classes: int, source: str | Path) -> tuple[str, ...]:
