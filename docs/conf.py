@@ -40,13 +40,14 @@ class VerbsDirective(SphinxDirective):
         return self.parse_text_to_nodes("`".join(parts), allow_section_headings=True)
 
 
-def _link_cards_here(app: Sphinx, page: str, source: list[str]) -> None:
-    """Model cards lie in the package; on the site `reference/` includes them."""
+def _link_inside(app: Sphinx, page: str, source: list[str]) -> None:
+    """Model cards lie in the package; on the site `reference/` includes them. Examples are named only."""
     del app, page
+    source[0] = re.sub(r"\[[^\]]*\]\((?:\.\./)+(examples/[^)]*)\)", r"`\1`", source[0])
     source[0] = re.sub(r"\]\(([./]*)src/seyolo/shipped/", r"](\1docs/reference/", source[0])
 
 
 def setup(app: Sphinx) -> None:
     """Adds the directive, and the cards."""
     app.add_directive("verbs", VerbsDirective)
-    app.connect("source-read", _link_cards_here)
+    app.connect("source-read", _link_inside)
