@@ -36,7 +36,7 @@ def export(
     dynamic_batch: bool = False,
     half: bool = False,
     int8: bool = False,
-    for_runtime: Literal["onnxruntime"] | None = None,
+    for_runtime: Literal["onnxruntime", "openvino"] | None = None,
     pictures: Sequence[Image] = (),
 ) -> tuple[Path, ...]:
     """Writes a model for other programs; the ending of the path chooses the format.

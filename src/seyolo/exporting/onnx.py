@@ -28,7 +28,7 @@ from seyolo.darknet.graph import check_image_size
 from seyolo.errors import ExportError
 from seyolo.exporting.nms import append_nms, reference_detections
 from seyolo.exporting.parity import TOLERANCE, Images, Raw, relative_error, require_parity, sample_image
-from seyolo.exporting.quantize import Image, fit_images, quantize
+from seyolo.exporting.quantize import ONNXRUNTIME, OPENVINO, Image, fit_images, quantize
 from seyolo.files import replacing
 from seyolo.letterbox import Fit
 from seyolo.options.export import FileOptions
@@ -87,7 +87,8 @@ def export_onnx(
         raw = _save_and_run(_form_for(options, proto), temporary, sample)
         require_equal_raw(raw, reference, sample, "ONNX Runtime")
         if options.int8:
-            quantized, facts = quantize(proto, model.network, size, fitted)
+            form = OPENVINO if options.for_runtime == "openvino" else ONNXRUNTIME
+            quantized, facts = quantize(proto, model.network, size, fitted, form)
             proto = _described(quantized, model, size, facts)
             raw = _save_and_run(_form_for(options, proto), temporary, sample)
         if options.nms:
@@ -159,7 +160,7 @@ def _described(
 
 def _form_for(options: FileOptions, proto: onnx.ModelProto) -> onnx.ModelProto:
     """Returns a graph in the form for a runtime, which no step of the export works on."""
-    if options.for_runtime is None:
+    if options.for_runtime != "onnxruntime":
         return proto
     form = deepcopy(proto)
     rewrite_mish(form.graph)

@@ -28,8 +28,9 @@ class FileOptions:
     int8: Flag = False
     """convolutions of an .onnx or .xml in bytes: a quarter of the file, and faster; needs --data."""
 
-    for_runtime: Annotated[Literal["onnxruntime"] | None, Parameter(name="--for")] = None
-    """an .onnx in the form that this runtime runs fastest: Mish without Softplus."""
+    for_runtime: Annotated[Literal["onnxruntime", "openvino"] | None, Parameter(name="--for")] = None
+    """an .onnx in the form that this runtime runs fastest: Mish without Softplus on onnxruntime, and
+    int8 as it fuses it [default: int8 as onnxruntime does, in an .xml as openvino does]."""
 
     def __post_init__(self) -> None:
         if self.half and self.int8:
