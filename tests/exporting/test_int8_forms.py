@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
+
+import seyolo.exporting.quantize as quantizing
 
 from helpers.random_weights import calibrated
 from helpers.small_networks import random_images
@@ -105,6 +108,29 @@ def test_openvinos_form_rounds_only_what_a_convolution_reads() -> None:
     assert "images" in rounded
     assert {makers[name] for name in rounded - {"images"}} <= {"LeakyRelu", "Add", "Concat", "Resize"}
     assert all(readers[name].op_type in ("Conv", "Concat", "Resize", "Add") for name in rounded)
+
+
+def test_a_first_convolution_goes_back_to_float_where_its_error_counts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model = spot_detector(more_layers=2)
+    size = (SIZE_PX, SIZE_PX)
+    fitted = fit_images(spot_images(9), Fit(size))
+    arguments = (describe_onnx(model, size), model.network, size, fitted)
+    assert quantize(*arguments, OPENVINO)[1]["float_layers"] == []
+    fit = quantizing.fitted_kernels
+
+    def spoil(*given: Any) -> dict[str, np.ndarray]:
+        kernels = fit(*given)
+        kernels["layers.0.conv.weight"] = kernels["layers.0.conv.weight"] // 10 * 9
+        return kernels
+
+    monkeypatch.setattr(quantizing, "fitted_kernels", spoil)
+    quantized, facts = quantize(*arguments, OPENVINO)
+    assert facts["float_layers"] == [0]
+    rounded = {node.input[0] for node in quantized.graph.node if node.op_type == "QuantizeLinear"}
+    assert "images" not in rounded
+    assert quantize(*arguments, ONNXRUNTIME)[1]["float_layers"] == []
 
 
 def test_global_averages_are_windows_in_openvinos_form() -> None:

@@ -52,6 +52,7 @@ USUAL_IMAGES = 128
 Item = TypeVar("Item")
 MOST_AT_FINEST, CHEAP = 2, 0.05  # convolutions before the finest head in float32: number, fraction of MACs
 ROUNDED_ON = 24  # images on which kernels are rounded
+SPOILS = 0.5  # error of the first convolution alone, as a share of that of all others
 RANKED_ON = 4  # images on which layers are ranked when some of them must become float32 again
 Image = str | Path | UInt8[np.ndarray, "H W 3"]  # A file, or a decoded image in OpenCV's BGR order
 
@@ -107,7 +108,7 @@ def quantize(
     """Quantizes the graph of `to_onnx` in a runtime's form; returns it with calibration statistics.
 
     Layers become float32 again, the most sensitive first and twice as many each time, until the detections on
-    the images agree with those of the float graph. Statistics: `pictures` (number of images), `agreement`
+    the images agree with those of the float graph; so does a first convolution that spoils much. Statistics: `pictures` (number of images), `agreement`
     (share of equal boxes) and `float_layers` (layers that became float32 again).
 
     Raises:
@@ -115,7 +116,7 @@ def quantize(
     """
     calibration = Calibration(proto, float_layers(network, size, form), images, form)
     expected = find(on_onnxruntime(proto), images)
-    put_back: list[int] = []
+    put_back = calibration.spoilers()
     while True:
         candidate = calibration.quantized(calibration.layers - set(put_back))
         found = find(on_onnxruntime(candidate), images)
@@ -235,6 +236,22 @@ class Calibration:
         result = _insert_conversions(self._proto, names, self._ranges, self._form)
         put_kernels(result, self._kernels)
         return result
+
+    def spoilers(self) -> list[int]:
+        """Returns the layer that reads the image where its error counts beside that of all others.
+
+        A rounding error in front of everything does most harm; whether it does is chance.
+        """
+        first = min(self.layers, default=0)
+        if not self._form.fuses or first not in self.convolutions or self.layers == {first}:
+            return []
+        images = self._images[:LEAST_IMAGES]
+        expected = _outputs(self._proto, images)
+        alone, others = (
+            _distance(_outputs(self.quantized(layers), images), expected)
+            for layers in ({first}, self.layers - {first})
+        )
+        return [first] if alone > SPOILS * others else []
 
     @cached_property
     def ranking(self) -> list[int]:
