@@ -7,9 +7,9 @@ a range measured on a calibration set. The two runtimes fuse different graphs, s
   gates and sums are float32, and the convolution that reads the image is int8.
 
 These layers remain float32 in both:
-- decoding, and what the detection convolutions give, since an exponential makes box sizes of it;
-- up to two cheap convolutions in front of the finest detection convolution, because rounding costs most on
-  small objects;
+- decoding, and the detection convolutions, whose outputs become box sizes by an exponential;
+- for ONNX Runtime up to two cheap convolutions in front of the finest detection convolution, because rounding
+  in front of an activation costs most on small objects;
 - convolutions of a single cell, as in gates, which cost nothing, and CBAM, which is mostly no convolution.
 """
 
@@ -38,7 +38,7 @@ from seyolo.darknet.cost import Cost, cost
 from seyolo.darknet.graph import inputs
 from seyolo.darknet.sections import Cbam, Convolutional, Detection
 from seyolo.detections import Detections
-from seyolo.errors import UsageError
+from seyolo.errors import ExportError, UsageError
 from seyolo.exporting.parity import LEAST_AGREEMENT, UNSURE, Raw, box_agreement, require_agreement
 from seyolo.exporting.rounding import fitted_kernels, put_kernels
 from seyolo.letterbox import Fit, Placement, to_tensor
@@ -63,6 +63,7 @@ class Form:
 
     operators: frozenset[str]  # computed in bytes
     fuses: bool = False  # a convolution with what follows: rounded is only what a convolution reads
+    also_float: frozenset[int] = frozenset()  # layers that it computes wrongly in int8
 
 
 ONNXRUNTIME = Form(
@@ -108,11 +109,13 @@ def quantize(
     """Quantizes the graph of `to_onnx` in a runtime's form; returns it with calibration statistics.
 
     Layers become float32 again, the most sensitive first and twice as many each time, until the detections on
-    the images agree with those of the float graph; so does a first convolution that spoils much. Statistics: `pictures` (number of images), `agreement`
-    (share of equal boxes) and `float_layers` (layers that became float32 again).
+    the images agree with those of the float graph; so does a first convolution that spoils much. Statistics:
+    `pictures` (number of images), `agreement` (share of equal boxes) and `float_layers` (layers that became
+    float32 again).
 
     Raises:
-        ExportError: a quarter of the layers in float32 does not suffice, or there are no detections.
+        ExportError: a quarter of the layers in float32 does not suffice, there are no detections, or no layer
+            can become int8.
     """
     calibration = Calibration(proto, float_layers(network, size, form), images, form)
     expected = find(on_onnxruntime(proto), images)
@@ -133,7 +136,9 @@ def quantize(
 def float_layers(network: Network, size: tuple[int, int], form: Form = ONNXRUNTIME) -> set[int]:
     """Returns the layers that always remain float32 in a form, listed at the top of this file."""
     wiring, counted = inputs(network), cost(network, *size)
-    layers = _in_front_of_the_finest(network, wiring, counted)
+    layers = set(form.also_float)
+    if not form.fuses:
+        layers |= _in_front_of_the_finest(network, wiring, counted)
     for index, section in enumerate(network.layers):
         if isinstance(section, Detection):
             layers |= {index, *_back_to_convolutions(network, wiring, index)}
@@ -214,6 +219,8 @@ class Calibration:
         operators = form.operators
         nodes = [node for node in proto.graph.node if node.op_type in operators and RAW not in node.output]
         self._nodes = [(layer, node) for node in nodes if (layer := _layer_of(node)) not in kept_float]
+        if not self._nodes:
+            raise ExportError("no layer of this network can become int8; export without --int8")
         measured = _measure_ranges(proto, [node for _, node in self._nodes], images)
         self._ranges = measured | {IMAGES: (np.float32(0), np.float32(1))}  # so that levels stay exact
         self.layers = {layer for layer, _ in self._nodes}

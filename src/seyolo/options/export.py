@@ -10,6 +10,8 @@ from seyolo.errors import UsageError
 from seyolo.options.parameters import Flag, Size, check_size
 from seyolo.options.tile import TileOptions, check_tiles
 
+ForRuntime = Literal["onnxruntime", "openvino", "opencv5"]
+
 
 @Parameter(name="*")
 @dataclass(frozen=True)
@@ -28,9 +30,9 @@ class FileOptions:
     int8: Flag = False
     """convolutions of an .onnx or .xml in bytes: a quarter of the file, and faster; needs --data."""
 
-    for_runtime: Annotated[Literal["onnxruntime", "openvino"] | None, Parameter(name="--for")] = None
-    """an .onnx in the form that this runtime runs fastest: Mish without Softplus on onnxruntime, and
-    int8 as it fuses it [default: int8 as onnxruntime does, in an .xml as openvino does]."""
+    for_runtime: Annotated[ForRuntime | None, Parameter(name="--for")] = None
+    """an .onnx in the form for this runtime: for onnxruntime Mish without Softplus, and for openvino int8 as
+    it fuses it, which are faster there; for opencv5 int8 only where OpenCV 5 computes it right."""
 
     def __post_init__(self) -> None:
         if self.half and self.int8:
