@@ -121,8 +121,7 @@ def test_a_first_convolution_goes_back_to_float_where_its_error_counts(
 
     def spoil(*given: Any) -> dict[str, np.ndarray]:
         kernels = fit(*given)
-        kernels["layers.0.conv.weight"] = kernels["layers.0.conv.weight"] // 10 * 9
-        return kernels
+        return {name: kernel // 10 * 9 if ".0." in name else kernel for name, kernel in kernels.items()}
 
     monkeypatch.setattr(quantizing, "fitted_kernels", spoil)
     quantized, facts = quantize(*arguments, OPENVINO)
