@@ -25,7 +25,7 @@ class FileOptions:
     """an .onnx that takes any number of images at once."""
 
     half: Flag = False
-    """kernels stored in 16 bits: half the file, with the same arithmetic; not a .cfg or checkpoint."""
+    """kernels stored in 16 bits: half an .onnx, .xml, .ncnn.param or .tflite; arithmetic is the same."""
 
     int8: Flag = False
     """convolutions of an .onnx, .xml or .tflite in bytes: a quarter of the file, and faster; needs --data."""
