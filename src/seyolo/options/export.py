@@ -10,7 +10,7 @@ from seyolo.errors import UsageError
 from seyolo.options.parameters import Flag, Size, check_size
 from seyolo.options.tile import TileOptions, check_tiles
 
-ForRuntime = Literal["onnxruntime", "opencv5"]
+ForRuntime = Literal["onnxruntime", "openvino", "opencv5"]
 
 
 @Parameter(name="*")
@@ -31,8 +31,8 @@ class FileOptions:
     """convolutions of an .onnx, .xml or .tflite in bytes: a quarter of the file, and faster; needs --data."""
 
     for_runtime: Annotated[ForRuntime | None, Parameter(name="--for")] = None
-    """an .onnx in the form for this runtime: for onnxruntime Mish without Softplus, which is faster; for
-    opencv5 int8 only where OpenCV 5 computes it right."""
+    """an .onnx in the form for this runtime: for onnxruntime Mish without Softplus, and for openvino int8 as
+    it fuses it, which are faster there; for opencv5 int8 only where OpenCV 5 computes it right."""
 
     def __post_init__(self) -> None:
         if self.half and self.int8:
