@@ -71,6 +71,10 @@ licences: $(STAMP) ## write the page of licences for the packages of requirement
 build/opencv5: $(STAMP)
 	PYTHONPATH=tests $(RUN)/python tests/opencv5/write_models.py $@
 
+# What a browser needs to run a model; tests/web/test_browser_page.py uses it where it is.
+build/node_modules:
+	npm install --prefix build --ignore-scripts --no-audit --no-fund --no-save --silent onnxruntime-web@1.30.0
+
 # Bytecode of the big wheels is compiled when first used: doing it here would cost half a minute for code
 # that never runs.
 $(STAMP): pyproject.toml requirements.lock

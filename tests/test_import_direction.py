@@ -18,7 +18,8 @@ ROOMS = {
     "base": [
         "errors", "arguments", "options", "json_files", "files", "boxes", "detections", "letterbox", "sizes",
         "class_names", "darknet", "translation", "checkpoint", "opening.description", "progress", "runs",
-        "runtime", "media", "detector", "detecting", "tiling", "opening.detector", "results",
+        "runtime", "media", "detector", "detecting", "tiling", "opening.detector", "opening.running",
+        "results",
     ],
     "torchnet": ["torchnet", "opening"],
     "torch_runtime": ["runtime.torch_backend"],

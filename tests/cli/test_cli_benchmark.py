@@ -82,6 +82,6 @@ def test_val_on_a_runtime_of_choice(run: Run, checkpoint: Path, hands: Path) -> 
 def test_the_commands_of_the_page_parse() -> None:
     page = (Path(__file__).parents[2] / "docs/how-to/inference.md").read_text(encoding="utf-8")
     lines = [line for line in page.splitlines() if line.startswith("seyolo ")]
-    assert len(lines) == 2
+    assert len(lines) == 3
     for line in lines:
         make_app().parse_args(shlex.split(line)[1:], exit_on_error=False, print_error=False)

@@ -47,8 +47,16 @@ NOT_RUN = {
     'pip install "seyolo[tensorboard]"': "installs",
     "python benchmarks/controls.py hands/data.yaml runs/controls benchmarks/results/controls --seeds 0 1 2 "
     "--budgets macs=30% --names slim dense int8 uniform scratch lowres random": "trains for hours",
+    "python benchmarks/controls.py bccd runs/bccd benchmarks/results/bccd --attention se --size 320 "
+    "--epochs 120 --half --budgets macs=30% --names half slim dense uniform scratch int8 "
+    "--seeds 0 1 2": "trains for hours",
     "seyolo export runs/slim/slim/slim.safetensors hand_int8.onnx --int8 --data hands/data.yaml": "needs a "
     "network that finds something; tests/cli/test_cli_export.py has one",
+    "seyolo export slim.safetensors slim_opencv5.onnx --int8 --data data.yaml --for opencv5": "needs a "
+    "network that finds something; tests/exporting/test_opencv5_form.py has one",
+    "npm install onnxruntime-web@1.30.0": "installs",
+    "seyolo serve hand --browser node_modules/onnxruntime-web": "needs onnxruntime-web; "
+    "tests/web/test_browser_page.py runs it",
     "tensorboard --logdir runs": "serves until Ctrl-C",
     "seyolo detect hand.onnx 0 --max-frames 300": "needs a camera",
     "seyolo detect hand.onnx rtsp://192.168.1.20:554/stream1": "needs a camera on the network",

@@ -20,7 +20,7 @@ from seyolo.runtime.shipped import model_path
 
 DOCS = Path(__file__).parents[2] / "docs/how-to/opencv5.md"
 FOLDER = Path(os.environ.get("SEYOLO_OPENCV5_MODELS", "build/opencv5"))
-NAMES = sorted(path.name.removesuffix(".npy") for path in FOLDER.glob("*.npy") if path.stem != "pictures")
+NAMES = sorted(path.name.removesuffix(".dynamic.onnx") for path in FOLDER.glob("*.dynamic.onnx"))
 
 pytestmark = [
     pytest.mark.skipif(int(cv2.__version__.split(".")[0]) < 5, reason="needs OpenCV 5: make test-newest"),

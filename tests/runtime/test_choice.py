@@ -33,8 +33,13 @@ def test_a_cfg_needs_its_weights(tmp_path: Path) -> None:
 
 def test_threads_are_at_least_one(tmp_path: Path) -> None:
     (tmp_path / "m.onnx").touch()
-    with pytest.raises(BackendError, match="threads must be at least 1, got 0"):
-        open_backend(tmp_path / "m.onnx", threads=0)
+    for number, text in (
+        (0, "at least 1, got 0"),
+        (-3, "at least 1, got -3"),
+        (100_000, "at most 1,024, got 100,000"),
+    ):
+        with pytest.raises(BackendError, match=f"threads must be {text}"):
+            open_backend(tmp_path / "m.onnx", threads=number)
 
 
 def test_a_checkpoint_without_torch_says_what_to_install(
@@ -46,7 +51,7 @@ def test_a_checkpoint_without_torch_says_what_to_install(
     ]:
         monkeypatch.delitem(sys.modules, module)
     monkeypatch.setitem(sys.modules, "torch", None)
-    with pytest.raises(BackendError, match=r'pip install "seyolo\[train\]", or leave out @torch'):
+    with pytest.raises(BackendError, match=r'pip install "seyolo\[train\]", or leave the runtime out'):
         open_backend(tmp_path / "m.safetensors", runtime="torch")
 
 

@@ -13,7 +13,12 @@ from onnx import TensorProto, helper, numpy_helper
 from helpers.onnx_models import NUM_CLASSES, Shape, write_model
 from seyolo.errors import BackendError
 from seyolo.runtime.choice import open_backend
-from seyolo.runtime.onnxruntime_backend import OnnxRuntimeBackend, int8_overflows, open_session
+from seyolo.runtime.onnxruntime_backend import (
+    OnnxRuntimeBackend,
+    int8_overflows,
+    open_session,
+    session_options,
+)
 
 
 def batch_of(num: int) -> np.ndarray:
@@ -138,3 +143,11 @@ def test_cpus_whose_bytes_overflow_are_known(tmp_path: Path) -> None:
         (tmp_path / "cpuinfo").write_text(f"flags\t: {flags}\n")
         assert int8_overflows(tmp_path / "cpuinfo") is overflows
     assert not int8_overflows(tmp_path / "gone")
+
+
+def test_idle_threads_do_not_keep_the_cores() -> None:
+    """On a busy machine two threads were slower than one: the waiting one took the core of the other."""
+    options = session_options(2)
+    assert int(options.get_session_config_entry("session.intra_op.spin_duration_us")) <= 100
+    assert options.get_session_config_entry("session.force_spinning_stop") == "1"
+    assert options.intra_op_num_threads == 2

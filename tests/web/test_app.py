@@ -293,7 +293,7 @@ def test_a_full_queue_says_when_to_come_back_and_nothing_blocks_the_loop() -> No
     asyncio.run(scene())
 
 
-@pytest.mark.parametrize(("runtime", "most"), [("onnxruntime", 2), ("opencv", 1), ("openvino", 1)])
+@pytest.mark.parametrize(("runtime", "most"), [("onnxruntime", 2), ("openvino", 2), ("opencv", 1)])
 def test_as_many_at_once_as_there_are_workers_and_the_runtime_bears(runtime: str, most: int) -> None:
     backend = FixedBackend(runtime)
     app = app_of(backend, limits=ServeOptions(workers=2, queue=10))

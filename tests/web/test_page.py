@@ -28,10 +28,11 @@ NUM_ASKED = "performance.getEntriesByType('resource').filter(entry => entry.name
 
 def test_the_page_asks_nobody_else_for_anything() -> None:
     files = {path.name: path.read_text(encoding="utf-8") for path in PAGE.iterdir()}
-    assert set(files) == {"index.html", "page.css", "page.js", "icon.svg"}
+    assert set(files) == {"index.html", "page.css", "page.js", "detector.js", "icon.svg"}
     assert set(re.findall(r"\w+://[^\s\"']*", "".join(files.values()))) == {"http://www.w3.org/2000/svg"}
     named = re.findall(r'(?:src|href)="([^"]*)"', files["index.html"])
-    assert {name.removeprefix("page/") for name in named} == set(files) - {"index.html"}
+    assert {name.removeprefix("page/") for name in named} == set(files) - {"index.html", "detector.js"}
+    assert 'import("./detector.js")' in files["page.js"]
 
 
 @pytest.fixture(scope="module")

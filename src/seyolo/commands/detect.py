@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,12 +19,14 @@ from seyolo.detecting.names import NameSet, check_places
 from seyolo.detecting.outputs import Outputs
 from seyolo.detecting.run import DetectRun, Tally
 from seyolo.detecting.run_folder import RunFolder, Shard, parse_shard
+from seyolo.detecting.work import count_images, sample_images
 from seyolo.detector import Detector
 from seyolo.errors import DataError, SeyoloError, UsageError
 from seyolo.json_files import from_json, to_json
 from seyolo.media.sources import STDIN, Sources, find_sources, is_live
 from seyolo.media.video import quiet_opencv
-from seyolo.opening.detector import open_detector
+from seyolo.opening.detector import split_model
+from seyolo.opening.running import Work, open_running
 from seyolo.options.detect import DetectOptions
 from seyolo.progress import console_progress
 
@@ -44,6 +47,10 @@ class Job:
         values: dict[str, Any] = to_json(self.options)
         kept = {name: value for name, value in values.items() if name not in ("out", "shard", "resume")}
         return {"model": self.model, "sources": list(self.sources), **kept}
+
+    def on(self, runtime: str | None) -> Job:
+        """Returns the job on a runtime, RUNTIME or RUNTIME:PRECISION."""
+        return replace(self, options=replace(self.options, runtime=runtime))
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any], path: Path) -> Job:
@@ -73,23 +80,25 @@ def detect(
         jsonl: write a line of JSON per image or frame here; - is stdout, as they are found.
     """
     shard = Shard() if options.shard is None else parse_shard(options.shard)
-    job = Job(model, sources, replace(options, out=None, shard=None, resume=None))
-    if options.resume is not None:
-        if options.out is not None or job != Job():
-            added = "only --shard, --json and --jsonl may be added"
-            raise UsageError(f"--resume takes all options from its run; {added}")
-        job = Job.from_json(RunFolder(options.resume, shard).config(), options.resume)
+    job = _job(Job(model, sources, replace(options, out=None, shard=None, resume=None)), options, shard)
     _check_options(job.sources)
     targets = Targets(options.out, options.resume, shard, job.options.save, json, jsonl)
     targets.check()
     found = _sources(job)
     if options.resume is not None and any(map(is_live, found.names)):
         raise UsageError(f"--resume {options.resume}: a camera or stream cannot be resumed; start a new run")
-    detector = _detector(job)
+    opening = partial(_detector, found=found, shard=shard, is_resumed=options.resume is not None)
+    asked, (detector, job) = job.options.runtime, opening(job)
     if options.out is not None and {"images", "video"} & set(targets.saved):
         check_places(found.names, options.out)
     tally = Tally()
     with targets.folder(tally, job.to_json()) as folder:
+        theirs = None if folder is None else folder.shared_runtime(job.to_json())
+        if theirs not in (None, job.options.runtime):  # one job, one runtime: the first worker chose it
+            if asked is not None:
+                advice = "leave --runtime out, or give another --out"
+                raise UsageError(f"--runtime {asked}: the other workers run {theirs}; {advice}")
+            detector, job = opening(job.on(theirs))
         _run(job, targets, found, detector, folder, tally=tally)
     if targets.is_kept and folder is not None:
         if tally.num_images:
@@ -99,6 +108,16 @@ def detect(
     check_all_read(tally)
     if tally.is_interrupted:
         raise KeyboardInterrupt("results are whole up to here")
+
+
+def _job(job: Job, options: DetectOptions, shard: Shard) -> Job:
+    """Returns the job as given, or that of the run to resume."""
+    if options.resume is None:
+        return job
+    if options.out is not None or job != Job():
+        added = "only --shard, --json and --jsonl may be added"
+        raise UsageError(f"--resume takes all options from its run; {added}")
+    return Job.from_json(RunFolder(options.resume, shard).config(), options.resume)
 
 
 def _check_options(sources: Sequence[str]) -> None:
@@ -118,16 +137,30 @@ def _sources(job: Job) -> Sources:
     return find_sources(job.sources, None if sys.stdin is None else sys.stdin.buffer)
 
 
-def _detector(job: Job) -> Detector:
+def _detector(job: Job, found: Sources, shard: Shard, is_resumed: bool) -> tuple[Detector, Job]:
+    """Opens the model; returns it with the job on the runtime that was chosen."""
     assert job.model is not None, "find_sources comes first"
     options = job.options
-    backend = open_detector(job.model, options, device=options.device, threads=options.threads)
-    return Detector(
+    total = count_images(found.names, options.max_frames)
+    if is_resumed and options.runtime is None:  # begun by a version that took the usual one
+        total = 1
+    backend = open_running(
+        job.model,
+        options,
+        Work(total and total // shard.count, options.batch, samples=lambda: sample_images(found.names)),
+        remark,
+        runtime=options.runtime,
+        threads=options.threads,
+        device=options.device,
+    )
+    detector = Detector(
         backend,
         confidence=options.confidence,
         iou_threshold=options.iou,
         tiling=options.tiling(backend.input_size),
     )
+    precision = split_model(job.model, options.runtime).precision
+    return detector, job.on(backend.name if precision == "f32" else f"{backend.name}:{precision}")
 
 
 def _run(
@@ -164,5 +197,6 @@ def _run(
                 "model": job.model,
                 "confidence": job.options.confidence,
                 "runtime": detector.backend.name,
+                "precision": split_model(job.model or "", job.options.runtime).precision,
             }
             targets.finish(folder, head, detector.names, journal.rows)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from seyolo.commands.output import remark
 from seyolo.errors import UsageError
-from seyolo.opening.detector import open_detector, options_for
+from seyolo.opening.detector import options_for, split_model
+from seyolo.opening.running import Work, open_running
 from seyolo.options.detect import ServeOptions
 from seyolo.runtime.choice import MODEL_ENDINGS
 
@@ -32,35 +33,54 @@ def serve(model: str, second: str | None = None, *, options: ServeOptions = DEFA
         # The one place that needs the extra: help and every other verb work without it.
         from seyolo.web import server  # noqa: PLC0415
         from seyolo.web.app import make_app  # noqa: PLC0415
+        from seyolo.web.browser import runtime_folder  # noqa: PLC0415
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
         if package not in EXTRA:
             raise
         advice = 'get it with: pip install "seyolo[web]"'
         raise UsageError(f"serve needs {package}, which is not installed; {advice}") from None
+    runtime = None if options.browser is None else runtime_folder(options.browser)
     with server.listen(options.host, options.port) as listener:
         models = short_names([model] if second is None else [model, second])
         is_local = server.is_loopback(listener)
         hosts = [*LOCAL_NAMES, options.host] if is_local else None
-        app = make_app(_served(models, options), options, hosts)
+        choices: list[str] = []
+        app = make_app(_served(models, options, choices.append), options, hosts, runtime)
         remark(f"{' and '.join(models)}: {server.address(listener)} (Ctrl-C stops)")
         if not is_local:
             remark("every machine that reaches this one can use it; there is no password")
         allowed = server.connections_allowed(options.max_connections)
         if allowed < options.max_connections:
             remark(f"--max-connections is {allowed}: the limit of open files (ulimit -n) allows no more")
+        for choice in choices:
+            remark(choice)
         server.run(app, listener, replace(options, max_connections=allowed))
 
 
-def _served(models: Mapping[str, str], options: ServeOptions) -> list[ServedModel]:
+def _served(
+    models: Mapping[str, str], options: ServeOptions, say: Callable[[str], object]
+) -> list[ServedModel]:
     """Opens the models by their short names."""
-    from seyolo.web.detection import ServedModel  # noqa: PLC0415 (needs the extra, as above)
+    from seyolo.web.browser import browser_file  # noqa: PLC0415 (needs the extra, as above)
+    from seyolo.web.detection import ServedModel  # noqa: PLC0415
+    from seyolo.web.uploads import workers_for  # noqa: PLC0415
 
     served = []
+    work = Work(parallel=options.workers or workers_for(options.threads))
     for name, path in models.items():
-        given = options_for(path, options)
-        backend = open_detector(path, given, device=options.device, threads=options.threads)
-        served.append(ServedModel(name, backend, options.tiling(backend.input_size)))
+        file = None if options.browser is None else browser_file(path, options)
+        given = options_for(split_model(path).model, options)
+        backend = open_running(
+            path,
+            given,
+            work,
+            say,
+            runtime=options.runtime,
+            threads=options.threads,
+            device=options.device,
+        )
+        served.append(ServedModel(name, backend, options.tiling(backend.input_size), file))
     return served
 
 

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import seyolo
-from seyolo.commands.output import Json, check_target, remark_on, show, table
+from seyolo.commands.output import Json, check_target, remark, remark_on, show, table
 from seyolo.data.datasets import Dataset, evaluated_splits, load_dataset
 from seyolo.evaluation.backends import evaluate_backend
-from seyolo.opening.detector import open_detector, split_model
+from seyolo.opening.detector import runs_as_file, split_model
+from seyolo.opening.running import Work, open_running
 from seyolo.options.evaluate import EvaluateOptions
 from seyolo.progress import console_progress
 from seyolo.runtime.choice import is_exported
@@ -38,18 +39,35 @@ def val(model: str, *, data: Path, options: EvaluateOptions = DEFAULTS, json: Js
     check_target(json)
     dataset = load_dataset(data)
     remark_on(dataset, evaluated_splits(dataset, options.split))
-    chosen = split_model(model)
-    # A cfg runs as its exported file would, and so does a checkpoint where PyTorch is missing.
-    runs_alone = chosen.model.endswith(".cfg") or find_spec("torch") is None
-    if chosen.runtime is not None or is_exported(chosen.model) or (runs_alone and options.size is None):
-        detector: Backend | DarknetModel = open_detector(model, options, device=options.device)
-    else:
-        detector = seyolo.api.open_model(model, options, device=options.device)
+    detector = _opened(model, dataset, options)
     dataset = dataset.tiled(options.tiling(_input_size(detector, options.size)))
     measure = _oxford if options.protocol == "oxford" else _coco
     rows, metrics = measure(detector, dataset, options)
-    value = {"model": model, "data": str(data), "protocol": options.protocol, "metrics": metrics}
-    show(value, table(rows), json)
+    runtime = detector.name if isinstance(detector, Backend) else "torch"
+    head = {"model": model, "runtime": runtime, "data": str(data), "protocol": options.protocol}
+    show({**head, "metrics": metrics}, table(rows), json)
+
+
+def _opened(model: str, dataset: Dataset, options: EvaluateOptions) -> Backend | DarknetModel:
+    """Opens a model: a network of PyTorch for another size and model options, else on a runtime."""
+    chosen = split_model(model, options.runtime)
+    can_choose = options.device == "cpu" and runs_as_file(chosen.model, options)
+    # A cfg runs as its exported file would, and so does a checkpoint where PyTorch is missing.
+    runs_alone = can_choose or chosen.model.endswith(".cfg") or find_spec("torch") is None
+    if chosen.runtime is None and not is_exported(chosen.model) and not (runs_alone and options.size is None):
+        return seyolo.api.open_model(model, options, device=options.device, threads=options.threads)
+    splits = evaluated_splits(dataset, options.split)
+    images = {split: dataset.images(split) for split in splits}
+    first = [dataset.sample(split, found[0]) for split, found in images.items()]
+    return open_running(
+        model,
+        options,
+        Work(sum(map(len, images.values())), samples=lambda: [sample.read() for sample in first]),
+        remark,
+        runtime=options.runtime,
+        threads=options.threads,
+        device=options.device,
+    )
 
 
 def _input_size(detector: Backend | DarknetModel, size: InputSize | None) -> InputSize:

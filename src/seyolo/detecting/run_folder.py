@@ -26,6 +26,7 @@ from seyolo.json_files import Positive, from_json, read_json
 from seyolo.runs import LOCK_FILE, existing_run, locked
 
 CONFIG = "config.json"
+OF_ONE_WORKER = ("runtime", "threads", "batch")
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,20 @@ class RunFolder:
     def write_config(self, config: Mapping[str, Any]) -> None:
         """Writes the settings, from which the run can be resumed."""
         write_json(self.path / CONFIG, {**config, "num_shards": self.shard.count})
+
+    def shared_runtime(self, config: Mapping[str, Any]) -> str | None:
+        """Returns the runtime of the workers that do the same job in this folder; None without any."""
+        path = self.path / CONFIG
+        if self.shard.count == 1 or not path.is_file():
+            return None
+        try:
+            theirs = read_json(path, dict, DataError)
+        except DataError:
+            return None
+        ours = {**config, "num_shards": self.shard.count}
+        same = all(ours.get(key) == theirs.get(key) for key in {*ours, *theirs} - {*OF_ONE_WORKER})
+        runtime = theirs.get("runtime")
+        return runtime if same and isinstance(runtime, str) else None
 
     def start(self, config: Mapping[str, Any]) -> Journal:
         """Starts a new run and returns its journal; raises UsageError where there is an interrupted run."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from seyolo.errors import UsageError
 from seyolo.exporting.darknet import export_darknet
@@ -13,7 +12,7 @@ from seyolo.exporting.onnx import export_onnx
 from seyolo.exporting.quantize import Image
 from seyolo.opening.description import CHECKPOINT
 from seyolo.opening.network import save
-from seyolo.options.export import FileOptions
+from seyolo.options.export import FileOptions, ForRuntime
 from seyolo.runtime.choice import needing, needing_openvino
 from seyolo.torchnet.build import DarknetModel
 
@@ -36,7 +35,7 @@ def export(
     dynamic_batch: bool = False,
     half: bool = False,
     int8: bool = False,
-    for_runtime: Literal["onnxruntime"] | None = None,
+    for_runtime: ForRuntime | None = None,
     pictures: Sequence[Image] = (),
 ) -> tuple[Path, ...]:
     """Writes a model for other programs; the ending of the path chooses the format.
@@ -51,7 +50,7 @@ def export(
         dynamic_batch: any number of images at once; ONNX only, Darknet files have no fixed number.
         half: kernels stored in 16 bits, half the file; ONNX and OpenVINO.
         int8: convolutions in bytes, a quarter of the file and faster; ONNX and OpenVINO.
-        for_runtime: the form that this runtime runs fastest; ONNX only.
+        for_runtime: the form for this runtime, `onnxruntime` or `opencv5`; ONNX only.
         pictures: calibration set of int8, files or decoded images (H, W, 3) in OpenCV's BGR order: at least
             eight, best a hundred of the training data.
 

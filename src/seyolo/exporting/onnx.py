@@ -27,6 +27,7 @@ from torch import Tensor
 from seyolo.darknet.graph import check_image_size
 from seyolo.errors import ExportError
 from seyolo.exporting.nms import append_nms, reference_detections
+from seyolo.exporting.opencv5 import wrong_in_int8
 from seyolo.exporting.parity import TOLERANCE, Images, Raw, relative_error, require_parity, sample_image
 from seyolo.exporting.quantize import Image, fit_images, quantize
 from seyolo.files import replacing
@@ -77,6 +78,7 @@ def export_onnx(
     check_image_size(model.network, *size)
     net = model.network.net
     fitted = fit_images(images, Fit.of(net, size)) if options.int8 else []
+    also_float = wrong_in_int8(model.network, size) if options.for_runtime == "opencv5" else ()
     num_images = 2 if options.dynamic_batch else 1
     sample = sample_image(*size, np.random.default_rng(0), num_images, net.channels)
     reference = with_rounded_kernels(model) if options.half else model
@@ -87,7 +89,7 @@ def export_onnx(
         raw = _save_and_run(_form_for(options, proto), temporary, sample)
         require_equal_raw(raw, reference, sample, "ONNX Runtime")
         if options.int8:
-            quantized, facts = quantize(proto, model.network, size, fitted)
+            quantized, facts = quantize(proto, model.network, size, fitted, also_float)
             proto = _described(quantized, model, size, facts)
             raw = _save_and_run(_form_for(options, proto), temporary, sample)
         if options.nms:
@@ -159,7 +161,7 @@ def _described(
 
 def _form_for(options: FileOptions, proto: onnx.ModelProto) -> onnx.ModelProto:
     """Returns a graph in the form for a runtime, which no step of the export works on."""
-    if options.for_runtime is None:
+    if options.for_runtime != "onnxruntime":
         return proto
     form = deepcopy(proto)
     rewrite_mish(form.graph)

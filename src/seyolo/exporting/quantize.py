@@ -34,7 +34,7 @@ from seyolo.darknet.cost import Cost, cost
 from seyolo.darknet.graph import inputs
 from seyolo.darknet.sections import Cbam, Convolutional, Detection
 from seyolo.detections import Detections
-from seyolo.errors import UsageError
+from seyolo.errors import ExportError, UsageError
 from seyolo.exporting.parity import LEAST_AGREEMENT, UNSURE, Raw, box_agreement, require_agreement
 from seyolo.letterbox import Fit, Placement, to_tensor
 from seyolo.media.images import read_image
@@ -82,18 +82,25 @@ def fit_images(images: Sequence[Image], fit: Fit) -> list[Fitted]:
 
 
 def quantize(
-    proto: onnx.ModelProto, network: Network, size: tuple[int, int], images: Sequence[Fitted]
+    proto: onnx.ModelProto,
+    network: Network,
+    size: tuple[int, int],
+    images: Sequence[Fitted],
+    also_float: Collection[int] = (),
 ) -> tuple[onnx.ModelProto, dict[str, Any]]:
     """Quantizes the graph of `to_onnx`; returns it with calibration statistics.
+
+    The layers of `also_float` remain float32, which a runtime computes wrongly in int8.
 
     Layers become float32 again, the most sensitive first and twice as many each time, until the detections on
     the images agree with those of the float graph. Statistics: `pictures` (number of images), `agreement`
     (share of equal boxes) and `float_layers` (layers that became float32 again).
 
     Raises:
-        ExportError: a quarter of the layers in float32 does not suffice, or there are no detections.
+        ExportError: a quarter of the layers in float32 does not suffice, there are no detections, or no layer
+            can become int8.
     """
-    calibration = Calibration(proto, float_layers(network, size), images)
+    calibration = Calibration(proto, float_layers(network, size) | set(also_float), images)
     expected = find(on_onnxruntime(proto), images)
     put_back: list[int] = []
     while True:
@@ -170,6 +177,8 @@ class Calibration:
         self._proto, self._images = proto, images
         nodes = [node for node in proto.graph.node if node.op_type in OPERATORS and RAW not in node.output]
         self._nodes = [(layer, node) for node in nodes if (layer := _layer_of(node)) not in kept_float]
+        if not self._nodes:
+            raise ExportError("no layer of this network can become int8; export without --int8")
         self._ranges = _measure_ranges(proto, [node for _, node in self._nodes], images)
         self.layers = {layer for layer, _ in self._nodes}
         self.convolutions = {layer for layer, node in self._nodes if node.op_type == "Conv"}

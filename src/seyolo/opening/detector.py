@@ -14,7 +14,14 @@ from seyolo.darknet.zoo import is_zoo_name
 from seyolo.errors import BackendError, ModelError, UsageError
 from seyolo.opening.description import describe
 from seyolo.options.model import NO_OPTIONS, ModelOptions
-from seyolo.runtime.choice import MODEL_ENDINGS, check_choice, is_exported, needing, open_backend
+from seyolo.runtime.choice import (
+    MODEL_ENDINGS,
+    check_choice,
+    check_threads,
+    is_exported,
+    needing,
+    open_backend,
+)
 from seyolo.runtime.protocol import Backend, Precision, Runtime
 from seyolo.runtime.shipped import is_shipped, shipped_names
 
@@ -27,17 +34,36 @@ class Choice(NamedTuple):
     precision: Precision
 
 
-def split_model(model: str | Path) -> Choice:
-    """Splits a MODEL at its last `@` from a runtime and a precision; refuses those that do not exist."""
-    text = str(model)
-    name, at, wanted = text.rpartition("@")
+def split_model(model: str | Path | Choice, wanted: str | None = None) -> Choice:
+    """Splits a MODEL at its last `@` from a runtime and a precision; refuses those that do not exist.
+
+    `wanted` is a runtime, or RUNTIME:PRECISION, given beside the MODEL; a UsageError refuses two that differ.
+    """
+    if isinstance(model, Choice):
+        return model
+    choice = _split(str(model))
+    if wanted is None:
+        return choice
+    beside = _parse_runtime(wanted, f"--runtime {wanted}")
+    if choice.runtime is not None and choice[1:] != beside:
+        raise UsageError(f"{model} and --runtime {wanted} name two runtimes; leave one of them out")
+    return Choice(choice.model, *beside)
+
+
+def _parse_runtime(wanted: str, source: str) -> tuple[Runtime, Precision]:
     runtime, colon, precision = wanted.partition(":")
+    check_choice(runtime, precision if colon else "f32", source)
+    return cast(Runtime, runtime), cast(Precision, precision if colon else "f32")
+
+
+def _split(text: str) -> Choice:
+    name, at, wanted = text.rpartition("@")
     # `yolov3@0.25` is a zoo name with a width; only PyTorch runs zoo names.
-    names_runtime = name.endswith(MODEL_ENDINGS) or is_shipped(name) or runtime == "torch"
+    is_torch = wanted.partition(":")[0] == "torch"
+    names_runtime = name.endswith(MODEL_ENDINGS) or is_shipped(name) or is_torch
     if not at or Path(text).exists() or not names_runtime:
         return Choice(text, None, "f32")
-    check_choice(runtime, precision if colon else "f32", text)
-    return Choice(name, cast(Runtime, runtime), cast(Precision, precision if colon else "f32"))
+    return Choice(name, *_parse_runtime(wanted, text))
 
 
 def options_for(model: str, options: ModelOptions) -> ModelOptions:
@@ -46,12 +72,13 @@ def options_for(model: str, options: ModelOptions) -> ModelOptions:
 
 
 def open_detector(
-    model: str | Path,
+    model: str | Path | Choice,
     options: ModelOptions = NO_OPTIONS,
     *,
     threads: int | None = None,
     device: str = "cpu",
     random: bool = False,
+    parallel: int = 1,
 ) -> Backend:
     """Opens a MODEL ready to run.
 
@@ -60,7 +87,7 @@ def open_detector(
             `@RUNTIME` or `@RUNTIME:PRECISION` behind it chooses another runtime than the usual, as in
             `slim.onnx@openvino:bf16`.
         options: weights, names, classes and gates; classes and gates need PyTorch.
-        threads, device: as in `Session`.
+        threads, device, parallel: as in `Session`.
         random: accept random weights where none are given.
 
     Raises:
@@ -69,11 +96,8 @@ def open_detector(
         UsageError: options for an exported file.
     """
     choice = split_model(model)
-    exported = is_exported(choice.model)
-    if exported and (options.weights, options.num_classes, options.attention) != (None, None, None):
-        advice = "leave --weights and the model options out"
-        raise UsageError(f"{choice.model}: an exported file is run as it is; {advice}")
-    if exported or _runs_as_file(Path(choice.model), options, random):
+    check_threads(threads)
+    if runs_as_file(choice.model, options, random=random):
         return open_backend(
             choice.model,
             options.weights,
@@ -82,10 +106,11 @@ def open_detector(
             threads=threads,
             device=device,
             names=None if options.names is None else read_names(options.names),
+            parallel=parallel,
         )
     if choice.runtime not in (None, "torch"):
         raise BackendError(
-            f"{model}: {choice.runtime} runs files without model options; leave them out, or use torch"
+            f"{choice.model}: {choice.runtime} runs files without model options; leave them out, or use torch"
         )
     if Path(choice.model).suffix not in MODEL_ENDINGS:
         _require_known(choice.model, options.num_classes)
@@ -96,9 +121,17 @@ def open_detector(
     return TorchBackend(opened, threads=threads, device=device, precision=choice.precision)
 
 
-def _runs_as_file(path: Path, options: ModelOptions, random: bool) -> bool:
-    """Tells whether a runtime opens the file itself: no model options, and Darknet weights where needed."""
-    weights = options.weights
+def runs_as_file(model: str, options: ModelOptions, *, random: bool = False) -> bool:
+    """Tells whether a runtime opens the file itself: no model options, and Darknet weights where needed.
+
+    A UsageError refuses such options for an exported file.
+    """
+    path, weights = Path(model), options.weights
+    if is_exported(model):
+        if (weights, options.num_classes, options.attention) != (None, None, None):
+            advice = "leave --weights and the model options out"
+            raise UsageError(f"{model}: an exported file is run as it is; {advice}")
+        return True
     if path.suffix not in MODEL_ENDINGS or (options.num_classes, options.attention) != (None, None):
         return False
     if weights is not None and (path.suffix != ".cfg" or weights.suffix == ".safetensors"):

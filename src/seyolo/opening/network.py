@@ -23,6 +23,7 @@ from seyolo.errors import ModelError, UsageError, WeightsError
 from seyolo.files import replacing, write_text
 from seyolo.opening.description import CHECKPOINT, describe, gates_of
 from seyolo.options.model import NO_OPTIONS, ModelOptions
+from seyolo.runtime.choice import check_threads
 from seyolo.runtime.protocol import Backend, class_names, require_size
 from seyolo.sizes import InputSize, size_hw
 from seyolo.torchnet.attention import attach
@@ -130,7 +131,12 @@ def _built(
 
 
 def open_model(
-    model: str | Path, options: ModelOptions = NO_OPTIONS, *, device: str = "cpu", random: bool = False
+    model: str | Path,
+    options: ModelOptions = NO_OPTIONS,
+    *,
+    device: str = "cpu",
+    random: bool = False,
+    threads: int | None = None,
 ) -> DarknetModel:
     """Opens a MODEL in evaluation mode with its gates attached; a `.cfg` takes the `.weights` beside it.
 
@@ -139,6 +145,7 @@ def open_model(
         options: weights, names, classes and gates.
         device: `cpu`, `cuda` or `cuda:N`.
         random: accept random weights where none are given.
+        threads: of the CPU, for PyTorch in this process; by default it chooses.
 
     Raises:
         ModelError: there are no weights, or they leave tensors of the network random.
@@ -148,6 +155,9 @@ def open_model(
         ('hand',)
     """
     target = torch_device(device)
+    check_threads(threads)
+    if threads is not None:
+        torch.set_num_threads(threads)
     path, weights = Path(model), options.weights
     if weights is None and path.suffix == ".cfg" and path.with_suffix(".weights").is_file():
         weights = path.with_suffix(".weights")

@@ -49,8 +49,12 @@ class DetectOptions(ModelOptions, TileOptions):
     device: str = "cpu"
     """cpu, cuda or cuda:N."""
 
+    runtime: str | None = None
+    """runtime to use, with a precision if wanted: onnxruntime, openvino:bf16. By default the fastest one that
+    gives the same boxes, measured where there is work for seconds."""
+
     threads: int | None = None
-    """threads of the CPU."""
+    """threads of the CPU; by default the fastest number, measured as the runtime is."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -75,6 +79,10 @@ class ServeOptions(ModelOptions, TileOptions):
 
     port: int = 8000
     """port to listen on; 0 is any free one."""
+
+    runtime: str | None = None
+    """runtime to use, with a precision if wanted: onnxruntime, openvino:bf16. By default the fastest one that
+    gives the same boxes, measured at the start."""
 
     threads: int = 1
     """threads of the CPU for each image."""
@@ -106,6 +114,10 @@ class ServeOptions(ModelOptions, TileOptions):
 
     idle_seconds: float = 5.0
     """most seconds that a connection stays open between two requests."""
+
+    browser: Path | None = None
+    """folder of the npm package onnxruntime-web: the page runs .onnx models itself, and images stay in the
+    browser."""
 
     device: str = "cpu"
     """cpu, cuda or cuda:N."""

@@ -28,6 +28,13 @@ class EvaluateOptions(ModelOptions, TileOptions):
     out: Path | None = None
     """a folder for the curves of precision, recall and F1, and images with ground truth and detections."""
 
+    runtime: str | None = None
+    """runtime to use, with a precision if wanted: onnxruntime, openvino:bf16. By default the fastest one that
+    gives the same boxes, measured where there is work for seconds."""
+
+    threads: int | None = None
+    """threads of the CPU; by default the fastest number, measured as the runtime is."""
+
     device: str = "cpu"
     """cpu, cuda or cuda:N."""
 

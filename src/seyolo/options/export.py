@@ -10,6 +10,8 @@ from seyolo.errors import UsageError
 from seyolo.options.parameters import Flag, Size, check_size
 from seyolo.options.tile import TileOptions, check_tiles
 
+ForRuntime = Literal["onnxruntime", "opencv5"]
+
 
 @Parameter(name="*")
 @dataclass(frozen=True)
@@ -28,8 +30,9 @@ class FileOptions:
     int8: Flag = False
     """convolutions of an .onnx or .xml in bytes: a quarter of the file, and faster; needs --data."""
 
-    for_runtime: Annotated[Literal["onnxruntime"] | None, Parameter(name="--for")] = None
-    """an .onnx in the form that this runtime runs fastest: Mish without Softplus."""
+    for_runtime: Annotated[ForRuntime | None, Parameter(name="--for")] = None
+    """an .onnx in the form for this runtime: for onnxruntime Mish without Softplus, which is faster; for
+    opencv5 int8 only where OpenCV 5 computes it right."""
 
     def __post_init__(self) -> None:
         if self.half and self.int8:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from seyolo.errors import BackendError
+from seyolo.runtime.processor import has_bf16, processor_name, quota_cores
 from seyolo.runtime.protocol import Backend, Precision, Runtime, Session
 from seyolo.runtime.shipped import is_shipped, model_path
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 
 EXPORTED_ENDINGS = (".onnx", ".xml", ".param")  # files that a runtime runs without our network
+MOST_THREADS = 1024
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,7 @@ class RuntimeKind:
     precisions: tuple[Precision, ...] = ("f32",)  # of float32 layers
     reentrant: bool = False  # several threads may call `infer` of one backend at once
     is_usual: Callable[[str, str], bool] = lambda ending, device: True  # where the order does not decide
+    is_fast: bool = False  # worth a measurement on a CPU, also with fewer threads than it has cores
 
 
 def open_backend(
@@ -48,6 +51,7 @@ def open_backend(
     threads: int | None = None,
     device: str = "cpu",
     names: Sequence[str] | None = None,
+    parallel: int = 1,
 ) -> Backend:
     """Opens a model file with the usual runtime for its ending, or with the runtime given.
 
@@ -55,7 +59,7 @@ def open_backend(
         path: an `.onnx`, `.xml`, `.safetensors` or `.cfg` file, or the name of a shipped detector.
         weights: the `.weights` file of a `.cfg`; by default the one beside it with the same name.
         runtime: by default the usual one for the file.
-        precision, threads, device, names: as in `Session`.
+        precision, threads, device, names, parallel: as in `Session`.
 
     Raises:
         BackendError: no such file, an unknown ending, or a runtime that is missing, refuses the file or does
@@ -63,19 +67,18 @@ def open_backend(
         CfgError, WeightsError, ModelError: the file is damaged.
     """
     path = model_path(path)
-    readers = _readers(path)
+    readers = runtimes_for(path, device)
     darknet = darknet_weights(path, weights) if path.suffix.lower() == ".cfg" else None
-    usual = (name for name in readers if RUNTIMES[name].is_usual(path.suffix.lower(), device))
-    runtime = next(usual) if runtime is None else runtime
+    runtime = readers[0] if runtime is None else runtime
     if runtime not in readers:
-        able = " or ".join(readers)
+        able = " or ".join(name for name in RUNTIMES if name in readers)
         raise BackendError(f"{path}: {runtime} does not read {path.suffix} files; {able} does")
-    if threads is not None and threads < 1:
-        raise BackendError(f"threads must be at least 1, got {threads}")
+    check_threads(threads)
     if precision not in RUNTIMES[runtime].precisions:
         able = " or ".join(name for name, kind in RUNTIMES.items() if precision in kind.precisions)
         raise BackendError(f"{path}: {runtime} computes in float32, not in {precision}; use {able}")
-    return RUNTIMES[runtime].open(path, Session(darknet, precision, threads, device, names))
+    threads = threads or quota_cores()  # of a container, which the runtimes do not know
+    return RUNTIMES[runtime].open(path, Session(darknet, precision, threads, device, names, parallel))
 
 
 def is_exported(model: str | Path) -> bool:
@@ -88,6 +91,13 @@ def check_choice(runtime: str | None, precision: str, source: object) -> None:
     for value, choices in ((runtime, tuple(RUNTIMES)), (precision, get_args(Precision))):
         if value is not None and value not in choices:
             raise BackendError(f"{source}: {value!r} is none of {_one_of(choices)}")
+
+
+def check_threads(threads: int | None) -> None:
+    """Refuses (BackendError) a number of threads that no machine has."""
+    if threads is not None and not 1 <= threads <= MOST_THREADS:
+        limit = "at least 1" if threads < 1 else f"at most {MOST_THREADS:,}"
+        raise BackendError(f"threads must be {limit}, got {threads:,}")
 
 
 def darknet_weights(cfg: Path, weights: str | Path | None) -> Path:
@@ -134,7 +144,7 @@ def needing_openvino(path: Path) -> AbstractContextManager[None]:
     return needing("openvino", path, "'seyolo[openvino]'", title="OpenVINO")
 
 
-def _readers(path: Path) -> tuple[Runtime, ...]:
+def runtimes_for(path: Path, device: str = "cpu") -> tuple[Runtime, ...]:
     """Returns the runtimes that read a file, the usual one first; refuses a file that none reads."""
     ending = path.suffix.lower()
     readers = tuple(name for name, kind in RUNTIMES.items() if ending in kind.endings)
@@ -144,7 +154,8 @@ def _readers(path: Path) -> tuple[Runtime, ...]:
         )
     if not path.is_file():
         raise BackendError(f"{path}: there is no such model file")
-    return readers
+    usual = next(name for name in readers if RUNTIMES[name].is_usual(ending, device))
+    return usual, *(name for name in readers if name != usual)
 
 
 # A missing runtime must only matter when it is chosen, so the functions import it.
@@ -182,6 +193,9 @@ def _is_usual_on_onnxruntime(ending: str, device: str) -> bool:
 def _open_openvino(path: Path, session: Session) -> Backend:
     with needing_openvino(path):
         from seyolo.runtime.openvino_backend import OpenVinoBackend  # noqa: PLC0415
+    if session.precision == "bf16" and has_bf16() is False:
+        # OpenVINO would imitate it, slower than float32.
+        raise BackendError(f"{path}: this processor ({processor_name()}) has no bf16; leave :bf16 out")
     return OpenVinoBackend(
         path,
         threads=session.threads,
@@ -189,6 +203,7 @@ def _open_openvino(path: Path, session: Session) -> Backend:
         names=session.names,
         precision=session.precision,
         translated=_translated(path, session, inline=True),
+        parallel=session.parallel,
     )
 
 
@@ -208,7 +223,7 @@ def _open_opencv(path: Path, session: Session) -> Backend:
 
 
 def _open_torch(path: Path, session: Session) -> Backend:
-    instead = ", or leave out @torch: ONNX Runtime runs the model"
+    instead = ", or leave the runtime out: ONNX Runtime runs the model"
     with needing("torch", path, '"seyolo[train]"', title="PyTorch", instead=instead):
         from seyolo.runtime.torch_backend import TorchBackend  # noqa: PLC0415
     return TorchBackend.open(path, session)
@@ -221,15 +236,18 @@ RUNTIMES: dict[Runtime, RuntimeKind] = {
         _open_onnxruntime,
         reentrant=True,
         is_usual=_is_usual_on_onnxruntime,
+        is_fast=True,
     ),
     "openvino": RuntimeKind(
         "OpenVINO",
         (".onnx", ".xml", ".cfg", ".safetensors"),
         _open_openvino,
         get_args(Precision),
+        reentrant=True,
         is_usual=lambda ending, device: ending in EXPORTED_ENDINGS,
+        is_fast=True,
     ),
-    "ncnn": RuntimeKind("ncnn", (".param",), _open_ncnn),
+    "ncnn": RuntimeKind("ncnn", (".param",), _open_ncnn, is_fast=True),
     "opencv": RuntimeKind("OpenCV", (".cfg",), _open_opencv, is_usual=lambda ending, device: False),
     "torch": RuntimeKind(
         "PyTorch", (".safetensors", ".cfg"), _open_torch, get_args(Precision), reentrant=True

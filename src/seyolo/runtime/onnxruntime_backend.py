@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # imports onnx, which exported files do not need
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 INPUT_TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
 ONLY_ERRORS = 3  # log level of ONNX Runtime
+SPIN_US = 100  # how long a thread waits busily for the next operator
 # ONNX Runtime's exceptions share no base class but Exception.
 REFUSALS = (
     ort_errors.Fail,
@@ -151,6 +152,9 @@ def session_options(threads: int | None = None) -> Any:
     options.log_severity_level = ONLY_ERRORS
     # Otherwise the threads of an idle session spin for milliseconds and slow the next work.
     options.add_session_config_entry("session.force_spinning_stop", "1")
+    # By default they also spin within a run for a millisecond: on a machine with other work two threads were
+    # slower than one, since a spinning thread keeps the core that the other one needs.
+    options.add_session_config_entry("session.intra_op.spin_duration_us", str(SPIN_US))
     if int8_overflows():
         # Exact and slower, so it is set only on CPUs that overflow.
         options.add_session_config_entry("session.x64quantprecision", "1")

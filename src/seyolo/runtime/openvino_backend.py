@@ -7,6 +7,7 @@ on CPUs that have it; the backend computes in float32 unless told otherwise.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -66,13 +67,16 @@ class OpenVinoBackend:
         names: Sequence[str] | None = None,
         precision: Precision = "f32",
         translated: Translated | None = None,
+        parallel: int = 1,
     ) -> None:
         if device != "cpu":
             raise BackendError(f"OpenVINO files run on cpu here, not on {device!r}")
         self._path = Path(path)
         config: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": precision}
         if threads is not None:
-            config["INFERENCE_NUM_THREADS"] = threads
+            config["INFERENCE_NUM_THREADS"] = threads * parallel
+        if parallel > 1:
+            config["NUM_STREAMS"] = parallel
         try:
             model = core().read_model(self._path if translated is None else translated.graph)
             compiled = core().compile_model(model, "CPU", config)
@@ -85,7 +89,7 @@ class OpenVinoBackend:
             raise BackendError(
                 f"{path}: OpenVINO has no {precision} on this CPU and would take {actual}; ask for that"
             )
-        self._request = compiled.create_infer_request()
+        self._compiled, self._of_thread = compiled, threading.local()
         shape, columns = self._shapes(model)
         metadata = _metadata(model)
         self._takes_one = shape[0] == 1
@@ -103,11 +107,17 @@ class OpenVinoBackend:
 
     def _run(self, batch: Float32[np.ndarray, "n c h w"]) -> Float32[np.ndarray, "n p columns"]:
         try:
-            raw: Float32[np.ndarray, "n p columns"] = self._request.infer([np.ascontiguousarray(batch)])[0]
+            raw: Float32[np.ndarray, "n p columns"] = self._request().infer([np.ascontiguousarray(batch)])[0]
         except RuntimeError as error:
             reason = str(error).strip().splitlines()[-1]
             raise BackendError(f"{self._path}: OpenVINO stopped: {reason}") from None
         return raw
+
+    def _request(self) -> Any:
+        """Returns the request of this thread: each holds one image."""
+        if not hasattr(self._of_thread, "request"):
+            self._of_thread.request = self._compiled.create_infer_request()
+        return self._of_thread.request
 
     def _shapes(self, model: Any) -> tuple[list[int | None], int]:
         """Returns the input shape (N, 3, H, W), None for open sides, and the columns of the output."""

@@ -57,9 +57,10 @@ class Session:
 
     weights: Path | None = None  # the `.weights` file of a `.cfg`
     precision: Precision = "f32"  # only OpenVINO and PyTorch have others
-    threads: int | None = None  # of the CPU; None leaves the number to the runtime
+    threads: int | None = None  # of the CPU, for each image; None leaves the number to the runtime
     device: str = "cpu"  # or `cuda` where the runtime has it
     names: Sequence[str] | None = None  # class names instead of those in the file
+    parallel: int = 1  # calls of `infer` at the same time, from several threads
 
 
 def class_names(names: Sequence[str] | None, num_classes: int, source: str | Path) -> tuple[str, ...]:

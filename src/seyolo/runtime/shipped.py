@@ -27,16 +27,19 @@ def is_shipped(model: str | Path | None) -> bool:
 
 def model_path(model: str | Path) -> Path:
     """Returns the file of a MODEL, a shipped detector or a path; warns where a file here has its name."""
-    if not is_shipped(model):
-        return Path(model)
-    if Path(model).exists():
+    if is_shipped(model) and Path(model).exists():
         kind = "folder" if Path(model).is_dir() else "file"
         warnings.warn(
             f"{model}: runs the detector that comes with seyolo, not the {kind} of that name here; "
             f"a model file of yours needs its ending, as in {model}{ENDING}",
             stacklevel=2,
         )
-    return FOLDER / f"{model}{ENDING}"
+    return model_file(model)
+
+
+def model_file(model: str | Path) -> Path:
+    """Returns what `model_path` does, without a warning."""
+    return FOLDER / f"{model}{ENDING}" if is_shipped(model) else Path(model)
 
 
 def card_path(name: str) -> Path:

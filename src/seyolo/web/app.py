@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from importlib import metadata
 from pathlib import Path
@@ -45,10 +45,21 @@ HEADERS = {
     # A browser must not show the page of an older version from its cache.
     "Cache-Control": "no-cache",
 }
+IN_BROWSER = {  # WebAssembly, and its threads, which browsers give to pages without anything foreign
+    **HEADERS,
+    "Content-Security-Policy": HEADERS["Content-Security-Policy"].replace(
+        "script-src 'self'", "script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'"
+    ),
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Embedder-Policy": "require-corp",
+}
 
 
 def make_app(
-    models: Sequence[ServedModel], limits: ServeOptions, hosts: Sequence[str] | None = None
+    models: Sequence[ServedModel],
+    limits: ServeOptions,
+    hosts: Sequence[str] | None = None,
+    runtime: Path | None = None,
 ) -> Starlette:
     """Returns the application.
 
@@ -57,6 +68,7 @@ def make_app(
         limits: of requests and work.
         hosts: accepted host names of requests; None accepts any. A list prevents DNS rebinding, where a
             foreign page points its own name at this machine.
+        runtime: folder of onnxruntime-web's files, where the page runs the models itself.
     """
     service = _Service(models, limits)
     return Starlette(
@@ -67,8 +79,13 @@ def make_app(
             Route("/models", service.models),
             Route("/health", _health),
             Route("/openapi.json", service.openapi),
+            *([] if runtime is None else [Mount("/ort", StaticFiles(directory=runtime))]),
+            *([] if runtime is None else [Route("/files/{name}", service.file)]),
         ],
-        middleware=[Middleware(_WithHeaders), Middleware(TrustedHostMiddleware, allowed_hosts=hosts)],
+        middleware=[
+            Middleware(_WithHeaders, headers=HEADERS if runtime is None else IN_BROWSER),
+            Middleware(TrustedHostMiddleware, allowed_hosts=hosts),
+        ],
         exception_handlers={HTTPException: _refuse, ClientDisconnect: _gone, Exception: _bug},
     )
 
@@ -100,6 +117,12 @@ class _Service:
 
     async def models(self, _: Request) -> Response:
         return JSONResponse({"models": [model.describe() for model in self._models]})
+
+    async def file(self, request: Request) -> Response:
+        for model in self._models:
+            if model.name == request.path_params["name"] and model.file is not None:
+                return FileResponse(model.file, media_type="application/octet-stream")
+        raise HTTPException(404, "no such model")
 
     async def openapi(self, _: Request) -> Response:
         description = json.loads(OPENAPI.read_text(encoding="utf-8"))
@@ -133,15 +156,15 @@ async def _bug(*_: object) -> Response:
 
 
 class _WithHeaders:
-    """Adds `HEADERS` to every response."""
+    """Adds headers to every response."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    def __init__(self, app: ASGIApp, headers: Mapping[str, str]) -> None:
+        self._app, self._headers = app, headers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(HEADERS)
+                MutableHeaders(scope=message).update(self._headers)
             await send(message)
 
         await self._app(scope, receive, send_with_headers)

@@ -12,13 +12,14 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from starlette.datastructures import QueryParams
 from starlette.exceptions import HTTPException
 
 from seyolo.detector import Detector
-from seyolo.letterbox import PAD_GREY
+from seyolo.letterbox import PAD_GREY, Fit
 from seyolo.media.annotate import class_colour, text_colour
 from seyolo.options.detect import ServeOptions
 from seyolo.runtime.choice import RUNTIMES
@@ -34,8 +35,11 @@ class ServedModel:
     is as fast as the others.
     """
 
-    def __init__(self, name: str, backend: Backend, tiling: Tiling | None = None) -> None:
+    def __init__(
+        self, name: str, backend: Backend, tiling: Tiling | None = None, file: Path | None = None
+    ) -> None:
         self.name = name
+        self.file = file  # that browsers run, where they do
         self._tiling = tiling
         self._backend = backend
         is_reentrant = any(kind.reentrant for name, kind in RUNTIMES.items() if name == backend.name)
@@ -43,13 +47,26 @@ class ServedModel:
         Detector(backend).detect(np.full((*backend.input_size, 3), PAD_GREY, np.uint8))
 
     def describe(self) -> dict[str, object]:
-        """Returns plain values for JSON: name, runtime, `input_size` (height, width), classes and colours."""
+        """Returns plain values for JSON: name, runtime, `input_size` (height, width), classes and colours.
+
+        `browser` says how a page fits images, where it runs the model itself.
+        """
         classes = []
         for number, name in enumerate(self._backend.names):
             colour = class_colour(number)
             classes.append({"name": name, "colour": _css(colour), "text": _css(text_colour(colour))})
         size = list(self._backend.input_size)
-        return {"name": self.name, "runtime": self._backend.name, "input_size": size, "classes": classes}
+        told: dict[str, object] = {
+            "name": self.name,
+            "runtime": self._backend.name,
+            "input_size": size,
+            "classes": classes,
+        }
+        if self.file is None:
+            return told
+        fit = Fit.of(self._backend)
+        of_page = {"letterbox": fit.mode, "pad_value": fit.pad_value, "channels": fit.channels}
+        return {**told, "runtime": "onnxruntime-web", "browser": {"input_size": size, **of_page}}
 
     def detect(self, data: bytes, confidence: float, iou: float, limits: ServeOptions) -> dict[str, object]:
         """Returns the answer to one request as plain values for JSON."""

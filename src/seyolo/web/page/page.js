@@ -1,5 +1,6 @@
-// An image goes to the server once per model, with a low threshold; the slider then filters here, which gives the
-// very boxes a higher threshold would have given: suppression drops a box only for a better one.
+// An image goes to the server once per model, or to the network in this page (`serve --browser`), with a low threshold;
+// the slider then filters here, which gives the very boxes a higher threshold would have given: suppression drops a box
+// only for a better one.
 
 const ASKED_CONFIDENCE = 0.05;
 const SENT_AS_THEY_ARE = ["image/jpeg", "image/png", "image/webp"];
@@ -32,11 +33,43 @@ async function ask(url, options) {
   return answer;
 }
 
-async function detect(blob, model) {
-  const query = new URLSearchParams({ model, confidence: ASKED_CONFIDENCE });
+// `source` is { blob, image }; a frame of the camera needs no blob in the browser.
+async function detect(source, model) {
+  if (model.browser) return detectHere(source, model);
+  const query = new URLSearchParams({ model: model.name, confidence: ASKED_CONFIDENCE });
   const begun = performance.now();
-  const answer = await ask(`detect?${query}`, { method: "POST", body: blob });
-  return { ...answer, roundTrip: performance.now() - begun };
+  const answer = await ask(`detect?${query}`, { method: "POST", body: source.blob });
+  const trip = performance.now() - begun;
+  const where = `on the server; decoding ${milliseconds(answer.latency_ms.decode)}, round trip ${milliseconds(trip)}`;
+  return { ...answer, where };
+}
+
+// ---- the network in this page
+
+const opened = new Map(); // promises of detectors by the names of their models
+
+async function detectHere({ blob, image }, model) {
+  if (!opened.has(model.name)) opened.set(model.name, openHere(model));
+  const detector = await opened.get(model.name);
+  const begun = performance.now();
+  // The levels of the file, as the server reads them, whatever colours the screen has.
+  const pixels = blob ? await createImageBitmap(blob, { colorSpaceConversion: "none" }) : image;
+  const decoded = performance.now();
+  const found = await detector.detect(pixels, ASKED_CONFIDENCE);
+  return {
+    width: pixels.width, height: pixels.height,
+    detections: found.map((one) => ({ ...one, name: model.classes[one.class_id].name })),
+    latency_ms: { decode: decoded - begun, detect: performance.now() - decoded },
+    where: `in this browser; decoding ${milliseconds(decoded - begun)}`,
+  };
+}
+
+async function openHere(model) {
+  const files = new URL("../ort/", import.meta.url).href;
+  const [ort, { Detector }] = await Promise.all([import(`${files}ort.wasm.min.mjs`), import("./detector.js")]);
+  ort.env.wasm.wasmPaths = files;
+  ort.env.wasm.numThreads = crossOriginIsolated ? navigator.hardwareConcurrency : 1;
+  return Detector.open(ort, new URL(`../files/${encodeURIComponent(model.name)}`, import.meta.url).href, model.browser);
 }
 
 // ---- views, one for each model that is chosen
@@ -87,9 +120,7 @@ function showRuns(view, perSecond) {
 function describe(view) {
   const { answer, times } = view;
   view.latency.textContent = answer ? milliseconds(median(times)) : "…";
-  view.more.textContent = answer
-    ? `on the server; decoding ${milliseconds(answer.latency_ms.decode)}, round trip ${milliseconds(answer.roundTrip)}`
-    : "";
+  view.more.textContent = answer ? answer.where : "";
   const found = shownDetections(view);
   const texts = found.slice(0, MOST_LISTED).map((item) => `${item.name} ${item.score.toFixed(2)}`);
   if (found.length > MOST_LISTED) texts.push(`and ${found.length - MOST_LISTED} more`);
@@ -180,7 +211,7 @@ async function open(blob) {
       throw new Error("This is not an image the browser can show.");
     });
     if (mine !== turn) return;
-    const isTaken = SENT_AS_THEY_ARE.includes(blob.type);
+    const isTaken = isHere() || SENT_AS_THEY_ARE.includes(blob.type);
     current = { blob: isTaken ? blob : await toJpeg(onCanvas(image, image.width, image.height)), image };
     for (const view of views) clear(view, image);
     reveal();
@@ -206,7 +237,7 @@ async function fillInTurn(mine) {
   for (const view of chosenViews()) {
     if (mine !== turn) return;
     if (view.answer) continue;
-    const answer = await detect(current.blob, view.model.name);
+    const answer = await detect(current, view.model);
     if (mine !== turn) return;
     put(view, current.image, answer);
   }
@@ -228,6 +259,10 @@ function onCanvas(source, width, height) {
 
 function toJpeg(canvas) {
   return new Promise((resolve) => canvas.toBlob(resolve, "image/jpeg", 0.92));
+}
+
+function isHere() {
+  return models.some((model) => model.browser);
 }
 
 function say(text) {
@@ -297,9 +332,10 @@ function once(target, name) {
 async function look(video, mine) {
   const scale = Math.min(1, CAMERA_SIDE_PX / Math.max(video.videoWidth, video.videoHeight));
   const frame = onCanvas(video, Math.round(video.videoWidth * scale), Math.round(video.videoHeight * scale));
-  const blob = await toJpeg(frame);
+  if (isHere()) await new Promise((resolve) => setTimeout(resolve)); // a network in the page blocks it: let clicks through
+  const source = { image: frame, blob: isHere() ? null : await toJpeg(frame) };
   for (const view of chosenViews()) {
-    const answer = await detect(blob, view.model.name);
+    const answer = await detect(source, view.model);
     if (mine !== turn) return;
     put(view, frame, answer);
   }
@@ -374,6 +410,7 @@ try {
   ({ models } = await ask("models"));
   views = models.map(makeView);
   offerChoice();
+  if (isHere()) page.promise.textContent = "It stays in this browser.";
   listen();
 } catch (error) {
   complain(error);

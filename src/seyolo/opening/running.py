@@ -1,0 +1,92 @@
+"""A MODEL opened to run on images: in the fastest way, unless a runtime is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float32, UInt8
+
+from seyolo.errors import counted
+from seyolo.letterbox import Fit
+from seyolo.opening.detector import open_detector, runs_as_file, split_model
+from seyolo.options.model import ModelOptions
+from seyolo.runtime.fastest import Use, drawn_input, open_fastest
+from seyolo.runtime.protocol import Backend, Precision, Runtime
+from seyolo.runtime.shipped import model_file
+
+Raw = Float32[np.ndarray, "n p columns"]
+MOST_COMPARED = 100  # boxes of an image, the best ones
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a MODEL is opened for."""
+
+    num_images: int | None = None  # None is a number without end
+    batch: int = 1  # images in one run of the network
+    parallel: int = 1  # runs at the same time
+    # A few of the images, on which the error of a smaller precision is shown.
+    samples: Callable[[], Sequence[UInt8[np.ndarray, "H W 3"]]] = lambda: ()
+
+
+def open_running(
+    model: str,
+    options: ModelOptions,
+    work: Work,
+    say: Callable[[str], object],
+    *,
+    runtime: str | None = None,
+    threads: int | None = None,
+    device: str = "cpu",
+) -> Backend:
+    """Opens a MODEL to run on images; errors as in `open_detector`.
+
+    Args:
+        model: as in `open_detector`, `@RUNTIME:PRECISION` included.
+        options: weights, names, classes and gates.
+        work: what it will do; only long work is worth a measurement.
+        say: receives a line about a choice that was measured, and one about a smaller precision.
+        runtime: RUNTIME or RUNTIME:PRECISION; by default the fastest that is known or measured.
+        threads, device: as in `Session`; by default the fastest number.
+    """
+    choice = split_model(model, runtime)
+
+    def open_on(
+        wanted: Runtime | None, threads: int | None, precision: Precision = choice.precision
+    ) -> Backend:
+        asked = choice._replace(runtime=wanted, precision=precision)
+        return open_detector(asked, options, threads=threads, device=device, parallel=work.parallel)
+
+    if device != "cpu" or not runs_as_file(choice.model, options):
+        return open_on(choice.runtime, threads)
+    use = Use(
+        model_file(choice.model),
+        options.weights,
+        choice.runtime,
+        choice.precision,
+        threads,
+        work.num_images,
+        work.batch,
+        work.parallel,
+    )
+    backend = open_fastest(use, open_on, say)
+    if choice.precision != "f32":
+        images = work.samples()
+        batch = Fit.of(backend).batch(images)[0] if images else drawn_input(backend)
+        exact = open_on(choice.runtime, threads, "f32").infer(batch)
+        shift_px, change = rounding_error(backend.infer(batch), exact)
+        seen = counted(len(images), "image") if images else "a drawn image"
+        lost = f"boxes move by up to {shift_px:.2g} px, scores change by up to {change:.2g}"
+        say(f"{use.path.name}: in {choice.precision}, {lost} from float32, on {seen}")
+    return backend
+
+
+def rounding_error(actual: Raw, exact: Raw) -> tuple[float, float]:
+    """Returns the largest change of the best boxes of each image, in pixels of the input, and of scores."""
+    scores, after = (raw[..., 4] * raw[..., 5:].max(axis=-1) for raw in (exact, actual))
+    best = np.argsort(-scores, axis=1)[:, :MOST_COMPARED, None]
+    shifts = np.take_along_axis(np.abs(actual[..., :4] - exact[..., :4]), best, axis=1)
+    changes = np.take_along_axis(np.abs(after - scores), best[..., 0], axis=1)
+    return float(shifts.max()), float(changes.max())
