@@ -42,8 +42,10 @@ def test_no_room_hides_a_public_name() -> None:
     left_out = {"seyolo.__main__"}
     if find_spec("openvino") is None:
         left_out |= {"seyolo.exporting.openvino", "seyolo.runtime.openvino_backend"}
-    if find_spec("ncnn") is None:
-        left_out |= {"seyolo.exporting.ncnn", "seyolo.runtime.ncnn_backend"}
+    for package, name in (("ncnn", "ncnn"), ("MNN", "mnn"), ("ai_edge_litert", "litert")):
+        if find_spec(package) is None:
+            left_out |= {f"seyolo.exporting.{name}", f"seyolo.runtime.{name}_backend"}
+            left_out |= {f"seyolo.exporting.{name}_{part}" for part in ("file", "graph")}
     if find_spec("starlette") is None:
         left_out |= {f"seyolo.web.{name}" for name in ("app", "detection", "server", "uploads")}
     for module in pkgutil.walk_packages(seyolo.__path__, "seyolo."):

@@ -142,8 +142,9 @@ def test_nothing_for_the_base_install_loads_pytorch() -> None:
     names.remove("seyolo.__main__")
     if find_spec("openvino") is None:
         names.remove("seyolo.runtime.openvino_backend")
-    if find_spec("ncnn") is None:
-        names.remove("seyolo.runtime.ncnn_backend")
+    for package, name in (("ncnn", "ncnn"), ("MNN", "mnn"), ("ai_edge_litert", "litert")):
+        if find_spec(package) is None:
+            names.remove(f"seyolo.runtime.{name}_backend")
     assert len(names) > 40
     script = f"import sys\nfor name in {names!r}: __import__(name)\nprint('torch' in sys.modules)"
     done = subprocess.run(

@@ -14,7 +14,7 @@ from requirements import Groups, asked_for, groups_of, normal, parts, pins
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "reference" / "licences.md"
-EXTRAS = ("train", "web", "openvino", "ncnn", "supervision", "tensorboard")
+EXTRAS = ("train", "web", "openvino", "ncnn", "mnn", "litert", "supervision", "tensorboard")
 TITLES = {
     "base": "`pip install seyolo`",
     **{extra: f'`pip install "seyolo[{extra}]"` adds' for extra in EXTRAS},

@@ -11,7 +11,7 @@ versions=$1 number=$2
 locked=${VENV:-.venv}/bin/python
 environment=.venv-$versions-$number
 lines=build/$versions-$number.txt
-extras="train web openvino ncnn supervision tensorboard"
+extras="train web openvino ncnn mnn litert supervision tensorboard"
 
 if command -v pyenv >/dev/null; then # its shims run the versions that this variable names
     PYENV_VERSION=$(pyenv versions --bare | paste -sd: -)

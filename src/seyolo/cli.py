@@ -37,7 +37,7 @@ VERBS = {
     "val": "Average precision of a model on a data set.",
     "detect": "Find objects in images, videos, cameras and streams; annotated media and tables out.",
     "prune": "Prune a trained network to a budget.",
-    "export": "Write a model as .onnx, .xml, .cfg with .weights, or .safetensors.",
+    "export": "Write a model for ONNX Runtime, OpenVINO, LiteRT, MNN, ncnn or Darknet.",
     "benchmark": "Latency of several models side by side, and their AP.",
     "report": "Write a run as one page, or several runs side by side.",
     "serve": "A local page and HTTP API for one model, or two side by side.",

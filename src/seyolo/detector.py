@@ -40,11 +40,11 @@ class Detector:
     `backend.name` is the runtime; `repr` shows it with the input size and the classes.
 
     Args:
-        path: an `.onnx`, `.xml`, `.safetensors` or `.cfg` file, the name of a shipped detector (`hand`), or
+        path: an exported file, a `.safetensors` or `.cfg` file, the name of a shipped detector (`hand`), or
             an open backend.
         weights: the `.weights` of a `.cfg`; by default the one beside it.
-        runtime: `onnxruntime`, `openvino`, `ncnn`, `opencv` or `torch`; by default the usual one for
-            the file, see `seyolo.runtime.choice`.
+        runtime: `onnxruntime`, `openvino`, `ncnn`, `mnn`, `litert`, `opencv` or `torch`; by default the
+            usual one for the file, see `seyolo.runtime.choice`.
         precision: `f32`, or `bf16` or `f16` where OpenVINO or PyTorch has it.
         confidence: smallest score reported, in [0, 1].
         iou_threshold: IoU above which the lower-scored of two boxes of a class is dropped, in [0, 1].

@@ -91,7 +91,7 @@ def test_half_and_openvino_run(run: Run, finder: Path, spots: Path) -> None:
         (["a.onnx", "--int8", "--half", "--data", "DATA"], "not both"),
         (["a.onnx", "--int8", "--data", "gone.yaml"], "gone.yaml"),
         (["a.cfg", "--int8", "--data", "DATA"], "Darknet has no int8"),
-        (["a.cfg", "--half"], "export to .onnx or .xml"),
+        (["a.cfg", "--half"], "export to .onnx or .xml or .ncnn.param or .tflite"),
         (["a.safetensors", "--half"], "a checkpoint has no 16-bit kernels"),
         (["a.xml", "--nms"], "non-maximum"),
     ],
@@ -127,3 +127,106 @@ def test_openvino_that_is_missing_is_named(
     assert not list(tmp_path.iterdir())
     (tmp_path / "b.xml").touch()
     assert_refused(run("detect", "b.xml", image), "b.xml needs OpenVINO", "pip install 'seyolo[openvino]'")
+
+
+FILES = ["x.onnx", "x.xml", "x.ncnn.param", "x.tflite", "x.mnn"]
+
+
+def test_several_files_in_one_table(run: Run, finder: Path, spots: Path, tmp_path: Path) -> None:
+    """Each is in int8 where its format has that; detect runs each."""
+    for package in ("openvino", "ncnn", "pnnx", "ai_edge_litert", "MNN"):
+        pytest.importorskip(package, reason="needs seyolo[openvino,ncnn,litert,mnn]")
+    line = ["export", finder, *FILES, "--int8", "--data", spots, "--pictures", 8]
+    outcome = run(*line, "--json", "x.json")
+    assert outcome.code == 0, outcome.err
+    value = json.loads((tmp_path / "x.json").read_text())
+    rows = {row["file"]: row for row in value["rows"]}
+    assert list(rows) == FILES
+    assert {file for file, row in rows.items() if row["precision"] == "int8"} == {
+        "x.onnx",
+        "x.xml",
+        "x.tflite",
+    }
+    for row in rows.values():
+        assert row["file"] in outcome.out
+        assert row["p50_ms"] > 0
+        assert row["size_bytes"] >= (tmp_path / row["file"]).stat().st_size
+        if row["precision"] == "int8":
+            assert row["agreement"] >= 0.95
+        else:
+            assert (row["agreement"], row["error_px"] < 0.01, row["error_score"] < 1e-5) == (None, True, True)
+    assert set(value["metrics"]) == {"float32", "int8"}
+    assert "100.0% of boxes" in outcome.out
+    image = spots.parent / "images/val/0.png"
+    found = [json.loads(run("detect", file, image, "--json", "-").out) for file in FILES]
+    assert [each["runtime"] for each in found] == ["onnxruntime", "openvino", "ncnn", "litert", "mnn"]
+    boxes = [[item["box"] for item in each["pictures"][0]["detections"]] for each in found]
+    assert boxes[0]
+    for each in boxes[1:]:
+        np.testing.assert_allclose(each, boxes[0], atol=0.5)
+
+
+def test_a_single_file_has_its_row(run: Run, finder: Path) -> None:
+    outcome = run("export", finder, "a.cfg", "--json", "-")
+    (row,) = json.loads(outcome.out)["rows"]
+    assert (row["precision"], row["runtime"], row["agreement"]) == ("f32", "onnxruntime", None)
+    assert row["error_px"] < 0.01
+    (row,) = json.loads(run("export", finder, "a.onnx", "--nms", "--json", "-").out)["rows"]
+    assert (row["runtime"], row["error_px"], row["p50_ms"]) == (None, None, None)
+
+
+def test_a_format_that_refuses_leaves_the_others(
+    run: Run, finder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "ncnn", None)
+    for module in ("seyolo.exporting.ncnn", "seyolo.runtime.ncnn_backend"):
+        monkeypatch.delitem(sys.modules, module, raising=False)
+    outcome = run("export", finder, "a.ncnn.param", "a.onnx", "b.onnx", "--half")
+    assert outcome.code == 2
+    assert "wrote a.onnx and b.onnx" in outcome.out
+    assert (
+        "a.ncnn.param needs ncnn, which is not installed; get it with: pip install 'seyolo[ncnn]'"
+        in outcome.err
+    )
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.onnx", "b.onnx"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        (["a.onnx", "a.onnx"], "the same file twice"),
+        (["a.onnx", "./a.onnx"], "the same file twice"),
+        (["a.onnx", "a.pt"], "a model is exported to .onnx"),
+        (["a.onnx", "a.mnn", "--nms"], "MNN has no non-maximum suppression"),
+        (["a.mnn", "a.tflite", "--dynamic-batch"], "MNN has no dynamic batch"),
+        (["a.cfg", "a.safetensors", "--half"], "Darknet has no 16-bit kernels"),
+        (
+            ["a.mnn", "a.cfg", "--int8", "--data", "DATA"],
+            "MNN has no int8; export to .onnx or .xml or .tflite",
+        ),
+    ],
+)
+def test_several_files_that_cannot_be(
+    run: Run, finder: Path, spots: Path, *, tmp_path: Path, arguments: list[str], part: str
+) -> None:
+    line = [spots if argument == "DATA" else argument for argument in arguments]
+    assert_refused(run("export", finder, *line), part)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("package", "file", "extra"), [("MNN", "a.mnn", "mnn"), ("ai_edge_litert", "a.tflite", "litert")]
+)
+def test_runtimes_that_are_missing_are_named(
+    run: Run, finder: Path, image: Path, *, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    package: str, file: str, extra: str,
+) -> None:  # fmt: skip
+    for module in list(sys.modules):
+        if module.partition(".")[0] == package or extra in module:
+            monkeypatch.delitem(sys.modules, module)
+    monkeypatch.setitem(sys.modules, package, None)
+    expected = f"pip install 'seyolo[{extra}]'"
+    assert_refused(run("export", finder, file), f"{file} needs", expected)
+    assert not list(tmp_path.iterdir())
+    (tmp_path / file).touch()
+    assert_refused(run("detect", file, image), f"{file} needs", expected)

@@ -37,6 +37,7 @@ ASSUMED = {
     "docs/how-to/detect.md": [make.photos, make.clips, make.hand],
     "docs/how-to/distributed.md": [make.hands, make.runs],
     "docs/how-to/inference.md": [make.hands, make.photos, make.dense_and_slim],
+    "docs/how-to/export.md": [make.photos, make.runs],
     "docs/how-to/install.md": [],
     "docs/how-to/latency.md": [make.hands, make.hand],
     "docs/how-to/opencv5.md": [make.photos, make.darknet],

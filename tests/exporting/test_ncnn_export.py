@@ -96,7 +96,7 @@ def test_options_that_ncnn_has_not(tmp_path: Path, option: str) -> None:
 def test_another_output_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from seyolo.exporting import ncnn as exporter  # noqa: PLC0415
 
-    monkeypatch.setattr(exporter, "_REORG", exporter.re.compile("(never)"))
+    monkeypatch.setattr(exporter, "_SHUFFLE", exporter.re.compile("(never)"))
     with pytest.raises(ExportError, match="ncnn gives another output than the model"):
         export(small(CONVOLUTION + "[reorg]\nstride=2\n" + CONVOLUTION), tmp_path / "x.ncnn.param")
     assert list(tmp_path.iterdir()) == []

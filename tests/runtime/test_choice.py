@@ -14,7 +14,8 @@ from seyolo.runtime.protocol import class_names
 
 def test_unknown_endings_and_missing_files(tmp_path: Path) -> None:
     with pytest.raises(
-        BackendError, match=r"no runtime reads '\.pt'; give \.onnx, \.cfg, \.safetensors or \.xml"
+        BackendError,
+        match=r"no runtime reads '\.pt'; give \.onnx, \.cfg, .*, \.mnn or \.tflite$",
     ):
         open_backend(tmp_path / "model.pt")
     with pytest.raises(BackendError, match="a name without ending"):
@@ -85,7 +86,9 @@ def test_a_precision_that_the_runtime_does_not_have(tmp_path: Path) -> None:
 
 def test_choices_that_do_not_exist() -> None:
     check_choice(None, "f16", "x")
-    with pytest.raises(BackendError, match="x: 'vino' is none of onnxruntime, openvino, opencv or torch"):
+    with pytest.raises(
+        BackendError, match="x: 'vino' is none of onnxruntime, openvino, ncnn, mnn, litert, opencv or torch"
+    ):
         check_choice("vino", "f32", "x")
     with pytest.raises(BackendError, match="x: 'int8' is none of f32, bf16 or f16"):
         check_choice("torch", "int8", "x")

@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Group
+from rich.console import Group, RenderableType
 
 import seyolo
 from seyolo.commands.output import Json, check_target, remark, show, table
 from seyolo.darknet.edit import set_size
 from seyolo.darknet.zoo import is_zoo_name, network_from_name
-from seyolo.errors import UsageError
+from seyolo.errors import ExportError, UsageError
 from seyolo.files import write_text
 from seyolo.opening.description import with_options
 from seyolo.options.export import ExportOptions
 from seyolo.options.model import NO_OPTIONS, ModelOptions
 from seyolo.progress import console_progress
+from seyolo.report.text import MISSING, three_digits
 from seyolo.runtime.shipped import refuse_shipped
 from seyolo.sizes import InputSize, size_hw
 
 if TYPE_CHECKING:
-    from seyolo.evaluation.ap import Metrics
+    from seyolo.verbs.export import Exported
+    from seyolo.verbs.export_rows import ExportedRow
 
 DEFAULTS = ExportOptions()
+TITLE = "error against the model, latency of the network in one thread"
 NMS_REMARK = (
     "suppression inside: ONNX Runtime and OpenCV 5's default engine run this file; OpenCV's classic engine, "
     "the only one of OpenCV 4, gives wrong rows for it"
@@ -33,45 +37,78 @@ NMS_REMARK = (
 
 def export(
     model: str,
-    out: Path,
+    out: list[Path],
     *,
     options: ExportOptions = DEFAULTS,
     start: ModelOptions = NO_OPTIONS,
     json: Json = None,
 ) -> None:
-    """Write a model as .onnx, .xml with .bin, .cfg with .weights, or .safetensors; the ending of OUT chooses.
+    """Write a model as .onnx, .xml, .ncnn.param, .mnn, .tflite, .cfg or .safetensors, as the ending of OUT.
 
-    The file is compared with the model before it gets its final name. A zoo name without weights gives the
-    .cfg alone, or an .onnx with random weights.
+    The file is compared with the model before it gets its final name; a table gives error, size and latency.
+    Of several files each is written in int8 or with 16-bit kernels where its format has that. A zoo name
+    without weights gives the .cfg alone, or another file with random weights.
 
     Args:
         model: a checkpoint, a .cfg with its weights, or a zoo name.
-        out: the file.
-        json: write the list of files here; - is stdout.
+        out: the file, or several.
+        json: write the table here; - is stdout.
     """
     check_target(json)
     refuse_shipped(model)
     untrained = is_zoo_name(model) and start.weights is None
-    metrics: Mapping[str, Metrics] = {}
-    if untrained and out.suffix == ".cfg" and not (options.nms or options.half or options.int8):
+    is_cfg = [path.suffix for path in out] == [".cfg"]
+    if untrained and is_cfg and not (options.nms or options.half or options.int8):
         if options.device != "cpu":
             reason = "a description without weights is written and nothing runs"
             raise UsageError(f"--device {options.device}: {reason}")
-        written: tuple[Path, ...] = (_write_description(model, out, options.size, start),)
-    else:
-        exported = seyolo.api.export_file(model, out, options, start, progress=console_progress())
-        written, metrics = exported.files, exported.metrics
-    is_random = untrained and out.suffix != ".cfg"
-    value = {"files": [str(path) for path in written], "random_weights": is_random}
-    if metrics:
-        value["metrics"] = {precision: measured.to_dict() for precision, measured in metrics.items()}
+        file = _write_description(model, out[0], options.size, start)
+        show({"files": [str(file)], "random_weights": False}, f"wrote {file}", json)
+        return
+    exported = seyolo.api.export_file(model, out, options, start, progress=console_progress())
     if options.nms:
         remark(NMS_REMARK)
-    *others, last = map(str, written)
+    is_random = untrained and not is_cfg
+    show(_value(exported, is_random), Group(*_readable(exported, is_random)), json)
+    if exported.refused:
+        raise ExportError("\n".join(exported.refused))
+
+
+def _value(exported: Exported, is_random: bool) -> dict[str, object]:
+    value = {
+        "files": [str(path) for path in exported.files],
+        "random_weights": is_random,
+        "rows": [{**asdict(row), "file": str(row.file)} for row in exported.rows],
+        "refused": list(exported.refused),
+    }
+    if exported.metrics:
+        value["metrics"] = {precision: measured.to_dict() for precision, measured in exported.metrics.items()}
+    return value
+
+
+def _readable(exported: Exported, is_random: bool) -> Iterator[RenderableType]:
+    if exported.rows:
+        yield table([_cells(row) for row in exported.rows], TITLE)
+    if exported.metrics:
+        yield table([{"on val": name, "AP": m.ap, "AP@0.5": m.ap50} for name, m in exported.metrics.items()])
+    *others, last = [*map(str, exported.files)] or ["nothing"]
     text = f"wrote {', '.join(others)} and {last}" if others else f"wrote {last}"
-    text += " (random weights)" if is_random else ""
-    rows = [{"on val": precision, "AP": m.ap, "AP@0.5": m.ap50} for precision, m in metrics.items()]
-    show(value, Group(table(rows), text) if metrics else text, json)
+    yield text + (" (random weights)" if is_random else "")
+
+
+def _cells(row: ExportedRow) -> dict[str, object]:
+    """Returns the row as it is printed: file, error, size and latency."""
+    errors = MISSING if row.error_px is None else f"{row.error_px:.0e} px, {row.error_score:.0e}"
+    if row.agreement is not None:
+        errors = f"{row.agreement:.1%} of boxes"
+    return {
+        "file": str(row.file),
+        "precision": row.precision,
+        "largest error": errors,
+        "MB": f"{row.size_bytes / 1e6:.2f}",
+        "ms": MISSING if row.p50_ms is None else three_digits(row.p50_ms),
+        "on": row.runtime or MISSING,
+    }
 
 
 def _write_description(model: str, out: Path, size: InputSize | None, start: ModelOptions) -> Path:

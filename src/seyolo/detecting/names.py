@@ -30,12 +30,19 @@ class NameSet:
     def __contains__(self, name: str) -> bool:
         return _holds(self._hashes, name)
 
+    @property
+    def has_repeats(self) -> bool:
+        """Tells whether any name occurs more than once."""
+        return len(self._repeated) > 0
+
     def repeats(self, name: str) -> bool:
         """Tells whether the name occurs more than once."""
         return _holds(self._repeated, name)
 
 
 def _holds(hashes: np.ndarray, name: str) -> bool:
+    if not len(hashes):
+        return False
     value = hash(name)
     position = int(np.searchsorted(hashes, value))
     return position < len(hashes) and int(hashes[position]) == value
@@ -47,6 +54,7 @@ class UniqueNames:
     def __init__(self, names: Iterable[str]) -> None:
         self._all = NameSet(names)
         self._taken: dict[str, int] = {}
+        self.are_unique = not self._all.has_repeats
 
     def take(self, name: str) -> str:
         """Returns the name, or a numbered one when it is taken."""
@@ -73,6 +81,12 @@ class Places:
     def __init__(self, names: Sequence[str]) -> None:
         self._files = UniqueNames(_file_name(name) for name in names)
         self._stems = UniqueNames(_stem(_file_name(name)) for name in names)
+        self._are_unique = self._files.are_unique and self._stems.are_unique
+
+    def skip(self, name: str) -> None:
+        """Passes over a source of another worker, whose names nobody else gets."""
+        if not self._are_unique:
+            self.take(name)
 
     def take(self, name: str) -> Place:
         """Returns the names for the next source."""

@@ -100,9 +100,10 @@ class DetectRun:
         """Yields this worker's unfinished sources."""
         places = Places(names)
         for index, name in enumerate(names):
-            place = places.take(name)
             if self.shard.has(index) and name not in self.done:
-                yield name, place
+                yield name, places.take(name)
+            else:
+                places.skip(name)
 
     def _detect_images(self, images: Iterable[tuple[str, Place]], total: int, behind: Behind) -> None:
         ahead = closing(mapped_ahead(self._read, images, NUM_READERS))

@@ -11,13 +11,17 @@ from pathlib import Path
 import numpy as np
 import onnx
 
+from seyolo.detections import Detections
 from seyolo.errors import BackendError, ExportError, shortened
 from seyolo.exporting.onnx import describe_onnx, require_equal_raw, with_rounded_kernels
-from seyolo.exporting.parity import sample_image
+from seyolo.exporting.parity import require_agreement, sample_image
+from seyolo.exporting.quantize import Image, find, fit_images, on_onnxruntime, quantize
 from seyolo.files import replacing
+from seyolo.letterbox import Fit
 from seyolo.options.export import FileOptions
 from seyolo.runtime.beside import BesideBackend, files_of, write_beside
 from seyolo.runtime.metadata import file_metadata
+from seyolo.runtime.protocol import Backend
 from seyolo.torchnet.build import DarknetModel
 
 CONVERTER_SECONDS = 600
@@ -26,11 +30,18 @@ Convert = Callable[[onnx.ModelProto, Path, FileOptions], None]
 
 
 def export_converted(
-    model: DarknetModel, path: Path, options: FileOptions, convert: Convert, backend: type[BesideBackend]
+    model: DarknetModel,
+    path: Path,
+    options: FileOptions,
+    convert: Convert,
+    backend: type[BesideBackend],
+    *,
+    images: Sequence[Image] = (),
 ) -> tuple[Path, ...]:
     """Writes the files, once the runtime gives the model's output; `half` stores kernels in 16 bits.
 
     Args:
+        images: calibration set of int8.
         convert: writes the graph as the file of a path.
         backend: runs the file.
 
@@ -40,20 +51,40 @@ def export_converted(
     net = model.network.net
     size = net.height, net.width
     reference = with_rounded_kernels(model) if options.half else model
+    graph, facts = describe_onnx(reference, size), None
+    if options.int8:
+        graph, facts = quantize(graph, model.network, size, fit_images(images, Fit.of(net, size)))
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.stem}.") as folder:
         made = Path(folder) / path.name
         try:
-            convert(describe_onnx(reference, size), made, options)
-            about = write_beside(made, file_metadata(model.network, model.names, size), net.channels)
+            convert(graph, made, options)
+            about = write_beside(made, file_metadata(model.network, model.names, size, facts), net.channels)
             opened = backend(made)
             sample = sample_image(*size, np.random.default_rng(0), channels=net.channels)
             raw = opened.infer(sample)
         except (ExportError, BackendError) as error:
             reason = str(error).removeprefix(f"{made}: ")
             raise ExportError(f"{path}: {reason}; nothing was written") from None
-        require_equal_raw(raw, reference, sample, backend.title)
+        if options.int8:
+            require_equal_boxes(opened, model, images, backend.title)
+        else:
+            require_equal_raw(raw, reference, sample, backend.title)
         return _moved([*files_of(made), about], path.parent)
+
+
+def require_equal_boxes(backend: Backend, model: DarknetModel, images: Sequence[Image], title: str) -> None:
+    """Compares the boxes that a file in int8 and the model find on the calibration set."""
+    require_agreement(*model_and_file_boxes(backend, model, images), title)
+
+
+def model_and_file_boxes(
+    backend: Backend, model: DarknetModel, images: Sequence[Image]
+) -> tuple[list[Detections], list[Detections]]:
+    """Returns the boxes that a model and a file of it find in each image."""
+    fitted = fit_images(images, Fit.of(backend))
+    float_graph = on_onnxruntime(describe_onnx(model, backend.input_size))
+    return find(float_graph, fitted), find(backend.infer, fitted)
 
 
 def run_converter(command: Sequence[str], folder: Path) -> str:
@@ -68,7 +99,7 @@ def run_converter(command: Sequence[str], folder: Path) -> str:
         )
     except subprocess.TimeoutExpired:
         raise ExportError(f"{Path(command[0]).name} takes longer than {CONVERTER_SECONDS} s") from None
-    return f"{done.stdout}\n{done.stderr}\ncode {done.returncode}"
+    return f"code {done.returncode}\n{done.stdout}\n{done.stderr}"
 
 
 def last_line(printed: str) -> str:

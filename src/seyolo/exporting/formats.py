@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from seyolo.errors import UsageError
@@ -40,16 +40,16 @@ def export(
 ) -> tuple[Path, ...]:
     """Writes a model for other programs; the ending of the path chooses the format.
 
-    `.onnx`, `.xml` with its `.bin`, `.ncnn.param` with its `.bin` and `.json`, `.cfg` with its `.weights`, or
-    a `.safetensors` checkpoint.
+    `.onnx`, `.xml` with its `.bin`, `.ncnn.param` with its `.bin` and `.json`, `.mnn` or `.tflite` with its
+    `.json`, `.cfg` with its `.weights`, or a `.safetensors` checkpoint.
 
     Args:
         model: is not changed.
         path: of the file.
         nms: non-maximum suppression inside; ONNX only.
         dynamic_batch: any number of images at once; ONNX only, Darknet files have no fixed number.
-        half: kernels stored in 16 bits, half the file; ONNX and OpenVINO.
-        int8: convolutions in bytes, a quarter of the file and faster; ONNX and OpenVINO.
+        half: kernels stored in 16 bits, half the file; ONNX, OpenVINO, ncnn and LiteRT.
+        int8: convolutions in bytes, a quarter of the file and faster; ONNX, OpenVINO and LiteRT.
         for_runtime: the form for this runtime, `onnxruntime` or `opencv5`; ONNX only.
         pictures: calibration set of int8, files or decoded images (H, W, 3) in OpenCV's BGR order: at least
             eight, best a hundred of the training data.
@@ -60,7 +60,7 @@ def export(
     Raises:
         UsageError: another ending, or an option that the format does not have.
         ExportError: a network that the format cannot hold, or an output that differs from the model's.
-        BackendError: `.xml` without OpenVINO.
+        BackendError: the extra of the format is not installed.
 
     Example:
         >>> model = seyolo.load("yolov3-tiny@0.125", num_classes=1)
@@ -87,6 +87,24 @@ def checked_format(path: Path, options: FileOptions) -> Format:
     return chosen
 
 
+def fitting_options(paths: Sequence[Path], options: FileOptions) -> list[FileOptions]:
+    """Returns the options for each of several files: those of `WHERE_POSSIBLE` where the format has them.
+
+    Raises:
+        UsageError: a path twice, an unknown ending, a format without one of the other options, or no format
+            with an option that is asked for.
+    """
+    if len({path.resolve() for path in paths}) < len(paths):
+        raise UsageError(f"{', '.join(map(str, paths))}: the same file twice; give each once")
+    plain = FileOptions(options.nms, options.dynamic_batch)
+    formats = [checked_format(path, plain) for path in paths]
+    asked = {name: value for name in WHERE_POSSIBLE if (value := getattr(options, name))}
+    if any(all(name not in kind.options for kind in formats) for name in asked):
+        checked_format(paths[0], options)
+    kept = [{name: asked[name] for name in asked if name in kind.options} for kind in formats]
+    return [replace(plain, **each) for each in kept]
+
+
 def _write_openvino(
     model: DarknetModel, path: Path, options: FileOptions, images: Sequence[Image]
 ) -> tuple[Path, ...]:
@@ -103,6 +121,20 @@ def _write_ncnn(model: DarknetModel, path: Path, options: FileOptions, _: object
         return export_ncnn(model, path, options)
 
 
+def _write_mnn(model: DarknetModel, path: Path, options: FileOptions, _: object) -> tuple[Path, ...]:
+    with needing("MNN", path, "'seyolo[mnn]'"):
+        from seyolo.exporting.mnn import export_mnn  # noqa: PLC0415
+    return export_mnn(model, path, options)
+
+
+def _write_litert(
+    model: DarknetModel, path: Path, options: FileOptions, images: Sequence[Image]
+) -> tuple[Path, ...]:
+    with needing("ai_edge_litert", path, "'seyolo[litert]'", title="LiteRT"):
+        from seyolo.exporting.litert import export_litert  # noqa: PLC0415
+    return export_litert(model, path, options, images)
+
+
 def _write_checkpoint(model: DarknetModel, path: Path, *_: object) -> tuple[Path, ...]:
     save(model, path)
     return (path,)
@@ -115,10 +147,13 @@ PHRASES = {  # the fields of `FileOptions` in messages
     "int8": "int8",
     "for_runtime": "form for a runtime",
 }
+WHERE_POSSIBLE = ("half", "int8", "for_runtime")  # of several files, those whose format has it
 FORMATS = {  # by their endings
     ".onnx": Format("ONNX", "", lambda *arguments: (export_onnx(*arguments),), frozenset(PHRASES)),
     ".xml": Format("OpenVINO", " (with .bin beside it)", _write_openvino, frozenset({"half", "int8"})),
     ".ncnn.param": Format("ncnn", " (with .bin and .json)", _write_ncnn, frozenset({"half"})),
+    ".mnn": Format("MNN", " (with .json)", _write_mnn),
+    ".tflite": Format("LiteRT", " (with .json)", _write_litert, frozenset({"half", "int8"})),
     ".cfg": Format("Darknet", " (with .weights)", lambda model, path, *_: export_darknet(model, path)),
     CHECKPOINT: Format("a checkpoint", "", _write_checkpoint),
 }

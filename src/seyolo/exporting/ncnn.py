@@ -17,7 +17,7 @@ from seyolo.runtime.ncnn_backend import NcnnBackend
 from seyolo.torchnet.build import DarknetModel
 
 # pnnx takes ONNX's SpaceToDepth for pixel_unshuffle, whose channels come in another order.
-_REORG = re.compile(r"^(Reorg .* 1=)0", re.MULTILINE)
+_SHUFFLE = re.compile(r"^(\w+ +pixelunshuffle_.* 1=)0", re.MULTILINE)
 
 
 def export_ncnn(model: DarknetModel, path: Path, options: FileOptions) -> tuple[Path, ...]:
@@ -35,7 +35,7 @@ def _convert(graph: onnx.ModelProto, path: Path, options: FileOptions) -> None:
     made = path.with_name("x.ncnn.param")
     if not made.is_file():
         raise ExportError(f"pnnx cannot convert this network ({last_line(printed)})")
-    text = _REORG.sub(r"\g<1>1", made.read_text(encoding="utf-8"))
+    text = _SHUFFLE.sub(r"\g<1>1", made.read_text(encoding="utf-8"))
     for kind in re.findall(r"^([A-Z][\w.]*) ", text, re.MULTILINE):
         if ncnn.layer_to_index(kind) < 0:
             raise ExportError(f"ncnn has no {layers_with(graph, kind.rpartition('.')[2])}; export to .onnx")

@@ -135,15 +135,15 @@ def require_equal_raw(actual: Raw, model: DarknetModel, images: Images, runtime:
 
     A hardly trained network magnifies rounding; the error of its own float32 output measures by how much.
     """
-    raw = _infer(model, images, torch.float32)
+    raw = raw_output(model, images)
     if relative_error(actual, raw) > TOLERANCE:
-        exact = _infer(model, images, torch.float64)
+        exact = raw_output(model, images, torch.float64)
         rounding = min(relative_error(raw, exact), MOST_ROUNDING)
         require_parity(actual, exact, runtime, max(TOLERANCE, ROUNDING_MARGIN * rounding))
 
 
-def _infer(model: DarknetModel, images: Images, precision: torch.dtype) -> Raw:
-    """Returns the model's output on its device, from a copy in evaluation mode."""
+def raw_output(model: DarknetModel, images: Images, precision: torch.dtype = torch.float32) -> Raw:
+    """Returns the model's output, computed on its device by a copy in evaluation mode."""
     device = next(model.parameters()).device
     copy = from_checkpoint(to_checkpoint(model)).to(device, precision)
     # A GPU would otherwise round the factors of its convolutions to ten bits.

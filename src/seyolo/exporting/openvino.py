@@ -14,11 +14,11 @@ import numpy as np
 import onnx
 import openvino
 
-from seyolo.exporting.onnx import describe_onnx, export_onnx, require_equal_raw, with_rounded_kernels
-from seyolo.exporting.parity import require_agreement, sample_image
-from seyolo.exporting.quantize import Image, find, fit_images, on_onnxruntime
+from seyolo.exporting.converted import require_equal_boxes
+from seyolo.exporting.onnx import export_onnx, require_equal_raw, with_rounded_kernels
+from seyolo.exporting.parity import sample_image
+from seyolo.exporting.quantize import Image
 from seyolo.files import replacing
-from seyolo.letterbox import Fit
 from seyolo.options.export import FileOptions
 from seyolo.runtime.openvino_backend import SECTION, OpenVinoBackend, core
 from seyolo.torchnet.build import DarknetModel
@@ -36,7 +36,7 @@ def export_openvino(
         _convert(graph, new_xml)
         backend = OpenVinoBackend(new_xml)
         if options.int8:
-            _require_equal_boxes(backend, model, images)
+            require_equal_boxes(backend, model, images, "OpenVINO")
         else:
             sample = sample_image(
                 *backend.input_size, np.random.default_rng(0), channels=backend.input_channels
@@ -55,9 +55,3 @@ def _convert(graph: Path, xml: Path) -> None:
     for entry in onnx.load(str(graph)).metadata_props:
         converted.set_rt_info(entry.value, [SECTION, entry.key])
     openvino.save_model(converted, xml, compress_to_fp16=False)
-
-
-def _require_equal_boxes(backend: OpenVinoBackend, model: DarknetModel, images: Sequence[Image]) -> None:
-    fitted = fit_images(images, Fit.of(backend))
-    float_graph = on_onnxruntime(describe_onnx(model, backend.input_size))
-    require_agreement(find(float_graph, fitted), find(backend.infer, fitted), "OpenVINO")

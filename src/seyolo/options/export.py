@@ -25,10 +25,10 @@ class FileOptions:
     """an .onnx that takes any number of images at once."""
 
     half: Flag = False
-    """kernels stored in 16 bits: half an .onnx or .xml, with the same arithmetic."""
+    """kernels stored in 16 bits: half the file, with the same arithmetic; not a .cfg or checkpoint."""
 
     int8: Flag = False
-    """convolutions of an .onnx or .xml in bytes: a quarter of the file, and faster; needs --data."""
+    """convolutions of an .onnx, .xml or .tflite in bytes: a quarter of the file, and faster; needs --data."""
 
     for_runtime: Annotated[ForRuntime | None, Parameter(name="--for")] = None
     """an .onnx in the form for this runtime: for onnxruntime Mish without Softplus, which is faster; for

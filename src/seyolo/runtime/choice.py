@@ -1,9 +1,10 @@
 """Table of the runtimes, and the choice of one by a file's ending.
 
 `.onnx` and `.cfg` (with its `.weights`) run on ONNX Runtime, `.xml` on OpenVINO, `.ncnn.param` on ncnn,
-`.safetensors` on PyTorch, or on ONNX Runtime where PyTorch is not installed. ONNX Runtime and OpenVINO run a
-cfg or a checkpoint as the ONNX file that it would be exported to. The caller may choose another runtime that
-reads the file. A runtime is imported when it is chosen, so that the others need not be installed.
+`.mnn` on MNN, `.tflite` on LiteRT, `.safetensors` on PyTorch, or on ONNX Runtime where PyTorch is not
+installed. ONNX Runtime and OpenVINO run a cfg or a checkpoint as the ONNX file that it would be exported to.
+The caller may choose another runtime that reads the file. A runtime is imported when it is chosen, so that
+the others need not be installed.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
     from seyolo.runtime.in_memory import Translated
 
 
-EXPORTED_ENDINGS = (".onnx", ".xml", ".param")  # files that a runtime runs without our network
+EXPORTED_ENDINGS = (".onnx", ".xml", ".param", ".mnn", ".tflite")
+"""Endings of files that a runtime runs without our network."""
+
 MOST_THREADS = 1024
 
 
@@ -213,6 +216,18 @@ def _open_ncnn(path: Path, session: Session) -> Backend:
     return NcnnBackend(path, threads=session.threads, device=session.device, names=session.names)
 
 
+def _open_mnn(path: Path, session: Session) -> Backend:
+    with needing("MNN", path, "'seyolo[mnn]'"):
+        from seyolo.runtime.mnn_backend import MnnBackend  # noqa: PLC0415
+    return MnnBackend(path, threads=session.threads, device=session.device, names=session.names)
+
+
+def _open_litert(path: Path, session: Session) -> Backend:
+    with needing("ai_edge_litert", path, "'seyolo[litert]'", title="LiteRT"):
+        from seyolo.runtime.litert_backend import LiteRtBackend  # noqa: PLC0415
+    return LiteRtBackend(path, threads=session.threads, device=session.device, names=session.names)
+
+
 def _open_opencv(path: Path, session: Session) -> Backend:
     from seyolo.runtime.opencv_backend import OpenCvBackend  # noqa: PLC0415
 
@@ -248,6 +263,8 @@ RUNTIMES: dict[Runtime, RuntimeKind] = {
         is_fast=True,
     ),
     "ncnn": RuntimeKind("ncnn", (".param",), _open_ncnn, is_fast=True),
+    "mnn": RuntimeKind("MNN", (".mnn",), _open_mnn, is_fast=True),
+    "litert": RuntimeKind("LiteRT", (".tflite",), _open_litert, is_fast=True),
     "opencv": RuntimeKind("OpenCV", (".cfg",), _open_opencv, is_usual=lambda ending, device: False),
     "torch": RuntimeKind(
         "PyTorch", (".safetensors", ".cfg"), _open_torch, get_args(Precision), reentrant=True

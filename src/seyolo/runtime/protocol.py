@@ -15,7 +15,7 @@ from seyolo.errors import BackendError, UsageError, counted
 from seyolo.letterbox import Mode
 from seyolo.sizes import InputSize, input_text, size_hw
 
-Runtime = Literal["onnxruntime", "openvino", "ncnn", "opencv", "torch"]
+Runtime = Literal["onnxruntime", "openvino", "ncnn", "mnn", "litert", "opencv", "torch"]
 Precision = Literal["f32", "bf16", "f16"]  # of float32 layers; int8 layers and decoding keep their precision
 
 
@@ -29,7 +29,7 @@ class Backend(Protocol):
 
     @property
     def name(self) -> str:
-        """The runtime as tables name it: `onnxruntime`, `openvino`, `ncnn`, `opencv`, `torch`."""
+        """The runtime as tables name it, one of `Runtime`."""
 
     @property
     def input_size(self) -> tuple[int, int]:

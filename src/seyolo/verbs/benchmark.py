@@ -56,7 +56,7 @@ class Compared(Timing):
     """Result of `benchmark` for one model: timing, memory and AP.
 
     Attributes:
-        runtime: `onnxruntime`, `openvino`, `ncnn`, `opencv` or `torch`.
+        runtime: `onnxruntime`, `openvino`, `ncnn`, `mnn`, `litert`, `opencv` or `torch`.
         precision: of the layers that the file holds in float32.
         input_size: height and width in pixels.
         peak_memory_mb: of a process that only detects; None for a backend that the caller opened, and where

@@ -42,15 +42,16 @@ class CalibrationSet:
     fit: Fit  # to the network's input
     seed: int = 0
 
-    def batches(self) -> Iterator[Float[Tensor, "N C H W"]]:
-        """Yields 64 images in [0, 1], a quarter of them as evaluated, the others augmented.
+    def batches(self, count: int = RECONSTRUCTION_IMAGES) -> Iterator[Float[Tensor, "N C H W"]]:
+        """Yields `count` images in [0, 1], a quarter of them as evaluated, the others augmented.
 
         Kernels fitted to plain images alone lose what only mosaics show, small objects for instance.
         """
-        plain = RECONSTRUCTION_IMAGES // 4
-        yield from self.plain_batches(plain)
-        for images, _ in self.labelled_batches((RECONSTRUCTION_IMAGES - plain) // CALIBRATION_BATCH):
-            yield images.float() / 255
+        yield from self.plain_batches(count // 4)
+        left = count - count // 4
+        for images, _ in self.labelled_batches(-(-left // CALIBRATION_BATCH)):
+            yield images[:left].float() / 255
+            left -= len(images)
 
     def plain_batches(self, count: int) -> Iterator[Float[Tensor, "N C H W"]]:
         """Yields `count` images in [0, 1] as they are evaluated."""

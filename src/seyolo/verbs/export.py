@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from seyolo.darknet.zoo import is_zoo_name
 from seyolo.data.datasets import Dataset, load_dataset
-from seyolo.errors import UsageError
+from seyolo.errors import BackendError, ExportError, UsageError
 from seyolo.evaluation.ap import Metrics
-from seyolo.exporting.formats import checked_format, export
+from seyolo.exporting.formats import checked_format, export, fitting_options
+from seyolo.exporting.quantize import Image
 from seyolo.opening.network import input_size, open_model, resized
-from seyolo.options.export import ExportOptions
+from seyolo.options.export import ExportOptions, FileOptions
 from seyolo.options.model import NO_OPTIONS, ModelOptions
 from seyolo.options.tile import check_tiled_data
 from seyolo.progress import Progress, tell
@@ -21,21 +22,31 @@ from seyolo.runtime.choice import open_backend
 from seyolo.torchnet.build import DarknetModel
 from seyolo.verbs.calibration import int8_images
 from seyolo.verbs.evaluate import evaluate
+from seyolo.verbs.export_rows import ExportedRow, Written, exported_rows
 
 DEFAULTS = ExportOptions()
 
 
 @dataclass(frozen=True)
 class Exported:
-    """Files written by `export_file`, and AP on `val` before and after int8, by `float32` and `int8`."""
+    """Result of `export_file`.
+
+    Attributes:
+        files: written.
+        metrics: AP on `val` before and after int8, by `float32` and `int8` (the first int8 file).
+        rows: error, size and latency of each file that was asked for.
+        refused: what the formats said that cannot hold the network, where several files were asked for.
+    """
 
     files: tuple[Path, ...]
     metrics: Mapping[str, Metrics] = field(default_factory=dict)
+    rows: tuple[ExportedRow, ...] = ()
+    refused: tuple[str, ...] = ()
 
 
 def export_file(
     model: str | Path,
-    out: Path,
+    out: Path | Sequence[Path],
     options: ExportOptions = DEFAULTS,
     start: ModelOptions = NO_OPTIONS,
     *,
@@ -46,6 +57,8 @@ def export_file(
 
     Args:
         model: a zoo name, a `.cfg` or a checkpoint.
+        out: the file, or several: then int8 and 16-bit kernels are for the formats that have them, and one
+            that refuses the network does not keep the others from being written.
         options: of the file and of its int8.
         start: weights, classes and gates.
         dataset: the loaded data set instead of `options.data`.
@@ -59,30 +72,59 @@ def export_file(
         >>> [path.name for path in seyolo.api.export_file("hand.safetensors", Path("hand.cfg")).files]
         ['hand.cfg', 'hand.weights', 'hand.names']
     """
-    random = is_zoo_name(str(model)) and start.weights is None
-    has_data = dataset is not None or options.data is not None
-    if options.int8 != has_data:
-        raise UsageError("int8 is measured on images, and they are for nothing else: --int8 --data DATA")
-    if options.int8 and random:
-        raise UsageError(f"{model}: has no trained weights, so int8 has nothing to measure; give --weights")
-    check_tiled_data(options, has_data)
-    chosen = checked_format(out, options)
+    outs = [out] if isinstance(out, Path) else list(out)
+    fitting = _checked(model, outs, options, start, has_data=dataset is not None or options.data is not None)
     if dataset is None and options.data is not None:
         dataset = load_dataset(options.data)
         tell(progress, dataset.introduction([name for name in ("train", "val") if name in dataset.splits]))
+    random = is_zoo_name(str(model)) and start.weights is None
     opened = resized(open_model(model, start, device=options.device, random=random), options.size)
-    if dataset is None:
-        return Exported(chosen.write(opened, out, options, ()))
-    if options.tile:
+    if dataset is not None and options.tile:
         dataset = dataset.tiled(options.tiling(input_size(opened, None)))
-    is_measured = "val" in dataset.splits and not options.nms
-    before = _metrics_of_float(opened, dataset, progress) if is_measured else None
-    images = int8_images(dataset, options.pictures)
-    files = chosen.write(opened, out, options, images)
-    if before is None:
-        return Exported(files)
-    after = evaluate(open_backend(out), dataset, "val", progress=progress)["val"]
-    return Exported(files, {"float32": before, "int8": after})
+    measured = dataset if dataset is not None and "val" in dataset.splits and not options.nms else None
+    before = _metrics_of_float(opened, measured, progress) if measured else None
+    images = [] if dataset is None else int8_images(dataset, options.pictures)
+    written, refused = _write(opened, outs, fitting, images)
+    files = tuple(path for each in written for path in each.files)
+    rows = exported_rows(opened, written, images)
+    if before is None or measured is None or not any(each.options.int8 for each in written):
+        return Exported(files, {}, rows, refused)
+    first = next(each.files[0] for each in written if each.options.int8)
+    after = evaluate(open_backend(first), measured, "val", progress=progress)["val"]
+    return Exported(files, {"float32": before, "int8": after}, rows, refused)
+
+
+def _checked(
+    model: str | Path, outs: Sequence[Path], options: ExportOptions, start: ModelOptions, *, has_data: bool
+) -> list[FileOptions]:
+    """Refuses options that exclude each other; returns those of each file."""
+    if options.int8 != has_data:
+        raise UsageError("int8 is measured on images, and they are for nothing else: --int8 --data DATA")
+    if options.int8 and is_zoo_name(str(model)) and start.weights is None:
+        raise UsageError(f"{model}: has no trained weights, so int8 has nothing to measure; give --weights")
+    check_tiled_data(options, has_data)
+    if len(outs) == 1:
+        checked_format(outs[0], options)
+        return [options]
+    return fitting_options(outs, options)
+
+
+def _write(
+    model: DarknetModel, outs: Sequence[Path], fitting: Sequence[FileOptions], images: Sequence[Image]
+) -> tuple[list[Written], tuple[str, ...]]:
+    """Writes the files; of several, those that a format can hold, and what the others said."""
+    written, refused = [], []
+    for out, options in zip(outs, fitting, strict=True):
+        chosen = checked_format(out, options)
+        try:
+            files = chosen.write(model, out, options, images if options.int8 else ())
+        except (ExportError, BackendError) as error:
+            if len(outs) == 1:
+                raise
+            refused.append(str(error) if str(out) in str(error) else f"{out}: {error}")
+        else:
+            written.append(Written(files, options))
+    return written, tuple(refused)
 
 
 def _metrics_of_float(model: DarknetModel, dataset: Dataset, progress: Progress | None) -> Metrics:

@@ -14,7 +14,7 @@ from seyolo.darknet.edit import set_size
 from seyolo.darknet.zoo import network_from_name
 from seyolo.errors import DataError
 from seyolo.pruning.groups.groups import find_groups
-from seyolo.pruning.importance.obs import RIDGE, obs_scores
+from seyolo.pruning.importance.obs import RIDGE, _Reading, obs_scores
 from seyolo.torchnet.build import DarknetModel
 
 SIDE = 64
@@ -39,7 +39,7 @@ def test_the_first_to_leave_costs_what_least_squares_cannot_make_up_for() -> Non
     # Layer 1, which detects, reads layer 0 by a 1x1 kernel; its filters count alike.
     model = model_of(network_of(conv(6)))
     images = random_images(SIDE, SIDE, num=4, seed=3)
-    scores = obs_scores(model, [images])[0]
+    scores = obs_scores(model, [images], mixed_precision=False)[0]
     x = read_by(model, 1, images)
     x = x - x.mean(axis=0)
     covariance = x.T @ x / len(x)
@@ -54,6 +54,39 @@ def test_the_first_to_leave_costs_what_least_squares_cannot_make_up_for() -> Non
     assert scores.argmin() == np.argmin(costs)
     assert scores.min() == pytest.approx(len(images) * min(costs), rel=1e-4)
     assert scores.max() > scores.min()
+
+
+def test_channels_removed_in_turn_cost_what_they_cost_together() -> None:
+    # K_Rᵀ P_RR⁻¹ K_R without the channels R, anew for every R; two slots share the padding.
+    rng = np.random.default_rng(0)
+    factor, kernel = rng.normal(size=(12, 12)), rng.normal(size=(12, 7))
+    precision, gram = factor @ factor.T + np.eye(12), kernel @ kernel.T
+    precision[11, :11] = precision[:11, 11] = gram[11] = gram[:, 11] = 0
+    kernel[11] = 0
+    table = np.array([[0, 1], [2, 3], [4, 11], [5, 6], [7, 11]])
+    reading = _Reading(*map(torch.from_numpy, (table, precision, gram)), 11)
+
+    def together(slots: list[int]) -> float:
+        own = np.unique(table[slots])
+        return float((kernel[own] * np.linalg.solve(precision[np.ix_(own, own)], kernel[own])).sum())
+
+    removed: list[int] = []
+    for slots in ([3], [2, 0], [4], [1]):
+        left = [slot for slot in range(5) if slot not in removed]
+        before = together(removed) if removed else 0.0
+        expected = [together([*removed, slot]) - before for slot in left]
+        assert reading.costs(torch.tensor(left)).tolist() == pytest.approx(expected)
+        reading.lose(torch.tensor(slots))
+        removed += slots
+
+
+@pytest.mark.parametrize("name", ["yolov3-tiny@0.25", "se-yolov3-tiny@0.25"])
+def test_bfloat16_ranks_channels_as_float32_does(name: str) -> None:
+    model = model_of(network_from_name(name, num_classes=1))
+    images = [random_images(SIDE, SIDE, num=4, seed=seed) for seed in range(4)]
+    exact, half = (obs_scores(model, images, mixed_precision=mixed) for mixed in (False, True))
+    ranks = [np.corrcoef(np.argsort(exact[k].argsort()), np.argsort(half[k].argsort()))[0, 1] for k in exact]
+    assert np.median(ranks) > 0.95
 
 
 def test_of_two_that_say_the_same_one_stays() -> None:

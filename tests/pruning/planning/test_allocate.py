@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from seyolo.pruning.groups.atoms import FloatArray, IntArray
 from seyolo.pruning.groups.groups import Groups, find_groups
 from seyolo.pruning.planning.allocate import allocate
 from seyolo.pruning.planning.cost_model import CostModel
+from seyolo.pruning.planning.prunable import PrunableNetwork, Ranked
 
 
 def uniform_scores(groups: Groups, seed: int = 0) -> list[FloatArray]:
@@ -242,3 +244,57 @@ def test_a_change_of_the_outputs_counts_by_what_its_channel_costs() -> None:
         free = kept[1:4]
         assert free.argmin() == 1
         assert free.sum() > counts_of(cut(network, budget, scores, multiple=1)[1])[1:4].sum()
+
+
+SHORTCUT = "[shortcut]\nfrom=-3\nactivation=linear\n"
+RESIDUAL = "".join([conv(8), conv(16), SHORTCUT])
+
+
+def with_blocks(network: Network, scores: Sequence[FloatArray]) -> Ranked:
+    """Scores that are changes of the outputs, of a network whose residual blocks may be removed."""
+    return replace(ranked_by(network, scores, per_cost=True), blocks=PrunableNetwork(network).blocks)
+
+
+def time_of(ranked: Ranked) -> Callable[[IntArray], float]:
+    """A machine on which a layer takes a millisecond whatever its width, and a tenth of one per channel."""
+    return lambda counts: float((ranked.costs.alive(counts) * (1 + ranked.costs.written(counts) / 10)).sum())
+
+
+@pytest.mark.parametrize("evenness", [0.0, 2.0])
+def test_a_block_that_changes_little_is_removed_for_the_time_of_its_layers(evenness: float) -> None:
+    network = network_of(conv(16), RESIDUAL, RESIDUAL, conv(16))
+    groups = find_groups(network)
+    scores = [np.full(group.num_channels, 10.0) for group in groups.groups]
+    (inner,) = [index for index, group in enumerate(groups.groups) if group.layers == (4,)]
+    scores[inner] = np.full(8, 1.0)
+    ranked = with_blocks(network, scores)
+    budget = parse_budgets("latency=85%@onnxruntime")
+    options = CutOptions(multiple=1, evenness=evenness)
+    latency = {"onnxruntime": time_of(ranked)}
+    counts = counts_of(allocate(ranked, budget, options, latency))
+    assert counts[inner] == 0
+    assert (np.delete(counts, inner) == np.delete(ranked.costs.widths, inner)).sum() >= 4
+    # Without a latency, and where blocks stay, only channels are removed.
+    for kept in (
+        allocate(ranked, parse_budgets("macs=85%"), options),
+        allocate(ranked, budget, replace(options, blocks=False), latency),
+    ):
+        assert (counts_of(kept) > 0).all()
+
+
+def test_the_blocks_of_a_trunk_narrow_alike_by_evenness() -> None:
+    # Two of three must go; times (3 / rank)² the best of them outranks everything else.
+    network = network_of(conv(16), RESIDUAL, RESIDUAL, RESIDUAL, conv(16))
+    groups = find_groups(network)
+    scores = [np.full(group.num_channels, 50.0) for group in groups.groups]
+    inner = [i for i, group in enumerate(groups.groups) if group.layers in ((1,), (4,), (7,))]
+    for worth, index in enumerate(inner, 1):
+        scores[index] = np.full(8, float(worth))
+    ranked = with_blocks(network, scores)
+    kept = allocate(
+        ranked,
+        parse_budgets("latency=60%@onnxruntime"),
+        CutOptions(multiple=1, evenness=2.0),
+        {"onnxruntime": time_of(ranked)},
+    )
+    assert [len(kept[index]) > 0 for index in inner] == [False, False, True]

@@ -25,7 +25,7 @@ from seyolo.options.cut import Importance as Name
 from seyolo.options.cut import Tied
 from seyolo.pruning.importance import importance as weights
 from seyolo.pruning.importance.importance import ByGroup, ByLayer, Importance, LayerScores, Measure
-from seyolo.pruning.importance.obs import obs_scores
+from seyolo.pruning.importance.obs import NUM_IMAGES, obs_scores
 from seyolo.pruning.importance.taylor import taylor_scores
 
 MEASURED: frozenset[Name] = frozenset({"taylor", "obs"})  # these need images
@@ -38,8 +38,8 @@ class Images(Protocol):
     def seed(self) -> int:
         """Seed of the choice of images, and of random directions."""
 
-    def batches(self) -> Iterable[Float[Tensor, "N 3 H W"]]:
-        """Returns batches of images, RGB in [0, 1]."""
+    def batches(self, count: int) -> Iterable[Float[Tensor, "N 3 H W"]]:
+        """Returns `count` images in batches, RGB in [0, 1]."""
 
     def labelled_batches(self) -> Iterable[tuple[UInt8[Tensor, "N 3 S S"], Float[Tensor, "M 6"]]]:
         """Returns batches of images and targets as `TrainingLoader` gives them."""
@@ -87,7 +87,7 @@ def _obs(material: Material) -> Importance:
     measure = _on_images(
         "obs",
         material,
-        lambda model, groups, images: obs_scores(model, images.batches(), images.seed, groups),
+        lambda model, groups, images: obs_scores(model, images.batches(NUM_IMAGES), images.seed, groups),
     )
     return ByLayer("obs", measure, material.tied or "max", per_cost=True)
 

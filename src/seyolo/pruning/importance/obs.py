@@ -35,6 +35,8 @@ from seyolo.torchnet.layers import ConvolutionLayer
 RIDGE = 0.01  # relative to the mean diagonal of the input covariance
 BACKGROUND = 0.02  # weight of a position without any object; a certain object weighs 1 more
 STEPS = 32  # in which the channels of a group are removed
+NUM_IMAGES = 24  # to measure on (decision 0020)
+PART = 4  # images at a time: larger tensors take longer, in page faults
 RISE = 1e-6  # relative step that keeps scores strictly increasing in order of removal
 
 
@@ -43,18 +45,21 @@ def obs_scores(
     batches: Iterable[Float[Tensor, "N 3 H W"]],
     seed: int = 0,
     groups: Groups | None = None,
+    *,
+    mixed_precision: bool = True,
 ) -> dict[int, FloatArray]:
     """Returns per convolution (filters,) scores, the same for tied channels; none for unread channels.
 
     Args:
         model: in evaluation mode afterwards; its weights stay as they are.
-        batches: training images, RGB in [0, 1]; some 64 are enough.
+        batches: training images, RGB in [0, 1]; `NUM_IMAGES` are enough.
         seed: of the random directions.
+        mixed_precision: bfloat16 autocast where convolutions gain from it, as in training.
 
     Raises:
         DataError: there is not a single image.
     """
-    watched = _watch(model, batches, torch.Generator().manual_seed(seed))
+    watched = _watch(model, batches, torch.Generator().manual_seed(seed), mixed_precision)
     groups = groups or find_groups(model.network)
     readers = _readers(model, groups, watched)
     scores: dict[int, FloatArray] = {}
@@ -71,21 +76,32 @@ def obs_scores(
 class _Watched:
     """Inputs of one convolution over all positions seen; `response`: summed squares of outputs' gradients."""
 
-    def __init__(self, conv: nn.Conv2d) -> None:
-        zeros = partial(torch.zeros, dtype=torch.float64, device=conv.weight.device)
-        self.conv = conv
-        self.response: Float64[Tensor, " F"] = zeros(conv.out_channels)
+    def __init__(self, layer: ConvolutionLayer) -> None:
+        self.conv = layer.conv
+        zeros = partial(torch.zeros, dtype=torch.float64, device=self.conv.weight.device)
+        self.response: Float64[Tensor, " F"] = zeros(self.conv.out_channels)
+        # Without batch normalisation the activation writes over the convolution's output.
+        self.overwritten = isinstance(layer.bn, nn.Identity)
         self._count = 0
-        self._total: Float64[Tensor, " C"] = zeros(conv.in_channels)
-        self._products: Float64[Tensor, "C C"] = zeros(conv.in_channels, conv.in_channels)
+        self._origin: Float[Tensor, " C"] | None = None
+        self._total: Float64[Tensor, " C"] = zeros(self.conv.in_channels)
+        self._products: Float64[Tensor, "C C"] = zeros(self.conv.in_channels, self.conv.in_channels)
 
     @torch.no_grad()
     def reads(self, x: Float[Tensor, "N C H W"]) -> None:
         """Adds a batch of inputs."""
-        positions = x.transpose(0, 1).flatten(1)
-        self._count += positions.shape[1]
-        self._total += positions.sum(dim=1)
-        self._products += positions @ positions.T
+        positions = x.permute(0, 2, 3, 1).flatten(0, 2).float()
+        if self._origin is None:
+            self._origin = positions.mean(dim=0)
+        positions = positions - self._origin  # else rounding hides the variance of nearly constant channels
+        self._count += len(positions)
+        self._total += positions.sum(dim=0)
+        with torch.autocast(x.device.type, enabled=False):  # else the product, too, is bfloat16
+            self._products += positions.T @ positions
+
+    def answers(self, gradient: Float[Tensor, "N F H W"]) -> None:
+        """Adds the gradients of a batch of outputs."""
+        self.response += torch.linalg.vector_norm(gradient, dim=(0, 2, 3), dtype=torch.float32).square()
 
     def covariance(self) -> Float64[Tensor, "C C"]:
         """Returns the covariance of the inputs, with a ridge on its diagonal."""
@@ -96,42 +112,50 @@ class _Watched:
 
 
 def _watch(
-    model: DarknetModel, batches: Iterable[Float[Tensor, "N 3 H W"]], generator: torch.Generator
+    model: DarknetModel,
+    batches: Iterable[Float[Tensor, "N 3 H W"]],
+    generator: torch.Generator,
+    mixed_precision: bool,
 ) -> dict[int, _Watched]:
     """Runs images forward and, along random directions of the outputs, backward."""
     model.eval()
     layers = enumerate(model.layers)
-    watched = {index: _Watched(layer.conv) for index, layer in layers if isinstance(layer, ConvolutionLayer)}
+    watched = {index: _Watched(layer) for index, layer in layers if isinstance(layer, ConvolutionLayer)}
     device = next(model.parameters()).device
-    num_images = 0
-    for images in batches:
-        num_images += len(images)
-        with _written(watched) as written, torch.enable_grad():
-            heads = model.forward_heads(images.to(device).detach().requires_grad_())
-            value = torch.stack([_along_random(predicted, generator) for predicted in heads]).sum()
-        gradients = torch.autograd.grad(value, list(written.values()), allow_unused=True)
-        for index, gradient in zip(written, gradients, strict=True):
-            if gradient is not None:
-                watched[index].response += gradient.square().sum(dim=(0, 2, 3))
-    if not num_images:
+    parts = (part for images in batches for part in torch.split(images, PART))
+    is_empty = True
+    for part in parts:
+        is_empty = False
+        images = part.to(device, memory_format=torch.channels_last).detach().requires_grad_()
+        half = torch.autocast(device.type, torch.bfloat16, enabled=mixed_precision and _gains(device))
+        with _hooks(watched), half, torch.enable_grad():
+            heads = model.forward_heads(images)
+            value = torch.stack([_along_random(predicted.float(), generator) for predicted in heads]).sum()
+        torch.autograd.grad(value, images)  # the hooks take what it passes
+    if is_empty:
         raise DataError("importance 'obs' got no images; give training images")
     return watched
 
 
-@contextmanager
-def _written(watched: Mapping[int, _Watched]) -> Iterator[dict[int, Tensor]]:
-    """Collects the outputs of convolutions while the context is open, and counts their inputs."""
-    written: dict[int, Tensor] = {}
+def _gains(device: torch.device) -> bool:
+    """Tells whether bfloat16 is no slower than float32: on CPUs of 256-bit vectors it is far slower."""
+    return device.type != "cpu" or torch.backends.cpu.get_cpu_capability() == "AVX512"
 
-    def hook(index: int, conv: nn.Module, args: tuple[Tensor], output: Tensor) -> Tensor:
-        watched[index].reads(args[0].detach())
-        written[index] = output
-        return output.clone()  # activations work in place
+
+@contextmanager
+def _hooks(watched: Mapping[int, _Watched]) -> Iterator[None]:
+    """Counts the inputs of convolutions while open, and the gradients of their outputs when known."""
+
+    def hook(seen: _Watched, conv: nn.Module, args: tuple[Tensor], output: Tensor) -> Tensor:
+        seen.reads(args[0].detach())
+        if output.requires_grad:  # else it is the same for all images
+            output.register_hook(seen.answers)  # type: ignore[no-untyped-call]  # torch gives it no types
+        return output.clone() if seen.overwritten else output
 
     with ExitStack() as hooks:
-        for index, seen in watched.items():
-            hooks.enter_context(seen.conv.register_forward_hook(partial(hook, index)))
-        yield written
+        for seen in watched.values():
+            hooks.enter_context(seen.conv.register_forward_hook(partial(hook, seen)))
+        yield
 
 
 def position_weights(predicted: Float[Tensor, "N H W A K"]) -> Float[Tensor, "N H W"]:
@@ -158,20 +182,25 @@ class _Reader:
 
     slots: IntArray  # the slot of every channel it reads
     precision: Float64[Tensor, "C C"]  # inverse covariance of its inputs
-    kernel: Float64[Tensor, "C K"]  # each filter times its response; K = filters x cells
+    gram: Float64[Tensor, "C C"]  # products of the kernels of two inputs, each filter times its response
 
     def of(self, slots: IntArray) -> _Reading | None:
         """Returns the part that reads the slots of a group; None where it reads none."""
-        channels = [np.flatnonzero(self.slots == slot) for slot in slots]
+        order = np.argsort(self.slots, kind="stable")
+        starts, ends = (np.searchsorted(self.slots[order], slots, side) for side in ("left", "right"))
+        channels = [order[start:end] for start, end in zip(starts, ends, strict=True)]
         most = max(map(len, channels))
         if not most:
             return None
-        # A slot that is read less often than others is padded with channels that nothing depends on.
-        spare = np.arange(len(self.slots), len(self.slots) + most)
-        table = np.stack([np.append(own, spare[len(own) :]) for own in channels])
-        precision = functional.pad(self.precision, (0, most, 0, most))
-        precision.diagonal()[-most:] = 1
-        return _Reading(torch.from_numpy(table), precision, functional.pad(self.kernel, (0, 0, 0, most)))
+        precision, gram, spare = self.precision, self.gram, 0
+        if min(map(len, channels)) < most:
+            # A slot that is read less often than others is padded with channels that nothing depends on.
+            spare = most
+            precision, gram = (functional.pad(x, (0, most, 0, most)) for x in (precision, gram))
+            precision.diagonal()[-most:] = 1
+        filling = np.arange(len(self.slots), len(self.slots) + spare)
+        table = np.stack([np.append(own, filling[len(own) :]) for own in channels])
+        return _Reading(torch.from_numpy(table), precision, gram, len(self.slots))
 
 
 def _readers(model: DarknetModel, groups: Groups, watched: Mapping[int, _Watched]) -> list[_Reader]:
@@ -188,39 +217,57 @@ def _readers(model: DarknetModel, groups: Groups, watched: Mapping[int, _Watched
         slots = groups.read_from(wiring[index][0])
         for number, filters in enumerate(kernel.chunk(conv.groups)):
             part = slice(number * width, (number + 1) * width)
-            precision = torch.linalg.inv(covariance[part, part])
-            readers.append(_Reader(slots[part], precision, filters.transpose(0, 1).flatten(1)))
+            rows = filters.transpose(0, 1).flatten(1)
+            readers.append(_Reader(slots[part], torch.linalg.inv(covariance[part, part]), rows @ rows.T))
     return readers
 
 
-@dataclass(eq=False)
 class _Reading:
-    """Reader that loses the channels of one group; precision and kernel are of channels not yet removed."""
+    """Reader that loses the channels of one group.
 
-    table: Int[Tensor, "S m"]  # the m channels it reads of every slot
-    precision: Float64[Tensor, "C C"]
-    kernel: Float64[Tensor, "C K"]
+    Without channels R the inverse covariance is P - L Lᵀ, where L is the part of the Cholesky factor of P
+    that belongs to R, and the Gram matrix of the kernel, which makes up for R, is G - L X - (L X)ᵀ. Costs
+    need only the blocks of channels that share a slot.
+    """
+
+    def __init__(
+        self,
+        table: Int[Tensor, "S m"],
+        precision: Float64[Tensor, "C C"],
+        gram: Float64[Tensor, "C C"],
+        num_channels: int,
+    ) -> None:
+        self._table = table  # the m channels it reads of every slot
+        self._precision, self._gram, self._num_channels = precision, gram, num_channels
+        self._factor = precision.new_zeros(len(precision), 0)  # L
+        self._change = precision.new_zeros(0, len(precision))  # X
+        self._own = [x[table[:, :, None], table[:, None, :]] for x in (precision, gram)]
 
     def costs(self, slots: Int[Tensor, " s"]) -> Float64[Tensor, " s"]:
         """Returns the error that the other channels cannot make up for, for each of `slots` alone."""
-        channels = self.table[slots]
-        block = self.precision[channels[:, :, None], channels[:, None, :]]
-        kernel = self.kernel[channels]
+        precision, gram = (own[slots] for own in self._own)
         # Optimal brain surgeon: w² / [H⁻¹]_qq, over the block of channels that share a slot.
-        costs: Tensor = (kernel * torch.linalg.solve(block, kernel)).sum(dim=(1, 2))
+        costs: Tensor = torch.linalg.solve(precision, gram).diagonal(dim1=1, dim2=2).sum(dim=1)
         return costs
 
     def lose(self, slots: Int[Tensor, " s"]) -> None:
         """Removes slots; the kernel of the other channels makes up for them."""
-        removed = torch.unique(self.table[slots])
-        # The update of the remaining weights, and of the inverse, by block elimination.
-        towards = torch.linalg.solve(self.precision[removed][:, removed], self.precision[removed])
-        self.kernel -= towards.T @ self.kernel[removed]
-        self.precision -= self.precision[:, removed] @ towards
-        self.kernel[removed] = 0
-        self.precision[removed] = 0
-        self.precision[:, removed] = 0
-        self.precision[removed, removed] = 1
+        removed = torch.unique(self._table[slots])
+        removed = removed[removed < self._num_channels]  # padding is shared by slots that stay
+        factor, change = self._factor, self._change
+        precision = self._precision[removed] - factor[removed] @ factor.T
+        gram = self._gram[removed] - factor[removed] @ change - change[:, removed].T @ factor.T
+        root = torch.linalg.cholesky(precision[:, removed])
+        new = torch.linalg.solve_triangular(root, precision, upper=False)  # further columns of L, transposed
+        towards = torch.linalg.solve_triangular(root.T, new, upper=True)  # P_RR⁻¹ P_R
+        rest = gram - gram[:, removed] @ towards / 2
+        change = torch.linalg.solve_triangular(root, rest, upper=False)
+        self._factor = torch.cat([factor, new.T], dim=1)
+        self._change = torch.cat([self._change, change])
+        left, right = new.T[self._table], change.T[self._table]
+        both = left @ right.mT
+        self._own[0] -= left @ left.mT
+        self._own[1] -= both + both.mT
 
 
 def _scores(num_slots: int, readings: Sequence[_Reading]) -> FloatArray:

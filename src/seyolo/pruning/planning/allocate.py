@@ -10,6 +10,9 @@ budgets that a channel costs.
 
 A group inside a removable residual block may also keep nothing: where the threshold leaves it less than half
 of its floor, the whole block is removed, and added back as a whole when that is worth more than other steps.
+Under a latency budget with scores `per_cost` a block competes as one: by the sum of the scores of its
+channels, divided by what it costs, its layers' fixed time included. The blocks of a trunk have ranks and
+evenness among each other, as the channels of a group have.
 
 Scope `all` prunes every group that is not fixed; `plain` only convolutions that no shortcut touches, the
 published cut. `channels=` counts the output channels of the convolutions in scope.
@@ -24,10 +27,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from seyolo.errors import BudgetError
-from seyolo.options.budget import Budget
+from seyolo.options.budget import Budget, LatencyBudget
 from seyolo.options.cut import DEFAULT_CUT, CutOptions
 from seyolo.pruning.groups.atoms import FloatArray, IntArray
-from seyolo.pruning.groups.blocks import settled
+from seyolo.pruning.groups.blocks import Block, settled
 from seyolo.pruning.groups.groups import Group
 from seyolo.pruning.planning.limits import Latency, Limit, allowed_counts, infeasible, limits_of
 from seyolo.pruning.planning.prunable import Ranked
@@ -42,11 +45,24 @@ class Ladder:
 
     steps: IntArray  # ascending
     ranked: FloatArray  # (num_channels,), evenness included; never rises
+    block: float | None = None  # importance of its residual block, where that is kept or removed by its own
 
-    def nearest(self, count: int) -> int:
-        """Returns the step closest to `count`; of two equally close the larger."""
-        distance = np.abs(self.steps - count)
-        return int(self.steps[np.flatnonzero(distance == distance.min())[-1]])
+    def above(self, threshold: float) -> int:
+        """Returns the step closest to the number of channels above a threshold; of two the larger.
+
+        None of them is kept where the block does not rise above the threshold.
+        """
+        steps = self.steps
+        if self.block is not None:
+            if self.block <= threshold:
+                return 0
+            steps = steps[steps > 0]
+        distance = np.abs(steps - (self.ranked > threshold).sum())
+        return int(steps[np.flatnonzero(distance == distance.min())[-1]])
+
+    def worth(self, count: int, above: int) -> float:
+        """Returns the mean importance of the channels of a step."""
+        return self.block if count == 0 and self.block is not None else float(self.ranked[count:above].mean())
 
 
 def allocate(
@@ -70,9 +86,10 @@ def allocate(
             raise BudgetError(infeasible(limit, ranked, options))
     groups, scores = ranked.groups.groups, ranked.scores
     prices = _prices(limits, ranked.costs.widths, steps) if ranked.per_cost else np.ones(len(scores))
+    whole = _block_worths(ranked, limits, steps, options.evenness or 0.0)
     ladders = [
-        _ladder(group, score / price, counts, options.evenness or 0.0)
-        for group, score, price, counts in zip(groups, scores, prices, steps, strict=True)
+        _ladder(group, score / price, counts, options.evenness or 0.0, block=whole.get(index))
+        for index, (group, score, price, counts) in enumerate(zip(groups, scores, prices, steps, strict=True))
     ]
     counts = settled(_add_back(ladders, limits, _by_threshold(ladders, limits, floors)), ranked.blocks)
     return tuple(
@@ -96,7 +113,36 @@ def _prices(limits: Sequence[Limit], widths: IntArray, steps: Sequence[IntArray]
     return prices
 
 
-def _ladder(group: Group, scores: FloatArray, steps: IntArray, evenness: float) -> Ladder:
+def _block_worths(
+    ranked: Ranked, limits: Sequence[Limit], steps: Sequence[IntArray], evenness: float
+) -> dict[int, float]:
+    """Returns per group inside a removable block the importance of the block per cost, evenness included.
+
+    Nothing without a latency budget, for which alone the fixed time of the layers counts, and for scores that
+    are no changes of the outputs.
+    """
+    if not ranked.per_cost or not any(isinstance(limit.budget, LatencyBudget) for limit in limits):
+        return {}
+    trunks: dict[int, list[tuple[float, Block]]] = {}
+    for block in ranked.blocks:
+        if all(steps[index][0] == 0 for index in block.inner):
+            without = ranked.costs.widths.copy()
+            without[list(block.inner)] = 0
+            saved = sum((limit.dense - limit.cost(without)) / limit.dense for limit in limits)
+            # What the branch computes from its inner channels is the change of the outputs without it.
+            change = max(float(ranked.scores[index].sum()) for index in block.inner)
+            trunk = int(ranked.groups.slots[block.shortcut][0])
+            trunks.setdefault(trunk, []).append((change / max(saved, LEAST_SAVING), block))
+    worths: dict[int, float] = {}
+    for blocks in trunks.values():
+        for rank, (worth, block) in enumerate(sorted(blocks, key=lambda item: -item[0]), 1):
+            worths |= dict.fromkeys(block.inner, worth * (len(blocks) / rank) ** evenness)
+    return worths
+
+
+def _ladder(
+    group: Group, scores: FloatArray, steps: IntArray, evenness: float, *, block: float | None = None
+) -> Ladder:
     """Returns the ladder of a group that may keep any of `steps` channels.
 
     The r-th best of every part share a rank and the largest of their scores: they are kept together.
@@ -105,17 +151,18 @@ def _ladder(group: Group, scores: FloatArray, steps: IntArray, evenness: float) 
     by_part = -np.sort(-np.stack([scores[group.parts == part] for part in range(num_parts)]), axis=1)
     best = by_part.max(axis=0)
     rank = np.arange(1, len(best) + 1)
-    return Ladder(steps, np.repeat(best * (len(best) / rank) ** evenness, num_parts))  # s_r (n / r)^e
+    return Ladder(steps, np.repeat(best * (len(best) / rank) ** evenness, num_parts), block)  # s_r (n / r)^e
 
 
 def _by_threshold(ladders: Sequence[Ladder], limits: Sequence[Limit], floors: IntArray) -> IntArray:
     """Returns the counts of the lowest global threshold that meets every limit, by bisection."""
 
     def counts_at(threshold: float) -> IntArray:
-        return np.array([ladder.nearest(int((ladder.ranked > threshold).sum())) for ladder in ladders])
+        return np.array([ladder.above(threshold) for ladder in ladders])
 
     scores = [ladder.ranked for ladder in ladders if len(ladder.steps) > 1]
-    thresholds = np.unique(np.concatenate([[-np.inf], *scores]))
+    blocks = [ladder.block for ladder in ladders if ladder.block is not None]
+    thresholds = np.unique(np.concatenate([[-np.inf], blocks, *scores]))
     low, high = 0, len(thresholds)
     while low < high:
         middle = (low + high) // 2
@@ -139,8 +186,7 @@ def _add_back(ladders: Sequence[Ladder], limits: Sequence[Limit], counts: IntArr
     def push(index: int) -> None:
         ladder, count = ladders[index], int(counts[index])
         for above in ladder.steps[ladder.steps > count][:1].tolist():
-            mean = float(ladder.ranked[count:above].mean())
-            heapq.heappush(heap, (-mean, count / len(ladder.ranked), index, above))
+            heapq.heappush(heap, (-ladder.worth(count, above), count / len(ladder.ranked), index, above))
 
     for index in range(len(ladders)):
         push(index)

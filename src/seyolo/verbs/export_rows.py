@@ -1,0 +1,115 @@
+"""Figures of exported files: error against the model, size and latency, each on the file's usual runtime."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from seyolo.exporting.converted import model_and_file_boxes
+from seyolo.exporting.onnx import raw_output
+from seyolo.exporting.parity import box_agreement, sample_image
+from seyolo.exporting.quantize import Image
+from seyolo.options.export import FileOptions
+from seyolo.runtime.benchmark import benchmark
+from seyolo.runtime.choice import open_backend
+from seyolo.runtime.protocol import Backend
+from seyolo.torchnet.build import DarknetModel
+
+SECONDS, LEAST_REPEATS, MOST_REPEATS = 1.0, 3, 20  # of the latency of one file
+AGREEMENT_IMAGES = 32
+
+
+@dataclass(frozen=True)
+class Written:
+    """Files of one format, the first of which is opened, and the options they were written with."""
+
+    files: tuple[Path, ...]
+    options: FileOptions
+
+
+@dataclass(frozen=True)
+class ExportedRow:
+    """Figures of one exported file.
+
+    Attributes:
+        file: the one to open.
+        precision: of its kernels: `f32`, `f16` (computed in float32) or `int8`.
+        runtime: that ran it; None with suppression inside, which is compared as the file is written.
+        size_bytes: with the files beside it.
+        error_px, error_score: largest difference from the model, of boxes and of scores, on a drawn image.
+        agreement: share of boxes that an int8 file and the model both find on the calibration set.
+        p50_ms: median latency of the network in one thread at batch 1.
+    """
+
+    file: Path
+    precision: str
+    size_bytes: int
+    runtime: str | None = None
+    error_px: float | None = None
+    error_score: float | None = None
+    agreement: float | None = None
+    p50_ms: float | None = None
+
+
+def exported_rows(
+    model: DarknetModel, written: Sequence[Written], images: Sequence[Image]
+) -> tuple[ExportedRow, ...]:
+    """Returns the figures of files, in their order; latencies are measured in one interleaved run."""
+    opened = [each.files[0] for each in written if not each.options.nms]
+    num_threads = torch.get_num_threads()  # of the whole process, which PyTorch's backend sets
+    try:
+        backends = {path: open_backend(path, threads=1) for path in opened}
+        latencies = _latencies(backends)
+    finally:
+        torch.set_num_threads(num_threads)
+    return tuple(
+        _row(model, each, backends.get(each.files[0]), latencies.get(each.files[0]), images)
+        for each in written
+    )
+
+
+def _row(
+    model: DarknetModel,
+    written: Written,
+    backend: Backend | None,
+    p50_ms: float | None,
+    images: Sequence[Image],
+) -> ExportedRow:
+    options, file = written.options, written.files[0]
+    precision = "int8" if options.int8 else "f16" if options.half else "f32"
+    size_bytes = sum(path.stat().st_size for path in written.files)
+    if backend is None:
+        return ExportedRow(file, precision, size_bytes)
+    net = model.network.net
+    sample = sample_image(net.height, net.width, np.random.default_rng(0), channels=net.channels)
+    off = np.abs(backend.infer(sample) - raw_output(model, sample))
+    agreement = None
+    if options.int8:
+        agreement = box_agreement(*model_and_file_boxes(backend, model, images[:AGREEMENT_IMAGES]))
+    return ExportedRow(
+        file,
+        precision,
+        size_bytes,
+        backend.name,
+        float(off[..., :4].max()),
+        float(off[..., 4:].max()),
+        agreement,
+        p50_ms,
+    )
+
+
+def _latencies(backends: Mapping[Path, Backend]) -> dict[Path, float]:
+    if not backends:
+        return {}
+    named = {str(path): backend for path, backend in backends.items()}
+    begin = time.perf_counter()
+    benchmark(named, repeats=1, warmup=1)
+    round_s = (time.perf_counter() - begin) / 2 / len(named)
+    repeats = min(max(int(SECONDS / round_s), LEAST_REPEATS), MOST_REPEATS)
+    timings = benchmark(named, repeats=repeats, warmup=0)
+    return {Path(timing.name): timing.p50_ms for timing in timings}
