@@ -40,6 +40,8 @@ ASSUMED = {
     "docs/how-to/export.md": [make.photos, make.runs],
     "docs/how-to/install.md": [],
     "docs/how-to/latency.md": [make.hands, make.hand],
+    "docs/evidence/runtimes.md": [],
+    "docs/how-to/native.md": [],
     "docs/how-to/opencv5.md": [make.photos, make.darknet],
     "docs/how-to/plans.md": [make.hands, make.hand],
     "docs/how-to/published-recipe.md": [make.hands],

@@ -26,6 +26,7 @@ INSTEAD = {
 }
 """Networks and budgets that stand for others, in all verbs but `info`."""
 
+COMPILES = "tests/test_native_examples.py compiles and runs it"
 NOT_RUN = {
     "make demo": "takes five minutes; tests/cli runs demo's parts",
     "make test": "would run these tests",
@@ -59,6 +60,11 @@ NOT_RUN = {
     "npm install onnxruntime-web@1.30.0": "installs",
     "seyolo serve hand --browser node_modules/onnxruntime-web": "needs onnxruntime-web; "
     "tests/web/test_browser_page.py runs it",
+    'OV=$(python -c "import openvino, pathlib; print(pathlib.Path(openvino.__file__).parent)")': COMPILES,
+    "c++ -std=c++17 -O2 -I$OV/include examples/native/openvino.cpp $OV/libs/libopenvino.so.* "
+    "-Wl,-rpath,$OV/libs -o detect": COMPILES,
+    "./detect slim.onnx photo.ppm 0.25": COMPILES,
+    "python benchmarks/runtimes.py": "takes minutes; tests/verbs/test_runtimes_table.py runs it small",
     "tensorboard --logdir runs": "serves until Ctrl-C",
     "seyolo detect hand.onnx 0 --max-frames 300": "needs a camera",
     "seyolo detect hand.onnx rtsp://192.168.1.20:554/stream1": "needs a camera on the network",

@@ -69,7 +69,7 @@ def _served(
     served = []
     work = Work(parallel=options.workers or workers_for(options.threads))
     for name, path in models.items():
-        file = None if options.browser is None else browser_file(path, options)
+        file = None if options.browser is None else browser_file(split_model(path).model, options)
         given = options_for(split_model(path).model, options)
         backend = open_running(
             path,
