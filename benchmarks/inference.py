@@ -26,6 +26,7 @@ from jaxtyping import Float32
 from precisions import int8_of
 
 from seyolo.exporting.onnx import describe_onnx
+from seyolo.exporting.quantize import ONNXRUNTIME, OPENVINO
 from seyolo.letterbox import Mode
 from seyolo.opening.network import load, save
 from seyolo.pruning.prune import prune
@@ -62,7 +63,9 @@ def write_files(folder: Path) -> None:
         save(model, folder / f"{name}.cfg")
         plain = describe_onnx(model, (SIZE_PX, SIZE_PX))
         onnx.save(plain, str(folder / f"{name}.onnx"))
-        onnx.save(int8_of(plain, model, (SIZE_PX, SIZE_PX)), str(folder / f"{name}_int8.onnx"))
+        for runtime, form in (("onnxruntime", ONNXRUNTIME), ("openvino", OPENVINO)):
+            int8 = int8_of(model, (SIZE_PX, SIZE_PX), form)
+            onnx.save(int8, str(folder / f"{name}_int8_{runtime}.onnx"))
 
 
 def eager(folder: Path, memory_format: torch.memory_format) -> Callable[[Batch], Batch]:
@@ -100,14 +103,15 @@ def open_all(folder: Path, threads: int | None) -> dict[str, Backend]:
     backends["OpenCV 4 DNN"] = open_backend(folder / "dense.cfg", runtime="opencv", threads=threads)
     for network in ("dense", "slim"):
         name = "" if network == "dense" else "slim "
-        plain, int8 = folder / f"{network}.onnx", folder / f"{network}_int8.onnx"
+        plain = folder / f"{network}.onnx"
         backends[f"{name}onnxruntime f32"] = open_backend(plain, threads=threads)
         backends[f"{name}openvino f32"] = open_backend(plain, runtime="openvino", threads=threads)
         backends[f"{name}openvino bf16"] = open_backend(
             plain, runtime="openvino", precision="bf16", threads=threads
         )
-        backends[f"{name}onnxruntime int8"] = open_backend(int8, threads=threads)
-        backends[f"{name}openvino int8"] = open_backend(int8, runtime="openvino", threads=threads)
+        for runtime in ("onnxruntime", "openvino"):
+            int8 = folder / f"{network}_int8_{runtime}.onnx"
+            backends[f"{name}{runtime} int8"] = open_backend(int8, runtime=runtime, threads=threads)
     return backends
 
 
@@ -119,7 +123,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int)
     parser.add_argument("--cpu-time", action="store_true", help="of all threads, instead of the wall clock")
     options = parser.parse_args()
-    if not (options.folder / "slim_int8.onnx").is_file():
+    if not (options.folder / "slim_int8_openvino.onnx").is_file():
         write_files(options.folder)
     backends = open_all(options.folder, options.threads)
     # Random weights find anything: with a confidence of 1 post-processing does not get in the way.

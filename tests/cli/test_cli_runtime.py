@@ -163,3 +163,24 @@ def test_a_damaged_config_of_other_workers_counts_as_none(
         (tmp_path / "shared/config.json").write_text(text)
         outcome = run("detect", onnx, album, "--out", "shared", "--save", "json", "--shard", "1/2")
         assert outcome.code == 0, outcome.err
+
+
+@pytest.mark.usefixtures("openvino")
+def test_serve_takes_and_says_a_runtime(run: Run, onnx: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("starlette", reason="needs seyolo[web]")
+    from seyolo.web import app  # noqa: PLC0415 (needs the extra)
+
+    served: list[Any] = []
+    real = app.make_app
+    monkeypatch.setattr(app, "make_app", lambda models, *rest: served.extend(models) or real(models, *rest))
+    monkeypatch.setattr("seyolo.web.server.run", lambda *_: None)
+    asked = run("serve", onnx, "--port", 0, "--runtime", "openvino", "--workers", 2)
+    assert (asked.code, " ms an image" in asked.err) == (0, False)
+    measured = run("serve", onnx, "--port", 0)
+    address, choice = measured.err.splitlines()
+    assert address.endswith("(Ctrl-C stops)")
+    assert "with 1 thread" in choice
+    assert "measured now" in choice
+    assert served[0].describe()["runtime"] == "openvino"
+    assert choice.startswith(f"tiny.onnx: {served[1].describe()['runtime']} with 1 thread ")
+    assert_refused(run("serve", onnx, "--port", 0, "--runtime", "vino"), "'vino' is none of")

@@ -17,6 +17,7 @@ from seyolo.darknet.edit import (
     insert,
     moved_state,
     remove_blocks,
+    set_activation,
     set_anchors,
     set_classes,
     set_letterbox,
@@ -237,6 +238,31 @@ def test_set_anchors_sorts_and_distributes() -> None:
     for bad in (0.0, -1.0, float("nan"), float("inf")):
         with pytest.raises(ModelError, match="positive sides"):
             set_anchors(yolov3_tiny(1), [*sides[:5], (bad, 3)])
+
+
+def test_set_activation_leaves_gates_detection_and_linear_layers() -> None:
+    network = network_from_name("se-yolov3@0.125", num_classes=1)
+    sizes = [shape.size for shape in shapes(network)]
+    changed = set_activation(network, "relu6")
+    kinds = {}
+    for before, after, size in zip(network.layers, changed.layers, sizes, strict=True):
+        if isinstance(before, Convolutional):
+            kinds.setdefault((before.activation, size == (1, 1)), set()).add(after.activation)
+    assert kinds == {
+        ("leaky", False): {"relu6"},
+        ("relu", True): {"relu"},
+        ("logistic", True): {"logistic"},
+        ("linear", False): {"linear"},
+    }
+    assert set_activation(changed, "relu6") == changed
+
+
+def test_set_activation_of_sums() -> None:
+    cfg = CHAIN.to_cfg().replace("activation=linear", "activation=mish")
+    changed = set_activation(parse_cfg(cfg), "relu")
+    assert [getattr(section, "activation", None) for section in changed.layers] == [
+        "logistic", "logistic", "relu", None,
+    ]  # fmt: skip
 
 
 def test_set_size_and_letterbox() -> None:

@@ -72,6 +72,13 @@ def test_reorg_keeps_the_order_of_its_channels(tmp_path: Path) -> None:
     assert relative_error(open_backend(path).infer(IMAGES.numpy()), output(model)) < 1e-5
 
 
+def test_one_thread_unless_told_otherwise(tmp_path: Path) -> None:
+    """Two of ncnn's threads are far slower than one on a busy machine."""
+    path, *_ = export(small(), tmp_path / "x.ncnn.param")
+    numbers = [open_backend(path, threads=threads)._net.opt.num_threads for threads in (None, 1, 2)]
+    assert numbers == [1, 1, 2]
+
+
 def test_a_grey_network_and_its_padding(tmp_path: Path) -> None:
     text = small_network(CONVOLUTION, size=64).to_cfg().replace("channels=3", "channels=1")
     from seyolo.darknet.cfg import parse_cfg  # noqa: PLC0415

@@ -281,7 +281,7 @@ def _names(folder: Path) -> None:
 class _Opened(BesideBackend):
     name = title = "ncnn"
 
-    def open(self, threads: int | None) -> None:
+    def open(self, threads: int) -> None:
         pass
 
     def run(self, image: np.ndarray) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -141,3 +142,14 @@ def test_without_openvino_it_says_what_to_install(tmp_path: Path, monkeypatch: p
     monkeypatch.setitem(sys.modules, "openvino", None)
     with pytest.raises(BackendError, match=r"pip install 'seyolo\[openvino\]'"):
         open_backend(tmp_path / "m.xml")
+
+
+@pytest.mark.parametrize("parallel", [1, 3])
+def test_several_threads_share_a_backend(parallel: int) -> None:
+    pytest.importorskip("openvino", reason="needs seyolo[openvino]")
+    backend = open_backend("hand", runtime="openvino", threads=1, parallel=parallel)
+    batches = [np.random.default_rng(seed).random((1, 3, 320, 320), np.float32) for seed in range(6)]
+    expected = [backend.infer(batch) for batch in batches]
+    with ThreadPoolExecutor(3) as pool:
+        for raw, right in zip(pool.map(backend.infer, batches * 4), expected * 4, strict=True):
+            np.testing.assert_allclose(raw, right, rtol=0, atol=1e-3)

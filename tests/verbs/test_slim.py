@@ -15,11 +15,14 @@ import pytest
 from helpers.stopping import StopIn
 from seyolo.checkpoint import read_checkpoint
 from seyolo.darknet.cost import cost
+from seyolo.darknet.sections import Convolutional
 from seyolo.data.datasets import load_dataset
 from seyolo.detector import Detector
-from seyolo.errors import BudgetError, TrainingError
+from seyolo.errors import BudgetError, TrainingError, UsageError
 from seyolo.exporting.formats import export
+from seyolo.files import write_json
 from seyolo.options.slim import SlimOptions
+from seyolo.options.stored import read_slim_options, stored_slim
 from seyolo.progress import Silent
 from seyolo.runtime.choice import open_backend
 from seyolo.torchnet.build import DarknetModel, from_checkpoint
@@ -96,6 +99,41 @@ def test_the_budget_is_kept_and_the_numbers_are_those_of_the_files(
     assert finetuned["size_bytes"] == (folder / "slim.safetensors").stat().st_size < dense["size_bytes"]
     network = read_checkpoint(folder / "slim.safetensors").network
     assert cost(network, 64, 64).macs == finetuned["macs"]
+
+
+def test_the_activation_changes_where_fine_tuning_begins(
+    whole: tuple[Path, dict[str, Any]], tiny_config: SlimOptions, tmp_path: Path
+) -> None:
+    folder, _ = whole
+    config = replace(tiny_config, activation="relu")
+    run = SlimRun(config, tmp_path, Silent())
+    dense, pruned = (
+        from_checkpoint(read_checkpoint(folder / name))
+        for name in ("dense/best.safetensors", "pruned.safetensors")
+    )
+    tuned = run.finetune(pruned, dense)
+    assert {
+        section.activation for section in pruned.network.layers if isinstance(section, Convolutional)
+    } == {
+        "leaky",
+        "linear",
+    }
+    assert {section.activation for section in tuned.network.layers if isinstance(section, Convolutional)} == {
+        "relu",
+        "linear",
+    }
+    written = read_checkpoint(tmp_path / "finetuned" / "best.safetensors").network
+    assert written.to_cfg() == tuned.network.to_cfg()
+    write_json(tmp_path / "config.json", stored_slim(config))
+    assert read_slim_options(tmp_path) == config
+
+
+def test_an_activation_that_cannot_be_learned_is_refused(tiny_config: SlimOptions) -> None:
+    with pytest.raises(UsageError, match="--activation gelu: there are relu, relu6, leaky"):
+        replace(tiny_config, activation="gelu")  # type: ignore[arg-type]
+    for settings in ({"finetune": False}, {"finetune_epochs": 0}):
+        with pytest.raises(UsageError, match="--activation needs fine-tuning"):
+            replace(tiny_config, activation="relu", **settings)
 
 
 def test_the_slim_network_starts_from_the_young_dense_one(

@@ -15,6 +15,7 @@ from seyolo.darknet.cfg import Network
 from seyolo.darknet.graph import channels, check_image_size, consumers, detection_layers, shapes, strides
 from seyolo.darknet.placement import GateKind, Site, layers_to_gate, require_site
 from seyolo.darknet.sections import (
+    Activation,
     AvgPool,
     Cbam,
     Convolutional,
@@ -258,6 +259,22 @@ def set_size(network: Network, height: int, width: int) -> Network:
 def set_letterbox(network: Network, letterbox: bool) -> Network:
     """Returns the network that keeps (True) or ignores (False) the aspect ratio of the images it reads."""
     return replace(network, net=replace(network.net, letter_box=letterbox))
+
+
+def set_activation(network: Network, activation: Activation) -> Network:
+    """Returns the network with another activation wherever it has one on a map, except in gates.
+
+    Convolutions that are linear or logistic, and those of a single cell, keep theirs.
+    """
+    sizes = [shape.size for shape in shapes(network)]
+    changed = {
+        index: replace(section, activation=activation)
+        for index, section in enumerate(network.layers)
+        if isinstance(section, Convolutional | Shortcut | ScaleChannels)
+        and section.activation not in ("linear", "logistic")
+        and sizes[index] != (1, 1)
+    }
+    return _with_layers(network, changed)
 
 
 def _detection(network: Network, index: int) -> Detection:

@@ -222,7 +222,7 @@ class _Translation:
         self.file.add("SOFTMAX", [self.read(node.input[0])], self.result(node), beta=1.0)
 
     def softplus(self, node: onnx.NodeProto, _: dict[str, Any]) -> None:
-        """max(x, 0) + log(1 + exp(-|x|))."""
+        """Adds max(x, 0) + log(1 + exp(-|x|))."""
         value = self.read(node.input[0])
         step = partial(self._step, value)
         one = self.file.constant(np.array(1, np.float32))
@@ -230,7 +230,7 @@ class _Translation:
         self.file.add("ADD", [step("RELU", value), step("LOG", step("ADD", small, one))], self.result(node))
 
     def selu(self, node: onnx.NodeProto, attributes: dict[str, Any]) -> None:
-        """gamma · (max(x, 0) + alpha · (exp(min(x, 0)) - 1)), where ELU is the parts for alpha 1."""
+        """Adds gamma · (max(x, 0) + alpha · (exp(min(x, 0)) - 1)), where ELU is the parts for alpha 1."""
         value = self.read(node.input[0])
         step = partial(self._step, value)
         alpha, gamma = (
@@ -383,7 +383,7 @@ class _Translation:
         self.file.add("PAD", inputs, self.result(node))
 
     def transpose(self, node: onnx.NodeProto, attributes: dict[str, Any]) -> None:
-        """The transposition to rows of predictions is how the value is stored already."""
+        """Adds nothing: the transposition to rows of predictions is how the value is stored."""
         assert list(attributes["perm"]) == TO_LAST, "the only transposition of our graphs"
         self.values[node.output[0]] = self.read(node.input[0])
         self.aliases.add(node.output[0])

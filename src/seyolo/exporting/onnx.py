@@ -24,12 +24,13 @@ from jaxtyping import Float32
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor
 
+from seyolo.darknet.cfg import Network
 from seyolo.darknet.graph import check_image_size
 from seyolo.errors import ExportError
 from seyolo.exporting.nms import append_nms, reference_detections
 from seyolo.exporting.opencv5 import wrong_in_int8
 from seyolo.exporting.parity import TOLERANCE, Images, Raw, relative_error, require_parity, sample_image
-from seyolo.exporting.quantize import Image, fit_images, quantize
+from seyolo.exporting.quantize import ONNXRUNTIME, OPENVINO, Form, Image, fit_images, quantize
 from seyolo.files import replacing
 from seyolo.letterbox import Fit
 from seyolo.options.export import FileOptions
@@ -78,7 +79,7 @@ def export_onnx(
     check_image_size(model.network, *size)
     net = model.network.net
     fitted = fit_images(images, Fit.of(net, size)) if options.int8 else []
-    also_float = wrong_in_int8(model.network, size) if options.for_runtime == "opencv5" else ()
+    int8_form = _int8_form(options, model.network, size)
     num_images = 2 if options.dynamic_batch else 1
     sample = sample_image(*size, np.random.default_rng(0), num_images, net.channels)
     reference = with_rounded_kernels(model) if options.half else model
@@ -89,7 +90,7 @@ def export_onnx(
         raw = _save_and_run(_form_for(options, proto), temporary, sample)
         require_equal_raw(raw, reference, sample, "ONNX Runtime")
         if options.int8:
-            quantized, facts = quantize(proto, model.network, size, fitted, also_float)
+            quantized, facts = quantize(proto, model.network, size, fitted, int8_form)
             proto = _described(quantized, model, size, facts)
             raw = _save_and_run(_form_for(options, proto), temporary, sample)
         if options.nms:
@@ -157,6 +158,13 @@ def _described(
 ) -> onnx.ModelProto:
     helper.set_model_props(proto, file_metadata(model.network, model.names, size, int8))
     return proto
+
+
+def _int8_form(options: FileOptions, network: Network, size: tuple[int, int]) -> Form:
+    if options.for_runtime == "openvino":
+        return OPENVINO
+    is_opencv = options.for_runtime == "opencv5"
+    return replace(ONNXRUNTIME, also_float=frozenset(wrong_in_int8(network, size) if is_opencv else ()))
 
 
 def _form_for(options: FileOptions, proto: onnx.ModelProto) -> onnx.ModelProto:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +32,8 @@ def export_openvino(
     xml, weights = path, path.with_suffix(".bin")
     xml.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=xml.parent, prefix=f".{xml.stem}.") as folder:
-        graph = export_onnx(model, Path(folder) / "x.onnx", options, images)
+        own = replace(options, for_runtime="openvino")
+        graph = export_onnx(model, Path(folder) / "x.onnx", own, images)
         new_xml = Path(folder) / xml.name
         _convert(graph, new_xml)
         backend = OpenVinoBackend(new_xml)

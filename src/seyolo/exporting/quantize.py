@@ -1,11 +1,15 @@
 """Int8 by static calibration: the graph of `translate` with convolutions in bytes.
 
-Kernels become signed bytes with a scale per output channel, activations unsigned bytes with a range measured
-on a calibration set. These layers remain float32:
+Kernels become signed bytes with a scale per output channel (`rounding.py`), activations unsigned bytes with
+a range measured on a calibration set. The two runtimes fuse different graphs, so each has its `Form`:
+- ONNX Runtime computes single operators in bytes: convolutions, activations, sums and the gates' products.
+- OpenVINO fuses a convolution with the activation behind it, so only what a convolution reads becomes bytes;
+  gates and sums are float32, and the convolution that reads the image is int8.
+
+These layers remain float32 in both:
 - decoding, and the detection convolutions, whose outputs become box sizes by an exponential;
-- up to two cheap convolutions in front of the finest detection convolution, because rounding costs most on
-  small objects;
-- the convolution that reads the image: with so few channels int8 saves little, and its error reaches all;
+- for ONNX Runtime up to two cheap convolutions in front of the finest detection convolution, because rounding
+  in front of an activation costs most on small objects;
 - convolutions of a single cell, as in gates, which cost nothing, and CBAM, which is mostly no convolution.
 """
 
@@ -36,6 +40,7 @@ from seyolo.darknet.sections import Cbam, Convolutional, Detection
 from seyolo.detections import Detections
 from seyolo.errors import ExportError, UsageError
 from seyolo.exporting.parity import LEAST_AGREEMENT, UNSURE, Raw, box_agreement, require_agreement
+from seyolo.exporting.rounding import fitted_kernels, put_kernels
 from seyolo.letterbox import Fit, Placement, to_tensor
 from seyolo.media.images import read_image
 from seyolo.runtime.inference import Infer, Thresholds, suppressed
@@ -46,12 +51,25 @@ LEAST_IMAGES = 8
 USUAL_IMAGES = 128
 Item = TypeVar("Item")
 MOST_AT_FINEST, CHEAP = 2, 0.05  # convolutions before the finest head in float32: number, fraction of MACs
+ROUNDED_ON = 24  # images on which kernels are rounded
+SPOILS = 0.5  # error of the first convolution alone, as a share of that of all others
 RANKED_ON = 4  # images on which layers are ranked when some of them must become float32 again
-# Operators that ONNX Runtime computes in bytes; the others remain float32 between two conversions.
-OPERATORS = frozenset(
-    "Conv LeakyRelu Relu Clip Sigmoid Add Mul Concat MaxPool GlobalAveragePool Resize".split()
-)
 Image = str | Path | UInt8[np.ndarray, "H W 3"]  # A file, or a decoded image in OpenCV's BGR order
+
+
+@dataclass(frozen=True)
+class Form:
+    """A graph in int8 as one runtime computes it fastest; all other operators remain float32."""
+
+    operators: frozenset[str]  # computed in bytes
+    fuses: bool = False  # a convolution with what follows: rounded is only what a convolution reads
+    also_float: frozenset[int] = frozenset()  # layers that it computes wrongly in int8
+
+
+ONNXRUNTIME = Form(
+    frozenset("Conv LeakyRelu Relu Clip Sigmoid Add Mul Concat MaxPool GlobalAveragePool Resize".split())
+)
+OPENVINO = Form(frozenset("Conv Concat MaxPool Resize".split()), fuses=True)
 
 
 @dataclass(frozen=True)
@@ -86,23 +104,22 @@ def quantize(
     network: Network,
     size: tuple[int, int],
     images: Sequence[Fitted],
-    also_float: Collection[int] = (),
+    form: Form = ONNXRUNTIME,
 ) -> tuple[onnx.ModelProto, dict[str, Any]]:
-    """Quantizes the graph of `to_onnx`; returns it with calibration statistics.
-
-    The layers of `also_float` remain float32, which a runtime computes wrongly in int8.
+    """Quantizes the graph of `to_onnx` in a runtime's form; returns it with calibration statistics.
 
     Layers become float32 again, the most sensitive first and twice as many each time, until the detections on
-    the images agree with those of the float graph. Statistics: `pictures` (number of images), `agreement`
-    (share of equal boxes) and `float_layers` (layers that became float32 again).
+    the images agree with those of the float graph; so does a first convolution that spoils much. Statistics:
+    `pictures` (number of images), `agreement` (share of equal boxes) and `float_layers` (layers that became
+    float32 again).
 
     Raises:
         ExportError: a quarter of the layers in float32 does not suffice, there are no detections, or no layer
             can become int8.
     """
-    calibration = Calibration(proto, float_layers(network, size) | set(also_float), images)
+    calibration = Calibration(proto, float_layers(network, size, form), images, form)
     expected = find(on_onnxruntime(proto), images)
-    put_back: list[int] = []
+    put_back = calibration.spoilers()
     while True:
         candidate = calibration.quantized(calibration.layers - set(put_back))
         found = find(on_onnxruntime(candidate), images)
@@ -112,20 +129,38 @@ def quantize(
             break
         put_back = calibration.ranking[:num_float]
     agreement = require_agreement(expected, found, "ONNX Runtime")
+    candidate = with_windows(candidate, network, size, form)
     return candidate, {"pictures": len(images), "agreement": agreement, "float_layers": sorted(put_back)}
 
 
-def float_layers(network: Network, size: tuple[int, int]) -> set[int]:
-    """Returns the layers that always remain float32, listed at the top of this file."""
+def float_layers(network: Network, size: tuple[int, int], form: Form = ONNXRUNTIME) -> set[int]:
+    """Returns the layers that always remain float32 in a form, listed at the top of this file."""
     wiring, counted = inputs(network), cost(network, *size)
-    layers = _in_front_of_the_finest(network, wiring, counted)
+    layers = set(form.also_float)
+    if not form.fuses:
+        layers |= _in_front_of_the_finest(network, wiring, counted)
     for index, section in enumerate(network.layers):
         if isinstance(section, Detection):
             layers |= {index, *_back_to_convolutions(network, wiring, index)}
         is_single = isinstance(section, Convolutional) and counted.layers[index].shape.size == (1, 1)
-        if is_single or isinstance(section, Cbam) or -1 in wiring[index]:
+        reads_image = -1 in wiring[index] and not form.fuses
+        if is_single or isinstance(section, Cbam) or reads_image:
             layers.add(index)
     return layers
+
+
+def with_windows(
+    proto: onnx.ModelProto, network: Network, size: tuple[int, int], form: Form
+) -> onnx.ModelProto:
+    """Returns the graph with global averages as windows, which OpenVINO computes in a third of the time."""
+    wiring, counted = inputs(network), cost(network, *size)
+    for node in proto.graph.node:
+        if node.op_type == "GlobalAveragePool" and form.fuses:
+            (source,) = wiring[_layer_of(node)]
+            node.op_type = "AveragePool"
+            window = helper.make_attribute("kernel_shape", counted.layers[source].shape.size)
+            node.attribute.append(window)
+    return proto
 
 
 def _back_to_convolutions(network: Network, wiring: Sequence[Sequence[int]], layer: int) -> Iterator[int]:
@@ -173,20 +208,57 @@ def _open(proto: onnx.ModelProto) -> Any:
 class Calibration:
     """A float graph, its layers that may become int8, and the range of every value on the calibration set."""
 
-    def __init__(self, proto: onnx.ModelProto, kept_float: Collection[int], images: Sequence[Fitted]) -> None:
-        self._proto, self._images = proto, images
-        nodes = [node for node in proto.graph.node if node.op_type in OPERATORS and RAW not in node.output]
+    def __init__(
+        self,
+        proto: onnx.ModelProto,
+        kept_float: Collection[int],
+        images: Sequence[Fitted],
+        form: Form = ONNXRUNTIME,
+    ) -> None:
+        self._proto, self._images, self._form = proto, images, form
+        operators = form.operators
+        nodes = [node for node in proto.graph.node if node.op_type in operators and RAW not in node.output]
         self._nodes = [(layer, node) for node in nodes if (layer := _layer_of(node)) not in kept_float]
         if not self._nodes:
             raise ExportError("no layer of this network can become int8; export without --int8")
-        self._ranges = _measure_ranges(proto, [node for _, node in self._nodes], images)
+        measured = _measure_ranges(proto, [node for _, node in self._nodes], images)
+        self._ranges = measured | {IMAGES: (np.float32(0), np.float32(1))}  # so that levels stay exact
         self.layers = {layer for layer, _ in self._nodes}
         self.convolutions = {layer for layer, node in self._nodes if node.op_type == "Conv"}
+        convolutions = [node for _, node in self._nodes if node.op_type == "Conv"]
+        self._kernels = fitted_kernels(proto, convolutions, self._run)
+
+    def _run(self, graph: onnx.ModelProto, names: list[str]) -> Iterator[Sequence[np.ndarray]]:
+        """Yields values of a graph for each image that kernels are rounded on."""
+        session = _open(graph)
+        outputs = [name for name in names if name != IMAGES]
+        for image in calibration_images(self._images, ROUNDED_ON):
+            batch = image.batch()
+            found = dict(zip(outputs, session.run(outputs, {IMAGES: batch}), strict=True)) if outputs else {}
+            yield [found[name] if name != IMAGES else batch for name in names]
 
     def quantized(self, layers: Collection[int]) -> onnx.ModelProto:
         """Returns the graph with these layers in int8."""
         names = [node.name for layer, node in self._nodes if layer in layers]
-        return _insert_conversions(self._proto, names, self._ranges)
+        result = _insert_conversions(self._proto, names, self._ranges, self._form)
+        put_kernels(result, self._kernels)
+        return result
+
+    def spoilers(self) -> list[int]:
+        """Returns the layer that reads the image where its error counts beside that of all others.
+
+        A rounding error in front of everything does most harm; whether it does is chance.
+        """
+        first = min(self.layers, default=0)
+        if not self._form.fuses or first not in self.convolutions or self.layers == {first}:
+            return []
+        images = self._images[:LEAST_IMAGES]
+        expected = _outputs(self._proto, images)
+        alone, others = (
+            _distance(_outputs(self.quantized(layers), images), expected)
+            for layers in ({first}, self.layers - {first})
+        )
+        return [first] if alone > SPOILS * others else []
 
     @cached_property
     def ranking(self) -> list[int]:
@@ -236,7 +308,10 @@ def _measure_ranges(
 
 
 def _insert_conversions(
-    proto: onnx.ModelProto, nodes: Sequence[str], ranges: Mapping[str, tuple[np.float32, np.float32]]
+    proto: onnx.ModelProto,
+    nodes: Sequence[str],
+    ranges: Mapping[str, tuple[np.float32, np.float32]],
+    form: Form,
 ) -> onnx.ModelProto:
     """Returns the graph with conversions to bytes and back around these nodes, which a runtime fuses."""
     quantizer = QDQQuantizer(
@@ -248,8 +323,8 @@ def _insert_conversions(
         tensors_range=TensorsData(CalibrationMethod.MinMax, dict(ranges)),
         nodes_to_quantize=list(nodes),
         nodes_to_exclude=[],
-        op_types_to_quantize=list(OPERATORS),
-        extra_options={},
+        op_types_to_quantize=list(form.operators),
+        extra_options={"OpTypesToExcludeOutputQuantization": ["Conv"] if form.fuses else []},
     )
     quantizer.quantize_model()
     quantizer.model.topological_sort()

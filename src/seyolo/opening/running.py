@@ -22,7 +22,7 @@ MOST_COMPARED = 100  # boxes of an image, the best ones
 
 @dataclass(frozen=True)
 class Work:
-    """What a MODEL is opened for."""
+    """Work of an opened MODEL."""
 
     num_images: int | None = None  # None is a number without end
     batch: int = 1  # images in one run of the network

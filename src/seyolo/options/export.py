@@ -10,7 +10,7 @@ from seyolo.errors import UsageError
 from seyolo.options.parameters import Flag, Size, check_size
 from seyolo.options.tile import TileOptions, check_tiles
 
-ForRuntime = Literal["onnxruntime", "opencv5"]
+ForRuntime = Literal["onnxruntime", "openvino", "opencv5"]
 
 
 @Parameter(name="*")
@@ -25,14 +25,14 @@ class FileOptions:
     """an .onnx that takes any number of images at once."""
 
     half: Flag = False
-    """kernels stored in 16 bits: half the file, with the same arithmetic; not a .cfg or checkpoint."""
+    """kernels stored in 16 bits: half an .onnx, .xml, .ncnn.param or .tflite; arithmetic is the same."""
 
     int8: Flag = False
     """convolutions of an .onnx, .xml or .tflite in bytes: a quarter of the file, and faster; needs --data."""
 
     for_runtime: Annotated[ForRuntime | None, Parameter(name="--for")] = None
-    """an .onnx in the form for this runtime: for onnxruntime Mish without Softplus, which is faster; for
-    opencv5 int8 only where OpenCV 5 computes it right."""
+    """an .onnx in the form for this runtime: for onnxruntime Mish without Softplus, and for openvino int8 as
+    it fuses it, which are faster there; for opencv5 int8 only where OpenCV 5 computes it right."""
 
     def __post_init__(self) -> None:
         if self.half and self.int8:

@@ -93,6 +93,7 @@ class SlimKeywords(ModelKeywords, TrainingKeywords, SparsityKeywords, total=Fals
     cut: CutOptions
     blocks: bool
     repair: Literal["reconstruct", "recalibrate", "none"]
+    activation: Literal["relu", "relu6", "leaky"] | None
     distill: float
     strength: float | None
 

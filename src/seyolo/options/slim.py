@@ -14,6 +14,7 @@ from seyolo.options.parameters import REPEATABLE, Flag, Size, check_choice, chec
 from seyolo.options.training import SparsityOptions, TrainingOptions, check_teacher_weight
 
 Repair = Literal["reconstruct", "recalibrate", "none"]
+SlimActivation = Literal["relu", "relu6", "leaky"]
 ControlName = Literal["dense", "uniform", "scratch", "random", "lowres", "int8", "plain"]
 CONTROL_NAMES: tuple[ControlName, ...] = get_args(ControlName)
 
@@ -83,6 +84,10 @@ class SlimOptions(ModelOptions, TrainingOptions, SparsityOptions):
     """fit the kept kernels to what the network put out before the cut (reconstruct), only measure batch
     normalisation anew (recalibrate), or leave the pruned network as it is (none)."""
 
+    activation: SlimActivation | None = None
+    """what activates the slim network from fine-tuning on; relu is the fastest in int8 [default: what the
+    model has]."""
+
     distill: float = 0.0
     """weight of the dense network as a teacher in fine-tuning; the labels count 1."""
 
@@ -93,6 +98,10 @@ class SlimOptions(ModelOptions, TrainingOptions, SparsityOptions):
         SparsityOptions.__post_init__(self)
         check_choice("--repair", self.repair, get_args(Repair))
         check_teacher_weight(self.distill)
+        if self.activation is not None:
+            check_choice("--activation", self.activation, get_args(SlimActivation))
+            if self.finetune_epochs == 0 or not self.finetune:
+                raise UsageError("--activation needs fine-tuning, in which the network learns it")
         for name in ("epochs", "sparse_epochs", "finetune_epochs"):
             if not 0 <= (getattr(self, name) or 0) <= MOST_EPOCHS:
                 limits = f"at least 0 and at most {MOST_EPOCHS:,}"

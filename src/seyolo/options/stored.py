@@ -64,19 +64,19 @@ def read_train_options(folder: Path) -> TrainOptions:
 def stored_slim(options: SlimOptions) -> dict[str, Any]:
     """Returns what config.json of a run of `slim` holds: the form of version 0.1.0.
 
-    Options of training are under `train` where they are not the usual ones; controls and names are there
-    where any were asked for.
+    Options of training are under `train` where they are not the usual ones; controls, names and activation
+    are there where any were asked for.
     """
     values: dict[str, Any] = to_json(options)
     usual: dict[str, Any] = to_json(SlimOptions())
     stored = {OLD_NAMES.get(name, name): value for name, value in values.items() if name in SLIM_NAMES}
     gates = {"kind": options.attention, **{name: values[name] for name in GATE_NAMES}}
     controls = {"controls": values["controls"]} if options.controls else {}
-    names = {} if options.names is None else {"names": values["names"]}
+    asked = {name: values[name] for name in ("names", "activation") if values[name] is not None}
     return (
         stored
         | controls
-        | names
+        | asked
         | {
             "attention": None if options.attention is None else gates,
             "cut": {OLD_NAMES_IN_CUT.get(name, name): value for name, value in values["cut"].items()},

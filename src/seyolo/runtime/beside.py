@@ -44,6 +44,9 @@ class Beside:
 class BesideBackend(ABC):
     """A detector with box decoding inside, one image at a time; settings as in `protocol.Session`.
 
+    Without `threads` it runs in one: the threads of these libraries wait for one another by spinning, and on
+    a busy machine two of ncnn's took 40 times as long as one.
+
     Raises:
         BackendError: the files are damaged, missing or no such detector, or the device is missing.
     """
@@ -67,7 +70,7 @@ class BesideBackend(ABC):
         self.input_channels = read_channels(about.channels, self.path)
         self.letterbox_mode = read_mode(about.metadata, self.path)
         self.pad_value = read_pad_value(about.metadata, self.path)
-        self.open(threads)
+        self.open(threads or 1)
         raw = self.run(np.zeros((self.input_channels, *self.input_size), np.float32))
         if raw.ndim != 2 or raw.shape[1] < 6:
             raise BackendError(f"{self.path}: the output is {raw.shape}, expected (boxes, 5 + classes)")
@@ -79,7 +82,7 @@ class BesideBackend(ABC):
         return np.stack([self.run(image) for image in np.ascontiguousarray(batch)])
 
     @abstractmethod
-    def open(self, threads: int | None) -> None:
+    def open(self, threads: int) -> None:
         """Loads the file."""
 
     @abstractmethod

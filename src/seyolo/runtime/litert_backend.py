@@ -16,7 +16,7 @@ class LiteRtBackend(BesideBackend):
 
     name, title = "litert", "LiteRT"
 
-    def open(self, threads: int | None) -> None:
+    def open(self, threads: int) -> None:
         """Loads the file; LiteRT says on stderr that it uses XNNPACK."""
         try:
             with silent(2):

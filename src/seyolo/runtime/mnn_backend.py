@@ -23,12 +23,11 @@ class MnnBackend(BesideBackend):
 
     name, title = "mnn", "MNN"
 
-    def open(self, threads: int | None) -> None:
+    def open(self, threads: int) -> None:
         """Loads the file."""
-        config = {"precision": "high", "backend": "CPU"}
-        count = {} if threads is None else {"numThread": threads}
+        config = {"precision": "high", "backend": "CPU", "numThread": threads}
         with silent(1):
-            manager = MNN.nn.create_runtime_manager(({**config, **count},))
+            manager = MNN.nn.create_runtime_manager((config,))
             manager.set_hint(*SMALL_WINOGRAD)
             try:
                 self._module = MNN.nn.load_module_from_file(

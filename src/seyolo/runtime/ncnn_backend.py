@@ -17,13 +17,12 @@ class NcnnBackend(BesideBackend):
 
     name = title = "ncnn"
 
-    def open(self, threads: int | None) -> None:
+    def open(self, threads: int) -> None:
         """Loads both files; ncnn tells what it cannot read by a return code, and why on stderr."""
         self._net = ncnn.Net()
         for option in _HALVES:
             setattr(self._net.opt, option, False)
-        if threads is not None:
-            self._net.opt.num_threads = threads
+        self._net.opt.num_threads = threads
         path = str(self.path)
         if self._net.load_param(path) or self._net.load_model(str(self.path.with_suffix(".bin"))):
             raise BackendError(f"{path}: ncnn cannot read this file; {AGAIN}")

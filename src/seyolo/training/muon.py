@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from seyolo.torchnet.layers.convolution import ConvolutionLayer
 
-RATE = 4.0  # learning rate of a kernel by that of AdamW, at which the two steps are about equally large
+RATE = 8.0  # learning rate of a matrix by that of AdamW (decision 0023)
 
 
 class KernelMuon(torch.optim.Muon):

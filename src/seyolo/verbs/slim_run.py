@@ -21,12 +21,13 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
 from seyolo.checkpoint import read_checkpoint, write_checkpoint
+from seyolo.darknet.edit import set_activation
 from seyolo.data.datasets import Dataset
 from seyolo.data.small_boxes import warn_of_small_boxes
 from seyolo.data.tiles import training_samples
@@ -123,12 +124,15 @@ class SlimRun:
         return make_sparsity(config.sparsity, pressure, config.schedule, tied_scales(model.network))
 
     def finetune(self, pruned: DarknetModel, dense: DarknetModel) -> DarknetModel:
-        """Fine-tunes the pruned network, with the dense one as a teacher where `distill` is set."""
+        """Fine-tunes the pruned network, with `activation`, and a teacher where `distill` is set."""
         if not self.config.stage_epochs()["finetuned"]:
             return pruned
+        start = to_checkpoint(pruned)
+        if (activation := self.config.activation) is not None:
+            start = replace(start, network=set_activation(start.network, activation))
         weight = self.config.distill
         teacher = Distillation(dense, weight, "the dense network") if weight else None
-        return self._train("finetuned", from_checkpoint(to_checkpoint(pruned)), distillation=teacher)
+        return self._train("finetuned", from_checkpoint(start), distillation=teacher)
 
     def _train(
         self,
