@@ -14,7 +14,7 @@ from seyolo.darknet.edit import set_size
 from seyolo.darknet.zoo import network_from_name
 from seyolo.errors import DataError
 from seyolo.pruning.groups.groups import find_groups
-from seyolo.pruning.importance.obs import RIDGE, _Reading, obs_scores
+from seyolo.pruning.importance.obs import RIDGE, _Reading, num_images, obs_scores
 from seyolo.torchnet.build import DarknetModel
 
 SIDE = 64
@@ -154,3 +154,12 @@ def test_batches_add_up() -> None:
 def test_no_images() -> None:
     with pytest.raises(DataError, match="no images"):
         obs_scores(model_of(network_of(conv(8))), [])
+
+
+@pytest.mark.parametrize(
+    ("width", "size_px", "count"),
+    [(0.25, 416, 64), (0.5, 416, 64), (1.0, 320, 41), (1.0, 416, 24), (1.0, 608, 24)],
+)
+def test_wide_networks_are_measured_on_fewer_images(width: float, size_px: int, count: int) -> None:
+    network = network_from_name(f"yolov3@{width:g}", num_classes=1)
+    assert num_images(set_size(network, size_px, size_px)) == count

@@ -25,7 +25,7 @@ from seyolo.options.cut import Importance as Name
 from seyolo.options.cut import Tied
 from seyolo.pruning.importance import importance as weights
 from seyolo.pruning.importance.importance import ByGroup, ByLayer, Importance, LayerScores, Measure
-from seyolo.pruning.importance.obs import NUM_IMAGES, obs_scores
+from seyolo.pruning.importance.obs import num_images, obs_scores
 from seyolo.pruning.importance.taylor import taylor_scores
 
 MEASURED: frozenset[Name] = frozenset({"taylor", "obs"})  # these need images
@@ -87,7 +87,9 @@ def _obs(material: Material) -> Importance:
     measure = _on_images(
         "obs",
         material,
-        lambda model, groups, images: obs_scores(model, images.batches(NUM_IMAGES), images.seed, groups),
+        lambda model, groups, images: obs_scores(
+            model, images.batches(num_images(model.network)), images.seed, groups
+        ),
     )
     return ByLayer("obs", measure, material.tied or "max", per_cost=True)
 

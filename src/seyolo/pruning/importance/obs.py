@@ -25,6 +25,8 @@ from jaxtyping import Float, Float64, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
+from seyolo.darknet.cfg import Network
+from seyolo.darknet.cost import cost
 from seyolo.darknet.graph import inputs
 from seyolo.errors import DataError
 from seyolo.pruning.groups.atoms import FloatArray, IntArray
@@ -35,9 +37,15 @@ from seyolo.torchnet.layers import ConvolutionLayer
 RIDGE = 0.01  # relative to the mean diagonal of the input covariance
 BACKGROUND = 0.02  # weight of a position without any object; a certain object weighs 1 more
 STEPS = 32  # in which the channels of a group are removed
-NUM_IMAGES = 24  # to measure on (decision 0020)
+FEWEST_IMAGES, USUAL_IMAGES = 24, 64  # to measure on (decision 0020)
+MOST_MACS = 800e9  # of all of them, from the fewest on: those of 24 images on YOLOv3 at 416 pixels
 PART = 4  # images at a time: larger tensors take longer, in page faults
 RISE = 1e-6  # relative step that keeps scores strictly increasing in order of removal
+
+
+def num_images(network: Network) -> int:
+    """Returns how many images to measure a network on: 64, and down to 24 where passes take long."""
+    return min(USUAL_IMAGES, max(FEWEST_IMAGES, round(MOST_MACS / max(1, cost(network).macs))))
 
 
 def obs_scores(
@@ -52,7 +60,7 @@ def obs_scores(
 
     Args:
         model: in evaluation mode afterwards; its weights stay as they are.
-        batches: training images, RGB in [0, 1]; `NUM_IMAGES` are enough.
+        batches: training images, RGB in [0, 1]; `num_images` tells how many are enough.
         seed: of the random directions.
         mixed_precision: bfloat16 autocast where convolutions gain from it, as in training.
 
@@ -278,8 +286,8 @@ def _scores(num_slots: int, readings: Sequence[_Reading]) -> FloatArray:
     while len(left):
         costs = torch.stack([reading.costs(left) for reading in readings]).sum(dim=0)
         order = costs.argsort(stable=True)[: max(1, num_slots // STEPS)]
-        for slot, cost in zip(left[order].tolist(), costs[order].tolist(), strict=True):
-            highest = scores[slot] = max(highest * (1 + RISE), cost)
+        for slot, own in zip(left[order].tolist(), costs[order].tolist(), strict=True):
+            highest = scores[slot] = max(highest * (1 + RISE), own)
         for reading in readings:
             reading.lose(left[order])
         left = left[~torch.isin(left, left[order])]
