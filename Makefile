@@ -8,7 +8,7 @@ REQUIREMENTS := $(RUN)/python tools/requirements.py
 PYTHONS ?= 3.11 3.12 3.13 3.14
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test fuzz test-oldest test-newest test-wheel kills check format docs lock licences build/opencv5
+.PHONY: help install demo test fuzz test-oldest test-newest test-opencv5 test-wheel kills check format docs lock licences build/opencv5
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,14 @@ test-oldest: $(STAMP) build/opencv5 ## the lowest versions that pyproject.toml a
 
 test-newest: $(STAMP) build/opencv5 ## the newest versions on every Python here, or on PYTHONS="3.12 3.13"
 	for python in $(PYTHONS); do VENV=$(VENV) tools/test_versions.sh newest $$python || exit; done
+
+test-opencv5: $(STAMP) build/opencv5 ## OpenCV 5 by itself: CBAM, int8, suppression inside; in .venv-opencv5
+	$(PYTHON) -m venv --clear .venv-opencv5
+	$(REQUIREMENTS) given base build-system >build/opencv5.txt
+	$(REQUIREMENTS) given pytest >>build/opencv5.txt
+	.venv-opencv5/bin/python -m pip install -qq --disable-pip-version-check --no-compile -r build/opencv5.txt
+	.venv-opencv5/bin/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
+	.venv-opencv5/bin/python -m pytest -q --noconftest -p no:cacheprovider tests/opencv5
 
 # The sdist is made first and the wheel from it: what the sdist lacks, the wheel lacks.
 test-wheel: $(STAMP) ## the built wheel, in an environment outside of the checkout

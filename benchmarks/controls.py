@@ -137,6 +137,7 @@ def main() -> None:
     parser.add_argument("--names", nargs="+", default=["slim", "dense", "uniform", "scratch", "random"])
     parser.add_argument("--model", default="yolov3@0.25")
     parser.add_argument("--attention", choices=("se", "cbam"))
+    parser.add_argument("--optimizer", choices=("adamw", "muon"), default="adamw")
     parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--epochs", type=int, default=33)
     parser.add_argument("--half", action="store_true", help="dense training sees half as many images")
@@ -153,6 +154,7 @@ def main() -> None:
                 data=options.data,
                 model=options.model,
                 attention=options.attention,
+                optimizer=options.optimizer,
                 size=options.size,
                 budget=(budget,),
                 epochs=options.epochs // (2 if options.half else 1),

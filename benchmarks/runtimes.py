@@ -152,7 +152,7 @@ def errors(raw: np.ndarray, expected: np.ndarray) -> dict[str, float]:
 def environment(threads: int) -> dict[str, Any]:
     """The machine, and the version of every package that seyolo names and that is installed here."""
     names = {re.split(r"[^\w.-]", line)[0].lower() for line in metadata.requires("seyolo") or []}
-    versions = {name: installed_version(name) for name in sorted(names)}
+    versions = {name: installed_version(name) for name in sorted(names | {*RUNTIMES, "pnnx"})}
     cpu = Path("/proc/cpuinfo")
     text = cpu.read_text(encoding="utf-8") if cpu.is_file() else ""
     model = re.search(r"^model name\s*:\s*(.+)$", text, flags=re.MULTILINE)

@@ -51,6 +51,8 @@ NOT_RUN = {
     "python benchmarks/controls.py bccd runs/bccd benchmarks/results/bccd --attention se --size 320 "
     "--epochs 120 --half --budgets macs=30% --names half slim dense uniform scratch int8 "
     "--seeds 0 1 2": "trains for hours",
+    "python benchmarks/controls.py hands/data.yaml runs/muon results/muon --optimizer muon --epochs 17 "
+    "--names slim dense": "trains for hours",
     "seyolo export runs/slim/slim/slim.safetensors hand_int8.onnx --int8 --data hands/data.yaml": "needs a "
     "network that finds something; tests/cli/test_cli_export.py has one",
     "seyolo export slim.safetensors slim_opencv5.onnx --int8 --data data.yaml --for opencv5": "needs a "

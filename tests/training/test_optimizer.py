@@ -7,8 +7,11 @@ import torch
 from torch import nn
 
 from seyolo.darknet import edit, zoo
+from seyolo.darknet.sections import Convolutional
 from seyolo.torchnet.build import DarknetModel, build
-from seyolo.training.optimizer import learning_rate_factor, make_optimizer
+from seyolo.torchnet.layers.convolution import ConvolutionLayer
+from seyolo.training.muon import RATE, kernels_for_muon
+from seyolo.training.optimizer import JointOptimizer, learning_rate_factor, make_optimizer
 
 
 @pytest.mark.parametrize(
@@ -67,3 +70,53 @@ def test_only_kernels_decay(model: DarknetModel) -> None:
         is_kernel = parameter.ndim == 4
         # Without a gradient AdamW only decays: by the factor 1 - 0.1 * 0.5.
         torch.testing.assert_close(parameter.detach(), before[name] * (0.95 if is_kernel else 1.0))
+
+
+def _muon(model: nn.Module, learning_rate: float = 0.1) -> JointOptimizer:
+    model.to(memory_format=torch.channels_last)
+    return make_optimizer(model, learning_rate, 0.5, torch.device("cpu"), "muon")
+
+
+def test_muon_trains_the_kernels_in_front_of_batch_normalisation_and_adamw_the_rest(
+    model: DarknetModel,
+) -> None:
+    adamw, muon = _muon(model).parts
+    by_muon = {matrix.data_ptr() for group in muon.param_groups for matrix in group["params"]}
+    by_adamw = {weight.data_ptr() for group in adamw.param_groups for weight in group["params"]}
+    norms = {name for name, module in model.named_modules() if isinstance(module, nn.BatchNorm2d)}
+    kernels = {f"{name.removesuffix('.bn')}.conv.weight" for name in norms}
+    for name, parameter in model.named_parameters():
+        assert (parameter.data_ptr() in by_muon) == (name in kernels), name
+        assert (parameter.data_ptr() in by_adamw) != (name in kernels), name
+
+
+def _layer(groups: int = 1, batch_normalize: bool = True) -> ConvolutionLayer:
+    section = Convolutional(filters=4, size=3, pad=True, groups=groups, batch_normalize=batch_normalize)
+    return ConvolutionLayer(section, 4)
+
+
+def test_a_step_of_muon_makes_the_gradient_orthogonal_and_decays_the_kernel() -> None:
+    torch.manual_seed(0)
+    layer = _layer()
+    optimizer = _muon(layer, learning_rate=0.01)
+    kernel = layer.conv.weight
+    before = kernel.detach().clone()
+    kernel.grad = torch.randn_like(kernel)
+    optimizer.step()
+    rate, decay = 0.01, 0.5  # the group's rate is for `TrainingStep`, which sets the learning rate
+    step = (before * (1 - rate * decay) - kernel.detach()) / rate
+    singular = torch.linalg.svdvals(step.flatten(1)) / (0.2 * 36**0.5)  # the larger side is 4 * 3 * 3
+    assert ((singular > 0.5) & (singular < 1.5)).all()
+    given = torch.linalg.svdvals(kernel.grad.flatten(1))
+    assert given.max() / given.min() > singular.max() / singular.min()
+
+
+def test_muon_leaves_grouped_kernels_and_those_without_batch_normalisation_alone() -> None:
+    layers = [_layer(groups=2), _layer(batch_normalize=False), _layer()]
+    (kernel,) = kernels_for_muon(nn.Sequential(*layers))
+    assert kernel is layers[2].conv.weight
+
+
+def test_the_learning_rate_of_muon_is_a_multiple(model: DarknetModel) -> None:
+    rates = {group["name"]: group["rate"] for group in _muon(model).param_groups}
+    assert rates == {"kernels": 1.0, "scales": 1.0, "others": 1.0, "matrices": RATE}

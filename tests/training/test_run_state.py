@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import torch
 from safetensors.torch import save_file
-from torch import nn
 
 from seyolo.checkpoint import write_checkpoint
 from seyolo.darknet import zoo
 from seyolo.errors import TrainingError
-from seyolo.torchnet.build import build, to_checkpoint
+from seyolo.options.training import OptimizerName
+from seyolo.torchnet.build import DarknetModel, build, to_checkpoint
 from seyolo.training import run_folder
-from seyolo.training.optimizer import make_optimizer, optimizer_tensors, restore_optimizer
+from seyolo.training.optimizer import (
+    JointOptimizer,
+    make_optimizer,
+    optimizer_tensors,
+    restore_optimizer,
+)
 from seyolo.training.run_folder import RunRecord, RunState, read_run_state, write_run_state
 
 
@@ -89,33 +95,34 @@ def test_a_stopped_write_leaves_the_old_state(tmp_path: Path, monkeypatch: pytes
     assert list(tmp_path.iterdir()) == [path]
 
 
-def _training(seed: int) -> tuple[nn.Module, torch.optim.Optimizer]:
-    torch.manual_seed(seed)
-    model = nn.Sequential(nn.Conv2d(3, 4, 3, bias=False), nn.BatchNorm2d(4), nn.Conv2d(4, 2, 3))
-    model = model.to(memory_format=torch.channels_last)
-    return model, make_optimizer(model, 1e-2, 0.02, torch.device("cpu"))
+def _training(seed: int, name: OptimizerName) -> tuple[DarknetModel, JointOptimizer]:
+    network = zoo.yolov3_tiny(num_classes=1, width=0.125)
+    model = build(network, generator=torch.Generator().manual_seed(seed))
+    model.to(memory_format=torch.channels_last)
+    return model, make_optimizer(model, 1e-2, 0.02, torch.device("cpu"), name)
 
 
-def _steps(model: nn.Module, optimizer: torch.optim.Optimizer, count: int) -> None:
+def _steps(model: DarknetModel, optimizer: JointOptimizer, count: int) -> None:
     generator = torch.Generator().manual_seed(count)
     for _ in range(count):
-        images = torch.rand(2, 3, 8, 8, generator=generator).contiguous(memory_format=torch.channels_last)
+        images = torch.rand(2, 3, 32, 32, generator=generator).contiguous(memory_format=torch.channels_last)
         optimizer.zero_grad()
-        model(images).square().sum().backward()
+        sum(heads.square().mean() for heads in model.forward_heads(images)).backward()
         optimizer.step()
 
 
-def test_a_restored_optimiser_takes_the_same_next_steps(tmp_path: Path) -> None:
-    model, optimizer = _training(seed=0)
+@pytest.mark.parametrize("name", get_args(OptimizerName))
+def test_a_restored_optimiser_takes_the_same_next_steps(tmp_path: Path, name: OptimizerName) -> None:
+    model, optimizer = _training(0, name)
     _steps(model, optimizer, 5)
     tensors = {"model": model.state_dict(), "optimizer": optimizer_tensors(optimizer)}
     write_run_state(tmp_path / "state.safetensors", RunState(tensors, RunRecord(1)))
 
-    other, other_optimizer = _training(seed=1)
+    other, other_optimizer = _training(1, name)
     found = read_run_state(tmp_path / "state.safetensors")
     other.load_state_dict(found.tensors["model"])
     restore_optimizer(other_optimizer, found.tensors["optimizer"])
     _steps(model, optimizer, 3)
     _steps(other, other_optimizer, 3)
-    for name, tensor in model.state_dict().items():
-        assert torch.equal(other.state_dict()[name], tensor), name
+    for key, tensor in model.state_dict().items():
+        assert torch.equal(other.state_dict()[key], tensor), key

@@ -114,6 +114,20 @@ def test_steered_sparsity_goes_on_at_the_very_step(
     assert_same(*results)
 
 
+def test_muon_goes_on_at_the_very_step(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = replace(EACH_STEP, optimizer="muon")
+    whole = train(fresh_model(), dataset, config, tmp_path / "whole")
+    with monkeypatch.context() as patch, pytest.raises(Killed):  # noqa: PT012
+        stop_at_step(patch, 5)
+        train(fresh_model(), dataset, config, tmp_path / "stopped")
+    folder = tmp_path / "stopped"
+    state = saved_state(folder, config.epochs)
+    resumed = train(fresh_model(), dataset, config, folder, state=state)
+    assert_same((tmp_path / "whole", whole), (folder, resumed))
+
+
 @pytest.mark.parametrize("number", range(1, 11))
 def test_a_run_may_be_stopped_at_any_file(
     dataset: Dataset,

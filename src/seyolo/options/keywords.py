@@ -36,6 +36,7 @@ class TrainingKeywords(TileKeywords, total=False):
 
     batch: int
     lr: float
+    optimizer: Literal["adamw", "muon"]
     seed: int
     device: str
     sync_bn: bool

@@ -16,6 +16,7 @@ MAX_SCALES_RATE = 1000.0
 MAX_SEED = (1 << 32) - 1
 Schedule = Literal["constant", "decay"]
 SlimSparsity = Literal["group", "steered", "proximal", "l1"]
+OptimizerName = Literal["adamw", "muon"]
 TrackerName = Literal["tensorboard"]
 
 
@@ -100,6 +101,9 @@ class TrainingOptions(TileOptions):
     lr: Annotated[float, RUN] = 1.5e-3
     """peak learning rate."""
 
+    optimizer: Annotated[OptimizerName, RUN] = "adamw"
+    """adamw, or muon for the kernels in front of batch normalisation, which needs fewer epochs."""
+
     seed: Annotated[int, RUN] = 0
     """seed of everything random."""
 
@@ -161,6 +165,7 @@ class TrainingOptions(TileOptions):
             raise UsageError(f"--batch {self.batch}: at least one image per step")
         if not 0 < self.lr <= MAX_LR:
             raise UsageError(f"--lr {self.lr:g}: a learning rate above 0 and at most {MAX_LR:g}")
+        check_choice("--optimizer", self.optimizer, get_args(OptimizerName))
         if not 0 <= self.seed <= MAX_SEED:
             raise UsageError(f"--seed {self.seed}: a whole number from 0 to {MAX_SEED}")
         memory_bytes("--cache", self.cache)

@@ -4,35 +4,73 @@ from __future__ import annotations
 
 import copy
 import math
-from typing import Generic, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
+
+from seyolo.options.training import OptimizerName
+from seyolo.training.muon import KernelMuon, kernels_for_muon
 
 FINAL_FACTOR = 0.01  # learning rate at the end of the cosine, as a fraction of its peak
 
 Model = TypeVar("Model", bound=nn.Module)
 
 
+class JointOptimizer:
+    """Optimisers of parts of a model's parameters, used as one."""
+
+    def __init__(self, model: nn.Module, parts: Sequence[torch.optim.Optimizer]) -> None:
+        self._model, self.parts = model, tuple(parts)
+
+    @property
+    def param_groups(self) -> list[dict[str, Any]]:
+        """The groups of all parts, with their `name` and with `rate`, a factor of the learning rate."""
+        return [group for part in self.parts for group in part.param_groups]
+
+    def zero_grad(self) -> None:
+        self._model.zero_grad()
+
+    def step(self) -> None:
+        for part in self.parts:
+            part.step()
+
+
 def make_optimizer(
-    model: nn.Module, learning_rate: float, weight_decay: float, device: torch.device
-) -> torch.optim.Optimizer:
+    model: nn.Module,
+    learning_rate: float,
+    weight_decay: float,
+    device: torch.device,
+    name: OptimizerName = "adamw",
+) -> JointOptimizer:
     """Returns AdamW with weight decay on convolution kernels only, not on biases or batch normalisation.
 
-    The scales of batch normalisation form the group `name="scales"`, because sparsity training changes them.
+    With `muon`, that trains the kernels in front of batch normalisation (`kernels_for_muon`). The scales of
+    batch normalisation form the group `name="scales"`, because sparsity training changes them.
     """
+    by_muon = kernels_for_muon(model) if name == "muon" else []
+    taken = set(map(id, by_muon))
     parameters: dict[str, list[nn.Parameter]] = {"kernels": [], "scales": [], "others": []}
     for module in model.modules():
         weight_group = "scales" if isinstance(module, nn.BatchNorm2d) else "kernels"
-        for name, parameter in module.named_parameters(recurse=False):
-            parameters[weight_group if name == "weight" else "others"].append(parameter)
+        for key, parameter in module.named_parameters(recurse=False):
+            if id(parameter) not in taken:
+                parameters[weight_group if key == "weight" else "others"].append(parameter)
     present = [
-        {"name": name, "params": params, "weight_decay": weight_decay if name == "kernels" else 0.0}
-        for name, params in parameters.items()
+        {
+            "name": key,
+            "params": params,
+            "weight_decay": weight_decay if key == "kernels" else 0.0,
+            "rate": 1.0,
+        }
+        for key, params in parameters.items()
         if params
     ]
     fused = device.type in ("cpu", "cuda")
-    return torch.optim.AdamW(present, lr=learning_rate, betas=(0.9, 0.999), fused=fused)  # Loshchilov 2019
+    adamw = torch.optim.AdamW(present, lr=learning_rate, betas=(0.9, 0.999), fused=fused)  # Loshchilov 2019
+    muon = [KernelMuon(by_muon, learning_rate, weight_decay)] if by_muon else []
+    return JointOptimizer(model, [adamw, *muon])
 
 
 def learning_rate_factor(
@@ -49,20 +87,32 @@ def learning_rate_factor(
     return cosine * min(1.0, (step + 1) / warmup_steps) if warmup_steps else cosine
 
 
-def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+def optimizer_tensors(optimizer: JointOptimizer) -> dict[str, Tensor]:
     """Returns the optimiser's moments as `parameter number/moment`."""
-    state = optimizer.state_dict()["state"]
-    return {f"{index}/{name}": value for index, moments in state.items() for name, value in moments.items()}
+    first, tensors = 0, dict[str, Tensor]()
+    for part in optimizer.parts:
+        for index, moments in part.state_dict()["state"].items():
+            tensors |= {f"{first + index}/{name}": value for name, value in moments.items()}
+        first += len(_parameters(part))
+    return tensors
 
 
-def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+def restore_optimizer(optimizer: JointOptimizer, tensors: Mapping[str, Tensor]) -> None:
     """Loads the moments that `optimizer_tensors` returned for an optimiser of the same parameters."""
-    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-    state: dict[int, dict[str, Tensor]] = {}
-    for name, value in tensors.items():
-        index, _, moment = name.partition("/")
-        state.setdefault(int(index), {})[moment] = _in_memory_format_of(parameters[int(index)], value)
-    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+    first = 0
+    for part in optimizer.parts:
+        parameters = _parameters(part)
+        state: dict[int, dict[str, Tensor]] = {}
+        for name, value in tensors.items():
+            number, _, moment = name.partition("/")
+            if 0 <= (index := int(number) - first) < len(parameters):
+                state.setdefault(index, {})[moment] = _in_memory_format_of(parameters[index], value)
+        part.load_state_dict({"state": state, "param_groups": part.state_dict()["param_groups"]})
+        first += len(parameters)
+
+
+def _parameters(part: torch.optim.Optimizer) -> list[nn.Parameter]:
+    return [parameter for group in part.param_groups for parameter in group["params"]]
 
 
 def _in_memory_format_of(parameter: Tensor, value: Tensor) -> Tensor:

@@ -58,7 +58,9 @@ class TrainingStep:
         if self.device.type == "cuda" and team.size == 1:
             module.forward_heads = RecordedHeads(self.model)
         self._module: nn.Module = module
-        self.optimizer = make_optimizer(self.model, config.lr, config.weight_decay, self.device)
+        self.optimizer = make_optimizer(
+            self.model, config.lr, config.weight_decay, self.device, config.optimizer
+        )
         self.average = MovingAverage(self.model, config.average_decay, config.average_ramp_updates)
 
     def wrap(self) -> None:
@@ -70,7 +72,7 @@ class TrainingStep:
         rate = self.config.rate_at(step, self.steps_per_epoch)
         scales_rate = rate * self.config.scales_rate
         for group in self.optimizer.param_groups:
-            group["lr"] = scales_rate if group["name"] == "scales" else rate
+            group["lr"] = scales_rate if group["name"] == "scales" else rate * group["rate"]
         loss, parts = self._loss(images, targets)
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]  # torch gives it no types
