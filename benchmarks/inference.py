@@ -26,7 +26,7 @@ from jaxtyping import Float32
 from precisions import int8_of
 
 from seyolo.exporting.onnx import describe_onnx
-from seyolo.exporting.quantize import ONNXRUNTIME, OPENVINO
+from seyolo.exporting.quantize import STEPWISE, FUSED
 from seyolo.letterbox import Mode
 from seyolo.opening.network import load, save
 from seyolo.pruning.prune import prune
@@ -63,7 +63,7 @@ def write_files(folder: Path) -> None:
         save(model, folder / f"{name}.cfg")
         plain = describe_onnx(model, (SIZE_PX, SIZE_PX))
         onnx.save(plain, str(folder / f"{name}.onnx"))
-        for runtime, form in (("onnxruntime", ONNXRUNTIME), ("openvino", OPENVINO)):
+        for runtime, form in (("onnxruntime", STEPWISE), ("openvino", FUSED)):
             int8 = int8_of(model, (SIZE_PX, SIZE_PX), form)
             onnx.save(int8, str(folder / f"{name}_int8_{runtime}.onnx"))
 

@@ -24,8 +24,8 @@ from seyolo.darknet.zoo import is_zoo_name
 from seyolo.exporting.onnx import describe_onnx
 from seyolo.exporting.parity import sample_image
 from seyolo.exporting.quantize import (
-    ONNXRUNTIME,
-    OPENVINO,
+    FUSED,
+    STEPWISE,
     Calibration,
     Form,
     fit_images,
@@ -78,9 +78,9 @@ def open_all(name: str, folder: Path, options: argparse.Namespace) -> dict[str, 
     opened[f"{title} openvino float32"] = OpenVinoBackend(plain, threads=options.threads)
     opened[f"{title} openvino bfloat16"] = OpenVinoBackend(plain, threads=options.threads, precision="bf16")
     int8 = folder / f"{title}-int8.onnx"
-    onnx.save(int8_of(changed, size, ONNXRUNTIME), str(int8))
+    onnx.save(int8_of(changed, size, STEPWISE), str(int8))
     opened[f"{title} onnxruntime int8"] = open_backend(int8, threads=options.threads)
-    onnx.save(int8_of(changed, size, OPENVINO), str(fused))
+    onnx.save(int8_of(changed, size, FUSED), str(fused))
     opened[f"{title} openvino int8"] = OpenVinoBackend(fused, threads=options.threads)
     for path in (plain, int8, fused):
         print(f"{path.name} at {options.size} px: {path.stat().st_size / 1e6:.2f} MB")

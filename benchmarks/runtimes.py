@@ -177,7 +177,7 @@ def table(result: Mapping[str, Any]) -> str:
     ]
     for name, rows in result["networks"].items():
         lines += [
-            f"### {name}",
+            f"## {name}",
             "",
             "| runtime | precision | file | MB | ms (p50) | box error | score error |",
         ]

@@ -23,8 +23,8 @@ from seyolo.data.datasets import load_dataset
 from seyolo.exporting.formats import export
 from seyolo.exporting.onnx import describe_onnx
 from seyolo.exporting.quantize import (
-    ONNXRUNTIME,
-    OPENVINO,
+    FUSED,
+    STEPWISE,
     Calibration,
     Form,
     fit_images,
@@ -82,7 +82,7 @@ def executed(proto: onnx.ModelProto, folder: Path) -> Counter[tuple[str, bool]]:
 def test_relu_disappears_into_the_convolutions_of_onnxruntime(tmp_path: Path) -> None:
     num_bytes = NUM_CONVOLUTIONS - NUM_SINGLE - NUM_HEADS - KEPT - 1  # and the one that reads the image
     for activation, left in (("relu", 0), ("leaky", num_bytes)):
-        found = optimized(in_form(ONNXRUNTIME, activation)[1], tmp_path)
+        found = optimized(in_form(STEPWISE, activation)[1], tmp_path)
         assert found["QLinearConv"] == num_bytes
         assert found["QLinearLeakyRelu"] == left
         assert found["Relu"] == found["LeakyRelu"] == 0 or activation == "leaky"
@@ -91,7 +91,7 @@ def test_relu_disappears_into_the_convolutions_of_onnxruntime(tmp_path: Path) ->
 
 @pytest.mark.parametrize("activation", ["relu", "leaky"])
 def test_openvino_computes_all_convolutions_of_maps_in_bytes(activation: Activation, tmp_path: Path) -> None:
-    found = executed(in_form(OPENVINO, activation)[1], tmp_path)
+    found = executed(in_form(FUSED, activation)[1], tmp_path)
     num_float = NUM_SINGLE + NUM_HEADS
     assert found["Convolution", False] == num_float
     assert found["Convolution", True] == NUM_CONVOLUTIONS - num_float
@@ -100,7 +100,7 @@ def test_openvino_computes_all_convolutions_of_maps_in_bytes(activation: Activat
 
 
 def test_openvinos_form_rounds_only_what_a_convolution_reads() -> None:
-    proto, quantized = in_form(OPENVINO, "leaky")
+    proto, quantized = in_form(FUSED, "leaky")
     readers = {name: node for node in proto.graph.node for name in node.input}
     makers = {name: node.op_type for node in proto.graph.node for name in node.output}
     rounded = {node.input[0] for node in quantized.graph.node if node.op_type == "QuantizeLinear"}
@@ -116,7 +116,7 @@ def test_a_first_convolution_goes_back_to_float_where_its_error_counts(
     size = (SIZE_PX, SIZE_PX)
     fitted = fit_images(spot_images(9), Fit(size))
     arguments = (describe_onnx(model, size), model.network, size, fitted)
-    assert quantize(*arguments, OPENVINO)[1]["float_layers"] == []
+    assert quantize(*arguments, FUSED)[1]["float_layers"] == []
     fit = quantizing.fitted_kernels
 
     def spoil(*given: Any) -> dict[str, np.ndarray]:
@@ -124,11 +124,11 @@ def test_a_first_convolution_goes_back_to_float_where_its_error_counts(
         return {name: kernel // 10 * 9 if ".0." in name else kernel for name, kernel in kernels.items()}
 
     monkeypatch.setattr(quantizing, "fitted_kernels", spoil)
-    quantized, facts = quantize(*arguments, OPENVINO)
+    quantized, facts = quantize(*arguments, FUSED)
     assert facts["float_layers"] == [0]
     rounded = {node.input[0] for node in quantized.graph.node if node.op_type == "QuantizeLinear"}
     assert "images" not in rounded
-    assert quantize(*arguments, ONNXRUNTIME)[1]["float_layers"] == []
+    assert quantize(*arguments, STEPWISE)[1]["float_layers"] == []
 
 
 def test_global_averages_are_windows_in_openvinos_form() -> None:
@@ -139,17 +139,17 @@ def test_global_averages_are_windows_in_openvinos_form() -> None:
     proto = describe_onnx(gated_model, SIZE)
     windows = onnx.ModelProto()
     windows.CopyFrom(proto)
-    with_windows(windows, network, SIZE, OPENVINO)
+    with_windows(windows, network, SIZE, FUSED)
     kinds = Counter(node.op_type for node in windows.graph.node)
     assert (kinds["GlobalAveragePool"], kinds["AveragePool"]) == (0, NUM_GATES)
     images = random_images(*SIZE, seed=4).numpy()
     np.testing.assert_allclose(on_onnxruntime(windows)(images), on_onnxruntime(proto)(images), rtol=1e-4)
-    quantized, facts = quantize(describe_onnx(model, (64, 64)), model.network, (64, 64), fitted, OPENVINO)
+    quantized, facts = quantize(describe_onnx(model, (64, 64)), model.network, (64, 64), fitted, FUSED)
     assert facts["agreement"] == 1.0
     onnx.checker.check_model(quantized, full_check=True)
 
 
-@pytest.mark.parametrize("form", [ONNXRUNTIME, OPENVINO], ids=["onnxruntime", "openvino"])
+@pytest.mark.parametrize("form", [STEPWISE, FUSED], ids=["onnxruntime", "openvino"])
 @pytest.mark.parametrize("activation", ["relu", "leaky", "mish"])
 def test_numbers_in_bytes_are_near_those_in_float(form: Form, activation: Activation) -> None:
     """The spot detector with other activations; brightness is positive, so they change little."""

@@ -12,8 +12,9 @@ from seyolo.exporting.onnx import export_onnx
 from seyolo.exporting.quantize import Image
 from seyolo.opening.description import CHECKPOINT
 from seyolo.opening.network import save
-from seyolo.options.export import FileOptions, ForRuntime
+from seyolo.options.export import FileOptions
 from seyolo.runtime.choice import needing, needing_openvino
+from seyolo.runtime.protocol import ForRuntime
 from seyolo.torchnet.build import DarknetModel
 
 

@@ -30,7 +30,7 @@ from seyolo.errors import ExportError
 from seyolo.exporting.nms import append_nms, reference_detections
 from seyolo.exporting.opencv5 import wrong_in_int8
 from seyolo.exporting.parity import TOLERANCE, Images, Raw, relative_error, require_parity, sample_image
-from seyolo.exporting.quantize import ONNXRUNTIME, OPENVINO, Form, Image, fit_images, quantize
+from seyolo.exporting.quantize import FUSED, STEPWISE, Form, Image, fit_images, quantize
 from seyolo.files import replacing
 from seyolo.letterbox import Fit
 from seyolo.options.export import FileOptions
@@ -38,6 +38,7 @@ from seyolo.runtime.inference import Thresholds
 from seyolo.runtime.metadata import file_metadata
 from seyolo.runtime.onnx_mish import rewrite_mish
 from seyolo.runtime.onnxruntime_backend import ONLY_ERRORS
+from seyolo.runtime.protocol import FUSING
 from seyolo.torchnet.build import DarknetModel, from_checkpoint, to_checkpoint
 from seyolo.translation import to_onnx
 from seyolo.translation.folding import fold_batch_norm
@@ -161,10 +162,10 @@ def _described(
 
 
 def _int8_form(options: FileOptions, network: Network, size: tuple[int, int]) -> Form:
-    if options.for_runtime == "openvino":
-        return OPENVINO
+    if options.for_runtime in FUSING:
+        return FUSED
     is_opencv = options.for_runtime == "opencv5"
-    return replace(ONNXRUNTIME, also_float=frozenset(wrong_in_int8(network, size) if is_opencv else ()))
+    return replace(STEPWISE, also_float=frozenset(wrong_in_int8(network, size) if is_opencv else ()))
 
 
 def _form_for(options: FileOptions, proto: onnx.ModelProto) -> onnx.ModelProto:

@@ -66,10 +66,10 @@ class Form:
     also_float: frozenset[int] = frozenset()  # layers that it computes wrongly in int8
 
 
-ONNXRUNTIME = Form(
+STEPWISE = Form(
     frozenset("Conv LeakyRelu Relu Clip Sigmoid Add Mul Concat MaxPool GlobalAveragePool Resize".split())
 )
-OPENVINO = Form(frozenset("Conv Concat MaxPool Resize".split()), fuses=True)
+FUSED = Form(frozenset("Conv Concat MaxPool Resize".split()), fuses=True)
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ def quantize(
     network: Network,
     size: tuple[int, int],
     images: Sequence[Fitted],
-    form: Form = ONNXRUNTIME,
+    form: Form = STEPWISE,
 ) -> tuple[onnx.ModelProto, dict[str, Any]]:
     """Quantizes the graph of `to_onnx` in a runtime's form; returns it with calibration statistics.
 
@@ -133,7 +133,7 @@ def quantize(
     return candidate, {"pictures": len(images), "agreement": agreement, "float_layers": sorted(put_back)}
 
 
-def float_layers(network: Network, size: tuple[int, int], form: Form = ONNXRUNTIME) -> set[int]:
+def float_layers(network: Network, size: tuple[int, int], form: Form = STEPWISE) -> set[int]:
     """Returns the layers that always remain float32 in a form, listed at the top of this file."""
     wiring, counted = inputs(network), cost(network, *size)
     layers = set(form.also_float)
@@ -213,7 +213,7 @@ class Calibration:
         proto: onnx.ModelProto,
         kept_float: Collection[int],
         images: Sequence[Fitted],
-        form: Form = ONNXRUNTIME,
+        form: Form = STEPWISE,
     ) -> None:
         self._proto, self._images, self._form = proto, images, form
         operators = form.operators

@@ -2,15 +2,14 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from cyclopts import Parameter
 
 from seyolo.errors import UsageError
 from seyolo.options.parameters import Flag, Size, check_size
 from seyolo.options.tile import TileOptions, check_tiles
-
-ForRuntime = Literal["onnxruntime", "openvino", "opencv5"]
+from seyolo.runtime.protocol import ForRuntime
 
 
 @Parameter(name="*")

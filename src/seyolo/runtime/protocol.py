@@ -16,6 +16,8 @@ from seyolo.letterbox import Mode
 from seyolo.sizes import InputSize, input_text, size_hw
 
 Runtime = Literal["onnxruntime", "openvino", "ncnn", "mnn", "litert", "opencv", "torch"]
+ForRuntime = Literal["onnxruntime", "openvino", "opencv5"]  # those with a form of .onnx that they run best
+FUSING: frozenset[ForRuntime] = frozenset({"openvino"})  # join an int8 convolution and its activation
 Precision = Literal["f32", "bf16", "f16"]  # of float32 layers; int8 layers and decoding keep their precision
 
 
