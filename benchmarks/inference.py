@@ -26,7 +26,7 @@ from jaxtyping import Float32
 from precisions import int8_of
 
 from seyolo.exporting.onnx import describe_onnx
-from seyolo.exporting.quantize import STEPWISE, FUSED
+from seyolo.exporting.quantize import FUSED, STEPWISE
 from seyolo.letterbox import Mode
 from seyolo.opening.network import load, save
 from seyolo.pruning.prune import prune
