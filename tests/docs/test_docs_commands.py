@@ -31,6 +31,7 @@ ASSUMED = {
     "README.md": [make.hands, make.photos],
     "docs/contributing/how-to-add.md": [],
     "docs/contributing/versions.md": [],
+    "docs/decisions/0023-muon-for-the-kernels.md": [make.hands],
     "docs/evidence/controls.md": [make.hands],
     "docs/evidence/results.md": [make.hands],
     "docs/how-to/compare.md": [make.hands],
