@@ -108,12 +108,7 @@ def last_line(printed: str) -> str:
 
 
 def layers_with(graph: onnx.ModelProto, operator: str) -> str:
-    """Names the layers of a network that have an operator, as `Selu (layers 3 and 7)`.
-
-    Example:
-        >>> layers_with(onnx.ModelProto(), "Selu")
-        'Selu'
-    """
+    """Names the layers of a network that have an operator, as `Selu (layers 3 and 7)`."""
     nodes = [node for node in graph.graph.node if node.op_type.lower() == operator.lower()]
     nodes = [node for node in nodes if len(node.input) > SLICE_INPUTS] or nodes  # every runtime slices
     layers = list(dict.fromkeys(node.name.split("_")[0].removeprefix("layer") for node in nodes))

@@ -91,12 +91,7 @@ class BesideBackend(ABC):
 
 
 def beside_path(path: Path) -> Path:
-    """Returns the path of the JSON of an exported file.
-
-    Example:
-        >>> beside_path(Path("x.ncnn.param")).name, beside_path(Path("x.mnn")).name
-        ('x.ncnn.json', 'x.mnn.json')
-    """
+    """Returns the path of the JSON of an exported file: `x.ncnn.json`, `x.mnn.json`."""
     return path.with_suffix(".json") if path.suffix == ".param" else path.with_name(f"{path.name}.json")
 
 

@@ -10,12 +10,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def silent(descriptor: int) -> Iterator[None]:
-    """Drops what is written to a file descriptor, 1 (stdout) or 2 (stderr), in its block.
-
-    Example:
-        >>> with silent(1):
-        ...     _ = os.write(1, b"The device supports: fp16")
-    """
+    """Drops what is written to a file descriptor, 1 (stdout) or 2 (stderr), in its block."""
     (sys.stdout if descriptor == 1 else sys.stderr).flush()
     kept, nowhere = os.dup(descriptor), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, descriptor)
