@@ -45,9 +45,10 @@ def export(
 ) -> None:
     """Write a model for ONNX Runtime, OpenVINO, LiteRT, MNN, ncnn or Darknet, as the ending of OUT says.
 
-    OUT ends in .onnx, .xml, .tflite, .mnn, .ncnn.param, .cfg or .safetensors. The file is compared with the model before it gets its final name; a table gives error, size and latency.
-    Of several files each is written in int8 or with 16-bit kernels where its format has that. A zoo name
-    without weights gives the .cfg alone, or another file with random weights.
+    OUT ends in .onnx, .xml, .tflite, .mnn, .ncnn.param, .cfg or .safetensors. The file is compared with the
+    model before it gets its final name; a table gives error, size and latency. Of several files each is
+    written in int8 or with 16-bit kernels where its format has that. A zoo name without weights gives the
+    .cfg alone, or another file with random weights.
 
     Args:
         model: a checkpoint, a .cfg with its weights, or a zoo name.
