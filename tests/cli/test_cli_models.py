@@ -128,16 +128,16 @@ def test_export_compares_on_the_device(
     run: Run, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[object] = []
-    infer = exporting._infer
+    infer = exporting.raw_output
 
     def remember(model: DarknetModel, *rest: Any) -> Any:
         seen.append(next(model.parameters()).device)
         return infer(model, *rest)
 
-    monkeypatch.setattr(exporting, "_infer", remember)
+    monkeypatch.setattr(exporting, "raw_output", remember)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     assert run("export", checkpoint, "a.onnx", "--device", device).code == 0
-    assert [str(device) for device in seen] == [device + ":0" if device == "cuda" else device]
+    assert {str(device) for device in seen} == {device + ":0" if device == "cuda" else device}
     for out in ("b.onnx", "b.cfg", "b.safetensors"):
         assert_refused(run("export", checkpoint, out, "--device", "tpu"), "tpu")
     assert_refused(run("export", MODEL, "b.cfg", "--device", "cuda"), "nothing runs")
@@ -218,7 +218,7 @@ def test_export_of_a_zoo_name_writes_its_cfg(run: Run, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "part"),
     [
-        (["CHECKPOINT", "a.tflite"], "a.tflite"),
+        (["CHECKPOINT", "a.engine"], "a.engine"),
         (["CHECKPOINT", "a.cfg", "--nms"], "non-maximum"),
         (["CHECKPOINT", "a.safetensors", "--nms"], "non-maximum"),
         (["cbam-yolov3-tiny@0.125", "a.onnx", "--size", "50"], "32"),
