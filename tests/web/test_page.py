@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import seyolo
-from helpers.browser import Tab, browser_tab, find_browser
+from helpers.browser import Tab
 from helpers.spot_detector import spot_detector, spot_image
 from seyolo.web.app import PAGE
 
@@ -51,25 +51,6 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             yield process.stderr.readline().split()[-3]
         finally:
             process.terminate()
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tab]:
-    program = find_browser()
-    if program is None:
-        pytest.skip("needs Chromium or Chrome (on Debian: apt install chromium)")
-    with browser_tab(program, tmp_path_factory.mktemp("profile")) as tab:
-        yield tab
-
-
-@pytest.fixture
-def tab(browser: Tab, url: str) -> Iterator[Tab]:
-    """The page, freshly opened; afterwards the browser must have had nothing to complain about."""
-    browser.complaints.clear()
-    browser.open(url)
-    browser.until("document.querySelectorAll('#options label').length === 3")
-    yield browser
-    assert browser.complaints == []
 
 
 @pytest.fixture(scope="module")
