@@ -16,7 +16,6 @@ import argparse
 import json
 import os
 import re
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,9 +26,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from precisions import open_model
 
 import seyolo
-from seyolo.darknet.zoo import is_zoo_name
 from seyolo.data.datasets import load_dataset
 from seyolo.errors import SeyoloError
 from seyolo.exporting.formats import FORMATS
@@ -42,9 +41,6 @@ from seyolo.runtime.choice import RUNTIMES, installed_version, open_backend
 from seyolo.runtime.protocol import Backend, Precision, Runtime
 from seyolo.torchnet.build import DarknetModel
 from seyolo.verbs.calibration import int8_images
-
-sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
-from helpers.random_weights import calibrated
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -83,16 +79,6 @@ def variants(with_int8: bool) -> Iterator[Variant]:
                 yield Variant(runtime, ending, label, option)
         for precision in kind.precisions[1:]:
             yield Variant(runtime, ending, {"bf16": "bfloat16", "f16": "float16"}[precision], "", precision)
-
-
-def opened(name: str, size_px: int) -> DarknetModel:
-    """A checkpoint, or a zoo network with random weights."""
-    model = seyolo.api.resized(seyolo.api.open_model(name, random=is_zoo_name(name)), size_px)
-    if not is_zoo_name(name):
-        return model
-    image = sample_image(size_px, size_px, np.random.default_rng(0))
-    random: DarknetModel = calibrated(model.network, torch.from_numpy(image))
-    return random
 
 
 def measured(
@@ -220,7 +206,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if name in result["networks"]:
             continue
         begun = time.perf_counter()
-        model, calibration = opened(path or name, settings.size), []
+        model, calibration = open_model(path or name, settings.size), []
         images: Sequence[Image] = _drawn(settings.size)
         if path and dataset is not None:
             calibration = int8_images(dataset)

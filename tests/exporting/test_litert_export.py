@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-import torch
 
 from helpers.one_section import CONV, FRONT, HEAD, HEADS, NETWORKS, section
 from helpers.random_weights import calibrated
+from helpers.small_models import IMAGES, error, small
 from helpers.small_networks import CONVOLUTION, random_images, small_network
 from helpers.spot_detector import spot_detector, spot_images
 from seyolo.darknet.cfg import Network, parse_cfg
@@ -24,23 +24,9 @@ from seyolo.exporting.formats import export
 from seyolo.exporting.onnx import describe_onnx
 from seyolo.exporting.parity import relative_error
 from seyolo.runtime.choice import open_backend
-from seyolo.torchnet.build import DarknetModel
 
 pytest.importorskip("ai_edge_litert", reason="needs seyolo[litert]")
 interpreter = pytest.importorskip("ai_edge_litert.interpreter", reason="needs seyolo[litert]")
-IMAGES = random_images(64, 64, num=2)
-
-
-def small(layers: str = CONVOLUTION) -> DarknetModel:
-    model = calibrated(small_network(layers, classes=2, size=64), IMAGES)
-    model.names = ("left", "right")
-    return model
-
-
-def error(model: DarknetModel, path: Path, images: torch.Tensor) -> float:
-    with torch.no_grad():
-        expected = model(images).numpy()
-    return relative_error(open_backend(path, threads=1).infer(images.numpy()), expected)
 
 
 @pytest.mark.parametrize("half", [False, True])

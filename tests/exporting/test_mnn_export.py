@@ -8,35 +8,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from helpers.one_section import FRONT, HEAD, NETWORKS
 from helpers.random_weights import calibrated
-from helpers.small_networks import CONVOLUTION, random_images, small_network
+from helpers.small_models import IMAGES, error, small
+from helpers.small_networks import random_images
 from seyolo.darknet.cfg import parse_cfg
 from seyolo.darknet.edit import set_size
 from seyolo.darknet.zoo import network_from_name
 from seyolo.errors import BackendError, ExportError, UsageError
 from seyolo.exporting.formats import export
-from seyolo.exporting.parity import relative_error
 from seyolo.runtime.choice import open_backend
-from seyolo.torchnet.build import DarknetModel
 
 pytest.importorskip("MNN", reason="needs seyolo[mnn]")
-IMAGES = random_images(64, 64, num=2)
 LAYERS = ["activation selu", "reorg", "reorg3d", "pool of 4", "local average", "shortcut of a larger layer"]
-
-
-def small() -> DarknetModel:
-    model = calibrated(small_network(CONVOLUTION, classes=2, size=64), IMAGES)
-    model.names = ("left", "right")
-    return model
-
-
-def error(model: DarknetModel, path: Path, images: torch.Tensor) -> float:
-    with torch.no_grad():
-        expected = model(images).numpy()
-    return relative_error(open_backend(path, threads=1).infer(images.numpy()), expected)
 
 
 def test_the_file_is_the_model(tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from helpers.random_weights import calibrated
-from helpers.small_networks import CONVOLUTION, random_images, small_network
+from helpers.small_models import IMAGES, small
+from helpers.small_networks import CONVOLUTION, small_network
 from seyolo.darknet.zoo import network_from_name
 from seyolo.errors import BackendError, ExportError, UsageError
 from seyolo.exporting.formats import export
@@ -20,13 +21,6 @@ from seyolo.torchnet.build import DarknetModel
 
 pytest.importorskip("ncnn", reason="needs seyolo[ncnn]")
 pytest.importorskip("pnnx", reason="needs seyolo[ncnn]")
-IMAGES = random_images(64, 64, num=2)
-
-
-def small(layers: str = CONVOLUTION) -> DarknetModel:
-    model = calibrated(small_network(layers, classes=2, size=64), IMAGES)
-    model.names = ("left", "right")
-    return model
 
 
 def output(model: DarknetModel) -> np.ndarray:

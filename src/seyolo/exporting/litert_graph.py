@@ -22,7 +22,7 @@ from onnx import numpy_helper
 
 from seyolo.errors import ExportError
 from seyolo.exporting.litert_file import LiteRtFile, Scale, Tensor
-from seyolo.exporting.rewriting import shapes_of
+from seyolo.exporting.rewriting import attributes_of, shapes_of
 from seyolo.translation import RAW
 
 LAST = {0: 0, 1: 3, 2: 1, 3: 2}  # axis of four, where the channels are last
@@ -84,8 +84,7 @@ class _Translation:
             layer = node.name.partition("_")[0]
             raise ExportError(f"{layer}: seyolo has no {node.op_type} for LiteRT; export to .onnx")
         self.in_bytes = self._is_in_bytes(node)
-        attributes = {item.name: onnx.helper.get_attribute_value(item) for item in node.attribute}
-        writer(self, node, attributes)
+        writer(self, node, attributes_of(node))
 
     def _is_in_bytes(self, node: onnx.NodeProto) -> bool:
         (output,) = node.output

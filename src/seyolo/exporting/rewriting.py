@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from typing import Any
 
 import numpy as np
 import onnx
 from onnx import helper, numpy_helper, shape_inference
 
 BLOCKS_FIRST = [0, 3, 5, 1, 2, 4]
+
+
+def attributes_of(node: onnx.NodeProto) -> dict[str, Any]:
+    """Returns the values of a node's attributes by their names."""
+    return {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
 
 
 def shapes_of(graph: onnx.ModelProto) -> dict[str, tuple[int, ...]]:
@@ -26,7 +32,7 @@ def without_space_to_depth(graph: onnx.ModelProto) -> onnx.ModelProto:
         if node.op_type != "SpaceToDepth":
             nodes.append(node)
             continue
-        (step,) = (attribute.i for attribute in node.attribute)
+        (step,) = attributes_of(node).values()
         n, c, h, w = shapes[node.input[0]]
         spread = [n, c, h // step, step, w // step, step]
         (output,) = node.output

@@ -16,6 +16,8 @@ import onnx
 from jaxtyping import Float, Float32, Int8
 from onnx import helper, numpy_helper
 
+from seyolo.exporting.rewriting import attributes_of
+
 Kernel = Float32[np.ndarray, "out in kh kw"]
 Bytes = Int8[np.ndarray, "out in kh kw"]
 Covariance = Float[np.ndarray, "inputs inputs"]  # of the inputs of a kernel: channels times its area
@@ -85,7 +87,7 @@ def put_kernels(quantized: onnx.ModelProto, kernels: Mapping[str, Bytes]) -> Non
 
 
 def _can_be_fitted(node: onnx.NodeProto, kernel: np.ndarray) -> bool:
-    attributes = _attributes(node)
+    attributes = attributes_of(node)
     is_plain = attributes.get("group", 1) == 1 and set(attributes.get("dilations", [1])) == {1}
     return is_plain and kernel[0].size <= MOST_INPUTS
 
@@ -106,7 +108,7 @@ def _rows(
     generator: np.random.Generator,
 ) -> Float[np.ndarray, "places inputs"]:
     """Returns what the kernel reads at some places of a map."""
-    attributes = _attributes(node)
+    attributes = attributes_of(node)
     top, left, bottom, right = attributes.get("pads", [0, 0, 0, 0])
     down, across = attributes.get("strides", [1, 1])
     padded = np.pad(features, ((0, 0), (top, bottom), (left, right)))
@@ -117,7 +119,3 @@ def _rows(
     read = windows[:, places // width, places % width].swapaxes(0, 1)  # (places, c, kh, kw)
     rows: Float[np.ndarray, "places inputs"] = read.reshape(len(places), -1).astype(np.float64)
     return rows
-
-
-def _attributes(node: onnx.NodeProto) -> dict[str, Any]:
-    return {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}

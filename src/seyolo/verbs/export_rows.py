@@ -6,9 +6,11 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
+from jaxtyping import Float32
 
 from seyolo.exporting.converted import model_and_file_boxes
 from seyolo.exporting.onnx import raw_output
@@ -67,10 +69,20 @@ def exported_rows(
         latencies = _latencies(backends)
     finally:
         torch.set_num_threads(num_threads)
+    net = model.network.net
+    sample = sample_image(net.height, net.width, np.random.default_rng(0), channels=net.channels)
+    drawn = _Drawn(sample, raw_output(model, sample)) if backends else None
     return tuple(
-        _row(model, each, backends.get(each.files[0]), latencies.get(each.files[0]), images)
+        _row(
+            model, each, backends.get(each.files[0]), latencies.get(each.files[0]), drawn=drawn, images=images
+        )
         for each in written
     )
+
+
+class _Drawn(NamedTuple):
+    image: Float32[np.ndarray, "1 c h w"]
+    expected: Float32[np.ndarray, "1 p columns"]  # what the model makes of it
 
 
 def _row(
@@ -78,16 +90,16 @@ def _row(
     written: Written,
     backend: Backend | None,
     p50_ms: float | None,
+    *,
+    drawn: _Drawn | None,
     images: Sequence[Image],
 ) -> ExportedRow:
     options, file = written.options, written.files[0]
     precision = "int8" if options.int8 else "f16" if options.half else "f32"
     size_bytes = sum(path.stat().st_size for path in written.files)
-    if backend is None:
+    if backend is None or drawn is None:
         return ExportedRow(file, precision, size_bytes)
-    net = model.network.net
-    sample = sample_image(net.height, net.width, np.random.default_rng(0), channels=net.channels)
-    off = np.abs(backend.infer(sample) - raw_output(model, sample))
+    off = np.abs(backend.infer(drawn.image) - drawn.expected)
     agreement = None
     if options.int8:
         agreement = box_agreement(*model_and_file_boxes(backend, model, images[:AGREEMENT_IMAGES]))
