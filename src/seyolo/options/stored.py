@@ -62,7 +62,7 @@ def read_train_options(folder: Path) -> TrainOptions:
 
 
 def data_of_run(model: Path) -> Path | None:
-    """Returns the data of the run in whose folder, or a folder of it, a model lies; None where there is none."""
+    """Returns the data of the run in whose folder a model lies, or in a folder of it; None without a run."""
     for folder in model.absolute().parents[:2]:
         for name in (TRAIN_FILE, SLIM_FILE):
             try:

@@ -1,9 +1,9 @@
 """The fastest runtime and number of threads for a model file on this processor, measured and remembered.
 
 The usual runtime is challenged by the other ones that are installed, then the winner by itself with half the
-threads. Where the caller allows it, exported files of the same name beside the model file compete, too. A duel
-runs both in turns on one drawn image, so that a machine that slows down slows both; at most two are open at
-once. Output that is not that of the usual way is left out, and precision is never a choice.
+threads. Where the caller allows it, exported files of the same name beside the model file compete, too. A
+duel runs both in turns on one drawn image, so that a machine that slows down slows both; at most two are open
+at once. Output that is not that of the usual way is left out, and precision is never a choice.
 
 Figures are kept in `$SEYOLO_CACHE/runtimes` (by default `~/.cache/seyolo`), by the content of the model file,
 the versions of the runtimes, the processor, its cores, and what is asked for.
