@@ -92,7 +92,8 @@ def test_a_trained_network_has_not_learned() -> None:
     assert train_verdict({"val_ap50": 0.05, "val_small_ap50": 0.5}, few).lines() == [
         "The network has not learned: AP@0.5 on val is 0.050; from 0.3 on a network is of use.",
         "- 100 steps; a few hundred are needed: --epochs 300",
-        "- 9 training images; 30 or more are needed: label more, or start from trained weights with --weights",
+        "- 9 training images; 30 or more are needed: label more, or start from trained weights with "
+        "--weights",
     ]
 
 

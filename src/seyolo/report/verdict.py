@@ -137,8 +137,8 @@ def shortages(start: RunStart) -> list[str]:
         of_stage = "" if stage == "train" else f" of {stage} training"
         found.append(f"{steps}{of_stage}; a few hundred are needed: --epochs {_enough_epochs(start, stage)}")
     if images < ENOUGH_IMAGES:
-        said = f"{counted(images, 'training image')}; {ENOUGH_IMAGES} or more are needed: label more"
-        found.append(f"{said}, or start from trained weights with --weights")
+        said = f"{counted(images, 'training image')}; {ENOUGH_IMAGES} or more are needed"
+        found.append(f"{said}: label more, or start from trained weights with --weights")
     boxes = start.boxes.get("val", ENOUGH_VAL_BOXES)
     if boxes < ENOUGH_VAL_BOXES:
         found.append(
@@ -150,7 +150,7 @@ def shortages(start: RunStart) -> list[str]:
 def _enough_epochs(start: RunStart, stage: str) -> int:
     """Returns the epochs of about `ENOUGH_STEPS` steps, rounded up to one digit."""
     wanted = math.ceil(ENOUGH_STEPS * start.epochs[stage] / start.steps[stage])
-    unit = 10 ** (len(str(wanted)) - 1)
+    unit = int(f"1{'0' * (len(str(wanted)) - 1)}")
     return math.ceil(wanted / unit) * unit
 
 
