@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,16 +12,18 @@ import pytest
 import seyolo
 from seyolo.darknet.cfg import parse_cfg
 from seyolo.errors import TrainingError
+from seyolo.json_files import to_json
 from seyolo.options.cut import CutOptions
 from seyolo.options.slim import SlimOptions
 from seyolo.options.stored import read_slim_options, read_train_options, stored_slim
 from seyolo.options.train import TrainOptions
-from seyolo.options.training import Augmentation, LossWeights
+from seyolo.options.training import Augmentation, LossWeights, OptimizerName
 
 STORED = Path(__file__).parents[1] / "stored"
 
 ANCHORS = "6.1,6.4,8.1,6.9,9.6,10.5,15.9,15.8,23.2,27.5,39.5,35.6"
 GIVEN_TO_SLIM = SlimOptions(
+    optimizer="adamw",
     data=Path("hands/data.yaml"),
     model="yolov3-tiny@0.125",
     weights=Path("teacher/best.safetensors"),
@@ -63,6 +66,7 @@ GIVEN_TO_SLIM = SlimOptions(
     multi_scale=True,
 )
 GIVEN_TO_TRAIN = TrainOptions(
+    optimizer="adamw",
     data=Path("hands/data.yaml"),
     model="yolov3-tiny@0.125",
     weights=Path("teacher/best.safetensors"),
@@ -83,7 +87,12 @@ GIVEN_TO_TRAIN = TrainOptions(
     distill=0.5,
 )
 GIVEN_TO_USUAL_TRAIN = TrainOptions(
-    data=Path("hands/data.yaml"), model="yolov3-tiny@0.125", size=64, epochs=1, batch=4
+    data=Path("hands/data.yaml"),
+    model="yolov3-tiny@0.125",
+    size=64,
+    epochs=1,
+    batch=4,
+    optimizer="adamw",
 )
 
 
@@ -91,6 +100,21 @@ def test_the_options_of_slim() -> None:
     options = read_slim_options(STORED / "slim-0.1.0")
     assert options == GIVEN_TO_SLIM
     assert stored_slim(options) == json.loads((STORED / "slim-0.1.0/config.json").read_text())
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_runs_that_do_not_name_their_optimizer_have_adamw(tmp_path: Path, optimizer: OptimizerName) -> None:
+    options = replace(GIVEN_TO_SLIM, optimizer=optimizer)
+    stored = stored_slim(options)
+    assert ("optimizer" in stored["train"]) is (optimizer == "muon")
+    (tmp_path / "config.json").write_text(json.dumps(stored))
+    assert read_slim_options(tmp_path) == options
+    given = TrainOptions(data=Path("d"), model="yolov3-tiny", optimizer=optimizer)
+    values = to_json(given)
+    if optimizer == "adamw":
+        del values["optimizer"]  # as before there was a choice
+    (tmp_path / "command.json").write_text(json.dumps(values))
+    assert read_train_options(tmp_path) == given
 
 
 def test_blocks_that_may_be_removed(tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def model(request: pytest.FixtureRequest) -> DarknetModel:
 
 
 def test_every_parameter_is_in_one_group_once(model: DarknetModel) -> None:
-    optimizer = make_optimizer(model, 1e-3, 0.02, torch.device("cpu"))
+    optimizer = make_optimizer(model, 1e-3, 0.02, torch.device("cpu"), "adamw")
     held = [id(parameter) for group in optimizer.param_groups for parameter in group["params"]]
     assert sorted(held) == sorted(id(parameter) for parameter in model.parameters())
     scales = next(group for group in optimizer.param_groups if group["name"] == "scales")
@@ -61,7 +61,7 @@ def test_every_parameter_is_in_one_group_once(model: DarknetModel) -> None:
 
 
 def test_only_kernels_decay(model: DarknetModel) -> None:
-    optimizer = make_optimizer(model, learning_rate=0.1, weight_decay=0.5, device=torch.device("cpu"))
+    optimizer = make_optimizer(model, learning_rate=0.1, weight_decay=0.5, device=torch.device("cpu"), name="adamw")
     before = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
     for parameter in model.parameters():
         parameter.grad = torch.zeros_like(parameter)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from seyolo.errors import SeyoloError, TrainingError
 from seyolo.json_files import from_json, read_json, to_json
@@ -19,6 +19,7 @@ SLIM_FILE = "config.json"
 TRAIN_FILE = "command.json"
 RENAMED = {"size_px": "size", "batch_size": "batch", "learning_rate": "lr", "strength": "s"}
 RENAMED_IN_CUT = {"method": "importance", "size": "size_hw"}
+FIRST_OPTIMIZER: Literal["adamw"] = "adamw"  # of runs that do not name theirs
 OLD_NAMES = {new: old for old, new in RENAMED.items()}
 OLD_NAMES_IN_CUT = {new: old for old, new in RENAMED_IN_CUT.items()}
 SLIM_NAMES = frozenset(
@@ -81,7 +82,7 @@ def stored_slim(options: SlimOptions) -> dict[str, Any]:
     are there where any were asked for.
     """
     values: dict[str, Any] = to_json(options)
-    usual: dict[str, Any] = to_json(SlimOptions())
+    usual: dict[str, Any] = to_json(SlimOptions(optimizer=FIRST_OPTIMIZER))
     stored = {OLD_NAMES.get(name, name): value for name, value in values.items() if name in SLIM_NAMES}
     gates = {"kind": options.attention, **{name: values[name] for name in GATE_NAMES}}
     controls = {"controls": values["controls"]} if options.controls else {}
@@ -111,8 +112,9 @@ def migrated_slim(values: dict[str, Any]) -> dict[str, Any]:
 def migrated_train(values: dict[str, Any]) -> dict[str, Any]:
     """Returns the settings of a run of `train`, of version 0.1.0 or later, with today's names."""
     if "size_px" not in values:
-        return values
-    new = {RENAMED.get(name, name): value for name, value in values.items() if name != "attention"}
+        return {"optimizer": FIRST_OPTIMIZER, **values}
+    renamed = {RENAMED.get(name, name): value for name, value in values.items() if name != "attention"}
+    new = {"optimizer": FIRST_OPTIMIZER, **renamed}
     if new.get("sparsity", "") is None:
         new["s"] = None
     if new.get("teacher", "") is None:

@@ -42,7 +42,7 @@ def make_optimizer(
     learning_rate: float,
     weight_decay: float,
     device: torch.device,
-    name: OptimizerName = "adamw",
+    name: OptimizerName,
 ) -> JointOptimizer:
     """Returns AdamW with weight decay on convolution kernels only, not on biases or batch normalisation.
 
