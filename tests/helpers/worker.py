@@ -1,7 +1,7 @@
 """One of several processes that train together, as the tests start them.
 
-python worker.py train DATA FOLDER          one run with all there is to keep in step
-python worker.py seyolo DIES_AT ARGUMENTS   the command line; process 1 dies at that step of training
+python worker.py train DATA FOLDER OPTIMIZER   one run with all there is to keep in step
+python worker.py seyolo DIES_AT ARGUMENTS      the command line; process 1 dies at that step of training
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,7 @@ CONFIG = TrainConfig(
     mixed_precision=False,
     gradient_clip=1.0,
     sync_bn=True,
+    optimizer="adamw",  # Muon rounds to 16 bits inside, so that sums in another order differ more
 )
 EVALUATION_BATCH = 2
 
@@ -105,7 +107,7 @@ def main() -> None:
     """What the command line asks for."""
     torch.set_num_threads(1)
     if sys.argv[1] == "train":
-        data, folder = map(Path, sys.argv[2:])
+        data, folder, optimizer = Path(sys.argv[2]), Path(sys.argv[3]), sys.argv[4]
         validation.EVALUATION_BATCH = EVALUATION_BATCH
         train = loop._Run.train
 
@@ -114,7 +116,7 @@ def main() -> None:
             write_down(run, folder)
 
         loop._Run.train = recorded
-        result = run_on_leader(partial(train_all, data, folder / "run"))
+        result = run_on_leader(partial(train_all, data, folder / "run", replace(CONFIG, optimizer=optimizer)))
         assert result.history[-1]["epoch"] == CONFIG.epochs
         return
     dies_at, take = int(sys.argv[2]), TrainingStep.take

@@ -71,7 +71,11 @@ def alone(tiny_hands: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[P
 def together(tiny_hands: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same run in two."""
     folder = tmp_path_factory.mktemp("together")
-    done = start_two(WORKER, "train", tiny_hands, folder, folder=folder)
+    return trained_together(tiny_hands, folder, "adamw")
+
+
+def trained_together(data: Path, folder: Path, optimizer: str) -> Path:
+    done = start_two(WORKER, "train", data, folder, optimizer, folder=folder)
     assert [process.returncode for process in done] == [0, 0], done
     return folder
 
@@ -101,10 +105,15 @@ def test_two_processes_end_with_the_weights_of_one(alone: tuple[Path, TrainResul
         assert np.array_equal(value == 0, expected[name] == 0), name
 
 
-def test_processes_hold_the_same_weights_and_average(together: Path) -> None:
-    first, second = (json.loads((together / f"process-{rank}.json").read_text()) for rank in range(2))
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_processes_hold_the_same_weights_and_average(
+    together: Path, tiny_hands: Path, tmp_path: Path, optimizer: str
+) -> None:
+    folder = together if optimizer == "adamw" else trained_together(tiny_hands, tmp_path, optimizer)
+    first, second = (json.loads((folder / f"process-{rank}.json").read_text()) for rank in range(2))
     assert len(first) > 100
     assert first == second
+    assert history_of(folder / "run")[-1]["box"] < history_of(folder / "run")[0]["box"]
 
 
 def test_evaluation_in_shares_has_the_ap_of_one_process(together: Path, tiny_hands: Path) -> None:

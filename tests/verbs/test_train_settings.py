@@ -36,7 +36,7 @@ def test_a_resumed_run_continues_with_its_loss(
         seyolo.slim(tiny_hands, model, folder=stopped, progress=StopIn("sparse epoch 1/1"), **OPTIONS)
     assert not (stopped / "sparse" / "last.safetensors").exists()
     stored = json.loads((stopped / "config.json").read_text())["train"]
-    assert stored == {"loss": {"box": 5, "objectness": 0.5, "classes": 0.5}}
+    assert stored == {"loss": {"box": 5, "objectness": 0.5, "classes": 0.5}, "optimizer": "muon"}
     resumed = seyolo.api.resume_slim(stopped)
     assert resumed == seyolo.slim(tiny_hands, model, folder=whole, **OPTIONS)
     for stage in STAGES:
