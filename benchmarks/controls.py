@@ -8,7 +8,7 @@ over the seeds, with an interval over images, or over source photos where a `man
 mosaics: these show the same photos again and again, and images drawn anew would pretend to know more.
 
     python benchmarks/controls.py hands/data.yaml RUNS RESULTS --seeds 0 1 2 --budgets macs=30%
-    python benchmarks/controls.py bccd RUNS RESULTS --attention se --size 320 --epochs 120 --half
+    python benchmarks/controls.py bccd RUNS RESULTS --attention se --size 320 --epochs 60 --half
 
 `half` is the dense network of a run in which it saw half as many images as the slim one: the usual run of
 `seyolo slim`.
@@ -137,7 +137,7 @@ def main() -> None:
     parser.add_argument("--names", nargs="+", default=["slim", "dense", "uniform", "scratch", "random"])
     parser.add_argument("--model", default="yolov3@0.25")
     parser.add_argument("--attention", choices=("se", "cbam"))
-    parser.add_argument("--optimizer", choices=("adamw", "muon"), default="adamw")
+    parser.add_argument("--optimizer", choices=("adamw", "muon"), default="muon")
     parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--epochs", type=int, default=33)
     parser.add_argument("--half", action="store_true", help="dense training sees half as many images")

@@ -26,6 +26,7 @@ INSTEAD = {
 }
 """Networks and budgets that stand for others, in all verbs but `info`."""
 
+HOURS = "trains for hours"
 COMPILES = "tests/test_native_examples.py compiles and runs it"
 NOT_RUN = {
     "make demo": "takes five minutes; tests/cli runs demo's parts",
@@ -46,13 +47,13 @@ NOT_RUN = {
     'pip install "seyolo[train]"': "installs",
     'pip install "seyolo[web]"': "installs",
     'pip install "seyolo[tensorboard]"': "installs",
-    "python benchmarks/controls.py hands/data.yaml runs/controls benchmarks/results/controls --seeds 0 1 2 "
-    "--budgets macs=30% --names slim dense int8 uniform scratch lowres random": "trains for hours",
-    "python benchmarks/controls.py bccd runs/bccd benchmarks/results/bccd --attention se --size 320 "
-    "--epochs 120 --half --budgets macs=30% --names half slim dense uniform scratch int8 "
-    "--seeds 0 1 2": "trains for hours",
-    "python benchmarks/controls.py hands/data.yaml runs/muon results/muon --optimizer muon --epochs 17 "
-    "--names slim dense": "trains for hours",
+    "python benchmarks/controls.py hands/data.yaml runs/controls benchmarks/results/controls --optimizer adamw "
+    "--seeds 0 1 2 --budgets macs=30% --names slim dense int8 uniform scratch lowres random": HOURS,
+    "python benchmarks/controls.py bccd runs/bccd benchmarks/results/bccd --optimizer adamw --attention se "
+    "--size 320 --epochs 120 --half --budgets macs=30% --names half slim dense uniform scratch int8 "
+    "--seeds 0 1 2": HOURS,
+    "python benchmarks/controls.py hands/data.yaml runs/muon benchmarks/results/muon --epochs 16 "
+    "--budgets macs=30% --names slim dense": HOURS,
     "seyolo export runs/slim/slim/slim.safetensors hand_int8.onnx --int8 --data hands/data.yaml": "needs a "
     "network that finds something; tests/cli/test_cli_export.py has one",
     "seyolo export slim.safetensors slim_opencv5.onnx --int8 --data data.yaml --for opencv5": "needs a "
