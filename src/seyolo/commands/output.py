@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
-from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group, RenderableType
-from rich.table import Table
 
 from seyolo.errors import UsageError
 from seyolo.files import check_writable, write_json
+from seyolo.report.tables.fitting import WIDEST, FittingTable
 
 if TYPE_CHECKING:
     from seyolo.data.datasets import Dataset
@@ -36,9 +36,14 @@ def show(value: Mapping[str, object], readable: RenderableType, target: Path | N
 
 
 def print_readable(readable: RenderableType) -> None:
-    """Prints tables and text to stdout; text is not wrapped, so that it can be copied and searched."""
+    """Prints tables and text to stdout; text is not wrapped, so that it can be copied and searched.
+
+    A table fits the terminal, or COLUMNS; into a file or pipe it is as wide as it is.
+    """
+    is_bound = sys.stdout.isatty() or "COLUMNS" in os.environ
     for part in readable.renderables if isinstance(readable, Group) else [readable]:
-        Console(soft_wrap=isinstance(part, str)).print(part, highlight=False, markup=False)
+        console = Console(soft_wrap=isinstance(part, str), width=None if is_bound else WIDEST)
+        console.print(part, highlight=False, markup=False)
 
 
 def check_target(target: Path | None, option: str = "--json") -> None:
@@ -79,15 +84,16 @@ def json_value(value: object) -> object:
     return str(value) if isinstance(value, Path) else value
 
 
-def table(rows: Sequence[Mapping[str, object]], title: str | None = None) -> Table:
+def table(rows: Sequence[Mapping[str, object]], title: str | None = None) -> FittingTable:
     """Makes a table from rows of equal keys, numbers to the right."""
-    out = Table(box=SIMPLE_HEAD, pad_edge=False, title=title, title_justify="left")
-    for key, value in rows[0].items() if rows else ():
-        is_number = isinstance(value, int | float)
-        out.add_column(key.replace("_", " "), justify="right" if is_number else "left")
-    for row in rows:
-        out.add_row(*(_cell(value) for value in row.values()))
-    return out
+    first = rows[0] if rows else {}
+    texts = [number for number, value in enumerate(first.values()) if not isinstance(value, int | float)]
+    return FittingTable(
+        [key.replace("_", " ") for key in first],
+        [[_cell(value) for value in row.values()] for row in rows],
+        title,
+        left=frozenset(texts),
+    )
 
 
 def _cell(value: object) -> str:

@@ -6,12 +6,12 @@ from json import loads as parse
 from pathlib import Path
 
 from rich.console import Group
-from rich.table import Table
 
 import seyolo
 from seyolo.commands.output import Json, check_target, remark, show, table
 from seyolo.options.prune import PruneOptions
 from seyolo.progress import console_progress
+from seyolo.report.tables.fitting import FittingTable
 from seyolo.report.text import latency_text
 from seyolo.runtime.shipped import refuse_shipped
 from seyolo.sizes import input_text
@@ -58,7 +58,7 @@ def _group(layers: list[int], kept: int, removed: int) -> dict[str, object]:
     }
 
 
-def _summary(plan: seyolo.Plan) -> Table:
+def _summary(plan: seyolo.Plan) -> FittingTable:
     """Makes the table of costs before and after; latency as predicted and as measured."""
     rows = [
         _row("parameters", plan.dense_params, plan.params, plan.params / plan.dense_params),

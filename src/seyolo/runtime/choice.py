@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from seyolo.errors import BackendError
+from seyolo.runtime.foreign import foreign_advice
 from seyolo.runtime.processor import has_bf16, processor_name, quota_cores
 from seyolo.runtime.protocol import Backend, Precision, Runtime, Session
 from seyolo.runtime.shipped import is_shipped, model_path
@@ -152,6 +153,8 @@ def runtimes_for(path: Path, device: str = "cpu") -> tuple[Runtime, ...]:
     ending = path.suffix.lower()
     readers = tuple(name for name, kind in RUNTIMES.items() if ending in kind.endings)
     if not readers:
+        if advice := foreign_advice(path):
+            raise BackendError(advice)
         raise BackendError(
             f"{path}: no runtime reads {ending or 'a name without ending'!r}; give {_one_of(MODEL_ENDINGS)}"
         )

@@ -6,10 +6,9 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Group
-from rich.table import Table
 
+from seyolo.report.tables.fitting import FittingTable
 from seyolo.report.text import MISSING, share_text, three_digits
 
 if TYPE_CHECKING:
@@ -17,10 +16,7 @@ if TYPE_CHECKING:
 
 
 def benchmark_tables(rows: Sequence[Compared]) -> Group:
-    """Returns milliseconds per image, images per second and memory; then AP, where it was measured.
-
-    The tables fit into 80 columns: only the names of the models are wrapped.
-    """
+    """Returns milliseconds per image, images per second and memory; then AP, where it was measured."""
     names = model_names(rows)
     tables = [_table("ms per image", names, [_costs(row) for row in rows])]
     if any(row.metrics for row in rows):
@@ -53,14 +49,9 @@ def runtime_text(row: Compared) -> str:
     return row.runtime if row.precision == "f32" else f"{row.runtime} {row.precision}"
 
 
-def _table(title: str, names: Sequence[str], cells: Sequence[Mapping[str, str]]) -> Table:
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    table.add_column(title, overflow="fold")
-    for column in cells[0]:
-        table.add_column(column, justify="right", no_wrap=True)
-    for name, row in zip(names, cells, strict=True):
-        table.add_row(name, *row.values())
-    return table
+def _table(title: str, names: Sequence[str], cells: Sequence[Mapping[str, str]]) -> FittingTable:
+    rows = [[name, *row.values()] for name, row in zip(names, cells, strict=True)]
+    return FittingTable([title, *cells[0]], rows)
 
 
 def _costs(row: Compared) -> dict[str, str]:
