@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 PROCESSES = "seyolo.training.distributed"
 """Joins the processes that torchrun starts."""
+MISTYPED = "seyolo.commands.mistyped"
+"""Answers to lines that cannot be run; loaded for those only."""
 DONE, USER_CAN_MEND = 0, 2
 TRAIN_PACKAGES = ("torch", "faster_coco_eval", "scipy", "onnx", "matplotlib", "jinja2")
 VERBS = {
@@ -158,9 +160,7 @@ def _code_of(error: BaseException, words: Sequence[str]) -> int:
     if text is None:
         raise error
     if is_mistyped or isinstance(error, SeyoloError):
-        from seyolo.commands import mistyped  # noqa: PLC0415 (most lines are right)
-
-        text = mistyped.answer(error, words, make_app(), VERBS)
+        text = import_module(MISTYPED).answer(error, words, make_app())
     return _stop(f"error: {text}", USER_CAN_MEND)
 
 

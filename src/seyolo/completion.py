@@ -8,7 +8,6 @@ from typing import Literal
 from cyclopts.completion.detect import ShellDetectionError, detect_shell
 
 from seyolo.cli import make_app
-from seyolo.commands.output import print_readable
 from seyolo.errors import UsageError
 
 Shell = Literal["bash", "zsh", "fish", "powershell"]
@@ -35,4 +34,4 @@ def install_completion(*, shell: Shell | None = None, output: Path | None = None
         except ShellDetectionError:
             raise UsageError("which shell runs is not known; say it: --shell bash, zsh or fish") from None
     path = make_app().install_completion(shell=shell, output=output, add_to_startup=False)
-    print_readable(f"wrote {path}; {NEXT[shell].format(path=path)}")
+    print(f"wrote {path}; {NEXT[shell].format(path=path)}")

@@ -22,10 +22,10 @@ ULTRALYTICS = {
     "help predict": "detect --help",
     "track model=best.onnx source=video.mp4 tracker=bytetrack.yaml": "detect best.onnx video.mp4",
     "mode=predict task=detect model=best.onnx source=a.jpg": "detect best.onnx a.jpg",
-    "yolo detect val model=best.onnx data=coco8.yaml split=test": "val best.onnx --data coco8.yaml --split test",
+    "yolo detect val model=best.onnx data=d.yaml split=test": "val best.onnx --data d.yaml --split test",
     "train data=coco8.yaml model=yolov3-tinyu.pt epochs=9 imgsz=320 batch=8 lr0=0.01 device=0 name=exp": (
-        "train --data coco8.yaml --model yolov3-tiny --epochs 9 --size 320 --batch 8 --lr 0.01 --device cuda:0 "
-        "--name exp"
+        "train --data coco8.yaml --model yolov3-tiny --epochs 9 --size 320 --batch 8 --lr 0.01 --name exp "
+        "--device cuda:0"
     ),
     "train data=coco8.yaml model=yolo11n.yaml optimizer=AdamW": (
         "train --data coco8.yaml --model yolov7-tiny --optimizer adamw"
@@ -42,7 +42,7 @@ ULTRALYTICS = {
     "export model=slim.safetensors format=onnx nms=True dynamic=True half=False": (
         "export slim.safetensors slim.onnx --nms --dynamic-batch"
     ),
-    "export model=slim.cfg format=openvino int8=True data=d.yaml": "export slim.cfg slim.xml --int8 --data d.yaml",
+    "export model=a.cfg format=openvino int8=True data=d.yaml": "export a.cfg a.xml --int8 --data d.yaml",
     "benchmark model=a.onnx data=d.yaml imgsz=640": "benchmark a.onnx --data d.yaml",
     "info model=yolov3.cfg": "info yolov3.cfg",
     "check data.yaml": "data check data.yaml",
@@ -163,3 +163,35 @@ def test_help_is_a_word_and_has_a_version(run: Run) -> None:
     assert run("help", "info").out == run("info", "help").out == run("info", "--help").out
     assert run("data", "check", "help").out == run("data", "check", "--help").out
     assert run("-V").out == run("--version").out
+
+
+@pytest.mark.parametrize(
+    ("file", "part"),
+    [
+        ("best.pt", "best.pt: holds Python code of PyTorch, which seyolo does not run; write it as .onnx"),
+        ("best.pt", "yolo export model=best.pt format=onnx"),
+        ("runs/last.pth", "yolo export model=runs/last.pt format=onnx"),
+        ("best.engine", "is made for one GPU by TensorRT; give the .onnx of that model"),
+        ("best.mlpackage", "is a file of CoreML; give the .onnx of that model"),
+        ("best.pb", "is a file of TensorFlow; give the .onnx of that model"),
+        ("yolo11n.yaml", "is no network of seyolo; give a Darknet .cfg or a name of the zoo"),
+    ],
+)
+@pytest.mark.parametrize(
+    "line", ["detect FILE hand.jpg", "info FILE", "train --data DATA --model FILE", "benchmark FILE"]
+)
+def test_a_model_of_another_program_says_the_way_on(
+    line: str, file: str, part: str, *, run: Run, hands: Path, image: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "hand.jpg").write_bytes(image.read_bytes())
+    words = line.replace("FILE", file).replace("DATA", str(hands)).split()
+    assert_refused(run(*words), part)
+
+
+def test_a_tflite_of_another_program_says_the_way_on(run: Run, image: Path, tmp_path: Path) -> None:
+    pytest.importorskip("ai_edge_litert", reason="needs seyolo[litert]")
+    (tmp_path / "best.tflite").write_bytes(b"")
+    outcome = run("detect", "best.tflite", image)
+    assert_refused(
+        outcome, "best.tflite.json: there is no such file", "yolo export model=best.pt format=onnx"
+    )

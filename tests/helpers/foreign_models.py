@@ -44,16 +44,16 @@ def columns_output(num_classes: int = len(NAMES), num_cells: int = NUM_CELLS) ->
     return output
 
 
-def rows_output(num_classes: int = len(NAMES)) -> np.ndarray:
+def rows_output(num_classes: int = len(NAMES), num_cells: int = NUM_CELLS) -> np.ndarray:
     """(1, N, 5 + C) of YOLOv5: the same with an objectness, which is 0.99 of every class probability."""
-    columns = columns_output(num_classes)[0].T
+    columns = columns_output(num_classes, num_cells)[0].T
     scores = columns[:, 4:] / np.float32(0.99)
     objectness = np.full((len(columns), 1), 0.99, np.float32)
     return np.concatenate([columns[:, :4], objectness, scores], axis=1)[None]
 
 
 def suppressed_output(most: int = 300) -> np.ndarray:
-    """(1, 300, 6): x0, y0, x1, y1, score, class; zeros behind the last box, which suppression at 0.8 leaves."""
+    """(1, 300, 6): x0, y0, x1, y1, score, class; zeros behind the last box; suppressed at an IoU of 0.8."""
     output = np.zeros((1, most, 6), np.float32)
     for row, box, score, class_id in zip(output[0], BOXES_XYXY, SCORES, CLASS_IDS, strict=False):
         row[:] = [*box, score, class_id]

@@ -72,8 +72,10 @@ def test_boxes_are_those_of_the_photo_and_not_of_the_input(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("num_classes", [1, 2, 80])
-def test_the_number_of_classes_follows_from_the_shape_without_metadata(num_classes: int, tmp_path: Path) -> None:
-    for name, output in (("a", columns_output(num_classes, 8400)), ("b", rows_output(num_classes))):
+def test_the_number_of_classes_follows_from_the_shape_without_metadata(
+    num_classes: int, tmp_path: Path
+) -> None:
+    for name, output in (("a", columns_output(num_classes, 8400)), ("b", rows_output(num_classes, 8400))):
         backend = open_backend(write_constant(tmp_path / f"{name}.onnx", output))
         assert len(backend.names) == num_classes
         assert Detector(backend).detect(IMAGE).scores[0] == pytest.approx(0.9, rel=1e-6)
@@ -113,7 +115,10 @@ def test_another_task_is_named(task: str, runtime: str, tmp_path: Path) -> None:
 def test_an_unknown_layout_says_what_to_do(runtime: str, tmp_path: Path) -> None:
     detr = write_constant(tmp_path / "detr.onnx", np.zeros((1, 300, 7), np.float32), ultralytics_metadata())
     several = write_model(tmp_path / "several.onnx", num_outputs=4)
-    for path, part in ((detr, "300 x 7 is none that seyolo knows"), (several, "expected one output of shape")):
+    for path, part in (
+        (detr, "300 x 7 is none that seyolo knows"),
+        (several, "expected one output of shape"),
+    ):
         with pytest.raises(BackendError, match=f"{part}.*yolo export model=best.pt format=onnx"):
             open_backend(path, runtime=runtime)
 
@@ -126,7 +131,7 @@ def test_an_unknown_layout_says_what_to_do(runtime: str, tmp_path: Path) -> None
         ('{"10": "k", "2": "c", "0": "a"}', ("a", "c", "k")),
         ("['hand', 'cup']", ("hand", "cup")),
         ('["hand"]', ("hand",)),
-        ("{0: \"driver's hand\"}", ("driver's hand",)),
+        ('{0: "driver\'s hand"}', ("driver's hand",)),
         ("{", None),
         ("__import__('os')", None),
         ("", None),

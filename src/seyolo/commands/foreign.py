@@ -1,8 +1,8 @@
 """Command lines of Ultralytics, YOLOv5 and Darknet in seyolo's words.
 
 `translation` is asked after an error only, so a line that seyolo understands never comes here. It reads the
-line as those programs do (`key=value`, `--key value`, `-key value`, files by their endings) and writes it with
-the options that the verb has. Nothing is run.
+line as those programs do (`key=value`, `--key value`, `-key value`, files by their endings) and writes it
+with the options that the verb has. Nothing is run.
 """
 
 from __future__ import annotations
@@ -24,13 +24,20 @@ from seyolo.runtime.foreign import PICKLED, foreign_advice, onnx_command
 MODES = {
     "predict": "detect", "track": "detect", "infer": "detect", "inference": "detect", "fit": "train",
     "finetune": "train", "test": "val", "valid": "val", "validate": "val", "eval": "val", "evaluate": "val",
-    "map": "val", "convert": "export", "calc_anchors": "data anchors", "kmeans": "data anchors",
+    "map": "val", "recall": "val", "convert": "export", "calc_anchors": "data anchors", "kmeans": "data anchors",
     "train": "train", "val": "val", "export": "export", "benchmark": "benchmark",
     "check": "data check", "split": "data split", "synth": "data synth", "oxford": "data oxford",
     "anchors": "data anchors",
 }  # fmt: skip
 """The verb of seyolo by the words of others."""
-DARKNET = {"train": "train", "test": "detect", "demo": "detect", "map": "val", "valid": "val", "recall": "val"}
+DARKNET = {
+    "train": "train",
+    "test": "detect",
+    "demo": "detect",
+    "map": "val",
+    "valid": "val",
+    "recall": "val",
+}
 """The verb by the word behind `darknet detector`."""
 OTHER_TASKS = ("segment", "classify", "pose", "obb", "classifier")
 PROGRAMS = ("yolo", "darknet", "darknet.exe", "python", "python3", "seyolo")
@@ -56,15 +63,15 @@ OPTIONS = {other: ours for ours, others in SAME.items() for other in others.spli
 """The option of seyolo by the names of others."""
 SAVED = {"save-txt": "yolo", "save-labels": "yolo", "save-crop": "crops"}
 OTHERS = frozenset(
-    "agnostic-nms amp augment auto-augment box cache classes close-mosaic cls compile copy-paste cos-lr data "
-    "degrees deterministic dfl dnn dont-show dropout embed end2end epochs erasing exist-ok ext-output fliplr "
-    "flipud fraction freeze height hsv-h hsv-s hsv-v hyp int8 keras label-smoothing letter-box line-width lrf "
-    "mask-ratio max-det mixup mode momentum mosaic multi-scale name nbs nms noautoanchor noplots nosave noval "
-    "opset optimize optimizer out-filename overlap-mask patience perspective plots points pose pretrained "
-    "profile project quad rect resume retina-masks save-conf save-dir save-frames save-json save-period scale "
-    "seed shear show show-boxes show-conf show-labels simplify single-cls split stream stream-buffer task time "
-    "tracker translate verbose vid-stride view-img visualize warmup-epochs weight-decay weights width workers "
-    "workspace".split()
+    "agnostic-nms amp augment auto-augment box cache classes close-mosaic cls compile copy-paste cos-lr "
+    "data degrees deterministic dfl dnn dont-show dropout embed end2end epochs erasing exist-ok ext- "
+    "output fliplr flipud fraction freeze height hsv-h hsv-s hsv-v hyp int8 keras label-smoothing letter- "
+    "box line-width lrf mask-ratio max-det mixup mode momentum mosaic multi-scale name nbs nms "
+    "noautoanchor noplots nosave noval opset optimize optimizer out-filename overlap-mask patience "
+    "perspective plots points pose pretrained profile project quad rect resume retina-masks save-conf "
+    "save-dir save-frames save-json save-period scale seed shear show show-boxes show-conf show-labels "
+    "simplify single-cls split stream stream-buffer task time tracker translate verbose vid-stride view- "
+    "img visualize warmup-epochs weight-decay weights width workers workspace".split()
 )
 """Other settings of Ultralytics and Darknet."""
 FLAGS = frozenset(
@@ -109,7 +116,8 @@ class Line:
 
     def take(self, name: str) -> str | None:
         """Returns the last value of a setting, and removes it."""
-        return (self.settings.pop(name, None) or [None])[-1]
+        values = self.settings.pop(name, [])
+        return values[-1] if values else None
 
 
 def translation(arguments: Sequence[str], app: App) -> str | None:
@@ -139,7 +147,7 @@ def options_of(verb: str, app: App) -> dict[str, int]:
     """Returns the number of words behind each option of a verb, by its name without dashes; -1 is any."""
     for name in verb.split():
         app = app[name]
-    counted = {}
+    counted: dict[str, int] = {}
     for argument in app.assemble_argument_collection():
         count, takes_all = argument.token_count()
         flags = [name for name in argument.names if name.startswith("--")]
@@ -149,21 +157,18 @@ def options_of(verb: str, app: App) -> dict[str, int]:
 
 def _verb_of(words: list[str], app: App) -> tuple[Line | None, list[str]]:
     """Returns the line with its verb, and the words behind that."""
-    modes = [word.removeprefix("mode=") for word in words if word.startswith("mode=")]
     first, second = [*(word.removesuffix(".py") for word in words[:2]), "", ""][:2]
-    if first == "detector" and second in (DARKNET | MODES):
-        return Line((MODES | DARKNET)[second], [f"detector {second}"]), words[2:]
-    if first == "data" and second in app["data"]:
-        return Line(f"data {second}"), words[2:]
-    if first == "detect" and second in MODES and not Path(second).exists():
-        return Line(MODES[second], [f"detect {second}"]), words[2:]
+    if first == "data":
+        return (Line(f"data {second}") if second in app["data"] else None), words[2:]
+    if second in MODES and (first == "detector" or (first == "detect" and not Path(second).exists())):
+        verbs = MODES | DARKNET if first == "detector" else MODES
+        return Line(verbs[second], [f"{first} {second}"]), words[2:]
     if first in app and not first.startswith("-"):
         return Line(first, [words[0]] if words[0] != first else []), words[1:]
     if first in MODES:
         return Line(MODES[first], [words[0]]), words[1:]
-    if modes and modes[0] in MODES:
-        return Line(MODES[modes[0]], ["mode="]), words
-    return None, words
+    modes = [word.removeprefix("mode=") for word in words if word.startswith("mode=")]
+    return (Line(MODES[modes[0]], ["mode="]) if modes and modes[0] in MODES else None), words
 
 
 def _read(line: Line, words: list[str], own: Mapping[str, int]) -> None:
@@ -171,6 +176,9 @@ def _read(line: Line, words: list[str], own: Mapping[str, int]) -> None:
     words = list(words)
     while words:
         word = words.pop(0)
+        if word == "--":
+            line.files += words
+            break
         typed, equals, value = word.partition("=")
         name = typed.lstrip("-").replace("_", "-").lower()
         is_dashed = typed.startswith("-") and len(typed) > 1 and not typed[1:2].isdigit()
@@ -191,7 +199,9 @@ def _misplaced(line: Line) -> list[str]:
     for file in line.files:
         if line.verb in MODEL_AND_FILES and WEIGHTS.fullmatch(file):
             lacking.append(f"{file} without --weights")
-        elif line.verb in TRAINING or (line.verb in ("val", "benchmark") and file.endswith(DATA_ENDINGS)):
+        elif line.verb in TRAINING or (
+            line.verb in ("val", "benchmark") and file.endswith(DATA_ENDINGS) and len(line.files) > 1
+        ):
             lacking.append(f"{file} without an option")
     if line.verb in MODEL_AND_FILES and "weights" in line.settings and "model" not in line.settings:
         lacking += [] if line.files else ["--weights without MODEL"]
@@ -200,11 +210,8 @@ def _misplaced(line: Line) -> list[str]:
 
 def _values(name: str, words: list[str], own: Mapping[str, int]) -> list[str]:
     """Takes the values of an option from the words behind it."""
-    if name in own or name in FLAGS:
-        count = own.get(name, 0)
-    else:
-        count = 1
-    values = []
+    count = own.get(name, 0 if name in FLAGS else 1)
+    values: list[str] = []
     while words and not re.match(r"-+[A-Za-z]", words[0]):
         is_one_of_several = bool(values) and (words[0].isdigit() or words[0] in FORMATS) and name not in own
         if 0 <= count <= len(values) and not is_one_of_several:
@@ -225,7 +232,8 @@ def _set(line: Line, name: str, values: list[str], typed: str, *, is_own: bool) 
 
 def _written(line: Line, own: Mapping[str, int]) -> list[str]:
     """Returns the words of seyolo's command behind its verb."""
-    if resumed := line.take("resume"):
+    resumed = (line.settings.pop("resume", ["false"]) or ["true"])[-1]
+    if resumed.lower() != "false":
         return ["--resume", "RUN" if resumed.lower() == "true" else resumed]
     _sort_files(line)
     _name_classes(line)
@@ -247,14 +255,14 @@ def _sort_files(line: Line) -> None:
     """Gives files their role by their endings; the rest are sources, or what the verb takes."""
     settings, rest = line.settings, list[str]()
     if line.verb.startswith("data "):
-        line.files += [value for name in ("data",) if (value := line.take(name))]
+        line.files += settings.pop("data", [])
         return
     for file in line.files:
         if WEIGHTS.fullmatch(file):
             settings["weights"] = [file]
         elif file.endswith(".data") or (file.endswith((".yaml", ".yml")) and "data" not in settings):
             settings["data"] = [file]
-        elif "model" not in settings and "model" not in rest and not MEDIA.fullmatch(file):
+        elif "model" not in settings and not MEDIA.fullmatch(file):
             settings["model"] = [file]
         else:
             rest.append(file)
@@ -282,9 +290,8 @@ def _replace_pickled(line: Line) -> None:
     for name in ("model", "weights"):
         for number, value in enumerate(line.settings.get(name, [])):
             path = Path(value)
-            if path.suffix not in (*PICKLED, ".yaml") and not re.fullmatch(r"yolov?\d+\w?", value):
-                continue
-            if is_zoo_name(value):
+            is_theirs = path.suffix in (*PICKLED, ".yaml") or re.fullmatch(r"yolov?\d+\w?", value)
+            if not is_theirs or is_zoo_name(value):
                 continue
             if line.verb in TRAINING:
                 line.left_out.append(f"{value} (training starts from a network of the zoo)")
@@ -313,21 +320,25 @@ def _convert_values(line: Line, own: Mapping[str, int]) -> None:
         is_truth = value.lower() in ("true", "false")
         if value.lower() in ("false", "none", "null", "") or (is_truth and own.get(name, 0) != 0):
             del settings[name]
+    if settings.get("batch", ["1"])[-1].startswith(("-", "0.")):
+        settings["batch"] = ["auto"]
+    _convert_choices(line)
+    _convert_places(line, own)
+
+
+def _convert_choices(line: Line) -> None:
+    """Converts the device and the optimizer."""
     if device := line.take("device"):
-        known = re.fullmatch(r"cpu|cuda(:\d+)?|auto", device)
         gpu = re.match(r"\[?(\d+)", device)
-        if known or gpu:
-            settings["device"] = [device if known or gpu is None else f"cuda:{gpu[1]}"]
+        if gpu or re.fullmatch(r"cpu|cuda(:\d+)?|auto", device):
+            line.settings["device"] = [f"cuda:{gpu[1]}" if gpu else device]
         else:
             line.left_out.append(f"device {device}")
     if (optimizer := line.take("optimizer")) and optimizer.lower() != "auto":
         if optimizer.lower() in get_args(OptimizerName):
-            settings["optimizer"] = [optimizer.lower()]
+            line.settings["optimizer"] = [optimizer.lower()]
         else:
             line.left_out.append(f"optimizer {optimizer} ({' or '.join(get_args(OptimizerName))})")
-    if settings.get("batch", ["1"])[-1].startswith(("-", "0.")):
-        settings["batch"] = ["auto"]
-    _convert_places(line, own)
 
 
 def _convert_places(line: Line, own: Mapping[str, int]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 from cyclopts import App, CycloptsError, MissingArgumentError, UnknownCommandError, UnusedCliTokensError
 
@@ -32,25 +32,29 @@ EXAMPLES = {
 """A line that works, by verb."""
 
 
-def answer(error: BaseException, words: Sequence[str], app: App, verbs: Collection[str]) -> str:
+def answer(error: BaseException, words: Sequence[str], app: App) -> str:
     """Returns the text of an error: the line in seyolo's words, if it was in others; else what is wrong."""
     if (translated := translation(words, app)) is not None:
         return translated
     example = EXAMPLES.get(" ".join(words[:2]), EXAMPLES.get(words[0]) if words else None)
     with_example = "" if example is None else f"; for example: {example}"
-    match error:
-        case MissingError():
-            return f"{error}{with_example}"
-        case MissingArgumentError(argument=argument) if argument is not None:
-            return f"{_missing(error)}{with_example}"
-        case UnknownCommandError():
-            return _unknown_verb(words, app["data"] if words[0] == "data" else app, verbs)
-        case UnusedCliTokensError(unused_tokens=tokens):
-            return f"{' '.join(tokens or ())}: more words than the verb takes{with_example}"
-        case CycloptsError():
-            text = str(error)
-            return text[:1].lower() + text[1:] if text[1:2].islower() else text
+    if isinstance(error, MissingError):
+        return f"{error}{with_example}"
+    if isinstance(error, CycloptsError):
+        return _mistyped(error, words, app, with_example)
     return str(error)
+
+
+def _mistyped(error: CycloptsError, words: Sequence[str], app: App, with_example: str) -> str:
+    """Words an error of cyclopts."""
+    if isinstance(error, MissingArgumentError) and error.argument is not None:
+        return f"{_missing(error)}{with_example}"
+    if isinstance(error, UnknownCommandError):
+        return _unknown_verb(words, app["data"] if words[0] == "data" else app)
+    if isinstance(error, UnusedCliTokensError):
+        return f"{' '.join(error.unused_tokens or ())}: more words than the verb takes{with_example}"
+    text = str(error)
+    return text[:1].lower() + text[1:] if text[1:2].islower() else text
 
 
 def _missing(error: MissingArgumentError) -> str:
@@ -64,7 +68,7 @@ def _missing(error: MissingArgumentError) -> str:
     return f"{argument.name.lstrip('-').upper() if is_positional else argument.name} is missing"
 
 
-def _unknown_verb(words: Sequence[str], app: App, verbs: Collection[str]) -> str:
+def _unknown_verb(words: Sequence[str], app: App) -> str:
     known = [name for name in app if not name.startswith("-")]
     word = words[1] if words[0] == "data" else words[0]
     near = difflib.get_close_matches(word, known, 1)

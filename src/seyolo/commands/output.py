@@ -49,7 +49,8 @@ def print_readable(readable: RenderableType) -> None:
 def check_target(target: Path | None, option: str = "--json") -> None:
     """Raises UsageError for a target that cannot be written or is an option, before any work is done.
 
-    Folders that are missing are made when the result is written.
+    Folders that are missing are made when the result is written. A file with JSON in it is replaced, so that
+    a command may be run again; another one is not.
     """
     if target is None or target == STDOUT:
         return
@@ -60,6 +61,23 @@ def check_target(target: Path | None, option: str = "--json") -> None:
     except OSError as error:
         problem = f"{error.filename}: {error.strerror}"
         raise UsageError(f"{option} {target}: {problem}; give another file") from None
+    if target.is_file() and not _holds_json(target):
+        raise UsageError(f"{option} {target}: is there already and holds no JSON; give another file")
+
+
+def _holds_json(file: Path) -> bool:
+    """Tells whether a file begins as JSON does, or is empty."""
+    with file.open("rb") as opened:
+        return opened.read(64).lstrip()[:1] in (b"{", b"[", b"")
+
+
+def check_new(files: Iterable[Path], *, overwrite: bool, advice: str = "") -> None:
+    """Refuses (UsageError) to replace a file that was made before, unless `overwrite` is asked for."""
+    there = [file for file in files if file.is_file()]
+    if there and not overwrite:
+        are = "is" if len(there) == 1 else "are"
+        way = f"{advice}add --overwrite, or give another name"
+        raise UsageError(f"{', '.join(map(str, there))} {are} there already; {way}")
 
 
 def remark(text: str) -> None:

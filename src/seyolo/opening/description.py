@@ -51,8 +51,8 @@ def describe(model: str | Path, num_classes: int | None = None) -> tuple[Network
     if path.suffix == ".weights":
         advice = "give its .cfg as the model and this as weights"
         raise UsageError(f"{path}: weights alone are no model; {advice}")
-    if advice := foreign_advice(path):
-        raise UsageError(advice)
+    if way_on := foreign_advice(path):
+        raise UsageError(way_on)
     if path.suffix or path.exists():
         message = f"{path}: a model is a .cfg, a {CHECKPOINT} checkpoint"
         raise UsageError(f"{message}, or one of {', '.join(ZOO)} (se- or cbam- in front, @WIDTH behind)")

@@ -20,7 +20,9 @@ OTHERS = {
     ".hef": "is made for a chip of Hailo",
     ".rknn": "is made for a chip of Rockchip",
 }
-TO_ONNX = "give the .onnx of that model, which seyolo reads (Ultralytics: yolo export model=best.pt format=onnx)"
+TO_ONNX = (
+    "give the .onnx of that model, which seyolo reads (Ultralytics: yolo export model=best.pt format=onnx)"
+)
 
 
 def onnx_command(path: Path) -> str:
@@ -39,5 +41,7 @@ def foreign_advice(model: str | Path) -> str | None:
     if ending in OTHERS:
         return f"{path}: {OTHERS[ending]}; {TO_ONNX}"
     if ending in (".yaml", ".yml"):
-        return f"{path}: is no network of seyolo; give a Darknet .cfg or a name of the zoo, such as yolov7-tiny"
+        return (
+            f"{path}: is no network of seyolo; give a Darknet .cfg or a name of the zoo, such as yolov7-tiny"
+        )
     return None

@@ -4,7 +4,7 @@
 |---|---|---|
 | `rows`: ours, YOLOv5 | (N, P, 5 + C) | cx, cy, w, h, objectness, class probabilities |
 | `columns`: Ultralytics | (N, 4 + C, P) | cx, cy, w, h, class probabilities |
-| `suppressed`: Ultralytics with NMS inside, or without a need for it | (N, M, 6) | x0, y0, x1, y1, score, class |
+| `suppressed`: Ultralytics with NMS inside, or no need for it | (N, M, 6) | x0, y0, x1, y1, score, class |
 
 Boxes are in pixels of the input. A file of ours says so in its metadata (`producer`), and so does one of
 Ultralytics (`task`, `end2end`, `args`); otherwise the shape decides, and values where one class of `rows` has
@@ -62,7 +62,11 @@ class Layout:
 
 def other_form(role: str, found: str) -> str:
     """Words the refusal of inputs or outputs of another number or rank."""
-    form = "(N, 3, H, W)" if role == "input" else "(N, boxes, 5 + classes), or of another layout that seyolo knows"
+    form = (
+        "(N, 3, H, W)"
+        if role == "input"
+        else "(N, boxes, 5 + classes), or of another layout that seyolo knows"
+    )
     own = "of seyolo's own export leave --nms out"
     return f"expected one {role} of shape {form}, found {found}; {own}; of others {TO_ONNX}"
 

@@ -13,7 +13,7 @@ from jaxtyping import Float32
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from seyolo.errors import BackendError
-from seyolo.runtime.layouts import check_task, find_layout
+from seyolo.runtime.layouts import check_task, find_layout, other_form
 from seyolo.runtime.metadata import read_any_names, read_channels, read_mode, read_pad_value, read_size
 from seyolo.runtime.protocol import class_names, require_batch
 
@@ -38,7 +38,7 @@ REFUSALS = (
 
 
 class OnnxRuntimeBackend:
-    """An ONNX detector with one input (N, 3, H, W) and one output, as `layouts` lists; settings as in `Session`.
+    """An ONNX detector: one input (N, 3, H, W), one output as `layouts` lists; settings as in `Session`.
 
     `translated` is the graph of a cfg or a checkpoint, which runs instead of the file.
     """

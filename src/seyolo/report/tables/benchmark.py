@@ -17,19 +17,21 @@ if TYPE_CHECKING:
 
 def benchmark_tables(rows: Sequence[Compared]) -> Group:
     """Returns milliseconds per image, images per second and memory; then AP, where it was measured."""
-    names = model_names(rows)
-    tables = [_table("ms per image", names, [_costs(row) for row in rows])]
+    tables = [_table("ms per image", rows, [_costs(row) for row in rows])]
     if any(row.metrics for row in rows):
-        tables.append(_table("AP", names, [_scores(row, rows) for row in rows]))
+        tables.append(_table("AP", rows, [_scores(row, rows) for row in rows]))
     return Group(*tables)
 
 
 def model_names(rows: Sequence[Compared]) -> list[str]:
     """Returns file and runtime of each model, without the folders that all files have in common."""
+    return [f"{file} {runtime_text(row)}" for file, row in zip(_files(rows), rows, strict=True)]
+
+
+def _files(rows: Sequence[Compared]) -> list[str]:
     files = [row.name.replace(_choice(row), "") for row in rows]
     common = _common_folder(files)
-    short = [os.path.relpath(file, common) if common else file for file in files]
-    return [f"{file} {runtime_text(row)}" for file, row in zip(short, rows, strict=True)]
+    return [os.path.relpath(file, common) if common else file for file in files]
 
 
 def _choice(row: Compared) -> str:
@@ -49,9 +51,12 @@ def runtime_text(row: Compared) -> str:
     return row.runtime if row.precision == "f32" else f"{row.runtime} {row.precision}"
 
 
-def _table(title: str, names: Sequence[str], cells: Sequence[Mapping[str, str]]) -> FittingTable:
-    rows = [[name, *row.values()] for name, row in zip(names, cells, strict=True)]
-    return FittingTable([title, *cells[0]], rows)
+def _table(title: str, rows: Sequence[Compared], cells: Sequence[Mapping[str, str]]) -> FittingTable:
+    body = [
+        [file, runtime_text(row), *texts.values()]
+        for file, row, texts in zip(_files(rows), rows, cells, strict=True)
+    ]
+    return FittingTable([title, "on", *cells[0]], body, left=frozenset({0, 1}), is_dense=True)
 
 
 def _costs(row: Compared) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """Tables that fit a terminal of any width without losing a column.
 
-Where the columns do not fit side by side, long texts of the first column are shortened in the middle; where that
-does not suffice, each row becomes a block of lines.
+Where the columns do not fit side by side, long texts of the first column are shortened in the middle; where
+that does not suffice, each row becomes a block of lines.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-LEAST_NAME = 16  # characters to which a name is shortened
+LEAST_NAME = 12  # characters to which a name is shortened
 WIDEST = 10_000
 
 
 @dataclass(frozen=True)
 class FittingTable:
-    """A table for a terminal: a header and rows of as many cells; columns but the first are right-justified."""
+    """A table for a terminal: a header and rows of as many cells."""
 
     header: Sequence[str]
     rows: Sequence[Sequence[str]]
@@ -30,6 +30,8 @@ class FittingTable:
     is_dense: bool = False  # one space between columns instead of two
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        if not self.header:
+            return
         excess = self._width(console, self.rows) - options.max_width
         if excess <= 0:
             yield self._table(self.rows)
@@ -72,7 +74,9 @@ class FittingTable:
         width = max(map(len, self.header))
         for row in self.rows:
             head = row[0] if 0 in self.left or not self.header[0] else f"{self.header[0]} {row[0]}"
-            lines = [f"  {name:<{width}}  {cell}" for name, cell in zip(self.header[1:], row[1:], strict=True)]
+            lines = [
+                f"  {name:<{width}}  {cell}" for name, cell in zip(self.header[1:], row[1:], strict=True)
+            ]
             yield Text("\n".join([head, *lines]) + "\n", overflow="fold")
 
 
@@ -81,9 +85,9 @@ def shortened_middle(text: str, most: int) -> str:
 
     Example:
         >>> shortened_middle("runs/slim/hands/slim_int8.onnx", 20)
-        'runs/sl…im_int8.onnx'
+        'runs/s…lim_int8.onnx'
     """
     if len(text) <= most:
         return text
-    head = (most - 1) * 2 // 5  # the end of a path tells more than its start
-    return f"{text[:head]}…{text[len(text) - (most - 1 - head):]}"
+    head = (most - 1) // 3  # the end of a path tells more than its start
+    return f"{text[:head]}…{text[len(text) - (most - 1 - head) :]}"
