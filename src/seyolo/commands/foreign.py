@@ -24,21 +24,14 @@ from seyolo.runtime.foreign import PICKLED, foreign_advice, onnx_command
 MODES = {
     "predict": "detect", "track": "detect", "infer": "detect", "inference": "detect", "fit": "train",
     "finetune": "train", "test": "val", "valid": "val", "validate": "val", "eval": "val", "evaluate": "val",
-    "map": "val", "recall": "val", "convert": "export", "calc_anchors": "data anchors", "kmeans": "data anchors",
-    "train": "train", "val": "val", "export": "export", "benchmark": "benchmark",
+    "map": "val", "recall": "val", "convert": "export", "calc_anchors": "data anchors",
+    "kmeans": "data anchors", "train": "train", "val": "val", "export": "export", "benchmark": "benchmark",
     "check": "data check", "split": "data split", "synth": "data synth", "oxford": "data oxford",
     "anchors": "data anchors",
 }  # fmt: skip
 """The verb of seyolo by the words of others."""
-DARKNET = {
-    "train": "train",
-    "test": "detect",
-    "demo": "detect",
-    "map": "val",
-    "valid": "val",
-    "recall": "val",
-}
-"""The verb by the word behind `darknet detector`."""
+DARKNET = {"test": "detect", "demo": "detect"}
+"""The verb by the word behind `darknet detector`, where it is another one."""
 OTHER_TASKS = ("segment", "classify", "pose", "obb", "classifier")
 PROGRAMS = ("yolo", "darknet", "darknet.exe", "python", "python3", "seyolo")
 
@@ -160,7 +153,9 @@ def _verb_of(words: list[str], app: App) -> tuple[Line | None, list[str]]:
     first, second = [*(word.removesuffix(".py") for word in words[:2]), "", ""][:2]
     if first == "data":
         return (Line(f"data {second}") if second in app["data"] else None), words[2:]
-    if second in MODES and (first == "detector" or (first == "detect" and not Path(second).exists())):
+    if second in MODES | DARKNET and (
+        first == "detector" or (first == "detect" and not Path(second).exists())
+    ):
         verbs = MODES | DARKNET if first == "detector" else MODES
         return Line(verbs[second], [f"{first} {second}"]), words[2:]
     if first in app and not first.startswith("-"):
