@@ -37,8 +37,9 @@ def prune(
     progress = console_progress()
     plan_path = seyolo.api.plan_path(out)
     files = [out, out.with_suffix(".weights")] if out.suffix == ".cfg" else [out]
-    check_new([] if options.dry_run else files, overwrite=overwrite)
-    if options.plan is None or options.plan.resolve() != plan_path.resolve():
+    if not options.dry_run and out.resolve() != Path(model).resolve():  # `prune_file` refuses that
+        check_new(files, overwrite=overwrite)
+    if options.plan is None:
         check_new([plan_path], overwrite=overwrite, advice=f"cut by it with --plan {plan_path}, ")
     if options.dry_run:
         made = seyolo.api.plan_file(model, plan_path, options, progress=progress)
