@@ -41,7 +41,8 @@ def test_the_files_are_the_model(tmp_path: Path, half: bool) -> None:
 
 
 ZOO = (
-    "yolov2@0.125", "yolov4-csp@0.125", "yolo-fastest-1.1", "cbam-yolov3-tiny@0.125",
+    "yolov2@0.125", "yolov4-csp@0.125", "yolo-fastest-1.1", "cbam-yolov3-tiny@0.125", "eca-yolov3@0.125",
+    "coordatt-yolov3@0.125", "simam-yolov3@0.125",
 )  # fmt: skip
 
 

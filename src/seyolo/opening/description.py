@@ -52,7 +52,9 @@ def describe(model: str | Path, num_classes: int | None = None) -> tuple[Network
         raise UsageError(f"{path}: weights alone are no model; {advice}")
     if path.suffix or path.exists():
         message = f"{path}: a model is a .cfg, a {CHECKPOINT} checkpoint"
-        raise UsageError(f"{message}, or one of {', '.join(ZOO)} (se- or cbam- in front, @WIDTH behind)")
+        raise UsageError(
+            f"{message}, or one of {', '.join(ZOO)} (a gate in front, as in se-yolov3, @WIDTH behind)"
+        )
     return network_from_name(str(model), num_classes), None
 
 
