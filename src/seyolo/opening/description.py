@@ -55,7 +55,9 @@ def describe(model: str | Path, num_classes: int | None = None) -> tuple[Network
         raise UsageError(way_on)
     if path.suffix or path.exists():
         message = f"{path}: a model is a .cfg, a {CHECKPOINT} checkpoint"
-        raise UsageError(f"{message}, or one of {', '.join(ZOO)} (se- or cbam- in front, @WIDTH behind)")
+        raise UsageError(
+            f"{message}, or one of {', '.join(ZOO)} (a gate in front, as in se-yolov3, @WIDTH behind)"
+        )
     return network_from_name(str(model), num_classes), None
 
 
