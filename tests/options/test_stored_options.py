@@ -64,6 +64,7 @@ GIVEN_TO_SLIM = SlimOptions(
     evaluations=4,
     loader_workers=1,
     multi_scale=True,
+    device="cpu",
 )
 GIVEN_TO_TRAIN = TrainOptions(
     optimizer="adamw",
@@ -85,6 +86,7 @@ GIVEN_TO_TRAIN = TrainOptions(
     multi_scale=True,
     teacher=Path("teacher/best.safetensors"),
     distill=0.5,
+    device="cpu",
 )
 GIVEN_TO_USUAL_TRAIN = TrainOptions(
     data=Path("hands/data.yaml"),
@@ -93,6 +95,7 @@ GIVEN_TO_USUAL_TRAIN = TrainOptions(
     epochs=1,
     batch=4,
     optimizer="adamw",
+    device="cpu",
 )
 
 

@@ -23,7 +23,7 @@ from seyolo.data.datasets import Dataset, evaluated_splits
 from seyolo.data.samples import Sample
 from seyolo.data.small_boxes import warn_of_small_boxes
 from seyolo.detections import Detections
-from seyolo.errors import DataError
+from seyolo.errors import DataError, counted
 from seyolo.evaluation.ap import Metrics, Regions, Truth, average_precision
 from seyolo.evaluation.bootstrap import bootstrap_difference
 from seyolo.evaluation.curves import Curves, detection_curves
@@ -99,7 +99,7 @@ def class_order(names: Sequence[str], dataset: Dataset) -> tuple[int | None, ...
     if all(index is None for index in order):
         if len(names) != len(dataset.names):
             raise DataError(
-                f"{source}: has {len(dataset.names)} classes ({', '.join(dataset.names[:5])}), "
+                f"{source}: has {counted(len(dataset.names), 'class')} ({', '.join(dataset.names[:5])}), "
                 f"the model {len(names)} ({', '.join(names[:5])})"
             )
         warnings.warn(f"{source}: other class names, counted by number: {lists}", stacklevel=4)
@@ -147,7 +147,7 @@ def judged(
         (progress or Silent()).task("evaluating", len(samples)) as advance,
     ):
         for images, placements, batch in evaluation_batches(samples, fit, batch_size):
-            predictions += suppressed(infer(images), placements, thresholds)
+            predictions += suppressed(infer(images), placements, thresholds.of(model))
             truths += [
                 truth_of(sample, placement.source_height, placement.source_width)
                 for sample, placement in zip(batch, placements, strict=True)
@@ -192,7 +192,7 @@ def _judged_in_tiles(
 
         def detect(tiles: Sequence[UInt8[np.ndarray, "h w 3"]]) -> list[Detections]:
             batch, placements = image_batch(tiles, len(tiles), fit)
-            return suppressed(infer(batch), placements, thresholds)
+            return suppressed(infer(batch), placements, thresholds.of(model))
 
         for sample, image in images:
             assert sample.tiling is not None  # all samples of a data set have the same

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from seyolo.darknet.placement import GATE_TITLES
 from seyolo.report.pages.headline import RUNTIME_NAMES, Gain, gain_of
 from seyolo.report.pages.parts import record_context, training_charts
 from seyolo.report.pages.sections import sections_context
@@ -24,7 +25,6 @@ SECTIONS = (
     ("training", "Training"),
     ("reproduce", "How to reproduce it"),
 )
-GATES = {"se": "SE", "cbam": "CBAM"}
 
 
 def slim_context(record: SlimRecord) -> dict[str, Any]:
@@ -51,7 +51,7 @@ def _lead(record: SlimRecord, gain: Gain) -> list[str]:
     """Returns the first paragraphs: cost and AP before and after, in sentences."""
     dense, slim = record.results.dense, record.results.slim
     attention = record.config.get("attention")
-    with_gates = f" with {GATES[attention['kind']]} gates" if attention else ""
+    with_gates = f" with {GATE_TITLES[attention['kind']]} gates" if attention else ""
     height, width = slim.input_size
     first = (
         f"{record.model}{with_gates} at {width}x{height} pixels, pruned to "
