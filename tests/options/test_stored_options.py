@@ -102,22 +102,42 @@ GIVEN_TO_USUAL_TRAIN = TrainOptions(
 def test_the_options_of_slim() -> None:
     options = read_slim_options(STORED / "slim-0.1.0")
     assert options == GIVEN_TO_SLIM
-    assert stored_slim(options) == json.loads((STORED / "slim-0.1.0/config.json").read_text())
+    values = json.loads((STORED / "slim-0.1.0/config.json").read_text())
+    values["train"]["optimizer"] = "adamw"
+    assert stored_slim(options) == values
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "muon"])
-def test_runs_that_do_not_name_their_optimizer_have_adamw(tmp_path: Path, optimizer: OptimizerName) -> None:
+def test_runs_name_their_optimizer(tmp_path: Path, optimizer: OptimizerName) -> None:
     options = replace(GIVEN_TO_SLIM, optimizer=optimizer)
-    stored = stored_slim(options)
-    assert ("optimizer" in stored["train"]) is (optimizer == "muon")
-    (tmp_path / "config.json").write_text(json.dumps(stored))
+    (tmp_path / "config.json").write_text(json.dumps(stored_slim(options)))
     assert read_slim_options(tmp_path) == options
     given = TrainOptions(data=Path("d"), model="yolov3-tiny", optimizer=optimizer)
-    values = to_json(given)
-    if optimizer == "adamw":
-        del values["optimizer"]  # as before there was a choice
-    (tmp_path / "command.json").write_text(json.dumps(values))
+    (tmp_path / "command.json").write_text(json.dumps(to_json(given)))
     assert read_train_options(tmp_path) == given
+
+
+@pytest.mark.parametrize(
+    ("given", "stages"),
+    [
+        ({"epochs": None}, {"dense": 30, "sparse": 11, "finetuned": 45}),
+        ({"epochs": 0}, {"dense": 0, "sparse": 11, "finetuned": 49}),
+        ({"epochs": 0, "sparse_epochs": 8}, {"dense": 0, "sparse": 8, "finetuned": 52}),
+        ({"epochs": 10}, {"dense": 10, "sparse": 4, "finetuned": 15}),
+    ],
+)
+def test_runs_without_an_optimizer_keep_adamw_and_their_epochs(
+    tmp_path: Path, given: dict[str, int | None], stages: dict[str, int]
+) -> None:
+    values = stored_slim(SlimOptions(data=Path("d"), model="yolov3-tiny"))
+    del values["train"]["optimizer"]  # as before there was a choice
+    (tmp_path / "config.json").write_text(json.dumps(values | given))
+    options = read_slim_options(tmp_path)
+    assert (options.optimizer, options.stage_epochs()) == ("adamw", stages)
+    train = to_json(TrainOptions(data=Path("d"), model="yolov3-tiny"))
+    del train["optimizer"]
+    (tmp_path / "command.json").write_text(json.dumps(train))
+    assert read_train_options(tmp_path).optimizer == "adamw"
 
 
 def test_blocks_that_may_be_removed(tmp_path: Path) -> None:
@@ -127,6 +147,7 @@ def test_blocks_that_may_be_removed(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps(values))
     options = read_slim_options(tmp_path)
     assert (options.blocks, options.cut.blocks) == (True, True)
+    values["train"]["optimizer"] = "adamw"
     assert stored_slim(options) == values
 
 

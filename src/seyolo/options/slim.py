@@ -18,7 +18,7 @@ SlimActivation = Literal["relu", "relu6", "leaky"]
 ControlName = Literal["dense", "uniform", "scratch", "random", "lowres", "int8", "plain"]
 CONTROL_NAMES: tuple[ControlName, ...] = get_args(ControlName)
 
-USUAL_EPOCHS, MOST_EPOCHS = 30, 1_000_000
+USUAL_EPOCHS, MOST_EPOCHS = 16, 1_000_000
 SLIM_SHARE = 2.0
 """Epochs of the slim network for one of the dense one: at 30 % of the MACs that takes about as long."""
 BRANCH_SHARE, SPARSE_SHARE = 0.06, 0.18
@@ -54,7 +54,7 @@ class SlimOptions(ModelOptions, TrainingOptions, SparsityOptions):
     name]."""
 
     epochs: int | None = None
-    """epochs of dense training; the slim network sees twice as many unless its stages are set [default: 30,
+    """epochs of dense training; the slim network sees twice as many unless its stages are set [default: 16,
     and more where there are few images, or 0 for trained weights]."""
 
     branch_epoch: int | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 from seyolo.errors import SeyoloError, TrainingError
 from seyolo.json_files import from_json, read_json, to_json
@@ -19,7 +19,8 @@ SLIM_FILE = "config.json"
 TRAIN_FILE = "command.json"
 RENAMED = {"size_px": "size", "batch_size": "batch", "learning_rate": "lr", "strength": "s"}
 RENAMED_IN_CUT = {"method": "importance", "size": "size_hw"}
-FIRST_OPTIMIZER: Literal["adamw"] = "adamw"  # of runs that do not name theirs
+# Of runs that do not name their optimizer.
+FIRST_OPTIMIZER, FIRST_EPOCHS, FIRST_SPARSE = "adamw", 30, 11
 OLD_NAMES = {new: old for old, new in RENAMED.items()}
 OLD_NAMES_IN_CUT = {new: old for old, new in RENAMED_IN_CUT.items()}
 SLIM_NAMES = frozenset(
@@ -78,11 +79,11 @@ def data_of_run(model: Path) -> Path | None:
 def stored_slim(options: SlimOptions) -> dict[str, Any]:
     """Returns what config.json of a run of `slim` holds: the form of version 0.1.0.
 
-    Options of training are under `train` where they are not the usual ones; controls, names and activation
-    are there where any were asked for.
+    Options of training are under `train` where they are not the usual ones, and the optimizer always;
+    controls, names and activation are there where any were asked for.
     """
     values: dict[str, Any] = to_json(options)
-    usual: dict[str, Any] = to_json(SlimOptions(optimizer=FIRST_OPTIMIZER))
+    usual: dict[str, Any] = to_json(SlimOptions()) | {"optimizer": None}
     stored = {OLD_NAMES.get(name, name): value for name, value in values.items() if name in SLIM_NAMES}
     gates = {"kind": options.attention, **{name: values[name] for name in GATE_NAMES}}
     controls = {"controls": values["controls"]} if options.controls else {}
@@ -106,7 +107,20 @@ def migrated_slim(values: dict[str, Any]) -> dict[str, Any]:
     nested = from_json(values, _Nested)
     cut = {RENAMED_IN_CUT.get(name, name): value for name, value in nested.cut.items()}
     new = migrated_train({name: value for name, value in values.items() if name != "train"})
+    if "optimizer" not in nested.train:
+        new |= _first_epochs(new)
     return new | nested.train | {"cut": cut, "blocks": cut.get("blocks", False)}
+
+
+def _first_epochs(values: Mapping[str, Any]) -> dict[str, int]:
+    """Returns the epochs of runs that do not name their optimizer, where they were not given."""
+    dense = FIRST_EPOCHS if values.get("epochs") is None else values["epochs"]
+    if dense:
+        return {"epochs": dense}
+    sparse = values.get("sparse_epochs") or FIRST_SPARSE
+    tune = values.get("finetune_epochs")
+    tune = 2 * FIRST_EPOCHS - sparse if tune is None else tune
+    return {"epochs": 0, "sparse_epochs": sparse, "finetune_epochs": tune}
 
 
 def migrated_train(values: dict[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from seyolo.options.model import ModelOptions
 from seyolo.options.parameters import Size, check_choice, check_size
 from seyolo.options.training import Schedule, TrainingOptions, check_strength, check_teacher_weight
 
-USUAL_EPOCHS = 100
+USUAL_EPOCHS = 50
 TrainSparsity = Literal["l1", "proximal", "group"]
 
 
@@ -38,7 +38,7 @@ class TrainOptions(ModelOptions, TrainingOptions):
     """schedule of the strength: constant, or decay linearly to zero."""
 
     epochs: int | None = None
-    """passes over the training images [default: 100, and more where there are few images]."""
+    """passes over the training images [default: 50, and more where there are few images]."""
 
     size: Size = None
     """input in pixels: 416, or 416x256 (width x height) [default: that of a .cfg or checkpoint, 416 for a zoo
