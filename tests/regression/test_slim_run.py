@@ -20,7 +20,7 @@ COMMON = """slim --data hands/data.yaml --size 64 --batch 8 --epochs 2 --branch-
 RUNS = {
     "default": "--model yolov3@0.25 --attention se --budget macs=30% --sparse-epochs 1",
     "steered": """--model yolov4-tiny@0.25 --budget params=50% --sparse-epochs 2 --sparsity steered
-        --repair recalibrate --distill 0.5 --seed 1 --controls uniform --controls plain""",
+        --optimizer adamw --repair recalibrate --distill 0.5 --seed 1 --controls uniform --controls plain""",
 }
 
 
