@@ -29,7 +29,14 @@ EXAMPLES_INDEX = "index.json"
 Value = TypeVar("Value")
 SHOWN = frozenset({".csv", ".jpg", ".json", ".txt"})
 """Endings of the files that a page is made from."""
-ARTEFACTS = ("slim.*", "dense.onnx", "pruned.safetensors", "dense/best.safetensors", "best.safetensors")
+ARTEFACTS = (
+    "slim.*",
+    "slim_int8.*",
+    "dense.onnx",
+    "pruned.safetensors",
+    "dense/best.safetensors",
+    "best.safetensors",
+)
 
 
 @dataclass(frozen=True)
@@ -152,12 +159,7 @@ class RunRecord:
 
     def settings(self) -> dict[str, Any]:
         """Returns the options of the run, flat: `cut.scope` and so on."""
-        flat = _flat(self.config)
-        for name in ("size", "size_px", "tile_size"):
-            match flat.get(name):
-                case [int() as height, int() as width]:
-                    flat[name] = input_text((height, width))
-        return flat
+        return flat_settings(self.config)
 
     def artefacts(self) -> list[tuple[str, int]]:
         """Returns the network files in the folder with their sizes in bytes."""
@@ -310,18 +312,20 @@ def write_curves(folder: Path, curves: Mapping[str, Mapping[str, Curves]]) -> No
     write_json(folder / CURVES_FILE, values)
 
 
-def differing(records: Sequence[RunRecord]) -> dict[str, list[Any]]:
-    """Returns the options that are not the same in all runs, by name; None where a run has none."""
-    flat = [record.settings() for record in records]
-    names = dict.fromkeys(name for values in flat for name in values)
-    columns = {name: [values.get(name) for values in flat] for name in names}
-    return {name: column for name, column in columns.items() if any(value != column[0] for value in column)}
+def flat_settings(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns options by name, nested ones as `cut.scope`; sizes are texts."""
+    flat = _flat(values)
+    for name in ("size", "size_px", "tile_size"):
+        match flat.get(name):
+            case [int() as height, int() as width]:
+                flat[name] = input_text((height, width))
+    return flat
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     out: dict[str, Any] = {}
     for name, value in values.items():
-        out |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": value}
+        out |= _flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {f"{prefix}{name}": value}
     return out
 
 

@@ -15,8 +15,9 @@ from itertools import zip_longest
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from seyolo.report.tables.files import markdown
 from seyolo.report.text import MISSING, count_text, latency_text, lead_text, share_text, size_text
-from seyolo.results import ControlRow, SlimResults, SplitMetrics
+from seyolo.results import STAGE_TITLES, ControlRow, SlimResults, SplitMetrics
 from seyolo.sizes import input_text
 
 
@@ -61,13 +62,12 @@ def stage_table(results: SlimResults) -> Table:
 
 def markdown_table(results: SlimResults) -> str:
     """Returns the before/after table as Markdown, ending with a line feed."""
-    return _markdown(["", *titles(results)], [row.texts() for row in rows(results)])
+    return markdown(["", *titles(results)], [row.texts() for row in rows(results)])
 
 
 def titles(results: SlimResults) -> list[str]:
     """Returns the column heads after the first."""
-    stages = [stage.stage for stage in results.stages]
-    return [*stages, f"vs {stages[0]}", *([results.int8.stage] if results.int8 else [])]
+    return [*results.titles(), "change", *([STAGE_TITLES["int8"]] if results.int8 else [])]
 
 
 def rows(results: SlimResults) -> list[Row]:
@@ -125,7 +125,7 @@ def _keys(groups: Iterable[Mapping[str, object]]) -> list[str]:
 
 
 def _ratio(first: float, last: float) -> str:
-    return f"{100 * last / first:.1f} %" if first else ""
+    return f"{100 * (last - first) / first:+.1f} %".replace("-", "−") if first else ""
 
 
 def _difference(first: float, last: float) -> str:
@@ -152,7 +152,7 @@ def controls_table(controls: Sequence[ControlRow]) -> Table:
 def controls_markdown(controls: Sequence[ControlRow]) -> str:
     """Returns the table of the controls as Markdown; below it the reasons of impossible controls."""
     header, *body = control_cells(controls)
-    return _markdown(header, body) + "".join(f"\n{line}\n" for line in impossible_lines(controls))
+    return markdown(header, body) + "".join(f"\n{line}\n" for line in impossible_lines(controls))
 
 
 def control_cells(controls: Sequence[ControlRow]) -> list[list[str]]:
@@ -178,8 +178,3 @@ def _control_cells(row: ControlRow, splits: Sequence[str]) -> list[str]:
 def impossible_lines(controls: Sequence[ControlRow]) -> list[str]:
     """Returns a line per control that is impossible, with the reason."""
     return [f"{row.control}: {row.not_possible}" for row in controls if row.not_possible is not None]
-
-
-def _markdown(header: Sequence[str], body: Sequence[Sequence[str]]) -> str:
-    lines = [header, ["---", *["---:"] * (len(header) - 1)], *body]
-    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
