@@ -43,6 +43,7 @@ from seyolo.torchnet.build import DarknetModel
 from seyolo.verbs.calibration import int8_images
 
 ROOT = Path(__file__).resolve().parents[1]
+PACKAGES = [kind.package for kind in RUNTIMES.values()]
 
 NETWORKS = (
     "yolov3@0.25", "yolov4@0.25", "yolov4-tiny@0.5", "yolov7-tiny@0.5", "se-yolov3@0.25", "cbam-yolov3@0.25",
@@ -138,7 +139,7 @@ def errors(raw: np.ndarray, expected: np.ndarray) -> dict[str, float]:
 def environment(threads: int) -> dict[str, Any]:
     """The machine, and the version of every package that seyolo names and that is installed here."""
     names = {re.split(r"[^\w.-]", line)[0].lower() for line in metadata.requires("seyolo") or []}
-    versions = {name: installed_version(name) for name in sorted(names | {*RUNTIMES, "pnnx"})}
+    versions = {name: installed_version(name) for name in sorted(names | {*PACKAGES, "pnnx"})}
     cpu = Path("/proc/cpuinfo")
     text = cpu.read_text(encoding="utf-8") if cpu.is_file() else ""
     model = re.search(r"^model name\s*:\s*(.+)$", text, flags=re.MULTILINE)
@@ -153,7 +154,7 @@ def environment(threads: int) -> dict[str, Any]:
 def table(result: Mapping[str, Any]) -> str:
     """The page's part between the marks, in Markdown."""
     machine = result["environment"]
-    used = ("torch", *RUNTIMES, "opencv-python-headless", "pnnx", "ai-edge-litert", "mnn")
+    used = ("torch", *PACKAGES, "pnnx")
     versions = [f"{name} {machine['packages'][name]}" for name in used if name in machine["packages"]]
     lines = [
         f"{machine['processor']}, {machine['threads']} of {machine['cores']} cores, "

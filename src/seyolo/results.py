@@ -18,7 +18,7 @@ from seyolo.json_files import Count, Finite, Positive, PositiveFinite, Share, fr
 
 TRAINED_STAGES = ("dense", "sparse", "finetuned")
 """Stages that train; each has a folder of its name in the run's folder."""
-RESULTS_FILE = "results.json"
+RESULTS_FILE, START_FILE = "results.json", "start.json"
 STAGE_TITLES = {"finetuned": "slim", "int8": "slim int8"}
 """Names of stages in tables and charts that differ from those in files; the last stage is always slim."""
 
@@ -160,6 +160,34 @@ class SlimResults:
         value["readiness"] = self.readiness.to_json() if self.readiness else {}
         value["controls"] = [row.to_json() for row in self.controls]
         return {key: found for key, found in value.items() if found or key not in ("int8", "controls")}
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunStart:
+    """The task of a run of `train` or `slim`, as it is said before it starts: the content of start.json.
+
+    `epochs` and `steps` are by training stage; `train` has one stage, called train. `images` and `boxes` are
+    by split.
+    """
+
+    network: str  # MODEL
+    origin: str  # of its weights
+    images: Mapping[str, Count]
+    boxes: Mapping[str, Count]
+    num_classes: Positive
+    device: str
+    threads: Positive
+    batch: Positive
+    input_size: tuple[Positive, Positive]  # (height, width) in pixels
+    epochs: Mapping[str, Count]
+    steps: Mapping[str, Count]
+    seconds: Finite  # estimated, of the whole run
+
+
+def read_start(folder: Path) -> RunStart | None:
+    """Reads start.json of a run; None for runs of versions before it. Raises TrainingError where damaged."""
+    path = folder / START_FILE
+    return read_json(path, RunStart) if path.exists() else None
 
 
 def read_readiness(path: Path) -> Readiness | None:

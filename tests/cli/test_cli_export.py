@@ -83,7 +83,7 @@ def test_half_and_openvino_run(run: Run, finder: Path, spots: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "part"),
     [
-        (["a.onnx", "--int8"], "--int8 --data DATA"),
+        (["a.onnx", "--int8"], "lies in no folder of a run; give images with --data DATA"),
         (["a.onnx", "--data", "DATA"], "--int8 --data DATA"),
         (["a.onnx", "--int8", "--data", "DATA", "--pictures", "7"], "8 at least"),
         (["a.onnx", "--int8", "--data", "DATA", "--pictures", "-3"], "8 at least"),
@@ -102,6 +102,23 @@ def test_options_that_do_not_fit_are_refused(
     line = [spots if argument == "DATA" else argument for argument in arguments]
     assert_refused(run("export", finder, *line), part)
     assert not list(tmp_path.iterdir())
+
+
+def test_int8_of_a_run_takes_its_data(run: Run, finder: Path, spots: Path, tmp_path: Path) -> None:
+    model = tmp_path / "run/slim/slim.safetensors"
+    model.parent.mkdir(parents=True)
+    model.write_bytes(finder.read_bytes())
+    for name in ("command.json", "config.json"):  # of train and of slim
+        (tmp_path / "run" / name).write_text(json.dumps({"data": str(spots)}))
+        outcome = run("export", model, f"{name}.onnx", "--int8")
+        assert outcome.code == 0, outcome.err
+        (tmp_path / "run" / name).unlink()
+    assert run("export", finder, "given.onnx", "--int8", "--data", spots).code == 0
+    written = {path.read_bytes() for path in tmp_path.glob("*.onnx")}
+    assert len(written) == 1
+    (tmp_path / "run/config.json").write_text(json.dumps({"data": "gone/data.yaml"}))
+    refused = run("export", model, "b.onnx", "--int8")
+    assert_refused(refused, "gone/data.yaml, the data of the run, is gone; give images with --data DATA")
 
 
 def test_too_little_data_is_refused(run: Run, finder: Path, tmp_path: Path) -> None:

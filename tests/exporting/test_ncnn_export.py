@@ -40,6 +40,19 @@ def test_the_files_are_the_model(tmp_path: Path, half: bool) -> None:
     assert relative_error(backend.infer(IMAGES.numpy()), output(model)) < tolerance
 
 
+def test_kernels_that_are_subnormal_in_16_bits_become_zero(tmp_path: Path) -> None:
+    model = small(CONVOLUTION * 2)
+    _, second, _ = (layer for layer in model.modules() if isinstance(layer, torch.nn.Conv2d))
+    norm = next(layer for layer in model.modules() if isinstance(layer, torch.nn.BatchNorm2d))
+    with torch.no_grad():  # large maps, then a kernel half of which is below 6.1e-5
+        median = float(second.weight.abs().median()) / 6.1e-5
+        norm.weight *= median
+        norm.bias *= median
+        second.weight /= median
+    (path, *_), raw = export(model, tmp_path / "x.ncnn.param", half=True), output(model)
+    assert 1e-3 < relative_error(open_backend(path).infer(IMAGES.numpy()), raw) < 0.5
+
+
 ZOO = (
     "yolov2@0.125", "yolov4-csp@0.125", "yolo-fastest-1.1", "cbam-yolov3-tiny@0.125",
 )  # fmt: skip

@@ -28,8 +28,8 @@ def fresh_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_the_measured_choice_finds_the_same_boxes(fresh_cache: Path) -> None:
     said: list[str] = []
-    chosen = open_running("hand", NONE, Work(), said.append)
-    usual = open_running("hand", NONE, Work(num_images=1), said.append)
+    chosen, _ = open_running("hand", NONE, Work(), said.append)
+    usual, _ = open_running("hand", NONE, Work(num_images=1), said.append)
     assert usual.name == "onnxruntime"
     raw, expected = (backend.infer(fastest.drawn_input(usual)) for backend in (chosen, usual))
     np.testing.assert_allclose(raw[..., :4], expected[..., :4], rtol=0, atol=1e-5 * 320)
@@ -43,7 +43,7 @@ def test_the_measured_choice_finds_the_same_boxes(fresh_cache: Path) -> None:
     if len(said) == 1:  # there was something to choose from
         assert said[0].startswith("hand.onnx: ")
         assert f"; measured now, kept in {fresh_cache}" in said[0]
-        again = open_running("hand", NONE, Work(), said.append)
+        again, _ = open_running("hand", NONE, Work(), said.append)
         assert (again.name, "measured before" in said[1]) == (chosen.name, True)
 
 

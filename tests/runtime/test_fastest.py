@@ -42,18 +42,20 @@ class Machine:
 
     def __init__(self, ms: Mapping[tuple[str, int | None], float | Exception], **errors: float) -> None:
         self.ms, self.errors = ms, errors
-        self.open_s = {ORT: 0.1, OV: 0.5, "torch": 2.0}
+        self.open_s = {ORT: 0.1, OV: 0.5, "torch": 2.0, "litert": 0.1, "mnn": 0.1}
         self.now_ns, self.num_runs, self.slowness = 1_000, 0, 1.0
         self.opened: list[tuple[str, int | None]] = []
         self.alive: weakref.WeakSet[FakeBackend] = weakref.WeakSet()
         self.most_alive = 0
         self.said: list[str] = []
+        self.files: list[str] = []
 
     def clock(self) -> int:
         return self.now_ns
 
-    def open(self, runtime: Runtime, threads: int | None) -> Backend:
+    def open(self, file: Path, runtime: Runtime, threads: int | None) -> Backend:
         self.opened.append((runtime, threads))
+        self.files.append(file.name)
         ms = self.ms[runtime, threads]
         if isinstance(ms, Exception):
             raise ms
@@ -66,8 +68,9 @@ class Machine:
     def choose(self, use: Use) -> tuple[str, int | None]:
         self.opened.clear()
         self.said.clear()
-        backend = open_fastest(use, self.open, self.said.append, clock=self.clock)
+        backend, file = open_fastest(use, self.open, self.said.append, clock=self.clock)
         assert isinstance(backend, FakeBackend)
+        self.chosen = file
         return backend.way
 
 
@@ -149,9 +152,9 @@ def test_a_machine_that_slows_down_slows_both(model: Path) -> None:
     machine = Machine({(ORT, 2): 8.0, (OV, 2): 6.0, (OV, 1): 9.0})
     opened = machine.open
 
-    def slower(runtime: Runtime, threads: int | None) -> Backend:
+    def slower(file: Path, runtime: Runtime, threads: int | None) -> Backend:
         machine.slowness *= 3  # each opening finds three times as much other work
-        return opened(runtime, threads)
+        return opened(file, runtime, threads)
 
     machine.open = slower  # type: ignore[method-assign]
     machine.choose(Use(model))
@@ -288,6 +291,66 @@ def test_a_cache_that_cannot_be_written_is_no_failure(
     for _ in range(2):
         assert machine.choose(Use(model)) == (OV, 2)
         assert machine.said[0].endswith("measured now, not kept")
+
+
+@pytest.fixture
+def files_beside(model: Path) -> Path:
+    for name in ("m.tflite", "m.mnn", "m.ncnn.param", "m.json", "other.xml"):
+        model.with_name(name).write_bytes(name.encode())
+    return model
+
+
+def beside(**errors: float) -> Machine:
+    speeds = {(ORT, 2): 8.0, (OV, 2): 7.0, ("litert", 2): 3.0, ("mnn", 2): 9.0}
+    return Machine({**speeds, ("ncnn", 2): BackendError("damaged"), ("litert", 1): 5.0}, **errors)
+
+
+def test_files_of_its_name_compete_where_that_is_allowed(files_beside: Path) -> None:
+    machine = beside()
+    with pytest.raises(KeyError):  # one thread of OpenVINO: the other files were not looked at
+        machine.choose(Use(files_beside))
+    use = Use(files_beside, takes_beside=True)
+    for seen in ("measured now", "measured before"):
+        assert machine.choose(use) == ("litert", 2)
+        assert machine.chosen == files_beside.with_suffix(".tflite")
+        assert seen in machine.said[0]
+    assert machine.said[0].startswith("m.onnx: litert on the .tflite beside it with 2 threads 3 ms an image")
+    assert set(machine.files) == {"m.onnx", "m.tflite", "m.mnn"} | {"m.ncnn.param"}
+    files_beside.with_suffix(".tflite").write_bytes(b"another network")
+    machine.choose(use)
+    assert "measured now" in machine.said[0]
+
+
+def test_a_file_beside_that_is_another_network_is_left_out(files_beside: Path) -> None:
+    machine = beside(litert=1e-3)
+    machine.ms = {**machine.ms, (OV, 1): 8.0}
+    assert machine.choose(Use(files_beside, takes_beside=True)) == (OV, 2)
+    assert machine.chosen == files_beside
+    assert "litert on the .tflite beside it gives other boxes" in machine.said[0]
+
+
+def test_a_file_beside_with_other_classes_is_left_out(files_beside: Path) -> None:
+    machine = beside()
+    machine.ms = {**machine.ms, (OV, 1): 8.0}
+    opened = machine.open
+
+    def renamed(file: Path, runtime: Runtime, threads: int | None) -> Backend:
+        backend = opened(file, runtime, threads)
+        if runtime == "litert":
+            backend.names = ("foot",)  # type: ignore[misc]
+        return backend
+
+    machine.open = renamed  # type: ignore[method-assign]
+    assert machine.choose(Use(files_beside, takes_beside=True)) == (OV, 2)
+
+
+def test_the_files_of_an_ncnn_network(tmp_path: Path) -> None:
+    for name in ("n.ncnn.param", "n.ncnn.bin", "n.onnx"):
+        (tmp_path / name).write_bytes(name.encode())
+    use = Use(tmp_path / "n.ncnn.param", takes_beside=True)
+    assert use.ways() == (("ncnn", None), (ORT, ".onnx"), (OV, ".onnx"))
+    assert use.file(".onnx") == tmp_path / "n.onnx"
+    assert len(use.key()["files"]) == 3
 
 
 def test_a_checkpoint_is_usually_run_by_pytorch(tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ def test_every_runtime_and_precision_has_a_row(runtimes: ModuleType) -> None:
 
 
 def test_another_runtime_needs_no_change(runtimes: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    kind = RuntimeKind("Other", (".weights", ".cfg"), lambda path, session: spot_detector())  # type: ignore[arg-type, return-value]
+    kind = RuntimeKind("Other", (".weights", ".cfg"), lambda path, session: spot_detector(), "other")  # type: ignore[arg-type, return-value]
     monkeypatch.setitem(RUNTIMES, "other", kind)  # type: ignore[misc]
     assert ("other", ".cfg") in {(row.runtime, row.ending) for row in runtimes.variants(with_int8=True)}
 

@@ -48,9 +48,9 @@ class Job:
         kept = {name: value for name, value in values.items() if name not in ("out", "shard", "resume")}
         return {"model": self.model, "sources": list(self.sources), **kept}
 
-    def on(self, runtime: str | None) -> Job:
-        """Returns the job on a runtime, RUNTIME or RUNTIME:PRECISION."""
-        return replace(self, options=replace(self.options, runtime=runtime))
+    def on(self, runtime: str | None, model: str | None) -> Job:
+        """Returns the job with this model file on a runtime, RUNTIME or RUNTIME:PRECISION."""
+        return replace(self, model=model, options=replace(self.options, runtime=runtime))
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any], path: Path) -> Job:
@@ -98,7 +98,7 @@ def detect(
             if asked is not None:
                 advice = "leave --runtime out, or give another --out"
                 raise UsageError(f"--runtime {asked}: the other workers run {theirs}; {advice}")
-            detector, job = opening(job.on(theirs))
+            detector, job = opening(job.on(theirs, job.model))
         _run(job, targets, found, detector, folder, tally=tally)
     if targets.is_kept and folder is not None:
         if tally.num_images:
@@ -144,10 +144,16 @@ def _detector(job: Job, found: Sources, shard: Shard, is_resumed: bool) -> tuple
     total = count_images(found.names, options.max_frames)
     if is_resumed and options.runtime is None:  # begun by a version that took the usual one
         total = 1
-    backend = open_running(
+    work = Work(
+        total and total // shard.count,
+        options.batch,
+        samples=lambda: sample_images(found.names),
+        takes_beside=shard.count == 1,  # all workers of one run take the file that is named
+    )
+    backend, model = open_running(
         job.model,
         options,
-        Work(total and total // shard.count, options.batch, samples=lambda: sample_images(found.names)),
+        work,
         remark,
         runtime=options.runtime,
         threads=options.threads,
@@ -160,7 +166,7 @@ def _detector(job: Job, found: Sources, shard: Shard, is_resumed: bool) -> tuple
         tiling=options.tiling(backend.input_size),
     )
     precision = split_model(job.model, options.runtime).precision
-    return detector, job.on(backend.name if precision == "f32" else f"{backend.name}:{precision}")
+    return detector, job.on(backend.name if precision == "f32" else f"{backend.name}:{precision}", model)
 
 
 def _run(

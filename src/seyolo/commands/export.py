@@ -95,6 +95,10 @@ def _readable(exported: Exported, is_random: bool) -> Iterator[RenderableType]:
     *others, last = [*map(str, exported.files)] or ["nothing"]
     text = f"wrote {', '.join(others)} and {last}" if others else f"wrote {last}"
     yield text + (" (random weights)" if is_random else "")
+    timed = [row for row in exported.rows if row.p50_ms is not None]
+    if len(timed) > 1:
+        fastest = min(timed, key=lambda row: row.p50_ms or 0)
+        yield f"the fastest here: seyolo detect {fastest.file} IMAGE_OR_FOLDER"
 
 
 def _cells(row: ExportedRow) -> dict[str, object]:

@@ -67,11 +67,11 @@ def _served(
     from seyolo.web.uploads import workers_for  # noqa: PLC0415
 
     served = []
-    work = Work(parallel=options.workers or workers_for(options.threads))
+    work = Work(parallel=options.workers or workers_for(options.threads), takes_beside=True)
     for name, path in models.items():
         file = None if options.browser is None else browser_file(split_model(path).model, options)
         given = options_for(split_model(path).model, options)
-        backend = open_running(
+        backend, _ = open_running(
             path,
             given,
             work,

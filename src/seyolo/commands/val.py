@@ -67,7 +67,7 @@ def _opened(model: str, dataset: Dataset, options: EvaluateOptions) -> Backend |
         runtime=options.runtime,
         threads=options.threads,
         device=options.device,
-    )
+    ).backend
 
 
 def _input_size(detector: Backend | DarknetModel, size: InputSize | None) -> InputSize:

@@ -37,6 +37,7 @@ def export_converted(
     backend: type[BesideBackend],
     *,
     images: Sequence[Image] = (),
+    least_half: float = 0.0,
 ) -> tuple[Path, ...]:
     """Writes the files, once the runtime gives the model's output; `half` stores kernels in 16 bits.
 
@@ -44,13 +45,14 @@ def export_converted(
         images: calibration set of int8.
         convert: writes the graph as the file of a path.
         backend: runs the file.
+        least_half: smallest magnitude of a kernel that the format keeps in 16 bits.
 
     Raises:
         ExportError: the format has no form for a layer, or another output; nothing is written.
     """
     net = model.network.net
     size = net.height, net.width
-    reference = with_rounded_kernels(model) if options.half else model
+    reference = with_rounded_kernels(model, least_half) if options.half else model
     graph, facts = describe_onnx(reference, size), None
     if options.int8:
         graph, facts = quantize(graph, model.network, size, fit_images(images, Fit.of(net, size)))

@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import ncnn
+import numpy as np
 import onnx
 
 from seyolo.errors import ExportError
@@ -16,13 +17,14 @@ from seyolo.options.export import FileOptions
 from seyolo.runtime.ncnn_backend import NcnnBackend
 from seyolo.torchnet.build import DarknetModel
 
+LEAST_HALF = float(np.finfo(np.float16).smallest_normal)  # what is smaller becomes zero on the way to ncnn
 # pnnx takes ONNX's SpaceToDepth for pixel_unshuffle, whose channels come in another order.
 _SHUFFLE = re.compile(r"^(\w+ +pixelunshuffle_.* 1=)0", re.MULTILINE)
 
 
 def export_ncnn(model: DarknetModel, path: Path, options: FileOptions) -> tuple[Path, ...]:
     """Writes the three files, see `export_converted`."""
-    return export_converted(model, path, options, _convert, NcnnBackend)
+    return export_converted(model, path, options, _convert, NcnnBackend, least_half=LEAST_HALF)
 
 
 def _convert(graph: onnx.ModelProto, path: Path, options: FileOptions) -> None:

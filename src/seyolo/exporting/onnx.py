@@ -100,15 +100,19 @@ def export_onnx(
     return Path(path)
 
 
-def with_rounded_kernels(model: DarknetModel) -> DarknetModel:
-    """Returns the model on its device with batch normalisation folded and kernels rounded to 16 bits."""
+def with_rounded_kernels(model: DarknetModel, least: float = 0.0) -> DarknetModel:
+    """Returns the model on its device with batch normalisation folded and kernels rounded to 16 bits.
+
+    Magnitudes below `least` become zero.
+    """
     folded = fold_batch_norm(to_checkpoint(model))
     state = dict(folded.state)
     for name, array in folded.state.items():
         if name.endswith(KERNEL):
             if np.abs(array).max(initial=0.0) > np.finfo(np.float16).max:  # 65504
                 raise ExportError(f"{name}: a weight does not fit into 16 bits; export without --half")
-            state[name] = array.astype(np.float16).astype(np.float32)
+            rounded = array.astype(np.float16).astype(np.float32)
+            state[name] = np.where(np.abs(rounded) < least, np.float32(0), rounded)
     return from_checkpoint(replace(folded, state=state)).to(next(model.parameters()).device)
 
 

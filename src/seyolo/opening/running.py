@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float32, UInt8
 
 from seyolo.errors import counted
 from seyolo.letterbox import Fit
-from seyolo.opening.detector import open_detector, runs_as_file, split_model
+from seyolo.opening.detector import Choice, open_detector, runs_as_file, split_model
 from seyolo.options.model import ModelOptions
 from seyolo.runtime.fastest import Use, drawn_input, open_fastest
 from seyolo.runtime.protocol import Backend, Precision, Runtime
@@ -27,8 +29,16 @@ class Work:
     num_images: int | None = None  # None is a number without end
     batch: int = 1  # images in one run of the network
     parallel: int = 1  # runs at the same time
+    takes_beside: bool = False  # exported files of the same name beside the MODEL may run in its place
     # A few of the images, on which the error of a smaller precision is shown.
     samples: Callable[[], Sequence[UInt8[np.ndarray, "H W 3"]]] = lambda: ()
+
+
+class Running(NamedTuple):
+    """What runs a MODEL."""
+
+    backend: Backend
+    model: str  # the MODEL, or the file beside it that runs in its place
 
 
 def open_running(
@@ -40,7 +50,7 @@ def open_running(
     runtime: str | None = None,
     threads: int | None = None,
     device: str = "cpu",
-) -> Backend:
+) -> Running:
     """Opens a MODEL to run on images; errors as in `open_detector`.
 
     Args:
@@ -54,13 +64,13 @@ def open_running(
     choice = split_model(model, runtime)
 
     def open_on(
-        wanted: Runtime | None, threads: int | None, precision: Precision = choice.precision
+        file: str | Path, wanted: Runtime | None, threads: int | None, precision: Precision = choice.precision
     ) -> Backend:
-        asked = choice._replace(runtime=wanted, precision=precision)
+        asked = Choice(str(file), wanted, precision)
         return open_detector(asked, options, threads=threads, device=device, parallel=work.parallel)
 
     if device != "cpu" or not runs_as_file(choice.model, options):
-        return open_on(choice.runtime, threads)
+        return Running(open_on(choice.model, choice.runtime, threads), choice.model)
     use = Use(
         model_file(choice.model),
         options.weights,
@@ -70,17 +80,18 @@ def open_running(
         work.num_images,
         work.batch,
         work.parallel,
+        work.takes_beside and choice.runtime is None,
     )
-    backend = open_fastest(use, open_on, say)
+    backend, file = open_fastest(use, open_on, say)
     if choice.precision != "f32":
         images = work.samples()
         batch = Fit.of(backend).batch(images)[0] if images else drawn_input(backend)
-        exact = open_on(choice.runtime, threads, "f32").infer(batch)
+        exact = open_on(choice.model, choice.runtime, threads, "f32").infer(batch)
         shift_px, change = rounding_error(backend.infer(batch), exact)
         seen = counted(len(images), "image") if images else "a drawn image"
         lost = f"boxes move by up to {shift_px:.2g} px, scores change by up to {change:.2g}"
         say(f"{use.path.name}: in {choice.precision}, {lost} from float32, on {seen}")
-    return backend
+    return Running(backend, choice.model if file == use.path else str(file))
 
 
 def rounding_error(actual: Raw, exact: Raw) -> tuple[float, float]:

@@ -27,7 +27,7 @@ class FileOptions:
     """kernels stored in 16 bits: half an .onnx, .xml, .ncnn.param or .tflite; arithmetic is the same."""
 
     int8: Flag = False
-    """convolutions of an .onnx, .xml or .tflite in bytes: a quarter of the file, and faster; needs --data."""
+    """convolutions of an .onnx, .xml or .tflite in bytes: a quarter of the file, and faster."""
 
     for_runtime: Annotated[ForRuntime | None, Parameter(name="--for")] = None
     """an .onnx in the form for this runtime: for onnxruntime Mish without Softplus, and for openvino int8 as
@@ -44,7 +44,8 @@ class ExportOptions(FileOptions, TileOptions):
     """Options of the verb `export`; raises UsageError for a number of images without int8."""
 
     data: Path | None = None
-    """a data set; int8 is measured on images of its train split, and AP on val before and after."""
+    """a data set; int8 is measured on images of its train split, and AP on val before and after [default: the
+    data of the run in whose folder MODEL lies]."""
 
     pictures: int | None = None
     """how many images int8 is measured on [default: 128]."""

@@ -61,6 +61,19 @@ def read_train_options(folder: Path) -> TrainOptions:
     return _typed(folder / TRAIN_FILE, migrated_train, _read(folder / TRAIN_FILE), TrainOptions)
 
 
+def data_of_run(model: Path) -> Path | None:
+    """Returns the data of the run in whose folder a model lies, or in a folder of it; None without a run."""
+    for folder in model.absolute().parents[:2]:
+        for name in (TRAIN_FILE, SLIM_FILE):
+            try:
+                data = read_json(folder / name, dict).get("data")
+            except SeyoloError:
+                continue
+            if isinstance(data, str):
+                return Path(data)
+    return None
+
+
 def stored_slim(options: SlimOptions) -> dict[str, Any]:
     """Returns what config.json of a run of `slim` holds: the form of version 0.1.0.
 

@@ -19,7 +19,7 @@ from seyolo.files import write_json
 from seyolo.json_files import Count, Share, from_json, read_json
 from seyolo.options.stored import TRAIN_FILE, migrated_train
 from seyolo.pruning.planning.plan import Plan
-from seyolo.results import RESULTS_FILE, TRAINED_STAGES, SlimResults, read_results
+from seyolo.results import RESULTS_FILE, TRAINED_STAGES, RunStart, SlimResults, read_results, read_start
 from seyolo.sizes import InputSize, input_text, size_hw
 
 CURVES_FILE = "curves.json"
@@ -141,6 +141,7 @@ class RunRecord:
     stages: Mapping[str, Sequence[Mapping[str, str]]]
     curves: Mapping[str, Mapping[str, Curves]]  # by stage and split
     scales: Sequence[Mapping[str, str]]
+    start: RunStart | None  # the task of the run; None in runs of earlier versions
 
     @property
     def name(self) -> str:
@@ -249,6 +250,7 @@ def _common(folder: Path, stages: Mapping[str, Path], scales: Path) -> dict[str,
         "stages": {name: found for name, found in rows.items() if found},
         "curves": read_curves(folder),
         "scales": read_scales(scales),
+        "start": read_start(folder),
     }
 
 

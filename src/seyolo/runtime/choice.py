@@ -39,10 +39,16 @@ class RuntimeKind:
     title: str  # its name in prose
     endings: tuple[str, ...]  # of the files that it reads
     open: Callable[[Path, Session], Backend]  # imports the runtime
+    module: str  # its package, by the name that Python imports
     precisions: tuple[Precision, ...] = ("f32",)  # of float32 layers
     reentrant: bool = False  # several threads may call `infer` of one backend at once
     is_usual: Callable[[str, str], bool] = lambda ending, device: True  # where the order does not decide
     is_fast: bool = False  # worth a measurement on a CPU, also with fewer threads than it has cores
+
+    @property
+    def package(self) -> str:
+        """Its name for pip."""
+        return "opencv-python-headless" if self.module == "cv2" else self.module.lower().replace("_", "-")
 
 
 def open_backend(
@@ -249,6 +255,7 @@ RUNTIMES: dict[Runtime, RuntimeKind] = {
         "ONNX Runtime",
         (".onnx", ".cfg", ".safetensors"),
         _open_onnxruntime,
+        "onnxruntime",
         reentrant=True,
         is_usual=_is_usual_on_onnxruntime,
         is_fast=True,
@@ -257,17 +264,18 @@ RUNTIMES: dict[Runtime, RuntimeKind] = {
         "OpenVINO",
         (".onnx", ".xml", ".cfg", ".safetensors"),
         _open_openvino,
+        "openvino",
         get_args(Precision),
         reentrant=True,
         is_usual=lambda ending, device: ending in EXPORTED_ENDINGS,
         is_fast=True,
     ),
-    "ncnn": RuntimeKind("ncnn", (".param",), _open_ncnn, is_fast=True),
-    "mnn": RuntimeKind("MNN", (".mnn",), _open_mnn, is_fast=True),
-    "litert": RuntimeKind("LiteRT", (".tflite",), _open_litert, is_fast=True),
-    "opencv": RuntimeKind("OpenCV", (".cfg",), _open_opencv, is_usual=lambda ending, device: False),
+    "ncnn": RuntimeKind("ncnn", (".param",), _open_ncnn, "ncnn", is_fast=True),
+    "mnn": RuntimeKind("MNN", (".mnn",), _open_mnn, "MNN", is_fast=True),
+    "litert": RuntimeKind("LiteRT", (".tflite",), _open_litert, "ai_edge_litert", is_fast=True),
+    "opencv": RuntimeKind("OpenCV", (".cfg",), _open_opencv, "cv2", is_usual=lambda ending, device: False),
     "torch": RuntimeKind(
-        "PyTorch", (".safetensors", ".cfg"), _open_torch, get_args(Precision), reentrant=True
+        "PyTorch", (".safetensors", ".cfg"), _open_torch, "torch", get_args(Precision), reentrant=True
     ),
 }
 """All runtimes; of those that read a file the first is the usual one."""

@@ -16,6 +16,7 @@ from seyolo.exporting.quantize import Image
 from seyolo.opening.network import input_size, open_model, resized
 from seyolo.options.export import ExportOptions, FileOptions
 from seyolo.options.model import NO_OPTIONS, ModelOptions
+from seyolo.options.stored import data_of_run
 from seyolo.options.tile import check_tiled_data
 from seyolo.progress import Progress, tell
 from seyolo.runtime.choice import open_backend
@@ -73,9 +74,10 @@ def export_file(
         ['hand.cfg', 'hand.weights', 'hand.names']
     """
     outs = [out] if isinstance(out, Path) else list(out)
-    fitting = _checked(model, outs, options, start, has_data=dataset is not None or options.data is not None)
-    if dataset is None and options.data is not None:
-        dataset = load_dataset(options.data)
+    has_data = dataset is not None or options.data is not None
+    fitting = _checked(model, outs, options, start, has_data=has_data)
+    if dataset is None and (options.data is not None or options.int8):
+        dataset = load_dataset(options.data or _data_of_run(model))
         tell(progress, dataset.introduction([name for name in ("train", "val") if name in dataset.splits]))
     random = is_zoo_name(str(model)) and start.weights is None
     opened = resized(open_model(model, start, device=options.device, random=random), options.size)
@@ -94,15 +96,25 @@ def export_file(
     return Exported(files, {"float32": before, "int8": after}, rows, refused)
 
 
+def _data_of_run(model: str | Path) -> Path:
+    """Returns the data that a model was trained on; a UsageError refuses a model of no run."""
+    data, advice = data_of_run(Path(model)), "give images with --data DATA"
+    if data is None:
+        raise UsageError(f"int8 is measured on images, and {model} lies in no folder of a run; {advice}")
+    if not data.exists():
+        raise UsageError(f"int8 is measured on images, and {data}, the data of the run, is gone; {advice}")
+    return data
+
+
 def _checked(
     model: str | Path, outs: Sequence[Path], options: ExportOptions, start: ModelOptions, *, has_data: bool
 ) -> list[FileOptions]:
     """Refuses options that exclude each other; returns those of each file."""
-    if options.int8 != has_data:
-        raise UsageError("int8 is measured on images, and they are for nothing else: --int8 --data DATA")
+    if has_data and not options.int8:
+        raise UsageError("images are for int8 alone: --int8 --data DATA")
     if options.int8 and is_zoo_name(str(model)) and start.weights is None:
         raise UsageError(f"{model}: has no trained weights, so int8 has nothing to measure; give --weights")
-    check_tiled_data(options, has_data)
+    check_tiled_data(options, has_data or options.int8)
     if len(outs) == 1:
         checked_format(outs[0], options)
         return [options]

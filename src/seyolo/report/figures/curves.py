@@ -73,6 +73,7 @@ def _draw_scores(axes: Axes, stages: Mapping[str, Sequence[Row]], starts: Sequen
     keys = (key for rows in stages.values() for row in rows for key in row)
     columns = dict.fromkeys(key for key in keys if key.endswith("_ap"))
     ends: dict[str, tuple[float, str, str]] = {}
+    shown: list[float] = []
     for index, column in enumerate(columns):
         colour = SPLITS[index % len(SPLITS)]
         for rows, start in zip(stages.values(), starts, strict=False):
@@ -81,8 +82,9 @@ def _draw_scores(axes: Axes, stages: Mapping[str, Sequence[Row]], starts: Sequen
             if len(measured):
                 x, y = start + 1 + measured, scores[measured]
                 axes.plot(x, y, color=colour, linewidth=1.6, marker="o", markersize=3)
+                shown += y.tolist()
                 ends[column] = float(y[-1]), f"{column.removesuffix('_ap')} {y[-1]:.3f}", colour
-    fit_scores(axes, [score for line in axes.lines for score in np.asarray(line.get_ydata()).tolist()])
+    fit_scores(axes, shown)
     name_ends(axes, list(ends.values()))
 
 

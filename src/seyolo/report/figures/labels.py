@@ -47,7 +47,7 @@ def name_points(axes: Axes, points: Sequence[Named], lines: Sequence[Polyline] =
     taken += [area for line in lines for area in _around(line, axes, LINE_RADIUS * scale)]
     for name, point in zip(names, points, strict=True):
         x, y = axes.transData.transform(point[:2])
-        box = name.get_window_extent()
+        box = name.get_window_extent().padded(scale / 2)
         wanted = x + (MARKER_RADIUS + NAME_GAP) * scale, y - box.height / 2
         limits = frame.x0, frame.y0, max(frame.x0, frame.x1 - box.width), max(frame.y0, frame.y1 - box.height)
         left, bottom = nearest_free((box.width, box.height), wanted, limits, taken) or wanted
@@ -102,7 +102,7 @@ def name_spans(axes: Axes, spans: Sequence[tuple[str, float, float]]) -> None:
     scale = _prepared(axes)
     taken: list[Area] = []
     for name in names:
-        box = name.get_window_extent()
+        box = name.get_window_extent().padded(NAME_GAP * scale, 0)
         limits = box.x0, box.y0, box.x0, box.y0 + len(names) * box.height
         _, bottom = nearest_free((box.width, box.height), (box.x0, box.y0), limits, taken) or (0.0, box.y0)
         taken.append((box.x0, bottom, box.x1, bottom + box.height))

@@ -26,16 +26,22 @@ class Gain:
     latency_ms: tuple[float, float]
     runtime: str  # that latency was measured on; empty where it was not
     interval: tuple[float, float] | None  # 95 % interval of the difference in AP; None where it is unknown
+    is_noisy: bool = False  # latency: networks of one shape took different times
 
     def headline(self) -> str:
         """Returns one line: 3.3x fewer MACs, 1.4x faster on ONNX Runtime, AP +0.1."""
         parts = [ratio_text(*self.macs, "fewer MACs", "more MACs", "as many MACs")]
-        if self.runtime:
+        if self.is_timed:
             where = f" on {RUNTIME_NAMES.get(self.runtime, self.runtime)}"
             parts.append(ratio_text(*self.latency_ms, f"faster{where}", f"slower{where}", f"as fast{where}"))
         if self.is_measured():
             parts.append(f"AP {self.ap_points}")
         return ", ".join(parts)
+
+    @property
+    def is_timed(self) -> bool:
+        """Whether latency was measured, and without noise."""
+        return bool(self.runtime) and not self.is_noisy
 
     @property
     def ap_points(self) -> str:
@@ -108,7 +114,7 @@ def finds_of(examples: Examples, split: str, names: Sequence[str]) -> Finds | No
 
 def plain_headline(results: SlimResults, gain: Gain, finds: Finds) -> str:
     """Returns a line for everybody: Finds 98 of 100 hands, as before, in half the time, from a file ..."""
-    if gain.runtime:
+    if gain.is_timed:
         cost = f"in {part_text(*gain.latency_ms, 'time')}"
     else:
         cost = f"with {part_text(*gain.macs, 'computation')}"
@@ -116,8 +122,8 @@ def plain_headline(results: SlimResults, gain: Gain, finds: Finds) -> str:
     return f"{finds.headline()}, {cost}, from a file {size}{finds.warning()}"
 
 
-def gain_of(results: SlimResults) -> Gain:
-    """Returns the gain of a run."""
+def gain_of(results: SlimResults, *, is_noisy: bool = False) -> Gain:
+    """Returns the gain of a run; with noisy timings its headline leaves latency out."""
     dense, slim = results.dense, results.slim
     labelled = [name for name, metrics in dense.metrics.items() if math.isfinite(metrics.ap)]
     split = shown_split(labelled or dense.metrics)
@@ -130,4 +136,5 @@ def gain_of(results: SlimResults) -> Gain:
         latency_ms=(dense.latency_ms.get(runtime, 0.0), slim.latency_ms.get(runtime, 0.0)),
         runtime=runtime,
         interval=(lead.low, lead.high) if lead else None,
+        is_noisy=is_noisy,
     )

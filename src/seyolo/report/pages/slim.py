@@ -28,6 +28,7 @@ from seyolo.report.text import (
     share_text,
     size_text,
 )
+from seyolo.report.verdict import Verdict, slim_verdict
 from seyolo.results import STAGE_TITLES, SlimResults
 
 SECTIONS = (
@@ -48,9 +49,11 @@ GATES = {"se": "SE", "cbam": "CBAM"}
 def slim_context(record: SlimRecord) -> dict[str, Any]:
     """Returns the values of the template."""
     results = record.results
-    gain = gain_of(results)
+    verdict = slim_verdict(results, record.start, new_activation=record.config.get("activation") is not None)
+    gain = gain_of(results, is_noisy=verdict.noise is not None)
     dense = read_checkpoint(record.folder / "dense" / "best.safetensors")
     finds = finds_of(record.examples, gain.split, dense.names)
+    headline = plain_headline(results, gain, finds) if finds else gain.headline()
     sections = sections_context(record, gain, dense.network)
     not_written = [(name, text) for name, text in results.artefacts.items() if text != "written"]
     epochs = ", ".join(
@@ -60,7 +63,8 @@ def slim_context(record: SlimRecord) -> dict[str, Any]:
     return {
         "record": record_context(record, not_written),
         "version": record.version,
-        "headline": plain_headline(results, gain, finds) if finds else gain.headline(),
+        "headline": verdict.failure.headline() if verdict.failure else headline,
+        "warnings": _warnings(verdict, headline),
         "eyebrow": f"seyolo slim · {record.name} · {'/'.join(Path(results.data).parts[-2:])}",
         "lead": _lead(record, gain, finds),
         "tiles": _tiles(results, gain, finds),
@@ -68,6 +72,12 @@ def slim_context(record: SlimRecord) -> dict[str, Any]:
         "training_charts": training_charts(record, f"Training loss and validation AP: {epochs}"),
         **sections,
     }
+
+
+def _warnings(verdict: Verdict, headline: str) -> list[str]:
+    """Returns what to read before the figures: why a network has not learned, and that timing was noisy."""
+    failed = [*verdict.failure.reasons, f"What it does all the same: {headline}."] if verdict.failure else []
+    return failed + ([verdict.noise.sentence()] if verdict.noise else [])
 
 
 def _lead(record: SlimRecord, gain: Gain, finds: Finds | None) -> list[str]:
@@ -111,7 +121,7 @@ def _tiles(results: SlimResults, gain: Gain, finds: Finds | None) -> list[dict[s
     fewer = ratio_text(*gain.macs, "fewer", "more", "as many")
     smaller = ratio_text(*sizes, "smaller", "larger", "as large")
     tiles = [_tile("File", smaller, sizes, size_text), _tile("MACs", fewer, gain.macs, count_text)]
-    if gain.runtime:
+    if gain.is_timed:
         name = f"Time per image, {RUNTIME_NAMES.get(gain.runtime, gain.runtime)}"
         faster = ratio_text(*gain.latency_ms, "faster", "slower", "as fast")
         tiles.insert(0, _tile(name, faster, gain.latency_ms, latency_text))

@@ -17,6 +17,7 @@ from seyolo.report.pages.parts import Chart, Grid, chart, embedded, record_conte
 from seyolo.report.record import TrainRecord
 from seyolo.report.tables.slim import shown_split
 from seyolo.report.text import MISSING, count_text, found_text, objects_text, share_text, size_text
+from seyolo.report.verdict import train_verdict
 
 IMAGES = {
     "train_batch.jpg": "The first training batch with its labels",
@@ -38,11 +39,14 @@ def train_context(record: TrainRecord) -> dict[str, Any]:
         names = read_checkpoint(path).names
     curves = next(iter(record.curves.values()), {})
     chosen = f"{record.model}: the best of {counted(epochs, 'epoch')} is epoch {best.get('epoch', MISSING)}."
+    headline = _headline(curves, names) or measured or "Not validated yet"
+    failure = train_verdict({name: float(text) for name, text in best.items() if text}, record.start).failure
     files = [(name, text) for name, text in IMAGES.items() if (record.folder / name).exists()]
     return {
         "record": record_context(record),
         "version": record.version,
-        "headline": _headline(curves, names) or measured or "Not validated yet",
+        "headline": failure.headline() if failure else headline,
+        "warnings": [*failure.reasons, f"What it does all the same: {headline}."] if failure else [],
         "eyebrow": f"seyolo train · {record.name}",
         "lead": [*([f"At confidence {SHOWN_FROM} and above. {measured}."] if curves else []), chosen],
         "network": Grid(["", "parameters", "MACs", "file"], network),

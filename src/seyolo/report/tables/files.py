@@ -36,7 +36,8 @@ def write_table(path: Path, header: Sequence[str], body: Cells) -> None:
 def table_format(path: Path) -> Callable[[Sequence[str], Cells], str]:
     """Returns the function that formats tables for the path's ending; raises UsageError for others."""
     if path.suffix.lower() not in FORMATS:
-        raise UsageError(f"{path}: no table has the ending {path.suffix!r}; use {', '.join(FORMATS)}")
+        advice = "use .html, .csv, .md or .tex"
+        raise UsageError(f"{path}: a report has no format with the ending {path.suffix!r}; {advice}")
     return FORMATS[path.suffix.lower()]
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from seyolo.report.compared import Group, Record, Run, grouped, named_runs
 from seyolo.report.measured import Measured, mean_text, networks_of, runtime_of, seeds_of
 from seyolo.report.record import SlimRecord
-from seyolo.report.tables.files import Cells, table_format, write_table
+from seyolo.report.tables.files import Cells, write_table
 from seyolo.report.tables.slim import rows, titles
 from seyolo.report.text import count_text, latency_text, share_text, size_text
 from seyolo.sizes import input_text
@@ -25,7 +25,6 @@ def write_runs(records: Sequence[Record], path: Path) -> Path:
     Raises:
         UsageError: no table format has this ending.
     """
-    table_format(path)
     runs = named_runs(records)
     (first, *others) = records
     if path.suffix.lower() == ".csv":

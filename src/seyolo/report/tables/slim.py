@@ -125,7 +125,10 @@ def _keys(groups: Iterable[Mapping[str, object]]) -> list[str]:
 
 
 def _ratio(first: float, last: float) -> str:
-    return f"{100 * (last - first) / first:+.1f} %".replace("-", "−") if first else ""
+    if not first:
+        return ""
+    percent = round(100 * (last - first) / first, 1) or 0.0
+    return f"{percent:+.1f} %".replace("-", "−") if percent else "0.0 %"
 
 
 def _difference(first: float, last: float) -> str:

@@ -1,0 +1,216 @@
+"""Verdict on a run: whether its networks have learned and why not, loss of AP in shares, noisy timings."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import combinations
+
+from seyolo.errors import counted
+from seyolo.report.text import latency_text, share_text
+from seyolo.results import STAGE_TITLES, RunStart, SlimResults, SplitMetrics, StageResult
+from seyolo.runtime.choice import RUNTIMES
+
+LEARNED_AP50 = 0.3
+"""AP@0.5 on val from which on a network counts as one that has learned."""
+ENOUGH_STEPS, ENOUGH_IMAGES, ENOUGH_VAL_BOXES = 300, 30, 10
+NOISE = 0.1
+"""Networks of one shape that were timed further apart than this share show that the timing was noisy."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Networks of a run that have not learned.
+
+    Attributes:
+        ap50: AP@0.5 of all networks of the run on `split`, by name: dense and slim, or network.
+        reasons: what may be the cause, each with the option that helps.
+    """
+
+    ap50: Mapping[str, float]
+    split: str
+    reasons: tuple[str, ...]
+
+    @property
+    def failed(self) -> tuple[str, ...]:
+        """Names of the networks that have not learned."""
+        return tuple(name for name, ap50 in self.ap50.items() if ap50 < LEARNED_AP50)
+
+    def headline(self) -> str:
+        """Returns one sentence: Neither network has learned: AP@0.5 on val is 0.021 dense, 0.013 slim."""
+        figures = ", ".join(
+            f"{share_text(ap50)}{f' {name}' if len(self.ap50) > 1 else ''}"
+            for name, ap50 in self.ap50.items()
+        )
+        if len(self.ap50) == 1:
+            who = "The network has not learned"
+        elif len(self.failed) == len(self.ap50):
+            who = "Neither network has learned"
+        else:
+            who = f"The {self.failed[0]} network has not learned"
+        return f"{who}: AP@0.5 on {self.split} is {figures}; from {LEARNED_AP50} on a network is of use."
+
+    def lines(self) -> list[str]:
+        """Returns the headline, and a line per reason."""
+        return [self.headline(), *(f"- {reason}" for reason in self.reasons)]
+
+
+@dataclass(frozen=True)
+class NoisyTiming:
+    """Two networks of one shape whose latency on a runtime differs by more than `NOISE`."""
+
+    runtime: str
+    latency_ms: Mapping[str, float]  # of the two, by stage
+
+    def sentence(self) -> str:
+        """Returns what shows that latency was measured badly, and what to do about it."""
+        (one, first), (other, second) = self.latency_ms.items()
+        title = RUNTIMES[self.runtime].title if self.runtime in RUNTIMES else self.runtime
+        one, other = (STAGE_TITLES.get(name, name) for name in (one, other))
+        took = f"{one} took {latency_text(first)} and {other} {latency_text(second)} on {title}"
+        advice = "compare MACs, or time the files again on an idle machine with seyolo benchmark"
+        return f"Timing was noisy: {took}, although both have one shape; {advice}."
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is to be said before the figures of a run."""
+
+    failure: Failure | None = None
+    noise: NoisyTiming | None = None
+
+    def lines(self) -> list[str]:
+        """Returns the lines to print first; none for a run as it should be."""
+        failed = self.failure.lines() if self.failure else []
+        return failed + ([self.noise.sentence()] if self.noise else [])
+
+
+def slim_verdict(
+    results: SlimResults, start: RunStart | None = None, *, new_activation: bool = False
+) -> Verdict:
+    """Returns the verdict on a run of `slim`.
+
+    Args:
+        start: the task of the run, for the reasons of a failure.
+        new_activation: whether fine-tuning began with another activation, which changes latency.
+    """
+    noise = noisy_timing(results, new_activation=new_activation)
+    split, dense = validation_ap50(results.dense.metrics)
+    slim = results.slim.metrics.get(split, SplitMetrics()).ap50
+    ap50 = {"dense": dense, "slim": slim} if len(results.stages) > 1 else {"network": dense}
+    if not min(ap50.values()) < LEARNED_AP50:
+        return Verdict(noise=noise)
+    reasons = tuple(_slim_reasons(ap50, results, start))
+    return Verdict(Failure(ap50, split, reasons), noise)
+
+
+def train_verdict(row: Mapping[str, float], start: RunStart | None = None) -> Verdict:
+    """Returns the verdict on a run of `train` from the row of its best epoch in results.csv."""
+    metrics = {
+        name.removesuffix("_ap50"): SplitMetrics(ap50=float(value))
+        for name, value in row.items()
+        if name.endswith("_ap50")
+    }
+    split, ap50 = validation_ap50(metrics)
+    if not ap50 < LEARNED_AP50:
+        return Verdict()
+    return Verdict(Failure({"network": ap50}, split, tuple(_reasons(start))))
+
+
+def validation_ap50(metrics: Mapping[str, SplitMetrics]) -> tuple[str, float]:
+    """Returns the validation split with labels that represents a run, and AP@0.5 on it; nan without one."""
+    measured = {
+        name: found.ap50
+        for name, found in metrics.items()
+        if name.startswith("val") and math.isfinite(found.ap50)
+    }
+    split = "val" if "val" in measured or not measured else min(measured)
+    return split, measured.get(split, math.nan)
+
+
+def shortages(start: RunStart) -> list[str]:
+    """Returns what a run has too little of to learn, each with the option that mends it."""
+    stage, images = next(iter(start.steps)), start.images.get("train", 0)
+    found = []
+    if 0 < start.steps[stage] < ENOUGH_STEPS:
+        steps = counted(start.steps[stage], "step")
+        of_stage = "" if stage == "train" else f" of {stage} training"
+        found.append(f"{steps}{of_stage}; a few hundred are needed: --epochs {_enough_epochs(start, stage)}")
+    if images < ENOUGH_IMAGES:
+        said = f"{counted(images, 'training image')}; {ENOUGH_IMAGES} or more are needed"
+        found.append(f"{said}: label more, or start from trained weights with --weights")
+    boxes = start.boxes.get("val", ENOUGH_VAL_BOXES)
+    if boxes < ENOUGH_VAL_BOXES:
+        found.append(
+            f"{counted(boxes, 'box')} in val; AP on so few says little: move more labelled images to val"
+        )
+    return found
+
+
+def _enough_epochs(start: RunStart, stage: str) -> int:
+    """Returns the epochs of about `ENOUGH_STEPS` steps, rounded up to one digit."""
+    wanted = math.ceil(ENOUGH_STEPS * start.epochs[stage] / start.steps[stage])
+    unit = int(f"1{'0' * (len(str(wanted)) - 1)}")
+    return math.ceil(wanted / unit) * unit
+
+
+def _reasons(start: RunStart | None) -> list[str]:
+    found = shortages(start) if start is not None else []
+    return found or [
+        "images and labels may not fit each other: seyolo data check DATA lists what is wrong",
+        "training may have been too short: raise --epochs",
+    ]
+
+
+def _slim_reasons(ap50: Mapping[str, float], results: SlimResults, start: RunStart | None) -> Iterator[str]:
+    """Yields the reasons of a run of `slim`; where only the slim network failed, it is the pruning."""
+    if ap50.get("dense", 0.0) < LEARNED_AP50:
+        yield from _reasons(start)
+        return
+    budget = " and ".join(results.budget)
+    yield f"the budget of {budget} may be too tight for this network: try a larger one, --budget macs=50%"
+    if results.slim.stage == "finetuned":
+        yield "training after pruning may have been too short: raise --epochs or --finetune-epochs"
+    else:
+        yield "the slim network was not trained after pruning: leave --no-finetune out"
+
+
+def noisy_timing(results: SlimResults, *, new_activation: bool = False) -> NoisyTiming | None:
+    """Returns the two stages of one shape whose latency is furthest apart, if by more than `NOISE`."""
+    found = [
+        NoisyTiming(runtime, {one.stage: one.latency_ms[runtime], other.stage: other.latency_ms[runtime]})
+        for one, other in combinations(results.stages, 2)
+        if _shape(one, new_activation) == _shape(other, new_activation)
+        for runtime in one.latency_ms.keys() & other.latency_ms.keys()
+    ]
+    worst = max(found, key=_distance, default=None)
+    return worst if worst is not None and _distance(worst) > 1 + NOISE else None
+
+
+def _shape(stage: StageResult, new_activation: bool) -> tuple[object, ...]:
+    is_new = new_activation and stage.stage == "finetuned"
+    return stage.params, stage.macs, tuple(stage.input_size), is_new
+
+
+def _distance(timing: NoisyTiming) -> float:
+    return max(timing.latency_ms.values()) / min(timing.latency_ms.values())
+
+
+def relative_text(before: float, after: float) -> str:
+    """Formats a change as a share of what was before: 3 % less, 0.4 % more, the same.
+
+    Empty where there was nothing before, or either is nan.
+    """
+    if not before > 0 or math.isnan(after):
+        return ""
+    percent = 100 * abs(after - before) / before
+    text = f"{percent:.0f}" if percent >= 0.95 else f"{percent:.1f}"
+    if text == "0.0":
+        return "the same"
+    return f"{text} % {'less' if after < before else 'more'}"
+
+
+def ap_text(before: float, after: float) -> str:
+    """Formats AP with its change as a share of that before: AP 0.432, 3 % less."""
+    return ", ".join(filter(None, (f"AP {share_text(after)}", relative_text(before, after))))

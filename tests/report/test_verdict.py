@@ -1,0 +1,186 @@
+"""Verdict on a run: failed networks and their reasons, noisy timings, changes as shares."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from seyolo.errors import counted
+from seyolo.files import write_json
+from seyolo.json_files import to_json
+from seyolo.report.verdict import (
+    ap_text,
+    noisy_timing,
+    relative_text,
+    shortages,
+    slim_verdict,
+    train_verdict,
+    validation_ap50,
+)
+from seyolo.results import START_FILE, RunStart, SlimResults, SplitMetrics, StageResult, read_start
+
+START = RunStart(
+    network="yolov3@0.25",
+    origin="new weights",
+    images={"train": 60, "val": 20},
+    boxes={"train": 70, "val": 25},
+    num_classes=1,
+    device="cpu",
+    threads=2,
+    batch=16,
+    input_size=(416, 416),
+    epochs={"dense": 100, "sparse": 36, "finetuned": 152},
+    steps={"dense": 400, "sparse": 144, "finetuned": 608},
+    seconds=600.0,
+)
+
+
+def stage(name: str, ap50: float = 0.8, ms: float = 10.0, macs: int = 100) -> StageResult:
+    """A stage evaluated on val, and timed on PyTorch."""
+    return StageResult(
+        stage=name,
+        params=macs // 10,
+        size_bytes=1000,
+        macs=macs,
+        input_size=(416, 416),
+        metrics={"test": SplitMetrics(0.1, 0.2), "val": SplitMetrics(ap50 / 2, ap50)},
+        latency_ms={"torch": ms},
+    )
+
+
+def run(dense: float, slim: float, last: str = "finetuned") -> SlimResults:
+    """The results of a run whose networks have this AP@0.5 on val."""
+    stages = stage("dense", dense), stage("sparse", dense), stage("pruned", slim, macs=30)
+    tuned = (stage("finetuned", slim, macs=30),) if last == "finetuned" else ()
+    return SlimResults(stages=(*stages, *tuned), budget=("macs=30%",))
+
+
+def test_a_run_that_has_learned_has_nothing_to_say_first() -> None:
+    assert slim_verdict(run(0.3, 0.31), START).lines() == []
+    assert train_verdict({"epoch": 3, "val_ap": 0.2, "val_ap50": 0.4, "ap": 0.2}, START).lines() == []
+
+
+def test_neither_network_has_learned_for_want_of_steps() -> None:
+    short = replace(START, epochs={"dense": 18}, steps={"dense": 18})
+    assert slim_verdict(run(0.0213, 0.013), short).lines() == [
+        "Neither network has learned: AP@0.5 on val is 0.021 dense, 0.013 slim; "
+        "from 0.3 on a network is of use.",
+        "- 18 steps of dense training; a few hundred are needed: --epochs 300",
+    ]
+
+
+def test_only_the_slim_network_has_not_learned() -> None:
+    head, *reasons = slim_verdict(run(0.8, 0.1), START).lines()
+    assert head.startswith("The slim network has not learned: AP@0.5 on val is 0.800 dense, 0.100 slim")
+    assert [reason.split(":")[-1].strip() for reason in reasons] == [
+        "try a larger one, --budget macs=50%",
+        "raise --epochs or --finetune-epochs",
+    ]
+    assert "leave --no-finetune out" in slim_verdict(run(0.8, 0.1, last="pruned"), START).lines()[2]
+
+
+def test_only_the_dense_network_has_not_learned() -> None:
+    head = slim_verdict(run(0.2, 0.7), START).lines()[0]
+    assert head.startswith("The dense network has not learned")
+
+
+def test_a_trained_network_has_not_learned() -> None:
+    few = replace(START, images={"train": 9}, epochs={"train": 100}, steps={"train": 100})
+    assert train_verdict({"val_ap50": 0.05, "val_small_ap50": 0.5}, few).lines() == [
+        "The network has not learned: AP@0.5 on val is 0.050; from 0.3 on a network is of use.",
+        "- 100 steps; a few hundred are needed: --epochs 300",
+        "- 9 training images; 30 or more are needed: label more, or start from trained weights with "
+        "--weights",
+    ]
+
+
+@pytest.mark.parametrize("start", [None, START])
+def test_without_a_shortage_the_labels_are_suspected(start: RunStart | None) -> None:
+    _, first, *_ = slim_verdict(run(0.1, 0.1), start).lines()
+    assert "seyolo data check DATA" in first
+
+
+def test_without_labels_on_val_nothing_is_judged() -> None:
+    assert train_verdict({"epoch": 1}).lines() == []
+    assert slim_verdict(run(math.nan, math.nan)).lines() == []
+
+
+def test_the_split_that_represents_a_run() -> None:
+    one, other = SplitMetrics(0.1, 0.2), SplitMetrics(0.3, 0.4)
+    assert validation_ap50({"test": one, "val": other, "val_small": one}) == ("val", 0.4)
+    assert validation_ap50({"test": one, "valid": other}) == ("valid", 0.4)
+    assert validation_ap50({"val": SplitMetrics(), "val_small": one}) == ("val_small", 0.2)
+    assert math.isnan(validation_ap50({"test": one})[1])
+
+
+@pytest.mark.parametrize(
+    ("steps", "epochs", "advice"),
+    [(1, 1, 300), (18, 18, 300), (60, 30, 200), (20, 2, 30), (299, 1, 2), (4, 1, 80), (120, 30, 80)],
+)
+def test_the_epochs_that_are_enough(steps: int, epochs: int, advice: int) -> None:
+    short = replace(START, epochs={"train": epochs}, steps={"train": steps})
+    assert shortages(short)[0].endswith(f"--epochs {advice}")
+    assert shortages(short)[0].startswith(counted(steps, "step"))
+
+
+def test_shortages_of_images_and_boxes_are_counted_in_the_right_number() -> None:
+    assert shortages(START) == []
+    assert shortages(replace(START, images={"train": 1}))[0].startswith("1 training image; 30 or more")
+    assert shortages(replace(START, boxes={"train": 70, "val": 1})) == [
+        "1 box in val; AP on so few says little: move more labelled images to val"
+    ]
+    assert shortages(replace(START, boxes={"train": 70, "val": 2}))[0].startswith("2 boxes in val")
+    given = replace(START, epochs={"dense": 0, "sparse": 5}, steps={"dense": 0, "sparse": 20})
+    assert shortages(given) == []  # trained weights were given
+
+
+@pytest.mark.parametrize(("ms", "is_noisy"), [(10.9, False), (11.2, True), (8.9, True), (9.2, False)])
+def test_networks_of_one_shape_that_are_timed_apart(ms: float, is_noisy: bool) -> None:
+    results = SlimResults(stages=(stage("dense"), stage("sparse", ms=ms), stage("pruned", ms=5, macs=30)))
+    assert (noisy_timing(results) is not None) == is_noisy
+
+
+def test_the_sentence_on_noise_names_both_figures() -> None:
+    stages = stage("dense"), stage("sparse", ms=10.5), stage("pruned", macs=30), stage("finetuned", 0.8, 14.0)
+    results = SlimResults(stages=(*stages[:3], replace(stages[3], macs=30, params=3)))
+    assert slim_verdict(results).lines() == [
+        "Timing was noisy: pruned took 10.0 ms and slim 14.0 ms on PyTorch, although both have one "
+        "shape; compare MACs, or time the files again on an idle machine with seyolo benchmark."
+    ]
+    assert noisy_timing(results, new_activation=True) is None  # the slim one may well be faster
+
+
+def test_changes_as_shares() -> None:
+    assert ap_text(0.444, 0.432) == "AP 0.432, 3 % less"
+    assert ap_text(0.432, 0.444) == "AP 0.444, 3 % more"
+    assert ap_text(0.5, 0.5) == "AP 0.500, the same"
+    assert ap_text(0.5, 0.4981) == "AP 0.498, 0.4 % less"
+    assert ap_text(0.0, 0.4) == "AP 0.400"
+    assert ap_text(math.nan, 0.4) == "AP 0.400"
+    assert ap_text(0.4, math.nan) == "AP –"
+    assert relative_text(0.8, 0.0) == "100 % less"
+    assert relative_text(0.5, 0.50001) == "the same"
+
+
+def test_the_task_of_a_run_is_read_back(tmp_path: Path) -> None:
+    assert read_start(tmp_path) is None
+    write_json(tmp_path / START_FILE, to_json(START))
+    assert read_start(tmp_path) == START
+
+
+@pytest.mark.parametrize(
+    ("number", "noun", "text"),
+    [
+        (1, "class", "1 class"),
+        (2, "class", "2 classes"),
+        (0, "box", "0 boxes"),
+        (2, "batch", "2 batches"),
+        (1, "box", "1 box"),
+        (1200, "image", "1,200 images"),
+    ],
+)
+def test_numbers_with_their_noun(number: int, noun: str, text: str) -> None:
+    assert counted(number, noun) == text
