@@ -17,13 +17,16 @@ from seyolo.options.slim import SlimOptions
 from seyolo.options.stored import migrated_slim
 from seyolo.options.train import TrainOptions
 from seyolo.report.record import SlimRecord, TrainRecord, flat_settings
+from seyolo.sizes import input_text, size_hw
 
 Record = SlimRecord | TrainRecord
 DATA_FILE = "data.json"
 MOST_DATA_MB = 1024
 WITHOUT_EFFECT = frozenset({"seed", "data", "device", "cache", "save_every", "loader_workers", "controls"})
 """Options that two runs of one group may differ in."""
-DERIVED = ("branch_epoch", "sparse_epochs", "finetune_epochs")
+MEASURED = ("size", "epochs", "seed")
+"""Options that differ between verbs, too, where all of them have their defaults."""
+DERIVED = ("epochs", "branch_epoch", "sparse_epochs", "finetune_epochs")
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +44,7 @@ class Run:
         values = _filled(to_json(kind()), migrated_slim(given) if kind is SlimOptions else given)
         if kind is SlimOptions:
             values |= _derived(values)
-        return flat_settings(values)
+        return flat_settings(values) | {"size": input_text(self.input_hw)}
 
     @cached_property
     def usual(self) -> dict[str, Any]:
@@ -49,6 +52,19 @@ class Run:
         kind = SlimOptions if isinstance(self.record, SlimRecord) else TrainOptions
         values = to_json(kind())
         return flat_settings(values | _derived(values) if kind is SlimOptions else values)
+
+    @property
+    def input_hw(self) -> tuple[int, int]:
+        """Height and width of the input in pixels."""
+        if isinstance(self.record, SlimRecord):
+            return self.record.results.dense.input_size
+        return size_hw(self.record.config["size"])
+
+    @property
+    def data_name(self) -> str:
+        """DATA as it was given."""
+        given = self.record.results.data if isinstance(self.record, SlimRecord) else ""
+        return str(self.settings["data"] or given)
 
     @cached_property
     def data(self) -> dict[str, int]:
@@ -67,7 +83,7 @@ class Run:
         """Tests whether two runs have the same data: by the splits that both kept, else by the path given."""
         if common := self.data.keys() & other.data.keys():
             return all(self.data[split] == other.data[split] for split in common)
-        return bool(self.settings["data"] == other.settings["data"])
+        return self.data_name == other.data_name
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,7 +136,7 @@ def _common_name(names: Sequence[str]) -> str:
 def differing(groups: Sequence[Group]) -> dict[str, list[list[Any]]]:
     """Returns the options that differ, by name: the values of each group, none where a verb lacks one.
 
-    An option that only some verbs have differs where one of their runs does not have the default.
+    Runs of different verbs differ in an option where one of them does not have the default of its verb.
     """
     runs = [run for group in groups for run in group.runs]
     has_same_data = all(run.has_data_of(runs[0]) for run in runs)
@@ -134,9 +150,13 @@ def differing(groups: Sequence[Group]) -> dict[str, list[list[Any]]]:
 
 def _differs(name: str, runs: Sequence[Run]) -> bool:
     having = [run for run in runs if name in run.settings]
-    values = [run.settings[name] for run in having]
-    if len(having) < len(runs):
-        return any(run.settings[name] != run.usual.get(name) for run in having)
+    if len({type(run.record) for run in runs}) > 1 and name not in MEASURED:
+        return any(run.settings[name] != run.usual.get(name) for run in having) and _vary(name, runs)
+    return _vary(name, runs)
+
+
+def _vary(name: str, runs: Sequence[Run]) -> bool:
+    values = [run.settings.get(name) for run in runs]
     return any(value != values[0] for value in values)
 
 
@@ -165,4 +185,5 @@ def _derived(values: Mapping[str, Any]) -> dict[str, Any]:
     except SeyoloError:
         return {}
     epochs = options.stage_epochs()
-    return dict(zip(DERIVED, (options.branch(), epochs["sparse"], epochs["finetuned"]), strict=True))
+    values = epochs["dense"], options.branch(), epochs["sparse"], epochs["finetuned"]
+    return dict(zip(DERIVED, values, strict=True))

@@ -36,6 +36,8 @@ class Measured:
 
 
 Value = Callable[[Measured], float]
+NEGLIGIBLE = 0.001
+"""Standard deviation, as a share of the mean, that a table leaves out."""
 
 
 def runtime_of(runs: Sequence[Run]) -> str:
@@ -67,8 +69,7 @@ def _trained(run: Run, record: TrainRecord) -> Measured:
         for split in splits
     }
     size_bytes = path.stat().st_size if path.exists() else math.nan
-    input_hw = size_hw(record.config["size"])
-    return Measured(run, "trained", input_hw, *trained_cost(record), size_bytes, math.nan, metrics)
+    return Measured(run, "trained", run.input_hw, *trained_cost(record), size_bytes, math.nan, metrics)
 
 
 def best_row(record: TrainRecord) -> Mapping[str, str]:
@@ -106,8 +107,9 @@ def mean_of(networks: Sequence[Measured], value: Value) -> tuple[float, float]:
 
 
 def mean_text(networks: Sequence[Measured], value: Value, text: Callable[[float], str]) -> str:
-    """Formats mean and standard deviation: 0.512 ± 0.008; without a deviation where all values are equal."""
+    """Formats mean and standard deviation: 0.512 ± 0.008; without a deviation that is below `NEGLIGIBLE`."""
     average, deviation = mean_of(networks, value)
     if math.isnan(average):
         return MISSING
-    return f"{text(average)} ± {text(deviation)}" if deviation else text(average)
+    is_shown = deviation > NEGLIGIBLE * abs(average)
+    return f"{text(average)} ± {text(deviation)}" if is_shown else text(average)

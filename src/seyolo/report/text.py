@@ -102,7 +102,8 @@ def found_text(found: int, total: int) -> str:
     """Formats how many are found: 98 of 100; of up to 100 the number itself, and all only where it is all."""
     if total <= 100:
         return f"{found} of {total}"
-    return f"{min(max(round(100 * found / total), found > 0), 100 - (found < total))} of 100"
+    least, most = int(found > 0), 100 - int(found < total)
+    return f"{min(max(round(100 * found / total), least), most)} of 100"
 
 
 def objects_text(names: Sequence[str]) -> str:

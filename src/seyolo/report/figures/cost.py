@@ -89,7 +89,7 @@ def comparison_figure(
         if any(run.deviations):
             axes.errorbar(costs, scores, run.deviations, fmt="none", ecolor=colour, elinewidth=1.1, capsize=3)
         faces = [*[PAPER] * (len(run.points) - 1), colour]
-        axes.scatter(costs, scores, s=44, facecolor=faces, edgecolor=colour, zorder=3)
+        axes.scatter(costs, scores, s=44, facecolor=faces, edgecolor=colour, zorder=3, clip_on=False)
         ends.append((*run.points[-1], run.name, colour))
     _prepare_costs(axes, [point for run in runs for point in run.points], cost_text, label)
     lines = [run.points for run in runs if run.points]

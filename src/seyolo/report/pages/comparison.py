@@ -19,6 +19,7 @@ from seyolo.report.record import SlimRecord
 from seyolo.report.tables.networks import group_rows, splits_of
 from seyolo.report.tables.slim import shown_splits
 from seyolo.report.text import count_text, latency_text
+from seyolo.sizes import input_text
 
 MAX_GROUPS = 12
 
@@ -66,17 +67,17 @@ def comparison_warnings(runs: Sequence[Run]) -> list[str]:
     found = []
     others = [run for run in runs if not run.has_data_of(runs[0])]
     if others:
-        names = ", ".join(f"{run.name} ({run.settings['data']})" for run in others)
+        names = ", ".join(f"{run.name} ({run.data_name})" for run in others)
         found.append(
-            f"The data differ: {names} is not trained on the data of {runs[0].name} "
-            f"({runs[0].settings['data']}). Do not compare AP across data."
+            f"The data differ: {names} {'is' if len(others) == 1 else 'are'} not trained on the data of "
+            f"{runs[0].name} ({runs[0].data_name}). Do not compare AP across data."
         )
-    sizes = {run.name: str(run.settings["size"]) for run in runs}
+    sizes = {run.name: input_text(run.input_hw) for run in runs}
     if len(set(sizes.values())) > 1:
         listed = ", ".join(f"{name} {size}" for name, size in sizes.items())
         found.append(f"The input sizes differ ({listed}): AP, MACs and latency depend on the size.")
-    slim = [run.record for run in runs if isinstance(run.record, SlimRecord)]
-    machines = sorted({str(record.environment.get("processor")) for record in slim})
+    slim = [run.record.environment for run in runs if isinstance(run.record, SlimRecord)]
+    machines = sorted({str(found["processor"]) for found in slim if found.get("processor")})
     if len(machines) > 1:
         found.append(f"The machines differ ({', '.join(machines)}): compare latencies only within a run.")
     return found

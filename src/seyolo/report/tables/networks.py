@@ -81,7 +81,7 @@ def network_rows(runs: Sequence[Run]) -> tuple[list[str], Cells]:
             metrics = [network.metrics.get(split) for split in splits]
             scores = [score for one in metrics for score in ((one.ap, one.ap50) if one else (math.nan,) * 2)]
             numbers = (network.params, network.macs, network.size_bytes, network.latency_ms, *scores)
-            about = run.name, network.network, run.settings["seed"], run.settings["data"]
+            about = run.name, network.network, run.settings["seed"], run.data_name
             cells = [*map(str, about), input_text(network.input_hw), *map(_plain, numbers)]
             body.append(["" if cell == "None" else cell for cell in cells])
     return header, body
