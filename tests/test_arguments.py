@@ -52,7 +52,7 @@ def test_with_a_model(model: DarknetModel, tmp_path: Path) -> None:
     for call, message in (
         (lambda: seyolo.export(model, 3), "export: path must be a str or a Path, got 3 of type int"),
         (lambda: seyolo.export(model, tmp_path / "x.onnx", nms="yes"), "nms must be a bool, got 'yes'"),
-        (lambda: seyolo.attach(model, 3), "kind must be 'se' or 'cbam', got 3"),
+        (lambda: seyolo.attach(model, 3), "kind must be 'se', 'cbam', 'eca', 'coordatt' or 'simam', got 3"),
         (
             lambda: seyolo.prune(model, "macs=30%", size=320),
             r"size must be 2 values \(int, int\) or None, got 320",
@@ -61,8 +61,8 @@ def test_with_a_model(model: DarknetModel, tmp_path: Path) -> None:
     ):
         with pytest.raises(UsageError, match=message):
             call()
-    with pytest.raises(ModelError, match="there is no attention 'eca'"):
-        seyolo.attach(model, "eca")
+    with pytest.raises(ModelError, match="there is no attention 'bam'"):
+        seyolo.attach(model, "bam")
     assert not list(tmp_path.iterdir())
 
 

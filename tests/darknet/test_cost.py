@@ -22,6 +22,9 @@ def test_cost_by_hand() -> None:
         "[convolutional]\nfilters=4\nsize=1\ngroups=2\n"
         "[cbam]\nhidden=2\nsize=3\n"
         "[maxpool]\nsize=2\nstride=2\n"
+        "[eca]\nsize=3\n"
+        "[coordatt]\nhidden=5\n"
+        "[simam]\n"
     )
     result = cost(network)
     assert [layer.params for layer in result.layers] == [
@@ -29,16 +32,24 @@ def test_cost_by_hand() -> None:
         4 * 3 + 4,  # each of two groups sees 3 of 6 channels; bias
         (2 * 4 + 2) + (4 * 2 + 4) + 2 * 9,  # squeeze, excite, spatial
         0,
+        3,
+        (5 * 4 + 2 * 5) + 2 * (4 * 5 + 4),  # a convolution with normalisation, and two with biases
+        0,
     ]
     assert [layer.macs for layer in result.layers] == [
         2 * 4 * 6 * 3 * 9,  # 2x4 cells
         2 * 4 * 4 * 3,
         2 * (4 * 2 + 2 * 4) + 2 * 4 * 2 * 9,  # the MLP twice, then 2 -> 1 over 3x3 on 2x4 cells
         0,
+        4 * 3,
+        (1 + 2) * (5 * 4 + 4 * 5),  # 1x2 cells: one row and two columns, to 5 channels and back
+        0,
     ]
-    assert result.params == 174 + 16 + 40
-    assert result.macs == 1296 + 96 + 176
-    assert [layer.kind for layer in result.layers] == ["convolutional", "convolutional", "cbam", "maxpool"]
+    assert result.params == 174 + 16 + 40 + 3 + 78
+    assert result.macs == 1296 + 96 + 176 + 12 + 120
+    assert [layer.kind for layer in result.layers] == [
+        "convolutional", "convolutional", "cbam", "maxpool", "eca", "coordatt", "simam",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,18 @@ from seyolo.darknet.edit import (
 )
 from seyolo.darknet.graph import channels, detection_layers, inputs, num_classes, shapes
 from seyolo.darknet.placement import SITES, gated_layers, layers_to_gate
-from seyolo.darknet.sections import Cbam, Convolutional, Dropout, Reference, Route, Shortcut, Yolo
+from seyolo.darknet.sections import (
+    Cbam,
+    Convolutional,
+    CoordAtt,
+    Dropout,
+    Eca,
+    Reference,
+    Route,
+    Shortcut,
+    SimAm,
+    Yolo,
+)  # fmt: skip
 from seyolo.darknet.weights import tensor_shapes
 from seyolo.darknet.zoo import network_from_name, yolov3, yolov3_tiny
 from seyolo.errors import CfgError, ModelError
@@ -65,7 +76,7 @@ def contracted_inputs(attached: Attached) -> tuple[tuple[int, ...], ...]:
 
 @given(
     network=networks(max_blocks=8),
-    kind=st.sampled_from(["se", "cbam"]),
+    kind=st.sampled_from(["se", "cbam", "eca", "coordatt", "simam"]),
     join=st.sampled_from(["scale", "add"]),
     data=st.data(),
 )
@@ -75,7 +86,8 @@ def test_attaching_keeps_the_graph(network: Network, kind: str, join: str, data:
     ]
     assume(existing)
     sites = data.draw(st.lists(st.sampled_from(existing), min_size=1, unique=True))
-    attached = attach(network, kind, sites, reduction=4, join=join)
+    reduction = 16 if kind in ("eca", "simam") else 4
+    attached = attach(network, kind, sites, reduction=reduction, join=join)
     assert contracted_inputs(attached) == inputs(network)
     new_wiring, gated = inputs(attached.network), {gate.source for gate in attached.gates}
     for new in attached.layer_map:
@@ -117,7 +129,7 @@ def test_squeeze_and_excite_by_hand(join: str) -> None:
 
 def test_cbam_by_hand() -> None:
     attached = attach(yolov3(1), "cbam", "stage", reduction=32, join="add")
-    gates = [(gate.source, gate.cbam) for gate in attached.gates]
+    gates = [(gate.source, gate.output) for gate in attached.gates]
     # Darknet-53's stages end at 4, 11, 36, 61 and 74; each gate moves the later ones by one
     assert gates == [(4, 5), (12, 13), (38, 39), (64, 65), (78, 79)]
     hidden = [attached.network.layers[gate.output].hidden for gate in attached.gates]  # type: ignore[attr-defined]
@@ -125,6 +137,23 @@ def test_cbam_by_hand() -> None:
     assert all(attached.network.layers[gate.output].join == "add" for gate in attached.gates)  # type: ignore[attr-defined]
     neck = [i for i, s in enumerate(attached.network.layers) if isinstance(s, Route) and len(s.layers) == 2]
     assert [inputs(attached.network)[i][1] for i in neck] == [65, 39]  # the long routes read the gated maps
+
+
+def test_gates_of_one_section_by_hand() -> None:
+    """ECA's kernel is the odd number next to (log2 C + 1) / 2: 3.5, 4, 4.5, 5 and 5.5 here."""
+    sections = [
+        [attached.network.layers[gate.output] for gate in attached.gates]
+        for attached in (attach(yolov3(1), kind, "stage") for kind in ("eca", "coordatt", "simam"))  # type: ignore[arg-type]
+    ]
+    assert sections[0] == [Eca(size=size, gain=2.0) for size in (3, 5, 5, 5, 5)]
+    assert sections[1] == [CoordAtt(hidden=hidden, gain=4.0) for hidden in (8, 8, 16, 32, 64)]
+    assert sections[2] == [SimAm(gain=1.2)] * 5
+    added = attach(CHAIN, "eca", "residual", join="add").network.to_cfg()
+    assert "[eca]\njoin=add\ngain=0.666666666667\nsize=3\n" in added
+    assert (
+        "[simam]\njoin=add\ngain=0.545454545455\n"
+        in attach(CHAIN, "simam", "residual", join="add").network.to_cfg()
+    )
 
 
 def test_blocks_are_removed_and_references_follow() -> None:
@@ -203,7 +232,8 @@ def test_a_gate_is_no_place_for_the_next_one() -> None:
         ({"at": ("neck", "stage")}, "does not have site 'stage'"),
         ({"at": "tail"}, "there is no site 'tail' to attach attention; yolov3-tiny has neck, head"),
         ({"at": ()}, "name at least one site"),
-        ({"kind": "eca"}, "there is no attention 'eca'; choose one of se, cbam"),
+        ({"kind": "bam"}, "there is no attention 'bam'; choose one of se, cbam, eca, coordatt, simam"),
+        ({"kind": "eca", "reduction": 8}, "ECA gates have no hidden channels; leave the reduction out"),
         ({"join": "mul"}, "there is no join 'mul'; choose one of scale, add"),
         ({"reduction": 0}, "the reduction ratio must be at least 1, got 0"),
     ],

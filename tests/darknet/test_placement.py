@@ -7,7 +7,7 @@ import pytest
 from seyolo.darknet.cfg import parse_cfg
 from seyolo.darknet.edit import attach
 from seyolo.darknet.graph import shapes
-from seyolo.darknet.placement import SITES, default_site, find_gates, layers_to_gate
+from seyolo.darknet.placement import GATE_TITLES, SITES, default_site, find_gates, layers_to_gate
 from seyolo.darknet.sections import Shortcut
 from seyolo.darknet.zoo import ZOO, network_from_name
 from seyolo.errors import ModelError
@@ -24,7 +24,7 @@ def test_most_families_are_residual() -> None:
 
 
 @pytest.mark.parametrize("name", RESIDUAL)
-@pytest.mark.parametrize("kind", ["se", "cbam"])
+@pytest.mark.parametrize("kind", ["se", "cbam", "eca", "coordatt", "simam"])
 def test_all_four_places_of_residual_families(name: str, kind: str) -> None:
     network = network_from_name(f"{name}@0.25", num_classes=1)
     dense = shapes(network)
@@ -47,12 +47,12 @@ def test_a_missing_site_names_those_that_exist(name: str) -> None:
             attach(network, "se", site)
 
 
-@pytest.mark.parametrize("kind", ["se", "cbam"])
+@pytest.mark.parametrize("kind", ["se", "cbam", "eca", "coordatt", "simam"])
 @pytest.mark.parametrize("join", ["scale", "add"])
 @pytest.mark.parametrize("site", SITES)
 def test_the_same_gates_do_not_stand_twice(kind: str, join: str, site: str) -> None:
     once = attach(network_from_name("yolov3@0.25", 1), kind, site, join=join).network  # type: ignore[arg-type]
-    message = f"yolov3@0.25 has {kind.upper()} gates already at '{site}' "
+    message = f"yolov3@0.25 has {GATE_TITLES[kind]} gates already at '{site}' "
     with pytest.raises(ModelError, match=message):
         attach(once, kind, site)  # type: ignore[arg-type]
     for other in set(SITES) - {site}:
@@ -66,7 +66,7 @@ def test_another_kind_may_stand_where_gates_are() -> None:
 
 
 def test_forgotten_gates_are_noticed_without_a_site() -> None:
-    for name in ("se-yolov3@0.25", "se-yolov3-tiny", "cbam-yolov3-tiny@0.25"):
+    for name in ("se-yolov3@0.25", "se-yolov3-tiny", "cbam-yolov3-tiny@0.25", "eca-yolov3"):
         network, kind = network_from_name(name), name.split("-")[0]
         with pytest.raises(ModelError, match="already at"):
             attach(network, kind, default_site(network, kind))  # type: ignore[arg-type]

@@ -60,7 +60,7 @@ def test_order_of_the_numbers_and_both_headers(tmp_path: Path) -> None:
     assert path.read_bytes() == HEADER + numbers
 
 
-@given(network=networks(with_cbam=False), seed=st.integers(0, 99))
+@given(network=networks(only_darknet=True), seed=st.integers(0, 99))
 def test_round_trip(tmp_path_factory: pytest.TempPathFactory, network: Network, seed: int) -> None:
     path = tmp_path_factory.getbasetemp() / "round.weights"
     state = random_state(network, seed)

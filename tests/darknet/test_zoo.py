@@ -6,7 +6,7 @@ import pytest
 
 from seyolo.darknet.cfg import Network, parse_cfg
 from seyolo.darknet.graph import channels, detection_layers, inputs, num_classes, shapes
-from seyolo.darknet.sections import Cbam, Convolutional, Detection, Route, ScaleChannels, Section, Yolo
+from seyolo.darknet.sections import Cbam, Convolutional, Detection, Eca, Route, ScaleChannels, Section, Yolo
 from seyolo.darknet.zoo import (
     ZOO,
     csresnext50_panet_spp,
@@ -153,7 +153,7 @@ def test_prefixes_gate_whatever_the_network_has(name: str, count: int) -> None:
         return sum(isinstance(section, kind) for section in network_from_name(prefix + name).layers)
 
     assert gates("", ScaleChannels) == gates("", Cbam) == 0
-    assert gates("se-", ScaleChannels) == gates("cbam-", Cbam) == count
+    assert gates("se-", ScaleChannels) == gates("cbam-", Cbam) == gates("eca-", Eca) == count
 
 
 @pytest.mark.parametrize(

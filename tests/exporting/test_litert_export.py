@@ -58,6 +58,10 @@ def every_layer() -> dict[str, Network]:
         "local average with padding": section("local_avgpool", size=3, stride=2),
         "odd widths": CONV.replace("filters=8", "filters=5"),
         "cbam": section("cbam", hidden=4),
+        "eca": section("eca", size=5, gain=2),
+        "pruned eca": section("eca", size=3, positions="0,1,3,4,5,6,8,9", join="add"),
+        "coordatt": section("coordatt", hidden=4, join="add"),
+        "simam": section("simam", gain=1.5),
     }
     texts |= {name: text + HEAD for name, text in more.items()} | HEADS
     return {name: parse_cfg(FRONT + text, "x.cfg") for name, text in texts.items()}

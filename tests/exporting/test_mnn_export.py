@@ -43,7 +43,16 @@ def test_layers_that_runtimes_take_for_others(tmp_path: Path, name: str) -> None
     assert error(model, path, images) < 1e-5
 
 
-@pytest.mark.parametrize("name", ["yolov3-tiny@0.25", "cbam-yolov3-tiny@0.25"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "yolov3-tiny@0.25",
+        "cbam-yolov3-tiny@0.25",
+        "eca-yolov3-tiny@0.25",
+        "coordatt-yolov3-tiny@0.25",
+        "simam-yolov3-tiny@0.25",
+    ],
+)
 def test_networks_of_the_zoo(tmp_path: Path, name: str) -> None:
     """The usual Winograd tiles of MNN are off by 1e-3 and more."""
     images = random_images(96, 96)

@@ -54,7 +54,8 @@ def test_kernels_that_are_subnormal_in_16_bits_become_zero(tmp_path: Path) -> No
 
 
 ZOO = (
-    "yolov2@0.125", "yolov4-csp@0.125", "yolo-fastest-1.1", "cbam-yolov3-tiny@0.125",
+    "yolov2@0.125", "yolov4-csp@0.125", "yolo-fastest-1.1", "cbam-yolov3-tiny@0.125", "eca-yolov3@0.125",
+    "coordatt-yolov3@0.125", "simam-yolov3@0.125",
 )  # fmt: skip
 
 

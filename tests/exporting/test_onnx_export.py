@@ -43,7 +43,17 @@ def output(model: DarknetModel, images: torch.Tensor) -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    "name", ["yolov3@0.125", "yolov3-tiny@0.25", "yolov3-spp@0.125", "se-yolov3@0.125", "cbam-yolov3@0.125"]
+    "name",
+    [
+        "yolov3@0.125",
+        "yolov3-tiny@0.25",
+        "yolov3-spp@0.125",
+        "se-yolov3@0.125",
+        "cbam-yolov3@0.125",
+        "eca-yolov3@0.125",
+        "coordatt-yolov3@0.125",
+        "simam-yolov3@0.125",
+    ],
 )
 def test_zoo_networks_give_the_same_numbers(tmp_path: Path, name: str) -> None:
     model = calibrated(network_from_name(name, num_classes=2), IMAGES)

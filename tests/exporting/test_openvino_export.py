@@ -28,7 +28,18 @@ exporter = pytest.importorskip("seyolo.exporting.openvino", reason="needs seyolo
 IMAGES = random_images(64, 64, num=2, seed=9)
 
 
-@pytest.mark.parametrize("name", ["yolov3@0.125", "se-yolov3@0.125", "cbam-yolov3@0.125", "yolov4-tiny@0.25"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "yolov3@0.125",
+        "se-yolov3@0.125",
+        "cbam-yolov3@0.125",
+        "eca-yolov3@0.125",
+        "coordatt-yolov3@0.125",
+        "simam-yolov3@0.125",
+        "yolov4-tiny@0.25",
+    ],
+)
 def test_zoo_networks_give_the_same_numbers(tmp_path: Path, name: str) -> None:
     network = network_from_name(name, num_classes=2)
     model = calibrated(network, random_images(network.net.height, network.net.width))

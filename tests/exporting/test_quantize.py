@@ -92,7 +92,8 @@ def white() -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    "name", ["se-yolov3@0.125", "yolov3-tiny@0.25", "yolov4-tiny@0.25", "cbam-yolov3@0.125"]
+    "name",
+    ["se-yolov3@0.125", "yolov3-tiny@0.25", "yolov4-tiny@0.25", "cbam-yolov3@0.125", "eca-yolov3-tiny@0.25"],
 )
 def test_decoding_and_what_it_reads_are_never_bytes(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(quantizing, "require_agreement", lambda *_: 1.0)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Any
 
 from hypothesis import strategies as st
@@ -17,7 +18,9 @@ from seyolo.darknet.sections import (
     AvgPool,
     Cbam,
     Convolutional,
+    CoordAtt,
     Dropout,
+    Eca,
     Implicit,
     LocalAvgPool,
     MaxPool,
@@ -31,6 +34,7 @@ from seyolo.darknet.sections import (
     ScaleChannels,
     Section,
     Shortcut,
+    SimAm,
     Upsample,
     Yolo,
 )
@@ -222,6 +226,29 @@ def cbam(sketch: Sketch) -> None:
     sketch.add(Cbam(hidden=sketch.choose(2, 4), size=sketch.choose(3, 7), join=sketch.choose("scale", "add")))
 
 
+def gate_of(sketch: Sketch) -> dict[str, Any]:
+    return {"join": sketch.choose("scale", "add"), "gain": sketch.choose(1.0, 1.5)}
+
+
+def eca(sketch: Sketch) -> None:
+    sketch.add(Eca(size=sketch.choose(1, 3, 5), **gate_of(sketch)))
+
+
+def pruned_eca(sketch: Sketch) -> None:
+    size, steps = sketch.choose(3, 5), [sketch.choose(1, 2, 3) for _ in range(sketch.widths[-1] - 1)]
+    positions = tuple(accumulate(steps, initial=0))
+    sketch.add(Eca(size=size, positions=positions, **gate_of(sketch)))
+
+
+def coordatt(sketch: Sketch) -> None:
+    sketch.add(CoordAtt(hidden=sketch.choose(2, 4), **gate_of(sketch)))
+
+
+def simam(sketch: Sketch) -> None:
+    sketch.add(SimAm(**gate_of(sketch)))
+
+
+OWN_BLOCKS = (cbam, eca, pruned_eca, coordatt, simam)
 DARKNET_BLOCKS = (
     plain, downsample, depthwise, grouped, residual, residual, uneven_shortcut, triple_shortcut, pool,
     pool_down, upsample, concatenate, split, squeeze_and_excite, spatial_attention, weighted_shortcut,
@@ -240,15 +267,15 @@ def head(sketch: Sketch, classes: int, mask: tuple[int, ...], anchors: tuple[flo
 
 @st.composite
 def networks(
-    draw: st.DrawFn, max_blocks: int = 6, with_cbam: bool = True, heads: tuple[int, ...] = (1, 2)
+    draw: st.DrawFn, max_blocks: int = 6, only_darknet: bool = False, heads: tuple[int, ...] = (1, 2)
 ) -> Network:
     """A random valid `Network` of a stem, up to `max_blocks` blocks and one or two heads.
 
-    Without `with_cbam` every section has a form in Darknet, so `.weights` can be written.
+    With `only_darknet` every section has a form in Darknet, so `.weights` can be written.
     """
     sketch = Sketch(draw)
     sketch.conv(draw(st.sampled_from(WIDTHS)), stride=draw(st.sampled_from((1, 2))))
-    blocks = (*DARKNET_BLOCKS, cbam) if with_cbam else DARKNET_BLOCKS
+    blocks = DARKNET_BLOCKS if only_darknet else (*DARKNET_BLOCKS, *OWN_BLOCKS)
     for block in draw(st.lists(st.sampled_from(blocks), min_size=1, max_size=max_blocks)):
         block(sketch)
     body = sketch.last

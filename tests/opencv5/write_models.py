@@ -26,6 +26,7 @@ from seyolo.runtime.inference import Thresholds
 NETWORKS = (
     "yolov2-tiny", "yolov3@0.25", "yolov3-spp@0.25", "yolov4@0.25", "yolov4-tiny", "yolov4-csp@0.25",
     "yolov7-tiny", "enetb0-coco", "yolo-fastest-1.1", "se-yolov3@0.25", "cbam-yolov3@0.25",
+    "eca-yolov3@0.25", "coordatt-yolov3@0.25", "simam-yolov3@0.25",
 )  # fmt: skip
 INT8 = ("yolov3-tiny@0.25", "yolo-fastest-1.1", "enetb0-coco", "se-yolov3@0.25")
 SIZE = (320, 320)
@@ -46,7 +47,7 @@ def main() -> None:
             raw = model(torch.from_numpy(images)).numpy()
         np.save(folder / f"{name}.npy", raw)
         export_onnx(model, folder / f"{name}.onnx", size=SIZE)
-        if not name.startswith("cbam"):  # which Darknet does not have
+        if all(section.in_darknet for section in model.network.layers):
             save(model, folder / f"{name}.cfg")
         export_onnx(model, folder / f"{name}.dynamic.onnx", FileOptions(dynamic_batch=True), size=SIZE)
         scores = np.sort((raw[0, :, 5:] * raw[0, :, 4:5]).ravel())

@@ -16,7 +16,17 @@ from seyolo.runtime.onnx_file import OnnxValue
 from seyolo.runtime.onnx_reader import read_onnx_file
 
 
-@pytest.mark.parametrize("name", ["yolov3-tiny@0.125", "cbam-yolov3-tiny@0.125", "se-yolov3-tiny@0.125"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "yolov3-tiny@0.125",
+        "cbam-yolov3-tiny@0.125",
+        "se-yolov3-tiny@0.125",
+        "eca-yolov3-tiny@0.125",
+        "coordatt-yolov3-tiny@0.125",
+        "simam-yolov3-tiny@0.125",
+    ],
+)
 def test_ours_costs_what_its_description_does(tmp_path: Path, name: str) -> None:
     model = seyolo.api.resized(seyolo.load(name, names=["left", "right"]), 64)
     seyolo.export(model, tmp_path / "x.onnx")

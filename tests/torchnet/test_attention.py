@@ -26,7 +26,7 @@ def logits(model: DarknetModel) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("join", ["scale", "add"])
-@pytest.mark.parametrize("kind", ["se", "cbam"])
+@pytest.mark.parametrize("kind", ["se", "cbam", "eca", "coordatt"])
 @pytest.mark.parametrize("at", ["residual", "stage", "neck", "head"])
 def test_the_output_is_unchanged(yolov3: DarknetModel, kind: str, at: str, join: str) -> None:
     gated = attach(yolov3, kind, at, join=join)  # type: ignore[arg-type]
@@ -46,7 +46,7 @@ def test_the_old_model_is_untouched_and_a_gate_matters(yolov3: DarknetModel) -> 
     assert (logits(gated) - logits(yolov3)).abs().max() > 1e-2
 
 
-@pytest.mark.parametrize("kind", ["se", "cbam"])
+@pytest.mark.parametrize("kind", ["se", "cbam", "eca", "coordatt"])
 def test_all_places_at_once_leave_the_output_unchanged(yolov3: DarknetModel, kind: str) -> None:
     gated = attach(yolov3, kind, ("residual", "stage", "neck", "head"))  # type: ignore[arg-type]
     torch.testing.assert_close(logits(gated), logits(yolov3), rtol=0, atol=1e-5)
@@ -60,6 +60,24 @@ def test_a_curved_activation_changes_little(kind: str, join: str) -> None:
     gated = attach(model, kind, "residual", join=join)  # type: ignore[arg-type]
     change = (logits(gated) - logits(model)).abs().max() / logits(model).abs().max()
     assert 0 < change < 0.1
+
+
+@pytest.mark.parametrize("join", ["scale", "add"])
+@pytest.mark.parametrize("kind", ["eca", "coordatt"])
+def test_a_gain_needs_no_linear_neighbour(kind: str, join: str) -> None:
+    block = CONVOLUTION.replace("stride=2", "stride=1").replace("leaky", "mish") + "[shortcut]\nfrom=-2\n"
+    model = calibrated(small_network(CONVOLUTION + block), IMAGES)
+    gated = attach(model, kind, "residual", join=join)  # type: ignore[arg-type]
+    torch.testing.assert_close(logits(gated), logits(model), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(("join", "most"), [("scale", 0.6), ("add", 0.3)])
+def test_simam_changes_what_stands_out(yolov3: DarknetModel, join: str, most: float) -> None:
+    """It has no parameters: its gain takes out the average of the gate, the rest is attention."""
+    gated = attach(yolov3, "simam", "head", join=join)  # type: ignore[arg-type]
+    change = (logits(gated) - logits(yolov3)).std() / logits(yolov3).std()
+    assert 0 < change < most
+    assert gated.provenance["attention"] == {"kind": "simam", "at": ["head"], "join": join}
 
 
 def test_names_origin_and_mode_follow(yolov3: DarknetModel) -> None:

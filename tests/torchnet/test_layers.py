@@ -13,18 +13,22 @@ from hypothesis import strategies as st
 from seyolo.darknet.sections import (
     Cbam,
     Convolutional,
+    CoordAtt,
+    Eca,
     Implicit,
     LocalAvgPool,
     MaxPool,
+    OwnGate,
     Reference,
     Reorg,
     Reorg3d,
     Route,
     ScaleChannels,
     Shortcut,
+    SimAm,
     Upsample,
 )
-from seyolo.torchnet.layers import CbamLayer, make_layer
+from seyolo.torchnet.layers import CbamLayer, GateLayer, make_layer
 
 
 def test_maxpool_of_size_2_stride_1_looks_right_and_down() -> None:
@@ -243,6 +247,94 @@ def test_cbam_is_the_papers_formula(join: str) -> None:
     expected = x + refined if join == "add" else refined
     with torch.no_grad():
         np.testing.assert_allclose(layer(torch.from_numpy(x)[None])[0], expected, atol=1e-12)
+
+
+def sigmoid(value: np.ndarray) -> np.ndarray:
+    return 1 / (1 + np.exp(-value))
+
+
+def random_gate(section: OwnGate, channels: int) -> tuple[GateLayer, dict[str, np.ndarray]]:
+    """A gate in float64 and its tensors."""
+    generator = np.random.default_rng(4)
+    layer = make_layer(section, [channels]).double().eval()
+    arrays = {name: generator.normal(size=value.shape) for name, value in layer.state_dict().items()}
+    arrays = {name: abs(array) + 0.1 if name.endswith("var") else array for name, array in arrays.items()}
+    layer.load_state_dict({name: torch.from_numpy(value) for name, value in arrays.items()}, strict=False)
+    assert isinstance(layer, GateLayer)
+    return layer, arrays
+
+
+def gated(layer: GateLayer, x: np.ndarray) -> np.ndarray:
+    with torch.no_grad():
+        return np.asarray(layer(torch.from_numpy(x)[None])[0].numpy())
+
+
+X = np.random.default_rng(5).normal(size=(6, 5, 4))
+
+
+@pytest.mark.parametrize("join", ["scale", "add"])
+def test_eca_is_the_papers_formula(join: str) -> None:
+    layer, arrays = random_gate(Eca(size=3, join=join, gain=2.0), 6)  # type: ignore[arg-type]
+    kernel, means = arrays["conv.weight"].ravel(), np.pad(X.mean((1, 2)), 1)
+    gate = sigmoid(np.array([means[c : c + 3] @ kernel for c in range(6)]))[:, None, None]
+    np.testing.assert_allclose(gated(layer, X), 2 * (X * gate + (join == "add") * X), atol=1e-12)
+
+
+def test_eca_reads_its_neighbours_from_before_pruning() -> None:
+    """Channels at 0, 1, 4, 5, 8 and 9: each pair sees itself alone."""
+    layer, arrays = random_gate(Eca(size=3, positions=(0, 1, 4, 5, 8, 9)), 6)
+    (before, own, behind), means = arrays["conv.weight"].ravel(), X.mean((1, 2))
+    logits = [
+        own * means[c] + (behind * means[c + 1] if c % 2 == 0 else before * means[c - 1]) for c in range(6)
+    ]
+    np.testing.assert_allclose(gated(layer, X), X * sigmoid(np.array(logits))[:, None, None], atol=1e-12)
+
+
+@pytest.mark.parametrize("join", ["scale", "add"])
+def test_coordatt_is_the_papers_formula(join: str) -> None:
+    layer, arrays = random_gate(CoordAtt(hidden=3, join=join), 6)  # type: ignore[arg-type]
+    means = np.concatenate([X.mean(2), X.mean(1)], axis=1)  # 5 rows, then 4 columns
+    mean, variance, scale, shift = (
+        arrays[f"bn.{name}"][:, None] for name in ("running_mean", "running_var", "weight", "bias")
+    )
+    hidden = arrays["conv.weight"][:, :, 0, 0] @ means
+    hidden = (hidden - mean) / np.sqrt(variance + 1e-6) * scale + shift
+    hidden *= np.clip(hidden + 3, 0, 6) / 6
+    rows, columns = (
+        sigmoid(arrays[f"{name}.weight"][:, :, 0, 0] @ part + arrays[f"{name}.bias"][:, None])
+        for name, part in (("rows", hidden[:, :5]), ("columns", hidden[:, 5:]))
+    )
+    expected = X * rows[:, :, None] * columns[:, None, :]
+    np.testing.assert_allclose(gated(layer, X), expected + (join == "add") * X, atol=1e-12)
+
+
+def test_simam_by_hand() -> None:
+    """0, 0, 0, 4: the mean is 1, the squares are 1, 1, 1, 9, the variance is 12 / 3 = 4."""
+    layer, _ = random_gate(SimAm(), 1)
+    # E = d / (4 (v + 1e-4)) + 1/2: 9 / 16.0004 + 1/2 = 1.062486 and 1 / 16.0004 + 1/2
+    expected = [0, 0, 0, 4 * sigmoid(np.array(9 / 16.0004 + 0.5))]
+    np.testing.assert_allclose(gated(layer, np.array([[[0.0, 0.0], [0.0, 4.0]]])).ravel(), expected)
+    alone = gated(layer, np.array([[[3.0]]]))  # one pixel: no variance, nothing stands out
+    np.testing.assert_allclose(alone, 3 * sigmoid(np.array(0.5)))
+
+
+def test_fresh_gates_are_the_identity() -> None:
+    x = torch.randn(2, 6, 4, 4, generator=torch.Generator().manual_seed(0))
+    for section in (
+        Eca(gain=2.0),
+        CoordAtt(gain=4.0),
+        Eca(join="add", gain=2 / 3),
+        CoordAtt(join="add", gain=0.8),
+    ):
+        layer = make_layer(section, [6])
+        assert isinstance(layer, GateLayer)
+        for name, tensor in layer.state_dict().items():
+            torch.nn.init.ones_(tensor) if "bn" in name else torch.nn.init.normal_(tensor)
+            if name in ("rows.bias", "columns.bias"):
+                torch.nn.init.zeros_(tensor)
+        for kernel in layer.last_kernels():
+            torch.nn.init.zeros_(kernel)
+        torch.testing.assert_close(layer.eval()(x), x)
 
 
 @pytest.mark.parametrize("filters", [8, 16])

@@ -7,6 +7,9 @@ SHORTCUT_EPSILON = 1e-4
 MAX_LOG_SIZE = 10.0
 """Larger size logits are clamped: exp(10) = 22,026 anchors is already wider than any image."""
 
+SIMAM_LAMBDA = 1e-4
+"""Added to the variance of a channel in SimAM, the value of its paper."""
+
 LEAKY_SLOPE = 0.1
 RELIE_SLOPE = 0.01
 SELU_SCALE, SELU_ALPHA = 1.0507, 1.6732

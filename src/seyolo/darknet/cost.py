@@ -46,7 +46,7 @@ def cost(network: Network, height: int | None = None, width: int | None = None) 
     for index, (section, sources) in enumerate(zip(network.layers, inputs(network), strict=True)):
         read = network.net.channels if sources[0] == IMAGE else outputs[sources[0]].channels
         output = outputs[index]
-        macs = section.price(read, output.height * output.width).total_macs(read, output.channels)
+        macs = section.price(read, output.size).total_macs(read, output.channels)
         tensors = section.tensor_shapes(read)
         params = sum(prod(shape) for name, shape in tensors.items() if "running" not in name)
         layers.append(LayerCost(index, section.kind, params, macs, output))

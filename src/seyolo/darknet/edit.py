@@ -6,6 +6,7 @@ or relative, on the layer it meant.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
@@ -13,23 +14,36 @@ from typing import NamedTuple, TypeVar, get_args
 
 from seyolo.darknet.cfg import Network
 from seyolo.darknet.graph import channels, check_image_size, consumers, detection_layers, shapes, strides
-from seyolo.darknet.placement import GateKind, Site, layers_to_gate, require_site
+from seyolo.darknet.placement import GATE_TITLES, OWN_GATES, GateKind, Site, layers_to_gate, require_site
 from seyolo.darknet.sections import (
     Activation,
     AvgPool,
     Cbam,
     Convolutional,
+    CoordAtt,
     Detection,
+    Eca,
     Join,
     Reference,
     Region,
     ScaleChannels,
     Section,
     Shortcut,
+    SimAm,
 )
 from seyolo.errors import ModelError
 
 LEAST_HIDDEN = 8
+USUAL_REDUCTION = 16
+FRESH_FACTORS: Mapping[GateKind, float] = {
+    "se": 0.5,
+    "cbam": 0.25,
+    "eca": 0.5,
+    "coordatt": 0.25,
+    "simam": 5 / 6,
+}
+"""Factor of a fresh gate: sigmoid(0), twice in CBAM and CoordAtt. SimAM's is least squares over features."""
+WITHOUT_HIDDEN: frozenset[GateKind] = frozenset(["eca", "simam"])
 Tensor = TypeVar("Tensor")
 
 
@@ -118,7 +132,7 @@ class Gate:
     """One attached gate, in the numbering of the new network.
 
     `source` is the layer it scales, `output` its last layer. An SE gate has its two convolutions at `squeeze`
-    and `excite`; a CBAM gate is the one layer `cbam`.
+    and `excite`; the other gates are one layer.
     """
 
     kind: GateKind
@@ -128,7 +142,6 @@ class Gate:
     output: int
     squeeze: int | None = None
     excite: int | None = None
-    cbam: int | None = None
 
 
 class Attached(NamedTuple):
@@ -143,17 +156,18 @@ def attach(
     network: Network,
     kind: GateKind,
     at: str | Sequence[str] = ("residual",),
-    reduction: int = 16,
+    reduction: int = USUAL_REDUCTION,
     join: Join = "scale",
 ) -> Attached:
-    """Attaches attention: Squeeze-and-Excitation (Hu 2018) or CBAM (Woo 2018).
+    """Attaches attention gates.
 
     Args:
         network: stays as it is.
-        kind: `se` in Darknet's own sections, `cbam` as one `[cbam]` section.
+        kind: `se` (Squeeze-and-Excitation, Hu 2018) in Darknet's own sections; `cbam` (Woo 2018), `eca`
+            (Wang 2020), `coordatt` (Hou 2021) or `simam` (Yang 2021) as one section of that name.
         at: one or several of `residual`, `stage`, `neck`, `head`, see `seyolo.darknet.placement`. A layer
             that two sites share gets one gate.
-        reduction: the squeezed width is channels / reduction, and at least 8.
+        reduction: the squeezed width is channels / reduction, and at least 8; `eca` and `simam` have none.
         join: `scale` gives s·x, `add` gives x + s·x.
 
     Raises:
@@ -165,6 +179,8 @@ def attach(
             raise ModelError(f"there is no {what} {value!r}; choose one of {', '.join(choices)}")
     if reduction < 1:
         raise ModelError(f"the reduction ratio must be at least 1, got {reduction}")
+    if reduction != USUAL_REDUCTION and kind in WITHOUT_HIDDEN:
+        raise ModelError(f"{GATE_TITLES[kind]} gates have no hidden channels; leave the reduction out")
     wanted = _wanted(network, kind, (at,) if isinstance(at, str) else at)
     widths = channels(network)
     sections = {layer: _gate_sections(kind, layer, widths[layer], reduction, join) for layer in wanted}
@@ -173,7 +189,7 @@ def attach(
     for layer, added in sections.items():
         source = edited.layer_map[layer]
         output = source + len(added)
-        parts = {"cbam": output} if kind == "cbam" else {"squeeze": source + 2, "excite": source + 3}
+        parts = {} if kind in OWN_GATES else {"squeeze": source + 2, "excite": source + 3}
         gates.append(Gate(kind, wanted[layer], join, source, output, **parts))
     return Attached(*edited, tuple(gates))
 
@@ -193,6 +209,8 @@ def _gate_sections(kind: GateKind, layer: int, width: int, reduction: int, join:
     hidden = max(width // reduction, LEAST_HIDDEN)  # C / r of Hu 2018
     if kind == "cbam":
         return [Cbam(hidden=hidden, join=join)]
+    if kind in OWN_GATES:
+        return [_own_gate(kind, width, hidden, join)]
     features = (Reference(layer),)
     sections: list[Section] = [
         AvgPool(),
@@ -201,6 +219,24 @@ def _gate_sections(kind: GateKind, layer: int, width: int, reduction: int, join:
         ScaleChannels(from_=features),
     ]
     return [*sections, Shortcut(from_=features)] if join == "add" else sections
+
+
+def _own_gate(kind: GateKind, width: int, hidden: int, join: Join) -> Section:
+    """Returns a gate whose gain takes out what it multiplies by when fresh."""
+    gain = round(1 / (FRESH_FACTORS[kind] + (join == "add")), 12)
+    match kind:
+        case "eca":
+            return Eca(join=join, gain=gain, size=_eca_size(width))
+        case "coordatt":
+            return CoordAtt(join=join, gain=gain, hidden=hidden)
+        case _:
+            return SimAm(join=join, gain=gain)
+
+
+def _eca_size(width: int) -> int:
+    """Returns the kernel of ECA's paper, the odd number next to (log2 C + 1) / 2, and at least 3."""
+    size = int((math.log2(width) + 1) / 2)
+    return max(3, size if size % 2 else size + 1)
 
 
 def set_classes(network: Network, num_classes: int) -> Network:

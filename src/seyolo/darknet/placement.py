@@ -18,16 +18,24 @@ from seyolo.darknet.sections import (
     AvgPool,
     Cbam,
     Convolutional,
+    CoordAtt,
     Dropout,
+    Eca,
     Route,
     ScaleChannels,
     Section,
     Shortcut,
+    SimAm,
     Upsample,
 )
 from seyolo.errors import ModelError
 
-GateKind = Literal["se", "cbam"]
+GateKind = Literal["se", "cbam", "eca", "coordatt", "simam"]
+GATE_TITLES: Mapping[GateKind, str] = {
+    "se": "SE", "cbam": "CBAM", "eca": "ECA", "coordatt": "CoordAtt", "simam": "SimAM",
+}  # fmt: skip
+OWN_GATES: Mapping[GateKind, type[Section]] = {"cbam": Cbam, "eca": Eca, "coordatt": CoordAtt, "simam": SimAm}
+"""The section that is a whole gate; SE consists of Darknet's own sections."""
 Site = Literal["residual", "stage", "neck", "head"]
 SITES: tuple[Site, ...] = get_args(Site)
 
@@ -58,7 +66,7 @@ def require_site(network: Network, name: str, kind: GateKind) -> Site:
     for site in SITES:
         if site == name and (gated := gated_layers(network, site, kind)):
             layers = ", ".join(map(str, gated[:5])) + (", …" if len(gated) > 5 else "")
-            message = f"{network.source} has {kind.upper()} gates already at {name!r} (layers {layers})"
+            message = f"{network.source} has {GATE_TITLES[kind]} gates already at {name!r} (layers {layers})"
             raise ModelError(f"{message}: they would stand twice; leave attention out, or name another site")
         if site == name and site in existing:
             return site
@@ -137,8 +145,8 @@ _FINDERS: Mapping[Site, Callable[[Network], Iterable[int]]] = {
 
 def _gate_at(network: Network, index: int, section: Section, kind: GateKind) -> int | None:
     """Returns the layer scaled by the gate that ends at `index`, or None if no gate ends there."""
-    if kind == "cbam":
-        return index - 1 if isinstance(section, Cbam) and index else None
+    if kind in OWN_GATES:
+        return index - 1 if isinstance(section, OWN_GATES[kind]) and index else None
     if isinstance(section, Shortcut) and _closes_gate(network, index, section):
         index, section = index - 1, network.layers[index - 1]
     if not isinstance(section, ScaleChannels) or section.scale_wh:

@@ -16,7 +16,7 @@ from seyolo.darknet.sections.base import MAX_NUMBER, NOT_KEYS, Bounds, Keys, Ref
 Converter = Callable[[str, int], Any]
 """Returns the value of a key, given its text and the index of the layer."""
 
-MAX_PARTS = 256
+MAX_PARTS = 1 << 14
 
 
 def converters(section_type: type[Keys]) -> dict[str, tuple[str, Converter]]:

@@ -23,6 +23,7 @@ import numpy.typing as npt
 from seyolo.darknet.cfg import Network
 from seyolo.darknet.edit import set_classes
 from seyolo.darknet.graph import IMAGE, channels, detection_layers, inputs
+from seyolo.darknet.placement import GATE_TITLES, OWN_GATES
 from seyolo.darknet.sections import Detection
 from seyolo.darknet.sections.base import TensorShapes
 from seyolo.errors import CfgError, ExportError, WeightsError, counted
@@ -39,7 +40,8 @@ def tensor_shapes(network: Network) -> dict[str, tuple[int, ...]]:
 
     `layers.{i}.conv.weight` (out, in / groups, height, width); `layers.{i}.bn.{weight,bias,running_mean,
     running_var}` with batch normalisation, else `layers.{i}.conv.bias`; for `[cbam]` the shared MLP
-    `layers.{i}.{squeeze,excite}.{weight,bias}` as 1x1 convolutions and `layers.{i}.spatial.weight`;
+    `layers.{i}.{squeeze,excite}.{weight,bias}` as 1x1 convolutions and `layers.{i}.spatial.weight`; for
+    `[coordatt]` also `layers.{i}.{rows,columns}.{weight,bias}`;
     `layers.{i}.weights` of a weighted `[shortcut]`, (inputs,) or (inputs, channels), and of an `[implicit]`,
     (filters,).
 
@@ -71,7 +73,8 @@ def read_weights(path: str | Path, network: Network, cutoff: int | None = None) 
     that one are read, a backbone, and the rest of the file is ignored.
 
     Raises:
-        WeightsError: the file is missing, too short, too long, holds NaN, or the network has a `[cbam]`.
+        WeightsError: the file is missing, too short, too long, holds NaN, or the network has a section that
+            Darknet does not have.
     """
     named = re.search(r"\.conv\.(\d+)$", Path(path).name)
     limit = cutoff if cutoff is not None else int(named[1]) if named else len(network.layers)
@@ -98,7 +101,7 @@ def write_weights(
     `state` has exactly the tensors of `tensor_shapes`; `seen` counts the images the network was trained on.
 
     Raises:
-        ExportError: the network has a `[cbam]`, which Darknet does not have.
+        ExportError: the network has a section that Darknet does not have, `[cbam]` for instance.
         WeightsError: `state` does not fit the network.
     """
     for index, section in enumerate(network.layers):
@@ -137,7 +140,8 @@ def _file_order(network: Network, limit: int) -> Iterator[_Entry]:
     layers = zip(network.layers[:limit], tensors_per_layer(network), strict=False)
     for index, (section, tensors) in enumerate(layers):
         if not section.in_darknet:
-            message = f"{_where(network, index)} cannot come from a Darknet file; read it, then attach CBAM"
+            gate = next(GATE_TITLES[kind] for kind, own in OWN_GATES.items() if isinstance(section, own))
+            message = f"{_where(network, index)} cannot come from a Darknet file; read it, then attach {gate}"
             raise WeightsError(message)
         for part in sorted(tensors, key=_FILE_ORDER.index):
             yield index, f"layers.{index}.{part}", tensors[part]

@@ -10,7 +10,8 @@ These layers remain float32 in both:
 - decoding, and the detection convolutions, whose outputs become box sizes by an exponential;
 - for ONNX Runtime up to two cheap convolutions in front of the finest detection convolution, because rounding
   in front of an activation costs most on small objects;
-- convolutions of a single cell, as in gates, which cost nothing, and CBAM, which is mostly no convolution.
+- convolutions of a single cell, as in gates, which cost nothing, and the gates that Darknet does not have,
+  which are mostly no convolutions.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from onnxruntime.quantization.calibrate import TensorsData
 from seyolo.darknet.cfg import Network
 from seyolo.darknet.cost import Cost, cost
 from seyolo.darknet.graph import inputs
-from seyolo.darknet.sections import Cbam, Convolutional, Detection
+from seyolo.darknet.sections import Convolutional, Detection
 from seyolo.detections import Detections
 from seyolo.errors import ExportError, UsageError
 from seyolo.exporting.parity import LEAST_AGREEMENT, UNSURE, Raw, box_agreement, require_agreement
@@ -144,7 +145,7 @@ def float_layers(network: Network, size: tuple[int, int], form: Form = STEPWISE)
             layers |= {index, *_back_to_convolutions(network, wiring, index)}
         is_single = isinstance(section, Convolutional) and counted.layers[index].shape.size == (1, 1)
         reads_image = -1 in wiring[index] and not form.fuses
-        if is_single or isinstance(section, Cbam) or reads_image:
+        if is_single or not section.in_darknet or reads_image:
             layers.add(index)
     return layers
 

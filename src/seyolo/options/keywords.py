@@ -16,7 +16,7 @@ class ModelKeywords(TypedDict, total=False):
     weights: str | Path | None
     num_classes: int | None
     names: str | Path | None
-    attention: Literal["se", "cbam"] | None
+    attention: Literal["se", "cbam", "eca", "coordatt", "simam"] | None
     at: Literal["residual", "stage", "neck", "head"] | Sequence[Literal["residual", "stage", "neck", "head"]]
     reduction: int
     join: Literal["scale", "add"]

@@ -11,8 +11,9 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
+from seyolo.darknet.placement import GateKind
 from seyolo.errors import PlanError, TrainingError, UsageError
 from seyolo.evaluation.curves import Curves, CurveValues
 from seyolo.files import write_json
@@ -96,7 +97,7 @@ class Examples:
 class _Gates:
     """The attention of a run of `slim`."""
 
-    kind: Literal["se", "cbam"]
+    kind: GateKind
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from onnx import helper, shape_inference
 from seyolo.errors import BackendError
 from seyolo.runtime.onnx_file import Dimension, OnnxConvolution, OnnxCost, OnnxFile, OnnxValue
 from seyolo.sizes import InputSize, size_hw
-from seyolo.translation.builder import ONES
+from seyolo.translation.builder import BAND, ONES
 
 LEARNED_INPUTS: Mapping[str, tuple[int, ...]] = {
     **dict.fromkeys(("Conv", "ConvTranspose", "Gemm"), (1, 2)),
@@ -91,7 +91,7 @@ def _cost(model: onnx.ModelProto, constants: Shapes) -> OnnxCost:
     sources = {
         node.output[0]: node.input[0] for node in graph.node if node.op_type in WRAPPERS and node.input
     }
-    nodes = [node for node in graph.node if not any(name.endswith(ONES) for name in node.input[1:2])]
+    nodes = [node for node in graph.node if not any(name.endswith((ONES, BAND)) for name in node.input[1:2])]
     names = {name for node in nodes for name in _weights(node, sources)}
     params = sum(prod(constants[name]) for name in names & constants.keys())
     inferred = shape_inference.infer_shapes(model, data_prop=True).graph

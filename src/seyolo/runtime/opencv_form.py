@@ -59,8 +59,10 @@ def _refusals(section: Section, sizes: Sequence[Size]) -> Iterator[str]:
     activation = getattr(section, "activation", "linear")
     if activation not in ACTIVATIONS:
         yield f"it has no activation={activation}"
+    if not section.in_darknet:
+        yield f"its reader has no [{section.kind}]"
     match section:
-        case sections.Cbam() | sections.Implicit() | sections.LocalAvgPool() | sections.Reorg3d():
+        case sections.Implicit() | sections.LocalAvgPool() | sections.Reorg3d():
             yield f"its reader has no [{section.kind}]"
         case sections.MaxPool(maxpool_depth=True):
             yield "it has no maxpool_depth=1"

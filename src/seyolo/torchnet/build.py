@@ -26,7 +26,7 @@ from seyolo.darknet.sections import ScaleChannels
 from seyolo.darknet.weights import tensor_shapes
 from seyolo.errors import ModelError, UsageError
 from seyolo.torchnet.head import YoloHead
-from seyolo.torchnet.layers import CbamLayer, ConvolutionLayer, make_layer
+from seyolo.torchnet.layers import CbamLayer, ConvolutionLayer, GateLayer, make_layer
 
 OBJECTNESS_PRIOR = 0.01
 """Share of predictions that start out as objects: without it the first steps only unlearn false boxes."""
@@ -140,8 +140,8 @@ class DarknetModel(nn.Module):
                 module.reset_parameters()  # type: ignore[operator]
         for convolution, head in self.head_convolutions():
             _fill_head(convolution, head, generator)
-        for gate in self._gate_convolutions():
-            nn.init.zeros_(gate.weight)
+        for kernel in self._last_kernels():
+            nn.init.zeros_(kernel)
 
     def head_convolutions(self) -> Iterator[tuple[nn.Conv2d, YoloHead]]:
         """Yields the convolution in front of each detection layer, and that layer."""
@@ -149,13 +149,13 @@ class DarknetModel(nn.Module):
             if isinstance(head, YoloHead) and (front := self._biased_in_front(index)) is not None:
                 yield front, head
 
-    def _gate_convolutions(self) -> Iterator[nn.Conv2d]:
-        """Yields the last convolution of every gate: with a zero kernel a gate starts constant."""
+    def _last_kernels(self) -> Iterator[Tensor]:
+        """Yields the last kernels of every gate: where they are zero, a gate is constant."""
         for index, (section, layer) in enumerate(zip(self.network.layers, self.layers, strict=True)):
-            if isinstance(layer, CbamLayer):
-                yield from (layer.excite, layer.spatial)
+            if isinstance(layer, CbamLayer | GateLayer):
+                yield from layer.last_kernels()
             elif isinstance(section, ScaleChannels) and (front := self._biased_in_front(index)) is not None:
-                yield front
+                yield front.weight
 
     def _biased_in_front(self, index: int) -> nn.Conv2d | None:
         front = self.layers[self._inputs[index][0]]

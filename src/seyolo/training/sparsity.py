@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from seyolo.errors import UsageError
 from seyolo.options.training import Schedule
 from seyolo.torchnet.build import DarknetModel
+from seyolo.torchnet.layers import ConvolutionLayer
 
 
 class Sparsity:
@@ -45,8 +46,12 @@ class Sparsity:
 
 
 def sparse_scales(model: DarknetModel) -> dict[str, nn.BatchNorm2d]:
-    """Returns every batch normalisation of the model by name, `layers.12.bn`."""
-    return {name: module for name, module in model.named_modules() if isinstance(module, nn.BatchNorm2d)}
+    """Returns the batch normalisation of every convolution by name, `layers.12.bn`."""
+    return {
+        f"layers.{index}.bn": layer.bn
+        for index, layer in enumerate(model.layers)
+        if isinstance(layer, ConvolutionLayer) and isinstance(layer.bn, nn.BatchNorm2d)
+    }
 
 
 def _trained_scales(model: DarknetModel) -> dict[str, nn.BatchNorm2d]:

@@ -23,7 +23,7 @@ from seyolo.training.distributed import SINGLE_PROCESS, Team, current_team
 from seyolo.training.gpu import RecordedHeads, explained_memory_errors
 from seyolo.training.loss import DetectionLoss, LossModule, split_targets
 from seyolo.training.optimizer import MovingAverage, make_optimizer, optimizer_tensors, restore_optimizer
-from seyolo.training.sparsity import Sparsity, sparse_scales
+from seyolo.training.sparsity import Sparsity
 from seyolo.training.sync_norm import synchronised
 
 
@@ -124,8 +124,10 @@ class TrainingStep:
     def _running_statistics(self) -> dict[str, dict[str, Tensor]]:
         models = {"model": self.model, "average": self.average.model}
         states = {group: model.state_dict() for group, model in models.items()}
-        names = [f"{norm}.running_{kind}" for norm in sparse_scales(self.model) for kind in ("mean", "var")]
-        return {group: {name: state[name] for name in names} for group, state in states.items()}
+        return {
+            group: {name: value for name, value in state.items() if ".running_" in name}
+            for group, state in states.items()
+        }
 
     def tensors(self) -> dict[str, dict[str, Tensor]]:
         """Returns the tensors that a resumed run needs, by group."""

@@ -1,12 +1,16 @@
-"""ONNX nodes of `[scale_channels]`, `[sam]` and `[cbam]`."""
+"""ONNX nodes of `[scale_channels]`, `[sam]`, `[cbam]`, `[eca]`, `[coordatt]` and `[simam]`."""
 
 from __future__ import annotations
 
-import numpy as np
+from typing import Any
 
-from seyolo.darknet.sections import Cbam, Sam, ScaleChannels
+import numpy as np
+from numpy.typing import NDArray
+
+from seyolo.darknet.constants import SIMAM_LAMBDA
+from seyolo.darknet.sections import Cbam, CoordAtt, Eca, OwnGate, Sam, ScaleChannels, SimAm
 from seyolo.translation.activations import activate
-from seyolo.translation.builder import ONES, GraphBuilder, Layer, WriterTable
+from seyolo.translation.builder import BAND, ONES, GraphBuilder, Layer, WriterTable
 
 
 def _multiply(graph: GraphBuilder, section: ScaleChannels | Sam, layer: Layer) -> str:
@@ -43,4 +47,65 @@ def _channel_gate(graph: GraphBuilder, features: str, index: int) -> str:
     return graph.node("Sigmoid", [total])
 
 
-WRITERS: WriterTable = {ScaleChannels: _multiply, Sam: _multiply, Cbam: _cbam}
+def _gated(graph: GraphBuilder, section: OwnGate, layer: Layer, gate: str) -> str:
+    added = section.gain if section.join == "add" else 0.0
+    factors = graph.affine(gate, section.gain, added) if added or section.gain != 1 else gate
+    return graph.node("Mul", [layer.inputs[0], factors])
+
+
+def _eca(graph: GraphBuilder, section: Eca, layer: Layer) -> str:
+    means = graph.node("GlobalAveragePool", layer.inputs)
+    name, num_channels = f"layers.{layer.index}.conv.weight", layer.read[0].channels
+    if section.positions:
+        band = graph.constant(_band(section, graph.state[name]), name=f"layer{graph.layer}{BAND}")
+        logits = graph.node("Conv", [means, band], kernel_shape=[1, 1])
+    else:
+        line, column = (
+            graph.constant(shape, np.int64) for shape in ([-1, 1, num_channels, 1], [-1, num_channels, 1, 1])
+        )
+        pads = [section.size // 2, 0] * 2
+        inputs = [graph.node("Reshape", [means, line]), graph.tensor(name)]
+        logits = graph.node("Conv", inputs, kernel_shape=[section.size, 1], pads=pads)
+        logits = graph.node("Reshape", [logits, column])
+    return _gated(graph, section, layer, graph.node("Sigmoid", [logits]))
+
+
+def _band(section: Eca, kernel: NDArray[Any]) -> NDArray[np.float32]:
+    """Returns the (C, C, 1, 1) kernel that answers as ECA's does among pruned neighbours."""
+    places = np.array(section.positions)
+    taps = places - places[:, None] + section.size // 2
+    inside = (taps >= 0) & (taps < section.size)
+    band = np.where(inside, kernel.ravel()[np.clip(taps, 0, section.size - 1)], 0)
+    return band[:, :, None, None].astype(np.float32)
+
+
+def _coordatt(graph: GraphBuilder, section: CoordAtt, layer: Layer) -> str:
+    gates = []
+    for axis, name in ((3, "rows"), (2, "columns")):
+        means = graph.node("ReduceMean", layer.inputs, axes=[axis], keepdims=1)
+        hidden = graph.convolution(means, f"layers.{layer.index}.conv", 1)
+        half_open = graph.clip(graph.affine(hidden, 1 / 6, 0.5), 0.0, 1.0)
+        hidden = graph.node("Mul", [hidden, half_open])  # hard swish
+        logits = graph.convolution(hidden, f"layers.{layer.index}.{name}", 1)
+        gates.append(graph.node("Sigmoid", [logits]))
+    return _gated(graph, section, layer, graph.node("Mul", gates))
+
+
+def _simam(graph: GraphBuilder, section: SimAm, layer: Layer) -> str:
+    (features,), num_pixels = layer.inputs, layer.read[0].height * layer.read[0].width
+    centred = graph.node("Sub", [features, graph.node("GlobalAveragePool", [features])])
+    squares = graph.node("Mul", [centred, centred])
+    mean = graph.node("GlobalAveragePool", [squares])
+    spread = graph.affine(mean, 4 * num_pixels / max(1, num_pixels - 1), 4 * SIMAM_LAMBDA)  # 4 (v + λ)
+    energy = graph.node("Add", [graph.node("Div", [squares, spread]), graph.constant(0.5)])
+    return _gated(graph, section, layer, graph.node("Sigmoid", [energy]))
+
+
+WRITERS: WriterTable = {
+    ScaleChannels: _multiply,
+    Sam: _multiply,
+    Cbam: _cbam,
+    Eca: _eca,
+    CoordAtt: _coordatt,
+    SimAm: _simam,
+}

@@ -16,6 +16,8 @@ from seyolo.darknet.sections import Section
 
 ONES = "_ones"
 """End of the name of a kernel that repeats a map and is not learned."""
+BAND = "_band"
+"""End of the name of a kernel that holds the few numbers of another one many times."""
 
 
 class GraphBuilder:
@@ -30,6 +32,7 @@ class GraphBuilder:
         self.layer = 0  # index of the layer that is being translated, for the names of values
         self.nodes: list[onnx.NodeProto] = []
         self.initializers: list[TensorProto] = []
+        self._taken: set[str] = set()  # names of tensors in `initializers`
 
     def node(self, operator: str, inputs: Sequence[str], **attributes: Any) -> str:
         """Adds an operator with one output."""
@@ -46,8 +49,11 @@ class GraphBuilder:
         return name
 
     def tensor(self, name: str) -> str:
-        """Adds a tensor of the network under its own name; the numbers themselves only where `inline`."""
+        """Adds a tensor of the network once, under its own name; its numbers only where `inline`."""
         array = self.state[name]
+        if name in self._taken:
+            return name
+        self._taken.add(name)
         if self.inline:
             self.initializers.append(numpy_helper.from_array(array, name))
             return name

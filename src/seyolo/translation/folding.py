@@ -11,7 +11,7 @@ import numpy as np
 
 from seyolo.checkpoint import Checkpoint, State
 from seyolo.darknet.constants import BATCH_NORM_EPSILON
-from seyolo.darknet.sections import Convolutional
+from seyolo.darknet.sections import Convolutional, CoordAtt
 
 
 def fold_batch_norm(model_file: Checkpoint) -> Checkpoint:
@@ -19,7 +19,7 @@ def fold_batch_norm(model_file: Checkpoint) -> Checkpoint:
     state: State = dict(model_file.state)
     layers = list(model_file.network.layers)
     for index, section in enumerate(layers):
-        if isinstance(section, Convolutional) and section.batch_normalize:
+        if isinstance(section, Convolutional | CoordAtt) and section.batch_normalize:
             layers[index] = replace(section, batch_normalize=0)
             _fold_layer(state, f"layers.{index}")
     return replace(model_file, network=replace(model_file.network, layers=tuple(layers)), state=state)

@@ -97,6 +97,34 @@ def test_cbam_squeeze_gets_the_constant() -> None:
     assert folded["layers.2.conv.bias"] is state["layers.2.conv.bias"]
 
 
+def test_coordatt_gets_the_constant_and_eca_does_not() -> None:
+    for gate, changed in (("[coordatt]\nhidden=2\n", "layers.1.bn.running_mean"), ("[eca]\n", None)):
+        network = network_of(conv(2), gate)
+        state = random_state(network, np.random.default_rng(0))
+        state["layers.0.bn.bias"] = np.array([5.0, 5.0])
+        masks = [np.array([True, False])] * 2 + [np.ones(6, dtype=bool)] * 2
+        folded = fold_constants(network, state, masks)
+        assert {name for name in state if folded[name] is not state[name]} == ({changed} - {None})
+        if changed:
+            added = state["layers.1.conv.weight"][:, 1, 0, 0] * 5
+            np.testing.assert_allclose(folded[changed], state[changed] - added)
+
+
+@pytest.mark.parametrize("gate", ["[simam]\ngain=1.5\n", "[simam]\njoin=add\n"])
+def test_constants_pass_simam(gate: str) -> None:
+    network = network_of(conv(6), gate, conv(5))
+    rng = np.random.default_rng(2)
+    state = random_state(network, rng)
+    kept = np.arange(6) < 3
+    masks = [kept, kept, np.ones(5, dtype=bool), *[np.ones(6, dtype=bool)] * 2]
+    dense = model_of(network, without_scale(state, masks))
+    slim = model_of(*slice_network(network, fold_constants(network, state, masks), masks))
+    image = torch.from_numpy(rng.random((1, 3, 32, 64)))
+    with torch.no_grad():
+        difference = (dense.forward_heads(image)[0] - slim.forward_heads(image)[0]).abs().max()
+    assert difference < 1e-9
+
+
 @pytest.mark.parametrize("section", ["reorg", "reorg3d"])
 def test_constants_behind_a_reorganisation(section: str) -> None:
     """The four channels that a `[reorg]` mixes are removed together and have a constant each."""
@@ -147,7 +175,7 @@ def always_says_the_same(network: Network, groups: Groups, group: Group) -> bool
 
 
 @settings(max_examples=40)
-@given(network=networks(with_cbam=False), seed=st.integers(0, 2**16))
+@given(network=networks(only_darknet=True), seed=st.integers(0, 2**16))
 def test_sliced_and_folded_equals_dense_without_scale(network: Network, seed: int) -> None:
     """Exact wherever no gate and no padded kernel is in the way."""
     plain = unpadded(network)

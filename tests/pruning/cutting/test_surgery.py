@@ -20,7 +20,7 @@ from helpers.masking import (
 from helpers.strategies import networks
 from seyolo.darknet.cfg import Network, parse_cfg
 from seyolo.darknet.cost import cost
-from seyolo.darknet.sections import Cbam
+from seyolo.darknet.sections import Cbam, Convolutional, Eca
 from seyolo.darknet.weights import tensor_shapes
 from seyolo.darknet.zoo import network_from_name
 from seyolo.errors import PlanError
@@ -30,7 +30,8 @@ from seyolo.pruning.planning.cost_model import CostModel
 
 ZOO = [
     "yolov3@0.125", "yolov3-spp@0.125", "yolov3-tiny@0.25", "se-yolov3@0.125", "se-yolov3-tiny@0.25",
-    "cbam-yolov3@0.125", "cbam-yolov3-tiny@0.25",
+    "cbam-yolov3@0.125", "cbam-yolov3-tiny@0.25", "eca-yolov3@0.125", "coordatt-yolov3@0.125",
+    "simam-yolov3@0.125",
 ]  # fmt: skip
 
 
@@ -74,24 +75,28 @@ def small(network: Network) -> Network:
     return parse_cfg(text)
 
 
-def with_two_gates(join: str) -> Network:
+GATES = ["[cbam]\nhidden=3\nsize=5", "[eca]\nsize=5\ngain=2", "[coordatt]\nhidden=3", "[simam]\ngain=1.5"]
+
+
+def with_two_gates(gate: str, join: str) -> Network:
     convolution = "[convolutional]\nbatch_normalize=1\nfilters=8\nsize=3\nstride=1\npad=1\nactivation=leaky\n"
     head = "[convolutional]\nfilters=6\nsize=1\nstride=1\nactivation=linear\n"
     yolo = "[yolo]\nmask=0\nanchors=4,4\nclasses=1\nnum=1\n"
-    cbam = f"[cbam]\nhidden=3\nsize=5\njoin={join}\n"
-    return parse_cfg("[net]\nwidth=32\nheight=32\n" + convolution + cbam + convolution + cbam + head + yolo)
+    gate = f"{gate}\njoin={join}\n"
+    return parse_cfg("[net]\nwidth=32\nheight=32\n" + convolution + gate + convolution + gate + head + yolo)
 
 
 @pytest.mark.parametrize("join", ["scale", "add"])
-def test_sliced_equals_masked_through_cbam(join: str) -> None:
+@pytest.mark.parametrize("gate", GATES)
+def test_sliced_equals_masked_through_gates(gate: str, join: str) -> None:
     rng = np.random.default_rng(0)
-    network = with_two_gates(join)
+    network = with_two_gates(gate, join)
     check_cut(network, random_state(network, rng), rng)
 
 
 def test_cbam_tensors_by_hand() -> None:
     # 8 channels, 2 stay: the mean over 8 of which 6 are zero is 2/8 of the mean over the 2.
-    network = with_two_gates("scale")
+    network = with_two_gates(GATES[0], "scale")
     state = random_state(network, np.random.default_rng(0))
     masks = [np.ones(width, dtype=bool) for width in (8, 8, 8, 8, 6, 6)]
     masks[0] = masks[1] = np.arange(8) < 2
@@ -104,6 +109,31 @@ def test_cbam_tensors_by_hand() -> None:
     np.testing.assert_array_equal(tensors["layers.3.spatial.weight"], state["layers.3.spatial.weight"])
 
 
+def test_eca_positions_by_hand() -> None:
+    """A kernel of 5 reaches 2 channels; distances of 3 and more are written as 3."""
+    network = with_two_gates("[eca]\nsize=5", "scale")
+    state = random_state(network, np.random.default_rng(0))
+    for kept, positions in (((0, 1, 4, 7), (0, 1, 4, 7)), ((2, 3, 4, 5), ()), ((1, 7), (0, 3)), ((6,), ())):
+        masks = [np.ones(width, dtype=bool) for width in (8, 8, 8, 8, 6, 6)]
+        masks[0] = masks[1] = np.isin(np.arange(8), kept)
+        slim, tensors = slice_network(network, state, masks)
+        assert [layer.positions for layer in slim.layers if isinstance(layer, Eca)] == [positions, ()]
+        np.testing.assert_array_equal(tensors["layers.1.conv.weight"], state["layers.1.conv.weight"])
+
+
+def test_pruning_twice_is_pruning_once() -> None:
+    network = with_two_gates("[eca]\nsize=3", "add")
+    state = random_state(network, np.random.default_rng(0))
+    masks = [np.ones(width, dtype=bool) for width in (8, 8, 8, 8, 6, 6)]
+    first, both = np.isin(np.arange(8), (0, 2, 3, 5, 6)), np.isin(np.arange(8), (0, 3, 6))
+    once, tensors = slice_network(network, state, [first, first, *masks[2:]])
+    again = both[first]
+    twice = slice_network(once, tensors, [again, again, *masks[2:]])
+    at_once = slice_network(network, state, [both, both, *masks[2:]])
+    assert twice[0] == at_once[0]
+    assert largest_difference(model_of(*twice), model_of(*at_once), np.random.default_rng(1)) == 0
+
+
 @settings(max_examples=30)
 @given(network=networks(), seed=st.integers(0, 2**16))
 def test_removing_silent_channels_changes_nothing(network: Network, seed: int) -> None:
@@ -112,19 +142,19 @@ def test_removing_silent_channels_changes_nothing(network: Network, seed: int) -
     network = parse_cfg(network.to_cfg().replace("activation=logistic", "activation=leaky"))
     groups = find_groups(network)
     masks = keep_masks(groups, random_kept(groups, rng))
-    state = silence(random_state(network, rng), masks)
+    state = silence(network, random_state(network, rng), masks)
     slim, tensors = slice_network(network, state, masks)
     assert largest_difference(model_of(slim, tensors), model_of(network, state), rng) < 1e-9
 
 
-def silence(state: State, masks: Any) -> State:
+def silence(network: Network, state: State, masks: Any) -> State:
     """Zeroes what a removed channel's convolution says: scale and shift, or kernel and bias without them."""
     result = {name: array.copy() for name, array in state.items()}
     for name, array in result.items():
         index, tensor = name.removeprefix("layers.").split(".", 1)
         own = tensor in ("bn.weight", "bn.bias")
         bare = tensor.startswith("conv") and f"layers.{index}.bn.weight" not in state
-        if own or bare:
+        if (own or bare) and isinstance(network.layers[int(index)], Convolutional):
             array[~masks[int(index)]] = 0
     return result
 

@@ -7,7 +7,7 @@ demands that every table has every section.
 
 from __future__ import annotations
 
-from seyolo.darknet.sections.attention import Cbam, Join, Sam, ScaleChannels
+from seyolo.darknet.sections.attention import Cbam, CoordAtt, Eca, Join, OwnGate, Sam, ScaleChannels, SimAm
 from seyolo.darknet.sections.base import Activation, Reference, Section
 from seyolo.darknet.sections.convolution import Convolutional, Dropout, Implicit
 from seyolo.darknet.sections.detection import Detection, Region, Yolo
@@ -31,6 +31,9 @@ SECTIONS: tuple[type[Section], ...] = (
     ScaleChannels,
     Sam,
     Cbam,
+    Eca,
+    CoordAtt,
+    SimAm,
     Yolo,
     Region,
 )
@@ -41,14 +44,17 @@ __all__ = [
     "AvgPool",
     "Cbam",
     "Convolutional",
+    "CoordAtt",
     "Detection",
     "Dropout",
+    "Eca",
     "Implicit",
     "Join",
     "LocalAvgPool",
     "MaxPool",
     "Net",
     "Overlap",
+    "OwnGate",
     "Reference",
     "Region",
     "Reorg",
@@ -58,6 +64,7 @@ __all__ = [
     "ScaleChannels",
     "Section",
     "Shortcut",
+    "SimAm",
     "Upsample",
     "WeightsNormalization",
     "Yolo",

@@ -172,8 +172,8 @@ class Section(Keys, ABC):
         """Returns name and shape of each tensor, given the channels of the first layer it reads."""
 
     @abstractmethod
-    def price(self, in_channels: int, num_cells: int) -> Price:
-        """Returns the cost, given the channels of the first layer it reads and the cells it puts out."""
+    def price(self, in_channels: int, size: Size) -> Price:
+        """Returns the cost, given the channels of the first layer it reads and the size of its output."""
 
     def references(self) -> tuple[Reference, ...]:
         """Returns the layers this section names."""
@@ -199,7 +199,7 @@ class Weightless(Section):
     def tensor_shapes(self, in_channels: int) -> TensorShapes:
         return {}
 
-    def price(self, in_channels: int, num_cells: int) -> Price:
+    def price(self, in_channels: int, size: Size) -> Price:
         return Price()
 
 

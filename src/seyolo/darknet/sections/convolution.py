@@ -103,12 +103,12 @@ class Convolutional(Section):
         names = ("bn.weight", "bn.bias", "bn.running_mean", "bn.running_var")
         return {"conv.weight": kernel} | dict.fromkeys(names, (self.filters,))
 
-    def price(self, in_channels: int, num_cells: int) -> Price:
+    def price(self, in_channels: int, size: Size) -> Price:
         is_depthwise = self.is_depthwise(in_channels)
         return Price(
             reads_one=is_depthwise,
             divisor=1 if is_depthwise else self.groups,
-            macs_per_pair=self.size**2 * num_cells,  # k² · H · W per pair
+            macs_per_pair=self.size**2 * size[0] * size[1],  # k² · H · W per pair
             params_per_pair=self.size**2,
             params_per_channel=2 if self.batch_normalize else 1,  # scale and shift, or bias
         )
@@ -145,5 +145,5 @@ class Implicit(OneCell):
     def tensor_shapes(self, in_channels: int) -> TensorShapes:
         return {"weights": (self.filters,)}
 
-    def price(self, in_channels: int, num_cells: int) -> Price:
+    def price(self, in_channels: int, size: Size) -> Price:
         return Price(params_per_channel=1)

@@ -130,7 +130,7 @@ class Shortcut(NamesFrom, SameShape):
         per_channel = self.weights_type == "per_channel"
         return {"weights": (self.num_inputs, in_channels) if per_channel else (self.num_inputs,)}
 
-    def price(self, in_channels: int, num_cells: int) -> Price:
+    def price(self, in_channels: int, size: Size) -> Price:
         if self.weights_type == "per_channel":
             return Price(params_per_channel=self.num_inputs)
         return Price(params=0 if self.weights_type == "none" else self.num_inputs)

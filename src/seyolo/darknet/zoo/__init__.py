@@ -16,10 +16,11 @@ import difflib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import cast
 
 from seyolo.darknet.cfg import Network
 from seyolo.darknet.edit import attach
-from seyolo.darknet.placement import GateKind, default_site
+from seyolo.darknet.placement import GATE_TITLES, GateKind, default_site
 from seyolo.darknet.zoo.mobile import (
     enetb0_coco,
     mobilenetv2_yolov3_lite,
@@ -84,13 +85,15 @@ ZOO: Mapping[str, Callable[..., Network]] = {
 """Published name -> the function that makes it, called with `num_classes` and `width`."""
 
 _NAME = re.compile(
-    rf"(?:(?P<gate>se|cbam)-)?(?P<base>{'|'.join(map(re.escape, ZOO))})(?:@(?P<width>\d*\.?\d+))?"
+    rf"(?:(?P<gate>{'|'.join(GATE_TITLES)})-)?(?P<base>{'|'.join(map(re.escape, ZOO))})"
+    r"(?:@(?P<width>\d*\.?\d+))?"
 )
 
 
 def zoo_names() -> tuple[str, ...]:
     """Returns all names without a width multiplier."""
-    return tuple(prefix + base for prefix in ("", "se-", "cbam-") for base in ZOO)
+    prefixes = ("", *(f"{kind}-" for kind in GATE_TITLES))
+    return tuple(prefix + base for prefix in prefixes for base in ZOO)
 
 
 def is_zoo_name(name: str) -> bool:
@@ -99,7 +102,7 @@ def is_zoo_name(name: str) -> bool:
 
 
 def network_from_name(name: str, num_classes: int | None = None) -> Network:
-    """Returns the network called `[se-|cbam-]NAME[@width]`, e.g. `se-yolov3@0.25`.
+    """Returns the network called `[GATE-]NAME[@width]`, e.g. `se-yolov3@0.25`.
 
     `num_classes` defaults to that of the published network. The prefix attaches gates to every residual
     branch, in the neck of a network without shortcuts, or in the head of one without a neck.
@@ -114,7 +117,7 @@ def network_from_name(name: str, num_classes: int | None = None) -> Network:
         raise ModelError(f"there is no network {name!r}; close names are {', '.join(close)} (and @width)")
     classes = {} if num_classes is None else {"num_classes": num_classes}
     network = ZOO[match["base"]](**classes, width=float(match["width"] or 1))
-    gates: dict[str | None, GateKind] = {"se": "se", "cbam": "cbam"}
-    if gate := gates.get(match["gate"]):
+    if match["gate"] is not None:
+        gate = cast("GateKind", match["gate"])
         network = attach(network, gate, default_site(network, gate)).network
     return replace(network, source=name)

@@ -5,11 +5,12 @@ what the dense one computes when its removed channels are set to zero behind eve
 
 A channel whose batch-normalisation scale is zero has the value act(β) at every pixel. Folding restores that
 constant for the layers that read it: the sum of kernel x constant of a convolution is subtracted from its
-running mean (or added to its bias). Constants pass through pooling, upsampling, reorganisation, concatenation
-and shortcuts; behind a gate (`[scale_channels]`, `[sam]`, `[cbam]`) they depend on the image and count as
-zero. Folding is exact inside the image and for unpadded kernels; at a zero-padded border the dense network
-adds less, so folding is approximate there. Behind a `[reorg]` of stride s it is exact where the height in
-front is a multiple of s²; elsewhere some cells hold the constant of a neighbouring channel.
+running mean (or added to its bias). Constants pass through pooling, upsampling, reorganisation, routes,
+shortcuts and `[simam]`; behind the other gates they depend on the image and count as zero, and so do those
+that an `[eca]` reads, which has no bias. Folding is exact inside the image and for unpadded kernels; at a
+zero-padded border the dense network adds less, so folding is approximate there. Behind a `[reorg]` of stride
+s it is exact where the height in front is a multiple of s²; elsewhere some cells hold the constant of a
+neighbouring channel.
 """
 
 from __future__ import annotations

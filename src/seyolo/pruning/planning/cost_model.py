@@ -42,7 +42,7 @@ class CostModel:
             self._inner[number, list(block.inner)] = True
             self._inside[block.layers, number] = True
         prices = [
-            astuple(section.price(int(read), output.height * output.width))
+            astuple(section.price(int(read), output.size))
             for section, read, output in zip(network.layers, self.dense_read, shapes(network), strict=True)
         ]
         reads_one, *numbers = np.array(prices, dtype=np.int64).T

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+<<<<<<< HEAD
 from seyolo.checkpoint import read_checkpoint
 from seyolo.errors import counted
 from seyolo.report.pages.headline import (
@@ -16,6 +17,10 @@ from seyolo.report.pages.headline import (
     gain_of,
     plain_headline,
 )
+=======
+from seyolo.darknet.placement import GATE_TITLES
+from seyolo.report.pages.headline import RUNTIME_NAMES, Gain, gain_of
+>>>>>>> main
 from seyolo.report.pages.parts import record_context, training_charts
 from seyolo.report.pages.sections import sections_context
 from seyolo.report.record import SlimRecord
@@ -43,7 +48,6 @@ SECTIONS = (
     ("reproduce", "How to reproduce it"),
     ("glossary", "Glossary"),
 )
-GATES = {"se": "SE", "cbam": "CBAM"}
 
 
 def slim_context(record: SlimRecord) -> dict[str, Any]:
@@ -89,7 +93,7 @@ def _lead(record: SlimRecord, gain: Gain, finds: Finds | None) -> list[str]:
 def _cost_sentence(record: SlimRecord) -> str:
     dense, slim = record.results.dense, record.results.slim
     attention = record.config.get("attention")
-    with_gates = f" with {GATES[attention['kind']]} gates" if attention else ""
+    with_gates = f" with {GATE_TITLES[attention['kind']]} gates" if attention else ""
     height, width = slim.input_size
     return (
         f"{record.model}{with_gates} at {width}x{height} pixels, pruned to "

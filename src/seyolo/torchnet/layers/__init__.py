@@ -16,7 +16,7 @@ from torch import nn
 from seyolo.darknet.sections import Region, Section, Yolo
 from seyolo.torchnet.head import RegionHead, YoloHead
 from seyolo.torchnet.layers import attention, convolution, joining, pooling, resampling
-from seyolo.torchnet.layers.attention import CbamLayer
+from seyolo.torchnet.layers.attention import CbamLayer, GateLayer
 from seyolo.torchnet.layers.convolution import ConvolutionLayer, LayerTable
 
 LAYERS: LayerTable = {
@@ -30,7 +30,7 @@ LAYERS: LayerTable = {
 }
 """How to make the module of each section."""
 
-__all__ = ["LAYERS", "CbamLayer", "ConvolutionLayer", "make_layer"]
+__all__ = ["LAYERS", "CbamLayer", "ConvolutionLayer", "GateLayer", "make_layer"]
 
 
 def make_layer(section: Section, in_channels: Sequence[int]) -> nn.Module:

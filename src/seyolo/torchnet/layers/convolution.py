@@ -31,7 +31,9 @@ that: with 8 channels it takes five times as long as on planes, and still twice 
 """
 
 
-def make_convolution(in_channels: int, out_channels: int, kernel: int, **options: object) -> nn.Conv2d:
+def make_convolution(
+    in_channels: int, out_channels: int, kernel: int | tuple[int, int], **options: object
+) -> nn.Conv2d:
     """Returns a convolution whose tensors are allocated but not filled."""
     # torch would fill the kernels with random numbers, half a second for a YOLOv3, only to be overwritten.
     make = nn.utils.skip_init
