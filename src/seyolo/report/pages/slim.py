@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-<<<<<<< HEAD
 from seyolo.checkpoint import read_checkpoint
+from seyolo.darknet.placement import GATE_TITLES
 from seyolo.errors import counted
 from seyolo.report.pages.headline import (
     RUNTIME_NAMES,
@@ -17,10 +17,6 @@ from seyolo.report.pages.headline import (
     gain_of,
     plain_headline,
 )
-=======
-from seyolo.darknet.placement import GATE_TITLES
-from seyolo.report.pages.headline import RUNTIME_NAMES, Gain, gain_of
->>>>>>> main
 from seyolo.report.pages.parts import record_context, training_charts
 from seyolo.report.pages.sections import sections_context
 from seyolo.report.record import SlimRecord
