@@ -185,5 +185,5 @@ def _derived(values: Mapping[str, Any]) -> dict[str, Any]:
     except SeyoloError:
         return {}
     epochs = options.stage_epochs()
-    values = epochs["dense"], options.branch(), epochs["sparse"], epochs["finetuned"]
-    return dict(zip(DERIVED, values, strict=True))
+    derived = epochs["dense"], options.branch(), epochs["sparse"], epochs["finetuned"]
+    return dict(zip(DERIVED, derived, strict=True))
