@@ -42,6 +42,7 @@ from seyolo.report.figures.samples import (
 from seyolo.report.record import (
     EXAMPLES_FOLDER,
     EXAMPLES_INDEX,
+    SHOWN_FROM,
     Examples,
     Miss,
     MistakeCounts,
@@ -53,8 +54,6 @@ from seyolo.report.tables.slim import shown_split, shown_splits
 from seyolo.results import TRAINED_STAGES
 from seyolo.torchnet.build import DarknetModel
 
-SHOWN_FROM = 0.25
-"""Confidence threshold: the default of `seyolo detect`."""
 NUM_SAMPLES, NUM_MISSES = 8, 12
 SIDE_PX = 640
 JPEG_FLAGS = (cv2.IMWRITE_JPEG_QUALITY, 80)

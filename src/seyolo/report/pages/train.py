@@ -11,10 +11,9 @@ from seyolo.checkpoint import read_checkpoint
 from seyolo.errors import counted
 from seyolo.evaluation.curves import CONFIDENCES, Curves
 from seyolo.report.figures.curves import confidence_figure, splits_figure
-from seyolo.report.figures.slim_run import SHOWN_FROM
 from seyolo.report.measured import best_row, trained_cost
 from seyolo.report.pages.parts import Chart, Grid, chart, embedded, record_context, training_charts
-from seyolo.report.record import TrainRecord
+from seyolo.report.record import SHOWN_FROM, TrainRecord
 from seyolo.report.tables.slim import shown_split
 from seyolo.report.text import MISSING, count_text, found_text, objects_text, share_text, size_text
 from seyolo.report.verdict import train_verdict
