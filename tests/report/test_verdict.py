@@ -176,7 +176,7 @@ def test_a_change_is_told_in_its_direction() -> None:
 def test_the_summary_leaves_out_what_was_timed_badly() -> None:
     results = run(0.8, 0.78)
     assert summary(results, slim_verdict(results)) == (
-        "finetuned against dense: AP on test 0.100, the same, 3.3x fewer MACs, as fast on PyTorch"
+        "slim against dense: AP on test 0.100, the same, 3.3x fewer MACs, as fast on PyTorch"
     )
     noisy = replace(
         results, stages=(*results.stages[:3], replace(results.stages[3], latency_ms={"torch": 20.0}))

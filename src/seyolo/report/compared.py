@@ -22,7 +22,9 @@ from seyolo.sizes import input_text, size_hw
 Record = SlimRecord | TrainRecord
 DATA_FILE = "data.json"
 MOST_DATA_MB = 1024
-WITHOUT_EFFECT = frozenset({"seed", "data", "device", "cache", "save_every", "loader_workers", "threads", "controls"})
+WITHOUT_EFFECT = frozenset(
+    {"seed", "data", "device", "cache", "save_every", "loader_workers", "threads", "controls"}
+)
 """Options that two runs of one group may differ in."""
 MEASURED = ("size", "epochs", "seed")
 """Options that differ between verbs, too, where all of them have their defaults."""
