@@ -89,7 +89,7 @@ def test_training_starts_from_a_checkpoint_and_reports_as_json(
         (["--teacher", "t.onnx"], ["--teacher t.onnx", ".safetensors"]),
         (["--teacher", MODEL], [f"--teacher {MODEL}", "trained"]),
         (["--teacher", "gone.safetensors"], ["gone.safetensors"]),
-        (["--num-classes", "7"], ["--num-classes 7", "1 classes"]),
+        (["--num-classes", "7"], ["--num-classes 7", "1 class;"]),
         (["--name", "../up"], ["--name"]),
         (["--size", "65"], ["65"]),
     ],

@@ -19,7 +19,7 @@ from seyolo.data.formats.yolo import YoloFiles
 from seyolo.data.labels import Problem
 from seyolo.data.splitting import divide, shares_of
 from seyolo.data.synthetic.dataset import write_dataset
-from seyolo.errors import DataError
+from seyolo.errors import DataError, counted
 from seyolo.options.parameters import Size
 from seyolo.progress import console_progress
 from seyolo.sizes import USUAL_SIZE, input_text, size_hw
@@ -83,7 +83,7 @@ def synth(
             progress=lambda done, total: advance(1, ""),
         )
     value = {"data": str(path), "train": train, "val": val, "test": test, "seed": seed}
-    show(value, f"drew {train + val + test} images: {path}", json)
+    show(value, f"drew {counted(train + val + test, 'image')}: {path}", json)
 
 
 def check(data: Path, /, *, json: Json = None) -> None:

@@ -192,7 +192,7 @@ def _misplaced(line: Line) -> list[str]:
     """Returns files that lack their option, and weights that stand for the model."""
     lacking = []
     for file in line.files:
-        if line.verb in MODEL_AND_FILES and WEIGHTS.fullmatch(file):
+        if line.verb in MODEL_AND_FILES and WEIGHTS.fullmatch(file) and len(line.files) > 1:
             lacking.append(f"{file} without --weights")
         elif line.verb in TRAINING or (
             line.verb in ("val", "benchmark") and file.endswith(DATA_ENDINGS) and len(line.files) > 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import seyolo
 from seyolo.commands.output import Json, check_target, show
 from seyolo.data.datasets import load_dataset
-from seyolo.errors import UsageError
+from seyolo.errors import UsageError, counted
 from seyolo.options.parameters import required
 from seyolo.options.train import TrainOptions
 from seyolo.options.training import RunOptions
@@ -33,7 +33,7 @@ def train(*, options: TrainOptions = DEFAULTS, run: RunOptions = NEW_RUN, json: 
         data = required(options.data, "--data")
         asked, found = options.num_classes, len(load_dataset(data).names)
         if asked not in (None, found):
-            advice = f"{data} names {found} classes; leave --num-classes out"
+            advice = f"{data} names {counted(found, 'class')}; leave --num-classes out"
             raise UsageError(f"--num-classes {asked}: {advice}")
         new = NewRun("train", run.name)
         result = seyolo.train(
