@@ -102,7 +102,7 @@ def check(data: Path, /, *, json: Json = None) -> None:
     if report.problems:
         if json != STDOUT:
             print_readable("\n".join(map(_line, report.problems)))
-        count = "one problem" if len(report.problems) == 1 else f"{len(report.problems)} problems"
+        count = counted(len(report.problems), "problem")
         raise DataError(f"{data}: {count}; mend the files listed")
 
 
@@ -127,7 +127,7 @@ def _show_converted(counts: Sequence[Converted], out: Path, to: Target, json: Js
     rows = [asdict(row) for row in counts]
     show({"out": str(out), "splits": rows}, table(rows), json)
     if left_out := sum(row.num_left_out for row in counts):
-        remark(f"{left_out:,} ignored regions have no form in {to.upper()} and are left out")
+        remark(f"{counted(left_out, 'ignored region')} left out: there is no form for them in {to.upper()}")
     remark(f"wrote {out}")
 
 
@@ -213,5 +213,5 @@ def anchors(
         "num_boxes": len(boxes),
         "size": size,
     }
-    quality = f"mean IoU {found.mean_iou:.3f} over {len(boxes):,} boxes at {input_text(size)} px"
+    quality = f"mean IoU {found.mean_iou:.3f} over {counted(len(boxes), 'box')} at {input_text(size)} px"
     show(value, f"anchors={found.to_cfg()}\n{quality}", json)

@@ -239,7 +239,7 @@ def _written(line: Line, own: Mapping[str, int]) -> list[str]:
     for name, values in line.settings.items():
         is_switch = own.get(name) == 0
         if name in own:
-            options += [f"--{name}"] if is_switch else [f"--{name}", *values] if values else []
+            options += [f"--{name}", *([] if is_switch else values or ["VALUE"])]
         elif name not in MEANINGLESS:
             reason = WHY.get(name)
             line.left_out.append(line.typed.get(name, name) + (f" ({reason})" if reason else ""))

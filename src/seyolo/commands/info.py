@@ -54,20 +54,20 @@ def info(model: str, *, size: Size = None, start: ModelOptions = NO_OPTIONS, jso
     network = with_options(network, start)
     if size is not None:
         network = set_size(network, *size_hw(size))
-    total = cost(network)
-    layers = _layers(network, total)
+    counted = cost(network)
+    layers = _layers(network, counted)
     value = {
-        "params": total.params,
-        "macs": total.macs,
+        "params": counted.params,
+        "macs": counted.macs,
         "input_size": [network.net.height, network.net.width],
         "num_classes": num_classes(network),
         "names": _names(model, network, file, start.names),
         "layers": layers,
         "unused_keys": unused_keys(network),
     }
-    outputs = ("x".join(map(str, layer.shape)) for layer in total.layers)
+    outputs = ("x".join(map(str, layer.shape)) for layer in counted.layers)
     rows = [{**layer, "output": output} for layer, output in zip(layers, outputs, strict=True)]
-    show(value, Group(table(rows), _summary(model, network, total)), json)
+    show(value, Group(table(rows), _summary(model, network, counted)), json)
 
 
 def _names(
@@ -88,17 +88,17 @@ def _onnx(model: str, path: Path, size: InputSize | None) -> tuple[dict[str, obj
     about = read_about(file.metadata)
     if "card" in about and os.path.isfile(card := path.parent / about["card"]):
         about["card"] = str(card)
-    total, names = file.cost, file.names
-    layers = [_convolution(*item) for item in enumerate(total.convolutions)]
+    counted, names = file.cost, file.names
+    layers = [_convolution(*item) for item in enumerate(counted.convolutions)]
     value: dict[str, object] = {
-        "params": total.params,
-        "macs": total.macs,
+        "params": counted.params,
+        "macs": counted.macs,
         "input_size": None if file.input_size is None else list(file.input_size),
         "num_classes": None if names is None else len(names),
         "names": None if names is None else list(names),
         "inputs": [asdict(item) for item in file.inputs],
         "outputs": [asdict(item) for item in file.outputs],
-        "operators": dict(total.operators),
+        "operators": dict(counted.operators),
         "about": about,
         "layers": layers,
     }
@@ -107,7 +107,7 @@ def _onnx(model: str, path: Path, size: InputSize | None) -> tuple[dict[str, obj
         {"": role, "name": item.name, "type": item.dtype, "shape": _by(item.shape)} for role, item in ports
     ]
     rows = [{**layer, "output": _by(layer["output"]), "macs": _known(layer["macs"])} for layer in layers]
-    operators = [{"operator": k, "count": n} for k, n in total.operators.items()]
+    operators = [{"operator": k, "count": n} for k, n in counted.operators.items()]
     summary = _onnx_summary(model, file) + _about(about)
     return value, Group(table(rows), table(operators), table(values), summary)
 
@@ -127,12 +127,9 @@ def _onnx_summary(model: str, file: OnnxFile) -> str:
     classes = "classes unknown" if file.names is None else counted(len(file.names), "class")
     size = "any size" if file.input_size is None else "{1}x{0}".format(*file.input_size)
     macs = "unknown MACs" if file.cost.macs is None else f"{file.cost.macs / 1e9:.3f} GMACs"
-    count = sum(file.cost.operators.values())
+    nodes = counted(sum(file.cost.operators.values()), "node")
     convolutions = counted(len(file.cost.convolutions), "convolution")
-    return (
-        f"{model}: {counted(count, 'node')}, {convolutions}, {classes}\n"
-        f"{file.cost.params:,} parameters, {macs} at {size}\n"
-    )
+    return f"{model}: {nodes}, {convolutions}, {classes}\n{file.cost.params:,} parameters, {macs} at {size}\n"
 
 
 def _about(about: dict[str, Any]) -> str:
@@ -151,7 +148,7 @@ def _known(value: object) -> object:
     return "–" if value is None else value
 
 
-def _layers(network: Network, total: Cost) -> list[dict[str, object]]:
+def _layers(network: Network, counted: Cost) -> list[dict[str, object]]:
     return [
         {
             "layer": layer.index,
@@ -161,17 +158,16 @@ def _layers(network: Network, total: Cost) -> list[dict[str, object]]:
             "params": layer.params,
             "macs": layer.macs,
         }
-        for layer, section in zip(total.layers, network.layers, strict=True)
+        for layer, section in zip(counted.layers, network.layers, strict=True)
     ]
 
 
-def _summary(model: str, network: Network, total: Cost) -> str:
-    net = network.net
+def _summary(model: str, network: Network, costs: Cost) -> str:
+    net, heads = network.net, counted(len(detection_layers(network)), "detection layer")
     return (
-        f"{model}: {counted(len(network.layers), 'layer')}, "
-        f"{counted(len(detection_layers(network)), 'detection layer')}, "
+        f"{model}: {counted(len(network.layers), 'layer')}, {heads}, "
         f"{counted(num_classes(network), 'class')}\n"
-        f"{total.params:,} parameters, {total.macs / 1e9:.3f} GMACs at {net.width}x{net.height}\n"
+        f"{costs.params:,} parameters, {costs.macs / 1e9:.3f} GMACs at {net.width}x{net.height}\n"
         f"{_unused(model, network)}"
     )
 

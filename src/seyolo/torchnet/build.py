@@ -60,8 +60,10 @@ class DarknetModel(nn.Module):
         self.network = network
         self.names = default_names(num_classes) if names is None else tuple(names)
         if len(self.names) != num_classes:
-            given = counted(len(self.names), "name")
-            raise ModelError(f"{given} for {counted(num_classes, 'class')}: give one name per class")
+            raise ModelError(
+                f"{counted(len(self.names), 'name')} for {counted(num_classes, 'class')}: "
+                "give one name per class"
+            )
         self.provenance: dict[str, object] = dict(provenance or {})
         tensor_shapes(network)  # refuses a network that is too large before anything is allocated
         self._inputs = graph.inputs(network)
