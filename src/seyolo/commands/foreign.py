@@ -310,8 +310,8 @@ def _convert_values(line: Line, own: Mapping[str, int]) -> None:
         settings["size"] = [height, width]
     if "size" in settings:
         settings["size"] = [_size(settings["size"])]
-    for name in list(settings):
-        value = (settings[name] or ["true"])[-1]
+    for name in [name for name, values in settings.items() if values]:
+        value = settings[name][-1]
         is_truth = value.lower() in ("true", "false")
         if value.lower() in ("false", "none", "null", "") or (is_truth and own.get(name, 0) != 0):
             del settings[name]
