@@ -18,6 +18,7 @@ ULTRALYTICS = {
     ),
     "predict best.onnx bus.jpg --conf=0.3 --name exp": "detect best.onnx bus.jpg --confidence 0.3 --out exp",
     "predict": "detect MODEL IMAGES",
+    "predict a.onnx b.jpg --conf": "detect a.onnx b.jpg --confidence VALUE",
     "predict --help": "detect --help",
     "help predict": "detect --help",
     "track model=best.onnx source=video.mp4 tracker=bytetrack.yaml": "detect best.onnx video.mp4",
@@ -96,7 +97,7 @@ def test_a_line_of_another_program_is_translated_and_not_run(
     outcome = run(*line.split())
     assert_refused(outcome, "not seyolo's words: ")
     assert outcome.err.splitlines()[1] == f"  seyolo {ours}"
-    if not ours.endswith(("--help", "auto")):
+    if not ours.endswith(("--help", "auto", "VALUE")):
         make_app().parse_args(shlex.split(ours), exit_on_error=False, print_error=False)
     assert not list(tmp_path.iterdir())
 
@@ -108,6 +109,10 @@ def test_a_line_of_another_program_is_translated_and_not_run(
         ("predict model=a.onnx source=b show=True classes=0", "left out: show, classes"),
         ("train data=d model=yolov3 optimizer=SGD", "left out: optimizer SGD (adamw or muon)"),
         ("train data=d model=yolov3 device=mps", "left out: device mps"),
+        ("train data=d model=yolov3 mosaic=0.3", "left out: mosaic 0.3 (0 is --no-mosaic)"),
+        ("train data=d model=yolov3 mosaic=0 fliplr=0.5", "--model yolov3 --no-mosaic"),
+        ("train data=d model=yolov3 fliplr=0.0 patience=50", "--model yolov3 --patience 50 --no-flip"),
+        ("train data=d model=yolov3 hsv_s=0 freeze=10 batch=-1", "--freeze 10 --batch auto --no-colour"),
         ("train data=d model=yolov3 project=p name=n", "left out: project p (runs are in runs/train)"),
         ("train data=d model=yolov8n.pt", "left out: yolov8n.pt (training starts from a network of the zoo)"),
         ("val model=best.pt data=d", "Ultralytics writes best.onnx: yolo export model=best.pt format=onnx"),

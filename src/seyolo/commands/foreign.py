@@ -84,6 +84,11 @@ FORMATS = {
 }  # fmt: skip
 WEIGHTS = re.compile(r".*\.(weights|conv\.\d+)")
 MEDIA = re.compile(r".*\.(jpe?g|png|bmp|webp|tiff?|avif|gif|mp4|avi|mov|mkv|webm)|.*://.*|\d+", re.IGNORECASE)
+SWITCHES = {
+    ("mosaic", "1.0"): "mosaic", ("fliplr", "0.5"): "flip", ("scale", "0.5"): "zoom",
+    ("hsv-s", "0.7"): "colour",
+}  # fmt: skip
+"""Parts of the augmentation by the setting of others, and its usual value there."""
 WHY = {
     "size": "a model file has its own input size",
     "workers": "seyolo takes as many as there are cores",
@@ -192,7 +197,7 @@ def _misplaced(line: Line) -> list[str]:
     """Returns files that lack their option, and weights that stand for the model."""
     lacking = []
     for file in line.files:
-        if line.verb in MODEL_AND_FILES and WEIGHTS.fullmatch(file):
+        if line.verb in MODEL_AND_FILES and WEIGHTS.fullmatch(file) and len(line.files) > 1:
             lacking.append(f"{file} without --weights")
         elif line.verb in TRAINING or (
             line.verb in ("val", "benchmark") and file.endswith(DATA_ENDINGS) and len(line.files) > 1
@@ -239,7 +244,7 @@ def _written(line: Line, own: Mapping[str, int]) -> list[str]:
     for name, values in line.settings.items():
         is_switch = own.get(name) == 0
         if name in own:
-            options += [f"--{name}"] if is_switch else [f"--{name}", *values] if values else []
+            options += [f"--{name}", *([] if is_switch else values or ["VALUE"])]
         elif name not in MEANINGLESS:
             reason = WHY.get(name)
             line.left_out.append(line.typed.get(name, name) + (f" ({reason})" if reason else ""))
@@ -310,14 +315,15 @@ def _convert_values(line: Line, own: Mapping[str, int]) -> None:
         settings["size"] = [height, width]
     if "size" in settings:
         settings["size"] = [_size(settings["size"])]
-    for name in list(settings):
-        value = (settings[name] or ["true"])[-1]
+    for name in [name for name, values in settings.items() if values]:
+        value = settings[name][-1]
         is_truth = value.lower() in ("true", "false")
         if value.lower() in ("false", "none", "null", "") or (is_truth and own.get(name, 0) != 0):
             del settings[name]
     if settings.get("batch", ["1"])[-1].startswith(("-", "0.")):
         settings["batch"] = ["auto"]
     _convert_choices(line)
+    _convert_switches(line, own)
     _convert_places(line, own)
 
 
@@ -334,6 +340,17 @@ def _convert_choices(line: Line) -> None:
             line.settings["optimizer"] = [optimizer.lower()]
         else:
             line.left_out.append(f"optimizer {optimizer} ({' or '.join(get_args(OptimizerName))})")
+
+
+def _convert_switches(line: Line, own: Mapping[str, int]) -> None:
+    """Converts strengths of augmentation: 0 switches a part off, the usual value says nothing."""
+    for (name, usual), switch in SWITCHES.items():
+        if f"no-{switch}" not in own or (value := line.take(name)) is None:
+            continue
+        if re.fullmatch(r"0(\.0*)?", value):
+            line.settings[f"no-{switch}"] = [""]
+        elif value != usual:
+            line.left_out.append(f"{line.typed.get(name, name)} {value} (0 is --no-{switch})")
 
 
 def _convert_places(line: Line, own: Mapping[str, int]) -> None:
