@@ -29,8 +29,8 @@ Output = Float32[np.ndarray, "n a b"]
 Raw = Float32[np.ndarray, "n p columns"]
 SUPPRESSED_COLUMNS = 6
 KNOWN = (
-    "seyolo reads YOLO detectors as seyolo (without --nms), Ultralytics and YOLOv5 export them, YOLOv7 without "
-    "--end2end, and no RT-DETR"
+    "seyolo reads YOLO detectors as seyolo (without --nms), Ultralytics and YOLOv5 export them, YOLOv7 "
+    "without --end2end, and no RT-DETR"
 )
 
 
