@@ -47,11 +47,12 @@ NOT_RUN = {
     'pip install "seyolo[train]"': "installs",
     'pip install "seyolo[web]"': "installs",
     'pip install "seyolo[tensorboard]"': "installs",
-    "python benchmarks/controls.py hands/data.yaml runs/controls benchmarks/results/controls --optimizer adamw "
-    "--seeds 0 1 2 --budgets macs=30% --names slim dense int8 uniform scratch lowres random": HOURS,
-    "python benchmarks/controls.py bccd runs/bccd benchmarks/results/bccd --optimizer adamw --attention se "
-    "--size 320 --epochs 120 --half --budgets macs=30% --names half slim dense uniform scratch int8 "
-    "--seeds 0 1 2": HOURS,
+    "python benchmarks/controls.py hands/data.yaml runs/controls benchmarks/results/controls "
+    "--optimizer adamw --seeds 0 1 2 --budgets macs=30% "
+    "--names slim dense int8 uniform scratch lowres random": HOURS,
+    "python benchmarks/controls.py bccd runs/bccd benchmarks/results/bccd --optimizer adamw "
+    "--attention se --size 320 --epochs 120 --half --budgets macs=30% "
+    "--names half slim dense uniform scratch int8 --seeds 0 1 2": HOURS,
     "python benchmarks/controls.py hands/data.yaml runs/muon benchmarks/results/muon --epochs 16 "
     "--budgets macs=30% --names slim dense": HOURS,
     "seyolo export runs/slim/slim/slim.safetensors hand_int8.onnx --int8 --data hands/data.yaml": "needs a "

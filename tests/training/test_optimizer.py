@@ -61,7 +61,9 @@ def test_every_parameter_is_in_one_group_once(model: DarknetModel) -> None:
 
 
 def test_only_kernels_decay(model: DarknetModel) -> None:
-    optimizer = make_optimizer(model, learning_rate=0.1, weight_decay=0.5, device=torch.device("cpu"), name="adamw")
+    optimizer = make_optimizer(
+        model, learning_rate=0.1, weight_decay=0.5, device=torch.device("cpu"), name="adamw"
+    )
     before = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
     for parameter in model.parameters():
         parameter.grad = torch.zeros_like(parameter)
