@@ -61,7 +61,7 @@ class SlimRun:
     """One run of `slim`: its folder and its stages. A stage whose result exists reads it back.
 
     `title` is the prefix of the tasks' titles; `tracker` opens a tracker per training stage. A control
-    has the `dataset` of its run.
+    has the `dataset` of its run; runs that differ in what follows share a `dense_folder`.
     """
 
     def __init__(
@@ -73,9 +73,11 @@ class SlimRun:
         tracker: OpenTracker = NoTracker,
         *,
         dataset: Dataset | None = None,
+        dense_folder: Path | None = None,
     ) -> None:
         self.config, self.folder, self.progress, self.title = config, folder, progress, title
         self.tracker = tracker
+        self.dense_folder = dense_folder or folder / "dense"
         self.dataset = open_data(config, folder, progress) if dataset is None else dataset
         self.size_hw = size_hw(config.size or USUAL_SIZE)
 
@@ -98,7 +100,7 @@ class SlimRun:
             self.progress.message(
                 "no dense training: slimming starts from the given weights; --epochs N trains them first"
             )
-            write_checkpoint(self.folder / "dense" / "best.safetensors", to_checkpoint(model))
+            write_checkpoint(self.dense_folder / "best.safetensors", to_checkpoint(model))
             return model.eval()
         return self._train("dense", model)
 
@@ -106,7 +108,7 @@ class SlimRun:
         """Returns the network that slimming starts from: the dense one at the branch epoch."""
         if not self.config.is_early():
             return dense
-        return from_checkpoint(read_checkpoint(snapshot(self.folder / "dense", self.config.branch())))
+        return from_checkpoint(read_checkpoint(snapshot(self.dense_folder, self.config.branch())))
 
     def sparse(self, branch: DarknetModel) -> DarknetModel:
         """Runs sparsity training; with 0 epochs returns the network as it is."""
@@ -141,7 +143,8 @@ class SlimRun:
         sparsity: Sparsity | None = None,
         distillation: Distillation | None = None,
     ) -> DarknetModel:
-        folder, config = self.folder / stage, stage_config(self.config, stage)
+        folder = self.dense_folder if stage == "dense" else self.folder / stage
+        config = stage_config(self.config, stage)
         return train(
             model,
             self.dataset,

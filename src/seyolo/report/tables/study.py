@@ -1,0 +1,115 @@
+"""Tables of `study` as CSV, Markdown, LaTeX and for a terminal: means and deviations over the seeds."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+from seyolo.files import write_text
+from seyolo.report.text import MISSING, count_text
+from seyolo.study_results import Spread, StudyRow
+
+COLUMNS = (
+    "gate", "place", "join", "budget", "split", "seeds", "epochs", "ap", "ap_deviation", "ap50",
+    "ap50_deviation", "lead", "lead_deviation", "params", "macs", "latency_ms", "latency_share",
+)  # fmt: skip
+LATEX = {"%": r"\%", "±": r"$\pm$", "_": r"\_", "−": "$-$", MISSING: "--"}
+
+
+def write_study_tables(rows: Sequence[StudyRow], folder: Path, num_seeds: int) -> None:
+    """Writes study.csv with every number, study.md and study.tex with those that one reads."""
+    cells = study_cells(rows, num_seeds, splits_of(rows))
+    write_text(folder / "study.csv", _csv(rows))
+    write_text(folder / "study.md", _markdown(cells))
+    write_text(folder / "study.tex", _latex(cells))
+
+
+def study_table(rows: Sequence[StudyRow], num_seeds: int) -> Table:
+    """Returns the table for a terminal, with the split `test` or the last."""
+    header, *body = study_cells(rows, num_seeds, [main_split(rows)])
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for number, title in enumerate(header):
+        table.add_column(title, justify="right" if number > 1 else "left", no_wrap=number > 1)
+    for cells in body:
+        table.add_row(*cells)
+    return table
+
+
+def splits_of(rows: Sequence[StudyRow]) -> list[str]:
+    """Returns the splits of all rows."""
+    return list(dict.fromkeys(split for row in rows for split in row.ap))
+
+
+def main_split(rows: Sequence[StudyRow]) -> str:
+    """Returns the split that a chart or a narrow table shows."""
+    splits = splits_of(rows)
+    return "test" if "test" in splits else splits[-1]
+
+
+def study_cells(rows: Sequence[StudyRow], num_seeds: int, splits: Sequence[str]) -> list[list[str]]:
+    """Returns the cells of the table, the header first.
+
+    AP is in points, with the deviation over the seeds; a row of fewer seeds says how many it has.
+    """
+    header = ["gates", "budget", "seeds"]
+    for split in splits:
+        header += [f"AP {split}", "over none"]
+    return [[*header, "MACs", "params", "latency"], *(_cells(row, splits, num_seeds) for row in rows)]
+
+
+def _cells(row: StudyRow, splits: Sequence[str], num_seeds: int) -> list[str]:
+    some = f" of {num_seeds}" if len(row.seeds) < num_seeds else ""
+    cells = [row.variant.gates, row.variant.budget, f"{len(row.seeds)}{some}"]
+    for split in splits:
+        cells += [_points(row.ap.get(split)), _points(row.lead.get(split), is_difference=True)]
+    share = "" if math.isnan(row.share.mean) else f"{row.share.mean:.2f}x"
+    return [*cells, count_text(row.macs), count_text(row.params), share]
+
+
+def _points(spread: Spread | None, *, is_difference: bool = False) -> str:
+    if spread is None or math.isnan(spread.mean):
+        return "" if is_difference else MISSING
+    mean = f"{100 * spread.mean:{'+' if is_difference else ''}.1f}".replace("-", "−")
+    return mean if math.isnan(spread.deviation) else f"{mean}±{100 * spread.deviation:.1f}"
+
+
+def _csv(rows: Sequence[StudyRow]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for row in rows:
+        variant = row.variant
+        named = [variant.gate, variant.place, variant.join, variant.budget]
+        costs = [round(row.params), round(row.macs), round(row.latency_ms.mean, 3), round(row.share.mean, 4)]
+        for split in row.ap:
+            spreads = (row.ap[split], row.ap50[split], row.lead[split])
+            numbers = [number for spread in spreads for number in (spread.mean, spread.deviation)]
+            known = ["" if math.isnan(number) else round(number, 5) for number in numbers]
+            writer.writerow([*named, split, " ".join(map(str, row.seeds)), row.epochs, *known, *costs])
+    return text.getvalue()
+
+
+def _markdown(cells: Sequence[Sequence[str]]) -> str:
+    header, *body = cells
+    lines = [header, ["---", "---", *["---:"] * (len(header) - 2)], *body]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _latex(cells: Sequence[Sequence[str]]) -> str:
+    r"""Returns a tabular for \usepackage{booktabs}."""
+    header, *body = [" & ".join(map(_escaped, line)) + r" \\" for line in cells]
+    columns = "ll" + "r" * (len(cells[0]) - 2)
+    start = [r"\begin{tabular}{" + columns + "}", r"\toprule", header, r"\midrule"]
+    return "\n".join([*start, *body, r"\bottomrule", r"\end{tabular}"]) + "\n"
+
+
+def _escaped(text: str) -> str:
+    for sign, form in LATEX.items():
+        text = text.replace(sign, form)
+    return text
