@@ -33,7 +33,7 @@ ROOMS = {
     "surface": ["__init__", "api", "verbs.benchmark"],
     "web": ["web"],
     "commands": ["commands"],
-    "cli": ["cli", "interrupts", "__main__"],
+    "cli": ["cli", "completion", "interrupts", "__main__"],
 }  # fmt: skip
 
 LIBRARY = {"base", "torchnet", "torch_runtime", "data", "evaluation", "training", "exporting", "pruning"}

@@ -8,6 +8,7 @@ Ctrl-C prints one line from the start.
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import signal
 import sys
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 PROCESSES = "seyolo.training.distributed"
 """Joins the processes that torchrun starts."""
+MISTYPED = "seyolo.commands.mistyped"
+"""Answers to lines that cannot be run; loaded for those only."""
 DONE, USER_CAN_MEND = 0, 2
 TRAIN_PACKAGES = ("torch", "faster_coco_eval", "scipy", "onnx", "matplotlib", "jinja2")
 VERBS = {
@@ -65,6 +68,7 @@ def make_app(words: Collection[str] = ()) -> App:
     app = App(
         name="seyolo",
         help="Make YOLO detectors small and fast without losing accuracy.",
+        version_flags=["--version", "-V"],
         suppress_keyboard_interrupt=False,
         default_parameter=Parameter(converter=_convert),
     )
@@ -74,6 +78,13 @@ def make_app(words: Collection[str] = ()) -> App:
     for verb, help_text in DATA_VERBS.items():
         data.command(f"seyolo.commands.data:{verb}", name=verb, help=None if verb in words else help_text)
     app.command(data)
+    app.command(
+        "seyolo.completion:install_completion",
+        name="--install-completion",
+        help="Let the shell complete verbs and options.",
+        help_flags=[],
+        version_flags=[],
+    )
     return app
 
 
@@ -101,46 +112,62 @@ def command() -> NoReturn:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command line, `sys.argv` by default, and returns the exit code."""
+    words = _with_help(sys.argv[1:] if arguments is None else arguments)
     with Interrupts() as interrupts:
         try:
-            _run(arguments)
+            _run(words)
         except KeyboardInterrupt as interrupt:
             return _stop(f"interrupted; {interrupt}" if str(interrupt) else "interrupted", interrupts.code)
         except BaseException as error:
             if not interrupts.seen:
-                return _code_of(error)
+                return _code_of(error, words)
         return _stop("interrupted", interrupts.code) if interrupts.seen else DONE
 
 
-def _run(arguments: Sequence[str] | None) -> None:
+def _with_help(words: Sequence[str]) -> list[str]:
+    """Returns the words with `--help` for the word help: `seyolo help train`, `seyolo train help`."""
+    if words[:1] == ["help"]:
+        return [*words[1:], "--help"]
+    is_last = words[-1:] == ["help"] and len(words) == (3 if words[0] == "data" else 2)
+    return [*words[:-1], "--help"] if is_last and not os.path.exists("help") else list(words)
+
+
+def _run(words: Sequence[str]) -> None:
     with warnings.catch_warnings(), _shown_remarks():
         warnings.showwarning = _show_warning
-        run = partial(
-            make_app(sys.argv[1:] if arguments is None else arguments),
-            arguments,
-            exit_on_error=False,
-            result_action="return_value",
-        )
         if "RANK" in os.environ:
-            import_module(PROCESSES).run_on_leader(run)
+            import_module(PROCESSES).run_on_leader(partial(_call, words))
         else:
-            run()
+            _call(words)
         sys.stdout.flush()
 
 
-def _code_of(error: BaseException) -> int:
-    """Prints an error that the user can mend and returns its exit code; raises a bug of ours again."""
-    from cyclopts import CycloptsError  # noqa: PLC0415
+def _call(words: Sequence[str]) -> None:
+    """Loads a verb, reads its options and calls it."""
+    is_collecting = gc.isenabled()
+    gc.disable()  # hardly anything that imports make is garbage, and looking for it takes 7 % of the start
+    try:
+        verb, bound, _ = make_app(words).parse_args(words, exit_on_error=False, print_error=False)
+    finally:
+        if is_collecting:
+            gc.enable()
+    verb(*bound.args, **bound.kwargs)
 
-    if isinstance(error, CycloptsError):
-        return USER_CAN_MEND  # cyclopts has printed what is wrong
+
+def _code_of(error: BaseException, words: Sequence[str]) -> int:
+    """Prints an error that the user can mend and returns its exit code; raises a bug of ours again."""
+    from cyclopts import CycloptsError  # noqa: PLC0415 (see the top of this file)
+
     if isinstance(error, BrokenPipeError):
         # The reader of our output has closed it; without this the interpreter complains at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
-    text = mendable(error)
+    is_mistyped = isinstance(error, CycloptsError)
+    text = "" if is_mistyped else mendable(error)
     if text is None:
         raise error
+    if is_mistyped or isinstance(error, SeyoloError):
+        text = import_module(MISTYPED).answer(error, words, make_app())
     return _stop(f"error: {text}", USER_CAN_MEND)
 
 

@@ -55,6 +55,10 @@ class UsageError(SeyoloError):
     """An invalid value of an option, or options that contradict each other."""
 
 
+class MissingError(UsageError):
+    """An argument that is missing; the command line adds an example."""
+
+
 class CfgError(SeyoloError):
     """A Darknet cfg cannot be read.
 

@@ -79,8 +79,8 @@ def test_a_verbs_help_is_its_docstring(verb: str, run: Run) -> None:
 @pytest.mark.parametrize(
     ("line", "part"),
     [
-        (["trian"], '"train"'),
-        (["info"], "--model"),
+        (["trian"], "did you mean train?"),
+        (["info"], "MODEL is missing"),
         (["info", "yolov3", "--sise", "64"], "--size"),
         (["info", "yolov3", "--attention", "bam"], '"se", "cbam"'),
         (["val", "yolov3", "--data", "x.yaml", "--protocol", "voc"], '"coco", "oxford"'),

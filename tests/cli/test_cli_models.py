@@ -114,7 +114,7 @@ def test_detect_refuses_a_model_that_is_none(
 
 
 def test_detect_refuses_sources_without_images(run: Run, onnx: Path, tmp_path: Path) -> None:
-    assert_refused(run("detect", onnx), "needs images")
+    assert_refused(run("detect", onnx), "images are missing")
     assert_refused(run("detect", onnx, tmp_path), "no images")
     assert_refused(run("detect", onnx, "gone.jpg"), "gone.jpg")
 
@@ -253,7 +253,7 @@ def test_benchmark_compares_models_in_one_run(run: Run, checkpoint: Path, onnx: 
 
 
 def test_benchmark_needs_a_model(run: Run) -> None:
-    assert_refused(run("benchmark"), "needs models")
+    assert_refused(run("benchmark"), "a model is missing")
 
 
 def test_annotated_images_never_replace_photos(run: Run, onnx: Path, image: Path, tmp_path: Path) -> None:

@@ -40,6 +40,7 @@ ASSUMED = {
     "docs/how-to/distributed.md": [make.hands, make.runs],
     "docs/how-to/inference.md": [make.hands, make.photos, make.dense_and_slim],
     "docs/how-to/export.md": [make.photos, make.runs],
+    "docs/how-to/others.md": [make.hands, make.photos, make.hand, make.foreign],
     "docs/how-to/install.md": [],
     "docs/how-to/latency.md": [make.hands, make.hand],
     "docs/evidence/runtimes.md": [],

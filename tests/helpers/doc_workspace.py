@@ -13,6 +13,7 @@ import cv2
 import torch
 
 import seyolo
+from helpers.foreign_models import columns_output, ultralytics_metadata, write_constant
 from helpers.random_weights import calibrated
 from helpers.written_oxford import add
 from seyolo.darknet.zoo import network_from_name
@@ -82,6 +83,11 @@ def hand(made: Path, folder: Path) -> None:
     """`hand.onnx`, `hand.cfg` and `hand.weights`: a detector of hands that is not slim yet."""
     shutil.copy(made / "runs/slim/dense.onnx", folder / "hand.onnx")
     seyolo.save(seyolo.load(made / "runs/slim/dense/best.safetensors"), folder / "hand.cfg")
+
+
+def foreign(made: Path, folder: Path) -> None:
+    """`best.onnx`: a detector as Ultralytics exports it."""
+    write_constant(folder / "best.onnx", columns_output(1), ultralytics_metadata() | {"names": "{0: 'hand'}"})
 
 
 def dense_and_slim(made: Path, folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 
 import cv2
@@ -94,3 +95,47 @@ def test_what_names_nothing_is_an_error(album: Path) -> None:
     ):
         with pytest.raises(DataError, match=part):
             find_sources([argument], EMPTY)
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("htp://host/clip.mp4", "did you mean http://host/clip.mp4?"),
+        ("rstp://camera/1", "did you mean rtsp://camera/1?"),
+        ("gopher://host/x", "no address begins with gopher://; there are rtsp, "),
+        ("://host/x", "no address begins with ://"),
+        ("http:/host/x.jpg", "did you mean http://host/x.jpg?"),
+        ("https:host/x.jpg", "did you mean https://host/x.jpg?"),
+        ("https//host/x.jpg", "did you mean https://host/x.jpg?"),
+        ("www.example.org/x.jpg", "did you mean https://www.example.org/x.jpg?"),
+        ("file:///photos/x.jpg", "give the path alone: /photos/x.jpg"),
+        ("http://", "names no machine behind http://"),
+        ("http:///x.jpg", "names no machine behind http://"),
+        ("rtsp://:554/live", "names no machine behind rtsp://"),
+        ("rtsp://user:word@/live", "names no machine behind rtsp://"),
+        ("http://a host/x.jpg", "names no machine behind http://"),
+        ("http://host:port/x.jpg", "names no machine behind http://"),
+        ("http://host:123456/x", "names no machine behind http://"),
+        ("http://[::1/x", "names no machine behind http://"),
+    ],
+)
+def test_an_address_that_is_none_says_why(text: str, part: str) -> None:
+    with pytest.raises(DataError, match=f"^{re.escape(text)}: .*{re.escape(part)}"):
+        find_sources([text], None)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "http://host/x", "HTTPS://host:8080/x?y=z#w", "rtsp://user:p%40ss@10.0.0.1:554/live", "http://[::1]:80/x",
+        "udp://@:5000", "udp://:5000", "srt://host:1?mode=caller", "rtsp://höst/1",
+    ],
+)  # fmt: skip
+def test_addresses_are_taken_as_they_are(text: str) -> None:
+    assert list(find_sources([text], None).names) == [text]
+
+
+def test_files_that_look_like_addresses_are_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "www.hands.jpg").touch()
+    assert list(find_sources(["www.hands.jpg"], None).names) == ["www.hands.jpg"]

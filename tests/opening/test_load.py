@@ -119,6 +119,8 @@ def test_what_is_no_model_is_named(tmp_path: Path, tiny: DarknetModel) -> None:
     with pytest.raises(ModelError, match="yolov3"):
         load("yolov33")
     with pytest.raises(UsageError, match=r"a model is a \.cfg"):
+        load(tmp_path / "x.txt")
+    with pytest.raises(UsageError, match="holds Python code of PyTorch"):
         load(tmp_path / "x.pt")
     with pytest.raises(UsageError, match="weights alone"):
         load(tmp_path / "x.weights")

@@ -15,9 +15,9 @@ from seyolo.runtime.protocol import class_names
 def test_unknown_endings_and_missing_files(tmp_path: Path) -> None:
     with pytest.raises(
         BackendError,
-        match=r"no runtime reads '\.pt'; give \.onnx, \.cfg, .*, \.mnn or \.tflite$",
+        match=r"no runtime reads '\.txt'; give \.onnx, \.cfg, .*, \.mnn or \.tflite$",
     ):
-        open_backend(tmp_path / "model.pt")
+        open_backend(tmp_path / "model.txt")
     with pytest.raises(BackendError, match="a name without ending"):
         open_backend(tmp_path / "model")
     with pytest.raises(BackendError, match=r"model\.onnx: there is no such model file"):

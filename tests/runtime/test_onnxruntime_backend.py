@@ -83,9 +83,9 @@ def test_given_names_win_and_must_fit(tmp_path: Path) -> None:
         open_backend(write_model(tmp_path / "n.onnx", metadata={"names": '["a", "b", "c"]'}))
 
 
-def test_names_that_are_no_json_are_not_guessed(tmp_path: Path) -> None:
-    backend = OnnxRuntimeBackend(write_model(tmp_path / "m.onnx", metadata={"names": "{0: 'hand'}"}))
-    assert "hand" not in str(backend.names)
+def test_names_that_are_no_names_are_not_guessed(tmp_path: Path) -> None:
+    backend = OnnxRuntimeBackend(write_model(tmp_path / "m.onnx", metadata={"names": "hand, foot"}))
+    assert backend.names == ("class 0", "class 1")
 
 
 def test_graphs_that_are_no_detector_of_ours(tmp_path: Path) -> None:

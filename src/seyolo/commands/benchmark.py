@@ -8,7 +8,7 @@ from importlib import import_module
 from pathlib import Path
 
 from seyolo.commands.output import Json, check_target, remark, show
-from seyolo.errors import UsageError
+from seyolo.errors import MissingError, UsageError
 from seyolo.files import check_writable
 from seyolo.opening.detector import options_for, split_model
 from seyolo.options.evaluate import BenchmarkOptions
@@ -34,7 +34,7 @@ def benchmark(*models: str, options: BenchmarkOptions = DEFAULTS, json: Json = N
     check_target(json)
     _check_chart(options.chart, options.data)
     if not models:
-        raise UsageError("benchmark needs models: seyolo benchmark MODEL...")
+        raise MissingError("a model is missing")
     entrants = {}
     for name, model in unique_names(models).items():
         given = options_for(split_model(model).model, options)

@@ -21,9 +21,10 @@ from seyolo.detecting.run import DetectRun, Tally
 from seyolo.detecting.run_folder import RunFolder, Shard, parse_shard
 from seyolo.detecting.work import count_images, sample_images
 from seyolo.detector import Detector
-from seyolo.errors import DataError, SeyoloError, UsageError
+from seyolo.errors import DataError, MissingError, SeyoloError, UsageError
 from seyolo.json_files import from_json, to_json
-from seyolo.media.sources import STDIN, Sources, find_sources, is_live
+from seyolo.media.images import is_picture
+from seyolo.media.sources import STDIN, Sources, find_sources, is_live, kind_of
 from seyolo.media.video import quiet_opencv
 from seyolo.opening.detector import split_model
 from seyolo.opening.running import Work, open_running
@@ -132,8 +133,11 @@ def _check_options(sources: Sequence[str]) -> None:
 
 
 def _sources(job: Job) -> Sources:
-    if job.model is None or not job.sources:
-        raise UsageError("detect needs images: seyolo detect MODEL IMAGE_OR_FOLDER...")
+    if job.model is None:
+        raise MissingError("a model and images are missing")
+    if not job.sources:
+        is_source = kind_of(job.model) != "picture" or is_picture(job.model)
+        raise MissingError("MODEL is missing" if is_source else "images are missing behind the model")
     return find_sources(job.sources, None if sys.stdin is None else sys.stdin.buffer)
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
 
 import seyolo
-from seyolo.commands.output import Json, check_target, remark, show, table
+from seyolo.commands.output import Json, check_new, check_target, remark, show, table
 from seyolo.darknet.edit import set_size
 from seyolo.darknet.zoo import is_zoo_name, network_from_name
 from seyolo.errors import ExportError, UsageError
@@ -18,8 +19,10 @@ from seyolo.files import write_text
 from seyolo.opening.description import with_options
 from seyolo.options.export import ExportOptions
 from seyolo.options.model import NO_OPTIONS, ModelOptions
+from seyolo.options.parameters import Flag
 from seyolo.progress import console_progress
 from seyolo.report.text import MISSING, three_digits
+from seyolo.runtime.beside import beside_path
 from seyolo.runtime.shipped import refuse_shipped
 from seyolo.sizes import InputSize, size_hw
 
@@ -28,6 +31,8 @@ if TYPE_CHECKING:
     from seyolo.verbs.export_rows import ExportedRow
 
 DEFAULTS = ExportOptions()
+BESIDE = {".xml": (".bin",), ".param": (".bin",), ".cfg": (".weights", ".names")}
+"""Endings of the files beside the one that is named."""
 TITLE = "error against the model, latency of the network in one thread"
 NMS_REMARK = (
     "suppression inside: ONNX Runtime and OpenCV 5's default engine run this file; OpenCV's classic engine, "
@@ -41,6 +46,7 @@ def export(
     *,
     options: ExportOptions = DEFAULTS,
     start: ModelOptions = NO_OPTIONS,
+    overwrite: Flag = False,
     json: Json = None,
 ) -> None:
     """Write a model for ONNX Runtime, OpenVINO, LiteRT, MNN, ncnn or Darknet, as the ending of OUT says.
@@ -53,13 +59,16 @@ def export(
     Args:
         model: a checkpoint, a .cfg with its weights, or a zoo name.
         out: the file, or several.
+        overwrite: replace files that are there already.
         json: write the table here; - is stdout.
     """
     check_target(json)
     refuse_shipped(model)
     untrained = is_zoo_name(model) and start.weights is None
     is_cfg = [path.suffix for path in out] == [".cfg"]
-    if untrained and is_cfg and not (options.nms or options.half or options.int8):
+    is_description = untrained and is_cfg and not (options.nms or options.half or options.int8)
+    check_new(out if is_description else chain.from_iterable(map(_files, out)), overwrite=overwrite)
+    if is_description:
         if options.device != "cpu":
             reason = "a description without weights is written and nothing runs"
             raise UsageError(f"--device {options.device}: {reason}")
@@ -73,6 +82,12 @@ def export(
     show(_value(exported, is_random), Group(*_readable(exported, is_random)), json)
     if exported.refused:
         raise ExportError("\n".join(exported.refused))
+
+
+def _files(out: Path) -> list[Path]:
+    """Returns the files that an export writes."""
+    beside = [beside_path(out)] if out.suffix in (".param", ".mnn", ".tflite") else []
+    return [out, *(out.with_suffix(ending) for ending in BESIDE.get(out.suffix, ())), *beside]
 
 
 def _value(exported: Exported, is_random: bool) -> dict[str, object]:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
-from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group, RenderableType
-from rich.table import Table
 
 from seyolo.errors import UsageError
 from seyolo.files import check_writable, write_json
+from seyolo.report.tables.fitting import WIDEST, FittingTable
 
 if TYPE_CHECKING:
     from seyolo.data.datasets import Dataset
@@ -36,15 +36,21 @@ def show(value: Mapping[str, object], readable: RenderableType, target: Path | N
 
 
 def print_readable(readable: RenderableType) -> None:
-    """Prints tables and text to stdout; text is not wrapped, so that it can be copied and searched."""
+    """Prints tables and text to stdout; text is not wrapped, so that it can be copied and searched.
+
+    A table fits the terminal, or COLUMNS; into a file or pipe it is as wide as it is.
+    """
+    is_bound = sys.stdout.isatty() or "COLUMNS" in os.environ
     for part in readable.renderables if isinstance(readable, Group) else [readable]:
-        Console(soft_wrap=isinstance(part, str)).print(part, highlight=False, markup=False)
+        console = Console(soft_wrap=isinstance(part, str), width=None if is_bound else WIDEST)
+        console.print(part, highlight=False, markup=False)
 
 
 def check_target(target: Path | None, option: str = "--json") -> None:
     """Raises UsageError for a target that cannot be written or is an option, before any work is done.
 
-    Folders that are missing are made when the result is written.
+    Folders that are missing are made when the result is written. A file with JSON in it is replaced, so that
+    a command may be run again; another one is not.
     """
     if target is None or target == STDOUT:
         return
@@ -55,6 +61,23 @@ def check_target(target: Path | None, option: str = "--json") -> None:
     except OSError as error:
         problem = f"{error.filename}: {error.strerror}"
         raise UsageError(f"{option} {target}: {problem}; give another file") from None
+    if target.is_file() and not _holds_json(target):
+        raise UsageError(f"{option} {target}: is there already and holds no JSON; give another file")
+
+
+def _holds_json(file: Path) -> bool:
+    """Tells whether a file begins as JSON does, or is empty."""
+    with file.open("rb") as opened:
+        return opened.read(64).lstrip()[:1] in (b"{", b"[", b"")
+
+
+def check_new(files: Iterable[Path], *, overwrite: bool, advice: str = "") -> None:
+    """Refuses (UsageError) to replace a file that was made before, unless `overwrite` is asked for."""
+    there = [file for file in files if file.is_file()]
+    if there and not overwrite:
+        are = "is" if len(there) == 1 else "are"
+        way = f"{advice}add --overwrite, or give another name"
+        raise UsageError(f"{', '.join(map(str, there))} {are} there already; {way}")
 
 
 def remark(text: str) -> None:
@@ -79,15 +102,16 @@ def json_value(value: object) -> object:
     return str(value) if isinstance(value, Path) else value
 
 
-def table(rows: Sequence[Mapping[str, object]], title: str | None = None) -> Table:
+def table(rows: Sequence[Mapping[str, object]], title: str | None = None) -> FittingTable:
     """Makes a table from rows of equal keys, numbers to the right."""
-    out = Table(box=SIMPLE_HEAD, pad_edge=False, title=title, title_justify="left")
-    for key, value in rows[0].items() if rows else ():
-        is_number = isinstance(value, int | float)
-        out.add_column(key.replace("_", " "), justify="right" if is_number else "left")
-    for row in rows:
-        out.add_row(*(_cell(value) for value in row.values()))
-    return out
+    first = rows[0] if rows else {}
+    texts = [number for number, value in enumerate(first.values()) if not isinstance(value, int | float)]
+    return FittingTable(
+        [key.replace("_", " ") for key in first],
+        [[_cell(value) for value in row.values()] for row in rows],
+        title,
+        left=frozenset(texts),
+    )
 
 
 def _cell(value: object) -> str:

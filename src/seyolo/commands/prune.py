@@ -6,12 +6,13 @@ from json import loads as parse
 from pathlib import Path
 
 from rich.console import Group
-from rich.table import Table
 
 import seyolo
-from seyolo.commands.output import Json, check_target, remark, show, table
+from seyolo.commands.output import Json, check_new, check_target, remark, show, table
+from seyolo.options.parameters import Flag
 from seyolo.options.prune import PruneOptions
 from seyolo.progress import console_progress
+from seyolo.report.tables.fitting import FittingTable
 from seyolo.report.text import latency_text
 from seyolo.runtime.shipped import refuse_shipped
 from seyolo.sizes import input_text
@@ -20,18 +21,26 @@ DEFAULTS = PruneOptions()
 MAX_NAMED_LAYERS = 6
 
 
-def prune(model: str, out: Path, *, options: PruneOptions = DEFAULTS, json: Json = None) -> None:
+def prune(
+    model: str, out: Path, *, options: PruneOptions = DEFAULTS, overwrite: Flag = False, json: Json = None
+) -> None:
     """Prune a trained network to a budget; the plan is written beside OUT as OUT.plan.json and OUT.plan.png.
 
     Args:
         model: a checkpoint, or a .cfg or zoo name with --weights; best one trained with --sparsity.
         out: the slim model, .safetensors or .cfg (with .weights).
+        overwrite: replace a model and a plan that are there already.
         json: write the plan here as JSON, too; - is stdout.
     """
     check_target(json)
     refuse_shipped(model)
     progress = console_progress()
     plan_path = seyolo.api.plan_path(out)
+    files = [out, out.with_suffix(".weights")] if out.suffix == ".cfg" else [out]
+    if not options.dry_run and out.resolve() != Path(model).resolve():  # `prune_file` refuses that
+        check_new(files, overwrite=overwrite)
+    if options.plan is None:
+        check_new([plan_path], overwrite=overwrite, advice=f"cut by it with --plan {plan_path}, ")
     if options.dry_run:
         made = seyolo.api.plan_file(model, plan_path, options, progress=progress)
         groups = table([_group(cut["layers"], len(cut["kept"]), len(cut["removed"])) for cut in made.groups])
@@ -40,7 +49,6 @@ def prune(model: str, out: Path, *, options: PruneOptions = DEFAULTS, json: Json
     else:
         made = seyolo.api.prune_file(model, out, options, progress=progress)
         show(parse(made.to_json()), _summary(made), json)
-        files = [out, out.with_suffix(".weights")] if out.suffix == ".cfg" else [out]
         remark(f"wrote {', '.join(map(str, files))}, {plan_path} and its image")
         if options.data is None:
             remark("nothing makes up for the cut yet: give --data to repair it, or fine-tune (seyolo train)")
@@ -58,7 +66,7 @@ def _group(layers: list[int], kept: int, removed: int) -> dict[str, object]:
     }
 
 
-def _summary(plan: seyolo.Plan) -> Table:
+def _summary(plan: seyolo.Plan) -> FittingTable:
     """Makes the table of costs before and after; latency as predicted and as measured."""
     rows = [
         _row("parameters", plan.dense_params, plan.params, plan.params / plan.dense_params),

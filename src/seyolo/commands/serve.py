@@ -80,6 +80,10 @@ def _served(
             threads=options.threads,
             device=options.device,
         )
+        layout = getattr(backend, "layout", None)
+        if file is not None and layout is not None and layout.kind != "rows":
+            reason = "has the output of another program, which the page does not read"
+            raise UsageError(f"--browser: {path} {reason}; leave --browser out")
         served.append(ServedModel(name, backend, options.tiling(backend.input_size), file))
     return served
 

@@ -147,7 +147,7 @@ def judged(
         (progress or Silent()).task("evaluating", len(samples)) as advance,
     ):
         for images, placements, batch in evaluation_batches(samples, fit, batch_size):
-            predictions += suppressed(infer(images), placements, thresholds)
+            predictions += suppressed(infer(images), placements, thresholds.of(model))
             truths += [
                 truth_of(sample, placement.source_height, placement.source_width)
                 for sample, placement in zip(batch, placements, strict=True)
@@ -192,7 +192,7 @@ def _judged_in_tiles(
 
         def detect(tiles: Sequence[UInt8[np.ndarray, "h w 3"]]) -> list[Detections]:
             batch, placements = image_batch(tiles, len(tiles), fit)
-            return suppressed(infer(batch), placements, thresholds)
+            return suppressed(infer(batch), placements, thresholds.of(model))
 
         for sample, image in images:
             assert sample.tiling is not None  # all samples of a data set have the same

@@ -15,6 +15,7 @@ from seyolo.letterbox import Fit
 from seyolo.opening.detector import Choice, open_detector, runs_as_file, split_model
 from seyolo.options.model import ModelOptions
 from seyolo.runtime.fastest import Use, drawn_input, open_fastest
+from seyolo.runtime.inference import Thresholds
 from seyolo.runtime.protocol import Backend, Precision, Runtime
 from seyolo.runtime.shipped import model_file
 
@@ -83,7 +84,7 @@ def open_running(
         work.takes_beside and choice.runtime is None,
     )
     backend, file = open_fastest(use, open_on, say)
-    if choice.precision != "f32":
+    if choice.precision != "f32" and Thresholds().of(backend) == Thresholds():
         images = work.samples()
         batch = Fit.of(backend).batch(images)[0] if images else drawn_input(backend)
         exact = open_on(choice.model, choice.runtime, threads, "f32").infer(batch)

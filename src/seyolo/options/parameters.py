@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 import numpy as np
 from cyclopts import Parameter, Token
 
-from seyolo.errors import BackendError, TrainingError, UsageError
+from seyolo.errors import BackendError, MissingError, TrainingError, UsageError
 from seyolo.json_files import from_json
 from seyolo.sizes import InputSize, checked_size, parse_size
 
@@ -63,9 +63,9 @@ def memory_bytes(flag: str, text: str) -> int:
 
 
 def required(value: Value | None, flag: str) -> Value:
-    """Returns the value of an option; raises UsageError for None, which only a resumed run may have."""
+    """Returns the value of an option; raises MissingError for None, which only a resumed run may have."""
     if value is None:
-        raise UsageError(f"{flag} is missing; it may be left out with --resume only")
+        raise MissingError(f"{flag} is missing; only --resume goes without it")
     return value
 
 

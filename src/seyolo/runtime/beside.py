@@ -20,6 +20,7 @@ from jaxtyping import Float32
 from seyolo.errors import BackendError
 from seyolo.files import write_json
 from seyolo.json_files import read_json, to_json
+from seyolo.runtime.foreign import TO_ONNX
 from seyolo.runtime.metadata import read_channels, read_mode, read_names, read_pad_value, read_size
 from seyolo.runtime.protocol import class_names, require_batch
 
@@ -114,7 +115,7 @@ def read_beside(path: Path) -> Beside:
     Raises:
         BackendError: a file is missing or is not the one that was written.
     """
-    _require(beside_path(path), path)
+    _require(beside_path(path), path, f"{AGAIN}; if another program wrote it, {TO_ONNX}")
     about = read_json(beside_path(path), Beside, BackendError)
     for file in files_of(path):
         _require(file, path)
@@ -123,9 +124,9 @@ def read_beside(path: Path) -> Beside:
     return about
 
 
-def _require(file: Path, of: Path) -> None:
+def _require(file: Path, of: Path, advice: str = AGAIN) -> None:
     if not file.is_file():
-        raise BackendError(f"{file}: there is no such file, which belongs to {of.name}; {AGAIN}")
+        raise BackendError(f"{file}: there is no such file, which belongs to {of.name}; {advice}")
 
 
 def _digest(file: Path, metadata: Mapping[str, str], channels: int) -> str:

@@ -9,6 +9,7 @@ the others need not be installed.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from seyolo.errors import BackendError
+from seyolo.runtime.foreign import foreign_advice
 from seyolo.runtime.processor import has_bf16, processor_name, quota_cores
 from seyolo.runtime.protocol import Backend, Precision, Runtime, Session
 from seyolo.runtime.shipped import is_shipped, model_path
@@ -30,6 +32,7 @@ EXPORTED_ENDINGS = (".onnx", ".xml", ".param", ".mnn", ".tflite")
 """Endings of files that a runtime runs without our network."""
 
 MOST_THREADS = 1024
+_LOGGER = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,12 @@ def open_backend(
         able = " or ".join(name for name, kind in RUNTIMES.items() if precision in kind.precisions)
         raise BackendError(f"{path}: {runtime} computes in float32, not in {precision}; use {able}")
     threads = threads or quota_cores()  # of a container, which the runtimes do not know
-    return RUNTIMES[runtime].open(path, Session(darknet, precision, threads, device, names, parallel))
+    backend = RUNTIMES[runtime].open(path, Session(darknet, precision, threads, device, names, parallel))
+    layout = getattr(backend, "layout", None)
+    if layout is not None and layout.is_suppressed:
+        effect = "an IoU threshold changes nothing, and boxes below the confidence of its export are missing"
+        _LOGGER.info("%s: non-maximum suppression is inside the file: %s", path.name, effect)
+    return backend
 
 
 def is_exported(model: str | Path) -> bool:
@@ -158,6 +166,8 @@ def runtimes_for(path: Path, device: str = "cpu") -> tuple[Runtime, ...]:
     ending = path.suffix.lower()
     readers = tuple(name for name, kind in RUNTIMES.items() if ending in kind.endings)
     if not readers:
+        if advice := foreign_advice(path):
+            raise BackendError(advice)
         raise BackendError(
             f"{path}: no runtime reads {ending or 'a name without ending'!r}; give {_one_of(MODEL_ENDINGS)}"
         )

@@ -6,7 +6,8 @@ The detector, the benchmark, the evaluation and the int8 check all detect by the
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 from jaxtyping import Float32, UInt8
@@ -35,6 +36,11 @@ class Thresholds:
         if self.max_detections < 1:
             raise UsageError(f"max_detections must be at least 1, got {self.max_detections}")
 
+    def of(self, model: object) -> Self:
+        """Returns those for a model: no suppression where the file has its own inside."""
+        layout = getattr(model, "layout", None)
+        return replace(self, iou_threshold=1.0) if layout is not None and layout.is_suppressed else self
+
 
 def detect_images(
     backend: Backend,
@@ -51,7 +57,7 @@ def detect_images(
     after_step()
     raw = backend.infer(batch)
     after_step()
-    found = suppressed(raw, placements, thresholds, names)
+    found = suppressed(raw, placements, thresholds.of(backend), names)
     after_step()
     return found
 

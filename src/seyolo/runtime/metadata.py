@@ -30,7 +30,10 @@ from seyolo.darknet.cfg import Network, stored_cfg
 from seyolo.errors import BackendError, quoted
 from seyolo.letterbox import PAD_GREY, Mode
 
-RUNTIME_KEYS = ("names", "input_size", "letterbox", "pad_value")  # the keys that a runtime reads
+RUNTIME_KEYS = (
+    "names", "input_size", "letterbox", "pad_value", "producer", "task", "end2end", "args", "imgsz"
+)  # fmt: skip
+"""The keys that a runtime reads, also those of Ultralytics."""
 
 
 def file_metadata(
@@ -52,6 +55,8 @@ def file_metadata(
 def read_size(metadata: Mapping[str, str], graph_size: Sequence[object], source: Path) -> tuple[int, int]:
     """Returns (height, width) in pixels; `graph_size` is that of the graph, where the metadata has none."""
     size = _json(metadata, "input_size", list(graph_size))
+    if any(not isinstance(side, int) for side in size if isinstance(size, list)):
+        size = _json(metadata, "imgsz", size)  # of Ultralytics
     match size:
         case [int(height), int(width)] if height > 0 and width > 0:
             return height, width
@@ -99,8 +104,14 @@ def read_any_names(metadata: Mapping[str, str]) -> tuple[str, ...] | None:
         with suppress(ValueError, SyntaxError, MemoryError, RecursionError):
             value = ast.literal_eval(metadata.get("names", ""))
     if isinstance(value, Mapping):
-        value = list(value.values())
+        value = [value[key] for key in sorted(value, key=_number)]
     return tuple(map(str, value)) if isinstance(value, list) else None
+
+
+def _number(key: object) -> tuple[int, str]:
+    """Returns the order of a key: by its number, those without one last."""
+    text = str(key)
+    return (int(text), "") if text.isdecimal() else (len(text) + (1 << 32), text)
 
 
 def read_any_size(metadata: Mapping[str, str]) -> tuple[int, int] | None:

@@ -13,7 +13,8 @@ from jaxtyping import Float32
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from seyolo.errors import BackendError
-from seyolo.runtime.metadata import read_channels, read_mode, read_names, read_pad_value, read_size
+from seyolo.runtime.layouts import check_task, find_layout, other_form
+from seyolo.runtime.metadata import read_any_names, read_channels, read_mode, read_pad_value, read_size
 from seyolo.runtime.protocol import class_names, require_batch
 
 if TYPE_CHECKING:  # imports onnx, which exported files do not need
@@ -37,7 +38,7 @@ REFUSALS = (
 
 
 class OnnxRuntimeBackend:
-    """An ONNX detector with one input (N, 3, H, W) and one output (N, P, 5 + C); settings as in `Session`.
+    """An ONNX detector: one input (N, 3, H, W), one output as `layouts` lists; settings as in `Session`.
 
     `translated` is the graph of a cfg or a checkpoint, which runs instead of the file.
     """
@@ -56,6 +57,7 @@ class OnnxRuntimeBackend:
         self._path = Path(path)
         self._session = open_session(self._path, threads, device, translated)
         metadata = self._session.get_modelmeta().custom_metadata_map
+        check_task(metadata, self._path)
         self._input = self._only(self._session.get_inputs(), "input", 4)
         self._output = self._only(self._session.get_outputs(), "output", 3)
         if self._input.type not in INPUT_TYPES:
@@ -64,16 +66,21 @@ class OnnxRuntimeBackend:
         self.input_channels = read_channels(self._input.shape[1], self._path)
         self.letterbox_mode = read_mode(metadata, self._path)
         self.pad_value = read_pad_value(metadata, self._path)
-        self.names = class_names(names or read_names(metadata), self._count_classes(), self._path)
+        own_names = read_any_names(metadata)
+        self.layout = find_layout(
+            self._output.shape, metadata, own_names or names, self._run_on_black, self._path
+        )
+        self.names = class_names(names or own_names, self.layout.num_classes, self._path)
 
     def infer(self, batch: Float32[np.ndarray, "n c h w"]) -> Float32[np.ndarray, "n p columns"]:
         """Runs the network; a graph of fixed batch 1 runs once per image."""
         require_batch(batch, (self.input_channels, *self.input_size), self._path)
         if len(batch) > 1 and self._input.shape[0] == 1:
-            return np.concatenate([self._run(batch[i : i + 1]) for i in range(len(batch))])
-        return self._run(batch)
+            parts = [self._run(batch[i : i + 1]) for i in range(len(batch))]
+            return self.layout.to_raw(np.concatenate(parts))
+        return self.layout.to_raw(self._run(batch))
 
-    def _run(self, batch: Float32[np.ndarray, "n c h w"]) -> Float32[np.ndarray, "n p columns"]:
+    def _run(self, batch: Float32[np.ndarray, "n c h w"]) -> Float32[np.ndarray, "n a b"]:
         typed = np.ascontiguousarray(batch, dtype=INPUT_TYPES[self._input.type])
         try:
             (raw,) = self._session.run([self._output.name], {self._input.name: typed})
@@ -84,18 +91,11 @@ class OnnxRuntimeBackend:
     def _only(self, values: Sequence[Any], role: str, rank: int) -> Any:
         if len(values) != 1 or len(values[0].shape) != rank:
             shapes = ", ".join(f"{value.name} {value.shape}" for value in values)
-            form = "(N, 3, H, W)" if role == "input" else "(N, boxes, 5 + classes)"
-            advice = "export it without --nms: seyolo export MODEL OUT.onnx"
-            raise BackendError(f"{self._path}: expected one {role} of shape {form}, found {shapes}; {advice}")
+            raise BackendError(f"{self._path}: {other_form(role, shapes)}")
         return values[0]
 
-    def _count_classes(self) -> int:
-        columns = self._output.shape[2]
-        if not isinstance(columns, int):
-            columns = self._run(np.zeros((1, self.input_channels, *self.input_size), np.float32)).shape[2]
-        if columns < 6:
-            raise BackendError(f"{self._path}: the output has {columns} columns, expected 5 + classes")
-        return int(columns - 5)
+    def _run_on_black(self) -> Float32[np.ndarray, "n a b"]:
+        return self._run(np.zeros((1, self.input_channels, *self.input_size), np.float32))
 
 
 def runs_on(device: str) -> bool:

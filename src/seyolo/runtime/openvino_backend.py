@@ -18,11 +18,12 @@ import openvino
 from jaxtyping import Float32
 
 from seyolo.errors import BackendError
+from seyolo.runtime.layouts import check_task, find_layout, other_form
 from seyolo.runtime.metadata import (
     RUNTIME_KEYS,
+    read_any_names,
     read_channels,
     read_mode,
-    read_names,
     read_pad_value,
     read_size,
 )
@@ -46,7 +47,7 @@ def core() -> openvino.Core:
 
 
 class OpenVinoBackend:
-    """A detector with box decoding inside: one input (N, 3, H, W), one output (N, P, 5 + C).
+    """A detector with box decoding inside: one input (N, 3, H, W), one output as `layouts` lists.
 
     Settings as in `protocol.Session`; `translated` is the graph of a cfg or a checkpoint with all tensors
     inside, which runs instead of the file; `bf16` is faster where the CPU has it and rounds to eight bits.
@@ -90,24 +91,27 @@ class OpenVinoBackend:
                 f"{path}: OpenVINO has no {precision} on this CPU and would take {actual}; ask for that"
             )
         self._compiled, self._of_thread = compiled, threading.local()
-        shape, columns = self._shapes(model)
         metadata = _metadata(model)
+        check_task(metadata, self._path)
+        shape, output_shape = self._shapes(model)
         self._takes_one = shape[0] == 1
         self.input_size = read_size(metadata, shape[2:], self._path)
         self.input_channels = read_channels(shape[1], self._path)
         self.letterbox_mode = read_mode(metadata, self._path)
         self.pad_value = read_pad_value(metadata, self._path)
-        self.names = class_names(names or read_names(metadata), columns - 5, self._path)
+        own_names = read_any_names(metadata)
+        self.layout = find_layout(output_shape, metadata, own_names or names, self._run_on_black, self._path)
+        self.names = class_names(names or own_names, self.layout.num_classes, self._path)
 
     def infer(self, batch: Float32[np.ndarray, "n c h w"]) -> Float32[np.ndarray, "n p columns"]:
         """Runs the network; a file of fixed batch 1 runs once per image."""
         require_batch(batch, (self.input_channels, *self.input_size), self._path)
         parts = np.split(batch, len(batch)) if self._takes_one else [batch]
-        return np.concatenate([self._run(part) for part in parts])
+        return self.layout.to_raw(np.concatenate([self._run(part) for part in parts]))
 
-    def _run(self, batch: Float32[np.ndarray, "n c h w"]) -> Float32[np.ndarray, "n p columns"]:
+    def _run(self, batch: Float32[np.ndarray, "n c h w"]) -> Float32[np.ndarray, "n a b"]:
         try:
-            raw: Float32[np.ndarray, "n p columns"] = self._request().infer([np.ascontiguousarray(batch)])[0]
+            raw: Float32[np.ndarray, "n a b"] = self._request().infer([np.ascontiguousarray(batch)])[0]
         except RuntimeError as error:
             reason = str(error).strip().splitlines()[-1]
             raise BackendError(f"{self._path}: OpenVINO stopped: {reason}") from None
@@ -119,17 +123,17 @@ class OpenVinoBackend:
             self._of_thread.request = self._compiled.create_infer_request()
         return self._of_thread.request
 
-    def _shapes(self, model: Any) -> tuple[list[int | None], int]:
-        """Returns the input shape (N, 3, H, W), None for open sides, and the columns of the output."""
-        inputs, outputs = ([value.partial_shape for value in side] for side in (model.inputs, model.outputs))
-        fits = [len(shape) for shape in (*inputs, *outputs)] == [4, 3] and outputs[0][2].is_static
-        if not fits or outputs[0][2].get_length() < 6:
-            raise BackendError(
-                f"{self._path}: expected one input (N, 3, H, W) and one output (N, boxes, 5 + classes), "
-                f"found {', '.join(map(str, (*inputs, *outputs)))}"
-            )
-        sides = [side.get_length() if side.is_static else None for side in inputs[0]]
-        return sides, int(outputs[0][2].get_length())
+    def _run_on_black(self) -> Float32[np.ndarray, "n a b"]:
+        return self._run(np.zeros((1, self.input_channels, *self.input_size), np.float32))
+
+    def _shapes(self, model: Any) -> tuple[list[int | None], list[int | None]]:
+        """Returns the shapes of the input (N, 3, H, W) and of the output, None for open sides."""
+        shapes = [[value.partial_shape for value in side] for side in (model.inputs, model.outputs)]
+        for role, rank, found in zip(("input", "output"), (4, 3), shapes, strict=True):
+            if [len(shape) for shape in found] != [rank]:
+                raise BackendError(f"{self._path}: {other_form(role, ', '.join(map(str, found)))}")
+        image, output = ([side.get_length() if side.is_static else None for side in f[0]] for f in shapes)
+        return image, output
 
 
 def _metadata(model: Any) -> dict[str, str]:

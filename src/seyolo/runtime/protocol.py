@@ -25,8 +25,8 @@ Precision = Literal["f32", "bf16", "f16"]  # of float32 layers; int8 layers and 
 class Backend(Protocol):
     """A detector ready to run.
 
-    It may also have `input_channels` (1 for grey images, 3 where it is missing) and `pad_value` (grey level
-    of the padding of `letterbox`, 0 to 255, 114 where it is missing).
+    It may also have `input_channels` (1 for grey images, 3 where it is missing), `pad_value` (grey level of
+    the padding of `letterbox`, 0 to 255, 114 where it is missing), and `layout` (that of the file's output).
     """
 
     @property

@@ -53,9 +53,11 @@ def test_it_fits_into_80_columns_with_everything_in_it() -> None:
     lines = printed(rows)
     assert max(map(len, lines)) <= 80
     text = "\n".join(lines)
-    for part in ("by 16", "99.9", "1234", "1203", "val_small", "0.500"):
+    for part in ("by 16", "99.9", "1234", "1203", "val_small", "0.500", "openvino bf16", ".onnx"):
         assert part in text
-    assert "…" not in text
+    single = printed([row(f"runs/{name}@openvino:bf16", "openvino", precision="bf16", metrics=splits)])
+    assert max(map(len, single)) <= 80
+    assert sum("…" in line for line in single) == 2  # in the name of the file, and nowhere else
 
 
 def test_what_is_not_known_is_a_dash() -> None:

@@ -46,4 +46,4 @@ def test_only_test_splits_are_shown_where_there_are_some() -> None:
         "| slim | 300 M | 320 | 9.50 ms | 0.792 |  |\n"
         "| uniform | 300 M | 320 | 9.50 ms | 0.780 | +1.2 (0.3 to 2.1) |\n"
     )
-    assert controls_table(rows).row_count == 2
+    assert len(controls_table(rows).rows) == 2

@@ -6,10 +6,9 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Group
-from rich.table import Table
 
+from seyolo.report.tables.fitting import FittingTable
 from seyolo.report.text import MISSING, share_text, three_digits
 
 if TYPE_CHECKING:
@@ -17,23 +16,22 @@ if TYPE_CHECKING:
 
 
 def benchmark_tables(rows: Sequence[Compared]) -> Group:
-    """Returns milliseconds per image, images per second and memory; then AP, where it was measured.
-
-    The tables fit into 80 columns: only the names of the models are wrapped.
-    """
-    names = model_names(rows)
-    tables = [_table("ms per image", names, [_costs(row) for row in rows])]
+    """Returns milliseconds per image, images per second and memory; then AP, where it was measured."""
+    tables = [_table("ms per image", rows, [_costs(row) for row in rows])]
     if any(row.metrics for row in rows):
-        tables.append(_table("AP", names, [_scores(row, rows) for row in rows]))
+        tables.append(_table("AP", rows, [_scores(row, rows) for row in rows]))
     return Group(*tables)
 
 
 def model_names(rows: Sequence[Compared]) -> list[str]:
     """Returns file and runtime of each model, without the folders that all files have in common."""
+    return [f"{file} {runtime_text(row)}" for file, row in zip(_files(rows), rows, strict=True)]
+
+
+def _files(rows: Sequence[Compared]) -> list[str]:
     files = [row.name.replace(_choice(row), "") for row in rows]
     common = _common_folder(files)
-    short = [os.path.relpath(file, common) if common else file for file in files]
-    return [f"{file} {runtime_text(row)}" for file, row in zip(short, rows, strict=True)]
+    return [os.path.relpath(file, common) if common else file for file in files]
 
 
 def _choice(row: Compared) -> str:
@@ -53,14 +51,12 @@ def runtime_text(row: Compared) -> str:
     return row.runtime if row.precision == "f32" else f"{row.runtime} {row.precision}"
 
 
-def _table(title: str, names: Sequence[str], cells: Sequence[Mapping[str, str]]) -> Table:
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    table.add_column(title, overflow="fold")
-    for column in cells[0]:
-        table.add_column(column, justify="right", no_wrap=True)
-    for name, row in zip(names, cells, strict=True):
-        table.add_row(name, *row.values())
-    return table
+def _table(title: str, rows: Sequence[Compared], cells: Sequence[Mapping[str, str]]) -> FittingTable:
+    body = [
+        [file, runtime_text(row), *texts.values()]
+        for file, row, texts in zip(_files(rows), rows, cells, strict=True)
+    ]
+    return FittingTable([title, "on", *cells[0]], body, left=frozenset({0, 1}), is_dense=True)
 
 
 def _costs(row: Compared) -> dict[str, str]:

@@ -10,11 +10,9 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import zip_longest
+from itertools import pairwise
 
-from rich.box import SIMPLE_HEAD
-from rich.table import Table
-
+from seyolo.report.tables.fitting import FittingTable
 from seyolo.report.text import MISSING, count_text, latency_text, lead_text, share_text, size_text
 from seyolo.results import ControlRow, SlimResults, SplitMetrics
 from seyolo.sizes import input_text
@@ -46,17 +44,16 @@ def shown_splits(splits: Sequence[str]) -> list[str]:
     return [split for split in splits if split.startswith("test")] or list(splits)
 
 
-def stage_table(results: SlimResults) -> Table:
+def stage_table(results: SlimResults) -> FittingTable:
     """Returns the before/after table for a terminal of 80 columns."""
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
-    table.add_column("", no_wrap=True)
-    for title in titles(results):
-        table.add_column(title, justify="right", no_wrap=True)
     body = rows(results)
-    for row, following in zip_longest(body, body[1:]):
-        ends_group = following is not None and following.group != row.group
-        table.add_row(*row.texts(), end_section=ends_group)
-    return table
+    ends = [number for number, pair in enumerate(pairwise(body)) if pair[0].group != pair[1].group]
+    return FittingTable(
+        ["", *titles(results)],
+        [row.texts() for row in body],
+        section_ends=frozenset(ends),
+        is_dense=True,
+    )
 
 
 def markdown_table(results: SlimResults) -> str:
@@ -138,15 +135,10 @@ def _speed_up(first: float, last: float) -> str:
     return f"{first / last:.2f}x faster" if last <= first else f"{last / first:.2f}x slower"
 
 
-def controls_table(controls: Sequence[ControlRow]) -> Table:
+def controls_table(controls: Sequence[ControlRow]) -> FittingTable:
     """Returns the table of the controls for a terminal."""
     header, *body = control_cells(controls)
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for number, title in enumerate(header):
-        table.add_column(title, justify="right" if number else "left", no_wrap=True)
-    for cells in body:
-        table.add_row(*cells)
-    return table
+    return FittingTable(header, body)
 
 
 def controls_markdown(controls: Sequence[ControlRow]) -> str:

@@ -1,0 +1,197 @@
+"""Lines as users of Ultralytics, YOLOv5 and Darknet type them: each answer is the line in seyolo's words."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import pytest
+
+from helpers.running import Run, assert_refused
+from seyolo.cli import make_app
+
+ULTRALYTICS = {
+    "predict model=best.onnx source=bus.jpg conf=0.5": "detect best.onnx bus.jpg --confidence 0.5",
+    "predict model=best.onnx source=0 show=True": "detect best.onnx 0",
+    "detect predict model=best.onnx source=photos save_txt=True save_crop=True": (
+        "detect best.onnx photos --save images,video,json,yolo,crops"
+    ),
+    "predict best.onnx bus.jpg --conf=0.3 --name exp": "detect best.onnx bus.jpg --confidence 0.3 --out exp",
+    "predict": "detect MODEL IMAGES",
+    "predict --help": "detect --help",
+    "help predict": "detect --help",
+    "track model=best.onnx source=video.mp4 tracker=bytetrack.yaml": "detect best.onnx video.mp4",
+    "mode=predict task=detect model=best.onnx source=a.jpg": "detect best.onnx a.jpg",
+    "yolo detect val model=best.onnx data=d.yaml split=test": "val best.onnx --data d.yaml --split test",
+    "train data=coco8.yaml model=yolov3-tinyu.pt epochs=9 imgsz=320 batch=8 lr0=0.01 device=0 name=exp": (
+        "train --data coco8.yaml --model yolov3-tiny --epochs 9 --size 320 --batch 8 --lr 0.01 --name exp "
+        "--device cuda:0"
+    ),
+    "train data=coco8.yaml model=yolo11n.yaml optimizer=AdamW": (
+        "train --data coco8.yaml --model yolov7-tiny --optimizer adamw"
+    ),
+    "train resume=True model=runs/detect/train/weights/last.pt": "train --resume RUN",
+    "train --data d.yaml --model yolov3 --imgsz 480 640 --workers 4": (
+        "train --data d.yaml --model yolov3 --size 640x480"
+    ),
+    "train data=d.yaml imgsz=[480,640] model=yolov3": "train --data d.yaml --size 640x480 --model yolov3",
+    "slim --data d.yaml --model yolov3 --imgsz 320 --budget macs=30% params=2M --batch-size 8": (
+        "slim --data d.yaml --model yolov3 --size 320 --budget macs=30% params=2M --batch 8"
+    ),
+    "val model=best.pt data=coco8.yaml": "val best.onnx --data coco8.yaml",
+    "export model=slim.safetensors format=onnx nms=True dynamic=True half=False": (
+        "export slim.safetensors slim.onnx --nms --dynamic-batch"
+    ),
+    "export model=a.cfg format=openvino int8=True data=d.yaml": "export a.cfg a.xml --int8 --data d.yaml",
+    "benchmark model=a.onnx data=d.yaml imgsz=640": "benchmark a.onnx --data d.yaml",
+    "info model=yolov3.cfg": "info yolov3.cfg",
+    "check data.yaml": "data check data.yaml",
+}
+YOLOV5 = {
+    "train --data d.yaml --weights yolov5s.pt --img 640 --batch-size 16 --epochs 3 --project a --name b": (
+        "train --data d.yaml --size 640 --batch 16 --epochs 3 --name b --model yolov7-tiny"
+    ),
+    "train.py --data d.yaml --cfg yolov3.cfg --exist-ok": "train --data d.yaml --model yolov3.cfg",
+    "detect.py --weights yolov5s.onnx --source photos/ --conf-thres 0.4 --iou-thres 0.5 --nosave": (
+        "detect yolov5s.onnx photos/ --confidence 0.4 --iou 0.5"
+    ),
+    "detect best.onnx photos --conf 0.4 --project out --name exp": (
+        "detect best.onnx photos --confidence 0.4 --out out/exp"
+    ),
+    "val --weights best.onnx --data coco.yaml --batch-size 32": "val best.onnx --data coco.yaml",
+    "test --weights best.onnx --data coco.yaml": "val best.onnx --data coco.yaml",
+    "test --weights best.onnx --source a.jpg": "detect best.onnx a.jpg",
+}
+DARKNET = {
+    "detector train data/obj.data cfg/yolo-obj.cfg yolov4.conv.137 -dont_show -map": (
+        "train --data data/obj.data --model cfg/yolo-obj.cfg --weights yolov4.conv.137"
+    ),
+    "detector train obj.data a.cfg a_last.weights -gpus 0,1": (
+        "train --data obj.data --model a.cfg --weights a_last.weights --device cuda:0"
+    ),
+    "detector test obj.data x.cfg x.weights img.jpg -thresh 0.25 -ext_output": (
+        "detect x.cfg img.jpg --confidence 0.25 --weights x.weights"
+    ),
+    "detector map obj.data x.cfg x.weights -iou_thresh 0.5 -points 101": (
+        "val x.cfg --data obj.data --weights x.weights"
+    ),
+    "map obj.data x.cfg x.weights": "val x.cfg --data obj.data --weights x.weights",
+    "detector demo coco.data a.cfg a.weights -c 0": "detect a.cfg 0 --weights a.weights",
+    "darknet detector demo coco.data a.cfg a.weights test.mp4": "detect a.cfg test.mp4 --weights a.weights",
+    "detect cfg/a.cfg a.weights dog.jpg": "detect cfg/a.cfg dog.jpg --weights a.weights",
+    "detector calc_anchors obj.data -num_of_clusters 9 -width 416 -height 416": (
+        "data anchors obj.data --num 9 --size 416"
+    ),
+}
+FILES_WITHOUT_OPTION = {
+    "train data.yaml": "train --data data.yaml --model yolov7-tiny",
+    "val slim.onnx data.yaml": "val slim.onnx --data data.yaml",
+}
+
+
+@pytest.mark.parametrize(("line", "ours"), [*(ULTRALYTICS | YOLOV5 | DARKNET | FILES_WITHOUT_OPTION).items()])
+def test_a_line_of_another_program_is_translated_and_not_run(
+    line: str, ours: str, run: Run, tmp_path: Path
+) -> None:
+    outcome = run(*line.split())
+    assert_refused(outcome, "not seyolo's words: ")
+    assert outcome.err.splitlines()[1] == f"  seyolo {ours}"
+    if not ours.endswith(("--help", "auto")):
+        make_app().parse_args(shlex.split(ours), exit_on_error=False, print_error=False)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("line", "part"),
+    [
+        ("predict model=a.onnx source=b imgsz=640", "left out: imgsz (a model file has its own input size)"),
+        ("predict model=a.onnx source=b show=True classes=0", "left out: show, classes"),
+        ("train data=d model=yolov3 optimizer=SGD", "left out: optimizer SGD (adamw or muon)"),
+        ("train data=d model=yolov3 device=mps", "left out: device mps"),
+        ("train data=d model=yolov3 project=p name=n", "left out: project p (runs are in runs/train)"),
+        ("train data=d model=yolov8n.pt", "left out: yolov8n.pt (training starts from a network of the zoo)"),
+        ("val model=best.pt data=d", "Ultralytics writes best.onnx: yolo export model=best.pt format=onnx"),
+        ("export model=a.cfg format=engine", "left out: format engine (.onnx is what others read)"),
+        ("export model=best.pt format=openvino", "yolo export model=best.pt format=onnx"),
+        ("segment predict model=a source=b", "there is no segment"),
+    ],
+)
+def test_what_has_no_word_of_ours_is_named(line: str, part: str, run: Run) -> None:
+    assert_refused(run(*line.split()), part)
+
+
+def test_class_names_come_from_the_data_file(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "obj.data").write_text("classes = 1\nnames = my names.txt\n")
+    outcome = run(*"detector test obj.data x.cfg x.weights img.jpg".split())
+    assert outcome.err.splitlines()[1].endswith("--weights x.weights --names 'my names.txt'")
+
+
+def test_a_line_of_ours_that_fails_is_not_translated(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "conf=0.5.jpg").write_text("no image")
+    for line in ("detect hand conf=0.5.jpg", "detect hand a=b.jpg", "info gone.cfg", "detect hand -- --conf"):
+        assert "not seyolo's words" not in run(*line.split()).err
+
+
+@pytest.mark.parametrize(
+    ("line", "part"),
+    [
+        ("info", "error: MODEL is missing; for example: seyolo info "),
+        ("val slim.onnx", "--data is missing; for example: seyolo val "),
+        ("export a.cfg", "OUT is missing; for example: seyolo export "),
+        ("detect", "a model and images are missing; for example: seyolo detect "),
+        ("detect hand", "images are missing behind the model; for example: seyolo detect "),
+        ("detect photo.jpg", "MODEL is missing; for example: seyolo detect "),
+        ("benchmark", "a model is missing; for example: seyolo benchmark "),
+        ("train", "--data is missing; only --resume goes without it; for example: seyolo train "),
+        ("slim", "--data is missing; only --resume goes without it; for example: seyolo slim "),
+        ("train --data", "--data needs a value; for example: seyolo train "),
+        ("data check", "DATA is missing; for example: seyolo data check "),
+        ("info a b", "b: more words than the verb takes; for example: seyolo info "),
+        ("trian", "there is no verb trian; did you mean train?"),
+        ("xyz", "there is no verb xyz; there are slim, train, val, detect,"),
+        ("data chek", "there is no verb chek; did you mean check?"),
+    ],
+)
+def test_a_missing_word_is_called_missing(line: str, part: str, run: Run) -> None:
+    outcome = run(*line.split())
+    assert_refused(outcome, part)
+    assert len(outcome.err.splitlines()) == 1
+
+
+def test_help_is_a_word_and_has_a_version(run: Run) -> None:
+    assert run("help").out == run("--help").out == run().out
+    assert run("help", "info").out == run("info", "help").out == run("info", "--help").out
+    assert run("data", "check", "help").out == run("data", "check", "--help").out
+    assert run("-V").out == run("--version").out
+
+
+@pytest.mark.parametrize(
+    ("file", "part"),
+    [
+        ("best.pt", "best.pt: holds Python code of PyTorch, which seyolo does not run; write it as .onnx"),
+        ("best.pt", "yolo export model=best.pt format=onnx"),
+        ("runs/last.pth", "yolo export model=runs/last.pt format=onnx"),
+        ("best.engine", "is made for one GPU by TensorRT; give the .onnx of that model"),
+        ("best.mlpackage", "is a file of CoreML; give the .onnx of that model"),
+        ("best.pb", "is a file of TensorFlow; give the .onnx of that model"),
+        ("yolo11n.yaml", "is no network of seyolo; give a Darknet .cfg or a name of the zoo"),
+    ],
+)
+@pytest.mark.parametrize(
+    "line", ["detect FILE hand.jpg", "info FILE", "train --data DATA --model FILE", "benchmark FILE"]
+)
+def test_a_model_of_another_program_says_the_way_on(
+    line: str, file: str, part: str, *, run: Run, hands: Path, image: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "hand.jpg").write_bytes(image.read_bytes())
+    words = line.replace("FILE", file).replace("DATA", str(hands)).split()
+    assert_refused(run(*words), part)
+
+
+def test_a_tflite_of_another_program_says_the_way_on(run: Run, image: Path, tmp_path: Path) -> None:
+    pytest.importorskip("ai_edge_litert", reason="needs seyolo[litert]")
+    (tmp_path / "best.tflite").write_bytes(b"")
+    outcome = run("detect", "best.tflite", image)
+    assert_refused(
+        outcome, "best.tflite.json: there is no such file", "yolo export model=best.pt format=onnx"
+    )
