@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from seyolo.report.figures.style import DENSE, GRID, SLIM, SPLITS, legend_above, new_panel, save
-from seyolo.report.tables.study import main_split
+from seyolo.report.tables.slim import shown_split
+from seyolo.report.tables.study import splits_of
 from seyolo.study_results import StudyRow
 
 COLOURS = (DENSE, SLIM, *SPLITS)
@@ -17,7 +18,7 @@ SPREAD = 0.5  # of a line's height, over which its budgets lie
 
 def write_study_chart(rows: Sequence[StudyRow], path: Path) -> None:
     """Draws mean and deviation over the seeds on the split `test`, or the last."""
-    split = main_split(rows)
+    split = shown_split(splits_of(rows))
     names = list(dict.fromkeys(row.variant.gates for row in rows))
     budgets = list(dict.fromkeys(row.variant.budget for row in rows))
     height = HEADER_INCHES + LINE_INCHES * len(names)

@@ -58,7 +58,7 @@ def stage_table(results: SlimResults) -> FittingTable:
 
 def markdown_table(results: SlimResults) -> str:
     """Returns the before/after table as Markdown, ending with a line feed."""
-    return _markdown(["", *titles(results)], [row.texts() for row in rows(results)])
+    return as_markdown(["", *titles(results)], [row.texts() for row in rows(results)])
 
 
 def titles(results: SlimResults) -> list[str]:
@@ -144,7 +144,7 @@ def controls_table(controls: Sequence[ControlRow]) -> FittingTable:
 def controls_markdown(controls: Sequence[ControlRow]) -> str:
     """Returns the table of the controls as Markdown; below it the reasons of impossible controls."""
     header, *body = control_cells(controls)
-    return _markdown(header, body) + "".join(f"\n{line}\n" for line in impossible_lines(controls))
+    return as_markdown(header, body) + "".join(f"\n{line}\n" for line in impossible_lines(controls))
 
 
 def control_cells(controls: Sequence[ControlRow]) -> list[list[str]]:
@@ -172,6 +172,7 @@ def impossible_lines(controls: Sequence[ControlRow]) -> list[str]:
     return [f"{row.control}: {row.not_possible}" for row in controls if row.not_possible is not None]
 
 
-def _markdown(header: Sequence[str], body: Sequence[Sequence[str]]) -> str:
+def as_markdown(header: Sequence[str], body: Sequence[Sequence[str]]) -> str:
+    """Returns a table in Markdown, numbers to the right."""
     lines = [header, ["---", *["---:"] * (len(header) - 1)], *body]
     return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)

@@ -8,10 +8,9 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.box import SIMPLE_HEAD
-from rich.table import Table
-
 from seyolo.files import write_text
+from seyolo.report.tables.fitting import FittingTable
+from seyolo.report.tables.slim import as_markdown, shown_split
 from seyolo.report.text import MISSING, count_text
 from seyolo.study_results import Spread, StudyRow
 
@@ -26,30 +25,19 @@ def write_study_tables(rows: Sequence[StudyRow], folder: Path, num_seeds: int) -
     """Writes study.csv with every number, study.md and study.tex with those that one reads."""
     cells = study_cells(rows, num_seeds, splits_of(rows))
     write_text(folder / "study.csv", _csv(rows))
-    write_text(folder / "study.md", _markdown(cells))
+    write_text(folder / "study.md", as_markdown(cells[0], cells[1:]))
     write_text(folder / "study.tex", _latex(cells))
 
 
-def study_table(rows: Sequence[StudyRow], num_seeds: int) -> Table:
-    """Returns the table for a terminal, with the split `test` or the last."""
-    header, *body = study_cells(rows, num_seeds, [main_split(rows)])
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for number, title in enumerate(header):
-        table.add_column(title, justify="right" if number > 1 else "left", no_wrap=number > 1)
-    for cells in body:
-        table.add_row(*cells)
-    return table
+def study_table(rows: Sequence[StudyRow], num_seeds: int) -> FittingTable:
+    """Returns the table for a terminal, with one split."""
+    header, *body = study_cells(rows, num_seeds, [shown_split(splits_of(rows))])
+    return FittingTable(header, body, left=frozenset({0, 1}), is_dense=True)
 
 
 def splits_of(rows: Sequence[StudyRow]) -> list[str]:
     """Returns the splits of all rows."""
     return list(dict.fromkeys(split for row in rows for split in row.ap))
-
-
-def main_split(rows: Sequence[StudyRow]) -> str:
-    """Returns the split that a chart or a narrow table shows."""
-    splits = splits_of(rows)
-    return "test" if "test" in splits else splits[-1]
 
 
 def study_cells(rows: Sequence[StudyRow], num_seeds: int, splits: Sequence[str]) -> list[list[str]]:
@@ -93,12 +81,6 @@ def _csv(rows: Sequence[StudyRow]) -> str:
             known = ["" if math.isnan(number) else round(number, 5) for number in numbers]
             writer.writerow([*named, split, " ".join(map(str, row.seeds)), row.epochs, *known, *costs])
     return text.getvalue()
-
-
-def _markdown(cells: Sequence[Sequence[str]]) -> str:
-    header, *body = cells
-    lines = [header, ["---", "---", *["---:"] * (len(header) - 2)], *body]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def _latex(cells: Sequence[Sequence[str]]) -> str:
