@@ -156,6 +156,7 @@ def main() -> None:
                 size=options.size,
                 budget=(budget,),
                 epochs=options.epochs,
+                batch=16,
                 seed=seed,
                 device=options.device,
             ).equal_images()

@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from seyolo.progress import Bars, Lines
+from seyolo.progress import Bars, Figures, Lines, RunClock, TimeLeft, duration_text
 
 
 def test_lines_come_now_and_then(capsys: pytest.CaptureFixture[str]) -> None:
@@ -38,3 +38,104 @@ def test_a_bar_leaves_stdout_alone_when_it_is_no_terminal(
     assert "detecting" in terminal.getvalue()
     assert f"1/{total or '?'}" in terminal.getvalue()
     assert "hand" not in terminal.getvalue()
+
+
+def test_all_tasks_share_one_line_every_so_many_seconds(capsys: pytest.CaptureFixture[str]) -> None:
+    now = [0.0]
+    lines = Lines(interval_s=20, clock=lambda: now[0])
+    for number in range(10):
+        with lines.task(f"task {number}", 2) as advance:
+            for _ in range(2):
+                now[0] += 3
+                advance(1, "")
+    assert len(capsys.readouterr().err.splitlines()) == 60 // 21
+
+
+def test_figures_wait_for_the_next_line(capsys: pytest.CaptureFixture[str]) -> None:
+    now = [0.0]
+    with Lines(interval_s=20, clock=lambda: now[0]).task("train", 1200) as advance:
+        advance(1000, TimeLeft("epoch 1/3, 40 s left"))
+        advance(0, Figures("epoch 1/3: AP val 0.412"))
+        now[0] = 25.0
+        advance(1, TimeLeft("epoch 2/3, 35 s left"))
+        now[0] = 50.0
+        advance(1, TimeLeft("epoch 2/3, 30 s left"))
+    assert capsys.readouterr().err.splitlines() == [
+        "train 1,001/1,200 epoch 2/3, 35 s left; epoch 1/3: AP val 0.412",
+        "train 1,002/1,200 epoch 2/3, 30 s left",
+    ]
+
+
+def shown(kind: type[str], note: str) -> str:
+    """What a terminal shows of a task that is told a note."""
+    terminal = io.StringIO()
+    bars = Bars(Console(file=terminal, force_terminal=True, width=100))
+    with bars.task("train", 9) as advance:
+        advance(1, kind(note))
+    return terminal.getvalue()
+
+
+def test_a_bar_has_one_estimate_of_the_time_left() -> None:
+    """The last frame counts: the first is drawn before anything is told."""
+    assert "-:--" in shown(str, "a.jpg").rpartition("train")[2]
+    assert "-:--" not in shown(TimeLeft, "epoch 1/3, 2 min left").rpartition("train")[2]
+    assert "2 min left" in shown(TimeLeft, "epoch 1/3, 2 min left")
+
+
+def test_figures_stay_above_the_bar() -> None:
+    assert "train epoch 1/3: AP val 0.412\n" in shown(Figures, "epoch 1/3: AP val 0.412")
+
+
+def test_a_task_inside_a_task_is_shown_below_it() -> None:
+    terminal = io.StringIO()
+    bars = Bars(Console(file=terminal, force_terminal=True, width=80))
+    with bars.task("train", 9) as advance:
+        with bars.task("planning", 3) as inner:
+            inner(3, "")
+        advance(9, "")
+    with bars.task("evaluating", 2) as advance:
+        advance(2, "")
+    for text in ("train", "planning", "evaluating"):
+        assert text in terminal.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.0, "1 s"),
+        (0.4, "1 s"),
+        (29.6, "30 s"),
+        (59.4, "59 s"),
+        (59.6, "1 min"),
+        (89, "1 min"),
+        (91, "2 min"),
+        (3600, "60 min"),
+        (7169, "119 min"),
+        (7200, "2 h"),
+        (8000, "2 h 13 min"),
+        (90000, "25 h"),
+    ],
+)
+def test_durations(seconds: float, text: str) -> None:
+    assert duration_text(seconds) == text
+
+
+class TestRunClock:
+    def test_the_estimate_holds_at_the_start_and_the_measured_pace_later(self) -> None:
+        now = [0.0]
+        clock = RunClock({"dense": 100.0, "tuned": 200.0}, trust_s=10.0, clock=lambda: now[0])
+        assert clock.left_s("dense", 0.0) == 300
+        now[0] = 200.0  # twice as slow as estimated
+        assert clock.left_s("dense", 1.0) == pytest.approx(200 * 210 / 110)
+        now[0] = 600.0
+        assert clock.left_s("tuned", 1.0) == 0
+
+    def test_a_resumed_run_counts_from_where_it_goes_on(self) -> None:
+        now = [1000.0]
+        clock = RunClock({"dense": 100.0, "tuned": 200.0}, trust_s=0.0, clock=lambda: now[0])
+        assert clock.left_s("tuned", 0.5) is None  # nothing is measured yet
+        now[0] = 1050.0
+        assert clock.left_s("tuned", 0.75) == pytest.approx(50)
+
+    def test_an_unknown_stage_has_no_estimate(self) -> None:
+        assert RunClock({"dense": 1.0}).left_s("other", 0.5) is None

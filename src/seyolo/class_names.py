@@ -49,7 +49,7 @@ def names_beside(cfg: Path, num_classes: int) -> tuple[str, ...] | None:
             found.setdefault(names, path)
     if len(found) > 1:
         files = " and ".join(map(str, found.values()))
-        said = f"{files} fit its {num_classes} classes and differ, so these stay numbered"
+        said = f"{files} fit its {counted(num_classes, 'class')} and differ, so these stay numbered"
         _LOGGER.info("%s: %s; give one of them with --names FILE", cfg, said)
         return None
     for path in found.values():

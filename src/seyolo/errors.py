@@ -37,7 +37,7 @@ def quoted(value: object) -> str:
 
 def counted(number: int, noun: str) -> str:
     """Returns a number with its noun: 1 class, 2 classes."""
-    plural = "" if number == 1 else "es" if noun.endswith(("s", "x", "ch", "sh")) else "s"
+    plural = "" if number == 1 else "es" if noun.endswith(("s", "x", "tch", "sh")) else "s"
     return f"{number:,} {noun}{plural}"
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol, runtime_checkable
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Task, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as RichProgress
+from rich.text import Text
 
 Advance = Callable[[int, str], None]
 
@@ -24,6 +25,62 @@ class Progress(Protocol):
 
     def task(self, title: str, total: int | None) -> AbstractContextManager[Advance]:
         """Returns a context with a function `advance(count, note)`; `total` is None if unknown."""
+
+
+class TimeLeft(str):
+    """A note that tells how much time is left; bars show no estimate of their own beside it."""
+
+    __slots__ = ()
+
+
+class Figures(str):
+    """A note to keep: bars print it above themselves, lines have it in the next line."""
+
+    __slots__ = ()
+
+
+class RunClock:
+    """Time left of a run of several stages, by the estimated and the measured seconds.
+
+    Args:
+        seconds: estimates of all stages in order.
+        trust_s: so many measured seconds weigh as much as the estimate; 0 for relative estimates.
+    """
+
+    def __init__(
+        self,
+        seconds: Mapping[str, float],
+        trust_s: float = 30.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._seconds, self._trust_s, self._clock = dict(seconds), trust_s, clock
+        self._began: tuple[float, float] | None = None  # time and work done before
+
+    def left_s(self, stage: str, share: float) -> float | None:
+        """Returns the seconds left where a share of a stage is done; None where nothing is known yet."""
+        if stage not in self._seconds:
+            return None
+        names = list(self._seconds)
+        before = sum(self._seconds[name] for name in names[: names.index(stage)])
+        done, now = before + share * self._seconds[stage], self._clock()
+        self._began = self._began or (now, done)
+        spent, worked = now - self._began[0] + self._trust_s, done - self._began[1] + self._trust_s
+        return (sum(self._seconds.values()) - done) * spent / worked if worked > 0 else None
+
+
+def duration_text(seconds: float) -> str:
+    """Formats a duration: 40 s, 3 min, 2 h 10 min.
+
+    Example:
+        >>> seyolo.progress.duration_text(8000)
+        '2 h 13 min'
+    """
+    if round(seconds) < 60:
+        return f"{max(1, round(seconds))} s"
+    minutes = round(seconds / 60)
+    return (
+        f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min".replace(" 0 min", "")
+    )
 
 
 class Silent:
@@ -45,53 +102,92 @@ def tell(progress: Progress | None, lines: Iterable[str]) -> None:
 
 
 class Lines:
-    """Prints a line every `interval_s` seconds, for logs and pipes."""
+    """Prints at most one line on tasks every `interval_s` seconds, for logs and pipes."""
 
     def __init__(self, interval_s: float = 20.0, clock: Callable[[], float] = time.monotonic) -> None:
         self.interval_s = interval_s
         self.clock = clock
+        self._last: float | None = None
 
     def message(self, text: str) -> None:
         print(text, file=sys.stderr, flush=True)
 
     @contextmanager
     def task(self, title: str, total: int | None) -> Iterator[Advance]:
-        done, last = 0, self.clock()
+        done, figures = 0, ""
+        if self._last is None:
+            self._last = self.clock()
 
         def advance(count: int, note: str) -> None:
-            nonlocal done, last
+            nonlocal done, figures
             done += count
-            if self.clock() - last >= self.interval_s:
-                last = self.clock()
-                count_of = done if total is None else f"{done}/{total}"
-                self.message(f"{title} {count_of} {note}".rstrip())
+            if isinstance(note, Figures):
+                figures = note
+                return
+            if self._last is not None and self.clock() - self._last >= self.interval_s:
+                self._last = self.clock()
+                count_of = f"{done:,}" if total is None else f"{done:,}/{total:,}"
+                self.message("; ".join(filter(None, (f"{title} {count_of} {note}".rstrip(), figures))))
+                figures = ""
 
         yield advance
 
 
+class _Remaining(TimeRemainingColumn):
+    """Time left of a task, where its note does not tell it."""
+
+    def render(self, task: Task) -> Text:
+        return Text() if isinstance(task.fields.get("note"), TimeLeft) else super().render(task)
+
+
 class Bars:
-    """Shows a bar per task on a terminal."""
+    """Shows a bar per task on a terminal; tasks inside a task are shown below it."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
+        self._shown: RichProgress | None = None
 
     def message(self, text: str) -> None:
         self.console.print(text, highlight=False)
 
     @contextmanager
     def task(self, title: str, total: int | None) -> Iterator[Advance]:
+        with self._bars() as bars:
+            task, is_inner = bars.add_task(title, total=total, note=""), len(bars.tasks) > 1
+
+            def advance(count: int, note: str) -> None:
+                if isinstance(note, Figures):
+                    self.message(f"{title} {note}")
+                else:
+                    bars.update(task, advance=count, note=note)
+
+            try:
+                yield advance
+            finally:
+                if is_inner:
+                    bars.remove_task(task)
+
+    @contextmanager
+    def _bars(self) -> Iterator[RichProgress]:
+        """Yields the bars that are shown, or new ones."""
+        if self._shown is not None:
+            yield self._shown
+            return
         columns = (
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
-            TimeRemainingColumn(compact=True),
+            _Remaining(compact=True),
             TextColumn("{task.fields[note]}"),
         )
         # Other output is printed above the bar, except from a stdout that is redirected.
         above = sys.stdout.isatty()
         with RichProgress(*columns, console=self.console, transient=True, redirect_stdout=above) as bars:
-            task = bars.add_task(title, total=total, note="")
-            yield lambda count, note: bars.update(task, advance=count, note=note)
+            self._shown = bars
+            try:
+                yield bars
+            finally:
+                self._shown = None
 
 
 def console_progress() -> Progress:

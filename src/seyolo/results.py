@@ -175,6 +175,7 @@ class RunStart:
     epochs: Mapping[str, Count]
     steps: Mapping[str, Count]
     seconds: Finite  # estimated, of the whole run
+    budget: tuple[str, ...] = ()
 
 
 def read_start(folder: Path) -> RunStart | None:

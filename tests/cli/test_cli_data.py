@@ -31,7 +31,7 @@ def test_check_lists_problems_and_exits_with_2(run: Run, tmp_path: Path) -> None
     outcome = run("data", "check", "drawn/data.yaml")
     assert outcome.code == 2
     assert f"{Path('drawn/labels/train/000000.txt')}:1" in outcome.out
-    assert "one problem; mend" in outcome.err
+    assert "1 problem; mend" in outcome.err
 
 
 def test_anchors_cover_the_boxes(run: Run, hands: Path) -> None:
@@ -50,7 +50,7 @@ def test_oxford_refuses_what_is_not_the_archive(run: Run, tmp_path: Path) -> Non
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.filterwarnings("default:.*boxes? (is|are) under")
+@pytest.mark.filterwarnings("default:.*box(es)? (is|are) under")
 @pytest.mark.parametrize("kind", FORMATS)
 def test_every_format_is_checked_measured_and_trained_on(run: Run, kind: str) -> None:
     data = FORMATS[kind](Path("written"))

@@ -22,7 +22,7 @@ from seyolo.training.distributed import current_team
 from seyolo.training.prepare import fit_to_data
 from seyolo.training.step import TrainingStep
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*boxes? (is|are) under")
+pytestmark = pytest.mark.filterwarnings("ignore:.*box(es)? (is|are) under")
 TINY = ["--model", MODEL, "--size", SIZE_PX, "--batch", 2]
 
 

@@ -118,7 +118,7 @@ def test_an_onnx_file_is_described_as_it_is(run: Run, onnx: Path, checkpoint: Pa
     assert sum(layer["macs"] for layer in layers) == value["macs"]
     assert value["inputs"] == [{"name": "images", "dtype": "float32", "shape": [1, 3, 64, 64]}]
     text = run("info", onnx).out
-    for part in ("13 convolutions, 1 classes", "LeakyRelu", "1x60x6", f"{value['params']:,} parameters"):
+    for part in ("13 convolutions, 1 class\n", "LeakyRelu", "1x60x6", f"{value['params']:,} parameters"):
         assert part in text
     assert_refused(run("info", onnx, "--num-classes", 2), "as it is")
     assert_refused(run("info", onnx, "--size", 96), "made for 64x64")

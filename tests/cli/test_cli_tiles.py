@@ -155,7 +155,7 @@ def test_small_objects_are_said_before_training(run: Run, tmp_path: Path) -> Non
     with warnings.catch_warnings():
         warnings.simplefilter("default")
         outcome = run(*line, "--size", 32)
-    says = "1 of 6 boxes are under 3 px at --size 32; the least that keeps them is 64, or use --tile"
+    says = "1 of 6 boxes is under 3 px at --size 32; the least that keeps them is 64, or use --tile"
     assert (outcome.code, says in outcome.err) == (0, True), outcome.err
 
 

@@ -75,7 +75,7 @@ def test_training_starts_from_a_checkpoint_and_reports_as_json(
     assert trained.names == ("hand",)
     files = """best.safetensors command.json commands.txt confidence.png config.json curves.json
     curves.png data.json environment.json last.safetensors precision_recall.png results.csv scales.csv
-    scales_over_time.png state.safetensors train_batch.jpg val_predictions.jpg"""
+    scales_over_time.png start.json state.safetensors train_batch.jpg val_predictions.jpg"""
     assert sorted(path.name for path in (tmp_path / "runs/train/train").iterdir()) == files.split()
 
 
@@ -89,7 +89,7 @@ def test_training_starts_from_a_checkpoint_and_reports_as_json(
         (["--teacher", "t.onnx"], ["--teacher t.onnx", ".safetensors"]),
         (["--teacher", MODEL], [f"--teacher {MODEL}", "trained"]),
         (["--teacher", "gone.safetensors"], ["gone.safetensors"]),
-        (["--num-classes", "7"], ["--num-classes 7", "1 classes"]),
+        (["--num-classes", "7"], ["--num-classes 7", "1 class;"]),
         (["--name", "../up"], ["--name"]),
         (["--size", "65"], ["65"]),
     ],
@@ -343,7 +343,7 @@ def test_slim_stops_and_resumes_and_leaves_all_it_promises(
             "slim", "--data", hands, *TINY, "--epochs", 1, "--attention", "se", "--budget", "macs=80%"
         )
     assert outcome.code == 130
-    assert "estimated time" in outcome.err
+    assert "time: about" in outcome.err
     assert outcome.err.splitlines()[-1].endswith("seyolo slim --resume runs/slim/slim")
     outcome = run("slim", "--resume", "runs/slim/slim", "--json", "-")
     assert outcome.code == 0, outcome.err

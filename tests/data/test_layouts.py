@@ -336,7 +336,7 @@ def test_images_outside_the_splits_are_counted(tmp_path: Path) -> None:
     labelimg_yolo(tmp_path / "train")
     write_image(tmp_path / "rest/x.png")
     dataset = load_dataset(tmp_path)
-    assert dataset.remarks[0].endswith("1 images outside train are left out")
+    assert dataset.remarks[0].endswith("1 image outside train left out")
 
 
 class TestLinks:

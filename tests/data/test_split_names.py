@@ -139,7 +139,7 @@ def test_the_rest_beside_train_is_left_out(tmp_path: Path) -> None:
     labels_apart(tmp_path / "yolo", words)
     dataset = load_dataset(tmp_path / "yolo")
     assert objects_of(dataset) == expected("train", "val")
-    assert dataset.remarks[0].endswith("1 images outside images/Train, images/Val are left out")
+    assert dataset.remarks[0].endswith("1 image outside images/Train, images/Val left out")
     cvat_coco(tmp_path / "coco", words)
     assert objects_of(load_dataset(tmp_path / "coco/annotations/instances_Val.json")) == expected(
         "train", "val"

@@ -9,10 +9,10 @@ from seyolo.progress import Advance, Silent
 
 
 class StopIn(Silent):
-    """Interrupts at the second step of the task with this title."""
+    """Interrupts after the second step of an epoch, such as `train epoch 2/2`."""
 
-    def __init__(self, title: str) -> None:
-        self.title = title
+    def __init__(self, place: str) -> None:
+        self.stage, _, self.epoch = place.rpartition(" epoch ")
 
     @contextmanager
     def task(self, title: str, total: int) -> Iterator[Advance]:
@@ -20,8 +20,9 @@ class StopIn(Silent):
 
         def advance(count: int, note: str) -> None:
             nonlocal done
-            done += count
-            if title == self.title and done == 2:
-                raise KeyboardInterrupt
+            if title == self.stage and note.partition(",")[0] == f"epoch {self.epoch}" and count == 1:
+                done += count
+                if done == 2:
+                    raise KeyboardInterrupt
 
         yield advance

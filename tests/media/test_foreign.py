@@ -115,7 +115,7 @@ def test_a_pattern_counts_what_is_passed_over(album: Path) -> None:
     with pytest.warns(UserWarning, match=r"4 of 7 images cannot be read here: \.dng \(1\), \.heic \(3\)"):
         assert len(find_images([f"{album}/**/*"])) == 3
     with (
-        pytest.warns(UserWarning, match=r"1 of 1 images"),
+        pytest.warns(UserWarning, match=r"1 of 1 image "),
         pytest.raises(DataError, match="no image matches"),
     ):
         find_images([f"{album}/*.h*"])

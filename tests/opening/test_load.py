@@ -39,7 +39,7 @@ def test_a_zoo_name_is_random_and_ready_for_inference() -> None:
 
 def test_names_give_the_number_of_classes() -> None:
     assert load(TINY, names=["hand", "face"]).names == ("hand", "face")
-    with pytest.raises(UsageError, match="1 names for num_classes=2"):
+    with pytest.raises(UsageError, match="1 name for num_classes=2"):
         load(TINY, num_classes=2, names=["hand"])
 
 
@@ -91,7 +91,7 @@ def test_a_backbone_fills_the_front(tmp_path: Path, tiny: DarknetModel) -> None:
 
 def test_a_poor_fit_warns_and_no_fit_is_an_error(tmp_path: Path, tiny: DarknetModel) -> None:
     save(tiny, tmp_path / "x.safetensors")
-    with pytest.warns(UserWarning, match=r"only \d+ of its \d+ tensors fit"):
+    with pytest.warns(UserWarning, match=r"only \d+ of \d+ tensors fit"):
         load("yolov3-tiny@0.25", tmp_path / "x.safetensors", num_classes=3)
     narrow = small_network(CONVOLUTION.replace("filters=8", "filters=24"))
     (tmp_path / "narrow.cfg").write_text(narrow.to_cfg())

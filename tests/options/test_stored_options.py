@@ -61,6 +61,7 @@ GIVEN_TO_SLIM = SlimOptions(
     evaluations=4,
     loader_workers=1,
     multi_scale=True,
+    device="cpu",
 )
 GIVEN_TO_TRAIN = TrainOptions(
     data=Path("hands/data.yaml"),
@@ -81,9 +82,10 @@ GIVEN_TO_TRAIN = TrainOptions(
     multi_scale=True,
     teacher=Path("teacher/best.safetensors"),
     distill=0.5,
+    device="cpu",
 )
 GIVEN_TO_USUAL_TRAIN = TrainOptions(
-    data=Path("hands/data.yaml"), model="yolov3-tiny@0.125", size=64, epochs=1, batch=4
+    data=Path("hands/data.yaml"), model="yolov3-tiny@0.125", size=64, epochs=1, batch=4, device="cpu"
 )
 
 

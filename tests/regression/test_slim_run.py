@@ -11,7 +11,7 @@ import pytest
 from pins import Recording, digest, seyolo_line
 
 NEWER_LINE = b"pad_value=114\n"  # of slim.cfg
-NEWER = {"data.json", "slim.names", "state-before.safetensors"}  # than the pins
+NEWER = {"data.json", "start.json", "slim.names", "state-before.safetensors"}  # than the pins
 TIMED = ("seconds", "pictures_per_s")
 MEASURED = ("latency_ms", "measured_ms", "dense_ms")
 SYNTH = "data synth hands --train 16 --val 6 --test 6 --size 96 --seed 0"

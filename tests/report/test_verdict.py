@@ -13,10 +13,12 @@ from seyolo.files import write_json
 from seyolo.json_files import to_json
 from seyolo.report.verdict import (
     ap_text,
+    moved_text,
     noisy_timing,
     relative_text,
     shortages,
     slim_verdict,
+    summary,
     train_verdict,
     validation_ap50,
 )
@@ -165,6 +167,23 @@ def test_changes_as_shares() -> None:
     assert relative_text(0.5, 0.50001) == "the same"
 
 
+def test_a_change_is_told_in_its_direction() -> None:
+    assert moved_text(0.432, 0.398) == "fell from 0.432 to 0.398"
+    assert moved_text(0.432, 0.444) == "rose from 0.432 to 0.444"
+    assert moved_text(0.4321, 0.4318) == "stayed at 0.432"
+
+
+def test_the_summary_leaves_out_what_was_timed_badly() -> None:
+    results = run(0.8, 0.78)
+    assert summary(results, slim_verdict(results)) == (
+        "finetuned against dense: AP on test 0.100, the same, 3.3x fewer MACs, as fast on PyTorch"
+    )
+    noisy = replace(
+        results, stages=(*results.stages[:3], replace(results.stages[3], latency_ms={"torch": 20.0}))
+    )
+    assert summary(noisy, slim_verdict(noisy)).endswith("3.3x fewer MACs")
+
+
 def test_the_task_of_a_run_is_read_back(tmp_path: Path) -> None:
     assert read_start(tmp_path) is None
     write_json(tmp_path / START_FILE, to_json(START))
@@ -178,6 +197,7 @@ def test_the_task_of_a_run_is_read_back(tmp_path: Path) -> None:
         (2, "class", "2 classes"),
         (0, "box", "0 boxes"),
         (2, "batch", "2 batches"),
+        (2, "epoch", "2 epochs"),
         (1, "box", "1 box"),
         (1200, "image", "1,200 images"),
     ],

@@ -126,7 +126,7 @@ def test_a_plain_dict_loads_strictly() -> None:
 
 
 def test_what_cannot_be_a_detector_is_refused() -> None:
-    with pytest.raises(ModelError, match="2 names for 1 classes"):
+    with pytest.raises(ModelError, match="2 names for 1 class:"):
         build(small_network(CONVOLUTION), ["hand", "face"])
     with pytest.raises(CfgError, match=r"no \[yolo\]"):
         build(parse_cfg("[net]\n[convolutional]\nfilters=4\n", "backbone.cfg"))

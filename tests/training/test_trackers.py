@@ -173,7 +173,7 @@ def test_a_server_that_is_not_there_is_one_line(tmp_path: Path, monkeypatch: pyt
     fake(monkeypatch, at_start=True)
     with pytest.raises(UsageError) as caught:
         chosen_tracker("mlflow")(tmp_path, 0)
-    advice = "set MLFLOW_TRACKING_URI to a server or a folder that can be reached"
+    advice = "set MLFLOW_TRACKING_URI to a server, or pip install mlflow to keep runs on this machine"
     assert str(caught.value) == f"--tracker mlflow: no route to host; {advice}"
 
 

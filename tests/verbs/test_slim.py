@@ -48,7 +48,7 @@ def untimed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_folder_of_a_run(whole: tuple[Path, dict[str, Any]]) -> None:
-    files = """config.json data.json environment.json commands.txt
+    files = """config.json data.json start.json environment.json commands.txt
     dense sparse finetuned plan.json readiness.json pruned.safetensors
     slim.safetensors slim.cfg slim.weights slim.names slim.onnx dense.onnx
     results.json table.md channels.png curves.png scales.png scales_over_time.png samples.jpg

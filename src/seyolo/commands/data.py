@@ -19,7 +19,7 @@ from seyolo.data.formats.yolo import YoloFiles
 from seyolo.data.labels import Problem
 from seyolo.data.splitting import divide, shares_of
 from seyolo.data.synthetic.dataset import write_dataset
-from seyolo.errors import DataError
+from seyolo.errors import DataError, counted
 from seyolo.options.parameters import Size
 from seyolo.progress import console_progress
 from seyolo.sizes import USUAL_SIZE, input_text, size_hw
@@ -83,7 +83,7 @@ def synth(
             progress=lambda done, total: advance(1, ""),
         )
     value = {"data": str(path), "train": train, "val": val, "test": test, "seed": seed}
-    show(value, f"drew {train + val + test} images: {path}", json)
+    show(value, f"drew {counted(train + val + test, 'image')}: {path}", json)
 
 
 def check(data: Path, /, *, json: Json = None) -> None:
@@ -102,7 +102,7 @@ def check(data: Path, /, *, json: Json = None) -> None:
     if report.problems:
         if json != STDOUT:
             print_readable("\n".join(map(_line, report.problems)))
-        count = "one problem" if len(report.problems) == 1 else f"{len(report.problems)} problems"
+        count = counted(len(report.problems), "problem")
         raise DataError(f"{data}: {count}; mend the files listed")
 
 
@@ -127,7 +127,7 @@ def _show_converted(counts: Sequence[Converted], out: Path, to: Target, json: Js
     rows = [asdict(row) for row in counts]
     show({"out": str(out), "splits": rows}, table(rows), json)
     if left_out := sum(row.num_left_out for row in counts):
-        remark(f"{left_out:,} ignored regions have no form in {to.upper()} and are left out")
+        remark(f"{counted(left_out, 'ignored region')} left out: there is no form for them in {to.upper()}")
     remark(f"wrote {out}")
 
 
@@ -213,5 +213,5 @@ def anchors(
         "num_boxes": len(boxes),
         "size": size,
     }
-    quality = f"mean IoU {found.mean_iou:.3f} over {len(boxes):,} boxes at {input_text(size)} px"
+    quality = f"mean IoU {found.mean_iou:.3f} over {counted(len(boxes), 'box')} at {input_text(size)} px"
     show(value, f"anchors={found.to_cfg()}\n{quality}", json)

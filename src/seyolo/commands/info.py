@@ -18,7 +18,7 @@ from seyolo.darknet.edit import set_size
 from seyolo.darknet.graph import detection_layers, num_classes
 from seyolo.darknet.sections import Convolutional
 from seyolo.darknet.weights import read_weights
-from seyolo.errors import UsageError
+from seyolo.errors import UsageError, counted
 from seyolo.opening.description import CHECKPOINT, describe, with_options
 from seyolo.options.model import NO_OPTIONS, ModelOptions
 from seyolo.options.parameters import Size
@@ -124,14 +124,12 @@ def _convolution(index: int, node: OnnxConvolution) -> dict[str, object]:
 
 
 def _onnx_summary(model: str, file: OnnxFile) -> str:
-    classes = "classes unknown" if file.names is None else f"{len(file.names)} classes"
+    classes = "classes unknown" if file.names is None else counted(len(file.names), "class")
     size = "any size" if file.input_size is None else "{1}x{0}".format(*file.input_size)
     macs = "unknown MACs" if file.cost.macs is None else f"{file.cost.macs / 1e9:.3f} GMACs"
-    count = sum(file.cost.operators.values())
-    return (
-        f"{model}: {count} nodes, {len(file.cost.convolutions)} convolutions, {classes}\n"
-        f"{file.cost.params:,} parameters, {macs} at {size}\n"
-    )
+    nodes = counted(sum(file.cost.operators.values()), "node")
+    convolutions = counted(len(file.cost.convolutions), "convolution")
+    return f"{model}: {nodes}, {convolutions}, {classes}\n{file.cost.params:,} parameters, {macs} at {size}\n"
 
 
 def _about(about: dict[str, Any]) -> str:
@@ -164,12 +162,12 @@ def _layers(network: Network, counted: Cost) -> list[dict[str, object]]:
     ]
 
 
-def _summary(model: str, network: Network, counted: Cost) -> str:
-    net = network.net
+def _summary(model: str, network: Network, costs: Cost) -> str:
+    net, heads = network.net, counted(len(detection_layers(network)), "detection layer")
     return (
-        f"{model}: {len(network.layers)} layers, {len(detection_layers(network))} detection layers, "
-        f"{num_classes(network)} classes\n"
-        f"{counted.params:,} parameters, {counted.macs / 1e9:.3f} GMACs at {net.width}x{net.height}\n"
+        f"{model}: {counted(len(network.layers), 'layer')}, {heads}, "
+        f"{counted(num_classes(network), 'class')}\n"
+        f"{costs.params:,} parameters, {costs.macs / 1e9:.3f} GMACs at {net.width}x{net.height}\n"
         f"{_unused(model, network)}"
     )
 

@@ -10,10 +10,12 @@ import seyolo
 from seyolo.commands.output import Json, check_target, remark, show
 from seyolo.options.parameters import required
 from seyolo.options.slim import SlimOptions
+from seyolo.options.stored import read_slim_options
 from seyolo.options.training import RunOptions
 from seyolo.progress import console_progress
 from seyolo.report.tables.slim import controls_table, stage_table
-from seyolo.results import SlimResults
+from seyolo.report.verdict import slim_verdict, summary
+from seyolo.results import SlimResults, read_start
 from seyolo.runs import NewRun
 from seyolo.runtime.shipped import refuse_shipped
 
@@ -51,5 +53,8 @@ def slim(*, options: SlimOptions = DEFAULTS, run: RunOptions = NEW_RUN, json: Js
         folder = new.taken
     typed = SlimResults.from_json(results)
     controls = [controls_table(typed.controls)] if typed.controls else []
-    show(results, Group(stage_table(typed), *controls), json)
+    is_new = read_slim_options(folder).activation is not None
+    verdict = slim_verdict(typed, read_start(folder), new_activation=is_new)
+    said = [*verdict.lines(), summary(typed, verdict)]
+    show(results, Group(*said, stage_table(typed), *controls), json)
     remark(f"all of it on one page: {folder / 'report.html'}; models and images lie beside it")

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from rich.console import Group
+
 import seyolo
 from seyolo.commands.output import Json, check_target, show
 from seyolo.data.datasets import load_dataset
-from seyolo.errors import UsageError
+from seyolo.errors import UsageError, counted
 from seyolo.options.parameters import required
 from seyolo.options.train import TrainOptions
 from seyolo.options.training import RunOptions
 from seyolo.progress import console_progress
+from seyolo.report.verdict import train_verdict
+from seyolo.results import read_start
 from seyolo.runs import NewRun
 from seyolo.runtime.shipped import refuse_shipped
 
@@ -33,7 +37,7 @@ def train(*, options: TrainOptions = DEFAULTS, run: RunOptions = NEW_RUN, json: 
         data = required(options.data, "--data")
         asked, found = options.num_classes, len(load_dataset(data).names)
         if asked not in (None, found):
-            advice = f"{data} names {found} classes; leave --num-classes out"
+            advice = f"{data} names {counted(found, 'class')}; leave --num-classes out"
             raise UsageError(f"--num-classes {asked}: {advice}")
         new = NewRun("train", run.name)
         result = seyolo.train(
@@ -43,4 +47,7 @@ def train(*, options: TrainOptions = DEFAULTS, run: RunOptions = NEW_RUN, json: 
     best = folder / "best.safetensors"
     figures = {name: getattr(result, name) for name in ("best_ap", "best_epoch", "history")}
     value = {"checkpoint": best, **figures}
-    show(value, f"best AP on val {result.best_ap:.3f} in epoch {result.best_epoch}: {best}", json)
+    row = next(row for row in result.history if row["epoch"] == result.best_epoch)
+    verdict = train_verdict(row, read_start(folder)).lines()
+    said = f"best AP on val {result.best_ap:.3f} in epoch {result.best_epoch}: {best}"
+    show(value, Group(*verdict, said), json)

@@ -123,7 +123,8 @@ class Dataset:
             listing = self._complete(name)
             num_foreign = len(listing.foreign)
             if num_foreign:
-                count = f"{num_foreign:,} of {len(listing.images) + num_foreign:,} images of split `{name}`"
+                total = counted(len(listing.images) + num_foreign, "image")
+                count = f"{num_foreign:,} of {total} of split `{name}`"
                 warnings.warn(f"{self.source}: {count} {unreadable(listing.foreign)}", stacklevel=2)
             self._samples[name] = self._read(name, listing.images)
             num_outlines = int(self._samples[name].arrays["outlines"].sum())

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from seyolo.data.datasets import Dataset
 from seyolo.data.samples import Samples
-from seyolo.errors import DataError
+from seyolo.errors import DataError, counted
 
 MOST_NAMED = 3
 
@@ -52,7 +52,7 @@ def differences(before: Fingerprint, now: Fingerprint) -> list[str]:
             "have other labels": [name for name in common if old[name][1] != new[name][1]],
         }
         found += [
-            f"{len(names)} of {len(old)} images of {split} {kind} ({_some(names)})"
+            f"{len(names)} of {counted(len(old), 'image')} of {split} {kind} ({_some(names)})"
             for kind, names in kinds.items()
             if names
         ]

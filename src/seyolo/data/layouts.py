@@ -30,7 +30,7 @@ from seyolo.data.oxford.layout import has_oxford, read_oxford
 from seyolo.data.split_names import REST, SPLITS, by_part, by_split, split_of
 from seyolo.data.text import read_start
 from seyolo.data.tree import Tree
-from seyolo.errors import DataError
+from seyolo.errors import DataError, counted
 from seyolo.media.images import is_picture
 
 Splits = dict[str, tuple[Path, ...]]
@@ -268,7 +268,9 @@ def split_folders(tree: Tree, top: str) -> tuple[Splits, list[str]]:
     taken = [path.relative_to(tree.root).as_posix() for (path,) in splits.values()]
     left_out = tree.num_images[top] - sum(tree.num_images[folder] for folder in taken)
     notes = (
-        [f"{tree.path(top)}: {left_out:,} images outside {', '.join(taken)} are left out"] if left_out else []
+        [f"{tree.path(top)}: {counted(left_out, 'image')} outside {', '.join(taken)} left out"]
+        if left_out
+        else []
     )
     return splits, notes
 

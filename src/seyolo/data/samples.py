@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from seyolo.data.labels import NOTHING_IGNORED, Ignored, Reading
-from seyolo.errors import DataError
+from seyolo.errors import DataError, counted
 from seyolo.media.images import image_size, is_turned, read_encoded, read_image
 from seyolo.tiling.grid import Tile, Tiling
 
@@ -127,7 +127,7 @@ class Samples(Sequence[Sample]):
             return [self._sample(number) for number in range(*index.indices(len(self)))]
         number = int(index)
         if not -len(self) <= number < len(self):
-            raise IndexError(f"there are {len(self)} samples, none has the number {number}")
+            raise IndexError(f"none of {counted(len(self), 'sample')} has the number {number}")
         return self._sample(number % len(self))
 
     def _sample(self, number: int) -> Sample:

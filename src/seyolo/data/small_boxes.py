@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float
 
 from seyolo.data.samples import Sample
+from seyolo.errors import counted
 from seyolo.letterbox import Mode, place
 from seyolo.options.training import Augmentation
 from seyolo.sizes import input_text
@@ -47,7 +48,8 @@ def warn_of_small_boxes(samples: Sequence[Sample], size: tuple[int, int], mode: 
     found = small_boxes(samples, size, mode)
     if found.num_small < WARN_SHARE * max(1, found.num_boxes):
         return
-    count = f"{found.num_small:,} of {found.num_boxes:,} boxes are under {LEAST_PX:g} px at"
+    verb = "is" if found.num_small == 1 else "are"
+    count = f"{found.num_small:,} of {counted(found.num_boxes, 'box')} {verb} under {LEAST_PX:g} px at"
     tiling = samples[0].tiling
     if tiling is not None:
         side = math.floor(max(tiling.size_hw) / found.least_growth)

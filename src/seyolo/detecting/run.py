@@ -23,7 +23,7 @@ from seyolo.detecting.run_folder import Shard
 from seyolo.detecting.tables import Rows
 from seyolo.detections import Detections
 from seyolo.detector import Detector
-from seyolo.errors import DataError
+from seyolo.errors import DataError, counted
 from seyolo.media.ahead import Behind, mapped_ahead, newest, read_ahead
 from seyolo.media.images import decode_image, read_image
 from seyolo.media.sources import Sources, kind_of
@@ -161,7 +161,9 @@ class DetectRun:
             self.tally.is_interrupted = True
         behind.finish()
         rate = num_frames / (time.perf_counter() - start)
-        self.say(f"{reader.name}: objects in {num_with} of {num_frames} frames, {rate:.1f} frames/s")
+        self.say(
+            f"{reader.name}: objects in {num_with} of {counted(num_frames, 'frame')}, {rate:.1f} frames/s"
+        )
 
     def _detected(self, frames: Iterable[Frame], batch: int) -> Iterator[tuple[Frame, Detections]]:
         """Yields the frames with their detections; a frame that cannot be read has none."""

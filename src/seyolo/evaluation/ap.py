@@ -32,7 +32,7 @@ from jaxtyping import Bool, Float, Int
 
 from seyolo.boxes import area_xyxy, inside_matrix, iou_matrix
 from seyolo.detections import Detections
-from seyolo.errors import DataError
+from seyolo.errors import DataError, counted
 
 AREA_RANGES_PX2 = {"all": (0.0, 1e10), "small": (0.0, 32.0**2)}  # those of COCO, ends included
 OUTSIDE_PX2 = -1.0  # an area in no range, which COCO ignores
@@ -158,8 +158,9 @@ def _check_classes(truths: Sequence[Truth], predictions: Sequence[Detections], n
         highest = max((int(item.class_ids.max()) for item in items if len(item.class_ids)), default=0)
         if highest >= num_classes:
             raise DataError(
-                f"{what} has class {highest}, but there are {num_classes} classes (0 to {num_classes - 1}): "
-                "use a network trained for this data set's classes"
+                f"{what} has class {highest}, but there {'is' if num_classes == 1 else 'are'} "
+                f"{counted(num_classes, 'class')} (0 to {num_classes - 1}): use a network trained for this "
+                "data set's classes"
             )
 
 

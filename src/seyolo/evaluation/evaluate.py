@@ -23,7 +23,7 @@ from seyolo.data.datasets import Dataset, evaluated_splits
 from seyolo.data.samples import Sample
 from seyolo.data.small_boxes import warn_of_small_boxes
 from seyolo.detections import Detections
-from seyolo.errors import DataError
+from seyolo.errors import DataError, counted
 from seyolo.evaluation.ap import Metrics, Regions, Truth, average_precision
 from seyolo.evaluation.bootstrap import bootstrap_difference
 from seyolo.evaluation.curves import Curves, detection_curves
@@ -99,7 +99,7 @@ def class_order(names: Sequence[str], dataset: Dataset) -> tuple[int | None, ...
     if all(index is None for index in order):
         if len(names) != len(dataset.names):
             raise DataError(
-                f"{source}: has {len(dataset.names)} classes ({', '.join(dataset.names[:5])}), "
+                f"{source}: has {counted(len(dataset.names), 'class')} ({', '.join(dataset.names[:5])}), "
                 f"the model {len(names)} ({', '.join(names[:5])})"
             )
         warnings.warn(f"{source}: other class names, counted by number: {lists}", stacklevel=4)

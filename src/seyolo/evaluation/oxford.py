@@ -21,7 +21,7 @@ from seyolo.boxes import clip_xyxy
 from seyolo.data.oxford.annotations import CORNERS
 from seyolo.data.samples import Sample
 from seyolo.detections import Detections
-from seyolo.errors import DataError
+from seyolo.errors import DataError, counted
 from seyolo.evaluation.ap import Metrics, Regions, Truth, average_precision
 from seyolo.json_files import MOST
 
@@ -80,7 +80,8 @@ def _image_of(sample: Sample, images: dict[ImageKey, _Image], boxes_csv: Path) -
     if len(sample.class_ids):
         raise DataError(
             f"{boxes_csv}: no row for {sample.image.parent.name}/{sample.image.name}, whose label has "
-            f"{len(sample.class_ids)} hands; convert the Oxford Hand archive again with `seyolo data oxford`"
+            f"{counted(len(sample.class_ids), 'hand')}; convert the Oxford Hand archive again with "
+            "`seyolo data oxford`"
         )
     return _Image()
 

@@ -26,7 +26,7 @@ from torch import Tensor
 
 from seyolo.darknet.cfg import Network
 from seyolo.darknet.graph import check_image_size
-from seyolo.errors import ExportError
+from seyolo.errors import ExportError, counted
 from seyolo.exporting.nms import append_nms, reference_detections
 from seyolo.exporting.opencv5 import wrong_in_int8
 from seyolo.exporting.parity import TOLERANCE, Images, Raw, relative_error, require_parity, sample_image
@@ -197,5 +197,7 @@ def _require_equal_detections(
     found, wanted = (rows[np.lexsort((rows[:, 1], rows[:, 5], rows[:, 6], rows[:, 0]))] for rows in clear)
     same = found.shape == wanted.shape and np.array_equal(found[:, ::6], wanted[:, ::6])  # image, class
     if not same or relative_error(found[:, 1:6], wanted[:, 1:6]) > TOLERANCE:
-        message = f"suppression inside the ONNX file finds other boxes ({len(actual)} boxes instead of"
+        message = (
+            f"suppression inside the ONNX file finds other boxes ({counted(len(actual), 'box')} instead of"
+        )
         raise ExportError(f"{message} {len(expected)}); nothing was written")

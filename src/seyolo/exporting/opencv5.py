@@ -14,7 +14,7 @@ from seyolo.darknet.cfg import Network
 from seyolo.darknet.cost import cost
 from seyolo.darknet.sections import Convolutional
 from seyolo.darknet.sections.base import Section
-from seyolo.errors import ExportError
+from seyolo.errors import ExportError, counted
 
 LEAST_IN_INT8 = 0.5  # share of the MACs; a file with fewer is hardly smaller or faster than in float32
 
@@ -26,13 +26,13 @@ def wrong_in_int8(network: Network, size: tuple[int, int]) -> set[int]:
         ExportError: they have more than half of the network's MACs.
     """
     wrong = {index for index, section in enumerate(network.layers) if _is_wrong(section)}
-    counted = cost(network, *size)
-    macs = sum(counted.layers[index].macs for index in wrong)
-    if macs > (1 - LEAST_IN_INT8) * counted.macs:
+    costs = cost(network, *size)
+    macs = sum(costs.layers[index].macs for index in wrong)
+    if macs > (1 - LEAST_IN_INT8) * costs.macs:
         raise ExportError(
-            f"int8 for OpenCV 5 leaves {len(wrong)} layers with {macs / counted.macs:.0%} of the MACs in "
-            "float32: grouped convolutions and activation=logistic, which OpenCV 5 computes wrongly in "
-            "int8; export without --int8, or for another runtime without --for opencv5"
+            f"int8 for OpenCV 5 leaves {counted(len(wrong), 'layer')} with {macs / costs.macs:.0%} of the "
+            "MACs in float32: grouped convolutions and activation=logistic, which OpenCV 5 computes wrongly "
+            "in int8; export without --int8, or for another runtime without --for opencv5"
         )
     return wrong
 

@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float, Float32
 
 from seyolo.boxes import iou_matrix
 from seyolo.detections import Detections
-from seyolo.errors import ExportError
+from seyolo.errors import ExportError, counted
 
 Images = Float32[np.ndarray, "N C H W"]
 Raw = Float[np.ndarray, "... columns"]  # boxes in 4 columns, scores in the others: (N, P, 5+C) of a network
@@ -89,8 +89,8 @@ def require_agreement(
     agreement = box_agreement(expected, actual)
     if np.isnan(agreement):
         raise ExportError(
-            f"nothing was found on {len(expected)} images, so int8 cannot be compared with the model; "
-            "train it first, or give images of what it knows; nothing was written"
+            f"nothing was found on {counted(len(expected), 'image')}, so int8 cannot be compared with the "
+            "model; train it first, or give images of what it knows; nothing was written"
         )
     if agreement < least:
         raise ExportError(

@@ -24,7 +24,7 @@ import cv2
 import numpy as np
 from jaxtyping import UInt8
 
-from seyolo.errors import DataError, UsageError
+from seyolo.errors import DataError, UsageError, counted
 from seyolo.media import avif
 from seyolo.media.folders import matches
 from seyolo.media.foreign import FOREIGN_ENDINGS, foreign_kind, way_on
@@ -304,5 +304,5 @@ def _warn_of_foreign(place: str | Path, found: Sequence[str], num_read: int) -> 
     """Warns of images that cannot be read here among the files found."""
     passed = sorted(name for name in found if is_picture(name) and not is_image(name))
     if passed:
-        count = f"{len(passed):,} of {num_read + len(passed):,} images {unreadable(passed)}"
+        count = f"{len(passed):,} of {counted(num_read + len(passed), 'image')} {unreadable(passed)}"
         warnings.warn(f"{place}: {count}", stacklevel=4)

@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 from jaxtyping import UInt8
 
-from seyolo.errors import DataError
+from seyolo.errors import DataError, counted
 from seyolo.files import replacing
 from seyolo.media.sources import is_live, kind_of
 
@@ -76,7 +76,7 @@ class VideoReader:
         if number == 0:
             raise DataError(f"{_described(self.name)}: opened, but gives no frame")
         if number < self.num_declared * (1 - MISSING_SHARE) - 1:
-            frames = f"{number} of {self.num_declared} frames"
+            frames = f"{number} of {counted(self.num_declared, 'frame')}"
             raise DataError(f"{self.name}: ends after {frames}; the rest is missing or damaged")
 
     def close(self) -> None:

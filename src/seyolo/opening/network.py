@@ -19,7 +19,7 @@ from seyolo.darknet.graph import detection_layers
 from seyolo.darknet.graph import num_classes as count_classes
 from seyolo.darknet.weights import read_weights, tensor_shapes, write_weights
 from seyolo.darknet.zoo import is_zoo_name, network_from_name
-from seyolo.errors import ModelError, UsageError, WeightsError
+from seyolo.errors import ModelError, UsageError, WeightsError, counted
 from seyolo.files import replacing, write_text
 from seyolo.opening.description import CHECKPOINT, describe, gates_of
 from seyolo.options.model import NO_OPTIONS, ModelOptions
@@ -68,7 +68,9 @@ def load(
         (('hand',), 'random')
     """
     if names is not None and num_classes is not None and len(names) != num_classes:
-        raise UsageError(f"{len(names)} names for num_classes={num_classes}: give as many, or only the names")
+        raise UsageError(
+            f"{counted(len(names), 'name')} for num_classes={num_classes}: give as many, or only the names"
+        )
     origin = _origin(model, weights, len(names) if names is not None else num_classes)
     network, own, given = origin.network, origin.own, own_names
     if own is not None:
@@ -180,7 +182,7 @@ def _require_trained(loaded: DarknetModel, model: str | Path, weights: Path | No
     transfer = loaded.provenance.get("transfer")
     if left := transfer.get("random", 0) if isinstance(transfer, dict) else 0:
         source = model if weights is None else f"{weights} for {model}"
-        tensors = "1 tensor has" if left == 1 else f"{left} tensors have"
+        tensors = f"{counted(left, 'tensor')} {'has' if left == 1 else 'have'}"
         message = f"{source}: {tensors} no trained weights (other classes, or another network)"
         raise ModelError(f"{message}; train it first: seyolo train --model {model} --weights FILE")
 
@@ -320,11 +322,13 @@ def _take(
     shapes = tensor_shapes(network)
     fitting = {name: array for name, array in source.items() if shapes.get(name) == array.shape}
     if not fitting:
-        raise ModelError(f"{source_name}: none of its {len(source)} tensors fits {network.source}")
+        raise ModelError(f"{source_name}: none of its tensors ({len(source)}) fits {network.source}")
     before_heads = [f"layers.{layer - 1}.conv" for layer in detection_layers(network)]
     heads = {f"{conv}.{part}" for conv in before_heads for part in ("weight", "bias")}
     if source.keys() - fitting.keys() - heads:
-        message = f"{source_name}: only {len(fitting)} of its {len(source)} tensors fit {network.source}"
+        message = (
+            f"{source_name}: only {len(fitting)} of {counted(len(source), 'tensor')} fit {network.source}"
+        )
         warnings.warn(f"{message}; the other tensors keep their initial values", stacklevel=3)
     state |= fitting
     left = len(shapes.keys() - state.keys())

@@ -58,7 +58,7 @@ class DetectOptions(ModelOptions, TileOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_device(self.device)
+        check_device(self)
         check_tiles(self)
         for name in ("confidence", "iou"):
             if not 0 <= getattr(self, name) <= 1:
@@ -124,7 +124,7 @@ class ServeOptions(ModelOptions, TileOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_device(self.device)
+        check_device(self)
         check_tiles(self)
         for name in ("max_megabytes", "max_megapixels", "header_seconds", "upload_seconds", "idle_seconds"):
             value = getattr(self, name)

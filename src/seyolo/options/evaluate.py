@@ -40,7 +40,7 @@ class EvaluateOptions(ModelOptions, TileOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_device(self.device)
+        check_device(self)
         check_size(self)
         check_tiles(self)
 
@@ -71,4 +71,4 @@ class BenchmarkOptions(ModelOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_device(self.device)
+        check_device(self)

@@ -34,11 +34,19 @@ class TileKeywords(TypedDict, total=False):
 class TrainingKeywords(TileKeywords, total=False):
     """`TrainingOptions` as keyword arguments."""
 
-    batch: int
+    batch: int | Literal["auto"]
     lr: float
     optimizer: Literal["adamw", "muon"]
     seed: int
     device: str
+    threads: int | None
+    patience: int | None
+    freeze: int
+    class_weights: str | Sequence[str]
+    mosaic: bool
+    flip: bool
+    zoom: bool
+    colour: bool
     sync_bn: bool
     multi_scale: bool
     save_every: float
@@ -73,7 +81,7 @@ class TrainKeywords(ModelKeywords, TrainingKeywords, total=False):
     sparsity: Literal["l1", "proximal", "group"] | None
     s: float | None
     schedule: Literal["constant", "decay"]
-    epochs: int
+    epochs: int | None
     size: int | tuple[int, int] | None
     teacher: str | Path | None
     distill: float | None

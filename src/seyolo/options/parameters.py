@@ -19,7 +19,9 @@ Value = TypeVar("Value")
 REPEATABLE = Parameter(negative=(), consume_multiple=True, show_default=False)
 """An option with several values, given after one another or each behind its own flag."""
 
-MODEL, RUN, SPARSITY = (Parameter(group=name) for name in ("Model", "Run", "Sparsity training"))
+MODEL, RUN, SPARSITY, AUGMENTATION = (
+    Parameter(group=name) for name in ("Model", "Run", "Sparsity training", "Augmentation")
+)
 
 Flag = Annotated[bool, Parameter(negative=())]
 """An option without a value."""
@@ -42,10 +44,20 @@ def check_size(options: Any) -> None:
         object.__setattr__(options, "size", checked_size(options.size))
 
 
-def check_device(name: str) -> None:
-    """Raises BackendError for a device that is not cpu, cuda or cuda:N; it may still be missing here."""
-    if not re.fullmatch(r"(cpu|cuda)(:\d+)?", name):
-        raise BackendError(f"{name!r} is no device; use cpu or cuda")
+def check_device(options: Any, *, has_auto: bool = False) -> None:
+    """Checks the field `device` of an options object that is being made, and stores N as cuda:N.
+
+    Raises:
+        BackendError: not cpu, cuda, cuda:N or N, nor auto where there is one; it may still be missing here.
+    """
+    name = options.device
+    if name.isdecimal():
+        object.__setattr__(options, "device", f"cuda:{name}")
+    elif not re.fullmatch(r"(cpu|cuda)(:\d+)?", name) and not (has_auto and name == "auto"):
+        if re.fullmatch(r"[\d, ]+", name):
+            advice = "several GPUs train together by torchrun --nproc-per-node N -m seyolo train"
+            raise BackendError(f"{name!r} is no device; {advice}")
+        raise BackendError(f"{name!r} is no device; use {'auto, ' if has_auto else ''}cpu or cuda")
 
 
 def check_choice(flag: str, value: str, choices: Sequence[str]) -> None:

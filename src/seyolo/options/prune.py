@@ -56,7 +56,7 @@ class PruneOptions(ModelOptions, TileOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_device(self.device)
+        check_device(self)
         check_size(self)
         check_tiles(self)
         check_choice("--repair", self.repair, get_args(Repair))

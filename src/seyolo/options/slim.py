@@ -55,7 +55,7 @@ class SlimOptions(ModelOptions, TrainingOptions, SparsityOptions):
 
     epochs: int | None = None
     """epochs of dense training; the slim network sees twice as many unless its stages are set [default: 30,
-    or 0 for trained weights]."""
+    and more where there are few images, or 0 for trained weights]."""
 
     branch_epoch: int | None = None
     """epoch of dense training from which slimming starts [default: 6 % of the slim network's epochs, or the

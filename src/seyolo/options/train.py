@@ -11,6 +11,7 @@ from seyolo.options.model import ModelOptions
 from seyolo.options.parameters import Size, check_choice, check_size
 from seyolo.options.training import Schedule, TrainingOptions, check_strength, check_teacher_weight
 
+USUAL_EPOCHS = 100
 TrainSparsity = Literal["l1", "proximal", "group"]
 
 
@@ -36,8 +37,8 @@ class TrainOptions(ModelOptions, TrainingOptions):
     schedule: Schedule = "constant"
     """schedule of the strength: constant, or decay linearly to zero."""
 
-    epochs: int = 100
-    """passes over the training images."""
+    epochs: int | None = None
+    """passes over the training images [default: 100, and more where there are few images]."""
 
     size: Size = None
     """input in pixels: 416, or 416x256 (width x height) [default: that of a .cfg or checkpoint, 416 for a zoo
@@ -54,7 +55,7 @@ class TrainOptions(ModelOptions, TrainingOptions):
         ModelOptions.__post_init__(self)
         TrainingOptions.__post_init__(self)
         check_size(self)
-        if self.epochs < 1:
+        if self.epochs is not None and self.epochs < 1:
             raise UsageError(f"--epochs {self.epochs}: at least 1")
         check_choice("--schedule", self.schedule, get_args(Schedule))
         if self.sparsity is not None:

@@ -3,16 +3,26 @@
 import math
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
 from cyclopts import Parameter
 
 from seyolo.errors import UsageError
-from seyolo.options.parameters import RUN, SPARSITY, PythonOnly, check_choice, check_device, memory_bytes
+from seyolo.options.parameters import (
+    AUGMENTATION,
+    REPEATABLE,
+    RUN,
+    SPARSITY,
+    PythonOnly,
+    check_choice,
+    check_device,
+    memory_bytes,
+)
 from seyolo.options.tile import TileOptions, check_tiles
 
 MAX_LR = 10.0
 MAX_SCALES_RATE = 1000.0
+MAX_CLASS_WEIGHT = 1000.0
 MAX_SEED = (1 << 32) - 1
 Schedule = Literal["constant", "decay"]
 SlimSparsity = Literal["group", "steered", "proximal", "l1"]
@@ -70,7 +80,12 @@ class Augmentation:
 
     def plain(self) -> Self:
         """Returns the recipe of the last epochs: single images near the scale of evaluation."""
-        return replace(self, mosaic=0.3, scale_min=0.5, scale_max=1.25)
+        single = replace(self, mosaic=min(0.3, self.mosaic))
+        return single if self.scale_min == self.scale_max else replace(single, scale_min=0.5, scale_max=1.25)
+
+
+NO_ZOOM = {"scale_min": 1.0, "scale_max": 1.0, "aspect": 0.0, "translate": 0.0}
+NO_COLOUR = {"hue": 0.0, "saturation": 0.0, "value": 0.0, "gamma": 0.0}
 
 
 @dataclass(frozen=True)
@@ -95,8 +110,8 @@ class LossWeights:
 class TrainingOptions(TileOptions):
     """Options of training; raises UsageError and BackendError for values out of their range."""
 
-    batch: Annotated[int, RUN] = 16
-    """images per step, in all processes together."""
+    batch: Annotated[int | Literal["auto"], RUN] = "auto"
+    """images per step, in all processes together; auto takes 16, and fewer where there are few images."""
 
     lr: Annotated[float, RUN] = 1.5e-3
     """peak learning rate."""
@@ -107,8 +122,34 @@ class TrainingOptions(TileOptions):
     seed: Annotated[int, RUN] = 0
     """seed of everything random."""
 
-    device: Annotated[str, RUN] = "cpu"
-    """cpu, cuda or cuda:N."""
+    device: Annotated[str, RUN] = "auto"
+    """cpu, cuda, cuda:N or N for the GPU of that number; auto takes a GPU where there is one."""
+
+    threads: Annotated[int | None, RUN] = None
+    """threads of the CPU [default: one per core]."""
+
+    patience: Annotated[int | None, RUN] = None
+    """stop dense training and fine-tuning after this number of epochs without a better AP on val."""
+
+    freeze: Annotated[int, RUN] = 0
+    """keep this number of first layers as they are in dense training, as `seyolo info` numbers them; needs
+    trained weights."""
+
+    class_weights: Annotated[tuple[str, ...], RUN, REPEATABLE] = ()
+    """weight of a class in the loss, such as hand=2, or auto: rare classes weigh more, by the inverse square
+    root of their boxes [default: 1]."""
+
+    mosaic: Annotated[bool, AUGMENTATION] = True
+    """join several images into one, which makes objects of all sizes."""
+
+    flip: Annotated[bool, AUGMENTATION] = True
+    """mirror left and right; not where the side decides the class, as with letters."""
+
+    zoom: Annotated[bool, AUGMENTATION] = True
+    """enlarge, reduce, stretch and shift."""
+
+    colour: Annotated[bool, AUGMENTATION] = True
+    """change hue, saturation and brightness; not where the colour decides the class."""
 
     sync_bn: Annotated[bool, Parameter(negative=(), group="Run")] = False
     """where torchrun starts several processes, normalise by the statistics of all their images."""
@@ -159,10 +200,15 @@ class TrainingOptions(TileOptions):
     """threads that draw images, or processes beside a GPU; by default on up to eight cores."""
 
     def __post_init__(self) -> None:
-        check_device(self.device)
+        check_device(self, has_auto=True)
         check_tiles(self)
-        if self.batch < 1:
-            raise UsageError(f"--batch {self.batch}: at least one image per step")
+        for name, what in {"batch": "image per step", "threads": "thread", "patience": "epoch"}.items():
+            if isinstance(number := getattr(self, name), int) and number < 1:
+                raise UsageError(f"--{name} {number}: at least one {what}")
+        if self.freeze < 0:
+            raise UsageError(f"--freeze {self.freeze}: a number of layers, from 0 on")
+        for text in self.class_weights:
+            class_weight(text)
         if not 0 < self.lr <= MAX_LR:
             raise UsageError(f"--lr {self.lr:g}: a learning rate above 0 and at most {MAX_LR:g}")
         check_choice("--optimizer", self.optimizer, get_args(OptimizerName))
@@ -171,6 +217,29 @@ class TrainingOptions(TileOptions):
         memory_bytes("--cache", self.cache)
         if not 0 <= self.save_every < math.inf:
             raise UsageError(f"--save-every {self.save_every:g}: minutes, from 0 on")
+
+    def recipe(self) -> Augmentation:
+        """Returns the augmentation without what is switched off."""
+        off: dict[str, Any] = {} if self.mosaic else {"mosaic": 0.0}
+        off |= {} if self.flip else {"flip": 0.0}
+        off |= {} if self.zoom else NO_ZOOM
+        off |= {} if self.colour else NO_COLOUR
+        return replace(self.augmentation, **off)
+
+
+def class_weight(text: str) -> tuple[str, float] | None:
+    """Returns class and weight of a text such as hand=2, None for auto; raises UsageError for another."""
+    if text == "auto":
+        return None
+    name, _, number = text.rpartition("=")
+    try:
+        weight = float(number)
+    except ValueError:
+        weight = math.nan
+    if not name or not 0 < weight <= MAX_CLASS_WEIGHT:
+        limits = f"a class and a number above 0 and at most {MAX_CLASS_WEIGHT:g}, such as hand=2, or auto"
+        raise UsageError(f"--class-weights {text}: expected {limits}")
+    return name, weight
 
 
 def check_strength(s: float | None) -> None:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from seyolo.errors import counted
-from seyolo.report.text import latency_text, share_text
+from seyolo.report.tables.slim import shown_split
+from seyolo.report.text import latency_text, ratio_text, share_text
 from seyolo.results import RunStart, SlimResults, SplitMetrics, StageResult
 from seyolo.runtime.choice import RUNTIMES
 
@@ -213,3 +214,28 @@ def relative_text(before: float, after: float) -> str:
 def ap_text(before: float, after: float) -> str:
     """Formats AP with its change as a share of that before: AP 0.432, 3 % less."""
     return ", ".join(filter(None, (f"AP {share_text(after)}", relative_text(before, after))))
+
+
+def summary(results: SlimResults, verdict: Verdict) -> str:
+    """Returns the change from the dense to the slim network in one line; noisy latency is left out."""
+    dense, slim = results.dense, results.slim
+    parts = []
+    if measured := [split for split, found in dense.metrics.items() if math.isfinite(found.ap)]:
+        split = shown_split(measured)
+        change = relative_text(dense.metrics[split].ap, slim.metrics[split].ap)
+        compared = f", {change}" if change else ""
+        parts.append(f"AP on {split} {share_text(slim.metrics[split].ap)}{compared}")
+    parts.append(ratio_text(dense.macs, slim.macs, "fewer MACs", "more MACs", "as many MACs"))
+    runtime = next((name for name in RUNTIMES if name in dense.latency_ms.keys() & slim.latency_ms), None)
+    if runtime is not None and verdict.noise is None:
+        times = dense.latency_ms[runtime], slim.latency_ms[runtime]
+        parts.append(f"{ratio_text(*times, 'faster', 'slower', 'as fast')} on {RUNTIMES[runtime].title}")
+    return f"{slim.stage} against {dense.stage}: {', '.join(parts)}"
+
+
+def moved_text(before: float, after: float) -> str:
+    """Formats a change of AP in words: fell from 0.432 to 0.398, rose from 0.4 to 0.5, stayed at 0.4."""
+    old, new = share_text(before), share_text(after)
+    if old == new:
+        return f"stayed at {old}"
+    return f"{'fell' if after < before else 'rose'} from {old} to {new}"

@@ -16,7 +16,7 @@ from typing import TypeVar
 import numpy as np
 from jaxtyping import Float64, UInt8
 
-from seyolo.errors import UsageError
+from seyolo.errors import UsageError, counted
 from seyolo.runtime.inference import Thresholds, detect_images
 from seyolo.runtime.protocol import Backend
 
@@ -79,7 +79,8 @@ def benchmark(
     if not backends or not images or repeats < 1 or warmup < 0 or batch < 1:
         raise UsageError(
             "a benchmark needs at least one model, one image, one repeat and a batch of 1; got "
-            f"{len(backends)} models, {len(images)} images, {repeats} repeats, {warmup} warm-up rounds, "
+            f"{counted(len(backends), 'model')}, {counted(len(images), 'image')}, "
+            f"{counted(repeats, 'repeat')}, {counted(warmup, 'warm-up round')}, "
             f"a batch of {batch}"
         )
     turns = {

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any, cast, get_args
 
 from seyolo.darknet.cfg import Network, stored_cfg
-from seyolo.errors import BackendError, quoted
+from seyolo.errors import BackendError, counted, quoted
 from seyolo.letterbox import PAD_GREY, Mode
 
 RUNTIME_KEYS = (
@@ -87,7 +87,9 @@ def read_channels(value: object, source: Path) -> int:
     """Returns the channels of the input, 3 where the graph leaves them open; refuses other than 3 and 1."""
     channels = value if isinstance(value, int) else 3
     if channels not in (1, 3):
-        raise BackendError(f"{source}: takes images of {channels} channels, expected 3 (RGB) or 1 (grey)")
+        raise BackendError(
+            f"{source}: takes images of {counted(channels, 'channel')}, expected 3 (RGB) or 1 (grey)"
+        )
     return channels
 
 

@@ -24,7 +24,7 @@ from seyolo.darknet.cfg import Network
 from seyolo.darknet.constants import LEAKY_SLOPE
 from seyolo.darknet.sections import ScaleChannels
 from seyolo.darknet.weights import tensor_shapes
-from seyolo.errors import ModelError, UsageError
+from seyolo.errors import ModelError, UsageError, counted
 from seyolo.torchnet.head import YoloHead
 from seyolo.torchnet.layers import CbamLayer, ConvolutionLayer, GateLayer, make_layer
 
@@ -60,7 +60,10 @@ class DarknetModel(nn.Module):
         self.network = network
         self.names = default_names(num_classes) if names is None else tuple(names)
         if len(self.names) != num_classes:
-            raise ModelError(f"{len(self.names)} names for {num_classes} classes: give one name per class")
+            raise ModelError(
+                f"{counted(len(self.names), 'name')} for {counted(num_classes, 'class')}: "
+                "give one name per class"
+            )
         self.provenance: dict[str, object] = dict(provenance or {})
         tensor_shapes(network)  # refuses a network that is too large before anything is allocated
         self._inputs = graph.inputs(network)

@@ -38,6 +38,17 @@ def torch_device(name: str) -> torch.device:
 
 
 @contextmanager
+def limited_threads(number: int | None) -> Iterator[None]:
+    """Runs PyTorch on this number of CPU threads in this context; None changes nothing."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(number or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
 def tried_kernels() -> Iterator[None]:
     """Tries out all kernels for each new shape of a convolution in this context, and keeps the fastest."""
     before = torch.backends.cudnn.benchmark

@@ -26,6 +26,8 @@ USUAL_STRIDE = 32
 class TrainConfig(TrainingOptions):
     """Configuration of one training run, which may be a stage of a longer one."""
 
+    batch: int = 16
+    device: str = "cpu"
     epochs: int = 100
     size: InputSize = USUAL_SIZE
     scales_rate: float = 1.0  # learning rate of batch-normalisation scales by that of kernels
@@ -37,9 +39,14 @@ class TrainConfig(TrainingOptions):
 
     @classmethod
     def of(cls, options: TrainingOptions, **settings: Any) -> Self:
-        """Returns the configuration with the options of training of a verb, and more settings or others."""
+        """Returns the configuration with the options of training of a verb, and more settings or others.
+
+        Where batch and device were not chosen for the data, they are the usual ones. Augmentation that is
+        switched off is left out of the recipe.
+        """
         common = {field.name: getattr(options, field.name) for field in fields(TrainingOptions)}
-        return cls(**common | settings)
+        chosen = {name: value for name, value in common.items() if value != "auto"}
+        return cls(**chosen | {"augmentation": options.recipe()} | settings)
 
     def epoch_augmentation(self, epoch: int) -> Augmentation:
         """Returns the augmentation of an epoch, counted from 0."""

@@ -19,7 +19,7 @@ from typing import Any, ClassVar
 import numpy as np
 from jaxtyping import Float32
 
-from seyolo.errors import UsageError
+from seyolo.errors import UsageError, shortened
 from seyolo.files import write_text
 
 PROJECT = "seyolo"
@@ -39,7 +39,7 @@ class _Experiment(ABC):
         try:
             run_id = self._open(f"{folder.parent.name}/{folder.name}", folder, known)
         except self.errors as error:
-            reason = str(error).partition("\n")[0]
+            reason = shortened(str(error).strip().partition("\n")[0])
             raise UsageError(f"--tracker {self.name}: {reason}; {self.advice}") from None
         write_text(path, run_id + "\n")
 
@@ -77,7 +77,7 @@ class MlflowTracker(_Experiment):
     """Runs in the experiment `MLFLOW_EXPERIMENT_NAME`, by default seyolo, at `MLFLOW_TRACKING_URI`."""
 
     name = "mlflow"
-    advice = "set MLFLOW_TRACKING_URI to a server or a folder that can be reached"
+    advice = "set MLFLOW_TRACKING_URI to a server, or pip install mlflow to keep runs on this machine"
 
     def _open(self, title: str, folder: Path, known: str | None) -> str:
         experiment = os.environ.get("MLFLOW_EXPERIMENT_NAME", PROJECT)

@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from seyolo.errors import TrainingError
+from seyolo.errors import TrainingError, counted
 from seyolo.sizes import input_text
 from seyolo.torchnet.build import DarknetModel
 from seyolo.training.config import TrainConfig
@@ -82,7 +82,7 @@ def explained_memory_errors(config: TrainConfig, team: Team) -> Iterator[None]:
         smaller = config.batch // 2 // team.size * team.size
         advice = f"use --batch {smaller} or a smaller --size" if smaller else "use a smaller --size"
         raise TrainingError(
-            f"the GPU's memory does not hold a step of {config.batch // team.size} images of "
+            f"the GPU's memory does not hold a step of {counted(config.batch // team.size, 'image')} of "
             f"{input_text(config.size)} px; {advice}. Finished epochs are kept"
         ) from None
 

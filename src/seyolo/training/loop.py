@@ -20,8 +20,9 @@ from seyolo.data.batches.training import TrainingBatch
 from seyolo.data.datasets import Dataset
 from seyolo.data.tiles import training_samples
 from seyolo.errors import DataError, TrainingError
+from seyolo.progress import Advance, Figures, RunClock, TimeLeft, duration_text
 from seyolo.torchnet.build import DarknetModel, from_checkpoint
-from seyolo.torchnet.device import tried_kernels
+from seyolo.torchnet.device import limited_threads, tried_kernels
 from seyolo.training.config import TrainConfig
 from seyolo.training.distillation import Distillation
 from seyolo.training.distributed import ComputedByLeader, Team, current_team
@@ -33,6 +34,7 @@ from seyolo.training.trackers import Monitor, NoTracker, Tracker
 from seyolo.training.validation import Validation
 
 PERCENTILES = range(0, 101, 5)
+SLOW_EPOCH_S = 20.0  # from here on, figures are told after every epoch, and not only with AP
 STEPS_AGREED = 16  # after so many steps, several processes agree whether to write the state
 
 
@@ -107,7 +109,8 @@ def _help_train(  # noqa: PLR0917 (sent between processes by position)
     run = _Run(model, dataset, config, folder, sparsity, distillation, current_team(), Monitor())
     if state is not None:
         run.restore(state)
-    run.train()
+    with limited_threads(config.threads):
+        run.train()
 
 
 def first_batch(dataset: Dataset, config: TrainConfig, net: Net) -> TrainingBatch:
@@ -147,6 +150,8 @@ class _Run:
         self.stride = max_stride(model.network)
         self.losses = torch.zeros(len(self.step.part_names), device=self.step.device)  # sums of this epoch
         self.tracker: Tracker = NoTracker()
+        self._advance: Advance = lambda count, note: None
+        self._clock = monitor.clock or RunClock({monitor.title: 1.0}, trust_s=0.0)
         self._save_at_s = math.inf
 
     def restore(self, state: RunState) -> None:
@@ -169,10 +174,24 @@ class _Run:
     def train(self) -> None:
         """Trains the epochs that are not finished."""
         self.step.wrap()
-        with tried_kernels(), closing(self.loader):
+        title, total = self.monitor.title, len(self.loader) * self.config.epochs
+        with tried_kernels(), closing(self.loader), self.monitor.progress.task(title, total) as self._advance:
+            done = len(self.loader) * self.record.epoch + self.record.step
+            self._tell(self.record.epoch, self.record.step, done)
             for epoch in range(self.record.epoch, self.config.epochs):
+                if self.record.stopped:
+                    break
                 with explained_memory_errors(self.config, self.team):
                     self._train_epoch(epoch)
+
+    def _tell(self, epoch: int, step: int, count: int = 1) -> None:
+        """Tells how far the run is after a step of an epoch (from 0): `count` steps further."""
+        epochs, num_steps = self.config.epochs, len(self.loader)
+        place = f"epoch {min(epoch + 1, epochs)}/{epochs}"
+        share = (epoch * num_steps + step) / (epochs * num_steps)
+        left_s = self._clock.left_s(self.monitor.title, share)
+        note = place if left_s is None else TimeLeft(f"{place}, {duration_text(left_s)} left")
+        self._advance(count, note)
 
     def _train_epoch(self, epoch: int) -> None:
         """Trains an epoch (from 0), evaluates when due, reports and writes files."""
@@ -195,6 +214,7 @@ class _Run:
             row |= self.validation.evaluate(averaged)
         # With sparsity only the last weights have the zeros that the method promises.
         self.record.add(row, replaces_best=sparsity is not None)
+        self.record.stopped = self._is_stalled(row)
         if self.team.is_leader:
             self.tracker.figures(self.record.epoch, row)
             self.report_scales()
@@ -202,24 +222,24 @@ class _Run:
                 self.record.curves = dict(self.validation.curves)
             self.folder.keep(self.step, self.record, {})
             self.folder.publish(averaged, self.record)
-            self.monitor.progress.message(f"{self.monitor.title} {row_text(row, self.config.epochs)}")
+            if "ap" in row or seconds >= SLOW_EPOCH_S:
+                self._advance(0, Figures(row_text(row, self.config.epochs)))
+            if self.record.stopped and self.record.epoch < self.config.epochs:
+                self.monitor.progress.message(self._stalled_text())
 
     def _run_steps(self, epoch: int, start_s: float) -> list[float]:
         """Takes the steps left of an epoch; returns the mean parts of the loss over all processes."""
-        self.step.model.train()
+        self.step.begin_epoch()
         num_steps, done, config = len(self.loader), self.record.step, self.config
         augmentation, size = config.epoch_augmentation(epoch), config.epoch_size(epoch, self.stride)
         batches = self.loader.epoch(epoch, augmentation, size, first=done)
-        title = f"{self.monitor.title} epoch {epoch + 1}/{config.epochs}"
         self._plan_next_save()
-        with self.monitor.progress.task(title, num_steps) as advance:
-            advance(done, "")
-            for index, (images, targets) in enumerate(batches, done):
-                self.losses += self.step.take(epoch * num_steps + index, images, targets)
-                if index + 1 < num_steps and self._is_save_due(index):
-                    self.record.step, self.record.seconds = index + 1, time.monotonic() - start_s
-                    self._save_unfinished()
-                advance(1, "")
+        for index, (images, targets) in enumerate(batches, done):
+            self.losses += self.step.take(epoch * num_steps + index, images, targets)
+            if index + 1 < num_steps and self._is_save_due(index):
+                self.record.step, self.record.seconds = index + 1, time.monotonic() - start_s
+                self._save_unfinished()
+            self._tell(epoch, index + 1)
         mean: list[float] = (self.team.sum(self.losses) / (num_steps * self.team.size)).tolist()
         self.losses.zero_()
         if self.team.is_leader and not all(map(math.isfinite, mean)):
@@ -247,8 +267,22 @@ class _Run:
             self.folder.keep(self.step, self.record, unfinished)
         self._plan_next_save()
 
+    def _is_stalled(self, row: Row) -> bool:
+        """Tells whether AP has not risen for `patience` epochs; sparsity training runs to its end."""
+        patience, kept = self.config.patience, self.config.snapshot_epoch or 0
+        if patience is None or self.step.sparsity is not None:
+            return False
+        waited = self.record.epoch - self.record.best_epoch
+        return self.team.broadcast("ap" in row and waited >= patience and self.record.epoch >= kept)
+
+    def _stalled_text(self) -> str:
+        best = f"the best AP on val is that of epoch {self.record.best_epoch}"
+        return f"{self.monitor.title} stops after epoch {self.record.epoch} (--patience): {best}"
+
     def _evaluation_due(self, epoch: int) -> bool:
         interval = max(1, self.config.epochs // max(1, self.config.evaluations))
+        if self.config.patience is not None:
+            interval = min(interval, max(1, self.config.patience // 3))
         return (epoch + 1) % interval == 0 or epoch + 1 == self.config.epochs
 
     def report_scales(self) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -17,7 +18,7 @@ from jaxtyping import Bool, Float, Float32, Int
 from torch import Tensor
 
 from seyolo.data.batches.augment import IGNORED
-from seyolo.options.training import LossWeights, TrainingOptions
+from seyolo.options.training import LossWeights, TrainingOptions, class_weight
 from seyolo.torchnet.build import DarknetModel
 from seyolo.torchnet.head import RegionHead, YoloHead
 from seyolo.training.assign import Assignment, Level, assign, candidates
@@ -48,13 +49,18 @@ INSIDE = 0.5  # share of a predicted box in an ignored region from which on it i
 class DetectionLoss:
     """Loss of the outputs of a model's detection layers; each process of the `team` passes its own targets.
 
-    Its options are `loss`, the weights of the terms, and `top_k`, the most positives of an object.
+    Its options are `loss`, the weights of the terms, and `top_k`, the most positives of an object. With
+    `class_weights` (C,), an object counts as many times as its class weighs.
     """
 
     def __init__(
-        self, heads: Sequence[YoloHead], options: TrainingOptions = USUAL, team: Team = SINGLE_PROCESS
+        self,
+        heads: Sequence[YoloHead],
+        options: TrainingOptions = USUAL,
+        team: Team = SINGLE_PROCESS,
+        class_weights: Float[Tensor, " c"] | None = None,
     ) -> None:
-        self.team, self.heads, self.options = team, heads, options
+        self.team, self.heads, self.options, self.class_weights = team, heads, options, class_weights
         self.class_loss = softmax_cross_entropy if isinstance(heads[0], RegionHead) else binary_cross_entropy
 
     def __call__(
@@ -84,8 +90,11 @@ class DetectionLoss:
             scores, iou.detach(), indices, valid, image=image, class_ids=class_ids, top_k=self.options.top_k
         )
         hidden = None if ignored is None or not len(ignored) else lie_inside(decoded[..., :4], ignored)
-        sums = _terms(flat, ciou, image, class_ids, assigned, class_loss=self.class_loss, hidden=hidden)
-        parts = sums / normaliser(assigned.quality.sum(), self.team)
+        weights = None if self.class_weights is None else self.class_weights[class_ids]
+        how = _Settings(self.class_loss, hidden, weights)
+        sums = _terms(flat, ciou, image, class_ids, assigned, how=how)
+        quality = assigned.quality if weights is None else assigned.quality * weights[:, None]
+        parts = sums / normaliser(quality.sum(), self.team)
         return weighted_sum(parts, self.options.loss), parts.detach()
 
 
@@ -104,6 +113,14 @@ def softmax_cross_entropy(logits: Float[Tensor, "n c"], class_ids: Int[Tensor, "
     return F.cross_entropy(logits, class_ids, reduction="none")
 
 
+class _Settings(NamedTuple):
+    """Settings of the terms: `hidden` predictions are no background, an object counts `weights` times."""
+
+    class_loss: ClassLoss
+    hidden: Bool[Tensor, "N P"] | None
+    weights: Float[Tensor, " M"] | None
+
+
 def _terms(
     flat: Float32[Tensor, "N P 5+C"],
     ciou: Float32[Tensor, "M K"],
@@ -111,20 +128,33 @@ def _terms(
     class_ids: Int[Tensor, " M"],
     assigned: Assignment,
     *,
-    class_loss: ClassLoss,
-    hidden: Bool[Tensor, "N P"] | None = None,
+    how: _Settings,
 ) -> Float32[Tensor, "3"]:
-    """Returns box, objectness and class terms, summed over the batch; `hidden` ones are no background."""
+    """Returns box, objectness and class terms, summed over the batch."""
     quality, per_object = assigned.quality.flatten(), assigned.quality.shape[1]
     slot = (image[:, None] * flat.shape[1] + assigned.prediction).flatten()
     rows = flat.flatten(0, 1)
     wanted = torch.zeros_like(rows[:, 4]).scatter_reduce_(0, slot, quality, "amax")
-    weight = None if hidden is None else ((wanted > 0) | ~hidden.flatten()).to(rows.dtype)
+    weight = None if how.hidden is None else ((wanted > 0) | ~how.hidden.flatten()).to(rows.dtype)
+    if how.weights is not None:
+        counts = how.weights.to(quality.dtype).repeat_interleave(per_object)
+        largest = torch.ones_like(wanted).scatter_reduce_(0, slot, counts, "amax", include_self=False)
+        weighed = torch.where(wanted > 0, largest, torch.ones_like(largest))
+        weight = weighed if weight is None else weight * weighed
+        quality = quality * counts
     # The target is aware of IoU.
     objectness = F.binary_cross_entropy_with_logits(rows[:, 4], wanted, weight, reduction="sum")
     box = ((1 - ciou.gather(1, assigned.column).flatten()) * quality).sum()
-    classes = class_loss(rows[slot, 5:], class_ids.repeat_interleave(per_object))
+    classes = how.class_loss(rows[slot, 5:], class_ids.repeat_interleave(per_object))
     return torch.stack([box, objectness, (classes * quality).sum()])
+
+
+def class_weights(names: Sequence[str], texts: Sequence[str]) -> Float32[Tensor, " c"] | None:
+    """Returns the weight of each class from texts such as hand=2; None where there are none."""
+    if not texts:
+        return None
+    given = dict(filter(None, map(class_weight, texts)))
+    return torch.tensor([given.get(name, 1.0) for name in names])
 
 
 def split_targets(

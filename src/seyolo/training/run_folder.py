@@ -30,7 +30,7 @@ from torch import Tensor
 
 from seyolo.checkpoint import damage, read_checkpoint, write_checkpoint, write_tensors
 from seyolo.darknet.cfg import parse_stored_cfg, stored_cfg
-from seyolo.errors import ModelError, TrainingError
+from seyolo.errors import ModelError, TrainingError, counted
 from seyolo.files import replacing, write_json, write_text
 from seyolo.json_files import from_json, parse_json, read_json, to_json
 from seyolo.runtime.choice import installed_version
@@ -64,6 +64,7 @@ class RunRecord:
     curves: dict[str, Any] = field(default_factory=dict)  # of the best epoch, by split
     step: int = 0  # number of finished steps of the epoch that is not finished
     seconds: float = 0.0  # that these steps took
+    stopped: bool = False  # before the planned epochs, see `TrainingOptions.patience`
 
     @property
     def place(self) -> str:
@@ -113,9 +114,14 @@ class RunState:
 
 def row_text(row: Row, epochs: int) -> str:
     """Returns an epoch's row as a progress line."""
-    losses = [key for key in ("box", "objectness", "distillation") if key in row]
-    scores = [key for key in row if key.endswith(("_ap", "_ap50"))]
-    figures = ", ".join(f"{key} {row[key]:.3f}" for key in losses + scores)
+    losses = [f"{key} {row[key]:.3f}" for key in ("box", "objectness", "distillation") if key in row]
+    scores = [
+        f"{title} {key.removesuffix(ending)} {row[key]:.3f}"
+        for key in row
+        for ending, title in (("_ap", "AP"), ("_ap50", "AP@0.5"))
+        if key.endswith(ending)
+    ]
+    figures = ", ".join(losses + scores)
     return f"epoch {row['epoch']}/{epochs}: {row['pictures_per_s']:.1f} images/s, {figures}"
 
 
@@ -170,7 +176,7 @@ class RunFolder:
                 read_checkpoint(self.path / BEST_FILE)
         except ModelError:
             return False
-        return _num_rows(self.path / RESULTS_FILE) == record.epoch
+        return num_rows(self.path / RESULTS_FILE) == record.epoch
 
     def check_best(self, record: RunRecord) -> None:
         """Gives up a damaged best model, with a warning: the next that is evaluated takes its place."""
@@ -198,19 +204,20 @@ def saved_state(folder: Path, epochs: int) -> RunState | None:
     """
     paths = [path for path in (folder / STATE_FILE, folder / STATE_BEFORE) if path.exists()]
     if not paths:
-        if _num_rows(folder / RESULTS_FILE) > (epochs > 1):  # one may be from a stop of version 0.1.0
+        if num_rows(folder / RESULTS_FILE) > (epochs > 1):  # one may be from a stop of version 0.1.0
             raise TrainingError(f"{folder}: {STATE_FILE} is gone, so this run cannot resume; start a new one")
         return None
     state = _first_whole(paths)
     if state.record.epochs != epochs:
         raise TrainingError(
-            f"{folder}: the run was planned for {state.record.epochs} epochs, not {epochs}; "
+            f"{folder}: the run was planned for {counted(state.record.epochs, 'epoch')}, not {epochs}; "
             "resume it with the same settings or start a new one"
         )
     return state
 
 
-def _num_rows(path: Path) -> int:
+def num_rows(path: Path) -> int:
+    """Returns the number of finished epochs in a results.csv; -1 in an empty one, 0 without one."""
     return len(path.read_text(encoding="utf-8", errors="replace").splitlines()) - 1 if path.exists() else 0
 
 

@@ -21,7 +21,7 @@ from seyolo.training.config import TrainConfig
 from seyolo.training.distillation import Distillation, DistillationModule
 from seyolo.training.distributed import SINGLE_PROCESS, Team, current_team
 from seyolo.training.gpu import RecordedHeads, explained_memory_errors
-from seyolo.training.loss import DetectionLoss, LossModule, split_targets
+from seyolo.training.loss import DetectionLoss, LossModule, class_weights, split_targets
 from seyolo.training.optimizer import MovingAverage, make_optimizer, optimizer_tensors, restore_optimizer
 from seyolo.training.sparsity import Sparsity
 from seyolo.training.sync_norm import synchronised
@@ -49,8 +49,13 @@ class TrainingStep:
         self.steps_per_epoch = steps_per_epoch
         self.device = team.device(config.device)
         self.model = model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._frozen = list(self.model.layers[: config.freeze])
+        for layer in self._frozen:
+            layer.requires_grad_(False)
         self.part_names = ["box", "objectness", "classes"]
-        loss = DetectionLoss(model.heads, config, team)
+        weights = class_weights(model.names, config.class_weights)
+        weights = None if weights is None else weights.to(self.device)
+        loss = DetectionLoss(model.heads, config, team, weights)
         module = LossModule(self.model, loss)
         if distillation is not None:
             module = DistillationModule(self.model, loss, distillation)
@@ -66,6 +71,12 @@ class TrainingStep:
     def wrap(self) -> None:
         """Averages gradients over the processes of the team from now on."""
         self._module = self.team.wrap(self._module, self.device)
+
+    def begin_epoch(self) -> None:
+        """Puts the model into training mode, but for the frozen layers, whose statistics stay."""
+        self.model.train()
+        for layer in self._frozen:
+            layer.eval()
 
     def take(self, step: int, images: Tensor, targets: Tensor) -> Tensor:
         """Trains on uint8 images (N, 3, H, W); returns the detached loss parts. `step` counts from 0."""
@@ -158,7 +169,7 @@ def measure_step_seconds(
     durations = []
     with explained_memory_errors(config, SINGLE_PROCESS), closing(loader):
         step = TrainingStep(copy.deepcopy(model), config, len(loader), SINGLE_PROCESS)
-        step.model.train()
+        step.begin_epoch()
         for images, targets in islice(loader.epoch(0), 2 + num_steps):
             start = time.monotonic()
             step.take(0, images, targets)

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from seyolo.errors import UsageError
-from seyolo.progress import Progress, Silent
+from seyolo.progress import Progress, RunClock, Silent
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -65,6 +65,7 @@ class Monitor:
     progress: Progress = field(default_factory=Silent)
     tracker: OpenTracker = NoTracker
     title: str = "train"  # name of the run in progress lines and curves
+    clock: RunClock | None = None  # of the whole run, where this is a stage of it
 
 
 class TensorBoard:

@@ -173,8 +173,9 @@ def _from_scratch(
     run, size = finished.run, size or finished.run.size_hw
     model = build(network, run.dataset.names, torch.Generator().manual_seed(run.config.seed))
     dense = stage_config(run.config, "dense")
-    config = replace(dense, epochs=finished.epochs, size=checked_size(size), snapshot_epoch=None)
-    folder, monitor = _folder(finished, name), Monitor(run.progress, title=name)
+    at_size = replace(dense, size=checked_size(size), snapshot_epoch=None, freeze=0)
+    config = replace(at_size, epochs=finished.epochs)
+    folder, monitor = _folder(finished, name), Monitor(run.progress, title=name, clock=run.clock)
     trained = train(
         model, run.dataset, config, folder, state=saved_state(folder, config.epochs), monitor=monitor
     )
@@ -186,6 +187,7 @@ def _whole_run(finished: Finished, name: str, config: SlimOptions) -> Contender:
     run = SlimRun(
         config, _folder(finished, name), finished.run.progress, title=f"{name} ", dataset=finished.run.dataset
     )
+    run.clock = finished.run.clock
     sparse = run.sparse(finished.run.branch(finished.dense))
     pruned = run.cut(sparse, run.plan(sparse))
     return Contender(run.finetune(pruned, finished.dense), run.size_hw)

@@ -11,6 +11,7 @@ from seyolo.data.samples import Sample
 from seyolo.evaluation.evaluate import evaluate
 from seyolo.pruning.planning.plan import Plan
 from seyolo.pruning.prune import prune_by
+from seyolo.report.verdict import moved_text
 from seyolo.results import Readiness
 from seyolo.torchnet.build import DarknetModel
 from seyolo.training.sparsity import sparse_scales
@@ -42,7 +43,7 @@ def readiness_lines(found: Readiness | None) -> list[str]:
         f"{found.going:.0%} of the channels are pruned, {found.nearly_zero:.0%} of the scales nearly zero",
         f"{verdict}: a pruned channel has {found.going_scale:.0%} of the scale of a kept one, and "
         f"{found.misplaced:.0%} of the pruned scales are larger than the smallest tenth of the kept ones",
-        f"after pruning, without repair: AP@0.5 on val {found.ap50:.3f} -> {found.cut_ap50:.3f}",
+        f"after pruning, without repair: AP@0.5 on val {moved_text(found.ap50, found.cut_ap50)}",
     ]
 
 

@@ -23,6 +23,7 @@ from seyolo.options.stored import SLIM_FILE, read_slim_options, stored_slim
 from seyolo.progress import Progress, Silent
 from seyolo.results import RESULTS_FILE, SlimResults, read_results
 from seyolo.runs import NewRun, existing_run, new_run, resumed_run
+from seyolo.torchnet.device import limited_threads
 from seyolo.training.distributed import on_leader
 from seyolo.training.run_folder import (
     ENVIRONMENT_FILE,
@@ -33,6 +34,7 @@ from seyolo.training.run_folder import (
 from seyolo.training.trackers import NoTracker, OpenTracker, TrackerName, chosen_tracker
 from seyolo.verbs.calibration import plan_of
 from seyolo.verbs.controls import Finished, control_results, joined_rows
+from seyolo.verbs.effort import with_effort
 from seyolo.verbs.slim_results import report_slim_run, slim_results
 from seyolo.verbs.slim_run import SlimRun
 from seyolo.verbs.start import check_data, with_model
@@ -149,7 +151,7 @@ def run_slim(
         opened = new_run("slim", folder, SLIM_FILE, write)
     else:
         opened = resumed_run("slim", folder, SLIM_FILE)
-    with opened as path:
+    with opened as path, limited_threads(options.threads):
         if resume:
             stored = read_slim_options(path)
             if stored != replace(options, controls=stored.controls):
@@ -193,12 +195,13 @@ def _resolved(options: SlimOptions, progress: Progress | None) -> SlimOptions:
     """Returns the options with model, input size, sites of attention and epochs of dense training."""
     options = with_model(options, progress)
     has_weights = options.weights is not None or Path(options.model or "").suffix == CHECKPOINT
-    if options.epochs is None:
-        is_trained = has_weights and options.attention is None and _is_whole(options)
-        options = replace(options, epochs=0 if is_trained else USUAL_EPOCHS)
+    if options.epochs is None and has_weights and options.attention is None and _is_whole(options):
+        options = replace(options, epochs=0)
     if options.epochs == 0 and not has_weights:
         raise UsageError("--epochs 0 leaves out dense training: give trained weights with --weights")
-    return options
+    if options.epochs == 0 and options.freeze:
+        raise UsageError("--freeze is of dense training; train with --epochs, or leave it out")
+    return with_effort(options, USUAL_EPOCHS)
 
 
 def _is_whole(options: SlimOptions) -> bool:

@@ -64,7 +64,7 @@ def _stage(
     counted = cost(model.network, *run.size_hw)
     return StageResult(
         stage=name,
-        epochs=run.config.epochs_seen()[name],
+        epochs=run.epochs_seen()[name],
         params=counted.params,
         size_bytes=_checkpoint_size(run.folder, name),
         macs=counted.macs,

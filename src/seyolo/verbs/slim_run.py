@@ -3,7 +3,7 @@
 Every stage writes its result into the folder; a resumed run reads it back instead of computing it again.
 
     config.json environment.json       options, machine and versions
-    data.json                          fingerprint of the data set
+    data.json start.json               fingerprint of the data set, and what the run will do
     commands.txt                       the command line of the start and of every resume
     dense/ sparse/ finetuned/          one training run each: results.csv, best.safetensors, state to resume;
                                        sparsity training starts from dense/epoch-N.safetensors
@@ -36,7 +36,7 @@ from seyolo.evaluation.evaluate import Judgement, judge_splits
 from seyolo.files import write_json, write_text
 from seyolo.letterbox import Fit
 from seyolo.options.slim import SlimOptions
-from seyolo.progress import Advance, Progress
+from seyolo.progress import Advance, Progress, RunClock
 from seyolo.pruning.groups.groups import tied_scales
 from seyolo.pruning.planning.plan import Plan
 from seyolo.pruning.prune import prune_by
@@ -45,13 +45,15 @@ from seyolo.sizes import USUAL_SIZE, size_hw
 from seyolo.torchnet.build import DarknetModel, from_checkpoint, to_checkpoint
 from seyolo.training.distillation import Distillation
 from seyolo.training.loop import train
-from seyolo.training.run_folder import saved_state, snapshot
+from seyolo.training.run_folder import RESULTS_FILE, num_rows, saved_state, snapshot
 from seyolo.training.sparsity import Choice, Sparsity, Steered, make_sparsity, sparse_scales
 from seyolo.training.trackers import Monitor, NoTracker, OpenTracker
+from seyolo.verbs.announce import Place, announce, run_start
 from seyolo.verbs.calibration import CalibrationSet, plan_of, repair_on
+from seyolo.verbs.effort import chosen_device
 from seyolo.verbs.prune import read_plan
 from seyolo.verbs.readiness import readiness, readiness_lines, validation_images
-from seyolo.verbs.stages import estimate_seconds, stage_config, strength
+from seyolo.verbs.stages import done_share, estimate_seconds, stage_config, strength
 from seyolo.verbs.start import model_to_train, open_data
 
 EVALUATION_BATCH = 32
@@ -75,9 +77,11 @@ class SlimRun:
         dataset: Dataset | None = None,
         dense_folder: Path | None = None,
     ) -> None:
+        config = replace(config, device=chosen_device(config.device))
         self.config, self.folder, self.progress, self.title = config, folder, progress, title
         self.tracker = tracker
         self.dense_folder = dense_folder or folder / "dense"
+        self.clock: RunClock | None = None  # of the whole run
         self.dataset = open_data(config, folder, progress) if dataset is None else dataset
         self.size_hw = size_hw(config.size or USUAL_SIZE)
 
@@ -87,12 +91,29 @@ class SlimRun:
         return model_to_train(self.config, self.dataset, stage_config(self.config, "dense"))
 
     def announce(self, model: DarknetModel, rough: Plan) -> None:
-        """Prints the estimated time of the whole run, from a few measured training steps."""
-        stages = self.config.stage_epochs()
+        """Tells what the run will do; its time is estimated from a few measured training steps."""
         seconds = estimate_seconds(model, self.dataset, self.config, rough.macs / rough.dense_macs)
-        total = sum(seconds.values())
-        parts = ", ".join(f"{name} {stages[name]} epochs {seconds[name] / 60:.0f} min" for name in stages)
-        self.progress.message(f"estimated time: {total / 60:.0f} min ({parts}); stop any time and resume")
+        self.clock = RunClock(seconds)
+        stages = self.config.stage_epochs()
+        configs = {name: stage_config(self.config, name) for name in stages}
+        start = run_start(self.config, self.dataset, model, configs, sum(seconds.values()))
+        done = sum(
+            seconds[name] * done_share(self._stage_folder(name), epochs) for name, epochs in stages.items()
+        )
+        place = Place(self.folder, "slim", start.seconds - done)
+        announce(start, self.dataset, model, place, self.progress)
+
+    def _stage_folder(self, stage: str) -> Path:
+        return self.dense_folder if stage == "dense" else self.folder / stage
+
+    def epochs_seen(self) -> dict[str, int]:
+        """Returns the epochs behind the network of each stage, fewer where `patience` ended one."""
+        seen, planned = self.config.epochs_seen(), self.config.stage_epochs()
+        for stage in ("dense", "finetuned"):
+            done = num_rows(self._stage_folder(stage) / RESULTS_FILE)
+            if self.config.patience is not None and done > 0:
+                seen[stage] -= planned[stage] - done
+        return seen
 
     def dense(self, model: DarknetModel) -> DarknetModel:
         """Trains the dense network; with 0 epochs returns it as it is."""
@@ -143,8 +164,7 @@ class SlimRun:
         sparsity: Sparsity | None = None,
         distillation: Distillation | None = None,
     ) -> DarknetModel:
-        folder = self.dense_folder if stage == "dense" else self.folder / stage
-        config = stage_config(self.config, stage)
+        folder, config = self._stage_folder(stage), stage_config(self.config, stage)
         return train(
             model,
             self.dataset,
@@ -153,7 +173,7 @@ class SlimRun:
             sparsity=sparsity,
             distillation=distillation,
             state=saved_state(folder, config.epochs),
-            monitor=Monitor(self.progress, self.tracker, self.title + stage),
+            monitor=Monitor(self.progress, self.tracker, self.title + stage, self.clock),
         ).model
 
     def _left_out(self, model: DarknetModel) -> Choice:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
+
 from seyolo.data.datasets import Dataset
-from seyolo.data.tiles import training_samples
 from seyolo.options.slim import SlimOptions
 from seyolo.sizes import USUAL_SIZE
 from seyolo.torchnet.build import DarknetModel
 from seyolo.training.config import TrainConfig
+from seyolo.training.run_folder import RESULTS_FILE, num_rows
 from seyolo.training.sparsity import PUBLISHED_STRENGTH, strength_of_reach
 from seyolo.training.step import measure_step_seconds
+from seyolo.verbs.announce import EVALUATION_SHARE, training_seconds
 
 STEERED_STRENGTH = 0.2
 FAST_SCALES = 10.0
 ANEW_SHARE = 0.67  # of the learning rate, with which a schedule starts anew on a trained network
+RESULTS_S = 20.0  # export, timing and report
 TEACHER_SHARE = 0.25  # time of the teacher's forward pass / of a training step of the dense network
 
 
@@ -28,6 +33,7 @@ def stage_config(options: SlimOptions, stage: str) -> TrainConfig:
         scales_rate=_scales_rate(options) if stage == "sparse" else 1.0,
         span=(0.0, 1.0) if stage == "dense" else _span(options, stage),
         snapshot_epoch=options.branch() if stage == "dense" and options.is_early() else None,
+        freeze=options.freeze if stage == "dense" else 0,
         seed=options.seed + list(options.stage_epochs()).index(stage),
     )
 
@@ -61,15 +67,44 @@ def _span(options: SlimOptions, stage: str) -> tuple[float, float]:
 def estimate_seconds(
     model: DarknetModel, dataset: Dataset, options: SlimOptions, kept_share: float
 ) -> dict[str, float]:
-    """Estimates the seconds of each training stage from a few measured steps of the dense network.
+    """Estimates the seconds of each part of a run in order, from a few measured steps of the dense network.
 
-    A step of a network pruned to `kept_share` of the MACs is estimated to take the square root of that share:
-    memory traffic shrinks with the width, arithmetic with its square.
+    Parts are the training stages, `results`, and those of the controls. A step of a network pruned to
+    `kept_share` of the MACs is estimated to take the square root of that share: memory traffic shrinks with
+    the width, arithmetic with its square.
     """
-    step = measure_step_seconds(model, dataset, stage_config(options, "dense"))
-    epochs = options.stage_epochs()
-    per_epoch = step * len(training_samples(dataset)) / options.batch
-    teacher = TEACHER_SHARE if options.distill else 0.0
+    step_s = measure_step_seconds(model, dataset, stage_config(options, "dense"))
+    configs = {name: stage_config(options, name) for name in options.stage_epochs()}
+    slim = kept_share**0.5
     # Seconds of a pruned step / of a dense one: sqrt(kept MACs / MACs), and the teacher's forward pass.
-    factors = {"dense": 1.0, "sparse": 1.0, "finetuned": kept_share**0.5 + teacher}
-    return {name: per_epoch * epochs[name] * factors[name] for name in epochs}
+    factors = {"dense": 1.0, "sparse": 1.0, "finetuned": slim + (TEACHER_SHARE if options.distill else 0.0)}
+    trained = {
+        name: factors[name] * training_seconds(config, dataset, step_s) for name, config in configs.items()
+    }
+    tested = [dataset.split(name) for name in dataset.splits if name != "train"]
+    judged_s = sum(map(len, tested)) * EVALUATION_SHARE * step_s / configs["dense"].batch
+    results = RESULTS_S + (2 + 2 * slim) * judged_s
+    return trained | {"results": results} | _control_seconds(options, configs["dense"], trained, slim)
+
+
+def _control_seconds(
+    options: SlimOptions, dense: TrainConfig, trained: Mapping[str, float], slim: float
+) -> dict[str, float]:
+    """Estimates the seconds of the controls, each trained on as many images as the slim network."""
+    whole_s = trained["dense"] / max(1, dense.epochs) * options.epochs_seen()["finetuned"]
+    found: dict[str, float] = {}
+    for name in options.chosen_controls():
+        if name in ("random", "plain"):
+            found |= {f"{name} {stage}": trained[stage] for stage in ("sparse", "finetuned")}
+        elif name in ("dense", "int8"):
+            is_trained = dense.epochs == options.epochs_seen()["finetuned"] or "dense" in found
+            found[name] = 0.0 if is_trained else whole_s
+        else:
+            found[name] = whole_s * slim
+    return found
+
+
+def done_share(folder: Path, epochs: int) -> float:
+    """Returns the share of the epochs that a training stage has finished, by its results.csv."""
+    path = folder / RESULTS_FILE
+    return min(1.0, max(0, num_rows(path)) / epochs) if epochs else 0.0

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeVar, cast
 
 from seyolo.class_names import listed, read_names
+from seyolo.darknet.graph import detection_layers
 from seyolo.darknet.placement import Site
 from seyolo.darknet.zoo import is_zoo_name
 from seyolo.data.datasets import Dataset, load_dataset
@@ -28,6 +29,7 @@ from seyolo.torchnet.device import torch_device
 from seyolo.training.config import TrainConfig
 from seyolo.training.distributed import current_team
 from seyolo.training.prepare import starting_model
+from seyolo.verbs.effort import chosen_device
 
 Options = TypeVar("Options", SlimOptions, TrainOptions)
 DATA_FILE = "data.json"
@@ -38,11 +40,12 @@ DEFAULT_MODEL = "yolov3@0.25"
 def check_machine(options: SlimOptions | TrainOptions) -> None:
     """Refuses a device that is not here, and a batch that several processes cannot share."""
     torch_device(options.device)
-    current_team().share_of(options.batch)
+    if options.batch != "auto":
+        current_team().share_of(options.batch)
 
 
 def open_data(options: SlimOptions | TrainOptions, folder: Path, progress: Progress) -> Dataset:
-    """Loads the data set of a run and names its layout; one with a single split is divided.
+    """Loads the data set of a run and tells what is to say about it; one with a single split is divided.
 
     A resumed run keeps its division.
 
@@ -54,7 +57,7 @@ def open_data(options: SlimOptions | TrainOptions, folder: Path, progress: Progr
     dataset = load_dataset(options.data)
     is_resumed = len(dataset.splits) == 1 and path.exists()
     kept = _stored(path).splits if is_resumed else {}
-    tell(progress, dataset.introduction())
+    tell(progress, [*dataset.remarks, *dataset.cautions()])
     dataset, lines = for_training(dataset, options.seed, kept)
     tell(progress, lines)
     return dataset.tiled(options.tiling(options.size or USUAL_SIZE))
@@ -96,11 +99,12 @@ def check_classes(folder: Path, names: Sequence[str], dataset: Dataset) -> None:
 
 
 def with_model(options: Options, progress: Progress | None = None) -> Options:
-    """Returns the options with model, input size and sites of attention, for a machine that can train it.
+    """Returns the options with device, model, input size and sites of attention, for a machine that has it.
 
     The default model is a checkpoint given as weights alone, or the usual zoo network. The input size of a
     `.cfg` or checkpoint is its own, which `progress` is told; that of a zoo name is the usual one.
     """
+    options = replace(options, device=chosen_device(options.device))
     check_machine(options)
     model, weights = options.model, options.weights
     for file in (model, weights):
@@ -141,7 +145,21 @@ def model_to_train(options: Options, dataset: Dataset, config: TrainConfig) -> D
     assert options.model is not None
     weights = None if options.weights is None else str(options.weights)
     names = None if options.names is None else read_names(options.names)
-    return starting_model(options.model, dataset, config, weights, _attention_of(options), own_names=names)
+    gates = _attention_of(options)
+    model = starting_model(options.model, dataset, config, weights, gates, own_names=names)
+    if options.freeze:
+        _check_freeze(options.freeze, model, weights is not None or options.model.endswith(CHECKPOINT))
+    return model
+
+
+def _check_freeze(num_layers: int, model: DarknetModel, is_trained: bool) -> None:
+    """Refuses to freeze more layers than lie in front of a detection layer, and random ones."""
+    first = detection_layers(model.network)[0]
+    if num_layers >= first:
+        last = f"layer {first - 1} is the last in front of a detection layer"
+        raise UsageError(f"--freeze {num_layers}: {last}; freeze at most {first - 1}")
+    if not is_trained:
+        raise UsageError(f"--freeze {num_layers}: these layers are random; give trained ones with --weights")
 
 
 def _attention_of(options: SlimOptions | TrainOptions) -> Attention | None:

@@ -26,7 +26,7 @@ from seyolo.errors import SeyoloError, TrainingError
 from seyolo.evaluation.evaluate import split_metrics
 from seyolo.files import write_json
 from seyolo.json_files import read_json, to_json
-from seyolo.options.slim import SlimOptions
+from seyolo.options.slim import USUAL_EPOCHS, SlimOptions
 from seyolo.options.study import JOINED, NONE, StudyOptions, check_settings
 from seyolo.progress import Progress, Silent
 from seyolo.report.figures.study import write_study_chart
@@ -37,6 +37,7 @@ from seyolo.torchnet.build import DarknetModel
 from seyolo.training.trackers import OpenTracker, TrackerName, chosen_tracker
 from seyolo.verbs.calibration import plan_of
 from seyolo.verbs.controls import Contender, latency_of
+from seyolo.verbs.effort import with_effort
 from seyolo.verbs.slim_run import SlimRun
 from seyolo.verbs.start import check_data, open_data, with_model
 
@@ -101,7 +102,7 @@ def study(
         BudgetError: a budget cannot be met; found out before its networks are trained.
     """
     check_settings(options)
-    resolved = with_model(options, progress)
+    resolved = with_effort(with_model(options, progress), USUAL_EPOCHS)
     settings = Settings(axes or StudyOptions(), resolved.equal_images())
     path = Path(folder) if folder is not None else NewRun("study").take(lambda _: None)
     stored = path / STUDY_FILE
@@ -242,7 +243,7 @@ class _Study:
             join=cell.join,
             budget=budget,
             seed=cell.seed,
-            epochs=run.config.epochs_seen()[DENSE if budget == DENSE else "finetuned"],
+            epochs=run.epochs_seen()[DENSE if budget == DENSE else "finetuned"],
             params=counted.params,
             macs=counted.macs,
             input_size=run.size_hw,

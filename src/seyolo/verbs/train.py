@@ -20,13 +20,14 @@ from seyolo.opening.network import open_model
 from seyolo.options.keywords import TrainKeywords
 from seyolo.options.parameters import build
 from seyolo.options.stored import TRAIN_FILE, read_train_options
-from seyolo.options.train import TrainOptions
-from seyolo.progress import Progress, Silent
+from seyolo.options.train import USUAL_EPOCHS, TrainOptions
+from seyolo.progress import Progress, RunClock, Silent
 from seyolo.pruning.groups.groups import tied_scales
 from seyolo.report.figures.train_run import write_batch, write_train_figures
 from seyolo.runs import NewRun, new_run, resumed_run
 from seyolo.sizes import USUAL_SIZE
 from seyolo.torchnet.build import DarknetModel
+from seyolo.torchnet.device import limited_threads
 from seyolo.training.config import TrainConfig
 from seyolo.training.distillation import Distillation, check_teacher, with_classes_of
 from seyolo.training.distributed import on_leader
@@ -34,8 +35,12 @@ from seyolo.training.loop import TrainResult, first_batch
 from seyolo.training.loop import train as run_train
 from seyolo.training.run_folder import RunState, check_environment, keep_command, saved_state
 from seyolo.training.sparsity import PUBLISHED_STRENGTH, Sparsity, make_sparsity
+from seyolo.training.step import measure_step_seconds
 from seyolo.training.trackers import Monitor, OpenTracker, TrackerName, chosen_tracker
 from seyolo.training.validation import validation_splits
+from seyolo.verbs.announce import Place, announce, run_start, training_seconds
+from seyolo.verbs.effort import with_effort
+from seyolo.verbs.stages import TEACHER_SHARE
 from seyolo.verbs.start import (
     check_classes,
     check_data,
@@ -84,7 +89,7 @@ def train(
     given = {**keywords, "data": data, "model": model and str(model)}
     chosen = build(TrainOptions, "train", options, given)
     opener = chosen_tracker(tracker)
-    chosen = with_model(chosen, progress)
+    chosen = with_effort(with_model(chosen, progress), USUAL_EPOCHS)
 
     def write(path: Path) -> None:
         keep_command(path.parent, is_new=True)
@@ -120,6 +125,7 @@ def resume_train(
         options = read_train_options(run_folder)
         check_machine(options)
         opener = chosen_tracker(tracker)
+        assert options.epochs is not None
         state = saved_state(run_folder, options.epochs)
         keep_command(run_folder, is_new=False)
         check_environment(run_folder)
@@ -135,34 +141,67 @@ def _train(
     progress: Progress | None,
     tracker: OpenTracker,
 ) -> TrainResult:
-    config = TrainConfig.of(options, epochs=options.epochs, size=options.size or USUAL_SIZE)
-    dataset = open_data(options, folder, progress or Silent())
-    validation = validation_splits(dataset)
-    check_data(folder, dataset, ["train", *validation], data_changed)
-    distillation = _distillation(options, dataset.names)
-    if state is not None:
-        model = state.model(folder)
-        check_classes(folder, model.names, dataset)
-    else:
-        model = model_to_train(options, dataset, config)
+    with limited_threads(options.threads):
+        run = _Run(options, folder, state, progress or Silent(), data_changed)
+        distillation = _distillation(options, run.dataset.names)
+        model = run.model(distillation)
+        clock = run.announce(model)
+        result = run_train(
+            model,
+            run.dataset,
+            run.config,
+            folder,
+            sparsity=_sparsity(options, model),
+            distillation=distillation,
+            state=state,
+            monitor=Monitor(run.progress, tracker, clock=clock),
+        )
+        samples = [sample for split in run.validation for sample in run.dataset.split(split)]
+        write_train_figures(folder, result.model, samples, run.config.size_hw, result.history)
+        return result
+
+
+class _Run:
+    """A run of `train`: its data set, checked against that of the run so far, and its configuration."""
+
+    def __init__(
+        self,
+        options: TrainOptions,
+        folder: Path,
+        state: RunState | None,
+        progress: Progress,
+        data_changed: bool,
+    ) -> None:
+        self.options, self.folder, self.state, self.progress = options, folder, state, progress
+        self.config = TrainConfig.of(options, epochs=options.epochs, size=options.size or USUAL_SIZE)
+        self.dataset = open_data(options, folder, progress)
+        self.validation = validation_splits(self.dataset)
+        check_data(folder, self.dataset, ["train", *self.validation], data_changed)
+
+    def model(self, distillation: Distillation | None) -> DarknetModel:
+        """Returns the model to train: that of the state, or a new one, with the first batch in a picture."""
+        if self.state is not None:
+            model = self.state.model(self.folder)
+            check_classes(self.folder, model.names, self.dataset)
+            return model
+        model = model_to_train(self.options, self.dataset, self.config)
         if distillation is not None:
             check_teacher(model, distillation)
-        warn_of_small_boxes(dataset.split("train"), config.size_hw)
-        images, targets = first_batch(dataset, config, model.network.net)
-        write_batch(folder, images.numpy(), targets.numpy(), dataset.names)
-    result = run_train(
-        model,
-        dataset,
-        config,
-        folder,
-        sparsity=_sparsity(options, model),
-        distillation=distillation,
-        state=state,
-        monitor=Monitor(progress or Silent(), tracker),
-    )
-    samples = [sample for split in validation for sample in dataset.split(split)]
-    write_train_figures(folder, result.model, samples, config.size_hw, result.history)
-    return result
+        warn_of_small_boxes(self.dataset.split("train"), self.config.size_hw)
+        images, targets = first_batch(self.dataset, self.config, model.network.net)
+        write_batch(self.folder, images.numpy(), targets.numpy(), self.dataset.names)
+        return model
+
+    def announce(self, model: DarknetModel) -> RunClock:
+        """Tells what the run will do; returns the clock of its time, estimated from a few measured steps."""
+        step_s = measure_step_seconds(model, self.dataset, self.config)
+        step_s *= 1 + (TEACHER_SHARE if self.options.teacher else 0)
+        seconds = training_seconds(self.config, self.dataset, step_s)
+        start = run_start(self.options, self.dataset, model, {"train": self.config}, seconds)
+        done = self.state.record.epoch / self.config.epochs if self.state else 0.0
+        place = Place(self.folder, "train", seconds * (1 - done))
+        announce(start, self.dataset, model, place, self.progress)
+        return RunClock({"train": seconds})
 
 
 def _sparsity(options: TrainOptions, model: DarknetModel) -> Sparsity | None:

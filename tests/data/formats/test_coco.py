@@ -303,7 +303,7 @@ class TestFile:
 
     def test_missing_images_are_counted(self, data: Path) -> None:
         (data.parent.parent / "val2017/b2.png").unlink()
-        with pytest.raises(DataError, match=r"1 of 2 images are missing, the first is b2\.png; looked in "):
+        with pytest.raises(DataError, match=r"1 of 2 images is missing, the first is b2\.png; looked in "):
             load_dataset(data).split("val")
 
     def test_a_image_listed_twice(self, data: Path) -> None:

@@ -221,7 +221,7 @@ class TestOfficial:
         assert report.rows()[2]["published_hands"] == 2031
         assert report.warnings[:2] == (
             "train: found 2 images with 2 hands, published are 4,069 with 9,163",
-            "train: dropped 1 hands outside their image or under 1 px",
+            "train: dropped 1 hand outside their image or under 1 px",
         )
 
     @pytest.mark.parametrize(("name", "mode"), [("hand_dataset.tar.gz", "w:gz"), ("x.tar", "w")])

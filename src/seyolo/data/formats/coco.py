@@ -31,7 +31,7 @@ from seyolo.data.formats.foreign import foreign
 from seyolo.data.labels import ImageSize, Marked, Problem, Reading, collect, row_of_pixels, size_of
 from seyolo.data.text import read_text
 from seyolo.data.tree import Finder, top_of
-from seyolo.errors import DataError, quoted, shortened
+from seyolo.errors import DataError, counted, quoted, shortened
 from seyolo.json_files import MOST
 
 _KEYS = ("images", "annotations", "categories")
@@ -283,7 +283,8 @@ def _find_images(
     summary = ""
     if problems:
         first = problems[0].text.removeprefix("there is no image ")
-        count = f"{len(problems):,} of {len(images):,} images are missing, the first is {first}"
+        verb = "is" if len(problems) == 1 else "are"
+        count = f"{len(problems):,} of {counted(len(images), 'image')} {verb} missing, the first is {first}"
         summary = f"{path}: {count}; looked in {', '.join(folders)}"
     return found, Listing(list(found), problems, summary=summary)
 

@@ -24,7 +24,7 @@ import numpy as np
 from seyolo.data.archives import extract
 from seyolo.data.oxford.annotations import CORNERS, AnnotationReader, Hand
 from seyolo.data.writing import label_rows, output_folder, write_data_yaml
-from seyolo.errors import DataError, UsageError
+from seyolo.errors import DataError, UsageError, counted
 from seyolo.media.images import check_complete, encoded_size, read_encoded
 
 SplitMode = Literal["official", "reference"]
@@ -212,8 +212,10 @@ def _warnings(counts: Sequence[SplitCounts], split: SplitMode) -> Iterator[str]:
         published = (count.published_pictures, count.published_hands)
         if found != published:
             wanted = f"published are {published[0]:,} with {published[1]:,}"
-            yield f"{count.split}: found {found[0]:,} images with {found[1]:,} hands, {wanted}"
+            images, hands = counted(found[0], "image"), counted(found[1], "hand")
+            yield f"{count.split}: found {images} with {hands}, {wanted}"
         if count.num_dropped:
-            yield f"{count.split}: dropped {count.num_dropped} hands outside their image or under 1 px"
+            dropped = counted(count.num_dropped, "hand")
+            yield f"{count.split}: dropped {dropped} outside their image or under 1 px"
     if split == "reference":
         yield "val is test here, as in the reference system: a checkpoint chosen on val is chosen on test"

@@ -54,7 +54,7 @@ def slice_network(network: Network, state: State, masks: Sequence[BoolArray]) ->
     tensors: State = {}
     for index, section, sources, own in _layers_of(network, state):
         if not masks[index].any():
-            raise PlanError(f"layer {index} would lose all of its {len(masks[index])} channels")
+            raise PlanError(f"layer {index} would lose all of its channels ({len(masks[index])})")
         read = np.ones(network.net.channels, dtype=bool) if sources[0] == IMAGE else masks[sources[0]]
         slim, sliced = RULES[type(section)].cut(section, own, read, masks[index])
         layers.append(slim)

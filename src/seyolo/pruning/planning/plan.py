@@ -14,7 +14,7 @@ import numpy as np
 
 from seyolo.darknet.cfg import Network
 from seyolo.darknet.sections import Convolutional
-from seyolo.errors import PlanError, TrainingError
+from seyolo.errors import PlanError, TrainingError, counted
 from seyolo.json_files import from_json, parse_json, to_json
 from seyolo.options.cut import DEFAULT_CUT, CutOptions
 from seyolo.pruning.groups.atoms import BoolArray, IntArray
@@ -227,7 +227,7 @@ def kept_slots(plan: Plan, prunable: PrunableNetwork) -> list[IntArray]:
     groups = prunable.groups.groups
     num_free = sum(not group.fixed for group in groups)
     if num_free != len(plan.groups):
-        raise PlanError(f"the plan has {len(plan.groups)} groups, the network {num_free}")
+        raise PlanError(f"the plan has {counted(len(plan.groups), 'group')}, the network {num_free}")
     cuts = iter(plan.groups)
     return [
         np.arange(group.num_channels) if group.fixed else _kept_of_group(group, next(cuts), removed)

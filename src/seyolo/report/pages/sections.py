@@ -19,6 +19,7 @@ from seyolo.report.pages.parts import Chart, Grid, chart, embedded
 from seyolo.report.record import EXAMPLES_FOLDER, SlimRecord
 from seyolo.report.tables.slim import control_cells, impossible_lines, rows, shown_splits, titles
 from seyolo.report.text import MISSING, count_text, latency_text, percent_text
+from seyolo.report.verdict import moved_text
 from seyolo.results import ControlRow, Readiness, SlimResults, StageResult
 
 MISTAKES = product(("missed", "missed only", "false"), ("dense", "slim"))
@@ -217,5 +218,5 @@ def _readiness_lines(found: Readiness | None) -> list[str]:
     return [
         f"Before pruning, {found.going:.0%} of the channels were chosen for removal; their mean BN scale was "
         f"{found.going_scale:.0%} of that of a kept channel. Right after pruning, without repair, AP@0.5 on "
-        f"validation images fell from {found.ap50:.3f} to {found.cut_ap50:.3f}."
+        f"validation images {moved_text(found.ap50, found.cut_ap50)}."
     ]

@@ -1,0 +1,145 @@
+"""The five lines that a run tells before it starts, and start.json."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import seyolo
+from helpers.stopping import StopIn
+from seyolo.progress import Advance
+from seyolo.results import read_start
+from seyolo.verbs import slim_results
+
+MODEL = "yolov3-tiny@0.125"
+SMALL: dict[str, Any] = {"size": 64, "epochs": 1, "batch": 4}
+HEADS = ["network", "data", "device", "training", "time"]
+
+
+class ToldBefore(StopIn):
+    """Keeps what it is told, and stops at the second step of training."""
+
+    def __init__(self, place: str) -> None:
+        super().__init__(place)
+        self.lines: list[str] = []
+
+    def message(self, text: str) -> None:
+        self.lines.append(text)
+
+    def announced(self) -> dict[str, str]:
+        """The five lines by their first word."""
+        found = [line.partition(": ") for line in self.lines if line.partition(":")[0] in HEADS]
+        assert [head for head, _, _ in found] == HEADS
+        return {head: text for head, _, text in found}
+
+
+def told(verb: Any, data: Path, folder: Path, place: str, **options: Any) -> ToldBefore:
+    """What a run tells until it is stopped in its training."""
+    progress = ToldBefore(place)
+    with pytest.raises(KeyboardInterrupt):
+        verb(data, MODEL, folder=folder, progress=progress, **SMALL | options)
+    return progress
+
+
+def test_train_tells_what_it_will_do_in_five_lines(tiny_hands: Path, tmp_path: Path) -> None:
+    progress = told(seyolo.train, tiny_hands, tmp_path / "run", "train epoch 1/1")
+    lines = progress.announced()
+    assert re.fullmatch(r"yolov3-tiny@0.125, new weights; 139 k parameters, 2.47 M MACs", lines["network"])
+    splits = r"train \d+ images with \d+ boxes, val \d+ images with \d+ boxes"
+    assert re.fullmatch(rf"YOLO, data\.yaml; {splits}.*; 1 class", lines["data"])
+    assert re.match(r"(cpu, no GPU found; \d+ threads? on \d+ cores?|cpu; \d+ thread|cuda)", lines["device"])
+    assert re.fullmatch(r"\d+ steps \(1 epoch\) of 4 images at 64 px", lines["training"])
+    where = re.escape(str(tmp_path / "run"))
+    assert re.fullmatch(
+        rf"about \d+ s, into {where}; stop any time, seyolo train --resume {where} continues", lines["time"]
+    )
+    start = read_start(tmp_path / "run")
+    assert start is not None
+    assert (start.network, start.batch, start.input_size, start.epochs) == (MODEL, 4, (64, 64), {"train": 1})
+    assert f"warning: {start.steps['train']} steps; a few hundred are needed: --epochs" in str(progress.lines)
+    assert not any("0 min" in line for line in progress.lines)
+
+
+def test_slim_tells_all_of_its_stages(tiny_hands: Path, tmp_path: Path) -> None:
+    options = {"budget": "macs=80%", "sparse_epochs": 1, "finetune_epochs": 2}
+    progress = told(seyolo.slim, tiny_hands, tmp_path / "run", "dense epoch 1/1", **options)
+    training = progress.announced()["training"]
+    stages = r"\(dense 1 epoch, sparse 1 epoch, finetuned 2 epochs\)"
+    assert re.fullmatch(rf"\d+ steps {stages} of 4 images at 64 px, pruned to macs=80%", training)
+    assert not any("0 min" in line for line in progress.lines)
+
+
+def test_weights_are_told_with_the_part_that_was_taken(tiny_hands: Path, tmp_path: Path) -> None:
+    trained = seyolo.load("yolov3-tiny@0.125", num_classes=1)
+    seyolo.save(trained, tmp_path / "a.safetensors")
+    weights = {"weights": tmp_path / "a.safetensors"}
+    progress = told(seyolo.train, tiny_hands, tmp_path / "run", "train epoch 1/1", **weights)
+    assert f"weights from {tmp_path / 'a.safetensors'}" in progress.announced()["network"]
+    other = seyolo.load("yolov3-tiny@0.125", num_classes=3)
+    seyolo.save(other, tmp_path / "b.safetensors")
+    progress = ToldBefore("train epoch 1/1")
+    with pytest.raises(KeyboardInterrupt):
+        seyolo.train(
+            tiny_hands, tmp_path / "b.safetensors", folder=tmp_path / "c", progress=progress, **SMALL
+        )
+    assert re.search(r"\d+ of \d+ tensors from .*, the others new", progress.announced()["network"])
+
+
+def test_a_resumed_run_tells_what_is_left(
+    tiny_hands: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slim_results, "measure_latency", lambda models, int8: {name: {} for name in models})
+    options = {"budget": "macs=80%", "sparse_epochs": 1, "finetune_epochs": 1}
+    told(seyolo.slim, tiny_hands, tmp_path / "run", "sparse epoch 1/1", **options)
+    progress = ToldBefore("nothing epoch 1/1")
+    seyolo.api.resume_slim(tmp_path / "run", progress)
+    assert re.match(r"about \d+ (s|min) are left of \d+ (s|min)", progress.announced()["time"])
+
+
+def test_frozen_layers_must_be_trained_and_lie_in_front(tiny_hands: Path, tmp_path: Path) -> None:
+    with pytest.raises(seyolo.SeyoloError, match="--freeze 3: these layers are random; give trained ones"):
+        seyolo.train(tiny_hands, MODEL, folder=tmp_path / "a", freeze=3, **SMALL)
+    trained = seyolo.load(MODEL, num_classes=1)
+    seyolo.save(trained, tmp_path / "a.safetensors")
+    with pytest.raises(seyolo.SeyoloError, match="--freeze 99: layer 15 is the last in front of a detection"):
+        seyolo.train(tiny_hands, tmp_path / "a.safetensors", folder=tmp_path / "a", freeze=99, **SMALL)
+    told(
+        seyolo.train,
+        tiny_hands,
+        tmp_path / "b",
+        "train epoch 1/1",
+        weights=tmp_path / "a.safetensors",
+        freeze=3,
+    )
+    with pytest.raises(seyolo.SeyoloError, match="--freeze is of dense training"):
+        seyolo.slim(tiny_hands, MODEL, weights=tmp_path / "a.safetensors", epochs=0, freeze=3, size=64)
+
+
+def test_the_time_left_of_all_stages_is_in_the_note_of_every_step(tiny_hands: Path, tmp_path: Path) -> None:
+    notes: list[str] = []
+
+    class Noted(ToldBefore):
+        def task(self, title: str, total: int) -> Any:
+            context = super().task(title, total)
+
+            class Both:
+                def __enter__(self) -> Advance:
+                    advance = context.__enter__()
+
+                    def noting(count: int, note: str) -> None:
+                        notes.append(note)
+                        advance(count, note)
+
+                    return noting
+
+                def __exit__(self, *error: Any) -> Any:
+                    return context.__exit__(*error)
+
+            return Both()
+
+    with pytest.raises(KeyboardInterrupt):
+        seyolo.train(tiny_hands, MODEL, folder=tmp_path / "run", progress=Noted("train epoch 1/1"), **SMALL)
+    assert all(re.fullmatch(r"epoch 1/1, \d+ (s|min) left", note) for note in notes)
