@@ -9,6 +9,13 @@ import pytest
 from helpers.running import MODEL, Run, assert_refused
 
 MADE = b"made before"
+OTHER_FILES = {
+    "data.yaml": "names: [hand]\n",
+    "x.cfg": "[net]\nwidth=64\n",
+    "x.ini": "[ none ]\n",
+    "x.md": "[text](link)\n",
+    "x.txt": "a",
+}
 
 
 @pytest.mark.parametrize(
@@ -76,7 +83,11 @@ def test_prune_asks_and_points_to_the_plan_that_is_there(run: Run, checkpoint: P
 def test_a_report_is_written_anew_but_never_over_something_else(run: Run, tmp_path: Path) -> None:
     for _ in range(2):
         assert run("info", MODEL, "--json", "x.json").code == 0
-    (tmp_path / "data.yaml").write_text("names: [hand]\n")
-    outcome = run("info", MODEL, "--json", "data.yaml")
-    assert_refused(outcome, "--json data.yaml: is there already and holds no JSON; give another file")
-    assert (tmp_path / "data.yaml").read_text() == "names: [hand]\n"
+    for name, text in OTHER_FILES.items():
+        (tmp_path / name).write_text(text)
+        outcome = run("info", MODEL, "--json", name)
+        assert_refused(outcome, f"--json {name}: is there already and holds no JSON; give another file")
+        assert (tmp_path / name).read_text() == text
+    for text in ("", " \n", "[]", "[1]", '\n[ "a"]', '{"a": 1}', "[\n", "[true]", "[-1]"):
+        (tmp_path / "x.json").write_text(text)
+        assert run("info", MODEL, "--json", "x.json").code == 0

@@ -390,7 +390,7 @@ TARGETS = (
     ),
     Target(
         "ONNX, info",
-        ("small.onnx", "means.onnx"),
+        ("small.onnx", "means.onnx", "columns.onnx", "suppressed.onnx"),
         mutated_message(onnx.ModelProto),
         "case.onnx",
         _onnx_info,
@@ -398,7 +398,7 @@ TARGETS = (
     ),
     Target(
         "ONNX, opened",
-        ("small.onnx", "means.onnx"),
+        ("small.onnx", "means.onnx", "columns.onnx", "suppressed.onnx"),
         mutated_message(onnx.ModelProto),
         "case.onnx",
         _onnx_opened,

@@ -19,6 +19,7 @@ import numpy as np
 import torch
 
 import seyolo
+from helpers.foreign_models import columns_output, suppressed_output, ultralytics_metadata, write_constant
 from helpers.onnx_models import write_model
 from helpers.written_oxford import add, write_mat
 from seyolo.commands.detect import Job
@@ -111,6 +112,8 @@ def _write_models(folder: Path, model: Any) -> None:
         file_metadata(model.network, ("hand", "foot"), (32, 32)) | {"pad_value": "127.5"},
         model.network.net.channels,
     )
+    write_constant(folder / "columns.onnx", columns_output(3, 24), ultralytics_metadata())
+    write_constant(folder / "suppressed.onnx", suppressed_output(4), ultralytics_metadata(nms=True))
     write_model(folder / "means.onnx", metadata={"names": names, "letterbox": "stretch", "card": "a.md"})
 
 

@@ -132,6 +132,8 @@ def test_an_unknown_layout_says_what_to_do(runtime: str, tmp_path: Path) -> None
         ("['hand', 'cup']", ("hand", "cup")),
         ('["hand"]', ("hand",)),
         ('{0: "driver\'s hand"}', ("driver's hand",)),
+        ("('hand', 'cup')", ("hand", "cup")),
+        (f"{{'{'1' * 9000}': 'b', 0: 'a'}}", ("a", "b")),
         ("{", None),
         ("__import__('os')", None),
         ("", None),

@@ -192,7 +192,7 @@ def _misplaced(line: Line) -> list[str]:
     """Returns files that lack their option, and weights that stand for the model."""
     lacking = []
     for file in line.files:
-        if line.verb in MODEL_AND_FILES and WEIGHTS.fullmatch(file):
+        if line.verb in MODEL_AND_FILES and WEIGHTS.fullmatch(file) and len(line.files) > 1:
             lacking.append(f"{file} without --weights")
         elif line.verb in TRAINING or (
             line.verb in ("val", "benchmark") and file.endswith(DATA_ENDINGS) and len(line.files) > 1
@@ -239,7 +239,7 @@ def _written(line: Line, own: Mapping[str, int]) -> list[str]:
     for name, values in line.settings.items():
         is_switch = own.get(name) == 0
         if name in own:
-            options += [f"--{name}"] if is_switch else [f"--{name}", *values] if values else []
+            options += [f"--{name}", *([] if is_switch else values or ["VALUE"])]
         elif name not in MEANINGLESS:
             reason = WHY.get(name)
             line.left_out.append(line.typed.get(name, name) + (f" ({reason})" if reason else ""))
@@ -310,8 +310,8 @@ def _convert_values(line: Line, own: Mapping[str, int]) -> None:
         settings["size"] = [height, width]
     if "size" in settings:
         settings["size"] = [_size(settings["size"])]
-    for name in list(settings):
-        value = (settings[name] or ["true"])[-1]
+    for name in [name for name, values in settings.items() if values]:
+        value = settings[name][-1]
         is_truth = value.lower() in ("true", "false")
         if value.lower() in ("false", "none", "null", "") or (is_truth and own.get(name, 0) != 0):
             del settings[name]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from seyolo.data.datasets import Dataset
 
 STDOUT = Path("-")
+JSON_START = re.compile(rb"\s*($|\{|\[\s*($|[\[\]{\"\d-]|true|false|null))")
 Json = Annotated[Path | None, Parameter(name="--json", allow_leading_hyphen=True)]
 """A file for the results as JSON; `-` is stdout, which then carries nothing else."""
 
@@ -66,9 +68,9 @@ def check_target(target: Path | None, option: str = "--json") -> None:
 
 
 def _holds_json(file: Path) -> bool:
-    """Tells whether a file begins as JSON does, or is empty."""
+    """Tells whether a file begins as JSON does, and not as a cfg with its `[net]`, or is empty."""
     with file.open("rb") as opened:
-        return opened.read(64).lstrip()[:1] in (b"{", b"[", b"")
+        return JSON_START.match(opened.read(256)) is not None
 
 
 def check_new(files: Iterable[Path], *, overwrite: bool, advice: str = "") -> None:

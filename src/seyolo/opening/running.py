@@ -17,7 +17,7 @@ from seyolo.options.model import ModelOptions
 from seyolo.runtime.fastest import Use, drawn_input, open_fastest
 from seyolo.runtime.inference import Thresholds
 from seyolo.runtime.protocol import Backend, Precision, Runtime
-from seyolo.runtime.shipped import model_file
+from seyolo.runtime.shipped import model_path
 
 Raw = Float32[np.ndarray, "n p columns"]
 MOST_COMPARED = 100  # boxes of an image, the best ones
@@ -73,7 +73,7 @@ def open_running(
     if device != "cpu" or not runs_as_file(choice.model, options):
         return Running(open_on(choice.model, choice.runtime, threads), choice.model)
     use = Use(
-        model_file(choice.model),
+        model_path(choice.model),
         options.weights,
         choice.runtime,
         choice.precision,

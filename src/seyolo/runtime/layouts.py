@@ -47,6 +47,10 @@ class Layout:
         """Converts an output to rows of cx, cy, w, h, objectness, class probabilities."""
         if self.kind == "rows":
             return output
+        expected = {"columns": (1, 4 + self.num_classes), "suppressed": (2, SUPPRESSED_COLUMNS)}
+        axis, length = expected[self.kind]
+        if output.ndim != 3 or output.shape[axis] != length:
+            raise BackendError(f"the network's output is {output.shape}, not what its file says")
         if self.kind == "columns":
             rows = output.transpose(0, 2, 1)
             ones = np.ones((*rows.shape[:2], 1), np.float32)
@@ -55,7 +59,7 @@ class Layout:
         raw[..., :2] = (output[..., :2] + output[..., 2:4]) / 2
         raw[..., 2:4] = output[..., 2:4] - output[..., :2]
         raw[..., 4] = output[..., 4]
-        class_ids = output[..., 5:].astype(np.int64).clip(0, self.num_classes - 1)
+        class_ids = np.nan_to_num(output[..., 5:]).clip(0, self.num_classes - 1).astype(np.int64)
         np.put_along_axis(raw[..., 5:], class_ids, 1, axis=2)
         return raw
 
@@ -96,7 +100,7 @@ def find_layout(
     Raises:
         BackendError: an unknown layout, or class names that are needed and not known.
     """
-    num_rows, num_columns = _sides(shape, run)
+    num_rows, num_columns = _sides(shape, run, source)
     if metadata.get("producer") == "seyolo":
         return _rows(num_columns, source)
     if num_columns == SUPPRESSED_COLUMNS and _is_suppressed(metadata, run):
@@ -123,12 +127,15 @@ def _rows(num_columns: int, source: Path) -> Layout:
     return Layout("rows", num_columns - 5)
 
 
-def _sides(shape: Sequence[object], run: Callable[[], Output]) -> tuple[int, int]:
+def _sides(shape: Sequence[object], run: Callable[[], Output], source: Path) -> tuple[int, int]:
     match list(shape[1:]):
         case [int(rows), int(columns)]:
             return rows, columns
-    _, rows, columns = run().shape
-    return rows, columns
+    match run().shape:
+        case [_, int(rows), int(columns)]:
+            return rows, columns
+        case other:
+            raise BackendError(f"{source}: the output is {other}, expected (N, boxes, 5 + classes)")
 
 
 def _is_suppressed(metadata: Mapping[str, str], run: Callable[[], Output]) -> bool:
@@ -136,6 +143,8 @@ def _is_suppressed(metadata: Mapping[str, str], run: Callable[[], Output]) -> bo
     if metadata.get("end2end") == "True" or _args(metadata).get("nms") is True:
         return True
     output = run()
+    if output.ndim != 3 or output.shape[2] != SUPPRESSED_COLUMNS:
+        return False
     corners, class_ids = output[..., :4], output[..., 5]
     are_corners = (corners[..., 2:] >= corners[..., :2]).all()
     return bool(are_corners and (class_ids == np.round(class_ids)).all())

@@ -107,13 +107,14 @@ def read_any_names(metadata: Mapping[str, str]) -> tuple[str, ...] | None:
             value = ast.literal_eval(metadata.get("names", ""))
     if isinstance(value, Mapping):
         value = [value[key] for key in sorted(value, key=_number)]
-    return tuple(map(str, value)) if isinstance(value, list) else None
+    return tuple(map(str, value)) if isinstance(value, list | tuple) else None
 
 
 def _number(key: object) -> tuple[int, str]:
     """Returns the order of a key: by its number, those without one last."""
     text = str(key)
-    return (int(text), "") if text.isdecimal() else (len(text) + (1 << 32), text)
+    is_number = text.isdecimal() and len(text) < 10
+    return (int(text), "") if is_number else (1 << 32, text)
 
 
 def read_any_size(metadata: Mapping[str, str]) -> tuple[int, int] | None:

@@ -77,7 +77,7 @@ class FittingTable:
             lines = [
                 f"  {name:<{width}}  {cell}" for name, cell in zip(self.header[1:], row[1:], strict=True)
             ]
-            yield Text("\n".join([head, *lines]) + "\n", overflow="fold")
+            yield Text("\n".join(line.rstrip() for line in [head, *lines]) + "\n", overflow="fold")
 
 
 def shortened_middle(text: str, most: int) -> str:
