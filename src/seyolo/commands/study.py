@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import seyolo
 from seyolo.commands.output import Json, check_target, remark, show
 from seyolo.detecting.run_folder import Shard, parse_shard
 from seyolo.errors import UsageError
@@ -13,8 +14,6 @@ from seyolo.progress import console_progress
 from seyolo.report.tables.study import study_table
 from seyolo.runs import RUNS
 from seyolo.runtime.shipped import refuse_shipped
-from seyolo.verbs.study import resume_command, resume_study
-from seyolo.verbs.study import study as run_study
 
 AXES, SETTINGS, NEW_RUN = StudyOptions(), StudySettings(), RunOptions()
 MOST_NAMED = 8
@@ -43,7 +42,7 @@ def study(
     part = Shard() if shard is None else parse_shard(shard)
     progress = console_progress()
     if run.resume is not None:
-        outcome = resume_study(
+        outcome = seyolo.api.resume_study(
             run.resume, shard=part, progress=progress, tracker=run.tracker, data_changed=run.data_changed
         )
     else:
@@ -54,7 +53,9 @@ def study(
         if part.count > 1 and run.name is None:
             raise UsageError(f"--shard {shard}: give all workers the same --name")
         folder = None if run.name is None else RUNS / "study" / run.name
-        outcome = run_study(settings, axes, folder=folder, shard=part, progress=progress, tracker=run.tracker)
+        outcome = seyolo.api.study(
+            settings, axes, folder=folder, shard=part, progress=progress, tracker=run.tracker
+        )
     values = {"rows": to_json(outcome.rows), "missing": list(outcome.missing)}
     show(
         values,
@@ -63,7 +64,5 @@ def study(
     )
     if outcome.missing:
         named = ", ".join(outcome.missing[:MOST_NAMED]) + (", …" if len(outcome.missing) > MOST_NAMED else "")
-        remark(
-            f"missing: {named} ({len(outcome.missing)} in all); go on with: {resume_command(outcome.folder)}"
-        )
+        remark(f"missing: {named} ({len(outcome.missing)} in all); go on with: {outcome.command}")
     remark(f"tables and chart: {outcome.folder / 'study.csv'}, .md, .tex and .png")

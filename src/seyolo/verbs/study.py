@@ -69,12 +69,13 @@ class Cell:
 
 @dataclass(frozen=True)
 class Outcome:
-    """A study so far: its folder, a row for each variant, and the networks that are missing."""
+    """A study so far: a row for each variant, the networks that are missing, and the command that goes on."""
 
     folder: Path
     rows: tuple[StudyRow, ...]
     missing: tuple[str, ...]
     num_seeds: int
+    command: str
 
 
 def study(
@@ -185,7 +186,13 @@ class _Study:
         if rows:
             write_study_tables(rows, self.folder, len(self.settings.study.seeds))
             write_study_chart(rows, self.folder / "study.png")
-        return Outcome(self.folder, tuple(rows), tuple(missing), len(self.settings.study.seeds))
+        return Outcome(
+            self.folder,
+            tuple(rows),
+            tuple(missing),
+            len(self.settings.study.seeds),
+            resume_command(self.folder),
+        )
 
     def _path(self, cell: Cell, budget: str) -> Path:
         return self.folder / RESULTS / f"{cell.name}--{budget}.json"
