@@ -103,7 +103,10 @@ def test_training_refuses_options_that_make_no_sense(
 
 def test_the_page_of_a_run_and_of_two(run: Run, hands: Path, tmp_path: Path) -> None:
     one, two = (f"runs/train/{name}" for name in ("one", "two"))
-    assert run("train", "--data", hands, *TINY, "--epochs", 1, "--name", "one").code == 0
+    outcome = run("train", "--data", hands, *TINY, "--epochs", 1, "--name", "one")
+    first, why, *_ = outcome.out.splitlines()
+    assert first.startswith("The network has not learned: AP@0.5 on val is 0.")
+    assert why == "- 2 steps; a few hundred are needed: --epochs 200"
     shutil.copytree(tmp_path / one, tmp_path / two)
     assert run("report", one).out == f"{one}/report.html\n"
     assert "on val" in (tmp_path / one / "report.html").read_text()
@@ -397,6 +400,8 @@ def test_slim_slims_trained_weights_as_they_are_and_takes_every_choice(
     outcome = run("slim", "--resume", "runs/slim/slim", "--controls", "uniform")
     assert outcome.code == 0, outcome.err
     assert "uniform" in outcome.out
+    assert "learned: AP@0.5 on val is " in outcome.out.splitlines()[0]
+    assert "finetuned against dense: AP on test" in outcome.out
     assert (folder / "finetuned" / "best.safetensors").stat().st_mtime_ns == before
 
 

@@ -272,7 +272,7 @@ def test_a_gpu_whose_memory_is_full_is_explained_and_costs_no_finished_epoch(
         return take(step, number, *batch)
 
     monkeypatch.setattr(TrainingStep, "take", full_in_epoch_2)
-    with pytest.raises(TrainingError, match=f"{batch_size} images of 64 px; {advice}. Finished epochs"):
+    with pytest.raises(TrainingError, match=rf"\b{batch_size} images? of 64 px; {advice}. Finished epochs"):
         train(fresh_model(), dataset, config, tmp_path)
     monkeypatch.undo()
     assert [row["epoch"] for row in read_rows(tmp_path)] == ["1"]

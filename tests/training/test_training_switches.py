@@ -16,6 +16,7 @@ from seyolo.checkpoint import read_checkpoint
 from seyolo.darknet import zoo
 from seyolo.data.datasets import Dataset, load_dataset
 from seyolo.errors import SeyoloError
+from seyolo.options.parameters import build as built
 from seyolo.options.slim import SlimOptions
 from seyolo.options.train import TrainOptions
 from seyolo.options.training import Augmentation, TrainingOptions
@@ -145,6 +146,12 @@ class TestOptions:
     )
     def test_a_number_is_a_gpu(self, kind: type, given: str, kept: str) -> None:
         assert kind(device=given).device == kept
+
+    def test_python_takes_a_number_and_auto(self, kind: type) -> None:
+        options = built(kind, "train", None, {"device": 1, "batch": "auto", "class_weights": "auto"})
+        assert (options.device, options.batch, options.class_weights) == ("cuda:1", "auto", ("auto",))
+        with pytest.raises(SeyoloError, match="batch"):
+            built(kind, "train", None, {"batch": "many"})
 
     def test_switches_leave_their_part_out_of_the_recipe(self, kind: type) -> None:
         usual = Augmentation()

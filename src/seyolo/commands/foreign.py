@@ -84,6 +84,11 @@ FORMATS = {
 }  # fmt: skip
 WEIGHTS = re.compile(r".*\.(weights|conv\.\d+)")
 MEDIA = re.compile(r".*\.(jpe?g|png|bmp|webp|tiff?|avif|gif|mp4|avi|mov|mkv|webm)|.*://.*|\d+", re.IGNORECASE)
+SWITCHES = {
+    ("mosaic", "1.0"): "mosaic", ("fliplr", "0.5"): "flip", ("scale", "0.5"): "zoom",
+    ("hsv-s", "0.7"): "colour",
+}  # fmt: skip
+"""Parts of the augmentation by the setting of others, and its usual value there."""
 WHY = {
     "size": "a model file has its own input size",
     "workers": "seyolo takes as many as there are cores",
@@ -318,6 +323,7 @@ def _convert_values(line: Line, own: Mapping[str, int]) -> None:
     if settings.get("batch", ["1"])[-1].startswith(("-", "0.")):
         settings["batch"] = ["auto"]
     _convert_choices(line)
+    _convert_switches(line, own)
     _convert_places(line, own)
 
 
@@ -334,6 +340,17 @@ def _convert_choices(line: Line) -> None:
             line.settings["optimizer"] = [optimizer.lower()]
         else:
             line.left_out.append(f"optimizer {optimizer} ({' or '.join(get_args(OptimizerName))})")
+
+
+def _convert_switches(line: Line, own: Mapping[str, int]) -> None:
+    """Converts strengths of augmentation: 0 switches a part off, the usual value says nothing."""
+    for (name, usual), switch in SWITCHES.items():
+        if f"no-{switch}" not in own or (value := line.take(name)) is None:
+            continue
+        if re.fullmatch(r"0(\.0*)?", value):
+            line.settings[f"no-{switch}"] = [""]
+        elif value != usual:
+            line.left_out.append(f"{line.typed.get(name, name)} {value} (0 is --no-{switch})")
 
 
 def _convert_places(line: Line, own: Mapping[str, int]) -> None:

@@ -112,7 +112,9 @@ def _plain(value: object, hint: Any, flag: str) -> object:
     """Returns a value as JSON has it; refuses a text that is not one of the choices."""
     (part, *_) = parts_of(hint)
     if isinstance(value, np.generic):
-        return value.item()
+        value = value.item()
+    if flag == "--device" and isinstance(value, int) and not isinstance(value, bool):
+        return str(value)  # the number of a GPU
     if isinstance(value, str) and get_origin(part) is tuple:
         value = [value]
     if isinstance(value, list | tuple):
