@@ -19,6 +19,8 @@ from seyolo.json_files import Count, Finite, Positive, PositiveFinite, Share, fr
 TRAINED_STAGES = ("dense", "sparse", "finetuned")
 """Stages that train; each has a folder of its name in the run's folder."""
 RESULTS_FILE, START_FILE = "results.json", "start.json"
+STAGE_TITLES = {"finetuned": "slim", "int8": "slim int8"}
+"""Names of stages in tables and charts that differ from those in files; the last stage is always slim."""
 
 
 @dataclass(frozen=True)
@@ -132,6 +134,11 @@ class SlimResults:
     def dense(self) -> StageResult:
         """The dense network."""
         return self.stages[0]
+
+    def titles(self) -> list[str]:
+        """Returns the names of the stages in tables and charts: the first is dense, the last is slim."""
+        names = [stage.stage for stage in self.stages]
+        return [*names[:-1], STAGE_TITLES["finetuned"]] if len(names) > 1 else names
 
     @property
     def slim(self) -> StageResult:

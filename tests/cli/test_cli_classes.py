@@ -133,8 +133,8 @@ class TestBesideACfg:
         assert "voc.names and " in outcome.err
         assert "give one of them with --names FILE" in outcome.err
         assert listed(run, Path("x.onnx")) == ["class 0", "class 1"]
-        assert run("export", darknet, "x.onnx", "--names", darknet.with_name("voc.names")).code == 0
-        assert listed(run, Path("x.onnx")) == ["cat", "dog"]
+        assert run("export", darknet, "y.onnx", "--names", darknet.with_name("voc.names")).code == 0
+        assert listed(run, Path("y.onnx")) == ["cat", "dog"]
 
 
 class TestNames:

@@ -6,10 +6,22 @@ import colorsys
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from seyolo.detections import Detections
 from seyolo.errors import UsageError
-from seyolo.media.annotate import BLACK, WHITE, class_colour, contact_sheet, draw, label_corner, text_colour
+from seyolo.media.annotate import (
+    BLACK,
+    WHITE,
+    class_colour,
+    contact_sheet,
+    draw,
+    label_corner,
+    placed_labels,
+    text_colour,
+)
+from seyolo.media.placing import nearest_free
 
 
 def found(*boxes: list[float], class_ids: list[int] | None = None) -> Detections:
@@ -79,6 +91,67 @@ def test_the_best_box_is_drawn_on_top() -> None:
 )
 def test_labels_stay_on_the_image(box: list[float], expected: tuple[int, int]) -> None:
     assert label_corner(np.array(box), (20, 80), (100, 200), line_px=2) == expected
+
+
+def overlap(one: tuple[int, int, int, int], other: tuple[int, int, int, int]) -> bool:
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 40), st.sampled_from([(240, 320), (64, 64), (1080, 1920)]))
+def test_labels_of_random_boxes_never_cover_one_another(seed: int, num: int, size: tuple[int, int]) -> None:
+    rng = np.random.default_rng(seed)
+    height, width = size
+    centres = rng.uniform(0.3, 0.7, (num, 2)) if seed % 2 else rng.uniform(0, 1, (num, 2))
+    half = rng.uniform(0.01, 0.3, (num, 2)) / 2
+    boxes = np.clip(np.concatenate([centres - half, centres + half], axis=1), 0, 1) * np.tile(
+        [width, height], 2
+    )
+    texts = [f"{'hand' * (index % 3)} 0.{index:02d}" for index in range(num)]
+    labels = placed_labels(boxes, texts, size)
+    assert labels[0].box == num - 1  # the best detection always has its label
+    for number, label in enumerate(labels):
+        left, top, right, bottom = label.area
+        assert min(left, top) >= 0
+        assert bottom <= height
+        assert right <= width or left == 0  # a text wider than the image begins at its edge
+        box_left, box_top, box_right, box_bottom = boxes[label.box]
+        reach = box_left - 4 - right, left - box_right - 4, box_top - 4 - bottom, top - box_bottom - 4
+        assert max(reach) <= 0  # it touches its box
+        assert not any(overlap(label.area, other.area) for other in labels[:number])
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_the_nearest_free_place_is_what_trying_all_finds(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    size, limits = (6, 4), (0, 0, 24, 18)
+    taken = [
+        (x, y, x + w, y + h) for x, y, w, h in rng.integers((0, 0, 3, 3), (24, 18, 14, 12), (7, 4)).tolist()
+    ]
+    wanted = tuple(rng.integers(0, 18, 2).tolist())
+    free = [
+        (abs(x - wanted[0]) + abs(y - wanted[1]))
+        for x in range(limits[2] + 1)
+        for y in range(limits[3] + 1)
+        if not any(overlap((x, y, x + size[0], y + size[1]), other) for other in taken)
+    ]
+    found = nearest_free(size, wanted, limits, taken)
+    assert (found is None) == (not free)
+    if found is not None:
+        assert abs(found[0] - wanted[0]) + abs(found[1] - wanted[1]) == min(free)
+
+
+def test_a_label_lies_on_the_lines_of_all_boxes() -> None:
+    """Both boxes have one colour: where a label is, no pixel of the other class's line is left."""
+    boxes = np.array([[50, 80, 150, 180], [55, 60, 120, 160]], np.float32)
+    drawn = draw(np.zeros((200, 200, 3), np.uint8), found(*boxes.tolist(), class_ids=[0, 1]), list("ab"))
+    labels = placed_labels(boxes[::-1], ["b 0.50", "a 0.90"], (200, 200))
+    for label in labels:
+        left, top, right, bottom = label.area
+        inside = drawn[top:bottom, left:right]
+        assert (inside == class_colour(1 - label.box)).all(axis=2).mean() > 0.5
+        assert not (inside == class_colour(label.box)).all(axis=2).any()
 
 
 def test_colours_are_stable_and_neighbours_differ() -> None:

@@ -149,7 +149,7 @@ def test_the_sentence_on_noise_names_both_figures() -> None:
     stages = stage("dense"), stage("sparse", ms=10.5), stage("pruned", macs=30), stage("finetuned", 0.8, 14.0)
     results = SlimResults(stages=(*stages[:3], replace(stages[3], macs=30, params=3)))
     assert slim_verdict(results).lines() == [
-        "Timing was noisy: pruned took 10.0 ms and finetuned 14.0 ms on PyTorch, although both have one "
+        "Timing was noisy: pruned took 10.0 ms and slim 14.0 ms on PyTorch, although both have one "
         "shape; compare MACs, or time the files again on an idle machine with seyolo benchmark."
     ]
     assert noisy_timing(results, new_activation=True) is None  # the slim one may well be faster
@@ -176,7 +176,7 @@ def test_a_change_is_told_in_its_direction() -> None:
 def test_the_summary_leaves_out_what_was_timed_badly() -> None:
     results = run(0.8, 0.78)
     assert summary(results, slim_verdict(results)) == (
-        "finetuned against dense: AP on test 0.100, the same, 3.3x fewer MACs, as fast on PyTorch"
+        "slim against dense: AP on test 0.100, the same, 3.3x fewer MACs, as fast on PyTorch"
     )
     noisy = replace(
         results, stages=(*results.stages[:3], replace(results.stages[3], latency_ms={"torch": 20.0}))

@@ -119,7 +119,7 @@ def test_an_unknown_layout_says_what_to_do(runtime: str, tmp_path: Path) -> None
         (detr, "300 x 7 is none that seyolo knows"),
         (several, "expected one output of shape"),
     ):
-        with pytest.raises(BackendError, match=f"{part}.*yolo export model=best.pt format=onnx"):
+        with pytest.raises(BackendError, match=f"{part}.*; seyolo reads YOLO detectors as seyolo"):
             open_backend(path, runtime=runtime)
 
 

@@ -218,7 +218,7 @@ def test_the_slim_network_in_int8_is_judged_and_timed_where_it_can_be(
     assert row["latency_ms"].keys() == {"onnxruntime"}
     for split, metrics in last["metrics"].items():
         assert row["metrics"][split] == pytest.approx(metrics, abs=2e-3)
-    assert (tmp_path / "again" / "table.md").read_text().splitlines()[0].endswith("| vs dense | int8 |")
+    assert (tmp_path / "again" / "table.md").read_text().splitlines()[0].endswith("| change | slim int8 |")
 
 
 def test_what_is_refused_at_once(

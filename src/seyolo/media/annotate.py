@@ -1,6 +1,7 @@
 """Drawing of detections on an image, and of images on one sheet.
 
 Line width and text scale with the image, so that a thumbnail and an image of 24 megapixels are both legible.
+Labels lie on all lines and never on one another.
 A class has the same colour in every image and run: neighbouring ids are a golden angle apart on the colour
 wheel.
 """
@@ -9,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import cv2
 import numpy as np
@@ -17,6 +18,7 @@ from jaxtyping import Float, Float32, Int64, UInt8
 
 from seyolo.errors import UsageError
 from seyolo.letterbox import letterbox
+from seyolo.media.placing import Area, nearest_free
 
 Colour = tuple[int, int, int]  # blue, green, red, 0 to 255
 
@@ -50,6 +52,11 @@ class _Pen:
         (_, letter_px), _ = cv2.getTextSize("A", FONT, self.font_scale, 1)
         self.margin_px = max(2, round(letter_px * 0.4))
 
+    def label_size(self, text: str) -> tuple[int, int]:
+        """Returns width and height of a label in pixels."""
+        (text_width, text_height), baseline = cv2.getTextSize(text, FONT, self.font_scale, self.text_px)
+        return text_width + 2 * self.margin_px, text_height + baseline + self.margin_px
+
 
 def class_colour(class_id: int) -> Colour:
     """Returns the colour of a class, which is the same in every image."""
@@ -78,7 +85,10 @@ def draw_boxes(
     texts: Sequence[str],
     colours: Sequence[Colour],
 ) -> UInt8[np.ndarray, "H W 3"]:
-    """Returns a copy of the BGR image with boxes in its pixels, the last on top, and their texts."""
+    """Returns a copy of the BGR image with boxes in its pixels, the last on top, and their texts.
+
+    A text that would cover another moves along its box; it is left out where its box has no free place.
+    """
     canvas = np.ascontiguousarray(image).copy()
     height, width = canvas.shape[:2]
     pen = _Pen(height, width)
@@ -87,9 +97,8 @@ def draw_boxes(
         # A box spans 0 to width, pixels end at width - 1; without the minimum the line at the border is lost.
         corner = min(right, width - 1), min(bottom, height - 1)
         cv2.rectangle(canvas, (left, top), corner, colour, pen.line_px)
-    for box, text, colour in zip(boxes_xyxy, texts, colours, strict=True):
-        if text:
-            _draw_label(canvas, text, box, colour, pen)
+    for label in placed_labels(boxes_xyxy, texts, canvas.shape[:2]):
+        _draw_label(canvas, label, colours[label.box], pen)
     return canvas
 
 
@@ -109,15 +118,68 @@ def contact_sheet(
     return sheet
 
 
-def _draw_label(
-    canvas: UInt8[np.ndarray, "H W 3"], text: str, box_xyxy: np.ndarray, colour: Colour, pen: _Pen
-) -> None:
-    (text_width, text_height), baseline = cv2.getTextSize(text, FONT, pen.font_scale, pen.text_px)
-    label_width, label_height = text_width + 2 * pen.margin_px, text_height + baseline + pen.margin_px
-    left, top = label_corner(box_xyxy, (label_height, label_width), canvas.shape[:2], pen.line_px)
-    cv2.rectangle(canvas, (left, top), (left + label_width - 1, top + label_height - 1), colour, cv2.FILLED)
+class Label(NamedTuple):
+    """The text of the box of this index, and its area in pixels."""
+
+    box: int
+    text: str
+    area: tuple[int, int, int, int]  # left, top, right, bottom
+
+
+def placed_labels(
+    boxes_xyxy: Float[np.ndarray, "n 4"], texts: Sequence[str], image_size: tuple[int, ...]
+) -> list[Label]:
+    """Returns the labels of boxes, each beside or inside its box and none on another.
+
+    The last box, which is on top, chooses first. The usual place is above the left corner.
+
+    Args:
+        boxes_xyxy: boxes in pixels of the image.
+        texts: one per box; an empty one has no label.
+        image_size: height and width of the image.
+
+    Returns:
+        The labels; one whose box has no free place is missing.
+    """
+    pen = _Pen(*image_size[:2])
+    labels: list[Label] = []
+    for index in reversed(range(len(texts))):
+        width, height = pen.label_size(texts[index])
+        box = boxes_xyxy[index]
+        wanted = label_corner(box, (height, width), image_size, pen.line_px)
+        area = _touching(box, (width, height), image_size, pen.line_px)
+        taken = [label.area for label in labels]
+        place = nearest_free((width, height), wanted, area, taken) if texts[index] else None
+        if place is not None:
+            left, top = map(round, place)
+            labels.append(Label(index, texts[index], (left, top, left + width, top + height)))
+    return labels
+
+
+def _touching(
+    box_xyxy: np.ndarray, label_size: tuple[int, int], image_size: tuple[int, ...], line_px: int
+) -> Area:
+    """Returns the limits of left and top of a label that touches its box and lies in the image."""
+    width, height = label_size
+    left, top, right, bottom = (round(float(value)) for value in box_xyxy)
+    outer = line_px // 2
+    most = max(0, image_size[1] - width), max(0, image_size[0] - height)
+    least_x, least_y = (
+        min(max(0, side - outer - length), end)
+        for side, length, end in zip((left, top), label_size, most, strict=True)
+    )
+    most_x, most_y = (max(0, min(side + outer, end)) for side, end in zip((right, bottom), most, strict=True))
+    return least_x, least_y, max(least_x, most_x), max(least_y, most_y)
+
+
+def _draw_label(canvas: UInt8[np.ndarray, "H W 3"], label: Label, colour: Colour, pen: _Pen) -> None:
+    left, top, right, bottom = label.area
+    (_, text_height), _ = cv2.getTextSize(label.text, FONT, pen.font_scale, pen.text_px)
+    cv2.rectangle(canvas, (left, top), (right - 1, bottom - 1), colour, cv2.FILLED)
     origin = left + pen.margin_px, top + pen.margin_px // 2 + text_height + 1
-    cv2.putText(canvas, text, origin, FONT, pen.font_scale, text_colour(colour), pen.text_px, cv2.LINE_AA)
+    cv2.putText(
+        canvas, label.text, origin, FONT, pen.font_scale, text_colour(colour), pen.text_px, cv2.LINE_AA
+    )
 
 
 def label_corner(

@@ -20,17 +20,26 @@ from seyolo.files import write_json
 from seyolo.json_files import Count, Share, from_json, read_json
 from seyolo.options.stored import TRAIN_FILE, migrated_train
 from seyolo.pruning.planning.plan import Plan
-from seyolo.results import RESULTS_FILE, TRAINED_STAGES, SlimResults, read_results
+from seyolo.results import RESULTS_FILE, TRAINED_STAGES, RunStart, SlimResults, read_results, read_start
 from seyolo.sizes import InputSize, input_text, size_hw
 
 CURVES_FILE = "curves.json"
 MOST_DRAWN = 1e12  # of either sign
 EXAMPLES_FOLDER = "pictures"
 EXAMPLES_INDEX = "index.json"
+SHOWN_FROM = 0.25
+"""Confidence threshold of pages and images: the default of `seyolo detect`."""
 Value = TypeVar("Value")
 SHOWN = frozenset({".csv", ".jpg", ".json", ".txt"})
 """Endings of the files that a page is made from."""
-ARTEFACTS = ("slim.*", "dense.onnx", "pruned.safetensors", "dense/best.safetensors", "best.safetensors")
+ARTEFACTS = (
+    "slim.*",
+    "slim_int8.*",
+    "dense.onnx",
+    "pruned.safetensors",
+    "dense/best.safetensors",
+    "best.safetensors",
+)
 
 
 @dataclass(frozen=True)
@@ -135,6 +144,7 @@ class RunRecord:
     stages: Mapping[str, Sequence[Mapping[str, str]]]
     curves: Mapping[str, Mapping[str, Curves]]  # by stage and split
     scales: Sequence[Mapping[str, str]]
+    start: RunStart | None  # the task of the run; None in runs of earlier versions
 
     @property
     def name(self) -> str:
@@ -153,12 +163,7 @@ class RunRecord:
 
     def settings(self) -> dict[str, Any]:
         """Returns the options of the run, flat: `cut.scope` and so on."""
-        flat = _flat(self.config)
-        for name in ("size", "size_px", "tile_size"):
-            match flat.get(name):
-                case [int() as height, int() as width]:
-                    flat[name] = input_text((height, width))
-        return flat
+        return flat_settings(self.config)
 
     def artefacts(self) -> list[tuple[str, int]]:
         """Returns the network files in the folder with their sizes in bytes."""
@@ -248,6 +253,7 @@ def _common(folder: Path, stages: Mapping[str, Path], scales: Path) -> dict[str,
         "stages": {name: found for name, found in rows.items() if found},
         "curves": read_curves(folder),
         "scales": read_scales(scales),
+        "start": read_start(folder),
     }
 
 
@@ -311,18 +317,20 @@ def write_curves(folder: Path, curves: Mapping[str, Mapping[str, Curves]]) -> No
     write_json(folder / CURVES_FILE, values)
 
 
-def differing(records: Sequence[RunRecord]) -> dict[str, list[Any]]:
-    """Returns the options that are not the same in all runs, by name; None where a run has none."""
-    flat = [record.settings() for record in records]
-    names = dict.fromkeys(name for values in flat for name in values)
-    columns = {name: [values.get(name) for values in flat] for name in names}
-    return {name: column for name, column in columns.items() if any(value != column[0] for value in column)}
+def flat_settings(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns options by name, nested ones as `cut.scope`; sizes are texts."""
+    flat = _flat(values)
+    for name in ("size", "size_px", "tile_size"):
+        match flat.get(name):
+            case [int() as height, int() as width]:
+                flat[name] = input_text((height, width))
+    return flat
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     out: dict[str, Any] = {}
     for name, value in values.items():
-        out |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": value}
+        out |= _flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {f"{prefix}{name}": value}
     return out
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Sequence
 
 from seyolo.results import Difference
 
@@ -64,3 +66,60 @@ def ratio_text(before: float, after: float, less: str, more: str, same: str) -> 
     if round(max(before, after) / min(before, after), 1) == 1.0:
         return same
     return f"{before / after:.1f}x {less}" if after < before else f"{after / before:.1f}x {more}"
+
+
+FRACTIONS = {
+    3 / 4: "three quarters of",
+    2 / 3: "two thirds of",
+    1 / 2: "half",
+    1 / 3: "a third of",
+    1 / 4: "a quarter of",
+    1 / 5: "a fifth of",
+    1 / 6: "a sixth of",
+    1 / 7: "a seventh of",
+    1 / 8: "an eighth of",
+    1 / 9: "a ninth of",
+    1 / 10: "a tenth of",
+}
+NEAR = 0.05  # relative: as close a share is called by the name of the fraction
+IRREGULAR = {"person": "people", "man": "men", "woman": "women", "child": "children", "foot": "feet"}
+IRREGULAR |= {"bus": "buses", "mouse": "mice", "knife": "knives", "leaf": "leaves", "tooth": "teeth"}
+UNCHANGED = ("sheep", "fish", "deer", "aircraft", "people", "men", "women", "children", "feet")
+
+
+def part_text(before: float, after: float, whole: str) -> str:
+    """Formats a share in words: half the time, a third of the time, 59 % of the time, 1.3 times the time."""
+    share = after / before
+    if abs(share - 1) < NEAR:
+        return f"the same {whole}"
+    nearest = min(FRACTIONS, key=lambda fraction: abs(share / fraction - 1))
+    if abs(share / nearest - 1) <= NEAR:
+        return f"{FRACTIONS[nearest]} the {whole}"
+    return f"{100 * share:.0f} % of the {whole}" if share < 1 else f"{share:.1f} times the {whole}"
+
+
+def found_text(found: int, total: int) -> str:
+    """Formats how many are found: 98 of 100; of up to 100 the number itself, and all only where it is all."""
+    if total <= 100:
+        return f"{found} of {total}"
+    least, most = int(found > 0), 100 - int(found < total)
+    return f"{min(max(round(100 * found / total), least), most)} of 100"
+
+
+def objects_text(names: Sequence[str]) -> str:
+    """Returns the plural of the only class, or `objects` for several and for a name that is no plain word."""
+    *others, name = names
+    words = name.split(" ")
+    if others or not all(word.isascii() and word.isalpha() and word.islower() for word in words):
+        return "objects"
+    return " ".join([*words[:-1], _plural(words[-1])])
+
+
+def _plural(word: str) -> str:
+    if word in IRREGULAR:
+        return IRREGULAR[word]
+    if word in UNCHANGED or (word.endswith("s") and not word.endswith("ss")):
+        return word
+    if word.endswith(("ss", "x", "z", "ch", "sh")):
+        return f"{word}es"
+    return f"{word[:-1]}ies" if re.search("[^aeiou]y$", word) else f"{word}s"

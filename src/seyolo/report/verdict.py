@@ -10,7 +10,7 @@ from itertools import combinations
 from seyolo.errors import counted
 from seyolo.report.tables.slim import shown_split
 from seyolo.report.text import latency_text, ratio_text, share_text
-from seyolo.results import RunStart, SlimResults, SplitMetrics, StageResult
+from seyolo.results import STAGE_TITLES, RunStart, SlimResults, SplitMetrics, StageResult
 from seyolo.runtime.choice import RUNTIMES
 
 LEARNED_AP50 = 0.3
@@ -68,6 +68,7 @@ class NoisyTiming:
         """Returns what shows that latency was measured badly, and what to do about it."""
         (one, first), (other, second) = self.latency_ms.items()
         title = RUNTIMES[self.runtime].title if self.runtime in RUNTIMES else self.runtime
+        one, other = (STAGE_TITLES.get(name, name) for name in (one, other))
         took = f"{one} took {latency_text(first)} and {other} {latency_text(second)} on {title}"
         advice = "compare MACs, or time the files again on an idle machine with seyolo benchmark"
         return f"Timing was noisy: {took}, although both have one shape; {advice}."
@@ -230,7 +231,8 @@ def summary(results: SlimResults, verdict: Verdict) -> str:
     if runtime is not None and verdict.noise is None:
         times = dense.latency_ms[runtime], slim.latency_ms[runtime]
         parts.append(f"{ratio_text(*times, 'faster', 'slower', 'as fast')} on {RUNTIMES[runtime].title}")
-    return f"{slim.stage} against {dense.stage}: {', '.join(parts)}"
+    last, first = results.titles()[-1], results.titles()[0]
+    return f"{last} against {first}: {', '.join(parts)}"
 
 
 def moved_text(before: float, after: float) -> str:

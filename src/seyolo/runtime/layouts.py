@@ -24,11 +24,14 @@ import numpy as np
 from jaxtyping import Float32
 
 from seyolo.errors import BackendError
-from seyolo.runtime.foreign import TO_ONNX
 
 Output = Float32[np.ndarray, "n a b"]
 Raw = Float32[np.ndarray, "n p columns"]
 SUPPRESSED_COLUMNS = 6
+KNOWN = (
+    "seyolo reads YOLO detectors as seyolo (without --nms), Ultralytics and YOLOv5 export them, YOLOv7 "
+    "without --end2end, and no RT-DETR"
+)
 
 
 @dataclass(frozen=True)
@@ -66,13 +69,8 @@ class Layout:
 
 def other_form(role: str, found: str) -> str:
     """Words the refusal of inputs or outputs of another number or rank."""
-    form = (
-        "(N, 3, H, W)"
-        if role == "input"
-        else "(N, boxes, 5 + classes), or of another layout that seyolo knows"
-    )
-    own = "of seyolo's own export leave --nms out"
-    return f"expected one {role} of shape {form}, found {found}; {own}; of others {TO_ONNX}"
+    form = "(N, 3, H, W)" if role == "input" else "(N, boxes, 5 + classes)"
+    return f"expected one {role} of shape {form}, found {found}; {KNOWN}"
 
 
 def check_task(metadata: Mapping[str, str], source: Path) -> None:
@@ -116,7 +114,7 @@ def find_layout(
         return Layout("columns", num_rows - 4)
     if "task" in metadata:
         raise BackendError(
-            f"{source}: its output of {num_rows} x {num_columns} is none that seyolo knows; {TO_ONNX}"
+            f"{source}: its output of {num_rows} x {num_columns} is none that seyolo knows; {KNOWN}"
         )
     return _rows(num_columns, source)
 

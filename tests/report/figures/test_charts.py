@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from xml.etree import ElementTree
 
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from matplotlib.figure import Figure
 
 from seyolo.evaluation.curves import Curves
 from seyolo.report.figures.bn_scales import scales_over_time_figure
@@ -18,6 +23,7 @@ from seyolo.report.figures.curves import (
     plot_detection_curves,
     precision_recall_figure,
 )
+from seyolo.report.figures.labels import spread
 from seyolo.report.figures.style import DENSE, PAGE_COLOURS, SLIM, inline_svg
 from seyolo.report.text import count_text
 
@@ -47,6 +53,36 @@ def test_both_images_of_curves_are_written(tmp_path: Path) -> None:
         assert cv2.imread(str(tmp_path / name)) is not None
 
 
+def covered(figure: Figure, lines: Sequence[np.ndarray]) -> list[str]:
+    """What is wrong with the names of a chart: they overlap, lie on a marker or a line, or leave the axes."""
+    figure.draw_without_rendering()
+    (axes,) = figure.axes
+    names = [text for text in axes.texts if text.get_text()]
+    boxes = [name.get_window_extent() for name in names]
+    found = []
+    for number, box in enumerate(boxes):
+        text = names[number].get_text()
+        found += [f"{text} on a name" for other in boxes[:number] if box.overlaps(other)]
+        dots = [
+            axes.transData.transform(np.asarray(c.get_offsets()))
+            for c in axes.collections
+            if len(c.get_offsets())
+        ]
+        steps = np.linspace(0, 1, 300)[:, None, None]
+        on_lines = [
+            axes.transData.transform((a + steps * (b - a)).reshape(-1, 2))
+            for one in lines
+            for a, b in pairwise(one)
+        ]
+        for kind, places in (("marker", dots), ("line", on_lines)):
+            if any(box.contains(*xy) for place in places for xy in place):
+                found.append(f"{text} on a {kind}")
+        frame = axes.get_window_extent().padded(1)
+        if not (frame.contains(box.x0, box.y0) and frame.contains(box.x1, box.y1)):
+            found.append(f"{text} outside")
+    return found
+
+
 def test_names_of_points_do_not_lie_on_one_another() -> None:
     points = [
         CostPoint("dense", 1e9, 0.80, "dense"),
@@ -54,14 +90,44 @@ def test_names_of_points_do_not_lie_on_one_another() -> None:
         CostPoint("uniform", 3.1e8, 0.799, "control"),
     ]
     figure = cost_figure(points, count_text, "MACs", "test")
-    places = {text.get_text(): text.xy for text in figure.axes[0].texts}
-    height = np.ptp(figure.axes[0].get_ylim())
-    assert places["uniform"][1] == 0.799
-    assert places["slim"][1] - places["uniform"][1] == pytest.approx(0.075 * height)
-    assert places["dense"][1] == 0.80  # far to the right of both
+    assert {text.get_text() for text in figure.axes[0].texts} == {"dense", "slim", "uniform"}
+    assert covered(figure, [np.array([[1e9, 0.80], [3e8, 0.80]])]) == []
     assert not any(text.get_annotation_clip() for text in figure.axes[0].texts)
     dots = [c.get_offsets()[0].tolist() for c in figure.axes[0].collections]
     assert dots == [[1e9, 0.80], [3e8, 0.80], [3.1e8, 0.799]]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_names_of_many_networks_cover_nothing(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    stages = [(rng.uniform(2e8, 1e9), rng.uniform(0.1, 0.2 + seed / 30)) for _ in range(4)]
+    controls = [(x * rng.uniform(0.9, 1.1), min(1.0, y * rng.uniform(0.95, 1.05))) for x, y in stages]
+    names = ("dense", "sparse", "pruned", "slim", "uniform", "scratch", "dense control", "lowres")
+    roles = ("dense", "stage", "stage", "slim", *["control"] * 4)
+    points = [
+        CostPoint(name, *at, role) for name, at, role in zip(names, stages + controls, roles, strict=True)
+    ]
+    figure = cost_figure(points, count_text, "MACs", "test")
+    assert covered(figure, [np.array(stages)]) == []
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.0, 0.001), (0.0, 1.0), (0.70, 0.72), (0.5, 0.5), (1.0, 1.0)])
+def test_axes_of_ap_fit_the_data(low: float, high: float) -> None:
+    points = [CostPoint("dense", 1e9, high, "dense"), CostPoint("slim", 3e8, low, "slim")]
+    bottom, top = cost_figure(points, count_text, "MACs", "test").axes[0].get_ylim()
+    assert 0 <= bottom <= low <= high <= top <= 1
+    assert top - bottom <= max(1.3 * (high - low), high - low + 0.0201)
+
+
+@given(st.lists(st.floats(0, 100), max_size=8))
+def test_heights_are_spread_in_their_order_and_inside_the_limits(heights: list[float]) -> None:
+    moved = spread(np.array(heights), 10, (0, 100))
+    order = np.argsort(heights, kind="stable")
+    assert np.all(np.diff(moved[order]) >= 10 - 1e-9)
+    assert np.all((moved >= -1e-9) & (moved <= 100 + 1e-9))
+    apart = np.diff(np.sort(heights))
+    if np.all(apart >= 10):
+        np.testing.assert_allclose(moved, heights)
 
 
 def test_a_run_leads_from_its_dense_network_to_its_slim_one() -> None:
@@ -73,6 +139,15 @@ def test_a_run_leads_from_its_dense_network_to_its_slim_one() -> None:
     ]
     assert figure.axes[0].lines[0].get_color() == DENSE  # the second, whatever is shown of the first
     assert {text.get_text(): text.xy for text in figure.axes[0].texts} == {"one": (3, 0.4), "two": (8, 0.45)}
+    assert covered(figure, [np.array([[10, 0.5], [3, 0.4]])]) == []
+
+
+def test_runs_of_several_seeds_have_error_bars() -> None:
+    figure = comparison_figure(
+        [Series("one", [(10, 0.5), (3, 0.4)], [0.01, 0.02])], count_text, "MACs", "test"
+    )
+    (bars,) = [c for c in figure.axes[0].collections if hasattr(c, "get_segments")]
+    np.testing.assert_allclose([np.ptp(segment[:, 1]) for segment in bars.get_segments()], [0.02, 0.04])
 
 
 def test_scales_over_time_are_darkest_where_most_channels_are() -> None:

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from seyolo.report.pages.headline import gain_of
-from seyolo.report.text import points_text
+from seyolo.report.pages.headline import Finds, gain_of, plain_headline
+from seyolo.report.record import MistakeCounts
+from seyolo.report.text import objects_text, part_text, points_text
 from seyolo.results import Difference, SlimResults, SplitMetrics, StageResult
 
 
@@ -81,3 +82,86 @@ def test_a_difference_that_rounds_to_nothing_has_no_sign() -> None:
         "+0.1",
         "−0.1",
     ]
+
+
+def finds(
+    objects: int, missed: tuple[int, int], false: tuple[int, int] = (0, 0), noun: str = "hands"
+) -> Finds:
+    return Finds(noun, MistakeCounts(objects, *missed, 0, 0, *false))
+
+
+@pytest.mark.parametrize(
+    ("found", "line"),
+    [
+        (
+            finds(2031, (38, 40)),
+            "Finds 98 of 100 hands, as before, in half the time, from a file an eighth of the size",
+        ),
+        (finds(2031, (38, 120)), "Finds 94 of 100 hands instead of 98, in half the time"),
+        (finds(40, (2, 3)), "Finds 37 of 40 hands instead of 38, in half the time"),
+        (
+            finds(1000, (0, 1)),
+            "Finds 99 of 100 hands instead of 100, in half",
+        ),  # one is missed: not all are found
+        (finds(1000, (1000, 999)), "Finds 1 of 100 hands instead of 0, in half"),
+        (finds(7, (0, 0), noun="objects"), "Finds 7 of 7 objects, as before, in half"),
+    ],
+)
+def test_the_first_line_in_plain_words(found: Finds, line: str) -> None:
+    run = results(300, 5.0, 0.5)
+    run = replace(run, stages=(replace(run.dense, size_bytes=800), replace(run.slim, size_bytes=100)))
+    assert plain_headline(run, gain_of(run), found).startswith(line)
+
+
+def test_far_more_false_detections_belong_to_the_first_line() -> None:
+    run = results(300, 5.0, 0.5)
+    many = plain_headline(run, gain_of(run), finds(100, (2, 2), (10, 40)))
+    assert many.endswith(", but with 40 false detections instead of 10")
+    for false in ((10, 14), (2, 6), (40, 10)):
+        assert "false" not in plain_headline(run, gain_of(run), finds(100, (2, 2), false))
+
+
+@pytest.mark.parametrize(
+    ("after", "text"),
+    [
+        (50, "half the time"),
+        (52, "half the time"),
+        (59, "59 % of the time"),
+        (33, "a third of the time"),
+        (66, "two thirds of the time"),
+        (75, "three quarters of the time"),
+        (12.5, "an eighth of the time"),
+        (10, "a tenth of the time"),
+        (3, "3 % of the time"),
+        (98, "the same time"),
+        (103, "the same time"),
+        (130, "1.3 times the time"),
+    ],
+)
+def test_shares_in_words(after: float, text: str) -> None:
+    assert part_text(100, after, "time") == text
+
+
+@pytest.mark.parametrize(
+    ("names", "text"),
+    [
+        (["hand"], "hands"),
+        (["traffic light"], "traffic lights"),
+        (["person"], "people"),
+        (["box"], "boxes"),
+        (["berry"], "berries"),
+        (["key"], "keys"),
+        (["bus"], "buses"),
+        (["glass"], "glasses"),
+        (["hands"], "hands"),
+        (["sheep"], "sheep"),
+        (["RBC"], "objects"),
+        (["class 0"], "objects"),
+        (["Käfer"], "objects"),
+        (["red_cell"], "objects"),
+        ([""], "objects"),
+        (["hand", "face"], "objects"),
+    ],
+)
+def test_what_the_objects_are_called(names: list[str], text: str) -> None:
+    assert objects_text(names) == text

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import math
 import os
 import re
+import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
 from seyolo.errors import TrainingError, UsageError
+from seyolo.report.pages.terms import linked, term_id
 from seyolo.report.pages.write import write_report
 from seyolo.report.record import read_run
+from seyolo.report.text import size_text
 
 MAX_BYTES = 5_000_000
 VOID = {"meta", "img", "link", "br", "path", "use"}
@@ -77,7 +81,15 @@ def test_the_page_of_a_slimming_run(slim_run: Path) -> None:
     assert write_report([slim_run]) == slim_run / "report.html"
     page = Page(slim_run / "report.html")
     check_page(page)
-    assert "2.0x faster on ONNX Runtime, AP −1.0" in page.text
+    # The slim network misses one object of each split and finds one where there is none.
+    counts = json.loads((slim_run / "pictures" / "index.json").read_text())["mistakes"]["test"]
+    objects = counts["objects"]
+    assert (
+        page.text.count(f"Finds {objects - 1} of {objects} hands instead of {objects}, in half the time") == 2
+    )
+    assert (
+        f"the slim network finds {objects - 1} of {objects} hands and makes 1 false detections" in page.text
+    )
     assert "These images show no certain difference (95 % interval −3.0 to +1.0)" in page.text
     assert "seyolo slim --data 'my hands.yaml'" in page.text
     assert "not applicable: <CBAM>" in page.text
@@ -197,6 +209,7 @@ def test_the_page_of_a_training_run(train_run: Path) -> None:
     page = Page(write_report([train_run]))
     check_page(page)
     assert "AP 0.700 on val" in page.text  # of the best epoch, not of the last
+    assert "The best network" in page.source
     assert "the best of 3 epochs is epoch 1" in page.text
 
 
@@ -208,9 +221,173 @@ def test_several_runs_side_by_side(slim_run: Path, train_run: Path, tmp_path: Pa
     for part in ("hands · dense", "hands · slim", "baseline · trained", "2 runs side by side"):
         assert part in page.text
     assert "../hands/report.html" in page.anchors
-    # Both have a model of the same name: what is equal is left out, what one has alone is a dash.
+    # Both have a model of the same name: what is equal is left out.
     assert "yolov3-tiny@0.125" not in page.text
     assert re.search(r"seed\s*7\s*0", re.sub("<[^>]+>", " ", page.source))
+    # Defaults are filled in: what both leave as it is, and what only one verb has as usual, is no difference.
+    for name in ("optimizer", "batch", "sparsity", "cut.scope"):
+        assert f">{name}<" not in page.source
+
+
+def settings_of(page: Page) -> list[str]:
+    """The names of the options in the table of those that differ."""
+    section = page.source.partition('<section id="settings">')[2].partition("</section>")[0]
+    return re.findall(r'<th scope="row">([^<]+)</th>', section)
+
+
+def variant(run: Path, name: str, **options: object) -> Path:
+    """A copy of a run of `slim` with other options."""
+    folder = shutil.copytree(run, run.with_name(name))
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | options))
+    return folder
+
+
+def test_only_options_that_really_differ_are_listed(slim_run: Path, tmp_path: Path) -> None:
+    """30 epochs are the default, and 11 of sparsity training follow from them."""
+    other = variant(slim_run, "other", epochs=30, sparse_epochs=11, optimizer="muon", cache="1GB")
+    page = Page(write_report([slim_run, other], tmp_path / "page.html"))
+    assert settings_of(page) == ["optimizer", "cache"]
+    assert "differ:" not in page.text
+
+
+def test_other_data_and_sizes_are_warned_of(slim_run: Path, tmp_path: Path) -> None:
+    other = variant(slim_run, "other", data="cups/data.yaml")
+    results = json.loads((other / "results.json").read_text())
+    for stage in results["stages"]:
+        stage["input_size"] = [64, 96]
+    (other / "results.json").write_text(json.dumps(results))
+    page = Page(write_report([slim_run, other], tmp_path / "page.html"))
+    check_page(page)
+    assert "The data differ: other (cups/data.yaml) is not trained on the data of hands" in page.text
+    assert "The input sizes differ" in page.text
+    images = {"names": ["hand"], "splits": {"val": {"/a/1.jpg": [9, "x"], "/a/2.jpg": [9, "y"]}}}
+    moved = {"names": ["hand"], "splits": {"val": {"/b/2.jpg": [9, "y"], "/b/1.jpg": [9, "x"]}, "test": {}}}
+    (slim_run / "data.json").write_text(json.dumps(images))
+    (other / "data.json").write_text(json.dumps(moved))
+    page = Page(write_report([slim_run, other], tmp_path / "page.html"))
+    assert "The data differ" not in page.text  # the same images at another place
+    assert "data" not in settings_of(page)
+    (other / "data.json").write_text(json.dumps({**moved, "names": ["cup"]}))
+    assert "The data differ" in Page(write_report([slim_run, other], tmp_path / "page.html")).text
+
+
+def test_seeds_are_one_row_with_mean_and_deviation(slim_run: Path, tmp_path: Path) -> None:
+    runs = [variant(slim_run, f"tiny-{seed}", seed=seed) for seed in range(3)]
+    for run, ap in zip(runs, (0.70, 0.75, 0.80), strict=True):
+        results = json.loads((run / "results.json").read_text())
+        results["stages"][-1]["metrics"]["test"]["ap"] = ap
+        (run / "results.json").write_text(json.dumps(results))
+    page = Page(write_report([slim_run, *runs], tmp_path / "page.html"))
+    check_page(page)
+    assert "hands · slim (4 seeds)" in page.text
+    page = Page(write_report([*runs, variant(slim_run, "other", optimizer="muon")], tmp_path / "page.html"))
+    assert "tiny · slim (3 seeds)" in page.text
+    assert "0.750 ± 0.050" in page.text  # the deviation of a sample: sqrt((0.05² + 0.05²) / 2)
+    assert "other · slim" in page.text
+    assert re.search(r"seed\s*0, 1, 2\s*7", re.sub("<[^>]+>", " ", page.source))
+
+
+def test_more_than_twelve_groups_are_refused(slim_run: Path, tmp_path: Path) -> None:
+    runs = [variant(slim_run, f"run-{number}", lr=0.001 + number / 1000) for number in range(13)]
+    with pytest.raises(UsageError, match="at most 12 fit on one page"):
+        write_report(runs, tmp_path / "page.html")
+    seeds = [variant(slim_run, f"seed-{seed}", seed=seed) for seed in range(13)]
+    assert "13 seeds" in Page(write_report(seeds, tmp_path / "page.html")).text
+
+
+def test_no_image_is_lazy_and_int8_is_listed(slim_run: Path) -> None:
+    for name in ("slim_int8.onnx", "slim.onnx"):
+        (slim_run / name).write_bytes(b"a network")
+    page = Page(write_report([slim_run]))
+    assert "loading=" not in page.source
+    assert "slim_int8.onnx" in page.text
+    assert page.text.index("slim.onnx") < page.text.index("slim_int8.onnx")
+
+
+def test_the_first_columns_are_dense_slim_and_change_and_slim_is_bold(slim_run: Path) -> None:
+    path = slim_run / "results.json"
+    results = json.loads(path.read_text())
+    results["int8"] = {**results["stages"][-1], "stage": "int8", "size_bytes": 777}
+    path.write_text(json.dumps(results))
+    page = Page(write_report([slim_run]))
+    table = page.source.partition('<section id="table">')[2].partition("</table>")[0]
+    header = re.findall(r"<th scope=\"col\"[^>]*>(.*?)</th>", table)
+    words = [re.sub("<[^>]+>", "", cell) for cell in header]
+    assert words == ["", "dense", "slim", "change", "slim int8", "sparse", "pruned"]
+    (row,) = re.findall(r"<th scope=\"row\">File</th>(.*?)</tr>", table)
+    cells = re.findall("<td([^>]*)>(.*?)</td>", row)
+    slim_bytes = results["stages"][-1]["size_bytes"]
+    assert [text for attributes, text in cells if "slim" in attributes] == [size_text(slim_bytes)]
+    assert cells[3][1] == "777 B"
+    assert "finetuned" not in re.sub(r"<dd>.*?</dd>", "", page.source)  # only the glossary names the folder
+
+
+def test_terms_are_explained_on_hover_and_in_the_glossary(slim_run: Path, train_run: Path) -> None:
+    for run in (slim_run, train_run):
+        page = Page(write_report([run]))
+        for term in ("AP", "MACs"):
+            assert f'<a class="term" href="#{term_id(term)}" title="' in page.source
+            assert f'<dt id="{term_id(term)}">{term}</dt>' in page.source
+    assert str(linked("MAP of MACs, AP@0.5 & AP@0.75")).count("<a") == 2
+
+
+def test_networks_that_have_not_learned_are_told_first(slim_run: Path) -> None:
+    path = slim_run / "results.json"
+    results = json.loads(path.read_text())
+    for stage in results["stages"]:
+        stage["metrics"]["val"]["ap50"] = 0.02
+    path.write_text(json.dumps(results))
+    page = Page(write_report([slim_run]))
+    check_page(page)
+    heading = re.search("<h1>(.*?)</h1>", page.source)
+    assert heading is not None
+    assert heading[1].startswith("Neither network has learned: AP@0.5 on val is 0.020 dense, 0.020 slim")
+    assert "What it does all the same: Finds" in page.text
+
+
+def test_with_noisy_timing_the_headline_counts_macs(slim_run: Path) -> None:
+    path = slim_run / "results.json"
+    results = json.loads(path.read_text())
+    results["stages"][1]["latency_ms"]["onnxruntime"] *= 2  # dense and sparse have one shape
+    path.write_text(json.dumps(results))
+    page = Page(write_report([slim_run]))
+    heading = re.search("<h1>(.*?)</h1>", page.source)
+    assert heading is not None
+    assert "of the computation" in heading[1] or "half the computation" in heading[1]
+    assert "time" not in heading[1]
+    assert "Timing was noisy" in page.text
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.md", "t.tex", "T.CSV"])
+@pytest.mark.parametrize("num", [1, 2])
+def test_tables_as_files(slim_run: Path, train_run: Path, tmp_path: Path, name: str, num: int) -> None:
+    out = write_report([slim_run, train_run][:num], tmp_path / name)
+    text = out.read_text()
+    match out.suffix.lower():
+        case ".csv":
+            rows = list(csv.DictReader(text.splitlines()))
+            assert [row["network"] for row in rows] == ["dense", "sparse", "pruned", "slim", "trained"][
+                : 3 + num
+            ]
+            assert (rows[0]["run"], rows[0]["seed"], rows[0]["ap_test"]) == ("hands", "7", "0.81")
+            assert rows[3]["p50_ms_onnxruntime"] == "2"
+            assert num == 1 or (rows[4]["p50_ms_onnxruntime"], rows[4]["ap_val"]) == ("", "0.7")
+        case ".md":
+            widths = {line.count("|") for line in text.splitlines()}
+            assert len(widths) == 1
+            assert ("| hands · slim |" if num == 2 else "| AP test |") in text
+        case ".tex":
+            assert text.startswith("\\begin{tabular}{l")
+            assert text.count("\\\\\n") == text.count(" \\\\")
+            assert ("hands $\\cdot$ slim" if num == 2 else "$-$0.010") in text
+
+
+def test_another_ending_is_refused_before_anything_is_written(slim_run: Path, tmp_path: Path) -> None:
+    for name in ("t.xlsx", "t", "t.doc"):
+        with pytest.raises(UsageError, match=r"use \.html, \.csv, \.md or \.tex"):
+            write_report([slim_run], tmp_path / name)
+    assert list(tmp_path.glob("t*")) == []
 
 
 def test_what_is_no_run_is_refused(tmp_path: Path, train_run: Path) -> None:

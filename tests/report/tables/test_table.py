@@ -90,8 +90,8 @@ def test_rows_by_hand(results: SlimResults) -> None:
         "p50 torch",
         "p50 onnxruntime",
     ]
-    assert table["Parameters"] == ("4.00 M", "4.00 M", "1.00 M", "1.00 M", "25.0 %")
-    assert table["MACs @320"][-1] == "30.0 %"
+    assert table["Parameters"] == ("4.00 M", "4.00 M", "1.00 M", "1.00 M", "−75.0 %")
+    assert table["MACs @320"][-1] == "−70.0 %"
     assert table["AP val"] == ("0.802", "0.790", "0.700", "0.798", "−0.004")
     assert table["AP test_small"] == ("0.401", "0.395", "–", "0.399", "−0.002")
     assert table["AP@0.5 val"][-1] == "0.000"
@@ -111,7 +111,7 @@ def test_int8_stands_beside_the_stages_and_changes_nothing_of_the_comparison(
     assert beside["p50 torch"].beside == ("–",)
     assert beside["p50 onnxruntime"].texts()[-2:] == ["2.50x faster", "4.00 ms"]
     header = markdown_table(results).splitlines()[0]
-    assert header == "|  | dense | sparse | pruned | finetuned | vs dense | int8 |"
+    assert header == "|  | dense | sparse | pruned | slim | change | slim int8 |"
 
 
 def test_slower_and_better_say_so() -> None:
@@ -132,7 +132,7 @@ def test_an_input_that_is_not_square_is_named_width_by_height(results: SlimResul
     assert rows(wide)[3].name == "MACs @320x256"
 
 
-@pytest.mark.parametrize("beside", [[], ["int8"]])
+@pytest.mark.parametrize("beside", [[], ["slim", "int8"]])
 def test_the_terminal_table_fits_eighty_columns(results: SlimResults, beside: list[str]) -> None:
     if beside:
         results = replace(results, int8=stage("int8", 1_000_000, 300_000_000, 0.79, 14.0))
@@ -141,14 +141,14 @@ def test_the_terminal_table_fits_eighty_columns(results: SlimResults, beside: li
         console.print(stage_table(results))
     lines = capture.get().splitlines()
     assert "…" not in capture.get()
-    assert lines[1].split() == ["dense", "sparse", "pruned", "finetuned", "vs", "dense", *beside]
+    assert lines[1].split() == ["dense", "sparse", "pruned", "slim", "change", *beside]
     parameters = [
         "Parameters",
         *["4.00", "M"] * 2,
         *["1.00", "M"] * 2,
-        "25.0",
+        "−75.0",
         "%",
-        *["1.00", "M"] * len(beside),
+        *["1.00", "M"] * bool(beside),
     ]
     assert any(line.split() == parameters for line in lines)
 
@@ -163,12 +163,12 @@ def test_markdown_by_hand() -> None:
         metrics={"val": SplitMetrics(0.5, 0.75)},
     )
     assert markdown_table(SlimResults(stages=(one,))) == (
-        "|  | dense | vs dense |\n"
+        "|  | dense | change |\n"
         "| --- | ---: | ---: |\n"
         "| Epochs | – |  |\n"
-        "| Parameters | 1.00 k | 100.0 % |\n"
-        "| File | 4.00 KB | 100.0 % |\n"
-        "| MACs @64 | 2.00 M | 100.0 % |\n"
+        "| Parameters | 1.00 k | 0.0 % |\n"
+        "| File | 4.00 KB | 0.0 % |\n"
+        "| MACs @64 | 2.00 M | 0.0 % |\n"
         "| AP val | 0.500 | 0.000 |\n"
         "| AP@0.5 val | 0.750 | 0.000 |\n"
     )

@@ -14,7 +14,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
 from seyolo.report.figures.curves import Row
-from seyolo.report.figures.style import DENSE, INK, SLIM, name_point, new_panel, percent, save
+from seyolo.report.figures.labels import name_ends
+from seyolo.report.figures.style import DENSE, INK, SLIM, legend_above, new_panel, percent, save
 
 SMALLEST_SCALE = 1e-5
 NUM_BINS = 60
@@ -40,6 +41,7 @@ def plot_scales(dense: Float[np.ndarray, " n"], sparse: Float[np.ndarray, " m"],
     axes.set(xlabel="|BN scale| of a channel", ylabel="share of channels per bin")
     axes.xaxis.set_major_formatter(FuncFormatter(_scale_text))
     axes.yaxis.set_major_formatter(FuncFormatter(percent))
+    legend_above(axes, columns=2)
     save(figure, path)
 
 
@@ -63,14 +65,15 @@ def scales_over_time_figure(rows: Sequence[Row]) -> Figure:
     figure, axes = new_panel(7.4, 3.7, title)
     sides = np.append(epochs - 0.5, epochs[-1] + 0.5)
     _draw_density(axes, shown, sides)
-    for index in (1, len(names) // 2, len(names) - 2):
-        text = f"{names[index].removeprefix('p')} %"
+    marked = (1, len(names) // 2, len(names) - 2)
+    for index in marked:
         axes.plot(epochs, shown[:, index], color=INK, linewidth=0.8, linestyle=(0, (3, 2)))
-        name_point(axes, text, (sides[-1], shown[-1, index]), INK, (4, 0))
     axes.set(yscale="log", xlabel="epoch", ylabel="|BN scale|, log scale")
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.yaxis.set_minor_formatter(NullFormatter())
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    axes.set_xlim(sides[0], sides[-1])
+    name_ends(axes, [(shown[-1, index], f"{names[index].removeprefix('p')} %", INK) for index in marked])
     return figure
 
 
@@ -92,11 +95,7 @@ def _draw_scales(
     counts, _ = np.histogram(values, edges)
     share = counts / max(1, len(values))
     axes.stairs(share, edges, fill=True, color=colour, alpha=0.22)
-    axes.stairs(share, edges, color=colour, linewidth=1.5)
-    # The first bin, at the edge of the figure, has no room for a name.
-    peak = 1 + int(share[1:].argmax())
-    point = math.sqrt(edges[peak] * edges[peak + 1]), share[peak]  # the geometric mean of the bin's edges
-    axes.annotate(name, point, (6, 4), textcoords="offset points", ha="right", fontsize=9, color=colour)
+    axes.stairs(share, edges, color=colour, linewidth=1.5, label=name)
 
 
 def _scale_text(value: float, _position: int | None = None) -> str:

@@ -17,7 +17,8 @@ from seyolo.darknet.cfg import Network
 from seyolo.darknet.graph import strides
 from seyolo.darknet.sections import Convolutional
 from seyolo.pruning.planning.plan import Width
-from seyolo.report.figures.style import BAND, DENSE, INK, SLIM, name_span, new_figure, percent, save, style
+from seyolo.report.figures.labels import name_spans
+from seyolo.report.figures.style import BAND, DENSE, INK, SLIM, new_figure, percent, save, style
 
 MAX_NAMED_PARTS = 16
 
@@ -54,27 +55,28 @@ def channels_figure(before: Sequence[Channels], after: Sequence[Channels]) -> Fi
     share = f"{new.sum():,.0f} of {old.sum():,.0f} kept ({100 * new.sum() / old.sum():.0f} %)"
     figure = new_figure(max(7.0, 2.2 + 0.085 * len(before)), 4.9, f"Channels per convolution: {share}")
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[2.6, 1])
+    runs = _parts([label for _, label, _ in before])
     for axes in (upper, lower):
         style(axes)
-        _mark_parts(axes, [label for _, label, _ in before], named=axes is upper)
+        _mark_parts(axes, runs)
     _draw_channels(upper, old, new)
     _draw_kept_share(lower, new / old)
+    figure.legend(loc="outside lower right", ncols=3, fontsize=8.5, labelcolor=INK, frameon=False)
+    name_spans(upper, runs)
     return figure
 
 
-def _mark_parts(axes: Axes, labels: Sequence[str], named: bool) -> None:
-    """Draws bands behind every other run of equal labels, and their names."""
+def _parts(labels: Sequence[str]) -> list[tuple[str, float, float]]:
+    """Returns the runs of equal labels with their intervals of x; none where they are too many to name."""
     runs = [(label, list(group)) for label, group in groupby(range(len(labels)), key=labels.__getitem__)]
-    if len(runs) > MAX_NAMED_PARTS:
-        return
-    for index, (label, positions) in enumerate(runs):
-        first, last = positions[0] - 0.5, positions[-1] + 0.5
-        if index % 2 == 0:
-            axes.axvspan(first, last, color=BAND, linewidth=0, zorder=0)
-        if named:
-            # A narrow part gets its name on two lines; the first part is too narrow even for that.
-            text = label.replace(" ", "\n") if len(positions) < 8 else label
-            name_span(axes, text, first, last, "right" if last < len(labels) / 50 else "center")
+    named = [(label, positions[0] - 0.5, positions[-1] + 0.5) for label, positions in runs]
+    return named if len(named) <= MAX_NAMED_PARTS else []
+
+
+def _mark_parts(axes: Axes, runs: Sequence[tuple[str, float, float]]) -> None:
+    """Draws bands behind every other run."""
+    for _, first, last in runs[::2]:
+        axes.axvspan(first, last, color=BAND, linewidth=0, zorder=0)
 
 
 def _draw_channels(axes: Axes, old: Float[np.ndarray, " n"], new: Float[np.ndarray, " n"]) -> None:
@@ -92,8 +94,6 @@ def _draw_channels(axes: Axes, old: Float[np.ndarray, " n"], new: Float[np.ndarr
     axes.set_ylim(floor / 1.4, old.max() * 1.4)
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.set_ylabel("channels, log scale")
-    frame: dict[str, Any] = {"frameon": True, "edgecolor": "none", "framealpha": 0.9}
-    axes.legend(loc="lower right", ncols=3, fontsize=8.5, labelcolor=INK, handletextpad=0.2, **frame)
 
 
 def _draw_kept_share(axes: Axes, share: Float[np.ndarray, " n"]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import cycle
+from itertools import cycle, pairwise
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -13,6 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
+from seyolo.errors import counted
+from seyolo.report.figures.labels import Named, name_points
 from seyolo.report.figures.style import (
     DENSE,
     FAINT,
@@ -21,21 +23,15 @@ from seyolo.report.figures.style import (
     PAPER,
     SLIM,
     SPLITS,
-    LineEnd,
-    name_point,
+    fit_scores,
     new_panel,
     save,
 )
 
-MARKER_WIDTH, LETTER_WIDTH, NAME_HEIGHT = 0.05, 0.022, 0.075
-"""Room for a point and its name, relative to the axes."""
-LABEL_GAP, LABEL_OFFSET, LABEL_LETTER_WIDTH = 0.055, 0.015, 0.0125
-"""Names of models: their distance, distance from the point, width of a letter; relative to the axes."""
-LEADER = {"arrowstyle": "-", "color": FAINT, "linewidth": 0.6, "relpos": (0.0, 0.5), "shrinkA": 1.0}
-LABEL_STEPS = (0, 1, -1, 2, -2, 3, -3, 4, -4)
 SERIES = (SLIM, DENSE, *SPLITS)
 
 Role = Literal["dense", "stage", "slim", "control"]
+NAMED_FIRST: tuple[Role, ...] = ("slim", "dense", "control", "stage")
 
 
 @dataclass(frozen=True)
@@ -50,10 +46,14 @@ class CostPoint:
 
 @dataclass(frozen=True)
 class Series:
-    """The networks of one run in a chart of several: (cost, AP), the dense one first."""
+    """The networks of a run, or of its repetitions: (cost, AP), the dense one first.
+
+    `deviations` are the standard deviations of AP over seeds, 0 for a single run.
+    """
 
     name: str
     points: Sequence[tuple[float, float]]
+    deviations: Sequence[float] = ()
 
 
 def cost_figure(
@@ -70,7 +70,8 @@ def cost_figure(
     for point in points:
         _draw_point(axes, point)
     _prepare_costs(axes, [(point.cost, point.ap) for point in points], cost_text, label)
-    _name_points(axes, [(point.cost, point.ap, point.name, INK) for point in points], (8, 0))
+    important = sorted(points, key=lambda point: NAMED_FIRST.index(point.role))
+    name_points(axes, [(point.cost, point.ap, point.name, INK) for point in important], [stages])
     return figure
 
 
@@ -79,17 +80,20 @@ def comparison_figure(
 ) -> Figure:
     """Draws a line from the dense to the slim network of each run; one without points is left out."""
     figure, axes = new_panel(*PANEL_INCHES, title)
-    ends: list[LineEnd] = []
+    ends: list[Named] = []
     for run, colour in zip(runs, cycle(SERIES), strict=False):
         if not run.points:
             continue
         costs, scores = zip(*run.points, strict=True)
         axes.plot(costs, scores, color=colour, linewidth=1.1)
+        if any(run.deviations):
+            axes.errorbar(costs, scores, run.deviations, fmt="none", ecolor=colour, elinewidth=1.1, capsize=3)
         faces = [*[PAPER] * (len(run.points) - 1), colour]
-        axes.scatter(costs, scores, s=44, facecolor=faces, edgecolor=colour, zorder=3)
+        axes.scatter(costs, scores, s=44, facecolor=faces, edgecolor=colour, zorder=3, clip_on=False)
         ends.append((*run.points[-1], run.name, colour))
     _prepare_costs(axes, [point for run in runs for point in run.points], cost_text, label)
-    _name_points(axes, ends, (-2, 11))
+    lines = [run.points for run in runs if run.points]
+    name_points(axes, ends, lines)
     return figure
 
 
@@ -98,12 +102,10 @@ def _prepare_costs(
 ) -> None:
     """Sets the axes: costs from 0 with room for names to the right, AP around the points."""
     costs, scores = zip(*points, strict=True)
-    margin = max(0.01, 0.14 * (max(scores) - min(scores)))
-    axes.set(xlim=(0, 1.28 * max(costs)), ylim=(min(scores) - margin, max(scores) + margin))
-    axes.set(xlabel=label, ylabel="AP")
+    axes.set(xlim=(0, 1.28 * max(costs)), xlabel=label)
+    fit_scores(axes, scores)
     axes.xaxis.set_major_locator(MaxNLocator(4))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: cost_text(value) if value else "0"))
-    axes.yaxis.set_major_locator(MaxNLocator(5))
 
 
 def _draw_point(axes: Axes, point: CostPoint) -> None:
@@ -112,20 +114,8 @@ def _draw_point(axes: Axes, point: CostPoint) -> None:
     size, order = (64, 4) if is_main else (30, 3)
     face = PAPER if point.role == "stage" else colour
     marker: dict[str, Any] = {"marker": "D" if point.role == "control" else "o", "s": size, "zorder": order}
+    marker["clip_on"] = False  # an AP of 0 or 1 is at the edge
     axes.scatter(point.cost, point.ap, facecolor=face, edgecolor=colour, linewidth=1.3, **marker)
-
-
-def _name_points(axes: Axes, points: Sequence[LineEnd], offset: tuple[int, int]) -> None:
-    """Writes names beside the points; moves a name up where it would overlap another."""
-    width, height = axes.get_xlim()[1], float(np.ptp(axes.get_ylim()))
-    placed: list[tuple[float, float, float]] = []
-    for x, score, name, colour in sorted(points, key=lambda point: point[1]):
-        right, y = x + width * (MARKER_WIDTH + LETTER_WIDTH * len(name)), score
-        for other_left, other_right, taken in placed:
-            if other_left < right and x < other_right and y - taken < NAME_HEIGHT * height:
-                y = taken + NAME_HEIGHT * height
-        placed.append((x, right, y))
-        name_point(axes, name, (x, y), colour, offset)
 
 
 class Point(NamedTuple):
@@ -148,16 +138,20 @@ def pareto_front(points: Sequence[Point]) -> list[Point]:
 def plot_pareto(points: Sequence[Point], split: str, path: str | Path) -> None:
     """Writes a chart of the models, at least one, with a line through their Pareto front."""
     front = pareto_front(points)
-    title = f"AP on {split} against latency: {len(front)} of {len(points)} on the front"
+    title = f"AP on {split} against latency"
+    if len(front) < len(points):
+        title += f": {len(front)} of {counted(len(points), 'model')} on the Pareto front"
     figure, axes = new_panel(7.4, 4.4, title)
     _, costs, scores = zip(*front, strict=True)
     axes.plot(costs, scores, "o-", color=SLIM, linewidth=1.6, markersize=6, drawstyle="steps-post", zorder=3)
-    beaten = [(point.latency_ms, point.ap) for point in points if point not in front]
-    x, y = np.reshape(beaten, (-1, 2)).T
+    beaten = [point for point in points if point not in front]
+    x, y = np.reshape([point[1:] for point in beaten], (-1, 2)).T
     axes.scatter(x, y, s=30, facecolor="white", edgecolor=FAINT, zorder=2)
     _prepare_latencies(axes, points)
-    _name_models(axes, points, front)
-    axes.set(xlabel="milliseconds per image (p50 with pre- and post-processing), log scale", ylabel="AP")
+    corners = [corner for one, after in pairwise(front) for corner in (one[1:], (after[1], one[2]))]
+    named = [(*point[1:], point.name, INK if point in front else FAINT) for point in [*front, *beaten]]
+    axes.set(xlabel="milliseconds per image (p50 with pre- and post-processing), log scale")
+    name_points(axes, named, [[*corners, front[-1][1:]]])
     save(figure, path)
 
 
@@ -166,35 +160,7 @@ def _prepare_latencies(axes: Axes, points: Sequence[Point]) -> None:
     _, latencies, scores = zip(*points, strict=True)
     axes.set_xscale("log")
     axes.set_xlim(min(latencies) / 1.15, max(latencies) * max(2.0, (max(latencies) / min(latencies)) ** 0.5))
-    margin = max(0.02, 0.15 * (max(scores) - min(scores)))
-    axes.set_ylim(min(scores) - margin, max(scores) + margin)
+    fit_scores(axes, scores)
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.xaxis.set_minor_locator(NullLocator())
-
-
-def _name_models(axes: Axes, points: Sequence[Point], front: Sequence[Point]) -> None:
-    """Writes names right of the points, at the nearest free height; a line joins a name that was moved."""
-    positions = [_position(axes, point) for point in points]
-    taken = [(x - LABEL_OFFSET, x + LABEL_OFFSET, y) for x, y in positions]
-    for point, (x, y) in sorted(zip(points, positions, strict=True), key=lambda pair: pair[0] not in front):
-        left, right = x + LABEL_OFFSET, x + LABEL_OFFSET + LABEL_LETTER_WIDTH * len(point.name)
-        heights = (y + step * LABEL_GAP for step in LABEL_STEPS)
-        height = next((height for height in heights if not _is_taken(left, right, height, taken)), y)
-        taken.append((left, right, height))
-        style: dict[str, Any] = {"va": "center", "fontsize": 8.5, "color": INK if point in front else FAINT}
-        leader = LEADER if height != y else None
-        axes.annotate(point.name, (x, y), (left, height), "axes fraction", arrowprops=leader, **style)
-
-
-def _position(axes: Axes, point: Point) -> tuple[float, float]:
-    """Returns the position of a point, relative to the axes."""
-    x, y = axes.transAxes.inverted().transform(axes.transData.transform((point.latency_ms, point.ap)))
-    return float(x), float(y)
-
-
-def _is_taken(left: float, right: float, height: float, taken: Sequence[tuple[float, float, float]]) -> bool:
-    return any(
-        left < other_right and other_left < right and abs(height - other) < 0.9 * LABEL_GAP
-        for other_left, other_right, other in taken
-    )

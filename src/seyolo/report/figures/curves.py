@@ -13,20 +13,20 @@ from matplotlib.ticker import MaxNLocator
 
 from seyolo.evaluation.curves import CONFIDENCES, Curves
 from seyolo.evaluation.matching import RECALLS
+from seyolo.report.figures.labels import name_ends, name_spans
 from seyolo.report.figures.style import (
     FAINT,
     INK,
     PANEL_INCHES,
     SPLITS,
-    LineEnd,
-    label_ends,
+    fit_scores,
     legend_above,
-    name_span,
     new_figure,
     new_panel,
     save,
     style,
 )
+from seyolo.results import STAGE_TITLES
 
 LOSS_COLUMNS = ("box", "objectness", "classes")
 
@@ -52,12 +52,12 @@ def training_curves_figure(stages: Mapping[str, Sequence[Row]]) -> Figure:
         style(axes)
         for start in starts[1:-1]:
             axes.axvline(start + 0.5, color=FAINT, linewidth=0.8, linestyle=(0, (2, 2)))
-    for name, first, last in zip(stages, starts, starts[1:], strict=False):
-        name_span(upper, name, first + 0.5, last + 0.5)
     _draw_loss(upper, stages, starts)
-    _draw_scores(lower, stages, starts)
     lower.set(xlim=(0.5, max(starts[-1], 1) + 0.5), xlabel="epoch")
     lower.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10], min_n_ticks=1))
+    _draw_scores(lower, stages, starts)
+    spans = zip(stages, starts, starts[1:], strict=False)
+    name_spans(upper, [(STAGE_TITLES.get(name, name), a + 0.5, b + 0.5) for name, a, b in spans])
     return figure
 
 
@@ -72,7 +72,8 @@ def _draw_loss(axes: Axes, stages: Mapping[str, Sequence[Row]], starts: Sequence
 def _draw_scores(axes: Axes, stages: Mapping[str, Sequence[Row]], starts: Sequence[int]) -> None:
     keys = (key for rows in stages.values() for row in rows for key in row)
     columns = dict.fromkeys(key for key in keys if key.endswith("_ap"))
-    ends: list[LineEnd] = []
+    ends: dict[str, tuple[float, str, str]] = {}
+    shown: list[float] = []
     for index, column in enumerate(columns):
         colour = SPLITS[index % len(SPLITS)]
         for rows, start in zip(stages.values(), starts, strict=False):
@@ -81,10 +82,10 @@ def _draw_scores(axes: Axes, stages: Mapping[str, Sequence[Row]], starts: Sequen
             if len(measured):
                 x, y = start + 1 + measured, scores[measured]
                 axes.plot(x, y, color=colour, linewidth=1.6, marker="o", markersize=3)
-                ends = [end for end in ends if end[3] != colour]
-                ends.append((float(x[-1]), float(y[-1]), f"{column.removesuffix('_ap')} {y[-1]:.3f}", colour))
-    axes.set(ylim=(0, 1), ylabel="AP")
-    label_ends(axes, ends, gap=0.09)
+                shown += y.tolist()
+                ends[column] = float(y[-1]), f"{column.removesuffix('_ap')} {y[-1]:.3f}", colour
+    fit_scores(axes, shown)
+    name_ends(axes, list(ends.values()))
 
 
 def _number(value: object) -> float:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import cv2
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 
 from seyolo.detections import Detections
 from seyolo.errors import UsageError
@@ -93,10 +93,24 @@ def drawn(
     return draw(resized, scaled, names) if len(scaled) <= MAX_LABELLED else _outlined(resized, scaled)
 
 
-def draw_ignored(sheet: Sheet, truth: Truth, scale: float) -> Sheet:
-    """Draws the ignored regions of an image that was resized by `scale`."""
-    regions, count = truth.ignored.boxes_xyxy * scale, len(truth.ignored)
-    return draw_boxes(sheet, regions, ["ignored"] * count, [IGNORED_REGION] * count) if count else sheet
+class Layer(NamedTuple):
+    """Boxes of one kind with their texts and colour."""
+
+    boxes_xyxy: Float[np.ndarray, "n 4"]
+    texts: Sequence[str]
+    colour: Colour
+
+
+def draw_layers(sheet: Sheet, truth: Truth, layers: Sequence[Layer], scale: float) -> Sheet:
+    """Draws the ignored regions of an image that was resized by `scale`, and on top of them the layers.
+
+    All lines are drawn first, so that no text is under a line.
+    """
+    regions = truth.ignored.boxes_xyxy
+    ordered = [Layer(regions, ["ignored"] * len(regions), IGNORED_REGION), *layers]
+    boxes = np.concatenate([layer.boxes_xyxy.reshape(-1, 4) for layer in ordered]) * scale
+    texts = [text for layer in ordered for text in layer.texts]
+    return draw_boxes(sheet, boxes, texts, [layer.colour for layer in ordered for _ in layer.texts])
 
 
 def _outlined(image: Image, detections: Detections) -> Sheet:

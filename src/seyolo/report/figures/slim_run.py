@@ -20,7 +20,6 @@ from seyolo.evaluation.evaluate import Judgement
 from seyolo.evaluation.matching import Mistakes, mistakes
 from seyolo.files import write_json
 from seyolo.json_files import to_json
-from seyolo.media.annotate import draw_boxes
 from seyolo.media.images import read_image
 from seyolo.pruning.planning.plan import Plan
 from seyolo.report.figures.bn_scales import plot_scales, plot_scales_over_time
@@ -30,9 +29,10 @@ from seyolo.report.figures.samples import (
     FOUND,
     MAX_LABELLED,
     TRUTH,
+    Layer,
     Sheet,
     class_prefixes,
-    draw_ignored,
+    draw_layers,
     drawn,
     fitted,
     plot_samples,
@@ -42,6 +42,7 @@ from seyolo.report.figures.samples import (
 from seyolo.report.record import (
     EXAMPLES_FOLDER,
     EXAMPLES_INDEX,
+    SHOWN_FROM,
     Examples,
     Miss,
     MistakeCounts,
@@ -53,8 +54,6 @@ from seyolo.report.tables.slim import shown_split, shown_splits
 from seyolo.results import TRAINED_STAGES
 from seyolo.torchnet.build import DarknetModel
 
-SHOWN_FROM = 0.25
-"""Confidence threshold: the default of `seyolo detect`."""
 NUM_SAMPLES, NUM_MISSES = 8, 12
 SIDE_PX = 640
 JPEG_FLAGS = (cv2.IMWRITE_JPEG_QUALITY, 80)
@@ -178,13 +177,13 @@ def _with_mistakes(case: _Case, names: Sequence[str]) -> Sheet:
     missed = [f"{prefixes[class_id]}missed" for class_id in truth.class_ids.tolist()]
     scored = zip(wrong.shown.class_ids.tolist(), wrong.shown.scores.tolist(), strict=True)
     false = [f"{prefixes[class_id]}false {score:.2f}" for class_id, score in scored]
-    sheet = draw_ignored(sheet, truth, scale)
     is_named = case.num_mistakes() <= MAX_LABELLED
+    layers = []
     for boxes, texts, colour, is_wrong in (
         (truth.boxes_xyxy, missed, TRUTH, wrong.missed),
         (wrong.shown.boxes, false, FOUND, wrong.false),
     ):
         drawn_boxes = np.flatnonzero(is_wrong | is_named)
         chosen = [texts[index] if is_named and is_wrong[index] else "" for index in drawn_boxes]
-        sheet = draw_boxes(sheet, boxes[drawn_boxes] * scale, chosen, [colour] * len(chosen))
-    return sheet
+        layers.append(Layer(boxes[drawn_boxes], chosen, colour))
+    return draw_layers(sheet, truth, layers, scale)

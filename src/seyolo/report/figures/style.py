@@ -8,10 +8,11 @@ display and of pyplot's global state. In a page figures are SVG with the colours
 from __future__ import annotations
 
 import io
+import math
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from markupsafe import Markup
 from matplotlib import rc_context
@@ -19,6 +20,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+from matplotlib.ticker import MaxNLocator
 
 from seyolo.files import replacing
 
@@ -51,14 +53,6 @@ PAGE_COLOURS = {
     "split-4": (SPLITS[3], "#D9BC4A"),
 }
 """Colours by name: on a light page, and on a dark one."""
-
-Align = Literal["center", "right"]
-
-BESIDE: dict[str, Any] = {"textcoords": "offset points", "va": "center", "fontsize": LEGEND_TEXT}
-"""Keywords of a name beside a point."""
-
-LineEnd = tuple[float, float, str, str]
-"""End of a line (x, y), its label and its colour."""
 
 
 def new_figure(width_inches: float, height_inches: float, title: str) -> Figure:
@@ -93,27 +87,12 @@ def percent(value: float, _position: int | None = None) -> str:
     return f"{100 * value:g} %"
 
 
-def name_span(axes: Axes, text: str, first: float, last: float, align: Align = "center") -> None:
-    """Writes a name above the axes, over an interval of x."""
-    point = (last if align == "right" else (first + last) / 2, 1.0)
-    above: dict[str, Any] = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points"}
-    axes.annotate(text, point, (0, 3), ha=align, va="bottom", fontsize=8, color=INK, **above)
-
-
-def label_ends(axes: Axes, ends: Iterable[LineEnd], gap: float) -> None:
-    """Writes names at the right ends of lines, at least `gap` (in y) apart."""
-    lowest = float("-inf")
-    for x, y, text, colour in sorted(ends, key=lambda end: end[1]):
-        lowest = max(y, lowest + gap)
-        axes.annotate(text, (x, lowest), (8, 0), color=colour, **BESIDE)
-
-
-def name_point(
-    axes: Axes, text: str, point: tuple[float, float], colour: str, offset: tuple[int, int]
-) -> None:
-    """Writes a name beside a point, `offset` typographic points away."""
-    # A name that was moved up may stand above the axes.
-    axes.annotate(text, point, offset, color=colour, annotation_clip=False, **BESIDE)
+def fit_scores(axes: Axes, scores: Sequence[float]) -> None:
+    """Sets the y axis to the range of AP in [0, 1] that the scores fill."""
+    found = [score for score in scores if math.isfinite(score)] or [0.0, 1.0]
+    margin = max(0.01, 0.14 * (max(found) - min(found)))
+    axes.set(ylim=(max(0.0, min(found) - margin), min(1.0, max(found) + margin)), ylabel="AP")
+    axes.yaxis.set_major_locator(MaxNLocator(5))
 
 
 def legend_above(axes: Axes, title: str = "", columns: int = 1) -> None:
@@ -126,7 +105,7 @@ def legend_above(axes: Axes, title: str = "", columns: int = 1) -> None:
 
 def save(figure: Figure, path: str | Path) -> None:
     """Writes the figure atomically, in the format of the path's ending."""
-    _shorten_texts(figure)
+    shorten_texts(figure)
     with replacing(path) as temporary:
         figure.savefig(temporary, facecolor="white")
 
@@ -137,7 +116,7 @@ def inline_svg(figure: Figure, label: str) -> Markup:
     Text stays text in the page's font, and colours become the page's `PAGE_COLOURS`; `label` is the alt text.
     """
     figure.suptitle("")
-    _shorten_texts(figure)
+    shorten_texts(figure)
     text = io.StringIO()
     # The hash salt makes the ids inside reproducible.
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": "seyolo"}):
@@ -149,7 +128,7 @@ def inline_svg(figure: Figure, label: str) -> Markup:
     return Markup(_with_page_colours(_without_unused_names(svg.strip())).replace("xlink:href", "href"))
 
 
-def _shorten_texts(figure: Figure) -> None:
+def shorten_texts(figure: Figure) -> None:
     """Shortens names from files that no chart has room for: a layout of 100,000 letters takes seconds."""
     for text in figure.findobj(Text):
         assert isinstance(text, Text)
@@ -167,4 +146,5 @@ def _without_unused_names(svg: str) -> str:
 def _with_page_colours(svg: str) -> str:
     for name, (light, _) in PAGE_COLOURS.items():
         svg = re.sub(re.escape(light), f"var(--{name})", svg, flags=re.IGNORECASE)
-    return re.sub(r"font: ([\d.]+px) [^;\"]*", r"font: \1 var(--sans)", svg)
+    svg = re.sub(r"font-family: [^;\"]*", "font-family: var(--sans)", svg)
+    return re.sub(r"font: ([\d.]+px) [^;\"]*", r"font: \1 var(--sans)", svg)  # Matplotlib before 3.11

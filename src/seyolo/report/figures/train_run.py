@@ -28,9 +28,10 @@ from seyolo.report.figures.samples import (
     TRUTH,
     WHITE,
     Image,
+    Layer,
     Sheet,
     class_prefixes,
-    draw_ignored,
+    draw_layers,
     fitted,
     spread_evenly,
     write_sheet,
@@ -127,9 +128,8 @@ def _compared(sample: Sample, found: Detections, names: Sequence[str]) -> Image:
     labels = [shown[class_id].strip() for class_id in truth.class_ids.tolist()]
     scores = zip(found.class_ids.tolist(), found.scores.tolist(), strict=True)
     scored = [f"{shown[class_id]}{score:.2f}" for class_id, score in scores]
-    cell = draw_ignored(cell, truth, scale)
-    cell = draw_boxes(cell, truth.boxes_xyxy * scale, _texts(labels), [TRUTH] * len(labels))
-    return draw_boxes(cell, found.boxes * scale, _texts(scored), [FOUND] * len(scored))
+    layers = [Layer(truth.boxes_xyxy, _texts(labels), TRUTH), Layer(found.boxes, _texts(scored), FOUND)]
+    return draw_layers(cell, truth, layers, scale)
 
 
 def _texts(texts: Sequence[str]) -> list[str]:

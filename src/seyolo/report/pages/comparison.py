@@ -5,129 +5,112 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from seyolo.errors import UsageError
+from seyolo.errors import UsageError, counted
+from seyolo.report.compared import Group, Record, Run, differing, grouped, named_runs
 from seyolo.report.figures.cost import Series, comparison_figure
+from seyolo.report.measured import Value, mean_of, runtime_of, seeds_of
 from seyolo.report.pages.headline import RUNTIME_NAMES, gain_of
 from seyolo.report.pages.parts import Chart, Grid, chart, setting_text
-from seyolo.report.pages.train import best_row, trained_cost
-from seyolo.report.record import SlimRecord, TrainRecord, differing
+from seyolo.report.record import SlimRecord
+from seyolo.report.tables.networks import group_rows, splits_of
 from seyolo.report.tables.slim import shown_splits
-from seyolo.report.text import MISSING, count_text, latency_text, share_text
+from seyolo.report.text import count_text, latency_text
+from seyolo.sizes import input_text
 
-MAX_RUNS = 12
-
-Record = SlimRecord | TrainRecord
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A network in the comparison; what was not measured is nan."""
-
-    run: str
-    stage: str
-    params: float
-    macs: float
-    latency_ms: float
-    ap: dict[str, float]
+MAX_GROUPS = 12
 
 
 def comparison_context(records: Sequence[Record], out: Path) -> dict[str, Any]:
     """Returns the values of the template; links are relative to `out`, the folder of the page.
 
     Raises:
-        UsageError: more than 12 runs.
+        UsageError: more than 12 runs, those that differ in the seed only counted as one.
     """
-    if len(records) > MAX_RUNS:
-        raise UsageError(f"{len(records)} runs: at most {MAX_RUNS} fit on one page; name fewer")
-    names = _names(records)
-    entries = [entry for name, record in zip(names, records, strict=True) for entry in _entries(name, record)]
-    splits = list(dict.fromkeys(split for entry in entries for split in entry.ap))
-    gains = [gain_of(record.results) for record in records if isinstance(record, SlimRecord)]
-    runtime = next((gain.runtime for gain in gains if gain.runtime), "")
-    settings = [[name, *map(setting_text, values)] for name, values in differing(records).items()]
+    runs = named_runs(records)
+    groups = grouped(runs)
+    if len(groups) > MAX_GROUPS:
+        raise UsageError(f"{len(groups)} runs: at most {MAX_GROUPS} fit on one page; name fewer")
+    titles, header, body = group_rows(groups)
+    ends = [index for index, (one, other) in enumerate(pairwise(titles)) if one != other]
+    settings = [
+        [name, *(", ".join(map(setting_text, values)) or setting_text(None) for values in columns)]
+        for name, columns in differing(groups).items()
+    ]
     return {
         "version": "",
-        "runs": [_run(name, record, out) for name, record in zip(names, records, strict=True)],
-        "table": _table(entries, splits, runtime),
-        "charts": _charts(entries, names, splits, runtime),
-        "machines": _machines(records),
-        "settings": Grid(["", *names], settings),
+        "runs": [_run(run, out) for run in runs],
+        "warnings": comparison_warnings(runs),
+        "table": Grid(header, body, ends),
+        "has_seeds": len(groups) < len(runs),
+        "charts": _charts(groups),
+        "settings": Grid(["", *(group.name for group in groups)], settings),
     }
 
 
-def _names(records: Sequence[Record]) -> list[str]:
-    """Returns the names of the runs, or their folders where two names are equal."""
-    names = [record.name for record in records]
-    return names if len(set(names)) == len(names) else [str(record.folder) for record in records]
-
-
-def _entries(name: str, record: Record) -> list[Entry]:
-    if isinstance(record, TrainRecord):
-        row = best_row(record)
-        ap = {key.removesuffix("_ap"): float(row[key]) for key in row if key.endswith("_ap") and row[key]}
-        return [Entry(name, "trained", *trained_cost(record), math.nan, ap)]
-    entries, runtime = [], gain_of(record.results).runtime
-    for title, stage in (("dense", record.results.dense), ("slim", record.results.slim)):
-        ap = {split: metrics.ap for split, metrics in stage.metrics.items()}
-        latency_ms = stage.latency_ms.get(runtime, math.nan)
-        entries.append(Entry(name, title, stage.params, stage.macs, latency_ms, ap))
-    return entries
-
-
-def _run(name: str, record: Record, out: Path) -> dict[str, str]:
+def _run(run: Run, out: Path) -> dict[str, str]:
     """Returns a run in one sentence, with a link to its own page where there is one."""
-    page = record.folder / "report.html"
+    record, page = run.record, run.record.folder / "report.html"
     if isinstance(record, SlimRecord):
         text = gain_of(record.results).headline()
     else:
-        text = f"trained for {len(record.stages.get('train', []))} epochs"
+        text = f"trained for {counted(len(record.stages.get('train', [])), 'epoch')}"
     link = Path(os.path.relpath(page, out)).as_posix() if page.exists() else ""
-    return {"name": name, "text": text, "link": link}
+    return {"name": run.name, "text": text, "link": link}
 
 
-def _table(entries: Sequence[Entry], splits: Sequence[str], runtime: str) -> Grid:
-    header = ["network", "parameters", "MACs", f"p50 {runtime}".strip(), *(f"AP {split}" for split in splits)]
-    body = []
-    for entry in entries:
-        costs = (entry.params, count_text), (entry.macs, count_text), (entry.latency_ms, latency_text)
-        texts = [MISSING if math.isnan(value) else text(value) for value, text in costs]
-        scores = [share_text(entry.ap.get(split, math.nan)) for split in splits]
-        body.append([f"{entry.run} · {entry.stage}", *texts, *scores])
-    pairs = enumerate(pairwise(entries))
-    return Grid(header, body, [index for index, (one, other) in pairs if one.run != other.run])
+def comparison_warnings(runs: Sequence[Run]) -> list[str]:
+    """Returns what keeps the figures of the runs from being compared: other data, sizes or machines."""
+    found = []
+    others = [run for run in runs if not run.has_data_of(runs[0])]
+    if others:
+        names = ", ".join(f"{run.name} ({run.data_name})" for run in others)
+        found.append(
+            f"The data differ: {names} {'is' if len(others) == 1 else 'are'} not trained on the data of "
+            f"{runs[0].name} ({runs[0].data_name}). Do not compare AP across data."
+        )
+    sizes = {run.name: input_text(run.input_hw) for run in runs}
+    if len(set(sizes.values())) > 1:
+        listed = ", ".join(f"{name} {size}" for name, size in sizes.items())
+        found.append(f"The input sizes differ ({listed}): AP, MACs and latency depend on the size.")
+    slim = [run.record.environment for run in runs if isinstance(run.record, SlimRecord)]
+    machines = sorted({str(found["processor"]) for found in slim if found.get("processor")})
+    if len(machines) > 1:
+        found.append(f"The machines differ ({', '.join(machines)}): compare latencies only within a run.")
+    return found
 
 
-def _charts(
-    entries: Sequence[Entry], names: Sequence[str], splits: Sequence[str], runtime: str
-) -> list[Chart]:
-    costs: dict[str, tuple[Callable[[Entry], float], Callable[[float], str]]] = {
-        "MACs": (lambda entry: entry.macs, count_text),
-        f"latency on {RUNTIME_NAMES.get(runtime, runtime)}": (lambda entry: entry.latency_ms, latency_text),
+def _charts(groups: Sequence[Group]) -> list[Chart]:
+    runs = [run for group in groups for run in group.runs]
+    runtime, splits = runtime_of(runs), splits_of(runs)
+    costs: dict[str, tuple[Value, Callable[[float], str]]] = {
+        "MACs": (lambda network: network.macs, count_text),
+        f"latency on {RUNTIME_NAMES.get(runtime, runtime)}": (
+            lambda network: network.latency_ms,
+            latency_text,
+        ),
     }
     charts = []
     for split in shown_splits(splits):
         for label, (cost_of, text) in costs.items():
-            series = [_series(name, entries, split, cost_of) for name in names]
+            series = [_series(group, split, cost_of, runtime) for group in groups]
             if any(one.points for one in series):
+                names = ", ".join(group.name for group in groups)
                 figure = comparison_figure(series, text, label, f"On {split}, by {label}")
-                charts.append(chart(figure, f"AP on {split} against {label} of {', '.join(names)}"))
+                charts.append(chart(figure, f"AP on {split} against {label} of {names}"))
     return charts
 
 
-def _series(name: str, entries: Sequence[Entry], split: str, cost_of: Callable[[Entry], float]) -> Series:
-    found = [(cost_of(entry), entry.ap.get(split, math.nan)) for entry in entries if entry.run == name]
-    return Series(name, [point for point in found if all(map(math.isfinite, point))])
-
-
-def _machines(records: Sequence[Record]) -> str:
-    """Returns a sentence on how far latencies of the runs are comparable."""
-    found = {str(record.environment.get("processor")) for record in records if isinstance(record, SlimRecord)}
-    if len(found) > 1:
-        machines = ", ".join(sorted(found))
-        return f"The runs were timed on different machines ({machines}): compare latencies only within a run."
-    return "Every run was timed on its own: compare latencies of different runs with care."
+def _series(group: Group, split: str, cost_of: Value, runtime: str) -> Series:
+    """Returns the dense and the slim network of a group, or its trained one; means over the seeds."""
+    networks = seeds_of(group, runtime)
+    points, deviations = [], []
+    for seeds in (networks[name] for name in ("dense", "slim", "trained") if name in networks):
+        (mean_cost, _), (ap, deviation) = mean_of(seeds, cost_of), mean_of(seeds, lambda one: one.ap(split))
+        if math.isfinite(mean_cost) and math.isfinite(ap):
+            points.append((mean_cost, ap))
+            deviations.append(deviation)
+    return Series(group.name, points, deviations)

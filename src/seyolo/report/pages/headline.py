@@ -1,12 +1,14 @@
-"""Gain of a slimming run in AP, MACs and latency: its headline, and how certain the difference in AP is."""
+"""Gain of a slimming run: what it finds and costs in plain words, and how certain the difference in AP is."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from seyolo.report.record import Examples, MistakeCounts
 from seyolo.report.tables.slim import shown_split
-from seyolo.report.text import points_text, ratio_text
+from seyolo.report.text import found_text, objects_text, part_text, points_text, ratio_text
 from seyolo.results import SlimResults
 from seyolo.runtime.choice import RUNTIMES
 
@@ -24,16 +26,22 @@ class Gain:
     latency_ms: tuple[float, float]
     runtime: str  # that latency was measured on; empty where it was not
     interval: tuple[float, float] | None  # 95 % interval of the difference in AP; None where it is unknown
+    is_noisy: bool = False  # latency: networks of one shape took different times
 
     def headline(self) -> str:
         """Returns one line: 3.3x fewer MACs, 1.4x faster on ONNX Runtime, AP +0.1."""
         parts = [ratio_text(*self.macs, "fewer MACs", "more MACs", "as many MACs")]
-        if self.runtime:
+        if self.is_timed:
             where = f" on {RUNTIME_NAMES.get(self.runtime, self.runtime)}"
             parts.append(ratio_text(*self.latency_ms, f"faster{where}", f"slower{where}", f"as fast{where}"))
         if self.is_measured():
             parts.append(f"AP {self.ap_points}")
         return ", ".join(parts)
+
+    @property
+    def is_timed(self) -> bool:
+        """Whether latency was measured, and without noise."""
+        return bool(self.runtime) and not self.is_noisy
 
     @property
     def ap_points(self) -> str:
@@ -56,8 +64,66 @@ class Gain:
         return f"The slim network is {better}, also given the random choice of test images ({span})."
 
 
-def gain_of(results: SlimResults) -> Gain:
-    """Returns the gain of a run."""
+@dataclass(frozen=True)
+class Finds:
+    """Labelled objects that both networks find at a confidence threshold, and their false detections."""
+
+    noun: str  # hands, objects
+    counts: MistakeCounts
+
+    @property
+    def dense(self) -> int:
+        """Objects that the dense network finds."""
+        return self.counts.objects - self.counts.dense_missed
+
+    @property
+    def slim(self) -> int:
+        """Objects that the slim network finds."""
+        return self.counts.objects - self.counts.slim_missed
+
+    def headline(self) -> str:
+        """Returns the beginning of a headline: Finds 97 of 100 hands instead of 98."""
+        total = self.counts.objects
+        before, after = found_text(self.dense, total), found_text(self.slim, total)
+        compared = ", as before" if before == after else f" instead of {before.split(' ')[0]}"
+        return f"Finds {after} {self.noun}{compared}"
+
+    def warning(self) -> str:
+        """Returns the end of a headline where false detections are far more than before; else nothing."""
+        before, after = self.counts.dense_false, self.counts.slim_false
+        if after < 1.5 * before or after - before < 0.05 * self.counts.objects:
+            return ""
+        return f", but with {after:,} false detections instead of {before:,}"
+
+    def sentences(self, split: str, confidence: float | None) -> str:
+        """Returns the exact counts."""
+        counts = self.counts
+        return (
+            f"On {split}, at confidence {confidence:g} and above, the slim network finds {self.slim:,} of "
+            f"{counts.objects:,} {self.noun} and makes {counts.slim_false:,} false detections; the dense "
+            f"network finds {self.dense:,} and makes {counts.dense_false:,}. Only the dense network finds "
+            f"{counts.only_slim_missed:,} of them, only the slim one {counts.only_dense_missed:,}."
+        )
+
+
+def finds_of(examples: Examples, split: str, names: Sequence[str]) -> Finds | None:
+    """Returns what both networks find on a split; None where it was not counted or nothing is labelled."""
+    counts = examples.mistakes.get(split)
+    return Finds(objects_text(names), counts) if counts is not None and counts.objects else None
+
+
+def plain_headline(results: SlimResults, gain: Gain, finds: Finds) -> str:
+    """Returns a line for everybody: Finds 98 of 100 hands, as before, in half the time, from a file ..."""
+    if gain.is_timed:
+        cost = f"in {part_text(*gain.latency_ms, 'time')}"
+    else:
+        cost = f"with {part_text(*gain.macs, 'computation')}"
+    size = part_text(results.dense.size_bytes, results.slim.size_bytes, "size")
+    return f"{finds.headline()}, {cost}, from a file {size}{finds.warning()}"
+
+
+def gain_of(results: SlimResults, *, is_noisy: bool = False) -> Gain:
+    """Returns the gain of a run; with noisy timings its headline leaves latency out."""
     dense, slim = results.dense, results.slim
     labelled = [name for name, metrics in dense.metrics.items() if math.isfinite(metrics.ap)]
     split = shown_split(labelled or dense.metrics)
@@ -70,4 +136,5 @@ def gain_of(results: SlimResults) -> Gain:
         latency_ms=(dense.latency_ms.get(runtime, 0.0), slim.latency_ms.get(runtime, 0.0)),
         runtime=runtime,
         interval=(lead.low, lead.high) if lead else None,
+        is_noisy=is_noisy,
     )

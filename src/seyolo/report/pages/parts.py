@@ -18,6 +18,19 @@ from seyolo.report.figures.style import inline_svg
 from seyolo.report.record import RunRecord
 from seyolo.report.text import MISSING, size_text
 
+USES = {
+    "slim.onnx": "the slim network for ONNX Runtime, OpenVINO and OpenCV; seyolo detect slim.onnx PHOTO",
+    "slim_int8.onnx": "the slim network in int8, the smallest file",
+    "slim.safetensors": "the slim network to train further or export",
+    "slim.cfg": "its Darknet description",
+    "slim.weights": "its Darknet weights",
+    "dense.onnx": "the dense network, to compare with",
+    "dense/best.safetensors": "the dense network to train further or export",
+    "pruned.safetensors": "the pruned network before fine-tuning",
+    "best.safetensors": "the network to use, export or slim",
+}
+"""Purposes of the network files of a run."""
+
 
 @dataclass(frozen=True)
 class Chart:
@@ -65,7 +78,7 @@ def record_context(record: RunRecord, artefacts: Sequence[tuple[str, str]] = ())
 
     `artefacts` are further rows of the table of files: name and remark.
     """
-    files = [(name, size_text(size)) for name, size in record.artefacts()]
+    files = [(name, f"{size_text(size)}{_use(name)}") for name, size in record.artefacts()]
     return {
         "name": record.name,
         "folder": str(record.folder),
@@ -75,6 +88,11 @@ def record_context(record: RunRecord, artefacts: Sequence[tuple[str, str]] = ())
         "settings": [(name, setting_text(value)) for name, value in record.settings().items()],
         "artefacts": [*files, *artefacts],
     }
+
+
+def _use(name: str) -> str:
+    """Returns what a file of a run is good for."""
+    return f": {USES[name]}" if name in USES else ""
 
 
 def training_charts(record: RunRecord, label: str) -> list[Chart]:

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from itertools import pairwise, product
 from typing import Any
 
-from seyolo.checkpoint import read_checkpoint
+from seyolo.darknet.cfg import Network
 from seyolo.evaluation.curves import Curves
 from seyolo.report.figures.channels import channel_rows, channels_figure
 from seyolo.report.figures.cost import CostPoint, Role, cost_figure
@@ -20,14 +20,14 @@ from seyolo.report.record import EXAMPLES_FOLDER, SlimRecord
 from seyolo.report.tables.slim import control_cells, impossible_lines, rows, shown_splits, titles
 from seyolo.report.text import MISSING, count_text, latency_text, percent_text
 from seyolo.report.verdict import moved_text
-from seyolo.results import ControlRow, Readiness, SlimResults, StageResult
+from seyolo.results import STAGE_TITLES, ControlRow, Readiness, SlimResults, StageResult
 
 MISTAKES = product(("missed", "missed only", "false"), ("dense", "slim"))
 MISTAKE_TITLES = ("objects", *(f"{kind} by {network}" for kind, network in MISTAKES))
 """Column heads, in the order of the fields of `MistakeCounts`."""
 
 
-def sections_context(record: SlimRecord, gain: Gain) -> dict[str, Any]:
+def sections_context(record: SlimRecord, gain: Gain, dense: Network) -> dict[str, Any]:
     """Returns the values of all sections for the template."""
     results = record.results
     return {
@@ -38,7 +38,7 @@ def sections_context(record: SlimRecord, gain: Gain) -> dict[str, Any]:
         "readiness": _readiness_lines(results.readiness),
         **_curves_context(record.curves),
         **_examples_context(record),
-        **_pruning_context(record),
+        **_pruning_context(record, dense),
     }
 
 
@@ -47,14 +47,21 @@ def _stages_grid(results: SlimResults) -> Grid:
     pairs = enumerate(pairwise(body))
     ends = [index for index, (row, following) in pairs if row.group != following.group]
     note = (
-        "dense: the trained network. sparse: after sparsity training. pruned: after pruning and repair. "
-        "finetuned: the slim network as it ships. Epochs count all training that a network has seen."
+        "dense: the trained network. slim: the result, pruned and fine-tuned. sparse and pruned: steps in "
+        "between, after sparsity training and after pruning with repair. Epochs count all training."
     )
     if results.int8 is not None:
-        note += (
-            " int8: the slim network in a file of its own, calibrated on training images without training."
-        )
-    return Grid(["", *titles(results)], [row.texts() for row in body], ends, note)
+        note += " slim int8: the slim network in slim_int8.onnx, calibrated on training images."
+    order = _column_order(len(results.stages), results.int8 is not None)
+    cells = [["", *titles(results)], *(row.texts() for row in body)]
+    header, *ordered = [[texts[index] for index in order] for texts in cells]
+    return Grid(header, ordered, ends, note)
+
+
+def _column_order(num_stages: int, has_int8: bool) -> list[int]:
+    """Returns the columns of the page: name, dense, slim and change, which fit on a phone; then others."""
+    first = list(dict.fromkeys((0, 1, num_stages, num_stages + 1)))
+    return first + [num_stages + 2] * has_int8 + list(range(2, num_stages))
 
 
 @dataclass(frozen=True)
@@ -104,11 +111,11 @@ def _cost_chart(results: SlimResults, split: str, cost: Cost) -> Chart:
 
 def _stage_points(results: SlimResults, split: str, cost: Cost) -> list[CostPoint]:
     points = []
-    for stage in results.stages:
+    for title, stage in zip(results.titles(), results.stages, strict=True):
         role: Role = "dense" if stage is results.dense else "slim" if stage is results.slim else "stage"
         value = cost.of(stage)
         assert value is not None, "all stages are timed on the same runtimes"
-        points.append(CostPoint(stage.stage, value, stage.metrics[split].ap, role))
+        points.append(CostPoint(title, value, stage.metrics[split].ap, role))
     return points
 
 
@@ -122,7 +129,7 @@ def _control_points(results: SlimResults, split: str, cost: Cost) -> list[CostPo
     ]
     # The int8 file has the MACs of the slim network; only latency tells them apart.
     if results.int8 is not None and cost.of(results.int8) not in (None, cost.of(results.slim)):
-        networks.append(("slim int8", results.int8))
+        networks.append((STAGE_TITLES["int8"], results.int8))
     costs = [(name, cost.of(row), row.metrics[split].ap) for name, row in networks]
     return [CostPoint(name, value, ap, "control") for name, value, ap in costs if value is not None]
 
@@ -187,10 +194,9 @@ def _examples_context(record: SlimRecord) -> dict[str, Any]:
     }
 
 
-def _pruning_context(record: SlimRecord) -> dict[str, Any]:
+def _pruning_context(record: SlimRecord, network: Network) -> dict[str, Any]:
     """Returns the chart of channels, and the groups of the plan."""
     plan = record.plan
-    network = read_checkpoint(record.folder / "dense" / "best.safetensors").network
     before, after = channel_rows(network, plan.widths)
     old, new = (sum(channels for _, _, channels in found) for found in (before, after))
     note = (

@@ -6,13 +6,31 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from seyolo.checkpoint import read_checkpoint
 from seyolo.darknet.placement import GATE_TITLES
-from seyolo.report.pages.headline import RUNTIME_NAMES, Gain, gain_of
+from seyolo.errors import counted
+from seyolo.report.pages.headline import (
+    RUNTIME_NAMES,
+    Finds,
+    Gain,
+    finds_of,
+    gain_of,
+    plain_headline,
+)
 from seyolo.report.pages.parts import record_context, training_charts
 from seyolo.report.pages.sections import sections_context
 from seyolo.report.record import SlimRecord
-from seyolo.report.text import count_text, latency_text, percent_text, ratio_text, share_text, size_text
-from seyolo.results import SlimResults
+from seyolo.report.text import (
+    count_text,
+    latency_text,
+    percent_text,
+    points_text,
+    ratio_text,
+    share_text,
+    size_text,
+)
+from seyolo.report.verdict import Verdict, slim_verdict
+from seyolo.results import STAGE_TITLES, SlimResults
 
 SECTIONS = (
     ("table", "Before and after"),
@@ -24,70 +42,96 @@ SECTIONS = (
     ("channels", "Pruned channels"),
     ("training", "Training"),
     ("reproduce", "How to reproduce it"),
+    ("glossary", "Glossary"),
 )
 
 
 def slim_context(record: SlimRecord) -> dict[str, Any]:
     """Returns the values of the template."""
     results = record.results
-    gain = gain_of(results)
-    sections = sections_context(record, gain)
+    verdict = slim_verdict(results, record.start, new_activation=record.config.get("activation") is not None)
+    gain = gain_of(results, is_noisy=verdict.noise is not None)
+    dense = read_checkpoint(record.folder / "dense" / "best.safetensors")
+    finds = finds_of(record.examples, gain.split, dense.names)
+    headline = plain_headline(results, gain, finds) if finds else gain.headline()
+    sections = sections_context(record, gain, dense.network)
     not_written = [(name, text) for name, text in results.artefacts.items() if text != "written"]
-    epochs = ", ".join(f"{name} {len(rows)} epochs" for name, rows in record.stages.items())
+    epochs = ", ".join(
+        f"{STAGE_TITLES.get(name, name)} {counted(len(rows), 'epoch')}"
+        for name, rows in record.stages.items()
+    )
     return {
         "record": record_context(record, not_written),
         "version": record.version,
-        "headline": gain.headline(),
+        "headline": verdict.failure.headline() if verdict.failure else headline,
+        "warnings": _warnings(verdict, headline),
         "eyebrow": f"seyolo slim · {record.name} · {'/'.join(Path(results.data).parts[-2:])}",
-        "lead": _lead(record, gain),
-        "tiles": _tiles(results, gain),
+        "lead": _lead(record, gain, finds),
+        "tiles": _tiles(results, gain, finds),
         "sections": [section for section in SECTIONS if section[0] != "controls" or sections["controls"]],
         "training_charts": training_charts(record, f"Training loss and validation AP: {epochs}"),
         **sections,
     }
 
 
-def _lead(record: SlimRecord, gain: Gain) -> list[str]:
-    """Returns the first paragraphs: cost and AP before and after, in sentences."""
+def _warnings(verdict: Verdict, headline: str) -> list[str]:
+    """Returns what to read before the figures: why a network has not learned, and that timing was noisy."""
+    failed = [*verdict.failure.reasons, f"What it does all the same: {headline}."] if verdict.failure else []
+    return failed + ([verdict.noise.sentence()] if verdict.noise else [])
+
+
+def _lead(record: SlimRecord, gain: Gain, finds: Finds | None) -> list[str]:
+    """Returns the first paragraphs: finds, cost and AP before and after, in sentences."""
+    counts = [finds.sentences(gain.split, record.examples.confidence)] if finds else []
+    return [*counts, _cost_sentence(record), *_accuracy_sentences(record, gain)]
+
+
+def _cost_sentence(record: SlimRecord) -> str:
     dense, slim = record.results.dense, record.results.slim
     attention = record.config.get("attention")
     with_gates = f" with {GATE_TITLES[attention['kind']]} gates" if attention else ""
     height, width = slim.input_size
-    first = (
+    return (
         f"{record.model}{with_gates} at {width}x{height} pixels, pruned to "
         f"{' and '.join(record.results.budget)}: the slim network has {percent_text(slim.macs, dense.macs)} "
         f"of the multiply-accumulates (MACs), and its file has "
         f"{percent_text(slim.size_bytes, dense.size_bytes)} of the size."
     )
+
+
+def _accuracy_sentences(record: SlimRecord, gain: Gain) -> list[str]:
     if not gain.is_measured():
-        return [f"{first} No split has labels to measure AP on."]
+        return ["No split has labels to measure AP on."]
+    dense, slim = record.results.dense, record.results.slim
     before, after = map(share_text, gain.ap)
-    second = (
+    text = (
         f"AP on {gain.split} changed from {before} to {after}: {gain.ap_points} points. "
         f"{gain.verdict()} One run, seed {record.results.seed}."
     )
     if None not in (dense.epochs, slim.epochs) and dense.epochs != slim.epochs:
-        second += (
+        text += (
             f" The slim network was trained for {slim.epochs} epochs in all, the dense one for "
             f"{dense.epochs}; --controls dense trains the dense one as long."
         )
-    return [first, second]
+    return [text]
 
 
-def _tiles(results: SlimResults, gain: Gain) -> list[dict[str, Any]]:
+def _tiles(results: SlimResults, gain: Gain, finds: Finds | None) -> list[dict[str, Any]]:
     sizes = results.dense.size_bytes, results.slim.size_bytes
     fewer = ratio_text(*gain.macs, "fewer", "more", "as many")
     smaller = ratio_text(*sizes, "smaller", "larger", "as large")
-    tiles = [
-        _tile("Multiply-accumulates", fewer, gain.macs, count_text),
-        _tile("File", smaller, sizes, size_text),
-    ]
-    if gain.runtime:
-        name = f"Latency, {RUNTIME_NAMES.get(gain.runtime, gain.runtime)}"
+    tiles = [_tile("File", smaller, sizes, size_text), _tile("MACs", fewer, gain.macs, count_text)]
+    if gain.is_timed:
+        name = f"Time per image, {RUNTIME_NAMES.get(gain.runtime, gain.runtime)}"
         faster = ratio_text(*gain.latency_ms, "faster", "slower", "as fast")
-        tiles.insert(1, _tile(name, faster, gain.latency_ms, latency_text))
+        tiles.insert(0, _tile(name, faster, gain.latency_ms, latency_text))
     if gain.is_measured():
-        tiles.insert(0, _tile(f"AP on {gain.split}", f"{gain.ap_points} points", gain.ap, share_text))
+        tiles.append(_tile(f"AP on {gain.split}", f"{gain.ap_points} points", gain.ap, share_text))
+    if finds is not None:
+        shares = finds.dense / finds.counts.objects, finds.slim / finds.counts.objects
+        more = points_text(shares[1] - shares[0])
+        name = f"Found {finds.noun}, {gain.split}"
+        tiles.insert(0, _tile(name, f"{more} in 100", shares, lambda share: f"{100 * share:.1f} %"))
     return tiles
 
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from seyolo.checkpoint import read_checkpoint
-from seyolo.darknet.cost import cost
-from seyolo.evaluation.curves import Curves
+from seyolo.errors import counted
+from seyolo.evaluation.curves import CONFIDENCES, Curves
 from seyolo.report.figures.curves import confidence_figure, splits_figure
+from seyolo.report.measured import best_row, trained_cost
 from seyolo.report.pages.parts import Chart, Grid, chart, embedded, record_context, training_charts
-from seyolo.report.record import TrainRecord
-from seyolo.report.text import MISSING, count_text, share_text, size_text
-from seyolo.sizes import size_hw
+from seyolo.report.record import SHOWN_FROM, TrainRecord
+from seyolo.report.tables.slim import shown_split
+from seyolo.report.text import MISSING, count_text, found_text, objects_text, share_text, size_text
+from seyolo.report.verdict import train_verdict
 
 IMAGES = {
     "train_batch.jpg": "The first training batch with its labels",
@@ -25,24 +28,46 @@ def train_context(record: TrainRecord) -> dict[str, Any]:
     """Returns the values of the template."""
     best = best_row(record)
     scores = {name.removesuffix("_ap"): best[name] for name in best if name.endswith("_ap") and best[name]}
-    headline = ", ".join(f"AP {share_text(float(ap))} on {split}" for split, ap in scores.items())
+    measured = ", ".join(f"AP {share_text(float(ap))} on {split}" for split, ap in scores.items())
     epochs = len(record.stages.get("train", []))
     network, path = [], record.folder / "best.safetensors"
+    names: tuple[str, ...] = ("", "")
     if path.exists():
         params, macs = trained_cost(record)
         network.append(["best", count_text(params), count_text(macs), size_text(path.stat().st_size)])
+        names = read_checkpoint(path).names
+    curves = next(iter(record.curves.values()), {})
+    chosen = f"{record.model}: the best of {counted(epochs, 'epoch')} is epoch {best.get('epoch', MISSING)}."
+    headline = _headline(curves, names) or measured or "Not validated yet"
+    failure = train_verdict({name: float(text) for name, text in best.items() if text}, record.start).failure
     files = [(name, text) for name, text in IMAGES.items() if (record.folder / name).exists()]
     return {
         "record": record_context(record),
         "version": record.version,
-        "headline": headline or "Not validated yet",
+        "headline": failure.headline() if failure else headline,
+        "warnings": [*failure.reasons, f"What it does all the same: {headline}."] if failure else [],
         "eyebrow": f"seyolo train · {record.name}",
-        "lead": f"{record.model}: the best of {epochs} epochs is epoch {best.get('epoch', MISSING)}.",
+        "lead": [*([f"At confidence {SHOWN_FROM} and above. {measured}."] if curves else []), chosen],
         "network": Grid(["", "parameters", "MACs", "file"], network),
-        "training_charts": training_charts(record, f"Training loss and validation AP of {epochs} epochs"),
-        "quality_charts": _quality_charts(next(iter(record.curves.values()), {})),
+        "training_charts": training_charts(
+            record, f"Training loss and validation AP of {counted(epochs, 'epoch')}"
+        ),
+        "quality_charts": _quality_charts(curves),
         "pictures": [(embedded(record.folder, name), text) for name, text in files],
     }
+
+
+def _headline(curves: Mapping[str, Curves], names: Sequence[str]) -> str:
+    """Returns what the network finds and how much of it is right: Finds 93 of 100 hands on val; ..."""
+    if not curves:
+        return ""
+    split = shown_split(curves)
+    index = int(np.argmin(np.abs(CONFIDENCES - SHOWN_FROM)))
+    recall, precision = (
+        round(1000 * float(of[index])) for of in (curves[split].recall, curves[split].precision)
+    )
+    found, right = (found_text(share, 1000) for share in (recall, precision))
+    return f"Finds {found} {objects_text(names)} on {split}; {right} detections are correct"
 
 
 def _quality_charts(curves: Mapping[str, Curves]) -> list[Chart]:
@@ -52,20 +77,3 @@ def _quality_charts(curves: Mapping[str, Curves]) -> list[Chart]:
         figure = confidence_figure({split: one}, f"Over confidence, on {split}")
         charts.append(chart(figure, f"Precision, recall and F1 on {split}"))
     return charts
-
-
-def best_row(record: TrainRecord) -> Mapping[str, str]:
-    """Returns the epoch whose network is the best checkpoint; after sparsity training that is the last."""
-    measured = [row for row in record.stages.get("train", []) if row.get("ap")]
-    if not measured:
-        return {}
-    return measured[-1] if record.scales else max(measured, key=lambda row: float(row["ap"]))
-
-
-def trained_cost(record: TrainRecord) -> tuple[float, float]:
-    """Returns parameters and MACs of the best network at its training size; nan where there is none."""
-    path = record.folder / "best.safetensors"
-    if not path.exists():
-        return math.nan, math.nan
-    counted = cost(read_checkpoint(path).network, *size_hw(record.config["size"]))
-    return counted.params, counted.macs

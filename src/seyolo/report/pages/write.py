@@ -17,26 +17,30 @@ from seyolo.files import write_text
 from seyolo.report.figures.style import PAGE_COLOURS
 from seyolo.report.pages.comparison import comparison_context
 from seyolo.report.pages.slim import slim_context
+from seyolo.report.pages.terms import glossary, linked
 from seyolo.report.pages.train import train_context
 from seyolo.report.record import SlimRecord, TrainRecord, read_run
+from seyolo.report.tables.files import table_format
+from seyolo.report.tables.networks import write_runs
 
 PAGE_FILE = "report.html"
 COMPARISON_FILE = "comparison.html"
+PAGE_ENDINGS = (".html", ".htm")
 
 
 def write_report(folders: Sequence[Path], out: Path | None = None) -> Path:
-    """Writes the page of a run, or of several runs side by side.
+    """Writes the page of a run, or of several runs side by side, or a table of their networks.
 
     Args:
         folders: of finished runs of `slim` and `train`.
-        out: the page; by default report.html in the folder of the run, or for several runs comparison.html in
-            the current folder.
+        out: the page, or a table with the ending .csv, .md or .tex; by default report.html in the folder of
+            the run, or for several runs comparison.html in the current folder.
 
     Returns:
-        The path of the page.
+        The path of the file.
 
     Raises:
-        UsageError: no folder, or one without a finished run.
+        UsageError: no folder, one without a finished run, or another ending.
         TrainingError: a file of a run is damaged.
 
     Example:
@@ -46,7 +50,11 @@ def write_report(folders: Sequence[Path], out: Path | None = None) -> Path:
     """
     if not folders:
         raise UsageError("a report needs at least one run: seyolo report FOLDER...")
+    if out is not None and out.suffix.lower() not in PAGE_ENDINGS:
+        table_format(out)
     records = [read_run(Path(folder)) for folder in folders]
+    if out is not None and out.suffix.lower() not in PAGE_ENDINGS:
+        return write_runs(records, out)
     if out is None:
         out = records[0].folder / PAGE_FILE if len(records) == 1 else Path(COMPARISON_FILE)
     name, context = _page(records, out)
@@ -57,6 +65,8 @@ def write_report(folders: Sequence[Path], out: Path | None = None) -> Path:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["terms"] = linked
+    environment.globals["glossary_entries"] = glossary()
     write_text(out, environment.get_template(name).render(colours=PAGE_COLOURS, **context))
     return out
 

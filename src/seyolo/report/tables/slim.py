@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 
+from seyolo.report.tables.files import markdown
 from seyolo.report.tables.fitting import FittingTable
 from seyolo.report.text import MISSING, count_text, latency_text, lead_text, share_text, size_text
-from seyolo.results import ControlRow, SlimResults, SplitMetrics
+from seyolo.results import STAGE_TITLES, ControlRow, SlimResults, SplitMetrics
 from seyolo.sizes import input_text
 
 
@@ -58,13 +59,12 @@ def stage_table(results: SlimResults) -> FittingTable:
 
 def markdown_table(results: SlimResults) -> str:
     """Returns the before/after table as Markdown, ending with a line feed."""
-    return as_markdown(["", *titles(results)], [row.texts() for row in rows(results)])
+    return markdown(["", *titles(results)], [row.texts() for row in rows(results)])
 
 
 def titles(results: SlimResults) -> list[str]:
     """Returns the column heads after the first."""
-    stages = [stage.stage for stage in results.stages]
-    return [*stages, f"vs {stages[0]}", *([results.int8.stage] if results.int8 else [])]
+    return [*results.titles(), "change", *([STAGE_TITLES["int8"]] if results.int8 else [])]
 
 
 def rows(results: SlimResults) -> list[Row]:
@@ -122,7 +122,10 @@ def _keys(groups: Iterable[Mapping[str, object]]) -> list[str]:
 
 
 def _ratio(first: float, last: float) -> str:
-    return f"{100 * last / first:.1f} %" if first else ""
+    if not first:
+        return ""
+    percent = round(100 * (last - first) / first, 1) or 0.0
+    return f"{percent:+.1f} %".replace("-", "−") if percent else "0.0 %"
 
 
 def _difference(first: float, last: float) -> str:
@@ -144,7 +147,7 @@ def controls_table(controls: Sequence[ControlRow]) -> FittingTable:
 def controls_markdown(controls: Sequence[ControlRow]) -> str:
     """Returns the table of the controls as Markdown; below it the reasons of impossible controls."""
     header, *body = control_cells(controls)
-    return as_markdown(header, body) + "".join(f"\n{line}\n" for line in impossible_lines(controls))
+    return markdown(header, body) + "".join(f"\n{line}\n" for line in impossible_lines(controls))
 
 
 def control_cells(controls: Sequence[ControlRow]) -> list[list[str]]:
@@ -170,9 +173,3 @@ def _control_cells(row: ControlRow, splits: Sequence[str]) -> list[str]:
 def impossible_lines(controls: Sequence[ControlRow]) -> list[str]:
     """Returns a line per control that is impossible, with the reason."""
     return [f"{row.control}: {row.not_possible}" for row in controls if row.not_possible is not None]
-
-
-def as_markdown(header: Sequence[str], body: Sequence[Sequence[str]]) -> str:
-    """Returns a table in Markdown, numbers to the right."""
-    lines = [header, ["---", *["---:"] * (len(header) - 1)], *body]
-    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from seyolo.files import write_text
+from seyolo.report.tables.files import latex, markdown
 from seyolo.report.tables.fitting import FittingTable
-from seyolo.report.tables.slim import as_markdown, shown_split
+from seyolo.report.tables.slim import shown_split
 from seyolo.report.text import MISSING, count_text
 from seyolo.study_results import Spread, StudyRow
 
@@ -18,15 +19,14 @@ COLUMNS = (
     "gate", "place", "join", "budget", "split", "seeds", "epochs", "ap", "ap_deviation", "ap50",
     "ap50_deviation", "lead", "lead_deviation", "params", "macs", "latency_ms", "latency_share",
 )  # fmt: skip
-LATEX = {"%": r"\%", "±": r"$\pm$", "_": r"\_", "−": "$-$", MISSING: "--"}
 
 
 def write_study_tables(rows: Sequence[StudyRow], folder: Path, num_seeds: int) -> None:
     """Writes study.csv with every number, study.md and study.tex with those that one reads."""
     cells = study_cells(rows, num_seeds, splits_of(rows))
     write_text(folder / "study.csv", _csv(rows))
-    write_text(folder / "study.md", as_markdown(cells[0], cells[1:]))
-    write_text(folder / "study.tex", _latex(cells))
+    write_text(folder / "study.md", markdown(cells[0], cells[1:]))
+    write_text(folder / "study.tex", latex(cells[0], cells[1:]))
 
 
 def study_table(rows: Sequence[StudyRow], num_seeds: int) -> FittingTable:
@@ -81,17 +81,3 @@ def _csv(rows: Sequence[StudyRow]) -> str:
             known = ["" if math.isnan(number) else round(number, 5) for number in numbers]
             writer.writerow([*named, split, " ".join(map(str, row.seeds)), row.epochs, *known, *costs])
     return text.getvalue()
-
-
-def _latex(cells: Sequence[Sequence[str]]) -> str:
-    r"""Returns a tabular for \usepackage{booktabs}."""
-    header, *body = [" & ".join(map(_escaped, line)) + r" \\" for line in cells]
-    columns = "ll" + "r" * (len(cells[0]) - 2)
-    start = [r"\begin{tabular}{" + columns + "}", r"\toprule", header, r"\midrule"]
-    return "\n".join([*start, *body, r"\bottomrule", r"\end{tabular}"]) + "\n"
-
-
-def _escaped(text: str) -> str:
-    for sign, form in LATEX.items():
-        text = text.replace(sign, form)
-    return text
