@@ -63,7 +63,7 @@ def detect(photo: str) -> seyolo.Detections:
 # What is wrong must be told: mypy reports each of these `ignore`s that it did not need.
 print(seyolo.trian)  # type: ignore[attr-defined]
 seyolo.load(3)  # type: ignore[arg-type]
-seyolo.attach(seyolo.load("yolov3"), "eca")  # type: ignore[arg-type]
+seyolo.attach(seyolo.load("yolov3"), "gate")  # type: ignore[arg-type]
 seyolo.prune(seyolo.load("yolov3"), macs=0.3)  # type: ignore[call-arg]
 seyolo.train("data.yaml", epochs="2")  # type: ignore[arg-type]
 seyolo.slim("data.yaml", budgets="macs=30%")  # type: ignore[call-arg]

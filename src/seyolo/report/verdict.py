@@ -76,7 +76,7 @@ class NoisyTiming:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What is to be said before the figures of a run."""
+    """Statements that come before the figures of a run."""
 
     failure: Failure | None = None
     noise: NoisyTiming | None = None
