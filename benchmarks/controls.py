@@ -18,19 +18,21 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
-from typing import cast
+from typing import cast, get_args
 
 import numpy as np
 import torch
 from hand_sources import sources_of_hands
 from jaxtyping import Float, Int
 
+from seyolo.darknet.placement import GateKind
 from seyolo.data.datasets import load_dataset
 from seyolo.evaluation.bootstrap import ap_draws, interval_of
 from seyolo.files import replacing, write_json
-from seyolo.options.slim import BRANCH_SHARE, SPARSE_SHARE, ControlName, SlimOptions
+from seyolo.options.slim import ControlName, SlimOptions
 from seyolo.options.stored import SLIM_FILE, stored_slim
 from seyolo.progress import console_progress
 from seyolo.report.text import lead_text
@@ -72,14 +74,11 @@ def title_of(config: SlimOptions, name: str) -> str:
 
 def begun(config: SlimOptions, folder: Path) -> SlimRun:
     """A run in its folder; those of one model and seed share dense training, on which no budget acts."""
-    shared = folder.parent / title_of(config, "dense")
-    for path in (shared, folder):
-        path.mkdir(parents=True, exist_ok=True)
-    if not (folder / "dense").exists():
-        (folder / "dense").symlink_to(Path("..") / shared.name)
+    folder.mkdir(parents=True, exist_ok=True)
     if not (folder / SLIM_FILE).exists():
         write_json(folder / SLIM_FILE, stored_slim(config))
-    return SlimRun(config, folder, console_progress(), title=f"{folder.name} ")
+    dense = folder.parent / title_of(config, "dense")
+    return SlimRun(config, folder, console_progress(), title=f"{folder.name} ", dense_folder=dense)
 
 
 def measured(config: SlimOptions, runs: Path, results: Path, name: str, units: Mapping[str, Units]) -> Draws:
@@ -136,7 +135,7 @@ def main() -> None:
     parser.add_argument("--budgets", nargs="+", default=["macs=30%", "macs=10%"])
     parser.add_argument("--names", nargs="+", default=["slim", "dense", "uniform", "scratch", "random"])
     parser.add_argument("--model", default="yolov3@0.25")
-    parser.add_argument("--attention", choices=("se", "cbam"))
+    parser.add_argument("--attention", choices=get_args(GateKind))
     parser.add_argument("--optimizer", choices=("adamw", "muon"), default="muon")
     parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--epochs", type=int, default=33)
@@ -145,7 +144,6 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    branch, sparse = max(1, round(BRANCH_SHARE * options.epochs)), round(SPARSE_SHARE * options.epochs)
     units = source_units(options.data)
     for budget in options.budgets:
         draws: dict[str, list[Draws]] = {}
@@ -157,13 +155,13 @@ def main() -> None:
                 optimizer=options.optimizer,
                 size=options.size,
                 budget=(budget,),
-                epochs=options.epochs // (2 if options.half else 1),
-                branch_epoch=branch,
-                sparse_epochs=sparse,
-                finetune_epochs=options.epochs - branch - sparse,
+                epochs=options.epochs,
+                batch=16,
                 seed=seed,
                 device=options.device,
-            )
+            ).equal_images()
+            if options.half:
+                config = replace(config, epochs=options.epochs // 2)
             draws.setdefault(name, []).append(measured(config, options.runs, options.results, name, units))
         print(table(f"{options.model}, {budget}, seeds {' '.join(map(str, options.seeds))}", draws))
 

@@ -24,7 +24,7 @@ from seyolo.darknet.cfg import read_cfg
 from seyolo.darknet.cost import cost
 from seyolo.darknet.graph import num_classes
 from seyolo.darknet.sections import Region
-from seyolo.darknet.zoo import network_from_name, zoo_names
+from seyolo.darknet.zoo import ZOO, network_from_name
 from seyolo.errors import BackendError
 from seyolo.exporting.onnx import export_onnx
 from seyolo.exporting.parity import relative_error, sample_image
@@ -135,7 +135,7 @@ def main() -> None:
     parser.add_argument("--real", type=Path, help="a folder of cfg files with weights")
     parser.add_argument("--out", type=Path, help="write the table here, too")
     options = parser.parse_args()
-    plain = [name for name in zoo_names() if not name.startswith(("se-", "cbam-"))]
+    plain = list(ZOO)
     rows = []
     print(HEADER, end="", flush=True)
     for cases in (real_cases(options.real) if options.real else (), zoo_cases(options.names or plain)):

@@ -19,7 +19,7 @@ ROOMS = {
         "errors", "arguments", "options", "json_files", "files", "boxes", "detections", "letterbox", "sizes",
         "class_names", "darknet", "translation", "checkpoint", "opening.description", "progress", "runs",
         "runtime", "media", "detector", "detecting", "tiling", "opening.detector", "opening.running",
-        "results",
+        "results", "study_results",
     ],
     "torchnet": ["torchnet", "opening"],
     "torch_runtime": ["runtime.torch_backend"],

@@ -43,6 +43,7 @@ VERBS = {
     "export": "Write a model for ONNX Runtime, OpenVINO, LiteRT, MNN, ncnn or Darknet.",
     "benchmark": "Latency of several models side by side, and their AP.",
     "report": "Write a run as one page, or several runs side by side.",
+    "study": "Does attention help? Gates, places, joins, budgets and seeds, trained on as many images each.",
     "serve": "A local page and HTTP API for one model, or two side by side.",
     "info": "Layers, parameters and MACs of a network or an .onnx file.",
     "demo": "The main job in a few minutes, on drawn hands.",

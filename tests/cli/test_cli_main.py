@@ -119,7 +119,8 @@ def test_json_takes_a_file_or_a_dash(run: Run) -> None:
 
 
 LINES = [
-    "slim --data x", "train --data x", "val x --data x", "detect x x", "prune x y.cfg --budget macs=30%",
+    "slim --data x", "study --data x", "train --data x", "val x --data x", "detect x x",
+    "prune x y.cfg --budget macs=30%",
     "export x y.onnx", "benchmark x", "info x", "demo", "data oxford x y", "data synth y", "data check x",
     "data anchors x", "data convert x y", "data split x y",
 ]  # fmt: skip

@@ -34,6 +34,7 @@ ASSUMED = {
     "docs/decisions/0023-muon-for-the-kernels.md": [make.hands],
     "docs/evidence/controls.md": [make.hands],
     "docs/evidence/results.md": [make.hands],
+    "docs/how-to/attention-study.md": [make.hands],
     "docs/how-to/compare.md": [make.hands],
     "docs/how-to/detect.md": [make.photos, make.clips, make.hand],
     "docs/how-to/distributed.md": [make.hands, make.runs],

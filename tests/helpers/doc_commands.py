@@ -12,6 +12,7 @@ TRAINING = {"--size": "64", "--epochs": "1", "--batch": "4", "--device": "cpu"}
 SMALL = {
     "slim": TRAINING,
     "train": TRAINING,
+    "study": TRAINING | {"--gates": "eca", "--places": "head", "--joins": "scale", "--seeds": "0"},
     "benchmark": {"--repeats": "2"},
     "data synth": {"--train": "4", "--val": "2", "--test": "2", "--size": "64"},
 }

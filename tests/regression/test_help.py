@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pins import FOLDER, REWRITE, seyolo_line
 
-VERBS = "slim train val detect prune export benchmark report serve info demo data".split()
+VERBS = "slim train val detect prune export benchmark report study serve info demo data".split()
 DATA_VERBS = ["anchors", "check", "convert", "oxford", "split", "synth"]
 LINES = ["", *VERBS, *(f"data {verb}" for verb in DATA_VERBS)]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -66,8 +67,114 @@ def test_a_tracker_hears_of_every_epoch_once(tiny_hands: Path, tmp_path: Path) -
 
 
 def test_an_unknown_tracker_is_refused() -> None:
-    with pytest.raises(UsageError, match="--tracker wandb: unknown; choose tensorboard"):
-        chosen_tracker("wandb")
+    with pytest.raises(UsageError, match="--tracker neptune: unknown; choose tensorboard, mlflow, wandb"):
+        chosen_tracker("neptune")
+
+
+@pytest.mark.parametrize("name", ["mlflow", "wandb"])
+def test_without_the_package_it_says_what_to_install(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(UsageError, match=rf"--tracker {name} needs {name}, .*'seyolo\[{name}\]'"):
+        chosen_tracker(name)
+
+
+EPOCHS = (((1, 2), 0), ((2, 3), 1))  # stopped behind the figures of epoch 2, before that was finished
+
+
+def tell(name: str, folder: Path) -> None:
+    """The figures of a stage that was stopped once."""
+    for epochs, epochs_done in EPOCHS:
+        tracker = chosen_tracker(name)(folder, epochs_done)
+        for epoch in epochs:
+            tracker.figures(epoch, {"epoch": epoch, "box": epoch + epochs_done, "ap": float("nan")})
+            tracker.scales(epoch, np.array([0.0, 1.0, 2.0, 3.0, 4.0], np.float32))
+        tracker.close()
+
+
+def test_mlflow_reads_back_what_was_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mlflow = pytest.importorskip("mlflow", reason="needs the mlflow extra")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", (tmp_path / "mlruns").as_uri())
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    stage = tmp_path / "hands/dense"
+    stage.mkdir(parents=True)
+    tell("mlflow", stage)
+    client = mlflow.MlflowClient()
+    (run,) = client.search_runs([client.get_experiment_by_name("seyolo").experiment_id])
+    assert (run.info.run_name, run.info.status) == ("hands/dense", "FINISHED")
+    history = client.get_metric_history(run.info.run_id, "box")
+    assert [(point.step, point.value) for point in history] == [(1, 1), (2, 2), (2, 3), (3, 4)]
+    assert (run.data.metrics["scales_q1"], run.data.metrics["scales_median"]) == (1, 2)
+    assert "ap" not in run.data.metrics
+
+
+def test_wandb_takes_what_it_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("wandb", reason="needs the wandb extra")
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    stage = tmp_path / "hands/dense"
+    stage.mkdir(parents=True)
+    tell("wandb", stage)
+    runs = sorted((stage / "wandb").glob("offline-run-*"))
+    (run_id,) = {path.name.rpartition("-")[2] for path in runs}  # one run, told of in two parts
+    assert (stage / "wandb.txt").read_text().strip() == run_id
+
+
+class LostError(Exception):
+    """What a package raises where its server cannot be reached."""
+
+
+class FakeMlflow:
+    """A server that is lost behind the first epoch, or from the start."""
+
+    info = SimpleNamespace(run_id="abc")
+
+    def __init__(self, *, at_start: bool) -> None:
+        self.at_start, self.sent = at_start, list[int]()
+
+    def MlflowClient(self) -> FakeMlflow:  # noqa: N802 (as the package calls it)
+        return self
+
+    def get_experiment_by_name(self, _: str) -> None:
+        if self.at_start:
+            raise LostError("no route to host\nlong text")
+
+    def create_experiment(self, _: str) -> str:
+        return "1"
+
+    def create_run(self, *_: object, **__: object) -> FakeMlflow:
+        return self
+
+    def log_metric(self, _: str, __: str, ___: float, *, step: int) -> None:
+        if step > 1:
+            raise LostError("server gone")
+        self.sent.append(step)
+
+
+def fake(monkeypatch: pytest.MonkeyPatch, *, at_start: bool) -> FakeMlflow:
+    package = FakeMlflow(at_start=at_start)
+    monkeypatch.setitem(sys.modules, "mlflow", package)
+    monkeypatch.setitem(sys.modules, "mlflow.exceptions", SimpleNamespace(MlflowException=LostError))
+    return package
+
+
+def test_a_server_that_is_lost_does_not_stop_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = fake(monkeypatch, at_start=False)
+    tracker = chosen_tracker("mlflow")(tmp_path, 0)
+    tracker.figures(1, {"epoch": 1, "box": 1.0})
+    with pytest.warns(UserWarning, match="--tracker mlflow: server gone; it gets no more figures"):
+        tracker.figures(2, {"epoch": 2, "box": 1.0})
+    tracker.scales(3, np.ones(3, np.float32))
+    tracker.close()
+    assert package.sent == [1]
+
+
+def test_a_server_that_is_not_there_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake(monkeypatch, at_start=True)
+    with pytest.raises(UsageError) as caught:
+        chosen_tracker("mlflow")(tmp_path, 0)
+    advice = "set MLFLOW_TRACKING_URI to a server, or pip install mlflow to keep runs on this machine"
+    assert str(caught.value) == f"--tracker mlflow: no route to host; {advice}"
 
 
 def test_without_tensorboard_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,6 +19,7 @@ EXAMPLES = {
     "export": "seyolo export slim.safetensors slim.onnx",
     "benchmark": "seyolo benchmark dense.onnx slim.onnx",
     "report": "seyolo report runs/slim/slim",
+    "study": "seyolo study --data hands/data.yaml --model yolov3-tiny --gates none,se,eca",
     "serve": "seyolo serve hand",
     "info": "seyolo info yolov3-tiny",
     "demo": "seyolo demo",

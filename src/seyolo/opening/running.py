@@ -36,7 +36,7 @@ class Work:
 
 
 class Running(NamedTuple):
-    """What runs a MODEL."""
+    """Backend of a MODEL, and the file that it runs."""
 
     backend: Backend
     model: str  # the MODEL, or the file beside it that runs in its place

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal, Self, get_args
 
 from cyclopts import Parameter
 
@@ -154,6 +154,18 @@ class SlimOptions(ModelOptions, TrainingOptions, SparsityOptions):
         cut = self.branch() + stages["sparse"]
         seen = {"dense": stages["dense"], "sparse": cut, "pruned": cut}
         return seen | {"finetuned": cut + stages["finetuned"]}
+
+    def equal_images(self) -> Self:
+        """Returns the options with which the slim network sees as many images as the dense one.
+
+        Epochs of a stage that are given stay as they are.
+        """
+        epochs = self.dense_epochs()
+        branch, sparse, tune = self.branch_epoch, self.sparse_epochs, self.finetune_epochs
+        branch = max(1, round(BRANCH_SHARE * epochs)) if branch is None else branch
+        sparse = round(SPARSE_SHARE * epochs) if sparse is None else sparse
+        tune = max(0, epochs - branch - sparse) if tune is None else tune
+        return replace(self, epochs=epochs, branch_epoch=branch, sparse_epochs=sparse, finetune_epochs=tune)
 
     def plan_options(self) -> CutOptions:
         """Returns the options of the plan, with what follows from sparsity training.

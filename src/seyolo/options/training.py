@@ -27,7 +27,7 @@ MAX_SEED = (1 << 32) - 1
 Schedule = Literal["constant", "decay"]
 SlimSparsity = Literal["group", "steered", "proximal", "l1"]
 OptimizerName = Literal["adamw", "muon"]
-TrackerName = Literal["tensorboard"]
+TrackerName = Literal["tensorboard", "mlflow", "wandb"]
 
 
 @dataclass(frozen=True)
@@ -303,7 +303,7 @@ class RunOptions:
     """continue the run in this folder; its settings are kept, other options are not needed."""
 
     tracker: TrackerName | None = None
-    """follow training in TensorBoard, too: tensorboard --logdir runs."""
+    """follow training in TensorBoard (tensorboard --logdir runs), MLflow or Weights & Biases, too."""
 
     data_changed: Annotated[bool, Parameter(negative=())] = False
     """with --resume: go on although images or labels have changed since the run began."""

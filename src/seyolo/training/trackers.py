@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
@@ -19,8 +20,10 @@ from seyolo.progress import Progress, RunClock, Silent
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
-TrackerName = Literal["tensorboard"]
+TrackerName = Literal["tensorboard", "mlflow", "wandb"]
 TENSORBOARD_FOLDER = "tensorboard"
+OPENERS = {"mlflow": "MlflowTracker", "wandb": "WandbTracker"}
+"""Trackers in `experiments`, which are imported with their packages."""
 
 
 class Tracker(Protocol):
@@ -92,13 +95,8 @@ def _group(name: str) -> str:
 
 
 def _summary_writer() -> type[SummaryWriter]:
-    try:
-        from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415 (an extra of its own)
-    except ModuleNotFoundError as error:
-        raise UsageError(
-            f"--tracker tensorboard needs {error.name}, which is not installed; "
-            "get it with: pip install 'seyolo[tensorboard]'"
-        ) from None
+    from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415 (an extra of its own)
+
     return SummaryWriter
 
 
@@ -110,5 +108,15 @@ def chosen_tracker(tracker: str | OpenTracker | None) -> OpenTracker:
         return tracker
     if tracker not in get_args(TrackerName):
         raise UsageError(f"--tracker {tracker}: unknown; choose {', '.join(get_args(TrackerName))}")
-    _summary_writer()  # refuses a missing installation before training starts
-    return TensorBoard
+    try:  # a missing installation is refused before training starts
+        if tracker == "tensorboard":
+            _summary_writer()
+            return TensorBoard
+        import_module(tracker)
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"--tracker {tracker} needs {error.name}, which is not installed; "
+            f"get it with: pip install 'seyolo[{tracker}]'"
+        ) from None
+    opener: OpenTracker = getattr(import_module("seyolo.training.experiments"), OPENERS[tracker])
+    return opener

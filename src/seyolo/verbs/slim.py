@@ -63,7 +63,8 @@ def slim(
         train_settings: options of training by name, `sync_bn` for instance; another way to give `keywords`.
         folder: the run's folder; by default a new one under `runs/slim`.
         progress: receives how far the run is.
-        tracker: `tensorboard`, or a function that opens another `seyolo.training.trackers.Tracker`.
+        tracker: `tensorboard`, `mlflow` or `wandb`, or a function that opens another
+            `seyolo.training.trackers.Tracker`.
         keywords: the fields of `seyolo.options.slim.SlimOptions`, where each is explained.
 
     Returns:

@@ -63,7 +63,7 @@ class SlimRun:
     """One run of `slim`: its folder and its stages. A stage whose result exists reads it back.
 
     `title` is the prefix of the tasks' titles; `tracker` opens a tracker per training stage. A control
-    has the `dataset` of its run.
+    has the `dataset` of its run; runs that differ in what follows share a `dense_folder`.
     """
 
     def __init__(
@@ -75,10 +75,12 @@ class SlimRun:
         tracker: OpenTracker = NoTracker,
         *,
         dataset: Dataset | None = None,
+        dense_folder: Path | None = None,
     ) -> None:
         config = replace(config, device=chosen_device(config.device))
         self.config, self.folder, self.progress, self.title = config, folder, progress, title
         self.tracker = tracker
+        self.dense_folder = dense_folder or folder / "dense"
         self.clock: RunClock | None = None  # of the whole run
         self.dataset = open_data(config, folder, progress) if dataset is None else dataset
         self.size_hw = size_hw(config.size or USUAL_SIZE)
@@ -95,15 +97,20 @@ class SlimRun:
         stages = self.config.stage_epochs()
         configs = {name: stage_config(self.config, name) for name in stages}
         start = run_start(self.config, self.dataset, model, configs, sum(seconds.values()))
-        done = sum(seconds[name] * done_share(self.folder / name, epochs) for name, epochs in stages.items())
+        done = sum(
+            seconds[name] * done_share(self._stage_folder(name), epochs) for name, epochs in stages.items()
+        )
         place = Place(self.folder, "slim", start.seconds - done)
         announce(start, self.dataset, model, place, self.progress)
+
+    def _stage_folder(self, stage: str) -> Path:
+        return self.dense_folder if stage == "dense" else self.folder / stage
 
     def epochs_seen(self) -> dict[str, int]:
         """Returns the epochs behind the network of each stage, fewer where `patience` ended one."""
         seen, planned = self.config.epochs_seen(), self.config.stage_epochs()
         for stage in ("dense", "finetuned"):
-            done = num_rows(self.folder / stage / RESULTS_FILE)
+            done = num_rows(self._stage_folder(stage) / RESULTS_FILE)
             if self.config.patience is not None and done > 0:
                 seen[stage] -= planned[stage] - done
         return seen
@@ -114,7 +121,7 @@ class SlimRun:
             self.progress.message(
                 "no dense training: slimming starts from the given weights; --epochs N trains them first"
             )
-            write_checkpoint(self.folder / "dense" / "best.safetensors", to_checkpoint(model))
+            write_checkpoint(self.dense_folder / "best.safetensors", to_checkpoint(model))
             return model.eval()
         return self._train("dense", model)
 
@@ -122,7 +129,7 @@ class SlimRun:
         """Returns the network that slimming starts from: the dense one at the branch epoch."""
         if not self.config.is_early():
             return dense
-        return from_checkpoint(read_checkpoint(snapshot(self.folder / "dense", self.config.branch())))
+        return from_checkpoint(read_checkpoint(snapshot(self.dense_folder, self.config.branch())))
 
     def sparse(self, branch: DarknetModel) -> DarknetModel:
         """Runs sparsity training; with 0 epochs returns the network as it is."""
@@ -157,7 +164,7 @@ class SlimRun:
         sparsity: Sparsity | None = None,
         distillation: Distillation | None = None,
     ) -> DarknetModel:
-        folder, config = self.folder / stage, stage_config(self.config, stage)
+        folder, config = self._stage_folder(stage), stage_config(self.config, stage)
         return train(
             model,
             self.dataset,

@@ -74,7 +74,8 @@ def train(
         options: all options at once; `keywords` take the place of their values.
         folder: the run's folder; by default a new one under `runs/train`.
         progress: receives how far the run is.
-        tracker: `tensorboard`, or a function that opens another `seyolo.training.trackers.Tracker`.
+        tracker: `tensorboard`, `mlflow` or `wandb`, or a function that opens another
+            `seyolo.training.trackers.Tracker`.
         keywords: the fields of `seyolo.options.train.TrainOptions`, where each is explained.
 
     Raises:

@@ -40,7 +40,7 @@ class Gain:
 
     @property
     def is_timed(self) -> bool:
-        """Whether latency was measured, and without noise."""
+        """True where latency was measured without noise."""
         return bool(self.runtime) and not self.is_noisy
 
     @property

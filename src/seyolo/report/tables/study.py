@@ -1,0 +1,83 @@
+"""Tables of `study` as CSV, Markdown, LaTeX and for a terminal: means and deviations over the seeds."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+from seyolo.files import write_text
+from seyolo.report.tables.files import latex, markdown
+from seyolo.report.tables.fitting import FittingTable
+from seyolo.report.tables.slim import shown_split
+from seyolo.report.text import MISSING, count_text
+from seyolo.study_results import Spread, StudyRow
+
+COLUMNS = (
+    "gate", "place", "join", "budget", "split", "seeds", "epochs", "ap", "ap_deviation", "ap50",
+    "ap50_deviation", "lead", "lead_deviation", "params", "macs", "latency_ms", "latency_share",
+)  # fmt: skip
+
+
+def write_study_tables(rows: Sequence[StudyRow], folder: Path, num_seeds: int) -> None:
+    """Writes study.csv with every number, study.md and study.tex with those that one reads."""
+    cells = study_cells(rows, num_seeds, splits_of(rows))
+    write_text(folder / "study.csv", _csv(rows))
+    write_text(folder / "study.md", markdown(cells[0], cells[1:]))
+    write_text(folder / "study.tex", latex(cells[0], cells[1:]))
+
+
+def study_table(rows: Sequence[StudyRow], num_seeds: int) -> FittingTable:
+    """Returns the table for a terminal, with one split."""
+    header, *body = study_cells(rows, num_seeds, [shown_split(splits_of(rows))])
+    return FittingTable(header, body, left=frozenset({0, 1}), is_dense=True)
+
+
+def splits_of(rows: Sequence[StudyRow]) -> list[str]:
+    """Returns the splits of all rows."""
+    return list(dict.fromkeys(split for row in rows for split in row.ap))
+
+
+def study_cells(rows: Sequence[StudyRow], num_seeds: int, splits: Sequence[str]) -> list[list[str]]:
+    """Returns the cells of the table, the header first.
+
+    AP is in points, with the deviation over the seeds; a row of fewer seeds says how many it has.
+    """
+    header = ["gates", "budget", "seeds"]
+    for split in splits:
+        header += [f"AP {split}", "over none"]
+    return [[*header, "MACs", "params", "latency"], *(_cells(row, splits, num_seeds) for row in rows)]
+
+
+def _cells(row: StudyRow, splits: Sequence[str], num_seeds: int) -> list[str]:
+    some = f" of {num_seeds}" if len(row.seeds) < num_seeds else ""
+    cells = [row.variant.gates, row.variant.budget, f"{len(row.seeds)}{some}"]
+    for split in splits:
+        cells += [_points(row.ap.get(split)), _points(row.lead.get(split), is_difference=True)]
+    share = "" if math.isnan(row.share.mean) else f"{row.share.mean:.2f}x"
+    return [*cells, count_text(row.macs), count_text(row.params), share]
+
+
+def _points(spread: Spread | None, *, is_difference: bool = False) -> str:
+    if spread is None or math.isnan(spread.mean):
+        return "" if is_difference else MISSING
+    mean = f"{100 * spread.mean:{'+' if is_difference else ''}.1f}".replace("-", "−")
+    return mean if math.isnan(spread.deviation) else f"{mean}±{100 * spread.deviation:.1f}"
+
+
+def _csv(rows: Sequence[StudyRow]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for row in rows:
+        variant = row.variant
+        named = [variant.gate, variant.place, variant.join, variant.budget]
+        costs = [round(row.params), round(row.macs), round(row.latency_ms.mean, 3), round(row.share.mean, 4)]
+        for split in row.ap:
+            spreads = (row.ap[split], row.ap50[split], row.lead[split])
+            numbers = [number for spread in spreads for number in (spread.mean, spread.deviation)]
+            known = ["" if math.isnan(number) else round(number, 5) for number in numbers]
+            writer.writerow([*named, split, " ".join(map(str, row.seeds)), row.epochs, *known, *costs])
+    return text.getvalue()

@@ -1,0 +1,124 @@
+"""Typed results of `study`: one per network, and means with deviations over the seeds. No PyTorch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean, stdev
+
+from seyolo.json_files import Count, Positive, PositiveFinite
+from seyolo.options.study import NONE
+from seyolo.results import SplitMetrics
+
+RESULTS = "results"
+"""Folder of the results in that of a study, one small file for each network."""
+DENSE = "dense"
+"""In place of a budget: the network before slimming."""
+
+
+@dataclass(frozen=True, order=True)
+class Variant:
+    """What the networks of one row have in common; `place` and `join` are empty without gates."""
+
+    gate: str
+    place: str
+    join: str
+    budget: str = DENSE
+
+    @property
+    def gates(self) -> str:
+        """Gate, place and join in words."""
+        return " ".join(part for part in (self.gate, self.place, self.join) if part)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkResult:
+    """One trained network; `plain_ms` is that of the network without gates, timed in the same run."""
+
+    gate: str
+    place: str
+    join: str
+    budget: str
+    seed: Count
+    epochs: Count
+    params: Positive
+    macs: Positive
+    input_size: tuple[Positive, Positive]
+    metrics: Mapping[str, SplitMetrics]
+    latency_ms: PositiveFinite
+    plain_ms: PositiveFinite
+
+    @property
+    def variant(self) -> Variant:
+        return Variant(self.gate, self.place, self.join, self.budget)
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Mean and standard deviation of a sample; nan where it has too few numbers."""
+
+    mean: float
+    deviation: float
+
+    @classmethod
+    def of(cls, numbers: Sequence[float]) -> Spread:
+        """Returns the spread of any number of values."""
+        mean = fmean(numbers) if numbers else math.nan
+        return cls(mean, stdev(numbers) if len(numbers) > 1 else math.nan)
+
+
+@dataclass(frozen=True)
+class StudyRow:
+    """The networks of one variant over its seeds.
+
+    Attributes:
+        ap, ap50: by split.
+        lead: AP minus that of the network without gates of the same budget and seed, by split.
+        share: latency relative to the dense network without gates.
+    """
+
+    variant: Variant
+    seeds: tuple[int, ...]
+    epochs: int
+    params: float
+    macs: float
+    latency_ms: Spread
+    share: Spread
+    ap: Mapping[str, Spread]
+    ap50: Mapping[str, Spread]
+    lead: Mapping[str, Spread]
+
+
+def study_rows(results: Sequence[NetworkResult]) -> list[StudyRow]:
+    """Returns a row for each variant, in the order in which they first stand in `results`."""
+    by_variant: dict[Variant, dict[int, NetworkResult]] = {}
+    for result in results:
+        by_variant.setdefault(result.variant, {})[result.seed] = result
+    return [
+        _row(variant, found, by_variant.get(Variant(NONE, "", "", variant.budget), {}))
+        for variant, found in by_variant.items()
+    ]
+
+
+def _row(
+    variant: Variant, found: Mapping[int, NetworkResult], plain: Mapping[int, NetworkResult]
+) -> StudyRow:
+    networks = list(found.values())
+    splits = list(networks[0].metrics)
+    pairs = [] if variant.gate == NONE else [(found[seed], plain[seed]) for seed in found if seed in plain]
+    return StudyRow(
+        variant=variant,
+        seeds=tuple(sorted(found)),
+        epochs=networks[0].epochs,
+        params=fmean(network.params for network in networks),
+        macs=fmean(network.macs for network in networks),
+        latency_ms=Spread.of([network.latency_ms for network in networks]),
+        share=Spread.of([network.latency_ms / network.plain_ms for network in networks]),
+        ap={split: Spread.of([network.metrics[split].ap for network in networks]) for split in splits},
+        ap50={split: Spread.of([network.metrics[split].ap50 for network in networks]) for split in splits},
+        lead={
+            split: Spread.of([one.metrics[split].ap - other.metrics[split].ap for one, other in pairs])
+            for split in splits
+        },
+    )

@@ -1,0 +1,260 @@
+"""`study`: gates, places, joins, budgets and seeds, every network trained on as many images.
+
+    study.json data.json               settings, and fingerprint of the data set
+    networks/CELL/dense/               dense training of one gate, place, join and seed
+    networks/CELL/BUDGET/              stages of slimming it, as in a run of `slim`
+    results/CELL--BUDGET.json          one small file for each finished network
+    study.csv .md .tex .png            tables and chart of the results that are there
+
+Networks whose results are there are neither trained nor evaluated again. Several processes, on one machine or
+on several that share the folder, each take a shard; elsewhere the files of `results/` are copied together.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from seyolo.darknet.cost import cost
+from seyolo.data.datasets import Dataset
+from seyolo.detecting.run_folder import Shard
+from seyolo.errors import SeyoloError, TrainingError
+from seyolo.evaluation.evaluate import split_metrics
+from seyolo.files import write_json
+from seyolo.json_files import read_json, to_json
+from seyolo.options.slim import USUAL_EPOCHS, SlimOptions
+from seyolo.options.study import JOINED, NONE, StudyOptions, check_settings
+from seyolo.progress import Progress, Silent
+from seyolo.report.figures.study import write_study_chart
+from seyolo.report.tables.study import write_study_tables
+from seyolo.runs import LOCK_FILE, NewRun, existing_run, locked
+from seyolo.study_results import DENSE, RESULTS, NetworkResult, StudyRow, study_rows
+from seyolo.torchnet.build import DarknetModel
+from seyolo.training.trackers import OpenTracker, TrackerName, chosen_tracker
+from seyolo.verbs.calibration import plan_of
+from seyolo.verbs.controls import Contender, latency_of
+from seyolo.verbs.effort import with_effort
+from seyolo.verbs.slim_run import SlimRun
+from seyolo.verbs.start import check_data, open_data, with_model
+
+STUDY_FILE, NETWORKS = "study.json", "networks"
+WHOLE = Shard()
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The content of study.json."""
+
+    study: StudyOptions
+    slim: SlimOptions
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One dense training and the networks that are slimmed from it."""
+
+    gate: str
+    place: str
+    join: str
+    seed: int
+
+    @property
+    def name(self) -> str:
+        return "-".join(part for part in (self.gate, self.place, self.join, str(self.seed)) if part)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A study so far: a row for each variant, the networks that are missing, and the command that goes on."""
+
+    folder: Path
+    rows: tuple[StudyRow, ...]
+    missing: tuple[str, ...]
+    num_seeds: int
+    command: str
+
+
+def study(
+    options: SlimOptions,
+    axes: StudyOptions | None = None,
+    *,
+    folder: str | Path | None = None,
+    shard: Shard = WHOLE,
+    progress: Progress | None = None,
+    tracker: TrackerName | OpenTracker | None = None,
+) -> Outcome:
+    """Trains and slims every network of a study, and writes its tables.
+
+    Args:
+        options: what all networks have in common; those that the study varies have their usual values.
+        axes: what they differ in.
+        folder: of the study, by default a new one under `runs/study`; one of the same settings goes on.
+        shard: the part of the networks to work on.
+        progress: receives how far it is.
+        tracker: as in `slim`, one for each training stage.
+
+    Raises:
+        UsageError: an option that a study varies, or sites that the network does not have.
+        TrainingError: the folder holds another study, or another process works on this shard.
+        BudgetError: a budget cannot be met; found out before its networks are trained.
+    """
+    check_settings(options)
+    resolved = with_effort(with_model(options, progress), USUAL_EPOCHS)
+    settings = Settings(axes or StudyOptions(), resolved.equal_images())
+    path = Path(folder) if folder is not None else NewRun("study").take(lambda _: None)
+    stored = path / STUDY_FILE
+    if not stored.exists():
+        path.mkdir(parents=True, exist_ok=True)
+        write_json(stored, to_json(settings))
+    elif read_json(stored, Settings) != settings:
+        message = f"{path}: holds a study of other settings; give another --name"
+        raise TrainingError(f"{message}, or continue it: seyolo study --resume {path}")
+    try:
+        return resume_study(path, shard=shard, progress=progress, tracker=tracker)
+    except SeyoloError:
+        if not any((path / name).exists() for name in (NETWORKS, RESULTS)):
+            shutil.rmtree(path)  # refused before it had anything to keep
+        raise
+
+
+def resume_study(
+    folder: str | Path,
+    *,
+    shard: Shard = WHOLE,
+    progress: Progress | None = None,
+    tracker: TrackerName | OpenTracker | None = None,
+    data_changed: bool = False,
+) -> Outcome:
+    """Goes on with a study: trains what is missing of a shard, and writes the tables of what is there."""
+    path, progress = existing_run(folder, STUDY_FILE), progress or Silent()
+    settings = read_json(path / STUDY_FILE, Settings)
+    try:
+        with locked(path, LOCK_FILE + shard.tag):
+            return _Study(path, settings, progress, chosen_tracker(tracker)).work(shard, data_changed)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"resume with: {resume_command(path, shard)}") from None
+
+
+def resume_command(folder: Path, shard: Shard = WHOLE) -> str:
+    """Returns the command that goes on with a study."""
+    return f"seyolo study --resume {folder}" + (f" --shard {shard}" if shard.count > 1 else "")
+
+
+def cells_of(axes: StudyOptions) -> list[Cell]:
+    """Returns the cells of a study: all of the first seed, then all of the second."""
+    cells = []
+    for seed, gate in product(axes.seeds, axes.gates):
+        if gate == NONE:
+            cells.append(Cell(NONE, "", "", seed))
+        else:
+            cells += [Cell(gate, place, join, seed) for place, join in product(axes.places, axes.joins)]
+    return cells
+
+
+class _Study:
+    """A study in its folder."""
+
+    def __init__(self, folder: Path, settings: Settings, progress: Progress, tracker: OpenTracker) -> None:
+        self.folder, self.settings, self.progress, self.tracker = folder, settings, progress, tracker
+        self.budgets = (DENSE, *settings.study.budgets)
+        self.plain: DarknetModel | None = None  # without gates, to time beside each network
+
+    def work(self, shard: Shard, data_changed: bool) -> Outcome:
+        """Trains what is missing of a shard; returns the study so far."""
+        mine = [cell for index, cell in enumerate(cells_of(self.settings.study)) if shard.has(index)]
+        todo = [cell for cell in mine if any(self._missing(cell))]
+        if todo:
+            dataset = open_data(self.settings.slim, self.folder, self.progress)
+            check_data(self.folder, dataset, dataset.splits, data_changed)
+            plain = SlimRun(self.settings.slim, self.folder, Silent(), dataset=dataset)
+            self.plain = plain.starting_model()
+            for number, cell in enumerate(todo, 1):
+                self.progress.message(f"{cell.name} ({number} of {len(todo)} in this shard)")
+                self._train(cell, dataset)
+        return self.report()
+
+    def report(self) -> Outcome:
+        """Writes tables and chart of the results that are there."""
+        cells = cells_of(self.settings.study)
+        missing = [f"{cell.name} {budget}" for cell in cells for budget in self._missing(cell)]
+        paths = [self._path(cell, budget) for budget in self.budgets for cell in cells]
+        rows = study_rows([read_json(path, NetworkResult) for path in paths if path.exists()])
+        if rows:
+            write_study_tables(rows, self.folder, len(self.settings.study.seeds))
+            write_study_chart(rows, self.folder / "study.png")
+        return Outcome(
+            self.folder,
+            tuple(rows),
+            tuple(missing),
+            len(self.settings.study.seeds),
+            resume_command(self.folder),
+        )
+
+    def _path(self, cell: Cell, budget: str) -> Path:
+        return self.folder / RESULTS / f"{cell.name}--{budget}.json"
+
+    def _missing(self, cell: Cell) -> Iterator[str]:
+        return (budget for budget in self.budgets if not self._path(cell, budget).exists())
+
+    def _options(self, cell: Cell, budget: str) -> SlimOptions:
+        options = replace(self.settings.slim, seed=cell.seed)
+        if budget != DENSE:
+            options = replace(options, budget=tuple(budget.split(JOINED)))
+        if cell.gate == NONE:
+            return options
+        gates: dict[str, Any] = {"attention": cell.gate, "at": (cell.place,), "join": cell.join}
+        return replace(options, **gates)
+
+    def _train(self, cell: Cell, dataset: Dataset) -> None:
+        """Trains the dense network of a cell and slims it to every budget whose result is missing."""
+        folder = self.folder / NETWORKS / cell.name
+        runs = {
+            budget: SlimRun(
+                self._options(cell, budget),
+                folder / budget,
+                self.progress,
+                title=f"{cell.name} {budget} ",
+                tracker=self.tracker,
+                dataset=dataset,
+                dense_folder=folder / DENSE,
+            )
+            for budget in self.budgets
+        }
+        start = runs[DENSE].starting_model()
+        for budget in self.settings.study.budgets:
+            plan_of(start, runs[budget].config, None, self.progress)  # refuses what cannot be met
+        dense = runs[DENSE].dense(start)
+        for budget in self._missing(cell):
+            run = runs[budget]
+            model = dense if budget == DENSE else self._slim(run, dense)
+            write_json(self._path(cell, budget), to_json(self._result(cell, budget, run, model)))
+
+    def _slim(self, run: SlimRun, dense: DarknetModel) -> DarknetModel:
+        sparse = run.sparse(run.branch(dense))
+        return run.finetune(run.cut(sparse, run.plan(sparse)), dense)
+
+    def _result(self, cell: Cell, budget: str, run: SlimRun, model: DarknetModel) -> NetworkResult:
+        counted = cost(model.network, *run.size_hw)
+        found = run.judge(model, title=f"evaluating {cell.name} {budget}")
+        assert self.plain is not None
+        latency = latency_of(
+            {"plain": Contender(self.plain, run.size_hw), "own": Contender(model, run.size_hw)}
+        )
+        return NetworkResult(
+            gate=cell.gate,
+            place=cell.place,
+            join=cell.join,
+            budget=budget,
+            seed=cell.seed,
+            epochs=run.epochs_seen()[DENSE if budget == DENSE else "finetuned"],
+            params=counted.params,
+            macs=counted.macs,
+            input_size=run.size_hw,
+            metrics=split_metrics(found, len(run.dataset.names)),
+            latency_ms=round(latency["own"], 3),
+            plain_ms=round(latency["plain"], 3),
+        )

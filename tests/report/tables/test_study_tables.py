@@ -1,0 +1,88 @@
+"""Means, deviations and leads over the seeds, by hand, and the tables of them."""
+
+from __future__ import annotations
+
+import csv
+import math
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from seyolo.report.figures.study import write_study_chart
+from seyolo.report.tables.study import study_cells, study_table, write_study_tables
+from seyolo.results import SplitMetrics
+from seyolo.study_results import NetworkResult, Spread, study_rows
+
+
+def network(gate: str, seed: int, ap: float, budget: str = "dense", **values: object) -> NetworkResult:
+    place, join = ("", "") if gate == "none" else ("neck", "add")
+    fields = {"epochs": 30, "params": 1_000_000, "macs": 200_000_000, "input_size": (256, 256)}
+    times = {"latency_ms": 6.0, "plain_ms": 5.0}
+    metrics = {"val": SplitMetrics(ap, ap + 0.3), "test": SplitMetrics(ap - 0.1, ap + 0.2)}
+    given = {**fields, **times, "metrics": metrics, **values}
+    return NetworkResult(gate=gate, place=place, join=join, budget=budget, seed=seed, **given)  # type: ignore[arg-type]
+
+
+RESULTS = [
+    network("none", 0, 0.40), network("none", 1, 0.44),
+    network("se", 0, 0.43), network("se", 1, 0.43), network("se", 2, 0.46),
+    network("se", 0, 0.41, "macs=30%", params=500_000),
+]  # fmt: skip
+
+
+def test_rows_by_hand() -> None:
+    plain, gated, slim = study_rows(RESULTS)
+    assert plain.seeds == (0, 1)
+    assert plain.ap["val"].mean == pytest.approx(0.42)
+    assert plain.ap["val"].deviation == pytest.approx(0.02 * math.sqrt(2))  # of two: |a - b| / sqrt 2
+    assert gated.ap["test"].mean == pytest.approx(0.34)
+    assert gated.share.mean == pytest.approx(1.2)
+    # Seeds that both have: +0.03 and -0.01
+    assert gated.lead["val"].mean == pytest.approx(0.01)
+    assert gated.lead["val"].deviation == pytest.approx(0.04 / math.sqrt(2))
+    assert math.isnan(plain.lead["val"].mean)
+    assert math.isnan(slim.lead["val"].mean)  # nothing without gates at this budget
+    assert (slim.ap["val"].mean, math.isnan(slim.ap["val"].deviation)) == (0.41, True)
+    assert slim.params == 500_000
+    assert math.isnan(Spread.of([]).mean)
+
+
+def test_cells() -> None:
+    header, plain, gated, slim = study_cells(study_rows(RESULTS), 3, ["val"])
+    assert header == ["gates", "budget", "seeds", "AP val", "over none", "MACs", "params", "latency"]
+    assert plain == ["none", "dense", "2 of 3", "42.0±2.8", "", "200 M", "1.00 M", "1.20x"]
+    assert gated == ["se neck add", "dense", "3", "44.0±1.7", "+1.0±2.8", "200 M", "1.00 M", "1.20x"]
+    assert slim == ["se neck add", "macs=30%", "1 of 3", "41.0", "", "200 M", "500 k", "1.20x"]
+
+
+def test_files(tmp_path: Path) -> None:
+    rows = study_rows(RESULTS)
+    write_study_tables(rows, tmp_path, 3)
+    with (tmp_path / "study.csv").open(newline="") as file:
+        table = list(csv.DictReader(file))
+    assert len(table) == 6  # three rows on two splits
+    assert table[2] == {
+        "gate": "se", "place": "neck", "join": "add", "budget": "dense", "split": "val", "seeds": "0 1 2",
+        "epochs": "30", "ap": "0.44", "ap_deviation": "0.01732", "ap50": "0.74", "ap50_deviation": "0.01732",
+        "lead": "0.01", "lead_deviation": "0.02828", "params": "1000000", "macs": "200000000",
+        "latency_ms": "6.0", "latency_share": "1.2",
+    }  # fmt: skip
+    assert table[0]["lead"] == ""
+    markdown = (tmp_path / "study.md").read_text()
+    assert "| se neck add | macs=30% | 1 of 3 | 41.0 |  | 31.0 |  | 200 M | 500 k | 1.20x |" in markdown
+    latex = (tmp_path / "study.tex").read_text()
+    assert r"none & dense & 2 of 3 & 42.0$\pm$2.8 &" in latex
+    assert r"macs=30\% &" in latex
+    assert latex.count("&") == latex.count(r"\\") * 9
+    write_study_chart(rows, tmp_path / "study.png")
+    assert (tmp_path / "study.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_the_table_fits_a_terminal() -> None:
+    console = Console(width=80)
+    with console.capture() as capture:
+        console.print(study_table(study_rows(RESULTS), 3))
+    assert "33.0" not in capture.get()  # the split val has no room
+    assert "34.0±1.7" in capture.get()
+    assert all(len(line) <= 80 for line in capture.get().splitlines())

@@ -1,0 +1,154 @@
+"""Studies: which networks there are, what is missing, and that finished ones are not trained again."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import seyolo.verbs.study as studying
+from seyolo.detecting.run_folder import Shard
+from seyolo.errors import BudgetError, TrainingError, UsageError
+from seyolo.options.slim import SlimOptions
+from seyolo.options.study import StudyOptions
+from seyolo.verbs.study import Cell, cells_of, resume_command, resume_study, study
+
+ONE = StudyOptions(
+    gates=("none", "eca"), places=("head",), joins=("scale",), budgets=("macs=70%",), seeds=(0,)
+)
+
+
+@pytest.fixture
+def settings(tiny_config: SlimOptions, monkeypatch: pytest.MonkeyPatch) -> SlimOptions:
+    """Two epochs for every network, and no clock."""
+    monkeypatch.setattr(studying, "latency_of", lambda networks: dict.fromkeys(networks, 2.0))
+    return replace(tiny_config, sparse_epochs=None, finetune_epochs=None)
+
+
+def test_the_networks_without_gates_stand_once() -> None:
+    axes = StudyOptions(gates=("none", "se"), places=("neck", "head"), joins=("scale", "add"), seeds=(3, 5))
+    names = [cell.name for cell in cells_of(axes)]
+    gated = ["se-neck-scale", "se-neck-add", "se-head-scale", "se-head-add"]
+    assert names == [f"{name}-{seed}" for seed in (3, 5) for name in ("none", *gated)]
+    shards = [[name for index, name in enumerate(names) if Shard(n, 3).has(index)] for n in (1, 2, 3)]
+    assert sorted(name for shard in shards for name in shard) == sorted(names)
+    assert max(map(len, shards)) - min(map(len, shards)) <= 1
+
+
+def test_every_network_sees_as_many_images() -> None:
+    """Of 100 epochs 6 are dense, 18 sparse, and the rest follow the cut."""
+    options = SlimOptions(epochs=100).equal_images()
+    assert options.stage_epochs() == {"dense": 100, "sparse": 18, "finetuned": 76}
+    assert options.epochs_seen() == {"dense": 100, "sparse": 24, "pruned": 24, "finetuned": 100}
+    assert SlimOptions().equal_images().epochs_seen()["finetuned"] == 30
+    for epochs in range(1, 40):
+        assert SlimOptions(epochs=epochs).equal_images().epochs_seen()["finetuned"] == epochs
+    assert SlimOptions(epochs=10, finetune_epochs=3).equal_images().stage_epochs()["finetuned"] == 3
+
+
+def test_a_stopped_study_goes_on_where_it_was(settings: SlimOptions, tmp_path: Path) -> None:
+    folder = tmp_path / "s"
+    half = study(settings, ONE, folder=folder, shard=Shard(1, 2))
+    assert half.missing == ("eca-head-scale-0 dense", "eca-head-scale-0 macs=70%")
+    assert [row.variant.gates for row in half.rows] == ["none", "none"]
+    assert resume_command(folder) == f"seyolo study --resume {folder}"
+    trained = {path: path.stat().st_mtime_ns for path in folder.rglob("best.safetensors")}
+    (folder / "results/none-0--macs=70%.json").unlink()
+
+    whole = resume_study(folder)
+    assert whole.missing == ()
+    rows = {(row.variant.gates, row.variant.budget): row for row in whole.rows}
+    assert list(rows) == [
+        ("none", "dense"), ("eca head scale", "dense"), ("none", "macs=70%"), ("eca head scale", "macs=70%")
+    ]  # fmt: skip
+    assert {row.epochs for row in whole.rows} == {2}
+    assert all(path.stat().st_mtime_ns == time for path, time in trained.items())
+    dense, slim = rows["eca head scale", "dense"], rows["eca head scale", "macs=70%"]
+    assert slim.macs <= 0.7 * dense.macs
+    assert dense.params > rows["none", "dense"].params
+    assert {path.name for path in folder.glob("study.*")} == {
+        "study.json", "study.csv", "study.md", "study.tex", "study.png"
+    }  # fmt: skip
+
+    again = study(settings, ONE, folder=folder)  # the same command goes on, too
+    assert again.rows == whole.rows
+    with pytest.raises(
+        TrainingError, match=r"other settings; give another --name, or continue it: seyolo study"
+    ):
+        study(replace(settings, epochs=3), ONE, folder=folder)
+    result = folder / "results/none-0--dense.json"
+    result.write_text(json.dumps(json.loads(result.read_text()) | {"macs": -1}))
+    with pytest.raises(TrainingError, match=r"none-0--dense\.json: macs: expected"):
+        resume_study(folder)
+
+
+def test_ctrl_c_says_how_to_go_on(
+    settings: SlimOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(studying._Study, "_train", stop)
+    with pytest.raises(KeyboardInterrupt, match=r"resume with: seyolo study --resume .* --shard 2/2$"):
+        study(settings, ONE, folder=tmp_path / "s", shard=Shard(2, 2))
+
+
+def test_what_cannot_be_met_is_found_before_training(settings: SlimOptions, tmp_path: Path) -> None:
+    axes = replace(ONE, budgets=("macs=70%", "macs=1%"))
+    with pytest.raises(BudgetError, match="macs=1% cannot be met"):
+        study(settings, axes, folder=tmp_path / "s")
+    assert not (tmp_path / "s").exists()
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"gates": ("bam",)}, "--gates bam: there are none, se, cbam, eca, coordatt, simam"),
+        ({"gates": ("se", "se")}, "--gates se se: give at least one, and each once"),
+        ({"gates": ()}, "--gates : give at least one"),
+        ({"places": ("tail",)}, "--places tail: there are residual, stage, neck, head"),
+        ({"joins": ("mul",)}, "--joins mul: there are scale, add"),
+        ({"budgets": ("macs=200%",)}, "at most 100%"),
+        ({"budgets": ("macs=30%+flops=3",)}, "flops"),
+        ({"budgets": ()}, "--budgets : give at least one"),
+        ({"seeds": (0, 0)}, "--seeds 0 0: give at least one, and each once"),
+        ({"seeds": (-1,)}, "--seeds -1: from 0 to"),
+        ({"seeds": (1 << 32,)}, "from 0 to 4294967295"),
+    ],
+)
+def test_values_without_sense(values: dict[str, object], message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        StudyOptions(**values)  # type: ignore[arg-type]
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"attention": "se"}, "--attention: a study varies it; give --gates"),
+        ({"attention": "se", "at": ("neck",)}, "--attention: a study varies it"),
+        ({"budget": ("macs=20%",)}, "--budget: a study varies it; give --budgets"),
+        ({"seed": 1}, "--seed: a study varies it; give --seeds"),
+        ({"epochs": 0}, "--epochs 0, --no-finetune and --controls: a study trains every network alike"),
+        ({"finetune": False}, "--no-finetune"),
+        ({"controls": ("dense",)}, "--controls"),
+    ],
+)
+def test_options_that_a_study_varies(
+    settings: SlimOptions, tmp_path: Path, values: dict[str, object], message: str
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        study(replace(settings, **values), ONE, folder=tmp_path / "s")  # type: ignore[arg-type]
+    assert not (tmp_path / "s").exists()
+
+
+def test_a_folder_without_a_study(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match=r"no run to resume here \(it has no study\.json\)"):
+        resume_study(tmp_path)
+
+
+def test_names_of_cells() -> None:
+    assert Cell("none", "", "", 2).name == "none-2"
+    assert Cell("se", "neck", "add", 0).name == "se-neck-add-0"
