@@ -19,7 +19,7 @@ DENSE = "dense"
 
 @dataclass(frozen=True, order=True)
 class Variant:
-    """What the networks of one row have in common; `place` and `join` are empty without gates."""
+    """Settings that the networks of one row share; `place` and `join` are empty without gates."""
 
     gate: str
     place: str

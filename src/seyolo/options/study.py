@@ -39,7 +39,7 @@ Words = Annotated[tuple[str, ...], REPEATABLE, Parameter(converter=_words)]
 @Parameter(name="*", group="Study")
 @dataclass(frozen=True)
 class StudyOptions:
-    """What the networks of a study differ in; several values follow one another, or stand behind commas.
+    """Differences between the networks of a study; several values follow one another, or stand behind commas.
 
     Raises UsageError for an unknown value and for one that stands twice.
     """
