@@ -85,14 +85,17 @@ def open_running(
     )
     backend, file = open_fastest(use, open_on, say)
     if choice.precision != "f32" and Thresholds().of(backend) == Thresholds():
-        images = work.samples()
-        batch = Fit.of(backend).batch(images)[0] if images else drawn_input(backend)
-        exact = open_on(choice.model, choice.runtime, threads, "f32").infer(batch)
-        shift_px, change = rounding_error(backend.infer(batch), exact)
-        seen = counted(len(images), "image") if images else "a drawn image"
-        lost = f"boxes move by up to {shift_px:.2g} px, scores change by up to {change:.2g}"
-        say(f"{use.path.name}: in {choice.precision}, {lost} from float32, on {seen}")
+        exact = open_on(choice.model, choice.runtime, threads, "f32")
+        say(f"{use.path.name}: in {choice.precision}, {_error_text(backend, exact, work.samples())}")
     return Running(backend, choice.model if file == use.path else str(file))
+
+
+def _error_text(backend: Backend, exact: Backend, images: Sequence[UInt8[np.ndarray, "H W 3"]]) -> str:
+    """Returns the difference from float32 in words."""
+    batch = Fit.of(backend).batch(images)[0] if images else drawn_input(backend)
+    shift_px, change = rounding_error(backend.infer(batch), exact.infer(batch))
+    lost = f"boxes move by up to {shift_px:.2g} px, scores change by up to {change:.2g}"
+    return f"{lost} from float32, on {counted(len(images), 'image') if images else 'a drawn image'}"
 
 
 def rounding_error(actual: Raw, exact: Raw) -> tuple[float, float]:

@@ -8,7 +8,7 @@ on CPUs that have it; the backend computes in float32 unless told otherwise.
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -78,19 +78,8 @@ class OpenVinoBackend:
             config["INFERENCE_NUM_THREADS"] = threads * parallel
         if parallel > 1:
             config["NUM_STREAMS"] = parallel
-        try:
-            model = core().read_model(self._path if translated is None else translated.graph)
-            compiled = core().compile_model(model, "CPU", config)
-        except RuntimeError as error:
-            reason = str(error).strip().splitlines()[-1]
-            raise BackendError(f"{path}: OpenVINO cannot read this file: {reason}") from None
-        # OpenVINO silently takes another precision where the CPU lacks this one.
-        actual = compiled.get_property("INFERENCE_PRECISION_HINT").to_string()
-        if actual != precision:
-            raise BackendError(
-                f"{path}: OpenVINO has no {precision} on this CPU and would take {actual}; ask for that"
-            )
-        self._compiled, self._of_thread = compiled, threading.local()
+        model, self._compiled = self._read(translated, config)
+        self._of_thread = threading.local()
         metadata = _metadata(model)
         check_task(metadata, self._path)
         shape, output_shape = self._shapes(model)
@@ -102,6 +91,22 @@ class OpenVinoBackend:
         own_names = read_any_names(metadata)
         self.layout = find_layout(output_shape, metadata, own_names or names, self._run_on_black, self._path)
         self.names = class_names(names or own_names, self.layout.num_classes, self._path)
+
+    def _read(self, translated: Translated | None, config: Mapping[str, Any]) -> tuple[Any, Any]:
+        """Reads the file; returns the model and its compiled form."""
+        try:
+            model = core().read_model(self._path if translated is None else translated.graph)
+            compiled = core().compile_model(model, "CPU", dict(config))
+        except RuntimeError as error:
+            reason = str(error).strip().splitlines()[-1]
+            raise BackendError(f"{self._path}: OpenVINO cannot read this file: {reason}") from None
+        # OpenVINO silently takes another precision where the CPU lacks this one.
+        wanted = config["INFERENCE_PRECISION_HINT"]
+        actual = compiled.get_property("INFERENCE_PRECISION_HINT").to_string()
+        if actual != wanted:
+            reason = f"OpenVINO has no {wanted} on this CPU and would take {actual}; ask for that"
+            raise BackendError(f"{self._path}: {reason}")
+        return model, compiled
 
     def infer(self, batch: Float32[np.ndarray, "n c h w"]) -> Float32[np.ndarray, "n p columns"]:
         """Runs the network; a file of fixed batch 1 runs once per image."""
