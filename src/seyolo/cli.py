@@ -79,7 +79,7 @@ def make_app(words: Collection[str] = ()) -> App:
         data.command(f"seyolo.commands.data:{verb}", name=verb, help=None if verb in words else help_text)
     app.command(data)
     app.command(
-        "seyolo.commands.completion:install_completion",
+        "seyolo.completion:install_completion",
         name="--install-completion",
         help="Let the shell complete verbs and options.",
         help_flags=[],

@@ -19,6 +19,8 @@ from cyclopts import App
 from seyolo.commands.detect_targets import SAVED_BY_DEFAULT
 from seyolo.darknet.zoo import is_zoo_name
 from seyolo.options.training import OptimizerName
+from seyolo.runtime.choice import RUNTIMES
+from seyolo.runtime.fastest import BESIDE
 from seyolo.runtime.foreign import PICKLED, foreign_advice, onnx_command
 
 MODES = {
@@ -79,9 +81,15 @@ MEANINGLESS = frozenset(
 )
 """Those that ask for what seyolo does anyway."""
 FORMATS = {
-    "onnx": ".onnx", "openvino": ".xml", "ncnn": ".ncnn.param", "mnn": ".mnn", "tflite": ".tflite",
-    "litert": ".tflite", "darknet": ".cfg",
-}  # fmt: skip
+    **{
+        name: end
+        for name, kind in RUNTIMES.items()
+        for end in BESIDE
+        if Path(f"x{end}").suffix in kind.endings
+    },
+    **{"onnx": ".onnx", "tflite": ".tflite", "darknet": ".cfg"},
+}
+"""Ending of the file by the format, which may have the name of its runtime."""
 WEIGHTS = re.compile(r".*\.(weights|conv\.\d+)")
 MEDIA = re.compile(r".*\.(jpe?g|png|bmp|webp|tiff?|avif|gif|mp4|avi|mov|mkv|webm)|.*://.*|\d+", re.IGNORECASE)
 SWITCHES = {

@@ -42,7 +42,7 @@ from seyolo.runtime.protocol import Backend, Precision, Runtime
 
 Open = Callable[[Path, Runtime, int | None], Backend]  # opens a file with a runtime and its threads
 Raw = Float32[np.ndarray, "n p columns"]
-BESIDE = (".onnx", ".xml", ".ncnn.param", ".mnn", ".tflite")
+BESIDE = tuple(".ncnn.param" if ending == ".param" else ending for ending in EXPORTED_ENDINGS)
 LEAST_IMAGES, LEAST_S = 50, 2.0  # with less work a measurement does not pay
 DUEL_S, LEAST_ROUNDS, MOST_ROUNDS = 0.4, 3, 20
 MARGIN = 1.05  # how much faster another runtime, or twice the threads, must be

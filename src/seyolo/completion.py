@@ -20,7 +20,7 @@ NEXT = {
 
 
 def install_completion(*, shell: Shell | None = None, output: Path | None = None) -> None:
-    """Let the shell complete verbs and options.
+    """Lets the shell complete verbs and options.
 
     Writes one file, where the shell looks for it, and changes no other.
 
