@@ -80,15 +80,12 @@ MEANINGLESS = frozenset(
     "pretrained map".split()
 )
 """Those that ask for what seyolo does anyway."""
-FORMATS = {
-    **{
-        name: end
-        for name, kind in RUNTIMES.items()
-        for end in BESIDE
-        if Path(f"x{end}").suffix in kind.endings
-    },
-    **{"onnx": ".onnx", "tflite": ".tflite", "darknet": ".cfg"},
-}
+FORMATS: dict[str, str] = {
+    name: ending
+    for name, kind in RUNTIMES.items()
+    for ending in BESIDE
+    if Path(f"x{ending}").suffix in kind.endings
+} | {"onnx": ".onnx", "tflite": ".tflite", "darknet": ".cfg"}
 """Ending of the file by the format, which may have the name of its runtime."""
 WEIGHTS = re.compile(r".*\.(weights|conv\.\d+)")
 MEDIA = re.compile(r".*\.(jpe?g|png|bmp|webp|tiff?|avif|gif|mp4|avi|mov|mkv|webm)|.*://.*|\d+", re.IGNORECASE)
