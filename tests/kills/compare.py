@@ -95,6 +95,13 @@ def _read_commands(data: bytes) -> dict[str, Any]:
     return {"line 1": data.decode().splitlines()[0]}
 
 
+def _read_start(data: bytes) -> dict[str, Any]:
+    """Returns a start.json without the time, an estimate that is measured."""
+    values: dict[str, Any] = json.loads(data)
+    del values["seconds"]
+    return values
+
+
 def _read_page(data: bytes) -> dict[str, Any]:
     """Returns the lines of a report without the command lines that it lists, see `_read_commands`."""
     lines = data.decode().replace("command lines of this run", "command line of this run").splitlines()
@@ -106,6 +113,7 @@ READERS: dict[str, Callable[[bytes], dict[str, Any]]] = {
     ".safetensors": read_safetensors,
     "results.csv": _read_rows,
     "commands.txt": _read_commands,
+    "start.json": _read_start,
     "report.html": _read_page,
 }
 """Readers of files that are not compared as bytes: what they leave out is all that may differ."""

@@ -109,8 +109,8 @@ def test_the_state_before_a_damaged_one_is_used(
     start = resumed(workspace, folder, job)
     assert start.code == 0, start.output
     warnings = [line for line in start.output.splitlines() if line.startswith("warning")]
-    assert len(warnings) == 1, start.output
-    assert "state.safetensors" in warnings[0]
+    of_state = [line for line in warnings if "state.safetensors" in line]  # others: so few steps and images
+    assert len(of_state) == 1, start.output
     assert left_over(workspace, folder, job) == []
 
 
