@@ -69,12 +69,7 @@ class RunClock:
 
 
 def duration_text(seconds: float) -> str:
-    """Formats a duration: 40 s, 3 min, 2 h 10 min.
-
-    Example:
-        >>> seyolo.progress.duration_text(8000)
-        '2 h 13 min'
-    """
+    """Formats a duration: 40 s, 3 min, 2 h 10 min."""
     if round(seconds) < 60:
         return f"{max(1, round(seconds))} s"
     minutes = round(seconds / 60)

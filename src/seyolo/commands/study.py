@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import seyolo
+from importlib import import_module
+
 from seyolo.commands.output import Json, check_target, remark, show
 from seyolo.detecting.run_folder import Shard, parse_shard
 from seyolo.errors import UsageError
@@ -40,9 +41,9 @@ def study(
     """
     check_target(json)
     part = Shard() if shard is None else parse_shard(shard)
-    progress = console_progress()
+    verb, progress = import_module("seyolo.verbs.study"), console_progress()
     if run.resume is not None:
-        outcome = seyolo.api.resume_study(
+        outcome = verb.resume_study(
             run.resume, shard=part, progress=progress, tracker=run.tracker, data_changed=run.data_changed
         )
     else:
@@ -53,7 +54,7 @@ def study(
         if part.count > 1 and run.name is None:
             raise UsageError(f"--shard {shard}: give all workers the same --name")
         folder = None if run.name is None else RUNS / "study" / run.name
-        outcome = seyolo.api.study(
+        outcome = verb.study(
             settings, axes, folder=folder, shard=part, progress=progress, tracker=run.tracker
         )
     values = {"rows": to_json(outcome.rows), "missing": list(outcome.missing)}

@@ -81,12 +81,7 @@ class FittingTable:
 
 
 def shortened_middle(text: str, most: int) -> str:
-    """Returns a text of at most `most` characters; of a longer one the middle is left out.
-
-    Example:
-        >>> shortened_middle("runs/slim/hands/slim_int8.onnx", 20)
-        'runs/s…lim_int8.onnx'
-    """
+    """Returns a text of at most `most` characters; of a longer one the middle is left out."""
     if len(text) <= most:
         return text
     head = (most - 1) // 3  # the end of a path tells more than its start
