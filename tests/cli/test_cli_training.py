@@ -401,7 +401,7 @@ def test_slim_slims_trained_weights_as_they_are_and_takes_every_choice(
     assert outcome.code == 0, outcome.err
     assert "uniform" in outcome.out
     assert "learned: AP@0.5 on val is " in outcome.out.splitlines()[0]
-    assert "finetuned against dense: AP on test" in outcome.out
+    assert "slim against dense: AP on test" in outcome.out
     assert (folder / "finetuned" / "best.safetensors").stat().st_mtime_ns == before
 
 
