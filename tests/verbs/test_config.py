@@ -59,7 +59,7 @@ def test_the_learning_rate_falls_once_over_all_stages() -> None:
 
 def test_given_weights_start_a_schedule_of_their_own() -> None:
     given = config(epochs=0)
-    assert given.epochs_seen() == {"dense": 0, "sparse": 11, "pruned": 11, "finetuned": 60}
+    assert given.epochs_seen() == {"dense": 0, "sparse": 6, "pruned": 6, "finetuned": 32}
     assert max(rates(given, "sparse")) == pytest.approx(0.67 * given.lr, rel=0.01)
     assert rates(given, "finetuned")[-1] < 0.02 * given.lr
 

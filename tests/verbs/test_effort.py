@@ -61,10 +61,10 @@ def test_what_is_given_stays(few: Path) -> None:
 
 
 def test_many_images_are_trained_on_as_ever(few: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("seyolo.verbs.effort._num_images", lambda *_: 16 * 34)
+    monkeypatch.setattr("seyolo.verbs.effort._num_images", lambda *_: 16 * 38)
     assert with_effort(SlimOptions(data=few), SLIM_EPOCHS).epochs == SLIM_EPOCHS
     assert with_effort(SlimOptions(data=few), SLIM_EPOCHS).batch == 16
-    monkeypatch.setattr("seyolo.verbs.effort._num_images", lambda *_: 16 * 10)
+    monkeypatch.setattr("seyolo.verbs.effort._num_images", lambda *_: 16 * 12)
     assert with_effort(TrainOptions(data=few), TRAIN_EPOCHS).epochs == TRAIN_EPOCHS
     assert with_effort(TrainOptions(data=few), TRAIN_EPOCHS).batch == 16
 

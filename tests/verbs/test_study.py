@@ -42,7 +42,7 @@ def test_every_network_sees_as_many_images() -> None:
     options = SlimOptions(epochs=100).equal_images()
     assert options.stage_epochs() == {"dense": 100, "sparse": 18, "finetuned": 76}
     assert options.epochs_seen() == {"dense": 100, "sparse": 24, "pruned": 24, "finetuned": 100}
-    assert SlimOptions().equal_images().epochs_seen()["finetuned"] == 30
+    assert SlimOptions().equal_images().epochs_seen()["finetuned"] == 16
     for epochs in range(1, 40):
         assert SlimOptions(epochs=epochs).equal_images().epochs_seen()["finetuned"] == epochs
     assert SlimOptions(epochs=10, finetune_epochs=3).equal_images().stage_epochs()["finetuned"] == 3

@@ -103,7 +103,8 @@ def stored_slim(options: SlimOptions) -> dict[str, Any]:
 def migrated_slim(values: dict[str, Any]) -> dict[str, Any]:
     """Returns the settings of a run of `slim`, of version 0.1.0 or later, with today's names."""
     if "size_px" not in values:
-        return values
+        first = {} if "optimizer" in values else {"optimizer": FIRST_OPTIMIZER, **_first_epochs(values)}
+        return {**values, **first}
     nested = from_json(values, _Nested)
     cut = {RENAMED_IN_CUT.get(name, name): value for name, value in nested.cut.items()}
     new = migrated_train({name: value for name, value in values.items() if name != "train"})
