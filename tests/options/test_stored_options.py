@@ -123,6 +123,7 @@ def test_runs_name_their_optimizer(tmp_path: Path, optimizer: OptimizerName) -> 
         ({"epochs": None}, {"dense": 30, "sparse": 11, "finetuned": 45}),
         ({"epochs": 0}, {"dense": 0, "sparse": 11, "finetuned": 49}),
         ({"epochs": 0, "sparse_epochs": 8}, {"dense": 0, "sparse": 8, "finetuned": 52}),
+        ({"epochs": 0, "sparse_epochs": 0}, {"dense": 0, "sparse": 0, "finetuned": 60}),
         ({"epochs": 10}, {"dense": 10, "sparse": 4, "finetuned": 15}),
     ],
 )

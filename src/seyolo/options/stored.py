@@ -118,8 +118,8 @@ def _first_epochs(values: Mapping[str, Any]) -> dict[str, int]:
     dense = FIRST_EPOCHS if values.get("epochs") is None else values["epochs"]
     if dense:
         return {"epochs": dense}
-    sparse = values.get("sparse_epochs") or FIRST_SPARSE
-    tune = values.get("finetune_epochs")
+    sparse, tune = values.get("sparse_epochs"), values.get("finetune_epochs")
+    sparse = FIRST_SPARSE if sparse is None else sparse
     tune = 2 * FIRST_EPOCHS - sparse if tune is None else tune
     return {"epochs": 0, "sparse_epochs": sparse, "finetune_epochs": tune}
 
