@@ -19,8 +19,7 @@ from cyclopts import App
 from seyolo.commands.detect_targets import SAVED_BY_DEFAULT
 from seyolo.darknet.zoo import is_zoo_name
 from seyolo.options.training import OptimizerName
-from seyolo.runtime.choice import RUNTIMES
-from seyolo.runtime.fastest import BESIDE
+from seyolo.runtime.choice import EXPORT_NAMES, RUNTIMES
 from seyolo.runtime.foreign import PICKLED, foreign_advice, onnx_command
 
 MODES = {
@@ -83,7 +82,7 @@ MEANINGLESS = frozenset(
 FORMATS: dict[str, str] = {
     name: ending
     for name, kind in RUNTIMES.items()
-    for ending in BESIDE
+    for ending in EXPORT_NAMES
     if Path(f"x{ending}").suffix in kind.endings
 } | {"onnx": ".onnx", "tflite": ".tflite", "darknet": ".cfg"}
 """Ending of the file by the format, which may have the name of its runtime."""

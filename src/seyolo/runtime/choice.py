@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 EXPORTED_ENDINGS = (".onnx", ".xml", ".param", ".mnn", ".tflite")
 """Endings of files that a runtime runs without our network."""
+EXPORT_NAMES = tuple(".ncnn.param" if ending == ".param" else ending for ending in EXPORTED_ENDINGS)
+"""Ends of the names that those files have behind a common stem."""
 
 MOST_THREADS = 1024
 _LOGGER = logging.getLogger(__name__)

@@ -31,6 +31,7 @@ from seyolo.files import cache_root, write_json
 from seyolo.json_files import Positive, PositiveFinite, from_json, read_json, to_json
 from seyolo.runtime.benchmark import Clock, time_interleaved
 from seyolo.runtime.choice import (
+    EXPORT_NAMES,
     EXPORTED_ENDINGS,
     RUNTIMES,
     darknet_weights,
@@ -42,12 +43,23 @@ from seyolo.runtime.protocol import Backend, Precision, Runtime
 
 Open = Callable[[Path, Runtime, int | None], Backend]  # opens a file with a runtime and its threads
 Raw = Float32[np.ndarray, "n p columns"]
-BESIDE = tuple(".ncnn.param" if ending == ".param" else ending for ending in EXPORTED_ENDINGS)
 LEAST_IMAGES, LEAST_S = 50, 2.0  # with less work a measurement does not pay
 DUEL_S, LEAST_ROUNDS, MOST_ROUNDS = 0.4, 3, 20
 MARGIN = 1.05  # how much faster another runtime, or twice the threads, must be
 HOPELESS = 3.0  # slower by this factor in the first turn: no further ones
 TOLERANCE = 1e-4  # relative, as for exported files
+
+
+class Way(NamedTuple):
+    """A file and the runtime that opens it."""
+
+    runtime: Runtime
+    beside: str | None = None  # ending of the file, where it is another one than the given one
+
+    @property
+    def text(self) -> str:
+        """The way in words."""
+        return self.runtime if self.beside is None else f"{self.runtime} on the {self.beside} beside it"
 
 
 @dataclass(frozen=True)
@@ -58,7 +70,12 @@ class Figure:
     threads: Positive | None  # None leaves the number to the runtime
     open_s: PositiveFinite
     ms: PositiveFinite
-    beside: str | None = None  # ending of the file, where it is another one than the given one
+    beside: str | None = None  # as in `Way`
+
+    @property
+    def way(self) -> Way:
+        """The file and the runtime."""
+        return Way(cast(Runtime, self.runtime), self.beside)
 
     def total_s(self, num_runs: float) -> float:
         """Returns the seconds of opening and of this number of runs."""
@@ -66,7 +83,7 @@ class Figure:
 
     def __str__(self) -> str:
         threads = "" if self.threads is None else f" with {counted(self.threads, 'thread')}"
-        return f"{_way_text(self.runtime, self.beside)}{threads} {self.ms:.3g} ms"
+        return f"{self.way.text}{threads} {self.ms:.3g} ms"
 
 
 @dataclass(frozen=True)
@@ -81,7 +98,7 @@ class Figures:
     def best_for(self, num_runs: float | None) -> Figure:
         """Returns what finishes first; None is a number without end."""
         usual = self.all[0]
-        if num_runs is None or (usual.runtime, usual.beside) == (self.best.runtime, self.best.beside):
+        if num_runs is None or usual.way == self.best.way:
             return self.best
         return min(self.best, usual, key=lambda figure: figure.total_s(num_runs))
 
@@ -90,18 +107,6 @@ class Figures:
         others = ", ".join(str(figure) for figure in self.all if figure != chosen)
         differing = "".join(f", {way} gives other boxes" for way in self.differing)
         return f"{chosen} an image (others: {others or 'none'}{differing})"
-
-
-class Way(NamedTuple):
-    """A file and the runtime that opens it."""
-
-    runtime: Runtime
-    beside: str | None = None  # as in `Figure`
-
-    @property
-    def text(self) -> str:
-        """The way in words."""
-        return _way_text(self.runtime, self.beside)
 
 
 @dataclass(frozen=True)
@@ -130,7 +135,7 @@ class Use:
             return (Way(self.runtime),)
         ways = [Way(usual), *(Way(name) for name in others if _is_fast(name))]
         if self.takes_beside and self.path.suffix in EXPORTED_ENDINGS:
-            ways += [Way(name, ending) for ending in BESIDE for name in self._fast_readers(ending)]
+            ways += [Way(name, ending) for ending in EXPORT_NAMES for name in self._fast_readers(ending)]
         return tuple(ways)
 
     def _fast_readers(self, ending: str) -> Iterator[Runtime]:
@@ -140,7 +145,7 @@ class Use:
             yield from filter(_is_fast, runtimes_for(file))
 
     def file(self, beside: str | None) -> Path:
-        """Returns the file with an ending of `BESIDE`; the given one for None."""
+        """Returns the file with an ending of `EXPORT_NAMES`; the given one for None."""
         stem = self.path.name.removesuffix(self.path.suffix).removesuffix(".ncnn")
         return self.path if beside is None else self.path.with_name(stem + beside)
 
@@ -199,7 +204,7 @@ def open_fastest(
         chosen = known.best_for(use.num_runs)
         say(f"{use.path.name}: {known.text(chosen)}; measured before, {path}")
         file = use.file(chosen.beside)
-        return open(file, cast(Runtime, chosen.runtime), chosen.threads), file
+        return open(file, chosen.way.runtime, chosen.threads), file
     if use.num_images is not None and use.num_images < LEAST_IMAGES:
         return open(use.path, usual, use.threads), use.path
     contest = Contest(
@@ -290,8 +295,7 @@ class Contest:
     def _halve(self) -> bool:
         """Lets half the threads run against the best; tells whether they win."""
         whole = self.best.figure
-        way = Way(cast(Runtime, whole.runtime), whole.beside)
-        rival = self._opened(way, (whole.threads or 2) // 2)
+        rival = self._opened(whole.way, (whole.threads or 2) // 2)
         # The first opening of a runtime also loads its library.
         return self._duel(rival._replace(figure=replace(rival.figure, open_s=whole.open_s)), 1 / MARGIN)
 
@@ -337,10 +341,6 @@ class Contest:
         if rival_ms > HOPELESS * best_ms:
             return best_ms, rival_ms
         return median_ms(min(max(round(DUEL_S * 1e3 / (best_ms + rival_ms)), LEAST_ROUNDS), MOST_ROUNDS))
-
-
-def _way_text(runtime: str, beside: str | None) -> str:
-    return runtime if beside is None else f"{runtime} on the {beside} beside it"
 
 
 def _preparation(backend: Backend) -> tuple[object, ...]:
@@ -389,7 +389,7 @@ def _read(path: Path, key: dict[str, Any]) -> Figures | None:
         figures = from_json(read_json(path, dict), Figures)
     except SeyoloError:
         return None
-    known = [[figure.runtime, figure.beside] for figure in (figures.best, *figures.all)]
+    known = [list(figure.way) for figure in (figures.best, *figures.all)]
     is_sound = figures.key == key and figures.best in figures.all and all(way in key["ways"] for way in known)
     return figures if is_sound else None
 

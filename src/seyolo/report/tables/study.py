@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from seyolo.files import write_text
-from seyolo.report.tables.files import latex, markdown
+from seyolo.report.tables.files import comma_separated, latex, markdown
 from seyolo.report.tables.fitting import FittingTable
 from seyolo.report.tables.slim import shown_split
 from seyolo.report.text import MISSING, count_text
@@ -24,7 +22,7 @@ COLUMNS = (
 def write_study_tables(rows: Sequence[StudyRow], folder: Path, num_seeds: int) -> None:
     """Writes study.csv with every number, study.md and study.tex with those that one reads."""
     cells = study_cells(rows, num_seeds, splits_of(rows))
-    write_text(folder / "study.csv", _csv(rows))
+    write_text(folder / "study.csv", comma_separated(COLUMNS, list(_full_rows(rows))))
     write_text(folder / "study.md", markdown(cells[0], cells[1:]))
     write_text(folder / "study.tex", latex(cells[0], cells[1:]))
 
@@ -67,10 +65,8 @@ def _points(spread: Spread | None, *, is_difference: bool = False) -> str:
     return mean if math.isnan(spread.deviation) else f"{mean}±{100 * spread.deviation:.1f}"
 
 
-def _csv(rows: Sequence[StudyRow]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
+def _full_rows(rows: Sequence[StudyRow]) -> Iterator[list[str]]:
+    """Yields the values of `COLUMNS` for every row and split."""
     for row in rows:
         variant = row.variant
         named = [variant.gate, variant.place, variant.join, variant.budget]
@@ -79,5 +75,5 @@ def _csv(rows: Sequence[StudyRow]) -> str:
             spreads = (row.ap[split], row.ap50[split], row.lead[split])
             numbers = [number for spread in spreads for number in (spread.mean, spread.deviation)]
             known = ["" if math.isnan(number) else round(number, 5) for number in numbers]
-            writer.writerow([*named, split, " ".join(map(str, row.seeds)), row.epochs, *known, *costs])
-    return text.getvalue()
+            seeds = " ".join(map(str, row.seeds))
+            yield [*named, split, seeds, *map(str, (row.epochs, *known, *costs))]
