@@ -63,14 +63,14 @@ def use(text: str) -> Network:
 @settings(max_examples=1500)
 @given(st.lists(edits, min_size=1, max_size=4))
 def test_mutated_descriptions_work_or_say_where_they_are_wrong(changes: list[tuple[int, str, int]]) -> None:
-    start = time.process_time()
+    start = time.thread_time()
     try:
         network = use(mutated(changes))
     except CfgError as error:
         assert str(error).startswith("fuzz.cfg")  # noqa: PT017
     else:
         assert parse_cfg(network.to_cfg()) == network
-    assert time.process_time() - start < LONGEST_S
+    assert time.thread_time() - start < LONGEST_S
 
 
 def net(layers: str, size: int = 64) -> str:
@@ -90,10 +90,10 @@ def net(layers: str, size: int = 64) -> str:
 )
 def test_terabytes_are_refused_before_anything_is_allocated(text: str) -> None:
     tracemalloc.start()
-    start = time.process_time()
+    start = time.thread_time()
     with pytest.raises(CfgError):
         use(text)
-    assert time.process_time() - start < LONGEST_S
+    assert time.thread_time() - start < LONGEST_S
     assert tracemalloc.get_traced_memory()[1] < LARGEST_BYTES
     tracemalloc.stop()
 

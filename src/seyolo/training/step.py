@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from seyolo.data.datasets import Dataset
 from seyolo.data.tiles import training_samples
 from seyolo.torchnet.build import DarknetModel
+from seyolo.torchnet.device import gains_from_bf16
 from seyolo.training.config import TrainConfig
 from seyolo.training.distillation import Distillation, DistillationModule
 from seyolo.training.distributed import SINGLE_PROCESS, Team, current_team
@@ -101,7 +102,8 @@ class TrainingStep:
         images = images.to(self.device, non_blocking=True).float().div_(255)
         images = images.contiguous(memory_format=torch.channels_last)
         objects, ignored = (x.to(self.device, non_blocking=True) for x in split_targets(targets))
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.mixed_precision):
+        mixed = self.config.mixed_precision and gains_from_bf16(self.device)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=mixed):
             outcome: tuple[Tensor, Tensor] = self._module(images, objects, ignored)
         return outcome
 

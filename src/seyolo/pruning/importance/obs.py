@@ -32,6 +32,7 @@ from seyolo.errors import DataError
 from seyolo.pruning.groups.atoms import FloatArray, IntArray
 from seyolo.pruning.groups.groups import Groups, find_groups
 from seyolo.torchnet.build import DarknetModel
+from seyolo.torchnet.device import gains_from_bf16
 from seyolo.torchnet.layers import ConvolutionLayer
 
 RIDGE = 0.01  # relative to the mean diagonal of the input covariance
@@ -135,7 +136,8 @@ def _watch(
     for part in parts:
         is_empty = False
         images = part.to(device, memory_format=torch.channels_last).detach().requires_grad_()
-        half = torch.autocast(device.type, torch.bfloat16, enabled=mixed_precision and _gains(device))
+        mixed = mixed_precision and gains_from_bf16(device)
+        half = torch.autocast(device.type, torch.bfloat16, enabled=mixed)
         with _hooks(watched), half, torch.enable_grad():
             heads = model.forward_heads(images)
             value = torch.stack([_along_random(predicted.float(), generator) for predicted in heads]).sum()
@@ -143,11 +145,6 @@ def _watch(
     if is_empty:
         raise DataError("importance 'obs' got no images; give training images")
     return watched
-
-
-def _gains(device: torch.device) -> bool:
-    """Tells whether bfloat16 is no slower than float32: on CPUs of 256-bit vectors it is far slower."""
-    return device.type != "cpu" or torch.backends.cpu.get_cpu_capability() == "AVX512"
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.text import Annotation
 
 from seyolo.media.placing import Area, nearest_free
@@ -111,8 +112,8 @@ def name_spans(axes: Axes, spans: Sequence[tuple[str, float, float]]) -> None:
 
 def _prepared(axes: Axes) -> float:
     """Lays the figure out as it will be saved; returns its pixels per typographic point."""
-    figure = axes.get_figure(root=True)
-    assert figure is not None
+    figure = axes.get_figure()
+    assert isinstance(figure, Figure)
     shorten_texts(figure)
     figure.draw_without_rendering()
     return figure.dpi / POINTS_PER_INCH
