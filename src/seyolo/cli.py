@@ -200,6 +200,10 @@ def _system_error(error: OSError) -> str:
         errno.EPERM: "check the permissions or choose another folder",
         errno.EROFS: "choose another folder",
     }
+    if isinstance(error, FileExistsError) and os.path.islink(str(error.filename)):
+        return (
+            f"{error.filename}: a link to {os.readlink(error.filename)}, which is not there; remove the link"
+        )
     where = f"{error.filename}: " if error.filename else ""
     hint = advice.get(error.errno or 0)
     return f"{where}{error.strerror or error}" + (f"; {hint}" if hint else "")

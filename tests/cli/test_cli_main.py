@@ -274,6 +274,14 @@ def test_a_full_disk_is_a_message() -> None:
     )
 
 
+def test_a_link_that_leads_nowhere_is_named(tmp_path: Path) -> None:
+    link = tmp_path / "dense"
+    link.symlink_to("gone")
+    with pytest.raises(FileExistsError) as caught:
+        link.mkdir(parents=True, exist_ok=True)
+    assert mendable(caught.value) == f"{link}: a link to gone, which is not there; remove the link"
+
+
 def test_a_missing_package_is_named_also_where_it_is_wrapped() -> None:
     missing = ModuleNotFoundError("no", name="scipy.io")
     wrapped = ImportError("Cannot import module")  # as cyclopts 4 raises it

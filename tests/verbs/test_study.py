@@ -13,6 +13,7 @@ from seyolo.detecting.run_folder import Shard
 from seyolo.errors import BudgetError, TrainingError, UsageError
 from seyolo.options.slim import SlimOptions
 from seyolo.options.study import StudyOptions
+from seyolo.progress import Lines
 from seyolo.verbs.study import Cell, cells_of, resume_command, resume_study, study
 
 ONE = StudyOptions(
@@ -82,6 +83,21 @@ def test_a_stopped_study_goes_on_where_it_was(settings: SlimOptions, tmp_path: P
     result.write_text(json.dumps(json.loads(result.read_text()) | {"macs": -1}))
     with pytest.raises(TrainingError, match=r"none-0--dense\.json: macs: expected"):
         resume_study(folder)
+
+
+def test_the_time_of_what_is_missing_is_told_before(
+    settings: SlimOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parts = {"dense": 600.0, "sparse": 100.0, "finetuned": 200.0}
+    monkeypatch.setattr(studying, "estimate_seconds", lambda *_: parts)
+    monkeypatch.setattr(studying._Study, "_train", lambda *_: None)
+    study(settings, ONE, folder=tmp_path / "s", shard=Shard(1, 2), progress=Lines())
+    told = capsys.readouterr().err
+    assert "training: 2 networks, 1 of them dense, 2 epochs each" in told
+    assert (
+        f"time: about 15 min; stop any time, seyolo study --resume {tmp_path / 's'} --shard 1/2 continues"
+        in told
+    )
 
 
 def test_ctrl_c_says_how_to_go_on(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from statistics import mean, stdev
 
 from seyolo.checkpoint import read_checkpoint
 from seyolo.darknet.cost import cost
@@ -15,6 +14,7 @@ from seyolo.report.text import MISSING
 from seyolo.results import STAGE_TITLES, SplitMetrics, StageResult
 from seyolo.runtime.choice import RUNTIMES
 from seyolo.sizes import size_hw
+from seyolo.study_results import Spread
 
 
 @dataclass(frozen=True)
@@ -98,18 +98,15 @@ def seeds_of(group: Group, runtime: str) -> dict[str, list[Measured]]:
     return found
 
 
-def mean_of(networks: Sequence[Measured], value: Value) -> tuple[float, float]:
-    """Returns mean and standard deviation of the measured values; nan where there is none, 0 for one."""
-    values = [found for found in map(value, networks) if math.isfinite(found)]
-    if not values:
-        return math.nan, 0.0
-    return mean(values), stdev(values) if len(values) > 1 else 0.0
+def mean_of(networks: Sequence[Measured], value: Value) -> Spread:
+    """Returns mean and standard deviation of the values that were measured."""
+    return Spread.of([found for found in map(value, networks) if math.isfinite(found)])
 
 
 def mean_text(networks: Sequence[Measured], value: Value, text: Callable[[float], str]) -> str:
     """Formats mean and standard deviation: 0.512 ± 0.008; without a deviation that is below `NEGLIGIBLE`."""
-    average, deviation = mean_of(networks, value)
-    if math.isnan(average):
+    spread = mean_of(networks, value)
+    if math.isnan(spread.mean):
         return MISSING
-    is_shown = deviation > NEGLIGIBLE * abs(average)
-    return f"{text(average)} ± {text(deviation)}" if is_shown else text(average)
+    is_shown = spread.deviation > NEGLIGIBLE * abs(spread.mean)
+    return f"{text(spread.mean)} ± {text(spread.deviation)}" if is_shown else text(spread.mean)

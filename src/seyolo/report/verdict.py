@@ -212,11 +212,6 @@ def relative_text(before: float, after: float) -> str:
     return f"{text} % {'less' if after < before else 'more'}"
 
 
-def ap_text(before: float, after: float) -> str:
-    """Formats AP with its change as a share of that before: AP 0.432, 3 % less."""
-    return ", ".join(filter(None, (f"AP {share_text(after)}", relative_text(before, after))))
-
-
 def summary(results: SlimResults, verdict: Verdict) -> str:
     """Returns the change from the dense to the slim network in one line; noisy latency is left out."""
     dense, slim = results.dense, results.slim

@@ -13,22 +13,23 @@ on several that share the folder, each take a shard; elsewhere the files of `res
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from seyolo.darknet.cost import cost
 from seyolo.data.datasets import Dataset
 from seyolo.detecting.run_folder import Shard
-from seyolo.errors import SeyoloError, TrainingError
+from seyolo.errors import SeyoloError, TrainingError, counted
 from seyolo.evaluation.evaluate import split_metrics
 from seyolo.files import write_json
 from seyolo.json_files import read_json, to_json
 from seyolo.options.slim import USUAL_EPOCHS, SlimOptions
 from seyolo.options.study import JOINED, NONE, StudyOptions, check_settings
-from seyolo.progress import Progress, Silent
+from seyolo.progress import Progress, Silent, duration_text
 from seyolo.report.figures.study import write_study_chart
 from seyolo.report.tables.study import write_study_tables
 from seyolo.runs import LOCK_FILE, NewRun, existing_run, locked
@@ -39,6 +40,7 @@ from seyolo.verbs.calibration import plan_of
 from seyolo.verbs.controls import Contender, latency_of
 from seyolo.verbs.effort import with_effort
 from seyolo.verbs.slim_run import SlimRun
+from seyolo.verbs.stages import estimate_seconds
 from seyolo.verbs.start import check_data, open_data, with_model
 
 STUDY_FILE, NETWORKS = "study.json", "networks"
@@ -65,6 +67,10 @@ class Cell:
     @property
     def name(self) -> str:
         return "-".join(part for part in (self.gate, self.place, self.join, str(self.seed)) if part)
+
+
+PLAIN = Cell(NONE, "", "", 0)
+"""No gates."""
 
 
 @dataclass(frozen=True)
@@ -172,10 +178,26 @@ class _Study:
             check_data(self.folder, dataset, dataset.splits, data_changed)
             plain = SlimRun(self.settings.slim, self.folder, Silent(), dataset=dataset)
             self.plain = plain.starting_model()
+            self._announce(todo, dataset, resume_command(self.folder, shard))
             for number, cell in enumerate(todo, 1):
                 self.progress.message(f"{cell.name} ({number} of {len(todo)} in this shard)")
                 self._train(cell, dataset)
         return self.report()
+
+    def _announce(self, todo: Sequence[Cell], dataset: Dataset, command: str) -> None:
+        """Tells how many networks are missing, and about how long they take; gates cost little beside."""
+        assert self.plain is not None
+        options, missing = self.settings.slim, [budget for cell in todo for budget in self._missing(cell)]
+        plans = [plan_of(self.plain, self._options(PLAIN, each), None) for each in self.budgets[1:]]
+        kept = fmean([plan.macs / plan.dense_macs for plan in plans] or [1.0])
+        parts_s = estimate_seconds(self.plain, dataset, options, kept)
+        num_dense = missing.count(DENSE)
+        slim_s = parts_s["sparse"] + parts_s["finetuned"]
+        total_s = num_dense * parts_s["dense"] + (len(missing) - num_dense) * slim_s
+        networks = f"{counted(len(missing), 'network')}, {num_dense} of them dense"
+        epochs = counted(options.stage_epochs()["dense"], "epoch")
+        self.progress.message(f"training: {networks}, {epochs} each")
+        self.progress.message(f"time: about {duration_text(total_s)}; stop any time, {command} continues")
 
     def report(self) -> Outcome:
         """Writes tables and chart of the results that are there."""

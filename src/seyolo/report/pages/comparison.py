@@ -109,8 +109,8 @@ def _series(group: Group, split: str, cost_of: Value, runtime: str) -> Series:
     networks = seeds_of(group, runtime)
     points, deviations = [], []
     for seeds in (networks[name] for name in ("dense", "slim", "trained") if name in networks):
-        (mean_cost, _), (ap, deviation) = mean_of(seeds, cost_of), mean_of(seeds, lambda one: one.ap(split))
-        if math.isfinite(mean_cost) and math.isfinite(ap):
-            points.append((mean_cost, ap))
-            deviations.append(deviation)
+        mean_cost, ap = mean_of(seeds, cost_of).mean, mean_of(seeds, lambda one: one.ap(split))
+        if math.isfinite(mean_cost) and math.isfinite(ap.mean):
+            points.append((mean_cost, ap.mean))
+            deviations.append(0.0 if math.isnan(ap.deviation) else ap.deviation)
     return Series(group.name, points, deviations)
