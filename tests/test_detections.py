@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import types
 from dataclasses import dataclass, replace
@@ -17,6 +18,7 @@ from seyolo import detections
 from seyolo.boxes import iou_matrix
 from seyolo.detections import Detection, Detections
 from seyolo.errors import BackendError, DataError, UsageError
+from seyolo.installing import pip_install
 from seyolo.letterbox import Placement, place
 from seyolo.media import annotate
 
@@ -273,5 +275,5 @@ def test_the_library_supervision_takes_them() -> None:
 
 def test_to_supervision_names_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "supervision", None)
-    with pytest.raises(BackendError, match=r'pip install "seyolo\[supervision\]"'):
+    with pytest.raises(BackendError, match=re.escape(pip_install("seyolo[supervision]"))):
         sample().to_supervision()

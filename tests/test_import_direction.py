@@ -16,10 +16,10 @@ SOURCE = Path(seyolo.__file__).parent
 
 ROOMS = {
     "base": [
-        "errors", "arguments", "options", "json_files", "files", "boxes", "detections", "letterbox", "sizes",
-        "class_names", "darknet", "translation", "checkpoint", "opening.description", "progress", "runs",
-        "runtime", "media", "detector", "detecting", "tiling", "opening.detector", "opening.running",
-        "results", "study_results",
+        "errors", "installing", "arguments", "options", "json_files", "files", "boxes", "detections",
+        "letterbox", "sizes", "class_names", "darknet", "translation", "checkpoint", "opening.description",
+        "progress", "runs", "runtime", "media", "detector", "detecting", "tiling", "opening.detector",
+        "opening.running", "results", "study_results",
     ],
     "torchnet": ["torchnet", "opening"],
     "torch_runtime": ["runtime.torch_backend"],

@@ -16,8 +16,8 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "reference" / "licences.md"
 EXTRAS = ("train", "web", "openvino", "ncnn", "mnn", "litert", "supervision", "tensorboard")
 TITLES = {
-    "base": "`pip install seyolo`",
-    **{extra: f'`pip install "seyolo[{extra}]"` adds' for extra in EXTRAS},
+    "base": "Base install",
+    **{extra: f"Extra `{extra}` adds" for extra in EXTRAS},
     "development": "Development only",
 }
 LONGEST = 60

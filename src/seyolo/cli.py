@@ -32,6 +32,8 @@ PROCESSES = "seyolo.training.distributed"
 """Joins the processes that torchrun starts."""
 MISTYPED = "seyolo.commands.mistyped"
 """Answers to lines that cannot be run; loaded for those only."""
+INSTALLING = "seyolo.installing"
+"""Words the command that installs a missing package; loaded for that only."""
 DONE, USER_CAN_MEND = 0, 2
 TRAIN_PACKAGES = ("torch", "faster_coco_eval", "scipy", "onnx", "matplotlib", "jinja2")
 VERBS = {
@@ -181,8 +183,10 @@ def mendable(error: BaseException) -> str | None:
         error = error.__cause__  # cyclopts before 5 wraps it
     if isinstance(error, ModuleNotFoundError):
         package = (error.name or "").partition(".")[0]
-        advice = f'needs {package}, which is not installed; get it with: pip install "seyolo[train]"'
-        return f"this {advice}" if package in TRAIN_PACKAGES else None
+        if package not in TRAIN_PACKAGES:
+            return None
+        command = import_module(INSTALLING).pip_install("seyolo[train]")
+        return f"this needs {package}, which is not installed; get it with: {command}"
     return None
 
 

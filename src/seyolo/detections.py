@@ -18,6 +18,7 @@ from jaxtyping import Float32, Int, Int64, Shaped, UInt8
 from seyolo.arguments import checked
 from seyolo.boxes import cxcywh_to_xyxy, suppress, xyxy_to_cxcywh
 from seyolo.errors import BackendError, UsageError
+from seyolo.installing import pip_install
 from seyolo.letterbox import Placement
 from seyolo.media import annotate
 from seyolo.media.images import Image, as_image
@@ -271,7 +272,7 @@ class Detections:
         try:
             supervision = importlib.import_module("supervision")
         except ModuleNotFoundError:
-            advice = 'get it with: pip install "seyolo[supervision]"'
+            advice = f"get it with: {pip_install('seyolo[supervision]')}"
             raise BackendError(f"supervision is not installed; {advice}") from None
         names = np.array([self._name(class_id) for class_id in self.class_ids.tolist()], dtype=np.str_)
         return supervision.Detections(

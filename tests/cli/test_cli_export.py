@@ -12,6 +12,7 @@ import pytest
 import seyolo
 from helpers.running import MODEL, Run, assert_refused
 from helpers.spot_detector import spot_detector, write_spots
+from seyolo.installing import pip_install
 
 
 @pytest.fixture(scope="session")
@@ -140,10 +141,10 @@ def test_openvino_that_is_missing_is_named(
     for module in ("seyolo.exporting.openvino", "seyolo.runtime.openvino_backend"):
         monkeypatch.delitem(sys.modules, module, raising=False)
     monkeypatch.setitem(sys.modules, "openvino", None)
-    assert_refused(run("export", finder, "a.xml"), "a.xml needs OpenVINO", "pip install 'seyolo[openvino]'")
+    assert_refused(run("export", finder, "a.xml"), "a.xml needs OpenVINO", pip_install("seyolo[openvino]"))
     assert not list(tmp_path.iterdir())
     (tmp_path / "b.xml").touch()
-    assert_refused(run("detect", "b.xml", image), "b.xml needs OpenVINO", "pip install 'seyolo[openvino]'")
+    assert_refused(run("detect", "b.xml", image), "b.xml needs OpenVINO", pip_install("seyolo[openvino]"))
 
 
 FILES = ["x.onnx", "x.xml", "x.ncnn.param", "x.tflite", "x.mnn"]
@@ -201,10 +202,8 @@ def test_a_format_that_refuses_leaves_the_others(
     outcome = run("export", finder, "a.ncnn.param", "a.onnx", "b.onnx", "--half")
     assert outcome.code == 2
     assert "wrote a.onnx and b.onnx" in outcome.out
-    assert (
-        "a.ncnn.param needs ncnn, which is not installed; get it with: pip install 'seyolo[ncnn]'"
-        in outcome.err
-    )
+    command = pip_install("seyolo[ncnn]")
+    assert f"a.ncnn.param needs ncnn, which is not installed; get it with: {command}" in outcome.err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.onnx", "b.onnx"]
 
 
@@ -242,7 +241,7 @@ def test_runtimes_that_are_missing_are_named(
         if module.partition(".")[0] == package or extra in module:
             monkeypatch.delitem(sys.modules, module)
     monkeypatch.setitem(sys.modules, package, None)
-    expected = f"pip install 'seyolo[{extra}]'"
+    expected = pip_install(f"seyolo[{extra}]")
     assert_refused(run("export", finder, file), f"{file} needs", expected)
     assert not list(tmp_path.iterdir())
     (tmp_path / file).touch()

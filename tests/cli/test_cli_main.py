@@ -20,6 +20,7 @@ import seyolo
 from helpers.running import Run, assert_refused
 from seyolo.cli import DATA_VERBS, VERBS, main, make_app, mendable
 from seyolo.errors import UsageError
+from seyolo.installing import pip_install
 
 RUN = "import sys; from seyolo.cli import main; sys.exit(main"
 REPORTS = """
@@ -158,7 +159,7 @@ def test_missing_pytorch_says_how_to_get_it(hands: Path) -> None:
     )
     done = run_python(script, "train", "--data", str(hands), "--model", "yolov3-tiny@0.125")
     assert done.returncode == 2
-    assert done.stderr.strip().endswith('pip install "seyolo[train]"')
+    assert done.stderr.strip().endswith(pip_install("seyolo[train]"))
 
 
 def test_info_and_detect_need_no_pytorch(onnx: Path, image: Path) -> None:
@@ -287,9 +288,8 @@ def test_a_missing_package_is_named_also_where_it_is_wrapped() -> None:
     wrapped = ImportError("Cannot import module")  # as cyclopts 4 raises it
     wrapped.__cause__ = missing
     assert mendable(wrapped) == mendable(missing)
-    assert 'needs scipy, which is not installed; get it with: pip install "seyolo[train]"' in str(
-        mendable(missing)
-    )
+    command = pip_install("seyolo[train]")
+    assert mendable(missing) == f"this needs scipy, which is not installed; get it with: {command}"
 
 
 def test_a_bug_of_ours_is_not_dressed_up(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from helpers.running import Run, assert_refused
+from seyolo.installing import pip_install
 from seyolo.runtime import fastest
 from seyolo.runtime.processor import has_bf16
 
@@ -105,7 +106,7 @@ def test_bad_runtimes_are_refused_in_a_line(
     for number in (1, 2):
         monkeypatch.setattr(fastest, "LEAST_IMAGES", number)
         outcome = run("detect", onnx, album, "--runtime", "openvino", "--out", "x")
-        assert_refused(outcome, "needs OpenVINO, which is not installed", "pip install 'seyolo[openvino]'")
+        assert_refused(outcome, "needs OpenVINO, which is not installed", pip_install("seyolo[openvino]"))
     assert not Path("x").exists()
 
 

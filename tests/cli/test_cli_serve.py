@@ -14,6 +14,7 @@ import pytest
 
 from helpers.running import Run, assert_refused
 from seyolo.commands.serve import short_names
+from seyolo.installing import pip_install
 
 
 @pytest.mark.parametrize(
@@ -58,9 +59,8 @@ def test_the_base_install_says_what_to_install() -> None:
     line = [sys.executable, "-c", WITHOUT, "serve", "x.onnx"]
     done = subprocess.run(line, capture_output=True, text=True, timeout=120, check=False)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == (
-        'error: serve needs starlette, which is not installed; get it with: pip install "seyolo[web]"\n'
-    )
+    command = pip_install("seyolo[web]")
+    assert done.stderr == f"error: serve needs starlette, which is not installed; get it with: {command}\n"
 
 
 @pytest.mark.parametrize(

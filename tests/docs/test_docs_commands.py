@@ -203,10 +203,16 @@ def test_what_is_not_run_is_on_a_page_and_what_can_be_looked_up_is_there() -> No
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     text = "\n".join(PAGES.values())
-    for named in re.findall(r"seyolo\[([a-z,]+)\]", text):
-        assert set(named.split(",")) <= set(extras), named
+    named = re.findall(r'pip install (?:-e )?"\.\[([a-z,]+)\]"|extras? `([a-z]+)`', text)
+    assert {each for pair in named for each in ",".join(filter(None, pair)).split(",")} <= set(extras)
     for line in re.findall(r"^make ([a-z0-9-]+)$|`make ([a-z0-9-]+)`", text, flags=re.MULTILINE):
         assert re.search(rf"^{''.join(line)}:", makefile, flags=re.MULTILINE), line
+
+
+def test_no_page_installs_seyolo_from_a_registry_that_does_not_have_it() -> None:
+    """`docs/contributing/release.md` says what changes here with the first release."""
+    pages = [name for name in PAGES if name != "docs/contributing/release.md"]
+    assert [name for name in pages if re.search(r'pip install "?seyolo', PAGES[name])] == []
 
 
 def test_every_page_says_what_it_assumes_and_uses_known_languages() -> None:

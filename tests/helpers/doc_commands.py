@@ -44,10 +44,10 @@ NOT_RUN = {
     ".venv/bin/python tools/option_keywords.py": "changes the sources; tests/options checks them",
     "SEYOLO_PIN=1 .venv/bin/python -m pytest tests/regression/test_help.py": "changes the pins",
     "make docs": "tests/docs/test_docs_site.py builds the site",
-    "pip install seyolo": "installs",
-    'pip install "seyolo[train]"': "installs",
-    'pip install "seyolo[web]"': "installs",
-    'pip install "seyolo[tensorboard]"': "installs",
+    "python3 -m venv .venv": "tests run in an environment",
+    ". .venv/bin/activate": "tests run in an environment",
+    "pip install .": "installs",
+    'pip install ".[train]"': "installs",
     "python benchmarks/controls.py hands/data.yaml runs/controls benchmarks/results/controls "
     "--optimizer adamw --seeds 0 1 2 --budgets macs=30% "
     "--names slim dense int8 uniform scratch lowres random": HOURS,

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 import seyolo
+from seyolo.installing import pip_install
 
 EXTRAS = ("torch", "scipy", "matplotlib", "onnxscript", "openvino", "faster_coco_eval", "jinja2")
 FOLDER = Path(os.environ.get("SEYOLO_OPENCV5_MODELS", "build/opencv5"))
@@ -134,8 +135,8 @@ def test_benchmark_measures_and_says_what_ap_needs(model: Path, data: Path, tmp_
 @pytest.mark.parametrize(
     ("arguments", "install"),
     [
-        (("benchmark", "MODEL@openvino"), "pip install 'seyolo[openvino]'"),
-        (("benchmark", "yolov3-tiny"), 'pip install "seyolo[train]"'),
+        (("benchmark", "MODEL@openvino"), pip_install("seyolo[openvino]")),
+        (("benchmark", "yolov3-tiny"), pip_install("seyolo[train]")),
         (("benchmark", "MODEL", "--data", "DATA", "--chart", "a.png"), "pip install matplotlib"),
         (("val", "MODEL", "--data", "DATA"), "pip install faster-coco-eval"),
     ],
@@ -157,4 +158,5 @@ def test_data_verbs_but_oxford_need_no_extra(tmp_path: Path) -> None:
         assert done.returncode == 0, done.stderr
     done = seyolo_line("data", "oxford", folder, tmp_path / "out")
     assert done.returncode == 2
-    assert 'needs scipy, which is not installed; get it with: pip install "seyolo[train]"' in done.stderr
+    command = pip_install("seyolo[train]")
+    assert f"needs scipy, which is not installed; get it with: {command}" in done.stderr

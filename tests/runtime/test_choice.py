@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
 import pytest
 
 from seyolo.errors import BackendError
+from seyolo.installing import pip_install
 from seyolo.runtime.choice import check_choice, open_backend
 from seyolo.runtime.protocol import class_names
 
@@ -52,7 +54,9 @@ def test_a_checkpoint_without_torch_says_what_to_install(
     ]:
         monkeypatch.delitem(sys.modules, module)
     monkeypatch.setitem(sys.modules, "torch", None)
-    with pytest.raises(BackendError, match=r'pip install "seyolo\[train\]", or leave the runtime out'):
+    with pytest.raises(
+        BackendError, match=re.escape(f"{pip_install('seyolo[train]')}, or leave the runtime out")
+    ):
         open_backend(tmp_path / "m.safetensors", runtime="torch")
 
 

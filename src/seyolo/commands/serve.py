@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from seyolo.commands.output import remark
 from seyolo.errors import UsageError
+from seyolo.installing import pip_install
 from seyolo.opening.detector import options_for, split_model
 from seyolo.opening.running import Work, open_running
 from seyolo.options.detect import ServeOptions
@@ -38,7 +39,7 @@ def serve(model: str, second: str | None = None, *, options: ServeOptions = DEFA
         package = (error.name or "").partition(".")[0]
         if package not in EXTRA:
             raise
-        advice = 'get it with: pip install "seyolo[web]"'
+        advice = f"get it with: {pip_install('seyolo[web]')}"
         raise UsageError(f"serve needs {package}, which is not installed; {advice}") from None
     runtime = None if options.browser is None else runtime_folder(options.browser)
     with server.listen(options.host, options.port) as listener:

@@ -115,7 +115,7 @@ def _write_openvino(
 
 
 def _write_ncnn(model: DarknetModel, path: Path, options: FileOptions, _: object) -> tuple[Path, ...]:
-    extra = "'seyolo[ncnn]'"
+    extra = "seyolo[ncnn]"
     with needing("ncnn", path, extra), needing("pnnx", path, extra):
         from seyolo.exporting.ncnn import export_ncnn  # noqa: PLC0415
 
@@ -123,7 +123,7 @@ def _write_ncnn(model: DarknetModel, path: Path, options: FileOptions, _: object
 
 
 def _write_mnn(model: DarknetModel, path: Path, options: FileOptions, _: object) -> tuple[Path, ...]:
-    with needing("MNN", path, "'seyolo[mnn]'"):
+    with needing("MNN", path, "seyolo[mnn]"):
         from seyolo.exporting.mnn import export_mnn  # noqa: PLC0415
     return export_mnn(model, path, options)
 
@@ -131,7 +131,7 @@ def _write_mnn(model: DarknetModel, path: Path, options: FileOptions, _: object)
 def _write_litert(
     model: DarknetModel, path: Path, options: FileOptions, images: Sequence[Image]
 ) -> tuple[Path, ...]:
-    with needing("ai_edge_litert", path, "'seyolo[litert]'", title="LiteRT"):
+    with needing("ai_edge_litert", path, "seyolo[litert]", title="LiteRT"):
         from seyolo.exporting.litert import export_litert  # noqa: PLC0415
     return export_litert(model, path, options, images)
 

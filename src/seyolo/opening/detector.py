@@ -114,7 +114,7 @@ def open_detector(
         )
     if Path(choice.model).suffix not in MODEL_ENDINGS:
         _require_known(choice.model, options.num_classes)
-    with needing("torch", choice.model, '"seyolo[train]"', title="PyTorch"):
+    with needing("torch", choice.model, "seyolo[train]", title="PyTorch"):
         from seyolo.opening.network import open_model  # noqa: PLC0415
         from seyolo.runtime.torch_backend import TorchBackend  # noqa: PLC0415
     opened = open_model(choice.model, options, device=device, random=random)

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from seyolo.errors import BackendError
+from seyolo.installing import pip_install
 from seyolo.runtime.foreign import foreign_advice
 from seyolo.runtime.processor import has_bf16, processor_name, quota_cores
 from seyolo.runtime.protocol import Backend, Precision, Runtime, Session
@@ -136,7 +137,7 @@ def needing(
     Args:
         package: its import name; `title` is its name in prose, where that is another.
         what: start of the message, the file or option that needs it.
-        install: argument of `pip install`.
+        install: what pip installs, a package or an extra such as `seyolo[openvino]`.
         instead: end of the message, a way without the package.
     """
     try:
@@ -146,7 +147,7 @@ def needing(
             raise
         raise BackendError(
             f"{what} needs {title or package}, which is not installed; "
-            f"get it with: pip install {install}{instead}"
+            f"get it with: {pip_install(install)}{instead}"
         ) from None
 
 
@@ -160,7 +161,7 @@ def installed_version(package: str) -> str | None:
 
 def needing_openvino(path: Path) -> AbstractContextManager[None]:
     """Turns a missing OpenVINO into a BackendError about `path`."""
-    return needing("openvino", path, "'seyolo[openvino]'", title="OpenVINO")
+    return needing("openvino", path, "seyolo[openvino]", title="OpenVINO")
 
 
 def runtimes_for(path: Path, device: str = "cpu") -> tuple[Runtime, ...]:
@@ -229,19 +230,19 @@ def _open_openvino(path: Path, session: Session) -> Backend:
 
 
 def _open_ncnn(path: Path, session: Session) -> Backend:
-    with needing("ncnn", path, "'seyolo[ncnn]'"):
+    with needing("ncnn", path, "seyolo[ncnn]"):
         from seyolo.runtime.ncnn_backend import NcnnBackend  # noqa: PLC0415
     return NcnnBackend(path, threads=session.threads, device=session.device, names=session.names)
 
 
 def _open_mnn(path: Path, session: Session) -> Backend:
-    with needing("MNN", path, "'seyolo[mnn]'"):
+    with needing("MNN", path, "seyolo[mnn]"):
         from seyolo.runtime.mnn_backend import MnnBackend  # noqa: PLC0415
     return MnnBackend(path, threads=session.threads, device=session.device, names=session.names)
 
 
 def _open_litert(path: Path, session: Session) -> Backend:
-    with needing("ai_edge_litert", path, "'seyolo[litert]'", title="LiteRT"):
+    with needing("ai_edge_litert", path, "seyolo[litert]", title="LiteRT"):
         from seyolo.runtime.litert_backend import LiteRtBackend  # noqa: PLC0415
     return LiteRtBackend(path, threads=session.threads, device=session.device, names=session.names)
 
@@ -257,7 +258,7 @@ def _open_opencv(path: Path, session: Session) -> Backend:
 
 def _open_torch(path: Path, session: Session) -> Backend:
     instead = ", or leave the runtime out: ONNX Runtime runs the model"
-    with needing("torch", path, '"seyolo[train]"', title="PyTorch", instead=instead):
+    with needing("torch", path, "seyolo[train]", title="PyTorch", instead=instead):
         from seyolo.runtime.torch_backend import TorchBackend  # noqa: PLC0415
     return TorchBackend.open(path, session)
 

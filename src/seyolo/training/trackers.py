@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from seyolo.errors import UsageError
+from seyolo.installing import pip_install
 from seyolo.progress import Progress, RunClock, Silent
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ def chosen_tracker(tracker: str | OpenTracker | None) -> OpenTracker:
     except ModuleNotFoundError as error:
         raise UsageError(
             f"--tracker {tracker} needs {error.name}, which is not installed; "
-            f"get it with: pip install 'seyolo[{tracker}]'"
+            f"get it with: {pip_install(f'seyolo[{tracker}]')}"
         ) from None
     opener: OpenTracker = getattr(import_module("seyolo.training.experiments"), OPENERS[tracker])
     return opener
