@@ -92,7 +92,7 @@ def test_every_problem_is_listed_with_its_place(report: Report) -> None:
 
 def test_the_report_is_json(report: Report) -> None:
     value = json.loads(json.dumps(report.to_dict()))
-    assert list(value) == ["source", "names", "splits", "num_shared_pictures", "problems"]
+    assert list(value) == ["source", "names", "splits", "num_shared_pictures", "near_duplicates", "problems"]
     assert value["problems"][0].keys() == {"file", "line", "text"}
     assert value["splits"][0]["box_side_px_p50"] == 8.1
 

@@ -97,8 +97,10 @@ def check(data: Path, /, *, json: Json = None) -> None:
     dataset = load_dataset(data)
     for line in dataset.described():
         remark(line)
-    report = check_dataset(dataset)
+    report = check_dataset(dataset, console_progress())
     show(report.to_dict(), table(_figures(report.rows())), json)
+    for line in report.warnings():
+        remark(f"warning: {line}; `seyolo data view {data}` shows them")
     if report.problems:
         if json != STDOUT:
             print_readable("\n".join(map(_line, report.problems)))

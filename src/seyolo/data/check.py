@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,10 +19,21 @@ import numpy as np
 
 from seyolo.data.datasets import Dataset, shared_line, shared_splits
 from seyolo.data.labels import Problem, Reading
+from seyolo.data.near_duplicates import (
+    NO_SIGNATURE,
+    Leak,
+    Signed,
+    leak_line,
+    leaks,
+    signature_of,
+    stacked,
+    with_training,
+)
 from seyolo.data.samples import size_problem
 from seyolo.data.text import without_path
 from seyolo.errors import DataError
 from seyolo.media.images import decode_image, is_image, read_encoded, unreadable
+from seyolo.progress import Advance, Progress, Silent
 
 _CHUNK = 64  # images that a thread decodes at a time
 QUANTILES = (0.0, 0.1, 0.5, 0.9, 1.0)
@@ -61,6 +71,7 @@ class Report:
     splits: tuple[SplitReport, ...]
     num_shared_pictures: int
     problems: tuple[Problem, ...]
+    leaks: tuple[Leak, ...] = ()  # near-duplicates between splits, without equal files
 
     def rows(self) -> list[dict[str, object]]:
         """Returns one flat row of figures per split, for a printed table."""
@@ -73,24 +84,37 @@ class Report:
             "names": list(self.names),
             "splits": self.rows(),
             "num_shared_pictures": self.num_shared_pictures,
+            "near_duplicates": [
+                {**leak._asdict(), "pairs": [pair._asdict() for pair in leak.pairs]} for leak in self.leaks
+            ],
             "problems": [problem._asdict() for problem in self.problems],
         }
 
+    def warnings(self) -> list[str]:
+        """Returns a line on the near-duplicates of training images, if other splits have any."""
+        found = with_training(self.leaks)
+        return [leak_line(found)] if found else []
 
-class _Image(NamedTuple):
+
+class ImageFindings(NamedTuple):
     """Findings on one image."""
 
     digest: bytes  # empty if the image cannot be read
     size: tuple[int, int]  # (height, width), (0, 0) if it cannot be read
     problem: Problem | None
+    signature: np.ndarray = NO_SIGNATURE
 
 
-class _Split(NamedTuple):
+class SplitFindings(NamedTuple):
     """Findings on a split."""
 
     paths: list[str]
-    images: list[_Image]
+    images: list[ImageFindings]
     readings: list[Reading]
+
+    def signed(self) -> Signed:
+        """Returns the images with their signatures."""
+        return Signed(self.paths, stacked([image.signature for image in self.images]))
 
     def box_sides_px(self) -> np.ndarray:
         """Returns the square roots of the areas of all boxes of images that can be read."""
@@ -110,10 +134,17 @@ class _Split(NamedTuple):
         )
 
 
-def check_dataset(dataset: Dataset) -> Report:
+def check_dataset(dataset: Dataset, progress: Progress | None = None) -> Report:
     """Reads every label and decodes every image of a data set; the report lists all problems."""
+    return report_of(dataset, *findings_of(dataset, progress))
+
+
+def findings_of(
+    dataset: Dataset, progress: Progress | None = None
+) -> tuple[dict[str, SplitFindings], list[Problem]]:
+    """Returns the findings on each split, and the problems of finding its images."""
     problems: list[Problem] = []
-    checked: dict[str, _Split] = {}
+    checked: dict[str, SplitFindings] = {}
     for name in dataset.splits:
         paths: list[str] = []
         try:
@@ -125,46 +156,75 @@ def check_dataset(dataset: Dataset) -> Report:
         except DataError as error:
             problems.append(Problem(str(dataset.source), 0, str(error)))
         readings = list(dataset.contents.readings(name, paths))
-        checked[name] = _Split(paths, _images(paths, readings), readings)
+        with (progress or Silent()).task(f"reading {name}", len(paths)) as advance:
+            images = _images(paths, readings, advance)
+        checked[name] = SplitFindings(paths, images, readings)
+    return checked, problems
+
+
+def report_of(dataset: Dataset, checked: Mapping[str, SplitFindings], problems: list[Problem]) -> Report:
+    """Returns the report of what was found."""
     if (none := dataset.without_image()) is not None:
         problems = [none]
     shared = _shared_images(checked)
     found = [pair for split in checked.values() for pair in zip(split.images, split.readings, strict=True)]
-    problems += dict.fromkeys(
-        problem for image, reading in found for problem in (image.problem, *reading.problems) if problem
+    problems = problems + list(
+        dict.fromkeys(
+            problem for image, reading in found for problem in (image.problem, *reading.problems) if problem
+        )
     )
     problems += dataset.contents.unmatched_labels({name: split.paths for name, split in checked.items()})
     splits = tuple(_split_report(name, split, dataset.names) for name, split in checked.items())
     problems += _sharing(shared, checked, dataset.source)
-    return Report(str(dataset.source), dataset.names, splits, len(shared), tuple(problems))
+    return Report(
+        str(dataset.source), dataset.names, splits, len(shared), tuple(problems), tuple(_leaks(checked))
+    )
 
 
-def _images(paths: Sequence[str], readings: Sequence[Reading]) -> list[_Image]:
+def _leaks(checked: Mapping[str, SplitFindings]) -> Iterator[Leak]:
+    """Yields the near-duplicates between splits that are not the same file, which is a problem."""
+    digests = {
+        path: image.digest
+        for split in checked.values()
+        for path, image in zip(split.paths, split.images, strict=True)
+    }
+    for leak in leaks({name: split.signed() for name, split in checked.items()}):
+        pairs = [pair for pair in leak.pairs if digests[pair.image] != digests[pair.other]]
+        if pairs:
+            yield leak._replace(pairs=pairs)
+
+
+def _images(paths: Sequence[str], readings: Sequence[Reading], advance: Advance) -> list[ImageFindings]:
     """Decodes images, many at a time: a thread for each alone would wait for Python's lock."""
     stated = [reading.stated_size for reading in readings]
 
-    def check(start: int) -> list[_Image]:
+    def check(start: int) -> list[ImageFindings]:
         part = slice(start, start + _CHUNK)
         return list(map(_check_image, paths[part], stated[part]))
 
+    found: list[ImageFindings] = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return list(chain.from_iterable(pool.map(check, range(0, len(paths), _CHUNK))))
+        for part in pool.map(check, range(0, len(paths), _CHUNK)):
+            found += part
+            advance(len(part), "")
+    return found
 
 
-def _check_image(path: str, stated_size: tuple[int, int] | None) -> _Image:
+def _check_image(path: str, stated_size: tuple[int, int] | None) -> ImageFindings:
     try:
         if not is_image(path):
             raise DataError(unreadable([path]))
         data = read_encoded(path)
         height, width = decode_image(data, path).shape[:2]
     except DataError as error:
-        return _Image(b"", (0, 0), Problem(path, 0, without_path(error, Path(path))))
+        return ImageFindings(b"", (0, 0), Problem(path, 0, without_path(error, Path(path))))
     text = size_problem(Path(path), (height, width), stated_size)
     problem = Problem(path, 0, text) if text else None
-    return _Image(hashlib.blake2b(data, digest_size=16).digest(), (height, width), problem)
+    digest = hashlib.blake2b(data, digest_size=16).digest()
+    return ImageFindings(digest, (height, width), problem, signature_of(path, data))
 
 
-def _shared_images(splits: Mapping[str, _Split]) -> dict[bytes, dict[str, str]]:
+def _shared_images(splits: Mapping[str, SplitFindings]) -> dict[bytes, dict[str, str]]:
     """Returns the first path in each split of the image contents that are in several."""
     firsts: dict[bytes, dict[str, str]] = {}
     for name, split in splits.items():
@@ -175,7 +235,7 @@ def _shared_images(splits: Mapping[str, _Split]) -> dict[bytes, dict[str, str]]:
 
 
 def _sharing(
-    shared: Mapping[bytes, Mapping[str, str]], splits: Mapping[str, _Split], source: Path
+    shared: Mapping[bytes, Mapping[str, str]], splits: Mapping[str, SplitFindings], source: Path
 ) -> list[Problem]:
     """Returns a problem for each split that another one contains, and for each other shared image."""
     contents = {
@@ -191,7 +251,7 @@ def _sharing(
     return problems
 
 
-def _split_report(name: str, split: _Split, names: tuple[str, ...]) -> SplitReport:
+def _split_report(name: str, split: SplitFindings, names: tuple[str, ...]) -> SplitReport:
     found = [reading.labels for reading in split.readings]
     class_ids = np.concatenate([np.empty(0, np.int64), *(labels.class_ids for labels in found)])
     counts = np.bincount(class_ids, minlength=len(names)).tolist()

@@ -15,7 +15,7 @@ import struct
 import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, partial
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
@@ -74,6 +74,12 @@ IMAGES = FileKinds(
 )  # fmt: skip
 _OPTIONAL = frozenset({".avif", ".gif", ".jp2"})  # a build of OpenCV may lack them
 _PROBE_PX = 64
+_LEAST_PX = 40
+_REDUCED = {
+    8: cv2.IMREAD_REDUCED_GRAYSCALE_8,
+    4: cv2.IMREAD_REDUCED_GRAYSCALE_4,
+    2: cv2.IMREAD_REDUCED_GRAYSCALE_2,
+}
 
 
 def is_image(path: str | Path) -> bool:
@@ -135,6 +141,20 @@ def decode_image(data: bytes, source: str | Path) -> UInt8[np.ndarray, "H W 3"]:
     """Decodes the bytes of an image file as `read_image`; `source` is its name in messages."""
     check_complete(data, source)
     return _decode(data, source)
+
+
+def decode_small(data: bytes, source: str | Path) -> UInt8[np.ndarray, "h w"]:
+    """Decodes an image in grey, a JPEG at a fraction of its size, which takes a third of the time.
+
+    The shorter side has at least 40 pixels, unless the image has fewer. Errors as in `decode_image`, but the
+    end of the file is not looked at.
+    """
+    header = _checked_header(data, source)
+    side = min(header.height, header.width) if header.kind == "JPEG" else 0
+    flag = next((flag for times, flag in _REDUCED.items() if side >= times * _LEAST_PX), None)
+    decode = _decoder(header, data) if flag is None else partial(_from_memory, flag=flag)
+    image = _decoded(decode, data, source)
+    return image if image.ndim == 2 else np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), np.uint8)
 
 
 def check_complete(data: bytes, source: str | Path) -> None:
@@ -209,6 +229,11 @@ def way_to_decode(header: Header, file_bytes: int) -> tuple[Decoder, int]:
 
 
 def _decode(data: bytes, source: str | Path) -> UInt8[np.ndarray, "H W 3"]:
+    return _decoded(_decoder(_checked_header(data, source), data), data, source)
+
+
+def _checked_header(data: bytes, source: str | Path) -> Header:
+    """Returns the header of an image; raises DataError for one that cannot be read here or is too large."""
     if (kind := foreign_kind(data)) is not None:
         raise DataError(f"{source}: {kind}, which cannot be read here; {way_on(source)}")
     header = read_header(data)
@@ -216,12 +241,20 @@ def _decode(data: bytes, source: str | Path) -> UInt8[np.ndarray, "H W 3"]:
         raise DataError(f"{source}: not an image, or a damaged one; {IMAGES.known}")
     if header.kind == "AVIF" and avif.is_cropped(data):
         raise DataError(f"{source}: an AVIF shown cropped (clap), which is not supported; {way_on(source)}")
-    decode, num_bytes = way_to_decode(header, len(data))
+    _, num_bytes = way_to_decode(header, len(data))
     if num_bytes > limit_bytes():
         what = f"the image has {header.num_pixels / 1e6:,.0f} million pixels, and decoding this {header.kind}"
         raise _too_large(source, what, num_bytes)
+    return header
+
+
+def _decoder(header: Header, data: bytes) -> Decoder:
+    return _from_avif if header.kind == "AVIF" else way_to_decode(header, len(data))[0]
+
+
+def _decoded(decode: Decoder, data: bytes, source: str | Path) -> np.ndarray:
     try:
-        image = _from_avif(data) if header.kind == "AVIF" else decode(data)
+        image = decode(data)
     except cv2.error as error:
         raise DataError(f"{source}: the image cannot be decoded: {error.err or error}") from None
     if image is None:
@@ -229,8 +262,8 @@ def _decode(data: bytes, source: str | Path) -> UInt8[np.ndarray, "H W 3"]:
     return np.asarray(image, dtype=np.uint8)
 
 
-def _from_memory(data: bytes) -> np.ndarray | None:
-    return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+def _from_memory(data: bytes, flag: int = cv2.IMREAD_COLOR) -> np.ndarray | None:
+    return cv2.imdecode(np.frombuffer(data, np.uint8), flag)
 
 
 def _from_avif(data: bytes) -> np.ndarray | None:

@@ -11,6 +11,7 @@ import torch
 
 from seyolo.darknet.cost import cost
 from seyolo.data.datasets import Dataset
+from seyolo.data.near_duplicates import training_lines
 from seyolo.data.tiles import training_samples
 from seyolo.errors import counted
 from seyolo.files import write_json
@@ -98,6 +99,8 @@ def announce(
         progress.message(line)
     for line in shortages(start):
         progress.message(f"warning: {line}")
+    for line in training_lines(dataset):
+        progress.message(line)
     write_json(place.folder / START_FILE, to_json(start))
 
 

@@ -22,6 +22,7 @@ from typing import Any
 
 from seyolo.darknet.cost import cost
 from seyolo.data.datasets import Dataset
+from seyolo.data.near_duplicates import training_lines
 from seyolo.detecting.run_folder import Shard
 from seyolo.errors import SeyoloError, TrainingError, counted
 from seyolo.evaluation.evaluate import split_metrics
@@ -29,7 +30,7 @@ from seyolo.files import write_json
 from seyolo.json_files import read_json, to_json
 from seyolo.options.slim import USUAL_EPOCHS, SlimOptions
 from seyolo.options.study import JOINED, NONE, StudyOptions, check_settings
-from seyolo.progress import Progress, Silent, duration_text
+from seyolo.progress import Progress, Silent, duration_text, tell
 from seyolo.report.figures.study import write_study_chart
 from seyolo.report.tables.study import write_study_tables
 from seyolo.runs import LOCK_FILE, NewRun, existing_run, locked
@@ -176,6 +177,7 @@ class _Study:
         if todo:
             dataset = open_data(self.settings.slim, self.folder, self.progress)
             check_data(self.folder, dataset, dataset.splits, data_changed)
+            tell(self.progress, training_lines(dataset))
             plain = SlimRun(self.settings.slim, self.folder, Silent(), dataset=dataset)
             self.plain = plain.starting_model()
             self._announce(todo, dataset, resume_command(self.folder, shard))
