@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
+from seyolo.evaluation.curves import Curves
 from seyolo.report.pages.headline import Finds, gain_of, plain_headline
+from seyolo.report.pages.train import found_line
 from seyolo.report.record import MistakeCounts
 from seyolo.report.text import objects_text, part_text, points_text
 from seyolo.results import Difference, SlimResults, SplitMetrics, StageResult
@@ -165,3 +168,16 @@ def test_shares_in_words(after: float, text: str) -> None:
 )
 def test_what_the_objects_are_called(names: list[str], text: str) -> None:
     assert objects_text(names) == text
+
+
+@pytest.mark.parametrize(
+    ("recall", "precision", "line"),
+    [
+        (0.931, 0.84, "Finds 93 of 100 hands on val; 84 of 100 detections are correct"),
+        (0.0, 0.0, "Finds 0 of 100 hands on val; 0 of 100 detections are correct"),
+        (0.0, 1.0, "Finds none of the hands on val"),
+    ],
+)
+def test_what_a_trained_network_finds(recall: float, precision: float, line: str) -> None:
+    points = [np.full(101, value) for value in (0.5, 0.5, precision, recall, 0.5)]
+    assert found_line({"val": Curves(*points)}, ["hand"]) == line

@@ -38,7 +38,7 @@ def train_context(record: TrainRecord) -> dict[str, Any]:
         names = read_checkpoint(path).names
     curves = next(iter(record.curves.values()), {})
     chosen = f"{record.model}: the best of {counted(epochs, 'epoch')} is epoch {best.get('epoch', MISSING)}."
-    headline = _headline(curves, names) or measured or "Not validated yet"
+    headline = found_line(curves, names) or measured or "Not validated yet"
     failure = train_verdict({name: float(text) for name, text in best.items() if text}, record.start).failure
     files = [(name, text) for name, text in IMAGES.items() if (record.folder / name).exists()]
     return {
@@ -57,16 +57,16 @@ def train_context(record: TrainRecord) -> dict[str, Any]:
     }
 
 
-def _headline(curves: Mapping[str, Curves], names: Sequence[str]) -> str:
+def found_line(curves: Mapping[str, Curves], names: Sequence[str]) -> str:
     """Returns what the network finds and how much of it is right: Finds 93 of 100 hands on val; ..."""
     if not curves:
         return ""
     split = shown_split(curves)
     index = int(np.argmin(np.abs(CONFIDENCES - SHOWN_FROM)))
-    recall, precision = (
-        round(1000 * float(of[index])) for of in (curves[split].recall, curves[split].precision)
-    )
-    found, right = (found_text(share, 1000) for share in (recall, precision))
+    recall, precision = (float(of[index]) for of in (curves[split].recall, curves[split].precision))
+    if recall == 0 and precision == 1:  # as it is without detections
+        return f"Finds none of the {objects_text(names)} on {split}"
+    found, right = (found_text(round(1000 * share), 1000) for share in (recall, precision))
     return f"Finds {found} {objects_text(names)} on {split}; {right} detections are correct"
 
 
