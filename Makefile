@@ -85,8 +85,9 @@ build/node_modules:
 
 # Bytecode of the big wheels is compiled when first used: doing it here would cost half a minute for code
 # that never runs.
-$(STAMP): pyproject.toml requirements.lock
+$(STAMP): pyproject.toml requirements.lock requirements-track.lock
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) --require-hashes -r requirements.lock
+	$(PIP) --require-hashes --no-deps -r requirements-track.lock
 	$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@

@@ -254,6 +254,7 @@ def test_to_supervision(monkeypatch: pytest.MonkeyPatch) -> None:
         xyxy: np.ndarray
         confidence: np.ndarray
         class_id: np.ndarray
+        tracker_id: np.ndarray | None
         data: dict[str, np.ndarray]
 
     module = types.ModuleType("supervision")
@@ -277,3 +278,19 @@ def test_to_supervision_names_what_to_install(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setitem(sys.modules, "supervision", None)
     with pytest.raises(BackendError, match=re.escape(pip_install("seyolo[supervision]"))):
         sample().to_supervision()
+
+
+def test_track_ids_stay_with_their_rows() -> None:
+    tracked = replace(named(), track_ids=[7, -1])
+    assert tracked[::-1].track_ids.tolist() == [-1, 7]
+    assert tracked.filter(classes=["dog"]).track_ids.tolist() == [7]
+    assert [row["track_id"] for row in tracked.to_dicts()] == [7, None]
+    assert [row["track_id"] for row in tracked.to_coco(1)] == [7, None]
+    assert tracked.to_yolo(100, 200) == named().to_yolo(100, 200)
+    with pytest.raises(UsageError, match=r"track_ids must have shape \(2,\), got \(3,\)"):
+        replace(named(), track_ids=[1, 2, 3])
+    supervision = pytest.importorskip("supervision", reason="needs seyolo[supervision]")
+    theirs = tracked.to_supervision()
+    assert isinstance(theirs, supervision.Detections)
+    assert theirs.tracker_id.tolist() == [7, -1]
+    assert named().to_supervision().tracker_id is None

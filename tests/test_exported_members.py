@@ -18,6 +18,7 @@ PUBLIC = [
     "Detector",
     "Plan",
     "SeyoloError",
+    "Tracker",
     "__version__",
     "api",
     "attach",

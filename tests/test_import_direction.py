@@ -18,8 +18,8 @@ ROOMS = {
     "base": [
         "errors", "installing", "arguments", "options", "json_files", "files", "boxes", "detections",
         "letterbox", "sizes", "class_names", "darknet", "translation", "checkpoint", "opening.description",
-        "progress", "runs", "runtime", "media", "detector", "detecting", "tiling", "opening.detector",
-        "opening.running", "results", "study_results",
+        "progress", "runs", "runtime", "media", "detector", "detecting", "tiling", "tracking",
+        "opening.detector", "opening.running", "results", "study_results",
     ],
     "torchnet": ["torchnet", "opening"],
     "torch_runtime": ["runtime.torch_backend"],

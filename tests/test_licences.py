@@ -60,7 +60,8 @@ def test_the_page_names_every_package_of_the_lock_with_its_licence(tool: ModuleT
         for line in tool.PAGE.read_text(encoding="utf-8").splitlines()
         if line.startswith("| ") and line != "| package | licence |"
     )
-    locked = tool.pins((ROOT / "requirements.lock").read_text(encoding="utf-8"))
+    locks = ((ROOT / name).read_text("utf-8") for name in ("requirements.lock", "requirements-track.lock"))
+    locked = tool.pins("".join(locks))
     assert rows.keys() == locked.keys()
     for name, licence in rows.items():
         try:

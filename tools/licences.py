@@ -14,10 +14,11 @@ from requirements import Groups, asked_for, groups_of, normal, parts, pins
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "reference" / "licences.md"
-EXTRAS = ("train", "web", "openvino", "ncnn", "mnn", "litert", "supervision", "tensorboard")
+EXTRAS = ("train", "web", "openvino", "ncnn", "mnn", "litert", "supervision", "tensorboard", "track")
 TITLES = {
     "base": "Base install",
     **{extra: f"Extra `{extra}` adds" for extra in EXTRAS},
+    "track": "Extra `track` and `pip install --no-deps trackers` add",
     "development": "Development only",
 }
 LONGEST = 60
@@ -78,6 +79,7 @@ def members(groups: Groups, lock: str) -> dict[str, list[str]]:
         group: sorted(each for line in asked_for(groups, group) for each in needed(parts(line)[0], seen))
         for group in ("base", *EXTRAS)
     }
+    found["track"].append("trackers")  # asks for opencv-python, and so stands in no extra
     return {**found, "development": sorted(pins(lock).keys() - seen)}
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from seyolo.pruning.planning.plan import Plan
     from seyolo.pruning.prune import prune
     from seyolo.torchnet.attention import attach
+    from seyolo.tracking.tracker import Tracker
     from seyolo.verbs.benchmark import benchmark
 
 __version__ = "0.1.0"
@@ -30,6 +31,7 @@ __all__ = [
     "Detector",
     "Plan",
     "SeyoloError",
+    "Tracker",
     "__version__",
     "api",
     "attach",
@@ -48,6 +50,7 @@ _HOMES = {
     "Detector": "seyolo.detector",
     "Plan": "seyolo.pruning.planning.plan",
     "SeyoloError": "seyolo.errors",
+    "Tracker": "seyolo.tracking.tracker",
     "attach": "seyolo.torchnet.attention",
     "benchmark": "seyolo.verbs.benchmark",
     "evaluate": "seyolo.api",

@@ -49,6 +49,8 @@ class Detections:
         scores: (n,) float32 in [0, 1].
         class_ids: (n,) int64 from 0.
         names: class names by class id; a detector sets those of its model.
+        track_ids: (n,) int64: ids of the objects in a video; -1 where an object has none yet. None without
+            tracking; `seyolo.Tracker` sets them.
 
     Raises:
         UsageError: the columns do not have these shapes; the message states expected and actual shape.
@@ -65,11 +67,15 @@ class Detections:
     scores: Float32[np.ndarray, " n"]
     class_ids: Int64[np.ndarray, " n"]
     names: Sequence[str] = ()
+    track_ids: Int64[np.ndarray, " n"] | None = None
 
     def __post_init__(self) -> None:
         num = len(np.atleast_1d(self.scores))
-        for name, expected in {"boxes": (num, 4), "scores": (num,), "class_ids": (num,)}.items():
-            dtype = np.int64 if name == "class_ids" else np.float32
+        columns = {"boxes": (num, 4), "scores": (num,), "class_ids": (num,), "track_ids": (num,)}
+        for name, expected in columns.items():
+            if getattr(self, name) is None:
+                continue
+            dtype = np.int64 if name.endswith("ids") else np.float32
             column = np.asarray(getattr(self, name), dtype=dtype)
             if column.shape != expected:
                 raise UsageError(f"Detections: {name} must have shape {expected}, got {column.shape}")
@@ -158,7 +164,10 @@ class Detections:
     def __getitem__(self, index: int | slice | Shaped[np.ndarray, " m"] | Sequence[int]) -> Detection | Self:
         if isinstance(index, int | np.integer):
             return next(iter(self[np.array([index])]))
-        return type(self)(self.boxes[index], self.scores[index], self.class_ids[index], self.names)
+        tracks = None if self.track_ids is None else self.track_ids[index]
+        return type(self)(
+            self.boxes[index], self.scores[index], self.class_ids[index], self.names, track_ids=tracks
+        )
 
     @checked
     def filter(self, confidence: float = 0.0, classes: Sequence[str | int] | None = None) -> Self:
@@ -222,6 +231,8 @@ class Detections:
     def to_dicts(self, names: Sequence[str] | None = None) -> list[dict[str, Any]]:
         """Returns plain values for JSON: `name`, `class_id`, `score` and `box` (xyxy in pixels) of each row.
 
+        With `track_ids` also `track_id`, which is None for an object without one.
+
         Args:
             names: class names instead of the detections' own.
 
@@ -230,10 +241,12 @@ class Detections:
             [{'name': 'hand', 'class_id': 0, 'score': 0.5, 'box': [10.0, 20.0, 50.0, 80.0]}]
         """
         named = self if names is None else replace(self, names=names)
-        return [{**row._asdict(), "box": list(row.box)} for row in named]
+        return self._with_ids([{**row._asdict(), "box": list(row.box)} for row in named])
 
     def to_coco(self, image_id: int | str) -> list[dict[str, Any]]:
         """Returns rows of a COCO results file: `bbox` is left, top, width, height in pixels.
+
+        With `track_ids` also `track_id`, as in `to_dicts`.
 
         Example:
             >>> seyolo.Detections([[10, 20, 50, 80]], [0.5], [0]).to_coco(7)
@@ -242,10 +255,18 @@ class Detections:
         sizes = self.boxes[:, 2:] - self.boxes[:, :2]
         boxes_ltwh = np.concatenate([self.boxes[:, :2], sizes], axis=1).tolist()
         columns = zip(boxes_ltwh, self.scores.tolist(), self.class_ids.tolist(), strict=True)
-        return [
-            {"image_id": image_id, "category_id": class_id, "bbox": box, "score": score}
-            for box, score, class_id in columns
-        ]
+        return self._with_ids(
+            [
+                {"image_id": image_id, "category_id": class_id, "bbox": box, "score": score}
+                for box, score, class_id in columns
+            ]
+        )
+
+    def _with_ids(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        if self.track_ids is None:
+            return rows
+        ids = [track_id if track_id >= 0 else None for track_id in self.track_ids.tolist()]
+        return [row | {"track_id": track_id} for row, track_id in zip(rows, ids, strict=True)]
 
     def to_yolo(self, height: int, width: int) -> list[str]:
         """Returns lines of a YOLO label file: class id, then cx, cy, w, h as fractions of the image's size.
@@ -276,7 +297,11 @@ class Detections:
             raise BackendError(f"supervision is not installed; {advice}") from None
         names = np.array([self._name(class_id) for class_id in self.class_ids.tolist()], dtype=np.str_)
         return supervision.Detections(
-            xyxy=self.boxes, confidence=self.scores, class_id=self.class_ids, data={"class_name": names}
+            xyxy=self.boxes,
+            confidence=self.scores,
+            class_id=self.class_ids,
+            tracker_id=self.track_ids,
+            data={"class_name": names},
         )
 
 

@@ -39,6 +39,7 @@ NOT_RUN = {
     "make licences": "changes the page; tests/test_licences.py checks it",
     'pip install -e ".[dev]"': "installs",
     "tools/debian_python.sh 3.14 forky": "downloads a Python",
+    'pip install ".[track]" && pip install --no-deps "trackers>=2.6"': "installs",
     "make check": "is no test",
     "make format": "changes the sources",
     ".venv/bin/python tools/option_keywords.py": "changes the sources; tests/options checks them",

@@ -19,9 +19,9 @@ from seyolo.detecting.names import NameSet, check_places
 from seyolo.detecting.outputs import Outputs
 from seyolo.detecting.run import DetectRun, Tally
 from seyolo.detecting.run_folder import RunFolder, Shard, parse_shard
-from seyolo.detecting.work import count_images, sample_images
+from seyolo.detecting.work import check_areas, count_images, sample_images
 from seyolo.detector import Detector
-from seyolo.errors import DataError, MissingError, SeyoloError, UsageError
+from seyolo.errors import DataError, MissingError, SeyoloError, UsageError, counted
 from seyolo.json_files import from_json, to_json
 from seyolo.media.images import is_picture
 from seyolo.media.sources import STDIN, Sources, find_sources, is_live, kind_of
@@ -30,6 +30,7 @@ from seyolo.opening.detector import split_model
 from seyolo.opening.running import Work, open_running
 from seyolo.options.detect import DetectOptions
 from seyolo.progress import console_progress
+from seyolo.tracking.tracker import check_installed
 
 JsonLines = Annotated[Path | None, Parameter(name="--jsonl", allow_leading_hyphen=True)]
 DEFAULTS = DetectOptions()
@@ -88,6 +89,7 @@ def detect(
     found = _sources(job)
     if options.resume is not None and any(map(is_live, found.names)):
         raise UsageError(f"--resume {options.resume}: a camera or stream cannot be resumed; start a new run")
+    _check_tracking(job.options, found.names)
     opening = partial(_detector, found=found, shard=shard, is_resumed=options.resume is not None)
     asked, (detector, job) = job.options.runtime, opening(job)
     if options.out is not None and {"images", "video"} & set(targets.saved):
@@ -139,6 +141,23 @@ def _sources(job: Job) -> Sources:
         is_source = kind_of(job.model) != "picture" or is_picture(job.model)
         raise MissingError("MODEL is missing" if is_source else "images are missing behind the model")
     return find_sources(job.sources, None if sys.stdin is None else sys.stdin.buffer)
+
+
+def _check_tracking(options: DetectOptions, names: Sequence[str]) -> None:
+    """Refuses tracking of images alone, and lines or zones outside a video, before the model is opened."""
+    if not options.tracks:
+        return
+    asked = "--track" if options.track else "--count"
+    videos = [name for name in names if kind_of(name) not in ("picture", "stdin")]
+    if not videos:
+        raise UsageError(f"{asked}: images have no track ids; give a video, a camera or a stream")
+    check_installed(asked)
+    if len(videos) < len(names):
+        remark(
+            f"{asked}: {counted(len(names) - len(videos), 'image')} without track ids; only videos have them"
+        )
+    for name in videos if options.count else ():
+        check_areas(options.areas, name)
 
 
 def _detector(job: Job, found: Sources, shard: Shard, is_resumed: bool) -> tuple[Detector, Job]:
@@ -209,4 +228,4 @@ def _run(
                 "runtime": detector.backend.name,
                 "precision": split_model(job.model or "", job.options.runtime).precision,
             }
-            targets.finish(folder, head, detector.names, journal.rows)
+            targets.finish(folder, head, detector.names, journal.rows, job.options)

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from seyolo.detecting.run import Tally
 from seyolo.detecting.run_folder import RunFolder, Shard
 from seyolo.detecting.tables import Rows, coco_chunks, csv_chunks, json_chunks, jsonl_chunks, write_chunks
 from seyolo.errors import DataError, SeyoloError, UsageError
+from seyolo.options.detect import DetectOptions
 from seyolo.runs import NewRun, make_folder
 
 SAVES = ("images", "video", "json", "jsonl", "csv", "yolo", "coco", "crops")
@@ -100,13 +102,25 @@ class Targets:
         if STDOUT not in (self.json, self.jsonl):
             print(text)
 
-    def finish(self, folder: RunFolder, head: Mapping[str, object], names: Sequence[str], rows: Rows) -> None:
+    def finish(
+        self,
+        folder: RunFolder,
+        head: Mapping[str, object],
+        names: Sequence[str],
+        rows: Rows,
+        options: DetectOptions,
+    ) -> None:
         """Writes the tables and closes the run."""
-        tables = {"json": json_chunks(head, rows), "csv": csv_chunks(rows), "coco": coco_chunks(names, rows)}
+        as_json = partial(json_chunks, head, rows, bool(options.count))
+        tables = {
+            "json": as_json(),
+            "csv": csv_chunks(rows, options.tracks),
+            "coco": coco_chunks(names, rows),
+        }
         if self.json == STDOUT:
-            sys.stdout.writelines(json_chunks(head, rows))
+            sys.stdout.writelines(as_json())
         elif self.json is not None:
-            write_chunks(self.json, json_chunks(head, rows))
+            write_chunks(self.json, as_json())
         if self.jsonl is not None and self.jsonl != STDOUT:
             write_chunks(self.jsonl, jsonl_chunks(rows))
         if self.is_kept:

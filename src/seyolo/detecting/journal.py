@@ -17,7 +17,10 @@ import msgspec
 from seyolo.json_files import Count, Finite
 
 Row = Mapping[str, Any]
-"""`picture`, and `error` or `width`, `height`, `annotated`, `detections`; of a video `frame` and `time_s`."""
+"""`picture`, and `error` or `width`, `height`, `annotated`, `detections`; of a video `frame` and `time_s`.
+
+With tracking a detection has a `track_id`, with `--count` a frame has `counts`.
+"""
 
 
 class _Detection(TypedDict):
@@ -25,6 +28,20 @@ class _Detection(TypedDict):
     name: str
     score: Finite
     box: tuple[Finite, Finite, Finite, Finite]
+    track_id: NotRequired[Count | None]
+
+
+_ByClass = dict[str, Count]
+_Counts = TypedDict(
+    "_Counts",
+    {
+        "area": str,
+        "in": _ByClass,
+        "out": _ByClass,
+        "inside": NotRequired[_ByClass],
+        "seen": NotRequired[_ByClass],
+    },
+)
 
 
 class _Row(TypedDict):
@@ -36,6 +53,7 @@ class _Row(TypedDict):
     height: NotRequired[Count]
     annotated: NotRequired[str | None]
     detections: NotRequired[list[_Detection]]
+    counts: NotRequired[list[_Counts]]
 
 
 _READ = msgspec.json.Decoder(_Row).decode

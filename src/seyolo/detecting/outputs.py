@@ -3,7 +3,8 @@
     RUN/photo.jpg            images: with boxes, under its own name
     RUN/clip.mp4             video: of a video, camera or stream
     RUN/labels/photo.txt     yolo: one line per object; of a video labels/clip/000012.txt
-    RUN/crops/hand/photo-1.jpg   crops: what is inside each box; of a video crops/hand/clip/000012-1.jpg
+    RUN/crops/hand/photo-1.jpg   crops: what is inside each box; of a video crops/hand/clip/000012-1.jpg, of
+                                 an object with an id crops/hand/clip/id-0007/000012.jpg
 
 A file gets its name when it is complete; the row is appended to the journal after the files.
 """
@@ -23,8 +24,9 @@ from seyolo.detecting.journal import Journal, Row
 from seyolo.detecting.names import Place
 from seyolo.detections import Detections
 from seyolo.files import write_bytes
-from seyolo.media.annotate import draw
+from seyolo.media.annotate import draw, draw_area
 from seyolo.media.video import VideoWriter
+from seyolo.tracking.count import Counted
 
 
 @dataclass(frozen=True)
@@ -54,18 +56,24 @@ class Outputs:
     journal: Journal | None = None  # of the rows; None keeps none
     tell: Callable[[Row], None] = lambda row: None  # called with each row
 
-    def write(self, frame: Frame, found: Detections, video: VideoWriter | None = None) -> None:
+    def write(
+        self,
+        frame: Frame,
+        found: Detections,
+        video: VideoWriter | None = None,
+        counted: Sequence[Counted] = (),
+    ) -> None:
         """Writes the files of a frame, then its row."""
         annotated = None
         if frame.image is not None and self.folder is not None:
-            annotated = self._write_annotated(frame, frame.image, found, self.folder, video)
+            annotated = self._write_annotated(frame, frame.image, found, video, counted)
             if "yolo" in self.wanted:
                 lines = found.to_yolo(*frame.image.shape[:2])
                 text = "".join(f"{line}\n" for line in lines)
                 write_bytes(self.folder / f"labels/{frame.stem}.txt", text.encode(), sync=False)
             if "crops" in self.wanted:
                 self._write_crops(frame, frame.image, found, self.folder)
-        row = self._row(frame, found, annotated)
+        row = self._row(frame, found, annotated, counted)
         if self.journal is not None:
             self.journal.append(row)
         self.tell(row)
@@ -75,25 +83,39 @@ class Outputs:
         return self.folder / place.file if self.folder is not None and "video" in self.wanted else None
 
     def _write_annotated(
-        self, frame: Frame, image: np.ndarray, found: Detections, folder: Path, video: VideoWriter | None
+        self,
+        frame: Frame,
+        image: np.ndarray,
+        found: Detections,
+        video: VideoWriter | None,
+        counted: Sequence[Counted],
     ) -> Path | None:
         if frame.number is not None and video is not None:
-            video.write(frame.number, draw(image, found, self.names))
+            drawn = draw(image, found, self.names)
+            for area in counted:
+                draw_area(drawn, area.points, area.lines())
+            video.write(frame.number, drawn)
             return video.path
-        if frame.number is None and "images" in self.wanted:
-            _write_image(folder / frame.place.file, draw(image, found, self.names))
-            return folder / frame.place.file
+        if frame.number is None and self.folder is not None and "images" in self.wanted:
+            _write_image(self.folder / frame.place.file, draw(image, found, self.names))
+            return self.folder / frame.place.file
         return None
 
     def _write_crops(self, frame: Frame, image: np.ndarray, found: Detections, folder: Path) -> None:
         corners = np.concatenate([np.floor(found.boxes[:, :2]), np.ceil(found.boxes[:, 2:])], axis=1)
-        for number, (corner, class_id) in enumerate(zip(corners, found.class_ids.tolist(), strict=True), 1):
+        track_ids = [-1] * len(found) if found.track_ids is None else found.track_ids.tolist()
+        rows = zip(corners, found.class_ids.tolist(), track_ids, strict=True)
+        for number, (corner, class_id, track_id) in enumerate(rows, 1):
             left, top, right, bottom = corner.astype(int).tolist()
             name = re.sub(r"[^\w .-]", "_", self.names[class_id]).strip(". ")
-            path = folder / f"crops/{name or class_id}/{frame.stem}-{number}.jpg"
-            _write_image(path, image[top:bottom, left:right])
+            file = f"{frame.stem}-{number}.jpg"
+            if track_id >= 0:
+                file = f"{frame.place.stem}/id-{track_id:04d}/{frame.number:06d}.jpg"
+            _write_image(folder / f"crops/{name or class_id}/{file}", image[top:bottom, left:right])
 
-    def _row(self, frame: Frame, found: Detections, annotated: Path | None) -> Row:
+    def _row(
+        self, frame: Frame, found: Detections, annotated: Path | None, counted: Sequence[Counted]
+    ) -> Row:
         row: dict[str, object] = {"picture": frame.source}
         if frame.number is not None and frame.time_s is not None:
             row |= {"frame": frame.number, "time_s": round(frame.time_s, 6)}
@@ -105,6 +127,7 @@ class Outputs:
             "height": height,
             "annotated": None if annotated is None else str(annotated),
             "detections": found.to_dicts(self.names),
+            **({"counts": [area.to_json() for area in counted]} if counted else {}),
         }
 
 

@@ -8,6 +8,7 @@ files to the same sources.
 
 from __future__ import annotations
 
+import copy
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -30,6 +31,8 @@ from seyolo.media.sources import Sources, kind_of
 from seyolo.media.video import VideoReader, VideoWriter
 from seyolo.options.detect import DetectOptions
 from seyolo.progress import Advance, Progress
+from seyolo.tracking.count import Counted, VideoCounts
+from seyolo.tracking.tracker import Tracker
 
 NUM_READERS = 2
 MOST_LISTED = 5
@@ -73,7 +76,7 @@ class DetectRun:
     detector: Detector
     outputs: Outputs
     sources: Sources
-    options: DetectOptions  # `strict`, `max_frames` and `batch`, which is 1 for live sources
+    options: DetectOptions  # `strict`, `max_frames`, `track`, `count`, and `batch`, 1 for live sources
     progress: Progress
     say: Callable[[str], None]  # prints a line about each video
     shard: Shard  # this worker's part of the sources
@@ -108,7 +111,7 @@ class DetectRun:
     def _detect_images(self, images: Iterable[tuple[str, Place]], total: int, behind: Behind) -> None:
         ahead = closing(mapped_ahead(self._read, images, NUM_READERS))
         with self.progress.task("detecting", total) as advance, ahead as frames:
-            for frame, found in self._detected(frames, self.options.batch):
+            for frame, found in self._detected(frames, self.options.batch, self.detector):
                 behind.call(self.outputs.write, frame, found)
                 self.tally.num_sources += 1
                 advance(1, Path(frame.source).name)
@@ -148,10 +151,13 @@ class DetectRun:
         # Frames of a live source would wait for a full batch.
         batch = 1 if reader.is_live else self.options.batch
         start, num_frames, num_with = time.perf_counter(), 0, 0
+        following = _Following(self.options, self.detector, reader)
         try:
             with closing(ahead(_frames(reader, place))) as frames:
-                for frame, found in self._detected(islice(frames, self.options.max_frames), batch):
-                    behind.call(self.outputs.write, frame, found, video)
+                some = islice(frames, self.options.max_frames)
+                for frame, weak in self._detected(some, batch, following.detector):
+                    found = following.update(frame, weak)
+                    behind.call(self.outputs.write, frame, found, video, following.counted)
                     num_frames += frame.image is not None
                     num_with += len(found) > 0
                     advance(1, f"{num_frames / (time.perf_counter() - start):.1f} frames/s")
@@ -164,8 +170,12 @@ class DetectRun:
         self.say(
             f"{reader.name}: objects in {num_with} of {counted(num_frames, 'frame')}, {rate:.1f} frames/s"
         )
+        for area in following.counted:
+            self.say(f"{reader.name}: {area.area.text}: {'; '.join(area.lines())}")
 
-    def _detected(self, frames: Iterable[Frame], batch: int) -> Iterator[tuple[Frame, Detections]]:
+    def _detected(
+        self, frames: Iterable[Frame], batch: int, detector: Detector
+    ) -> Iterator[tuple[Frame, Detections]]:
         """Yields the frames with their detections; a frame that cannot be read has none."""
         waiting: deque[Frame] = deque()
 
@@ -177,7 +187,7 @@ class DetectRun:
                 elif self.options.strict:
                     return
 
-        for found in self.detector.detect_many(images(), batch_size=batch):
+        for found in detector.detect_many(images(), batch_size=batch):
             while waiting[0].image is None:
                 yield self._counted(waiting.popleft()), Detections.empty()
             yield self._counted(waiting.popleft()), found
@@ -189,6 +199,34 @@ class DetectRun:
             raise DataError(frame.error)
         self.tally.add(frame.error)
         return frame
+
+
+class _Following:
+    """Tracker and counts of one video, where they are wanted."""
+
+    def __init__(self, options: DetectOptions, detector: Detector, reader: VideoReader) -> None:
+        self.detector = detector
+        self.counted: Sequence[Counted] = ()
+        self._areas = options.areas
+        self._name = reader.name
+        self._counts: VideoCounts | None = None
+        self._tracker: Tracker | None = None
+        if options.tracks:
+            self._tracker = Tracker(detector.confidence, reader.fps)
+            self.detector = copy.copy(detector)
+            self.detector.confidence = self._tracker.weak_confidence
+
+    def update(self, frame: Frame, found: Detections) -> Detections:
+        """Returns the detections of the next frame with ids, and counts them."""
+        if self._tracker is None or frame.image is None:
+            return found
+        tracked = self._tracker.update(found, frame.time_s)
+        if self._areas and self._counts is None:
+            height, width = frame.image.shape[:2]
+            self._counts = VideoCounts(self._areas, self._name, width, height)
+        if self._counts is not None:
+            self.counted = self._counts.update(tracked, self._tracker.time_s)
+        return tracked
 
 
 def _frames(reader: VideoReader, place: Place) -> Iterator[Frame]:

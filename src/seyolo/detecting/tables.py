@@ -7,6 +7,7 @@ import io
 import json
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -22,10 +23,14 @@ CSV_COLUMNS = (
 )  # fmt: skip
 
 
-def json_chunks(head: Mapping[str, object], rows: Rows) -> Iterator[str]:
-    """Yields one JSON object: `head`, `pictures` with the detections, `unreadable` with the errors."""
+def json_chunks(head: Mapping[str, object], rows: Rows, has_counts: bool = False) -> Iterator[str]:
+    """Yields one JSON object: `head`, `pictures` with the detections, `unreadable` with the errors.
+
+    Where objects were counted, `counts` comes first: those at the end of each video.
+    """
     whole = (row for row in rows() if "error" not in row)
-    return _object_with_lists(head, {"pictures": whole, "unreadable": (r for r in rows() if "error" in r)})
+    lists = {"pictures": whole, "unreadable": (row for row in rows() if "error" in row)}
+    return _object_with_lists(head, {"counts": _last_counts(rows()), **lists} if has_counts else lists)
 
 
 def coco_chunks(names: Sequence[str], rows: Rows) -> Iterator[str]:
@@ -38,14 +43,15 @@ def coco_chunks(names: Sequence[str], rows: Rows) -> Iterator[str]:
     return _object_with_lists(head, lists)
 
 
-def csv_chunks(rows: Rows) -> Iterator[str]:
-    """Yields a line of column names and a line per detection; boxes in pixels."""
-    yield ",".join(CSV_COLUMNS) + "\n"
+def csv_chunks(rows: Rows, has_ids: bool = False) -> Iterator[str]:
+    """Yields a line of column names and a line per detection; boxes in pixels, `track_id` at the end."""
+    yield ",".join([*CSV_COLUMNS, "track_id"] if has_ids else CSV_COLUMNS) + "\n"
     for row in rows():
         for item in row.get("detections", ()):
             about = [row["picture"], row.get("frame", ""), row.get("time_s", "")]
             line = io.StringIO()
             values = [*about, item["name"], item["class_id"], item["score"], *item["box"]]
+            values += [item.get("track_id")] if has_ids else []
             csv.writer(line, lineterminator="\n").writerow(values)
             yield line.getvalue()
 
@@ -73,6 +79,15 @@ def _object_with_lists(head: Mapping[str, object], lists: Mapping[str, Iterator[
     yield "\n}\n"
 
 
+def _last_counts(rows: Iterator[Row]) -> Iterator[Row]:
+    """Yields the counts of each video after its last frame."""
+    last: Row = {}
+    for row in chain(rows, [{}]):
+        if row.get("picture") != last.get("picture") and "counts" in last:
+            yield {"picture": last["picture"], "areas": last["counts"]}
+        last = last if "error" in row and row["picture"] == last.get("picture") else row
+
+
 def _coco_images(rows: Iterator[Row]) -> Iterator[Row]:
     for number, row in _numbered(rows):
         image = {
@@ -91,7 +106,11 @@ def _coco_annotations(rows: Iterator[Row]) -> Iterator[Row]:
         boxes = np.array([item["box"] for item in items], np.float32).reshape(-1, 4)
         scores = np.array([item["score"] for item in items], np.float32)
         class_ids = np.array([item["class_id"] for item in items], np.int64)
-        for item in Detections(boxes, scores, class_ids).to_coco(number):
+        tracks = None
+        if any("track_id" in item for item in items):
+            ids = (item.get("track_id") for item in items)
+            tracks = np.array([-1 if track is None else track for track in ids], np.int64)
+        for item in Detections(boxes, scores, class_ids, track_ids=tracks).to_coco(number):
             annotation_id += 1
             _, _, width, height = item["bbox"]
             yield {"id": annotation_id, **item, "area": width * height, "iscrowd": 0}

@@ -13,6 +13,7 @@ from seyolo.errors import DataError
 from seyolo.media.images import read_image
 from seyolo.media.sources import is_live, kind_of
 from seyolo.media.video import VideoReader, quiet_opencv
+from seyolo.options.count import Area
 
 MANY = 10_000  # from here on the exact number makes no difference
 NUM_SAMPLES = 4
@@ -34,6 +35,15 @@ def _frames(name: str, most: int | None) -> int | None:
             return reader.num_declared or None
     except DataError:
         return 0  # the run reports it
+
+
+def check_areas(areas: Sequence[Area], name: str) -> None:
+    """Raises UsageError for a line or zone outside a video file; live sources are checked as they begin."""
+    if is_live(name):
+        return
+    with suppress(DataError), quiet_opencv(), closing(VideoReader(name)) as reader:
+        for area in areas:
+            area.on(name, *reader.size)
 
 
 def sample_images(names: Sequence[str]) -> list[UInt8[np.ndarray, "H W 3"]]:

@@ -40,6 +40,9 @@ class ScoredBoxes(Protocol):
     @property
     def class_ids(self) -> Int64[np.ndarray, " n"]: ...
 
+    @property
+    def track_ids(self) -> Int64[np.ndarray, " n"] | None: ...
+
 
 class _Pen:
     """Line width, text size and margins on an image of a size."""
@@ -71,11 +74,16 @@ def class_colour(class_id: int) -> Colour:
 def draw(
     image: UInt8[np.ndarray, "H W 3"], detections: ScoredBoxes, names: Sequence[str]
 ) -> UInt8[np.ndarray, "H W 3"]:
-    """Returns a copy of the BGR image with box, class and score of each detection, the best on top."""
+    """Returns a copy of the BGR image with box, class, score and id of each detection, the best on top."""
     worst_first = np.argsort(detections.scores, kind="stable")
     class_ids = detections.class_ids[worst_first].tolist()
     scores = detections.scores[worst_first].tolist()
     texts = [f"{names[class_id]} {score:.2f}" for class_id, score in zip(class_ids, scores, strict=True)]
+    if detections.track_ids is not None:
+        tracks = detections.track_ids[worst_first].tolist()
+        texts = [
+            f"#{track} {text}" if track >= 0 else text for track, text in zip(tracks, texts, strict=True)
+        ]
     return draw_boxes(image, detections.boxes[worst_first], texts, [class_colour(i) for i in class_ids])
 
 
@@ -116,6 +124,30 @@ def contact_sheet(
         top, left = gap_px + index // columns * step, gap_px + index % columns * step
         sheet[top : top + cell_px, left : left + cell_px] = letterbox(image, (cell_px, cell_px))[0]
     return sheet
+
+
+def draw_area(
+    image: UInt8[np.ndarray, "H W 3"], points: Sequence[tuple[float, float]], texts: Sequence[str]
+) -> None:
+    """Draws a line with an arrow to its side `in`, or a zone, and lines of text beside it, onto the image."""
+    height, width = image.shape[:2]
+    pen = _Pen(height, width)
+    corners = np.rint(np.array(points)).astype(np.int32)
+    for colour, line_px in ((BLACK, 3 * pen.line_px), (WHITE, pen.line_px)):
+        cv2.polylines(image, [corners], len(points) > 2, colour, line_px, cv2.LINE_AA)
+        if len(points) == 2:
+            middle = corners.mean(axis=0)
+            along = corners[1] - corners[0]
+            tip = middle + np.array([along[1], -along[0]]) / np.hypot(*along) * 16 * pen.line_px
+            start, end = np.rint([middle, tip]).astype(int).tolist()
+            cv2.arrowedLine(image, start, end, colour, line_px, cv2.LINE_AA, tipLength=0.4)
+    sizes = [pen.label_size(text) for text in texts]
+    across, down = max(size[0] for size in sizes), sum(size[1] for size in sizes)
+    left, top = (round(corners[:, axis].mean()) + 2 * pen.line_px for axis in (0, 1))
+    left, top = max(0, min(left, width - across)), max(0, min(top, height - down))
+    for text, (_, tall) in zip(texts, sizes, strict=True):
+        _draw_label(image, Label(0, text, (left, top, left + across, top + tall)), WHITE, pen)
+        top += tall
 
 
 class Label(NamedTuple):

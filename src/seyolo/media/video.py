@@ -59,6 +59,10 @@ class VideoReader:
         self._capture = _open(name)
         fps = self._capture.get(cv2.CAP_PROP_FPS)
         self.fps = fps if math.isfinite(fps) and 0 < fps <= 1000 else DEFAULT_FPS
+        width, height = (
+            self._capture.get(prop) for prop in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT)
+        )
+        self.size = int(width), int(height)  # as declared
         self.num_declared = max(0, int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT)))  # 0: not declared
         self.is_live = is_live(name) and self.num_declared == 0  # drops frames that are not read in time
 

@@ -1,12 +1,15 @@
 """Options of `detect` and `serve`."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 from cyclopts import Parameter
 
 from seyolo.errors import UsageError
+from seyolo.options.count import Area, parse_area
 from seyolo.options.model import ModelOptions
 from seyolo.options.parameters import Flag, check_device
 from seyolo.options.tile import TileOptions, check_tiles
@@ -33,6 +36,14 @@ class DetectOptions(ModelOptions, TileOptions):
 
     max_frames: int | None = None
     """stop each video, camera or stream after this number of frames."""
+
+    track: Flag = False
+    """give each object in a video an id that it keeps from frame to frame (ByteTrack); needs the package
+    trackers. Images have no ids."""
+
+    count: Annotated[tuple[str, ...], Parameter(negative=(), show_default=False)] = ()
+    """count objects that cross a line or enter a zone of a video, in pixels or percent of the frame:
+    line:X,Y,X,Y or zone:X,Y,X,Y,X,Y,...; may be repeated, implies --track."""
 
     strict: Flag = False
     """stop at the first image or video that cannot be read."""
@@ -67,6 +78,17 @@ class DetectOptions(ModelOptions, TileOptions):
             raise UsageError(f"--max-frames {self.max_frames}: at least 1")
         if self.batch < 1:
             raise UsageError(f"--batch {self.batch}: at least 1")
+        _ = self.areas
+
+    @property
+    def areas(self) -> Sequence[Area]:
+        """Lines and zones to count in; raises UsageError for a text that names none."""
+        return [parse_area(text) for text in self.count]
+
+    @property
+    def tracks(self) -> bool:
+        """True where objects in videos get ids."""
+        return self.track or bool(self.count)
 
 
 @Parameter(name="*", group="Parameters")
