@@ -60,6 +60,12 @@ def detect(photo: str) -> seyolo.Detections:
     return found.filter(0.5, classes=["hand", 3])
 
 
+def track(frames: list[np.ndarray]) -> list[seyolo.Detections]:
+    tracker = seyolo.Tracker(confidence=0.5, fps=25)
+    detector = seyolo.Detector("slim.onnx", confidence=tracker.weak_confidence)
+    return [tracker.update(detector.detect(frame), time_s=1.5) for frame in frames]
+
+
 # What is wrong must be told: mypy reports each of these `ignore`s that it did not need.
 print(seyolo.trian)  # type: ignore[attr-defined]
 seyolo.load(3)  # type: ignore[arg-type]
