@@ -14,7 +14,16 @@ import cv2
 import numpy as np
 import pytest
 
-from helpers.videos import HEIGHT_PX, WIDTH_PX, BrightSquare, frame_image, read_video, write_video
+from helpers.videos import (
+    HEIGHT_PX,
+    WIDTH_PX,
+    BrightSquare,
+    frame_image,
+    read_video,
+    times_by_pyav,
+    write_variable,
+    write_video,
+)
 from seyolo.detecting import run as detecting
 from seyolo.detecting.journal import Journal, Row
 from seyolo.detecting.names import NameSet
@@ -102,6 +111,13 @@ def test_a_video_frame_by_frame(tmp_path: Path) -> None:
     (line,) = job.lines
     assert line.startswith(f"{clip}: objects in 12 of 12 frames, ")
     assert line.endswith(" frames/s")
+
+
+def test_the_annotated_copy_keeps_the_times_of_a_variable_rate(tmp_path: Path) -> None:
+    pytest.importorskip("av", reason="needs PyAV, which supervision brings")
+    clip = write_variable(tmp_path / "clip.mp4", [0, 0.04, 0.3, 0.31, 0.5])
+    Job([clip], tmp_path / "out").run()
+    assert times_by_pyav(tmp_path / "out/clip.mp4") == pytest.approx(times_by_pyav(clip), abs=1e-4)
 
 
 def test_images_come_before_videos(tmp_path: Path, images: list[Path]) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
+from collections.abc import Sequence
+from fractions import Fraction
 from pathlib import Path
 
 import cv2
@@ -36,6 +39,28 @@ def read_video(path: Path) -> list[np.ndarray]:
         frames.append(read[1])
     capture.release()
     return frames
+
+
+def write_variable(path: Path, times_s: Sequence[float], codec: str = "libx264") -> Path:
+    """A video whose frames have these times."""
+    av = importlib.import_module("av")
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=25)
+        stream.width, stream.height, stream.pix_fmt = WIDTH_PX, HEIGHT_PX, "yuv420p"
+        stream.codec_context.time_base = Fraction(1, 90_000)
+        for number, time_s in enumerate(times_s):
+            frame = av.VideoFrame.from_ndarray(frame_image(number), format="bgr24")
+            frame.pts, frame.time_base = round(time_s * 90_000), Fraction(1, 90_000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return path
+
+
+def times_by_pyav(path: Path) -> list[float]:
+    """The times of its frames."""
+    av = importlib.import_module("av")
+    with av.open(str(path)) as container:
+        return [float(frame.pts * frame.time_base) for frame in container.decode(video=0)]
 
 
 class BrightSquare:

@@ -39,6 +39,7 @@ class Frame:
     error: str | None = None  # the message, when it cannot be read
     number: int | None = None  # of a frame of a video, from 0
     time_s: float | None = None  # of a frame of a video
+    is_live: bool = False  # of a camera or stream, whose times are those of arrival
 
     @property
     def stem(self) -> str:
@@ -94,7 +95,7 @@ class Outputs:
             drawn = draw(image, found, self.names)
             for area in counted:
                 draw_area(drawn, area.points, area.lines())
-            video.write(frame.number, drawn)
+            video.write(frame.number, drawn, None if frame.is_live else frame.time_s)
             return video.path
         if frame.number is None and self.folder is not None and "images" in self.wanted:
             _write_image(self.folder / frame.place.file, draw(image, found, self.names))

@@ -232,7 +232,7 @@ class _Following:
 def _frames(reader: VideoReader, place: Place) -> Iterator[Frame]:
     try:
         for frame in reader.frames():
-            yield Frame(reader.name, place, frame.image, None, frame.number, frame.time_s)
+            yield Frame(reader.name, place, frame.image, None, frame.number, frame.time_s, reader.is_live)
     except DataError as error:
         yield Frame(reader.name, place, error=str(error))
 

@@ -20,6 +20,7 @@ from jaxtyping import UInt8
 
 from seyolo.errors import DataError, counted
 from seyolo.files import replacing
+from seyolo.media.frame_times import is_variable, set_times
 from seyolo.media.sources import is_live, kind_of
 
 WAIT_MS = 10_000  # timeout of a stream that does not answer
@@ -68,7 +69,7 @@ class VideoReader:
 
     def frames(self) -> Iterator[VideoFrame]:
         """Yields the frames; at the end raises DataError for none, or clearly fewer than declared."""
-        number, start = 0, time.monotonic()
+        number, start, last_s, longest_s = 0, time.monotonic(), 0.0, 0.0
         while True:
             is_there, image = self._capture.read()
             if not is_there:
@@ -76,10 +77,13 @@ class VideoReader:
             seconds = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
             time_s = time.monotonic() - start if self.is_live else seconds
             yield VideoFrame(number, time_s, np.asarray(image, dtype=np.uint8))
+            longest_s, last_s = max(longest_s, seconds - last_s), seconds
             number += 1
         if number == 0:
             raise DataError(f"{_described(self.name)}: opened, but gives no frame")
-        if number < self.num_declared * (1 - MISSING_SHARE) - 1:
+        # A container without the number declares one for a constant rate; then the time tells.
+        is_short = last_s + longest_s < self.num_declared / self.fps * (1 - MISSING_SHARE)
+        if is_short and number < self.num_declared * (1 - MISSING_SHARE) - 1:
             frames = f"{number} of {counted(self.num_declared, 'frame')}"
             raise DataError(f"{self.name}: ends after {frames}; the rest is missing or damaged")
 
@@ -120,12 +124,16 @@ class VideoWriter:
         self._fps = fps
         self._stack = ExitStack()
         self._num_written = 0
+        self._times_s: list[float] = []
 
     def __enter__(self) -> Self:
         return self
 
-    def write(self, number: int, image: UInt8[np.ndarray, "H W 3"]) -> None:
-        """Writes the frame of this number, repeated for the frames before it that a live source dropped."""
+    def write(self, number: int, image: UInt8[np.ndarray, "H W 3"], time_s: float | None = None) -> None:
+        """Writes the frame of this number, repeated for the frames before it that a live source dropped.
+
+        Where every frame has a `time_s` and they come at a variable rate, the file keeps their times.
+        """
         if self._num_written == 0:
             self._size = image.shape[1], image.shape[0]
             self._writer = self._stack.enter_context(self._opened())
@@ -134,6 +142,7 @@ class VideoWriter:
         while self._num_written <= number:
             self._writer.write(image)
             self._num_written += 1
+            self._times_s += [] if time_s is None else [time_s]
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -153,6 +162,8 @@ class VideoWriter:
                 yield writer
             finally:
                 writer.release()
+            if len(self._times_s) == self._num_written and is_variable(self._times_s, self._fps):
+                set_times(temporary, self._times_s, self._fps)
             with quiet_opencv():
                 capture = cv2.VideoCapture(str(temporary), cv2.CAP_FFMPEG)
             num_frames = capture.get(cv2.CAP_PROP_FRAME_COUNT)
