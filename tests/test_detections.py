@@ -189,8 +189,19 @@ def test_filter_by_score_and_class() -> None:
     assert len(found.filter(0.5, classes=["cat"])) == len(found.filter(classes=[])) == 0
     with pytest.raises(UsageError, match="no class is called 'cow'; there are: cat, dog"):
         found.filter(classes=["cow"])
-    with pytest.raises(UsageError, match="filter: classes must be a sequence"):
-        found.filter(classes="cat")
+    assert [row.name for row in found.filter(classes="cat")] == ["cat"]
+    assert [row.name for row in found.filter(classes=1)] == ["dog"]
+    with pytest.raises(UsageError, match="filter: classes must be a str, an int, a sequence"):
+        found.filter(classes=1.5)  # type: ignore[arg-type]
+
+
+def test_filter_by_area() -> None:
+    """The dog has 40 x 20 pixels, the cat 100 x 50; both limits are included."""
+    found = named()
+    assert [row.name for row in found.filter(min_area=800)] == ["dog", "cat"]
+    assert [row.name for row in found.filter(min_area=801)] == ["cat"]
+    assert [row.name for row in found.filter(max_area=4999)] == ["dog"]
+    assert len(found.filter(0.4, min_area=801, max_area=5000)) == 0
 
 
 def test_repr_says_what_was_found() -> None:
@@ -218,8 +229,10 @@ def test_draw_is_what_detect_draws_and_leaves_the_photo_alone(tmp_path: Path) ->
 
 
 def test_draw_refuses_what_is_no_image(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"uint8 in BGR order, got \(4, 4\) of float64"):
-        named().draw(np.zeros((4, 4)))
+    with pytest.raises(UsageError, match=r"1, 3 or 4 channels, got \(4,\) of uint8"):
+        named().draw(np.zeros(4, np.uint8))
+    with pytest.raises(UsageError, match=r"know no image; give it: draw\(image\), show\(image\), save"):
+        named().draw()
     with pytest.raises(DataError, match="there is no such image"):
         named().draw(tmp_path / "none.png")
 
@@ -272,6 +285,39 @@ def test_the_library_supervision_takes_them() -> None:
     theirs = named().to_supervision()
     assert isinstance(theirs, supervision.Detections)
     assert theirs[theirs.confidence > 0.3].data["class_name"].tolist() == ["dog"]
+    back = Detections.from_supervision(theirs)
+    for column in ("boxes", "scores", "class_ids"):
+        np.testing.assert_array_equal(getattr(back, column), getattr(named(), column))
+    assert back.names == named().names
+
+
+def test_detections_of_supervision_without_scores_and_classes() -> None:
+    supervision = pytest.importorskip("supervision", reason="needs seyolo[supervision]")
+    boxes = np.array([[1, 2, 3, 4]], np.float32)
+    bare = Detections.from_supervision(supervision.Detections(xyxy=boxes))
+    assert (bare.scores.tolist(), bare.class_ids.tolist(), bare.names) == ([1], [0], ())
+    assert len(Detections.from_supervision(supervision.Detections.empty())) == 0
+    theirs = supervision.Detections(
+        xyxy=boxes, class_id=np.array([2]), data={"class_name": np.array(["dog"])}
+    )
+    assert Detections.from_supervision(theirs).names == ("class 0", "class 1", "dog")
+    assert Detections.from_supervision(theirs, ["a", "b", "c"])[0].name == "c"
+
+
+def test_to_pandas() -> None:
+    pytest.importorskip("pandas")
+    frame = named().to_pandas()
+    assert frame.to_dict("records") == [
+        {"name": "dog", "class_id": 1, "score": 0.5, "left": 10, "top": 20, "right": 50, "bottom": 40},
+        {"name": "cat", "class_id": 0, "score": 0.25, "left": 0, "top": 0, "right": 100, "bottom": 50},
+    ]
+    assert len(Detections.empty().to_pandas()) == 0
+
+
+def test_to_pandas_names_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(BackendError, match=r"pandas is not installed; get it with: pip install pandas$"):
+        sample().to_pandas()
 
 
 def test_to_supervision_names_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -139,18 +139,26 @@ def test_names_replace_those_of_the_file() -> None:
         Detector(BrightSpot(), names=["a", "b"])
 
 
-@pytest.mark.parametrize(
-    "image",
-    [
-        np.zeros((4, 4), np.uint8),
-        np.zeros((4, 4, 4), np.uint8),
-        np.zeros((4, 4, 3)),
-        np.zeros((0, 4, 3), np.uint8),
-    ],
-)
-def test_arrays_that_are_no_images_are_refused(image: np.ndarray) -> None:
-    with pytest.raises(UsageError, match=r"\(height, width, 3\) of uint8 in BGR order, got"):
-        Detector(BrightSpot()).detect(image)
+def test_a_list_a_folder_and_a_pattern_give_a_list(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), photo())
+    detector = Detector(BrightSpot())
+    for source in ([photo()], (photo(),), tmp_path, str(tmp_path), str(tmp_path / "*.png"), [tmp_path]):
+        found = detector(source)
+        assert isinstance(found, list)
+        np.testing.assert_allclose(found[0].boxes, [[100, 40, 180, 120]], atol=1e-3)
+    assert detector([]) == []
+    with pytest.raises(DataError, match="no image matches this pattern"):
+        detector(str(tmp_path / "*.jpg"))
+
+
+def test_detections_know_their_image(tmp_path: Path) -> None:
+    path, image = tmp_path / "a.png", photo()
+    cv2.imwrite(str(path), image)
+    detector = Detector(BrightSpot())
+    assert detector(path).image == path
+    assert detector(image).image is image
+    assert [found.image for found in detector.detect_many([path, image])] == [path, None]
+    np.testing.assert_array_equal(detector(path).draw(), detector(image).draw(image))
 
 
 @pytest.mark.parametrize("option", ["confidence", "iou_threshold"])

@@ -20,6 +20,7 @@ ROOMS = {
         "letterbox", "sizes", "class_names", "darknet", "translation", "checkpoint", "opening.description",
         "progress", "runs", "runtime", "media", "detector", "detecting", "tiling", "tracking",
         "opening.detector", "opening.running", "results", "study_results",
+        "notebook",
     ],
     "torchnet": ["torchnet", "opening"],
     "torch_runtime": ["runtime.torch_backend"],

@@ -7,21 +7,22 @@ its cost grows with the number of cells above the confidence threshold and not w
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from math import inf
+from pathlib import Path
 from typing import Any, NamedTuple, Self, overload
 
 import numpy as np
 from jaxtyping import Float32, Int, Int64, Shaped, UInt8
 
 from seyolo.arguments import checked
-from seyolo.boxes import cxcywh_to_xyxy, suppress, xyxy_to_cxcywh
-from seyolo.errors import BackendError, UsageError
-from seyolo.installing import pip_install
+from seyolo.boxes import area_xyxy, cxcywh_to_xyxy, suppress, xyxy_to_cxcywh
+from seyolo.errors import UsageError
+from seyolo.installing import needed_package
 from seyolo.letterbox import Placement
-from seyolo.media import annotate
-from seyolo.media.images import Image, as_image
+from seyolo.media import annotate, showing
+from seyolo.media.inputs import Image, as_image
 
 MAX_CANDIDATES = 30_000
 """Most (box, class) pairs that are suppressed, the best ones; the time grows with their square."""
@@ -51,6 +52,7 @@ class Detections:
         names: class names by class id; a detector sets those of its model.
         track_ids: (n,) int64: ids of the objects in a video; -1 where an object has none yet. None without
             tracking; `seyolo.Tracker` sets them.
+        image: where the boxes are, for `draw`, `show` and `save`; a detector sets it.
 
     Raises:
         UsageError: the columns do not have these shapes; the message states expected and actual shape.
@@ -68,6 +70,7 @@ class Detections:
     class_ids: Int64[np.ndarray, " n"]
     names: Sequence[str] = ()
     track_ids: Int64[np.ndarray, " n"] | None = None
+    image: Image | None = None
 
     def __post_init__(self) -> None:
         num = len(np.atleast_1d(self.scores))
@@ -164,18 +167,26 @@ class Detections:
     def __getitem__(self, index: int | slice | Shaped[np.ndarray, " m"] | Sequence[int]) -> Detection | Self:
         if isinstance(index, int | np.integer):
             return next(iter(self[np.array([index])]))
+        columns = {name: getattr(self, name)[index] for name in ("boxes", "scores", "class_ids")}
         tracks = None if self.track_ids is None else self.track_ids[index]
-        return type(self)(
-            self.boxes[index], self.scores[index], self.class_ids[index], self.names, track_ids=tracks
-        )
+        return replace(self, **columns, track_ids=tracks)
 
     @checked
-    def filter(self, confidence: float = 0.0, classes: Sequence[str | int] | None = None) -> Self:
-        """Returns the detections of at least this score and of these classes, in the same order.
+    def filter(
+        self,
+        confidence: float = 0.0,
+        classes: str | int | Sequence[str | int] | None = None,
+        *,
+        min_area: float = 0.0,
+        max_area: float = inf,
+    ) -> Self:
+        """Returns the detections of at least this score, of these classes and sizes, in the same order.
 
         Args:
             confidence: smallest score kept, in [0, 1].
-            classes: names or ids; all by default.
+            classes: a name or id, or several; all by default.
+            min_area: smallest area of a box kept, in square pixels of the image.
+            max_area: largest area of a box kept.
 
         Raises:
             UsageError: a name that is not one of `names`.
@@ -183,30 +194,35 @@ class Detections:
         Example:
             >>> boxes = [[10, 20, 50, 80], [0, 0, 9, 9]]
             >>> found = seyolo.Detections(boxes, [0.9, 0.4], [0, 1], ["hand", "face"])
-            >>> found.filter(classes=["face"])
+            >>> found.filter(classes="face")
             <Detections: 1 face; scores 0.40 to 0.40>
+            >>> found.filter(0.5, min_area=1000)
+            <Detections: 1 hand; scores 0.90 to 0.90>
         """
-        kept = self.scores >= confidence
+        areas = area_xyxy(self.boxes)
+        kept = (self.scores >= confidence) & (areas >= min_area) & (areas <= max_area)
         if classes is not None:
-            kept &= np.isin(self.class_ids, [self._class_id(label) for label in classes])
+            labels = [classes] if isinstance(classes, str | int) else classes
+            kept &= np.isin(self.class_ids, [self._class_id(label) for label in labels])
         return self[kept]
 
     @checked
-    def draw(self, image: Image) -> UInt8[np.ndarray, "H W 3"]:
+    def draw(self, image: Image | None = None) -> UInt8[np.ndarray, "H W 3"]:
         """Draws box, class and score of each detection on a copy of the image, as `seyolo detect` does.
 
         Lines and text scale with the image, a class has the same colour in every image, and the best
         detections are on top. `cv2.imwrite` writes the result.
 
         Args:
-            image: the image of the detections: a file, or an array (H, W, 3) uint8 in BGR order.
+            image: the image of the detections, in any form that `Detector.detect` takes; by default the one
+                that a detector found them in. Arrays are in BGR order.
 
         Returns:
             A new array (H, W, 3) uint8 in BGR order.
 
         Raises:
             DataError: the file is missing or not a whole image.
-            UsageError: an array that is not a BGR image.
+            UsageError: what is not an image, or none where none is known.
 
         Example:
             >>> import numpy as np
@@ -214,8 +230,53 @@ class Detections:
             >>> found.draw(np.zeros((100, 100, 3), np.uint8)).shape
             (100, 100, 3)
         """
+        image = self.image if image is None else image
+        if image is None:
+            raise UsageError(
+                "these detections know no image; give it: draw(image), show(image), save(path, image)"
+            )
         present = range(int(self.class_ids.max(initial=-1)) + 1)
         return annotate.draw(as_image(image), self, [self._name(class_id) for class_id in present])
+
+    @checked
+    def show(self, image: Image | None = None) -> None:
+        """Shows the annotated image: in a notebook there, else in the system's viewer.
+
+        Without a display it is written to a new file, whose path is printed.
+
+        Args:
+            image: as in `draw`.
+
+        Example:
+            >>> import numpy as np
+            >>> found = seyolo.Detections([[10, 20, 50, 80]], [0.9], [0], ["hand"])
+            >>> print(found.show(np.zeros((100, 100, 3), np.uint8)))
+            None
+        """
+        showing.show_image(self.draw(image), repr(self)[1:-1])
+
+    @checked
+    def save(self, path: str | Path, image: Image | None = None) -> Path:
+        """Writes the annotated image and returns its path; a file that is there is replaced.
+
+        Args:
+            path: of the file; its ending is that of an image, such as .jpg or .png.
+            image: as in `draw`.
+
+        Raises:
+            UsageError: the ending is none of an image that can be written.
+
+        Example:
+            >>> import numpy as np
+            >>> found = seyolo.Detections([[10, 20, 50, 80]], [0.9], [0], ["hand"])
+            >>> found.save("found.jpg", np.zeros((100, 100, 3), np.uint8)).name
+            'found.jpg'
+        """
+        return showing.write_image(path, self.draw(image))
+
+    def _repr_html_(self) -> str:
+        """Returns the annotated image and a table, for notebooks."""
+        return showing.detections_html(self)
 
     def _name(self, class_id: int) -> str:
         return self.names[class_id] if class_id < len(self.names) else f"class {class_id}"
@@ -280,6 +341,27 @@ class Detections:
         rows = zip(self.class_ids.tolist(), boxes_cxcywh, strict=True)
         return [" ".join([str(class_id), *(f"{value:.6f}" for value in box)]) for class_id, box in rows]
 
+    def to_pandas(self) -> Any:
+        """Returns a `pandas.DataFrame`: name, class_id, score, and left, top, right, bottom in pixels.
+
+        `track_id` follows the score where there are track ids.
+
+        Raises:
+            BackendError: pandas is not installed.
+
+        Example:
+            >>> frame = seyolo.Detections([[10, 20, 50, 80]], [0.5], [0], ["hand"]).to_pandas()
+            >>> list(frame.columns)
+            ['name', 'class_id', 'score', 'left', 'top', 'right', 'bottom']
+        """
+        pandas = needed_package("pandas")
+        names = [self._name(class_id) for class_id in self.class_ids.tolist()]
+        tracks = {} if self.track_ids is None else {"track_id": self.track_ids}
+        columns = {"name": names, "class_id": self.class_ids, "score": self.scores, **tracks}
+        return pandas.DataFrame(
+            columns | dict(zip(("left", "top", "right", "bottom"), self.boxes.T, strict=True))
+        )
+
     def to_supervision(self) -> Any:
         """Returns the detections as `supervision.Detections`, for that library's annotators.
 
@@ -290,11 +372,7 @@ class Detections:
             >>> len(seyolo.Detections([[10, 20, 50, 80]], [0.5], [0]).to_supervision())
             1
         """
-        try:
-            supervision = importlib.import_module("supervision")
-        except ModuleNotFoundError:
-            advice = f"get it with: {pip_install('seyolo[supervision]')}"
-            raise BackendError(f"supervision is not installed; {advice}") from None
+        supervision = needed_package("supervision", "seyolo[supervision]")
         names = np.array([self._name(class_id) for class_id in self.class_ids.tolist()], dtype=np.str_)
         return supervision.Detections(
             xyxy=self.boxes,
@@ -303,6 +381,28 @@ class Detections:
             tracker_id=self.track_ids,
             data={"class_name": names},
         )
+
+    @classmethod
+    def from_supervision(cls, theirs: Any, names: Sequence[str] | None = None) -> Self:
+        """Returns the detections of a `supervision.Detections`, with class ids, class names and track ids.
+
+        Args:
+            theirs: scores that it lacks are 1, class ids that it lacks are 0.
+            names: class names by class id, instead of those in `data["class_name"]`.
+
+        Example:
+            >>> found = seyolo.Detections([[10, 20, 50, 80]], [0.5], [1], ["face", "hand"])
+            >>> seyolo.Detections.from_supervision(found.to_supervision())
+            <Detections: 1 hand; scores 0.50 to 0.50>
+        """
+        count = len(theirs.xyxy)
+        scores = np.ones(count) if theirs.confidence is None else theirs.confidence
+        class_ids = np.zeros(count, np.int64) if theirs.class_id is None else theirs.class_id
+        if names is None:
+            known = dict(zip(class_ids.tolist(), theirs.data.get("class_name", ()), strict=False))
+            ids = range(max(known, default=-1) + 1)
+            names = tuple(str(known.get(class_id, f"class {class_id}")) for class_id in ids)
+        return cls(theirs.xyxy, scores, class_ids, names, theirs.tracker_id)
 
 
 def _candidates(

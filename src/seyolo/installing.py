@@ -1,9 +1,12 @@
-"""The pip command that installs what is missing."""
+"""Packages that only some users need, and the pip command that installs what is missing."""
 
 from __future__ import annotations
 
 import re
-from importlib import metadata
+from importlib import import_module, metadata
+from typing import Any
+
+from seyolo.errors import BackendError
 
 
 def pip_install(what: str) -> str:
@@ -17,6 +20,18 @@ def pip_install(what: str) -> str:
     if extra and not packages:
         return f'pip install "{what}"'
     return " ".join(["pip install", *(f'"{each}"' if ">" in each else each for each in packages)])
+
+
+def needed_package(name: str, requirement: str = "") -> Any:
+    """Returns a package; raises BackendError, with the command that installs it, where it is missing.
+
+    `requirement` is what to install, by default the package itself.
+    """
+    try:
+        return import_module(name)
+    except ModuleNotFoundError:
+        advice = f"get it with: {pip_install(requirement or name)}"
+        raise BackendError(f"{name} is not installed; {advice}") from None
 
 
 def _packages(extra: str) -> list[str]:

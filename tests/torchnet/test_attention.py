@@ -9,8 +9,10 @@ from helpers.random_weights import calibrated
 from helpers.small_networks import CONVOLUTION, random_images, small_network
 from seyolo.darknet.zoo import network_from_name
 from seyolo.errors import ModelError
+from seyolo.opening.description import gates_of
+from seyolo.options.model import ModelOptions
 from seyolo.torchnet.attention import attach
-from seyolo.torchnet.build import DarknetModel
+from seyolo.torchnet.build import DarknetModel, build
 
 IMAGES = random_images(64, 64, num=2)
 
@@ -34,6 +36,15 @@ def test_the_output_is_unchanged(yolov3: DarknetModel, kind: str, at: str, join:
     # `scale` moves powers of two, which round nothing; `add` moves 1.5 and 1.25 through a hundred layers.
     tolerance = 1e-5 if join == "scale" else 2e-4
     torch.testing.assert_close(logits(gated), logits(yolov3), rtol=0, atol=tolerance)
+
+
+@pytest.mark.parametrize(("name", "site"), [("yolov3@0.125", "residual"), ("yolov3-tiny@0.25", "neck")])
+def test_without_a_site_gates_stand_where_the_command_line_puts_them(name: str, site: str) -> None:
+    network = network_from_name(name, num_classes=1)
+    asked = gates_of(network, ModelOptions(attention="se"))
+    gated = attach(build(network), "se")
+    assert gated.provenance["attention"]["at"] == [site] == list(asked.at)  # type: ignore[index, union-attr]
+    assert gated.network == attach(build(network), "se", site).network
 
 
 def test_the_old_model_is_untouched_and_a_gate_matters(yolov3: DarknetModel) -> None:

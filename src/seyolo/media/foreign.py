@@ -42,7 +42,7 @@ def way_on(path: str | Path) -> str:
     """Returns the advice to convert an image and its neighbours of the same kind."""
     folder, name = os.path.split(path)
     ending = os.path.splitext(name)[1]
-    if not ending:
+    if not ending or "://" in folder:
         return "convert it to JPEG or PNG"
     pattern = os.path.join(shlex.quote(folder) if folder else "", f"*{ending}")
     return f"convert such images, with ImageMagick: magick mogrify -format jpg {pattern}"

@@ -32,9 +32,6 @@ from seyolo.media.image_format import is_complete
 from seyolo.media.image_header import Header, header_size, read_header
 from seyolo.media.jpeg_damage import jpeg_damage
 
-Image = str | Path | UInt8[np.ndarray, "H W 3"]
-"""A file, or a decoded image (H, W, 3) uint8 in OpenCV's BGR order."""
-
 Decoder = Callable[[bytes], "np.ndarray | None"]
 
 LIMIT = "SEYOLO_MAX_IMAGE_MB"
@@ -126,17 +123,6 @@ def read_image(path: str | Path) -> UInt8[np.ndarray, "H W 3"]:
     return decode_image(read_encoded(path), path)
 
 
-def as_image(image: Image) -> UInt8[np.ndarray, "H W 3"]:
-    """Returns the image of a file, or the array itself; raises UsageError for an array that is not BGR."""
-    if isinstance(image, str | Path):
-        return read_image(image)
-    whole = image.ndim == 3 and image.shape[2] == 3 and image.size > 0
-    if not whole or image.dtype != np.uint8:
-        expected = "an array (height, width, 3) of uint8 in BGR order"
-        raise UsageError(f"an image must be {expected}, got {image.shape} of {image.dtype}")
-    return image
-
-
 def decode_image(data: bytes, source: str | Path) -> UInt8[np.ndarray, "H W 3"]:
     """Decodes the bytes of an image file as `read_image`; `source` is its name in messages."""
     check_complete(data, source)
@@ -192,7 +178,7 @@ def read_encoded(path: str | Path) -> bytes:
     path = Path(path)
     try:
         if (num_bytes := path.stat().st_size) > limit_bytes():
-            raise _too_large(path, "its file", num_bytes)
+            raise too_large(path, "its file", num_bytes)
         return path.read_bytes()
     except FileNotFoundError:
         raise DataError(f"{path}: there is no such image") from None
@@ -210,7 +196,8 @@ def limit_bytes() -> int:
     return int(text) * 1_000_000
 
 
-def _too_large(source: str | Path, what: str, num_bytes: int) -> ImageTooLargeError:
+def too_large(source: str | Path, what: str, num_bytes: int) -> ImageTooLargeError:
+    """Returns the refusal of an image, or its file, that takes so many bytes of memory."""
     needed_mb, limit_mb = math.ceil(num_bytes / 1e6), limit_bytes() // 1_000_000
     problem = f"{what} takes {needed_mb:,} MB of memory, the limit is {limit_mb:,} MB"
     return ImageTooLargeError(f"{source}: {problem}; {LIMIT}={needed_mb} in the environment allows it")
@@ -244,7 +231,7 @@ def _checked_header(data: bytes, source: str | Path) -> Header:
     _, num_bytes = way_to_decode(header, len(data))
     if num_bytes > limit_bytes():
         what = f"the image has {header.num_pixels / 1e6:,.0f} million pixels, and decoding this {header.kind}"
-        raise _too_large(source, what, num_bytes)
+        raise too_large(source, what, num_bytes)
     return header
 
 

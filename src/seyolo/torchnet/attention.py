@@ -29,7 +29,7 @@ from torch import Tensor
 from seyolo.darknet import edit, graph
 from seyolo.darknet.cfg import Network
 from seyolo.darknet.edit import FRESH_FACTORS, USUAL_REDUCTION, WITHOUT_HIDDEN, Attached, Gate
-from seyolo.darknet.placement import SITES, GateKind
+from seyolo.darknet.placement import SITES, GateKind, default_site
 from seyolo.darknet.sections import AvgPool, Convolutional, Dropout, Join, MaxPool, OwnGate, Route, Upsample
 from seyolo.torchnet.build import DarknetModel, build
 
@@ -46,7 +46,7 @@ State = dict[str, Tensor]
 def attach(
     model: DarknetModel,
     kind: GateKind,
-    at: str | Sequence[str] = "residual",
+    at: str | Sequence[str] | None = None,
     *,
     reduction: int = USUAL_REDUCTION,
     join: Join = "scale",
@@ -57,7 +57,8 @@ def attach(
     Args:
         model: stays as it is.
         kind: `se`, `cbam`, `eca`, `coordatt` or `simam`.
-        at: one or several of `residual`, `stage`, `neck`, `head`.
+        at: one or several of `residual`, `stage`, `neck`, `head`; by default the first that the network has
+            of residual, neck and head.
         reduction: the squeezed width is channels / reduction; `eca` and `simam` have none.
         join: `scale` gives s·x, `add` gives x + s·x.
         generator: for the random kernels inside the gates.
@@ -67,16 +68,20 @@ def attach(
 
     Example:
         >>> model = seyolo.load("yolov3-tiny@0.25", num_classes=1)
-        >>> seyolo.attach(model, "se", "head").provenance["attention"]
-        {'kind': 'se', 'at': ['head'], 'join': 'scale', 'reduction': 16}
+        >>> seyolo.attach(model, "se").provenance["attention"]
+        {'kind': 'se', 'at': ['neck'], 'join': 'scale', 'reduction': 16}
     """
-    attached = edit.attach(model.network, kind, at, reduction, join)
+    sites = default_site(model.network, kind) if at is None else at
+    attached = edit.attach(model.network, kind, sites, reduction, join)
     gated = build(attached.network, model.names, generator).to(next(model.parameters()).device)
     moved = edit.moved_state(model.state_dict(), attached.layer_map)
     gated.load_state_dict(start_at_identity(attached, gated.state_dict() | moved))
     used = {gate.site for gate in attached.gates}
-    sites = [site for site in SITES if site in used]
-    attention: dict[str, object] = {"kind": kind, "at": sites, "join": join}
+    attention: dict[str, object] = {
+        "kind": kind,
+        "at": [site for site in SITES if site in used],
+        "join": join,
+    }
     if kind not in WITHOUT_HIDDEN:
         attention["reduction"] = reduction
     gated.provenance = {**model.provenance, "attention": attention}

@@ -1,0 +1,78 @@
+"""Notebooks: whether there is one, and small HTML for the objects that it shows.
+
+The HTML has no colours and no scripts of its own, so it is readable on light and dark pages.
+"""
+
+from __future__ import annotations
+
+import sys
+from base64 import b64encode
+from collections.abc import Callable, Sequence
+from html import escape
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from jaxtyping import UInt8
+
+MOST_PX = 640
+"""Longest side of an image in a notebook: the notebook's file holds it."""
+JPEG_FLAGS = (cv2.IMWRITE_JPEG_QUALITY, 85)
+CELL = "padding:2px 10px;border-bottom:1px solid rgba(128,128,128,.4);text-align:"
+
+
+def notebook_display() -> Callable[..., Any] | None:
+    """Returns IPython's `display` in a notebook; None elsewhere, a terminal of IPython included."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    if not hasattr(shell, "kernel"):
+        return None
+    display: Callable[..., Any] = import_module("IPython.display").display
+    return display
+
+
+def table_html(header: Sequence[str], rows: Sequence[Sequence[str]], left: frozenset[int]) -> str:
+    """Returns a table; the columns in `left` are text, the others numbers."""
+
+    def cells(tag: str, texts: Sequence[str]) -> str:
+        sides = ("left" if number in left else "right" for number in range(len(texts)))
+        pairs = zip(sides, texts, strict=True)
+        return "".join(f'<{tag} style="{CELL}{side}">{escape(text)}</{tag}>' for side, text in pairs)
+
+    body = "".join(f"<tr>{cells('td', row)}</tr>" for row in rows)
+    start = '<table style="border-collapse:collapse;background:none;margin:0">'
+    return f"{start}<thead><tr>{cells('th', header)}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def image_html(image: UInt8[np.ndarray, "H W 3"], alt: str) -> str:
+    """Returns a BGR image as an inline JPEG, at most 640 pixels wide or high."""
+    scale = MOST_PX / max(image.shape[:2])
+    if scale < 1:
+        size = [max(1, round(side * scale)) for side in image.shape[1::-1]]
+        image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+    return _inline(cv2.imencode(".jpg", image, JPEG_FLAGS)[1].tobytes(), "jpeg", alt)
+
+
+def file_html(path: Path, alt: str) -> str:
+    """Returns a JPEG or PNG file as an inline image; nothing where there is no such file."""
+    if not path.is_file():
+        return ""
+    return _inline(path.read_bytes(), path.suffix[1:].replace("jpg", "jpeg"), alt)
+
+
+def _inline(data: bytes, kind: str, alt: str) -> str:
+    source = f"data:image/{kind};base64,{b64encode(data).decode('ascii')}"
+    style = f"display:block;max-width:min(100%,{MOST_PX}px);height:auto;margin:6px 0"
+    return f'<img src="{source}" alt="{escape(alt)}" style="{style}">'
+
+
+def head_html(text: str) -> str:
+    """Returns a line of text in bold."""
+    return f'<p style="margin:4px 0;font-weight:600">{escape(text)}</p>'
+
+
+def line_html(text: str) -> str:
+    """Returns a line of text."""
+    return f'<p style="margin:4px 0">{escape(text)}</p>'
