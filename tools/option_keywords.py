@@ -18,6 +18,7 @@ from seyolo.options.model import ModelOptions
 from seyolo.options.parameters import parts_of
 from seyolo.options.prune import PruneOptions
 from seyolo.options.slim import SlimOptions
+from seyolo.options.study import StudyOptions
 from seyolo.options.tile import TileOptions
 from seyolo.options.train import TrainOptions
 from seyolo.options.training import SparsityOptions, TrainingOptions
@@ -53,6 +54,7 @@ def keywords_module() -> str:
         TrainOptions,
         SlimOptions,
         PruneOptions,
+        StudyOptions,
     )
     line = [sys.executable, "-m", "ruff", "format", "--stdin-filename", str(TARGET), "-"]
     text = "\n\n".join([HEAD, *map(keywords_class, kinds)])

@@ -8,19 +8,29 @@ from __future__ import annotations
 import sys
 from base64 import b64encode
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from html import escape
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
-from jaxtyping import UInt8
-
 MOST_PX = 640
 """Longest side of an image in a notebook: the notebook's file holds it."""
-JPEG_FLAGS = (cv2.IMWRITE_JPEG_QUALITY, 85)
 CELL = "padding:2px 10px;border-bottom:1px solid rgba(128,128,128,.4);text-align:"
+
+
+@dataclass(frozen=True)
+class Html:
+    """HTML for a notebook, and the text that stands for it elsewhere."""
+
+    html: str
+    text: str = ""
+
+    def _repr_html_(self) -> str:
+        return self.html
+
+    def __repr__(self) -> str:
+        return self.text
 
 
 def notebook_display() -> Callable[..., Any] | None:
@@ -46,23 +56,14 @@ def table_html(header: Sequence[str], rows: Sequence[Sequence[str]], left: froze
     return f"{start}<thead><tr>{cells('th', header)}</tr></thead><tbody>{body}</tbody></table>"
 
 
-def image_html(image: UInt8[np.ndarray, "H W 3"], alt: str) -> str:
-    """Returns a BGR image as an inline JPEG, at most 640 pixels wide or high."""
-    scale = MOST_PX / max(image.shape[:2])
-    if scale < 1:
-        size = [max(1, round(side * scale)) for side in image.shape[1::-1]]
-        image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
-    return _inline(cv2.imencode(".jpg", image, JPEG_FLAGS)[1].tobytes(), "jpeg", alt)
-
-
 def file_html(path: Path, alt: str) -> str:
     """Returns a JPEG or PNG file as an inline image; nothing where there is no such file."""
-    if not path.is_file():
-        return ""
-    return _inline(path.read_bytes(), path.suffix[1:].replace("jpg", "jpeg"), alt)
+    kind = path.suffix[1:].replace("jpg", "jpeg")
+    return inline_html(path.read_bytes(), kind, alt) if path.is_file() else ""
 
 
-def _inline(data: bytes, kind: str, alt: str) -> str:
+def inline_html(data: bytes, kind: str, alt: str) -> str:
+    """Returns an encoded image of a kind, `jpeg` or `png`, with its alternative text."""
     source = f"data:image/{kind};base64,{b64encode(data).decode('ascii')}"
     style = f"display:block;max-width:min(100%,{MOST_PX}px);height:auto;margin:6px 0"
     return f'<img src="{source}" alt="{escape(alt)}" style="{style}">'

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from typing import Protocol, runtime_checkable
+from dataclasses import dataclass
+from html import escape
+from typing import Any, Protocol, runtime_checkable
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Task, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as RichProgress
 from rich.text import Text
+
+from seyolo.notebook import Html, notebook_display
 
 Advance = Callable[[int, str], None]
 
@@ -79,7 +84,7 @@ def duration_text(seconds: float) -> str:
 
 
 class Silent:
-    """Prints nothing; the default in Python."""
+    """Prints nothing."""
 
     def message(self, text: str) -> None:
         del text
@@ -185,7 +190,82 @@ class Bars:
                 self._shown = None
 
 
+@dataclass
+class _Bar:
+    """A task as a notebook shows it."""
+
+    title: str
+    total: int | None
+    done: int = 0
+    note: str = ""
+
+    def html(self) -> str:
+        value = "" if self.total is None else f' value="{self.done}" max="{self.total}"'
+        of_total = "" if self.total is None else f"/{self.total:,}"
+        text = f"{self.title} {self.done:,}{of_total} {self.note}"
+        return f'<div><progress aria-label="{escape(self.title)}"{value}></progress> {escape(text)}</div>'
+
+
+class NotebookBars:
+    """Shows the tasks as bars at one place in a notebook, redrawn every so many seconds; prints messages.
+
+    `display` is that of IPython.
+    """
+
+    def __init__(
+        self,
+        display: Callable[..., Any],
+        interval_s: float = 0.5,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._display, self._interval_s, self._clock = display, interval_s, clock
+        self._place: Any = None
+        self._bars: list[_Bar] = []
+        self._drawn_s = -math.inf
+
+    def message(self, text: str) -> None:
+        print(text, flush=True)
+
+    @contextmanager
+    def task(self, title: str, total: int | None) -> Iterator[Advance]:
+        bar = _Bar(title, total)
+        self._bars.append(bar)
+        self._draw()
+
+        def advance(count: int, note: str) -> None:
+            if isinstance(note, Figures):
+                self.message(f"{title} {note}")
+                return
+            bar.done, bar.note = bar.done + count, note
+            if self._clock() - self._drawn_s >= self._interval_s:
+                self._draw()
+
+        try:
+            yield advance
+        finally:
+            self._bars.remove(bar)
+            self._draw()
+
+    def _draw(self) -> None:
+        self._drawn_s = self._clock()
+        shown = Html("".join(bar.html() for bar in self._bars))
+        if self._place is None:
+            self._place = self._display(shown, display_id=True)
+        else:
+            self._place.update(shown)
+
+
+def shown_progress(progress: Progress | bool | None) -> Progress:
+    """Returns where progress is shown: True as on the command line, False and None nowhere."""
+    if progress is None or isinstance(progress, bool):
+        return console_progress() if progress else Silent()
+    return progress
+
+
 def console_progress() -> Progress:
-    """Returns bars if stderr is a terminal, else lines."""
+    """Returns bars in a notebook or if stderr is a terminal, else lines."""
+    display = notebook_display()
+    if display is not None:
+        return NotebookBars(display)
     console = Console(stderr=True)
     return Bars(console) if console.is_terminal else Lines()

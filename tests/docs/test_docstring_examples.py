@@ -25,6 +25,9 @@ from seyolo.pruning.importance.importance import Importance
 SMALLER = {
     "epochs=20, size=320)": "epochs=1, size=64, batch=4)",
     '"yolov3-tiny@0.25", budget="macs=30%", epochs=20)': '"yolov3-tiny@0.5", epochs=1, size=64, batch=4)',
+    '"yolov3-tiny", gates="none", seeds=[0, 1])': (
+        '"yolov3-tiny@0.5", gates="none", seeds=[0], epochs=1, size=64, batch=4)'
+    ),
 }
 """Arguments of the examples, and the quick ones that the test runs instead."""
 
@@ -72,6 +75,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         seyolo.slim(
             data, make.MODEL, folder=folder / "runs/slim/slim", progress=StopIn("sparse epoch 1/1"), **small
         )
+    axes: dict[str, Any] = {"gates": "none", "seeds": 0, "budgets": "macs=50%"}
+    seyolo.api.study(data, make.MODEL, folder=folder / "runs/study/study", **axes, **small)
     model = seyolo.load(folder / "runs/train/train/best.safetensors")
     seyolo.save(model, folder / "hand.safetensors")
     (folder / "slim.plan.json").write_text(seyolo.prune(model, "macs=50%")[1].to_json())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, assert_type
+from typing import assert_type
 
 import numpy as np
 import torch
@@ -11,6 +11,7 @@ import torch
 import seyolo
 from seyolo.detections import Detection
 from seyolo.evaluation.ap import Metrics
+from seyolo.report.outcomes import Evaluation, SlimOutcome
 from seyolo.torchnet.build import DarknetModel
 from seyolo.training.loop import TrainResult
 from seyolo.verbs.benchmark import Compared
@@ -36,12 +37,11 @@ def slim_by_hand(cfg: Path) -> seyolo.Plan:
 def train_and_measure(data: Path) -> None:
     trained = seyolo.train(data, "yolov3@0.25", epochs=2, size=320)
     assert_type(trained, TrainResult)
-    assert_type(seyolo.evaluate(trained.model, data), dict[str, Metrics])
-    assert_type(
-        seyolo.slim(data, "yolov3@0.25", attention="cbam", cut=seyolo.api.PlanOptions()), dict[str, Any]
-    )
+    assert_type(seyolo.evaluate(trained.model, data), Evaluation)
+    assert_type(seyolo.evaluate(trained.model, data)["val"], Metrics)
+    assert_type(seyolo.slim(data, "yolov3@0.25", attention="cbam", cut=seyolo.api.PlanOptions()), SlimOutcome)
     assert_type(seyolo.benchmark(["a.onnx", "b.onnx"], data), list[Compared])
-    assert_type(seyolo.api.resume_slim("runs/slim/slim"), dict[str, Any])
+    assert_type(seyolo.api.resume_slim("runs/slim/slim"), SlimOutcome)
 
 
 def detect(photo: str) -> seyolo.Detections:

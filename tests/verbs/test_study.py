@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ from seyolo.errors import BudgetError, TrainingError, UsageError
 from seyolo.options.slim import SlimOptions
 from seyolo.options.study import StudyOptions
 from seyolo.progress import Lines
-from seyolo.verbs.study import Cell, cells_of, resume_command, resume_study, study
+from seyolo.verbs.study import Cell, Outcome, cells_of, resume_command, resume_study, study
 
 ONE = StudyOptions(
     gates=("none", "eca"), places=("head",), joins=("scale",), budgets=("macs=70%",), seeds=(0,)
@@ -26,6 +27,13 @@ def settings(tiny_config: SlimOptions, monkeypatch: pytest.MonkeyPatch) -> SlimO
     """Two epochs for every network, and no clock."""
     monkeypatch.setattr(studying, "latency_of", lambda networks: dict.fromkeys(networks, 2.0))
     return replace(tiny_config, sparse_epochs=None, finetune_epochs=None)
+
+
+def run(settings: SlimOptions, axes: StudyOptions, **others: Any) -> Outcome:
+    """Runs a study of these options."""
+    return study(
+        str(settings.data), settings.model, options=settings, **{**vars(axes), "progress": None, **others}
+    )
 
 
 def test_the_networks_without_gates_stand_once() -> None:
@@ -51,7 +59,7 @@ def test_every_network_sees_as_many_images() -> None:
 
 def test_a_stopped_study_goes_on_where_it_was(settings: SlimOptions, tmp_path: Path) -> None:
     folder = tmp_path / "s"
-    half = study(settings, ONE, folder=folder, shard=Shard(1, 2))
+    half = run(settings, ONE, folder=folder, shard=Shard(1, 2))
     assert half.missing == ("eca-head-scale-0 dense", "eca-head-scale-0 macs=70%")
     assert [row.variant.gates for row in half.rows] == ["none", "none"]
     assert resume_command(folder) == f"seyolo study --resume {folder}"
@@ -73,12 +81,12 @@ def test_a_stopped_study_goes_on_where_it_was(settings: SlimOptions, tmp_path: P
         "study.json", "study.csv", "study.md", "study.tex", "study.png"
     }  # fmt: skip
 
-    again = study(settings, ONE, folder=folder)  # the same command goes on, too
+    again = run(settings, ONE, folder=folder)  # the same command goes on, too
     assert again.rows == whole.rows
     with pytest.raises(
         TrainingError, match=r"other settings; give another --name, or continue it: seyolo study"
     ):
-        study(replace(settings, epochs=3), ONE, folder=folder)
+        run(replace(settings, epochs=3), ONE, folder=folder)
     result = folder / "results/none-0--dense.json"
     result.write_text(json.dumps(json.loads(result.read_text()) | {"macs": -1}))
     with pytest.raises(TrainingError, match=r"none-0--dense\.json: macs: expected"):
@@ -91,7 +99,7 @@ def test_the_time_of_what_is_missing_is_told_before(
     parts = {"dense": 600.0, "sparse": 100.0, "finetuned": 200.0}
     monkeypatch.setattr(studying, "estimate_seconds", lambda *_: parts)
     monkeypatch.setattr(studying._Study, "_train", lambda *_: None)
-    study(settings, ONE, folder=tmp_path / "s", shard=Shard(1, 2), progress=Lines())
+    run(settings, ONE, folder=tmp_path / "s", shard=Shard(1, 2), progress=Lines())
     told = capsys.readouterr().err
     assert "training: 2 networks, 1 of them dense, 2 epochs each" in told
     assert (
@@ -108,13 +116,13 @@ def test_ctrl_c_says_how_to_go_on(
 
     monkeypatch.setattr(studying._Study, "_train", stop)
     with pytest.raises(KeyboardInterrupt, match=r"resume with: seyolo study --resume .* --shard 2/2$"):
-        study(settings, ONE, folder=tmp_path / "s", shard=Shard(2, 2))
+        run(settings, ONE, folder=tmp_path / "s", shard=Shard(2, 2))
 
 
 def test_what_cannot_be_met_is_found_before_training(settings: SlimOptions, tmp_path: Path) -> None:
     axes = replace(ONE, budgets=("macs=70%", "macs=1%"))
     with pytest.raises(BudgetError, match="macs=1% cannot be met"):
-        study(settings, axes, folder=tmp_path / "s")
+        run(settings, axes, folder=tmp_path / "s")
     assert not (tmp_path / "s").exists()
 
 
@@ -156,7 +164,7 @@ def test_options_that_a_study_varies(
     settings: SlimOptions, tmp_path: Path, values: dict[str, object], message: str
 ) -> None:
     with pytest.raises(UsageError, match=message):
-        study(replace(settings, **values), ONE, folder=tmp_path / "s")  # type: ignore[arg-type]
+        run(replace(settings, **values), ONE, folder=tmp_path / "s")  # type: ignore[arg-type]
     assert not (tmp_path / "s").exists()
 
 

@@ -7,6 +7,8 @@ from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
 
+from rich.console import Group
+
 from seyolo.commands.output import Json, check_target, remark, show
 from seyolo.errors import MissingError, UsageError
 from seyolo.files import check_writable
@@ -46,7 +48,7 @@ def benchmark(*models: str, options: BenchmarkOptions = DEFAULTS, json: Json = N
         {**asdict(r), "metrics": {split: {"ap": m.ap, "ap50": m.ap50} for split, m in r.metrics.items()}}
         for r in results
     ]
-    show({"models": values}, benchmark_tables(results), json)
+    show({"models": values}, Group(*benchmark_tables(results)), json)
     if options.chart is not None:
         _draw(results, model_names(results), options.chart)
 

@@ -7,22 +7,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-
 from seyolo.commands.output import STDOUT, Json, check_target, print_readable, remark, remark_on, show, table
-from seyolo.data.anchors import dataset_box_sizes, kmeans_anchors
-from seyolo.data.check import check_dataset
-from seyolo.data.convert import Converted, Target, count, write_lists
-from seyolo.data.convert import convert as write_converted
+from seyolo.data.convert import Converted, Target
 from seyolo.data.datasets import load_dataset
-from seyolo.data.formats.yolo import YoloFiles
 from seyolo.data.labels import Problem
-from seyolo.data.splitting import divide, shares_of
-from seyolo.data.synthetic.dataset import write_dataset
 from seyolo.errors import DataError, counted
 from seyolo.options.parameters import Size
-from seyolo.progress import console_progress
-from seyolo.sizes import USUAL_SIZE, input_text, size_hw
+from seyolo.sizes import USUAL_SIZE, input_text
+from seyolo.verbs.data import check_dataset, convert_dataset, draw_dataset, find_anchors, split_dataset
 
 
 def oxford(
@@ -72,16 +64,14 @@ def synth(
         json: write what was drawn here as JSON, too; - is stdout.
     """
     check_target(json)
-    with console_progress().task("drawing", train + val + test) as advance:
-        path = write_dataset(
-            out,
-            num_train=train,
-            num_val=val,
-            num_test=test,
-            size_px=(size if min_size is None else min_size, size),
-            seed=seed,
-            progress=lambda done, total: advance(1, ""),
-        )
+    path = draw_dataset(
+        out,
+        train=train,
+        val=val,
+        test=test,
+        size=(size if min_size is None else min_size, size),
+        seed=seed,
+    )
     value = {"data": str(path), "train": train, "val": val, "test": test, "seed": seed}
     show(value, f"drew {counted(train + val + test, 'image')}: {path}", json)
 
@@ -122,7 +112,7 @@ def convert(data: Path, out: Path, /, *, to: Target = "yolo", json: Json = None)
     check_target(json)
     dataset = load_dataset(data)
     remark_on(dataset)
-    _show_converted(write_converted(dataset, out, to), out, to, json)
+    _show_converted(convert_dataset(dataset, out, to), out, to, json)
 
 
 def _show_converted(counts: Sequence[Converted], out: Path, to: Target, json: Json) -> None:
@@ -161,12 +151,7 @@ def split(
     check_target(json)
     dataset = load_dataset(data)
     remark_on(dataset)
-    divided = divide(dataset, shares_of(val, test), seed, by)
-    if isinstance(dataset.contents, YoloFiles):
-        write_lists(divided, out)
-        counts = count(divided)
-    else:
-        counts = write_converted(divided, out, "yolo")
+    counts = split_dataset(dataset, out, val=val, test=test, by=by, seed=seed)
     _show_converted(counts, out, "yolo", json)
 
 
@@ -207,13 +192,12 @@ def anchors(
     dataset = load_dataset(data)
     remark_on(dataset, [split])
     size = size or USUAL_SIZE
-    boxes = dataset_box_sizes(dataset.split(split), size_hw(size))
-    found = kmeans_anchors(boxes, num, np.random.default_rng(seed))
+    found = find_anchors(dataset, size=size, num=num, split=split, seed=seed)
     value = {
         "anchors": [[round(side, 2) for side in pair] for pair in found.sizes_wh.tolist()],
         "mean_iou": found.mean_iou,
-        "num_boxes": len(boxes),
+        "num_boxes": found.num_boxes,
         "size": size,
     }
-    quality = f"mean IoU {found.mean_iou:.3f} over {counted(len(boxes), 'box')} at {input_text(size)} px"
+    quality = f"mean IoU {found.mean_iou:.3f} over {counted(found.num_boxes, 'box')} at {input_text(size)} px"
     show(value, f"anchors={found.to_cfg()}\n{quality}", json)

@@ -47,7 +47,7 @@ def study(
             run.resume, shard=part, progress=progress, tracker=run.tracker, data_changed=run.data_changed
         )
     else:
-        required(options.data, "--data")
+        data = required(options.data, "--data")
         refuse_shipped(options.model)
         settings = options.slim()
         check_settings(settings)
@@ -55,7 +55,14 @@ def study(
             raise UsageError(f"--shard {shard}: give all workers the same --name")
         folder = None if run.name is None else RUNS / "study" / run.name
         outcome = verb.study(
-            settings, axes, folder=folder, shard=part, progress=progress, tracker=run.tracker
+            data,
+            settings.model,
+            options=settings,
+            folder=folder,
+            shard=part,
+            progress=progress,
+            tracker=run.tracker,
+            **vars(axes),
         )
     values = {"rows": to_json(outcome.rows), "missing": list(outcome.missing)}
     show(

@@ -12,6 +12,7 @@ from math import prod
 from seyolo.darknet.cfg import Network
 from seyolo.darknet.graph import IMAGE, Shape, inputs, shapes
 from seyolo.darknet.weights import tensor_shapes
+from seyolo.errors import counted
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class LayerCost:
     shape: Shape
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Cost:
     """A network: learned parameters, MACs for one image, and the same per layer."""
 
@@ -33,12 +34,19 @@ class Cost:
     macs: int
     layers: tuple[LayerCost, ...]
 
+    def __repr__(self) -> str:
+        return f"<Cost: {self.params:,} parameters, {self.macs:,} MACs, {counted(len(self.layers), 'layer')}>"
+
 
 def cost(network: Network, height: int | None = None, width: int | None = None) -> Cost:
     """Returns the cost for an image of (`height`, `width`) pixels, by default the `[net]` size.
 
     Raises:
         CfgError: layers that do not fit, or an image size the network cannot take.
+
+    Example:
+        >>> seyolo.api.cost(seyolo.load("yolov3-tiny").network, 416, 416)
+        <Cost: 8,852,366 parameters, 2,782,480,896 MACs, 24 layers>
     """
     tensor_shapes(network)  # refuses a network that is too large for any machine
     outputs = shapes(network, height, width)

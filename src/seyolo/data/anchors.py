@@ -26,6 +26,7 @@ class Anchors:
 
     sizes_wh: np.ndarray  # (k, 2) float32 in input pixels, smallest area first
     mean_iou: float  # of each box with its best anchor
+    num_boxes: int
 
     def to_cfg(self) -> str:
         """Returns the value of `anchors` in a Darknet [yolo] section, in whole pixels."""
@@ -61,7 +62,7 @@ def kmeans_anchors(sizes_wh: np.ndarray, num_anchors: int, generator: np.random.
     runs = [_run(sizes_wh, num_anchors, generator) for _ in range(_NUM_RESTARTS)]
     mean_iou, anchors_wh = max(runs, key=lambda run: run[0])
     order = np.lexsort((anchors_wh[:, 0], anchors_wh.prod(axis=1)))  # by area, then by width
-    return Anchors(anchors_wh[order].astype(np.float32), mean_iou)
+    return Anchors(anchors_wh[order].astype(np.float32), mean_iou, len(sizes_wh))
 
 
 def iou_of_sizes(sizes_wh: np.ndarray, anchors_wh: np.ndarray) -> np.ndarray:

@@ -31,7 +31,7 @@ from seyolo.data.near_duplicates import (
 )
 from seyolo.data.samples import size_problem
 from seyolo.data.text import without_path
-from seyolo.errors import DataError
+from seyolo.errors import DataError, counted
 from seyolo.media.images import decode_image, is_image, read_encoded, unreadable
 from seyolo.progress import Advance, Progress, Silent
 
@@ -62,7 +62,7 @@ class SplitReport:
         return row | {f"box_side_px_{key}": round(value, 1) for key, value in self.box_side_px.items()}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Report:
     """Result of `check_dataset`; a data set is sound if there are no problems."""
 
@@ -72,6 +72,10 @@ class Report:
     num_shared_pictures: int
     problems: tuple[Problem, ...]
     leaks: tuple[Leak, ...] = ()  # near-duplicates between splits, without equal files
+
+    def __repr__(self) -> str:
+        images = ", ".join(f"{split.split} {counted(split.num_pictures, 'image')}" for split in self.splits)
+        return f"<Report: {self.source}; {images}; {counted(len(self.problems), 'problem')}>"
 
     def rows(self) -> list[dict[str, object]]:
         """Returns one flat row of figures per split, for a printed table."""

@@ -52,7 +52,7 @@ GIVEN = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Dataset:
     """A data set in any layout."""
 
@@ -67,6 +67,10 @@ class Dataset:
     _samples: dict[str, Samples] = field(default_factory=dict, repr=False)
     outlines_said: frozenset[str] = frozenset()  # splits whose outlines were counted before
     training_tiles: list[Sample] = field(default_factory=list, repr=False)  # of `train`, once they were cut
+
+    def __repr__(self) -> str:
+        splits, classes = ", ".join(self.splits), counted(len(self.names), "class")
+        return f"<Dataset: {self.source}, {self.contents.layout}; {splits}; {classes}>"
 
     def tiled(self, tiling: Tiling | None) -> Self:
         """Returns the data set cut in this way by training and evaluation; None does not cut."""
@@ -237,6 +241,10 @@ def load_dataset(path: str | Path) -> Dataset:
     """Loads a data set from a folder, an archive, or the file that describes it.
 
     Raises DataError when the path is missing, of another kind, invalid, or fits several layouts.
+
+    Example:
+        >>> seyolo.api.load_dataset("hands/data.yaml").names
+        ('hand',)
     """
     source = Path(path)
     folder, note = source, ""

@@ -91,7 +91,7 @@ class ClassMetrics:
     num_objects: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Metrics:
     """AP and recall of a detector, in [0, 1], as means over the classes with objects in the ground truth.
 
@@ -115,6 +115,10 @@ class Metrics:
     num_images: int
     num_objects: int
     per_class: tuple[ClassMetrics, ...]
+
+    def __repr__(self) -> str:
+        shares = (f"{name}={getattr(self, name):.4f}" for name in ("ap", "ap50", "ap75", "recall"))
+        return f"Metrics({', '.join(shares)}, num_images={self.num_images}, num_objects={self.num_objects})"
 
     def to_dict(self) -> dict[str, object]:
         """Returns plain values for JSON, with None for nan."""

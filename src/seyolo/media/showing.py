@@ -16,29 +16,29 @@ from jaxtyping import UInt8
 
 from seyolo.errors import DataError, UsageError, counted
 from seyolo.files import write_bytes
-from seyolo.notebook import head_html, image_html, line_html, notebook_display, table_html
+from seyolo.notebook import MOST_PX, Html, head_html, inline_html, line_html, notebook_display, table_html
 
 if TYPE_CHECKING:
     from seyolo.detections import Detections
 
 MOST_ROWS = 10
+JPEG_FLAGS = (cv2.IMWRITE_JPEG_QUALITY, 85)
 
 
-class _Shown:
-    """An image as a notebook shows it."""
-
-    def __init__(self, html: str) -> None:
-        self._html = html
-
-    def _repr_html_(self) -> str:
-        return self._html
+def image_html(image: UInt8[np.ndarray, "H W 3"], alt: str) -> str:
+    """Returns a BGR image as an inline JPEG, at most 640 pixels wide or high."""
+    scale = MOST_PX / max(image.shape[:2])
+    if scale < 1:
+        size = [max(1, round(side * scale)) for side in image.shape[1::-1]]
+        image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+    return inline_html(cv2.imencode(".jpg", image, JPEG_FLAGS)[1].tobytes(), "jpeg", alt)
 
 
 def show_image(image: UInt8[np.ndarray, "H W 3"], title: str) -> None:
     """Shows a BGR image in a notebook or the system's viewer, or prints the path of its file."""
     display = notebook_display()
     if display is not None:
-        display(_Shown(image_html(image, title)))
+        display(Html(image_html(image, title), title))
         return
     path = write_image(Path(tempfile.mkdtemp(prefix="seyolo-")) / "detections.png", image)
     if not (_has_display() and webbrowser.open(path.as_uri())):

@@ -118,3 +118,13 @@ class PruneKeywords(ModelKeywords, TileKeywords, total=False):
     size: int | tuple[int, int] | None
     seed: int
     device: str
+
+
+class StudyKeywords(TypedDict, total=False):
+    """`StudyOptions` as keyword arguments."""
+
+    gates: str | Sequence[str]
+    places: str | Sequence[str]
+    joins: str | Sequence[str]
+    budgets: str | Sequence[str]
+    seeds: int | Sequence[int]

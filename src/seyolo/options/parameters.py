@@ -86,8 +86,9 @@ def build(
 ) -> Options:
     """Returns options of a kind with keyword arguments in place of their values, or of the defaults.
 
-    A text stands for a tuple of one, a text for a path, and numbers of NumPy for Python's. Raises UsageError
-    for an unknown name or a value of another type; the message names the function, `caller`, and the option.
+    A text or number stands for a tuple of one, a text for a path, and numbers of NumPy for Python's. Raises
+    UsageError for an unknown name or a value of another type; the message names the function, `caller`, and
+    the option.
     """
     hints = get_type_hints(kind)
     names = [field.name for field in fields(kind)]  # type: ignore[arg-type]
@@ -115,7 +116,7 @@ def _plain(value: object, hint: Any, flag: str) -> object:
         value = value.item()
     if flag == "--device" and isinstance(value, int) and not isinstance(value, bool):
         return str(value)  # the number of a GPU
-    if isinstance(value, str) and get_origin(part) is tuple:
+    if isinstance(value, str | int) and get_origin(part) is tuple:
         value = [value]
     if isinstance(value, list | tuple):
         items = get_args(part) or (int,)

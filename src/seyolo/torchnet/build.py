@@ -75,6 +75,12 @@ class DarknetModel(nn.Module):
         self._unread_after = _unread_after(self._inputs)
         self._step = graph.max_stride(network)
 
+    def __repr__(self) -> str:
+        net, classes = self.network.net, ", ".join(self.names[:3]) + (", …" if len(self.names) > 3 else "")
+        size = f"{net.width}x{net.height} px, {counted(len(self.layers), 'layer')}"
+        params = sum(parameter.numel() for parameter in self.parameters())
+        return f"<DarknetModel: {self.network.source}, {size}, {params:,} parameters, finds {classes}>"
+
     @property
     def heads(self) -> list[YoloHead]:
         """The detection layers in order."""

@@ -20,6 +20,7 @@ from seyolo.data.batches.training import TrainingBatch
 from seyolo.data.datasets import Dataset
 from seyolo.data.tiles import training_samples
 from seyolo.errors import DataError, TrainingError
+from seyolo.notebook import file_html, head_html, table_html
 from seyolo.progress import Advance, Figures, RunClock, TimeLeft, duration_text
 from seyolo.torchnet.build import DarknetModel, from_checkpoint
 from seyolo.torchnet.device import limited_threads, tried_kernels
@@ -38,7 +39,7 @@ SLOW_EPOCH_S = 20.0  # from here on, figures are told after every epoch, and not
 STEPS_AGREED = 16  # after so many steps, several processes agree whether to write the state
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class TrainResult:
     """Best averaged model, its score on the validation splits, and one row of figures per epoch."""
 
@@ -46,6 +47,20 @@ class TrainResult:
     best_ap: float
     best_epoch: int
     history: list[Row]
+    folder: Path
+
+    def __repr__(self) -> str:
+        best = f"AP on val {self.best_ap:.3f} in epoch {self.best_epoch} of {len(self.history)}"
+        return f"<TrainResult: {best}; {self.folder}>"
+
+    def _repr_html_(self) -> str:
+        """Returns the figures of the best epoch, curves and detections, for notebooks."""
+        row = next(row for row in self.history if row["epoch"] == self.best_epoch)
+        figures = {name: f"{value:.3f}" for name, value in row.items() if name.endswith(("ap", "ap50"))}
+        names = ("curves.png", "val_predictions.jpg")
+        images = [file_html(self.folder / name, name) for name in names]
+        table = table_html(list(figures), [list(figures.values())], left=frozenset())
+        return "".join([head_html(repr(self)[1:-1]), table, *images])
 
 
 def train(
@@ -93,7 +108,8 @@ def train(
             team.call(_help_train, on_cpu, dataset, config, folder, sparsity, distillation, state)
         run.train()
     best = from_checkpoint(read_checkpoint(folder / BEST_FILE))
-    return TrainResult(best, run.record.best_ap, run.record.best_epoch, run.record.history)
+    record = run.record
+    return TrainResult(best, record.best_ap, record.best_epoch, record.history, folder)
 
 
 def _help_train(  # noqa: PLR0917 (sent between processes by position)

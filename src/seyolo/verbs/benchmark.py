@@ -21,6 +21,8 @@ from seyolo.json_files import from_json, to_json
 from seyolo.opening.detector import open_detector, split_model
 from seyolo.options.model import ModelOptions
 from seyolo.progress import Progress, tell
+from seyolo.report.tables.benchmark import benchmark_tables, runtime_text
+from seyolo.report.text import latency_text
 from seyolo.runtime.benchmark import Timing, detect_timed, gradient_image
 from seyolo.runtime.benchmark import benchmark as time_backends
 from seyolo.runtime.memory import measure_alone
@@ -51,7 +53,7 @@ class Entrant:
         return measure_alone(__name__, "detect_alone", {"entrant": to_json(self), "batch": batch})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Compared(Timing):
     """Result of `benchmark` for one model: timing, memory and AP.
 
@@ -70,6 +72,18 @@ class Compared(Timing):
     peak_memory_mb: float | None
     metrics: dict[str, Metrics] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        return (
+            f"<Compared: {self.name} on {runtime_text(self)}, p50 {latency_text(self.total_p50_ms)} an image>"
+        )
+
+
+class Comparison(list[Compared]):
+    """Results of `benchmark`, one per model; a notebook shows them as tables."""
+
+    def _repr_html_(self) -> str:
+        return "".join(table.html() for table in benchmark_tables(self))
+
 
 def benchmark(
     models: str | Path | Sequence[str | Path] | Mapping[str, Backend],
@@ -79,7 +93,7 @@ def benchmark(
     batch: int = 1,
     threads: int | None = None,
     device: str = "cpu",
-) -> list[Compared]:
+) -> Comparison:
     """Measures latency, memory and AP of several models, interleaved in one run.
 
     Args:
@@ -116,7 +130,7 @@ def compare(
     repeats: int = 50,
     batch: int = 1,
     progress: Progress | None = None,
-) -> list[Compared]:
+) -> Comparison:
     """Benchmarks models that each have their own options; `progress` reports the evaluation."""
     dataset = data if isinstance(data, Dataset) or data is None else load_dataset(data)
     if dataset is not None:
@@ -128,7 +142,7 @@ def compare(
     images = None if dataset is None else sample_images(dataset)
     timings = time_backends(backends, repeats, images=images, batch=batch)
     judged = None if dataset is None or not _can_measure_ap() else dataset
-    return [
+    return Comparison(
         Compared(
             **asdict(timing),
             runtime=backend.name,
@@ -138,7 +152,7 @@ def compare(
             metrics={} if judged is None else evaluate_backend(backend, judged, progress=progress),
         )
         for timing, backend, entrant in zip(timings, backends.values(), entrants.values(), strict=True)
-    ]
+    )
 
 
 def detect_alone(entrant: object, batch: int) -> None:

@@ -9,8 +9,9 @@ from seyolo.evaluation.ap import Metrics
 from seyolo.evaluation.evaluate import Judgement, judge_splits, metrics_of
 from seyolo.evaluation.oxford import BOXES_FILE, oxford_metrics
 from seyolo.opening.network import input_size, open_model
-from seyolo.progress import Progress
+from seyolo.progress import Progress, shown_progress
 from seyolo.report.figures.train_run import write_validation_figures
+from seyolo.report.outcomes import Evaluation
 from seyolo.runtime.choice import is_exported, open_backend
 from seyolo.runtime.protocol import Backend
 from seyolo.sizes import InputSize
@@ -24,8 +25,8 @@ def evaluate(
     *,
     size: InputSize | None = None,
     out: str | Path | None = None,
-    progress: Progress | None = None,
-) -> dict[str, Metrics]:
+    progress: Progress | bool | None = True,
+) -> Evaluation:
     """Measures COCO AP of a model on the named split, or on every split but `train`.
 
     Args:
@@ -34,7 +35,10 @@ def evaluate(
         split: its name; None for all but `train`.
         size: of the input in pixels, the side of a square or (height, width); by default the model's own.
         out: a folder for curves, and for images with ground truth and detections.
-        progress: receives the progress.
+        progress: True shows it as the command line does, or in a notebook; False does not; or a receiver.
+
+    Returns:
+        Metrics by split; a notebook shows them as a table, with curves and images.
 
     Example:
         >>> seyolo.evaluate("hand", "hands/data.yaml", "val")
@@ -45,7 +49,7 @@ def evaluate(
         model = open_backend(model) if is_file else open_model(model)
     dataset = data if isinstance(data, Dataset) else load_dataset(data)
     judgement = _judge(model, dataset, split, size=size, out=out, progress=progress)
-    return metrics_of(judgement, len(dataset.names))
+    return Evaluation(metrics_of(judgement, len(dataset.names)), dataset, judgement)
 
 
 def evaluate_oxford(
@@ -55,7 +59,7 @@ def evaluate_oxford(
     *,
     size: InputSize | None = None,
     out: str | Path | None = None,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = True,
 ) -> dict[str, dict[str, Metrics]]:
     """Measures AP per split by the Oxford protocols `all` and `official`; arguments as in `evaluate`.
 
@@ -76,9 +80,10 @@ def _judge(
     *,
     size: InputSize | None,
     out: str | Path | None,
-    progress: Progress | None,
+    progress: Progress | bool | None,
 ) -> Judgement:
-    judgement = judge_splits(model, dataset, split, input_size(model, size), progress)
+    shown = shown_progress(progress)
+    judgement = judge_splits(model, dataset, split, input_size(model, size), shown)
     if out is not None:
         write_validation_figures(Path(out), dataset, judgement)
     return judgement

@@ -20,7 +20,8 @@ from seyolo.options.keywords import SlimKeywords
 from seyolo.options.parameters import build
 from seyolo.options.slim import USUAL_EPOCHS, SlimOptions
 from seyolo.options.stored import SLIM_FILE, read_slim_options, stored_slim
-from seyolo.progress import Progress, Silent
+from seyolo.progress import Progress, Silent, shown_progress
+from seyolo.report.outcomes import SlimOutcome
 from seyolo.results import RESULTS_FILE, SlimResults, read_results
 from seyolo.runs import NewRun, existing_run, new_run, resumed_run
 from seyolo.torchnet.device import limited_threads
@@ -50,10 +51,10 @@ def slim(
     options: SlimOptions | None = None,
     train_settings: Mapping[str, Any] | None = None,
     folder: str | Path | NewRun | None = None,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = True,
     tracker: TrackerName | OpenTracker | None = None,
     **keywords: Unpack[SlimKeywords],
-) -> dict[str, Any]:
+) -> SlimOutcome:
     """Trains a detector, prunes it to a budget, fine-tunes it and compares the two.
 
     Args:
@@ -62,13 +63,13 @@ def slim(
         options: all options at once; `keywords` take the place of their values.
         train_settings: options of training by name, `sync_bn` for instance; another way to give `keywords`.
         folder: the run's folder; by default a new one under `runs/slim`.
-        progress: receives how far the run is.
+        progress: True shows it as the command line does, or in a notebook; False does not; or a receiver.
         tracker: `tensorboard`, `mlflow` or `wandb`, or a function that opens another
             `seyolo.training.trackers.Tracker`.
         keywords: the fields of `seyolo.options.slim.SlimOptions`, where each is explained.
 
     Returns:
-        The content of `results.json`.
+        The content of `results.json`; `folder` is that of the run.
 
     Raises:
         SeyoloError: one of its kinds, for whatever the user can mend.
@@ -84,24 +85,25 @@ def slim(
         given.setdefault("blocks", given["cut"].blocks)
     chosen = build(SlimOptions, "slim", options, given | {"data": data, "model": model and str(model)})
     opener = chosen_tracker(tracker)
-    place = folder or NewRun("slim")
-    return run_slim(_resolved(chosen, progress), place, progress=progress, tracker=opener).to_json()
+    place, progress = folder or NewRun("slim"), shown_progress(progress)
+    results = run_slim(_resolved(chosen, progress), place, progress=progress, tracker=opener)
+    return SlimOutcome(results, place.taken if isinstance(place, NewRun) else Path(place))
 
 
 @on_leader
 def resume_slim(
     folder: str | Path,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = True,
     controls: str | Sequence[str] = (),
     tracker: TrackerName | OpenTracker | None = None,
     *,
     data_changed: bool = False,
-) -> dict[str, Any]:
+) -> SlimOutcome:
     """Continues a run of `slim` where it was stopped; `controls` may be added to a finished one.
 
     Args:
         folder: of the run.
-        progress: receives how far the run is.
+        progress: as in `slim`.
         controls: as in `slim`.
         tracker: as in `slim`.
         data_changed: goes on although images or labels have changed since the run began.
@@ -117,10 +119,11 @@ def resume_slim(
     options = read_slim_options(folder)
     asked = build(SlimOptions, "resume_slim", options, {"controls": controls}).controls
     options = replace(options, controls=tuple(dict.fromkeys(options.controls + asked)))
-    opener = chosen_tracker(tracker)
-    return run_slim(
-        options, folder, resume=True, progress=progress, tracker=opener, data_changed=data_changed
-    ).to_json()
+    shown, opener = shown_progress(progress), chosen_tracker(tracker)
+    results = run_slim(
+        options, folder, resume=True, progress=shown, tracker=opener, data_changed=data_changed
+    )
+    return SlimOutcome(results, folder)
 
 
 def run_slim(

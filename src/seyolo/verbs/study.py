@@ -18,21 +18,24 @@ from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import Any, Unpack
 
 from seyolo.darknet.cost import cost
 from seyolo.data.datasets import Dataset
 from seyolo.data.near_duplicates import training_lines
-from seyolo.detecting.run_folder import Shard
+from seyolo.detecting.run_folder import Shard, parse_shard
 from seyolo.errors import SeyoloError, TrainingError, counted
 from seyolo.evaluation.evaluate import split_metrics
 from seyolo.files import write_json
 from seyolo.json_files import read_json, to_json
+from seyolo.notebook import file_html, head_html
+from seyolo.options.keywords import SlimKeywords, StudyKeywords
+from seyolo.options.parameters import build
 from seyolo.options.slim import USUAL_EPOCHS, SlimOptions
-from seyolo.options.study import JOINED, NONE, StudyOptions, check_settings
-from seyolo.progress import Progress, Silent, duration_text, tell
+from seyolo.options.study import JOINED, NONE, VARIED, StudyOptions, check_settings
+from seyolo.progress import Progress, Silent, duration_text, shown_progress, tell
 from seyolo.report.figures.study import write_study_chart
-from seyolo.report.tables.study import write_study_tables
+from seyolo.report.tables.study import study_table, write_study_tables
 from seyolo.runs import LOCK_FILE, NewRun, existing_run, locked
 from seyolo.study_results import DENSE, RESULTS, NetworkResult, StudyRow, study_rows
 from seyolo.torchnet.build import DarknetModel
@@ -74,7 +77,7 @@ PLAIN = Cell(NONE, "", "", 0)
 """No gates."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Outcome:
     """A study so far: a row for each variant, the networks that are missing, and the command that goes on."""
 
@@ -84,34 +87,65 @@ class Outcome:
     num_seeds: int
     command: str
 
+    def __repr__(self) -> str:
+        missing = f", {counted(len(self.missing), 'network')} missing" if self.missing else ""
+        return f"<Outcome: {counted(len(self.rows), 'variant')}{missing}; {self.folder}>"
+
+    def _repr_html_(self) -> str:
+        """Returns the table and the chart, for notebooks."""
+        table = study_table(self.rows, self.num_seeds).html() if self.rows else ""
+        return head_html(repr(self)[1:-1]) + table + file_html(self.folder / "study.png", "AP by MACs")
+
+
+class Keywords(SlimKeywords, StudyKeywords, total=False):
+    """Keyword arguments of `study`."""
+
 
 def study(
-    options: SlimOptions,
-    axes: StudyOptions | None = None,
+    data: str | Path,
+    model: str | Path | None = None,
     *,
+    options: SlimOptions | None = None,
     folder: str | Path | None = None,
-    shard: Shard = WHOLE,
-    progress: Progress | None = None,
+    shard: str | Shard = WHOLE,
+    progress: Progress | bool | None = True,
     tracker: TrackerName | OpenTracker | None = None,
+    **keywords: Unpack[Keywords],
 ) -> Outcome:
     """Trains and slims every network of a study, and writes its tables.
 
     Args:
+        data: a data set as it is: a folder, an archive, or the file that describes it.
+        model: a zoo name, a `.cfg` or a checkpoint; by default the checkpoint in `weights`, else yolov3@0.25.
         options: what all networks have in common; those that the study varies have their usual values.
-        axes: what they differ in.
         folder: of the study, by default a new one under `runs/study`; one of the same settings goes on.
-        shard: the part of the networks to work on.
-        progress: receives how far it is.
+        shard: the part of the networks to work on, such as `2/8`.
+        progress: as in `slim`.
         tracker: as in `slim`, one for each training stage.
+        keywords: the fields of `seyolo.options.slim.SlimOptions` and, for what the networks differ in, those
+            of `seyolo.options.study.StudyOptions`: gates, places, joins, budgets and seeds.
+
+    Returns:
+        A row per variant, with means and deviations over the seeds; a notebook shows table and chart.
 
     Raises:
         UsageError: an option that a study varies, or sites that the network does not have.
         TrainingError: the folder holds another study, or another process works on this shard.
         BudgetError: a budget cannot be met; found out before its networks are trained.
+
+    Example:
+        >>> found = seyolo.api.study("hands/data.yaml", "yolov3-tiny", gates="none", seeds=[0, 1])
+        >>> [row.variant.budget for row in found.rows]
+        ['dense', 'macs=30%']
     """
-    check_settings(options)
-    resolved = with_effort(with_model(options, progress), USUAL_EPOCHS)
-    settings = Settings(axes or StudyOptions(), resolved.equal_images())
+    given: dict[str, Any] = {**keywords}
+    varied = {name: given.pop(name) for name in VARIED.values() if name in given}
+    axes = build(StudyOptions, "study", None, varied)
+    given |= {"data": data, "model": model and str(model)}
+    chosen, progress = build(SlimOptions, "study", options, given), shown_progress(progress)
+    check_settings(chosen)
+    resolved = with_effort(with_model(chosen, progress), USUAL_EPOCHS)
+    settings = Settings(axes, resolved.equal_images())
     path = Path(folder) if folder is not None else NewRun("study").take(lambda _: None)
     stored = path / STUDY_FILE
     if not stored.exists():
@@ -131,13 +165,29 @@ def study(
 def resume_study(
     folder: str | Path,
     *,
-    shard: Shard = WHOLE,
-    progress: Progress | None = None,
+    shard: str | Shard = WHOLE,
+    progress: Progress | bool | None = True,
     tracker: TrackerName | OpenTracker | None = None,
     data_changed: bool = False,
 ) -> Outcome:
-    """Goes on with a study: trains what is missing of a shard, and writes the tables of what is there."""
-    path, progress = existing_run(folder, STUDY_FILE), progress or Silent()
+    """Goes on with a study: trains what is missing of a shard, and writes the tables of what is there.
+
+    Args:
+        folder: of the study.
+        shard: as in `study`.
+        progress: as in `study`.
+        tracker: as in `study`.
+        data_changed: goes on although images or labels have changed since the study began.
+
+    Raises:
+        TrainingError: the folder holds no study, another process works on this shard, or the data changed.
+
+    Example:
+        >>> seyolo.api.resume_study("runs/study/study").missing
+        ()
+    """
+    path, progress = existing_run(folder, STUDY_FILE), shown_progress(progress)
+    shard = parse_shard(shard) if isinstance(shard, str) else shard
     settings = read_json(path / STUDY_FILE, Settings)
     try:
         with locked(path, LOCK_FILE + shard.tag):

@@ -21,7 +21,7 @@ from seyolo.options.keywords import TrainKeywords
 from seyolo.options.parameters import build
 from seyolo.options.stored import TRAIN_FILE, read_train_options
 from seyolo.options.train import USUAL_EPOCHS, TrainOptions
-from seyolo.progress import Progress, RunClock, Silent
+from seyolo.progress import Progress, RunClock, shown_progress
 from seyolo.pruning.groups.groups import tied_scales
 from seyolo.report.figures.train_run import write_batch, write_train_figures
 from seyolo.runs import NewRun, new_run, resumed_run
@@ -60,7 +60,7 @@ def train(
     *,
     options: TrainOptions | None = None,
     folder: str | Path | NewRun | None = None,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = True,
     tracker: TrackerName | OpenTracker | None = None,
     **keywords: Unpack[TrainKeywords],
 ) -> TrainResult:
@@ -73,7 +73,7 @@ def train(
         model: a zoo name, a `.cfg` or a checkpoint; by default the checkpoint in `weights`, else yolov3@0.25.
         options: all options at once; `keywords` take the place of their values.
         folder: the run's folder; by default a new one under `runs/train`.
-        progress: receives how far the run is.
+        progress: True shows it as the command line does, or in a notebook; False does not; or a receiver.
         tracker: `tensorboard`, `mlflow` or `wandb`, or a function that opens another
             `seyolo.training.trackers.Tracker`.
         keywords: the fields of `seyolo.options.train.TrainOptions`, where each is explained.
@@ -89,6 +89,7 @@ def train(
     given = {**keywords, "data": data, "model": model and str(model)}
     chosen = build(TrainOptions, "train", options, given)
     opener = chosen_tracker(tracker)
+    progress = shown_progress(progress)
     chosen = with_effort(with_model(chosen, progress), USUAL_EPOCHS)
 
     def write(path: Path) -> None:
@@ -102,7 +103,7 @@ def train(
 @on_leader
 def resume_train(
     folder: str | Path,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = True,
     tracker: TrackerName | OpenTracker | None = None,
     data_changed: bool = False,
 ) -> TrainResult:
@@ -110,7 +111,7 @@ def resume_train(
 
     Args:
         folder: of the run.
-        progress: receives how far the run is.
+        progress: as in `train`.
         tracker: as in `train`.
         data_changed: goes on although images or labels have changed since the run began.
 
@@ -129,7 +130,8 @@ def resume_train(
         state = saved_state(run_folder, options.epochs)
         keep_command(run_folder, is_new=False)
         check_environment(run_folder)
-        return _train(options, run_folder, state, data_changed, progress=progress, tracker=opener)
+        shown = shown_progress(progress)
+        return _train(options, run_folder, state, data_changed, progress=shown, tracker=opener)
 
 
 def _train(
@@ -138,11 +140,11 @@ def _train(
     state: RunState | None,
     data_changed: bool = False,
     *,
-    progress: Progress | None,
+    progress: Progress,
     tracker: OpenTracker,
 ) -> TrainResult:
     with limited_threads(options.threads):
-        run = _Run(options, folder, state, progress or Silent(), data_changed)
+        run = _Run(options, folder, state, progress, data_changed)
         distillation = _distillation(options, run.dataset.names)
         model = run.model(distillation)
         clock = run.announce(model)

@@ -34,7 +34,7 @@ def row(name: str, runtime: str = "onnxruntime", **values: Any) -> Any:
 def printed(rows: list[Any]) -> list[str]:
     console = Console(width=80)
     with console.capture() as capture:
-        console.print(benchmark_tables(rows))
+        console.print(*benchmark_tables(rows))
     return capture.get().splitlines()
 
 

@@ -92,6 +92,10 @@ def convert(source: str | Path, out: str | Path, split: SplitMode = "official") 
             val, too, as the reference system does.
 
     Raises DataError, and does not change `out`, when something is missing or broken or `out` is not empty.
+
+    Example:
+        >>> seyolo.api.convert_oxford("hand_dataset.tar.gz", "oxford-anew").counts[0].split
+        'train'
     """
     source, out = Path(source), Path(out).absolute()
     if split not in _TARGETS:

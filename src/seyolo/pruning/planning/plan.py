@@ -16,6 +16,7 @@ from seyolo.darknet.cfg import Network
 from seyolo.darknet.sections import Convolutional
 from seyolo.errors import PlanError, TrainingError, counted
 from seyolo.json_files import from_json, parse_json, to_json
+from seyolo.notebook import head_html, table_html
 from seyolo.options.cut import DEFAULT_CUT, CutOptions
 from seyolo.pruning.groups.atoms import BoolArray, IntArray
 from seyolo.pruning.groups.blocks import Block
@@ -43,10 +44,12 @@ class Width(TypedDict):
     after: int
 
 
+BAR_CHARACTERS = 20
+"""Length of the bar in a notebook of a convolution that keeps all its filters."""
 Masks = tuple[BoolArray, ...]  # per layer (C,): True for the output channels that are kept
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Plan:
     """All that a cut does to a network, and what it costs before and after.
 
@@ -91,6 +94,20 @@ class Plan:
     evenness: float = 0.0
     importance: str = "bn"
     _masks: Masks | None = field(default=None, init=False, repr=False, compare=False)
+
+    def __repr__(self) -> str:
+        blocks = f", without {counted(len(self.blocks_removed), 'block')}" if self.blocks_removed else ""
+        params = f"{self.dense_params:,} to {self.params:,} parameters"
+        return f"<Plan: {self.budget}; {params}, {self.dense_macs:,} to {self.macs:,} MACs{blocks}>"
+
+    def _repr_html_(self) -> str:
+        """Returns the filters of every convolution before and after, for notebooks."""
+        rows = [
+            [str(layer), str(before), str(after), "█" * round(BAR_CHARACTERS * after / before)]
+            for layer, before, after in self.table()
+        ]
+        table = table_html(["layer", "filters", "kept", "share kept"], rows, left=frozenset({3}))
+        return head_html(repr(self)[1:-1]) + table
 
     @property
     def removes_nothing(self) -> bool:

@@ -6,8 +6,6 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from rich.console import Group
-
 from seyolo.report.tables.fitting import FittingTable
 from seyolo.report.text import MISSING, share_text, three_digits
 
@@ -15,12 +13,12 @@ if TYPE_CHECKING:
     from seyolo.verbs.benchmark import Compared
 
 
-def benchmark_tables(rows: Sequence[Compared]) -> Group:
+def benchmark_tables(rows: Sequence[Compared]) -> list[FittingTable]:
     """Returns milliseconds per image, images per second and memory; then AP, where it was measured."""
     tables = [_table("ms per image", rows, [_costs(row) for row in rows])]
     if any(row.metrics for row in rows):
         tables.append(_table("AP", rows, [_scores(row, rows) for row in rows]))
-    return Group(*tables)
+    return tables
 
 
 def model_names(rows: Sequence[Compared]) -> list[str]:

@@ -14,6 +14,8 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from seyolo.notebook import head_html, table_html
+
 LEAST_NAME = 12  # characters to which a name is shortened
 WIDEST = 10_000
 
@@ -41,6 +43,11 @@ class FittingTable:
             yield self._table(shorter)
         else:
             yield from self._blocks()
+
+    def html(self) -> str:
+        """Returns the table for a notebook."""
+        title = "" if self.title is None else head_html(self.title)
+        return title + table_html(self.header, self.rows, self.left)
 
     def _table(self, rows: Sequence[Sequence[str]]) -> Table:
         table = Table(

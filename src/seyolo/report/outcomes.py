@@ -1,0 +1,69 @@
+"""Results of `slim` and `evaluate` as Python prints them and as notebooks show them."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from seyolo.data.datasets import Dataset
+from seyolo.evaluation.ap import Metrics
+from seyolo.evaluation.evaluate import Judgement
+from seyolo.notebook import file_html, head_html, line_html, table_html
+from seyolo.report.figures.train_run import write_validation_figures
+from seyolo.report.tables.slim import stage_table
+from seyolo.report.text import share_text
+from seyolo.report.verdict import slim_verdict, summary
+from seyolo.results import SlimResults, read_start
+
+
+class SlimOutcome(dict[str, Any]):
+    """The content of `results.json` of a run of `slim`, and the run's folder."""
+
+    def __init__(self, results: SlimResults, folder: Path) -> None:
+        super().__init__(results.to_json())
+        self.folder = folder
+
+    def __repr__(self) -> str:
+        return f"<SlimOutcome: {self._said()[-1]}; {self.folder}>"
+
+    def _said(self) -> list[str]:
+        """Returns the verdict, if there is one, and the change in one line."""
+        results = SlimResults.from_json(self)
+        verdict = slim_verdict(results, read_start(self.folder))
+        return [*verdict.lines(), summary(results, verdict)]
+
+    def _repr_html_(self) -> str:
+        """Returns the verdict, the table, channels and sample images, for notebooks."""
+        table = stage_table(SlimResults.from_json(self))
+        images = [file_html(self.folder / name, name) for name in ("channels.png", "samples.jpg")]
+        report = line_html(f"all of it on one page: {self.folder / 'report.html'}")
+        return "".join([*map(head_html, self._said()), table.html(), *images, report])
+
+
+class Evaluation(dict[str, Metrics]):
+    """Metrics by split, and the detections that they come from."""
+
+    def __init__(self, metrics: Mapping[str, Metrics], dataset: Dataset, judgement: Judgement) -> None:
+        super().__init__(metrics)
+        self._dataset, self._judgement = dataset, judgement
+
+    def _repr_html_(self) -> str:
+        """Returns a table, curves, and images with ground truth and detections, for notebooks."""
+        header = ["split", "AP", "AP@0.5", "AP@0.75", "recall", "images", "objects"]
+        rows = [
+            [
+                split,
+                *map(share_text, (found.ap, found.ap50, found.ap75, found.recall)),
+                f"{found.num_images:,}",
+                f"{found.num_objects:,}",
+            ]
+            for split, found in self.items()
+        ]
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            write_validation_figures(folder, self._dataset, self._judgement)
+            names = ["precision_recall.png", *(f"{split}_predictions.jpg" for split in self)]
+            images = [file_html(folder / name, name) for name in names]
+        return "".join([table_html(header, rows, left=frozenset({0})), *images])
