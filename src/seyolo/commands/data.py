@@ -87,7 +87,7 @@ def check(data: Path, /, *, json: Json = None) -> None:
     dataset = load_dataset(data)
     for line in dataset.described():
         remark(line)
-    report = check_dataset(dataset, console_progress())
+    report = check_dataset(dataset)
     show(report.to_dict(), table(_figures(report.rows())), json)
     for line in report.warnings():
         remark(f"warning: {line}; `seyolo data view {data}` shows them")

@@ -41,11 +41,10 @@ def study(
     """
     check_target(json)
     part = Shard() if shard is None else parse_shard(shard)
-    verb, progress = import_module("seyolo.verbs.study"), console_progress()
+    verb = import_module("seyolo.verbs.study")
+    worker = {"shard": part, "progress": console_progress(), "tracker": run.tracker}
     if run.resume is not None:
-        outcome = verb.resume_study(
-            run.resume, shard=part, progress=progress, tracker=run.tracker, data_changed=run.data_changed
-        )
+        outcome = verb.resume_study(run.resume, data_changed=run.data_changed, **worker)
     else:
         data = required(options.data, "--data")
         refuse_shipped(options.model)
@@ -54,16 +53,7 @@ def study(
         if part.count > 1 and run.name is None:
             raise UsageError(f"--shard {shard}: give all workers the same --name")
         folder = None if run.name is None else RUNS / "study" / run.name
-        outcome = verb.study(
-            data,
-            settings.model,
-            options=settings,
-            folder=folder,
-            shard=part,
-            progress=progress,
-            tracker=run.tracker,
-            **vars(axes),
-        )
+        outcome = verb.study(data, settings.model, options=settings, folder=folder, **worker, **vars(axes))
     values = {"rows": to_json(outcome.rows), "missing": list(outcome.missing)}
     show(
         values,

@@ -59,18 +59,19 @@ def draw_dataset(
         )
 
 
-def check_dataset(data: str | Path | Dataset) -> check.Report:
+def check_dataset(data: str | Path | Dataset, progress: Progress | bool | None = True) -> check.Report:
     """Looks through a data set; returns counts by split, and everything that is wrong.
 
     Args:
         data: a data set as it is: a folder, an archive, or the file that describes it.
+        progress: as in `draw_dataset`.
 
     Example:
         >>> report = seyolo.api.check_dataset("hands/data.yaml")
         >>> [split.split for split in report.splits], report.problems
         (['train', 'val', 'test'], ())
     """
-    return check.check_dataset(_opened(data))
+    return check.check_dataset(_opened(data), shown_progress(progress))
 
 
 def convert_dataset(data: str | Path | Dataset, out: str | Path, to: Target = "yolo") -> list[Converted]:
