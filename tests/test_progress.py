@@ -7,7 +7,18 @@ import io
 import pytest
 from rich.console import Console
 
-from seyolo.progress import Bars, Figures, Lines, RunClock, TimeLeft, duration_text
+from seyolo.progress import (
+    Bars,
+    Figures,
+    Lines,
+    NotebookBars,
+    RunClock,
+    Silent,
+    TimeLeft,
+    console_progress,
+    duration_text,
+    shown_progress,
+)
 
 
 def test_lines_come_now_and_then(capsys: pytest.CaptureFixture[str]) -> None:
@@ -97,6 +108,54 @@ def test_a_task_inside_a_task_is_shown_below_it() -> None:
         advance(2, "")
     for text in ("train", "planning", "evaluating"):
         assert text in terminal.getvalue()
+
+
+class Notebook:
+    """A stand-in for IPython's display: one place, and what it showed, in order."""
+
+    def __init__(self) -> None:
+        self.shown: list[str] = []
+
+    def __call__(self, shown: object, display_id: bool) -> Notebook:
+        assert display_id
+        assert not self.shown
+        return self.update(shown)
+
+    def update(self, shown: object) -> Notebook:
+        self.shown.append(shown._repr_html_())  # type: ignore[attr-defined]
+        return self
+
+
+def test_a_notebook_has_one_place_that_is_redrawn_now_and_then(capsys: pytest.CaptureFixture[str]) -> None:
+    place, now = Notebook(), [0.0]
+    bars = NotebookBars(place, interval_s=0.5, clock=lambda: now[0])
+    with bars.task("train", 1000) as advance:
+        for _ in range(1000):
+            now[0] += 0.01
+            advance(1, TimeLeft("epoch 1/1, <5 s left"))
+        advance(0, Figures("epoch 1/1: AP val 0.412"))
+        with bars.task("evaluating", None):
+            pass
+    assert len(place.shown) == pytest.approx(1 + 10 / 0.5 + 3, abs=1)
+    assert (
+        place.shown[0]
+        == '<div><progress aria-label="train" value="0" max="1000"></progress> train 0/1,000 </div>'
+    )
+    assert "train 1,000/1,000 epoch 1/1, &lt;5 s left" in place.shown[-3]
+    assert place.shown[-3].count("<progress") == 2
+    assert "evaluating 0 " in place.shown[-3]
+    assert place.shown[-1] == ""
+    assert capsys.readouterr().out == "train epoch 1/1: AP val 0.412\n"
+
+
+def test_progress_is_shown_where_it_is_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = Lines()
+    assert shown_progress(own) is own
+    assert isinstance(shown_progress(True), Lines)
+    assert isinstance(shown_progress(False), Silent)
+    assert isinstance(shown_progress(None), Silent)
+    monkeypatch.setattr("seyolo.progress.notebook_display", Notebook)
+    assert isinstance(console_progress(), NotebookBars)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from seyolo.evaluation.ap import Metrics
 from seyolo.report.outcomes import Evaluation, SlimOutcome
 from seyolo.torchnet.build import DarknetModel
 from seyolo.training.loop import TrainResult
-from seyolo.verbs.benchmark import Compared
+from seyolo.verbs.benchmark import Compared, Comparison
 
 assert_type(seyolo.__version__, str)
 
@@ -40,7 +40,8 @@ def train_and_measure(data: Path) -> None:
     assert_type(seyolo.evaluate(trained.model, data), Evaluation)
     assert_type(seyolo.evaluate(trained.model, data)["val"], Metrics)
     assert_type(seyolo.slim(data, "yolov3@0.25", attention="cbam", cut=seyolo.api.PlanOptions()), SlimOutcome)
-    assert_type(seyolo.benchmark(["a.onnx", "b.onnx"], data), list[Compared])
+    assert_type(seyolo.benchmark(["a.onnx", "b.onnx"], data), Comparison)
+    assert_type(seyolo.benchmark("a.onnx")[0], Compared)
     assert_type(seyolo.api.resume_slim("runs/slim/slim"), SlimOutcome)
 
 
@@ -57,6 +58,9 @@ def detect(photo: str) -> seyolo.Detections:
         assert_type((name, class_id, score, left), tuple[str, int, float, float])
     image: np.ndarray = found.draw(photo)
     print(image.shape)
+    several = seyolo.Detector("slim.onnx")([photo, image], order="rgb")
+    assert_type(several, list[seyolo.Detections])
+    assert_type(several[0].save("found.jpg"), Path)
     return found.filter(0.5, classes=["hand", 3])
 
 

@@ -27,17 +27,17 @@ from seyolo.verbs.calibration import CalibrationSet, planner_on, repair_on
 FORECAST_BACKENDS = ("onnxruntime",)  # time a plan that is not cut yet, besides the backend of its budget
 
 
-def read_plan(path: Path) -> Plan:
+def read_plan(path: str | Path) -> Plan:
     """Reads a plan from its file.
 
     Raises:
         PlanError: no such file, or not a plan.
 
     Example:
-        >>> from pathlib import Path
-        >>> seyolo.api.read_plan(Path("slim.plan.json")).budget
+        >>> seyolo.api.read_plan("slim.plan.json").budget
         'macs=50%'
     """
+    path = Path(path)
     try:
         return Plan.from_json(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
@@ -48,7 +48,7 @@ def read_plan(path: Path) -> Plan:
 
 def plan_file(
     model: str | Path,
-    path: Path,
+    path: str | Path,
     options: PruneOptions | CutOptions | None = None,
     *,
     plan: Plan | None = None,
@@ -65,8 +65,7 @@ def plan_file(
         path: `x.plan.json`; `x.plan.png` shows the channels of every convolution before and after.
 
     Example:
-        >>> from pathlib import Path
-        >>> plan = seyolo.api.plan_file("hand.safetensors", Path("half.plan.json"), budget="macs=50%")
+        >>> plan = seyolo.api.plan_file("hand.safetensors", "half.plan.json", budget="macs=50%")
         >>> plan.macs <= 0.5 * plan.dense_macs
         True
     """
@@ -76,13 +75,13 @@ def plan_file(
         made = planner.plan(job.options.budgets, FORECAST_BACKENDS)
     else:
         made = planner.timed(recounted_plan(planner.network, job.plan), FORECAST_BACKENDS)
-    _write_plan(path, made, job.dense)
+    _write_plan(Path(path), made, job.dense)
     return made
 
 
 def prune_file(
     model: str | Path,
-    out: Path,
+    out: str | Path,
     options: PruneOptions | CutOptions | None = None,
     *,
     plan: Plan | None = None,
@@ -108,11 +107,11 @@ def prune_file(
         SeyoloError: one of its kinds, for whatever the user can mend.
 
     Example:
-        >>> from pathlib import Path
-        >>> plan = seyolo.api.prune_file("hand.safetensors", Path("half.cfg"), budget="macs=50%")
+        >>> plan = seyolo.api.prune_file("hand.safetensors", "half.cfg", budget="macs=50%")
         >>> plan.macs <= 0.5 * plan.dense_macs
         True
     """
+    out = Path(out)
     if out.suffix not in (CHECKPOINT, ".cfg"):
         raise UsageError(f"{out}: a slim model is written as {CHECKPOINT} or .cfg")
     if out.resolve() == Path(model).resolve():
@@ -171,15 +170,14 @@ class _Job:
         return planner_on(self.dense, options.plan_options(), self.dataset, options.seed, progress)
 
 
-def plan_path(out: Path) -> Path:
+def plan_path(out: str | Path) -> Path:
     """Returns the path of a slim model's plan: `slim.plan.json` beside `slim.safetensors`.
 
     Example:
-        >>> from pathlib import Path
-        >>> seyolo.api.plan_path(Path("slim.safetensors")).name
+        >>> seyolo.api.plan_path("slim.safetensors").name
         'slim.plan.json'
     """
-    return out.with_suffix(".plan.json")
+    return Path(out).with_suffix(".plan.json")
 
 
 def _write_plan(path: Path, plan: Plan, dense: DarknetModel) -> None:
