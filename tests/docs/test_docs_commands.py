@@ -48,7 +48,7 @@ ASSUMED = {
     "docs/how-to/opencv5.md": [make.photos, make.darknet],
     "docs/how-to/plans.md": [make.hands, make.hand],
     "docs/how-to/published-recipe.md": [make.hands],
-    "docs/how-to/python.md": [make.photos, make.hand],
+    "docs/how-to/python.md": [make.hands, make.photos, make.hand],
     "docs/how-to/reports.md": [make.hands, make.runs],
     "docs/how-to/resume.md": [make.hands, make.runs],
     "docs/how-to/serve.md": [make.photos, make.runs],
