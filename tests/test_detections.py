@@ -289,6 +289,9 @@ def test_the_library_supervision_takes_them() -> None:
     for column in ("boxes", "scores", "class_ids"):
         np.testing.assert_array_equal(getattr(back, column), getattr(named(), column))
     assert back.names == named().names
+    assert back.track_ids is None
+    tracked = replace(named(), track_ids=np.array([7, -1]))
+    assert Detections.from_supervision(tracked.to_supervision()).track_ids.tolist() == [7, -1]
 
 
 def test_detections_of_supervision_without_scores_and_classes() -> None:
@@ -312,6 +315,8 @@ def test_to_pandas() -> None:
         {"name": "cat", "class_id": 0, "score": 0.25, "left": 0, "top": 0, "right": 100, "bottom": 50},
     ]
     assert len(Detections.empty().to_pandas()) == 0
+    tracked = replace(named(), track_ids=np.array([7, -1]))
+    assert tracked.to_pandas()["track_id"].tolist() == [7, -1]
 
 
 def test_to_pandas_names_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,7 +23,7 @@ IMAGE = np.full((300, 1280, 3), 90, np.uint8)
 def found(count: int = 2, image: object = IMAGE) -> Detections:
     boxes = [[10 * index, 20, 10 * index + 200, 220] for index in range(count)]
     scores = np.linspace(0.9, 0.3, count)
-    return Detections(boxes, scores, [index % 2 for index in range(count)], ["hand", "<b>"], image)  # type: ignore[arg-type]
+    return Detections(boxes, scores, [index % 2 for index in range(count)], ["hand", "<b>"], image=image)  # type: ignore[arg-type]
 
 
 def notebook(monkeypatch: pytest.MonkeyPatch, shell: object) -> list[object]:
