@@ -56,8 +56,12 @@ DATA_VERBS = {
     "convert": "Write any data set as YOLO, COCO or VOC.",
     "split": "Divide the images of a data set anew into train, val and test.",
     "check": "Look through a data set: counts, and everything that is wrong.",
+    "view": "Write a data set as one page: labelled images, classes, sizes and near-duplicates.",
+    "label": "Label images with a model, the doubtful ones listed first, to correct and train on.",
     "anchors": "Anchor boxes for a data set.",
 }
+OWN_MODULES = ("view", "label")
+"""Verbs of `data` in a module of their own: they import what the others do without."""
 
 
 def make_app(words: Collection[str] = ()) -> App:
@@ -76,9 +80,10 @@ def make_app(words: Collection[str] = ()) -> App:
     )
     for verb, help_text in VERBS.items():
         app.command(f"seyolo.commands.{verb}:{verb}", name=verb, help=None if verb in words else help_text)
-    data = App(name="data", help="Make, convert and check data sets.")
+    data = App(name="data", help="Make, convert, look at and check data sets.")
     for verb, help_text in DATA_VERBS.items():
-        data.command(f"seyolo.commands.data:{verb}", name=verb, help=None if verb in words else help_text)
+        module = f"data_{verb}" if verb in OWN_MODULES else "data"
+        data.command(f"seyolo.commands.{module}:{verb}", name=verb, help=None if verb in words else help_text)
     app.command(data)
     app.command(
         "seyolo.completion:install_completion",

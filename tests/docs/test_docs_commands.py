@@ -42,6 +42,7 @@ ASSUMED = {
     "docs/how-to/export.md": [make.photos, make.runs],
     "docs/how-to/others.md": [make.hands, make.photos, make.hand, make.foreign],
     "docs/how-to/install.md": [],
+    "docs/how-to/label.md": [make.photos],
     "docs/how-to/latency.md": [make.hands, make.hand],
     "docs/evidence/runtimes.md": [],
     "docs/how-to/native.md": [],

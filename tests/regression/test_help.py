@@ -8,7 +8,7 @@ import pytest
 from pins import FOLDER, REWRITE, seyolo_line
 
 VERBS = "slim train val detect prune export benchmark report study serve info demo data".split()
-DATA_VERBS = ["anchors", "check", "convert", "oxford", "split", "synth"]
+DATA_VERBS = ["anchors", "check", "convert", "label", "oxford", "split", "synth", "view"]
 LINES = ["", *VERBS, *(f"data {verb}" for verb in DATA_VERBS)]
 
 

@@ -170,7 +170,7 @@ def report_of(dataset: Dataset, checked: Mapping[str, SplitFindings], problems: 
     """Returns the report of what was found."""
     if (none := dataset.without_image()) is not None:
         problems = [none]
-    shared = _shared_images(checked)
+    shared = shared_images(checked)
     found = [pair for split in checked.values() for pair in zip(split.images, split.readings, strict=True)]
     problems = problems + list(
         dict.fromkeys(
@@ -228,7 +228,7 @@ def _check_image(path: str, stated_size: tuple[int, int] | None) -> ImageFinding
     return ImageFindings(digest, (height, width), problem, signature_of(path, data))
 
 
-def _shared_images(splits: Mapping[str, SplitFindings]) -> dict[bytes, dict[str, str]]:
+def shared_images(splits: Mapping[str, SplitFindings]) -> dict[bytes, dict[str, str]]:
     """Returns the first path in each split of the image contents that are in several."""
     firsts: dict[bytes, dict[str, str]] = {}
     for name, split in splits.items():

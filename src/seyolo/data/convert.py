@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
@@ -20,12 +20,14 @@ import numpy as np
 
 from seyolo.boxes import cxcywh_to_xyxy
 from seyolo.data.datasets import Dataset
-from seyolo.data.samples import Sample
+from seyolo.data.samples import Sample, Samples
 from seyolo.data.writing import output_folder, write_data_yaml
 from seyolo.errors import UsageError
 from seyolo.media.images import image_size
 
 Target = Literal["yolo", "coco", "voc"]
+IMAGE_FOLDERS = {"yolo": "images/{}", "coco": "{}", "voc": "JPEGImages"}
+"""Folder of the images of a split, by format."""
 _DECIMALS = 3  # of a pixel in COCO
 
 
@@ -74,25 +76,40 @@ def convert(dataset: Dataset, out: Path, to: Target = "yolo") -> list[Converted]
 
     Raises DataError, and leaves `out` as it was, for an invalid label or image, and where `out` is not empty.
     """
+    check_format(to)
+    with output_folder(out) as folder:
+        return write_splits(
+            {split: dataset.split(split) for split in dataset.splits}, dataset.names, folder, to
+        )
+
+
+def check_format(to: str) -> None:
+    """Raises UsageError for a format that is not written."""
     if to not in get_args(Target):
         raise UsageError(f"--to {to}: one of {', '.join(get_args(Target))}")
-    write = _WRITERS[to]
+
+
+def write_splits(
+    splits: Mapping[str, Samples], names: tuple[str, ...], folder: Path, to: Target
+) -> list[Converted]:
+    """Writes the samples of each split into a folder that is empty, and returns the counts of each split."""
     counts = []
     taken: set[str] = set()
-    with output_folder(out) as folder:
-        for split in dataset.splits:
-            if to != "voc":
-                taken = set()  # each split has a folder of its own
-            samples = dataset.split(split)
-            num_left_out = write(folder, split, list(_named(samples, taken)), dataset.names)
-            counts.append(_counted(split, samples, num_left_out))
-        if to == "yolo":
-            write_data_yaml(
-                folder / "data.yaml", {split: f"images/{split}" for split in dataset.splits}, dataset.names
-            )
-        elif to == "voc":
-            _write(folder / "labels.txt", "".join(f"{name}\n" for name in dataset.names))
+    for split, samples in splits.items():
+        if to != "voc":
+            taken = set()  # each split has a folder of its own
+        num_left_out = _WRITERS[to](folder, split, list(_named(samples, taken)), names)
+        counts.append(_counted(split, samples, num_left_out))
+    if to == "yolo":
+        write_data_yaml(folder / "data.yaml", {split: f"images/{split}" for split in splits}, names)
+    elif to == "voc":
+        _write(folder / "labels.txt", "".join(f"{name}\n" for name in names))
     return counts
+
+
+def image_names(samples: Sequence[Sample]) -> list[str]:
+    """Returns the paths that the images of a single split get, below the folder of IMAGE_FOLDERS."""
+    return [entry.name for entry in _named(samples, set())]
 
 
 def count(dataset: Dataset) -> list[Converted]:

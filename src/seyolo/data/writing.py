@@ -21,13 +21,18 @@ def output_folder(path: Path) -> Iterator[Path]:
     Raises DataError when `path` is not an empty folder, or the system refuses to read or write a file.
     """
     path = path.absolute()
-    if path.exists() and not (path.is_dir() and not any(path.iterdir())):
-        raise DataError(f"{path}: already there and not an empty folder; name another or remove it first")
+    check_new_folder(path)
     try:
         with new_folder(path) as prepared:
             yield prepared
     except OSError as error:
         raise DataError(f"{path}: cannot be written ({error}); free space or name another folder") from error
+
+
+def check_new_folder(path: Path) -> None:
+    """Raises DataError for a path that is there and not an empty folder."""
+    if path.exists() and not (path.is_dir() and not any(path.iterdir())):
+        raise DataError(f"{path}: already there and not an empty folder; name another or remove it first")
 
 
 def write_data_yaml(path: str | Path, splits: Mapping[str, str], names: tuple[str, ...]) -> None:

@@ -10,14 +10,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from seyolo.errors import UsageError
 from seyolo.files import write_text
-from seyolo.report.figures.style import PAGE_COLOURS
 from seyolo.report.pages.comparison import comparison_context
+from seyolo.report.pages.rendering import rendered
 from seyolo.report.pages.slim import slim_context
-from seyolo.report.pages.terms import glossary, linked
 from seyolo.report.pages.train import train_context
 from seyolo.report.record import SlimRecord, TrainRecord, read_run
 from seyolo.report.tables.files import table_format
@@ -58,16 +55,7 @@ def write_report(folders: Sequence[Path], out: Path | None = None) -> Path:
     if out is None:
         out = records[0].folder / PAGE_FILE if len(records) == 1 else Path(COMPARISON_FILE)
     name, context = _page(records, out)
-    environment = Environment(
-        loader=PackageLoader("seyolo.report.pages"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["terms"] = linked
-    environment.globals["glossary_entries"] = glossary()
-    write_text(out, environment.get_template(name).render(colours=PAGE_COLOURS, **context))
+    write_text(out, rendered(name, context))
     return out
 
 

@@ -1,0 +1,37 @@
+"""`seyolo data view`: a data set on one page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from seyolo.commands.output import print_readable, remark
+from seyolo.data.datasets import load_dataset
+from seyolo.errors import UsageError
+from seyolo.options.parameters import Size
+from seyolo.progress import console_progress
+from seyolo.report.pages.data import PAGE_FILE, ViewOptions, write_data_page
+from seyolo.report.pages.write import PAGE_ENDINGS
+from seyolo.sizes import USUAL_SIZE
+
+
+def view(
+    data: Path, /, *, out: Path = Path(PAGE_FILE), images: int = 12, seed: int = 0, size: Size = None
+) -> None:
+    """Write a data set as one page: labelled images, classes, sizes, smallest boxes and near-duplicates.
+
+    The page is one HTML file that loads nothing. It also lists what data check finds.
+
+    Args:
+        data: a data set as it is: folder, archive, data.yaml, Darknet .data or COCO .json.
+        out: the page, a file .html.
+        images: labelled images to show of each split, drawn at random.
+        seed: the same seed shows the same images.
+        size: input in pixels that boxes are measured in: 416, or 416x256 (width x height) [default: 416].
+    """
+    options = ViewOptions(images, seed, size or USUAL_SIZE)
+    if out.suffix.lower() not in PAGE_ENDINGS:
+        raise UsageError(f"--out {out}: a page is a file .html")
+    dataset = load_dataset(data)
+    for line in dataset.described():
+        remark(line)
+    print_readable(str(write_data_page(dataset, out, options, console_progress())))

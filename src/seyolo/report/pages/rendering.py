@@ -1,0 +1,25 @@
+"""Pages from templates: self-contained HTML in the colours of the house."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from seyolo.report.figures.style import PAGE_COLOURS
+from seyolo.report.pages.terms import glossary, linked
+
+
+def rendered(template: str, context: Mapping[str, Any], terms: Callable[[str], str] = linked) -> str:
+    """Returns the page of a template; `terms` links the terms in a text to the glossary of the page."""
+    environment = Environment(
+        loader=PackageLoader("seyolo.report.pages"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["terms"] = terms
+    environment.globals["glossary_entries"] = glossary()
+    return environment.get_template(template).render(colours=PAGE_COLOURS, **context)

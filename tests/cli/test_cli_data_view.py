@@ -1,0 +1,32 @@
+"""`seyolo data view`: a page from every format, and what makes none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from helpers.html_page import Page, check_page
+from helpers.pictured import write_scenes
+from helpers.running import Run, assert_refused
+from helpers.written_datasets import FORMATS
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_every_format_has_a_page(kind: str, run: Run) -> None:
+    path = FORMATS[kind](Path("written"))
+    outcome = run("data", "view", path, "--out", "page.html", "--images", 3)
+    assert (outcome.code, outcome.out.strip()) == (0, "page.html"), outcome.err
+    page = Page(Path("page.html"))
+    check_page(page)
+    assert "6 images, 7 boxes, 2 classes" in page.text
+
+
+def test_the_command_refuses_what_makes_no_page(run: Run) -> None:
+    data = write_scenes(Path("hands"), {"train": [1, 2], "val": [3]})
+    assert_refused(run("data", "view", data, "--out", "page.png"), "a page is a file .html")
+    assert_refused(run("data", "view", data, "--images", 0), "--images 0")
+    assert_refused(run("data", "view", data, "--seed", -1), "--seed -1")
+    assert_refused(run("data", "view", "gone"), "gone")
+    assert run("data", "view", data).code == 0
+    assert Path("data.html").exists()
