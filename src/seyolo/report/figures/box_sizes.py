@@ -23,7 +23,7 @@ def box_sizes_figure(sides_px: Mapping[str, Float[np.ndarray, " n"]], least_px: 
         sides_px: square roots of the areas of boxes in pixels of the input, by split.
         least_px: the side below which a box counts as too small.
     """
-    figure, axes = new_panel(8.6, 3.4, "Sizes of the boxes in the input")
+    figure, axes = new_panel(6.4, 3.2, "Sizes of the boxes in the input")
     found = np.concatenate([np.empty(0), *sides_px.values()])
     low, high = (np.log2(max(1.0, float(side))) for side in (found.min(initial=1e9), found.max(initial=1)))
     bins = np.arange(np.floor(min(low, high)), np.ceil(high) + 1, 1 / STEPS_PER_DOUBLING)
@@ -38,5 +38,5 @@ def box_sizes_figure(sides_px: Mapping[str, Float[np.ndarray, " n"]], least_px: 
     axes.set_xscale("log", base=2)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.yaxis.set_major_formatter(FuncFormatter(percent))
-    legend_above(axes, columns=5)
+    legend_above(axes, columns=4)
     return figure

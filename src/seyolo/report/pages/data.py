@@ -124,14 +124,14 @@ def _context(
 
 
 def _splits_table(report: Report) -> Grid:
-    header = ["", "images", "without boxes", "boxes", "boxes an image", "ignored regions", "not readable"]
+    header = ["", "images", "boxes", "an image", "without boxes", "ignored regions", "not readable"]
     rows = [
         [
             split.split,
             f"{split.num_pictures:,}",
-            f"{split.num_negatives:,}",
             f"{split.num_objects:,}",
             f"{split.num_objects / split.num_pictures:.1f}" if split.num_pictures else MISSING,
+            f"{split.num_negatives:,}",
             f"{split.num_ignored:,}",
             f"{split.num_unreadable:,}",
         ]
@@ -249,9 +249,7 @@ def _box_sizes_table(inputs: Mapping[str, Sides]) -> Grid:
             small = int((sides.shorter_px < LEAST_PX).sum())
             share = f"{small:,} ({percent_text(small, len(sides.row))})"
             rows.append([name, *(f"{value:.0f}" for value in quantiles), share])
-    return Grid(
-        ["", "smallest", "p10", "median", "p90", "largest", f"shorter side under {LEAST_PX:g} px"], rows
-    )
+    return Grid(["", "smallest", "p10", "median", "p90", "largest", f"under {LEAST_PX:g} px"], rows)
 
 
 def _smallest(findings: Mapping[str, SplitFindings], inputs: Mapping[str, Sides]) -> list[SmallBox]:
