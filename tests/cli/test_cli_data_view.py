@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -30,3 +32,16 @@ def test_the_command_refuses_what_makes_no_page(run: Run) -> None:
     assert_refused(run("data", "view", "gone"), "gone")
     assert run("data", "view", data).code == 0
     assert Path("data.html").exists()
+
+
+def test_without_the_packages_of_training_they_are_named(tmp_path: Path) -> None:
+    """A process of its own, since the modules of the page are imported once."""
+    data = write_scenes(tmp_path / "hands", {"train": [1, 2]})
+    script = (
+        "import sys\nfor name in ('matplotlib', 'jinja2', 'markupsafe'): sys.modules[name] = None\n"
+        "from seyolo.cli import main\nsys.exit(main(sys.argv[1:]))"
+    )
+    line = [sys.executable, "-c", script, "data", "view", str(data)]
+    done = subprocess.run(line, capture_output=True, text=True, timeout=120, check=False, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "needs matplotlib, which is not installed" in done.stderr

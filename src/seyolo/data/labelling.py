@@ -35,7 +35,7 @@ _READERS = 2
 
 
 class Labelled(NamedTuple):
-    """What was written."""
+    """Counts of the labels that were written, and the images that were left out."""
 
     counts: Converted
     num_empty: int  # images without a box

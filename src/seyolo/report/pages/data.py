@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
-from markupsafe import escape
 
 from seyolo.boxes import cxcywh_to_xyxy
 from seyolo.data.check import Report, SplitFindings, findings_of, report_of, shared_images
@@ -39,7 +38,7 @@ MOST_IMAGES = 1_000
 
 @dataclass(frozen=True)
 class ViewOptions:
-    """What a page shows; raises UsageError for a value out of its range."""
+    """Choices of a page; raises UsageError for a value out of its range."""
 
     num_images: int = NUM_IMAGES  # labelled images of each split
     seed: int = 0
@@ -78,7 +77,7 @@ def write_data_page(
         first = f" ({problems[0]})" if problems else ""
         raise DataError(f"{dataset.source}: there is no image to show{first}; seyolo data check lists why")
     context = _context(dataset, findings, report_of(dataset, findings, problems), options)
-    write_text(out, rendered("data.html.jinja", context, terms=escape))
+    write_text(out, rendered("data.html.jinja", context, has_glossary=False))
     return out
 
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import escape
 
 from seyolo.report.figures.style import PAGE_COLOURS
 from seyolo.report.pages.terms import glossary, linked
 
 
-def rendered(template: str, context: Mapping[str, Any], terms: Callable[[str], str] = linked) -> str:
-    """Returns the page of a template; `terms` links the terms in a text to the glossary of the page."""
+def rendered(template: str, context: Mapping[str, Any], *, has_glossary: bool = True) -> str:
+    """Returns the page of a template; terms in its texts are linked to the glossary of the page, if any."""
     environment = Environment(
         loader=PackageLoader("seyolo.report.pages"),
         autoescape=True,
@@ -20,6 +21,6 @@ def rendered(template: str, context: Mapping[str, Any], terms: Callable[[str], s
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["terms"] = terms
+    environment.filters["terms"] = linked if has_glossary else escape
     environment.globals["glossary_entries"] = glossary()
     return environment.get_template(template).render(colours=PAGE_COLOURS, **context)
