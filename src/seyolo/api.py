@@ -10,6 +10,8 @@ from seyolo.options.cut import CutOptions as PlanOptions
 from seyolo.report.pages.write import write_report
 from seyolo.torchnet.device import torch_device
 from seyolo.verbs.data import check_dataset, convert_dataset, draw_dataset, find_anchors, split_dataset
+from seyolo.verbs.data_label import label_images
+from seyolo.verbs.data_view import view_dataset
 from seyolo.verbs.evaluate import evaluate, evaluate_oxford
 from seyolo.verbs.export import export_file
 from seyolo.verbs.prune import plan_file, plan_path, prune_file, read_plan
@@ -29,6 +31,7 @@ __all__ = [
     "export_file",
     "find_anchors",
     "input_size",
+    "label_images",
     "load_dataset",
     "open_model",
     "plan_file",
@@ -44,5 +47,6 @@ __all__ = [
     "study",
     "torch_device",
     "train",
+    "view_dataset",
     "write_report",
 ]

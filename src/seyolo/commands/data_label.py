@@ -4,20 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from seyolo.class_names import is_default
 from seyolo.commands.output import Json, check_target, remark, show, table
-from seyolo.data.convert import Target, check_format
-from seyolo.data.labelling import REVIEW_FILE, label_images
-from seyolo.data.writing import check_new_folder
-from seyolo.detecting.work import sample_images
-from seyolo.detector import Detector
-from seyolo.errors import UsageError, counted
-from seyolo.media.images import find_images
-from seyolo.opening.running import Work, open_running
+from seyolo.data.convert import Target
+from seyolo.data.labelling import REVIEW_FILE
+from seyolo.errors import counted
 from seyolo.options.label import LabelOptions
-from seyolo.progress import console_progress
+from seyolo.verbs.data_label import DEFAULTS, label_images
 
-DEFAULTS = LabelOptions()
 MOST_SHOWN = 3
 
 
@@ -45,10 +38,7 @@ def label(
         json: write the counts here as JSON, too; - is stdout.
     """
     check_target(json)
-    check_format(to)
-    check_new_folder(out)
-    images = find_images([pictures])
-    labelled = label_images(_detector(model, options, images), images, out, to, console_progress())
+    labelled = label_images(model, pictures, out, to=to, options=options)
     for text in labelled.unreadable[:MOST_SHOWN]:
         remark(f"warning: left out: {text}")
     if (more := len(labelled.unreadable) - MOST_SHOWN) > 0:
@@ -62,22 +52,3 @@ def label(
     show({"out": str(out), **row, "review": str(out / REVIEW_FILE)}, table([row]), json)
     order = f"correct the images in the order of {out / REVIEW_FILE}"
     remark(f"wrote {out}; {order}, then: seyolo train --data {out}")
-
-
-def _detector(model: str, options: LabelOptions, images: list[Path]) -> Detector:
-    """Opens the model; raises UsageError for one that names no classes."""
-    names = [str(image) for image in images]
-    work = Work(len(images), samples=lambda: sample_images(names), takes_beside=True)
-    backend, _ = open_running(
-        model,
-        options,
-        work,
-        remark,
-        runtime=options.runtime,
-        threads=options.threads,
-        device=options.device,
-    )
-    if is_default(backend.names):
-        raise UsageError(f"{model}: names no classes, which labels need; give them with --names FILE")
-    tiling = options.tiling(backend.input_size)
-    return Detector(backend, confidence=options.confidence, iou_threshold=options.iou, tiling=tiling)

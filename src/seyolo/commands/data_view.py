@@ -6,12 +6,10 @@ from pathlib import Path
 
 from seyolo.commands.output import print_readable, remark
 from seyolo.data.datasets import load_dataset
-from seyolo.errors import UsageError
 from seyolo.options.parameters import Size
-from seyolo.progress import console_progress
-from seyolo.report.pages.data import PAGE_FILE, ViewOptions, write_data_page
-from seyolo.report.pages.write import PAGE_ENDINGS
+from seyolo.report.pages.data import PAGE_FILE
 from seyolo.sizes import USUAL_SIZE
+from seyolo.verbs.data_view import view_dataset
 
 
 def view(
@@ -28,10 +26,7 @@ def view(
         seed: the same seed shows the same images.
         size: input in pixels that boxes are measured in: 416, or 416x256 (width x height) [default: 416].
     """
-    options = ViewOptions(images, seed, size or USUAL_SIZE)
-    if out.suffix.lower() not in PAGE_ENDINGS:
-        raise UsageError(f"--out {out}: a page is a file .html")
     dataset = load_dataset(data)
     for line in dataset.described():
         remark(line)
-    print_readable(str(write_data_page(dataset, out, options, console_progress())))
+    print_readable(str(view_dataset(dataset, out, images=images, seed=seed, size=size or USUAL_SIZE)))

@@ -26,7 +26,7 @@ from seyolo.report.figures.box_sizes import box_sizes_figure
 from seyolo.report.figures.samples import spread_evenly
 from seyolo.report.pages.data_images import Shown, SmallBox, enlarged, labelled, name_of, thumbnail
 from seyolo.report.pages.parts import Grid, chart
-from seyolo.report.pages.rendering import rendered
+from seyolo.report.pages.rendering import PAGE_ENDINGS, rendered
 from seyolo.report.text import MISSING, percent_text
 from seyolo.sizes import USUAL_SIZE, InputSize, input_text, size_hw
 
@@ -70,7 +70,10 @@ def write_data_page(
 
     Raises:
         DataError: none of the images can be read.
+        UsageError: another ending.
     """
+    if out.suffix.lower() not in PAGE_ENDINGS:
+        raise UsageError(f"--out {out}: a page is a file .html")
     progress = progress or Silent()
     findings, problems = findings_of(dataset, progress)
     if not any(image.digest for split in findings.values() for image in split.images):

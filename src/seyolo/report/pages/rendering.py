@@ -11,6 +11,8 @@ from markupsafe import escape
 from seyolo.report.figures.style import PAGE_COLOURS
 from seyolo.report.pages.terms import glossary, linked
 
+PAGE_ENDINGS = (".html", ".htm")
+
 
 def rendered(template: str, context: Mapping[str, Any], *, has_glossary: bool = True) -> str:
     """Returns the page of a template; terms in its texts are linked to the glossary of the page, if any."""

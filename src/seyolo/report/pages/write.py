@@ -13,7 +13,7 @@ from typing import Any
 from seyolo.errors import UsageError
 from seyolo.files import write_text
 from seyolo.report.pages.comparison import comparison_context
-from seyolo.report.pages.rendering import rendered
+from seyolo.report.pages.rendering import PAGE_ENDINGS, rendered
 from seyolo.report.pages.slim import slim_context
 from seyolo.report.pages.train import train_context
 from seyolo.report.record import SlimRecord, TrainRecord, read_run
@@ -22,7 +22,6 @@ from seyolo.report.tables.networks import write_runs
 
 PAGE_FILE = "report.html"
 COMPARISON_FILE = "comparison.html"
-PAGE_ENDINGS = (".html", ".htm")
 
 
 def write_report(folders: Sequence[Path], out: Path | None = None) -> Path:
