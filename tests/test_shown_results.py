@@ -122,8 +122,18 @@ def test_texts_are_one_short_line(shown: Shown, tiny_hands: Path) -> None:
     assert re.fullmatch(r"<SlimOutcome: slim against dense: .*; mine>", repr(shown.slim))
     report = seyolo.api.check_dataset(dataset, progress=False)
     assert re.fullmatch(rf"<Report: {tiny_hands}; train \d+ images, .*; 0 problems>", repr(report))
-    texts = [model, shown.trained, plan, dataset, report, shown.slim, shown.judged["val"], shown.compared[0]]
-    for value in (*texts, seyolo.api.cost(model.network), seyolo.Detector("hand")):
+    texts: list[object] = [
+        model,
+        shown.trained,
+        plan,
+        dataset,
+        report,
+        shown.slim,
+        shown.judged["val"],
+        shown.compared[0],
+    ]
+    texts += [model.network, dataset.split("train"), seyolo.api.cost(model.network), seyolo.Detector("hand")]
+    for value in texts:
         assert "\n" not in repr(value)
         assert len(repr(value)) < 200 + len(str(tiny_hands))
 

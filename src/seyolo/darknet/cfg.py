@@ -17,7 +17,7 @@ from typing import Any
 from seyolo.darknet.sections import SECTIONS, Net, Reference, Section
 from seyolo.darknet.sections.base import COMMON_KEYS, NOT_KEYS, Keys
 from seyolo.darknet.values import converters
-from seyolo.errors import CfgError, quoted, shortened
+from seyolo.errors import CfgError, counted, quoted, shortened
 
 _TYPES: tuple[type[Keys], ...] = (Net, *SECTIONS)
 SECTION_TYPES: Mapping[str, type[Keys]] = {
@@ -42,13 +42,17 @@ MAX_LAYERS = 4096
 MAX_TEXT = 1 << 22
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Network:
     """A network as its description: `[net]` and the layers in order; only messages use `source`."""
 
     net: Net
     layers: tuple[Section, ...]
     source: str = field(default="<cfg>", compare=False)
+
+    def __repr__(self) -> str:
+        layers = counted(len(self.layers), "layer")
+        return f"<Network: {self.source}, {self.net.width}x{self.net.height} px, {layers}>"
 
     def to_cfg(self) -> str:
         """Returns the description as Darknet cfg text."""

@@ -85,6 +85,9 @@ class Samples(Sequence[Sample]):
         self._starts = np.concatenate([[0], np.cumsum(arrays["counts"])])
         self._ignored_starts = np.concatenate([[0], np.cumsum(arrays["ignored_counts"])])
 
+    def __repr__(self) -> str:
+        return f"<Samples: {counted(len(self), 'image')}>"
+
     @classmethod
     def of(cls, images: Sequence[str], readings: Iterable[Reading]) -> Samples:
         """Returns the samples of images and what was read of their labels."""
