@@ -8,18 +8,25 @@ import struct
 import zlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import fields
 from importlib import metadata
 
+import cv2
 import httpx2
+import msgspec
+import numpy as np
 import pytest
 from starlette.applications import Starlette
+from starlette.routing import Route
 from starlette.testclient import TestClient
 from starlette.types import Message
 
+import seyolo
 from helpers.fixed_backend import FACE_BOX, HAND_BOX, BrokenBackend, FixedBackend, image, served
-from seyolo.commands.serve import LOCAL_NAMES
+from seyolo.commands.serve import LOCAL_NAMES, sample_image
 from seyolo.errors import UsageError
 from seyolo.options.detect import ServeOptions
+from seyolo.web.answers import Found, Health, Models, Question, Refusal
 from seyolo.web.app import make_app
 from seyolo.web.uploads import workers_for
 
@@ -233,21 +240,57 @@ def test_methods_that_are_not_there(client: TestClient) -> None:
 def test_the_description_is_that_of_this_service(client: TestClient) -> None:
     description = client.get("/openapi.json").json()
     assert description["info"]["version"] == metadata.version("seyolo")
-    schemas, parameters = description["components"]["schemas"], description["components"]["parameters"]
+    schemas = description["components"]["schemas"]
+    parameters = {each["name"]: each for each in description["paths"]["/detect"]["post"]["parameters"]}
     assert parameters["model"]["schema"] == {
         "type": "string", "enum": ["model1", "model2"], "default": "model1"
     }  # fmt: skip
     for key, default in (("confidence", 0.25), ("iou", 0.6)):
-        assert parameters[key]["schema"]["default"] == default
+        schema = {"type": "number", "minimum": 0, "maximum": 1, "default": default}
+        assert parameters[key]["schema"] == schema
         same = [client.post("/detect", params=q, content=image()).json() for q in ({}, {key: default})]
         assert same[0]["detections"] == same[1]["detections"]
     answer = client.post("/detect", content=image()).json()
-    assert list(answer) == schemas["Found"]["required"]
-    assert list(answer["detections"][0]) == schemas["Detection"]["required"]
+    assert sorted(answer) == schemas["Found"]["required"]
+    assert sorted(answer["detections"][0]) == schemas["Detection"]["required"]
+    assert set(answer["latency_ms"]) == set(schemas["Latency"]["properties"])
     for path, operations in description["paths"].items():
         for method, operation in operations.items():
             assert client.request(method, path).status_code in map(int, operation["responses"])
     assert_every_reference_resolves(description)
+
+
+def test_the_description_is_made_from_routes_options_and_answers(client: TestClient) -> None:
+    """Nothing of it is written twice: a route, an option or a key of an answer stands in the code once."""
+    description = client.get("/openapi.json").json()
+    app = make_app([served(FixedBackend())], ServeOptions())
+    routes = {route.path: route.methods - {"HEAD"} for route in app.routes if isinstance(route, Route)}
+    for path, operations in description["paths"].items():
+        assert {method.upper() for method in operations} == routes.pop(path)
+    assert set(routes) == {"/", "/openapi.json", "/sample.jpg"}  # the page, this description, an image
+    assert [one["name"] for one in description["paths"]["/detect"]["post"]["parameters"]] == [
+        field.name for field in fields(Question)
+    ]
+    answers: list[tuple[type, bytes]] = [
+        (Found, client.post("/detect", content=image()).content),
+        (Models, client.get("/models").content),
+        (Health, client.get("/health").content),
+        (Refusal, client.get("/detect").content),
+    ]
+    for kind, content in answers:
+        value = msgspec.json.decode(content, type=kind)
+        assert msgspec.json.encode(value) == content, kind  # no key that the type lacks
+        assert description["components"]["schemas"][kind.__name__]["required"] == sorted(value)
+
+
+def test_the_sample_image(client: TestClient) -> None:
+    assert_refused(client.get("/sample.jpg"), 404, "no sample image")
+    app = make_app([served(FixedBackend())], ServeOptions(), sample=sample_image)
+    response = TestClient(app, base_url=HOST).get("/sample.jpg")
+    assert (response.status_code, response.headers["content-type"]) == (200, "image/jpeg")
+    decoded = cv2.imdecode(np.frombuffer(response.content, np.uint8), cv2.IMREAD_COLOR)
+    found = seyolo.Detector("hand").detect(decoded)
+    assert (decoded.shape, len(found)) == ((480, 640, 3), 2)
 
 
 def assert_every_reference_resolves(description: dict[str, object]) -> None:

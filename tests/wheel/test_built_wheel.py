@@ -127,7 +127,7 @@ def test_the_wheel_contains_every_file_of_the_package(wheel: Path) -> None:
     }
     names = zipfile.ZipFile(wheel).namelist()
     assert there == {name for name in names if name.startswith("seyolo/")}
-    assert {"seyolo/py.typed", "seyolo/web/page/index.html", "seyolo/web/openapi.json"} <= there
+    assert {"seyolo/py.typed", "seyolo/web/page/index.html"} <= there
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
 
 

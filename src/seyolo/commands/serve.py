@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
 
 from seyolo.commands.output import remark
 from seyolo.errors import UsageError
@@ -19,6 +23,7 @@ if TYPE_CHECKING:
     from seyolo.web.detection import ServedModel
 
 DEFAULTS = ServeOptions()
+SAMPLE_SEED = 210
 EXTRA = ("starlette", "uvicorn", "python_multipart")
 LOCAL_NAMES = ("localhost", "127.0.0.1", "[::1]")
 
@@ -47,7 +52,7 @@ def serve(model: str, second: str | None = None, *, options: ServeOptions = DEFA
         is_local = server.is_loopback(listener)
         hosts = [*LOCAL_NAMES, options.host] if is_local else None
         choices: list[str] = []
-        app = make_app(_served(models, options, choices.append), options, hosts, runtime)
+        app = make_app(_served(models, options, choices.append), options, hosts, runtime, sample_image)
         remark(f"{' and '.join(models)}: {server.address(listener)} (Ctrl-C stops)")
         if not is_local:
             remark("every machine that reaches this one can use it; there is no password")
@@ -57,6 +62,16 @@ def serve(model: str, second: str | None = None, *, options: ServeOptions = DEFA
         for choice in choices:
             remark(choice)
         server.run(app, listener, replace(options, max_connections=allowed))
+
+
+@cache
+def sample_image() -> bytes:
+    """Returns a drawn scene with two hands as JPEG."""
+    # Takes 0.2 s, which only those who ask for the image wait for.
+    from seyolo.data.synthetic.dataset import draw_scene  # noqa: PLC0415
+
+    image, _ = draw_scene(np.random.default_rng(SAMPLE_SEED), 480, 640)
+    return bytes(cv2.imencode(".jpg", image)[1])
 
 
 def _served(

@@ -1,4 +1,4 @@
-"""ASGI application: the page, `POST /detect`, `GET /models`, `/health` and `/openapi.json`.
+"""ASGI application: the page, `POST /detect`, `GET /models`, `/health`, `/openapi.json` and `/sample.jpg`.
 
 The event loop only moves bytes. Decoding and inference run in `workers` threads and `queue` more images wait.
 An image takes its place when it has arrived, so a slow upload keeps none from others; `Uploads` bounds the
@@ -9,8 +9,7 @@ one line of JSON, `{"error": "..."}`.
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from importlib import metadata
 from pathlib import Path
@@ -28,15 +27,16 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from seyolo.options.detect import ServeOptions
-from seyolo.web.detection import Question, ServedModel
+from seyolo.web.answers import Found, Health, Models, Question
+from seyolo.web.detection import ServedModel, choose
+from seyolo.web.openapi import Endpoint, describe
 from seyolo.web.uploads import Uploads, busy, workers_for
 
 PAGE = Path(__file__).with_name("page")
-OPENAPI = Path(__file__).with_name("openapi.json")
 HEADERS = {
     "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; media-src blob:; "
+        "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     ),
     "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",
     "Referrer-Policy": "no-referrer",
@@ -60,6 +60,7 @@ def make_app(
     limits: ServeOptions,
     hosts: Sequence[str] | None = None,
     runtime: Path | None = None,
+    sample: Callable[[], bytes] | None = None,
 ) -> Starlette:
     """Returns the application.
 
@@ -69,16 +70,18 @@ def make_app(
         hosts: accepted host names of requests; None accepts any. A list prevents DNS rebinding, where a
             foreign page points its own name at this machine.
         runtime: folder of onnxruntime-web's files, where the page runs the models itself.
+        sample: gives the JPEG that the page offers to try; None offers none.
     """
-    service = _Service(models, limits)
+    service = _Service(models, limits, sample)
+    endpoints = service.endpoints()
+    described = partial(describe, endpoints, [model.name for model in models])
     return Starlette(
         routes=[
             Route("/", _page),
             Mount("/page", StaticFiles(directory=PAGE)),
-            Route("/detect", service.detect, methods=["POST"]),
-            Route("/models", service.models),
-            Route("/health", _health),
-            Route("/openapi.json", service.openapi),
+            *(Route(each.path, each.run, methods=[each.method.upper()]) for each in endpoints),
+            Route("/openapi.json", partial(_openapi, described)),
+            Route("/sample.jpg", service.sample),
             *([] if runtime is None else [Mount("/ort", StaticFiles(directory=runtime))]),
             *([] if runtime is None else [Route("/files/{name}", service.file)]),
         ],
@@ -93,17 +96,30 @@ def make_app(
 class _Service:
     """Endpoints that need the models."""
 
-    def __init__(self, models: Sequence[ServedModel], limits: ServeOptions) -> None:
+    def __init__(
+        self, models: Sequence[ServedModel], limits: ServeOptions, sample: Callable[[], bytes] | None
+    ) -> None:
         self._models = models
+        self._sample = sample
         self._limits = limits
         workers = limits.workers or workers_for(limits.threads)
         self._uploads = Uploads(limits)
         self._threads = CapacityLimiter(workers)
         self._places = asyncio.Semaphore(workers + limits.queue)
 
+    def endpoints(self) -> Sequence[Endpoint]:
+        """Returns the endpoints of the API; routes and description come from them."""
+        refusals = (400, 404, 408, 413, 415, 422, 503)
+        return [
+            Endpoint("/detect", "post", self.detect, Found, refusals, question=Question, takes_image=True),
+            Endpoint("/models", "get", self.models, Models),
+            Endpoint("/health", "get", _health, Health),
+        ]
+
     async def detect(self, request: Request) -> Response:
+        """Detects objects in one image."""
         question = Question.parse(request.query_params)
-        model = question.choose(self._models)
+        model = choose(question.model, self._models)
         self._refuse_when_full()
         async with self._uploads.read(request) as data:
             self._refuse_when_full()
@@ -116,6 +132,7 @@ class _Service:
             raise busy("too many images are waiting")
 
     async def models(self, _: Request) -> Response:
+        """The models, the first being the default."""
         return JSONResponse({"models": [model.describe() for model in self._models]})
 
     async def file(self, request: Request) -> Response:
@@ -124,12 +141,14 @@ class _Service:
                 return FileResponse(model.file, media_type="application/octet-stream")
         raise HTTPException(404, "no such model")
 
-    async def openapi(self, _: Request) -> Response:
-        description = json.loads(OPENAPI.read_text(encoding="utf-8"))
-        description["info"]["version"] = metadata.version("seyolo")
-        names = [model.name for model in self._models]
-        description["components"]["parameters"]["model"]["schema"] |= {"enum": names, "default": names[0]}
-        return JSONResponse(description)
+    async def sample(self, _: Request) -> Response:
+        if self._sample is None:
+            raise HTTPException(404, "no sample image")
+        return Response(await to_thread.run_sync(self._sample), media_type="image/jpeg")
+
+
+async def _openapi(described: Callable[[], dict[str, object]], _: Request) -> Response:
+    return JSONResponse(described())
 
 
 async def _page(_: Request) -> Response:
@@ -137,6 +156,7 @@ async def _page(_: Request) -> Response:
 
 
 async def _health(_: Request) -> Response:
+    """State of the service."""
     return JSONResponse({"status": "ok", "version": metadata.version("seyolo")})
 
 

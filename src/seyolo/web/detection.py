@@ -1,4 +1,4 @@
-"""Options and answer of `POST /detect`: one image through one model.
+"""Answer of `POST /detect`: one image through one model.
 
 Runs in worker threads, which share the model. Each request has its own `Detector` with its thresholds, which
 costs nothing to make.
@@ -8,14 +8,11 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import Counter
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from starlette.datastructures import QueryParams
 from starlette.exceptions import HTTPException
 
 from seyolo.detector import Detector
@@ -87,44 +84,13 @@ class ServedModel:
         }
 
 
-@dataclass(frozen=True)
-class Question:
-    """Options of a request."""
-
-    model: str | None = None  # name of a model; None is the first
-    confidence: float = 0.25  # smallest score reported, 0 to 1
-    iou: float = 0.6  # IoU above which the lower-scored of two boxes of a class is dropped, 0 to 1
-
-    @classmethod
-    def parse(cls, query: QueryParams) -> Question:
-        """Parses a query string; refuses unknown options, repeated options and values out of range."""
-        known = ("model", "confidence", "iou")
-        for key, count in Counter(key for key, _ in query.multi_items()).items():
-            if key not in known:
-                raise HTTPException(400, f"unknown option {key!r}; there are {', '.join(known)}")
-            if count > 1:
-                raise HTTPException(400, f"{key} is given {count} times; once is enough")
-        confidence, iou = (_fraction(query, key, getattr(cls, key)) for key in known[1:])
-        return cls(query.get("model"), confidence, iou)
-
-    def choose(self, models: Sequence[ServedModel]) -> ServedModel:
-        """Returns the model of the request; answers 404 where no model has that name."""
-        for model in models:
-            if self.model in (None, model.name):
-                return model
-        names = ", ".join(model.name for model in models)
-        raise HTTPException(404, f"no model {self.model!r}; there are {names}")
-
-
-def _fraction(query: QueryParams, key: str, default: float) -> float:
-    text = query.get(key, str(default))
-    try:
-        value = float(text)
-    except ValueError:
-        value = float("nan")
-    if not 0 <= value <= 1:
-        raise HTTPException(400, f"{key} must be a number from 0 to 1, got {text!r}")
-    return value
+def choose(name: str | None, models: Sequence[ServedModel]) -> ServedModel:
+    """Returns the model of this name, the first for None; answers 404 where no model has that name."""
+    for model in models:
+        if name in (None, model.name):
+            return model
+    names = ", ".join(model.name for model in models)
+    raise HTTPException(404, f"no model {name!r}; there are {names}")
 
 
 def _css(colour: tuple[int, int, int]) -> str:

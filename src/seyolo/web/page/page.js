@@ -15,6 +15,8 @@ const page = Object.fromEntries([...document.querySelectorAll("[id]")].map((elem
 let models = [];
 let views = [];
 let current = null; // { blob, image }: the one that is shown
+let fileName = "image"; // of the file that is shown, for downloads
+let movie = null; // the video that is played
 let turn = 0; // whatever was begun in an earlier turn no longer counts
 let stream = null; // of the camera
 let filling = Promise.resolve(); // the requests of an image that are under way
@@ -81,9 +83,12 @@ function makeView(model) {
   part("h2").textContent = model.name;
   const view = {
     model, figure, canvas: part("canvas"), runs: part(".runs"), latency: part(".latency"), more: part(".more"),
-    list: part("ul"), runsOn: `${width} × ${height} px, ${model.runtime}`, image: null, answer: null, times: [],
+    list: part("ul"), timed: part(".times"), runsOn: `${width} × ${height} px, ${model.runtime}`, image: null, answer: null, times: [],
   };
   new ResizeObserver(() => draw(view)).observe(part(".image"));
+  for (const button of figure.querySelectorAll(".saves button")) {
+    button.addEventListener("click", () => save(view, button.dataset.kind));
+  }
   return view;
 }
 
@@ -121,6 +126,7 @@ function describe(view) {
   const { answer, times } = view;
   view.latency.textContent = answer ? milliseconds(median(times)) : "…";
   view.more.textContent = answer ? answer.where : "";
+  view.timed.textContent = times.length > 1 ? `median of ${times.length} images` : "";
   const found = shownDetections(view);
   const texts = found.slice(0, MOST_LISTED).map((item) => `${item.name} ${item.score.toFixed(2)}`);
   if (found.length > MOST_LISTED) texts.push(`and ${found.length - MOST_LISTED} more`);
@@ -152,7 +158,7 @@ function median(values) {
 // ---- drawing, in device pixels so that lines and letters are sharp
 
 function draw(view) {
-  const { image, canvas, answer, model, figure } = view;
+  const { image, canvas, figure } = view;
   const room = canvas.parentElement.clientWidth;
   if (!image || !room) return;
   const scale = Math.min(room / image.width, (innerHeight * HIGHEST) / image.height);
@@ -163,6 +169,12 @@ function draw(view) {
   Object.assign(canvas.style, { width: `${width}px`, height: `${height}px` });
   canvas.width = Math.round(width * ratio);
   canvas.height = Math.round(height * ratio);
+  paint(canvas, view, ratio);
+}
+
+// `ratio` is pixels of the canvas per unit of line width and text.
+function paint(canvas, view, ratio) {
+  const { image, answer, model } = view;
   const context = canvas.getContext("2d");
   context.imageSmoothingQuality = "high";
   context.drawImage(image, 0, 0, canvas.width, canvas.height);
@@ -200,10 +212,48 @@ function drawLabel(context, { box, name, score }, toCanvas, ratio, { colour, tex
   context.fillText(label, left + margin, top + height / 2 + ratio / 2);
 }
 
+// ---- downloads of what is shown
+
+const COLUMNS = ["name", "class_id", "score", "left", "top", "right", "bottom"];
+
+async function save(view, kind) {
+  if (!view.answer) return;
+  const blob = kind === "jpg" ? await annotated(view) : new Blob([asText(view, kind)], { type: "text/plain" });
+  const link = Object.assign(document.createElement("a"), {
+    href: URL.createObjectURL(blob), download: `${fileName}-${view.model.name}.${kind}`,
+  });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), RETRY_MS);
+}
+
+function annotated(view) {
+  const { width, height } = view.image;
+  const canvas = Object.assign(document.createElement("canvas"), { width, height });
+  paint(canvas, view, Math.max(1, (width + height) / 1400));
+  return toJpeg(canvas);
+}
+
+function asText(view, kind) {
+  const { model, width, height, latency_ms } = view.answer;
+  const detections = shownDetections(view);
+  if (kind === "json") {
+    return JSON.stringify({ model: model ?? view.model.name, width, height, detections, latency_ms }, null, 2) + "\n";
+  }
+  const rows = detections.map(({ name, class_id, score, box }) => [quoted(name), class_id, score, ...box]);
+  return [COLUMNS, ...rows].map((row) => row.join(",") + "\n").join("");
+}
+
+function quoted(text) {
+  return /[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}
+
 // ---- images
 
 async function open(blob) {
   stopCamera();
+  stopVideo();
+  fileName = (blob.name ?? "image").replace(/\.\w+$/, "");
+  if (blob.type.startsWith("video/")) return openVideo(blob);
   const mine = ++turn;
   say("");
   try {
@@ -245,7 +295,7 @@ async function fillInTurn(mine) {
 }
 
 function reveal() {
-  page.drop.hidden = true;
+  page.drop.hidden = page.try.hidden = true;
   page.views.hidden = false;
   page.error.hidden = true;
   showViews();
@@ -277,7 +327,9 @@ function complain(error) {
 // ---- camera: the frame that was looked at is shown with its boxes, so they always belong together
 
 async function startCamera() {
+  stopVideo();
   const mine = ++turn;
+  fileName = "camera";
   page.error.hidden = true;
   const video = Object.assign(document.createElement("video"), { muted: true, playsInline: true });
   try {
@@ -297,10 +349,14 @@ async function startCamera() {
     complain(new Error(denied ? "The browser does not let this page use the camera." : "No camera was found."));
     return;
   }
+  begin();
+  await watch(video, mine);
+}
+
+function begin() {
   current = null;
   for (const view of views) clear(view, null);
   reveal();
-  await watch(video, mine);
 }
 
 function release(media) {
@@ -310,6 +366,7 @@ function release(media) {
 async function watch(video, mine) {
   let ends = []; // of the last frames, in milliseconds
   while (mine === turn) {
+    const at = video.currentTime;
     try {
       await look(video, mine);
       page.error.hidden = true;
@@ -321,12 +378,18 @@ async function watch(video, mine) {
     ends = [...ends, performance.now()].slice(-TIMED_FRAMES);
     const perSecond = ((ends.length - 1) * 1000) / (ends.at(-1) - ends[0]);
     if (mine === turn && ends.length > 5) for (const view of views) showRuns(view, perSecond);
-    if (document.hidden) await once(document, "visibilitychange");
+    if (document.hidden) await once(document, ["visibilitychange"]);
+    if (mine === turn && movie?.paused && movie.currentTime === at) {
+      await once(movie, ["play", "seeked", "emptied"]);
+      ends = [];
+    }
   }
 }
 
-function once(target, name) {
-  return new Promise((resolve) => target.addEventListener(name, resolve, { once: true }));
+function once(target, names) {
+  return new Promise((resolve) => {
+    for (const name of names) target.addEventListener(name, resolve, { once: true });
+  });
 }
 
 async function look(video, mine) {
@@ -351,6 +414,57 @@ function stopCamera() {
   for (const view of views) showRuns(view);
 }
 
+// ---- video: as with the camera, frames that come while one is looked at are passed over
+
+async function openVideo(blob) {
+  const mine = ++turn;
+  page.error.hidden = true;
+  const video = Object.assign(document.createElement("video"), {
+    muted: true, playsInline: true, src: URL.createObjectURL(blob),
+  });
+  try {
+    await video.play();
+    if (!video.videoWidth) throw new Error();
+  } catch {
+    URL.revokeObjectURL(video.src);
+    if (mine === turn) complain(new Error("This is not a video the browser can play."));
+    return;
+  }
+  if (mine !== turn) return URL.revokeObjectURL(video.src);
+  movie = video;
+  page.player.hidden = false;
+  page.position.max = video.duration;
+  for (const event of ["play", "pause", "timeupdate", "seeked"]) video.addEventListener(event, showPosition);
+  showPosition();
+  begin();
+  await watch(video, mine);
+}
+
+function showPosition() {
+  if (!movie) return;
+  page.play.textContent = movie.paused ? "Play" : "Pause";
+  page.position.value = movie.currentTime;
+  page.position.setAttribute("aria-valuetext", clock(movie.currentTime));
+  page.time.textContent = `${clock(movie.currentTime)} / ${clock(movie.duration)}`;
+}
+
+function clock(seconds) {
+  const whole = Number.isFinite(seconds) ? Math.floor(seconds) : 0;
+  return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`;
+}
+
+function stopVideo() {
+  if (!movie) return;
+  turn++;
+  const ended = movie;
+  movie = null;
+  ended.pause();
+  URL.revokeObjectURL(ended.src);
+  ended.removeAttribute("src");
+  ended.load(); // ends the wait for it
+  page.player.hidden = true;
+}
+
 // ---- events
 
 function listen() {
@@ -366,6 +480,14 @@ function listen() {
     if (!navigator.mediaDevices) page.photo.click();
     else if (stream) stopCamera();
     else startCamera();
+  });
+  page.sample.addEventListener("click", openSample);
+  page.play.addEventListener("click", () => {
+    if (movie?.paused) movie.play();
+    else movie?.pause();
+  });
+  page.position.addEventListener("input", () => {
+    if (movie) movie.currentTime = page.position.value;
   });
   page.confidence.addEventListener("input", () => {
     page.shown.textContent = Number(page.confidence.value).toFixed(2);
@@ -383,11 +505,17 @@ function listen() {
   });
 }
 
+async function openSample() {
+  const blob = await fetch("sample.jpg").then((response) => response.blob()).catch(() => null);
+  if (blob) await open(new File([blob], "sample.jpg", { type: blob.type }));
+  else complain(new Error("The server does not answer. Is seyolo still running?"));
+}
+
 function take(event, data) {
   event.preventDefault();
   document.body.classList.remove("dragging");
   if (data.files[0]) open(data.files[0]);
-  else complain(new Error("That holds no image; drop or paste an image file."));
+  else complain(new Error("That holds no file; drop or paste an image or a video."));
 }
 
 function offerChoice() {
