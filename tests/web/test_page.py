@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import base64
+import csv
+import io
+import json
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -82,10 +86,14 @@ def test_both_models_are_shown_side_by_side_with_their_latencies(tab: Tab, photo
     tab.until("document.querySelector('#status').textContent === 'dense: 2 × spot · slim: 2 × spot'")
 
 
+def shown_pixels(tab: Tab) -> np.ndarray:
+    shown = base64.b64decode(tab.value("document.querySelector('canvas').toDataURL().split(',')[1]"))
+    return np.asarray(cv2.imdecode(np.frombuffer(shown, np.uint8), cv2.IMREAD_COLOR))
+
+
 def test_boxes_are_drawn_where_they_were_found(tab: Tab, photo: Path) -> None:
     show(tab, photo)
-    shown = base64.b64decode(tab.value("document.querySelector('canvas').toDataURL().split(',')[1]"))
-    pixels = cv2.imdecode(np.frombuffer(shown, np.uint8), cv2.IMREAD_COLOR)
+    pixels = shown_pixels(tab)
     # The first class is drawn in #1eff69, over an image that has only greys.
     rows, columns = np.nonzero((pixels == (0x69, 0xFF, 0x1E)).all(axis=2))
     scale = len(pixels) / 64
@@ -163,6 +171,116 @@ def test_the_camera_runs_until_it_is_stopped(tab: Tab) -> None:
     assert tab.texts("#camera") == ["Use the camera"]
     asked = tab.value(f"new Promise(resolve => setTimeout(() => resolve({NUM_ASKED}), 1000))")
     assert tab.value(f"new Promise(resolve => setTimeout(() => resolve({NUM_ASKED}), 1000))") == asked
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two seconds with the spot on the left, then two with the spot on the right, in a format of browsers."""
+    av = pytest.importorskip("av", reason="needs PyAV, which supervision brings")
+    path = tmp_path_factory.mktemp("clip") / "spots.webm"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libvpx", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p"
+        for number in range(40):
+            frame = av.VideoFrame.from_ndarray(spot_image([SPOTS[number // 20]]), format="bgr24")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return path
+
+
+def wait_for_left_edge(tab: Tab, expected_px: float) -> None:
+    """Until what is drawn in the colour of the class begins there, in pixels of the clip."""
+    end = time.monotonic() + 60
+    while True:
+        columns = np.nonzero((shown_pixels(tab) == (0x69, 0xFF, 0x1E)).all(axis=2))[1]
+        if len(columns) and abs(columns.min() * 64 / shown_pixels(tab).shape[1] - expected_px) < 2:
+            return
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
+def test_a_video_plays_pauses_and_jumps(tab: Tab, clip: Path) -> None:
+    tab.choose_file("#file", clip)
+    tab.until("document.querySelector('.runs')?.textContent.endsWith(' images/s')")
+    tab.until("document.querySelector('.times').textContent.startsWith('median of ')")
+    assert not tab.value("document.querySelector('#player').hidden")
+    tab.until("document.querySelector('#play').textContent === 'Play'")  # at its end
+    assert re.fullmatch(r"0:0[34] / 0:04", tab.texts("#time")[0])
+    left, right = ((column + 0.5) * 4 - 20 for column, _ in SPOTS)
+    wait_for_left_edge(tab, right)
+    tab.value("document.querySelector('#position').value = 1")
+    tab.value("document.querySelector('#position').dispatchEvent(new Event('input'))")
+    wait_for_left_edge(tab, left)
+    asked = tab.value(f"new Promise(resolve => setTimeout(() => resolve({NUM_ASKED}), 1000))")
+    assert tab.value(f"new Promise(resolve => setTimeout(() => resolve({NUM_ASKED}), 1000))") == asked
+    tab.click("#play")
+    tab.until("document.querySelector('#play').textContent === 'Pause'")
+    tab.until(f"{NUM_ASKED} > {asked}")
+
+
+def test_an_image_ends_the_video(tab: Tab, clip: Path, photo: Path) -> None:
+    tab.choose_file("#file", clip)
+    tab.until("document.querySelector('.runs')?.textContent.endsWith(' images/s')")
+    show(tab, photo)
+    assert tab.value("document.querySelector('#player').hidden")
+    tab.until("document.querySelector('#status').textContent === 'dense: 2 × spot · slim: 2 × spot'")
+    assert tab.texts(".times") == ["", ""]
+
+
+def test_a_video_that_cannot_be_played_is_said(tab: Tab) -> None:
+    bring(tab, "drop", b"no video", "video/mp4")
+    tab.until("!document.querySelector('#error').hidden")
+    assert tab.texts("#error") == ["This is not a video the browser can play."]
+    tab.complaints.clear()  # of the browser about the video
+
+
+def test_the_sample_image_is_one_click_away(tab: Tab) -> None:
+    tab.click("#sample")
+    tab.until(ALL_ANSWERED)
+    assert tab.value("document.querySelector('canvas').width / document.querySelector('canvas').height") == (
+        pytest.approx(640 / 480, abs=0.01)
+    )
+    assert tab.value("document.querySelector('#try').hidden")
+
+
+SAVED = """new Promise((resolve) => {
+  const create = URL.createObjectURL;
+  URL.createObjectURL = (blob) => {
+    URL.createObjectURL = create;
+    const reader = new FileReader();
+    reader.onload = () => resolve(reader.result.split(",")[1]);
+    reader.readAsDataURL(blob);
+    return create(blob);
+  };
+  HTMLAnchorElement.prototype.click = function () { document.body.dataset.saved = this.download; };
+  document.querySelector('[data-kind="KIND"]').click();
+})"""
+"""The content of a file that the page gives to save, whose name is then in `data-saved`."""
+
+
+def saved(tab: Tab, kind: str) -> bytes:
+    content = base64.b64decode(tab.value(SAVED.replace("KIND", kind)))
+    assert tab.value("document.body.dataset.saved") == f"spots-dense.{kind}"
+    return content
+
+
+def test_what_is_shown_can_be_saved(tab: Tab, photo: Path) -> None:
+    show(tab, photo)
+    found = json.loads(saved(tab, "json"))
+    assert (found["model"], found["width"], found["height"]) == ("dense", 64, 64)
+    assert [one["name"] for one in found["detections"]] == ["spot"] * 2
+    rows = list(csv.DictReader(io.StringIO(saved(tab, "csv").decode())))
+    for row, one in zip(rows, found["detections"], strict=True):
+        assert [float(row[side]) for side in ("left", "top", "right", "bottom")] == one["box"]
+        assert (row["name"], int(row["class_id"]), float(row["score"])) == ("spot", 0, one["score"])
+    image = cv2.imdecode(np.frombuffer(saved(tab, "jpg"), np.uint8), cv2.IMREAD_COLOR)
+    assert image.shape == (64, 64, 3)
+    assert np.ptp(image.astype(int), axis=2).max() > 100  # boxes in colour on an image that has only greys
+    # Only what the slider leaves is saved.
+    tab.value("document.querySelector('#confidence').focus()")
+    tab.press("End")
+    tab.until("document.querySelector('#shown').textContent === '0.95'")
+    assert len(json.loads(saved(tab, "json"))["detections"]) == 1
 
 
 @pytest.mark.parametrize("width_px", [360, 390, 768, 1280])
