@@ -17,6 +17,7 @@ from seyolo.media.annotate import (
     class_colour,
     contact_sheet,
     draw,
+    draw_areas,
     label_corner,
     placed_labels,
     text_colour,
@@ -200,3 +201,19 @@ def test_contact_sheet_of_fewer_images_than_columns_has_no_empty_ones() -> None:
 def test_contact_sheet_of_nothing_is_refused() -> None:
     with pytest.raises(UsageError, match="needs images"):
         contact_sheet([])
+
+
+def test_texts_of_lines_and_zones_never_cover_each_other() -> None:
+    image = np.full((300, 400, 3), 90, np.uint8)
+    alone = []
+    line, zone = (
+        Marked([(0, 60), (400, 60)], ["in: 3 hand"]),
+        Marked([(190, 50), (390, 50), (390, 290)], ["in: 0"]),
+    )
+    for areas in ([line], [zone], [line, zone]):
+        drawn = image.copy()
+        draw_areas(drawn, areas)
+        alone.append(int((drawn == 255).all(axis=2).sum()))
+    # White pixels of both: those of each alone, but for a few where the outlines meet.
+    assert alone[2] == pytest.approx(alone[0] + alone[1], rel=0.05)
+    assert drawn[60, 5].min() > 200

@@ -24,7 +24,7 @@ from seyolo.detecting.journal import Journal, Row
 from seyolo.detecting.names import Place
 from seyolo.detections import Detections
 from seyolo.files import write_bytes
-from seyolo.media.annotate import draw, draw_area
+from seyolo.media.annotate import Marked, draw, draw_areas
 from seyolo.media.video import VideoWriter
 from seyolo.tracking.count import Counted
 
@@ -93,8 +93,7 @@ class Outputs:
     ) -> Path | None:
         if frame.number is not None and video is not None:
             drawn = draw(image, found, self.names)
-            for area in counted:
-                draw_area(drawn, area.points, area.lines())
+            draw_areas(drawn, [Marked(area.points, area.lines()) for area in counted])
             video.write(frame.number, drawn, None if frame.is_live else frame.time_s)
             return video.path
         if frame.number is None and self.folder is not None and "images" in self.wanted:

@@ -126,28 +126,48 @@ def contact_sheet(
     return sheet
 
 
-def draw_area(
-    image: UInt8[np.ndarray, "H W 3"], points: Sequence[tuple[float, float]], texts: Sequence[str]
-) -> None:
-    """Draws a line with an arrow to its side `in`, or a zone, and lines of text beside it, onto the image."""
+class Marked(NamedTuple):
+    """A line of two points or a zone of more, in pixels, and lines of text for it."""
+
+    points: Sequence[tuple[float, float]]
+    texts: Sequence[str]
+
+
+def draw_areas(image: UInt8[np.ndarray, "H W 3"], areas: Sequence[Marked]) -> None:
+    """Draws lines, each with an arrow to its side `in`, and zones, with texts beside them, onto the image.
+
+    The texts of a zone begin at its upper left, those of a line at its middle; none covers another.
+    """
     height, width = image.shape[:2]
     pen = _Pen(height, width)
-    corners = np.rint(np.array(points)).astype(np.int32)
+    taken: list[tuple[int, int, int, int]] = []
+    for area in areas:
+        _draw_outline(image, np.rint(np.array(area.points)).astype(np.int32), pen)
+    for area in areas:
+        corners = np.array(area.points)
+        start = corners.min(axis=0) if len(corners) > 2 else corners.mean(axis=0)
+        sizes = [pen.label_size(text) for text in area.texts]
+        across, down = max(size[0] for size in sizes), sum(size[1] for size in sizes)
+        most = max(0, width - across), max(0, height - down)
+        left, top = (round(min(start[axis] + 2 * pen.line_px, most[axis])) for axis in (0, 1))
+        free = nearest_free((across, down), (left, top), (0, 0, *most), taken)
+        left, top = (left, top) if free is None else map(round, free)
+        taken.append((left, top, left + across, top + down))
+        for text, (_, tall) in zip(area.texts, sizes, strict=True):
+            _draw_label(image, Label(0, text, (left, top, left + across, top + tall)), WHITE, pen)
+            top += tall
+
+
+def _draw_outline(image: UInt8[np.ndarray, "H W 3"], corners: np.ndarray, pen: _Pen) -> None:
+    """Draws a line with its arrow, or a zone, in white with a black rim."""
     for colour, line_px in ((BLACK, 3 * pen.line_px), (WHITE, pen.line_px)):
-        cv2.polylines(image, [corners], len(points) > 2, colour, line_px, cv2.LINE_AA)
-        if len(points) == 2:
+        cv2.polylines(image, [corners], len(corners) > 2, colour, line_px, cv2.LINE_AA)
+        if len(corners) == 2:
             middle = corners.mean(axis=0)
             along = corners[1] - corners[0]
             tip = middle + np.array([along[1], -along[0]]) / np.hypot(*along) * 16 * pen.line_px
             start, end = np.rint([middle, tip]).astype(int).tolist()
             cv2.arrowedLine(image, start, end, colour, line_px, cv2.LINE_AA, tipLength=0.4)
-    sizes = [pen.label_size(text) for text in texts]
-    across, down = max(size[0] for size in sizes), sum(size[1] for size in sizes)
-    left, top = (round(corners[:, axis].mean()) + 2 * pen.line_px for axis in (0, 1))
-    left, top = max(0, min(left, width - across)), max(0, min(top, height - down))
-    for text, (_, tall) in zip(texts, sizes, strict=True):
-        _draw_label(image, Label(0, text, (left, top, left + across, top + tall)), WHITE, pen)
-        top += tall
 
 
 class Label(NamedTuple):

@@ -86,7 +86,7 @@ class Class(TypedDict):
 
 
 class InBrowser(TypedDict):
-    """How a page fits images, where it runs the model itself (serve --browser)."""
+    """Fitting of images for a page that runs the model itself (serve --browser)."""
 
     input_size: Sequence[int]
     letterbox: str

@@ -132,7 +132,7 @@ class _Service:
             raise busy("too many images are waiting")
 
     async def models(self, _: Request) -> Response:
-        """The models, the first being the default."""
+        """Lists the models, the first being the default."""
         return JSONResponse({"models": [model.describe() for model in self._models]})
 
     async def file(self, request: Request) -> Response:
@@ -156,7 +156,7 @@ async def _page(_: Request) -> Response:
 
 
 async def _health(_: Request) -> Response:
-    """State of the service."""
+    """Tells the state of the service."""
     return JSONResponse({"status": "ok", "version": metadata.version("seyolo")})
 
 
