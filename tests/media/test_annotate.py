@@ -14,6 +14,7 @@ from seyolo.errors import UsageError
 from seyolo.media.annotate import (
     BLACK,
     WHITE,
+    Marked,
     class_colour,
     contact_sheet,
     draw,
