@@ -8,7 +8,7 @@ REQUIREMENTS := $(RUN)/python tools/requirements.py
 PYTHONS ?= 3.11 3.12 3.13 3.14
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test fuzz test-oldest test-newest test-opencv5 test-wheel kills check format docs lock licences build/opencv5
+.PHONY: help install demo test fuzz test-oldest test-newest test-opencv5 dist test-wheel kills check format docs lock licences build/opencv5
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,10 +41,13 @@ test-opencv5: $(STAMP) build/opencv5 ## OpenCV 5 by itself: CBAM, int8, suppress
 	.venv-opencv5/bin/python -m pytest -q --noconftest -p no:cacheprovider tests/opencv5
 
 # The sdist is made first and the wheel from it: what the sdist lacks, the wheel lacks.
-test-wheel: $(STAMP) ## the built wheel, in an environment outside of the checkout
+dist: $(STAMP) ## sdist and wheel in build/dist, checked as PyPI checks them
 	mkdir -p build
 	rm -rf build/dist
 	$(RUN)/python -m build --no-isolation --outdir build/dist >build/dist.log
+	$(RUN)/python -m twine check --strict build/dist/*
+
+test-wheel: dist ## the built wheel, in an environment outside of the checkout
 	$(REQUIREMENTS) locked >build/pins.txt
 	SEYOLO_WHEEL=1 $(RUN)/python -m pytest -q --noconftest tests/wheel
 

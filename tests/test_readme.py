@@ -22,7 +22,7 @@ def blocks(language: str) -> list[str]:
 
 def test_every_verb_is_explained() -> None:
     for verb in [*VERBS, "data"]:
-        assert f"| `seyolo {verb}` |" in VERBS_PAGE
+        assert f"| [`seyolo {verb}`](verbs/{verb}.md) |" in VERBS_PAGE
     for verb in DATA_VERBS:
         assert f"`{verb}`" in VERBS_PAGE
 

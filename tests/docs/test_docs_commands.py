@@ -29,11 +29,14 @@ from seyolo.options.model import ModelOptions
 
 ASSUMED = {
     "README.md": [make.hands, make.photos],
+    "docs/README.md": [make.hands, make.hand],
     "docs/contributing/how-to-add.md": [],
+    "docs/contributing/release.md": [],
     "docs/contributing/versions.md": [],
     "docs/decisions/0023-muon-for-the-kernels.md": [make.hands],
     "docs/evidence/controls.md": [make.hands],
     "docs/evidence/results.md": [make.hands],
+    "docs/faq.md": [make.darknet],
     "docs/how-to/attention-study.md": [make.hands],
     "docs/how-to/compare.md": [make.hands],
     "docs/how-to/detect.md": [make.photos, make.clips, make.hand],
@@ -50,6 +53,7 @@ ASSUMED = {
     "docs/how-to/plans.md": [make.hands, make.hand],
     "docs/how-to/published-recipe.md": [make.hands],
     "docs/how-to/python.md": [make.hands, make.photos, make.hand],
+    "docs/how-to/raspberry-pi.md": [make.hands, make.photos, make.runs],
     "docs/how-to/reports.md": [make.hands, make.runs],
     "docs/how-to/resume.md": [make.hands, make.runs],
     "docs/how-to/serve.md": [make.photos, make.runs],
@@ -59,7 +63,19 @@ ASSUMED = {
     "docs/how-to/small-objects.md": [make.hands, make.photos],
     "docs/reference/data.md": [make.hands, make.archive],
     "docs/reference/models.md": [make.darknet],
-    "docs/reference/verbs.md": [make.hands, make.photos, make.runs],
+    "docs/reference/verbs/benchmark.md": [make.hands, make.hands_run],
+    "docs/reference/verbs/data.md": [make.hands, make.archive],
+    "docs/reference/verbs/demo.md": [],
+    "docs/reference/verbs/detect.md": [make.photos, make.clips],
+    "docs/reference/verbs/export.md": [make.hands, make.hands_run, make.darknet],
+    "docs/reference/verbs/info.md": [make.darknet],
+    "docs/reference/verbs/prune.md": [make.hands, make.hands_run, make.hand],
+    "docs/reference/verbs/report.md": [make.hands, make.hands_run, make.runs],
+    "docs/reference/verbs/serve.md": [make.hand],
+    "docs/reference/verbs/slim.md": [make.hands, make.hand],
+    "docs/reference/verbs/study.md": [make.hands],
+    "docs/reference/verbs/train.md": [make.hands],
+    "docs/reference/verbs/val.md": [make.hands, make.hand],
     "docs/tutorials/darknet.md": [make.hands, make.hand],
     "docs/tutorials/hand.md": [make.photos],
     "docs/tutorials/oxford-hand.md": [make.archive],
@@ -70,7 +86,8 @@ ASSUMED = {
 BEFORE = {"seyolo detect --resume found_in_parts": lambda: make.interrupt(Path("found_in_parts"))}
 """What has to happen to the reader before a command."""
 
-LANGUAGES = {"bash", "python", "text", "yaml", "json", "ini", "", "{verbs}", "{eval-rst}", "{include}"}
+LANGUAGES = {"bash", "python", "text", "yaml", "json", "ini", ""}
+LANGUAGES |= {"{options}", "{verbs}", "{toctree}", "{eval-rst}", "{include}"}
 SERVER_PORT = "8000"
 
 WITH_COMMANDS = sorted({block.page for block in BLOCKS if block.language in ("bash", "python")})
@@ -142,7 +159,8 @@ class Reader:
             assert done.returncode == 0, (command, done)
 
     def _serve(self, command: Command) -> None:
-        """Starts a server on a free port and waits until it listens."""
+        """Starts a server on a free port, in place of an earlier one, and waits until it listens."""
+        self.close()
         with socket.create_server(("127.0.0.1", 0)) as free:
             self._port = str(free.getsockname()[1])
         line = [sys.executable, "-m", "seyolo", *(command.seyolo_words or ()), "--port", self._port]

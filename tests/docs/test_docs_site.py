@@ -13,9 +13,11 @@ import pytest
 
 import seyolo
 from helpers.doc_pages import PAGES, ROOT
-from seyolo.cli import DATA_VERBS, VERBS
+from seyolo.cli import DATA_VERBS, VERBS, make_app
 
 LINK = re.compile(r"\]\(([^)#\s]+)")
+LISTS = ["docs/reference/verbs.md", "docs/reference/python.md", "docs/decisions/index.md"]
+ALL_VERBS = [*VERBS, *(f"data {verb}" for verb in DATA_VERBS)]
 
 
 @pytest.fixture(scope="session")
@@ -36,12 +38,18 @@ def text_of(part: str) -> str:
     return " ".join(html.unescape(re.sub(r"<[^>]+>", "", part)).replace("’", "'").split())
 
 
+@pytest.fixture(scope="session")
+def python_pages(site: Path) -> str:
+    """The pages of all topics of the Python reference."""
+    pages = [site / "reference/python.html", *sorted((site / "reference/python").glob("*.html"))]
+    return "".join(page.read_text(encoding="utf-8") for page in pages)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in seyolo.__all__ if name != "api"])
-def test_a_public_name_has_its_signature_and_docstring(site: Path, name: str) -> None:
-    page = (site / "reference/python.html").read_text(encoding="utf-8")
+def test_a_public_name_has_its_signature_and_docstring(python_pages: str, name: str) -> None:
     found = re.search(
-        rf'<dt class="[^"]*" id="seyolo\.{name}">(.*?)</dt>(.*?)(?=<dt |\Z)', page, flags=re.DOTALL
+        rf'<dt class="[^"]*" id="seyolo\.{name}">(.*?)</dt>(.*?)(?=<dt |\Z)', python_pages, flags=re.DOTALL
     )
     assert found is not None
     value = getattr(seyolo, name)
@@ -55,20 +63,39 @@ def test_a_public_name_has_its_signature_and_docstring(site: Path, name: str) ->
 
 
 @pytest.mark.slow
-def test_the_functions_of_the_api_and_all_verbs_are_there(site: Path) -> None:
-    page = (site / "reference/python.html").read_text(encoding="utf-8")
-    for name in set(seyolo.api.__all__) - {"evaluate", "slim", "train"}:
-        assert f'id="seyolo.api.{name}"' in page, name
-    verbs = text_of((site / "reference/cli.html").read_text(encoding="utf-8"))
-    for verb in [*VERBS, *(f"data {name}" for name in DATA_VERBS)]:
-        assert f"seyolo {verb}" in verbs
-    assert "--least-share FLOAT" in verbs
+def test_every_function_of_the_api_has_a_topic(python_pages: str) -> None:
+    for name in set(seyolo.api.__all__) - set(seyolo.__all__):
+        assert python_pages.count(f'id="seyolo.api.{name}"') == 1, name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("verb", ALL_VERBS)
+def test_every_option_stands_on_the_page_of_its_verb(verb: str, site: Path) -> None:
+    app = make_app()
+    for word in verb.split():
+        app = app[word]
+    names = {name for argument in app.assemble_argument_collection() for name in argument.names}
+    for page in (f"reference/verbs/{verb.partition(' ')[0]}.html", "reference/cli.html"):
+        told = text_of((site / page).read_text(encoding="utf-8"))
+        assert {name for name in names if name not in told} == set()
+        assert f"seyolo {verb} " in told
+
+
+@pytest.mark.slow
+def test_commands_can_be_copied_and_output_cannot(site: Path) -> None:
+    script = (site / "_static/copybutton.js").read_text(encoding="utf-8")
+    assert "div:not(.highlight-text) > div.highlight > pre" in script
 
 
 def test_the_map_names_every_page() -> None:
-    named = {(ROOT / "docs" / link).resolve() for link in LINK.findall(PAGES["docs/README.md"])}
+    """Itself, or by a page that lists those of a folder and is named in it."""
+    lists = ["docs/README.md", *LISTS]
+    named = {((ROOT / page).parent / link).resolve() for page in lists for link in LINK.findall(PAGES[page])}
+    in_map = {(ROOT / "docs" / link).resolve() for link in LINK.findall(PAGES["docs/README.md"])}
+    assert {ROOT / page for page in LISTS} <= in_map
+    named = {path for path in named if path.suffix == ".md"}
     there = {(ROOT / page).resolve() for page in PAGES} - {ROOT / "README.md", ROOT / "docs/README.md"}
-    assert named == there
+    assert named - {ROOT / "README.md"} == there
 
 
 @pytest.mark.parametrize("page", PAGES)

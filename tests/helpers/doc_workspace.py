@@ -79,6 +79,11 @@ def runs(made: Path, folder: Path) -> None:
         shutil.copytree(made / "runs" / name.partition("/")[0], folder / "runs" / name)
 
 
+def hands_run(made: Path, folder: Path) -> None:
+    """`runs/slim/hands`: a finished run."""
+    shutil.copytree(made / "runs/slim", folder / "runs/slim/hands")
+
+
 def hand(made: Path, folder: Path) -> None:
     """`hand.onnx`, `hand.cfg` and `hand.weights`: a detector of hands that is not slim yet."""
     shutil.copy(made / "runs/slim/dense.onnx", folder / "hand.onnx")
