@@ -7,6 +7,7 @@ docstrings, and the options on the pages of the verbs, from the command line its
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from docutils import nodes
 from sphinx.application import Sphinx
@@ -21,6 +22,7 @@ extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphin
 exclude_patterns = ["README.md"]  # index.rst includes it
 html_theme = "furo"
 html_title = "seyolo"
+html_favicon = "../src/seyolo/web/page/icon.svg"
 html_show_copyright = html_show_sphinx = False
 copybutton_selector = (
     "div:not(.highlight-text) > div.highlight > pre"  # commands and code, not what they print
@@ -76,8 +78,16 @@ def _link_inside(app: Sphinx, page: str, source: list[str]) -> None:
     source[0] = re.sub(r"\]\(([./]*)src/seyolo/shipped/", r"](\1docs/reference/", source[0])
 
 
+def _level_captions(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: object) -> None:
+    """Gives the captions of the navigation the level that their role of a heading needs."""
+    del app, page, template, doctree
+    tree = context.get("furo_navigation_tree", "")
+    context["furo_navigation_tree"] = tree.replace('role="heading"', 'role="heading" aria-level="2"')
+
+
 def setup(app: Sphinx) -> None:
-    """Adds the directives, and the cards."""
+    """Adds the directives, the cards, and levels of captions."""
     app.add_directive("options", OptionsDirective)
     app.add_directive("verbs", VerbsDirective)
     app.connect("source-read", _link_inside)
+    app.connect("html-page-context", _level_captions, priority=900)  # after the theme
