@@ -64,7 +64,7 @@ ASSUMED = {
     "docs/reference/data.md": [make.hands, make.archive],
     "docs/reference/models.md": [make.darknet],
     "docs/reference/verbs/benchmark.md": [make.hands, make.hands_run],
-    "docs/reference/verbs/data.md": [make.hands, make.archive],
+    "docs/reference/verbs/data.md": [make.hands, make.photos, make.archive],
     "docs/reference/verbs/demo.md": [],
     "docs/reference/verbs/detect.md": [make.photos, make.clips],
     "docs/reference/verbs/export.md": [make.hands, make.hands_run, make.darknet],
