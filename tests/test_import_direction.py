@@ -18,7 +18,7 @@ ROOMS = {
     "base": [
         "errors", "installing", "arguments", "options", "json_files", "files", "boxes", "detections",
         "letterbox", "sizes", "class_names", "darknet", "translation", "checkpoint", "opening.description",
-        "progress", "runs", "runtime", "media", "detector", "detecting", "tiling", "tracking",
+        "processor", "progress", "runs", "runtime", "media", "detector", "detecting", "tiling", "tracking",
         "opening.detector", "opening.running", "results", "study_results",
         "notebook",
     ],

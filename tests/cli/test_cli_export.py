@@ -174,7 +174,7 @@ def test_several_files_in_one_table(run: Run, finder: Path, spots: Path, tmp_pat
         else:
             assert (row["agreement"], row["error_px"] < 0.01, row["error_score"] < 1e-5) == (None, True, True)
     assert set(value["metrics"]) == {"float32", "int8"}
-    assert "100.0% of boxes" in outcome.out
+    assert "100.0% of boxes agree" in outcome.out
     image = spots.parent / "images/val/0.png"
     found = [json.loads(run("detect", file, image, "--json", "-").out) for file in FILES]
     assert [each["runtime"] for each in found] == ["onnxruntime", "openvino", "ncnn", "litert", "mnn"]

@@ -71,14 +71,19 @@ DARKNET = {
         "train --data obj.data --model a.cfg --weights a_last.weights --device cuda:0"
     ),
     "detector test obj.data x.cfg x.weights img.jpg -thresh 0.25 -ext_output": (
-        "detect x.cfg img.jpg --confidence 0.25 --weights x.weights"
+        "detect x.cfg img.jpg --confidence 0.25 --weights x.weights --iou 0.45"
     ),
     "detector map obj.data x.cfg x.weights -iou_thresh 0.5 -points 101": (
         "val x.cfg --data obj.data --weights x.weights"
     ),
     "map obj.data x.cfg x.weights": "val x.cfg --data obj.data --weights x.weights",
-    "detector demo coco.data a.cfg a.weights -c 0": "detect a.cfg 0 --weights a.weights",
-    "darknet detector demo coco.data a.cfg a.weights test.mp4": "detect a.cfg test.mp4 --weights a.weights",
+    "detector test obj.data x.cfg x.weights a.jpg -out result.json": (
+        "detect x.cfg a.jpg --weights x.weights --json result.json --iou 0.45"
+    ),
+    "detector demo coco.data a.cfg a.weights -c 0": "detect a.cfg 0 --weights a.weights --iou 0.45",
+    "darknet detector demo coco.data a.cfg a.weights test.mp4 -out_filename res.avi": (
+        "detect a.cfg test.mp4 --weights a.weights --out res --iou 0.45"
+    ),
     "detect cfg/a.cfg a.weights dog.jpg": "detect cfg/a.cfg dog.jpg --weights a.weights",
     "detector calc_anchors obj.data -num_of_clusters 9 -width 416 -height 416": (
         "data anchors obj.data --num 9 --size 416"
@@ -128,7 +133,7 @@ def test_what_has_no_word_of_ours_is_named(line: str, part: str, run: Run) -> No
 def test_class_names_come_from_the_data_file(run: Run, tmp_path: Path) -> None:
     (tmp_path / "obj.data").write_text("classes = 1\nnames = my names.txt\n")
     outcome = run(*"detector test obj.data x.cfg x.weights img.jpg".split())
-    assert outcome.err.splitlines()[1].endswith("--weights x.weights --names 'my names.txt'")
+    assert outcome.err.splitlines()[1].endswith("--names 'my names.txt' --iou 0.45")
 
 
 def test_a_line_of_ours_that_fails_is_not_translated(run: Run, tmp_path: Path) -> None:

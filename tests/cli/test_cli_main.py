@@ -308,3 +308,17 @@ def test_a_reader_that_closes_the_pipe_is_no_error() -> None:
     line = f"{sys.executable} -m seyolo info yolov3 --json - | head -c 1"
     done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=120, check=False)
     assert (done.stdout, done.stderr) == ("{", "")
+
+
+@pytest.mark.parametrize(
+    ("word", "line"),
+    [
+        ("quantize", "seyolo export MODEL MODEL_int8.onnx --int8 --data DATA"),
+        ("readNetFromDarknet", "seyolo export MODEL.cfg MODEL.onnx"),
+        ("object_detection.py", "seyolo detect MODEL IMAGES"),
+        ("mo", "seyolo export MODEL MODEL.xml"),
+        ("darknet", "seyolo detect MODEL.cfg IMAGES"),
+    ],
+)
+def test_words_of_other_programs_in_the_place_of_a_verb(run: Run, word: str, line: str) -> None:
+    assert_refused(run(word, "x.cfg", "x.weights"), f"in seyolo: {line}")

@@ -12,8 +12,8 @@ import pytest
 
 from helpers.running import Run, assert_refused
 from seyolo.installing import pip_install
+from seyolo.processor import has_bf16
 from seyolo.runtime import fastest
-from seyolo.runtime.processor import has_bf16
 
 
 @pytest.fixture(autouse=True)

@@ -13,9 +13,9 @@ from seyolo.errors import BackendError, UsageError
 from seyolo.opening.detector import split_model
 from seyolo.opening.running import Work, open_running, rounding_error
 from seyolo.options.model import ModelOptions
+from seyolo.processor import has_bf16
 from seyolo.runtime import fastest
 from seyolo.runtime.benchmark import gradient_image
-from seyolo.runtime.processor import has_bf16
 
 NONE = ModelOptions()
 

@@ -127,6 +127,15 @@ def test_the_epochs_that_are_enough(steps: int, epochs: int, advice: int) -> Non
     assert shortages(short)[0].startswith(counted(steps, "step"))
 
 
+def test_few_steps_from_given_weights_are_a_shortage() -> None:
+    few = replace(
+        START,
+        epochs={"dense": 0, "sparse": 6, "finetuned": 26},
+        steps={"dense": 0, "sparse": 30, "finetuned": 130},
+    )
+    assert shortages(few)[0] == "160 steps; a few hundred are needed: --finetune-epochs 60"
+
+
 def test_shortages_of_images_and_boxes_are_counted_in_the_right_number() -> None:
     assert shortages(START) == []
     assert shortages(replace(START, images={"train": 1}))[0].startswith("1 training image; 30 or more")

@@ -73,6 +73,15 @@ def test_given_weights_are_not_trained_densely_however_few_the_images(few: Path)
     assert with_effort(SlimOptions(data=few, epochs=0), SLIM_EPOCHS).epochs == 0
 
 
+def test_given_weights_are_slimmed_in_as_many_steps_as_new_ones(few: Path) -> None:
+    chosen = with_effort(SlimOptions(data=few, epochs=0), SLIM_EPOCHS)
+    assert chosen.stage_epochs() == {"dense": 0, "sparse": 72, "finetuned": 328}  # 3 steps each
+    new = with_effort(SlimOptions(data=few), SLIM_EPOCHS)
+    assert new.epochs_seen()["finetuned"] == chosen.epochs_seen()["finetuned"]
+    kept = with_effort(SlimOptions(data=few, epochs=0, finetune_epochs=5), SLIM_EPOCHS)
+    assert kept.stage_epochs() == {"dense": 0, "sparse": 6, "finetuned": 5}
+
+
 class TestClassWeights:
     def test_auto_is_the_inverse_square_root_of_the_boxes_with_mean_one(self, few: Path) -> None:
         chosen = with_effort(TrainOptions(data=few, class_weights=("auto",)), TRAIN_EPOCHS)

@@ -120,7 +120,7 @@ def _cells(row: ExportedRow) -> dict[str, object]:
     """Returns the row as it is printed: file, error, size and latency."""
     errors = MISSING if row.error_px is None else f"{row.error_px:.0e} px, {row.error_score:.0e}"
     if row.agreement is not None:
-        errors = f"{row.agreement:.1%} of boxes"
+        errors = f"{row.agreement:.1%} of boxes agree"
     return {
         "file": str(row.file),
         "precision": row.precision,

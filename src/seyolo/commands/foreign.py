@@ -99,6 +99,8 @@ WHY = {
     "data": "class names are in the model, or: --names FILE",
 }
 """Reasons why a setting is left out."""
+DARKNET_IOU = "0.45"
+"""Threshold of Darknet's suppression."""
 MOST_SPOKEN = 4
 TRAINING, DATA_ENDINGS = ("train", "slim"), (".yaml", ".yml", ".data")
 MODEL_AND_FILES = ("detect", "val", "export", "benchmark", "info", "serve", "prune")
@@ -360,6 +362,8 @@ def _convert_switches(line: Line, own: Mapping[str, int]) -> None:
 def _convert_places(line: Line, own: Mapping[str, int]) -> None:
     """Converts where results go, and what is saved."""
     settings = line.settings
+    if line.verb == "detect":
+        _convert_results(line)
     if "save" in settings and line.verb == "detect":
         settings["save"] = [",".join(dict.fromkeys([*SAVED_BY_DEFAULT, *settings["save"]]))]
     if "name" in own:
@@ -368,6 +372,17 @@ def _convert_places(line: Line, own: Mapping[str, int]) -> None:
     elif "out" in own and {"project", "name"} & set(settings) and line.verb != "export":
         parts = [part for name in ("project", "name") if (part := line.take(name))]
         settings.setdefault("out", ["/".join(parts)])
+
+
+def _convert_results(line: Line) -> None:
+    """Converts Darknet's files of results, and its suppression where nothing else is said."""
+    settings = line.settings
+    if settings.get("out", [""])[-1].endswith(".json"):
+        settings["json"] = settings.pop("out")
+    if video := line.take("out-filename"):
+        settings.setdefault("out", [Path(video).stem])
+    if line.spoken[0] in ("detector test", "detector demo"):
+        settings.setdefault("iou", [DARKNET_IOU])
 
 
 def _size(values: Sequence[str]) -> str:

@@ -28,9 +28,23 @@ EXAMPLES = {
     "data convert": "seyolo data convert photos/data.yaml photos_coco --to coco",
     "data split": "seyolo data split photos hands --val 20%",
     "data check": "seyolo data check hands/data.yaml",
+    "data view": "seyolo data view photos",
+    "data label": "seyolo data label slim.onnx more_photos labelled",
     "data anchors": "seyolo data anchors hands/data.yaml --size 416",
 }
 """A line that works, by verb."""
+TO_EXPORT = "seyolo export MODEL.cfg MODEL.onnx"
+OTHER_WORDS = {
+    "quantize": "seyolo export MODEL MODEL_int8.onnx --int8 --data DATA",
+    "quantise": "seyolo export MODEL MODEL_int8.onnx --int8 --data DATA",
+    "mo": "seyolo export MODEL MODEL.xml",
+    "darknet2onnx": TO_EXPORT, "import": TO_EXPORT, "readnetfromdarknet": TO_EXPORT, "readnet": TO_EXPORT,
+    "object_detection": "seyolo detect MODEL IMAGES",
+    "darknet": "seyolo detect MODEL.cfg IMAGES",
+    "yolo": "seyolo detect MODEL IMAGES",
+    "label": "seyolo data label MODEL IMAGES OUT", "view": "seyolo data view DATA",
+}  # fmt: skip
+"""A line for words of other programs that stand where a verb would."""
 
 
 def answer(error: BaseException, words: Sequence[str], app: App) -> str:
@@ -72,6 +86,8 @@ def _missing(error: MissingArgumentError) -> str:
 def _unknown_verb(words: Sequence[str], app: App) -> str:
     known = [name for name in app if not name.startswith("-")]
     word = words[1] if words[0] == "data" else words[0]
+    if (line := OTHER_WORDS.get(word.lower().removesuffix(".py"))) is not None:
+        return f"there is no verb {word}; in seyolo: {line}"
     near = difflib.get_close_matches(word, known, 1)
     advice = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
     return f"there is no verb {word}; {advice}"

@@ -51,7 +51,10 @@ def prune(
         show(parse(made.to_json()), _summary(made), json)
         remark(f"wrote {', '.join(map(str, files))}, {plan_path} and its image")
         if options.data is None:
-            remark("nothing makes up for the cut yet: give --data to repair it, or fine-tune (seyolo train)")
+            remark(
+                "the pruned network finds little or nothing yet: prune with --data, which repairs it with "
+                "forty labelled images or more, or fine-tune it (seyolo train)"
+            )
 
 
 def _group(layers: list[int], kept: int, removed: int) -> dict[str, object]:

@@ -57,6 +57,7 @@ NAME_FILES = ("classes.txt", "_darknet.labels", "obj.names")
 _MAKESENSE = "labels.txt"  # other tools write a file of this name, too
 _NO_NAMES = "write classes.txt beside them, one name per line"
 _SPEAKS = frozenset({".data", ".json", ".labels", ".mat", ".names", ".txt", ".xml", ".yaml", ".yml"})
+_NO_LABELS = "images without labels get some from a model: seyolo data label MODEL IMAGES OUT"
 _MOST_PROBED = 200  # files that may tell a format that is not read
 _MOST_SNIFFED = 20  # jsons of a folder; one with more holds a json for each image
 _YAML_KEY = re.compile(r"^[\"']?(\w+)[\"']?\s*:", re.MULTILINE)  # at the left
@@ -125,10 +126,11 @@ def _missing(tree: Tree) -> str:
         return other
     if apart := elsewhere(images, set(), [str(tree.root)]):
         return f"{apart[0]}{names and '; '}{names}"
-    return (
+    expected = (
         "expected are a data.yaml, a Darknet .data, a COCO .json, the folders JPEGImages and Annotations, "
         "or a classes.txt, an .xml or labelme's .json beside the images: export as YOLO, COCO or Pascal VOC"
     )
+    return expected if some else f"{expected}; {_NO_LABELS}"
 
 
 def _some(files: Iterable[str]) -> list[str]:

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, get_args
 
 from seyolo.errors import BackendError
 from seyolo.installing import pip_install
+from seyolo.processor import has_bf16, processor_name, quota_cores
 from seyolo.runtime.foreign import foreign_advice
-from seyolo.runtime.processor import has_bf16, processor_name, quota_cores
 from seyolo.runtime.protocol import Backend, Precision, Runtime, Session
 from seyolo.runtime.shipped import is_shipped, model_path
 

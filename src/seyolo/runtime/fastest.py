@@ -29,6 +29,7 @@ from jaxtyping import Float32
 from seyolo.errors import BackendError, SeyoloError, counted
 from seyolo.files import cache_root, write_json
 from seyolo.json_files import Positive, PositiveFinite, from_json, read_json, to_json
+from seyolo.processor import processor_name, usable_cores
 from seyolo.runtime.benchmark import Clock, time_interleaved
 from seyolo.runtime.choice import (
     EXPORT_NAMES,
@@ -38,7 +39,6 @@ from seyolo.runtime.choice import (
     installed_version,
     runtimes_for,
 )
-from seyolo.runtime.processor import processor_name, usable_cores
 from seyolo.runtime.protocol import Backend, Precision, Runtime
 
 Open = Callable[[Path, Runtime, int | None], Backend]  # opens a file with a runtime and its threads

@@ -11,7 +11,7 @@ from jaxtyping import Float32
 from torch import Tensor
 
 from seyolo.errors import BackendError
-from seyolo.runtime.processor import has_bf16
+from seyolo.processor import has_bf16
 
 WARM_UP = 3
 """Runs before recording, in which cuDNN tries out and chooses its kernels."""

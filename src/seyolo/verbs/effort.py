@@ -19,7 +19,7 @@ from seyolo.data.splitting import for_training
 from seyolo.data.tiles import training_samples
 from seyolo.errors import UsageError
 from seyolo.options.parameters import required
-from seyolo.options.slim import SlimOptions
+from seyolo.options.slim import SLIM_SHARE, SlimOptions
 from seyolo.options.train import TrainOptions
 from seyolo.options.training import class_weight
 from seyolo.sizes import USUAL_SIZE
@@ -43,18 +43,30 @@ def with_effort(options: Options, usual_epochs: int) -> Options:
 
     `usual_epochs` are those of a data set that is not small.
     """
-    weights = options.class_weights
-    if options.batch != "auto" and options.epochs is not None and not weights:
+    weights, is_anew = options.class_weights, _begins_with_sparsity(options)
+    if options.batch != "auto" and options.epochs is not None and not weights and not is_anew:
         return options
     dataset = load_dataset(required(options.data, "--data"))
     if weights:
         options = replace(options, class_weights=_class_weights(dataset, weights))
     num_images = _num_images(options, dataset, USUAL_BATCH * STEPS_WANTED // usual_epochs)
     batch = chosen_batch(num_images, usual_epochs) if options.batch == "auto" else options.batch
-    epochs = options.epochs
-    if epochs is None:
-        epochs = max(usual_epochs, math.ceil(STEPS_WANTED / math.ceil(num_images / batch)))
-    return replace(options, batch=batch, epochs=epochs)
+    enough = max(usual_epochs, math.ceil(STEPS_WANTED / math.ceil(num_images / batch)))
+    options = replace(options, batch=batch, epochs=enough if options.epochs is None else options.epochs)
+    if isinstance(options, SlimOptions) and is_anew and enough > usual_epochs:
+        return options.with_slim_epochs(round(SLIM_SHARE * enough))
+    return options
+
+
+def _begins_with_sparsity(options: Options) -> bool:
+    """Tells whether given weights are slimmed as they are, in epochs that nobody has chosen."""
+    return (
+        isinstance(options, SlimOptions)
+        and options.epochs == 0
+        and options.finetune
+        and options.sparse_epochs is None
+        and options.finetune_epochs is None
+    )
 
 
 def chosen_batch(num_images: int, usual_epochs: int) -> int:

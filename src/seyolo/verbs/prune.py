@@ -113,7 +113,9 @@ def prune_file(
     """
     out = Path(out)
     if out.suffix not in (CHECKPOINT, ".cfg"):
-        raise UsageError(f"{out}: a slim model is written as {CHECKPOINT} or .cfg")
+        cfg = out.with_suffix(".cfg")
+        advice = f"write {cfg}, then: seyolo export {cfg} {out}"
+        raise UsageError(f"{out}: a slim model is written as {CHECKPOINT} or .cfg; {advice}")
     if out.resolve() == Path(model).resolve():
         raise UsageError(f"{out}: is the model to be pruned; write the slim one to another file")
     job = _Job("prune_file", model, options=options, keywords=keywords, plan=plan, dataset=dataset)

@@ -11,7 +11,7 @@ from seyolo.data.samples import Sample
 from seyolo.evaluation.evaluate import evaluate
 from seyolo.pruning.planning.plan import Plan
 from seyolo.pruning.prune import prune_by
-from seyolo.report.verdict import moved_text
+from seyolo.report.verdict import LEARNED_AP50, moved_text
 from seyolo.results import Readiness
 from seyolo.torchnet.build import DarknetModel
 from seyolo.training.sparsity import sparse_scales
@@ -19,6 +19,11 @@ from seyolo.training.validation import validation_splits
 
 VALIDATION_IMAGES = 200
 NEARLY_ZERO = 0.01
+LOST = (
+    "warning: after sparsity training AP@0.5 on val is {}; where the given weights are better, start again "
+    "without it: --sparse-epochs 0"
+)
+"""Where given weights were trained with sparsity, and little is left of what they could."""
 
 
 def validation_images(dataset: Dataset) -> list[Sample]:
@@ -45,6 +50,11 @@ def readiness_lines(found: Readiness | None) -> list[str]:
         f"{found.misplaced:.0%} of the pruned scales are larger than the smallest tenth of the kept ones",
         f"after pruning, without repair: AP@0.5 on val {moved_text(found.ap50, found.cut_ap50)}",
     ]
+
+
+def has_lost(found: Readiness) -> bool:
+    """Tells whether a network finds next to nothing before it is pruned."""
+    return found.ap50 < LEARNED_AP50
 
 
 def readiness(

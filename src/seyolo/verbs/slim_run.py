@@ -52,7 +52,7 @@ from seyolo.verbs.announce import Place, announce, run_start
 from seyolo.verbs.calibration import CalibrationSet, plan_of, repair_on
 from seyolo.verbs.effort import chosen_device
 from seyolo.verbs.prune import read_plan
-from seyolo.verbs.readiness import readiness, readiness_lines, validation_images
+from seyolo.verbs.readiness import LOST, has_lost, readiness, readiness_lines, validation_images
 from seyolo.verbs.stages import done_share, estimate_seconds, stage_config, strength
 from seyolo.verbs.start import model_to_train, open_data
 
@@ -199,6 +199,8 @@ class SlimRun:
                 found = readiness(sparse, plan, validation_images(self.dataset), self.size_hw)
             for line in readiness_lines(found):
                 self.progress.message(line)
+            if self.config.epochs == 0 and found is not None and has_lost(found):
+                self.progress.message(LOST.format(f"{found.ap50:.3f}"))
             write_json(self.folder / "readiness.json", found.to_json() if found else {})
         return plan
 

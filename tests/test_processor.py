@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from seyolo.runtime.processor import has_bf16, processor_name, quota_cores, usable_cores
+from seyolo.processor import has_bf16, processor_name, quota_cores, usable_cores
 
 X86 = "processor\t: 0\nmodel name\t: AMD EPYC 7763: 64-Core\nflags\t\t: fpu avx2 {flags}\n\nprocessor\t: 1\n"
 
