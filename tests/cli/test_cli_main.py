@@ -81,7 +81,7 @@ def test_version(run: Run) -> None:
     assert run("--version").out.strip() == seyolo.__version__
 
 
-@pytest.mark.parametrize("verb", [*VERBS, *(f"data {verb}" for verb in DATA_VERBS)])
+@pytest.mark.parametrize("verb", [*VERBS, *(f"data {verb}" for verb in DATA_VERBS if verb != "view")])
 def test_a_verbs_help_is_its_docstring(verb: str, run: Run) -> None:
     names = verb.split()
     function, *_ = make_app().parse_commands(names)
@@ -124,6 +124,7 @@ LINES = [
     "prune x y.cfg --budget macs=30%",
     "export x y.onnx", "benchmark x", "info x", "demo", "data oxford x y", "data synth y", "data check x",
     "data anchors x", "data convert x y", "data split x y",
+    "data label x y z",
 ]  # fmt: skip
 
 
@@ -132,7 +133,7 @@ def test_a_json_file_that_cannot_be_written_is_refused_before_any_work(
     line: str, run: Run, tmp_path: Path
 ) -> None:
     assert {" ".join(line.split()[: 1 + line.startswith("data")]) for line in LINES} == {
-        *(set(VERBS) - {"report", "serve"}), *(f"data {verb}" for verb in DATA_VERBS)
+        *(set(VERBS) - {"report", "serve"}), *(f"data {verb}" for verb in DATA_VERBS if verb != "view")
     }  # fmt: skip
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").touch()
