@@ -16,13 +16,13 @@ import pytest
 from seyolo import runs
 from seyolo.errors import TrainingError, UsageError
 from seyolo.files import remove_leftovers
-from seyolo.runs import NewRun, locked, new_run, resumed_run
+from seyolo.runs import NewRun, existing_run, locked, new_run, resumed_run
 
 MARKER = "options.json"
 HOLD = """
 import sys, time
 from pathlib import Path
-from seyolo.runs import locked
+from seyolo.runs import existing_run, locked
 with locked(Path(sys.argv[1])):
     print("locked", flush=True)
     time.sleep(60)
@@ -183,3 +183,9 @@ def test_what_a_killed_start_left_beside_a_run_goes(tmp_path: Path) -> None:
     (tmp_path / f".mine-0a1b2c3d.{number}.partial").mkdir()
     with resumed_run("train", tmp_path / "mine", MARKER):
         assert os.listdir(tmp_path) == ["mine"]
+
+
+def test_a_run_of_another_verb_is_named(tmp_path: Path) -> None:
+    (tmp_path / "dense").mkdir()
+    with pytest.raises(TrainingError, match=r"there is one of slim: seyolo slim --resume"):
+        existing_run(tmp_path, "command.json")

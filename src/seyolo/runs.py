@@ -163,7 +163,10 @@ def existing_run(folder: str | Path, marker: str) -> Path:
     """
     folder = Path(folder)
     if not (folder / marker).is_file():
-        raise TrainingError(f"{folder}: there is no run to resume here (it has no {marker}); name its folder")
+        others = {"dense": "slim", "command.json": "train", "study.json": "study"}
+        verb = next((verb for name, verb in others.items() if (folder / name).exists()), None)
+        advice = f"there is one of {verb}: seyolo {verb} --resume {folder}" if verb else "name its folder"
+        raise TrainingError(f"{folder}: there is no run to resume here (it has no {marker}); {advice}")
     return folder
 
 

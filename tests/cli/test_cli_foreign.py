@@ -21,7 +21,7 @@ ULTRALYTICS = {
     "predict a.onnx b.jpg --conf": "detect a.onnx b.jpg --confidence VALUE",
     "predict --help": "detect --help",
     "help predict": "detect --help",
-    "track model=best.onnx source=video.mp4 tracker=bytetrack.yaml": "detect best.onnx video.mp4",
+    "track model=best.onnx source=video.mp4 tracker=bytetrack.yaml": "detect best.onnx video.mp4 --track",
     "mode=predict task=detect model=best.onnx source=a.jpg": "detect best.onnx a.jpg",
     "yolo detect val model=best.onnx data=d.yaml split=test": "val best.onnx --data d.yaml --split test",
     "train data=coco8.yaml model=yolov3-tinyu.pt epochs=9 imgsz=320 batch=8 lr0=0.01 device=0 name=exp": (
@@ -31,7 +31,7 @@ ULTRALYTICS = {
     "train data=coco8.yaml model=yolo11n.yaml optimizer=AdamW batch=-1 patience=20 freeze=10": (
         "train --data coco8.yaml --model yolov7-tiny --batch auto --patience 20 --freeze 10 --optimizer adamw"
     ),
-    "train resume=True model=runs/detect/train/weights/last.pt": "train --resume RUN",
+    "train resume=True model=runs/detect/train/weights/last.pt": "train --resume runs/detect/train",
     "train --data d.yaml --model yolov3 --imgsz 480 640 --workers 4": (
         "train --data d.yaml --model yolov3 --size 640x480"
     ),
@@ -85,6 +85,19 @@ DARKNET = {
         "detect a.cfg test.mp4 --weights a.weights --out res --iou 0.45"
     ),
     "detect cfg/a.cfg a.weights dog.jpg": "detect cfg/a.cfg dog.jpg --weights a.weights",
+    "track model=hand source=clip.mp4": "detect hand clip.mp4 --track",
+    "track model=hand source=clip.mp4 tracker=bytetrack.yaml save_txt=True": (
+        "detect hand clip.mp4 --save images,video,json,yolo --track"
+    ),
+    "predict model=hand source=photos save_txt": "detect hand photos --save images,video,json,yolo",
+    "train resume model=runs/slim/hands2": "train --resume runs/slim/hands2",
+    "train resume=True model=runs/train/x/weights/last.pt": "train --resume runs/train/x",
+    "train --data a.yaml --model yolov3-tiny --sparsity l1 --lambda 0.01": (
+        "train --data a.yaml --model yolov3-tiny --sparsity l1 --s 0.01"
+    ),
+    "prune a.cfg b.cfg --weights a.weights --global-threshold 0.85": (
+        "prune a.cfg b.cfg --weights a.weights --budget channels=85%"
+    ),
     "detector calc_anchors obj.data -num_of_clusters 9 -width 416 -height 416": (
         "data anchors obj.data --num 9 --size 416"
     ),

@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 import helpers.doc_workspace as make
-from helpers.doc_commands import INSTEAD, NOT_RUN, as_run, exchanged, verb_of
+from helpers.doc_commands import INSTEAD, NOT_RUN, as_run, exchanged, possible_here, verb_of
 from helpers.doc_pages import BLOCKS, COMMANDS, INLINE, PAGES, ROOT, Block, Command, blocks, commands
 from seyolo.cli import DATA_VERBS, VERBS, main, make_app
 from seyolo.darknet.zoo import network_from_name
@@ -128,7 +128,8 @@ class Reader:
     def follow(self, block: Block) -> None:
         """Runs a block of commands or of Python."""
         if block.language == "python":
-            exec(compile("\n" * (block.line - 1) + block.text, block.page, "exec"), self._names)
+            text = "\n" * (block.line - 1) + possible_here(block.text)
+            exec(compile(text, block.page, "exec"), self._names)
         elif block.language == "bash":
             for command in commands(block):
                 BEFORE.get(command.text, lambda: None)()

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from seyolo.processor import has_bf16
+
 TRAINING = {"--size": "64", "--epochs": "1", "--batch": "4", "--device": "cpu"}
 SMALL = {
     "slim": TRAINING,
@@ -86,8 +88,14 @@ def verb_of(words: Sequence[str]) -> str:
     return " ".join(words[:2]) if words[0] == "data" else words[0]
 
 
+def possible_here(text: str) -> str:
+    """The text with float32 in place of bfloat16 where the processor lacks it, which would be refused."""
+    return text.replace("bf16", "f32") if has_bf16() is False else text
+
+
 def as_run(words: Sequence[str]) -> list[str]:
     """The words behind `seyolo` as a test runs them."""
+    words = [possible_here(word) for word in words]
     out = [words[0], *(INSTEAD.get(word, word) if words[0] != "info" else word for word in words[1:])]
     if "--resume" in words:
         return out

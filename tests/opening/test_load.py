@@ -134,3 +134,12 @@ def test_what_is_no_model_is_named(tmp_path: Path, tiny: DarknetModel) -> None:
         load("yolov3-tiny@0.25", tmp_path / "x.weights", num_classes=3)
     with pytest.raises(UsageError, match=r"saved as \.safetensors or \.cfg"):
         save(tiny, tmp_path / "x.pt")
+
+
+def test_the_models_in_the_folder_of_a_run_are_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="is a folder; give a model, not a folder"):
+        load(tmp_path)
+    (tmp_path / "slim.onnx").touch()
+    (tmp_path / "slim.safetensors").touch()
+    with pytest.raises(UsageError, match=r"its models are .*slim\.onnx and .*slim\.safetensors"):
+        load(tmp_path)

@@ -27,7 +27,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 TOLERANCE = 1e-4
-RANDOM_TOLERANCE = 5e-3
+RANDOM_TOLERANCE = 1e-2
 """Random networks magnify rounding; every fault tested below is well beyond."""
 LARGE_MACS = 5e9
 REAL = ["yolo-fastest-1.1", "yolo-fastest-1.1-xl", "MobileNetV2-YOLOv3-Nano-coco", "yolo-fastest-se-voc"]

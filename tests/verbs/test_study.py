@@ -8,13 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 import seyolo.verbs.study as studying
 from seyolo.detecting.run_folder import Shard
 from seyolo.errors import BudgetError, TrainingError, UsageError
+from seyolo.files import write_json
+from seyolo.json_files import to_json
 from seyolo.options.slim import SlimOptions
 from seyolo.options.study import StudyOptions
 from seyolo.progress import Lines
+from seyolo.torchnet.device import limited_threads
 from seyolo.verbs.study import Cell, Outcome, cells_of, resume_command, resume_study, study
 
 ONE = StudyOptions(
@@ -106,6 +110,25 @@ def test_the_time_of_what_is_missing_is_told_before(
         f"time: about 15 min; stop any time, seyolo study --resume {tmp_path / 's'} --shard 1/2 continues"
         in told
     )
+
+
+def test_a_study_takes_the_threads_that_are_given(
+    settings: SlimOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+    monkeypatch.setattr(studying._Study, "_train", lambda *_: seen.append(torch.get_num_threads()))
+    with limited_threads(2):
+        run(replace(settings, threads=1), ONE, folder=tmp_path / "s")
+        assert torch.get_num_threads() == 2
+    assert set(seen) == {1}
+
+
+def test_the_other_study_in_a_folder_is_named_with_the_shard(settings: SlimOptions, tmp_path: Path) -> None:
+    folder = tmp_path / "s"
+    folder.mkdir()
+    write_json(folder / "study.json", to_json(studying.Settings(ONE, settings)))
+    with pytest.raises(TrainingError, match=r"continue it: seyolo study --resume .*s --shard 2/2"):
+        run(replace(settings, epochs=3), ONE, folder=folder, shard=Shard(2, 2))
 
 
 def test_ctrl_c_says_how_to_go_on(

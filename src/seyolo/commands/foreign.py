@@ -42,6 +42,8 @@ SAME = {
     "iou": "iou-thres iou-thresh iou-threshold nms-thresh nms-threshold",
     "batch": "batch-size bs",
     "lr": "lr0 learning-rate",
+    "s": "lambda",
+    "budget": "percent global-threshold",
     "device": "gpu gpus gpu-id i",
     "source": "input image images video c",
     "model": "cfg network net arch",
@@ -194,6 +196,8 @@ def _read(line: Line, words: list[str], own: Mapping[str, int]) -> None:
             if name not in own or not is_dashed:
                 line.spoken += [typed if is_dashed else f"{typed}="] if is_known or line.spoken else []
             _set(line, name, values, typed.lstrip("-"), is_own=name in own)
+        elif name in FLAGS and not Path(word).exists() and (line.spoken or "=" in "".join(words)):
+            _set(line, name, [], typed, is_own=False)
         else:
             line.files.append(word)
     line.spoken += [] if line.spoken else _misplaced(line)
@@ -239,8 +243,10 @@ def _set(line: Line, name: str, values: list[str], typed: str, *, is_own: bool) 
 def _written(line: Line, own: Mapping[str, int]) -> list[str]:
     """Returns the words of seyolo's command behind its verb."""
     resumed = (line.settings.pop("resume", ["false"]) or ["true"])[-1]
+    if resumed.lower() == "true":
+        resumed = _run_of(line.settings.get("model", ["RUN"])[-1])
     if resumed.lower() != "false":
-        return ["--resume", "RUN" if resumed.lower() == "true" else resumed]
+        return ["--resume", resumed]
     _sort_files(line)
     _name_classes(line)
     _replace_pickled(line)
@@ -255,6 +261,12 @@ def _written(line: Line, own: Mapping[str, int]) -> list[str]:
             reason = WHY.get(name)
             line.left_out.append(line.typed.get(name, name) + (f" ({reason})" if reason else ""))
     return [*files, *options]
+
+
+def _run_of(model: str) -> str:
+    """Returns the folder of the run that a model to be trained on lies in."""
+    folder = Path(model) if not Path(model).suffix else Path(model).parent
+    return str(folder.parent if folder.name == "weights" else folder)
 
 
 def _sort_files(line: Line) -> None:
@@ -328,6 +340,10 @@ def _convert_values(line: Line, own: Mapping[str, int]) -> None:
             del settings[name]
     if settings.get("batch", ["1"])[-1].startswith(("-", "0.")):
         settings["batch"] = ["auto"]
+    share = re.fullmatch(r"0?\.\d+|\d+", settings.get("budget", [""])[-1])
+    if share:  # of the channels that go, as Network Slimming says it
+        percent = float(share[0]) * (100 if float(share[0]) < 1 else 1)
+        settings["budget"] = [f"channels={percent:g}%"]
     _convert_choices(line)
     _convert_switches(line, own)
     _convert_places(line, own)
@@ -364,6 +380,9 @@ def _convert_places(line: Line, own: Mapping[str, int]) -> None:
     settings = line.settings
     if line.verb == "detect":
         _convert_results(line)
+    if "track" in own and (line.spoken[0] == "track" or line.take("tracker")):
+        settings["track"] = [""]
+        settings.pop("tracker", None)
     if "save" in settings and line.verb == "detect":
         settings["save"] = [",".join(dict.fromkeys([*SAVED_BY_DEFAULT, *settings["save"]]))]
     if "name" in own:

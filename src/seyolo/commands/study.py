@@ -13,6 +13,7 @@ from seyolo.options.study import StudyOptions, StudySettings, check_settings
 from seyolo.options.training import RunOptions
 from seyolo.progress import console_progress
 from seyolo.report.tables.study import study_table
+from seyolo.report.verdict import LEARNED_AP50
 from seyolo.runs import RUNS
 from seyolo.runtime.shipped import refuse_shipped
 
@@ -60,6 +61,12 @@ def study(
         study_table(outcome.rows, outcome.num_seeds) if outcome.rows else "no network is done yet",
         json,
     )
+    found = [spread.mean for row in outcome.rows for spread in row.ap50.values()]
+    if found and max(found) < LEARNED_AP50:
+        remark(
+            f"no network has learned: AP@0.5 is {max(found):.3f} at most, and one is of use from "
+            f"{LEARNED_AP50} on; train for more --epochs, or on more images"
+        )
     if outcome.missing:
         named = ", ".join(outcome.missing[:MOST_NAMED]) + (", …" if len(outcome.missing) > MOST_NAMED else "")
         remark(f"missing: {named} ({len(outcome.missing)} in all); go on with: {outcome.command}")

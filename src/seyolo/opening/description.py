@@ -29,6 +29,10 @@ class Attention:
     join: Join = "scale"
 
 
+OF_A_RUN = ("slim.onnx", f"slim{CHECKPOINT}", f"best{CHECKPOINT}")
+"""Models in the folder of a run of `slim` or `train`, for a user who named the folder."""
+
+
 def describe(model: str | Path, num_classes: int | None = None) -> tuple[Network, Checkpoint | None]:
     """Returns the description of a MODEL, and the checkpoint that holds it, if there is one.
 
@@ -53,6 +57,10 @@ def describe(model: str | Path, num_classes: int | None = None) -> tuple[Network
         raise UsageError(f"{path}: weights alone are no model; {advice}")
     if way_on := foreign_advice(path):
         raise UsageError(way_on)
+    if path.is_dir():
+        inside = [str(path / name) for name in OF_A_RUN if (path / name).is_file()]
+        advice = f"its models are {' and '.join(inside)}" if inside else "give a model, not a folder"
+        raise UsageError(f"{path}: is a folder; {advice}")
     if path.suffix or path.exists():
         message = f"{path}: a model is a .cfg, a {CHECKPOINT} checkpoint"
         raise UsageError(

@@ -18,7 +18,7 @@ from seyolo.training.sparsity import sparse_scales
 from seyolo.training.validation import validation_splits
 
 VALIDATION_IMAGES = 200
-NEARLY_ZERO = 0.01
+NEARLY_ZERO, APART = 0.01, 0.5
 LOST = (
     "warning: after sparsity training AP@0.5 on val is {}; where the given weights are better, start again "
     "without it: --sparse-epochs 0"
@@ -41,7 +41,8 @@ def readiness_lines(found: Readiness | None) -> list[str]:
     """Explains the measurements in sentences."""
     if found is None:
         return ["the plan prunes no channel with a BN scale"]
-    verdict = "the scales are apart" if found.misplaced < 0.1 else "the scales overlap"
+    is_apart = found.misplaced < 0.1 and found.going_scale < APART
+    verdict = "the scales are apart" if is_apart else "the scales are not apart"
     if found.importance != "bn":
         verdict = f"importance {found.importance} decides, not the scales"
     return [

@@ -154,7 +154,7 @@ def run_slim(
         opened = new_run("slim", folder, SLIM_FILE, write)
     else:
         opened = resumed_run("slim", folder, SLIM_FILE)
-    with opened as path, limited_threads(options.threads):
+    with limited_threads(options.threads), opened as path:
         if resume:
             stored = read_slim_options(path)
             if stored != replace(options, controls=stored.controls):

@@ -39,6 +39,7 @@ from seyolo.report.tables.study import study_table, write_study_tables
 from seyolo.runs import LOCK_FILE, NewRun, existing_run, locked
 from seyolo.study_results import DENSE, RESULTS, NetworkResult, StudyRow, study_rows
 from seyolo.torchnet.build import DarknetModel
+from seyolo.torchnet.device import limited_threads
 from seyolo.training.trackers import OpenTracker, TrackerName, chosen_tracker
 from seyolo.verbs.calibration import plan_of
 from seyolo.verbs.controls import Contender, latency_of
@@ -141,6 +142,7 @@ def study(
     given: dict[str, Any] = {**keywords}
     varied = {name: given.pop(name) for name in VARIED.values() if name in given}
     axes = build(StudyOptions, "study", None, varied)
+    shard = parse_shard(shard) if isinstance(shard, str) else shard
     given |= {"data": data, "model": model and str(model)}
     chosen, progress = build(SlimOptions, "study", options, given), shown_progress(progress)
     check_settings(chosen)
@@ -153,7 +155,7 @@ def study(
         write_json(stored, to_json(settings))
     elif read_json(stored, Settings) != settings:
         message = f"{path}: holds a study of other settings; give another --name"
-        raise TrainingError(f"{message}, or continue it: seyolo study --resume {path}")
+        raise TrainingError(f"{message}, or continue it: {resume_command(path, shard)}")
     try:
         return resume_study(path, shard=shard, progress=progress, tracker=tracker)
     except SeyoloError:
@@ -190,7 +192,7 @@ def resume_study(
     shard = parse_shard(shard) if isinstance(shard, str) else shard
     settings = read_json(path / STUDY_FILE, Settings)
     try:
-        with locked(path, LOCK_FILE + shard.tag):
+        with locked(path, LOCK_FILE + shard.tag), limited_threads(settings.slim.threads):
             return _Study(path, settings, progress, chosen_tracker(tracker)).work(shard, data_changed)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"resume with: {resume_command(path, shard)}") from None
@@ -330,5 +332,5 @@ class _Study:
             input_size=run.size_hw,
             metrics=split_metrics(found, len(run.dataset.names)),
             latency_ms=round(latency["own"], 3),
-            plain_ms=round(latency["plain"], 3),
+            plain_ms=round(latency["own" if (cell.gate, budget) == (NONE, DENSE) else "plain"], 3),
         )

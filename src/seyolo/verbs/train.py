@@ -129,7 +129,8 @@ def resume_train(
         assert options.epochs is not None
         state = saved_state(run_folder, options.epochs)
         keep_command(run_folder, is_new=False)
-        check_environment(run_folder)
+        with limited_threads(options.threads):
+            check_environment(run_folder)
         shown = shown_progress(progress)
         return _train(options, run_folder, state, data_changed, progress=shown, tracker=opener)
 

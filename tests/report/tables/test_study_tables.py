@@ -50,7 +50,7 @@ def test_rows_by_hand() -> None:
 
 def test_cells() -> None:
     header, plain, gated, slim = study_cells(study_rows(RESULTS), 3, ["val"])
-    assert header == ["gates", "budget", "seeds", "AP val", "over none", "MACs", "params", "latency"]
+    assert header == ["gates", "budget", "seeds", "AP val (points)", "over none", "MACs", "params", "latency"]
     assert plain == ["none", "dense", "2 of 3", "42.0±2.8", "", "200 M", "1.00 M", "1.20x"]
     assert gated == ["se neck add", "dense", "3", "44.0±1.7", "+1.0±2.8", "200 M", "1.00 M", "1.20x"]
     assert slim == ["se neck add", "macs=30%", "1 of 3", "41.0", "", "200 M", "500 k", "1.20x"]

@@ -45,7 +45,7 @@ def study_cells(rows: Sequence[StudyRow], num_seeds: int, splits: Sequence[str])
     """
     header = ["gates", "budget", "seeds"]
     for split in splits:
-        header += [f"AP {split}", "over none"]
+        header += [f"AP {split} (points)", "over none"]
     return [[*header, "MACs", "params", "latency"], *(_cells(row, splits, num_seeds) for row in rows)]
 
 
