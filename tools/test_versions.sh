@@ -45,7 +45,7 @@ install --no-deps --no-build-isolation -e .
 run_tests --noconftest tests/opencv5
 
 requirements $kind base $extras | grep -v '^torch[=>]' >"$lines"
-requirements $tools test | grep -v '^torch-' >>"$lines"
+requirements $tools test | grep -v -e '^torch-' -e '^pandas=' >>"$lines"
 lists=(@tests/versions/without-pytorch.txt)
 if [ "$number" = 3.11 ]; then
     requirements locked torch >>"$lines"
