@@ -36,7 +36,7 @@ BESIDE = {".xml": (".bin",), ".param": (".bin",), ".cfg": (".weights", ".names")
 TITLE = "error against the model, latency of the network in one thread"
 NMS_REMARK = (
     "suppression inside: ONNX Runtime and OpenCV 5's default engine run this file; OpenCV's classic engine, "
-    "the only one of OpenCV 4, gives wrong rows for it"
+    "the only one of OpenCV 4, gives wrong rows for it; OpenCV 5.0 needs its net read anew for each image"
 )
 
 
