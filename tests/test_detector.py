@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
+from helpers.square_finder import bright_box
 from seyolo.detector import Detector
 from seyolo.errors import BackendError, DataError, UsageError
 from seyolo.letterbox import Mode
@@ -30,10 +31,7 @@ class BrightSpot:
 
     @staticmethod
     def _find(image: np.ndarray) -> np.ndarray:
-        rows, columns = np.nonzero(image.min(axis=0) > 0.5)
-        left, top, right, bottom = columns.min(), rows.min(), columns.max() + 1, rows.max() + 1
-        box = [(left + right) / 2, (top + bottom) / 2, right - left, bottom - top]
-        return np.array([[*box, 0.8, 0.5]], np.float32)
+        return np.array([[*bright_box(image), 0.8, 0.5]], np.float32)
 
 
 def photo() -> np.ndarray:

@@ -35,6 +35,13 @@ class SquareFinder:
         return rows
 
 
+def bright_box(image: np.ndarray) -> list[float]:
+    """The box cx, cy, w, h of what is brighter than half in all channels of an image (3, h, w)."""
+    rows, columns = np.nonzero(image.min(axis=0) > 0.5)
+    left, top, right, bottom = columns.min(), rows.min(), columns.max() + 1, rows.max() + 1
+    return [(left + right) / 2, (top + bottom) / 2, right - left, bottom - top]
+
+
 def squares_image(size: tuple[int, int], boxes_xyxy: Sequence[Sequence[int]]) -> np.ndarray:
     """A black BGR image of this height and width with white rectangles."""
     image = np.zeros((*size, 3), np.uint8)

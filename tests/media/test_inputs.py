@@ -19,6 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as drawn
 
+from helpers.square_finder import bright_box
 from seyolo.detector import Detector
 from seyolo.errors import DataError, UsageError
 from seyolo.media import inputs
@@ -125,10 +126,7 @@ class Boxed:
 
     @staticmethod
     def _find(image: np.ndarray) -> np.ndarray:
-        rows, columns = np.nonzero(image.min(axis=0) > 0.5)
-        left, top, right, bottom = columns.min(), rows.min(), columns.max() + 1, rows.max() + 1
-        box = [(left + right) / 2, (top + bottom) / 2, right - left, bottom - top]
-        return np.array([[*box, 1.0, image[0].mean()]], np.float32)
+        return np.array([[*bright_box(image), 1.0, image[0].mean()]], np.float32)
 
 
 def test_every_form_of_an_image_gives_the_same_boxes(tmp_path: Path, server: str) -> None:

@@ -56,8 +56,10 @@ class Shard:
         return f"{self.number}/{self.count}"
 
 
-def parse_shard(text: str) -> Shard:
-    """Parses a shard such as `2/8`; raises UsageError for another text."""
+def parse_shard(text: str | Shard) -> Shard:
+    """Parses a shard such as `2/8`, and returns one as it is; raises UsageError for another text."""
+    if isinstance(text, Shard):
+        return text
     match = re.fullmatch(r"(\d+)/(\d+)", text)
     if match is None or not 1 <= int(match[1]) <= int(match[2]):
         raise UsageError(f"--shard {text}: give this worker's number and how many there are, such as 2/8")

@@ -11,7 +11,7 @@ from cyclopts import Parameter
 from seyolo.errors import UsageError
 from seyolo.options.count import Area, parse_area
 from seyolo.options.model import ModelOptions
-from seyolo.options.parameters import Flag, check_device
+from seyolo.options.parameters import Flag, check_device, check_shares
 from seyolo.options.tile import TileOptions, check_tiles
 
 
@@ -71,9 +71,7 @@ class DetectOptions(ModelOptions, TileOptions):
         super().__post_init__()
         check_device(self)
         check_tiles(self)
-        for name in ("confidence", "iou"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise UsageError(f"--{name} {getattr(self, name):g}: a number from 0 to 1")
+        check_shares(self, "confidence", "iou")
         if self.max_frames is not None and self.max_frames < 1:
             raise UsageError(f"--max-frames {self.max_frames}: at least 1")
         if self.batch < 1:

@@ -4,9 +4,8 @@ from dataclasses import dataclass
 
 from cyclopts import Parameter
 
-from seyolo.errors import UsageError
 from seyolo.options.model import ModelOptions
-from seyolo.options.parameters import check_device
+from seyolo.options.parameters import check_device, check_shares
 from seyolo.options.tile import TileOptions, check_tiles
 
 
@@ -34,6 +33,4 @@ class LabelOptions(ModelOptions, TileOptions):
         super().__post_init__()
         check_device(self)
         check_tiles(self)
-        for name in ("confidence", "iou"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise UsageError(f"--{name} {getattr(self, name):g}: a number from 0 to 1")
+        check_shares(self, "confidence", "iou")

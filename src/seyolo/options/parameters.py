@@ -60,6 +60,13 @@ def check_device(options: Any, *, has_auto: bool = False) -> None:
         raise BackendError(f"{name!r} is no device; use {'auto, ' if has_auto else ''}cpu or cuda")
 
 
+def check_shares(options: Any, *names: str) -> None:
+    """Raises UsageError for an option of these names that is not from 0 to 1."""
+    for name in names:
+        if not 0 <= getattr(options, name) <= 1:
+            raise UsageError(f"--{name} {getattr(options, name):g}: a number from 0 to 1")
+
+
 def check_choice(flag: str, value: str, choices: Sequence[str]) -> None:
     """Raises UsageError, with the flag and the choices, for a name that is not one of them."""
     if value not in choices:

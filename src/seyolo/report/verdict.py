@@ -137,7 +137,7 @@ def shortages(start: RunStart) -> list[str]:
     anew = sum(start.steps.values())  # where given weights are slimmed
     if not start.steps[stage] and start.steps.get("finetuned") and anew < ENOUGH_STEPS:
         said = f"{counted(anew, 'step')}; a few hundred are needed"
-        found.append(f"{said}: --finetune-epochs {_enough_epochs(start, list(start.steps)[-1])}")
+        found.append(f"{said}: --finetune-epochs {_enough_epochs(start, 'finetuned')}")
     if 0 < start.steps[stage] < ENOUGH_STEPS:
         steps = counted(start.steps[stage], "step")
         of_stage = "" if stage == "train" else f" of {stage} training"
@@ -155,7 +155,7 @@ def shortages(start: RunStart) -> list[str]:
 
 def _enough_epochs(start: RunStart, stage: str) -> int:
     """Returns the epochs of about `ENOUGH_STEPS` steps, rounded up to one digit."""
-    wanted = math.ceil(ENOUGH_STEPS * start.epochs[stage] / max(1, start.steps[stage]))
+    wanted = math.ceil(ENOUGH_STEPS * start.epochs[stage] / start.steps[stage])
     unit = int(f"1{'0' * (len(str(wanted)) - 1)}")
     return math.ceil(wanted / unit) * unit
 

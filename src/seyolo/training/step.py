@@ -67,6 +67,7 @@ class TrainingStep:
         self.optimizer = make_optimizer(
             self.model, config.lr, config.weight_decay, self.device, config.optimizer
         )
+        self._is_mixed = config.mixed_precision and gains_from_bf16(self.device)
         self.average = MovingAverage(self.model, config.average_decay, config.average_ramp_updates)
 
     def wrap(self) -> None:
@@ -102,8 +103,7 @@ class TrainingStep:
         images = images.to(self.device, non_blocking=True).float().div_(255)
         images = images.contiguous(memory_format=torch.channels_last)
         objects, ignored = (x.to(self.device, non_blocking=True) for x in split_targets(targets))
-        mixed = self.config.mixed_precision and gains_from_bf16(self.device)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=mixed):
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self._is_mixed):
             outcome: tuple[Tensor, Tensor] = self._module(images, objects, ignored)
         return outcome
 

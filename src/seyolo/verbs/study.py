@@ -142,7 +142,7 @@ def study(
     given: dict[str, Any] = {**keywords}
     varied = {name: given.pop(name) for name in VARIED.values() if name in given}
     axes = build(StudyOptions, "study", None, varied)
-    shard = parse_shard(shard) if isinstance(shard, str) else shard
+    shard = parse_shard(shard)
     given |= {"data": data, "model": model and str(model)}
     chosen, progress = build(SlimOptions, "study", options, given), shown_progress(progress)
     check_settings(chosen)
@@ -189,7 +189,7 @@ def resume_study(
         ()
     """
     path, progress = existing_run(folder, STUDY_FILE), shown_progress(progress)
-    shard = parse_shard(shard) if isinstance(shard, str) else shard
+    shard = parse_shard(shard)
     settings = read_json(path / STUDY_FILE, Settings)
     try:
         with locked(path, LOCK_FILE + shard.tag), limited_threads(settings.slim.threads):

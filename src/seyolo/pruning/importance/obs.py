@@ -132,12 +132,12 @@ def _watch(
     watched = {index: _Watched(layer) for index, layer in layers if isinstance(layer, ConvolutionLayer)}
     device = next(model.parameters()).device
     parts = (part for images in batches for part in torch.split(images, PART))
+    is_mixed = mixed_precision and gains_from_bf16(device)
     is_empty = True
     for part in parts:
         is_empty = False
         images = part.to(device, memory_format=torch.channels_last).detach().requires_grad_()
-        mixed = mixed_precision and gains_from_bf16(device)
-        half = torch.autocast(device.type, torch.bfloat16, enabled=mixed)
+        half = torch.autocast(device.type, torch.bfloat16, enabled=is_mixed)
         with _hooks(watched), half, torch.enable_grad():
             heads = model.forward_heads(images)
             value = torch.stack([_along_random(predicted.float(), generator) for predicted in heads]).sum()
