@@ -21,10 +21,12 @@ def append_nms(proto: onnx.ModelProto, thresholds: Thresholds) -> onnx.ModelProt
     Rows are index in the batch, x0, y0, x1, y1, score, class. `max_detections` counts per image and class.
     """
     result = copy.deepcopy(proto)
-    raw_shape = proto.graph.output[0].type.tensor_type.shape.dim
-    num_boxes, num_classes = raw_shape[1].dim_value, raw_shape[2].dim_value - 5
-    result.graph.initializer.extend(_constants(thresholds, num_boxes, num_classes))
-    result.graph.node.extend(_nodes())
+    num_images, num_boxes, columns = proto.graph.output[0].type.tensor_type.shape.dim
+    nodes = _nodes(is_batch=num_images.dim_value != 1)
+    used = {name for node in nodes for name in node.input}
+    constants = _constants(thresholds, num_boxes.dim_value, columns.dim_value - 5)
+    result.graph.initializer.extend(tensor for tensor in constants if tensor.name in used)
+    result.graph.node.extend(nodes)
     del result.graph.output[:]
     output = helper.make_tensor_value_info("detections", TensorProto.FLOAT, ["num_detections", 7])
     result.graph.output.append(output)
@@ -38,11 +40,10 @@ def _constants(thresholds: Thresholds, num_boxes: int, num_classes: int) -> list
         "nms_iou": np.array([thresholds.iou_threshold], np.float32),
         "nms_max": np.array([thresholds.max_detections], np.int64),
     }
-    integers: dict[str, object] = {f"nms_{value}": [value] for value in (0, 1, 2, 4, 5)}
-    integers |= {"nms_box_rows": [-1, 4], "nms_score_rows": [-1, 1], "nms_end": [np.iinfo(np.int64).max]}
-    # The weights turn (image, class, box) into the row of a box and into the row of a score.
-    integers["nms_box_weights"] = [[num_boxes, 0, 1]]
-    integers["nms_score_weights"] = [[num_classes * num_boxes, num_boxes, 1]]
+    integers: dict[str, object] = {f"nms_{value}": [value] for value in range(6)}
+    integers |= {"nms_flat": [-1], "nms_end": [np.iinfo(np.int64).max]}
+    integers |= {"nms_box_rows": [-1, 4], "nms_score_rows": [-1, num_classes]}
+    integers["nms_weights"] = [[num_boxes, 0, 1]]  # turn (image, class, box) into a row
     values |= {name: np.array(value, np.int64) for name, value in integers.items()}
     return [numpy_helper.from_array(value, name) for name, value in values.items()]
 
@@ -51,7 +52,7 @@ def _columns(source: str, start: str, end: str, output: str, axis: str = "nms_2"
     return helper.make_node("Slice", [source, f"nms_{start}", f"nms_{end}", axis], [output])
 
 
-def _nodes() -> list[onnx.NodeProto]:
+def _nodes(is_batch: bool) -> list[onnx.NodeProto]:
     """Suppresses, and gathers the rows of `detections` by the (image, class, box) triples.
 
     Gathers by row numbers: OpenCV 5.0 crashes in GatherND when there are no boxes.
@@ -59,7 +60,7 @@ def _nodes() -> list[onnx.NodeProto]:
     node = helper.make_node
     # The operator reads (y, x) pairs; overlap is the same with the axes swapped, so (x, y) serve as well.
     inputs = ["nms_corners", "nms_scores", "nms_max", "nms_iou", "nms_confidence"]
-    parts = ["nms_pictures", "nms_boxes", "nms_score_column", "nms_class_ids"]
+    parts = ["nms_images", "nms_boxes", "nms_score_column", "nms_class_ids"]
     return [
         # Corners (N, P, 4): centre ± size / 2.
         _columns("raw", "0", "2", "nms_centres"),
@@ -74,24 +75,34 @@ def _nodes() -> list[onnx.NodeProto]:
         node("Mul", ["nms_objectness", "nms_classes"], ["nms_products"]),
         node("Transpose", ["nms_products"], ["nms_scores"], perm=[0, 2, 1]),
         node("NonMaxSuppression", inputs, ["nms_chosen"]),
-        *_gather("nms_corners", "nms_box_rows", "nms_box_weights", "nms_boxes"),
-        *_gather("nms_scores", "nms_score_rows", "nms_score_weights", "nms_score_column"),
-        node("Cast", ["nms_chosen"], ["nms_numbers"], to=TensorProto.FLOAT),
-        _columns("nms_numbers", "0", "1", "nms_pictures", axis="nms_1"),
-        _columns("nms_numbers", "1", "2", "nms_class_ids", axis="nms_1"),
+        *_row_numbers(is_batch),
+        node("Reshape", ["nms_corners", "nms_box_rows"], ["nms_all_boxes"]),
+        node("Gather", ["nms_all_boxes", "nms_rows"], ["nms_boxes"], axis=0),
+        node("Reshape", ["nms_products", "nms_score_rows"], ["nms_all_scores"]),
+        node("Gather", ["nms_all_scores", "nms_rows"], ["nms_class_scores"], axis=0),
+        _columns("nms_chosen", "1", "2", "nms_class_column", axis="nms_1"),
+        node("GatherElements", ["nms_class_scores", "nms_class_column"], ["nms_score_column"], axis=1),
+        _columns("nms_chosen", "0", "1", "nms_image_column", axis="nms_1"),
+        node("Cast", ["nms_image_column"], ["nms_images"], to=TensorProto.FLOAT),
+        node("Cast", ["nms_class_column"], ["nms_class_ids"], to=TensorProto.FLOAT),
         node("Concat", parts, ["detections"], axis=1),
     ]
 
 
-def _gather(source: str, rows: str, weights: str, output: str) -> list[onnx.NodeProto]:
-    """Gathers the rows of `source`, reshaped to two dimensions, that the chosen triples name."""
+def _row_numbers(is_batch: bool) -> list[onnx.NodeProto]:
+    """Numbers the rows of boxes that the triples name, among those of all images.
+
+    Of one image it is the box of the triple, without arithmetic: OpenCV 5.0 computes a sum or product of as
+    many rows as the first image had, and leaves further rows of later images as they lie in memory.
+    """
     node = helper.make_node
-    return [
-        node("Reshape", [source, rows], [f"{output}_rows"]),
-        node("Mul", ["nms_chosen", weights], [f"{output}_parts"]),
-        node("ReduceSum", [f"{output}_parts", "nms_1"], [f"{output}_numbers"], keepdims=0),
-        node("Gather", [f"{output}_rows", f"{output}_numbers"], [output], axis=0),
-    ]
+    if is_batch:
+        return [
+            node("Mul", ["nms_chosen", "nms_weights"], ["nms_parts"]),
+            node("ReduceSum", ["nms_parts", "nms_1"], ["nms_rows"], keepdims=0),
+        ]
+    column = _columns("nms_chosen", "2", "3", "nms_box_column", axis="nms_1")
+    return [column, node("Reshape", ["nms_box_column", "nms_flat"], ["nms_rows"])]
 
 
 def reference_detections(raw: Raw, thresholds: Thresholds) -> Float32[np.ndarray, "m 7"]:
