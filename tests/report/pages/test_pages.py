@@ -31,7 +31,7 @@ def test_the_page_of_a_slimming_run(slim_run: Path) -> None:
         page.text.count(f"Finds {objects - 1} of {objects} hands instead of {objects}, in half the time") == 2
     )
     assert (
-        f"the slim network finds {objects - 1} of {objects} hands and makes 1 false detections" in page.text
+        f"the slim network finds {objects - 1} of {objects} hands and makes 1 false detection;" in page.text
     )
     assert "These images show no certain difference (95 % interval −3.0 to +1.0)" in page.text
     assert "seyolo slim --data 'my hands.yaml'" in page.text

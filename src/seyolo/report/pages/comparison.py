@@ -19,6 +19,7 @@ from seyolo.report.record import SlimRecord
 from seyolo.report.tables.networks import group_rows, splits_of
 from seyolo.report.tables.slim import shown_splits
 from seyolo.report.text import count_text, latency_text
+from seyolo.report.verdict import slim_verdict
 from seyolo.sizes import input_text
 
 MAX_GROUPS = 12
@@ -55,7 +56,7 @@ def _run(run: Run, out: Path) -> dict[str, str]:
     """Returns a run in one sentence, with a link to its own page where there is one."""
     record, page = run.record, run.record.folder / "report.html"
     if isinstance(record, SlimRecord):
-        text = gain_of(record.results).headline()
+        text = gain_of(record.results, slim_verdict(record.results, record.start)).headline()
     else:
         text = f"trained for {counted(len(record.stages.get('train', [])), 'epoch')}"
     link = Path(os.path.relpath(page, out)).as_posix() if page.exists() else ""

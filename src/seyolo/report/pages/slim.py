@@ -32,6 +32,7 @@ from seyolo.report.text import (
 from seyolo.report.verdict import Verdict, slim_verdict
 from seyolo.results import STAGE_TITLES, SlimResults
 
+TOO_FEW = "too few to tell"
 SECTIONS = (
     ("table", "Before and after"),
     ("cost", "Accuracy against cost"),
@@ -50,7 +51,7 @@ def slim_context(record: SlimRecord) -> dict[str, Any]:
     """Returns the values of the template."""
     results = record.results
     verdict = slim_verdict(results, record.start, new_activation=record.config.get("activation") is not None)
-    gain = gain_of(results, is_noisy=verdict.noise is not None)
+    gain = gain_of(results, verdict)
     dense = read_checkpoint(record.folder / "dense" / "best.safetensors")
     finds = finds_of(record.examples, gain.split, dense.names)
     headline = plain_headline(results, gain, finds) if finds else gain.headline()
@@ -126,12 +127,13 @@ def _tiles(results: SlimResults, gain: Gain, finds: Finds | None) -> list[dict[s
         faster = ratio_text(*gain.latency_ms, "faster", "slower", "as fast")
         tiles.insert(0, _tile(name, faster, gain.latency_ms, latency_text))
     if gain.is_measured():
-        tiles.append(_tile(f"AP on {gain.split}", f"{gain.ap_points} points", gain.ap, share_text))
+        points = TOO_FEW if gain.few else f"{gain.ap_points} points"
+        tiles.append(_tile(f"AP on {gain.split}", points, gain.ap, share_text))
     if finds is not None:
         shares = finds.dense / finds.counts.objects, finds.slim / finds.counts.objects
-        more = points_text(shares[1] - shares[0])
+        more = TOO_FEW if gain.few else f"{points_text(shares[1] - shares[0])} in 100"
         name = f"Found {finds.noun}, {gain.split}"
-        tiles.insert(0, _tile(name, f"{more} in 100", shares, lambda share: f"{100 * share:.1f} %"))
+        tiles.insert(0, _tile(name, more, shares, lambda share: f"{100 * share:.1f} %"))
     return tiles
 
 

@@ -38,8 +38,9 @@ def train_context(record: TrainRecord) -> dict[str, Any]:
         names = read_checkpoint(path).names
     curves = next(iter(record.curves.values()), {})
     chosen = f"{record.model}: the best of {counted(epochs, 'epoch')} is epoch {best.get('epoch', MISSING)}."
-    headline = found_line(curves, names) or measured or "Not validated yet"
-    failure = train_verdict({name: float(text) for name, text in best.items() if text}, record.start).failure
+    verdict = train_verdict({name: float(text) for name, text in best.items() if text}, record.start)
+    headline = (found_line(curves, names) or measured or "Not validated yet") + verdict.remark()
+    failure = verdict.failure
     files = [(name, text) for name, text in IMAGES.items() if (record.folder / name).exists()]
     return {
         "record": record_context(record),
