@@ -12,6 +12,7 @@ from seyolo.errors import counted
 from seyolo.files import write_json
 from seyolo.json_files import to_json
 from seyolo.report.verdict import (
+    Verdict,
     moved_text,
     noisy_timing,
     relative_text,
@@ -243,6 +244,20 @@ def test_on_few_images_no_gain_is_claimed() -> None:
     verdict = train_verdict({"val_ap50": 0.8}, FEW)
     assert (verdict.lines(), verdict.few) == ([], "12 images of val with 23 objects")
     assert train_verdict({"val_ap50": math.nan}, FEW).remark() == ""
+
+
+def test_the_summary_says_how_noisy_the_timing_was() -> None:
+    results = run(0.8, 0.78)
+    ends = {"dense": (10.0, 0.03), "finetuned": (9.6, 0.05)}
+    stages = [
+        replace(one, latency_ms={"torch": ms}, latency_noise={"torch": noise})
+        for one in results.stages
+        for ms, noise in [ends.get(one.stage, (10.0, 0.03))]
+    ]
+    noisy = replace(results, stages=tuple(stages))
+    assert summary(noisy, Verdict()).endswith("3.3x fewer MACs, about as fast on PyTorch (±5 %)")
+    faster = replace(noisy, stages=(*stages[:3], replace(stages[3], latency_ms={"torch": 5.0})))
+    assert summary(faster, Verdict()).endswith("2.0x faster on PyTorch (±5 %)")
 
 
 def test_the_task_of_a_run_is_read_back(tmp_path: Path) -> None:

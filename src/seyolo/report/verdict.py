@@ -9,7 +9,7 @@ from itertools import combinations
 
 from seyolo.errors import counted
 from seyolo.report.tables.slim import shown_split
-from seyolo.report.text import latency_text, ratio_text, share_text
+from seyolo.report.text import latency_text, noise_text, ratio_text, share_text, speed_text
 from seyolo.results import STAGE_TITLES, Difference, RunStart, SlimResults, SplitMetrics, StageResult
 from seyolo.runtime.choice import RUNTIMES
 
@@ -266,8 +266,9 @@ def summary(results: SlimResults, verdict: Verdict) -> str:
     parts.append(ratio_text(dense.macs, slim.macs, "fewer MACs", "more MACs", "as many MACs"))
     runtime = next((name for name in RUNTIMES if name in dense.latency_ms.keys() & slim.latency_ms), None)
     if runtime is not None and verdict.noise is None:
-        times = dense.latency_ms[runtime], slim.latency_ms[runtime]
-        parts.append(f"{ratio_text(*times, 'faster', 'slower', 'as fast')} on {RUNTIMES[runtime].title}")
+        times, noise = (dense.latency_ms[runtime], slim.latency_ms[runtime]), results.noise(runtime)
+        around = f" ({noise_text(noise)})" if noise else ""
+        parts.append(speed_text(*times, noise, f" on {RUNTIMES[runtime].title}") + around)
     last, first = results.titles()[-1], results.titles()[0]
     return f"{last} against {first}: {', '.join(parts)}"
 

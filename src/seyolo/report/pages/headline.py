@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from seyolo.errors import counted
 from seyolo.report.record import Examples, MistakeCounts
-from seyolo.report.text import found_text, objects_text, part_text, points_text, ratio_text
+from seyolo.report.text import found_text, objects_text, part_text, points_text, ratio_text, speed_text
 from seyolo.report.verdict import Verdict, shown_of
 from seyolo.results import SlimResults
 from seyolo.runtime.choice import RUNTIMES
@@ -29,6 +29,7 @@ class Gain:
     runtime: str  # that latency was measured on; empty where it was not
     interval: tuple[float, float] | None  # 95 % interval of the difference in AP; None where it is unknown
     is_noisy: bool = False  # latency: networks of one shape took different times
+    noise: float = 0.0  # of latency, as a share; smaller differences are none
     few: str = ""  # as in `Verdict`
 
     def headline(self) -> str:
@@ -36,7 +37,7 @@ class Gain:
         parts = [ratio_text(*self.macs, "fewer MACs", "more MACs", "as many MACs")]
         if self.is_timed:
             where = f" on {RUNTIME_NAMES.get(self.runtime, self.runtime)}"
-            parts.append(ratio_text(*self.latency_ms, f"faster{where}", f"slower{where}", f"as fast{where}"))
+            parts.append(speed_text(*self.latency_ms, self.noise, where))
         if self.is_measured():
             parts.append(f"AP: {self.few} are too few to tell" if self.few else f"AP {self.ap_points}")
         return ", ".join(parts)
@@ -106,8 +107,9 @@ class Finds:
         return (
             f"On {split}, at confidence {confidence:g} and above, the slim network finds {self.slim:,} of "
             f"{counts.objects:,} {self.noun} and makes {counted(counts.slim_false, 'false detection')}; "
-            f"the dense network finds {self.dense:,} and makes {counts.dense_false:,}. Only the dense network finds "
-            f"{counts.only_slim_missed:,} of them, only the slim one {counts.only_dense_missed:,}."
+            f"the dense network finds {self.dense:,} and makes {counts.dense_false:,}. Only the dense "
+            f"network finds {counts.only_slim_missed:,} of them, only the slim one "
+            f"{counts.only_dense_missed:,}."
         )
 
 
@@ -120,7 +122,8 @@ def finds_of(examples: Examples, split: str, names: Sequence[str]) -> Finds | No
 def plain_headline(results: SlimResults, gain: Gain, finds: Finds) -> str:
     """Returns a line for everybody: Finds 98 of 100 hands, as before, in half the time, from a file ..."""
     if gain.is_timed:
-        cost = f"in {part_text(*gain.latency_ms, 'time')}"
+        is_same = speed_text(*gain.latency_ms, gain.noise).startswith("about")
+        cost = "in about the same time" if is_same else f"in {part_text(*gain.latency_ms, 'time')}"
     else:
         cost = f"with {part_text(*gain.macs, 'computation')}"
     size = part_text(results.dense.size_bytes, results.slim.size_bytes, "size")
@@ -144,5 +147,6 @@ def gain_of(results: SlimResults, verdict: Verdict = NO_VERDICT) -> Gain:
         runtime=runtime,
         interval=(lead.low, lead.high) if lead else None,
         is_noisy=verdict.noise is not None,
+        noise=results.noise(runtime),
         few=verdict.few,
     )

@@ -12,7 +12,15 @@ from seyolo.errors import counted
 from seyolo.evaluation.curves import CONFIDENCES, Curves
 from seyolo.report.figures.curves import confidence_figure, splits_figure
 from seyolo.report.measured import best_row, trained_cost
-from seyolo.report.pages.parts import Chart, Grid, chart, embedded, record_context, training_charts
+from seyolo.report.pages.parts import (
+    Chart,
+    Grid,
+    care_lines,
+    chart,
+    embedded,
+    record_context,
+    training_charts,
+)
 from seyolo.report.record import SHOWN_FROM, TrainRecord
 from seyolo.report.tables.slim import shown_split
 from seyolo.report.text import MISSING, count_text, found_text, objects_text, share_text, size_text
@@ -46,7 +54,9 @@ def train_context(record: TrainRecord) -> dict[str, Any]:
         "record": record_context(record),
         "version": record.version,
         "headline": failure.headline() if failure else headline,
-        "warnings": [*failure.reasons, f"What it does all the same: {headline}."] if failure else [],
+        "warnings": care_lines(
+            [*failure.reasons, f"What it does all the same: {headline}."] if failure else [], record
+        ),
         "eyebrow": f"seyolo train · {record.name}",
         "lead": [*([f"At confidence {SHOWN_FROM} and above. {measured}."] if curves else []), chosen],
         "network": Grid(["", "parameters", "MACs", "file"], network),
