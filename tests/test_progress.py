@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import io
+import warnings
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from seyolo.progress import (
+    WARNINGS_FILE,
     Bars,
     Figures,
     Lines,
@@ -17,6 +20,8 @@ from seyolo.progress import (
     TimeLeft,
     console_progress,
     duration_text,
+    kept_warnings,
+    read_warnings,
     shown_progress,
 )
 
@@ -27,6 +32,38 @@ def test_lines_come_now_and_then(capsys: pytest.CaptureFixture[str]) -> None:
         advance(1, "a.jpg")
         advance(2, "b.jpg")
     assert capsys.readouterr().err == "detecting 3/9 b.jpg\n"
+
+
+def test_a_run_keeps_its_warnings_once_and_those_of_earlier_starts(tmp_path: Path) -> None:
+    told = StringLines()
+    with warnings.catch_warnings(record=True) as shown, kept_warnings(told) as progress:
+        warnings.simplefilter("always")
+        warnings.warn("2 of 9 boxes\nare small", stacklevel=1)  # before there is a folder
+        assert read_warnings(tmp_path) == []
+        (tmp_path / WARNINGS_FILE).write_text("of the first start\n")
+        progress.keep_in(tmp_path)
+        for text in ("warning: few steps", "time: about 2 min", "warning: few steps"):
+            progress.message(text)
+        warnings.warn("of a library, soon to change", FutureWarning, stacklevel=1)
+    assert read_warnings(tmp_path) == ["of the first start", "2 of 9 boxes are small", "few steps"]
+    assert told.lines == ["warning: few steps", "time: about 2 min", "warning: few steps"]
+    assert len(shown) == 2
+
+
+class StringLines(Silent):
+    """Progress that keeps its lines."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def message(self, text: str) -> None:
+        self.lines.append(text)
+
+
+def test_a_run_without_warnings_has_no_file_of_them(tmp_path: Path) -> None:
+    with kept_warnings(Silent()) as progress:
+        progress.keep_in(tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_lines_without_a_total(capsys: pytest.CaptureFixture[str]) -> None:

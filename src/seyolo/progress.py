@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from html import escape
+from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from rich.console import Console
@@ -16,9 +18,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Task, TextColumn, TimeR
 from rich.progress import Progress as RichProgress
 from rich.text import Text
 
+from seyolo.files import write_text
 from seyolo.notebook import Html, notebook_display
 
 Advance = Callable[[int, str], None]
+WARNING, WARNINGS_FILE = "warning: ", "warnings.txt"
 
 
 @runtime_checkable
@@ -93,6 +97,61 @@ class Silent:
     def task(self, title: str, total: int | None) -> Iterator[Advance]:
         del title, total
         yield lambda count, note: None
+
+
+class Keeping:
+    """Passes progress on, and keeps the warnings of a run, each once, in a file of its folder."""
+
+    def __init__(self, shown: Progress) -> None:
+        self._shown = shown
+        self._found: dict[str, None] = {}
+        self._folder: Path | None = None
+
+    def keep_in(self, folder: Path) -> None:
+        """Names the folder of the run; warnings that are there already stay."""
+        self._found = dict.fromkeys([*read_warnings(folder), *self._found])
+        self._folder = folder
+        self._write()
+
+    def keep(self, text: str) -> None:
+        """Keeps a warning."""
+        self._found[" ".join(text.split())] = None
+        self._write()
+
+    def _write(self) -> None:
+        if self._folder is not None and self._found:
+            write_text(self._folder / WARNINGS_FILE, "".join(f"{text}\n" for text in self._found))
+
+    def message(self, text: str) -> None:
+        if text.startswith(WARNING):
+            self.keep(text.removeprefix(WARNING))
+        self._shown.message(text)
+
+    def task(self, title: str, total: int | None) -> AbstractContextManager[Advance]:
+        return self._shown.task(title, total)
+
+
+@contextmanager
+def kept_warnings(progress: Progress) -> Iterator[Keeping]:
+    """Yields progress that keeps the warnings it is told, and those that Python shows in the block."""
+    keeping, show = Keeping(progress), warnings.showwarning
+
+    def keep(message: Warning | str, category: type[Warning], *rest: Any, **named: Any) -> None:
+        if issubclass(category, UserWarning):
+            keeping.keep(str(message))
+        show(message, category, *rest, **named)
+
+    warnings.showwarning = keep
+    try:
+        yield keeping
+    finally:
+        warnings.showwarning = show
+
+
+def read_warnings(folder: Path) -> list[str]:
+    """Returns the warnings of a run; none where there were none, or the run is of an earlier version."""
+    path = folder / WARNINGS_FILE
+    return path.read_text("utf-8", "replace").splitlines() if path.is_file() else []
 
 
 def tell(progress: Progress | None, lines: Iterable[str]) -> None:

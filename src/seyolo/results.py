@@ -67,7 +67,8 @@ class Readiness:
 class StageResult:
     """The network at the end of one stage.
 
-    `metrics` are by split; `latency_ms` is the median milliseconds per image by runtime, at batch 1.
+    `metrics` are by split; `latency_ms` is the median milliseconds per image by runtime, at batch 1, and
+    `latency_noise` half the distance of the 10 % and 90 % quantiles as a share of it, where it was measured.
     """
 
     stage: str  # `int8` for the slim network in int8
@@ -80,6 +81,7 @@ class StageResult:
     input_size: tuple[Positive, Positive]  # (height, width) in pixels
     metrics: Mapping[str, SplitMetrics] = field(default_factory=dict)
     latency_ms: Mapping[str, PositiveFinite] = field(default_factory=dict)
+    latency_noise: Mapping[str, Finite] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,6 +147,10 @@ class SlimResults:
         """The slim network: the last stage."""
         return self.stages[-1]
 
+    def noise(self, runtime: str) -> float:
+        """Returns the larger noise of the latencies of the dense and the slim network; 0 if it is unknown."""
+        return max(stage.latency_noise.get(runtime, 0.0) for stage in (self.dense, self.slim))
+
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
         """Reads the value of `results.json`, also of version 0.1.0; missing keys get their defaults.
@@ -157,6 +163,9 @@ class SlimResults:
     def to_json(self) -> dict[str, Any]:
         """Returns the value of `results.json`; `int8` and `controls` only where there are any."""
         value: dict[str, Any] = to_json(self)
+        for stage in (*value["stages"], value["int8"] or {}):
+            if not stage.get("latency_noise", True):
+                del stage["latency_noise"]  # as in files of versions that did not measure it
         value["readiness"] = self.readiness.to_json() if self.readiness else {}
         value["controls"] = [row.to_json() for row in self.controls]
         return {key: found for key, found in value.items() if found or key not in ("int8", "controls")}

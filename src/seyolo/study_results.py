@@ -11,8 +11,8 @@ from seyolo.json_files import Count, Positive, PositiveFinite
 from seyolo.options.study import NONE
 from seyolo.results import SplitMetrics
 
-RESULTS = "results"
-"""Folder of the results in that of a study, one small file for each network."""
+RESULTS, STUDY_FILE = "results", "study.json"
+"""Folder of the results in that of a study, one small file for each network, and its settings."""
 DENSE = "dense"
 """In place of a budget: the network before slimming."""
 

@@ -48,9 +48,44 @@ def test_a_checkpoint_tells_its_names(run: Run, checkpoint: Path) -> None:
     assert value["input_size"] == [64, 64]
 
 
-def test_the_table_ends_with_the_sums(run: Run) -> None:
-    lines = run("info", "yolov3-tiny").out.rstrip().splitlines()
-    assert lines[-1] == "8,852,366 parameters, 2.782 GMACs at 416x416"
+def test_network_cost_classes_and_origin_come_first(run: Run) -> None:
+    assert run("info", "yolov3-tiny").out.splitlines() == [
+        "network: yolov3-tiny, 24 layers, 2 detection layers",
+        "cost: 8,852,366 parameters, 2.782 GMACs at 416x416",
+        "classes: 80, without names",
+        "from: a network of the zoo, without trained weights",
+        "images: letterboxed with grey 114",
+        "layers: listed by seyolo info yolov3-tiny --layers",
+    ]
+
+
+def test_layers_are_listed_on_request(run: Run, onnx: Path) -> None:
+    lines = run("info", "yolov3-tiny", "--layers").out.splitlines()
+    assert lines[0] == "network: yolov3-tiny, 24 layers, 2 detection layers"
+    assert "layers: listed" not in "".join(lines)
+    assert lines[-2].split() == ["23", "yolo", "255x26x26", "0", "0"]
+    shown = run("info", onnx, "--layers").out
+    assert "LeakyRelu" in shown
+    assert "LeakyRelu" not in run("info", onnx).out
+
+
+def test_it_says_where_weights_come_from(run: Run, checkpoint: Path, onnx: Path, tmp_path: Path) -> None:
+    def origin(*arguments: object) -> str:
+        lines = run("info", *arguments).out.splitlines()
+        return next(line for line in lines if line.startswith("from: "))[len("from: ") :]
+
+    assert origin(checkpoint) == "a checkpoint; training began with new weights"
+    assert origin(onnx) == "an ONNX file of seyolo"
+    assert origin("hand") == "the detector that comes with seyolo"
+    assert run("export", checkpoint, "net.cfg").code == 0
+    assert origin("net.cfg") == "a Darknet cfg, with net.weights beside it"
+    (tmp_path / "net.weights").rename(tmp_path / "other.weights")
+    assert origin("net.cfg") == "a Darknet cfg, without trained weights"
+    given = "a Darknet cfg, with the weights of other.weights, which fit"
+    assert origin("net.cfg", "--weights", "other.weights") == given
+    pruned = run("prune", checkpoint, "cut.safetensors", "--budget", "macs=80%")
+    assert pruned.code == 0, pruned.err
+    assert origin("cut.safetensors").endswith("new weights, pruned to macs=80%")
 
 
 def test_json_to_a_file_keeps_the_table(run: Run, tmp_path: Path) -> None:
@@ -118,7 +153,12 @@ def test_an_onnx_file_is_described_as_it_is(run: Run, onnx: Path, checkpoint: Pa
     assert sum(layer["macs"] for layer in layers) == value["macs"]
     assert value["inputs"] == [{"name": "images", "dtype": "float32", "shape": [1, 3, 64, 64]}]
     text = run("info", onnx).out
-    for part in ("13 convolutions, 1 class\n", "LeakyRelu", "1x60x6", f"{value['params']:,} parameters"):
+    for part in (
+        "13 convolutions\n",
+        "classes: class 0\n",
+        "float32 1x60x6\n",
+        f"{value['params']:,} parameters",
+    ):
         assert part in text
     assert_refused(run("info", onnx, "--num-classes", 2), "as it is")
     assert_refused(run("info", onnx, "--size", 96), "made for 64x64")
@@ -130,6 +170,6 @@ def test_keys_without_an_effect_are_listed(run: Run, tmp_path: Path) -> None:
     network = network_from_name("yolov3-tiny@0.125", 1)
     cfg.write_text(network.to_cfg().replace("channels=3", "channels=3\nmosaic=1"))
     outcome = run("info", cfg)
-    assert "\nkept for Darknet, without effect here: mosaic, " in outcome.out.replace("\n ", "\n")
+    assert "\nkept for Darknet, without effect here: mosaic, " in outcome.out
     assert "kept for Darknet" not in run("info", "yolov3-tiny@0.125").out
     assert json.loads(run("info", cfg, "--json", "-").out)["unused_keys"][:1] == ["mosaic"]

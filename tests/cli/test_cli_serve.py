@@ -77,12 +77,16 @@ def test_models_are_called_by_their_files(models: list[str], names: list[str]) -
 
 def test_opening_it_to_other_machines_is_said(run: Run, onnx: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("seyolo.web.server.run", lambda *_: None)
-    assert "no password" not in run("serve", onnx, "--port", 0).err
-    outcome = run("serve", onnx, "--port", 0, "--host", "0.0.0.0")
+    assert "machine" not in run("serve", onnx, "--port", 0).err
+    line, open_to_all = "http://192.0.2.7:8000/", ("serve", onnx, "--port", 0, "--host", "0.0.0.0")
+    monkeypatch.setattr("seyolo.web.server.network_address", lambda _: line)
+    outcome = run(*open_to_all)
     assert outcome.code == 0
-    assert (
-        outcome.err.splitlines()[1] == "every machine that reaches this one can use it; there is no password"
-    )
+    assert re.fullmatch(r"tiny: http://127\.0\.0\.1:\d+/ \(Ctrl-C stops\)", outcome.err.splitlines()[0])
+    warning = "every machine that reaches this one can use it; there is no password"
+    assert outcome.err.splitlines()[1:3] == [f"from other machines of the network: {line}", warning]
+    monkeypatch.setattr("seyolo.web.server.network_address", lambda _: None)
+    assert run(*open_to_all).err.splitlines()[1] == warning
 
 
 def test_fewer_connections_than_asked_for_are_said(

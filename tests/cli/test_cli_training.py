@@ -75,7 +75,7 @@ def test_training_starts_from_a_checkpoint_and_reports_as_json(
     assert trained.names == ("hand",)
     files = """best.safetensors command.json commands.txt confidence.png config.json curves.json
     curves.png data.json environment.json last.safetensors precision_recall.png results.csv scales.csv
-    scales_over_time.png start.json state.safetensors train_batch.jpg val_predictions.jpg"""
+    scales_over_time.png start.json state.safetensors train_batch.jpg val_predictions.jpg warnings.txt"""
     assert sorted(path.name for path in (tmp_path / "runs/train/train").iterdir()) == files.split()
 
 

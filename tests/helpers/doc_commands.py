@@ -52,6 +52,7 @@ NOT_RUN = {
     "python3 -m venv --system-site-packages .venv": "tests run in an environment",
     ". .venv/bin/activate": "tests run in an environment",
     "pip install .": "installs",
+    'pip install ".[ncnn]"': "installs",
     'pip install ".[train]"': "installs",
     "python benchmarks/controls.py hands/data.yaml runs/controls benchmarks/results/controls "
     "--optimizer adamw --seeds 0 1 2 --budgets macs=30% "

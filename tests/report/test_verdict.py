@@ -12,16 +12,26 @@ from seyolo.errors import counted
 from seyolo.files import write_json
 from seyolo.json_files import to_json
 from seyolo.report.verdict import (
+    Verdict,
     moved_text,
     noisy_timing,
     relative_text,
     shortages,
     slim_verdict,
     summary,
+    too_few,
     train_verdict,
     validation_ap50,
 )
-from seyolo.results import START_FILE, RunStart, SlimResults, SplitMetrics, StageResult, read_start
+from seyolo.results import (
+    START_FILE,
+    Difference,
+    RunStart,
+    SlimResults,
+    SplitMetrics,
+    StageResult,
+    read_start,
+)
 
 START = RunStart(
     network="yolov3@0.25",
@@ -190,6 +200,64 @@ def test_the_summary_leaves_out_what_was_timed_badly() -> None:
         results, stages=(*results.stages[:3], replace(results.stages[3], latency_ms={"torch": 20.0}))
     )
     assert summary(noisy, slim_verdict(noisy)).endswith("3.3x fewer MACs")
+
+
+FEW = replace(START, images={"val": 12}, boxes={"val": 23})
+
+
+@pytest.mark.parametrize(
+    ("images", "objects", "interval", "is_few"),
+    [
+        (12, 23, (0.01, 0.02), True),  # so few that the interval is a guess
+        (40, 1300, (-0.01, 0.01), False),
+        (400, 600, (-0.01, 0.01), False),
+        (400, 600, (-0.02, 0.05), True),
+        (60, 61, (-0.02, 0.05), True),
+        (60, 101, None, False),
+        (60, 99, None, True),
+        (49, 500, None, True),
+    ],
+)
+def test_images_that_are_too_few_to_compare_on(
+    images: int, objects: int, interval: tuple[float, float] | None, is_few: bool
+) -> None:
+    start = replace(START, images={"val": images}, boxes={"val": objects})
+    lead = None if interval is None else Difference(0.015, *interval)
+    said = f"{images} images of val with {objects} objects" if is_few else ""
+    assert too_few("val", start, lead) == said
+
+
+def test_runs_without_counts_are_judged_by_the_interval() -> None:
+    assert too_few("val", None) == ""
+    assert too_few("val", None, Difference(0.1, 0.0, 0.02)) == ""
+    assert too_few("val", None, Difference(0.1, 0.0, 0.2)) == "the images of val"
+
+
+def test_on_few_images_no_gain_is_claimed() -> None:
+    results = run(0.8, 0.9)
+    stages = [replace(one, metrics={"val": one.metrics["val"]}) for one in results.stages]
+    results = replace(results, stages=tuple(stages), lead={"val": Difference(0.05, 0.01, 0.09)})
+    said = "AP on val 0.450 (on 12 images of val with 23 objects: too few to tell; label more), 3.3x fewer"
+    assert said in summary(results, slim_verdict(results, FEW))
+    unknown = replace(results, lead={})
+    assert "AP on val 0.450, 12 % more" in summary(unknown, slim_verdict(unknown))
+    verdict = train_verdict({"val_ap50": 0.8}, FEW)
+    assert (verdict.lines(), verdict.few) == ([], "12 images of val with 23 objects")
+    assert train_verdict({"val_ap50": math.nan}, FEW).remark() == ""
+
+
+def test_the_summary_says_how_noisy_the_timing_was() -> None:
+    results = run(0.8, 0.78)
+    ends = {"dense": (10.0, 0.03), "finetuned": (9.6, 0.05)}
+    stages = [
+        replace(one, latency_ms={"torch": ms}, latency_noise={"torch": noise})
+        for one in results.stages
+        for ms, noise in [ends.get(one.stage, (10.0, 0.03))]
+    ]
+    noisy = replace(results, stages=tuple(stages))
+    assert summary(noisy, Verdict()).endswith("3.3x fewer MACs, about as fast on PyTorch (±5 %)")
+    faster = replace(noisy, stages=(*stages[:3], replace(stages[3], latency_ms={"torch": 5.0})))
+    assert summary(faster, Verdict()).endswith("2.0x faster on PyTorch (±5 %)")
 
 
 def test_the_task_of_a_run_is_read_back(tmp_path: Path) -> None:

@@ -51,6 +51,9 @@ def test_medians_and_percentiles_without_the_warm_up() -> None:
     assert [timing.p50_ms for timing in timings] == [3, 10]
     # numpy's linear percentile: position 0.95 * 4 = 3.8 of (1, 2, 3, 4, 100): 4 + 0.8 * 96
     assert timings[0].p95_ms == pytest.approx(80.8)
+    # positions 0.4 and 3.6: 1 + 0.4 * 1, and 4 + 0.6 * 96; half of their distance by the median
+    assert timings[0].noise == timings[0].total_noise == pytest.approx((61.6 - 1.4) / 2 / 3)
+    assert timings[1].noise == pytest.approx((16 - 10) / 2 / 10)
     assert timings[0].total_p50_ms == 3  # nothing else moves this clock
     assert timings[0].preprocess_p50_ms == timings[0].postprocess_p50_ms == 0
     assert timings[0].repeats == 5

@@ -10,7 +10,7 @@ import pytest
 
 import seyolo
 from helpers.stopping import StopIn
-from seyolo.progress import Advance
+from seyolo.progress import Advance, read_warnings
 from seyolo.results import read_start
 from seyolo.verbs import slim_results
 
@@ -61,12 +61,15 @@ def test_train_tells_what_it_will_do_in_five_lines(tiny_hands: Path, tmp_path: P
     assert (start.network, start.batch, start.input_size, start.epochs) == (MODEL, 4, (64, 64), {"train": 1})
     assert f"warning: {start.steps['train']} steps; a few hundred are needed: --epochs" in str(progress.lines)
     assert not any("0 min" in line for line in progress.lines)
+    kept = read_warnings(tmp_path / "run")
+    assert kept == [line.removeprefix("warning: ") for line in progress.lines if line.startswith("warning: ")]
 
 
 def test_slim_tells_all_of_its_stages(tiny_hands: Path, tmp_path: Path) -> None:
     options = {"budget": "macs=80%", "sparse_epochs": 1, "finetune_epochs": 2}
     progress = told(seyolo.slim, tiny_hands, tmp_path / "run", "dense epoch 1/1", **options)
     training = progress.announced()["training"]
+    assert any("few hundred are needed" in line for line in read_warnings(tmp_path / "run"))
     stages = r"\(dense 1 epoch, sparse 1 epoch, finetuned 2 epochs\)"
     assert re.fullmatch(rf"\d+ steps {stages} of 4 images at 64 px, pruned to macs=80%", training)
     assert not any("0 min" in line for line in progress.lines)

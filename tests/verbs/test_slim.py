@@ -43,7 +43,8 @@ def whole(tiny_config: SlimOptions, tmp_path_factory: pytest.TempPathFactory) ->
 @pytest.fixture
 def untimed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leaves out the slowest part, exporting every stage to time it."""
-    timed = {stage: {"torch": 1.0, "onnxruntime": 1.0} for stage in STAGES}
+    latency = slim_results.Latency(1.0, 0.02)
+    timed = {stage: {"torch": latency, "onnxruntime": latency} for stage in STAGES}
     monkeypatch.setattr(slim_results, "measure_latency", lambda models, int8: timed)
 
 
@@ -64,6 +65,7 @@ def test_the_keys_of_the_results(whole: tuple[Path, dict[str, Any]], tiny_config
     assert [stage["stage"] for stage in results["stages"]] == STAGES
     assert [stage["epochs"] for stage in results["stages"]] == [2, 3, 3, 4]
     keys = {"stage", "epochs", "params", "size_bytes", "macs", "input_size", "metrics", "latency_ms"}
+    keys.add("latency_noise")
     for stage in results["stages"]:
         assert stage.keys() == keys
         assert stage["input_size"] == [64, 64]
@@ -71,6 +73,8 @@ def test_the_keys_of_the_results(whole: tuple[Path, dict[str, Any]], tiny_config
         assert all(metrics.keys() == {"ap", "ap50"} for metrics in stage["metrics"].values())
         assert stage["latency_ms"].keys() == {"torch", "onnxruntime"}
         assert min(stage["latency_ms"].values()) > 0
+        assert stage["latency_noise"].keys() == {"torch", "onnxruntime"}
+        assert min(stage["latency_noise"].values()) >= 0
     assert results["plan"] == json.loads((folder / "plan.json").read_text())
     assert {"params", "macs", "groups", "blocks_removed"} <= results["plan"].keys()
 
@@ -192,7 +196,7 @@ def test_a_run_stopped_on_the_way_gives_the_same_result(
     assert ours.network == theirs.network
     assert [name for name in theirs.state if not np.array_equal(ours.state[name], theirs.state[name])] == []
     for stage in (*resumed["stages"], *results["stages"]):
-        stage["latency_ms"] = {}
+        stage["latency_ms"] = stage["latency_noise"] = {}
     assert resumed == results
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from helpers.fixed_backend import image
 from seyolo.errors import UsageError
-from seyolo.web.server import address, is_loopback, listen
+from seyolo.web.server import address, is_loopback, listen, network_address
 
 
 def test_a_free_port_is_found_and_said() -> None:
@@ -44,6 +44,51 @@ def test_an_ipv6_address_stands_in_brackets() -> None:
 def test_all_addresses_are_more_than_this_machine() -> None:
     with listen("0.0.0.0", 0) as listener:
         assert not is_loopback(listener)
+        assert address(listener) == f"http://127.0.0.1:{listener.getsockname()[1]}/"
+
+
+class FakeProbe:
+    """A UDP socket of a machine whose address is `own`; None where it is in no network."""
+
+    own: str | None = "192.0.2.7"
+
+    def __init__(self, family: int, kind: int) -> None:
+        assert (family, kind) == (socket.AF_INET, socket.SOCK_DGRAM)
+
+    def __enter__(self) -> FakeProbe:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def connect(self, address: tuple[str, int]) -> None:
+        assert address[0] == "192.0.2.1"
+        if self.own is None:
+            raise OSError("Network is unreachable")
+
+    def getsockname(self) -> tuple[str | None, int]:
+        return self.own, 40_000
+
+
+@pytest.mark.parametrize(
+    ("host", "own", "found"),
+    [
+        ("0.0.0.0", "192.0.2.7", "http://192.0.2.7:{port}/"),
+        ("0.0.0.0", "127.0.0.1", None),
+        ("0.0.0.0", None, None),
+        ("127.0.0.1", "192.0.2.7", None),
+    ],
+)
+def test_the_address_for_other_machines(
+    host: str, own: str | None, found: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with listen(host, 0) as listener:
+        monkeypatch.setattr("seyolo.web.server.socket.socket", FakeProbe)
+        monkeypatch.setattr(FakeProbe, "own", own)
+        port = listener.getsockname()[1]
+        expected = found and found.format(port=port)
+        assert network_address(listener, tmp_path / "none") == expected
+        assert network_address(listener, tmp_path) is None, "in a container"
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from seyolo.files import check_writable
 from seyolo.opening.detector import options_for, split_model
 from seyolo.options.evaluate import BenchmarkOptions
 from seyolo.progress import console_progress
-from seyolo.report.tables.benchmark import benchmark_tables, model_names
+from seyolo.report.tables.benchmark import benchmark_tables, model_names, noise_lines
 from seyolo.runtime.choice import needing
 from seyolo.verbs.benchmark import Compared, Entrant, compare, unique_names
 
@@ -48,7 +48,7 @@ def benchmark(*models: str, options: BenchmarkOptions = DEFAULTS, json: Json = N
         {**asdict(r), "metrics": {split: {"ap": m.ap, "ap50": m.ap50} for split, m in r.metrics.items()}}
         for r in results
     ]
-    show({"models": values}, Group(*benchmark_tables(results)), json)
+    show({"models": values}, Group(*benchmark_tables(results), *noise_lines(results)), json)
     if options.chart is not None:
         _draw(results, model_names(results), options.chart)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 from rich.console import Group
 
 from seyolo.checkpoint import Checkpoint, read_checkpoint
-from seyolo.class_names import names_beside, read_names
+from seyolo.class_names import listed, names_beside, read_names
 from seyolo.commands.output import Json, check_target, show, table
 from seyolo.darknet.cfg import Network, unused_keys
 from seyolo.darknet.cost import Cost, cost
@@ -21,17 +22,25 @@ from seyolo.darknet.weights import read_weights
 from seyolo.errors import UsageError, counted
 from seyolo.opening.description import CHECKPOINT, describe, with_options
 from seyolo.options.model import NO_OPTIONS, ModelOptions
-from seyolo.options.parameters import Size
+from seyolo.options.parameters import Flag, Size
+from seyolo.report.tables.fitting import FittingTable
 from seyolo.runtime.metadata import read_about
-from seyolo.runtime.onnx_file import OnnxConvolution, OnnxFile
+from seyolo.runtime.onnx_file import OnnxConvolution, OnnxFile, OnnxValue
 from seyolo.runtime.onnx_reader import read_onnx_file
 from seyolo.runtime.protocol import class_names
-from seyolo.runtime.shipped import model_path
+from seyolo.runtime.shipped import is_shipped, model_path
 from seyolo.sizes import InputSize, size_hw
 
 
-def info(model: str, *, size: Size = None, start: ModelOptions = NO_OPTIONS, json: Json = None) -> None:
-    """Layers, parameters and MACs of a network or an .onnx file.
+def info(
+    model: str,
+    *,
+    size: Size = None,
+    layers: Flag = False,
+    start: ModelOptions = NO_OPTIONS,
+    json: Json = None,
+) -> None:
+    """Layers, parameters and MACs of a network or an .onnx file, its classes and where it comes from.
 
     Parameters are those that are learned, without running statistics; MACs are multiply-accumulates of the
     convolutions for one image. Of an .onnx file, ours or another's, they are counted in its graph.
@@ -39,35 +48,87 @@ def info(model: str, *, size: Size = None, start: ModelOptions = NO_OPTIONS, jso
     Args:
         model: hand, which comes with seyolo, a zoo name, a .cfg, a checkpoint or an .onnx file.
         size: input in pixels: 416, or 416x256 (width x height); by default the network's.
-        json: write the result here as JSON, too; - is stdout.
+        layers: also list the layers with their numbers, of an .onnx file the convolutions and operators.
+        json: write the result here as JSON, layers too; - is stdout.
     """
     check_target(json)
     path = model_path(model)
     if path.suffix.lower() == ".onnx":
         if start != NO_OPTIONS:
             raise UsageError(f"{model}: an .onnx file is described as it is; leave the model options out")
-        show(*_onnx(model, path, size), json)
-        return
+        value, facts, *tables = _onnx(model, path, size)
+    else:
+        value, facts, *tables = _network(model, size, start)
+    if not layers:
+        facts["layers"] = f"listed by seyolo info {model} --layers"
+    said = [f"{name}: {text}" for name, text in facts.items() if text]
+    show(value, Group(*said, *(tables if layers else [])), json)
+
+
+Told = tuple[dict[str, object], dict[str, str], *tuple[FittingTable, ...]]
+"""The result as JSON, lines to print by what they are about, and tables of layers."""
+
+
+def _network(model: str, size: InputSize | None, start: ModelOptions) -> Told:
+    """Returns the facts of a cfg, a checkpoint or a zoo name."""
     network, file = describe(model, start.num_classes)
     if start.weights is not None:
         _check_weights(start.weights, network)
     network = with_options(network, start)
     if size is not None:
         network = set_size(network, *size_hw(size))
-    counted = cost(network)
-    layers = _layers(network, counted)
+    costs = cost(network)
+    layers, names = _layers(network, costs), _names(model, network, file, start.names)
     value = {
-        "params": counted.params,
-        "macs": counted.macs,
+        "params": costs.params,
+        "macs": costs.macs,
         "input_size": [network.net.height, network.net.width],
         "num_classes": num_classes(network),
-        "names": _names(model, network, file, start.names),
+        "names": names,
         "layers": layers,
         "unused_keys": unused_keys(network),
     }
-    outputs = ("x".join(map(str, layer.shape)) for layer in counted.layers)
+    net, heads = network.net, counted(len(detection_layers(network)), "detection layer")
+    facts = {
+        "network": f"{model}, {counted(len(network.layers), 'layer')}, {heads}",
+        "cost": _cost_text(costs.params, costs.macs, f"{net.width}x{net.height}"),
+        "classes": _classes(num_classes(network), names),
+        "from": _origin(model, start.weights, file),
+        "images": f"letterboxed with grey {net.pad_value:g}" if net.letter_box else "stretched to the input",
+        "kept for Darknet, without effect here": listed(unused_keys(network))
+        if model.endswith(".cfg")
+        else "",
+    }
+    outputs = ("x".join(map(str, layer.shape)) for layer in costs.layers)
     rows = [{**layer, "output": output} for layer, output in zip(layers, outputs, strict=True)]
-    show(value, Group(table(rows), _summary(model, network, counted)), json)
+    return value, facts, table(rows)
+
+
+def _origin(model: str, weights: Path | None, file: Checkpoint | None) -> str:
+    """Returns where the weights of a network come from."""
+    if file is not None:
+        first, pruned = file.provenance.get("weights", "random"), file.provenance.get("pruned")
+        start = "training began with " + ("new weights" if first == "random" else f"weights of {first}")
+        cut = f", pruned to {pruned['budget']}" if isinstance(pruned, dict) and "budget" in pruned else ""
+        return f"a checkpoint; {start}{cut}"
+    kind = "a Darknet cfg" if model.endswith(".cfg") else "a network of the zoo"
+    if weights is not None:
+        return f"{kind}, with the weights of {weights}, which fit"
+    beside = Path(model).with_suffix(".weights")
+    if model.endswith(".cfg") and beside.is_file():
+        return f"{kind}, with {beside.name} beside it"
+    return f"{kind}, without trained weights"
+
+
+def _classes(count: int | None, names: Sequence[str] | None) -> str:
+    if names:
+        return listed(names)
+    return "unknown" if count is None else f"{count}, without names"
+
+
+def _cost_text(params: int, macs: int | None, size: str) -> str:
+    amount = "unknown MACs" if macs is None else f"{macs / 1e9:.3f} GMACs"
+    return f"{params:,} parameters, {amount} at {size}"
 
 
 def _names(
@@ -82,34 +143,29 @@ def _names(
     return names_beside(Path(model), count) if model.endswith(".cfg") else None
 
 
-def _onnx(model: str, path: Path, size: InputSize | None) -> tuple[dict[str, object], Group]:
-    """Returns the facts of an ONNX file, as JSON and as text."""
+def _onnx(model: str, path: Path, size: InputSize | None) -> Told:
+    """Returns the facts of an ONNX file."""
     file = read_onnx_file(path, size)
     about = read_about(file.metadata)
     if "card" in about and os.path.isfile(card := path.parent / about["card"]):
         about["card"] = str(card)
-    counted, names = file.cost, file.names
-    layers = [_convolution(*item) for item in enumerate(counted.convolutions)]
+    costs, names = file.cost, file.names
+    layers = [_convolution(*item) for item in enumerate(costs.convolutions)]
     value: dict[str, object] = {
-        "params": counted.params,
-        "macs": counted.macs,
+        "params": costs.params,
+        "macs": costs.macs,
         "input_size": None if file.input_size is None else list(file.input_size),
         "num_classes": None if names is None else len(names),
         "names": None if names is None else list(names),
         "inputs": [asdict(item) for item in file.inputs],
         "outputs": [asdict(item) for item in file.outputs],
-        "operators": dict(counted.operators),
+        "operators": dict(costs.operators),
         "about": about,
         "layers": layers,
     }
-    ports = [("input", item) for item in file.inputs] + [("output", item) for item in file.outputs]
-    values = [
-        {"": role, "name": item.name, "type": item.dtype, "shape": _by(item.shape)} for role, item in ports
-    ]
     rows = [{**layer, "output": _by(layer["output"]), "macs": _known(layer["macs"])} for layer in layers]
-    operators = [{"operator": k, "count": n} for k, n in counted.operators.items()]
-    summary = _onnx_summary(model, file) + _about(about)
-    return value, Group(table(rows), table(operators), table(values), summary)
+    operators = [{"operator": k, "count": n} for k, n in costs.operators.items()]
+    return value, _onnx_facts(model, file, about), table(rows), table(operators)
 
 
 def _convolution(index: int, node: OnnxConvolution) -> dict[str, object]:
@@ -123,21 +179,28 @@ def _convolution(index: int, node: OnnxConvolution) -> dict[str, object]:
     }
 
 
-def _onnx_summary(model: str, file: OnnxFile) -> str:
-    classes = "classes unknown" if file.names is None else counted(len(file.names), "class")
-    size = "any size" if file.input_size is None else "{1}x{0}".format(*file.input_size)
-    macs = "unknown MACs" if file.cost.macs is None else f"{file.cost.macs / 1e9:.3f} GMACs"
+def _onnx_facts(model: str, file: OnnxFile, about: dict[str, Any]) -> dict[str, str]:
     nodes = counted(sum(file.cost.operators.values()), "node")
     convolutions = counted(len(file.cost.convolutions), "convolution")
-    return f"{model}: {nodes}, {convolutions}, {classes}\n{file.cost.params:,} parameters, {macs} at {size}\n"
-
-
-def _about(about: dict[str, Any]) -> str:
-    """Returns a line for each note in the file."""
-    texts = dict(about)
+    size = "any size" if file.input_size is None else "{1}x{0}".format(*file.input_size)
+    texts = {key.replace("_", " "): str(text) for key, text in about.items()}
     if "ap" in about:
         texts["ap"] = ", ".join(f"{split} {row['ap']:.3f}" for split, row in about["ap"].items())
-    return "".join(f"{key.replace('_', ' ')}: {text}\n" for key, text in texts.items())
+    is_ours = file.metadata.get("producer") == "seyolo"
+    origin = f"an ONNX file of {'seyolo' if is_ours else 'another program'}"
+    return {
+        "network": f"{model}, {nodes}, {convolutions}",
+        "cost": _cost_text(file.cost.params, file.cost.macs, size),
+        "classes": _classes(None, file.names),
+        "from": "the detector that comes with seyolo" if is_shipped(model) else origin,
+        **texts,
+        "input": ", ".join(map(_port, file.inputs)),
+        "output": ", ".join(map(_port, file.outputs)),
+    }
+
+
+def _port(port: OnnxValue) -> str:
+    return f"{port.name}, {port.dtype} {_by(port.shape)}"
 
 
 def _by(shape: object) -> str:
@@ -148,7 +211,7 @@ def _known(value: object) -> object:
     return "–" if value is None else value
 
 
-def _layers(network: Network, counted: Cost) -> list[dict[str, object]]:
+def _layers(network: Network, costs: Cost) -> list[dict[str, object]]:
     return [
         {
             "layer": layer.index,
@@ -158,24 +221,8 @@ def _layers(network: Network, counted: Cost) -> list[dict[str, object]]:
             "params": layer.params,
             "macs": layer.macs,
         }
-        for layer, section in zip(counted.layers, network.layers, strict=True)
+        for layer, section in zip(costs.layers, network.layers, strict=True)
     ]
-
-
-def _summary(model: str, network: Network, costs: Cost) -> str:
-    net, heads = network.net, counted(len(detection_layers(network)), "detection layer")
-    return (
-        f"{model}: {counted(len(network.layers), 'layer')}, {heads}, "
-        f"{counted(num_classes(network), 'class')}\n"
-        f"{costs.params:,} parameters, {costs.macs / 1e9:.3f} GMACs at {net.width}x{net.height}\n"
-        f"{_unused(model, network)}"
-    )
-
-
-def _unused(model: str, network: Network) -> str:
-    """Returns a line with the keys of a cfg that are kept for Darknet."""
-    keys = unused_keys(network) if model.endswith(".cfg") else []
-    return f"kept for Darknet, without effect here: {', '.join(keys)}\n" if keys else ""
 
 
 def _check_weights(weights: Path, network: Network) -> None:

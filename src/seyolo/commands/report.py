@@ -16,7 +16,7 @@ def report(*runs: Path, out: Path | None = None) -> None:
     runs are compared; those that differ in the seed only become mean and standard deviation.
 
     Args:
-        runs: folders of finished runs of slim or train.
+        runs: folders of finished runs of slim or train, or the folder of one study.
         out: the page, or a table by its ending: .csv, .md or .tex; by default report.html in the run's
             folder, or comparison.html here for several.
     """

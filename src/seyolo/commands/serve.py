@@ -55,6 +55,8 @@ def serve(model: str, second: str | None = None, *, options: ServeOptions = DEFA
         app = make_app(_served(models, options, choices.append), options, hosts, runtime, sample_image)
         remark(f"{' and '.join(models)}: {server.address(listener)} (Ctrl-C stops)")
         if not is_local:
+            if (nearby := server.network_address(listener)) is not None:
+                remark(f"from other machines of the network: {nearby}")
             remark("every machine that reaches this one can use it; there is no password")
         allowed = server.connections_allowed(options.max_connections)
         if allowed < options.max_connections:

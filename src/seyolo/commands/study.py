@@ -70,4 +70,5 @@ def study(
     if outcome.missing:
         named = ", ".join(outcome.missing[:MOST_NAMED]) + (", …" if len(outcome.missing) > MOST_NAMED else "")
         remark(f"missing: {named} ({len(outcome.missing)} in all); go on with: {outcome.command}")
-    remark(f"tables and chart: {outcome.folder / 'study.csv'}, .md, .tex and .png")
+    page = f"; as a page: seyolo report {outcome.folder}" if outcome.rows else ""
+    remark(f"tables and chart: {outcome.folder / 'study.csv'}, .md, .tex and .png{page}")

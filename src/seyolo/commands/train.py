@@ -48,6 +48,6 @@ def train(*, options: TrainOptions = DEFAULTS, run: RunOptions = NEW_RUN, json: 
     figures = {name: getattr(result, name) for name in ("best_ap", "best_epoch", "history")}
     value = {"checkpoint": best, **figures}
     row = next(row for row in result.history if row["epoch"] == result.best_epoch)
-    verdict = train_verdict(row, read_start(folder)).lines()
-    said = f"best AP on val {result.best_ap:.3f} in epoch {result.best_epoch}: {best}"
-    show(value, Group(*verdict, said), json)
+    verdict = train_verdict(row, read_start(folder))
+    said = f"best AP on val {result.best_ap:.3f}{verdict.remark()} in epoch {result.best_epoch}: {best}"
+    show(value, Group(*verdict.lines(), said), json)

@@ -54,8 +54,8 @@ class CutOptions:
     0 where a quarter of the MACs stays, 0.5 from 15 % on, 1 below]."""
 
     keep: Annotated[tuple[int, ...], KEEP] = ()
-    """layers whose channels all stay, by their numbers in seyolo info, as in 12,16; may be given several
-    times."""
+    """layers whose channels all stay, by their numbers in seyolo info --layers, as in 12,16; may be given
+    several times."""
 
     importance: Importance | None = None
     """which channels stay: those without which the outputs change most on training images, for what they cost

@@ -1,4 +1,4 @@
-"""Options of a MODEL: the weights to start from, the classes, and the attention to attach."""
+"""Options of a MODEL: its weights, the classes, and the attention to attach."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,8 @@ class ModelOptions:
     """Options that may follow wherever MODEL stands; raises UsageError for attention without its kind."""
 
     weights: Annotated[Path | None, MODEL] = None
-    """Darknet weights or a checkpoint to start from."""
+    """trained weights of a zoo name or a .cfg: a .weights file of Darknet or a checkpoint. Needed to run a
+    zoo name, and a .cfg that has no .weights of its name beside it; training starts from new ones without."""
 
     num_classes: Annotated[int | None, MODEL] = None
     """number of classes; by default what the data or the model has."""

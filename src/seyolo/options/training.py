@@ -133,8 +133,8 @@ class TrainingOptions(TileOptions):
     """stop dense training and fine-tuning after this number of epochs without a better AP on val."""
 
     freeze: Annotated[int, RUN] = 0
-    """keep this number of first layers as they are in dense training, as `seyolo info` numbers them; needs
-    trained weights."""
+    """keep this number of first layers as they are in dense training, as `seyolo info --layers` numbers them;
+    needs trained weights."""
 
     class_weights: Annotated[tuple[str, ...], RUN, REPEATABLE] = ()
     """weight of a class in the loss, such as hand=2, or auto: rare classes weigh more, by the inverse square

@@ -19,6 +19,7 @@ from seyolo.evaluation.curves import Curves, CurveValues
 from seyolo.files import write_json
 from seyolo.json_files import Count, Share, from_json, read_json
 from seyolo.options.stored import TRAIN_FILE, migrated_train
+from seyolo.progress import read_warnings
 from seyolo.pruning.planning.plan import Plan
 from seyolo.results import RESULTS_FILE, TRAINED_STAGES, RunStart, SlimResults, read_results, read_start
 from seyolo.sizes import InputSize, input_text, size_hw
@@ -145,6 +146,7 @@ class RunRecord:
     curves: Mapping[str, Mapping[str, Curves]]  # by stage and split
     scales: Sequence[Mapping[str, str]]
     start: RunStart | None  # the task of the run; None in runs of earlier versions
+    warnings: Sequence[str]  # that were printed while it ran
 
     @property
     def name(self) -> str:
@@ -192,7 +194,7 @@ def read_run(folder: Path) -> SlimRecord | TrainRecord:
         UsageError: it holds no finished run of slim or train.
         TrainingError: one of its files is damaged, or a link to a file elsewhere.
     """
-    _check_links(folder)
+    check_links(folder)
     if (folder / RESULTS_FILE).is_file():
         results = _comparable(folder / RESULTS_FILE)
         index = folder / EXAMPLES_FOLDER / EXAMPLES_INDEX
@@ -212,7 +214,7 @@ def read_run(folder: Path) -> SlimRecord | TrainRecord:
     raise UsageError(f"{folder}: no finished run of slim or train here; name its folder")
 
 
-def _check_links(folder: Path) -> None:
+def check_links(folder: Path) -> None:
     """Refuses links out of a run, which may be a stranger's: the page would show what they lead to."""
     for path in filter(Path.is_symlink, folder.rglob("*")):
         inside = Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
@@ -254,6 +256,7 @@ def _common(folder: Path, stages: Mapping[str, Path], scales: Path) -> dict[str,
         "curves": read_curves(folder),
         "scales": read_scales(scales),
         "start": read_start(folder),
+        "warnings": read_warnings(folder),
     }
 
 

@@ -68,6 +68,18 @@ def ratio_text(before: float, after: float, less: str, more: str, same: str) -> 
     return f"{before / after:.1f}x {less}" if after < before else f"{after / before:.1f}x {more}"
 
 
+def speed_text(before: float, after: float, noise: float, where: str = "") -> str:
+    """Formats a change of latency: 1.4x faster; about as fast where the noise, a share, is larger."""
+    if max(before, after) / min(before, after) - 1 < noise:
+        return f"about as fast{where}"
+    return ratio_text(before, after, f"faster{where}", f"slower{where}", f"as fast{where}")
+
+
+def noise_text(noise: float) -> str:
+    """Formats the noise of a latency: ±3 %."""
+    return f"±{max(1, round(100 * noise))} %"
+
+
 FRACTIONS = {
     3 / 4: "three quarters of",
     2 / 3: "two thirds of",

@@ -9,13 +9,18 @@ from itertools import combinations
 
 from seyolo.errors import counted
 from seyolo.report.tables.slim import shown_split
-from seyolo.report.text import latency_text, ratio_text, share_text
-from seyolo.results import STAGE_TITLES, RunStart, SlimResults, SplitMetrics, StageResult
+from seyolo.report.text import latency_text, noise_text, ratio_text, share_text, speed_text
+from seyolo.results import STAGE_TITLES, Difference, RunStart, SlimResults, SplitMetrics, StageResult
 from seyolo.runtime.choice import RUNTIMES
 
 LEARNED_AP50 = 0.3
 """AP@0.5 on val from which on a network counts as one that has learned."""
 ENOUGH_STEPS, ENOUGH_IMAGES, ENOUGH_VAL_BOXES = 300, 30, 10
+FEW_IMAGES, FEW_OBJECTS, WIDEST = 50, 100, 0.06
+"""Images and objects that are too few to compare AP on, and the width of a 95 % interval that is too wide.
+
+On hands the interval is 0.020 wide for 448 images and by the square root wider for fewer: 0.06 for 50.
+"""
 NOISE = 0.1
 """Networks of one shape that were timed further apart than this share show that the timing was noisy."""
 
@@ -80,11 +85,16 @@ class Verdict:
 
     failure: Failure | None = None
     noise: NoisyTiming | None = None
+    few: str = ""  # the split that represents the run, where it is too small: 12 images with 23 objects
 
     def lines(self) -> list[str]:
         """Returns the lines to print first; none for a run as it should be."""
         failed = self.failure.lines() if self.failure else []
         return failed + ([self.noise.sentence()] if self.noise else [])
+
+    def remark(self) -> str:
+        """Returns what follows an AP that was measured on too few images, in brackets; else nothing."""
+        return f" (on {self.few}: too few to tell; label more)" if self.few else ""
 
 
 def slim_verdict(
@@ -97,13 +107,40 @@ def slim_verdict(
         new_activation: whether fine-tuning began with another activation, which changes latency.
     """
     noise = noisy_timing(results, new_activation=new_activation)
+    shown = shown_of(results)
+    few = too_few(shown, start, results.lead.get(shown)) if len(results.stages) > 1 else ""
     split, dense = validation_ap50(results.dense.metrics)
     slim = results.slim.metrics.get(split, SplitMetrics()).ap50
     ap50 = {"dense": dense, "slim": slim} if len(results.stages) > 1 else {"network": dense}
     if not min(ap50.values()) < LEARNED_AP50:
-        return Verdict(noise=noise)
+        return Verdict(None, noise, few)
     reasons = tuple(_slim_reasons(ap50, results, start))
-    return Verdict(Failure(ap50, split, reasons), noise)
+    return Verdict(Failure(ap50, split, reasons), noise, few)
+
+
+def shown_of(results: SlimResults) -> str:
+    """Returns the split that represents a run: one with labels, if there is any."""
+    metrics = results.dense.metrics
+    return shown_split([split for split, found in metrics.items() if math.isfinite(found.ap)] or metrics)
+
+
+def too_few(split: str, start: RunStart | None, lead: Difference | None = None) -> str:
+    """Returns the images and objects of a split, where they are too few to compare AP on; else nothing.
+
+    They are where the interval of the difference is wide. Where it is not known, or so few that the interval
+    itself is a guess, the counts decide.
+    """
+    images, objects = (
+        (math.inf, math.inf)
+        if start is None
+        else (found.get(split, math.inf) for found in (start.images, start.boxes))
+    )
+    are_few = images < FEW_IMAGES, objects < FEW_OBJECTS
+    if not (any(are_few) if lead is None else all(are_few) or lead.high - lead.low > WIDEST):
+        return ""
+    if not math.isfinite(images):
+        return f"the images of {split}"
+    return f"{counted(int(images), 'image')} of {split} with {counted(int(objects), 'object')}"
 
 
 def train_verdict(row: Mapping[str, float], start: RunStart | None = None) -> Verdict:
@@ -114,9 +151,10 @@ def train_verdict(row: Mapping[str, float], start: RunStart | None = None) -> Ve
         if name.endswith("_ap50")
     }
     split, ap50 = validation_ap50(metrics)
+    few = too_few(split, start) if math.isfinite(ap50) else ""
     if not ap50 < LEARNED_AP50:
-        return Verdict()
-    return Verdict(Failure({"network": ap50}, split, tuple(_reasons(start))))
+        return Verdict(few=few)
+    return Verdict(Failure({"network": ap50}, split, tuple(_reasons(start))), few=few)
 
 
 def validation_ap50(metrics: Mapping[str, SplitMetrics]) -> tuple[str, float]:
@@ -220,16 +258,17 @@ def summary(results: SlimResults, verdict: Verdict) -> str:
     """Returns the change from the dense to the slim network in one line; noisy latency is left out."""
     dense, slim = results.dense, results.slim
     parts = []
-    if measured := [split for split, found in dense.metrics.items() if math.isfinite(found.ap)]:
-        split = shown_split(measured)
+    split = shown_of(results)
+    if math.isfinite(dense.metrics[split].ap):
         change = relative_text(dense.metrics[split].ap, slim.metrics[split].ap)
-        compared = f", {change}" if change else ""
+        compared = verdict.remark() or (f", {change}" if change else "")
         parts.append(f"AP on {split} {share_text(slim.metrics[split].ap)}{compared}")
     parts.append(ratio_text(dense.macs, slim.macs, "fewer MACs", "more MACs", "as many MACs"))
     runtime = next((name for name in RUNTIMES if name in dense.latency_ms.keys() & slim.latency_ms), None)
     if runtime is not None and verdict.noise is None:
-        times = dense.latency_ms[runtime], slim.latency_ms[runtime]
-        parts.append(f"{ratio_text(*times, 'faster', 'slower', 'as fast')} on {RUNTIMES[runtime].title}")
+        times, noise = (dense.latency_ms[runtime], slim.latency_ms[runtime]), results.noise(runtime)
+        around = f" ({noise_text(noise)})" if noise else ""
+        parts.append(speed_text(*times, noise, f" on {RUNTIMES[runtime].title}") + around)
     last, first = results.titles()[-1], results.titles()[0]
     return f"{last} against {first}: {', '.join(parts)}"
 

@@ -34,7 +34,8 @@ class Timing:
     `p50_ms` and `p95_ms` are inference alone, `total_*` from decoded image to detections, all at batch 1.
     `pictures_per_s` is the number of timed images by their total time, one image at a time;
     `batch_pictures_per_s` is the same at `batch` images at a time and `batch_network_per_s` its inference
-    alone; both are None where `batch` is 1.
+    alone; both are None where `batch` is 1. `noise` of the inference and `total_noise` are half the distance
+    of the 10 % and 90 % quantiles as a share of the median.
     """
 
     name: str
@@ -49,6 +50,8 @@ class Timing:
     batch: int
     batch_pictures_per_s: float | None
     batch_network_per_s: float | None
+    noise: float
+    total_noise: float
 
 
 def benchmark(
@@ -142,7 +145,14 @@ def _summarise(name: str, parts_ms: Parts, batch_parts_ms: Parts, batch: int) ->
         batch=batch,
         batch_pictures_per_s=batch * _per_second(batch_parts_ms) if batch > 1 else None,
         batch_network_per_s=batch * _per_second(batch_parts_ms[:, 1:2]) if batch > 1 else None,
+        noise=_noise(inference),
+        total_noise=_noise(total),
     )
+
+
+def _noise(milliseconds: Float64[np.ndarray, " repeats"]) -> float:
+    low, median, high = np.percentile(milliseconds, [10, 50, 90])
+    return float((high - low) / 2 / median)
 
 
 def _per_second(parts_ms: Parts) -> float:

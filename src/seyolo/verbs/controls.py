@@ -41,7 +41,7 @@ from seyolo.training.run_folder import saved_state
 from seyolo.training.sparsity import PUBLISHED_STRENGTH
 from seyolo.training.trackers import Monitor
 from seyolo.verbs.calibration import int8_images, plan_of
-from seyolo.verbs.slim_results import median_ms
+from seyolo.verbs.slim_results import timed
 from seyolo.verbs.slim_run import SlimRun
 from seyolo.verbs.stages import stage_config
 
@@ -220,7 +220,8 @@ def latency_of(contenders: dict[str, Contender]) -> dict[str, float]:
             name: one.file or export(resized(one.model, one.size), Path(folder) / f"{name}.onnx")[0]
             for name, one in contenders.items()
         }
-        return median_ms({name: open_backend(path) for name, path in files.items()})
+        timings = timed({name: open_backend(path) for name, path in files.items()})
+        return {timing.name: timing.p50_ms for timing in timings}
 
 
 def judge_contender(run: SlimRun, contender: Contender) -> Judgement:

@@ -20,7 +20,7 @@ from seyolo.options.keywords import SlimKeywords
 from seyolo.options.parameters import build
 from seyolo.options.slim import USUAL_EPOCHS, SlimOptions
 from seyolo.options.stored import SLIM_FILE, read_slim_options, stored_slim
-from seyolo.progress import Progress, Silent, shown_progress
+from seyolo.progress import Keeping, Progress, Silent, kept_warnings, shown_progress
 from seyolo.report.outcomes import SlimOutcome
 from seyolo.results import RESULTS_FILE, SlimResults, read_results
 from seyolo.runs import NewRun, existing_run, new_run, resumed_run
@@ -85,8 +85,9 @@ def slim(
         given.setdefault("blocks", given["cut"].blocks)
     chosen = build(SlimOptions, "slim", options, given | {"data": data, "model": model and str(model)})
     opener = chosen_tracker(tracker)
-    place, progress = folder or NewRun("slim"), shown_progress(progress)
-    results = run_slim(_resolved(chosen, progress), place, progress=progress, tracker=opener)
+    place = folder or NewRun("slim")
+    with kept_warnings(shown_progress(progress)) as keeping:
+        results = run_slim(_resolved(chosen, keeping), place, progress=keeping, tracker=opener)
     return SlimOutcome(results, place.taken if isinstance(place, NewRun) else Path(place))
 
 
@@ -119,10 +120,11 @@ def resume_slim(
     options = read_slim_options(folder)
     asked = build(SlimOptions, "resume_slim", options, {"controls": controls}).controls
     options = replace(options, controls=tuple(dict.fromkeys(options.controls + asked)))
-    shown, opener = shown_progress(progress), chosen_tracker(tracker)
-    results = run_slim(
-        options, folder, resume=True, progress=shown, tracker=opener, data_changed=data_changed
-    )
+    opener = chosen_tracker(tracker)
+    with kept_warnings(shown_progress(progress)) as keeping:
+        results = run_slim(
+            options, folder, resume=True, progress=keeping, tracker=opener, data_changed=data_changed
+        )
     return SlimOutcome(results, folder)
 
 
@@ -155,6 +157,8 @@ def run_slim(
     else:
         opened = resumed_run("slim", folder, SLIM_FILE)
     with limited_threads(options.threads), opened as path:
+        if isinstance(progress, Keeping):
+            progress.keep_in(path)
         if resume:
             stored = read_slim_options(path)
             if stored != replace(options, controls=stored.controls):

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
 from seyolo.checkpoint import write_checkpoint
 from seyolo.darknet.cost import cost
@@ -21,7 +22,7 @@ from seyolo.report.pages.write import PAGE_FILE, write_report
 from seyolo.report.record import write_curves
 from seyolo.report.tables.slim import controls_markdown, markdown_table
 from seyolo.results import RESULTS_FILE, SlimResults, StageResult, read_readiness
-from seyolo.runtime.benchmark import benchmark
+from seyolo.runtime.benchmark import Timing, benchmark
 from seyolo.runtime.choice import open_backend
 from seyolo.runtime.protocol import Backend
 from seyolo.torchnet.build import DarknetModel, to_checkpoint
@@ -32,6 +33,13 @@ INT8_FILE = "slim_int8.onnx"
 DARKNET_FILES = "slim.cfg + slim.weights"
 WRITTEN = "written"
 Models = Mapping[str, DarknetModel]  # of every stage in order: the dense one first, the slim one last
+
+
+class Latency(NamedTuple):
+    """Median milliseconds of a network, and their noise as in `StageResult`."""
+
+    ms: float
+    noise: float
 
 
 def slim_results(
@@ -59,7 +67,7 @@ def slim_results(
 
 
 def _stage(
-    run: SlimRun, name: str, model: DarknetModel, latency_ms: Mapping[str, float], judgement: Judgement
+    run: SlimRun, name: str, model: DarknetModel, latency: Mapping[str, Latency], judgement: Judgement
 ) -> StageResult:
     counted = cost(model.network, *run.size_hw)
     return StageResult(
@@ -70,11 +78,12 @@ def _stage(
         macs=counted.macs,
         input_size=run.size_hw,
         metrics=split_metrics(judgement, len(run.dataset.names)),
-        latency_ms=latency_ms,
+        latency_ms={runtime: found.ms for runtime, found in latency.items()},
+        latency_noise={runtime: found.noise for runtime, found in latency.items()},
     )
 
 
-def _int8_row(run: SlimRun, slim: StageResult, path: Path, latency_ms: Mapping[str, float]) -> StageResult:
+def _int8_row(run: SlimRun, slim: StageResult, path: Path, latency: Mapping[str, Latency]) -> StageResult:
     """Returns the row of the int8 file: the slim network's, with its own size, AP and latency."""
     found = run.judge(open_backend(path), title="evaluating int8")
     return replace(
@@ -82,7 +91,8 @@ def _int8_row(run: SlimRun, slim: StageResult, path: Path, latency_ms: Mapping[s
         stage="int8",
         size_bytes=path.stat().st_size,
         metrics=split_metrics(found, len(run.dataset.names)),
-        latency_ms=latency_ms,
+        latency_ms={runtime: found.ms for runtime, found in latency.items()},
+        latency_noise={runtime: found.noise for runtime, found in latency.items()},
     )
 
 
@@ -131,8 +141,8 @@ def _write_darknet(model: DarknetModel, path: Path) -> str:
     return WRITTEN
 
 
-def measure_latency(models: Models, int8: Path | None = None) -> dict[str, dict[str, float]]:
-    """Measures the milliseconds of each stage, and of an `int8` file, on torch and ONNX Runtime."""
+def measure_latency(models: Models, int8: Path | None = None) -> dict[str, dict[str, Latency]]:
+    """Measures the latency of each stage, and of an `int8` file, on torch and ONNX Runtime."""
     with TemporaryDirectory() as folder:
         backends = {}
         for name, model in models.items():
@@ -143,17 +153,17 @@ def measure_latency(models: Models, int8: Path | None = None) -> dict[str, dict[
             backends[f"{name} onnxruntime"] = open_backend(onnx)
         if int8 is not None:
             backends["int8 onnxruntime"] = open_backend(int8)
-        timings = median_ms(backends)
-    latency: dict[str, dict[str, float]] = {}
-    for key, milliseconds in timings.items():
-        name, _, kind = key.rpartition(" ")
-        latency.setdefault(name, {})[kind] = round(milliseconds, 3)
+        timings = timed(backends)
+    latency: dict[str, dict[str, Latency]] = {}
+    for timing in timings:
+        name, _, kind = timing.name.rpartition(" ")
+        latency.setdefault(name, {})[kind] = Latency(round(timing.p50_ms, 3), round(timing.noise, 4))
     return latency
 
 
-def median_ms(backends: Mapping[str, Backend]) -> dict[str, float]:
-    """Measures median milliseconds per image at batch 1, interleaved in one run."""
-    return {timing.name: timing.p50_ms for timing in benchmark(backends, repeats=30, warmup=5)}
+def timed(backends: Mapping[str, Backend]) -> list[Timing]:
+    """Measures the latency per image at batch 1, interleaved in one run."""
+    return benchmark(backends, repeats=30, warmup=5)
 
 
 def report_slim_run(

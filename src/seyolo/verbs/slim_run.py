@@ -4,7 +4,7 @@ Every stage writes its result into the folder; a resumed run reads it back inste
 
     config.json environment.json       options, machine and versions
     data.json start.json               fingerprint of the data set, and what the run will do
-    commands.txt                       the command line of the start and of every resume
+    commands.txt warnings.txt          the command line of the start and of every resume, and all warnings
     dense/ sparse/ finetuned/          one training run each: results.csv, best.safetensors, state to resume;
                                        sparsity training starts from dense/epoch-N.safetensors
     plan.json readiness.json           the pruned channels, and BN scales and AP before pruning

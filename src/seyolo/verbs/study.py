@@ -37,7 +37,7 @@ from seyolo.progress import Progress, Silent, duration_text, shown_progress, tel
 from seyolo.report.figures.study import write_study_chart
 from seyolo.report.tables.study import study_table, write_study_tables
 from seyolo.runs import LOCK_FILE, NewRun, existing_run, locked
-from seyolo.study_results import DENSE, RESULTS, NetworkResult, StudyRow, study_rows
+from seyolo.study_results import DENSE, RESULTS, STUDY_FILE, NetworkResult, StudyRow, study_rows
 from seyolo.torchnet.build import DarknetModel
 from seyolo.torchnet.device import limited_threads
 from seyolo.training.trackers import OpenTracker, TrackerName, chosen_tracker
@@ -48,7 +48,7 @@ from seyolo.verbs.slim_run import SlimRun
 from seyolo.verbs.stages import estimate_seconds
 from seyolo.verbs.start import check_data, open_data, with_model
 
-STUDY_FILE, NETWORKS = "study.json", "networks"
+NETWORKS = "networks"
 WHOLE = Shard()
 
 

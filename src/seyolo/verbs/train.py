@@ -21,7 +21,7 @@ from seyolo.options.keywords import TrainKeywords
 from seyolo.options.parameters import build
 from seyolo.options.stored import TRAIN_FILE, read_train_options
 from seyolo.options.train import USUAL_EPOCHS, TrainOptions
-from seyolo.progress import Progress, RunClock, shown_progress
+from seyolo.progress import Keeping, Progress, RunClock, kept_warnings, shown_progress
 from seyolo.pruning.groups.groups import tied_scales
 from seyolo.report.figures.train_run import write_batch, write_train_figures
 from seyolo.runs import NewRun, new_run, resumed_run
@@ -89,15 +89,15 @@ def train(
     given = {**keywords, "data": data, "model": model and str(model)}
     chosen = build(TrainOptions, "train", options, given)
     opener = chosen_tracker(tracker)
-    progress = shown_progress(progress)
-    chosen = with_effort(with_model(chosen, progress), USUAL_EPOCHS)
 
     def write(path: Path) -> None:
         keep_command(path.parent, is_new=True)
         write_json(path, to_json(chosen))
 
-    with new_run("train", folder or NewRun("train"), TRAIN_FILE, write) as run_folder:
-        return _train(chosen, run_folder, None, progress=progress, tracker=opener)
+    with kept_warnings(shown_progress(progress)) as keeping:
+        chosen = with_effort(with_model(chosen, keeping), USUAL_EPOCHS)
+        with new_run("train", folder or NewRun("train"), TRAIN_FILE, write) as run_folder:
+            return _train(chosen, run_folder, None, progress=keeping, tracker=opener)
 
 
 @on_leader
@@ -122,7 +122,8 @@ def resume_train(
         >>> seyolo.api.resume_train("runs/train/train").model.names
         ('hand',)
     """
-    with resumed_run("train", folder, TRAIN_FILE) as run_folder:
+    shown = kept_warnings(shown_progress(progress))
+    with shown as keeping, resumed_run("train", folder, TRAIN_FILE) as run_folder:
         options = read_train_options(run_folder)
         check_machine(options)
         opener = chosen_tracker(tracker)
@@ -131,8 +132,7 @@ def resume_train(
         keep_command(run_folder, is_new=False)
         with limited_threads(options.threads):
             check_environment(run_folder)
-        shown = shown_progress(progress)
-        return _train(options, run_folder, state, data_changed, progress=shown, tracker=opener)
+        return _train(options, run_folder, state, data_changed, progress=keeping, tracker=opener)
 
 
 def _train(
@@ -141,9 +141,10 @@ def _train(
     state: RunState | None,
     data_changed: bool = False,
     *,
-    progress: Progress,
+    progress: Keeping,
     tracker: OpenTracker,
 ) -> TrainResult:
+    progress.keep_in(folder)
     with limited_threads(options.threads):
         run = _Run(options, folder, state, progress, data_changed)
         distillation = _distillation(options, run.dataset.names)

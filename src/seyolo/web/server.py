@@ -10,6 +10,7 @@ import os
 import socket
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from typing import cast
 
 import uvicorn
@@ -23,6 +24,11 @@ LOG = logging.getLogger("uvicorn.error")
 MOST_PORT = 65_535
 GRACE_S = 5  # seconds for the images in work after Ctrl-C
 BACKLOG = 1024  # connections that the system holds until the service takes them
+LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+"""Addresses of all networks, which no browser opens everywhere, and those of this machine."""
+ELSEWHERE = {"0.0.0.0": ("192.0.2.1", 9), "::": ("2001:db8::1", 9)}
+"""Addresses for documentation (RFC 5737, RFC 3849), which belong to no machine."""
+CONTAINER = Path("/.dockerenv")
 RETRY_S = 0.1  # until the next attempt to take a connection without a free file handle
 SPARE_FILES = 16  # file handles that are not for connections
 
@@ -43,8 +49,30 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def address(listener: socket.socket) -> str:
-    """Returns the URL of the page."""
+    """Returns the URL of the page on this machine."""
     host, port = listener.getsockname()[:2]
+    return _url(LOOPBACK.get(host, host), port)
+
+
+def network_address(listener: socket.socket, container: Path = CONTAINER) -> str | None:
+    """Returns the URL of the page for other machines of the network.
+
+    None where the listener has one address only, where this machine is in no network, and in a container,
+    whose address other machines do not reach.
+    """
+    host, port = listener.getsockname()[:2]
+    if host not in LOOPBACK or container.exists():
+        return None
+    try:
+        with socket.socket(listener.family, socket.SOCK_DGRAM) as probe:
+            probe.connect(ELSEWHERE[host])  # of UDP: chooses the own address and sends nothing
+            found = probe.getsockname()[0]
+    except OSError:
+        return None
+    return None if ipaddress.ip_address(found).is_loopback else _url(found, port)
+
+
+def _url(host: str, port: int) -> str:
     return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
 
 

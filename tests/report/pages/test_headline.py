@@ -12,6 +12,7 @@ from seyolo.report.pages.headline import Finds, gain_of, plain_headline
 from seyolo.report.pages.train import found_line
 from seyolo.report.record import MistakeCounts
 from seyolo.report.text import objects_text, part_text, points_text
+from seyolo.report.verdict import Verdict
 from seyolo.results import Difference, SlimResults, SplitMetrics, StageResult
 
 
@@ -48,6 +49,25 @@ def changed(found: SlimResults, **values: object) -> SlimResults:
 )
 def test_headlines(macs: int, latency_ms: float, ap: float, text: str) -> None:
     assert gain_of(results(macs, latency_ms, ap)).headline() == text
+
+
+def test_a_difference_below_the_noise_is_none() -> None:
+    run = changed(results(300, 9.6, 0.5), latency_noise={"onnxruntime": 0.05})
+    gain = gain_of(run)
+    assert gain.headline() == "3.3x fewer MACs, about as fast on ONNX Runtime, AP ±0.0"
+    assert ", in about the same time, from a file" in plain_headline(run, gain, finds(1000, (5, 5)))
+    assert "1.0x" not in gain.headline()
+
+
+def test_on_few_images_the_headline_claims_no_gain() -> None:
+    run, few = results(300, 5.0, 0.6, (0.02, 0.18)), Verdict(few="12 images of test with 23 objects")
+    gain = gain_of(run, few)
+    assert gain.headline().endswith("AP: 12 images of test with 23 objects are too few to tell")
+    assert "there are too few to tell. Label more." in gain.verdict()
+    assert plain_headline(run, gain, finds(23, (2, 0), (1, 1))) == (
+        "In half the time, from a file the same size; what it finds on 12 images of test with 23 objects: "
+        "too few to tell, label more"
+    )
 
 
 def test_the_runtime_is_the_first_that_was_measured() -> None:

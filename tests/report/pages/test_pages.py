@@ -31,7 +31,7 @@ def test_the_page_of_a_slimming_run(slim_run: Path) -> None:
         page.text.count(f"Finds {objects - 1} of {objects} hands instead of {objects}, in half the time") == 2
     )
     assert (
-        f"the slim network finds {objects - 1} of {objects} hands and makes 1 false detections" in page.text
+        f"the slim network finds {objects - 1} of {objects} hands and makes 1 false detection;" in page.text
     )
     assert "These images show no certain difference (95 % interval −3.0 to +1.0)" in page.text
     assert "seyolo slim --data 'my hands.yaml'" in page.text
@@ -45,6 +45,19 @@ def test_the_page_of_a_slimming_run(slim_run: Path) -> None:
         assert part in labels
     assert "Controls" not in page.text
     assert "The slim network was trained for" not in page.text
+
+
+def test_warnings_of_the_run_are_repeated_once_on_every_page(slim_run: Path, train_run: Path) -> None:
+    assert "Read with care" not in Page(write_report([slim_run])).text
+    near = "3 of 20 images of val are near-duplicates of <training> images"
+    for run in (slim_run, train_run):
+        (run / "warnings.txt").write_text(f"{near}\n")
+        page = Page(write_report([run]))
+        check_page(page)
+        assert page.text.count(near) == 1
+        assert page.text.index("Read with care") < page.text.index(near)
+    together = Page(write_report([slim_run, train_run], slim_run.parent / "both.html"))
+    assert f"hands, baseline: {near}" in together.text
 
 
 def test_unequal_training_is_said_beside_the_gain(slim_run: Path) -> None:
@@ -170,6 +183,34 @@ def test_several_runs_side_by_side(slim_run: Path, train_run: Path, tmp_path: Pa
     # Defaults are filled in: what both leave as it is, and what only one verb has as usual, is no difference.
     for name in ("optimizer", "batch", "sparsity", "cut.scope"):
         assert f">{name}<" not in page.source
+
+
+def test_runs_of_train_show_data_curves_and_cost(train_run: Path, tmp_path: Path) -> None:
+    other = shutil.copytree(train_run, tmp_path / "larger")
+    command = json.loads((other / "command.json").read_text())
+    (other / "command.json").write_text(json.dumps({**command, "size_px": 96}))
+    start = {
+        "network": "yolov3-tiny@0.125", "origin": "new weights", "images": {"train": 300, "val": 12},
+        "boxes": {"train": 517, "val": 27}, "num_classes": 1, "device": "cpu", "threads": 1, "batch": 8,
+        "input_size": [96, 96], "epochs": {"train": 3}, "steps": {"train": 114}, "seconds": 9.0,
+    }  # fmt: skip
+    (other / "start.json").write_text(json.dumps(start))
+    page = Page(write_report([train_run, other], tmp_path / "both.html"))
+    check_page(page)
+    assert "trained for 3 epochs, the best is epoch 1: AP 0.700 on val" in page.text
+    assert "0.700 on val (12 images of val with 27 objects: too few to tell)" in page.text
+    for text in ("300 (517)", "12 (27)", "train 3", "114 of 8 images"):
+        assert text in page.text
+    labels = [str(chart["aria-label"]) for chart in page.charts]
+    assert "AP on val by epoch of baseline, larger" in labels
+    assert "AP on val against MACs of baseline, larger" in labels
+
+
+def test_precision_over_recall_of_runs_side_by_side(slim_run: Path, tmp_path: Path) -> None:
+    other = variant(slim_run, "other", batch=4)
+    page = Page(write_report([slim_run, other], tmp_path / "both.html"))
+    labels = [str(chart["aria-label"]) for chart in page.charts]
+    assert "Precision over recall on test of hands, other" in labels
 
 
 def settings_of(page: Page) -> list[str]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from rich.console import Console
 
-from seyolo.report.tables.benchmark import benchmark_tables, model_names
+from seyolo.report.tables.benchmark import benchmark_tables, model_names, noise_lines
 from seyolo.results import SplitMetrics
 
 
@@ -19,6 +20,7 @@ def row(name: str, runtime: str = "onnxruntime", **values: Any) -> Any:
         "precision": "f32",
         "total_p50_ms": 1234.5,
         "total_p95_ms": 9.876,
+        "total_noise": 0.034,
         "preprocess_p50_ms": 0.256,
         "p50_ms": 1233.0,
         "postprocess_p50_ms": 0.04,
@@ -40,7 +42,15 @@ def printed(rows: list[Any]) -> list[str]:
 
 def test_a_row_has_three_digits_and_whole_megabytes() -> None:
     (line,) = [line for line in printed([row("a.onnx")]) if "a.onnx" in line]
-    assert line.split() == ["a.onnx", "onnxruntime", "1234", "9.88", "0.26", "1233", "0.04", "0.81", "1203"]
+    assert line.split() == "a.onnx onnxruntime 1234 9.88 0.26 1233 0.04 0.81 1203".split()
+
+
+@pytest.mark.parametrize(("slower", "is_equal"), [(1.03, True), (1.05, False)])
+def test_models_within_the_noise_are_said_to_be_about_as_fast(slower: float, is_equal: bool) -> None:
+    rows = [row("b.onnx", total_p50_ms=10 * slower, total_noise=0.04), row("a.onnx", total_p50_ms=10.0)]
+    said = ["about as fast as a.onnx onnxruntime: b.onnx onnxruntime"] if is_equal else []
+    assert noise_lines(rows) == ["noise of p50: ±4 %", *said]
+    assert noise_lines(rows[1:]) == ["noise of p50: ±3 %"]
 
 
 def test_it_fits_into_80_columns_with_everything_in_it() -> None:

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import csv
 import math
+import re
+import shutil
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
+from helpers.html_page import Page, check_page
+from seyolo.errors import UsageError
+from seyolo.files import write_json
+from seyolo.json_files import to_json
 from seyolo.report.figures.study import write_study_chart
+from seyolo.report.pages.write import write_report
 from seyolo.report.tables.study import study_cells, study_table, write_study_tables
 from seyolo.results import SplitMetrics
-from seyolo.study_results import NetworkResult, Spread, study_rows
+from seyolo.study_results import RESULTS as RESULTS_FOLDER
+from seyolo.study_results import STUDY_FILE, NetworkResult, Spread, study_rows
 
 
 def network(gate: str, seed: int, ap: float, budget: str = "dense", **values: object) -> NetworkResult:
@@ -29,6 +37,52 @@ RESULTS = [
     network("se", 0, 0.43), network("se", 1, 0.43), network("se", 2, 0.46),
     network("se", 0, 0.41, "macs=30%", params=500_000),
 ]  # fmt: skip
+
+
+def stored_study(folder: Path) -> Path:
+    """A study of two gates and two seeds, of which one network is missing."""
+    found = [network("se", 1, 0.2), network("none", 1, 0.24), network("none", 0, 0.20, "macs=30%")]
+    found += [network("se", 0, 0.19), network("none", 0, 0.20), network("se", 0, 0.1, "macs=30%")]
+    found.append(network("se", 1, 0.1, "macs=30%"))
+    for number, one in enumerate(found):
+        write_json(folder / RESULTS_FOLDER / f"{number}.json", to_json(one))
+    axes = {"gates": ["none", "se"], "places": ["neck"], "joins": ["add"], "budgets": ["macs=30%"]}
+    slim = {"model": "yolov3-tiny@0.25", "data": "hands", "cut": {"scope": "all"}}
+    write_json(folder / STUDY_FILE, {"study": {**axes, "seeds": [0, 1]}, "slim": slim})
+    return folder
+
+
+def test_the_page_of_a_study(tmp_path: Path) -> None:
+    folder = stored_study(tmp_path / "gates")
+    assert write_report([folder]) == folder / "report.html"
+    page = Page(folder / "report.html")
+    check_page(page)
+    for text in (
+        "seyolo study · gates",
+        "7 networks: gates none, se",
+        "yolov3-tiny@0.25 on hands",
+        "cut.scope",
+    ):
+        assert text in page.text
+    assert f"1 network missing; go on with: seyolo study --resume {folder}" in page.text
+    assert "No network has learned" not in page.text  # AP@0.5 is 0.3 higher
+    rows = re.findall(r'<th scope="row">(none|se neck add)</th><td>([^<]+)</td><td>([^<]+)</td>', page.source)
+    assert rows == [
+        ("none", "dense", "2"), ("se neck add", "dense", "2"),
+        ("none", "macs=30%", "1 of 2"), ("se neck add", "macs=30%", "2"),
+    ]  # fmt: skip
+    assert len(page.charts) == 1
+
+
+def test_a_study_is_reported_by_itself(tmp_path: Path) -> None:
+    folder = stored_study(tmp_path / "gates")
+    with pytest.raises(UsageError, match="name its folder alone"):
+        write_report([folder, tmp_path])
+    with pytest.raises(UsageError, match=r"gates/study\.md"):
+        write_report([folder], tmp_path / "x.csv")
+    shutil.rmtree(folder / RESULTS_FOLDER)
+    with pytest.raises(UsageError, match="no network of this study is done yet; go on with: seyolo study"):
+        write_report([folder])
 
 
 def test_rows_by_hand() -> None:

@@ -121,6 +121,19 @@ def test_slower_and_better_say_so() -> None:
     assert table["AP val"] == "+0.010"
 
 
+def test_the_noise_of_timing_stands_below_and_decides_what_is_a_difference(results: SlimResults) -> None:
+    def timed(ms: float, noise: float) -> StageResult:
+        network = stage("dense", 4, 4, 0.7, ms)
+        return replace(network, latency_noise={"torch": noise, "onnxruntime": noise / 2})
+
+    close = SlimResults(stages=(timed(10.0, 0.04), timed(9.7, 0.03)))  # 3.1 % apart
+    table = {row.name: (*row.cells, row.change) for row in rows(close)}
+    assert table["noise torch"] == ("±4 %", "±3 %", "")
+    assert table["noise onnxruntime"] == ("±2 %", "±2 %", "")
+    assert table["p50 torch"] == ("20.0 ms", "19.4 ms", "about as fast")
+    assert table["p50 onnxruntime"] == ("10.0 ms", "9.70 ms", "1.03x faster")
+
+
 def test_a_change_needs_both_ends(results: SlimResults) -> None:
     table = {row.name: row.change for row in rows(replace(results, stages=results.stages[:3]))}
     assert table["AP test_small"] == ""

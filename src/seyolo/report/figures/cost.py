@@ -21,14 +21,13 @@ from seyolo.report.figures.style import (
     INK,
     PANEL_INCHES,
     PAPER,
+    SERIES,
     SLIM,
     SPLITS,
     fit_scores,
     new_panel,
     save,
 )
-
-SERIES = (SLIM, DENSE, *SPLITS)
 
 Role = Literal["dense", "stage", "slim", "control"]
 NAMED_FIRST: tuple[Role, ...] = ("slim", "dense", "control", "stage")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from seyolo.report.figures.style import (
     FAINT,
     INK,
     PANEL_INCHES,
+    SERIES,
     SPLITS,
     fit_scores,
     legend_above,
@@ -86,6 +88,25 @@ def _draw_scores(axes: Axes, stages: Mapping[str, Sequence[Row]], starts: Sequen
                 ends[column] = float(y[-1]), f"{column.removesuffix('_ap')} {y[-1]:.3f}", colour
     fit_scores(axes, shown)
     name_ends(axes, list(ends.values()))
+
+
+def epochs_figure(lines: Mapping[str, Sequence[Row]], split: str) -> Figure:
+    """Draws AP on a split by epoch, a line for each run."""
+    figure, axes = new_panel(*PANEL_INCHES, f"AP on {split} by epoch")
+    ends: list[tuple[float, str, str]] = []
+    shown: list[float] = []
+    for (name, rows), colour in zip(lines.items(), cycle(SERIES), strict=False):
+        pairs = [(index, _number(row.get(f"{split}_ap"))) for index, row in enumerate(rows, 1)]
+        if measured := [pair for pair in pairs if math.isfinite(pair[1])]:
+            x, y = zip(*measured, strict=True)
+            axes.plot(x, y, color=colour, linewidth=1.6, marker="o", markersize=3)
+            shown += y
+            ends.append((y[-1], name, colour))
+    axes.set(xlim=(0.5, max(map(len, lines.values())) + 0.5), xlabel="epoch")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10], min_n_ticks=1))
+    fit_scores(axes, shown)
+    name_ends(axes, ends)
+    return figure
 
 
 def _number(value: object) -> float:

@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
+from matplotlib.figure import Figure
+
 from seyolo.report.figures.style import DENSE, GRID, SLIM, SPLITS, legend_above, new_panel, save
 from seyolo.report.tables.slim import shown_split
 from seyolo.report.tables.study import splits_of
@@ -17,6 +19,11 @@ SPREAD = 0.5  # of a line's height, over which its budgets lie
 
 
 def write_study_chart(rows: Sequence[StudyRow], path: Path) -> None:
+    """Writes `study_figure` to `path`."""
+    save(study_figure(rows), path)
+
+
+def study_figure(rows: Sequence[StudyRow]) -> Figure:
     """Draws mean and deviation over the seeds on the split `test`, or the last."""
     split = shown_split(splits_of(rows))
     names = list(dict.fromkeys(row.variant.gates for row in rows))
@@ -42,4 +49,4 @@ def write_study_chart(rows: Sequence[StudyRow], path: Path) -> None:
     axes.grid(axis="x", color=GRID, linewidth=0.8)
     axes.set_xlabel("AP")
     legend_above(axes, columns=len(budgets))
-    save(figure, path)
+    return figure

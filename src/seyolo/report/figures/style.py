@@ -28,6 +28,8 @@ DENSE = "#0072B2"
 SLIM = "#D55E00"
 SPLITS = ("#00795A", "#A8447F", "#5B6C7D", "#8A6D00")
 """Colours of other lines and their names: darker than Okabe and Ito's, so that text is legible."""
+SERIES = (SLIM, DENSE, *SPLITS)
+"""Colours of runs side by side."""
 INK = "#2B2B2B"
 FAINT = "#8C8C8C"
 GRID = "#E6E6E6"

@@ -5,20 +5,24 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Sequence
-from itertools import pairwise
+from itertools import cycle, pairwise
 from pathlib import Path
 from typing import Any
 
 from seyolo.errors import UsageError, counted
 from seyolo.report.compared import Group, Record, Run, differing, grouped, named_runs
 from seyolo.report.figures.cost import Series, comparison_figure
-from seyolo.report.measured import Value, mean_of, runtime_of, seeds_of
+from seyolo.report.figures.curves import epochs_figure, precision_recall_figure
+from seyolo.report.figures.style import SERIES
+from seyolo.report.measured import Value, best_row, mean_of, runtime_of, seeds_of
 from seyolo.report.pages.headline import RUNTIME_NAMES, gain_of
 from seyolo.report.pages.parts import Chart, Grid, chart, setting_text
 from seyolo.report.record import SlimRecord
 from seyolo.report.tables.networks import group_rows, splits_of
-from seyolo.report.tables.slim import shown_splits
-from seyolo.report.text import count_text, latency_text
+from seyolo.report.tables.slim import shown_split, shown_splits
+from seyolo.report.text import MISSING, count_text, latency_text, share_text
+from seyolo.report.verdict import slim_verdict, too_few
+from seyolo.results import STAGE_TITLES
 from seyolo.sizes import input_text
 
 MAX_GROUPS = 12
@@ -47,6 +51,8 @@ def comparison_context(records: Sequence[Record], out: Path) -> dict[str, Any]:
         "table": Grid(header, body, ends),
         "has_seeds": len(groups) < len(runs),
         "charts": _charts(groups),
+        "curves": _curves(groups),
+        "data": _data(runs),
         "settings": Grid(["", *(group.name for group in groups)], settings),
     }
 
@@ -55,9 +61,15 @@ def _run(run: Run, out: Path) -> dict[str, str]:
     """Returns a run in one sentence, with a link to its own page where there is one."""
     record, page = run.record, run.record.folder / "report.html"
     if isinstance(record, SlimRecord):
-        text = gain_of(record.results).headline()
+        text = gain_of(record.results, slim_verdict(record.results, record.start)).headline()
     else:
+        best, split = best_row(record), next(iter(splits_of([run])), "")
         text = f"trained for {counted(len(record.stages.get('train', [])), 'epoch')}"
+        if split:
+            ap = share_text(float(best[f"{split}_ap"]))
+            few = too_few(split, record.start)
+            told = f" ({few}: too few to tell)" if few else ""
+            text += f", the best is epoch {best['epoch']}: AP {ap} on {split}{told}"
     link = Path(os.path.relpath(page, out)).as_posix() if page.exists() else ""
     return {"name": run.name, "text": text, "link": link}
 
@@ -80,7 +92,54 @@ def comparison_warnings(runs: Sequence[Run]) -> list[str]:
     machines = sorted({str(found["processor"]) for found in slim if found.get("processor")})
     if len(machines) > 1:
         found.append(f"The machines differ ({', '.join(machines)}): compare latencies only within a run.")
-    return found
+    of_run: dict[str, list[str]] = {}
+    for run in runs:
+        for text in run.record.warnings:
+            of_run.setdefault(text, []).append(run.name)
+    return [*found, *(f"{', '.join(names)}: {text}" for text, names in of_run.items())]
+
+
+def _data(runs: Sequence[Run]) -> Grid:
+    """Returns data and training of each run, as they were told at its start."""
+    starts = {run: start for run in runs if (start := run.record.start) is not None}
+    splits = list(dict.fromkeys(split for start in starts.values() for split in start.images))
+    rows = []
+    for run in runs:
+        start, texts = starts.get(run), [MISSING] * (len(splits) + 4)
+        if start is not None:
+            texts = [
+                f"{start.images[split]:,} ({start.boxes.get(split, 0):,})"
+                if split in start.images
+                else MISSING
+                for split in splits
+            ]
+            epochs = ", ".join(f"{STAGE_TITLES.get(name, name)} {n}" for name, n in start.epochs.items())
+            steps = f"{sum(start.steps.values()):,} of {counted(start.batch, 'image')}"
+            texts += [epochs, steps, start.device, start.origin]
+        rows.append([run.name, run.data_name, *texts])
+    return Grid(["", "data", *splits, "epochs", "steps", "device", "weights"], rows)
+
+
+def _curves(groups: Sequence[Group]) -> list[Chart]:
+    """Draws AP by epoch and precision over recall of the first run of each group, for the shown split."""
+    firsts = {group.name: group.runs[0].record for group in groups}
+    # A run of `slim` shows the training of its slim network, its last stage.
+    rows = {name: list(record.stages.values())[-1] for name, record in firsts.items() if record.stages}
+    columns = {key for found in rows.values() for row in found for key in row if key.endswith("_ap")}
+    found = {name: list(record.curves.values())[-1] for name, record in firsts.items() if record.curves}
+    charts = []
+    if columns:
+        split = shown_split(sorted(column.removesuffix("_ap") for column in columns))
+        charts.append(chart(epochs_figure(rows, split), f"AP on {split} by epoch of {', '.join(rows)}"))
+    for split in shown_splits(list(dict.fromkeys(split for curves in found.values() for split in curves))):
+        lines = {
+            name: (curves[split], colour)
+            for (name, curves), colour in zip(found.items(), cycle(SERIES), strict=False)
+            if split in curves
+        }
+        figure = precision_recall_figure(lines, f"Precision over recall on {split}")
+        charts.append(chart(figure, f"Precision over recall on {split} of {', '.join(lines)}"))
+    return charts
 
 
 def _charts(groups: Sequence[Group]) -> list[Chart]:

@@ -6,14 +6,16 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from seyolo.errors import counted
 from seyolo.report.record import Examples, MistakeCounts
-from seyolo.report.tables.slim import shown_split
-from seyolo.report.text import found_text, objects_text, part_text, points_text, ratio_text
+from seyolo.report.text import found_text, objects_text, part_text, points_text, ratio_text, speed_text
+from seyolo.report.verdict import Verdict, shown_of
 from seyolo.results import SlimResults
 from seyolo.runtime.choice import RUNTIMES
 
 RUNTIME_NAMES: dict[str, str] = {name: kind.title for name, kind in RUNTIMES.items()}
 """Names for print by the names in `results.json`; the first that was measured represents the run."""
+NO_VERDICT = Verdict()
 
 
 @dataclass(frozen=True)
@@ -27,15 +29,17 @@ class Gain:
     runtime: str  # that latency was measured on; empty where it was not
     interval: tuple[float, float] | None  # 95 % interval of the difference in AP; None where it is unknown
     is_noisy: bool = False  # latency: networks of one shape took different times
+    noise: float = 0.0  # of latency, as a share; smaller differences are none
+    few: str = ""  # as in `Verdict`
 
     def headline(self) -> str:
         """Returns one line: 3.3x fewer MACs, 1.4x faster on ONNX Runtime, AP +0.1."""
         parts = [ratio_text(*self.macs, "fewer MACs", "more MACs", "as many MACs")]
         if self.is_timed:
             where = f" on {RUNTIME_NAMES.get(self.runtime, self.runtime)}"
-            parts.append(ratio_text(*self.latency_ms, f"faster{where}", f"slower{where}", f"as fast{where}"))
+            parts.append(speed_text(*self.latency_ms, self.noise, where))
         if self.is_measured():
-            parts.append(f"AP {self.ap_points}")
+            parts.append(f"AP: {self.few} are too few to tell" if self.few else f"AP {self.ap_points}")
         return ", ".join(parts)
 
     @property
@@ -54,6 +58,8 @@ class Gain:
 
     def verdict(self) -> str:
         """Returns a sentence on whether the difference in AP is significant for the evaluated images."""
+        if self.few:
+            return f"That is no result: on {self.few} there are too few to tell. Label more."
         if self.interval is None:
             return "No confidence interval of this difference was measured."
         low, high = self.interval
@@ -100,9 +106,10 @@ class Finds:
         counts = self.counts
         return (
             f"On {split}, at confidence {confidence:g} and above, the slim network finds {self.slim:,} of "
-            f"{counts.objects:,} {self.noun} and makes {counts.slim_false:,} false detections; the dense "
-            f"network finds {self.dense:,} and makes {counts.dense_false:,}. Only the dense network finds "
-            f"{counts.only_slim_missed:,} of them, only the slim one {counts.only_dense_missed:,}."
+            f"{counts.objects:,} {self.noun} and makes {counted(counts.slim_false, 'false detection')}; "
+            f"the dense network finds {self.dense:,} and makes {counts.dense_false:,}. Only the dense "
+            f"network finds {counts.only_slim_missed:,} of them, only the slim one "
+            f"{counts.only_dense_missed:,}."
         )
 
 
@@ -115,18 +122,21 @@ def finds_of(examples: Examples, split: str, names: Sequence[str]) -> Finds | No
 def plain_headline(results: SlimResults, gain: Gain, finds: Finds) -> str:
     """Returns a line for everybody: Finds 98 of 100 hands, as before, in half the time, from a file ..."""
     if gain.is_timed:
-        cost = f"in {part_text(*gain.latency_ms, 'time')}"
+        is_same = speed_text(*gain.latency_ms, gain.noise).startswith("about")
+        cost = "in about the same time" if is_same else f"in {part_text(*gain.latency_ms, 'time')}"
     else:
         cost = f"with {part_text(*gain.macs, 'computation')}"
     size = part_text(results.dense.size_bytes, results.slim.size_bytes, "size")
+    if gain.few:
+        cheaper = f"{cost[0].upper()}{cost[1:]}, from a file {size}"
+        return f"{cheaper}; what it finds on {gain.few}: too few to tell, label more"
     return f"{finds.headline()}, {cost}, from a file {size}{finds.warning()}"
 
 
-def gain_of(results: SlimResults, *, is_noisy: bool = False) -> Gain:
-    """Returns the gain of a run; with noisy timings its headline leaves latency out."""
+def gain_of(results: SlimResults, verdict: Verdict = NO_VERDICT) -> Gain:
+    """Returns the gain of a run; its headline leaves out noisy latency, and AP on too few images."""
     dense, slim = results.dense, results.slim
-    labelled = [name for name, metrics in dense.metrics.items() if math.isfinite(metrics.ap)]
-    split = shown_split(labelled or dense.metrics)
+    split = shown_of(results)
     runtime = next((name for name in RUNTIME_NAMES if name in dense.latency_ms), "")
     lead = results.lead.get(split)
     return Gain(
@@ -136,5 +146,7 @@ def gain_of(results: SlimResults, *, is_noisy: bool = False) -> Gain:
         latency_ms=(dense.latency_ms.get(runtime, 0.0), slim.latency_ms.get(runtime, 0.0)),
         runtime=runtime,
         interval=(lead.low, lead.high) if lead else None,
-        is_noisy=is_noisy,
+        is_noisy=verdict.noise is not None,
+        noise=results.noise(runtime),
+        few=verdict.few,
     )

@@ -95,6 +95,11 @@ def _use(name: str) -> str:
     return f": {USES[name]}" if name in USES else ""
 
 
+def care_lines(said: Sequence[str], record: RunRecord) -> list[str]:
+    """Returns what to know before the figures: what a page says, then the warnings of the run, each once."""
+    return list(dict.fromkeys([*said, *record.warnings]))
+
+
 def training_charts(record: RunRecord, label: str) -> list[Chart]:
     """Draws loss and AP by epoch, and the BN scales over sparsity training where there was any.
 

@@ -18,7 +18,7 @@ from seyolo.report.pages.headline import RUNTIME_NAMES, Gain
 from seyolo.report.pages.parts import Chart, Grid, chart, embedded
 from seyolo.report.record import EXAMPLES_FOLDER, SlimRecord
 from seyolo.report.tables.slim import control_cells, impossible_lines, rows, shown_splits, titles
-from seyolo.report.text import MISSING, count_text, latency_text, percent_text
+from seyolo.report.text import MISSING, count_text, latency_text, noise_text, percent_text
 from seyolo.report.verdict import moved_text
 from seyolo.results import STAGE_TITLES, ControlRow, Readiness, SlimResults, StageResult
 
@@ -80,6 +80,8 @@ def _cost_note(record: SlimRecord, gain: Gain) -> str:
     note = "Latency is the median for one image at a time; all stages were timed in turns"
     processor = record.environment.get("processor")
     note += f", on {processor}." if processor else "."
+    if gain.noise:
+        note += f" It varied by {noise_text(gain.noise)} (10 % to 90 % quantile)."
     slim = next(iter(_possible(record.results.controls)), None)
     if slim is not None:
         taken = latency_text(slim.latency_ms)

@@ -17,21 +17,24 @@ from seyolo.report.pages.headline import (
     gain_of,
     plain_headline,
 )
-from seyolo.report.pages.parts import record_context, training_charts
+from seyolo.report.pages.parts import care_lines, record_context, training_charts
 from seyolo.report.pages.sections import sections_context
 from seyolo.report.record import SlimRecord
 from seyolo.report.text import (
     count_text,
     latency_text,
+    noise_text,
     percent_text,
     points_text,
     ratio_text,
     share_text,
     size_text,
+    speed_text,
 )
 from seyolo.report.verdict import Verdict, slim_verdict
 from seyolo.results import STAGE_TITLES, SlimResults
 
+TOO_FEW = "too few to tell"
 SECTIONS = (
     ("table", "Before and after"),
     ("cost", "Accuracy against cost"),
@@ -50,7 +53,7 @@ def slim_context(record: SlimRecord) -> dict[str, Any]:
     """Returns the values of the template."""
     results = record.results
     verdict = slim_verdict(results, record.start, new_activation=record.config.get("activation") is not None)
-    gain = gain_of(results, is_noisy=verdict.noise is not None)
+    gain = gain_of(results, verdict)
     dense = read_checkpoint(record.folder / "dense" / "best.safetensors")
     finds = finds_of(record.examples, gain.split, dense.names)
     headline = plain_headline(results, gain, finds) if finds else gain.headline()
@@ -64,7 +67,7 @@ def slim_context(record: SlimRecord) -> dict[str, Any]:
         "record": record_context(record, not_written),
         "version": record.version,
         "headline": verdict.failure.headline() if verdict.failure else headline,
-        "warnings": _warnings(verdict, headline),
+        "warnings": care_lines(_warnings(verdict, headline), record),
         "eyebrow": f"seyolo slim · {record.name} · {'/'.join(Path(results.data).parts[-2:])}",
         "lead": _lead(record, gain, finds),
         "tiles": _tiles(results, gain, finds),
@@ -122,16 +125,18 @@ def _tiles(results: SlimResults, gain: Gain, finds: Finds | None) -> list[dict[s
     smaller = ratio_text(*sizes, "smaller", "larger", "as large")
     tiles = [_tile("File", smaller, sizes, size_text), _tile("MACs", fewer, gain.macs, count_text)]
     if gain.is_timed:
-        name = f"Time per image, {RUNTIME_NAMES.get(gain.runtime, gain.runtime)}"
-        faster = ratio_text(*gain.latency_ms, "faster", "slower", "as fast")
+        noise = f" ({noise_text(gain.noise)})" if gain.noise else ""
+        name = f"Time per image, {RUNTIME_NAMES.get(gain.runtime, gain.runtime)}{noise}"
+        faster = speed_text(*gain.latency_ms, gain.noise)
         tiles.insert(0, _tile(name, faster, gain.latency_ms, latency_text))
     if gain.is_measured():
-        tiles.append(_tile(f"AP on {gain.split}", f"{gain.ap_points} points", gain.ap, share_text))
+        points = TOO_FEW if gain.few else f"{gain.ap_points} points"
+        tiles.append(_tile(f"AP on {gain.split}", points, gain.ap, share_text))
     if finds is not None:
         shares = finds.dense / finds.counts.objects, finds.slim / finds.counts.objects
-        more = points_text(shares[1] - shares[0])
+        more = TOO_FEW if gain.few else f"{points_text(shares[1] - shares[0])} in 100"
         name = f"Found {finds.noun}, {gain.split}"
-        tiles.insert(0, _tile(name, f"{more} in 100", shares, lambda share: f"{100 * share:.1f} %"))
+        tiles.insert(0, _tile(name, more, shares, lambda share: f"{100 * share:.1f} %"))
     return tiles
 
 

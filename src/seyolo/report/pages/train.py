@@ -12,7 +12,15 @@ from seyolo.errors import counted
 from seyolo.evaluation.curves import CONFIDENCES, Curves
 from seyolo.report.figures.curves import confidence_figure, splits_figure
 from seyolo.report.measured import best_row, trained_cost
-from seyolo.report.pages.parts import Chart, Grid, chart, embedded, record_context, training_charts
+from seyolo.report.pages.parts import (
+    Chart,
+    Grid,
+    care_lines,
+    chart,
+    embedded,
+    record_context,
+    training_charts,
+)
 from seyolo.report.record import SHOWN_FROM, TrainRecord
 from seyolo.report.tables.slim import shown_split
 from seyolo.report.text import MISSING, count_text, found_text, objects_text, share_text, size_text
@@ -38,14 +46,17 @@ def train_context(record: TrainRecord) -> dict[str, Any]:
         names = read_checkpoint(path).names
     curves = next(iter(record.curves.values()), {})
     chosen = f"{record.model}: the best of {counted(epochs, 'epoch')} is epoch {best.get('epoch', MISSING)}."
-    headline = found_line(curves, names) or measured or "Not validated yet"
-    failure = train_verdict({name: float(text) for name, text in best.items() if text}, record.start).failure
+    verdict = train_verdict({name: float(text) for name, text in best.items() if text}, record.start)
+    headline = (found_line(curves, names) or measured or "Not validated yet") + verdict.remark()
+    failure = verdict.failure
     files = [(name, text) for name, text in IMAGES.items() if (record.folder / name).exists()]
     return {
         "record": record_context(record),
         "version": record.version,
         "headline": failure.headline() if failure else headline,
-        "warnings": [*failure.reasons, f"What it does all the same: {headline}."] if failure else [],
+        "warnings": care_lines(
+            [*failure.reasons, f"What it does all the same: {headline}."] if failure else [], record
+        ),
         "eyebrow": f"seyolo train · {record.name}",
         "lead": [*([f"At confidence {SHOWN_FROM} and above. {measured}."] if curves else []), chosen],
         "network": Grid(["", "parameters", "MACs", "file"], network),

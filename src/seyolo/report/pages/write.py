@@ -15,6 +15,7 @@ from seyolo.files import write_text
 from seyolo.report.pages.comparison import comparison_context
 from seyolo.report.pages.rendering import PAGE_ENDINGS, rendered
 from seyolo.report.pages.slim import slim_context
+from seyolo.report.pages.study import is_study, study_context
 from seyolo.report.pages.train import train_context
 from seyolo.report.record import SlimRecord, TrainRecord, read_run
 from seyolo.report.tables.files import table_format
@@ -28,7 +29,7 @@ def write_report(folders: Sequence[Path], out: Path | None = None) -> Path:
     """Writes the page of a run, or of several runs side by side, or a table of their networks.
 
     Args:
-        folders: of finished runs of `slim` and `train`.
+        folders: of finished runs of `slim` and `train`, or of one study.
         out: the page, or a table with the ending .csv, .md or .tex; by default report.html in the folder of
             the run, or for several runs comparison.html in the current folder.
 
@@ -48,6 +49,8 @@ def write_report(folders: Sequence[Path], out: Path | None = None) -> Path:
         raise UsageError("a report needs at least one run: seyolo report FOLDER...")
     if out is not None and out.suffix.lower() not in PAGE_ENDINGS:
         table_format(out)
+    if any(map(is_study, map(Path, folders))):
+        return _write_study([Path(folder) for folder in folders], out)
     records = [read_run(Path(folder)) for folder in folders]
     if out is not None and out.suffix.lower() not in PAGE_ENDINGS:
         return write_runs(records, out)
@@ -55,6 +58,17 @@ def write_report(folders: Sequence[Path], out: Path | None = None) -> Path:
         out = records[0].folder / PAGE_FILE if len(records) == 1 else Path(COMPARISON_FILE)
     name, context = _page(records, out)
     write_text(out, rendered(name, context))
+    return out
+
+
+def _write_study(folders: Sequence[Path], out: Path | None) -> Path:
+    """Writes the page of a study."""
+    if len(folders) > 1:
+        raise UsageError("a study is reported by itself; name its folder alone")
+    if out is not None and out.suffix.lower() not in PAGE_ENDINGS:
+        raise UsageError(f"--out {out}: the tables of a study lie in its folder; see {folders[0]}/study.md")
+    out = out or folders[0] / PAGE_FILE
+    write_text(out, rendered("study.html.jinja", study_context(folders[0])))
     return out
 
 

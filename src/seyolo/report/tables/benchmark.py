@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from seyolo.report.tables.fitting import FittingTable
-from seyolo.report.text import MISSING, share_text, three_digits
+from seyolo.report.text import MISSING, noise_text, share_text, three_digits
 
 if TYPE_CHECKING:
     from seyolo.verbs.benchmark import Compared
@@ -19,6 +19,20 @@ def benchmark_tables(rows: Sequence[Compared]) -> list[FittingTable]:
     if any(row.metrics for row in rows):
         tables.append(_table("AP", rows, [_scores(row, rows) for row in rows]))
     return tables
+
+
+def noise_lines(rows: Sequence[Compared]) -> list[str]:
+    """Returns how noisy the latencies were, and the models slower than the fastest by less than that."""
+    noise = f"noise of p50: {noise_text(max(row.total_noise for row in rows))}"
+    fastest, names = min(rows, key=lambda row: row.total_p50_ms), model_names(rows)
+    equal = [
+        name
+        for name, row in zip(names, rows, strict=True)
+        if row is not fastest
+        and row.total_p50_ms / fastest.total_p50_ms - 1 < max(row.total_noise, fastest.total_noise)
+    ]
+    first = names[[*rows].index(fastest)]
+    return [noise, *(f"about as fast as {first}: {name}" for name in equal)]
 
 
 def model_names(rows: Sequence[Compared]) -> list[str]:

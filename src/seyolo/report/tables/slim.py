@@ -14,7 +14,7 @@ from itertools import pairwise
 
 from seyolo.report.tables.files import markdown
 from seyolo.report.tables.fitting import FittingTable
-from seyolo.report.text import MISSING, count_text, latency_text, lead_text, share_text, size_text
+from seyolo.report.text import MISSING, count_text, latency_text, lead_text, noise_text, share_text, size_text
 from seyolo.results import STAGE_TITLES, ControlRow, SlimResults, SplitMetrics
 from seyolo.sizes import input_text
 
@@ -94,8 +94,13 @@ def rows(results: SlimResults) -> list[Row]:
             for split, of_split in metrics.items()
         ),
         *(
-            row(f"p50 {runtime}", "latency", times, latency_text, _speed_up)
+            row(f"p50 {runtime}", "latency", times, latency_text, partial(_speed_up, results.noise(runtime)))
             for runtime, times in latencies.items()
+        ),
+        *(
+            row(f"noise {runtime}", "noise", found, noise_text, lambda first, last: "")
+            for runtime in _keys(stage.latency_noise for stage in results.stages)
+            for found in [[column.latency_noise.get(runtime) for column in columns]]
         ),
     ]
 
@@ -134,7 +139,9 @@ def _difference(first: float, last: float) -> str:
     return f"{difference:+.3f}".replace("-", "−") if difference else "0.000"
 
 
-def _speed_up(first: float, last: float) -> str:
+def _speed_up(noise: float, first: float, last: float) -> str:
+    if max(first, last) / min(first, last) - 1 < noise:
+        return "about as fast"
     return f"{first / last:.2f}x faster" if last <= first else f"{last / first:.2f}x slower"
 
 

@@ -1,0 +1,95 @@
+"""Page of a study: means and deviations over the seeds in a table and a chart, and the common options."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from seyolo.errors import UsageError, counted
+from seyolo.json_files import read_json
+from seyolo.options.study import NONE, StudyOptions
+from seyolo.report.figures.study import study_figure
+from seyolo.report.pages.parts import Grid, chart, setting_text
+from seyolo.report.record import check_links, flat_settings
+from seyolo.report.tables.study import splits_of, study_cells
+from seyolo.report.verdict import LEARNED_AP50
+from seyolo.study_results import DENSE, RESULTS, STUDY_FILE, NetworkResult, StudyRow, study_rows
+
+TABLES = {
+    "study.csv": "every number",
+    "study.md": "the table as Markdown",
+    "study.tex": "the table as LaTeX",
+    "study.png": "the chart",
+}
+
+
+@dataclass(frozen=True)
+class Stored:
+    """The content of study.json that a page needs."""
+
+    study: StudyOptions
+    slim: dict[str, Any]
+
+
+def is_study(folder: Path) -> bool:
+    """Tells whether a folder is that of a study."""
+    return (folder / STUDY_FILE).is_file()
+
+
+def study_context(folder: Path) -> dict[str, Any]:
+    """Returns the values of the template.
+
+    Raises:
+        UsageError: no network of the study is done yet.
+        TrainingError: a file of it is damaged, or a link to a file elsewhere.
+    """
+    check_links(folder)
+    stored = read_json(folder / STUDY_FILE, Stored)
+    axes, go_on = stored.study, f"seyolo study --resume {folder}"
+    networks = [read_json(path, NetworkResult) for path in sorted((folder / RESULTS).glob("*.json"))]
+    if not networks:
+        raise UsageError(f"{folder}: no network of this study is done yet; go on with: {go_on}")
+    rows = study_rows(sorted(networks, key=lambda one: _place(one, axes)))
+    per_seed = sum(1 if gate == NONE else len(axes.places) * len(axes.joins) for gate in axes.gates)
+    missing = per_seed * len(axes.seeds) * (1 + len(axes.budgets)) - len(networks)
+    said = [f"{counted(missing, 'network')} missing; go on with: {go_on}"] if missing > 0 else []
+    header, *body = study_cells(rows, len(axes.seeds), splits_of(rows))
+    return {
+        "version": "",
+        "eyebrow": f"seyolo study · {folder.resolve().name}",
+        "headline": f"{counted(len(networks), 'network')}: gates {', '.join(axes.gates)}",
+        "lead": f"{stored.slim.get('model')} on {stored.slim.get('data')}, dense and pruned to "
+        f"{', '.join(axes.budgets)}; {counted(len(axes.seeds), 'seed')}.",
+        "warnings": said + _cautions(rows, axes.seeds),
+        "table": Grid(header, body, note="AP is in points, with the deviation over the seeds."),
+        "chart_item": chart(study_figure(rows), "AP by gate and place, a colour for each budget"),
+        "settings": [(name, setting_text(value)) for name, value in flat_settings(stored.slim).items()],
+        "files": [(name, text) for name, text in TABLES.items() if (folder / name).is_file()],
+    }
+
+
+def _place(network: NetworkResult, axes: StudyOptions) -> tuple[int, ...]:
+    """Returns the order of a network: by budget, then as the options name gates, places, joins and seeds."""
+    orders: tuple[tuple[object, Sequence[object]], ...] = (
+        (network.budget, (DENSE, *axes.budgets)),
+        (network.gate, axes.gates),
+        (network.place, ("", *axes.places)),
+        (network.join, ("", *axes.joins)),
+        (network.seed, axes.seeds),
+    )
+    return tuple(order.index(value) if value in order else len(order) for value, order in orders)
+
+
+def _cautions(rows: Sequence[StudyRow], seeds: Sequence[int]) -> list[str]:
+    """Returns what to know before the figures."""
+    best = max((spread.mean for row in rows for spread in row.ap50.values()), default=0.0)
+    found = []
+    if best < LEARNED_AP50:
+        found.append(
+            f"No network has learned: AP@0.5 is {best:.3f} at most; from {LEARNED_AP50} on one is of use."
+        )
+    if len(seeds) == 1:
+        found.append("One seed tells little: another one changes AP by up to a point.")
+    return found
