@@ -85,7 +85,7 @@ def check(data: Path, /, *, json: Json = None) -> None:
     """
     check_target(json)
     dataset = load_dataset(data)
-    for line in dataset.described():
+    for line in (*dataset.described(), *dataset.unlabelled()):
         remark(line)
     report = check_dataset(dataset)
     show(report.to_dict(), table(_figures(report.rows())), json)

@@ -185,10 +185,11 @@ class VocBeside(Pictures):
 
     def unmatched_labels(self, images: Mapping[str, Sequence[str]]) -> list[Problem]:
         """Lists annotations without image, and splits without annotation."""
-        return [
-            *self.pairs.problems,
-            *self.without_labels(images, lambda image: bool(self._path(image))),
-        ]
+        return [*self.pairs.problems, *self.without_labels(images)]
+
+    def has_label_file(self, image: str) -> bool:
+        """Tells whether an image has an annotation."""
+        return self._path(image) is not None
 
     def sources(self, split: str, folders: Iterable[str]) -> list[str]:
         """Returns the folders of the annotations."""

@@ -72,7 +72,16 @@ class YoloFiles(Pictures):
         bare, labelled = self._bare(by_folder)
         if bare:
             problems += elsewhere(bare, labelled, map(self._base, {os.path.dirname(path) for path in bare}))
-        return [*self.without_labels(images, lambda image: image not in bare), *problems]
+        return [*self.without_labels(images), *problems]
+
+    def has_label_file(self, image: str) -> bool:
+        """Tells whether an image has a label file."""
+        return label_path(Path(image), self.under_images) is not None
+
+    def without_label_file(self, images: Sequence[str]) -> list[str]:
+        """Returns the images without label file, by listing folders: faster than a look at each path."""
+        bare, _ = self._bare(_by_folder(images))
+        return [image for image in images if image in bare]
 
     def _bare(self, by_folder: Mapping[str, Mapping[str, str]]) -> tuple[set[str], set[str]]:
         """Returns the images without label file, and the names of the others."""
