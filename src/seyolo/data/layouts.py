@@ -307,14 +307,15 @@ def _jsons(tree: Tree, top: str, kind: str) -> list[Path]:
         ]
         if (folder == top or folder.startswith(f"{top}/" if top else "")) and files:
             some = files[:: math.ceil(len(files) / _MOST_SNIFFED)]
-            kinds = {_kind_of(path) for path in some}
+            kinds = {kind_of(path) for path in some}
             if len(kinds) > 1:
-                found += [path for path in files if _kind_of(path) == kind]
+                found += [path for path in files if kind_of(path) == kind]
             elif kind in kinds:
                 found += files
     return found
 
 
-def _kind_of(path: Path) -> str | None:
+def kind_of(path: Path) -> str | None:
+    """Returns the kind of a json by its first key: coco or labelme."""
     match = _FIRST_KEY.match(read_start(path))
     return next((kind for kind, keys in _KINDS.items() if match and match[1] in keys), None)
