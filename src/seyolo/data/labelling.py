@@ -119,7 +119,7 @@ class _Round(NamedTuple):
 
     @classmethod
     def of(cls, detector: Detector, images: Sequence[Path], progress: Progress) -> _Round:
-        """Detects; raises DataError where no image can be read."""
+        """Returns the images with detections; raises DataError where none can be read."""
         found = []
         with progress.task("labelling", len(images)) as advance:
             for image in _detected(detector, images):

@@ -133,6 +133,12 @@ def _missing(tree: Tree) -> str:
     return expected if some else f"{expected}; {_NO_LABELS}"
 
 
+def has_json(image: Path) -> bool:
+    """Tells whether a json of labels lies beside an image."""
+    json = image.with_suffix(".json")
+    return json.is_file() and _kind_of(json) == "labelme"
+
+
 def _some(files: Iterable[str]) -> list[str]:
     """Returns the first files of each ending, but for images and hidden ones."""
     by_ending: dict[str, list[str]] = {}
@@ -307,15 +313,14 @@ def _jsons(tree: Tree, top: str, kind: str) -> list[Path]:
         ]
         if (folder == top or folder.startswith(f"{top}/" if top else "")) and files:
             some = files[:: math.ceil(len(files) / _MOST_SNIFFED)]
-            kinds = {kind_of(path) for path in some}
+            kinds = {_kind_of(path) for path in some}
             if len(kinds) > 1:
-                found += [path for path in files if kind_of(path) == kind]
+                found += [path for path in files if _kind_of(path) == kind]
             elif kind in kinds:
                 found += files
     return found
 
 
-def kind_of(path: Path) -> str | None:
-    """Returns the kind of a json by its first key: coco or labelme."""
+def _kind_of(path: Path) -> str | None:
     match = _FIRST_KEY.match(read_start(path))
     return next((kind for kind, keys in _KINDS.items() if match and match[1] in keys), None)

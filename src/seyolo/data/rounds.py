@@ -1,7 +1,7 @@
 """Rounds of labelling in one folder: the images that have labels already, and the addition of others.
 
 An image is known by its content, whatever its name is now. Images that no round has labelled may have labels
-of their own: YOLO's, VOC's or labelme's, beside them or in the usual folders.
+of their own, of a format with a file for each image, beside them or in the usual folders.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from seyolo.data.formats.pictures import images_in_folder
 from seyolo.data.formats.voc import annotation_paths
 from seyolo.data.formats.yolo import UNDER_IMAGES, label_candidates, label_path
 from seyolo.data.formats.yolo_apart import is_rows
-from seyolo.data.layouts import kind_of
+from seyolo.data.layouts import has_json
 from seyolo.data.samples import Sample
 from seyolo.data.writing import check_new_folder
 from seyolo.errors import DataError, counted
@@ -33,7 +33,7 @@ REVIEW_FILE = "review.csv"
 
 @dataclass(frozen=True)
 class Earlier:
-    """What earlier rounds left in a folder; nothing of a new one."""
+    """Classes and images that earlier rounds left in a folder; nothing of a new one."""
 
     names: tuple[str, ...] = ()
     images: Sequence[str] = ()
@@ -119,12 +119,11 @@ def _digest(path: str | Path) -> bytes:
 
 
 def _has_labels(image: Path) -> bool:
-    """Tells whether an image has a label file of YOLO, also an empty one, of VOC or of labelme."""
-    rows, json = label_path(image), image.with_suffix(".json")
+    """Tells whether an image has a label file of YOLO, also an empty one, an xml of VOC or a json."""
+    rows = label_path(image)
     if rows is not None and (is_rows(str(rows)) or not rows.stat().st_size):
         return True
-    is_voc = any(map(os.path.isfile, annotation_paths(str(image))))
-    return is_voc or (json.is_file() and kind_of(json) == "labelme")
+    return any(map(os.path.isfile, annotation_paths(str(image)))) or has_json(image)
 
 
 def add_round(samples: Sequence[Sample], there: Mapping[Path, str], out: Path) -> list[str]:
