@@ -30,6 +30,8 @@ WORDS = (
     "self.title",
     "path.suffix",
     "one if total == 1 else more",
+    "verb",
+    "'has' if len(occurring) == 1 else 'have'",
 )
 """What is no number."""
 ELSEWHERE = "report/pages"  # pages write their numbers by functions of their own

@@ -124,7 +124,7 @@ def test_images_with_a_label_file_of_their_own_are_left_out(run: Run, photos: Pa
     third.with_suffix(".xml").write_text("<annotation></annotation>")
     outcome = run(*ROUND)
     assert outcome.code == 0, outcome.err
-    assert "2 of 4 images have labels already (2 in files of their own), left out" in outcome.err
+    assert "2 of 4 images have labels already (2 beside them), left out" in outcome.err
     assert len(load_dataset("out").split("train")) == 2
 
 

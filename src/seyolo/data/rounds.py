@@ -87,7 +87,7 @@ def choose(images: Sequence[Path], earlier: Earlier, out: Path, *, overwrite: bo
     if not left_out:
         return Chosen(list(images), {})
     places = [f"{len(there):,} in {out}"] if there else []
-    places += [f"{len(beside):,} in files of their own"] if beside else []
+    places += [f"{len(beside):,} beside them"] if beside else []
     verb = "has" if len(left_out) == 1 else "have"
     said = f"{len(left_out):,} of {counted(len(images), 'image')} {verb} labels already ({', '.join(places)})"
     if len(left_out) == len(images):
