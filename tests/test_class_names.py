@@ -62,8 +62,16 @@ class TestBeside:
             ({"x.data": "names = gone.txt\n"}, None, ""),
             ({"x.data": "train = a\n", "y.data": "names = my.txt", "my.txt": "a\nb\nc\n"}, None, ""),
             ({"x.data": "names = my.txt\n", "my.txt": "a\nb\n", "voc.names": "c\nd\n"}, None, "and differ"),
-            # A file of another name may be for anything.
-            ({"other.names": "a\nb\n"}, None, ""),
+            # Any other file, unless it is of another model or several fit; the usual ones go first.
+            ({"other.names": "a\nb\n"}, ("a", "b"), "other.names"),
+            ({"other.names": "a\nb\n", "more.names": "c\n"}, ("a", "b"), "other.names"),
+            ({"other.names": "a\nb\n", "more.names": "a\nb\n"}, ("a", "b"), "more.names"),
+            ({"other.names": "a\nb\n", "more.names": "c\nd\n"}, None, "fit its 2 classes and differ"),
+            ({"other.names": "a\nb\n", "coco.names": "c\nd\n"}, ("c", "d"), "coco.names"),
+            ({"other.names": "a\nb\n", "other.cfg": ""}, None, ""),
+            ({"other.names": "a\nb\n", "other.weights": ""}, None, ""),
+            ({"other.names": "a\n"}, None, ""),
+            ({"other.names": ""}, None, ""),
         ],
     )
     def test_what_fits_is_found_and_said(

@@ -22,7 +22,17 @@ UNCOUNTED = {
     **dict.fromkeys(("features", "width", "widths[0]", "expected"), "channels of a layer of a cfg"),
 }
 """Numbers that are not counted, and why."""
-WORDS = ("first", "fitting[0]", "choice.runtime", "kinds", "self.title", "path.suffix")
+WORDS = (
+    "first",
+    "fitting[0]",
+    "choice.runtime",
+    "kinds",
+    "self.title",
+    "path.suffix",
+    "one if total == 1 else more",
+    "verb",
+    "'has' if len(occurring) == 1 else 'have'",
+)
 """What is no number."""
 ELSEWHERE = "report/pages"  # pages write their numbers by functions of their own
 

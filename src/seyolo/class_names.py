@@ -1,15 +1,16 @@
 """Class names: files of them, the files beside a cfg, and which classes of two lists are the same.
 
 Darknet keeps names apart from the network. A file is found beside `x.cfg` if it is `x.names`, or else
-`coco.names`, `voc.names`, `obj.names` or the `names` of a `.data` file, where it has as many names as the
-network has classes. What was found is logged at level INFO, which the command line prints.
+`coco.names`, `voc.names`, `obj.names` or the `names` of a `.data` file, or else a `.names` file that bears
+the name of no other model there, where it has as many names as the network has classes. What was found is
+logged at level INFO, which the command line prints.
 """
 
 from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from seyolo.errors import UsageError, counted, shortened
@@ -43,10 +44,9 @@ def names_beside(cfg: Path, num_classes: int) -> tuple[str, ...] | None:
         counts = f"holds {counted(len(names), 'name')}, {cfg.name} has {counted(num_classes, 'class')}"
         _LOGGER.info("%s: %s, so it is not used", own, counts)
     found = {names: own} if names is not None and len(names) == num_classes else {}
-    for path in () if found else (*(cfg.parent / name for name in USUAL_FILES), *_of_data_files(cfg.parent)):
-        names = _names_or_none(path)
-        if names is not None and len(names) == num_classes:
-            found.setdefault(names, path)
+    usual = [cfg.parent / name for name in USUAL_FILES]
+    found = found or _fitting([*usual, *_of_data_files(cfg.parent)], num_classes)
+    found = found or _fitting(_of_no_other(cfg), num_classes)
     if len(found) > 1:
         files = " and ".join(map(str, found.values()))
         said = f"{files} fit its {counted(num_classes, 'class')} and differ, so these stay numbered"
@@ -55,6 +55,23 @@ def names_beside(cfg: Path, num_classes: int) -> tuple[str, ...] | None:
     for path in found.values():
         _LOGGER.info("%s: the class names are those of %s", cfg, path)
     return next(iter(found), None)
+
+
+def _fitting(paths: Iterable[Path], num_classes: int) -> dict[tuple[str, ...], Path]:
+    """Returns the first file of each list of as many names as there are classes."""
+    found: dict[tuple[str, ...], Path] = {}
+    for path in paths:
+        names = _names_or_none(path)
+        if names is not None and len(names) == num_classes:
+            found.setdefault(names, path)
+    return found
+
+
+def _of_no_other(cfg: Path) -> Iterator[Path]:
+    """Yields the names files beside a cfg that do not bear the name of another model."""
+    for path in sorted(cfg.parent.glob("*.names")):
+        if not any(path.with_suffix(ending).exists() for ending in (".cfg", ".weights")):
+            yield path
 
 
 def _of_data_files(folder: Path) -> Iterator[Path]:

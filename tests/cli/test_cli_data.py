@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from helpers.running import MODEL, SIZE_PX, Run, assert_refused
-from helpers.written_datasets import FORMATS
+from helpers.written_datasets import FORMATS, write_yaml
 
 
 def test_synth_draws_what_check_finds_sound(run: Run, tmp_path: Path) -> None:
@@ -32,6 +32,25 @@ def test_check_lists_problems_and_exits_with_2(run: Run, tmp_path: Path) -> None
     assert outcome.code == 2
     assert f"{Path('drawn/labels/train/000000.txt')}:1" in outcome.out
     assert "1 problem; mend" in outcome.err
+
+
+def test_check_prints_the_classes_that_occur(run: Run, tmp_path: Path) -> None:
+    data = write_yaml(tmp_path)
+    names = ["face", "hand", *(f"other {number}" for number in range(7))]
+    data.write_text(f"path: .\ntrain: images/train\nval: images/val\ntest: images/test\nnames: {names}\n")
+    outcome = run("data", "check", data, "--json", "report.json")
+    assert outcome.code == 0, outcome.err
+    rows = [line.split() for line in outcome.out.splitlines() if "objects of" in line]
+    assert rows == [["objects", "of", "face", "2", "1", "0"], ["objects", "of", "hand", "1", "2", "1"]]
+    never = "other 0, other 1, other 2, other 3, other 4, … (7)"
+    assert outcome.out.rstrip().endswith(f"2 of 9 classes have objects; none of {never}")
+    train = json.loads(Path("report.json").read_text())["splits"][0]
+    assert train["objects_per_class"] == dict.fromkeys(names, 0) | {"face": 2, "hand": 1}
+
+
+def test_check_says_nothing_of_classes_where_all_occur(run: Run, tmp_path: Path) -> None:
+    outcome = run("data", "check", write_yaml(tmp_path))
+    assert "have objects" not in outcome.out
 
 
 def test_anchors_cover_the_boxes(run: Run, hands: Path) -> None:

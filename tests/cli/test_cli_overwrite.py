@@ -77,6 +77,8 @@ def test_prune_asks_and_points_to_the_plan_that_is_there(run: Run, checkpoint: P
     assert plan.read_text() == edited
     assert run("prune", checkpoint, "slim.safetensors", "--plan", plan).code == 0
     assert_refused(run("prune", checkpoint, "slim.safetensors", "--plan", plan), "slim.safetensors is there")
+    Path("other.names").write_text("mine\n")
+    assert_refused(run("prune", checkpoint, "other.cfg", "--plan", plan), "other.names is there already")
     assert run(*line, "--overwrite").code == 0
 
 

@@ -14,7 +14,8 @@ from helpers.square_finder import SquareFinder, squares_image
 from seyolo.data.check import check_dataset
 from seyolo.data.convert import Target
 from seyolo.data.datasets import load_dataset
-from seyolo.data.labelling import REVIEW_FILE, doubt_of, label_images
+from seyolo.data.labelling import doubt_of, label_images
+from seyolo.data.rounds import REVIEW_FILE
 from seyolo.detector import Detector
 from seyolo.errors import DataError, UsageError
 from seyolo.progress import Silent

@@ -87,9 +87,10 @@ class TestLabelme:
         assert found == [
             f"{tmp_path}/jsons/{name}.json: no image of this name in {tmp_path}" for name in ("a1", "b1")
         ]
-        (caution,) = load_dataset(tmp_path).cautions()
+        caution, bare = load_dataset(tmp_path).cautions()
         more = "(1 more problem; `seyolo data check` lists all)"
         assert caution == f"warning: {found[0]} {more}"
+        assert "1 of 5 images of train has no label file" in bare
 
     def test_two_jsons_of_an_image(self, tmp_path: Path) -> None:
         self.written(tmp_path, "images/{}.json", "{}.png".format)
@@ -349,7 +350,9 @@ class TestYolo:
             f"{tmp_path}/labels2/train: holds labels of 1 image in {tmp_path}/images/train, where"
         )
         assert text.endswith(f"mv {tmp_path}/labels2/train/*.txt {tmp_path}/images/train/")
-        assert load_dataset(data).cautions() == [f"warning: {text}"]
+        caution, bare = load_dataset(data).cautions()
+        assert caution == f"warning: {text}"
+        assert "1 of 3 images of train has no label file" in bare
 
     def test_copies_and_detections_are_none(self, tmp_path: Path) -> None:
         data = write_yaml(tmp_path)
@@ -510,4 +513,5 @@ def test_detections_of_a_model_are_no_labels(tmp_path: Path) -> None:
     for number in range(2):
         write_text(tmp_path / f"images/{number}.txt", "0 0.5 0.5 0.4 0.4\n")
     write_text(tmp_path / "data.yaml", "train: images\nnames: [hand]\n")
-    assert load_dataset(tmp_path / "data.yaml").cautions() == []
+    (bare,) = load_dataset(tmp_path / "data.yaml").cautions()
+    assert "4 of 6 images of train have no label file" in bare

@@ -38,11 +38,11 @@ def hands(made: Path, folder: Path) -> None:
 
 
 def photos(made: Path, folder: Path) -> None:
-    """`photo.jpg`, older than those in `photos/`, and others."""
+    """`photo.jpg`, older than those in `photos/`, and others; the one in `photos/deep/` is mirrored."""
     image = cv2.imread(str(made / "hands/images/test/000000.jpg"))
     for name in ("photo.jpg", "other.png", "dog.jpg", "photos/a.jpg", "photos/b.jpg", "photos/deep/c.jpg"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        cv2.imwrite(str(folder / name), image)
+        cv2.imwrite(str(folder / name), image[:, ::-1] if "deep" in name else image)
 
 
 def clips(made: Path, folder: Path) -> None:

@@ -108,6 +108,14 @@ def test_saving_keeps_names_and_origin(tmp_path: Path) -> None:
     assert again.provenance["epoch"] == 7
 
 
+def test_saving_without_names_leaves_none_of_the_model_before(tmp_path: Path) -> None:
+    save(load(TINY, names=["hand"]), tmp_path / "x.cfg")
+    assert load(tmp_path / "x.cfg", tmp_path / "x.weights").names == ("hand",)
+    save(load(TINY, num_classes=1), tmp_path / "x.cfg")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["x.cfg", "x.weights"]
+    assert load(tmp_path / "x.cfg", tmp_path / "x.weights").names == ("class 0",)
+
+
 def test_cbam_has_no_darknet_files(tmp_path: Path) -> None:
     with pytest.raises(ExportError, match="ONNX"):
         save(load("cbam-yolov3-tiny@0.125", num_classes=1), tmp_path / "x.cfg")

@@ -6,10 +6,11 @@ import json
 from pathlib import Path
 
 from helpers.written_exports import labelimg_yolo
+from seyolo.data.fingerprint import DATA_FILE
 from seyolo.json_files import MOST_MB
 from seyolo.options.train import TrainOptions
 from seyolo.progress import Silent
-from seyolo.verbs.start import DATA_FILE, check_data, open_data
+from seyolo.verbs.start import check_data, open_data
 
 
 def test_a_division_is_kept_where_its_fingerprint_is_larger_than_other_files(

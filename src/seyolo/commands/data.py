@@ -7,7 +7,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Literal
 
+from rich.console import Group
+
+from seyolo.class_names import listed
 from seyolo.commands.output import STDOUT, Json, check_target, print_readable, remark, remark_on, show, table
+from seyolo.data.check import Report, SplitReport
 from seyolo.data.convert import Converted, Target
 from seyolo.data.datasets import load_dataset
 from seyolo.data.labels import Problem
@@ -85,10 +89,10 @@ def check(data: Path, /, *, json: Json = None) -> None:
     """
     check_target(json)
     dataset = load_dataset(data)
-    for line in dataset.described():
+    for line in (*dataset.described(), *dataset.unlabelled()):
         remark(line)
     report = check_dataset(dataset)
-    show(report.to_dict(), table(_figures(report.rows())), json)
+    show(report.to_dict(), Group(table(_figures(report.splits)), *_classes(report)), json)
     for line in report.warnings():
         remark(f"warning: {line}; `seyolo data view {data}` shows them")
     if report.problems:
@@ -160,18 +164,41 @@ def _line(problem: Problem) -> str:
     return f"{place}: {problem.text.removeprefix(f'{place}: ')}"
 
 
-def _figures(rows: Sequence[dict[str, object]]) -> list[dict[str, object]]:
+def _figures(splits: Sequence[SplitReport]) -> list[dict[str, object]]:
     """Returns a row per figure and a column per split: a terminal has too few columns for all figures."""
-    names = dict.fromkeys(key for row in rows for key in row if key != "split")
-    return [
-        {"": name.replace("_", " "), **{str(row["split"]): _text(row.get(name, "–")) for row in rows}}
-        for name in names
-    ]
+    rows = {split.split: _row(split, _occurring(splits)) for split in splits}
+    names = dict.fromkeys(name for row in rows.values() for name in row)
+    return [{"": name, **{split: _text(row.get(name, "–")) for split, row in rows.items()}} for name in names]
+
+
+def _row(split: SplitReport, classes: Sequence[str]) -> dict[str, object]:
+    """Returns the figures of a split, with one of each of these classes."""
+    row: dict[str, object] = {}
+    for key, value in split.row().items():
+        if key == "objects_per_class":
+            row |= {f"objects of {name}": split.objects_per_class[name] for name in classes}
+        elif key != "split":
+            row[key.replace("_", " ")] = value
+    return row
+
+
+def _occurring(splits: Sequence[SplitReport]) -> list[str]:
+    """Returns the classes with objects in any split, in the order of their ids."""
+    names = splits[0].objects_per_class if splits else {}
+    return [name for name in names if any(split.objects_per_class[name] for split in splits)]
+
+
+def _classes(report: Report) -> list[str]:
+    """Returns a line on classes that never occur, if there are any."""
+    occurring = _occurring(report.splits)
+    never = [name for name in report.names if name not in occurring]
+    if not never:
+        return []
+    few = f"{len(occurring):,} of {counted(len(report.names), 'class')}"
+    return [f"{few} {'has' if len(occurring) == 1 else 'have'} objects; none of {listed(never)}"]
 
 
 def _text(value: object) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{key} {number:,}" for key, number in value.items())
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 

@@ -27,6 +27,6 @@ def view(
         size: input in pixels that boxes are measured in: 416, or 416x256 (width x height) [default: 416].
     """
     dataset = load_dataset(data)
-    for line in dataset.described():
+    for line in (*dataset.described(), *dataset.unlabelled()):
         remark(line)
     print_readable(str(view_dataset(dataset, out, images=images, seed=seed, size=size or USUAL_SIZE)))

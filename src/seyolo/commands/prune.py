@@ -36,7 +36,7 @@ def prune(
     refuse_shipped(model)
     progress = console_progress()
     plan_path = seyolo.api.plan_path(out)
-    files = [out, out.with_suffix(".weights")] if out.suffix == ".cfg" else [out]
+    files = [out, out.with_suffix(".weights"), out.with_suffix(".names")] if out.suffix == ".cfg" else [out]
     if not options.dry_run and out.resolve() != Path(model).resolve():  # `prune_file` refuses that
         check_new(files, overwrite=overwrite)
     if options.plan is None:

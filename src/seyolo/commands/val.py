@@ -17,6 +17,7 @@ from seyolo.progress import console_progress
 from seyolo.runtime.choice import is_exported
 from seyolo.runtime.protocol import Backend
 from seyolo.sizes import InputSize
+from seyolo.verbs.trained_on import as_judged
 
 if TYPE_CHECKING:
     from seyolo.evaluation.ap import Metrics
@@ -38,7 +39,10 @@ def val(model: str, *, data: Path, options: EvaluateOptions = DEFAULTS, json: Js
     """
     check_target(json)
     dataset = load_dataset(data)
+    dataset, lines = as_judged(dataset, split_model(model, options.runtime).model, options.split)
     remark_on(dataset, evaluated_splits(dataset, options.split))
+    for line in lines:
+        remark(line)
     detector = _opened(model, dataset, options)
     dataset = dataset.tiled(options.tiling(_input_size(detector, options.size)))
     measure = _oxford if options.protocol == "oxford" else _coco

@@ -37,6 +37,10 @@ class ByImage:
         """Reads the labels of an image."""
         raise NotImplementedError
 
+    def without_label_file(self, images: Sequence[str]) -> list[str]:
+        """Returns nothing: an image without labels is missing in the file of all, or an error."""
+        return []
+
 
 class Contents(Protocol):
     """Images and labels of a data set in one format."""
@@ -68,6 +72,9 @@ class Contents(Protocol):
 
     def unmatched_labels(self, images: Mapping[str, Sequence[str]]) -> list[Problem]:
         """Lists labels without image, and splits without labels, given the images of each split."""
+
+    def without_label_file(self, images: Sequence[str]) -> list[str]:
+        """Returns those of the images that have no label file, and so count as images without objects."""
 
     def remarks(self) -> list[str]:
         """Returns sentences on how the files were read so far."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
@@ -107,9 +107,14 @@ def write_splits(
     return counts
 
 
-def image_names(samples: Sequence[Sample]) -> list[str]:
-    """Returns the paths that the images of a single split get, below the folder of IMAGE_FOLDERS."""
-    return [entry.name for entry in _named(samples, set())]
+def image_names(samples: Sequence[Sample], taken: Iterable[str] = ()) -> list[str]:
+    """Returns the paths that the images of a single split get, below the folder of IMAGE_FOLDERS.
+
+    Args:
+        samples: the images.
+        taken: such paths of other images, without ending.
+    """
+    return [entry.name for entry in _named(samples, {name.lower() for name in taken})]
 
 
 def count(dataset: Dataset) -> list[Converted]:

@@ -106,7 +106,8 @@ class Dataset:
     def cautions(self, splits: Iterable[str] | None = None) -> list[str]:
         """Returns lines on labels and images that do not find each other, and on images in several splits.
 
-        Where only reading a split lists its images, other splits than these are left out.
+        The last is that of `unlabelled`. Where only reading a split lists its images, other splits than these
+        are left out.
         """
         all_listed = splits is None or not self.contents.lists_by_reading
         names = [name for name in self.splits if all_listed or name in set(splits or ())]
@@ -116,7 +117,26 @@ class Dataset:
         if problems:
             others = f" ({counted(len(problems) - 1, 'more problem')}; `seyolo data check` lists all)"
             lines.insert(0, f"{problems[0]}{others if len(problems) > 1 else ''}")
-        return [f"warning: {line}" for line in lines]
+        return [*(f"warning: {line}" for line in lines), *self.unlabelled(splits)]
+
+    def unlabelled(self, splits: Iterable[str] | None = None) -> list[str]:
+        """Returns a line on images without label file among labelled ones, in all splits or in these."""
+        names = self.splits if splits is None else set(splits)
+        images = {name: self._listing(name).images for name in self.splits if name in names}
+        bare = {name: self.contents.without_label_file(found) for name, found in images.items()}
+        some = {name: found for name, found in bare.items() if 0 < len(found) < len(images[name])}
+        if not some:
+            return []
+        counts = [
+            f"{len(found):,} of {counted(len(images[name]), 'image')} of {name}"
+            for name, found in some.items()
+        ]
+        first = next(iter(some.values()))[0]
+        total = sum(map(len, some.values()))
+        one, more = "has no label file and counts as an image", "have no label file and count as images"
+        said = f"{' and '.join(counts)} {one if total == 1 else more} without objects"
+        way = f"the first is {shortened(first)}; label them, or move them away if that is not meant"
+        return [f"warning: {self.source}: {said}, {way}"]
 
     def split(self, name: str) -> Samples:
         """Returns the samples of a split sorted by path, which are read once.

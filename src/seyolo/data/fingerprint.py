@@ -6,11 +6,15 @@ import os
 import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from seyolo.data.datasets import Dataset
 from seyolo.data.samples import Samples
 from seyolo.errors import DataError, counted
+from seyolo.json_files import read_json
 
+DATA_FILE = "data.json"  # in the folder of a run
+MOST_MB = 1024  # 100 bytes per image
 MOST_NAMED = 3
 
 
@@ -20,6 +24,11 @@ class Fingerprint:
 
     names: tuple[str, ...]
     splits: Mapping[str, Mapping[str, tuple[int, str]]]
+
+
+def read_fingerprint(folder: Path) -> Fingerprint:
+    """Reads the fingerprint of a run's data; raises TrainingError for a file that is missing or damaged."""
+    return read_json(folder / DATA_FILE, Fingerprint, most_mb=MOST_MB)
 
 
 def fingerprint(dataset: Dataset, splits: Iterable[str]) -> Fingerprint:

@@ -1,23 +1,27 @@
 """Labels by a model, to be corrected: a data set of its detections, the most doubtful images listed first.
 
 The doubt of a detection is 1 at the confidence threshold, and falls to 0 at the scores 0 and 1. That of an
-image is the sum over its detections; without any box it is at least 1: an object may have been missed.
+image is the sum over its detections; without any box it is at least 1: an object may have been missed. Images
+may be added to a folder of earlier rounds, see `rounds.py`.
 """
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int64, UInt8
 
 from seyolo.boxes import xyxy_to_cxcywh
 from seyolo.data.convert import IMAGE_FOLDERS, Converted, Target, check_format, image_names, write_splits
 from seyolo.data.labels import Labels, Reading
+from seyolo.data.rounds import NOTHING, REVIEW_FILE, SPLIT, Earlier, add_round, keep_review
 from seyolo.data.samples import Samples
 from seyolo.data.writing import output_folder
 from seyolo.detections import Detections
@@ -27,10 +31,9 @@ from seyolo.media.ahead import mapped_ahead
 from seyolo.media.images import read_image
 from seyolo.progress import Progress
 
-SPLIT = "train"
-REVIEW_FILE = "review.csv"
 LEAST_SCORE = 0.05
 """Detections below this score say nothing about an image."""
+NOWHERE: Mapping[Path, str] = MappingProxyType({})
 _READERS = 2
 
 
@@ -40,6 +43,8 @@ class Labelled(NamedTuple):
     counts: Converted
     num_empty: int  # images without a box
     unreadable: list[str]  # a message for each image that was left out
+    num_in_all: int  # images of all rounds in the folder
+    num_kept: int = 0  # images left out because they have labels already
 
 
 class _Image(NamedTuple):
@@ -53,7 +58,14 @@ class _Image(NamedTuple):
 
 
 def label_images(
-    detector: Detector, images: Sequence[Path], out: Path, to: Target, progress: Progress
+    detector: Detector,
+    images: Sequence[Path],
+    out: Path,
+    to: Target,
+    progress: Progress,
+    *,
+    earlier: Earlier = NOTHING,
+    there: Mapping[Path, str] = NOWHERE,
 ) -> Labelled:
     """Writes a data set of images with the detections of a model as labels into the folder `out`.
 
@@ -61,32 +73,66 @@ def label_images(
         detector: its confidence threshold chooses the detections that become labels.
         images: they are linked, or copied where the system makes no links; those that
             cannot be read are left out.
-        out: a folder that does not exist yet.
+        out: a folder that does not exist yet, or that of earlier rounds, to which images are added.
         to: the format.
         progress: receives the images done.
+        earlier: what the folder holds.
+        there: path in the folder by image, of those whose labels are written again.
 
     Raises:
-        DataError: `out` is not an empty folder, or none of the images can be read.
+        DataError: `out` is another folder that is not empty, it lacks a class, or no image can be read.
     """
     check_format(to)
-    with output_folder(out) as folder:
+    if not earlier.names:
+        with output_folder(out) as folder:
+            found = _Round.of(detector, images, progress)
+            counts = _write_new(found.labelled, detector.names, folder, to)
+        return Labelled(counts, found.num_empty(), found.unreadable, counts.num_images)
+    order = np.array(earlier.order_of(detector.names, out), np.int64)
+    found = _Round.of(detector, images, progress)
+    samples = _samples(found.labelled, order)
+    places = add_round(samples, there, out)
+    keep_review(out)
+    _write_review(out / REVIEW_FILE, found.labelled, places)
+    counts = Converted(SPLIT, len(samples), len(samples.arrays["class_ids"]), 0, 0)
+    num_new = sum(sample.image not in there for sample in samples)
+    return Labelled(counts, found.num_empty(), found.unreadable, len(earlier.images) + num_new)
+
+
+def _write_new(images: Sequence[_Image], names: tuple[str, ...], folder: Path, to: Target) -> Converted:
+    """Writes the images of a first round; returns its counts."""
+    samples = _samples(images)
+    (counts,) = write_splits({SPLIT: samples}, names, folder, to)
+    place = IMAGE_FOLDERS[to].format(SPLIT)
+    _write_review(folder / REVIEW_FILE, images, [f"{place}/{name}" for name in image_names(samples)])
+    if to == "yolo":  # LabelImg looks for the names there
+        lines = "".join(f"{name}\n" for name in names)
+        (folder / "labels" / SPLIT / "classes.txt").write_text(lines, encoding="utf-8")
+    return counts
+
+
+class _Round(NamedTuple):
+    """The images of a round that can be read, and a message for each other."""
+
+    labelled: list[_Image]
+    unreadable: list[str]
+
+    @classmethod
+    def of(cls, detector: Detector, images: Sequence[Path], progress: Progress) -> _Round:
+        """Returns the images with detections; raises DataError where none can be read."""
+        found = []
         with progress.task("labelling", len(images)) as advance:
-            found = []
             for image in _detected(detector, images):
                 found.append(image)
                 advance(1, Path(image.path).name)
-        labelled = [image for image in found if not image.error]
         unreadable = [image.error for image in found if image.error]
-        if not labelled:
+        if len(unreadable) == len(found):
             raise DataError(f"none of the images can be read; the first: {unreadable[0]}")
-        samples = Samples.of([image.path for image in labelled], (image.reading for image in labelled))
-        (counts,) = write_splits({SPLIT: samples}, detector.names, folder, to)
-        place = IMAGE_FOLDERS[to].format(SPLIT)
-        _write_review(folder / REVIEW_FILE, labelled, [f"{place}/{name}" for name in image_names(samples)])
-        if to == "yolo":  # LabelImg looks for the names there
-            names = "".join(f"{name}\n" for name in detector.names)
-            (folder / "labels" / SPLIT / "classes.txt").write_text(names, encoding="utf-8")
-    return Labelled(counts, sum(not len(image.scores) for image in labelled), unreadable)
+        return cls([image for image in found if not image.error], unreadable)
+
+    def num_empty(self) -> int:
+        """Returns the number of images without a box."""
+        return sum(not len(image.scores) for image in self.labelled)
 
 
 def _detected(detector: Detector, images: Sequence[Path]) -> Iterator[_Image]:
@@ -118,6 +164,15 @@ def _labelled(path: Path, found: Detections, size: tuple[int, ...], threshold: f
     labels = Labels(np.asarray(boxes, np.float32), kept.class_ids)
     doubt = doubt_of(found.scores, threshold)
     return _Image(str(path), Reading(labels, (), (height, width)), kept.scores, doubt)
+
+
+def _samples(images: Sequence[_Image], order: Int64[np.ndarray, " C"] | None = None) -> Samples:
+    """Returns the images with their labels, the class ids as `order` gives them."""
+    readings = [image.reading for image in images]
+    if order is not None:
+        labels = [replace(found.labels, class_ids=order[found.labels.class_ids]) for found in readings]
+        readings = [found._replace(labels=own) for found, own in zip(readings, labels, strict=True)]
+    return Samples.of([image.path for image in images], readings)
 
 
 def doubt_of(scores: Float[np.ndarray, " n"], threshold: float) -> float:

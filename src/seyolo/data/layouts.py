@@ -133,6 +133,12 @@ def _missing(tree: Tree) -> str:
     return expected if some else f"{expected}; {_NO_LABELS}"
 
 
+def has_json(image: Path) -> bool:
+    """Tells whether a json of labels lies beside an image."""
+    json = image.with_suffix(".json")
+    return json.is_file() and _kind_of(json) == "labelme"
+
+
 def _some(files: Iterable[str]) -> list[str]:
     """Returns the first files of each ending, but for images and hidden ones."""
     by_ending: dict[str, list[str]] = {}

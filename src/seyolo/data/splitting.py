@@ -67,6 +67,10 @@ class Divided:
         """Lists labels without image, and splits without labels."""
         return self.inner.unmatched_labels(images)
 
+    def without_label_file(self, images: Sequence[str]) -> list[str]:
+        """Returns the images without label file."""
+        return self.inner.without_label_file(images)
+
     @property
     def lists_by_reading(self) -> bool:
         """True where the images of the contents are listed by reading their labels."""

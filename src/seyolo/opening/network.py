@@ -253,12 +253,17 @@ def darknet_files(cfg: Path, names: Sequence[str]) -> tuple[Path, ...]:
 
 @contextmanager
 def written_darknet(cfg: Path, model_file: Checkpoint) -> Iterator[tuple[Path, Path]]:
-    """Yields a new cfg and weights, which replace the old ones when the block succeeds; names follow."""
+    """Yields a new cfg and weights, which replace the old ones when the block succeeds.
+
+    The file of class names follows; where the model has none, that of the old files is removed.
+    """
     _, weights, *names_files = darknet_files(cfg, model_file.names)
     with replacing(cfg) as new_cfg, replacing(weights) as new_weights:
         new_cfg.write_text(model_file.network.to_cfg(), encoding="utf-8")
         write_weights(new_weights, model_file.network, model_file.state)
         yield new_cfg, new_weights
+    if not names_files:
+        cfg.with_suffix(".names").unlink(missing_ok=True)
     for path in names_files:
         write_text(path, "".join(" ".join(name.split()) + "\n" for name in model_file.names))
 

@@ -10,9 +10,9 @@ from functools import cached_property
 from itertools import takewhile
 from typing import Any
 
-from seyolo.data.fingerprint import Fingerprint
+from seyolo.data.fingerprint import DATA_FILE, read_fingerprint
 from seyolo.errors import SeyoloError
-from seyolo.json_files import from_json, read_json, to_json
+from seyolo.json_files import from_json, to_json
 from seyolo.options.slim import SlimOptions
 from seyolo.options.stored import migrated_slim
 from seyolo.options.train import TrainOptions
@@ -20,8 +20,6 @@ from seyolo.report.record import SlimRecord, TrainRecord, flat_settings
 from seyolo.sizes import input_text, size_hw
 
 Record = SlimRecord | TrainRecord
-DATA_FILE = "data.json"
-MOST_DATA_MB = 1024
 WITHOUT_EFFECT = frozenset(
     {"seed", "data", "device", "cache", "save_every", "loader_workers", "threads", "controls"}
 )
@@ -71,10 +69,9 @@ class Run:
     @cached_property
     def data(self) -> dict[str, int]:
         """Checksums of images, labels and classes by split, free of their place; empty in runs without."""
-        path = self.record.folder / DATA_FILE
-        if not path.is_file():
+        if not (self.record.folder / DATA_FILE).is_file():
             return {}
-        found = read_json(path, Fingerprint, most_mb=MOST_DATA_MB)
+        found = read_fingerprint(self.record.folder)
         entries = {
             split: sorted((os.path.basename(name), *entry) for name, entry in images.items())
             for split, images in found.splits.items()

@@ -27,6 +27,7 @@ from seyolo.runtime.benchmark import Timing, detect_timed, gradient_image
 from seyolo.runtime.benchmark import benchmark as time_backends
 from seyolo.runtime.memory import measure_alone
 from seyolo.runtime.protocol import Backend, Precision
+from seyolo.verbs.trained_on import run_data, trained_lines
 
 if TYPE_CHECKING:
     from seyolo.evaluation.ap import Metrics
@@ -135,6 +136,10 @@ def compare(
     dataset = data if isinstance(data, Dataset) or data is None else load_dataset(data)
     if dataset is not None:
         tell(progress, dataset.introduction(evaluated_splits(dataset, None)))
+        named = [entrant for entrant in entrants.values() if isinstance(entrant, Entrant)]
+        found = (run_data(split_model(entrant.model).model) for entrant in named)
+        runs = {run.folder: run for run in found if run is not None}
+        tell(progress, [line for run in runs.values() for line in trained_lines(dataset, run, None)])
     backends = {
         name: entrant.open() if isinstance(entrant, Entrant) else entrant
         for name, entrant in entrants.items()

@@ -10,7 +10,7 @@ from seyolo.class_names import is_default
 from seyolo.data import labelling
 from seyolo.data.convert import Target, check_format
 from seyolo.data.labelling import Labelled
-from seyolo.data.writing import check_new_folder
+from seyolo.data.rounds import choose, earlier_rounds
 from seyolo.detecting.work import sample_images
 from seyolo.detector import Detector
 from seyolo.errors import UsageError
@@ -30,6 +30,7 @@ def label_images(
     *,
     to: Target = "yolo",
     options: LabelOptions = DEFAULTS,
+    overwrite: bool = False,
     progress: Progress | bool | None = True,
 ) -> Labelled:
     """Labels images with a model: a data set to correct and train on, the doubtful images listed first.
@@ -37,27 +38,42 @@ def label_images(
     Args:
         model: a shipped detector, an exported file, a checkpoint, or a `.cfg` with its weights.
         pictures: images, folders of images, or patterns such as `photos/**/*.jpg`.
-        out: a folder that does not exist yet; images are hard links where the system makes them, else copies.
+        out: a folder that does not exist yet, or that of an earlier round in YOLO, whose labels are kept;
+            images are hard links where the system makes them, else copies.
         to: `yolo`, `coco` or `voc`.
         options: confidence threshold, classes, runtime and tiles.
+        overwrite: labels images again that have labels, in `out` or in files of their own; those in `out` are
+            replaced. By default they are left out.
         progress: True shows it as the command line does, or in a notebook; False does not; or a receiver.
 
     Returns:
         Counts, and a message for each image that was left out.
 
     Raises:
-        DataError: no image, none that can be read, or `out` is not an empty folder.
+        DataError: no image without labels, none that can be read, or `out` is another folder with files.
         UsageError: a model whose classes have no names.
 
     Example:
-        >>> seyolo.api.label_images("hand", "hands/images/test", "round1").counts.num_images
+        >>> seyolo.api.label_images("hand", "hands/images/test", "round1", overwrite=True).counts.num_images
         2
     """
     check_format(to)
-    check_new_folder(Path(out))
-    images = find_images([pictures] if isinstance(pictures, str | Path) else pictures)
-    detector = _detector(str(model), options, images)
-    return labelling.label_images(detector, images, Path(out), to, shown_progress(progress))
+    folder = Path(out)
+    earlier = earlier_rounds(folder, to)
+    found = find_images([pictures] if isinstance(pictures, str | Path) else pictures)
+    chosen = choose(found, earlier, folder, overwrite=overwrite)
+    if chosen.remark:
+        _LOGGER.info("%s", chosen.remark)
+    labelled = labelling.label_images(
+        _detector(str(model), options, chosen.images),
+        chosen.images,
+        folder,
+        to,
+        shown_progress(progress),
+        earlier=earlier,
+        there=chosen.there,
+    )
+    return labelled._replace(num_kept=chosen.num_kept)
 
 
 def _detector(model: str, options: LabelOptions, images: Sequence[Path]) -> Detector:

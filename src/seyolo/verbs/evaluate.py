@@ -9,13 +9,14 @@ from seyolo.evaluation.ap import Metrics
 from seyolo.evaluation.evaluate import Judgement, judge_splits, metrics_of
 from seyolo.evaluation.oxford import BOXES_FILE, oxford_metrics
 from seyolo.opening.network import input_size, open_model
-from seyolo.progress import Progress, shown_progress
+from seyolo.progress import Progress, shown_progress, tell
 from seyolo.report.figures.train_run import write_validation_figures
 from seyolo.report.outcomes import Evaluation
 from seyolo.runtime.choice import is_exported, open_backend
 from seyolo.runtime.protocol import Backend
 from seyolo.sizes import InputSize
 from seyolo.torchnet.build import DarknetModel
+from seyolo.verbs.trained_on import as_judged
 
 
 def evaluate(
@@ -32,7 +33,8 @@ def evaluate(
     Args:
         model: a MODEL with weights, or an open model.
         data: a data set as it is: a folder, an archive, or the file that describes it.
-        split: its name; None for all but `train`.
+        split: its name; None for all but `train`. A data set with a single split that the run of the model
+            divided is divided as there; images that it was trained on are told.
         size: of the input in pixels, the side of a square or (height, width); by default the model's own.
         out: a folder for curves, and for images with ground truth and detections.
         progress: True shows it as the command line does, or in a notebook; False does not; or a receiver.
@@ -44,10 +46,12 @@ def evaluate(
         >>> seyolo.evaluate("hand", "hands/data.yaml", "val")
         {'val': Metrics(ap=..., ap50=...)}
     """
+    dataset = data if isinstance(data, Dataset) else load_dataset(data)
     if isinstance(model, str | Path):
+        dataset, lines = as_judged(dataset, model, split)
+        tell(shown_progress(progress), lines)
         is_file = is_exported(model) or (str(model).endswith(".cfg") and size is None)
         model = open_backend(model) if is_file else open_model(model)
-    dataset = data if isinstance(data, Dataset) else load_dataset(data)
     judgement = _judge(model, dataset, split, size=size, out=out, progress=progress)
     return Evaluation(metrics_of(judgement, len(dataset.names)), dataset, judgement)
 

@@ -14,11 +14,10 @@ from seyolo.darknet.graph import detection_layers
 from seyolo.darknet.placement import Site
 from seyolo.darknet.zoo import is_zoo_name
 from seyolo.data.datasets import Dataset, load_dataset
-from seyolo.data.fingerprint import Fingerprint, differences, fingerprint
+from seyolo.data.fingerprint import DATA_FILE, differences, fingerprint, read_fingerprint
 from seyolo.data.splitting import for_training
 from seyolo.errors import TrainingError, UsageError
 from seyolo.files import write_text
-from seyolo.json_files import read_json
 from seyolo.opening.description import CHECKPOINT, Attention, describe, gates_of
 from seyolo.options.slim import SlimOptions
 from seyolo.options.train import TrainOptions
@@ -32,8 +31,6 @@ from seyolo.training.prepare import starting_model
 from seyolo.verbs.effort import chosen_device
 
 Options = TypeVar("Options", SlimOptions, TrainOptions)
-DATA_FILE = "data.json"
-MOST_DATA_MB = 1024  # 100 bytes per image
 DEFAULT_MODEL = "yolov3@0.25"
 
 
@@ -53,10 +50,9 @@ def open_data(options: SlimOptions | TrainOptions, folder: Path, progress: Progr
         DataError: as `load_dataset` and `divide`.
     """
     assert options.data is not None
-    path = folder / DATA_FILE
     dataset = load_dataset(options.data)
-    is_resumed = len(dataset.splits) == 1 and path.exists()
-    kept = _stored(path).splits if is_resumed else {}
+    is_resumed = len(dataset.splits) == 1 and (folder / DATA_FILE).exists()
+    kept = read_fingerprint(folder).splits if is_resumed else {}
     tell(progress, [*dataset.remarks, *dataset.cautions()])
     dataset, lines = for_training(dataset, options.seed, kept)
     tell(progress, lines)
@@ -70,7 +66,7 @@ def check_data(folder: Path, dataset: Dataset, splits: Iterable[str], data_chang
         TrainingError: images or labels changed, and `data_changed` does not allow it, or the classes did.
     """
     path, now = folder / DATA_FILE, fingerprint(dataset, splits)
-    if path.exists() and (found := differences(before := _stored(path), now)):
+    if path.exists() and (found := differences(before := read_fingerprint(folder), now)):
         changes = f"{dataset.source}: changed since the run {folder} began: {'; '.join(found)}"
         if before.names != now.names:
             raise TrainingError(f"{changes}; start a new run")
@@ -80,10 +76,6 @@ def check_data(folder: Path, dataset: Dataset, splits: Iterable[str], data_chang
     write_text(
         path, json.dumps({"names": now.names, "splits": now.splits})
     )  # large: indented it takes seconds
-
-
-def _stored(path: Path) -> Fingerprint:
-    return read_json(path, Fingerprint, most_mb=MOST_DATA_MB)
 
 
 def check_classes(folder: Path, names: Sequence[str], dataset: Dataset) -> None:

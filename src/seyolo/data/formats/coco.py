@@ -16,6 +16,7 @@ whether a category that groups others has objects. The files of all splits must 
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -33,6 +34,7 @@ from seyolo.data.text import read_text
 from seyolo.data.tree import Finder, top_of
 from seyolo.errors import DataError, counted, quoted, shortened
 from seyolo.json_files import MOST
+from seyolo.media.images import is_picture
 
 _KEYS = ("images", "annotations", "categories")
 _START_BYTES = 4096
@@ -115,12 +117,29 @@ class CocoFiles(ByImage):
 
     def remarks(self) -> list[str]:
         """Returns the categories that are no classes, and what was found in another place than stated."""
-        few, found = _few(self.left_out), self.finder.remarks()
+        few, found = _few(self.left_out), [*self.finder.remarks(), *self._unlisted()]
         if not self.left_out:
             return found
         if len(self.left_out) == 1:
             return [f"left out the category {few}, which groups others and has no object", *found]
         return [f"left out the categories {few}, which group others and have no object", *found]
+
+    def _unlisted(self) -> list[str]:
+        """Returns a sentence on images that no json names, in folders of images that one does."""
+        if {split for split, _ in self._images} != set(self.splits):
+            return []
+        listed = {os.path.normpath(image) for _, image in self._images}
+        folders = sorted(set(map(os.path.dirname, listed)))
+        there = (
+            os.path.join(folder, file) for folder in folders for file in sorted(os.listdir(folder or "."))
+        )
+        others = [path for path in there if _is_shown(path) and path not in listed]
+        if not others:
+            return []
+        are = "is" if len(others) == 1 else "are"
+        jsons = "it" if len(self.splits) == 1 else "the jsons"
+        said = f"{counted(len(others), 'image')} beside those of {jsons} {are} not listed there and not used"
+        return [f"{self.source}: {said}; the first is {shortened(others[0])}"]
 
     def _split(self, split: str) -> _Split:
         if split not in self._read:
@@ -322,6 +341,10 @@ def _get(value: Mapping[str, Any], key: str, where: str) -> Any:
     if key not in value:
         raise DataError(f"{where}: no `{key}`")
     return value[key]
+
+
+def _is_shown(path: str) -> bool:
+    return is_picture(path) and not os.path.basename(path).startswith(".")
 
 
 def _few(names: tuple[str, ...]) -> str:

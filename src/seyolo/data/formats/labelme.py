@@ -57,9 +57,10 @@ class LabelmeFiles(Pictures):
 
     def unmatched_labels(self, images: Mapping[str, Sequence[str]]) -> list[Problem]:
         """Lists jsons without image, and splits without json."""
-        return [*self.pairs.problems, *self.without_labels(images, self._has_labels)]
+        return [*self.pairs.problems, *self.without_labels(images)]
 
-    def _has_labels(self, image: str) -> bool:
+    def has_label_file(self, image: str) -> bool:
+        """Tells whether an image has a json."""
         return bool(self.pairs.of(image)) or any(map(os.path.isfile, _beside(image)))
 
     def sources(self, split: str, folders: Iterable[str]) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -52,14 +52,20 @@ class Pictures(ByImage):
         """Returns what was found in another place than stated."""
         return self.finder.remarks()
 
-    def without_labels(
-        self, images: Mapping[str, Sequence[str]], has_labels: Callable[[str], bool]
-    ) -> list[Problem]:
+    def has_label_file(self, image: str) -> bool:
+        """Tells whether an image has a label file."""
+        raise NotImplementedError
+
+    def without_label_file(self, images: Sequence[str]) -> list[str]:
+        """Returns the images without label file."""
+        return [image for image in images if not self.has_label_file(image)]
+
+    def without_labels(self, images: Mapping[str, Sequence[str]]) -> list[Problem]:
         """Returns a problem for each split of which no image has a label file."""
         return [
             Problem(str(self.source), 0, self._no_labels(split, paths))
             for split, paths in images.items()
-            if paths and not any(map(has_labels, paths))
+            if paths and not any(map(self.has_label_file, paths))
         ]
 
     def _no_labels(self, split: str, paths: Sequence[str]) -> str:

@@ -180,15 +180,16 @@ class VocBeside(Pictures):
         return Reading() if path is None else self.annotated.read_xml(path, image_size)
 
     def _path(self, image: str) -> str | None:
-        places = (*_annotation_paths(image), self.pairs.of(image))
+        places = (*annotation_paths(image), self.pairs.of(image))
         return next(filter(os.path.isfile, places), None)
 
     def unmatched_labels(self, images: Mapping[str, Sequence[str]]) -> list[Problem]:
         """Lists annotations without image, and splits without annotation."""
-        return [
-            *self.pairs.problems,
-            *self.without_labels(images, lambda image: bool(self._path(image))),
-        ]
+        return [*self.pairs.problems, *self.without_labels(images)]
+
+    def has_label_file(self, image: str) -> bool:
+        """Tells whether an image has an annotation."""
+        return self._path(image) is not None
 
     def sources(self, split: str, folders: Iterable[str]) -> list[str]:
         """Returns the folders of the annotations."""
@@ -197,11 +198,11 @@ class VocBeside(Pictures):
 
     @staticmethod
     def _label_folders(images: str) -> list[str]:
-        paths = map(os.path.dirname, _annotation_paths(os.path.join(images, "any.jpg")))
+        paths = map(os.path.dirname, annotation_paths(os.path.join(images, "any.jpg")))
         return [path for path in dict.fromkeys(paths) if os.path.isdir(path)]
 
 
-def _annotation_paths(image: str) -> list[str]:
+def annotation_paths(image: str) -> list[str]:
     """Returns where the annotation of an image may lie, the preferred place first."""
     beside = f"{os.path.splitext(image)[0]}.xml"
     places = (mapped(beside, UNDER_IMAGES, folder) for folder in _FOLDERS)
@@ -233,7 +234,7 @@ def read_voc_beside(
 ) -> VocBeside:
     """Reads annotations beside images, or in a folder of their own, given the xml files of all splits."""
     annotated, layout = _annotated(source, xmls), "VOC, an xml for each image"
-    pairs = pair(tree, xmls, _annotation_paths, lambda _: "")
+    pairs = pair(tree, xmls, annotation_paths, lambda _: "")
     if (source / "data").is_dir() and {os.path.dirname(path) for path in xmls} == {str(source / "labels")}:
         annotated, layout = replace(annotated, first_pixel=0), "VOC as FiftyOne exports it"
     return VocBeside(
