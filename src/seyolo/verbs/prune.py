@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -12,11 +13,13 @@ from seyolo.letterbox import Fit
 from seyolo.opening.description import CHECKPOINT
 from seyolo.opening.network import input_size, open_model, resized, save
 from seyolo.options.cut import CutOptions
+from seyolo.options.cut import Importance as ImportanceName
 from seyolo.options.keywords import PruneKeywords
 from seyolo.options.parameters import build
 from seyolo.options.prune import PruneOptions
 from seyolo.options.tile import check_tiled_data
 from seyolo.progress import Progress, tell
+from seyolo.pruning.importance.importance import Importance
 from seyolo.pruning.planning.plan import Plan, recounted_plan
 from seyolo.pruning.planning.planner import Planner
 from seyolo.report.figures.channels import channel_rows, plot_channels
@@ -51,6 +54,7 @@ def plan_file(
     path: str | Path,
     options: PruneOptions | CutOptions | None = None,
     *,
+    importance: ImportanceName | Importance | None = None,
     plan: Plan | None = None,
     dataset: Dataset | None = None,
     progress: Progress | None = None,
@@ -61,7 +65,7 @@ def plan_file(
     Latency on ONNX Runtime is predicted and measured, besides that on the backend of a budget.
 
     Args:
-        model, options, plan, dataset, progress, keywords: as in `prune_file`.
+        model, options, importance, plan, dataset, progress, keywords: as in `prune_file`.
         path: `x.plan.json`; `x.plan.png` shows the channels of every convolution before and after.
 
     Example:
@@ -69,7 +73,8 @@ def plan_file(
         >>> plan.macs <= 0.5 * plan.dense_macs
         True
     """
-    job = _Job("plan_file", model, options=options, keywords=keywords, plan=plan, dataset=dataset)
+    given: dict[str, Any] = {**keywords, "importance": importance}
+    job = _Job("plan_file", model, options=options, keywords=given, plan=plan, dataset=dataset)
     planner = job.planner(progress)
     if job.plan is None:
         made = planner.plan(job.options.budgets, FORECAST_BACKENDS)
@@ -84,6 +89,7 @@ def prune_file(
     out: str | Path,
     options: PruneOptions | CutOptions | None = None,
     *,
+    importance: ImportanceName | Importance | None = None,
     plan: Plan | None = None,
     dataset: Dataset | None = None,
     progress: Progress | None = None,
@@ -97,19 +103,24 @@ def prune_file(
         model: a checkpoint, a `.cfg` or a zoo name with weights.
         out: a `.safetensors` or `.cfg` file.
         options: all options at once, or those of the cut; `keywords` take the place of their values.
+        importance: name of a built-in importance, or an object as in `seyolo.prune`; by default `obs` with
+            images, else `bn`.
         plan: prunes by this plan, made or edited before; it is written with the numbers that it gives.
         dataset: its `train` split gives the images, for importance that is measured and for the repair; it
             may also be named by the option `data`.
         progress: receives how far the measurement of a latency is.
-        keywords: the fields of `seyolo.options.prune.PruneOptions`, where each is explained.
+        keywords: the fields of `seyolo.options.prune.PruneOptions` and those of the cut, `PlanOptions`, where
+            each is explained.
 
     Raises:
         SeyoloError: one of its kinds, for whatever the user can mend.
 
     Example:
-        >>> plan = seyolo.api.prune_file("hand.safetensors", "half.cfg", budget="macs=50%")
-        >>> plan.macs <= 0.5 * plan.dense_macs
-        True
+        >>> plan = seyolo.api.prune_file(
+        ...     "hand.safetensors", "half.cfg", budget="macs=50%", importance="norm", keep=2
+        ... )
+        >>> plan.importance, plan.macs <= 0.5 * plan.dense_macs
+        ('norm', True)
     """
     out = Path(out)
     if out.suffix not in (CHECKPOINT, ".cfg"):
@@ -118,7 +129,10 @@ def prune_file(
         raise UsageError(f"{out}: a slim model is written as {CHECKPOINT} or .cfg; {advice}")
     if out.resolve() == Path(model).resolve():
         raise UsageError(f"{out}: is the model to be pruned; write the slim one to another file")
-    job = _Job("prune_file", model, options=options, keywords=keywords, plan=plan, dataset=dataset)
+    given: dict[str, Any] = {**keywords, "importance": importance}
+    job = _Job("prune_file", model, options=options, keywords=given, plan=plan, dataset=dataset)
+    if job.options.dry_run:
+        raise UsageError("prune_file: plan_file makes a plan and cuts nothing; leave out dry_run")
     planner = job.planner(progress)
     budgets = job.options.budgets
     made = planner.plan(budgets) if job.plan is None else recounted_plan(planner.network, job.plan)
@@ -141,15 +155,21 @@ class _Job:
         model: str | Path,
         *,
         options: PruneOptions | CutOptions | None,
-        keywords: PruneKeywords,
+        keywords: Mapping[str, Any],
         plan: Plan | None,
         dataset: Dataset | None,
     ) -> None:
-        given: dict[str, Any] = {**keywords}
+        given = dict(keywords)
+        importance = given.pop("importance")
+        if isinstance(importance, str):
+            given["importance"] = importance
+        self.importance: Importance | None = None if isinstance(importance, str) else importance
         if isinstance(options, CutOptions):
             given, options = given | {"cut": options}, None
         self.options = build(PruneOptions, caller, options, given)
         self.plan, self.dataset = plan, dataset
+        if plan is not None and (importance is not None or self.options.decides_cut):
+            raise UsageError(f"{caller}: a plan says already what is pruned; leave out what decides it")
         if plan is None and self.options.plan is not None:
             self.plan = read_plan(self.options.plan)
         if (self.plan is None) == (not self.options.budget):
@@ -169,6 +189,9 @@ class _Job:
         options = self.options
         if self.dataset is not None:
             tell(progress, self.dataset.introduction(["train"]))
+        if self.importance is not None:
+            cut = options.plan_options()
+            return Planner(self.dense, cut, importance=self.importance, progress=progress)
         return planner_on(self.dense, options.plan_options(), self.dataset, options.seed, progress)
 
 

@@ -1,0 +1,91 @@
+"""`prune_file` and `plan_file`: the words of the command line, and importances that users bring."""
+
+from __future__ import annotations
+
+from inspect import signature
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import numpy as np
+import pytest
+
+import seyolo
+from seyolo.cli import make_app
+from seyolo.commands.foreign import options_of
+from seyolo.errors import UsageError
+from seyolo.options.keywords import PruneKeywords, SlimKeywords
+from seyolo.pruning.groups.atoms import FloatArray
+from seyolo.pruning.groups.groups import Groups
+from seyolo.torchnet.build import DarknetModel
+
+CUT: dict[str, Any] = {"importance": "norm", "scope": "plain", "multiple": 2, "keep": [2], "least_share": 0.1}
+ONLY_PYTHON = {"cut", "tied", "size_hw", "blocks"}
+NOT_IN_PYTHON = {"help", "model", "out", "overwrite", "json", "no_blocks", "no_tile_whole", "empty_size_hw"}
+
+
+@pytest.fixture
+def dense(tmp_path: Path) -> Path:
+    path = tmp_path / "dense.safetensors"
+    seyolo.save(seyolo.load("yolov3-tiny@0.25", num_classes=1), path)
+    return path
+
+
+class FirstChannels:
+    """Keeps the first channels of every group."""
+
+    name, per_cost = "first channels", False
+
+    def scores(self, _: DarknetModel, groups: Groups) -> list[FloatArray]:
+        return [np.arange(group.num_channels, 0, -1) + 0.0 for group in groups.groups]
+
+
+def test_python_and_the_command_line_take_the_same_words() -> None:
+    app = make_app()
+    typed = {verb: {name.replace("-", "_") for name in options_of(verb, app)} for verb in ("prune", "slim")}
+    cut = {"scope", "multiple", "least_share", "evenness", "keep", "importance"}
+    prune, slim = ({*get_type_hints(kind)} for kind in (PruneKeywords, SlimKeywords))
+    positional = {*signature(seyolo.api.prune_file).parameters}
+    assert cut <= typed["prune"] & (prune | positional)
+    assert cut <= typed["slim"] & slim
+    assert (prune | {"importance", "plan"}) - ONLY_PYTHON == typed["prune"] - NOT_IN_PYTHON - ONLY_PYTHON
+
+
+def test_the_plan_is_that_of_prune(dense: Path, tmp_path: Path) -> None:
+    _, plan = seyolo.prune(seyolo.load(dense), "macs=50%", **CUT)
+    written = seyolo.api.prune_file(dense, tmp_path / "slim.cfg", budget="macs=50%", **CUT)
+    assert written == plan
+    assert (plan.importance, plan.scope, plan.multiple) == ("norm", "plain", 2)
+    nested = seyolo.api.PlanOptions(**CUT | {"keep": (2,), "scope": "all"})
+    within = seyolo.api.prune_file(dense, tmp_path / "b.cfg", budget="macs=50%", cut=nested, scope="plain")
+    assert within == plan
+
+
+def test_an_importance_of_the_user_ranks_the_channels(dense: Path, tmp_path: Path) -> None:
+    plan = seyolo.api.prune_file(
+        dense, tmp_path / "slim.cfg", budget="macs=50%", importance=FirstChannels(), multiple=2
+    )
+    assert plan.importance == "first channels"
+    assert all(max(cut["kept"]) < min(cut["removed"]) for cut in plan.groups if cut["removed"])
+
+
+@pytest.mark.parametrize(
+    "chosen",
+    [{"importance": "norm"}, {"scope": "plain"}, {"keep_blocks": True}, {"importance": FirstChannels()}],
+)
+def test_a_plan_needs_no_importance(chosen: dict[str, Any], dense: Path, tmp_path: Path) -> None:
+    _, plan = seyolo.prune(seyolo.load(dense), "macs=50%")
+    with pytest.raises(UsageError, match="prune_file: a plan says already what is pruned"):
+        seyolo.api.prune_file(dense, tmp_path / "slim.cfg", plan=plan, **chosen)
+    assert seyolo.api.prune_file(dense, tmp_path / "slim.cfg", plan=plan).groups == plan.groups
+
+
+def test_a_wrong_word_is_refused(dense: Path, tmp_path: Path) -> None:
+    for wrong, message in {
+        "importance": "--importance best: there are obs, bn, norm",
+        "scope": "--scope best: there are all, plain",
+    }.items():
+        with pytest.raises(UsageError, match=message):
+            seyolo.api.prune_file(dense, tmp_path / "slim.cfg", budget="macs=50%", **{wrong: "best"})
+    with pytest.raises(UsageError, match="prune_file: plan_file makes a plan and cuts nothing"):
+        seyolo.api.prune_file(dense, tmp_path / "slim.cfg", budget="macs=50%", dry_run=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["dense.safetensors"]
