@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from inspect import signature
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -14,6 +17,7 @@ from seyolo.cli import make_app
 from seyolo.commands.foreign import options_of
 from seyolo.errors import UsageError
 from seyolo.options.keywords import PruneKeywords, SlimKeywords
+from seyolo.progress import Advance
 from seyolo.pruning.groups.atoms import FloatArray
 from seyolo.pruning.groups.groups import Groups
 from seyolo.torchnet.build import DarknetModel
@@ -77,6 +81,44 @@ def test_a_plan_needs_no_importance(chosen: dict[str, Any], dense: Path, tmp_pat
     with pytest.raises(UsageError, match="prune_file: a plan says already what is pruned"):
         seyolo.api.prune_file(dense, tmp_path / "slim.cfg", plan=plan, **chosen)
     assert seyolo.api.prune_file(dense, tmp_path / "slim.cfg", plan=plan).groups == plan.groups
+
+
+class Told:
+    """Remembers the last note of each task."""
+
+    def __init__(self) -> None:
+        self.notes: dict[str, tuple[int, int | None, str]] = {}
+
+    def message(self, text: str) -> None:
+        pass
+
+    @contextmanager
+    def task(self, title: str, total: int | None) -> Iterator[Advance]:
+        done = 0
+
+        def advance(count: int, note: str) -> None:
+            nonlocal done
+            done += count
+            self.notes[title] = (done, total, note)
+
+        yield advance
+
+
+def test_planning_and_repair_tell_how_far_they_are(dense: Path, tiny_hands: Path, tmp_path: Path) -> None:
+    told, out, chosen = Told(), tmp_path / "slim.cfg", {"budget": "macs=50%", "data": tiny_hands, "size": 64}
+    seyolo.api.prune_file(dense, out, progress=told, **chosen)
+    assert list(told.notes) == ["measuring importance", "ranking channels", "repairing"]
+    done, total, note = told.notes["ranking channels"]
+    assert done == total
+    assert re.fullmatch(r"channels, \d+ s left", note)
+    assert re.fullmatch(r"images, \d+ s left", told.notes["measuring importance"][2])
+    assert told.notes["repairing"][:2] == (24, 24)
+    other = Told()
+    seyolo.api.prune_file(dense, out, progress=other, importance="taylor", repair="recalibrate", **chosen)
+    assert {title: note for title, (_, _, note) in other.notes.items()} == {
+        "measuring importance": "images",
+        "repairing": "images",
+    }
 
 
 def test_a_wrong_word_is_refused(dense: Path, tmp_path: Path) -> None:

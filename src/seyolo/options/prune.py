@@ -72,6 +72,11 @@ class PruneOptions(ModelOptions, TileOptions):
         return self.cut != DEFAULT_CUT or self.keep_blocks
 
     @property
+    def measures_obs(self) -> bool:
+        """True where images rank the channels by `obs`."""
+        return self.cut.importance in (None, "obs")
+
+    @property
     def budgets(self) -> tuple[Budget, ...]:
         """The budgets, parsed; none where a plan is given."""
         return parse_budgets(self.budget) if self.budget else ()

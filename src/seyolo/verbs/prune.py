@@ -12,21 +12,25 @@ from seyolo.files import write_text
 from seyolo.letterbox import Fit
 from seyolo.opening.description import CHECKPOINT
 from seyolo.opening.network import input_size, open_model, resized, save
+from seyolo.options.budget import LatencyBudget
 from seyolo.options.cut import CutOptions
 from seyolo.options.cut import Importance as ImportanceName
 from seyolo.options.keywords import PruneKeywords
 from seyolo.options.parameters import build
 from seyolo.options.prune import PruneOptions
 from seyolo.options.tile import check_tiled_data
-from seyolo.progress import Progress, tell
+from seyolo.progress import Progress, Silent, TimedStages, tell
+from seyolo.pruning.cutting.repair import REPAIRING
 from seyolo.pruning.importance.importance import Importance
+from seyolo.pruning.importance.obs import MEASURING, RANKING, num_images
 from seyolo.pruning.planning.plan import Plan, recounted_plan
 from seyolo.pruning.planning.planner import Planner
 from seyolo.report.figures.channels import channel_rows, plot_channels
 from seyolo.torchnet.build import DarknetModel
 from seyolo.torchnet.device import torch_device
-from seyolo.verbs.calibration import CalibrationSet, planner_on, repair_on
+from seyolo.verbs.calibration import RECONSTRUCTION_IMAGES, CalibrationSet, planner_on, repair_on
 
+MEASURING_S, RANKING_S, REPAIRING_S = 1.0, 0.25, 3.0  # relative time of an image in each stage
 FORECAST_BACKENDS = ("onnxruntime",)  # time a plan that is not cut yet, besides the backend of its budget
 
 
@@ -75,7 +79,7 @@ def plan_file(
     """
     given: dict[str, Any] = {**keywords, "importance": importance}
     job = _Job("plan_file", model, options=options, keywords=given, plan=plan, dataset=dataset)
-    planner = job.planner(progress)
+    planner = job.planner(job.timed(progress, repairs=False))
     if job.plan is None:
         made = planner.plan(job.options.budgets, FORECAST_BACKENDS)
     else:
@@ -108,7 +112,7 @@ def prune_file(
         plan: prunes by this plan, made or edited before; it is written with the numbers that it gives.
         dataset: its `train` split gives the images, for importance that is measured and for the repair; it
             may also be named by the option `data`.
-        progress: receives how far the measurement of a latency is.
+        progress: receives how far planning and repair are, with the time left.
         keywords: the fields of `seyolo.options.prune.PruneOptions` and those of the cut, `PlanOptions`, where
             each is explained.
 
@@ -133,6 +137,7 @@ def prune_file(
     job = _Job("prune_file", model, options=options, keywords=given, plan=plan, dataset=dataset)
     if job.options.dry_run:
         raise UsageError("prune_file: plan_file makes a plan and cuts nothing; leave out dry_run")
+    progress = job.timed(progress, repairs=True)
     planner = job.planner(progress)
     budgets = job.options.budgets
     made = planner.plan(budgets) if job.plan is None else recounted_plan(planner.network, job.plan)
@@ -140,7 +145,7 @@ def prune_file(
     if job.dataset is not None:
         slim_model = slim_model.to(torch_device(job.options.device))
         images = CalibrationSet(job.dataset, Fit.of(slim_model.network.net), job.options.seed)
-        repair_on(slim_model, job.dense, made, images, job.options.repair)
+        repair_on(slim_model, job.dense, made, images, job.options.repair, progress=progress)
     save(slim_model, out)
     _write_plan(plan_path(out), made, job.dense)
     return made
@@ -182,13 +187,25 @@ class _Job:
         if self.dataset is not None and self.options.tile:
             self.dataset = self.dataset.tiled(self.options.tiling(input_size(self.dense, None)))
 
+    def timed(self, progress: Progress | None, *, repairs: bool) -> Progress:
+        """Tells of the data set; returns progress with the time left of planning and, if any, repair."""
+        if self.dataset is None:
+            return progress or Silent()
+        if self.plan is None:
+            tell(progress, self.dataset.introduction(["train"]))
+        is_measured = self.plan is None and self.importance is None and self.options.measures_obs
+        has_latency = any(isinstance(budget, LatencyBudget) for budget in self.options.budgets)
+        count = num_images(self.dense.network)
+        stages = {MEASURING: MEASURING_S * count, RANKING: RANKING_S * count} if is_measured else {}
+        if repairs and self.options.repair == "reconstruct" and not has_latency:
+            stages[REPAIRING] = REPAIRING_S * RECONSTRUCTION_IMAGES
+        return TimedStages(progress or Silent(), stages)
+
     def planner(self, progress: Progress | None) -> Planner:
         """Returns the planner of the dense model; importance is measured only where no plan is given."""
         if self.plan is not None:
             return Planner(self.dense, progress=progress)
         options = self.options
-        if self.dataset is not None:
-            tell(progress, self.dataset.introduction(["train"]))
         if self.importance is not None:
             cut = options.plan_options()
             return Planner(self.dense, cut, importance=self.importance, progress=progress)

@@ -217,7 +217,7 @@ class SlimRun:
         pruned = prune_by(sparse, plan)
         images = CalibrationSet(self.dataset, Fit.of(pruned.network.net, self.size_hw), self.config.seed)
         with _on_device(self.config.device, pruned, sparse):
-            repair_on(pruned, sparse, plan, images, self.config.repair)
+            repair_on(pruned, sparse, plan, images, self.config.repair, progress=self.progress)
         write_checkpoint(path, to_checkpoint(pruned))
         return pruned
 
