@@ -11,6 +11,7 @@ from cyclopts import Parameter, Token
 
 from seyolo.errors import BackendError, MissingError, TrainingError, UsageError
 from seyolo.json_files import from_json
+from seyolo.options.foreign import unexpected_keyword
 from seyolo.sizes import InputSize, checked_size, parse_size
 
 Options = TypeVar("Options")
@@ -106,7 +107,7 @@ def build(
         elif name in names:
             values[name] = _plain(value, hints[name], f"--{name.replace('_', '-')}")
         else:
-            raise UsageError(f"{caller}: got an unexpected keyword argument {name!r}")
+            raise unexpected_keyword(caller, name, {*names, *within})
     try:
         for part, given in parts.items():
             (default,) = {field.default for field in within.values() if field.name == part}
