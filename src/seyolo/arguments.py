@@ -14,7 +14,7 @@ from functools import cache, wraps
 from typing import Any, Literal, ParamSpec, TypeVar, Union, Unpack, get_args, get_origin, get_type_hints
 
 from seyolo.errors import UsageError
-from seyolo.options.foreign import unexpected_keyword
+from seyolo.foreign_words import unexpected_keyword
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -18,7 +18,7 @@ from cyclopts import App
 
 from seyolo.commands.detect_targets import SAVED_BY_DEFAULT
 from seyolo.darknet.zoo import is_zoo_name
-from seyolo.options.foreign import OPTIONS, SAME
+from seyolo.foreign_words import OPTIONS, SAME
 from seyolo.options.training import OptimizerName
 from seyolo.runtime.choice import EXPORT_NAMES, RUNTIMES
 from seyolo.runtime.foreign import PICKLED, finished_advice, foreign_advice, onnx_command

@@ -10,8 +10,8 @@ import numpy as np
 from cyclopts import Parameter, Token
 
 from seyolo.errors import BackendError, MissingError, TrainingError, UsageError
+from seyolo.foreign_words import unexpected_keyword
 from seyolo.json_files import from_json
-from seyolo.options.foreign import unexpected_keyword
 from seyolo.sizes import InputSize, checked_size, parse_size
 
 Options = TypeVar("Options")

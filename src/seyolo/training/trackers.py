@@ -35,7 +35,7 @@ class Tracker(Protocol):
         """Receives the epoch's row of `results.csv`."""
 
     def scales(self, epoch: int, sizes: Float32[np.ndarray, " n"]) -> None:
-        """Receives |γ| of every channel with batch normalisation; not called where there is none."""
+        """Receives `|γ|` of every channel with batch normalisation; not called where there is none."""
 
     def close(self) -> None:
         """Flushes and closes."""
