@@ -58,7 +58,7 @@ class ImportanceScores:
     def __repr__(self) -> str:
         channels = sum(len(group.scores) for group in self.groups)
         return (
-            f"<ImportanceScores: {self.importance}; {channels:,} channels in "
+            f"<ImportanceScores: {self.importance}; {counted(channels, 'channel')} in "
             f"{counted(len(self.groups), 'group')}>"
         )
 
