@@ -66,6 +66,49 @@ def test_with_a_model(model: DarknetModel, tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(
+    ("name", "keywords", "message"),
+    [
+        ("train", {"imgsz": 320}, "train: imgsz= is size= in seyolo"),
+        ("train", {"batch_size": 8}, "train: batch_size= is batch= in seyolo"),
+        ("slim", {"lr0": 0.01}, "slim: lr0= is lr= in seyolo"),
+        ("slim", {"project": "mine"}, "slim: project= is folder= in seyolo"),
+        ("load", {"nc": 3}, "load: nc= is num_classes= in seyolo"),
+        ("export", {"fp16": True}, "export: fp16= is half= in seyolo"),
+        ("prune", {"percent": 0.5}, "prune: percent= is budget= in seyolo"),
+        ("evaluate", {"imgsz": 320}, "evaluate: imgsz= is size= in seyolo"),
+        ("Detector", {"conf": 0.3}, "Detector: conf= is confidence= in seyolo"),
+        ("Detector", {"iou": 0.3}, "Detector: iou= is iou_threshold= in seyolo"),
+        ("Detector", {"model": "hand"}, "Detector: model= is path= in seyolo"),
+        ("Detector", {"imgsz": 320}, "'imgsz'; a model file has its own input size"),
+        ("train", {"epoch": 3}, r"unexpected keyword argument 'epoch'; did you mean epochs=\?"),
+        ("attach", {"xyz": 3}, "attach: got an unexpected keyword argument 'xyz'$"),
+    ],
+)
+def test_keywords_of_other_programs_are_answered_with_ours(
+    name: str, keywords: dict[str, object], message: str
+) -> None:
+    arguments = [] if "model" in keywords else ["x.cfg"]
+    with pytest.raises(TypeError, match=message) as caught:
+        getattr(seyolo, name)(*arguments, **keywords)
+    assert isinstance(caught.value, UsageError)
+
+
+def test_a_keyword_of_detector_is_not_one_of_detect(onnx_of: Path) -> None:
+    detector, image = seyolo.Detector(onnx_of), np.zeros((20, 20, 3), np.uint8)
+    for keyword, message in {
+        "conf": r"conf= is confidence= of Detector: seyolo.Detector\(MODEL, confidence=...\)",
+        "iou": "iou= is iou_threshold= of Detector",
+        "classes": r"keep the classes you want: found.filter\(classes=",
+        "save": "save what was found: found.save",
+        "oder": r"did you mean order=\?",
+    }.items():
+        with pytest.raises(TypeError, match=message):
+            detector.detect(image, **{keyword: 0.5})
+    with pytest.raises(TypeError, match="batch= is batch_size= in seyolo"):
+        detector.detect_many([image], batch=2)
+
+
 def test_a_detector_takes_images(onnx_of: Path) -> None:
     detector = seyolo.Detector(onnx_of)
     with pytest.raises(UsageError, match=r"detect: image must be a str, a Path, a bytes, .*, got None"):

@@ -67,6 +67,12 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
         seyolo.trian  # noqa: B018
 
 
+@pytest.mark.parametrize("name", ["YOLO", "predict", "detect", "val", "track"])
+def test_a_name_of_another_package_is_answered_with_ours(name: str) -> None:
+    with pytest.raises(AttributeError, match=rf"no attribute '{name}'; .*seyolo\.[A-Za-z]+"):
+        getattr(seyolo, name)
+
+
 def test_importing_seyolo_loads_nothing_heavy() -> None:
     script = "import sys, seyolo; print({'numpy', 'torch', 'cv2'} & set(sys.modules))"
     done = subprocess.run(

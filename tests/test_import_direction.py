@@ -20,7 +20,7 @@ ROOMS = {
         "letterbox", "sizes", "class_names", "darknet", "translation", "checkpoint", "opening.description",
         "processor", "progress", "runs", "runtime", "media", "detector", "detecting", "tiling", "tracking",
         "opening.detector", "opening.running", "results", "study_results",
-        "notebook",
+        "notebook", "foreign_words",
     ],
     "torchnet": ["torchnet", "opening"],
     "torch_runtime": ["runtime.torch_backend"],

@@ -17,6 +17,7 @@ from seyolo.progress import (
     NotebookBars,
     RunClock,
     Silent,
+    TimedStages,
     TimeLeft,
     console_progress,
     duration_text,
@@ -235,3 +236,26 @@ class TestRunClock:
 
     def test_an_unknown_stage_has_no_estimate(self) -> None:
         assert RunClock({"dense": 1.0}).left_s("other", 0.5) is None
+
+
+def test_stages_tell_the_time_left_of_all_of_them(capsys: pytest.CaptureFixture[str]) -> None:
+    now = [0.0]
+    lines = Lines(interval_s=20, clock=lambda: now[0])
+    stages = TimedStages(lines, {"measuring": 1.0, "repairing": 3.0}, clock=lambda: now[0])
+    with stages.task("measuring", 4) as advance:
+        now[0] = 30.0  # half of a quarter of all
+        advance(2, "images")
+        now[0] = 60.0
+        advance(2, "images")
+    with stages.task("reading", 2) as advance:  # has no estimate: its own time alone
+        now[0] = 100.0
+        advance(1, "")
+    with stages.task("repairing", 3) as advance:
+        now[0] = 240.0
+        advance(3, "layers")
+    assert capsys.readouterr().err.splitlines() == [
+        "measuring 2/4 images, 4 min left",  # 30 s for an eighth: 210 s
+        "measuring 4/4 images, 3 min left",
+        "reading 1/2 40 s left",
+        "repairing 3/3 layers, 1 s left",
+    ]

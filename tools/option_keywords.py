@@ -14,8 +14,9 @@ from pathlib import Path
 from types import NoneType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
+from seyolo.options.cut import CutOptions
 from seyolo.options.model import ModelOptions
-from seyolo.options.parameters import parts_of
+from seyolo.options.parameters import parts_of, parts_within
 from seyolo.options.prune import PruneOptions
 from seyolo.options.slim import SlimOptions
 from seyolo.options.study import StudyOptions
@@ -25,7 +26,13 @@ from seyolo.options.training import SparsityOptions, TrainingOptions
 
 TARGET = Path(__file__).parents[1] / "src" / "seyolo" / "options" / "keywords.py"
 POSITIONAL: Mapping[type, tuple[str, ...]] = defaultdict(
-    tuple, {TrainOptions: ("data", "model"), SlimOptions: ("data", "model"), PruneOptions: ("plan",)}
+    tuple,
+    {
+        TrainOptions: ("data", "model"),
+        SlimOptions: ("data", "model"),
+        PruneOptions: ("plan", "importance"),
+        CutOptions: ("importance",),
+    },
 )
 """Fields that are parameters of the functions."""
 OLD_NAMES: Mapping[type, Mapping[str, str]] = {SlimOptions: {"strength": "float | None"}}
@@ -49,6 +56,7 @@ def keywords_module() -> str:
     kinds = (
         ModelOptions,
         TileOptions,
+        CutOptions,
         TrainingOptions,
         SparsityOptions,
         TrainOptions,
@@ -64,13 +72,18 @@ def keywords_module() -> str:
 def keywords_class(kind: type) -> str:
     """Returns the text of a TypedDict with the fields that an options class adds to its bases."""
     hints = get_type_hints(kind)
-    inherited = {field.name for base in kind.__bases__ if is_dataclass(base) for field in fields(base)}
+    within = {field.name: hints[field.name] for field in parts_within(kind).values()}
+    bases = [base for base in kind.__bases__ if is_dataclass(base)] + list(within.values())
+    inherited = {field.name for base in bases for field in fields(base)}
     names = [field.name for field in fields(kind) if field.name not in {*inherited, *POSITIONAL[kind]}]
+    for part in within.values():
+        names += [name for name in POSITIONAL[part] if name not in POSITIONAL[kind]]
+        hints |= {name: hint for name, hint in get_type_hints(part).items() if name not in hints}
     typed = {field: written(hints[field]) for field in names} | dict(OLD_NAMES.get(kind, {}))
     lines = "\n".join(f"    {field}: {text}" for field, text in typed.items())
-    bases = [_name(base) for base in kind.__bases__ if is_dataclass(base)] or ["TypedDict"]
+    named = [_name(base) for base in bases] or ["TypedDict"]
     docstring = f'    """`{kind.__name__}` as keyword arguments."""'
-    return f"class {_name(kind)}({', '.join(bases)}, total=False):\n{docstring}\n\n{lines}\n"
+    return f"class {_name(kind)}({', '.join(named)}, total=False):\n{docstring}\n\n{lines}\n"
 
 
 def _name(kind: type) -> str:

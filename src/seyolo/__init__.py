@@ -63,6 +63,16 @@ _HOMES = {
 }
 """Where each public name lives."""
 
+_DETECT = 'detect with seyolo.Detector("hand.onnx").detect("photo.jpg")'
+_INSTEAD = {
+    "YOLO": f"{_DETECT}, train with seyolo.train(DATA, MODEL), open a network with seyolo.load(MODEL)",
+    "predict": _DETECT,
+    "detect": _DETECT,
+    "val": 'measure with seyolo.evaluate("hand.onnx", DATA)',
+    "track": "follow objects with seyolo.Tracker",
+}
+"""What to write for names of other packages."""
+
 
 if not TYPE_CHECKING:  # a type checker would take it for a promise that every name exists
 
@@ -70,7 +80,8 @@ if not TYPE_CHECKING:  # a type checker would take it for a promise that every n
         if name == "api":
             return import_module("seyolo.api")
         if name not in _HOMES:
-            raise AttributeError(f"module 'seyolo' has no attribute {name!r}")
+            advice = f"; {_INSTEAD[name]}" if name in _INSTEAD else ""
+            raise AttributeError(f"module 'seyolo' has no attribute {name!r}{advice}")
         found = getattr(import_module(_HOMES[name]), name)
         if isinstance(found, FunctionType):
             found = import_module("seyolo.arguments").checked(found)

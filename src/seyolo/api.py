@@ -14,6 +14,7 @@ from seyolo.verbs.data_label import label_images
 from seyolo.verbs.data_view import view_dataset
 from seyolo.verbs.evaluate import evaluate, evaluate_oxford
 from seyolo.verbs.export import export_file
+from seyolo.verbs.importance import bn_scales, importance_scores
 from seyolo.verbs.prune import plan_file, plan_path, prune_file, read_plan
 from seyolo.verbs.slim import resume_slim, slim
 from seyolo.verbs.study import resume_study, study
@@ -21,6 +22,7 @@ from seyolo.verbs.train import resume_train, train
 
 __all__ = [
     "PlanOptions",
+    "bn_scales",
     "check_dataset",
     "convert_dataset",
     "convert_oxford",
@@ -30,6 +32,7 @@ __all__ = [
     "evaluate_oxford",
     "export_file",
     "find_anchors",
+    "importance_scores",
     "input_size",
     "label_images",
     "load_dataset",

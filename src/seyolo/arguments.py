@@ -14,6 +14,7 @@ from functools import cache, wraps
 from typing import Any, Literal, ParamSpec, TypeVar, Union, Unpack, get_args, get_origin, get_type_hints
 
 from seyolo.errors import UsageError
+from seyolo.foreign_words import unexpected_keyword
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -30,24 +31,27 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
     """Returns the function, which then refuses arguments that do not fit its annotations.
 
     Raises:
-        UsageError: when called with an argument of another kind, one too few, or one it does not know.
+        UsageError: when called with an argument of another kind, or one too few.
+        KeywordError: when called with a keyword argument that it does not know.
     """
     signature = inspect.signature(function)
     name = function.__qualname__.removesuffix(".__init__")
+    has_rest = any(each.kind is each.VAR_KEYWORD for each in signature.parameters.values())
 
     @wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        hints, keywords = _hints(function)
+        known = {*signature.parameters, *hints} - {"self", "return", keywords}
+        unknown = [key for key in kwargs if key not in known]
+        if unknown and (keywords is not None or not has_rest):
+            raise unexpected_keyword(name, unknown[0], known)
         try:
             bound = signature.bind(*args, **kwargs)
         except TypeError as error:
             raise UsageError(f"{name}: {error}") from None
-        hints, keywords = _hints(function)
         given = dict(bound.arguments)
         if keywords is not None:
-            extra = given.pop(keywords, {})
-            if unknown := [key for key in extra if key not in hints]:
-                raise UsageError(f"{name}: got an unexpected keyword argument {unknown[0]!r}")
-            given |= extra
+            given |= given.pop(keywords, {})
         for parameter, value in given.items():
             if parameter in hints and not _fits(value, hints[parameter]):
                 expected = _describe(hints[parameter])

@@ -55,6 +55,10 @@ class UsageError(SeyoloError):
     """An invalid value of an option, or options that contradict each other."""
 
 
+class KeywordError(UsageError, TypeError):
+    """A keyword argument that a function does not have; names the right one where it is known."""
+
+
 class MissingError(UsageError):
     """An argument that is missing; the command line adds an example."""
 

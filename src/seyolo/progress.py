@@ -192,6 +192,38 @@ class Lines:
         yield advance
 
 
+class TimedStages:
+    """Progress whose notes tell the time left: of all stages together, and of any other task by itself.
+
+    `seconds` are the stages in order with their estimates, which need only be right relative to each other.
+    """
+
+    def __init__(
+        self, progress: Progress, seconds: Mapping[str, float], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._progress, self._stages, self._clock = progress, dict(seconds), clock
+        self._run = RunClock(seconds, trust_s=0.0, clock=clock)
+
+    def message(self, text: str) -> None:
+        self._progress.message(text)
+
+    @contextmanager
+    def task(self, title: str, total: int | None) -> Iterator[Advance]:
+        run = self._run if title in self._stages else RunClock({title: 1.0}, trust_s=0.0, clock=self._clock)
+        done = 0
+        run.left_s(title, 0.0)  # begins to measure
+        with self._progress.task(title, total) as advance:
+
+            def timed(count: int, note: str) -> None:
+                nonlocal done
+                done += count
+                left_s = run.left_s(title, min(1.0, done / total)) if total else None
+                left = "" if left_s is None else f"{duration_text(left_s)} left"
+                advance(count, TimeLeft(", ".join(filter(None, (note, left)))) if left else note)
+
+            yield timed
+
+
 class _Remaining(TimeRemainingColumn):
     """Time left of a task, where its note does not tell it."""
 

@@ -44,6 +44,12 @@ ULTRALYTICS = {
         "export slim.safetensors slim.onnx --nms --dynamic-batch"
     ),
     "export model=a.cfg format=openvino int8=True data=d.yaml": "export a.cfg a.xml --int8 --data d.yaml",
+    "export model=a.cfg format=onnx,openvino half=True": "export a.cfg a.onnx a.xml --half",
+    "export --model a.cfg format=TFLite simplify=True": "export a.cfg a.tflite",
+    "export model=a.cfg format=ncnn half=True": "export a.cfg a.ncnn.param --half",
+    "export model=a.cfg format=mnn": "export a.cfg a.mnn",
+    "export a.cfg openvino half": "export a.cfg a.xml --half",
+    "export a.safetensors onnx": "export a.safetensors a.onnx",
     "benchmark model=a.onnx data=d.yaml imgsz=640": "benchmark a.onnx --data d.yaml",
     "info model=yolov3.cfg": "info yolov3.cfg",
     "check data.yaml": "data check data.yaml",
@@ -136,6 +142,10 @@ def test_a_line_of_another_program_is_translated_and_not_run(
         ("val model=best.pt data=d", "Ultralytics writes best.onnx: yolo export model=best.pt format=onnx"),
         ("export model=a.cfg format=engine", "left out: format engine (.onnx is what others read)"),
         ("export model=best.pt format=openvino", "yolo export model=best.pt format=onnx"),
+        ("export model=hand format=onnx", "hand: comes with seyolo as a finished .onnx file (/"),
+        ("export model=a.onnx format=openvino", "a.onnx: is a finished file, which cannot be trained"),
+        ("export a.onnx a.xml", "give the .safetensors or .cfg that it was made from"),
+        ("export model=a.cfg format=onnx opset=12", "left out: opset"),
         ("segment predict model=a source=b", "there is no segment"),
     ],
 )

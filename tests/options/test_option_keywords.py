@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from seyolo.errors import SeyoloError
+from seyolo.options.cut import CutOptions
 from seyolo.options.parameters import build
 from seyolo.options.slim import SlimOptions
 from seyolo.options.train import TrainOptions
@@ -41,12 +42,21 @@ def test_a_text_stands_for_one_of_several() -> None:
         ({"controls": "int4"}, "--controls int4"),
         ({"scales_rate": 0.0}, "--scales-rate 0"),
         ({"rounds": 2}, "--rounds"),
+        ({"importance": "best"}, "--importance best: there are obs"),
         ({"epoch": 3}, "unexpected keyword argument 'epoch'"),
     ],
 )
 def test_a_wrong_value_is_refused_by_name(keywords: dict[str, object], text: str) -> None:
     with pytest.raises(SeyoloError, match=text):
         build(SlimOptions, "slim", None, keywords)
+
+
+def test_options_of_the_cut_are_keywords_of_slim() -> None:
+    options = build(SlimOptions, "slim", None, {"importance": "norm", "keep": 2, "blocks": True})
+    assert options == SlimOptions(cut=CutOptions(importance="norm", keep=(2,)), blocks=True)
+    changed = build(SlimOptions, "slim", options, {"scope": "plain", "cut": {"multiple": 4}})
+    assert changed.cut == CutOptions(multiple=4, scope="plain")
+    assert build(SlimOptions, "slim", options, {"multiple": 4}).cut.importance == "norm"
 
 
 def test_options_of_train_that_contradict_each_other_are_refused() -> None:

@@ -13,7 +13,8 @@ from helpers.planning import plan_for
 from seyolo.darknet.cost import cost
 from seyolo.darknet.zoo import network_from_name
 from seyolo.errors import BudgetError, PlanError, UsageError
-from seyolo.options.cut import CutKeywords, CutOptions
+from seyolo.options.cut import CutOptions
+from seyolo.options.keywords import CutKeywords
 from seyolo.pruning.planning.plan import Plan
 from seyolo.pruning.prune import prune, prune_by
 from seyolo.torchnet.build import DarknetModel, build, to_checkpoint
@@ -91,7 +92,7 @@ def test_every_option_of_a_cut_is_a_keyword() -> None:
     assert fields == {*CutKeywords.__annotations__, "importance"}
     model = random_model("yolov3-tiny@0.25")
     for wrong, message in [
-        ({"scop": "all"}, "no option 'scop'"),
+        ({"scop": "all"}, "unexpected keyword argument 'scop'"),
         ({"multiple": "8"}, "multiple: expected int"),
     ]:
         with pytest.raises(UsageError, match=message):

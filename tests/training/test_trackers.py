@@ -68,6 +68,19 @@ def test_a_tracker_hears_of_every_epoch_once(tiny_hands: Path, tmp_path: Path) -
     assert min(sizes.min() for sizes in listener.sizes.values()) >= 0
 
 
+def test_settings_are_told_once_by_flat_names(tiny_hands: Path, tmp_path: Path) -> None:
+    class Settled(Listener):
+        def settings(self, values: Mapping[str, Any]) -> None:
+            self.rows.append(dict(values))
+
+    listener = Settled()
+    monitor = Monitor(tracker=listener.open, settings={"lr": 1, "loss": {"box": 2}})
+    train(fresh_model(), load_dataset(tiny_hands), CONFIG, tmp_path, monitor=monitor)
+    assert listener.rows[0] == {"lr": 1, "loss.box": 2}
+    assert len(listener.rows) == 1 + CONFIG.epochs
+    assert Monitor(tracker=Listener().open, settings={"lr": 1}).opened(tmp_path, 0)
+
+
 def test_an_unknown_tracker_is_refused() -> None:
     with pytest.raises(UsageError, match="--tracker neptune: unknown; choose tensorboard, mlflow, wandb"):
         chosen_tracker("neptune")
@@ -87,7 +100,8 @@ EPOCHS = (((1, 2), 0), ((2, 3), 1))  # stopped behind the figures of epoch 2, be
 def tell(name: str, folder: Path) -> None:
     """The figures of a stage that was stopped once."""
     for epochs, epochs_done in EPOCHS:
-        tracker = chosen_tracker(name)(folder, epochs_done)
+        settings = {"lr": 0.1, "loss": {"box": 7.5}, "names": None, "epochs": 3 + epochs_done}
+        tracker = Monitor(tracker=chosen_tracker(name), settings=settings).opened(folder, epochs_done)
         for epoch in epochs:
             tracker.figures(epoch, {"epoch": epoch, "box": epoch + epochs_done, "ap": float("nan")})
             tracker.scales(epoch, np.array([0.0, 1.0, 2.0, 3.0, 4.0], np.float32))
@@ -108,6 +122,7 @@ def test_mlflow_reads_back_what_was_told(tmp_path: Path, monkeypatch: pytest.Mon
     assert [(point.step, point.value) for point in history] == [(1, 1), (2, 2), (2, 3), (3, 4)]
     assert (run.data.metrics["scales_q1"], run.data.metrics["scales_median"]) == (1, 2)
     assert "ap" not in run.data.metrics
+    assert run.data.params == {"lr": "0.1", "loss.box": "7.5", "names": "None", "epochs": "3"}
 
 
 def test_wandb_takes_what_it_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,6 +134,24 @@ def test_wandb_takes_what_it_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyP
     runs = sorted((stage / "wandb").glob("offline-run-*"))
     (run_id,) = {path.name.rpartition("-")[2] for path in runs}  # one run, told of in two parts
     assert (stage / "wandb.txt").read_text().strip() == run_id
+    first, second = (next(path.glob("*.wandb")).read_bytes() for path in runs)
+    assert b"loss.box" in first
+    assert b"loss.box" not in second
+
+
+def test_wandb_without_a_login_is_refused_before_anything(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Settings:
+        mode = "online"
+
+    package = SimpleNamespace(
+        setup=lambda: SimpleNamespace(settings=Settings), login=lambda *, prompt: prompt
+    )
+    monkeypatch.setitem(sys.modules, "wandb", package)
+    monkeypatch.setitem(sys.modules, "wandb.errors", SimpleNamespace(Error=LostError))
+    with pytest.raises(UsageError, match=r"--tracker wandb: there is no login .*; log in with: wandb login"):
+        chosen_tracker("wandb")
+    monkeypatch.setattr(Settings, "mode", "offline")
+    chosen_tracker("wandb")
 
 
 class LostError(Exception):
@@ -172,10 +205,10 @@ def test_a_server_that_is_lost_does_not_stop_training(
     assert package.sent == [1]
 
 
-def test_a_server_that_is_not_there_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_is_not_there_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     fake(monkeypatch, at_start=True)
     with pytest.raises(UsageError) as caught:
-        chosen_tracker("mlflow")(tmp_path, 0)
+        chosen_tracker("mlflow")
     advice = "set MLFLOW_TRACKING_URI to a server, or pip install mlflow to keep runs on this machine"
     assert str(caught.value) == f"--tracker mlflow: no route to host; {advice}"
 

@@ -18,9 +18,11 @@ from cyclopts import App
 
 from seyolo.commands.detect_targets import SAVED_BY_DEFAULT
 from seyolo.darknet.zoo import is_zoo_name
+from seyolo.foreign_words import OPTIONS, SAME
 from seyolo.options.training import OptimizerName
 from seyolo.runtime.choice import EXPORT_NAMES, RUNTIMES
-from seyolo.runtime.foreign import PICKLED, foreign_advice, onnx_command
+from seyolo.runtime.foreign import PICKLED, finished_advice, foreign_advice, onnx_command
+from seyolo.runtime.shipped import shipped_advice
 
 MODES = {
     "predict": "detect", "track": "detect", "infer": "detect", "inference": "detect", "fit": "train",
@@ -36,27 +38,6 @@ DARKNET = {"test": "detect", "demo": "detect"}
 OTHER_TASKS = ("segment", "classify", "pose", "obb", "classifier")
 PROGRAMS = ("yolo", "darknet", "darknet.exe", "python", "python3", "seyolo")
 
-SAME = {
-    "size": "imgsz img img-size image-size input-size",
-    "confidence": "conf conf-thres conf-thresh thresh threshold score-threshold",
-    "iou": "iou-thres iou-thresh iou-threshold nms-thresh nms-threshold",
-    "batch": "batch-size bs",
-    "lr": "lr0 learning-rate",
-    "s": "lambda",
-    "budget": "percent global-threshold",
-    "device": "gpu gpus gpu-id i",
-    "source": "input image images video c",
-    "model": "cfg network net arch",
-    "num-classes": "nc",
-    "dynamic-batch": "dynamic",
-    "half": "fp16",
-    "out": "save-dir output output-dir outdir",
-    "format": "include",
-    "num": "num-of-clusters",
-    "save": "save-txt save-labels save-crop",
-}
-OPTIONS = {other: ours for ours, others in SAME.items() for other in others.split()}
-"""The option of seyolo by the names of others."""
 SAVED = {"save-txt": "yolo", "save-labels": "yolo", "save-crop": "crops"}
 OTHERS = frozenset(
     "agnostic-nms amp augment auto-augment box cache classes close-mosaic cls compile copy-paste cos-lr "
@@ -144,8 +125,10 @@ def translation(arguments: Sequence[str], app: App) -> str | None:
         return None
     if line.spoken[0] == "test" and "source" in line.settings:
         line.verb, own = "detect", options_of("detect", app)
-    if line.verb == "export" and (advice := foreign_advice(line.settings.get("model", [""])[-1])):
-        return advice
+    if line.verb == "export":
+        model = [*line.settings.get("model", []), *line.files, ""][0]
+        if advice := foreign_advice(model) or shipped_advice(model) or finished_advice(model):
+            return advice
     return _text(line, _written(line, own))
 
 
@@ -198,6 +181,9 @@ def _read(line: Line, words: list[str], own: Mapping[str, int]) -> None:
             _set(line, name, values, typed.lstrip("-"), is_own=name in own)
         elif name in FLAGS and not Path(word).exists() and (line.spoken or "=" in "".join(words)):
             _set(line, name, [], typed, is_own=False)
+        elif line.verb == "export" and name in FORMATS and not Path(word).exists():
+            line.spoken.append(f"{word} for a file")
+            line.settings.setdefault("format", []).append(name)
         else:
             line.files.append(word)
     line.spoken += [] if line.spoken else _misplaced(line)
@@ -427,7 +413,8 @@ def _positional(line: Line) -> list[str]:
     if verb == "detect":
         return [models[-1], *([*settings.pop("source", []), *line.files] or ["IMAGES"])]
     if verb == "export":
-        formats = settings.pop("format", [] if line.files else ["onnx"])
+        formats = [name for text in settings.pop("format", []) for name in re.findall(r"\w+", text.lower())]
+        formats = formats or ([] if line.files or "out" in settings else ["onnx"])
         unknown = [name for name in formats if name not in FORMATS]
         line.left_out += [f"format {name} (.onnx is what others read)" for name in unknown]
         stem = str(Path(models[-1]).with_suffix(""))

@@ -13,7 +13,7 @@ from seyolo.darknet.sections import Join
 from seyolo.darknet.zoo import ZOO, is_zoo_name, network_from_name
 from seyolo.errors import UsageError
 from seyolo.options.model import ModelOptions
-from seyolo.runtime.foreign import foreign_advice
+from seyolo.runtime.foreign import finished_advice, foreign_advice
 from seyolo.runtime.shipped import refuse_shipped
 
 CHECKPOINT = ".safetensors"
@@ -55,7 +55,7 @@ def describe(model: str | Path, num_classes: int | None = None) -> tuple[Network
     if path.suffix == ".weights":
         advice = "give its .cfg as the model and this as weights"
         raise UsageError(f"{path}: weights alone are no model; {advice}")
-    if way_on := foreign_advice(path):
+    if way_on := foreign_advice(path) or finished_advice(path):
         raise UsageError(way_on)
     if path.is_dir():
         inside = [str(path / name) for name in OF_A_RUN if (path / name).is_file()]

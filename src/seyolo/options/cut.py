@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, TypedDict, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from cyclopts import Parameter, Token
 
@@ -87,16 +87,3 @@ class CutOptions:
 
 
 DEFAULT_CUT = CutOptions()
-
-
-class CutKeywords(TypedDict, total=False):
-    """Fields of `CutOptions` as keyword arguments, but for `importance`."""
-
-    scope: Scope
-    multiple: int | None
-    least_share: float
-    evenness: float | None
-    keep: Sequence[int]
-    blocks: bool
-    tied: Tied | None
-    size_hw: tuple[int, int] | None

@@ -31,6 +31,19 @@ class TileKeywords(TypedDict, total=False):
     tile_whole: bool
 
 
+class CutKeywords(TypedDict, total=False):
+    """`CutOptions` as keyword arguments."""
+
+    scope: Literal["all", "plain"]
+    multiple: int | None
+    least_share: float
+    evenness: float | None
+    keep: int | Sequence[int]
+    blocks: bool
+    tied: Literal["max", "mean", "sum"] | None
+    size_hw: tuple[int, int] | None
+
+
 class TrainingKeywords(TileKeywords, total=False):
     """`TrainingOptions` as keyword arguments."""
 
@@ -87,7 +100,7 @@ class TrainKeywords(ModelKeywords, TrainingKeywords, total=False):
     distill: float | None
 
 
-class SlimKeywords(ModelKeywords, TrainingKeywords, SparsityKeywords, total=False):
+class SlimKeywords(ModelKeywords, TrainingKeywords, SparsityKeywords, CutKeywords, total=False):
     """`SlimOptions` as keyword arguments."""
 
     budget: str | Sequence[str]
@@ -99,14 +112,14 @@ class SlimKeywords(ModelKeywords, TrainingKeywords, SparsityKeywords, total=Fals
     finetune: bool
     controls: str | Sequence[str]
     cut: CutOptions
-    blocks: bool
     repair: Literal["reconstruct", "recalibrate", "none"]
     activation: Literal["relu", "relu6", "leaky"] | None
     distill: float
+    importance: Literal["obs", "bn", "norm", "group", "taylor", "uniform", "random"] | None
     strength: float | None
 
 
-class PruneKeywords(ModelKeywords, TileKeywords, total=False):
+class PruneKeywords(ModelKeywords, TileKeywords, CutKeywords, total=False):
     """`PruneOptions` as keyword arguments."""
 
     budget: str | Sequence[str]

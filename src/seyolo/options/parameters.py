@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import Field, fields
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -10,6 +10,7 @@ import numpy as np
 from cyclopts import Parameter, Token
 
 from seyolo.errors import BackendError, MissingError, TrainingError, UsageError
+from seyolo.foreign_words import unexpected_keyword
 from seyolo.json_files import from_json
 from seyolo.sizes import InputSize, checked_size, parse_size
 
@@ -95,19 +96,34 @@ def build(
 
     A text or number stands for a tuple of one, a text for a path, and numbers of NumPy for Python's. Raises
     UsageError for an unknown name or a value of another type; the message names the function, `caller`, and
-    the option.
+    the option. Options of a part, such as `cut`, are keyword arguments, too, as on the command line.
     """
-    hints = get_type_hints(kind)
+    hints, within, parts = get_type_hints(kind), parts_within(kind), dict[str, dict[str, object]]()
     names = [field.name for field in fields(kind)]  # type: ignore[arg-type]
     values: dict[str, object] = {} if options is None else {name: getattr(options, name) for name in names}
     for name, value in keywords.items():
-        if name not in names:
-            raise UsageError(f"{caller}: got an unexpected keyword argument {name!r}")
-        values[name] = _plain(value, hints[name], f"--{name.replace('_', '-')}")
+        if name in within:
+            parts.setdefault(within[name].name, {})[name] = value
+        elif name in names:
+            values[name] = _plain(value, hints[name], f"--{name.replace('_', '-')}")
+        else:
+            raise unexpected_keyword(caller, name, {*names, *within})
     try:
+        for part, given in parts.items():
+            (default,) = {field.default for field in within.values() if field.name == part}
+            whole = from_json(values.get(part, default), hints[part])
+            values[part] = build(hints[part], caller, whole, given)
         return from_json(values, kind)
     except TrainingError as error:
         raise UsageError(f"{caller}: {error}") from None
+
+
+def parts_within(kind: type) -> dict[str, Field[Any]]:
+    """Returns the options that the command line takes from a part, such as the cut, with the part's field."""
+    hints, own = get_type_hints(kind), {field.name: field for field in fields(kind)}
+    parts = [field for name, field in own.items() if hasattr(hints[name], "__cyclopts__")]
+    inner = {option.name: part for part in parts for option in fields(hints[part.name])}
+    return {name: part for name, part in inner.items() if name not in own}
 
 
 def parts_of(hint: Any) -> tuple[Any, ...]:

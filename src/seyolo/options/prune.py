@@ -60,11 +60,21 @@ class PruneOptions(ModelOptions, TileOptions):
         check_size(self)
         check_tiles(self)
         check_choice("--repair", self.repair, get_args(Repair))
-        if self.plan is not None and (self.cut != DEFAULT_CUT or self.keep_blocks):
+        if self.plan is not None and self.decides_cut:
             advice = "leave out what decides it, --scope for one"
             raise UsageError(f"--plan {self.plan}: says already what is pruned; {advice}")
         if self.budget:
             parse_budgets(self.budget)
+
+    @property
+    def decides_cut(self) -> bool:
+        """True where an option is set that a plan made before has decided."""
+        return self.cut != DEFAULT_CUT or self.keep_blocks
+
+    @property
+    def measures_obs(self) -> bool:
+        """True where images rank the channels by `obs`."""
+        return self.cut.importance in (None, "obs")
 
     @property
     def budgets(self) -> tuple[Budget, ...]:

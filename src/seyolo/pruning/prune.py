@@ -8,11 +8,12 @@ from typing import Any, Unpack, cast
 
 import numpy as np
 
-from seyolo.errors import TrainingError, UsageError
-from seyolo.json_files import from_json
+from seyolo.errors import UsageError
 from seyolo.options.budget import parse_budgets
-from seyolo.options.cut import CutKeywords, CutOptions
+from seyolo.options.cut import CutOptions
 from seyolo.options.cut import Importance as ImportanceName
+from seyolo.options.keywords import CutKeywords
+from seyolo.options.parameters import build
 from seyolo.pruning.groups.atoms import FloatArray
 from seyolo.pruning.importance.built_in import Material, named_importance
 from seyolo.pruning.importance.importance import Importance
@@ -71,7 +72,7 @@ def prune(
     name = cast(ImportanceName, chosen) if isinstance(chosen, str) else None
     if "size" in values:
         values["size_hw"] = _size_hw(values.pop("size"))
-    cut_options = replace(_cut_options(values), importance=name)
+    cut_options = replace(build(CutOptions, "prune", None, values), importance=name)
     if name is None and chosen is not None:
         ranking = cast(Importance, chosen)
     else:
@@ -95,17 +96,3 @@ def _size_hw(size: object) -> object:
     if size is None or (isinstance(size, tuple) and [type(side) for side in size] == [int, int]):
         return size
     raise UsageError(f"prune: size must be 2 values (int, int) or None, got {size!r}")
-
-
-def _cut_options(values: Mapping[str, Any]) -> CutOptions:
-    """Returns the options of these values; refuses unknown names and values of another type."""
-    for name in values:
-        if name not in CutKeywords.__annotations__:
-            raise UsageError(f"prune: there is no option {name!r}; see seyolo.options.cut.CutOptions")
-    try:
-        return CutOptions(**{**values, "keep": tuple(values.get("keep", ()))})
-    except TypeError as error:
-        try:
-            return from_json(dict(values), CutOptions)
-        except TrainingError as readable:
-            raise UsageError(f"prune: {readable}") from error

@@ -31,6 +31,16 @@ def onnx_command(path: Path) -> str:
     return f"yolo export model={source} format=onnx"
 
 
+def finished_advice(model: str | Path) -> str | None:
+    """Returns why a file that a runtime runs is no network to work on; None for another one."""
+    if Path(model).suffix.lower() not in (".onnx", ".xml", ".param", ".mnn", ".tflite"):
+        return None
+    return (
+        f"{model}: is a finished file, which cannot be trained, pruned or exported; "
+        "give the .safetensors or .cfg that it was made from"
+    )
+
+
 def foreign_advice(model: str | Path) -> str | None:
     """Returns what a model file of another program is, and what to do; None for one of ours or unknown."""
     path = Path(model)

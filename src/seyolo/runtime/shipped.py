@@ -49,9 +49,17 @@ def card_path(name: str) -> Path:
 
 def refuse_shipped(model: str | Path | None) -> None:
     """Refuses (UsageError) a shipped detector where a network is needed."""
-    if is_shipped(model):
-        raise UsageError(
-            f"{model}: comes with seyolo as a finished .onnx file, which cannot be trained, pruned or "
-            "exported; give a zoo name, a .cfg or a checkpoint (how to train one like it: "
-            f"{card_path(str(model))})"
-        )
+    if (advice := shipped_advice(model)) is not None:
+        raise UsageError(advice)
+
+
+def shipped_advice(model: str | Path | None) -> str | None:
+    """Returns why a shipped detector is no network to work on, and where its file is; None for another."""
+    if not is_shipped(model):
+        return None
+    name = str(model)
+    return (
+        f"{name}: comes with seyolo as a finished .onnx file ({model_file(name)}), which cannot be trained, "
+        "pruned or exported; give a zoo name, a .cfg or a checkpoint (how to train one like it: "
+        f"{card_path(name)})"
+    )

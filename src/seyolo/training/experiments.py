@@ -11,7 +11,9 @@ from __future__ import annotations
 import os
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar
@@ -23,6 +25,7 @@ from seyolo.errors import UsageError, shortened
 from seyolo.files import write_text
 
 PROJECT = "seyolo"
+RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
 
 
 class _Experiment(ABC):
@@ -30,18 +33,41 @@ class _Experiment(ABC):
 
     name: ClassVar[str]
     advice: ClassVar[str]
-    errors: type[Exception]
 
     def __init__(self, folder: Path, _: int) -> None:
+        self._package, self.errors = self._packages()
         self.is_lost = False
         path = folder / f"{self.name}.txt"
-        known = path.read_text(encoding="utf-8").strip() if path.is_file() else None
-        try:
-            run_id = self._open(f"{folder.parent.name}/{folder.name}", folder, known)
-        except self.errors as error:
-            reason = shortened(str(error).strip().partition("\n")[0])
-            raise UsageError(f"--tracker {self.name}: {reason}; {self.advice}") from None
+        self._known = path.read_text(encoding="utf-8").strip() if path.is_file() else None
+        with self._refused():
+            run_id = self._open(f"{folder.parent.name}/{folder.name}", folder, self._known)
         write_text(path, run_id + "\n")
+
+    @classmethod
+    def check(cls) -> None:
+        """Raises UsageError where no run can be opened, before anything is trained."""
+        with cls._refused():
+            cls._reach()
+
+    @classmethod
+    @contextmanager
+    def _refused(cls) -> Iterator[None]:
+        """Turns an error of the package into one line."""
+        try:
+            yield
+        except cls._packages()[1] as error:
+            reason = shortened(str(error).strip().partition("\n")[0])
+            raise UsageError(f"--tracker {cls.name}: {reason}; {cls.advice}") from None
+
+    @classmethod
+    @abstractmethod
+    def _packages(cls) -> tuple[Any, type[Exception]]:
+        """Returns the package and the base of its errors."""
+
+    @classmethod
+    @abstractmethod
+    def _reach(cls) -> None:
+        """Asks the server, or for the login."""
 
     @abstractmethod
     def _open(self, title: str, folder: Path, known: str | None) -> str:
@@ -50,6 +76,15 @@ class _Experiment(ABC):
     @abstractmethod
     def _send(self, epoch: int, numbers: Mapping[str, float]) -> None:
         """Sends the figures of an epoch."""
+
+    @abstractmethod
+    def _send_settings(self, values: Mapping[str, Any]) -> None:
+        """Sends the settings of the run."""
+
+    def settings(self, values: Mapping[str, Any]) -> None:
+        """Sends the settings where the run begins; one that goes on has them."""
+        if self._known is None:
+            self._attempt(partial(self._send_settings, values))
 
     def figures(self, epoch: int, row: Mapping[str, Any]) -> None:
         """Sends the numbers of an epoch."""
@@ -63,11 +98,14 @@ class _Experiment(ABC):
         )
 
     def _try_to_send(self, epoch: int, numbers: Mapping[str, float]) -> None:
+        known = {name: value for name, value in numbers.items() if np.isfinite(value)}
+        self._attempt(partial(self._send, epoch, known))
+
+    def _attempt(self, send: Callable[[], None]) -> None:
         if self.is_lost:
             return
-        known = {name: value for name, value in numbers.items() if np.isfinite(value)}
         try:
-            self._send(epoch, known)
+            send()
         except self.errors as error:
             self.is_lost = True
             warnings.warn(f"--tracker {self.name}: {error}; it gets no more figures", stacklevel=2)
@@ -91,11 +129,24 @@ class MlflowTracker(_Experiment):
         self._run_id = known
         return known
 
-    def __init__(self, folder: Path, epochs_done: int) -> None:
+    @classmethod
+    def _packages(cls) -> tuple[Any, type[Exception]]:
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-        self._package: Any = import_module("mlflow")
-        self.errors = import_module("mlflow.exceptions").MlflowException
-        super().__init__(folder, epochs_done)
+        return import_module("mlflow"), import_module("mlflow.exceptions").MlflowException
+
+    @classmethod
+    def _reach(cls) -> None:
+        usual = os.environ.get(RETRIES)
+        os.environ[RETRIES] = usual or "1"  # else minutes pass before a wrong address is refused
+        try:
+            cls._packages()[0].MlflowClient().get_experiment_by_name(PROJECT)
+        finally:
+            if usual is None:
+                del os.environ[RETRIES]
+
+    def _send_settings(self, values: Mapping[str, Any]) -> None:
+        for name, value in values.items():
+            self._client.log_param(self._run_id, name, shortened(str(value)))
 
     def _send(self, epoch: int, numbers: Mapping[str, float]) -> None:
         for name, value in numbers.items():
@@ -113,11 +164,19 @@ class WandbTracker(_Experiment):
     name = "wandb"
     advice = "log in with: wandb login, or set WANDB_MODE=offline"
 
-    def __init__(self, folder: Path, epochs_done: int) -> None:
+    @classmethod
+    def _packages(cls) -> tuple[Any, type[Exception]]:
         os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
-        self._package: Any = import_module("wandb")
-        self.errors = import_module("wandb.errors").Error
-        super().__init__(folder, epochs_done)
+        return import_module("wandb"), import_module("wandb.errors").Error
+
+    @classmethod
+    def _reach(cls) -> None:
+        package, error = cls._packages()
+        if package.setup().settings.mode == "online" and not package.login(prompt=False):
+            raise error("there is no login on this machine")
+
+    def _send_settings(self, values: Mapping[str, Any]) -> None:
+        self._run.config.update(dict(values))
 
     def _open(self, title: str, folder: Path, known: str | None) -> str:
         project = os.environ.get("WANDB_PROJECT", PROJECT)

@@ -101,7 +101,7 @@ def train(
         run.folder.check_best(run.record)
         if not run.record.step and not run.folder.is_published(run.record):
             run.folder.publish(run.step.average.model, run.record)
-    with closing(monitor.tracker(folder, run.record.epoch)) as run.tracker:
+    with closing(monitor.opened(folder, run.record.epoch)) as run.tracker:
         if team.size > 1:
             # From the CPU: the number of a GPU means another one to another process.
             on_cpu = copy.deepcopy(model).cpu()

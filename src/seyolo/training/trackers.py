@@ -1,15 +1,16 @@
 """Receivers of training figures besides `results.csv`: progress output and experiment trackers.
 
 A tracker is any object with the methods of `Tracker`; a function that opens one is passed to `train`.
+One with the method of `SettingsTracker` also receives the settings.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
+from typing import TYPE_CHECKING, Any, Literal, Protocol, cast, get_args, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32
@@ -34,10 +35,18 @@ class Tracker(Protocol):
         """Receives the epoch's row of `results.csv`."""
 
     def scales(self, epoch: int, sizes: Float32[np.ndarray, " n"]) -> None:
-        """Receives |γ| of every channel with batch normalisation; not called where there is none."""
+        """Receives `|γ|` of every channel with batch normalisation; not called where there is none."""
 
     def close(self) -> None:
         """Flushes and closes."""
+
+
+@runtime_checkable
+class SettingsTracker(Protocol):
+    """A tracker that has this method, too, receives the settings of the run."""
+
+    def settings(self, values: Mapping[str, Any]) -> None:
+        """Receives the options by name, nested ones as `loss.box`, whenever a stage begins or goes on."""
 
 
 OpenTracker = Callable[[Path, int], Tracker]  # folder of the run, number of finished epochs
@@ -67,6 +76,23 @@ class Monitor:
     tracker: OpenTracker = NoTracker
     title: str = "train"  # name of the run in progress lines and curves
     clock: RunClock | None = None  # of the whole run, where this is a stage of it
+    settings: Mapping[str, Any] = field(default_factory=dict)  # of the run, as JSON has them
+
+    def opened(self, folder: Path, epochs_done: int) -> Tracker:
+        """Opens the tracker of a run, and tells it the settings if it takes them."""
+        tracker = self.tracker(folder, epochs_done)
+        if isinstance(tracker, SettingsTracker):
+            tracker.settings(dict(_flat(self.settings)))
+        return tracker
+
+
+def _flat(values: Mapping[str, Any], where: str = "") -> Iterator[tuple[str, Any]]:
+    """Yields nested values by names such as `loss.box`."""
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{where}{name}.")
+        else:
+            yield where + name, value
 
 
 class TensorBoard:
@@ -102,7 +128,11 @@ def _summary_writer() -> type[SummaryWriter]:
 
 
 def chosen_tracker(tracker: str | OpenTracker | None) -> OpenTracker:
-    """Returns the opener of a tracker; a UsageError refuses an unknown name and one that is not installed."""
+    """Returns the opener of a tracker.
+
+    Raises:
+        UsageError: an unknown name, a package that is not installed, or a server or login that is missing.
+    """
     if tracker is None:
         return NoTracker
     if not isinstance(tracker, str):
@@ -119,5 +149,6 @@ def chosen_tracker(tracker: str | OpenTracker | None) -> OpenTracker:
             f"--tracker {tracker} needs {error.name}, which is not installed; "
             f"get it with: {pip_install(f'seyolo[{tracker}]')}"
         ) from None
-    opener: OpenTracker = getattr(import_module("seyolo.training.experiments"), OPENERS[tracker])
-    return opener
+    opener: Any = getattr(import_module("seyolo.training.experiments"), OPENERS[tracker])
+    opener.check()
+    return cast(OpenTracker, opener)

@@ -99,7 +99,7 @@ def planner_on(
     the choice of images.
     """
     images = None if dataset is None else CalibrationSet(dataset, Fit.of(model.network.net), seed)
-    material = Material(options.tied, np.random.default_rng(seed), images)
+    material = Material(options.tied, np.random.default_rng(seed), images, progress=progress)
     importance = named_importance(options.importance, material)
     return Planner(model, options, importance=importance, progress=progress)
 
@@ -119,7 +119,13 @@ def plan_of(
 
 
 def repair_on(
-    slim_model: DarknetModel, dense: DarknetModel, plan: Plan, images: CalibrationSet, how: Repair
+    slim_model: DarknetModel,
+    dense: DarknetModel,
+    plan: Plan,
+    images: CalibrationSet,
+    how: Repair,
+    *,
+    progress: Progress | None = None,
 ) -> None:
     """Repairs a pruned model with training images, in place, before it is fine-tuned.
 
@@ -127,6 +133,6 @@ def repair_on(
     batch-normalisation statistics again, `none` does nothing.
     """
     if how == "reconstruct":
-        reconstruct(slim_model, dense, plan, images.batches())
+        reconstruct(slim_model, dense, plan, images.batches(), progress)
     elif how == "recalibrate":
-        recalibrate(slim_model, images.plain_batches(RECALIBRATION_IMAGES))
+        recalibrate(slim_model, images.plain_batches(RECALIBRATION_IMAGES), progress)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -11,19 +12,25 @@ from seyolo.files import write_text
 from seyolo.letterbox import Fit
 from seyolo.opening.description import CHECKPOINT
 from seyolo.opening.network import input_size, open_model, resized, save
+from seyolo.options.budget import LatencyBudget
 from seyolo.options.cut import CutOptions
+from seyolo.options.cut import Importance as ImportanceName
 from seyolo.options.keywords import PruneKeywords
 from seyolo.options.parameters import build
 from seyolo.options.prune import PruneOptions
 from seyolo.options.tile import check_tiled_data
-from seyolo.progress import Progress, tell
+from seyolo.progress import Progress, Silent, TimedStages, tell
+from seyolo.pruning.cutting.repair import REPAIRING
+from seyolo.pruning.importance.importance import Importance
+from seyolo.pruning.importance.obs import MEASURING, RANKING, num_images
 from seyolo.pruning.planning.plan import Plan, recounted_plan
 from seyolo.pruning.planning.planner import Planner
 from seyolo.report.figures.channels import channel_rows, plot_channels
 from seyolo.torchnet.build import DarknetModel
 from seyolo.torchnet.device import torch_device
-from seyolo.verbs.calibration import CalibrationSet, planner_on, repair_on
+from seyolo.verbs.calibration import RECONSTRUCTION_IMAGES, CalibrationSet, planner_on, repair_on
 
+MEASURING_S, RANKING_S, REPAIRING_S = 1.0, 0.25, 3.0  # relative time of an image in each stage
 FORECAST_BACKENDS = ("onnxruntime",)  # time a plan that is not cut yet, besides the backend of its budget
 
 
@@ -51,6 +58,7 @@ def plan_file(
     path: str | Path,
     options: PruneOptions | CutOptions | None = None,
     *,
+    importance: ImportanceName | Importance | None = None,
     plan: Plan | None = None,
     dataset: Dataset | None = None,
     progress: Progress | None = None,
@@ -61,7 +69,7 @@ def plan_file(
     Latency on ONNX Runtime is predicted and measured, besides that on the backend of a budget.
 
     Args:
-        model, options, plan, dataset, progress, keywords: as in `prune_file`.
+        model, options, importance, plan, dataset, progress, keywords: as in `prune_file`.
         path: `x.plan.json`; `x.plan.png` shows the channels of every convolution before and after.
 
     Example:
@@ -69,8 +77,9 @@ def plan_file(
         >>> plan.macs <= 0.5 * plan.dense_macs
         True
     """
-    job = _Job("plan_file", model, options=options, keywords=keywords, plan=plan, dataset=dataset)
-    planner = job.planner(progress)
+    given: dict[str, Any] = {**keywords, "importance": importance}
+    job = _Job("plan_file", model, options=options, keywords=given, plan=plan, dataset=dataset)
+    planner = job.planner(job.timed(progress, repairs=False))
     if job.plan is None:
         made = planner.plan(job.options.budgets, FORECAST_BACKENDS)
     else:
@@ -84,6 +93,7 @@ def prune_file(
     out: str | Path,
     options: PruneOptions | CutOptions | None = None,
     *,
+    importance: ImportanceName | Importance | None = None,
     plan: Plan | None = None,
     dataset: Dataset | None = None,
     progress: Progress | None = None,
@@ -97,19 +107,24 @@ def prune_file(
         model: a checkpoint, a `.cfg` or a zoo name with weights.
         out: a `.safetensors` or `.cfg` file.
         options: all options at once, or those of the cut; `keywords` take the place of their values.
+        importance: name of a built-in importance, or an object as in `seyolo.prune`; by default `obs` with
+            images, else `bn`.
         plan: prunes by this plan, made or edited before; it is written with the numbers that it gives.
         dataset: its `train` split gives the images, for importance that is measured and for the repair; it
             may also be named by the option `data`.
-        progress: receives how far the measurement of a latency is.
-        keywords: the fields of `seyolo.options.prune.PruneOptions`, where each is explained.
+        progress: receives how far planning and repair are, with the time left.
+        keywords: the fields of `seyolo.options.prune.PruneOptions` and those of the cut, `PlanOptions`, where
+            each is explained.
 
     Raises:
         SeyoloError: one of its kinds, for whatever the user can mend.
 
     Example:
-        >>> plan = seyolo.api.prune_file("hand.safetensors", "half.cfg", budget="macs=50%")
-        >>> plan.macs <= 0.5 * plan.dense_macs
-        True
+        >>> plan = seyolo.api.prune_file(
+        ...     "hand.safetensors", "half.cfg", budget="macs=50%", importance="norm", keep=2
+        ... )
+        >>> plan.importance, plan.macs <= 0.5 * plan.dense_macs
+        ('norm', True)
     """
     out = Path(out)
     if out.suffix not in (CHECKPOINT, ".cfg"):
@@ -118,7 +133,11 @@ def prune_file(
         raise UsageError(f"{out}: a slim model is written as {CHECKPOINT} or .cfg; {advice}")
     if out.resolve() == Path(model).resolve():
         raise UsageError(f"{out}: is the model to be pruned; write the slim one to another file")
-    job = _Job("prune_file", model, options=options, keywords=keywords, plan=plan, dataset=dataset)
+    given: dict[str, Any] = {**keywords, "importance": importance}
+    job = _Job("prune_file", model, options=options, keywords=given, plan=plan, dataset=dataset)
+    if job.options.dry_run:
+        raise UsageError("prune_file: plan_file makes a plan and cuts nothing; leave out dry_run")
+    progress = job.timed(progress, repairs=True)
     planner = job.planner(progress)
     budgets = job.options.budgets
     made = planner.plan(budgets) if job.plan is None else recounted_plan(planner.network, job.plan)
@@ -126,7 +145,7 @@ def prune_file(
     if job.dataset is not None:
         slim_model = slim_model.to(torch_device(job.options.device))
         images = CalibrationSet(job.dataset, Fit.of(slim_model.network.net), job.options.seed)
-        repair_on(slim_model, job.dense, made, images, job.options.repair)
+        repair_on(slim_model, job.dense, made, images, job.options.repair, progress=progress)
     save(slim_model, out)
     _write_plan(plan_path(out), made, job.dense)
     return made
@@ -141,15 +160,21 @@ class _Job:
         model: str | Path,
         *,
         options: PruneOptions | CutOptions | None,
-        keywords: PruneKeywords,
+        keywords: Mapping[str, Any],
         plan: Plan | None,
         dataset: Dataset | None,
     ) -> None:
-        given: dict[str, Any] = {**keywords}
+        given = dict(keywords)
+        importance = given.pop("importance")
+        if isinstance(importance, str):
+            given["importance"] = importance
+        self.importance: Importance | None = None if isinstance(importance, str) else importance
         if isinstance(options, CutOptions):
             given, options = given | {"cut": options}, None
         self.options = build(PruneOptions, caller, options, given)
         self.plan, self.dataset = plan, dataset
+        if plan is not None and (importance is not None or self.options.decides_cut):
+            raise UsageError(f"{caller}: a plan says already what is pruned; leave out what decides it")
         if plan is None and self.options.plan is not None:
             self.plan = read_plan(self.options.plan)
         if (self.plan is None) == (not self.options.budget):
@@ -162,13 +187,28 @@ class _Job:
         if self.dataset is not None and self.options.tile:
             self.dataset = self.dataset.tiled(self.options.tiling(input_size(self.dense, None)))
 
+    def timed(self, progress: Progress | None, *, repairs: bool) -> Progress:
+        """Tells of the data set; returns progress with the time left of planning and, if any, repair."""
+        if self.dataset is None:
+            return progress or Silent()
+        if self.plan is None:
+            tell(progress, self.dataset.introduction(["train"]))
+        is_measured = self.plan is None and self.importance is None and self.options.measures_obs
+        has_latency = any(isinstance(budget, LatencyBudget) for budget in self.options.budgets)
+        count = num_images(self.dense.network)
+        stages = {MEASURING: MEASURING_S * count, RANKING: RANKING_S * count} if is_measured else {}
+        if repairs and self.options.repair == "reconstruct" and not has_latency:
+            stages[REPAIRING] = REPAIRING_S * RECONSTRUCTION_IMAGES
+        return TimedStages(progress or Silent(), stages)
+
     def planner(self, progress: Progress | None) -> Planner:
         """Returns the planner of the dense model; importance is measured only where no plan is given."""
         if self.plan is not None:
             return Planner(self.dense, progress=progress)
         options = self.options
-        if self.dataset is not None:
-            tell(progress, self.dataset.introduction(["train"]))
+        if self.importance is not None:
+            cut = options.plan_options()
+            return Planner(self.dense, cut, importance=self.importance, progress=progress)
         return planner_on(self.dense, options.plan_options(), self.dataset, options.seed, progress)
 
 

@@ -14,8 +14,10 @@ from typing import Any, Unpack
 from seyolo.data.datasets import load_dataset
 from seyolo.errors import TrainingError, UsageError
 from seyolo.files import write_json
+from seyolo.json_files import from_json
 from seyolo.opening.description import CHECKPOINT
 from seyolo.opening.network import load
+from seyolo.options.cut import CutOptions
 from seyolo.options.keywords import SlimKeywords
 from seyolo.options.parameters import build
 from seyolo.options.slim import USUAL_EPOCHS, SlimOptions
@@ -66,7 +68,8 @@ def slim(
         progress: True shows it as the command line does, or in a notebook; False does not; or a receiver.
         tracker: `tensorboard`, `mlflow` or `wandb`, or a function that opens another
             `seyolo.training.trackers.Tracker`.
-        keywords: the fields of `seyolo.options.slim.SlimOptions`, where each is explained.
+        keywords: the fields of `seyolo.options.slim.SlimOptions` and those of the cut, `PlanOptions`, where
+            each is explained.
 
     Returns:
         The content of `results.json`; `folder` is that of the run.
@@ -82,7 +85,7 @@ def slim(
     given: dict[str, Any] = {**(train_settings or {}), **keywords}
     given = {OLD_NAMES.get(name, name): value for name, value in given.items()}
     if "cut" in given:
-        given.setdefault("blocks", given["cut"].blocks)
+        given.setdefault("blocks", from_json(given["cut"], CutOptions).blocks)
     chosen = build(SlimOptions, "slim", options, given | {"data": data, "model": model and str(model)})
     opener = chosen_tracker(tracker)
     place = folder or NewRun("slim")

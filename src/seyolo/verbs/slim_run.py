@@ -34,6 +34,7 @@ from seyolo.data.tiles import training_samples
 from seyolo.errors import ModelError
 from seyolo.evaluation.evaluate import Judgement, judge_splits
 from seyolo.files import write_json, write_text
+from seyolo.json_files import to_json
 from seyolo.letterbox import Fit
 from seyolo.options.slim import SlimOptions
 from seyolo.progress import Advance, Progress, RunClock
@@ -165,6 +166,7 @@ class SlimRun:
         distillation: Distillation | None = None,
     ) -> DarknetModel:
         folder, config = self._stage_folder(stage), stage_config(self.config, stage)
+        settings = to_json(self.config) | {"stage": stage, "stage_epochs": config.epochs}
         return train(
             model,
             self.dataset,
@@ -173,7 +175,7 @@ class SlimRun:
             sparsity=sparsity,
             distillation=distillation,
             state=saved_state(folder, config.epochs),
-            monitor=Monitor(self.progress, self.tracker, self.title + stage, self.clock),
+            monitor=Monitor(self.progress, self.tracker, self.title + stage, self.clock, settings),
         ).model
 
     def _left_out(self, model: DarknetModel) -> Choice:
@@ -215,7 +217,7 @@ class SlimRun:
         pruned = prune_by(sparse, plan)
         images = CalibrationSet(self.dataset, Fit.of(pruned.network.net, self.size_hw), self.config.seed)
         with _on_device(self.config.device, pruned, sparse):
-            repair_on(pruned, sparse, plan, images, self.config.repair)
+            repair_on(pruned, sparse, plan, images, self.config.repair, progress=self.progress)
         write_checkpoint(path, to_checkpoint(pruned))
         return pruned
 

@@ -158,7 +158,7 @@ def _train(
             sparsity=_sparsity(options, model),
             distillation=distillation,
             state=state,
-            monitor=Monitor(run.progress, tracker, clock=clock),
+            monitor=Monitor(run.progress, tracker, clock=clock, settings=to_json(options)),
         )
         samples = [sample for split in run.validation for sample in run.dataset.split(split)]
         write_train_figures(folder, result.model, samples, run.config.size_hw, result.history)

@@ -171,6 +171,18 @@ def test_scales_over_time_are_darkest_where_most_channels_are() -> None:
     assert figure.axes[0].lines[1].get_ydata().tolist() == [1, 0.1, 0.1]
 
 
+@pytest.mark.parametrize("num_epochs", [1, 2])
+def test_scales_of_a_short_run_have_an_axis_to_read(num_epochs: int) -> None:
+    rows = [{"epoch": str(epoch), "p0": "0.99", "p50": "1.0", "p100": "1.01"} for epoch in range(num_epochs)]
+    figure = scales_over_time_figure(rows)
+    figure.canvas.draw()
+    (axes,) = figure.axes
+    low, high = axes.get_ylim()
+    assert high / low == pytest.approx(10)
+    ticks = [tick for tick in axes.get_yticks() if low <= tick <= high]
+    assert ticks == pytest.approx([0.5, 1.0, 2.0])
+
+
 def test_svg_has_the_pages_colours_and_no_names_of_its_own() -> None:
     figure = precision_recall_figure({"<dense>": (CURVES, DENSE)}, "title")
     svg = inline_svg(figure, 'says "it" & more')

@@ -104,10 +104,10 @@ def test_rows_by_hand() -> None:
 
 def test_cells() -> None:
     header, plain, gated, slim = study_cells(study_rows(RESULTS), 3, ["val"])
-    assert header == ["gates", "budget", "seeds", "AP val (points)", "over none", "MACs", "params", "latency"]
-    assert plain == ["none", "dense", "2 of 3", "42.0±2.8", "", "200 M", "1.00 M", "1.20x"]
-    assert gated == ["se neck add", "dense", "3", "44.0±1.7", "+1.0±2.8", "200 M", "1.00 M", "1.20x"]
-    assert slim == ["se neck add", "macs=30%", "1 of 3", "41.0", "", "200 M", "500 k", "1.20x"]
+    assert header == ["gates", "budget", "seeds", "AP val", "over none", "MACs", "params", "latency"]
+    assert plain == ["none", "dense", "2 of 3", "0.420±0.028", "", "200 M", "1.00 M", "1.20x"]
+    assert gated == ["se neck add", "dense", "3", "0.440±0.017", "+0.010±0.028", "200 M", "1.00 M", "1.20x"]
+    assert slim == ["se neck add", "macs=30%", "1 of 3", "0.410", "", "200 M", "500 k", "1.20x"]
 
 
 def test_files(tmp_path: Path) -> None:
@@ -124,9 +124,9 @@ def test_files(tmp_path: Path) -> None:
     }  # fmt: skip
     assert table[0]["lead"] == ""
     markdown = (tmp_path / "study.md").read_text()
-    assert "| se neck add | macs=30% | 1 of 3 | 41.0 |  | 31.0 |  | 200 M | 500 k | 1.20x |" in markdown
+    assert "| se neck add | macs=30% | 1 of 3 | 0.410 |  | 0.310 |  | 200 M | 500 k | 1.20x |" in markdown
     latex = (tmp_path / "study.tex").read_text()
-    assert r"none & dense & 2 of 3 & 42.0$\pm$2.8 &" in latex
+    assert r"none & dense & 2 of 3 & 0.420$\pm$0.028 &" in latex
     assert r"macs=30\% &" in latex
     assert latex.count("&") == latex.count(r"\\") * 9
     write_study_chart(rows, tmp_path / "study.png")
@@ -137,6 +137,6 @@ def test_the_table_fits_a_terminal() -> None:
     console = Console(width=80)
     with console.capture() as capture:
         console.print(study_table(study_rows(RESULTS), 3))
-    assert "33.0" not in capture.get()  # the split val has no room
-    assert "34.0±1.7" in capture.get()
+    assert "0.330" not in capture.get()  # the split val has no room
+    assert "0.340±0.017" in capture.get()
     assert all(len(line) <= 80 for line in capture.get().splitlines())

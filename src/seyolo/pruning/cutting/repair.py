@@ -24,12 +24,14 @@ from torch.nn import functional
 from seyolo.darknet.edit import remove_blocks
 from seyolo.darknet.graph import IMAGE, inputs
 from seyolo.errors import DataError
+from seyolo.progress import Progress, Silent
 from seyolo.pruning.importance.obs import RIDGE, position_weights
 from seyolo.pruning.planning.plan import Plan
 from seyolo.torchnet.build import DarknetModel
 from seyolo.torchnet.head import YoloHead
 from seyolo.torchnet.layers import ConvolutionLayer
 
+REPAIRING = "repairing"  # title of the progress
 ROWS_PER_UNKNOWN = 4
 LEAST_ROWS = 16384
 MOST_NUMBERS = 1 << 28
@@ -38,7 +40,11 @@ MOST_UNKNOWNS = 9216
 
 @torch.no_grad()
 def reconstruct(
-    slim: DarknetModel, dense: DarknetModel, plan: Plan, batches: Iterable[Float[Tensor, "N 3 H W"]]
+    slim: DarknetModel,
+    dense: DarknetModel,
+    plan: Plan,
+    batches: Iterable[Float[Tensor, "N 3 H W"]],
+    progress: Progress | None = None,
 ) -> None:
     """Fits the kernels of a pruned model to the outputs of the dense model, in place.
 
@@ -49,6 +55,7 @@ def reconstruct(
         dense: the model before the cut; both are in evaluation mode afterwards.
         batches: training images, RGB in [0, 1]; some 64 are enough. All are held in memory, with the
             activations that are still needed.
+        progress: receives how many layers are done.
 
     Raises:
         DataError: there is not a single image.
@@ -65,16 +72,18 @@ def reconstruct(
     seen, ours = _Walk(dense, images), _Walk(slim, images)
     readers = zip(seen.wiring, dense.layers, strict=True)
     heads = {sources[0]: layer for sources, layer in readers if isinstance(layer, YoloHead)}
-    for index, new in enumerate(layer_map):
-        if new is not None:
-            layer, target = slim.layers[new], dense.layers[index]
-            if isinstance(layer, ConvolutionLayer) and isinstance(target, ConvolutionLayer):
-                wanted = target.conv(seen.read(index))[:, masks[index]]
-                weights = position_weights(heads[index](wanted)).flatten() if index in heads else None
-                normalisation = _normalisation(target, masks[index])
-                _fit(layer, ours.read(new), wanted, normalisation, weights=weights, seed=index)
-            ours.advance(new)
-        seen.advance(index)
+    with (progress or Silent()).task(REPAIRING, len(layer_map)) as advance:
+        for index, new in enumerate(layer_map):
+            if new is not None:
+                layer, target = slim.layers[new], dense.layers[index]
+                if isinstance(layer, ConvolutionLayer) and isinstance(target, ConvolutionLayer):
+                    wanted = target.conv(seen.read(index))[:, masks[index]]
+                    weights = position_weights(heads[index](wanted)).flatten() if index in heads else None
+                    normalisation = _normalisation(target, masks[index])
+                    _fit(layer, ours.read(new), wanted, normalisation, weights=weights, seed=index)
+                ours.advance(new)
+            seen.advance(index)
+            advance(1, "layers")
 
 
 class _Walk:
@@ -167,7 +176,9 @@ def _patches(conv: nn.Conv2d, read: Tensor, rows: Tensor, shape: torch.Size) -> 
 
 
 @torch.no_grad()
-def recalibrate(model: DarknetModel, batches: Iterable[Float[Tensor, "N 3 H W"]]) -> None:
+def recalibrate(
+    model: DarknetModel, batches: Iterable[Float[Tensor, "N 3 H W"]], progress: Progress | None = None
+) -> None:
     """Replaces every running mean and variance by the average over `batches`, in place.
 
     Nothing else changes, the model's mode included. A few dozen batches of training images, RGB in [0, 1],
@@ -181,9 +192,10 @@ def recalibrate(model: DarknetModel, batches: Iterable[Float[Tensor, "N 3 H W"]]
     if first is None:
         raise DataError("recalibration got no images; give training images")
     device = next(model.parameters()).device
-    with _averaging(model):
+    with _averaging(model), (progress or Silent()).task(REPAIRING, None) as advance:
         for batch in chain([first], iterator):
             model.forward_heads(batch.to(device))
+            advance(len(batch), "images")
 
 
 @contextmanager

@@ -23,6 +23,7 @@ from torch import Tensor
 from seyolo.errors import UsageError
 from seyolo.options.cut import Importance as Name
 from seyolo.options.cut import Tied
+from seyolo.progress import Progress
 from seyolo.pruning.importance import importance as weights
 from seyolo.pruning.importance.importance import ByGroup, ByLayer, Importance, LayerScores, Measure
 from seyolo.pruning.importance.obs import num_images, obs_scores
@@ -53,6 +54,7 @@ class Material:
     generator: np.random.Generator | None = None  # the source of `random`
     images: Images | None = None  # to measure `taylor` and `obs` on
     measured: LayerScores | None = None  # scores of `taylor` or `obs` that were measured before
+    progress: Progress | None = None  # of their measurement
 
 
 def named_importance(name: Name | None, material: Material) -> Importance:
@@ -78,7 +80,9 @@ def _on_images(name: Name, material: Material, measure: Callable[..., LayerScore
 
 def _taylor(material: Material) -> Importance:
     measure = _on_images(
-        "taylor", material, lambda model, _, images: taylor_scores(model, images.labelled_batches())
+        "taylor",
+        material,
+        lambda model, _, images: taylor_scores(model, images.labelled_batches(), material.progress),
     )
     return ByLayer("taylor", measure, material.tied or "sum")
 
@@ -88,7 +92,11 @@ def _obs(material: Material) -> Importance:
         "obs",
         material,
         lambda model, groups, images: obs_scores(
-            model, images.batches(num_images(model.network)), images.seed, groups
+            model,
+            images.batches(num_images(model.network)),
+            images.seed,
+            groups,
+            progress=material.progress,
         ),
     )
     return ByLayer("obs", measure, material.tied or "max", per_cost=True)

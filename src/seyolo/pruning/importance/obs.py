@@ -29,6 +29,7 @@ from seyolo.darknet.cfg import Network
 from seyolo.darknet.cost import cost
 from seyolo.darknet.graph import inputs
 from seyolo.errors import DataError
+from seyolo.progress import Advance, Progress, Silent
 from seyolo.pruning.groups.atoms import FloatArray, IntArray
 from seyolo.pruning.groups.groups import Groups, find_groups
 from seyolo.torchnet.build import DarknetModel
@@ -41,6 +42,7 @@ STEPS = 32  # in which the channels of a group are removed
 FEWEST_IMAGES, USUAL_IMAGES = 24, 64  # to measure on (decision 0020)
 MOST_MACS = 780e9  # of all of them, from the fewest on: those of 24 images on YOLOv3 at 416 pixels
 PART = 4  # images at a time: larger tensors take longer, in page faults
+MEASURING, RANKING = "measuring importance", "ranking channels"  # titles of the progress
 RISE = 1e-6  # relative step that keeps scores strictly increasing in order of removal
 
 
@@ -56,6 +58,7 @@ def obs_scores(
     groups: Groups | None = None,
     *,
     mixed_precision: bool = True,
+    progress: Progress | None = None,
 ) -> dict[int, FloatArray]:
     """Returns per convolution (filters,) scores, the same for tied channels; none for unread channels.
 
@@ -64,22 +67,38 @@ def obs_scores(
         batches: training images, RGB in [0, 1]; `num_images` tells how many are enough.
         seed: of the random directions.
         mixed_precision: bfloat16 autocast where convolutions gain from it, as in training.
+        progress: receives how many images and channels are done.
 
     Raises:
         DataError: there is not a single image.
     """
-    watched = _watch(model, batches, torch.Generator().manual_seed(seed), mixed_precision)
+    progress = progress or Silent()
+    with progress.task(MEASURING, num_images(model.network)) as advance:
+        watched = _watch(
+            model, _counted(batches, advance), torch.Generator().manual_seed(seed), mixed_precision
+        )
     groups = groups or find_groups(model.network)
     readers = _readers(model, groups, watched)
     scores: dict[int, FloatArray] = {}
-    for group in groups.groups:
-        reading = [own for reader in readers if (own := reader.of(group.slots)) is not None]
-        if group.fixed or not reading:
-            continue
-        score = _scores(group.num_channels, reading)
-        for layer, members in zip(group.layers, group.members, strict=True):
-            scores.setdefault(layer, np.full(len(groups.slots[layer]), np.inf))[members] = score
+    with progress.task(RANKING, groups.num_slots) as advance:
+        for group in groups.groups:
+            reading = [own for reader in readers if (own := reader.of(group.slots)) is not None]
+            if not group.fixed and reading:
+                score = _scores(group.num_channels, reading)
+                for layer, members in zip(group.layers, group.members, strict=True):
+                    scores.setdefault(layer, np.full(len(groups.slots[layer]), np.inf))[members] = score
+            advance(group.num_channels, "channels")
     return scores
+
+
+def _counted(
+    batches: Iterable[Float[Tensor, "N 3 H W"]], advance: Advance
+) -> Iterator[Float[Tensor, "N 3 H W"]]:
+    """Yields the batches in parts, and tells of each part when the next one is asked for."""
+    for images in batches:
+        for part in torch.split(images, PART):
+            yield part
+            advance(len(part), "images")
 
 
 class _Watched:
@@ -122,7 +141,7 @@ class _Watched:
 
 def _watch(
     model: DarknetModel,
-    batches: Iterable[Float[Tensor, "N 3 H W"]],
+    parts: Iterable[Float[Tensor, "N 3 H W"]],
     generator: torch.Generator,
     mixed_precision: bool,
 ) -> dict[int, _Watched]:
@@ -131,7 +150,6 @@ def _watch(
     layers = enumerate(model.layers)
     watched = {index: _Watched(layer) for index, layer in layers if isinstance(layer, ConvolutionLayer)}
     device = next(model.parameters()).device
-    parts = (part for images in batches for part in torch.split(images, PART))
     is_mixed = mixed_precision and gains_from_bf16(device)
     is_empty = True
     for part in parts:

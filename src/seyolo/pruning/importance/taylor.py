@@ -15,19 +15,22 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from seyolo.errors import DataError
+from seyolo.progress import Progress, Silent
+from seyolo.pruning.importance.obs import MEASURING
 from seyolo.torchnet.build import DarknetModel
 from seyolo.torchnet.layers import ConvolutionLayer
 from seyolo.training.loss import DetectionLoss, LossModule, split_targets
 
 
 def taylor_scores(
-    model: DarknetModel, batches: Iterable[tuple[Tensor, Tensor]]
+    model: DarknetModel, batches: Iterable[tuple[Tensor, Tensor]], progress: Progress | None = None
 ) -> dict[int, NDArray[np.float64]]:
     """Returns per convolution (filters,) the root mean square of the expected change of the loss.
 
     Args:
         model: in evaluation mode afterwards; its weights stay as they are.
         batches: images (N, 3, H, W) uint8 RGB and targets (M, 6), as `TrainingLoader` gives them.
+        progress: receives how many images are done.
 
     Raises:
         DataError: there is not a single batch.
@@ -37,13 +40,17 @@ def taylor_scores(
     device = next(model.parameters()).device
     totals: dict[int, Tensor] = {}
     count = 0
-    for images, targets in batches:
-        model.zero_grad()
-        value, _ = module(images.to(device).float() / 255, *(x.to(device) for x in split_targets(targets)))
-        value.backward()
-        for index, change in _changes(model):
-            totals[index] = totals.get(index, torch.zeros_like(change)) + change.square()
-        count += 1
+    with (progress or Silent()).task(MEASURING, None) as advance:
+        for images, targets in batches:
+            model.zero_grad()
+            value, _ = module(
+                images.to(device).float() / 255, *(x.to(device) for x in split_targets(targets))
+            )
+            value.backward()
+            for index, change in _changes(model):
+                totals[index] = totals.get(index, torch.zeros_like(change)) + change.square()
+            count += 1
+            advance(len(images), "images")
     model.zero_grad()
     if not count:
         raise DataError("Taylor importance got no images; give training images")

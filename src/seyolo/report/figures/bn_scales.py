@@ -11,7 +11,7 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, to_rgba
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from seyolo.report.figures.curves import Row
 from seyolo.report.figures.labels import name_ends
@@ -68,13 +68,21 @@ def scales_over_time_figure(rows: Sequence[Row]) -> Figure:
     marked = (1, len(names) // 2, len(names) - 2)
     for index in marked:
         axes.plot(epochs, shown[:, index], color=INK, linewidth=0.8, linestyle=(0, (3, 2)))
-    axes.set(yscale="log", xlabel="epoch", ylabel="|BN scale|, log scale")
+    axes.set(yscale="log", xlabel="epoch", ylabel="|BN scale|, log scale", ylim=_wide_enough(shown))
+    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=12))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.yaxis.set_minor_formatter(NullFormatter())
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.set_xlim(sides[0], sides[-1])
     name_ends(axes, [(shown[-1, index], f"{names[index].removeprefix('p')} %", INK) for index in marked])
     return figure
+
+
+def _wide_enough(values: Float[np.ndarray, "epochs p"]) -> tuple[float, float]:
+    """Returns limits of the axis around the values, a decade apart at least."""
+    low, high = float(values.min()) / 1.1, float(values.max()) * 1.1
+    margin = max(1.0, math.sqrt(10 * low / high))
+    return low / margin, high * margin
 
 
 def _draw_density(

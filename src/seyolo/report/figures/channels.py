@@ -53,7 +53,8 @@ def channels_figure(before: Sequence[Channels], after: Sequence[Channels]) -> Fi
     old = np.array([channels for _, _, channels in before], dtype=np.float64)
     new = np.array([kept.get(layer, 0) for layer, _, _ in before], dtype=np.float64)
     share = f"{new.sum():,.0f} of {old.sum():,.0f} kept ({100 * new.sum() / old.sum():.0f} %)"
-    figure = new_figure(max(7.0, 2.2 + 0.085 * len(before)), 4.9, f"Channels per convolution: {share}")
+    title = f"Channels of all convolutions, those that detect included: {share}"
+    figure = new_figure(max(7.0, 2.2 + 0.085 * len(before)), 4.9, title)
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[2.6, 1])
     runs = _parts([label for _, label, _ in before])
     for axes in (upper, lower):

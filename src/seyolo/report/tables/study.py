@@ -41,11 +41,12 @@ def splits_of(rows: Sequence[StudyRow]) -> list[str]:
 def study_cells(rows: Sequence[StudyRow], num_seeds: int, splits: Sequence[str]) -> list[list[str]]:
     """Returns the cells of the table, the header first.
 
-    AP is in points, with the deviation over the seeds; a row of fewer seeds says how many it has.
+    AP is from 0 to 1, as in every table, with the deviation over the seeds; a row of fewer seeds says how
+    many it has.
     """
     header = ["gates", "budget", "seeds"]
     for split in splits:
-        header += [f"AP {split} (points)", "over none"]
+        header += [f"AP {split}", "over none"]
     return [[*header, "MACs", "params", "latency"], *(_cells(row, splits, num_seeds) for row in rows)]
 
 
@@ -53,16 +54,16 @@ def _cells(row: StudyRow, splits: Sequence[str], num_seeds: int) -> list[str]:
     some = f" of {num_seeds}" if len(row.seeds) < num_seeds else ""
     cells = [row.variant.gates, row.variant.budget, f"{len(row.seeds)}{some}"]
     for split in splits:
-        cells += [_points(row.ap.get(split)), _points(row.lead.get(split), is_difference=True)]
+        cells += [_ap_text(row.ap.get(split)), _ap_text(row.lead.get(split), is_difference=True)]
     share = "" if math.isnan(row.share.mean) else f"{row.share.mean:.2f}x"
     return [*cells, count_text(row.macs), count_text(row.params), share]
 
 
-def _points(spread: Spread | None, *, is_difference: bool = False) -> str:
+def _ap_text(spread: Spread | None, *, is_difference: bool = False) -> str:
     if spread is None or math.isnan(spread.mean):
         return "" if is_difference else MISSING
-    mean = f"{100 * spread.mean:{'+' if is_difference else ''}.1f}".replace("-", "−")
-    return mean if math.isnan(spread.deviation) else f"{mean}±{100 * spread.deviation:.1f}"
+    mean = f"{spread.mean:{'+' if is_difference else ''}.3f}".replace("-", "−")
+    return mean if math.isnan(spread.deviation) else f"{mean}±{spread.deviation:.3f}"
 
 
 def _full_rows(rows: Sequence[StudyRow]) -> Iterator[list[str]]:
