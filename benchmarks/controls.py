@@ -32,7 +32,7 @@ from seyolo.darknet.placement import GateKind
 from seyolo.data.datasets import load_dataset
 from seyolo.evaluation.bootstrap import ap_draws, interval_of
 from seyolo.files import replacing, write_json
-from seyolo.options.slim import ControlName, SlimOptions
+from seyolo.options.slim import ControlName, SlimActivation, SlimOptions
 from seyolo.options.stored import SLIM_FILE, stored_slim
 from seyolo.progress import console_progress
 from seyolo.report.text import lead_text
@@ -136,6 +136,8 @@ def main() -> None:
     parser.add_argument("--names", nargs="+", default=["slim", "dense", "uniform", "scratch", "random"])
     parser.add_argument("--model", default="yolov3@0.25")
     parser.add_argument("--attention", choices=get_args(GateKind))
+    parser.add_argument("--activation", choices=get_args(SlimActivation))
+    parser.add_argument("--blocks", action="store_true", help="residual blocks may be cut, too")
     parser.add_argument("--optimizer", choices=("adamw", "muon"), default="muon")
     parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--epochs", type=int, default=33)
@@ -152,6 +154,8 @@ def main() -> None:
                 data=options.data,
                 model=options.model,
                 attention=options.attention,
+                activation=options.activation,
+                blocks=options.blocks,
                 optimizer=options.optimizer,
                 size=options.size,
                 budget=(budget,),

@@ -94,6 +94,7 @@ GIVEN_TO_USUAL_TRAIN = TrainOptions(
     size=64,
     epochs=1,
     batch=4,
+    lr=1.5e-3,
     optimizer="adamw",
     device="cpu",
 )

@@ -8,6 +8,7 @@ import pytest
 
 from seyolo.options.cut import CutOptions
 from seyolo.options.slim import SlimOptions
+from seyolo.options.training import USUAL_LR
 from seyolo.verbs.stages import stage_config
 from seyolo.verbs.stages import strength as strength_of
 
@@ -60,8 +61,8 @@ def test_the_learning_rate_falls_once_over_all_stages() -> None:
 def test_given_weights_start_a_schedule_of_their_own() -> None:
     given = config(epochs=0)
     assert given.epochs_seen() == {"dense": 0, "sparse": 6, "pruned": 6, "finetuned": 32}
-    assert max(rates(given, "sparse")) == pytest.approx(0.67 * given.lr, rel=0.01)
-    assert rates(given, "finetuned")[-1] < 0.02 * given.lr
+    assert max(rates(given, "sparse")) == pytest.approx(0.67 * USUAL_LR, rel=0.01)
+    assert rates(given, "finetuned")[-1] < 0.02 * USUAL_LR
 
 
 def test_the_usual_strength_moves_a_scale_by_half_however_long_it_lasts() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -15,6 +16,7 @@ from seyolo.options.slim import USUAL_EPOCHS as SLIM_EPOCHS
 from seyolo.options.slim import SlimOptions
 from seyolo.options.train import USUAL_EPOCHS as TRAIN_EPOCHS
 from seyolo.options.train import TrainOptions
+from seyolo.options.training import USUAL_LR
 from seyolo.verbs.effort import STEPS_WANTED, chosen_device, with_effort
 
 
@@ -73,13 +75,14 @@ def test_given_weights_are_not_trained_densely_however_few_the_images(few: Path)
     assert with_effort(SlimOptions(data=few, epochs=0), SLIM_EPOCHS).epochs == 0
 
 
-def test_given_weights_are_slimmed_in_as_many_steps_as_new_ones(few: Path) -> None:
+def test_given_weights_are_slimmed_on_few_images_gently_and_in_as_many_steps_as_new_ones(few: Path) -> None:
     chosen = with_effort(SlimOptions(data=few, epochs=0), SLIM_EPOCHS)
-    assert chosen.stage_epochs() == {"dense": 0, "sparse": 72, "finetuned": 328}  # 3 steps each
+    assert chosen.stage_epochs() == {"dense": 0, "sparse": 0, "finetuned": 400}  # 3 steps each
+    assert chosen.lr == pytest.approx(0.1 * USUAL_LR)
     new = with_effort(SlimOptions(data=few), SLIM_EPOCHS)
     assert new.epochs_seen()["finetuned"] == chosen.epochs_seen()["finetuned"]
     kept = with_effort(SlimOptions(data=few, epochs=0, finetune_epochs=5), SLIM_EPOCHS)
-    assert kept.stage_epochs() == {"dense": 0, "sparse": 6, "finetuned": 5}
+    assert kept.stage_epochs() == {"dense": 0, "sparse": 0, "finetuned": 5}
 
 
 class TestClassWeights:
@@ -109,3 +112,20 @@ def test_auto_takes_the_gpu_where_there_is_one(monkeypatch: pytest.MonkeyPatch) 
         monkeypatch.setattr(torch.cuda, "is_available", lambda is_there=is_there: is_there)
         assert chosen_device("auto") == device
         assert chosen_device("cuda:1") == "cuda:1"
+
+
+@pytest.mark.parametrize("asked", [{"s": 0.1}, {"sparsity": "l1"}])
+def test_given_weights_are_trained_with_sparsity_on_few_images_where_it_is_asked_for(
+    few: Path, asked: dict[str, Any]
+) -> None:
+    chosen = with_effort(SlimOptions(data=few, epochs=0, **asked), SLIM_EPOCHS)
+    assert chosen.stage_epochs() == {"dense": 0, "sparse": 72, "finetuned": 328}
+
+
+def test_given_weights_are_slimmed_at_the_usual_rate_on_many_images_or_at_the_one_given(
+    few: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert with_effort(SlimOptions(data=few, epochs=0, lr=0.001), SLIM_EPOCHS).lr == 0.001
+    assert with_effort(SlimOptions(data=few), SLIM_EPOCHS).lr == USUAL_LR
+    monkeypatch.setattr("seyolo.verbs.effort._num_images", lambda *_: 16 * 38)
+    assert with_effort(SlimOptions(data=few, epochs=0), SLIM_EPOCHS).lr == USUAL_LR

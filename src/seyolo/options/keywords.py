@@ -48,7 +48,7 @@ class TrainingKeywords(TileKeywords, total=False):
     """`TrainingOptions` as keyword arguments."""
 
     batch: int | Literal["auto"]
-    lr: float
+    lr: float | Literal["auto"]
     optimizer: Literal["adamw", "muon"]
     seed: int
     device: str

@@ -135,11 +135,6 @@ class SlimOptions(ModelOptions, TrainingOptions, SparsityOptions):
             tune = max(1, round(usual) - sparse - (self.branch() if self.is_early() else 0))
         return {"dense": self.dense_epochs(), "sparse": sparse, "finetuned": tune if self.finetune else 0}
 
-    def with_slim_epochs(self, number: int) -> Self:
-        """Returns the options with this number of epochs from given weights to the slim network."""
-        sparse = max(1, round(SPARSE_SHARE * number))
-        return replace(self, sparse_epochs=sparse, finetune_epochs=number - sparse)
-
     def branch(self) -> int:
         """Returns the epoch of dense training that slimming starts from; 0 for given weights."""
         epochs = self.dense_epochs()

@@ -20,6 +20,7 @@ from seyolo.options.parameters import (
 )
 from seyolo.options.tile import TileOptions, check_tiles
 
+USUAL_LR = 1.5e-3
 MAX_LR = 10.0
 MAX_SCALES_RATE = 1000.0
 MAX_CLASS_WEIGHT = 1000.0
@@ -113,8 +114,9 @@ class TrainingOptions(TileOptions):
     batch: Annotated[int | Literal["auto"], RUN] = "auto"
     """images per step, in all processes together; auto takes 16, and fewer where there are few images."""
 
-    lr: Annotated[float, RUN] = 1.5e-3
-    """peak learning rate."""
+    lr: Annotated[float | Literal["auto"], RUN] = "auto"
+    """peak learning rate; auto takes 0.0015, and a tenth of it where given weights are slimmed on few
+    images."""
 
     optimizer: Annotated[OptimizerName, RUN] = "muon"
     """muon for the kernels in front of batch normalisation and adamw for the rest, or adamw for all, which
@@ -210,7 +212,7 @@ class TrainingOptions(TileOptions):
             raise UsageError(f"--freeze {self.freeze}: a number of layers, from 0 on")
         for text in self.class_weights:
             class_weight(text)
-        if not 0 < self.lr <= MAX_LR:
+        if self.lr != "auto" and not 0 < self.lr <= MAX_LR:
             raise UsageError(f"--lr {self.lr:g}: a learning rate above 0 and at most {MAX_LR:g}")
         check_choice("--optimizer", self.optimizer, get_args(OptimizerName))
         if not 0 <= self.seed <= MAX_SEED:

@@ -14,7 +14,7 @@ from seyolo.data.batches.training import TrainingLoader, Workers
 from seyolo.data.samples import Sample
 from seyolo.letterbox import Fit
 from seyolo.options.parameters import memory_bytes
-from seyolo.options.training import Augmentation, TrainingOptions
+from seyolo.options.training import USUAL_LR, Augmentation, TrainingOptions
 from seyolo.sizes import USUAL_SIZE, InputSize, scaled_size, size_hw
 from seyolo.training.optimizer import learning_rate_factor
 
@@ -27,6 +27,7 @@ class TrainConfig(TrainingOptions):
     """Configuration of one training run, which may be a stage of a longer one."""
 
     batch: int = 16
+    lr: float = USUAL_LR
     device: str = "cpu"
     epochs: int = 100
     size: InputSize = USUAL_SIZE

@@ -19,9 +19,9 @@ from seyolo.data.splitting import for_training
 from seyolo.data.tiles import training_samples
 from seyolo.errors import UsageError
 from seyolo.options.parameters import required
-from seyolo.options.slim import SLIM_SHARE, SlimOptions
+from seyolo.options.slim import SLIM_SHARE, SPARSE_SHARE, SlimOptions
 from seyolo.options.train import TrainOptions
-from seyolo.options.training import class_weight
+from seyolo.options.training import USUAL_LR, class_weight
 from seyolo.sizes import USUAL_SIZE
 from seyolo.training.distributed import current_team
 
@@ -29,6 +29,8 @@ Options = TypeVar("Options", SlimOptions, TrainOptions)
 USUAL_BATCH, SMALLEST_BATCH = 16, 8
 STEPS_WANTED = 600
 """Steps of training that a small data set gets at least, by smaller batches and more epochs."""
+FEW_IMAGES_LR_SHARE = 0.1
+"""Learning rate, by the usual one, at which a few images do not make given weights forget what they know."""
 
 
 def chosen_device(name: str) -> str:
@@ -43,8 +45,12 @@ def with_effort(options: Options, usual_epochs: int) -> Options:
 
     `usual_epochs` are those of a data set that is not small.
     """
-    weights, is_anew = options.class_weights, _begins_with_sparsity(options)
-    if options.batch != "auto" and options.epochs is not None and not weights and not is_anew:
+    weights = options.class_weights
+    is_given = isinstance(options, SlimOptions) and options.epochs == 0
+    is_lr_chosen = options.lr != "auto"
+    lr = USUAL_LR if options.lr == "auto" else options.lr
+    options = replace(options, lr=lr)
+    if options.batch != "auto" and options.epochs is not None and not weights and not is_given:
         return options
     dataset = load_dataset(required(options.data, "--data"))
     if weights:
@@ -53,20 +59,24 @@ def with_effort(options: Options, usual_epochs: int) -> Options:
     batch = chosen_batch(num_images, usual_epochs) if options.batch == "auto" else options.batch
     enough = max(usual_epochs, math.ceil(STEPS_WANTED / math.ceil(num_images / batch)))
     options = replace(options, batch=batch, epochs=enough if options.epochs is None else options.epochs)
-    if isinstance(options, SlimOptions) and is_anew and enough > usual_epochs:
-        return options.with_slim_epochs(round(SLIM_SHARE * enough))
+    if isinstance(options, SlimOptions) and is_given and enough > usual_epochs:
+        lr = lr if is_lr_chosen else FEW_IMAGES_LR_SHARE * lr
+        return _with_slim_epochs(replace(options, lr=lr), round(SLIM_SHARE * enough))
     return options
 
 
-def _begins_with_sparsity(options: Options) -> bool:
-    """Tells whether given weights are slimmed as they are, in epochs that nobody has chosen."""
-    return (
-        isinstance(options, SlimOptions)
-        and options.epochs == 0
-        and options.finetune
-        and options.sparse_epochs is None
-        and options.finetune_epochs is None
-    )
+def _with_slim_epochs(options: SlimOptions, number: int) -> SlimOptions:
+    """Returns the options with this number of epochs from given weights to the slim network, on few images.
+
+    Sparsity training is left out unless it was asked for: in few steps it takes away what the weights knew.
+    """
+    sparse, finetune = options.sparse_epochs, options.finetune_epochs
+    if sparse is None:
+        is_asked_for = options.s is not None or options.sparsity != SlimOptions.sparsity
+        sparse = max(1, round(SPARSE_SHARE * number)) if is_asked_for else 0
+    if finetune is None:
+        finetune = max(1, number - sparse)
+    return replace(options, sparse_epochs=sparse, finetune_epochs=finetune)
 
 
 def chosen_batch(num_images: int, usual_epochs: int) -> int:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from seyolo.data.datasets import Dataset
 from seyolo.options.slim import SlimOptions
+from seyolo.options.training import USUAL_LR
 from seyolo.sizes import USUAL_SIZE
 from seyolo.torchnet.build import DarknetModel
 from seyolo.training.config import TrainConfig
@@ -24,12 +25,13 @@ TEACHER_SHARE = 0.25  # time of the teacher's forward pass / of a training step 
 
 def stage_config(options: SlimOptions, stage: str) -> TrainConfig:
     """Returns the configuration of the stage `dense`, `sparse` or `finetuned`."""
+    peak = USUAL_LR if options.lr == "auto" else options.lr
     is_anew = stage != "dense" and not options.is_early()
     return TrainConfig.of(
         options,
         epochs=options.stage_epochs()[stage],
         size=options.size or USUAL_SIZE,
-        lr=options.lr * (ANEW_SHARE if is_anew else 1.0),
+        lr=peak * (ANEW_SHARE if is_anew else 1.0),
         scales_rate=_scales_rate(options) if stage == "sparse" else 1.0,
         span=(0.0, 1.0) if stage == "dense" else _span(options, stage),
         snapshot_epoch=options.branch() if stage == "dense" and options.is_early() else None,
