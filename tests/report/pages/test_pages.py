@@ -60,16 +60,16 @@ def test_warnings_of_the_run_are_repeated_once_on_every_page(slim_run: Path, tra
     assert f"hands, baseline: {near}" in together.text
 
 
-def test_unequal_training_is_said_beside_the_gain(slim_run: Path) -> None:
+@pytest.mark.parametrize(
+    ("epochs", "said"), [(30, "the dense one for 30"), (0, "the dense one has the given weights")]
+)
+def test_unequal_training_is_said_beside_the_gain(slim_run: Path, epochs: int, said: str) -> None:
     path = slim_run / "results.json"
     results = json.loads(path.read_text())
-    results["stages"][0]["epochs"], results["stages"][-1]["epochs"] = 30, 60
+    results["stages"][0]["epochs"], results["stages"][-1]["epochs"] = epochs, 60
     path.write_text(json.dumps(results))
     page = Page(write_report([slim_run]))
-    assert (
-        "The slim network was trained for 60 epochs in all, the dense one for 30; --controls dense trains"
-        in page.text
-    )
+    assert f"The slim network was trained for 60 epochs in all, {said}; --controls dense trains" in page.text
 
 
 def test_controls_stand_on_the_page_and_in_its_charts(slim_run: Path) -> None:
