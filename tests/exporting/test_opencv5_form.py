@@ -12,6 +12,7 @@ from onnx import numpy_helper
 from helpers.small_networks import CONVOLUTION, small_network
 from helpers.spot_detector import spot_detector, spot_images
 from seyolo.darknet.cfg import parse_cfg
+from seyolo.darknet.cost import cost
 from seyolo.darknet.zoo import network_from_name
 from seyolo.errors import ExportError
 from seyolo.exporting.formats import export
@@ -33,12 +34,23 @@ from seyolo.torchnet.build import DarknetModel, from_checkpoint, to_checkpoint
 )
 def test_layers_that_opencv_5_computes_wrongly(name: str, kinds: set[str]) -> None:
     network = network_from_name(name, num_classes=1)
-    wrong = wrong_in_int8(network, (416, 416))
+    wrong = wrong_in_int8(network, (384, 384))
     sections = [network.layers[index] for index in wrong]
     found = {"grouped" if getattr(each, "groups", 1) > 1 else "logistic" for each in sections}
     assert found == kinds
     grouped = {index for index, each in enumerate(network.layers) if getattr(each, "groups", 1) > 1}
     assert {index for index in grouped if network.layers[index].kind == "convolutional"} <= wrong
+
+
+def test_convolutions_to_maps_whose_places_are_no_multiple_of_8() -> None:
+    network = network_from_name("yolov3-tiny", num_classes=1)
+    assert wrong_in_int8(network, (384, 384)) == set()
+    wrong = wrong_in_int8(network, (320, 320))
+    maps = {index: layer.shape[1:] for index, layer in enumerate(cost(network, 320, 320).layers)}
+    convolutions = [index for index, each in enumerate(network.layers) if each.kind == "convolutional"]
+    assert wrong == {index for index in convolutions if maps[index] == (10, 10)}
+    with pytest.raises(ExportError, match="no multiple of 8; export without --int8, at a --size that is"):
+        wrong_in_int8(network, (416, 416))
 
 
 def test_sums_with_a_sigmoid_count_too() -> None:

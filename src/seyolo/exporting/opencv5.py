@@ -1,11 +1,12 @@
 """Int8 for OpenCV 5.0, which computes some layers wrongly in bytes, without an error.
 
-- Grouped and depthwise convolutions: the last places of a map are wrong where their number is no multiple of
-  8, and all places where a group has more than 8 outputs, unless they are a multiple of 8.
+- Convolutions to a map whose number of places is no multiple of 8: the last places are wrong, with a kernel
+  of 1x1 always, with larger ones as processor, channels and number of threads have it.
+- Grouped convolutions with more than 8 outputs in a group, unless they are a multiple of 8: all places.
 - A sigmoid that is the only reader of a convolution or sum: OpenCV applies it with other scales. In a swish
   the product reads the convolution, too, and the result is right.
 
-`tests/opencv5/test_opencv5_int8.py` shows both. These layers remain float32 in a file for OpenCV 5.
+`tests/opencv5/test_opencv5_int8.py` shows them. These layers remain float32 in a file for OpenCV 5.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from seyolo.darknet.sections import Convolutional
 from seyolo.darknet.sections.base import Section
 from seyolo.errors import ExportError, counted
 
+PLACES = 8  # that OpenCV 5 computes together; what is left over is wrong
 LEAST_IN_INT8 = 0.5  # share of the MACs; a file with fewer is hardly smaller or faster than in float32
 
 
@@ -25,18 +27,24 @@ def wrong_in_int8(network: Network, size: tuple[int, int]) -> set[int]:
     Raises:
         ExportError: they have more than half of the network's MACs.
     """
-    wrong = {index for index, section in enumerate(network.layers) if _is_wrong(section)}
     costs = cost(network, *size)
+    layers = enumerate(zip(network.layers, costs.layers, strict=True))
+    wrong = {index for index, (section, found) in layers if _is_wrong(section, found.shape)}
     macs = sum(costs.layers[index].macs for index in wrong)
     if macs > (1 - LEAST_IN_INT8) * costs.macs:
         raise ExportError(
             f"int8 for OpenCV 5 leaves {counted(len(wrong), 'layer')} with {macs / costs.macs:.0%} of the "
-            "MACs in float32: grouped convolutions and activation=logistic, which OpenCV 5 computes wrongly "
-            "in int8; export without --int8, or for another runtime without --for opencv5"
+            f"MACs in float32, which OpenCV 5 computes wrongly in int8: grouped convolutions, "
+            f"activation=logistic, and maps whose places are no multiple of {PLACES}; export without --int8, "
+            "at a --size that is a multiple of 128, or for another runtime without --for opencv5"
         )
     return wrong
 
 
-def _is_wrong(section: Section) -> bool:
-    is_grouped = isinstance(section, Convolutional) and section.groups > 1
-    return is_grouped or getattr(section, "activation", "") == "logistic"
+def _is_wrong(section: Section, shape: tuple[int, int, int]) -> bool:
+    if getattr(section, "activation", "") == "logistic":
+        return True
+    if not isinstance(section, Convolutional):
+        return False
+    _, height, width = shape
+    return section.groups > 1 or height * width % PLACES > 0

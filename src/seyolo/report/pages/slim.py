@@ -112,7 +112,9 @@ def _accuracy_sentences(record: SlimRecord, gain: Gain) -> list[str]:
         f"{gain.verdict()} One run, seed {record.results.seed}."
     )
     if None not in (dense.epochs, slim.epochs) and dense.epochs != slim.epochs:
-        of_dense = f"the dense one for {dense.epochs}" if dense.epochs else "the dense one has the given weights"
+        of_dense = (
+            f"the dense one for {dense.epochs}" if dense.epochs else "the dense one has the given weights"
+        )
         text += (
             f" The slim network was trained for {slim.epochs} epochs in all, {of_dense}; "
             "--controls dense trains the dense one as long."
