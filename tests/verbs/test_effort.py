@@ -78,7 +78,7 @@ def test_given_weights_are_not_trained_densely_however_few_the_images(few: Path)
 def test_given_weights_are_slimmed_on_few_images_gently_and_in_as_many_steps_as_new_ones(few: Path) -> None:
     chosen = with_effort(SlimOptions(data=few, epochs=0), SLIM_EPOCHS)
     assert chosen.stage_epochs() == {"dense": 0, "sparse": 0, "finetuned": 400}  # 3 steps each
-    assert chosen.lr == pytest.approx(0.1 * USUAL_LR)
+    assert chosen.lr == pytest.approx(0.3 * USUAL_LR)
     new = with_effort(SlimOptions(data=few), SLIM_EPOCHS)
     assert new.epochs_seen()["finetuned"] == chosen.epochs_seen()["finetuned"]
     kept = with_effort(SlimOptions(data=few, epochs=0, finetune_epochs=5), SLIM_EPOCHS)

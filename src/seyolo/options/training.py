@@ -115,8 +115,8 @@ class TrainingOptions(TileOptions):
     """images per step, in all processes together; auto takes 16, and fewer where there are few images."""
 
     lr: Annotated[float | Literal["auto"], RUN] = "auto"
-    """peak learning rate; auto takes 0.0015, and a tenth of it where given weights are slimmed on few
-    images."""
+    """peak learning rate; auto takes 0.0015, and three tenths of it where given weights are slimmed on
+    few images."""
 
     optimizer: Annotated[OptimizerName, RUN] = "muon"
     """muon for the kernels in front of batch normalisation and adamw for the rest, or adamw for all, which

@@ -29,7 +29,7 @@ Options = TypeVar("Options", SlimOptions, TrainOptions)
 USUAL_BATCH, SMALLEST_BATCH = 16, 8
 STEPS_WANTED = 600
 """Steps of training that a small data set gets at least, by smaller batches and more epochs."""
-FEW_IMAGES_LR_SHARE = 0.1
+FEW_IMAGES_LR_SHARE = 0.3
 """Learning rate, by the usual one, at which a few images do not make given weights forget what they know."""
 
 
