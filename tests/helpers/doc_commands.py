@@ -30,6 +30,7 @@ INSTEAD = {
 """Networks and budgets that stand for others, in all verbs but `info`."""
 
 HOURS = "trains for hours"
+WEIGHTS = "needs trained weights of COCO"
 COMPILES = "tests/test_native_examples.py compiles and runs it"
 NOT_RUN = {
     "make demo": "takes five minutes; tests/cli runs demo's parts",
@@ -43,6 +44,9 @@ NOT_RUN = {
     "tools/debian_python.sh 3.14 forky": "downloads a Python",
     'pip install ".[track]" && pip install --no-deps "trackers>=2.6"': "installs",
     "make check": "is no test",
+    "seyolo data label yolo-fastest-1.1-xl.cfg photos labelled --confidence 0.35": WEIGHTS,
+    "seyolo slim --data labelled --model yolo-fastest-1.1.cfg --weights yolo-fastest-1.1.weights --size 192 "
+    "--budget macs=60% --batch 8 --sparse-epochs 0 --finetune-epochs 50 --lr 0.00045": WEIGHTS,
     "make dist": "tests/wheel tests what it builds",
     "make format": "changes the sources",
     ".venv/bin/python tools/option_keywords.py": "changes the sources; tests/options checks them",
