@@ -246,7 +246,8 @@ def test_runtimes_that_are_missing_are_named(
             monkeypatch.delitem(sys.modules, module)
     monkeypatch.setitem(sys.modules, package, None)
     expected = pip_install(f"seyolo[{extra}]")
-    assert_refused(run("export", finder, file), f"{file} needs", expected)
+    for model in (finder, "gone.safetensors"):  # before the model is read
+        assert_refused(run("export", model, file), f"{file} needs", expected)
     assert not list(tmp_path.iterdir())
     (tmp_path / file).touch()
     assert_refused(run("detect", file, image), f"{file} needs", expected)
