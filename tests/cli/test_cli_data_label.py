@@ -62,10 +62,11 @@ def photos(hands: Path, tmp_path: Path) -> Path:
 def test_a_second_round_adds_images_and_keeps_corrected_labels(run: Run, photos: Path) -> None:
     first = run(*ROUND)
     assert first.code == 0, first.err
-    assert first.err.splitlines()[-2:] == [
+    assert first.err.splitlines()[-3:] == [
         "wrote out; correct the images in the order of out/review.csv, then: seyolo train --data out",
-        "to train on other images, too, add their folder in out/data.yaml: "
-        "train: [images/train, ../own/images/train]",
+        "to train on images that have labels already, too, add a folder of these alone (move them there with "
+        "their labels) in out/data.yaml: train: [images/train, ../own/images/train]",
+        "images of out in that folder would count twice, once without boxes",
     ]
     labels = sorted(Path("out/labels/train").glob("0*.txt"))
     for label in labels:
@@ -126,6 +127,16 @@ def test_images_with_a_label_file_of_their_own_are_left_out(run: Run, photos: Pa
     assert outcome.code == 0, outcome.err
     assert "2 of 4 images have labels already (2 beside them), left out" in outcome.err
     assert len(load_dataset("out").split("train")) == 2
+    own = photos.with_name("own")
+    own.mkdir()
+    for path in (image, image.with_suffix(".txt")):
+        path.rename(own / path.name)
+    data = Path("out/data.yaml")
+    data.write_text(data.read_text().replace("train: images/train", "train: [images/train, ../own]"))
+    rows = {
+        Path(sample.image).name: len(sample.boxes_cxcywh) for sample in load_dataset("out").split("train")
+    }
+    assert (len(rows), rows[image.name]) == (3, 1)
 
 
 def test_other_folders_formats_and_classes_are_refused(run: Run, photos: Path) -> None:

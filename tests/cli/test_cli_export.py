@@ -189,8 +189,12 @@ def test_a_single_file_has_its_row(run: Run, finder: Path) -> None:
     (row,) = json.loads(outcome.out)["rows"]
     assert (row["precision"], row["runtime"], row["agreement"]) == ("f32", "onnxruntime", None)
     assert row["error_px"] < 0.01
-    (row,) = json.loads(run("export", finder, "a.onnx", "--nms", "--json", "-").out)["rows"]
+    one = run("export", finder, "a.onnx", "--nms", "--json", "-")
+    (row,) = json.loads(one.out)["rows"]
     assert (row["runtime"], row["error_px"], row["p50_ms"]) == (None, None, None)
+    assert "the only one of OpenCV 4, gives wrong rows for it" in one.err
+    any_number = run("export", finder, "b.onnx", "--nms", "--dynamic-batch").err
+    assert ["read the net anew for each image" in err for err in (one.err, any_number)] == [False, True]
 
 
 def test_a_format_that_refuses_leaves_the_others(
@@ -242,7 +246,8 @@ def test_runtimes_that_are_missing_are_named(
             monkeypatch.delitem(sys.modules, module)
     monkeypatch.setitem(sys.modules, package, None)
     expected = pip_install(f"seyolo[{extra}]")
-    assert_refused(run("export", finder, file), f"{file} needs", expected)
+    for model in (finder, "gone.safetensors"):  # before the model is read
+        assert_refused(run("export", model, file), f"{file} needs", expected)
     assert not list(tmp_path.iterdir())
     (tmp_path / file).touch()
     assert_refused(run("detect", file, image), f"{file} needs", expected)

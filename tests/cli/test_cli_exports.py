@@ -116,7 +116,7 @@ class TestConvertAndSplit:
         assert outcome.code == 0, outcome.err
         assert [row["num_images"] for row in json.loads(outcome.out)["splits"]] == [3, 2, 1]
         assert run("data", "check", "out").code == 0
-        assert_refused(run("data", "convert", "in", "out"), "already there and not an empty folder")
+        assert_refused(run("data", "convert", "in", "out"), "not an empty folder; name another folder\n")
         assert_refused(run("data", "convert", "in", "other", "--to", "xml"), "--to")
         assert not (tmp_path / "other").exists()
 

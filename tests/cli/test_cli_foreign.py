@@ -53,6 +53,11 @@ ULTRALYTICS = {
     "benchmark model=a.onnx data=d.yaml imgsz=640": "benchmark a.onnx --data d.yaml",
     "info model=yolov3.cfg": "info yolov3.cfg",
     "check data.yaml": "data check data.yaml",
+    "data label photos --model hand": "data label hand photos OUT",
+    "data label --model hand --source photos --out round1": "data label hand photos round1",
+    "data label hand photos --out round1": "data label hand photos round1",
+    "slim --data d.yaml --model yolov3 --out runs/x": "slim --data d.yaml --model yolov3 --name x",
+    "train --data d.yaml --model yolov3 --out x": "train --data d.yaml --model yolov3 --name x",
 }
 YOLOV5 = {
     "train --data d.yaml --weights yolov5s.pt --img 640 --batch-size 16 --epochs 3 --project a --name b": (
@@ -145,6 +150,9 @@ def test_a_line_of_another_program_is_translated_and_not_run(
         ("export model=hand format=onnx", "hand: comes with seyolo as a finished .onnx file (/"),
         ("export model=a.onnx format=openvino", "a.onnx: is a finished file, which cannot be trained"),
         ("export a.onnx a.xml", "give the .safetensors or .cfg that it was made from"),
+        ("slim data=d.yaml model=hand", "hand: comes with seyolo as a finished .onnx file (/"),
+        ("train data=d.yaml model=a.onnx", "a.onnx: is a finished file, which cannot be trained"),
+        ("prune model=best.pt out=a.cfg", "best.pt: holds Python code of PyTorch"),
         ("export model=a.cfg format=onnx opset=12", "left out: opset"),
         ("segment predict model=a source=b", "there is no segment"),
     ],

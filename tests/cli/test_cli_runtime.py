@@ -91,7 +91,7 @@ def test_bad_runtimes_are_refused_in_a_line(
             run(*verb, "--runtime", "vino"), "--runtime vino: 'vino' is none of onnxruntime, openvino"
         )
         assert_refused(run(*verb, "--runtime", "onnxruntime:bf16"), "onnxruntime computes in float32", "use ")
-        assert_refused(run(*verb, "--runtime", "opencv"), "opencv does not read .onnx files")
+        assert_refused(run(*verb, "--runtime", "opencv"), "opencv is for .cfg (OpenCV itself reads")
         assert_refused(run(*verb, "--threads", 0), "threads must be at least 1, got 0")
         assert_refused(run(*verb, "--threads", 123456), "threads must be at most 1,024, got 123,456")
     zoo = ["yolov3-tiny@0.125", "--weights", onnx.with_suffix(".none")]

@@ -24,6 +24,9 @@ def test_data_verbs_say_it_and_end_well(run: Run, data: Path, verb: str) -> None
     outcome = run("data", verb, data)
     assert outcome.code == 0, outcome.err
     assert outcome.err.count(SAID) == 1
+    if verb == "view":
+        page = Path("data.html").read_text()
+        assert (page.count(SAID), "finds none" in page) == (2, False)
 
 
 def test_training_says_it(run: Run, data: Path) -> None:

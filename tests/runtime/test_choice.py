@@ -70,9 +70,14 @@ def test_class_names() -> None:
 @pytest.mark.parametrize(
     ("name", "runtime", "text"),
     [
-        ("m.onnx", "opencv", r"opencv does not read \.onnx files; onnxruntime or openvino does"),
-        ("m.xml", "torch", r"torch does not read \.xml files; openvino does"),
-        ("m.safetensors", "opencv", r"read \.safetensors files; onnxruntime or openvino or torch does"),
+        (
+            "m.onnx",
+            "opencv",
+            r"m\.onnx: seyolo runs \.onnx files on onnxruntime or openvino; opencv is for \.cfg "
+            r"\(OpenCV itself reads the file with cv2\.dnn\.readNetFromONNX\)$",
+        ),
+        ("m.xml", "torch", r"seyolo runs \.xml files on openvino; torch is for \.safetensors and \.cfg$"),
+        ("m.safetensors", "opencv", r"files on onnxruntime or openvino or torch; opencv is for \.cfg$"),
     ],
 )
 def test_a_runtime_that_does_not_read_the_file(tmp_path: Path, name: str, runtime: str, text: str) -> None:

@@ -94,6 +94,23 @@ def test_a_cfg_trains_at_its_own_size_and_so_does_its_checkpoint(
     assert again.size == (32, 64)
 
 
+def test_weights_beside_a_cfg_are_named_where_none_are_given(wide_cfg: Path) -> None:
+    weights = wide_cfg.with_suffix(".weights")
+    for options in (TrainOptions(model=str(wide_cfg)), SlimOptions(model=str(wide_cfg))):
+        weights.unlink(missing_ok=True)
+        told = Told()
+        with_model(options, told)
+        assert len(told.lines) == 1
+        weights.touch()
+        with_model(options, told)
+        assert told.lines[2] == (
+            "warning: wide.weights beside wide.cfg is not used, training starts from new weights: "
+            f"--weights {weights} starts from it"
+        )
+        with_model(replace(options, weights=weights), told)
+        assert len(told.lines) == 4
+
+
 def test_a_stopped_wide_run_goes_on(
     tiny_hands: Path, wide_cfg: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -62,4 +62,6 @@ def label(
     remark(f"{done}; {order}, then: seyolo train --data {out}")
     if to == "yolo":
         own = "train: [images/train, ../own/images/train]"
-        remark(f"to train on other images, too, add their folder in {out / 'data.yaml'}: {own}")
+        way = "add a folder of these alone (move them there with their labels)"
+        remark(f"to train on images that have labels already, too, {way} in {out / 'data.yaml'}: {own}")
+        remark(f"images of {out} in that folder would count twice, once without boxes")

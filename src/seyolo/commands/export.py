@@ -36,8 +36,9 @@ BESIDE = {".xml": (".bin",), ".param": (".bin",), ".cfg": (".weights", ".names")
 TITLE = "error against the model, latency of the network in one thread"
 NMS_REMARK = (
     "suppression inside: ONNX Runtime and OpenCV 5's default engine run this file; OpenCV's classic engine, "
-    "the only one of OpenCV 4, gives wrong rows for it; OpenCV 5.0 needs its net read anew for each image"
+    "the only one of OpenCV 4, gives wrong rows for it"
 )
+DYNAMIC_REMARK = "; in OpenCV 5.0 read the net anew for each image, or export without --dynamic-batch"
 
 
 def export(
@@ -77,7 +78,7 @@ def export(
         return
     exported = seyolo.api.export_file(model, out, options, start, progress=console_progress())
     if options.nms:
-        remark(NMS_REMARK)
+        remark(NMS_REMARK + DYNAMIC_REMARK * options.dynamic_batch)
     is_random = untrained and not is_cfg
     show(_value(exported, is_random), Group(*_readable(exported, is_random)), json)
     if exported.refused:

@@ -86,6 +86,7 @@ DARKNET_IOU = "0.45"
 """Threshold of Darknet's suppression."""
 MOST_SPOKEN = 4
 TRAINING, DATA_ENDINGS = ("train", "slim"), (".yaml", ".yml", ".data")
+LABEL_WORDS = ("MODEL", "IMAGES", "OUT")
 MODEL_AND_FILES = ("detect", "val", "export", "benchmark", "info", "serve", "prune")
 
 
@@ -125,9 +126,10 @@ def translation(arguments: Sequence[str], app: App) -> str | None:
         return None
     if line.spoken[0] == "test" and "source" in line.settings:
         line.verb, own = "detect", options_of("detect", app)
-    if line.verb == "export":
+    if line.verb in ("export", "prune", *TRAINING):
         model = [*line.settings.get("model", []), *line.files, ""][0]
-        if advice := foreign_advice(model) or shipped_advice(model) or finished_advice(model):
+        theirs = None if line.verb in TRAINING else foreign_advice(model)
+        if advice := theirs or shipped_advice(model) or finished_advice(model):
             return advice
     return _text(line, _written(line, own))
 
@@ -374,6 +376,8 @@ def _convert_places(line: Line, own: Mapping[str, int]) -> None:
     if "name" in own:
         if project := line.take("project"):
             line.left_out.append(f"project {project} (runs are in runs/{line.verb})")
+        if "out" not in own and (out := line.take("out")):
+            settings.setdefault("name", [Path(out).name])
     elif "out" in own and {"project", "name"} & set(settings) and line.verb != "export":
         parts = [part for name in ("project", "name") if (part := line.take(name))]
         settings.setdefault("out", ["/".join(parts)])
@@ -407,6 +411,11 @@ def _positional(line: Line) -> list[str]:
         settings.setdefault("model", ["yolov7-tiny"])
         line.left_out += line.files
         return []
+    if verb == "data label":
+        names = ("model", "source", "out", "name")
+        model, source, *out = [settings.pop(name, []) for name in names]
+        words = [*model, *source, *line.files, *(out[0] or out[1])]
+        return [*words, *LABEL_WORDS[len(words) :]]
     if verb not in MODEL_AND_FILES:
         return line.files
     models = settings.pop("model", ["MODEL"])

@@ -32,7 +32,7 @@ def output_folder(path: Path) -> Iterator[Path]:
 def check_new_folder(path: Path) -> None:
     """Raises DataError for a path that is there and not an empty folder."""
     if path.exists() and not (path.is_dir() and not any(path.iterdir())):
-        raise DataError(f"{path}: already there and not an empty folder; name another or remove it first")
+        raise DataError(f"{path}: already there and not an empty folder; name another folder")
 
 
 def write_data_yaml(path: str | Path, splits: Mapping[str, str], names: tuple[str, ...]) -> None:

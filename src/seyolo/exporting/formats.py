@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
 
 from seyolo.errors import UsageError
@@ -13,7 +14,7 @@ from seyolo.exporting.quantize import Image
 from seyolo.opening.description import CHECKPOINT
 from seyolo.opening.network import save
 from seyolo.options.export import FileOptions
-from seyolo.runtime.choice import needing, needing_openvino
+from seyolo.runtime.choice import needing
 from seyolo.runtime.protocol import ForRuntime
 from seyolo.torchnet.build import DarknetModel
 
@@ -26,6 +27,14 @@ class Format:
     files: str  # behind the ending in messages
     write: Callable[[DarknetModel, Path, FileOptions, Sequence[Image]], tuple[Path, ...]]
     options: frozenset[str] = frozenset()  # fields of `FileOptions`
+    packages: tuple[str, ...] = ()  # that write and run the file, by the names that Python imports
+    extra: str = ""  # of seyolo, which brings them
+
+    def require_packages(self, path: Path) -> None:
+        """Refuses (BackendError) to write the file of a path where a package is missing."""
+        for package in self.packages:
+            with needing(package, path, f"seyolo[{self.extra}]", title=TITLES.get(package, package)):
+                import_module(package)
 
 
 def export(
@@ -72,7 +81,9 @@ def export(
     options = FileOptions(nms, dynamic_batch, half, int8, for_runtime)
     if pictures and not int8:
         raise UsageError("images are for int8 only; ask for it, or leave them out")
-    return checked_format(path, options).write(model, path, options, pictures)
+    chosen = checked_format(path, options)
+    chosen.require_packages(path)
+    return chosen.write(model, path, options, pictures)
 
 
 def checked_format(path: Path, options: FileOptions) -> Format:
@@ -109,30 +120,28 @@ def fitting_options(paths: Sequence[Path], options: FileOptions) -> list[FileOpt
 def _write_openvino(
     model: DarknetModel, path: Path, options: FileOptions, images: Sequence[Image]
 ) -> tuple[Path, ...]:
-    with needing_openvino(path):
-        from seyolo.exporting.openvino import export_openvino  # noqa: PLC0415
+    from seyolo.exporting.openvino import export_openvino  # noqa: PLC0415
+
     return export_openvino(model, path, options, images)
 
 
 def _write_ncnn(model: DarknetModel, path: Path, options: FileOptions, _: object) -> tuple[Path, ...]:
-    extra = "seyolo[ncnn]"
-    with needing("ncnn", path, extra), needing("pnnx", path, extra):
-        from seyolo.exporting.ncnn import export_ncnn  # noqa: PLC0415
+    from seyolo.exporting.ncnn import export_ncnn  # noqa: PLC0415
 
-        return export_ncnn(model, path, options)
+    return export_ncnn(model, path, options)
 
 
 def _write_mnn(model: DarknetModel, path: Path, options: FileOptions, _: object) -> tuple[Path, ...]:
-    with needing("MNN", path, "seyolo[mnn]"):
-        from seyolo.exporting.mnn import export_mnn  # noqa: PLC0415
+    from seyolo.exporting.mnn import export_mnn  # noqa: PLC0415
+
     return export_mnn(model, path, options)
 
 
 def _write_litert(
     model: DarknetModel, path: Path, options: FileOptions, images: Sequence[Image]
 ) -> tuple[Path, ...]:
-    with needing("ai_edge_litert", path, "seyolo[litert]", title="LiteRT"):
-        from seyolo.exporting.litert import export_litert  # noqa: PLC0415
+    from seyolo.exporting.litert import export_litert  # noqa: PLC0415
+
     return export_litert(model, path, options, images)
 
 
@@ -149,12 +158,29 @@ PHRASES = {  # the fields of `FileOptions` in messages
     "for_runtime": "form for a runtime",
 }
 WHERE_POSSIBLE = ("half", "int8", "for_runtime")  # of several files, those whose format has it
+TITLES = {"openvino": "OpenVINO", "ai_edge_litert": "LiteRT"}  # of packages, where they differ
 FORMATS = {  # by their endings
     ".onnx": Format("ONNX", "", lambda *arguments: (export_onnx(*arguments),), frozenset(PHRASES)),
-    ".xml": Format("OpenVINO", " (with .bin beside it)", _write_openvino, frozenset({"half", "int8"})),
-    ".ncnn.param": Format("ncnn", " (with .bin and .json)", _write_ncnn, frozenset({"half"})),
-    ".mnn": Format("MNN", " (with .json)", _write_mnn),
-    ".tflite": Format("LiteRT", " (with .json)", _write_litert, frozenset({"half", "int8"})),
+    ".xml": Format(
+        "OpenVINO",
+        " (with .bin beside it)",
+        _write_openvino,
+        frozenset({"half", "int8"}),
+        ("openvino",),
+        "openvino",
+    ),
+    ".ncnn.param": Format(
+        "ncnn", " (with .bin and .json)", _write_ncnn, frozenset({"half"}), ("ncnn", "pnnx"), "ncnn"
+    ),
+    ".mnn": Format("MNN", " (with .json)", _write_mnn, packages=("MNN",), extra="mnn"),
+    ".tflite": Format(
+        "LiteRT",
+        " (with .json)",
+        _write_litert,
+        frozenset({"half", "int8"}),
+        ("ai_edge_litert",),
+        "litert",
+    ),
     ".cfg": Format("Darknet", " (with .weights)", lambda model, path, *_: export_darknet(model, path)),
     CHECKPOINT: Format("a checkpoint", "", _write_checkpoint),
 }

@@ -86,8 +86,7 @@ def open_backend(
     darknet = darknet_weights(path, weights) if path.suffix.lower() == ".cfg" else None
     runtime = readers[0] if runtime is None else runtime
     if runtime not in readers:
-        able = " or ".join(name for name in RUNTIMES if name in readers)
-        raise BackendError(f"{path}: {runtime} does not read {path.suffix} files; {able} does")
+        raise BackendError(_not_a_reader(path, runtime, readers))
     check_threads(threads)
     if precision not in RUNTIMES[runtime].precisions:
         able = " or ".join(name for name, kind in RUNTIMES.items() if precision in kind.precisions)
@@ -178,6 +177,15 @@ def runtimes_for(path: Path, device: str = "cpu") -> tuple[Runtime, ...]:
         raise BackendError(f"{path}: there is no such model file")
     usual = next(name for name in readers if RUNTIMES[name].is_usual(ending, device))
     return usual, *(name for name in readers if name != usual)
+
+
+def _not_a_reader(path: Path, runtime: Runtime, readers: Sequence[Runtime]) -> str:
+    """Returns why a runtime cannot be chosen for a file."""
+    able = " or ".join(name for name in RUNTIMES if name in readers)
+    own = " and ".join(RUNTIMES[runtime].endings)
+    ours = f"seyolo runs {path.suffix} files on {able}; {runtime} is for {own}"
+    theirs = " (OpenCV itself reads the file with cv2.dnn.readNetFromONNX)"
+    return f"{path}: {ours}{theirs if (path.suffix, runtime) == ('.onnx', 'opencv') else ''}"
 
 
 # A missing runtime must only matter when it is chosen, so the functions import it.

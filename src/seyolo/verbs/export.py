@@ -119,7 +119,7 @@ def _checked(
         raise UsageError(f"{model}: has no trained weights, so int8 has nothing to measure; give --weights")
     check_tiled_data(options, has_data or options.int8)
     if len(outs) == 1:
-        checked_format(outs[0], options)
+        checked_format(outs[0], options).require_packages(outs[0])
         return [options]
     return fitting_options(outs, options)
 
@@ -132,6 +132,7 @@ def _write(
     for out, options in zip(outs, fitting, strict=True):
         chosen = checked_format(out, options)
         try:
+            chosen.require_packages(out)
             files = chosen.write(model, out, options, images if options.int8 else ())
         except (ExportError, BackendError) as error:
             if len(outs) == 1:

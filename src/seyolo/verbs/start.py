@@ -108,6 +108,7 @@ def with_model(options: Options, progress: Progress | None = None) -> Options:
         options = replace(options, model=DEFAULT_MODEL)
     if options.size is None:
         options = replace(options, size=_own_size(options, progress or Silent()))
+    tell(progress or Silent(), _weights_beside(options))
     if (
         options.names is not None
         and options.weights is None
@@ -117,6 +118,16 @@ def with_model(options: Options, progress: Progress | None = None) -> Options:
         raise UsageError(f"--names {options.names}: names the classes of trained weights; {advice}")
     gates = _attention_of(options)
     return options if gates is None else replace(options, at=cast("tuple[Site, ...]", gates.at))
+
+
+def _weights_beside(options: SlimOptions | TrainOptions) -> list[str]:
+    """Returns a line on the weights of the same name beside a `.cfg`, which training does not take."""
+    cfg = Path(str(options.model))
+    weights = cfg.with_suffix(".weights")
+    if cfg.suffix != ".cfg" or options.weights is not None or not weights.is_file():
+        return []
+    start = f"training starts from new weights: --weights {weights} starts from it"
+    return [f"warning: {weights.name} beside {cfg.name} is not used, {start}"]
 
 
 def _own_size(options: SlimOptions | TrainOptions, progress: Progress) -> InputSize:

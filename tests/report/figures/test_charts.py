@@ -47,6 +47,16 @@ def test_the_best_confidence_is_marked() -> None:
     assert figure.axes[1].lines[-1].get_xdata() == [0.5, 0.5]
 
 
+def test_precision_ends_at_the_highest_score() -> None:
+    precision, recall = np.linspace(0.5, 1, 101), FALLING.copy()
+    precision[60:70], recall[60:] = 0, 0  # false positives alone, then nothing
+    precision[70:] = 1
+    figure = confidence_figure({"val": Curves(FALLING, FALLING, precision, recall, recall)}, "confidence")
+    drawn = np.asarray(figure.axes[0].lines[0].get_ydata())
+    assert np.isnan(drawn).nonzero()[0].tolist() == list(range(70, 101))
+    assert drawn[:70].tolist() == precision[:70].tolist()
+
+
 def test_both_images_of_curves_are_written(tmp_path: Path) -> None:
     plot_detection_curves({"val": CURVES}, tmp_path)
     for name in ("precision_recall.png", "confidence.png"):

@@ -140,14 +140,22 @@ def precision_recall_figure(lines: Mapping[str, tuple[Curves, str]], title: str)
 
 
 def confidence_figure(curves: Mapping[str, Curves], title: str) -> Figure:
-    """Draws precision, recall and F1 over the confidence threshold, a panel per split."""
+    """Draws precision, recall and F1 over the confidence threshold, a panel per split.
+
+    Precision ends at the highest score.
+    """
     width, height = PANEL_INCHES
     figure = new_figure(width * len(curves), height, title)
     panels = figure.subplots(1, len(curves), squeeze=False)[0]
     for axes, (split, one) in zip(panels, curves.items(), strict=True):
         style(axes)
         _prepare_shares(axes, "confidence", "")
-        lines = (("precision", one.precision), ("recall", one.recall), ("F1", one.f1))
+        is_empty = (one.precision == 1) & (one.recall == 0)  # above every score
+        lines = (
+            ("precision", np.where(is_empty, np.nan, one.precision)),
+            ("recall", one.recall),
+            ("F1", one.f1),
+        )
         for (label, points), colour in zip(lines, (SPLITS[1], SPLITS[0], INK), strict=True):
             axes.plot(CONFIDENCES, points, color=colour, linewidth=1.6, label=label)
         best = one.best_confidence

@@ -21,7 +21,7 @@ from seyolo.errors import DataError, UsageError, counted
 from seyolo.files import write_text
 from seyolo.letterbox import place
 from seyolo.media.annotate import class_colour
-from seyolo.progress import Progress, Silent
+from seyolo.progress import WARNING, Progress, Silent
 from seyolo.report.figures.box_sizes import box_sizes_figure
 from seyolo.report.figures.samples import spread_evenly
 from seyolo.report.pages.data_images import Shown, SmallBox, enlarged, labelled, name_of, thumbnail
@@ -96,7 +96,8 @@ def _context(
     inputs = {name: _input_sides(split, options.size) for name, split in findings.items()}
     source = dataset.source.resolve()
     problems = [str(problem).encode(errors="replace").decode() for problem in report.problems]
-    warnings = report.warnings()
+    unlabelled = [line.removeprefix(WARNING) for line in dataset.unlabelled()]
+    warnings = [*report.warnings(), *unlabelled]
     if problems:
         warnings.append(f"{counted(len(problems), 'problem')} found by data check, listed at the end.")
     return {
@@ -121,6 +122,7 @@ def _context(
         "pairs": _pairs(findings, report),
         "repeats": _repeats(findings),
         "problems": problems[:MOST_PROBLEMS],
+        "unlabelled": unlabelled,
         "num_more": max(0, len(problems) - MOST_PROBLEMS),
     }
 
