@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
-from seyolo.json_files import Count, Positive, PositiveFinite
+from seyolo.json_files import Count, Finite, Positive, PositiveFinite
 from seyolo.options.study import NONE
 from seyolo.results import SplitMetrics
 
@@ -34,7 +34,10 @@ class Variant:
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkResult:
-    """One trained network; `plain_ms` is that of the network without gates, timed in the same run."""
+    """One trained network; `plain_ms` is that of the network without gates, timed in the same run.
+
+    `noise` is the larger of those of both latencies, a share; 0 in files of versions that did not keep it.
+    """
 
     gate: str
     place: str
@@ -48,6 +51,7 @@ class NetworkResult:
     metrics: Mapping[str, SplitMetrics]
     latency_ms: PositiveFinite
     plain_ms: PositiveFinite
+    noise: Finite = 0.0
 
     @property
     def variant(self) -> Variant:
@@ -76,6 +80,7 @@ class StudyRow:
         ap, ap50: by split.
         lead: AP minus that of the network without gates of the same budget and seed, by split.
         share: latency relative to the dense network without gates.
+        noise: the largest noise of a latency, a share of it.
     """
 
     variant: Variant
@@ -88,6 +93,7 @@ class StudyRow:
     ap: Mapping[str, Spread]
     ap50: Mapping[str, Spread]
     lead: Mapping[str, Spread]
+    noise: float
 
 
 def study_rows(results: Sequence[NetworkResult]) -> list[StudyRow]:
@@ -121,4 +127,5 @@ def _row(
             split: Spread.of([one.metrics[split].ap - other.metrics[split].ap for one, other in pairs])
             for split in splits
         },
+        noise=max(network.noise for network in networks),
     )

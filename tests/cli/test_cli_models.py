@@ -184,8 +184,10 @@ def test_val_of_one_split_at_another_size(run: Run, checkpoint: Path, onnx: Path
 
 def test_val_leaves_curves_and_images(run: Run, checkpoint: Path, hands: Path, tmp_path: Path) -> None:
     assert run("val", checkpoint, "--data", hands, "--out", "judged").code == 0
-    files = "confidence.png precision_recall.png test_predictions.jpg val_predictions.jpg"
+    files = "confidence.png curves.json precision_recall.png test_predictions.jpg val_predictions.jpg"
     assert sorted(path.name for path in (tmp_path / "judged").iterdir()) == files.split()
+    curves = json.loads((tmp_path / "judged/curves.json").read_text())["val"]
+    assert {split: len(found["precision50"]) for split, found in curves.items()} == {"val": 101, "test": 101}
 
 
 def test_val_by_the_oxford_protocol_needs_its_table(run: Run, onnx: Path, hands: Path) -> None:

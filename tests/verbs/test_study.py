@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -25,11 +26,13 @@ ONE = StudyOptions(
     gates=("none", "eca"), places=("head",), joins=("scale",), budgets=("macs=70%",), seeds=(0,)
 )
 
+TIMING = SimpleNamespace(p50_ms=2.0, noise=0.04)
+
 
 @pytest.fixture
 def settings(tiny_config: SlimOptions, monkeypatch: pytest.MonkeyPatch) -> SlimOptions:
     """Two epochs for every network, and no clock."""
-    monkeypatch.setattr(studying, "latency_of", lambda networks: dict.fromkeys(networks, 2.0))
+    monkeypatch.setattr(studying, "timings_of", lambda networks: dict.fromkeys(networks, TIMING))
     return replace(tiny_config, sparse_epochs=None, finetune_epochs=None)
 
 
@@ -76,7 +79,7 @@ def test_a_stopped_study_goes_on_where_it_was(settings: SlimOptions, tmp_path: P
     assert list(rows) == [
         ("none", "dense"), ("eca head scale", "dense"), ("none", "macs=70%"), ("eca head scale", "macs=70%")
     ]  # fmt: skip
-    assert {row.epochs for row in whole.rows} == {2}
+    assert {(row.epochs, row.noise) for row in whole.rows} == {(2, 0.04)}
     assert all(path.stat().st_mtime_ns == time for path, time in trained.items())
     dense, slim = rows["eca head scale", "dense"], rows["eca head scale", "macs=70%"]
     assert slim.macs <= 0.7 * dense.macs
@@ -144,7 +147,7 @@ def test_ctrl_c_says_how_to_go_on(
 
 def test_what_cannot_be_met_is_found_before_training(settings: SlimOptions, tmp_path: Path) -> None:
     axes = replace(ONE, budgets=("macs=70%", "macs=1%"))
-    with pytest.raises(BudgetError, match="macs=1% cannot be met"):
+    with pytest.raises(BudgetError, match="network none-0: budget macs=1% cannot be met"):
         run(settings, axes, folder=tmp_path / "s")
     assert not (tmp_path / "s").exists()
 

@@ -145,6 +145,9 @@ class ChannelsBudget(Budget):
             problem = "the share of channels to remove is at least 0% and below 100%"
             raise UsageError(f"budget {text!r}: {problem}")
 
+    def cost_text(self, cost: float) -> str:
+        return f"{cost:,.0f}"
+
     def limit(self, dense: float) -> float:
         return dense - math.ceil(self._absolute(dense) - _ROUNDING)
 

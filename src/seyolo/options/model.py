@@ -38,7 +38,7 @@ class ModelOptions:
     head."""
 
     reduction: Annotated[int, MODEL] = USUAL_REDUCTION
-    """a gate of se, cbam or coordatt squeezes to channels / reduction."""
+    """a gate of se, cbam or coordatt squeezes to channels / reduction, and at least 8."""
 
     join: Annotated[Join, MODEL] = "scale"
     """scale gives s·x, add gives x + s·x."""

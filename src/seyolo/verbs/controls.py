@@ -33,6 +33,7 @@ from seyolo.options.cut import CutOptions
 from seyolo.options.slim import CONTROL_NAMES, ControlName, SlimOptions
 from seyolo.pruning.prune import prune_by
 from seyolo.results import ControlRow
+from seyolo.runtime.benchmark import Timing
 from seyolo.runtime.choice import open_backend
 from seyolo.sizes import checked_size, input_text, scaled_size
 from seyolo.torchnet.build import DarknetModel, build
@@ -214,14 +215,19 @@ def _size_of_equal_latency(finished: Finished) -> tuple[int, int]:
 
 
 def latency_of(contenders: dict[str, Contender]) -> dict[str, float]:
-    """Measures median milliseconds on ONNX Runtime at batch 1, interleaved in one run."""
+    """Measures median milliseconds as `timings_of` does."""
+    return {name: timing.p50_ms for name, timing in timings_of(contenders).items()}
+
+
+def timings_of(contenders: dict[str, Contender]) -> dict[str, Timing]:
+    """Times networks on ONNX Runtime at batch 1, interleaved in one run."""
     with TemporaryDirectory() as folder:
         files = {
             name: one.file or export(resized(one.model, one.size), Path(folder) / f"{name}.onnx")[0]
             for name, one in contenders.items()
         }
         timings = timed({name: open_backend(path) for name, path in files.items()})
-        return {timing.name: timing.p50_ms for timing in timings}
+        return {timing.name: timing for timing in timings}
 
 
 def judge_contender(run: SlimRun, contender: Contender) -> Judgement:

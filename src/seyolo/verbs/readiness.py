@@ -49,7 +49,7 @@ def readiness_lines(found: Readiness | None) -> list[str]:
         f"{found.going:.0%} of the channels are pruned, {found.nearly_zero:.0%} of the scales nearly zero",
         f"{verdict}: a pruned channel has {found.going_scale:.0%} of the scale of a kept one, and "
         f"{found.misplaced:.0%} of the pruned scales are larger than the smallest tenth of the kept ones",
-        f"after pruning, without repair: AP@0.5 on val {moved_text(found.ap50, found.cut_ap50)}",
+        f"after pruning, before repair: AP@0.5 on val {moved_text(found.ap50, found.cut_ap50)}",
     ]
 
 

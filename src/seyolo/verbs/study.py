@@ -24,7 +24,7 @@ from seyolo.darknet.cost import cost
 from seyolo.data.datasets import Dataset
 from seyolo.data.near_duplicates import training_lines
 from seyolo.detecting.run_folder import Shard, parse_shard
-from seyolo.errors import SeyoloError, TrainingError, counted
+from seyolo.errors import BudgetError, SeyoloError, TrainingError, counted
 from seyolo.evaluation.evaluate import split_metrics
 from seyolo.files import write_json
 from seyolo.json_files import read_json, to_json
@@ -42,7 +42,7 @@ from seyolo.torchnet.build import DarknetModel
 from seyolo.torchnet.device import limited_threads
 from seyolo.training.trackers import OpenTracker, TrackerName, chosen_tracker
 from seyolo.verbs.calibration import plan_of
-from seyolo.verbs.controls import Contender, latency_of
+from seyolo.verbs.controls import Contender, timings_of
 from seyolo.verbs.effort import with_effort
 from seyolo.verbs.slim_run import SlimRun
 from seyolo.verbs.stages import estimate_seconds
@@ -229,6 +229,7 @@ class _Study:
         if todo:
             dataset = open_data(self.settings.slim, self.folder, self.progress)
             check_data(self.folder, dataset, dataset.splits, data_changed)
+            self._check_budgets(todo, dataset)
             tell(self.progress, training_lines(dataset))
             plain = SlimRun(self.settings.slim, self.folder, Silent(), dataset=dataset)
             self.plain = plain.starting_model()
@@ -237,6 +238,18 @@ class _Study:
                 self.progress.message(f"{cell.name} ({number} of {len(todo)} in this shard)")
                 self._train(cell, dataset)
         return self.report()
+
+    def _check_budgets(self, todo: Sequence[Cell], dataset: Dataset) -> None:
+        """Raises a BudgetError that names the first network which cannot meet a budget."""
+        variants = {(cell.gate, cell.place, cell.join): cell for cell in reversed(todo)}
+        for cell in reversed(variants.values()):
+            run = SlimRun(self._options(cell, DENSE), self.folder, Silent(), dataset=dataset)
+            model = run.starting_model()
+            for budget in self.settings.study.budgets:
+                try:
+                    plan_of(model, self._options(cell, budget), None)
+                except BudgetError as error:
+                    raise BudgetError(f"network {cell.name}: {error}") from error
 
     def _announce(self, todo: Sequence[Cell], dataset: Dataset, command: str) -> None:
         """Tells how many networks are missing, and about how long they take; gates cost little beside."""
@@ -300,10 +313,7 @@ class _Study:
             )
             for budget in self.budgets
         }
-        start = runs[DENSE].starting_model()
-        for budget in self.settings.study.budgets:
-            plan_of(start, runs[budget].config, None, self.progress)  # refuses what cannot be met
-        dense = runs[DENSE].dense(start)
+        dense = runs[DENSE].dense(runs[DENSE].starting_model())
         for budget in self._missing(cell):
             run = runs[budget]
             model = dense if budget == DENSE else self._slim(run, dense)
@@ -317,7 +327,7 @@ class _Study:
         counted = cost(model.network, *run.size_hw)
         found = run.judge(model, title=f"evaluating {cell.name} {budget}")
         assert self.plain is not None
-        latency = latency_of(
+        timings = timings_of(
             {"plain": Contender(self.plain, run.size_hw), "own": Contender(model, run.size_hw)}
         )
         return NetworkResult(
@@ -331,6 +341,7 @@ class _Study:
             macs=counted.macs,
             input_size=run.size_hw,
             metrics=split_metrics(found, len(run.dataset.names)),
-            latency_ms=round(latency["own"], 3),
-            plain_ms=round(latency["own" if (cell.gate, budget) == (NONE, DENSE) else "plain"], 3),
+            latency_ms=round(timings["own"].p50_ms, 3),
+            plain_ms=round(timings["own" if (cell.gate, budget) == (NONE, DENSE) else "plain"].p50_ms, 3),
+            noise=round(max(timing.noise for timing in timings.values()), 4),
         )

@@ -198,7 +198,7 @@ def test_an_impossible_budget_says_what_keeps_the_channels_and_what_would_help()
     assert str(caught.value) == (
         "budget channels=90% cannot be met: every group keeps at least 8 channels (or its width), "
         "all channels of layer 0 are kept; that leaves 8 of 64 channels; "
-        "the nearest budget is channels=87.5%, or allow a smaller multiple (1)"
+        "the nearest budget is channels=87.5%, or allow --multiple 1 (1 of 64 channels)"
     )
 
 

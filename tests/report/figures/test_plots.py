@@ -51,10 +51,7 @@ def test_channels_before_after_and_removed(tmp_path: Path, figures: list[Figure]
     plot_channels(before, [(0, "stem", 16), (4, "stage 1", 128), (7, "head", 18)], tmp_path / "c.png")
     upper, lower = figures[0].axes
     # 16 + 0 + 128 + 18 = 162 of 32 + 64 + 128 + 18 = 242, or 66.9 %.
-    assert (
-        figures[0].get_suptitle()
-        == "Channels of all convolutions, those that detect included: 162 of 242 kept (67 %)"
-    )
+    assert figures[0].get_suptitle() == "Channels of all convolutions: 162 of 242 kept (67 %)"
     assert offsets(upper, 0) == [[0, 32], [1, 64], [2, 128], [3, 18]]
     assert offsets(upper, 1) == [[0, 16], [2, 128], [3, 18]]
     assert [row[0] for row in offsets(upper, 2)] == [1]
@@ -63,6 +60,7 @@ def test_channels_before_after_and_removed(tmp_path: Path, figures: list[Figure]
         "after",
         "removed whole",
     ]
+    assert [label.get_text() for label in lower.get_xticklabels()] == ["0", "1", "4", "7"]
     bars = [bar for bar in lower.patches if bar.get_width() == pytest.approx(0.7)]
     assert [bar.get_height() for bar in bars] == pytest.approx([0.5, 0, 1, 1])
     assert texts(figures[0]) == ["stem", "stage 1", "head"]

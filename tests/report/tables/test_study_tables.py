@@ -17,7 +17,7 @@ from seyolo.files import write_json
 from seyolo.json_files import to_json
 from seyolo.report.figures.study import write_study_chart
 from seyolo.report.pages.write import write_report
-from seyolo.report.tables.study import study_cells, study_table, write_study_tables
+from seyolo.report.tables.study import study_cells, study_note, study_table, write_study_tables
 from seyolo.results import SplitMetrics
 from seyolo.study_results import RESULTS as RESULTS_FOLDER
 from seyolo.study_results import STUDY_FILE, NetworkResult, Spread, study_rows
@@ -110,6 +110,16 @@ def test_cells() -> None:
     assert slim == ["se neck add", "macs=30%", "1 of 3", "0.410", "", "200 M", "500 k", "1.20x"]
 
 
+def test_the_note_explains_deviation_and_noise() -> None:
+    plain = "± is the sample standard deviation over the seeds (n − 1)"
+    assert study_note(study_rows(RESULTS)) == plain
+    assert study_note(study_rows(RESULTS[:2])) == f"{plain}; of two seeds it says little"
+    noisy = [network("none", 0, 0.4, noise=0.02), network("none", 0, 0.4, "macs=30%", noise=0.08)]
+    assert study_note(study_rows(noisy)) == (
+        "of one seed no deviation is known, and a difference says little; noise of the latencies: up to ±8 %"
+    )
+
+
 def test_files(tmp_path: Path) -> None:
     rows = study_rows(RESULTS)
     write_study_tables(rows, tmp_path, 3)
@@ -120,7 +130,7 @@ def test_files(tmp_path: Path) -> None:
         "gate": "se", "place": "neck", "join": "add", "budget": "dense", "split": "val", "seeds": "0 1 2",
         "epochs": "30", "ap": "0.44", "ap_deviation": "0.01732", "ap50": "0.74", "ap50_deviation": "0.01732",
         "lead": "0.01", "lead_deviation": "0.02828", "params": "1000000", "macs": "200000000",
-        "latency_ms": "6.0", "latency_share": "1.2",
+        "latency_ms": "6.0", "latency_share": "1.2", "latency_noise": "0.0",
     }  # fmt: skip
     assert table[0]["lead"] == ""
     markdown = (tmp_path / "study.md").read_text()
@@ -128,6 +138,8 @@ def test_files(tmp_path: Path) -> None:
     latex = (tmp_path / "study.tex").read_text()
     assert r"none & dense & 2 of 3 & 0.420$\pm$0.028 &" in latex
     assert r"macs=30\% &" in latex
+    assert markdown.endswith("|\n\n± is the sample standard deviation over the seeds (n − 1)\n")
+    assert latex.endswith("\n% ± is the sample standard deviation over the seeds (n − 1)\n")
     assert latex.count("&") == latex.count(r"\\") * 9
     write_study_chart(rows, tmp_path / "study.png")
     assert (tmp_path / "study.png").read_bytes()[:4] == b"\x89PNG"

@@ -121,18 +121,19 @@ def infeasible(limit: Limit, ranked: Ranked, options: CutOptions) -> str:
     budget, reached = limit.budget, least(options)
     scored = replace(ranked, scores=[np.where(np.isfinite(score), score, 0.0) for score in ranked.scores])
     ways = {
-        "a smaller multiple": least(replace(options, multiple=1)),
-        "no least share": least(replace(options, least_share=0.0)),
-        "no layers to keep": least(replace(options, keep=())),
-        "scope all": least(replace(options, scope="all")),
+        "--multiple 1": least(replace(options, multiple=1)),
+        "--least-share 0": least(replace(options, least_share=0.0)),
+        "no --keep": least(replace(options, keep=())),
+        "--scope all": least(replace(options, scope="all")),
         "residual blocks to be removed": least(replace(options, blocks=True)),
-        f"another importance than {ranked.importance}": least(options, scored),
+        f"another --importance than {ranked.importance}": least(options, scored),
     }
-    helpful = [f"{way} ({budget.cost_text(cost)})" for way, cost in ways.items() if cost < reached]
+    dense = f"{budget.cost_text(limit.dense)} {budget.unit}"
+    helpful = [f"{way} ({budget.cost_text(cost)} of {dense})" for way, cost in ways.items() if cost < reached]
     way_out = f", or allow {' or '.join(helpful)}" if helpful else ""
     return (
         f"budget {budget} cannot be met: {_reasons(ranked, options)}; that leaves "
-        f"{budget.cost_text(reached)} of {budget.cost_text(limit.dense)} {budget.unit}; "
+        f"{budget.cost_text(reached)} of {dense}; "
         f"the nearest budget is {budget.nearest(reached, limit.dense)}{way_out}"
     )
 

@@ -53,7 +53,7 @@ def channels_figure(before: Sequence[Channels], after: Sequence[Channels]) -> Fi
     old = np.array([channels for _, _, channels in before], dtype=np.float64)
     new = np.array([kept.get(layer, 0) for layer, _, _ in before], dtype=np.float64)
     share = f"{new.sum():,.0f} of {old.sum():,.0f} kept ({100 * new.sum() / old.sum():.0f} %)"
-    title = f"Channels of all convolutions, those that detect included: {share}"
+    title = f"Channels of all convolutions: {share}"
     figure = new_figure(max(7.0, 2.2 + 0.085 * len(before)), 4.9, title)
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[2.6, 1])
     runs = _parts([label for _, label, _ in before])
@@ -61,7 +61,7 @@ def channels_figure(before: Sequence[Channels], after: Sequence[Channels]) -> Fi
         style(axes)
         _mark_parts(axes, runs)
     _draw_channels(upper, old, new)
-    _draw_kept_share(lower, new / old)
+    _draw_kept_share(lower, new / old, [layer for layer, _, _ in before])
     figure.legend(loc="outside lower right", ncols=3, fontsize=8.5, labelcolor=INK, frameon=False)
     name_spans(upper, runs)
     return figure
@@ -97,10 +97,10 @@ def _draw_channels(axes: Axes, old: Float[np.ndarray, " n"], new: Float[np.ndarr
     axes.set_ylabel("channels, log scale")
 
 
-def _draw_kept_share(axes: Axes, share: Float[np.ndarray, " n"]) -> None:
+def _draw_kept_share(axes: Axes, share: Float[np.ndarray, " n"], layers: Sequence[int]) -> None:
     axes.bar(np.arange(len(share)), share, width=0.7, color=SLIM, alpha=0.85)
     axes.set(ylim=(0, 1.04), yticks=[0, 0.5, 1], ylabel="kept")
-    axes.set(xlim=(-0.8, len(share) - 0.2), xlabel="convolution, in order")
+    axes.set(xlim=(-0.8, len(share) - 0.2), xlabel="layer, as seyolo info --layers numbers it")
     axes.yaxis.set_major_formatter(FuncFormatter(percent))
-    ticks = range(len(share)) if len(share) <= 30 else [0, *range(9, len(share), 10)]
-    axes.set_xticks(ticks, [str(tick + 1) for tick in ticks])
+    ticks = range(len(share)) if len(share) <= 30 else range(0, len(share), 10)
+    axes.set_xticks(ticks, [str(layers[tick]) for tick in ticks])

@@ -36,7 +36,7 @@ from seyolo.report.figures.samples import (
     spread_evenly,
     write_sheet,
 )
-from seyolo.report.record import read_curves, read_scales
+from seyolo.report.record import read_curves, read_scales, write_curves
 from seyolo.torchnet.build import DarknetModel
 
 BATCH_FILE = "train_batch.jpg"
@@ -100,12 +100,13 @@ def write_train_figures(
 
 
 def write_validation_figures(folder: Path, dataset: Dataset, judgement: Judgement) -> None:
-    """Writes precision_recall.png, confidence.png, and SPLIT_predictions.jpg of up to 16 images per split.
+    """Writes curves.json, its two charts, and SPLIT_predictions.jpg of up to 16 images per split.
 
     A split without labels has no curves.
     """
     curves = curves_by_split(judgement, len(dataset.names))
     if curves:
+        write_curves(folder, {"val": curves})
         plot_detection_curves(curves, folder)
     for split, (_, found) in judgement.items():
         pairs = spread_evenly(list(zip(dataset.split(split), found, strict=True)), MAX_IMAGES)

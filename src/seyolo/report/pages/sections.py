@@ -225,6 +225,6 @@ def _readiness_lines(found: Readiness | None) -> list[str]:
         return []
     return [
         f"Before pruning, {found.going:.0%} of the channels were chosen for removal; their mean BN scale was "
-        f"{found.going_scale:.0%} of that of a kept channel. Right after pruning, without repair, AP@0.5 on "
+        f"{found.going_scale:.0%} of that of a kept channel. Right after pruning, before repair, AP@0.5 on "
         f"validation images {moved_text(found.ap50, found.cut_ap50)}."
     ]

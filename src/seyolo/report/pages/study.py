@@ -13,7 +13,7 @@ from seyolo.options.study import NONE, StudyOptions
 from seyolo.report.figures.study import study_figure
 from seyolo.report.pages.parts import Grid, chart, setting_text
 from seyolo.report.record import check_links, flat_settings
-from seyolo.report.tables.study import splits_of, study_cells
+from seyolo.report.tables.study import splits_of, study_cells, study_note
 from seyolo.report.verdict import LEARNED_AP50
 from seyolo.study_results import DENSE, RESULTS, STUDY_FILE, NetworkResult, StudyRow, study_rows
 
@@ -63,7 +63,7 @@ def study_context(folder: Path) -> dict[str, Any]:
         "lead": f"{stored.slim.get('model')} on {stored.slim.get('data')}, dense and pruned to "
         f"{', '.join(axes.budgets)}; {counted(len(axes.seeds), 'seed')}.",
         "warnings": said + _cautions(rows, axes.seeds),
-        "table": Grid(header, body, note="AP is in points, with the deviation over the seeds."),
+        "table": Grid(header, body, note=f"AP is from 0 to 1; {study_note(rows)}."),
         "chart_item": chart(study_figure(rows), "AP by gate and place, a colour for each budget"),
         "settings": [(name, setting_text(value)) for name, value in flat_settings(stored.slim).items()],
         "files": [(name, text) for name, text in TABLES.items() if (folder / name).is_file()],

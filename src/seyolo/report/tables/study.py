@@ -10,12 +10,13 @@ from seyolo.files import write_text
 from seyolo.report.tables.files import comma_separated, latex, markdown
 from seyolo.report.tables.fitting import FittingTable
 from seyolo.report.tables.slim import shown_split
-from seyolo.report.text import MISSING, count_text
+from seyolo.report.text import MISSING, count_text, noise_text
 from seyolo.study_results import Spread, StudyRow
 
 COLUMNS = (
     "gate", "place", "join", "budget", "split", "seeds", "epochs", "ap", "ap_deviation", "ap50",
     "ap50_deviation", "lead", "lead_deviation", "params", "macs", "latency_ms", "latency_share",
+    "latency_noise",
 )  # fmt: skip
 
 
@@ -23,14 +24,25 @@ def write_study_tables(rows: Sequence[StudyRow], folder: Path, num_seeds: int) -
     """Writes study.csv with every number, study.md and study.tex with those that one reads."""
     cells = study_cells(rows, num_seeds, splits_of(rows))
     write_text(folder / "study.csv", comma_separated(COLUMNS, list(_full_rows(rows))))
-    write_text(folder / "study.md", markdown(cells[0], cells[1:]))
-    write_text(folder / "study.tex", latex(cells[0], cells[1:]))
+    write_text(folder / "study.md", markdown(cells[0], cells[1:]) + f"\n{study_note(rows)}\n")
+    write_text(folder / "study.tex", latex(cells[0], cells[1:]) + f"% {study_note(rows)}\n")
 
 
 def study_table(rows: Sequence[StudyRow], num_seeds: int) -> FittingTable:
     """Returns the table for a terminal, with one split."""
     header, *body = study_cells(rows, num_seeds, [shown_split(splits_of(rows))])
     return FittingTable(header, body, left=frozenset({0, 1}), is_dense=True)
+
+
+def study_note(rows: Sequence[StudyRow]) -> str:
+    """Explains the deviations of the table, and tells the noise of its latencies where it is known."""
+    num_seeds, noise = max(len(row.seeds) for row in rows), max(row.noise for row in rows)
+    if num_seeds == 1:
+        note = "of one seed no deviation is known, and a difference says little"
+    else:
+        note = "± is the sample standard deviation over the seeds (n − 1)"
+        note += "; of two seeds it says little" if num_seeds == 2 else ""
+    return note + (f"; noise of the latencies: up to {noise_text(noise)}" if noise else "")
 
 
 def splits_of(rows: Sequence[StudyRow]) -> list[str]:
@@ -72,6 +84,7 @@ def _full_rows(rows: Sequence[StudyRow]) -> Iterator[list[str]]:
         variant = row.variant
         named = [variant.gate, variant.place, variant.join, variant.budget]
         costs = [round(row.params), round(row.macs), round(row.latency_ms.mean, 3), round(row.share.mean, 4)]
+        costs.append(round(row.noise, 4))
         for split in row.ap:
             spreads = (row.ap[split], row.ap50[split], row.lead[split])
             numbers = [number for spread in spreads for number in (spread.mean, spread.deviation)]
