@@ -34,6 +34,7 @@ ASSUMED = {
     "docs/contributing/release.md": [],
     "docs/contributing/versions.md": [],
     "docs/decisions/0023-muon-for-the-kernels.md": [make.hands],
+    "docs/decisions/0024-given-weights-on-few-images.md": [],
     "docs/evidence/controls.md": [make.hands],
     "docs/evidence/results.md": [make.hands],
     "docs/faq.md": [make.darknet],
