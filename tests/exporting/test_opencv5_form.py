@@ -43,7 +43,7 @@ def test_layers_that_opencv_5_computes_wrongly(name: str, kinds: set[str]) -> No
 
 
 def test_convolutions_to_maps_whose_places_are_no_multiple_of_8() -> None:
-    network = network_from_name("yolov3-tiny", num_classes=1)
+    network = network_from_name("yolov3", num_classes=1)
     assert wrong_in_int8(network, (384, 384)) == set()
     wrong = wrong_in_int8(network, (320, 320))
     maps = {index: layer.shape[1:] for index, layer in enumerate(cost(network, 320, 320).layers)}
@@ -51,6 +51,8 @@ def test_convolutions_to_maps_whose_places_are_no_multiple_of_8() -> None:
     assert wrong == {index for index in convolutions if maps[index] == (10, 10)}
     with pytest.raises(ExportError, match="no multiple of 8; export without --int8, at a --size that is"):
         wrong_in_int8(network, (416, 416))
+    with pytest.raises(ExportError, match="a pool halves a map"):
+        wrong_in_int8(network_from_name("yolov3-tiny", num_classes=1), (320, 320))
 
 
 def test_sums_with_a_sigmoid_count_too() -> None:

@@ -259,7 +259,7 @@ def _page(folder: Path) -> None:
 
 
 def _onnx_info(folder: Path) -> None:
-    value, _ = _onnx("case.onnx", folder / "case.onnx", None)
+    value, *_ = _onnx("case.onnx", folder / "case.onnx", None)
     json.dumps(value)
 
 

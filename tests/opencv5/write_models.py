@@ -28,7 +28,7 @@ NETWORKS = (
     "yolov7-tiny", "enetb0-coco", "yolo-fastest-1.1", "se-yolov3@0.25", "cbam-yolov3@0.25",
     "eca-yolov3@0.25", "coordatt-yolov3@0.25", "simam-yolov3@0.25",
 )  # fmt: skip
-INT8 = ("yolov3-tiny@0.25", "yolo-fastest-1.1", "enetb0-coco", "se-yolov3@0.25")
+INT8 = ("yolov3@0.25", "yolo-fastest-1.1", "enetb0-coco", "se-yolov3@0.25")
 SIZE = (320, 320)
 NMS = FileOptions(nms=True)
 

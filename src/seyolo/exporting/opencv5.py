@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from seyolo.darknet.cfg import Network
 from seyolo.darknet.cost import cost
-from seyolo.darknet.sections import Convolutional
+from seyolo.darknet.sections import Convolutional, MaxPool
 from seyolo.darknet.sections.base import Section
 from seyolo.errors import ExportError, counted
 
@@ -25,10 +25,16 @@ def wrong_in_int8(network: Network, size: tuple[int, int]) -> set[int]:
     """Returns the layers that OpenCV 5 computes wrongly in int8.
 
     Raises:
-        ExportError: they have more than half of the network's MACs.
+        ExportError: they have more than half of the network's MACs, or OpenCV 5 fails behind them.
     """
     costs = cost(network, *size)
-    layers = enumerate(zip(network.layers, costs.layers, strict=True))
+    layers = list(enumerate(zip(network.layers, costs.layers, strict=True)))
+    for _, (section, found) in layers:
+        if isinstance(section, MaxPool) and max(section.strides) > 1 and _is_uneven(found.shape):
+            raise ExportError(
+                "OpenCV 5 fails in int8 where a pool halves a map to places whose number is no multiple of "
+                f"{PLACES}; export without --int8, or at a --size that is a multiple of 128"
+            )
     wrong = {index for index, (section, found) in layers if _is_wrong(section, found.shape)}
     macs = sum(costs.layers[index].macs for index in wrong)
     if macs > (1 - LEAST_IN_INT8) * costs.macs:
@@ -46,5 +52,9 @@ def _is_wrong(section: Section, shape: tuple[int, int, int]) -> bool:
         return True
     if not isinstance(section, Convolutional):
         return False
+    return section.groups > 1 or _is_uneven(shape)
+
+
+def _is_uneven(shape: tuple[int, int, int]) -> bool:
     _, height, width = shape
-    return section.groups > 1 or height * width % PLACES > 0
+    return height * width % PLACES > 0
