@@ -180,10 +180,11 @@ def test_notebooks_show_a_plan_and_a_comparison(shown: Shown) -> None:
 
 def test_notebooks_show_a_study(tmp_path: Path) -> None:
     some, ap = Spread(5.0, 0.1), {"val": Spread(0.431, 0.012)}
-    row = StudyRow(Variant("se", "neck", "scale"), (0, 1), 9, 1e6, 2e9, some, Spread(1.1, 0.0), ap, ap, {})
+    means = some, Spread(1.1, 0.0), ap, ap, {}
+    row = StudyRow(Variant("se", "neck", "scale"), (0, 1), 9, 1e6, 2e9, *means, 0.0)
     outcome = Outcome(tmp_path, (row,), ("se-neck-scale-2 dense",), 3, "seyolo study --resume x")
     assert repr(outcome) == f"<Outcome: 1 variant, 1 network missing; {tmp_path}>"
     page = checked(outcome)
     assert "se neck scale" in page.cells
-    assert "43.1±1.2" in page.cells
+    assert "0.431±0.012" in page.cells
     assert checked(Outcome(tmp_path, (), (), 3, "")).cells == []
