@@ -28,23 +28,26 @@ def wrong_in_int8(network: Network, size: tuple[int, int]) -> set[int]:
         ExportError: they have more than half of the network's MACs, or OpenCV 5 fails behind them.
     """
     costs = cost(network, *size)
-    layers = list(enumerate(zip(network.layers, costs.layers, strict=True)))
-    for _, (section, found) in layers:
-        if isinstance(section, MaxPool) and max(section.strides) > 1 and _is_uneven(found.shape):
-            raise ExportError(
-                "OpenCV 5 fails in int8 where a pool halves a map to places whose number is no multiple of "
-                f"{PLACES}; export without --int8, or at a --size that is a multiple of 128"
-            )
-    wrong = {index for index, (section, found) in layers if _is_wrong(section, found.shape)}
+    layers = [(section, found.shape) for section, found in zip(network.layers, costs.layers, strict=True)]
+    if any(_fails(section, shape) for section, shape in layers):
+        raise ExportError(
+            "OpenCV 5 fails in int8 where a pool halves a map to places whose number is no multiple of "
+            f"{PLACES}; export without --int8, or at a --size that is a multiple of 128"
+        )
+    wrong = {index for index, (section, shape) in enumerate(layers) if _is_wrong(section, shape)}
     macs = sum(costs.layers[index].macs for index in wrong)
     if macs > (1 - LEAST_IN_INT8) * costs.macs:
         raise ExportError(
             f"int8 for OpenCV 5 leaves {counted(len(wrong), 'layer')} with {macs / costs.macs:.0%} of the "
-            f"MACs in float32, which OpenCV 5 computes wrongly in int8: grouped convolutions, "
+            "MACs in float32, which OpenCV 5 computes wrongly in int8: grouped convolutions, "
             f"activation=logistic, and maps whose places are no multiple of {PLACES}; export without --int8, "
             "at a --size that is a multiple of 128, or for another runtime without --for opencv5"
         )
     return wrong
+
+
+def _fails(section: Section, shape: tuple[int, int, int]) -> bool:
+    return isinstance(section, MaxPool) and max(section.strides) > 1 and _is_uneven(shape)
 
 
 def _is_wrong(section: Section, shape: tuple[int, int, int]) -> bool:
