@@ -20,7 +20,7 @@ from seyolo.darknet.graph import detection_layers, num_classes
 from seyolo.darknet.sections import Convolutional
 from seyolo.darknet.weights import read_weights
 from seyolo.errors import UsageError, counted
-from seyolo.opening.description import CHECKPOINT, describe, with_options
+from seyolo.opening.description import CHECKPOINT, describe, weights_beside, with_options
 from seyolo.options.model import NO_OPTIONS, ModelOptions
 from seyolo.options.parameters import Flag, Size
 from seyolo.report.tables.fitting import FittingTable
@@ -114,8 +114,7 @@ def _origin(model: str, weights: Path | None, file: Checkpoint | None) -> str:
     kind = "a Darknet cfg" if model.endswith(".cfg") else "a network of the zoo"
     if weights is not None:
         return f"{kind}, with the weights of {weights}, which fit"
-    beside = Path(model).with_suffix(".weights")
-    if model.endswith(".cfg") and beside.is_file():
+    if (beside := weights_beside(model)) is not None:
         return f"{kind}, with {beside.name} beside it"
     return f"{kind}, without trained weights"
 

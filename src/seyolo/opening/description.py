@@ -33,6 +33,13 @@ OF_A_RUN = ("slim.onnx", f"slim{CHECKPOINT}", f"best{CHECKPOINT}")
 """Models in the folder of a run of `slim` or `train`, for a user who named the folder."""
 
 
+def weights_beside(model: str | Path) -> Path | None:
+    """Returns the `.weights` file of the same name beside a `.cfg`; None where there is none."""
+    path = Path(model)
+    weights = path.with_suffix(".weights")
+    return weights if path.suffix == ".cfg" and weights.is_file() else None
+
+
 def describe(model: str | Path, num_classes: int | None = None) -> tuple[Network, Checkpoint | None]:
     """Returns the description of a MODEL, and the checkpoint that holds it, if there is one.
 

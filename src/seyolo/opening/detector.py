@@ -12,7 +12,7 @@ from typing import NamedTuple, cast
 from seyolo.class_names import read_names
 from seyolo.darknet.zoo import is_zoo_name
 from seyolo.errors import BackendError, ModelError, UsageError
-from seyolo.opening.description import describe
+from seyolo.opening.description import describe, weights_beside
 from seyolo.options.model import NO_OPTIONS, ModelOptions
 from seyolo.runtime.choice import (
     MODEL_ENDINGS,
@@ -136,7 +136,7 @@ def runs_as_file(model: str, options: ModelOptions, *, random: bool = False) -> 
         return False
     if weights is not None and (path.suffix != ".cfg" or weights.suffix == ".safetensors"):
         return False
-    has_weights = path.suffix != ".cfg" or weights is not None or path.with_suffix(".weights").is_file()
+    has_weights = path.suffix != ".cfg" or weights is not None or weights_beside(path) is not None
     return has_weights or not random
 
 

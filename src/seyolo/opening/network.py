@@ -21,7 +21,7 @@ from seyolo.darknet.weights import read_weights, tensor_shapes, write_weights
 from seyolo.darknet.zoo import is_zoo_name, network_from_name
 from seyolo.errors import ModelError, UsageError, WeightsError, counted
 from seyolo.files import replacing, write_text
-from seyolo.opening.description import CHECKPOINT, describe, gates_of
+from seyolo.opening.description import CHECKPOINT, describe, gates_of, weights_beside
 from seyolo.options.model import NO_OPTIONS, ModelOptions
 from seyolo.runtime.choice import check_threads
 from seyolo.runtime.protocol import Backend, class_names, require_size
@@ -161,8 +161,8 @@ def open_model(
     if threads is not None:
         torch.set_num_threads(threads)
     path, weights = Path(model), options.weights
-    if weights is None and path.suffix == ".cfg" and path.with_suffix(".weights").is_file():
-        weights = path.with_suffix(".weights")
+    if weights is None:
+        weights = weights_beside(path)
     if weights is None and path.suffix != CHECKPOINT and not random:
         describe(model)
         raise ModelError(f"{model}: has no trained weights; give them with --weights FILE")

@@ -18,7 +18,7 @@ from seyolo.data.fingerprint import DATA_FILE, differences, fingerprint, read_fi
 from seyolo.data.splitting import for_training
 from seyolo.errors import TrainingError, UsageError
 from seyolo.files import write_text
-from seyolo.opening.description import CHECKPOINT, Attention, describe, gates_of
+from seyolo.opening.description import CHECKPOINT, Attention, describe, gates_of, weights_beside
 from seyolo.options.slim import SlimOptions
 from seyolo.options.train import TrainOptions
 from seyolo.progress import Progress, Silent, tell
@@ -123,8 +123,8 @@ def with_model(options: Options, progress: Progress | None = None) -> Options:
 def _weights_beside(options: SlimOptions | TrainOptions) -> list[str]:
     """Returns a line on the weights of the same name beside a `.cfg`, which training does not take."""
     cfg = Path(str(options.model))
-    weights = cfg.with_suffix(".weights")
-    if cfg.suffix != ".cfg" or options.weights is not None or not weights.is_file():
+    weights = weights_beside(cfg)
+    if weights is None or options.weights is not None:
         return []
     start = f"training starts from new weights: --weights {weights} starts from it"
     return [f"warning: {weights.name} beside {cfg.name} is not used, {start}"]

@@ -15,7 +15,7 @@ from seyolo.data.small_boxes import warn_of_small_boxes
 from seyolo.errors import UsageError
 from seyolo.files import write_json
 from seyolo.json_files import to_json
-from seyolo.opening.description import CHECKPOINT
+from seyolo.opening.description import CHECKPOINT, weights_beside
 from seyolo.opening.network import open_model
 from seyolo.options.keywords import TrainKeywords
 from seyolo.options.parameters import build
@@ -220,7 +220,7 @@ def _distillation(options: TrainOptions, names: Sequence[str]) -> Distillation |
     if options.teacher is None:
         return None
     path = options.teacher
-    if path.suffix != CHECKPOINT and not (path.suffix == ".cfg" and path.with_suffix(".weights").is_file()):
+    if path.suffix != CHECKPOINT and weights_beside(path) is None:
         raise UsageError(
             f"--teacher {path}: a teacher is a trained {CHECKPOINT} checkpoint, "
             "or a .cfg with its .weights beside it"
