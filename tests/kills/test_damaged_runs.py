@@ -12,6 +12,7 @@ from kills.cases import CAN_BE_MENDED, KILLED, Moment, Start, Workspace
 from kills.compare import differences
 from kills.faults import AFTER, Fault
 from kills.jobs import JOBS, Job
+from seyolo.progress import WARNING, WARNINGS_FILE, read_warnings
 
 Damage = Callable[[bytes], bytes]
 
@@ -111,7 +112,11 @@ def test_the_state_before_a_damaged_one_is_used(
     warnings = [line for line in start.output.splitlines() if line.startswith("warning")]
     of_state = [line for line in warnings if "state.safetensors" in line]  # others: so few steps and images
     assert len(of_state) == 1, start.output
-    assert left_over(workspace, folder, job) == []
+    assert left_over(workspace, folder, job) == [
+        f"differs: {job.folder.removeprefix('runs/')}/{WARNINGS_FILE}"
+    ]
+    kept = [read_warnings(run / job.folder) for run in (workspace.reference(job).folder, folder)]
+    assert kept[1] == [*kept[0], of_state[0].removeprefix(WARNING)]  # the page of the run says it, too
 
 
 @pytest.mark.parametrize("damage", [flipped(0.5), cut(0.5), cut(0)], ids=["a bit", "half", "empty"])
