@@ -23,6 +23,8 @@ def append_nms(proto: onnx.ModelProto, thresholds: Thresholds) -> onnx.ModelProt
     result = copy.deepcopy(proto)
     num_images, num_boxes, columns = proto.graph.output[0].type.tensor_type.shape.dim
     nodes = _nodes(is_batch=num_images.dim_value != 1)
+    for node in nodes:
+        node.name = node.output[0]  # ONNX Runtime 1.21 fails where it splits two values by nameless nodes
     used = {name for node in nodes for name in node.input}
     constants = _constants(thresholds, num_boxes.dim_value, columns.dim_value - 5)
     result.graph.initializer.extend(tensor for tensor in constants if tensor.name in used)
