@@ -16,10 +16,10 @@ from seyolo.opening.description import describe, weights_beside
 from seyolo.options.model import NO_OPTIONS, ModelOptions
 from seyolo.runtime.choice import (
     MODEL_ENDINGS,
+    RUNTIMES,
     check_choice,
     check_threads,
     is_exported,
-    needing,
     open_backend,
 )
 from seyolo.runtime.protocol import Backend, Precision, Runtime
@@ -114,7 +114,7 @@ def open_detector(
         )
     if Path(choice.model).suffix not in MODEL_ENDINGS:
         _require_known(choice.model, options.num_classes)
-    with needing("torch", choice.model, "seyolo[train]", title="PyTorch"):
+    with RUNTIMES["torch"].needed_by(choice.model):
         from seyolo.opening.network import open_model  # noqa: PLC0415
         from seyolo.runtime.torch_backend import TorchBackend  # noqa: PLC0415
     opened = open_model(choice.model, options, device=device, random=random)
