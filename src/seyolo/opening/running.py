@@ -14,7 +14,8 @@ from seyolo.errors import counted
 from seyolo.letterbox import Fit
 from seyolo.opening.detector import Choice, open_detector, runs_as_file, split_model
 from seyolo.options.model import ModelOptions
-from seyolo.runtime.fastest import Use, drawn_input, open_fastest
+from seyolo.runtime.contest import drawn_input
+from seyolo.runtime.fastest import Use, open_fastest
 from seyolo.runtime.inference import Thresholds
 from seyolo.runtime.protocol import Backend, Precision, Runtime
 from seyolo.runtime.shipped import model_path
