@@ -199,13 +199,7 @@ def _not_a_reader(path: Path, runtime: Runtime, readers: Sequence[Runtime]) -> s
 def _open_onnxruntime(path: Path, session: Session) -> Backend:
     from seyolo.runtime.onnxruntime_backend import OnnxRuntimeBackend  # noqa: PLC0415
 
-    return OnnxRuntimeBackend(
-        path,
-        threads=session.threads,
-        device=session.device,
-        names=session.names,
-        translated=_translated(path, session),
-    )
+    return OnnxRuntimeBackend(path, session, _translated(path, session))
 
 
 def _translated(path: Path, session: Session, *, inline: bool = False) -> Translated | None:
@@ -233,33 +227,25 @@ def _open_openvino(path: Path, session: Session) -> Backend:
     if session.precision == "bf16" and has_bf16() is False:
         # OpenVINO would imitate it, slower than float32.
         raise BackendError(f"{path}: this processor ({processor_name()}) has no bf16; leave :bf16 out")
-    return OpenVinoBackend(
-        path,
-        threads=session.threads,
-        device=session.device,
-        names=session.names,
-        precision=session.precision,
-        translated=_translated(path, session, inline=True),
-        parallel=session.parallel,
-    )
+    return OpenVinoBackend(path, session, _translated(path, session, inline=True))
 
 
 def _open_ncnn(path: Path, session: Session) -> Backend:
     from seyolo.runtime.ncnn_backend import NcnnBackend  # noqa: PLC0415
 
-    return NcnnBackend(path, threads=session.threads, device=session.device, names=session.names)
+    return NcnnBackend(path, session)
 
 
 def _open_mnn(path: Path, session: Session) -> Backend:
     from seyolo.runtime.mnn_backend import MnnBackend  # noqa: PLC0415
 
-    return MnnBackend(path, threads=session.threads, device=session.device, names=session.names)
+    return MnnBackend(path, session)
 
 
 def _open_litert(path: Path, session: Session) -> Backend:
     from seyolo.runtime.litert_backend import LiteRtBackend  # noqa: PLC0415
 
-    return LiteRtBackend(path, threads=session.threads, device=session.device, names=session.names)
+    return LiteRtBackend(path, session)
 
 
 def _open_opencv(path: Path, session: Session) -> Backend:
@@ -267,8 +253,7 @@ def _open_opencv(path: Path, session: Session) -> Backend:
 
     if session.device != "cpu":
         raise BackendError(f"{path}: opencv runs on cpu here, not on {session.device!r}")
-    weights = darknet_weights(path, session.weights)
-    return OpenCvBackend(path, weights, threads=session.threads, names=session.names)
+    return OpenCvBackend(path, darknet_weights(path, session.weights), session)
 
 
 def _open_torch(path: Path, session: Session) -> Backend:
