@@ -163,23 +163,13 @@ WHERE_POSSIBLE = ("half", "int8", "for_runtime")  # of several files, those whos
 FORMATS = {  # by their endings
     ".onnx": Format("ONNX", "", lambda *arguments: (export_onnx(*arguments),), frozenset(PHRASES)),
     ".xml": Format(
-        "OpenVINO",
-        " (with .bin beside it)",
-        _write_openvino,
-        frozenset({"half", "int8"}),
-        "openvino",
+        "OpenVINO", " (with .bin beside it)", _write_openvino, frozenset({"half", "int8"}), "openvino"
     ),
     ".ncnn.param": Format(
         "ncnn", " (with .bin and .json)", _write_ncnn, frozenset({"half"}), "ncnn", ("pnnx",)
     ),
     ".mnn": Format("MNN", " (with .json)", _write_mnn, runtime="mnn"),
-    ".tflite": Format(
-        "LiteRT",
-        " (with .json)",
-        _write_litert,
-        frozenset({"half", "int8"}),
-        "litert",
-    ),
+    ".tflite": Format("LiteRT", " (with .json)", _write_litert, frozenset({"half", "int8"}), "litert"),
     ".cfg": Format("Darknet", " (with .weights)", lambda model, path, *_: export_darknet(model, path)),
     CHECKPOINT: Format("a checkpoint", "", _write_checkpoint),
 }

@@ -34,14 +34,7 @@ SHOWN_FROM = 0.25
 Value = TypeVar("Value")
 SHOWN = frozenset({".csv", ".jpg", ".json", ".txt"})
 """Endings of the files that a page is made from."""
-ARTEFACTS = (
-    "slim.*",
-    "slim_int8.*",
-    "dense.onnx",
-    "pruned.safetensors",
-    f"dense/{BEST_FILE}",
-    BEST_FILE,
-)
+ARTEFACTS = ("slim.*", "slim_int8.*", "dense.onnx", "pruned.safetensors", f"dense/{BEST_FILE}", BEST_FILE)
 
 
 @dataclass(frozen=True)
