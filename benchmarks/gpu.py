@@ -20,7 +20,7 @@ from numpy import ndarray
 from seyolo.letterbox import Mode
 from seyolo.pruning.prune import prune
 from seyolo.runtime.benchmark import benchmark
-from seyolo.runtime.protocol import Backend, Precision
+from seyolo.runtime.protocol import Backend, Precision, Session
 from seyolo.runtime.torch_backend import TYPES, TorchBackend
 from seyolo.torchnet.build import DarknetModel
 
@@ -69,7 +69,9 @@ def main() -> None:
         for precision in PRECISIONS:
             name = f"{width} {precision}"
             backends[f"{name} PyTorch eager"] = Eager(name, model, options.device, precision)
-            backends[f"{name} ours"] = TorchBackend(model, device=options.device, precision=precision)
+            backends[f"{name} ours"] = TorchBackend(
+                model, Session(device=options.device, precision=precision)
+            )
     # Random weights find anything: with a confidence of 1 post-processing does not get in the way.
     for timing in benchmark(backends, options.repeats, confidence=1.0, batch=BATCH):
         print(

@@ -35,7 +35,6 @@ from seyolo.exporting.quantize import (
 from seyolo.letterbox import Fit
 from seyolo.runtime.benchmark import benchmark
 from seyolo.runtime.choice import open_backend
-from seyolo.runtime.openvino_backend import OpenVinoBackend
 from seyolo.runtime.protocol import Backend
 from seyolo.torchnet.build import DarknetModel, from_checkpoint, to_checkpoint
 
@@ -75,13 +74,15 @@ def open_all(name: str, folder: Path, options: argparse.Namespace) -> dict[str, 
     plain, fused = folder / f"{title}.onnx", folder / f"{title}-fused.onnx"
     onnx.save(describe_onnx(model, size), str(plain))
     opened[f"{title} onnxruntime float32"] = open_backend(plain, threads=options.threads)
-    opened[f"{title} openvino float32"] = OpenVinoBackend(plain, threads=options.threads)
-    opened[f"{title} openvino bfloat16"] = OpenVinoBackend(plain, threads=options.threads, precision="bf16")
+    opened[f"{title} openvino float32"] = open_backend(plain, runtime="openvino", threads=options.threads)
+    opened[f"{title} openvino bfloat16"] = open_backend(
+        plain, runtime="openvino", precision="bf16", threads=options.threads
+    )
     int8 = folder / f"{title}-int8.onnx"
     onnx.save(int8_of(changed, size, STEPWISE), str(int8))
     opened[f"{title} onnxruntime int8"] = open_backend(int8, threads=options.threads)
     onnx.save(int8_of(changed, size, FUSED), str(fused))
-    opened[f"{title} openvino int8"] = OpenVinoBackend(fused, threads=options.threads)
+    opened[f"{title} openvino int8"] = open_backend(fused, runtime="openvino", threads=options.threads)
     for path in (plain, int8, fused):
         print(f"{path.name} at {options.size} px: {path.stat().st_size / 1e6:.2f} MB")
     return opened

@@ -9,9 +9,11 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 
+from seyolo.cli import main
 from seyolo.data.synthetic.dataset import write_dataset
 from seyolo.runtime import benchmark
 
@@ -133,3 +135,11 @@ def tiny_hands(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The `data.yaml` of a few small synthetic images in the splits train, val and test."""
     folder = tmp_path_factory.mktemp("hands") / "data"
     return write_dataset(folder, num_train=12, num_val=6, num_test=4, size_px=(64, 96), seed=0)
+
+
+@pytest.fixture(scope="session")
+def drawn_hand(tmp_path_factory: pytest.TempPathFactory) -> np.ndarray:
+    """An image of 320x320 px, the input size of `hand`."""
+    folder = tmp_path_factory.mktemp("hands") / "hands"
+    main(f"data synth {folder} --train 1 --val 1 --test 2 --size 320".split())
+    return np.asarray(cv2.imread(str(folder / "images/test/000001.jpg")))

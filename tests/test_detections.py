@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seyolo import detections
+from seyolo import boxes
 from seyolo.boxes import iou_matrix
 from seyolo.detections import Detection, Detections
 from seyolo.errors import BackendError, DataError, UsageError
@@ -91,7 +91,7 @@ def test_a_box_on_the_padding_is_dropped_and_one_across_the_border_is_clipped() 
 
 
 def test_only_the_best_candidates_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(detections, "MAX_CANDIDATES", 3)
+    monkeypatch.setattr(boxes, "MAX_CANDIDATES", 3)
     raw = raw_of(*([10 + 15 * i, 50, 8, 8, 1, 0.3 + 0.1 * i] for i in range(6)))
     np.testing.assert_allclose(Detections.from_raw(raw, SAME).scores, [0.8, 0.7, 0.6], rtol=1e-6)
 

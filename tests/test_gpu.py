@@ -17,7 +17,7 @@ from seyolo.errors import TrainingError
 from seyolo.options.slim import SlimOptions
 from seyolo.pruning.cutting.repair import recalibrate
 from seyolo.pruning.groups.groups import tied_scales
-from seyolo.runtime.protocol import Precision
+from seyolo.runtime.protocol import Precision, Session
 from seyolo.runtime.torch_backend import TorchBackend
 from seyolo.torchnet.build import DarknetModel, build
 from seyolo.training.config import TrainConfig
@@ -62,7 +62,7 @@ def exact(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_predictions_are_those_of_the_cpu(name: str, precision: Precision, tolerance: float) -> None:
     model = fresh_model(name)
     recalibrate(model, [torch.from_numpy(images(4))])  # or what random kernels give is beyond float16
-    gpu = TorchBackend(model, device="cuda", precision=precision)
+    gpu = TorchBackend(model, Session(device="cuda", precision=precision))
     for batch in (images(1), images(3), images(1, 96), images(1)):
         expected = TorchBackend(model).infer(batch)
         found = gpu.infer(batch)
@@ -76,7 +76,7 @@ def distance(ours: torch.Tensor, theirs: torch.Tensor) -> float:
 
 
 def test_what_was_returned_stays_when_the_next_batch_comes() -> None:
-    gpu = TorchBackend(fresh_model(), device="cuda")
+    gpu = TorchBackend(fresh_model(), Session(device="cuda"))
     first = gpu.infer(images(1))
     before = first.copy()
     assert not np.array_equal(gpu.infer(images(1) / 2), before)

@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 
 import seyolo
-from seyolo.cli import main
 from seyolo.runtime.shipped import model_path
 
 SOURCES = Path(__file__).parents[1] / "examples/native"
@@ -130,14 +129,6 @@ def on_openvino(tmp_path_factory: pytest.TempPathFactory) -> Run:
     folder = tmp_path_factory.mktemp("openvino")
     program = compiled(folder, "g++", "openvino.cpp", [f"-isystem{root / 'include'}", "-std=c++17"], rest)
     return lambda image, confidence: printed(program, model_path("hand"), image, confidence)
-
-
-@pytest.fixture(scope="module")
-def drawn_hand(tmp_path_factory: pytest.TempPathFactory) -> np.ndarray:
-    """An image of 320x320 px, the input size of `hand`."""
-    folder = tmp_path_factory.mktemp("hands") / "hands"
-    main(f"data synth {folder} --train 1 --val 1 --test 2 --size 320".split())
-    return np.asarray(cv2.imread(str(folder / "images/test/000001.jpg")))
 
 
 def require_same_boxes(run: Run, drawn: np.ndarray, size: tuple[int, int], folder: Path) -> None:

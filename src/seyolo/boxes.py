@@ -1,4 +1,4 @@
-"""Box formats, intersection over union and non-maximum suppression in numpy.
+"""Box formats, intersection over union, candidates and non-maximum suppression in numpy.
 
 `xyxy` is left, top, right, bottom and `cxcywh` is centre x, centre y, width, height, both in continuous
 coordinates: an image of width w spans 0 to w, so widths are differences without a "+ 1". Every function
@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Float32, Int, Int64
+
+MAX_CANDIDATES = 30_000
+"""Most (box, class) pairs that are suppressed, the best ones; the time grows with their square."""
 
 
 def cxcywh_to_xyxy(boxes_cxcywh: Float[np.ndarray, "*n 4"]) -> Float[np.ndarray, "*n 4"]:
@@ -71,6 +74,26 @@ def _intersection(
     high = np.minimum(a_xyxy[:, None, 2:], b_xyxy[None, :, 2:])
     product: Float[np.ndarray, "n m"] = np.prod(np.maximum(high - low, 0), axis=-1)
     return product
+
+
+def candidates(
+    raw: Float32[np.ndarray, "p columns"], confidence: float
+) -> tuple[Int[np.ndarray, " m"], Int64[np.ndarray, " m"], Float32[np.ndarray, " m"]]:
+    """Returns row, class and score of every pair that reaches `confidence`, at most `MAX_CANDIDATES`.
+
+    Its cost grows with the number of cells above the threshold and not with the size of the output.
+    """
+    # A class probability is at most 1, so the objectness is an upper bound of the score.
+    promising = np.flatnonzero(raw[:, 4] >= confidence)
+    pair_scores = raw[promising, 5:] * raw[promising, 4:5]  # class probability times objectness
+    positions, class_ids = np.nonzero(pair_scores >= confidence)
+    scores = pair_scores[positions, class_ids]
+    rows = promising[positions]
+    if len(scores) > MAX_CANDIDATES:
+        best = np.argpartition(-scores, MAX_CANDIDATES)[:MAX_CANDIDATES]
+        best.sort()
+        rows, class_ids, scores = rows[best], class_ids[best], scores[best]
+    return rows, class_ids, scores
 
 
 def suppress(

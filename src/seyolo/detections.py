@@ -1,8 +1,7 @@
 """Detections of one image: boxes, scores and classes as columns, with conversions to other formats.
 
 `Detections` is the only result type of the project. `Detections.from_raw` is the post-processing, from
-network output to boxes in pixels of the image. It filters by objectness before it reads the class columns, so
-its cost grows with the number of cells above the confidence threshold and not with the size of the output.
+network output to boxes in pixels of the image.
 """
 
 from __future__ import annotations
@@ -14,18 +13,16 @@ from pathlib import Path
 from typing import Any, NamedTuple, Self, overload
 
 import numpy as np
-from jaxtyping import Float32, Int, Int64, Shaped, UInt8
+from jaxtyping import Float32, Int64, Shaped, UInt8
 
 from seyolo.arguments import checked
-from seyolo.boxes import area_xyxy, cxcywh_to_xyxy, suppress, xyxy_to_cxcywh
+from seyolo.boxes import area_xyxy, candidates, cxcywh_to_xyxy, suppress, xyxy_to_cxcywh
 from seyolo.errors import UsageError
 from seyolo.installing import needed_package
 from seyolo.letterbox import Placement
 from seyolo.media import annotate, showing
 from seyolo.media.inputs import Image, as_image
 
-MAX_CANDIDATES = 30_000
-"""Most (box, class) pairs that are suppressed, the best ones; the time grows with their square."""
 MOST_SHOWN = 3
 
 
@@ -132,13 +129,12 @@ class Detections:
         """
         if raw.ndim != 2 or raw.shape[1] < 6:
             raise UsageError(f"raw output must have shape (boxes, 5 + classes), got {raw.shape}")
-        rows, class_ids, scores = _candidates(raw, confidence)
+        rows, class_ids, scores = candidates(raw, confidence)
         boxes = cxcywh_to_xyxy(raw[rows, :4])
         kept = suppress(boxes, scores, class_ids, iou_threshold, max_detections)
         photo_boxes = placement.to_source(boxes[kept])
         visible = np.all(photo_boxes[:, 2:] > photo_boxes[:, :2], axis=1)
-        kept = kept[visible]
-        return cls(photo_boxes[visible], scores[kept], class_ids[kept], names)
+        return cls(photo_boxes[visible], scores[kept][visible], class_ids[kept][visible], names)
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -316,12 +312,11 @@ class Detections:
         sizes = self.boxes[:, 2:] - self.boxes[:, :2]
         boxes_ltwh = np.concatenate([self.boxes[:, :2], sizes], axis=1).tolist()
         columns = zip(boxes_ltwh, self.scores.tolist(), self.class_ids.tolist(), strict=True)
-        return self._with_ids(
-            [
-                {"image_id": image_id, "category_id": class_id, "bbox": box, "score": score}
-                for box, score, class_id in columns
-            ]
-        )
+        rows = [
+            {"image_id": image_id, "category_id": class_id, "bbox": box, "score": score}
+            for box, score, class_id in columns
+        ]
+        return self._with_ids(rows)
 
     def _with_ids(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         if self.track_ids is None:
@@ -358,9 +353,8 @@ class Detections:
         names = [self._name(class_id) for class_id in self.class_ids.tolist()]
         tracks = {} if self.track_ids is None else {"track_id": self.track_ids}
         columns = {"name": names, "class_id": self.class_ids, "score": self.scores, **tracks}
-        return pandas.DataFrame(
-            columns | dict(zip(("left", "top", "right", "bottom"), self.boxes.T, strict=True))
-        )
+        sides = dict(zip(("left", "top", "right", "bottom"), self.boxes.T, strict=True))
+        return pandas.DataFrame(columns | sides)
 
     def to_supervision(self) -> Any:
         """Returns the detections as `supervision.Detections`, for that library's annotators.
@@ -403,20 +397,3 @@ class Detections:
             ids = range(max(known, default=-1) + 1)
             names = tuple(str(known.get(class_id, f"class {class_id}")) for class_id in ids)
         return cls(theirs.xyxy, scores, class_ids, names, theirs.tracker_id)
-
-
-def _candidates(
-    raw: Float32[np.ndarray, "p columns"], confidence: float
-) -> tuple[Int[np.ndarray, " m"], Int64[np.ndarray, " m"], Float32[np.ndarray, " m"]]:
-    """Returns row, class and score of every pair that reaches `confidence`, at most `MAX_CANDIDATES`."""
-    # A class probability is at most 1, so the objectness is an upper bound of the score.
-    promising = np.flatnonzero(raw[:, 4] >= confidence)
-    pair_scores = raw[promising, 5:] * raw[promising, 4:5]  # class probability times objectness
-    positions, class_ids = np.nonzero(pair_scores >= confidence)
-    scores = pair_scores[positions, class_ids]
-    rows = promising[positions]
-    if len(scores) > MAX_CANDIDATES:
-        best = np.argpartition(-scores, MAX_CANDIDATES)[:MAX_CANDIDATES]
-        best.sort()
-        rows, class_ids, scores = rows[best], class_ids[best], scores[best]
-    return rows, class_ids, scores

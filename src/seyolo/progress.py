@@ -57,10 +57,7 @@ class RunClock:
     """
 
     def __init__(
-        self,
-        seconds: Mapping[str, float],
-        trust_s: float = 30.0,
-        clock: Callable[[], float] = time.monotonic,
+        self, seconds: Mapping[str, float], trust_s: float = 30.0, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._seconds, self._trust_s, self._clock = dict(seconds), trust_s, clock
         self._began: tuple[float, float] | None = None  # time and work done before

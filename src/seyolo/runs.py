@@ -22,7 +22,9 @@ from seyolo.errors import SeyoloError, TrainingError, UsageError
 from seyolo.files import is_running, new_folder, remove_leftovers
 
 RUNS = Path("runs")
-STATE_PATTERNS = ("state.safetensors", "*/best.safetensors", "*/state.safetensors", "pruned.safetensors")
+STATE_FILE, BEST_FILE = "state.safetensors", "best.safetensors"
+SLIM_ONNX, SLIM_CHECKPOINT = "slim.onnx", "slim.safetensors"
+STATE_PATTERNS = (STATE_FILE, f"*/{BEST_FILE}", f"*/{STATE_FILE}", "pruned.safetensors")
 """Files of a run that hold finished work."""
 LOCK_FILE = ".lock"
 LOCKED_BYTE = 1 << 30  # beyond the text, which others may read where a lock forbids reading

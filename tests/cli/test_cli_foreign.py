@@ -70,6 +70,7 @@ YOLOV5 = {
     "detect best.onnx photos --conf 0.4 --project out --name exp": (
         "detect best.onnx photos --confidence 0.4 --out out/exp"
     ),
+    "detect best.onnx photos --view-img": "detect best.onnx photos",
     "val --weights best.onnx --data coco.yaml --batch-size 32": "val best.onnx --data coco.yaml",
     "test --weights best.onnx --data coco.yaml": "val best.onnx --data coco.yaml",
     "test --weights best.onnx --source a.jpg": "detect best.onnx a.jpg",
@@ -95,6 +96,8 @@ DARKNET = {
     "darknet detector demo coco.data a.cfg a.weights test.mp4 -out_filename res.avi": (
         "detect a.cfg test.mp4 --weights a.weights --out res --iou 0.45"
     ),
+    "detect a.cfg dog.jpg -ext_output": "detect a.cfg dog.jpg",
+    "detect a.cfg dog.jpg -letter_box": "detect a.cfg dog.jpg",
     "detect cfg/a.cfg a.weights dog.jpg": "detect cfg/a.cfg dog.jpg --weights a.weights",
     "track model=hand source=clip.mp4": "detect hand clip.mp4 --track",
     "track model=hand source=clip.mp4 tracker=bytetrack.yaml save_txt=True": (

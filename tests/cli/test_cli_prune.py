@@ -148,7 +148,9 @@ def test_a_plan_is_shown_as_a_table_and_drawn(run: Run, checkpoint: Path, tmp_pa
     image = cv2.imread(str(tmp_path / "a.plan.png"))
     assert image is not None
     assert min(image.shape[:2]) > 300
-    assert run("prune", checkpoint, "b.cfg", "--plan", "a.plan.json").code == 0
+    outcome = run("prune", checkpoint, "b.cfg", "--plan", "a.plan.json")
+    assert outcome.code == 0
+    assert "wrote b.cfg, b.weights, b.plan.json and its image" in outcome.err
     written = {"b.cfg", "b.weights", "b.plan.json", "b.plan.png"}
     assert {path.name for path in tmp_path.iterdir()} == written | {"a.plan.json", "a.plan.png"}
 

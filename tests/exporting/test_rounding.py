@@ -9,7 +9,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from onnx import TensorProto, helper, numpy_helper
 
 from seyolo.exporting import rounding
-from seyolo.exporting.rounding import byte_scales, fitted_bytes, fitted_kernels, nearest_bytes, put_kernels
+from seyolo.exporting.rounding import byte_scales, fitted_bytes, fitted_kernels, put_kernels
 
 
 def kernel_of(*weights: float) -> np.ndarray:
@@ -22,10 +22,13 @@ def output_error(kernel: np.ndarray, steps: np.ndarray, covariance: np.ndarray) 
     return np.einsum("oi,ij,oj->o", off, covariance, off)
 
 
-def test_nearest_bytes_by_hand() -> None:
-    kernel = kernel_of(1.27, -0.014, 0.016, -1.27)
-    np.testing.assert_allclose(byte_scales(kernel), 0.01, rtol=1e-6)
-    np.testing.assert_array_equal(nearest_bytes(kernel).ravel(), [127, -1, 2, -127])
+def nearest_bytes(kernel: np.ndarray) -> np.ndarray:
+    """Every weight in bytes on its own."""
+    return np.rint(kernel / byte_scales(kernel)[:, None, None, None]).astype(np.int8)
+
+
+def test_one_step_by_hand() -> None:
+    np.testing.assert_allclose(byte_scales(kernel_of(1.27, -0.014, 0.016, -1.27)), 0.01, rtol=1e-6)
 
 
 def test_the_next_weight_takes_over_where_two_inputs_are_always_equal() -> None:

@@ -12,12 +12,12 @@ from seyolo.detector import Detector
 from seyolo.errors import BackendError, UsageError
 from seyolo.opening.detector import split_model
 from seyolo.opening.running import Work, open_running, rounding_error
-from seyolo.options.model import ModelOptions
+from seyolo.options.evaluate import EvaluateOptions
 from seyolo.processor import has_bf16
-from seyolo.runtime import fastest
 from seyolo.runtime.benchmark import gradient_image
+from seyolo.runtime.contest import drawn_input
 
-NONE = ModelOptions()
+NONE = EvaluateOptions()
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def test_the_measured_choice_finds_the_same_boxes(fresh_cache: Path) -> None:
     chosen, _ = open_running("hand", NONE, Work(), said.append)
     usual, _ = open_running("hand", NONE, Work(num_images=1), said.append)
     assert usual.name == "onnxruntime"
-    raw, expected = (backend.infer(fastest.drawn_input(usual)) for backend in (chosen, usual))
+    raw, expected = (backend.infer(drawn_input(usual)) for backend in (chosen, usual))
     np.testing.assert_allclose(raw[..., :4], expected[..., :4], rtol=0, atol=1e-5 * 320)
     np.testing.assert_allclose(raw[..., 4:], expected[..., 4:], rtol=0, atol=1e-5)
     images = [gradient_image(240, 320), np.random.default_rng(0).integers(0, 255, (99, 400, 3), np.uint8)]
@@ -68,7 +68,7 @@ def test_the_error_of_bf16_is_shown(fresh_cache: Path) -> None:
     said: list[str] = []
     images = [np.random.default_rng(0).integers(0, 255, (240, 320, 3), np.uint8)] * 2
     work = Work(num_images=1, samples=lambda: images)
-    open_running("hand", NONE, work, said.append, runtime="openvino:bf16")
+    open_running("hand", EvaluateOptions(runtime="openvino:bf16"), work, said.append)
     open_running("hand@openvino:bf16", NONE, Work(num_images=1), said.append)
     for line, seen in zip(said, ("2 images", "a drawn image"), strict=True):
         assert line.startswith("hand.onnx: in bf16, boxes move by up to ")
@@ -84,7 +84,7 @@ def test_a_processor_without_bf16_refuses_it_in_a_line(monkeypatch: pytest.Monke
         with pytest.raises(
             BackendError, match=r"hand\.onnx: this processor \(Atom\) has no bf16; leave :bf16 out"
         ):
-            open_running("hand", NONE, Work(number), pytest.fail, runtime="openvino:bf16")
+            open_running("hand", EvaluateOptions(runtime="openvino:bf16"), Work(number), pytest.fail)
 
 
 def test_rounding_error_counts_the_best_boxes() -> None:

@@ -55,7 +55,10 @@ def test_a_checkpoint_without_torch_says_what_to_install(
         monkeypatch.delitem(sys.modules, module)
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(
-        BackendError, match=re.escape(f"{pip_install('seyolo[train]')}, or leave the runtime out")
+        BackendError,
+        match=re.escape(
+            f"{pip_install('seyolo[train]')}, or leave the runtime out: the model runs on ONNX Runtime"
+        ),
     ):
         open_backend(tmp_path / "m.safetensors", runtime="torch")
 

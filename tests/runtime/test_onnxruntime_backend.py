@@ -19,6 +19,7 @@ from seyolo.runtime.onnxruntime_backend import (
     open_session,
     session_options,
 )
+from seyolo.runtime.protocol import Session
 
 
 def batch_of(num: int) -> np.ndarray:
@@ -49,7 +50,9 @@ def test_metadata_tells_names_size_and_preprocessing(tmp_path: Path) -> None:
 @pytest.mark.parametrize("num", [1, 3])
 def test_output(tmp_path: Path, batch: int | str, num: int) -> None:
     """A fixed batch of 1 takes several images too, one after the other."""
-    backend = OnnxRuntimeBackend(write_model(tmp_path / "m.onnx", image=[batch, 3, 32, 64]), threads=1)
+    backend = OnnxRuntimeBackend(
+        write_model(tmp_path / "m.onnx", image=[batch, 3, 32, 64]), Session(threads=1)
+    )
     raw = backend.infer(batch_of(num))
     assert raw.dtype == np.float32
     np.testing.assert_allclose(raw, expected_raw(batch_of(num)), rtol=1e-5)

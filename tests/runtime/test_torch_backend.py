@@ -13,6 +13,7 @@ from seyolo.darknet.cfg import parse_cfg
 from seyolo.errors import BackendError, ModelError
 from seyolo.opening.network import save
 from seyolo.runtime.choice import open_backend
+from seyolo.runtime.protocol import Session
 from seyolo.runtime.torch_backend import TorchBackend
 from seyolo.torchnet.build import DarknetModel, build, to_checkpoint
 
@@ -79,10 +80,10 @@ def test_other_names(tmp_path: Path, model: DarknetModel) -> None:
 
 def test_devices_that_are_not_there(model: DarknetModel, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(BackendError, match="'warp' is no device; use cpu or cuda"):
-        TorchBackend(model, device="warp")
+        TorchBackend(model, Session(device="warp"))
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(BackendError, match="sees no GPU here"):
-        TorchBackend(model, device="cuda:0")
+        TorchBackend(model, Session(device="cuda:0"))
 
 
 def test_a_checkpoint_of_something_else(tmp_path: Path) -> None:
@@ -93,7 +94,7 @@ def test_a_checkpoint_of_something_else(tmp_path: Path) -> None:
 
 def test_bfloat16_rounds_the_convolutions_and_not_the_boxes(model: DarknetModel) -> None:
     exact = TorchBackend(model).infer(batch())
-    rounded = TorchBackend(model, precision="bf16").infer(batch())
+    rounded = TorchBackend(model, Session(precision="bf16")).infer(batch())
     assert rounded.dtype == np.float32
     assert 0 < np.abs(rounded - exact).max() < 0.02 * np.abs(exact).max()
     # Centres in bfloat16 would be whole multiples of a quarter of a pixel from 32 on.

@@ -14,13 +14,13 @@ import pytest
 import torch
 
 from helpers.stopping import StopIn
-from helpers.tiny_training import CONFIG, fresh_model
+from helpers.tiny_training import CONFIG, every_second_channel, fresh_model
 from seyolo.checkpoint import read_checkpoint
 from seyolo.data.datasets import Dataset, load_dataset
 from seyolo.data.labels import Ignored
 from seyolo.errors import DataError, TrainingError
 from seyolo.options.training import Augmentation
-from seyolo.torchnet.build import DarknetModel, from_checkpoint, to_checkpoint
+from seyolo.torchnet.build import from_checkpoint, to_checkpoint
 from seyolo.training.distributed import SINGLE_PROCESS
 from seyolo.training.loop import (
     TrainResult,
@@ -28,7 +28,7 @@ from seyolo.training.loop import (
     train,
 )
 from seyolo.training.run_folder import saved_state, write_rows
-from seyolo.training.sparsity import L1, Choice, Sparsity, Steered, sparse_scales
+from seyolo.training.sparsity import L1, Sparsity, Steered, sparse_scales
 from seyolo.training.step import TrainingStep, measure_step_seconds
 from seyolo.training.trackers import Monitor
 from seyolo.training.validation import validation_splits
@@ -97,10 +97,6 @@ def test_training_changes_every_tensor(run: tuple[Path, TrainResult]) -> None:
         name for name, value in fresh_model().state_dict().items() if np.array_equal(value, trained[name])
     ]
     assert unchanged == []
-
-
-def every_second_channel(model: DarknetModel) -> Choice:
-    return {name: torch.arange(bn.num_features) % 2 == 0 for name, bn in sparse_scales(model).items()}
 
 
 def steered() -> Steered:

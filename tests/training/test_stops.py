@@ -11,16 +11,15 @@ import numpy as np
 import pytest
 import torch
 
-from helpers.tiny_training import CONFIG, fresh_model
+from helpers.tiny_training import CONFIG, every_second_channel, fresh_model
 from seyolo.checkpoint import read_checkpoint
 from seyolo.data.datasets import Dataset, load_dataset
 from seyolo.errors import ModelError, TrainingError
 from seyolo.progress import Silent
-from seyolo.torchnet.build import DarknetModel
 from seyolo.training import loop, run_folder
 from seyolo.training.loop import TrainResult, train
 from seyolo.training.run_folder import read_run_state, saved_state
-from seyolo.training.sparsity import Choice, Steered, sparse_scales
+from seyolo.training.sparsity import Steered
 from seyolo.training.step import TrainingStep
 from seyolo.training.trackers import Monitor
 
@@ -41,10 +40,6 @@ def whole(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> tuple[P
     """A run that nothing disturbs."""
     folder = tmp_path_factory.mktemp("whole")
     return folder, train(fresh_model(), dataset, CONFIG, folder)
-
-
-def half_of(model: DarknetModel) -> Choice:
-    return {name: torch.arange(bn.num_features) % 2 == 0 for name, bn in sparse_scales(model).items()}
 
 
 def resume(dataset: Dataset, folder: Path, **options: object) -> TrainResult:
@@ -104,7 +99,7 @@ def test_steered_sparsity_goes_on_at_the_very_step(
 ) -> None:
     results = []
     for name, stop in (("whole", None), ("stopped", 5)):
-        sparsity = [Steered(0.1, half_of, choose_at=0.2, faded_at=0.7) for _ in range(2)]
+        sparsity = [Steered(0.1, every_second_channel, choose_at=0.2, faded_at=0.7) for _ in range(2)]
         folder = tmp_path / name
         if stop is not None:
             with monkeypatch.context() as patch, pytest.raises(Killed):  # noqa: PT012

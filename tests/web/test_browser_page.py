@@ -19,7 +19,6 @@ import pytest
 import seyolo
 from helpers.browser import Tab
 from helpers.spot_detector import spot_detector, spot_image
-from seyolo.cli import main
 from seyolo.commands.serve import serve
 from seyolo.detections import Detections
 from seyolo.errors import UsageError
@@ -121,14 +120,6 @@ OPENED = """
   const detector = await Detector.open(ort, "/files/" + NAME, network);
   return await detector.detect(image, CONFIDENCE);
 """
-
-
-@pytest.fixture(scope="module")
-def drawn_hand(tmp_path_factory: pytest.TempPathFactory) -> np.ndarray:
-    """An image of 320x320 px, the input size of `hand`."""
-    folder = tmp_path_factory.mktemp("hands") / "hands"
-    main(f"data synth {folder} --train 1 --val 1 --test 2 --size 320".split())
-    return np.asarray(cv2.imread(str(folder / "images/test/000001.jpg")))
 
 
 @needs_runtime

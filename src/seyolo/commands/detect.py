@@ -173,15 +173,7 @@ def _detector(job: Job, found: Sources, shard: Shard, is_resumed: bool) -> tuple
         samples=lambda: sample_images(found.names),
         takes_beside=shard.count == 1,  # all workers of one run take the file that is named
     )
-    backend, model = open_running(
-        job.model,
-        options,
-        work,
-        remark,
-        runtime=options.runtime,
-        threads=options.threads,
-        device=options.device,
-    )
+    backend, model = open_running(job.model, options, work, remark)
     detector = Detector(
         backend,
         confidence=options.confidence,

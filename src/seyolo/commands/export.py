@@ -16,7 +16,7 @@ from seyolo.darknet.edit import set_size
 from seyolo.darknet.zoo import is_zoo_name, network_from_name
 from seyolo.errors import ExportError, UsageError
 from seyolo.files import write_text
-from seyolo.opening.description import with_options
+from seyolo.opening.description import darknet_files, with_options
 from seyolo.options.export import ExportOptions
 from seyolo.options.model import NO_OPTIONS, ModelOptions
 from seyolo.options.parameters import Flag
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from seyolo.verbs.export_rows import ExportedRow
 
 DEFAULTS = ExportOptions()
-BESIDE = {".xml": (".bin",), ".param": (".bin",), ".cfg": (".weights", ".names")}
-"""Endings of the files beside the one that is named."""
 TITLE = "error against the model, latency of the network in one thread"
 NMS_REMARK = (
     "suppression inside: ONNX Runtime and OpenCV 5's default engine run this file; OpenCV's classic engine, "
@@ -87,8 +85,11 @@ def export(
 
 def _files(out: Path) -> list[Path]:
     """Returns the files that an export writes."""
+    if out.suffix == ".cfg":
+        return list(darknet_files(out))
+    data = [out.with_suffix(".bin")] if out.suffix in (".xml", ".param") else []
     beside = [beside_path(out)] if out.suffix in (".param", ".mnn", ".tflite") else []
-    return [out, *(out.with_suffix(ending) for ending in BESIDE.get(out.suffix, ())), *beside]
+    return [out, *data, *beside]
 
 
 def _value(exported: Exported, is_random: bool) -> dict[str, object]:

@@ -9,6 +9,7 @@ from rich.console import Group
 
 import seyolo
 from seyolo.commands.output import Json, check_new, check_target, remark, show, table
+from seyolo.opening.description import darknet_files
 from seyolo.options.parameters import Flag
 from seyolo.options.prune import PruneOptions
 from seyolo.progress import console_progress
@@ -36,7 +37,7 @@ def prune(
     refuse_shipped(model)
     progress = console_progress()
     plan_path = seyolo.api.plan_path(out)
-    files = [out, out.with_suffix(".weights"), out.with_suffix(".names")] if out.suffix == ".cfg" else [out]
+    files = darknet_files(out) if out.suffix == ".cfg" else (out,)
     if not options.dry_run and out.resolve() != Path(model).resolve():  # `prune_file` refuses that
         check_new(files, overwrite=overwrite)
     if options.plan is None:
@@ -49,7 +50,7 @@ def prune(
     else:
         made = seyolo.api.prune_file(model, out, options, progress=progress)
         show(parse(made.to_json()), _summary(made), json)
-        remark(f"wrote {', '.join(map(str, files))}, {plan_path} and its image")
+        remark(f"wrote {', '.join(str(file) for file in files if file.is_file())}, {plan_path} and its image")
         if options.data is None:
             remark(
                 "the pruned network finds little or nothing yet: prune with --data, which repairs it with "

@@ -89,15 +89,7 @@ def _served(
     for name, path in models.items():
         file = None if options.browser is None else browser_file(split_model(path).model, options)
         given = options_for(split_model(path).model, options)
-        backend, _ = open_running(
-            path,
-            given,
-            work,
-            say,
-            runtime=options.runtime,
-            threads=options.threads,
-            device=options.device,
-        )
+        backend, _ = open_running(path, given, work, say)
         layout = getattr(backend, "layout", None)
         if file is not None and layout is not None and layout.kind != "rows":
             reason = "has the output of another program, which the page does not read"

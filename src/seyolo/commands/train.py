@@ -14,7 +14,7 @@ from seyolo.options.training import RunOptions
 from seyolo.progress import console_progress
 from seyolo.report.verdict import train_verdict
 from seyolo.results import read_start
-from seyolo.runs import NewRun
+from seyolo.runs import BEST_FILE, NewRun
 from seyolo.runtime.shipped import refuse_shipped
 
 DEFAULTS = TrainOptions()
@@ -44,7 +44,7 @@ def train(*, options: TrainOptions = DEFAULTS, run: RunOptions = NEW_RUN, json: 
             data, options.model, options=options, folder=new, progress=progress, tracker=run.tracker
         )
         folder = new.taken
-    best = folder / "best.safetensors"
+    best = folder / BEST_FILE
     figures = {name: getattr(result, name) for name in ("best_ap", "best_epoch", "history")}
     value = {"checkpoint": best, **figures}
     row = next(row for row in result.history if row["epoch"] == result.best_epoch)

@@ -63,15 +63,8 @@ def _opened(model: str, dataset: Dataset, options: EvaluateOptions) -> Backend |
     splits = evaluated_splits(dataset, options.split)
     images = {split: dataset.images(split) for split in splits}
     first = [dataset.sample(split, found[0]) for split, found in images.items()]
-    return open_running(
-        model,
-        options,
-        Work(sum(map(len, images.values())), samples=lambda: [sample.read() for sample in first]),
-        remark,
-        runtime=options.runtime,
-        threads=options.threads,
-        device=options.device,
-    ).backend
+    work = Work(sum(map(len, images.values())), samples=lambda: [sample.read() for sample in first])
+    return open_running(model, options, work, remark).backend
 
 
 def _input_size(detector: Backend | DarknetModel, size: InputSize | None) -> InputSize:

@@ -66,20 +66,18 @@ def tensors_per_layer(network: Network) -> Iterator[TensorShapes]:
         yield section.tensor_shapes(network.net.channels if sources[0] == IMAGE else widths[sources[0]])
 
 
-def read_weights(path: str | Path, network: Network, cutoff: int | None = None) -> dict[str, FloatArray]:
+def read_weights(path: str | Path, network: Network) -> dict[str, FloatArray]:
     """Reads a Darknet `.weights` file: tensors by name. Negative variances become 0.
 
-    A file whose name ends in `.conv.N` holds only the layers before N. With `cutoff` only the layers before
-    that one are read, a backbone, and the rest of the file is ignored.
+    A file whose name ends in `.conv.N`, a backbone, holds only the layers before N.
 
     Raises:
         WeightsError: the file is missing, too short, too long, holds NaN, or the network has a section that
             Darknet does not have.
     """
     named = re.search(r"\.conv\.(\d+)$", Path(path).name)
-    limit = cutoff if cutoff is not None else int(named[1]) if named else len(network.layers)
-    tensors = list(_file_order(network, limit))
-    numbers = _read_numbers(Path(path), network, tensors, allow_more=cutoff is not None)
+    tensors = list(_file_order(network, int(named[1]) if named else len(network.layers)))
+    numbers = _read_numbers(Path(path), network, tensors)
     state: dict[str, FloatArray] = {}
     start = 0
     for index, name, shape in tensors:
@@ -147,12 +145,12 @@ def _file_order(network: Network, limit: int) -> Iterator[_Entry]:
             yield index, f"layers.{index}.{part}", tensors[part]
 
 
-def _read_numbers(path: Path, network: Network, tensors: list[_Entry], allow_more: bool) -> FloatArray:
+def _read_numbers(path: Path, network: Network, tensors: list[_Entry]) -> FloatArray:
     try:
         with path.open("rb") as file:
             size = path.stat().st_size
             header = _header_size(path, file.read(12))
-            _check_count(path, network, tensors, size - header, allow_more)
+            _check_count(path, network, tensors, size - header)
             file.seek(header)
             return np.fromfile(file, dtype="<f4", count=sum(prod(shape) for _, _, shape in tensors))
     except FileNotFoundError:
@@ -172,11 +170,9 @@ def _header_size(path: Path, head: bytes) -> int:
     return 20 if major * 10 + minor >= 2 else 16
 
 
-def _check_count(
-    path: Path, network: Network, tensors: list[_Entry], num_bytes: int, allow_more: bool
-) -> None:
+def _check_count(path: Path, network: Network, tensors: list[_Entry], num_bytes: int) -> None:
     needed = sum(prod(shape) for _, _, shape in tensors)
-    if 4 * needed == num_bytes or (allow_more and 4 * needed < num_bytes):
+    if 4 * needed == num_bytes:
         return
     counts = f"the network needs {needed:,} numbers, the file has {max(num_bytes, 0) / 4:,.12g}"
     fits = _what_fits(network, tensors, num_bytes // 4) if num_bytes % 4 == 0 else ""

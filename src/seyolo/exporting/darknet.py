@@ -9,7 +9,8 @@ import numpy as np
 from seyolo.darknet.cfg import parse_cfg
 from seyolo.darknet.weights import read_weights
 from seyolo.errors import ExportError
-from seyolo.opening.network import darknet_files, written_darknet
+from seyolo.opening.description import darknet_files
+from seyolo.opening.network import written_darknet
 from seyolo.torchnet.build import DarknetModel, to_checkpoint
 
 
@@ -23,4 +24,4 @@ def export_darknet(model: DarknetModel, path: str | Path) -> tuple[Path, ...]:
             not np.array_equal(state[name], array) for name, array in model_file.state.items()
         ):
             raise ExportError(f"{cfg}: the files read back as another network; nothing was written")
-    return darknet_files(cfg, model.names)
+    return tuple(path for path in darknet_files(cfg) if path.is_file())

@@ -14,8 +14,8 @@ from seyolo.exporting.quantize import Image
 from seyolo.opening.description import CHECKPOINT
 from seyolo.opening.network import save
 from seyolo.options.export import FileOptions
-from seyolo.runtime.choice import needing
-from seyolo.runtime.protocol import ForRuntime
+from seyolo.runtime.choice import RUNTIMES
+from seyolo.runtime.protocol import ForRuntime, Runtime
 from seyolo.torchnet.build import DarknetModel
 
 
@@ -27,14 +27,16 @@ class Format:
     files: str  # behind the ending in messages
     write: Callable[[DarknetModel, Path, FileOptions, Sequence[Image]], tuple[Path, ...]]
     options: frozenset[str] = frozenset()  # fields of `FileOptions`
-    packages: tuple[str, ...] = ()  # that write and run the file, by the names that Python imports
-    extra: str = ""  # of seyolo, which brings them
+    runtime: Runtime | None = None  # which is needed to compare the file with the model
+    writers: tuple[str, ...] = ()  # further packages of its extra, by the names that Python imports
 
     def require_packages(self, path: Path) -> None:
         """Refuses (BackendError) to write the file of a path where a package is missing."""
-        for package in self.packages:
-            with needing(package, path, f"seyolo[{self.extra}]", title=TITLES.get(package, package)):
-                import_module(package)
+        if self.runtime is not None:
+            kind = RUNTIMES[self.runtime]
+            for package in (kind.module, *self.writers):
+                with kind.needed_by(path, package):
+                    import_module(package)
 
 
 def export(
@@ -158,29 +160,16 @@ PHRASES = {  # the fields of `FileOptions` in messages
     "for_runtime": "form for a runtime",
 }
 WHERE_POSSIBLE = ("half", "int8", "for_runtime")  # of several files, those whose format has it
-TITLES = {"openvino": "OpenVINO", "ai_edge_litert": "LiteRT"}  # of packages, where they differ
 FORMATS = {  # by their endings
     ".onnx": Format("ONNX", "", lambda *arguments: (export_onnx(*arguments),), frozenset(PHRASES)),
     ".xml": Format(
-        "OpenVINO",
-        " (with .bin beside it)",
-        _write_openvino,
-        frozenset({"half", "int8"}),
-        ("openvino",),
-        "openvino",
+        "OpenVINO", " (with .bin beside it)", _write_openvino, frozenset({"half", "int8"}), "openvino"
     ),
     ".ncnn.param": Format(
-        "ncnn", " (with .bin and .json)", _write_ncnn, frozenset({"half"}), ("ncnn", "pnnx"), "ncnn"
+        "ncnn", " (with .bin and .json)", _write_ncnn, frozenset({"half"}), "ncnn", ("pnnx",)
     ),
-    ".mnn": Format("MNN", " (with .json)", _write_mnn, packages=("MNN",), extra="mnn"),
-    ".tflite": Format(
-        "LiteRT",
-        " (with .json)",
-        _write_litert,
-        frozenset({"half", "int8"}),
-        ("ai_edge_litert",),
-        "litert",
-    ),
+    ".mnn": Format("MNN", " (with .json)", _write_mnn, runtime="mnn"),
+    ".tflite": Format("LiteRT", " (with .json)", _write_litert, frozenset({"half", "int8"}), "litert"),
     ".cfg": Format("Darknet", " (with .weights)", lambda model, path, *_: export_darknet(model, path)),
     CHECKPOINT: Format("a checkpoint", "", _write_checkpoint),
 }

@@ -1,32 +1,25 @@
 """Translation of our ONNX graph, plain or with conversions to bytes, into a LiteRT file.
 
-LiteRT has channels last: a value of four axes is stored as (N, H, W, C), so that the transpositions in front
-of the detection layers vanish. Values of three axes, the rows of predictions, are as in ONNX.
-
 An operator whose inputs all come from bytes and whose output goes to bytes computes in int8. ONNX's bytes are
 unsigned here and LiteRT's signed: the same numbers less 128.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import numpy as np
 import onnx
-from numpy.typing import NDArray
-from onnx import numpy_helper
 
 from seyolo.errors import ExportError
-from seyolo.exporting.litert_file import LiteRtFile, Scale, Tensor
-from seyolo.exporting.rewriting import attributes_of, shapes_of
+from seyolo.exporting.litert_file import Scale, Tensor
+from seyolo.exporting.litert_values import LAST, TO_LAST, GraphValues, Stored
+from seyolo.exporting.rewriting import attributes_of
 from seyolo.translation import RAW
 
-LAST = {0: 0, 1: 3, 2: 1, 3: 2}  # axis of four, where the channels are last
-TO_LAST, TO_FIRST = [0, 2, 3, 1], [0, 3, 1, 2]
+TO_FIRST = [0, 3, 1, 2]
 SAME, VALID = 0, 1
 LOWEST = float(np.finfo(np.float32).min)
 LOGISTIC_SCALE = Scale(np.array([1 / 256], np.float32), np.array([-128]))  # the only one of LOGISTIC in int8
@@ -40,14 +33,6 @@ PLAIN = {
 FOLDED = {"Max": "MAXIMUM", "Min": "MINIMUM"}
 
 
-@dataclass(frozen=True, eq=False)
-class Stored:
-    """A constant in bytes."""
-
-    array: NDArray[Any]
-    scale: Scale
-
-
 def litert_bytes(graph: onnx.ModelProto, *, half: bool) -> bytes:
     """Returns the LiteRT file of a graph of batch 1; `half` stores its kernels in 16 bits.
 
@@ -57,23 +42,15 @@ def litert_bytes(graph: onnx.ModelProto, *, half: bool) -> bytes:
     return _Translation(graph, half=half).to_bytes()
 
 
-class _Translation:
+class _Translation(GraphValues):
     def __init__(self, graph: onnx.ModelProto, *, half: bool) -> None:
-        self.graph, self.half = graph.graph, half
-        self.file = LiteRtFile()
-        self.shapes = shapes_of(graph)
-        self.arrays = {tensor.name: numpy_helper.to_array(tensor) for tensor in self.graph.initializer}
-        self.stored: dict[str, Stored] = {}  # constants in bytes, by the name of their float value
-        self.values: dict[str, Tensor] = {}
-        self.bytes: dict[str, Tensor] = {}  # of float values that come from bytes, and of bytes
+        super().__init__(graph)
+        self.half = half
         self.aliases: set[str] = set()  # of four axes, stored as in ONNX
-        self.readers = {name: node for node in self.graph.node for name in node.input}
-        self.num_readers = Counter(name for node in self.graph.node for name in node.input)
-        self.in_bytes = False  # the operator at hand
 
     def to_bytes(self) -> bytes:
         (image,) = self.graph.input
-        self.values[image.name] = self.file.tensor(self._stored_shape(image.name), name=image.name)
+        self.values[image.name] = self.file.tensor(self.stored_shape(image.name), name=image.name)
         for node in self.graph.node:
             self._translate(node)
         return self.file.to_bytes([self.values[image.name]], [self.values[RAW]])
@@ -96,74 +73,12 @@ class _Translation:
         is_clip = node.op_type == "Clip" and self._bounds(node) != (0.0, 6.0)
         return is_known and bool(inputs) and self.num_readers[output] == 1 and not is_clip
 
-    # Values
-
-    def _stored_shape(self, name: str) -> tuple[int, ...]:
-        shape = self.shapes[name]
-        return tuple(shape[axis] for axis in TO_LAST) if len(shape) == 4 else shape
-
-    def axis(self, name: str, axis: int) -> int:
-        """Returns an axis of a value as it is stored."""
-        rank = len(self.shapes.get(name, ()))
-        return LAST[axis % 4] if rank == 4 else axis % rank
-
-    def read(self, name: str) -> Tensor:
-        """Returns an input of the operator at hand, in bytes where it computes in bytes."""
-        if self.in_bytes:
-            return self.bytes[name] if name in self.bytes else self._byte_constant(self.stored[name])
-        if name in self.values:
-            return self.values[name]
-        if name in self.arrays:
-            self.values[name] = self.file.constant(_last(self.arrays[name].astype(np.float32)))
-        else:
-            source = self.bytes[name]
-            self.values[name] = self.file.add("DEQUANTIZE", [source], self.file.tensor(source.shape))
-        return self.values[name]
-
-    def _byte_constant(self, stored: Stored) -> Tensor:
-        array = np.atleast_1d(_last(stored.array))
-        return self.file.constant(array, stored.scale)
-
-    def like(self, source: Tensor, shape: Sequence[int]) -> Tensor:
-        """Adds an intermediate value with the numbers of another."""
-        return self.file.tensor(shape, source.dtype, source.scale)
-
-    def ints(self, numbers: Sequence[int]) -> Tensor:
-        return self.file.constant(np.array(numbers, np.int32))
-
-    def result(self, node: onnx.NodeProto, shape: Sequence[int] | None = None) -> Tensor:
-        """Adds the output of the operator at hand."""
-        (name,) = node.output
-        shape = self._stored_shape(name) if shape is None else shape
-        if not self.in_bytes:
-            self.values[name] = self.file.tensor(shape, name=name)
-            return self.values[name]
-        scale = self._scale_of(self.readers[name])
-        self.bytes[name] = self.file.tensor(shape, "int8", scale, name=name)
-        return self.bytes[name]
-
-    def _scale_of(self, node: onnx.NodeProto) -> Scale:
-        """Returns the scale of a QuantizeLinear or DequantizeLinear in signed bytes."""
-        factor = np.atleast_1d(self.arrays[node.input[1]]).astype(np.float32)
-        zero = np.atleast_1d(self.arrays[node.input[2]])
-        shift = 128 if zero.dtype == np.uint8 else 0
-        (axis,) = [item.i for item in node.attribute if item.name == "axis"] or [0]
-        return Scale(factor, zero.astype(np.int64) - shift, axis if len(factor) > 1 else 0)
-
-    def rescaled(self, source: Tensor, scale: Scale | None) -> Tensor:
-        """Returns a value in bytes with this scale."""
-        if scale is None or scale.equals(source.scale):
-            return source
-        return self.file.add("QUANTIZE", [source], self.file.tensor(source.shape, "int8", scale))
-
-    # Operators
-
     def dequantize(self, node: onnx.NodeProto, _: dict[str, Any]) -> None:
         source, (output,) = node.input[0], node.output
         if source not in self.arrays:
             self.bytes[output] = self.bytes[source]
             return
-        array, scale = self.arrays[source], self._scale_of(node)
+        array, scale = self.arrays[source], self.scale_of(node)
         if array.dtype == np.uint8:
             array = (array.astype(np.int16) - 128).astype(np.int8)
         self.stored[output] = Stored(array, scale)
@@ -179,7 +94,7 @@ class _Translation:
             self.bytes[output] = self.bytes[source]
             return
         value = self.read(source)
-        made = self.file.tensor(value.shape, "int8", self._scale_of(node))
+        made = self.file.tensor(value.shape, "int8", self.scale_of(node))
         self.bytes[output] = self.file.add("QUANTIZE", [value], made)
 
     def plain(self, node: onnx.NodeProto, _: dict[str, Any]) -> None:
@@ -327,7 +242,7 @@ class _Translation:
         return self.file.add("PADV2", [value, bounds, filled], self.like(value, shape)), VALID
 
     def max_pool(self, node: onnx.NodeProto, attributes: dict[str, Any]) -> None:
-        scale = self._scale_of(self.readers[node.output[0]]) if self.in_bytes else None
+        scale = self.scale_of(self.readers[node.output[0]]) if self.in_bytes else None
         value = self.rescaled(self.read(node.input[0]), scale)
         value, options = self._window(value, attributes, LOWEST)
         self.file.add("MAX_POOL_2D", [value], self.result(node), **options)
@@ -341,7 +256,7 @@ class _Translation:
         down, across = attributes["strides"]
         shares = windows[::down, ::across].mean(axis=(2, 3), dtype=np.float32)
         value, options = self._window(value, attributes, 0.0, always=True)
-        pooled = self.file.tensor(self._stored_shape(node.output[0]))
+        pooled = self.file.tensor(self.stored_shape(node.output[0]))
         self.file.add("AVERAGE_POOL_2D", [value], pooled, **options)
         self.file.add("MUL", [pooled, self.file.constant(1 / shares[None, :, :, None])], self.result(node))
 
@@ -440,11 +355,6 @@ WRITERS: dict[str, Writer] = {
     "QuantizeLinear": _Translation.quantize,
     "DequantizeLinear": _Translation.dequantize,
 }
-
-
-def _last(array: NDArray[Any]) -> NDArray[Any]:
-    """Returns an array of four axes with the channels last."""
-    return np.ascontiguousarray(array.transpose(TO_LAST)) if array.ndim == 4 else array
 
 
 def _same(side: int, window: int, stride: int) -> tuple[int, int]:

@@ -36,13 +36,6 @@ def byte_scales(kernel: Kernel) -> Float32[np.ndarray, " out"]:
     return scales
 
 
-def nearest_bytes(kernel: Kernel) -> Bytes:
-    """Returns every weight in bytes on its own."""
-    steps = np.rint(kernel / byte_scales(kernel)[:, None, None, None])
-    rounded: Bytes = steps.clip(-LARGEST, LARGEST).astype(np.int8)
-    return rounded
-
-
 def fitted_bytes(kernel: Kernel, covariance: Covariance) -> Bytes:
     """Returns the weights in bytes, rounded so that the output changes little where it reads such inputs."""
     scales = byte_scales(kernel).astype(np.float64)

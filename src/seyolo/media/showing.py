@@ -7,6 +7,7 @@ import sys
 import tempfile
 import webbrowser
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,11 +51,14 @@ def _has_display() -> bool:
     return sys.platform in ("darwin", "win32") or bool(shows)
 
 
-def write_image(path: str | Path, image: UInt8[np.ndarray, "H W 3"]) -> Path:
-    """Writes a BGR image in the format of the path's ending; raises UsageError for another ending."""
+def write_image(path: str | Path, image: UInt8[np.ndarray, "H W 3"], flags: Sequence[int] = ()) -> Path:
+    """Writes a BGR image in the format of the path's ending; raises UsageError for another ending.
+
+    `flags` are those of `cv2.imencode`.
+    """
     path = Path(path)
     try:
-        is_written, data = cv2.imencode(path.suffix.lower(), image)
+        is_written, data = cv2.imencode(path.suffix.lower(), image, flags)
     except cv2.error:
         is_written = False
     if not is_written:

@@ -13,6 +13,7 @@ from seyolo.darknet.sections import Join
 from seyolo.darknet.zoo import ZOO, is_zoo_name, network_from_name
 from seyolo.errors import UsageError
 from seyolo.options.model import ModelOptions
+from seyolo.runs import BEST_FILE, SLIM_CHECKPOINT, SLIM_ONNX
 from seyolo.runtime.foreign import finished_advice, foreign_advice
 from seyolo.runtime.shipped import refuse_shipped
 
@@ -29,8 +30,13 @@ class Attention:
     join: Join = "scale"
 
 
-OF_A_RUN = ("slim.onnx", f"slim{CHECKPOINT}", f"best{CHECKPOINT}")
+OF_A_RUN = (SLIM_ONNX, SLIM_CHECKPOINT, BEST_FILE)
 """Models in the folder of a run of `slim` or `train`, for a user who named the folder."""
+
+
+def darknet_files(cfg: Path) -> tuple[Path, Path, Path]:
+    """Returns a cfg, its weights and its class names, which are written where the model has any."""
+    return cfg, cfg.with_suffix(".weights"), cfg.with_suffix(".names")
 
 
 def weights_beside(model: str | Path) -> Path | None:

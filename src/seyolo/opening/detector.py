@@ -6,8 +6,9 @@ PyTorch is imported only for a model that needs it.
 from __future__ import annotations
 
 import difflib
+from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import NamedTuple, TypeVar, cast
 
 from seyolo.class_names import read_names
 from seyolo.darknet.zoo import is_zoo_name
@@ -16,14 +17,16 @@ from seyolo.opening.description import describe, weights_beside
 from seyolo.options.model import NO_OPTIONS, ModelOptions
 from seyolo.runtime.choice import (
     MODEL_ENDINGS,
+    RUNTIMES,
     check_choice,
     check_threads,
     is_exported,
-    needing,
     open_backend,
 )
-from seyolo.runtime.protocol import Backend, Precision, Runtime
+from seyolo.runtime.protocol import Backend, Precision, Runtime, Session
 from seyolo.runtime.shipped import is_shipped, shipped_names
+
+Options = TypeVar("Options", bound=ModelOptions)
 
 
 class Choice(NamedTuple):
@@ -66,9 +69,10 @@ def _split(text: str) -> Choice:
     return Choice(name, *_parse_runtime(wanted, text))
 
 
-def options_for(model: str, options: ModelOptions) -> ModelOptions:
-    """Returns the options that concern one of several models: none for a file that is complete in itself."""
-    return options if is_zoo_name(model) or model.endswith(".cfg") else NO_OPTIONS
+def options_for(model: str, options: Options) -> Options:
+    """Returns options for one of several models: those of a MODEL not for a file complete in itself."""
+    is_complete = not is_zoo_name(model) and not model.endswith(".cfg")
+    return replace(options, **vars(NO_OPTIONS)) if is_complete else options
 
 
 def open_detector(
@@ -114,11 +118,11 @@ def open_detector(
         )
     if Path(choice.model).suffix not in MODEL_ENDINGS:
         _require_known(choice.model, options.num_classes)
-    with needing("torch", choice.model, "seyolo[train]", title="PyTorch"):
+    with RUNTIMES["torch"].needed_by(choice.model):
         from seyolo.opening.network import open_model  # noqa: PLC0415
         from seyolo.runtime.torch_backend import TorchBackend  # noqa: PLC0415
     opened = open_model(choice.model, options, device=device, random=random)
-    return TorchBackend(opened, threads=threads, device=device, precision=choice.precision)
+    return TorchBackend(opened, Session(None, choice.precision, threads, device))
 
 
 def runs_as_file(model: str, options: ModelOptions, *, random: bool = False) -> bool:

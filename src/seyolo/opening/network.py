@@ -21,7 +21,7 @@ from seyolo.darknet.weights import read_weights, tensor_shapes, write_weights
 from seyolo.darknet.zoo import is_zoo_name, network_from_name
 from seyolo.errors import ModelError, UsageError, WeightsError, counted
 from seyolo.files import replacing, write_text
-from seyolo.opening.description import CHECKPOINT, describe, gates_of, weights_beside
+from seyolo.opening.description import CHECKPOINT, darknet_files, describe, gates_of, weights_beside
 from seyolo.options.model import NO_OPTIONS, ModelOptions
 from seyolo.runtime.choice import check_threads
 from seyolo.runtime.protocol import Backend, class_names, require_size
@@ -245,27 +245,21 @@ def save(model: DarknetModel, path: str | Path) -> None:
         raise UsageError(f"{path}: a model is saved as {CHECKPOINT} or .cfg; `seyolo export` writes .onnx")
 
 
-def darknet_files(cfg: Path, names: Sequence[str]) -> tuple[Path, ...]:
-    """Returns the files that a network is written to: cfg, weights, and its class names where it has any."""
-    files = (cfg, cfg.with_suffix(".weights"))
-    return files if is_default(names) else (*files, cfg.with_suffix(".names"))
-
-
 @contextmanager
 def written_darknet(cfg: Path, model_file: Checkpoint) -> Iterator[tuple[Path, Path]]:
     """Yields a new cfg and weights, which replace the old ones when the block succeeds.
 
     The file of class names follows; where the model has none, that of the old files is removed.
     """
-    _, weights, *names_files = darknet_files(cfg, model_file.names)
+    _, weights, names_file = darknet_files(cfg)
     with replacing(cfg) as new_cfg, replacing(weights) as new_weights:
         new_cfg.write_text(model_file.network.to_cfg(), encoding="utf-8")
         write_weights(new_weights, model_file.network, model_file.state)
         yield new_cfg, new_weights
-    if not names_files:
-        cfg.with_suffix(".names").unlink(missing_ok=True)
-    for path in names_files:
-        write_text(path, "".join(" ".join(name.split()) + "\n" for name in model_file.names))
+    if is_default(model_file.names):
+        names_file.unlink(missing_ok=True)
+    else:
+        write_text(names_file, "".join(" ".join(name.split()) + "\n" for name in model_file.names))
 
 
 def _read_weights(

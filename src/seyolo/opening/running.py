@@ -13,12 +13,16 @@ from jaxtyping import Float32, UInt8
 from seyolo.errors import counted
 from seyolo.letterbox import Fit
 from seyolo.opening.detector import Choice, open_detector, runs_as_file, split_model
-from seyolo.options.model import ModelOptions
-from seyolo.runtime.fastest import Use, drawn_input, open_fastest
+from seyolo.options.detect import DetectOptions, ServeOptions
+from seyolo.options.evaluate import EvaluateOptions
+from seyolo.options.label import LabelOptions
+from seyolo.runtime.contest import drawn_input
+from seyolo.runtime.fastest import Use, open_fastest
 from seyolo.runtime.inference import Thresholds
 from seyolo.runtime.protocol import Backend, Precision, Runtime
 from seyolo.runtime.shipped import model_path
 
+RunOptions = DetectOptions | ServeOptions | EvaluateOptions | LabelOptions
 Raw = Float32[np.ndarray, "n p columns"]
 MOST_COMPARED = 100  # boxes of an image, the best ones
 
@@ -42,27 +46,17 @@ class Running(NamedTuple):
     model: str  # the MODEL, or the file beside it that runs in its place
 
 
-def open_running(
-    model: str,
-    options: ModelOptions,
-    work: Work,
-    say: Callable[[str], object],
-    *,
-    runtime: str | None = None,
-    threads: int | None = None,
-    device: str = "cpu",
-) -> Running:
+def open_running(model: str, options: RunOptions, work: Work, say: Callable[[str], object]) -> Running:
     """Opens a MODEL to run on images; errors as in `open_detector`.
 
     Args:
         model: as in `open_detector`, `@RUNTIME:PRECISION` included.
-        options: weights, names, classes and gates.
+        options: of the MODEL, its runtime, by default the fastest that is known or measured, threads, by
+            default their fastest number, and device.
         work: what it will do; only long work is worth a measurement.
         say: receives a line about a choice that was measured, and one about a smaller precision.
-        runtime: RUNTIME or RUNTIME:PRECISION; by default the fastest that is known or measured.
-        threads, device: as in `Session`; by default the fastest number.
     """
-    choice = split_model(model, runtime)
+    choice, device = split_model(model, options.runtime), options.device
 
     def open_on(
         file: str | Path, wanted: Runtime | None, threads: int | None, precision: Precision = choice.precision
@@ -71,13 +65,13 @@ def open_running(
         return open_detector(asked, options, threads=threads, device=device, parallel=work.parallel)
 
     if device != "cpu" or not runs_as_file(choice.model, options):
-        return Running(open_on(choice.model, choice.runtime, threads), choice.model)
+        return Running(open_on(choice.model, choice.runtime, options.threads), choice.model)
     use = Use(
         model_path(choice.model),
         options.weights,
         choice.runtime,
         choice.precision,
-        threads,
+        options.threads,
         work.num_images,
         work.batch,
         work.parallel,
@@ -85,7 +79,7 @@ def open_running(
     )
     backend, file = open_fastest(use, open_on, say)
     if choice.precision != "f32" and Thresholds().of(backend) == Thresholds():
-        exact = open_on(choice.model, choice.runtime, threads, "f32")
+        exact = open_on(choice.model, choice.runtime, options.threads, "f32")
         say(f"{use.path.name}: in {choice.precision}, {_error_text(backend, exact, work.samples())}")
     return Running(backend, choice.model if file == use.path else str(file))
 

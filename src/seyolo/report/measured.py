@@ -12,6 +12,7 @@ from seyolo.report.compared import Group, Run
 from seyolo.report.record import SlimRecord, TrainRecord
 from seyolo.report.text import MISSING
 from seyolo.results import STAGE_TITLES, SplitMetrics, StageResult
+from seyolo.runs import BEST_FILE
 from seyolo.runtime.choice import RUNTIMES
 from seyolo.sizes import size_hw
 from seyolo.study_results import Spread
@@ -62,7 +63,7 @@ def _of_stage(run: Run, title: str, stage: StageResult, runtime: str) -> Measure
 
 
 def _trained(run: Run, record: TrainRecord) -> Measured:
-    row, path = best_row(record), record.folder / "best.safetensors"
+    row, path = best_row(record), record.folder / BEST_FILE
     splits = [name.removesuffix("_ap") for name, text in row.items() if name.endswith("_ap") and text]
     metrics = {
         split: SplitMetrics(float(row[f"{split}_ap"]), float(row.get(f"{split}_ap50") or math.nan))
@@ -82,7 +83,7 @@ def best_row(record: TrainRecord) -> Mapping[str, str]:
 
 def trained_cost(record: TrainRecord) -> tuple[float, float]:
     """Returns parameters and MACs of the best network at its training size; nan where there is none."""
-    path = record.folder / "best.safetensors"
+    path = record.folder / BEST_FILE
     if not path.exists():
         return math.nan, math.nan
     counted = cost(read_checkpoint(path).network, *size_hw(record.config["size"]))

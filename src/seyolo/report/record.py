@@ -22,6 +22,7 @@ from seyolo.options.stored import TRAIN_FILE, migrated_train
 from seyolo.progress import read_warnings
 from seyolo.pruning.planning.plan import Plan
 from seyolo.results import RESULTS_FILE, TRAINED_STAGES, RunStart, SlimResults, read_results, read_start
+from seyolo.runs import BEST_FILE
 from seyolo.sizes import InputSize, input_text, size_hw
 
 CURVES_FILE = "curves.json"
@@ -33,14 +34,7 @@ SHOWN_FROM = 0.25
 Value = TypeVar("Value")
 SHOWN = frozenset({".csv", ".jpg", ".json", ".txt"})
 """Endings of the files that a page is made from."""
-ARTEFACTS = (
-    "slim.*",
-    "slim_int8.*",
-    "dense.onnx",
-    "pruned.safetensors",
-    "dense/best.safetensors",
-    "best.safetensors",
-)
+ARTEFACTS = ("slim.*", "slim_int8.*", "dense.onnx", "pruned.safetensors", f"dense/{BEST_FILE}", BEST_FILE)
 
 
 @dataclass(frozen=True)

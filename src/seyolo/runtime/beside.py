@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -22,7 +22,7 @@ from seyolo.files import write_json
 from seyolo.json_files import read_json, to_json
 from seyolo.runtime.foreign import TO_ONNX
 from seyolo.runtime.metadata import read_channels, read_mode, read_names, read_pad_value, read_size
-from seyolo.runtime.protocol import class_names, require_batch
+from seyolo.runtime.protocol import USUAL_SESSION, Session, class_names, require_batch
 
 AGAIN = "write it with seyolo export"
 
@@ -55,27 +55,20 @@ class BesideBackend(ABC):
     name: ClassVar[str]
     title: ClassVar[str]
 
-    def __init__(
-        self,
-        path: str | Path,
-        *,
-        threads: int | None = None,
-        device: str = "cpu",
-        names: Sequence[str] | None = None,
-    ) -> None:
-        if device != "cpu":
-            raise BackendError(f"{self.title} files run on cpu here, not on {device!r}")
-        self.path = Path(path)
+    def __init__(self, path: Path, session: Session = USUAL_SESSION) -> None:
+        if session.device != "cpu":
+            raise BackendError(f"{self.title} files run on cpu here, not on {session.device!r}")
+        self.path = path
         about = read_beside(self.path)
         self.input_size = read_size(about.metadata, [], self.path)
         self.input_channels = read_channels(about.channels, self.path)
         self.letterbox_mode = read_mode(about.metadata, self.path)
         self.pad_value = read_pad_value(about.metadata, self.path)
-        self.open(threads or 1)
+        self.open(session.threads or 1)
         raw = self.run(np.zeros((self.input_channels, *self.input_size), np.float32))
         if raw.ndim != 2 or raw.shape[1] < 6:
             raise BackendError(f"{self.path}: the output is {raw.shape}, expected (boxes, 5 + classes)")
-        self.names = class_names(names or read_names(about.metadata), raw.shape[1] - 5, self.path)
+        self.names = class_names(session.names or read_names(about.metadata), raw.shape[1] - 5, self.path)
 
     def infer(self, batch: Float32[np.ndarray, "n c h w"]) -> Float32[np.ndarray, "n p columns"]:
         """Runs the network once per image."""

@@ -46,6 +46,7 @@ class RuntimeKind:
     endings: tuple[str, ...]  # of the files that it reads
     open: Callable[[Path, Session], Backend]  # imports the runtime
     module: str  # its package, by the name that Python imports
+    extra: str = ""  # of seyolo, which brings it; the base install has the others
     precisions: tuple[Precision, ...] = ("f32",)  # of float32 layers
     reentrant: bool = False  # several threads may call `infer` of one backend at once
     is_usual: Callable[[str, str], bool] = lambda ending, device: True  # where the order does not decide
@@ -55,6 +56,14 @@ class RuntimeKind:
     def package(self) -> str:
         """Its name for pip."""
         return "opencv-python-headless" if self.module == "cv2" else self.module.lower().replace("_", "-")
+
+    def needed_by(
+        self, what: object, package: str = "", *, instead: str = ""
+    ) -> AbstractContextManager[None]:
+        """Turns its missing package, or another of its extra, into a BackendError, as `needing` does."""
+        install = f"seyolo[{self.extra}]" if self.extra else self.package
+        title = self.title if package in ("", self.module) else package
+        return needing(package or self.module, what, install, title=title, instead=instead)
 
 
 def open_backend(
@@ -92,7 +101,10 @@ def open_backend(
         able = " or ".join(name for name, kind in RUNTIMES.items() if precision in kind.precisions)
         raise BackendError(f"{path}: {runtime} computes in float32, not in {precision}; use {able}")
     threads = threads or quota_cores()  # of a container, which the runtimes do not know
-    backend = RUNTIMES[runtime].open(path, Session(darknet, precision, threads, device, names, parallel))
+    usual = RUNTIMES[readers[0]].title
+    instead = f", or leave the runtime out: the model runs on {usual}" if runtime != readers[0] else ""
+    with RUNTIMES[runtime].needed_by(path, instead=instead):
+        backend = RUNTIMES[runtime].open(path, Session(darknet, precision, threads, device, names, parallel))
     layout = getattr(backend, "layout", None)
     if layout is not None and layout.is_suppressed:
         effect = "an IoU threshold changes nothing, and boxes below the confidence of its export are missing"
@@ -158,11 +170,6 @@ def installed_version(package: str) -> str | None:
         return None
 
 
-def needing_openvino(path: Path) -> AbstractContextManager[None]:
-    """Turns a missing OpenVINO into a BackendError about `path`."""
-    return needing("openvino", path, "seyolo[openvino]", title="OpenVINO")
-
-
 def runtimes_for(path: Path, device: str = "cpu") -> tuple[Runtime, ...]:
     """Returns the runtimes that read a file, the usual one first; refuses a file that none reads."""
     ending = path.suffix.lower()
@@ -192,13 +199,7 @@ def _not_a_reader(path: Path, runtime: Runtime, readers: Sequence[Runtime]) -> s
 def _open_onnxruntime(path: Path, session: Session) -> Backend:
     from seyolo.runtime.onnxruntime_backend import OnnxRuntimeBackend  # noqa: PLC0415
 
-    return OnnxRuntimeBackend(
-        path,
-        threads=session.threads,
-        device=session.device,
-        names=session.names,
-        translated=_translated(path, session),
-    )
+    return OnnxRuntimeBackend(path, session, _translated(path, session))
 
 
 def _translated(path: Path, session: Session, *, inline: bool = False) -> Translated | None:
@@ -221,38 +222,30 @@ def _is_usual_on_onnxruntime(ending: str, device: str) -> bool:
 
 
 def _open_openvino(path: Path, session: Session) -> Backend:
-    with needing_openvino(path):
-        from seyolo.runtime.openvino_backend import OpenVinoBackend  # noqa: PLC0415
+    from seyolo.runtime.openvino_backend import OpenVinoBackend  # noqa: PLC0415
+
     if session.precision == "bf16" and has_bf16() is False:
         # OpenVINO would imitate it, slower than float32.
         raise BackendError(f"{path}: this processor ({processor_name()}) has no bf16; leave :bf16 out")
-    return OpenVinoBackend(
-        path,
-        threads=session.threads,
-        device=session.device,
-        names=session.names,
-        precision=session.precision,
-        translated=_translated(path, session, inline=True),
-        parallel=session.parallel,
-    )
+    return OpenVinoBackend(path, session, _translated(path, session, inline=True))
 
 
 def _open_ncnn(path: Path, session: Session) -> Backend:
-    with needing("ncnn", path, "seyolo[ncnn]"):
-        from seyolo.runtime.ncnn_backend import NcnnBackend  # noqa: PLC0415
-    return NcnnBackend(path, threads=session.threads, device=session.device, names=session.names)
+    from seyolo.runtime.ncnn_backend import NcnnBackend  # noqa: PLC0415
+
+    return NcnnBackend(path, session)
 
 
 def _open_mnn(path: Path, session: Session) -> Backend:
-    with needing("MNN", path, "seyolo[mnn]"):
-        from seyolo.runtime.mnn_backend import MnnBackend  # noqa: PLC0415
-    return MnnBackend(path, threads=session.threads, device=session.device, names=session.names)
+    from seyolo.runtime.mnn_backend import MnnBackend  # noqa: PLC0415
+
+    return MnnBackend(path, session)
 
 
 def _open_litert(path: Path, session: Session) -> Backend:
-    with needing("ai_edge_litert", path, "seyolo[litert]", title="LiteRT"):
-        from seyolo.runtime.litert_backend import LiteRtBackend  # noqa: PLC0415
-    return LiteRtBackend(path, threads=session.threads, device=session.device, names=session.names)
+    from seyolo.runtime.litert_backend import LiteRtBackend  # noqa: PLC0415
+
+    return LiteRtBackend(path, session)
 
 
 def _open_opencv(path: Path, session: Session) -> Backend:
@@ -260,14 +253,12 @@ def _open_opencv(path: Path, session: Session) -> Backend:
 
     if session.device != "cpu":
         raise BackendError(f"{path}: opencv runs on cpu here, not on {session.device!r}")
-    weights = darknet_weights(path, session.weights)
-    return OpenCvBackend(path, weights, threads=session.threads, names=session.names)
+    return OpenCvBackend(path, darknet_weights(path, session.weights), session)
 
 
 def _open_torch(path: Path, session: Session) -> Backend:
-    instead = ", or leave the runtime out: ONNX Runtime runs the model"
-    with needing("torch", path, "seyolo[train]", title="PyTorch", instead=instead):
-        from seyolo.runtime.torch_backend import TorchBackend  # noqa: PLC0415
+    from seyolo.runtime.torch_backend import TorchBackend  # noqa: PLC0415
+
     return TorchBackend.open(path, session)
 
 
@@ -286,17 +277,24 @@ RUNTIMES: dict[Runtime, RuntimeKind] = {
         (".onnx", ".xml", ".cfg", ".safetensors"),
         _open_openvino,
         "openvino",
+        "openvino",
         get_args(Precision),
         reentrant=True,
         is_usual=lambda ending, device: ending in EXPORTED_ENDINGS,
         is_fast=True,
     ),
-    "ncnn": RuntimeKind("ncnn", (".param",), _open_ncnn, "ncnn", is_fast=True),
-    "mnn": RuntimeKind("MNN", (".mnn",), _open_mnn, "MNN", is_fast=True),
-    "litert": RuntimeKind("LiteRT", (".tflite",), _open_litert, "ai_edge_litert", is_fast=True),
+    "ncnn": RuntimeKind("ncnn", (".param",), _open_ncnn, "ncnn", "ncnn", is_fast=True),
+    "mnn": RuntimeKind("MNN", (".mnn",), _open_mnn, "MNN", "mnn", is_fast=True),
+    "litert": RuntimeKind("LiteRT", (".tflite",), _open_litert, "ai_edge_litert", "litert", is_fast=True),
     "opencv": RuntimeKind("OpenCV", (".cfg",), _open_opencv, "cv2", is_usual=lambda ending, device: False),
     "torch": RuntimeKind(
-        "PyTorch", (".safetensors", ".cfg"), _open_torch, "torch", get_args(Precision), reentrant=True
+        "PyTorch",
+        (".safetensors", ".cfg"),
+        _open_torch,
+        "torch",
+        "train",
+        get_args(Precision),
+        reentrant=True,
     ),
 }
 """All runtimes; of those that read a file the first is the usual one."""

@@ -15,7 +15,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 from seyolo.errors import BackendError
 from seyolo.runtime.layouts import check_task, find_layout, other_form
 from seyolo.runtime.metadata import read_any_names, read_channels, read_mode, read_pad_value, read_size
-from seyolo.runtime.protocol import class_names, require_batch
+from seyolo.runtime.protocol import USUAL_SESSION, Session, class_names, require_batch
 
 if TYPE_CHECKING:  # imports onnx, which exported files do not need
     from seyolo.runtime.in_memory import Translated
@@ -46,16 +46,10 @@ class OnnxRuntimeBackend:
     name = "onnxruntime"
 
     def __init__(
-        self,
-        path: str | Path,
-        *,
-        threads: int | None = None,
-        device: str = "cpu",
-        names: Sequence[str] | None = None,
-        translated: Translated | None = None,
+        self, path: str | Path, session: Session = USUAL_SESSION, translated: Translated | None = None
     ) -> None:
-        self._path = Path(path)
-        self._session = open_session(self._path, threads, device, translated)
+        self._path, names = Path(path), session.names
+        self._session = open_session(self._path, session, translated)
         metadata = self._session.get_modelmeta().custom_metadata_map
         check_task(metadata, self._path)
         self._input = self._only(self._session.get_inputs(), "input", 4)
@@ -103,20 +97,17 @@ def runs_on(device: str) -> bool:
     return PROVIDERS.get(device.partition(":")[0]) in onnxruntime.get_available_providers()
 
 
-def open_session(
-    path: Path, threads: int | None = None, device: str = "cpu", translated: Translated | None = None
-) -> Any:
+def open_session(path: Path, asked: Session = USUAL_SESSION, translated: Translated | None = None) -> Any:
     """Opens any ONNX file on ONNX Runtime, or the graph that a file of another format was translated to."""
-    if not runs_on(device):
-        raise BackendError(
-            f"this ONNX Runtime cannot run on {device!r}; use cpu, or install onnxruntime-gpu for cuda"
-        )
-    options = session_options(threads)
+    if not runs_on(asked.device):
+        advice = "use cpu, or install onnxruntime-gpu for cuda"
+        raise BackendError(f"this ONNX Runtime cannot run on {asked.device!r}; {advice}")
+    options = session_options(asked.threads)
     model = _graph_of(path) if translated is None else translated.graph
     if translated is not None:
         values = [onnxruntime.OrtValue.ortvalue_from_numpy(array) for array in translated.tensors.values()]
         options.add_external_initializers(list(translated.tensors), values)
-    providers = [PROVIDERS[device.partition(":")[0]]]
+    providers = [PROVIDERS[asked.device.partition(":")[0]]]
     forms = [model] if translated is not None or model == str(path) else [model, str(path)]
     for number, form in enumerate(forms, start=1):
         try:

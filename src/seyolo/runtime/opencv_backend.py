@@ -9,7 +9,6 @@ switch.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -23,7 +22,7 @@ from seyolo.darknet.sections import Region
 from seyolo.darknet.weights import read_weights
 from seyolo.errors import BackendError
 from seyolo.runtime.opencv_form import opencv_form, require_own_boxes
-from seyolo.runtime.protocol import class_names
+from seyolo.runtime.protocol import USUAL_SESSION, Session, class_names
 
 
 class OpenCvBackend:
@@ -31,14 +30,7 @@ class OpenCvBackend:
 
     name = "opencv"
 
-    def __init__(
-        self,
-        cfg: str | Path,
-        weights: str | Path,
-        *,
-        threads: int | None = None,
-        names: Sequence[str] | None = None,
-    ) -> None:
+    def __init__(self, cfg: Path, weights: Path, session: Session = USUAL_SESSION) -> None:
         network = read_cfg(cfg)
         require_own_boxes(network)
         # OpenCV accepts weights that are too short or too long.
@@ -46,10 +38,10 @@ class OpenCvBackend:
         net, count = network.net, num_classes(network)
         self.input_size, self.input_channels = net.input_size, net.channels
         self.letterbox_mode, self.pad_value = net.letterbox_mode, net.pad_value
-        self.names = class_names(names or names_beside(Path(cfg), count), count, cfg)
-        if threads is not None:
-            cv2.setNumThreads(threads)
-        self._net, self._outputs = read_net(network, Path(weights))
+        self.names = class_names(session.names or names_beside(cfg, count), count, cfg)
+        if session.threads is not None:
+            cv2.setNumThreads(session.threads)
+        self._net, self._outputs = read_net(network, weights)
 
     def infer(self, batch: Float32[np.ndarray, "n c h w"]) -> Float32[np.ndarray, "n p columns"]:
         """Runs the network once per image, since OpenCV plans its memory anew when the batch changes."""

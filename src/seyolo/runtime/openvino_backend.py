@@ -8,7 +8,7 @@ on CPUs that have it; the backend computes in float32 unless told otherwise.
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,7 +27,7 @@ from seyolo.runtime.metadata import (
     read_pad_value,
     read_size,
 )
-from seyolo.runtime.protocol import Precision, class_names, require_batch
+from seyolo.runtime.protocol import USUAL_SESSION, Session, class_names, require_batch
 
 if TYPE_CHECKING:
     from seyolo.runtime.in_memory import Translated
@@ -60,24 +60,17 @@ class OpenVinoBackend:
     name = "openvino"
 
     def __init__(
-        self,
-        path: str | Path,
-        *,
-        threads: int | None = None,
-        device: str = "cpu",
-        names: Sequence[str] | None = None,
-        precision: Precision = "f32",
-        translated: Translated | None = None,
-        parallel: int = 1,
+        self, path: str | Path, session: Session = USUAL_SESSION, translated: Translated | None = None
     ) -> None:
-        if device != "cpu":
-            raise BackendError(f"OpenVINO files run on cpu here, not on {device!r}")
-        self._path = Path(path)
-        config: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": precision}
-        if threads is not None:
-            config["INFERENCE_NUM_THREADS"] = threads * parallel
-        if parallel > 1:
-            config["NUM_STREAMS"] = parallel
+        if session.device != "cpu":
+            raise BackendError(f"OpenVINO files run on cpu here, not on {session.device!r}")
+        self._path, names = Path(path), session.names
+        config: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}
+        config["INFERENCE_PRECISION_HINT"] = session.precision
+        if session.threads is not None:
+            config["INFERENCE_NUM_THREADS"] = session.threads * session.parallel
+        if session.parallel > 1:
+            config["NUM_STREAMS"] = session.parallel
         model, self._compiled = self._read(translated, config)
         self._of_thread = threading.local()
         metadata = _metadata(model)

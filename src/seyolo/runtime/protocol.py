@@ -65,6 +65,9 @@ class Session:
     parallel: int = 1  # calls of `infer` at the same time, from several threads
 
 
+USUAL_SESSION = Session()
+
+
 def class_names(names: Sequence[str] | None, num_classes: int, source: str | Path) -> tuple[str, ...]:
     """Returns `names`, or `class 0`, `class 1`, ... without them; a BackendError refuses another number."""
     if names is None:

@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float32
 
 from seyolo.runtime.model_file import read_model_file
-from seyolo.runtime.protocol import Precision, Session
+from seyolo.runtime.protocol import USUAL_SESSION, Session
 from seyolo.torchnet.build import DarknetModel, from_checkpoint, to_checkpoint
 from seyolo.torchnet.device import CudaGraph, torch_device
 from seyolo.translation.folding import fold_batch_norm
@@ -34,18 +34,11 @@ class TorchBackend:
 
     name = "torch"
 
-    def __init__(
-        self,
-        model: DarknetModel,
-        *,
-        threads: int | None = None,
-        device: str = "cpu",
-        precision: Precision = "f32",
-    ) -> None:
-        if threads is not None:
-            torch.set_num_threads(threads)
-        self._device = torch_device(device)
-        self._type = TYPES[precision]
+    def __init__(self, model: DarknetModel, session: Session = USUAL_SESSION) -> None:
+        if session.threads is not None:
+            torch.set_num_threads(session.threads)
+        self._device = torch_device(session.device)
+        self._type = TYPES[session.precision]
         model.eval()
         if self._device.type == "cuda":
             model = _for_gpu(model, self._type)
@@ -60,8 +53,7 @@ class TorchBackend:
     @classmethod
     def open(cls, path: Path, session: Session) -> Self:
         """Opens a `.safetensors` checkpoint, or a `.cfg` with its `.weights`."""
-        model = from_checkpoint(read_model_file(path, session))
-        return cls(model, threads=session.threads, device=session.device, precision=session.precision)
+        return cls(from_checkpoint(read_model_file(path, session)), session)
 
     def infer(self, batch: Float32[np.ndarray, "n c h w"]) -> Float32[np.ndarray, "n p columns"]:
         """Runs the network and waits for the result, so that a caller can time the call.

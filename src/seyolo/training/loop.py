@@ -22,13 +22,14 @@ from seyolo.data.tiles import training_samples
 from seyolo.errors import DataError, TrainingError
 from seyolo.notebook import file_html, head_html, table_html
 from seyolo.progress import Advance, Figures, RunClock, TimeLeft, duration_text
+from seyolo.runs import BEST_FILE
 from seyolo.torchnet.build import DarknetModel, from_checkpoint
 from seyolo.torchnet.device import limited_threads, tried_kernels
 from seyolo.training.config import TrainConfig
 from seyolo.training.distillation import Distillation
 from seyolo.training.distributed import ComputedByLeader, Team, current_team
 from seyolo.training.gpu import explained_memory_errors
-from seyolo.training.run_folder import BEST_FILE, Row, RunFolder, RunRecord, RunState, row_text
+from seyolo.training.run_folder import Row, RunFolder, RunRecord, RunState, row_text
 from seyolo.training.sparsity import Sparsity, Steered, sparse_scales
 from seyolo.training.step import TrainingStep
 from seyolo.training.trackers import Monitor, NoTracker, Tracker

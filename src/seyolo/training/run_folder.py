@@ -33,6 +33,7 @@ from seyolo.darknet.cfg import parse_stored_cfg, stored_cfg
 from seyolo.errors import ModelError, TrainingError, counted
 from seyolo.files import replacing, write_json, write_text
 from seyolo.json_files import from_json, parse_json, read_json, to_json
+from seyolo.runs import BEST_FILE, STATE_FILE
 from seyolo.runtime.choice import installed_version
 from seyolo.torchnet.build import DarknetModel, from_checkpoint, to_checkpoint
 from seyolo.training.config import TrainConfig
@@ -40,10 +41,10 @@ from seyolo.training.distillation import Distillation
 from seyolo.training.distributed import current_team
 from seyolo.training.step import TrainingStep
 
-STATE_FILE, STATE_BEFORE, RESULTS_FILE = "state.safetensors", "state-before.safetensors", "results.csv"
+STATE_BEFORE, RESULTS_FILE = "state-before.safetensors", "results.csv"
 ENVIRONMENT_FILE = "environment.json"
 CURVES_FILE, SCALES_FILE = "curves.json", "scales.csv"
-BEST_FILE, LAST_FILE = "best.safetensors", "last.safetensors"
+LAST_FILE = "last.safetensors"
 PACKAGES = ("seyolo", "torch", "numpy", "opencv-python-headless", "onnxruntime", "onnx", "faster-coco-eval")
 FORMAT = "seyolo-run"
 

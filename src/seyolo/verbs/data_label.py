@@ -80,15 +80,7 @@ def _detector(model: str, options: LabelOptions, images: Sequence[Path]) -> Dete
     """Opens the model; raises UsageError for one that names no classes."""
     names = [str(image) for image in images]
     work = Work(len(images), samples=lambda: sample_images(names), takes_beside=True)
-    backend, _ = open_running(
-        model,
-        options,
-        work,
-        _LOGGER.info,
-        runtime=options.runtime,
-        threads=options.threads,
-        device=options.device,
-    )
+    backend, _ = open_running(model, options, work, _LOGGER.info)
     if is_default(backend.names):
         raise UsageError(f"{model}: names no classes, which labels need; give them with --names FILE")
     tiling = options.tiling(backend.input_size)

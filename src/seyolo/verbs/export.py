@@ -98,10 +98,8 @@ def export_file(
 
 def _data_of_run(model: str | Path) -> Path:
     """Returns the data that a model was trained on; a UsageError refuses a model of no run."""
-    data, advice = (
-        data_of_run(Path(model)),
-        "give images with --data DATA; those without labels get some by: seyolo data label",
-    )
+    data = data_of_run(Path(model))
+    advice = "give images with --data DATA; those without labels get some by: seyolo data label"
     if data is None:
         raise UsageError(f"int8 is measured on images, and {model} lies in no folder of a run; {advice}")
     if not data.exists():

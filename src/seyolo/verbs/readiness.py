@@ -19,11 +19,6 @@ from seyolo.training.validation import validation_splits
 
 VALIDATION_IMAGES = 200
 NEARLY_ZERO, APART = 0.01, 0.5
-LOST = (
-    "warning: after sparsity training AP@0.5 on val is {}; where the given weights are better, start again "
-    "without it: --sparse-epochs 0"
-)
-"""Where given weights were trained with sparsity, and little is left of what they could."""
 
 
 def validation_images(dataset: Dataset) -> list[Sample]:
@@ -37,25 +32,24 @@ def validation_images(dataset: Dataset) -> list[Sample]:
     return found
 
 
-def readiness_lines(found: Readiness | None) -> list[str]:
-    """Explains the measurements in sentences."""
+def readiness_lines(found: Readiness | None, *, is_given: bool = False) -> list[str]:
+    """Explains the measurements in sentences; `is_given` where the weights had no dense training here."""
     if found is None:
         return ["the plan prunes no channel with a BN scale"]
     is_apart = found.misplaced < 0.1 and found.going_scale < APART
     verdict = "the scales are apart" if is_apart else "the scales are not apart"
     if found.importance != "bn":
         verdict = f"importance {found.importance} decides, not the scales"
-    return [
+    lines = [
         f"{found.going:.0%} of the channels are pruned, {found.nearly_zero:.0%} of the scales nearly zero",
         f"{verdict}: a pruned channel has {found.going_scale:.0%} of the scale of a kept one, and "
         f"{found.misplaced:.0%} of the pruned scales are larger than the smallest tenth of the kept ones",
         f"after pruning, before repair: AP@0.5 on val {moved_text(found.ap50, found.cut_ap50)}",
     ]
-
-
-def has_lost(found: Readiness) -> bool:
-    """Tells whether a network finds next to nothing before it is pruned."""
-    return found.ap50 < LEARNED_AP50
+    if is_given and found.ap50 < LEARNED_AP50:
+        better = "where the given weights are better, start again without it: --sparse-epochs 0"
+        lines.append(f"warning: after sparsity training AP@0.5 on val is {found.ap50:.3f}; {better}")
+    return lines
 
 
 def readiness(

@@ -22,6 +22,7 @@ from seyolo.report.pages.write import PAGE_FILE, write_report
 from seyolo.report.record import write_curves
 from seyolo.report.tables.slim import controls_markdown, markdown_table
 from seyolo.results import RESULTS_FILE, SlimResults, StageResult, read_readiness
+from seyolo.runs import BEST_FILE, SLIM_CHECKPOINT, SLIM_ONNX
 from seyolo.runtime.benchmark import Timing, benchmark
 from seyolo.runtime.choice import open_backend
 from seyolo.runtime.protocol import Backend
@@ -100,7 +101,7 @@ def _checkpoint_size(folder: Path, stage: str) -> int:
     """Returns the bytes of a stage's file; a stage of no epochs has that of the stage before it."""
     if stage == "pruned":
         return (folder / "pruned.safetensors").stat().st_size
-    path = folder / stage / "best.safetensors"
+    path = folder / stage / BEST_FILE
     if path.exists():
         return path.stat().st_size
     return _checkpoint_size(folder, {"sparse": "dense", "finetuned": "pruned"}[stage])
@@ -111,11 +112,11 @@ def write_exports(folder: Path, dense: DarknetModel, slim: DarknetModel, dataset
 
     Returns by file `written`, or why it does not exist.
     """
-    write_checkpoint(folder / "slim.safetensors", to_checkpoint(slim))
+    write_checkpoint(folder / SLIM_CHECKPOINT, to_checkpoint(slim))
     export(dense, folder / "dense.onnx")
-    export(slim, folder / "slim.onnx")
+    export(slim, folder / SLIM_ONNX)
     return {
-        **dict.fromkeys(("slim.safetensors", "dense.onnx", "slim.onnx"), WRITTEN),
+        **dict.fromkeys((SLIM_CHECKPOINT, "dense.onnx", SLIM_ONNX), WRITTEN),
         INT8_FILE: write_int8(slim, folder / INT8_FILE, dataset),
         DARKNET_FILES: _write_darknet(slim, folder / "slim.cfg"),
     }

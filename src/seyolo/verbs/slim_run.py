@@ -41,6 +41,7 @@ from seyolo.progress import Advance, Progress, RunClock
 from seyolo.pruning.groups.groups import tied_scales
 from seyolo.pruning.planning.plan import Plan
 from seyolo.pruning.prune import prune_by
+from seyolo.runs import BEST_FILE
 from seyolo.runtime.protocol import Backend
 from seyolo.sizes import USUAL_SIZE, size_hw
 from seyolo.torchnet.build import DarknetModel, from_checkpoint, to_checkpoint
@@ -53,7 +54,7 @@ from seyolo.verbs.announce import Place, announce, run_start
 from seyolo.verbs.calibration import CalibrationSet, plan_of, repair_on
 from seyolo.verbs.effort import chosen_device
 from seyolo.verbs.prune import read_plan
-from seyolo.verbs.readiness import LOST, has_lost, readiness, readiness_lines, validation_images
+from seyolo.verbs.readiness import readiness, readiness_lines, validation_images
 from seyolo.verbs.stages import done_share, estimate_seconds, stage_config, strength
 from seyolo.verbs.start import model_to_train, open_data
 
@@ -122,7 +123,7 @@ class SlimRun:
             self.progress.message(
                 "no dense training: slimming starts from the given weights; --epochs N trains them first"
             )
-            write_checkpoint(self.dense_folder / "best.safetensors", to_checkpoint(model))
+            write_checkpoint(self.dense_folder / BEST_FILE, to_checkpoint(model))
             return model.eval()
         return self._train("dense", model)
 
@@ -199,10 +200,8 @@ class SlimRun:
         if not (self.folder / "readiness.json").exists():
             with _on_device(self.config.device, sparse):
                 found = readiness(sparse, plan, validation_images(self.dataset), self.size_hw)
-            for line in readiness_lines(found):
+            for line in readiness_lines(found, is_given=self.config.epochs == 0):
                 self.progress.message(line)
-            if self.config.epochs == 0 and found is not None and has_lost(found):
-                self.progress.message(LOST.format(f"{found.ap50:.3f}"))
             write_json(self.folder / "readiness.json", found.to_json() if found else {})
         return plan
 
@@ -222,10 +221,7 @@ class SlimRun:
         return pruned
 
     def judge(
-        self,
-        model: DarknetModel | Backend,
-        size: tuple[int, int] | None = None,
-        title: str = "evaluating",
+        self, model: DarknetModel | Backend, size: tuple[int, int] | None = None, title: str = "evaluating"
     ) -> Judgement:
         """Returns labels and detections of a network, or of an open backend, on every split but `train`."""
         networks = [model] if isinstance(model, DarknetModel) else []

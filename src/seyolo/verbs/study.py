@@ -74,10 +74,6 @@ class Cell:
         return "-".join(part for part in (self.gate, self.place, self.join, str(self.seed)) if part)
 
 
-PLAIN = Cell(NONE, "", "", 0)
-"""No gates."""
-
-
 @dataclass(frozen=True, repr=False)
 class Outcome:
     """A study so far: a row for each variant, the networks that are missing, and the command that goes on."""
@@ -229,34 +225,35 @@ class _Study:
         if todo:
             dataset = open_data(self.settings.slim, self.folder, self.progress)
             check_data(self.folder, dataset, dataset.splits, data_changed)
-            self._check_budgets(todo, dataset)
+            shares = self._kept_shares(todo, dataset)
             tell(self.progress, training_lines(dataset))
             plain = SlimRun(self.settings.slim, self.folder, Silent(), dataset=dataset)
             self.plain = plain.starting_model()
-            self._announce(todo, dataset, resume_command(self.folder, shard))
+            self._announce(todo, dataset, fmean(shares or [1.0]), resume_command(self.folder, shard))
             for number, cell in enumerate(todo, 1):
                 self.progress.message(f"{cell.name} ({number} of {len(todo)} in this shard)")
                 self._train(cell, dataset)
         return self.report()
 
-    def _check_budgets(self, todo: Sequence[Cell], dataset: Dataset) -> None:
-        """Raises a BudgetError that names the first network which cannot meet a budget."""
+    def _kept_shares(self, todo: Sequence[Cell], dataset: Dataset) -> list[float]:
+        """Plans every cut and returns its shares of MACs kept; a BudgetError names the network."""
+        shares = []
         variants = {(cell.gate, cell.place, cell.join): cell for cell in reversed(todo)}
         for cell in reversed(variants.values()):
             run = SlimRun(self._options(cell, DENSE), self.folder, Silent(), dataset=dataset)
             model = run.starting_model()
             for budget in self.settings.study.budgets:
                 try:
-                    plan_of(model, self._options(cell, budget), None)
+                    plan = plan_of(model, self._options(cell, budget), None)
                 except BudgetError as error:
                     raise BudgetError(f"network {cell.name}: {error}") from error
+                shares.append(plan.macs / plan.dense_macs)
+        return shares
 
-    def _announce(self, todo: Sequence[Cell], dataset: Dataset, command: str) -> None:
+    def _announce(self, todo: Sequence[Cell], dataset: Dataset, kept: float, command: str) -> None:
         """Tells how many networks are missing, and about how long they take; gates cost little beside."""
         assert self.plain is not None
         options, missing = self.settings.slim, [budget for cell in todo for budget in self._missing(cell)]
-        plans = [plan_of(self.plain, self._options(PLAIN, each), None) for each in self.budgets[1:]]
-        kept = fmean([plan.macs / plan.dense_macs for plan in plans] or [1.0])
         parts_s = estimate_seconds(self.plain, dataset, options, kept)
         num_dense = missing.count(DENSE)
         slim_s = parts_s["sparse"] + parts_s["finetuned"]

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
+from helpers.written_datasets import write_text
 from seyolo.data.check import check_dataset
 from seyolo.data.datasets import load_dataset
 from seyolo.data.writing import write_data_yaml
@@ -21,20 +22,14 @@ def make_image(path: Path, height: int = 20, width: int = 40, seed: int = 0) -> 
     return path
 
 
-def make_label(path: Path, text: str) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
-    return path
-
-
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     """Two train images (one a negative without label file), one val image with an empty label."""
     make_image(tmp_path / "images/train/b.jpg")
     make_image(tmp_path / "images/train/a.png")
     make_image(tmp_path / "images/val/c.jpg")
-    make_label(tmp_path / "labels/train/b.txt", "0 0.5 0.5 0.25 0.5\n1 0.25 0.5 0.1 0.1\n")
-    make_label(tmp_path / "labels/val/c.txt", "")
+    write_text(tmp_path / "labels/train/b.txt", "0 0.5 0.5 0.25 0.5\n1 0.25 0.5 0.1 0.1\n")
+    write_text(tmp_path / "labels/val/c.txt", "")
     write_data_yaml(tmp_path / "data.yaml", {"train": "images/train", "val": "images/val"}, ("hand", "face"))
     return tmp_path
 
@@ -68,12 +63,12 @@ class TestSplits:
         ],
     )
     def test_a_list_file_is_relative_to_its_folder_or_the_root(self, root: Path, lines: str) -> None:
-        make_label(root / "lists/some.txt", lines)
+        write_text(root / "lists/some.txt", lines)
         path = write_yaml(root, "train: lists/some.txt\nnames: [hand, face]\n")
         assert [sample.image.name for sample in load_dataset(path).split("train")] == ["a.png", "b.jpg"]
 
     def test_a_list_file_with_a_missing_image_names_the_line(self, root: Path) -> None:
-        make_label(root / "some.txt", "images/train/b.jpg\nimages/train/gone.jpg\n")
+        write_text(root / "some.txt", "images/train/b.jpg\nimages/train/gone.jpg\n")
         path = write_yaml(root, "train: some.txt\nnames: [hand, face]\n")
         with pytest.raises(DataError, match=r"some\.txt:2: there is no image .*gone\.jpg"):
             load_dataset(path).split("train")
@@ -107,20 +102,20 @@ class TestSplits:
             load_dataset(path).split("train")
 
     def test_a_bad_label_names_file_and_line(self, root: Path) -> None:
-        make_label(root / "labels/train/a.txt", "0 0.5 0.5 0.1 0.1\n2 0.5 0.5 0.1 0.1\n")
+        write_text(root / "labels/train/a.txt", "0 0.5 0.5 0.1 0.1\n2 0.5 0.5 0.1 0.1\n")
         with pytest.raises(DataError, match=r"a\.txt:2: class 2 is out of range.* names 2"):
             load_dataset(root / "data.yaml").split("train")
 
     def test_a_label_reaching_out_is_measured_on_its_own_image(self, root: Path) -> None:
         # b.jpg is 40 px wide: left = 0.02 - 0.08 / 2 = -0.02 = 0.8 px outside; right = 0.06.
-        make_label(root / "labels/train/b.txt", "0 0.02 0.5 0.08 0.5\n")
+        write_text(root / "labels/train/b.txt", "0 0.02 0.5 0.08 0.5\n")
         dataset = load_dataset(root / "data.yaml")
         assert check_dataset(dataset).splits[0].num_clipped == 1
         np.testing.assert_allclose(
             dataset.split("train")[1].boxes_cxcywh, [[0.03, 0.5, 0.06, 0.5]], atol=1e-7
         )
         # 0.01 - 0.04 = -0.03 = 1.2 px outside.
-        make_label(root / "labels/train/b.txt", "0 0.01 0.5 0.08 0.5\n")
+        write_text(root / "labels/train/b.txt", "0 0.01 0.5 0.08 0.5\n")
         with pytest.raises(DataError, match=r"b\.txt:1: the box reaches 1\.2 px out of the 40x20 image"):
             load_dataset(root / "data.yaml").split("train")
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from helpers.written_datasets import write_text
 from seyolo.data.formats.yolo import label_path, parse_labels, read_labels
 from seyolo.data.formats.yolo_rows import RowForm
 
@@ -19,19 +20,13 @@ def no_size() -> tuple[int, int]:
     raise AssertionError("the image's size must not be asked for")
 
 
-def make_label(path: Path, text: str) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
-    return path
-
-
 class TestLabelPath:
     def test_only_the_last_images_folder_is_replaced(self, tmp_path: Path) -> None:
-        label = make_label(tmp_path / "images/set/labels/train/x.txt", "")
+        label = write_text(tmp_path / "images/set/labels/train/x.txt", "")
         assert label_path(tmp_path / "images/set/images/train/x.jpg") == label
 
     def test_beside_the_image(self, tmp_path: Path) -> None:
-        label = make_label(tmp_path / "x.txt", "")
+        label = write_text(tmp_path / "x.txt", "")
         assert label_path(tmp_path / "x.jpg") == label
         assert label_path(tmp_path / "y.jpg") is None
 
@@ -52,7 +47,7 @@ class TestLabels:
         ],
     )
     def test_bad_rows(self, tmp_path: Path, row: str, message: str) -> None:
-        path = make_label(tmp_path / "x.txt", f"\n{row}\n")
+        path = write_text(tmp_path / "x.txt", f"\n{row}\n")
         (problem,) = read_labels(path, HAND, lambda: (50, 100)).problems
         assert re.search(rf"x\.txt:2: .*{message}", str(problem))
 

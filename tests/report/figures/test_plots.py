@@ -165,6 +165,6 @@ class TestSamples:
             plot_samples([], [], [], ["hand"], tmp_path / "s.png")
 
     def test_an_ending_that_is_no_image_writes_nothing(self, tmp_path: Path) -> None:
-        with pytest.raises(UsageError, match=r"use \.png or \.jpg"):
+        with pytest.raises(UsageError, match=r"is written as \.jpg, \.png or \.webp"):
             plot_samples([self.IMAGE], [self.FOUND], [self.FOUND], ["hand"], tmp_path / "s.doc")
         assert list(tmp_path.iterdir()) == []

@@ -13,8 +13,8 @@ from jaxtyping import Float, UInt8
 from seyolo.detections import Detections
 from seyolo.errors import UsageError
 from seyolo.evaluation.ap import Truth
-from seyolo.files import write_bytes
 from seyolo.media.annotate import FONT, Colour, class_colour, draw, draw_boxes
+from seyolo.media.showing import write_image
 
 Image = UInt8[np.ndarray, "_ _ 3"]
 Sheet = UInt8[np.ndarray, "H W 3"]
@@ -49,7 +49,7 @@ def plot_samples(
     the confidence threshold are not drawn; more than 8 on an image have no labels.
 
     Raises:
-        UsageError: no images, or the path's ending is no image format.
+        UsageError: no images, or the path's ending is not that of an image.
     """
     if not images:
         raise UsageError("a sheet of sample detections needs at least one image; the split has none")
@@ -62,7 +62,7 @@ def plot_samples(
                 for image, detections in zip(images[chosen], found[chosen], strict=True)
             ]
             rows.append(_row(title, cells, min(columns, len(images)), cell_px))
-    write_sheet(np.concatenate(rows), Path(path))
+    write_image(path, np.concatenate(rows))
 
 
 def fitted(image: Image, side_px: int) -> tuple[Sheet, float]:
@@ -132,15 +132,3 @@ def _row(title: str, images: Sequence[Sheet], columns: int, cell_px: int) -> She
         left = GAP_PX + column * (cell_px + GAP_PX) + (cell_px - image.shape[1]) // 2
         row[LABEL_PX : LABEL_PX + image.shape[0], left : left + image.shape[1]] = image
     return row
-
-
-def write_sheet(sheet: Sheet, path: Path, flags: Sequence[int] = ()) -> None:
-    """Writes a sheet in the format of the path's ending; `flags` are those of `cv2.imencode`.
-
-    Raises:
-        UsageError: the ending is no image format.
-    """
-    if not cv2.haveImageWriter(str(path)):
-        raise UsageError(f"{path}: no image format has the ending {path.suffix!r}; use .png or .jpg")
-    _, data = cv2.imencode(path.suffix, sheet, flags)
-    write_bytes(path, data.tobytes())  # cv2.imwrite does not report a full disk

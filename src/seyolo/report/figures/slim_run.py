@@ -21,6 +21,7 @@ from seyolo.evaluation.matching import Mistakes, mistakes
 from seyolo.files import write_json
 from seyolo.json_files import to_json
 from seyolo.media.images import read_image
+from seyolo.media.showing import write_image
 from seyolo.pruning.planning.plan import Plan
 from seyolo.report.figures.bn_scales import plot_scales, plot_scales_over_time
 from seyolo.report.figures.channels import channel_rows, plot_channels
@@ -37,7 +38,6 @@ from seyolo.report.figures.samples import (
     fitted,
     plot_samples,
     spread_evenly,
-    write_sheet,
 )
 from seyolo.report.record import (
     EXAMPLES_FOLDER,
@@ -148,7 +148,7 @@ def _write_samples(folder: Path, dataset: Dataset, dense: Judgement, slim: Judge
             files[name] = f"sample-{number}-{name}.jpg"
             found = judgement[split][1][index]
             sheet = drawn(image, found, dataset.names, SIDE_PX, SHOWN_FROM)
-            write_sheet(sheet, folder / files[name], JPEG_FLAGS)
+            write_image(folder / files[name], sheet, JPEG_FLAGS)
         yield SamplePair(samples[index].image.name, split, **files)
 
 
@@ -161,7 +161,7 @@ def _write_misses(folder: Path, cases: Mapping[str, Sequence[_Case]], names: Seq
         worst = sorted(wrong, key=lambda case: (-case.num_mistakes(), case.image))
         for case in worst[: max(1, NUM_MISSES // len(splits))]:
             file = f"miss-{len(rows) + 1}.jpg"
-            write_sheet(_with_mistakes(case, names), folder / file, JPEG_FLAGS)
+            write_image(folder / file, _with_mistakes(case, names), JPEG_FLAGS)
             counts = len(case.truth.class_ids), *case.slim.counts(), *case.dense.counts()
             rows.append(Miss(case.image.name, split, file, *counts))
     return rows

@@ -16,6 +16,7 @@ from seyolo.data.samples import Sample
 from seyolo.detections import Detections
 from seyolo.evaluation.evaluate import AP_THRESHOLDS, Judgement, curves_by_split, judged, truth_of
 from seyolo.media.annotate import FONT, Colour, class_colour, contact_sheet, draw_boxes
+from seyolo.media.showing import write_image
 from seyolo.report.figures.bn_scales import plot_scales_over_time
 from seyolo.report.figures.curves import Row, plot_detection_curves, plot_training_curves
 from seyolo.report.figures.samples import (
@@ -34,7 +35,6 @@ from seyolo.report.figures.samples import (
     draw_layers,
     fitted,
     spread_evenly,
-    write_sheet,
 )
 from seyolo.report.record import read_curves, read_scales, write_curves
 from seyolo.torchnet.build import DarknetModel
@@ -67,7 +67,7 @@ def write_batch(
         texts = _texts([names[number] if number >= 0 else "ignored" for number in class_ids])
         cells.append(draw_boxes(cell, cxcywh_to_xyxy(rows[:, 2:]) * scale, texts, colours))
     head = [("first training batch, with its labels", INK)]
-    write_sheet(_headed(contact_sheet(cells, gap_px=GAP_PX), head), folder / BATCH_FILE)
+    write_image(folder / BATCH_FILE, _headed(contact_sheet(cells, gap_px=GAP_PX), head))
 
 
 def write_train_figures(
@@ -117,7 +117,7 @@ def write_validation_figures(folder: Path, dataset: Dataset, judgement: Judgemen
 def _write_predictions(pairs: Sequence[tuple[Sample, Detections]], names: Sequence[str], path: Path) -> None:
     cells = [_compared(*pair, names) for pair in pairs]
     head = [("labels", TRUTH), (f"found (score {CONFIDENCE:g} and above)", FOUND)]
-    write_sheet(_headed(contact_sheet(cells, gap_px=GAP_PX), head), path)
+    write_image(path, _headed(contact_sheet(cells, gap_px=GAP_PX), head))
 
 
 def _compared(sample: Sample, found: Detections, names: Sequence[str]) -> Image:

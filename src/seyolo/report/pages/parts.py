@@ -17,17 +17,18 @@ from seyolo.report.figures.curves import training_curves_figure
 from seyolo.report.figures.style import inline_svg
 from seyolo.report.record import RunRecord
 from seyolo.report.text import MISSING, size_text
+from seyolo.runs import BEST_FILE, SLIM_CHECKPOINT, SLIM_ONNX
 
 USES = {
-    "slim.onnx": "the slim network for ONNX Runtime, OpenVINO and OpenCV; seyolo detect slim.onnx PHOTO",
+    SLIM_ONNX: "the slim network for ONNX Runtime, OpenVINO and OpenCV; seyolo detect slim.onnx PHOTO",
     "slim_int8.onnx": "the slim network in int8, the smallest file",
-    "slim.safetensors": "the slim network to train further or export",
+    SLIM_CHECKPOINT: "the slim network to train further or export",
     "slim.cfg": "its Darknet description",
     "slim.weights": "its Darknet weights",
     "dense.onnx": "the dense network, to compare with",
-    "dense/best.safetensors": "the dense network to train further or export",
+    f"dense/{BEST_FILE}": "the dense network to train further or export",
     "pruned.safetensors": "the pruned network before fine-tuning",
-    "best.safetensors": "the network to use, export or slim",
+    BEST_FILE: "the network to use, export or slim",
 }
 """Purposes of the network files of a run."""
 

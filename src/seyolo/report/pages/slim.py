@@ -9,14 +9,7 @@ from typing import Any
 from seyolo.checkpoint import read_checkpoint
 from seyolo.darknet.placement import GATE_TITLES
 from seyolo.errors import counted
-from seyolo.report.pages.headline import (
-    RUNTIME_NAMES,
-    Finds,
-    Gain,
-    finds_of,
-    gain_of,
-    plain_headline,
-)
+from seyolo.report.pages.headline import RUNTIME_NAMES, Finds, Gain, finds_of, gain_of, plain_headline
 from seyolo.report.pages.parts import care_lines, record_context, training_charts
 from seyolo.report.pages.sections import sections_context
 from seyolo.report.record import SlimRecord
@@ -33,6 +26,7 @@ from seyolo.report.text import (
 )
 from seyolo.report.verdict import Verdict, slim_verdict
 from seyolo.results import STAGE_TITLES, SlimResults
+from seyolo.runs import BEST_FILE
 
 TOO_FEW = "too few to tell"
 SECTIONS = (
@@ -54,7 +48,7 @@ def slim_context(record: SlimRecord) -> dict[str, Any]:
     results = record.results
     verdict = slim_verdict(results, record.start, new_activation=record.config.get("activation") is not None)
     gain = gain_of(results, verdict)
-    dense = read_checkpoint(record.folder / "dense" / "best.safetensors")
+    dense = read_checkpoint(record.folder / "dense" / BEST_FILE)
     finds = finds_of(record.examples, gain.split, dense.names)
     headline = plain_headline(results, gain, finds) if finds else gain.headline()
     sections = sections_context(record, gain, dense.network)

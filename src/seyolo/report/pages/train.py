@@ -25,6 +25,7 @@ from seyolo.report.record import SHOWN_FROM, TrainRecord
 from seyolo.report.tables.slim import shown_split
 from seyolo.report.text import MISSING, count_text, found_text, objects_text, share_text, size_text
 from seyolo.report.verdict import train_verdict
+from seyolo.runs import BEST_FILE
 
 IMAGES = {
     "train_batch.jpg": "The first training batch with its labels",
@@ -38,7 +39,7 @@ def train_context(record: TrainRecord) -> dict[str, Any]:
     scores = {name.removesuffix("_ap"): best[name] for name in best if name.endswith("_ap") and best[name]}
     measured = ", ".join(f"AP {share_text(float(ap))} on {split}" for split, ap in scores.items())
     epochs = len(record.stages.get("train", []))
-    network, path = [], record.folder / "best.safetensors"
+    network, path = [], record.folder / BEST_FILE
     names: tuple[str, ...] = ("", "")
     if path.exists():
         params, macs = trained_cost(record)
