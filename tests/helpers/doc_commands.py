@@ -30,6 +30,7 @@ INSTEAD = {
 """Networks and budgets that stand for others, in all verbs but `info`."""
 
 HOURS = "trains for hours"
+OXFORD = "trains for hours; tests/verbs/test_oxford_table.py runs it small"
 WEIGHTS = "needs trained weights of COCO"
 COMPILES = "tests/test_native_examples.py compiles and runs it"
 NOT_RUN = {
@@ -66,6 +67,8 @@ NOT_RUN = {
     "--names half slim dense uniform scratch int8 --seeds 0 1 2": HOURS,
     "python benchmarks/controls.py hands/data.yaml runs/muon benchmarks/results/muon --epochs 16 "
     "--budgets macs=30% --names slim dense": HOURS,
+    "python benchmarks/oxford.py hand_dataset.tar.gz runs/oxford --estimate": OXFORD,
+    "python benchmarks/oxford.py hand_dataset.tar.gz runs/oxford": OXFORD,
     "seyolo export slim.safetensors slim_opencv5.onnx --int8 --data data.yaml --for opencv5": "needs a "
     "network that finds something; tests/exporting/test_opencv5_form.py has one",
     "npm install onnxruntime-web@1.30.0": "installs",
