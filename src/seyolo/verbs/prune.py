@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Unpack
 
-from seyolo.data.datasets import Dataset, load_dataset
+from seyolo.data.datasets import Dataset, load_images
 from seyolo.errors import PlanError, UsageError
 from seyolo.files import write_text
 from seyolo.letterbox import Fit
@@ -180,7 +180,7 @@ class _Job:
         if (self.plan is None) == (not self.options.budget):
             raise UsageError("give either a budget (--budget macs=30%) or a plan made before (--plan)")
         if dataset is None and self.options.data is not None:
-            self.dataset = load_dataset(self.options.data)
+            self.dataset = load_images(self.options.data)
         opened = open_model(model, self.options, device=self.options.device)
         self.dense = resized(opened, self.options.size)
         check_tiled_data(self.options, self.dataset is not None)
