@@ -25,7 +25,7 @@ from seyolo.pruning.importance.importance import Importance
 from seyolo.pruning.importance.obs import MEASURING, RANKING, num_images
 from seyolo.pruning.planning.plan import Plan, recounted_plan
 from seyolo.pruning.planning.planner import Planner
-from seyolo.report.figures.channels import channel_rows, plot_channels
+from seyolo.report.figures.channels import channel_rows, plot_channels, prunable_part
 from seyolo.torchnet.build import DarknetModel
 from seyolo.torchnet.device import torch_device
 from seyolo.verbs.calibration import RECONSTRUCTION_IMAGES, CalibrationSet, planner_on, repair_on
@@ -225,4 +225,5 @@ def plan_path(out: str | Path) -> Path:
 def _write_plan(path: Path, plan: Plan, dense: DarknetModel) -> None:
     """Writes the plan as JSON, and beside it an image of the channels before and after."""
     write_text(path, plan.to_json())
-    plot_channels(*channel_rows(dense.network, plan.widths), path.with_suffix(".png"))
+    rows = channel_rows(dense.network, plan.widths)
+    plot_channels(*rows, path.with_suffix(".png"), prunable_part(dense.network, plan))

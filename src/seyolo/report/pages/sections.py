@@ -10,7 +10,7 @@ from typing import Any
 
 from seyolo.darknet.cfg import Network
 from seyolo.evaluation.curves import Curves
-from seyolo.report.figures.channels import channel_rows, channels_figure
+from seyolo.report.figures.channels import channel_rows, channels_figure, prunable_part
 from seyolo.report.figures.cost import CostPoint, Role, cost_figure
 from seyolo.report.figures.curves import confidence_figure, precision_recall_figure
 from seyolo.report.figures.style import DENSE, SLIM
@@ -205,6 +205,8 @@ def _pruning_context(record: SlimRecord, network: Network) -> dict[str, Any]:
         f"The budget was {' and '.join(record.results.budget)}. The slim network keeps {new:,} of {old:,} "
         f"channels and {count_text(plan.params)} of {count_text(plan.dense_params)} parameters."
     )
+    if (prunable := prunable_part(network, plan)) is not None:
+        note += f" {prunable.removed}, {prunable.share}."
     if plan.blocks_removed:
         note += f" Residual blocks removed as a whole: {len(plan.blocks_removed)}."
     groups = []
@@ -215,7 +217,7 @@ def _pruning_context(record: SlimRecord, network: Network) -> dict[str, Any]:
     label = f"Channels of every convolution before and after pruning: {note}"
     return {
         "cut_note": note,
-        "channel_charts": [chart(channels_figure(before, after), label)],
+        "channel_charts": [chart(channels_figure(before, after, prunable), label)],
         "groups": Grid(["layers", "before", "after", "kept"], groups),
     }
 
