@@ -343,6 +343,19 @@ def test_with_noisy_timing_the_headline_counts_macs(slim_run: Path) -> None:
     assert "Timing was noisy" in page.text
 
 
+@pytest.mark.parametrize("name", ["t.html", "t.csv", "t.md", "t.tex"])
+def test_a_column_that_no_run_fills_is_left_out(
+    name: str, slim_run: Path, train_run: Path, tmp_path: Path
+) -> None:
+    other = train_run.with_name("other")
+    shutil.copytree(train_run, other)
+    head = 'href="#term-p50"' if name == "t.html" else "p50"  # the glossary has p50 in any case
+    text = write_report([train_run, other], tmp_path / name).read_text()
+    assert head not in text
+    assert "macs" in text.lower()
+    assert head in write_report([train_run, slim_run], tmp_path / name).read_text()
+
+
 @pytest.mark.parametrize("name", ["t.csv", "t.md", "t.tex", "T.CSV"])
 @pytest.mark.parametrize("num", [1, 2])
 def test_tables_as_files(slim_run: Path, train_run: Path, tmp_path: Path, name: str, num: int) -> None:
