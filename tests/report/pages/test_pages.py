@@ -69,7 +69,10 @@ def test_unequal_training_is_said_beside_the_gain(slim_run: Path, epochs: int, s
     results["stages"][0]["epochs"], results["stages"][-1]["epochs"] = epochs, 60
     path.write_text(json.dumps(results))
     page = Page(write_report([slim_run]))
-    assert f"The slim network was trained for 60 epochs in all, {said}; --controls dense trains" in page.text
+    told = f"The slim network was trained for 60 epochs in all, {said}"
+    assert f"{told}; --controls dense trains" in page.text
+    assert page.text.index("Before and after") < page.text.index(f"{told}.") < page.text.index("Up is more")
+    assert re.search(r'<th scope="row"><a class="term" href="#term-epochs" title="An epoch is', page.source)
 
 
 def test_controls_stand_on_the_page_and_in_its_charts(slim_run: Path) -> None:
