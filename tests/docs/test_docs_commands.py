@@ -70,7 +70,7 @@ ASSUMED = {
     "docs/reference/verbs/detect.md": [make.photos, make.clips],
     "docs/reference/verbs/export.md": [make.hands, make.hands_run, make.darknet],
     "docs/reference/verbs/info.md": [make.darknet],
-    "docs/reference/verbs/prune.md": [make.hands, make.hands_run, make.hand],
+    "docs/reference/verbs/prune.md": [make.hands, make.photos, make.hands_run, make.hand],
     "docs/reference/verbs/report.md": [make.hands, make.hands_run, make.runs],
     "docs/reference/verbs/serve.md": [make.hand],
     "docs/reference/verbs/slim.md": [make.hands, make.hand],

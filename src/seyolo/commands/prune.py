@@ -54,7 +54,7 @@ def prune(
         if options.data is None:
             remark(
                 "the pruned network finds little or nothing yet: prune with --data, which repairs it with "
-                "forty labelled images or more, or fine-tune it (seyolo train)"
+                "forty images or more, labelled or not, or fine-tune it (seyolo train)"
             )
 
 

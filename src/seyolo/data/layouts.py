@@ -23,6 +23,7 @@ from seyolo.data.formats.darknet_data import read_darknet_data
 from seyolo.data.formats.data_yaml import read_data_yaml
 from seyolo.data.formats.foreign import foreign, without_images
 from seyolo.data.formats.labelme import read_labelme
+from seyolo.data.formats.unlabelled import read_unlabelled
 from seyolo.data.formats.voc import read_voc, read_voc_beside
 from seyolo.data.formats.yolo_apart import elsewhere
 from seyolo.data.formats.yolo_names import read_yolo_names
@@ -83,10 +84,27 @@ def recognised(root: Path, given: Path) -> Found:
     Raises DataError where the folder fits none, or several: the message names them.
     """
     tree = Tree(root)
+    return _only(_readings(tree), tree, given)
+
+
+def recognised_or_images(root: Path, given: Path) -> Found:
+    """Returns the reading of a folder as `recognised`; one that holds images only is one without labels."""
+    tree = Tree(root)
+    found = _readings(tree)
+    if not found and _obstacle(tree) is None:
+        return Found("images without labels", root, partial(read_unlabelled, root))
+    return _only(found, tree, given)
+
+
+def _readings(tree: Tree) -> list[Found]:
+    """Returns the readings of the topmost folder that has any."""
     top = _top(tree)
     found = [reading for layout in LAYOUTS for reading in layout(tree, top)]
     found = found or [reading for layout in WEAKER for reading in layout(tree, top)]
-    found = [reading for reading in found if reading.depth() == min(other.depth() for other in found)]
+    return [reading for reading in found if reading.depth() == min(other.depth() for other in found)]
+
+
+def _only(found: list[Found], tree: Tree, given: Path) -> Found:
     if len(found) == 1:
         return found[0]
     if not found:
@@ -111,8 +129,24 @@ def _speaks(file: str) -> bool:
 
 def _missing(tree: Tree) -> str:
     """Returns what a folder without known layout lacks."""
+    if (obstacle := _obstacle(tree)) is not None:
+        return obstacle
+    expected = (
+        "expected are a data.yaml, a Darknet .data, a COCO .json, the folders JPEGImages and Annotations, "
+        "or a classes.txt, an .xml or labelme's .json beside the images: export as YOLO, COCO or Pascal VOC"
+    )
+    return expected if _others(tree) else f"{expected}; {_NO_LABELS}"
+
+
+def _others(tree: Tree) -> list[str]:
+    """Returns the first files besides images."""
     firsts = (str(tree.path(name, file)) for name, files in tree.folders.items() for file in _some(files))
-    some = list(islice(firsts, _MOST_PROBED))
+    return list(islice(firsts, _MOST_PROBED))
+
+
+def _obstacle(tree: Tree) -> str | None:
+    """Returns what is wrong with labels that no layout fits, or that there is no image; else None."""
+    some = _others(tree)
     tables = [path for path in some if path.endswith(".csv")]  # may be anything beside the labels
     if (other := foreign(path for path in some if path not in tables)) is not None:
         return other
@@ -126,11 +160,7 @@ def _missing(tree: Tree) -> str:
         return other
     if apart := elsewhere(images, set(), [str(tree.root)]):
         return f"{apart[0]}{names and '; '}{names}"
-    expected = (
-        "expected are a data.yaml, a Darknet .data, a COCO .json, the folders JPEGImages and Annotations, "
-        "or a classes.txt, an .xml or labelme's .json beside the images: export as YOLO, COCO or Pascal VOC"
-    )
-    return expected if some else f"{expected}; {_NO_LABELS}"
+    return None
 
 
 def has_json(image: Path) -> bool:

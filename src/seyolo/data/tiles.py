@@ -21,8 +21,9 @@ BACKGROUND_SEED = 0
 def training_samples(dataset: Dataset) -> Sequence[Sample]:
     """Returns the samples of `train`, cut into tiles where the data set is.
 
-    All tiles with objects are taken, and at most as many without, drawn at random but always the same. The
-    tiles of an image follow each other. They are cut once: it takes the size of every image.
+    All tiles with objects are taken, and at most as many without, drawn at random but always the same; of
+    images without labels all tiles. The tiles of an image follow each other. They are cut once: it takes the
+    size of every image.
     """
     if dataset.tiling is None:
         return dataset.split("train")
@@ -36,7 +37,7 @@ def _cut(samples: Sequence[Sample], tiling: Tiling) -> list[Sample]:
     is_empty = np.array([part.tile is not None and not len(part.class_ids) for part in parts])
     empty = np.flatnonzero(is_empty)
     most = len(parts) - len(empty)
-    if len(empty) > most:
+    if len(empty) > most > 0:
         dropped = np.random.default_rng(BACKGROUND_SEED).permutation(empty)[most:]
         parts = [parts[index] for index in np.setdiff1d(np.arange(len(parts)), dropped)]
     return parts

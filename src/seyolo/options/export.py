@@ -44,8 +44,8 @@ class ExportOptions(FileOptions, TileOptions):
     """Options of the verb `export`; raises UsageError for a number of images without int8."""
 
     data: Path | None = None
-    """a data set; int8 is measured on images of its train split, and AP on val before and after [default: the
-    data of the run in whose folder MODEL lies]."""
+    """a data set or a folder of images without labels; int8 is measured on images of train, and AP on val
+    before and after [default: the data of the run in whose folder MODEL lies]."""
 
     pictures: int | None = None
     """how many images int8 is measured on [default: 128]."""

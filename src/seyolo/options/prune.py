@@ -42,8 +42,8 @@ class PruneOptions(ModelOptions, TileOptions):
     normalisation anew (recalibrate), or leave the pruned network as it is (none)."""
 
     data: Path | None = None
-    """a data set; its train split gives the images on which importance is measured, and those for the
-    repair."""
+    """a data set or a folder of images without labels; the images of train are those on which importance is
+    measured, and those for the repair."""
 
     size: Size = None
     """input in pixels at which MACs count: 416, or 416x256 (width x height); by default the model's."""

@@ -16,6 +16,7 @@ from seyolo.data.batches.training import TrainingLoader, to_planes
 from seyolo.data.datasets import Dataset
 from seyolo.data.samples import Sample
 from seyolo.data.tiles import training_samples
+from seyolo.errors import DataError
 from seyolo.exporting.quantize import Image, calibration_images
 from seyolo.letterbox import Fit
 from seyolo.options.cut import CutOptions
@@ -49,7 +50,7 @@ class CalibrationSet:
         """
         yield from self.plain_batches(count // 4)
         left = count - count // 4
-        for images, _ in self.labelled_batches(-(-left // CALIBRATION_BATCH)):
+        for images, _ in self._augmented(-(-left // CALIBRATION_BATCH)):
             yield images[:left].float() / 255
             left -= len(images)
 
@@ -61,7 +62,20 @@ class CalibrationSet:
     def labelled_batches(
         self, num_batches: int = TAYLOR_BATCHES
     ) -> Iterator[tuple[UInt8[Tensor, "N C H W"], Float[Tensor, "M 6"]]]:
-        """Yields batches of augmented images and targets, as training sees them."""
+        """Returns batches of augmented images and targets, as training sees them.
+
+        Raises:
+            DataError: no image has a labelled object.
+        """
+        if not any(len(sample.class_ids) for sample in training_samples(self.dataset)):
+            others = "choose --importance obs, bn, norm or group, which need no labels"
+            way = "label the images: seyolo data label MODEL IMAGES OUT"
+            raise DataError(
+                f"{self.dataset.source}: has no labels, which --importance taylor needs; {others}, or {way}"
+            )
+        return self._augmented(num_batches)
+
+    def _augmented(self, num_batches: int) -> Iterator[tuple[UInt8[Tensor, "N C H W"], Float[Tensor, "M 6"]]]:
         samples = training_samples(self.dataset)
         loader = TrainingLoader(samples, self.fit, CALIBRATION_BATCH, Augmentation(), self.seed)
         return islice(loader.epoch(0), num_batches)

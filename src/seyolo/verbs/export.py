@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from seyolo.darknet.zoo import is_zoo_name
-from seyolo.data.datasets import Dataset, load_dataset
+from seyolo.data.datasets import Dataset, load_images
 from seyolo.errors import BackendError, ExportError, UsageError
 from seyolo.evaluation.ap import Metrics
 from seyolo.exporting.formats import checked_format, export, fitting_options
@@ -77,7 +77,7 @@ def export_file(
     has_data = dataset is not None or options.data is not None
     fitting = _checked(model, outs, options, start, has_data=has_data)
     if dataset is None and (options.data is not None or options.int8):
-        dataset = load_dataset(options.data or _data_of_run(model))
+        dataset = load_images(options.data or _data_of_run(model))
         tell(progress, dataset.introduction([name for name in ("train", "val") if name in dataset.splits]))
     random = is_zoo_name(str(model)) and start.weights is None
     opened = resized(open_model(model, start, device=options.device, random=random), options.size)
@@ -98,8 +98,7 @@ def export_file(
 
 def _data_of_run(model: str | Path) -> Path:
     """Returns the data that a model was trained on; a UsageError refuses a model of no run."""
-    data = data_of_run(Path(model))
-    advice = "give images with --data DATA; those without labels get some by: seyolo data label"
+    data, advice = data_of_run(Path(model)), "give images with --data FOLDER; they need no labels"
     if data is None:
         raise UsageError(f"int8 is measured on images, and {model} lies in no folder of a run; {advice}")
     if not data.exists():

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32
 
-from seyolo.data.datasets import Dataset, load_dataset
+from seyolo.data.datasets import Dataset, load_images
 from seyolo.errors import UsageError, counted
 from seyolo.letterbox import Fit
 from seyolo.opening.network import open_model
@@ -77,13 +77,15 @@ def importance_scores(
     Args:
         model: the dense network, or a checkpoint or `.cfg` with weights; it stays as it is.
         importance: name of a built-in one, `obs` for the second-order scores; or an object as in `prune`.
-        data: a data set, whose `train` split gives the images that `obs` and `taylor` are measured on.
+        data: a data set, whose `train` split gives the images that `obs` and `taylor` are measured on; for
+            `obs` a folder of images without labels will do.
         tied: how the scores of tied convolutions become one, as in `PlanOptions`.
         seed: of the choice of images, and of `random`.
         progress: as in `train`; silent by default.
 
     Raises:
         UsageError: an unknown name, or `obs` and `taylor` without `data`.
+        DataError: `taylor` without labels.
 
     Example:
         >>> model = seyolo.load("yolov3-tiny@0.25", num_classes=1)
@@ -95,7 +97,7 @@ def importance_scores(
     """
     opened = model if isinstance(model, DarknetModel) else open_model(model)
     if isinstance(importance, str):
-        dataset = load_dataset(data) if isinstance(data, str | Path) else data
+        dataset = load_images(data) if isinstance(data, str | Path) else data
         images = None if dataset is None else CalibrationSet(dataset, Fit.of(opened.network.net), seed)
         material = Material(tied, np.random.default_rng(seed), images, progress=shown_progress(progress))
         importance = named_importance(importance, material)

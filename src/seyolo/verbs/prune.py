@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Unpack
 
-from seyolo.data.datasets import Dataset, load_dataset
+from seyolo.data.datasets import Dataset, load_images
 from seyolo.errors import PlanError, UsageError
 from seyolo.files import write_text
 from seyolo.letterbox import Fit
@@ -25,7 +25,7 @@ from seyolo.pruning.importance.importance import Importance
 from seyolo.pruning.importance.obs import MEASURING, RANKING, num_images
 from seyolo.pruning.planning.plan import Plan, recounted_plan
 from seyolo.pruning.planning.planner import Planner
-from seyolo.report.figures.channels import channel_rows, plot_channels
+from seyolo.report.figures.channels import channel_rows, plot_channels, prunable_part
 from seyolo.torchnet.build import DarknetModel
 from seyolo.torchnet.device import torch_device
 from seyolo.verbs.calibration import RECONSTRUCTION_IMAGES, CalibrationSet, planner_on, repair_on
@@ -180,7 +180,7 @@ class _Job:
         if (self.plan is None) == (not self.options.budget):
             raise UsageError("give either a budget (--budget macs=30%) or a plan made before (--plan)")
         if dataset is None and self.options.data is not None:
-            self.dataset = load_dataset(self.options.data)
+            self.dataset = load_images(self.options.data)
         opened = open_model(model, self.options, device=self.options.device)
         self.dense = resized(opened, self.options.size)
         check_tiled_data(self.options, self.dataset is not None)
@@ -225,4 +225,5 @@ def plan_path(out: str | Path) -> Path:
 def _write_plan(path: Path, plan: Plan, dense: DarknetModel) -> None:
     """Writes the plan as JSON, and beside it an image of the channels before and after."""
     write_text(path, plan.to_json())
-    plot_channels(*channel_rows(dense.network, plan.widths), path.with_suffix(".png"))
+    rows = channel_rows(dense.network, plan.widths)
+    plot_channels(*rows, path.with_suffix(".png"), prunable_part(dense.network, plan))

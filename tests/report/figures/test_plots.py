@@ -10,17 +10,20 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
+import seyolo
 from seyolo.detections import Detections
 from seyolo.errors import UsageError
 from seyolo.media.annotate import class_colour
+from seyolo.pruning.groups.groups import find_groups
 from seyolo.report.figures import bn_scales, channels, curves
 from seyolo.report.figures.bn_scales import plot_scales
 from seyolo.report.figures.channels import plot_channels
 from seyolo.report.figures.curves import plot_training_curves
 from seyolo.report.figures.samples import GAP_PX, LABEL_PX, plot_samples
-from seyolo.report.figures.style import INK, SPLITS, save
+from seyolo.report.figures.style import FAINT, INK, SPLITS, save
 
 
 @pytest.fixture
@@ -64,6 +67,43 @@ def test_channels_before_after_and_removed(tmp_path: Path, figures: list[Figure]
     bars = [bar for bar in lower.patches if bar.get_width() == pytest.approx(0.7)]
     assert [bar.get_height() for bar in bars] == pytest.approx([0.5, 0, 1, 1])
     assert texts(figures[0]) == ["stem", "stage 1", "head"]
+
+
+def test_a_budget_on_channels_says_what_it_counts(tmp_path: Path, figures: list[Figure]) -> None:
+    model = seyolo.load("yolov3@0.125", num_classes=1)
+    _, plan = seyolo.prune(
+        model, ["channels=60%", "macs=70%"], importance="norm", scope="plain", multiple=1, keep=(10,)
+    )
+    found = channels.prunable_part(model.network, plan)
+    assert found is not None
+    groups = find_groups(model.network).groups
+    free = [g for g in groups if not (g.fixed or g.in_shortcut or 10 in g.layers)]
+    total, prunable = 3350, sum(len(group.layers) * group.num_channels for group in free)
+    assert found.layers == {layer for group in free for layer in group.layers}
+    removed = sum(width["before"] - width["after"] for width in plan.widths)
+    assert (
+        found.removed == f"channels=60% removes {removed:,} of the {prunable:,} channels that may be pruned"
+    )
+    share = f"{100 * prunable / total:.0f} % of all 3,350"
+    assert found.share == f"{share}; none that a shortcut touches (scope plain)"
+    plot_channels(*channels.channel_rows(model.network, plan.widths), tmp_path / "c.png", found)
+    lower = figures[0].axes[1]
+    grey = [bar for bar in lower.patches if to_hex(bar.get_facecolor()) == FAINT.lower()]
+    assert len(grey) == len(plan.widths) - len(found.layers)
+    assert {bar.get_height() for bar in grey} == {1.0}
+    assert [text.get_text() for text in lower.texts] == [found.removed, found.share]
+
+
+def test_other_budgets_and_older_plans_say_nothing_of_channels() -> None:
+    model = seyolo.load("yolov3-tiny@0.25", num_classes=1)
+    _, plan = seyolo.prune(model, "macs=50%", importance="norm")
+    assert channels.prunable_part(model.network, plan) is None
+    older = plan.changed(
+        budget="channels=50%",
+        groups=tuple({key: cut[key] for key in ("layers", "kept", "removed")} for cut in plan.groups),
+    )
+    assert channels.prunable_part(model.network, older) is None
+    assert channels.prunable_part(model.network, plan.changed(budget="channels=50%")) is not None
 
 
 def test_many_parts_are_not_named(tmp_path: Path, figures: list[Figure]) -> None:

@@ -69,7 +69,10 @@ def test_unequal_training_is_said_beside_the_gain(slim_run: Path, epochs: int, s
     results["stages"][0]["epochs"], results["stages"][-1]["epochs"] = epochs, 60
     path.write_text(json.dumps(results))
     page = Page(write_report([slim_run]))
-    assert f"The slim network was trained for 60 epochs in all, {said}; --controls dense trains" in page.text
+    told = f"The slim network was trained for 60 epochs in all, {said}"
+    assert f"{told}; --controls dense trains" in page.text
+    assert page.text.index("Before and after") < page.text.index(f"{told}.") < page.text.index("Up is more")
+    assert re.search(r'<th scope="row"><a class="term" href="#term-epochs" title="An epoch is', page.source)
 
 
 def test_controls_stand_on_the_page_and_in_its_charts(slim_run: Path) -> None:
@@ -341,6 +344,19 @@ def test_with_noisy_timing_the_headline_counts_macs(slim_run: Path) -> None:
     assert "of the computation" in heading[1] or "half the computation" in heading[1]
     assert "time" not in heading[1]
     assert "Timing was noisy" in page.text
+
+
+@pytest.mark.parametrize("name", ["t.html", "t.csv", "t.md", "t.tex"])
+def test_a_column_that_no_run_fills_is_left_out(
+    name: str, slim_run: Path, train_run: Path, tmp_path: Path
+) -> None:
+    other = train_run.with_name("other")
+    shutil.copytree(train_run, other)
+    head = 'href="#term-p50"' if name == "t.html" else "p50"  # the glossary has p50 in any case
+    text = write_report([train_run, other], tmp_path / name).read_text()
+    assert head not in text
+    assert "macs" in text.lower()
+    assert head in write_report([train_run, slim_run], tmp_path / name).read_text()
 
 
 @pytest.mark.parametrize("name", ["t.csv", "t.md", "t.tex", "T.CSV"])

@@ -6,6 +6,7 @@ import csv
 import math
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -105,6 +106,8 @@ def test_rows_by_hand() -> None:
 def test_cells() -> None:
     header, plain, gated, slim = study_cells(study_rows(RESULTS), 3, ["val"])
     assert header == ["gates", "budget", "seeds", "AP val", "over none", "MACs", "params", "latency"]
+    only_plain = study_cells(study_rows(RESULTS[:2]), 2, ["val"])
+    assert only_plain[0] == ["gates", "budget", "seeds", "AP val", "MACs", "params", "latency"]
     assert plain == ["none", "dense", "2 of 3", "0.420±0.028", "", "200 M", "1.00 M", "1.20x"]
     assert gated == ["se neck add", "dense", "3", "0.440±0.017", "+0.010±0.028", "200 M", "1.00 M", "1.20x"]
     assert slim == ["se neck add", "macs=30%", "1 of 3", "0.410", "", "200 M", "500 k", "1.20x"]
@@ -116,8 +119,18 @@ def test_the_note_explains_deviation_and_noise() -> None:
     assert study_note(study_rows(RESULTS[:2])) == f"{plain}; of two seeds it says little"
     noisy = [network("none", 0, 0.4, noise=0.02), network("none", 0, 0.4, "macs=30%", noise=0.08)]
     assert study_note(study_rows(noisy)) == (
-        "of one seed no deviation is known, and a difference says little; noise of the latencies: up to ±8 %"
+        "of one seed no deviation is known, and a difference says little; "
+        "behind a latency, ± is the noise of its measurement"
     )
+
+
+def test_a_latency_has_the_noise_of_its_measurement(tmp_path: Path) -> None:
+    rows = study_rows([network("none", 0, 0.4, noise=0.02), network("none", 0, 0.4, "macs=30%", noise=0.084)])
+    _, dense, slim = study_cells(rows, 1, ["val"])
+    assert (dense[-1], slim[-1]) == ("1.20x ±2 %", "1.20x ±8 %")
+    write_study_tables(rows, tmp_path, 1)
+    assert "| 1.20x ±8 % |" in (tmp_path / "study.md").read_text()
+    assert r"& 1.20x $\pm$8 \% \\" in (tmp_path / "study.tex").read_text()
 
 
 def test_files(tmp_path: Path) -> None:
@@ -147,8 +160,10 @@ def test_files(tmp_path: Path) -> None:
 
 def test_the_table_fits_a_terminal() -> None:
     console = Console(width=80)
+    timed = [replace(result, noise=0.03) for result in RESULTS]
     with console.capture() as capture:
-        console.print(study_table(study_rows(RESULTS), 3))
+        console.print(study_table(study_rows(timed), 3))
+    assert "1.20x ±3 %" in capture.get()
     assert "0.330" not in capture.get()  # the split val has no room
     assert "0.340±0.017" in capture.get()
     assert all(len(line) <= 80 for line in capture.get().splitlines())

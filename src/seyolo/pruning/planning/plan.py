@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Self, TypedDict
+from typing import Any, NotRequired, Self, TypedDict
 
 import numpy as np
 
@@ -28,12 +28,14 @@ from seyolo.pruning.planning.prunable import PrunableNetwork
 class GroupCut(TypedDict):
     """One group: its convolutions, and the output channels of the first of them to keep and to remove.
 
-    A convolution that owns two channels of every slot stands twice in `layers`.
+    A convolution that owns two channels of every slot stands twice in `layers`. `prunable` tells whether
+    scope, layers to keep and importance allow to remove channels; plans of earlier versions lack it.
     """
 
     layers: list[int]
     kept: list[int]
     removed: list[int]
+    prunable: NotRequired[bool]
 
 
 class Width(TypedDict):
@@ -133,6 +135,16 @@ class Plan:
         except TrainingError as error:
             raise PlanError(f"this is not a plan: {error}") from None
 
+    def prunable_channels(self) -> dict[int, int] | None:
+        """Returns per convolution the output channels that may be removed; None where the plan is older."""
+        found = dict.fromkeys((width["layer"] for width in self.widths), 0)
+        for cut in self.groups:
+            if "prunable" not in cut:
+                return None
+            for layer in cut["layers"] if cut["prunable"] else ():
+                found[layer] += len(cut["kept"]) + len(cut["removed"])
+        return found
+
     def table(self) -> list[tuple[int, int, int]]:
         """Returns rows (layer, filters before, filters after), one per convolution."""
         return [(width["layer"], width["before"], width["after"]) for width in self.widths]
@@ -167,11 +179,13 @@ def counted_plan(
     options: CutOptions,
     budget: str,
     importance: str = "bn",
+    *,
+    may_prune: Sequence[bool] | None = None,
 ) -> Plan:
     """Returns the plan that keeps given channels, with their cost and masks.
 
     `kept` are per group the indices of the slots to keep, none of a group in a removed block. Of the options
-    scope, multiple and evenness are written into the plan.
+    scope, multiple and evenness are written into the plan. `may_prune` is what `prunable_groups` returns.
     """
     costs = prunable.costs
     counts = np.array([len(slots) for slots in kept])
@@ -183,11 +197,7 @@ def counted_plan(
         dense_params=costs.params(costs.widths),
         dense_macs=costs.macs(costs.widths),
         input_size=prunable.size_hw,
-        groups=tuple(
-            _group_cut(group, slots)
-            for group, slots in zip(prunable.groups.groups, kept, strict=True)
-            if not group.fixed
-        ),
+        groups=_group_cuts(prunable.groups.groups, kept, may_prune),
         widths=tuple(
             Width(layer=index, before=section.filters, after=int(masks[index].sum()))
             for index, section in enumerate(prunable.network.layers)
@@ -218,9 +228,25 @@ def recounted_plan(prunable: PrunableNetwork, plan: Plan) -> Plan:
     counted = counted_plan(
         prunable, kept, options=DEFAULT_CUT, budget=plan.budget, importance=plan.importance
     ).changed(scope=plan.scope, multiple=plan.multiple, evenness=plan.evenness)
+    for cut, own in zip(counted.groups, plan.groups, strict=True):
+        if "prunable" in own:
+            cut["prunable"] = own["prunable"]
     if (counted.widths, counted.input_size) != (plan.widths, plan.input_size):
         return counted
     return counted.changed(latency_ms=plan.latency_ms, measured_ms=plan.measured_ms, dense_ms=plan.dense_ms)
+
+
+def _group_cuts(
+    groups: Sequence[Group], kept: Sequence[IntArray], may_prune: Sequence[bool] | None
+) -> tuple[GroupCut, ...]:
+    """Returns every group that is not fixed."""
+    cuts = []
+    for index, (group, slots) in enumerate(zip(groups, kept, strict=True)):
+        if not group.fixed:
+            cuts.append(_group_cut(group, slots))
+            if may_prune is not None:
+                cuts[-1]["prunable"] = bool(may_prune[index])
+    return tuple(cuts)
 
 
 def _group_cut(group: Group, kept: IntArray) -> GroupCut:

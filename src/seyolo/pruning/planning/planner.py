@@ -141,7 +141,8 @@ class Planner:
         latency = {backend: table.predict for backend, table in self.tables.items()}
         kept = allocate(self._ranked, budgets, options, latency)
         budget, importance = ",".join(map(str, budgets)), self._ranked.importance
-        plan = counted_plan(self.network, kept, options, budget, importance)
+        may_prune = prunable_groups(self._ranked, options)
+        plan = counted_plan(self.network, kept, options, budget, importance, may_prune=may_prune)
         return plan.changed(latency_ms=self._predictions(plan))
 
     def _at_size(self, file: Checkpoint) -> Network:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -16,14 +16,40 @@ from matplotlib.ticker import FuncFormatter
 from seyolo.darknet.cfg import Network
 from seyolo.darknet.graph import strides
 from seyolo.darknet.sections import Convolutional
-from seyolo.pruning.planning.plan import Width
+from seyolo.options.budget import ChannelsBudget
+from seyolo.pruning.planning.plan import Plan, Width
 from seyolo.report.figures.labels import name_spans
-from seyolo.report.figures.style import BAND, DENSE, INK, SLIM, new_figure, percent, save, style
+from seyolo.report.figures.style import BAND, DENSE, FAINT, INK, SLIM, new_figure, percent, save, style
 
 MAX_NAMED_PARTS = 16
 
 Channels = tuple[int, str, int]
 """A convolution: its layer index, the part of the network it belongs to, its output channels."""
+
+
+class Prunable(NamedTuple):
+    """Convolutions of which channels may be pruned, and lines on what is removed and on their share."""
+
+    layers: frozenset[int]
+    removed: str
+    share: str
+
+
+def prunable_part(network: Network, plan: Plan) -> Prunable | None:
+    """Returns the part of a network that a budget such as `channels=85%` counts; None for other budgets."""
+    budget = next((text for text in plan.budget.split(",") if text.startswith(f"{ChannelsBudget.kind}=")), "")
+    channels = plan.prunable_channels()
+    if not budget or channels is None:
+        return None
+    total, prunable = sum(width["before"] for width in plan.widths), sum(channels.values())
+    removed = sum(width["before"] - width["after"] for width in plan.widths)
+    gates = ", gates included" if len(channel_rows(network, plan.widths)[0]) < len(plan.widths) else ""
+    plain = "; none that a shortcut touches (scope plain)" if plan.scope == "plain" else ""
+    return Prunable(
+        frozenset(layer for layer, own in channels.items() if own),
+        f"{budget} removes {removed:,} of the {prunable:,} channels that may be pruned",
+        f"{100 * prunable / total:.0f} % of all {total:,}{gates}{plain}",
+    )
 
 
 def channel_rows(network: Network, widths: Sequence[Width]) -> tuple[list[Channels], list[Channels]]:
@@ -38,16 +64,20 @@ def channel_rows(network: Network, widths: Sequence[Width]) -> tuple[list[Channe
     return before, [(index, parts[index], by_layer[index]["after"]) for index in rows]
 
 
-def plot_channels(before: Sequence[Channels], after: Sequence[Channels], path: str | Path) -> None:
+def plot_channels(
+    before: Sequence[Channels], after: Sequence[Channels], path: str | Path, prunable: Prunable | None = None
+) -> None:
     """Writes `channels_figure` to `path`."""
-    save(channels_figure(before, after), path)
+    save(channels_figure(before, after, prunable), path)
 
 
-def channels_figure(before: Sequence[Channels], after: Sequence[Channels]) -> Figure:
+def channels_figure(
+    before: Sequence[Channels], after: Sequence[Channels], prunable: Prunable | None = None
+) -> Figure:
     """Draws the channels of every convolution before and after pruning, and the share each keeps.
 
     Runs of equal parts in `before` are named above the plot. A layer that is missing in `after` was removed
-    with its block.
+    with its block. Layers that are not among those of `prunable` are grey.
     """
     kept = {layer: channels for layer, _, channels in after}
     old = np.array([channels for _, _, channels in before], dtype=np.float64)
@@ -61,7 +91,10 @@ def channels_figure(before: Sequence[Channels], after: Sequence[Channels]) -> Fi
         style(axes)
         _mark_parts(axes, runs)
     _draw_channels(upper, old, new)
-    _draw_kept_share(lower, new / old, [layer for layer, _, _ in before])
+    _draw_kept_share(lower, new / old, [layer for layer, _, _ in before], prunable)
+    if prunable is not None:
+        for text, height in ((prunable.removed, 1.24), (prunable.share, 1.06)):
+            lower.text(0, height, text, transform=lower.transAxes, fontsize=8.5, color=INK)
     figure.legend(loc="outside lower right", ncols=3, fontsize=8.5, labelcolor=INK, frameon=False)
     name_spans(upper, runs)
     return figure
@@ -97,8 +130,14 @@ def _draw_channels(axes: Axes, old: Float[np.ndarray, " n"], new: Float[np.ndarr
     axes.set_ylabel("channels, log scale")
 
 
-def _draw_kept_share(axes: Axes, share: Float[np.ndarray, " n"], layers: Sequence[int]) -> None:
-    axes.bar(np.arange(len(share)), share, width=0.7, color=SLIM, alpha=0.85)
+def _draw_kept_share(
+    axes: Axes, share: Float[np.ndarray, " n"], layers: Sequence[int], prunable: Prunable | None
+) -> None:
+    is_kept = np.array([prunable is not None and layer not in prunable.layers for layer in layers])
+    axes.bar(np.flatnonzero(~is_kept), share[~is_kept], width=0.7, color=SLIM, alpha=0.85)
+    if is_kept.any():
+        kept: dict[str, Any] = {"color": FAINT, "alpha": 0.6, "label": "may not be pruned"}
+        axes.bar(np.flatnonzero(is_kept), share[is_kept], width=0.7, **kept)
     axes.set(ylim=(0, 1.04), yticks=[0, 0.5, 1], ylabel="kept")
     axes.set(xlim=(-0.8, len(share) - 0.2), xlabel="layer, as seyolo info --layers numbers it")
     axes.yaxis.set_major_formatter(FuncFormatter(percent))

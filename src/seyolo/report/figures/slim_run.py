@@ -24,7 +24,7 @@ from seyolo.media.images import read_image
 from seyolo.media.showing import write_image
 from seyolo.pruning.planning.plan import Plan
 from seyolo.report.figures.bn_scales import plot_scales, plot_scales_over_time
-from seyolo.report.figures.channels import channel_rows, plot_channels
+from seyolo.report.figures.channels import channel_rows, plot_channels, prunable_part
 from seyolo.report.figures.curves import plot_training_curves
 from seyolo.report.figures.samples import (
     FOUND,
@@ -71,7 +71,8 @@ def write_slim_figures(
     `models` and `judgements` are by stage, the slim network last. curves.png and scales_over_time.png need
     the CSV files of the stages in the folder; sample images come from `test`, else from `val`.
     """
-    plot_channels(*channel_rows(models["sparse"].network, plan.widths), folder / "channels.png")
+    rows = channel_rows(models["sparse"].network, plan.widths)
+    plot_channels(*rows, folder / "channels.png", prunable_part(models["sparse"].network, plan))
     stages = ((stage, read_rows(folder / stage / "results.csv")) for stage in TRAINED_STAGES)
     if curves := {stage: rows for stage, rows in stages if rows}:
         plot_training_curves(curves, folder / "curves.png")

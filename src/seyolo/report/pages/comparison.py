@@ -18,6 +18,7 @@ from seyolo.report.measured import Value, best_row, mean_of, runtime_of, seeds_o
 from seyolo.report.pages.headline import RUNTIME_NAMES, gain_of
 from seyolo.report.pages.parts import Chart, Grid, chart, setting_text
 from seyolo.report.record import SlimRecord
+from seyolo.report.tables.files import filled
 from seyolo.report.tables.networks import group_rows, splits_of
 from seyolo.report.tables.slim import shown_split, shown_splits
 from seyolo.report.text import MISSING, count_text, latency_text, share_text
@@ -117,7 +118,7 @@ def _data(runs: Sequence[Run]) -> Grid:
             steps = f"{sum(start.steps.values()):,} of {counted(start.batch, 'image')}"
             texts += [epochs, steps, start.device, start.origin]
         rows.append([run.name, run.data_name, *texts])
-    return Grid(["", "data", *splits, "epochs", "steps", "device", "weights"], rows)
+    return Grid(*filled(["", "data", *splits, "epochs", "steps", "device", "weights"], rows))
 
 
 def _curves(groups: Sequence[Group]) -> list[Chart]:

@@ -43,12 +43,13 @@ class Chart:
 
 @dataclass(frozen=True)
 class Grid:
-    """A table of texts; `ends` are the last rows of groups."""
+    """A table of texts; `ends` are the last rows of groups, `note` stands above it and `below` under it."""
 
     header: Sequence[str]
     rows: Sequence[Sequence[str]]
     ends: Sequence[int] = ()
     note: str = ""
+    below: str = ""
 
 
 def chart(figure: Figure, label: str) -> Chart:

@@ -10,14 +10,14 @@ from typing import Any
 
 from seyolo.darknet.cfg import Network
 from seyolo.evaluation.curves import Curves
-from seyolo.report.figures.channels import channel_rows, channels_figure
+from seyolo.report.figures.channels import channel_rows, channels_figure, prunable_part
 from seyolo.report.figures.cost import CostPoint, Role, cost_figure
 from seyolo.report.figures.curves import confidence_figure, precision_recall_figure
 from seyolo.report.figures.style import DENSE, SLIM
 from seyolo.report.pages.headline import RUNTIME_NAMES, Gain
 from seyolo.report.pages.parts import Chart, Grid, chart, embedded
 from seyolo.report.record import EXAMPLES_FOLDER, SlimRecord
-from seyolo.report.tables.slim import control_cells, impossible_lines, rows, shown_splits, titles
+from seyolo.report.tables.slim import control_cells, epochs_text, impossible_lines, rows, shown_splits, titles
 from seyolo.report.text import MISSING, count_text, latency_text, noise_text, percent_text
 from seyolo.report.verdict import moved_text
 from seyolo.results import STAGE_TITLES, ControlRow, Readiness, SlimResults, StageResult
@@ -48,14 +48,15 @@ def _stages_grid(results: SlimResults) -> Grid:
     ends = [index for index, (row, following) in pairs if row.group != following.group]
     note = (
         "dense: the trained network. slim: the result, pruned and fine-tuned. sparse and pruned: steps in "
-        "between, after sparsity training and after pruning with repair. Epochs count all training."
+        "between, after sparsity training and after pruning with repair."
     )
     if results.int8 is not None:
         note += " slim int8: the slim network in slim_int8.onnx, calibrated on training images."
     order = _column_order(len(results.stages), results.int8 is not None)
     cells = [["", *titles(results)], *(row.texts() for row in body)]
     header, *ordered = [[texts[index] for index in order] for texts in cells]
-    return Grid(header, ordered, ends, note)
+    told = epochs_text(results)
+    return Grid(header, ordered, ends, note, f"{told}." if told else "")
 
 
 def _column_order(num_stages: int, has_int8: bool) -> list[int]:
@@ -205,6 +206,8 @@ def _pruning_context(record: SlimRecord, network: Network) -> dict[str, Any]:
         f"The budget was {' and '.join(record.results.budget)}. The slim network keeps {new:,} of {old:,} "
         f"channels and {count_text(plan.params)} of {count_text(plan.dense_params)} parameters."
     )
+    if (prunable := prunable_part(network, plan)) is not None:
+        note += f" {prunable.removed}, {prunable.share}."
     if plan.blocks_removed:
         note += f" Residual blocks removed as a whole: {len(plan.blocks_removed)}."
     groups = []
@@ -215,7 +218,7 @@ def _pruning_context(record: SlimRecord, network: Network) -> dict[str, Any]:
     label = f"Channels of every convolution before and after pruning: {note}"
     return {
         "cut_note": note,
-        "channel_charts": [chart(channels_figure(before, after), label)],
+        "channel_charts": [chart(channels_figure(before, after, prunable), label)],
         "groups": Grid(["layers", "before", "after", "kept"], groups),
     }
 

@@ -13,6 +13,7 @@ from seyolo.report.pages.headline import RUNTIME_NAMES, Finds, Gain, finds_of, g
 from seyolo.report.pages.parts import care_lines, record_context, training_charts
 from seyolo.report.pages.sections import sections_context
 from seyolo.report.record import SlimRecord
+from seyolo.report.tables.slim import epochs_text
 from seyolo.report.text import (
     count_text,
     latency_text,
@@ -105,14 +106,8 @@ def _accuracy_sentences(record: SlimRecord, gain: Gain) -> list[str]:
         f"AP on {gain.split} changed from {before} to {after}: {gain.ap_points} points. "
         f"{gain.verdict()} One run, seed {record.results.seed}."
     )
-    if None not in (dense.epochs, slim.epochs) and dense.epochs != slim.epochs:
-        of_dense = (
-            f"the dense one for {dense.epochs}" if dense.epochs else "the dense one has the given weights"
-        )
-        text += (
-            f" The slim network was trained for {slim.epochs} epochs in all, {of_dense}; "
-            "--controls dense trains the dense one as long."
-        )
+    if dense.epochs != slim.epochs and (told := epochs_text(record.results)):
+        text += f" {told}; --controls dense trains the dense one as long."
     return [text]
 
 

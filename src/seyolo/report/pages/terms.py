@@ -10,6 +10,8 @@ TERMS = {
     "AP": "Average precision, from 0 to 1: how many objects a network finds with how few false detections, "
     "and how exactly its boxes fit (mean over IoU 0.5 to 0.95). A point is 0.01.",
     "AP@0.5": "Average precision where a box counts as correct from an overlap (IoU) of 0.5 on.",
+    "Epochs": "An epoch is one pass over all training images. A network counts those of all stages that its "
+    "weights went through.",
     "MACs": "Multiply-accumulates: the multiplications, each with an addition, that the network needs for "
     "one image. Fewer MACs need less time and energy.",
     "p50": "The median time for one image: half of the measured times were shorter.",

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from seyolo.errors import UsageError
 from seyolo.files import write_text
+from seyolo.report.text import MISSING
 
 Cells = Sequence[Sequence[str]]
 LATEX = {
@@ -22,6 +23,12 @@ LATEX = {
     "≤": r"$\leq$",
     **{letter: f"\\{letter}" for letter in "&%$#_{}"},
 }
+
+
+def filled(header: Sequence[str], body: Cells) -> tuple[list[str], list[list[str]]]:
+    """Returns a table without the columns that are empty in all rows; the first column stays."""
+    kept = [0, *(at for at in range(1, len(header)) if any(row[at] not in ("", MISSING) for row in body))]
+    return [header[at] for at in kept], [[row[at] for at in kept] for row in body]
 
 
 def write_table(path: Path, header: Sequence[str], body: Cells) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from seyolo.report.compared import Group, Record, Run, grouped, named_runs
 from seyolo.report.measured import Measured, mean_text, networks_of, runtime_of, seeds_of
 from seyolo.report.record import SlimRecord
-from seyolo.report.tables.files import Cells, write_table
+from seyolo.report.tables.files import filled, write_table
 from seyolo.report.tables.slim import rows, titles
 from seyolo.report.text import count_text, latency_text, share_text, size_text
 from seyolo.sizes import input_text
@@ -45,7 +45,10 @@ def splits_of(runs: Sequence[Run]) -> list[str]:
 
 
 def group_rows(groups: Sequence[Group]) -> tuple[list[str], list[str], list[list[str]]]:
-    """Returns the group of each row, the header, and the rows: dense, slim and int8 networks."""
+    """Returns the group of each row, the header, and the rows: dense, slim and int8 networks.
+
+    A column that no network fills is left out: runs of `train` have no latency.
+    """
     runs = [run for group in groups for run in group.runs]
     runtime, splits = runtime_of(runs), splits_of(runs)
     columns: dict[str, tuple[Callable[[Measured], float], Callable[[float], str]]] = {
@@ -62,15 +65,18 @@ def group_rows(groups: Sequence[Group]) -> tuple[list[str], list[str], list[list
                 names.append(group.name)
                 cells = [mean_text(seeds, *column) for column in columns.values()]
                 body.append([group.title(network), *cells])
-    return names, ["network", *columns], body
+    return names, *filled(["network", *columns], body)
 
 
 def _ap_on(split: str) -> Callable[[Measured], float]:
     return lambda network: network.ap(split)
 
 
-def network_rows(runs: Sequence[Run]) -> tuple[list[str], Cells]:
-    """Returns the header and one row of plain numbers per network of each run; unknown numbers are empty."""
+def network_rows(runs: Sequence[Run]) -> tuple[list[str], list[list[str]]]:
+    """Returns the header and one row of plain numbers per network of each run.
+
+    An unknown number is empty, and a column that no network fills is left out.
+    """
     runtime, splits = runtime_of(runs), splits_of(runs)
     fixed = ["run", "network", "seed", "data", "input", "params", "macs", "size_bytes"]
     header = [*fixed, f"p50_ms_{runtime}" if runtime else "p50_ms"]
@@ -84,7 +90,7 @@ def network_rows(runs: Sequence[Run]) -> tuple[list[str], Cells]:
             about = run.name, network.network, run.settings["seed"], run.data_name
             cells = [*map(str, about), input_text(network.input_hw), *map(_plain, numbers)]
             body.append(["" if cell == "None" else cell for cell in cells])
-    return header, body
+    return filled(header, body)
 
 
 def _plain(value: float) -> str:

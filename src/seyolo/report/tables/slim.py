@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 
+from seyolo.errors import counted
 from seyolo.report.tables.files import markdown
 from seyolo.report.tables.fitting import FittingTable
 from seyolo.report.text import MISSING, count_text, latency_text, lead_text, noise_text, share_text, size_text
@@ -100,6 +101,17 @@ def rows(results: SlimResults) -> list[Row]:
             for found in [[column.latency_noise.get(runtime) for column in columns]]
         ),
     ]
+
+
+def epochs_text(results: SlimResults) -> str:
+    """Returns how long the slim and the dense network were trained; empty in runs that did not keep it."""
+    dense, slim = results.dense.epochs, results.slim.epochs
+    if dense is None or slim is None:
+        return ""
+    if dense == slim:
+        return f"Both networks were trained for {counted(slim, 'epoch')} in all"
+    of_dense = f"the dense one for {dense}" if dense else "the dense one has the given weights"
+    return f"The slim network was trained for {counted(slim, 'epoch')} in all, {of_dense}"
 
 
 def _row(

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from seyolo.files import write_text
-from seyolo.report.tables.files import comma_separated, latex, markdown
+from seyolo.report.tables.files import comma_separated, filled, latex, markdown
 from seyolo.report.tables.fitting import FittingTable
 from seyolo.report.tables.slim import shown_split
 from seyolo.report.text import MISSING, count_text, noise_text
@@ -35,14 +35,14 @@ def study_table(rows: Sequence[StudyRow], num_seeds: int) -> FittingTable:
 
 
 def study_note(rows: Sequence[StudyRow]) -> str:
-    """Explains the deviations of the table, and tells the noise of its latencies where it is known."""
+    """Explains the deviations of the table, and the noise of its latencies where it is known."""
     num_seeds, noise = max(len(row.seeds) for row in rows), max(row.noise for row in rows)
     if num_seeds == 1:
         note = "of one seed no deviation is known, and a difference says little"
     else:
         note = "± is the sample standard deviation over the seeds (n − 1)"
         note += "; of two seeds it says little" if num_seeds == 2 else ""
-    return note + (f"; noise of the latencies: up to {noise_text(noise)}" if noise else "")
+    return note + ("; behind a latency, ± is the noise of its measurement" if noise else "")
 
 
 def splits_of(rows: Sequence[StudyRow]) -> list[str]:
@@ -53,13 +53,16 @@ def splits_of(rows: Sequence[StudyRow]) -> list[str]:
 def study_cells(rows: Sequence[StudyRow], num_seeds: int, splits: Sequence[str]) -> list[list[str]]:
     """Returns the cells of the table, the header first.
 
-    AP is from 0 to 1, as in every table, with the deviation over the seeds; a row of fewer seeds says how
-    many it has.
+    AP is from 0 to 1, as in every table, with the deviation over the seeds, and a latency has the noise of
+    its measurement where it is known. A row of fewer seeds says how many it has. A column that no row fills
+    is left out.
     """
     header = ["gates", "budget", "seeds"]
     for split in splits:
         header += [f"AP {split}", "over none"]
-    return [[*header, "MACs", "params", "latency"], *(_cells(row, splits, num_seeds) for row in rows)]
+    header += ["MACs", "params", "latency"]
+    header, body = filled(header, [_cells(row, splits, num_seeds) for row in rows])
+    return [header, *body]
 
 
 def _cells(row: StudyRow, splits: Sequence[str], num_seeds: int) -> list[str]:
@@ -68,6 +71,8 @@ def _cells(row: StudyRow, splits: Sequence[str], num_seeds: int) -> list[str]:
     for split in splits:
         cells += [_ap_text(row.ap.get(split)), _ap_text(row.lead.get(split), is_difference=True)]
     share = "" if math.isnan(row.share.mean) else f"{row.share.mean:.2f}x"
+    if share and row.noise:
+        share += f" {noise_text(row.noise)}"
     return [*cells, count_text(row.macs), count_text(row.params), share]
 
 
