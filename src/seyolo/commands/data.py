@@ -69,12 +69,7 @@ def synth(
     """
     check_target(json)
     path = draw_dataset(
-        out,
-        train=train,
-        val=val,
-        test=test,
-        size=(size if min_size is None else min_size, size),
-        seed=seed,
+        out, train=train, val=val, test=test, size=(size if min_size is None else min_size, size), seed=seed
     )
     value = {"data": str(path), "train": train, "val": val, "test": test, "seed": seed}
     show(value, f"drew {counted(train + val + test, 'image')}: {path}", json)

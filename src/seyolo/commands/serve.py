@@ -90,13 +90,7 @@ def _served(
         file = None if options.browser is None else browser_file(split_model(path).model, options)
         given = options_for(split_model(path).model, options)
         backend, _ = open_running(
-            path,
-            given,
-            work,
-            say,
-            runtime=options.runtime,
-            threads=options.threads,
-            device=options.device,
+            path, given, work, say, runtime=options.runtime, threads=options.threads, device=options.device
         )
         layout = getattr(backend, "layout", None)
         if file is not None and layout is not None and layout.kind != "rows":

@@ -174,12 +174,7 @@ FORMATS = {  # by their endings
     ),
     ".mnn": Format("MNN", " (with .json)", _write_mnn, packages=("MNN",), extra="mnn"),
     ".tflite": Format(
-        "LiteRT",
-        " (with .json)",
-        _write_litert,
-        frozenset({"half", "int8"}),
-        ("ai_edge_litert",),
-        "litert",
+        "LiteRT", " (with .json)", _write_litert, frozenset({"half", "int8"}), ("ai_edge_litert",), "litert"
     ),
     ".cfg": Format("Darknet", " (with .weights)", lambda model, path, *_: export_darknet(model, path)),
     CHECKPOINT: Format("a checkpoint", "", _write_checkpoint),

@@ -7,14 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from seyolo.darknet.constants import (
-    GELU_CUBIC,
-    GELU_LINEAR,
-    LEAKY_SLOPE,
-    RELIE_SLOPE,
-    SELU_ALPHA,
-    SELU_SCALE,
-)
+from seyolo.darknet.constants import GELU_CUBIC, GELU_LINEAR, LEAKY_SLOPE, RELIE_SLOPE, SELU_ALPHA, SELU_SCALE
 from seyolo.darknet.sections import Activation
 
 

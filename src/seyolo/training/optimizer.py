@@ -38,11 +38,7 @@ class JointOptimizer:
 
 
 def make_optimizer(
-    model: nn.Module,
-    learning_rate: float,
-    weight_decay: float,
-    device: torch.device,
-    name: OptimizerName,
+    model: nn.Module, learning_rate: float, weight_decay: float, device: torch.device, name: OptimizerName
 ) -> JointOptimizer:
     """Returns AdamW with weight decay on convolution kernels only, not on biases or batch normalisation.
 

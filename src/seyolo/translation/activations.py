@@ -4,14 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from seyolo.darknet.constants import (
-    GELU_CUBIC,
-    GELU_LINEAR,
-    LEAKY_SLOPE,
-    RELIE_SLOPE,
-    SELU_ALPHA,
-    SELU_SCALE,
-)
+from seyolo.darknet.constants import GELU_CUBIC, GELU_LINEAR, LEAKY_SLOPE, RELIE_SLOPE, SELU_ALPHA, SELU_SCALE
 from seyolo.darknet.sections import Activation
 from seyolo.translation.builder import GraphBuilder
 

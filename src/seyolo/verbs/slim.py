@@ -28,12 +28,7 @@ from seyolo.results import RESULTS_FILE, SlimResults, read_results
 from seyolo.runs import NewRun, existing_run, new_run, resumed_run
 from seyolo.torchnet.device import limited_threads
 from seyolo.training.distributed import on_leader
-from seyolo.training.run_folder import (
-    ENVIRONMENT_FILE,
-    check_environment,
-    describe_environment,
-    keep_command,
-)
+from seyolo.training.run_folder import ENVIRONMENT_FILE, check_environment, describe_environment, keep_command
 from seyolo.training.trackers import NoTracker, OpenTracker, TrackerName, chosen_tracker
 from seyolo.verbs.calibration import plan_of
 from seyolo.verbs.controls import Finished, control_results, joined_rows

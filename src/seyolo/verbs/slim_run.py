@@ -222,10 +222,7 @@ class SlimRun:
         return pruned
 
     def judge(
-        self,
-        model: DarknetModel | Backend,
-        size: tuple[int, int] | None = None,
-        title: str = "evaluating",
+        self, model: DarknetModel | Backend, size: tuple[int, int] | None = None, title: str = "evaluating"
     ) -> Judgement:
         """Returns labels and detections of a network, or of an open backend, on every split but `train`."""
         networks = [model] if isinstance(model, DarknetModel) else []

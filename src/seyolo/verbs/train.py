@@ -41,14 +41,7 @@ from seyolo.training.validation import validation_splits
 from seyolo.verbs.announce import Place, announce, run_start, training_seconds
 from seyolo.verbs.effort import with_effort
 from seyolo.verbs.stages import TEACHER_SHARE
-from seyolo.verbs.start import (
-    check_classes,
-    check_data,
-    check_machine,
-    model_to_train,
-    open_data,
-    with_model,
-)
+from seyolo.verbs.start import check_classes, check_data, check_machine, model_to_train, open_data, with_model
 
 DEFAULT_DISTILL = 1.0
 

@@ -92,11 +92,7 @@ def _obs(material: Material) -> Importance:
         "obs",
         material,
         lambda model, groups, images: obs_scores(
-            model,
-            images.batches(num_images(model.network)),
-            images.seed,
-            groups,
-            progress=material.progress,
+            model, images.batches(num_images(model.network)), images.seed, groups, progress=material.progress
         ),
     )
     return ByLayer("obs", measure, material.tied or "max", per_cost=True)

@@ -9,14 +9,7 @@ from typing import Any
 from seyolo.checkpoint import read_checkpoint
 from seyolo.darknet.placement import GATE_TITLES
 from seyolo.errors import counted
-from seyolo.report.pages.headline import (
-    RUNTIME_NAMES,
-    Finds,
-    Gain,
-    finds_of,
-    gain_of,
-    plain_headline,
-)
+from seyolo.report.pages.headline import RUNTIME_NAMES, Finds, Gain, finds_of, gain_of, plain_headline
 from seyolo.report.pages.parts import care_lines, record_context, training_charts
 from seyolo.report.pages.sections import sections_context
 from seyolo.report.record import SlimRecord

@@ -51,10 +51,7 @@ def stage_table(results: SlimResults) -> FittingTable:
     body = rows(results)
     ends = [number for number, pair in enumerate(pairwise(body)) if pair[0].group != pair[1].group]
     return FittingTable(
-        ["", *titles(results)],
-        [row.texts() for row in body],
-        section_ends=frozenset(ends),
-        is_dense=True,
+        ["", *titles(results)], [row.texts() for row in body], section_ends=frozenset(ends), is_dense=True
     )
 
 

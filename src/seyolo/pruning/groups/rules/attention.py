@@ -87,11 +87,7 @@ class CoordAttRule(GateRule[CoordAtt]):
     ) -> tuple[CoordAtt, Tensors]:
         channels = np.flatnonzero(read)
         sliced = {name: array.take(channels, axis=0) for name, array in tensors.items() if name in _EXCITES}
-        return section, {
-            **tensors,
-            **sliced,
-            "conv.weight": tensors["conv.weight"].take(channels, axis=1),
-        }
+        return section, {**tensors, **sliced, "conv.weight": tensors["conv.weight"].take(channels, axis=1)}
 
     def absorb(self, section: CoordAtt, tensors: Tensors, constant: FloatArray) -> Tensors:
         # The means of rows and columns are the constant itself, so the convolution answers it exactly.
