@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import warnings
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from rich.console import Console
 
 from seyolo.progress import (
+    PACE_S,
     WARNINGS_FILE,
     Bars,
     Figures,
@@ -223,7 +225,8 @@ class TestRunClock:
         clock = RunClock({"dense": 100.0, "tuned": 200.0}, trust_s=10.0, clock=lambda: now[0])
         assert clock.left_s("dense", 0.0) == 300
         now[0] = 200.0  # twice as slow as estimated
-        assert clock.left_s("dense", 1.0) == pytest.approx(200 * 210 / 110)
+        old = 10 * math.exp(-200 / PACE_S)  # what the estimate still weighs
+        assert clock.left_s("dense", 1.0) == pytest.approx(200 * (200 + old) / (100 + old))
         now[0] = 600.0
         assert clock.left_s("tuned", 1.0) == 0
 
@@ -233,6 +236,29 @@ class TestRunClock:
         assert clock.left_s("tuned", 0.5) is None  # nothing is measured yet
         now[0] = 1050.0
         assert clock.left_s("tuned", 0.75) == pytest.approx(50)
+
+    def test_the_pace_is_that_of_the_last_steps(self) -> None:
+        now = [0.0]
+        clock = RunClock({"train": 4000.0}, trust_s=30.0, clock=lambda: now[0])
+        for step in range(1001):
+            now[0] = float(step)
+            left_s = clock.left_s("train", step / 4000)
+        assert left_s == pytest.approx(3000)
+        for step in range(1001, 1201):  # other work starts, and each step takes three times as long
+            now[0] += 3
+            left_s = clock.left_s("train", step / 4000)
+        assert left_s == pytest.approx(2800 * 3, rel=0.02)
+
+    def test_the_time_between_stages_is_no_pace(self) -> None:
+        now = [0.0]
+        clock = RunClock({"dense": 100.0, "tuned": 200.0}, trust_s=0.0, clock=lambda: now[0])
+        clock.left_s("dense", 0.0)
+        now[0] = 100.0
+        assert clock.left_s("dense", 1.0) == pytest.approx(200)
+        now[0] = 400.0  # pruning
+        assert clock.left_s("tuned", 0.0) == pytest.approx(200)
+        now[0] = 500.0
+        assert clock.left_s("tuned", 0.5) == pytest.approx(100)
 
     def test_an_unknown_stage_has_no_estimate(self) -> None:
         assert RunClock({"dense": 1.0}).left_s("other", 0.5) is None
@@ -254,8 +280,8 @@ def test_stages_tell_the_time_left_of_all_of_them(capsys: pytest.CaptureFixture[
         now[0] = 240.0
         advance(3, "layers")
     assert capsys.readouterr().err.splitlines() == [
-        "measuring 2/4 images, 4 min left",  # 30 s for an eighth: 210 s
-        "measuring 4/4 images, 3 min left",
-        "reading 1/2 40 s left",
-        "repairing 3/3 layers, 1 s left",
+        "measuring 2/4 images, about 4 min left",  # 30 s for an eighth: 210 s
+        "measuring 4/4 images, about 3 min left",
+        "reading 1/2 about 40 s left",
+        "repairing 3/3 layers, about 1 s left",
     ]

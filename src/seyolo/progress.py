@@ -23,6 +23,7 @@ from seyolo.notebook import Html, notebook_display
 
 Advance = Callable[[int, str], None]
 WARNING, WARNINGS_FILE = "warning: ", "warnings.txt"
+PACE_S = 120.0  # after so many seconds a measurement of the pace weighs a third
 
 
 @runtime_checkable
@@ -49,7 +50,9 @@ class Figures(str):
 
 
 class RunClock:
-    """Time left of a run of several stages, by the estimated and the measured seconds.
+    """Time left of a run of several stages, by the estimated seconds and the measured pace.
+
+    The pace is that of the last two minutes or so, as other work comes and goes; time between stages is none.
 
     Args:
         seconds: estimates of all stages in order.
@@ -59,8 +62,9 @@ class RunClock:
     def __init__(
         self, seconds: Mapping[str, float], trust_s: float = 30.0, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._seconds, self._trust_s, self._clock = dict(seconds), trust_s, clock
-        self._began: tuple[float, float] | None = None  # time and work done before
+        self._seconds, self._clock = dict(seconds), clock
+        self._spent = self._worked = trust_s  # measured and estimated seconds of the same steps
+        self._last: tuple[str, float, float] | None = None  # stage, time and work done
 
     def left_s(self, stage: str, share: float) -> float | None:
         """Returns the seconds left where a share of a stage is done; None where nothing is known yet."""
@@ -69,9 +73,13 @@ class RunClock:
         names = list(self._seconds)
         before = sum(self._seconds[name] for name in names[: names.index(stage)])
         done, now = before + share * self._seconds[stage], self._clock()
-        self._began = self._began or (now, done)
-        spent, worked = now - self._began[0] + self._trust_s, done - self._began[1] + self._trust_s
-        return (sum(self._seconds.values()) - done) * spent / worked if worked > 0 else None
+        if self._last is not None and self._last[0] == stage:
+            spent, weight = now - self._last[1], math.exp((self._last[1] - now) / PACE_S)
+            self._spent = weight * self._spent + spent
+            self._worked = weight * self._worked + done - self._last[2]
+        self._last = stage, now, done
+        left = sum(self._seconds.values()) - done
+        return left * self._spent / self._worked if self._worked > 0 else None
 
 
 def duration_text(seconds: float) -> str:
@@ -215,7 +223,7 @@ class TimedStages:
                 nonlocal done
                 done += count
                 left_s = run.left_s(title, min(1.0, done / total)) if total else None
-                left = "" if left_s is None else f"{duration_text(left_s)} left"
+                left = "" if left_s is None else f"about {duration_text(left_s)} left"
                 advance(count, TimeLeft(", ".join(filter(None, (note, left)))) if left else note)
 
             yield timed

@@ -53,7 +53,7 @@ def test_a_folder_of_images_prunes_as_the_data_set_it_is_of(
 
 def test_taylor_needs_labels(dense: Path, tiny_hands: Path, tmp_path: Path) -> None:
     photos = tiny_hands.parent / "images/train"
-    said = f"{photos}: has no labels, which --importance taylor needs; choose --importance obs, bn, norm or"
+    said = f"{photos}: has no labels, which --importance taylor needs; choose obs, bn, norm or group, which"
     with pytest.raises(DataError, match=re.escape(said)):
         seyolo.api.prune_file(dense, tmp_path / "x.cfg", data=photos, importance="taylor", budget="macs=50%")
     assert not (tmp_path / "x.cfg").exists()

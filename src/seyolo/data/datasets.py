@@ -24,7 +24,7 @@ from seyolo.data.formats.foreign import foreign, without_images
 from seyolo.data.formats.pictures import FITS
 from seyolo.data.index import LEAST_IMAGES, Index
 from seyolo.data.labels import Problem, Reading
-from seyolo.data.layouts import Found, read_named, recognised, recognised_or_images
+from seyolo.data.layouts import read_named, recognised
 from seyolo.data.samples import Sample, Samples
 from seyolo.data.unpacking import is_archive, unpacked
 from seyolo.errors import DataError, counted, shortened
@@ -266,21 +266,21 @@ def load_dataset(path: str | Path) -> Dataset:
         >>> seyolo.api.load_dataset("hands/data.yaml").names
         ('hand',)
     """
-    return _loaded(Path(path), recognised)
+    return _loaded(Path(path), or_images=False)
 
 
 def load_images(path: str | Path) -> Dataset:
     """Loads a data set as `load_dataset`; a folder of images alone is its split `train`, without labels."""
-    return _loaded(Path(path), recognised_or_images)
+    return _loaded(Path(path), or_images=True)
 
 
-def _loaded(source: Path, recognise: Callable[[Path, Path], Found]) -> Dataset:
+def _loaded(source: Path, *, or_images: bool) -> Dataset:
     folder, note = source, ""
     if is_archive(source) and not source.is_dir():
         folder = unpacked(source)
         note = f"{source}: read from its unpacked copy in {folder}"
     if folder.is_dir():
-        found = recognise(folder, source)
+        found = recognised(folder, source, or_images=or_images)
         contents = found.read()
         described_by = source if found.path == folder else found.path  # not the name of a folder of the cache
         return Dataset(contents.names, contents.splits, source, contents, described_by, note)

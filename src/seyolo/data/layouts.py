@@ -23,14 +23,14 @@ from seyolo.data.formats.darknet_data import read_darknet_data
 from seyolo.data.formats.data_yaml import read_data_yaml
 from seyolo.data.formats.foreign import foreign, without_images
 from seyolo.data.formats.labelme import read_labelme
-from seyolo.data.formats.unlabelled import read_unlabelled
+from seyolo.data.formats.pictures import Unlabelled
 from seyolo.data.formats.voc import read_voc, read_voc_beside
 from seyolo.data.formats.yolo_apart import elsewhere
 from seyolo.data.formats.yolo_names import read_yolo_names
 from seyolo.data.oxford.layout import has_oxford, read_oxford
 from seyolo.data.split_names import REST, SPLITS, by_part, by_split, split_of
 from seyolo.data.text import read_start
-from seyolo.data.tree import Tree
+from seyolo.data.tree import Finder, Tree
 from seyolo.errors import DataError, counted
 from seyolo.media.images import is_picture
 
@@ -59,6 +59,10 @@ _MAKESENSE = "labels.txt"  # other tools write a file of this name, too
 _NO_NAMES = "write classes.txt beside them, one name per line"
 _SPEAKS = frozenset({".data", ".json", ".labels", ".mat", ".names", ".txt", ".xml", ".yaml", ".yml"})
 _NO_LABELS = "images without labels get some from a model: seyolo data label MODEL IMAGES OUT"
+_EXPECTED = (
+    "expected are a data.yaml, a Darknet .data, a COCO .json, the folders JPEGImages and Annotations, "
+    "or a classes.txt, an .xml or labelme's .json beside the images: export as YOLO, COCO or Pascal VOC"
+)
 _MOST_PROBED = 200  # files that may tell a format that is not read
 _MOST_SNIFFED = 20  # jsons of a folder; one with more holds a json for each image
 _YAML_KEY = re.compile(r"^[\"']?(\w+)[\"']?\s*:", re.MULTILINE)  # at the left
@@ -78,37 +82,24 @@ _KINDS = {
 }
 
 
-def recognised(root: Path, given: Path) -> Found:
-    """Returns the only reading of a folder, which was given as such or as an archive.
+def recognised(root: Path, given: Path, *, or_images: bool = False) -> Found:
+    """Returns the only reading of a folder or unpacked archive; `or_images` reads one of images alone, too.
 
     Raises DataError where the folder fits none, or several: the message names them.
     """
     tree = Tree(root)
-    return _only(_readings(tree), tree, given)
-
-
-def recognised_or_images(root: Path, given: Path) -> Found:
-    """Returns the reading of a folder as `recognised`; one that holds images only is one without labels."""
-    tree = Tree(root)
-    found = _readings(tree)
-    if not found and _obstacle(tree) is None:
-        return Found("images without labels", root, partial(read_unlabelled, root))
-    return _only(found, tree, given)
-
-
-def _readings(tree: Tree) -> list[Found]:
-    """Returns the readings of the topmost folder that has any."""
     top = _top(tree)
     found = [reading for layout in LAYOUTS for reading in layout(tree, top)]
     found = found or [reading for layout in WEAKER for reading in layout(tree, top)]
-    return [reading for reading in found if reading.depth() == min(other.depth() for other in found)]
-
-
-def _only(found: list[Found], tree: Tree, given: Path) -> Found:
+    found = [reading for reading in found if reading.depth() == min(other.depth() for other in found)]
     if len(found) == 1:
         return found[0]
     if not found:
-        raise DataError(f"{given}: no known layout of a data set fits; {_missing(tree)}")
+        missing = _missing(tree)
+        if or_images and missing.startswith(_EXPECTED):
+            parts = (root, (), {"train": (root,)}, (root,), "images without labels", Finder(root))
+            return Found(parts[4], root, partial(Unlabelled, *parts))
+        raise DataError(f"{given}: no known layout of a data set fits; {missing}")
     ways = " and ".join(f"{reading.layout} ({reading.path})" for reading in found[:4])
     advice = "give the file or folder of the one you mean, or move the files of the other away"
     raise DataError(f"{given}: fits {len(found)} layouts, {ways}; {advice}")
@@ -129,24 +120,8 @@ def _speaks(file: str) -> bool:
 
 def _missing(tree: Tree) -> str:
     """Returns what a folder without known layout lacks."""
-    if (obstacle := _obstacle(tree)) is not None:
-        return obstacle
-    expected = (
-        "expected are a data.yaml, a Darknet .data, a COCO .json, the folders JPEGImages and Annotations, "
-        "or a classes.txt, an .xml or labelme's .json beside the images: export as YOLO, COCO or Pascal VOC"
-    )
-    return expected if _others(tree) else f"{expected}; {_NO_LABELS}"
-
-
-def _others(tree: Tree) -> list[str]:
-    """Returns the first files besides images."""
     firsts = (str(tree.path(name, file)) for name, files in tree.folders.items() for file in _some(files))
-    return list(islice(firsts, _MOST_PROBED))
-
-
-def _obstacle(tree: Tree) -> str | None:
-    """Returns what is wrong with labels that no layout fits, or that there is no image; else None."""
-    some = _others(tree)
+    some = list(islice(firsts, _MOST_PROBED))
     tables = [path for path in some if path.endswith(".csv")]  # may be anything beside the labels
     if (other := foreign(path for path in some if path not in tables)) is not None:
         return other
@@ -160,7 +135,7 @@ def _obstacle(tree: Tree) -> str | None:
         return other
     if apart := elsewhere(images, set(), [str(tree.root)]):
         return f"{apart[0]}{names and '; '}{names}"
-    return None
+    return _EXPECTED if some else f"{_EXPECTED}; {_NO_LABELS}"
 
 
 def has_json(image: Path) -> bool:

@@ -21,9 +21,8 @@ BACKGROUND_SEED = 0
 def training_samples(dataset: Dataset) -> Sequence[Sample]:
     """Returns the samples of `train`, cut into tiles where the data set is.
 
-    All tiles with objects are taken, and at most as many without, drawn at random but always the same; of
-    images without labels all tiles. The tiles of an image follow each other. They are cut once: it takes the
-    size of every image.
+    All tiles with objects are taken, and at most as many without (all if none has any), drawn at random but
+    always the same. The tiles of an image follow each other, cut once: it takes the size of every image.
     """
     if dataset.tiling is None:
         return dataset.split("train")

@@ -14,11 +14,7 @@ FOREIGN_ENDINGS = (
 )  # fmt: skip
 _TIFF = (b"II*\0", b"MM\0*")
 _HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
-_STARTS = {
-    b"\xff\x0a": "a JPEG XL image",
-    b"\0\0\0\x0cJXL ": "a JPEG XL image",
-    b"8BPS": "a Photoshop image",
-}
+_STARTS = {b"\xff\x0a": "a JPEG XL image", b"\0\0\0\x0cJXL ": "a JPEG XL image", b"8BPS": "a Photoshop image"}
 
 
 def foreign_kind(data: bytes) -> str | None:

@@ -64,11 +64,7 @@ class DetectionLoss:
         self.class_loss = softmax_cross_entropy if isinstance(heads[0], RegionHead) else binary_cross_entropy
 
     def __call__(
-        self,
-        logits: Sequence[Tensor],
-        targets: Tensor,
-        size_hw: Sequence[int],
-        ignored: Tensor | None = None,
+        self, logits: Sequence[Tensor], targets: Tensor, size_hw: Sequence[int], ignored: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         """Returns the scalar loss of a batch, and its detached parts (box, objectness, classes).
 
@@ -157,9 +153,7 @@ def class_weights(names: Sequence[str], texts: Sequence[str]) -> Float32[Tensor,
     return torch.tensor([given.get(name, 1.0) for name in names])
 
 
-def split_targets(
-    targets: Float[Tensor, "m 6"],
-) -> tuple[Float[Tensor, "n 6"], Float[Tensor, "r 6"]]:
+def split_targets(targets: Float[Tensor, "m 6"]) -> tuple[Float[Tensor, "n 6"], Float[Tensor, "r 6"]]:
     """Returns the rows of objects and those of ignored regions; on a GPU it waits for the targets."""
     num_ignored = int((targets[:, 1] == IGNORED).sum())
     return targets[: len(targets) - num_ignored], targets[len(targets) - num_ignored :]

@@ -62,17 +62,11 @@ class CalibrationSet:
     def labelled_batches(
         self, num_batches: int = TAYLOR_BATCHES
     ) -> Iterator[tuple[UInt8[Tensor, "N C H W"], Float[Tensor, "M 6"]]]:
-        """Returns batches of augmented images and targets, as training sees them.
-
-        Raises:
-            DataError: no image has a labelled object.
-        """
+        """Returns augmented images and targets, as training sees them; a `DataError` without any label."""
         if not any(len(sample.class_ids) for sample in training_samples(self.dataset)):
-            others = "choose --importance obs, bn, norm or group, which need no labels"
+            said = f"{self.dataset.source}: has no labels, which --importance taylor needs"
             way = "label the images: seyolo data label MODEL IMAGES OUT"
-            raise DataError(
-                f"{self.dataset.source}: has no labels, which --importance taylor needs; {others}, or {way}"
-            )
+            raise DataError(f"{said}; choose obs, bn, norm or group, which need none, or {way}")
         return self._augmented(num_batches)
 
     def _augmented(self, num_batches: int) -> Iterator[tuple[UInt8[Tensor, "N C H W"], Float[Tensor, "M 6"]]]:

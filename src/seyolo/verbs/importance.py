@@ -77,8 +77,7 @@ def importance_scores(
     Args:
         model: the dense network, or a checkpoint or `.cfg` with weights; it stays as it is.
         importance: name of a built-in one, `obs` for the second-order scores; or an object as in `prune`.
-        data: a data set, whose `train` split gives the images that `obs` and `taylor` are measured on; for
-            `obs` a folder of images without labels will do.
+        data: images that `obs` and `taylor` (needs labels) are measured on: the `train` split, or a folder.
         tied: how the scores of tied convolutions become one, as in `PlanOptions`.
         seed: of the choice of images, and of `random`.
         progress: as in `train`; silent by default.

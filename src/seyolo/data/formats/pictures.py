@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from seyolo.data.contents import ByImage, Listing
-from seyolo.data.labels import Problem
+from seyolo.data.labels import ImageSize, Problem, Reading
 from seyolo.data.text import read_lines
 from seyolo.data.tree import Finder
 from seyolo.errors import DataError, counted, shortened
@@ -78,6 +78,22 @@ class Pictures(ByImage):
     def sources(self, split: str, folders: Iterable[str]) -> list[str]:
         """Returns files and folders that the labels of a split come from."""
         raise NotImplementedError
+
+
+class Unlabelled(Pictures):
+    """Images without labels, all of a folder as the split `train`, for what needs none."""
+
+    def read(self, split: str, image: Path, image_size: ImageSize) -> Reading:
+        return Reading()
+
+    def unmatched_labels(self, images: Mapping[str, Sequence[str]]) -> list[Problem]:
+        return []
+
+    def without_label_file(self, images: Sequence[str]) -> list[str]:
+        return []
+
+    def sources(self, split: str, folders: Iterable[str]) -> list[str]:
+        return [str(self.source)]
 
 
 def images_in_folder(folder: str | Path) -> Iterator[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field, fields, replace
+from itertools import repeat
 from typing import Any, NotRequired, Self, TypedDict
 
 import numpy as np
@@ -191,13 +192,14 @@ def counted_plan(
     counts = np.array([len(slots) for slots in kept])
     removed = [block for block in prunable.blocks if block.is_gone(counts)]
     masks = kept_masks(prunable, kept, removed)
+    cuts = zip(prunable.groups.groups, kept, may_prune or repeat(None), strict=False)
     return Plan(
         params=costs.params(counts),
         macs=costs.macs(counts),
         dense_params=costs.params(costs.widths),
         dense_macs=costs.macs(costs.widths),
         input_size=prunable.size_hw,
-        groups=_group_cuts(prunable.groups.groups, kept, may_prune),
+        groups=tuple(_group_cut(*each) for each in cuts if not each[0].fixed),
         widths=tuple(
             Width(layer=index, before=section.filters, after=int(masks[index].sum()))
             for index, section in enumerate(prunable.network.layers)
@@ -236,23 +238,13 @@ def recounted_plan(prunable: PrunableNetwork, plan: Plan) -> Plan:
     return counted.changed(latency_ms=plan.latency_ms, measured_ms=plan.measured_ms, dense_ms=plan.dense_ms)
 
 
-def _group_cuts(
-    groups: Sequence[Group], kept: Sequence[IntArray], may_prune: Sequence[bool] | None
-) -> tuple[GroupCut, ...]:
-    """Returns every group that is not fixed."""
-    cuts = []
-    for index, (group, slots) in enumerate(zip(groups, kept, strict=True)):
-        if not group.fixed:
-            cuts.append(_group_cut(group, slots))
-            if may_prune is not None:
-                cuts[-1]["prunable"] = bool(may_prune[index])
-    return tuple(cuts)
-
-
-def _group_cut(group: Group, kept: IntArray) -> GroupCut:
+def _group_cut(group: Group, kept: IntArray, may_prune: bool | None) -> GroupCut:
     removed = np.setdiff1d(np.arange(group.num_channels), kept)
     first = group.members[0]
-    return GroupCut(layers=list(group.layers), kept=first[kept].tolist(), removed=first[removed].tolist())
+    cut = GroupCut(layers=list(group.layers), kept=first[kept].tolist(), removed=first[removed].tolist())
+    if may_prune is not None:
+        cut["prunable"] = may_prune
+    return cut
 
 
 def kept_masks(prunable: PrunableNetwork, kept: Sequence[IntArray], removed: Sequence[Block]) -> Masks:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -16,6 +16,7 @@ from matplotlib.ticker import FuncFormatter
 from seyolo.darknet.cfg import Network
 from seyolo.darknet.graph import strides
 from seyolo.darknet.sections import Convolutional
+from seyolo.errors import counted
 from seyolo.options.budget import ChannelsBudget
 from seyolo.pruning.planning.plan import Plan, Width
 from seyolo.report.figures.labels import name_spans
@@ -27,12 +28,8 @@ Channels = tuple[int, str, int]
 """A convolution: its layer index, the part of the network it belongs to, its output channels."""
 
 
-class Prunable(NamedTuple):
-    """Convolutions of which channels may be pruned, and lines on what is removed and on their share."""
-
-    layers: frozenset[int]
-    removed: str
-    share: str
+Prunable = tuple[frozenset[int], str, str]
+"""Convolutions of which channels may be pruned, and lines on what is removed and on their share."""
 
 
 def prunable_part(network: Network, plan: Plan) -> Prunable | None:
@@ -45,11 +42,9 @@ def prunable_part(network: Network, plan: Plan) -> Prunable | None:
     removed = sum(width["before"] - width["after"] for width in plan.widths)
     gates = ", gates included" if len(channel_rows(network, plan.widths)[0]) < len(plan.widths) else ""
     plain = "; none that a shortcut touches (scope plain)" if plan.scope == "plain" else ""
-    return Prunable(
-        frozenset(layer for layer, own in channels.items() if own),
-        f"{budget} removes {removed:,} of the {prunable:,} channels that may be pruned",
-        f"{100 * prunable / total:.0f} % of all {total:,}{gates}{plain}",
-    )
+    counted_text = f"{budget} removes {removed:,} of the {counted(prunable, 'channel')} that may be pruned"
+    share = f"{100 * prunable / total:.0f} % of all {total:,}{gates}{plain}"
+    return frozenset(layer for layer, own in channels.items() if own), counted_text, share
 
 
 def channel_rows(network: Network, widths: Sequence[Width]) -> tuple[list[Channels], list[Channels]]:
@@ -92,9 +87,8 @@ def channels_figure(
         _mark_parts(axes, runs)
     _draw_channels(upper, old, new)
     _draw_kept_share(lower, new / old, [layer for layer, _, _ in before], prunable)
-    if prunable is not None:
-        for text, height in ((prunable.removed, 1.24), (prunable.share, 1.06)):
-            lower.text(0, height, text, transform=lower.transAxes, fontsize=8.5, color=INK)
+    for text, height in zip(prunable[1:] if prunable else (), (1.24, 1.06), strict=False):
+        lower.text(0, height, text, transform=lower.transAxes, fontsize=8.5, color=INK)
     figure.legend(loc="outside lower right", ncols=3, fontsize=8.5, labelcolor=INK, frameon=False)
     name_spans(upper, runs)
     return figure
@@ -133,7 +127,7 @@ def _draw_channels(axes: Axes, old: Float[np.ndarray, " n"], new: Float[np.ndarr
 def _draw_kept_share(
     axes: Axes, share: Float[np.ndarray, " n"], layers: Sequence[int], prunable: Prunable | None
 ) -> None:
-    is_kept = np.array([prunable is not None and layer not in prunable.layers for layer in layers])
+    is_kept = np.array([prunable is not None and layer not in prunable[0] for layer in layers])
     axes.bar(np.flatnonzero(~is_kept), share[~is_kept], width=0.7, color=SLIM, alpha=0.85)
     if is_kept.any():
         kept: dict[str, Any] = {"color": FAINT, "alpha": 0.6, "label": "may not be pruned"}

@@ -207,7 +207,7 @@ def _pruning_context(record: SlimRecord, network: Network) -> dict[str, Any]:
         f"channels and {count_text(plan.params)} of {count_text(plan.dense_params)} parameters."
     )
     if (prunable := prunable_part(network, plan)) is not None:
-        note += f" {prunable.removed}, {prunable.share}."
+        note += f" {prunable[1]}, {prunable[2]}."
     if plan.blocks_removed:
         note += f" Residual blocks removed as a whole: {len(plan.blocks_removed)}."
     groups = []

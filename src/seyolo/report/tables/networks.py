@@ -45,10 +45,7 @@ def splits_of(runs: Sequence[Run]) -> list[str]:
 
 
 def group_rows(groups: Sequence[Group]) -> tuple[list[str], list[str], list[list[str]]]:
-    """Returns the group of each row, the header, and the rows: dense, slim and int8 networks.
-
-    A column that no network fills is left out: runs of `train` have no latency.
-    """
+    """Returns the group of each row, the header, and the rows: dense, slim and int8 networks."""
     runs = [run for group in groups for run in group.runs]
     runtime, splits = runtime_of(runs), splits_of(runs)
     columns: dict[str, tuple[Callable[[Measured], float], Callable[[float], str]]] = {
@@ -73,10 +70,7 @@ def _ap_on(split: str) -> Callable[[Measured], float]:
 
 
 def network_rows(runs: Sequence[Run]) -> tuple[list[str], list[list[str]]]:
-    """Returns the header and one row of plain numbers per network of each run.
-
-    An unknown number is empty, and a column that no network fills is left out.
-    """
+    """Returns the header and one row of plain numbers per network of each run; unknown numbers are empty."""
     runtime, splits = runtime_of(runs), splits_of(runs)
     fixed = ["run", "network", "seed", "data", "input", "params", "macs", "size_bytes"]
     header = [*fixed, f"p50_ms_{runtime}" if runtime else "p50_ms"]

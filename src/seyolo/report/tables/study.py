@@ -53,9 +53,8 @@ def splits_of(rows: Sequence[StudyRow]) -> list[str]:
 def study_cells(rows: Sequence[StudyRow], num_seeds: int, splits: Sequence[str]) -> list[list[str]]:
     """Returns the cells of the table, the header first.
 
-    AP is from 0 to 1, as in every table, with the deviation over the seeds, and a latency has the noise of
-    its measurement where it is known. A row of fewer seeds says how many it has. A column that no row fills
-    is left out.
+    AP is from 0 to 1, as in every table, with the deviation over the seeds; a latency has its noise. A row of
+    fewer seeds says how many it has.
     """
     header = ["gates", "budget", "seeds"]
     for split in splits:
@@ -71,9 +70,8 @@ def _cells(row: StudyRow, splits: Sequence[str], num_seeds: int) -> list[str]:
     for split in splits:
         cells += [_ap_text(row.ap.get(split)), _ap_text(row.lead.get(split), is_difference=True)]
     share = "" if math.isnan(row.share.mean) else f"{row.share.mean:.2f}x"
-    if share and row.noise:
-        share += f" {noise_text(row.noise)}"
-    return [*cells, count_text(row.macs), count_text(row.params), share]
+    noise = f" {noise_text(row.noise)}" if share and row.noise else ""
+    return [*cells, count_text(row.macs), count_text(row.params), share + noise]
 
 
 def _ap_text(spread: Spread | None, *, is_difference: bool = False) -> str:

@@ -71,8 +71,4 @@ class ImplicitRule(ChannelRule[Implicit]):
         return replace(section, filters=int(kept.sum())), {"weights": tensors["weights"][kept]}
 
 
-RULES: Rules = {
-    Convolutional: ConvolutionRule(),
-    Dropout: Passing[Dropout](),
-    Implicit: ImplicitRule(),
-}
+RULES: Rules = {Convolutional: ConvolutionRule(), Dropout: Passing[Dropout](), Implicit: ImplicitRule()}
