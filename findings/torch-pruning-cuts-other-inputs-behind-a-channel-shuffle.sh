@@ -3,13 +3,14 @@
 #
 # Seen with torch-pruning 1.6.1, torch 2.13.0 (CPU), numpy 2.4.6, Python 3.11, 2026-11-30:
 #   A convolution has channels that are zero, so that cutting them and the inputs that read them leaves all outputs as
-#   they are. BasePruner finds them by their magnitude and does so for a plain connection and a concatenation. Where the
-#   channels change their order on the way - view, transpose and reshape, as in ShuffleNet and GSConv, or flip - it cuts
-#   the inputs at the old places: the shapes fit, the network runs, its outputs are wrong. The same for a Linear behind
-#   permute(0, 2, 3, 1).flatten(1), whose inputs of one channel lie apart: it cuts those of the first places instead.
+#   they are. BasePruner finds them by their magnitude and does so for a plain connection and a concatenation. Where
+#   the channels change their order on the way - view, transpose and reshape, as in ShuffleNet and GSConv, or flip - it
+#   cuts the inputs at the old places: the shapes fit, the network runs, its outputs are wrong. The same for a Linear
+#   behind permute(0, 2, 3, 1).flatten(1), whose inputs of one channel lie apart: it cuts those of the first places
+#   instead.
 # Expected before: its graph follows the order of channels, or a refusal where it cannot.
-# What follows: set channels to zero first and compare the outputs before and after the cut, for each architecture; leave
-#   layers before a shuffle whole (ignored_layers).
+# What follows: set channels to zero first and compare the outputs before and after the cut, for each architecture;
+#   leave layers before a shuffle whole (ignored_layers).
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
