@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
-# Softmax of ONNX opset 11 and 12: OpenVINO and OpenCV normalise over one axis, ONNX Runtime over all from that axis on.
+# Softmax of ONNX opset 11 and 12: OpenVINO and OpenCV normalise over one axis, ONNX Runtime over all from that axis
+# on.
 #
-# Seen with openvino 2026.4.1, opencv-python-headless 4.14.0.94, onnxruntime 1.32.0, onnx 1.23.2, Python 3.11, 2026-11-30:
-#   Before opset 13 the operator flattens its input to two dimensions at `axis` (1 where it is not given) and normalises
-#   rows: for (n, c, h, w) and axis 1, the sum over c, h and w is one. ONNX Runtime, and onnx's converter to opset 13
-#   (Flatten, Softmax, Reshape), do so. OpenVINO does so for opset 8 and sums over the one axis for 11 and 12. OpenCV and
-#   onnx's own ReferenceEvaluator sum over the one axis for all of them. No tool warns.
-#   From opset 13 on, and where `axis` is the last one, all agree.
+# Seen with openvino 2026.4.1, opencv-python-headless 4.14.0.94, onnxruntime 1.32.0, onnx 1.23.2, Python 3.11,
+#   2026-11-30:
+#   Before opset 13 the operator flattens its input to two dimensions at `axis` (1 where it is not given) and
+#   normalises rows: for (n, c, h, w) and axis 1, the sum over c, h and w is one. ONNX Runtime, and onnx's converter to
+#   opset 13 (Flatten, Softmax, Reshape), do so. OpenVINO does so for opset 8 and sums over the one axis for 11 and 12.
+#   OpenCV and onnx's own ReferenceEvaluator sum over the one axis for all of them. No tool warns. From opset 13 on,
+#   and where `axis` is the last one, all agree.
 # Expected before: the meaning of a file's opset, or an error; at least one meaning for opset 8 to 12.
 # What follows: a class or DFL softmax over axis 1 of a map gives other scores in each runtime; export with opset 13 or
 #   later, or convert the file first (onnx.version_converter).

@@ -2,9 +2,9 @@
 # OpenVINO with CACHE_DIR: new weights beside an unchanged model file are not noticed, the old network answers.
 #
 # Seen with openvino 2026.4.1, onnx 1.23.2, numpy 2.4.6, Python 3.11, Linux, 2026-11-30:
-#   compile_model(path) with a cache knows a model by the path, the size and the time in whole seconds of the file that is
-#   named, not by what the network computes. Retrained weights of the same layers give the same .xml, byte by byte, and the
-#   same .onnx where its weights lie in external data: after the .bin or the .data is replaced, seconds later,
+#   compile_model(path) with a cache knows a model by the path, the size and the time in whole seconds of the file that
+#   is named, not by what the network computes. Retrained weights of the same layers give the same .xml, byte by byte,
+#   and the same .onnx where its weights lie in external data: after the .bin or the .data is replaced, seconds later,
 #   LOADED_FROM_CACHE is true and the results are those of the old weights. An .onnx of the same size that is written
 #   anew in the same second, or whose time is set to a fixed one (reproducible archives), is not noticed, either.
 #   compile_model(read_model(path)) is right in all these cases: its key comes from the weights themselves.
@@ -85,7 +85,8 @@ def answers(writer: object, path: str, read_first: bool) -> list[tuple[float, bo
 
 print("openvino", openvino.__version__, "| (output, loaded from the cache) for weight 1, then 2")
 same = True
-for writer, path in ((write_ir, "net.xml"), (write_data, "net.onnx"), (write_same_second, "net.onnx"), (write, "net.onnx")):
+for writer in (write_ir, write_data, write_same_second, write):
+    path = "net.xml" if writer is write_ir else "net.onnx"
     named, read = (answers(writer, path, read_first) for read_first in (False, True))
     print(writer.__name__, "| path:", named, "| read_model:", read)
     noticed = writer is write  # a second later

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# evaluate_mot_sequence of trackers: ground truth in the ten columns of MOT15 has no objects, a file against itself gets MOTA 0.
+# evaluate_mot_sequence of trackers: ground truth in the ten columns of MOT15 has no objects, a file against itself
+# gets MOTA 0.
 #
 # Seen with trackers 2.6.1, Python 3.11, 2026-11-30:
 #   MOT15, and the files that `trackers track` writes, have ten columns: frame, id, x, y, w, h, confidence and three
-#   world coordinates, -1 where unknown. The reader of ground truth takes the eighth for MOT17's class and keeps class 1
-#   only: nothing is left, MOTA and HOTA are 0, each found object is a false positive, and no word about it. Classes 0
-#   and 3 of one's own data go the same way. Seven columns, or 1 in the eighth, give MOTA 1.
+#   world coordinates, -1 where unknown. The reader of ground truth takes the eighth for MOT17's class and keeps class
+#   1 only: nothing is left, MOTA and HOTA are 0, each found object is a false positive, and no word about it. Classes
+#   0 and 3 of one's own data go the same way. Seven columns, or 1 in the eighth, give MOTA 1.
 # Expected before: the columns told apart by their number, as in the benchmark; an error where no object is left.
 # What follows: write ground truth with seven columns or with class 1, and look at CLR_TP + CLR_FN before the scores.
 set -euo pipefail

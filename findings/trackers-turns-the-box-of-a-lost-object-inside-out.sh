@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# ByteTrack of trackers: an object that got smaller and is missed for a few frames has a box with x2 < x1, and loses its id.
+# ByteTrack of trackers: an object that got smaller and is missed for a few frames has a box with x2 < x1, and loses
+# its id.
 #
 # Seen with trackers 2.6.1, supervision 0.31.2, numpy 2.4.6, Python 3.11, 2026-11-30:
-#   The Kalman filter moves each corner by itself. A box that shrank from 80 to 20 pixels, as that of somebody who walks
-#   away, goes on shrinking while it is not found: after two missed frames it is a point, after three its corners have
-#   changed places, and it grows again, inside out: tracked_objects returns it with positive area.
-#   One missed frame suffices for a new id, though the object stays where it was last seen and lost_track_buffer is a
-#   second. An object that did not shrink keeps its id after 20 missed frames.
+#   The Kalman filter moves each corner by itself. A box that shrank from 80 to 20 pixels, as that of somebody who
+#   walks away, goes on shrinking while it is not found: after two missed frames it is a point, after three its corners
+#   have changed places, and it grows again, inside out: tracked_objects returns it with positive area. One missed
+#   frame suffices for a new id, though the object stays where it was last seen and lost_track_buffer is a second. An
+#   object that did not shrink keeps its id after 20 missed frames.
 # Expected before: boxes with x2 >= x1; a missed object that is found again at its last place keeps its id.
 # What follows: check tracked_objects before its boxes are drawn or cropped; state_estimator_class=XCYCSRStateEstimator
 #   keeps sides positive.
