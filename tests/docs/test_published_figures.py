@@ -204,9 +204,9 @@ def test_the_published_recipe_is_that_of_the_draws(draws: Callable[..., list[Dra
     ("title", "name", "folder", "seeds"),
     [
         ("dense, AdamW, seeds 0, 1, 2 | 33", "dense", "controls", (0, 1, 2)),
-        ("dense, Muon, seeds 0, 1 | 16", "dense", "muon", (0, 1)),
+        ("dense, Muon, seeds 0, 1, 2 | 16", "dense", "muon", (0, 1, 2)),
         ("slim at 30 % of the MACs, AdamW, seeds 0, 1, 2 | 33", "slim", "controls", (0, 1, 2)),
-        ("slim at 30 % of the MACs, Muon, seeds 0, 1 | 16", "slim", "muon", (0, 1)),
+        ("slim at 30 % of the MACs, Muon, seeds 0, 1, 2 | 16", "slim", "muon", (0, 1, 2)),
     ],
 )
 def test_means_with_muon_are_those_of_the_draws(
