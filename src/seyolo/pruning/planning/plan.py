@@ -29,8 +29,8 @@ from seyolo.pruning.planning.prunable import PrunableNetwork
 class GroupCut(TypedDict):
     """One group: its convolutions, and the output channels of the first of them to keep and to remove.
 
-    A convolution that owns two channels of every slot stands twice in `layers`. `prunable` tells whether
-    scope, layers to keep and importance allow to remove channels; plans of earlier versions lack it.
+    A convolution that owns two channels of every slot stands twice in `layers`. `prunable`, of
+    a budget on channels, tells whether scope, layers to keep and importance allow to remove channels.
     """
 
     layers: list[int]
@@ -137,7 +137,7 @@ class Plan:
             raise PlanError(f"this is not a plan: {error}") from None
 
     def prunable_channels(self) -> dict[int, int] | None:
-        """Returns per convolution the output channels that may be removed; None where the plan is older."""
+        """Returns per convolution the output channels that may be removed; None for other budgets."""
         found = dict.fromkeys((width["layer"] for width in self.widths), 0)
         for cut in self.groups:
             if "prunable" not in cut:

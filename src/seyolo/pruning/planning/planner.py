@@ -141,7 +141,7 @@ class Planner:
         latency = {backend: table.predict for backend, table in self.tables.items()}
         kept = allocate(self._ranked, budgets, options, latency)
         budget, importance = ",".join(map(str, budgets)), self._ranked.importance
-        may_prune = prunable_groups(self._ranked, options)
+        may_prune = prunable_groups(self._ranked, options) if any(b.by_threshold for b in budgets) else None
         plan = counted_plan(self.network, kept, options, budget, importance, may_prune=may_prune)
         return plan.changed(latency_ms=self._predictions(plan))
 
