@@ -98,7 +98,7 @@ def export_file(
 
 def _data_of_run(model: str | Path) -> Path:
     """Returns the data that a model was trained on; a UsageError refuses a model of no run."""
-    data, advice = data_of_run(Path(model)), "give images with --data FOLDER; they need no labels"
+    data, advice = data_of_run(Path(model)), "give images with --data DATA; a folder without labels will do"
     if data is None:
         raise UsageError(f"int8 is measured on images, and {model} lies in no folder of a run; {advice}")
     if not data.exists():
