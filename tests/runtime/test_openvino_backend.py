@@ -15,6 +15,7 @@ from helpers.onnx_models import write_model as write_onnx
 from seyolo.errors import BackendError
 from seyolo.installing import pip_install
 from seyolo.runtime.choice import open_backend
+from seyolo.runtime.protocol import Session
 
 NUM_CLASSES = 2
 
@@ -95,7 +96,7 @@ def test_precision_is_float32_unless_asked(tmp_path: Path) -> None:
     backend = pytest.importorskip("seyolo.runtime.openvino_backend").OpenVinoBackend
     thirds = np.full((1, 3, 32, 64), 1 / 3, np.float32)
     np.testing.assert_allclose(backend(path).infer(thirds)[0, 0, 0], 1 / 3, rtol=1e-6)
-    assert backend(path, precision="bf16").infer(thirds).shape == (1, 3, 5 + NUM_CLASSES)
+    assert backend(path, Session(precision="bf16")).infer(thirds).shape == (1, 3, 5 + NUM_CLASSES)
 
 
 def test_a_precision_that_the_cpu_does_not_have_is_refused(tmp_path: Path) -> None:
