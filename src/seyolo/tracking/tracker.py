@@ -43,8 +43,8 @@ class Tracker:
 
     A box of at least `confidence` begins an object, which has its id from the second frame in a row on. A
     weaker box, down to `weak_confidence`, keeps a known object alive, and is left out of the result: detect
-    with that lower threshold. An object that is not found for a second gets a new id; so may one that is missed
-    while its size changes fast. Boxes of all classes are followed together.
+    with that lower threshold. An object that is not found for a second gets a new id; so may one that is
+    missed while its size changes fast. Boxes of all classes are followed together.
 
     Args:
         confidence: smallest score of the result, in [0, 1].

@@ -48,9 +48,12 @@ def test_among_many_mistakes_only_these_are_drawn(tiny_hands: Path, tmp_path: Pa
     assert len(sample.class_ids) == 1
     image = read_image(sample.image)
     truth = truth_of(sample, *image.shape[:2])
-    corner = np.tile(np.float32([0, 0, 8, 8]), (9, 1))
-    # The hand is found, and nine times there is one in the corner.
-    found = Detections(np.concatenate([truth.boxes_xyxy, corner]), np.full(10, 0.9), np.zeros(10))
+    corner = np.float32([[x, y, x + 4, y + 4] for x in (0, 2, 4) for y in (0, 2, 4)])
+    (x0, y0, x1, y1) = truth.boxes_xyxy[0]
+    again = [[x0, y0, x0 + 0.62 * (x1 - x0), y1]]  # `detect` leaves it out, AP would count it
+    # The hand is found, and nine times there is one in the corner; another is too unlikely.
+    boxes = np.concatenate([truth.boxes_xyxy, corner, np.float32(again), np.float32([[20, 20, 30, 30]])])
+    found = Detections(boxes, [0.9] * 10 + [0.8, 0.2], np.zeros(12))
     empty = [(truth_of(other, 64, 64), Detections.empty()) for other in others]
     judgement = {"test": ([truth, *(t for t, _ in empty)], [found, *(d for _, d in empty)])}
     write_example_images(tmp_path, dataset, {"dense": judgement})

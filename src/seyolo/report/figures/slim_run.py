@@ -14,7 +14,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from seyolo.boxes import suppress
 from seyolo.data.datasets import Dataset
+from seyolo.detections import Detections
 from seyolo.evaluation.ap import Truth
 from seyolo.evaluation.evaluate import Judgement
 from seyolo.evaluation.matching import Mistakes, mistakes
@@ -52,6 +54,7 @@ from seyolo.report.record import (
 )
 from seyolo.report.tables.slim import shown_split, shown_splits
 from seyolo.results import TRAINED_STAGES
+from seyolo.runtime.inference import Thresholds
 from seyolo.torchnet.build import DarknetModel
 
 NUM_SAMPLES, NUM_MISSES = 8, 12
@@ -112,7 +115,7 @@ class _Case:
 
 def write_example_images(folder: Path, dataset: Dataset, judgements: Mapping[str, Judgement]) -> None:
     """Writes the folder `pictures` of a run; `judgements` are by stage, the dense first, the slim last."""
-    dense, slim = next(iter(judgements.values())), list(judgements.values())[-1]
+    dense, slim = (as_detected(list(judgements.values())[stage]) for stage in (0, -1))
     cases = {split: _cases(split, dataset, dense, slim) for split in dense}
     images = folder / EXAMPLES_FOLDER
     index = Examples(
@@ -122,6 +125,17 @@ def write_example_images(folder: Path, dataset: Dataset, judgements: Mapping[str
         misses=tuple(_write_misses(images, cases, dataset.names)),
     )
     write_json(images / EXAMPLES_INDEX, to_json(index))
+
+
+def as_detected(judgement: Judgement) -> Judgement:
+    """Returns what `detect` finds by default; AP counts less likely and more overlapping boxes, too."""
+    least = Thresholds()
+
+    def detected(found: Detections) -> Detections:
+        likely = found[found.scores >= least.confidence]
+        return likely[suppress(likely.boxes, likely.scores, likely.class_ids, least.iou_threshold)]
+
+    return {split: (truths, [*map(detected, found)]) for split, (truths, found) in judgement.items()}
 
 
 def _cases(split: str, dataset: Dataset, dense: Judgement, slim: Judgement) -> list[_Case]:
