@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,8 @@ import pytest
 import seyolo
 from helpers.running import MODEL, Run, assert_refused
 from helpers.spot_detector import spot_detector, write_spots
+from seyolo.errors import ExportError
+from seyolo.exporting.formats import FORMATS
 from seyolo.installing import pip_install
 
 
@@ -200,15 +203,29 @@ def test_a_single_file_has_its_row(run: Run, finder: Path) -> None:
 def test_a_format_that_refuses_leaves_the_others(
     run: Run, finder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "ncnn", None)
-    for module in ("seyolo.exporting.ncnn", "seyolo.runtime.ncnn_backend"):
-        monkeypatch.delitem(sys.modules, module, raising=False)
-    outcome = run("export", finder, "a.ncnn.param", "a.onnx", "b.onnx", "--half")
+    def refuse(*_: object) -> tuple[Path, ...]:
+        raise ExportError("Darknet has no such layer")
+
+    monkeypatch.setitem(FORMATS, ".cfg", replace(FORMATS[".cfg"], write=refuse))
+    outcome = run("export", finder, "a.cfg", "a.onnx", "b.onnx", "--half")
     assert outcome.code == 2
     assert "wrote a.onnx and b.onnx" in outcome.out
-    command = pip_install("seyolo[ncnn]")
-    assert f"a.ncnn.param needs ncnn, which is not installed; get it with: {command}" in outcome.err
+    assert "a.cfg: Darknet has no such layer" in outcome.err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.onnx", "b.onnx"]
+
+
+def test_missing_packages_of_several_files_are_named_before_any_is_written(
+    run: Run, finder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("ncnn", "MNN"):
+        monkeypatch.setitem(sys.modules, module, None)
+    for model in (finder, "gone.safetensors"):  # before the model is read
+        outcome = run("export", model, "a.onnx", "a.ncnn.param", "a.mnn")
+        for file, title, extra in (("a.ncnn.param", "ncnn", "ncnn"), ("a.mnn", "MNN", "mnn")):
+            command = pip_install(f"seyolo[{extra}]")
+            line = f"{file} needs {title}, which is not installed; get it with: {command}"
+            assert_refused(outcome, line)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(
