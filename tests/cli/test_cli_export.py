@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,11 @@ import pytest
 import seyolo
 from helpers.running import MODEL, Run, assert_refused
 from helpers.spot_detector import spot_detector, write_spots
+from seyolo.commands.export import fastest_line
+from seyolo.errors import ExportError
+from seyolo.exporting.formats import FORMATS
 from seyolo.installing import pip_install
+from seyolo.verbs.export_rows import ExportedRow
 
 
 @pytest.fixture(scope="session")
@@ -168,6 +173,7 @@ def test_several_files_in_one_table(run: Run, finder: Path, spots: Path, tmp_pat
     for row in rows.values():
         assert row["file"] in outcome.out
         assert row["p50_ms"] > 0
+        assert row["noise"] >= 0
         assert row["size_bytes"] >= (tmp_path / row["file"]).stat().st_size
         if row["precision"] == "int8":
             assert row["agreement"] >= 0.95
@@ -184,6 +190,17 @@ def test_several_files_in_one_table(run: Run, finder: Path, spots: Path, tmp_pat
         np.testing.assert_allclose(each, boxes[0], atol=0.5)
 
 
+@pytest.mark.parametrize(("noise", "equal"), [(0.04, False), (0.06, True)])
+def test_a_file_is_the_fastest_where_the_noise_allows_to_say_so(noise: float, equal: bool) -> None:
+    times = {"b.xml": 10.5, "a.onnx": 10.0, "c.mnn": 12.0}
+    rows = [ExportedRow(Path(name), "f32", 1, p50_ms=ms, noise=noise) for name, ms in times.items()]
+    said = fastest_line(rows)
+    if equal:  # 10.5 ms are 5 % above 10 ms
+        assert said == "about as fast here, noise ±6 %: measure longer with seyolo benchmark a.onnx b.xml"
+    else:
+        assert said == "the fastest here: seyolo detect a.onnx IMAGE_OR_FOLDER"
+
+
 def test_a_single_file_has_its_row(run: Run, finder: Path) -> None:
     outcome = run("export", finder, "a.cfg", "--json", "-")
     (row,) = json.loads(outcome.out)["rows"]
@@ -191,7 +208,7 @@ def test_a_single_file_has_its_row(run: Run, finder: Path) -> None:
     assert row["error_px"] < 0.01
     one = run("export", finder, "a.onnx", "--nms", "--json", "-")
     (row,) = json.loads(one.out)["rows"]
-    assert (row["runtime"], row["error_px"], row["p50_ms"]) == (None, None, None)
+    assert [row[name] for name in ("runtime", "error_px", "p50_ms", "noise")] == [None] * 4
     assert "the only one of OpenCV 4, gives wrong rows for it" in one.err
     any_number = run("export", finder, "b.onnx", "--nms", "--dynamic-batch").err
     assert ["read the net anew for each image" in err for err in (one.err, any_number)] == [False, True]
@@ -200,15 +217,29 @@ def test_a_single_file_has_its_row(run: Run, finder: Path) -> None:
 def test_a_format_that_refuses_leaves_the_others(
     run: Run, finder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "ncnn", None)
-    for module in ("seyolo.exporting.ncnn", "seyolo.runtime.ncnn_backend"):
-        monkeypatch.delitem(sys.modules, module, raising=False)
-    outcome = run("export", finder, "a.ncnn.param", "a.onnx", "b.onnx", "--half")
+    def refuse(*_: object) -> tuple[Path, ...]:
+        raise ExportError("Darknet has no such layer")
+
+    monkeypatch.setitem(FORMATS, ".cfg", replace(FORMATS[".cfg"], write=refuse))
+    outcome = run("export", finder, "a.cfg", "a.onnx", "b.onnx", "--half")
     assert outcome.code == 2
     assert "wrote a.onnx and b.onnx" in outcome.out
-    command = pip_install("seyolo[ncnn]")
-    assert f"a.ncnn.param needs ncnn, which is not installed; get it with: {command}" in outcome.err
+    assert "a.cfg: Darknet has no such layer" in outcome.err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.onnx", "b.onnx"]
+
+
+def test_missing_packages_of_several_files_are_named_before_any_is_written(
+    run: Run, finder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("ncnn", "MNN"):
+        monkeypatch.setitem(sys.modules, module, None)
+    for model in (finder, "gone.safetensors"):  # before the model is read
+        outcome = run("export", model, "a.onnx", "a.ncnn.param", "a.mnn")
+        for file, title, extra in (("a.ncnn.param", "ncnn", "ncnn"), ("a.mnn", "MNN", "mnn")):
+            command = pip_install(f"seyolo[{extra}]")
+            line = f"{file} needs {title}, which is not installed; get it with: {command}"
+            assert_refused(outcome, line)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(

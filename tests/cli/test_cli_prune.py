@@ -179,7 +179,10 @@ def test_a_latency_budget_is_measured(
     monkeypatch.setattr("seyolo.pruning.planning.planner.measure", lambda *_: [8.0, 5.0])
     refused = run("prune", checkpoint, "b.safetensors", *line, "latency=60%@onnxruntime")
     assert_refused(
-        refused, "is not met", "the fastest takes 5 ms", "nearest budget is latency=62.5%@onnxruntime"
+        refused,
+        "is not met",
+        "the fastest takes 5 ms",
+        "nearest budget is --budget latency=62.5%@onnxruntime",
     )
     assert not list(tmp_path.glob("b.*"))
 
@@ -200,7 +203,11 @@ def test_layers_to_keep(run: Run, checkpoint: Path, tmp_path: Path) -> None:
 
 def test_an_infeasible_budget_says_what_limits_it(run: Run, checkpoint: Path, tmp_path: Path) -> None:
     outcome = run("prune", checkpoint, "slim.safetensors", "--budget", "macs=20%", "--keep", 12)
-    limits = ["at least 8 channels", "all channels of layer 12 are kept", "the nearest budget is macs="]
+    limits = [
+        "at least 8 channels",
+        "all channels of layer 12 are kept",
+        "the nearest budget is --budget macs=",
+    ]
     assert_refused(outcome, *limits, "--multiple 1 (", "no --keep (")
     assert len(outcome.err.splitlines()) == 1
     assert not list(tmp_path.iterdir())
@@ -221,7 +228,7 @@ def test_a_slim_network_is_cut_again_down_to_one_channel_a_group(
     assert second["dense_macs"] == first["macs"]
     assert second["macs"] <= first["macs"] / 2
     refused = run("prune", "b.safetensors", "c.safetensors", "--budget", "channels=99.9%", "--multiple", 1)
-    nearest = refused.err.split("nearest budget is ")[1].split()[0]
+    nearest = refused.err.split("nearest budget is --budget ")[1].split()[0]
     assert_refused(refused, "at least 1 channel (")
     # As near as it comes: every group that is cut is down to one channel, and cannot be cut any more.
     line = ["--multiple", 1]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,7 @@ from seyolo.darknet.zoo import network_from_name
 from seyolo.errors import BudgetError, PlanError, UsageError
 from seyolo.options.cut import CutOptions
 from seyolo.options.keywords import CutKeywords
+from seyolo.options.slim import SlimOptions
 from seyolo.pruning.planning.plan import Plan
 from seyolo.pruning.prune import prune, prune_by
 from seyolo.torchnet.build import DarknetModel, build, to_checkpoint
@@ -168,3 +171,15 @@ def test_a_budget_that_is_met_already_is_no_cut() -> None:
 def test_infeasible_budget() -> None:
     with pytest.raises(BudgetError, match="nearest"):
         prune(random_model("yolov3-tiny@0.25"), "params=100")
+
+
+def test_the_narrow_model_of_the_tutorial_has_a_budget_that_it_can_meet() -> None:
+    text = (Path(__file__).parents[2] / "docs/tutorials/your-photos.md").read_text(encoding="utf-8")
+    (budget,) = re.findall(r"--model yolov3-tiny@0\.25 --budget (\S+?)`", text)
+    model = build(network_from_name("yolov3-tiny@0.25", 1))
+    with pytest.raises(BudgetError, match="nearest budget is --budget macs=3") as caught:
+        plan_for(model, *SlimOptions().budget)
+    nearest = re.findall(r"--budget (\S+?),", str(caught.value))[0]
+    for met in (nearest, budget):
+        plan = plan_for(model, met)
+        assert plan.macs <= 0.4 * plan.dense_macs

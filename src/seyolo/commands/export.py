@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from itertools import chain
 from pathlib import Path
@@ -21,7 +21,7 @@ from seyolo.options.export import ExportOptions
 from seyolo.options.model import NO_OPTIONS, ModelOptions
 from seyolo.options.parameters import Flag
 from seyolo.progress import console_progress
-from seyolo.report.text import MISSING, three_digits
+from seyolo.report.text import MISSING, noise_text, three_digits
 from seyolo.runtime.beside import beside_path
 from seyolo.runtime.shipped import refuse_shipped
 from seyolo.sizes import InputSize, size_hw
@@ -114,8 +114,19 @@ def _readable(exported: Exported, is_random: bool) -> Iterator[RenderableType]:
     yield text + (" (random weights)" if is_random else "")
     timed = [row for row in exported.rows if row.p50_ms is not None]
     if len(timed) > 1:
-        fastest = min(timed, key=lambda row: row.p50_ms or 0)
-        yield f"the fastest here: seyolo detect {fastest.file} IMAGE_OR_FOLDER"
+        yield fastest_line(timed)
+
+
+def fastest_line(timed: Sequence[ExportedRow]) -> str:
+    """Returns the line that runs the fastest file, or names the files that are as fast within the noise."""
+    first, *rest = sorted(timed, key=lambda row: row.p50_ms or 0)
+    fast_ms, least = first.p50_ms or 0, first.noise or 0
+    equal = [row for row in rest if (row.p50_ms or 0) < fast_ms * (1 + max(row.noise or 0, least))]
+    if not equal:
+        return f"the fastest here: seyolo detect {first.file} IMAGE_OR_FOLDER"
+    noise = noise_text(max(row.noise or 0 for row in (first, *equal)))
+    names = " ".join(str(row.file) for row in (first, *equal))
+    return f"about as fast here, noise {noise}: measure longer with seyolo benchmark {names}"
 
 
 def _cells(row: ExportedRow) -> dict[str, object]:

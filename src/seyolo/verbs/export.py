@@ -66,6 +66,7 @@ def export_file(
 
     Raises:
         UsageError: options that exclude each other or that the format does not have.
+        BackendError: a package that one of the files needs is missing; nothing is written.
         ModelError, ExportError, DataError: as `open_model`, `export` and `evaluate`.
 
     Example:
@@ -109,16 +110,22 @@ def _data_of_run(model: str | Path) -> Path:
 def _checked(
     model: str | Path, outs: Sequence[Path], options: ExportOptions, start: ModelOptions, *, has_data: bool
 ) -> list[FileOptions]:
-    """Refuses options that exclude each other; returns those of each file."""
+    """Refuses options that exclude each other and packages that are missing; returns those of each file."""
     if has_data and not options.int8:
         raise UsageError("images are for int8 alone: --int8 --data DATA")
     if options.int8 and is_zoo_name(str(model)) and start.weights is None:
         raise UsageError(f"{model}: has no trained weights, so int8 has nothing to measure; give --weights")
     check_tiled_data(options, has_data or options.int8)
-    if len(outs) == 1:
-        checked_format(outs[0], options).require_packages(outs[0])
-        return [options]
-    return fitting_options(outs, options)
+    fitting = [options] if len(outs) == 1 else fitting_options(outs, options)
+    missing = []
+    for out, fits in zip(outs, fitting, strict=True):
+        try:
+            checked_format(out, fits).require_packages(out)
+        except BackendError as error:
+            missing.append(str(error))
+    if missing:
+        raise BackendError("\n".join(missing))
+    return fitting
 
 
 def _write(
@@ -127,10 +134,8 @@ def _write(
     """Writes the files; of several, those that a format can hold, and what the others said."""
     written, refused = [], []
     for out, options in zip(outs, fitting, strict=True):
-        chosen = checked_format(out, options)
         try:
-            chosen.require_packages(out)
-            files = chosen.write(model, out, options, images if options.int8 else ())
+            files = checked_format(out, options).write(model, out, options, images if options.int8 else ())
         except (ExportError, BackendError) as error:
             if len(outs) == 1:
                 raise

@@ -18,7 +18,7 @@ from seyolo.exporting.onnx import raw_output
 from seyolo.exporting.parity import box_agreement, sample_image
 from seyolo.exporting.quantize import Image
 from seyolo.options.export import FileOptions
-from seyolo.runtime.benchmark import benchmark
+from seyolo.runtime.benchmark import Timing, benchmark
 from seyolo.runtime.choice import open_backend
 from seyolo.runtime.protocol import Backend
 from seyolo.torchnet.build import DarknetModel
@@ -48,6 +48,7 @@ class ExportedRow:
         agreement: share of boxes that an int8 file and the model both find on the calibration set; None with
             suppression inside.
         p50_ms: median latency of the network in one thread at batch 1.
+        noise: of this latency, as in `Timing`.
     """
 
     file: Path
@@ -58,6 +59,7 @@ class ExportedRow:
     error_score: float | None = None
     agreement: float | None = None
     p50_ms: float | None = None
+    noise: float | None = None
 
 
 def exported_rows(
@@ -68,16 +70,14 @@ def exported_rows(
     num_threads = torch.get_num_threads()  # of the whole process, which PyTorch's backend sets
     try:
         backends = {path: open_backend(path, threads=1) for path in opened}
-        latencies = _latencies(backends)
+        timings = _timings(backends)
     finally:
         torch.set_num_threads(num_threads)
     net = model.network.net
     sample = sample_image(net.height, net.width, np.random.default_rng(0), channels=net.channels)
     drawn = _Drawn(sample, raw_output(model, sample)) if backends else None
     return tuple(
-        _row(
-            model, each, backends.get(each.files[0]), latencies.get(each.files[0]), drawn=drawn, images=images
-        )
+        _row(model, each, backends.get(each.files[0]), timings.get(each.files[0]), drawn=drawn, images=images)
         for each in written
     )
 
@@ -91,7 +91,7 @@ def _row(
     model: DarknetModel,
     written: Written,
     backend: Backend | None,
-    p50_ms: float | None,
+    timing: Timing | None,
     *,
     drawn: _Drawn | None,
     images: Sequence[Image],
@@ -99,7 +99,7 @@ def _row(
     options, file = written.options, written.files[0]
     precision = "int8" if options.int8 else "f16" if options.half else "f32"
     size_bytes = sum(path.stat().st_size for path in written.files)
-    if backend is None or drawn is None:
+    if backend is None or timing is None or drawn is None:
         return ExportedRow(file, precision, size_bytes)
     off = np.abs(backend.infer(drawn.image) - drawn.expected)
     agreement = _agreement(backend, model, images) if options.int8 else None
@@ -111,7 +111,8 @@ def _row(
         float(off[..., :4].max()),
         float(off[..., 4:].max()),
         agreement,
-        p50_ms,
+        timing.p50_ms,
+        timing.noise,
     )
 
 
@@ -123,7 +124,7 @@ def _agreement(backend: Backend, model: DarknetModel, images: Sequence[Image]) -
     return None
 
 
-def _latencies(backends: Mapping[Path, Backend]) -> dict[Path, float]:
+def _timings(backends: Mapping[Path, Backend]) -> dict[Path, Timing]:
     if not backends:
         return {}
     named = {str(path): backend for path, backend in backends.items()}
@@ -132,4 +133,4 @@ def _latencies(backends: Mapping[Path, Backend]) -> dict[Path, float]:
     round_s = (time.perf_counter() - begin) / 2 / len(named)
     repeats = min(max(int(SECONDS / round_s), LEAST_REPEATS), MOST_REPEATS)
     timings = benchmark(named, repeats=repeats, warmup=0)
-    return {Path(timing.name): timing.p50_ms for timing in timings}
+    return {Path(timing.name): timing for timing in timings}

@@ -246,7 +246,8 @@ class _Study:
                 try:
                     plan = plan_of(model, self._options(cell, budget), None)
                 except BudgetError as error:
-                    raise BudgetError(f"network {cell.name}: {error}") from error
+                    said = str(error).replace(" --budget ", " --budgets ")
+                    raise BudgetError(f"network {cell.name}: {said}") from error
                 shares.append(plan.macs / plan.dense_macs)
         return shares
 

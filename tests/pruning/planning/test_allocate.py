@@ -162,16 +162,16 @@ def test_each_part_of_a_split_keeps_its_own_best() -> None:
 
 def test_impossible_budgets_name_the_nearest() -> None:
     network = network_from_name("yolov3-tiny@0.25", 1)
-    with pytest.raises(BudgetError, match="nearest budget is macs=") as caught:
+    with pytest.raises(BudgetError, match="nearest budget is --budget macs=") as caught:
         cut(network, "macs=1%")
-    nearest = str(caught.value).split("nearest budget is ")[1].split(",")[0]
+    nearest = str(caught.value).split("nearest budget is --budget ")[1].split(",")[0]
     groups, kept = cut(network, nearest)
     assert len(counts_of(kept)) == len(groups.groups)
     for budget in ("params=10", "channels=99%", "channels=100k"):
         kind = budget.split("=", maxsplit=1)[0]
-        with pytest.raises(BudgetError, match=f"nearest budget is {kind}=") as caught:
+        with pytest.raises(BudgetError, match=f"nearest budget is --budget {kind}=") as caught:
             cut(network, budget)
-        cut(network, str(caught.value).split("nearest budget is ")[1].split(",")[0])
+        cut(network, str(caught.value).split("nearest budget is --budget ")[1].split(",")[0])
 
 
 def test_layers_to_keep_stay_whole_and_so_does_what_is_tied_to_them() -> None:
@@ -198,7 +198,7 @@ def test_an_impossible_budget_says_what_keeps_the_channels_and_what_would_help()
     assert str(caught.value) == (
         "budget channels=90% cannot be met: every group keeps at least 8 channels (or its width), "
         "all channels of layer 0 are kept; that leaves 8 of 64 channels; "
-        "the nearest budget is channels=87.5%, or allow --multiple 1 (1 of 64 channels)"
+        "the nearest budget is --budget channels=87.5%, or allow --multiple 1 (1 of 64 channels)"
     )
 
 

@@ -42,7 +42,7 @@ def test_a_budget_holds_for_the_prediction() -> None:
     assert 0 < plan.latency_ms["onnxruntime"] <= 0.5 * TABLE.predict(WIDTHS)
     assert plan.macs < plan.dense_macs
     with pytest.raises(
-        BudgetError, match=r"of .* ms on onnxruntime; the nearest budget is latency=.*ms@onnxruntime"
+        BudgetError, match=r"of .* ms on onnxruntime; the nearest budget is --budget latency=.*ms@onnxruntime"
     ):
         planner.predicted(parse_budgets("latency=0.1ms@onnxruntime"))
 

@@ -134,7 +134,7 @@ def infeasible(limit: Limit, ranked: Ranked, options: CutOptions) -> str:
     return (
         f"budget {budget} cannot be met: {_reasons(ranked, options)}; that leaves "
         f"{budget.cost_text(reached)} of {dense}; "
-        f"the nearest budget is {budget.nearest(reached, limit.dense)}{way_out}"
+        f"the nearest budget is --budget {budget.nearest(reached, limit.dense)}{way_out}"
     )
 
 

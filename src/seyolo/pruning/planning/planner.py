@@ -245,5 +245,5 @@ def _not_met(tried: Sequence[Plan], budget: LatencyBudget) -> str:
     return (
         f"budget {budget} is not met: of {len(tried)} planned {networks}, built and timed on "
         f"{budget.backend}, the fastest takes {measured:.3g} ms and the dense one {dense:.3g} ms; "
-        f"the nearest budget is {budget.nearest(measured, dense)}"
+        f"the nearest budget is --budget {budget.nearest(measured, dense)}"
     )
