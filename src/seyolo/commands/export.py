@@ -21,6 +21,7 @@ from seyolo.options.export import ExportOptions
 from seyolo.options.model import NO_OPTIONS, ModelOptions
 from seyolo.options.parameters import Flag
 from seyolo.progress import console_progress
+from seyolo.report.tables.slim import MOST_LOST_AP
 from seyolo.report.text import MISSING, three_digits
 from seyolo.runtime.beside import beside_path
 from seyolo.runtime.shipped import refuse_shipped
@@ -107,6 +108,7 @@ def _value(exported: Exported, is_random: bool) -> dict[str, object]:
 def _readable(exported: Exported, is_random: bool) -> Iterator[RenderableType]:
     if exported.rows:
         yield table(_cells(exported.rows), TITLE)
+    yield from _int8_remarks(exported)
     if exported.metrics:
         yield table([{"on val": name, "AP": m.ap, "AP@0.5": m.ap50} for name, m in exported.metrics.items()])
     *others, last = [*map(str, exported.files)] or ["nothing"]
@@ -116,6 +118,20 @@ def _readable(exported: Exported, is_random: bool) -> Iterator[RenderableType]:
     if len(timed) > 1:
         fastest = min(timed, key=lambda row: row.p50_ms or 0)
         yield f"the fastest here: seyolo detect {fastest.file} IMAGE_OR_FOLDER"
+
+
+def _int8_remarks(exported: Exported) -> Iterator[str]:
+    """Yields that a file in int8 is no smaller than float32, and that AP fell by more than `MOST_LOST_AP`."""
+    for row in exported.rows:
+        if row.float_bytes is not None and row.size_bytes >= row.float_bytes:
+            megabytes = (
+                f"{row.size_bytes / 1e6:.2f} MB, the weights in float32 {row.float_bytes / 1e6:.2f} MB"
+            )
+            yield f"{row.file}: no smaller in int8 ({megabytes}); seyolo benchmark tells whether it is faster"
+    if exported.metrics:
+        lost = exported.metrics["float32"].ap - exported.metrics["int8"].ap
+        if lost > MOST_LOST_AP:
+            yield f"int8 loses {100 * lost:.1f} points of AP on val"
 
 
 def _cells(rows: Sequence[ExportedRow]) -> list[dict[str, object]]:

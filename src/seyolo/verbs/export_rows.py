@@ -45,6 +45,7 @@ class ExportedRow:
         error_px, error_score: largest difference from the model, of boxes and of scores, on a drawn image.
         agreement: share of boxes that an int8 file and the model both find on the calibration set, which
             must be 95 % for the file to be written; None with suppression inside.
+        float_bytes: size of the weights in float32, of an int8 file.
         p50_ms: median latency of the network in one thread at batch 1.
     """
 
@@ -56,6 +57,7 @@ class ExportedRow:
     error_score: float | None = None
     agreement: float | None = None
     p50_ms: float | None = None
+    float_bytes: int | None = None
 
 
 def exported_rows(
@@ -97,8 +99,9 @@ def _row(
     options, file = written.options, written.files[0]
     precision = "int8" if options.int8 else "f16" if options.half else "f32"
     size_bytes = sum(path.stat().st_size for path in written.files)
+    float_bytes = 4 * sum(value.numel() for value in model.parameters()) if options.int8 else None
     if backend is None or drawn is None:
-        return ExportedRow(file, precision, size_bytes)
+        return ExportedRow(file, precision, size_bytes, float_bytes=float_bytes)
     off = np.abs(backend.infer(drawn.image) - drawn.expected)
     agreement = box_agreement(*model_and_file_boxes(backend, model, images)) if options.int8 else None
     return ExportedRow(
@@ -110,6 +113,7 @@ def _row(
         float(off[..., 4:].max()),
         agreement,
         p50_ms,
+        float_bytes,
     )
 
 
