@@ -23,7 +23,7 @@ from seyolo.files import is_running, new_folder, remove_leftovers
 
 RUNS = Path("runs")
 STATE_FILE, BEST_FILE = "state.safetensors", "best.safetensors"
-SLIM_ONNX, SLIM_CHECKPOINT = "slim.onnx", "slim.safetensors"
+SLIM_ONNX, SLIM_INT8, SLIM_CHECKPOINT = "slim.onnx", "slim_int8.onnx", "slim.safetensors"
 STATE_PATTERNS = (STATE_FILE, f"*/{BEST_FILE}", f"*/{STATE_FILE}", "pruned.safetensors")
 """Files of a run that hold finished work."""
 LOCK_FILE = ".lock"

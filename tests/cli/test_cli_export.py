@@ -180,7 +180,12 @@ def test_several_files_in_one_table(run: Run, finder: Path, spots: Path, tmp_pat
         else:
             assert (row["agreement"], row["error_px"] < 0.01, row["error_score"] < 1e-5) == (None, True, True)
     assert set(value["metrics"]) == {"float32", "int8"}
-    assert "100.0% of boxes agree" in outcome.out
+    header, *lines = [line.split() for line in outcome.out.splitlines() if line.startswith((" file", " x."))]
+    (x,) = (row for row in rows.values() if row["file"] == "x.onnx")
+    assert x["size_bytes"] > x["float_bytes"] > 0
+    assert f"x.onnx: no smaller in int8 ({x['size_bytes'] / 1e6:.2f} MB, the weights" in outcome.out
+    assert " ".join(header) == "file precision largest error equal boxes MB ms on"
+    assert [line[2:4] for line in lines if line[1] == "int8"] == [["–", "100.0%"]] * 3
     image = spots.parent / "images/val/0.png"
     found = [json.loads(run("detect", file, image, "--json", "-").out) for file in FILES]
     assert [each["runtime"] for each in found] == ["onnxruntime", "openvino", "ncnn", "litert", "mnn"]

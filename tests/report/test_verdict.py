@@ -108,6 +108,26 @@ def test_a_trained_network_has_not_learned() -> None:
     ]
 
 
+def test_given_weights_are_not_asked_for() -> None:
+    few = replace(START, images={"train": 28}, steps={"train": 900}, epochs={"train": 100})
+    asked = "28 training images; 30 or more are needed: label more"
+    for origin in ("weights from x.weights", "410 of 414 tensors from x.weights, the others new"):
+        assert shortages(replace(few, origin=origin)) == [asked]
+    for origin in ("new weights", "new weights with new se gates"):
+        (line,) = shortages(replace(few, origin=origin))
+        assert line == f"{asked}, or start from trained weights with --weights"
+
+
+def test_what_was_said_before_the_training_is_not_said_again() -> None:
+    few = replace(START, images={"train": 9}, epochs={"train": 100}, steps={"train": 100})
+    verdict = train_verdict({"val_ap50": 0.05}, few)
+    assert verdict.lines(shortages(few))[1:] == ["- the warnings before the training name what is short"]
+    assert verdict.lines(shortages(few)[:1])[1:] == [
+        "- the warnings before the training name what is short",
+        f"- {shortages(few)[1]}",
+    ]
+
+
 @pytest.mark.parametrize("start", [None, START])
 def test_without_a_shortage_the_labels_are_suspected(start: RunStart | None) -> None:
     _, first, *_ = slim_verdict(run(0.1, 0.1), start).lines()

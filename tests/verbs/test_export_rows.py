@@ -11,14 +11,14 @@ from helpers.spot_detector import SIZE_PX, spot_detector, spot_images
 from seyolo.errors import ExportError
 from seyolo.exporting.formats import export
 from seyolo.options.export import FileOptions
-from seyolo.verbs.export_rows import AGREEMENT_IMAGES, Written, exported_rows
+from seyolo.verbs.export_rows import Written, exported_rows
 
-BLACK = [np.zeros((SIZE_PX, SIZE_PX, 3), np.uint8)] * AGREEMENT_IMAGES
+BLACK = [np.zeros((SIZE_PX, SIZE_PX, 3), np.uint8)] * 32
 PACKAGES = {".onnx": "onnxruntime", ".xml": "openvino", ".tflite": "ai_edge_litert"}
 
 
 @pytest.mark.parametrize(("ending", "package"), PACKAGES.items())
-def test_int8_is_compared_where_the_first_images_show_nothing(
+def test_int8_is_compared_on_all_images_though_the_first_show_nothing(
     tmp_path: Path, ending: str, package: str
 ) -> None:
     pytest.importorskip(package, reason="needs seyolo[openvino,litert]")

@@ -48,7 +48,8 @@ def benchmark(*models: str, options: BenchmarkOptions = DEFAULTS, json: Json = N
         {**asdict(r), "metrics": {split: {"ap": m.ap, "ap50": m.ap50} for split, m in r.metrics.items()}}
         for r in results
     ]
-    show({"models": values}, Group(*benchmark_tables(results), *noise_lines(results)), json)
+    said = [f"timed on {results.timed_on}", *noise_lines(results)]
+    show({"models": values, "timed_on": results.timed_on}, Group(*benchmark_tables(results), *said), json)
     if options.chart is not None:
         _draw(results, model_names(results), options.chart)
 

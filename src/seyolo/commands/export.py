@@ -21,6 +21,7 @@ from seyolo.options.export import ExportOptions
 from seyolo.options.model import NO_OPTIONS, ModelOptions
 from seyolo.options.parameters import Flag
 from seyolo.progress import console_progress
+from seyolo.report.tables.slim import MOST_LOST_AP
 from seyolo.report.text import MISSING, noise_text, three_digits
 from seyolo.runtime.beside import beside_path
 from seyolo.runtime.shipped import refuse_shipped
@@ -106,7 +107,8 @@ def _value(exported: Exported, is_random: bool) -> dict[str, object]:
 
 def _readable(exported: Exported, is_random: bool) -> Iterator[RenderableType]:
     if exported.rows:
-        yield table([_cells(row) for row in exported.rows], TITLE)
+        yield table(_cells(exported.rows), TITLE)
+    yield from _int8_remarks(exported)
     if exported.metrics:
         yield table([{"on val": name, "AP": m.ap, "AP@0.5": m.ap50} for name, m in exported.metrics.items()])
     *others, last = [*map(str, exported.files)] or ["nothing"]
@@ -129,19 +131,42 @@ def fastest_line(timed: Sequence[ExportedRow]) -> str:
     return f"about as fast here, noise {noise}: measure longer with seyolo benchmark {names}"
 
 
-def _cells(row: ExportedRow) -> dict[str, object]:
-    """Returns the row as it is printed: file, error, size and latency."""
-    errors = MISSING if row.error_px is None else f"{row.error_px:.0e} px, {row.error_score:.0e}"
-    if row.agreement is not None:
-        errors = f"{row.agreement:.1%} of boxes agree"
-    return {
-        "file": str(row.file),
-        "precision": row.precision,
-        "largest error": errors,
-        "MB": f"{row.size_bytes / 1e6:.2f}",
-        "ms": MISSING if row.p50_ms is None else three_digits(row.p50_ms),
-        "on": row.runtime or MISSING,
+def _int8_remarks(exported: Exported) -> Iterator[str]:
+    """Yields that a file in int8 is no smaller than float32, and that AP fell by more than `MOST_LOST_AP`."""
+    for row in exported.rows:
+        if row.float_bytes is not None and row.size_bytes >= row.float_bytes:
+            megabytes = (
+                f"{row.size_bytes / 1e6:.2f} MB, the weights in float32 {row.float_bytes / 1e6:.2f} MB"
+            )
+            yield f"{row.file}: no smaller in int8 ({megabytes}); seyolo benchmark tells whether it is faster"
+    if exported.metrics:
+        lost = exported.metrics["float32"].ap - exported.metrics["int8"].ap
+        if lost > MOST_LOST_AP:
+            yield f"int8 loses {100 * lost:.1f} points of AP on val"
+
+
+def _cells(rows: Sequence[ExportedRow]) -> list[dict[str, object]]:
+    """Returns the rows as printed: file, error or, in int8, share of equal boxes, size and latency."""
+    columns = {
+        "file": [str(row.file) for row in rows],
+        "precision": [row.precision for row in rows],
+        "largest error": [_error(row) for row in rows],
+        "equal boxes": [MISSING if row.agreement is None else f"{row.agreement:.1%}" for row in rows],
+        "MB": [f"{row.size_bytes / 1e6:.2f}" for row in rows],
+        "ms": [MISSING if row.p50_ms is None else three_digits(row.p50_ms) for row in rows],
+        "on": [row.runtime or MISSING for row in rows],
     }
+    if all(row.agreement is None for row in rows):
+        del columns["equal boxes"]
+    elif all(row.agreement is not None for row in rows):
+        del columns["largest error"]
+    return [dict(zip(columns, cells, strict=True)) for cells in zip(*columns.values(), strict=True)]
+
+
+def _error(row: ExportedRow) -> str:
+    """Returns the largest error of boxes and scores; int8 is judged by its boxes instead."""
+    is_unknown = row.error_px is None or row.agreement is not None
+    return MISSING if is_unknown else f"{row.error_px:.0e} px, {row.error_score:.0e}"
 
 
 def _write_description(model: str, out: Path, size: InputSize | None, start: ModelOptions) -> Path:

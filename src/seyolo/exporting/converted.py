@@ -14,7 +14,7 @@ import onnx
 from seyolo.detections import Detections
 from seyolo.errors import BackendError, ExportError, shortened
 from seyolo.exporting.onnx import describe_onnx, require_equal_raw, with_rounded_kernels
-from seyolo.exporting.parity import require_agreement, sample_image
+from seyolo.exporting.parity import FUSING_FORM, require_agreement, sample_image
 from seyolo.exporting.quantize import Image, find, fit_images, on_onnxruntime, quantize
 from seyolo.files import replacing
 from seyolo.letterbox import Fit
@@ -75,9 +75,11 @@ def export_converted(
         return _moved([*files_of(made), about], path.parent)
 
 
-def require_equal_boxes(backend: Backend, model: DarknetModel, images: Sequence[Image], title: str) -> None:
+def require_equal_boxes(
+    backend: Backend, model: DarknetModel, images: Sequence[Image], title: str, other_form: str = FUSING_FORM
+) -> None:
     """Compares the boxes that a file in int8 and the model find on the calibration set."""
-    require_agreement(*model_and_file_boxes(backend, model, images), title)
+    require_agreement(*model_and_file_boxes(backend, model, images), title, other_form)
 
 
 def model_and_file_boxes(

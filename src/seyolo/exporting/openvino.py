@@ -38,7 +38,7 @@ def export_openvino(
         _convert(graph, new_xml)
         backend = OpenVinoBackend(new_xml)
         if options.int8:
-            require_equal_boxes(backend, model, images, "OpenVINO")
+            require_equal_boxes(backend, model, images, "OpenVINO", ".onnx without --for")
         else:
             sample = sample_image(
                 *backend.input_size, np.random.default_rng(0), channels=backend.input_channels

@@ -22,6 +22,7 @@ TOLERANCE = 1e-4  # relative to the largest value; on trained networks rounding 
 SURE, UNSURE = 0.25, 0.15  # what one runtime detects at the first confidence, the other must at the second
 SAME_BOX_IOU = 0.7
 LEAST_AGREEMENT = 0.95  # share of the boxes above `SURE` that both runtimes must detect
+FUSING_FORM = ".xml, or .onnx with --for openvino"  # rounds only what convolutions read
 
 
 def sample_image(
@@ -83,18 +84,23 @@ def _found_in(other: Detections, one: Detections) -> Bool[np.ndarray, " sure"]:
 
 
 def require_agreement(
-    expected: Sequence[Detections], actual: Sequence[Detections], runtime: str, least: float = LEAST_AGREEMENT
+    expected: Sequence[Detections], actual: Sequence[Detections], runtime: str, other_form: str = FUSING_FORM
 ) -> float:
-    """Returns the share of boxes that agree, at least `least`, see `box_agreement`."""
+    """Returns the share of boxes that agree, at least `LEAST_AGREEMENT`, see `box_agreement`.
+
+    Raises:
+        ExportError: fewer agree, and the message names the other form of int8; or there are no boxes.
+    """
     agreement = box_agreement(expected, actual)
     if np.isnan(agreement):
         raise ExportError(
             f"nothing was found on {counted(len(expected), 'image')}, so int8 cannot be compared with the "
             "model; train it first, or give images of what it knows; nothing was written"
         )
-    if agreement < least:
+    if agreement < LEAST_AGREEMENT:
         raise ExportError(
-            f"{runtime} in int8 shares {agreement:.1%} of its boxes with the model, at least {least:.0%} is "
-            "accepted; give more images, or other ones; nothing was written"
+            f"{runtime} in int8 shares {agreement:.1%} of its boxes with the model on "
+            f"{counted(len(expected), 'image')}, at least {LEAST_AGREEMENT:.0%} is accepted; give more or "
+            f"other images, or try the other form of int8 ({other_form}); nothing was written"
         )
     return agreement

@@ -129,7 +129,8 @@ def quantize(
         if enough or num_float > len(calibration.convolutions) // 4:
             break
         put_back = calibration.ranking[:num_float]
-    agreement = require_agreement(expected, found, "ONNX Runtime")
+    other_form = (".onnx without --for",) if form.fuses else ()
+    agreement = require_agreement(expected, found, "ONNX Runtime", *other_form)
     candidate = with_windows(candidate, network, size, form)
     return candidate, {"pictures": len(images), "agreement": agreement, "float_layers": sorted(put_back)}
 

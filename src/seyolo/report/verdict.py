@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -21,6 +21,7 @@ FEW_IMAGES, FEW_OBJECTS, WIDEST = 50, 100, 0.06
 
 On hands the interval is 0.020 wide for 448 images and by the square root wider for fewer: 0.06 for 50.
 """
+OR_WEIGHTS = ", or start from trained weights with --weights"
 NOISE = 0.1
 """Networks of one shape that were timed further apart than this share show that the timing was noisy."""
 
@@ -57,9 +58,13 @@ class Failure:
             who = f"The {self.failed[0]} network has not learned"
         return f"{who}: AP@0.5 on {self.split} is {figures}; from {LEARNED_AP50} on a network is of use."
 
-    def lines(self) -> list[str]:
-        """Returns the headline, and a line per reason."""
-        return [self.headline(), *(f"- {reason}" for reason in self.reasons)]
+    def lines(self, said: Collection[str] = ()) -> list[str]:
+        """Returns the headline, and a line per reason that was not `said` before training."""
+        new = [reason for reason in self.reasons if reason not in said]
+        told = (
+            [] if len(new) == len(self.reasons) else ["- the warnings before the training name what is short"]
+        )
+        return [self.headline(), *told, *(f"- {reason}" for reason in new)]
 
 
 @dataclass(frozen=True)
@@ -87,9 +92,9 @@ class Verdict:
     noise: NoisyTiming | None = None
     few: str = ""  # the split that represents the run, where it is too small: 12 images with 23 objects
 
-    def lines(self) -> list[str]:
-        """Returns the lines to print first; none for a run as it should be."""
-        failed = self.failure.lines() if self.failure else []
+    def lines(self, said: Collection[str] = ()) -> list[str]:
+        """Returns the lines to print first, without reasons `said` before; none for a run as it should be."""
+        failed = self.failure.lines(said) if self.failure else []
         return failed + ([self.noise.sentence()] if self.noise else [])
 
     def remark(self) -> str:
@@ -182,7 +187,8 @@ def shortages(start: RunStart) -> list[str]:
         found.append(f"{steps}{of_stage}; a few hundred are needed: --epochs {_enough_epochs(start, stage)}")
     if images < ENOUGH_IMAGES:
         said = f"{counted(images, 'training image')}; {ENOUGH_IMAGES} or more are needed"
-        found.append(f"{said}: label more, or start from trained weights with --weights")
+        has_weights = not start.origin.startswith("new weights")
+        found.append(f"{said}: label more{'' if has_weights else OR_WEIGHTS}")
     boxes = start.boxes.get("val", ENOUGH_VAL_BOXES)
     if boxes < ENOUGH_VAL_BOXES:
         found.append(

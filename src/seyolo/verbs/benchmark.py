@@ -5,8 +5,9 @@ PyTorch is imported only for a model that needs it.
 
 from __future__ import annotations
 
+import math
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,6 +17,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from seyolo.data.datasets import Dataset, evaluated_splits, load_dataset
+from seyolo.errors import counted
 from seyolo.evaluation.backends import evaluate_backend
 from seyolo.json_files import from_json, to_json
 from seyolo.opening.detector import open_detector, split_model
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from seyolo.evaluation.ap import Metrics
 
 NUM_IMAGES = 16
+DRAWN_PX = 720, 1280  # height and width of the image that is timed without data
 NUM_ALONE = 3  # runs of a model whose memory is measured; some runtimes allocate memory in the second
 
 
@@ -80,7 +83,14 @@ class Compared(Timing):
 
 
 class Comparison(list[Compared]):
-    """Results of `benchmark`, one per model; a notebook shows them as tables."""
+    """Results of `benchmark`, one per model; a notebook shows them as tables.
+
+    `timed_on` names the images that latency was measured on: 16 images of test, 640x480 to 1280x720 px.
+    """
+
+    def __init__(self, rows: Iterable[Compared] = (), timed_on: str = "") -> None:
+        super().__init__(rows)
+        self.timed_on = timed_on
 
     def _repr_html_(self) -> str:
         return "".join(table.html() for table in benchmark_tables(self))
@@ -144,10 +154,10 @@ def compare(
         name: entrant.open() if isinstance(entrant, Entrant) else entrant
         for name, entrant in entrants.items()
     }
-    images = None if dataset is None else sample_images(dataset)
+    images = [gradient_image(*DRAWN_PX)] if dataset is None else sample_images(dataset)
     timings = time_backends(backends, repeats, images=images, batch=batch)
     judged = None if dataset is None or not _can_measure_ap() else dataset
-    return Comparison(
+    rows = (
         Compared(
             **asdict(timing),
             runtime=backend.name,
@@ -158,13 +168,29 @@ def compare(
         )
         for timing, backend, entrant in zip(timings, backends.values(), entrants.values(), strict=True)
     )
+    what = (
+        "a drawn image" if dataset is None else f"{counted(len(images), 'image')} of {timed_split(dataset)}"
+    )
+    return Comparison(rows, f"{what}, {sizes_text(images)} px")
+
+
+def sizes_text(images: Sequence[UInt8[np.ndarray, "H W 3"]]) -> str:
+    """Returns the size of images as WIDTHxHEIGHT, or the smallest and the largest by area."""
+    sizes = sorted((image.shape[:2] for image in images), key=math.prod)
+    smallest, largest = (f"{width}x{height}" for height, width in (sizes[0], sizes[-1]))
+    return smallest if smallest == largest else f"{smallest} to {largest}"
+
+
+def timed_split(dataset: Dataset) -> str:
+    """Returns the split whose images are timed: `test`, or the last one."""
+    return "test" if "test" in dataset.splits else list(dataset.splits)[-1]
 
 
 def detect_alone(entrant: object, batch: int) -> None:
     """Opens an entrant, given as JSON, and detects in a drawn image: the process whose memory is measured."""
     backend = from_json(entrant, Entrant).open()
     for number in range(NUM_ALONE):
-        detect_timed(backend, [gradient_image(720, 1280)], number, lambda: 0, count=batch)
+        detect_timed(backend, [gradient_image(*DRAWN_PX)], number, lambda: 0, count=batch)
 
 
 def _can_measure_ap() -> bool:
@@ -186,8 +212,8 @@ def unique_names(models: Sequence[str | Path]) -> dict[str, str | Path]:
 
 
 def sample_images(dataset: Dataset) -> list[UInt8[np.ndarray, "H W 3"]]:
-    """Returns decoded images of a data set, spread over its `test` split, or its last one."""
-    split = "test" if "test" in dataset.splits else list(dataset.splits)[-1]
+    """Returns decoded images of a data set, spread over its `timed_split`."""
+    split = timed_split(dataset)
     images = dataset.images(split)
     chosen = np.linspace(0, len(images) - 1, min(NUM_IMAGES, len(images))).astype(int)
     return [dataset.sample(split, images[index]).read() for index in chosen]

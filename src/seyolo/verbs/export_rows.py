@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,7 +23,6 @@ from seyolo.runtime.protocol import Backend
 from seyolo.torchnet.build import DarknetModel
 
 SECONDS, LEAST_REPEATS, MOST_REPEATS = 1.0, 3, 20  # of the latency of one file
-AGREEMENT_IMAGES = 32  # all, where nothing is found on these
 
 
 @dataclass(frozen=True)
@@ -45,8 +43,9 @@ class ExportedRow:
         runtime: that ran it; None with suppression inside, which is compared as the file is written.
         size_bytes: with the files beside it.
         error_px, error_score: largest difference from the model, of boxes and of scores, on a drawn image.
-        agreement: share of boxes that an int8 file and the model both find on the calibration set; None with
-            suppression inside.
+        agreement: share of boxes that an int8 file and the model both find on the calibration set, which
+            must be 95 % for the file to be written; None with suppression inside.
+        float_bytes: size of the weights in float32, of an int8 file.
         p50_ms: median latency of the network in one thread at batch 1.
         noise: of this latency, as in `Timing`.
     """
@@ -60,6 +59,7 @@ class ExportedRow:
     agreement: float | None = None
     p50_ms: float | None = None
     noise: float | None = None
+    float_bytes: int | None = None
 
 
 def exported_rows(
@@ -99,10 +99,11 @@ def _row(
     options, file = written.options, written.files[0]
     precision = "int8" if options.int8 else "f16" if options.half else "f32"
     size_bytes = sum(path.stat().st_size for path in written.files)
+    float_bytes = 4 * sum(value.numel() for value in model.parameters()) if options.int8 else None
     if backend is None or timing is None or drawn is None:
-        return ExportedRow(file, precision, size_bytes)
+        return ExportedRow(file, precision, size_bytes, float_bytes=float_bytes)
     off = np.abs(backend.infer(drawn.image) - drawn.expected)
-    agreement = _agreement(backend, model, images) if options.int8 else None
+    agreement = box_agreement(*model_and_file_boxes(backend, model, images)) if options.int8 else None
     return ExportedRow(
         file,
         precision,
@@ -113,15 +114,8 @@ def _row(
         agreement,
         timing.p50_ms,
         timing.noise,
+        float_bytes,
     )
-
-
-def _agreement(backend: Backend, model: DarknetModel, images: Sequence[Image]) -> float | None:
-    for some in (images[:AGREEMENT_IMAGES], images):
-        agreement = box_agreement(*model_and_file_boxes(backend, model, some))
-        if not math.isnan(agreement):
-            return agreement
-    return None
 
 
 def _timings(backends: Mapping[Path, Backend]) -> dict[Path, Timing]:

@@ -22,7 +22,7 @@ from seyolo.report.pages.write import PAGE_FILE, write_report
 from seyolo.report.record import write_curves
 from seyolo.report.tables.slim import controls_markdown, markdown_table
 from seyolo.results import RESULTS_FILE, SlimResults, StageResult, read_readiness
-from seyolo.runs import BEST_FILE, SLIM_CHECKPOINT, SLIM_ONNX
+from seyolo.runs import BEST_FILE, SLIM_CHECKPOINT, SLIM_INT8, SLIM_ONNX
 from seyolo.runtime.benchmark import Timing, benchmark
 from seyolo.runtime.choice import open_backend
 from seyolo.runtime.protocol import Backend
@@ -30,7 +30,6 @@ from seyolo.torchnet.build import DarknetModel, to_checkpoint
 from seyolo.verbs.calibration import int8_images
 from seyolo.verbs.slim_run import SlimRun
 
-INT8_FILE = "slim_int8.onnx"
 DARKNET_FILES = "slim.cfg + slim.weights"
 WRITTEN = "written"
 Models = Mapping[str, DarknetModel]  # of every stage in order: the dense one first, the slim one last
@@ -51,7 +50,7 @@ def slim_results(
     names, num_classes = list(models), len(run.dataset.names)
     dense, slim = names[0], names[-1]
     artefacts = write_exports(run.folder, models[dense], models[slim], run.dataset)
-    int8 = run.folder / INT8_FILE if artefacts[INT8_FILE] == WRITTEN else None
+    int8 = run.folder / SLIM_INT8 if artefacts[SLIM_INT8] == WRITTEN else None
     latency = measure_latency(models, int8)
     stages = [_stage(run, name, models[name], latency[name], judgements[name]) for name in names]
     return SlimResults(
@@ -117,7 +116,7 @@ def write_exports(folder: Path, dense: DarknetModel, slim: DarknetModel, dataset
     export(slim, folder / SLIM_ONNX)
     return {
         **dict.fromkeys((SLIM_CHECKPOINT, "dense.onnx", SLIM_ONNX), WRITTEN),
-        INT8_FILE: write_int8(slim, folder / INT8_FILE, dataset),
+        SLIM_INT8: write_int8(slim, folder / SLIM_INT8, dataset),
         DARKNET_FILES: _write_darknet(slim, folder / "slim.cfg"),
     }
 

@@ -290,6 +290,19 @@ def test_no_image_is_lazy_and_int8_is_listed(slim_run: Path) -> None:
     assert "loading=" not in page.source
     assert "slim_int8.onnx" in page.text
     assert page.text.index("slim.onnx") < page.text.index("slim_int8.onnx")
+    assert "smaller than" not in page.text
+    (slim_run / "slim_int8.onnx").write_bytes(b"smaller")
+    assert "the slim network in int8, smaller than slim.onnx" in Page(write_report([slim_run])).text
+
+
+def test_the_table_says_why_there_is_no_int8(slim_run: Path) -> None:
+    path = slim_run / "results.json"
+    results = json.loads(path.read_text())
+    results["artefacts"]["slim_int8.onnx"] = "not applicable: nothing was found on 28 images"
+    path.write_text(json.dumps(results))
+    section = Page(write_report([slim_run])).source.partition('<section id="table">')[2]
+    below = section.partition("</table>")[2].partition("</section>")[0]
+    assert "slim_int8.onnx was not written: nothing was found on 28 images." in below
 
 
 def test_the_first_columns_are_dense_slim_and_change_and_slim_is_bold(slim_run: Path) -> None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from seyolo.report.tables.slim import markdown_table, rows, stage_table
+from seyolo.report.tables.slim import int8_lines, markdown_table, rows, stage_table
 from seyolo.report.text import count_text, latency_text, share_text, size_text
 from seyolo.results import SlimResults, SplitMetrics, StageResult
 
@@ -112,6 +112,51 @@ def test_int8_stands_beside_the_stages_and_changes_nothing_of_the_comparison(
     assert beside["p50 onnxruntime"].texts()[-2:] == ["2.50x faster", "4.00 ms"]
     header = markdown_table(results).splitlines()[0]
     assert header == "|  | dense | sparse | pruned | slim | change | slim int8 |"
+
+
+@pytest.mark.parametrize(
+    ("size_bytes", "ap", "latency_ms", "said"),
+    [
+        (2_000_000, 0.791, 1.9, []),
+        (500_000, 0.791, 3.0, []),
+        (500_000, 0.785, 3.0, ["slim int8 is 1.5 points of AP on val worse than slim"]),
+        (1_000_000, 0.795, 1.95, ["slim int8 is neither smaller nor faster than slim"]),
+        (
+            1_000_000,
+            0.7,
+            2.0,
+            ["slim int8 is neither smaller nor faster and 10.0 points of AP on val worse than slim"],
+        ),
+    ],
+)
+def test_int8_that_is_no_better_says_so(
+    size_bytes: int, ap: float, latency_ms: float, said: list[str]
+) -> None:
+    """slim: 1 MB, AP 0.8, 2 ms; the noise is 4 %, and 2 / 1.95 is 1.026."""
+    slim = StageResult(
+        stage="finetuned",
+        params=1,
+        size_bytes=1_000_000,
+        macs=1,
+        input_size=(32, 32),
+        metrics={"val": SplitMetrics(0.8, 0.9)},
+        latency_ms={"torch": 9.0, "onnxruntime": 2.0},
+        latency_noise={"onnxruntime": 0.04},
+    )
+    found = {"val": SplitMetrics(ap, 0.9)}
+    int8 = replace(
+        slim, stage="int8", size_bytes=size_bytes, metrics=found, latency_ms={"onnxruntime": latency_ms}
+    )
+    assert int8_lines(SlimResults(stages=(slim,), int8=int8)) == said
+    assert int8_lines(SlimResults(stages=(slim,))) == []
+
+
+def test_a_file_that_is_missing_is_named_with_the_reason(results: SlimResults) -> None:
+    reason = "not applicable: nothing was found on 28 images; train it first; nothing was written"
+    artefacts = {"slim.onnx": "written", "slim_int8.onnx": reason}
+    assert int8_lines(replace(results, artefacts=artefacts)) == [
+        "slim_int8.onnx was not written: nothing was found on 28 images; train it first"
+    ]
 
 
 def test_slower_and_better_say_so() -> None:

@@ -17,11 +17,11 @@ from seyolo.report.figures.curves import training_curves_figure
 from seyolo.report.figures.style import inline_svg
 from seyolo.report.record import RunRecord
 from seyolo.report.text import MISSING, size_text
-from seyolo.runs import BEST_FILE, SLIM_CHECKPOINT, SLIM_ONNX
+from seyolo.runs import BEST_FILE, SLIM_CHECKPOINT, SLIM_INT8, SLIM_ONNX
 
 USES = {
     SLIM_ONNX: "the slim network for ONNX Runtime, OpenVINO and OpenCV; seyolo detect slim.onnx PHOTO",
-    "slim_int8.onnx": "the slim network in int8, the smallest file",
+    SLIM_INT8: "the slim network in int8",
     SLIM_CHECKPOINT: "the slim network to train further or export",
     "slim.cfg": "its Darknet description",
     "slim.weights": "its Darknet weights",
@@ -80,7 +80,8 @@ def record_context(record: RunRecord, artefacts: Sequence[tuple[str, str]] = ())
 
     `artefacts` are further rows of the table of files: name and remark.
     """
-    files = [(name, f"{size_text(size)}{_use(name)}") for name, size in record.artefacts()]
+    sizes = dict(record.artefacts())
+    files = [(name, f"{size_text(size)}{_use(name, sizes)}") for name, size in sizes.items()]
     return {
         "name": record.name,
         "folder": str(record.folder),
@@ -92,9 +93,10 @@ def record_context(record: RunRecord, artefacts: Sequence[tuple[str, str]] = ())
     }
 
 
-def _use(name: str) -> str:
-    """Returns what a file of a run is good for."""
-    return f": {USES[name]}" if name in USES else ""
+def _use(name: str, sizes: Mapping[str, int]) -> str:
+    """Returns what a file of a run is good for; of int8 also that it is smaller, if so."""
+    is_smaller = name == SLIM_INT8 and sizes[name] < sizes.get(SLIM_ONNX, 0)
+    return f": {USES[name]}{f', smaller than {SLIM_ONNX}' * is_smaller}" if name in USES else ""
 
 
 def care_lines(said: Sequence[str], record: RunRecord) -> list[str]:

@@ -17,7 +17,15 @@ from seyolo.report.figures.style import DENSE, SLIM
 from seyolo.report.pages.headline import RUNTIME_NAMES, Gain
 from seyolo.report.pages.parts import Chart, Grid, chart, embedded
 from seyolo.report.record import EXAMPLES_FOLDER, SlimRecord
-from seyolo.report.tables.slim import control_cells, epochs_text, impossible_lines, rows, shown_splits, titles
+from seyolo.report.tables.slim import (
+    control_cells,
+    epochs_text,
+    impossible_lines,
+    int8_lines,
+    rows,
+    shown_splits,
+    titles,
+)
 from seyolo.report.text import MISSING, count_text, latency_text, noise_text, percent_text
 from seyolo.report.verdict import moved_text
 from seyolo.results import STAGE_TITLES, ControlRow, Readiness, SlimResults, StageResult
@@ -55,8 +63,8 @@ def _stages_grid(results: SlimResults) -> Grid:
     order = _column_order(len(results.stages), results.int8 is not None)
     cells = [["", *titles(results)], *(row.texts() for row in body)]
     header, *ordered = [[texts[index] for index in order] for texts in cells]
-    told = epochs_text(results)
-    return Grid(header, ordered, ends, note, f"{told}." if told else "")
+    below = " ".join(f"{told}." for told in (epochs_text(results), *int8_lines(results)) if told)
+    return Grid(header, ordered, ends, note, below)
 
 
 def _column_order(num_stages: int, has_int8: bool) -> list[int]:

@@ -19,7 +19,7 @@ TERMS = {
     "together. 1 is a perfect fit.",
     "F1": "The harmonic mean of precision and recall.",
     "int8": "A network that is stored and computed in whole numbers of 8 bits instead of 32-bit floating "
-    "point: its file has about a quarter of the size.",
+    "point. The file of a large network has about a quarter of the size, that of a tiny one may be larger.",
 }
 """Terms that a page links to its glossary wherever they stand."""
 

@@ -32,7 +32,7 @@ def noise_lines(rows: Sequence[Compared]) -> list[str]:
         and row.total_p50_ms / fastest.total_p50_ms - 1 < max(row.total_noise, fastest.total_noise)
     ]
     first = names[[*rows].index(fastest)]
-    return [noise, *(f"about as fast as {first}: {name}" for name in equal)]
+    return [noise, *(f"{name} is about as fast as {first} (within the noise)" for name in equal)]
 
 
 def model_names(rows: Sequence[Compared]) -> list[str]:

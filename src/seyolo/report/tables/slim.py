@@ -16,8 +16,10 @@ from seyolo.errors import counted
 from seyolo.report.tables.files import markdown
 from seyolo.report.tables.fitting import FittingTable
 from seyolo.report.text import MISSING, count_text, latency_text, lead_text, noise_text, share_text, size_text
-from seyolo.results import STAGE_TITLES, ControlRow, SlimResults, SplitMetrics
+from seyolo.results import STAGE_TITLES, ControlRow, SlimResults, SplitMetrics, StageResult
 from seyolo.sizes import input_text
+
+MOST_LOST_AP = 0.01  # by int8; tables and pages tell of more
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,40 @@ def epochs_text(results: SlimResults) -> str:
         return f"Both networks were trained for {counted(slim, 'epoch')} in all"
     of_dense = f"the dense one for {dense}" if dense else "the dense one has the given weights"
     return f"The slim network was trained for {counted(slim, 'epoch')} in all, {of_dense}"
+
+
+def int8_lines(results: SlimResults) -> list[str]:
+    """Returns which files were not written and why, and where int8 is no better than the slim network."""
+    reasons = {
+        name: text.removeprefix("not applicable: ").removesuffix("; nothing was written")
+        for name, text in results.artefacts.items()
+        if text != "written"
+    }
+    lines = [f"{name} was not written: {reason}" for name, reason in reasons.items()]
+    if results.int8 is None:
+        return lines
+    faults = [*_no_gain(results.slim, results.int8), *_lost_ap(results.slim, results.int8)]
+    return [*lines, f"slim int8 is {' and '.join(faults)} than slim"] if faults else lines
+
+
+def _no_gain(slim: StageResult, int8: StageResult) -> list[str]:
+    """Returns that the int8 file is neither smaller nor faster, if so; noise counts as no difference."""
+    times = [(latency_ms, int8.latency_ms.get(name)) for name, latency_ms in slim.latency_ms.items()]
+    noise = max([*slim.latency_noise.values(), *int8.latency_noise.values()], default=0.0)
+    is_faster = any(other is not None and own / other - 1 > noise for own, other in times)
+    if int8.size_bytes < slim.size_bytes or is_faster:
+        return []
+    return ["neither smaller nor faster"]
+
+
+def _lost_ap(slim: StageResult, int8: StageResult) -> list[str]:
+    """Returns by how much AP in int8 is lower, if by more than `MOST_LOST_AP`."""
+    known = {name: found for name, found in slim.metrics.items() if math.isfinite(found.ap)}
+    if not known:
+        return []
+    split = shown_split(known)
+    lost = known[split].ap - int8.metrics.get(split, SplitMetrics()).ap
+    return [f"{100 * lost:.1f} points of AP on {split} worse"] if lost > MOST_LOST_AP else []
 
 
 def _row(
