@@ -157,8 +157,8 @@ def measured(files: dict[str, Path], dataset: Dataset) -> Figures:
     shipped, dense = judgements[SHIPPED], judgements["dense"]
     return {
         "accuracy": {
-            name: {split: {"ap": m.ap, "ap50": m.ap50} for split, m in metrics_of(judgement, 1).items()}
-            for name, judgement in judgements.items()
+            name: {split: {"ap": m.ap, "ap50": m.ap50} for split, m in metrics_of(found, [NAME]).items()}
+            for name, found in judgements.items()
         },
         "lead": {
             split: asdict(bootstrap_difference(truths, found, dense[split][1], 1, units=units.get(split)))

@@ -104,6 +104,41 @@ def test_validation_counts_by_name(run: Run, tmp_path: Path) -> None:
         assert one.get("per_class", []) == other.get("per_class", [])[::-1]
 
 
+@pytest.mark.filterwarnings("ignore:.*box.* under")
+def test_validation_shows_each_class_with_objects(run: Run, tmp_path: Path) -> None:
+    data = write_yaml(tmp_path / "data")
+    text = data.read_text()
+    write_text(data, f"{text[: text.index('names:')]}names: [face, hand, foot]\n")
+    model = seyolo.api.resized(seyolo.load(MODEL, names=["face", "hand", "foot"]), SIZE_PX)
+    seyolo.export(model, tmp_path / "x.onnx")
+    line = ("val", "x.onnx", "--data", data, "--json", "found.json")
+    outcome = run(*line)
+    assert outcome.code == 0, outcome
+    metrics = json.loads((tmp_path / "found.json").read_text())["metrics"]
+    rows = []
+    for split, found in metrics.items():
+        assert found["names"] == ["face", "hand", "foot"]
+        assert [one["ap"] is None for one in found["per_class"]][2]
+        named = zip(found["names"], found["per_class"], strict=True)
+        rows += [[split, name, one] for name, one in named if one["num_objects"]]
+    assert [row[:2] for row in rows] == [["val", "face"], ["val", "hand"], ["test", "hand"]]
+    printed = [line.split() for line in outcome.out.splitlines()]
+    for split, name, one in rows:
+        assert [split, name, f"{one['ap']:.3f}", f"{one['ap50']:.3f}", str(one["num_objects"])] in printed
+        assert one["ap50"] < 0.005, "the weights are random"
+    assert "never finds on val: face, hand\n" in outcome.out
+    assert "never finds on test: hand\n" in outcome.out
+    assert "foot" not in outcome.out
+
+
+def test_validation_of_one_class_has_no_table_of_classes(run: Run, onnx: Path, hands: Path) -> None:
+    outcome = run("val", onnx, "--data", hands, "--json", "found.json")
+    assert outcome.code == 0, outcome
+    assert "class" not in outcome.out
+    assert "never" not in outcome.out
+    assert "names" not in Path("found.json").read_text()
+
+
 class TestBesideACfg:
     @pytest.mark.filterwarnings("default")
     def test_names_are_found_and_said(self, run: Run, darknet: Path, hands: Path, image: Path) -> None:

@@ -101,6 +101,27 @@ def test_parity_with_a_naive_loop(num_classes: int, max_detections: int) -> None
         assert class_metrics.ap == pytest.approx(np.mean(row), abs=1e-6)
 
 
+def test_classes_with_objects_by_name() -> None:
+    # Of the first class one of two objects is found: 51 of 101 recall points; of the second none.
+    sample = truth([HAND, OTHER, NOWHERE], class_ids=[0, 0, 2])
+    unnamed = average_precision([sample], [found([HAND], [0.9])], 3)
+    metrics = replace(unnamed, names=("hand", "never", "face"))
+    assert metrics.by_class() == {"hand": metrics.per_class[0], "face": metrics.per_class[2]}
+    hand, face = metrics.by_class().values()
+    assert (hand.ap, hand.ap50, hand.num_objects) == (pytest.approx(51 / 101), pytest.approx(51 / 101), 2)
+    assert (face.ap, face.ap50, face.num_objects) == (0, 0, 1)
+    assert metrics.to_dict()["names"] == ["hand", "never", "face"]
+    assert len(metrics.to_dict()["per_class"]) == 3  # type: ignore[arg-type]
+    assert unnamed.by_class() == {}
+    assert "names" not in unnamed.to_dict()
+
+
+def test_the_only_class_is_not_named() -> None:
+    metrics = average_precision([truth([HAND])], [found([HAND], [0.9])], 1)
+    assert replace(metrics, names=("hand",)).by_class() == {}
+    assert replace(metrics, names=("hand",)).to_dict() == metrics.to_dict()
+
+
 def test_a_hit_then_a_miss_by_hand() -> None:
     # Two hands, one found exactly (0.9), then a false alarm (0.8). Recall 1/2 at precision 1: the recall
     # points 0.00 to 0.50 are 51 of 101, the rest is never reached.

@@ -166,7 +166,7 @@ class TestClassOrder:
         shown = [replace(sample, class_ids=sample.class_ids) for sample in samples]
         with patch.object(Dataset, "split", lambda self, name: shown):
             judgement = judge_splits(Painter(names, {"red": 0.9}), dataset, "val", SIZE_HW)
-        return metrics_of(judgement, len(data))["val"]
+        return metrics_of(judgement, data)["val"]
 
     @pytest.mark.parametrize("names", [("red", "green"), ("green", "red"), ("Green", "RED")])
     def test_classes_count_by_name(self, samples: list[Sample], names: tuple[str, ...]) -> None:

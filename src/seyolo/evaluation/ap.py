@@ -104,6 +104,7 @@ class Metrics:
         recall: COCO AR, the recall of all detections, mean over the thresholds; `recall50` at 0.50.
         num_objects: without ignored regions.
         per_class: by class id.
+        names: of the classes by id; empty where they are unknown.
     """
 
     ap: float
@@ -115,15 +116,25 @@ class Metrics:
     num_images: int
     num_objects: int
     per_class: tuple[ClassMetrics, ...]
+    names: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         shares = (f"{name}={getattr(self, name):.4f}" for name in ("ap", "ap50", "ap75", "recall"))
         return f"Metrics({', '.join(shares)}, num_images={self.num_images}, num_objects={self.num_objects})"
 
+    def by_class(self) -> dict[str, ClassMetrics]:
+        """Returns the metrics of the classes with objects by name; none where there is only one class."""
+        if len(self.names) < 2:
+            return {}
+        named = zip(self.names, self.per_class, strict=True)
+        return {name: metrics for name, metrics in named if metrics.num_objects}
+
     def to_dict(self) -> dict[str, object]:
-        """Returns plain values for JSON, with None for nan."""
-        per_class = [_without_nan(asdict(metrics)) for metrics in self.per_class]
-        return {**_without_nan(asdict(self)), "per_class": per_class}
+        """Returns plain values for JSON, with None for nan, and `names` where there are several classes."""
+        values = _without_nan(asdict(self))
+        values["per_class"] = [_without_nan(asdict(metrics)) for metrics in self.per_class]
+        values["names"] = list(self.names)
+        return values if len(self.names) > 1 else {k: v for k, v in values.items() if k != "names"}
 
 
 def average_precision(

@@ -35,4 +35,4 @@ def evaluate_backend(
         from seyolo.evaluation.evaluate import judge_splits, metrics_of  # noqa: PLC0415
     dataset = data if isinstance(data, Dataset) else load_dataset(data)
     judgement = judge_splits(backend, dataset, split, require_size(backend, size), progress)
-    return metrics_of(judgement, len(dataset.names))
+    return metrics_of(judgement, dataset.names)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -244,14 +245,16 @@ def _infer_on_backend(
     return backend.infer(planes)
 
 
-def metrics_of(judgement: Judgement, num_classes: int) -> dict[str, Metrics]:
-    """Returns COCO AP by split."""
-    return {name: average_precision(*pair, num_classes) for name, pair in judgement.items()}
+def metrics_of(judgement: Judgement, names: Sequence[str]) -> dict[str, Metrics]:
+    """Returns COCO AP by split; `names` are those of the classes."""
+    found = {split: average_precision(*pair, len(names)) for split, pair in judgement.items()}
+    return {split: replace(metrics, names=tuple(names)) for split, metrics in found.items()}
 
 
 def split_metrics(judgement: Judgement, num_classes: int) -> dict[str, SplitMetrics]:
     """Computes AP and AP@0.5 by split, as results keep them."""
-    return {name: SplitMetrics(m.ap, m.ap50) for name, m in metrics_of(judgement, num_classes).items()}
+    found = {split: average_precision(*pair, num_classes) for split, pair in judgement.items()}
+    return {split: SplitMetrics(metrics.ap, metrics.ap50) for split, metrics in found.items()}
 
 
 def ap_lead(first: Judgement, second: Judgement, num_classes: int) -> dict[str, Difference]:

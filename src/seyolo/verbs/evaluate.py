@@ -53,7 +53,7 @@ def evaluate(
         is_file = is_exported(model) or (str(model).endswith(".cfg") and size is None)
         model = open_backend(model) if is_file else open_model(model)
     judgement = _judge(model, dataset, split, size=size, out=out, progress=progress)
-    return Evaluation(metrics_of(judgement, len(dataset.names)), dataset, judgement)
+    return Evaluation(metrics_of(judgement, dataset.names), dataset, judgement)
 
 
 def evaluate_oxford(
