@@ -209,6 +209,9 @@ def test_help_is_a_word_and_has_a_version(run: Run) -> None:
     assert run("-V").out == run("--version").out
 
 
+        ("slim --data d --dry-run", "slim has no --dry-run: it prints network, steps and time before it"),
+        ("train --data d --dry_run", "train has no --dry-run: it prints network, steps and time before it"),
+        ("slim --data d --dry-run", "seyolo prune MODEL OUT --budget macs=30% --dry-run plans which"),
 @pytest.mark.parametrize(
     ("file", "part"),
     [
