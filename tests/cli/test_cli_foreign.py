@@ -29,7 +29,8 @@ ULTRALYTICS = {
         "--device cuda:0"
     ),
     "train data=coco8.yaml model=yolo11n.yaml optimizer=AdamW batch=-1 patience=20 freeze=10": (
-        "train --data coco8.yaml --model yolov7-tiny --batch auto --patience 20 --freeze 10 --optimizer adamw"
+        "train --data coco8.yaml --model yolov3-tiny@0.5 --batch auto --patience 20 --freeze 10 "
+        "--optimizer adamw"
     ),
     "train resume=True model=runs/detect/train/weights/last.pt": "train --resume runs/detect/train",
     "train --data d.yaml --model yolov3 --imgsz 480 640 --workers 4": (
@@ -61,7 +62,7 @@ ULTRALYTICS = {
 }
 YOLOV5 = {
     "train --data d.yaml --weights yolov5s.pt --img 640 --batch-size 16 --epochs 3 --project a --name b": (
-        "train --data d.yaml --size 640 --batch 16 --epochs 3 --name b --model yolov7-tiny"
+        "train --data d.yaml --size 640 --batch 16 --epochs 3 --name b --model yolov3-tiny@0.5"
     ),
     "train.py --data d.yaml --cfg yolov3.cfg --exist-ok": "train --data d.yaml --model yolov3.cfg",
     "detect.py --weights yolov5s.onnx --source photos/ --conf-thres 0.4 --iou-thres 0.5 --nosave": (
@@ -117,7 +118,7 @@ DARKNET = {
     ),
 }
 FILES_WITHOUT_OPTION = {
-    "train data.yaml": "train --data data.yaml --model yolov7-tiny",
+    "train data.yaml": "train --data data.yaml --model yolov3@0.25",
     "val slim.onnx data.yaml": "val slim.onnx --data data.yaml",
 }
 

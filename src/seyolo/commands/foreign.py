@@ -25,7 +25,7 @@ from seyolo.commands.foreign_line import (
     line_of,
     read_words,
 )
-from seyolo.darknet.zoo import is_zoo_name
+from seyolo.darknet.zoo import DEFAULT_MODEL, QUICK_MODEL, is_zoo_name
 from seyolo.options.training import OptimizerName
 from seyolo.runtime.foreign import PICKLED, finished_advice, foreign_advice, onnx_command
 from seyolo.runtime.shipped import shipped_advice
@@ -176,7 +176,7 @@ def _zoo_of(stem: str) -> str:
     """Returns the name of a network of the zoo for one of Ultralytics."""
     name = stem.removesuffix("u")
     small = re.fullmatch(r"yolo.*[nst]|.*tiny.*|.*nano.*", name)
-    return name if is_zoo_name(name) else "yolov7-tiny" if small else "yolov7"
+    return name if is_zoo_name(name) else QUICK_MODEL if small else DEFAULT_MODEL
 
 
 def _convert_values(line: Line, own: Mapping[str, int]) -> None:
@@ -273,7 +273,7 @@ def _positional(line: Line) -> list[str]:
     verb, settings = line.verb, line.settings
     if verb in TRAINING:
         settings.setdefault("data", ["DATA"])
-        settings.setdefault("model", ["yolov7-tiny"])
+        settings.setdefault("model", [DEFAULT_MODEL])
         line.left_out += line.files
         return []
     if verb == "data label":
