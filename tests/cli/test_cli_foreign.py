@@ -9,6 +9,8 @@ import pytest
 
 from helpers.running import Run, assert_refused
 from seyolo.cli import make_app
+from seyolo.commands.foreign import EXPORTS_WITH
+from seyolo.exporting.formats import FORMATS
 
 ULTRALYTICS = {
     "predict model=best.onnx source=bus.jpg conf=0.5": "detect best.onnx bus.jpg --confidence 0.5",
@@ -29,7 +31,8 @@ ULTRALYTICS = {
         "--device cuda:0"
     ),
     "train data=coco8.yaml model=yolo11n.yaml optimizer=AdamW batch=-1 patience=20 freeze=10": (
-        "train --data coco8.yaml --model yolov7-tiny --batch auto --patience 20 --freeze 10 --optimizer adamw"
+        "train --data coco8.yaml --model yolov3-tiny@0.5 --batch auto --patience 20 --freeze 10 "
+        "--optimizer adamw"
     ),
     "train resume=True model=runs/detect/train/weights/last.pt": "train --resume runs/detect/train",
     "train --data d.yaml --model yolov3 --imgsz 480 640 --workers 4": (
@@ -61,7 +64,7 @@ ULTRALYTICS = {
 }
 YOLOV5 = {
     "train --data d.yaml --weights yolov5s.pt --img 640 --batch-size 16 --epochs 3 --project a --name b": (
-        "train --data d.yaml --size 640 --batch 16 --epochs 3 --name b --model yolov7-tiny"
+        "train --data d.yaml --size 640 --batch 16 --epochs 3 --name b --model yolov3-tiny@0.5"
     ),
     "train.py --data d.yaml --cfg yolov3.cfg --exist-ok": "train --data d.yaml --model yolov3.cfg",
     "detect.py --weights yolov5s.onnx --source photos/ --conf-thres 0.4 --iou-thres 0.5 --nosave": (
@@ -117,7 +120,7 @@ DARKNET = {
     ),
 }
 FILES_WITHOUT_OPTION = {
-    "train data.yaml": "train --data data.yaml --model yolov7-tiny",
+    "train data.yaml": "train --data data.yaml --model yolov3@0.25",
     "val slim.onnx data.yaml": "val slim.onnx --data data.yaml",
 }
 
@@ -150,6 +153,14 @@ def test_a_line_of_another_program_is_translated_and_not_run(
         ("val model=best.pt data=d", "Ultralytics writes best.onnx: yolo export model=best.pt format=onnx"),
         ("export model=a.cfg format=engine", "left out: format engine (.onnx is what others read)"),
         ("export model=best.pt format=openvino", "yolo export model=best.pt format=onnx"),
+        (
+            "export model=best.pt format=ncnn int8=True",
+            "  seyolo export MODEL.safetensors MODEL.ncnn.param\n",
+        ),
+        ("export model=best.pt format=ncnn int8=True", "left out: int8 (.onnx or .xml or .tflite has it)"),
+        ("export best.pt format=onnx half", "seyolo export MODEL.safetensors MODEL.onnx --half"),
+        ("train data=d model=yolov8n.pt", "--model yolov3-tiny@0.5"),
+        ("train data=d model=yolo11m.pt", "--model yolov3@0.25"),
         ("export model=hand format=onnx", "hand: comes with seyolo as a finished .onnx file (/"),
         ("export model=a.onnx format=openvino", "a.onnx: is a finished file, which cannot be trained"),
         ("export a.onnx a.xml", "give the .safetensors or .cfg that it was made from"),
@@ -168,6 +179,12 @@ def test_class_names_come_from_the_data_file(run: Run, tmp_path: Path) -> None:
     (tmp_path / "obj.data").write_text("classes = 1\nnames = my names.txt\n")
     outcome = run(*"detector test obj.data x.cfg x.weights img.jpg".split())
     assert outcome.err.splitlines()[1].endswith("--names 'my names.txt' --iou 0.45")
+
+
+def test_the_formats_with_an_option_are_those_of_export() -> None:
+    for option, endings in EXPORTS_WITH.items():
+        field = option.replace("-", "_")
+        assert endings == tuple(ending for ending, kind in FORMATS.items() if field in kind.options)
 
 
 def test_a_line_of_ours_that_fails_is_not_translated(run: Run, tmp_path: Path) -> None:
@@ -192,6 +209,9 @@ def test_a_line_of_ours_that_fails_is_not_translated(run: Run, tmp_path: Path) -
         ("data check", "DATA is missing; for example: seyolo data check "),
         ("info a b", "b: more words than the verb takes; for example: seyolo info "),
         ("trian", "there is no verb trian; did you mean train?"),
+        ("slim --data d --dry-run", "slim has no --dry-run: it prints network, steps and time before it"),
+        ("train --data d --dry_run", "train has no --dry-run: it prints network, steps and time before it"),
+        ("slim --data d --dry-run", "seyolo prune MODEL OUT --budget macs=30% --dry-run plans which"),
         ("xyz", "there is no verb xyz; there are slim, train, val, detect,"),
         ("data chek", "there is no verb chek; did you mean check?"),
     ],

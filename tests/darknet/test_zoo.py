@@ -172,6 +172,18 @@ def test_unknown_names_get_close_ones(name: str, close: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "is_other"),
+    [("yolov8n", True), ("yolo11n", True), ("YOLOv5s-seg", True), ("yolov9@0.5", True), ("yolo3", False),
+     ("yolov81", False), ("yolov", False)],
+)  # fmt: skip
+def test_names_of_other_families_get_networks_of_ours(name: str, is_other: bool) -> None:
+    with pytest.raises(ModelError) as caught:
+        network_from_name(name)
+    part = "YOLOv8 and later are no Darknet networks; take yolov3@0.25, or yolov3-tiny@0.5 where"
+    assert (part in str(caught.value)) == is_other
+
+
+@pytest.mark.parametrize(
     ("name", "num_classes", "message"),
     [("yolov3@0", 1, "above 0"), ("yolov3@99", 1, "at most 8"), ("yolov3", 0, "at least one class")],
 )

@@ -25,7 +25,7 @@ from seyolo.commands.foreign_line import (
     line_of,
     read_words,
 )
-from seyolo.darknet.zoo import is_zoo_name
+from seyolo.darknet.zoo import DEFAULT_MODEL, QUICK_MODEL, is_zoo_name
 from seyolo.options.training import OptimizerName
 from seyolo.runtime.foreign import PICKLED, finished_advice, foreign_advice, onnx_command
 from seyolo.runtime.shipped import shipped_advice
@@ -52,6 +52,12 @@ WHY = {
 DARKNET_IOU = "0.45"
 """Threshold of Darknet's suppression."""
 MOST_SPOKEN = 4
+MODEL = "MODEL.safetensors"
+EXPORTS_WITH = {
+    "int8": (".onnx", ".xml", ".tflite"), "half": (".onnx", ".xml", ".ncnn.param", ".tflite"),
+    "nms": (".onnx",), "dynamic-batch": (".onnx",),
+}  # fmt: skip
+"""Endings of the export formats that have an option."""
 LABEL_WORDS = ("MODEL", "IMAGES", "OUT")
 
 
@@ -77,7 +83,8 @@ def translation(arguments: Sequence[str], app: App) -> str | None:
         model = [*line.settings.get("model", []), *line.files, ""][0]
         theirs = None if line.verb in TRAINING else foreign_advice(model)
         if advice := theirs or shipped_advice(model) or finished_advice(model):
-            return advice
+            is_pickled = line.verb == "export" and Path(model).suffix in PICKLED
+            return f"{advice}\n{_text(line, _written(line, own))}" if is_pickled else advice
     return _text(line, _written(line, own))
 
 
@@ -164,7 +171,10 @@ def _replace_pickled(line: Line) -> None:
             is_theirs = path.suffix in (*PICKLED, ".yaml") or re.fullmatch(r"yolov?\d+\w?", value)
             if not is_theirs or is_zoo_name(value):
                 continue
-            if line.verb in TRAINING:
+            if line.verb == "export":
+                line.settings[name][number] = MODEL
+                line.remarks.append(f"{MODEL} stands for a checkpoint of seyolo, or a .cfg with weights")
+            elif line.verb in TRAINING:
                 line.left_out.append(f"{value} (training starts from a network of the zoo)")
                 line.settings[name] = [_zoo_of(path.stem)] if name == "model" else []
             else:
@@ -176,7 +186,7 @@ def _zoo_of(stem: str) -> str:
     """Returns the name of a network of the zoo for one of Ultralytics."""
     name = stem.removesuffix("u")
     small = re.fullmatch(r"yolo.*[nst]|.*tiny.*|.*nano.*", name)
-    return name if is_zoo_name(name) else "yolov7-tiny" if small else "yolov7"
+    return name if is_zoo_name(name) else QUICK_MODEL if small else DEFAULT_MODEL
 
 
 def _convert_values(line: Line, own: Mapping[str, int]) -> None:
@@ -273,7 +283,7 @@ def _positional(line: Line) -> list[str]:
     verb, settings = line.verb, line.settings
     if verb in TRAINING:
         settings.setdefault("data", ["DATA"])
-        settings.setdefault("model", ["yolov7-tiny"])
+        settings.setdefault("model", [DEFAULT_MODEL])
         line.left_out += line.files
         return []
     if verb == "data label":
@@ -293,10 +303,20 @@ def _positional(line: Line) -> list[str]:
         line.left_out += [f"format {name} (.onnx is what others read)" for name in unknown]
         stem = str(Path(models[-1]).with_suffix(""))
         outs = [stem + FORMATS.get(name, ".onnx") for name in formats]
-        return [models[-1], *(settings.pop("out", None) or [*line.files, *outs])]
+        outs = settings.pop("out", []) or [*line.files, *outs]
+        _drop_unfit(line, outs)
+        return [models[-1], *outs]
     if verb == "val":
         settings.setdefault("data", ["DATA"])
     return [*models, *line.files, *(settings.pop("out", []) if verb == "prune" else [])]
+
+
+def _drop_unfit(line: Line, outs: Sequence[str]) -> None:
+    """Leaves out options of `export` that the format of no file has."""
+    for name, endings in EXPORTS_WITH.items():
+        if name in line.settings and not any(out.endswith(endings) for out in outs):
+            del line.settings[name]
+            line.left_out.append(f"{line.typed.get(name, name)} ({' or '.join(endings)} has it)")
 
 
 def _text(line: Line, words: Sequence[str]) -> str:

@@ -5,9 +5,17 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 
-from cyclopts import App, CycloptsError, MissingArgumentError, UnknownCommandError, UnusedCliTokensError
+from cyclopts import (
+    App,
+    CycloptsError,
+    MissingArgumentError,
+    UnknownCommandError,
+    UnknownOptionError,
+    UnusedCliTokensError,
+)
 
 from seyolo.commands.foreign import translation
+from seyolo.commands.foreign_line import TRAINING
 from seyolo.errors import MissingError
 
 EXAMPLES = {
@@ -33,6 +41,10 @@ EXAMPLES = {
     "data anchors": "seyolo data anchors hands/data.yaml --size 416",
 }
 """A line that works, by verb."""
+NO_DRY_RUN = (
+    "has no --dry-run: it prints network, steps and time before it starts, and Ctrl-C ends it; "
+    "seyolo prune MODEL OUT --budget macs=30% --dry-run plans which channels are pruned"
+)
 TO_EXPORT = "seyolo export MODEL.cfg MODEL.onnx"
 OTHER_WORDS = {
     "quantize": "seyolo export MODEL MODEL_int8.onnx --int8 --data DATA",
@@ -68,6 +80,9 @@ def _mistyped(error: CycloptsError, words: Sequence[str], app: App, with_example
         return _unknown_verb(words, app["data"] if words[0] == "data" else app)
     if isinstance(error, UnusedCliTokensError):
         return f"{' '.join(error.unused_tokens or ())}: more words than the verb takes{with_example}"
+    is_dry = isinstance(error, UnknownOptionError) and "--dry-run" in str(error).replace("_", "-")
+    if is_dry and words[0] in TRAINING:
+        return f"{words[0]} {NO_DRY_RUN}"
     text = str(error)
     return text[:1].lower() + text[1:] if text[1:2].islower() else text
 

@@ -52,6 +52,6 @@ def foreign_advice(model: str | Path) -> str | None:
         return f"{path}: {OTHERS[ending]}; {TO_ONNX}"
     if ending in (".yaml", ".yml"):
         return (
-            f"{path}: is no network of seyolo; give a Darknet .cfg or a name of the zoo, such as yolov7-tiny"
+            f"{path}: is no network of seyolo; give a Darknet .cfg or a name of the zoo, such as yolov3@0.25"
         )
     return None

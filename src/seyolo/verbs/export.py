@@ -116,7 +116,7 @@ def _checked(
     if options.int8 and is_zoo_name(str(model)) and start.weights is None:
         raise UsageError(f"{model}: has no trained weights, so int8 has nothing to measure; give --weights")
     check_tiled_data(options, has_data or options.int8)
-    fitting = [options] if len(outs) == 1 else fitting_options(outs, options)
+    fitting: list[FileOptions] = [options] if len(outs) == 1 else fitting_options(outs, options)
     missing = []
     for out, fits in zip(outs, fitting, strict=True):
         try:

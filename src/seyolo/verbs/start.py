@@ -12,7 +12,7 @@ from typing import TypeVar, cast
 from seyolo.class_names import listed, read_names
 from seyolo.darknet.graph import detection_layers
 from seyolo.darknet.placement import Site
-from seyolo.darknet.zoo import is_zoo_name
+from seyolo.darknet.zoo import DEFAULT_MODEL, is_zoo_name
 from seyolo.data.datasets import Dataset, load_dataset
 from seyolo.data.fingerprint import DATA_FILE, differences, fingerprint, read_fingerprint
 from seyolo.data.splitting import for_training
@@ -31,7 +31,6 @@ from seyolo.training.prepare import starting_model
 from seyolo.verbs.effort import chosen_device
 
 Options = TypeVar("Options", SlimOptions, TrainOptions)
-DEFAULT_MODEL = "yolov3@0.25"
 
 
 def check_machine(options: SlimOptions | TrainOptions) -> None:

@@ -84,6 +84,10 @@ ZOO: Mapping[str, Callable[..., Network]] = {
 }
 """Published name -> the function that makes it, called with `num_classes` and `width`."""
 
+DEFAULT_MODEL, QUICK_MODEL = "yolov3@0.25", "yolov3-tiny@0.5"
+"""The network for most tasks with few classes, and the one where training must be quick."""
+
+_OTHER_FAMILY = re.compile(r"yolo-?v?([5689]|[12]\d)(\D.*)?", re.IGNORECASE)
 _NAME = re.compile(
     rf"(?:(?P<gate>{'|'.join(GATE_TITLES)})-)?(?P<base>{'|'.join(map(re.escape, ZOO))})"
     r"(?:@(?P<width>\d*\.?\d+))?"
@@ -114,7 +118,13 @@ def network_from_name(name: str, num_classes: int | None = None) -> Network:
     if match is None:
         base = name.partition("@")[0]
         close = difflib.get_close_matches(base, zoo_names(), n=3, cutoff=0.5) or tuple(ZOO)
-        raise ModelError(f"there is no network {name!r}; close names are {', '.join(close)} (and @width)")
+        advice = f"; close names are {', '.join(close)} (and @width)"
+        if _OTHER_FAMILY.fullmatch(base):
+            advice = (
+                f": YOLOv5, YOLOv6, YOLOv8 and later are no Darknet networks; take {DEFAULT_MODEL}, or "
+                f"{QUICK_MODEL} where training must be quick{advice}"
+            )
+        raise ModelError(f"there is no network {name!r}{advice}")
     classes = {} if num_classes is None else {"num_classes": num_classes}
     network = ZOO[match["base"]](**classes, width=float(match["width"] or 1))
     if match["gate"] is not None:

@@ -22,8 +22,9 @@ def benchmark_tables(rows: Sequence[Compared]) -> list[FittingTable]:
 
 
 def noise_lines(rows: Sequence[Compared]) -> list[str]:
-    """Returns how noisy the latencies were, and the models slower than the fastest by less than that."""
+    """Returns how noisy the latencies were and what RAM is, and the models as fast within the noise."""
     noise = f"noise of p50: {noise_text(max(row.total_noise for row in rows))}"
+    noise += "; RAM: MB of the whole process, not of the file"
     fastest, names = min(rows, key=lambda row: row.total_p50_ms), model_names(rows)
     equal = [
         name
@@ -83,7 +84,7 @@ def _costs(row: Compared) -> dict[str, str]:
     if row.batch_pictures_per_s is not None:
         cells[f"by {row.batch}"] = three_digits(row.batch_pictures_per_s)
     memory_mb = row.peak_memory_mb
-    return cells | {"MB": MISSING if memory_mb is None else f"{memory_mb:.0f}"}
+    return cells | {"RAM": MISSING if memory_mb is None else f"{memory_mb:.0f}"}
 
 
 def _scores(row: Compared, rows: Sequence[Compared]) -> dict[str, str]:
