@@ -329,3 +329,15 @@ def test_images_without_labels_are_labelled_to_measure_on(run: Run, spots: Path,
 def test_a_network_that_finds_nothing_asks_for_other_images(run: Run, checkpoint: Path, spots: Path) -> None:
     outcome = run("prune", checkpoint, "slim.cfg", "--budget", "macs=60%", "--multiple", 2, "--data", spots)
     assert "warning: on 11 images the network before finds nothing; give images of" in outcome.err
+
+
+@pytest.mark.parametrize(("count", "warns"), [(39, True), (40, False)])
+def test_few_images_are_warned_of(run: Run, tmp_path: Path, count: int, warns: bool) -> None:
+    save(spot_detector(), tmp_path / "spots.cfg")
+    spots = write_spots(tmp_path / "data", train=count)
+    line = ["prune", "spots.cfg", "slim.cfg", "--budget", "channels=80%", "--multiple", 1, "--data", spots]
+    outcome = run(*line, "--importance", "norm", "--repair", "none")
+    assert outcome.code == 0, outcome.err
+    said = "warning: 39 images to prune and repair on, which is few; give 40 or more, labelled or not"
+    assert (said in outcome.err.splitlines()) == warns
+    assert ("which is few" in outcome.err) == warns

@@ -16,7 +16,7 @@ from seyolo.data.batches.training import TrainingLoader, to_planes
 from seyolo.data.datasets import Dataset
 from seyolo.data.samples import Sample
 from seyolo.data.tiles import training_samples
-from seyolo.errors import DataError
+from seyolo.errors import DataError, counted
 from seyolo.exporting.onnx import describe_onnx
 from seyolo.exporting.parity import found_again
 from seyolo.exporting.quantize import Fitted, Image, calibration_images, find, on_onnxruntime
@@ -35,6 +35,7 @@ from seyolo.torchnet.build import DarknetModel
 RECALIBRATION_IMAGES = 256
 RECONSTRUCTION_IMAGES = 64
 CALIBRATION_BATCH = 16
+FEW_IMAGES = 40  # fewer do not show a repair what the network sees
 TAYLOR_BATCHES = 8
 
 
@@ -82,6 +83,15 @@ class CalibrationSet:
         samples = training_samples(self.dataset)
         order = torch.randperm(len(samples), generator=torch.Generator().manual_seed(self.seed))
         return [samples[int(i)] for i in order[:count]]
+
+
+def few_images(dataset: Dataset) -> list[str]:
+    """Returns a line where the images are too few for importance and repair."""
+    count = len(dataset.images("train"))
+    if count >= FEW_IMAGES:
+        return []
+    advice = f"give {FEW_IMAGES} or more, labelled or not"
+    return [f"warning: {counted(count, 'image')} to prune and repair on, which is few; {advice}"]
 
 
 def boxes_found_again(dense: DarknetModel, slim_model: DarknetModel, images: CalibrationSet) -> FoundAgain:

@@ -32,6 +32,7 @@ from seyolo.verbs.calibration import (
     RECONSTRUCTION_IMAGES,
     CalibrationSet,
     boxes_found_again,
+    few_images,
     planner_on,
     repair_on,
 )
@@ -202,6 +203,7 @@ class _Job:
             return progress or Silent()
         if self.plan is None:
             tell(progress, self.dataset.introduction(["train"]))
+        tell(progress, few_images(self.dataset))
         is_measured = self.plan is None and self.importance is None and self.options.measures_obs
         has_latency = any(isinstance(budget, LatencyBudget) for budget in self.options.budgets)
         count = num_images(self.dense.network)
