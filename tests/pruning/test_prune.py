@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+import seyolo
 from helpers.planning import plan_for
 from seyolo.darknet.cost import cost
 from seyolo.darknet.zoo import network_from_name
@@ -168,3 +169,10 @@ def test_a_budget_that_is_met_already_is_no_cut() -> None:
 def test_infeasible_budget() -> None:
     with pytest.raises(BudgetError, match="nearest"):
         prune(random_model("yolov3-tiny@0.25"), "params=100")
+
+
+@pytest.mark.parametrize("word", ["data", "dataset"])
+def test_images_lead_to_prune_file(word: str) -> None:
+    model = seyolo.load("yolov3-tiny@0.125", num_classes=1)
+    with pytest.raises(UsageError, match=rf"prune: takes no {word}=; .*seyolo\.api\.prune_file\(MODEL"):
+        seyolo.prune(model, "macs=50%", **{word: "photos"})
