@@ -48,7 +48,7 @@ class Width(TypedDict):
 
 
 class FoundAgain(TypedDict):
-    """What pruning did to the boxes of the dense network on `images` of the calibration set.
+    """Boxes of the dense network on `images` of the calibration set, before and after pruning.
 
     It finds `boxes` there with a confidence of 0.25 or more, and the pruned network finds `found` of them.
     """
