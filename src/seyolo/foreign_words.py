@@ -61,5 +61,8 @@ def unexpected_keyword(caller: str, name: str, known: Collection[str]) -> Keywor
             )
         if option in INSTEAD:
             return KeywordError(f"{text}; {INSTEAD[option]}")
+    if caller == "prune" and name in ("data", "dataset"):
+        way = 'seyolo.api.prune_file(MODEL, "slim.safetensors", budget=..., data=...)'
+        return KeywordError(f"{caller}: takes no {name}=; to prune and repair on images: {way}")
     near = difflib.get_close_matches(name, sorted(known), 1)
     return KeywordError(f"{text}; did you mean {near[0]}=?" if near else text)

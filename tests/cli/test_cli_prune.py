@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from helpers.running import MODEL, Run, assert_refused
+from helpers.spot_detector import spot_detector, write_spots
 from seyolo.checkpoint import Checkpoint, read_checkpoint
 from seyolo.darknet.cfg import parse_cfg
 from seyolo.darknet.cost import cost
@@ -298,3 +299,52 @@ def test_frozen_parts_of_darknet(run: Run, checkpoint: Path, tmp_path: Path) -> 
     (tmp_path / "net.cfg").write_text("[convolutional]\n".join(sections))
     assert_refused(run("prune", "net.cfg", "b.cfg", "--budget", "macs=60%"), "net.cfg:", "dontload")
     assert not list(tmp_path.glob("b.*"))
+
+
+@pytest.fixture
+def spots(tmp_path: Path) -> Path:
+    """The data.yaml of eleven images of spots, beside the detector of spots."""
+    save(spot_detector(), tmp_path / "spots.cfg")
+    (tmp_path / "spots.names").write_text("spot\n")
+    return write_spots(tmp_path / "data", train=11)
+
+
+def test_what_the_network_still_finds_is_said(run: Run, spots: Path, tmp_path: Path) -> None:
+    num_boxes = sum(len(file.read_text().splitlines()) for file in (tmp_path / "data/labels").rglob("*.txt"))
+    line = ["prune", "spots.cfg", "slim.cfg", "--budget", "channels=80%", "--multiple", 1, "--overwrite"]
+    line += ["--importance", "norm", "--data"]
+    for repair, found in (("reconstruct", num_boxes), ("none", 0)):
+        outcome = run(*line, spots, "--repair", repair, "--json", "-")
+        assert f"on 11 images it finds {found} of {num_boxes} boxes of the network before" in outcome.err
+        assert f"its AP: seyolo val slim.cfg --weights slim.weights --data {spots}" in outcome.err
+        counts = {"images": 11, "boxes": num_boxes, "found": found}
+        assert json.loads(outcome.out)["found_again"] == counts
+        assert json.loads((tmp_path / "slim.plan.json").read_text())["found_again"] == counts
+    assert "found_again" not in json.loads(run(*line[:-1], "--json", "-").out)
+
+
+def test_images_without_labels_are_labelled_to_measure_on(run: Run, spots: Path, tmp_path: Path) -> None:
+    photos = (spots.parent / "images/train").rename(tmp_path / "photos")
+    line = ["prune", "spots.cfg", "slim.safetensors", "--budget", "channels=80%", "--multiple", 1, "--data"]
+    outcome = run(*line, photos)
+    commands = outcome.err.split("its AP: ")[1].splitlines()[0].split(", then: ")
+    label, val = (command.removeprefix("seyolo ").split() for command in commands)
+    assert label == ["data", "label", "spots.cfg", str(photos), "auto"]
+    assert val == ["val", "slim.safetensors", "--data", "auto"]
+
+
+def test_a_network_that_finds_nothing_asks_for_other_images(run: Run, checkpoint: Path, spots: Path) -> None:
+    outcome = run("prune", checkpoint, "slim.cfg", "--budget", "macs=60%", "--multiple", 2, "--data", spots)
+    assert "warning: on 11 images the network before finds nothing; give images of" in outcome.err
+
+
+@pytest.mark.parametrize(("count", "warns"), [(39, True), (40, False)])
+def test_few_images_are_warned_of(run: Run, tmp_path: Path, count: int, warns: bool) -> None:
+    save(spot_detector(), tmp_path / "spots.cfg")
+    spots = write_spots(tmp_path / "data", train=count)
+    line = ["prune", "spots.cfg", "slim.cfg", "--budget", "channels=80%", "--multiple", 1, "--data", spots]
+    outcome = run(*line, "--importance", "norm", "--repair", "none")
+    assert outcome.code == 0, outcome.err
+    said = "warning: 39 images to prune and repair on, which is few; give 40 or more, labelled or not"
+    assert (said in outcome.err.splitlines()) == warns
+    assert ("which is few" in outcome.err) == warns

@@ -462,3 +462,26 @@ def test_the_shared_cases(
 def test_a_folder_of_several_yamls_is_refused(shared_cases: Path) -> None:
     with pytest.raises(DataError, match=r"fits 3 layouts, YOLO \(.*ab\.yaml\) and YOLO \(.*abc\.yaml\) and"):
         load_dataset(shared_cases / "data/class_order")
+
+
+@pytest.mark.parametrize("file", ["x.data", "data.yaml"])
+def test_a_list_of_another_folder_is_none_of_the_data_set(tmp_path: Path, file: str) -> None:
+    for name in ("a", "b"):
+        write_image(tmp_path / f"images/{name}.png")
+    write_text(tmp_path / "train.txt", "images/a.png\n")
+    write_text(tmp_path / "obj.names", "hand\n")
+    write_text(tmp_path / "clone/tests/help/val.txt", "images/b.png\n")
+
+    def load(val: str) -> Dataset:
+        is_yaml = file.endswith(".yaml")
+        text = f"train: train.txt\nval: {val}\nnames: [hand]\n"
+        other = f"train=train.txt\nvalid={val}\nnames=obj.names\n"
+        write_text(tmp_path / file, text if is_yaml else other)
+        return load_dataset(tmp_path / file)
+
+    with pytest.raises(DataError, match=r"val\.txt"):
+        load("val.txt").split("val")
+    for val in ("tests/help/val.txt", "/content/help/val.txt"):
+        assert [path.name for path in load(val).images("val")] == ["b.png"]
+    write_text(tmp_path / "val.txt", "images/a.png\n")
+    assert [path.name for path in load("/content/darknet/val.txt").images("val")] == ["a.png"]

@@ -9,6 +9,7 @@ from seyolo.detections import Detections
 from seyolo.errors import ExportError
 from seyolo.exporting.parity import (
     box_agreement,
+    found_again,
     relative_error,
     require_agreement,
     require_parity,
@@ -75,6 +76,12 @@ def test_a_score_may_fall_to_the_other_side_of_the_threshold() -> None:
     sure, unsure, gone = (found((0, 0, 10, 10, score, 0)) for score in (0.26, 0.16, 0.14))
     assert box_agreement([sure], [unsure]) == 1
     assert np.isnan(box_agreement([unsure], [gone]))
+
+
+def test_boxes_of_the_first_side_are_counted_that_the_other_has() -> None:
+    two, other = found((0, 0, 10, 10, 0.9, 0), (20, 20, 30, 30, 0.26, 1)), found((20, 20, 30, 30, 0.16, 1))
+    assert found_again([two, found()], [other, two]) == (1, 2)
+    assert found_again([other], [two]) == (0, 0)
 
 
 def test_agreement_is_required() -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+import seyolo
 from helpers.planning import plan_for
 from seyolo.darknet.cost import cost
 from seyolo.darknet.zoo import network_from_name
@@ -183,3 +184,10 @@ def test_the_narrow_model_of_the_tutorial_has_a_budget_that_it_can_meet() -> Non
     for met in (nearest, budget):
         plan = plan_for(model, met)
         assert plan.macs <= 0.4 * plan.dense_macs
+
+
+@pytest.mark.parametrize("word", ["data", "dataset"])
+def test_images_lead_to_prune_file(word: str) -> None:
+    model = seyolo.load("yolov3-tiny@0.125", num_classes=1)
+    with pytest.raises(UsageError, match=rf"prune: takes no {word}=; .*seyolo\.api\.prune_file\(MODEL"):
+        seyolo.prune(model, "macs=50%", **{word: "photos"})

@@ -142,6 +142,27 @@ class Finder:
         found = self.ends(text)
         return self._moved(text, found[0], source) if len(found) == 1 else None
 
+    def list_file(self, text: str, folders: Iterable[str | Path], source: str | Path) -> str | None:
+        """Returns the path of a list of images or classes as `file`, but by its end only as `lists` does."""
+        for folder in folders:
+            path = os.path.normpath(os.path.join(folder, text))
+            if os.path.isfile(path):
+                return path
+        found = self.lists(text, Path(source).parent)
+        return self._moved(text, found[0], source) if len(found) == 1 else None
+
+    def lists(self, text: str, beside: Path) -> list[str]:
+        """Returns the files that fit the end of a path best and lie in a folder that it names, or `beside`.
+
+        A name such as `val.txt` alone says too little: other programs have files of that name.
+        """
+        return [
+            path
+            for path in self.ends(text)
+            if os.path.abspath(os.path.dirname(path)) == os.path.abspath(beside)
+            or any(_common_end(path.replace(os.sep, "/"), parts) > 1 for parts in _readings(text))
+        ]
+
     def folder(self, text: str, source: str | Path) -> str | None:
         """Returns the folder with this end of its path."""
         found = self.ends(text, is_folder=True)

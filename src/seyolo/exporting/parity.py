@@ -75,6 +75,12 @@ def box_agreement(expected: Sequence[Detections], actual: Sequence[Detections]) 
     return float(flags.mean()) if flags.size else float("nan")
 
 
+def found_again(expected: Sequence[Detections], actual: Sequence[Detections]) -> tuple[int, int]:
+    """Returns how many of the `SURE` boxes the other side has at `UNSURE`, and how many there are."""
+    found = [_found_in(other, one) for one, other in zip(expected, actual, strict=True)]
+    return sum(int(flags.sum()) for flags in found), sum(map(len, found))
+
+
 def _found_in(other: Detections, one: Detections) -> Bool[np.ndarray, " sure"]:
     """Tells for each box of `one` above `SURE` whether `other` has it with the same class."""
     sure = one[one.scores >= SURE]

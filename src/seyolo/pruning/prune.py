@@ -42,7 +42,8 @@ def prune(
 ) -> tuple[DarknetModel, Plan]:
     """Returns a pruned copy of a model, in evaluation mode, and its plan; the model stays as it is.
 
-    Constants of removed channels are folded. Recalibrate the batch normalisation afterwards, then fine-tune.
+    Constants of removed channels are folded. Nothing is repaired, so it finds little or nothing until it is
+    fine-tuned (`seyolo.train`); `seyolo.api.prune_file` with `data` prunes and repairs one on images.
 
     Args:
         model: the dense model.

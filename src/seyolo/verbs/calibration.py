@@ -16,22 +16,26 @@ from seyolo.data.batches.training import TrainingLoader, to_planes
 from seyolo.data.datasets import Dataset
 from seyolo.data.samples import Sample
 from seyolo.data.tiles import training_samples
-from seyolo.errors import DataError
-from seyolo.exporting.quantize import Image, calibration_images
+from seyolo.errors import DataError, counted
+from seyolo.exporting.onnx import describe_onnx
+from seyolo.exporting.parity import found_again
+from seyolo.exporting.quantize import Fitted, Image, calibration_images, find, on_onnxruntime
 from seyolo.letterbox import Fit
+from seyolo.opening.network import input_size
 from seyolo.options.cut import CutOptions
 from seyolo.options.slim import Repair, SlimOptions
 from seyolo.options.training import Augmentation
 from seyolo.progress import Progress
 from seyolo.pruning.cutting.repair import recalibrate, reconstruct
 from seyolo.pruning.importance.built_in import MEASURED, Material, named_importance
-from seyolo.pruning.planning.plan import Plan
+from seyolo.pruning.planning.plan import FoundAgain, Plan
 from seyolo.pruning.planning.planner import Planner
 from seyolo.torchnet.build import DarknetModel
 
 RECALIBRATION_IMAGES = 256
 RECONSTRUCTION_IMAGES = 64
 CALIBRATION_BATCH = 16
+FEW_IMAGES = 40  # fewer do not show a repair what the network sees
 TAYLOR_BATCHES = 8
 
 
@@ -79,6 +83,26 @@ class CalibrationSet:
         samples = training_samples(self.dataset)
         order = torch.randperm(len(samples), generator=torch.Generator().manual_seed(self.seed))
         return [samples[int(i)] for i in order[:count]]
+
+
+def few_images(dataset: Dataset) -> list[str]:
+    """Returns a line where the images are too few for importance and repair."""
+    count = len(dataset.images("train"))
+    if count >= FEW_IMAGES:
+        return []
+    advice = f"give {FEW_IMAGES} or more, labelled or not"
+    return [f"warning: {counted(count, 'image')} to prune and repair on, which is few; {advice}"]
+
+
+def boxes_found_again(dense: DarknetModel, slim_model: DarknetModel, images: CalibrationSet) -> FoundAgain:
+    """Counts on images of the repair the boxes of the dense network that the pruned one finds."""
+    fitted = [Fitted(*images.fit.image(sample.read())) for sample in images.samples(RECONSTRUCTION_IMAGES)]
+    size = input_size(dense, None)
+    before, after = (
+        find(on_onnxruntime(describe_onnx(model, size)), fitted) for model in (dense, slim_model)
+    )
+    found, boxes = found_again(before, after)
+    return FoundAgain(images=len(fitted), boxes=boxes, found=found)
 
 
 def int8_images(dataset: Dataset, count: int | None = None) -> list[Image]:

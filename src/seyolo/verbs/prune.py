@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Unpack
 
 from seyolo.data.datasets import Dataset, load_images
-from seyolo.errors import PlanError, UsageError
+from seyolo.errors import PlanError, UsageError, counted
 from seyolo.files import write_text
 from seyolo.letterbox import Fit
 from seyolo.opening.description import CHECKPOINT
@@ -23,12 +23,19 @@ from seyolo.progress import Progress, Silent, TimedStages, tell
 from seyolo.pruning.cutting.repair import REPAIRING
 from seyolo.pruning.importance.importance import Importance
 from seyolo.pruning.importance.obs import MEASURING, RANKING, num_images
-from seyolo.pruning.planning.plan import Plan, recounted_plan
+from seyolo.pruning.planning.plan import FoundAgain, Plan, recounted_plan
 from seyolo.pruning.planning.planner import Planner
 from seyolo.report.figures.channels import channel_rows, plot_channels, prunable_part
 from seyolo.torchnet.build import DarknetModel
 from seyolo.torchnet.device import torch_device
-from seyolo.verbs.calibration import RECONSTRUCTION_IMAGES, CalibrationSet, planner_on, repair_on
+from seyolo.verbs.calibration import (
+    RECONSTRUCTION_IMAGES,
+    CalibrationSet,
+    boxes_found_again,
+    few_images,
+    planner_on,
+    repair_on,
+)
 
 MEASURING_S, RANKING_S, REPAIRING_S = 1.0, 0.25, 3.0  # relative time of an image in each stage
 FORECAST_BACKENDS = ("onnxruntime",)  # time a plan that is not cut yet, besides the backend of its budget
@@ -146,8 +153,11 @@ def prune_file(
         slim_model = slim_model.to(torch_device(job.options.device))
         images = CalibrationSet(job.dataset, Fit.of(slim_model.network.net), job.options.seed)
         repair_on(slim_model, job.dense, made, images, job.options.repair, progress=progress)
+        made = made.changed(found_again=boxes_found_again(job.dense, slim_model, images))
     save(slim_model, out)
     _write_plan(plan_path(out), made, job.dense)
+    if made.found_again is not None and job.dataset is not None:
+        tell(progress, [_found_line(made.found_again, model, out, job.dataset)])
     return made
 
 
@@ -193,6 +203,7 @@ class _Job:
             return progress or Silent()
         if self.plan is None:
             tell(progress, self.dataset.introduction(["train"]))
+        tell(progress, few_images(self.dataset))
         is_measured = self.plan is None and self.importance is None and self.options.measures_obs
         has_latency = any(isinstance(budget, LatencyBudget) for budget in self.options.budgets)
         count = num_images(self.dense.network)
@@ -210,6 +221,19 @@ class _Job:
             cut = options.plan_options()
             return Planner(self.dense, cut, importance=self.importance, progress=progress)
         return planner_on(self.dense, options.plan_options(), self.dataset, options.seed, progress)
+
+
+def _found_line(found: FoundAgain, model: str | Path, out: Path, dataset: Dataset) -> str:
+    """Says which boxes the pruned network still finds, and how to measure its AP."""
+    where = f"on {counted(found['images'], 'image')}"
+    if not found["boxes"]:
+        return f"warning: {where} the network before finds nothing; give images of what it knows"
+    weights = f" --weights {out.with_suffix('.weights')}" if out.suffix == ".cfg" else ""
+    data, first = str(dataset.source), ""
+    if not any(len(sample.class_ids) for sample in dataset.split("train")):
+        data, first = "auto", f"seyolo data label {model} {dataset.source} auto, then: "
+    share = f"{found['found']:,} of {counted(found['boxes'], 'box')} of the network before"
+    return f"{where} it finds {share}; its AP: {first}seyolo val {out}{weights} --data {data}"
 
 
 def plan_path(out: str | Path) -> Path:

@@ -11,7 +11,7 @@ image.
 
 Darknet resolves every path from the working directory, usually the top of its tree. Here paths start at the
 folder of the file that holds them, then at the folder of the `.data`, at the working directory and at the
-folders above the `.data`; last, a file is found by the end of its path.
+folders above the `.data`; last, a file is found by the end of its path, which for a list has a folder in it.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def _read_values(source: Path) -> dict[str, _Value]:
 
 def _existing(value: _Value, source: Path, roots: tuple[Path, ...], finder: Finder) -> Path:
     """Returns the file of a value."""
-    found = finder.file(value.text, roots, source)
+    found = finder.list_file(value.text, roots, source)
     if found is None:
         paths = dict.fromkeys((source.parent / value.text, Path(value.text)))
         places = " or ".join(shortened(str(path)) for path in paths)

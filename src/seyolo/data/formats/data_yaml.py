@@ -69,8 +69,8 @@ def _root(values: Mapping[object, object], source: Path, finder: Finder) -> Path
 
 
 def _is_there(text: str, folder: Path, finder: Finder) -> bool:
-    is_there = os.path.exists(folder / text)
-    return is_there or bool(finder.ends(text, is_folder=not _is_list(text)))
+    found = finder.lists(text, folder) if _is_list(text) else finder.ends(text, is_folder=True)
+    return os.path.exists(folder / text) or bool(found)
 
 
 def _is_list(text: str) -> bool:
@@ -192,7 +192,7 @@ def _place(text: str, values: Mapping[object, object], root: Path, source: Path,
         return inside
     if os.path.exists(stated) or not os.path.isdir(source.parent):
         return stated
-    found = finder.file(text, (), source) if _is_list(text) else finder.folder(text, source)
+    found = finder.list_file(text, (), source) if _is_list(text) else finder.folder(text, source)
     return stated if found is None else Path(found)
 
 

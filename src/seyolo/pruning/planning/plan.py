@@ -47,6 +47,17 @@ class Width(TypedDict):
     after: int
 
 
+class FoundAgain(TypedDict):
+    """Boxes of the dense network on `images` of the calibration set, before and after pruning.
+
+    It finds `boxes` there with a confidence of 0.25 or more, and the pruned network finds `found` of them.
+    """
+
+    images: int
+    boxes: int
+    found: int
+
+
 BAR_CHARACTERS = 20
 """Length of the bar in a notebook of a convolution that keeps all its filters."""
 Masks = tuple[BoolArray, ...]  # per layer (C,): True for the output channels that are kept
@@ -69,6 +80,8 @@ class Plan:
         latency_ms: predicted milliseconds of an image, per backend with a latency model.
         measured_ms: the same, measured on the pruned network.
         dense_ms: of the dense network, measured side by side with it.
+        found_again: boxes of the dense network that the pruned one finds; None, and not in the JSON, where it
+            was pruned without images.
 
     Example:
         >>> model = seyolo.load("yolov3-tiny@0.25", num_classes=1)
@@ -96,6 +109,7 @@ class Plan:
     dense_ms: Mapping[str, float] = field(default_factory=dict)
     evenness: float = 0.0
     importance: str = "bn"
+    found_again: FoundAgain | None = None
     _masks: Masks | None = field(default=None, init=False, repr=False, compare=False)
 
     def __repr__(self) -> str:
@@ -120,6 +134,8 @@ class Plan:
     def to_json(self) -> str:
         """Returns the plan as indented JSON."""
         values = {f.name: getattr(self, f.name) for f in fields(self) if f.init}
+        if self.found_again is None:
+            del values["found_again"]
         return json.dumps(to_json(values), indent=2) + "\n"
 
     @classmethod
