@@ -22,7 +22,7 @@ TOLERANCE = 1e-4  # relative to the largest value; on trained networks rounding 
 SURE, UNSURE = 0.25, 0.15  # what one runtime detects at the first confidence, the other must at the second
 SAME_BOX_IOU = 0.7
 LEAST_AGREEMENT = 0.95  # share of the boxes above `SURE` that both runtimes must detect
-FUSING_FORM = ".xml, or .onnx with --for openvino"  # rounds only what convolutions read
+FUSING_FORM = ".xml, or .onnx with --for its runtime"  # rounds only what convolutions read
 
 
 def sample_image(
