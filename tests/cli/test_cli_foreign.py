@@ -91,6 +91,7 @@ DARKNET = {
     "detector map obj.data x.cfg x.weights -iou_thresh 0.5 -points 101": (
         "val x.cfg --data obj.data --weights x.weights"
     ),
+    "train detector train obj.data x.cfg": "train --data obj.data --model x.cfg",
     "map obj.data x.cfg x.weights": "val x.cfg --data obj.data --weights x.weights",
     "detector test obj.data x.cfg x.weights a.jpg -out result.json": (
         "detect x.cfg a.jpg --weights x.weights --json result.json --iou 0.45"
@@ -142,6 +143,10 @@ def test_a_line_of_another_program_is_translated_and_not_run(
     [
         ("predict model=a.onnx source=b imgsz=640", "left out: imgsz (a model file has its own input size)"),
         ("predict model=a.onnx source=b show=True classes=0", "left out: show, classes"),
+        (
+            "detector map obj.data x.cfg x.weights -iou_thresh 0.5",
+            "left out: iou_thresh (AP counts boxes from an IoU of 0.5 to 0.95 on)",
+        ),
         ("train data=d model=yolov3 optimizer=SGD", "left out: optimizer SGD (adamw or muon)"),
         ("train data=d model=yolov3 device=mps", "left out: device mps"),
         ("train data=d model=yolov3 mosaic=0.3", "left out: mosaic 0.3 (0 is --no-mosaic)"),

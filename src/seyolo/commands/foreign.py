@@ -46,6 +46,7 @@ SWITCHES = {
 WHY = {
     "size": "a model file has its own input size",
     "workers": "seyolo takes as many as there are cores",
+    "iou": "AP counts boxes from an IoU of 0.5 to 0.95 on",
     "data": "class names are in the model, or: --names FILE",
 }
 """Reasons why a setting is left out."""

@@ -78,6 +78,8 @@ class Line:
 def line_of(words: list[str], app: App) -> tuple[Line | None, list[str]]:
     """Returns the line with its verb, and the words behind that."""
     first, second = [*(word.removesuffix(".py") for word in words[:2]), "", ""][:2]
+    if first in app and second == "detector":  # seyolo train detector train x.data
+        return line_of(words[1:], app)
     if first == "data":
         return (Line(f"data {second}") if second in app["data"] else None), words[2:]
     if second in MODES | DARKNET and (
