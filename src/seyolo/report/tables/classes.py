@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from seyolo.errors import counted
 from seyolo.report.text import share_text
 
 if TYPE_CHECKING:
@@ -33,5 +34,5 @@ def left_out_note(classes: Mapping[str, ClassMetrics]) -> str:
     if len(classes) <= MOST_SHOWN:
         return ""
     best = max(classes, key=lambda name: classes[name].ap)
-    shown = f"the worst {NUM_WORST} of {len(classes)} classes"
+    shown = f"the worst {NUM_WORST} of {counted(len(classes), 'class')}"
     return f"{shown}; the best is {best} (AP {share_text(classes[best].ap)})"
