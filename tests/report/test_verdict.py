@@ -118,16 +118,6 @@ def test_given_weights_are_not_asked_for() -> None:
         assert line == f"{asked}, or start from trained weights with --weights"
 
 
-def test_what_was_said_before_the_training_is_not_said_again() -> None:
-    few = replace(START, images={"train": 9}, epochs={"train": 100}, steps={"train": 100})
-    verdict = train_verdict({"val_ap50": 0.05}, few)
-    assert verdict.lines(shortages(few))[1:] == ["- the warnings before the training name what is short"]
-    assert verdict.lines(shortages(few)[:1])[1:] == [
-        "- the warnings before the training name what is short",
-        f"- {shortages(few)[1]}",
-    ]
-
-
 @pytest.mark.parametrize("start", [None, START])
 def test_without_a_shortage_the_labels_are_suspected(start: RunStart | None) -> None:
     _, first, *_ = slim_verdict(run(0.1, 0.1), start).lines()

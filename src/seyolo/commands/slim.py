@@ -14,7 +14,7 @@ from seyolo.options.stored import read_slim_options
 from seyolo.options.training import RunOptions
 from seyolo.progress import console_progress
 from seyolo.report.tables.slim import controls_table, int8_lines, stage_table
-from seyolo.report.verdict import shortages, slim_verdict, summary
+from seyolo.report.verdict import slim_verdict, summary
 from seyolo.results import SlimResults, read_start
 from seyolo.runs import NewRun
 from seyolo.runtime.shipped import refuse_shipped
@@ -54,8 +54,7 @@ def slim(*, options: SlimOptions = DEFAULTS, run: RunOptions = NEW_RUN, json: Js
     typed = SlimResults.from_json(results)
     controls = [controls_table(typed.controls)] if typed.controls else []
     is_new = read_slim_options(folder).activation is not None
-    start = read_start(folder)
-    verdict = slim_verdict(typed, start, new_activation=is_new)
-    said = [*verdict.lines(shortages(start) if start else ()), summary(typed, verdict)]
+    verdict = slim_verdict(typed, read_start(folder), new_activation=is_new)
+    said = [*verdict.lines(), summary(typed, verdict)]
     show(results, Group(*said, stage_table(typed), *int8_lines(typed), *controls), json)
     remark(f"all of it on one page: {folder / 'report.html'}; models and images lie beside it")

@@ -12,7 +12,7 @@ from seyolo.options.parameters import required
 from seyolo.options.train import TrainOptions
 from seyolo.options.training import RunOptions
 from seyolo.progress import console_progress
-from seyolo.report.verdict import shortages, train_verdict
+from seyolo.report.verdict import train_verdict
 from seyolo.results import read_start
 from seyolo.runs import BEST_FILE, NewRun
 from seyolo.runtime.shipped import refuse_shipped
@@ -48,7 +48,6 @@ def train(*, options: TrainOptions = DEFAULTS, run: RunOptions = NEW_RUN, json: 
     figures = {name: getattr(result, name) for name in ("best_ap", "best_epoch", "history")}
     value = {"checkpoint": best, **figures}
     row = next(row for row in result.history if row["epoch"] == result.best_epoch)
-    start = read_start(folder)
-    verdict = train_verdict(row, start)
+    verdict = train_verdict(row, read_start(folder))
     said = f"best AP on val {result.best_ap:.3f}{verdict.remark()} in epoch {result.best_epoch}: {best}"
-    show(value, Group(*verdict.lines(shortages(start) if start else ()), said), json)
+    show(value, Group(*verdict.lines(), said), json)

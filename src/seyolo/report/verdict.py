@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -58,13 +58,9 @@ class Failure:
             who = f"The {self.failed[0]} network has not learned"
         return f"{who}: AP@0.5 on {self.split} is {figures}; from {LEARNED_AP50} on a network is of use."
 
-    def lines(self, said: Collection[str] = ()) -> list[str]:
-        """Returns the headline, and a line per reason that was not `said` before training."""
-        new = [reason for reason in self.reasons if reason not in said]
-        told = (
-            [] if len(new) == len(self.reasons) else ["- the warnings before the training name what is short"]
-        )
-        return [self.headline(), *told, *(f"- {reason}" for reason in new)]
+    def lines(self) -> list[str]:
+        """Returns the headline, and a line per reason."""
+        return [self.headline(), *(f"- {reason}" for reason in self.reasons)]
 
 
 @dataclass(frozen=True)
@@ -92,9 +88,9 @@ class Verdict:
     noise: NoisyTiming | None = None
     few: str = ""  # the split that represents the run, where it is too small: 12 images with 23 objects
 
-    def lines(self, said: Collection[str] = ()) -> list[str]:
-        """Returns the lines to print first, without reasons `said` before; none for a run as it should be."""
-        failed = self.failure.lines(said) if self.failure else []
+    def lines(self) -> list[str]:
+        """Returns the lines to print first; none for a run as it should be."""
+        failed = self.failure.lines() if self.failure else []
         return failed + ([self.noise.sentence()] if self.noise else [])
 
     def remark(self) -> str:
