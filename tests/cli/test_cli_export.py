@@ -184,8 +184,8 @@ def test_several_files_in_one_table(run: Run, finder: Path, spots: Path, tmp_pat
     (x,) = (row for row in rows.values() if row["file"] == "x.onnx")
     assert x["size_bytes"] > x["float_bytes"] > 0
     assert f"x.onnx: no smaller in int8 ({x['size_bytes'] / 1e6:.2f} MB, the weights" in outcome.out
-    assert " ".join(header) == "file precision largest error equal boxes MB ms on"
-    assert [line[2:4] for line in lines if line[1] == "int8"] == [["–", "100.0%"]] * 3
+    assert " ".join(header) == "file precision against the model MB ms on"
+    assert [line[2:5] for line in lines if line[1] == "int8"] == [["100.0%", "equal", "boxes"]] * 3
     image = spots.parent / "images/val/0.png"
     found = [json.loads(run("detect", file, image, "--json", "-").out) for file in FILES]
     assert [each["runtime"] for each in found] == ["onnxruntime", "openvino", "ncnn", "litert", "mnn"]

@@ -107,7 +107,7 @@ def _value(exported: Exported, is_random: bool) -> dict[str, object]:
 
 def _readable(exported: Exported, is_random: bool) -> Iterator[RenderableType]:
     if exported.rows:
-        yield table(_cells(exported.rows), TITLE)
+        yield table([_cells(row) for row in exported.rows], TITLE)
     yield from _int8_remarks(exported)
     if exported.metrics:
         yield table([{"on val": name, "AP": m.ap, "AP@0.5": m.ap50} for name, m in exported.metrics.items()])
@@ -145,28 +145,23 @@ def _int8_remarks(exported: Exported) -> Iterator[str]:
             yield f"int8 loses {100 * lost:.1f} points of AP on val"
 
 
-def _cells(rows: Sequence[ExportedRow]) -> list[dict[str, object]]:
-    """Returns the rows as printed: file, error or, in int8, share of equal boxes, size and latency."""
-    columns = {
-        "file": [str(row.file) for row in rows],
-        "precision": [row.precision for row in rows],
-        "largest error": [_error(row) for row in rows],
-        "equal boxes": [MISSING if row.agreement is None else f"{row.agreement:.1%}" for row in rows],
-        "MB": [f"{row.size_bytes / 1e6:.2f}" for row in rows],
-        "ms": [MISSING if row.p50_ms is None else three_digits(row.p50_ms) for row in rows],
-        "on": [row.runtime or MISSING for row in rows],
+def _cells(row: ExportedRow) -> dict[str, object]:
+    """Returns the row as it is printed: file, how equal it is to the model, size and latency."""
+    return {
+        "file": str(row.file),
+        "precision": row.precision,
+        "against the model": _error(row),
+        "MB": f"{row.size_bytes / 1e6:.2f}",
+        "ms": MISSING if row.p50_ms is None else three_digits(row.p50_ms),
+        "on": row.runtime or MISSING,
     }
-    if all(row.agreement is None for row in rows):
-        del columns["equal boxes"]
-    elif all(row.agreement is not None for row in rows):
-        del columns["largest error"]
-    return [dict(zip(columns, cells, strict=True)) for cells in zip(*columns.values(), strict=True)]
 
 
 def _error(row: ExportedRow) -> str:
-    """Returns the largest error of boxes and scores; int8 is judged by its boxes instead."""
-    is_unknown = row.error_px is None or row.agreement is not None
-    return MISSING if is_unknown else f"{row.error_px:.0e} px, {row.error_score:.0e}"
+    """Returns the largest error of boxes and scores; in int8 the share of equal boxes."""
+    if row.agreement is not None:
+        return f"{row.agreement:.1%} equal boxes"
+    return MISSING if row.error_px is None else f"{row.error_px:.0e} px, {row.error_score:.0e}"
 
 
 def _write_description(model: str, out: Path, size: InputSize | None, start: ModelOptions) -> Path:

@@ -94,7 +94,7 @@ def test_what_no_cut_makes_faster_names_the_nearest_that_was_measured(plan: Make
         BudgetError, match=r"is not met: of \d planned networks.*the nearest budget is"
     ) as caught:
         plan(f"latency={0.6 * DENSE_MS:.2f}ms@onnxruntime", lambda ms: DENSE_MS + 0.1 * ms)
-    nearest = float(str(caught.value).split("is latency=")[1].split("ms@")[0])
+    nearest = float(str(caught.value).split("--budget latency=")[1].split("ms@")[0])
     assert DENSE_MS < nearest < 1.1 * DENSE_MS
 
 
