@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
+from helpers.script_module import load_script
+
 PATH = Path(__file__).parents[1] / "tools" / "house.py"
 
 
 @pytest.fixture
-def house(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+def house() -> ModuleType:
     """The script as a module."""
-    spec = importlib.util.spec_from_file_location("house", PATH)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, "house", module)
-    spec.loader.exec_module(module)
-    return module
+    return load_script(PATH)
 
 
 def use(house: ModuleType, monkeypatch: pytest.MonkeyPatch, **sources: str) -> None:

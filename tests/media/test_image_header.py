@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import io
 import struct
 import subprocess
@@ -15,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from helpers.script_module import load_script
 from seyolo.data.check import check_dataset
 from seyolo.data.datasets import load_dataset
 from seyolo.errors import DataError, UsageError
@@ -34,12 +34,7 @@ from seyolo.media.images import (
 def load_makers() -> ModuleType:
     """The benchmark, whose images of every format serve here."""
     path = Path(__file__).parents[2] / "benchmarks" / "decode_memory.py"
-    spec = importlib.util.spec_from_file_location("decode_memory", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script(path)
 
 
 makers = load_makers()

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,6 +12,7 @@ import torch
 
 import seyolo
 from helpers.random_weights import calibrated
+from helpers.script_module import load_script
 from helpers.spot_detector import write_spots
 from seyolo.darknet.cost import cost
 from seyolo.torchnet.build import DarknetModel
@@ -25,13 +24,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # raised inside Torch-Pruning
 
 @pytest.fixture(scope="module")
 def peers() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("peers", ROOT / "benchmarks/peers.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["peers"] = module  # where its dataclass looks for types
-    spec.loader.exec_module(module)
-    return module
+    return load_script(ROOT / "benchmarks/peers.py")
 
 
 def gated() -> DarknetModel:

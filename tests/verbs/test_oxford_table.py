@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
 import shutil
@@ -13,6 +12,7 @@ from types import ModuleType
 import pytest
 
 from helpers.doc_pages import PAGES
+from helpers.script_module import load_script
 from helpers.written_oxford import add
 
 ROOT = Path(__file__).parents[2]
@@ -22,12 +22,7 @@ PARTS = ["dense", "sparse", "finetuned"]
 
 @pytest.fixture(scope="module")
 def oxford() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("oxford_table", ROOT / "benchmarks/oxford.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script(ROOT / "benchmarks/oxford.py")
 
 
 def write_archive(folder: Path, sizes: tuple[int, int, int], side_px: float = 45.0) -> Path:

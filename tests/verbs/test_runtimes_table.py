@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -12,6 +10,7 @@ import numpy as np
 import pytest
 
 import seyolo
+from helpers.script_module import load_script
 from helpers.spot_detector import spot_detector, write_spots
 from seyolo.runtime.choice import RUNTIMES, RuntimeKind
 
@@ -20,15 +19,9 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def runtimes() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("runtimes_table", ROOT / "benchmarks/runtimes.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(ROOT / "benchmarks"))  # its neighbours, as when it is run
-        sys.modules["runtimes_table"] = module  # where its dataclass looks for types
-        spec.loader.exec_module(module)
-    return module
+        return load_script(ROOT / "benchmarks/runtimes.py")
 
 
 def test_every_runtime_and_precision_has_a_row(runtimes: ModuleType) -> None:
