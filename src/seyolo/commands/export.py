@@ -22,7 +22,7 @@ from seyolo.options.model import NO_OPTIONS, ModelOptions
 from seyolo.options.parameters import Flag
 from seyolo.progress import console_progress
 from seyolo.report.tables.slim import MOST_LOST_AP
-from seyolo.report.text import MISSING, noise_text, three_digits
+from seyolo.report.text import MISSING, is_within_noise, noise_text, three_digits
 from seyolo.runtime.beside import beside_path
 from seyolo.runtime.shipped import refuse_shipped
 from seyolo.sizes import InputSize, size_hw
@@ -123,7 +123,7 @@ def fastest_line(timed: Sequence[ExportedRow]) -> str:
     """Returns the line that runs the fastest file, or names the files that are as fast within the noise."""
     first, *rest = sorted(timed, key=lambda row: row.p50_ms or 0)
     fast_ms, least = first.p50_ms or 0, first.noise or 0
-    equal = [row for row in rest if (row.p50_ms or 0) < fast_ms * (1 + max(row.noise or 0, least))]
+    equal = [row for row in rest if is_within_noise(row.p50_ms or 0, fast_ms, row.noise or 0, least)]
     if not equal:
         return f"the fastest here: seyolo detect {first.file} IMAGE_OR_FOLDER"
     noise = noise_text(max(row.noise or 0 for row in (first, *equal)))

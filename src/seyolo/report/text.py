@@ -44,6 +44,11 @@ def three_digits(value: float) -> str:
     return f"{value:.{decimals}f}"
 
 
+def is_within_noise(latency_ms: float, fastest_ms: float, *noises: float) -> bool:
+    """Tells whether a latency is above the fastest by less than the larger noise of the two, as shares."""
+    return latency_ms / fastest_ms - 1 < max(noises)
+
+
 def percent_text(part: float, whole: float) -> str:
     """Formats a share of a whole: 30 %."""
     return f"{100 * part / whole:.0f} %"

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from seyolo.report.tables.fitting import FittingTable
-from seyolo.report.text import MISSING, noise_text, share_text, three_digits
+from seyolo.report.text import MISSING, is_within_noise, noise_text, share_text, three_digits
 
 if TYPE_CHECKING:
     from seyolo.verbs.benchmark import Compared
@@ -30,7 +30,7 @@ def noise_lines(rows: Sequence[Compared]) -> list[str]:
         name
         for name, row in zip(names, rows, strict=True)
         if row is not fastest
-        and row.total_p50_ms / fastest.total_p50_ms - 1 < max(row.total_noise, fastest.total_noise)
+        and is_within_noise(row.total_p50_ms, fastest.total_p50_ms, row.total_noise, fastest.total_noise)
     ]
     first = names[[*rows].index(fastest)]
     return [noise, *(f"{name} is about as fast as {first} (within the noise)" for name in equal)]
