@@ -217,6 +217,15 @@ def test_means_with_muon_are_those_of_the_draws(
     assert f"| {title} | {' | '.join(means)} |" in PAGES["docs/decisions/0023-muon-for-the-kernels.md"]
 
 
+def test_means_of_blood_cells_with_muon_are_those_of_the_draws(draws: Callable[..., list[Draws]]) -> None:
+    found = draws("dense", seeds=(1, 2), folder="muon_bccd")
+    means = [
+        f"{np.mean([one[split][0] for one in found]):.3f}".removeprefix("0") for split in ("val", "test")
+    ]
+    row = f"seeds 1, 2 | 12,480 | {' | '.join(means)} |"
+    assert row in PAGES["docs/decisions/0023-muon-for-the-kernels.md"]
+
+
 @pytest.mark.parametrize(
     ("title", "name"),
     [

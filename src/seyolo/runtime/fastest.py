@@ -56,10 +56,12 @@ class Figures:
         return min(self.best, usual, key=lambda figure: figure.total_s(num_runs))
 
     def text(self, chosen: Figure) -> str:
-        """Returns the figures in words."""
+        """Returns the figures in words, and why the chosen one is not the fastest."""
         others = ", ".join(str(figure) for figure in self.all if figure != chosen)
         differing = "".join(f", {way} gives other boxes" for way in self.differing)
-        return f"{chosen} an image (others: {others or 'none'}{differing})"
+        longer_s = self.best.open_s - chosen.open_s
+        opening = f"; {self.best.way.text} takes {longer_s:.2g} s more to open" if chosen != self.best else ""
+        return f"{chosen} an image (others: {others or 'none'}{differing}{opening})"
 
 
 @dataclass(frozen=True)
