@@ -368,8 +368,8 @@ def test_texts_of_figures() -> None:
     figures = Figures({}, best, (usual, best), ("torch", "opencv"))
     said = "openvino with 1 thread 0.0123 ms an image (others: onnxruntime 12.3 ms"
     assert figures.text(best) == f"{said}, torch gives other boxes, opencv gives other boxes)"
-    without = Figures({}, best, (usual, best)).text(usual)
-    assert without == (
-        "onnxruntime 12.3 ms an image (others: openvino with 1 thread 0.0123 ms; openvino takes 0.4 s more to open)"
+    slow_to_open = Figures({}, best, (usual, best)).text(usual)
+    assert slow_to_open.endswith(
+        "(others: openvino with 1 thread 0.0123 ms; openvino takes 0.4 s more to open)"
     )
     assert Figures({}, usual, (usual,)).text(usual) == "onnxruntime 12.3 ms an image (others: none)"
