@@ -169,7 +169,7 @@ class Peers:
             share,
             macs_of(model, self.size_hw),
             sum(parameter.numel() for parameter in model.parameters()),
-            split_metrics(judgement, len(self.dataset.names)),
+            split_metrics(judgement, self.dataset.names),
         )
         write_json(self.path(method, share), to_json(row))
         found = ", ".join(f"{split} {share_text(of.ap)}" for split, of in row.metrics.items())

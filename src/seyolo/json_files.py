@@ -26,6 +26,7 @@ Positive = Annotated[int, msgspec.Meta(ge=1, le=MOST)]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Finite = Annotated[float, msgspec.Meta(ge=-MOST, le=MOST)]
 PositiveFinite = Annotated[float, msgspec.Meta(gt=0, le=MOST)]
+LEFT_OUT_EMPTY = {"left out empty": True}  # metadata of fields that `to_json` leaves out where empty or None
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
@@ -97,7 +98,11 @@ def to_json(value: object) -> Any:
         TypeError: a value that has no form in JSON.
     """
     if is_dataclass(value):
-        return {field.name: to_json(getattr(value, field.name)) for field in fields(value)}
+        return {
+            field.name: to_json(getattr(value, field.name))
+            for field in fields(value)
+            if field.metadata != LEFT_OUT_EMPTY or getattr(value, field.name)
+        }
     if isinstance(value, Mapping):
         return {str(key): to_json(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -14,24 +14,47 @@ from typing import Annotated, Any, Self
 from msgspec import Meta
 
 from seyolo.errors import TrainingError
-from seyolo.json_files import Count, Finite, Positive, PositiveFinite, Share, from_json, read_json, to_json
+from seyolo.json_files import (
+    LEFT_OUT_EMPTY,
+    Count,
+    Finite,
+    Positive,
+    PositiveFinite,
+    Share,
+    from_json,
+    read_json,
+    to_json,
+)
 
 TRAINED_STAGES = ("dense", "sparse", "finetuned")
 """Stages that train; each has a folder of its name in the run's folder."""
 RESULTS_FILE, START_FILE = "results.json", "start.json"
 STAGE_TITLES = {"finetuned": "slim", "int8": "slim int8"}
 """Names of stages in tables and charts that differ from those in files; the last stage is always slim."""
+SHOWN_FROM = 0.25
+"""Confidence threshold of pages and images: the default of `seyolo detect`."""
+
+
+@dataclass(frozen=True)
+class ClassResult:
+    """COCO AP of a class on a split, its labelled objects, and those found from `SHOWN_FROM` on, IoU 0.5."""
+
+    ap: Share = math.nan
+    ap50: Share = math.nan
+    num_objects: Count = 0
+    found: Count = 0
 
 
 @dataclass(frozen=True)
 class SplitMetrics:
-    """COCO AP on one split, in [0, 1]; nan where no object is labelled."""
+    """COCO AP on one split, in [0, 1]; nan where no object is labelled. `classes` are by name, if several."""
 
     ap: float = math.nan
     ap50: float = math.nan
+    classes: Mapping[str, ClassResult] = field(default_factory=dict, metadata=LEFT_OUT_EMPTY)
 
     def __post_init__(self) -> None:
-        for name, value in vars(self).items():
+        for name, value in (("ap", self.ap), ("ap50", self.ap50)):
             if not (0 <= value <= 1 or math.isnan(value)):
                 raise ValueError(f"{name}: expected a number from 0 to 1, got {value:g}")
 
@@ -81,7 +104,7 @@ class StageResult:
     input_size: tuple[Positive, Positive]  # (height, width) in pixels
     metrics: Mapping[str, SplitMetrics] = field(default_factory=dict)
     latency_ms: Mapping[str, PositiveFinite] = field(default_factory=dict)
-    latency_noise: Mapping[str, Finite] = field(default_factory=dict)
+    latency_noise: Mapping[str, Finite] = field(default_factory=dict, metadata=LEFT_OUT_EMPTY)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,14 +124,13 @@ class ControlRow:
     metrics: Mapping[str, SplitMetrics] = field(default_factory=dict)
     latency_ms: float = math.nan
     lead: Mapping[str, Difference] = field(default_factory=dict)
-    not_possible: str | None = None
+    not_possible: str | None = field(default=None, metadata=LEFT_OUT_EMPTY)
 
     def to_json(self) -> dict[str, Any]:
         """Returns the value in `results.json`, without the keys that a control of its kind does not have."""
         if self.not_possible is not None:
             return {"control": self.control, "not_possible": self.not_possible}
         value: dict[str, Any] = to_json(self)
-        del value["not_possible"]
         return value
 
 
@@ -122,7 +144,7 @@ class SlimResults:
     stages: Annotated[
         tuple[StageResult, ...], Meta(min_length=1)
     ]  # the dense network first, the slim network last
-    int8: StageResult | None = None  # the slim network in int8, where it could be written
+    int8: StageResult | None = field(default=None, metadata=LEFT_OUT_EMPTY)  # where it could be written
     lead: Mapping[str, Difference] = field(default_factory=dict)
     plan: Mapping[str, Any] = field(default_factory=dict)  # as JSON; `Plan.from_dict` reads it
     readiness: Readiness | None = None  # None where no channel with a BN scale was pruned
@@ -130,7 +152,7 @@ class SlimResults:
     seed: int | None = None
     data: str = ""
     artefacts: Mapping[str, str] = field(default_factory=dict)  # by file `written`, or why it was not
-    controls: tuple[ControlRow, ...] = ()
+    controls: tuple[ControlRow, ...] = field(default=(), metadata=LEFT_OUT_EMPTY)
 
     @property
     def dense(self) -> StageResult:
@@ -163,12 +185,10 @@ class SlimResults:
     def to_json(self) -> dict[str, Any]:
         """Returns the value of `results.json`; `int8` and `controls` only where there are any."""
         value: dict[str, Any] = to_json(self)
-        for stage in (*value["stages"], value["int8"] or {}):
-            if not stage.get("latency_noise", True):
-                del stage["latency_noise"]  # as in files of versions that did not measure it
         value["readiness"] = self.readiness.to_json() if self.readiness else {}
-        value["controls"] = [row.to_json() for row in self.controls]
-        return {key: found for key, found in value.items() if found or key not in ("int8", "controls")}
+        if self.controls:
+            value["controls"] = [row.to_json() for row in self.controls]
+        return value
 
 
 @dataclass(frozen=True, kw_only=True)

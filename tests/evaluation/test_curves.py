@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,7 +13,10 @@ from hypothesis import strategies as st
 from helpers.boxes import found, truth
 from helpers.scenes import scene, with_ignored
 from seyolo.evaluation.ap import average_precision
-from seyolo.evaluation.curves import CONFIDENCES, Curves, detection_curves
+from seyolo.evaluation.curves import CONFIDENCES, Curves, CurveValues, detection_curves
+from seyolo.evaluation.evaluate import split_metrics
+from seyolo.json_files import from_json
+from seyolo.results import ClassResult
 
 
 @settings(max_examples=30)
@@ -63,7 +67,34 @@ def test_they_survive_json() -> None:
     truths, predictions = scene(np.random.default_rng(0), 12)
     curves = detection_curves(truths, predictions, 1)
     assert curves is not None
-    again = Curves.from_dict(json.loads(json.dumps(curves.to_dict())))
-    for name, points in vars(again).items():
+    values = curves.to_dict()
+    assert "classes" not in values  # as in files of versions that did not keep them
+    again = Curves.from_dict(from_json(json.loads(json.dumps(values)), CurveValues))
+    assert again.classes == {}
+    for name in values:
+        points = getattr(again, name)
         np.testing.assert_allclose(points, getattr(curves, name), atol=5e-5)
         assert points.shape == (101,)
+
+
+def test_classes_count_what_is_found_at_the_confidence_of_pages() -> None:
+    squares = [[0, 0, 10, 10], [50, 50, 60, 60], [100, 100, 110, 110]]
+    truths = [truth(squares, [0, 0, 2])]
+    # Of class 0 one of two is found; class 2 is found below 0.25 only, and class 1 has no objects.
+    predictions = [found([*squares[:1], squares[2], squares[2]], [0.9, 0.24, 0.9], [0, 2, 1])]
+    metrics = split_metrics({"val": (truths, predictions)}, ["RBC", "none", "Platelets"])["val"]
+    assert metrics.classes == {
+        "RBC": ClassResult(pytest.approx(51 / 101), pytest.approx(51 / 101), 2, 1),
+        "Platelets": ClassResult(pytest.approx(1), pytest.approx(1), 1, 0),
+    }
+    curves = detection_curves(truths, predictions, 3)
+    assert curves is not None
+    values = json.loads(json.dumps(replace(curves, classes=metrics.classes).to_dict()))
+    assert Curves.from_dict(from_json(values, CurveValues)).classes == metrics.classes
+
+
+def test_one_class_with_objects_has_no_results_by_class() -> None:
+    judgement = {"val": ([truth([[0, 0, 10, 10]], [1])], [found([[0, 0, 10, 10]], [0.9], [1])])}
+    assert split_metrics(judgement, ["face", "hand"])["val"].classes == {}
+    judgement = {"val": ([truth([[0, 0, 10, 10]])], [found([[0, 0, 10, 10]], [0.9])])}
+    assert split_metrics(judgement, ["hand"])["val"].classes == {}

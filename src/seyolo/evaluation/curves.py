@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Annotated, NamedTuple, TypedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Any, NamedTuple, NotRequired, TypedDict
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -13,7 +13,8 @@ from msgspec import Meta
 from seyolo.detections import Detections
 from seyolo.evaluation.ap import Truth
 from seyolo.evaluation.matching import RECALLS, class_matches, precision_at_recalls
-from seyolo.json_files import Share, from_json
+from seyolo.json_files import Share, to_json
+from seyolo.results import ClassResult
 
 CONFIDENCES = np.linspace(0, 1, 101)
 DIGITS = 4  # decimal places in JSON: a hundredth of a point of AP
@@ -30,6 +31,7 @@ class CurveValues(TypedDict):
     precision: Listed
     recall: Listed
     f1: Listed
+    classes: NotRequired[Mapping[str, ClassResult]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,21 +47,24 @@ class Curves:
     precision: Points  # 1 without detections
     recall: Points
     f1: Points  # harmonic mean of both
+    classes: Mapping[str, ClassResult] = field(default_factory=dict)  # by name, where training kept them
 
     @property
     def best_confidence(self) -> float:
         """The confidence threshold with the highest F1."""
         return float(CONFIDENCES[int(self.f1.argmax())])
 
-    def to_dict(self) -> CurveValues:
-        """Returns lists for JSON, rounded to four digits."""
-        rounded = {name: [round(x, DIGITS) for x in points.tolist()] for name, points in vars(self).items()}
-        return from_json(rounded, CurveValues)
+    def to_dict(self) -> dict[str, Any]:
+        """Returns plain values for JSON, the points rounded to four digits."""
+        arrays = ((name, found.tolist()) for name, found in vars(self).items() if name != "classes")
+        values: dict[str, Any] = {name: [round(x, DIGITS) for x in points] for name, points in arrays}
+        return values | ({"classes": to_json(self.classes)} if self.classes else {})
 
     @classmethod
     def from_dict(cls, values: CurveValues) -> Curves:
         """Inverts `to_dict`."""
-        return cls(**{name: np.array(points, dtype=np.float64) for name, points in values.items()})
+        arrays = {name: np.array(found, dtype=float) for name, found in values.items() if name != "classes"}
+        return cls(**arrays, classes=values.get("classes", {}))
 
 
 def detection_curves(truths: Sequence[Truth], found: Sequence[Detections], num_classes: int) -> Curves | None:

@@ -8,9 +8,10 @@ image, as in COCO. A runtime backend needs no PyTorch here.
 from __future__ import annotations
 
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -28,10 +29,11 @@ from seyolo.errors import DataError, counted
 from seyolo.evaluation.ap import Metrics, Regions, Truth, average_precision
 from seyolo.evaluation.bootstrap import bootstrap_difference
 from seyolo.evaluation.curves import Curves, detection_curves
+from seyolo.evaluation.matching import mistakes
 from seyolo.letterbox import Fit
 from seyolo.media.ahead import in_background
 from seyolo.progress import Progress, Silent
-from seyolo.results import Difference, SplitMetrics
+from seyolo.results import SHOWN_FROM, ClassResult, Difference, SplitMetrics
 from seyolo.runtime.inference import Thresholds, suppressed
 from seyolo.runtime.protocol import Backend
 from seyolo.tiling.detecting import detect_in_tiles
@@ -43,7 +45,8 @@ if TYPE_CHECKING:
 AP_THRESHOLDS = Thresholds(confidence=0.001, iou_threshold=0.65)
 """A confidence of 0.001 keeps the low-scored detections that AP needs."""
 
-Judgement = dict[str, tuple[list[Truth], list[Detections]]]
+Judged = tuple[list[Truth], list[Detections]]
+Judgement = dict[str, Judged]
 """Ground truth and detections of every image, by split."""
 
 
@@ -251,10 +254,23 @@ def metrics_of(judgement: Judgement, names: Sequence[str]) -> dict[str, Metrics]
     return {split: replace(metrics, names=tuple(names)) for split, metrics in found.items()}
 
 
-def split_metrics(judgement: Judgement, num_classes: int) -> dict[str, SplitMetrics]:
-    """Computes AP and AP@0.5 by split, as results keep them."""
-    found = {split: average_precision(*pair, num_classes) for split, pair in judgement.items()}
-    return {split: SplitMetrics(metrics.ap, metrics.ap50) for split, metrics in found.items()}
+def split_metrics(judgement: Judgement, names: Sequence[str]) -> dict[str, SplitMetrics]:
+    """Computes AP and AP@0.5 by split, as results keep them; `names` are those of the classes."""
+    return {
+        split: SplitMetrics(metrics.ap, metrics.ap50, class_results(metrics, judgement[split]))
+        for split, metrics in metrics_of(judgement, names).items()
+    }
+
+
+def class_results(metrics: Metrics, pair: Judged) -> dict[str, ClassResult]:
+    """Returns the results of the classes with objects by name; none where that is only one class."""
+    classes = metrics.by_class()
+    if len(classes) < 2:
+        return {}
+    rows = zip(*pair, strict=True)
+    hits = [truth.class_ids[~mistakes(truth, found, SHOWN_FROM).missed] for truth, found in rows]
+    num_found = Counter(metrics.names[class_id] for of_image in hits for class_id in of_image)
+    return {name: ClassResult(**asdict(one), found=num_found[name]) for name, one in classes.items()}
 
 
 def ap_lead(first: Judgement, second: Judgement, num_classes: int) -> dict[str, Difference]:

@@ -12,6 +12,7 @@ from seyolo.evaluation.ap import Metrics
 from seyolo.evaluation.evaluate import Judgement
 from seyolo.notebook import file_html, head_html, line_html, table_html
 from seyolo.report.figures.train_run import write_validation_figures
+from seyolo.report.tables.classes import slim_classes
 from seyolo.report.tables.slim import stage_table
 from seyolo.report.text import share_text
 from seyolo.report.verdict import slim_verdict, summary
@@ -35,11 +36,13 @@ class SlimOutcome(dict[str, Any]):
         return [*verdict.lines(), summary(results, verdict)]
 
     def _repr_html_(self) -> str:
-        """Returns the verdict, the table, channels and sample images, for notebooks."""
-        table = stage_table(SlimResults.from_json(self))
+        """Returns the verdict, the tables, channels and sample images, for notebooks."""
+        results = SlimResults.from_json(self)
+        parts = [stage_table(results), *slim_classes(results).parts()]
+        tables = [line_html(part) if isinstance(part, str) else part.html() for part in parts]
         images = [file_html(self.folder / name, name) for name in ("channels.png", "samples.jpg")]
         report = line_html(f"all of it on one page: {self.folder / 'report.html'}")
-        return "".join([*map(head_html, self._said()), table.html(), *images, report])
+        return "".join([*map(head_html, self._said()), *tables, *images, report])
 
 
 class Evaluation(dict[str, Metrics]):

@@ -29,8 +29,6 @@ CURVES_FILE = "curves.json"
 MOST_DRAWN = 1e12  # of either sign
 EXAMPLES_FOLDER = "pictures"
 EXAMPLES_INDEX = "index.json"
-SHOWN_FROM = 0.25
-"""Confidence threshold of pages and images: the default of `seyolo detect`."""
 Value = TypeVar("Value")
 SHOWN = frozenset({".csv", ".jpg", ".json", ".txt"})
 """Endings of the files that a page is made from."""

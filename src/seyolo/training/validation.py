@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from seyolo.data.datasets import Dataset
-from seyolo.detections import Detections
 from seyolo.errors import DataError
-from seyolo.evaluation.ap import Truth, average_precision
 from seyolo.evaluation.curves import detection_curves
-from seyolo.evaluation.evaluate import judged
+from seyolo.evaluation.evaluate import Judged, class_results, judged, metrics_of
 from seyolo.torchnet.build import DarknetModel
 from seyolo.training.distributed import Team
 
@@ -42,17 +41,15 @@ class Validation:
             if self._team.is_leader:
                 truths = [truth for part, _ in parts for truth in part]
                 found = [detections for _, part in parts for detections in part]
-                row |= self._score(name, truths, found, len(model.names))
+                row |= self._score(name, (truths, found), model.names)
         if self._team.is_leader:
             row["ap"] = sum(row[f"{name}_ap"] for name in self.samples) / len(self.samples)
         return row
 
-    def _score(
-        self, split: str, truths: Sequence[Truth], found: Sequence[Detections], num_classes: int
-    ) -> dict[str, float]:
+    def _score(self, split: str, judged: Judged, names: Sequence[str]) -> dict[str, float]:
         """Returns AP and AP@0.5 of a split and stores its curves."""
-        metrics = average_precision(truths, found, num_classes)
-        curves = detection_curves(truths, found, num_classes)
+        metrics = metrics_of({split: judged}, names)[split]
+        curves = detection_curves(*judged, len(names))
         assert curves is not None  # a validation split without labels was refused
-        self.curves[split] = curves.to_dict()
+        self.curves[split] = replace(curves, classes=class_results(metrics, judged)).to_dict()
         return {f"{split}_ap": metrics.ap, f"{split}_ap50": metrics.ap50}

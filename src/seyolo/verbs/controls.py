@@ -239,14 +239,14 @@ def judge_contender(run: SlimRun, contender: Contender) -> Judgement:
 def _row(
     name: str, contender: Contender, latency_ms: float, judgement: Judgement, slim: Judgement
 ) -> ControlRow:
-    num_classes = len(contender.model.names)
+    names = contender.model.names
     counted = cost(contender.model.network, *contender.size)
     return ControlRow(
         control=name,
         params=counted.params,
         macs=counted.macs,
         input_size=contender.size,
-        metrics=split_metrics(judgement, num_classes),
+        metrics=split_metrics(judgement, names),
         latency_ms=round(latency_ms, 3),
-        lead={} if name == "slim" else ap_lead(slim, judgement, num_classes),
+        lead={} if name == "slim" else ap_lead(slim, judgement, len(names)),
     )

@@ -20,6 +20,8 @@ from seyolo.pruning.planning.plan import Plan
 from seyolo.report.figures.slim_run import write_example_images, write_slim_figures
 from seyolo.report.pages.write import PAGE_FILE, write_report
 from seyolo.report.record import write_curves
+from seyolo.report.tables.classes import slim_classes
+from seyolo.report.tables.files import markdown
 from seyolo.report.tables.slim import controls_markdown, markdown_table
 from seyolo.results import RESULTS_FILE, SlimResults, StageResult, read_readiness
 from seyolo.runs import BEST_FILE, SLIM_CHECKPOINT, SLIM_INT8, SLIM_ONNX
@@ -77,7 +79,7 @@ def _stage(
         size_bytes=_checkpoint_size(run.folder, name),
         macs=counted.macs,
         input_size=run.size_hw,
-        metrics=split_metrics(judgement, len(run.dataset.names)),
+        metrics=split_metrics(judgement, run.dataset.names),
         latency_ms={runtime: found.ms for runtime, found in latency.items()},
         latency_noise={runtime: found.noise for runtime, found in latency.items()},
     )
@@ -90,7 +92,7 @@ def _int8_row(run: SlimRun, slim: StageResult, path: Path, latency: Mapping[str,
         slim,
         stage="int8",
         size_bytes=path.stat().st_size,
-        metrics=split_metrics(found, len(run.dataset.names)),
+        metrics=split_metrics(found, run.dataset.names),
         latency_ms={runtime: found.ms for runtime, found in latency.items()},
         latency_noise={runtime: found.noise for runtime, found in latency.items()},
     )
@@ -172,7 +174,9 @@ def report_slim_run(
     """Writes results.json, table.md, controls.md, the figures, curves.json and report.html."""
     folder, dataset = run.folder, run.dataset
     write_json(folder / RESULTS_FILE, results.to_json())
-    write_text(folder / "table.md", markdown_table(results) + "\n")
+    classes = slim_classes(results)
+    by_class = f"{markdown(classes.table().header, classes.table().rows)}\n" * bool(classes)
+    write_text(folder / "table.md", f"{markdown_table(results)}\n{by_class}")
     if results.controls:
         write_text(folder / "controls.md", controls_markdown(results.controls))
     write_slim_figures(folder, models, plan, dataset, judgements)

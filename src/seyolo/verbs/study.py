@@ -338,7 +338,7 @@ class _Study:
             params=counted.params,
             macs=counted.macs,
             input_size=run.size_hw,
-            metrics=split_metrics(found, len(run.dataset.names)),
+            metrics=split_metrics(found, run.dataset.names),
             latency_ms=round(timings["own"].p50_ms, 3),
             plain_ms=round(timings["own" if (cell.gate, budget) == (NONE, DENSE) else "plain"].p50_ms, 3),
             noise=round(max(timing.noise for timing in timings.values()), 4),

@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -58,6 +59,52 @@ def test_warnings_of_the_run_are_repeated_once_on_every_page(slim_run: Path, tra
         assert page.text.index("Read with care") < page.text.index(near)
     together = Page(write_report([slim_run, train_run], slim_run.parent / "both.html"))
     assert f"hands, baseline: {near}" in together.text
+
+
+def with_classes(values: dict[str, Any], found: int, num: int = 2) -> None:
+    """Gives metrics or curves `num` classes, of which the network finds the last this often."""
+    names = [f"c{i}" for i in range(num)]
+    values["classes"] = {name: {"ap": 0.7, "ap50": 0.9, "num_objects": 5, "found": 5} for name in names}
+    values["classes"][names[-1]] = {"ap": 0.125, "ap50": 0.25, "num_objects": 3, "found": found}
+
+
+@pytest.mark.parametrize("num", [2, 21])
+def test_classes_of_a_slimming_run(slim_run: Path, num: int) -> None:
+    assert "By class" not in Page(write_report([slim_run])).text
+    path = slim_run / "results.json"
+    results = json.loads(path.read_text())
+    for stage, found in zip(results["stages"], (3, 3, 0, 0), strict=True):
+        for metrics in stage["metrics"].values():
+            with_classes(metrics, found, num)
+    path.write_text(json.dumps(results))
+    page = Page(write_report([slim_run]))
+    check_page(page)
+    never = f"never finds: c{num - 1} (dense does)"
+    assert re.search(rf"from a file [^;]*; {re.escape(never)} ·", page.text)  # the title; so in the headline
+    assert f"On test, at confidence 0.25 and above, slim {never}." in page.text
+    assert "objectsdenseslimchange" in page.text
+    assert "0.1250.1250.000" in page.text
+    assert page.text.count("AP test c155") == int(num > 20)  # with 5 objects, in the whole table only
+    assert page.text.count(f"AP test c{num - 1}") == (1 if num == 2 else 2)
+    assert ("All classes; above are those with the lowest AP" in page.text) == (num > 20)
+    assert "AP val c0" not in page.text
+
+
+def test_classes_of_a_training_run(train_run: Path) -> None:
+    shares = [0.5] * 101
+    curves = dict.fromkeys(("precision50", "precision75", "precision", "recall", "f1"), shares)
+    (train_run / "curves.json").write_text(json.dumps({"train": {"val": curves}}))
+    page = Page(write_report([train_run]))
+    assert "By class" not in page.text
+    assert "Finds 50 of 100 hands on val; 50 of 100 detections are correct ·" in page.text
+    with_classes(curves, 0)
+    (train_run / "curves.json").write_text(json.dumps({"train": {"val": curves}}))
+    page = Page(write_report([train_run]))
+    check_page(page)
+    assert "50 of 100 detections are correct; never finds: c1 ·" in page.text
+    assert "On val, at confidence 0.25 and above, best never finds: c1." in page.text
+    assert "AP val c130.125" in page.text  # name, objects and AP
+    assert "AP@0.5 val c130.250" in page.text
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,6 @@ from seyolo.report.figures.samples import (
 from seyolo.report.record import (
     EXAMPLES_FOLDER,
     EXAMPLES_INDEX,
-    SHOWN_FROM,
     Examples,
     Miss,
     MistakeCounts,
@@ -53,7 +52,7 @@ from seyolo.report.record import (
     read_scales,
 )
 from seyolo.report.tables.slim import shown_split, shown_splits
-from seyolo.results import TRAINED_STAGES
+from seyolo.results import SHOWN_FROM, TRAINED_STAGES
 from seyolo.runtime.inference import Thresholds
 from seyolo.torchnet.build import DarknetModel
 

@@ -13,6 +13,7 @@ from seyolo.report.pages.headline import RUNTIME_NAMES, Finds, Gain, finds_of, g
 from seyolo.report.pages.parts import care_lines, record_context, training_charts
 from seyolo.report.pages.sections import sections_context
 from seyolo.report.record import SlimRecord
+from seyolo.report.tables.classes import slim_classes
 from seyolo.report.tables.slim import epochs_text
 from seyolo.report.text import (
     count_text,
@@ -32,6 +33,7 @@ from seyolo.runs import BEST_FILE
 TOO_FEW = "too few to tell"
 SECTIONS = (
     ("table", "Before and after"),
+    ("classes", "By class"),
     ("cost", "Accuracy against cost"),
     ("controls", "Controls"),
     ("curves", "Precision and recall"),
@@ -52,7 +54,10 @@ def slim_context(record: SlimRecord) -> dict[str, Any]:
     dense = read_checkpoint(record.folder / "dense" / BEST_FILE)
     finds = finds_of(record.examples, gain.split, dense.names)
     headline = plain_headline(results, gain, finds) if finds else gain.headline()
-    sections = sections_context(record, gain, dense.network)
+    classes = slim_classes(results)
+    if (never := classes.never(gain.split)) and not gain.few:
+        headline += f"; {never}"
+    sections = {**sections_context(record, gain, dense.network), "classes": classes}
     not_written = [(name, text) for name, text in results.artefacts.items() if text != "written"]
     epochs = ", ".join(
         f"{STAGE_TITLES.get(name, name)} {counted(len(rows), 'epoch')}"
@@ -66,7 +71,7 @@ def slim_context(record: SlimRecord) -> dict[str, Any]:
         "eyebrow": f"seyolo slim · {record.name} · {'/'.join(Path(results.data).parts[-2:])}",
         "lead": _lead(record, gain, finds),
         "tiles": _tiles(results, gain, finds),
-        "sections": [section for section in SECTIONS if section[0] != "controls" or sections["controls"]],
+        "sections": [section for section in SECTIONS if sections.get(section[0], True)],
         "training_charts": training_charts(record, f"Training loss and validation AP: {epochs}"),
         **sections,
     }

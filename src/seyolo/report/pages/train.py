@@ -21,10 +21,12 @@ from seyolo.report.pages.parts import (
     record_context,
     training_charts,
 )
-from seyolo.report.record import SHOWN_FROM, TrainRecord
+from seyolo.report.record import TrainRecord
+from seyolo.report.tables.classes import ByClass
 from seyolo.report.tables.slim import shown_split
 from seyolo.report.text import MISSING, count_text, found_text, objects_text, share_text, size_text
 from seyolo.report.verdict import train_verdict
+from seyolo.results import SHOWN_FROM
 from seyolo.runs import BEST_FILE
 
 IMAGES = {
@@ -49,6 +51,9 @@ def train_context(record: TrainRecord) -> dict[str, Any]:
     chosen = f"{record.model}: the best of {counted(epochs, 'epoch')} is epoch {best.get('epoch', MISSING)}."
     verdict = train_verdict({name: float(text) for name, text in best.items() if text}, record.start)
     headline = (found_line(curves, names) or measured or "Not validated yet") + verdict.remark()
+    classes = ByClass({"best": {split: one.classes for split, one in curves.items()}}, "best")
+    if curves and (never := classes.never(shown_split(curves))) and not verdict.few:
+        headline += f"; {never}"
     failure = verdict.failure
     files = [(name, text) for name, text in IMAGES.items() if (record.folder / name).exists()]
     return {
@@ -64,6 +69,7 @@ def train_context(record: TrainRecord) -> dict[str, Any]:
         "training_charts": training_charts(
             record, f"Training loss and validation AP of {counted(epochs, 'epoch')}"
         ),
+        "classes": classes,
         "quality_charts": _quality_charts(curves),
         "pictures": [(embedded(record.folder, name), text) for name, text in files],
     }

@@ -58,7 +58,8 @@ def comma_separated(header: Sequence[str], body: Cells) -> str:
 def markdown(header: Sequence[str], body: Cells) -> str:
     """Returns a table as Markdown, numbers to the right."""
     lines = [header, ["---", *["---:"] * (len(header) - 1)], *body]
-    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+    escaped = ([text.replace("|", r"\|") for text in cells] for cells in lines)
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in escaped)
 
 
 def latex(header: Sequence[str], body: Cells) -> str:

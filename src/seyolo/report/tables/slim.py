@@ -86,11 +86,11 @@ def rows(results: SlimResults) -> list[Row]:
         row("File", "size", [column.size_bytes for column in columns], size_text, _ratio),
         row(macs, "size", [column.macs for column in columns], count_text, _ratio),
         *(
-            row(f"AP {split}", "AP", [found.ap for found in of_split], share_text, _difference)
+            row(f"AP {split}", "AP", [found.ap for found in of_split], share_text, difference_text)
             for split, of_split in metrics.items()
         ),
         *(
-            row(f"AP@0.5 {split}", "AP@0.5", [found.ap50 for found in of_split], share_text, _difference)
+            row(f"AP@0.5 {split}", "AP@0.5", [found.ap50 for found in of_split], share_text, difference_text)
             for split, of_split in metrics.items()
         ),
         *(
@@ -178,10 +178,12 @@ def _ratio(first: float, last: float) -> str:
     return f"{percent:+.1f} %".replace("-", "−") if percent else "0.0 %"
 
 
-def _difference(first: float, last: float) -> str:
+def difference_text(first: float, last: float) -> str:
+    """Formats a difference of AP in the digits of a table: +0.012, −0.003."""
     # A rounded zero must not carry a sign: -0.0001 would read as a loss.
     difference = round(last - first, 3) or 0.0
-    return f"{difference:+.3f}".replace("-", "−") if difference else "0.000"
+    text = f"{difference:+.3f}".replace("-", "−") if difference else "0.000"
+    return "" if math.isnan(difference) else text
 
 
 def _speed_up(noise: float, first: float, last: float) -> str:
